@@ -15,3 +15,41 @@
         clippy::arithmetic_side_effects
     )
 )]
+
+#[cfg(all(test, not(feature = "author")))]
+extern crate std;
+
+#[cfg(feature = "author")]
+pub mod author;
+pub mod cbor;
+mod chain;
+mod cose;
+mod credential;
+mod error;
+mod key;
+mod record;
+mod revocation;
+mod scope;
+
+pub use chain::{Authority, MAX_CHAINED_SIGN1_LEN, MAX_DETACHED_PAYLOAD_LEN, verify_chained_sign1};
+pub use credential::{Credential, CredentialClaims};
+pub use error::{Error, ErrorKind};
+pub use key::{COSE_KEY_LEN, KID_LEN, Kid, PublicKey};
+pub use record::{MAX_CWT_LEN, MAX_NAME_LEN};
+pub use revocation::{MAX_MINIMUM_SEQUENCES, MAX_REVOKED, MinimumSequence, RevocationList, Revoked};
+pub use scope::{MAX_CLASSES, MAX_SERIAL_LEN, MAX_SERIALS, Role, Scope};
+
+/// Seconds since the Unix epoch.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+pub struct UnixTime(pub u64);
+
+/// What a verifier believes.
+#[derive(Clone, Copy, Debug)]
+pub struct TrustStore<'a> {
+    /// Roots.
+    pub anchors: &'a [PublicKey],
+    /// The newest revocation list of each anchor that has one.
+    pub revocations: &'a [RevocationList<'a>],
+    /// The time, if the verifier has a clock: without one, times in credentials are not checked.
+    pub now: Option<UnixTime>,
+}

@@ -1,0 +1,267 @@
+//! Making credentials, revocation lists and signatures (std): for tools, never for a device.
+//!
+//! What is made here is encoded with coset and ciborium, and read again by the verifying code of this crate before
+//! it is returned.
+
+use crate::chain::ChainedSign1;
+use crate::cose::{HEADER_KCWT, HEADER_TYP, TAG_CWT, TAG_SIGN1};
+use crate::credential::{CNF_COSE_KEY, TYP_CREDENTIAL};
+use crate::record::{
+    CLAIM_CNF, CLAIM_CTI, CLAIM_EXP, CLAIM_IAT, CLAIM_ISS, CLAIM_LIST_SEQUENCE, CLAIM_MINIMUM_SEQUENCE,
+    CLAIM_NBF, CLAIM_REVOKED, CLAIM_ROLE, CLAIM_SCOPE, CLAIM_SUB, Record,
+};
+use crate::revocation::TYP_REVOCATION;
+use crate::scope::{SCOPE_ACTIONS, SCOPE_CLASSES, SCOPE_SERIALS, SCOPE_VENDOR};
+use crate::{
+    Credential, CredentialClaims, Error, Kid, PublicKey, RevocationList, Role, TrustStore, UnixTime,
+};
+use ciborium::value::Value;
+use coset::{AsCborValue as _, CborSerializable as _, CoseSign1Builder, Header, HeaderBuilder, iana};
+
+mod signer;
+
+pub use signer::{SignError, Signer, SoftwareKey};
+
+/// Why something could not be made.
+#[non_exhaustive]
+#[derive(Debug)]
+pub enum AuthorError {
+    /// What was asked for breaks the format; the verifying code says how.
+    Refused(Error),
+    /// The credential's time would end before it begins.
+    NeverValid,
+    /// The signer would not, or could not, sign.
+    Signer(SignError),
+    /// The credential does not certify the key of this signer.
+    NotTheSignersCredential,
+    /// CBOR could not be written.
+    Encoding,
+}
+
+impl std::error::Error for AuthorError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Refused(error) => Some(error),
+            Self::Signer(error) => Some(error),
+            Self::NeverValid | Self::NotTheSignersCredential | Self::Encoding => None,
+        }
+    }
+}
+
+impl std::fmt::Display for AuthorError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Refused(error) => return write!(f, "the result would be refused: {error}"),
+            Self::Signer(error) => return write!(f, "the key did not sign: {error}"),
+            Self::NeverValid => "the credential would expire before it becomes valid",
+            Self::NotTheSignersCredential => "the credential certifies another key than the one that signs",
+            Self::Encoding => "CBOR could not be written",
+        })
+    }
+}
+
+impl From<Error> for AuthorError {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<SignError> for AuthorError {
+    fn from(error: SignError) -> Self {
+        Self::Signer(error)
+    }
+}
+
+/// Scope to certify; empty lists and `None` mean any.
+#[derive(Clone, Debug)]
+pub struct ScopeRequest {
+    /// Vendor id, a UUID.
+    pub vendor: [u8; 16],
+    /// Class ids, UUIDs.
+    pub classes: Vec<[u8; 16]>,
+    /// Serials.
+    pub serials: Vec<String>,
+    /// Bit set of actions.
+    pub actions: Option<u64>,
+}
+
+/// What a root is asked to certify.
+#[derive(Clone, Debug)]
+pub struct CredentialRequest {
+    /// Name of the issuer, 1 to 64 bytes.
+    pub iss: String,
+    /// Name of the holder, 1 to 64 bytes.
+    pub sub: String,
+    /// The key to certify.
+    pub key: PublicKey,
+    /// What it is for.
+    pub role: Role,
+    /// For which devices.
+    pub scope: ScopeRequest,
+    /// When the credential is issued.
+    pub issued_at: UnixTime,
+    /// First second at which it is good.
+    pub not_before: Option<UnixTime>,
+    /// First second at which it is no longer good.
+    pub expires: Option<UnixTime>,
+    /// Identifier of the credential, 16 random bytes: [`random_cti`].
+    pub cti: [u8; 16],
+}
+
+/// What a revocation list is to say.
+#[derive(Clone, Debug)]
+pub struct RevocationRequest {
+    /// Name of the issuer, 1 to 64 bytes.
+    pub iss: String,
+    /// When the list is issued.
+    pub issued_at: UnixTime,
+    /// list-sequence, above zero and above that of every earlier list.
+    pub sequence: u64,
+    /// Revoked keys.
+    pub kids: Vec<Kid>,
+    /// Revoked credentials.
+    pub ctis: Vec<[u8; 16]>,
+    /// Vendor id, class id, least manifest sequence number.
+    pub minimum_sequences: Vec<([u8; 16], [u8; 16], u64)>,
+}
+
+/// 16 random bytes from the operating system, for a credential's `cti`.
+pub fn random_cti() -> Result<[u8; 16], SignError> {
+    let mut cti = [0; 16];
+    getrandom::fill(&mut cti).map_err(SignError::entropy)?;
+    Ok(cti)
+}
+
+/// Issues a credential, signed by `root`.
+pub fn issue_credential(request: &CredentialRequest, root: &dyn Signer) -> Result<Vec<u8>, AuthorError> {
+    if let (Some(begin), Some(end)) = (request.not_before, request.expires)
+        && begin >= end
+    {
+        return Err(AuthorError::NeverValid);
+    }
+    let mut claims = vec![(CLAIM_ISS, text(&request.iss)), (CLAIM_SUB, text(&request.sub))];
+    claims.extend(request.expires.map(|time| (CLAIM_EXP, uint(time.0))));
+    claims.extend(request.not_before.map(|time| (CLAIM_NBF, uint(time.0))));
+    claims.extend([
+        (CLAIM_IAT, uint(request.issued_at.0)),
+        (CLAIM_CTI, bytes(&request.cti)),
+        (CLAIM_CNF, map([(CNF_COSE_KEY, cose_key(&request.key)?)])),
+        (CLAIM_ROLE, uint(request.role.code().into())),
+        (CLAIM_SCOPE, scope(&request.scope)),
+    ]);
+    let cwt = sign_record(TYP_CREDENTIAL, map(claims), root)?;
+    let store = TrustStore { anchors: &[root.public_key()], revocations: &[], now: None };
+    Credential::verify(&cwt, &store, request.role)?;
+    Ok(cwt)
+}
+
+/// Signs a revocation list with an anchor's key.
+pub fn sign_revocation(request: &RevocationRequest, root: &dyn Signer) -> Result<Vec<u8>, AuthorError> {
+    let kids = request.kids.iter().map(|kid| bytes(&kid.0));
+    let ctis = request.ctis.iter().map(|cti| bytes(cti));
+    let mut claims = vec![
+        (CLAIM_ISS, text(&request.iss)),
+        (CLAIM_IAT, uint(request.issued_at.0)),
+        (CLAIM_LIST_SEQUENCE, uint(request.sequence)),
+        (CLAIM_REVOKED, Value::Array(kids.chain(ctis).collect())),
+    ];
+    if !request.minimum_sequences.is_empty() {
+        let minimum_sequences = request.minimum_sequences.iter().map(|(vendor, class, sequence)| {
+            Value::Array(vec![bytes(vendor), bytes(class), uint(*sequence)])
+        });
+        claims.push((CLAIM_MINIMUM_SEQUENCE, Value::Array(minimum_sequences.collect())));
+    }
+    let cwt = sign_record(TYP_REVOCATION, map(claims), root)?;
+    RevocationList::verify(&cwt, &[root.public_key()])?;
+    Ok(cwt)
+}
+
+/// Signs a payload that travels elsewhere; the signer's credential travels in the signature's `kcwt` header.
+pub fn sign1_detached_chained(
+    payload: &[u8],
+    signer: &dyn Signer,
+    credential: &[u8],
+) -> Result<Vec<u8>, AuthorError> {
+    let claims = read_unverified_credential(credential)?;
+    if *claims.key() != signer.public_key() {
+        return Err(AuthorError::NotTheSignersCredential);
+    }
+    let kcwt: Value = ciborium::from_reader(credential).map_err(|_| AuthorError::Encoding)?;
+    let sign1 = CoseSign1Builder::new()
+        .protected(protected(signer, None))
+        .unprotected(HeaderBuilder::new().value(HEADER_KCWT, kcwt).build())
+        .try_create_detached_signature(payload, &[], |message| signer.sign(message).map(Vec::from))?
+        .build();
+    let out =
+        encode(&Value::Tag(TAG_SIGN1, Box::new(sign1.to_cbor_value().map_err(|_| AuthorError::Encoding)?)))?;
+    let made = ChainedSign1::read(&out, payload)?;
+    if made.kcwt() != credential {
+        return Err(AuthorError::Encoding);
+    }
+    made.verify(payload, &claims)?;
+    Ok(out)
+}
+
+/// What a credential says, **nothing of it verified**: to show it, or to see which key it is for.
+pub fn read_unverified_credential(cwt: &[u8]) -> Result<CredentialClaims<'_>, Error> {
+    CredentialClaims::read(&Record::open(cwt, 0, TYP_CREDENTIAL)?)
+}
+
+fn sign_record(typ: &str, claims: Value, root: &dyn Signer) -> Result<Vec<u8>, AuthorError> {
+    let sign1 = CoseSign1Builder::new()
+        .protected(protected(root, Some(typ)))
+        .payload(encode(&claims)?)
+        .try_create_signature(&[], |message| root.sign(message).map(Vec::from))?
+        .build();
+    let sign1 = sign1.to_cbor_value().map_err(|_| AuthorError::Encoding)?;
+    encode(&Value::Tag(TAG_CWT, Box::new(Value::Tag(TAG_SIGN1, Box::new(sign1)))))
+}
+
+fn protected(signer: &dyn Signer, typ: Option<&str>) -> Header {
+    let header =
+        HeaderBuilder::new().algorithm(iana::Algorithm::Ed25519).key_id(signer.public_key().kid().0.to_vec());
+    match typ {
+        Some(typ) => header.value(HEADER_TYP, text(typ)).build(),
+        None => header.build(),
+    }
+}
+
+fn cose_key(key: &PublicKey) -> Result<Value, AuthorError> {
+    let key = coset::CoseKey::from_slice(&key.to_cose_key()).map_err(|_| AuthorError::Encoding)?;
+    key.to_cbor_value().map_err(|_| AuthorError::Encoding)
+}
+
+fn scope(scope: &ScopeRequest) -> Value {
+    let mut entries = vec![(SCOPE_VENDOR, bytes(&scope.vendor))];
+    if !scope.classes.is_empty() {
+        entries.push((SCOPE_CLASSES, Value::Array(scope.classes.iter().map(|class| bytes(class)).collect())));
+    }
+    if !scope.serials.is_empty() {
+        entries
+            .push((SCOPE_SERIALS, Value::Array(scope.serials.iter().map(|serial| text(serial)).collect())));
+    }
+    entries.extend(scope.actions.map(|actions| (SCOPE_ACTIONS, uint(actions))));
+    map(entries)
+}
+
+fn encode(value: &Value) -> Result<Vec<u8>, AuthorError> {
+    let mut out = Vec::new();
+    ciborium::into_writer(value, &mut out).map_err(|_| AuthorError::Encoding)?;
+    Ok(out)
+}
+
+fn map(entries: impl IntoIterator<Item = (i64, Value)>) -> Value {
+    Value::Map(entries.into_iter().map(|(key, value)| (Value::from(key), value)).collect())
+}
+
+fn text(text: &str) -> Value {
+    Value::Text(text.to_owned())
+}
+
+fn bytes(bytes: &[u8]) -> Value {
+    Value::Bytes(bytes.to_vec())
+}
+
+fn uint(number: u64) -> Value {
+    Value::from(number)
+}

@@ -1,0 +1,78 @@
+//! Chain of a signed payload: anchor -> credential (`kcwt`) -> detached signature (docs/records.md).
+
+use crate::TrustStore;
+use crate::cbor::Reader;
+use crate::cose::{Form, Sign1};
+use crate::credential::{Credential, CredentialClaims};
+use crate::error::{Error, ErrorKind};
+use crate::record::MAX_CWT_LEN;
+use crate::scope::{Role, Scope};
+
+/// Longest chained COSE_Sign1: the credential, and about 100 bytes around it.
+pub const MAX_CHAINED_SIGN1_LEN: usize = MAX_CWT_LEN + 128;
+/// Longest detached payload, bytes. A manifest's digest has 36.
+pub const MAX_DETACHED_PAYLOAD_LEN: usize = 256;
+
+/// The right to have signed one payload: the chain from an anchor held, role and revocation were checked.
+#[derive(Clone, Debug)]
+pub struct Authority<'a> {
+    credential: Credential<'a>,
+}
+
+impl<'a> Authority<'a> {
+    /// The credential of the key that signed.
+    pub fn credential(&self) -> &Credential<'a> {
+        &self.credential
+    }
+
+    /// What the signer may speak of.
+    pub fn scope(&self) -> &Scope<'a> {
+        self.credential.scope()
+    }
+}
+
+/// A COSE_Sign1 with detached payload, taken apart.
+pub(crate) struct ChainedSign1<'a> {
+    sign1: Sign1<'a>,
+    kcwt: &'a [u8],
+    kcwt_position: u32,
+}
+
+impl<'a> ChainedSign1<'a> {
+    pub(crate) fn read(bytes: &'a [u8], payload: &[u8]) -> Result<Self, Error> {
+        if bytes.len() > MAX_CHAINED_SIGN1_LEN || payload.len() > MAX_DETACHED_PAYLOAD_LEN {
+            return Err(Error::new(ErrorKind::TooLong, 0));
+        }
+        let sign1 = Sign1::read(&mut Reader::new(bytes), Form::Chained)?;
+        let (kcwt, kcwt_position) = sign1.kcwt.ok_or(sign1.error(ErrorKind::HeaderMissing))?;
+        Ok(Self { sign1, kcwt, kcwt_position })
+    }
+
+    /// The signature holds under the key that `claims` certify.
+    pub(crate) fn verify(&self, payload: &[u8], claims: &CredentialClaims<'_>) -> Result<(), Error> {
+        if claims.key().kid() != self.sign1.kid {
+            return Err(self.sign1.error(ErrorKind::KeyMismatch));
+        }
+        self.sign1.verify(payload, claims.key())
+    }
+
+    #[cfg(feature = "author")]
+    pub(crate) fn kcwt(&self) -> &'a [u8] {
+        self.kcwt
+    }
+}
+
+/// Verifies a COSE_Sign1 (tag 18) over `detached_payload` whose `kcwt` header is the signer's credential.
+///
+/// In this order: structure, anchor, the credential's signature, role, revocation, time, kid, signature.
+pub fn verify_chained_sign1<'a>(
+    sign1: &'a [u8],
+    detached_payload: &[u8],
+    store: &TrustStore<'_>,
+    role: Role,
+) -> Result<Authority<'a>, Error> {
+    let chained = ChainedSign1::read(sign1, detached_payload)?;
+    let credential = Credential::verify_nested(chained.kcwt, chained.kcwt_position, store, role)?;
+    chained.verify(detached_payload, &credential)?;
+    Ok(Authority { credential })
+}

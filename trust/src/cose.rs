@@ -1,0 +1,141 @@
+//! COSE_Sign1 (RFC 9052 section 4.2) in the two forms that our records have, Ed25519 (-19, RFC 9864) only.
+//!
+//! A COSE_Sign1 here is first taken apart ([`Sign1`]), then its signature is held against a key. The bytes that
+//! are verified are the received ones.
+
+use crate::cbor::Reader;
+use crate::error::{Error, ErrorKind};
+use crate::key::{Kid, PublicKey};
+use minicbor::Encoder;
+use minicbor::encode::write::Cursor;
+
+/// COSE_Sign1, RFC 9052 section 2.
+pub(crate) const TAG_SIGN1: u64 = 18;
+/// CWT, RFC 8392 section 6.
+pub(crate) const TAG_CWT: u64 = 61;
+/// Ed25519, RFC 9864.
+pub(crate) const ALG_ED25519: i64 = -19;
+pub(crate) const HEADER_ALG: i64 = 1;
+pub(crate) const HEADER_CRIT: i64 = 2;
+pub(crate) const HEADER_KID: i64 = 4;
+/// CWT chain of the signing key, RFC 9528 section 10.9.
+pub(crate) const HEADER_KCWT: i64 = 13;
+/// RFC 9596.
+pub(crate) const HEADER_TYP: i64 = 16;
+
+/// Longest Sig_structure: a CWT's is shorter than the CWT itself.
+const MAX_SIG_STRUCTURE_LEN: usize = crate::MAX_CWT_LEN;
+
+/// The parts of a COSE_Sign1, read strictly; nothing is verified yet.
+pub(crate) struct Sign1<'a> {
+    protected: &'a [u8],
+    pub(crate) kid: Kid,
+    /// `kcwt` of the unprotected header: the embedded CWT, and the offset at which it lies.
+    pub(crate) kcwt: Option<(&'a [u8], u32)>,
+    /// Content of the payload and the offset at which it lies; empty when detached (nil).
+    pub(crate) payload: (&'a [u8], u32),
+    signature: &'a [u8; 64],
+    signature_position: u32,
+}
+
+/// Which of the two forms is to be read.
+#[derive(Clone, Copy)]
+pub(crate) enum Form {
+    /// Embedded payload, empty unprotected header, this `typ`.
+    Record(&'static str),
+    /// Payload nil, `kcwt` alone in the unprotected header, no `typ`.
+    Chained,
+}
+
+impl<'a> Sign1<'a> {
+    /// Reads `18([protected, unprotected, payload, signature])`.
+    pub(crate) fn read(reader: &mut Reader<'a>, form: Form) -> Result<Self, Error> {
+        reader.expect_tag(TAG_SIGN1)?;
+        reader.array_of(4)?;
+
+        let (protected, position) = content(reader)?;
+        let kid = read_protected(Reader::nested(protected, position), form)?;
+
+        let start = reader.position();
+        let mut unprotected = reader.map()?;
+        let mut kcwt = None;
+        while let Some(label) = unprotected.next_int(reader)? {
+            // RFC 9052 section 3.1: alg and crit have no say here; nothing but kcwt does.
+            if label != HEADER_KCWT || !matches!(form, Form::Chained) {
+                return Err(Error::new(ErrorKind::HeaderUnknown, start));
+            }
+            let position = reader.position();
+            kcwt = Some((reader.item()?, position));
+        }
+        let payload = match form {
+            Form::Record(_) => content(reader)?,
+            Form::Chained => {
+                reader.null()?;
+                (&[][..], reader.position())
+            }
+        };
+        let signature_position = reader.position();
+        let signature = reader.byte_array()?;
+        reader.finish()?;
+        Ok(Self { protected, kid, kcwt, payload, signature, signature_position })
+    }
+
+    /// Holds the signature over `payload` against `key` (RFC 9052 section 4.4).
+    pub(crate) fn verify(&self, payload: &[u8], key: &PublicKey) -> Result<(), Error> {
+        let mut buffer = [0; MAX_SIG_STRUCTURE_LEN];
+        let len = sig_structure(&mut buffer, self.protected, payload);
+        let message = len.and_then(|len| buffer.get(..len));
+        let message = message.ok_or(Error::new(ErrorKind::TooLong, self.signature_position))?;
+        key.verify(message, self.signature, self.signature_position)
+    }
+
+    /// An error of `kind` at the start of the signature.
+    pub(crate) fn error(&self, kind: ErrorKind) -> Error {
+        Error::new(kind, self.signature_position)
+    }
+}
+
+/// `["Signature1", protected, h'', payload]`; `None` when it is longer than the buffer.
+fn sig_structure(buffer: &mut [u8], protected: &[u8], payload: &[u8]) -> Option<usize> {
+    let mut encoder = Encoder::new(Cursor::new(buffer));
+    encoder.array(4).ok()?.str("Signature1").ok()?;
+    encoder.bytes(protected).ok()?.bytes(&[]).ok()?.bytes(payload).ok()?;
+    Some(encoder.writer().position())
+}
+
+/// A byte string's content and the offset at which it lies.
+fn content<'a>(reader: &mut Reader<'a>) -> Result<(&'a [u8], u32), Error> {
+    let embedded = reader.embedded()?;
+    Ok((embedded.input(), embedded.position()))
+}
+
+/// Exactly `{1: -19, 4: kid}`, and `16: typ` in a record.
+fn read_protected(mut reader: Reader<'_>, form: Form) -> Result<Kid, Error> {
+    let (mut alg, mut kid, mut typ) = (false, None, false);
+    let mut entries = reader.map()?;
+    while let Some(label) = entries.next_int(&mut reader)? {
+        let start = reader.position();
+        match (label, form) {
+            (HEADER_ALG, _) => {
+                if reader.int()? != ALG_ED25519 {
+                    return Err(Error::new(ErrorKind::AlgorithmUnsupported, start));
+                }
+                alg = true;
+            }
+            (HEADER_CRIT, _) => return Err(Error::new(ErrorKind::CriticalHeader, start)),
+            (HEADER_KID, _) => kid = Some(Kid(*reader.byte_array()?)),
+            (HEADER_TYP, Form::Record(expected)) => {
+                if reader.text()? != expected {
+                    return Err(Error::new(ErrorKind::RecordType, start));
+                }
+                typ = true;
+            }
+            _ => return Err(Error::new(ErrorKind::HeaderUnknown, start)),
+        }
+    }
+    reader.finish()?;
+    match kid {
+        Some(kid) if alg && typ == matches!(form, Form::Record(_)) => Ok(kid),
+        _ => Err(reader.error(ErrorKind::HeaderMissing)),
+    }
+}

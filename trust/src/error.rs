@@ -1,0 +1,134 @@
+//! Why something was refused: a small `Copy` error, a kind and the byte where the reader stood.
+
+/// A refusal. `position` is an offset into the bytes that were handed to the verifying function.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Error {
+    /// What was wrong.
+    pub kind: ErrorKind,
+    /// Byte offset into the outermost input at which it was found.
+    pub position: u32,
+}
+
+impl Error {
+    /// An error of `kind` found at byte `position`.
+    pub const fn new(kind: ErrorKind, position: u32) -> Self {
+        Self { kind, position }
+    }
+}
+
+/// Every reason for which this crate refuses something.
+#[non_exhaustive]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum ErrorKind {
+    // CBOR
+    /// The input ends inside an item.
+    Truncated,
+    /// Another CBOR type, tag, array length or byte-string length stands where the format has a fixed one.
+    UnexpectedType,
+    /// A length or integer is not in its shortest form, or a length is indefinite (RFC 8949 section 4.2.1).
+    NotCanonical,
+    /// Map keys are not strictly ascending in their encoded form: unsorted or duplicate.
+    KeyOrder,
+    /// Bytes follow the item.
+    TrailingBytes,
+    /// A text string is not UTF-8.
+    InvalidText,
+    /// Nesting is deeper than [`crate::cbor::MAX_DEPTH`].
+    TooDeep,
+    /// A value lies outside the range that the format gives it.
+    OutOfRange,
+
+    // Records
+    /// The record, or what is signed, is longer than its limit.
+    TooLong,
+    /// A list has more entries than its limit.
+    TooMany,
+    /// A map holds a key that the format does not name.
+    UnknownKey,
+    /// A map lacks a key that the format requires.
+    MissingKey,
+
+    // COSE headers
+    /// `alg` is not Ed25519 (-19).
+    AlgorithmUnsupported,
+    /// A `crit` header: nothing that could be named in it is understood.
+    CriticalHeader,
+    /// A header that may not stand where it stands, or is not known.
+    HeaderUnknown,
+    /// A header that must be there is not.
+    HeaderMissing,
+    /// `typ` names another kind of record.
+    RecordType,
+
+    // Keys and signatures
+    /// The key is not a canonical Ed25519 point, or is of small order.
+    KeyInvalid,
+    /// The signer of a record is not a configured anchor.
+    AnchorUnknown,
+    /// An Ed25519 signature does not hold.
+    SignatureInvalid,
+    /// The signature names another key than the credential that came with it.
+    KeyMismatch,
+
+    // What the credential may do
+    /// The credential has another role than the one that is needed.
+    RoleMismatch,
+    /// The credential is on a revocation list.
+    CredentialRevoked,
+    /// The credential's key is on a revocation list.
+    KeyRevoked,
+    /// The credential's time is over.
+    CredentialExpired,
+    /// The credential's time has not begun.
+    CredentialNotYetValid,
+
+    // Revocation lists
+    /// A revocation list names the key of an anchor.
+    RevokesAnchor,
+    /// A revocation list is not newer than the one that is held.
+    RevocationSequence,
+}
+
+impl core::error::Error for Error {}
+
+impl core::fmt::Display for Error {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{} (at byte {})", self.kind.message(), self.position)
+    }
+}
+
+impl ErrorKind {
+    /// One sentence without a full stop, for people.
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::Truncated => "the data ends inside an item",
+            Self::UnexpectedType => "an item has another type or length than the format asks for",
+            Self::NotCanonical => "an item is not in deterministic CBOR",
+            Self::KeyOrder => "map keys are unsorted or duplicate",
+            Self::TrailingBytes => "bytes follow the end of the record",
+            Self::InvalidText => "a text is not UTF-8",
+            Self::TooDeep => "the data is nested too deeply",
+            Self::OutOfRange => "a value is out of range",
+            Self::TooLong => "the record is longer than its limit",
+            Self::TooMany => "a list has more entries than its limit",
+            Self::UnknownKey => "the record holds something that its format does not name",
+            Self::MissingKey => "the record lacks something that its format requires",
+            Self::AlgorithmUnsupported => "the signature algorithm is not Ed25519",
+            Self::CriticalHeader => "a critical header is not understood",
+            Self::HeaderUnknown => "a header is not known, or stands in the wrong place",
+            Self::HeaderMissing => "a header is missing",
+            Self::RecordType => "it is another kind of record",
+            Self::KeyInvalid => "the public key is not a usable Ed25519 key",
+            Self::AnchorUnknown => "it is not signed by a configured anchor",
+            Self::SignatureInvalid => "the signature does not hold",
+            Self::KeyMismatch => "the signature names another key than its credential",
+            Self::RoleMismatch => "the credential has another role",
+            Self::CredentialRevoked => "the credential is revoked",
+            Self::KeyRevoked => "the credential's key is revoked",
+            Self::CredentialExpired => "the credential has expired",
+            Self::CredentialNotYetValid => "the credential is not valid yet",
+            Self::RevokesAnchor => "the revocation list names an anchor's own key",
+            Self::RevocationSequence => "the revocation list is not newer than the one that is held",
+        }
+    }
+}

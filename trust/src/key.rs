@@ -1,0 +1,95 @@
+//! Ed25519 public keys as COSE_Key (RFC 9052 section 7, RFC 9053 section 7.2) and their thumbprints (RFC 9679).
+
+use crate::cbor::Reader;
+use crate::error::{Error, ErrorKind};
+use ed25519_dalek::{Signature, VerifyingKey};
+use sha2::{Digest as _, Sha256};
+
+/// Bytes of a [`Kid`].
+pub const KID_LEN: usize = 8;
+/// Bytes of an encoded COSE_Key.
+pub const COSE_KEY_LEN: usize = 40;
+
+/// `{1: 1, -1: 6, -2: h'<32 bytes>'}` up to the 32 bytes: kty OKP, crv Ed25519, x.
+const COSE_KEY_HEAD: [u8; 8] = [0xa3, 0x01, 0x01, 0x20, 0x06, 0x21, 0x58, 0x20];
+
+/// The first 8 bytes of a key's RFC 9679 COSE_Key thumbprint (SHA-256).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord)]
+pub struct Kid(pub [u8; KID_LEN]);
+
+/// An Ed25519 public key that decoded canonically and is not of small order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PublicKey {
+    x: [u8; 32],
+}
+
+impl PublicKey {
+    /// Reads a COSE_Key of exactly the members kty (OKP), crv (Ed25519) and x, in deterministic form.
+    pub fn from_cose_key(bytes: &[u8]) -> Result<Self, Error> {
+        let mut reader = Reader::new(bytes);
+        let key = Self::read(&mut reader)?;
+        reader.finish()?;
+        Ok(key)
+    }
+
+    /// Takes the 32 bytes of RFC 8032 section 5.1.2.
+    pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, Error> {
+        Self::at(bytes, 0)
+    }
+
+    /// Name of the key in headers and revocation lists.
+    pub fn kid(&self) -> Kid {
+        let digest: [u8; 32] = Sha256::digest(self.to_cose_key()).into();
+        let [a, b, c, d, e, f, g, h, ..] = digest;
+        Kid([a, b, c, d, e, f, g, h])
+    }
+
+    /// The COSE_Key, in deterministic form.
+    pub fn to_cose_key(&self) -> [u8; COSE_KEY_LEN] {
+        let mut out = [0; COSE_KEY_LEN];
+        for (to, from) in out.iter_mut().zip(COSE_KEY_HEAD.iter().chain(&self.x)) {
+            *to = *from;
+        }
+        out
+    }
+
+    /// The 32 bytes of RFC 8032 section 5.1.2.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.x
+    }
+
+    /// Reads a COSE_Key in the middle of something else.
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, Error> {
+        let start = reader.position();
+        let item = reader.item()?;
+        // One encoding only: the head is compared as bytes.
+        let x = item.strip_prefix(&COSE_KEY_HEAD).and_then(|x| x.try_into().ok());
+        Self::at(x.ok_or(Error::new(ErrorKind::KeyInvalid, start))?, start)
+    }
+
+    fn at(bytes: &[u8; 32], position: u32) -> Result<Self, Error> {
+        let key = if is_canonical(bytes) { VerifyingKey::from_bytes(bytes).ok() } else { None };
+        match key {
+            Some(key) if !key.is_weak() => Ok(Self { x: *bytes }),
+            _ => Err(Error::new(ErrorKind::KeyInvalid, position)),
+        }
+    }
+
+    /// Ed25519 `verify_strict`: S below L, no small-order R or key. `position` is where the signature lies.
+    pub(crate) fn verify(&self, message: &[u8], signature: &[u8; 64], position: u32) -> Result<(), Error> {
+        VerifyingKey::from_bytes(&self.x)
+            .and_then(|key| key.verify_strict(message, &Signature::from_bytes(signature)))
+            .map_err(|_| Error::new(ErrorKind::SignatureInvalid, position))
+    }
+}
+
+/// RFC 8032 section 5.1.3: y must lie below p = 2^255 - 19 (little-endian, the top bit is the sign of x).
+///
+/// The other non-canonical encodings, x = 0 with the sign bit set, are points of small order.
+fn is_canonical(bytes: &[u8; 32]) -> bool {
+    let [low, middle @ .., high] = bytes;
+    *low < 0xed || middle.iter().any(|byte| *byte != 0xff) || (high & 0x7f) != 0x7f
+}
+
+#[cfg(test)]
+mod tests;

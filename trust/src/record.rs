@@ -1,0 +1,65 @@
+//! What credentials and revocation lists have in common: a CWT (RFC 8392) of ours, `61(18([..]))`.
+
+use crate::cbor::Reader;
+use crate::cose::{Form, Sign1, TAG_CWT};
+use crate::error::{Error, ErrorKind};
+use crate::key::{Kid, PublicKey};
+
+/// Longest CWT, bytes (docs/records.md).
+pub const MAX_CWT_LEN: usize = 1024;
+/// Longest `iss` or `sub`, bytes.
+pub const MAX_NAME_LEN: usize = 64;
+
+// Registered claims (RFC 8392 section 3.1, RFC 8747 section 3.1) and our private ones.
+pub(crate) const CLAIM_ISS: i64 = 1;
+pub(crate) const CLAIM_SUB: i64 = 2;
+pub(crate) const CLAIM_EXP: i64 = 4;
+pub(crate) const CLAIM_NBF: i64 = 5;
+pub(crate) const CLAIM_IAT: i64 = 6;
+pub(crate) const CLAIM_CTI: i64 = 7;
+pub(crate) const CLAIM_CNF: i64 = 8;
+pub(crate) const CLAIM_ROLE: i64 = -70001;
+pub(crate) const CLAIM_SCOPE: i64 = -70002;
+pub(crate) const CLAIM_LIST_SEQUENCE: i64 = -70003;
+pub(crate) const CLAIM_REVOKED: i64 = -70004;
+pub(crate) const CLAIM_MINIMUM_SEQUENCE: i64 = -70005;
+
+/// A record of which nothing but the outer structure is known.
+pub(crate) struct Record<'a> {
+    sign1: Sign1<'a>,
+}
+
+impl<'a> Record<'a> {
+    /// Reads the structure of `cwt`, which lies at offset `base` of the outermost input, as a record of `typ`.
+    pub(crate) fn open(cwt: &'a [u8], base: u32, typ: &'static str) -> Result<Self, Error> {
+        if cwt.len() > MAX_CWT_LEN {
+            return Err(Error::new(ErrorKind::TooLong, base));
+        }
+        let mut reader = Reader::nested(cwt, base);
+        reader.expect_tag(TAG_CWT)?;
+        Ok(Self { sign1: Sign1::read(&mut reader, Form::Record(typ))? })
+    }
+
+    /// kid of the signer, as the record has it.
+    pub(crate) fn issuer_kid(&self) -> Kid {
+        self.sign1.kid
+    }
+
+    /// The signer is one of `anchors`, and its signature holds.
+    pub(crate) fn verify(&self, anchors: &[PublicKey]) -> Result<(), Error> {
+        let anchor = anchors.iter().find(|anchor| anchor.kid() == self.sign1.kid);
+        let anchor = anchor.ok_or(self.sign1.error(ErrorKind::AnchorUnknown))?;
+        self.sign1.verify(self.sign1.payload.0, anchor)
+    }
+
+    /// The claims, still encoded.
+    pub(crate) fn claims(&self) -> Reader<'a> {
+        let (payload, position) = self.sign1.payload;
+        Reader::nested(payload, position)
+    }
+}
+
+/// What must have been in a map by its end.
+pub(crate) fn required<T>(value: Option<T>, reader: &Reader<'_>) -> Result<T, Error> {
+    value.ok_or(reader.error(ErrorKind::MissingKey))
+}

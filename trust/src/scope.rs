@@ -1,0 +1,131 @@
+//! What a credential is good for: its role, and the scope of vendor, classes, serials and actions.
+
+use crate::cbor::{List, Reader};
+use crate::error::{Error, ErrorKind};
+use crate::record::required;
+
+/// Most classes in a scope.
+pub const MAX_CLASSES: u64 = 8;
+/// Most serials in a scope.
+pub const MAX_SERIALS: u64 = 8;
+/// Longest serial, bytes.
+pub const MAX_SERIAL_LEN: usize = 32;
+
+pub(crate) const SCOPE_VENDOR: i64 = 1;
+pub(crate) const SCOPE_CLASSES: i64 = 2;
+pub(crate) const SCOPE_SERIALS: i64 = 3;
+pub(crate) const SCOPE_ACTIONS: i64 = 4;
+
+/// What the holder of a credential may do (claim -70001).
+#[repr(u8)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Role {
+    /// Signs firmware manifests.
+    Release = 1,
+    /// Certifies the identities of devices.
+    Identity = 2,
+    /// Opens a device for a technician.
+    Service = 3,
+    /// Is a device.
+    Device = 4,
+    /// Governs the devices that it owns.
+    Operator = 5,
+}
+
+impl Role {
+    /// The role with this number.
+    pub const fn from_code(code: u64) -> Option<Self> {
+        Some(match code {
+            1 => Self::Release,
+            2 => Self::Identity,
+            3 => Self::Service,
+            4 => Self::Device,
+            5 => Self::Operator,
+            _ => return None,
+        })
+    }
+
+    /// The number in the claim.
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// One lowercase word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Release => "release",
+            Self::Identity => "identity",
+            Self::Service => "service",
+            Self::Device => "device",
+            Self::Operator => "operator",
+        }
+    }
+}
+
+/// Scope of a credential (claim -70002): one vendor; absent lists mean any.
+#[derive(Clone, Debug)]
+pub struct Scope<'a> {
+    vendor: &'a [u8; 16],
+    classes: Option<List<'a>>,
+    serials: Option<List<'a>>,
+    actions: Option<u64>,
+}
+
+impl<'a> Scope<'a> {
+    /// Vendor id, a UUID.
+    pub fn vendor(&self) -> &'a [u8; 16] {
+        self.vendor
+    }
+
+    /// True when the scope speaks of this vendor.
+    pub fn permits_vendor(&self, vendor: &[u8; 16]) -> bool {
+        self.vendor == vendor
+    }
+
+    /// True when the scope names this class, or no class at all.
+    pub fn permits_class(&self, class: &[u8; 16]) -> bool {
+        self.classes.is_none() || self.classes().any(|permitted| permitted == class)
+    }
+
+    /// True when the scope names this serial, or no serial at all.
+    pub fn permits_serial(&self, serial: &str) -> bool {
+        self.serials.is_none() || self.serials().any(|permitted| permitted == serial)
+    }
+
+    /// Class ids, UUIDs; empty when any class is permitted.
+    pub fn classes(&self) -> impl Iterator<Item = &'a [u8; 16]> + use<'a> {
+        self.classes.clone().into_iter().flat_map(|list| list.iter(Reader::byte_array::<16>))
+    }
+
+    /// Serials; empty when any serial is permitted.
+    pub fn serials(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.serials.clone().into_iter().flat_map(|list| list.iter(read_serial))
+    }
+
+    /// Permitted actions, a bit set; `None` when any action is.
+    pub fn actions(&self) -> Option<u64> {
+        self.actions
+    }
+
+    pub(crate) fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
+        let (mut vendor, mut classes, mut serials, mut actions) = (None, None, None, None);
+        let mut entries = reader.map()?;
+        while let Some(key) = entries.next_int(reader)? {
+            let start = reader.position();
+            match key {
+                SCOPE_VENDOR => vendor = Some(reader.byte_array()?),
+                SCOPE_CLASSES => {
+                    classes = Some(List::read(reader, 1, MAX_CLASSES, Reader::byte_array::<16>)?);
+                }
+                SCOPE_SERIALS => serials = Some(List::read(reader, 1, MAX_SERIALS, read_serial)?),
+                SCOPE_ACTIONS => actions = Some(reader.uint()?),
+                _ => return Err(Error::new(ErrorKind::UnknownKey, start)),
+            }
+        }
+        Ok(Self { vendor: required(vendor, reader)?, classes, serials, actions })
+    }
+}
+
+fn read_serial<'a>(reader: &mut Reader<'a>) -> Result<&'a str, Error> {
+    reader.name(MAX_SERIAL_LEN)
+}
