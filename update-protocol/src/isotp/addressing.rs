@@ -1,0 +1,129 @@
+//! The identifiers of a link, checked against those that belong to CANopen (CiA 301) on a mixed bus.
+
+use crate::can::Id;
+use core::fmt;
+
+/// A CANopen service that owns 11-bit identifiers an ISO-TP link could take by mistake.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CanopenService {
+    /// `580`..=`67F`: service data objects.
+    Sdo,
+    /// `701`..=`77F`: heartbeat and node guarding.
+    Heartbeat,
+}
+
+impl CanopenService {
+    /// The service that owns `id`, if any.
+    #[must_use]
+    pub const fn owner_of(id: Id) -> Option<Self> {
+        match id {
+            Id::Standard(0x580..=0x67F) => Some(Self::Sdo),
+            Id::Standard(0x701..=0x77F) => Some(Self::Heartbeat),
+            Id::Standard(_) | Id::Extended(_) => None,
+        }
+    }
+}
+
+/// Why identifiers cannot be a link.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AddressingError {
+    /// An identifier does not fit 11 or 29 bits.
+    OutOfRange(Id),
+    /// The same identifier is used for two purposes.
+    Ambiguous(Id),
+    /// The identifier belongs to CANopen; [`Addressing::forced`] takes it all the same.
+    Canopen(Id, CanopenService),
+}
+
+impl fmt::Display for AddressingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OutOfRange(id) => write!(f, "the CAN identifier {:X} is out of range", id.raw()),
+            Self::Ambiguous(id) => write!(f, "the CAN identifier {id} is used twice"),
+            Self::Canopen(id, CanopenService::Sdo) => {
+                write!(f, "the CAN identifier {id} belongs to CANopen service data (580..67F)")
+            }
+            Self::Canopen(id, CanopenService::Heartbeat) => {
+                write!(f, "the CAN identifier {id} belongs to CANopen heartbeats (701..77F)")
+            }
+        }
+    }
+}
+
+impl core::error::Error for AddressingError {}
+
+/// Identifiers of one link, seen from this end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Addressing {
+    pub(crate) tx: Id,
+    pub(crate) rx: Id,
+    pub(crate) functional_tx: Option<Id>,
+    pub(crate) functional_rx: Option<Id>,
+}
+
+impl Addressing {
+    /// The device's end: it also listens to `functional`.
+    ///
+    /// # Errors
+    /// [`AddressingError`]
+    pub fn device(tx: Id, rx: Id, functional: Option<Id>) -> Result<Self, AddressingError> {
+        Self { tx, rx, functional_tx: None, functional_rx: functional }.checked()
+    }
+
+    /// The tester's end: it may also send to `functional`.
+    ///
+    /// # Errors
+    /// [`AddressingError`]
+    pub fn tester(tx: Id, rx: Id, functional: Option<Id>) -> Result<Self, AddressingError> {
+        Self { tx, rx, functional_tx: functional, functional_rx: None }.checked()
+    }
+
+    /// As [`Addressing::tester`], but takes identifiers that belong to CANopen.
+    ///
+    /// # Errors
+    /// [`AddressingError`], never [`AddressingError::Canopen`].
+    pub fn forced(tx: Id, rx: Id, functional: Option<Id>) -> Result<Self, AddressingError> {
+        Self { tx, rx, functional_tx: functional, functional_rx: None }.usable()
+    }
+
+    /// For the constants of the profile, which a test checks.
+    pub(crate) const fn known(tx: Id, rx: Id, functional_tx: Option<Id>, functional_rx: Option<Id>) -> Self {
+        Self { tx, rx, functional_tx, functional_rx }
+    }
+
+    pub(crate) fn checked(self) -> Result<Self, AddressingError> {
+        let usable = self.usable()?;
+        for id in usable.ids() {
+            if let Some(service) = CanopenService::owner_of(id) {
+                return Err(AddressingError::Canopen(id, service));
+            }
+        }
+        Ok(usable)
+    }
+
+    fn usable(self) -> Result<Self, AddressingError> {
+        if let Some(id) = self.ids().find(|id| !id.is_valid()) {
+            return Err(AddressingError::OutOfRange(id));
+        }
+        if let Some(id) = self.ids().find(|id| self.ids().filter(|other| other == id).count() > 1) {
+            return Err(AddressingError::Ambiguous(id));
+        }
+        Ok(self)
+    }
+
+    fn ids(&self) -> impl Iterator<Item = Id> + use<> {
+        [Some(self.tx), Some(self.rx), self.functional_tx, self.functional_rx].into_iter().flatten()
+    }
+
+    /// What this end sends with.
+    #[must_use]
+    pub const fn tx(&self) -> Id {
+        self.tx
+    }
+
+    /// What this end listens to.
+    #[must_use]
+    pub const fn rx(&self) -> Id {
+        self.rx
+    }
+}

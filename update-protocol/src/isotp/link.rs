@@ -1,0 +1,252 @@
+//! One pair of identifiers: frames and time in, frames and messages out.
+
+use super::pdu::{self, Pdu};
+use super::receive::Receiver;
+use super::transmit::Transmitter;
+use super::{Addressing, Config, ReceiveError, SendError, TransmitError};
+use crate::can::{Frame, MAX_FD_LEN};
+
+/// Whom a message was for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Target {
+    /// This node only.
+    Physical,
+    /// Every node; only ever a single frame.
+    Functional,
+}
+
+/// A link whose buffers are lent, as on a device.
+pub type BorrowedLink<'b> = Link<&'b mut [u8], &'b mut [u8]>;
+
+/// Both directions between this node and its peer.
+///
+/// `R` and `T` are the receive and the transmit buffer: `&mut [u8]`, `[u8; N]` or `Vec<u8>`. The longest message is
+/// what the buffer holds.
+///
+/// The caller's loop: give every frame to [`on_frame`](Self::on_frame) (foreign ones are ignored); when none is
+/// waiting, call [`on_timeout`](Self::on_timeout); send what [`poll_transmit`](Self::poll_transmit) returns until it
+/// returns `None`; sleep until [`next_timeout`](Self::next_timeout) or the next frame. Frames go before timeouts so
+/// that a program that was not scheduled for a while does not drop a transfer whose frames are already there.
+///
+/// ```
+/// use update_protocol::can::Id;
+/// use update_protocol::isotp::{Addressing, Config, Link, Target};
+///
+/// let (request, response) = (Id::Standard(0x7E0), Id::Standard(0x7E8));
+/// let mut tester = Link::new(Addressing::tester(request, response, None)?, Config::classic(), [0; 64], [0; 64]);
+/// let mut device = Link::new(Addressing::device(response, request, None)?, Config::classic(), [0; 64], [0; 64]);
+/// tester.send(b"more than seven bytes", 0)?;
+/// while device.received(Target::Physical).is_none() {
+///     while let Some(frame) = tester.poll_transmit(0) { device.on_frame(&frame, 0); }
+///     while let Some(frame) = device.poll_transmit(0) { tester.on_frame(&frame, 0); }
+/// }
+/// assert_eq!(device.received(Target::Physical), Some(&b"more than seven bytes"[..]));
+/// assert_eq!(tester.take_sent(), Some(Ok(())));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Link<R, T> {
+    addressing: Addressing,
+    config: Config,
+    receiver: Receiver,
+    transmitter: Transmitter,
+    rx_buffer: R,
+    tx_buffer: T,
+    /// What came for all; apart, because it may come in the middle of a physical message and must not end it.
+    functional: [u8; MAX_FD_LEN],
+    functional_len: usize,
+}
+
+impl<R, T> Link<R, T>
+where
+    R: AsRef<[u8]> + AsMut<[u8]>,
+    T: AsRef<[u8]> + AsMut<[u8]>,
+{
+    /// An idle link.
+    pub const fn new(addressing: Addressing, config: Config, rx_buffer: R, tx_buffer: T) -> Self {
+        Self {
+            addressing,
+            config,
+            receiver: Receiver::new(),
+            transmitter: Transmitter::new(),
+            rx_buffer,
+            tx_buffer,
+            functional: [0; MAX_FD_LEN],
+            functional_len: 0,
+        }
+    }
+
+    /// The identifiers.
+    pub const fn addressing(&self) -> &Addressing {
+        &self.addressing
+    }
+
+    /// How it sends.
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The longest message it receives.
+    pub fn receive_capacity(&self) -> usize {
+        self.rx_buffer.as_ref().len()
+    }
+
+    /// Talks to another peer from here on; everything under way is forgotten.
+    pub fn retarget(&mut self, addressing: Addressing) {
+        self.addressing = addressing;
+        self.receiver = Receiver::new();
+        self.transmitter = Transmitter::new();
+        self.functional_len = 0;
+    }
+
+    /// A frame from the bus. Frames of others, malformed frames and unexpected frames are ignored.
+    pub fn on_frame(&mut self, frame: &Frame, now_us: u64) {
+        if frame.id() == self.addressing.rx {
+            let buffer = self.rx_buffer.as_mut();
+            match Pdu::parse(frame) {
+                Some(Pdu::Single(payload)) => self.receiver.on_single(payload, buffer),
+                Some(Pdu::First { len, payload, frame_len }) => {
+                    self.receiver.on_first(len, payload, frame_len, buffer, now_us);
+                }
+                Some(Pdu::Consecutive { number, payload, frame_len }) => {
+                    self.receiver.on_consecutive(number, payload, frame_len, buffer, now_us);
+                }
+                Some(Pdu::FlowControl { status, block_size, st_min }) => {
+                    self.transmitter.on_flow_control(status, block_size, st_min, now_us);
+                }
+                None => {}
+            }
+        } else if Some(frame.id()) == self.addressing.functional_rx {
+            // Only a single frame can be for all; everything else would make every node answer.
+            if let Some(Pdu::Single(payload)) = Pdu::parse(frame)
+                && self.functional_len == 0
+                && let Some(to) = self.functional.get_mut(..payload.len())
+            {
+                to.copy_from_slice(payload);
+                self.functional_len = payload.len();
+            }
+        }
+    }
+
+    /// The next frame for the bus; call until `None`.
+    pub fn poll_transmit(&mut self, now_us: u64) -> Option<Frame> {
+        if let Some(status) = self.receiver.take_flow_control(&self.config, now_us) {
+            return pdu::flow_control(self.addressing.tx, &self.config, status);
+        }
+        self.transmitter.poll(&self.addressing, &self.config, self.tx_buffer.as_ref(), now_us)
+    }
+
+    /// When to call [`poll_transmit`](Self::poll_transmit) and [`on_timeout`](Self::on_timeout) again at the latest.
+    pub fn next_timeout(&self) -> Option<u64> {
+        match (self.receiver.next_timeout(), self.transmitter.next_timeout()) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// Ends what has waited too long. May be called at any time; call it when no frame is waiting.
+    pub fn on_timeout(&mut self, now_us: u64) {
+        self.receiver.on_timeout(now_us);
+        self.transmitter.on_timeout(now_us);
+    }
+
+    /// Takes a message for sending (it is copied).
+    ///
+    /// # Errors
+    /// [`SendError`]; nothing is sent then.
+    pub fn send(&mut self, message: &[u8], now_us: u64) -> Result<(), SendError> {
+        self.enqueue(message, Target::Physical, now_us)
+    }
+
+    /// Takes a message for every node; it has to fit one frame.
+    ///
+    /// # Errors
+    /// [`SendError`]; nothing is sent then.
+    pub fn send_functional(&mut self, message: &[u8], now_us: u64) -> Result<(), SendError> {
+        if self.addressing.functional_tx.is_none() || message.len() > self.config.max_single_frame_len() {
+            return Err(SendError::NotFunctional);
+        }
+        self.enqueue(message, Target::Functional, now_us)
+    }
+
+    fn enqueue(&mut self, message: &[u8], target: Target, now_us: u64) -> Result<(), SendError> {
+        if !self.transmitter.is_idle() {
+            return Err(SendError::Busy);
+        }
+        if message.is_empty() {
+            return Err(SendError::Empty);
+        }
+        let buffer = self.tx_buffer.as_mut();
+        let capacity = buffer.len();
+        if u32::try_from(message.len()).is_err() {
+            return Err(SendError::TooLong { capacity });
+        }
+        buffer.get_mut(..message.len()).ok_or(SendError::TooLong { capacity })?.copy_from_slice(message);
+        self.transmitter.start(message.len(), target == Target::Functional, now_us);
+        Ok(())
+    }
+
+    /// Whether a message is on its way out.
+    pub const fn is_sending(&self) -> bool {
+        !self.transmitter.is_idle()
+    }
+
+    /// Whether a message is on its way in.
+    pub const fn is_receiving(&self) -> bool {
+        self.receiver.is_receiving()
+    }
+
+    /// Gives up the message that is on its way out.
+    pub fn abort_send(&mut self) {
+        self.transmitter.abort();
+    }
+
+    /// How the last message ended, once: `Ok` when its last frame was handed out.
+    pub const fn take_sent(&mut self) -> Option<Result<(), TransmitError>> {
+        self.transmitter.outcome.take()
+    }
+
+    /// Why a reception ended without a message, once.
+    pub const fn take_receive_error(&mut self) -> Option<ReceiveError> {
+        self.receiver.error.take()
+    }
+
+    /// The message that has come, until it is [released](Self::release). Nothing else is received meanwhile.
+    pub fn received(&self, target: Target) -> Option<&[u8]> {
+        match target {
+            Target::Physical => self.rx_buffer.as_ref().get(..self.receiver.complete_len()?),
+            Target::Functional => {
+                self.functional.get(..self.functional_len).filter(|message| !message.is_empty())
+            }
+        }
+    }
+
+    /// Makes room for the next message.
+    pub fn release(&mut self, target: Target) {
+        match target {
+            Target::Physical => self.receiver.release(),
+            Target::Functional => self.functional_len = 0,
+        }
+    }
+
+    /// The message that has come and the buffer its answer may be written to, if nothing is being sent.
+    pub(crate) fn request_and_answer(&mut self, target: Target) -> Option<(&[u8], &mut [u8])> {
+        if !self.transmitter.is_idle() {
+            return None;
+        }
+        let request = match target {
+            Target::Physical => self.rx_buffer.as_ref().get(..self.receiver.complete_len()?)?,
+            Target::Functional => {
+                self.functional.get(..self.functional_len).filter(|message| !message.is_empty())?
+            }
+        };
+        Some((request, self.tx_buffer.as_mut()))
+    }
+
+    /// Sends what was written to the buffer of [`request_and_answer`](Self::request_and_answer).
+    pub(crate) fn send_written(&mut self, len: usize, now_us: u64) {
+        if self.transmitter.is_idle() && len != 0 && len <= self.tx_buffer.as_ref().len() {
+            self.transmitter.start(len, false, now_us);
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! The numbers of our devices: identifiers, objects, routines, addresses, the state record (docs/can-protocol.md).
+
+mod state_record;
+
+pub use state_record::{Flags, ImageState, Mode, STATE_RECORD_LEN, StateRecord, StateRecordError};
+
+use crate::can::Id;
+use crate::isotp::Addressing;
+
+/// Data identifiers, read with service `22`.
+pub mod did {
+    /// Loader version, ASCII.
+    pub const LOADER_VERSION: u16 = 0xF180;
+    /// Active session, 1 byte; answered by the server itself.
+    pub const ACTIVE_SESSION: u16 = 0xF186;
+    /// Serial, ASCII, at most 32 bytes.
+    pub const SERIAL: u16 = 0xF18C;
+    /// Application version, ASCII, at most 32 bytes; served by the application only.
+    pub const APPLICATION_VERSION: u16 = 0xF195;
+    /// [`StateRecord`](super::StateRecord).
+    pub const STATE_RECORD: u16 = 0xFD00;
+    /// Vendor id (16), class id (16), device id (16); zeros in factory state.
+    pub const IDENTITY: u16 = 0xFD01;
+    /// Kids of the anchors, 8 bytes each.
+    pub const ANCHOR_KIDS: u16 = 0xFD02;
+}
+
+/// Routine identifiers, started with service `31 01`.
+pub mod rid {
+    /// Forgets an install in progress or a pending one; the active image stays.
+    pub const ABANDON_INSTALL: u16 = 0xF001;
+    /// Reads back the spare slot and matches its digest again; answers one status byte.
+    pub const CHECK_PROGRAMMING_DEPENDENCIES: u16 = 0xFF01;
+}
+
+/// The status byte that [`rid::CHECK_PROGRAMMING_DEPENDENCIES`] answers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum DependencyStatus {
+    /// What is installed matches its digest.
+    Good = 0,
+    /// Nothing is installed that waits for its first boot.
+    NothingInstalled = 1,
+    /// The digest does not match.
+    NoMatch = 2,
+}
+
+/// Serial of a device in factory state.
+pub const UNPROVISIONED_SERIAL: &str = "unprovisioned";
+/// Longest serial and longest version, bytes.
+pub const MAX_TEXT_LEN: usize = 32;
+/// Longest envelope a device takes, bytes.
+pub const MAX_ENVELOPE_LEN: u32 = 4096;
+/// Longest revocation list a device takes, bytes.
+pub const MAX_REVOCATION_LIST_LEN: u32 = 1024;
+/// Longest provisioning block a device takes, bytes.
+pub const MAX_PROVISIONING_BLOCK_LEN: u32 = 1024;
+
+/// What a download is for. The address of a RequestDownload names one of these, not flash.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Object {
+    /// `00000000`: authentication wrapper, manifest, severed members.
+    Envelope,
+    /// `10000000` + offset: the image from that byte on.
+    Image {
+        /// The byte the download begins at.
+        offset: u32,
+    },
+    /// `20000000`: a signed revocation list.
+    RevocationList,
+    /// `30000000`: a provisioning block.
+    ProvisioningBlock,
+}
+
+impl Object {
+    /// Images are shorter than this.
+    pub const MAX_IMAGE_OFFSET: u32 = 0x0FFF_FFFF;
+    const IMAGE_BASE: u32 = 0x1000_0000;
+
+    /// The object at an address, if there is one.
+    #[must_use]
+    pub const fn at(address: u32) -> Option<Self> {
+        match address {
+            0 => Some(Self::Envelope),
+            0x1000_0000..=0x1FFF_FFFF => Some(Self::Image { offset: address & Self::MAX_IMAGE_OFFSET }),
+            0x2000_0000 => Some(Self::RevocationList),
+            0x3000_0000 => Some(Self::ProvisioningBlock),
+            _ => None,
+        }
+    }
+
+    /// Its address; `None` for an image offset above [`Object::MAX_IMAGE_OFFSET`].
+    #[must_use]
+    pub const fn address(self) -> Option<u32> {
+        match self {
+            Self::Envelope => Some(0),
+            Self::Image { offset } if offset <= Self::MAX_IMAGE_OFFSET => Some(Self::IMAGE_BASE | offset),
+            Self::Image { .. } => None,
+            Self::RevocationList => Some(0x2000_0000),
+            Self::ProvisioningBlock => Some(0x3000_0000),
+        }
+    }
+}
+
+/// The tester's address on 29-bit normal fixed addressing.
+pub const TESTER_ADDRESS: u8 = 0xF1;
+/// The address of a device that was not provisioned with another one.
+pub const DEFAULT_NODE_ADDRESS: u8 = 0x10;
+/// To every device, 29 bit.
+pub const FUNCTIONAL_ID: Id = Id::Extended(0x18DB_33F1);
+/// The tester's request, 11 bit.
+pub const REQUEST_ID_11: Id = Id::Standard(0x7E0);
+/// The device's response, 11 bit.
+pub const RESPONSE_ID_11: Id = Id::Standard(0x7E8);
+/// To every device, 11 bit.
+pub const FUNCTIONAL_ID_11: Id = Id::Standard(0x7DF);
+
+/// `18DA<TA>F1`: tester to device.
+#[must_use]
+pub const fn request_id(node: u8) -> Id {
+    Id::Extended(0x18DA_0000 | (node as u32) << 8 | TESTER_ADDRESS as u32)
+}
+
+/// `18DAF1<SA>`: device to tester.
+#[must_use]
+pub const fn response_id(node: u8) -> Id {
+    Id::Extended(0x18DA_0000 | (TESTER_ADDRESS as u32) << 8 | node as u32)
+}
+
+/// The device that sends with this identifier to the tester.
+#[must_use]
+pub const fn responding_node(id: Id) -> Option<u8> {
+    match id {
+        Id::Extended(raw @ 0x18DA_F100..=0x18DA_F1FF) => Some(raw.to_le_bytes()[0]),
+        Id::Standard(_) | Id::Extended(_) => None,
+    }
+}
+
+/// A node address a device may have: the tester's own would give both ends the same identifiers.
+#[must_use]
+pub const fn is_node_address(node: u8) -> bool {
+    node != TESTER_ADDRESS
+}
+
+/// The identifiers of a device. Its own node address has to be one ([`is_node_address`]).
+#[must_use]
+pub const fn device_addressing(node: u8) -> Addressing {
+    Addressing::known(response_id(node), request_id(node), None, Some(FUNCTIONAL_ID))
+}
+
+/// The identifiers of a tester that talks to `node`.
+#[must_use]
+pub const fn tester_addressing(node: u8) -> Addressing {
+    Addressing::known(request_id(node), response_id(node), Some(FUNCTIONAL_ID), None)
+}
+
+/// The identifiers of a device on 11 bits.
+#[must_use]
+pub const fn device_addressing_11() -> Addressing {
+    Addressing::known(RESPONSE_ID_11, REQUEST_ID_11, None, Some(FUNCTIONAL_ID_11))
+}
+
+/// The identifiers of a tester on 11 bits.
+#[must_use]
+pub const fn tester_addressing_11() -> Addressing {
+    Addressing::known(REQUEST_ID_11, RESPONSE_ID_11, Some(FUNCTIONAL_ID_11), None)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,91 @@
+use super::*;
+
+/// Version 1 of the state record. This test is never edited: a new layout is a new version with a new test.
+#[test]
+fn state_record_version_1_is_these_bytes() {
+    let record = StateRecord {
+        mode: Mode::Application,
+        image: ImageState::Reverting,
+        flags: Flags { reverted: true, resumable: false, anchor_compiled_in: true },
+        sequence_floor: 0x0102_0304_0506_0708,
+        active_sequence: 0x1112_1314_1516_1718,
+        revocation_sequence: 0x2122_2324_2526_2728,
+        resume_offset: 0x3132_3334,
+        image_size: 0x4142_4344,
+        manifest_digest: [0xD5; 32],
+        reason: 0x5152,
+        reason_position: 0x6162_6364,
+        max_request_len: 0x7172,
+        slot_capacity: 0x8182_8384,
+    };
+    #[rustfmt::skip]
+    let bytes = [
+        0x01, 0x02, 0x04, 0x05,
+        0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08,
+        0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18,
+        0x21, 0x22, 0x23, 0x24, 0x25, 0x26, 0x27, 0x28,
+        0x31, 0x32, 0x33, 0x34,
+        0x41, 0x42, 0x43, 0x44,
+        0xD5, 0xD5, 0xD5, 0xD5, 0xD5, 0xD5, 0xD5, 0xD5, 0xD5, 0xD5, 0xD5, 0xD5, 0xD5, 0xD5, 0xD5, 0xD5,
+        0xD5, 0xD5, 0xD5, 0xD5, 0xD5, 0xD5, 0xD5, 0xD5, 0xD5, 0xD5, 0xD5, 0xD5, 0xD5, 0xD5, 0xD5, 0xD5,
+        0x51, 0x52,
+        0x61, 0x62, 0x63, 0x64,
+        0x71, 0x72,
+        0x81, 0x82, 0x83, 0x84,
+    ];
+    assert_eq!(record.encode(), bytes);
+    assert_eq!(StateRecord::decode(&bytes), Ok(record));
+}
+
+#[test]
+fn a_record_that_is_not_version_1_is_refused() {
+    let good = StateRecord::factory(4095, 512 * 1024).encode();
+    for len in (0..200).filter(|&len| len != STATE_RECORD_LEN) {
+        assert_eq!(StateRecord::decode(&[1; 200][..len]), Err(StateRecordError::Length(len)));
+    }
+    for (at, value, error) in [
+        (0, 2, StateRecordError::Version(2)),
+        (1, 3, StateRecordError::Mode(3)),
+        (2, 5, StateRecordError::Image(5)),
+        (3, 8, StateRecordError::Flags(8)),
+    ] {
+        let mut bad = good;
+        bad[at] = value;
+        assert_eq!(StateRecord::decode(&bad), Err(error));
+    }
+}
+
+#[test]
+fn objects_have_the_documented_addresses() {
+    for (object, address) in [
+        (Object::Envelope, 0x0000_0000),
+        (Object::Image { offset: 0 }, 0x1000_0000),
+        (Object::Image { offset: 0x1234 }, 0x1000_1234),
+        (Object::Image { offset: 0x0FFF_FFFF }, 0x1FFF_FFFF),
+        (Object::RevocationList, 0x2000_0000),
+        (Object::ProvisioningBlock, 0x3000_0000),
+    ] {
+        assert_eq!(object.address(), Some(address));
+        assert_eq!(Object::at(address), Some(object));
+    }
+    for nothing in [1, 0x0FFF_FFFF, 0x2000_0001, 0x2FFF_FFFF, 0x3000_0001, u32::MAX] {
+        assert_eq!(Object::at(nothing), None);
+    }
+    assert_eq!(Object::Image { offset: 0x1000_0000 }.address(), None);
+}
+
+#[test]
+fn identifiers_are_normal_fixed_and_collide_with_nobody() {
+    assert_eq!(request_id(0x10), Id::Extended(0x18DA_10F1));
+    assert_eq!(response_id(0x10), Id::Extended(0x18DA_F110));
+    assert_eq!(FUNCTIONAL_ID, Id::Extended(0x18DB_33F1));
+    for node in 0..=u8::MAX {
+        assert_eq!(responding_node(response_id(node)), Some(node));
+        assert_eq!(device_addressing(node).checked().is_ok(), is_node_address(node), "{node:02X}");
+        assert_eq!(tester_addressing(node).checked().is_ok(), is_node_address(node), "{node:02X}");
+    }
+    assert_eq!(responding_node(Id::Extended(0x18DA_10F1)), None);
+    assert_eq!(responding_node(Id::Standard(0x7E8)), None);
+    assert!(device_addressing_11().checked().is_ok());
+    assert!(tester_addressing_11().checked().is_ok());
+}
