@@ -1,1 +1,45 @@
-//! Placeholder while the workspace is laid out.
+//! SUIT: envelope, manifest and command processor of draft-ietf-suit-manifest-37, for one-image A/B updates.
+//!
+//! Heap-free and `no_std`; nothing here touches a clock, a socket, a file or flash. The way through it:
+//! [`Envelope::parse`] reads the outer structure only, [`Envelope::authenticate`] verifies the signature and then
+//! the whole structure and gives the token [`Authenticated`], a [`Processor`] runs its command sequences over a
+//! [`Platform`] and stops where bytes are needed. docs/suit-support.md says what of SUIT is supported.
+#![cfg_attr(not(feature = "author"), no_std)]
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
+
+#[cfg(all(test, not(feature = "author")))]
+extern crate std;
+
+mod command;
+mod digest;
+mod dry_run;
+mod envelope;
+mod error;
+pub mod limits;
+mod manifest;
+mod parameter;
+mod processor;
+pub mod reason;
+mod span;
+mod structure;
+mod text;
+
+pub use digest::Digest;
+pub use dry_run::{DeviceIdentity, ImageReference, image_reference, image_reference_for};
+pub use envelope::{Authenticated, Envelope};
+pub use error::{Condition, Error, ErrorKind};
+pub use limits::{MAX_ENVELOPE_HEAD_LEN, MAX_ENVELOPE_LEN};
+pub use manifest::{ComponentId, Components, Manifest, Section};
+pub use processor::{Fetch, Platform, PlatformError, Processor, Step};
+pub use reason::Reason;
+pub use text::{ComponentText, ManifestText, Text, TextEntry};

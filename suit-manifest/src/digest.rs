@@ -1,0 +1,47 @@
+//! SUIT_Digest, draft-ietf-suit-manifest-37 section 10. Only SHA-256 is accepted.
+
+use crate::error::{Error, ErrorKind};
+use trust::cbor::Reader;
+
+/// COSE algorithm numbers (RFC 9054) and the length of what they produce.
+const SHA_256: i64 = -16;
+const OTHERS: [(i64, usize); 4] = [(-18, 32), (-43, 48), (-44, 64), (-45, 64)];
+
+/// A SHA-256 digest that the manifest gives.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Digest<'a> {
+    sha256: &'a [u8; 32],
+}
+
+impl<'a> Digest<'a> {
+    /// The 32 bytes.
+    pub fn sha256(&self) -> &'a [u8; 32] {
+        self.sha256
+    }
+
+    /// `[-16, bstr .size 32]`. An extension after the two elements is refused.
+    pub(crate) fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
+        let start = reader.position();
+        reader.array_of(2)?;
+        let algorithm = reader.int()?;
+        let bytes = reader.bytes()?;
+        let refused = match bytes.try_into() {
+            Ok(sha256) if algorithm == SHA_256 => return Ok(Self { sha256 }),
+            _ if algorithm == SHA_256 => ErrorKind::DigestLength,
+            // T11: a length that does not fit is told apart even where the algorithm is not supported.
+            _ if OTHERS.iter().any(|&(known, len)| known == algorithm && len != bytes.len()) => {
+                ErrorKind::DigestLength
+            }
+            _ => ErrorKind::DigestAlgorithmUnsupported,
+        };
+        Err(Error::new(refused, start))
+    }
+
+    /// `bstr .cbor SUIT_Digest`.
+    pub(crate) fn read_wrapped(reader: &mut Reader<'a>) -> Result<Self, Error> {
+        let mut inner = reader.embedded()?;
+        let digest = Self::read(&mut inner)?;
+        inner.finish()?;
+        Ok(digest)
+    }
+}

@@ -1,0 +1,178 @@
+//! SUIT_Envelope and SUIT_Authentication, draft-ietf-suit-manifest-37 sections 8.2 and 8.3.
+//!
+//! [`Envelope::parse`] reads the outer structure and nothing of the manifest. [`Envelope::authenticate`] is the only
+//! way to an [`Authenticated`] manifest.
+
+use crate::digest::Digest;
+use crate::error::{Error, ErrorKind};
+use crate::limits::MAX_ENVELOPE_LEN;
+use crate::manifest::{INSTALL, Manifest, PAYLOAD_FETCH, TEXT};
+use crate::span::{Span, Wrapped, embedded};
+use trust::cbor::{Major, Reader};
+use trust::{Authority, Role, TrustStore};
+
+/// CBOR tag of SUIT_Envelope.
+pub(crate) const ENVELOPE_TAG: u64 = 107;
+pub(crate) const AUTHENTICATION_WRAPPER: i64 = 2;
+pub(crate) const MANIFEST: i64 = 3;
+
+/// Severed members that an envelope may hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Severed {
+    PayloadFetch,
+    Install,
+    Text,
+}
+
+/// The outer structure of a SUIT envelope.
+///
+/// A member with a text key, an integrated payload (section 5.5), is refused with an error of its own: images
+/// travel beside the envelope.
+#[derive(Clone, Debug)]
+pub struct Envelope<'a> {
+    digest: Digest<'a>,
+    /// Content of the digest bstr: the detached payload of the signature.
+    signed: Span<'a>,
+    sign1: Option<Span<'a>>,
+    wrapper: Span<'a>,
+    manifest: Wrapped<'a>,
+    payload_fetch: Option<Wrapped<'a>>,
+    install: Option<Wrapped<'a>>,
+    text: Option<Wrapped<'a>>,
+}
+
+impl<'a> Envelope<'a> {
+    /// Reads the members of the envelope and the authentication wrapper.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
+        if bytes.len() > MAX_ENVELOPE_LEN {
+            return Err(Error::new(ErrorKind::EnvelopeTooLarge, 0));
+        }
+        let mut reader = Reader::new(bytes);
+        reader.expect_tag(ENVELOPE_TAG)?;
+        let mut entries = reader.map()?;
+        let (mut wrapper, mut manifest) = (None, None);
+        let (mut payload_fetch, mut install, mut text) = (None, None, None);
+        loop {
+            let position = reader.position();
+            let Some(key) = entries.next_raw(&mut reader)? else { break };
+            let mut key = Reader::nested(key, position);
+            if key.peek()? == Major::Text {
+                return Err(Error::new(ErrorKind::IntegratedPayloadUnsupported, position));
+            }
+            // The cursor sees to canonical order, and so to key 2 before key 3 (section 8.3).
+            match key.int()? {
+                AUTHENTICATION_WRAPPER => wrapper = Some(embedded(&mut reader)?),
+                MANIFEST => manifest = Some(Wrapped::read(&mut reader)?),
+                PAYLOAD_FETCH => payload_fetch = Some(Wrapped::read(&mut reader)?),
+                INSTALL => install = Some(Wrapped::read(&mut reader)?),
+                TEXT => text = Some(Wrapped::read(&mut reader)?),
+                // T1: nothing authenticates it. That holds for key 1, reserved, as well.
+                _ => return Err(Error::new(ErrorKind::EnvelopeMemberUnknown, position)),
+            }
+        }
+        reader.finish()?;
+        let missing = Error::malformed(trust::ErrorKind::MissingKey, reader.position());
+        let wrapper = wrapper.ok_or(missing)?;
+        let manifest = manifest.ok_or(missing)?;
+        let (digest, signed, sign1) = read_authentication(wrapper)?;
+        Ok(Self { digest, signed, sign1, wrapper, manifest, payload_fetch, install, text })
+    }
+
+    /// Verifies, in this order: one signature is there; the chain anchor, credential, signature, with role and
+    /// revocation; the digest of the manifest; then, and not before, the structure of the whole manifest, the
+    /// digests of severed members, and that it speaks of nothing outside of the credential's scope and of no
+    /// class for which `store` holds a higher minimum sequence number.
+    ///
+    /// It does not check the sequence number against a device's floor: [`Authenticated::check_sequence`].
+    pub fn authenticate(&self, store: &TrustStore<'_>) -> Result<Authenticated<'a>, Error> {
+        // Section 8.3: the processor requires an authentication block.
+        let sign1 = self.sign1.ok_or(Error::new(ErrorKind::SignatureMissing, self.wrapper.base))?;
+        // The detached payload is the content of the digest bstr, not the bstr itself.
+        let authority = trust::verify_chained_sign1(sign1.bytes, self.signed.bytes, store, Role::Release)
+            .map_err(|error| Error::trust(error, sign1.base))?;
+        self.check_manifest_digest()?;
+        // Section 6.2: only now is anything of the manifest read.
+        let manifest = Manifest::read(self, Some((authority.scope(), store.revocations)))?;
+        if authority.scope().serials().next().is_some() {
+            return Err(Error::new(ErrorKind::ScopeDevice, sign1.base));
+        }
+        Ok(Authenticated { manifest, digest: self.digest, authority })
+    }
+
+    /// True when a signature is there. Whether it holds, [`Envelope::authenticate`] says.
+    pub fn is_signed(&self) -> bool {
+        self.sign1.is_some()
+    }
+
+    /// The digest over the bstr-wrapped manifest, its head included (section 8.3).
+    pub(crate) fn check_manifest_digest(&self) -> Result<(), Error> {
+        if self.manifest.item.sha256() == *self.digest.sha256() {
+            Ok(())
+        } else {
+            Err(Error::new(ErrorKind::ManifestDigestMismatch, self.manifest.item.base))
+        }
+    }
+
+    pub(crate) fn manifest(&self) -> Wrapped<'a> {
+        self.manifest
+    }
+
+    pub(crate) fn severed(&self, which: Severed) -> Option<Wrapped<'a>> {
+        match which {
+            Severed::PayloadFetch => self.payload_fetch,
+            Severed::Install => self.install,
+            Severed::Text => self.text,
+        }
+    }
+}
+
+/// `[bstr .cbor SUIT_Digest, ? bstr .cbor COSE_Sign1_Tagged]`: at most one block is taken, so that there is no
+/// question which one counts.
+fn read_authentication(wrapper: Span<'_>) -> Result<(Digest<'_>, Span<'_>, Option<Span<'_>>), Error> {
+    let mut reader = wrapper.reader();
+    let blocks = reader.array()?;
+    let signed = embedded(&mut reader)?;
+    let mut inner = signed.reader();
+    let digest = Digest::read(&mut inner)?;
+    inner.finish()?;
+    let sign1 = match blocks {
+        1 => None,
+        2 => Some(embedded(&mut reader)?),
+        _ => return Err(Error::new(ErrorKind::SignatureMultiple, reader.position())),
+    };
+    reader.finish()?;
+    Ok((digest, signed, sign1))
+}
+
+/// A manifest whose signature and digest hold, that is well-formed as a whole and within its signer's authority.
+#[derive(Clone, Debug)]
+pub struct Authenticated<'a> {
+    manifest: Manifest<'a>,
+    digest: Digest<'a>,
+    authority: Authority<'a>,
+}
+
+impl<'a> Authenticated<'a> {
+    /// The manifest.
+    pub fn manifest(&self) -> &Manifest<'a> {
+        &self.manifest
+    }
+
+    /// SHA-256 over the bstr-wrapped manifest: the identity of the release.
+    pub fn digest(&self) -> &'a [u8; 32] {
+        self.digest.sha256()
+    }
+
+    /// The right by which it was signed.
+    pub fn authority(&self) -> &Authority<'a> {
+        &self.authority
+    }
+
+    /// Section 6.1: refuses a sequence number below `floor`; an equal one is allowed.
+    pub fn check_sequence(&self, floor: u64) -> Result<(), Error> {
+        if self.manifest.sequence_number() < floor {
+            return Err(Error::new(ErrorKind::SequenceRollback, self.manifest.sequence_number_position()));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,32 @@
+//! Every limit of the decoder and the command processor, in one place; exceeding each has its own error.
+
+/// Bytes of an envelope that a device takes (the head page area of a slot, docs/flash-layout.md).
+pub const MAX_ENVELOPE_HEAD_LEN: usize = 4096;
+
+/// Bytes of an envelope anywhere (docs/server-api.md).
+pub const MAX_ENVELOPE_LEN: usize = 64 * 1024;
+
+/// Components of one manifest. The processor keeps parameters for each of them.
+pub const MAX_COMPONENTS: usize = 4;
+
+/// Byte strings in one component identifier.
+pub const MAX_COMPONENT_SEGMENTS: u64 = 4;
+
+/// Bytes of one byte string in a component identifier.
+pub const MAX_COMPONENT_SEGMENT_LEN: usize = 32;
+
+/// Sequences inside each other, the section itself included: a section, a try-each in it, and two more.
+pub const MAX_NESTING: usize = 4;
+
+/// Commands of one sequence.
+pub const MAX_COMMANDS: u64 = 64;
+
+/// Sequences of one try-each, nil included.
+pub const MAX_ALTERNATIVES: u64 = 8;
+
+/// Commands that one run of shared sequence and section executes; a command that applies to several components
+/// counts once for each.
+pub const MAX_STEPS: u16 = 256;
+
+/// Bytes of a URI.
+pub const MAX_URI_LEN: usize = 256;

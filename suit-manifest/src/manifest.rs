@@ -1,0 +1,339 @@
+//! SUIT_Manifest and SUIT_Common, draft-ietf-suit-manifest-37 sections 8.4, 8.4.5 and 8.4.12.
+//!
+//! A [`Manifest`] has been checked wholly: every member, every sequence in it and in the envelope, and the digest
+//! of every severed member that is there.
+
+use crate::digest::Digest;
+use crate::envelope::{Envelope, Severed};
+use crate::error::{Error, ErrorKind};
+use crate::limits::{MAX_COMPONENT_SEGMENT_LEN, MAX_COMPONENT_SEGMENTS, MAX_COMPONENTS, MAX_URI_LEN};
+use crate::span::{Span, Wrapped, array_up_to, embedded};
+use crate::structure::{Bounds, Walk};
+use crate::text::Text;
+use trust::cbor::{Major, Reader};
+use trust::{RevocationList, Scope};
+
+const VERSION: i64 = 1;
+const SEQUENCE_NUMBER: i64 = 2;
+const COMMON: i64 = 3;
+const REFERENCE_URI: i64 = 4;
+const VALIDATE: i64 = 7;
+const INVOKE: i64 = 9;
+pub(crate) const PAYLOAD_FETCH: i64 = 16;
+pub(crate) const INSTALL: i64 = 20;
+pub(crate) const TEXT: i64 = 23;
+
+const COMMON_COMPONENTS: i64 = 2;
+const COMMON_SHARED_SEQUENCE: i64 = 4;
+
+/// The command sequences that can be run. draft-ietf-suit-manifest-37 section 8.4.6.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Section {
+    /// suit-payload-fetch (16): obtains a payload ahead of its installation.
+    PayloadFetch,
+    /// suit-install (20): installs, here by streaming.
+    Install,
+    /// suit-validate (7): is what was installed right?
+    Validate,
+    /// suit-invoke (9): starts it.
+    Invoke,
+}
+
+/// A member that may have been severed (section 8.6).
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Member<'a> {
+    Absent,
+    Here(Span<'a>),
+    Severed,
+}
+
+/// The manifest of an authenticated envelope.
+#[derive(Clone, Debug)]
+pub struct Manifest<'a> {
+    sequence_number: u64,
+    sequence_number_position: u32,
+    reference_uri: Option<&'a str>,
+    components: Components<'a>,
+    shared: Span<'a>,
+    validate: Option<Span<'a>>,
+    invoke: Option<Span<'a>>,
+    payload_fetch: Member<'a>,
+    install: Member<'a>,
+    text: Member<'a>,
+}
+
+impl<'a> Manifest<'a> {
+    /// Monotonic counter against rollback.
+    pub fn sequence_number(&self) -> u64 {
+        self.sequence_number
+    }
+
+    pub(crate) fn sequence_number_position(&self) -> u32 {
+        self.sequence_number_position
+    }
+
+    /// Where the full envelope can be had, with what has been severed from this one.
+    pub fn reference_uri(&self) -> Option<&'a str> {
+        self.reference_uri
+    }
+
+    /// The components in the order of their indices; at least one.
+    pub fn components(&self) -> &Components<'a> {
+        &self.components
+    }
+
+    /// True when the manifest has this section, be it severed away or not.
+    pub fn has_section(&self, section: Section) -> bool {
+        match section {
+            Section::PayloadFetch => !matches!(self.payload_fetch, Member::Absent),
+            Section::Install => !matches!(self.install, Member::Absent),
+            Section::Validate => self.validate.is_some(),
+            Section::Invoke => self.invoke.is_some(),
+        }
+    }
+
+    /// The text, or `None` when there is none or it has been severed away.
+    pub fn text(&self) -> Result<Option<Text<'a>>, Error> {
+        match self.text {
+            Member::Here(text) => Text::read(text, &self.components).map(Some),
+            Member::Absent | Member::Severed => Ok(None),
+        }
+    }
+
+    /// Version of component 0 in the text, in the first language that has it.
+    pub fn version_text(&self) -> Option<&'a str> {
+        self.text().ok().flatten()?.component_text(0, crate::text::ComponentText::ComponentVersion)
+    }
+
+    pub(crate) fn shared(&self) -> Span<'a> {
+        self.shared
+    }
+
+    /// The commands of a section; `None` when the manifest does not have it.
+    pub(crate) fn section(&self, section: Section) -> Result<Option<Span<'a>>, Error> {
+        let member = match section {
+            Section::PayloadFetch => self.payload_fetch,
+            Section::Install => self.install,
+            Section::Validate => return Ok(self.validate),
+            Section::Invoke => return Ok(self.invoke),
+        };
+        match member {
+            Member::Absent => Ok(None),
+            Member::Here(sequence) => Ok(Some(sequence)),
+            Member::Severed => Err(Error::new(ErrorKind::MemberSevered, self.shared.base)),
+        }
+    }
+
+    /// Reads and checks the manifest of an envelope whose signature holds, or that is being written.
+    pub(crate) fn read(
+        envelope: &Envelope<'a>,
+        authority: Option<(&Scope<'_>, &[RevocationList<'_>])>,
+    ) -> Result<Self, Error> {
+        let manifest = Self::read_members(envelope)?;
+        let bounds = authority.map(|(scope, revocations)| Bounds {
+            scope,
+            revocations,
+            sequence_number: manifest.sequence_number,
+        });
+        let walk = Walk { shared: false, several_components: manifest.components.len() > 1, bounds };
+        Walk { shared: true, ..walk }.section(manifest.shared)?;
+        for sequence in [manifest.validate, manifest.invoke].into_iter().flatten() {
+            walk.section(sequence)?;
+        }
+        for member in [manifest.payload_fetch, manifest.install] {
+            if let Member::Here(sequence) = member {
+                walk.section(sequence)?;
+            }
+        }
+        Ok(manifest)
+    }
+
+    fn read_members(envelope: &Envelope<'a>) -> Result<Self, Error> {
+        let mut reader = envelope.manifest().content.reader();
+        let mut entries = reader.map()?;
+        let mut sequence_number = None;
+        let mut sequence_number_position = 0;
+        let mut version = None;
+        let mut common = None;
+        let mut reference_uri = None;
+        let (mut validate, mut invoke) = (None, None);
+        let (mut payload_fetch, mut install, mut text) = (Member::Absent, Member::Absent, Member::Absent);
+        loop {
+            let key_position = reader.position();
+            let Some(key) = entries.next_int(&mut reader)? else { break };
+            let position = reader.position();
+            match key {
+                // Section 6.1: an unsupported encoding version fails. It is the first key in canonical order.
+                VERSION => {
+                    version = Some(reader.uint()?);
+                    if version != Some(1) {
+                        return Err(Error::new(ErrorKind::ManifestVersion, position));
+                    }
+                }
+                SEQUENCE_NUMBER => {
+                    sequence_number = Some(reader.uint()?);
+                    sequence_number_position = position;
+                }
+                COMMON => common = Some(Common::read(embedded(&mut reader)?)?),
+                REFERENCE_URI => reference_uri = Some(reader.name(MAX_URI_LEN)?),
+                VALIDATE => validate = Some(embedded(&mut reader)?),
+                INVOKE => invoke = Some(embedded(&mut reader)?),
+                PAYLOAD_FETCH => {
+                    payload_fetch = member(&mut reader, envelope.severed(Severed::PayloadFetch))?
+                }
+                INSTALL => install = member(&mut reader, envelope.severed(Severed::Install))?,
+                TEXT => text = member(&mut reader, envelope.severed(Severed::Text))?,
+                _ => return Err(Error::new(ErrorKind::ManifestElementUnsupported, key_position)),
+            }
+        }
+        reader.finish()?;
+        // T1: a severed member is only as good as the digest that the manifest has for it.
+        for (which, member) in
+            [(Severed::PayloadFetch, payload_fetch), (Severed::Install, install), (Severed::Text, text)]
+        {
+            if let (Member::Absent, Some(severed)) = (member, envelope.severed(which)) {
+                return Err(Error::new(ErrorKind::EnvelopeMemberUnauthenticated, severed.item.base));
+            }
+        }
+        let missing = Error::malformed(trust::ErrorKind::MissingKey, reader.position());
+        version.ok_or(missing)?;
+        let Common { components, shared } = common.ok_or(missing)?;
+        Ok(Self {
+            sequence_number: sequence_number.ok_or(missing)?,
+            sequence_number_position,
+            reference_uri,
+            components,
+            shared,
+            validate,
+            invoke,
+            payload_fetch,
+            install,
+            text,
+        })
+    }
+}
+
+/// Reads a severable member: a bstr, or the digest of what stands in the envelope (section 8.4.12).
+fn member<'a>(reader: &mut Reader<'a>, severed: Option<Wrapped<'a>>) -> Result<Member<'a>, Error> {
+    if reader.peek()? != Major::Array {
+        let here = embedded(reader)?;
+        return match severed {
+            None => Ok(Member::Here(here)),
+            // Nothing in the manifest speaks for the envelope's copy.
+            Some(severed) => Err(Error::new(ErrorKind::EnvelopeMemberUnauthenticated, severed.item.base)),
+        };
+    }
+    let digest = Digest::read(reader)?;
+    match severed {
+        None => Ok(Member::Severed),
+        // T3. The digest is over the whole bstr, its head included.
+        Some(severed) if severed.item.sha256() == *digest.sha256() => Ok(Member::Here(severed.content)),
+        Some(severed) => Err(Error::new(ErrorKind::MemberDigestMismatch, severed.item.base)),
+    }
+}
+
+struct Common<'a> {
+    components: Components<'a>,
+    shared: Span<'a>,
+}
+
+impl<'a> Common<'a> {
+    fn read(span: Span<'a>) -> Result<Self, Error> {
+        let mut reader = span.reader();
+        let mut entries = reader.map()?;
+        let (mut components, mut shared) = (None, None);
+        loop {
+            let position = reader.position();
+            match entries.next_int(&mut reader)? {
+                Some(COMMON_COMPONENTS) => components = Some(Components::read(&mut reader)?),
+                Some(COMMON_SHARED_SEQUENCE) => shared = Some(embedded(&mut reader)?),
+                Some(_) => return Err(Error::new(ErrorKind::ManifestElementUnsupported, position)),
+                None => break,
+            }
+        }
+        reader.finish()?;
+        let missing = Error::malformed(trust::ErrorKind::MissingKey, reader.position());
+        Ok(Self { components: components.ok_or(missing)?, shared: shared.ok_or(missing)? })
+    }
+}
+
+/// The component identifiers of a manifest (section 8.4.5), 1 to [`MAX_COMPONENTS`].
+#[derive(Clone, Copy, Debug)]
+pub struct Components<'a> {
+    ids: [Option<ComponentId<'a>>; MAX_COMPONENTS],
+}
+
+impl<'a> Components<'a> {
+    /// Number of components, at least 1.
+    pub fn len(&self) -> usize {
+        self.iter().count()
+    }
+
+    /// Never: a manifest without a component is refused.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The component with this index.
+    pub fn at(&self, index: u32) -> Option<ComponentId<'a>> {
+        self.ids.get(usize::try_from(index).ok()?).copied().flatten()
+    }
+
+    /// In the order of their indices.
+    pub fn iter(&self) -> impl Iterator<Item = ComponentId<'a>> + use<'a> {
+        self.ids.into_iter().flatten()
+    }
+
+    fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
+        let refused = Error::new(ErrorKind::ComponentCount, reader.position());
+        let count = reader.array()?;
+        let mut ids = [None; MAX_COMPONENTS];
+        // Section 6.2: not more components than the target has storage for.
+        if count == 0 || count > MAX_COMPONENTS as u64 {
+            return Err(refused);
+        }
+        for _ in 0..count {
+            let id = Some(ComponentId::read(reader)?);
+            if ids.contains(&id) {
+                return Err(refused);
+            }
+            *ids.iter_mut().find(|free| free.is_none()).ok_or(refused)? = id;
+        }
+        Ok(Self { ids })
+    }
+}
+
+/// A component identifier, a list of byte strings (section 8.4.5.1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ComponentId<'a> {
+    /// In canonical CBOR, so that equal identifiers are equal bytes.
+    encoded: &'a [u8],
+}
+
+impl<'a> ComponentId<'a> {
+    /// The application, `["app"]`: the one component of this project's devices.
+    pub const APP: ComponentId<'static> = ComponentId { encoded: &[0x81, 0x43, b'a', b'p', b'p'] };
+
+    /// The identifier in canonical CBOR.
+    pub fn encoded(&self) -> &'a [u8] {
+        self.encoded
+    }
+
+    /// The byte strings.
+    pub fn segments(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let mut reader = Reader::new(self.encoded);
+        let count = reader.array().unwrap_or(0);
+        (0..count).map_while(move |_| reader.bytes().ok())
+    }
+
+    pub(crate) fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
+        let encoded = reader.clone().item()?;
+        for _ in 0..array_up_to(reader, MAX_COMPONENT_SEGMENTS)? {
+            let position = reader.position();
+            if reader.bytes()?.len() > MAX_COMPONENT_SEGMENT_LEN {
+                return Err(Error::malformed(trust::ErrorKind::TooLong, position));
+            }
+        }
+        Ok(Self { encoded })
+    }
+}

@@ -1,0 +1,410 @@
+//! The command processor, draft-ietf-suit-manifest-37 section 6: a suspendable interpreter of command sequences.
+//!
+//! [`Processor::run`] goes on until the manifest asks for something that takes bytes or ends the processor: it then
+//! returns a [`Step`], and a further call means that the step was served. A loader that is pushed bytes, a host
+//! that pulls them, and a dry run that has none therefore run one interpreter.
+//!
+//! Decisions where the draft leaves room:
+//! - A directive that fails aborts the run, whatever soft-failure says (section 6.4). Try-each whose sequences are
+//!   exhausted, and run-sequence ended by a condition that is not soft, are such directives.
+//! - Parameters that a sequence has set stay set when it is given up (the abstract machine undoes nothing).
+//! - A set-component-index inside try-each or run-sequence ends with that sequence.
+//! - Commands run in order even where strict-order = false would permit otherwise.
+
+mod frame;
+
+use crate::command::{Command, read_reporting_policy};
+use crate::digest::Digest;
+use crate::envelope::Authenticated;
+use crate::error::{Condition, Error, ErrorKind};
+use crate::limits::{MAX_COMPONENTS, MAX_NESTING, MAX_STEPS};
+use crate::manifest::{ComponentId, Components, Section};
+use crate::parameter::{Parameter, Parameters};
+use crate::reason::Reason;
+use crate::span::{Span, embedded};
+use crate::structure::{Alternative, IndexForm, alternatives, parameter_map, read_component_index};
+use frame::{Caller, Frame, IndexRule, Selection};
+
+/// The platform could not answer, for this reason.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PlatformError(pub Reason);
+
+/// What the processor asks. Nothing here has side effects (section 6.4: conditions have none).
+pub trait Platform {
+    /// Does the device, for this component, have this vendor id?
+    fn vendor_matches(&mut self, component: u32, id: &[u8; 16]) -> bool;
+
+    /// Does the device, for this component, have this class id?
+    fn class_matches(&mut self, component: u32, id: &[u8; 16]) -> bool;
+
+    /// Does the device, for this component, have this device id?
+    fn device_matches(&mut self, component: u32, id: &[u8; 16]) -> bool;
+
+    /// The slot of the component that is examined, or that a fetch would write; `None` fails the condition.
+    fn component_slot(&mut self, component: u32) -> Option<u64>;
+
+    /// Does the component hold an image of `size` bytes with this digest? It is computed over the component's real
+    /// bytes.
+    fn image_matches(
+        &mut self,
+        component: u32,
+        digest: &Digest<'_>,
+        size: u64,
+    ) -> Result<bool, PlatformError>;
+
+    /// Does the device have this component?
+    fn supports(&self, component_id: &ComponentId<'_>) -> bool;
+}
+
+/// Why the processor stopped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Step<'a> {
+    /// The component is to be fetched and written; when it is, run on.
+    Fetch(Fetch<'a>),
+    /// The component is to be invoked. A loader does that and never comes back.
+    Invoke {
+        /// Index of the component.
+        component: u32,
+    },
+    /// The section has been run to its end.
+    Done,
+}
+
+/// What to fetch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Fetch<'a> {
+    /// Index of the component to write.
+    pub component: u32,
+    /// Where from.
+    pub uri: &'a str,
+    /// Bytes of the image, if the manifest has set it.
+    pub image_size: Option<u64>,
+    /// Digest of the image, if the manifest has set it.
+    pub digest: Option<Digest<'a>>,
+}
+
+/// Where a run stands.
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    Start,
+    Shared,
+    Section,
+    Done,
+    Failed(Error),
+}
+
+/// Runs the shared sequence and one section of an authenticated manifest. Small: it borrows the manifest.
+#[derive(Clone, Debug)]
+pub struct Processor<'a> {
+    components: Components<'a>,
+    shared: Span<'a>,
+    section: Option<Span<'a>>,
+    stage: Stage,
+    frames: [Option<Frame<'a>>; MAX_NESTING],
+    parameters: [Parameters<'a>; MAX_COMPONENTS],
+    steps_left: u16,
+    vendor_held: bool,
+    class_held: bool,
+    images_held: [bool; MAX_COMPONENTS],
+}
+
+impl<'a> Processor<'a> {
+    /// Prepares a run of the shared sequence and then of `section`, with no parameter set (section 6.1).
+    ///
+    /// A section that the manifest does not have has no commands; one that has been severed away is an error.
+    pub fn new(authenticated: &Authenticated<'a>, section: Section) -> Result<Self, Error> {
+        let manifest = authenticated.manifest();
+        Ok(Self {
+            components: *manifest.components(),
+            shared: manifest.shared(),
+            section: manifest.section(section)?,
+            stage: Stage::Start,
+            frames: [const { None }; MAX_NESTING],
+            parameters: [Parameters::default(); MAX_COMPONENTS],
+            steps_left: MAX_STEPS,
+            vendor_held: false,
+            class_held: false,
+            images_held: [false; MAX_COMPONENTS],
+        })
+    }
+
+    /// True when, in this run, image-match has held for the component, and neither its digest nor its size was set
+    /// nor the component fetched since. A loader asks it before it boots, since a manifest need not have the
+    /// condition.
+    pub fn image_matched(&self, component: u32) -> bool {
+        index(component).and_then(|index| self.images_held.get(index)).is_some_and(|held| *held)
+    }
+
+    /// Runs until a step is to be served; called again, it goes on behind that step. After [`Step::Done`] it says
+    /// so again, after an error it returns the same error again.
+    pub fn run(&mut self, platform: &mut dyn Platform) -> Result<Step<'a>, Error> {
+        let result = self.advance(platform);
+        if let Err(error) = result {
+            self.stage = Stage::Failed(error);
+        }
+        result
+    }
+
+    fn advance(&mut self, platform: &mut dyn Platform) -> Result<Step<'a>, Error> {
+        loop {
+            match self.stage {
+                Stage::Failed(error) => return Err(error),
+                Stage::Done => return Ok(Step::Done),
+                Stage::Start => {
+                    // Section 6.1: an unsupported component identifier excludes the manifest.
+                    if self.components.iter().any(|id| !platform.supports(&id)) {
+                        return Err(Error::new(ErrorKind::ComponentUnsupported, self.shared.base));
+                    }
+                    self.push(Frame::top(self.shared)?)?;
+                    self.stage = Stage::Shared;
+                }
+                Stage::Shared | Stage::Section => {}
+            }
+            while self.top().is_some() {
+                if let Some(step) = self.step(platform)? {
+                    return Ok(step);
+                }
+            }
+            self.stage = match (self.stage, self.section) {
+                // Section 6.2: the shared sequence checks vendor and class. Without that, a manifest would be good
+                // for any device that trusts the anchor, whatever the scope of its credential.
+                (Stage::Shared, _) if !(self.vendor_held && self.class_held) => {
+                    return Err(Error::new(ErrorKind::IdentityUnchecked, self.shared.base));
+                }
+                (Stage::Shared, Some(section)) => {
+                    self.push(Frame::top(section)?)?;
+                    Stage::Section
+                }
+                _ => Stage::Done,
+            };
+        }
+    }
+
+    /// Runs one command for one component, or leaves a sequence that is at its end.
+    fn step(&mut self, platform: &mut dyn Platform) -> Result<Option<Step<'a>>, Error> {
+        let Some(frame) = self.top() else { return Ok(None) };
+        if frame.commands_left == 0 {
+            self.leave()?;
+            return Ok(None);
+        }
+        let mut reader = frame.reader.clone();
+        let position = reader.position();
+        let command = Command::from_code(reader.int()?);
+        let (component, soft_failure, multiple, strict_order) =
+            (frame.component(), frame.soft_failure, frame.selection.is_multiple(), frame.strict_order);
+        let index_rule = frame.enter_command(command).map_err(|kind| Error::new(kind, position))?;
+        self.steps_left = self.steps_left.checked_sub(1).ok_or(Error::new(ErrorKind::StepLimit, position))?;
+
+        match command {
+            Command::Condition(condition) => {
+                read_reporting_policy(&mut reader)?;
+                if self.holds(condition, component, platform, position)? {
+                    self.complete()?;
+                } else {
+                    self.fail(Error::new(ErrorKind::ConditionFailed(condition), position), soft_failure)?;
+                }
+            }
+            Command::SetComponentIndex => {
+                let selection = self.read_selection(&mut reader)?;
+                if let Some(frame) = self.top() {
+                    frame.select(selection);
+                    frame.complete_for_all()?;
+                }
+            }
+            Command::OverrideParameters => {
+                self.override_parameters(&mut reader, component)?;
+                self.complete()?;
+            }
+            Command::TryEach => {
+                let mut rest = alternatives(&mut reader)?;
+                match rest.next(&mut reader)? {
+                    Some(Alternative::Sequence(first)) => {
+                        let caller = Caller::TryEach { rest, reader };
+                        self.push(Frame::nested(first, caller, component, true, strict_order, index_rule)?)?;
+                    }
+                    Some(Alternative::Nil) | None => self.complete()?,
+                }
+            }
+            Command::RunSequence => {
+                // Section 6.7: a sequence that may run beside others sets its component first and then no more.
+                let index_rule = match (strict_order, multiple) {
+                    (true, _) => index_rule,
+                    (false, false) => IndexRule::First,
+                    (false, true) => IndexRule::Never,
+                };
+                let body = embedded(&mut reader)?;
+                self.push(Frame::nested(body, Caller::RunSequence, component, false, true, index_rule)?)?;
+            }
+            Command::Fetch => {
+                read_reporting_policy(&mut reader)?;
+                let parameters = self.parameters(component)?;
+                let step = Fetch {
+                    component,
+                    uri: parameters.uri.ok_or(Error::new(ErrorKind::ParameterMissing, position))?,
+                    image_size: parameters.image_size,
+                    digest: parameters.image_digest,
+                };
+                self.set_image_held(component, false);
+                self.complete()?;
+                return Ok(Some(Step::Fetch(step)));
+            }
+            Command::Invoke => {
+                read_reporting_policy(&mut reader)?;
+                self.complete()?;
+                return Ok(Some(Step::Invoke { component }));
+            }
+            // Section 6.4: an unknown command aborts.
+            Command::Unknown => return Err(Error::new(ErrorKind::CommandUnknown, position)),
+        }
+        Ok(None)
+    }
+
+    /// Section 8.4.9: a condition whose parameter has not been set fails.
+    fn holds(
+        &mut self,
+        condition: Condition,
+        component: u32,
+        platform: &mut dyn Platform,
+        position: u32,
+    ) -> Result<bool, Error> {
+        let parameters = *self.parameters(component)?;
+        let held = match condition {
+            Condition::Vendor => {
+                parameters.vendor_id.is_some_and(|id| platform.vendor_matches(component, id))
+            }
+            Condition::Class => parameters.class_id.is_some_and(|id| platform.class_matches(component, id)),
+            Condition::Device => {
+                parameters.device_id.is_some_and(|id| platform.device_matches(component, id))
+            }
+            Condition::ComponentSlot => {
+                parameters.component_slot.is_some_and(|slot| platform.component_slot(component) == Some(slot))
+            }
+            Condition::ImageMatch => match (parameters.image_digest, parameters.image_size) {
+                (Some(digest), Some(size)) => platform
+                    .image_matches(component, &digest, size)
+                    .map_err(|PlatformError(reason)| Error::new(ErrorKind::Platform(reason), position))?,
+                _ => false,
+            },
+            Condition::Abort | Condition::Unknown => false,
+        };
+        match condition {
+            Condition::Vendor => self.vendor_held |= held,
+            Condition::Class => self.class_held |= held,
+            Condition::ImageMatch => self.set_image_held(component, held),
+            _ => {}
+        }
+        Ok(held)
+    }
+
+    fn override_parameters(
+        &mut self,
+        reader: &mut trust::cbor::Reader<'a>,
+        component: u32,
+    ) -> Result<(), Error> {
+        let mut entries = parameter_map(reader)?;
+        loop {
+            let position = reader.position();
+            let Some(key) = entries.next_int(reader)? else { return Ok(()) };
+            let parameter = Parameter::read(key, reader)?;
+            match parameter {
+                Parameter::Unsupported => {
+                    return Err(Error::new(ErrorKind::ParameterUnsupported, position));
+                }
+                // Section 8.4.8.15: not outside of try-each and run-sequence.
+                Parameter::SoftFailure(soft_failure) => match self.top() {
+                    Some(frame) if !matches!(frame.caller, Caller::Section) => {
+                        frame.soft_failure = soft_failure;
+                    }
+                    _ => return Err(Error::new(ErrorKind::SoftFailureMisplaced, position)),
+                },
+                Parameter::StrictOrder(strict_order) => {
+                    if let Some(frame) = self.top() {
+                        frame.strict_order = strict_order;
+                    }
+                }
+                Parameter::ImageDigest(_) | Parameter::ImageSize(_) => {
+                    self.set_image_held(component, false);
+                    self.parameters(component)?.set(parameter);
+                }
+                _ => self.parameters(component)?.set(parameter),
+            }
+        }
+    }
+
+    fn read_selection(&self, reader: &mut trust::cbor::Reader<'a>) -> Result<Selection, Error> {
+        let start = reader.position();
+        let count = self.components.len();
+        let mut selection = Selection::EMPTY;
+        let form = read_component_index(reader, |wanted| {
+            let wanted = usize::try_from(wanted).ok().filter(|wanted| *wanted < count);
+            wanted.and_then(|wanted| selection.add(wanted)).ok_or(ErrorKind::ComponentIndex)
+        })?;
+        match form {
+            IndexForm::One => {}
+            IndexForm::List => selection.set_multiple(),
+            IndexForm::All => {
+                for every in 0..count {
+                    selection.add(every).ok_or(Error::new(ErrorKind::ComponentIndex, start))?;
+                }
+                selection.set_multiple();
+            }
+        }
+        Ok(selection)
+    }
+
+    /// A condition did not hold: on with the next alternative or behind the run-sequence where that is soft, else
+    /// the directive that called the sequence has failed, and that aborts.
+    fn fail(&mut self, error: Error, soft_failure: bool) -> Result<(), Error> {
+        let Some(frame) = self.top().filter(|_| soft_failure) else { return Err(error) };
+        match &mut frame.caller {
+            Caller::Section => Err(error),
+            Caller::RunSequence => self.leave(),
+            Caller::TryEach { rest, reader } => match rest.next(reader)? {
+                // Every sequence has failed: the last one's condition is the reason.
+                None => Err(error),
+                Some(Alternative::Nil) => self.leave(),
+                Some(Alternative::Sequence(next)) => frame.restart(next),
+            },
+        }
+    }
+
+    /// Ends the sequence; the command that called it is complete for its present component.
+    fn leave(&mut self) -> Result<(), Error> {
+        if let Some(last) = self.frames.iter_mut().rev().find(|frame| frame.is_some()) {
+            *last = None;
+        }
+        self.complete()
+    }
+
+    /// The present command is complete for the present component.
+    fn complete(&mut self) -> Result<(), Error> {
+        self.top().map_or(Ok(()), Frame::complete)
+    }
+
+    fn top(&mut self) -> Option<&mut Frame<'a>> {
+        self.frames.iter_mut().rev().find_map(Option::as_mut)
+    }
+
+    fn push(&mut self, frame: Frame<'a>) -> Result<(), Error> {
+        let too_deep = Error::new(ErrorKind::NestingTooDeep, frame.reader.position());
+        *self.frames.iter_mut().find(|free| free.is_none()).ok_or(too_deep)? = Some(frame);
+        Ok(())
+    }
+
+    fn parameters(&mut self, component: u32) -> Result<&mut Parameters<'a>, Error> {
+        let position = self.shared.base;
+        index(component)
+            .and_then(|index| self.parameters.get_mut(index))
+            .ok_or(Error::new(ErrorKind::ComponentIndex, position))
+    }
+
+    fn set_image_held(&mut self, component: u32, held: bool) {
+        if let Some(slot) = index(component).and_then(|index| self.images_held.get_mut(index)) {
+            *slot = held;
+        }
+    }
+}
+
+fn index(component: u32) -> Option<usize> {
+    usize::try_from(component).ok()
+}

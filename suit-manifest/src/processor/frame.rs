@@ -1,0 +1,162 @@
+//! One command sequence in execution, and the components it is at.
+
+use crate::command::Command;
+use crate::error::{Error, ErrorKind};
+use crate::limits::MAX_COMPONENTS;
+use crate::span::Span;
+use crate::structure::{Alternatives, commands};
+use trust::cbor::Reader;
+
+/// The components that a set-component-index has selected, in its order. Never empty in a frame.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Selection {
+    indices: [u8; MAX_COMPONENTS],
+    len: u8,
+    /// A list or `true`, not an integer: the distinction that section 6.7 makes.
+    multiple: bool,
+}
+
+impl Selection {
+    pub(super) const EMPTY: Self = Self { indices: [0; MAX_COMPONENTS], len: 0, multiple: false };
+
+    fn one(component: u32) -> Self {
+        let mut selection = Self { len: 1, ..Self::EMPTY };
+        selection.indices = [u8::try_from(component).unwrap_or(u8::MAX); MAX_COMPONENTS];
+        selection
+    }
+
+    /// Adds a component; `None` when it is there already or there is no room.
+    pub(super) fn add(&mut self, component: usize) -> Option<()> {
+        let component = u8::try_from(component).ok()?;
+        if self.indices.iter().take(usize::from(self.len)).any(|known| *known == component) {
+            return None;
+        }
+        *self.indices.get_mut(usize::from(self.len))? = component;
+        self.len = self.len.checked_add(1)?;
+        Some(())
+    }
+
+    pub(super) fn set_multiple(&mut self) {
+        self.multiple = true;
+    }
+
+    pub(super) fn is_multiple(&self) -> bool {
+        self.multiple
+    }
+}
+
+/// What a sequence may do with the component index, section 6.7.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum IndexRule {
+    /// Set it at will.
+    Free,
+    /// Set it in the first command, and then no more.
+    First,
+    /// Leave it.
+    Never,
+}
+
+/// Which command runs the sequence.
+#[derive(Clone, Debug)]
+pub(super) enum Caller<'a> {
+    Section,
+    RunSequence,
+    TryEach {
+        /// The alternatives behind the one that is running; `reader` stands before them.
+        rest: Alternatives,
+        reader: Reader<'a>,
+    },
+}
+
+/// A sequence in execution.
+#[derive(Clone, Debug)]
+pub(super) struct Frame<'a> {
+    /// Stands before the code of the present command.
+    pub(super) reader: Reader<'a>,
+    pub(super) commands_left: u64,
+    pub(super) selection: Selection,
+    /// The present command has been run for so many components of the selection.
+    served: u8,
+    pub(super) caller: Caller<'a>,
+    pub(super) soft_failure: bool,
+    pub(super) strict_order: bool,
+    index_rule: IndexRule,
+    /// The component with which the sequence was called.
+    called_for: u32,
+}
+
+impl<'a> Frame<'a> {
+    /// A section or the shared sequence: component 0 until it says otherwise, failures are not soft, strict order.
+    pub(super) fn top(sequence: Span<'a>) -> Result<Self, Error> {
+        Self::nested(sequence, Caller::Section, 0, false, true, IndexRule::Free)
+    }
+
+    /// A sequence inside a command. Section 6.5: it is called with an integer index.
+    pub(super) fn nested(
+        sequence: Span<'a>,
+        caller: Caller<'a>,
+        component: u32,
+        soft_failure: bool,
+        strict_order: bool,
+        index_rule: IndexRule,
+    ) -> Result<Self, Error> {
+        let mut reader = sequence.reader();
+        let commands_left = commands(&mut reader)?;
+        let selection = Selection::one(component);
+        Ok(Self {
+            reader,
+            commands_left,
+            selection,
+            served: 0,
+            caller,
+            soft_failure,
+            strict_order,
+            index_rule,
+            called_for: component,
+        })
+    }
+
+    /// The next alternative of the try-each takes the place of the one that failed (section 8.4.10.2).
+    pub(super) fn restart(&mut self, sequence: Span<'a>) -> Result<(), Error> {
+        self.reader = sequence.reader();
+        self.commands_left = commands(&mut self.reader)?;
+        self.selection = Selection::one(self.called_for);
+        self.served = 0;
+        self.soft_failure = true;
+        Ok(())
+    }
+
+    /// The component for which the present command runs.
+    pub(super) fn component(&self) -> u32 {
+        self.selection.indices.get(usize::from(self.served)).copied().unwrap_or(u8::MAX).into()
+    }
+
+    /// Notes that `command` is about to run, and gives the rule for sequences inside it.
+    pub(super) fn enter_command(&mut self, command: Command) -> Result<IndexRule, ErrorKind> {
+        match (self.index_rule, command == Command::SetComponentIndex) {
+            (IndexRule::First, true) => self.index_rule = IndexRule::Never,
+            (IndexRule::First, false) | (IndexRule::Never, true) => return Err(ErrorKind::StrictOrder),
+            _ => {}
+        }
+        Ok(self.index_rule)
+    }
+
+    pub(super) fn select(&mut self, selection: Selection) {
+        self.selection = selection;
+        self.served = 0;
+    }
+
+    /// The present command is complete for one component; on with the next component or the next command.
+    pub(super) fn complete(&mut self) -> Result<(), Error> {
+        self.served = self.served.saturating_add(1);
+        if self.served < self.selection.len { Ok(()) } else { self.complete_for_all() }
+    }
+
+    /// On with the next command.
+    pub(super) fn complete_for_all(&mut self) -> Result<(), Error> {
+        self.served = 0;
+        self.commands_left = self.commands_left.saturating_sub(1);
+        self.reader.int()?;
+        Ok(self.reader.skip()?)
+    }
+}

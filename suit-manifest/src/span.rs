@@ -1,0 +1,55 @@
+//! A piece of the envelope that knows where it lies in it, so that every error can say so.
+
+use crate::error::Error;
+use sha2::{Digest as _, Sha256};
+use trust::cbor::Reader;
+
+/// Received bytes at offset `base` of the envelope.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span<'a> {
+    pub(crate) bytes: &'a [u8],
+    pub(crate) base: u32,
+}
+
+impl<'a> Span<'a> {
+    pub(crate) fn reader(self) -> Reader<'a> {
+        Reader::nested(self.bytes, self.base)
+    }
+
+    pub(crate) fn sha256(self) -> [u8; 32] {
+        Sha256::digest(self.bytes).into()
+    }
+}
+
+/// A `bstr` that wraps CBOR: what it holds, and the whole item with its head. Digests of wrapped elements are
+/// taken over the latter (draft-ietf-suit-manifest-37 sections 8.3 and 8.4.12).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wrapped<'a> {
+    pub(crate) content: Span<'a>,
+    pub(crate) item: Span<'a>,
+}
+
+impl<'a> Wrapped<'a> {
+    pub(crate) fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
+        let base = reader.position();
+        let bytes = reader.clone().item()?;
+        Ok(Self { content: embedded(reader)?, item: Span { bytes, base } })
+    }
+}
+
+/// The content of a byte string.
+pub(crate) fn embedded<'a>(reader: &mut Reader<'a>) -> Result<Span<'a>, Error> {
+    let bytes = reader.bytes()?;
+    let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    Ok(Span { bytes, base: reader.position().saturating_sub(len) })
+}
+
+/// The head of an array of 1 to `max` items.
+pub(crate) fn array_up_to(reader: &mut Reader<'_>, max: u64) -> Result<u64, Error> {
+    let start = reader.position();
+    match reader.array()? {
+        0 => Err(Error::malformed(trust::ErrorKind::OutOfRange, start)),
+        len if len > max => Err(Error::malformed(trust::ErrorKind::TooMany, start)),
+        len => Ok(len),
+    }
+}

@@ -1,0 +1,145 @@
+//! suit-text, draft-ietf-suit-manifest-37 section 8.4.4: what a manifest tells to people, by language.
+
+use crate::error::{Error, ErrorKind};
+use crate::manifest::{ComponentId, Components};
+use crate::span::Span;
+use trust::cbor::{Major, Reader};
+
+/// Keys of texts about the manifest as a whole.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(i64)]
+pub enum ManifestText {
+    /// suit-text-manifest-description
+    ManifestDescription = 1,
+    /// suit-text-update-description
+    UpdateDescription = 2,
+    /// suit-text-manifest-json-source
+    JsonSource = 3,
+    /// suit-text-manifest-yaml-source
+    YamlSource = 4,
+}
+
+/// Keys of texts about one component; 7 and 8 belong to draft-ietf-suit-update-management.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(i64)]
+pub enum ComponentText {
+    /// suit-text-vendor-name
+    VendorName = 1,
+    /// suit-text-model-name
+    ModelName = 2,
+    /// suit-text-vendor-domain: of which the vendor id was made
+    VendorDomain = 3,
+    /// suit-text-model-info: of which the class id was made
+    ModelInfo = 4,
+    /// suit-text-component-description
+    ComponentDescription = 5,
+    /// suit-text-component-version
+    ComponentVersion = 6,
+    /// suit-text-version-required
+    VersionRequired = 7,
+    /// suit-text-current-version
+    CurrentVersion = 8,
+}
+
+/// One text.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TextEntry<'a> {
+    /// Language tag, as `en` or `de-DE`.
+    pub language: &'a str,
+    /// Index of the component it is about; `None` for the manifest as a whole.
+    pub component: Option<u32>,
+    /// [`ManifestText`] or [`ComponentText`] as a number; others are possible.
+    pub key: i64,
+    /// The text.
+    pub text: &'a str,
+}
+
+/// The text section of a manifest, checked.
+#[derive(Clone, Copy, Debug)]
+pub struct Text<'a> {
+    span: Span<'a>,
+    components: Components<'a>,
+}
+
+impl<'a> Text<'a> {
+    pub(crate) fn read(span: Span<'a>, components: &Components<'a>) -> Result<Self, Error> {
+        let text = Self { span, components: *components };
+        text.walk(&mut |_| {}).map_err(|error| Error::new(ErrorKind::TextMalformed, error.position))?;
+        Ok(text)
+    }
+
+    /// Gives every text to `visit`, in the order of the encoding.
+    pub fn for_each(&self, mut visit: impl FnMut(TextEntry<'a>)) {
+        // It was walked when it was read.
+        let _checked = self.walk(&mut visit);
+    }
+
+    /// A text about the manifest, in the first language that has it.
+    pub fn manifest_text(&self, which: ManifestText) -> Option<&'a str> {
+        self.first(None, which as i64)
+    }
+
+    /// A text about a component, in the first language that has it.
+    pub fn component_text(&self, component: u32, which: ComponentText) -> Option<&'a str> {
+        self.first(Some(component), which as i64)
+    }
+
+    fn first(&self, component: Option<u32>, key: i64) -> Option<&'a str> {
+        let mut found = None;
+        self.for_each(|entry| {
+            if found.is_none() && entry.component == component && entry.key == key {
+                found = Some(entry.text);
+            }
+        });
+        found
+    }
+
+    fn walk(&self, visit: &mut dyn FnMut(TextEntry<'a>)) -> Result<(), Error> {
+        let malformed = |position| Error::new(ErrorKind::TextMalformed, position);
+        let mut reader = self.span.reader();
+        let mut languages = reader.map()?;
+        if languages.remaining() == 0 {
+            return Err(malformed(self.span.base));
+        }
+        loop {
+            let position = reader.position();
+            let Some(key) = languages.next_raw(&mut reader)? else { break };
+            let language = Reader::nested(key, position).text()?;
+            if !is_language_tag(language) {
+                return Err(malformed(position));
+            }
+            let mut entries = reader.map()?;
+            loop {
+                let position = reader.position();
+                let Some(key) = entries.next_raw(&mut reader)? else { break };
+                let mut key = Reader::nested(key, position);
+                if key.peek()? != Major::Array {
+                    let key = key.int()?;
+                    visit(TextEntry { language, component: None, key, text: reader.text()? });
+                    continue;
+                }
+                // A component of the text is a component of the manifest.
+                let id = ComponentId::read(&mut key)?;
+                let index = self.components.iter().position(|known| known == id);
+                let component = index.and_then(|index| u32::try_from(index).ok());
+                let component = Some(component.ok_or(malformed(position))?);
+                let mut texts = reader.map()?;
+                while let Some(key) = texts.next_int(&mut reader)? {
+                    visit(TextEntry { language, component, key, text: reader.text()? });
+                }
+            }
+        }
+        Ok(reader.finish()?)
+    }
+}
+
+/// tag38-ltag: `[a-zA-Z]{1,8}(-[a-zA-Z0-9]{1,8})*`.
+fn is_language_tag(text: &str) -> bool {
+    let fits = |part: &str| (1..=8).contains(&part.len());
+    text.split('-').enumerate().all(|(index, part)| {
+        fits(part)
+            && part.bytes().all(|byte| {
+                if index == 0 { byte.is_ascii_alphabetic() } else { byte.is_ascii_alphanumeric() }
+            })
+    })
+}
