@@ -1,0 +1,127 @@
+//! The one door to flash: every read, program and erase of the loader goes through [`Flash`], by [`Area`] and
+//! offset. What the medium cannot do (an ECC fault, a failed program) is a value here, never a trap.
+//!
+//! The contract is that of a NOR part with ECC: a word is programmed once between two erases of its page, so only
+//! `NorFlash` is asked of a driver, never `MultiwriteNorFlash`.
+
+use crate::layout::{Area, Layout, UNIT};
+use embedded_storage::nor_flash::NorFlash;
+
+/// What an erased byte reads.
+pub const ERASED: u8 = 0xFF;
+
+/// Why an access did not happen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FlashError {
+    /// The driver's word, page or capacity does not fit the layout.
+    Geometry,
+    /// The access is not aligned, or leaves its area: a fault of the caller.
+    OutOfArea,
+    /// The medium could not be read there (ECC fault, or the driver failed).
+    Unreadable,
+    /// Programming failed, or read back differently.
+    NotProgrammed,
+    /// Erasing failed.
+    NotErased,
+}
+
+/// A flash device together with where things lie in it.
+pub struct Flash<F> {
+    device: F,
+    layout: Layout,
+}
+
+impl<F: NorFlash> Flash<F> {
+    /// Bytes of a word, the unit of programming.
+    pub const WORD: usize = F::WRITE_SIZE;
+
+    /// Takes a driver; refuses one whose geometry the layout does not fit.
+    ///
+    /// A driver may feed the board's watchdog in every call: one call programs at most [`UNIT`] * 128 bytes or
+    /// erases one page.
+    pub fn new(device: F, layout: Layout) -> Result<Self, FlashError> {
+        let fits = F::WRITE_SIZE.is_power_of_two()
+            && F::WRITE_SIZE <= UNIT
+            && F::READ_SIZE.is_power_of_two()
+            && F::READ_SIZE <= UNIT
+            && usize::try_from(layout.page()).is_ok_and(|page| page.is_multiple_of(F::ERASE_SIZE))
+            && usize::try_from(layout.flash_len()).is_ok_and(|len| len <= device.capacity());
+        if fits { Ok(Self { device, layout }) } else { Err(FlashError::Geometry) }
+    }
+
+    /// Where things lie.
+    pub const fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Gives the driver back.
+    pub fn release(self) -> F {
+        self.device
+    }
+
+    /// Fills `out`; offset and length are multiples of [`UNIT`].
+    pub fn read(&mut self, area: Area, offset: u32, out: &mut [u8]) -> Result<(), FlashError> {
+        let at = self.locate(area, offset, out.len(), UNIT)?;
+        self.device.read(at, out).map_err(|_| FlashError::Unreadable)
+    }
+
+    /// Programs whole words that have not been programmed since their page was erased.
+    pub fn program(&mut self, area: Area, offset: u32, words: &[u8]) -> Result<(), FlashError> {
+        let at = self.locate(area, offset, words.len(), F::WRITE_SIZE)?;
+        self.device.write(at, words).map_err(|_| FlashError::NotProgrammed)
+    }
+
+    /// Programs `bytes` and pads the last word as erased.
+    pub fn program_padded(&mut self, area: Area, offset: u32, bytes: &[u8]) -> Result<(), FlashError> {
+        let whole = bytes.len().saturating_sub(bytes.len().checked_rem(F::WRITE_SIZE).unwrap_or(0));
+        let (words, rest) = bytes.split_at_checked(whole).ok_or(FlashError::OutOfArea)?;
+        if !words.is_empty() {
+            self.program(area, offset, words)?;
+        }
+        if rest.is_empty() {
+            return Ok(());
+        }
+        let mut last = [ERASED; UNIT];
+        last.get_mut(..rest.len()).ok_or(FlashError::OutOfArea)?.copy_from_slice(rest);
+        let last = last.get(..F::WRITE_SIZE).ok_or(FlashError::Geometry)?;
+        let at = u32::try_from(whole).ok().and_then(|whole| offset.checked_add(whole));
+        self.program(area, at.ok_or(FlashError::OutOfArea)?, last)
+    }
+
+    /// Erases the page that begins at `offset`.
+    pub fn erase_page(&mut self, area: Area, offset: u32) -> Result<(), FlashError> {
+        let page = self.layout.page();
+        let len = usize::try_from(page).map_err(|_| FlashError::Geometry)?;
+        let at = self.locate(area, offset, len, len)?;
+        let end = at.checked_add(page).ok_or(FlashError::OutOfArea)?;
+        self.device.erase(at, end).map_err(|_| FlashError::NotErased)
+    }
+
+    /// Erases a whole area, page by page.
+    pub fn erase_area(&mut self, area: Area) -> Result<(), FlashError> {
+        let len = self.layout.region(area).len;
+        let mut offset = 0u32;
+        while offset < len {
+            self.erase_page(area, offset)?;
+            offset = offset.saturating_add(self.layout.page());
+        }
+        Ok(())
+    }
+
+    fn locate(&self, area: Area, offset: u32, len: usize, align: usize) -> Result<u32, FlashError> {
+        let region = self.layout.region(area);
+        let len = u32::try_from(len).map_err(|_| FlashError::OutOfArea)?;
+        let align = u32::try_from(align).map_err(|_| FlashError::Geometry)?;
+        let inside = offset.checked_add(len).is_some_and(|end| end <= region.len);
+        if !inside || len == 0 || !offset.is_multiple_of(align) || !len.is_multiple_of(align) {
+            return Err(FlashError::OutOfArea);
+        }
+        region.start.checked_add(offset).ok_or(FlashError::OutOfArea)
+    }
+}
+
+/// Whether all of it reads as erased.
+#[must_use]
+pub fn is_erased(bytes: &[u8]) -> bool {
+    bytes.iter().all(|&byte| byte == ERASED)
+}

@@ -1,0 +1,185 @@
+//! One snapshot as bytes, format version 1 (docs/flash-layout.md, Journal): 128 bytes, big-endian, CRC-32 at the
+//! end. Frozen by literal bytes in a test; a new format is a new version, never another meaning of this one.
+
+use crate::layout::Half;
+use crate::state::{BootState, ImageRecord, RevocationPointer, Status, Step, SwapProgress};
+use crc::{CRC_32_ISO_HDLC, Crc, NoTable};
+
+/// Bytes of a record: whole words of every flash we know.
+pub const RECORD_LEN: usize = 128;
+const VERSION: u8 = 1;
+const CRC: Crc<u32, NoTable> = Crc::<u32, NoTable>::new(&CRC_32_ISO_HDLC);
+
+const PROVISIONED: u8 = 1 << 0;
+const REVOCATION: u8 = 1 << 1;
+const REVOCATION_SECOND: u8 = 1 << 2;
+const ACTIVE: u8 = 1 << 3;
+const SPARE: u8 = 1 << 4;
+const ALL_FLAGS: u8 = PROVISIONED | REVOCATION | REVOCATION_SECOND | ACTIVE | SPARE;
+
+/// A CRC-32 over parts, as every record of ours in flash carries it.
+pub(crate) fn checksum(parts: &[&[u8]]) -> u32 {
+    let mut digest = CRC.digest();
+    for part in parts {
+        digest.update(part);
+    }
+    digest.finalize()
+}
+
+pub(super) fn encode(sequence: u32, state: &BootState) -> [u8; RECORD_LEN] {
+    let (status, step, progress) = encode_status(state.status);
+    let mut flags = 0;
+    if state.provisioned {
+        flags |= PROVISIONED;
+    }
+    let mut revocation_sequence = 0;
+    if let Some(pointer) = state.revocation {
+        flags |= REVOCATION;
+        if pointer.half == Half::Second {
+            flags |= REVOCATION_SECOND;
+        }
+        revocation_sequence = pointer.sequence;
+    }
+    if state.active.is_some() {
+        flags |= ACTIVE;
+    }
+    if state.spare.is_some() {
+        flags |= SPARE;
+    }
+    let none = ImageRecord { manifest_digest: [0; 32], sequence: 0, size: 0 };
+    let (active, spare) = (state.active.unwrap_or(none), state.spare.unwrap_or(none));
+
+    let mut out = Writer { bytes: [0; RECORD_LEN], at: 0 };
+    out.put(&[VERSION, status, step, flags]);
+    out.put(&sequence.to_be_bytes());
+    out.put(&progress.to_be_bytes());
+    out.put(&active.size.to_be_bytes());
+    out.put(&spare.size.to_be_bytes());
+    out.put(&state.ownership_floor.to_be_bytes());
+    out.put(&state.revert_reason.to_be_bytes());
+    out.put(&[0; 2]);
+    out.put(&state.floor.to_be_bytes());
+    out.put(&active.sequence.to_be_bytes());
+    out.put(&spare.sequence.to_be_bytes());
+    out.put(&revocation_sequence.to_be_bytes());
+    out.put(&active.manifest_digest);
+    out.put(&spare.manifest_digest);
+    let crc = checksum(&[out.written()]);
+    out.put(&crc.to_be_bytes());
+    out.bytes
+}
+
+/// `None`: torn, of another version, or never one of ours.
+pub(super) fn decode(bytes: &[u8; RECORD_LEN]) -> Option<(u32, BootState)> {
+    let (content, crc) = bytes.split_last_chunk::<4>()?;
+    if checksum(&[content]) != u32::from_be_bytes(*crc) {
+        return None;
+    }
+    let mut input = Reader { rest: content };
+    let [version, status, step, flags] = input.take::<4>()?;
+    let sequence = u32::from_be_bytes(input.take()?);
+    let progress = u32::from_be_bytes(input.take()?);
+    let active_size = u32::from_be_bytes(input.take()?);
+    let spare_size = u32::from_be_bytes(input.take()?);
+    let ownership_floor = u32::from_be_bytes(input.take()?);
+    let revert_reason = u16::from_be_bytes(input.take()?);
+    let reserved = input.take::<2>()?;
+    let floor = u64::from_be_bytes(input.take()?);
+    let active_sequence = u64::from_be_bytes(input.take()?);
+    let spare_sequence = u64::from_be_bytes(input.take()?);
+    let revocation_sequence = u64::from_be_bytes(input.take()?);
+    let active_digest = input.take::<32>()?;
+    let spare_digest = input.take::<32>()?;
+    if version != VERSION || flags & !ALL_FLAGS != 0 || reserved != [0; 2] || sequence == 0 {
+        return None;
+    }
+    let image = |flag, manifest_digest, sequence, size| {
+        (flags & flag != 0).then_some(ImageRecord { manifest_digest, sequence, size })
+    };
+    let half = if flags & REVOCATION_SECOND != 0 { Half::Second } else { Half::First };
+    let state = BootState {
+        status: decode_status(status, step, progress)?,
+        floor,
+        active: image(ACTIVE, active_digest, active_sequence, active_size),
+        spare: image(SPARE, spare_digest, spare_sequence, spare_size),
+        revocation: (flags & REVOCATION != 0)
+            .then_some(RevocationPointer { half, sequence: revocation_sequence }),
+        provisioned: flags & PROVISIONED != 0,
+        revert_reason,
+        ownership_floor,
+    };
+    Some((sequence, state))
+}
+
+/// Status, step or count, progress.
+fn encode_status(status: Status) -> (u8, u8, u32) {
+    match status {
+        Status::Idle => (0, 0, 0),
+        Status::Installing { offset } => (1, 0, offset),
+        Status::Pending => (2, 0, 0),
+        Status::Swapping(at) => (3, encode_step(at.step), at.page),
+        Status::Trial { boots } => (4, boots, 0),
+        Status::Reverting(at) => (5, encode_step(at.step), at.page),
+    }
+}
+
+fn decode_status(status: u8, step: u8, progress: u32) -> Option<Status> {
+    Some(match (status, step, progress) {
+        (0, 0, 0) => Status::Idle,
+        (1, 0, offset) => Status::Installing { offset },
+        (2, 0, 0) => Status::Pending,
+        (3, step, page) => Status::Swapping(SwapProgress { page, step: decode_step(step)? }),
+        (4, boots, 0) => Status::Trial { boots },
+        (5, step, page) => Status::Reverting(SwapProgress { page, step: decode_step(step)? }),
+        _ => return None,
+    })
+}
+
+const fn encode_step(step: Step) -> u8 {
+    match step {
+        Step::Save => 0,
+        Step::Take => 1,
+        Step::Put => 2,
+    }
+}
+
+const fn decode_step(step: u8) -> Option<Step> {
+    match step {
+        0 => Some(Step::Save),
+        1 => Some(Step::Take),
+        2 => Some(Step::Put),
+        _ => None,
+    }
+}
+
+struct Writer {
+    bytes: [u8; RECORD_LEN],
+    at: usize,
+}
+
+impl Writer {
+    /// The fields above add up to [`RECORD_LEN`]: what does not fit cannot be, and is left out.
+    fn put(&mut self, field: &[u8]) {
+        let end = self.at.saturating_add(field.len());
+        if let Some(place) = self.bytes.get_mut(self.at..end) {
+            place.copy_from_slice(field);
+            self.at = end;
+        }
+    }
+
+    fn written(&self) -> &[u8] {
+        self.bytes.get(..self.at).unwrap_or(&[])
+    }
+}
+
+struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl Reader<'_> {
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (field, rest) = self.rest.split_first_chunk::<N>()?;
+        self.rest = rest;
+        Some(*field)
+    }
+}

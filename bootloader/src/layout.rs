@@ -1,0 +1,282 @@
+//! Where things lie in flash: one description per board, checked once (docs/flash-layout.md). Every other module
+//! names an [`Area`] and an offset in it, never an address.
+
+/// Bytes of an envelope head the loader holds and stores (docs/can-protocol.md, Downloads).
+pub const ENVELOPE_LEN_MAX: usize = 4096;
+/// Bytes of a revocation list (docs/records.md, CWT).
+pub const REVOCATION_LIST_LEN_MAX: usize = 1024;
+/// Bytes of a provisioning block (docs/records.md).
+pub const PROVISIONING_BLOCK_LEN_MAX: usize = 1024;
+/// All that is read or programmed is a multiple of this, aligned to it: the largest flash word there is.
+pub const UNIT: usize = 32;
+/// Header before a stored record (provisioning block, revocation list).
+pub(crate) const RECORD_HEADER_LEN: usize = UNIT;
+
+/// A range of the flash device (offsets) or of memory (addresses), in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Region {
+    /// First byte.
+    pub start: u32,
+    /// Length in bytes.
+    pub len: u32,
+}
+
+impl Region {
+    const fn end(self) -> Option<u32> {
+        self.start.checked_add(self.len)
+    }
+
+    const fn overlaps(self, other: Self) -> bool {
+        // Both ends were checked by then.
+        self.start < other.start.saturating_add(other.len)
+            && other.start < self.start.saturating_add(self.len)
+    }
+}
+
+/// What a board says about its memory. All but `base` and `ram` are offsets into its flash device.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Regions {
+    /// Address at which offset 0 of the flash device is mapped.
+    pub base: u32,
+    /// Bytes that are erased at once: a power of two, 512 to 8192, a multiple of the driver's erase size.
+    pub page: u32,
+    /// The provisioning block; at least 1056 bytes.
+    pub provisioning: Region,
+    /// Two equal halves of whole pages.
+    pub journal: Region,
+    /// Two equal halves of whole pages, each at least 1056 bytes.
+    pub revocation: Region,
+    /// Exactly one page, for the swap.
+    pub scratch: Region,
+    /// Runs: the envelope head, then the image.
+    pub slot_a: Region,
+    /// Receives: as large as slot A.
+    pub slot_b: Region,
+    /// Addresses of the RAM an application's first stack pointer may point into.
+    pub ram: Region,
+}
+
+/// Why a description is none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LayoutError {
+    /// The page is not a power of two from 512 to 8192.
+    Page,
+    /// A region is empty, not whole pages, or wraps around the address space.
+    Unaligned,
+    /// A region is smaller than what it must hold.
+    TooSmall,
+    /// The scratch region is not one page, or the slots or halves differ in size.
+    Unequal,
+    /// Two regions share bytes.
+    Overlap,
+}
+
+/// Which of two alternating halves of a region.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Half {
+    /// The one at the lower address.
+    First,
+    /// The one at the higher address.
+    Second,
+}
+
+impl Half {
+    /// The half that is not this one.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::First => Self::Second,
+            Self::Second => Self::First,
+        }
+    }
+}
+
+/// Which slot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Slot {
+    /// Runs.
+    A,
+    /// Receives.
+    B,
+}
+
+/// A named part of flash. Nothing is read, programmed or erased outside one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Area {
+    /// The provisioning block.
+    Provisioning,
+    /// One half of the journal.
+    Journal(Half),
+    /// One half of the revocation region.
+    Revocation(Half),
+    /// The swap page.
+    Scratch,
+    /// A slot: the head, then the image.
+    Slot(Slot),
+}
+
+/// A checked [`Regions`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Layout {
+    regions: Regions,
+}
+
+impl Layout {
+    /// Checks a description. `const`, so that a board's wrong description does not compile:
+    ///
+    /// ```
+    /// # use bootloader::layout::{Layout, Region, Regions};
+    /// # const REGIONS: Regions = Regions {
+    /// #     base: 0x2100_0000, page: 4096,
+    /// #     provisioning: Region { start: 0, len: 4096 }, journal: Region { start: 0x1000, len: 8192 },
+    /// #     revocation: Region { start: 0x3000, len: 8192 }, scratch: Region { start: 0x5000, len: 4096 },
+    /// #     slot_a: Region { start: 0x1_0000, len: 0x8_0000 }, slot_b: Region { start: 0x9_0000, len: 0x8_0000 },
+    /// #     ram: Region { start: 0x2000_0000, len: 0x1_0000 },
+    /// # };
+    /// const LAYOUT: Layout = match Layout::new(REGIONS) {
+    ///     Ok(layout) => layout,
+    ///     Err(_) => panic!("the flash layout of this board is wrong"),
+    /// };
+    /// ```
+    pub const fn new(regions: Regions) -> Result<Self, LayoutError> {
+        let page = regions.page;
+        if !page.is_power_of_two() || page < 512 || page > 8192 {
+            return Err(LayoutError::Page);
+        }
+        let all = [
+            regions.provisioning,
+            regions.journal,
+            regions.revocation,
+            regions.scratch,
+            regions.slot_a,
+            regions.slot_b,
+        ];
+        // `for` is not const yet; an array pattern names each pair's members instead of indexing.
+        let [p, j, r, s, a, b] = all;
+        if !whole(p, page)
+            || !whole(j, page)
+            || !whole(r, page)
+            || !whole(s, page)
+            || !whole(a, page)
+            || !whole(b, page)
+        {
+            return Err(LayoutError::Unaligned);
+        }
+        if regions.ram.end().is_none() || regions.base.checked_add(a.start).is_none() {
+            return Err(LayoutError::Unaligned);
+        }
+        if !whole(half(j, Half::First), page) || !whole(half(r, Half::First), page) {
+            return Err(LayoutError::Unequal);
+        }
+        if s.len != page || a.len != b.len {
+            return Err(LayoutError::Unequal);
+        }
+        let record = (RECORD_HEADER_LEN + PROVISIONING_BLOCK_LEN_MAX) as u32;
+        if p.len < record || half(r, Half::First).len < record || a.len <= head_len(page) {
+            return Err(LayoutError::TooSmall);
+        }
+        if p.overlaps(j)
+            || p.overlaps(r)
+            || p.overlaps(s)
+            || p.overlaps(a)
+            || p.overlaps(b)
+            || j.overlaps(r)
+            || j.overlaps(s)
+            || j.overlaps(a)
+            || j.overlaps(b)
+            || r.overlaps(s)
+            || r.overlaps(a)
+            || r.overlaps(b)
+            || s.overlaps(a)
+            || s.overlaps(b)
+            || a.overlaps(b)
+        {
+            return Err(LayoutError::Overlap);
+        }
+        Ok(Self { regions })
+    }
+
+    /// Bytes that are erased at once.
+    #[must_use]
+    pub const fn page(&self) -> u32 {
+        self.regions.page
+    }
+
+    /// Bytes of a slot before its image: the envelope's, rounded up to whole pages.
+    #[must_use]
+    pub const fn head_len(&self) -> u32 {
+        head_len(self.regions.page)
+    }
+
+    /// Largest image a slot holds, in bytes.
+    #[must_use]
+    pub const fn image_capacity(&self) -> u32 {
+        self.regions.slot_a.len.saturating_sub(self.head_len())
+    }
+
+    /// Address at which the image in slot A begins, and so its vector table.
+    #[must_use]
+    pub const fn image_address(&self) -> u32 {
+        self.regions.base.saturating_add(self.regions.slot_a.start).saturating_add(self.head_len())
+    }
+
+    /// Where a first stack pointer may point.
+    #[must_use]
+    pub const fn ram(&self) -> Region {
+        self.regions.ram
+    }
+
+    /// Last offset of the flash device that any region reaches, exclusive.
+    #[must_use]
+    pub const fn flash_len(&self) -> u32 {
+        let r = &self.regions;
+        let mut end = 0;
+        let [p, j, v, s, a, b] = [r.provisioning, r.journal, r.revocation, r.scratch, r.slot_a, r.slot_b];
+        end = larger(end, p);
+        end = larger(end, j);
+        end = larger(end, v);
+        end = larger(end, s);
+        end = larger(end, a);
+        larger(end, b)
+    }
+
+    /// Where an area lies, as offsets into the flash device.
+    #[must_use]
+    pub const fn region(&self, area: Area) -> Region {
+        match area {
+            Area::Provisioning => self.regions.provisioning,
+            Area::Journal(which) => half(self.regions.journal, which),
+            Area::Revocation(which) => half(self.regions.revocation, which),
+            Area::Scratch => self.regions.scratch,
+            Area::Slot(Slot::A) => self.regions.slot_a,
+            Area::Slot(Slot::B) => self.regions.slot_b,
+        }
+    }
+}
+
+const fn larger(end: u32, region: Region) -> u32 {
+    let own = region.start.saturating_add(region.len);
+    if own > end { own } else { end }
+}
+
+const fn head_len(page: u32) -> u32 {
+    (ENVELOPE_LEN_MAX as u32).next_multiple_of(page)
+}
+
+const fn half(region: Region, which: Half) -> Region {
+    let len = region.len / 2;
+    match which {
+        Half::First => Region { start: region.start, len },
+        Half::Second => Region { start: region.start.saturating_add(len), len },
+    }
+}
+
+const fn whole(region: Region, page: u32) -> bool {
+    region.len != 0
+        && region.start.is_multiple_of(page)
+        && region.len.is_multiple_of(page)
+        && region.end().is_some()
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,255 @@
+//! What the journal remembers, and every step it can take from there. Pure: nothing here touches flash.
+//!
+//! A snapshot says all there is to say; an [`Event`] that does not belong to the present [`Status`] is an error
+//! value, and the table of all pairs is frozen by a test.
+
+use crate::layout::Half;
+
+/// Boots an image gets to confirm itself before it is reverted.
+pub const TRIAL_BOOTS: u8 = 1;
+
+/// An image that was authenticated when this was written: enough to recognise it again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ImageRecord {
+    /// SHA-256 over the bstr-wrapped manifest.
+    pub manifest_digest: [u8; 32],
+    /// The manifest's sequence number.
+    pub sequence: u64,
+    /// Bytes of the image.
+    pub size: u32,
+}
+
+/// Where the lists that count are, and how new they are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RevocationPointer {
+    /// Which half of the region.
+    pub half: Half,
+    /// The highest list-sequence in it.
+    pub sequence: u64,
+}
+
+/// What is done with one page of the two slots, in this order. Each reads only what the one before left whole.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Step {
+    /// Page of slot A to scratch.
+    Save,
+    /// Page of slot B to slot A.
+    Take,
+    /// Scratch to page of slot B.
+    Put,
+}
+
+/// How far a swap has come: the step that is to be done next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SwapProgress {
+    /// Page of the slots.
+    pub page: u32,
+    /// Step of that page.
+    pub step: Step,
+}
+
+impl SwapProgress {
+    /// Where a swap begins.
+    pub const START: Self = Self { page: 0, step: Step::Save };
+
+    /// What comes after this step.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        match self.step {
+            Step::Save => Self { page: self.page, step: Step::Take },
+            Step::Take => Self { page: self.page, step: Step::Put },
+            Step::Put => Self { page: self.page.saturating_add(1), step: Step::Save },
+        }
+    }
+}
+
+/// What the device is in the middle of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Status {
+    /// Nothing. The active image, if there is one, has confirmed itself.
+    Idle,
+    /// An authenticated image streams into slot B; image bytes below `offset` are there.
+    Installing {
+        /// Committed image bytes.
+        offset: u32,
+    },
+    /// Slot B holds an image that matched; the next boot swaps it in.
+    Pending,
+    /// The slots are being exchanged to try the spare image.
+    Swapping(SwapProgress),
+    /// The active image has not confirmed itself yet.
+    Trial {
+        /// How many times it was handed over to.
+        boots: u8,
+    },
+    /// The slots are being exchanged back.
+    Reverting(SwapProgress),
+}
+
+/// Everything the journal remembers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BootState {
+    /// What is under way.
+    pub status: Status,
+    /// Lowest sequence number that may be installed or booted. Never falls; rises when an image confirms.
+    pub floor: u64,
+    /// The image in slot A. While a swap is under way: what was in slot A before it.
+    pub active: Option<ImageRecord>,
+    /// The image in slot B, whole or on its way. While a swap is under way: what was in slot B before it.
+    pub spare: Option<ImageRecord>,
+    /// The revocation lists, if any were ever accepted.
+    pub revocation: Option<RevocationPointer>,
+    /// The provisioning block was written. Never taken back.
+    pub provisioned: bool,
+    /// Reason code (docs/errors.md) of the last revert, or of a pending image that was dropped; 0 if none.
+    pub revert_reason: u16,
+    /// Reserved for ownership handover; kept as it is.
+    pub ownership_floor: u32,
+}
+
+impl BootState {
+    /// A device as it comes from the factory.
+    pub const FACTORY: Self = Self {
+        status: Status::Idle,
+        floor: 0,
+        active: None,
+        spare: None,
+        revocation: None,
+        provisioned: false,
+        revert_reason: 0,
+        ownership_floor: 0,
+    };
+}
+
+/// What can happen to a device's state.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// The provisioning block was written; the floor is at least this.
+    Provisioned(u64),
+    /// Newer revocation lists were written.
+    RevocationStored(RevocationPointer),
+    /// An envelope was authenticated, its conditions hold, and its head is in slot B.
+    InstallStarted(ImageRecord),
+    /// Image bytes below this offset are in slot B.
+    Committed(u32),
+    /// The image in slot B matched its manifest.
+    Matched,
+    /// The install, or the pending image, is to be forgotten.
+    Abandoned,
+    /// The pending image did not verify at boot; the reason code.
+    PendingDropped(u16),
+    /// The pending image verified; the slots are to be exchanged.
+    SwapStarted,
+    /// A step of the present exchange is done.
+    SwapStepped,
+    /// The last step of the present exchange is done.
+    SwapFinished,
+    /// The loader is about to hand over to an image on trial.
+    HandedOver,
+    /// The application says that it works.
+    Confirmed,
+    /// The image on trial goes, the one in slot B comes back; the reason code.
+    RevertStarted(u16),
+    /// The image on trial goes and there is none to come back; the reason code.
+    TrialDropped(u16),
+}
+
+/// An event that does not belong to the present state. Nothing was changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct IllegalTransition {
+    /// What was under way.
+    pub status: Status,
+    /// What was to happen.
+    pub event: Event,
+}
+
+impl BootState {
+    /// The state after an event.
+    pub fn after(&self, event: Event) -> Result<Self, IllegalTransition> {
+        let mut next = *self;
+        let legal = match (event, self.status) {
+            (Event::Provisioned(floor), Status::Idle) => {
+                next.provisioned = true;
+                next.floor = self.floor.max(floor);
+                !self.provisioned
+            }
+            (Event::RevocationStored(pointer), _) => {
+                next.revocation = Some(pointer);
+                self.revocation.is_none_or(|old| pointer.sequence >= old.sequence)
+            }
+            (Event::InstallStarted(image), Status::Idle | Status::Installing { .. } | Status::Pending) => {
+                next.status = Status::Installing { offset: 0 };
+                next.spare = Some(image);
+                image.sequence >= self.floor
+            }
+            (Event::Committed(to), Status::Installing { offset }) => {
+                next.status = Status::Installing { offset: to };
+                to >= offset && self.spare.is_some_and(|image| to <= image.size)
+            }
+            (Event::Matched, Status::Installing { .. }) => {
+                next.status = Status::Pending;
+                self.spare.is_some()
+            }
+            (Event::Abandoned, Status::Installing { .. } | Status::Pending) => {
+                next.status = Status::Idle;
+                next.spare = None;
+                true
+            }
+            (Event::PendingDropped(reason), Status::Pending) => {
+                next.status = Status::Idle;
+                next.spare = None;
+                next.revert_reason = reason;
+                true
+            }
+            (Event::SwapStarted, Status::Pending) => {
+                next.status = Status::Swapping(SwapProgress::START);
+                next.revert_reason = 0;
+                self.spare.is_some()
+            }
+            (Event::SwapStepped, Status::Swapping(progress)) => {
+                next.status = Status::Swapping(progress.next());
+                true
+            }
+            (Event::SwapStepped, Status::Reverting(progress)) => {
+                next.status = Status::Reverting(progress.next());
+                true
+            }
+            (Event::SwapFinished, Status::Swapping(_)) => {
+                next.status = Status::Trial { boots: 0 };
+                (next.active, next.spare) = (self.spare, self.active);
+                true
+            }
+            (Event::SwapFinished, Status::Reverting(_)) => {
+                next.status = Status::Idle;
+                (next.active, next.spare) = (self.spare, self.active);
+                true
+            }
+            (Event::HandedOver, Status::Trial { boots }) => {
+                next.status = Status::Trial { boots: boots.saturating_add(1) };
+                boots < TRIAL_BOOTS
+            }
+            (Event::Confirmed, Status::Trial { boots }) => {
+                next.status = Status::Idle;
+                next.floor = self.active.map_or(self.floor, |image| self.floor.max(image.sequence));
+                boots > 0
+            }
+            (Event::RevertStarted(reason), Status::Trial { .. }) => {
+                next.status = Status::Reverting(SwapProgress::START);
+                next.revert_reason = reason;
+                self.spare.is_some()
+            }
+            (Event::TrialDropped(reason), Status::Trial { .. }) => {
+                next.status = Status::Idle;
+                next.active = None;
+                next.spare = None;
+                next.revert_reason = reason;
+                true
+            }
+            _ => false,
+        };
+        if legal { Ok(next) } else { Err(IllegalTransition { status: self.status, event }) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,67 @@
+//! Exchanging the slots page by page through the scratch page, three journaled steps a page (docs/boot-rules.md,
+//! Swap). A step reads only what the step before it left whole, so each can be done again after a cut.
+
+use crate::flash::{Flash, FlashError, is_erased};
+use crate::journal::{Journal, JournalError};
+use crate::layout::{Area, Layout, Slot, UNIT};
+use crate::state::{Event, ImageRecord, Status, Step};
+use embedded_storage::nor_flash::NorFlash;
+
+/// Bytes copied at a time.
+const CHUNK: usize = 8 * UNIT;
+const CHUNK_U32: u32 = CHUNK as u32;
+
+/// Goes on with the exchange that the journal says is under way, to its end; does nothing if there is none.
+pub fn finish<F: NorFlash>(flash: &mut Flash<F>, journal: &mut Journal) -> Result<(), JournalError> {
+    let state = *journal.state();
+    let a_pages = pages(flash.layout(), state.active);
+    let b_pages = pages(flash.layout(), state.spare);
+    // Every round either ends or moves the progress, which only grows: at most three rounds a page.
+    loop {
+        let (Status::Swapping(at) | Status::Reverting(at)) = journal.state().status else {
+            return Ok(());
+        };
+        if at.page >= a_pages.max(b_pages) {
+            return journal.record(flash, Event::SwapFinished);
+        }
+        let offset = at.page.checked_mul(flash.layout().page()).ok_or(FlashError::OutOfArea)?;
+        let (from_a, from_b) = (at.page < a_pages, at.page < b_pages);
+        match at.step {
+            Step::Save if from_a => copy_page(flash, (Area::Slot(Slot::A), offset), (Area::Scratch, 0))?,
+            Step::Take if from_b => {
+                copy_page(flash, (Area::Slot(Slot::B), offset), (Area::Slot(Slot::A), offset))?;
+            }
+            Step::Put if from_a => copy_page(flash, (Area::Scratch, 0), (Area::Slot(Slot::B), offset))?,
+            // Pages behind an image's end are not copied, and nothing of the other image stays in them.
+            Step::Save => {}
+            Step::Take => flash.erase_page(Area::Slot(Slot::A), offset)?,
+            Step::Put => flash.erase_page(Area::Slot(Slot::B), offset)?,
+        }
+        journal.record(flash, Event::SwapStepped)?;
+    }
+}
+
+/// Pages of a slot that an image with its head takes.
+fn pages(layout: &Layout, image: Option<ImageRecord>) -> u32 {
+    image.map_or(0, |image| layout.head_len().saturating_add(image.size).div_ceil(layout.page()))
+}
+
+fn copy_page<F: NorFlash>(
+    flash: &mut Flash<F>,
+    from: (Area, u32),
+    to: (Area, u32),
+) -> Result<(), FlashError> {
+    flash.erase_page(to.0, to.1)?;
+    let mut buffer = [0; CHUNK];
+    let mut done = 0u32;
+    while done < flash.layout().page() {
+        let at = |start: u32| start.checked_add(done).ok_or(FlashError::OutOfArea);
+        // What cannot be read stays erased: an image it belonged to fails its digest and is not booted, while an
+        // exchange that stopped here for ever would take the other image with it.
+        if flash.read(from.0, at(from.1)?, &mut buffer).is_ok() && !is_erased(&buffer) {
+            flash.program(to.0, at(to.1)?, &buffer)?;
+        }
+        done = done.saturating_add(CHUNK_U32);
+    }
+    Ok(())
+}
