@@ -1,2 +1,73 @@
-//! Placeholder while the workspace is laid out.
-fn main() {}
+//! The commands of the workspace: `cargo xtask demo`, `test`, `size`, `tidy`, `vm` and the rest.
+//!
+//! Everything here drives cargo, QEMU and the project's own programs from the outside, through their command
+//! lines: no product is linked in, so what a person types and what is tested are the same thing.
+#![forbid(unsafe_code)]
+
+mod authoring;
+mod bench;
+mod board;
+mod demo;
+mod image;
+mod process;
+mod qemu;
+mod size;
+mod suite;
+mod tidy;
+mod tools;
+mod vm;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::workspace::Workspace;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "The commands of the workspace")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Runs the whole pipeline from nothing: keys, release, update, refusals, power cut, revert
+    Demo(demo::Arguments),
+    /// Builds, tests and checks everything; what CI runs
+    Test(suite::Arguments),
+    /// Updates devices through the Linux CAN stack, in a virtual machine: vcan and slcan
+    Vm(vm::Arguments),
+    /// Flash and RAM of the loader with its largest contributors; fails above the budget
+    Size(size::Arguments),
+    /// Checks the rules of the code base: dependency edges, unsafe, heap, file length, names
+    Tidy,
+    /// Builds loader and application and writes their ELF and flat images
+    Image(image::Arguments),
+    /// Starts the Cortex-M4 board in QEMU and says on which bus address it listens
+    Qemu(qemu::Arguments),
+    /// Measures the chain verification and the transfer rate
+    Bench(bench::Arguments),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let result = Workspace::locate().and_then(|workspace| match &arguments.command {
+        Task::Demo(demo) => demo::run(&workspace, demo),
+        Task::Test(test) => suite::run(&workspace, test),
+        Task::Vm(vm) => vm::run(&workspace, vm),
+        Task::Size(size) => size::run(&workspace, size),
+        Task::Tidy => tidy::run(&workspace),
+        Task::Image(image) => image::run(&workspace, image),
+        Task::Qemu(qemu) => qemu::run(&workspace, qemu),
+        Task::Bench(bench) => bench::run(&workspace, bench),
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

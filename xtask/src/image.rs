@@ -1,0 +1,68 @@
+//! `cargo xtask image`: the loader and the demo application as ELF and as flat images (`cargo objcopy`).
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde_json::json;
+
+use crate::board::{self, ApplicationBuild};
+use crate::process;
+use crate::tools;
+use crate::workspace::Workspace;
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Version that the application reports
+    #[arg(long, default_value = "1.0.0")]
+    version: String,
+    /// Builds an application that never confirms itself: its trial is reverted
+    #[arg(long)]
+    never_confirms: bool,
+    /// Where the files go (default: `target/image`)
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Prints one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
+    let directory = match &arguments.out {
+        Some(directory) => directory.clone(),
+        None => workspace.directory("image")?,
+    };
+    std::fs::create_dir_all(&directory)?;
+    let build = ApplicationBuild { version: &arguments.version, confirms: !arguments.never_confirms };
+    let mut written = Vec::new();
+    for package in [board::LOADER, board::APPLICATION] {
+        written.push(objcopy(workspace, package, build, &directory)?);
+    }
+    if arguments.json {
+        println!("{}", json!({ "images": written }));
+    } else {
+        for image in &written {
+            println!("{}", image.display());
+        }
+    }
+    Ok(())
+}
+
+/// Builds a board package, writes `<package>.elf` and `<package>.bin`, returns the latter.
+fn objcopy(
+    workspace: &Workspace,
+    package: &str,
+    build: ApplicationBuild<'_>,
+    directory: &Path,
+) -> Result<PathBuf> {
+    let path = tools::BINUTILS.provide(workspace)?;
+    let image = std::path::absolute(directory.join(format!("{package}.bin")))?;
+    let mut command = workspace.cargo();
+    command.arg("objcopy").arg("--quiet").args(board::selection(package));
+    command.args(["--", "-O", "binary"]).arg(&image);
+    command.env("PATH", path).envs(build.environment());
+    process::check(&mut command)?;
+    let elf = board::elf_path(workspace, package);
+    std::fs::copy(&elf, directory.join(format!("{package}.elf")))
+        .with_context(|| format!("cannot copy {}", elf.display()))?;
+    Ok(image)
+}

@@ -1,0 +1,135 @@
+//! Other programs as children: run to an end, with a deadline, and never left behind.
+
+use std::io::Read;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+/// How often a child is asked whether it has ended.
+const POLL: Duration = Duration::from_millis(10);
+
+/// What a program left behind when it ended.
+pub(crate) struct Finished {
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// The command line as a person would type it.
+pub(crate) fn describe(command: &Command) -> String {
+    let mut words = vec![command.get_program().to_string_lossy().into_owned()];
+    words.extend(command.get_args().map(|argument| argument.to_string_lossy().into_owned()));
+    words.join(" ")
+}
+
+/// Runs a command with our own stdout and stderr; fails unless it exits with 0.
+pub(crate) fn check(command: &mut Command) -> Result<()> {
+    let words = describe(command);
+    let status = command.stdin(Stdio::null()).status().with_context(|| format!("cannot start `{words}`"))?;
+    if !status.success() {
+        bail!("`{words}` ended with {status}");
+    }
+    Ok(())
+}
+
+/// Runs a command and returns its stdout; fails, with its stderr, unless it exits with 0.
+pub(crate) fn output(command: &mut Command) -> Result<Vec<u8>> {
+    let words = describe(command);
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot start `{words}`"))?;
+    if !output.status.success() {
+        bail!("`{words}` ended with {}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(output.stdout)
+}
+
+/// Runs a command to its end whatever its exit code is; fails when it is not there or takes too long.
+pub(crate) fn finish(command: &mut Command, limit: Duration) -> Result<Finished> {
+    let words = describe(command);
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start `{words}`"))?;
+    let mut child = Guard(child);
+    let stdout = drain(child.0.stdout.take());
+    let stderr = drain(child.0.stderr.take());
+    let status = child.wait(limit).with_context(|| format!("`{words}`"))?;
+    Ok(Finished { status, stdout: collect(stdout), stderr: collect(stderr) })
+}
+
+type Drain = Option<thread::JoinHandle<Vec<u8>>>;
+
+fn drain(pipe: Option<impl Read + Send + 'static>) -> Drain {
+    pipe.map(|mut pipe| {
+        thread::spawn(move || {
+            let mut bytes = Vec::new();
+            // A pipe that breaks has said all it will say.
+            let _ = pipe.read_to_end(&mut bytes);
+            bytes
+        })
+    })
+}
+
+fn collect(drain: Drain) -> String {
+    let bytes = drain.and_then(|handle| handle.join().ok()).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// A child that is killed when its owner lets go of it.
+pub(crate) struct Guard(pub(crate) Child);
+
+impl Guard {
+    pub(crate) fn spawn(command: &mut Command) -> Result<Self> {
+        let words = describe(command);
+        Ok(Self(command.spawn().with_context(|| format!("cannot start `{words}`"))?))
+    }
+
+    /// Waits for the end, at most `limit`.
+    pub(crate) fn wait(&mut self, limit: Duration) -> Result<ExitStatus> {
+        let deadline = Instant::now() + limit;
+        loop {
+            if let Some(status) = self.0.try_wait()? {
+                return Ok(status);
+            }
+            if Instant::now() >= deadline {
+                bail!("no end after {} s", limit.as_secs());
+            }
+            thread::sleep(POLL);
+        }
+    }
+
+    /// The exit status, if the child has ended by itself.
+    pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.0.try_wait()?)
+    }
+
+    /// SIGKILL: for a device process this is the power cut.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        self.0.kill()?;
+        self.0.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        // It may have ended before us; there is nobody left to tell.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Calls `ready` until it says yes; fails after `limit` with what was waited for.
+pub(crate) fn wait_until(what: &str, limit: Duration, mut ready: impl FnMut() -> Result<bool>) -> Result<()> {
+    let deadline = Instant::now() + limit;
+    while !ready()? {
+        if Instant::now() >= deadline {
+            bail!("waited {} s in vain for {what}", limit.as_secs());
+        }
+        thread::sleep(POLL);
+    }
+    Ok(())
+}

@@ -1,0 +1,138 @@
+//! `cargo xtask size`: flash and RAM of the loader, who uses them, and whether they are within the budget.
+
+mod contributors;
+mod elf;
+
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+
+use crate::board;
+use crate::workspace::Workspace;
+use contributors::Contributor;
+
+/// Flash of the whole loader, bytes.
+const FLASH_BUDGET: u64 = 64 * 1024;
+/// RAM of the loader, stack included, bytes.
+const RAM_BUDGET: u64 = 24 * 1024;
+/// How many contributors are printed.
+const SHOWN: usize = 10;
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Prints one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Report {
+    flash: u64,
+    flash_budget: u64,
+    /// Static data.
+    ram: u64,
+    /// Reserved for the stack by the linker script, when it says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stack: Option<u64>,
+    ram_budget: u64,
+    flash_by_crate: Vec<Contributor>,
+    flash_by_symbol: Vec<Contributor>,
+    ram_by_symbol: Vec<Contributor>,
+}
+
+pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
+    let path = board::build_loader(workspace)?;
+    let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let image = elf::Image::read(&bytes)?;
+    let report = Report {
+        flash: image.flash,
+        flash_budget: FLASH_BUDGET,
+        ram: image.ram,
+        stack: image.stack,
+        ram_budget: RAM_BUDGET,
+        flash_by_crate: contributors::largest(
+            contributors::by_crate(&image.flash_symbols, image.flash),
+            SHOWN,
+        ),
+        flash_by_symbol: contributors::largest(contributors::by_symbol(&image.flash_symbols), SHOWN),
+        ram_by_symbol: contributors::largest(contributors::by_symbol(&image.ram_symbols), SHOWN),
+    };
+    if arguments.json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        print(&report);
+    }
+    gate(&report)
+}
+
+/// RAM that counts: static data and the stack reserved for it.
+fn ram_in_all(report: &Report) -> u64 {
+    report.ram.saturating_add(report.stack.unwrap_or(0))
+}
+
+fn gate(report: &Report) -> Result<()> {
+    let ram = ram_in_all(report);
+    if report.flash > FLASH_BUDGET {
+        bail!("the loader takes {} bytes of flash, the budget is {FLASH_BUDGET}", report.flash);
+    }
+    if ram > RAM_BUDGET {
+        bail!("the loader takes {ram} bytes of RAM, the budget is {RAM_BUDGET}");
+    }
+    Ok(())
+}
+
+fn print(report: &Report) {
+    let percent = |part: u64, whole: u64| part.saturating_mul(100) / whole.max(1);
+    println!(
+        "flash {:>6} of {} bytes ({} %)",
+        report.flash,
+        report.flash_budget,
+        percent(report.flash, report.flash_budget)
+    );
+    let ram = ram_in_all(report);
+    println!(
+        "RAM   {ram:>6} of {} bytes ({} %): {} static, {}",
+        report.ram_budget,
+        percent(ram, report.ram_budget),
+        report.ram,
+        match report.stack {
+            Some(stack) => format!("{stack} reserved for the stack"),
+            None => "the stack is not counted".to_owned(),
+        }
+    );
+    table("flash by crate", &report.flash_by_crate);
+    table("flash by symbol", &report.flash_by_symbol);
+    table("RAM by symbol", &report.ram_by_symbol);
+}
+
+fn table(title: &str, contributors: &[Contributor]) {
+    println!("\n{title}");
+    for contributor in contributors {
+        println!("{:>7}  {}", contributor.bytes, contributor.name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(flash: u64, ram: u64, stack: Option<u64>) -> Report {
+        Report {
+            flash,
+            flash_budget: FLASH_BUDGET,
+            ram,
+            stack,
+            ram_budget: RAM_BUDGET,
+            flash_by_crate: Vec::new(),
+            flash_by_symbol: Vec::new(),
+            ram_by_symbol: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_gate_closes_one_byte_above_the_budget() {
+        assert!(gate(&report(FLASH_BUDGET, 1024, None)).is_ok());
+        assert!(gate(&report(FLASH_BUDGET + 1, 1024, None)).is_err());
+        assert!(gate(&report(1024, RAM_BUDGET - 8192, Some(8192))).is_ok());
+        assert!(gate(&report(1024, RAM_BUDGET - 8192, Some(8193))).is_err());
+    }
+}

@@ -1,0 +1,97 @@
+//! The rules of the code base, as code: what ARCHITECTURE.md and CONTRIBUTING.md ask and no compiler checks.
+//!
+//! Every rule is a function from text to findings, and has a test with an example that it must find.
+
+mod edges;
+mod features;
+mod files;
+mod tokens;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::process;
+use crate::workspace::Workspace;
+
+/// Longest Rust file.
+const MAX_LINES: usize = 800;
+/// Files over this are listed: a hint that one file has become two.
+const LONG_LINES: usize = 400;
+
+/// One broken rule.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Finding {
+    /// File relative to the root, or package.
+    place: String,
+    /// 1-based; 0 when the whole file is meant.
+    line: usize,
+    message: String,
+}
+
+impl Finding {
+    fn new(place: impl Into<String>, line: usize, message: impl Into<String>) -> Self {
+        Self { place: place.into(), line, message: message.into() }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            0 => write!(formatter, "{}: {}", self.place, self.message),
+            line => write!(formatter, "{}:{line}: {}", self.place, self.message),
+        }
+    }
+}
+
+/// `cargo xtask tidy`.
+pub(crate) fn run(workspace: &Workspace) -> Result<()> {
+    let mut findings = edges::check(&edges::members(&workspace.metadata()?)?);
+    findings.extend(features::check(workspace)?);
+
+    let files = tracked_files(workspace.root())?;
+    let rust = files.iter().filter(|path| path.extension().is_some_and(|extension| extension == "rs"));
+    let mut long = Vec::new();
+    let mut sources = Vec::new();
+    for path in rust {
+        let text = std::fs::read_to_string(workspace.root().join(path))
+            .with_context(|| format!("cannot read {}", path.display()))?;
+        let lines = text.lines().count();
+        if lines > LONG_LINES {
+            long.push((lines, path.display().to_string()));
+        }
+        sources.push(tokens::Source { path: path.clone(), text });
+    }
+    findings.extend(tokens::check(&sources));
+    for path in &files {
+        findings.extend(files::check_name(path));
+        // What is not text holds no words.
+        if let Ok(text) = std::fs::read_to_string(workspace.root().join(path)) {
+            findings.extend(files::check_text(path, &text, workspace.root()));
+        }
+    }
+
+    long.sort();
+    for (lines, path) in long.iter().rev() {
+        println!("note: {path} has {lines} lines; the aim is {LONG_LINES}");
+    }
+    for finding in &findings {
+        println!("{finding}");
+    }
+    if findings.is_empty() {
+        println!("tidy: {} files, no rule broken", files.len());
+        return Ok(());
+    }
+    bail!("tidy: {} broken rules", findings.len())
+}
+
+/// What git tracks or would track.
+fn tracked_files(root: &Path) -> Result<Vec<PathBuf>> {
+    let mut command = std::process::Command::new("git");
+    command.current_dir(root).args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
+    let listing = String::from_utf8(process::output(&mut command)?)?;
+    let paths = listing.split('\0').filter(|path| !path.is_empty()).map(PathBuf::from);
+    // A file that was deleted and not yet committed is still in the index.
+    Ok(paths.filter(|path| root.join(path).is_file()).collect())
+}

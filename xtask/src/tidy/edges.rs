@@ -1,0 +1,116 @@
+//! Who may depend on whom. Products never depend on each other: they meet in bytes.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use super::Finding;
+
+/// May depend on anything in the workspace: the harness and the commands that drive all products.
+const UNBOUND: [&str; 2] = ["system-tests", "xtask"];
+
+/// What each package may name, as a normal, build or development dependency.
+const ALLOWED: [(&str, &[&str]); 13] = [
+    ("trust", &[]),
+    ("suit-manifest", &["trust"]),
+    ("update-protocol", &[]),
+    ("can-bus", &["update-protocol"]),
+    // The loader and its boards are one product.
+    ("bootloader", &["trust", "suit-manifest", "update-protocol"]),
+    ("flash-array", &[]),
+    ("demo-application", &["bootloader", "update-protocol"]),
+    ("qemu-mps2-an386", &["bootloader", "update-protocol", "flash-array"]),
+    ("qemu-mps2-an386-app", &["demo-application", "bootloader", "update-protocol", "flash-array"]),
+    ("sim", &["demo-application", "bootloader", "update-protocol", "flash-array", "can-bus"]),
+    ("manifest-tool", &["trust", "suit-manifest"]),
+    ("updater-host", &["trust", "suit-manifest", "update-protocol", "can-bus"]),
+    ("update-server", &["trust", "suit-manifest"]),
+];
+
+/// A member of the workspace and the members it names.
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) name: String,
+    pub(super) names: Vec<String>,
+}
+
+/// Reads the members and the edges between them out of `cargo metadata`.
+pub(super) fn members(metadata: &Value) -> Result<Vec<Member>> {
+    let packages = metadata["packages"].as_array().context("cargo metadata lists no packages")?;
+    let name = |value: &Value| value["name"].as_str().unwrap_or_default().to_owned();
+    let known: Vec<String> = packages.iter().map(name).collect();
+    let members = packages.iter().map(|package| {
+        let own = name(package);
+        let dependencies = package["dependencies"].as_array().map(Vec::as_slice).unwrap_or_default();
+        // A package that names itself only chooses its own features for its tests.
+        let others = |dependency: &String| *dependency != own && known.contains(dependency);
+        let names = dependencies.iter().map(name).filter(others).collect();
+        Member { name: own, names }
+    });
+    Ok(members.collect())
+}
+
+/// Every edge that the table does not allow, and every package it does not know.
+pub(super) fn check(members: &[Member]) -> Vec<Finding> {
+    let allowed: BTreeMap<_, _> = ALLOWED.into_iter().collect();
+    let mut findings = Vec::new();
+    for member in members {
+        if UNBOUND.contains(&member.name.as_str()) {
+            continue;
+        }
+        let Some(allowed) = allowed.get(member.name.as_str()) else {
+            findings.push(Finding::new(&member.name, 0, "is not in tidy's table of dependency edges"));
+            continue;
+        };
+        for name in member.names.iter().filter(|name| !allowed.contains(&name.as_str())) {
+            findings.push(Finding::new(&member.name, 0, format!("may not depend on `{name}`")));
+        }
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn findings(name: &str, dependency: &str) -> Vec<String> {
+        let metadata = json!({"packages": [
+            {"name": name, "dependencies": [{"name": dependency, "kind": "dev"}, {"name": "serde"}]},
+            {"name": dependency, "dependencies": []},
+        ]});
+        let members = members(&metadata).expect("well-formed");
+        check(&members).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_product_that_names_another_product_is_found() {
+        let products = ["bootloader", "manifest-tool", "updater-host", "update-server"];
+        for (name, other) in products.iter().flat_map(|a| products.iter().map(move |b| (*a, *b))) {
+            if name != other {
+                assert_eq!(findings(name, other), [format!("{name}: may not depend on `{other}`")]);
+            }
+        }
+    }
+
+    #[test]
+    fn shared_crates_stay_at_the_bottom() {
+        assert_eq!(findings("trust", "suit-manifest"), ["trust: may not depend on `suit-manifest`"]);
+        assert_eq!(findings("update-protocol", "trust"), ["update-protocol: may not depend on `trust`"]);
+        assert_eq!(findings("can-bus", "trust"), ["can-bus: may not depend on `trust`"]);
+        assert_eq!(findings("manifest-tool", "can-bus"), ["manifest-tool: may not depend on `can-bus`"]);
+        assert_eq!(findings("suit-manifest", "trust"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_unknown_package_is_found() {
+        assert_eq!(findings("gateway", "trust"), ["gateway: is not in tidy's table of dependency edges"]);
+    }
+
+    #[test]
+    fn the_harness_may_name_all() {
+        assert_eq!(findings("system-tests", "bootloader"), Vec::<String>::new());
+    }
+}

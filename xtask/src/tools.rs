@@ -1,0 +1,100 @@
+//! Programs that the tasks need and a fresh machine does not have, each installed where that harms nobody:
+//! cargo's own below `target/tools`, Debian's by apt when we are root.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::process;
+use crate::workspace::{self, Workspace};
+
+/// A program that cargo installs.
+pub(crate) struct CargoTool {
+    package: &'static str,
+    version: &'static str,
+    program: &'static str,
+}
+
+/// `cargo objcopy`.
+pub(crate) const BINUTILS: CargoTool =
+    CargoTool { package: "cargo-binutils", version: "0.4.0", program: "cargo-objcopy" };
+/// Licences, bans, sources, advisories.
+pub(crate) const DENY: CargoTool =
+    CargoTool { package: "cargo-deny", version: "0.20.2", program: "cargo-deny" };
+
+/// A program of Debian's and the package it comes in.
+pub(crate) struct SystemTool {
+    pub(crate) program: &'static str,
+    pub(crate) package: &'static str,
+}
+
+pub(crate) const QEMU_ARM: SystemTool = SystemTool { program: "qemu-system-arm", package: "qemu-system-arm" };
+pub(crate) const QEMU_X86: SystemTool =
+    SystemTool { program: "qemu-system-x86_64", package: "qemu-system-x86" };
+pub(crate) const DPKG_DEB: SystemTool = SystemTool { program: "dpkg-deb", package: "dpkg" };
+
+impl CargoTool {
+    /// Installs the tool unless it is here already; returns a PATH on which cargo finds it.
+    pub(crate) fn provide(&self, workspace: &Workspace) -> Result<OsString> {
+        let root = workspace.target().join("tools");
+        let bin = root.join("bin");
+        if !bin.join(self.program).is_file() && workspace::find_program(self.program).is_none() {
+            eprintln!("installing {} {} into {}", self.package, self.version, root.display());
+            let mut command = workspace.cargo();
+            command.args(["install", "--quiet", "--locked", "--debug", self.package]);
+            command.args(["--version", self.version, "--root"]).arg(&root);
+            // The tool's own build must not follow the workspace's target directory or flags.
+            command.env("CARGO_TARGET_DIR", root.join("build"));
+            process::check(&mut command)?;
+            std::fs::remove_dir_all(root.join("build"))?;
+        }
+        search_path(&bin)
+    }
+}
+
+fn search_path(first: &Path) -> Result<OsString> {
+    let rest = std::env::var_os("PATH").unwrap_or_default();
+    let all = std::iter::once(first.to_path_buf()).chain(std::env::split_paths(&rest));
+    Ok(std::env::join_paths(all.collect::<Vec<PathBuf>>())?)
+}
+
+/// Installs what is missing by apt when we are root; else says the command.
+pub(crate) fn provide_system_tools(tools: &[SystemTool]) -> Result<()> {
+    let missing: Vec<&str> = tools
+        .iter()
+        .filter(|tool| workspace::find_program(tool.program).is_none())
+        .map(|tool| tool.package)
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let install = format!("apt-get install --yes --no-install-recommends {}", missing.join(" "));
+    if !is_root()? || workspace::find_program("apt-get").is_none() {
+        bail!("missing on this machine: {}\ninstall with: sudo {install}", missing.join(", "));
+    }
+    eprintln!("installing {}", missing.join(", "));
+    process::check(Command::new("apt-get").args(["update", "--quiet=2"]))?;
+    let mut words = install.split(' ');
+    let mut command = Command::new(words.next().unwrap_or_default());
+    command.args(words).arg("--quiet=2").env("DEBIAN_FRONTEND", "noninteractive");
+    process::check(&mut command)
+}
+
+fn is_root() -> Result<bool> {
+    Ok(String::from_utf8(process::output(Command::new("id").arg("-u"))?)?.trim() == "0")
+}
+
+/// Adds a target to the pinned toolchain unless it has it.
+pub(crate) fn provide_rust_target(workspace: &Workspace, target: &str) -> Result<()> {
+    let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    rustc.current_dir(workspace.root()).args(["--print", "target-libdir", "--target", target]);
+    let libraries = String::from_utf8(process::output(&mut rustc)?)?;
+    if Path::new(libraries.trim()).is_dir() {
+        return Ok(());
+    }
+    let mut rustup = Command::new("rustup");
+    rustup.current_dir(workspace.root()).args(["target", "add", target]);
+    process::check(&mut rustup)
+}

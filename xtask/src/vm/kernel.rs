@@ -1,0 +1,166 @@
+//! The guest's system: Debian's kernel, its CAN modules, busybox and slcand, unpacked from their packages.
+//! Nothing is installed; root is not needed. What was fetched once stays in `target/vm/system`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::process;
+use crate::tools;
+use crate::workspace::{self, Workspace};
+
+/// The package that depends on the kernel package of the day.
+const KERNEL: &str = "linux-image-amd64";
+/// What else the guest needs: a shell, the daemon that makes a CAN interface of a serial line, its C library.
+const PACKAGES: [&str; 3] = ["busybox-static", "can-utils", "libc6"];
+/// Loaded in this order.
+pub(super) const MODULES: [&str; 5] = ["can", "can-raw", "can-dev", "vcan", "slcan"];
+/// Written last: the cache is whole.
+const COMPLETE: &str = "complete";
+
+/// Files of the guest's system.
+pub(super) struct System {
+    directory: PathBuf,
+}
+
+impl System {
+    /// Takes the system from the cache, or fetches it.
+    pub(super) fn provide(workspace: &Workspace) -> Result<Self> {
+        let system = Self { directory: workspace.target().join("vm").join("system") };
+        if !system.directory.join(COMPLETE).is_file() {
+            workspace::require_program("apt-get", "apt")?;
+            workspace::require_program(tools::DPKG_DEB.program, tools::DPKG_DEB.package)?;
+            eprintln!("fetching the guest's kernel into {}", system.directory.display());
+            let directory = workspace.fresh_directory("vm/system")?;
+            fetch(&directory).context("cannot fetch the guest's system with apt")?;
+        }
+        Ok(system)
+    }
+
+    pub(super) fn kernel(&self) -> PathBuf {
+        self.directory.join("vmlinuz")
+    }
+
+    /// Release of the kernel, as `uname -r` prints it.
+    pub(super) fn release(&self) -> Result<String> {
+        Ok(std::fs::read_to_string(self.directory.join(COMPLETE))?.trim().to_owned())
+    }
+
+    pub(super) fn module(&self, name: &str) -> PathBuf {
+        self.directory.join(format!("{name}.ko"))
+    }
+
+    pub(super) fn file(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+}
+
+fn fetch(directory: &Path) -> Result<()> {
+    let packages = directory.join("packages");
+    std::fs::create_dir_all(&packages)?;
+    let private = directory.join("apt");
+    // The machine's own package lists do, unless they are missing or stale.
+    if download(&packages, None).is_err() {
+        std::fs::create_dir_all(private.join("lists/partial"))?;
+        std::fs::create_dir_all(private.join("archives/partial"))?;
+        process::check(apt("apt-get", &packages, Some(&private)).args(["update", "--quiet=2"]))?;
+        download(&packages, Some(&private))?;
+    }
+    let unpacked = directory.join("unpacked");
+    for entry in std::fs::read_dir(&packages)? {
+        let package = entry?.path();
+        process::check(Command::new(tools::DPKG_DEB.program).arg("-x").arg(package).arg(&unpacked))?;
+    }
+    keep(&unpacked, directory)?;
+    let release = release_of(&unpacked)?;
+    for scratch in [&packages, &unpacked, &private] {
+        if scratch.exists() {
+            std::fs::remove_dir_all(scratch)?;
+        }
+    }
+    std::fs::write(directory.join(COMPLETE), release)?;
+    Ok(())
+}
+
+/// An apt program; with `private` it keeps its state there instead of in the machine's directories.
+fn apt(program: &str, packages: &Path, private: Option<&Path>) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(packages).args(["-o", "APT::Sandbox::User=root"]);
+    if let Some(private) = private {
+        command.arg("-o").arg(format!("Dir::State::Lists={}", private.join("lists").display()));
+        command.arg("-o").arg(format!("Dir::Cache={}", private.display()));
+    }
+    command
+}
+
+fn download(packages: &Path, private: Option<&Path>) -> Result<()> {
+    let depends = process::output(apt("apt-cache", packages, private).args(["depends", KERNEL]))?;
+    let depends = String::from_utf8(depends)?;
+    let kernel = depends
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("Depends: "))
+        .with_context(|| format!("apt knows no kernel behind {KERNEL}"))?;
+    let mut command = apt("apt-get", packages, private);
+    command.args(["download", "--quiet=2", kernel]).args(PACKAGES);
+    process::output(&mut command)?;
+    Ok(())
+}
+
+/// Copies what the guest needs out of the unpacked packages.
+fn keep(unpacked: &Path, directory: &Path) -> Result<()> {
+    let mut files = Vec::new();
+    collect(unpacked, &mut files)?;
+    let find = |matches: &dyn Fn(&str) -> bool, what: &str| {
+        let mut found =
+            files.iter().filter(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(matches));
+        found.next().cloned().with_context(|| format!("the packages hold no {what}"))
+    };
+    for name in ["busybox", "slcand", "libc.so.6", "ld-linux-x86-64.so.2"] {
+        std::fs::copy(find(&|file| file == name, name)?, directory.join(name))?;
+    }
+    std::fs::copy(find(&|file| file.starts_with("vmlinuz-"), "kernel")?, directory.join("vmlinuz"))?;
+    for module in MODULES {
+        let matches = |file: &str| {
+            file.strip_prefix(module).is_some_and(|rest| [".ko", ".ko.xz", ".ko.zst"].contains(&rest))
+        };
+        let source = find(&matches, module)?;
+        std::fs::write(directory.join(format!("{module}.ko")), decompress(&source)?)?;
+    }
+    Ok(())
+}
+
+/// Kernels after Debian 12 compress their modules.
+fn decompress(module: &Path) -> Result<Vec<u8>> {
+    let program = match module.extension().and_then(|extension| extension.to_str()) {
+        Some("xz") => "xz",
+        Some("zst") => "zstd",
+        _ => return Ok(std::fs::read(module)?),
+    };
+    workspace::require_program(program, program)?;
+    process::output(Command::new(program).arg("-dc").arg(module))
+}
+
+fn release_of(unpacked: &Path) -> Result<String> {
+    for entry in std::fs::read_dir(unpacked.join("boot"))? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if let Some(release) = name.strip_prefix("vmlinuz-") {
+            return Ok(release.to_owned());
+        }
+    }
+    bail!("the kernel package holds no kernel")
+}
+
+/// Regular files and links to files below a directory.
+fn collect(directory: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    ensure!(directory.is_dir(), "{} was not unpacked", directory.display());
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            collect(&entry.path(), files)?;
+        } else if entry.path().is_file() {
+            files.push(entry.path());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,143 @@
+//! Where things are and how they are built: one place that knows cargo's profiles, targets and paths.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+
+use crate::process;
+
+/// The target of the device crates and boards.
+pub(crate) const DEVICE_TARGET: &str = "thumbv7em-none-eabihf";
+/// Profile of the Cortex-M images (root Cargo.toml).
+pub(crate) const DEVICE_PROFILE: &str = "device";
+/// Programs that run in the virtual machine are linked for this target: they need no library there.
+pub(crate) const STATIC_TARGET: &str = "x86_64-unknown-linux-musl";
+/// The crates that run on a device; each must build alone for [`DEVICE_TARGET`].
+pub(crate) const DEVICE_CRATES: [&str; 4] = ["trust", "suit-manifest", "update-protocol", "bootloader"];
+/// Packages that exist for [`DEVICE_TARGET`] only.
+pub(crate) const BOARD_PACKAGES: [&str; 2] = ["qemu-mps2-an386", "qemu-mps2-an386-app"];
+/// What the demonstration runs on this machine.
+pub(crate) const HOST_PROGRAMS: [&str; 4] = ["manifest-tool", "update-server", "updater-host", "sim"];
+
+/// The workspace on disk.
+pub(crate) struct Workspace {
+    root: PathBuf,
+    target: PathBuf,
+}
+
+impl Workspace {
+    /// Asks cargo for the workspace around this package, or around the working directory.
+    pub(crate) fn locate() -> Result<Self> {
+        let mut command = cargo();
+        command.args(["metadata", "--no-deps", "--format-version", "1"]);
+        if let Some(directory) = std::env::var_os("CARGO_MANIFEST_DIR") {
+            command.current_dir(directory);
+        }
+        let metadata: Value = serde_json::from_slice(&process::output(&mut command)?)?;
+        let path = |key: &str| -> Result<PathBuf> {
+            Ok(metadata[key].as_str().with_context(|| format!("cargo metadata has no {key}"))?.into())
+        };
+        Ok(Self { root: path("workspace_root")?, target: path("target_directory")? })
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// cargo's target directory (`CARGO_TARGET_DIR` is honoured); our own state lives beside cargo's in it.
+    pub(crate) fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// `cargo` in the root of the workspace.
+    pub(crate) fn cargo(&self) -> Command {
+        let mut command = cargo();
+        command.current_dir(&self.root);
+        command
+    }
+
+    /// Removes a directory below `target/` and makes it again, empty.
+    pub(crate) fn fresh_directory(&self, name: &str) -> Result<PathBuf> {
+        let directory = self.target.join(name);
+        match std::fs::remove_dir_all(&directory) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("cannot clear {}", directory.display()));
+            }
+            _ => {}
+        }
+        self.directory(name)
+    }
+
+    /// A directory below `target/`, made when missing.
+    pub(crate) fn directory(&self, name: &str) -> Result<PathBuf> {
+        let directory = self.target.join(name);
+        std::fs::create_dir_all(&directory)
+            .with_context(|| format!("cannot make {}", directory.display()))?;
+        Ok(directory)
+    }
+
+    /// `cargo metadata` of the members, without their dependencies' own.
+    pub(crate) fn metadata(&self) -> Result<Value> {
+        let mut command = self.cargo();
+        command.args(["metadata", "--no-deps", "--format-version", "1"]);
+        Ok(serde_json::from_slice(&process::output(&mut command)?)?)
+    }
+
+    /// `--workspace` without the boards: the selection every host build uses, so that nothing is built twice
+    /// because cargo unified features over another set of packages.
+    pub(crate) fn host_selection() -> Vec<String> {
+        let mut arguments = vec!["--workspace".to_owned()];
+        for package in BOARD_PACKAGES {
+            arguments.extend(["--exclude".to_owned(), package.to_owned()]);
+        }
+        arguments
+    }
+
+    /// Builds the programs that run on this machine and returns the directory they are in.
+    pub(crate) fn build_host_programs(&self) -> Result<PathBuf> {
+        let mut command = self.cargo();
+        command.args(["build", "--quiet"]);
+        for package in HOST_PROGRAMS {
+            command.args(["--package", package]);
+        }
+        process::check(&mut command)?;
+        let directory = self.target.join("debug");
+        for program in HOST_PROGRAMS {
+            ensure!(directory.join(program).is_file(), "cargo built no {program}");
+        }
+        Ok(directory)
+    }
+
+    /// Builds the programs of the virtual machine, statically linked, and returns their paths.
+    pub(crate) fn build_static_programs(&self) -> Result<Vec<PathBuf>> {
+        let mut command = self.cargo();
+        // No HTTP in the virtual machine: there is no network, and TLS would bring C code into the build.
+        command.args(["build", "--quiet", "--target", STATIC_TARGET, "--no-default-features"]);
+        command.args(["--package", "updater-host", "--package", "sim"]);
+        process::check(&mut command)?;
+        let directory = self.target.join(STATIC_TARGET).join("debug");
+        Ok(["updater-host", "sim"].iter().map(|program| directory.join(program)).collect())
+    }
+}
+
+/// The cargo that runs us, or the one in PATH.
+fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+/// Finds a program in PATH.
+pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
+    std::env::split_paths(&std::env::var_os("PATH")?)
+        .map(|directory| directory.join(name))
+        .find(|path| path.is_file())
+}
+
+/// Says which program is missing, and how it comes here.
+pub(crate) fn require_program(name: &str, package: &str) -> Result<PathBuf> {
+    match find_program(name) {
+        Some(path) => Ok(path),
+        None => bail!("{name} is not on this machine; install it with: apt-get install {package}"),
+    }
+}
