@@ -5,7 +5,7 @@
 use crate::digest::Digest;
 use crate::envelope::Authenticated;
 use crate::error::{Error, ErrorKind};
-use crate::manifest::{ComponentId, Section};
+use crate::manifest::{ComponentId, Manifest, Section};
 use crate::processor::{Fetch, Platform, PlatformError, Processor, Step};
 
 /// The image that a manifest installs.
@@ -38,7 +38,7 @@ pub struct DeviceIdentity {
 
 /// The image for whichever device the manifest is made for: every identity condition holds, and no slot.
 pub fn image_reference<'a>(authenticated: &Authenticated<'a>) -> Result<ImageReference<'a>, Error> {
-    dry_run(authenticated, None)
+    dry_run(authenticated.manifest(), None)
 }
 
 /// The image for this device, or the condition that refuses it.
@@ -46,22 +46,22 @@ pub fn image_reference_for<'a>(
     authenticated: &Authenticated<'a>,
     identity: &DeviceIdentity,
 ) -> Result<ImageReference<'a>, Error> {
-    dry_run(authenticated, Some(*identity))
+    dry_run(authenticated.manifest(), Some(*identity))
 }
 
 /// Fetches and installs, validates, invokes. A release that does not do all of it, for one and the same image,
 /// would be refused by the loader or not boot.
-fn dry_run<'a>(
-    authenticated: &Authenticated<'a>,
+pub(crate) fn dry_run<'a>(
+    manifest: &Manifest<'a>,
     identity: Option<DeviceIdentity>,
 ) -> Result<ImageReference<'a>, Error> {
     // People are shown the text: it must be readable where it is there.
-    authenticated.manifest().text()?;
-    let refused = Error::new(ErrorKind::ImageReference, authenticated.manifest().sequence_number_position());
+    manifest.text()?;
+    let refused = Error::new(ErrorKind::ImageReference, manifest.sequence_number_position());
     let mut platform = DryRun { identity, vendor: None, class: None, device: None, fetched: None };
     let mut fetched: Option<Fetch<'a>> = None;
     for section in [Section::PayloadFetch, Section::Install] {
-        let mut processor = Processor::new(authenticated, section)?;
+        let mut processor = Processor::over(manifest, section)?;
         loop {
             match processor.run(&mut platform)? {
                 Step::Fetch(fetch) if fetched.is_none() => {
@@ -76,11 +76,11 @@ fn dry_run<'a>(
         }
     }
     let fetch = fetched.ok_or(refused)?;
-    let mut validate = Processor::new(authenticated, Section::Validate)?;
+    let mut validate = Processor::over(manifest, Section::Validate)?;
     if validate.run(&mut platform)? != Step::Done || !validate.image_matched(fetch.component) {
         return Err(refused);
     }
-    let mut invoke = Processor::new(authenticated, Section::Invoke)?;
+    let mut invoke = Processor::over(manifest, Section::Invoke)?;
     if invoke.run(&mut platform)? != (Step::Invoke { component: fetch.component }) {
         return Err(refused);
     }

@@ -113,6 +113,28 @@ impl<'a> Envelope<'a> {
         }
     }
 
+    /// The signature, for tools that show or replace it.
+    #[cfg(feature = "author")]
+    pub(crate) fn sign1(&self) -> Option<Span<'a>> {
+        self.sign1
+    }
+
+    /// Content of the digest bstr: what a signature is made over.
+    #[cfg(feature = "author")]
+    pub(crate) fn signed(&self) -> Span<'a> {
+        self.signed
+    }
+
+    #[cfg(feature = "author")]
+    pub(crate) fn wrapper(&self) -> Span<'a> {
+        self.wrapper
+    }
+
+    #[cfg(feature = "author")]
+    pub(crate) fn digest(&self) -> Digest<'a> {
+        self.digest
+    }
+
     pub(crate) fn manifest(&self) -> Wrapped<'a> {
         self.manifest
     }

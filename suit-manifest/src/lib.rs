@@ -20,6 +20,8 @@
 #[cfg(all(test, not(feature = "author")))]
 extern crate std;
 
+#[cfg(feature = "author")]
+pub mod author;
 mod command;
 mod digest;
 mod dry_run;

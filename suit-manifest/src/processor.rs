@@ -18,7 +18,7 @@ use crate::digest::Digest;
 use crate::envelope::Authenticated;
 use crate::error::{Condition, Error, ErrorKind};
 use crate::limits::{MAX_COMPONENTS, MAX_NESTING, MAX_STEPS};
-use crate::manifest::{ComponentId, Components, Section};
+use crate::manifest::{ComponentId, Components, Manifest, Section};
 use crate::parameter::{Parameter, Parameters};
 use crate::reason::Reason;
 use crate::span::{Span, embedded};
@@ -113,7 +113,10 @@ impl<'a> Processor<'a> {
     ///
     /// A section that the manifest does not have has no commands; one that has been severed away is an error.
     pub fn new(authenticated: &Authenticated<'a>, section: Section) -> Result<Self, Error> {
-        let manifest = authenticated.manifest();
+        Self::over(authenticated.manifest(), section)
+    }
+
+    pub(crate) fn over(manifest: &Manifest<'a>, section: Section) -> Result<Self, Error> {
         Ok(Self {
             components: *manifest.components(),
             shared: manifest.shared(),

@@ -1,0 +1,302 @@
+//! Writes envelopes: for tools, never for a device. What is made here is read again by the decoder that devices
+//! run before it is returned.
+//!
+//! Layout of what [`create`] makes, draft-ietf-suit-manifest-37 sections 7.1 to 7.3: the shared sequence sets vendor,
+//! class, digest and size and checks vendor and class (and device); install sets the URI, fetches and matches, since
+//! the loader installs by streaming (section 8.4.6, goal 1) and payload-fetch is left out; validate matches;
+//! invoke invokes. The text is severed into the envelope: it is as long as the rest and no device needs it, so that
+//! it can be left away ([`sever_text`]) without touching the signature.
+
+mod inspect;
+
+use crate::dry_run::dry_run;
+use crate::envelope::{AUTHENTICATION_WRAPPER, ENVELOPE_TAG, Envelope, MANIFEST, Severed};
+use crate::error::Error;
+use crate::limits::MAX_ENVELOPE_HEAD_LEN;
+use crate::manifest::{INSTALL, Manifest, PAYLOAD_FETCH, TEXT};
+use crate::text::{ComponentText, ManifestText};
+use base64ct::{Base64UrlUnpadded, Encoding as _};
+use ciborium::Value;
+use sha2::{Digest as _, Sha256};
+use trust::author::{Signer, read_unverified_credential};
+
+pub use inspect::{Inspection, inspect};
+
+/// Longest version, bytes: it is read over the bus as data identifier F195 (docs/can-protocol.md).
+pub const MAX_VERSION_LEN: usize = 32;
+/// Longest other text, bytes.
+pub const MAX_TEXT_LEN: usize = 4096;
+
+const SHA_256: i64 = -16;
+const LANGUAGE: &str = "en";
+const COMPONENT: &[u8] = b"app";
+/// Record everything about conditions; about directives, only failures (the policy of the draft's examples).
+const RECORD_CONDITION: i64 = 15;
+const RECORD_DIRECTIVE: i64 = 2;
+
+/// What an update is: one image for the application of one class of devices.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UpdateDescription {
+    /// Vendor id, a UUID.
+    pub vendor: [u8; 16],
+    /// Class id, a UUID.
+    pub class: [u8; 16],
+    /// Device id, a UUID, when the update is for a single device.
+    pub device: Option<[u8; 16]>,
+    /// Sequence number of the manifest, above zero.
+    pub sequence: u64,
+    /// Version for people, printable ASCII, 1 to 32 bytes.
+    pub version: String,
+    /// SHA-256 of the image.
+    pub image_digest: [u8; 32],
+    /// Bytes of the image, above zero.
+    pub image_size: u64,
+    /// Where the image is: [`image_uri`] of its digest, or another URI of at most 256 bytes.
+    pub uri: String,
+    /// Domain of which the vendor id was made.
+    pub vendor_domain: Option<String>,
+    /// Name of which the class id was made.
+    pub model: Option<String>,
+    /// What the update is about.
+    pub description: Option<String>,
+}
+
+/// Why no envelope came.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum AuthorError {
+    /// The description is incomplete or out of range: which field.
+    Description(&'static str),
+    /// The signature could not be made.
+    Signature(trust::author::AuthorError),
+    /// The envelope, as it was given or as it was made, is refused by the decoder.
+    Refused(Error),
+    /// What a device needs is longer than it takes: bytes of the envelope without its text.
+    TooLarge(usize),
+    /// ciborium failed.
+    Encoding,
+}
+
+impl std::fmt::Display for AuthorError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Description(field) => write!(f, "the {field} is missing or out of range"),
+            Self::Signature(error) => write!(f, "no signature could be made: {error}"),
+            Self::Refused(error) => write!(f, "{error}"),
+            Self::TooLarge(len) => {
+                write!(
+                    f,
+                    "the envelope without its text has {len} bytes, a device takes {MAX_ENVELOPE_HEAD_LEN}"
+                )
+            }
+            Self::Encoding => write!(f, "the envelope could not be encoded"),
+        }
+    }
+}
+
+impl std::error::Error for AuthorError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Signature(error) => Some(error),
+            Self::Refused(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<Error> for AuthorError {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+/// URI of an image by its digest, RFC 6920: `ni:///sha-256;` and the digest in base64url without padding.
+pub fn image_uri(digest: &[u8; 32]) -> String {
+    format!("ni:///sha-256;{}", Base64UrlUnpadded::encode_string(digest))
+}
+
+/// Makes an unsigned envelope: its authentication wrapper holds the manifest's digest only.
+pub fn create(update: &UpdateDescription) -> Result<Vec<u8>, AuthorError> {
+    check_description(update)?;
+    let text = wrap(&encode(&text(update))?)?;
+    let manifest = encode(&manifest(update, &text)?)?;
+    let digest = digest_over(&wrap(&manifest)?);
+    let wrapper = encode(&Value::Array(vec![bytes(&encode(&digest)?)]))?;
+    let envelope = encode(&Value::Tag(
+        ENVELOPE_TAG,
+        Box::new(map([
+            (AUTHENTICATION_WRAPPER, bytes(&wrapper)),
+            (MANIFEST, bytes(&manifest)),
+            (TEXT, ciborium::from_reader(text.as_slice()).map_err(|_| AuthorError::Encoding)?),
+        ])),
+    ))?;
+
+    // What has been written is what was meant, as the processor of a device sees it.
+    let read = read_unsigned(&envelope)?;
+    let image = dry_run(&read, None)?;
+    let meant = (&update.image_digest, update.image_size, update.uri.as_str(), &update.vendor, &update.class);
+    if (&image.digest, image.size, image.uri, &image.vendor, &image.class) != meant
+        || image.device != update.device
+        || read.version_text() != Some(&update.version)
+    {
+        return Err(AuthorError::Encoding);
+    }
+    Ok(envelope)
+}
+
+/// Signs an envelope; a signature that is there already is replaced. Manifest and severed members stay what they
+/// are, byte for byte.
+///
+/// Before anything is signed, the digest is checked (draft-ietf-suit-manifest-37 section 8.3) and the whole
+/// structure, and that the manifest speaks of nothing outside of the credential's scope.
+pub fn sign(envelope: &[u8], signer: &dyn Signer, credential: &[u8]) -> Result<Vec<u8>, AuthorError> {
+    let parsed = Envelope::parse(envelope)?;
+    parsed.check_manifest_digest()?;
+    let claims = read_unverified_credential(credential)
+        .map_err(|error| AuthorError::Signature(trust::author::AuthorError::Refused(error)))?;
+    let manifest = Manifest::read(&parsed, Some((claims.scope(), &[])))?;
+    manifest.text()?;
+    let sign1 = trust::author::sign1_detached_chained(parsed.signed().bytes, signer, credential)
+        .map_err(AuthorError::Signature)?;
+    let wrapper = encode(&Value::Array(vec![bytes(parsed.signed().bytes), bytes(&sign1)]))?;
+    let signed = rewrite(&parsed, &wrapper, true)?;
+
+    let needed = rewrite(&parsed, &wrapper, false)?.len();
+    if needed > MAX_ENVELOPE_HEAD_LEN {
+        return Err(AuthorError::TooLarge(needed));
+    }
+    let read = Envelope::parse(&signed)?;
+    read.check_manifest_digest()?;
+    if !read.is_signed() || read.digest() != parsed.digest() {
+        return Err(AuthorError::Encoding);
+    }
+    Ok(signed)
+}
+
+/// The envelope without its text (section 8.6). The signature holds as before.
+pub fn sever_text(envelope: &[u8]) -> Result<Vec<u8>, AuthorError> {
+    let parsed = Envelope::parse(envelope)?;
+    rewrite(&parsed, parsed.wrapper().bytes, false)
+}
+
+fn check_description(update: &UpdateDescription) -> Result<(), AuthorError> {
+    let printable = |text: &str| text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+    let fits =
+        |text: &Option<String>| text.as_ref().is_none_or(|text| (1..=MAX_TEXT_LEN).contains(&text.len()));
+    let checks = [
+        ("sequence number", update.sequence > 0),
+        ("version", (1..=MAX_VERSION_LEN).contains(&update.version.len()) && printable(&update.version)),
+        ("image size", update.image_size > 0),
+        ("URI", !update.uri.is_empty()),
+        ("vendor domain", fits(&update.vendor_domain)),
+        ("model", fits(&update.model)),
+        ("description", fits(&update.description)),
+    ];
+    match checks.into_iter().find(|(_, holds)| !holds) {
+        Some((field, _)) => Err(AuthorError::Description(field)),
+        None => Ok(()),
+    }
+}
+
+/// `wrapped_text` is the bstr that goes into the envelope, head included: that is what the digest is over.
+fn manifest(update: &UpdateDescription, wrapped_text: &[u8]) -> Result<Value, AuthorError> {
+    let image_digest = encode(&Value::Array(vec![SHA_256.into(), bytes(&update.image_digest)]))?;
+    let mut identity = vec![
+        (1, bytes(&update.vendor)),
+        (2, bytes(&update.class)),
+        (3, bytes(&image_digest)),
+        (14, update.image_size.into()),
+    ];
+    let mut shared_conditions = vec![(1, RECORD_CONDITION.into()), (2, RECORD_CONDITION.into())];
+    if let Some(device) = &update.device {
+        identity.push((24, bytes(device)));
+        shared_conditions.push((24, RECORD_CONDITION.into()));
+    }
+    let mut shared = vec![(20, map(identity))];
+    shared.extend(shared_conditions);
+
+    let common = map([
+        (2, Value::Array(vec![Value::Array(vec![bytes(COMPONENT)])])),
+        (4, bytes(&encode(&sequence(shared))?)),
+    ]);
+    let install = sequence([
+        (20, map([(21, Value::Text(update.uri.clone()))])),
+        (21, RECORD_DIRECTIVE.into()),
+        (3, RECORD_CONDITION.into()),
+    ]);
+    Ok(map([
+        (1, 1.into()),
+        (2, update.sequence.into()),
+        (3, bytes(&encode(&common)?)),
+        (7, bytes(&encode(&sequence([(3, RECORD_CONDITION.into())]))?)),
+        (9, bytes(&encode(&sequence([(23, RECORD_DIRECTIVE.into())]))?)),
+        (INSTALL, bytes(&encode(&install)?)),
+        (TEXT, digest_over(wrapped_text)),
+    ]))
+}
+
+fn text(update: &UpdateDescription) -> Value {
+    let entry =
+        |key: i64, text: &Option<String>| text.clone().map(|text| (Value::from(key), Value::Text(text)));
+    let version = Some(update.version.clone());
+    let component = [
+        entry(ComponentText::VendorDomain as i64, &update.vendor_domain),
+        entry(ComponentText::ModelInfo as i64, &update.model),
+        entry(ComponentText::ComponentVersion as i64, &version),
+    ];
+    let mut entries: Vec<(Value, Value)> =
+        entry(ManifestText::UpdateDescription as i64, &update.description).into_iter().collect();
+    entries
+        .push((Value::Array(vec![bytes(COMPONENT)]), Value::Map(component.into_iter().flatten().collect())));
+    Value::Map(vec![(Value::Text(LANGUAGE.to_owned()), Value::Map(entries))])
+}
+
+/// The envelope with another authentication wrapper, with or without its text.
+fn rewrite(envelope: &Envelope<'_>, wrapper: &[u8], with_text: bool) -> Result<Vec<u8>, AuthorError> {
+    let severed =
+        [(PAYLOAD_FETCH, Severed::PayloadFetch), (INSTALL, Severed::Install), (TEXT, Severed::Text)];
+    let mut members =
+        vec![(AUTHENTICATION_WRAPPER, bytes(wrapper)), (MANIFEST, bytes(envelope.manifest().content.bytes))];
+    for (key, which) in severed {
+        if let Some(member) = envelope.severed(which).filter(|_| with_text || which != Severed::Text) {
+            members.push((key, bytes(member.content.bytes)));
+        }
+    }
+    encode(&Value::Tag(ENVELOPE_TAG, Box::new(map(members))))
+}
+
+/// The manifest of an envelope that nobody has signed yet.
+fn read_unsigned(envelope: &[u8]) -> Result<Manifest<'_>, Error> {
+    let parsed = Envelope::parse(envelope)?;
+    parsed.check_manifest_digest()?;
+    Manifest::read(&parsed, None)
+}
+
+/// A byte string around `content`, with its head.
+fn wrap(content: &[u8]) -> Result<Vec<u8>, AuthorError> {
+    encode(&bytes(content))
+}
+
+fn digest_over(wrapped: &[u8]) -> Value {
+    Value::Array(vec![SHA_256.into(), bytes(&Sha256::digest(wrapped))])
+}
+
+/// A flat array of code, argument, code, argument, ...
+fn sequence(commands: impl IntoIterator<Item = (i64, Value)>) -> Value {
+    Value::Array(commands.into_iter().flat_map(|(code, argument)| [code.into(), argument]).collect())
+}
+
+/// The keys come in canonical order; the decoder checks that.
+fn map(entries: impl IntoIterator<Item = (i64, Value)>) -> Value {
+    Value::Map(entries.into_iter().map(|(key, value)| (key.into(), value)).collect())
+}
+
+fn bytes(bytes: &[u8]) -> Value {
+    Value::Bytes(bytes.to_vec())
+}
+
+fn encode(value: &Value) -> Result<Vec<u8>, AuthorError> {
+    let mut out = Vec::new();
+    ciborium::into_writer(value, &mut out).map_err(|_| AuthorError::Encoding)?;
+    Ok(out)
+}

@@ -1,0 +1,65 @@
+//! Looks into an envelope without believing it: for tools that show or sign it. Nothing here gives an
+//! [`crate::Authenticated`].
+
+use crate::dry_run::{ImageReference, dry_run};
+use crate::envelope::Envelope;
+use crate::error::Error;
+use crate::manifest::Manifest;
+use crate::span::Span;
+
+/// COSE header label of the credential, RFC 9528.
+const KCWT: i64 = 13;
+
+/// What an envelope says, **nothing of it verified** but its digests.
+#[derive(Clone, Debug)]
+pub struct Inspection<'a> {
+    manifest: Manifest<'a>,
+    digest: [u8; 32],
+    sign1: Option<Span<'a>>,
+}
+
+/// Reads an envelope, signed or not. Structure and digests are checked as ever, signature and scope are not.
+pub fn inspect(envelope: &[u8]) -> Result<Inspection<'_>, Error> {
+    let parsed = Envelope::parse(envelope)?;
+    parsed.check_manifest_digest()?;
+    let manifest = Manifest::read(&parsed, None)?;
+    Ok(Inspection { manifest, digest: *parsed.digest().sha256(), sign1: parsed.sign1() })
+}
+
+impl<'a> Inspection<'a> {
+    /// The manifest.
+    pub fn manifest(&self) -> &Manifest<'a> {
+        &self.manifest
+    }
+
+    /// SHA-256 over the bstr-wrapped manifest.
+    pub fn digest(&self) -> &[u8; 32] {
+        &self.digest
+    }
+
+    /// The COSE_Sign1, tagged.
+    pub fn sign1(&self) -> Option<&'a [u8]> {
+        self.sign1.map(|sign1| sign1.bytes)
+    }
+
+    /// The signer's credential, a CWT, when the signature is of the form that docs/records.md gives it.
+    pub fn credential(&self) -> Option<&'a [u8]> {
+        let mut reader = self.sign1?.reader();
+        reader.expect_tag(18).ok()?;
+        reader.array_of(4).ok()?;
+        reader.bytes().ok()?;
+        let mut headers = reader.map().ok()?;
+        while let Some(label) = headers.next_int(&mut reader).ok()? {
+            let value = reader.item().ok()?;
+            if label == KCWT {
+                return Some(value);
+            }
+        }
+        None
+    }
+
+    /// The image that the manifest would install.
+    pub fn image_reference(&self) -> Result<ImageReference<'a>, Error> {
+        dry_run(&self.manifest, None)
+    }
+}
