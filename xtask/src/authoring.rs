@@ -37,6 +37,8 @@ pub(crate) struct Workshop<'a> {
 
 /// A root key and a release key with its credential: names of files in the workshop.
 pub(crate) struct Authority {
+    /// Name of the root, as its credentials give it.
+    pub(crate) root: String,
     /// The root's public key.
     pub(crate) anchor: String,
     pub(crate) root_key: String,
@@ -93,21 +95,44 @@ impl<'a> Workshop<'a> {
     /// A root key, a release key, and the credential that the one gives the other.
     pub(crate) fn authority(&self, root: &str, release: &str) -> Result<Authority> {
         let (root_key, anchor) = self.key(root)?;
+        self.credential(root, &root_key, &anchor, release, VENDOR, CLASS)
+    }
+
+    /// Another release key under the same root, for one vendor and class.
+    pub(crate) fn successor(
+        &self,
+        authority: &Authority,
+        release: &str,
+        vendor: &str,
+        class: &str,
+    ) -> Result<Authority> {
+        self.credential(&authority.root, &authority.root_key, &authority.anchor, release, vendor, class)
+    }
+
+    fn credential(
+        &self,
+        root: &str,
+        root_key: &str,
+        anchor: &str,
+        release: &str,
+        vendor: &str,
+        class: &str,
+    ) -> Result<Authority> {
         let (release_key, public) = self.key(release)?;
         let credential = format!("{release}.credential");
         self.manifest_tool(&[
             "credential",
             "issue",
             "--key",
-            &root_key,
+            root_key,
             "--for",
             &public,
             "--role",
             "release",
             "--vendor",
-            VENDOR,
+            vendor,
             "--class",
-            CLASS,
+            class,
             "--issuer",
             root,
             "--subject",
@@ -115,11 +140,17 @@ impl<'a> Workshop<'a> {
             "--out",
             &credential,
         ])?;
-        Ok(Authority { anchor, root_key, release_key, credential })
+        Ok(Authority {
+            root: root.to_owned(),
+            anchor: anchor.to_owned(),
+            root_key: root_key.to_owned(),
+            release_key,
+            credential,
+        })
     }
 
     /// A key pair: names of the private and of the public file.
-    pub(crate) fn key(&self, name: &str) -> Result<(String, String)> {
+    fn key(&self, name: &str) -> Result<(String, String)> {
         let (private, public) = (format!("{name}.pem"), format!("{name}.cose"));
         self.manifest_tool(&["key", "generate", "--out", &private])?;
         self.manifest_tool(&["key", "public", &private, "--format", "cose", "--out", &public])?;

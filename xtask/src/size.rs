@@ -21,7 +21,7 @@ const SHOWN: usize = 10;
 pub(crate) struct Arguments {
     /// Prints one JSON object
     #[arg(long)]
-    json: bool,
+    pub(crate) json: bool,
 }
 
 #[derive(Serialize)]

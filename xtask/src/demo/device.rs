@@ -1,0 +1,92 @@
+//! The device under demonstration: the Cortex-M4 board in QEMU, or the simulated one. Both run the same loader.
+
+use std::io::{BufRead, BufReader};
+use std::net::UdpSocket;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::board;
+use crate::process::Guard;
+use crate::qemu::Board;
+
+/// Name of the simulated device in reports.
+const SIM: &str = "sim";
+/// The simulated device's flash.
+const FLASH_FILE: &str = "sim.flash";
+
+/// A device that has power, and can lose it.
+pub(super) enum Device {
+    /// In QEMU.
+    Board(Board),
+    /// A process.
+    Sim { process: Guard, program: PathBuf, directory: PathBuf, bus: String },
+}
+
+impl Device {
+    /// Starts the board; factory-fresh, since its flash is new.
+    pub(super) fn board(loader: &Path, directory: &Path) -> Result<Self> {
+        Ok(Self::Board(Board::start(loader, directory)?))
+    }
+
+    /// Starts the simulated device on a bus of its own; factory-fresh, since its flash file is new.
+    pub(super) fn sim(programs: &Path, directory: &Path) -> Result<Self> {
+        let port = UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port();
+        let bus = format!("udp-multicast:239.74.163.2:{port}");
+        let program = programs.join(SIM);
+        let process = start_sim(&program, directory, &bus)?;
+        Ok(Self::Sim { process, program, directory: directory.to_owned(), bus })
+    }
+
+    /// For reports.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Board(_) => board::LOADER,
+            Self::Sim { .. } => SIM,
+        }
+    }
+
+    pub(super) fn description(&self) -> &'static str {
+        match self {
+            Self::Board(_) => "qemu-mps2-an386: the loader binary on a Cortex-M4 in QEMU, slcan on its UART",
+            Self::Sim { .. } => {
+                "sim: the loader library in a process, its flash a file, CAN over UDP multicast"
+            }
+        }
+    }
+
+    /// For `updater-host --bus`, in the demonstration's directory.
+    pub(super) fn bus_address(&self) -> String {
+        match self {
+            Self::Board(_) => Board::bus_address(),
+            Self::Sim { bus, .. } => bus.clone(),
+        }
+    }
+
+    /// Takes the power away at this instant, and gives it back.
+    pub(super) fn power_cut(&mut self) -> Result<()> {
+        match self {
+            Self::Board(board) => board.reset(),
+            Self::Sim { process, program, directory, bus } => {
+                process.kill()?;
+                *process = start_sim(program, directory, bus)?;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Starts the process and waits for the line that says it is up.
+fn start_sim(program: &Path, directory: &Path, bus: &str) -> Result<Guard> {
+    let log = std::fs::File::options().create(true).append(true).open(directory.join("sim.log"))?;
+    let mut command = Command::new(program);
+    command.current_dir(directory).args(["--flash", FLASH_FILE, "--bus", bus]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+    let mut process = Guard::spawn(&mut command)?;
+    let stdout = process.0.stdout.take().context("stdout is piped")?;
+    let mut line = String::new();
+    BufReader::new(stdout).read_line(&mut line)?;
+    ensure!(!line.is_empty(), "sim ended at once; see sim.log");
+    Ok(process)
+}
