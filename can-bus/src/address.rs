@@ -1,0 +1,288 @@
+//! How a person names a bus: `udp-multicast`, `slcan:/dev/ttyACM0@115200`, `slcan:tcp:localhost:3333`,
+//! `slcan:unix:/run/board.sock`, `socketcan:can0`, each with options after `?`.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// python-can's group for IPv4.
+const DEFAULT_GROUP: Ipv4Addr = Ipv4Addr::new(239, 74, 163, 2);
+/// python-can's port.
+const DEFAULT_PORT: u16 = 43113;
+const DEFAULT_BAUD: u32 = 115_200;
+/// `S8`: 1 Mbit/s.
+const DEFAULT_SPEED: u8 = 8;
+
+/// Where a bus is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum BusAddress {
+    /// `udp-multicast[:group[:port]][?interface=IPV4&ttl=N&fd]`
+    UdpMulticast(UdpMulticastAddress),
+    /// `slcan:<device>[@baud]`, `slcan:tcp:<host>:<port>`, `slcan:unix:<path>`, `[?speed=0..8&fd]`
+    Slcan(SlcanAddress),
+    /// `socketcan:<interface>[?fd]`, Linux only
+    SocketCan(SocketCanAddress),
+}
+
+/// A group of processes that pass frames to each other.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UdpMulticastAddress {
+    /// IPv4 multicast group.
+    pub group: Ipv4Addr,
+    /// UDP port.
+    pub port: u16,
+    /// Address of the network interface; loopback unless said otherwise.
+    pub interface: Ipv4Addr,
+    /// How many routers a frame may pass; 0 stays on this machine.
+    pub ttl: u32,
+    /// Whether CAN FD frames may be sent.
+    pub fd: bool,
+}
+
+/// What speaks slcan.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SlcanAddress {
+    /// Where it is.
+    pub peer: SlcanPeer,
+    /// The digit of the `S` command that sets the bit rate, 0..=8.
+    pub speed: u8,
+    /// Whether CAN FD frames may be sent.
+    pub fd: bool,
+}
+
+/// Where an slcan peer is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SlcanPeer {
+    /// A serial device.
+    Serial {
+        /// Its path or name.
+        path: String,
+        /// Of the serial line, bits per second.
+        baud: u32,
+    },
+    /// `host:port`
+    Tcp(String),
+    /// A Unix stream socket.
+    Unix(PathBuf),
+}
+
+/// A network interface of the kernel.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SocketCanAddress {
+    /// Its name, `can0`.
+    pub interface: String,
+    /// Whether CAN FD frames may be sent.
+    pub fd: bool,
+}
+
+/// Why a text names no bus.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum BusAddressError {
+    /// No such kind.
+    #[error(
+        "\"{0}\" is no kind of bus; there are udp-multicast, slcan:<device>, slcan:tcp:<host>:<port>, slcan:unix:<path> and socketcan:<interface>"
+    )]
+    Kind(String),
+    /// Something is missing.
+    #[error("the bus address lacks {0}")]
+    Missing(&'static str),
+    /// A part is not what it has to be.
+    #[error("\"{found}\" in the bus address is not {expected}")]
+    Invalid {
+        /// What it has to be.
+        expected: &'static str,
+        /// What it is.
+        found: String,
+    },
+    /// This kind of bus has no such option.
+    #[error("a {kind} bus has no option \"{option}\"")]
+    Option {
+        /// Kind of the bus.
+        kind: &'static str,
+        /// The option.
+        option: String,
+    },
+}
+
+impl BusAddress {
+    /// Whether CAN FD frames may be sent.
+    #[must_use]
+    pub const fn is_fd(&self) -> bool {
+        match self {
+            Self::UdpMulticast(address) => address.fd,
+            Self::Slcan(address) => address.fd,
+            Self::SocketCan(address) => address.fd,
+        }
+    }
+}
+
+impl Default for UdpMulticastAddress {
+    fn default() -> Self {
+        Self { group: DEFAULT_GROUP, port: DEFAULT_PORT, interface: Ipv4Addr::LOCALHOST, ttl: 0, fd: false }
+    }
+}
+
+impl Default for BusAddress {
+    fn default() -> Self {
+        Self::UdpMulticast(UdpMulticastAddress::default())
+    }
+}
+
+impl FromStr for BusAddress {
+    type Err = BusAddressError;
+
+    fn from_str(text: &str) -> Result<Self, BusAddressError> {
+        let (place, options) = text.split_once('?').unwrap_or((text, ""));
+        let options = options.split('&').filter(|option| !option.is_empty());
+        let options = options.map(|option| option.split_once('=').unwrap_or((option, "true")));
+        let (kind, rest) = place.split_once(':').unwrap_or((place, ""));
+        match kind {
+            "udp-multicast" => udp_multicast(rest, options).map(Self::UdpMulticast),
+            "slcan" => slcan(rest, options).map(Self::Slcan),
+            "socketcan" => socketcan(rest, options).map(Self::SocketCan),
+            _ => Err(BusAddressError::Kind(kind.to_owned())),
+        }
+    }
+}
+
+fn parsed<T: FromStr>(found: &str, expected: &'static str) -> Result<T, BusAddressError> {
+    found.parse().map_err(|_| BusAddressError::Invalid { expected, found: found.to_owned() })
+}
+
+fn udp_multicast<'t>(
+    rest: &str,
+    options: impl Iterator<Item = (&'t str, &'t str)>,
+) -> Result<UdpMulticastAddress, BusAddressError> {
+    let mut address = UdpMulticastAddress::default();
+    let mut ttl = None;
+    let (group, port) = rest.split_once(':').unwrap_or((rest, ""));
+    if !group.is_empty() {
+        address.group = parsed(group, "an IPv4 multicast group")?;
+    }
+    if !address.group.is_multicast() {
+        return Err(BusAddressError::Invalid {
+            expected: "an IPv4 multicast group",
+            found: group.to_owned(),
+        });
+    }
+    if !port.is_empty() {
+        address.port = parsed(port, "a UDP port")?;
+    }
+    for (option, value) in options {
+        match option {
+            "interface" => {
+                address.interface = parsed(value, "the IPv4 address of an interface")?;
+                if address.interface.is_unspecified() {
+                    return Err(BusAddressError::Invalid {
+                        expected: "the IPv4 address of one interface",
+                        found: value.to_owned(),
+                    });
+                }
+            }
+            "ttl" => ttl = Some(u32::from(parsed::<u8>(value, "a time to live, 0 to 255")?)),
+            "fd" => address.fd = parsed(value, "true or false")?,
+            _ => return Err(BusAddressError::Option { kind: "udp-multicast", option: option.to_owned() }),
+        }
+    }
+    // Who names an interface wants to reach its network, but no further.
+    address.ttl = ttl.unwrap_or(u32::from(!address.interface.is_loopback()));
+    Ok(address)
+}
+
+fn slcan<'t>(
+    rest: &str,
+    options: impl Iterator<Item = (&'t str, &'t str)>,
+) -> Result<SlcanAddress, BusAddressError> {
+    let peer = if let Some(host) = rest.strip_prefix("tcp:") {
+        let (name, port) = host.rsplit_once(':').ok_or(BusAddressError::Missing("the TCP port"))?;
+        if name.is_empty() {
+            return Err(BusAddressError::Missing("the TCP host"));
+        }
+        let _: u16 = parsed(port, "a TCP port")?;
+        SlcanPeer::Tcp(host.to_owned())
+    } else if let Some(path) = rest.strip_prefix("unix:") {
+        if path.is_empty() {
+            return Err(BusAddressError::Missing("the path of the socket"));
+        }
+        SlcanPeer::Unix(PathBuf::from(path))
+    } else {
+        let (path, baud) = match rest.rsplit_once('@') {
+            Some((path, baud)) => (path, parsed(baud, "a baud rate")?),
+            None => (rest, DEFAULT_BAUD),
+        };
+        if path.is_empty() {
+            return Err(BusAddressError::Missing("the serial device"));
+        }
+        SlcanPeer::Serial { path: path.to_owned(), baud }
+    };
+    let mut address = SlcanAddress { peer, speed: DEFAULT_SPEED, fd: false };
+    for (option, value) in options {
+        match option {
+            "speed" => {
+                address.speed = parsed(value, "a speed digit, 0 to 8")?;
+                if address.speed > 8 {
+                    return Err(BusAddressError::Invalid {
+                        expected: "a speed digit, 0 to 8",
+                        found: value.to_owned(),
+                    });
+                }
+            }
+            "fd" => address.fd = parsed(value, "true or false")?,
+            _ => return Err(BusAddressError::Option { kind: "slcan", option: option.to_owned() }),
+        }
+    }
+    Ok(address)
+}
+
+fn socketcan<'t>(
+    rest: &str,
+    options: impl Iterator<Item = (&'t str, &'t str)>,
+) -> Result<SocketCanAddress, BusAddressError> {
+    if rest.is_empty() {
+        return Err(BusAddressError::Missing("the name of the interface"));
+    }
+    let mut address = SocketCanAddress { interface: rest.to_owned(), fd: false };
+    for (option, value) in options {
+        match option {
+            "fd" => address.fd = parsed(value, "true or false")?,
+            _ => return Err(BusAddressError::Option { kind: "socketcan", option: option.to_owned() }),
+        }
+    }
+    Ok(address)
+}
+
+/// The full form; it parses to the same address.
+impl fmt::Display for BusAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut options = Vec::new();
+        match self {
+            Self::UdpMulticast(address) => {
+                write!(f, "udp-multicast:{}:{}", address.group, address.port)?;
+                options.push(format!("interface={}", address.interface));
+                options.push(format!("ttl={}", address.ttl));
+            }
+            Self::Slcan(address) => {
+                match &address.peer {
+                    SlcanPeer::Serial { path, baud } => write!(f, "slcan:{path}@{baud}")?,
+                    SlcanPeer::Tcp(host) => write!(f, "slcan:tcp:{host}")?,
+                    SlcanPeer::Unix(path) => write!(f, "slcan:unix:{}", path.display())?,
+                }
+                if address.speed != DEFAULT_SPEED {
+                    options.push(format!("speed={}", address.speed));
+                }
+            }
+            Self::SocketCan(address) => write!(f, "socketcan:{}", address.interface)?,
+        }
+        if self.is_fd() {
+            options.push("fd".to_owned());
+        }
+        for (index, option) in options.iter().enumerate() {
+            write!(f, "{}{option}", if index == 0 { '?' } else { '&' })?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;
