@@ -1,0 +1,150 @@
+//! What the host believes: the anchors it was given, the newest revocation list of each, and the time.
+
+use crate::error::{Error, Subject};
+use crate::files::{self, MAX_KEY_FILE_LEN};
+use pkcs8::der::Decode as _;
+use pkcs8::spki::SubjectPublicKeyInfoRef;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+use suit_manifest::reason::Reason;
+use trust::{MAX_CWT_LEN, PublicKey, RevocationList, TrustStore, UnixTime};
+
+/// id-Ed25519 (RFC 8410 section 3).
+const ED25519: pkcs8::ObjectIdentifier = pkcs8::ObjectIdentifier::new_unwrap("1.3.101.112");
+
+/// Reads anchors: COSE_Key, or SubjectPublicKeyInfo in PEM. The same key twice counts once.
+///
+/// # Errors
+/// [`Error::AnchorFile`], [`Error::Refused`] for a key that is not usable, and those of [`files::read`].
+pub(crate) fn read_anchors(paths: &[PathBuf]) -> Result<Vec<PublicKey>, Error> {
+    let mut anchors = Vec::new();
+    for path in paths {
+        let anchor = read_anchor(path)?;
+        if !anchors.contains(&anchor) {
+            anchors.push(anchor);
+        }
+    }
+    Ok(anchors)
+}
+
+fn read_anchor(path: &Path) -> Result<PublicKey, Error> {
+    let bytes = files::read(path, MAX_KEY_FILE_LEN)?;
+    let key = if bytes.starts_with(b"-----BEGIN") {
+        PublicKey::from_bytes(&spki_key(&bytes).ok_or_else(|| Error::AnchorFile(path.to_owned()))?)
+    } else {
+        PublicKey::from_cose_key(&bytes)
+    };
+    key.map_err(|error| match Reason::from(error) {
+        Reason::RecordMalformed => Error::AnchorFile(path.to_owned()),
+        reason => {
+            Error::Refused { subject: Subject::Anchor(path.to_owned()), reason, position: error.position }
+        }
+    })
+}
+
+/// The key of a `PUBLIC KEY` PEM, when it is Ed25519 (RFC 8410 section 4).
+fn spki_key(pem: &[u8]) -> Option<[u8; 32]> {
+    let (label, document) = pkcs8::Document::from_pem(std::str::from_utf8(pem).ok()?).ok()?;
+    if label != "PUBLIC KEY" {
+        return None;
+    }
+    let info = SubjectPublicKeyInfoRef::from_der(document.as_bytes()).ok()?;
+    info.algorithm.assert_algorithm_oid(ED25519).ok()?;
+    if info.algorithm.parameters.is_some() {
+        return None;
+    }
+    info.subject_public_key.as_bytes()?.try_into().ok()
+}
+
+/// One revocation list as it was received, and where it came from.
+#[derive(Clone, Debug)]
+struct Received {
+    source: String,
+    bytes: Vec<u8>,
+}
+
+/// Anchors and revocation lists.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Believed {
+    anchors: Vec<PublicKey>,
+    lists: Vec<Received>,
+}
+
+impl Believed {
+    /// Anchors without revocation lists.
+    #[must_use]
+    pub(crate) fn new(anchors: Vec<PublicKey>) -> Self {
+        Self { anchors, lists: Vec::new() }
+    }
+
+    /// The anchors.
+    #[must_use]
+    pub(crate) fn anchors(&self) -> &[PublicKey] {
+        &self.anchors
+    }
+
+    /// Adds a revocation list that one of the anchors has signed. It stays beside older ones: the newest counts.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when it does not verify; it is not added then.
+    pub(crate) fn add_list(&mut self, source: String, bytes: Vec<u8>) -> Result<(), Error> {
+        if let Err(error) = RevocationList::verify(&bytes, &self.anchors) {
+            return Err(Error::Refused {
+                subject: Subject::RevocationList(source),
+                reason: Reason::from(error),
+                position: error.position,
+            });
+        }
+        self.lists.push(Received { source, bytes });
+        Ok(())
+    }
+
+    /// Reads revocation lists from files and adds them.
+    ///
+    /// # Errors
+    /// As [`Believed::add_list`] and [`files::read`].
+    pub(crate) fn add_list_files(&mut self, paths: &[PathBuf]) -> Result<(), Error> {
+        for path in paths {
+            let bytes = files::read(path, MAX_CWT_LEN as u64)?;
+            self.add_list(path.display().to_string(), bytes)?;
+        }
+        Ok(())
+    }
+
+    /// The newest list of each anchor that has one.
+    ///
+    /// # Errors
+    /// [`Error::Refused`]; never for lists that [`Believed::add_list`] took.
+    pub(crate) fn newest_lists(&self) -> Result<Vec<RevocationList<'_>>, Error> {
+        let mut newest: Vec<RevocationList<'_>> = Vec::new();
+        for received in &self.lists {
+            let list =
+                RevocationList::verify(&received.bytes, &self.anchors).map_err(|error| Error::Refused {
+                    subject: Subject::RevocationList(received.source.clone()),
+                    reason: Reason::from(error),
+                    position: error.position,
+                })?;
+            match newest.iter_mut().find(|held| held.issuer_kid() == list.issuer_kid()) {
+                Some(held) if held.sequence() < list.sequence() => *held = list,
+                Some(_) => {}
+                None => newest.push(list),
+            }
+        }
+        Ok(newest)
+    }
+
+    /// What verification needs, at the present time. `lists` are those of [`Believed::newest_lists`].
+    #[must_use]
+    pub(crate) fn store<'a>(&'a self, lists: &'a [RevocationList<'a>]) -> TrustStore<'a> {
+        TrustStore { anchors: &self.anchors, revocations: lists, now: Some(now()) }
+    }
+}
+
+/// The present time by the system's clock. A clock before 1970 is 1970: everything is not yet valid then.
+#[must_use]
+pub(crate) fn now() -> UnixTime {
+    UnixTime(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,318 @@
+//! What was downloaded, kept on disk by digest so that an update goes on without the server.
+//!
+//! Nothing that is read back is believed: images and envelopes are matched with the digest in their name, lists and
+//! envelopes are verified again by whoever uses them. Files appear whole (written aside and renamed) or, for an image
+//! that is still being fetched, as `.part`, which is locked while a program writes to it.
+
+use crate::error::{Error, FileAction};
+use crate::text::printable;
+use directories::ProjectDirs;
+use sha2::{Digest as _, Sha256};
+use std::fs::{self, File, TryLockError};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use suit_manifest::limits::MAX_ENVELOPE_LEN;
+use trust::{Kid, MAX_CWT_LEN};
+use uuid::Uuid;
+
+/// Longest release object that is read back, bytes.
+const MAX_RELEASE_OBJECT_LEN: u64 = 16 * 1024;
+
+/// Folders for what is kept: downloads, which may be deleted at any time, and reports, which may not.
+#[derive(Clone, Debug)]
+pub(crate) struct DataDirs {
+    /// Downloads.
+    pub(crate) cache: PathBuf,
+    /// Reports that wait for their server.
+    pub(crate) queue: PathBuf,
+}
+
+impl DataDirs {
+    /// `chosen/cache` and `chosen/queue`, or the user's own directories.
+    ///
+    /// # Errors
+    /// [`Error::NoDataDirectory`]
+    pub(crate) fn new(chosen: Option<&Path>) -> Result<Self, Error> {
+        if let Some(chosen) = chosen {
+            return Ok(Self { cache: chosen.join("cache"), queue: chosen.join("queue") });
+        }
+        let dirs = ProjectDirs::from("", "", "anchorage").ok_or(Error::NoDataDirectory)?;
+        Ok(Self { cache: dirs.cache_dir().to_owned(), queue: dirs.data_dir().join("queue") })
+    }
+}
+
+/// Downloads by digest.
+#[derive(Clone, Debug)]
+pub(crate) struct Cache {
+    root: PathBuf,
+}
+
+/// An image that is being fetched. It is locked against other programs until it is dropped.
+#[derive(Debug)]
+pub(crate) struct PartialImage {
+    file: File,
+    path: PathBuf,
+    len: u64,
+    _lock: File,
+}
+
+impl Cache {
+    /// A cache in this folder, which is made when something is written.
+    #[must_use]
+    pub(crate) fn new(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    /// An image of `size` bytes, if it is here and has its digest. One that is damaged is deleted.
+    ///
+    /// # Errors
+    /// [`Error::File`]
+    pub(crate) fn image(&self, digest: &[u8; 32], size: u64) -> Result<Option<Vec<u8>>, Error> {
+        self.by_digest(&self.image_path(digest), digest, size)
+    }
+
+    /// An envelope, if it is here and has its digest (of the file, not the manifest).
+    ///
+    /// # Errors
+    /// [`Error::File`]
+    pub(crate) fn envelope(&self, digest: &[u8; 32]) -> Result<Option<Vec<u8>>, Error> {
+        self.by_digest(&self.envelope_path(digest), digest, MAX_ENVELOPE_LEN as u64)
+    }
+
+    /// Keeps an envelope.
+    ///
+    /// # Errors
+    /// [`Error::File`]
+    pub(crate) fn keep_envelope(&self, bytes: &[u8]) -> Result<(), Error> {
+        write_whole(&self.envelope_path(&Sha256::digest(bytes).into()), bytes)
+    }
+
+    /// The release object that `server` gave last for this kind of device, as it came.
+    ///
+    /// # Errors
+    /// [`Error::File`]
+    pub(crate) fn release_object(
+        &self,
+        server: &str,
+        vendor: Uuid,
+        class: Uuid,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        read_if_there(&self.release_path(server, vendor, class), MAX_RELEASE_OBJECT_LEN)
+    }
+
+    /// Keeps the newest release object.
+    ///
+    /// # Errors
+    /// [`Error::File`]
+    pub(crate) fn keep_release_object(
+        &self,
+        server: &str,
+        vendor: Uuid,
+        class: Uuid,
+        object: &[u8],
+    ) -> Result<(), Error> {
+        write_whole(&self.release_path(server, vendor, class), object)
+    }
+
+    /// The newest revocation list of an anchor that was ever fetched. To be verified.
+    ///
+    /// # Errors
+    /// [`Error::File`]
+    pub(crate) fn revocation_list(&self, anchor: &Kid) -> Result<Option<Vec<u8>>, Error> {
+        read_if_there(&self.list_path(anchor), MAX_CWT_LEN as u64)
+    }
+
+    /// Keeps a revocation list, which the caller found to be newer than the one that is here.
+    ///
+    /// # Errors
+    /// [`Error::File`]
+    pub(crate) fn keep_revocation_list(&self, anchor: &Kid, bytes: &[u8]) -> Result<(), Error> {
+        write_whole(&self.list_path(anchor), bytes)
+    }
+
+    /// Forgets a revocation list that is damaged.
+    ///
+    /// # Errors
+    /// [`Error::File`]
+    pub(crate) fn forget_revocation_list(&self, anchor: &Kid) -> Result<(), Error> {
+        remove(&self.list_path(anchor))
+    }
+
+    /// Opens an image for fetching, at what an earlier run left. `None` while another program fetches it.
+    ///
+    /// # Errors
+    /// [`Error::File`]
+    pub(crate) fn partial_image(&self, digest: &[u8; 32]) -> Result<Option<PartialImage>, Error> {
+        let path = self.image_path(digest).with_extension("part");
+        make_folder(&path)?;
+        // The lock is a file of its own: the other one is renamed when it is complete.
+        let Some(lock) = try_lock(&path.with_extension("lock"))? else { return Ok(None) };
+        let failed = |source| Error::file(FileAction::Write, &path, source);
+        let mut file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(failed)?;
+        let len = file.seek(SeekFrom::End(0)).map_err(failed)?;
+        Ok(Some(PartialImage { file, path, len, _lock: lock }))
+    }
+
+    /// Ends a fetch: the bytes become an image of the cache when they have their size and digest, else they are
+    /// thrown away and this is `None`.
+    ///
+    /// # Errors
+    /// [`Error::File`]
+    pub(crate) fn finish_image(
+        &self,
+        mut partial: PartialImage,
+        digest: &[u8; 32],
+        size: u64,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let path = partial.path.clone();
+        let failed = |source| Error::file(FileAction::Write, &path, source);
+        let mut bytes = Vec::new();
+        partial.file.seek(SeekFrom::Start(0)).map_err(failed)?;
+        (&partial.file).take(size.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
+        if !matches(&bytes, digest, size) {
+            partial.restart()?;
+            return Ok(None);
+        }
+        partial.file.sync_all().map_err(failed)?;
+        fs::rename(&path, self.image_path(digest)).map_err(failed)?;
+        Ok(Some(bytes))
+    }
+
+    fn by_digest(&self, path: &Path, digest: &[u8; 32], limit: u64) -> Result<Option<Vec<u8>>, Error> {
+        let Some(bytes) = read_if_there(path, limit)? else { return Ok(None) };
+        if Sha256::digest(&bytes)[..] == digest[..] {
+            return Ok(Some(bytes));
+        }
+        remove(path)?;
+        Ok(None)
+    }
+
+    fn image_path(&self, digest: &[u8; 32]) -> PathBuf {
+        self.root.join("images").join(hex::encode(digest))
+    }
+
+    fn envelope_path(&self, digest: &[u8; 32]) -> PathBuf {
+        self.root.join("envelopes").join(hex::encode(digest))
+    }
+
+    fn list_path(&self, anchor: &Kid) -> PathBuf {
+        self.root.join("revocations").join(hex::encode(anchor.0))
+    }
+
+    fn release_path(&self, server: &str, vendor: Uuid, class: Uuid) -> PathBuf {
+        let server = hex::encode(Sha256::digest(server));
+        self.root.join("releases").join(server).join(format!("{vendor}.{class}.json"))
+    }
+}
+
+impl PartialImage {
+    /// Bytes that are here.
+    #[must_use]
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether nothing is here.
+    #[must_use]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Adds what came.
+    ///
+    /// # Errors
+    /// [`Error::File`]
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.file.write_all(bytes).map_err(|source| Error::file(FileAction::Write, &self.path, source))?;
+        self.len = self.len.saturating_add(bytes.len() as u64);
+        Ok(())
+    }
+
+    /// Throws away what is here.
+    ///
+    /// # Errors
+    /// [`Error::File`]
+    pub(crate) fn restart(&mut self) -> Result<(), Error> {
+        let failed = |source| Error::file(FileAction::Write, &self.path, source);
+        self.file.set_len(0).map_err(failed)?;
+        self.file.seek(SeekFrom::Start(0)).map_err(failed)?;
+        self.len = 0;
+        Ok(())
+    }
+}
+
+fn matches(bytes: &[u8], digest: &[u8; 32], size: u64) -> bool {
+    bytes.len() as u64 == size && Sha256::digest(bytes)[..] == digest[..]
+}
+
+/// Reads at most `limit` bytes and one more, so that a longer file does not have the digest it should.
+fn read_if_there(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Error> {
+    let failed = |source| Error::file(FileAction::Read, path, source);
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut bytes = Vec::new();
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
+    Ok(Some(bytes))
+}
+
+/// Writes a file so that it is there wholly or not at all, also after a power cut.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let folder = make_folder(path)?;
+    let failed = |source| Error::file(FileAction::Write, path, source);
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
+    file.persist(path).map_err(|error| failed(error.error))?;
+    Ok(())
+}
+
+/// Locks a file, which is made if need be and stays; `None` while another program has it. Closing it unlocks it.
+pub(crate) fn try_lock(path: &Path) -> Result<Option<File>, Error> {
+    make_folder(path)?;
+    let failed = |source| Error::file(FileAction::Write, path, source);
+    let file = File::options().write(true).create(true).truncate(false).open(path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+/// Removes a file; one that is not there is fine.
+pub(crate) fn remove(path: &Path) -> Result<(), Error> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::file(FileAction::Write, path, error))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn make_folder(path: &Path) -> Result<&Path, Error> {
+    let folder = path.parent().unwrap_or(path);
+    fs::create_dir_all(folder).map_err(|source| Error::file(FileAction::Write, folder, source))?;
+    Ok(folder)
+}
+
+/// The digest that 64 lowercase hex digits stand for.
+pub(crate) fn digest_of_hex(text: &str) -> Option<[u8; 32]> {
+    let lowercase = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let mut digest = [0; 32];
+    (lowercase && hex::decode_to_slice(text, &mut digest).is_ok()).then_some(digest)
+}
+
+/// A server's own words, cut and escaped.
+pub(crate) fn detail(text: &str) -> String {
+    printable(text.trim())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,233 @@
+//! The commands but `update`: each asks one device for one thing.
+
+use crate::cli::{Choice, Cli, Provision, Revocations};
+use crate::connection::{Connection, Trouble};
+use crate::device::{Device, InfoReport, ScanReport};
+use crate::error::{Error, Subject};
+use crate::files;
+use crate::output::{Output, Report};
+use crate::scan::{self, choose};
+use crate::session::{Flow, Session};
+use serde::Serialize;
+use std::time::{Duration, Instant};
+use suit_manifest::reason::Reason;
+use trust::cbor::Reader;
+use update_protocol::profile::{self, MAX_PROVISIONING_BLOCK_LEN, MAX_REVOCATION_LIST_LEN, Mode, Object};
+
+/// How often a device that resets is asked whether it is there again.
+const REAPPEAR_INTERVAL: Duration = Duration::from_millis(200);
+
+/// `scan`
+///
+/// # Errors
+/// [`Error::Bus`], [`Error::NoDevice`]
+pub(crate) async fn scan(cli: &Cli) -> Result<ScanReport, Error> {
+    let mut connection = Connection::open(&cli.bus, cli.identifiers).await?;
+    let found = scan::scan(&mut connection, cli.scan_time).await?;
+    if found.devices.is_empty() && found.others.is_empty() {
+        return Err(Error::NoDevice { bus: connection.bus_name() });
+    }
+    Ok(ScanReport { devices: found.devices.iter().map(Device::summary).collect(), others: found.others })
+}
+
+/// `info`
+///
+/// # Errors
+/// Those of [`choose`]
+pub(crate) async fn info(cli: &Cli, choice: &Choice) -> Result<InfoReport, Error> {
+    let mut connection = Connection::open(&cli.bus, cli.identifiers).await?;
+    Ok(InfoReport::new(&choose(&mut connection, choice, cli.scan_time).await?))
+}
+
+/// What a command that changes one thing did.
+#[derive(Debug, Serialize)]
+pub(crate) struct Done {
+    result: &'static str,
+    serial: String,
+    node: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    list_sequence: Option<u64>,
+    #[serde(skip)]
+    words: String,
+}
+
+impl Done {
+    fn new(result: &'static str, device: &Device, list_sequence: Option<u64>, words: String) -> Self {
+        Self { result, serial: device.serial.to_string(), node: device.node, list_sequence, words }
+    }
+}
+
+impl Report for Done {
+    fn lines(&self) -> String {
+        self.words.clone()
+    }
+}
+
+/// `provision`
+///
+/// # Errors
+/// [`Error::Refused`] for a block that cannot be read and for a device that is provisioned already,
+/// [`Error::DeviceRefused`], those of [`choose`]
+pub(crate) async fn provision(cli: &Cli, options: &Provision, output: &Output) -> Result<Done, Error> {
+    let block = files::read(&options.block, MAX_PROVISIONING_BLOCK_LEN.into())?;
+    let name =
+        BlockName::read(&block).map_err(|error| refused(Reason::ProvisioningMalformed, error.position))?;
+    let mut connection = Connection::open(&cli.bus, cli.identifiers).await?;
+    let device = match options.node {
+        Some(_) => {
+            choose(&mut connection, &Choice { node: options.node, serial: None }, cli.scan_time).await?
+        }
+        None => unprovisioned(&mut connection, cli.scan_time).await?,
+    };
+    if device.state.mode != Mode::Factory {
+        return Err(refused(Reason::AlreadyProvisioned, 0));
+    }
+    output.step("provisioning");
+    give(&mut connection, device.node, Object::ProvisioningBlock, &block, Subject::ProvisioningBlock).await?;
+    // The device answers at its own node address from the next start on.
+    reset(&mut connection, device.node).await?;
+    await_answer(&mut connection, name.node, cli.patience).await?;
+    let provisioned = read(&mut connection, name.node).await?;
+    if provisioned.serial.as_str() != Some(name.serial) {
+        return Err(Error::DeviceChanged {
+            expected: name.serial.to_owned(),
+            found: provisioned.serial.to_string(),
+        });
+    }
+    let words = format!("{} is provisioned, node {:02X}.", provisioned.serial, provisioned.node);
+    Ok(Done::new("provisioned", &provisioned, None, words))
+}
+
+/// The one device on the bus that has no identity yet.
+async fn unprovisioned(connection: &mut Connection, scan_time: Duration) -> Result<Device, Error> {
+    let devices = scan::scan(connection, scan_time).await?.devices;
+    if devices.is_empty() {
+        return Err(Error::NoDevice { bus: connection.bus_name() });
+    }
+    let blank: Vec<Device> =
+        devices.into_iter().filter(|device| device.state.mode == Mode::Factory).collect();
+    match <[Device; 1]>::try_from(blank) {
+        Ok([device]) => Ok(device),
+        Err(blank) if blank.is_empty() => Err(refused(Reason::AlreadyProvisioned, 0)),
+        Err(blank) => Err(Error::SeveralDevices(blank.iter().map(Device::summary).collect())),
+    }
+}
+
+/// What a provisioning block (docs/records.md) says of where the device will be found.
+struct BlockName<'a> {
+    serial: &'a str,
+    node: u8,
+}
+
+impl<'a> BlockName<'a> {
+    /// Reads serial and node address; the rest is for the device to judge.
+    fn read(block: &'a [u8]) -> Result<Self, trust::Error> {
+        const SERIAL: i64 = 1;
+        const NODE_ADDRESS: i64 = 5;
+        let mut reader = Reader::new(block);
+        let mut entries = reader.map()?;
+        let (mut serial, mut node) = (None, None);
+        while let Some(key) = entries.next_int(&mut reader)? {
+            match key {
+                SERIAL => serial = Some(reader.name(profile::MAX_TEXT_LEN)?),
+                NODE_ADDRESS => {
+                    node = u8::try_from(reader.uint()?).ok().filter(|n| profile::is_node_address(*n))
+                }
+                _ => reader.skip()?,
+            }
+        }
+        reader.finish()?;
+        let missing = reader.error(trust::ErrorKind::MissingKey);
+        Ok(Self { serial: serial.ok_or(missing)?, node: node.ok_or(missing)? })
+    }
+}
+
+fn refused(reason: Reason, position: u32) -> Error {
+    Error::Refused { subject: Subject::ProvisioningBlock, reason, position }
+}
+
+/// `revocations`
+///
+/// # Errors
+/// [`Error::DeviceRefused`], those of [`choose`]
+pub(crate) async fn revocations(cli: &Cli, options: &Revocations, output: &Output) -> Result<Done, Error> {
+    let list = files::read(&options.list, MAX_REVOCATION_LIST_LEN.into())?;
+    let mut connection = Connection::open(&cli.bus, cli.identifiers).await?;
+    let device = choose(&mut connection, &options.choice, cli.scan_time).await?;
+    output.step("revocation list");
+    let subject = Subject::RevocationList(options.list.display().to_string());
+    give(&mut connection, device.node, Object::RevocationList, &list, subject).await?;
+    let state = Session::new(&mut connection, device.node).state().await;
+    let state = state.map_err(|trouble| trouble.with(&connection, device.node, "reading its state"))?;
+    reset(&mut connection, device.node).await?;
+    await_answer(&mut connection, device.node, cli.patience).await?;
+    let sequence = state.revocation_sequence;
+    let words = format!("{} has the revocation list with list-sequence {sequence}.", device.serial);
+    Ok(Done::new("stored", &device, Some(sequence), words))
+}
+
+/// `reset`
+///
+/// # Errors
+/// Those of [`choose`], [`Error::DeviceSilent`]
+pub(crate) async fn restart(cli: &Cli, choice: &Choice, output: &Output) -> Result<InfoReport, Error> {
+    let mut connection = Connection::open(&cli.bus, cli.identifiers).await?;
+    let device = choose(&mut connection, choice, cli.scan_time).await?;
+    output.step("reset");
+    reset(&mut connection, device.node).await?;
+    await_answer(&mut connection, device.node, cli.patience).await?;
+    Ok(InfoReport::new(&read(&mut connection, device.node).await?))
+}
+
+/// Has an object accepted in a programming session. After a refusal the device goes back to its application.
+async fn give(
+    connection: &mut Connection,
+    node: u8,
+    object: Object,
+    bytes: &[u8],
+    subject: Subject,
+) -> Result<(), Error> {
+    let mut session = Session::new(connection, node);
+    let given = match session.open_programming().await {
+        Ok(()) => session.download(object, bytes, &mut |_| Flow::Continue).await,
+        Err(trouble) => Err(trouble),
+    };
+    match given {
+        Ok(_) => Ok(()),
+        Err(Trouble::Refused(nrc)) => {
+            let refusal = session.refusal(subject, nrc).await;
+            // Whether it hears us does not change the result.
+            let _ = session.reset().await;
+            Err(Error::DeviceRefused(refusal))
+        }
+        Err(trouble) => Err(trouble.with(connection, node, "a download")),
+    }
+}
+
+async fn reset(connection: &mut Connection, node: u8) -> Result<(), Error> {
+    let reset = Session::new(connection, node).reset().await;
+    reset.map_err(|trouble| trouble.with(connection, node, "the reset"))
+}
+
+/// Waits until a device that resets is there again.
+async fn await_answer(connection: &mut Connection, node: u8, patience: Duration) -> Result<(), Error> {
+    let started = Instant::now();
+    loop {
+        tokio::time::sleep(REAPPEAR_INTERVAL).await;
+        match Session::new(connection, node).state().await {
+            Ok(_) => return Ok(()),
+            Err(trouble) if started.elapsed() >= patience => {
+                return Err(trouble.with(connection, node, "the restart"));
+            }
+            Err(_) => connection.forget_exchange(),
+        }
+    }
+}
+
+async fn read(connection: &mut Connection, node: u8) -> Result<Device, Error> {
+    let read = Session::new(connection, node).device().await;
+    read.map_err(|trouble| trouble.with(connection, node, "reading its state"))
+}
+
+#[cfg(test)]
+mod tests;

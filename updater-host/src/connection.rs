@@ -1,0 +1,183 @@
+//! An open bus with a UDS tester on it, turned to one node at a time (docs/can-protocol.md).
+
+use crate::cli::Identifiers;
+use crate::error::{DeviceAnswerError, DeviceRefusal, Error, Subject};
+use can_bus::{Bus, BusAddress, BusError, ChannelError, IsoTpChannel, Tester, TesterError};
+use std::time::Duration;
+use update_protocol::isotp::{Addressing, ReceiveError};
+use update_protocol::profile;
+use update_protocol::uds::Nrc;
+use update_protocol::uds::client::{ClientError, Request};
+
+/// Why a request has no positive answer, as far as the host cares.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    /// The device said no.
+    Refused(Nrc),
+    /// No answer, or not whole.
+    Lost(String),
+    /// An answer that breaks the protocol.
+    Answer(DeviceAnswerError),
+    /// The bus itself.
+    Bus(BusError),
+}
+
+impl std::fmt::Display for Trouble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Refused(nrc) => write!(f, "{nrc}"),
+            Self::Lost(why) => f.write_str(why),
+            Self::Answer(error) => error.fmt(f),
+            Self::Bus(error) => error.fmt(f),
+        }
+    }
+}
+
+impl From<TesterError> for Trouble {
+    fn from(error: TesterError) -> Self {
+        match error {
+            TesterError::Client(ClientError::Refused { nrc, .. }) => Self::Refused(nrc),
+            TesterError::Client(ClientError::PendingTooLong { .. }) => {
+                Self::Answer(DeviceAnswerError::PendingForEver)
+            }
+            TesterError::Client(ClientError::Malformed { service }) => {
+                Self::Answer(DeviceAnswerError::Malformed { service })
+            }
+            TesterError::Channel(ChannelError::Receive(ReceiveError::TooLong { announced })) => {
+                Self::Answer(DeviceAnswerError::TooLong(announced))
+            }
+            // Without another node on the bus nobody acknowledges: a device that resets looks like that.
+            TesterError::Channel(ChannelError::Bus(error @ BusError::Stuck)) => Self::Lost(error.to_string()),
+            TesterError::Channel(ChannelError::Bus(error)) => Self::Bus(error),
+            TesterError::State(error) => Self::Answer(DeviceAnswerError::StateRecord(error)),
+            other => Self::Lost(other.to_string()),
+        }
+    }
+}
+
+impl From<ClientError> for Trouble {
+    fn from(error: ClientError) -> Self {
+        TesterError::from(error).into()
+    }
+}
+
+impl Trouble {
+    /// What it is to a person, where nothing is tried again.
+    #[must_use]
+    pub(crate) fn with(self, connection: &Connection, node: u8, during: &'static str) -> Error {
+        match self {
+            Self::Bus(error) => connection.bus_error(error),
+            Self::Lost(_) => Error::DeviceSilent { node, during },
+            Self::Answer(error) => Error::DeviceAnswer(error),
+            Self::Refused(nrc) => Error::DeviceRefused(DeviceRefusal {
+                subject: Subject::Step(during),
+                nrc,
+                reason_code: 0,
+                position: 0,
+            }),
+        }
+    }
+}
+
+/// An open bus.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    tester: Tester,
+    address: BusAddress,
+    identifiers: Identifiers,
+}
+
+impl Connection {
+    /// Opens the bus.
+    ///
+    /// # Errors
+    /// [`Error::Bus`]
+    pub(crate) async fn open(address: &BusAddress, identifiers: Identifiers) -> Result<Self, Error> {
+        Ok(Self { tester: open(address, identifiers).await?, address: address.clone(), identifiers })
+    }
+
+    /// Opens the bus again: an adapter may have been unplugged.
+    ///
+    /// # Errors
+    /// [`Error::Bus`]
+    pub(crate) async fn reopen(&mut self) -> Result<(), Error> {
+        self.tester = open(&self.address, self.identifiers).await?;
+        Ok(())
+    }
+
+    /// The bus, for messages.
+    #[must_use]
+    pub(crate) fn bus_name(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// Whether frames are CAN FD.
+    #[must_use]
+    pub(crate) fn is_fd(&self) -> bool {
+        self.address.is_fd()
+    }
+
+    /// An error of this bus.
+    #[must_use]
+    pub(crate) fn bus_error(&self, source: BusError) -> Error {
+        bus_error(&self.address, source)
+    }
+
+    /// The node addresses from which something answers within `window`.
+    ///
+    /// # Errors
+    /// [`Error::Bus`]
+    pub(crate) async fn nodes(&mut self, window: Duration) -> Result<Vec<u8>, Error> {
+        match self.identifiers {
+            Identifiers::Normal29 => {
+                let bus = self.tester.channel_mut().bus_mut();
+                can_bus::find_nodes(bus, window).await.map_err(|source| bus_error(&self.address, source))
+            }
+            // One pair of identifiers, so one device; whether it is there its first answer tells.
+            Identifiers::Normal11 => Ok(vec![profile::DEFAULT_NODE_ADDRESS]),
+        }
+    }
+
+    /// Turns to a node; what is left of an exchange with another one is forgotten.
+    pub(crate) fn turn_to(&mut self, node: u8) {
+        let addressing = addressing(self.identifiers, node);
+        if self.tester.channel_mut().link().addressing() != &addressing {
+            self.tester.channel_mut().retarget(addressing);
+        }
+    }
+
+    /// Forgets a message that is half sent or half received.
+    pub(crate) fn forget_exchange(&mut self) {
+        let addressing = *self.tester.channel_mut().link().addressing();
+        self.tester.channel_mut().retarget(addressing);
+    }
+
+    /// Sends a request to the node and waits for its answer.
+    ///
+    /// # Errors
+    /// [`Trouble`]
+    pub(crate) async fn ask(&mut self, request: &Request<'_>) -> Result<Vec<u8>, Trouble> {
+        // A message that was given up must not be in the way of this one.
+        if self.tester.channel_mut().link().is_sending() {
+            self.forget_exchange();
+        }
+        Ok(self.tester.request(request).await?)
+    }
+}
+
+async fn open(address: &BusAddress, identifiers: Identifiers) -> Result<Tester, Error> {
+    let bus = Bus::open(address).await.map_err(|source| bus_error(address, source))?;
+    let addressing = addressing(identifiers, profile::DEFAULT_NODE_ADDRESS);
+    Ok(Tester::new(IsoTpChannel::new(bus, addressing)))
+}
+
+fn addressing(identifiers: Identifiers, node: u8) -> Addressing {
+    match identifiers {
+        Identifiers::Normal29 => profile::tester_addressing(node),
+        Identifiers::Normal11 => profile::tester_addressing_11(),
+    }
+}
+
+fn bus_error(address: &BusAddress, source: BusError) -> Error {
+    Error::Bus { address: address.to_string(), source }
+}

@@ -1,0 +1,259 @@
+//! What a device says about itself, read from hostile answers into types that cannot be wrong.
+
+use crate::error::DeviceAnswerError;
+use crate::output::Report;
+use crate::text::DeviceText;
+use serde::Serialize;
+use std::fmt::Write as _;
+use suit_manifest::DeviceIdentity;
+use suit_manifest::reason::Reason;
+use trust::{KID_LEN, Kid};
+use update_protocol::profile::{ImageState, Mode, StateRecord};
+use uuid::Uuid;
+
+/// Most anchors a device may name: the provisioning block holds four.
+const MAX_ANCHORS: usize = 4;
+
+/// A device, as it answered just now.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Device {
+    /// Node address.
+    pub(crate) node: u8,
+    /// Serial; `unprovisioned` in factory state.
+    pub(crate) serial: DeviceText,
+    /// Vendor, class and device id; zeros in factory state.
+    pub(crate) identity: DeviceIdentity,
+    /// State record.
+    pub(crate) state: StateRecord,
+    /// Version of the application, when it is the one that answers.
+    pub(crate) application_version: Option<DeviceText>,
+    /// Version of the loader, when the device tells.
+    pub(crate) loader_version: Option<DeviceText>,
+    /// Kids of the anchors, when the device tells.
+    pub(crate) anchors: Vec<Kid>,
+}
+
+/// The line of a device in a list.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub(crate) struct DeviceSummary {
+    /// Node address.
+    pub(crate) node: u8,
+    /// Serial, harmless for a terminal.
+    pub(crate) serial: String,
+    /// Vendor id.
+    pub(crate) vendor: Uuid,
+    /// Class id.
+    pub(crate) class: Uuid,
+    /// `factory`, `loader` or `application`.
+    pub(crate) mode: &'static str,
+    /// Version of the application, when it answers.
+    pub(crate) version: Option<String>,
+    /// Sequence number of the active image; 0: none.
+    pub(crate) sequence: u64,
+}
+
+/// What a device runs: for the plan, the result and the server.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub(crate) struct Installed {
+    /// Version of the application, when it answered.
+    pub(crate) version: Option<String>,
+    /// Sequence number of the active image; 0: none.
+    pub(crate) sequence: u64,
+}
+
+impl Device {
+    /// What it runs.
+    #[must_use]
+    pub(crate) fn installed(&self) -> Installed {
+        Installed {
+            version: self.application_version.as_ref().map(ToString::to_string),
+            sequence: self.state.active_sequence,
+        }
+    }
+
+    /// Vendor id.
+    #[must_use]
+    pub(crate) fn vendor(&self) -> Uuid {
+        Uuid::from_bytes(self.identity.vendor)
+    }
+
+    /// Class id.
+    #[must_use]
+    pub(crate) fn class(&self) -> Uuid {
+        Uuid::from_bytes(self.identity.class)
+    }
+
+    /// Its line in a list.
+    #[must_use]
+    pub(crate) fn summary(&self) -> DeviceSummary {
+        DeviceSummary {
+            node: self.node,
+            serial: self.serial.to_string(),
+            vendor: self.vendor(),
+            class: self.class(),
+            mode: mode_name(self.state.mode),
+            version: self.installed().version,
+            sequence: self.state.active_sequence,
+        }
+    }
+}
+
+/// The three identifiers of `FD01`.
+///
+/// # Errors
+/// [`DeviceAnswerError::IdentityLength`]
+pub(crate) fn identity(bytes: &[u8]) -> Result<DeviceIdentity, DeviceAnswerError> {
+    match bytes.as_chunks::<16>() {
+        ([vendor, class, device], []) => {
+            Ok(DeviceIdentity { vendor: *vendor, class: *class, device: *device })
+        }
+        _ => Err(DeviceAnswerError::IdentityLength(bytes.len())),
+    }
+}
+
+/// The kids of `FD02`; at most four, and nothing that is not whole.
+#[must_use]
+pub(crate) fn anchor_kids(bytes: &[u8]) -> Vec<Kid> {
+    bytes.as_chunks::<KID_LEN>().0.iter().take(MAX_ANCHORS).map(|kid| Kid(*kid)).collect()
+}
+
+fn mode_name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Factory => "factory",
+        Mode::Loader => "loader",
+        Mode::Application => "application",
+    }
+}
+
+fn image_name(image: ImageState) -> &'static str {
+    match image {
+        ImageState::None => "none",
+        ImageState::Confirmed => "confirmed",
+        ImageState::Trial => "trial",
+        ImageState::Pending => "pending",
+        ImageState::Reverting => "reverting",
+    }
+}
+
+/// Slug of a reason code; `None` for 0.
+#[must_use]
+pub(crate) fn reason_slug(code: u16) -> Option<String> {
+    match (code, Reason::from_code(code)) {
+        (0, _) => None,
+        (_, Some(reason)) => Some(reason.slug().to_owned()),
+        (code, None) => Some(format!("reason-{code:04x}")),
+    }
+}
+
+impl std::fmt::Display for DeviceSummary {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let version = self.version.as_deref().unwrap_or("-");
+        write!(f, "node {:02X}  {:32}  {:11}  {version}", self.node, self.serial, self.mode)
+    }
+}
+
+/// Result of `scan`.
+#[derive(Debug, Serialize)]
+pub(crate) struct ScanReport {
+    /// Those that answered, by node address.
+    pub(crate) devices: Vec<DeviceSummary>,
+    /// Nodes that answer the scan and are no device of ours.
+    pub(crate) others: Vec<u8>,
+}
+
+impl Report for ScanReport {
+    fn lines(&self) -> String {
+        let devices = self.devices.iter().map(ToString::to_string);
+        let others = self.others.iter().map(|node| format!("node {node:02X}  (another kind of unit)"));
+        devices.chain(others).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// Result of `info`.
+#[derive(Debug, Serialize)]
+pub(crate) struct InfoReport {
+    #[serde(flatten)]
+    summary: DeviceSummary,
+    device: Uuid,
+    loader_version: Option<String>,
+    image: &'static str,
+    sequence_floor: u64,
+    revocation_sequence: u64,
+    reverted: bool,
+    resumable: bool,
+    anchor_compiled_in: bool,
+    resume_offset: u32,
+    image_size: u32,
+    manifest_digest: Option<String>,
+    reason: Option<String>,
+    reason_position: u32,
+    max_request_len: u16,
+    slot_capacity: u32,
+    anchors: Vec<String>,
+}
+
+impl InfoReport {
+    /// Everything the device told.
+    #[must_use]
+    pub(crate) fn new(device: &Device) -> Self {
+        let state = &device.state;
+        let digest = (state.manifest_digest != [0; 32]).then(|| hex::encode(state.manifest_digest));
+        Self {
+            summary: device.summary(),
+            device: Uuid::from_bytes(device.identity.device),
+            loader_version: device.loader_version.as_ref().map(ToString::to_string),
+            image: image_name(state.image),
+            sequence_floor: state.sequence_floor,
+            revocation_sequence: state.revocation_sequence,
+            reverted: state.flags.reverted,
+            resumable: state.flags.resumable,
+            anchor_compiled_in: state.flags.anchor_compiled_in,
+            resume_offset: state.resume_offset,
+            image_size: state.image_size,
+            manifest_digest: digest,
+            reason: reason_slug(state.reason),
+            reason_position: state.reason_position,
+            max_request_len: state.max_request_len,
+            slot_capacity: state.slot_capacity,
+            anchors: device.anchors.iter().map(|kid| hex::encode(kid.0)).collect(),
+        }
+    }
+}
+
+impl Report for InfoReport {
+    fn lines(&self) -> String {
+        let mut text = String::new();
+        let mut line = |name: &str, value: &dyn std::fmt::Display| {
+            let separator = if text.is_empty() { "" } else { "\n" };
+            // Writing to a String does not fail.
+            let _ = write!(text, "{separator}{name:20}{value}");
+        };
+        line("serial", &self.summary.serial);
+        line("node address", &format_args!("{:02X}", self.summary.node));
+        line("vendor id", &self.summary.vendor);
+        line("class id", &self.summary.class);
+        line("device id", &self.device);
+        line("answers", &self.summary.mode);
+        line("loader", &self.loader_version.as_deref().unwrap_or("-"));
+        line("application", &self.summary.version.as_deref().unwrap_or("-"));
+        line("image", &self.image);
+        line("sequence number", &self.summary.sequence);
+        line("sequence floor", &self.sequence_floor);
+        line("revocation list", &self.revocation_sequence);
+        if let Some(digest) = &self.manifest_digest {
+            line("install", digest);
+            line("installed", &format_args!("{} of {} bytes", self.resume_offset, self.image_size));
+        }
+        if let Some(reason) = &self.reason {
+            let what = if self.reverted { "reverted" } else { "last refusal" };
+            line(what, &format_args!("{reason} (at byte {})", self.reason_position));
+        }
+        line("slot", &format_args!("{} bytes", self.slot_capacity));
+        let anchors = if self.anchor_compiled_in { "anchors (built in)" } else { "anchors" };
+        line(anchors, &self.anchors.join(" "));
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests;

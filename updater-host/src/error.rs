@@ -1,0 +1,516 @@
+//! Everything that can stop the host, by whose fault it is, with the code, hint and exit code that people and
+//! scripts see (docs/errors.md, docs/updater-host.md).
+
+use crate::device::DeviceSummary;
+use crate::text::printable;
+use std::path::{Path, PathBuf};
+use suit_manifest::reason::Reason;
+use update_protocol::uds::Nrc;
+
+/// What a file is read or written for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum FileAction {
+    /// Reading.
+    Read,
+    /// Writing, moving, locking.
+    Write,
+}
+
+/// What is refused, in the words of the message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Subject {
+    /// The envelope of the release.
+    Envelope,
+    /// The image of the release.
+    Image,
+    /// An anchor file.
+    Anchor(PathBuf),
+    /// A revocation list, with its source.
+    RevocationList(String),
+    /// The provisioning block.
+    ProvisioningBlock,
+    /// An object as a whole: what the device was doing.
+    Step(&'static str),
+}
+
+impl std::fmt::Display for Subject {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Envelope => f.write_str("the release's envelope"),
+            Self::Image => f.write_str("the release's image"),
+            Self::Anchor(path) => write!(f, "the anchor {}", path.display()),
+            Self::RevocationList(source) => write!(f, "the revocation list {source}"),
+            Self::ProvisioningBlock => f.write_str("the provisioning block"),
+            Self::Step(step) => f.write_str(step),
+        }
+    }
+}
+
+/// A refusal by the device: the negative answer, and the reason it gave in its state record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DeviceRefusal {
+    /// What was refused.
+    pub(crate) subject: Subject,
+    /// The negative response code.
+    pub(crate) nrc: Nrc,
+    /// Reason code of the state record; 0 when the device gave none.
+    pub(crate) reason_code: u16,
+    /// Byte offset that belongs to the reason.
+    pub(crate) position: u32,
+}
+
+impl DeviceRefusal {
+    /// The reason, when it is one that this version knows.
+    #[must_use]
+    pub(crate) fn reason(&self) -> Option<Reason> {
+        Reason::from_code(self.reason_code)
+    }
+}
+
+/// Why a command ended without doing what it was asked for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum Error {
+    // How it was called.
+    /// Neither a server nor files.
+    #[error("there is nothing to install")]
+    NothingToInstall,
+    /// Nobody could be asked.
+    #[error("the update needs a yes, and there is no terminal to ask on")]
+    ConfirmationNeeded,
+    /// The person said no.
+    #[error("nothing was changed: the update was not confirmed")]
+    Declined,
+    /// More than one device and none chosen.
+    #[error("{} devices answer and none was chosen:{}", .0.len(), list(.0))]
+    SeveralDevices(Vec<DeviceSummary>),
+    /// Not an HTTP URL.
+    #[error("{0:?} is not the URL of a server")]
+    ServerUrl(String),
+    /// A file that is too long to be what it is taken for.
+    #[error("{} is longer than {limit} bytes", path.display())]
+    FileTooLong {
+        /// The file.
+        path: PathBuf,
+        /// What would have been read, bytes.
+        limit: u64,
+    },
+    /// A file that is empty.
+    #[error("{} is empty", .0.display())]
+    FileEmpty(PathBuf),
+
+    // Environment.
+    /// A file could not be read or written.
+    #[error("{} could not be {}: {source}", path.display(), match action { FileAction::Read => "read", FileAction::Write => "written" })]
+    File {
+        /// What was tried.
+        action: FileAction,
+        /// On which file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Standard output is gone.
+    #[error("the result could not be printed: {0}")]
+    Output(std::io::Error),
+    /// No home directory to keep downloads in.
+    #[error("there is no place to keep downloads")]
+    NoDataDirectory,
+    /// The bus could not be opened or used.
+    #[error("the bus {address} failed: {source}")]
+    Bus {
+        /// The bus.
+        address: String,
+        /// What went wrong.
+        source: can_bus::BusError,
+    },
+    /// Nobody answered.
+    #[error("no device answered on {bus}")]
+    NoDevice {
+        /// The bus.
+        bus: String,
+    },
+    /// No device with this serial.
+    #[error("no device with the serial {serial} answered on {bus}")]
+    SerialNotFound {
+        /// The serial that was asked for.
+        serial: String,
+        /// The bus.
+        bus: String,
+    },
+    /// The device at this address does not answer.
+    #[error("the device at node address {node:02X} does not answer ({during})")]
+    DeviceSilent {
+        /// The node address.
+        node: u8,
+        /// What was being done.
+        during: &'static str,
+    },
+    /// The device was lost and did not come back in time.
+    #[error("the device was lost after {committed} of {total} bytes: {last}")]
+    DeviceLost {
+        /// Image bytes that the device has committed.
+        committed: u32,
+        /// Image size, bytes.
+        total: u32,
+        /// What went wrong last.
+        last: String,
+    },
+    /// Stopped by the person.
+    #[error("interrupted {0}")]
+    Interrupted(Moment),
+    /// The server does not answer.
+    #[cfg(feature = "http")]
+    #[error("the server {url} cannot be reached: {detail}")]
+    ServerUnreachable {
+        /// The server.
+        url: String,
+        /// The chain of causes.
+        detail: String,
+    },
+    /// TLS or the client could not be set up.
+    #[cfg(feature = "http")]
+    #[error("the HTTP client could not be set up: {0}")]
+    HttpClient(reqwest::Error),
+
+    // Keys and credentials.
+    /// A token file without a usable token.
+    #[error("{} holds no usable token", .0.display())]
+    TokenFile(PathBuf),
+    /// An anchor file that is neither form.
+    #[error("{} is neither a COSE_Key nor an Ed25519 public key in PEM", .0.display())]
+    AnchorFile(PathBuf),
+
+    // Refused here.
+    /// The host's own check refused.
+    #[error("{subject} is refused: {}", lower(.reason.message()))]
+    Refused {
+        /// What was refused.
+        subject: Subject,
+        /// Why.
+        reason: Reason,
+        /// Byte offset that belongs to the reason.
+        position: u32,
+    },
+
+    // Refused or spoilt by the other end.
+    /// The device refused.
+    #[error("{}", device_refusal(.0))]
+    DeviceRefused(DeviceRefusal),
+    /// The device answers, but not with what the protocol says.
+    #[error("the device's answer makes no sense: {0}")]
+    DeviceAnswer(DeviceAnswerError),
+    /// Another device than the one the update began with.
+    #[error("another device answers now: {found} instead of {expected}")]
+    DeviceChanged {
+        /// Serial of the device that the update is for.
+        expected: String,
+        /// Serial of the one that answers.
+        found: String,
+    },
+    /// After the reset the device runs nothing.
+    #[error("the device came back without an application that can run")]
+    NothingRuns {
+        /// Reason code of its state record.
+        reason_code: u16,
+    },
+    /// The server said no.
+    #[cfg(feature = "http")]
+    #[error("the server refused ({status}): {detail}")]
+    ServerRefused {
+        /// HTTP status.
+        status: u16,
+        /// Slug of the problem, if it has one.
+        code: Option<String>,
+        /// What the server says.
+        detail: String,
+    },
+    /// The server's answer is not what docs/server-api.md says.
+    #[cfg(feature = "http")]
+    #[error("the server's answer makes no sense: {0}")]
+    ServerAnswer(ServerAnswerError),
+    /// There is nothing for this kind of device.
+    #[cfg(feature = "http")]
+    #[error("the server has no release for vendor {vendor} and class {class}")]
+    NoRelease {
+        /// Vendor id.
+        vendor: uuid::Uuid,
+        /// Class id.
+        class: uuid::Uuid,
+    },
+}
+
+/// When a person stopped the host, and what that means for the device.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Moment {
+    /// Nothing has been sent.
+    BeforeTransfer,
+    /// In the middle of the image.
+    Transfer {
+        /// Image bytes that the device has taken.
+        taken: u32,
+        /// Image size, bytes.
+        total: u32,
+    },
+    /// The image is installed; the device goes on by itself.
+    Restart,
+}
+
+impl std::fmt::Display for Moment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::BeforeTransfer => f.write_str("before anything was sent"),
+            Self::Transfer { taken, total } => {
+                write!(
+                    f,
+                    "after {taken} of {total} bytes; the device keeps what it runs and what it has taken"
+                )
+            }
+            Self::Restart => f.write_str("while the device starts the new image; it goes on by itself"),
+        }
+    }
+}
+
+/// How a device's answer breaks the protocol.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum DeviceAnswerError {
+    /// Another length, service or echo than the request asks for.
+    #[error("the answer to service {service:02X} is malformed")]
+    Malformed {
+        /// The service that was asked for.
+        service: u8,
+    },
+    /// The state record.
+    #[error("{0}")]
+    StateRecord(update_protocol::profile::StateRecordError),
+    /// A message longer than any of the protocol.
+    #[error("an answer of {0} bytes is longer than any of the protocol")]
+    TooLong(u32),
+    /// A text that is too long.
+    #[error("a text of {0} bytes is longer than the format allows")]
+    TextTooLong(usize),
+    /// The identity does not have its three parts.
+    #[error("an identity of {0} bytes instead of 48")]
+    IdentityLength(usize),
+    /// The largest request it takes cannot carry a block.
+    #[error("it takes requests of {0} bytes only")]
+    RequestTooShort(usize),
+    /// It wants to resume behind the end of the image, or an image of another size.
+    #[error("it wants to resume at byte {offset} of {size}")]
+    ResumeOffset {
+        /// What it said.
+        offset: u32,
+        /// Image size, bytes.
+        size: u32,
+    },
+    /// It accepted the envelope and then shows another install.
+    #[error("it accepted the envelope and shows another install")]
+    OtherInstall,
+    /// It is in a programming session and its application answers.
+    #[error("its application answers in a programming session")]
+    NotTheLoader,
+    /// It acknowledges the reset and does not reset.
+    #[error("it acknowledged the reset and goes on as before")]
+    NoReset,
+    /// It answered "pending" for longer than the limit.
+    #[error("it put off its answer for too long")]
+    PendingForEver,
+}
+
+/// How a server's answer breaks docs/server-api.md.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum ServerAnswerError {
+    /// Longer than what is read.
+    #[error("it is longer than {0} bytes")]
+    TooLong(u64),
+    /// Not the JSON of the API.
+    #[error("{0}")]
+    Json(serde_json::Error),
+    /// A digest that is not 64 lowercase hex digits.
+    #[error("a digest is malformed")]
+    Digest,
+    /// A range that was not asked for.
+    #[error("it sent another part than was asked for")]
+    Range,
+    /// A status that the API does not have.
+    #[error("status {0}")]
+    Status(u16),
+    /// The body has another digest than its name.
+    #[error("the {what} it sent is not the one that was asked for: its digest differs")]
+    OtherContent {
+        /// What was asked for.
+        what: &'static str,
+    },
+}
+
+impl Error {
+    /// A file error.
+    pub(crate) fn file(action: FileAction, path: &Path, source: std::io::Error) -> Self {
+        Self::File { action, path: path.to_owned(), source }
+    }
+
+    /// Stable name of what happened. A refusal has the slug of its reason.
+    #[must_use]
+    pub(crate) fn code(&self) -> String {
+        match self {
+            Self::NothingToInstall => "nothing-to-install",
+            Self::ConfirmationNeeded => "confirmation-needed",
+            Self::Declined => "declined",
+            Self::SeveralDevices(_) => "several-devices",
+            Self::ServerUrl(_) => "server-url",
+            Self::FileTooLong { .. } => "file-too-long",
+            Self::FileEmpty(_) => "file-empty",
+            Self::File { .. } => "file-failed",
+            Self::Output(_) => "output-failed",
+            Self::NoDataDirectory => "no-data-directory",
+            Self::Bus { .. } => "bus-failed",
+            Self::NoDevice { .. } => "no-device",
+            Self::SerialNotFound { .. } => "serial-not-found",
+            Self::DeviceSilent { .. } => "device-silent",
+            Self::DeviceLost { .. } => "device-lost",
+            Self::Interrupted(_) => "interrupted",
+            Self::TokenFile(_) => "token-file",
+            Self::AnchorFile(_) => "anchor-file",
+            Self::Refused { reason, .. } => reason.slug(),
+            Self::DeviceRefused(refusal) => match refusal.reason() {
+                Some(reason) => reason.slug(),
+                None if refusal.reason_code != 0 => {
+                    return format!("reason-{:04x}", refusal.reason_code);
+                }
+                None => return format!("nrc-{:02x}", refusal.nrc.0),
+            },
+            Self::DeviceAnswer(_) => "device-answer",
+            Self::DeviceChanged { .. } => "device-changed",
+            Self::NothingRuns { .. } => Reason::NothingBootable.slug(),
+            #[cfg(feature = "http")]
+            Self::ServerUnreachable { .. } => "server-unreachable",
+            #[cfg(feature = "http")]
+            Self::HttpClient(_) => "http-client",
+            #[cfg(feature = "http")]
+            Self::ServerRefused { code, .. } => {
+                return code.clone().unwrap_or_else(|| "server-refused".to_owned());
+            }
+            #[cfg(feature = "http")]
+            Self::ServerAnswer(_) => "server-answer",
+            #[cfg(feature = "http")]
+            Self::NoRelease { .. } => "no-release",
+        }
+        .to_owned()
+    }
+
+    /// Exit code of the program (docs/errors.md).
+    #[must_use]
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::NothingToInstall
+            | Self::ConfirmationNeeded
+            | Self::Declined
+            | Self::SeveralDevices(_)
+            | Self::ServerUrl(_) => 2,
+            Self::File { .. }
+            | Self::Output(_)
+            | Self::NoDataDirectory
+            | Self::Bus { .. }
+            | Self::NoDevice { .. }
+            | Self::SerialNotFound { .. }
+            | Self::DeviceSilent { .. }
+            | Self::DeviceLost { .. }
+            | Self::Interrupted(_) => 3,
+            Self::TokenFile(_) | Self::AnchorFile(_) => 4,
+            Self::FileTooLong { .. } | Self::FileEmpty(_) => 5,
+            // The table gives reasons that only devices have the code of a remote refusal; here it is ours.
+            Self::Refused { reason, .. } if reason.exit_code() == 7 => 5,
+            Self::Refused { reason, .. } => reason.exit_code(),
+            Self::DeviceRefused(_)
+            | Self::DeviceAnswer(_)
+            | Self::DeviceChanged { .. }
+            | Self::NothingRuns { .. } => 7,
+            #[cfg(feature = "http")]
+            Self::ServerUnreachable { .. } | Self::HttpClient(_) => 3,
+            #[cfg(feature = "http")]
+            Self::ServerRefused { .. } | Self::ServerAnswer(_) | Self::NoRelease { .. } => 7,
+        }
+    }
+
+    /// Whether it only says that the server cannot be reached now; what was fetched before may do.
+    #[cfg(feature = "http")]
+    #[must_use]
+    pub(crate) fn is_offline(&self) -> bool {
+        matches!(self, Self::ServerUnreachable { .. } | Self::ServerRefused { status: 502..=504, .. })
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub(crate) fn hint(&self) -> String {
+        match self {
+            Self::NothingToInstall => "Say --server, or --release and --image.",
+            Self::ConfirmationNeeded => "Say --yes.",
+            Self::Declined => "Run it again when the update is wanted.",
+            Self::SeveralDevices(_) => "Choose one with --node or --serial.",
+            Self::ServerUrl(_) => "Give it as http://host:port or https://host.",
+            Self::FileTooLong { .. } | Self::FileEmpty(_) => "Check that it is the right file.",
+            Self::File { .. } => "Check the path, the permissions and the space that is left.",
+            Self::Output(_) => "Check where the output goes.",
+            Self::NoDataDirectory => "Say --data-dir.",
+            Self::Bus { .. } => "Check that the adapter is there and --bus names it.",
+            Self::NoDevice { .. } | Self::SerialNotFound { .. } => {
+                "Check power, wiring, bit rate and --bus; updater-host scan lists who answers."
+            }
+            Self::DeviceSilent { .. } => "Check power and wiring; updater-host scan lists who answers.",
+            Self::DeviceLost { .. } => "Run it again to resume.",
+            Self::Interrupted(Moment::Restart) => "updater-host info tells what the device runs.",
+            Self::Interrupted(_) => "Run it again to resume.",
+            Self::TokenFile(_) => "Put the server's token into the file, on one line.",
+            Self::AnchorFile(_) => "Give the root's public key as manifest-tool key public writes it.",
+            Self::Refused { reason, .. } => reason.hint(),
+            Self::DeviceRefused(refusal) => match refusal.reason() {
+                Some(reason) => reason.hint(),
+                None => "Read the device's state with updater-host info.",
+            },
+            Self::DeviceAnswer(_) => "Check that nothing else talks to the device, and its loader version.",
+            Self::DeviceChanged { .. } => "Connect one device with this node address only.",
+            Self::NothingRuns { .. } => "Run an update again; the loader takes it.",
+            #[cfg(feature = "http")]
+            Self::ServerUnreachable { .. } => {
+                "Check the network; a release that was fetched before installs without the server."
+            }
+            #[cfg(feature = "http")]
+            Self::HttpClient(_) => "Check the system's certificates.",
+            #[cfg(feature = "http")]
+            Self::ServerRefused { status: 401 | 403, .. } => "Check --token-file.",
+            #[cfg(feature = "http")]
+            Self::ServerRefused { .. } => "The server's log says more.",
+            #[cfg(feature = "http")]
+            Self::ServerAnswer(_) => "Check that --server names an update-server of this version.",
+            #[cfg(feature = "http")]
+            Self::NoRelease { .. } => "Publish one with manifest-tool publish.",
+        }
+        .to_owned()
+    }
+}
+
+/// One line a device, for the message.
+fn list(devices: &[DeviceSummary]) -> String {
+    devices.iter().map(|device| format!("\n  {device}")).collect()
+}
+
+fn device_refusal(refusal: &DeviceRefusal) -> String {
+    match refusal.reason() {
+        Some(reason) => {
+            format!("the device refused {}: {} ({})", refusal.subject, lower(reason.message()), refusal.nrc)
+        }
+        None => format!("the device refused {}: {}", refusal.subject, refusal.nrc),
+    }
+}
+
+/// A sentence of the table inside of another one.
+fn lower(sentence: &str) -> String {
+    let mut chars = sentence.trim_end_matches('.').chars();
+    let first = chars.next().map(|first| first.to_ascii_lowercase());
+    printable(&first.into_iter().chain(chars).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests;

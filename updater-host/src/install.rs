@@ -1,0 +1,316 @@
+//! The transfer of a release into a device's spare slot, again and again until the device has it whole or the person's
+//! patience ends (docs/can-protocol.md, Downloads).
+//!
+//! What the device has committed is in its state record, so every try begins with a new session, sends the envelope
+//! again and goes on at the resume offset.
+
+use crate::connection::{Connection, Trouble};
+use crate::device::Device;
+use crate::error::{DeviceAnswerError, Error, Moment, Subject};
+use crate::interrupt::Interrupt;
+use crate::output::Output;
+use crate::release::Release;
+use crate::session::{Ended, Flow, Session, session_is_lost};
+use std::time::{Duration, Instant};
+use suit_manifest::reason::Reason;
+use update_protocol::profile::{ImageState, Mode, Object, StateRecord};
+
+/// Tries without a new byte before patience is looked at.
+const MIN_FRUITLESS_TRIES: u32 = 3;
+/// Tries without a new byte in which the device does answer; then somebody else is in the way.
+const MAX_ANSWERED_TRIES: u32 = 8;
+/// Pause before the second try; it doubles up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(4);
+
+/// One transfer.
+#[derive(Debug)]
+pub(crate) struct Install<'a> {
+    /// The bus.
+    pub(crate) connection: &'a mut Connection,
+    /// The device, as it was when the release was chosen for it.
+    pub(crate) device: &'a Device,
+    /// What it gets.
+    pub(crate) release: &'a Release,
+    /// Revocation lists of its anchors that it may not have: list-sequence and bytes.
+    pub(crate) lists: &'a [(u64, Vec<u8>)],
+    /// Where it is told.
+    pub(crate) output: &'a Output,
+    /// Whether it should end.
+    pub(crate) interrupt: &'a Interrupt,
+    /// How long a silent device is waited for.
+    pub(crate) patience: Duration,
+}
+
+/// What was sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Sent {
+    /// Image byte at which this run began.
+    pub(crate) resumed_from: u32,
+    /// Image bytes of this run, repeats included.
+    pub(crate) bytes: u64,
+}
+
+/// Why a try ended.
+enum Stop {
+    /// Another one may help.
+    Again(Trouble),
+    /// Another one does not help.
+    Final(Error),
+}
+
+/// How far the tries have come.
+#[derive(Debug)]
+struct Tries {
+    sent: Option<Sent>,
+    /// Furthest image byte that the device took.
+    furthest: u32,
+    last_progress: Instant,
+    fruitless: u32,
+    answered: u32,
+}
+
+impl Install<'_> {
+    /// Sends the release until the device has it and accepts it. The device is then in its programming session with
+    /// the image pending.
+    ///
+    /// # Errors
+    /// [`Error::DeviceRefused`], [`Error::DeviceLost`], [`Error::DeviceAnswer`], [`Error::DeviceChanged`],
+    /// [`Error::Interrupted`]
+    pub(crate) async fn run(mut self) -> Result<Sent, Error> {
+        let mut tries =
+            Tries { sent: None, furthest: 0, last_progress: Instant::now(), fruitless: 0, answered: 0 };
+        loop {
+            let before = tries.furthest;
+            let outcome = self.attempt(&mut tries).await;
+            self.output.progress_end();
+            let trouble = match outcome {
+                Ok(()) => return Ok(tries.sent.unwrap_or_default()),
+                Err(Stop::Final(error)) => {
+                    self.leave(&error).await;
+                    return Err(error);
+                }
+                Err(Stop::Again(trouble)) => trouble,
+            };
+            if let Some(error) = self.give_up(&mut tries, before, &trouble) {
+                return Err(error);
+            }
+            self.pause(&tries, &trouble).await?;
+        }
+    }
+
+    async fn attempt(&mut self, tries: &mut Tries) -> Result<(), Stop> {
+        if self.interrupt.is_requested() {
+            return Err(Stop::Final(self.interrupted(tries)));
+        }
+        if let Err(trouble) = self.session().open_programming().await {
+            return Err(self.judge(trouble, Subject::Step("a programming session")).await);
+        }
+        self.check_device().await?;
+        let state = self.state().await?;
+        if state.mode == Mode::Application {
+            return Err(Stop::Final(Error::DeviceAnswer(DeviceAnswerError::NotTheLoader)));
+        }
+        if self.is_pending(&state) {
+            // An earlier run installed it; only the reset is missing.
+            tries.sent.get_or_insert(Sent { resumed_from: state.image_size, bytes: 0 });
+            return Ok(());
+        }
+        self.send_lists(&state).await?;
+        self.output.say("  The device checks the envelope.");
+        self.send(Object::Envelope, Subject::Envelope).await?;
+        let state = self.state().await?;
+        if self.is_pending(&state) {
+            tries.sent.get_or_insert(Sent { resumed_from: state.image_size, bytes: 0 });
+            return Ok(());
+        }
+        let offset = self.resume_offset(&state)?;
+        self.send_image(offset, tries).await
+    }
+
+    /// Nothing is sent to another device than the one that the release was checked for.
+    async fn check_device(&mut self) -> Result<(), Stop> {
+        let serial = self.session().serial().await.map_err(again)?;
+        if serial == self.device.serial {
+            return Ok(());
+        }
+        Err(Stop::Final(Error::DeviceChanged {
+            expected: self.device.serial.to_string(),
+            found: serial.to_string(),
+        }))
+    }
+
+    async fn send_lists(&mut self, state: &StateRecord) -> Result<(), Stop> {
+        // Sequences of several anchors cannot be compared with the one number of the record: the device decides.
+        let several = self.device.anchors.len() > 1;
+        for (sequence, bytes) in self.lists {
+            if *sequence <= state.revocation_sequence && !several {
+                continue;
+            }
+            let subject = Subject::RevocationList(format!("with list-sequence {sequence}"));
+            let sent = self.session().download(Object::RevocationList, bytes, &mut |_| Flow::Continue).await;
+            if let Err(trouble) = sent {
+                match self.judge(trouble, subject).await {
+                    // It has this one or a newer one.
+                    Stop::Final(Error::DeviceRefused(refusal))
+                        if refusal.reason() == Some(Reason::RevocationSequence) => {}
+                    stop => return Err(stop),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn send(&mut self, object: Object, subject: Subject) -> Result<(), Stop> {
+        let envelope = &self.release.envelope;
+        match Session::new(self.connection, self.device.node)
+            .download(object, envelope, &mut |_| Flow::Continue)
+            .await
+        {
+            Ok(_) => Ok(()),
+            Err(trouble) => Err(self.judge(trouble, subject).await),
+        }
+    }
+
+    /// Where the image goes on, when what the device says of it makes sense.
+    fn resume_offset(&self, state: &StateRecord) -> Result<u32, Stop> {
+        let answer = |error| Err(Stop::Final(Error::DeviceAnswer(error)));
+        if let Some(facts) = &self.release.facts {
+            if state.manifest_digest != facts.manifest_digest {
+                return answer(DeviceAnswerError::OtherInstall);
+            }
+            if u64::from(state.image_size) != facts.image_size {
+                return answer(DeviceAnswerError::OtherInstall);
+            }
+        }
+        let (offset, size) = (state.resume_offset, self.image_len());
+        if offset > size {
+            return answer(DeviceAnswerError::ResumeOffset { offset, size });
+        }
+        Ok(offset)
+    }
+
+    async fn send_image(&mut self, offset: u32, tries: &mut Tries) -> Result<(), Stop> {
+        let total = self.image_len();
+        let first = tries.sent.is_none();
+        let mut sent = *tries.sent.get_or_insert(Sent { resumed_from: offset, bytes: 0 });
+        if first && offset > 0 {
+            self.output.say(&format!("  Resuming at byte {offset} of {total}."));
+        }
+        let rest = self.release.image.get(offset as usize..).unwrap_or_default();
+        let mut position = offset;
+        self.output.progress_begin("image", offset.into(), total.into());
+        let (output, interrupt) = (self.output, self.interrupt);
+        let mut on_block = |len: usize| {
+            position = position.saturating_add(u32::try_from(len).unwrap_or(u32::MAX));
+            sent.bytes = sent.bytes.saturating_add(len as u64);
+            output.progress(position.into(), total.into());
+            if interrupt.is_requested() { Flow::Stop } else { Flow::Continue }
+        };
+        let outcome = Session::new(self.connection, self.device.node)
+            .download(Object::Image { offset }, rest, &mut on_block)
+            .await;
+        tries.sent = Some(sent);
+        if position > tries.furthest {
+            tries.furthest = position;
+            tries.last_progress = Instant::now();
+        }
+        match outcome {
+            Ok(Ended::Accepted) => Ok(()),
+            Ok(Ended::Stopped) => Err(Stop::Final(self.interrupted(tries))),
+            Err(trouble) => Err(self.judge(trouble, Subject::Image).await),
+        }
+    }
+
+    /// Whether another try can help, and if not, what the device's reason is.
+    async fn judge(&mut self, trouble: Trouble, subject: Subject) -> Stop {
+        match trouble {
+            Trouble::Refused(nrc) if session_is_lost(nrc) => Stop::Again(trouble),
+            Trouble::Refused(nrc) => {
+                Stop::Final(Error::DeviceRefused(self.session().refusal(subject, nrc).await))
+            }
+            other => again(other),
+        }
+    }
+
+    fn give_up(&self, tries: &mut Tries, before: u32, trouble: &Trouble) -> Option<Error> {
+        if tries.furthest > before {
+            (tries.fruitless, tries.answered) = (0, 0);
+        }
+        tries.fruitless += 1;
+        let answered = matches!(trouble, Trouble::Refused(_) | Trouble::Answer(_));
+        tries.answered += u32::from(answered);
+        let impatient =
+            tries.fruitless >= MIN_FRUITLESS_TRIES && tries.last_progress.elapsed() >= self.patience;
+        if !impatient && tries.answered < MAX_ANSWERED_TRIES {
+            return None;
+        }
+        Some(match trouble {
+            Trouble::Answer(error) => Error::DeviceAnswer(*error),
+            _ => Error::DeviceLost {
+                committed: tries.furthest,
+                total: self.image_len(),
+                last: trouble.to_string(),
+            },
+        })
+    }
+
+    async fn pause(&mut self, tries: &Tries, trouble: &Trouble) -> Result<(), Error> {
+        let doubled = FIRST_PAUSE.saturating_mul(2u32.saturating_pow(tries.fruitless.saturating_sub(1)));
+        let pause = doubled.min(LONGEST_PAUSE);
+        self.output.retry(&trouble.to_string(), pause);
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = self.interrupt.requested() => return Err(self.interrupted(tries)),
+        }
+        if matches!(trouble, Trouble::Bus(_)) {
+            // An adapter that is still away fails the next try, which counts.
+            let _ = self.connection.reopen().await;
+        }
+        self.connection.forget_exchange();
+        Ok(())
+    }
+
+    /// After a refusal or an interruption the device goes back to its application, as it was. Otherwise somebody else
+    /// may be at work on it.
+    async fn leave(&mut self, error: &Error) {
+        if matches!(error, Error::DeviceRefused(_) | Error::Interrupted(_)) {
+            // Whether it hears us does not change the result.
+            let _ = self.session().reset().await;
+        }
+    }
+
+    fn is_pending(&self, state: &StateRecord) -> bool {
+        let ours =
+            self.release.facts.as_ref().is_some_and(|facts| facts.manifest_digest == state.manifest_digest);
+        state.image == ImageState::Pending && ours
+    }
+
+    fn interrupted(&self, tries: &Tries) -> Error {
+        Error::Interrupted(match tries.sent {
+            None => Moment::BeforeTransfer,
+            Some(_) => Moment::Transfer { taken: tries.furthest, total: self.image_len() },
+        })
+    }
+
+    fn image_len(&self) -> u32 {
+        // Images are limited where they are read (files::MAX_IMAGE_LEN).
+        u32::try_from(self.release.image.len()).unwrap_or(u32::MAX)
+    }
+
+    async fn state(&mut self) -> Result<StateRecord, Stop> {
+        self.session().state().await.map_err(again)
+    }
+
+    fn session(&mut self) -> Session<'_> {
+        Session::new(self.connection, self.device.node)
+    }
+}
+
+/// What cannot get better is final.
+fn again(trouble: Trouble) -> Stop {
+    match trouble {
+        Trouble::Answer(error @ DeviceAnswerError::PendingForEver) => Stop::Final(Error::DeviceAnswer(error)),
+        other => Stop::Again(other),
+    }
+}

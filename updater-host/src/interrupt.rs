@@ -1,0 +1,77 @@
+//! Ctrl-C and SIGTERM: the first one is a request that the command ends where that is safe, the second one ends it.
+
+use crate::error::{Error, Moment};
+use std::future::Future;
+use tokio::sync::watch;
+
+/// Exit code after a second signal: as for an interrupted update (docs/updater-host.md).
+const EXIT_AT_ONCE: i32 = 3;
+
+/// Whether the person wants the command to end.
+#[derive(Clone, Debug)]
+pub(crate) struct Interrupt {
+    requested: watch::Receiver<bool>,
+}
+
+impl Interrupt {
+    /// Listens to signals from here on. Needs a runtime.
+    #[must_use]
+    pub(crate) fn listen() -> Self {
+        let (sender, requested) = watch::channel(false);
+        tokio::spawn(async move {
+            signal().await;
+            let _ = sender.send(true);
+            signal().await;
+            std::process::exit(EXIT_AT_ONCE);
+        });
+        Self { requested }
+    }
+
+    /// Whether it was requested.
+    #[must_use]
+    pub(crate) fn is_requested(&self) -> bool {
+        *self.requested.borrow()
+    }
+
+    /// Waits until it is requested.
+    pub(crate) async fn requested(&self) {
+        let mut requested = self.requested.clone();
+        if requested.wait_for(|requested| *requested).await.is_err() {
+            // Nobody listens to signals any more: it will never be.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Runs something that may be dropped at any time, until it ends or the person does not want it any more.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`], and those of `work`.
+    pub(crate) async fn or<T>(
+        &self,
+        moment: Moment,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        tokio::select! {
+            biased;
+            () = self.requested() => Err(Error::Interrupted(moment)),
+            outcome = work => outcome,
+        }
+    }
+}
+
+#[cfg(unix)]
+async fn signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        },
+        Err(_) => drop(tokio::signal::ctrl_c().await),
+    }
+}
+
+#[cfg(not(unix))]
+async fn signal() {
+    drop(tokio::signal::ctrl_c().await);
+}

@@ -1,0 +1,65 @@
+//! The technician's end of an update: finds devices on a CAN bus, gets a release, verifies all of it with the device's
+//! own code, streams it, and waits until the device confirms it (docs/updater-host.md).
+//!
+//! `main` only calls [`run`]. Everything from a bus, a server or a file is hostile until it has been verified.
+#![forbid(unsafe_code)]
+
+mod believed;
+#[cfg(feature = "http")]
+mod cache;
+mod cli;
+mod commands;
+mod connection;
+mod device;
+mod error;
+mod files;
+mod install;
+mod interrupt;
+mod output;
+mod plan;
+#[cfg(feature = "http")]
+mod queue;
+mod release;
+#[cfg(feature = "http")]
+mod reporting;
+mod restart;
+mod scan;
+#[cfg(feature = "http")]
+mod server;
+mod session;
+mod source;
+mod text;
+mod update;
+
+use clap::Parser as _;
+use cli::{Cli, Command};
+use error::Moment;
+use interrupt::Interrupt;
+use output::{Output, usage_failure};
+use std::ffi::OsString;
+
+/// Runs the program with its arguments (the first is its name) and returns the exit code.
+pub async fn run(arguments: Vec<OsString>) -> u8 {
+    let json = arguments.iter().any(|argument| argument == "--json");
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version go to stdout, mistakes to stderr; a closed one is not our matter.
+            let _ = error.print();
+            return if error.use_stderr() { usage_failure(json, &error.kind().to_string()) } else { 0 };
+        }
+    };
+    let output = Output::new(cli.json);
+    let interrupt = Interrupt::listen();
+    let before = Moment::BeforeTransfer;
+    match &cli.command {
+        Command::Scan => output.finish(interrupt.or(before, commands::scan(&cli)).await),
+        Command::Info(choice) => output.finish(interrupt.or(before, commands::info(&cli, choice)).await),
+        Command::Provision(options) => output.finish(commands::provision(&cli, options, &output).await),
+        Command::Revocations(options) => output.finish(commands::revocations(&cli, options, &output).await),
+        Command::Reset(choice) => {
+            output.finish(interrupt.or(before, commands::restart(&cli, choice, &output)).await)
+        }
+        Command::Update(options) => output.finish(update::run(&cli, options, &output, &interrupt).await),
+    }
+}

@@ -1,0 +1,116 @@
+//! What an update is going to do, before it does it.
+
+use crate::device::{Device, DeviceSummary, Installed};
+use crate::release::Release;
+use crate::text::bytes_for_people;
+use serde::Serialize;
+
+/// Payload rate of UDS over ISO-TP on a classic bus at 500 kbit/s with 29-bit identifiers, bytes a second.
+const CLASSIC_RATE: u64 = 26_000;
+/// The same on CAN FD at 500 kbit/s and 2 Mbit/s.
+const FD_RATE: u64 = 150_000;
+
+/// The plan.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Plan {
+    event: &'static str,
+    device: DeviceSummary,
+    before: Installed,
+    release: ReleaseName,
+    image_size: u64,
+    resume_offset: u64,
+    estimated_seconds: u64,
+    #[serde(skip)]
+    is_fd: bool,
+}
+
+/// Which release, in plans and results.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub(crate) struct ReleaseName {
+    /// Version in the manifest's text; only a name.
+    pub(crate) version: Option<String>,
+    /// Sequence number; `None` when the envelope did not verify and the host's checks were skipped.
+    pub(crate) sequence: Option<u64>,
+    /// SHA-256 over the bstr-wrapped manifest, hex.
+    pub(crate) manifest_digest: Option<String>,
+}
+
+impl ReleaseName {
+    /// The name of a release.
+    #[must_use]
+    pub(crate) fn of(release: &Release) -> Self {
+        let facts = release.facts.as_ref();
+        Self {
+            version: facts.and_then(|facts| facts.version.clone()),
+            sequence: facts.map(|facts| facts.sequence),
+            manifest_digest: facts.map(|facts| hex::encode(facts.manifest_digest)),
+        }
+    }
+}
+
+impl Plan {
+    /// The plan for a device and a release.
+    #[must_use]
+    pub(crate) fn new(device: &Device, release: &Release, is_fd: bool) -> Self {
+        let image_size = release.image.len() as u64;
+        let state = &device.state;
+        let resumes = release
+            .facts
+            .as_ref()
+            .is_some_and(|facts| state.flags.resumable && facts.manifest_digest == state.manifest_digest);
+        let resume_offset = if resumes { u64::from(state.resume_offset).min(image_size) } else { 0 };
+        let rate = if is_fd { FD_RATE } else { CLASSIC_RATE };
+        Self {
+            event: "plan",
+            device: device.summary(),
+            before: device.installed(),
+            release: ReleaseName::of(release),
+            image_size,
+            resume_offset,
+            estimated_seconds: (image_size - resume_offset).div_ceil(rate),
+            is_fd,
+        }
+    }
+
+    /// Lines for people.
+    #[must_use]
+    pub(crate) fn lines(&self) -> String {
+        let unknown = "?".to_owned();
+        let number = |sequence: Option<u64>| sequence.map_or(unknown.clone(), |number| number.to_string());
+        let installed = match self.before.sequence {
+            0 => "nothing".to_owned(),
+            sequence => format!(
+                "{} (sequence number {sequence})",
+                self.before.version.as_deref().unwrap_or("version not known")
+            ),
+        };
+        let resumed = match self.resume_offset {
+            0 => String::new(),
+            offset => format!(", {} of it are on the device already", bytes_for_people(offset)),
+        };
+        let digest = self.release.manifest_digest.as_deref().unwrap_or_default();
+        let bus = if self.is_fd { "CAN FD, 500 kbit/s and 2 Mbit/s" } else { "CAN, 500 kbit/s" };
+        [
+            format!("Device     {} (node {:02X})", self.device.serial, self.device.node),
+            format!("Runs       {installed}"),
+            format!(
+                "Gets       {} (sequence number {}) {}",
+                self.release.version.as_deref().unwrap_or("a version without a name"),
+                number(self.release.sequence),
+                digest.get(..16).unwrap_or_default(),
+            ),
+            format!("Image      {}{resumed}", bytes_for_people(self.image_size)),
+            format!("Time       about {} on {bus}", seconds_for_people(self.estimated_seconds)),
+        ]
+        .join("\n")
+    }
+}
+
+/// A duration for people.
+#[must_use]
+pub(crate) fn seconds_for_people(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        _ => format!("{} min {} s", seconds / 60, seconds % 60),
+    }
+}

@@ -1,0 +1,168 @@
+//! Reports that could not be delivered, kept on disk in order until the next contact with their server.
+//!
+//! One file a report; the token is never in it. A report that the server refuses for what it says is dropped with a
+//! warning, one that it refuses for who sends it (401, 403) or cannot take now is kept.
+
+use crate::cache::{remove, try_lock, write_whole};
+use crate::error::{Error, FileAction};
+use crate::output::Output;
+use crate::server::Server;
+use crate::server::wire::{DeviceBody, EventBody};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// Most reports that are kept; the oldest go first.
+const MAX_QUEUED: usize = 1000;
+/// Longest report that is read back, bytes.
+const MAX_REPORT_LEN: u64 = 16 * 1024;
+
+/// One thing to tell the server.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Report {
+    /// Registers the device, or says what it runs.
+    Device(DeviceBody),
+    /// Something that happened to it.
+    Event(EventBody),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Queued {
+    server: String,
+    serial: String,
+    report: Report,
+}
+
+/// The reports of one folder.
+#[derive(Clone, Debug)]
+pub(crate) struct Queue {
+    folder: PathBuf,
+}
+
+/// What became of a delivery.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Delivery {
+    Done,
+    Later,
+}
+
+impl Queue {
+    /// A queue in this folder, which is made when a report is kept.
+    #[must_use]
+    pub(crate) fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// Keeps reports for `server` and delivers what it can, oldest first. Nothing of this stops an update: what goes
+    /// wrong is a warning.
+    pub(crate) async fn report(&self, server: &Server, serial: &str, reports: Vec<Report>, output: &Output) {
+        for report in reports {
+            let queued = Queued { server: server.name(), serial: serial.to_owned(), report };
+            if let Err(error) = self.keep(&queued) {
+                output.warn(&error.code(), &format!("a report is lost: {error}"));
+            }
+        }
+        self.deliver(server, output).await;
+    }
+
+    /// Delivers what waits for `server`, oldest first, until it is empty or the server does not take more.
+    pub(crate) async fn deliver(&self, server: &Server, output: &Output) {
+        if let Err(error) = self.try_deliver(server, output).await {
+            output.warn(&error.code(), &format!("reports are kept for the next time: {error}"));
+        }
+    }
+
+    async fn try_deliver(&self, server: &Server, output: &Output) -> Result<(), Error> {
+        let waiting = self.waiting()?;
+        if waiting.is_empty() || !server.can_report() {
+            return Ok(());
+        }
+        // Another program that delivers already would send the same.
+        let Some(_lock) = try_lock(&self.folder.join("lock"))? else { return Ok(()) };
+        for path in waiting {
+            let Some(queued) = read_report(&path)? else {
+                output
+                    .warn("report-malformed", &format!("{} is not a report and is dropped", path.display()));
+                remove(&path)?;
+                continue;
+            };
+            if queued.server != server.name() {
+                continue;
+            }
+            match deliver_one(server, &queued, output).await? {
+                Delivery::Done => remove(&path)?,
+                Delivery::Later => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    fn keep(&self, queued: &Queued) -> Result<(), Error> {
+        let waiting = self.waiting()?;
+        for oldest in waiting.iter().take((waiting.len() + 1).saturating_sub(MAX_QUEUED)) {
+            remove(oldest)?;
+        }
+        // Names sort by time; the counter keeps those of one instant apart and in order.
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
+        let bytes = serde_json::to_vec(queued).map_err(|error| Error::Output(error.into()))?;
+        let last = waiting.last().and_then(|path| number_of(path)).map_or(0, |last| last + 1);
+        let number = now.max(last);
+        write_whole(&self.folder.join(format!("{number:024}-{}.json", std::process::id())), &bytes)
+    }
+
+    /// Paths of what waits, oldest first.
+    fn waiting(&self) -> Result<Vec<PathBuf>, Error> {
+        let entries = match fs::read_dir(&self.folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(Error::file(FileAction::Read, &self.folder, error)),
+        };
+        let mut paths: Vec<PathBuf> = entries
+            .filter_map(Result::ok)
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+            .collect();
+        paths.sort();
+        Ok(paths)
+    }
+}
+
+/// `Later` when the server cannot take anything now.
+async fn deliver_one(server: &Server, queued: &Queued, output: &Output) -> Result<Delivery, Error> {
+    let sent = match &queued.report {
+        Report::Device(body) => server.put_device(&queued.serial, body).await,
+        Report::Event(body) => server.post_event(&queued.serial, body).await,
+    };
+    match sent {
+        Ok(()) => Ok(Delivery::Done),
+        Err(Error::ServerUnreachable { .. }) => {
+            output.say("  The server cannot be reached; the report is kept and sent at the next contact.");
+            Ok(Delivery::Later)
+        }
+        Err(Error::ServerRefused { status: 408 | 429 | 500.., .. }) => Ok(Delivery::Later),
+        Err(error @ Error::ServerRefused { status: 401 | 403, .. }) => Err(error),
+        Err(error @ Error::ServerRefused { .. }) => {
+            output.warn(&error.code(), &format!("a report on {} is dropped: {error}", queued.serial));
+            Ok(Delivery::Done)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn number_of(path: &Path) -> Option<u128> {
+    path.file_stem()?.to_str()?.split('-').next()?.parse().ok()
+}
+
+/// `None` for a file that is not a report.
+fn read_report(path: &Path) -> Result<Option<Queued>, Error> {
+    match crate::files::read(path, MAX_REPORT_LEN) {
+        Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
+        Err(Error::FileTooLong { .. } | Error::FileEmpty(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests;

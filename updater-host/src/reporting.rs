@@ -1,0 +1,112 @@
+//! What the update-server hears of an update. It never decides whether an update goes on.
+
+use crate::believed::now;
+use crate::cache::{Cache, DataDirs};
+use crate::cli::{Cli, Update};
+use crate::device::{Device, Installed};
+use crate::error::Error;
+use crate::files;
+use crate::output::Output;
+use crate::queue::{Queue, Report};
+use crate::release::Release;
+use crate::restart::Outcome;
+use crate::server::Server;
+use crate::server::wire::{DeviceBody, EventBody, EventKind};
+use crate::source::Online;
+use crate::update::Ended;
+
+/// The server of an update, with what is kept for it.
+#[derive(Debug)]
+pub(crate) struct Reporting {
+    server: Server,
+    cache: Cache,
+    queue: Queue,
+}
+
+impl Reporting {
+    /// `None` when no server was named.
+    pub(crate) fn new(cli: &Cli, options: &Update) -> Result<Option<Self>, Error> {
+        let Some(url) = &options.server else { return Ok(None) };
+        let token = options.token_file.as_deref().map(files::read_token).transpose()?;
+        let dirs = DataDirs::new(cli.data_dir.as_deref())?;
+        Ok(Some(Self {
+            server: Server::new(url, token.as_deref())?,
+            cache: Cache::new(dirs.cache),
+            queue: Queue::new(dirs.queue),
+        }))
+    }
+
+    pub(crate) fn online<'a>(&'a self, output: &'a Output) -> Online<'a> {
+        Online { server: &self.server, cache: &self.cache, output }
+    }
+
+    /// Registers the device and says that an update begins.
+    pub(crate) async fn started(&self, device: &Device, release: &Release, output: &Output) {
+        if self.server.exposes_token() {
+            output.warn("token-exposed", "the token travels in the clear; use https");
+        }
+        let reports =
+            vec![registration(device, &device.installed()), event(EventKind::Started, release, None)];
+        self.tell(device, reports, output).await;
+    }
+
+    /// Says that the device has the image.
+    pub(crate) async fn installed(&self, device: &Device, release: &Release, output: &Output) {
+        self.tell(device, vec![event(EventKind::Installed, release, None)], output).await;
+    }
+
+    /// Says how it ended. An update that can be resumed has not ended.
+    pub(crate) async fn ended(
+        &self,
+        device: &Device,
+        release: &Release,
+        outcome: &Result<Ended, Error>,
+        output: &Output,
+    ) {
+        let reports = match outcome {
+            Ok(ended) => {
+                let kind = match &ended.outcome {
+                    Outcome::Confirmed => Some((EventKind::Confirmed, None)),
+                    Outcome::Reverted(reason) => Some((EventKind::Reverted, reason.clone())),
+                    Outcome::Trial => None,
+                };
+                let event = kind.map(|(kind, reason)| event(kind, release, reason));
+                std::iter::once(registration(device, &ended.after)).chain(event).collect()
+            }
+            Err(error @ Error::DeviceRefused(_)) => {
+                vec![event(EventKind::Refused, release, Some(error.code()))]
+            }
+            Err(_) => Vec::new(),
+        };
+        self.tell(device, reports, output).await;
+    }
+
+    async fn tell(&self, device: &Device, reports: Vec<Report>, output: &Output) {
+        // A serial that is not text names no device on a server.
+        let Some(serial) = device.serial.as_str() else { return };
+        if self.server.can_report() && !reports.is_empty() {
+            self.queue.report(&self.server, serial, reports, output).await;
+        }
+    }
+}
+
+fn registration(device: &Device, installed: &Installed) -> Report {
+    Report::Device(DeviceBody {
+        vendor: device.vendor(),
+        class: device.class(),
+        version: installed.version.clone(),
+        sequence: Some(installed.sequence),
+    })
+}
+
+fn event(kind: EventKind, release: &Release, reason: Option<String>) -> Report {
+    let facts = release.facts.as_ref();
+    Report::Event(EventBody {
+        kind,
+        release: facts.map(|facts| hex::encode(facts.manifest_digest)),
+        version: facts.and_then(|facts| facts.version.clone()),
+        sequence: facts.map(|facts| facts.sequence),
+        reason,
+        at: now().0,
+    })
+}

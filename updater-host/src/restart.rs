@@ -1,0 +1,138 @@
+//! After the transfer: the reset, the swap, the trial, and what the device says came of it.
+
+use crate::connection::{Connection, Trouble};
+use crate::device::reason_slug;
+use crate::error::{DeviceAnswerError, Error, Moment};
+use crate::interrupt::Interrupt;
+use crate::output::Output;
+use crate::session::Session;
+use std::time::{Duration, Instant};
+use update_protocol::profile::{ImageState, Mode, StateRecord};
+
+/// How often the device is asked.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
+/// How long the loader may answer instead of an application before it counts as stuck there.
+const LOADER_GRACE: Duration = Duration::from_secs(5);
+
+/// What became of the new image.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Outcome {
+    /// It runs and has confirmed itself.
+    Confirmed,
+    /// It runs, and has not confirmed itself in time.
+    Trial,
+    /// The device runs what it ran before, with the slug of its reason.
+    Reverted(Option<String>),
+}
+
+/// The wait for a device that resets.
+#[derive(Debug)]
+pub(crate) struct Restart<'a> {
+    /// The bus.
+    pub(crate) connection: &'a mut Connection,
+    /// Its node address.
+    pub(crate) node: u8,
+    /// Sequence number of the new image; `None` when the host does not know it.
+    pub(crate) sequence: Option<u64>,
+    /// Sequence number of the image that ran before.
+    pub(crate) sequence_before: u64,
+    /// Where it is told.
+    pub(crate) output: &'a Output,
+    /// Whether the wait should end.
+    pub(crate) interrupt: &'a Interrupt,
+    /// How long the device may be silent.
+    pub(crate) patience: Duration,
+    /// How long the new image may take to confirm itself.
+    pub(crate) confirm_timeout: Duration,
+}
+
+impl Restart<'_> {
+    /// Resets the device and waits.
+    ///
+    /// # Errors
+    /// [`Error::DeviceSilent`], [`Error::NothingRuns`], [`Error::DeviceAnswer`], [`Error::DeviceRefused`],
+    /// [`Error::Interrupted`], [`Error::Bus`]
+    pub(crate) async fn reset_and_wait(mut self) -> Result<Outcome, Error> {
+        self.output.step("restart");
+        if let Err(trouble) = Session::new(self.connection, self.node).reset().await {
+            return Err(trouble.with(self.connection, self.node, "the reset"));
+        }
+        self.wait().await
+    }
+
+    /// Waits for what becomes of the new image.
+    ///
+    /// # Errors
+    /// As [`Restart::reset_and_wait`].
+    pub(crate) async fn wait(&mut self) -> Result<Outcome, Error> {
+        let mut last_heard = Instant::now();
+        let mut loader_since: Option<Instant> = None;
+        let mut trial_since: Option<Instant> = None;
+        let mut same_since: Option<Instant> = None;
+        loop {
+            self.pause().await?;
+            let state = match Session::new(self.connection, self.node).state().await {
+                Ok(state) => state,
+                Err(trouble) => {
+                    if last_heard.elapsed() >= self.patience {
+                        return Err(trouble.with(self.connection, self.node, "the restart"));
+                    }
+                    if matches!(trouble, Trouble::Bus(_)) {
+                        // One that is still away fails the next question, which counts.
+                        let _ = self.connection.reopen().await;
+                    }
+                    self.connection.forget_exchange();
+                    continue;
+                }
+            };
+            last_heard = Instant::now();
+            if state.mode != Mode::Application {
+                if loader_since.get_or_insert(last_heard).elapsed() >= LOADER_GRACE {
+                    return Err(Error::NothingRuns { reason_code: state.reason });
+                }
+                continue;
+            }
+            loader_since = None;
+            match self.judge(&state) {
+                Some(Outcome::Trial) => {
+                    if trial_since.is_none() {
+                        self.output.step("trial");
+                    }
+                    if trial_since.get_or_insert(last_heard).elapsed() >= self.confirm_timeout {
+                        return Ok(Outcome::Trial);
+                    }
+                }
+                Some(outcome) => return Ok(outcome),
+                // It has not reset yet.
+                None => {
+                    if same_since.get_or_insert(last_heard).elapsed() >= self.patience {
+                        return Err(Error::DeviceAnswer(DeviceAnswerError::NoReset));
+                    }
+                }
+            }
+        }
+    }
+
+    /// What an application says about itself; `None` when that is from before the reset.
+    fn judge(&self, state: &StateRecord) -> Option<Outcome> {
+        let active = state.active_sequence;
+        let runs_the_new_one =
+            self.sequence.map_or(active != self.sequence_before, |sequence| active == sequence);
+        match state.image {
+            ImageState::Pending | ImageState::Reverting => None,
+            ImageState::Trial if runs_the_new_one => Some(Outcome::Trial),
+            ImageState::Confirmed if runs_the_new_one && !state.flags.reverted => Some(Outcome::Confirmed),
+            ImageState::None | ImageState::Confirmed | ImageState::Trial => {
+                Some(Outcome::Reverted(reason_slug(state.reason)))
+            }
+        }
+    }
+
+    async fn pause(&self) -> Result<(), Error> {
+        let sleep = async {
+            tokio::time::sleep(POLL_INTERVAL).await;
+            Ok(())
+        };
+        self.interrupt.or(Moment::Restart, sleep).await
+    }
+}

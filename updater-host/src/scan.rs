@@ -1,0 +1,64 @@
+//! Who is on the bus, and which one a person means.
+
+use crate::cli::Choice;
+use crate::connection::{Connection, Trouble};
+use crate::device::Device;
+use crate::error::Error;
+use crate::session::Session;
+use std::time::Duration;
+
+/// What is being done when a device does not answer here.
+const READING: &str = "reading its state";
+
+/// What a scan found.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// Devices, by node address.
+    pub(crate) devices: Vec<Device>,
+    /// Nodes that answered the scan, and then not what is asked of a device of ours.
+    pub(crate) others: Vec<u8>,
+}
+
+/// Finds all devices: one request to all, answers collected for `scan_time`, then each is asked by itself.
+///
+/// # Errors
+/// [`Error::Bus`]
+pub(crate) async fn scan(connection: &mut Connection, scan_time: Duration) -> Result<Found, Error> {
+    let mut found = Found::default();
+    for node in connection.nodes(scan_time).await? {
+        match Session::new(connection, node).device().await {
+            Ok(device) => found.devices.push(device),
+            Err(Trouble::Bus(error)) => return Err(connection.bus_error(error)),
+            Err(_) => found.others.push(node),
+        }
+    }
+    Ok(found)
+}
+
+/// The device a person means: the one with this node address or serial, or else the only one.
+///
+/// # Errors
+/// [`Error::NoDevice`], [`Error::SeveralDevices`], [`Error::SerialNotFound`], [`Error::DeviceSilent`],
+/// [`Error::DeviceAnswer`], [`Error::Bus`]
+pub(crate) async fn choose(
+    connection: &mut Connection,
+    choice: &Choice,
+    scan_time: Duration,
+) -> Result<Device, Error> {
+    if let Some(node) = choice.node {
+        let read = Session::new(connection, node).device().await;
+        return read.map_err(|trouble| trouble.with(connection, node, READING));
+    }
+    let found = scan(connection, scan_time).await?;
+    let bus = connection.bus_name();
+    if let Some(serial) = &choice.serial {
+        let chosen = found.devices.into_iter().find(|device| device.serial.as_str() == Some(serial));
+        return chosen.ok_or_else(|| Error::SerialNotFound { serial: serial.clone(), bus });
+    }
+    // Only one that is ours counts: on a mixed bus other units answer a scan as well.
+    match <[Device; 1]>::try_from(found.devices) {
+        Ok([device]) => Ok(device),
+        Err(devices) if devices.is_empty() => Err(Error::NoDevice { bus }),
+        Err(devices) => Err(Error::SeveralDevices(devices.iter().map(Device::summary).collect())),
+    }
+}

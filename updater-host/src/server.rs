@@ -1,0 +1,268 @@
+//! The update-server's client (docs/server-api.md): newest release, envelope, image, revocation lists, reports.
+//!
+//! What the server says is not believed: bodies have limits, content is matched with its digest, and everything that
+//! decides is verified afterwards from its signature.
+
+mod download;
+pub(crate) mod wire;
+
+use crate::cache::{self, detail, digest_of_hex};
+use crate::error::{Error, ServerAnswerError};
+use crate::files::MAX_IMAGE_LEN;
+use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
+use std::time::Duration;
+use suit_manifest::limits::MAX_ENVELOPE_LEN;
+use trust::{Kid, MAX_CWT_LEN};
+use uuid::Uuid;
+use wire::{DeviceBody, EventBody, Problem, ReleaseObject};
+
+/// How long a connection may take to come up.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the server may be silent in the middle of an answer.
+const READ_TIMEOUT: Duration = Duration::from_secs(20);
+/// Longest JSON answer that is read, bytes.
+const MAX_JSON_LEN: u64 = 64 * 1024;
+
+/// A connection to one update-server.
+#[derive(Clone, Debug)]
+pub(crate) struct Server {
+    client: Client,
+    base: Url,
+    authorization: Option<HeaderValue>,
+}
+
+/// The newest release for a kind of device, as the server tells it.
+#[derive(Clone, Debug)]
+pub(crate) struct Latest {
+    /// The release object as it came, to be kept.
+    pub(crate) object: Vec<u8>,
+    /// SHA-256 over the bstr-wrapped manifest.
+    pub(crate) manifest_digest: [u8; 32],
+    /// SHA-256 over the envelope.
+    pub(crate) envelope_digest: [u8; 32],
+    /// Digest and size of the image; only for an envelope whose own word the host could not check.
+    pub(crate) image: ([u8; 32], u64),
+}
+
+impl Latest {
+    /// Reads a release object, fresh or kept.
+    ///
+    /// # Errors
+    /// [`Error::ServerAnswer`]
+    pub(crate) fn read(object: Vec<u8>) -> Result<Self, Error> {
+        let release: ReleaseObject = serde_json::from_slice(&object)
+            .map_err(|error| Error::ServerAnswer(ServerAnswerError::Json(error)))?;
+        let digest = |text: &str| digest_of_hex(text).ok_or(Error::ServerAnswer(ServerAnswerError::Digest));
+        Ok(Self {
+            manifest_digest: digest(&release.manifest_digest)?,
+            envelope_digest: digest(&release.envelope_sha256)?,
+            image: (digest(&release.image.sha256)?, release.image.size.min(MAX_IMAGE_LEN)),
+            object,
+        })
+    }
+}
+
+impl Server {
+    /// A client for the server at `url`; `token` is needed for reports only.
+    ///
+    /// # Errors
+    /// [`Error::ServerUrl`], [`Error::HttpClient`]
+    pub(crate) fn new(url: &str, token: Option<&str>) -> Result<Self, Error> {
+        let base =
+            Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        let base = base.ok_or_else(|| Error::ServerUrl(url.to_owned()))?;
+        // A second client in one process finds the provider installed; that is fine.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = Client::builder()
+            .user_agent(concat!("updater-host/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(READ_TIMEOUT)
+            // The API has no redirects, and a token is for the server that was named.
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(Error::HttpClient)?;
+        let authorization = token.and_then(|token| HeaderValue::from_str(&format!("Bearer {token}")).ok());
+        let authorization = authorization.map(|mut value| {
+            value.set_sensitive(true);
+            value
+        });
+        Ok(Self { client, base, authorization })
+    }
+
+    /// The server's name in messages, in the cache and in the queue; without user and password.
+    #[must_use]
+    pub(crate) fn name(&self) -> String {
+        let mut name = self.base.clone();
+        let _ = name.set_username("");
+        let _ = name.set_password(None);
+        name.set_query(None);
+        name.set_fragment(None);
+        name.as_str().trim_end_matches('/').to_owned()
+    }
+
+    /// Whether a token would travel in the clear over a network.
+    #[must_use]
+    pub(crate) fn exposes_token(&self) -> bool {
+        let local = match self.base.host_str() {
+            Some("localhost") => true,
+            Some(host) => host
+                .trim_matches(['[', ']'])
+                .parse::<std::net::IpAddr>()
+                .is_ok_and(|address| address.is_loopback()),
+            None => false,
+        };
+        self.authorization.is_some() && self.base.scheme() == "http" && !local
+    }
+
+    /// Whether it can report, that is, has a token.
+    #[must_use]
+    pub(crate) fn can_report(&self) -> bool {
+        self.authorization.is_some()
+    }
+
+    /// The newest release for a kind of device.
+    ///
+    /// # Errors
+    /// [`Error::NoRelease`], [`Error::ServerUnreachable`], [`Error::ServerRefused`], [`Error::ServerAnswer`]
+    pub(crate) async fn latest(&self, vendor: Uuid, class: Uuid) -> Result<Latest, Error> {
+        let mut url = self.url(&["v1", "releases", "latest"]);
+        url.query_pairs_mut()
+            .append_pair("vendor", &vendor.to_string())
+            .append_pair("class", &class.to_string());
+        let response = self.send(self.client.get(url)).await?;
+        if response.status() == StatusCode::NOT_FOUND {
+            return Err(Error::NoRelease { vendor, class });
+        }
+        Latest::read(self.body(accepted(response).await?, MAX_JSON_LEN).await?)
+    }
+
+    /// The envelope of a release.
+    ///
+    /// # Errors
+    /// [`Error::ServerUnreachable`], [`Error::ServerRefused`], [`Error::ServerAnswer`]
+    pub(crate) async fn envelope(&self, release: &Latest) -> Result<Vec<u8>, Error> {
+        let url = self.url(&["v1", "releases", &hex::encode(release.manifest_digest), "envelope"]);
+        let response = accepted(self.send(self.client.get(url)).await?).await?;
+        let bytes = self.body(response, MAX_ENVELOPE_LEN as u64).await?;
+        if <sha2::Sha256 as sha2::Digest>::digest(&bytes)[..] != release.envelope_digest[..] {
+            return Err(Error::ServerAnswer(ServerAnswerError::OtherContent { what: "envelope" }));
+        }
+        Ok(bytes)
+    }
+
+    /// The revocation list of an anchor, if the server has one. To be verified.
+    ///
+    /// # Errors
+    /// [`Error::ServerUnreachable`], [`Error::ServerRefused`], [`Error::ServerAnswer`]
+    pub(crate) async fn revocation_list(&self, anchor: &Kid) -> Result<Option<Vec<u8>>, Error> {
+        let url = self.url(&["v1", "revocations", &hex::encode(anchor.0)]);
+        let response = self.send(self.client.get(url)).await?;
+        if response.status() == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        self.body(accepted(response).await?, MAX_CWT_LEN as u64).await.map(Some)
+    }
+
+    /// Registers a device, or tells what it runs now.
+    ///
+    /// # Errors
+    /// [`Error::ServerUnreachable`], [`Error::ServerRefused`]
+    pub(crate) async fn put_device(&self, serial: &str, body: &DeviceBody) -> Result<(), Error> {
+        let url = self.url(&["v1", "devices", serial]);
+        accepted(self.send(self.write(Method::PUT, url).json(body)).await?).await?;
+        Ok(())
+    }
+
+    /// Reports what became of an update.
+    ///
+    /// # Errors
+    /// [`Error::ServerUnreachable`], [`Error::ServerRefused`]
+    pub(crate) async fn post_event(&self, serial: &str, body: &EventBody) -> Result<(), Error> {
+        let url = self.url(&["v1", "devices", serial, "events"]);
+        accepted(self.send(self.write(Method::POST, url).json(body)).await?).await?;
+        Ok(())
+    }
+
+    /// The path below the base; every segment is percent-encoded, so a serial cannot leave its place.
+    fn url(&self, segments: &[&str]) -> Url {
+        let mut url = self.base.clone();
+        url.set_query(None);
+        url.set_fragment(None);
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(segments);
+        }
+        url
+    }
+
+    fn write(&self, method: Method, url: Url) -> RequestBuilder {
+        let request = self.client.request(method, url);
+        match &self.authorization {
+            Some(authorization) => request.header(AUTHORIZATION, authorization.clone()),
+            None => request,
+        }
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Response, Error> {
+        request.send().await.map_err(|error| self.unreachable(&error))
+    }
+
+    /// Reads a body of at most `limit` bytes.
+    async fn body(&self, mut response: Response, limit: u64) -> Result<Vec<u8>, Error> {
+        let mut bytes = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(&error))? {
+            if (bytes.len() as u64).saturating_add(chunk.len() as u64) > limit {
+                return Err(Error::ServerAnswer(ServerAnswerError::TooLong(limit)));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes)
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> Error {
+        Error::ServerUnreachable { url: self.name(), detail: innermost(error) }
+    }
+}
+
+/// The answer, when it is a success; else what the server says about it.
+async fn accepted(mut response: Response) -> Result<Response, Error> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    if !status.is_client_error() && !status.is_server_error() {
+        return Err(Error::ServerAnswer(ServerAnswerError::Status(status.as_u16())));
+    }
+    let mut bytes = Vec::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() as u64 > MAX_JSON_LEN {
+            break;
+        }
+    }
+    let problem: Problem = serde_json::from_slice(&bytes).unwrap_or_default();
+    let words = problem.detail.or(problem.title).unwrap_or_else(|| status.to_string());
+    Err(Error::ServerRefused {
+        status: status.as_u16(),
+        code: problem.code.filter(|code| is_slug(code)),
+        detail: cache::detail(&words),
+    })
+}
+
+/// A slug of docs/errors.md, and not something else that would stand in our output.
+fn is_slug(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+}
+
+/// The cause at the bottom says most: "connection refused" instead of "error sending request".
+fn innermost(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    detail(&cause.to_string())
+}
+
+#[cfg(test)]
+mod tests;

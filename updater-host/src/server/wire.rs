@@ -1,0 +1,94 @@
+//! The JSON of docs/server-api.md, as far as the host needs it. Fields it does not know are ignored.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// A release, as the server lists it. What decides comes from the signed manifest.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct ReleaseObject {
+    /// Its image.
+    pub(crate) image: ImageObject,
+    /// SHA-256 over the bstr-wrapped manifest; its name in the API.
+    pub(crate) manifest_digest: String,
+    /// SHA-256 over the envelope.
+    pub envelope_sha256: String,
+}
+
+/// The image of a release.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct ImageObject {
+    /// SHA-256.
+    pub sha256: String,
+    /// Bytes.
+    pub(crate) size: u64,
+}
+
+/// `application/problem+json` (RFC 9457).
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct Problem {
+    /// Slug of docs/errors.md.
+    #[serde(default)]
+    pub(crate) code: Option<String>,
+    /// What went wrong, in words.
+    #[serde(default)]
+    pub(crate) detail: Option<String>,
+    /// The kind of problem, in words.
+    #[serde(default)]
+    pub(crate) title: Option<String>,
+}
+
+/// Body of `PUT /v1/devices/{serial}`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct DeviceBody {
+    /// Vendor id.
+    pub(crate) vendor: Uuid,
+    /// Class id.
+    pub(crate) class: Uuid,
+    /// Application version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) version: Option<String>,
+    /// Sequence number of the active image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) sequence: Option<u64>,
+}
+
+/// What became of an update.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) enum EventKind {
+    /// The first byte is about to be sent.
+    #[serde(rename = "update-started")]
+    Started,
+    /// The image is installed and on trial.
+    #[serde(rename = "update-installed")]
+    Installed,
+    /// The new image confirmed itself.
+    #[serde(rename = "update-confirmed")]
+    Confirmed,
+    /// The device went back to the old image.
+    #[serde(rename = "update-reverted")]
+    Reverted,
+    /// The device refused.
+    #[serde(rename = "update-refused")]
+    Refused,
+}
+
+/// Body of `POST /v1/devices/{serial}/events`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct EventBody {
+    /// What happened.
+    pub(crate) kind: EventKind,
+    /// Manifest digest, hex.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) release: Option<String>,
+    /// Version of the release.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) version: Option<String>,
+    /// Sequence number of the release.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) sequence: Option<u64>,
+    /// Slug of the reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<String>,
+    /// When, seconds since the epoch.
+    pub(crate) at: u64,
+}

@@ -1,0 +1,290 @@
+//! `update`: choose, verify, plan, ask, send, restart, tell (docs/updater-host.md).
+
+use crate::believed::{Believed, read_anchors};
+use crate::cli::{Cli, Update};
+use crate::connection::Connection;
+use crate::device::{Device, Installed};
+use crate::error::{Error, Moment};
+use crate::install::{Install, Sent};
+use crate::interrupt::Interrupt;
+use crate::output::{Output, Report};
+use crate::plan::{Plan, ReleaseName};
+use crate::release::Release;
+#[cfg(feature = "http")]
+use crate::reporting::Reporting;
+use crate::restart::{Outcome, Restart};
+use crate::scan::choose;
+use crate::session::Session;
+use crate::source::{self, HostChecks};
+use serde::Serialize;
+use std::time::Instant;
+use suit_manifest::reason::Reason;
+use update_protocol::profile::{ImageState, Mode};
+
+/// Exit code when the device ended up without the release confirmed (docs/errors.md: remote refused).
+const EXIT_NOT_CONFIRMED: u8 = 7;
+
+/// How an update ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum UpdateResult {
+    /// The new image runs and has confirmed itself.
+    Confirmed,
+    /// The new image runs and has not confirmed itself.
+    Trial,
+    /// The device went back to what it ran before.
+    Reverted,
+    /// The device runs the release already.
+    UpToDate,
+}
+
+/// Result of `update`.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct UpdateReport {
+    result: UpdateResult,
+    serial: String,
+    node: u8,
+    before: Installed,
+    after: Installed,
+    release: ReleaseName,
+    resumed_from: u32,
+    bytes_sent: u64,
+    seconds: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'static str>,
+}
+
+impl Report for UpdateReport {
+    fn lines(&self) -> String {
+        let name = |installed: &Installed| match (&installed.version, installed.sequence) {
+            (Some(version), sequence) => format!("{version} (sequence number {sequence})"),
+            (None, 0) => "nothing".to_owned(),
+            (None, sequence) => format!("sequence number {sequence}"),
+        };
+        let (serial, after) = (&self.serial, name(&self.after));
+        let reason = self.reason.as_deref().unwrap_or("no reason given");
+        match self.result {
+            UpdateResult::Confirmed => {
+                format!("{serial} runs {after} and has confirmed it, in {:.1} s.", self.seconds)
+            }
+            UpdateResult::UpToDate => format!("{serial} runs {after} already."),
+            UpdateResult::Trial => format!(
+                "{serial} runs {after} on trial and has not confirmed it. The next reset brings {} back.",
+                name(&self.before)
+            ),
+            UpdateResult::Reverted => format!("{serial} went back to {after}: {reason}."),
+        }
+    }
+
+    fn exit_code(&self) -> u8 {
+        match self.result {
+            UpdateResult::Confirmed | UpdateResult::UpToDate => 0,
+            UpdateResult::Trial | UpdateResult::Reverted => EXIT_NOT_CONFIRMED,
+        }
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// [`Error`]
+pub(crate) async fn run(
+    cli: &Cli,
+    options: &Update,
+    output: &Output,
+    interrupt: &Interrupt,
+) -> Result<UpdateReport, Error> {
+    let checks = if options.dangerous_skip_host_checks { HostChecks::Skipped } else { HostChecks::Enforced };
+    if checks == HostChecks::Skipped {
+        output.warn("host-checks-skipped", "THE HOST'S OWN CHECKS ARE OFF: what does not verify is sent.");
+    }
+    // What was given is read before a device is bothered.
+    let mut believed = Believed::new(read_anchors(&options.anchors)?);
+    believed.add_list_files(&options.revocations)?;
+    let prepared = async {
+        #[cfg(feature = "http")]
+        let reporting = Reporting::new(cli, options)?;
+        let mut connection = Connection::open(&cli.bus, cli.identifiers).await?;
+        let device = choose(&mut connection, &options.choice, cli.scan_time).await?;
+        #[cfg(feature = "http")]
+        if let Some(reporting) = &reporting {
+            source::newest_lists(&reporting.online(output), &mut believed).await?;
+        }
+        let release = match (&options.release, &options.image) {
+            (Some(envelope), Some(image)) => {
+                source::from_files(envelope, image, &believed, &device, checks, output)?
+            }
+            #[cfg(feature = "http")]
+            _ => match &reporting {
+                Some(reporting) => reporting.online(output).release(&believed, &device, checks).await?,
+                None => return Err(Error::NothingToInstall),
+            },
+            #[cfg(not(feature = "http"))]
+            _ => return Err(Error::NothingToInstall),
+        };
+        Ok(Prepared {
+            connection,
+            device,
+            release,
+            #[cfg(feature = "http")]
+            reporting,
+        })
+    };
+    let mut prepared = interrupt.or(Moment::BeforeTransfer, prepared).await?;
+    let Prepared { device, release, .. } = &prepared;
+    if already_runs(device, release) && !options.reinstall && checks == HostChecks::Enforced {
+        return Ok(report(device, release, UpdateResult::UpToDate, device.installed(), None));
+    }
+    let plan = Plan::new(device, release, prepared.connection.is_fd());
+    output.say(&plan.lines());
+    output.event(&plan);
+    if device.state.image == ImageState::Trial {
+        output.warn(
+            "on-trial",
+            "the device has not confirmed what it runs now; this update makes it go back first",
+        );
+    }
+    if !options.yes {
+        let confirmed = interrupt.or(Moment::BeforeTransfer, output.confirm("Install it?")).await?;
+        if !confirmed {
+            return Err(Error::Declined);
+        }
+    }
+    let lists = lists_for(&prepared.device, &believed)?;
+    prepared.install(cli, options, &lists, output, interrupt).await
+}
+
+/// Everything is there and verified.
+struct Prepared {
+    connection: Connection,
+    device: Device,
+    release: Release,
+    #[cfg(feature = "http")]
+    reporting: Option<Reporting>,
+}
+
+impl Prepared {
+    async fn install(
+        &mut self,
+        cli: &Cli,
+        options: &Update,
+        lists: &[(u64, Vec<u8>)],
+        output: &Output,
+        interrupt: &Interrupt,
+    ) -> Result<UpdateReport, Error> {
+        let started = Instant::now();
+        #[cfg(feature = "http")]
+        if let Some(reporting) = &self.reporting {
+            reporting.started(&self.device, &self.release, output).await;
+        }
+        let outcome = self.transfer_and_restart(cli, options, lists, output, interrupt).await;
+        #[cfg(feature = "http")]
+        if let Some(reporting) = &self.reporting {
+            reporting.ended(&self.device, &self.release, &outcome, output).await;
+        }
+        let Ended { sent, outcome, after } = outcome?;
+        let (result, reason) = match outcome {
+            Outcome::Confirmed => (UpdateResult::Confirmed, None),
+            Outcome::Trial => (UpdateResult::Trial, None),
+            Outcome::Reverted(reason) => (UpdateResult::Reverted, reason),
+        };
+        let report = report(&self.device, &self.release, result, after, reason);
+        Ok(UpdateReport {
+            resumed_from: sent.resumed_from,
+            bytes_sent: sent.bytes,
+            seconds: started.elapsed().as_secs_f64(),
+            ..report
+        })
+    }
+
+    async fn transfer_and_restart(
+        &mut self,
+        cli: &Cli,
+        options: &Update,
+        lists: &[(u64, Vec<u8>)],
+        output: &Output,
+        interrupt: &Interrupt,
+    ) -> Result<Ended, Error> {
+        let install = Install {
+            connection: &mut self.connection,
+            device: &self.device,
+            release: &self.release,
+            lists,
+            output,
+            interrupt,
+            patience: cli.patience,
+        };
+        let sent = install.run().await?;
+        #[cfg(feature = "http")]
+        if let Some(reporting) = &self.reporting {
+            reporting.installed(&self.device, &self.release, output).await;
+        }
+        let restart = Restart {
+            connection: &mut self.connection,
+            node: self.device.node,
+            sequence: self.release.facts.as_ref().map(|facts| facts.sequence),
+            sequence_before: self.device.state.active_sequence,
+            output,
+            interrupt,
+            patience: cli.patience,
+            confirm_timeout: options.confirm_timeout,
+        };
+        let outcome = restart.reset_and_wait().await?;
+        let node = self.device.node;
+        let after = match Session::new(&mut self.connection, node).device().await {
+            Ok(device) => device.installed(),
+            Err(trouble) => return Err(trouble.with(&self.connection, node, "reading what it runs now")),
+        };
+        Ok(Ended { sent, outcome, after })
+    }
+}
+
+/// A transfer that the device has judged.
+pub(crate) struct Ended {
+    pub(crate) sent: Sent,
+    pub(crate) outcome: Outcome,
+    pub(crate) after: Installed,
+}
+
+/// Whether there is nothing to do: the same sequence number is confirmed.
+fn already_runs(device: &Device, release: &Release) -> bool {
+    let state = &device.state;
+    let same = release.facts.as_ref().is_some_and(|facts| facts.sequence == state.active_sequence);
+    same && state.image == ImageState::Confirmed && state.mode == Mode::Application
+}
+
+/// The lists that the device can verify.
+fn lists_for(device: &Device, believed: &Believed) -> Result<Vec<(u64, Vec<u8>)>, Error> {
+    let knows = |kid| device.anchors.is_empty() || device.anchors.contains(&kid);
+    let lists = believed.newest_lists()?;
+    let known = lists.iter().filter(|list| knows(list.issuer_kid()));
+    Ok(known.map(|list| (list.sequence(), list.as_bytes().to_vec())).collect())
+}
+
+fn report(
+    device: &Device,
+    release: &Release,
+    result: UpdateResult,
+    after: Installed,
+    reason: Option<String>,
+) -> UpdateReport {
+    let hint = match result {
+        UpdateResult::Confirmed | UpdateResult::UpToDate => None,
+        UpdateResult::Trial | UpdateResult::Reverted => Some(Reason::TrialNotConfirmed.hint()),
+    };
+    UpdateReport {
+        result,
+        serial: device.serial.to_string(),
+        node: device.node,
+        before: device.installed(),
+        after,
+        release: ReleaseName::of(release),
+        resumed_from: 0,
+        bytes_sent: 0,
+        seconds: 0.0,
+        reason,
+        hint,
+    }
+}
