@@ -221,6 +221,7 @@ impl<'b> Reader<'b> {
     /// Reads one head or item. RFC 8949 section 4.2.1: the shortest form is checked first, on the received bytes.
     fn read<T>(&mut self, decode: fn(&mut Decoder<'b>) -> Result<T, DecodeError>) -> Result<T, Error> {
         let start = self.position();
+        let is_text = self.peek()? == Major::Text;
         let shortest = match self.rest() {
             [] => return Err(self.error(ErrorKind::Truncated)),
             [initial, argument @ ..] => match (initial & 0x1f, argument) {
@@ -241,10 +242,10 @@ impl<'b> Reader<'b> {
                 ErrorKind::Truncated
             } else if error.is_type_mismatch() {
                 ErrorKind::UnexpectedType
-            } else if error.is_message() {
-                ErrorKind::OutOfRange
-            } else {
+            } else if is_text {
                 ErrorKind::InvalidText
+            } else {
+                ErrorKind::OutOfRange
             };
             Error::new(kind, start)
         })

@@ -1,0 +1,76 @@
+//! Nothing of a signed record can be changed: every bit, every length, random bytes.
+
+use super::roots::{PAYLOAD, anchors, chained, credential, revocation, store};
+use proptest::prelude::*;
+use trust::{Credential, Error, RevocationList, Role, verify_chained_sign1};
+
+/// All three kinds of records, and how each is verified.
+fn records() -> Vec<(Vec<u8>, fn(&[u8]) -> Result<(), Error>)> {
+    vec![(credential(), verify_credential), (revocation(), verify_revocation), (chained(), verify_chained)]
+}
+
+fn verify_credential(bytes: &[u8]) -> Result<(), Error> {
+    Credential::verify(bytes, &store(&anchors()), Role::Release).map(drop)
+}
+
+fn verify_revocation(bytes: &[u8]) -> Result<(), Error> {
+    RevocationList::verify(bytes, &anchors()).map(drop)
+}
+
+fn verify_chained(bytes: &[u8]) -> Result<(), Error> {
+    verify_chained_sign1(bytes, PAYLOAD, &store(&anchors()), Role::Release).map(drop)
+}
+
+#[test]
+fn every_flipped_bit_is_refused() {
+    for (good, verify) in records() {
+        assert_eq!(verify(&good), Ok(()));
+        for bit in 0..good.len() * 8 {
+            let mut bytes = good.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let refused = verify(&bytes).expect_err("a flipped bit");
+            assert!(usize::try_from(refused.position).unwrap() <= good.len());
+        }
+    }
+}
+
+#[test]
+fn every_truncation_and_extension_is_refused() {
+    for (good, verify) in records() {
+        for len in 0..good.len() {
+            verify(&good[..len]).expect_err("truncated");
+        }
+        for byte in 0..=255 {
+            verify(&[&good[..], &[byte]].concat()).expect_err("a byte more");
+        }
+    }
+}
+
+#[test]
+fn one_kind_of_record_is_no_other() {
+    for (index, (good, _)) in records().into_iter().enumerate() {
+        for (other, (_, verify)) in records().into_iter().enumerate() {
+            assert_eq!(verify(&good).is_ok(), index == other);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn random_bytes_are_refused(bytes in proptest::collection::vec(any::<u8>(), 0..1200)) {
+        for (_, verify) in records() {
+            prop_assert!(verify(&bytes).is_err());
+        }
+    }
+
+    #[test]
+    fn damaged_records_are_refused(at in any::<prop::sample::Index>(), patch in proptest::collection::vec(any::<u8>(), 1..40)) {
+        for (good, verify) in records() {
+            let at = at.index(good.len());
+            let mut bytes = good.clone();
+            let end = (at + patch.len()).min(bytes.len());
+            bytes[at..end].copy_from_slice(&patch[..end - at]);
+            prop_assert_eq!(verify(&bytes).is_ok(), bytes == good);
+        }
+    }
+}

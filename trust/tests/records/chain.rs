@@ -1,0 +1,254 @@
+//! The chain anchor -> credential -> signature: what holds, and each link that does not.
+
+use super::roots::{
+    CLASS, CTI, PAYLOAD, VENDOR, anchors, chained, credential, key, release, request, revocation,
+    revocation_request, root, store,
+};
+use trust::author::{
+    AuthorError, RevocationRequest, Signer as _, issue_credential, read_unverified_credential,
+    sign_revocation, sign1_detached_chained,
+};
+use trust::{
+    Credential, ErrorKind, MinimumSequence, RevocationList, Revoked, Role, TrustStore, UnixTime,
+    verify_chained_sign1,
+};
+
+#[test]
+fn a_credential_says_what_was_certified() {
+    let (cwt, anchors) = (credential(), anchors());
+    let credential = Credential::verify(&cwt, &store(&anchors), Role::Release).unwrap();
+    assert_eq!(credential.issuer_kid(), root().public_key().kid());
+    assert_eq!((credential.iss(), credential.sub()), ("Example root", "Example release"));
+    assert_eq!(credential.cti(), &CTI);
+    assert_eq!(credential.key(), &release().public_key());
+    assert_eq!(credential.role(), Role::Release);
+    assert_eq!(credential.issued_at(), UnixTime(1_700_000_000));
+    assert_eq!(credential.not_before(), Some(UnixTime(1_700_000_000)));
+    assert_eq!(credential.expires(), Some(UnixTime(1_800_000_000)));
+}
+
+#[test]
+fn scope_permits_what_it_names() {
+    let anchors = anchors();
+    let mut request = request();
+    request.scope.serials = vec!["A-1".into(), "A-2".into()];
+    request.scope.actions = Some(5);
+    let cwt = issue_credential(&request, &root()).unwrap();
+    let credential = Credential::verify(&cwt, &store(&anchors), Role::Release).unwrap();
+    let scope = credential.scope();
+    assert_eq!(scope.vendor(), &VENDOR);
+    assert!(scope.permits_vendor(&VENDOR) && !scope.permits_vendor(&CLASS));
+    assert!(scope.permits_class(&CLASS) && !scope.permits_class(&VENDOR));
+    assert!(scope.permits_serial("A-2") && !scope.permits_serial("A-3") && !scope.permits_serial(""));
+    assert_eq!(scope.classes().collect::<Vec<_>>(), [&CLASS]);
+    assert_eq!(scope.serials().collect::<Vec<_>>(), ["A-1", "A-2"]);
+    assert_eq!(scope.actions(), Some(5));
+
+    request.scope.classes.clear();
+    request.scope.serials.clear();
+    request.scope.actions = None;
+    let cwt = issue_credential(&request, &root()).unwrap();
+    let credential = Credential::verify(&cwt, &store(&anchors), Role::Release).unwrap();
+    assert!(credential.scope().permits_class(&[0; 16]) && credential.scope().permits_serial("any"));
+    assert!(!credential.scope().permits_vendor(&[0; 16]));
+    assert_eq!(credential.scope().actions(), None);
+}
+
+#[test]
+fn a_chained_signature_gives_authority() {
+    let (sign1, anchors) = (chained(), anchors());
+    let authority = verify_chained_sign1(&sign1, PAYLOAD, &store(&anchors), Role::Release).unwrap();
+    assert_eq!(authority.credential().key(), &release().public_key());
+    assert!(authority.scope().permits_vendor(&VENDOR));
+}
+
+#[test]
+fn another_payload_is_refused() {
+    let (sign1, anchors) = (chained(), anchors());
+    for payload in [&PAYLOAD[1..], b"", &[PAYLOAD, b"\0"].concat()] {
+        let refused = verify_chained_sign1(&sign1, payload, &store(&anchors), Role::Release).unwrap_err();
+        assert_eq!(refused.kind, ErrorKind::SignatureInvalid);
+    }
+    let refused = verify_chained_sign1(&sign1, &[0; 257], &store(&anchors), Role::Release).unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::TooLong);
+}
+
+#[test]
+fn a_foreign_anchor_is_refused() {
+    let (sign1, cwt) = (chained(), credential());
+    for anchors in [vec![], vec![key(5).public_key()], vec![release().public_key()]] {
+        let refused = Credential::verify(&cwt, &store(&anchors), Role::Release).unwrap_err();
+        assert_eq!(refused.kind, ErrorKind::AnchorUnknown);
+        let refused = verify_chained_sign1(&sign1, PAYLOAD, &store(&anchors), Role::Release).unwrap_err();
+        assert_eq!(refused.kind, ErrorKind::AnchorUnknown);
+    }
+    let several = [key(5).public_key(), root().public_key()];
+    assert!(verify_chained_sign1(&sign1, PAYLOAD, &store(&several), Role::Release).is_ok());
+}
+
+#[test]
+fn a_release_key_certifies_nobody() {
+    let mut request = request();
+    request.key = key(6).public_key();
+    let cwt = issue_credential(&request, &release()).unwrap();
+    let sign1 = sign1_detached_chained(PAYLOAD, &key(6), &cwt).unwrap();
+    let refused = verify_chained_sign1(&sign1, PAYLOAD, &store(&anchors()), Role::Release).unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::AnchorUnknown);
+}
+
+#[test]
+fn a_release_key_revokes_nothing() {
+    let cwt = sign_revocation(&revocation_request(), &release()).unwrap();
+    assert_eq!(RevocationList::verify(&cwt, &anchors()).unwrap_err().kind, ErrorKind::AnchorUnknown);
+}
+
+#[test]
+fn every_other_role_is_refused() {
+    let anchors = anchors();
+    let roles = [Role::Release, Role::Identity, Role::Service, Role::Device, Role::Operator];
+    for held in roles {
+        let mut request = request();
+        request.role = held;
+        let cwt = issue_credential(&request, &root()).unwrap();
+        let sign1 = sign1_detached_chained(PAYLOAD, &release(), &cwt).unwrap();
+        for needed in roles {
+            let result = verify_chained_sign1(&sign1, PAYLOAD, &store(&anchors), needed);
+            match result {
+                Ok(_) => assert_eq!(held, needed),
+                Err(refused) => {
+                    assert_ne!(held, needed);
+                    assert_eq!(refused.kind, ErrorKind::RoleMismatch);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn revoked_by_cti_and_by_kid() {
+    let (sign1, anchors) = (chained(), anchors());
+    let nothing = RevocationRequest { kids: vec![], ctis: vec![], ..revocation_request() };
+    for (request, expected) in [
+        (nothing.clone(), None),
+        (revocation_request(), None),
+        (
+            RevocationRequest { ctis: vec![[0; 16], CTI], ..nothing.clone() },
+            Some(ErrorKind::CredentialRevoked),
+        ),
+        (
+            RevocationRequest { kids: vec![release().public_key().kid()], ..nothing },
+            Some(ErrorKind::KeyRevoked),
+        ),
+    ] {
+        let cwt = sign_revocation(&request, &root()).unwrap();
+        let lists = [RevocationList::verify(&cwt, &anchors).unwrap()];
+        let store = TrustStore { anchors: &anchors, revocations: &lists, now: None };
+        let result = verify_chained_sign1(&sign1, PAYLOAD, &store, Role::Release);
+        assert_eq!(result.err().map(|error| error.kind), expected);
+    }
+}
+
+#[test]
+fn any_anchors_list_counts() {
+    let (sign1, other) = (chained(), key(5));
+    let anchors = [root().public_key(), other.public_key()];
+    let empty = RevocationRequest { kids: vec![], ctis: vec![], ..revocation_request() };
+    let by_other = RevocationRequest { ctis: vec![CTI], ..empty.clone() };
+    let (first, second) =
+        (sign_revocation(&empty, &root()).unwrap(), sign_revocation(&by_other, &other).unwrap());
+    let lists = [
+        RevocationList::verify(&first, &anchors).unwrap(),
+        RevocationList::verify(&second, &anchors).unwrap(),
+    ];
+    let store = TrustStore { anchors: &anchors, revocations: &lists, now: None };
+    let refused = verify_chained_sign1(&sign1, PAYLOAD, &store, Role::Release).unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::CredentialRevoked);
+}
+
+#[test]
+fn time_is_checked_with_a_clock_and_only_then() {
+    let (sign1, anchors) = (chained(), anchors());
+    for (now, expected) in [
+        (None, None),
+        (Some(0), Some(ErrorKind::CredentialNotYetValid)),
+        (Some(1_699_999_999), Some(ErrorKind::CredentialNotYetValid)),
+        (Some(1_700_000_000), None),
+        (Some(1_799_999_999), None),
+        (Some(1_800_000_000), Some(ErrorKind::CredentialExpired)),
+        (Some(u64::MAX), Some(ErrorKind::CredentialExpired)),
+    ] {
+        let store = TrustStore { anchors: &anchors, revocations: &[], now: now.map(UnixTime) };
+        let result = verify_chained_sign1(&sign1, PAYLOAD, &store, Role::Release);
+        assert_eq!(result.err().map(|error| error.kind), expected, "{now:?}");
+    }
+}
+
+#[test]
+fn a_revocation_list_says_what_was_signed() {
+    let (cwt, anchors) = (revocation(), anchors());
+    let list = RevocationList::verify(&cwt, &anchors).unwrap();
+    assert_eq!(list.issuer_kid(), root().public_key().kid());
+    assert_eq!((list.iss(), list.issued_at(), list.sequence()), ("Example root", UnixTime(1_700_000_000), 3));
+    let kid = key(9).public_key().kid();
+    assert_eq!(list.entries().collect::<Vec<_>>(), [Revoked::Key(kid), Revoked::Credential(&[0x99; 16])]);
+    assert!(list.revokes_kid(&kid) && !list.revokes_kid(&root().public_key().kid()));
+    assert!(list.revokes_cti(&[0x99; 16]) && !list.revokes_cti(&CTI));
+    assert_eq!(list.minimum_sequence(&VENDOR, &CLASS), Some(7));
+    assert_eq!(list.minimum_sequence(&CLASS, &VENDOR), None);
+    let minimum = MinimumSequence { vendor: &VENDOR, class: &CLASS, sequence: 7 };
+    assert_eq!(list.minimum_sequences().collect::<Vec<_>>(), [minimum]);
+    assert_eq!(list.as_bytes(), cwt);
+}
+
+#[test]
+fn only_a_newer_list_supersedes() {
+    let (cwt, anchors) = (revocation(), anchors());
+    let list = RevocationList::verify(&cwt, &anchors).unwrap();
+    assert_eq!(list.supersede(0), Ok(()));
+    assert_eq!(list.supersede(2), Ok(()));
+    for held in [3, 4, u64::MAX] {
+        assert_eq!(list.supersede(held).unwrap_err().kind, ErrorKind::RevocationSequence);
+    }
+}
+
+#[test]
+fn a_list_cannot_name_an_anchor() {
+    let other = key(5).public_key();
+    let request = RevocationRequest { kids: vec![other.kid()], ..revocation_request() };
+    let cwt = sign_revocation(&request, &root()).unwrap();
+    let both = [root().public_key(), other];
+    assert_eq!(RevocationList::verify(&cwt, &both).unwrap_err().kind, ErrorKind::RevokesAnchor);
+    assert!(RevocationList::verify(&cwt, &anchors()).is_ok(), "a key that is no anchor here");
+    let own = RevocationRequest { kids: vec![root().public_key().kid()], ..revocation_request() };
+    let Err(AuthorError::Refused(refused)) = sign_revocation(&own, &root()) else { panic!("made") };
+    assert_eq!(refused.kind, ErrorKind::RevokesAnchor);
+}
+
+#[test]
+fn the_author_refuses_what_would_be_refused() {
+    let never = trust::author::CredentialRequest {
+        not_before: Some(UnixTime(5)),
+        expires: Some(UnixTime(5)),
+        ..request()
+    };
+    assert!(matches!(issue_credential(&never, &root()), Err(AuthorError::NeverValid)));
+    assert!(matches!(
+        sign1_detached_chained(PAYLOAD, &key(6), &credential()),
+        Err(AuthorError::NotTheSignersCredential)
+    ));
+    let zero = RevocationRequest { sequence: 0, ..revocation_request() };
+    let Err(AuthorError::Refused(refused)) = sign_revocation(&zero, &root()) else { panic!("made") };
+    assert_eq!(refused.kind, ErrorKind::OutOfRange);
+    let many = RevocationRequest { ctis: vec![[0x99; 16]; 33], ..revocation_request() };
+    let Err(AuthorError::Refused(refused)) = sign_revocation(&many, &root()) else { panic!("made") };
+    assert_eq!(refused.kind, ErrorKind::TooMany);
+}
+
+#[test]
+fn a_credential_can_be_shown_unverified() {
+    let mut cwt = credential();
+    *cwt.last_mut().unwrap() ^= 1;
+    assert_eq!(read_unverified_credential(&cwt).unwrap().sub(), "Example release");
+    let refused = Credential::verify(&cwt, &store(&anchors()), Role::Release).unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::SignatureInvalid);
+}

@@ -1,0 +1,146 @@
+//! Claims, well signed: each that is missing, unknown, doubled, out of range or too many.
+
+use super::forge::{
+    CREDENTIAL, REVOCATION, Sign1, array, bstr, credential_claims, int, map, revocation_claims, tstr,
+};
+use super::roots::{anchors, release, root, store};
+use trust::{Credential, ErrorKind, RevocationList, Role};
+
+type Claims = Vec<(Vec<u8>, Vec<u8>)>;
+
+fn credential_result(claims: &Claims) -> Option<ErrorKind> {
+    let cwt = Sign1::record(&root(), CREDENTIAL, &map(claims)).cwt(&root());
+    Credential::verify(&cwt, &store(&anchors()), Role::Release).err().map(|error| error.kind)
+}
+
+fn revocation_result(claims: &Claims) -> Option<ErrorKind> {
+    let cwt = Sign1::record(&root(), REVOCATION, &map(claims)).cwt(&root());
+    RevocationList::verify(&cwt, &anchors()).err().map(|error| error.kind)
+}
+
+/// The good claims with the value of one replaced.
+fn with(mut claims: Claims, key: i64, value: Vec<u8>) -> Claims {
+    let entry = claims.iter_mut().find(|(claim, _)| *claim == int(key)).unwrap();
+    entry.1 = value;
+    claims
+}
+
+#[test]
+fn every_claim_is_required() {
+    let kinds: [(Claims, fn(&Claims) -> Option<ErrorKind>); 2] =
+        [(credential_claims(&release()), credential_result), (revocation_claims(), revocation_result)];
+    for (claims, result) in kinds {
+        assert_eq!(result(&claims), None);
+        for index in 0..claims.len() {
+            let mut less = claims.clone();
+            less.remove(index);
+            assert_eq!(result(&less), Some(ErrorKind::MissingKey), "claim {index}");
+            let mut twice = claims.clone();
+            twice.insert(index, claims[index].clone());
+            assert_eq!(result(&twice), Some(ErrorKind::KeyOrder), "claim {index}");
+            if index > 0 {
+                let mut swapped = claims.clone();
+                swapped.swap(index - 1, index);
+                assert_eq!(result(&swapped), Some(ErrorKind::KeyOrder), "claim {index}");
+            }
+        }
+        // A claim that the other kind of record has, and one that none has.
+        for unknown in [int(3), int(-70009)] {
+            let mut more = claims.clone();
+            more.push((unknown, int(0)));
+            more.sort();
+            assert_eq!(result(&more), Some(ErrorKind::UnknownKey));
+        }
+        let mut text = claims.clone();
+        text.push((tstr("role"), int(1)));
+        assert_eq!(result(&text), Some(ErrorKind::UnexpectedType));
+    }
+}
+
+#[test]
+fn credential_values_have_ranges() {
+    use ErrorKind::{KeyInvalid, MissingKey, OutOfRange, TooMany, UnexpectedType, UnknownKey};
+    let name = |len| tstr(&"n".repeat(len));
+    let vendor = (int(1), bstr(&[0xa1; 16]));
+    let scope = |entries: &[(Vec<u8>, Vec<u8>)]| map(&[&[vendor.clone()], entries].concat());
+    let classes = |count| scope(&[(int(2), array(&vec![bstr(&[0xc1; 16]); count]))]);
+    let serials = |count| scope(&[(int(3), array(&vec![tstr("A"); count]))]);
+    let serial = |len| scope(&[(int(3), array(&[name(len)]))]);
+    let key = release_key();
+    for (claim, value, expected) in [
+        (1, name(64), None),
+        (1, name(65), Some(OutOfRange)),
+        (1, name(0), Some(OutOfRange)),
+        (1, bstr(b"n"), Some(UnexpectedType)),
+        (2, name(64), None),
+        (2, name(65), Some(OutOfRange)),
+        (2, name(0), Some(OutOfRange)),
+        (6, int(-1), Some(UnexpectedType)),
+        (7, bstr(&[0; 15]), Some(UnexpectedType)),
+        (7, bstr(&[0; 17]), Some(UnexpectedType)),
+        (8, map(&[]), Some(MissingKey)),
+        (8, map(&[(int(2), key.clone())]), Some(UnknownKey)),
+        (8, map(&[(int(1), key.clone()), (int(3), bstr(b"kid"))]), Some(UnknownKey)),
+        (8, map(&[(int(1), map(&[]))]), Some(KeyInvalid)),
+        (8, key.clone(), Some(UnknownKey)),
+        (-70001, int(0), Some(OutOfRange)),
+        (-70001, int(6), Some(OutOfRange)),
+        (-70001, int(257), Some(OutOfRange)),
+        (-70001, tstr("release"), Some(UnexpectedType)),
+        (-70002, map(&[]), Some(MissingKey)),
+        (-70002, map(&[(int(1), bstr(&[0; 15]))]), Some(UnexpectedType)),
+        (-70002, scope(&[(int(5), int(0))]), Some(UnknownKey)),
+        (-70002, classes(8), None),
+        (-70002, classes(9), Some(TooMany)),
+        (-70002, classes(0), Some(OutOfRange)),
+        (-70002, scope(&[(int(2), array(&[bstr(&[0; 15])]))]), Some(UnexpectedType)),
+        (-70002, serials(8), None),
+        (-70002, serials(9), Some(TooMany)),
+        (-70002, serials(0), Some(OutOfRange)),
+        (-70002, serial(32), None),
+        (-70002, serial(33), Some(OutOfRange)),
+        (-70002, serial(0), Some(OutOfRange)),
+        (-70002, scope(&[(int(4), int(3))]), None),
+        (-70002, scope(&[(int(4), int(-1))]), Some(UnexpectedType)),
+    ] {
+        let claims = with(credential_claims(&release()), claim, value.clone());
+        assert_eq!(credential_result(&claims), expected, "claim {claim}: {}", hex::encode(value));
+    }
+}
+
+#[test]
+fn revocation_values_have_ranges() {
+    use ErrorKind::{OutOfRange, TooMany, UnexpectedType};
+    let minimum = |vendor: usize, class: usize, sequence: i64| {
+        array(&[bstr(&vec![0; vendor]), bstr(&vec![0; class]), int(sequence)])
+    };
+    for (claim, value, expected) in [
+        (-70003, int(0), Some(OutOfRange)),
+        (-70003, int(-1), Some(UnexpectedType)),
+        (-70003, int(1), None),
+        (-70004, array(&vec![bstr(&[9; 16]); 32]), None),
+        (-70004, array(&vec![bstr(&[9; 8]); 33]), Some(TooMany)),
+        (-70004, array(&[bstr(&[9; 7])]), Some(UnexpectedType)),
+        (-70004, array(&[bstr(&[9; 9])]), Some(UnexpectedType)),
+        (-70004, array(&[bstr(&[])]), Some(UnexpectedType)),
+        (-70004, array(&[tstr("12345678")]), Some(UnexpectedType)),
+        (-70004, map(&[]), Some(UnexpectedType)),
+        (-70005, array(&vec![minimum(16, 16, 7); 8]), None),
+        (-70005, array(&vec![minimum(16, 16, 7); 9]), Some(TooMany)),
+        (-70005, array(&[]), Some(OutOfRange)),
+        (-70005, array(&[minimum(15, 16, 7)]), Some(UnexpectedType)),
+        (-70005, array(&[minimum(16, 15, 7)]), Some(UnexpectedType)),
+        (-70005, array(&[minimum(16, 16, -1)]), Some(UnexpectedType)),
+        (-70005, array(&[array(&[])]), Some(UnexpectedType)),
+    ] {
+        let mut claims = revocation_claims();
+        claims.push((int(-70005), array(&[minimum(16, 16, 7)])));
+        let claims = with(claims, claim, value.clone());
+        assert_eq!(revocation_result(&claims), expected, "claim {claim}: {}", hex::encode(value));
+    }
+}
+
+fn release_key() -> Vec<u8> {
+    use trust::author::Signer as _;
+    release().public_key().to_cose_key().to_vec()
+}
