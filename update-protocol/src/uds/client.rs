@@ -121,7 +121,8 @@ impl Exchange {
         let (service, parameters) = request.split_first().map_or((0, &[][..]), |(&sid, rest)| (sid, rest));
         let echo_len = match service {
             sid::SESSION | sid::RESET | sid::TESTER_PRESENT | sid::TRANSFER => 1,
-            sid::READ => 2,
+            // A list is answered without what the device does not know, so only a single identifier is repeated.
+            sid::READ if parameters.len() == 2 => 2,
             sid::ROUTINE => 3,
             _ => 0,
         };
@@ -162,19 +163,13 @@ impl Exchange {
                 Err(ClientError::Refused { service, nrc: Nrc(nrc) })
             }
             [answered, rest @ ..]
-                if *answered == service.wrapping_add(POSITIVE_OFFSET) && self.is_echoed_by(rest) =>
+                if *answered == service.wrapping_add(POSITIVE_OFFSET)
+                    && self.echo.get(..self.echo_len).is_some_and(|echo| rest.starts_with(echo)) =>
             {
                 Ok(Progress::Answered)
             }
             _ => Ok(Progress::Ignored),
         }
-    }
-
-    /// A list of identifiers is answered in order, but unknown ones are left out: its echo is the first one only
-    /// when nothing was left out, so [`response::identifier`] looks closer.
-    fn is_echoed_by(&self, answer: &[u8]) -> bool {
-        self.service == sid::READ
-            || self.echo.get(..self.echo_len).is_some_and(|echo| answer.starts_with(echo))
     }
 
     /// The device has begun a long answer: its pace is ISO-TP's from here on, not P2's.
