@@ -17,12 +17,46 @@
     )
 )]
 
+#[cfg(feature = "loader")]
+pub mod anchor;
+pub mod application;
+#[cfg(feature = "loader")]
+mod decide;
 pub mod flash;
 pub mod handoff;
+#[cfg(feature = "loader")]
+mod install;
 pub mod journal;
 pub mod layout;
+#[cfg(feature = "loader")]
+mod loader;
+pub mod provisioning;
+#[cfg(feature = "loader")]
+pub mod refusal;
+mod report;
+#[cfg(feature = "loader")]
+mod revocation;
+#[cfg(feature = "loader")]
+pub mod session;
 pub mod state;
-pub mod swap;
+mod stored;
+#[cfg(feature = "loader")]
+mod swap;
+#[cfg(feature = "loader")]
+mod verify;
+
+#[cfg(feature = "loader")]
+pub use decide::Boot;
+#[cfg(feature = "loader")]
+pub use install::{Accepted, COMMIT_INTERVAL};
+#[cfg(feature = "loader")]
+pub use loader::{Buffers, Loader};
+#[cfg(feature = "loader")]
+pub use revocation::ListBuffer;
+#[cfg(feature = "loader")]
+pub use session::Session;
+#[cfg(feature = "loader")]
+pub use verify::EnvelopeBuffer;
 
 #[cfg(test)]
 #[path = "../../tests/src/flash.rs"]

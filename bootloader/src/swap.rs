@@ -12,7 +12,7 @@ const CHUNK: usize = 8 * UNIT;
 const CHUNK_U32: u32 = CHUNK as u32;
 
 /// Goes on with the exchange that the journal says is under way, to its end; does nothing if there is none.
-pub fn finish<F: NorFlash>(flash: &mut Flash<F>, journal: &mut Journal) -> Result<(), JournalError> {
+pub(crate) fn finish<F: NorFlash>(flash: &mut Flash<F>, journal: &mut Journal) -> Result<(), JournalError> {
     let state = *journal.state();
     let a_pages = pages(flash.layout(), state.active);
     let b_pages = pages(flash.layout(), state.spare);

@@ -1,0 +1,73 @@
+//! What an application does with the loader's flash: say that it works, and say who the device is. It needs no
+//! anchor and verifies nothing.
+
+use crate::flash::Flash;
+use crate::journal::{Journal, JournalError};
+use crate::provisioning::{Anchors, Identity, Provisioning};
+use crate::report::{Circumstances, state_record};
+use crate::state::{BootState, Event, Status};
+use embedded_storage::nor_flash::NorFlash;
+use update_protocol::profile::{Mode, StateRecord};
+
+/// What confirming led to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Confirmation {
+    /// The trial is over, the floor is this image's sequence number.
+    Confirmed,
+    /// There was no trial: nothing was written.
+    AlreadyConfirmed,
+}
+
+/// The device, as its application sees it.
+pub struct Device<F> {
+    flash: Flash<F>,
+    journal: Journal,
+    provisioning: Option<Provisioning>,
+}
+
+impl<F: NorFlash> Device<F> {
+    /// Reads journal and provisioning block; writes nothing.
+    pub fn open(mut flash: Flash<F>) -> Self {
+        let journal = Journal::open(&mut flash);
+        let provisioning = Provisioning::load(&mut flash);
+        Self { flash, journal, provisioning }
+    }
+
+    /// Ends the trial: the application works, the bus is up, and it is reachable. Raises the sequence floor.
+    pub fn confirm(&mut self) -> Result<Confirmation, JournalError> {
+        match self.journal.state().status {
+            Status::Trial { .. } => {
+                self.journal.record(&mut self.flash, Event::Confirmed)?;
+                Ok(Confirmation::Confirmed)
+            }
+            _ => Ok(Confirmation::AlreadyConfirmed),
+        }
+    }
+
+    /// Who the device is.
+    pub fn identity(&self) -> Option<&Identity> {
+        self.provisioning.as_ref().map(|block| &block.identity)
+    }
+
+    /// The anchors of the provisioning block; none when the loader has its anchor compiled in.
+    pub fn anchors(&self) -> Anchors {
+        self.provisioning.map_or(Anchors::default(), |block| block.anchors)
+    }
+
+    /// What the journal says.
+    pub fn state(&self) -> &BootState {
+        self.journal.state()
+    }
+
+    /// The state record an application answers.
+    pub fn state_record(&self, max_request_len: u16) -> StateRecord {
+        let now = Circumstances {
+            mode: Mode::Application,
+            bootable: true,
+            anchor_compiled_in: self.provisioning.is_some() && self.anchors().is_empty(),
+            refusal: (0, 0),
+            max_request_len,
+        };
+        state_record(self.journal.state(), self.flash.layout(), &now)
+    }
+}

@@ -1,0 +1,294 @@
+//! From an authenticated envelope to a pending image (docs/boot-rules.md, Install). Nothing is written before the
+//! manifest authenticates and its conditions hold; then the head goes to slot B, then the image, page by page, with
+//! progress in the journal. What a reset leaves in slot B is resumed only for the very same envelope.
+
+use crate::flash::{ERASED, Flash, FlashError};
+use crate::journal::Journal;
+use crate::layout::{Area, Slot, UNIT};
+use crate::refusal::Refusal;
+use crate::revocation::ListBuffer;
+use crate::state::{Event, ImageRecord, Status};
+use crate::verify::{EnvelopeBuffer, SlotPlatform, Stage, Verifier, head_is};
+use embedded_storage::nor_flash::NorFlash;
+use suit_manifest::{Authenticated, Fetch, Processor, Reason, Section, Step};
+
+/// Image bytes between two progress records; at least a page.
+pub const COMMIT_INTERVAL: u32 = 4096;
+
+/// What an accepted envelope led to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Accepted {
+    /// The image is expected from this byte on.
+    Expecting {
+        /// Committed image bytes.
+        offset: u32,
+    },
+    /// This very image is in slot B already and waits for the reset.
+    Pending,
+}
+
+/// An install whose envelope was accepted since the loader started.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Install {
+    image: ImageRecord,
+    writer: Option<Writer>,
+}
+
+/// The end of the image stream.
+#[derive(Clone, Copy, Debug)]
+struct Writer {
+    /// Image bytes received, those in `partial` included.
+    received: u32,
+    /// The last, incomplete word.
+    partial: [u8; UNIT],
+    partial_len: usize,
+}
+
+impl Install {
+    /// Judges an envelope and prepares slot B for its image, or finds that it is prepared.
+    pub(crate) fn begin<F: NorFlash>(
+        flash: &mut Flash<F>,
+        journal: &mut Journal,
+        verifier: &Verifier<'_>,
+        envelope: &[u8],
+        list: &mut ListBuffer,
+    ) -> Result<(Option<Self>, Accepted), Refusal> {
+        let authenticated = verifier.authenticate(flash, envelope, list)?;
+        let image = conditions(flash, verifier, &authenticated)?;
+        let state = *journal.state();
+        let known = state.spare == Some(image) && head_is(flash, Slot::B, envelope);
+        match state.status {
+            Status::Pending if known => return Ok((None, Accepted::Pending)),
+            // Below the first commit nothing is worth keeping, and with it the head is whole.
+            Status::Installing { offset } if known => {
+                return Ok((Some(Self { image, writer: None }), Accepted::Expecting { offset }));
+            }
+            Status::Installing { .. } | Status::Pending => journal.record(flash, Event::Abandoned)?,
+            Status::Idle => {}
+            // Slot B holds the way back.
+            Status::Trial { .. } | Status::Swapping(_) | Status::Reverting(_) => {
+                return Err(Reason::TrialNotConfirmed.into());
+            }
+        }
+        erase_head(flash)?;
+        flash.program_padded(Area::Slot(Slot::B), 0, envelope)?;
+        journal.record(flash, Event::InstallStarted(image))?;
+        Ok((Some(Self { image, writer: None }), Accepted::Expecting { offset: 0 }))
+    }
+
+    /// Begins to stream at `offset`, which has to be what is committed, for the `len` bytes that are missing.
+    pub(crate) fn open(&mut self, committed: u32, offset: u32, len: u32) -> Result<(), Refusal> {
+        self.writer = None;
+        if offset != committed || offset.checked_add(len) != Some(self.image.size) {
+            return Err(Reason::ObjectUnknown.into());
+        }
+        self.writer = Some(Writer { received: offset, partial: [ERASED; UNIT], partial_len: 0 });
+        Ok(())
+    }
+
+    /// Stops streaming; what was committed stays.
+    pub(crate) fn close(&mut self) {
+        self.writer = None;
+    }
+
+    /// Whether the next `len` bytes begin a page, which is erased first.
+    pub(crate) fn will_erase(&self, page: u32, len: u32) -> bool {
+        self.writer.is_some_and(|writer| {
+            let into = writer.received.checked_rem(page).unwrap_or(0);
+            into == 0 || into.saturating_add(len) > page
+        })
+    }
+
+    /// Takes the next bytes of the image.
+    pub(crate) fn write<F: NorFlash>(
+        &mut self,
+        flash: &mut Flash<F>,
+        journal: &mut Journal,
+        data: &[u8],
+    ) -> Result<(), Refusal> {
+        let image = self.image;
+        let writer = self.writer.as_mut().ok_or(Refusal::of(Reason::NoEnvelope))?;
+        // T2: not a byte behind the signed size.
+        let end = u32::try_from(data.len()).ok().and_then(|len| writer.received.checked_add(len));
+        if end.is_none_or(|end| end > image.size) {
+            return Err(Reason::ImageOverrun.into());
+        }
+        let written = writer.write(flash, journal, data);
+        if written.is_err() {
+            // Nobody knows what is in that page now; it goes on where the journal says.
+            self.writer = None;
+        }
+        written
+    }
+
+    /// The whole image has come: verifies what is in slot B and marks it pending.
+    pub(crate) fn finish<F: NorFlash>(
+        mut self,
+        flash: &mut Flash<F>,
+        journal: &mut Journal,
+        verifier: &Verifier<'_>,
+        head: &mut EnvelopeBuffer,
+        list: &mut ListBuffer,
+    ) -> Result<(), Refusal> {
+        let mut writer = self.writer.take().ok_or(Refusal::of(Reason::NoEnvelope))?;
+        if writer.received != self.image.size {
+            return Err(Reason::ImageIncomplete.into());
+        }
+        writer.flush(flash)?;
+        let verified = match verifier.slot(flash, Slot::B, Stage::Installed, &self.image, (head, list)) {
+            Ok(verified) if verified.holds() => Ok(()),
+            Ok(_) => Err(Refusal::of(Reason::HeadInvalid)),
+            Err(refusal) => Err(refusal),
+        };
+        match verified {
+            Ok(()) => Ok(journal.record(flash, Event::Matched)?),
+            Err(refusal) => {
+                // The bytes that came are not the ones that were signed: there is nothing to resume.
+                journal.record(flash, Event::Abandoned)?;
+                Err(refusal)
+            }
+        }
+    }
+}
+
+/// Runs the manifest up to its fetch: every condition before it holds, and it says what will come.
+fn conditions<F: NorFlash>(
+    flash: &mut Flash<F>,
+    verifier: &Verifier<'_>,
+    authenticated: &Authenticated<'_>,
+) -> Result<ImageRecord, Refusal> {
+    let capacity = flash.layout().image_capacity();
+    let mut platform = SlotPlatform::new(flash, verifier.identity, Slot::B);
+    let fetch = fetch_of(authenticated, &mut platform)?;
+    let (Some(size), Some(_)) = (fetch.image_size, fetch.digest) else {
+        return Err(Reason::ImageReference.into());
+    };
+    let fits = u32::try_from(size).ok().filter(|&size| size <= capacity);
+    let size = fits.ok_or(Refusal::of(Reason::ImageTooLarge))?;
+    if size == 0 {
+        return Err(Reason::ImageReference.into());
+    }
+    Ok(ImageRecord {
+        manifest_digest: *authenticated.digest(),
+        sequence: authenticated.manifest().sequence_number(),
+        size,
+    })
+}
+
+fn fetch_of<'a, F: NorFlash>(
+    authenticated: &Authenticated<'a>,
+    platform: &mut SlotPlatform<'_, F>,
+) -> Result<Fetch<'a>, Refusal> {
+    for section in [Section::PayloadFetch, Section::Install] {
+        match Processor::new(authenticated, section)?.run(platform)? {
+            Step::Fetch(fetch) => return Ok(fetch),
+            Step::Done => {}
+            Step::Invoke { .. } => break,
+        }
+    }
+    Err(Reason::ImageReference.into())
+}
+
+fn erase_head<F: NorFlash>(flash: &mut Flash<F>) -> Result<(), FlashError> {
+    let (page, head_len) = (flash.layout().page(), flash.layout().head_len());
+    let mut offset = 0u32;
+    while offset < head_len {
+        flash.erase_page(Area::Slot(Slot::B), offset)?;
+        offset = offset.saturating_add(page);
+    }
+    Ok(())
+}
+
+impl Writer {
+    fn write<F: NorFlash>(
+        &mut self,
+        flash: &mut Flash<F>,
+        journal: &mut Journal,
+        mut data: &[u8],
+    ) -> Result<(), Refusal> {
+        let page = flash.layout().page();
+        while !data.is_empty() {
+            let into_page = self.received.checked_rem(page).unwrap_or(0);
+            if into_page == 0 {
+                self.begin_page(flash, journal)?;
+            }
+            let room = usize::try_from(page.saturating_sub(into_page)).unwrap_or(0);
+            let (now, later) = data.split_at_checked(room).unwrap_or((data, &[]));
+            self.write_in_page(flash, now)?;
+            data = later;
+        }
+        Ok(())
+    }
+
+    /// All before this byte is in flash, since pages are whole words; the page that begins here is erased.
+    fn begin_page<F: NorFlash>(
+        &mut self,
+        flash: &mut Flash<F>,
+        journal: &mut Journal,
+    ) -> Result<(), Refusal> {
+        let interval = COMMIT_INTERVAL.max(flash.layout().page());
+        let Status::Installing { offset: committed } = journal.state().status else {
+            return Err(Reason::NoEnvelope.into());
+        };
+        if self.received.is_multiple_of(interval) && self.received > committed {
+            journal.record(flash, Event::Committed(self.received))?;
+        }
+        let at = flash.layout().head_len().checked_add(self.received).ok_or(FlashError::OutOfArea)?;
+        Ok(flash.erase_page(Area::Slot(Slot::B), at)?)
+    }
+
+    /// Programs whole words and keeps the rest.
+    fn write_in_page<F: NorFlash>(&mut self, flash: &mut Flash<F>, data: &[u8]) -> Result<(), FlashError> {
+        let word = Flash::<F>::WORD;
+        let mut rest = data;
+        if self.partial_len > 0 {
+            let (fill, behind) =
+                rest.split_at_checked(word.saturating_sub(self.partial_len)).unwrap_or((rest, &[]));
+            self.keep(fill)?;
+            rest = behind;
+            if self.partial_len < word {
+                return Ok(());
+            }
+            self.program_partial(flash)?;
+        }
+        let whole = rest.len().saturating_sub(rest.len().checked_rem(word).unwrap_or(0));
+        let (words, tail) = rest.split_at_checked(whole).ok_or(FlashError::OutOfArea)?;
+        if !words.is_empty() {
+            flash.program(Area::Slot(Slot::B), self.slot_offset(flash)?, words)?;
+            self.advance(words.len())?;
+        }
+        self.keep(tail)
+    }
+
+    /// Programs the last word, padded as erased.
+    fn flush<F: NorFlash>(&mut self, flash: &mut Flash<F>) -> Result<(), FlashError> {
+        if self.partial_len == 0 { Ok(()) } else { self.program_partial(flash) }
+    }
+
+    fn keep(&mut self, bytes: &[u8]) -> Result<(), FlashError> {
+        let end = self.partial_len.checked_add(bytes.len()).ok_or(FlashError::OutOfArea)?;
+        self.partial.get_mut(self.partial_len..end).ok_or(FlashError::OutOfArea)?.copy_from_slice(bytes);
+        self.partial_len = end;
+        self.advance(bytes.len())
+    }
+
+    fn program_partial<F: NorFlash>(&mut self, flash: &mut Flash<F>) -> Result<(), FlashError> {
+        let kept = u32::try_from(self.partial_len).map_err(|_| FlashError::OutOfArea)?;
+        let at = self.slot_offset(flash)?.checked_sub(kept).ok_or(FlashError::OutOfArea)?;
+        let word = self.partial.get(..Flash::<F>::WORD).ok_or(FlashError::Geometry)?;
+        flash.program(Area::Slot(Slot::B), at, word)?;
+        self.partial = [ERASED; UNIT];
+        self.partial_len = 0;
+        Ok(())
+    }
+
+    fn advance(&mut self, len: usize) -> Result<(), FlashError> {
+        let len = u32::try_from(len).map_err(|_| FlashError::OutOfArea)?;
+        self.received = self.received.checked_add(len).ok_or(FlashError::OutOfArea)?;
+        Ok(())
+    }
+
+    fn slot_offset<F: NorFlash>(&self, flash: &Flash<F>) -> Result<u32, FlashError> {
+        flash.layout().head_len().checked_add(self.received).ok_or(FlashError::OutOfArea)
+    }
+}

@@ -1,0 +1,248 @@
+//! The loader: flash, journal, identity and the buffers a board lends, and what a bus session may do with them. The
+//! boot rules are in `decide.rs`; this is the part that knows nothing of any bus.
+
+use crate::anchor;
+use crate::flash::Flash;
+use crate::install::{Accepted, Install};
+use crate::journal::Journal;
+use crate::layout::Slot;
+use crate::provisioning::{self, Anchors, Identity, Provisioning};
+use crate::refusal::Refusal;
+use crate::revocation::{self, ListBuffer};
+use crate::state::{BootState, Event, Status};
+use crate::verify::{EnvelopeBuffer, Lists, Stage, Verifier};
+use embedded_storage::nor_flash::NorFlash;
+use suit_manifest::Reason;
+
+/// What a board lends for as long as the loader runs.
+pub struct Buffers<'b> {
+    /// Holds the object that is received, and the head of a slot that is verified.
+    pub envelope: &'b mut EnvelopeBuffer,
+    /// Holds a revocation list.
+    pub list: &'b mut ListBuffer,
+}
+
+/// The loader of one device.
+pub struct Loader<'b, F> {
+    pub(crate) flash: Flash<F>,
+    pub(crate) journal: Journal,
+    provisioned: Option<(Identity, Anchors)>,
+    install: Option<Install>,
+    buffers: Buffers<'b>,
+    /// Why the last boot ended here, if something was wrong.
+    pub(crate) stay: Option<Refusal>,
+    /// The active image did not verify in this boot.
+    pub(crate) active_refused: bool,
+}
+
+impl<'b, F: NorFlash> Loader<'b, F> {
+    /// Recovers the journal and reads who the device is. Finishes a provisioning that a cut interrupted.
+    pub fn start(mut flash: Flash<F>, buffers: Buffers<'b>) -> Self {
+        let journal = Journal::open(&mut flash);
+        let provisioning = Provisioning::load(&mut flash);
+        let mut loader = Self {
+            flash,
+            journal,
+            provisioned: None,
+            install: None,
+            buffers,
+            stay: None,
+            active_refused: false,
+        };
+        if let Some(block) = provisioning
+            && provisioning::check_anchors(&block.anchors, anchor::IS_COMPILED_IN).is_ok()
+        {
+            let marked = loader.journal.state().provisioned
+                || loader.journal.record(&mut loader.flash, Event::Provisioned(block.sequence_floor)).is_ok();
+            if marked {
+                loader.provisioned = Some((block.identity, anchor::effective(block.anchors)));
+            }
+        }
+        loader
+    }
+
+    /// Who the device is; `None` in factory state, and when its block no longer reads.
+    pub fn identity(&self) -> Option<&Identity> {
+        self.provisioned.as_ref().map(|(identity, _)| identity)
+    }
+
+    /// Whom it believes.
+    pub fn anchors(&self) -> Anchors {
+        self.provisioned.map_or(anchor::effective(Anchors::default()), |(_, anchors)| anchors)
+    }
+
+    /// What the journal says.
+    pub fn state(&self) -> &BootState {
+        self.journal.state()
+    }
+
+    /// Where things lie.
+    pub fn layout(&self) -> &crate::layout::Layout {
+        self.flash.layout()
+    }
+
+    /// Why the device stays in the loader, if something is wrong.
+    pub fn stay_reason(&self) -> Option<Refusal> {
+        self.stay
+    }
+
+    /// Whether an active image is there that was not found wrong.
+    pub fn has_bootable(&self) -> bool {
+        self.state().active.is_some() && !self.active_refused
+    }
+
+    /// Gives the flash driver back.
+    pub fn release(self) -> F {
+        self.flash.release()
+    }
+
+    /// Whether an envelope may come now.
+    pub fn check_ready(&self) -> Result<(), Refusal> {
+        self.known()?;
+        match self.state().status {
+            Status::Idle | Status::Installing { .. } | Status::Pending => Ok(()),
+            // Slot B holds the way back.
+            Status::Trial { .. } | Status::Swapping(_) | Status::Reverting(_) => {
+                Err(Reason::TrialNotConfirmed.into())
+            }
+        }
+    }
+
+    /// Whether a provisioning block may come now.
+    pub fn check_factory(&self) -> Result<(), Refusal> {
+        if self.state().provisioned { Err(Reason::AlreadyProvisioned.into()) } else { Ok(()) }
+    }
+
+    /// Puts bytes of an object into the buffer; `false` if they do not fit.
+    pub fn receive(&mut self, offset: u32, data: &[u8]) -> bool {
+        let start = usize::try_from(offset).ok();
+        let end = start.and_then(|start| start.checked_add(data.len()));
+        let place = start.zip(end).and_then(|(start, end)| self.buffers.envelope.get_mut(start..end));
+        place.map(|place| place.copy_from_slice(data)).is_some()
+    }
+
+    /// Judges the first `len` bytes of the buffer as an envelope and opens or resumes its install.
+    pub fn accept_envelope(&mut self, len: usize) -> Result<Accepted, Refusal> {
+        self.check_ready()?;
+        self.install = None;
+        let (identity, anchors) = self.known()?;
+        let verifier = self.verifier(&identity, &anchors, true);
+        let envelope = self.buffers.envelope.get(..len).ok_or(Refusal::of(Reason::EnvelopeTooLarge))?;
+        let (install, accepted) =
+            Install::begin(&mut self.flash, &mut self.journal, &verifier, envelope, self.buffers.list)?;
+        self.install = install;
+        Ok(accepted)
+    }
+
+    /// Begins the image stream at `offset`, `len` bytes to its end.
+    pub fn open_image(&mut self, offset: u32, len: u32) -> Result<(), Refusal> {
+        let committed = self.committed();
+        let install = self.install.as_mut().ok_or(Refusal::of(Reason::NoEnvelope))?;
+        install.open(committed.ok_or(Refusal::of(Reason::NoEnvelope))?, offset, len)
+    }
+
+    /// Takes the next bytes of the image.
+    pub fn write_image(&mut self, data: &[u8]) -> Result<(), Refusal> {
+        let install = self.install.as_mut().ok_or(Refusal::of(Reason::NoEnvelope))?;
+        install.write(&mut self.flash, &mut self.journal, data)
+    }
+
+    /// Verifies the image that has come and marks it pending.
+    pub fn finish_image(&mut self) -> Result<(), Refusal> {
+        let install = self.install.take().ok_or(Refusal::of(Reason::NoEnvelope))?;
+        let (identity, anchors) = self.known()?;
+        let verifier = self.verifier(&identity, &anchors, true);
+        let buffers = (&mut *self.buffers.envelope, &mut *self.buffers.list);
+        install.finish(&mut self.flash, &mut self.journal, &verifier, buffers.0, buffers.1)
+    }
+
+    /// Ends the image stream where it is; what was committed can be resumed.
+    pub fn close_image(&mut self) {
+        if let Some(install) = self.install.as_mut() {
+            install.close();
+        }
+    }
+
+    /// Whether the next `len` image bytes cost a page erase.
+    pub fn will_erase(&self, len: u32) -> bool {
+        self.install.is_some_and(|install| install.will_erase(self.flash.layout().page(), len))
+    }
+
+    /// Forgets an install in progress or a pending image; the active image stays.
+    pub fn abandon(&mut self) -> Result<(), Refusal> {
+        self.install = None;
+        match self.state().status {
+            Status::Installing { .. } | Status::Pending => {
+                Ok(self.journal.record(&mut self.flash, Event::Abandoned)?)
+            }
+            Status::Idle | Status::Trial { .. } | Status::Swapping(_) | Status::Reverting(_) => Ok(()),
+        }
+    }
+
+    /// Verifies the pending image again; `None` if there is none.
+    pub fn check_pending(&mut self) -> Option<Result<(), Refusal>> {
+        let expected = self.state().spare.filter(|_| self.state().status == Status::Pending)?;
+        Some(self.verify(Slot::B, &expected, true).and_then(|image| match image.holds() {
+            true => Ok(()),
+            false => Err(Reason::HeadInvalid.into()),
+        }))
+    }
+
+    /// Judges the first `len` bytes of the buffer as a revocation list and stores it.
+    pub fn accept_list(&mut self, len: usize) -> Result<(), Refusal> {
+        let (_, anchors) = self.known()?;
+        let received = self.buffers.envelope.get(..len).ok_or(Refusal::of(Reason::RecordMalformed))?;
+        revocation::accept(&mut self.flash, &mut self.journal, &anchors, received, self.buffers.list)
+    }
+
+    /// Judges the first `len` bytes of the buffer as a provisioning block and stores it, once.
+    pub fn provision(&mut self, len: usize) -> Result<(), Refusal> {
+        self.check_factory()?;
+        let malformed = Refusal::of(Reason::ProvisioningMalformed);
+        let bytes = self.buffers.envelope.get(..len).ok_or(malformed)?;
+        let block =
+            Provisioning::parse(bytes).map_err(|error| Refusal { position: error.position, ..malformed })?;
+        provisioning::check_anchors(&block.anchors, anchor::IS_COMPILED_IN)?;
+        provisioning::store(&mut self.flash, bytes)?;
+        // Written whole and read back before the journal says that there is no way back.
+        if Provisioning::load(&mut self.flash) != Some(block) {
+            return Err(Reason::FlashFailed.into());
+        }
+        self.journal.record(&mut self.flash, Event::Provisioned(block.sequence_floor))?;
+        self.provisioned = Some((block.identity, anchor::effective(block.anchors)));
+        Ok(())
+    }
+
+    /// Image bytes that are committed, while an install is under way.
+    pub fn committed(&self) -> Option<u32> {
+        match self.state().status {
+            Status::Installing { offset } => Some(offset),
+            _ => None,
+        }
+    }
+
+    /// Verifies what lies in a slot; `revocable`: the revocation lists count.
+    pub(crate) fn verify(
+        &mut self,
+        slot: Slot,
+        expected: &crate::state::ImageRecord,
+        revocable: bool,
+    ) -> Result<crate::verify::VerifiedImage, Refusal> {
+        let (identity, anchors) = self.known()?;
+        let verifier = self.verifier(&identity, &anchors, revocable);
+        let buffers = (&mut *self.buffers.envelope, &mut *self.buffers.list);
+        verifier.slot(&mut self.flash, slot, Stage::Boot, expected, buffers)
+    }
+
+    fn verifier<'v>(&self, identity: &'v Identity, anchors: &'v Anchors, revocable: bool) -> Verifier<'v> {
+        let lists = if revocable { Lists::At(self.state().revocation) } else { Lists::Ignored };
+        Verifier { identity, anchors, lists, floor: self.state().floor }
+    }
+
+    /// Who the device is and whom it believes, or why it does not know.
+    pub(crate) fn known(&self) -> Result<(Identity, Anchors), Refusal> {
+        let unknown =
+            if self.state().provisioned { Reason::ProvisioningMalformed } else { Reason::NotProvisioned };
+        self.provisioned.ok_or(Refusal::of(unknown))
+    }
+}

@@ -1,0 +1,209 @@
+//! The provisioning block (docs/records.md): who the device is and whom it believes. Written once, in factory
+//! state; a block that no longer reads leaves a provisioned device without identity, and it trusts nobody.
+
+use crate::flash::{Flash, FlashError};
+use crate::layout::{Area, PROVISIONING_BLOCK_LEN_MAX};
+use crate::stored::{self, Found, Kind};
+use embedded_storage::nor_flash::NorFlash;
+use suit_manifest::Reason;
+use trust::PublicKey;
+use trust::cbor::Reader;
+
+/// Anchors a block may hold.
+pub const ANCHORS_MAX: usize = 4;
+/// Bytes of a serial.
+pub const SERIAL_LEN_MAX: usize = 32;
+const NODE_ADDRESS_MAX: u64 = 239;
+
+const FORMAT: i64 = 0;
+const SERIAL: i64 = 1;
+const VENDOR: i64 = 2;
+const CLASS: i64 = 3;
+const DEVICE: i64 = 4;
+const NODE_ADDRESS: i64 = 5;
+const ANCHORS: i64 = 6;
+const SEQUENCE_FLOOR: i64 = 7;
+
+/// Who a device is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Identity {
+    serial: [u8; SERIAL_LEN_MAX],
+    serial_len: u8,
+    /// Vendor id, a UUID.
+    pub vendor: [u8; 16],
+    /// Class id, a UUID.
+    pub class: [u8; 16],
+    /// Device id, a UUID.
+    pub device: [u8; 16],
+    /// Address on the bus.
+    pub node_address: u8,
+}
+
+impl Identity {
+    /// The serial: 1 to 32 printable ASCII characters.
+    #[must_use]
+    pub fn serial(&self) -> &str {
+        let bytes = self.serial.get(..usize::from(self.serial_len)).unwrap_or(&[]);
+        core::str::from_utf8(bytes).unwrap_or("")
+    }
+}
+
+/// Up to [`ANCHORS_MAX`] public keys.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Anchors {
+    keys: [Option<PublicKey>; ANCHORS_MAX],
+}
+
+impl Anchors {
+    /// One anchor.
+    #[must_use]
+    pub const fn single(key: PublicKey) -> Self {
+        Self { keys: [Some(key), None, None, None] }
+    }
+
+    /// The keys.
+    pub fn iter(&self) -> impl Iterator<Item = &PublicKey> {
+        self.keys.iter().flatten()
+    }
+
+    /// True when there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.iter().next().is_none()
+    }
+
+    /// False: no room, or there already.
+    fn add(&mut self, key: PublicKey) -> bool {
+        if self.iter().any(|known| *known == key) {
+            return false;
+        }
+        match self.keys.iter_mut().find(|place| place.is_none()) {
+            Some(place) => {
+                *place = Some(key);
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+/// What a provisioning block says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Provisioning {
+    /// Who the device is.
+    pub identity: Identity,
+    /// Whom it believes; empty when the loader has its anchor compiled in.
+    pub anchors: Anchors,
+    /// The sequence floor it begins with.
+    pub sequence_floor: u64,
+}
+
+/// Why a block is none; the byte offset where it was found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Malformed {
+    /// Byte offset in the block.
+    pub position: u32,
+}
+
+impl From<trust::Error> for Malformed {
+    fn from(error: trust::Error) -> Self {
+        Self { position: error.position }
+    }
+}
+
+impl Provisioning {
+    /// Reads a block: a deterministic CBOR map of known keys only.
+    pub fn parse(block: &[u8]) -> Result<Self, Malformed> {
+        if block.len() > PROVISIONING_BLOCK_LEN_MAX {
+            return Err(Malformed { position: 0 });
+        }
+        let mut reader = Reader::new(block);
+        let (mut format, mut serial, mut vendor, mut class, mut device) = (None, None, None, None, None);
+        let (mut node_address, mut anchors, mut sequence_floor) = (None, Anchors::default(), 0);
+        let mut entries = reader.map()?;
+        while let Some(key) = entries.next_int(&mut reader)? {
+            let malformed = Malformed { position: reader.position() };
+            match key {
+                FORMAT => format = Some(reader.uint()?).filter(|&version| version == 1),
+                SERIAL => serial = Some(read_serial(reader.name(SERIAL_LEN_MAX)?).ok_or(malformed)?),
+                VENDOR => vendor = Some(*reader.byte_array::<16>()?),
+                CLASS => class = Some(*reader.byte_array::<16>()?),
+                DEVICE => device = Some(*reader.byte_array::<16>()?),
+                NODE_ADDRESS => {
+                    let address =
+                        Some(reader.uint()?).filter(|address| (1..=NODE_ADDRESS_MAX).contains(address));
+                    node_address =
+                        Some(address.and_then(|address| u8::try_from(address).ok()).ok_or(malformed)?);
+                }
+                ANCHORS => {
+                    let count = reader.array()?;
+                    if count == 0 || count > ANCHORS_MAX as u64 {
+                        return Err(malformed);
+                    }
+                    for _ in 0..count {
+                        let position = reader.position();
+                        let key =
+                            PublicKey::from_cose_key(reader.bytes()?).map_err(|_| Malformed { position })?;
+                        if !anchors.add(key) {
+                            return Err(Malformed { position });
+                        }
+                    }
+                }
+                SEQUENCE_FLOOR => sequence_floor = reader.uint()?,
+                _ => return Err(malformed),
+            }
+        }
+        reader.finish()?;
+        let missing = Malformed { position: reader.position() };
+        format.ok_or(Malformed { position: 0 })?;
+        let (serial, serial_len) = serial.ok_or(missing)?;
+        Ok(Self {
+            identity: Identity {
+                serial,
+                serial_len,
+                vendor: vendor.ok_or(missing)?,
+                class: class.ok_or(missing)?,
+                device: device.ok_or(missing)?,
+                node_address: node_address.ok_or(missing)?,
+            },
+            anchors,
+            sequence_floor,
+        })
+    }
+
+    /// Reads the block in flash. `Nothing`: none was ever written whole.
+    pub fn load<F: NorFlash>(flash: &mut Flash<F>) -> Option<Self> {
+        let mut block = [0; PROVISIONING_BLOCK_LEN_MAX];
+        match stored::read(flash, Area::Provisioning, 0, Kind::Provisioning, &mut block) {
+            Found::Record { len, .. } => Self::parse(block.get(..len)?).ok(),
+            Found::Nothing | Found::Damaged => None,
+        }
+    }
+}
+
+/// Writes a block that was parsed, over whatever a cut may have left there.
+#[cfg_attr(not(feature = "loader"), allow(dead_code, reason = "an application never provisions"))]
+pub(crate) fn store<F: NorFlash>(flash: &mut Flash<F>, block: &[u8]) -> Result<(), FlashError> {
+    flash.erase_area(Area::Provisioning)?;
+    stored::write(flash, Area::Provisioning, 0, (Kind::Provisioning, [0; 8]), block)
+}
+
+/// Whether a block's anchors fit a loader that has its own compiled in, or has not.
+#[cfg_attr(not(feature = "loader"), allow(dead_code, reason = "an application believes nobody"))]
+pub(crate) fn check_anchors(anchors: &Anchors, compiled_in: bool) -> Result<(), Reason> {
+    match (compiled_in, anchors.is_empty()) {
+        (true, false) => Err(Reason::AnchorCompiledIn),
+        (false, true) => Err(Reason::ProvisioningMalformed),
+        _ => Ok(()),
+    }
+}
+
+fn read_serial(text: &str) -> Option<([u8; SERIAL_LEN_MAX], u8)> {
+    let mut serial = [0; SERIAL_LEN_MAX];
+    serial.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
+    let printable = text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+    printable.then_some((serial, u8::try_from(text.len()).ok()?))
+}
+
+#[cfg(test)]
+mod tests;

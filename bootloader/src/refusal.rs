@@ -1,0 +1,95 @@
+//! Why the loader refused: a reason of docs/errors.md and the byte it belongs to, and which NRC says so on the bus.
+
+use crate::flash::FlashError;
+use crate::journal::JournalError;
+use suit_manifest::Reason;
+use update_protocol::uds::Nrc;
+
+/// A refusal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Refusal {
+    /// Why.
+    pub reason: Reason,
+    /// Byte offset in the object that was refused, else 0.
+    pub position: u32,
+}
+
+impl Refusal {
+    /// A refusal of the whole object.
+    #[must_use]
+    pub const fn of(reason: Reason) -> Self {
+        Self { reason, position: 0 }
+    }
+}
+
+impl From<Reason> for Refusal {
+    fn from(reason: Reason) -> Self {
+        Self::of(reason)
+    }
+}
+
+impl From<suit_manifest::Error> for Refusal {
+    fn from(error: suit_manifest::Error) -> Self {
+        Self { reason: error.reason(), position: error.position }
+    }
+}
+
+impl From<trust::Error> for Refusal {
+    fn from(error: trust::Error) -> Self {
+        Self { reason: Reason::from(error), position: error.position }
+    }
+}
+
+impl From<FlashError> for Refusal {
+    fn from(_: FlashError) -> Self {
+        Self::of(Reason::FlashFailed)
+    }
+}
+
+impl From<JournalError> for Refusal {
+    fn from(error: JournalError) -> Self {
+        match error {
+            JournalError::Flash(error) => Self::from(error),
+            // The callers ask only for what the state allows; what they did not see coming is refused.
+            JournalError::Illegal(_) => Self::of(Reason::JournalCorrupt),
+        }
+    }
+}
+
+/// The one table from reason to NRC (docs/can-protocol.md, Downloads).
+#[must_use]
+pub const fn nrc(reason: Reason) -> Nrc {
+    match reason {
+        Reason::NotProvisioned
+        | Reason::AlreadyProvisioned
+        | Reason::NoEnvelope
+        | Reason::ManifestChanged
+        | Reason::TrialNotConfirmed
+        | Reason::RevocationMalformed
+        | Reason::NothingBootable => Nrc::CONDITIONS_NOT_CORRECT,
+        Reason::ImageIncomplete => Nrc::REQUEST_SEQUENCE_ERROR,
+        Reason::ObjectUnknown | Reason::EnvelopeTooLarge => Nrc::REQUEST_OUT_OF_RANGE,
+        Reason::AlgorithmUnsupported
+        | Reason::KeyInvalid
+        | Reason::AnchorUnknown
+        | Reason::SignatureInvalid
+        | Reason::KeyMismatch
+        | Reason::RoleMismatch
+        | Reason::CredentialRevoked
+        | Reason::KeyRevoked
+        | Reason::CredentialExpired
+        | Reason::CredentialNotYetValid
+        | Reason::SignatureMissing
+        | Reason::SignatureMultiple
+        | Reason::ManifestDigestMismatch
+        | Reason::MemberDigestMismatch
+        | Reason::EnvelopeMemberUnknown
+        | Reason::EnvelopeMemberUnauthenticated
+        | Reason::ScopeVendor
+        | Reason::ScopeClass
+        | Reason::ScopeDevice => Nrc::SECURITY_ACCESS_DENIED,
+        Reason::ImageOverrun => Nrc::TRANSFER_DATA_SUSPENDED,
+        Reason::FlashFailed | Reason::JournalCorrupt | Reason::SwapFailed => Nrc::GENERAL_PROGRAMMING_FAILURE,
+        _ => Nrc::UPLOAD_DOWNLOAD_NOT_ACCEPTED,
+    }
+}

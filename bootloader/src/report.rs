@@ -1,0 +1,57 @@
+//! The state record (`FD00`, docs/can-protocol.md) from what the journal says.
+
+use crate::layout::Layout;
+use crate::state::{BootState, Status};
+use update_protocol::profile::{Flags, ImageState, Mode, StateRecord};
+
+/// What the journal does not know.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Circumstances {
+    pub(crate) mode: Mode,
+    /// The active image was not found wrong.
+    pub(crate) bootable: bool,
+    pub(crate) anchor_compiled_in: bool,
+    /// Code and position of the last refusal, 0 if none.
+    pub(crate) refusal: (u16, u32),
+    pub(crate) max_request_len: u16,
+}
+
+/// The record.
+pub(crate) fn state_record(state: &BootState, layout: &Layout, now: &Circumstances) -> StateRecord {
+    let in_progress = match state.status {
+        Status::Installing { .. } | Status::Pending => state.spare,
+        _ => None,
+    };
+    let image = match state.status {
+        Status::Pending => ImageState::Pending,
+        Status::Trial { .. } | Status::Swapping(_) => ImageState::Trial,
+        Status::Reverting(_) => ImageState::Reverting,
+        Status::Idle | Status::Installing { .. } if state.active.is_some() && now.bootable => {
+            ImageState::Confirmed
+        }
+        Status::Idle | Status::Installing { .. } => ImageState::None,
+    };
+    let (reason, reason_position) = if now.refusal.0 == 0 { (state.revert_reason, 0) } else { now.refusal };
+    StateRecord {
+        mode: now.mode,
+        image,
+        flags: Flags {
+            reverted: state.revert_reason != 0,
+            resumable: matches!(state.status, Status::Installing { .. }),
+            anchor_compiled_in: now.anchor_compiled_in,
+        },
+        sequence_floor: state.floor,
+        active_sequence: state.active.map_or(0, |image| image.sequence),
+        revocation_sequence: state.revocation.map_or(0, |pointer| pointer.sequence),
+        resume_offset: match state.status {
+            Status::Installing { offset } => offset,
+            _ => 0,
+        },
+        image_size: in_progress.map_or(0, |image| image.size),
+        manifest_digest: in_progress.map_or([0; 32], |image| image.manifest_digest),
+        reason,
+        reason_position,
+        max_request_len: now.max_request_len,
+        slot_capacity: layout.image_capacity(),
+    }
+}

@@ -1,0 +1,205 @@
+//! The loader on the bus (docs/can-protocol.md): turns what a tester asks into what the loader does, and its
+//! refusals into NRCs. Everything of UDS that the loader knows is here.
+
+use crate::anchor;
+use crate::layout::{ENVELOPE_LEN_MAX, PROVISIONING_BLOCK_LEN_MAX, REVOCATION_LIST_LEN_MAX};
+use crate::loader::Loader;
+use crate::refusal::{Refusal, nrc};
+use crate::report::{Circumstances, state_record};
+use embedded_storage::nor_flash::NorFlash;
+use suit_manifest::Reason;
+use update_protocol::profile::{DependencyStatus, Mode, Object, StateRecord, UNPROVISIONED_SERIAL, did, rid};
+use update_protocol::uds::Nrc;
+use update_protocol::uds::server::{Answer, Download, Handler, Operation};
+
+/// What a board says about itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Description {
+    /// Loader version, ASCII.
+    pub loader_version: &'static str,
+    /// Longest request the board's link takes, bytes.
+    pub max_request_len: u16,
+}
+
+/// An object that is being received.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Open {
+    object: Object,
+    size: u32,
+}
+
+/// The loader as the handler of a UDS server.
+pub struct Session<'b, F> {
+    loader: Loader<'b, F>,
+    description: Description,
+    open: Option<Open>,
+    /// The last refusal; a new download forgets it.
+    refusal: Option<Refusal>,
+}
+
+impl<'b, F: NorFlash> Session<'b, F> {
+    /// A session over a loader whose boot rules have been run.
+    pub fn new(loader: Loader<'b, F>, description: Description) -> Self {
+        let refusal = loader.stay_reason();
+        Self { loader, description, open: None, refusal }
+    }
+
+    /// The loader.
+    pub fn loader(&self) -> &Loader<'b, F> {
+        &self.loader
+    }
+
+    /// Gives the loader back.
+    pub fn release(self) -> Loader<'b, F> {
+        self.loader
+    }
+
+    /// The state record, as it is answered now.
+    pub fn state_record(&self) -> StateRecord {
+        let state = self.loader.state();
+        let now = Circumstances {
+            mode: if state.provisioned { Mode::Loader } else { Mode::Factory },
+            bootable: self.loader.has_bootable(),
+            anchor_compiled_in: anchor::IS_COMPILED_IN,
+            refusal: self.refusal.map_or((0, 0), |refusal| (refusal.reason.code(), refusal.position)),
+            max_request_len: self.description.max_request_len,
+        };
+        state_record(state, self.loader.layout(), &now)
+    }
+
+    fn check_open(&mut self, object: Option<Object>, size: u32) -> Result<Object, Refusal> {
+        let unknown = Refusal::of(Reason::ObjectUnknown);
+        let object = object.ok_or(unknown)?;
+        let limited = |limit: usize, reason| {
+            if usize::try_from(size).is_ok_and(|size| size <= limit) {
+                Ok(())
+            } else {
+                Err(Refusal::of(reason))
+            }
+        };
+        match object {
+            Object::Envelope => {
+                limited(ENVELOPE_LEN_MAX, Reason::EnvelopeTooLarge)?;
+                self.loader.check_ready()?;
+            }
+            Object::Image { offset } => self.loader.open_image(offset, size)?,
+            Object::RevocationList => {
+                limited(REVOCATION_LIST_LEN_MAX, Reason::ObjectUnknown)?;
+                self.loader.known()?;
+            }
+            Object::ProvisioningBlock => {
+                limited(PROVISIONING_BLOCK_LEN_MAX, Reason::ObjectUnknown)?;
+                self.loader.check_factory()?;
+            }
+        }
+        Ok(object)
+    }
+
+    fn finish(&mut self, open: Open) -> Result<(), Refusal> {
+        let len = usize::try_from(open.size).map_err(|_| Refusal::of(Reason::ObjectUnknown))?;
+        match open.object {
+            Object::Envelope => self.loader.accept_envelope(len).map(|_| ()),
+            Object::Image { .. } => self.loader.finish_image(),
+            Object::RevocationList => self.loader.accept_list(len),
+            Object::ProvisioningBlock => self.loader.provision(len),
+        }
+    }
+
+    /// Remembers a refusal for the state record and says it as NRC.
+    fn tell<T>(&mut self, result: Result<T, Refusal>) -> Result<T, Nrc> {
+        result.map_err(|refusal| {
+            self.refusal = Some(refusal);
+            nrc(refusal.reason)
+        })
+    }
+}
+
+impl<F: NorFlash> Handler for Session<'_, F> {
+    fn read_identifier(&mut self, identifier: u16, answer: &mut Answer<'_>) -> Result<(), Nrc> {
+        match identifier {
+            did::LOADER_VERSION => answer.append(self.description.loader_version.as_bytes()),
+            did::SERIAL => match self.loader.identity() {
+                Some(identity) => answer.append(identity.serial().as_bytes()),
+                None => answer.append(UNPROVISIONED_SERIAL.as_bytes()),
+            },
+            did::STATE_RECORD => answer.append(&self.state_record().encode()),
+            did::IDENTITY => {
+                let zeros = [0; 16];
+                let ids = self
+                    .loader
+                    .identity()
+                    .map_or([&zeros; 3], |identity| [&identity.vendor, &identity.class, &identity.device]);
+                ids.iter().try_for_each(|id| answer.append(*id))
+            }
+            did::ANCHOR_KIDS => self.loader.anchors().iter().try_for_each(|key| answer.append(&key.kid().0)),
+            _ => Err(Nrc::REQUEST_OUT_OF_RANGE),
+        }
+    }
+
+    fn open_object(&mut self, download: Download) -> Result<(), Nrc> {
+        self.refusal = None;
+        let checked = self.check_open(Object::at(download.address), download.size);
+        let object = self.tell(checked)?;
+        self.open = Some(Open { object, size: download.size });
+        Ok(())
+    }
+
+    fn write_object(&mut self, offset: u32, data: &[u8]) -> Result<(), Nrc> {
+        let open = self.open.ok_or(Nrc::REQUEST_SEQUENCE_ERROR)?;
+        let written = match open.object {
+            Object::Image { .. } => self.loader.write_image(data),
+            _ if self.loader.receive(offset, data) => Ok(()),
+            _ => Err(Reason::ImageOverrun.into()),
+        };
+        self.tell(written)
+    }
+
+    fn finish_object(&mut self) -> Result<(), Nrc> {
+        let open = self.open.take().ok_or(Nrc::REQUEST_SEQUENCE_ERROR)?;
+        let finished = self.finish(open);
+        self.tell(finished)
+    }
+
+    fn close_object(&mut self) {
+        if let Some(Open { object: Object::Image { .. }, .. }) = self.open.take() {
+            self.loader.close_image();
+        }
+    }
+
+    fn run_routine(&mut self, routine: u16, option: &[u8], answer: &mut Answer<'_>) -> Result<(), Nrc> {
+        if !option.is_empty() {
+            return Err(Nrc::INCORRECT_LENGTH);
+        }
+        match routine {
+            rid::ABANDON_INSTALL => {
+                let abandoned = self.loader.abandon();
+                self.tell(abandoned)?;
+                answer.append(&[0])
+            }
+            rid::CHECK_PROGRAMMING_DEPENDENCIES => {
+                let status = match self.loader.check_pending() {
+                    Some(Ok(())) => DependencyStatus::Good,
+                    None => DependencyStatus::NothingInstalled,
+                    Some(Err(refusal)) => {
+                        self.refusal = Some(refusal);
+                        DependencyStatus::NoMatch
+                    }
+                };
+                answer.append(&[status as u8])
+            }
+            _ => Err(Nrc::REQUEST_OUT_OF_RANGE),
+        }
+    }
+
+    fn is_slow(&self, operation: Operation) -> bool {
+        match operation {
+            Operation::Finish | Operation::Routine(_) => true,
+            // Erasing a page alone may take longer than P2.
+            Operation::Write { len, .. } => match self.open.map(|open| open.object) {
+                Some(Object::Image { .. }) => u32::try_from(len).is_ok_and(|len| self.loader.will_erase(len)),
+                _ => false,
+            },
+            Operation::Open(_) | Operation::ChangeSession(_) => false,
+        }
+    }
+}

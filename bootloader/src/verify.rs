@@ -1,0 +1,236 @@
+//! Is what lies in a slot an image this device may run? One way to say yes: the head authenticates, its conditions
+//! hold, the digest is that of the bytes in flash, the vector table leads into the image, and the journal knew this
+//! image before. The yes is a [`VerifiedImage`]; nothing else starts a swap or a jump.
+
+mod evidence;
+mod platform;
+
+use crate::flash::{Flash, is_erased};
+use crate::handoff::{Entry, check_vectors};
+use crate::layout::{Area, ENVELOPE_LEN_MAX, Slot, UNIT};
+use crate::provisioning::{Anchors, Identity};
+use crate::refusal::Refusal;
+use crate::revocation::{self, ListBuffer};
+use crate::state::{ImageRecord, RevocationPointer};
+use embedded_storage::nor_flash::NorFlash;
+use evidence::Evidence;
+pub(crate) use platform::SlotPlatform;
+use suit_manifest::{Authenticated, Envelope, ErrorKind, Fetch, Processor, Reason, Section, Step};
+use trust::{PublicKey, RevocationList, TrustStore};
+
+/// Room for an envelope.
+pub type EnvelopeBuffer = [u8; ENVELOPE_LEN_MAX];
+
+/// Whether revocation is looked at. A list that arrives later must not brick a device: what is already installed
+/// and confirmed boots without; what is to be installed or tried does not.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Lists {
+    /// Ignore them.
+    Ignored,
+    /// Ask them.
+    At(Option<RevocationPointer>),
+}
+
+/// What the image in the slot is verified for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Stage {
+    /// It was just streamed: the install sections are run to their ends as well.
+    Installed,
+    /// It is about to be swapped or booted.
+    Boot,
+}
+
+/// Who verifies and against what.
+#[derive(Clone, Copy)]
+pub(crate) struct Verifier<'v> {
+    pub(crate) identity: &'v Identity,
+    pub(crate) anchors: &'v Anchors,
+    pub(crate) lists: Lists,
+    /// Lowest sequence number that is accepted.
+    pub(crate) floor: u64,
+}
+
+/// An image that verified, in the slot it was verified in. Only [`Verifier::slot`] makes one.
+#[derive(Debug)]
+pub(crate) struct VerifiedImage {
+    entry: Entry,
+    evidence: Evidence,
+}
+
+impl VerifiedImage {
+    /// Where to jump, if the evidence is still whole.
+    pub(crate) fn entry(self) -> Result<Entry, Refusal> {
+        if self.evidence.holds() { Ok(self.entry) } else { Err(Reason::HeadInvalid.into()) }
+    }
+
+    /// Whether the evidence is whole, for what is decided but not jumped to.
+    pub(crate) fn holds(&self) -> bool {
+        self.evidence.holds()
+    }
+}
+
+impl Verifier<'_> {
+    /// Authenticates an envelope under each anchor with that anchor's own list, and holds it against the floor.
+    pub(crate) fn authenticate<'a, F: NorFlash>(
+        &self,
+        flash: &mut Flash<F>,
+        envelope: &'a [u8],
+        list: &mut ListBuffer,
+    ) -> Result<Authenticated<'a>, Refusal> {
+        let parsed = Envelope::parse(envelope)?;
+        let mut refusal = Refusal::of(Reason::AnchorUnknown);
+        for anchor in self.anchors.iter() {
+            let held = self.list_of(flash, anchor, list)?;
+            let store = TrustStore {
+                anchors: core::slice::from_ref(anchor),
+                revocations: held.as_slice(),
+                // A loader has no clock; hosts and servers check the times in credentials.
+                now: None,
+            };
+            match parsed.authenticate(&store) {
+                Ok(authenticated) => {
+                    authenticated.check_sequence(self.floor)?;
+                    return Ok(authenticated);
+                }
+                Err(error) if error.kind == ErrorKind::Trust(trust::ErrorKind::AnchorUnknown) => {
+                    refusal = error.into();
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(refusal)
+    }
+
+    fn list_of<'l, F: NorFlash>(
+        &self,
+        flash: &mut Flash<F>,
+        anchor: &PublicKey,
+        buffer: &'l mut ListBuffer,
+    ) -> Result<Option<RevocationList<'l>>, Refusal> {
+        match self.lists {
+            Lists::Ignored => Ok(None),
+            Lists::At(pointer) => revocation::load(flash, pointer, anchor, buffer),
+        }
+    }
+
+    /// Verifies the image in `slot`, of which the journal says that it is `expected`.
+    pub(crate) fn slot<F: NorFlash>(
+        &self,
+        flash: &mut Flash<F>,
+        slot: Slot,
+        stage: Stage,
+        expected: &ImageRecord,
+        (head, list): (&mut EnvelopeBuffer, &mut ListBuffer),
+    ) -> Result<VerifiedImage, Refusal> {
+        // The envelope, as it lies in flash.
+        let envelope = read_head(flash, slot, head)?;
+        let authenticated = self.authenticate(flash, envelope, list)?;
+
+        // It is the one the journal has seen authenticate before.
+        if authenticated.digest() != &expected.manifest_digest
+            || authenticated.manifest().sequence_number() != expected.sequence
+        {
+            return Err(Reason::HeadInvalid.into());
+        }
+
+        // Its conditions, and its image in this slot.
+        let mut platform = SlotPlatform::new(flash, self.identity, slot);
+        if stage == Stage::Installed {
+            run_install(&authenticated, &mut platform)?;
+        }
+        let mut validate = Processor::new(&authenticated, Section::Validate)?;
+        if validate.run(&mut platform)? != Step::Done {
+            return Err(Reason::ImageReference.into());
+        }
+        let mut invoke = Processor::new(&authenticated, Section::Invoke)?;
+        let Step::Invoke { component } = invoke.run(&mut platform)? else {
+            return Err(Reason::ImageReference.into());
+        };
+        let examined = platform.examined().ok_or(Refusal::of(Reason::ImageDigestMismatch))?;
+        if !validate.image_matched(component)
+            || examined.component != component
+            || examined.size != expected.size
+        {
+            return Err(Reason::ImageDigestMismatch.into());
+        }
+
+        let entry = check_entry(flash, slot, expected.size)?;
+        let evidence = Evidence::collect(&[
+            (authenticated.digest(), &expected.manifest_digest),
+            (&examined.computed, &examined.demanded),
+        ]);
+        Ok(VerifiedImage { entry, evidence })
+    }
+}
+
+/// The install sections to their ends, over the bytes in flash: what was to be fetched has been.
+fn run_install<F: NorFlash>(
+    authenticated: &Authenticated<'_>,
+    platform: &mut SlotPlatform<'_, F>,
+) -> Result<(), Refusal> {
+    let mut fetched: Option<Fetch<'_>> = None;
+    for section in [Section::PayloadFetch, Section::Install] {
+        let mut processor = Processor::new(authenticated, section)?;
+        loop {
+            match processor.run(platform)? {
+                // One image has been streamed: a fetch of another one was never served.
+                Step::Fetch(fetch) if fetched.is_none_or(|first| same_image(&first, &fetch)) => {
+                    fetched = Some(fetch);
+                }
+                Step::Done => break,
+                Step::Fetch(_) | Step::Invoke { .. } => return Err(Reason::ImageReference.into()),
+            }
+        }
+    }
+    Ok(())
+}
+
+fn same_image(first: &Fetch<'_>, second: &Fetch<'_>) -> bool {
+    (first.component, first.digest, first.image_size) == (second.component, second.digest, second.image_size)
+}
+
+/// Reads a slot's head; the envelope ends where its outermost CBOR item ends. Nothing of it is believed yet.
+pub(crate) fn read_head<'h, F: NorFlash>(
+    flash: &mut Flash<F>,
+    slot: Slot,
+    buffer: &'h mut EnvelopeBuffer,
+) -> Result<&'h [u8], Refusal> {
+    let invalid = Refusal::of(Reason::HeadInvalid);
+    flash.read(Area::Slot(slot), 0, buffer).map_err(|_| invalid)?;
+    let buffer: &'h EnvelopeBuffer = buffer;
+    if is_erased(buffer) {
+        return Err(invalid);
+    }
+    trust::cbor::Reader::new(buffer).item().map_err(|_| invalid)
+}
+
+/// T13: the first two vectors of the image in `slot`, as they are when it runs in slot A.
+pub(crate) fn check_entry<F: NorFlash>(
+    flash: &mut Flash<F>,
+    slot: Slot,
+    size: u32,
+) -> Result<Entry, Refusal> {
+    let mut start = [0; UNIT];
+    flash.read(Area::Slot(slot), flash.layout().head_len(), &mut start)?;
+    let vectors = start.first_chunk().ok_or(Refusal::of(Reason::VectorTableInvalid))?;
+    check_vectors(flash.layout(), size, vectors).map_err(|_| Refusal::of(Reason::VectorTableInvalid))
+}
+
+/// Whether the head in flash is exactly this envelope.
+pub(crate) fn head_is<F: NorFlash>(flash: &mut Flash<F>, slot: Slot, envelope: &[u8]) -> bool {
+    let mut buffer = [0; UNIT];
+    let mut offset = 0u32;
+    let mut chunks = envelope.chunks(UNIT);
+    while offset < ENVELOPE_LEN_MAX as u32 {
+        if flash.read(Area::Slot(slot), offset, &mut buffer).is_err() {
+            return false;
+        }
+        let chunk = chunks.next().unwrap_or(&[]);
+        let Some((same, behind)) = buffer.split_at_checked(chunk.len()) else { return false };
+        if same != chunk || !is_erased(behind) {
+            return false;
+        }
+        offset = offset.saturating_add(UNIT as u32);
+    }
+    true
+}

@@ -1,0 +1,76 @@
+//! T14: one skipped instruction must not boot. What was compared is compared a second time, without a branch: the
+//! differences are folded into a number, and only the right number is a yes. A result that stayed zero, all ones,
+//! or that an earlier branch let through wrongly, is a no.
+
+use core::hint::black_box;
+
+/// Two words that no single fault makes right.
+#[derive(Debug)]
+pub(super) struct Evidence {
+    first: u32,
+    second: u32,
+}
+
+const FIRST: u32 = 0x3CA5_965A;
+const SECOND: u32 = 0xC35A_69A6;
+
+impl Evidence {
+    /// Folds the pairs that must be equal into two words.
+    pub(super) fn collect(pairs: &[(&[u8; 32], &[u8; 32])]) -> Self {
+        Self { first: fold(FIRST, pairs), second: fold(SECOND, pairs) }
+    }
+
+    /// Asked right before what it allows.
+    #[inline(never)]
+    pub(super) fn holds(&self) -> bool {
+        let first = black_box(self.first) == FIRST;
+        let second = black_box(self.second) == SECOND;
+        // Both are computed before either counts; `&` takes no short cut.
+        black_box(first) & black_box(second)
+    }
+}
+
+#[inline(never)]
+fn fold(start: u32, pairs: &[(&[u8; 32], &[u8; 32])]) -> u32 {
+    let mut difference = 0u8;
+    let mut compared = 0u32;
+    for (left, right) in pairs {
+        for (left, right) in left.iter().zip(right.iter()) {
+            difference |= black_box(left ^ right);
+            compared = black_box(compared).wrapping_add(1);
+        }
+    }
+    // Two digests of 32 bytes have to have been looked at, all of them.
+    start ^ u32::from(difference) ^ (compared ^ 64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t14_any_difference_in_either_pair_is_a_no() {
+        let same = [7; 32];
+        assert!(Evidence::collect(&[(&same, &same), (&same, &same)]).holds());
+        for byte in 0..32 {
+            for bit in 0..8 {
+                let mut other = same;
+                other[byte] ^= 1 << bit;
+                assert!(!Evidence::collect(&[(&other, &same), (&same, &same)]).holds());
+                assert!(!Evidence::collect(&[(&same, &same), (&same, &other)]).holds());
+            }
+        }
+    }
+
+    #[test]
+    fn t14_what_was_not_compared_or_not_computed_is_a_no() {
+        let same = [7; 32];
+        assert!(!Evidence::collect(&[]).holds(), "nothing was compared");
+        assert!(!Evidence::collect(&[(&same, &same)]).holds(), "one comparison was skipped");
+        for word in [0, u32::MAX, FIRST, SECOND] {
+            assert!(!Evidence { first: word, second: word }.holds());
+        }
+        assert!(!Evidence { first: FIRST, second: 0 }.holds());
+        assert!(!Evidence { first: 0, second: SECOND }.holds());
+    }
+}

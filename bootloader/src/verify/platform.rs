@@ -1,0 +1,96 @@
+//! What the command processor asks about this device: who it is, and what lies in one of its slots.
+
+use crate::flash::Flash;
+use crate::layout::{Area, Slot, UNIT};
+use crate::provisioning::Identity;
+use embedded_storage::nor_flash::NorFlash;
+use sha2::{Digest as _, Sha256};
+use suit_manifest::{ComponentId, Digest, Platform, PlatformError, Reason};
+
+/// Bytes hashed at a time.
+const CHUNK: usize = 8 * UNIT;
+
+/// An image that was hashed for an image-match.
+#[derive(Clone, Copy)]
+pub(crate) struct Examined {
+    pub(crate) component: u32,
+    pub(crate) size: u32,
+    /// SHA-256 of the bytes in flash.
+    pub(crate) computed: [u8; 32],
+    /// The digest that the manifest gives.
+    pub(crate) demanded: [u8; 32],
+}
+
+/// The device, with the component `["app"]` lying in one slot.
+pub(crate) struct SlotPlatform<'p, F> {
+    flash: &'p mut Flash<F>,
+    identity: &'p Identity,
+    slot: Slot,
+    examined: Option<Examined>,
+}
+
+impl<'p, F: NorFlash> SlotPlatform<'p, F> {
+    pub(crate) fn new(flash: &'p mut Flash<F>, identity: &'p Identity, slot: Slot) -> Self {
+        Self { flash, identity, slot, examined: None }
+    }
+
+    /// The image that was hashed last.
+    pub(crate) fn examined(&self) -> Option<Examined> {
+        self.examined
+    }
+
+    fn hash(&mut self, size: u32) -> Result<[u8; 32], PlatformError> {
+        let unreadable = PlatformError(Reason::FlashFailed);
+        let start = self.flash.layout().head_len();
+        let mut hash = Sha256::new();
+        let mut buffer = [0; CHUNK];
+        let mut done = 0u32;
+        while done < size {
+            let len = usize::try_from(size.saturating_sub(done)).map_or(CHUNK, |rest| rest.min(CHUNK));
+            // Whole units are read; only the image's own bytes are hashed.
+            let read = buffer.get_mut(..len.next_multiple_of(UNIT)).ok_or(unreadable)?;
+            let offset = start.checked_add(done).ok_or(unreadable)?;
+            self.flash.read(Area::Slot(self.slot), offset, read).map_err(|_| unreadable)?;
+            hash.update(read.get(..len).ok_or(unreadable)?);
+            done = done.saturating_add(CHUNK as u32);
+        }
+        Ok(hash.finalize().into())
+    }
+}
+
+impl<F: NorFlash> Platform for SlotPlatform<'_, F> {
+    fn vendor_matches(&mut self, _component: u32, id: &[u8; 16]) -> bool {
+        self.identity.vendor == *id
+    }
+
+    fn class_matches(&mut self, _component: u32, id: &[u8; 16]) -> bool {
+        self.identity.class == *id
+    }
+
+    fn device_matches(&mut self, _component: u32, id: &[u8; 16]) -> bool {
+        self.identity.device == *id
+    }
+
+    /// Images are linked for slot A, wherever they lie before they are swapped in.
+    fn component_slot(&mut self, _component: u32) -> Option<u64> {
+        Some(0)
+    }
+
+    fn image_matches(
+        &mut self,
+        component: u32,
+        digest: &Digest<'_>,
+        size: u64,
+    ) -> Result<bool, PlatformError> {
+        self.examined = None;
+        let capacity = self.flash.layout().image_capacity();
+        let Some(size) = u32::try_from(size).ok().filter(|&size| size <= capacity) else { return Ok(false) };
+        let examined = Examined { component, size, computed: self.hash(size)?, demanded: *digest.sha256() };
+        self.examined = Some(examined);
+        Ok(examined.computed == examined.demanded)
+    }
+
+    fn supports(&self, component_id: &ComponentId<'_>) -> bool {
+        *component_id == ComponentId::APP
+    }
+}

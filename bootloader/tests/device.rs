@@ -1,0 +1,22 @@
+//! The device side of the named cases and of bad input, over the flash model and the session.
+
+#[allow(dead_code, reason = "the model serves other tests as well")]
+#[path = "../../tests/src/device.rs"]
+mod bench;
+#[allow(dead_code, reason = "the model serves other tests as well")]
+#[path = "../../tests/src/factory.rs"]
+mod factory;
+#[allow(dead_code, reason = "the model serves other tests as well")]
+#[path = "../../tests/src/flash.rs"]
+mod flash;
+
+#[path = "device/boot.rs"]
+mod boot;
+#[path = "device/hostile.rs"]
+mod hostile;
+#[path = "device/install.rs"]
+mod install;
+#[path = "device/provisioning.rs"]
+mod provisioning;
+#[path = "device/revocation.rs"]
+mod revocation;

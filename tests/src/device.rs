@@ -1,0 +1,229 @@
+//! A device on the bench: the loader library over the flash model, and a host that speaks to it through the
+//! session, object by object. The bus in between is tested elsewhere.
+
+use super::factory::{self, Factory};
+use super::flash::Nor;
+use bootloader::flash::Flash;
+use bootloader::handoff::Request;
+use bootloader::layout::{Layout, Region, Regions};
+use bootloader::session::Description;
+use bootloader::state::BootState;
+use bootloader::{Boot, Buffers, Loader, Session, application};
+use suit_manifest::Reason;
+use update_protocol::profile::{Object, StateRecord};
+use update_protocol::uds::Nrc;
+use update_protocol::uds::server::{Answer, Download, Handler as _};
+
+const RAM: Region = Region { start: 0x2000_0000, len: 0x1_0000 };
+const BASE: u32 = 0x2100_0000;
+
+/// Why a host gave up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Failure {
+    /// The flash model has no power.
+    NoPower,
+    /// The device said no.
+    Refused(Nrc, Option<Reason>),
+}
+
+impl Failure {
+    /// The reason the device gave.
+    pub fn reason(self) -> Option<Reason> {
+        match self {
+            Self::Refused(_, reason) => reason,
+            Self::NoPower => None,
+        }
+    }
+}
+
+/// A loader in its programming session.
+pub type Programming<'b, const WORD: usize, const PAGE: usize> = Session<'b, Nor<WORD, PAGE>>;
+
+/// The device.
+pub struct Device<const WORD: usize, const PAGE: usize> {
+    /// Its flash.
+    pub nor: Nor<WORD, PAGE>,
+    /// Where things lie in it.
+    pub layout: Layout,
+    envelope: Box<[u8; 4096]>,
+    list: Box<[u8; 1024]>,
+}
+
+/// A small layout: slots of `pages` image pages.
+pub fn layout(page: u32, pages: u32) -> Layout {
+    let mut at = 0;
+    let mut region = |bytes: u32| {
+        let len = bytes.next_multiple_of(page);
+        at += len;
+        Region { start: at - len, len }
+    };
+    let record = 1056u32.next_multiple_of(page);
+    let head = 4096u32.next_multiple_of(page);
+    let regions = Regions {
+        base: BASE,
+        page,
+        provisioning: region(record),
+        journal: region(2 * page),
+        revocation: region(2 * record),
+        scratch: region(page),
+        slot_a: region(head + pages * page),
+        slot_b: region(head + pages * page),
+        ram: RAM,
+    };
+    Layout::new(regions).expect("layout")
+}
+
+impl<const WORD: usize, const PAGE: usize> Device<WORD, PAGE> {
+    /// A device from the factory with `pages` image pages in each slot.
+    pub fn new(pages: u32) -> Self {
+        let layout = layout(PAGE as u32, pages);
+        Self::over(Nor::new(layout.flash_len()), layout)
+    }
+
+    /// A device over flash that has a history.
+    pub fn over(nor: Nor<WORD, PAGE>, layout: Layout) -> Self {
+        Self { nor, layout, envelope: Box::new([0; 4096]), list: Box::new([0; 1024]) }
+    }
+
+    /// Another device with a copy of this one's flash.
+    pub fn twin(&self) -> Self {
+        Self::over(Nor::with(self.nor.medium().clone()), self.layout)
+    }
+
+    /// An image that runs on it.
+    pub fn image(&self, len: usize, fill: u8) -> Vec<u8> {
+        factory::image(len, fill, self.layout.image_address(), RAM.start + RAM.len)
+    }
+
+    fn flash(&self) -> Flash<Nor<WORD, PAGE>> {
+        Flash::new(self.nor.clone(), self.layout).expect("geometry")
+    }
+
+    /// The loader after a reset, before the boot rules.
+    pub fn loader(&mut self) -> Loader<'_, Nor<WORD, PAGE>> {
+        let flash = self.flash();
+        Loader::start(flash, Buffers { envelope: &mut self.envelope, list: &mut self.list })
+    }
+
+    /// A reset.
+    pub fn boot(&mut self) -> Boot {
+        self.loader().boot(None)
+    }
+
+    /// A reset into the programming session.
+    pub fn program(&mut self) -> Programming<'_, WORD, PAGE> {
+        let mut loader = self.loader();
+        loader.boot(Some(Request::ProgrammingSession { answer: true }));
+        Session::new(loader, Description { loader_version: "test", max_request_len: 4095 })
+    }
+
+    /// What an application on it sees.
+    pub fn application(&self) -> application::Device<Nor<WORD, PAGE>> {
+        application::Device::open(self.flash())
+    }
+
+    /// What the journal says.
+    pub fn state(&self) -> BootState {
+        *self.application().state()
+    }
+
+    /// The bytes of the image in slot A, as many as asked for.
+    pub fn running(&self, len: usize) -> Vec<u8> {
+        let start = (self.layout.image_address() - BASE) as usize;
+        self.nor.medium().bytes()[start..start + len].to_vec()
+    }
+
+    /// Sends one object of its own.
+    pub fn send(&mut self, object: Object, bytes: &[u8]) -> Result<(), Failure> {
+        let nor = self.nor.clone();
+        download(&nor, &mut self.program(), object, bytes)
+    }
+
+    /// Provisions it for a manufacturer.
+    pub fn provision(&mut self, factory: &Factory) {
+        let block = factory::provisioning_block(&[factory.anchor()], None);
+        self.send(Object::ProvisioningBlock, &block).expect("provisioning");
+    }
+
+    /// Installs an image to pending, as a host does: envelope, then the image from the resume offset.
+    pub fn install(&mut self, envelope: &[u8], image: &[u8]) -> Result<(), Failure> {
+        let nor = self.nor.clone();
+        install(&nor, &mut self.program(), envelope, image)
+    }
+
+    /// Installs, boots on trial and confirms.
+    pub fn update(&mut self, envelope: &[u8], image: &[u8]) {
+        self.install(envelope, image).expect("install");
+        assert!(matches!(self.boot(), Boot::Run(_)), "the new image does not boot");
+        self.application().confirm().expect("confirm");
+    }
+}
+
+/// The state record.
+pub fn record<const WORD: usize, const PAGE: usize>(session: &Programming<'_, WORD, PAGE>) -> StateRecord {
+    session.state_record()
+}
+
+/// Sends an object in uneven blocks.
+pub fn download<const WORD: usize, const PAGE: usize>(
+    nor: &Nor<WORD, PAGE>,
+    session: &mut Programming<'_, WORD, PAGE>,
+    object: Object,
+    bytes: &[u8],
+) -> Result<(), Failure> {
+    let address = object.address().expect("address");
+    let size = u32::try_from(bytes.len()).expect("size");
+    let mut result = session.open_object(Download { address, size });
+    let mut offset = 0u32;
+    for block in bytes.chunks(707) {
+        if result.is_ok() {
+            result = session.write_object(offset, block);
+            if result.is_err() {
+                session.close_object();
+            }
+        }
+        offset += block.len() as u32;
+    }
+    if result.is_ok() {
+        result = session.finish_object();
+    }
+    result.map_err(|nrc| failure(nor, session, nrc))
+}
+
+fn failure<const WORD: usize, const PAGE: usize>(
+    nor: &Nor<WORD, PAGE>,
+    session: &Programming<'_, WORD, PAGE>,
+    nrc: Nrc,
+) -> Failure {
+    if nor.medium().is_off() {
+        return Failure::NoPower;
+    }
+    Failure::Refused(nrc, Reason::from_code(record(session).reason))
+}
+
+/// Envelope, then the image from where the device wants it.
+pub fn install<const WORD: usize, const PAGE: usize>(
+    nor: &Nor<WORD, PAGE>,
+    session: &mut Programming<'_, WORD, PAGE>,
+    envelope: &[u8],
+    image: &[u8],
+) -> Result<(), Failure> {
+    download(nor, session, Object::Envelope, envelope)?;
+    let state = record(session);
+    if state.image == update_protocol::profile::ImageState::Pending {
+        return Ok(());
+    }
+    let offset = state.resume_offset;
+    download(nor, session, Object::Image { offset }, &image[offset as usize..])
+}
+
+/// Runs a routine; what it answered.
+pub fn routine<const WORD: usize, const PAGE: usize>(
+    session: &mut Programming<'_, WORD, PAGE>,
+    identifier: u16,
+) -> Result<u8, Nrc> {
+    let mut buffer = [0xEE; 4];
+    let mut answer = Answer::new(&mut buffer);
+    session.run_routine(identifier, &[], &mut answer)?;
+    Ok(buffer[0])
+}

@@ -1,0 +1,169 @@
+//! Keys, envelopes, images and blocks for device tests, made by the code the tools use.
+
+use sha2::{Digest as _, Sha256};
+use suit_manifest::author::{UpdateDescription, create, image_uri, sign};
+use trust::author::{
+    CredentialRequest, RevocationRequest, ScopeRequest, Signer as _, SoftwareKey, issue_credential,
+    sign_revocation,
+};
+use trust::{Kid, PublicKey, Role, UnixTime};
+
+/// Vendor id of the device under test.
+pub const VENDOR: [u8; 16] = [0x11; 16];
+/// Class id of the device under test.
+pub const CLASS: [u8; 16] = [0x22; 16];
+/// Device id of the device under test.
+pub const DEVICE: [u8; 16] = [0x33; 16];
+const NOW: UnixTime = UnixTime(1_700_000_000);
+
+/// A manufacturer: a root and a release key with its credential.
+pub struct Factory {
+    root: SoftwareKey,
+    release: SoftwareKey,
+    credential: Vec<u8>,
+    cti: [u8; 16],
+}
+
+impl Factory {
+    /// The manufacturer with this number; another number shares no key.
+    pub fn new(number: u8) -> Self {
+        let root = SoftwareKey::from_seed(&[number; 32]).expect("root key");
+        let release = SoftwareKey::from_seed(&[number ^ 0x80; 32]).expect("release key");
+        let cti = [number; 16];
+        let credential = credential(&root, &release, cti, Role::Release, vec![CLASS]);
+        Self { root, release, credential, cti }
+    }
+
+    /// The root's public half: the anchor.
+    pub fn anchor(&self) -> PublicKey {
+        self.root.public_key()
+    }
+
+    /// kid of the release key.
+    pub fn release_kid(&self) -> Kid {
+        self.release.public_key().kid()
+    }
+
+    /// cti of the release key's credential.
+    pub fn credential_cti(&self) -> [u8; 16] {
+        self.cti
+    }
+
+    /// The same root with another release key.
+    pub fn with_new_release_key(&self, number: u8) -> Self {
+        let root = SoftwareKey::from_seed(&[self.cti[0]; 32]).expect("root key");
+        let release = SoftwareKey::from_seed(&[number ^ 0x40; 32]).expect("release key");
+        let cti = [number; 16];
+        let credential = credential(&root, &release, cti, Role::Release, vec![CLASS]);
+        Self { root, release, credential, cti }
+    }
+
+    /// The same keys with a credential of another role.
+    pub fn with_role(&self, role: Role) -> Self {
+        let mut other = self.with_new_release_key(self.cti[0]);
+        other.credential = credential(&other.root, &other.release, other.cti, role, vec![CLASS]);
+        other
+    }
+
+    /// A signed envelope for `image`.
+    pub fn envelope(&self, sequence: u64, image: &[u8]) -> Vec<u8> {
+        self.envelope_of(&description(sequence, image))
+    }
+
+    /// A signed envelope for whatever is described.
+    pub fn envelope_of(&self, update: &UpdateDescription) -> Vec<u8> {
+        let unsigned = create(update).expect("envelope");
+        sign(&unsigned, &self.release, &self.credential).expect("signature")
+    }
+
+    /// A revocation list that takes back these keys.
+    pub fn revocation_list(&self, sequence: u64, kids: &[Kid]) -> Vec<u8> {
+        self.revocation_list_of(sequence, kids, &[])
+    }
+
+    /// A revocation list with minimum sequence numbers for the class under test.
+    pub fn revocation_list_of(&self, sequence: u64, kids: &[Kid], minimums: &[u64]) -> Vec<u8> {
+        let request = RevocationRequest {
+            iss: "root".into(),
+            issued_at: NOW,
+            sequence,
+            kids: kids.to_vec(),
+            ctis: Vec::new(),
+            minimum_sequences: minimums.iter().map(|&minimum| (VENDOR, CLASS, minimum)).collect(),
+        };
+        sign_revocation(&request, &self.root).expect("revocation list")
+    }
+}
+
+fn credential(
+    root: &SoftwareKey,
+    holder: &SoftwareKey,
+    cti: [u8; 16],
+    role: Role,
+    classes: Vec<[u8; 16]>,
+) -> Vec<u8> {
+    let request = CredentialRequest {
+        iss: "root".into(),
+        sub: "release".into(),
+        key: holder.public_key(),
+        role,
+        scope: ScopeRequest { vendor: VENDOR, classes, serials: Vec::new(), actions: None },
+        issued_at: NOW,
+        not_before: None,
+        expires: None,
+        cti,
+    };
+    issue_credential(&request, root).expect("credential")
+}
+
+/// What a release of `image` is described as.
+pub fn description(sequence: u64, image: &[u8]) -> UpdateDescription {
+    let digest: [u8; 32] = Sha256::digest(image).into();
+    UpdateDescription {
+        vendor: VENDOR,
+        class: CLASS,
+        sequence,
+        version: format!("{sequence}.0.0"),
+        image_digest: digest,
+        image_size: image.len() as u64,
+        uri: image_uri(&digest),
+        ..UpdateDescription::default()
+    }
+}
+
+/// An image of `len` bytes with a vector table for this place; `fill` makes it unlike others.
+pub fn image(len: usize, fill: u8, address: u32, stack_top: u32) -> Vec<u8> {
+    let mut image: Vec<u8> =
+        (0..len).map(|index| (index as u32).wrapping_mul(0x9E37_79B1).to_le_bytes()[3] ^ fill).collect();
+    image[..4].copy_from_slice(&stack_top.to_le_bytes());
+    image[4..8].copy_from_slice(&(address + 9).to_le_bytes());
+    image
+}
+
+/// A provisioning block, CBOR written out by hand (docs/records.md).
+pub fn provisioning_block(anchors: &[PublicKey], sequence_floor: Option<u64>) -> Vec<u8> {
+    let serial = b"A-0001";
+    let mut block = vec![0xA6 + u8::from(!anchors.is_empty()) + u8::from(sequence_floor.is_some())];
+    block.extend([0x00, 0x01, 0x01, 0x60 + serial.len() as u8]);
+    block.extend(serial);
+    for (key, id) in [(2, VENDOR), (3, CLASS), (4, DEVICE)] {
+        block.extend([key, 0x50]);
+        block.extend(id);
+    }
+    block.extend([0x05, 0x18, 0x21]);
+    if !anchors.is_empty() {
+        block.extend([0x06, 0x80 + anchors.len() as u8]);
+        for anchor in anchors {
+            let key = anchor.to_cose_key();
+            block.extend([0x58, key.len() as u8]);
+            block.extend(key);
+        }
+    }
+    if let Some(floor) = sequence_floor {
+        block.extend([0x07, 0x1B]);
+        block.extend(floor.to_be_bytes());
+        // Deterministic CBOR has the shortest form: the tests use floors that need eight bytes, or none.
+        assert!(floor > u64::from(u32::MAX), "choose a floor above 2^32");
+    }
+    block
+}
