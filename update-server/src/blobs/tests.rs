@@ -1,0 +1,109 @@
+use std::convert::Infallible;
+use std::time::Duration;
+
+use futures::{TryStreamExt as _, stream};
+
+use super::*;
+
+const LIMIT: u64 = 32 << 20;
+
+fn parts(bytes: &[u8], len: usize) -> impl Stream<Item = Result<Bytes, Infallible>> + use<> {
+    stream::iter(bytes.chunks(len).map(|part| Ok(Bytes::copy_from_slice(part))).collect::<Vec<_>>())
+}
+
+fn files(root: &FilePath) -> Vec<String> {
+    let mut names = Vec::new();
+    for folder in fs::read_dir(root).unwrap() {
+        for file in fs::read_dir(folder.unwrap().path()).unwrap() {
+            names.push(file.unwrap().file_name().into_string().unwrap());
+        }
+    }
+    names.sort();
+    names
+}
+
+async fn read(blobs: &Blobs, digest: Digest, range: Range<u64>) -> Option<Vec<u8>> {
+    let stream = blobs.read(digest, range).await.unwrap()?;
+    Some(stream.try_collect::<Vec<_>>().await.unwrap().concat())
+}
+
+#[tokio::test]
+async fn what_was_written_is_read_back_in_any_range() {
+    let dir = tempfile::tempdir().unwrap();
+    let blobs = Blobs::open(dir.path()).unwrap();
+    // More than two parts, so that parts are written while others arrive.
+    let image: Vec<u8> = (0..(PART_LEN * 2 + 12_345)).map(|i| (i * 7 % 251) as u8).collect();
+    let digest = Digest::of(&image);
+    let size = blobs.write(digest, parts(&image, 9_999), LIMIT).await.unwrap();
+    assert_eq!(size, image.len() as u64);
+    assert_eq!(blobs.size(digest).await.unwrap(), Some(size));
+    for range in [0..size, 0..1, 1..2, size - 1..size, 65_535..200_001, 7..7] {
+        let expected = &image[range.start as usize..range.end as usize];
+        assert!(read(&blobs, digest, range.clone()).await.unwrap() == expected, "{range:?}");
+    }
+    assert_eq!(files(dir.path()), [digest.to_string()]);
+}
+
+#[tokio::test]
+async fn nothing_stays_of_a_refused_upload() {
+    let dir = tempfile::tempdir().unwrap();
+    let blobs = Blobs::open(dir.path()).unwrap();
+    let promised = Digest::of(b"promised");
+
+    let error = blobs.write(promised, parts(b"another", 3), LIMIT).await.unwrap_err();
+    assert!(matches!(error, UploadError::Blob(BlobError::DigestMismatch { .. })), "{error:?}");
+    let error = blobs.write(promised, parts(b"promised", 3), 7).await.unwrap_err();
+    assert!(matches!(error, UploadError::Blob(BlobError::TooLong { limit: 7 })), "{error:?}");
+    let cut = parts(b"promi", 3).map_err(|never| match never {}).chain(stream::iter([Err("cut")]));
+    let error = blobs.write(promised, cut, LIMIT).await.unwrap_err();
+    assert!(matches!(error, UploadError::Source("cut")), "{error:?}");
+
+    assert_eq!(files(dir.path()), [""; 0]);
+    assert_eq!(blobs.size(promised).await.unwrap(), None);
+    assert!(blobs.read(promised, 0..1).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn an_upload_is_invisible_until_it_is_whole_and_a_dropped_one_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let blobs = Blobs::open(dir.path()).unwrap();
+    let digest = Digest::of(b"stalled");
+    let stalled = parts(b"stal", 2).chain(stream::pending());
+    let upload = blobs.write(digest, stalled, LIMIT);
+    assert!(tokio::time::timeout(Duration::from_millis(200), upload).await.is_err());
+    assert_eq!(blobs.size(digest).await.unwrap(), None);
+    // The staged file is removed off the runtime's thread.
+    for _ in 0..100 {
+        if files(dir.path()).is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(files(dir.path()), [""; 0]);
+}
+
+#[tokio::test]
+async fn opening_removes_what_a_crash_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let digest = Digest::of(b"whole");
+    Blobs::open(dir.path()).unwrap().write(digest, parts(b"whole", 9), LIMIT).await.unwrap();
+    let folder = dir.path().join(&digest.to_string()[..2]);
+    fs::write(folder.join(format!("{digest}#1")), b"half").unwrap();
+    fs::write(folder.join(format!("{digest}#17")), b"").unwrap();
+    let blobs = Blobs::open(dir.path()).unwrap();
+    assert_eq!(files(dir.path()), [digest.to_string()]);
+    assert_eq!(read(&blobs, digest, 0..5).await.unwrap(), b"whole");
+}
+
+#[tokio::test]
+async fn two_uploads_of_one_image_both_succeed() {
+    let dir = tempfile::tempdir().unwrap();
+    let blobs = Blobs::open(dir.path()).unwrap();
+    let digest = Digest::of(b"twice");
+    let (first, second) = tokio::join!(
+        blobs.write(digest, parts(b"twice", 1), LIMIT),
+        blobs.write(digest, parts(b"twice", 2), LIMIT),
+    );
+    assert_eq!((first.unwrap(), second.unwrap()), (5, 5));
+    assert_eq!(files(dir.path()), [digest.to_string()]);
+}

@@ -1,0 +1,135 @@
+//! The command line and what it points to, read and checked before anything is opened.
+
+mod anchor;
+mod token;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use trust::PublicKey;
+
+pub use anchor::{AnchorError, read_anchor};
+pub use token::{TokenError, Tokens};
+
+/// `update-server`.
+#[derive(Debug, Parser)]
+#[command(
+    name = "update-server",
+    version,
+    about = "Serves releases, images, revocation lists and the device registry"
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve until SIGTERM or SIGINT; prints `listening on http://ADDRESS` when it is up
+    Serve(ServeArgs),
+}
+
+/// The options of `serve`. Every option can be given by its environment variable instead.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Address and port to listen on; port 0 takes any free one
+    #[arg(long, env = "ANCHORAGE_SERVER_LISTEN", value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
+    pub listen: String,
+    /// Folder of the database and the images; made where it is missing
+    #[arg(long, env = "ANCHORAGE_SERVER_DATA", value_name = "DIR")]
+    pub data: PathBuf,
+    /// Public key of a root that releases must lead to (COSE_Key or SPKI PEM); may be repeated
+    #[arg(
+        long = "anchor",
+        env = "ANCHORAGE_SERVER_ANCHORS",
+        value_name = "FILE",
+        value_delimiter = ',',
+        required = true
+    )]
+    pub anchors: Vec<PathBuf>,
+    /// File of the tokens that permit writing, one a line
+    #[arg(long, env = "ANCHORAGE_SERVER_TOKEN_FILE", value_name = "FILE")]
+    pub token_file: PathBuf,
+    /// Longest image that is taken, bytes
+    #[arg(long, env = "ANCHORAGE_SERVER_MAX_IMAGE_BYTES", value_name = "N", default_value_t = 64 << 20)]
+    pub max_image_bytes: u64,
+    /// How long requests under way may go on after SIGTERM, seconds
+    #[arg(long, env = "ANCHORAGE_SERVER_SHUTDOWN_SECONDS", value_name = "N", default_value_t = 30)]
+    pub shutdown_seconds: u64,
+    /// What to log to stderr, as a tracing filter
+    #[arg(long, env = "ANCHORAGE_SERVER_LOG", value_name = "FILTER", default_value = "info")]
+    pub log: String,
+}
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// An anchor file.
+    #[error("cannot use the anchor {}: {source}", .path.display())]
+    Anchor {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: AnchorError,
+    },
+    /// The token file.
+    #[error("cannot use the token file {}: {source}", .path.display())]
+    Token {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: TokenError,
+    },
+}
+
+/// What `serve` goes by; everything in it has been read and checked.
+#[derive(Debug)]
+pub struct Config {
+    /// `HOST:PORT`.
+    pub listen: String,
+    /// The data directory.
+    pub data: PathBuf,
+    /// At least one anchor.
+    pub anchors: Vec<PublicKey>,
+    /// At least one token.
+    pub tokens: Tokens,
+    /// Longest image that is taken, bytes.
+    pub max_image_bytes: u64,
+    /// How long requests under way may go on after the signal.
+    pub shutdown_limit: Duration,
+}
+
+impl Config {
+    /// Reads the files that the options name.
+    pub fn read(args: ServeArgs) -> Result<Self, ConfigError> {
+        let mut anchors: Vec<PublicKey> = Vec::new();
+        for path in args.anchors {
+            let anchor = read_anchor(&path).map_err(|source| ConfigError::Anchor { path, source })?;
+            if !anchors.contains(&anchor) {
+                anchors.push(anchor);
+            }
+        }
+        let path = args.token_file;
+        let tokens = Tokens::read(&path).map_err(|source| ConfigError::Token { path, source })?;
+        Ok(Self {
+            listen: args.listen,
+            data: args.data,
+            anchors,
+            tokens,
+            max_image_bytes: args.max_image_bytes,
+            shutdown_limit: Duration::from_secs(args.shutdown_seconds),
+        })
+    }
+}
+
+impl Cli {
+    /// Parses a command line; exits with 2 when it is wrong.
+    pub fn from_command_line(args: impl IntoIterator<Item = OsString>) -> Self {
+        Self::parse_from(args)
+    }
+}

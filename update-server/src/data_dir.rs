@@ -1,0 +1,144 @@
+//! The data directory: who may see it, and that one server at a time works in it.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+const LOCK_FILE: &str = "lock";
+const DATABASE_FILE: &str = "registry.sqlite";
+const IMAGES_DIR: &str = "images";
+const WORLD_WRITABLE: u32 = 0o002;
+
+/// Why the data directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataDirError {
+    /// Another server works in it.
+    #[error("the data directory {} is in use by another update-server{}", .path.display(), .holder.map(|pid| format!(" (process {pid})")).unwrap_or_default())]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+        /// The process that wrote the lock file, where it can be read.
+        holder: Option<u32>,
+    },
+    /// Everybody on the machine could plant releases.
+    #[error("the data directory {} is writable by everybody (mode {mode:04o})", .path.display())]
+    WorldWritable {
+        /// The directory.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// It is a file.
+    #[error("{} is not a directory", .path.display())]
+    NotADirectory {
+        /// The path given.
+        path: PathBuf,
+    },
+    /// The file system refused.
+    #[error("cannot use {}: {source}", .path.display())]
+    Io {
+        /// What was opened or made.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// A directory that this process, and no other, works in for as long as the value lives.
+#[derive(Debug)]
+pub struct DataDir {
+    path: PathBuf,
+    // The lock is the file's: it falls when the file is closed, whatever ends the process.
+    _lock: File,
+}
+
+impl DataDir {
+    /// Makes the directory where it is missing (mode 0700) and locks it.
+    pub fn open(path: &Path) -> Result<Self, DataDirError> {
+        let io_error = |source| DataDirError::Io { path: path.to_owned(), source };
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|source| match source.kind() {
+            io::ErrorKind::AlreadyExists => DataDirError::NotADirectory { path: path.to_owned() },
+            _ => io_error(source),
+        })?;
+        let mode = path.metadata().map_err(io_error)?.mode() & 0o7777;
+        if mode & WORLD_WRITABLE != 0 {
+            return Err(DataDirError::WorldWritable { path: path.to_owned(), mode });
+        }
+        let lock = lock(path)?;
+        Ok(Self { path: path.to_owned(), _lock: lock })
+    }
+
+    /// The SQLite database.
+    pub fn database(&self) -> PathBuf {
+        self.path.join(DATABASE_FILE)
+    }
+
+    /// The folder of images.
+    pub fn images(&self) -> PathBuf {
+        self.path.join(IMAGES_DIR)
+    }
+}
+
+fn lock(dir: &Path) -> Result<File, DataDirError> {
+    let path = dir.join(LOCK_FILE);
+    let io_error = |source| DataDirError::Io { path: path.clone(), source };
+    // Not truncated on opening: until the lock is held the contents are another server's.
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .map_err(io_error)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut text = String::new();
+            let holder = file.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
+            return Err(DataDirError::InUse { path: dir.to_owned(), holder });
+        }
+        Err(TryLockError::Error(source)) => return Err(io_error(source)),
+    }
+    file.set_len(0).and_then(|()| file.rewind()).map_err(io_error)?;
+    writeln!(file, "{}", std::process::id()).map_err(io_error)?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn one_holder_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("deep/data");
+        let held = DataDir::open(&path).unwrap();
+        assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o700);
+        match DataDir::open(&path) {
+            Err(DataDirError::InUse { holder, .. }) => assert_eq!(holder, Some(std::process::id())),
+            other => panic!("{other:?}"),
+        }
+        drop(held);
+        DataDir::open(&path).unwrap();
+    }
+
+    #[test]
+    fn a_directory_that_everybody_may_write_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(matches!(DataDir::open(dir.path()), Err(DataDirError::WorldWritable { mode: 0o777, .. })));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "nothing is written on refusal");
+    }
+
+    #[test]
+    fn a_file_is_not_a_data_directory() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert!(matches!(DataDir::open(file.path()), Err(DataDirError::NotADirectory { .. })));
+    }
+}

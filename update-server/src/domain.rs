@@ -1,0 +1,182 @@
+//! What the server is about, free of HTTP and SQL: the catalogue of releases, the registry of devices, and the
+//! signed records that decide what may be offered.
+
+pub mod catalogue;
+pub mod records;
+pub mod registry;
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use sha2::{Digest as _, Sha256};
+
+/// A SHA-256 digest; as text 64 lowercase hexadecimal digits, and nothing else is read as one.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Digest(pub [u8; 32]);
+
+impl Digest {
+    /// The digest of `bytes`.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Digest({self})")
+    }
+}
+
+/// The text is not what it should be; says what it should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{expected}")]
+pub struct Malformed {
+    /// What would have been right, in words for a person.
+    pub expected: &'static str,
+}
+
+impl FromStr for Digest {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        lowercase_hex(text)
+            .map(Self)
+            .ok_or(Malformed { expected: "a digest is 64 lowercase hexadecimal digits" })
+    }
+}
+
+/// Exactly `N` bytes of lowercase hexadecimal: one spelling a value, so that a path names one thing.
+pub fn lowercase_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    let lowercase = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    (lowercase && hex::decode_to_slice(text, &mut bytes).is_ok()).then_some(bytes)
+}
+
+/// A vendor or class identifier (docs/records.md, Identifiers); as text a hyphenated UUID.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Identifier(pub [u8; 16]);
+
+impl fmt::Display for Identifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", uuid::Uuid::from_bytes(self.0).hyphenated())
+    }
+}
+
+impl FromStr for Identifier {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        // `uuid` reads four spellings; the interface has the hyphenated one.
+        if text.len() == uuid::fmt::Hyphenated::LENGTH
+            && let Ok(uuid) = uuid::Uuid::try_parse(text)
+        {
+            return Ok(Self(uuid.into_bytes()));
+        }
+        Err(Malformed {
+            expected: "a vendor or class is a UUID of the form 01234567-89ab-cdef-0123-456789abcdef",
+        })
+    }
+}
+
+/// A device's serial number: 1 to 32 bytes of printable ASCII, as in the provisioning block (docs/records.md).
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Serial(String);
+
+impl Serial {
+    /// The longest serial number, docs/records.md (provisioning block, key 1).
+    pub const MAX_LEN: usize = 32;
+
+    /// The serial number's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Serial {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        printable(text, Self::MAX_LEN)
+            .map(Self)
+            .ok_or(Malformed { expected: "a serial number is 1 to 32 printable ASCII characters" })
+    }
+}
+
+/// The name of a version as a device or manifest gives it: 1 to 32 bytes of printable ASCII.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct VersionText(String);
+
+impl VersionText {
+    /// The longest version: what fits a device's answer (docs/can-protocol.md).
+    pub const MAX_LEN: usize = 32;
+
+    /// The version's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for VersionText {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        printable(text, Self::MAX_LEN)
+            .map(Self)
+            .ok_or(Malformed { expected: "a version is 1 to 32 printable ASCII characters" })
+    }
+}
+
+fn printable(text: &str, max_len: usize) -> Option<String> {
+    let fits = (1..=max_len).contains(&text.len());
+    (fits && text.bytes().all(|b| matches!(b, b' '..=b'~'))).then(|| text.to_owned())
+}
+
+/// The present time in seconds since the Unix epoch. A clock before 1970 reads as 0, where every credential with a
+/// validity is refused.
+pub fn unix_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_has_one_spelling() {
+        let text = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        assert_eq!(text.parse::<Digest>().unwrap(), Digest::of(b""));
+        assert_eq!(Digest::of(b"").to_string(), text);
+        for wrong in
+            ["", &text[1..], &text.to_uppercase(), &format!("{text}0"), "../../../../etc/passwd", "é"]
+        {
+            assert!(wrong.parse::<Digest>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_identifier_is_a_hyphenated_uuid() {
+        let text = "6ba7b810-9dad-11d1-80b4-00c04fd430c8";
+        assert_eq!(text.parse::<Identifier>().unwrap().to_string(), text);
+        for wrong in ["", "6ba7b8109dad11d180b400c04fd430c8", "{6ba7b810-9dad-11d1-80b4-00c04fd430c8}", "x"] {
+            assert!(wrong.parse::<Identifier>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn serials_and_versions_are_short_printable_ascii() {
+        for right in ["A", "SN-0001", "../..", "a b", &"x".repeat(32)] {
+            assert_eq!(right.parse::<Serial>().unwrap().as_str(), right);
+        }
+        for wrong in ["", "a\n", "a\0", "\u{7f}", "ü", &"x".repeat(33)] {
+            assert!(wrong.parse::<Serial>().is_err(), "{wrong:?}");
+            assert!(wrong.parse::<VersionText>().is_err(), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Bodies that come in: never more than the route's limit, never for ever, never a private key.
+
+use std::time::Duration;
+
+use axum::body::{Body, BodyDataStream};
+use axum::http::header::CONTENT_LENGTH;
+use axum::http::{HeaderMap, StatusCode};
+use bytes::{Bytes, BytesMut};
+use futures::{Stream, StreamExt as _};
+use serde::de::DeserializeOwned;
+
+use super::problem::Problem;
+
+/// A sender that is silent for this long has gone.
+pub(super) const STALL_LIMIT: Duration = Duration::from_secs(30);
+/// Longest JSON that a route takes, bytes.
+pub(super) const MAX_JSON_LEN: u64 = 4096;
+
+/// Reads a whole body of at most `limit` bytes.
+pub(super) async fn read(headers: &HeaderMap, body: Body, limit: u64) -> Result<Bytes, Problem> {
+    refuse_announced(headers, limit)?;
+    let mut parts = parts(body);
+    let mut bytes = BytesMut::new();
+    while let Some(part) = parts.next().await {
+        let part = part?;
+        if (bytes.len() + part.len()) as u64 > limit {
+            return Err(Problem::too_large(limit));
+        }
+        bytes.extend_from_slice(&part);
+    }
+    if has_private_key(&bytes) {
+        return Err(Problem::private_key());
+    }
+    Ok(bytes.freeze())
+}
+
+/// Reads a JSON body.
+pub(super) async fn read_json<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<T, Problem> {
+    let bytes = read(headers, body, MAX_JSON_LEN).await?;
+    serde_json::from_slice(&bytes).map_err(|error| Problem::malformed(format!("The body: {error}.")))
+}
+
+/// An image as it comes in. Its length is the receiver's to watch; what is announced is refused here already.
+pub(super) async fn image(
+    headers: &HeaderMap,
+    body: Body,
+    limit: u64,
+) -> Result<impl Stream<Item = Result<Bytes, Problem>> + use<>, Problem> {
+    refuse_announced(headers, limit)?;
+    let mut parts = parts(body);
+    // Firmware may well contain the words of a PEM parser; a key file begins with them. The first part of a body can
+    // be short, so that enough is gathered to tell.
+    let mut start = BytesMut::new();
+    while start.len() < KEY_START_LEN
+        && let Some(part) = parts.next().await
+    {
+        start.extend_from_slice(&part?);
+    }
+    if begins_as_private_key(&start) {
+        return Err(Problem::private_key());
+    }
+    Ok(futures::stream::once(async { Ok(start.freeze()) }).chain(parts))
+}
+
+fn refuse_announced(headers: &HeaderMap, limit: u64) -> Result<(), Problem> {
+    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|announced| announced > limit) { Err(Problem::too_large(limit)) } else { Ok(()) }
+}
+
+fn parts(body: Body) -> impl Stream<Item = Result<Bytes, Problem>> + Unpin + use<> {
+    parts_within(STALL_LIMIT, body)
+}
+
+fn parts_within(
+    stall_limit: Duration,
+    body: Body,
+) -> impl Stream<Item = Result<Bytes, Problem>> + Unpin + use<> {
+    futures::stream::unfold(body.into_data_stream(), move |mut stream: BodyDataStream| async move {
+        match tokio::time::timeout(stall_limit, stream.next()).await {
+            Ok(part) => Some((part?.map_err(|_| incomplete()), stream)),
+            Err(_) => Some((Err(stalled()), stream)),
+        }
+    })
+    .boxed()
+}
+
+fn incomplete() -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "body-incomplete", "The body broke off before its end.")
+}
+
+fn stalled() -> Problem {
+    let detail = format!("Nothing of the body arrived for {} seconds.", STALL_LIMIT.as_secs());
+    Problem::new(StatusCode::REQUEST_TIMEOUT, "body-stalled", detail)
+}
+
+/// PEM of every kind of private key: `PRIVATE KEY`, `ENCRYPTED PRIVATE KEY`, `EC PRIVATE KEY`,
+/// `OPENSSH PRIVATE KEY`, ... (RFC 7468 sections 10 and 11).
+const PEM_PRIVATE_KEY: &[u8] = b"PRIVATE KEY-----";
+const PEM_BEGIN: &[u8] = b"-----BEGIN ";
+/// PKCS#8 of an Ed25519 key up to its 32 bytes (RFC 8410 section 7).
+const DER_PRIVATE_KEY: &[u8] =
+    &[0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
+const KEY_START_LEN: usize = 256;
+
+fn contains(bytes: &[u8], words: &[u8]) -> bool {
+    bytes.windows(words.len()).any(|window| window == words)
+}
+
+/// Whether a private key is anywhere in a small body.
+fn has_private_key(bytes: &[u8]) -> bool {
+    contains(bytes, PEM_PRIVATE_KEY) || contains(bytes, DER_PRIVATE_KEY)
+}
+
+/// Whether an image is not an image but a key file.
+fn begins_as_private_key(bytes: &[u8]) -> bool {
+    let start = bytes.get(..KEY_START_LEN).unwrap_or(bytes).trim_ascii_start();
+    (start.starts_with(PEM_BEGIN) && contains(start, PEM_PRIVATE_KEY)) || start.starts_with(DER_PRIVATE_KEY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PEM: &[u8] = b"-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIGbMFcG...";
+
+    #[test]
+    fn private_keys_are_seen() {
+        assert!(has_private_key(&[b"{\"version\": \"", PEM].concat()));
+        assert!(has_private_key(&[&[0x82, 0x58, 0x30], DER_PRIVATE_KEY, &[7; 32]].concat()));
+        assert!(!has_private_key(b"-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA"));
+        assert!(!has_private_key(b""));
+        assert!(begins_as_private_key(&[b"\r\n ", PEM].concat()));
+        assert!(begins_as_private_key(b"-----BEGIN OPENSSH PRIVATE KEY-----"));
+        assert!(begins_as_private_key(&[DER_PRIVATE_KEY, &[7; 32]].concat()));
+        // Firmware with a PEM parser in it is firmware.
+        assert!(!begins_as_private_key(&[&[0x00, 0x20, 0x01, 0x20], PEM].concat()));
+    }
+
+    #[tokio::test]
+    async fn a_key_cut_into_small_parts_is_seen_and_an_image_comes_through_whole() {
+        let headers = HeaderMap::new();
+        let body = |bytes: &'static [u8]| {
+            Body::from_stream(futures::stream::iter(bytes.chunks(5).map(Ok::<_, std::io::Error>)))
+        };
+        assert!(image(&headers, body(PEM), 1000).await.is_err());
+        assert!(read(&headers, body(PEM), 1000).await.is_err());
+        let bytes: &'static [u8] = &[0x5a; 700];
+        let parts: Vec<_> = image(&headers, body(bytes), 1000).await.unwrap().collect().await;
+        assert_eq!(parts.into_iter().map(|part| part.unwrap()).collect::<Vec<_>>().concat(), bytes);
+        assert!(read(&headers, body(bytes), 699).await.is_err());
+        assert_eq!(read(&headers, body(bytes), 700).await.unwrap(), bytes);
+    }
+
+    #[tokio::test]
+    async fn a_silent_sender_is_given_up() {
+        let body = Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>());
+        let mut parts = parts_within(Duration::from_millis(50), body);
+        let problem = parts.next().await.unwrap().unwrap_err();
+        assert!(format!("{problem:?}").contains("body-stalled"), "{problem:?}");
+    }
+}

@@ -1,0 +1,185 @@
+//! `/v1/devices`: the registry and what is reported to it.
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use trust::PublicKey;
+
+use super::extract::{MayWrite, PathValue, QueryOf};
+use super::problem::Problem;
+use super::{App, body};
+use crate::domain::registry::{DeviceFacts, Event};
+use crate::domain::{Malformed, Serial, unix_now};
+use crate::store::{StoredDevice, StoredEvent};
+
+const DEFAULT_LIMIT: u16 = 1000;
+
+/// The device object of docs/server-api.md.
+#[derive(Serialize)]
+struct DeviceMessage {
+    serial: String,
+    vendor: String,
+    class: String,
+    version: Option<String>,
+    sequence: Option<u64>,
+    identity: Option<String>,
+    last_seen: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    events: Option<Vec<EventMessage>>,
+}
+
+impl DeviceMessage {
+    fn new(device: StoredDevice, events: Option<Vec<StoredEvent>>) -> Self {
+        Self {
+            serial: device.serial,
+            vendor: device.vendor.to_string(),
+            class: device.class.to_string(),
+            version: device.version,
+            sequence: device.sequence,
+            identity: device.identity.map(hex::encode),
+            last_seen: device.last_seen,
+            events: events.map(|events| events.into_iter().map(EventMessage::from).collect()),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct EventMessage {
+    kind: String,
+    release: Option<String>,
+    version: Option<String>,
+    sequence: Option<u64>,
+    reason: Option<String>,
+    at: Option<u64>,
+    received_at: u64,
+}
+
+impl From<StoredEvent> for EventMessage {
+    fn from(event: StoredEvent) -> Self {
+        Self {
+            kind: event.kind,
+            release: event.release.map(|digest| digest.to_string()),
+            version: event.version,
+            sequence: event.sequence,
+            reason: event.reason,
+            at: event.at,
+            received_at: event.received_at,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Registration {
+    vendor: String,
+    class: String,
+    version: Option<String>,
+    sequence: Option<u64>,
+    identity: Option<String>,
+}
+
+impl TryFrom<Registration> for DeviceFacts {
+    type Error = Malformed;
+
+    fn try_from(message: Registration) -> Result<Self, Malformed> {
+        Ok(Self {
+            vendor: message.vendor.parse()?,
+            class: message.class.parse()?,
+            version: message.version.map(|version| version.parse()).transpose()?,
+            sequence: message.sequence,
+            identity: message.identity.as_deref().map(identity).transpose()?,
+        })
+    }
+}
+
+fn identity(text: &str) -> Result<PublicKey, Malformed> {
+    let key = hex::decode(text).ok().and_then(|bytes| PublicKey::from_cose_key(&bytes).ok());
+    key.ok_or(Malformed { expected: "an identity is an Ed25519 public key as a COSE_Key in hexadecimal" })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Report {
+    kind: String,
+    release: Option<String>,
+    version: Option<String>,
+    sequence: Option<u64>,
+    reason: Option<String>,
+    at: Option<u64>,
+}
+
+impl TryFrom<Report> for Event {
+    type Error = Malformed;
+
+    fn try_from(message: Report) -> Result<Self, Malformed> {
+        Ok(Self {
+            kind: message.kind.parse()?,
+            release: message.release.map(|digest| digest.parse()).transpose()?,
+            version: message.version.map(|version| version.parse()).transpose()?,
+            sequence: message.sequence,
+            reason: message.reason.map(|reason| reason.parse()).transpose()?,
+            at: message.at,
+        })
+    }
+}
+
+pub(super) async fn register(
+    _: MayWrite,
+    State(app): State<App>,
+    PathValue(serial): PathValue<Serial>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (parts, body) = request.into_parts();
+    let message: Registration = body::read_json(&parts.headers, body).await?;
+    let (new, device) = app.registry.register(&serial, &message.try_into()?, unix_now()).await?;
+    let status = if new { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(DeviceMessage::new(device, None))).into_response())
+}
+
+pub(super) async fn show(
+    State(app): State<App>,
+    PathValue(serial): PathValue<Serial>,
+) -> Result<Response, Problem> {
+    let (device, events) = app.registry.device(&serial).await?;
+    Ok(Json(DeviceMessage::new(device, Some(events))).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListQuery {
+    after: Option<String>,
+    limit: Option<u16>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Devices {
+    devices: Vec<DeviceMessage>,
+}
+
+pub(super) async fn list(
+    State(app): State<App>,
+    QueryOf(query): QueryOf<ListQuery>,
+) -> Result<Json<Devices>, Problem> {
+    let after = query.after.map(|serial| serial.parse::<Serial>()).transpose()?;
+    let limit = query.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, DEFAULT_LIMIT);
+    let devices = app.registry.devices(after.as_ref(), u32::from(limit)).await?;
+    Ok(Json(Devices {
+        devices: devices.into_iter().map(|device| DeviceMessage::new(device, None)).collect(),
+    }))
+}
+
+pub(super) async fn record(
+    _: MayWrite,
+    State(app): State<App>,
+    PathValue(serial): PathValue<Serial>,
+    request: Request,
+) -> Result<StatusCode, Problem> {
+    let (parts, body) = request.into_parts();
+    let message: Report = body::read_json(&parts.headers, body).await?;
+    let event: Event = message.try_into()?;
+    app.registry.record(&serial, &event, unix_now()).await?;
+    tracing::info!(serial = serial.as_str(), kind = event.kind.as_str(), "device event");
+    Ok(StatusCode::CREATED)
+}

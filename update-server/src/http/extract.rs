@@ -1,0 +1,65 @@
+//! What comes before a body: the right to write, a value in the path, the query. Each refuses with a problem.
+
+use std::str::FromStr;
+
+use axum::extract::{FromRequestParts, Path, Query};
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
+
+use super::App;
+use super::problem::Problem;
+use crate::domain::Malformed;
+
+/// The request bore a token that permits writing. A handler that writes takes this first; there is no other way to
+/// come by one.
+pub(super) struct MayWrite(());
+
+impl FromRequestParts<App> for MayWrite {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let mut headers = parts.headers.get_all(AUTHORIZATION).iter();
+        let (Some(header), None) = (headers.next(), headers.next()) else {
+            return Err(Problem::unauthorized("Writing needs one bearer token."));
+        };
+        // RFC 9110 section 11.1: the scheme's name is case-insensitive.
+        let (scheme, token) = match header.as_bytes().split_first_chunk::<7>() {
+            Some((scheme, token)) => (scheme, token),
+            None => return Err(Problem::unauthorized("Writing needs a bearer token.")),
+        };
+        if scheme.eq_ignore_ascii_case(b"bearer ") && app.tokens.permit(token.trim_ascii_start()) {
+            Ok(Self(()))
+        } else {
+            Err(Problem::unauthorized("The token is not one of this server's."))
+        }
+    }
+}
+
+/// The one parameter of the path, as the type that it has to be.
+pub(super) struct PathValue<T>(pub(super) T);
+
+impl<T: FromStr<Err = Malformed>> FromRequestParts<App> for PathValue<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let Path(text) = Path::<String>::from_request_parts(parts, app)
+            .await
+            .map_err(|_| Problem::malformed("The path is not UTF-8."))?;
+        Ok(Self(text.parse()?))
+    }
+}
+
+/// The query, as the type that it has to be.
+pub(super) struct QueryOf<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequestParts<App> for QueryOf<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        match Query::<T>::from_request_parts(parts, app).await {
+            Ok(Query(value)) => Ok(Self(value)),
+            Err(rejection) => Err(Problem::malformed(format!("The query: {}.", rejection.body_text()))),
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! Every refusal as `application/problem+json` (RFC 9457). What a client is told and what the log is told are two
+//! fields: nothing about the inside of the server leaves it.
+
+use std::borrow::Cow;
+
+use axum::Json;
+use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use suit_manifest::Reason;
+
+use crate::blobs::BlobError;
+use crate::domain::Malformed;
+use crate::domain::catalogue::CatalogueError;
+use crate::domain::records::RecordsError;
+use crate::domain::registry::RegistryError;
+
+const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+/// A refusal on its way out.
+#[derive(Debug)]
+pub(super) struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    detail: Cow<'static, str>,
+    hint: Option<&'static str>,
+    header: Option<(HeaderName, HeaderValue)>,
+    /// For the log only.
+    internal: Option<String>,
+}
+
+/// RFC 9457 section 3.1, with the members `code` and `hint` (docs/server-api.md).
+#[derive(Serialize)]
+struct Body<'a> {
+    r#type: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'static str>,
+}
+
+impl Problem {
+    /// A refusal that the client can do something about.
+    pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, code, detail: detail.into(), hint: None, header: None, internal: None }
+    }
+
+    /// Adds what to do about it.
+    pub(super) fn hint(mut self, hint: &'static str) -> Self {
+        self.hint = Some(hint);
+        self
+    }
+
+    /// Adds a header to the answer.
+    pub(super) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.header = Some((name, value));
+        self
+    }
+
+    /// Our own failure: `cause` is for the log.
+    pub(super) fn internal(cause: impl ToString) -> Self {
+        let detail = "The server failed; its log has the cause under the x-request-id of this answer.";
+        let mut problem = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail);
+        problem.internal = Some(cause.to_string());
+        problem
+    }
+
+    /// No token, or a wrong one.
+    pub(super) fn unauthorized(detail: &'static str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
+            .hint("Send the header Authorization: Bearer <token>, with a token of the server's token file.")
+            .header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"update-server\""))
+    }
+
+    /// A body longer than the route takes.
+    pub(super) fn too_large(limit: u64) -> Self {
+        let detail = format!("The body is longer than the {limit} bytes that are taken here.");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", detail)
+    }
+
+    /// A path, query or body that is not in the form of docs/server-api.md.
+    pub(super) fn malformed(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "request-malformed", detail)
+    }
+
+    /// A private key on its way to where none may be.
+    pub(super) fn private_key() -> Self {
+        let detail =
+            "This looks like a private key. It was not stored; a server needs the public half at most.";
+        Self::new(StatusCode::BAD_REQUEST, "private-key-refused", detail)
+            .hint("Regard the key as exposed when it went over a network: revoke it and make a new one.")
+    }
+
+    /// A refusal by the trust code or the command processor.
+    pub(super) fn refused(reason: Reason) -> Self {
+        Self::new(status_of(reason), reason.slug(), reason.message()).hint(reason.hint())
+    }
+
+    /// Nothing has this name.
+    pub(super) fn not_found(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, code, detail)
+    }
+}
+
+/// The status of a reason, in one place: 400 for bytes that are not in their format, 413 for too many of them, 409
+/// where what is stored already forbids it, 422 for what was understood and is refused.
+pub(super) fn status_of(reason: Reason) -> StatusCode {
+    match reason {
+        Reason::RecordMalformed
+        | Reason::ManifestMalformed
+        | Reason::DigestLength
+        | Reason::TextMalformed => StatusCode::BAD_REQUEST,
+        Reason::EnvelopeTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Reason::RevocationSequence => StatusCode::CONFLICT,
+        _ => StatusCode::UNPROCESSABLE_ENTITY,
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (status, code) = (self.status.as_u16(), self.code);
+        match &self.internal {
+            Some(cause) => tracing::error!(status, code, cause, "failed"),
+            None => tracing::info!(status, code, detail = %self.detail, "refused"),
+        }
+        let body = Body {
+            r#type: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status,
+            detail: &self.detail,
+            code,
+            hint: self.hint,
+        };
+        let mut response = (self.status, Json(body)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, MEDIA_TYPE);
+        // A refusal now says nothing about later.
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some((name, value)) = self.header {
+            headers.insert(name, value);
+        }
+        response
+    }
+}
+
+impl From<Malformed> for Problem {
+    fn from(error: Malformed) -> Self {
+        Self::malformed(sentence(error.expected))
+    }
+}
+
+impl From<RecordsError> for Problem {
+    fn from(error: RecordsError) -> Self {
+        match error.reason() {
+            Some(reason) => Self { detail: sentence(&error.to_string()).into(), ..Self::refused(reason) },
+            None => Self::internal(error),
+        }
+    }
+}
+
+impl From<CatalogueError> for Problem {
+    fn from(error: CatalogueError) -> Self {
+        let detail = sentence(&error.to_string());
+        match error {
+            CatalogueError::Refused(reason) => Self::refused(reason),
+            CatalogueError::ImageNotStored { .. } => {
+                Self::new(StatusCode::CONFLICT, "image-not-stored", detail)
+                    .hint("Upload the image with PUT /v1/images/{sha256} first.")
+            }
+            CatalogueError::ImageSize { .. } => {
+                Self { detail: detail.into(), ..Self::refused(Reason::ImageDigestMismatch) }
+            }
+            CatalogueError::SequenceTaken { .. } => Self::new(StatusCode::CONFLICT, "sequence-taken", detail)
+                .hint("Create the manifest again with a higher sequence number."),
+            CatalogueError::Unknown => Self::not_found("release-unknown", detail),
+            CatalogueError::Records(error) => error.into(),
+            CatalogueError::Store(error) => Self::internal(error),
+            CatalogueError::Blobs(error) => error.into(),
+        }
+    }
+}
+
+impl From<RegistryError> for Problem {
+    fn from(error: RegistryError) -> Self {
+        let detail = sentence(&error.to_string());
+        match error {
+            RegistryError::UnknownDevice(_) => Self::not_found("device-unknown", detail)
+                .hint("Register the device with PUT /v1/devices/{serial} first."),
+            RegistryError::OtherDevice(_) => Self::new(StatusCode::CONFLICT, "device-conflict", detail),
+            RegistryError::Store(error) => Self::internal(error),
+        }
+    }
+}
+
+impl From<BlobError> for Problem {
+    fn from(error: BlobError) -> Self {
+        match error {
+            BlobError::DigestMismatch { .. } => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "digest-mismatch", sentence(&error.to_string()))
+                    .hint("Upload the image again; the path has to be the SHA-256 of the body.")
+            }
+            BlobError::TooLong { limit } => Self::too_large(limit),
+            BlobError::Store(_) | BlobError::Folder { .. } => Self::internal(error),
+        }
+    }
+}
+
+/// Errors are phrases; details are sentences.
+fn sentence(phrase: &str) -> String {
+    let mut text = String::with_capacity(phrase.len() + 1);
+    let mut chars = phrase.chars();
+    text.extend(chars.next().into_iter().flat_map(char::to_uppercase));
+    text.push_str(chars.as_str());
+    if !text.ends_with('.') {
+        text.push('.');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_is_the_clients_and_never_ours() {
+        for reason in Reason::ALL {
+            assert!(status_of(*reason).is_client_error(), "{reason:?}");
+        }
+        assert_eq!(status_of(Reason::SignatureInvalid), StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!(status_of(Reason::RevocationSequence), StatusCode::CONFLICT);
+        assert_eq!(status_of(Reason::ManifestMalformed), StatusCode::BAD_REQUEST);
+    }
+
+    #[tokio::test]
+    async fn the_cause_of_our_own_failure_stays_inside() {
+        let response = Problem::internal("/var/lib/secret/place is full").into_response();
+        assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
+        let body = axum::body::to_bytes(response.into_body(), 4096).await.unwrap();
+        assert!(!String::from_utf8(body.to_vec()).unwrap().contains("secret"));
+    }
+}

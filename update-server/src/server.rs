@@ -1,0 +1,232 @@
+//! The server's life: open everything or fail with the reason, accept connections, and on a signal finish what is
+//! under way.
+
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Semaphore;
+
+use crate::blobs::{BlobError, Blobs};
+use crate::config::{Config, ConfigError};
+use crate::data_dir::{DataDir, DataDirError};
+use crate::domain::catalogue::Catalogue;
+use crate::domain::records::{Records, RecordsError};
+use crate::domain::registry::Registry;
+use crate::http::{self, Parts};
+use crate::store::{Store, StoreError};
+
+/// Connections at one time; more wait in the system's queue.
+const MAX_CONNECTIONS: usize = 512;
+/// How long a client may take over the head of a request, and stay idle between two.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a client may leave what was sent to it unacknowledged before the connection is given up.
+const ACKNOWLEDGE_TIMEOUT: Duration = Duration::from_secs(60);
+const KEEPALIVE: Duration = Duration::from_secs(60);
+/// Pause after a failed accept (too many open files): the next would fail as well.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
+
+/// Why the server did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The options point to something unusable.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The data directory.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The image store.
+    #[error(transparent)]
+    Blobs(#[from] BlobError),
+    /// The stored revocation lists.
+    #[error(transparent)]
+    Records(#[from] RecordsError),
+    /// The address.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// As given.
+        address: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The runtime, the signals or stdout.
+    #[error("the system failed: {0}")]
+    System(#[from] io::Error),
+}
+
+impl StartError {
+    /// The exit code (docs/errors.md).
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Config(_) => 4,
+            Self::Records(RecordsError::StoredList { .. }) => 5,
+            _ => 3,
+        })
+    }
+
+    /// What to do about it, where that is not in the message.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::DataDir(DataDirError::InUse { .. }) => {
+                Some("stop the other one, or give this one its own --data")
+            }
+            Self::DataDir(DataDirError::WorldWritable { .. }) => {
+                Some("chmod o-w it, after a look at what is in it")
+            }
+            Self::Store(StoreError::Newer { .. }) => {
+                Some("run the update-server that wrote it, or restore a backup from before")
+            }
+            Self::Store(StoreError::Migration(_)) => Some("restore the database from a backup"),
+            Self::Records(RecordsError::StoredList { .. }) => Some(
+                "restore the database from a backup, or check what --anchor names: no list may revoke an anchor",
+            ),
+            Self::Listen { .. } => Some("check --listen; port 0 takes any free port"),
+            _ => None,
+        }
+    }
+}
+
+/// A server that is ready to accept.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    router: Router,
+    store: Store,
+    shutdown_limit: Duration,
+    // Held until the last request is done.
+    _data: DataDir,
+}
+
+impl Server {
+    /// Locks the data directory, opens what is in it, and listens.
+    pub async fn open(config: Config) -> Result<Self, StartError> {
+        let data = DataDir::open(&config.data)?;
+        let store = Store::connect(&data.database()).await?;
+        let blobs = Arc::new(Blobs::open(&data.images())?);
+        let records = Records::open(store.clone(), config.anchors).await?;
+        let router = http::router(Parts {
+            catalogue: Catalogue::new(store.clone(), blobs.clone(), records.clone()),
+            registry: Registry::new(store.clone()),
+            records,
+            blobs,
+            store: store.clone(),
+            tokens: config.tokens,
+            max_image_bytes: config.max_image_bytes,
+        });
+        let listener = TcpListener::bind(&config.listen)
+            .await
+            .map_err(|source| StartError::Listen { address: config.listen, source })?;
+        Ok(Self { listener, router, store, shutdown_limit: config.shutdown_limit, _data: data })
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until SIGTERM or SIGINT, then finishes the requests under way; a second signal ends those too.
+    pub async fn run(self) -> Result<(), StartError> {
+        let mut signals = Signals::new()?;
+        announce(self.local_addr()?)?;
+
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let graceful = GracefulShutdown::new();
+        loop {
+            let accepted = tokio::select! {
+                accepted = accept(&self.listener, &places) => accepted,
+                signal = signals.next() => {
+                    tracing::info!(signal, "shutting down");
+                    break;
+                }
+            };
+            let (stream, place) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            tune(&stream);
+            let service = TowerToHyperService::new(self.router.clone());
+            let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+            tokio::spawn(async move {
+                if let Err(error) = connection.await {
+                    tracing::debug!(%error, "connection ended early");
+                }
+                drop(place);
+            });
+        }
+
+        drop(self.listener);
+        tokio::select! {
+            () = graceful.shutdown() => tracing::info!("all requests finished"),
+            () = tokio::time::sleep(self.shutdown_limit) => tracing::warn!("cut off the requests that did not finish"),
+            signal = signals.next() => tracing::warn!(signal, "cut off the requests under way"),
+        }
+        self.store.close().await;
+        Ok(())
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    let place = places.clone().acquire_owned().await.map_err(io::Error::other)?;
+    let (stream, _) = listener.accept().await?;
+    Ok((stream, place))
+}
+
+/// Answers leave at once, and a peer that is gone is noticed. A socket that does not take an option still works.
+fn tune(stream: &TcpStream) {
+    let socket = SockRef::from(stream);
+    let tuned = socket
+        .set_tcp_nodelay(true)
+        .and_then(|()| socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE)))
+        .and_then(|()| socket.set_tcp_user_timeout(Some(ACKNOWLEDGE_TIMEOUT)));
+    if let Err(error) = tuned {
+        tracing::debug!(%error, "cannot set a socket option");
+    }
+}
+
+/// The one line on stdout: a program that started us waits for it.
+fn announce(address: SocketAddr) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "listening on http://{address}")?;
+    stdout.flush()
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! The newest revocation list of each anchor. The list-sequence never falls: the database itself compares it.
+
+use sqlx::Row as _;
+
+use super::{Store, StoreError, sequence_key, sequence_of, time_key};
+
+/// A revocation list as it was received.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredList {
+    /// The anchor that signed it.
+    pub kid: [u8; 8],
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// What became of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListInsertion {
+    /// The first list of its anchor.
+    Created,
+    /// It replaced an older list.
+    Replaced,
+    /// The same bytes were stored before.
+    AlreadyThere,
+    /// The stored list is as new or newer; nothing was stored.
+    NotNewer {
+        /// The stored list's sequence.
+        stored: u64,
+    },
+}
+
+impl Store {
+    /// Keeps the list when its sequence is above that of the stored one.
+    pub async fn insert_list(
+        &self,
+        kid: [u8; 8],
+        list_sequence: u64,
+        bytes: &[u8],
+        now: u64,
+    ) -> Result<ListInsertion, StoreError> {
+        let mut transaction = self.begin_write().await?;
+        let stored = sqlx::query("SELECT list_sequence, bytes FROM revocation_lists WHERE kid = $1")
+            .bind(kid.to_vec())
+            .fetch_optional(&mut *transaction)
+            .await?;
+        let replaced = sqlx::query(
+            "INSERT INTO revocation_lists (kid, list_sequence, bytes, stored_at) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (kid) DO UPDATE
+             SET list_sequence = excluded.list_sequence, bytes = excluded.bytes, stored_at = excluded.stored_at
+             WHERE excluded.list_sequence > revocation_lists.list_sequence",
+        )
+        .bind(kid.to_vec())
+        .bind(sequence_key(list_sequence))
+        .bind(bytes)
+        .bind(time_key(now))
+        .execute(&mut *transaction)
+        .await?
+        .rows_affected();
+        transaction.commit().await?;
+        match stored {
+            None => Ok(ListInsertion::Created),
+            Some(_) if replaced == 1 => Ok(ListInsertion::Replaced),
+            Some(row) if row.try_get::<&[u8], _>("bytes")? == bytes => Ok(ListInsertion::AlreadyThere),
+            Some(row) => Ok(ListInsertion::NotNewer { stored: sequence_of(row.try_get("list_sequence")?)? }),
+        }
+    }
+
+    /// The list of every anchor that has one, by kid.
+    pub async fn lists(&self) -> Result<Vec<StoredList>, StoreError> {
+        let rows =
+            sqlx::query("SELECT kid, bytes FROM revocation_lists ORDER BY kid").fetch_all(&self.pool).await?;
+        rows.iter()
+            .map(|row| {
+                let kid = super::fixed(row.try_get("kid")?, "kid")?;
+                Ok(StoredList { kid, bytes: row.try_get("bytes")? })
+            })
+            .collect()
+    }
+}

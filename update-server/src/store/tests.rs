@@ -1,0 +1,189 @@
+use super::*;
+use crate::domain::registry::{DeviceFacts, Event, EventKind};
+use crate::domain::{Digest, Identifier};
+
+async fn store() -> (tempfile::TempDir, Store) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::connect(&dir.path().join("registry.sqlite")).await.unwrap();
+    (dir, store)
+}
+
+const VENDOR: Identifier = Identifier([1; 16]);
+const CLASS: Identifier = Identifier([2; 16]);
+
+fn envelope(manifest: u8, sequence: u64, bytes: &[u8]) -> NewEnvelope<'_> {
+    NewEnvelope {
+        manifest_digest: Digest([manifest; 32]),
+        vendor: VENDOR,
+        class: CLASS,
+        sequence,
+        bytes,
+        published_at: 1_700_000_000,
+    }
+}
+
+#[tokio::test]
+async fn the_database_is_as_durable_and_strict_as_the_module_says() {
+    let (_dir, store) = store().await;
+    for (pragma, expected) in
+        [("PRAGMA synchronous", 2_i64), ("PRAGMA foreign_keys", 1), ("PRAGMA busy_timeout", 10_000)]
+    {
+        let (value,): (i64,) = sqlx::query_as(pragma).fetch_one(&store.pool).await.unwrap();
+        assert_eq!(value, expected, "{pragma}");
+    }
+    let (mode,): (String,) = sqlx::query_as("PRAGMA journal_mode").fetch_one(&store.pool).await.unwrap();
+    assert_eq!(mode, "wal");
+}
+
+#[tokio::test]
+async fn a_database_of_a_later_version_is_refused_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("registry.sqlite");
+    let store = Store::connect(&path).await.unwrap();
+    sqlx::query(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+         VALUES (99, 'from the future', TRUE, x'00', 0)",
+    )
+    .execute(&store.pool)
+    .await
+    .unwrap();
+    store.close().await;
+    match Store::connect(&path).await {
+        Err(StoreError::Newer { found: 99, known: 1 }) => {}
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_migration_that_was_changed_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("registry.sqlite");
+    let store = Store::connect(&path).await.unwrap();
+    sqlx::query("UPDATE _sqlx_migrations SET checksum = x'00'").execute(&store.pool).await.unwrap();
+    store.close().await;
+    assert!(matches!(Store::connect(&path).await, Err(StoreError::Migration(_))));
+}
+
+#[tokio::test]
+async fn what_is_no_database_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("registry.sqlite");
+    std::fs::write(&path, b"this is not a database, and long enough to be looked at".repeat(100)).unwrap();
+    assert!(matches!(Store::connect(&path).await, Err(StoreError::Database(_))));
+}
+
+#[tokio::test]
+async fn a_sequence_number_belongs_to_one_manifest() {
+    let (_dir, store) = store().await;
+    assert_eq!(store.insert_envelope(&envelope(1, 7, b"a")).await.unwrap(), Insertion::Created);
+    let there = Insertion::AlreadyThere { published_at: 1_700_000_000 };
+    assert_eq!(store.insert_envelope(&envelope(1, 7, b"a")).await.unwrap(), there);
+    // Signed again.
+    assert_eq!(store.insert_envelope(&envelope(1, 7, b"b")).await.unwrap(), Insertion::Created);
+    let taken = Insertion::SequenceTaken { by: Digest([1; 32]) };
+    assert_eq!(store.insert_envelope(&envelope(2, 7, b"c")).await.unwrap(), taken);
+    let bytes = store.envelopes(Digest([1; 32])).await.unwrap().into_iter().map(|it| it.bytes);
+    assert_eq!(bytes.collect::<Vec<_>>(), [b"b", b"a"]);
+    assert_eq!(store.envelopes(Digest([2; 32])).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn sequence_numbers_sort_as_numbers_up_to_the_largest() {
+    let (_dir, store) = store().await;
+    let sequences = [0, 1, 255, 256, 1 << 32, i64::MAX as u64, 1 << 63, u64::MAX];
+    for (manifest, sequence) in sequences.iter().enumerate() {
+        let bytes = [u8::try_from(manifest).unwrap()];
+        store.insert_envelope(&envelope(bytes[0], *sequence, &bytes)).await.unwrap();
+    }
+    let found = store.releases(VENDOR, CLASS, None, 100).await.unwrap();
+    let found: Vec<u64> = found.into_iter().map(|it| it.sequence).collect();
+    assert_eq!(found, sequences.into_iter().rev().collect::<Vec<_>>());
+    let below = store.releases(VENDOR, CLASS, Some(1 << 63), 2).await.unwrap();
+    assert_eq!(below.into_iter().map(|it| it.sequence).collect::<Vec<_>>(), [i64::MAX as u64, 1 << 32]);
+    assert_eq!(store.releases(CLASS, VENDOR, None, 100).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn of_many_publishers_of_one_sequence_number_one_wins() {
+    let (_dir, store) = store().await;
+    let tasks = (0..16_u8).map(|manifest| {
+        let store = store.clone();
+        tokio::spawn(async move { store.insert_envelope(&envelope(manifest, 1, &[manifest])).await.unwrap() })
+    });
+    let mut outcomes = Vec::new();
+    for task in tasks.collect::<Vec<_>>() {
+        outcomes.push(task.await.unwrap());
+    }
+    assert_eq!(outcomes.iter().filter(|it| **it == Insertion::Created).count(), 1, "{outcomes:?}");
+    let releases = store.releases(VENDOR, CLASS, None, 100).await.unwrap();
+    assert_eq!(releases.len(), 1);
+    for manifest in 0..16 {
+        let digest = Digest([manifest; 32]);
+        let kept = usize::from(digest == releases[0].manifest_digest);
+        assert_eq!(store.envelopes(digest).await.unwrap().len(), kept, "nothing half-published");
+    }
+}
+
+#[tokio::test]
+async fn a_list_sequence_only_rises() {
+    let (_dir, store) = store().await;
+    let kid = [9; 8];
+    let insert = |sequence, bytes: &'static [u8]| store.insert_list(kid, sequence, bytes, 0);
+    assert_eq!(insert(5, b"five").await.unwrap(), ListInsertion::Created);
+    assert_eq!(insert(5, b"five").await.unwrap(), ListInsertion::AlreadyThere);
+    assert_eq!(insert(5, b"other").await.unwrap(), ListInsertion::NotNewer { stored: 5 });
+    assert_eq!(insert(4, b"four").await.unwrap(), ListInsertion::NotNewer { stored: 5 });
+    assert_eq!(insert(u64::MAX, b"last").await.unwrap(), ListInsertion::Replaced);
+    assert_eq!(insert(6, b"six").await.unwrap(), ListInsertion::NotNewer { stored: u64::MAX });
+    assert_eq!(store.lists().await.unwrap(), [StoredList { kid, bytes: b"last".to_vec() }]);
+}
+
+#[tokio::test]
+async fn a_device_keeps_what_a_later_registration_leaves_out() {
+    let (_dir, store) = store().await;
+    let facts = |version: Option<&str>, sequence| DeviceFacts {
+        vendor: VENDOR,
+        class: CLASS,
+        version: version.map(|version| version.parse().unwrap()),
+        sequence,
+        identity: None,
+    };
+    let (new, _) = store.upsert_device("A", &facts(Some("1.0"), Some(u64::MAX)), 10).await.unwrap().unwrap();
+    assert!(new);
+    let (new, device) = store.upsert_device("A", &facts(None, None), 20).await.unwrap().unwrap();
+    assert!(!new);
+    assert_eq!(
+        (device.version.as_deref(), device.sequence, device.last_seen),
+        (Some("1.0"), Some(u64::MAX), 20)
+    );
+    let other = DeviceFacts { class: VENDOR, ..facts(Some("9.9"), None) };
+    assert!(store.upsert_device("A", &other, 30).await.unwrap().is_none());
+    assert_eq!(store.device("A").await.unwrap().unwrap(), device, "unchanged");
+}
+
+#[tokio::test]
+async fn only_a_confirmed_update_changes_what_a_device_runs() {
+    let (_dir, store) = store().await;
+    let facts = DeviceFacts { vendor: VENDOR, class: CLASS, version: None, sequence: None, identity: None };
+    store.upsert_device("A", &facts, 0).await.unwrap().unwrap();
+    let event = |kind, version: &str| Event {
+        kind,
+        release: Some(Digest([3; 32])),
+        version: Some(version.parse().unwrap()),
+        sequence: Some(2),
+        reason: None,
+        at: Some(u64::MAX),
+    };
+    assert!(store.insert_event("A", &event(EventKind::Confirmed, "2.0"), 5).await.unwrap());
+    assert!(store.insert_event("A", &event(EventKind::Reverted, "3.0"), 6).await.unwrap());
+    assert!(!store.insert_event("B", &event(EventKind::Reverted, "3.0"), 6).await.unwrap());
+    let device = store.device("A").await.unwrap().unwrap();
+    assert_eq!((device.version.as_deref(), device.sequence, device.last_seen), (Some("2.0"), Some(2), 6));
+    let events = store.events("A", 100).await.unwrap();
+    assert_eq!(
+        events.iter().map(|it| it.kind.as_str()).collect::<Vec<_>>(),
+        ["update-reverted", "update-confirmed"]
+    );
+    assert_eq!(store.events("A", 1).await.unwrap().len(), 1);
+    assert_eq!(store.events("B", 100).await.unwrap(), []);
+}

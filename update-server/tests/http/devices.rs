@@ -1,0 +1,167 @@
+//! `/v1/devices`.
+
+use serde_json::{Value, json};
+use trust::author::Signer as _;
+
+use crate::harness::*;
+
+fn facts() -> Value {
+    json!({"vendor": uuid(VENDOR), "class": uuid(CLASS)})
+}
+
+fn with(mut value: Value, name: &str, member: impl Into<Value>) -> Vec<u8> {
+    value[name] = member.into();
+    value.to_string().into_bytes()
+}
+
+#[tokio::test]
+async fn a_device_is_registered_brought_up_to_date_and_told_of() {
+    let world = World::new();
+    let server = world.start();
+    server.get("/v1/devices/SN-1").await.is_problem(404, "device-unknown");
+    assert_eq!(server.get("/v1/devices").await.is(200).json(), json!({"devices": []}));
+
+    let key = hex::encode(world.root.public_key().to_cose_key());
+    let mut full = facts();
+    full["version"] = "1.0.0".into();
+    full["sequence"] = u64::MAX.into();
+    full["identity"] = key.clone().into();
+    let device = server.put("/v1/devices/SN-1", full.to_string()).await.is(201).json();
+    assert_eq!((&device["serial"], &device["sequence"]), (&json!("SN-1"), &json!(u64::MAX)));
+    assert_eq!((&device["vendor"], &device["identity"]), (&json!(uuid(VENDOR)), &json!(key)));
+    assert!(device["last_seen"].as_u64().unwrap() > 1_700_000_000 && device.get("events").is_none());
+
+    let device = server.put("/v1/devices/SN-1", with(facts(), "version", "1.1.0")).await.is(200).json();
+    assert_eq!((&device["version"], &device["sequence"]), (&json!("1.1.0"), &json!(u64::MAX)));
+    assert_eq!(&device["identity"], &json!(key));
+
+    server
+        .put("/v1/devices/SN-1", with(facts(), "class", uuid(OTHER_CLASS)))
+        .await
+        .is_problem(409, "device-conflict");
+    let other = hex::encode(release_key(&world.root).key.public_key().to_cose_key());
+    server.put("/v1/devices/SN-1", with(facts(), "identity", other)).await.is_problem(409, "device-conflict");
+    let unchanged = server.get("/v1/devices/SN-1").await.is(200).json();
+    assert_eq!((&unchanged["class"], &unchanged["version"]), (&json!(uuid(CLASS)), &json!("1.1.0")));
+    assert_eq!((&unchanged["identity"], &unchanged["events"]), (&json!(key), &json!([])));
+}
+
+#[tokio::test]
+async fn events_are_kept_and_the_last_hundred_shown() {
+    let world = World::new();
+    let server = world.start();
+    let event = |sequence: u64| json!({"kind": "update-installed", "sequence": sequence}).to_string();
+    server.post("/v1/devices/A/events", event(1)).await.is_problem(404, "device-unknown");
+    server.put("/v1/devices/A", facts().to_string()).await.is(201);
+    for sequence in 1..=101 {
+        server.post("/v1/devices/A/events", event(sequence)).await.is(201);
+    }
+    let confirmed = json!({
+        "kind": "update-confirmed", "release": sha256(b"manifest"), "version": "2.0.0", "sequence": 102,
+        "at": 1_700_000_000_u64
+    });
+    assert_eq!(server.post("/v1/devices/A/events", confirmed.to_string()).await.is(201).body.len(), 0);
+    let refused = json!({"kind": "update-refused", "version": "1.0.0", "reason": "sequence-rollback"});
+    server.post("/v1/devices/A/events", refused.to_string()).await.is(201);
+
+    let device = server.get("/v1/devices/A").await.is(200).json();
+    assert_eq!((&device["version"], &device["sequence"]), (&json!("2.0.0"), &json!(102)));
+    let events = device["events"].as_array().unwrap();
+    assert_eq!(events.len(), 100);
+    assert_eq!(
+        (&events[0]["kind"], &events[0]["reason"]),
+        (&json!("update-refused"), &json!("sequence-rollback"))
+    );
+    assert_eq!(
+        (&events[1]["release"], &events[1]["at"]),
+        (&json!(sha256(b"manifest")), &json!(1_700_000_000))
+    );
+    assert_eq!((&events[2]["sequence"], &events[99]["sequence"]), (&json!(101), &json!(4)));
+    assert!(events.iter().all(|event| event["received_at"].as_u64().unwrap() > 1_700_000_000));
+}
+
+#[tokio::test]
+async fn any_printable_serial_names_a_device_and_the_list_goes_on() {
+    let world = World::new();
+    let server = world.start();
+    let serials = ["..", "%2e%2e%2f%2e%2e%2fetc%2fpasswd", "a%20b", "%25", "%27%3B--", "~"];
+    for serial in serials {
+        // `..` in a path is the client's to resolve: it has to be escaped.
+        let serial = serial.replace('.', "%2E");
+        server.put(&format!("/v1/devices/{serial}"), facts().to_string()).await.is(201);
+        server.get(&format!("/v1/devices/{serial}")).await.is(200);
+    }
+    let mut names = Vec::<String>::new();
+    loop {
+        let path = match names.last() {
+            None => "/v1/devices?limit=4".to_owned(),
+            Some(last) => format!("/v1/devices?limit=4&after={}", escape(last)),
+        };
+        let list = server.get(&path).await.is(200).json();
+        let devices = list["devices"].as_array().unwrap();
+        if devices.is_empty() {
+            break;
+        }
+        names.extend(devices.iter().map(|device| device["serial"].as_str().unwrap().to_owned()));
+    }
+    assert_eq!(names, ["%", "';--", "..", "../../etc/passwd", "a b", "~"]);
+    assert!(!world.path("etc").exists());
+}
+
+fn escape(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02x}")).collect()
+}
+
+#[tokio::test]
+async fn what_is_malformed_is_refused() {
+    let world = World::new();
+    let server = world.start();
+    for serial in ["%00", "%0a", "%c3%bc", "%ff%fe", &"x".repeat(33), "a%7f"] {
+        let path = format!("/v1/devices/{serial}");
+        server.put(&path, facts().to_string()).await.is_problem(400, "request-malformed");
+        server.get(&path).await.is_problem(400, "request-malformed");
+    }
+    for body in [
+        b"".to_vec(),
+        b"{".to_vec(),
+        b"[]".to_vec(),
+        b"\xff\xfe".to_vec(),
+        b"{\"vendor\": \"\xc3\x28\"}".to_vec(),
+        "{\"vendor\": 1}".into(),
+        json!({"vendor": uuid(VENDOR)}).to_string().into_bytes(),
+        with(facts(), "vendor", "acme"),
+        with(facts(), "serial", "A"),
+        with(facts(), "version", ""),
+        with(facts(), "version", "1.0\u{0}"),
+        with(facts(), "sequence", -1),
+        with(facts(), "sequence", 1.5),
+        with(facts(), "identity", "00"),
+        facts().to_string().replace('}', ", \"sequence\": 18446744073709551616}").into_bytes(),
+        format!("{}{}", facts(), facts()).into_bytes(),
+        "[".repeat(4000).into_bytes(),
+    ] {
+        let answer = server.put("/v1/devices/A", body.clone()).await;
+        assert_eq!(answer.status, 400, "{} {answer:?}", String::from_utf8_lossy(&body));
+        answer.is_problem(400, "request-malformed");
+    }
+    server.put("/v1/devices/A", vec![b' '; 4097]).await.is_problem(413, "body-too-large");
+    server.get("/v1/devices/A").await.is_problem(404, "device-unknown");
+
+    server.put("/v1/devices/A", facts().to_string()).await.is(201);
+    let event = json!({"kind": "update-started"});
+    for body in [
+        with(event.clone(), "kind", "update-exploded"),
+        with(event.clone(), "release", "abc"),
+        with(event.clone(), "release", sha256(b"").to_uppercase()),
+        with(event.clone(), "reason", "Not A Slug"),
+        with(event.clone(), "at", "yesterday"),
+        b"{}".to_vec(),
+    ] {
+        server.post("/v1/devices/A/events", body).await.is_problem(400, "request-malformed");
+    }
+    let events = server.get("/v1/devices/A").await.json()["events"].clone();
+    assert_eq!(events, json!([]));
+    for query in ["?limit=x", "?limit=70000", "?limit=-1", "?after=%ff", "?page=2", "?after=%00"] {
+        server.get(&format!("/v1/devices{query}")).await.is_problem(400, "request-malformed");
+    }
+}

@@ -1,0 +1,389 @@
+//! A place to run servers in, a client that hides nothing, and the keys of a small world.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use axum::body::Bytes;
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use suit_manifest::author::{self, UpdateDescription};
+use tempfile::TempDir;
+use trust::author::{CredentialRequest, RevocationRequest, ScopeRequest, Signer as _, SoftwareKey};
+use trust::{Kid, Role, UnixTime};
+use update_server::domain::unix_now;
+
+pub const TOKEN: &str = "a-token-for-tests-0123456789";
+pub const VENDOR: [u8; 16] = *b"vendor-of-tests!";
+pub const CLASS: [u8; 16] = *b"class-of-tests!!";
+pub const OTHER_CLASS: [u8; 16] = *b"class-of-others!";
+
+pub fn uuid(bytes: [u8; 16]) -> String {
+    let hex = hex::encode(bytes);
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}
+
+pub fn sha256(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
+
+/// Bytes that look like nothing in particular, the same for the same seed.
+pub fn image(seed: u8, len: usize) -> Vec<u8> {
+    let mut state = u32::from(seed) | 0x9e37_0000;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state.to_be_bytes()[0]
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+/// A release key with the credential that a root gave it.
+pub struct ReleaseKey {
+    pub key: SoftwareKey,
+    pub credential: Vec<u8>,
+    pub cti: [u8; 16],
+}
+
+impl ReleaseKey {
+    pub fn kid(&self) -> Kid {
+        self.key.public_key().kid()
+    }
+}
+
+pub fn credential_request(key: &SoftwareKey) -> CredentialRequest {
+    CredentialRequest {
+        iss: "root".into(),
+        sub: "release".into(),
+        key: key.public_key(),
+        role: Role::Release,
+        scope: ScopeRequest {
+            vendor: VENDOR,
+            classes: vec![CLASS, OTHER_CLASS],
+            serials: Vec::new(),
+            actions: None,
+        },
+        issued_at: UnixTime(unix_now()),
+        not_before: None,
+        expires: None,
+        cti: trust::author::random_cti().unwrap(),
+    }
+}
+
+pub fn release_key(root: &SoftwareKey) -> ReleaseKey {
+    release_key_with(root, |_| {})
+}
+
+pub fn release_key_with(root: &SoftwareKey, change: impl FnOnce(&mut CredentialRequest)) -> ReleaseKey {
+    let key = SoftwareKey::generate().unwrap();
+    let mut request = credential_request(&key);
+    change(&mut request);
+    let credential = trust::author::issue_credential(&request, root).unwrap();
+    ReleaseKey { key, credential, cti: request.cti }
+}
+
+pub fn description(image: &[u8], sequence: u64) -> UpdateDescription {
+    UpdateDescription {
+        vendor: VENDOR,
+        class: CLASS,
+        device: None,
+        sequence,
+        version: format!("{sequence}.0.0"),
+        image_digest: Sha256::digest(image).into(),
+        image_size: image.len() as u64,
+        uri: "ni:///sha-256;test".into(),
+        ..UpdateDescription::default()
+    }
+}
+
+pub fn sign(description: &UpdateDescription, by: &ReleaseKey) -> Vec<u8> {
+    author::sign(&author::create(description).unwrap(), &by.key, &by.credential).unwrap()
+}
+
+pub fn envelope(image: &[u8], sequence: u64, by: &ReleaseKey) -> Vec<u8> {
+    sign(&description(image, sequence), by)
+}
+
+pub fn revocation_request(sequence: u64) -> RevocationRequest {
+    RevocationRequest {
+        iss: "root".into(),
+        issued_at: UnixTime(unix_now()),
+        sequence,
+        kids: Vec::new(),
+        ctis: Vec::new(),
+        minimum_sequences: Vec::new(),
+    }
+}
+
+pub fn revocation(root: &SoftwareKey, sequence: u64, kids: &[Kid]) -> Vec<u8> {
+    let request = RevocationRequest { kids: kids.to_vec(), ..revocation_request(sequence) };
+    trust::author::sign_revocation(&request, root).unwrap()
+}
+
+/// A folder with anchors, tokens and a data directory.
+pub struct World {
+    pub dir: TempDir,
+    pub root: SoftwareKey,
+}
+
+impl World {
+    pub fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let root = SoftwareKey::generate().unwrap();
+        let world = Self { dir, root };
+        fs::write(world.anchor_file(), world.root.public_key().to_cose_key()).unwrap();
+        fs::write(world.token_file(), TOKEN).unwrap();
+        fs::set_permissions(world.token_file(), fs::Permissions::from_mode(0o600)).unwrap();
+        world
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub fn anchor_file(&self) -> PathBuf {
+        self.path("root.cose")
+    }
+
+    pub fn token_file(&self) -> PathBuf {
+        self.path("tokens")
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.path("data")
+    }
+
+    /// Every file under the images folder.
+    pub fn image_files(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for folder in fs::read_dir(self.data().join("images")).unwrap() {
+            for file in fs::read_dir(folder.unwrap().path()).unwrap() {
+                names.push(file.unwrap().file_name().into_string().unwrap());
+            }
+        }
+        names.sort();
+        names
+    }
+
+    pub fn command(&self, extra: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_update-server"));
+        command
+            .env_clear()
+            .args(["serve", "--listen", "127.0.0.1:0", "--log", "debug,sqlx=warn"])
+            .arg("--data")
+            .arg(self.data())
+            .arg("--anchor")
+            .arg(self.anchor_file())
+            .arg("--token-file")
+            .arg(self.token_file())
+            .args(extra)
+            .stdin(Stdio::null());
+        command
+    }
+
+    pub fn start(&self) -> Server {
+        self.start_with(&[])
+    }
+
+    pub fn start_with(&self, extra: &[&str]) -> Server {
+        let log = self.path("log");
+        let stderr = fs::OpenOptions::new().append(true).create(true).open(&log).unwrap();
+        let mut child = self.command(extra).stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let Some(address) = line.trim().strip_prefix("listening on http://") else {
+            let _ = child.wait();
+            panic!("did not start: {line:?}\n{}", fs::read_to_string(log).unwrap());
+        };
+        Server { address: address.to_owned(), child, log }
+    }
+
+    /// Runs a server that is not to start; gives its exit code and what it said.
+    pub fn fail(&self, extra: &[&str]) -> (i32, String) {
+        fail(self.command(extra))
+    }
+}
+
+pub fn fail(mut command: Command) -> (i32, String) {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let started = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if started.elapsed() > Duration::from_secs(20) {
+            child.kill().unwrap();
+            panic!("it started, or hangs");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "");
+    (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+}
+
+/// A server process; killed when dropped.
+pub struct Server {
+    pub address: String,
+    pub child: Child,
+    log: PathBuf,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    /// That it is a problem in full form, with this status and code.
+    #[track_caller]
+    pub fn is_problem(&self, status: u16, code: &str) {
+        assert_eq!((self.status.as_u16(), self.json()["code"].as_str()), (status, Some(code)), "{self:?}");
+        assert_eq!(self.header("content-type"), Some("application/problem+json"));
+        let problem = self.json();
+        assert_eq!(
+            (&problem["type"], &problem["status"]),
+            (&Value::from("about:blank"), &Value::from(status))
+        );
+        assert!(
+            !problem["title"].as_str().unwrap().is_empty() && !problem["detail"].as_str().unwrap().is_empty()
+        );
+        assert!(self.header("x-request-id").is_some());
+    }
+
+    #[track_caller]
+    pub fn is(&self, status: u16) -> &Self {
+        assert_eq!(self.status.as_u16(), status, "{self:?}");
+        self
+    }
+}
+
+impl Server {
+    pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
+        let uri: Uri = format!("http://{}{path}", self.address).parse().unwrap();
+        let mut request = axum::http::Request::builder().method(method).uri(uri);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(Bytes::from(body))).unwrap();
+        let client: Client<HttpConnector, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+        let (head, body) = client.request(request).await.unwrap().into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Answer { status: head.status, headers: head.headers, body }
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, &[], Vec::new()).await
+    }
+
+    pub async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        self.send(Method::GET, path, headers, Vec::new()).await
+    }
+
+    pub async fn put(&self, path: &str, body: impl Into<Vec<u8>>) -> Answer {
+        self.send(Method::PUT, path, &[("authorization", &bearer())], body.into()).await
+    }
+
+    pub async fn post(&self, path: &str, body: impl Into<Vec<u8>>) -> Answer {
+        self.send(Method::POST, path, &[("authorization", &bearer())], body.into()).await
+    }
+
+    pub async fn put_image(&self, image: &[u8]) {
+        let answer = self.put(&format!("/v1/images/{}", sha256(image)), image).await;
+        assert!(answer.status.is_success(), "{answer:?}");
+    }
+
+    /// Uploads the image and publishes an envelope for it.
+    pub async fn publish(&self, image: &[u8], envelope: &[u8]) -> Answer {
+        self.put_image(image).await;
+        self.post("/v1/releases", envelope).await
+    }
+
+    pub async fn latest(&self) -> Answer {
+        self.get(&format!("/v1/releases/latest?vendor={}&class={}", uuid(VENDOR), uuid(CLASS))).await
+    }
+
+    /// The sequence numbers that are listed.
+    pub async fn listed(&self) -> Vec<u64> {
+        let answer = self.get(&format!("/v1/releases?vendor={}&class={}", uuid(VENDOR), uuid(CLASS))).await;
+        let list = answer.is(200).json();
+        list["releases"].as_array().unwrap().iter().map(|it| it["sequence"].as_u64().unwrap()).collect()
+    }
+
+    pub fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream
+    }
+
+    /// Sends bytes as they are and reads until the server closes.
+    pub fn raw(&self, request: &[u8]) -> String {
+        let mut stream = self.connect();
+        stream.write_all(request).unwrap();
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id().try_into().unwrap()), signal).unwrap();
+    }
+
+    /// Waits until the process has ended, at most `limit`.
+    pub fn wait(&mut self, limit: Duration) -> Option<ExitStatus> {
+        let started = Instant::now();
+        while started.elapsed() < limit {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return Some(status);
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        None
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap()
+    }
+}
+
+pub fn bearer() -> String {
+    format!("Bearer {TOKEN}")
+}
+
+/// Waits until `done`, at most 10 s.
+pub fn eventually(what: &str, mut done: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !done() {
+        assert!(started.elapsed() < Duration::from_secs(10), "{what} did not happen");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+pub fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}

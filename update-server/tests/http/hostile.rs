@@ -1,0 +1,132 @@
+//! What is not a request of docs/server-api.md, in all sorts of ways.
+
+use std::io::{Read as _, Write as _};
+use std::time::{Duration, Instant};
+
+use axum::http::Method;
+use serde_json::json;
+
+use crate::harness::*;
+
+const PEM: &str = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIGbMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAg\n";
+
+#[tokio::test]
+async fn health_and_the_edges_of_the_map() {
+    let world = World::new();
+    let server = world.start();
+    let health = server.get("/v1/health").await;
+    assert_eq!(health.is(200).json(), json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}));
+    assert_eq!(health.header("x-content-type-options"), Some("nosniff"));
+    for path in [
+        "/",
+        "/v1",
+        "/v1/",
+        "/v2/health",
+        "/v1/health/",
+        "//v1/health",
+        "/v1/images",
+        "/v1/images/a/b",
+        "/%00",
+    ] {
+        server.get(path).await.is_problem(404, "not-found");
+    }
+    server.put("/nowhere", image(1, 4 << 20)).await.is_problem(404, "not-found");
+    for (method, path, allow) in [
+        (Method::POST, "/v1/health", "GET,HEAD"),
+        (Method::DELETE, "/v1/devices/A", "PUT,GET,HEAD"),
+        (Method::PATCH, "/v1/releases", "POST,GET,HEAD"),
+        (Method::PUT, "/v1/releases/latest", "GET,HEAD"),
+    ] {
+        let answer = server.send(method, path, &[("authorization", &bearer())], b"{}".to_vec()).await;
+        answer.is_problem(405, "method-not-allowed");
+        assert_eq!(answer.header("allow"), Some(allow));
+    }
+    // Ids are ours, and no two are the same.
+    let own = server.get_with("/v1/health", &[("x-request-id", "forged")]).await;
+    assert_ne!(own.header("x-request-id"), Some("forged"));
+    assert_ne!(own.header("x-request-id"), health.header("x-request-id"));
+}
+
+#[tokio::test]
+async fn a_private_key_is_refused_wherever_it_arrives() {
+    let world = World::new();
+    let server = world.start();
+    let key = world.path("key.pem");
+    std::fs::write(&key, PEM).unwrap();
+    server
+        .put(&format!("/v1/images/{}", sha256(PEM.as_bytes())), PEM)
+        .await
+        .is_problem(400, "private-key-refused");
+    server.post("/v1/releases", PEM).await.is_problem(400, "private-key-refused");
+    server.put("/v1/revocations", PEM).await.is_problem(400, "private-key-refused");
+    let body = json!({"vendor": uuid(VENDOR), "class": uuid(CLASS), "identity": PEM}).to_string();
+    server.put("/v1/devices/A", body).await.is_problem(400, "private-key-refused");
+    let body = json!({"kind": "update-started", "reason": PEM}).to_string();
+    server.post("/v1/devices/A/events", body).await.is_problem(400, "private-key-refused");
+    assert_eq!(world.image_files(), [""; 0]);
+    assert!(!server.log().contains("MIGbMFcG"), "nor is it in the log");
+
+    // An image with a PEM parser in it is an image.
+    let firmware = [&image(1, 3000), PEM.as_bytes()].concat();
+    server.put_image(&firmware).await;
+}
+
+#[tokio::test]
+async fn what_is_no_http_does_no_harm() {
+    let world = World::new();
+    let server = world.start();
+    let long_head = format!("GET / HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "a".repeat(1 << 20));
+    let many_heads = format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", "X: y\r\n".repeat(1000));
+    for (request, answer) in [
+        (&b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..], "HTTP/1.1 400 "),
+        (b"GET /v1/health\r\n\r\n", "HTTP/1.1 400 "),
+        (b"GET /v1/h\xff HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 400 "),
+        (long_head.as_bytes(), "HTTP/1.1 431 "),
+        (many_heads.as_bytes(), "HTTP/1.1 431 "),
+        (b"POST /v1/releases HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", "HTTP/1.1 400 "),
+        (
+            b"POST /v1/releases HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+            "HTTP/1.1 400 ",
+        ),
+        (b"POST /v1/releases HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", "HTTP/1.1 400 "),
+    ] {
+        let got = server.raw(request);
+        assert!(got.is_empty() || got.starts_with(answer), "{:?}: {got}", String::from_utf8_lossy(request));
+    }
+    server.get("/v1/health").await.is(200);
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_end_is_given_up_and_others_are_served_meanwhile() {
+    let world = World::new();
+    let server = world.start();
+    let mut slow = server.connect();
+    slow.write_all(b"GET /v1/health HTTP/1.1\r\nHost: x\r\n").unwrap();
+    server.get("/v1/health").await.is(200);
+    slow.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let started = Instant::now();
+    let mut rest = Vec::new();
+    let _ = slow.read_to_end(&mut rest);
+    assert!(started.elapsed() < Duration::from_secs(50), "the connection was closed");
+}
+
+#[tokio::test]
+async fn nagles_algorithm_is_off() {
+    // Seen from the outside: with it, the second small request of a kept connection would wait for a delayed
+    // acknowledgement, 40 ms and more each time.
+    let world = World::new();
+    let server = world.start();
+    let mut stream = server.connect();
+    let mut exchange = || {
+        stream.write_all(b"GET /v1/health HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        let mut answer = [0; 4096];
+        let length = stream.read(&mut answer).unwrap();
+        assert!(answer[..length].starts_with(b"HTTP/1.1 200 "));
+    };
+    exchange();
+    let started = Instant::now();
+    for _ in 0..50 {
+        exchange();
+    }
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+}

@@ -1,0 +1,245 @@
+//! `/v1/images/{sha256}`.
+
+use std::io::{Read as _, Write as _};
+
+use axum::http::Method;
+
+use crate::harness::*;
+
+fn path(image: &[u8]) -> String {
+    format!("/v1/images/{}", sha256(image))
+}
+
+#[tokio::test]
+async fn an_image_goes_in_once_and_comes_back() {
+    let world = World::new();
+    let server = world.start();
+    let image = image(1, 300_000);
+    let path = path(&image);
+    server.get(&path).await.is_problem(404, "image-unknown");
+
+    let created = server.put(&path, image.clone()).await;
+    assert_eq!(created.is(201).json(), serde_json::json!({"sha256": sha256(&image), "size": 300_000}));
+    let again = server.put(&path, image.clone()).await;
+    assert_eq!(again.is(200).json(), created.json());
+    assert_eq!(world.image_files(), [sha256(&image)]);
+
+    let whole = server.get(&path).await;
+    whole.is(200);
+    assert!(whole.body == image);
+    let etag = format!("\"{}\"", sha256(&image));
+    assert_eq!(whole.header("etag"), Some(etag.as_str()));
+    assert_eq!(whole.header("accept-ranges"), Some("bytes"));
+    assert_eq!(whole.header("content-length"), Some("300000"));
+    assert_eq!(whole.header("content-type"), Some("application/octet-stream"));
+
+    let head = server.send(Method::HEAD, &path, &[], Vec::new()).await;
+    head.is(200);
+    assert_eq!((head.header("content-length"), head.body.len()), (Some("300000"), 0));
+    let ranged_head = server.send(Method::HEAD, &path, &[("range", "bytes=0-0")], Vec::new()).await;
+    ranged_head.is(200);
+}
+
+#[tokio::test]
+async fn parts_and_preconditions() {
+    let world = World::new();
+    let server = world.start();
+    let image = image(2, 100_000);
+    let path = path(&image);
+    server.put_image(&image).await;
+    let etag = format!("\"{}\"", sha256(&image));
+
+    for (range, expected, content_range) in [
+        ("bytes=0-0", &image[..1], "bytes 0-0/100000"),
+        ("bytes=99999-", &image[99_999..], "bytes 99999-99999/100000"),
+        ("bytes=-7", &image[99_993..], "bytes 99993-99999/100000"),
+        ("bytes=65530-65545", &image[65_530..65_546], "bytes 65530-65545/100000"),
+        ("bytes=50000-99999999999999999999999", &image[50_000..], "bytes 50000-99999/100000"),
+    ] {
+        let part = server.get_with(&path, &[("range", range)]).await;
+        part.is(206);
+        assert!(part.body == expected, "{range}");
+        assert_eq!(part.header("content-range"), Some(content_range));
+        assert_eq!(part.header("content-length"), Some(expected.len().to_string().as_str()));
+    }
+    for range in ["bytes=100000-", "bytes=-0", "bytes=18446744073709551615-"] {
+        let refused = server.get_with(&path, &[("range", range)]).await;
+        refused.is_problem(416, "range-not-satisfiable");
+        assert_eq!(refused.header("content-range"), Some("bytes */100000"));
+    }
+    for range in ["bytes=1-2,4-5", "bytes=2-1", "bytes=x-", "rows=0-1"] {
+        assert_eq!(server.get_with(&path, &[("range", range)]).await.is(200).body.len(), image.len());
+    }
+
+    let held = server.get_with(&path, &[("if-none-match", &etag), ("range", "bytes=0-1")]).await;
+    held.is(304);
+    assert_eq!((held.header("etag"), held.body.len()), (Some(etag.as_str()), 0));
+    server.get_with(&path, &[("if-none-match", "\"other\"")]).await.is(200);
+    server.get_with(&path, &[("if-range", &etag), ("range", "bytes=0-1")]).await.is(206);
+    server.get_with(&path, &[("if-range", "\"other\""), ("range", "bytes=0-1")]).await.is(200);
+}
+
+#[tokio::test]
+async fn an_empty_image_is_an_image() {
+    let world = World::new();
+    let server = world.start();
+    server.put_image(b"").await;
+    assert_eq!(server.get(&path(b"")).await.is(200).header("content-length"), Some("0"));
+    server.get_with(&path(b""), &[("range", "bytes=0-")]).await.is_problem(416, "range-not-satisfiable");
+}
+
+#[tokio::test]
+async fn the_digest_decides() {
+    let world = World::new();
+    let server = world.start();
+    let image = image(3, 50_000);
+    let mut changed = image.clone();
+    changed[25_000] ^= 1;
+    server.put(&path(&image), changed.clone()).await.is_problem(422, "digest-mismatch");
+    server.get(&path(&image)).await.is_problem(404, "image-unknown");
+    assert_eq!(world.image_files(), [""; 0]);
+
+    // Neither does it pass for what is there already.
+    server.put_image(&image).await;
+    server.put(&path(&image), changed).await.is_problem(422, "digest-mismatch");
+    assert!(server.get(&path(&image)).await.body == image);
+}
+
+#[tokio::test]
+async fn too_long_is_refused_whether_announced_or_not() {
+    let world = World::new();
+    let server = world.start_with(&["--max-image-bytes", "100000"]);
+    let fits = image(4, 100_000);
+    server.put_image(&fits).await;
+    let long = image(5, 100_001);
+    server.put(&path(&long), long.clone()).await.is_problem(413, "body-too-large");
+    // Much longer than any buffer on the way: the answer still arrives.
+    let longer = image(6, 8 << 20);
+    server.put(&path(&longer), longer.clone()).await.is_problem(413, "body-too-large");
+
+    let mut request = format!(
+        "PUT {} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: {}\r\nTransfer-Encoding: chunked\r\n\r\n",
+        path(&long),
+        bearer()
+    )
+    .into_bytes();
+    for chunk in long.chunks(40_000) {
+        request.extend(format!("{:x}\r\n", chunk.len()).bytes());
+        request.extend(chunk);
+        request.extend(b"\r\n");
+    }
+    request.extend(b"0\r\n\r\n");
+    let answer = server.raw(&request);
+    assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("body-too-large"), "{answer}");
+    assert_eq!(world.image_files(), [sha256(&fits)]);
+
+    // Refused by what it announces, before a byte of it is sent.
+    let announced = format!(
+        "PUT {} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: 100-continue\r\nAuthorization: {}\r\nContent-Length: 18446744073709551615\r\n\r\n",
+        path(&long),
+        bearer()
+    );
+    let answer = server.raw(announced.as_bytes());
+    assert!(!answer.contains(" 100 ") && !answer.contains(" 20"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_connection_cut_in_the_middle_of_an_upload_leaves_nothing() {
+    let world = World::new();
+    let server = world.start();
+    let image = image(7, 12 << 20);
+    let mut stream = server.connect();
+    let head = format!(
+        "PUT {} HTTP/1.1\r\nHost: x\r\nAuthorization: {}\r\nContent-Length: {}\r\n\r\n",
+        path(&image),
+        bearer(),
+        image.len()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(&image[..9 << 20]).unwrap();
+    eventually("the upload", || !world.image_files().is_empty());
+    assert_eq!(world.image_files(), [format!("{}#1", sha256(&image))]);
+    server.get(&path(&image)).await.is_problem(404, "image-unknown");
+
+    drop(stream);
+    eventually("the cleaning up", || world.image_files().is_empty());
+    server.get(&path(&image)).await.is_problem(404, "image-unknown");
+    server.put_image(&image).await;
+    assert!(server.get(&path(&image)).await.body == image);
+}
+
+#[tokio::test]
+async fn two_uploads_of_one_image_at_once_both_succeed() {
+    let world = World::new();
+    let server = world.start();
+    let image = image(8, 3 << 20);
+    let path = path(&image);
+    let uploads = (0..4).map(|_| server.put(&path, image.clone()));
+    for answer in futures::future::join_all(uploads).await {
+        assert!(answer.status.is_success(), "{answer:?}");
+    }
+    assert_eq!(world.image_files(), [sha256(&image)]);
+    assert!(server.get(&path).await.body == image);
+}
+
+#[tokio::test]
+async fn writing_needs_the_token() {
+    let world = World::new();
+    let server = world.start();
+    let image = image(9, 8 << 20);
+    let path = path(&image);
+    let wrong = format!("Bearer {TOKEN}x");
+    let shorter = format!("Bearer {}", &TOKEN[..TOKEN.len() - 1]);
+    let basic = format!("Basic {TOKEN}");
+    for headers in [
+        &[][..],
+        &[("authorization", "")],
+        &[("authorization", "Bearer")],
+        &[("authorization", "Bearer ")],
+        &[("authorization", TOKEN)],
+        &[("authorization", wrong.as_str())],
+        &[("authorization", shorter.as_str())],
+        &[("authorization", basic.as_str())],
+        &[("authorization", &bearer()), ("authorization", &bearer())],
+    ] {
+        let answer = server.send(Method::PUT, &path, headers, image.clone()).await;
+        answer.is_problem(401, "unauthorized");
+        assert!(answer.header("www-authenticate").unwrap().starts_with("Bearer"));
+    }
+    for (method, path) in [
+        (Method::POST, "/v1/releases"),
+        (Method::PUT, "/v1/revocations"),
+        (Method::PUT, "/v1/devices/A"),
+        (Method::POST, "/v1/devices/A/events"),
+    ] {
+        server
+            .send(method, path, &[("authorization", &wrong)], b"{}".to_vec())
+            .await
+            .is_problem(401, "unauthorized");
+    }
+    assert_eq!(world.image_files(), [""; 0]);
+    // The scheme's name is case-insensitive.
+    let lower = format!("bearer {TOKEN}");
+    server.send(Method::PUT, &path, &[("authorization", &lower)], image).await.is(201);
+    assert!(!server.log().contains(TOKEN), "no token in the log");
+}
+
+#[tokio::test]
+async fn a_download_can_be_resumed_where_it_broke_off() {
+    let world = World::new();
+    let server = world.start();
+    let image = image(10, 1 << 20);
+    server.put_image(&image).await;
+    let mut stream = server.connect();
+    write!(stream, "GET {} HTTP/1.1\r\nHost: x\r\n\r\n", path(&image)).unwrap();
+    let mut start = vec![0; 200_000];
+    stream.read_exact(&mut start).unwrap();
+    drop(stream);
+    let head = start.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
+    let mut got = start[head..].to_vec();
+    let etag = format!("\"{}\"", sha256(&image));
+    let range = format!("bytes={}-", got.len());
+    let rest = server.get_with(&path(&image), &[("range", &range), ("if-range", &etag)]).await;
+    got.extend(&rest.is(206).body);
+    assert!(got == image);
+}

@@ -1,0 +1,9 @@
+//! The real binary, over real HTTP, with a real data directory.
+
+mod devices;
+mod harness;
+mod hostile;
+mod images;
+mod life;
+mod releases;
+mod revocations;

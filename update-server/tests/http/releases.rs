@@ -1,0 +1,329 @@
+//! `/v1/releases`: what gets in, what is offered, and for how long.
+
+use serde_json::json;
+use suit_manifest::author::{UpdateDescription, create};
+use trust::author::{RevocationRequest, Signer as _, SoftwareKey, sign_revocation};
+use trust::{Role, UnixTime};
+use update_server::domain::unix_now;
+
+use crate::harness::*;
+
+fn envelope_path(release: &serde_json::Value) -> String {
+    release["envelope_url"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_release_is_published_listed_and_fetched() {
+    let world = World::new();
+    let server = world.start();
+    let key = release_key(&world.root);
+    server.latest().await.is_problem(404, "release-unknown");
+    assert_eq!(server.listed().await, [0; 0]);
+
+    let image_2 = image(2, 5000);
+    let envelope_2 = envelope(&image_2, 2, &key);
+    let release = server.publish(&image_2, &envelope_2).await.is(201).json();
+    let digest = release["manifest_digest"].as_str().unwrap().to_owned();
+    let published_at = release["published_at"].as_u64().unwrap();
+    assert!(published_at.abs_diff(unix_now()) < 100);
+    assert_eq!(
+        release,
+        json!({
+            "manifest_digest": digest,
+            "envelope_sha256": sha256(&envelope_2),
+            "sequence": 2,
+            "version": "2.0.0",
+            "vendor": uuid(VENDOR),
+            "class": uuid(CLASS),
+            "image": {"sha256": sha256(&image_2), "size": 5000, "uri": "ni:///sha-256;test"},
+            "release_kid": hex::encode(key.kid().0),
+            "published_at": published_at,
+            "envelope_url": format!("/v1/releases/{digest}/envelope"),
+            "image_url": format!("/v1/images/{}", sha256(&image_2)),
+        })
+    );
+    assert_eq!(server.post("/v1/releases", envelope_2.clone()).await.is(200).json(), release);
+    assert_eq!(server.latest().await.is(200).json(), release);
+    let fetched = server.get(&envelope_path(&release)).await;
+    assert_eq!(fetched.is(200).header("content-type"), Some("application/suit-envelope+cose"));
+    assert_eq!(fetched.body, envelope_2);
+
+    // In any order: the highest sequence number is the newest.
+    for sequence in [4, 1, 3] {
+        let image = image(u8::try_from(sequence).unwrap(), 1000);
+        server.publish(&image, &envelope(&image, sequence, &key)).await.is(201);
+    }
+    assert_eq!(server.listed().await, [4, 3, 2, 1]);
+    assert_eq!(server.latest().await.json()["sequence"], json!(4));
+    let part = format!("/v1/releases?vendor={}&class={}&below=4&limit=2", uuid(VENDOR), uuid(CLASS));
+    let part = server.get(&part).await.is(200).json();
+    let sequences: Vec<_> =
+        part["releases"].as_array().unwrap().iter().map(|it| it["sequence"].clone()).collect();
+    assert_eq!(sequences, [json!(3), json!(2)]);
+    let other = format!("/v1/releases/latest?vendor={}&class={}", uuid(VENDOR), uuid(OTHER_CLASS));
+    server.get(&other).await.is_problem(404, "release-unknown");
+
+    // All of it outlives the process.
+    drop(server);
+    let server = world.start();
+    assert_eq!(server.listed().await, [4, 3, 2, 1]);
+    assert_eq!(server.get(&envelope_path(&release)).await.body, envelope_2);
+}
+
+#[tokio::test]
+async fn the_image_has_to_be_there_and_as_the_manifest_says() {
+    let world = World::new();
+    let server = world.start();
+    let key = release_key(&world.root);
+    let image = image(1, 1000);
+    server.post("/v1/releases", envelope(&image, 1, &key)).await.is_problem(409, "image-not-stored");
+    server.put_image(&image).await;
+    let lie = UpdateDescription { image_size: 999, ..description(&image, 1) };
+    server.post("/v1/releases", sign(&lie, &key)).await.is_problem(422, "image-digest-mismatch");
+    assert_eq!(server.listed().await, [0; 0]);
+    server.post("/v1/releases", envelope(&image, 1, &key)).await.is(201);
+}
+
+#[tokio::test]
+async fn the_largest_sequence_number_is_the_newest() {
+    let world = World::new();
+    let server = world.start();
+    let key = release_key(&world.root);
+    let image = image(1, 100);
+    for sequence in [u64::MAX, 1, i64::MAX as u64, 1 << 63] {
+        server.publish(&image, &envelope(&image, sequence, &key)).await.is(201);
+    }
+    assert_eq!(server.listed().await, [u64::MAX, 1 << 63, i64::MAX as u64, 1]);
+}
+
+#[tokio::test]
+async fn who_may_not_sign_is_refused_with_the_reason() {
+    let world = World::new();
+    let server = world.start();
+    let image = image(1, 1000);
+    server.put_image(&image).await;
+    let update = description(&image, 1);
+    let now = unix_now();
+
+    let foreign_root = SoftwareKey::generate().unwrap();
+    let foreign = release_key(&foreign_root);
+    server.post("/v1/releases", sign(&update, &foreign)).await.is_problem(422, "anchor-unknown");
+    let service = release_key_with(&world.root, |it| it.role = Role::Service);
+    server.post("/v1/releases", sign(&update, &service)).await.is_problem(422, "role-mismatch");
+    let vendor = release_key_with(&world.root, |it| it.scope.vendor = *b"another vendor!!");
+    server.post("/v1/releases", sign(&update, &vendor)).await.is_problem(422, "scope-vendor");
+    let class = release_key_with(&world.root, |it| it.scope.classes = vec![OTHER_CLASS]);
+    server.post("/v1/releases", sign(&update, &class)).await.is_problem(422, "scope-class");
+    let expired = release_key_with(&world.root, |it| it.expires = Some(UnixTime(now - 10)));
+    server.post("/v1/releases", sign(&update, &expired)).await.is_problem(422, "credential-expired");
+    let early = release_key_with(&world.root, |it| it.not_before = Some(UnixTime(now + 1000)));
+    server.post("/v1/releases", sign(&update, &early)).await.is_problem(422, "credential-not-yet-valid");
+    server.post("/v1/releases", create(&update).unwrap()).await.is_problem(422, "signature-missing");
+    assert_eq!(server.listed().await, [0; 0]);
+}
+
+#[tokio::test]
+async fn what_a_revoked_key_signed_is_neither_taken_nor_offered_any_more() {
+    let world = World::new();
+    let server = world.start();
+    let (lost, kept) = (release_key(&world.root), release_key(&world.root));
+    let image = image(1, 1000);
+    server.publish(&image, &envelope(&image, 1, &kept)).await.is(201);
+    let release = server.publish(&image, &envelope(&image, 2, &lost)).await.is(201).json();
+    assert_eq!(server.listed().await, [2, 1]);
+
+    server.put("/v1/revocations", revocation(&world.root, 1, &[lost.kid()])).await.is(201);
+    assert_eq!(server.listed().await, [1]);
+    assert_eq!(server.latest().await.json()["sequence"], json!(1));
+    server.get(&envelope_path(&release)).await.is_problem(410, "key-revoked");
+    server.post("/v1/releases", envelope(&image, 3, &lost)).await.is_problem(422, "key-revoked");
+    // Nor is the old one a success when it is sent again.
+    server.post("/v1/releases", envelope(&image, 2, &lost)).await.is_problem(422, "key-revoked");
+
+    // By its cti, and after a restart.
+    let request = RevocationRequest { kids: vec![lost.kid()], ctis: vec![kept.cti], ..revocation_request(2) };
+    server.put("/v1/revocations", sign_revocation(&request, &world.root).unwrap()).await.is(200);
+    drop(server);
+    let server = world.start();
+    server.latest().await.is_problem(404, "release-unknown");
+    server.post("/v1/releases", envelope(&image, 4, &kept)).await.is_problem(422, "credential-revoked");
+
+    // The same manifest under a new key is the same release, offered again.
+    let new = release_key(&world.root);
+    let again = server.post("/v1/releases", envelope(&image, 2, &new)).await.is(201).json();
+    assert_eq!(again["manifest_digest"], release["manifest_digest"]);
+    assert_ne!(again["envelope_sha256"], release["envelope_sha256"]);
+    assert_eq!(server.latest().await.is(200).json(), again);
+    assert_eq!(server.get(&envelope_path(&release)).await.is(200).body, envelope(&image, 2, &new));
+}
+
+#[tokio::test]
+async fn what_lies_under_a_minimum_sequence_is_not_offered() {
+    let world = World::new();
+    let server = world.start();
+    let key = release_key(&world.root);
+    let image = image(1, 1000);
+    for sequence in 1..=3 {
+        server.publish(&image, &envelope(&image, sequence, &key)).await.is(201);
+    }
+    let request = RevocationRequest {
+        minimum_sequences: vec![(VENDOR, OTHER_CLASS, 9), (VENDOR, CLASS, 3)],
+        ..revocation_request(1)
+    };
+    server.put("/v1/revocations", sign_revocation(&request, &world.root).unwrap()).await.is(201);
+    assert_eq!(server.listed().await, [3]);
+    server.post("/v1/releases", envelope(&image, 2, &key)).await.is_problem(422, "sequence-below-minimum");
+    server.post("/v1/releases", envelope(&image, 4, &key)).await.is(201);
+}
+
+#[tokio::test]
+async fn a_release_ends_with_its_credential() {
+    let world = World::new();
+    let server = world.start();
+    let expires = unix_now() + 3;
+    let key = release_key_with(&world.root, |it| it.expires = Some(UnixTime(expires)));
+    let image = image(1, 1000);
+    server.publish(&image, &envelope(&image, 1, &key)).await.is(201);
+    while unix_now() < expires {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    server.latest().await.is_problem(404, "release-unknown");
+}
+
+#[tokio::test]
+async fn a_release_for_a_single_device_is_offered_to_that_device_only() {
+    let world = World::new();
+    let server = world.start();
+    let key = release_key(&world.root);
+    let image = image(1, 1000);
+    let device = *b"a single device!";
+    server.publish(&image, &envelope(&image, 1, &key)).await.is(201);
+    let single = UpdateDescription { device: Some(device), ..description(&image, 2) };
+    let release = server.post("/v1/releases", sign(&single, &key)).await.is(201).json();
+    assert_eq!(release["device"], json!(uuid(device)));
+    assert_eq!(server.listed().await, [1]);
+    assert_eq!(server.latest().await.json()["sequence"], json!(1));
+    let base = format!("/v1/releases/latest?vendor={}&class={}", uuid(VENDOR), uuid(CLASS));
+    let own = server.get(&format!("{base}&device={}", uuid(device))).await;
+    assert_eq!(own.is(200).json()["sequence"], json!(2));
+    let other = server.get(&format!("{base}&device={}", uuid(*b"another device!!"))).await;
+    assert_eq!(other.is(200).json()["sequence"], json!(1));
+}
+
+#[tokio::test]
+async fn a_sequence_number_is_given_once() {
+    let world = World::new();
+    let server = world.start();
+    let key = release_key(&world.root);
+    let images: Vec<_> = (0..8).map(|seed| image(seed, 1000)).collect();
+    for image in &images {
+        server.put_image(image).await;
+    }
+    // Eight publishers at once, eight manifests, one sequence number.
+    let envelopes: Vec<_> = images.iter().map(|image| envelope(image, 7, &key)).collect();
+    let posts = envelopes.iter().map(|envelope| server.post("/v1/releases", envelope.clone()));
+    let answers = futures::future::join_all(posts).await;
+    let created: Vec<_> = answers.iter().filter(|answer| answer.status == 201).collect();
+    assert_eq!(created.len(), 1, "{answers:?}");
+    for answer in answers.iter().filter(|answer| answer.status != 201) {
+        answer.is_problem(409, "sequence-taken");
+    }
+    assert_eq!(server.listed().await, [7]);
+    assert_eq!(server.latest().await.json(), created[0].json());
+
+    // Eight publishers of the same envelope: one creates, the others find it.
+    let same = envelope(&images[0], 8, &key);
+    let answers = futures::future::join_all((0..8).map(|_| server.post("/v1/releases", same.clone()))).await;
+    assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 1, "{answers:?}");
+    assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 7, "{answers:?}");
+}
+
+#[tokio::test]
+async fn changed_envelopes_are_refused() {
+    let world = World::new();
+    let server = world.start();
+    let key = release_key(&world.root);
+    let image = image(1, 1000);
+    server.put_image(&image).await;
+    let envelope = envelope(&image, 1, &key);
+    // Every bit at the library (tests/tampering.rs); over HTTP one of every seventh byte, and every truncation there.
+    for position in (0..envelope.len()).step_by(7) {
+        let mut flipped = envelope.clone();
+        flipped[position] ^= 1 << (position % 8);
+        let answer = server.post("/v1/releases", flipped).await;
+        assert!([400, 422].contains(&answer.status.as_u16()), "byte {position}: {answer:?}");
+        let answer = server.post("/v1/releases", &envelope[..position]).await;
+        assert!([400, 422].contains(&answer.status.as_u16()), "{position} bytes: {answer:?}");
+    }
+    server
+        .post("/v1/releases", [envelope.as_slice(), &[0]].concat())
+        .await
+        .is_problem(400, "manifest-malformed");
+    server.post("/v1/releases", vec![0; 64 << 10]).await.is_problem(400, "manifest-malformed");
+    server.post("/v1/releases", vec![0; (64 << 10) + 1]).await.is_problem(413, "body-too-large");
+    assert_eq!(server.listed().await, [0; 0]);
+    server.post("/v1/releases", envelope).await.is(201);
+}
+
+#[tokio::test]
+async fn queries_and_digests_are_checked() {
+    let world = World::new();
+    let server = world.start();
+    let (vendor, class) = (uuid(VENDOR), uuid(CLASS));
+    for query in [
+        "",
+        "?",
+        &format!("?vendor={vendor}"),
+        &format!("?vendor={vendor}&class=x"),
+        &format!("?vendor={vendor}&class={class}&class={class}"),
+        &format!("?vendor={vendor}&class={class}&sort=asc"),
+        &format!("?vendor={}&class={class}", hex::encode(VENDOR)),
+        "?vendor=%ff&class=%00",
+    ] {
+        server.get(&format!("/v1/releases/latest{query}")).await.is_problem(400, "request-malformed");
+        server.get(&format!("/v1/releases{query}")).await.is_problem(400, "request-malformed");
+    }
+    for rest in ["below=-1", "below=18446744073709551616", "limit=x"] {
+        let path = format!("/v1/releases?vendor={vendor}&class={class}&{rest}");
+        server.get(&path).await.is_problem(400, "request-malformed");
+    }
+    for digest in ["x", "..%2f..%2fregistry.sqlite", &"0".repeat(63), &"A".repeat(64), "%ff", "%00"] {
+        for path in [format!("/v1/releases/{digest}/envelope"), format!("/v1/images/{digest}")] {
+            server.get(&path).await.is_problem(400, "request-malformed");
+        }
+        server.put(&format!("/v1/images/{digest}"), "x").await.is_problem(400, "request-malformed");
+    }
+    let unknown = sha256(b"unknown");
+    server.get(&format!("/v1/releases/{unknown}/envelope")).await.is_problem(404, "release-unknown");
+    assert_eq!(world.image_files(), [""; 0]);
+}
+
+#[tokio::test]
+async fn anchors_are_told_and_several_are_possible() {
+    let world = World::new();
+    let second = SoftwareKey::generate().unwrap();
+    let file = world.path("second.cose");
+    std::fs::write(&file, second.public_key().to_cose_key()).unwrap();
+    let server = world.start_with(&["--anchor", file.to_str().unwrap()]);
+    let told: Vec<_> = [&world.root, &second]
+        .map(|root| root.public_key())
+        .map(|key| json!({"kid": hex::encode(key.kid().0), "cose_key": hex::encode(key.to_cose_key())}))
+        .into();
+    assert_eq!(server.get("/v1/anchors").await.is(200).json(), json!({"anchors": told}));
+
+    let image = image(1, 1000);
+    server.publish(&image, &envelope(&image, 1, &release_key(&world.root))).await.is(201);
+    let lost = release_key(&second);
+    server.publish(&image, &envelope(&image, 2, &lost)).await.is(201);
+    server.put("/v1/revocations", revocation(&second, 1, &[lost.kid()])).await.is(201);
+    assert_eq!(server.listed().await, [1]);
+
+    // An anchor that is no longer configured takes its releases along; its list waits for it.
+    drop(server);
+    let server = world.start();
+    assert_eq!(server.listed().await, [1]);
+    assert_eq!(server.get("/v1/revocations").await.json(), json!({"revocations": []}));
+    drop(server);
+    let server = world.start_with(&["--anchor", file.to_str().unwrap()]);
+    assert_eq!(server.get("/v1/revocations").await.json()["revocations"].as_array().unwrap().len(), 1);
+}
