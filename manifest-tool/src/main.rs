@@ -1,2 +1,8 @@
-//! Placeholder while the workspace is laid out.
-fn main() {}
+//! The command line of manifest-tool.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(manifest_tool::cli::main(std::env::args_os()))
+}

@@ -4,8 +4,10 @@ use super::roots::{PAYLOAD, anchors, chained, credential, revocation, store};
 use proptest::prelude::*;
 use trust::{Credential, Error, RevocationList, Role, verify_chained_sign1};
 
+type Verify = fn(&[u8]) -> Result<(), Error>;
+
 /// All three kinds of records, and how each is verified.
-fn records() -> Vec<(Vec<u8>, fn(&[u8]) -> Result<(), Error>)> {
+fn records() -> Vec<(Vec<u8>, Verify)> {
     vec![(credential(), verify_credential), (revocation(), verify_revocation), (chained(), verify_chained)]
 }
 

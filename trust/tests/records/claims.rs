@@ -7,6 +7,8 @@ use super::roots::{anchors, release, root, store};
 use trust::{Credential, ErrorKind, RevocationList, Role};
 
 type Claims = Vec<(Vec<u8>, Vec<u8>)>;
+/// Why claims are refused, if they are.
+type Refusal = fn(&Claims) -> Option<ErrorKind>;
 
 fn credential_result(claims: &Claims) -> Option<ErrorKind> {
     let cwt = Sign1::record(&root(), CREDENTIAL, &map(claims)).cwt(&root());
@@ -27,7 +29,7 @@ fn with(mut claims: Claims, key: i64, value: Vec<u8>) -> Claims {
 
 #[test]
 fn every_claim_is_required() {
-    let kinds: [(Claims, fn(&Claims) -> Option<ErrorKind>); 2] =
+    let kinds: [(Claims, Refusal); 2] =
         [(credential_claims(&release()), credential_result), (revocation_claims(), revocation_result)];
     for (claims, result) in kinds {
         assert_eq!(result(&claims), None);
@@ -62,7 +64,7 @@ fn credential_values_have_ranges() {
     use ErrorKind::{KeyInvalid, MissingKey, OutOfRange, TooMany, UnexpectedType, UnknownKey};
     let name = |len| tstr(&"n".repeat(len));
     let vendor = (int(1), bstr(&[0xa1; 16]));
-    let scope = |entries: &[(Vec<u8>, Vec<u8>)]| map(&[&[vendor.clone()], entries].concat());
+    let scope = |entries: &[(Vec<u8>, Vec<u8>)]| map(&[std::slice::from_ref(&vendor), entries].concat());
     let classes = |count| scope(&[(int(2), array(&vec![bstr(&[0xc1; 16]); count]))]);
     let serials = |count| scope(&[(int(3), array(&vec![tstr("A"); count]))]);
     let serial = |len| scope(&[(int(3), array(&[name(len)]))]);

@@ -1,0 +1,116 @@
+//! The command line: what can be said, and what is printed and returned for it.
+
+use crate::commands::{create, credential, inspect, key, provision, publish, revoke, sign, verify};
+use crate::error::Error;
+use crate::output::{Output, Report};
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+use std::ffi::OsString;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Keys, credentials, SUIT manifests, revocation, provisioning and publishing
+#[derive(Parser, Debug)]
+#[command(name = "manifest-tool", version, max_term_width = 100)]
+struct CommandLine {
+    /// Print one JSON object on standard output
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Private and public keys
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Credentials: what a root certifies
+    #[command(subcommand)]
+    Credential(CredentialCommand),
+    /// Make an unsigned envelope and its image
+    Create(create::Create),
+    /// Sign an envelope with a release key
+    Sign(sign::Sign),
+    /// Verify a signed release as a device does
+    Verify(verify::Verify),
+    /// Show an envelope without verifying its signature
+    Inspect(inspect::Inspect),
+    /// Sign a revocation list with the root key
+    Revoke(revoke::Revoke),
+    /// Make a device's provisioning block
+    Provision(provision::Provision),
+    /// Send a release to an update-server
+    Publish(publish::Publish),
+}
+
+#[derive(Subcommand, Debug)]
+enum KeyCommand {
+    /// Make an Ed25519 key
+    Generate(key::Generate),
+    /// Write or show the public half of a key
+    Public(key::Public),
+}
+
+#[derive(Subcommand, Debug)]
+enum CredentialCommand {
+    /// Certify a key with the root key
+    Issue(credential::Issue),
+    /// Show a credential, and verify it if an anchor is given
+    Inspect(credential::Inspect),
+}
+
+impl Command {
+    fn run(&self, output: Output) -> Result<(), Error> {
+        match self {
+            Self::Key(KeyCommand::Generate(command)) => report(output, command.run()),
+            Self::Key(KeyCommand::Public(command)) => report(output, command.run()),
+            Self::Credential(CredentialCommand::Issue(command)) => report(output, command.run()),
+            Self::Credential(CredentialCommand::Inspect(command)) => report(output, command.run()),
+            Self::Create(command) => report(output, command.run()),
+            Self::Sign(command) => report(output, command.run(output)),
+            Self::Verify(command) => report(output, command.run()),
+            Self::Inspect(command) => report(output, command.run()),
+            Self::Revoke(command) => report(output, command.run()),
+            Self::Provision(command) => report(output, command.run()),
+            Self::Publish(command) => report(output, command.run(output)),
+        }
+    }
+}
+
+fn report(output: Output, result: Result<impl Report, Error>) -> Result<(), Error> {
+    output.result(&result?)
+}
+
+/// Does what the arguments (the program's name first) ask for; returns the exit code (docs/errors.md).
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let command_line = match CommandLine::try_parse_from(&arguments) {
+        Ok(command_line) => command_line,
+        Err(error) => return usage(&arguments, &error),
+    };
+    let output = Output::new(command_line.json);
+    match catch_unwind(AssertUnwindSafe(|| command_line.command.run(output))) {
+        Ok(Ok(())) => 0,
+        Ok(Err(error)) => output.failure(&error),
+        // The panic hook has told where.
+        Err(_) => output.failure(&Error::Internal("it panicked")),
+    }
+}
+
+fn usage(arguments: &[OsString], error: &clap::Error) -> u8 {
+    let wants_help = matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp
+            | ErrorKind::DisplayVersion
+            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    );
+    let json = arguments.iter().any(|argument| argument == "--json");
+    if json && !wants_help {
+        let text = error.to_string();
+        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        return Output::new(true).failure(&Error::usage(message));
+    }
+    // Nobody may be listening.
+    let _ignored = error.print();
+    if error.use_stderr() { 2 } else { 0 }
+}

@@ -1,0 +1,124 @@
+//! `create`: an image and the unsigned envelope that describes it.
+
+use crate::describe::ManifestView;
+use crate::error::Error;
+use crate::files::{Existing, must_differ, read, write_all};
+use crate::identifiers::{Class, Serial, Vendor};
+use crate::image::{self, Format, MAX_INPUT_LEN};
+use crate::output::{Report, table};
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+use std::path::PathBuf;
+use suit_manifest::author::{UpdateDescription, image_uri, inspect};
+
+/// Make an unsigned envelope and its image
+#[derive(clap::Args, Clone, Debug)]
+pub struct Create {
+    /// Firmware: ELF, Intel HEX, S-records or binary
+    #[arg(long, value_name = "FILE")]
+    image: PathBuf,
+    /// What the firmware file is; by default its content tells
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    image_format: Option<Format>,
+    /// Address at which the image begins, as 0x21011000; by default the lowest that is loaded
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    base: Option<u64>,
+    /// Vendor of the devices: UUID or domain
+    #[arg(long)]
+    vendor: Vendor,
+    /// Class of the devices: UUID or name
+    #[arg(long)]
+    class: Class,
+    /// Serial, when the update is for one single device
+    #[arg(long)]
+    serial: Option<Serial>,
+    /// Sequence number; a device takes no lower one than it has confirmed
+    #[arg(long)]
+    sequence: u64,
+    /// Version for people, as 2.0.0
+    #[arg(long)]
+    version: String,
+    /// What the update is about
+    #[arg(long)]
+    description: Option<String>,
+    /// Unsigned envelope to write
+    #[arg(long, value_name = "U.suit")]
+    out: PathBuf,
+    /// Image to write: the bytes that a device stores
+    #[arg(long, value_name = "I.bin")]
+    image_out: PathBuf,
+    /// Write over other files
+    #[arg(long)]
+    force: bool,
+}
+
+/// What `create` did.
+#[derive(Debug, Serialize)]
+pub struct Created {
+    envelope: PathBuf,
+    image_file: PathBuf,
+    image_format: Format,
+    image_address: Option<u64>,
+    #[serde(flatten)]
+    manifest: ManifestView,
+}
+
+impl Create {
+    /// Makes both files.
+    pub fn run(&self) -> Result<Created, Error> {
+        for output in [&self.out, &self.image_out] {
+            must_differ(output, &[&self.image])?;
+        }
+        let input = read(&self.image, MAX_INPUT_LEN)?;
+        let image = image::make(&input, self.image_format, self.base)
+            .map_err(|source| Error::Image { path: self.image.clone(), source })?;
+        let vendor = self.vendor.id();
+        let image_digest: [u8; 32] = Sha256::digest(&image.bytes).into();
+        let update = UpdateDescription {
+            vendor: vendor.into_bytes(),
+            class: self.class.id(vendor).into_bytes(),
+            device: self.serial.as_ref().map(|serial| serial.device_id(vendor).into_bytes()),
+            sequence: self.sequence,
+            version: self.version.clone(),
+            image_digest,
+            image_size: image.bytes.len() as u64,
+            uri: image_uri(&image_digest),
+            vendor_domain: self.vendor.domain().map(str::to_owned),
+            model: self.class.name().map(str::to_owned),
+            description: self.description.clone(),
+        };
+        let envelope = suit_manifest::author::create(&update)
+            .map_err(|error| Error::Author { what: "the manifest", source: Box::new(error) })?;
+        let manifest = inspect(&envelope)
+            .and_then(|inspection| ManifestView::of_inspection(&inspection))
+            .map_err(|_| Error::Internal("what was created"))?;
+        write_all(&[(&self.image_out, &image.bytes), (&self.out, &envelope)], Existing::from(self.force))?;
+        Ok(Created {
+            envelope: self.out.clone(),
+            image_file: self.image_out.clone(),
+            image_format: image.format,
+            image_address: image.address,
+            manifest,
+        })
+    }
+}
+
+impl Report for Created {
+    fn lines(&self) -> String {
+        let mut rows = vec![
+            ("envelope", format!("{} (unsigned)", self.envelope.display())),
+            ("image file", self.image_file.display().to_string()),
+        ];
+        rows.extend(self.image_address.map(|address| ("linked at", format!("{address:#010x}"))));
+        rows.extend(self.manifest.rows());
+        table(&rows)
+    }
+}
+
+/// Decimal, or hexadecimal with `0x`.
+fn address(text: &str) -> Result<u64, std::num::ParseIntError> {
+    match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(&digits.replace('_', ""), 16),
+        None => text.parse(),
+    }
+}

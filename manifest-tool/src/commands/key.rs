@@ -1,0 +1,146 @@
+//! `key generate` and `key public`.
+
+use super::PassphraseArguments;
+use crate::error::Error;
+use crate::files::{Existing, must_differ, write};
+use crate::output::{Report, table};
+use crate::passphrase::PassphraseSource;
+use crate::{describe, private_key, public_key};
+use serde::Serialize;
+use std::path::PathBuf;
+use trust::PublicKey;
+use trust::author::Signer as _;
+
+/// Make an Ed25519 key
+#[derive(clap::Args, Clone, Debug)]
+pub struct Generate {
+    /// Private key to write (PKCS#8 PEM, 0600); never over a file
+    #[arg(long, value_name = "KEY.pem")]
+    out: PathBuf,
+    #[command(flatten)]
+    passphrase: PassphraseArguments,
+    /// Leave the key unencrypted
+    #[arg(long, conflicts_with = "passphrase_file")]
+    no_passphrase: bool,
+}
+
+/// What `key generate` did.
+#[derive(Debug, Serialize)]
+pub struct Generated {
+    private_key: PathBuf,
+    encrypted: bool,
+    kid: String,
+    public_key: String,
+}
+
+impl Generate {
+    /// Makes the key.
+    pub fn run(&self) -> Result<Generated, Error> {
+        let passphrase: Option<PassphraseSource> = (!self.no_passphrase).then(|| self.passphrase.source());
+        let key = private_key::generate(&self.out, passphrase.as_ref())?;
+        Ok(Generated {
+            private_key: self.out.clone(),
+            encrypted: passphrase.is_some(),
+            kid: describe::kid(key.public_key().kid()),
+            public_key: hex::encode(key.public_key().as_bytes()),
+        })
+    }
+}
+
+impl Report for Generated {
+    fn lines(&self) -> String {
+        table(&[
+            ("private key", self.private_key.display().to_string()),
+            ("encrypted", if self.encrypted { "yes" } else { "NO" }.to_owned()),
+            ("kid", self.kid.clone()),
+        ])
+    }
+}
+
+/// Form of a public key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub enum PublicFormat {
+    /// COSE_Key (docs/records.md), the form of anchors.
+    Cose,
+    /// SubjectPublicKeyInfo PEM (RFC 8410).
+    Spki,
+    /// The 32 bytes in hex.
+    Hex,
+}
+
+/// Write or show the public half of a key
+#[derive(clap::Args, Clone, Debug)]
+pub struct Public {
+    /// Private key (PKCS#8 PEM), or a public key to convert (COSE_Key or SPKI PEM)
+    #[arg(value_name = "KEY")]
+    key: PathBuf,
+    /// Form of the output
+    #[arg(long, value_enum, default_value = "cose")]
+    format: PublicFormat,
+    /// File to write; without it the key is only shown
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Write over another file
+    #[arg(long, requires = "out")]
+    force: bool,
+    #[command(flatten)]
+    passphrase: PassphraseArguments,
+}
+
+/// What `key public` found.
+#[derive(Debug, Serialize)]
+pub struct PublicReport {
+    kid: String,
+    public_key: String,
+    cose_key: String,
+    out: Option<PathBuf>,
+    #[serde(skip)]
+    shown: String,
+}
+
+impl Public {
+    /// Reads the key, and writes its public half if that is asked for.
+    pub fn run(&self) -> Result<PublicReport, Error> {
+        let key = self.read()?;
+        let content = match self.format {
+            PublicFormat::Cose => key.to_cose_key().to_vec(),
+            PublicFormat::Spki => public_key::to_spki_pem(&key)?.into_bytes(),
+            PublicFormat::Hex => format!("{}\n", hex::encode(key.as_bytes())).into_bytes(),
+        };
+        if let Some(out) = &self.out {
+            must_differ(out, &[&self.key])?;
+            write(out, &content, Existing::from(self.force))?;
+        }
+        let shown = match self.format {
+            PublicFormat::Cose => hex::encode(&content),
+            PublicFormat::Spki | PublicFormat::Hex => String::from_utf8_lossy(&content).trim_end().to_owned(),
+        };
+        Ok(PublicReport {
+            kid: describe::kid(key.kid()),
+            public_key: hex::encode(key.as_bytes()),
+            cose_key: hex::encode(key.to_cose_key()),
+            out: self.out.clone(),
+            shown,
+        })
+    }
+
+    /// A file that is no public key is taken for a private one, whose error then says what is wrong.
+    fn read(&self) -> Result<PublicKey, Error> {
+        match public_key::open(&self.key) {
+            Err(Error::PublicKey { .. }) => {
+                Ok(private_key::open(&self.key, &self.passphrase.source())?.public_key())
+            }
+            other => other,
+        }
+    }
+}
+
+impl Report for PublicReport {
+    fn lines(&self) -> String {
+        match &self.out {
+            Some(out) => table(&[("public key", out.display().to_string()), ("kid", self.kid.clone())]),
+            // SPKI has line breaks of its own.
+            None => format!("kid  {}\n{}", self.kid, self.shown),
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! `sign`: a release key signs an envelope; its credential goes with the signature.
+
+use super::SigningKeyArguments;
+use crate::describe::{ManifestView, kid};
+use crate::error::Error;
+use crate::files::{Existing, MAX_ENVELOPE_FILE_LEN, MAX_RECORD_FILE_LEN, must_differ, read, write};
+use crate::output::{Output, Report, table};
+use crate::time::now;
+use serde::Serialize;
+use std::path::PathBuf;
+use suit_manifest::author::{AuthorError, inspect, sign};
+use trust::Role;
+use trust::author::read_unverified_credential;
+
+/// Sign an envelope with a release key
+#[derive(clap::Args, Clone, Debug)]
+pub struct Sign {
+    /// Envelope, unsigned or to be signed anew
+    #[arg(value_name = "U.suit")]
+    envelope: PathBuf,
+    #[command(flatten)]
+    key: SigningKeyArguments,
+    /// Credential of the key
+    #[arg(long, value_name = "FILE")]
+    credential: PathBuf,
+    /// Signed envelope to write
+    #[arg(long, value_name = "R.suit")]
+    out: PathBuf,
+    /// Write over another file
+    #[arg(long)]
+    force: bool,
+}
+
+/// What `sign` did.
+#[derive(Debug, Serialize)]
+pub struct Signed {
+    envelope: PathBuf,
+    release_kid: String,
+    signer: String,
+    #[serde(flatten)]
+    manifest: ManifestView,
+}
+
+impl Sign {
+    /// Signs. A credential that nobody would accept now is pointed out, for it may be valid later.
+    pub fn run(&self, output: Output) -> Result<Signed, Error> {
+        must_differ(&self.out, &[&self.key.key, &self.credential])?;
+        let envelope = read(&self.envelope, MAX_ENVELOPE_FILE_LEN)?;
+        let credential = read(&self.credential, MAX_RECORD_FILE_LEN)?;
+        let refused = |error| Error::refused_record(&self.credential, error);
+        let claims = read_unverified_credential(&credential).map_err(refused)?;
+        if claims.role() != Role::Release {
+            return Err(refused(trust::Error::new(trust::ErrorKind::RoleMismatch, 0)));
+        }
+        inspect(&envelope).map_err(|error| Error::refused_manifest(&self.envelope, error))?;
+
+        let key = self.key.open()?;
+        let signed = sign(&envelope, &key, &credential).map_err(|error| self.explain(error))?;
+        let manifest = inspect(&signed)
+            .and_then(|inspection| ManifestView::of_inspection(&inspection))
+            .map_err(|_| Error::Internal("what was signed"))?;
+        let now = now(None)?;
+        if claims.expires().is_some_and(|end| now >= end) {
+            output.warn("the credential has expired: whoever has a clock refuses this release");
+        }
+        if claims.not_before().is_some_and(|begin| now < begin) {
+            output
+                .warn("the credential is not valid yet: whoever has a clock refuses this release until then");
+        }
+        write(&self.out, &signed, Existing::from(self.force))?;
+        Ok(Signed {
+            envelope: self.out.clone(),
+            release_kid: kid(claims.key().kid()),
+            signer: claims.sub().to_owned(),
+            manifest,
+        })
+    }
+
+    fn explain(&self, error: AuthorError) -> Error {
+        match error {
+            AuthorError::Refused(error) => Error::refused_manifest(&self.envelope, error),
+            AuthorError::Signature(error) => Error::author("the signature", Some(&self.credential), error),
+            other => Error::Author { what: "the signed envelope", source: Box::new(other) },
+        }
+    }
+}
+
+impl Report for Signed {
+    fn lines(&self) -> String {
+        let mut rows = vec![
+            ("envelope", format!("{} (signed)", self.envelope.display())),
+            ("signed by", format!("{} ({})", self.signer, self.release_kid)),
+        ];
+        rows.extend(self.manifest.rows());
+        table(&rows)
+    }
+}

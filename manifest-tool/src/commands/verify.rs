@@ -1,0 +1,104 @@
+//! `verify`: would a device with these anchors take this release, and is this its image?
+
+use super::{read_anchors, read_records, verify_lists};
+use crate::describe::{CredentialView, ManifestView};
+use crate::error::Error;
+use crate::files::{MAX_ENVELOPE_FILE_LEN, read};
+use crate::identifiers::{Class, Serial, Vendor};
+use crate::image::MAX_IMAGE_LEN;
+use crate::output::{Report, table};
+use crate::time::{Time, now};
+use crate::verification::{Device, Verifier, match_image};
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Verify a signed release as a device does
+#[derive(clap::Args, Clone, Debug)]
+pub struct Verify {
+    /// Signed envelope
+    #[arg(value_name = "R.suit")]
+    envelope: PathBuf,
+    /// Public key of a root that is trusted; several can be given
+    #[arg(long = "anchor", value_name = "ANCHOR", required = true)]
+    anchors: Vec<PathBuf>,
+    /// Revocation list; several can be given, of each anchor the newest counts
+    #[arg(long, value_name = "FILE")]
+    revocations: Vec<PathBuf>,
+    /// Image that must be the one of the release
+    #[arg(long, value_name = "I.bin")]
+    image: Option<PathBuf>,
+    /// Vendor for whose devices it must be: UUID or domain
+    #[arg(long, requires = "class")]
+    vendor: Option<Vendor>,
+    /// Class of devices for which it must be: UUID or name
+    #[arg(long, requires = "vendor")]
+    class: Option<Class>,
+    /// Serial of the device for which it must be
+    #[arg(long, requires = "vendor")]
+    serial: Option<Serial>,
+    /// Sequence number below which it is refused
+    #[arg(long, value_name = "SEQUENCE", default_value_t = 0)]
+    sequence_floor: u64,
+    /// Time at which its credential must be good: RFC 3339 in UTC, or seconds since 1970; by default now
+    #[arg(long, value_name = "TIME")]
+    now: Option<Time>,
+}
+
+/// What `verify` found.
+#[derive(Debug, Serialize)]
+pub struct VerifyReport {
+    verified: bool,
+    image_verified: bool,
+    #[serde(flatten)]
+    manifest: ManifestView,
+    credential: CredentialView,
+}
+
+impl Verify {
+    /// Verifies the release.
+    pub fn run(&self) -> Result<VerifyReport, Error> {
+        let anchors = read_anchors(&self.anchors)?;
+        let lists = read_records(&self.revocations)?;
+        let revocations = verify_lists(&lists, &anchors)?;
+        let envelope = read(&self.envelope, MAX_ENVELOPE_FILE_LEN)?;
+        let device = self.vendor.as_ref().zip(self.class.as_ref()).map(|(vendor, class)| {
+            let vendor = vendor.id();
+            Device {
+                vendor: vendor.into_bytes(),
+                class: class.id(vendor).into_bytes(),
+                device: self.serial.as_ref().map(|serial| serial.device_id(vendor).into_bytes()),
+            }
+        });
+        let verifier = Verifier {
+            anchors: &anchors,
+            revocations: &revocations,
+            now: now(self.now)?,
+            device,
+            sequence_floor: self.sequence_floor,
+        };
+        let refused = |error| Error::refused_manifest(&self.envelope, error);
+        let verified = verifier.verify(&envelope).map_err(refused)?;
+        if let Some(path) = &self.image {
+            match_image(path, &read(path, MAX_IMAGE_LEN)?, &verified.image)?;
+        }
+        let authenticated = &verified.authenticated;
+        Ok(VerifyReport {
+            verified: true,
+            image_verified: self.image.is_some(),
+            manifest: ManifestView::new(authenticated.manifest(), authenticated.digest(), &verified.image)
+                .map_err(refused)?,
+            credential: CredentialView::new(authenticated.authority().credential()),
+        })
+    }
+}
+
+impl Report for VerifyReport {
+    fn lines(&self) -> String {
+        let image = if self.image_verified { "yes" } else { "not looked at: no --image was given" };
+        let mut rows = vec![("verified", "yes".to_owned()), ("image matches", image.to_owned())];
+        rows.extend(self.manifest.rows());
+        rows.push(("signed by", format!("{} ({})", self.credential.subject, self.credential.kid)));
+        rows.push(("certified by", format!("{} ({})", self.credential.issuer, self.credential.issuer_kid)));
+        table(&rows)
+    }
+}

@@ -1,0 +1,170 @@
+//! Files: read up to a limit, written whole or not at all.
+
+use crate::error::{Error, FileAction};
+use std::fs::{File, Permissions};
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// Longest key file, bytes.
+pub const MAX_KEY_FILE_LEN: u64 = 16 * 1024;
+/// Longest credential or revocation list that is read; what is too long for the format is refused by it.
+pub const MAX_RECORD_FILE_LEN: u64 = 16 * 1024;
+/// Longest envelope, bytes.
+pub const MAX_ENVELOPE_FILE_LEN: u64 = suit_manifest::MAX_ENVELOPE_LEN as u64;
+
+/// Reads a whole file of at most `limit` bytes.
+pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    read_into(path, limit, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// Reads a whole file that holds a secret; the memory is wiped when it is dropped.
+pub fn read_secret(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, Error> {
+    // Growing would leave copies behind.
+    let capacity = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(capacity));
+    read_into(path, limit, &mut bytes)?;
+    Ok(bytes)
+}
+
+fn read_into(path: &Path, limit: u64, bytes: &mut Vec<u8>) -> Result<(), Error> {
+    let failed = |source| Error::File { action: FileAction::Read, path: path.to_owned(), source };
+    let file = File::open(path).map_err(failed)?;
+    file.take(limit.saturating_add(1)).read_to_end(bytes).map_err(failed)?;
+    if bytes.len() as u64 > limit {
+        return Err(Error::FileTooLong { path: path.to_owned(), limit });
+    }
+    Ok(())
+}
+
+/// What happens to a file that is there already.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Existing {
+    /// It stays; only the very same content is taken as written already.
+    Keep,
+    /// It is replaced (`--force`).
+    Replace,
+}
+
+impl From<bool> for Existing {
+    /// From the flag `--force`.
+    fn from(force: bool) -> Self {
+        if force { Self::Replace } else { Self::Keep }
+    }
+}
+
+/// Writes public files, all or, but for a failing disk, none: every name is checked before the first is written.
+pub fn write_all(files: &[(&Path, &[u8])], existing: Existing) -> Result<(), Error> {
+    for (index, (path, _)) in files.iter().enumerate() {
+        if files.iter().take(index).any(|(other, _)| same_file(path, other)) {
+            return Err(Error::SameFile((*path).to_owned()));
+        }
+    }
+    let mut wanted = Vec::new();
+    for (path, content) in files {
+        match state(path, content)? {
+            State::Same => {}
+            State::Other if existing == Existing::Keep => return Err(Error::FileExists((*path).to_owned())),
+            State::Absent | State::Other => wanted.push((*path, *content)),
+        }
+    }
+    for (path, content) in wanted {
+        write_atomically(path, content, 0o666, existing)?;
+    }
+    Ok(())
+}
+
+/// Writes one public file.
+pub fn write(path: &Path, content: &[u8], existing: Existing) -> Result<(), Error> {
+    write_all(&[(path, content)], existing)
+}
+
+/// Writes a secret, readable by its owner only. Never over anything.
+pub fn write_secret(path: &Path, content: &[u8]) -> Result<(), Error> {
+    write_atomically(path, content, 0o600, Existing::Keep)
+}
+
+/// Fails when `path` is taken, before any work is done for it. The write itself checks again.
+pub fn must_be_absent(path: &Path) -> Result<(), Error> {
+    match path.symlink_metadata() {
+        Ok(_) => Err(Error::FileExists(path.to_owned())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(Error::File { action: FileAction::Write, path: path.to_owned(), source }),
+    }
+}
+
+/// Fails when an output is also an input.
+pub fn must_differ(output: &Path, inputs: &[&Path]) -> Result<(), Error> {
+    match inputs.iter().find(|input| same_file(output, input)) {
+        Some(_) => Err(Error::SameFile(output.to_owned())),
+        None => Ok(()),
+    }
+}
+
+enum State {
+    Absent,
+    Same,
+    Other,
+}
+
+fn state(path: &Path, content: &[u8]) -> Result<State, Error> {
+    match must_be_absent(path) {
+        Ok(()) => return Ok(State::Absent),
+        Err(Error::FileExists(_)) => {}
+        Err(error) => return Err(error),
+    }
+    if !path.is_file() {
+        return Ok(State::Other);
+    }
+    match read(path, content.len() as u64) {
+        Ok(bytes) if bytes == content => Ok(State::Same),
+        Ok(_) | Err(Error::FileTooLong { .. }) => Ok(State::Other),
+        Err(error) => Err(error),
+    }
+}
+
+fn same_file(one: &Path, other: &Path) -> bool {
+    let resolve = |path: &Path| {
+        path.canonicalize().or_else(|_| {
+            let name = path.file_name().unwrap_or_default();
+            directory(path).canonicalize().map(|directory| directory.join(name))
+        })
+    };
+    one == other || matches!((resolve(one), resolve(other)), (Ok(one), Ok(other)) if one == other)
+}
+
+fn directory(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// A temporary file in the same folder, synchronised, then given its name; then the folder is synchronised.
+fn write_atomically(path: &Path, content: &[u8], mode: u32, existing: Existing) -> Result<(), Error> {
+    let failed = |source| Error::File { action: FileAction::Write, path: path.to_owned(), source };
+    let directory = directory(path);
+    let mut file = tempfile::Builder::new()
+        .prefix(".anchorage-")
+        .permissions(Permissions::from_mode(mode))
+        .tempfile_in(&directory)
+        .map_err(failed)?;
+    file.write_all(content).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
+    match existing {
+        Existing::Replace => file.persist(path).map(drop).map_err(|error| failed(error.error))?,
+        Existing::Keep => file.persist_noclobber(path).map(drop).map_err(|error| {
+            if error.error.kind() == std::io::ErrorKind::AlreadyExists {
+                Error::FileExists(path.to_owned())
+            } else {
+                failed(error.error)
+            }
+        })?,
+    }
+    File::open(&directory).and_then(|directory| directory.sync_all()).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,172 @@
+//! Vendor, class and device ids (docs/records.md, Identifiers): a UUID, or the name of which one is made.
+
+use std::str::FromStr;
+use uuid::Uuid;
+
+/// Longest vendor domain, bytes (RFC 1035 section 2.3.4).
+const MAX_DOMAIN_LEN: usize = 253;
+/// Longest class name, bytes.
+const MAX_CLASS_NAME_LEN: usize = 128;
+
+/// Why a name makes no identifier.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum IdentifierError {
+    /// Not a domain.
+    #[error("a vendor is a UUID or a domain of 1 to 253 lower-case letters, digits, hyphens and dots")]
+    Vendor,
+    /// Not a class name.
+    #[error("a class is a UUID or a name of 1 to 128 printable characters")]
+    Class,
+    /// Not a serial.
+    #[error("a serial is 1 to 32 printable ASCII characters")]
+    Serial,
+}
+
+/// `--vendor`
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Vendor {
+    /// The id itself.
+    Id(Uuid),
+    /// The domain of which it is made.
+    Domain(String),
+}
+
+impl Vendor {
+    /// The vendor id: UUIDv5 of the domain in the DNS namespace (RFC 9124 section 3.4).
+    pub fn id(&self) -> Uuid {
+        match self {
+            Self::Id(id) => *id,
+            Self::Domain(domain) => Uuid::new_v5(&Uuid::NAMESPACE_DNS, domain.as_bytes()),
+        }
+    }
+
+    /// The domain, when that is what was given.
+    pub fn domain(&self) -> Option<&str> {
+        match self {
+            Self::Id(_) => None,
+            Self::Domain(domain) => Some(domain),
+        }
+    }
+}
+
+impl FromStr for Vendor {
+    type Err = IdentifierError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Ok(id) = Uuid::try_parse(text) {
+            return Ok(Self::Id(id));
+        }
+        // One spelling only, so that one vendor has one id.
+        let fits = (1..=MAX_DOMAIN_LEN).contains(&text.len())
+            && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.'));
+        if fits { Ok(Self::Domain(text.to_owned())) } else { Err(IdentifierError::Vendor) }
+    }
+}
+
+/// `--class`
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Class {
+    /// The id itself.
+    Id(Uuid),
+    /// The name of which it is made.
+    Name(String),
+}
+
+impl Class {
+    /// The class id: UUIDv5 of the name in the namespace of the vendor.
+    pub fn id(&self, vendor: Uuid) -> Uuid {
+        match self {
+            Self::Id(id) => *id,
+            Self::Name(name) => Uuid::new_v5(&vendor, name.as_bytes()),
+        }
+    }
+
+    /// The name, when that is what was given.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Id(_) => None,
+            Self::Name(name) => Some(name),
+        }
+    }
+}
+
+impl FromStr for Class {
+    type Err = IdentifierError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Ok(id) = Uuid::try_parse(text) {
+            return Ok(Self::Id(id));
+        }
+        let fits = (1..=MAX_CLASS_NAME_LEN).contains(&text.len()) && !text.chars().any(char::is_control);
+        if fits { Ok(Self::Name(text.to_owned())) } else { Err(IdentifierError::Class) }
+    }
+}
+
+/// A device's serial.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Serial(String);
+
+impl Serial {
+    /// The serial.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The device id: UUIDv5 of `device:` and the serial in the namespace of the vendor.
+    pub fn device_id(&self, vendor: Uuid) -> Uuid {
+        Uuid::new_v5(&vendor, format!("device:{}", self.0).as_bytes())
+    }
+}
+
+impl FromStr for Serial {
+    type Err = IdentifierError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let printable = text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+        if (1..=trust::MAX_SERIAL_LEN).contains(&text.len()) && printable {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(IdentifierError::Serial)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Class, Serial, Vendor};
+
+    /// Computed with another implementation (Python's uuid).
+    #[test]
+    fn frozen_identifiers() {
+        let vendor: Vendor = "anchorage.example".parse().unwrap();
+        let id = vendor.id();
+        assert_eq!(id.to_string(), "98d315fc-4e56-530f-824f-d6164a8b8093");
+        let class: Class = "demo-node".parse().unwrap();
+        assert_eq!(class.id(id).to_string(), "c4e767d0-390b-5fbe-81a6-281e47b8b657");
+        let serial: Serial = "DEMO-0001".parse().unwrap();
+        assert_eq!(serial.device_id(id).to_string(), "9adf253f-dc53-53f5-8b40-e4b1795add77");
+    }
+
+    #[test]
+    fn a_uuid_is_itself() {
+        let text = "fa6b4a53-d5ad-5fdf-be9d-e663e4d41ffe";
+        let (vendor, class): (Vendor, Class) = (text.parse().unwrap(), text.parse().unwrap());
+        assert_eq!(vendor.id().to_string(), text);
+        assert_eq!(class.id(vendor.id()).to_string(), text);
+        assert_eq!((vendor.domain(), class.name()), (None, None));
+    }
+
+    #[test]
+    fn names_have_bounds() {
+        for bad in ["", "Example.com", "a b", "ü.example", &"a".repeat(254)] {
+            assert!(bad.parse::<Vendor>().is_err(), "{bad}");
+        }
+        for bad in ["", "a\nb", &"a".repeat(129)] {
+            assert!(bad.parse::<Class>().is_err(), "{bad}");
+        }
+        for bad in ["", "ü", "a\tb", &"a".repeat(33)] {
+            assert!(bad.parse::<Serial>().is_err(), "{bad}");
+        }
+        assert!("A serial 1".parse::<Serial>().is_ok());
+    }
+}

@@ -1,0 +1,46 @@
+//! Intel HEX (I8HEX, I16HEX, I32HEX).
+
+use super::{ImageError, Piece};
+use ihex::{ReaderError, Record};
+use std::borrow::Cow;
+
+pub(super) fn pieces(text: &str) -> Result<Vec<Piece<'_>>, ImageError> {
+    let mut pieces = Vec::new();
+    let mut upper = 0u64;
+    let mut ended = false;
+    for (index, line) in text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty()) {
+        let failed = |reason| ImageError::Line { line: index + 1, reason };
+        if ended {
+            return Err(failed("a record follows the last one"));
+        }
+        match Record::from_record_string(line).map_err(|error| failed(reason(error)))? {
+            Record::Data { offset, value } => {
+                // A record that ran over the end of its 64 KiB would wrap around; nobody writes that.
+                if usize::from(offset) + value.len() > 0x1_0000 {
+                    return Err(failed("the record runs over the end of its segment"));
+                }
+                pieces.push(Piece { address: upper + u64::from(offset), bytes: Cow::Owned(value) });
+            }
+            Record::ExtendedSegmentAddress(segment) => upper = u64::from(segment) << 4,
+            Record::ExtendedLinearAddress(address) => upper = u64::from(address) << 16,
+            // Where execution starts is in the vector table.
+            Record::StartSegmentAddress { .. } | Record::StartLinearAddress(_) => {}
+            Record::EndOfFile => ended = true,
+        }
+    }
+    if ended { Ok(pieces) } else { Err(ImageError::Unfinished) }
+}
+
+fn reason(error: ReaderError) -> &'static str {
+    match error {
+        ReaderError::MissingStartCode => "it does not begin with a colon",
+        ReaderError::RecordTooShort => "the record is too short",
+        ReaderError::RecordTooLong => "the record is too long",
+        ReaderError::RecordNotEvenLength => "a digit is missing",
+        ReaderError::ContainsInvalidCharacters => "a character is not a hexadecimal digit",
+        ReaderError::ChecksumMismatch(..) => "the checksum is wrong",
+        ReaderError::PayloadLengthMismatch => "the record has another length than it says",
+        ReaderError::UnsupportedRecordType(_) => "the record type is not known",
+        ReaderError::InvalidLengthForType => "the record has a wrong length for its type",
+    }
+}

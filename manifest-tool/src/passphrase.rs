@@ -1,0 +1,74 @@
+//! Passphrases: from a file, or asked on the terminal; never an argument, never printed.
+
+use crate::error::Error;
+use crate::files::read_secret;
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// Names a file whose first line is the passphrase, when `--passphrase-file` is not given.
+const PASSPHRASE_FILE_VARIABLE: &str = "ANCHORAGE_PASSPHRASE_FILE";
+/// Longest passphrase, bytes.
+const MAX_PASSPHRASE_LEN: usize = 1024;
+
+/// Where a passphrase comes from.
+#[derive(Clone, Debug)]
+pub enum PassphraseSource {
+    /// The first line of a file.
+    File(PathBuf),
+    /// A person at the terminal.
+    Terminal,
+}
+
+/// What it is asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Purpose {
+    /// To open an existing key.
+    Open,
+    /// To protect a new one: asked twice.
+    Protect,
+}
+
+impl PassphraseSource {
+    /// The file of the argument, else that of the environment, else the terminal.
+    pub fn choose(argument: Option<PathBuf>) -> Self {
+        let variable = || std::env::var_os(PASSPHRASE_FILE_VARIABLE).filter(|value| !value.is_empty());
+        argument.or_else(|| variable().map(PathBuf::from)).map_or(Self::Terminal, Self::File)
+    }
+
+    /// The passphrase.
+    pub fn passphrase(&self, purpose: Purpose, key: &Path) -> Result<Zeroizing<String>, Error> {
+        let passphrase = match self {
+            Self::File(path) => first_line(path)?,
+            Self::Terminal => ask(purpose, key)?,
+        };
+        match passphrase.len() {
+            0 => Err(Error::PassphraseUnusable("is empty")),
+            1..=MAX_PASSPHRASE_LEN => Ok(passphrase),
+            _ => Err(Error::PassphraseUnusable("is longer than 1024 bytes")),
+        }
+    }
+}
+
+fn first_line(path: &Path) -> Result<Zeroizing<String>, Error> {
+    let bytes = read_secret(path, crate::files::MAX_KEY_FILE_LEN)?;
+    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let text = std::str::from_utf8(line).map_err(|_| Error::PassphraseUnusable("is not UTF-8"))?;
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
+fn ask(purpose: Purpose, key: &Path) -> Result<Zeroizing<String>, Error> {
+    if !std::io::stdin().is_terminal() {
+        return Err(Error::PassphraseNeeded);
+    }
+    let prompt = |text: String| {
+        rpassword::prompt_password(text).map(Zeroizing::new).map_err(|_| Error::PassphraseNeeded)
+    };
+    let key = crate::output::printable(&key.display().to_string());
+    let passphrase = prompt(format!("Passphrase of {key}: "))?;
+    if purpose == Purpose::Protect && *passphrase != *prompt("Once more: ".to_owned())? {
+        return Err(Error::PassphraseUnusable("was entered in two different ways"));
+    }
+    Ok(passphrase)
+}

@@ -1,0 +1,72 @@
+//! Times: seconds since the epoch, or RFC 3339 in UTC.
+
+use crate::error::Error;
+use std::str::FromStr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use trust::UnixTime;
+
+/// A time on the command line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Time(pub UnixTime);
+
+/// Neither form.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("a time is RFC 3339 in UTC, as 2027-01-31T00:00:00Z, or seconds since 1970")]
+pub struct TimeError;
+
+impl FromStr for Time {
+    type Err = TimeError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Ok(seconds) = text.parse() {
+            return Ok(Self(UnixTime(seconds)));
+        }
+        let time = humantime::parse_rfc3339(text).map_err(|_| TimeError)?;
+        let since_epoch = time.duration_since(UNIX_EPOCH).map_err(|_| TimeError)?;
+        Ok(Self(UnixTime(since_epoch.as_secs())))
+    }
+}
+
+/// The time that is given, else that of the system clock.
+pub fn now(given: Option<Time>) -> Result<UnixTime, Error> {
+    match given {
+        Some(Time(time)) => Ok(time),
+        None => match SystemTime::now().duration_since(UNIX_EPOCH) {
+            Ok(since_epoch) => Ok(UnixTime(since_epoch.as_secs())),
+            Err(_) => Err(Error::Clock),
+        },
+    }
+}
+
+/// RFC 3339 where it can be, else the seconds.
+pub fn display(time: UnixTime) -> String {
+    // The last second that RFC 3339 can write, 9999-12-31T23:59:59Z.
+    const LAST: u64 = 253_402_300_799;
+    match UNIX_EPOCH.checked_add(Duration::from_secs(time.0)) {
+        Some(system) if time.0 <= LAST => humantime::format_rfc3339_seconds(system).to_string(),
+        _ => format!("{} s after 1970", time.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Time, display};
+    use trust::UnixTime;
+
+    #[test]
+    fn both_forms() {
+        assert_eq!("1700000000".parse(), Ok(Time(UnixTime(1_700_000_000))));
+        assert_eq!("2023-11-14T22:13:20Z".parse(), Ok(Time(UnixTime(1_700_000_000))));
+        for bad in ["", "-1", "tomorrow", "2023-11-14", "1969-12-31T23:59:59Z", "2023-11-14T22:13:20+01:00"] {
+            assert!(bad.parse::<Time>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn every_time_can_be_shown() {
+        assert_eq!(display(UnixTime(1_700_000_000)), "2023-11-14T22:13:20Z");
+        assert_eq!(display(UnixTime(253_402_300_799)), "9999-12-31T23:59:59Z");
+        assert_eq!(display(UnixTime(253_402_300_800)), "253402300800 s after 1970");
+        assert_eq!(display(UnixTime(u64::MAX)), format!("{} s after 1970", u64::MAX));
+    }
+}

@@ -1,0 +1,91 @@
+//! What `verify` does, as a function: the trust chain, the dry run of the command processor, and the image, all
+//! by the code that devices run.
+
+use crate::error::{Error, ImageDifference};
+use sha2::{Digest as _, Sha256};
+use std::path::Path;
+use suit_manifest::{
+    Authenticated, DeviceIdentity, Envelope, ImageReference, image_reference, image_reference_for,
+};
+use trust::{PublicKey, RevocationList, TrustStore, UnixTime};
+
+/// What a verifier holds, apart from the release.
+#[derive(Clone, Copy, Debug)]
+pub struct Verifier<'a> {
+    /// Roots.
+    pub anchors: &'a [PublicKey],
+    /// Verified revocation lists; of one anchor the newest counts.
+    pub revocations: &'a [RevocationList<'a>],
+    /// The time at which credentials must be valid.
+    pub now: UnixTime,
+    /// The device for which the release must be, if it matters.
+    pub device: Option<Device>,
+    /// The sequence number below which a device takes nothing.
+    pub sequence_floor: u64,
+}
+
+/// A device, or all devices of its class.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Device {
+    /// Vendor id.
+    pub vendor: [u8; 16],
+    /// Class id.
+    pub class: [u8; 16],
+    /// Device id; `None` stands for whichever device of the class the release is for.
+    pub device: Option<[u8; 16]>,
+}
+
+/// A release that a device with these anchors would take.
+#[derive(Clone, Debug)]
+pub struct Verified<'a> {
+    /// Its manifest and its signer's authority.
+    pub authenticated: Authenticated<'a>,
+    /// The image that it installs.
+    pub image: ImageReference<'a>,
+}
+
+impl Verifier<'_> {
+    /// Verifies a signed envelope: structure, chain, signature, digest, scope, sequence, and a dry run.
+    pub fn verify<'e>(&self, envelope: &'e [u8]) -> Result<Verified<'e>, suit_manifest::Error> {
+        let revocations = newest(self.revocations);
+        let store = TrustStore { anchors: self.anchors, revocations: &revocations, now: Some(self.now) };
+        let authenticated = Envelope::parse(envelope)?.authenticate(&store)?;
+        authenticated.check_sequence(self.sequence_floor)?;
+        let mut image = image_reference(&authenticated)?;
+        if let Some(device) = self.device {
+            let identity = DeviceIdentity {
+                vendor: device.vendor,
+                class: device.class,
+                device: device.device.or(image.device).unwrap_or_default(),
+            };
+            image = image_reference_for(&authenticated, &identity)?;
+        }
+        Ok(Verified { authenticated, image })
+    }
+}
+
+/// Whether `image` is the one that a manifest names.
+pub fn match_image(path: &Path, image: &[u8], named: &ImageReference<'_>) -> Result<(), Error> {
+    let mismatch = |difference| Err(Error::ImageMismatch { path: path.to_owned(), difference });
+    if image.len() as u64 != named.size {
+        return mismatch(ImageDifference::Size(image.len() as u64, named.size));
+    }
+    if Sha256::digest(image).as_slice() != named.digest {
+        return mismatch(ImageDifference::Digest);
+    }
+    Ok(())
+}
+
+/// Revocation is by whole list: an older list of the same anchor does not count.
+fn newest<'l>(lists: &[RevocationList<'l>]) -> Vec<RevocationList<'l>> {
+    lists
+        .iter()
+        .filter(|list| {
+            let newer = |other: &&RevocationList<'_>| {
+                other.issuer_kid() == list.issuer_kid() && other.sequence() > list.sequence()
+            };
+            !lists.iter().any(|other| newer(&other))
+        })
+        .cloned()
+        .collect()
+}
