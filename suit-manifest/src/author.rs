@@ -18,6 +18,7 @@ use crate::text::{ComponentText, ManifestText};
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use ciborium::Value;
 use sha2::{Digest as _, Sha256};
+use trust::Role;
 use trust::author::{Signer, read_unverified_credential};
 
 pub use inspect::{Inspection, inspect};
@@ -71,6 +72,8 @@ pub enum AuthorError {
     Signature(trust::author::AuthorError),
     /// The envelope, as it was given or as it was made, is refused by the decoder.
     Refused(Error),
+    /// The credential is not a release credential.
+    Role,
     /// What a device needs is longer than it takes: bytes of the envelope without its text.
     TooLarge(usize),
     /// ciborium failed.
@@ -83,6 +86,7 @@ impl std::fmt::Display for AuthorError {
             Self::Description(field) => write!(f, "the {field} is missing or out of range"),
             Self::Signature(error) => write!(f, "no signature could be made: {error}"),
             Self::Refused(error) => write!(f, "{error}"),
+            Self::Role => write!(f, "the credential is not a release credential"),
             Self::TooLarge(len) => {
                 write!(
                     f,
@@ -154,6 +158,9 @@ pub fn sign(envelope: &[u8], signer: &dyn Signer, credential: &[u8]) -> Result<V
     parsed.check_manifest_digest()?;
     let claims = read_unverified_credential(credential)
         .map_err(|error| AuthorError::Signature(trust::author::AuthorError::Refused(error)))?;
+    if claims.role() != Role::Release {
+        return Err(AuthorError::Role);
+    }
     let manifest = Manifest::read(&parsed, Some((claims.scope(), &[])))?;
     manifest.text()?;
     let sign1 = trust::author::sign1_detached_chained(parsed.signed().bytes, signer, credential)

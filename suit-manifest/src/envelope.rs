@@ -114,23 +114,23 @@ impl<'a> Envelope<'a> {
     }
 
     /// The signature, for tools that show or replace it.
-    #[cfg(feature = "author")]
+    #[cfg(any(test, feature = "author"))]
     pub(crate) fn sign1(&self) -> Option<Span<'a>> {
         self.sign1
     }
 
     /// Content of the digest bstr: what a signature is made over.
-    #[cfg(feature = "author")]
+    #[cfg(any(test, feature = "author"))]
     pub(crate) fn signed(&self) -> Span<'a> {
         self.signed
     }
 
-    #[cfg(feature = "author")]
+    #[cfg(any(test, feature = "author"))]
     pub(crate) fn wrapper(&self) -> Span<'a> {
         self.wrapper
     }
 
-    #[cfg(feature = "author")]
+    #[cfg(any(test, feature = "author"))]
     pub(crate) fn digest(&self) -> Digest<'a> {
         self.digest
     }

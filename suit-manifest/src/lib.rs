@@ -4,7 +4,7 @@
 //! [`Envelope::parse`] reads the outer structure only, [`Envelope::authenticate`] verifies the signature and then
 //! the whole structure and gives the token [`Authenticated`], a [`Processor`] runs its command sequences over a
 //! [`Platform`] and stops where bytes are needed. docs/suit-support.md says what of SUIT is supported.
-#![cfg_attr(not(feature = "author"), no_std)]
+#![cfg_attr(not(any(test, feature = "author")), no_std)]
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),
@@ -17,10 +17,7 @@
     )
 )]
 
-#[cfg(all(test, not(feature = "author")))]
-extern crate std;
-
-#[cfg(feature = "author")]
+#[cfg(any(test, feature = "author"))]
 pub mod author;
 mod command;
 mod digest;
@@ -45,3 +42,6 @@ pub use manifest::{ComponentId, Components, Manifest, Section};
 pub use processor::{Fetch, Platform, PlatformError, Processor, Step};
 pub use reason::Reason;
 pub use text::{ComponentText, ManifestText, Text, TextEntry};
+
+#[cfg(test)]
+mod tests;

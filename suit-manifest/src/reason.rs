@@ -379,3 +379,6 @@ impl From<trust::ErrorKind> for Reason {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,10 @@
+//! The crate's tests, by what they attack.
+
+mod author;
+mod envelope;
+mod hostile;
+mod manifest;
+mod processor;
+mod second_opinions;
+mod support;
+mod vectors;

@@ -1,0 +1,230 @@
+//! What the author feature makes, refuses to make, and the dry run over it.
+
+use super::support::*;
+use crate::author::{
+    AuthorError, MAX_TEXT_LEN, UpdateDescription, create, image_uri, inspect, sever_text, sign,
+};
+use crate::{
+    Condition, DeviceIdentity, Envelope, ErrorKind, MAX_ENVELOPE_HEAD_LEN, Section, image_reference,
+    image_reference_for,
+};
+use ciborium::Value;
+use trust::author::{ScopeRequest, Signer, SoftwareKey};
+use trust::{Role, TrustStore};
+
+#[test]
+fn the_uri_of_an_image_is_its_digest() {
+    // RFC 6920 section 8.1: "Hello World!"
+    let digest = hex::decode("7f83b1657ff1fc53b92dc18148a1d65dfc2d4b1fa3d677284addd200126d9069").unwrap();
+    assert_eq!(
+        image_uri(&digest.try_into().unwrap()),
+        "ni:///sha-256;f4OxZX_x_FO5LcGBSKHWXfwtSx-j1ncoSt3SABJtkGk"
+    );
+}
+
+#[test]
+fn an_unsigned_envelope_is_no_release() {
+    let unsigned = create(&update()).unwrap();
+    assert!(!Envelope::parse(&unsigned).unwrap().is_signed());
+    assert_eq!(refusal(&unsigned), ErrorKind::SignatureMissing);
+    let inspection = inspect(&unsigned).unwrap();
+    assert_eq!(inspection.manifest().sequence_number(), 5);
+    assert_eq!((inspection.sign1(), inspection.credential()), (None, None));
+}
+
+#[test]
+fn a_release_says_which_image_it_installs() {
+    let envelope = release();
+    let authenticated = authenticate(&envelope).unwrap();
+    let image = image_reference(&authenticated).unwrap();
+    assert_eq!((image.digest, image.size, image.uri), (IMAGE, IMAGE_SIZE, image_uri(&IMAGE).as_str()));
+    assert_eq!((image.vendor, image.class, image.device), (VENDOR, CLASS, None));
+    let inspection = inspect(&envelope).unwrap();
+    assert_eq!(inspection.image_reference().unwrap(), image);
+    assert_eq!(inspection.digest(), authenticated.digest());
+    assert_eq!(inspection.credential(), Some(credential().as_slice()));
+}
+
+#[test]
+fn a_dry_run_for_a_device_fails_as_the_device_would() {
+    let single = UpdateDescription { device: Some(DEVICE), ..update() };
+    let envelope = sign(&create(&single).unwrap(), &release_key(), &credential()).unwrap();
+    let authenticated = authenticate(&envelope).unwrap();
+    let own = DeviceIdentity { vendor: VENDOR, class: CLASS, device: DEVICE };
+    let refused = |identity: DeviceIdentity| {
+        let refused = image_reference_for(&authenticated, &identity).err().map(|error| error.kind);
+        let mut device = Device {
+            vendor: identity.vendor,
+            class: identity.class,
+            device: identity.device,
+            ..Device::default()
+        };
+        let by_device = run_on(&mut device, &authenticated, Section::Install).err();
+        assert_eq!(refused, by_device.map(|error| error.kind));
+        refused
+    };
+    assert_eq!(image_reference_for(&authenticated, &own).unwrap().device, Some(DEVICE));
+    assert_eq!(refused(own), None);
+    let failed = |condition| Some(ErrorKind::ConditionFailed(condition));
+    assert_eq!(refused(DeviceIdentity { vendor: FOREIGN, ..own }), failed(Condition::Vendor));
+    assert_eq!(refused(DeviceIdentity { class: FOREIGN, ..own }), failed(Condition::Class));
+    assert_eq!(refused(DeviceIdentity { device: FOREIGN, ..own }), failed(Condition::Device));
+}
+
+#[test]
+fn a_release_installs_validates_and_invokes_one_image() {
+    let install = || sequence([parameters([uri("x")]), simple(21), simple(3)]);
+    let whole = Parts::default()
+        .with(7, bytes(&sequence([simple(3)])))
+        .with(9, bytes(&sequence([simple(23)])))
+        .with(20, bytes(&install()));
+    let refused = |parts: &Parts| {
+        let envelope = parts.signed();
+        image_reference(&authenticate(&envelope).unwrap()).err().map(|error| error.kind)
+    };
+    assert_eq!(refused(&whole), None);
+    for (position, (key, _)) in whole.members.iter().enumerate() {
+        let mut parts = whole.clone();
+        parts.members.remove(position);
+        assert_eq!(refused(&parts), Some(ErrorKind::ImageReference), "without {key}");
+    }
+    let replaced = |key: i64, commands: Vec<(i64, Value)>| {
+        let mut parts = whole.clone();
+        parts.members.retain(|(own, _)| *own != key);
+        refused(&parts.with(key, bytes(&sequence(commands))))
+    };
+    let reference = Some(ErrorKind::ImageReference);
+    let mismatch = Some(ErrorKind::ConditionFailed(Condition::ImageMatch));
+    let fetch = || vec![parameters([uri("x")]), simple(21)];
+    assert_eq!(replaced(20, [fetch(), fetch()].concat()), reference, "two fetches");
+    assert_eq!(replaced(20, vec![simple(3)]), mismatch, "nothing was fetched");
+    assert_eq!(replaced(7, vec![parameters([(14, 1.into())])]), reference, "validate matches nothing");
+    assert_eq!(replaced(7, vec![parameters([(14, 1.into())]), simple(3)]), mismatch, "another image");
+    assert_eq!(replaced(9, vec![simple(3)]), reference, "nothing is invoked");
+    assert_eq!(replaced(20, vec![simple(23)]), reference, "install invokes");
+    // Images that depend on the slot are not one image.
+    let slots = vec![parameters([(5, 0.into())]), simple(5)];
+    let slot_mismatch = Some(ErrorKind::ConditionFailed(Condition::ComponentSlot));
+    assert_eq!(replaced(20, [slots, fetch()].concat()), slot_mismatch);
+    // payload-fetch may do the fetching.
+    let mut ahead = whole.clone();
+    ahead.members.retain(|(key, _)| *key != 20);
+    assert_eq!(
+        refused(&ahead.with(16, bytes(&sequence(fetch()))).with(20, bytes(&sequence([simple(3)])))),
+        None
+    );
+}
+
+#[test]
+fn a_description_is_checked() {
+    let refused = |change: fn(&mut UpdateDescription)| {
+        let mut update = update();
+        change(&mut update);
+        match create(&update) {
+            Err(AuthorError::Description(field)) => field,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(refused(|update| update.sequence = 0), "sequence number");
+    assert_eq!(refused(|update| update.version = String::new()), "version");
+    assert_eq!(refused(|update| update.version = "9".repeat(33)), "version");
+    assert_eq!(refused(|update| update.version = "1.0\n".into()), "version");
+    assert_eq!(refused(|update| update.image_size = 0), "image size");
+    assert_eq!(refused(|update| update.uri = String::new()), "URI");
+    assert_eq!(refused(|update| update.description = Some("x".repeat(MAX_TEXT_LEN + 1))), "description");
+    let long_uri = UpdateDescription { uri: "u".repeat(257), ..update() };
+    assert!(matches!(create(&long_uri), Err(AuthorError::Refused(_))), "the decoder's own limit");
+    for sequence in [1, u64::MAX] {
+        assert!(create(&UpdateDescription { sequence, ..update() }).is_ok());
+    }
+    let bare = UpdateDescription { vendor_domain: None, model: None, description: None, ..update() };
+    assert!(create(&bare).is_ok());
+}
+
+#[test]
+fn signing_again_replaces_the_signature_and_nothing_else() {
+    let first = release();
+    let second = sign(&first, &release_key(), &credential()).unwrap();
+    assert_eq!(first, second, "Ed25519 is deterministic");
+
+    let other = SoftwareKey::from_seed(&[3; 32]).unwrap();
+    let request = trust::author::CredentialRequest {
+        iss: "root".into(),
+        sub: "second release key".into(),
+        key: other.public_key(),
+        role: Role::Release,
+        scope: ScopeRequest { vendor: VENDOR, classes: vec![], serials: vec![], actions: None },
+        issued_at: trust::UnixTime(0),
+        not_before: None,
+        expires: None,
+        cti: [8; 16],
+    };
+    let certified = trust::author::issue_credential(&request, &root()).unwrap();
+    let third = sign(&first, &other, &certified).unwrap();
+    let authenticated = authenticate(&third).unwrap();
+    assert_eq!(authenticated.authority().credential().key(), &other.public_key());
+    assert_eq!(authenticated.digest(), authenticate(&first).unwrap().digest());
+}
+
+#[test]
+fn nothing_is_signed_that_would_be_refused() {
+    let unsigned = create(&update()).unwrap();
+    let kind = |result: Result<Vec<u8>, AuthorError>| match result {
+        Err(AuthorError::Refused(error)) => error.kind,
+        other => panic!("{other:?}"),
+    };
+    // Section 8.3: the digest is verified before it is signed.
+    let mut tampered = unsigned.clone();
+    let position = tampered.windows(16).position(|window| window == VENDOR).unwrap();
+    tampered[position] ^= 1;
+    assert_eq!(kind(sign(&tampered, &release_key(), &credential())), ErrorKind::ManifestDigestMismatch);
+
+    let scope = |vendor, classes| ScopeRequest { vendor, classes, serials: vec![], actions: None };
+    let foreign = credential_with(scope(FOREIGN, vec![]), Role::Release);
+    assert_eq!(kind(sign(&unsigned, &release_key(), &foreign)), ErrorKind::ScopeVendor);
+    let other_class = credential_with(scope(VENDOR, vec![OTHER_CLASS]), Role::Release);
+    assert_eq!(kind(sign(&unsigned, &release_key(), &other_class)), ErrorKind::ScopeClass);
+    // Neither with a key that the credential is not for, nor with the credential of another role.
+    assert!(matches!(sign(&unsigned, &root(), &credential()), Err(AuthorError::Signature(_))));
+    let service = credential_with(scope(VENDOR, vec![]), Role::Service);
+    assert!(matches!(sign(&unsigned, &release_key(), &service), Err(AuthorError::Role)));
+    assert!(matches!(sign(&unsigned, &release_key(), b"\x80"), Err(AuthorError::Signature(_))));
+
+    let malformed = Parts::install([(3, Value::Null)]).signed();
+    assert!(matches!(kind(sign(&malformed, &release_key(), &credential())), ErrorKind::Malformed(_)));
+    let text = Parts::default().with_severed(23, &encode(&Value::Map(vec![]))).signed();
+    assert_eq!(kind(sign(&text, &release_key(), &credential())), ErrorKind::TextMalformed);
+}
+
+#[test]
+fn what_a_device_needs_must_fit_into_it() {
+    let filler = "x".repeat(200);
+    let commands = vec![parameters([uri(&filler)]); 25];
+    let large = Parts::install(commands).signed();
+    match sign(&large, &release_key(), &credential()) {
+        Err(AuthorError::TooLarge(len)) => assert!(len > MAX_ENVELOPE_HEAD_LEN),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_text_can_be_severed_away() {
+    let long = UpdateDescription { description: Some("x".repeat(MAX_TEXT_LEN)), ..update() };
+    let whole = sign(&create(&long).unwrap(), &release_key(), &credential()).unwrap();
+    assert!(whole.len() > MAX_ENVELOPE_HEAD_LEN);
+    let head = sever_text(&whole).unwrap();
+    assert!(head.len() < 1024, "{}", head.len());
+    let (whole, without) = (authenticate(&whole).unwrap(), authenticate(&head).unwrap());
+    assert_eq!(whole.digest(), without.digest());
+    assert_eq!((whole.manifest().version_text(), without.manifest().version_text()), (Some("1.2.3"), None));
+    assert_eq!(image_reference(&whole).unwrap(), image_reference(&without).unwrap());
+    assert_eq!(sever_text(&head).unwrap(), head);
+}
+
+#[test]
+fn times_count_where_there_is_a_clock() {
+    let envelope = release();
+    let anchors = [root().public_key()];
+    let store = TrustStore { anchors: &anchors, revocations: &[], now: Some(trust::UnixTime(u64::MAX)) };
+    assert!(Envelope::parse(&envelope).unwrap().authenticate(&store).is_ok(), "no expiry was set");
+}

@@ -1,0 +1,161 @@
+//! Manifest, common and text: draft-ietf-suit-manifest-37 sections 8.4.1 to 8.4.5.
+
+use super::support::*;
+use crate::limits::{MAX_COMPONENT_SEGMENT_LEN, MAX_COMPONENT_SEGMENTS, MAX_COMPONENTS, MAX_URI_LEN};
+use crate::{ComponentId, ComponentText, ErrorKind, ManifestText, Section};
+use ciborium::Value;
+use trust::ErrorKind as Trust;
+
+#[test]
+fn the_version_is_one() {
+    let common = map([(2, Value::Array(vec![])), (4, bytes(&[]))]);
+    for version in [0, 2, 1_000_000] {
+        // Nothing behind the version is looked at.
+        let manifest = encode(&map([(1, version.into()), (2, 5.into()), (3, bytes(&encode(&common)))]));
+        assert_eq!(refusal(&seal(&manifest, &[], &credential())), ErrorKind::ManifestVersion);
+    }
+}
+
+#[test]
+fn required_members_are_there() {
+    let whole = vec![
+        (1, Value::from(1)),
+        (2, 5.into()),
+        (
+            3,
+            bytes(&encode(&map([
+                (2, Value::Array(vec![Value::Array(vec![bytes(b"app")])])),
+                (4, bytes(&sequence(identity()))),
+            ]))),
+        ),
+    ];
+    assert!(authenticate(&seal(&encode(&map(whole.clone())), &[], &credential())).is_ok());
+    for missing in 0..3 {
+        let mut members = whole.clone();
+        members.remove(missing);
+        let envelope = seal(&encode(&map(members)), &[], &credential());
+        assert_eq!(refusal(&envelope), ErrorKind::Malformed(Trust::MissingKey), "{missing}");
+    }
+    for common in
+        [map([(4, bytes(&sequence(identity())))]), map([(2, Value::Array(vec![Value::Array(vec![])]))])]
+    {
+        let manifest = encode(&map([(1, 1.into()), (2, 5.into()), (3, bytes(&encode(&common)))]));
+        assert!(matches!(refusal(&seal(&manifest, &[], &credential())), ErrorKind::Malformed(_)));
+    }
+}
+
+#[test]
+fn what_is_not_supported_is_refused() {
+    // load, set-version, coswid, dependency-resolution, candidate-verification, uninstall, custom
+    for key in [5, 6, 8, 14, 15, 18, 24, -1, 99] {
+        let mut parts = Parts::default();
+        parts.members.push((key, bytes(&sequence([simple(3)]))));
+        assert_eq!(parts.refusal(), ErrorKind::ManifestElementUnsupported, "{key}");
+    }
+    // dependencies in common
+    let common = map([(1, map([])), (2, Value::Array(vec![])), (4, bytes(&[]))]);
+    let manifest = encode(&map([(1, 1.into()), (2, 5.into()), (3, bytes(&encode(&common)))]));
+    assert_eq!(refusal(&seal(&manifest, &[], &credential())), ErrorKind::ManifestElementUnsupported);
+}
+
+#[test]
+fn components_are_bounded_and_different() {
+    let with = |components: Vec<Value>| Parts { components, ..Parts::default() }.refusal();
+    let component =
+        |segments: &[&[u8]]| Value::Array(segments.iter().map(|segment| bytes(segment)).collect());
+    assert_eq!(with(vec![]), ErrorKind::ComponentCount);
+    assert_eq!(with(vec![component(&[b"app"]), component(&[b"app"])]), ErrorKind::ComponentCount);
+    let many = (0..=MAX_COMPONENTS as u8).map(|index| component(&[&[index]])).collect();
+    assert_eq!(with(many), ErrorKind::ComponentCount);
+    assert!(matches!(with(vec![component(&[])]), ErrorKind::Malformed(_)));
+    let deep = vec![b"x".as_slice(); MAX_COMPONENT_SEGMENTS as usize + 1];
+    assert_eq!(with(vec![component(&deep)]), ErrorKind::Malformed(Trust::TooMany));
+    let long = vec![0; MAX_COMPONENT_SEGMENT_LEN + 1];
+    assert_eq!(with(vec![component(&[&long])]), ErrorKind::Malformed(Trust::TooLong));
+    assert_eq!(
+        with(vec![Value::Array(vec![Value::Text("app".into())])]),
+        ErrorKind::Malformed(Trust::UnexpectedType)
+    );
+
+    let envelope = release();
+    let authenticated = authenticate(&envelope).unwrap();
+    let components = authenticated.manifest().components();
+    assert_eq!((components.len(), components.at(0), components.at(1)), (1, Some(ComponentId::APP), None));
+    assert_eq!(ComponentId::APP.segments().collect::<Vec<_>>(), [b"app"]);
+}
+
+#[test]
+fn the_reference_uri_is_bounded() {
+    let with = |len| Parts::default().with(4, Value::Text("u".repeat(len))).signed();
+    let envelope = with(MAX_URI_LEN);
+    assert_eq!(authenticate(&envelope).unwrap().manifest().reference_uri().unwrap().len(), MAX_URI_LEN);
+    assert_eq!(refusal(&with(MAX_URI_LEN + 1)), ErrorKind::Malformed(Trust::OutOfRange));
+    assert_eq!(refusal(&with(0)), ErrorKind::Malformed(Trust::OutOfRange));
+}
+
+#[test]
+fn sections_are_told_apart_from_absent_ones() {
+    let envelope = release();
+    let authenticated = authenticate(&envelope).unwrap();
+    let manifest = authenticated.manifest();
+    assert!(!manifest.has_section(Section::PayloadFetch));
+    for section in [Section::Install, Section::Validate, Section::Invoke] {
+        assert!(manifest.has_section(section));
+    }
+    assert_eq!(
+        run_on(&mut Device::default(), &authenticated, Section::PayloadFetch).unwrap(),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn the_text_is_found_wherever_it_is() {
+    let envelope = release();
+    let authenticated = authenticate(&envelope).unwrap();
+    let text = authenticated.manifest().text().unwrap().unwrap();
+    assert_eq!(text.manifest_text(ManifestText::UpdateDescription), Some("Fixes the pump."));
+    assert_eq!(text.manifest_text(ManifestText::ManifestDescription), None);
+    assert_eq!(text.component_text(0, ComponentText::VendorDomain), Some("example.com"));
+    assert_eq!(text.component_text(0, ComponentText::ModelInfo), Some("pump"));
+    assert_eq!(text.component_text(1, ComponentText::ModelInfo), None);
+    assert_eq!(authenticated.manifest().version_text(), Some("1.2.3"));
+
+    let inline = Parts::default().with(23, bytes(&encode(&text_map("de-DE", vec![])))).signed();
+    assert_eq!(authenticate(&inline).unwrap().manifest().version_text(), Some("9"));
+    let none = Parts::default().signed();
+    assert_eq!(authenticate(&none).unwrap().manifest().version_text(), None);
+}
+
+fn text_map(language: &str, more: Vec<(Value, Value)>) -> Value {
+    let component = (
+        Value::Array(vec![bytes(b"app")]),
+        map([(6, Value::Text("9".into())), (7, Value::Text("8".into()))]),
+    );
+    let entries = [vec![(1.into(), Value::Text("t".into())), component], more].concat();
+    Value::Map(vec![(Value::Text(language.into()), Value::Map(entries))])
+}
+
+#[test]
+fn malformed_text_is_refused_when_it_is_read() {
+    let refused = |text: Value| {
+        let envelope = Parts::default().with(23, Value::Bytes(encode(&text))).signed();
+        let authenticated = authenticate(&envelope).unwrap();
+        assert_eq!(authenticated.manifest().version_text(), None);
+        authenticated.manifest().text().unwrap_err().kind
+    };
+    let stranger = (Value::Array(vec![bytes(b"other")]), map([(6, Value::Text("9".into()))]));
+    for text in [
+        Value::Map(vec![]),
+        Value::Array(vec![]),
+        text_map("", vec![]),
+        text_map("no spaces", vec![]),
+        text_map("ninechars", vec![]),
+        text_map("en-", vec![]),
+        text_map("1a", vec![]),
+        text_map("en", vec![stranger]),
+        text_map("en", vec![(Value::Text("x".into()), Value::Text("y".into()))]),
+        Value::Map(vec![(Value::Text("en".into()), map([(1, 1.into())]))]),
+    ] {
+        assert_eq!(refused(text.clone()), ErrorKind::TextMalformed, "{text:?}");
+    }
+}

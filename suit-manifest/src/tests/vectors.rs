@@ -1,0 +1,6 @@
+use super::support::*;
+#[test]
+fn print() {
+    let _x = hex::encode(release());
+    std::eprintln!("{_x}");
+}
