@@ -114,8 +114,9 @@ impl IsoTpChannel {
         self.bus
     }
 
-    /// One step: sends what is to be sent; then, if nothing has come yet, waits for a frame, a timeout of the link,
-    /// or the point in time `until_us`. Nothing is lost if the future is dropped.
+    /// One step: sends what is to be sent, waits for a frame, a timeout of the link, or the point in time `until_us`,
+    /// and sends what that led to. While a message waits to be [released](Link::release), it does not wait, only looks.
+    /// Nothing is lost if the future is dropped.
     ///
     /// # Errors
     /// [`BusError`]
@@ -125,6 +126,11 @@ impl IsoTpChannel {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
+        // A message that waits for the caller is a reason not to sleep, but not to leave frames unread.
+        let is_waiting = [Target::Physical, Target::Functional]
+            .into_iter()
+            .any(|target| self.link.received(target).is_some());
+        let until_us = if is_waiting { Some(0) } else { until_us };
         let deadline = until_us.map(|us| self.started + Duration::from_micros(us));
         tokio::select! {
             // Frames first: a program that was not scheduled for a while finds them waiting beside its timeout.

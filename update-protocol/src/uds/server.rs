@@ -121,6 +121,7 @@ impl Server {
         match self.phase {
             Phase::Deferred { pending_at } => Some(pending_at),
             Phase::Resetting => Some(0),
+            Phase::Idle if self.announce.is_some() => Some(0),
             Phase::Idle if self.session != Session::Default => Some(self.s3_deadline),
             Phase::Idle => None,
         }

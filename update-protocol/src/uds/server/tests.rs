@@ -308,6 +308,7 @@ fn the_application_hands_a_programming_session_over() {
     }
     // The loader that comes up answers without being asked, and is in the session.
     let mut loader = Rig::with_server(Server::announcing(Session::Programming));
+    assert_eq!(loader.server.next_timeout(), Some(0), "at once, without a frame that wakes it");
     assert_eq!(loader.settle(), [[0x50, 0x02, 0x00, 0x32, 0x01, 0xF4]]);
     assert_eq!(loader.ask(&download(0, 4)), [[0x74, 0x20, 0x0F, 0xFF]]);
     assert_eq!(loader.handler.calls, ["open 0+4"]);
