@@ -1,6 +1,272 @@
+//! Literal bytes. The frozen envelope is never edited, only added to; the others are the examples of
+//! draft-ietf-suit-manifest-37, appendix B (repository suit-wg/manifest-spec, examples/), made by other hands.
+
 use super::support::*;
+use crate::author::inspect;
+use crate::manifest::Manifest;
+use crate::{
+    ComponentText, Envelope, Error, ErrorKind, ManifestText, Processor, Section, Step, image_reference,
+};
+use sha2::{Digest as _, Sha256};
+
+/// Version 1 of what `author::create` and `author::sign` make: `support::update`, seeds 1 and 2.
+const FROZEN_1: &str = "\
+    d86ba302590187825824822f58207caa4b9a6fb62c80e9c1e3a0da8ea923df8df0ee397e95297e7321ba80a3eb6959015dd2\
+    844da20132044801565176601c895ca10dd83dd2845828a301320448dd2fb4e18b5e1ce3107818616e63686f726167652d63\
+    726564656e7469616c2b637774a05895a70164726f6f74026772656c65617365061a6553f100075007070707070707070707\
+    07070707070708a101a3010120062158208139770ea87d175f56a35466c34c7ecccb8d8a91b4ee37a25df60f5b8fc9b3943a\
+    00011170013a00011171a20150a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1028250c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c150c2\
+    c2c2c2c2c2c2c2c2c2c2c2c2c2c2c25840813b0c2e1f973cc526b3a8e061fdd43a5f5aa9029cfffd297bf00f515ecf6aec88\
+    c558137b244ac5e15f33892ae1634961badff9beb5e6804978cab519a38807f658402862df5f0237789d0a1f2dba533e95d7\
+    9ec370d4a69bf182d8ad9c74f9b8bdd44ed7190c28bf38fd3e069c8385acdc46d7f578301ca1d3239d3eb644310815070358\
+    dea701010205035861a2028181436170700458568614a40150a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a10250c1c1c1c1c1c1c1\
+    c1c1c1c1c1c1c1c1c1035824822f582011111111111111111111111111111111111111111111111111111111111111110e19\
+    87d0010f020f074382030f09438217021458438614a11578396e693a2f2f2f7368612d3235363b4552455245524552455245\
+    52455245524552455245524552455245524552455245524552455245524552451502030f17822f58201df888a14cabd1ac81\
+    86f4b20d2314a078a323629a5125c6a6fd70872dc8a6a6175836a162656ea2026f4669786573207468652070756d702e8143\
+    617070a3036b6578616d706c652e636f6d046470756d700665312e322e33";
+
+/// Example 0: secure boot.
+pub(super) const DRAFT_0: &str = "\
+    d86ba2025873825824822f58206658ea560262696dd1f13b782239a064da7c6c5cbaf52fded428a6fc83c7e5af584ad28443\
+    a10126a0f65840408d0816f9b510749bf6a51b066951e08a4438f849eb092a1ac768eed9de696c1b1dd35d82ef149e6a73a6\
+    1976ad2cfe78444b8064293350a122f332cb49f0da035871a50101020003585fa202818141000458568614a40150fa6b4a53\
+    d5ad5fdfbe9de663e4d41ffe02501492af1425695e48bf429b2d51f2ab45035824822f582000112233445566778899aabbcc\
+    ddeeff0123456789abcdeffedcba98765432100e1987d0010f020f074382030f0943821702";
+
+/// Example 2: install and text severed into the envelope.
+const DRAFT_2: &str = "\
+    d86ba4025873825824822f58206a5197ed8f9dccf733d1c89a359441708e070b4c6dcb9a1c2c82c6165f609b90584ad28443\
+    a10126a0f65840073d8d80ca67d61cdf04d813c748b2de98fe786fc67b764431307c8dbcbe91dc6f762c2c4d7bb998ff9ead\
+    4798e03c8ee26b89ef7a9ad4569f6e187ce89e16c50358d1a80101020203585fa202818141000458568614a40150fa6b4a53\
+    d5ad5fdfbe9de663e4d41ffe02501492af1425695e48bf429b2d51f2ab45035824822f582000112233445566778899aabbcc\
+    ddeeff0123456789abcdeffedcba98765432100e1987d0010f020f047468747470733a2f2f6769742e696f2f4a4a596f6a07\
+    4382030f094382170214822f5820cfa90c5c58595e7f5119a72f803fd0370b3e6abbec6315cd38f63135281bc49817822f58\
+    20302196d452bce5e8bfeaf71e395645ede6d365e63507a081379721eeecf0000714583c8614a1157832687474703a2f2f65\
+    78616d706c652e636f6d2f766572792f6c6f6e672f706174682f746f2f66696c652f66696c652e62696e1502030f1759020b\
+    a165656e2d5553a20179019d2323204578616d706c6520323a2053696d756c74616e656f757320446f776e6c6f61642c2049\
+    6e7374616c6c6174696f6e2c2053656375726520426f6f742c2053657665726564204669656c64730a0a2020202054686973\
+    206578616d706c6520636f766572732074686520666f6c6c6f77696e672074656d706c617465733a0a202020200a20202020\
+    2a20436f6d7061746962696c69747920436865636b20287b7b74656d706c6174652d636f6d7061746962696c6974792d6368\
+    65636b7d7d290a202020202a2053656375726520426f6f7420287b7b74656d706c6174652d7365637572652d626f6f747d7d\
+    290a202020202a204669726d7761726520446f776e6c6f616420287b7b6669726d776172652d646f776e6c6f61642d74656d\
+    706c6174657d7d290a202020200a2020202054686973206578616d706c6520616c736f2064656d6f6e737472617465732073\
+    6576657261626c6520656c656d656e747320287b7b6f76722d736576657261626c657d7d292c20616e64207465787420287b\
+    7b6d616e69666573742d6469676573742d746578747d7d292e814100a2036761726d2e636f6d0578525468697320636f6d70\
+    6f6e656e7420697320612064656d6f6e7374726174696f6e2e205468652064696765737420697320612073616d706c652070\
+    61747465726e2c206e6f742061207265616c206f6e652e";
+
+/// Example 3: A/B images, by component slot.
+const DRAFT_3: &str = "\
+    d86ba2025873825824822f5820f6d44a62ec906b392500c242e78e908e9cc5057f3f04104a06a8566200da2ee0584ad28443\
+    a10126a0f658400bbf7058c1a79dff23c7755d36aae5c6cc1aacb818f456e2e03f2664c369b9c6700931a52f1f8d808aa4a8\
+    e5220d479c9661d2bce0a44974004325001e3b1abb0359010fa5010102030358a4a2028181410004589b8814a20150fa6b4a\
+    53d5ad5fdfbe9de663e4d41ffe02501492af1425695e48bf429b2d51f2ab450f8258348614a10500050514a2035824822f58\
+    2000112233445566778899aabbccddeeff0123456789abcdeffedcba98765432100e1987d058368614a10501050514a20358\
+    24822f58200123456789abcdeffedcba987654321000112233445566778899aabbccddeeff0e1a00012c22010f020f074382\
+    030f14585b860f8258288614a10500050514a115781c687474703a2f2f6578616d706c652e636f6d2f66696c65312e62696e\
+    58288614a10501050514a115781c687474703a2f2f6578616d706c652e636f6d2f66696c65322e62696e1502030f";
+
+/// Example 5: two components.
+const DRAFT_5: &str = "\
+    d86ba2025873825824822f582015ce60f77657e4531dc329155f8b0ed78f94bdc6d165b2665473693dcc34f470584ad28443\
+    a10126a0f6584053505bf2b1aba7f3c3e142d6c02350daf95331a8942e77d7378c6670285638e0fe460fe7cebcbe242b14e7\
+    ac1a4482cf500136a2568a92a803f614d5f87ef7a703590101a601010205035895a202828141008141010458898c0c0014a4\
+    0150fa6b4a53d5ad5fdfbe9de663e4d41ffe02501492af1425695e48bf429b2d51f2ab45035824822f582000112233445566\
+    778899aabbccddeeff0123456789abcdeffedcba98765432100e1987d0010f020f0c0114a2035824822f58200123456789ab\
+    cdeffedcba987654321000112233445566778899aabbccddeeff0e1a00012c220749880c00030f0c01030f0945840c001702\
+    14584f900c0014a115781c687474703a2f2f6578616d706c652e636f6d2f66696c65312e62696e1502030f0c0114a115781c\
+    687474703a2f2f6578616d706c652e636f6d2f66696c65322e62696e1502030f";
+
+fn unhex(text: &str) -> Vec<u8> {
+    hex::decode(text).unwrap()
+}
+
 #[test]
-fn print() {
-    let _x = hex::encode(release());
-    std::eprintln!("{_x}");
+fn the_envelope_is_frozen() {
+    let frozen = unhex(FROZEN_1);
+    assert_eq!(hex::encode(release()), FROZEN_1);
+    let authenticated = authenticate(&frozen).unwrap();
+    let image = image_reference(&authenticated).unwrap();
+    assert_eq!((image.digest, image.size), (IMAGE, IMAGE_SIZE));
+    assert_eq!(
+        (authenticated.manifest().sequence_number(), authenticated.manifest().version_text()),
+        (5, Some("1.2.3"))
+    );
+}
+
+/// The manifest of the frozen envelope begins behind `03 58 de`: key 3 and the head of the bstr.
+fn frozen_manifest() -> (Vec<u8>, Vec<u8>) {
+    let frozen = unhex(FROZEN_1);
+    let head = [0x03, 0x58, 0xde, 0xa7, 0x01, 0x01, 0x02, 0x05];
+    let start = frozen.windows(head.len()).position(|window| window == head).unwrap();
+    (frozen[start + 1..][..2 + 0xde].to_vec(), frozen[start + 3..][..0xde].to_vec())
+}
+
+/// First trap (section 8.3): the digest is over the bstr, its head `58 de` included.
+#[test]
+fn the_manifest_digest_is_over_the_wrapped_manifest() {
+    const DIGEST: &str = "7caa4b9a6fb62c80e9c1e3a0da8ea923df8df0ee397e95297e7321ba80a3eb69";
+    let (wrapped, content) = frozen_manifest();
+    assert_eq!(hex::encode(Sha256::digest(&wrapped)), DIGEST);
+    assert_ne!(hex::encode(Sha256::digest(&content)), DIGEST);
+    let frozen = unhex(FROZEN_1);
+    assert_eq!(hex::encode(authenticate(&frozen).unwrap().digest()), DIGEST);
+}
+
+/// Second trap (section 8.3): the detached payload is the content of the digest bstr, `82 2f 58 20 ...`, and not
+/// the bstr, `58 24 82 2f 58 20 ...`.
+#[test]
+fn the_detached_payload_is_the_content_of_the_digest_bstr() {
+    let payload = unhex("822f58207caa4b9a6fb62c80e9c1e3a0da8ea923df8df0ee397e95297e7321ba80a3eb69");
+    let signature = unhex(
+        "2862df5f0237789d0a1f2dba533e95d79ec370d4a69bf182d8ad9c74f9b8bdd4\
+         4ed7190c28bf38fd3e069c8385acdc46d7f578301ca1d3239d3eb64431081507",
+    );
+    // Sig_structure of RFC 9052 section 4.4: ["Signature1", protected, h'', payload]
+    let to_be_signed = |payload: &[u8]| {
+        [
+            &unhex("846a5369676e617475726531")[..],
+            &unhex("4da20132044801565176601c895c"),
+            &[0x40],
+            &encode(&bytes(payload)),
+        ]
+        .concat()
+    };
+    let key = ed25519_dalek::VerifyingKey::from_bytes(
+        &unhex("8139770ea87d175f56a35466c34c7ecccb8d8a91b4ee37a25df60f5b8fc9b394").try_into().unwrap(),
+    )
+    .unwrap();
+    let signature = ed25519_dalek::Signature::from_slice(&signature).unwrap();
+    assert!(key.verify_strict(&to_be_signed(&payload), &signature).is_ok());
+    let bstr = encode(&bytes(&payload));
+    assert_eq!(bstr[..2], [0x58, 0x24]);
+    assert!(key.verify_strict(&to_be_signed(&bstr), &signature).is_err());
+}
+
+#[test]
+fn the_examples_of_the_draft_are_read() {
+    for (example, sequence_number, sections) in [
+        (DRAFT_0, 0, &[Section::Validate, Section::Invoke][..]),
+        (DRAFT_2, 2, &[Section::Install, Section::Validate, Section::Invoke]),
+        (DRAFT_3, 3, &[Section::Install, Section::Validate]),
+        (DRAFT_5, 5, &[Section::Install, Section::Validate, Section::Invoke]),
+    ] {
+        let envelope = unhex(example);
+        // Also the digests over the wrapped manifest and members.
+        let inspection = inspect(&envelope).unwrap();
+        assert_eq!(inspection.manifest().sequence_number(), sequence_number);
+        for section in [Section::PayloadFetch, Section::Install, Section::Validate, Section::Invoke] {
+            assert_eq!(inspection.manifest().has_section(section), sections.contains(&section));
+        }
+        // They are signed with ES256 and without a credential.
+        assert!(matches!(refusal(&envelope), ErrorKind::Trust(_)));
+        for len in 0..envelope.len() {
+            assert!(inspect(&envelope[..len]).is_err());
+        }
+    }
+}
+
+#[test]
+fn severed_members_of_the_draft_are_read_and_held_against_their_digests() {
+    let envelope = unhex(DRAFT_2);
+    let inspection = inspect(&envelope).unwrap();
+    assert_eq!(inspection.manifest().reference_uri(), Some("https://git.io/JJYoj"));
+    let text = inspection.manifest().text().unwrap().unwrap();
+    assert_eq!(text.component_text(0, ComponentText::VendorDomain), Some("arm.com"));
+    assert!(text.manifest_text(ManifestText::ManifestDescription).unwrap().starts_with("## Example 2"));
+    let severed = crate::author::sever_text(&envelope).unwrap();
+    assert!(inspect(&severed).unwrap().manifest().text().unwrap().is_none());
+
+    let fetched = run_example(&inspection, &mut example_device(), Section::Install).unwrap();
+    assert_eq!(fetched, ["fetch 0 http://example.com/very/long/path/to/file/file.bin"]);
+    for position in envelope.len() - 20..envelope.len() {
+        let mut tampered = envelope.clone();
+        tampered[position] ^= 1;
+        assert_eq!(inspect(&tampered).unwrap_err().kind, ErrorKind::MemberDigestMismatch);
+    }
+}
+
+/// The device of the draft's examples.
+fn example_device() -> Device {
+    let id = |text: &str| unhex(text).try_into().unwrap();
+    let image = |text: &str| unhex(text).try_into().unwrap();
+    Device {
+        vendor: id("fa6b4a53d5ad5fdfbe9de663e4d41ffe"),
+        class: id("1492af1425695e48bf429b2d51f2ab45"),
+        images: vec![
+            (image("00112233445566778899aabbccddeeff0123456789abcdeffedcba9876543210"), 34768),
+            (image("0123456789abcdeffedcba987654321000112233445566778899aabbccddeeff"), 76834),
+        ],
+        ..Device::default()
+    }
+}
+
+fn run_example(
+    inspection: &crate::author::Inspection<'_>,
+    device: &mut Device,
+    section: Section,
+) -> Result<Vec<String>, Error> {
+    let manifest: &Manifest<'_> = inspection.manifest();
+    let mut processor = Processor::over(manifest, section)?;
+    let mut steps = vec![];
+    loop {
+        match processor.run(device)? {
+            Step::Fetch(fetch) => steps.push(format!("fetch {} {}", fetch.component, fetch.uri)),
+            Step::Invoke { component } => steps.push(format!("invoke {component}")),
+            Step::Done => return Ok(steps),
+        }
+    }
+}
+
+#[test]
+fn the_examples_of_the_draft_run() {
+    let run = |example: &str, device: &mut Device, section| {
+        let envelope = unhex(example);
+        run_example(&inspect(&envelope).unwrap(), device, section).map_err(|error| error.reason().slug())
+    };
+    let mut device = example_device();
+    assert_eq!(run(DRAFT_0, &mut device, Section::Validate), Ok(vec![]));
+    assert_eq!(run(DRAFT_0, &mut device, Section::Invoke), Ok(vec!["invoke 0".into()]));
+    assert_eq!(
+        run(DRAFT_5, &mut device, Section::Install),
+        Ok(vec![
+            "fetch 0 http://example.com/file1.bin".into(),
+            "fetch 1 http://example.com/file2.bin".into()
+        ])
+    );
+    assert_eq!(run(DRAFT_5, &mut device, Section::Validate), Ok(vec![]));
+    assert_eq!(run(DRAFT_5, &mut device, Section::Invoke), Ok(vec!["invoke 0".into()]));
+
+    // A/B: the slot decides on URI and digest.
+    assert_eq!(
+        run(DRAFT_3, &mut device, Section::Install),
+        Ok(vec!["fetch 0 http://example.com/file1.bin".into()])
+    );
+    device.slot = Some(1);
+    assert_eq!(
+        run(DRAFT_3, &mut device, Section::Install),
+        Err("image-digest-mismatch"),
+        "image A in slot B"
+    );
+    device.images.swap(0, 1);
+    assert_eq!(
+        run(DRAFT_3, &mut device, Section::Install),
+        Ok(vec!["fetch 0 http://example.com/file2.bin".into()])
+    );
+    device.slot = Some(2);
+    assert_eq!(run(DRAFT_3, &mut device, Section::Install), Err("slot-mismatch"));
+
+    let mut stranger = Device { class: FOREIGN, ..example_device() };
+    for example in [DRAFT_0, DRAFT_2, DRAFT_3, DRAFT_5] {
+        assert_eq!(run(example, &mut stranger, Section::Validate), Err("class-mismatch"));
+    }
+}
+
+/// A bare manifest, tag 1070, has no signature and no way in.
+#[test]
+fn a_bare_manifest_is_no_envelope() {
+    let (_, content) = frozen_manifest();
+    let bare = [&[0xd9, 0x04, 0x2e][..], &content].concat();
+    assert!(matches!(Envelope::parse(&bare).unwrap_err().kind, ErrorKind::Malformed(_)));
 }
