@@ -81,6 +81,7 @@ fn parts_within(
             Err(_) => Some((Err(stalled()), stream)),
         }
     })
+    .fuse()
     .boxed()
 }
 

@@ -25,7 +25,8 @@ pub(super) struct Problem {
     code: &'static str,
     detail: Cow<'static, str>,
     hint: Option<&'static str>,
-    header: Option<(HeaderName, HeaderValue)>,
+    // Boxed since a problem is an `Err`, and few have one.
+    header: Option<Box<(HeaderName, HeaderValue)>>,
     /// For the log only.
     internal: Option<String>,
 }
@@ -56,7 +57,7 @@ impl Problem {
 
     /// Adds a header to the answer.
     pub(super) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.header = Some((name, value));
+        self.header = Some(Box::new((name, value)));
         self
     }
 
@@ -139,7 +140,8 @@ impl IntoResponse for Problem {
         headers.insert(CONTENT_TYPE, MEDIA_TYPE);
         // A refusal now says nothing about later.
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Some((name, value)) = self.header {
+        if let Some(header) = self.header {
+            let (name, value) = *header;
             headers.insert(name, value);
         }
         response

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use ciborium::Value as Cbor;
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -24,22 +25,22 @@ use trust::author::{CredentialRequest, RevocationRequest, ScopeRequest, Signer a
 use trust::{Kid, Role, UnixTime};
 use update_server::domain::unix_now;
 
-pub const TOKEN: &str = "a-token-for-tests-0123456789";
-pub const VENDOR: [u8; 16] = *b"vendor-of-tests!";
-pub const CLASS: [u8; 16] = *b"class-of-tests!!";
-pub const OTHER_CLASS: [u8; 16] = *b"class-of-others!";
+pub(crate) const TOKEN: &str = "a-token-for-tests-0123456789";
+pub(crate) const VENDOR: [u8; 16] = *b"vendor-of-tests!";
+pub(crate) const CLASS: [u8; 16] = *b"class-of-tests!!";
+pub(crate) const OTHER_CLASS: [u8; 16] = *b"class-of-others!";
 
-pub fn uuid(bytes: [u8; 16]) -> String {
+pub(crate) fn uuid(bytes: [u8; 16]) -> String {
     let hex = hex::encode(bytes);
     format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 
-pub fn sha256(bytes: &[u8]) -> String {
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }
 
 /// Bytes that look like nothing in particular, the same for the same seed.
-pub fn image(seed: u8, len: usize) -> Vec<u8> {
+pub(crate) fn image(seed: u8, len: usize) -> Vec<u8> {
     let mut state = u32::from(seed) | 0x9e37_0000;
     let mut next = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -49,19 +50,19 @@ pub fn image(seed: u8, len: usize) -> Vec<u8> {
 }
 
 /// A release key with the credential that a root gave it.
-pub struct ReleaseKey {
-    pub key: SoftwareKey,
-    pub credential: Vec<u8>,
-    pub cti: [u8; 16],
+pub(crate) struct ReleaseKey {
+    pub(crate) key: SoftwareKey,
+    pub(crate) credential: Vec<u8>,
+    pub(crate) cti: [u8; 16],
 }
 
 impl ReleaseKey {
-    pub fn kid(&self) -> Kid {
+    pub(crate) fn kid(&self) -> Kid {
         self.key.public_key().kid()
     }
 }
 
-pub fn credential_request(key: &SoftwareKey) -> CredentialRequest {
+pub(crate) fn credential_request(key: &SoftwareKey) -> CredentialRequest {
     CredentialRequest {
         iss: "root".into(),
         sub: "release".into(),
@@ -80,11 +81,14 @@ pub fn credential_request(key: &SoftwareKey) -> CredentialRequest {
     }
 }
 
-pub fn release_key(root: &SoftwareKey) -> ReleaseKey {
+pub(crate) fn release_key(root: &SoftwareKey) -> ReleaseKey {
     release_key_with(root, |_| {})
 }
 
-pub fn release_key_with(root: &SoftwareKey, change: impl FnOnce(&mut CredentialRequest)) -> ReleaseKey {
+pub(crate) fn release_key_with(
+    root: &SoftwareKey,
+    change: impl FnOnce(&mut CredentialRequest),
+) -> ReleaseKey {
     let key = SoftwareKey::generate().unwrap();
     let mut request = credential_request(&key);
     change(&mut request);
@@ -92,7 +96,7 @@ pub fn release_key_with(root: &SoftwareKey, change: impl FnOnce(&mut CredentialR
     ReleaseKey { key, credential, cti: request.cti }
 }
 
-pub fn description(image: &[u8], sequence: u64) -> UpdateDescription {
+pub(crate) fn description(image: &[u8], sequence: u64) -> UpdateDescription {
     UpdateDescription {
         vendor: VENDOR,
         class: CLASS,
@@ -106,15 +110,40 @@ pub fn description(image: &[u8], sequence: u64) -> UpdateDescription {
     }
 }
 
-pub fn sign(description: &UpdateDescription, by: &ReleaseKey) -> Vec<u8> {
+pub(crate) fn sign(description: &UpdateDescription, by: &ReleaseKey) -> Vec<u8> {
     author::sign(&author::create(description).unwrap(), &by.key, &by.credential).unwrap()
 }
 
-pub fn envelope(image: &[u8], sequence: u64, by: &ReleaseKey) -> Vec<u8> {
+/// Signs what the author code refuses to sign: with a credential that does not permit it.
+pub(crate) fn forge(description: &UpdateDescription, by: &ReleaseKey) -> Vec<u8> {
+    let unsigned = author::create(description).unwrap();
+    let Ok(Cbor::Tag(107, envelope)) = ciborium::from_reader(unsigned.as_slice()) else {
+        panic!("no envelope")
+    };
+    let mut members = envelope.into_map().unwrap();
+    let wrapper = members[0].1.as_bytes().unwrap();
+    let Ok(Cbor::Array(mut wrapper)) = ciborium::from_reader(wrapper.as_slice()) else {
+        panic!("no wrapper")
+    };
+    let signature =
+        trust::author::sign1_detached_chained(wrapper[0].as_bytes().unwrap(), &by.key, &by.credential)
+            .unwrap();
+    wrapper.push(Cbor::Bytes(signature));
+    members[0].1 = Cbor::Bytes(encode(&Cbor::Array(wrapper)));
+    encode(&Cbor::Tag(107, Box::new(Cbor::Map(members))))
+}
+
+fn encode(value: &Cbor) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    ciborium::into_writer(value, &mut bytes).unwrap();
+    bytes
+}
+
+pub(crate) fn envelope(image: &[u8], sequence: u64, by: &ReleaseKey) -> Vec<u8> {
     sign(&description(image, sequence), by)
 }
 
-pub fn revocation_request(sequence: u64) -> RevocationRequest {
+pub(crate) fn revocation_request(sequence: u64) -> RevocationRequest {
     RevocationRequest {
         iss: "root".into(),
         issued_at: UnixTime(unix_now()),
@@ -125,19 +154,19 @@ pub fn revocation_request(sequence: u64) -> RevocationRequest {
     }
 }
 
-pub fn revocation(root: &SoftwareKey, sequence: u64, kids: &[Kid]) -> Vec<u8> {
+pub(crate) fn revocation(root: &SoftwareKey, sequence: u64, kids: &[Kid]) -> Vec<u8> {
     let request = RevocationRequest { kids: kids.to_vec(), ..revocation_request(sequence) };
     trust::author::sign_revocation(&request, root).unwrap()
 }
 
 /// A folder with anchors, tokens and a data directory.
-pub struct World {
-    pub dir: TempDir,
-    pub root: SoftwareKey,
+pub(crate) struct World {
+    pub(crate) dir: TempDir,
+    pub(crate) root: SoftwareKey,
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let root = SoftwareKey::generate().unwrap();
         let world = Self { dir, root };
@@ -147,24 +176,24 @@ impl World {
         world
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    pub fn anchor_file(&self) -> PathBuf {
+    pub(crate) fn anchor_file(&self) -> PathBuf {
         self.path("root.cose")
     }
 
-    pub fn token_file(&self) -> PathBuf {
+    pub(crate) fn token_file(&self) -> PathBuf {
         self.path("tokens")
     }
 
-    pub fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.path("data")
     }
 
     /// Every file under the images folder.
-    pub fn image_files(&self) -> Vec<String> {
+    pub(crate) fn image_files(&self) -> Vec<String> {
         let mut names = Vec::new();
         for folder in fs::read_dir(self.data().join("images")).unwrap() {
             for file in fs::read_dir(folder.unwrap().path()).unwrap() {
@@ -175,7 +204,7 @@ impl World {
         names
     }
 
-    pub fn command(&self, extra: &[&str]) -> Command {
+    pub(crate) fn command(&self, extra: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_update-server"));
         command
             .env_clear()
@@ -191,11 +220,11 @@ impl World {
         command
     }
 
-    pub fn start(&self) -> Server {
+    pub(crate) fn start(&self) -> Server {
         self.start_with(&[])
     }
 
-    pub fn start_with(&self, extra: &[&str]) -> Server {
+    pub(crate) fn start_with(&self, extra: &[&str]) -> Server {
         let log = self.path("log");
         let stderr = fs::OpenOptions::new().append(true).create(true).open(&log).unwrap();
         let mut child = self.command(extra).stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
@@ -209,12 +238,12 @@ impl World {
     }
 
     /// Runs a server that is not to start; gives its exit code and what it said.
-    pub fn fail(&self, extra: &[&str]) -> (i32, String) {
+    pub(crate) fn fail(&self, extra: &[&str]) -> (i32, String) {
         fail(self.command(extra))
     }
 }
 
-pub fn fail(mut command: Command) -> (i32, String) {
+pub(crate) fn fail(mut command: Command) -> (i32, String) {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let started = Instant::now();
     while child.try_wait().unwrap().is_none() {
@@ -230,9 +259,9 @@ pub fn fail(mut command: Command) -> (i32, String) {
 }
 
 /// A server process; killed when dropped.
-pub struct Server {
-    pub address: String,
-    pub child: Child,
+pub(crate) struct Server {
+    pub(crate) address: String,
+    pub(crate) child: Child,
     log: PathBuf,
 }
 
@@ -240,29 +269,32 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- log of the server\n{}", self.log());
+        }
     }
 }
 
 /// What came back.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: Bytes,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Answer {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
     /// That it is a problem in full form, with this status and code.
     #[track_caller]
-    pub fn is_problem(&self, status: u16, code: &str) {
+    pub(crate) fn is_problem(&self, status: u16, code: &str) {
         assert_eq!((self.status.as_u16(), self.json()["code"].as_str()), (status, Some(code)), "{self:?}");
         assert_eq!(self.header("content-type"), Some("application/problem+json"));
         let problem = self.json();
@@ -277,14 +309,20 @@ impl Answer {
     }
 
     #[track_caller]
-    pub fn is(&self, status: u16) -> &Self {
+    pub(crate) fn is(&self, status: u16) -> &Self {
         assert_eq!(self.status.as_u16(), status, "{self:?}");
         self
     }
 }
 
 impl Server {
-    pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Answer {
         let uri: Uri = format!("http://{}{path}", self.address).parse().unwrap();
         let mut request = axum::http::Request::builder().method(method).uri(uri);
         for (name, value) in headers {
@@ -297,52 +335,52 @@ impl Server {
         Answer { status: head.status, headers: head.headers, body }
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(Method::GET, path, &[], Vec::new()).await
     }
 
-    pub async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
         self.send(Method::GET, path, headers, Vec::new()).await
     }
 
-    pub async fn put(&self, path: &str, body: impl Into<Vec<u8>>) -> Answer {
+    pub(crate) async fn put(&self, path: &str, body: impl Into<Vec<u8>>) -> Answer {
         self.send(Method::PUT, path, &[("authorization", &bearer())], body.into()).await
     }
 
-    pub async fn post(&self, path: &str, body: impl Into<Vec<u8>>) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: impl Into<Vec<u8>>) -> Answer {
         self.send(Method::POST, path, &[("authorization", &bearer())], body.into()).await
     }
 
-    pub async fn put_image(&self, image: &[u8]) {
+    pub(crate) async fn put_image(&self, image: &[u8]) {
         let answer = self.put(&format!("/v1/images/{}", sha256(image)), image).await;
         assert!(answer.status.is_success(), "{answer:?}");
     }
 
     /// Uploads the image and publishes an envelope for it.
-    pub async fn publish(&self, image: &[u8], envelope: &[u8]) -> Answer {
+    pub(crate) async fn publish(&self, image: &[u8], envelope: &[u8]) -> Answer {
         self.put_image(image).await;
         self.post("/v1/releases", envelope).await
     }
 
-    pub async fn latest(&self) -> Answer {
+    pub(crate) async fn latest(&self) -> Answer {
         self.get(&format!("/v1/releases/latest?vendor={}&class={}", uuid(VENDOR), uuid(CLASS))).await
     }
 
     /// The sequence numbers that are listed.
-    pub async fn listed(&self) -> Vec<u64> {
+    pub(crate) async fn listed(&self) -> Vec<u64> {
         let answer = self.get(&format!("/v1/releases?vendor={}&class={}", uuid(VENDOR), uuid(CLASS))).await;
         let list = answer.is(200).json();
         list["releases"].as_array().unwrap().iter().map(|it| it["sequence"].as_u64().unwrap()).collect()
     }
 
-    pub fn connect(&self) -> TcpStream {
+    pub(crate) fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(&self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
         stream
     }
 
     /// Sends bytes as they are and reads until the server closes.
-    pub fn raw(&self, request: &[u8]) -> String {
+    pub(crate) fn raw(&self, request: &[u8]) -> String {
         let mut stream = self.connect();
         stream.write_all(request).unwrap();
         let mut answer = Vec::new();
@@ -350,12 +388,12 @@ impl Server {
         String::from_utf8_lossy(&answer).into_owned()
     }
 
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.child.id().try_into().unwrap()), signal).unwrap();
     }
 
     /// Waits until the process has ended, at most `limit`.
-    pub fn wait(&mut self, limit: Duration) -> Option<ExitStatus> {
+    pub(crate) fn wait(&mut self, limit: Duration) -> Option<ExitStatus> {
         let started = Instant::now();
         while started.elapsed() < limit {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -366,17 +404,17 @@ impl Server {
         None
     }
 
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap()
     }
 }
 
-pub fn bearer() -> String {
+pub(crate) fn bearer() -> String {
     format!("Bearer {TOKEN}")
 }
 
 /// Waits until `done`, at most 10 s.
-pub fn eventually(what: &str, mut done: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, mut done: impl FnMut() -> bool) {
     let started = Instant::now();
     while !done() {
         assert!(started.elapsed() < Duration::from_secs(10), "{what} did not happen");
@@ -384,6 +422,6 @@ pub fn eventually(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-pub fn set_mode(path: &Path, mode: u32) {
+pub(crate) fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }

@@ -135,12 +135,11 @@ async fn too_long_is_refused_whether_announced_or_not() {
 
     // Refused by what it announces, before a byte of it is sent.
     let announced = format!(
-        "PUT {} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: 100-continue\r\nAuthorization: {}\r\nContent-Length: 18446744073709551615\r\n\r\n",
+        "PUT {} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: 100-continue\r\nAuthorization: {}\r\nContent-Length: 100001\r\n\r\n",
         path(&long),
         bearer()
     );
-    let answer = server.raw(announced.as_bytes());
-    assert!(!answer.contains(" 100 ") && !answer.contains(" 20"), "{answer}");
+    assert!(server.raw(announced.as_bytes()).starts_with("HTTP/1.1 413 "));
 }
 
 #[tokio::test]

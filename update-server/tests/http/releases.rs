@@ -104,22 +104,25 @@ async fn who_may_not_sign_is_refused_with_the_reason() {
     server.put_image(&image).await;
     let update = description(&image, 1);
     let now = unix_now();
+    // The forgery itself is sound: with the right credential it is taken.
+    let sound = forge(&description(&image, 2), &release_key(&world.root));
+    server.post("/v1/releases", sound).await.is(201);
 
     let foreign_root = SoftwareKey::generate().unwrap();
     let foreign = release_key(&foreign_root);
-    server.post("/v1/releases", sign(&update, &foreign)).await.is_problem(422, "anchor-unknown");
+    server.post("/v1/releases", forge(&update, &foreign)).await.is_problem(422, "anchor-unknown");
     let service = release_key_with(&world.root, |it| it.role = Role::Service);
-    server.post("/v1/releases", sign(&update, &service)).await.is_problem(422, "role-mismatch");
+    server.post("/v1/releases", forge(&update, &service)).await.is_problem(422, "role-mismatch");
     let vendor = release_key_with(&world.root, |it| it.scope.vendor = *b"another vendor!!");
-    server.post("/v1/releases", sign(&update, &vendor)).await.is_problem(422, "scope-vendor");
+    server.post("/v1/releases", forge(&update, &vendor)).await.is_problem(422, "scope-vendor");
     let class = release_key_with(&world.root, |it| it.scope.classes = vec![OTHER_CLASS]);
-    server.post("/v1/releases", sign(&update, &class)).await.is_problem(422, "scope-class");
+    server.post("/v1/releases", forge(&update, &class)).await.is_problem(422, "scope-class");
     let expired = release_key_with(&world.root, |it| it.expires = Some(UnixTime(now - 10)));
-    server.post("/v1/releases", sign(&update, &expired)).await.is_problem(422, "credential-expired");
+    server.post("/v1/releases", forge(&update, &expired)).await.is_problem(422, "credential-expired");
     let early = release_key_with(&world.root, |it| it.not_before = Some(UnixTime(now + 1000)));
-    server.post("/v1/releases", sign(&update, &early)).await.is_problem(422, "credential-not-yet-valid");
+    server.post("/v1/releases", forge(&update, &early)).await.is_problem(422, "credential-not-yet-valid");
     server.post("/v1/releases", create(&update).unwrap()).await.is_problem(422, "signature-missing");
-    assert_eq!(server.listed().await, [0; 0]);
+    assert_eq!(server.listed().await, [2]);
 }
 
 #[tokio::test]
