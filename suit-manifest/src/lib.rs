@@ -44,4 +44,5 @@ pub use reason::Reason;
 pub use text::{ComponentText, ManifestText, Text, TextEntry};
 
 #[cfg(test)]
+#[allow(clippy::cast_possible_truncation)] // of limits, which are small
 mod tests;

@@ -93,6 +93,10 @@ enum Stage {
     Failed(Error),
 }
 
+/// A device has 24 KiB of RAM for everything.
+#[cfg(target_pointer_width = "32")]
+const _: () = assert!(size_of::<Processor<'static>>() <= 640);
+
 /// Runs the shared sequence and one section of an authenticated manifest. Small: it borrows the manifest.
 #[derive(Clone, Debug)]
 pub struct Processor<'a> {

@@ -133,7 +133,7 @@ pub(super) fn component_index(argument: impl Into<Value>) -> (i64, Value) {
 }
 
 pub(super) fn try_each(alternatives: impl IntoIterator<Item = Vec<u8>>) -> (i64, Value) {
-    (15, Value::Array(alternatives.into_iter().map(|sequence| Value::Bytes(sequence)).collect()))
+    (15, Value::Array(alternatives.into_iter().map(Value::Bytes).collect()))
 }
 
 pub(super) fn try_each_or_nil(alternatives: impl IntoIterator<Item = Vec<u8>>) -> (i64, Value) {

@@ -34,6 +34,15 @@ pub(super) const DRAFT_0: &str = "\
     d5ad5fdfbe9de663e4d41ffe02501492af1425695e48bf429b2d51f2ab45035824822f582000112233445566778899aabbcc\
     ddeeff0123456789abcdeffedcba98765432100e1987d0010f020f074382030f0943821702";
 
+/// Example 1: download and installation at once.
+const DRAFT_1: &str = "\
+    d86ba2025873825824822f58201f2e7acca0dc2786f2fe4eb947f50873a6a3cfaa98866c5b02e621f42074daf2584ad28443\
+    a10126a0f6584027a3d7986eddcc1bee04e1436746408c308ed3c15ac590a1ca0cf96f85671ccac216cb9a1497fc59e21c15\
+    f33c95cf75203e25c287b31a57d6cd2ef950b27a7a035894a50101020103585fa202818141000458568614a40150fa6b4a53\
+    d5ad5fdfbe9de663e4d41ffe02501492af1425695e48bf429b2d51f2ab45035824822f582000112233445566778899aabbcc\
+    ddeeff0123456789abcdeffedcba98765432100e1987d0010f020f074382030f1458258614a115781b687474703a2f2f6578\
+    616d706c652e636f6d2f66696c652e62696e1502030f";
+
 /// Example 2: install and text severed into the envelope.
 const DRAFT_2: &str = "\
     d86ba4025873825824822f58206a5197ed8f9dccf733d1c89a359441708e070b4c6dcb9a1c2c82c6165f609b90584ad28443\
@@ -66,6 +75,18 @@ const DRAFT_3: &str = "\
     24822f58200123456789abcdeffedcba987654321000112233445566778899aabbccddeeff0e1a00012c22010f020f074382\
     030f14585b860f8258288614a10500050514a115781c687474703a2f2f6578616d706c652e636f6d2f66696c65312e62696e\
     58288614a10501050514a115781c687474703a2f2f6578616d706c652e636f6d2f66696c65322e62696e1502030f";
+
+/// Example 4: load from external storage.
+const DRAFT_4: &str = "\
+    d86ba2025873825824822f58205b5f6586b1e6cdf19ee479a5adabf206581000bd584b0832a9bdaf4f72cdbdd6584ad28443\
+    a10126a0f65840c53c2826b042384e95c646cbcd4308b181f1ed2bfbeb4e70b93cac9fbdc82e382d877e2c2bcfaf975ffcd3\
+    6941f2f4db89f68d3c77d6a3506e9b1509a49dec4603590116a801010204035867a20283814100814102814101045858880c\
+    0014a40150fa6b4a53d5ad5fdfbe9de663e4d41ffe02501492af1425695e48bf429b2d51f2ab45035824822f582000112233\
+    445566778899aabbccddeeff0123456789abcdeffedcba98765432100e1987d0010f020f0745840c00030f085838880c0214\
+    a3035824822f58200123456789abcdeffedcba987654321000112233445566778899aabbccddeeff0e1a00012c2216001602\
+    030f0945840c02170210584e880c0114a2035824822f582000112233445566778899aabbccddeeff0123456789abcdeffedc\
+    ba987654321015781b687474703a2f2f6578616d706c652e636f6d2f66696c652e62696e1502030f144b880c0014a1160116\
+    02030f";
 
 /// Example 5: two components.
 const DRAFT_5: &str = "\
@@ -148,6 +169,7 @@ fn the_detached_payload_is_the_content_of_the_digest_bstr() {
 fn the_examples_of_the_draft_are_read() {
     for (example, sequence_number, sections) in [
         (DRAFT_0, 0, &[Section::Validate, Section::Invoke][..]),
+        (DRAFT_1, 1, &[Section::Install, Section::Validate]),
         (DRAFT_2, 2, &[Section::Install, Section::Validate, Section::Invoke]),
         (DRAFT_3, 3, &[Section::Install, Section::Validate]),
         (DRAFT_5, 5, &[Section::Install, Section::Validate, Section::Invoke]),
@@ -165,6 +187,13 @@ fn the_examples_of_the_draft_are_read() {
             assert!(inspect(&envelope[..len]).is_err());
         }
     }
+}
+
+/// It has a load section, and copies.
+#[test]
+fn the_example_with_load_is_refused() {
+    let envelope = unhex(DRAFT_4);
+    assert_eq!(inspect(&envelope).unwrap_err().kind, ErrorKind::ManifestElementUnsupported);
 }
 
 #[test]
@@ -229,6 +258,10 @@ fn the_examples_of_the_draft_run() {
     assert_eq!(run(DRAFT_0, &mut device, Section::Validate), Ok(vec![]));
     assert_eq!(run(DRAFT_0, &mut device, Section::Invoke), Ok(vec!["invoke 0".into()]));
     assert_eq!(
+        run(DRAFT_1, &mut device, Section::Install),
+        Ok(vec!["fetch 0 http://example.com/file.bin".into()])
+    );
+    assert_eq!(
         run(DRAFT_5, &mut device, Section::Install),
         Ok(vec![
             "fetch 0 http://example.com/file1.bin".into(),
@@ -258,7 +291,7 @@ fn the_examples_of_the_draft_run() {
     assert_eq!(run(DRAFT_3, &mut device, Section::Install), Err("slot-mismatch"));
 
     let mut stranger = Device { class: FOREIGN, ..example_device() };
-    for example in [DRAFT_0, DRAFT_2, DRAFT_3, DRAFT_5] {
+    for example in [DRAFT_0, DRAFT_1, DRAFT_2, DRAFT_3, DRAFT_5] {
         assert_eq!(run(example, &mut stranger, Section::Validate), Err("class-mismatch"));
     }
 }
