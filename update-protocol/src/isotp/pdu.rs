@@ -38,10 +38,7 @@ pub(super) enum Pdu<'f> {
 
 impl<'f> Pdu<'f> {
     pub(super) fn parse(frame: &'f Frame) -> Option<Self> {
-        // A remote request with our identifier carries nothing, whatever length it announces.
-        if frame.is_remote() {
-            return None;
-        }
+        // A remote request with our identifier has no data, whatever length it announces: it is no PDU.
         let data = frame.data();
         let (&first, rest) = data.split_first()?;
         let low = first & 0x0F;
