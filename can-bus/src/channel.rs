@@ -10,6 +10,8 @@ use update_protocol::isotp::{
 
 /// Longest message a channel sends and receives, bytes.
 pub const MAX_MESSAGE_LEN: usize = 64 * 1024;
+/// How many frames of the past [`IsoTpChannel::discard_received`] looks at: more than socket buffers hold.
+const MAX_DISCARDED_FRAMES: usize = 10_000;
 /// Consecutive frames that may be on their way at once: what a socket buffer holds while this process sleeps.
 const BLOCK_SIZE: u8 = 32;
 
@@ -169,11 +171,13 @@ impl IsoTpChannel {
         }
     }
 
-    /// Sends a message to the peer; returns when its last frame has left.
+    /// Sends a message to the peer; returns when its last frame has left. A message whose future was dropped is given
+    /// up.
     ///
     /// # Errors
     /// [`ChannelError`]
     pub async fn send(&mut self, message: &[u8]) -> Result<(), ChannelError> {
+        self.link.abort_send();
         let now_us = self.now_us();
         self.link.send(message, now_us)?;
         self.finish_sending().await
@@ -184,6 +188,7 @@ impl IsoTpChannel {
     /// # Errors
     /// [`ChannelError`]
     pub async fn send_functional(&mut self, message: &[u8]) -> Result<(), ChannelError> {
+        self.link.abort_send();
         let now_us = self.now_us();
         self.link.send_functional(message, now_us)?;
         self.finish_sending().await
@@ -197,6 +202,25 @@ impl IsoTpChannel {
             }
             self.drive(None).await?;
         }
+    }
+
+    /// Forgets what has come so far and nobody took: answers that were too late.
+    ///
+    /// # Errors
+    /// [`BusError`]
+    pub async fn discard_received(&mut self) -> Result<(), BusError> {
+        for _ in 0..MAX_DISCARDED_FRAMES {
+            let Ok(frame) = timeout(Duration::ZERO, self.bus.recv()).await else {
+                break;
+            };
+            let now_us = self.now_us();
+            self.link.on_frame(&frame?, now_us);
+            self.link.release(Target::Physical);
+        }
+        self.link.release(Target::Physical);
+        self.link.release(Target::Functional);
+        self.link.take_receive_error();
+        Ok(())
     }
 
     /// Waits for a message, at most until `until_us`, and takes it. A message that is coming in by then is waited

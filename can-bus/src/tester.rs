@@ -112,6 +112,8 @@ impl Tester {
 
     async fn request_once(&mut self, request: &Request<'_>) -> Result<Vec<u8>, TesterError> {
         let bytes = request.encode(&mut self.request)?;
+        // An answer that came after its request was given up must not be taken for the answer to this one.
+        self.channel.discard_received().await?;
         self.channel.send(bytes).await?;
         let mut exchange = Exchange::begin(bytes, self.timing, self.channel.now_us());
         if matches!(request, Request::TesterPresent { answer: false }) {

@@ -146,3 +146,53 @@ async fn a_bus_that_takes_nothing_is_an_error_and_not_a_wait_for_ever() {
     let error = Tester::new(channel).session(Session::Default).await.unwrap_err();
     assert!(error.to_string().starts_with("the bus took no frame for a second"), "{error}");
 }
+
+#[tokio::test]
+async fn a_late_answer_is_not_taken_for_the_next_one() {
+    let (near, far) = tokio::io::duplex(64 * 1024);
+    let mut device =
+        IsoTpChannel::new(Bus::over_slcan_stream(Box::new(far), false), profile::device_addressing(0x10));
+    let channel =
+        IsoTpChannel::new(Bus::over_slcan_stream(Box::new(near), false), profile::tester_addressing(0x10));
+    let mut tester = Tester::new(channel).with_timing(Timing { p2_us: 20_000, ..Timing::default() });
+    let device = async {
+        // The first opening is answered when its tester has given up, the second in time.
+        assert_eq!(device.recv(None).await.unwrap().0[..1], [0x34]);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        device.send(&[0x74, 0x10, 0x80]).await.unwrap();
+        assert_eq!(device.recv(None).await.unwrap().0[..1], [0x34]);
+        device.send(&[0x74, 0x10, 0x40]).await.unwrap();
+    };
+    let tester = async {
+        let error = tester.open_object(Object::Envelope, 9).await.unwrap_err();
+        assert_eq!(error.to_string(), "the device did not answer service 34 in time");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert_eq!(tester.open_object(Object::Envelope, 9).await.unwrap(), 0x40 - 2);
+    };
+    tokio::join!(device, tester);
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_asked_for_again_where_a_repeat_is_harmless() {
+    let (near, far) = tokio::io::duplex(64 * 1024);
+    let mut device =
+        IsoTpChannel::new(Bus::over_slcan_stream(Box::new(far), false), profile::device_addressing(0x10));
+    let channel =
+        IsoTpChannel::new(Bus::over_slcan_stream(Box::new(near), false), profile::tester_addressing(0x10));
+    let mut tester = Tester::new(channel).with_timing(Timing { p2_us: 50_000, ..Timing::default() });
+    let heard = tokio::spawn(async move {
+        let mut heard = Vec::new();
+        // Says nothing to the first two, answers the third, and hears nothing more of that service.
+        while let Ok((request, _)) = device.recv(None).await {
+            heard.push(request[0]);
+            if heard.len() == 3 {
+                device.send(&[0x76, 0x01]).await.unwrap();
+            }
+        }
+        heard
+    });
+    tester.transfer(1, b"block").await.unwrap();
+    tester.finish_object().await.unwrap_err();
+    drop(tester);
+    assert_eq!(heard.await.unwrap(), [0x36, 0x36, 0x36, 0x37], "the end of a download is asked for once");
+}
