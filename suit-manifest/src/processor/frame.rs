@@ -81,8 +81,9 @@ pub(super) struct Frame<'a> {
     pub(super) soft_failure: bool,
     pub(super) strict_order: bool,
     index_rule: IndexRule,
-    /// The component with which the sequence was called.
+    /// The component, and strict-order, with which the sequence was called.
     called_for: u32,
+    called_in_strict_order: bool,
 }
 
 impl<'a> Frame<'a> {
@@ -113,6 +114,7 @@ impl<'a> Frame<'a> {
             strict_order,
             index_rule,
             called_for: component,
+            called_in_strict_order: strict_order,
         })
     }
 
@@ -122,7 +124,8 @@ impl<'a> Frame<'a> {
         self.commands_left = commands(&mut self.reader)?;
         self.selection = Selection::one(self.called_for);
         self.served = 0;
-        self.soft_failure = true;
+        // soft-failure is true: the try-each would have failed otherwise.
+        self.strict_order = self.called_in_strict_order;
         Ok(())
     }
 

@@ -404,6 +404,12 @@ fn a_sequence_that_may_run_out_of_order_keeps_its_component() {
     assert_eq!(with(0.into(), None, [body(), body()].concat()), Ok(vec!["fetch 1 x".into(); 2]));
     let inner = vec![set.clone(), run_sequence(sequence(fetch("x")))];
     assert_eq!(with(0.into(), Some(relaxed.clone()), inner), fetched);
+    // It ends with its sequence: the next one of a try-each starts as the first did.
+    let first = sequence([relaxed.clone(), simple(ABORT)]);
+    let second = sequence([run_sequence(sequence(fetch("x")))]);
+    let commands = [component_index(0), try_each([first, second])];
+    let parts = Parts::several(2).with(20, bytes(&sequence(commands)));
+    assert_eq!(run(&parts, Section::Install), Ok(vec!["fetch 0 x".into()]));
     let again = parameters([(12, Value::Bool(true))]);
     let commands = [vec![component_index(0), relaxed, again, run_sequence(sequence(fetch("x")))]].concat();
     let parts = Parts::several(2).with(20, bytes(&sequence(commands)));
