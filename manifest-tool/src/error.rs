@@ -125,7 +125,7 @@ pub enum Error {
 
     // Refused.
     /// A file is refused, with the reason of the table in docs/errors.md.
-    #[error("{} is refused: {} (at byte {position})", path.display(), reason.message())]
+    #[error("{} is refused at byte {position}: {}", path.display(), reason.message())]
     Refused {
         /// The file.
         path: PathBuf,

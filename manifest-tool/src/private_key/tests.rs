@@ -1,1 +1,140 @@
+use super::{PLAIN_LABEL, decode, encode, is_affordable};
+use crate::error::Error;
+use pkcs8::der::Encode as _;
+use pkcs8::der::asn1::OctetStringRef;
+use pkcs8::pkcs5::pbes2::{EncryptionScheme as Cipher, Kdf, Parameters, Pbkdf2Params, Salt, ScryptParams};
+use pkcs8::{EncryptedPrivateKeyInfoRef, LineEnding, SecretDocument};
+use std::path::Path;
+use trust::author::Signer as _;
+use zeroize::Zeroizing;
 
+/// One key, as OpenSSL 3 writes it: plain, and under the passphrase `secret`.
+const OPENSSL_PLAIN: &str = "-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VwBCIEIEFc0QckRwUEHZtYVDdC8CNSQauH0nEkbLg4dIOcVPbM
+-----END PRIVATE KEY-----
+";
+const OPENSSL_PBKDF2: &str = "-----BEGIN ENCRYPTED PRIVATE KEY-----
+MIGbMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAhga9au9+uEGAICCAAw
+DAYIKoZIhvcNAgkFADAdBglghkgBZQMEASoEEBF54NhG4BPwKFgBLAr7/UgEQB8M
+GlKbYfdqwqQWQg1RFPEwCHmuwLWAJ5/oTcIquKFHa3VcMtY8dq9CFvaues9jkxDZ
+2zs+MVqUzsOAbW3g+Po=
+-----END ENCRYPTED PRIVATE KEY-----
+";
+const OPENSSL_SCRYPT: &str = "-----BEGIN ENCRYPTED PRIVATE KEY-----
+MIGTME8GCSqGSIb3DQEFDTBCMCEGCSsGAQQB2kcECzAUBAgHTfzY4+q0OAICQAAC
+AQgCAQEwHQYJYIZIAWUDBAEqBBANaM/knXsoR6gwSd+MvArzBED0UahySO7lhsAJ
+EMCyCECLqRC2VjBibfPlHjHZzNhJsku6E4WTyTAgH6SruAcSEwiR2Kjun6mNk9sf
+xe7S1Hbi
+-----END ENCRYPTED PRIVATE KEY-----
+";
+const OPENSSL_PUBLIC: &str = "84cdb80fb9766df718a84dc22f950a5798c54642da44703b0d21b5b0a8a8d3e9";
+/// Keys that are not for us: PBES1, X25519, P-256.
+const OPENSSL_PBES1: &str = "-----BEGIN ENCRYPTED PRIVATE KEY-----
+MFgwHAYKKoZIhvcNAQwBAzAOBAg3xzf8xICCdwICCAAEOMiJabshuLTzwotX0v1E
+1WwdafAFG2PuC55xklBn0+lFDI5EULgy66nn0kNS4mr7NRakHmETZcko
+-----END ENCRYPTED PRIVATE KEY-----
+";
+const OPENSSL_X25519: &str = "-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VuBCIEIAiYIhxmu1tn3FSpokjUVnR3u127FlOdqHyOj7+ls1xp
+-----END PRIVATE KEY-----
+";
+const OPENSSL_P256: &str = "-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgM4PfDZk83uX7MTRV
+aIk7J2isIbsOUEWWQL/D4rB4PtWhRANCAAREpYjzKlD4G5WRWRx0L+hYkj6JAKdk
+lYjiGJLO2IJ/Sfi5tClr1mS+zN00VE/kiJTM2peqi6FlNcTB2eWbV3xg
+-----END PRIVATE KEY-----
+";
+
+fn open(pem: &str, passphrase: &str) -> Result<String, Error> {
+    let key = decode(Path::new("key.pem"), pem.as_bytes(), || Ok(Zeroizing::new(passphrase.to_owned())))?;
+    Ok(hex::encode(key.public_key().as_bytes()))
+}
+
+#[test]
+fn openssls_keys_open() {
+    for pem in [OPENSSL_PLAIN, OPENSSL_PBKDF2, OPENSSL_SCRYPT] {
+        assert_eq!(open(pem, "secret").unwrap(), OPENSSL_PUBLIC);
+    }
+}
+
+#[test]
+fn a_key_comes_back() {
+    let seed = [7; 32];
+    let plain = encode(&seed, None).unwrap();
+    let encrypted = encode(&seed, Some("pass phrase")).unwrap();
+    assert!(plain.starts_with("-----BEGIN PRIVATE KEY-----\n"));
+    assert!(encrypted.starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----\n"));
+    assert_eq!(open(&plain, "not asked for").unwrap(), open(&encrypted, "pass phrase").unwrap());
+    // RFC 8410 section 7, version 1: what every other tool reads.
+    let der = SecretDocument::from_pem(&plain).unwrap().1;
+    assert_eq!(hex::encode(der.as_bytes()), format!("302e020100300506032b657004220420{}", "07".repeat(32)));
+}
+
+#[test]
+fn two_encryptions_differ() {
+    assert_ne!(encode(&[7; 32], Some("a")).unwrap(), encode(&[7; 32], Some("a")).unwrap(), "salt and IV");
+}
+
+#[test]
+fn a_wrong_passphrase_opens_nothing() {
+    for pem in [OPENSSL_PBKDF2, OPENSSL_SCRYPT] {
+        for wrong in ["", "Secret", "secret "] {
+            assert!(matches!(open(pem, wrong), Err(Error::PassphraseWrong(_))));
+        }
+    }
+}
+
+#[test]
+fn other_keys_are_refused() {
+    let cut = &OPENSSL_PLAIN[..60];
+    let certificate = OPENSSL_PLAIN.replace("PRIVATE KEY", "CERTIFICATE");
+    for pem in [OPENSSL_PBES1, OPENSSL_X25519, OPENSSL_P256, cut, certificate.as_str(), "", "\u{fffd}"] {
+        assert!(matches!(open(pem, "secret"), Err(Error::PrivateKey { .. })), "{pem}");
+    }
+}
+
+/// A key pair whose halves do not belong together signs what nobody can verify, or worse.
+#[test]
+fn a_foreign_public_half_is_refused() {
+    let own = hex::decode(OPENSSL_PUBLIC).unwrap();
+    let seed = hex::decode("415cd107244705041d9b58543742f0235241ab87d271246cb83874839c54f6cc").unwrap();
+    let with_public = |public: &[u8]| {
+        let mut der = hex::decode("3051020101300506032b657004220420").unwrap();
+        der.extend_from_slice(&seed);
+        der.extend_from_slice(&[0x81, 0x21, 0x00]);
+        der.extend_from_slice(public);
+        let document = SecretDocument::try_from(der.as_slice()).unwrap();
+        document.to_pem(PLAIN_LABEL, LineEnding::LF).unwrap()
+    };
+    assert_eq!(open(&with_public(&own), "").unwrap(), OPENSSL_PUBLIC);
+    assert!(matches!(open(&with_public(&[1; 32]), ""), Err(Error::PrivateKey { .. })));
+}
+
+fn hostile(kdf: Kdf) -> String {
+    let parameters = Parameters { kdf, encryption: Cipher::Aes256Cbc { iv: [0; 16] } };
+    let info = EncryptedPrivateKeyInfoRef {
+        encryption_algorithm: parameters.into(),
+        encrypted_data: OctetStringRef::new(&[0; 48]).unwrap(),
+    };
+    assert!(!is_affordable(&info.encryption_algorithm));
+    let document = SecretDocument::try_from(info.to_der().unwrap()).unwrap();
+    document.to_pem("ENCRYPTED PRIVATE KEY", LineEnding::LF).unwrap().to_string()
+}
+
+/// A file that names its own cost must not cost hours or all memory.
+#[test]
+fn unaffordable_encryption_is_refused_before_it_is_tried() {
+    let salt = Salt::new([0; 8]).unwrap();
+    let scrypt = |cost_parameter, block_size, parallelization| {
+        Kdf::Scrypt(ScryptParams { salt, cost_parameter, block_size, parallelization, key_length: None })
+    };
+    let mut pbkdf2 = Pbkdf2Params::hmac_sha256(10_000_001, &[0; 8]).unwrap();
+    let mut kdfs = vec![scrypt(1 << 40, 8, 1), scrypt(1 << 18, 8, 1024), scrypt(1 << 14, 65535, 1)];
+    kdfs.push(scrypt(u64::MAX, u16::MAX, u16::MAX));
+    kdfs.push(Kdf::Pbkdf2(pbkdf2.clone()));
+    pbkdf2.iteration_count = u32::MAX;
+    kdfs.push(Kdf::Pbkdf2(pbkdf2));
+    for kdf in kdfs {
+        assert!(matches!(open(&hostile(kdf), "secret"), Err(Error::PrivateKey { .. })));
+    }
+}

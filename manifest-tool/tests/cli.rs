@@ -1,0 +1,10 @@
+//! The program as people and CI run it: real processes, real files.
+
+mod cli {
+    mod flow;
+    mod keys;
+    mod publish;
+    mod refusals;
+    mod usage;
+    mod workshop;
+}

@@ -1,0 +1,421 @@
+//! The whole way: keys, credential, image, signature, verification, revocation, provisioning.
+
+use super::workshop::{CLASS, VENDOR, Workshop, firmware};
+use serde_json::json;
+
+#[test]
+fn from_a_root_to_a_verified_release() {
+    let workshop = Workshop::with_release();
+    assert_eq!(workshop.read("image.bin"), firmware());
+    let verified = workshop.ok(&[
+        "verify",
+        "signed.suit",
+        "--anchor",
+        "root.cose",
+        "--image",
+        "image.bin",
+        "--vendor",
+        VENDOR,
+        "--class",
+        CLASS,
+    ]);
+    assert_eq!(verified["verified"], true);
+    assert_eq!(verified["image_verified"], true);
+    assert_eq!(verified["sequence"], 2);
+    assert_eq!(verified["version"], "2.0.0");
+    assert_eq!(verified["description"], "More of everything");
+    assert_eq!(verified["vendor_domain"], VENDOR);
+    assert_eq!(verified["model"], CLASS);
+    assert_eq!(verified["image"]["size"], 5000);
+    assert_eq!(verified["credential"]["issuer"], "root");
+    let people = workshop.run(&["verify", "signed.suit", "--anchor", "root.cose"]);
+    assert_eq!(people.exit, 0);
+    assert!(people.stdout.starts_with("verified       yes\nimage matches  not looked at"), "{people:?}");
+    assert_eq!(people.stderr, "");
+}
+
+#[test]
+fn inspect_believes_nothing() {
+    let workshop = Workshop::with_release();
+    let signed = workshop.ok(&["inspect", "signed.suit"]);
+    assert_eq!((&signed["verified"], &signed["signed"]), (&json!(false), &json!(true)));
+    assert_eq!(signed["credential"]["subject"], "release");
+    let unsigned = workshop.ok(&["inspect", "unsigned.suit"]);
+    assert_eq!((&unsigned["signed"], &unsigned["credential"]), (&json!(false), &json!(null)));
+    assert_eq!(unsigned["manifest_digest"], signed["manifest_digest"]);
+}
+
+#[test]
+fn credentials_are_inspected() {
+    let workshop = Workshop::with_release();
+    workshop.key("other");
+    let shown = workshop.ok(&["credential", "inspect", "release.cwt"]);
+    assert_eq!((&shown["verified"], &shown["role"]), (&json!(false), &json!("release")));
+    let shown = workshop.ok(&["credential", "inspect", "release.cwt", "--anchor", "root.cose"]);
+    assert_eq!(shown["verified"], true);
+    let refusal = workshop.refused(&["credential", "inspect", "release.cwt", "--anchor", "other.cose"]);
+    assert_eq!(refusal, ("anchor-unknown".into(), 5));
+}
+
+#[test]
+fn a_release_is_refused_for_its_reason() {
+    let workshop = Workshop::with_release();
+    workshop.key("other");
+    let mut damaged = firmware();
+    damaged[4999] ^= 1;
+    workshop.write("damaged.bin", &damaged);
+    workshop.write("longer.bin", &[firmware(), vec![0]].concat());
+    for (arguments, code, exit) in [
+        (&["verify", "unsigned.suit", "--anchor", "root.cose"][..], "signature-missing", 5),
+        (&["verify", "signed.suit", "--anchor", "other.cose"], "anchor-unknown", 5),
+        (
+            &["verify", "signed.suit", "--anchor", "root.cose", "--image", "damaged.bin"],
+            "image-digest-mismatch",
+            5,
+        ),
+        (
+            &["verify", "signed.suit", "--anchor", "root.cose", "--image", "longer.bin"],
+            "image-digest-mismatch",
+            5,
+        ),
+        (
+            &[
+                "verify",
+                "signed.suit",
+                "--anchor",
+                "root.cose",
+                "--vendor",
+                "other.example",
+                "--class",
+                CLASS,
+            ],
+            "vendor-mismatch",
+            5,
+        ),
+        (
+            &["verify", "signed.suit", "--anchor", "root.cose", "--vendor", VENDOR, "--class", "other"],
+            "class-mismatch",
+            5,
+        ),
+        (
+            &["verify", "signed.suit", "--anchor", "root.cose", "--sequence-floor", "3"],
+            "sequence-rollback",
+            6,
+        ),
+        (&["verify", "image.bin", "--anchor", "root.cose"], "manifest-malformed", 5),
+        (&["verify", "signed.suit", "--anchor", "release.pem"], "key-invalid", 4),
+        (&["verify", "missing.suit", "--anchor", "root.cose"], "file-read", 3),
+    ] {
+        assert_eq!(workshop.refused(arguments), (code.into(), exit), "{arguments:?}");
+    }
+    workshop.ok(&[
+        "verify",
+        "signed.suit",
+        "--anchor",
+        "root.cose",
+        "--anchor",
+        "other.cose",
+        "--sequence-floor",
+        "2",
+    ]);
+}
+
+#[test]
+fn a_credential_has_its_time() {
+    let workshop = Workshop::with_release();
+    workshop.key("timed");
+    workshop.credential(
+        "root",
+        "timed",
+        &["--not-before", "2030-01-01T00:00:00Z", "--expires", "2031-01-01T00:00:00Z"],
+    );
+    let signing = workshop.run(&[
+        "sign",
+        "unsigned.suit",
+        "--key",
+        "timed.pem",
+        "--credential",
+        "timed.cwt",
+        "--out",
+        "timed.suit",
+    ]);
+    assert_eq!(signing.exit, 0, "{signing:?}");
+    assert!(signing.stderr.contains("not valid yet"), "{signing:?}");
+    let at = |time| ["verify", "timed.suit", "--anchor", "root.cose", "--now", time];
+    assert_eq!(workshop.refused(&at("2029-12-31T23:59:59Z")), ("credential-not-yet-valid".into(), 6));
+    workshop.ok(&at("2030-06-01T00:00:00Z"));
+    assert_eq!(workshop.refused(&at("1924992000")), ("credential-expired".into(), 6));
+    let refusal = workshop.refused(&[
+        "credential",
+        "issue",
+        "--key",
+        "root.pem",
+        "--for",
+        "timed.cose",
+        "--role",
+        "release",
+        "--vendor",
+        VENDOR,
+        "--issuer",
+        "root",
+        "--subject",
+        "s",
+        "--not-before",
+        "5",
+        "--expires",
+        "5",
+        "--out",
+        "never.cwt",
+    ]);
+    assert_eq!(refusal, ("not-possible".into(), 2));
+}
+
+#[test]
+fn a_scope_and_a_role_bind_the_signer() {
+    let workshop = Workshop::with_release();
+    for (name, more, code) in [
+        ("narrow", &["--class", "another-class"][..], "scope-class"),
+        ("service", &["--role", "service"], "role-mismatch"),
+        ("serial", &["--serial", "A-1"], ""),
+    ] {
+        workshop.key(name);
+        workshop.credential("root", name, more);
+        let (key, credential) = (format!("{name}.pem"), format!("{name}.cwt"));
+        let arguments =
+            ["sign", "unsigned.suit", "--key", &key, "--credential", &credential, "--out", "no.suit"];
+        if code.is_empty() {
+            // What signing lets pass, verification does not.
+            workshop.ok(&arguments);
+            let refusal = workshop.refused(&["verify", "no.suit", "--anchor", "root.cose"]);
+            assert_eq!(refusal, ("scope-device".into(), 6));
+        } else {
+            assert_eq!(workshop.refused(&arguments), (code.into(), 6), "{name}");
+        }
+    }
+    let refusal = workshop.refused(&[
+        "sign",
+        "unsigned.suit",
+        "--key",
+        "root.pem",
+        "--credential",
+        "release.cwt",
+        "--out",
+        "x.suit",
+    ]);
+    assert_eq!(refusal, ("key-mismatch".into(), 4));
+}
+
+#[test]
+fn a_release_for_one_device() {
+    let workshop = Workshop::with_release();
+    workshop.ok(&[
+        "create",
+        "--image",
+        "firmware.bin",
+        "--vendor",
+        VENDOR,
+        "--class",
+        CLASS,
+        "--serial",
+        "A-1",
+        "--sequence",
+        "3",
+        "--version",
+        "3",
+        "--out",
+        "unsigned.suit",
+        "--image-out",
+        "image.bin",
+        "--force",
+    ]);
+    workshop.sign("release", "one.suit");
+    let verify = |more: &[&'static str]| {
+        [&["verify", "one.suit", "--anchor", "root.cose", "--vendor", VENDOR, "--class", CLASS], more]
+            .concat()
+    };
+    workshop.ok(&verify(&[]));
+    workshop.ok(&verify(&["--serial", "A-1"]));
+    assert_eq!(workshop.refused(&verify(&["--serial", "A-2"])), ("device-mismatch".into(), 5));
+}
+
+#[test]
+fn revocation_goes_on_from_list_to_list() {
+    let workshop = Workshop::with_release();
+    let cti = workshop.ok(&["credential", "inspect", "release.cwt"])["cti"].clone();
+    let kid = workshop.ok(&["key", "public", "release.pem"])["kid"].as_str().unwrap().to_owned();
+    let revoke =
+        |more: &[&'static str]| [&["revoke", "--key", "root.pem", "--issuer", "root"], more].concat();
+
+    let first = workshop.ok(&revoke(&["--kid", "0102030405060708", "--out", "1.cwt"]));
+    assert_eq!((&first["list_sequence"], &first["revoked"]), (&json!(1), &json!(["0102030405060708"])));
+    let verify = |list| ["verify", "signed.suit", "--anchor", "root.cose", "--revocations", list];
+    workshop.ok(&verify("1.cwt"));
+
+    let second =
+        workshop.ok(&revoke(&["--previous", "1.cwt", "--credential", "release.cwt", "--out", "2.cwt"]));
+    assert_eq!(second["list_sequence"], 2);
+    assert_eq!(second["revoked"], json!(["0102030405060708", cti]));
+    assert_eq!(workshop.refused(&verify("2.cwt")), ("credential-revoked".into(), 6));
+    // The newest list counts, in whatever order they are given.
+    for order in [["1.cwt", "2.cwt"], ["2.cwt", "1.cwt"]] {
+        let refusal = workshop.refused(&[
+            "verify",
+            "signed.suit",
+            "--anchor",
+            "root.cose",
+            "--revocations",
+            order[0],
+            "--revocations",
+            order[1],
+        ]);
+        assert_eq!(refusal, ("credential-revoked".into(), 6));
+    }
+
+    let by_kid = [
+        "revoke",
+        "--key",
+        "root.pem",
+        "--issuer",
+        "root",
+        "--sequence",
+        "9",
+        "--kid",
+        &kid,
+        "--out",
+        "9.cwt",
+    ];
+    assert_eq!(workshop.ok(&by_kid)["list_sequence"], 9);
+    assert_eq!(workshop.refused(&verify("9.cwt")), ("key-revoked".into(), 6));
+    // What is revoked twice is there once.
+    let again =
+        workshop.ok(&revoke(&["--previous", "2.cwt", "--credential", "release.cwt", "--out", "3.cwt"]));
+    assert_eq!((&again["list_sequence"], &again["revoked"]), (&json!(3), &second["revoked"]));
+}
+
+#[test]
+fn revocation_refuses_what_would_not_hold() {
+    let workshop = Workshop::with_release();
+    workshop.key("other");
+    let root_kid = workshop.ok(&["key", "public", "root.pem"])["kid"].as_str().unwrap().to_owned();
+    workshop.ok(&[
+        "revoke",
+        "--key",
+        "root.pem",
+        "--issuer",
+        "root",
+        "--kid",
+        "0102030405060708",
+        "--out",
+        "1.cwt",
+    ]);
+    let revoke = |key: &'static str, more: &[&str]| {
+        let arguments = [&["revoke", "--issuer", "i", "--out", "no.cwt", "--key", key], more].concat();
+        workshop.refused(&arguments)
+    };
+    for (key, more, code, exit) in [
+        (
+            "root.pem",
+            &["--previous", "1.cwt", "--sequence", "1", "--kid", "0102030405060709"][..],
+            "revocation-sequence",
+            6,
+        ),
+        ("other.pem", &["--previous", "1.cwt", "--kid", "0102030405060709"], "anchor-unknown", 5),
+        ("other.pem", &["--credential", "release.cwt"], "anchor-unknown", 5),
+        ("root.pem", &["--credential", "1.cwt"], "record-type", 5),
+        ("root.pem", &["--sequence", "0", "--kid", "0102030405060709"], "not-possible", 2),
+        ("root.pem", &["--kid", &root_kid], "not-possible", 2),
+        ("root.pem", &["--kid", "01"], "usage", 2),
+        ("root.pem", &[], "usage", 2),
+    ] {
+        assert_eq!(revoke(key, more), (code.into(), exit), "{key} {more:?}");
+    }
+    // A foreign list is no list for a verifier either.
+    workshop.ok(&[
+        "revoke",
+        "--key",
+        "other.pem",
+        "--issuer",
+        "o",
+        "--kid",
+        "0102030405060708",
+        "--out",
+        "o.cwt",
+    ]);
+    let refusal =
+        workshop.refused(&["verify", "signed.suit", "--anchor", "root.cose", "--revocations", "o.cwt"]);
+    assert_eq!(refusal, ("anchor-unknown".into(), 5));
+}
+
+#[test]
+fn a_device_is_provisioned() {
+    let workshop = Workshop::new();
+    workshop.key("root");
+    let block = workshop.ok(&[
+        "provision",
+        "--serial",
+        "DEMO-0001",
+        "--vendor",
+        VENDOR,
+        "--class",
+        CLASS,
+        "--anchor",
+        "root.cose",
+        "--anchor",
+        "root.cose",
+        "--out",
+        "block",
+    ]);
+    assert_eq!(block["vendor"], "98d315fc-4e56-530f-824f-d6164a8b8093");
+    assert_eq!(block["class"], "c4e767d0-390b-5fbe-81a6-281e47b8b657");
+    assert_eq!(block["device"], "9adf253f-dc53-53f5-8b40-e4b1795add77");
+    assert_eq!((&block["node_address"], &block["anchors"].as_array().unwrap().len()), (&json!(16), &1));
+    let bytes = workshop.read("block");
+    assert_eq!(&bytes[..7], b"\xa7\x00\x01\x01\x69DE");
+    assert!(bytes.ends_with(&workshop.read("root.cose")));
+
+    for index in 1..5 {
+        workshop.key(&format!("root{index}"));
+    }
+    let refusal = workshop.refused(&[
+        "provision",
+        "--serial",
+        "A",
+        "--vendor",
+        VENDOR,
+        "--class",
+        CLASS,
+        "--anchor",
+        "root.cose",
+        "--anchor",
+        "root1.cose",
+        "--anchor",
+        "root2.cose",
+        "--anchor",
+        "root3.cose",
+        "--anchor",
+        "root4.cose",
+        "--out",
+        "many",
+    ]);
+    assert_eq!(refusal, ("usage".into(), 2));
+}
+
+#[test]
+fn signing_again_replaces_the_signature() {
+    let workshop = Workshop::with_release();
+    workshop.key("next");
+    workshop.credential("root", "next", &[]);
+    workshop.ok(&[
+        "sign",
+        "signed.suit",
+        "--key",
+        "next.pem",
+        "--credential",
+        "next.cwt",
+        "--out",
+        "again.suit",
+    ]);
+    let verified = workshop.ok(&["verify", "again.suit", "--anchor", "root.cose"]);
+    assert_eq!(verified["credential"]["subject"], "next");
+    assert_eq!(verified["manifest_digest"], workshop.ok(&["inspect", "signed.suit"])["manifest_digest"]);
+}

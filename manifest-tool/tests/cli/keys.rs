@@ -1,0 +1,122 @@
+//! Private keys on disk: encrypted, their owner's, never overwritten, never shown.
+
+use super::workshop::{Workshop, finish};
+use std::os::unix::fs::PermissionsExt as _;
+
+const GENERATE: [&str; 6] = ["key", "generate", "--out", "key.pem", "--passphrase-file", "passphrase"];
+
+#[test]
+fn a_key_is_encrypted_and_its_owners() {
+    let workshop = Workshop::new();
+    let made = workshop.ok(&GENERATE);
+    assert_eq!(made["encrypted"], true);
+    let pem = String::from_utf8(workshop.read("key.pem")).unwrap();
+    assert!(pem.starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----"));
+    let mode = std::fs::metadata(workshop.path("key.pem")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let shown = workshop.ok(&["key", "public", "key.pem", "--passphrase-file", "passphrase"]);
+    assert_eq!(shown["kid"], made["kid"]);
+}
+
+#[test]
+fn an_unencrypted_key_must_be_asked_for() {
+    let workshop = Workshop::new();
+    assert_eq!(workshop.refused(&["key", "generate", "--out", "key.pem"]), ("passphrase-needed".into(), 4));
+    workshop.ok(&["key", "generate", "--out", "key.pem", "--no-passphrase"]);
+    assert!(workshop.read("key.pem").starts_with(b"-----BEGIN PRIVATE KEY-----"));
+    let mode = std::fs::metadata(workshop.path("key.pem")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let both = [&GENERATE[..], &["--no-passphrase"]].concat();
+    assert_eq!(workshop.refused(&both), ("usage".into(), 2));
+}
+
+#[test]
+fn the_environment_names_a_passphrase_file() {
+    let workshop = Workshop::new();
+    workshop.ok(&GENERATE);
+    let mut command = workshop.command(&["key", "public", "key.pem"]);
+    command.env("ANCHORAGE_PASSPHRASE_FILE", "passphrase");
+    assert_eq!(finish(command).exit, 0);
+    // What is said on the command line counts more, and no passphrase is none.
+    workshop.write("wrong", b"wrong\n");
+    let mut command = workshop.command(&["--json", "key", "public", "key.pem", "--passphrase-file", "wrong"]);
+    command.env("ANCHORAGE_PASSPHRASE_FILE", "passphrase");
+    assert_eq!(finish(command).refusal(), ("passphrase-wrong".into(), 4));
+    let mut command = workshop.command(&["key", "generate", "--no-passphrase", "--out", "plain.pem"]);
+    command.env("ANCHORAGE_PASSPHRASE_FILE", "passphrase");
+    assert_eq!(finish(command).exit, 0);
+    assert!(workshop.read("plain.pem").starts_with(b"-----BEGIN PRIVATE KEY-----"));
+}
+
+#[test]
+fn a_wrong_passphrase_opens_nothing() {
+    let workshop = Workshop::new();
+    workshop.ok(&GENERATE);
+    let open = |content: &[u8]| {
+        workshop.write("other", content);
+        workshop.refused(&["key", "public", "key.pem", "--passphrase-file", "other", "--out", "key.cose"])
+    };
+    assert_eq!(open(b"for tests onlY\n"), ("passphrase-wrong".into(), 4));
+    assert_eq!(open(b"\n"), ("passphrase-unusable".into(), 4));
+    assert_eq!(open(&[b'a'; 1025]), ("passphrase-unusable".into(), 4));
+    assert_eq!(open(b"\xff\n"), ("passphrase-unusable".into(), 4));
+    assert_eq!(workshop.refused(&["key", "public", "key.pem"]), ("passphrase-needed".into(), 4));
+    // The first line, whatever ends it.
+    for content in [&b"for tests only"[..], b"for tests only\r\nmore"] {
+        workshop.write("other", content);
+        workshop.ok(&["key", "public", "key.pem", "--passphrase-file", "other"]);
+    }
+}
+
+#[test]
+fn a_key_is_never_overwritten() {
+    let workshop = Workshop::new();
+    workshop.ok(&GENERATE);
+    assert_eq!(workshop.refused(&GENERATE), ("file-exists".into(), 2));
+    workshop.write("note.txt", b"not a key");
+    let refusal = workshop.refused(&["key", "generate", "--no-passphrase", "--out", "note.txt"]);
+    assert_eq!(refusal, ("file-exists".into(), 2));
+    assert_eq!(workshop.refused(&["key", "generate", "--force", "--out", "key.pem"]), ("usage".into(), 2));
+    // Nor by another command, with or without force.
+    for force in [&[][..], &["--force"]] {
+        let arguments =
+            [&["key", "public", "key.pem", "--passphrase-file", "passphrase", "--out", "key.pem"], force];
+        assert_eq!(workshop.refused(&arguments.concat()), ("same-file".into(), 2));
+    }
+}
+
+#[test]
+fn public_keys_in_every_form() {
+    let workshop = Workshop::new();
+    let made = workshop.ok(&["key", "generate", "--no-passphrase", "--out", "key.pem"]);
+    for (format, file) in [("cose", "key.cose"), ("spki", "key.spki"), ("hex", "key.hex")] {
+        let shown = workshop.ok(&["key", "public", "key.pem", "--format", format, "--out", file]);
+        assert_eq!(shown["kid"], made["kid"]);
+    }
+    assert_eq!(workshop.read("key.cose").len(), 40);
+    assert!(workshop.read("key.spki").starts_with(b"-----BEGIN PUBLIC KEY-----\n"));
+    assert_eq!(workshop.read("key.hex"), format!("{}\n", made["public_key"].as_str().unwrap()).into_bytes());
+    // A public key file is read back, in both of its forms.
+    for file in ["key.cose", "key.spki"] {
+        assert_eq!(workshop.ok(&["key", "public", file])["kid"], made["kid"]);
+    }
+}
+
+#[test]
+fn nothing_shows_the_private_half() {
+    let workshop = Workshop::new();
+    workshop.ok(&["key", "generate", "--no-passphrase", "--out", "key.pem"]);
+    let pem = String::from_utf8(workshop.read("key.pem")).unwrap();
+    let secret = pem.lines().nth(1).unwrap();
+    workshop.write("broken.pem", pem.replace(secret, &secret[..60]).as_bytes());
+    for arguments in [
+        &["key", "public", "key.pem", "--format", "spki"][..],
+        &["key", "public", "broken.pem"],
+        &["verify", "key.pem", "--anchor", "key.pem"],
+        &["inspect", "key.pem"],
+        &["credential", "inspect", "key.pem"],
+    ] {
+        let run = workshop.run(arguments);
+        assert!(!run.stdout.contains(&secret[22..50]) && !run.stderr.contains(&secret[22..50]), "{run:?}");
+    }
+}

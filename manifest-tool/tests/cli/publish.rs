@@ -1,0 +1,256 @@
+//! `publish` against a server of a few lines that records what it is sent (docs/server-api.md).
+
+use super::workshop::{Run, Workshop, finish};
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Sent {
+    what: String,
+    body: Bytes,
+}
+
+/// What the server has, what it was sent, and how it answers `METHOD path` out of turn.
+#[derive(Default)]
+struct Record {
+    sent: Vec<Sent>,
+    headers: Vec<HeaderMap>,
+    held: HashMap<String, Bytes>,
+    answers: HashMap<&'static str, (StatusCode, String)>,
+}
+
+type Shared = Arc<Mutex<Record>>;
+
+struct FakeServer {
+    record: Shared,
+    url: String,
+    _runtime: tokio::runtime::Runtime,
+}
+
+impl FakeServer {
+    fn start() -> Self {
+        let record = Shared::default();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let router = Router::new().fallback(answer).with_state(Arc::clone(&record));
+        runtime.spawn(async move { axum::serve(listener, router).await });
+        Self { record, url, _runtime: runtime }
+    }
+
+    fn publish(&self, workshop: &Workshop, more: &[&str]) -> Run {
+        let arguments = [
+            "--json",
+            "publish",
+            "signed.suit",
+            "--image",
+            "image.bin",
+            "--token-file",
+            "token",
+            "--server",
+            &self.url,
+        ];
+        finish(workshop.command(&[&arguments[..], more].concat()))
+    }
+
+    fn answers(&self, what: &'static str, status: StatusCode, body: &str) {
+        self.record.lock().unwrap().answers.insert(what, (status, body.to_owned()));
+    }
+
+    fn take_sent(&self) -> Vec<String> {
+        std::mem::take(&mut self.record.lock().unwrap().sent).into_iter().map(|sent| sent.what).collect()
+    }
+}
+
+async fn answer(State(record): State<Shared>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(body, 1 << 20).await.unwrap();
+    let what = format!("{} {}", parts.method, parts.uri.path());
+    let mut record = record.lock().unwrap();
+    record.sent.push(Sent { what: what.clone(), body: body.clone() });
+    record.headers.push(parts.headers);
+    let (status, body) = match record.answers.iter().find(|(prefix, _)| what.starts_with(**prefix)) {
+        Some((_, (status, body))) => (*status, body.clone()),
+        None if parts.method == "HEAD" => {
+            let held = record.held.contains_key(parts.uri.path());
+            (if held { StatusCode::OK } else { StatusCode::NOT_FOUND }, String::new())
+        }
+        None => {
+            let key = match parts.method.as_str() {
+                "POST" => format!("{} {}", parts.uri.path(), body.len()),
+                _ => parts.uri.path().to_owned(),
+            };
+            let known = record.held.insert(key, body).is_some();
+            let answer = json!({"envelope_url": "/v1/releases/x/envelope", "kid": "00", "list_sequence": 1});
+            (if known { StatusCode::OK } else { StatusCode::CREATED }, answer.to_string())
+        }
+    };
+    Response::builder().status(status).body(Body::from(body)).unwrap()
+}
+
+fn workshop() -> Workshop {
+    let workshop = Workshop::with_release();
+    workshop.write("token", b"a-token\n");
+    workshop
+}
+
+fn image_path(workshop: &Workshop) -> String {
+    let inspected = workshop.ok(&["inspect", "signed.suit"]);
+    format!("/v1/images/{}", inspected["image"]["sha256"].as_str().unwrap())
+}
+
+#[test]
+fn lists_then_image_then_release() {
+    let (workshop, server) = (workshop(), FakeServer::start());
+    workshop.ok(&[
+        "revoke",
+        "--key",
+        "root.pem",
+        "--issuer",
+        "r",
+        "--kid",
+        "0102030405060708",
+        "--out",
+        "list.cwt",
+    ]);
+    let run = server.publish(&workshop, &["--revocations", "list.cwt"]);
+    assert_eq!(run.exit, 0, "{run:?}");
+    let object = run.object();
+    assert_eq!((&object["release"], &object["image_upload"]), (&json!("created"), &json!("created")));
+    assert_eq!(object["revocations"], json!(["created"]));
+    assert_eq!(object["envelope_url"], "/v1/releases/x/envelope");
+
+    let image = image_path(&workshop);
+    let record = server.record.lock().unwrap();
+    let sent: Vec<&str> = record.sent.iter().map(|sent| sent.what.as_str()).collect();
+    let (head, put) = (format!("HEAD {image}"), format!("PUT {image}"));
+    assert_eq!(sent, ["PUT /v1/revocations", &head, &put, "POST /v1/releases"]);
+    assert_eq!(record.sent[0].body, workshop.read("list.cwt"));
+    assert_eq!(record.sent[2].body, workshop.read("image.bin"));
+    assert_eq!(record.sent[3].body, workshop.read("signed.suit"));
+    for headers in &record.headers {
+        assert_eq!(headers["authorization"], "Bearer a-token");
+    }
+    assert_eq!(record.headers[2]["content-length"], "5000");
+    assert_eq!(record.headers[3]["content-type"], "application/suit-envelope+cose");
+}
+
+#[test]
+fn running_it_again_does_no_harm() {
+    let (workshop, server) = (workshop(), FakeServer::start());
+    assert_eq!(server.publish(&workshop, &[]).exit, 0);
+    server.take_sent();
+    let object: Value = server.publish(&workshop, &[]).object();
+    assert_eq!((&object["release"], &object["image_upload"]), (&json!("present"), &json!("present")));
+    assert_eq!(
+        server.take_sent(),
+        [format!("HEAD {}", image_path(&workshop)), "POST /v1/releases".to_owned()]
+    );
+}
+
+#[test]
+fn a_base_path_is_kept() {
+    let (workshop, mut server) = (workshop(), FakeServer::start());
+    server.url.push_str("/updates/");
+    assert_eq!(server.publish(&workshop, &[]).exit, 0);
+    assert!(server.take_sent().iter().all(|what| what.contains(" /updates/v1/")));
+}
+
+#[test]
+fn a_refusal_is_told_in_the_servers_words() {
+    let (workshop, server) = (workshop(), FakeServer::start());
+    let problem = r#"{"type":"about:blank","title":"Conflict","status":409,"detail":"number 2 is taken \u001b[2J","code":"sequence-taken"}"#;
+    server.answers("POST", StatusCode::CONFLICT, problem);
+    let run = server.publish(&workshop, &[]);
+    assert_eq!(run.refusal(), ("sequence-taken".into(), 7));
+    let message = run.object()["error"]["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("number 2 is taken \\u{1b}[2J (HTTP 409)"), "{message}");
+}
+
+#[test]
+fn after_a_refused_list_or_image_nothing_is_published() {
+    for refusing in ["PUT /v1/revocations", "PUT /v1/images"] {
+        let (workshop, server) = (workshop(), FakeServer::start());
+        workshop.ok(&[
+            "revoke",
+            "--key",
+            "root.pem",
+            "--issuer",
+            "r",
+            "--kid",
+            "0102030405060708",
+            "--out",
+            "l.cwt",
+        ]);
+        server.answers(refusing, StatusCode::UNAUTHORIZED, "<html>not JSON</html>");
+        let run = server.publish(&workshop, &["--revocations", "l.cwt"]);
+        assert_eq!(run.refusal(), ("server-refused".into(), 7));
+        assert!(run.object()["error"]["hint"].as_str().unwrap().contains("token"));
+        assert!(!server.take_sent().contains(&"POST /v1/releases".to_owned()));
+    }
+}
+
+#[test]
+fn odd_answers_are_refused() {
+    let long = "x".repeat(70_000);
+    for (body, code) in [("not JSON", "server-answer"), (long.as_str(), "server-answer")] {
+        let (workshop, server) = (workshop(), FakeServer::start());
+        server.answers("POST", StatusCode::CREATED, body);
+        assert_eq!(server.publish(&workshop, &[]).refusal(), (code.into(), 7));
+    }
+    // The token is not carried elsewhere.
+    let (workshop, server) = (workshop(), FakeServer::start());
+    server.answers("PUT", StatusCode::TEMPORARY_REDIRECT, "");
+    assert_eq!(server.publish(&workshop, &[]).refusal(), ("server-refused".into(), 7));
+}
+
+#[test]
+fn nothing_is_sent_that_does_not_belong_together() {
+    let (workshop, server) = (workshop(), FakeServer::start());
+    workshop.write("image.bin", b"another image");
+    assert_eq!(server.publish(&workshop, &[]).refusal(), ("image-digest-mismatch".into(), 5));
+    workshop.write("image.bin", &workshop.read("firmware.bin"));
+    workshop.write("signed.suit", &workshop.read("unsigned.suit"));
+    assert_eq!(server.publish(&workshop, &[]).refusal(), ("signature-missing".into(), 5));
+    assert!(server.take_sent().is_empty());
+}
+
+#[test]
+fn bad_tokens_urls_and_absent_servers() {
+    let workshop = workshop();
+    let publish = |server: &str| {
+        workshop.refused(&[
+            "publish",
+            "signed.suit",
+            "--image",
+            "image.bin",
+            "--token-file",
+            "token",
+            "--server",
+            server,
+        ])
+    };
+    for url in [
+        "",
+        "updates.example.com",
+        "ftp://updates.example.com",
+        "http://a:b@localhost",
+        "http://localhost/?q",
+    ] {
+        assert_eq!(publish(url), ("server-url".into(), 2), "{url}");
+    }
+    assert_eq!(publish("http://127.0.0.1:1"), ("server-unreachable".into(), 3));
+    // TLS works as far as there is somebody to speak it with.
+    assert_eq!(publish("https://127.0.0.1:1"), ("server-unreachable".into(), 3));
+    for token in [&b""[..], b" \n", b"two words", b"\xff"] {
+        workshop.write("token", token);
+        assert_eq!(publish("http://127.0.0.1:1"), ("token-invalid".into(), 4));
+    }
+}
