@@ -1,12 +1,12 @@
 //! The device side of the named cases and of bad input, over the flash model and the session.
 
-#[allow(dead_code, reason = "the model serves other tests as well")]
+#[allow(dead_code, unreachable_pub, reason = "the model serves other tests as well")]
 #[path = "../../tests/src/device.rs"]
 mod bench;
-#[allow(dead_code, reason = "the model serves other tests as well")]
+#[allow(dead_code, unreachable_pub, reason = "the model serves other tests as well")]
 #[path = "../../tests/src/factory.rs"]
 mod factory;
-#[allow(dead_code, reason = "the model serves other tests as well")]
+#[allow(dead_code, unreachable_pub, reason = "the model serves other tests as well")]
 #[path = "../../tests/src/flash.rs"]
 mod flash;
 

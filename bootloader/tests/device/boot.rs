@@ -1,1 +1,246 @@
+//! The boot rules (docs/boot-rules.md).
 
+use crate::bench::{Device, record};
+use crate::factory::Factory;
+use bootloader::Boot;
+use bootloader::handoff::Request;
+use bootloader::state::Status;
+use suit_manifest::Reason;
+use update_protocol::profile::{ImageState, Mode, Object};
+
+type Board = Device<8, 4096>;
+
+const SLOT_LEN: usize = 5 * 4096;
+
+/// Offset of slot A in the flash, of a board with four image pages.
+fn slot_a(board: &Board) -> usize {
+    (board.layout.image_address() - 0x2100_0000 - 4096) as usize
+}
+
+fn board() -> (Board, Factory) {
+    let factory = Factory::new(1);
+    let mut board = Board::new(4);
+    board.provision(&factory);
+    (board, factory)
+}
+
+/// A board that runs release 1, confirmed, and has release 2 pending.
+fn pending() -> (Board, Factory, Vec<u8>, Vec<u8>) {
+    let (mut board, factory) = board();
+    let (old, new) = (board.image(6000, 1), board.image(9000, 2));
+    board.update(&factory.envelope(1, &old), &old);
+    board.install(&factory.envelope(2, &new), &new).unwrap();
+    (board, factory, old, new)
+}
+
+#[test]
+fn a_device_from_the_factory_stays_on_the_bus() {
+    let mut board = Board::new(4);
+    assert_eq!(board.boot(), Boot::Stay(Some(Reason::NotProvisioned)));
+    let state = record(&board.program());
+    assert_eq!((state.mode, state.image), (Mode::Factory, ImageState::None));
+    assert_eq!(board.nor.medium().operations(), 0);
+}
+
+#[test]
+fn a_device_without_an_image_stays_on_the_bus() {
+    let (mut board, _) = board();
+    assert_eq!(board.boot(), Boot::Stay(Some(Reason::NothingBootable)));
+    assert_eq!(record(&board.program()).mode, Mode::Loader);
+}
+
+#[test]
+fn t06_a_power_cycle_before_confirming_reverts_and_does_not_raise_the_floor() {
+    let (mut board, factory, old, _) = pending();
+    assert!(matches!(board.boot(), Boot::Run(_)));
+    assert_eq!(board.state().floor, 1);
+    assert!(matches!(board.boot(), Boot::Run(_)));
+    let state = board.state();
+    assert_eq!((state.status, state.floor), (Status::Idle, 1));
+    assert_eq!(state.revert_reason, Reason::TrialNotConfirmed.code());
+    assert_eq!(board.running(old.len()), old);
+    let record = record(&board.program());
+    assert_eq!((record.reason, record.flags.reverted), (Reason::TrialNotConfirmed.code(), true));
+    // The reverted release may be tried again, and then confirm.
+    let new = board.image(9000, 2);
+    board.update(&factory.envelope(2, &new), &new);
+    assert_eq!((board.state().floor, board.state().revert_reason), (2, 0));
+}
+
+#[test]
+fn a_first_image_that_never_confirms_leaves_the_device_on_the_bus() {
+    let (mut board, factory) = board();
+    let image = board.image(6000, 1);
+    board.install(&factory.envelope(1, &image), &image).unwrap();
+    assert!(matches!(board.boot(), Boot::Run(_)));
+    for _ in 0..2 {
+        assert_eq!(board.boot(), Boot::Stay(Some(Reason::TrialNotConfirmed)));
+    }
+    assert_eq!(board.state().floor, 0);
+    board.update(&factory.envelope(1, &image), &image);
+}
+
+#[test]
+fn a_revoked_key_does_not_brick_what_runs_but_a_pending_image_is_dropped() {
+    let (mut board, factory, old, _) = pending();
+    let list = factory.revocation_list(1, &[factory.release_kid()]);
+    board.send(Object::RevocationList, &list).unwrap();
+    assert!(matches!(board.boot(), Boot::Run(_)));
+    let state = board.state();
+    assert_eq!((state.status, state.revert_reason), (Status::Idle, Reason::KeyRevoked.code()));
+    assert_eq!(board.running(old.len()), old);
+}
+
+#[test]
+fn a_pending_image_that_decayed_is_dropped() {
+    let (mut board, _, old, _) = pending();
+    let at = slot_a(&board) + SLOT_LEN + 4096 + 5000;
+    board.nor.medium_mut().tamper(at, &[0x5A]);
+    assert!(matches!(board.boot(), Boot::Run(_)));
+    assert_eq!(board.state().revert_reason, Reason::ImageDigestMismatch.code());
+    assert_eq!(board.running(old.len()), old);
+}
+
+#[test]
+fn any_change_of_the_active_image_or_its_head_does_not_boot() {
+    let (mut board, factory) = board();
+    let image = board.image(6000, 1);
+    let envelope = factory.envelope(1, &image);
+    board.update(&envelope, &image);
+    let start = slot_a(&board);
+    let places = (0..envelope.len()).step_by(7).chain([4096, 4100, 4104, 5000, 4096 + 5999]);
+    for place in places {
+        let mut tampered = board.twin();
+        let byte = tampered.nor.medium().bytes()[start + place];
+        tampered.nor.medium_mut().tamper(start + place, &[byte ^ 0x10]);
+        let Boot::Stay(Some(_)) = tampered.boot() else { panic!("byte {place} of slot A does not matter") };
+        assert_eq!(record(&tampered.program()).image, ImageState::None);
+    }
+}
+
+#[test]
+fn an_unreadable_word_of_the_active_image_is_a_reason_not_a_trap() {
+    let (mut board, factory) = board();
+    let image = board.image(6000, 1);
+    board.update(&factory.envelope(1, &image), &image);
+    let start = slot_a(&board);
+    board.nor.medium_mut().break_word(start + 4096 + 3000);
+    assert_eq!(board.boot(), Boot::Stay(Some(Reason::FlashFailed)));
+    let mut head = board.twin();
+    head.nor.medium_mut().break_word(start + 64);
+    assert_eq!(head.boot(), Boot::Stay(Some(Reason::HeadInvalid)));
+}
+
+#[test]
+fn t14_a_signed_image_that_the_journal_does_not_know_does_not_boot() {
+    let (mut board, factory) = board();
+    let (first, second) = (board.image(6000, 1), board.image(6000, 2));
+    board.update(&factory.envelope(1, &first), &first);
+    // Another genuine release of this device, put into slot A with a programmer.
+    let mut other = board.twin();
+    other.update(&factory.envelope(2, &second), &second);
+    let start = slot_a(&board);
+    let slot = other.nor.medium().bytes()[start..start + SLOT_LEN].to_vec();
+    board.nor.medium_mut().tamper(start, &slot);
+    assert_eq!(board.boot(), Boot::Stay(Some(Reason::HeadInvalid)));
+}
+
+#[test]
+fn t05_an_older_genuine_image_put_into_slot_a_does_not_boot() {
+    let (mut board, factory) = board();
+    let (first, second) = (board.image(6000, 1), board.image(6000, 2));
+    board.update(&factory.envelope(1, &first), &first);
+    let start = slot_a(&board);
+    let slot = board.nor.medium().bytes()[start..start + SLOT_LEN].to_vec();
+    board.update(&factory.envelope(2, &second), &second);
+    board.nor.medium_mut().tamper(start, &slot);
+    assert_eq!(board.boot(), Boot::Stay(Some(Reason::SequenceRollback)));
+}
+
+#[test]
+fn an_image_on_trial_that_decayed_goes_at_once() {
+    let (mut board, _, old, _) = pending();
+    assert!(matches!(board.boot(), Boot::Run(_)));
+    // As if the swap had not written what it read.
+    let mut board = {
+        let mut before = pending().0;
+        let mut operations = 0;
+        while before.state().status != (Status::Trial { boots: 0 }) {
+            before = pending_twin(&mut operations);
+        }
+        before
+    };
+    let at = slot_a(&board) + 4096 + 700;
+    board.nor.medium_mut().tamper(at, &[0x5A]);
+    assert!(matches!(board.boot(), Boot::Run(_)));
+    let state = board.state();
+    assert_eq!((state.status, state.revert_reason), (Status::Idle, Reason::ImageDigestMismatch.code()));
+    assert_eq!(board.running(old.len()), old);
+}
+
+/// A board whose power went away one operation later than the last time.
+fn pending_twin(operations: &mut u64) -> Board {
+    let mut board = pending().0;
+    *operations += 1;
+    let from_the_end = {
+        let mut clean = board.twin();
+        let before = clean.nor.medium().operations();
+        let _ = clean.boot();
+        clean.nor.medium().operations() - before
+    };
+    board.nor.medium_mut().cut_at(from_the_end - *operations, crate::flash::Cut::Nothing);
+    let _ = board.boot();
+    board.nor.medium_mut().power_on();
+    board
+}
+
+#[test]
+fn a_spare_slot_that_does_not_verify_never_comes_back() {
+    for damage in ["head", "image", "erased"] {
+        let (mut board, _, _, _) = pending();
+        assert!(matches!(board.boot(), Boot::Run(_)));
+        let slot_b = slot_a(&board) + SLOT_LEN;
+        match damage {
+            "head" => board.nor.medium_mut().tamper(slot_b + 50, &[0x5A, 0xA5]),
+            "image" => board.nor.medium_mut().tamper(slot_b + 4096 + 50, &[0x5A, 0xA5]),
+            _ => board.nor.medium_mut().tamper(slot_b, &[0xFF; SLOT_LEN]),
+        }
+        for _ in 0..2 {
+            assert_eq!(board.boot(), Boot::Stay(Some(Reason::TrialNotConfirmed)), "{damage}");
+        }
+        assert_eq!(board.state().active, None);
+    }
+}
+
+#[test]
+fn whoever_asks_for_the_loader_gets_it_and_the_pending_image_waits() {
+    let (mut board, _, old, new) = pending();
+    let before = board.nor.medium().operations();
+    assert_eq!(board.loader().boot(Some(Request::ProgrammingSession { answer: true })), Boot::Stay(None));
+    assert_eq!(board.nor.medium().operations(), before);
+    assert_eq!(board.running(old.len()), old);
+    assert!(matches!(board.boot(), Boot::Run(_)));
+    assert_eq!(board.running(new.len()), new);
+}
+
+#[test]
+fn an_application_that_asks_for_the_loader_before_it_confirmed_has_ended_its_trial() {
+    let (mut board, _, old, _) = pending();
+    assert!(matches!(board.boot(), Boot::Run(_)));
+    assert_eq!(board.loader().boot(Some(Request::ProgrammingSession { answer: false })), Boot::Stay(None));
+    assert_eq!(board.state().revert_reason, Reason::TrialNotConfirmed.code());
+    assert_eq!(board.running(old.len()), old);
+}
+
+#[test]
+fn the_boot_of_a_confirmed_image_writes_nothing() {
+    let (mut board, factory) = board();
+    let image = board.image(6000, 1);
+    board.update(&factory.envelope(1, &image), &image);
+    let before = board.nor.medium().operations();
+    for _ in 0..3 {
+        assert!(matches!(board.boot(), Boot::Run(_)));
+    }
+    board.application().confirm().unwrap();
+    assert_eq!(board.nor.medium().operations(), before);
+}

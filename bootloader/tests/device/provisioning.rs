@@ -1,1 +1,113 @@
+//! Factory state and the provisioning block.
 
+use crate::bench::{Device, Failure, record};
+use crate::factory::{Factory, provisioning_block};
+use bootloader::Boot;
+use bootloader::provisioning::Provisioning;
+use suit_manifest::Reason;
+use update_protocol::profile::Object;
+use update_protocol::uds::Nrc;
+use update_protocol::uds::server::{Answer, Handler as _};
+
+type Board = Device<8, 4096>;
+
+#[test]
+fn a_block_is_taken_once() {
+    let factory = Factory::new(1);
+    let mut board = Board::new(4);
+    let floor = (1 << 33) + 5;
+    let block = provisioning_block(&[factory.anchor()], Some(floor));
+    board.send(Object::ProvisioningBlock, &block).unwrap();
+    let state = record(&board.program());
+    assert_eq!(state.sequence_floor, floor);
+    let mut session = board.program();
+    let mut buffer = [0; 64];
+    let mut answer = Answer::new(&mut buffer);
+    session.read_identifier(0xFD02, &mut answer).unwrap();
+    assert_eq!(answer.len(), 8);
+    assert_eq!(buffer[..8], factory.anchor().kid().0);
+    drop(session);
+
+    let before = board.nor.medium().operations();
+    let again = provisioning_block(&[Factory::new(2).anchor()], None);
+    let refused = board.send(Object::ProvisioningBlock, &again).unwrap_err();
+    assert_eq!(refused, Failure::Refused(Nrc::CONDITIONS_NOT_CORRECT, Some(Reason::AlreadyProvisioned)));
+    assert_eq!(board.nor.medium().operations(), before);
+}
+
+#[test]
+fn an_unprovisioned_device_takes_nothing_else() {
+    let factory = Factory::new(1);
+    let mut board = Board::new(4);
+    let image = board.image(64, 1);
+    for (object, bytes) in [
+        (Object::Envelope, factory.envelope(1, &image)),
+        (Object::RevocationList, factory.revocation_list(1, &[])),
+    ] {
+        let refused = board.send(object, &bytes).unwrap_err();
+        assert_eq!(refused, Failure::Refused(Nrc::CONDITIONS_NOT_CORRECT, Some(Reason::NotProvisioned)));
+    }
+    assert_eq!(board.nor.medium().operations(), 0);
+}
+
+#[test]
+fn malformed_blocks_are_refused_and_nothing_is_written() {
+    let anchor = Factory::new(1).anchor();
+    let good = provisioning_block(&[anchor], None);
+    assert!(Provisioning::parse(&good).is_ok());
+    let edit = |change: fn(&mut Vec<u8>)| {
+        let mut block = good.clone();
+        change(&mut block);
+        block
+    };
+    let cases: [(&str, Vec<u8>); 9] = [
+        ("no anchor", provisioning_block(&[], None)),
+        ("the same anchor twice", provisioning_block(&[anchor, anchor], None)),
+        ("format version 2", edit(|block| block[2] = 2)),
+        ("unknown key", edit(|block| block[1] = 0x08)),
+        ("keys out of order", edit(|block| block.swap(1, 3))),
+        ("trailing byte", edit(|block| block.push(0))),
+        ("serial with a control character", edit(|block| block[5] = 7)),
+        ("node address 0", edit(|block| node(block)[1] = 0)),
+        ("node address 240", edit(|block| node(block)[1] = 240)),
+    ];
+    let mut board = Board::new(4);
+    for (name, block) in cases {
+        let refused = board.send(Object::ProvisioningBlock, &block).unwrap_err();
+        let expected =
+            Failure::Refused(Nrc::UPLOAD_DOWNLOAD_NOT_ACCEPTED, Some(Reason::ProvisioningMalformed));
+        assert_eq!(refused, expected, "{name}");
+    }
+    assert_eq!(board.nor.medium().operations(), 0);
+}
+
+fn node(block: &mut [u8]) -> &mut [u8] {
+    let at = block.windows(3).position(|window| window == [0x05, 0x18, 0x21]).unwrap();
+    &mut block[at + 1..at + 3]
+}
+
+#[test]
+fn a_provisioned_device_whose_block_decayed_trusts_nobody() {
+    let factory = Factory::new(1);
+    let mut board = Board::new(4);
+    board.provision(&factory);
+    let image = board.image(64, 1);
+    board.update(&factory.envelope(1, &image), &image);
+    let byte = board.nor.medium().bytes()[40];
+    board.nor.medium_mut().tamper(40, &[byte ^ 1]);
+
+    assert_eq!(board.boot(), Boot::Stay(Some(Reason::ProvisioningMalformed)));
+    let before = board.nor.medium().operations();
+    for (object, bytes, reason) in [
+        (Object::Envelope, factory.envelope(2, &image), Reason::ProvisioningMalformed),
+        (Object::RevocationList, factory.revocation_list(1, &[]), Reason::ProvisioningMalformed),
+        (
+            Object::ProvisioningBlock,
+            provisioning_block(&[Factory::new(2).anchor()], None),
+            Reason::AlreadyProvisioned,
+        ),
+    ] {
+        assert_eq!(board.send(object, &bytes).unwrap_err().reason(), Some(reason));
+    }
+    assert_eq!(board.nor.medium().operations(), before);
+}
