@@ -41,9 +41,9 @@ pub fn encode<'l>(frame: &Frame, line: &'l mut [u8; MAX_LINE_LEN]) -> &'l [u8] {
 /// Finds frames in a stream of bytes. Holds one line; a longer one is stepped over to its end.
 #[derive(Clone, Debug)]
 pub struct Decoder {
+    /// The end of a line is not stored, so what fills this is one byte longer than any frame: cut, it stays none.
     line: [u8; MAX_LINE_LEN + TIMESTAMP_DIGITS],
     len: usize,
-    overlong: bool,
 }
 
 impl Default for Decoder {
@@ -56,25 +56,21 @@ impl Decoder {
     /// At the beginning of a line.
     #[must_use]
     pub const fn new() -> Self {
-        Self { line: [0; MAX_LINE_LEN + TIMESTAMP_DIGITS], len: 0, overlong: false }
+        Self { line: [0; MAX_LINE_LEN + TIMESTAMP_DIGITS], len: 0 }
     }
 
     /// One byte of the stream; a frame when it ends the line of one.
     pub fn push(&mut self, byte: u8) -> Option<Frame> {
         if byte != END && byte != BELL && byte != b'\n' {
-            match self.line.get_mut(self.len) {
-                Some(to) => {
-                    *to = byte;
-                    self.len = self.len.saturating_add(1);
-                }
-                None => self.overlong = true,
+            if let Some(to) = self.line.get_mut(self.len) {
+                *to = byte;
+                self.len = self.len.saturating_add(1);
             }
             return None;
         }
-        let line = self.line.get(..self.len).filter(|_| !self.overlong && byte == END);
+        let line = self.line.get(..self.len).filter(|_| byte == END);
         let frame = line.and_then(parse);
         self.len = 0;
-        self.overlong = false;
         frame
     }
 }

@@ -79,6 +79,12 @@ fn attack_endless_line_holds_nothing_and_ends_at_its_end() {
     let mut bytes = std::vec![b't'; 100_000];
     bytes.extend_from_slice(b"\rt1231AB\r");
     assert_eq!(decode(&bytes).len(), 1);
+    // The longest frame with a timestamp is one; with any digit more it is none.
+    let longest = Frame::new_fd(Id::Extended(0x1FFF_FFFF), &[0xFF; 64], true).unwrap();
+    for (digits, frames) in [(4, 1), (5, 0), (6, 0), (100, 0)] {
+        let text = line(&longest).replace('\r', &std::format!("{}\r", "0".repeat(digits)));
+        assert_eq!(decode(text.as_bytes()).len(), frames, "{digits} digits");
+    }
 }
 
 proptest! {
