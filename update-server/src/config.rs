@@ -3,7 +3,6 @@
 mod anchor;
 mod token;
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -124,12 +123,5 @@ impl Config {
             max_image_bytes: args.max_image_bytes,
             shutdown_limit: Duration::from_secs(args.shutdown_seconds),
         })
-    }
-}
-
-impl Cli {
-    /// Parses a command line; exits with 2 when it is wrong.
-    pub fn from_command_line(args: impl IntoIterator<Item = OsString>) -> Self {
-        Self::parse_from(args)
     }
 }

@@ -4,12 +4,13 @@
 use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 
+use clap::Parser as _;
 use tracing_subscriber::EnvFilter;
 use update_server::config::{Cli, Command, Config, ServeArgs};
 use update_server::server::{Server, StartError};
 
 fn main() -> ExitCode {
-    let Command::Serve(args) = Cli::from_command_line(std::env::args_os()).command;
+    let Command::Serve(args) = Cli::parse().command;
     let filter = match EnvFilter::try_new(&args.log) {
         Ok(filter) => filter,
         Err(error) => {

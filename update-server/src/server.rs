@@ -26,13 +26,16 @@ use crate::domain::registry::Registry;
 use crate::http::{self, Parts};
 use crate::store::{Store, StoreError};
 
-/// Connections at one time; more wait in the system's queue.
-const MAX_CONNECTIONS: usize = 512;
+/// Connections at one time; more wait in the system's queue. Each may have a file open too, and 1024 is the usual
+/// limit of open files.
+const MAX_CONNECTIONS: usize = 256;
 /// How long a client may take over the head of a request, and stay idle between two.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a client may leave what was sent to it unacknowledged before the connection is given up.
 const ACKNOWLEDGE_TIMEOUT: Duration = Duration::from_secs(60);
 const KEEPALIVE: Duration = Duration::from_secs(60);
+/// How long the database may take to close; a request that was cut off may still hold a connection.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pause after a failed accept (too many open files): the next would fail as well.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
@@ -179,7 +182,9 @@ impl Server {
             () = tokio::time::sleep(self.shutdown_limit) => tracing::warn!("cut off the requests that did not finish"),
             signal = signals.next() => tracing::warn!(signal, "cut off the requests under way"),
         }
-        self.store.close().await;
+        if tokio::time::timeout(CLOSE_TIMEOUT, self.store.close()).await.is_err() {
+            tracing::warn!("the database is still in use; its log is folded in at the next start");
+        }
         Ok(())
     }
 }

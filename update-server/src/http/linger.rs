@@ -54,7 +54,7 @@ pub(super) async fn linger(request: Request, next: Next) -> Response {
     let request = request
         .map(|body| Body::from_stream(Returning { body: Some(body.into_data_stream()), slot: slot.clone() }));
     let response = next.run(request).await;
-    if response.status().is_client_error() {
+    if response.status().is_client_error() || response.status().is_server_error() {
         let rest = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(rest) = rest {
             // Whether it ends in time or not, the answer is sent.
