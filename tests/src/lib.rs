@@ -1,1 +1,9 @@
-//! Placeholder while the workspace is laid out.
+//! Harness and scenarios over all products: emulated flash, the board in QEMU, and whole pipelines.
+#![forbid(unsafe_code)]
+
+pub mod demonstration;
+pub mod device;
+pub mod factory;
+pub mod flash;
+pub mod power;
+pub mod xtask;
