@@ -1,1 +1,103 @@
-//! Placeholder while the workspace is laid out.
+//! The demo application without a board: it reports its version, confirms itself, and goes to the loader when a
+//! tester asks for the programming session (docs/can-protocol.md, Services). Sans-IO: the boards and the simulator
+//! hand it to a [`Server`](update_protocol::uds::server::Server).
+//!
+//! An application of your own does the same three things through [`bootloader::application`].
+#![no_std]
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
+
+pub mod descriptor;
+
+pub use descriptor::{Behaviour, Descriptor};
+
+use bootloader::application::{Confirmation, Device};
+use bootloader::handoff::{MAILBOX_LEN, Request};
+use bootloader::journal::JournalError;
+use embedded_storage::nor_flash::NorFlash;
+use update_protocol::profile::{DEFAULT_NODE_ADDRESS, UNPROVISIONED_SERIAL, did};
+use update_protocol::uds::server::{Answer, Handler, SessionChange};
+use update_protocol::uds::{Nrc, Session};
+
+/// Longest request it takes, bytes: everything but a download is short.
+pub const MAX_REQUEST_LEN: u16 = 256;
+/// Longest answer, bytes: all of its data identifiers at once.
+pub const MAX_ANSWER_LEN: usize = 320;
+
+/// The running application.
+pub struct Application<F> {
+    device: Device<F>,
+    descriptor: Descriptor,
+    request: Option<Request>,
+}
+
+impl<F: NorFlash> Application<F> {
+    /// Starts on an open device.
+    pub const fn new(device: Device<F>, descriptor: Descriptor) -> Self {
+        Self { device, descriptor, request: None }
+    }
+
+    /// Where it is on the bus.
+    pub fn node_address(&self) -> u8 {
+        self.device.identity().map_or(DEFAULT_NODE_ADDRESS, |identity| identity.node_address)
+    }
+
+    /// To be called when the board's self-test was good: confirms the image, if it is one that does.
+    ///
+    /// # Errors
+    /// The journal could not be written: the trial goes on, and the next reset reverts.
+    pub fn self_test_passed(&mut self) -> Result<Option<Confirmation>, JournalError> {
+        match self.descriptor.behaviour {
+            Behaviour::Confirms => self.device.confirm().map(Some),
+            Behaviour::NeverConfirms | Behaviour::Hangs => Ok(None),
+        }
+    }
+
+    /// What to leave in the mailbox before the reset that a tester has caused.
+    pub fn mail(&self) -> Option<[u8; MAILBOX_LEN]> {
+        self.request.map(Request::encode)
+    }
+}
+
+impl<F: NorFlash> Handler for Application<F> {
+    fn read_identifier(&mut self, identifier: u16, answer: &mut Answer<'_>) -> Result<(), Nrc> {
+        let identity = self.device.identity();
+        match identifier {
+            did::APPLICATION_VERSION => answer.append(self.descriptor.version().as_bytes()),
+            did::SERIAL => {
+                answer.append(identity.map_or(UNPROVISIONED_SERIAL, |identity| identity.serial()).as_bytes())
+            }
+            did::STATE_RECORD => answer.append(&self.device.state_record(MAX_REQUEST_LEN).encode()),
+            did::IDENTITY => {
+                let unknown = [0; 16];
+                let ids = identity
+                    .map_or([&unknown; 3], |identity| [&identity.vendor, &identity.class, &identity.device]);
+                ids.iter().try_for_each(|id| answer.append(*id))
+            }
+            _ => Err(Nrc::REQUEST_OUT_OF_RANGE),
+        }
+    }
+
+    fn change_session(&mut self, session: Session) -> Result<SessionChange, Nrc> {
+        match session {
+            Session::Default | Session::Extended => Ok(SessionChange::Enter),
+            Session::Programming => {
+                // NRC 78 goes out, and after that an answer is due whether it was suppressed or not.
+                self.request = Some(Request::ProgrammingSession { answer: true });
+                Ok(SessionChange::HandOver)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,2 +1,67 @@
-//! Placeholder while the workspace is laid out.
-fn main() {}
+//! The demo application on the emulated board: the drivers under `demo-application`.
+#![no_std]
+#![no_main]
+
+use bootloader::application::Device;
+use bootloader::flash::Flash;
+use demo_application::descriptor::DESCRIPTOR_LEN;
+use demo_application::{Application, Behaviour, Descriptor, MAX_ANSWER_LEN, MAX_REQUEST_LEN};
+use flash_array::FlashArray;
+use qemu_mps2_an386_support::layout::FLASH_LEN;
+use qemu_mps2_an386_support::machine::{Ended, Machine, Program};
+use qemu_mps2_an386_support::psram::Psram;
+use qemu_mps2_an386_support::{LAYOUT, mailbox};
+use update_protocol::isotp::{BorrowedLink, Config};
+use update_protocol::profile;
+use update_protocol::uds::server::Server;
+
+include!(concat!(env!("OUT_DIR"), "/build.rs"));
+
+const DESCRIPTOR: Descriptor = match Descriptor::new(VERSION, BEHAVIOUR) {
+    Some(descriptor) => descriptor,
+    None => panic!("APP_VERSION has to be 1 to 32 printable ASCII characters"),
+};
+
+// SAFETY: the section is the descriptor's own (build.rs), nothing else is placed in it.
+#[unsafe(link_section = ".app_descriptor")]
+#[used]
+static DESCRIPTOR_BYTES: [u8; DESCRIPTOR_LEN] = DESCRIPTOR.encode();
+
+#[cortex_m_rt::entry]
+fn main() -> ! {
+    static mut REQUEST: [u8; MAX_REQUEST_LEN as usize] = [0; _];
+    static mut ANSWER: [u8; MAX_ANSWER_LEN] = [0; _];
+
+    // SAFETY: the first and only start of this program.
+    let mut machine = unsafe { Machine::start(Program::Application) };
+    if DESCRIPTOR.behaviour == Behaviour::Hangs {
+        machine.halt();
+    }
+    // SAFETY: taken once; what the application runs from is never written by it.
+    let psram = unsafe { Psram::take() };
+    let Ok(array) = FlashArray::power_up(psram, FLASH_LEN) else { machine.halt() };
+    let Ok(flash) = Flash::new(array, LAYOUT) else { machine.halt() };
+
+    let mut application = Application::new(Device::open(flash), DESCRIPTOR);
+    // A journal that cannot be written leaves the trial as it is: the next reset reverts, which is right.
+    if machine.can().is_up() && ballast_is_intact() {
+        let _unconfirmed = application.self_test_passed();
+    }
+
+    let addressing = profile::device_addressing(application.node_address());
+    let mut link = BorrowedLink::new(addressing, Config::classic(), &mut REQUEST[..], &mut ANSWER[..]);
+    let mut server = Server::new();
+    while machine.serve(&mut link, &mut server, &mut application) != Ended::Reset {}
+    if let Some(mail) = application.mail() {
+        mailbox::put(mail);
+    }
+    machine.reset()
+}
+
+/// The self-test: the image reads back from flash as it was built.
+fn ballast_is_intact() -> bool {
+    let ballast = core::hint::black_box(&BALLAST);
+    let checksum =
+        ballast.iter().fold(0x811C_9DC5, |sum: u32, byte| (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
+    checksum == BALLAST_CHECKSUM
+}

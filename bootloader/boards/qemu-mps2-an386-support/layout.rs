@@ -1,0 +1,54 @@
+// The memory of this board, said once: the drivers, the linker scripts of loader and application (linker.rs) and
+// the simulator all take it from here. See docs/flash-layout.md. Flash regions are (offset in the array, length).
+
+/// Where the loader is linked and starts.
+pub const LOADER_START: u32 = 0x0000_0000;
+/// Bytes the loader may occupy; what it does occupy is held against its budget by `cargo xtask size`.
+pub const LOADER_LEN: u32 = 128 * 1024;
+
+/// Address of offset 0 of the flash array.
+pub const FLASH_START: u32 = 0x2100_0000;
+/// Bytes of the flash array.
+pub const FLASH_LEN: u32 = 0x11_0000;
+/// Bytes that are erased at once.
+pub const FLASH_PAGE_LEN: u32 = 4096;
+/// The provisioning block.
+pub const PROVISIONING: (u32, u32) = (0x0_0000, 0x1000);
+/// The two halves of the journal.
+pub const JOURNAL: (u32, u32) = (0x0_1000, 0x2000);
+/// The two halves of the revocation region.
+pub const REVOCATION: (u32, u32) = (0x0_3000, 0x2000);
+/// The page a swap goes through.
+pub const SCRATCH: (u32, u32) = (0x0_5000, 0x1000);
+/// The slot that runs.
+pub const SLOT_A: (u32, u32) = (0x1_0000, 0x8_0000);
+/// The slot that receives.
+pub const SLOT_B: (u32, u32) = (0x9_0000, 0x8_0000);
+
+/// Bytes of a slot before its image: the envelope.
+pub const HEAD_LEN: u32 = 4096;
+/// Address of the image in slot A, where an application is linked.
+pub const IMAGE_START: u32 = FLASH_START + SLOT_A.0 + HEAD_LEN;
+/// Largest image in bytes.
+pub const IMAGE_LEN_MAX: u32 = SLOT_A.1 - HEAD_LEN;
+/// Where the descriptor of a demo application lies in its image: behind the vectors of a Cortex-M4.
+pub const APP_DESCRIPTOR_OFFSET: u32 = 0x400;
+/// Bytes of that descriptor.
+pub const APP_DESCRIPTOR_LEN: u32 = 52;
+
+/// First byte of RAM, and the lowest a stack may reach: below lies nothing, and a guard (src/guard.rs).
+pub const RAM_START: u32 = 0x2000_0000;
+/// Bytes of RAM that loader and application use.
+pub const RAM_LEN: u32 = 64 * 1024;
+/// Bytes of the mailbox between application and loader, at the end of RAM. Neither's linker places anything there.
+pub const MAILBOX_LEN: u32 = 64;
+/// Address of the mailbox.
+pub const MAILBOX_START: u32 = RAM_START + RAM_LEN - MAILBOX_LEN;
+/// Bytes of RAM the loader is linked for, its stack included.
+pub const LOADER_RAM_LEN: u32 = 24 * 1024;
+/// Bytes of them that are stack.
+pub const LOADER_STACK_LEN: u32 = 16 * 1024;
+/// Bytes of RAM the application is linked for, its stack included.
+pub const APP_RAM_LEN: u32 = RAM_LEN - MAILBOX_LEN;
+/// Bytes of them that are stack.
+pub const APP_STACK_LEN: u32 = 16 * 1024;

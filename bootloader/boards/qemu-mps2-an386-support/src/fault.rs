@@ -1,0 +1,43 @@
+//! What is not foreseen ends in a reset: the loader decides anew what can be run.
+
+use core::panic::PanicInfo;
+use cortex_m::peripheral::SCB;
+
+#[panic_handler]
+fn panic(_: &PanicInfo<'_>) -> ! {
+    SCB::sys_reset()
+}
+
+/// Resets without a stack: it may be what has overflowed.
+#[unsafe(naked)]
+extern "C" fn reset() -> ! {
+    core::arch::naked_asm!(
+        "ldr r0, =0xE000ED0C", // AIRCR
+        "ldr r1, =0x05FA0004", // key, SYSRESETREQ
+        "dsb",
+        "str r1, [r0]",
+        "dsb",
+        "0: b 0b",
+    )
+}
+
+/// Any fault: the others are not enabled and escalate to this one.
+#[unsafe(no_mangle)]
+#[unsafe(naked)]
+extern "C" fn HardFault() -> ! {
+    core::arch::naked_asm!("b {reset}", reset = sym reset)
+}
+
+/// The watchdog.
+#[unsafe(no_mangle)]
+#[unsafe(naked)]
+extern "C" fn NonMaskableInt() -> ! {
+    core::arch::naked_asm!("b {reset}", reset = sym reset)
+}
+
+/// Interrupts are masked, so none is ever taken.
+#[unsafe(no_mangle)]
+#[unsafe(naked)]
+extern "C" fn DefaultHandler() -> ! {
+    core::arch::naked_asm!("b {reset}", reset = sym reset)
+}

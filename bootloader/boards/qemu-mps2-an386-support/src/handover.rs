@@ -1,0 +1,34 @@
+//! The jump into an application: the core is left as after a reset, but for the watchdog, which goes on.
+
+use bootloader::handoff::Entry;
+use core::ptr::with_exposed_provenance;
+use cortex_m::peripheral::{Peripherals, SCB};
+
+/// Never returns: runs the application.
+pub(crate) fn jump(peripherals: &mut Peripherals, entry: &Entry) -> ! {
+    cortex_m::interrupt::disable();
+    peripherals.SYST.disable_counter();
+    peripherals.SYST.disable_interrupt();
+    SCB::clear_pendst();
+    SCB::clear_pendsv();
+    for (enable, pending) in peripherals.NVIC.icer.iter().zip(&peripherals.NVIC.icpr) {
+        // SAFETY: disabling interrupts that are masked already, and forgetting that they were pending.
+        unsafe {
+            enable.write(u32::MAX);
+            pending.write(u32::MAX);
+        }
+    }
+    crate::guard::release(&mut peripherals.MPU);
+    let stack_pointer = with_exposed_provenance(entry.stack_pointer() as usize);
+    let reset_vector = with_exposed_provenance(entry.reset_vector() as usize);
+    // SAFETY: an `Entry` exists only for an image that was verified and whose stack pointer and reset vector were
+    // checked. Nothing of the loader is used afterwards.
+    unsafe {
+        peripherals.SCB.vtor.write(entry.vector_table());
+        cortex_m::asm::dsb();
+        cortex_m::asm::isb();
+        // Nothing is enabled or pending any more: what remains is the core's state after a reset.
+        cortex_m::interrupt::enable();
+        cortex_m::asm::bootstrap(stack_pointer, reset_vector)
+    }
+}

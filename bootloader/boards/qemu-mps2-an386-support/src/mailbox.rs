@@ -1,0 +1,25 @@
+//! RAM that keeps its bytes across a reset, through which an application asks the loader for something.
+
+use crate::layout::{MAILBOX_LEN as REGION_LEN, MAILBOX_START};
+use bootloader::handoff::MAILBOX_LEN;
+use core::ptr::{with_exposed_provenance, with_exposed_provenance_mut};
+
+const _: () = assert!(MAILBOX_LEN <= REGION_LEN as usize);
+
+/// Leaves `bytes` for after the reset.
+pub fn put(bytes: [u8; MAILBOX_LEN]) {
+    let place = with_exposed_provenance_mut::<[u8; MAILBOX_LEN]>(MAILBOX_START as usize);
+    // SAFETY: RAM that no linker script gives to anything else; bytes have no alignment.
+    unsafe { place.write_volatile(bytes) };
+    cortex_m::asm::dsb();
+}
+
+/// Takes what is there, be it a message or what RAM holds after power-up, and clears it.
+#[must_use]
+pub fn take() -> [u8; MAILBOX_LEN] {
+    let place = with_exposed_provenance::<[u8; MAILBOX_LEN]>(MAILBOX_START as usize);
+    // SAFETY: as above.
+    let bytes = unsafe { place.read_volatile() };
+    put([0; MAILBOX_LEN]);
+    bytes
+}

@@ -1,0 +1,299 @@
+//! The emulated board: builds its programs, runs QEMU with its flash in a file and its CAN controller on a unix
+//! socket, resets it, cuts its power, and reads its RAM. docs/boards.md has the command line in words.
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::{Value, json};
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+#[path = "../../bootloader/boards/qemu-mps2-an386-support/layout.rs"]
+#[allow(dead_code, missing_docs, reason = "the harness needs a part of the layout")]
+pub mod layout;
+
+/// The emulator.
+pub const QEMU: &str = "qemu-system-arm";
+const TARGET: &str = "thumbv7em-none-eabihf";
+/// QEMU answers within this, on a busy machine too.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// What cortex-m-rt paints the stack with.
+const STACK_PAINT: u32 = 0xCCCC_CCCC;
+
+/// Whether QEMU for Arm is on this machine.
+#[must_use]
+pub fn is_installed() -> bool {
+    Command::new(QEMU).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+}
+
+/// What a demo application does once it has started.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Behaviour {
+    /// Confirms itself after its self-test.
+    Confirms,
+    /// Serves the bus and never confirms itself.
+    NeverConfirms,
+    /// Neither serves the bus nor feeds the watchdog.
+    Hangs,
+}
+
+/// A demo application to build.
+#[derive(Clone, Debug)]
+pub struct Application {
+    /// What it says of itself, at most 32 ASCII characters.
+    pub version: String,
+    /// What it does.
+    pub behaviour: Behaviour,
+    /// Bytes of table that make the image as large as a real one; the board's default if `None`.
+    pub ballast_len: Option<u32>,
+}
+
+/// Builds the device programs into one target directory.
+#[derive(Clone, Debug)]
+pub struct Programs {
+    target_dir: PathBuf,
+}
+
+impl Programs {
+    /// `target_dir` is cargo's; finished programs are left in its `boards` folder.
+    pub fn new(target_dir: impl Into<PathBuf>) -> Result<Self> {
+        let target_dir = target_dir.into();
+        std::fs::create_dir_all(target_dir.join("boards"))?;
+        Ok(Self { target_dir })
+    }
+
+    /// The loader, an ELF. Its anchor comes with the provisioning block.
+    pub fn loader(&self) -> Result<PathBuf> {
+        self.build("qemu-mps2-an386", "loader.elf", &["--features", "provisioned-anchor"], &[])
+    }
+
+    /// An application, an ELF.
+    pub fn application(&self, application: &Application) -> Result<PathBuf> {
+        let Application { version, behaviour, ballast_len } = application;
+        let confirm = match behaviour {
+            Behaviour::Confirms => "self",
+            Behaviour::NeverConfirms => "never",
+            Behaviour::Hangs => "hang",
+        };
+        let mut variables = vec![("APP_VERSION", version.clone()), ("APP_CONFIRM", confirm.to_owned())];
+        let mut name = format!("app-{version}-{confirm}");
+        if let Some(len) = ballast_len {
+            variables.push(("APP_BALLAST", len.to_string()));
+            name = format!("{name}-{len}");
+        }
+        self.build("qemu-mps2-an386-app", &format!("{name}.elf"), &[], &variables)
+    }
+
+    fn build(
+        &self,
+        package: &str,
+        name: &str,
+        arguments: &[&str],
+        variables: &[(&str, String)],
+    ) -> Result<PathBuf> {
+        // Every variant of an application has the same path in the target directory: one at a time.
+        let lock = File::create(self.target_dir.join("boards/lock"))?;
+        lock.lock()?;
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut build = Command::new(cargo);
+        build
+            .args(["build", "--quiet", "--package", package, "--target", TARGET, "--profile", "device"])
+            .args(arguments)
+            .arg("--target-dir")
+            .arg(&self.target_dir)
+            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+            .env_remove("APP_BALLAST")
+            .envs(variables.iter().map(|(name, value)| (name, value)));
+        let status = build.status().context("cannot run cargo")?;
+        ensure!(status.success(), "building {package} failed: {status}");
+        let program = self.target_dir.join("boards").join(name);
+        let built = self.target_dir.join(TARGET).join("device").join(package);
+        std::fs::copy(&built, &program).with_context(|| format!("no program at {}", built.display()))?;
+        Ok(program)
+    }
+}
+
+/// A board with its power on, until it is dropped. The flash file outlives it.
+#[derive(Debug)]
+pub struct Board {
+    loader: PathBuf,
+    flash: PathBuf,
+    /// Sockets and QEMU's log. Short, as a socket's path may have 107 bytes only.
+    folder: tempfile::TempDir,
+    running: Option<Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    process: Child,
+    monitor: Monitor,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both fail only if it has ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Board {
+    /// Starts a board that runs `loader` (an ELF) and has its flash in the file `flash`; a file that does not exist
+    /// yet is a new chip.
+    pub fn power_on(loader: &Path, flash: &Path) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("board").tempdir()?;
+        let mut board = Self { loader: loader.to_owned(), flash: flash.to_owned(), folder, running: None };
+        board.restore_power()?;
+        Ok(board)
+    }
+
+    /// The bus the board is alone on, in the words of can-bus. One client at a time; a second waits for the first
+    /// to leave.
+    #[must_use]
+    pub fn bus(&self) -> String {
+        format!("slcan:unix:{}", self.can_socket().display())
+    }
+
+    /// The unix socket of its CAN controller: Lawicel frames both ways.
+    #[must_use]
+    pub fn can_socket(&self) -> PathBuf {
+        self.folder.path().join("can")
+    }
+
+    /// The file its flash is in.
+    #[must_use]
+    pub fn flash(&self) -> &Path {
+        &self.flash
+    }
+
+    /// What QEMU has said.
+    pub fn log(&self) -> Result<String> {
+        Ok(std::fs::read_to_string(self.folder.path().join("log"))?)
+    }
+
+    /// Resets the board as its reset pin would. RAM keeps its bytes.
+    pub fn reset(&mut self) -> Result<()> {
+        self.monitor()?.execute("system_reset", json!({})).map(drop)
+    }
+
+    /// Ends QEMU between two instructions (SIGKILL): RAM is lost, what has been written to flash stays.
+    pub fn cut_power(&mut self) {
+        self.running = None;
+    }
+
+    /// Starts QEMU again after [`cut_power`](Self::cut_power), and waits for it.
+    pub fn restore_power(&mut self) -> Result<()> {
+        self.running = None;
+        let log = File::options().create(true).append(true).open(self.folder.path().join("log"))?;
+        let monitor_socket = self.folder.path().join("monitor");
+        let mut process = Command::new(QEMU)
+            .args(["-machine", "mps2-an386,memory-backend=flash", "-m", "16M", "-object"])
+            .arg(format!("memory-backend-file,id=flash,size=16M,share=on,mem-path={}", escaped(&self.flash)?))
+            .args(["-display", "none", "-nodefaults", "-monitor", "none", "-chardev"])
+            // mux: its buffer lets the guest take bytes without a round through QEMU's main loop for each.
+            .arg(format!("socket,id=can,server=on,wait=off,mux=on,path={}", escaped(&self.can_socket())?))
+            .args(["-serial", "chardev:can", "-qmp"])
+            .arg(format!("unix:{},server=on,wait=off", escaped(&monitor_socket)?))
+            .arg("-kernel")
+            .arg(&self.loader)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .with_context(|| format!("cannot run {QEMU}"))?;
+        match Monitor::connect(&monitor_socket, &mut process) {
+            Ok(monitor) => {
+                self.running = Some(Running { process, monitor });
+                Ok(())
+            }
+            Err(error) => {
+                let _ = process.kill();
+                let _ = process.wait();
+                Err(error.context(format!("{QEMU} does not come up: {}", self.log()?)))
+            }
+        }
+    }
+
+    /// Bytes of RAM or flash as the processor sees them.
+    pub fn memory(&mut self, address: u32, len: u32) -> Result<Vec<u8>> {
+        let dump = self.folder.path().join("memory");
+        let arguments = json!({"val": address, "size": len, "filename": dump});
+        self.monitor()?.execute("pmemsave", arguments)?;
+        let mut bytes = Vec::new();
+        let mut file = File::open(&dump)?;
+        file.seek(SeekFrom::Start(0))?;
+        file.read_to_end(&mut bytes)?;
+        ensure!(bytes.len() == len as usize, "{} bytes of memory instead of {len}", bytes.len());
+        Ok(bytes)
+    }
+
+    /// Deepest use of the stack since the program that runs has started, in bytes. `stack_len` is what the program
+    /// was linked for (layout).
+    pub fn stack_used(&mut self, stack_len: u32) -> Result<u32> {
+        let stack = self.memory(layout::RAM_START, stack_len)?;
+        let untouched = stack.chunks_exact(4).take_while(|word| **word == STACK_PAINT.to_le_bytes()).count();
+        ensure!(untouched > 0, "the stack of {stack_len} bytes was used up, or never painted");
+        Ok(stack_len - u32::try_from(untouched * 4)?)
+    }
+
+    fn monitor(&mut self) -> Result<&mut Monitor> {
+        Ok(&mut self.running.as_mut().context("the board's power is off")?.monitor)
+    }
+}
+
+/// A path within a QEMU option, where a comma is written twice.
+fn escaped(path: &Path) -> Result<String> {
+    Ok(path.to_str().with_context(|| format!("{} is not UTF-8", path.display()))?.replace(',', ",,"))
+}
+
+/// QEMU's machine protocol: a JSON object a line each way, events in between.
+#[derive(Debug)]
+struct Monitor {
+    lines: BufReader<UnixStream>,
+}
+
+impl Monitor {
+    fn connect(socket: &Path, process: &mut Child) -> Result<Self> {
+        let deadline = Instant::now() + PATIENCE;
+        let stream = loop {
+            match UnixStream::connect(socket) {
+                Ok(stream) => break stream,
+                Err(_) if Instant::now() < deadline => {
+                    if let Some(status) = process.try_wait()? {
+                        bail!("{QEMU} ended: {status}");
+                    }
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                Err(error) => return Err(error).context("no monitor"),
+            }
+        };
+        stream.set_read_timeout(Some(PATIENCE))?;
+        let mut monitor = Self { lines: BufReader::new(stream) };
+        ensure!(monitor.line()?.get("QMP").is_some(), "no QMP greeting");
+        monitor.execute("qmp_capabilities", json!({}))?;
+        Ok(monitor)
+    }
+
+    fn line(&mut self) -> Result<Value> {
+        let mut line = String::new();
+        ensure!(self.lines.read_line(&mut line)? != 0, "{QEMU} closed its monitor");
+        Ok(serde_json::from_str(&line)?)
+    }
+
+    fn execute(&mut self, command: &str, arguments: Value) -> Result<Value> {
+        let mut line = serde_json::to_vec(&json!({"execute": command, "arguments": arguments}))?;
+        line.push(b'\n');
+        self.lines.get_mut().write_all(&line)?;
+        loop {
+            let mut answer = self.line()?;
+            if let Some(error) = answer.get("error") {
+                bail!("{command}: {error}");
+            }
+            if let Some(value) = answer.get_mut("return") {
+                return Ok(value.take());
+            }
+        }
+    }
+}
