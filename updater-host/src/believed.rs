@@ -78,6 +78,7 @@ impl Believed {
     }
 
     /// The anchors.
+    #[cfg(feature = "http")]
     #[must_use]
     pub(crate) fn anchors(&self) -> &[PublicKey] {
         &self.anchors

@@ -154,6 +154,10 @@ pub(crate) struct Update {
     #[arg(long, value_parser = duration, default_value = "30s", value_name = "TIME")]
     pub(crate) confirm_timeout: Duration,
 
+    /// Resets a device that has not confirmed the new image by then, so that it goes back to the old one.
+    #[arg(long)]
+    pub(crate) revert_unconfirmed: bool,
+
     /// Sends what it is given although it does not verify. The device still refuses it: this is for tests.
     #[arg(long)]
     pub(crate) dangerous_skip_host_checks: bool,

@@ -6,16 +6,14 @@ use crate::device::{Device, InfoReport, ScanReport};
 use crate::error::{Error, Subject};
 use crate::files;
 use crate::output::{Output, Report};
+use crate::restart::await_answer;
 use crate::scan::{self, choose};
 use crate::session::{Flow, Session};
 use serde::Serialize;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use suit_manifest::reason::Reason;
 use trust::cbor::Reader;
 use update_protocol::profile::{self, MAX_PROVISIONING_BLOCK_LEN, MAX_REVOCATION_LIST_LEN, Mode, Object};
-
-/// How often a device that resets is asked whether it is there again.
-const REAPPEAR_INTERVAL: Duration = Duration::from_millis(200);
 
 /// `scan`
 ///
@@ -207,21 +205,6 @@ async fn give(
 async fn reset(connection: &mut Connection, node: u8) -> Result<(), Error> {
     let reset = Session::new(connection, node).reset().await;
     reset.map_err(|trouble| trouble.with(connection, node, "the reset"))
-}
-
-/// Waits until a device that resets is there again.
-async fn await_answer(connection: &mut Connection, node: u8, patience: Duration) -> Result<(), Error> {
-    let started = Instant::now();
-    loop {
-        tokio::time::sleep(REAPPEAR_INTERVAL).await;
-        match Session::new(connection, node).state().await {
-            Ok(_) => return Ok(()),
-            Err(trouble) if started.elapsed() >= patience => {
-                return Err(trouble.with(connection, node, "the restart"));
-            }
-            Err(_) => connection.forget_exchange(),
-        }
-    }
 }
 
 async fn read(connection: &mut Connection, node: u8) -> Result<Device, Error> {

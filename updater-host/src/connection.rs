@@ -3,11 +3,15 @@
 use crate::cli::Identifiers;
 use crate::error::{DeviceAnswerError, DeviceRefusal, Error, Subject};
 use can_bus::{Bus, BusAddress, BusError, ChannelError, IsoTpChannel, Tester, TesterError};
+use std::collections::BTreeSet;
 use std::time::Duration;
 use update_protocol::isotp::{Addressing, ReceiveError};
 use update_protocol::profile;
 use update_protocol::uds::Nrc;
 use update_protocol::uds::client::{ClientError, Request};
+
+/// How often a scan asks, since its request or an answer may be lost.
+const SCAN_ROUNDS: u32 = 2;
 
 /// Why a request has no positive answer, as far as the host cares.
 #[derive(Debug)]
@@ -131,7 +135,12 @@ impl Connection {
         match self.identifiers {
             Identifiers::Normal29 => {
                 let bus = self.tester.channel_mut().bus_mut();
-                can_bus::find_nodes(bus, window).await.map_err(|source| bus_error(&self.address, source))
+                let mut nodes = BTreeSet::new();
+                for _ in 0..SCAN_ROUNDS {
+                    let round = can_bus::find_nodes(bus, window / SCAN_ROUNDS).await;
+                    nodes.extend(round.map_err(|source| bus_error(&self.address, source))?);
+                }
+                Ok(nodes.into_iter().collect())
             }
             // One pair of identifiers, so one device; whether it is there its first answer tells.
             Identifiers::Normal11 => Ok(vec![profile::DEFAULT_NODE_ADDRESS]),

@@ -13,7 +13,18 @@ pub(crate) enum FileAction {
     /// Reading.
     Read,
     /// Writing, moving, locking.
+    #[cfg(feature = "http")]
     Write,
+}
+
+impl FileAction {
+    fn participle(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            #[cfg(feature = "http")]
+            Self::Write => "written",
+        }
+    }
 }
 
 /// What is refused, in the words of the message.
@@ -85,6 +96,7 @@ pub(crate) enum Error {
     #[error("{} devices answer and none was chosen:{}", .0.len(), list(.0))]
     SeveralDevices(Vec<DeviceSummary>),
     /// Not an HTTP URL.
+    #[cfg(feature = "http")]
     #[error("{0:?} is not the URL of a server")]
     ServerUrl(String),
     /// A file that is too long to be what it is taken for.
@@ -101,7 +113,7 @@ pub(crate) enum Error {
 
     // Environment.
     /// A file could not be read or written.
-    #[error("{} could not be {}: {source}", path.display(), match action { FileAction::Read => "read", FileAction::Write => "written" })]
+    #[error("{} could not be {}: {source}", path.display(), action.participle())]
     File {
         /// What was tried.
         action: FileAction,
@@ -114,6 +126,7 @@ pub(crate) enum Error {
     #[error("the result could not be printed: {0}")]
     Output(std::io::Error),
     /// No home directory to keep downloads in.
+    #[cfg(feature = "http")]
     #[error("there is no place to keep downloads")]
     NoDataDirectory,
     /// The bus could not be opened or used.
@@ -175,6 +188,7 @@ pub(crate) enum Error {
 
     // Keys and credentials.
     /// A token file without a usable token.
+    #[cfg(feature = "http")]
     #[error("{} holds no usable token", .0.display())]
     TokenFile(PathBuf),
     /// An anchor file that is neither form.
@@ -319,6 +333,7 @@ pub(crate) enum DeviceAnswerError {
 }
 
 /// How a server's answer breaks docs/server-api.md.
+#[cfg(feature = "http")]
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum ServerAnswerError {
@@ -359,11 +374,13 @@ impl Error {
             Self::ConfirmationNeeded => "confirmation-needed",
             Self::Declined => "declined",
             Self::SeveralDevices(_) => "several-devices",
+            #[cfg(feature = "http")]
             Self::ServerUrl(_) => "server-url",
             Self::FileTooLong { .. } => "file-too-long",
             Self::FileEmpty(_) => "file-empty",
             Self::File { .. } => "file-failed",
             Self::Output(_) => "output-failed",
+            #[cfg(feature = "http")]
             Self::NoDataDirectory => "no-data-directory",
             Self::Bus { .. } => "bus-failed",
             Self::NoDevice { .. } => "no-device",
@@ -371,6 +388,7 @@ impl Error {
             Self::DeviceSilent { .. } => "device-silent",
             Self::DeviceLost { .. } => "device-lost",
             Self::Interrupted(_) => "interrupted",
+            #[cfg(feature = "http")]
             Self::TokenFile(_) => "token-file",
             Self::AnchorFile(_) => "anchor-file",
             Self::Refused { reason, .. } => reason.slug(),
@@ -404,21 +422,16 @@ impl Error {
     #[must_use]
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::NothingToInstall
-            | Self::ConfirmationNeeded
-            | Self::Declined
-            | Self::SeveralDevices(_)
-            | Self::ServerUrl(_) => 2,
+            Self::NothingToInstall | Self::ConfirmationNeeded | Self::Declined | Self::SeveralDevices(_) => 2,
             Self::File { .. }
             | Self::Output(_)
-            | Self::NoDataDirectory
             | Self::Bus { .. }
             | Self::NoDevice { .. }
             | Self::SerialNotFound { .. }
             | Self::DeviceSilent { .. }
             | Self::DeviceLost { .. }
             | Self::Interrupted(_) => 3,
-            Self::TokenFile(_) | Self::AnchorFile(_) => 4,
+            Self::AnchorFile(_) => 4,
             Self::FileTooLong { .. } | Self::FileEmpty(_) => 5,
             // The table gives reasons that only devices have the code of a remote refusal; here it is ours.
             Self::Refused { reason, .. } if reason.exit_code() == 7 => 5,
@@ -428,7 +441,11 @@ impl Error {
             | Self::DeviceChanged { .. }
             | Self::NothingRuns { .. } => 7,
             #[cfg(feature = "http")]
-            Self::ServerUnreachable { .. } | Self::HttpClient(_) => 3,
+            Self::ServerUrl(_) => 2,
+            #[cfg(feature = "http")]
+            Self::NoDataDirectory | Self::ServerUnreachable { .. } | Self::HttpClient(_) => 3,
+            #[cfg(feature = "http")]
+            Self::TokenFile(_) => 4,
             #[cfg(feature = "http")]
             Self::ServerRefused { .. } | Self::ServerAnswer(_) | Self::NoRelease { .. } => 7,
         }
@@ -449,10 +466,12 @@ impl Error {
             Self::ConfirmationNeeded => "Say --yes.",
             Self::Declined => "Run it again when the update is wanted.",
             Self::SeveralDevices(_) => "Choose one with --node or --serial.",
+            #[cfg(feature = "http")]
             Self::ServerUrl(_) => "Give it as http://host:port or https://host.",
             Self::FileTooLong { .. } | Self::FileEmpty(_) => "Check that it is the right file.",
             Self::File { .. } => "Check the path, the permissions and the space that is left.",
             Self::Output(_) => "Check where the output goes.",
+            #[cfg(feature = "http")]
             Self::NoDataDirectory => "Say --data-dir.",
             Self::Bus { .. } => "Check that the adapter is there and --bus names it.",
             Self::NoDevice { .. } | Self::SerialNotFound { .. } => {
@@ -462,6 +481,7 @@ impl Error {
             Self::DeviceLost { .. } => "Run it again to resume.",
             Self::Interrupted(Moment::Restart) => "updater-host info tells what the device runs.",
             Self::Interrupted(_) => "Run it again to resume.",
+            #[cfg(feature = "http")]
             Self::TokenFile(_) => "Put the server's token into the file, on one line.",
             Self::AnchorFile(_) => "Give the root's public key as manifest-tool key public writes it.",
             Self::Refused { reason, .. } => reason.hint(),

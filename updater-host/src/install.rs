@@ -10,6 +10,7 @@ use crate::error::{DeviceAnswerError, Error, Moment, Subject};
 use crate::interrupt::Interrupt;
 use crate::output::Output;
 use crate::release::Release;
+use crate::restart::await_answer;
 use crate::session::{Ended, Flow, Session, session_is_lost};
 use std::time::{Duration, Instant};
 use suit_manifest::reason::Reason;
@@ -22,6 +23,8 @@ const MAX_ANSWERED_TRIES: u32 = 8;
 /// Pause before the second try; it doubles up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(4);
+/// How long a device that was let go may take to be there again.
+const LEAVE_LIMIT: Duration = Duration::from_secs(10);
 
 /// One transfer.
 #[derive(Debug)]
@@ -274,9 +277,12 @@ impl Install<'_> {
     /// After a refusal or an interruption the device goes back to its application, as it was. Otherwise somebody else
     /// may be at work on it.
     async fn leave(&mut self, error: &Error) {
-        if matches!(error, Error::DeviceRefused(_) | Error::Interrupted(_)) {
-            // Whether it hears us does not change the result.
-            let _ = self.session().reset().await;
+        if !matches!(error, Error::DeviceRefused(_) | Error::Interrupted(_)) {
+            return;
+        }
+        // Whether it hears us does not change the result.
+        if self.session().reset().await.is_ok() {
+            let _ = await_answer(self.connection, self.device.node, LEAVE_LIMIT).await;
         }
     }
 

@@ -8,6 +8,7 @@ use crate::device::Device;
 use crate::error::{Error, Subject};
 use crate::text::printable;
 use sha2::{Digest as _, Sha256};
+use suit_manifest::author::sever_text;
 use suit_manifest::reason::Reason;
 use suit_manifest::{Authenticated, DeviceIdentity, Envelope, MAX_ENVELOPE_HEAD_LEN, image_reference_for};
 use trust::{Kid, TrustStore};
@@ -49,9 +50,6 @@ pub(crate) fn check_envelope(envelope: &[u8], believed: &Believed, device: &Devi
     if device.state.mode == Mode::Factory {
         return Err(refused(Subject::Envelope, Reason::NotProvisioned));
     }
-    if envelope.len() > MAX_ENVELOPE_HEAD_LEN {
-        return Err(refused(Subject::Envelope, Reason::EnvelopeTooLarge));
-    }
     let lists = believed.newest_lists()?;
     let parsed = Envelope::parse(envelope).map_err(manifest_error)?;
     let authenticated = authenticate(&parsed, &believed.store(&lists))?;
@@ -61,6 +59,21 @@ pub(crate) fn check_envelope(envelope: &[u8], believed: &Believed, device: &Devi
         return Err(refused(Subject::Image, Reason::ImageTooLarge));
     }
     Ok(facts)
+}
+
+/// The envelope as a device takes it: where it is too long, without its text, which is for people and is severed away
+/// without touching the signature (draft-ietf-suit-manifest-37 section 5.4).
+///
+/// # Errors
+/// [`Error::Refused`] when it is too long without its text as well
+pub(crate) fn for_device(envelope: &[u8]) -> Result<Vec<u8>, Error> {
+    if envelope.len() <= MAX_ENVELOPE_HEAD_LEN {
+        return Ok(envelope.to_vec());
+    }
+    match sever_text(envelope) {
+        Ok(severed) if severed.len() <= MAX_ENVELOPE_HEAD_LEN => Ok(severed),
+        _ => Err(refused(Subject::Envelope, Reason::EnvelopeTooLarge)),
+    }
 }
 
 /// Checks that an image is the one an envelope names.

@@ -44,6 +44,8 @@ pub(crate) struct Restart<'a> {
     pub(crate) patience: Duration,
     /// How long the new image may take to confirm itself.
     pub(crate) confirm_timeout: Duration,
+    /// Whether an image that has not confirmed itself by then is reset away.
+    pub(crate) revert_unconfirmed: bool,
 }
 
 impl Restart<'_> {
@@ -54,17 +56,26 @@ impl Restart<'_> {
     /// [`Error::Interrupted`], [`Error::Bus`]
     pub(crate) async fn reset_and_wait(mut self) -> Result<Outcome, Error> {
         self.output.step("restart");
-        if let Err(trouble) = Session::new(self.connection, self.node).reset().await {
-            return Err(trouble.with(self.connection, self.node, "the reset"));
+        self.reset().await?;
+        let outcome = self.wait().await?;
+        if outcome != Outcome::Trial || !self.revert_unconfirmed {
+            return Ok(outcome);
         }
+        self.output.step("revert");
+        self.reset().await?;
         self.wait().await
+    }
+
+    async fn reset(&mut self) -> Result<(), Error> {
+        let reset = Session::new(self.connection, self.node).reset().await;
+        reset.map_err(|trouble| trouble.with(self.connection, self.node, "the reset"))
     }
 
     /// Waits for what becomes of the new image.
     ///
     /// # Errors
     /// As [`Restart::reset_and_wait`].
-    pub(crate) async fn wait(&mut self) -> Result<Outcome, Error> {
+    async fn wait(&mut self) -> Result<Outcome, Error> {
         let mut last_heard = Instant::now();
         let mut loader_since: Option<Instant> = None;
         let mut trial_since: Option<Instant> = None;
@@ -134,5 +145,27 @@ impl Restart<'_> {
             Ok(())
         };
         self.interrupt.or(Moment::Restart, sleep).await
+    }
+}
+
+/// Waits until a device that resets is there again, whatever it runs.
+///
+/// # Errors
+/// [`Error::DeviceSilent`], [`Error::DeviceAnswer`], [`Error::Bus`]
+pub(crate) async fn await_answer(
+    connection: &mut Connection,
+    node: u8,
+    patience: Duration,
+) -> Result<(), Error> {
+    let started = Instant::now();
+    loop {
+        tokio::time::sleep(POLL_INTERVAL).await;
+        match Session::new(connection, node).state().await {
+            Ok(_) => return Ok(()),
+            Err(trouble) if started.elapsed() >= patience => {
+                return Err(trouble.with(connection, node, "the restart"));
+            }
+            Err(_) => connection.forget_exchange(),
+        }
     }
 }

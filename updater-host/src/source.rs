@@ -5,7 +5,7 @@ use crate::device::Device;
 use crate::error::Error;
 use crate::files::{self, MAX_IMAGE_LEN};
 use crate::output::Output;
-use crate::release::{Facts, Release, check_envelope, check_image};
+use crate::release::{Release, check_envelope, check_image, for_device};
 use std::path::Path;
 use suit_manifest::limits::MAX_ENVELOPE_LEN;
 
@@ -50,25 +50,20 @@ pub(crate) fn from_files(
     let envelope = files::read(envelope, MAX_ENVELOPE_LEN as u64)?;
     let image = files::read(image, MAX_IMAGE_LEN)?;
     let facts = checks.apply(check_envelope(&envelope, believed, device), output)?;
-    check_given_image(facts.as_ref(), &image, checks, output)?;
-    Ok(Release { envelope, image, facts })
+    if let Some(facts) = &facts {
+        checks.apply(check_image(facts, &image), output)?;
+    }
+    Ok(Release { envelope: sendable(envelope, checks, output)?, image, facts })
 }
 
-fn check_given_image(
-    facts: Option<&Facts>,
-    image: &[u8],
-    checks: HostChecks,
-    output: &Output,
-) -> Result<(), Error> {
-    if let Some(facts) = facts {
-        checks.apply(check_image(facts, image), output)?;
-    }
-    Ok(())
+/// What of an envelope is sent.
+fn sendable(envelope: Vec<u8>, checks: HostChecks, output: &Output) -> Result<Vec<u8>, Error> {
+    Ok(checks.apply(for_device(&envelope), output)?.unwrap_or(envelope))
 }
 
 #[cfg(feature = "http")]
 mod online {
-    use super::{HostChecks, check_envelope};
+    use super::{HostChecks, check_envelope, sendable};
     use crate::believed::Believed;
     use crate::cache::Cache;
     use crate::device::Device;
@@ -157,7 +152,7 @@ mod online {
                 None => latest.image,
             };
             let image = self.image(&digest, size).await?;
-            Ok(Release { envelope, image, facts })
+            Ok(Release { envelope: sendable(envelope, checks, self.output)?, image, facts })
         }
 
         async fn envelope(&self, latest: &Latest) -> Result<Vec<u8>, Error> {

@@ -230,6 +230,7 @@ impl Prepared {
             interrupt,
             patience: cli.patience,
             confirm_timeout: options.confirm_timeout,
+            revert_unconfirmed: options.revert_unconfirmed,
         };
         let outcome = restart.reset_and_wait().await?;
         let node = self.device.node;

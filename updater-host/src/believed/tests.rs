@@ -1,1 +1,105 @@
+use super::*;
+use trust::author::{RevocationRequest, Signer as _, SoftwareKey, sign_revocation};
 
+fn root() -> SoftwareKey {
+    SoftwareKey::from_seed(&[7; 32]).unwrap()
+}
+
+fn list(root: &SoftwareKey, sequence: u64) -> Vec<u8> {
+    let request = RevocationRequest {
+        iss: "Example root".to_owned(),
+        issued_at: UnixTime(1_700_000_000),
+        sequence,
+        kids: vec![],
+        ctis: vec![[9; 16]],
+        minimum_sequences: vec![],
+    };
+    sign_revocation(&request, root).unwrap()
+}
+
+fn file(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("anchor");
+    std::fs::write(&path, bytes).unwrap();
+    (folder, path)
+}
+
+/// RFC 8410 section 10.1, with another key.
+fn spki_der(key: &PublicKey) -> Vec<u8> {
+    let mut der = hex::decode("302a300506032b6570032100").unwrap();
+    der.extend_from_slice(key.as_bytes());
+    der
+}
+
+fn spki_pem(key: &PublicKey) -> Vec<u8> {
+    let document = pkcs8::Document::try_from(spki_der(key)).unwrap();
+    document.to_pem("PUBLIC KEY", pkcs8::LineEnding::LF).unwrap().into_bytes()
+}
+
+#[test]
+fn an_anchor_is_a_cose_key_or_a_pem_and_counts_once() {
+    let key = root().public_key();
+    let (_a, cose) = file(&key.to_cose_key());
+    let (_b, pem) = file(&spki_pem(&key));
+    assert_eq!(read_anchors(&[cose, pem]).unwrap(), [key]);
+}
+
+#[test]
+fn what_is_no_anchor_is_refused_as_a_key() {
+    let key = root().public_key();
+    let pem = String::from_utf8(spki_pem(&key)).unwrap();
+    let truncated = key.to_cose_key()[..39].to_vec();
+    // The private half of a pair has another label; another algorithm has another identifier.
+    let private = pem.replace("PUBLIC", "PRIVATE").into_bytes();
+    let mut x25519 = spki_der(&key);
+    x25519[8] = 0x6e;
+    let x25519 = pkcs8::Document::try_from(x25519).unwrap();
+    let x25519 = x25519.to_pem("PUBLIC KEY", pkcs8::LineEnding::LF).unwrap().into_bytes();
+    for bytes in [b"rubbish".to_vec(), truncated, private, x25519, b"-----BEGIN PUBLIC KEY-----".to_vec()] {
+        let (_folder, path) = file(&bytes);
+        let error = read_anchors(&[path]).unwrap_err();
+        assert_eq!(error.exit_code(), 4, "{error}");
+    }
+}
+
+#[test]
+fn a_weak_key_is_no_anchor() {
+    // The identity point: of small order, every signature would hold.
+    let mut cose = root().public_key().to_cose_key();
+    cose[8..].copy_from_slice(&[0; 32]);
+    cose[8] = 1;
+    let (_folder, path) = file(&cose);
+    let error = read_anchors(&[path]).unwrap_err();
+    assert_eq!((error.code().as_str(), error.exit_code()), ("key-invalid", 4));
+}
+
+#[test]
+fn the_newest_list_counts_whatever_the_order() {
+    let root = root();
+    let mut believed = Believed::new(vec![root.public_key()]);
+    for sequence in [2, 5, 3] {
+        believed.add_list(format!("list {sequence}"), list(&root, sequence)).unwrap();
+    }
+    let newest = believed.newest_lists().unwrap();
+    assert_eq!(newest.iter().map(RevocationList::sequence).collect::<Vec<_>>(), [5]);
+}
+
+#[test]
+fn a_list_of_a_stranger_or_a_changed_one_is_refused_and_not_kept() {
+    let root = root();
+    let mut believed = Believed::new(vec![root.public_key()]);
+    let foreign = list(&SoftwareKey::from_seed(&[8; 32]).unwrap(), 9);
+    let error = believed.add_list("foreign".to_owned(), foreign).unwrap_err();
+    assert_eq!((error.code().as_str(), error.exit_code()), ("anchor-unknown", 5));
+    let mut changed = list(&root, 9);
+    *changed.last_mut().unwrap() ^= 1;
+    let error = believed.add_list("changed".to_owned(), changed).unwrap_err();
+    assert_eq!((error.code().as_str(), error.exit_code()), ("signature-invalid", 5));
+    assert!(believed.newest_lists().unwrap().is_empty());
+}
+
+#[test]
+fn the_time_is_now() {
+    let store_time = Believed::default().store(&[]).now.unwrap();
+    assert!(store_time.0 > 1_700_000_000);
+}

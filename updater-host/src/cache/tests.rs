@@ -1,1 +1,108 @@
+use super::*;
 
+const IMAGE: &[u8] = b"an image";
+
+fn cache() -> (tempfile::TempDir, Cache) {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = Cache::new(folder.path().join("cache"));
+    (folder, cache)
+}
+
+fn digest(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+fn store(cache: &Cache, bytes: &[u8], name: &[u8; 32]) -> Option<Vec<u8>> {
+    let mut partial = cache.partial_image(name).unwrap().unwrap();
+    partial.append(bytes).unwrap();
+    cache.finish_image(partial, name, bytes.len() as u64).unwrap()
+}
+
+#[test]
+fn an_image_is_found_by_its_digest() {
+    let (_folder, cache) = cache();
+    let name = digest(IMAGE);
+    assert_eq!(cache.image(&name, 8).unwrap(), None);
+    assert_eq!(store(&cache, IMAGE, &name).as_deref(), Some(IMAGE));
+    assert_eq!(cache.image(&name, 8).unwrap().as_deref(), Some(IMAGE));
+}
+
+#[test]
+fn a_damaged_image_is_deleted_and_not_used() {
+    let (_folder, cache) = cache();
+    let name = digest(IMAGE);
+    store(&cache, IMAGE, &name);
+    for damage in [&b"an imagE"[..], b"an imag", b"an image!", b""] {
+        fs::write(cache.image_path(&name), damage).unwrap();
+        assert_eq!(cache.image(&name, 8).unwrap(), None, "{damage:?}");
+        assert!(!cache.image_path(&name).exists());
+    }
+}
+
+#[test]
+fn what_was_fetched_is_there_for_the_next_run() {
+    let (_folder, cache) = cache();
+    let name = digest(IMAGE);
+    let mut partial = cache.partial_image(&name).unwrap().unwrap();
+    partial.append(&IMAGE[..3]).unwrap();
+    drop(partial);
+    let mut partial = cache.partial_image(&name).unwrap().unwrap();
+    assert_eq!(partial.len(), 3);
+    partial.append(&IMAGE[3..]).unwrap();
+    assert_eq!(cache.finish_image(partial, &name, 8).unwrap().as_deref(), Some(IMAGE));
+}
+
+#[test]
+fn a_fetch_of_something_else_leaves_nothing() {
+    let (_folder, cache) = cache();
+    let name = digest(IMAGE);
+    assert_eq!(store(&cache, b"an imposter", &name), None);
+    assert_eq!(cache.image(&name, 8).unwrap(), None);
+    assert!(cache.partial_image(&name).unwrap().unwrap().is_empty());
+}
+
+#[test]
+fn two_programs_do_not_fetch_into_one_file() {
+    let (_folder, cache) = cache();
+    let name = digest(IMAGE);
+    let first = cache.partial_image(&name).unwrap().unwrap();
+    assert!(cache.partial_image(&name).unwrap().is_none());
+    drop(first);
+    assert!(cache.partial_image(&name).unwrap().is_some());
+}
+
+#[test]
+fn an_envelope_is_kept_under_the_digest_it_has() {
+    let (_folder, cache) = cache();
+    cache.keep_envelope(b"envelope").unwrap();
+    assert_eq!(cache.envelope(&digest(b"envelope")).unwrap().as_deref(), Some(&b"envelope"[..]));
+    fs::write(cache.envelope_path(&digest(b"envelope")), b"envelopE").unwrap();
+    assert_eq!(cache.envelope(&digest(b"envelope")).unwrap(), None);
+}
+
+#[test]
+fn release_objects_of_two_servers_are_apart() {
+    let (_folder, cache) = cache();
+    let (vendor, class) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    cache.keep_release_object("http://a", vendor, class, b"{}").unwrap();
+    assert_eq!(cache.release_object("http://a", vendor, class).unwrap().as_deref(), Some(&b"{}"[..]));
+    assert_eq!(cache.release_object("http://b", vendor, class).unwrap(), None);
+    assert_eq!(cache.release_object("http://a", class, vendor).unwrap(), None);
+}
+
+#[test]
+fn a_digest_is_64_lowercase_hex_digits() {
+    let hex = "0123456789abcdef".repeat(4);
+    assert!(digest_of_hex(&hex).is_some());
+    for bad in [&hex[1..], "", &hex.to_uppercase(), &format!("{hex}0"), &hex.replace('0', "/")] {
+        assert_eq!(digest_of_hex(bad), None, "{bad}");
+    }
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_is_an_error_with_its_path() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let error = Cache::new(file.path().to_owned()).keep_envelope(b"x").unwrap_err();
+    assert!(matches!(&error, Error::File { path, .. } if path.starts_with(file.path())), "{error}");
+    assert_eq!(error.exit_code(), 3);
+}

@@ -1,1 +1,72 @@
+use super::*;
+use update_protocol::profile::Flags;
 
+fn device() -> Device {
+    let state = StateRecord {
+        mode: Mode::Application,
+        image: ImageState::Confirmed,
+        flags: Flags { reverted: true, resumable: true, anchor_compiled_in: false },
+        active_sequence: 7,
+        reason: Reason::TrialNotConfirmed.code(),
+        manifest_digest: [0xab; 32],
+        ..StateRecord::factory(4095, 1024)
+    };
+    Device {
+        node: 0x10,
+        serial: DeviceText::new(b"A-1").unwrap(),
+        identity: identity(&[1; 48]).unwrap(),
+        state,
+        application_version: Some(DeviceText::new(b"2.0.0").unwrap()),
+        loader_version: None,
+        anchors: anchor_kids(&[3; 8]),
+    }
+}
+
+#[test]
+fn an_identity_has_three_parts() {
+    assert!(identity(&[0; 48]).is_ok());
+    for len in [0, 1, 16, 32, 47, 49, 64] {
+        assert_eq!(identity(&vec![0; len]), Err(DeviceAnswerError::IdentityLength(len)));
+    }
+}
+
+#[test]
+fn kids_are_whole_and_at_most_four() {
+    assert_eq!(anchor_kids(&[]), []);
+    assert_eq!(anchor_kids(&[1; 7]), []);
+    assert_eq!(anchor_kids(&[1; 15]), [Kid([1; 8])]);
+    assert_eq!(anchor_kids(&[1; 4000]).len(), 4);
+}
+
+#[test]
+fn a_reason_has_its_slug_or_its_number() {
+    assert_eq!(reason_slug(0), None);
+    assert_eq!(reason_slug(0x030f).as_deref(), Some("trial-not-confirmed"));
+    assert_eq!(reason_slug(0x7fff).as_deref(), Some("reason-7fff"));
+}
+
+#[test]
+fn info_is_one_flat_object() {
+    let json = serde_json::to_value(InfoReport::new(&device())).unwrap();
+    for (key, value) in [
+        ("serial", "A-1".into()),
+        ("node", 16.into()),
+        ("mode", "application".into()),
+        ("version", "2.0.0".into()),
+        ("sequence", 7.into()),
+        ("image", "confirmed".into()),
+        ("reverted", true.into()),
+        ("reason", "trial-not-confirmed".into()),
+        ("vendor", "01010101-0101-0101-0101-010101010101".into()),
+        ("manifest_digest", serde_json::Value::from("ab".repeat(32))),
+    ] {
+        assert_eq!(json[key], value, "{key}");
+    }
+}
+
+#[test]
+fn info_for_people_has_no_empty_line() {
+    let text = InfoReport::new(&device()).lines();
+    assert!(text.contains("serial              A-1"), "{text}");
+    assert!(text.lines().all(|line| !line.trim().is_empty()));
+}

@@ -1,1 +1,242 @@
+use super::*;
+use crate::device::{anchor_kids, identity};
+use crate::text::DeviceText;
+use suit_manifest::author::{UpdateDescription, create, image_uri, sign};
+use trust::Role;
+use trust::UnixTime;
+use trust::author::{
+    CredentialRequest, RevocationRequest, ScopeRequest, Signer as _, SoftwareKey, issue_credential,
+    sign_revocation,
+};
+use update_protocol::profile::{ImageState, StateRecord};
 
+const VENDOR: [u8; 16] = [1; 16];
+const CLASS: [u8; 16] = [2; 16];
+const DEVICE: [u8; 16] = [3; 16];
+const IMAGE: &[u8] = b"an image of some bytes";
+const CTI: [u8; 16] = [0x55; 16];
+
+fn root() -> SoftwareKey {
+    SoftwareKey::from_seed(&[7; 32]).unwrap()
+}
+
+struct Made {
+    description: UpdateDescription,
+    role: Role,
+    scope: ScopeRequest,
+    not_before: Option<UnixTime>,
+    expires: Option<UnixTime>,
+}
+
+impl Made {
+    fn good() -> Self {
+        let digest: [u8; 32] = Sha256::digest(IMAGE).into();
+        Self {
+            description: UpdateDescription {
+                vendor: VENDOR,
+                class: CLASS,
+                sequence: 5,
+                version: "2.0.0".to_owned(),
+                image_digest: digest,
+                image_size: IMAGE.len() as u64,
+                uri: image_uri(&digest),
+                ..UpdateDescription::default()
+            },
+            role: Role::Release,
+            scope: ScopeRequest { vendor: VENDOR, classes: vec![], serials: vec![], actions: None },
+            not_before: None,
+            expires: None,
+        }
+    }
+
+    fn envelope(&self) -> Vec<u8> {
+        let key = SoftwareKey::from_seed(&[9; 32]).unwrap();
+        let request = CredentialRequest {
+            iss: "root".to_owned(),
+            sub: "release".to_owned(),
+            key: key.public_key(),
+            role: self.role,
+            scope: self.scope.clone(),
+            issued_at: UnixTime(1_700_000_000),
+            not_before: self.not_before,
+            expires: self.expires,
+            cti: CTI,
+        };
+        let credential = issue_credential(&request, &root()).unwrap();
+        sign(&create(&self.description).unwrap(), &key, &credential).unwrap()
+    }
+}
+
+fn believed() -> Believed {
+    Believed::new(vec![root().public_key()])
+}
+
+fn device() -> Device {
+    let state = StateRecord {
+        mode: Mode::Application,
+        image: ImageState::Confirmed,
+        sequence_floor: 4,
+        active_sequence: 4,
+        ..StateRecord::factory(4095, 1024)
+    };
+    Device {
+        node: 0x10,
+        serial: DeviceText::new(b"A-1").unwrap(),
+        identity: identity(&[VENDOR, CLASS, DEVICE].concat()).unwrap(),
+        state,
+        application_version: None,
+        loader_version: None,
+        anchors: anchor_kids(&root().public_key().kid().0),
+    }
+}
+
+/// Code and exit code of the refusal.
+fn refusal(envelope: &[u8], believed: &Believed, device: &Device) -> (String, u8) {
+    let error = check_envelope(envelope, believed, device).unwrap_err();
+    (error.code(), error.exit_code())
+}
+
+fn refused(made: &Made, slug: &str, exit: u8) {
+    assert_eq!(refusal(&made.envelope(), &believed(), &device()), (slug.to_owned(), exit));
+}
+
+#[test]
+fn a_good_release_says_what_it_is() {
+    let facts = check_envelope(&Made::good().envelope(), &believed(), &device()).unwrap();
+    assert_eq!((facts.sequence, facts.version.as_deref()), (5, Some("2.0.0")));
+    assert_eq!(facts.image_size, IMAGE.len() as u64);
+    assert_eq!(facts.anchor, root().public_key().kid());
+    check_image(&facts, IMAGE).unwrap();
+}
+
+#[test]
+fn another_vendor_class_or_device_is_refused() {
+    let mut made = Made::good();
+    made.description.class = [9; 16];
+    refused(&made, "class-mismatch", 5);
+    let mut made = Made::good();
+    made.description.device = Some([9; 16]);
+    refused(&made, "device-mismatch", 5);
+    let mut made = Made::good();
+    made.description.vendor = [9; 16];
+    made.scope.vendor = [9; 16];
+    refused(&made, "vendor-mismatch", 5);
+    let mut made = Made::good();
+    made.description.device = Some(DEVICE);
+    assert!(check_envelope(&made.envelope(), &believed(), &device()).is_ok());
+}
+
+#[test]
+fn a_rollback_is_refused_and_the_floor_itself_is_not() {
+    let mut made = Made::good();
+    made.description.sequence = 3;
+    refused(&made, "sequence-rollback", 6);
+    made.description.sequence = 4;
+    assert!(check_envelope(&made.envelope(), &believed(), &device()).is_ok());
+}
+
+#[test]
+fn an_image_that_does_not_fit_the_slot_is_refused() {
+    let mut device = device();
+    device.state.slot_capacity = u32::try_from(IMAGE.len()).unwrap() - 1;
+    let envelope = Made::good().envelope();
+    assert_eq!(refusal(&envelope, &believed(), &device), ("image-too-large".to_owned(), 5));
+    device.state.slot_capacity += 1;
+    assert!(check_envelope(&envelope, &believed(), &device).is_ok());
+}
+
+#[test]
+fn a_device_in_factory_state_gets_nothing() {
+    let mut device = device();
+    device.state.mode = Mode::Factory;
+    let envelope = Made::good().envelope();
+    assert_eq!(refusal(&envelope, &believed(), &device), ("not-provisioned".to_owned(), 5));
+}
+
+#[test]
+fn a_foreign_root_is_refused() {
+    let stranger = Believed::new(vec![SoftwareKey::from_seed(&[8; 32]).unwrap().public_key()]);
+    let envelope = Made::good().envelope();
+    assert_eq!(refusal(&envelope, &stranger, &device()), ("anchor-unknown".to_owned(), 5));
+    assert_eq!(refusal(&envelope, &Believed::default(), &device()), ("anchor-unknown".to_owned(), 5));
+}
+
+#[test]
+fn the_time_is_checked() {
+    let mut made = Made::good();
+    made.expires = Some(UnixTime(1_700_000_001));
+    refused(&made, "credential-expired", 6);
+    let mut made = Made::good();
+    made.not_before = Some(UnixTime(99_000_000_000));
+    refused(&made, "credential-not-yet-valid", 6);
+}
+
+#[test]
+fn a_revoked_credential_and_a_minimum_sequence_are_refused() {
+    let list = |sequence, ctis, minimum_sequences| {
+        let request = RevocationRequest {
+            iss: "root".to_owned(),
+            issued_at: UnixTime(1_700_000_000),
+            sequence,
+            kids: vec![],
+            ctis,
+            minimum_sequences,
+        };
+        sign_revocation(&request, &root()).unwrap()
+    };
+    let envelope = Made::good().envelope();
+    let mut revoked = believed();
+    revoked.add_list("list".to_owned(), list(1, vec![CTI], vec![])).unwrap();
+    assert_eq!(refusal(&envelope, &revoked, &device()), ("credential-revoked".to_owned(), 6));
+
+    let mut minimum = believed();
+    minimum.add_list("list".to_owned(), list(1, vec![], vec![(VENDOR, CLASS, 6)])).unwrap();
+    assert_eq!(refusal(&envelope, &minimum, &device()), ("sequence-below-minimum".to_owned(), 6));
+}
+
+#[test]
+fn every_truncation_and_every_changed_byte_is_refused() {
+    let envelope = Made::good().envelope();
+    let (believed, device) = (believed(), device());
+    for len in 0..envelope.len() {
+        let error = check_envelope(&envelope[..len], &believed, &device).unwrap_err();
+        assert!((4..=6).contains(&error.exit_code()), "{len}: {error}");
+    }
+    for at in 0..envelope.len() {
+        let mut changed = envelope.clone();
+        changed[at] ^= 0x10;
+        let error = check_envelope(&changed, &believed, &device).unwrap_err();
+        assert!((4..=6).contains(&error.exit_code()), "{at}: {error}");
+    }
+}
+
+#[test]
+fn an_image_with_another_byte_or_length_is_refused() {
+    let facts = check_envelope(&Made::good().envelope(), &believed(), &device()).unwrap();
+    let mut changed = IMAGE.to_vec();
+    changed[3] ^= 1;
+    for image in [&changed[..], &IMAGE[1..], b"", &[IMAGE, b"x"].concat()] {
+        let error = check_image(&facts, image).unwrap_err();
+        assert_eq!((error.code().as_str(), error.exit_code()), ("image-digest-mismatch", 5));
+    }
+}
+
+#[test]
+fn a_long_text_is_severed_for_the_device() {
+    let mut made = Made::good();
+    made.description.description = Some("long ".repeat(800));
+    let envelope = made.envelope();
+    assert!(envelope.len() > MAX_ENVELOPE_HEAD_LEN);
+    let severed = for_device(&envelope).unwrap();
+    assert!(severed.len() <= MAX_ENVELOPE_HEAD_LEN);
+    let facts = check_envelope(&severed, &believed(), &device()).unwrap();
+    assert_eq!(
+        facts.manifest_digest,
+        check_envelope(&envelope, &believed(), &device()).unwrap().manifest_digest
+    );
+
+    let short = Made::good().envelope();
+    assert_eq!(for_device(&short).unwrap(), short);
+    let error = for_device(&[0; MAX_ENVELOPE_HEAD_LEN + 1]).unwrap_err();
+    assert_eq!(error.code(), "envelope-too-large");
+}

@@ -1,1 +1,269 @@
+use super::*;
+use crate::cache::Cache;
+use fake::{Answer, FakeServer};
+use sha2::Digest as _;
 
+pub(crate) mod fake;
+
+const VENDOR: Uuid = Uuid::from_u128(1);
+const CLASS: Uuid = Uuid::from_u128(2);
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    sha2::Sha256::digest(bytes).into()
+}
+
+fn client(server: &FakeServer) -> Server {
+    Server::new(&server.url(), Some("secret")).unwrap()
+}
+
+fn cache() -> (tempfile::TempDir, Cache) {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = Cache::new(folder.path().to_owned());
+    (folder, cache)
+}
+
+/// An image that no single read of a socket holds.
+fn big_image() -> Vec<u8> {
+    (0u32..200_000).flat_map(u32::to_le_bytes).collect()
+}
+
+/// The image, or the part of it that was asked for, as docs/server-api.md says.
+fn serve_image(request: &fake::Request, image: &[u8]) -> Answer {
+    let Some(range) = request.header("range") else { return Answer::ok(image.to_vec()) };
+    let from: usize = range.strip_prefix("bytes=").unwrap().trim_end_matches('-').parse().unwrap();
+    let end = image.len() - 1;
+    Answer::new(206, image[from..].to_vec())
+        .with("Content-Range", &format!("bytes {from}-{end}/{}", image.len()))
+}
+
+#[test]
+fn an_address_that_is_no_server_is_refused() {
+    for bad in ["", "localhost:80", "ftp://host", "http://", "/tmp/x", "file:///etc/passwd"] {
+        let error = Server::new(bad, None).unwrap_err();
+        assert_eq!((error.code().as_str(), error.exit_code()), ("server-url", 2), "{bad}");
+    }
+}
+
+#[test]
+fn the_name_of_a_server_holds_no_password() {
+    let server = Server::new("https://user:password@host:1/base/?q#f", None).unwrap();
+    assert_eq!(server.name(), "https://host:1/base");
+}
+
+#[test]
+fn a_token_goes_over_the_network_only_encrypted() {
+    let exposes = |url, token| Server::new(url, token).unwrap().exposes_token();
+    assert!(exposes("http://192.0.2.1", Some("t")));
+    assert!(!exposes("https://192.0.2.1", Some("t")));
+    assert!(!exposes("http://127.0.0.1:80", Some("t")));
+    assert!(!exposes("http://[::1]:80", Some("t")));
+    assert!(!exposes("http://localhost", Some("t")));
+    assert!(!exposes("http://192.0.2.1", None));
+}
+
+#[test]
+fn a_serial_cannot_leave_its_place_in_the_path() {
+    let server = Server::new("http://h/base", None).unwrap();
+    assert_eq!(
+        server.url(&["v1", "devices", "../a b?c#d/e%2f"]).as_str(),
+        "http://h/base/v1/devices/..%2Fa%20b%3Fc%23d%2Fe%252f"
+    );
+}
+
+#[tokio::test]
+async fn the_newest_release_and_its_envelope() {
+    let envelope = b"an envelope".to_vec();
+    let object = serde_json::json!({
+        "manifest_digest": "11".repeat(32),
+        "envelope_sha256": hex::encode(sha256(&envelope)),
+        "image": {"sha256": "22".repeat(32), "size": 5, "uri": "ni:///x"},
+        "envelope_url": "http://elsewhere.example/envelope",
+    });
+    let server = FakeServer::start(move |request| match request.path.as_str() {
+        "/v1/releases/latest?vendor=00000000-0000-0000-0000-000000000001&class=00000000-0000-0000-0000-000000000002" => {
+            Answer::ok(object.to_string().into_bytes())
+        }
+        path if path == format!("/v1/releases/{}/envelope", "11".repeat(32)) => Answer::ok(envelope.clone()),
+        _ => Answer::new(500, vec![]),
+    });
+    let client = client(&server);
+    let latest = client.latest(VENDOR, CLASS).await.unwrap();
+    assert_eq!(latest.manifest_digest, [0x11; 32]);
+    assert_eq!(latest.image, ([0x22; 32], 5));
+    assert_eq!(client.envelope(&latest).await.unwrap(), b"an envelope");
+    // Reading needs no token, so none is shown.
+    assert!(server.requests().iter().all(|request| request.header("authorization").is_none()));
+}
+
+#[tokio::test]
+async fn no_release_is_an_error_of_its_own() {
+    let server = FakeServer::start(|_| Answer::new(404, vec![]));
+    let error = client(&server).latest(VENDOR, CLASS).await.unwrap_err();
+    assert_eq!((error.code().as_str(), error.exit_code()), ("no-release", 7));
+}
+
+#[tokio::test]
+async fn another_envelope_than_the_one_that_is_listed_is_refused() {
+    let server = FakeServer::start(|_| Answer::ok(b"another".to_vec()));
+    let latest = Latest {
+        object: vec![],
+        manifest_digest: [1; 32],
+        envelope_digest: sha256(b"the one"),
+        image: ([0; 32], 0),
+    };
+    let error = client(&server).envelope(&latest).await.unwrap_err();
+    assert_eq!((error.code().as_str(), error.exit_code()), ("server-answer", 7));
+}
+
+#[tokio::test]
+async fn answers_that_make_no_sense_are_refused() {
+    let endless = vec![b' '; 70_000];
+    let not_hex = br#"{"manifest_digest":"../../etc","envelope_sha256":"","image":{"sha256":"","size":1}}"#;
+    for body in [&b""[..], b"[]", b"{}", b"\xff", not_hex, &endless] {
+        let body = body.to_vec();
+        let server = FakeServer::start(move |_| Answer::ok(body.clone()));
+        let error = client(&server).latest(VENDOR, CLASS).await.unwrap_err();
+        assert_eq!((error.code().as_str(), error.exit_code()), ("server-answer", 7));
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let server = FakeServer::start(|_| Answer::new(302, vec![]).with("Location", "http://127.0.0.1:1/"));
+    let error = client(&server).latest(VENDOR, CLASS).await.unwrap_err();
+    assert!(matches!(error, Error::ServerAnswer(ServerAnswerError::Status(302))), "{error}");
+}
+
+#[tokio::test]
+async fn a_problem_keeps_its_code_and_its_words_are_made_harmless() {
+    let problem = br#"{"code":"credential-revoked","detail":"no\u001b[31m"}"#.to_vec();
+    let server = FakeServer::start(move |_| Answer::new(403, problem.clone()));
+    let error = client(&server).latest(VENDOR, CLASS).await.unwrap_err();
+    assert_eq!(error.code(), "credential-revoked");
+    assert_eq!(error.to_string(), "the server refused (403): no\\u{1b}[31m");
+    assert_eq!(error.exit_code(), 7);
+
+    let server = FakeServer::start(|_| Answer::new(409, br#"{"code":"Not a slug\n"}"#.to_vec()));
+    let error = client(&server).latest(VENDOR, CLASS).await.unwrap_err();
+    assert_eq!(error.code(), "server-refused");
+}
+
+#[tokio::test]
+async fn no_server_is_an_error_that_says_so() {
+    let client = Server::new("http://127.0.0.1:1", None).unwrap();
+    let error = client.latest(VENDOR, CLASS).await.unwrap_err();
+    assert_eq!((error.code().as_str(), error.exit_code()), ("server-unreachable", 3));
+    assert!(error.is_offline());
+    assert!(error.to_string().contains("127.0.0.1:1"), "{error}");
+}
+
+#[tokio::test]
+async fn an_image_that_breaks_off_is_resumed_with_a_range() {
+    let image = big_image();
+    let served = image.clone();
+    let server = FakeServer::start(move |request| {
+        let answer = serve_image(request, &served);
+        // The first answer ends in the middle.
+        if request.header("range").is_none() { answer.cut_after(300_000) } else { answer }
+    });
+    let (_folder, cache) = cache();
+    let mut heard = 0;
+    let fetched =
+        client(&server).image(&cache, &sha256(&image), image.len() as u64, &mut |bytes| heard = bytes).await;
+    assert_eq!(fetched.unwrap(), image);
+    assert_eq!(heard, image.len() as u64);
+    let requests = server.requests();
+    assert_eq!(requests.len(), 2);
+    let if_range = requests[1].header("if-range").unwrap();
+    assert_eq!(if_range, format!("\"{}\"", hex::encode(sha256(&image))));
+    // From the cache, without the server.
+    drop(server);
+    let offline = Server::new("http://127.0.0.1:1", None).unwrap();
+    assert!(offline.image(&cache, &sha256(&image), image.len() as u64, &mut |_| ()).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_server_that_goes_away_in_the_middle_leaves_what_came_for_the_next_run() {
+    let image = big_image();
+    let (_folder, cache) = cache();
+    let (name, size) = (sha256(&image), image.len() as u64);
+    let served = image.clone();
+    let server = FakeServer::start(move |request| {
+        let answer = serve_image(request, &served);
+        if request.header("range").is_none() { answer.cut_after(300_000) } else { Answer::hang_up() }
+    });
+    let error = client(&server).image(&cache, &name, size, &mut |_| ()).await.unwrap_err();
+    assert_eq!(error.code(), "server-unreachable");
+    drop(server);
+
+    let served = image.clone();
+    let server = FakeServer::start(move |request| serve_image(request, &served));
+    assert_eq!(client(&server).image(&cache, &name, size, &mut |_| ()).await.unwrap(), image);
+    let requests = server.requests();
+    assert_eq!(requests.len(), 1);
+    assert!(requests[0].header("range").is_some(), "it began again");
+}
+
+#[tokio::test]
+async fn a_server_without_ranges_sends_all_of_it_again() {
+    let image = big_image();
+    let (_folder, cache) = cache();
+    let name = sha256(&image);
+    cache.partial_image(&name).unwrap().unwrap().append(&image[..1000]).unwrap();
+    let served = image.clone();
+    let server = FakeServer::start(move |_| Answer::ok(served.clone()));
+    let fetched = client(&server).image(&cache, &name, image.len() as u64, &mut |_| ()).await;
+    assert_eq!(fetched.unwrap(), image);
+}
+
+#[tokio::test]
+async fn a_damaged_part_is_found_by_the_digest_and_fetched_anew() {
+    let image = big_image();
+    let (_folder, cache) = cache();
+    let name = sha256(&image);
+    cache.partial_image(&name).unwrap().unwrap().append(&[0xff; 1000]).unwrap();
+    let served = image.clone();
+    let server = FakeServer::start(move |request| serve_image(request, &served));
+    let fetched = client(&server).image(&cache, &name, image.len() as u64, &mut |_| ()).await;
+    assert_eq!(fetched.unwrap(), image);
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn another_image_is_refused_and_does_not_stay() {
+    let image = big_image();
+    let mut other = image.clone();
+    other[5] ^= 1;
+    let (_folder, cache) = cache();
+    let (name, size) = (sha256(&image), image.len() as u64);
+    let server = FakeServer::start(move |request| serve_image(request, &other));
+    let error = client(&server).image(&cache, &name, size, &mut |_| ()).await.unwrap_err();
+    assert_eq!((error.code().as_str(), error.exit_code()), ("server-answer", 7));
+    assert_eq!(cache.image(&name, size).unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_longer_image_and_a_range_that_was_not_asked_for_are_refused() {
+    let (_folder, cache) = cache();
+    let server = FakeServer::start(|_| Answer::ok(vec![0; 5000]));
+    let error = client(&server).image(&cache, &[1; 32], 4999, &mut |_| ()).await.unwrap_err();
+    assert!(matches!(error, Error::ServerAnswer(ServerAnswerError::TooLong(4999))), "{error}");
+
+    cache.partial_image(&[1; 32]).unwrap().unwrap().append(&[0; 10]).unwrap();
+    let server = FakeServer::start(|_| Answer::new(206, vec![0; 5]).with("Content-Range", "bytes 0-4/20"));
+    let error = client(&server).image(&cache, &[1; 32], 20, &mut |_| ()).await.unwrap_err();
+    assert!(matches!(error, Error::ServerAnswer(ServerAnswerError::Range)), "{error}");
+}
+
+#[tokio::test]
+async fn a_report_carries_the_token() {
+    let server = FakeServer::start(|_| Answer::ok(b"{}".to_vec()));
+    let body =
+        DeviceBody { vendor: VENDOR, class: CLASS, version: Some("1.0.0".to_owned()), sequence: Some(1) };
+    client(&server).put_device("A/1", &body).await.unwrap();
+    let request = server.requests().remove(0);
+    assert_eq!((request.method.as_str(), request.path.as_str()), ("PUT", "/v1/devices/A%2F1"));
+    assert_eq!(request.header("authorization"), Some("Bearer secret"));
+    let sent: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
+    assert_eq!(sent["version"], "1.0.0");
+}

@@ -1,0 +1,273 @@
+//! A device that answers as it is told to, over a real bus. It verifies nothing: it is here to be wrong.
+
+use crate::made::{CLASS, DEVICE, IMAGE_LEN, SEQUENCE, VENDOR};
+use can_bus::{Bus, IsoTpChannel};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use update_protocol::profile::{
+    self, DEFAULT_NODE_ADDRESS, Flags, ImageState, Mode, Object, StateRecord, did,
+};
+use update_protocol::uds::server::{Answer, Download, Event, Handler, Server, SessionChange};
+use update_protocol::uds::{Nrc, Session};
+
+/// How a device is, and how it goes wrong.
+#[derive(Clone)]
+pub(crate) struct Script {
+    pub(crate) node: u8,
+    pub(crate) serial: Vec<u8>,
+    pub(crate) serial_in_loader: Option<Vec<u8>>,
+    pub(crate) identity: Vec<u8>,
+    pub(crate) version: Vec<u8>,
+    pub(crate) active_sequence: u64,
+    pub(crate) manifest_digest: [u8; 32],
+    /// What the loader says it has already.
+    pub(crate) resume_offset: u32,
+    /// Instead of the state record.
+    pub(crate) raw_state: Option<Vec<u8>>,
+    /// Refuses this object with an NRC and a reason code.
+    pub(crate) refuses: Option<(Object, Nrc, u16)>,
+    /// Hears nothing more after so many image bytes.
+    pub(crate) dies_after: Option<usize>,
+    /// A pause for every block.
+    pub(crate) block_pause: Duration,
+    /// What comes of the reset after an install.
+    pub(crate) after: After,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum After {
+    Confirms,
+    StaysOnTrial,
+    Reverts,
+    StaysInLoader,
+}
+
+impl Script {
+    pub(crate) fn good(manifest_digest: [u8; 32]) -> Self {
+        Self {
+            node: DEFAULT_NODE_ADDRESS,
+            serial: b"FAKE-1".to_vec(),
+            serial_in_loader: None,
+            identity: [VENDOR, CLASS, DEVICE].concat(),
+            version: b"4.0.0".to_vec(),
+            active_sequence: 4,
+            manifest_digest,
+            resume_offset: 0,
+            raw_state: None,
+            refuses: None,
+            dies_after: None,
+            block_pause: Duration::ZERO,
+            after: After::Confirms,
+        }
+    }
+}
+
+/// What a device was asked for, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    Programming,
+    Object(Object, Vec<u8>),
+    Reset,
+}
+
+struct Fake {
+    script: Script,
+    mode: Mode,
+    image: ImageState,
+    active_sequence: u64,
+    reverted: bool,
+    reason: u16,
+    installing: bool,
+    resume_offset: u32,
+    open: Option<(Object, Vec<u8>)>,
+    dead: bool,
+    asked: Arc<Mutex<Vec<Asked>>>,
+}
+
+/// A running device; it ends when it is dropped.
+pub(crate) struct FakeDevice {
+    asked: Arc<Mutex<Vec<Asked>>>,
+    stopping: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl FakeDevice {
+    pub(crate) fn start(bus: &str, script: Script) -> Self {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let stopping = Arc::new(AtomicBool::new(false));
+        let (up, is_up) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn({
+            let (asked, stopping, bus) = (Arc::clone(&asked), Arc::clone(&stopping), bus.parse().unwrap());
+            move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                runtime.block_on(async {
+                    let bus = Bus::open(&bus).await.unwrap();
+                    up.send(()).unwrap();
+                    serve(bus, Fake::new(script, asked), &stopping).await;
+                });
+            }
+        });
+        is_up.recv().unwrap();
+        Self { asked, stopping, thread: Some(thread) }
+    }
+
+    pub(crate) fn asked(&self) -> Vec<Asked> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+impl Drop for FakeDevice {
+    fn drop(&mut self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+    }
+}
+
+async fn serve(bus: Bus, mut fake: Fake, stopping: &AtomicBool) {
+    let mut channel = IsoTpChannel::new(bus, profile::device_addressing(fake.script.node));
+    let mut server = Server::new();
+    while !stopping.load(Ordering::Relaxed) {
+        let now = channel.now_us();
+        if !fake.dead && server.poll(channel.link_mut(), &mut fake, now) == Some(Event::Reset) {
+            fake.reset();
+            server = Server::new();
+        }
+        let soon = now + 20_000;
+        let until = server.next_timeout().map_or(soon, |at| at.min(soon));
+        channel.drive(Some(until)).await.unwrap();
+    }
+}
+
+impl Fake {
+    fn new(script: Script, asked: Arc<Mutex<Vec<Asked>>>) -> Self {
+        Self {
+            mode: Mode::Application,
+            image: ImageState::Confirmed,
+            active_sequence: script.active_sequence,
+            reverted: false,
+            reason: 0,
+            installing: false,
+            resume_offset: script.resume_offset,
+            open: None,
+            dead: false,
+            asked,
+            script,
+        }
+    }
+
+    fn note(&self, asked: Asked) {
+        self.asked.lock().unwrap().push(asked);
+    }
+
+    fn reset(&mut self) {
+        self.note(Asked::Reset);
+        self.mode = Mode::Application;
+        if self.image == ImageState::Trial {
+            self.revert();
+        } else if self.image == ImageState::Pending {
+            match self.script.after {
+                After::Confirms => (self.image, self.active_sequence) = (ImageState::Confirmed, SEQUENCE),
+                After::StaysOnTrial => (self.image, self.active_sequence) = (ImageState::Trial, SEQUENCE),
+                After::Reverts => self.revert(),
+                After::StaysInLoader => (self.mode, self.image) = (Mode::Loader, ImageState::None),
+            }
+        }
+    }
+
+    fn revert(&mut self) {
+        self.image = ImageState::Confirmed;
+        self.active_sequence = self.script.active_sequence;
+        (self.reverted, self.reason) = (true, 0x030f);
+    }
+
+    fn state(&self) -> Vec<u8> {
+        let record = StateRecord {
+            mode: self.mode,
+            image: self.image,
+            flags: Flags { reverted: self.reverted, resumable: self.installing, anchor_compiled_in: false },
+            sequence_floor: self.script.active_sequence,
+            active_sequence: self.active_sequence,
+            revocation_sequence: 2,
+            resume_offset: self.resume_offset,
+            image_size: if self.installing { IMAGE_LEN as u32 } else { 0 },
+            manifest_digest: if self.installing { self.script.manifest_digest } else { [0; 32] },
+            reason: self.reason,
+            reason_position: 0,
+            max_request_len: 1024,
+            slot_capacity: 0x8_0000,
+        };
+        self.script.raw_state.clone().unwrap_or_else(|| record.encode().to_vec())
+    }
+}
+
+impl Handler for Fake {
+    fn read_identifier(&mut self, did: u16, answer: &mut Answer<'_>) -> Result<(), Nrc> {
+        let in_loader = self.mode == Mode::Loader;
+        match did {
+            did::SERIAL => match &self.script.serial_in_loader {
+                Some(serial) if in_loader => answer.append(serial),
+                _ => answer.append(&self.script.serial),
+            },
+            did::STATE_RECORD => answer.append(&self.state()),
+            did::IDENTITY => answer.append(&self.script.identity),
+            did::APPLICATION_VERSION if !in_loader && self.active_sequence == SEQUENCE => {
+                answer.append(b"5.0.0")
+            }
+            did::APPLICATION_VERSION if !in_loader => answer.append(&self.script.version),
+            _ => Err(Nrc::REQUEST_OUT_OF_RANGE),
+        }
+    }
+
+    fn change_session(&mut self, session: Session) -> Result<SessionChange, Nrc> {
+        if session == Session::Programming {
+            self.note(Asked::Programming);
+            self.mode = Mode::Loader;
+        }
+        Ok(SessionChange::Enter)
+    }
+
+    fn open_object(&mut self, download: Download) -> Result<(), Nrc> {
+        let object = Object::at(download.address).ok_or(Nrc::REQUEST_OUT_OF_RANGE)?;
+        self.open = Some((object, Vec::new()));
+        Ok(())
+    }
+
+    fn write_object(&mut self, _offset: u32, data: &[u8]) -> Result<(), Nrc> {
+        std::thread::sleep(self.script.block_pause);
+        let Some((object, bytes)) = &mut self.open else { return Err(Nrc::REQUEST_SEQUENCE_ERROR) };
+        bytes.extend_from_slice(data);
+        let is_image = matches!(object, Object::Image { .. });
+        if is_image && self.script.dies_after.is_some_and(|limit| bytes.len() >= limit) {
+            self.dead = true;
+        }
+        Ok(())
+    }
+
+    fn finish_object(&mut self) -> Result<(), Nrc> {
+        let (object, bytes) = self.open.take().ok_or(Nrc::REQUEST_SEQUENCE_ERROR)?;
+        self.note(Asked::Object(object, bytes));
+        let same = |refused: Object| std::mem::discriminant(&refused) == std::mem::discriminant(&object);
+        if let Some((_, nrc, reason)) = self.script.refuses.filter(|(refused, _, _)| same(*refused)) {
+            self.reason = reason;
+            return Err(nrc);
+        }
+        match object {
+            Object::Envelope => self.installing = true,
+            Object::Image { .. } => self.image = ImageState::Pending,
+            Object::RevocationList | Object::ProvisioningBlock => {}
+        }
+        Ok(())
+    }
+
+    fn close_object(&mut self) {
+        self.open = None;
+    }
+
+    fn prepare_reset(&mut self) -> Result<(), Nrc> {
+        Ok(())
+    }
+}

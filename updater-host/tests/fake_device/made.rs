@@ -1,0 +1,84 @@
+//! Keys, releases and lists for these tests, in a folder.
+
+use sha2::{Digest as _, Sha256};
+use std::path::{Path, PathBuf};
+use suit_manifest::author::{UpdateDescription, create, image_uri, sign};
+use trust::author::{
+    CredentialRequest, RevocationRequest, ScopeRequest, Signer as _, SoftwareKey, issue_credential,
+    sign_revocation,
+};
+use trust::{Role, UnixTime};
+
+pub(crate) const VENDOR: [u8; 16] = [1; 16];
+pub(crate) const CLASS: [u8; 16] = [2; 16];
+pub(crate) const DEVICE: [u8; 16] = [3; 16];
+/// Sequence number of the release.
+pub(crate) const SEQUENCE: u64 = 5;
+pub(crate) const IMAGE_LEN: usize = 20_000;
+
+/// A folder with `root.cose`, `release.suit`, `image.bin` and `list.cwt`.
+pub(crate) struct Made {
+    folder: tempfile::TempDir,
+    pub(crate) manifest_digest: [u8; 32],
+}
+
+impl Made {
+    pub(crate) fn new() -> Self {
+        let (root, key) = (SoftwareKey::from_seed(&[7; 32]), SoftwareKey::from_seed(&[9; 32]));
+        let (root, key) = (root.unwrap(), key.unwrap());
+        let image: Vec<u8> = (0..IMAGE_LEN).map(|index| (index % 251) as u8).collect();
+        let digest: [u8; 32] = Sha256::digest(&image).into();
+        let description = UpdateDescription {
+            vendor: VENDOR,
+            class: CLASS,
+            sequence: SEQUENCE,
+            version: "5.0.0".to_owned(),
+            image_digest: digest,
+            image_size: IMAGE_LEN as u64,
+            uri: image_uri(&digest),
+            ..UpdateDescription::default()
+        };
+        let request = CredentialRequest {
+            iss: "root".to_owned(),
+            sub: "release".to_owned(),
+            key: key.public_key(),
+            role: Role::Release,
+            scope: ScopeRequest { vendor: VENDOR, classes: vec![], serials: vec![], actions: None },
+            issued_at: UnixTime(1_700_000_000),
+            not_before: None,
+            expires: None,
+            cti: [4; 16],
+        };
+        let credential = issue_credential(&request, &root).unwrap();
+        let envelope = sign(&create(&description).unwrap(), &key, &credential).unwrap();
+        let list = RevocationRequest {
+            iss: "root".to_owned(),
+            issued_at: UnixTime(1_700_000_000),
+            sequence: 3,
+            kids: vec![],
+            ctis: vec![[0xee; 16]],
+            minimum_sequences: vec![],
+        };
+        let manifest_digest = *suit_manifest::author::inspect(&envelope).unwrap().digest();
+        let made = Self { folder: tempfile::tempdir().unwrap(), manifest_digest };
+        made.write("root.cose", &root.public_key().to_cose_key());
+        made.write("release.suit", &envelope);
+        made.write("image.bin", &image);
+        made.write("list.cwt", &sign_revocation(&list, &root).unwrap());
+        made
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.folder().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    pub(crate) fn read(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.folder().join(name)).unwrap()
+    }
+}
