@@ -1,2 +1,36 @@
-//! Placeholder while the workspace is laid out.
-fn main() {}
+//! The device as a process: the loader library and the demo application over a flash in a file, on any bus that
+//! can-bus knows. Killing the process cuts the device's power; starting it again restores it.
+//!
+//! Its memory map is that of the emulated Cortex-M4 board, so it takes the same images, and the same flash file.
+#![forbid(unsafe_code)]
+
+mod device;
+mod flash;
+
+use anyhow::{Context as _, Result};
+use can_bus::{Bus, BusAddress};
+use clap::Parser;
+use std::io::Write as _;
+use std::path::PathBuf;
+
+/// A device as a process: the loader and the demo application over a flash in a file
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// The device's flash; a file that does not exist yet is a new chip
+    #[arg(long)]
+    flash: PathBuf,
+    /// The bus the device is on, e.g. `udp-multicast`, `slcan:unix:/path`, `socketcan:vcan0`
+    #[arg(long, env = "ANCHORAGE_BUS", default_value = "udp-multicast")]
+    bus: BusAddress,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let flash = flash::FlashFile::open(&arguments.flash)
+        .with_context(|| format!("cannot use {} as flash", arguments.flash.display()))?;
+    let bus = Bus::open(&arguments.bus).await?;
+    writeln!(std::io::stdout(), "device with flash {} is on {}", arguments.flash.display(), arguments.bus)?;
+    device::run(&flash, bus).await
+}
