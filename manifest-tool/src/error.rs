@@ -296,7 +296,7 @@ impl Error {
             Self::Refused { reason, .. } => reason.hint(),
             Self::ImageMismatch { .. } => "Give the image that manifest-tool create wrote for this manifest.",
             Self::ServerUrl(_) => "Give one like https://updates.example.com.",
-            Self::Token(_) => "Put the server's bearer token into it, one line of printable ASCII.",
+            Self::Token(_) => "Put the server's bearer token into it, a line of printable ASCII.",
             Self::Http { .. } => "Check the URL, the network and that the server is up, and run it again.",
             Self::ServerRefused { status: 401 | 403, .. } => "Check the token.",
             Self::ServerRefused { code: Some(code), .. } => {

@@ -18,7 +18,7 @@ const ERASED: u8 = 0xff;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
-    /// ELF executable: its loadable segments by physical address.
+    /// ELF executable: its loaded sections by physical address.
     Elf,
     /// Intel HEX.
     Hex,
@@ -81,8 +81,8 @@ pub enum ImageError {
     /// An ELF file that is no executable.
     #[error("the ELF file is not an executable with fixed addresses")]
     NotExecutable,
-    /// A loadable segment begins with the ELF header itself.
-    #[error("a loadable segment holds the ELF header")]
+    /// A loaded segment begins with the ELF header itself, and there are no sections to tell it apart.
+    #[error("a loaded segment holds the ELF header")]
     HeaderInSegment,
 }
 
@@ -98,7 +98,7 @@ impl ImageError {
             Self::BelowBase(_) => "Give the address at which the image begins, or leave --base away.",
             Self::BaseOfBinary => "Leave --base away.",
             Self::NotExecutable => "Link it, without position independence.",
-            Self::HeaderInSegment => "Link with -nmagic, or make a binary with objcopy first.",
+            Self::HeaderInSegment => "Keep the section headers, or link with -nmagic.",
         }
     }
 }

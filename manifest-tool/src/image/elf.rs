@@ -1,38 +1,91 @@
-//! ELF: the content of loadable segments by physical address, as a programmer or `objcopy -O binary` places it.
+//! ELF: the content of loaded sections by physical address, as a programmer or `objcopy -O binary --gap-fill=0xff` places it.
+//!
+//! Segments say where (the physical address is where data lies in flash, before it is copied to RAM); sections say
+//! what: linkers put the ELF header itself, and padding, into segments too.
 
 use super::{ImageError, Piece};
-use object::elf::{ET_EXEC, FileHeader32, FileHeader64, PT_LOAD};
-use object::read::elf::{FileHeader, ProgramHeader as _};
+use object::elf::{ET_EXEC, FileHeader32, FileHeader64, PT_LOAD, SHF_ALLOC, SHT_NOBITS};
+use object::read::elf::{FileHeader, ProgramHeader as _, SectionHeader as _};
 use object::{Endianness, FileKind};
 use std::borrow::Cow;
 
+/// A loaded segment: where it lies in the file, and where in memory.
+struct Segment {
+    offset: u64,
+    len: u64,
+    address: u64,
+}
+
 pub(super) fn pieces(input: &[u8]) -> Result<Vec<Piece<'_>>, ImageError> {
     match FileKind::parse(input) {
-        Ok(FileKind::Elf32) => segments::<FileHeader32<Endianness>>(input),
-        Ok(FileKind::Elf64) => segments::<FileHeader64<Endianness>>(input),
+        Ok(FileKind::Elf32) => read::<FileHeader32<Endianness>>(input),
+        Ok(FileKind::Elf64) => read::<FileHeader64<Endianness>>(input),
         _ => Err(ImageError::Elf("it is of no known class")),
     }
 }
 
-fn segments<Header: FileHeader<Endian = Endianness>>(input: &[u8]) -> Result<Vec<Piece<'_>>, ImageError> {
+fn read<Header: FileHeader<Endian = Endianness>>(input: &[u8]) -> Result<Vec<Piece<'_>>, ImageError> {
     let header = Header::parse(input).map_err(|_| ImageError::Elf("its header"))?;
     let endian = header.endian().map_err(|_| ImageError::Elf("its byte order"))?;
     if header.e_type(endian) != ET_EXEC {
         return Err(ImageError::NotExecutable);
     }
-    let segments =
-        header.program_headers(endian, input).map_err(|_| ImageError::Elf("its program headers"))?;
+    let segments: Vec<Segment> = header
+        .program_headers(endian, input)
+        .map_err(|_| ImageError::Elf("its program headers"))?
+        .iter()
+        .filter(|segment| segment.p_type(endian) == PT_LOAD)
+        .map(|segment| Segment {
+            offset: segment.p_offset(endian).into(),
+            len: segment.p_filesz(endian).into(),
+            address: segment.p_paddr(endian).into(),
+        })
+        .collect();
+
+    let sections =
+        header.section_headers(endian, input).map_err(|_| ImageError::Elf("its section headers"))?;
+    if sections.is_empty() {
+        return of_segments(&segments, input);
+    }
     let mut pieces = Vec::new();
-    for segment in segments {
-        let len: u64 = segment.p_filesz(endian).into();
-        if segment.p_type(endian) != PT_LOAD || len == 0 {
+    for section in sections {
+        if section.sh_flags(endian).0 & SHF_ALLOC.0 == 0 || section.sh_type(endian) == SHT_NOBITS {
             continue;
         }
-        if Into::<u64>::into(segment.p_offset(endian)) == 0 {
+        let bytes = section.data(endian, input).map_err(|_| ImageError::Elf("a section"))?;
+        if bytes.is_empty() {
+            continue;
+        }
+        let offset: u64 = section.sh_offset(endian).into();
+        let address = segments.iter().find_map(|segment| segment.address_of(offset, bytes.len() as u64));
+        let address = address.ok_or(ImageError::Elf("a section lies in no loaded segment"))?;
+        pieces.push(Piece { address, bytes: Cow::Borrowed(bytes) });
+    }
+    Ok(pieces)
+}
+
+impl Segment {
+    /// Load address of a part of the file that lies in this segment.
+    fn address_of(&self, offset: u64, len: u64) -> Option<u64> {
+        let inside = offset.checked_sub(self.offset)?;
+        if inside.checked_add(len)? > self.len {
+            return None;
+        }
+        self.address.checked_add(inside)
+    }
+}
+
+/// Without section headers (they can be stripped) whole segments are loaded.
+fn of_segments<'i>(segments: &[Segment], input: &'i [u8]) -> Result<Vec<Piece<'i>>, ImageError> {
+    let mut pieces = Vec::new();
+    for segment in segments.iter().filter(|segment| segment.len > 0) {
+        if segment.offset == 0 {
             return Err(ImageError::HeaderInSegment);
         }
-        let bytes = segment.data(endian, input).map_err(|()| ImageError::Elf("a segment"))?;
-        pieces.push(Piece { address: segment.p_paddr(endian).into(), bytes: Cow::Borrowed(bytes) });
+        let bounds = usize::try_from(segment.offset).ok().zip(usize::try_from(segment.len).ok());
+        let bytes = bounds.and_then(|(start, len)| input.get(start..start.checked_add(len)?));
+        let bytes = bytes.ok_or(ImageError::Elf("a segment"))?;
+        pieces.push(Piece { address: segment.address, bytes: Cow::Borrowed(bytes) });
     }
     Ok(pieces)
 }

@@ -41,6 +41,35 @@ fn elf_segments_lie_by_physical_address() {
     assert_eq!((made.format, made.address), (Format::Elf, Some(0x2101_1000)));
 }
 
+/// What lld makes of a link without -nmagic: a segment for the headers alone, at an address that means nothing.
+/// Sections tell what is to be loaded; here `.text` (4 bytes, in a segment that holds 4 more) and `.bss`.
+#[test]
+fn elf_sections_tell_what_is_loaded() {
+    let mut input = elf(&[(0x2000_0000, b""), (0x2101_1000, b"text+pad")]);
+    // The first segment: the file from its first byte.
+    input[52 + 4..52 + 8].fill(0);
+    input[52 + 16..52 + 20].copy_from_slice(&116u32.to_le_bytes());
+    let table = u32::try_from(input.len()).unwrap();
+    input[32..36].copy_from_slice(&table.to_le_bytes());
+    input[46..52].copy_from_slice(&[40, 0, 4, 0, 0, 0]);
+    // name, type, flags, address, offset, size, link, info, alignment, entry size
+    for section in [
+        [0u32; 10],
+        [0, 1, 6, 0x2101_1000, 116, 4, 0, 0, 4, 0],
+        [0, 8, 3, 0x2000_4000, 0x4000_0000, 0x1000, 0, 0, 4, 0],
+        // an empty `.data`, wherever it is said to lie
+        [0, 1, 3, 0x2000_4000, 0, 0, 0, 0, 4, 0],
+    ] {
+        section.iter().for_each(|word| input.extend_from_slice(&word.to_le_bytes()));
+    }
+    let made = make(&input, None, None).unwrap();
+    assert_eq!((made.bytes.as_slice(), made.address), (&b"text"[..], Some(0x2101_1000)));
+    // A section that would be loaded from nowhere.
+    let size = input.len() - 3 * 40 + 20;
+    input[size..size + 4].copy_from_slice(&9u32.to_le_bytes());
+    assert_eq!(image(&input), Err(ImageError::Elf("a section lies in no loaded segment")));
+}
+
 #[test]
 fn base_is_the_address_of_the_first_byte() {
     let input = elf(&[(0x1004, b"text")]);

@@ -131,7 +131,7 @@ fn unaffordable_encryption_is_refused_before_it_is_tried() {
     let mut pbkdf2 = Pbkdf2Params::hmac_sha256(10_000_001, &[0; 8]).unwrap();
     let mut kdfs = vec![scrypt(1 << 40, 8, 1), scrypt(1 << 18, 8, 1024), scrypt(1 << 14, 65535, 1)];
     kdfs.push(scrypt(u64::MAX, u16::MAX, u16::MAX));
-    kdfs.push(Kdf::Pbkdf2(pbkdf2.clone()));
+    kdfs.push(Kdf::Pbkdf2(pbkdf2));
     pbkdf2.iteration_count = u32::MAX;
     kdfs.push(Kdf::Pbkdf2(pbkdf2));
     for kdf in kdfs {

@@ -41,7 +41,7 @@ fn what_is_default_is_left_out() {
         sequence_floor: 0,
     };
     let zeros = "00".repeat(16);
-    let expected = format!("a60001016141" /* 1: "A" */) + &format!("0250{zeros}0350{zeros}0450{zeros}0510");
+    let expected = format!("a60001016141{}0510", [2, 3, 4].map(|key| format!("0{key}50{zeros}")).concat());
     assert_eq!(hex::encode(block.encode().unwrap()), expected);
 }
 

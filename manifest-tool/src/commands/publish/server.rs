@@ -62,10 +62,7 @@ impl Server {
     pub(super) fn new(url: &str, token_file: &Path) -> Result<Self, Error> {
         let base = parse_url(url).ok_or_else(|| Error::ServerUrl(url.to_owned()))?;
         let token = read_secret(token_file, MAX_KEY_FILE_LEN)?;
-        let token = token.trim_ascii();
-        if token.is_empty() || !token.iter().all(u8::is_ascii_graphic) {
-            return Err(Error::Token(token_file.to_owned()));
-        }
+        let token = first_token(&token).ok_or_else(|| Error::Token(token_file.to_owned()))?;
         let value = Zeroizing::new([b"Bearer ", token].concat());
         let mut authorization =
             HeaderValue::from_bytes(&value).map_err(|_| Error::Token(token_file.to_owned()))?;
@@ -155,6 +152,13 @@ impl Server {
         }
         Ok(url)
     }
+}
+
+/// The first line that is neither empty nor a comment: the server's own token file serves too.
+fn first_token(file: &[u8]) -> Option<&[u8]> {
+    let mut lines = file.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    let token = lines.find(|line| !line.is_empty() && !line.starts_with(b"#"))?;
+    token.iter().all(u8::is_ascii_graphic).then_some(token)
 }
 
 fn parse_url(text: &str) -> Option<Url> {
