@@ -143,7 +143,9 @@ async fn a_bus_that_takes_nothing_is_an_error_and_not_a_wait_for_ever() {
     let (near, _far) = tokio::io::duplex(16);
     let channel =
         IsoTpChannel::new(Bus::over_slcan_stream(Box::new(near), false), profile::tester_addressing(0x10));
-    let error = Tester::new(channel).session(Session::Default).await.unwrap_err();
+    let mut tester = Tester::new(channel);
+    let session = tokio::time::timeout(Duration::from_secs(20), tester.session(Session::Default));
+    let error = session.await.expect("waits for ever").unwrap_err();
     assert!(error.to_string().starts_with("the bus took no frame for a second"), "{error}");
 }
 
