@@ -1,27 +1,20 @@
 //! The maker's side of the pipeline, driven as a person would: manifest-tool in a directory of its own.
 
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::board::{self, ApplicationBuild};
 use crate::process;
-use crate::workspace::Workspace;
 
 /// Who makes the demonstration's devices, and what they are. `example` is nobody's domain (RFC 2606).
 pub(crate) const VENDOR: &str = "anchorage.example";
 pub(crate) const CLASS: &str = "demo-node";
 pub(crate) const SERIAL: &str = "DEMO-0001";
-
-/// The applications of the demonstration, in the order of their lives.
-pub(crate) const FIRST: ApplicationBuild<'_> = ApplicationBuild { version: "1.0.0", confirms: true };
-pub(crate) const SECOND: ApplicationBuild<'_> = ApplicationBuild { version: "2.0.0", confirms: true };
-pub(crate) const THIRD: ApplicationBuild<'_> = ApplicationBuild { version: "3.0.0", confirms: true };
-/// Boots, works, and never says so.
-pub(crate) const FOURTH: ApplicationBuild<'_> = ApplicationBuild { version: "4.0.0", confirms: false };
 
 /// Holds the passphrase of every private key here; the demonstration's keys protect nothing.
 const PASSPHRASE_FILE: &str = "passphrase";
@@ -71,7 +64,13 @@ pub(crate) struct Release {
 impl<'a> Workshop<'a> {
     /// Opens a workshop in a directory; the keys made there are encrypted.
     pub(crate) fn open(programs: &'a Path, directory: &'a Path) -> Result<Self> {
-        std::fs::write(directory.join(PASSPHRASE_FILE), PASSPHRASE)?;
+        // A secret is for its owner only, even one that protects nothing.
+        let mut file = std::fs::File::options()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(directory.join(PASSPHRASE_FILE))?;
+        file.write_all(PASSPHRASE.as_bytes())?;
         Ok(Self { programs, directory })
     }
 
@@ -175,32 +174,12 @@ impl<'a> Workshop<'a> {
         Ok(())
     }
 
-    /// Builds an application; returns its ELF.
-    pub(crate) fn application(&self, workspace: &Workspace, build: ApplicationBuild<'_>) -> Result<PathBuf> {
-        let elf = self.directory.join(format!("{}.elf", build.version));
-        board::build_application(workspace, build, &elf)?;
-        Ok(elf)
-    }
-
     /// Makes and signs the release of an application, with its major version as the sequence number.
-    pub(crate) fn release(
-        &self,
-        authority: &Authority,
-        build: ApplicationBuild<'_>,
-        elf: &Path,
-    ) -> Result<Release> {
-        let major = build.version.split('.').next().unwrap_or_default();
-        self.special_release(
-            authority,
-            ReleaseRequest {
-                name: build.version,
-                version: build.version,
-                sequence: major.parse().with_context(|| format!("no number: {major}"))?,
-                vendor: VENDOR,
-                class: CLASS,
-                elf,
-            },
-        )
+    pub(crate) fn release(&self, authority: &Authority, version: &str, elf: &Path) -> Result<Release> {
+        let major = version.split('.').next().unwrap_or_default();
+        let sequence = major.parse().with_context(|| format!("no number: {major}"))?;
+        let request = ReleaseRequest { name: version, version, sequence, vendor: VENDOR, class: CLASS, elf };
+        self.special_release(authority, request)
     }
 
     /// Makes and signs any release.

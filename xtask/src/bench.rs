@@ -1,8 +1,115 @@
-//! placeholder
-use crate::workspace::Workspace;
-use anyhow::Result;
+//! `cargo xtask bench`: a first honest measure, not a contest: how fast an image travels into each device, and
+//! how long a verification takes on this machine. Development builds of our code over optimised dependencies.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use serde::Serialize;
+
+use crate::authoring::{Authority, Release, Workshop};
+use crate::board;
+use crate::demo::device::Device;
+use crate::demo::technician::Technician;
+use crate::emulator::Behaviour;
+use crate::tools::QEMU_ARM;
+use crate::workspace::{self, Workspace};
+
+/// Bytes of table in the application: an image of a usual size.
+const BALLAST_LEN: u32 = 256 * 1024;
+/// How often a release is verified.
+const VERIFICATIONS: u32 = 20;
+const VERSION: &str = "1.0.0";
+
 #[derive(clap::Args)]
-pub(crate) struct Arguments {}
-pub(crate) fn run(_w: &Workspace, _a: &Arguments) -> Result<()> {
+pub(crate) struct Arguments {
+    /// Prints one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Report {
+    /// A whole `manifest-tool verify`: process start, reading, chain and image digest.
+    verify_seconds: f64,
+    transfers: Vec<Transfer>,
+}
+
+/// A first install of an image; the seconds are updater-host's own, from the first question to the confirmation.
+#[derive(Serialize)]
+struct Transfer {
+    device: &'static str,
+    bytes: u64,
+    seconds: f64,
+    bytes_per_second: f64,
+}
+
+pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
+    let programs = workspace.build_host_programs()?;
+    let elf = board::build_application(workspace, VERSION, Behaviour::Confirms, Some(BALLAST_LEN))?;
+    let directory = workspace.fresh_directory("bench")?;
+    let workshop = Workshop::open(&programs, &directory)?;
+    let authority = workshop.authority("root", "release")?;
+    workshop.provisioning_block(&authority, "device.cbor")?;
+    let release = workshop.release(&authority, VERSION, &elf)?;
+
+    let bench =
+        Bench { programs: &programs, directory: &directory, authority: &authority, release: &release };
+    let verify_seconds = bench.verify(&workshop)?;
+    let mut transfers = vec![bench.transfer(Device::sim(&programs, &directory)?)?];
+    if workspace::find_program(QEMU_ARM.program).is_some() {
+        let loader: PathBuf = board::build_loader(workspace)?;
+        transfers.push(bench.transfer(Device::board(&loader, &directory)?)?);
+    }
+    let report = Report { verify_seconds, transfers };
+    if arguments.json {
+        println!("{}", serde_json::to_string(&report)?);
+        return Ok(());
+    }
+    println!("verify a release: {:.1} ms", report.verify_seconds * 1000.0);
+    for transfer in &report.transfers {
+        println!(
+            "install {} bytes on {}: {:.1} s, {:.0} bytes/s",
+            transfer.bytes, transfer.device, transfer.seconds, transfer.bytes_per_second
+        );
+    }
     Ok(())
+}
+
+struct Bench<'a> {
+    programs: &'a Path,
+    directory: &'a Path,
+    authority: &'a Authority,
+    release: &'a Release,
+}
+
+impl Bench<'_> {
+    fn verify(&self, workshop: &Workshop<'_>) -> Result<f64> {
+        let Release { envelope, image, .. } = self.release;
+        let began = Instant::now();
+        for _ in 0..VERIFICATIONS {
+            workshop.manifest_tool(&[
+                "verify",
+                envelope,
+                "--anchor",
+                &self.authority.anchor,
+                "--image",
+                image,
+            ])?;
+        }
+        Ok(began.elapsed().as_secs_f64() / f64::from(VERIFICATIONS))
+    }
+
+    /// Provisions a new device and installs the release.
+    fn transfer(&self, device: Device) -> Result<Transfer> {
+        let technician = Technician::new(self.programs, self.directory, device.bus_address());
+        technician.run(&["provision", "device.cbor"])?;
+        let result = technician.install(self.release, &self.authority.anchor)?;
+        ensure!(result["result"] == "confirmed", "the install: {result}");
+        let bytes = result["bytes_sent"].as_u64().with_context(|| format!("no bytes_sent: {result}"))?;
+        let seconds = result["seconds"].as_f64().with_context(|| format!("no seconds: {result}"))?;
+        #[allow(clippy::cast_precision_loss, reason = "an image has far fewer than 2^52 bytes")]
+        let bytes_per_second = bytes as f64 / seconds;
+        Ok(Transfer { device: device.name(), bytes, seconds, bytes_per_second })
+    }
 }

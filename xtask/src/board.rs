@@ -1,32 +1,16 @@
-//! The Cortex-M board: how its loader and its demo application are built.
+//! The Cortex-M board: which packages its programs are, and how cargo is asked for them.
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 
-use crate::process;
+use crate::emulator::{Application, Behaviour, Programs};
 use crate::workspace::{DEVICE_PROFILE, DEVICE_TARGET, Workspace};
 
 /// Package of the loader; also the name the device goes by in reports.
 pub(crate) const LOADER: &str = "qemu-mps2-an386";
 /// Package of the demo application.
 pub(crate) const APPLICATION: &str = "qemu-mps2-an386-app";
-
-/// One build of the demo application: what is compiled into it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ApplicationBuild<'a> {
-    pub(crate) version: &'a str,
-    /// Whether it confirms itself after a trial boot.
-    pub(crate) confirms: bool,
-}
-
-impl ApplicationBuild<'_> {
-    /// The environment that the application's build script reads.
-    pub(crate) fn environment(self) -> [(&'static str, String); 2] {
-        let confirm = if self.confirms { "self" } else { "never" };
-        [("APP_VERSION", self.version.to_owned()), ("APP_CONFIRM", confirm.to_owned())]
-    }
-}
 
 /// The cargo arguments that choose a board package with the features of the demonstration.
 pub(crate) fn selection(package: &str) -> Vec<&str> {
@@ -45,22 +29,26 @@ pub(crate) fn elf_path(workspace: &Workspace, package: &str) -> PathBuf {
 
 /// Builds the loader and returns its ELF.
 pub(crate) fn build_loader(workspace: &Workspace) -> Result<PathBuf> {
-    process::check(workspace.cargo().args(["build", "--quiet"]).args(selection(LOADER)))?;
-    let elf = elf_path(workspace, LOADER);
-    ensure!(elf.is_file(), "cargo built no {}", elf.display());
-    Ok(elf)
+    Programs::new(workspace.target())?.loader()
 }
 
-/// Builds the demo application and copies its ELF to `to`: the next build overwrites cargo's.
+/// Builds a demo application and returns its ELF.
 pub(crate) fn build_application(
     workspace: &Workspace,
-    build: ApplicationBuild<'_>,
-    to: &std::path::Path,
-) -> Result<()> {
-    let mut command = workspace.cargo();
-    command.args(["build", "--quiet"]).args(selection(APPLICATION)).envs(build.environment());
-    process::check(&mut command)?;
-    let elf = elf_path(workspace, APPLICATION);
-    std::fs::copy(&elf, to).with_context(|| format!("cannot copy {}", elf.display()))?;
-    Ok(())
+    version: &str,
+    behaviour: Behaviour,
+    ballast_len: Option<u32>,
+) -> Result<PathBuf> {
+    let application = Application { version: version.to_owned(), behaviour, ballast_len };
+    Programs::new(workspace.target())?.application(&application)
+}
+
+/// The environment from which the application's build script reads what it becomes.
+pub(crate) fn environment(version: &str, behaviour: Behaviour) -> [(&'static str, String); 2] {
+    let confirm = match behaviour {
+        Behaviour::Confirms => "self",
+        Behaviour::NeverConfirms => "never",
+        Behaviour::Hangs => "hang",
+    };
+    [("APP_VERSION", version.to_owned()), ("APP_CONFIRM", confirm.to_owned())]
 }

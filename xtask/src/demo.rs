@@ -3,24 +3,23 @@
 //! Nothing here knows an answer beforehand: versions, reasons and states are read from what the programs print,
 //! and the run fails when one is not what it has to be. All state is in `target/demo/`, made anew each time.
 
-mod device;
+pub(crate) mod device;
 mod refusals;
 mod server;
 mod story;
-mod technician;
+pub(crate) mod technician;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::authoring::{
-    Authority, CLASS, FIRST, FOURTH, Release, ReleaseRequest, SECOND, SERIAL, THIRD, VENDOR, Workshop,
-};
+use crate::authoring::{CLASS, Release, SERIAL, VENDOR, Workshop};
 use crate::board;
+use crate::emulator::Behaviour;
 use crate::tools::QEMU_ARM;
 use crate::workspace::{self, Workspace};
 use device::Device;
@@ -34,14 +33,25 @@ const DIRECTORY: &str = "demo";
 const ANCHOR: &str = "root.cose";
 /// How long the application that never confirms is waited for.
 const CONFIRM_TIMEOUT: &str = "5s";
-/// What is appended to the image whose installation is cut: its transfer must last long enough to be cut.
-const ASSETS_LEN: usize = 192 * 1024;
+/// Bytes of table in the application whose installation is cut: its transfer must last long enough for that.
+const BALLAST_LEN: u32 = 192 * 1024;
+/// Far above what any command on the bus takes here.
+const COMMAND_LIMIT: Duration = Duration::from_secs(180);
+/// The versions of the demonstration's application.
+const FIRST: &str = "1.0.0";
+const SECOND: &str = "2.0.0";
+const THIRD: &str = "3.0.0";
+/// Boots, works, and never confirms itself.
+const FOURTH: &str = "4.0.0";
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Which device; default: the board in QEMU when qemu-system-arm is here, else the simulated one
     #[arg(long, value_enum)]
     device: Option<Kind>,
+    /// Takes manifest-tool, update-server, updater-host and sim from this directory instead of building them
+    #[arg(long, value_name = "DIR")]
+    programs: Option<PathBuf>,
     /// Prints one JSON object as the last line of stdout; the story goes to stderr
     #[arg(long)]
     json: bool,
@@ -75,7 +85,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     let kind = arguments.device.unwrap_or_else(|| {
         if workspace::find_program(QEMU_ARM.program).is_some() { Kind::Qemu } else { Kind::Sim }
     });
-    let report = tell(workspace, &directory, kind, &mut story)
+    let report = tell(workspace, &directory, kind, arguments.programs.as_deref(), &mut story)
         .with_context(|| format!("the demonstration failed; its files are in {}", directory.display()))?;
     if arguments.json {
         println!("{}", serde_json::to_string(&report)?);
@@ -83,113 +93,112 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-fn tell(workspace: &Workspace, directory: &Path, kind: Kind, story: &mut Story) -> Result<Report> {
-    // Build.
+fn tell(
+    workspace: &Workspace,
+    directory: &Path,
+    kind: Kind,
+    programs: Option<&Path>,
+    story: &mut Story,
+) -> Result<Report> {
     story.title("Build");
-    let programs = workspace.build_host_programs()?;
+    let programs = match programs {
+        Some(programs) => std::path::absolute(programs)?,
+        None => workspace.build_host_programs()?,
+    };
     story.step("manifest-tool, update-server, updater-host, sim");
-    let workshop = Workshop::open(&programs, directory)?;
-    let elves = [FIRST, SECOND, THIRD, FOURTH].map(|build| workshop.application(workspace, build));
-    let [first, second, third, fourth] = elves;
-    let (first, second, third, fourth) = (first?, second?, third?, fourth?);
-    story
-        .step("the application for Cortex-M4, as 1.0.0, 2.0.0, 3.0.0 and 4.0.0, which never confirms itself");
+    let applications = Applications::build(workspace)?;
+    story.step("the application for Cortex-M4: 1.0.0, 2.0.0, 3.0.0, and 4.0.0, which never confirms itself");
     let mut device = match kind {
         Kind::Qemu => {
             let loader = board::build_loader(workspace)?;
-            story.step(&format!("the loader, {} bytes of ELF", std::fs::metadata(&loader)?.len()));
+            story.step("the loader");
             Device::board(&loader, directory)?
         }
         Kind::Sim => Device::sim(&programs, directory)?,
     };
     story.note(&format!("the device is {}", device.description()));
 
-    // At the maker's.
     story.title("At the maker's, offline");
+    let workshop = Workshop::open(&programs, directory)?;
     let authority = workshop.authority("root", "release")?;
     story.step("root key, release key, and the credential that lets the one sign for the other");
-    let first = workshop.release(&authority, FIRST, &first)?;
-    let second = workshop.release(&authority, SECOND, &second)?;
+    let first = workshop.release(&authority, FIRST, &applications.first)?;
+    let second = workshop.release(&authority, SECOND, &applications.second)?;
     story.step("releases 1.0.0 and 2.0.0, signed");
 
-    // On the production line.
     story.title("On the production line");
     let technician = Technician::new(&programs, directory, device.bus_address());
     workshop.provisioning_block(&authority, "device.cbor")?;
     technician.run(&["provision", "device.cbor"])?;
     story.step(&format!("provisioned as {SERIAL}: {VENDOR}, {CLASS}, one anchor"));
-    let installed = technician.install(&first, ANCHOR, &[])?;
+    let installed = technician.install(&first, ANCHOR)?;
     ensure!(installed["result"] == "confirmed", "the first install: {installed}");
     story.step(&technician::sentence(&installed)?);
 
-    // In the field.
     story.title("In the field");
     let server = Server::start(&programs, directory, ANCHOR)?;
-    story.step(&format!("update-server on {}", server.url()));
     server.publish(&workshop, &second, None)?;
-    story.step("2.0.0 published");
-    let found = technician.run(&["scan"])?;
-    let serials: Vec<_> =
-        found["devices"].as_array().into_iter().flatten().map(|one| &one["serial"]).collect();
-    ensure!(serials == [SERIAL], "the scan found {serials:?}");
-    story.step(&format!(
-        "scan: {} {} on node {}",
-        SERIAL,
-        text(&found["devices"][0]["version"])?,
-        found["devices"][0]["node"]
-    ));
+    story.step(&format!("update-server on {}, 2.0.0 published", server.url()));
+    story.step(&scan(&technician)?);
     let update = technician.update_from(&server, ANCHOR, &[])?;
-    ensure!(update["result"] == "confirmed", "the update to 2.0.0: {update}");
+    ensure!(update["result"] == "confirmed", "the update to {SECOND}: {update}");
     let (before, after) = (text(&update["before"]["version"])?, text(&update["after"]["version"])?);
-    ensure!((before.as_str(), after.as_str()) == (FIRST.version, SECOND.version), "the update: {update}");
+    ensure!((before.as_str(), after.as_str()) == (FIRST, SECOND), "the update to {SECOND}: {update}");
     story.step(&technician::sentence(&update)?);
 
-    // What must be refused, by the device itself.
-    story.title("Refused by the device, with the host's own checks switched off");
-    let workbench =
-        refusals::Workbench { workshop: &workshop, technician: &technician, authority: &authority };
-    let refusals::Refusals { refused, successor } = workbench.run(story, &first, &third)?;
+    story.title("Refused by the device itself; the host's checks are switched off");
+    let workbench = refusals::Workbench {
+        workshop: &workshop,
+        technician: &technician,
+        authority: &authority,
+        first_elf: &applications.first,
+        next_elf: &applications.fourth,
+    };
+    let refusals::Refusals { refused, successor } = workbench.run(story)?;
 
-    // Power cut.
     story.title("A power cut half-way");
-    let third = grown(&workshop, &successor, &third)?;
+    let third = workshop.release(&successor, THIRD, &applications.third)?;
     server.publish(&workshop, &third, Some(refusals::REVOCATIONS))?;
     let resumed = power_cut(&technician, &server, &mut device, story, &third)?;
 
-    // Revert.
     story.title("An application that never confirms itself");
-    let fourth = workshop.release(&successor, FOURTH, &fourth)?;
+    let fourth = workshop.release(&successor, FOURTH, &applications.fourth)?;
     server.publish(&workshop, &fourth, None)?;
     let reverted = revert(&technician, &server, story)?;
+
     server.stop()?;
     story.end();
     Ok(Report { device: device.name().to_owned(), before, after, refused, resumed, reverted })
 }
 
-/// 3.0.0 with assets behind its code, so that its transfer lasts; signed with the key that is still good.
-fn grown(workshop: &Workshop<'_>, authority: &Authority, elf: &Path) -> Result<Release> {
-    let request = |name, elf| ReleaseRequest {
-        name,
-        version: THIRD.version,
-        sequence: 3,
-        vendor: VENDOR,
-        class: CLASS,
-        elf,
-    };
-    let code = workshop.special_release(authority, request("3.0.0-code", elf))?;
-    let mut image = std::fs::read(workshop.directory().join(&code.image))?;
-    // Bytes that no transfer could shorten: a linear congruential sequence (Knuth's constants).
-    let mut state = 3_u64;
-    image.extend(
-        std::iter::repeat_with(|| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            state.to_be_bytes()[0]
+/// ELFs of the demo application, in the order of their lives.
+struct Applications {
+    first: PathBuf,
+    second: PathBuf,
+    third: PathBuf,
+    fourth: PathBuf,
+}
+
+impl Applications {
+    fn build(workspace: &Workspace) -> Result<Self> {
+        let build =
+            |version, behaviour, ballast| board::build_application(workspace, version, behaviour, ballast);
+        Ok(Self {
+            first: build(FIRST, Behaviour::Confirms, None)?,
+            second: build(SECOND, Behaviour::Confirms, None)?,
+            third: build(THIRD, Behaviour::Confirms, Some(BALLAST_LEN))?,
+            fourth: build(FOURTH, Behaviour::NeverConfirms, None)?,
         })
-        .take(ASSETS_LEN),
-    );
-    let with_assets = workshop.directory().join("3.0.0-with-assets.bin");
-    std::fs::write(&with_assets, image)?;
-    workshop.special_release(authority, request(THIRD.version, &with_assets))
+    }
+}
+
+/// The device, and nothing else, must be on the bus.
+fn scan(technician: &Technician<'_>) -> Result<String> {
+    let found = technician.run(&["scan"])?;
+    let devices = found["devices"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let [device] = devices else { bail!("the scan found {found}") };
+    ensure!(device["serial"] == SERIAL, "the scan found {found}");
+    Ok(format!("scan: {SERIAL} runs {} and answers on node {}", text(&device["version"])?, device["node"]))
 }
 
 /// Updates to 3.0.0, cuts the power in the middle, and updates again. Returns whether that resumed.
@@ -200,15 +209,12 @@ fn power_cut(
     story: &mut Story,
     release: &Release,
 ) -> Result<bool> {
-    let cut = technician.update_until_half(server, ANCHOR, || device.power_cut())?;
-    story.step(&format!("power cut after {} of {} bytes", cut.bytes, release.image_bytes));
-    let finished = match cut.finished {
-        // The host waited for the device and went on by itself.
-        Some(finished) => finished,
-        None => technician.update_from(server, ANCHOR, &[])?,
-    };
-    ensure!(finished["result"] == "confirmed", "the update to 3.0.0: {finished}");
-    ensure!(finished["after"]["version"] == THIRD.version, "the update to 3.0.0: {finished}");
+    let taken = technician.update_until_half(server, ANCHOR, || device.power_cut())?;
+    story
+        .step(&format!("power cut after {taken} of {} bytes, and the host is gone too", release.image_bytes));
+    let finished = technician.update_from(server, ANCHOR, &[])?;
+    ensure!(finished["result"] == "confirmed", "the update to {THIRD}: {finished}");
+    ensure!(finished["after"]["version"] == THIRD, "the update to {THIRD}: {finished}");
     let resumed_from = finished["resumed_from"].as_u64().unwrap_or(0);
     ensure!(resumed_from > 0, "the update began again at the first byte: {finished}");
     ensure!(resumed_from <= release.image_bytes, "resumed behind the image's end: {finished}");
@@ -218,16 +224,17 @@ fn power_cut(
 
 /// Updates to 4.0.0, which must end with 3.0.0. Returns whether the device reverted.
 fn revert(technician: &Technician<'_>, server: &Server, story: &mut Story) -> Result<bool> {
-    let finished = technician.update_from(server, ANCHOR, &["--confirm-timeout", CONFIRM_TIMEOUT])?;
-    ensure!(finished["result"] == "reverted", "the update to 4.0.0: {finished}");
+    let finished = technician.update_from(
+        server,
+        ANCHOR,
+        &["--confirm-timeout", CONFIRM_TIMEOUT, "--revert-unconfirmed"],
+    )?;
+    ensure!(finished["result"] == "reverted", "the update to {FOURTH}: {finished}");
     let state = technician.run(&["info"])?;
-    ensure!(state["version"] == THIRD.version, "after the revert the device is {state}");
+    ensure!(state["version"] == THIRD, "after the revert the device is {state}");
     ensure!(state["sequence_floor"] == 3, "the revert moved the floor: {state}");
     let reason = text(&state["reason"])?;
-    story.step(&format!(
-        "4.0.0 booted on trial, was not confirmed; back to {} ({reason})",
-        text(&state["version"])?
-    ));
+    story.step(&format!("{FOURTH} ran on trial and was not confirmed ({reason}); back to {THIRD}"));
     Ok(state["reverted"] == true)
 }
 
@@ -235,6 +242,3 @@ fn revert(technician: &Technician<'_>, server: &Server, story: &mut Story) -> Re
 fn text(value: &Value) -> Result<String> {
     Ok(value.as_str().with_context(|| format!("no text: {value}"))?.to_owned())
 }
-
-/// Far above what any command on the bus takes here.
-const COMMAND_LIMIT: Duration = Duration::from_secs(180);

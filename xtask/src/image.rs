@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde_json::json;
 
-use crate::board::{self, ApplicationBuild};
+use crate::board;
+use crate::emulator::Behaviour;
 use crate::process;
 use crate::tools;
 use crate::workspace::Workspace;
@@ -32,10 +33,11 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         None => workspace.directory("image")?,
     };
     std::fs::create_dir_all(&directory)?;
-    let build = ApplicationBuild { version: &arguments.version, confirms: !arguments.never_confirms };
+    let behaviour = if arguments.never_confirms { Behaviour::NeverConfirms } else { Behaviour::Confirms };
+    let environment = board::environment(&arguments.version, behaviour);
     let mut written = Vec::new();
     for package in [board::LOADER, board::APPLICATION] {
-        written.push(objcopy(workspace, package, build, &directory)?);
+        written.push(objcopy(workspace, package, &environment, &directory)?);
     }
     if arguments.json {
         println!("{}", json!({ "images": written }));
@@ -51,7 +53,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
 fn objcopy(
     workspace: &Workspace,
     package: &str,
-    build: ApplicationBuild<'_>,
+    environment: &[(&str, String)],
     directory: &Path,
 ) -> Result<PathBuf> {
     let path = tools::BINUTILS.provide(workspace)?;
@@ -59,7 +61,7 @@ fn objcopy(
     let mut command = workspace.cargo();
     command.arg("objcopy").arg("--quiet").args(board::selection(package));
     command.args(["--", "-O", "binary"]).arg(&image);
-    command.env("PATH", path).envs(build.environment());
+    command.env("PATH", path).envs(environment.iter().map(|(name, value)| (name, value)));
     process::check(&mut command)?;
     let elf = board::elf_path(workspace, package);
     std::fs::copy(&elf, directory.join(format!("{package}.elf")))

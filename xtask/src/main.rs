@@ -8,6 +8,10 @@ mod authoring;
 mod bench;
 mod board;
 mod demo;
+/// The emulated board: one description of it, shared with the system tests.
+#[path = "../../tests/src/qemu.rs"]
+#[allow(dead_code, unreachable_pub, reason = "the tests use the rest")]
+mod emulator;
 mod image;
 mod process;
 mod qemu;

@@ -101,11 +101,6 @@ impl Guard {
         }
     }
 
-    /// The exit status, if the child has ended by itself.
-    pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>> {
-        Ok(self.0.try_wait()?)
-    }
-
     /// SIGKILL: for a device process this is the power cut.
     pub(crate) fn kill(&mut self) -> Result<()> {
         self.0.kill()?;
@@ -120,16 +115,4 @@ impl Drop for Guard {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-/// Calls `ready` until it says yes; fails after `limit` with what was waited for.
-pub(crate) fn wait_until(what: &str, limit: Duration, mut ready: impl FnMut() -> Result<bool>) -> Result<()> {
-    let deadline = Instant::now() + limit;
-    while !ready()? {
-        if Instant::now() >= deadline {
-            bail!("waited {} s in vain for {what}", limit.as_secs());
-        }
-        thread::sleep(POLL);
-    }
-    Ok(())
 }

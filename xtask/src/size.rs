@@ -3,6 +3,8 @@
 mod contributors;
 mod elf;
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
@@ -22,6 +24,9 @@ pub(crate) struct Arguments {
     /// Prints one JSON object
     #[arg(long)]
     pub(crate) json: bool,
+    /// Measures this ELF instead of building the loader
+    #[arg(long)]
+    pub(crate) elf: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -40,7 +45,10 @@ struct Report {
 }
 
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
-    let path = board::build_loader(workspace)?;
+    let path = match &arguments.elf {
+        Some(path) => path.clone(),
+        None => board::build_loader(workspace)?,
+    };
     let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let image = elf::Image::read(&bytes)?;
     let report = Report {

@@ -166,7 +166,7 @@ fn vm(workspace: &Workspace) -> Result<Outcome> {
 }
 
 fn check_size(workspace: &Workspace) -> Result<Outcome> {
-    size::run(workspace, &size::Arguments { json: false })?;
+    size::run(workspace, &size::Arguments { json: false, elf: None })?;
     Ok(Outcome::Done)
 }
 

@@ -16,10 +16,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::json;
 
-use crate::authoring::{FIRST, Release, SECOND, Workshop};
+use crate::authoring::{Release, Workshop};
 use crate::board;
+use crate::emulator::{Behaviour, Board};
 use crate::process::{self, Guard};
-use crate::qemu::Board;
 use crate::tools;
 use crate::workspace::{self, STATIC_TARGET, Workspace};
 use archive::Archive;
@@ -51,8 +51,8 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     eprintln!("built in {:.1} s; booting Linux {}", started.elapsed().as_secs_f64(), system.release()?);
 
     let booted = Instant::now();
-    let _board = Board::start(&loader, &directory)?;
-    let reports = boot(&system, &directory)?;
+    let board = Board::power_on(&loader, &directory.join("board.flash"))?;
+    let reports = boot(&system, &directory, &board)?;
     let cases = judge::judge(&reports, &releases)
         .with_context(|| format!("the guest's console is in {}", directory.join("console.log").display()))?;
     for case in &cases {
@@ -71,11 +71,11 @@ fn author(workspace: &Workspace, directory: &Path) -> Result<[Release; 2]> {
     let workshop = Workshop::open(&programs, directory)?;
     let authority = workshop.authority("root", "release")?;
     workshop.provisioning_block(&authority, "device.cbor")?;
-    let make = |build| -> Result<Release> {
-        let elf = workshop.application(workspace, build)?;
-        workshop.release(&authority, build, &elf)
+    let make = |version| -> Result<Release> {
+        let elf = board::build_application(workspace, version, Behaviour::Confirms, None)?;
+        workshop.release(&authority, version, &elf)
     };
-    Ok([make(FIRST)?, make(SECOND)?])
+    Ok([make("1.0.0")?, make("2.0.0")?])
 }
 
 /// The guest's root file system.
@@ -116,14 +116,14 @@ fn stripped(program: &Path, directory: &Path) -> Result<Vec<u8>> {
 }
 
 /// Boots the guest and collects its reports until it powers off.
-fn boot(system: &System, directory: &Path) -> Result<Vec<judge::Report>> {
+fn boot(system: &System, directory: &Path, board: &Board) -> Result<Vec<judge::Report>> {
     let mut command = Command::new(tools::QEMU_X86.program);
     command.current_dir(directory).args(["-accel", "tcg", "-m", MEMORY_MIB, "-nodefaults", "-no-reboot"]);
     command.args(["-display", "none"]);
     command.arg("-kernel").arg(std::path::absolute(system.kernel())?);
     command.args(["-initrd", "initramfs", "-append", "console=ttyS0 panic=-1 quiet"]);
     command.args(["-serial", "file:console.log"]);
-    command.arg("-chardev").arg(format!("socket,id=board,path={}", Board::uart_socket()));
+    command.arg("-chardev").arg(format!("socket,id=board,path={}", board.can_socket().display()));
     command.args(["-serial", "chardev:board", "-serial", "stdio"]);
     let log = std::fs::File::create(directory.join("qemu-x86.log"))?;
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);

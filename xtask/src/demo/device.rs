@@ -8,8 +8,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 
 use crate::board;
+use crate::emulator::Board;
 use crate::process::Guard;
-use crate::qemu::Board;
 
 /// Name of the simulated device in reports.
 const SIM: &str = "sim";
@@ -17,21 +17,21 @@ const SIM: &str = "sim";
 const FLASH_FILE: &str = "sim.flash";
 
 /// A device that has power, and can lose it.
-pub(super) enum Device {
+pub(crate) enum Device {
     /// In QEMU.
-    Board(Board),
+    Board(Box<Board>),
     /// A process.
     Sim { process: Guard, program: PathBuf, directory: PathBuf, bus: String },
 }
 
 impl Device {
     /// Starts the board; factory-fresh, since its flash is new.
-    pub(super) fn board(loader: &Path, directory: &Path) -> Result<Self> {
-        Ok(Self::Board(Board::start(loader, directory)?))
+    pub(crate) fn board(loader: &Path, directory: &Path) -> Result<Self> {
+        Ok(Self::Board(Box::new(Board::power_on(loader, &directory.join("board.flash"))?)))
     }
 
     /// Starts the simulated device on a bus of its own; factory-fresh, since its flash file is new.
-    pub(super) fn sim(programs: &Path, directory: &Path) -> Result<Self> {
+    pub(crate) fn sim(programs: &Path, directory: &Path) -> Result<Self> {
         let port = UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port();
         let bus = format!("udp-multicast:239.74.163.2:{port}");
         let program = programs.join(SIM);
@@ -40,14 +40,14 @@ impl Device {
     }
 
     /// For reports.
-    pub(super) fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Board(_) => board::LOADER,
             Self::Sim { .. } => SIM,
         }
     }
 
-    pub(super) fn description(&self) -> &'static str {
+    pub(crate) fn description(&self) -> &'static str {
         match self {
             Self::Board(_) => "qemu-mps2-an386: the loader binary on a Cortex-M4 in QEMU, slcan on its UART",
             Self::Sim { .. } => {
@@ -57,17 +57,20 @@ impl Device {
     }
 
     /// For `updater-host --bus`, in the demonstration's directory.
-    pub(super) fn bus_address(&self) -> String {
+    pub(crate) fn bus_address(&self) -> String {
         match self {
-            Self::Board(_) => Board::bus_address(),
+            Self::Board(board) => board.bus(),
             Self::Sim { bus, .. } => bus.clone(),
         }
     }
 
     /// Takes the power away at this instant, and gives it back.
-    pub(super) fn power_cut(&mut self) -> Result<()> {
+    pub(crate) fn power_cut(&mut self) -> Result<()> {
         match self {
-            Self::Board(board) => board.reset(),
+            Self::Board(board) => {
+                board.cut_power();
+                board.restore_power()
+            }
             Self::Sim { process, program, directory, bus } => {
                 process.kill()?;
                 *process = start_sim(program, directory, bus)?;

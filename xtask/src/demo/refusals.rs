@@ -7,7 +7,8 @@ use anyhow::{Context, Result, ensure};
 
 use super::story::Story;
 use super::technician::Technician;
-use crate::authoring::{Authority, CLASS, Release, ReleaseRequest, SECOND, THIRD, VENDOR, Workshop};
+use super::{FIRST, SECOND, THIRD};
+use crate::authoring::{Authority, CLASS, Release, ReleaseRequest, VENDOR, Workshop};
 
 /// The list that takes the release key's right away.
 pub(super) const REVOCATIONS: &str = "revocations.cwt";
@@ -20,6 +21,10 @@ pub(super) struct Workbench<'a> {
     pub(super) workshop: &'a Workshop<'a>,
     pub(super) technician: &'a Technician<'a>,
     pub(super) authority: &'a Authority,
+    /// ELF of the version before the one that runs.
+    pub(super) first_elf: &'a Path,
+    /// ELF of one that the device does not run.
+    pub(super) next_elf: &'a Path,
 }
 
 /// The outcome.
@@ -41,17 +46,17 @@ struct Attack<'a> {
 
 impl Workbench<'_> {
     /// Tries all of them.
-    pub(super) fn run(&self, story: &mut Story, first: &Release, third_elf: &Path) -> Result<Refusals> {
+    pub(super) fn run(&self, story: &mut Story) -> Result<Refusals> {
         let mut refused = BTreeMap::new();
         let mut attempt = |attack: Attack<'_>| -> Result<()> {
             let reason = self.attempt(&attack)?;
-            story.step(&format!("{}: {reason}; still {}, unchanged", attack.name, SECOND.version));
+            story.step(&format!("{}: {reason}; still {}, unchanged", attack.name, SECOND));
             refused.insert(attack.name, reason);
             Ok(())
         };
 
         // A good release that the attacker got hold of before it was published.
-        let stolen = self.release(self.authority, "stolen", third_elf, VENDOR, CLASS)?;
+        let stolen = self.release(self.authority, "stolen", self.next_elf, VENDOR, CLASS)?;
         self.tamper(&stolen.image, "tampered.bin", |image| Ok(image.len() / 2))?;
         attempt(Attack {
             name: "tampered-image",
@@ -74,7 +79,7 @@ impl Workbench<'_> {
         })?;
 
         let foreign = self.workshop.authority("foreign-root", "foreign-release")?;
-        let forged = self.release(&foreign, "forged", third_elf, VENDOR, CLASS)?;
+        let forged = self.release(&foreign, "forged", self.next_elf, VENDOR, CLASS)?;
         attempt(Attack {
             name: "foreign-root",
             expected: "anchor-unknown",
@@ -104,16 +109,15 @@ impl Workbench<'_> {
         let successor = self.workshop.successor(self.authority, "release-2", VENDOR, CLASS)?;
 
         // The old version under the new key: everything is right but its sequence number.
-        let first_elf = self.workshop.directory().join(format!("{}.elf", first.version));
         let old = self.workshop.special_release(
             &successor,
             ReleaseRequest {
                 name: "rollback",
-                version: &first.version,
+                version: FIRST,
                 sequence: 1,
                 vendor: VENDOR,
                 class: CLASS,
-                elf: &first_elf,
+                elf: self.first_elf,
             },
         )?;
         attempt(Attack {
@@ -129,7 +133,7 @@ impl Workbench<'_> {
             ("wrong-class", "class-mismatch", VENDOR, OTHER_CLASS),
         ] {
             let other = self.workshop.successor(self.authority, name, vendor, class)?;
-            let release = self.release(&other, name, third_elf, vendor, class)?;
+            let release = self.release(&other, name, self.next_elf, vendor, class)?;
             attempt(Attack { name, expected, envelope: &release.envelope, image: &release.image })?;
         }
         Ok(Refusals { refused, successor })
@@ -139,7 +143,7 @@ impl Workbench<'_> {
     fn attempt(&self, attack: &Attack<'_>) -> Result<String> {
         let name = attack.name;
         let before = self.technician.state()?;
-        ensure!(before["version"] == SECOND.version, "before {name} the device is {before}");
+        ensure!(before["version"] == SECOND, "before {name} the device is {before}");
         let refusal = self.technician.refused(attack.envelope, attack.image).context(name)?;
         let expected = attack.expected;
         ensure!(refusal.reason == expected, "{name} was refused as {}, not as {expected}", refusal.reason);
@@ -156,7 +160,7 @@ impl Workbench<'_> {
         vendor: &str,
         class: &str,
     ) -> Result<Release> {
-        let request = ReleaseRequest { name, version: THIRD.version, sequence: 3, vendor, class, elf };
+        let request = ReleaseRequest { name, version: THIRD, sequence: 3, vendor, class, elf };
         self.workshop.special_release(authority, request)
     }
 

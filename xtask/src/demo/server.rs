@@ -12,21 +12,21 @@ use crate::authoring::{Release, Workshop};
 use crate::process::{self, Guard};
 
 /// Whoever has the token may publish.
-pub(super) const TOKEN_FILE: &str = "token";
+pub(crate) const TOKEN_FILE: &str = "token";
 /// What the server's line on stdout begins with.
 const UP: &str = "listening on ";
 /// The server has nothing left to do when it is told to stop.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 
 /// A running server.
-pub(super) struct Server {
+pub(crate) struct Server {
     process: Guard,
     url: String,
 }
 
 impl Server {
     /// Starts the server on a free port.
-    pub(super) fn start(programs: &Path, directory: &Path, anchor: &str) -> Result<Self> {
+    pub(crate) fn start(programs: &Path, directory: &Path, anchor: &str) -> Result<Self> {
         let mut random = [0; 16];
         std::fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
         let token: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -51,12 +51,12 @@ impl Server {
         Ok(Self { url: url.to_owned(), process })
     }
 
-    pub(super) fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
     /// Publishes a release, and a revocation list before it.
-    pub(super) fn publish(
+    pub(crate) fn publish(
         &self,
         workshop: &Workshop<'_>,
         release: &Release,
@@ -73,7 +73,7 @@ impl Server {
     }
 
     /// Tells the server to stop; it must end by itself and in order.
-    pub(super) fn stop(mut self) -> Result<()> {
+    pub(crate) fn stop(mut self) -> Result<()> {
         process::check(Command::new("kill").arg("-TERM").arg(self.process.0.id().to_string()))?;
         let status = self.process.wait(STOP_LIMIT).context("update-server")?;
         ensure!(status.success(), "update-server ended with {status}");

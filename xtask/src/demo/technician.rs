@@ -18,28 +18,20 @@ const STATE: [&str; 7] =
     ["version", "sequence", "sequence_floor", "image", "manifest_digest", "mode", "revocation_sequence"];
 
 /// A host on the bus.
-pub(super) struct Technician<'a> {
+pub(crate) struct Technician<'a> {
     programs: &'a Path,
     directory: &'a Path,
     bus: String,
 }
 
-/// An update during which the power was cut.
-pub(super) struct Cut {
-    /// Image bytes that the device had taken.
-    pub(super) bytes: u64,
-    /// The result, when the host went on by itself and finished.
-    pub(super) finished: Option<Value>,
-}
-
 /// A refusal, as updater-host reports it.
-pub(super) struct Refusal {
+pub(crate) struct Refusal {
     /// Slug of the reason.
-    pub(super) reason: String,
+    pub(crate) reason: String,
 }
 
 impl<'a> Technician<'a> {
-    pub(super) fn new(programs: &'a Path, directory: &'a Path, bus: String) -> Self {
+    pub(crate) fn new(programs: &'a Path, directory: &'a Path, bus: String) -> Self {
         Self { programs, directory, bus }
     }
 
@@ -55,7 +47,7 @@ impl<'a> Technician<'a> {
     }
 
     /// Runs a command that must succeed; returns its last object.
-    pub(super) fn run(&self, arguments: &[&str]) -> Result<Value> {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Result<Value> {
         let finished = self.finish(arguments)?;
         ensure!(
             finished.status.success(),
@@ -69,57 +61,48 @@ impl<'a> Technician<'a> {
     }
 
     /// Installs a release from files; whatever it ends with is returned.
-    pub(super) fn install(&self, release: &Release, anchor: &str, more: &[&str]) -> Result<Value> {
+    pub(crate) fn install(&self, release: &Release, anchor: &str) -> Result<Value> {
         let mut arguments = vec!["update", "--release", &release.envelope, "--image", &release.image];
         arguments.extend(["--anchor", anchor, "--yes"]);
-        arguments.extend(more);
         last_object(&self.finish(&arguments)?.stdout)
     }
 
     /// Updates from the server; whatever it ends with is returned.
-    pub(super) fn update_from(&self, server: &Server, anchor: &str, more: &[&str]) -> Result<Value> {
+    pub(crate) fn update_from(&self, server: &Server, anchor: &str, more: &[&str]) -> Result<Value> {
         let mut arguments = from_server(server, anchor);
         arguments.extend(more);
         let finished = self.finish(&arguments)?;
         last_object(&finished.stdout).with_context(|| finished.stderr.clone())
     }
 
-    /// Updates from the server and calls `cut` once half of the image is over.
-    pub(super) fn update_until_half(
+    /// Begins an update from the server and breaks it off once half of the image is over: `cut` takes the
+    /// device's power, and the host ends with it. Returns how many bytes the device had taken.
+    pub(crate) fn update_until_half(
         &self,
         server: &Server,
         anchor: &str,
         cut: impl FnOnce() -> Result<()>,
-    ) -> Result<Cut> {
+    ) -> Result<u64> {
         let mut command = self.command(&from_server(server, anchor));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut process = Guard::spawn(&mut command)?;
         let stdout = process.0.stdout.take().context("stdout is piped")?;
-        let mut lines = BufReader::new(stdout).lines();
-        let mut bytes = None;
-        for line in lines.by_ref() {
+        for line in BufReader::new(stdout).lines() {
             let event: Value = serde_json::from_str(&line?)?;
             let (done, total) = (event["bytes"].as_u64(), event["total"].as_u64());
             if let (true, Some(done), Some(total)) = (event["event"] == "progress", done, total)
                 && (total / 2..total).contains(&done)
             {
-                bytes = Some(done);
-                break;
+                cut()?;
+                process.kill()?;
+                return Ok(done);
             }
         }
-        let bytes = bytes.context("the image was over before its transfer could be cut")?;
-        cut()?;
-        let mut last = String::new();
-        for line in lines {
-            last = line?;
-        }
-        let status = process.wait(COMMAND_LIMIT)?;
-        let finished = if status.success() { Some(last_object(&last)?) } else { None };
-        Ok(Cut { bytes, finished })
+        bail!("the update was over before it could be cut")
     }
 
     /// What the device says of itself, as far as a refusal must not change it.
-    pub(super) fn state(&self) -> Result<Value> {
+    pub(crate) fn state(&self) -> Result<Value> {
         let info = self.run(&["info"])?;
         let mut state = serde_json::Map::new();
         for key in STATE {
@@ -131,7 +114,7 @@ impl<'a> Technician<'a> {
 
     /// Sends what the device must refuse, with the host's own checks off; anything but a refusal by the device
     /// is an error.
-    pub(super) fn refused(&self, envelope: &str, image: &str) -> Result<Refusal> {
+    pub(crate) fn refused(&self, envelope: &str, image: &str) -> Result<Refusal> {
         let finished = self.finish(&[
             "update",
             "--release",
@@ -156,7 +139,7 @@ fn from_server<'a>(server: &'a Server, anchor: &'a str) -> Vec<&'a str> {
 }
 
 /// A result in words.
-pub(super) fn sentence(result: &Value) -> Result<String> {
+pub(crate) fn sentence(result: &Value) -> Result<String> {
     let version = |value: &Value| value["version"].as_str().unwrap_or("nothing").to_owned();
     Ok(format!(
         "{} -> {}, {}; {} bytes sent",

@@ -11,7 +11,7 @@ use super::Finding;
 const UNBOUND: [&str; 2] = ["system-tests", "xtask"];
 
 /// What each package may name, as a normal, build or development dependency.
-const ALLOWED: [(&str, &[&str]); 13] = [
+const ALLOWED: [(&str, &[&str]); 14] = [
     ("trust", &[]),
     ("suit-manifest", &["trust"]),
     ("update-protocol", &[]),
@@ -20,9 +20,23 @@ const ALLOWED: [(&str, &[&str]); 13] = [
     ("bootloader", &["trust", "suit-manifest", "update-protocol"]),
     ("flash-array", &[]),
     ("demo-application", &["bootloader", "update-protocol"]),
-    ("qemu-mps2-an386", &["bootloader", "update-protocol", "flash-array"]),
-    ("qemu-mps2-an386-app", &["demo-application", "bootloader", "update-protocol", "flash-array"]),
-    ("sim", &["demo-application", "bootloader", "update-protocol", "flash-array", "can-bus"]),
+    ("qemu-mps2-an386-support", &["bootloader", "update-protocol", "flash-array"]),
+    ("qemu-mps2-an386", &["qemu-mps2-an386-support", "bootloader", "update-protocol", "flash-array"]),
+    (
+        "qemu-mps2-an386-app",
+        &["qemu-mps2-an386-support", "demo-application", "bootloader", "update-protocol", "flash-array"],
+    ),
+    (
+        "sim",
+        &[
+            "qemu-mps2-an386-support",
+            "demo-application",
+            "bootloader",
+            "update-protocol",
+            "flash-array",
+            "can-bus",
+        ],
+    ),
     ("manifest-tool", &["trust", "suit-manifest"]),
     ("updater-host", &["trust", "suit-manifest", "update-protocol", "can-bus"]),
     ("update-server", &["trust", "suit-manifest"]),
