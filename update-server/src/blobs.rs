@@ -88,6 +88,10 @@ impl Blobs {
     pub fn open(root: &FilePath) -> Result<Self, BlobError> {
         let folder_error = |source| BlobError::Folder { path: root.to_owned(), source };
         fs::create_dir_all(root).map_err(folder_error)?;
+        // `object_store` synchronises what is below the root; that the root is there has to last as well.
+        if let Some(parent) = root.parent() {
+            fs::File::open(parent).and_then(|parent| parent.sync_all()).map_err(folder_error)?;
+        }
         let removed = remove_staged(root)?;
         if removed > 0 {
             tracing::warn!(removed, "removed unfinished uploads of an earlier run");

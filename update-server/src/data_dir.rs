@@ -62,6 +62,7 @@ impl DataDir {
             io::ErrorKind::AlreadyExists => DataDirError::NotADirectory { path: path.to_owned() },
             _ => io_error(source),
         })?;
+        synchronise_entry(path).map_err(io_error)?;
         let mode = path.metadata().map_err(io_error)?.mode() & 0o7777;
         if mode & WORLD_WRITABLE != 0 {
             return Err(DataDirError::WorldWritable { path: path.to_owned(), mode });
@@ -78,6 +79,18 @@ impl DataDir {
     /// The folder of images.
     pub fn images(&self) -> PathBuf {
         self.path.join(IMAGES_DIR)
+    }
+}
+
+/// What is stored below lasts only when the way to it does.
+fn synchronise_entry(path: &Path) -> io::Result<()> {
+    let path = path.canonicalize()?;
+    let Some(folder) = path.parent() else { return Ok(()) };
+    match File::open(folder) {
+        Ok(folder) => folder.sync_all(),
+        // A folder that may be passed but not listed was not made by this process.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        Err(error) => Err(error),
     }
 }
 
