@@ -5,6 +5,7 @@ mod cli {
     mod keys;
     mod publish;
     mod refusals;
+    mod revocation;
     mod usage;
     mod workshop;
 }

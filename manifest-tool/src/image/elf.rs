@@ -1,4 +1,5 @@
-//! ELF: the content of loaded sections by physical address, as a programmer or `objcopy -O binary --gap-fill=0xff` places it.
+//! ELF: the content of loaded sections by physical address, as a programmer or
+//! `objcopy -O binary --gap-fill=0xff` places it.
 //!
 //! Segments say where (the physical address is where data lies in flash, before it is copied to RAM); sections say
 //! what: linkers put the ELF header itself, and padding, into segments too.

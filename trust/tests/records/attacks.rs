@@ -259,6 +259,9 @@ fn a_record_beyond_its_limit_is_refused() {
     claims.insert(2, (int(4), bstr(&[0; 1024])));
     let cwt = Sign1::record(&root(), CREDENTIAL, &map(&claims)).cwt(&root());
     assert_eq!(refusal(&cwt), ErrorKind::TooLong);
+    // Before anything else is looked at.
+    let refused = Credential::verify(&cwt, &store(&[]), Role::Release).unwrap_err();
+    assert_eq!((refused.kind, refused.position), (ErrorKind::TooLong, 0));
     assert_eq!(chained_refusal(&[0; 2000]), ErrorKind::TooLong);
     let parts = Sign1::chained(&release(), &cwt, PAYLOAD);
     assert_eq!(chained_refusal(&parts.sign(&release())), ErrorKind::TooLong);
