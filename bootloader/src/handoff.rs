@@ -2,7 +2,7 @@
 //! which an application asks for the loader (docs/boot-rules.md, Handoff). Plain bytes in and out; the jump and
 //! the place of the mailbox are the board's.
 
-use crate::layout::{Layout, Region};
+use crate::layout::{Layout, Region, offset_of};
 
 /// Bytes of the mailbox; it keeps its content across a reset and is cleared once it was read.
 pub const MAILBOX_LEN: usize = 16;
@@ -77,6 +77,8 @@ impl Entry {
     }
 }
 
+const VECTORS_END: u32 = offset_of(VECTORS_LEN);
+
 /// What is wrong with a vector table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum VectorError {
@@ -110,7 +112,7 @@ pub fn check_vectors(
     let target = (reset_vector & !1).checked_sub(vector_table).ok_or(VectorError::OutsideImage)?;
     // A thumb instruction takes two bytes.
     let inside = target.checked_add(2).is_some_and(|end| end <= image_size);
-    if target < VECTORS_LEN as u32 || !inside {
+    if target < VECTORS_END || !inside {
         return Err(VectorError::OutsideImage);
     }
     Ok(Entry { vector_table, stack_pointer, reset_vector })

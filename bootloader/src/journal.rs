@@ -130,7 +130,7 @@ fn offset_of(index: u32) -> Option<u32> {
     index.checked_mul(RECORD_LEN_U32)
 }
 
-const RECORD_LEN_U32: u32 = RECORD_LEN as u32;
+const RECORD_LEN_U32: u32 = crate::layout::offset_of(RECORD_LEN);
 
 #[cfg(test)]
 mod tests;

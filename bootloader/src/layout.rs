@@ -9,8 +9,16 @@ pub const REVOCATION_LIST_LEN_MAX: usize = 1024;
 pub const PROVISIONING_BLOCK_LEN_MAX: usize = 1024;
 /// All that is read or programmed is a multiple of this, aligned to it: the largest flash word there is.
 pub const UNIT: usize = 32;
+/// A length as flash offsets count it. For constants: a length above 4 GiB does not compile.
+#[allow(clippy::cast_possible_truncation, reason = "asserted")]
+pub(crate) const fn offset_of(len: usize) -> u32 {
+    assert!(len <= u32::MAX as usize, "longer than any flash");
+    len as u32
+}
+
 /// Header before a stored record (provisioning block, revocation list).
 pub(crate) const RECORD_HEADER_LEN: usize = UNIT;
+const RECORD_LEN: u32 = offset_of(RECORD_HEADER_LEN + PROVISIONING_BLOCK_LEN_MAX);
 
 /// A range of the flash device (offsets) or of memory (addresses), in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -171,7 +179,7 @@ impl Layout {
         if s.len != page || a.len != b.len {
             return Err(LayoutError::Unequal);
         }
-        let record = (RECORD_HEADER_LEN + PROVISIONING_BLOCK_LEN_MAX) as u32;
+        let record = RECORD_LEN;
         if p.len < record || half(r, Half::First).len < record || a.len <= head_len(page) {
             return Err(LayoutError::TooSmall);
         }
@@ -259,8 +267,10 @@ const fn larger(end: u32, region: Region) -> u32 {
     if own > end { own } else { end }
 }
 
+const ENVELOPE_LEN: u32 = offset_of(ENVELOPE_LEN_MAX);
+
 const fn head_len(page: u32) -> u32 {
-    (ENVELOPE_LEN_MAX as u32).next_multiple_of(page)
+    ENVELOPE_LEN.next_multiple_of(page)
 }
 
 const fn half(region: Region, which: Half) -> Region {

@@ -1,10 +1,13 @@
 //! The provisioning block (docs/records.md): who the device is and whom it believes. Written once, in factory
 //! state; a block that no longer reads leaves a provisioned device without identity, and it trusts nobody.
 
-use crate::flash::{Flash, FlashError};
+use crate::flash::Flash;
+#[cfg(feature = "loader")]
+use crate::flash::FlashError;
 use crate::layout::{Area, PROVISIONING_BLOCK_LEN_MAX};
 use crate::stored::{self, Found, Kind};
 use embedded_storage::nor_flash::NorFlash;
+#[cfg(feature = "loader")]
 use suit_manifest::Reason;
 use trust::PublicKey;
 use trust::cbor::Reader;
@@ -182,14 +185,14 @@ impl Provisioning {
 }
 
 /// Writes a block that was parsed, over whatever a cut may have left there.
-#[cfg_attr(not(feature = "loader"), allow(dead_code, reason = "an application never provisions"))]
+#[cfg(feature = "loader")]
 pub(crate) fn store<F: NorFlash>(flash: &mut Flash<F>, block: &[u8]) -> Result<(), FlashError> {
     flash.erase_area(Area::Provisioning)?;
     stored::write(flash, Area::Provisioning, 0, (Kind::Provisioning, [0; 8]), block)
 }
 
 /// Whether a block's anchors fit a loader that has its own compiled in, or has not.
-#[cfg_attr(not(feature = "loader"), allow(dead_code, reason = "an application believes nobody"))]
+#[cfg(feature = "loader")]
 pub(crate) fn check_anchors(anchors: &Anchors, compiled_in: bool) -> Result<(), Reason> {
     match (compiled_in, anchors.is_empty()) {
         (true, false) => Err(Reason::AnchorCompiledIn),

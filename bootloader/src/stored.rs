@@ -3,14 +3,17 @@
 
 use crate::flash::{Flash, FlashError, is_erased};
 use crate::journal::checksum;
-use crate::layout::{Area, RECORD_HEADER_LEN, UNIT};
+use crate::layout::{Area, RECORD_HEADER_LEN, UNIT, offset_of};
 use embedded_storage::nor_flash::NorFlash;
 
 const VERSION: u8 = 1;
+const HEADER_LEN: u32 = offset_of(RECORD_HEADER_LEN);
+
 /// Which record: a provisioning block read as a revocation list is none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
     Provisioning = 1,
+    #[cfg(feature = "loader")]
     RevocationList = 2,
 }
 
@@ -29,6 +32,7 @@ pub(crate) enum Found {
 }
 
 /// Bytes of flash that a record takes, a multiple of [`UNIT`].
+#[cfg(feature = "loader")]
 pub(crate) fn footprint(len: usize) -> u32 {
     let padded = len.checked_next_multiple_of(UNIT).and_then(|len| len.checked_add(RECORD_HEADER_LEN));
     padded.and_then(|len| u32::try_from(len).ok()).unwrap_or(u32::MAX)
@@ -69,13 +73,14 @@ fn read_body<F: NorFlash>(
     let len = usize::from(u16::from_be_bytes([len_high, len_low]));
     let body = buffer.get_mut(..len.checked_next_multiple_of(UNIT)?)?;
     if !body.is_empty() {
-        flash.read(area, offset.checked_add(RECORD_HEADER_LEN as u32)?, body).ok()?;
+        flash.read(area, offset.checked_add(HEADER_LEN)?, body).ok()?;
     }
     let bytes = body.get(..len)?;
     (checksum(&[fields, bytes]) == u32::from_be_bytes(*crc)).then_some(Found::Record { owner, len })
 }
 
 /// Writes a record into erased flash.
+#[cfg(feature = "loader")]
 pub(crate) fn write<F: NorFlash>(
     flash: &mut Flash<F>,
     area: Area,
@@ -92,7 +97,7 @@ pub(crate) fn write<F: NorFlash>(
             *crc = checksum(&[fields, bytes]).to_be_bytes();
         }
     }
-    let body = offset.checked_add(RECORD_HEADER_LEN as u32).ok_or(FlashError::OutOfArea)?;
+    let body = offset.checked_add(HEADER_LEN).ok_or(FlashError::OutOfArea)?;
     if !bytes.is_empty() {
         flash.program_padded(area, body, bytes)?;
     }

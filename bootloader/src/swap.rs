@@ -3,13 +3,13 @@
 
 use crate::flash::{Flash, FlashError, is_erased};
 use crate::journal::{Journal, JournalError};
-use crate::layout::{Area, Layout, Slot, UNIT};
+use crate::layout::{Area, Layout, Slot, UNIT, offset_of};
 use crate::state::{Event, ImageRecord, Status, Step};
 use embedded_storage::nor_flash::NorFlash;
 
 /// Bytes copied at a time.
 const CHUNK: usize = 8 * UNIT;
-const CHUNK_U32: u32 = CHUNK as u32;
+const CHUNK_U32: u32 = offset_of(CHUNK);
 
 /// Goes on with the exchange that the journal says is under way, to its end; does nothing if there is none.
 pub(crate) fn finish<F: NorFlash>(flash: &mut Flash<F>, journal: &mut Journal) -> Result<(), JournalError> {

@@ -7,7 +7,7 @@ mod platform;
 
 use crate::flash::{Flash, is_erased};
 use crate::handoff::{Entry, check_vectors};
-use crate::layout::{Area, ENVELOPE_LEN_MAX, Slot, UNIT};
+use crate::layout::{Area, ENVELOPE_LEN_MAX, Slot, UNIT, offset_of};
 use crate::provisioning::{Anchors, Identity};
 use crate::refusal::Refusal;
 use crate::revocation::{self, ListBuffer};
@@ -221,7 +221,7 @@ pub(crate) fn head_is<F: NorFlash>(flash: &mut Flash<F>, slot: Slot, envelope: &
     let mut buffer = [0; UNIT];
     let mut offset = 0u32;
     let mut chunks = envelope.chunks(UNIT);
-    while offset < ENVELOPE_LEN_MAX as u32 {
+    while offset < const { offset_of(ENVELOPE_LEN_MAX) } {
         if flash.read(Area::Slot(slot), offset, &mut buffer).is_err() {
             return false;
         }
@@ -230,7 +230,7 @@ pub(crate) fn head_is<F: NorFlash>(flash: &mut Flash<F>, slot: Slot, envelope: &
         if same != chunk || !is_erased(behind) {
             return false;
         }
-        offset = offset.saturating_add(UNIT as u32);
+        offset = offset.saturating_add(const { offset_of(UNIT) });
     }
     true
 }

@@ -1,4 +1,5 @@
 //! The device side of the named cases and of bad input, over the flash model and the session.
+#![allow(clippy::cast_possible_truncation, reason = "the numbers of a test are small")]
 
 #[allow(dead_code, unreachable_pub, reason = "the model serves other tests as well")]
 #[path = "../../tests/src/device.rs"]

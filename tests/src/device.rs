@@ -1,5 +1,6 @@
 //! A device on the bench: the loader library over the flash model, and a host that speaks to it through the
 //! session, object by object. The bus in between is tested elsewhere.
+#![allow(clippy::cast_possible_truncation, reason = "the numbers of a test are small")]
 
 use super::factory::{self, Factory};
 use super::flash::Nor;

@@ -1,3 +1,5 @@
+#![allow(clippy::cast_possible_truncation, reason = "the numbers of a test are small")]
+
 use super::*;
 use crate::flash_model::{Cut, Nor};
 use crate::layout::{Layout, Region, Regions, tests::GOOD};

@@ -1,7 +1,7 @@
 //! What the command processor asks about this device: who it is, and what lies in one of its slots.
 
 use crate::flash::Flash;
-use crate::layout::{Area, Slot, UNIT};
+use crate::layout::{Area, Slot, UNIT, offset_of};
 use crate::provisioning::Identity;
 use embedded_storage::nor_flash::NorFlash;
 use sha2::{Digest as _, Sha256};
@@ -9,6 +9,7 @@ use suit_manifest::{ComponentId, Digest, Platform, PlatformError, Reason};
 
 /// Bytes hashed at a time.
 const CHUNK: usize = 8 * UNIT;
+const CHUNK_LEN: u32 = offset_of(CHUNK);
 
 /// An image that was hashed for an image-match.
 #[derive(Clone, Copy)]
@@ -52,7 +53,7 @@ impl<'p, F: NorFlash> SlotPlatform<'p, F> {
             let offset = start.checked_add(done).ok_or(unreadable)?;
             self.flash.read(Area::Slot(self.slot), offset, read).map_err(|_| unreadable)?;
             hash.update(read.get(..len).ok_or(unreadable)?);
-            done = done.saturating_add(CHUNK as u32);
+            done = done.saturating_add(CHUNK_LEN);
         }
         Ok(hash.finalize().into())
     }
