@@ -6,4 +6,5 @@ pub mod device;
 pub mod factory;
 pub mod flash;
 pub mod power;
+pub mod qemu;
 pub mod xtask;

@@ -4,7 +4,7 @@
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -86,28 +86,38 @@ impl Programs {
         self.build("qemu-mps2-an386-app", &format!("{name}.elf"), &[], &variables)
     }
 
-    fn build(
-        &self,
-        package: &str,
-        name: &str,
-        arguments: &[&str],
-        variables: &[(&str, String)],
-    ) -> Result<PathBuf> {
-        // Every variant of an application has the same path in the target directory: one at a time.
-        let lock = File::create(self.target_dir.join("boards/lock"))?;
-        lock.lock()?;
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut build = Command::new(cargo);
-        build
-            .args(["build", "--quiet", "--package", package, "--target", TARGET, "--profile", "device"])
+    /// The simulated device, a program for this machine.
+    pub fn sim(&self) -> Result<PathBuf> {
+        self.cargo(&["build", "--quiet", "--package", "sim"], &[])?;
+        Ok(self.target_dir.join("debug/sim"))
+    }
+
+    fn cargo(&self, arguments: &[&str], variables: &[(&str, String)]) -> Result<()> {
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo
             .args(arguments)
             .arg("--target-dir")
             .arg(&self.target_dir)
             .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
             .env_remove("APP_BALLAST")
             .envs(variables.iter().map(|(name, value)| (name, value)));
-        let status = build.status().context("cannot run cargo")?;
-        ensure!(status.success(), "building {package} failed: {status}");
+        let status = cargo.status().context("cannot run cargo")?;
+        ensure!(status.success(), "cargo {arguments:?} failed: {status}");
+        Ok(())
+    }
+
+    fn build(
+        &self,
+        package: &str,
+        name: &str,
+        features: &[&str],
+        variables: &[(&str, String)],
+    ) -> Result<PathBuf> {
+        // Every variant of an application has the same path in the target directory: one at a time.
+        let lock = File::create(self.target_dir.join("boards/lock"))?;
+        lock.lock()?;
+        let common = ["build", "--quiet", "--package", package, "--target", TARGET, "--profile", "device"];
+        self.cargo(&[&common, features].concat(), variables)?;
         let program = self.target_dir.join("boards").join(name);
         let built = self.target_dir.join(TARGET).join("device").join(package);
         std::fs::copy(&built, &program).with_context(|| format!("no program at {}", built.display()))?;
@@ -221,10 +231,7 @@ impl Board {
         let dump = self.folder.path().join("memory");
         let arguments = json!({"val": address, "size": len, "filename": dump});
         self.monitor()?.execute("pmemsave", arguments)?;
-        let mut bytes = Vec::new();
-        let mut file = File::open(&dump)?;
-        file.seek(SeekFrom::Start(0))?;
-        file.read_to_end(&mut bytes)?;
+        let bytes = std::fs::read(&dump)?;
         ensure!(bytes.len() == len as usize, "{} bytes of memory instead of {len}", bytes.len());
         Ok(bytes)
     }
