@@ -39,7 +39,7 @@ enum Command {
     Revoke(revoke::Revoke),
     /// Make a device's provisioning block
     Provision(provision::Provision),
-    /// Send a release to an update-server
+    /// Send a release, revocation lists, or both to an update-server
     Publish(publish::Publish),
 }
 

@@ -10,7 +10,7 @@ use pkcs8::pkcs5::pbes2::Kdf;
 use pkcs8::{EncryptedPrivateKeyInfoRef, LineEnding, SecretDocument};
 use std::path::Path;
 use trust::author::{Signer as _, SoftwareKey};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 const PLAIN_LABEL: &str = "PRIVATE KEY";
 const ENCRYPTED_LABEL: &str = "ENCRYPTED PRIVATE KEY";
@@ -44,12 +44,13 @@ pub fn open(path: &Path, passphrase: &PassphraseSource) -> Result<SoftwareKey, E
 
 fn encode(seed: &[u8; 32], passphrase: Option<&str>) -> Result<Zeroizing<String>, Error> {
     // Version 1, without the public half: OpenSSL reads no other.
-    let pair = KeypairBytes { secret_key: *seed, public_key: None };
-    match passphrase {
+    let mut pair = KeypairBytes { secret_key: *seed, public_key: None };
+    let pem = match passphrase {
         Some(passphrase) => pair.to_pkcs8_encrypted_pem(passphrase, LineEnding::LF),
         None => pair.to_pkcs8_pem(LineEnding::LF),
-    }
-    .map_err(|error| operation("encoded", error))
+    };
+    pair.secret_key.zeroize();
+    pem.map_err(|error| operation("encoded", error))
 }
 
 fn decode(
@@ -60,7 +61,7 @@ fn decode(
     let unusable = |reason| Error::PrivateKey { path: path.to_owned(), reason };
     let text = std::str::from_utf8(pem).map_err(|_| unusable("it is not text"))?;
     let (label, document) = SecretDocument::from_pem(text).map_err(|_| unusable("it is not PEM"))?;
-    let pair = match label {
+    let mut pair = match label {
         PLAIN_LABEL => KeypairBytes::from_pkcs8_der(document.as_bytes()),
         ENCRYPTED_LABEL => {
             let encrypted = EncryptedPrivateKeyInfoRef::try_from(document.as_bytes())
@@ -77,7 +78,9 @@ fn decode(
     }
     .map_err(|_| unusable("it holds another kind of key"))?;
 
-    let key = SoftwareKey::from_seed(&pair.secret_key).map_err(|_| unusable("the key is unusable"))?;
+    let seed = Zeroizing::new(pair.secret_key);
+    pair.secret_key.zeroize();
+    let key = SoftwareKey::from_seed(&seed).map_err(|_| unusable("the key is unusable"))?;
     match &pair.public_key {
         Some(public) if public.0 != *key.public_key().as_bytes() => {
             Err(unusable("its public half belongs to another key"))

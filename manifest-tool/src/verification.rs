@@ -89,3 +89,35 @@ fn newest<'l>(lists: &[RevocationList<'l>]) -> Vec<RevocationList<'l>> {
         .cloned()
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::match_image;
+    use crate::error::{Error, ImageDifference};
+    use sha2::{Digest as _, Sha256};
+    use std::path::Path;
+    use suit_manifest::ImageReference;
+
+    /// A manifest may name a size that is not that of the image with its digest: both must hold.
+    #[test]
+    fn digest_and_size_must_match() {
+        let image = b"firmware";
+        let named = ImageReference {
+            uri: "",
+            digest: Sha256::digest(image).into(),
+            size: 8,
+            vendor: [0; 16],
+            class: [0; 16],
+            device: None,
+        };
+        let difference = |named: &ImageReference<'_>| match match_image(Path::new("i"), image, named) {
+            Ok(()) => None,
+            Err(Error::ImageMismatch { difference, .. }) => Some(difference),
+            Err(other) => panic!("{other}"),
+        };
+        assert_eq!(difference(&named), None);
+        assert_eq!(difference(&ImageReference { size: 9, ..named }), Some(ImageDifference::Size(8, 9)));
+        assert_eq!(difference(&ImageReference { size: 7, ..named }), Some(ImageDifference::Size(8, 7)));
+        assert_eq!(difference(&ImageReference { digest: [0; 32], ..named }), Some(ImageDifference::Digest));
+    }
+}

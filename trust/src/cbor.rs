@@ -218,10 +218,17 @@ impl<'b> Reader<'b> {
         self.decoder.input().get(self.decoder.position()..).unwrap_or_default()
     }
 
-    /// Reads one head or item. RFC 8949 section 4.2.1: the shortest form is checked first, on the received bytes.
+    /// Reads one head or item.
     fn read<T>(&mut self, decode: fn(&mut Decoder<'b>) -> Result<T, DecodeError>) -> Result<T, Error> {
         let start = self.position();
-        let is_text = self.peek()? == Major::Text;
+        let major = self.check_head()?;
+        decode(&mut self.decoder).map_err(|error| refusal(&error, major, start))
+    }
+
+    /// RFC 8949 section 4.2.1: the head of the next item is there, and is in its shortest form.
+    #[inline(never)] // once in the loader, not once for each type that is read
+    fn check_head(&self) -> Result<Major, Error> {
+        let major = self.peek()?;
         let shortest = match self.rest() {
             [] => return Err(self.error(ErrorKind::Truncated)),
             [initial, argument @ ..] => match (initial & 0x1f, argument) {
@@ -234,22 +241,23 @@ impl<'b> Reader<'b> {
                 _ => false,
             },
         };
-        if !shortest {
-            return Err(self.error(ErrorKind::NotCanonical));
-        }
-        decode(&mut self.decoder).map_err(|error| {
-            let kind = if error.is_end_of_input() {
-                ErrorKind::Truncated
-            } else if error.is_type_mismatch() {
-                ErrorKind::UnexpectedType
-            } else if is_text {
-                ErrorKind::InvalidText
-            } else {
-                ErrorKind::OutOfRange
-            };
-            Error::new(kind, start)
-        })
+        if shortest { Ok(major) } else { Err(self.error(ErrorKind::NotCanonical)) }
     }
+}
+
+/// What minicbor refused, in an item of type `major` at `position`.
+#[inline(never)]
+fn refusal(error: &DecodeError, major: Major, position: u32) -> Error {
+    let kind = if error.is_end_of_input() {
+        ErrorKind::Truncated
+    } else if error.is_type_mismatch() {
+        ErrorKind::UnexpectedType
+    } else if major == Major::Text {
+        ErrorKind::InvalidText
+    } else {
+        ErrorKind::OutOfRange
+    };
+    Error::new(kind, position)
 }
 
 /// Walks the entries of a map and sees to it that the encoded keys strictly ascend.

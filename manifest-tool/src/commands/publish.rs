@@ -11,26 +11,27 @@ use crate::output::{Output, Report, table};
 use crate::verification::match_image;
 use serde::Serialize;
 use server::{Outcome, Server};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use suit_manifest::author::inspect;
 
-/// Send a release to an update-server
+/// Send a release, revocation lists, or both to an update-server
 #[derive(clap::Args, Clone, Debug)]
+#[command(group = clap::ArgGroup::new("what").multiple(true).required(true))]
 pub struct Publish {
     /// Signed envelope
-    #[arg(value_name = "R.suit")]
-    envelope: PathBuf,
+    #[arg(value_name = "R.suit", requires = "image", group = "what")]
+    envelope: Option<PathBuf>,
     /// Image of the release
-    #[arg(long, value_name = "I.bin")]
-    image: PathBuf,
+    #[arg(long, value_name = "I.bin", requires = "envelope")]
+    image: Option<PathBuf>,
     /// URL of the server, as https://updates.example.com
     #[arg(long, value_name = "URL")]
     server: String,
     /// File that holds the bearer token
     #[arg(long, value_name = "FILE")]
     token_file: PathBuf,
-    /// Revocation list to send first; several can be given
-    #[arg(long, value_name = "FILE")]
+    /// Revocation list, sent first; several can be given
+    #[arg(long, value_name = "FILE", group = "what")]
     revocations: Vec<PathBuf>,
 }
 
@@ -38,31 +39,35 @@ pub struct Publish {
 #[derive(Debug, Serialize)]
 pub struct Published {
     server: String,
+    revocations: Vec<Outcome>,
+    #[serde(flatten)]
+    release: Option<PublishedRelease>,
+}
+
+#[derive(Debug, Serialize)]
+struct PublishedRelease {
     /// `created`, or `present` when the server had it already.
     release: Outcome,
     image_upload: Outcome,
-    revocations: Vec<Outcome>,
     envelope_url: Option<String>,
     #[serde(flatten)]
+    manifest: ManifestView,
+}
+
+/// A release whose parts belong together.
+struct Release {
+    envelope: Vec<u8>,
+    image: Vec<u8>,
     manifest: ManifestView,
 }
 
 impl Publish {
     /// Sends everything, the release last: nothing is offered before its image is there.
     pub fn run(&self, output: Output) -> Result<Published, Error> {
-        let envelope = read(&self.envelope, MAX_ENVELOPE_FILE_LEN)?;
-        let refused = |error| Error::refused_manifest(&self.envelope, error);
-        let inspection = inspect(&envelope).map_err(refused)?;
-        if inspection.sign1().is_none() {
-            return Err(Error::Refused {
-                path: self.envelope.clone(),
-                reason: suit_manifest::Reason::SignatureMissing,
-                position: 0,
-            });
-        }
-        let manifest = ManifestView::of_inspection(&inspection).map_err(refused)?;
-        let image = read(&self.image, MAX_IMAGE_LEN)?;
-        match_image(&self.image, &image, &inspection.image_reference().map_err(refused)?)?;
+        let release = match (&self.envelope, &self.image) {
+            (Some(envelope), Some(image)) => Some(Release::read(envelope, image)?),
+            _ => None,
+        };
         let lists = self.revocations.iter().map(|path| read(path, MAX_RECORD_FILE_LEN));
         let lists = lists.collect::<Result<Vec<_>, _>>()?;
 
@@ -79,29 +84,50 @@ impl Publish {
             for list in lists {
                 revocations.push(server.put_revocations(list).await?);
             }
-            let image_upload = server.put_image(&manifest.image.sha256, image, output).await?;
-            let (release, envelope_url) = server.post_release(envelope.clone()).await?;
-            Ok(Published {
-                server: self.server.clone(),
-                release,
-                image_upload,
-                revocations,
-                envelope_url,
-                manifest,
-            })
+            let release = match release {
+                Some(release) => Some(release.send(&server, output).await?),
+                None => None,
+            };
+            Ok(Published { server: self.server.clone(), revocations, release })
         })
+    }
+}
+
+impl Release {
+    /// What the server would refuse anyway is refused before anything is sent.
+    fn read(envelope_path: &Path, image_path: &Path) -> Result<Self, Error> {
+        let envelope = read(envelope_path, MAX_ENVELOPE_FILE_LEN)?;
+        let refused = |error| Error::refused_manifest(envelope_path, error);
+        let inspection = inspect(&envelope).map_err(refused)?;
+        if inspection.sign1().is_none() {
+            return Err(Error::Refused {
+                path: envelope_path.to_owned(),
+                reason: suit_manifest::Reason::SignatureMissing,
+                position: 0,
+            });
+        }
+        let manifest = ManifestView::of_inspection(&inspection).map_err(refused)?;
+        let image = read(image_path, MAX_IMAGE_LEN)?;
+        match_image(image_path, &image, &inspection.image_reference().map_err(refused)?)?;
+        Ok(Self { envelope, image, manifest })
+    }
+
+    async fn send(self, server: &Server, output: Output) -> Result<PublishedRelease, Error> {
+        let image_upload = server.put_image(&self.manifest.image.sha256, self.image, output).await?;
+        let (release, envelope_url) = server.post_release(self.envelope).await?;
+        Ok(PublishedRelease { release, image_upload, envelope_url, manifest: self.manifest })
     }
 }
 
 impl Report for Published {
     fn lines(&self) -> String {
-        let mut rows = vec![
-            ("server", self.server.clone()),
-            ("release", self.release.to_string()),
-            ("image", self.image_upload.to_string()),
-        ];
+        let mut rows = vec![("server", self.server.clone())];
         rows.extend(self.revocations.iter().map(|outcome| ("revocation list", outcome.to_string())));
-        rows.extend(self.manifest.rows());
+        if let Some(release) = &self.release {
+            rows.push(("image", release.image_upload.to_string()));
+            rows.push(("release", release.release.to_string()));
+            rows.extend(release.manifest.rows());
+        }
         table(&rows)
     }
 }

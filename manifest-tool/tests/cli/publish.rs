@@ -143,6 +143,35 @@ fn lists_then_image_then_release() {
 }
 
 #[test]
+fn a_list_goes_without_a_release() {
+    let (workshop, server) = (workshop(), FakeServer::start());
+    workshop.ok(&[
+        "revoke",
+        "--key",
+        "root.pem",
+        "--issuer",
+        "r",
+        "--kid",
+        "0102030405060708",
+        "--out",
+        "l.cwt",
+    ]);
+    let common = ["publish", "--token-file", "token", "--server", &server.url];
+    let object = workshop.ok(&[&common[..], &["--revocations", "l.cwt"]].concat());
+    assert_eq!(object["revocations"], json!(["created"]));
+    assert_eq!(object.get("release"), None);
+    assert_eq!(server.take_sent(), ["PUT /v1/revocations"]);
+    for incomplete in [&[][..], &["signed.suit"], &["--image", "image.bin", "--revocations", "l.cwt"]] {
+        assert_eq!(
+            workshop.refused(&[&common[..], incomplete].concat()),
+            ("usage".into(), 2),
+            "{incomplete:?}"
+        );
+    }
+    assert!(server.take_sent().is_empty());
+}
+
+#[test]
 fn running_it_again_does_no_harm() {
     let (workshop, server) = (workshop(), FakeServer::start());
     assert_eq!(server.publish(&workshop, &[]).exit, 0);
