@@ -45,9 +45,9 @@ pub const MAILBOX_LEN: u32 = 64;
 /// Address of the mailbox.
 pub const MAILBOX_START: u32 = RAM_START + RAM_LEN - MAILBOX_LEN;
 /// Bytes of RAM the loader is linked for, its stack included.
-pub const LOADER_RAM_LEN: u32 = 24 * 1024;
+pub const LOADER_RAM_LEN: u32 = 28 * 1024;
 /// Bytes of them that are stack.
-pub const LOADER_STACK_LEN: u32 = 16 * 1024;
+pub const LOADER_STACK_LEN: u32 = 21 * 1024;
 /// Bytes of RAM the application is linked for, its stack included.
 pub const APP_RAM_LEN: u32 = RAM_LEN - MAILBOX_LEN;
 /// Bytes of them that are stack.

@@ -48,6 +48,8 @@ ASSERT(__euninit <= {stack_end:#010x} + {ram_len:#x}, \"variables leave RAM\");
         // Programs for this machine (tests of the libraries) have nothing to do with linker scripts.
         if std::env::var("CARGO_CFG_TARGET_OS")? == "none" {
             println!("cargo:rustc-link-arg-bins=-Tlink.x");
+            // No page alignment: else the linker loads the ELF's own headers to the page below RAM's variables.
+            println!("cargo:rustc-link-arg-bins=--nmagic");
             for (name, text) in scripts {
                 std::fs::write(out.join(name), text)?;
                 println!("cargo:rustc-link-arg-bins=-T{name}");

@@ -17,8 +17,8 @@ use update_protocol::profile::{self, DEFAULT_NODE_ADDRESS};
 use update_protocol::uds::server::Server;
 use update_protocol::uds::{self};
 
-/// Longest request: a TransferData of half a flash page.
-const MAX_REQUEST_LEN: u16 = 2 + 2048;
+/// Longest request: a TransferData of a quarter of a flash page.
+const MAX_REQUEST_LEN: u16 = 2 + 1024;
 /// Longest answer, bytes: all data identifiers at once.
 const MAX_ANSWER_LEN: usize = 320;
 

@@ -22,8 +22,8 @@ use update_protocol::profile::{self, DEFAULT_NODE_ADDRESS};
 use update_protocol::uds::server::{Event, Handler, Server};
 use update_protocol::uds::{self};
 
-/// Longest request the loader takes: a TransferData of half a flash page.
-const MAX_REQUEST_LEN: u16 = 2 + 2048;
+/// Longest request the loader takes, as on the board.
+const MAX_REQUEST_LEN: u16 = 2 + 1024;
 /// Consecutive frames on their way at once; sockets hold more.
 const BLOCK_SIZE: u8 = 32;
 /// How long an application that hangs goes unnoticed.

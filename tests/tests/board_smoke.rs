@@ -1,0 +1,323 @@
+//! The life of a device, on the emulated Cortex-M4 and on the simulator: provisioned, installed, updated over a power
+//! cut, reverted when the new image does not confirm itself, and when it hangs.
+
+use anyhow::{Context as _, Result, ensure};
+use can_bus::{Bus, IsoTpChannel, Tester};
+use object::read::elf::{FileHeader as _, ProgramHeader as _};
+use object::{Endianness, elf};
+use std::io::{BufRead as _, BufReader};
+use std::net::UdpSocket;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use suit_manifest::Reason;
+use system_tests::factory::{Factory, provisioning_block};
+use system_tests::qemu::{self, Application, Behaviour, Board, Programs, layout};
+use tokio::runtime::Runtime;
+use update_protocol::profile::{self, DEFAULT_NODE_ADDRESS, ImageState, Mode, Object, StateRecord, did};
+use update_protocol::uds::Session;
+
+/// What the provisioning block says.
+const NODE: u8 = 0x21;
+/// A reset, with a hanging application and its watchdog in between, takes no longer on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Large enough for a transfer that can be cut, small enough for a slow machine.
+const BALLAST_LEN: u32 = 16 * 1024;
+
+/// What must stay unused of the loader's stack, bytes.
+const STACK_RESERVE: u32 = 512;
+
+enum Device {
+    Board(Board),
+    Sim { program: PathBuf, flash: PathBuf, bus: String, process: Option<Child> },
+}
+
+impl Device {
+    fn bus(&self) -> String {
+        match self {
+            Self::Board(board) => board.bus(),
+            Self::Sim { bus, .. } => bus.clone(),
+        }
+    }
+
+    fn cut_power(&mut self) -> Result<()> {
+        match self {
+            Self::Board(board) => board.cut_power(),
+            Self::Sim { process, .. } => {
+                if let Some(mut process) = process.take() {
+                    process.kill()?;
+                    process.wait()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn restore_power(&mut self) -> Result<()> {
+        match self {
+            Self::Board(board) => board.restore_power(),
+            Self::Sim { program, flash, bus, process } => {
+                let mut child = Command::new(program)
+                    .args(["--bus", bus, "--flash"])
+                    .arg(flash)
+                    .stdout(Stdio::piped())
+                    .spawn()
+                    .context("cannot run the simulator")?;
+                let stdout = child.stdout.take().context("no stdout")?;
+                *process = Some(child);
+                let mut line = String::new();
+                ensure!(BufReader::new(stdout).read_line(&mut line)? != 0, "the simulator ended at once");
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Drop for Device {
+    fn drop(&mut self) {
+        // A simulator that is still alive must not outlive the test; there is nobody to tell if it already ended.
+        let _ = self.cut_power();
+    }
+}
+
+/// An application as an image: what its ELF loads, from the vector table on.
+fn image(elf_path: &Path) -> Result<Vec<u8>> {
+    let bytes = std::fs::read(elf_path)?;
+    let header = elf::FileHeader32::<Endianness>::parse(&*bytes)?;
+    let endian = header.endian()?;
+    let mut image = Vec::new();
+    for segment in header.program_headers(endian, &*bytes)? {
+        let data =
+            segment.data(endian, &*bytes).map_err(|()| anyhow::anyhow!("a segment outside the file"))?;
+        if segment.p_type(endian) != elf::PT_LOAD || data.is_empty() {
+            continue;
+        }
+        let at = segment.p_paddr(endian).checked_sub(layout::IMAGE_START).context("below the slot")?;
+        let at = usize::try_from(at)?;
+        ensure!(at >= image.len(), "segments out of order");
+        image.resize(at, 0xFF);
+        image.extend_from_slice(data);
+    }
+    Ok(image)
+}
+
+/// The bench: a device, a manufacturer, and a tester on the device's bus.
+struct Bench {
+    runtime: Runtime,
+    device: Device,
+    factory: Factory,
+    programs: Programs,
+    tester: Option<Tester>,
+    node: u8,
+}
+
+struct Release {
+    envelope: Vec<u8>,
+    image: Vec<u8>,
+}
+
+impl Bench {
+    fn new(device: Device, programs: Programs) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let factory = Factory::new(7);
+        let node = DEFAULT_NODE_ADDRESS;
+        Ok(Self { runtime, device, factory, programs, tester: None, node })
+    }
+
+    fn release(&self, sequence: u64, behaviour: Behaviour) -> Result<Release> {
+        let version = format!("{sequence}.0.0");
+        let elf =
+            self.programs.application(&Application { version, behaviour, ballast_len: Some(BALLAST_LEN) })?;
+        let image = image(&elf)?;
+        Ok(Release { envelope: self.factory.envelope(sequence, &image), image })
+    }
+
+    fn on<T>(&mut self, work: impl AsyncFnOnce(&mut Tester) -> Result<T>) -> Result<T> {
+        let (bus, node) = (self.device.bus(), self.node);
+        self.runtime.block_on(async {
+            if self.tester.is_none() {
+                let bus = Bus::open(&bus.parse()?).await?;
+                self.tester = Some(Tester::new(IsoTpChannel::new(bus, profile::tester_addressing(node))));
+            }
+            work(self.tester.as_mut().context("no tester")?).await
+        })
+    }
+
+    /// Waits until the device answers as `mode` says it is.
+    fn wait_for(&mut self, mode: Mode) -> Result<StateRecord> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.on(async |tester| Ok(tester.read_state().await?)) {
+                Ok(state) if state.mode == mode => return Ok(state),
+                answer => ensure!(Instant::now() < deadline, "the device is not up as {mode:?}: {answer:?}"),
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    fn version(&mut self) -> Result<String> {
+        let version = self.on(async |tester| Ok(tester.read(did::APPLICATION_VERSION).await?))?;
+        Ok(String::from_utf8(version)?)
+    }
+
+    fn cut_power(&mut self) -> Result<()> {
+        self.tester = None;
+        self.device.cut_power()
+    }
+
+    fn provision(&mut self) -> Result<()> {
+        let state = self.wait_for(Mode::Factory)?;
+        ensure!(state.image == ImageState::None, "a new device has an image: {state:?}");
+        let block = provisioning_block(&[self.factory.anchor()], None);
+        self.on(async |tester| {
+            tester.session(Session::Programming).await?;
+            tester.download(Object::ProvisioningBlock, &block, |_| {}).await?;
+            Ok(tester.hard_reset().await?)
+        })?;
+        self.node = NODE;
+        self.tester = None;
+        self.wait_for(Mode::Loader)?;
+        Ok(())
+    }
+
+    /// Hands the envelope over and says from where on the image is wanted.
+    fn offer(&mut self, release: &Release) -> Result<usize> {
+        self.on(async |tester| {
+            tester.session(Session::Programming).await?;
+            tester.download(Object::Envelope, &release.envelope, |_| {}).await?;
+            let state = tester.read_state().await?;
+            ensure!(state.mode == Mode::Loader, "an application took an envelope");
+            Ok(usize::try_from(state.resume_offset)?)
+        })
+    }
+
+    /// Sends what the device does not have yet, up to the verdict.
+    fn transfer(&mut self, release: &Release) -> Result<usize> {
+        let resumed_from = self.offer(release)?;
+        self.on(async |tester| {
+            let object = Object::Image { offset: u32::try_from(resumed_from)? };
+            tester.download(object, &release.image[resumed_from..], |_| {}).await?;
+            ensure!(tester.read_state().await?.image == ImageState::Pending, "not pending");
+            Ok(())
+        })?;
+        Ok(resumed_from)
+    }
+
+    fn install(&mut self, release: &Release) -> Result<usize> {
+        let resumed_from = self.transfer(release)?;
+        self.on(async |tester| Ok(tester.hard_reset().await?))?;
+        Ok(resumed_from)
+    }
+
+    fn board(&mut self) -> Result<&mut Board> {
+        match &mut self.device {
+            Device::Board(board) => Ok(board),
+            Device::Sim { .. } => anyhow::bail!("not the board"),
+        }
+    }
+
+    fn install_half(&mut self, release: &Release) -> Result<()> {
+        ensure!(self.offer(release)? == 0, "nothing was sent yet");
+        self.on(async |tester| {
+            let size = u32::try_from(release.image.len())?;
+            let max = tester.open_object(Object::Image { offset: 0 }, size).await?;
+            let half = release.image.len() / 2;
+            for (counter, block) in (1_u8..).zip(release.image[..half].chunks(max)) {
+                tester.transfer(counter, block).await?;
+            }
+            Ok(())
+        })
+    }
+
+    /// The device runs this, confirmed.
+    fn expect_confirmed(&mut self, version: &str, sequence: u64) -> Result<StateRecord> {
+        let state = self.wait_for(Mode::Application)?;
+        ensure!(self.version()? == version, "{version} does not run: {state:?}");
+        ensure!(state.image == ImageState::Confirmed, "{version} is not confirmed: {state:?}");
+        ensure!((state.sequence_floor, state.active_sequence) == (sequence, sequence), "{state:?}");
+        Ok(state)
+    }
+}
+
+/// The whole life, but for what is measured on one kind of device only.
+fn live(bench: &mut Bench) -> Result<()> {
+    let started = Instant::now();
+    let step = |what: &str| println!("{:6.1} s: {what}", started.elapsed().as_secs_f32());
+    bench.provision()?;
+    step("provisioned");
+    let first = bench.release(1, Behaviour::Confirms)?;
+    bench.install(&first)?;
+    bench.expect_confirmed("1.0.0", 1)?;
+    step("1.0.0 confirmed");
+
+    let second = bench.release(2, Behaviour::Confirms)?;
+    bench.install_half(&second)?;
+    bench.cut_power()?;
+    bench.device.restore_power()?;
+    bench.expect_confirmed("1.0.0", 1)?;
+    step("1.0.0 after the power cut");
+    let resumed_from = bench.install(&second)?;
+    ensure!(resumed_from > 0, "the transfer began anew");
+    bench.expect_confirmed("2.0.0", 2)?;
+    step("2.0.0 confirmed");
+
+    let silent = bench.release(3, Behaviour::NeverConfirms)?;
+    bench.install(&silent)?;
+    let trial = bench.wait_for(Mode::Application)?;
+    ensure!(bench.version()? == "3.0.0" && trial.image == ImageState::Trial, "{trial:?}");
+    ensure!(trial.sequence_floor == 2, "the floor rose before the confirmation: {trial:?}");
+    step("3.0.0 on trial");
+    bench.on(async |tester| Ok(tester.hard_reset().await?))?;
+    let reverted = bench.expect_confirmed("2.0.0", 2)?;
+    ensure!(reverted.flags.reverted, "{reverted:?}");
+    ensure!(reverted.reason == Reason::TrialNotConfirmed.code(), "{reverted:?}");
+    step("2.0.0 after the revert");
+
+    let hanging = bench.release(4, Behaviour::Hangs)?;
+    bench.install(&hanging)?;
+    let reverted = bench.expect_confirmed("2.0.0", 2)?;
+    ensure!(reverted.flags.reverted, "the image that hangs was not reverted: {reverted:?}");
+    step("2.0.0 after the watchdog");
+    Ok(())
+}
+
+fn programs() -> Result<Programs> {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().context("no target directory")?;
+    Programs::new(target)
+}
+
+#[test]
+fn a_device_lives_on_the_cortex_m4() -> Result<()> {
+    ensure!(qemu::is_installed(), "{} is not on this machine (Debian: qemu-system-arm)", qemu::QEMU);
+    let programs = programs()?;
+    let loader = programs.loader()?;
+    let folder = tempfile::tempdir()?;
+    let board = Board::power_on(&loader, &folder.path().join("flash"))?;
+    let mut bench = Bench::new(Device::Board(board), programs)?;
+    live(&mut bench)?;
+
+    // How deep the stacks were: of the application now, and of the loader after all it ever does.
+    let used = bench.board()?.stack_used(layout::APP_STACK_LEN)?;
+    println!("stack of the application: {used} of {} bytes", layout::APP_STACK_LEN);
+    let next = bench.release(5, Behaviour::Confirms)?;
+    bench.transfer(&next)?;
+    let used = bench.board()?.stack_used(layout::LOADER_STACK_LEN)?;
+    println!("stack of the loader: {used} of {} bytes", layout::LOADER_STACK_LEN);
+    ensure!(
+        used <= layout::LOADER_STACK_LEN - STACK_RESERVE,
+        "{used} bytes of the loader's stack are in use"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_device_lives_in_the_simulator() -> Result<()> {
+    let programs = programs()?;
+    let program = programs.sim()?;
+    let folder = tempfile::tempdir()?;
+    let port = UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port();
+    let bus = format!("udp-multicast:239.74.163.2:{port}");
+    let mut device = Device::Sim { program, flash: folder.path().join("flash"), bus, process: None };
+    device.restore_power()?;
+    live(&mut Bench::new(device, programs)?)
+}
