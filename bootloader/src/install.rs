@@ -127,15 +127,14 @@ impl Install {
         flash: &mut Flash<F>,
         journal: &mut Journal,
         verifier: &Verifier<'_>,
-        head: &mut EnvelopeBuffer,
-        list: &mut ListBuffer,
+        buffers: (&mut EnvelopeBuffer, &mut ListBuffer),
     ) -> Result<(), Refusal> {
         let mut writer = self.writer.take().ok_or(Refusal::of(Reason::NoEnvelope))?;
         if writer.received != self.image.size {
             return Err(Reason::ImageIncomplete.into());
         }
         writer.flush(flash)?;
-        let verified = match verifier.slot(flash, Slot::B, Stage::Installed, &self.image, (head, list)) {
+        let verified = match verifier.slot(flash, Slot::B, Stage::Installed, &self.image, buffers) {
             Ok(verified) if verified.holds() => Ok(()),
             Ok(_) => Err(Refusal::of(Reason::HeadInvalid)),
             Err(refusal) => Err(refusal),

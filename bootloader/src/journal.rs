@@ -36,28 +36,42 @@ pub struct Journal {
     next: u32,
 }
 
-/// What one half holds.
-struct Scan {
-    newest: Option<(u32, BootState)>,
-    /// Index behind the last record that is not erased.
-    end: u32,
-}
-
 impl Journal {
     /// Recovers the newest state; a journal without any valid record is that of a device from the factory.
     pub fn open<F: NorFlash>(flash: &mut Flash<F>) -> Self {
         let mut journal = Self { state: BootState::FACTORY, sequence: 0, half: Half::Second, next: u32::MAX };
         for half in [Half::First, Half::Second] {
-            let scan = scan(flash, half);
-            if let Some((sequence, state)) = scan.newest
-                && sequence > journal.sequence
-            {
-                // A cut may have left the word behind the last record half programmed yet reading as erased:
-                // no word of that record's place is programmed again.
-                journal = Self { state, sequence, half, next: scan.end.saturating_add(1) };
-            }
+            journal.scan(flash, half);
         }
         journal
+    }
+
+    /// Takes the newest record of a half, if it is newer than what is there.
+    fn scan<F: NorFlash>(&mut self, flash: &mut Flash<F>, half: Half) {
+        let mut end = 0;
+        let mut newest_here = false;
+        for index in 0..capacity(flash, half) {
+            let mut bytes = [0; RECORD_LEN];
+            let Some(offset) = offset_of(index) else { break };
+            let readable = flash.read(Area::Journal(half), offset, &mut bytes).is_ok();
+            if readable && is_erased(&bytes) {
+                continue;
+            }
+            end = index;
+            if readable
+                && let Some((sequence, state)) = record::decode(&bytes)
+                && sequence > self.sequence
+            {
+                (self.sequence, self.state) = (sequence, state);
+                newest_here = true;
+            }
+        }
+        if newest_here {
+            self.half = half;
+            // A cut may have left the word behind the last record half programmed yet reading as erased: no word
+            // of that record's place is programmed again.
+            self.next = end.saturating_add(2);
+        }
     }
 
     /// The present state.
@@ -69,13 +83,14 @@ impl Journal {
     /// Records an event. The state changes only if its record is in flash and reads back.
     pub fn record<F: NorFlash>(&mut self, flash: &mut Flash<F>, event: Event) -> Result<(), JournalError> {
         let state = self.state.after(event).map_err(JournalError::Illegal)?;
-        self.append(flash, state)?;
+        self.append(flash, &state)?;
+        self.state = state;
         Ok(())
     }
 
-    fn append<F: NorFlash>(&mut self, flash: &mut Flash<F>, state: BootState) -> Result<(), FlashError> {
+    fn append<F: NorFlash>(&mut self, flash: &mut Flash<F>, state: &BootState) -> Result<(), FlashError> {
         let sequence = self.sequence.checked_add(1).ok_or(FlashError::OutOfArea)?;
-        let record = record::encode(sequence, &state);
+        let record = record::encode(sequence, state);
         let (half, index) = if self.next < capacity(flash, self.half) {
             (self.half, self.next)
         } else {
@@ -95,31 +110,9 @@ impl Journal {
         if written != record {
             return Err(FlashError::NotProgrammed);
         }
-        *self = Self { state, sequence, half, next: index.saturating_add(1) };
+        (self.sequence, self.half, self.next) = (sequence, half, index.saturating_add(1));
         Ok(())
     }
-}
-
-fn scan<F: NorFlash>(flash: &mut Flash<F>, half: Half) -> Scan {
-    let mut scan = Scan { newest: None, end: 0 };
-    for index in 0..capacity(flash, half) {
-        let mut bytes = [0; RECORD_LEN];
-        let Some(offset) = offset_of(index) else { break };
-        let readable = flash.read(Area::Journal(half), offset, &mut bytes).is_ok();
-        if readable && is_erased(&bytes) {
-            continue;
-        }
-        scan.end = index.saturating_add(1);
-        if !readable {
-            continue;
-        }
-        if let Some((sequence, state)) = record::decode(&bytes)
-            && scan.newest.is_none_or(|(best, _)| sequence > best)
-        {
-            scan.newest = Some((sequence, state));
-        }
-    }
-    scan
 }
 
 fn capacity<F: NorFlash>(flash: &Flash<F>, half: Half) -> u32 {

@@ -26,7 +26,7 @@ pub struct Buffers<'b> {
 pub struct Loader<'b, F> {
     pub(crate) flash: Flash<F>,
     pub(crate) journal: Journal,
-    provisioned: Option<(Identity, Anchors)>,
+    provisioned: Option<Provisioned>,
     install: Option<Install>,
     buffers: Buffers<'b>,
     /// Why the last boot ended here, if something was wrong.
@@ -68,7 +68,10 @@ impl<'b, F: NorFlash> Loader<'b, F> {
 
     /// Whom it believes.
     pub fn anchors(&self) -> Anchors {
-        self.provisioned.map_or(anchor::effective(Anchors::default()), |(_, anchors)| anchors)
+        match &self.provisioned {
+            Some((_, anchors)) => *anchors,
+            None => anchor::effective(Anchors::default()),
+        }
     }
 
     /// What the journal says.
@@ -125,8 +128,7 @@ impl<'b, F: NorFlash> Loader<'b, F> {
     pub fn accept_envelope(&mut self, len: usize) -> Result<Accepted, Refusal> {
         self.check_ready()?;
         self.install = None;
-        let (identity, anchors) = self.known()?;
-        let verifier = self.verifier(&identity, &anchors, true);
+        let verifier = verifier(&self.provisioned, self.journal.state(), true)?;
         let envelope = self.buffers.envelope.get(..len).ok_or(Refusal::of(Reason::EnvelopeTooLarge))?;
         let (install, accepted) =
             Install::begin(&mut self.flash, &mut self.journal, &verifier, envelope, self.buffers.list)?;
@@ -150,10 +152,9 @@ impl<'b, F: NorFlash> Loader<'b, F> {
     /// Verifies the image that has come and marks it pending.
     pub fn finish_image(&mut self) -> Result<(), Refusal> {
         let install = self.install.take().ok_or(Refusal::of(Reason::NoEnvelope))?;
-        let (identity, anchors) = self.known()?;
-        let verifier = self.verifier(&identity, &anchors, true);
+        let verifier = verifier(&self.provisioned, self.journal.state(), true)?;
         let buffers = (&mut *self.buffers.envelope, &mut *self.buffers.list);
-        install.finish(&mut self.flash, &mut self.journal, &verifier, buffers.0, buffers.1)
+        install.finish(&mut self.flash, &mut self.journal, &verifier, buffers)
     }
 
     /// Ends the image stream where it is; what was committed can be resumed.
@@ -190,9 +191,9 @@ impl<'b, F: NorFlash> Loader<'b, F> {
 
     /// Judges the first `len` bytes of the buffer as a revocation list and stores it.
     pub fn accept_list(&mut self, len: usize) -> Result<(), Refusal> {
-        let (_, anchors) = self.known()?;
+        let (_, anchors) = known(&self.provisioned, self.journal.state())?;
         let received = self.buffers.envelope.get(..len).ok_or(Refusal::of(Reason::RecordMalformed))?;
-        revocation::accept(&mut self.flash, &mut self.journal, &anchors, received, self.buffers.list)
+        revocation::accept(&mut self.flash, &mut self.journal, anchors, received, self.buffers.list)
     }
 
     /// Judges the first `len` bytes of the buffer as a provisioning block and stores it, once.
@@ -228,21 +229,32 @@ impl<'b, F: NorFlash> Loader<'b, F> {
         expected: &crate::state::ImageRecord,
         revocable: bool,
     ) -> Result<crate::verify::VerifiedImage, Refusal> {
-        let (identity, anchors) = self.known()?;
-        let verifier = self.verifier(&identity, &anchors, revocable);
+        let verifier = verifier(&self.provisioned, self.journal.state(), revocable)?;
         let buffers = (&mut *self.buffers.envelope, &mut *self.buffers.list);
         verifier.slot(&mut self.flash, slot, Stage::Boot, expected, buffers)
     }
 
-    fn verifier<'v>(&self, identity: &'v Identity, anchors: &'v Anchors, revocable: bool) -> Verifier<'v> {
-        let lists = if revocable { Lists::At(self.state().revocation) } else { Lists::Ignored };
-        Verifier { identity, anchors, lists, floor: self.state().floor }
+    /// Whether it is known who the device is and whom it believes, or why not.
+    pub(crate) fn known(&self) -> Result<(), Refusal> {
+        known(&self.provisioned, self.state()).map(|_| ())
     }
+}
 
-    /// Who the device is and whom it believes, or why it does not know.
-    pub(crate) fn known(&self) -> Result<(Identity, Anchors), Refusal> {
-        let unknown =
-            if self.state().provisioned { Reason::ProvisioningMalformed } else { Reason::NotProvisioned };
-        self.provisioned.ok_or(Refusal::of(unknown))
-    }
+/// Who the device is and whom it believes.
+type Provisioned = (Identity, Anchors);
+
+fn known<'p>(provisioned: &'p Option<Provisioned>, state: &BootState) -> Result<&'p Provisioned, Refusal> {
+    let unknown = if state.provisioned { Reason::ProvisioningMalformed } else { Reason::NotProvisioned };
+    provisioned.as_ref().ok_or(Refusal::of(unknown))
+}
+
+/// Verifies for this device; `revocable`: the revocation lists count.
+fn verifier<'p>(
+    provisioned: &'p Option<Provisioned>,
+    state: &BootState,
+    revocable: bool,
+) -> Result<Verifier<'p>, Refusal> {
+    let (identity, anchors) = known(provisioned, state)?;
+    let lists = if revocable { Lists::At(state.revocation) } else { Lists::Ignored };
+    Ok(Verifier { identity, anchors, lists, floor: state.floor })
 }

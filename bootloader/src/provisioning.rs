@@ -128,10 +128,15 @@ impl Provisioning {
             let malformed = Malformed { position: reader.position() };
             match key {
                 FORMAT => format = Some(reader.uint()?).filter(|&version| version == 1),
-                SERIAL => serial = Some(read_serial(reader.name(SERIAL_LEN_MAX)?).ok_or(malformed)?),
-                VENDOR => vendor = Some(*reader.byte_array::<16>()?),
-                CLASS => class = Some(*reader.byte_array::<16>()?),
-                DEVICE => device = Some(*reader.byte_array::<16>()?),
+                SERIAL => serial = Some(reader.name(SERIAL_LEN_MAX)?).filter(|text| is_printable(text)),
+                VENDOR | CLASS | DEVICE => {
+                    let id = Some(reader.byte_array::<16>()?);
+                    match key {
+                        VENDOR => vendor = id,
+                        CLASS => class = id,
+                        _ => device = id,
+                    }
+                }
                 NODE_ADDRESS => {
                     let address =
                         Some(reader.uint()?).filter(|address| (1..=NODE_ADDRESS_MAX).contains(address));
@@ -159,14 +164,16 @@ impl Provisioning {
         reader.finish()?;
         let missing = Malformed { position: reader.position() };
         format.ok_or(Malformed { position: 0 })?;
-        let (serial, serial_len) = serial.ok_or(missing)?;
+        let serial_text = serial.ok_or(missing)?;
+        let mut serial = [0; SERIAL_LEN_MAX];
+        serial.get_mut(..serial_text.len()).ok_or(missing)?.copy_from_slice(serial_text.as_bytes());
         Ok(Self {
             identity: Identity {
                 serial,
-                serial_len,
-                vendor: vendor.ok_or(missing)?,
-                class: class.ok_or(missing)?,
-                device: device.ok_or(missing)?,
+                serial_len: u8::try_from(serial_text.len()).map_err(|_| missing)?,
+                vendor: *vendor.ok_or(missing)?,
+                class: *class.ok_or(missing)?,
+                device: *device.ok_or(missing)?,
                 node_address: node_address.ok_or(missing)?,
             },
             anchors,
@@ -201,11 +208,8 @@ pub(crate) fn check_anchors(anchors: &Anchors, compiled_in: bool) -> Result<(), 
     }
 }
 
-fn read_serial(text: &str) -> Option<([u8; SERIAL_LEN_MAX], u8)> {
-    let mut serial = [0; SERIAL_LEN_MAX];
-    serial.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
-    let printable = text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
-    printable.then_some((serial, u8::try_from(text.len()).ok()?))
+fn is_printable(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
 }
 
 #[cfg(test)]

@@ -159,95 +159,98 @@ pub enum Event {
 pub struct IllegalTransition {
     /// What was under way.
     pub status: Status,
-    /// What was to happen.
-    pub event: Event,
 }
 
 impl BootState {
     /// The state after an event.
     pub fn after(&self, event: Event) -> Result<Self, IllegalTransition> {
         let mut next = *self;
-        let legal = match (event, self.status) {
+        if next.apply(event) { Ok(next) } else { Err(IllegalTransition { status: self.status }) }
+    }
+
+    /// Takes an event; `false`: it does not belong to this state, and what is left of the state is worthless.
+    fn apply(&mut self, event: Event) -> bool {
+        match (event, self.status) {
             (Event::Provisioned(floor), Status::Idle) => {
-                next.provisioned = true;
-                next.floor = self.floor.max(floor);
-                !self.provisioned
+                self.floor = self.floor.max(floor);
+                !core::mem::replace(&mut self.provisioned, true)
             }
             (Event::RevocationStored(pointer), _) => {
-                next.revocation = Some(pointer);
-                self.revocation.is_none_or(|old| pointer.sequence >= old.sequence)
+                let old = self.revocation.replace(pointer);
+                old.is_none_or(|old| pointer.sequence >= old.sequence)
             }
             (Event::InstallStarted(image), Status::Idle | Status::Installing { .. } | Status::Pending) => {
-                next.status = Status::Installing { offset: 0 };
-                next.spare = Some(image);
+                self.status = Status::Installing { offset: 0 };
+                self.spare = Some(image);
                 image.sequence >= self.floor
             }
             (Event::Committed(to), Status::Installing { offset }) => {
-                next.status = Status::Installing { offset: to };
-                to >= offset && self.spare.is_some_and(|image| to <= image.size)
+                self.status = Status::Installing { offset: to };
+                to >= offset && self.spare.as_ref().is_some_and(|image| to <= image.size)
             }
             (Event::Matched, Status::Installing { .. }) => {
-                next.status = Status::Pending;
+                self.status = Status::Pending;
                 self.spare.is_some()
             }
             (Event::Abandoned, Status::Installing { .. } | Status::Pending) => {
-                next.status = Status::Idle;
-                next.spare = None;
+                self.settle(None);
                 true
             }
             (Event::PendingDropped(reason), Status::Pending) => {
-                next.status = Status::Idle;
-                next.spare = None;
-                next.revert_reason = reason;
+                self.settle(Some(reason));
                 true
             }
             (Event::SwapStarted, Status::Pending) => {
-                next.status = Status::Swapping(SwapProgress::START);
-                next.revert_reason = 0;
+                self.status = Status::Swapping(SwapProgress::START);
+                self.revert_reason = 0;
                 self.spare.is_some()
             }
             (Event::SwapStepped, Status::Swapping(progress)) => {
-                next.status = Status::Swapping(progress.next());
+                self.status = Status::Swapping(progress.next());
                 true
             }
             (Event::SwapStepped, Status::Reverting(progress)) => {
-                next.status = Status::Reverting(progress.next());
+                self.status = Status::Reverting(progress.next());
                 true
             }
             (Event::SwapFinished, Status::Swapping(_)) => {
-                next.status = Status::Trial { boots: 0 };
-                (next.active, next.spare) = (self.spare, self.active);
+                self.status = Status::Trial { boots: 0 };
+                core::mem::swap(&mut self.active, &mut self.spare);
                 true
             }
             (Event::SwapFinished, Status::Reverting(_)) => {
-                next.status = Status::Idle;
-                (next.active, next.spare) = (self.spare, self.active);
+                self.status = Status::Idle;
+                core::mem::swap(&mut self.active, &mut self.spare);
                 true
             }
             (Event::HandedOver, Status::Trial { boots }) => {
-                next.status = Status::Trial { boots: boots.saturating_add(1) };
+                self.status = Status::Trial { boots: boots.saturating_add(1) };
                 boots < TRIAL_BOOTS
             }
             (Event::Confirmed, Status::Trial { boots }) => {
-                next.status = Status::Idle;
-                next.floor = self.active.map_or(self.floor, |image| self.floor.max(image.sequence));
+                self.status = Status::Idle;
+                self.floor = self.active.as_ref().map_or(self.floor, |image| self.floor.max(image.sequence));
                 boots > 0
             }
             (Event::RevertStarted(reason), Status::Trial { .. }) => {
-                next.status = Status::Reverting(SwapProgress::START);
-                next.revert_reason = reason;
+                self.status = Status::Reverting(SwapProgress::START);
+                self.revert_reason = reason;
                 self.spare.is_some()
             }
             (Event::TrialDropped(reason), Status::Trial { .. }) => {
-                next.status = Status::Idle;
-                next.active = None;
-                next.spare = None;
-                next.revert_reason = reason;
+                self.active = None;
+                self.settle(Some(reason));
                 true
             }
             _ => false,
-        };
-        if legal { Ok(next) } else { Err(IllegalTransition { status: self.status, event }) }
+        }
+    }
+
+    /// Nothing is under way any more, and what slot B held is forgotten.
+    fn settle(&mut self, reason: Option<u16>) {
+        self.status = Status::Idle;
+        self.spare = None;
+        self.revert_reason = reason.unwrap_or(self.revert_reason);
     }
 }
 

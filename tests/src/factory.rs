@@ -31,7 +31,7 @@ impl Factory {
         let root = SoftwareKey::from_seed(&[number; 32]).expect("root key");
         let release = SoftwareKey::from_seed(&[number ^ 0x80; 32]).expect("release key");
         let cti = [number; 16];
-        let credential = credential(&root, &release, cti, Role::Release, vec![CLASS]);
+        let credential = credential(&root, &release, cti);
         Self { root, release, credential, cti }
     }
 
@@ -55,15 +55,8 @@ impl Factory {
         let root = SoftwareKey::from_seed(&[self.cti[0]; 32]).expect("root key");
         let release = SoftwareKey::from_seed(&[number ^ 0x40; 32]).expect("release key");
         let cti = [number; 16];
-        let credential = credential(&root, &release, cti, Role::Release, vec![CLASS]);
+        let credential = credential(&root, &release, cti);
         Self { root, release, credential, cti }
-    }
-
-    /// The same keys with a credential of another role.
-    pub fn with_role(&self, role: Role) -> Self {
-        let mut other = self.with_new_release_key(self.cti[0]);
-        other.credential = credential(&other.root, &other.release, other.cti, role, vec![CLASS]);
-        other
     }
 
     /// A signed envelope for `image`.
@@ -96,19 +89,13 @@ impl Factory {
     }
 }
 
-fn credential(
-    root: &SoftwareKey,
-    holder: &SoftwareKey,
-    cti: [u8; 16],
-    role: Role,
-    classes: Vec<[u8; 16]>,
-) -> Vec<u8> {
+fn credential(root: &SoftwareKey, holder: &SoftwareKey, cti: [u8; 16]) -> Vec<u8> {
     let request = CredentialRequest {
         iss: "root".into(),
         sub: "release".into(),
         key: holder.public_key(),
-        role,
-        scope: ScopeRequest { vendor: VENDOR, classes, serials: Vec::new(), actions: None },
+        role: Role::Release,
+        scope: ScopeRequest { vendor: VENDOR, classes: vec![CLASS], serials: Vec::new(), actions: None },
         issued_at: NOW,
         not_before: None,
         expires: None,

@@ -47,7 +47,8 @@ pub(super) fn encode(sequence: u32, state: &BootState) -> [u8; RECORD_LEN] {
         flags |= SPARE;
     }
     let none = ImageRecord { manifest_digest: [0; 32], sequence: 0, size: 0 };
-    let (active, spare) = (state.active.unwrap_or(none), state.spare.unwrap_or(none));
+    let active = state.active.as_ref().unwrap_or(&none);
+    let spare = state.spare.as_ref().unwrap_or(&none);
 
     let mut out = Writer { bytes: [0; RECORD_LEN], at: 0 };
     out.put(&[VERSION, status, step, flags]);
@@ -159,6 +160,7 @@ struct Writer {
 
 impl Writer {
     /// The fields above add up to [`RECORD_LEN`]: what does not fit cannot be, and is left out.
+    #[inline(never)]
     fn put(&mut self, field: &[u8]) {
         let end = self.at.saturating_add(field.len());
         if let Some(place) = self.bytes.get_mut(self.at..end) {

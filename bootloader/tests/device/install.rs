@@ -193,10 +193,8 @@ fn conditions_are_checked_before_anything_is_written() {
         update
     };
     let foreign = Factory::new(2);
-    let stranger = factory.with_role(trust::Role::Service);
     let cases = [
         ("foreign root", foreign.envelope_of(&base), Nrc::SECURITY_ACCESS_DENIED, Reason::AnchorUnknown),
-        ("role", stranger.envelope_of(&base), Nrc::SECURITY_ACCESS_DENIED, Reason::RoleMismatch),
         (
             "t05 rollback",
             factory.envelope_of(&other(|update| update.sequence = 4)),
