@@ -92,7 +92,7 @@ pub(crate) async fn provision(cli: &Cli, options: &Provision, output: &Output) -
             found: provisioned.serial.to_string(),
         });
     }
-    let words = format!("{} is provisioned, node {:02X}.", provisioned.serial, provisioned.node);
+    let words = format!("{} is provisioned, node 0x{:02X}.", provisioned.serial, provisioned.node);
     Ok(Done::new("provisioned", &provisioned, None, words))
 }
 

@@ -148,7 +148,7 @@ pub(crate) fn reason_slug(code: u16) -> Option<String> {
 impl std::fmt::Display for DeviceSummary {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let version = self.version.as_deref().unwrap_or("-");
-        write!(f, "node {:02X}  {:32}  {:11}  {version}", self.node, self.serial, self.mode)
+        write!(f, "node 0x{:02X}  {:32}  {:11}  {version}", self.node, self.serial, self.mode)
     }
 }
 
@@ -164,7 +164,7 @@ pub(crate) struct ScanReport {
 impl Report for ScanReport {
     fn lines(&self) -> String {
         let devices = self.devices.iter().map(ToString::to_string);
-        let others = self.others.iter().map(|node| format!("node {node:02X}  (another kind of unit)"));
+        let others = self.others.iter().map(|node| format!("node 0x{node:02X}  (another kind of unit)"));
         devices.chain(others).collect::<Vec<_>>().join("\n")
     }
 }
@@ -229,7 +229,7 @@ impl Report for InfoReport {
             let _ = write!(text, "{separator}{name:20}{value}");
         };
         line("serial", &self.summary.serial);
-        line("node address", &format_args!("{:02X}", self.summary.node));
+        line("node address", &format_args!("0x{:02X}", self.summary.node));
         line("vendor id", &self.summary.vendor);
         line("class id", &self.summary.class);
         line("device id", &self.device);
@@ -246,11 +246,16 @@ impl Report for InfoReport {
         }
         if let Some(reason) = &self.reason {
             let what = if self.reverted { "reverted" } else { "last refusal" };
-            line(what, &format_args!("{reason} (at byte {})", self.reason_position));
+            match self.reason_position {
+                0 => line(what, reason),
+                position => line(what, &format_args!("{reason} (at byte {position})")),
+            }
         }
         line("slot", &format_args!("{} bytes", self.slot_capacity));
-        let anchors = if self.anchor_compiled_in { "anchors (built in)" } else { "anchors" };
-        line(anchors, &self.anchors.join(" "));
+        if !self.anchors.is_empty() {
+            let anchors = if self.anchor_compiled_in { "anchors (built in)" } else { "anchors" };
+            line(anchors, &self.anchors.join(" "));
+        }
         text
     }
 }

@@ -152,7 +152,7 @@ pub(crate) enum Error {
         bus: String,
     },
     /// The device at this address does not answer.
-    #[error("the device at node address {node:02X} does not answer ({during})")]
+    #[error("the device at node address 0x{node:02X} does not answer ({during})")]
     DeviceSilent {
         /// The node address.
         node: u8,

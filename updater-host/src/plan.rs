@@ -91,7 +91,7 @@ impl Plan {
         let digest = self.release.manifest_digest.as_deref().unwrap_or_default();
         let bus = if self.is_fd { "CAN FD, 500 kbit/s and 2 Mbit/s" } else { "CAN, 500 kbit/s" };
         [
-            format!("Device     {} (node {:02X})", self.device.serial, self.device.node),
+            format!("Device     {} (node 0x{:02X})", self.device.serial, self.device.node),
             format!("Runs       {installed}"),
             format!(
                 "Gets       {} (sequence number {}) {}",

@@ -40,6 +40,11 @@ impl Reporting {
         Online { server: &self.server, cache: &self.cache, output }
     }
 
+    /// Sends what an earlier run could not.
+    pub(crate) async fn deliver(&self, output: &Output) {
+        self.queue.deliver(&self.server, output).await;
+    }
+
     /// Registers the device and says that an update begins.
     pub(crate) async fn started(&self, device: &Device, release: &Release, output: &Output) {
         if self.server.exposes_token() {

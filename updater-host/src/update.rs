@@ -110,6 +110,7 @@ pub(crate) async fn run(
         let device = choose(&mut connection, &options.choice, cli.scan_time).await?;
         #[cfg(feature = "http")]
         if let Some(reporting) = &reporting {
+            reporting.deliver(output).await;
             source::newest_lists(&reporting.online(output), &mut believed).await?;
         }
         let release = match (&options.release, &options.image) {

@@ -61,7 +61,7 @@ fn several_devices_are_listed() {
     let error = Error::SeveralDevices(vec![device(0x10, "A-1"), device(0x11, "A-2")]);
     let text = error.to_string();
     assert!(
-        text.starts_with("2 devices") && text.contains("node 10  A-1") && text.contains("node 11  A-2"),
+        text.starts_with("2 devices") && text.contains("node 0x10  A-1") && text.contains("node 0x11  A-2"),
         "{text}"
     );
     assert_eq!(error.exit_code(), 2);

@@ -1,6 +1,6 @@
 //! A device that answers as it is told to, over a real bus. It verifies nothing: it is here to be wrong.
 
-use crate::made::{CLASS, DEVICE, IMAGE_LEN, SEQUENCE, VENDOR};
+use crate::made::{CLASS, DEVICE, IMAGE_SIZE, SEQUENCE, VENDOR};
 use can_bus::{Bus, IsoTpChannel};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -193,7 +193,7 @@ impl Fake {
             active_sequence: self.active_sequence,
             revocation_sequence: 2,
             resume_offset: self.resume_offset,
-            image_size: if self.installing { IMAGE_LEN as u32 } else { 0 },
+            image_size: if self.installing { IMAGE_SIZE } else { 0 },
             manifest_digest: if self.installing { self.script.manifest_digest } else { [0; 32] },
             reason: self.reason,
             reason_position: 0,

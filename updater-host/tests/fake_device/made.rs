@@ -15,6 +15,8 @@ pub(crate) const DEVICE: [u8; 16] = [3; 16];
 /// Sequence number of the release.
 pub(crate) const SEQUENCE: u64 = 5;
 pub(crate) const IMAGE_LEN: usize = 20_000;
+/// The same, as the device says it.
+pub(crate) const IMAGE_SIZE: u32 = 20_000;
 
 /// A folder with `root.cose`, `release.suit`, `image.bin` and `list.cwt`.
 pub(crate) struct Made {
@@ -26,7 +28,7 @@ impl Made {
     pub(crate) fn new() -> Self {
         let (root, key) = (SoftwareKey::from_seed(&[7; 32]), SoftwareKey::from_seed(&[9; 32]));
         let (root, key) = (root.unwrap(), key.unwrap());
-        let image: Vec<u8> = (0..IMAGE_LEN).map(|index| (index % 251) as u8).collect();
+        let image: Vec<u8> = (0..=250).cycle().take(IMAGE_LEN).collect();
         let digest: [u8; 32] = Sha256::digest(&image).into();
         let description = UpdateDescription {
             vendor: VENDOR,

@@ -4,7 +4,7 @@ mod fake;
 mod made;
 
 use fake::{After, Asked, FakeDevice, Script};
-use made::{IMAGE_LEN, Made};
+use made::{IMAGE_LEN, IMAGE_SIZE, Made};
 use serde_json::Value;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -323,7 +323,7 @@ fn answers_that_make_no_sense_are_errors() {
 #[test]
 fn a_device_that_lies_about_the_install_gets_no_image() {
     let lies: [fn(&mut Script); 2] =
-        [|script| script.manifest_digest = [9; 32], |script| script.resume_offset = IMAGE_LEN as u32 + 1];
+        [|script| script.manifest_digest = [9; 32], |script| script.resume_offset = IMAGE_SIZE + 1];
     for lie in lies {
         let bench = Bench::new();
         let device = bench.device(lie);

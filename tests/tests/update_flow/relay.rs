@@ -1,0 +1,108 @@
+//! Joins the host's bus and the device's: slower than either, so that a test can act in the middle of a transfer, and
+//! with noise, if it is told so.
+
+use can_bus::{Bus, BusAddress};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use update_protocol::can::{Frame, Id};
+use update_protocol::profile;
+
+/// A pause for so many frames; timers are not finer.
+const FRAMES_PER_PAUSE: u32 = 16;
+const PAUSE: Duration = Duration::from_millis(2);
+/// One frame of noise for so many frames of the transfer.
+const FRAMES_PER_NOISE: u32 = 40;
+
+/// What the relay does besides.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// Nothing.
+    Quiet,
+    /// Random frames, with foreign identifiers and with those of the transfer, to both sides.
+    Noisy,
+}
+
+/// A relay; it ends when it is dropped.
+pub(crate) struct Relay {
+    stopping: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Relay {
+    pub(crate) fn start(one: &str, other: &str, manner: Manner) -> Self {
+        let stopping = Arc::new(AtomicBool::new(false));
+        let (up, is_up) = std::sync::mpsc::channel();
+        let addresses: [BusAddress; 2] = [one, other].map(|bus| bus.parse().expect("a bus"));
+        let thread = std::thread::spawn({
+            let stopping = Arc::clone(&stopping);
+            move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                runtime.expect("a runtime").block_on(async {
+                    let one = Bus::open(&addresses[0]).await.expect("a bus");
+                    let other = Bus::open(&addresses[1]).await.expect("a bus");
+                    up.send(()).expect("the test waits");
+                    relay(one, other, manner, &stopping).await;
+                });
+            }
+        });
+        is_up.recv().expect("the relay starts");
+        Self { stopping, thread: Some(thread) }
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.join().expect("the relay ends");
+        }
+    }
+}
+
+async fn relay(mut one: Bus, mut other: Bus, manner: Manner, stopping: &AtomicBool) {
+    let mut noise = Noise(0x9E37_79B9_7F4A_7C15);
+    let mut frames: u32 = 0;
+    while !stopping.load(Ordering::Relaxed) {
+        tokio::select! {
+            frame = one.recv() => other.send(&frame.expect("a frame")).await.expect("sent"),
+            frame = other.recv() => one.send(&frame.expect("a frame")).await.expect("sent"),
+            () = tokio::time::sleep(Duration::from_millis(50)) => continue,
+        }
+        frames = frames.wrapping_add(1);
+        if frames.is_multiple_of(FRAMES_PER_PAUSE) {
+            tokio::time::sleep(PAUSE).await;
+        }
+        if manner == Manner::Noisy && frames.is_multiple_of(FRAMES_PER_NOISE) {
+            one.send(&noise.frame()).await.expect("sent");
+            other.send(&noise.frame()).await.expect("sent");
+        }
+    }
+}
+
+/// The same frames in every run (xorshift64).
+struct Noise(u64);
+
+impl Noise {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn frame(&mut self) -> Frame {
+        let random = self.next();
+        let id = match random % 8 {
+            // Once in a while the identifiers of the transfer themselves.
+            0 => profile::response_id(0x21),
+            1 => profile::request_id(0x21),
+            2 => profile::FUNCTIONAL_ID,
+            3 | 4 => Id::Standard((random >> 8) as u16 & 0x7FF),
+            _ => Id::Extended((random >> 8) as u32 & 0x1FFF_FFFF),
+        };
+        let data = self.next().to_le_bytes();
+        Frame::new(id, &data[..(random >> 40) as usize % 9]).expect("a frame")
+    }
+}
