@@ -92,7 +92,12 @@ async fn answer(State(record): State<Shared>, request: Request) -> Response {
             (if known { StatusCode::OK } else { StatusCode::CREATED }, answer.to_string())
         }
     };
-    Response::builder().status(status).body(Body::from(body)).unwrap()
+    let answer = Response::builder().status(status);
+    if status.is_redirection() {
+        // The body of an answer out of turn is the address then.
+        return answer.header("location", body).body(Body::empty()).unwrap();
+    }
+    answer.body(Body::from(body)).unwrap()
 }
 
 fn workshop() -> Workshop {
@@ -234,10 +239,17 @@ fn odd_answers_are_refused() {
         server.answers("POST", StatusCode::CREATED, body);
         assert_eq!(server.publish(&workshop, &[]).refusal(), (code.into(), 7));
     }
-    // The token is not carried elsewhere.
-    let (workshop, server) = (workshop(), FakeServer::start());
-    server.answers("PUT", StatusCode::TEMPORARY_REDIRECT, "");
-    assert_eq!(server.publish(&workshop, &[]).refusal(), ("server-refused".into(), 7));
+}
+
+/// The token is for one server.
+#[test]
+fn a_redirect_is_not_followed() {
+    let (workshop, server, elsewhere) = (workshop(), FakeServer::start(), FakeServer::start());
+    for status in [StatusCode::TEMPORARY_REDIRECT, StatusCode::SEE_OTHER] {
+        server.answers("POST", status, &format!("{}/v1/releases", elsewhere.url));
+        assert_eq!(server.publish(&workshop, &[]).refusal(), ("server-refused".into(), 7));
+    }
+    assert!(elsewhere.take_sent().is_empty());
 }
 
 #[test]

@@ -51,6 +51,23 @@ fn revocation_goes_on_from_list_to_list() {
     ];
     assert_eq!(workshop.ok(&by_kid)["list_sequence"], 9);
     assert_eq!(workshop.refused(&verify("9.cwt")), ("key-revoked".into(), 6));
+    // A newer list that does not say it any more takes it back, whatever older lists are shown.
+    let refusal =
+        workshop.refused(&["verify", "signed.suit", "--anchor", "root.cose", "--revocations", "2.cwt"]);
+    assert_eq!(refusal, ("credential-revoked".into(), 6));
+    workshop.ok(&revoke(&["--sequence", "10", "--kid", "0102030405060708", "--out", "10.cwt"]));
+    for order in [["2.cwt", "10.cwt"], ["10.cwt", "2.cwt"]] {
+        workshop.ok(&[
+            "verify",
+            "signed.suit",
+            "--anchor",
+            "root.cose",
+            "--revocations",
+            order[0],
+            "--revocations",
+            order[1],
+        ]);
+    }
     // What is revoked twice is there once.
     let again =
         workshop.ok(&revoke(&["--previous", "2.cwt", "--credential", "release.cwt", "--out", "3.cwt"]));
