@@ -33,8 +33,6 @@ const DIRECTORY: &str = "demo";
 const ANCHOR: &str = "root.cose";
 /// How long the application that never confirms is waited for.
 const CONFIRM_TIMEOUT: &str = "5s";
-/// Bytes of table in the application whose installation is cut: its transfer must last long enough for that.
-const BALLAST_LEN: u32 = 192 * 1024;
 /// Far above what any command on the bus takes here.
 const COMMAND_LIMIT: Duration = Duration::from_secs(180);
 /// The versions of the demonstration's application.
@@ -181,13 +179,12 @@ struct Applications {
 
 impl Applications {
     fn build(workspace: &Workspace) -> Result<Self> {
-        let build =
-            |version, behaviour, ballast| board::build_application(workspace, version, behaviour, ballast);
+        let build = |version, behaviour| board::build_application(workspace, version, behaviour, None);
         Ok(Self {
-            first: build(FIRST, Behaviour::Confirms, None)?,
-            second: build(SECOND, Behaviour::Confirms, None)?,
-            third: build(THIRD, Behaviour::Confirms, Some(BALLAST_LEN))?,
-            fourth: build(FOURTH, Behaviour::NeverConfirms, None)?,
+            first: build(FIRST, Behaviour::Confirms)?,
+            second: build(SECOND, Behaviour::Confirms)?,
+            third: build(THIRD, Behaviour::Confirms)?,
+            fourth: build(FOURTH, Behaviour::NeverConfirms)?,
         })
     }
 }
