@@ -13,7 +13,9 @@ use serde::Serialize;
 use std::time::Duration;
 use suit_manifest::reason::Reason;
 use trust::cbor::Reader;
-use update_protocol::profile::{self, MAX_PROVISIONING_BLOCK_LEN, MAX_REVOCATION_LIST_LEN, Mode, Object};
+use update_protocol::profile::{
+    self, ImageState, MAX_PROVISIONING_BLOCK_LEN, MAX_REVOCATION_LIST_LEN, Mode, Object,
+};
 
 /// `scan`
 ///
@@ -152,6 +154,9 @@ pub(crate) async fn revocations(cli: &Cli, options: &Revocations, output: &Outpu
     let list = files::read(&options.list, MAX_REVOCATION_LIST_LEN.into())?;
     let mut connection = Connection::open(&cli.bus, cli.identifiers).await?;
     let device = choose(&mut connection, &options.choice, cli.scan_time).await?;
+    if device.state.image == ImageState::Trial {
+        output.warn("on-trial", "the device has not confirmed what it runs now; this makes it go back");
+    }
     output.step("revocation list");
     let subject = Subject::RevocationList(options.list.display().to_string());
     give(&mut connection, device.node, Object::RevocationList, &list, subject).await?;

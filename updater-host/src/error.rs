@@ -268,6 +268,8 @@ pub(crate) enum Moment {
     },
     /// The image is installed; the device goes on by itself.
     Restart,
+    /// In a command that gives a device one thing.
+    Command,
 }
 
 impl std::fmt::Display for Moment {
@@ -280,6 +282,7 @@ impl std::fmt::Display for Moment {
                     "after {taken} of {total} bytes; the device keeps what it runs and what it has taken"
                 )
             }
+            Self::Command => f.write_str("before it was known whether the device did it"),
             Self::Restart => f.write_str("while the device starts the new image; it goes on by itself"),
         }
     }
@@ -479,7 +482,9 @@ impl Error {
             }
             Self::DeviceSilent { .. } => "Check power and wiring; updater-host scan lists who answers.",
             Self::DeviceLost { .. } => "Run it again to resume.",
-            Self::Interrupted(Moment::Restart) => "updater-host info tells what the device runs.",
+            Self::Interrupted(Moment::Restart | Moment::Command) => {
+                "updater-host info tells what the device runs."
+            }
             Self::Interrupted(_) => "Run it again to resume.",
             #[cfg(feature = "http")]
             Self::TokenFile(_) => "Put the server's token into the file, on one line.",

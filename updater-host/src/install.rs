@@ -8,7 +8,7 @@ use crate::connection::{Connection, Trouble};
 use crate::device::Device;
 use crate::error::{DeviceAnswerError, Error, Moment, Subject};
 use crate::interrupt::Interrupt;
-use crate::output::Output;
+use crate::output::{Output, Transfer};
 use crate::release::Release;
 use crate::restart::await_answer;
 use crate::session::{Ended, Flow, Session, session_is_lost};
@@ -202,12 +202,12 @@ impl Install<'_> {
         }
         let rest = self.release.image.get(offset as usize..).unwrap_or_default();
         let mut position = offset;
-        self.output.progress_begin("image", offset.into(), total.into());
+        self.output.progress_begin(Transfer::ToDevice, offset.into(), total.into());
         let (output, interrupt) = (self.output, self.interrupt);
         let mut on_block = |len: usize| {
             position = position.saturating_add(u32::try_from(len).unwrap_or(u32::MAX));
             sent.bytes = sent.bytes.saturating_add(len as u64);
-            output.progress(position.into(), total.into());
+            output.progress(Transfer::ToDevice, position.into(), total.into());
             if interrupt.is_requested() { Flow::Stop } else { Flow::Continue }
         };
         let outcome = Session::new(self.connection, self.device.node)

@@ -51,14 +51,18 @@ pub async fn run(arguments: Vec<OsString>) -> u8 {
     };
     let output = Output::new(cli.json);
     let interrupt = Interrupt::listen();
-    let before = Moment::BeforeTransfer;
+    let (before, within) = (Moment::BeforeTransfer, Moment::Command);
     match &cli.command {
         Command::Scan => output.finish(interrupt.or(before, commands::scan(&cli)).await),
         Command::Info(choice) => output.finish(interrupt.or(before, commands::info(&cli, choice)).await),
-        Command::Provision(options) => output.finish(commands::provision(&cli, options, &output).await),
-        Command::Revocations(options) => output.finish(commands::revocations(&cli, options, &output).await),
+        Command::Provision(options) => {
+            output.finish(interrupt.or(within, commands::provision(&cli, options, &output)).await)
+        }
+        Command::Revocations(options) => {
+            output.finish(interrupt.or(within, commands::revocations(&cli, options, &output)).await)
+        }
         Command::Reset(choice) => {
-            output.finish(interrupt.or(before, commands::restart(&cli, choice, &output)).await)
+            output.finish(interrupt.or(within, commands::restart(&cli, choice, &output)).await)
         }
         Command::Update(options) => output.finish(update::run(&cli, options, &output, &interrupt).await),
     }

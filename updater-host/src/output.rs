@@ -20,6 +20,24 @@ pub(crate) struct Output {
     last_event: Cell<Option<Instant>>,
 }
 
+/// What a progress bar is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Transfer {
+    /// The image comes from the server.
+    FromServer,
+    /// The image goes to the device.
+    ToDevice,
+}
+
+impl Transfer {
+    fn name(self) -> &'static str {
+        match self {
+            Self::FromServer => "download",
+            Self::ToDevice => "image",
+        }
+    }
+}
+
 /// A result: how it looks as an object, for people, and which exit code it ends with.
 pub(crate) trait Report: Serialize {
     /// Lines for people, without a final line break.
@@ -35,6 +53,7 @@ pub(crate) trait Report: Serialize {
 #[serde(tag = "event", rename_all = "lowercase")]
 enum Event<'a> {
     Progress { bytes: u64, total: u64 },
+    Download { bytes: u64, total: u64 },
     Step { step: &'a str },
     Warning { code: &'a str, message: &'a str },
     Retry { message: &'a str, pause_ms: u128 },
@@ -101,7 +120,7 @@ impl Output {
     }
 
     /// Begins a progress bar on the terminal, if there is one; `bytes` of `total` are done.
-    pub(crate) fn progress_begin(&self, what: &'static str, bytes: u64, total: u64) {
+    pub(crate) fn progress_begin(&self, transfer: Transfer, bytes: u64, total: u64) {
         let target = if self.json { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         let bar = ProgressBar::with_draw_target(Some(total), target);
         let style =
@@ -109,24 +128,27 @@ impl Output {
         if let Ok(style) = ProgressStyle::with_template(style) {
             bar.set_style(style.progress_chars("=> "));
         }
-        bar.set_prefix(what);
+        bar.set_prefix(transfer.name());
         bar.set_position(bytes);
         // What an earlier run did must not count for the rate.
         bar.reset_eta();
         *self.bar.borrow_mut() = Some(bar);
         self.last_event.set(None);
-        self.progress(bytes, total);
+        self.progress(transfer, bytes, total);
     }
 
     /// Moves the bar; an event at most every 100 ms, and one for the end.
-    pub(crate) fn progress(&self, bytes: u64, total: u64) {
+    pub(crate) fn progress(&self, transfer: Transfer, bytes: u64, total: u64) {
         if let Some(bar) = self.bar.borrow().as_ref() {
             bar.set_position(bytes);
         }
         let due = self.last_event.get().is_none_or(|last| last.elapsed() >= PROGRESS_INTERVAL);
         if due || bytes == total {
             self.last_event.set(Some(Instant::now()));
-            self.event(&Event::Progress { bytes, total });
+            self.event(&match transfer {
+                Transfer::FromServer => Event::Download { bytes, total },
+                Transfer::ToDevice => Event::Progress { bytes, total },
+            });
         }
     }
 

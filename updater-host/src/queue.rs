@@ -55,16 +55,15 @@ impl Queue {
         Self { folder }
     }
 
-    /// Keeps reports for `server` and delivers what it can, oldest first. Nothing of this stops an update: what goes
-    /// wrong is a warning.
-    pub(crate) async fn report(&self, server: &Server, serial: &str, reports: Vec<Report>, output: &Output) {
+    /// Keeps reports for `server` until [`Queue::deliver`]; nothing is sent, so this takes no time. Nothing of it stops
+    /// an update: what goes wrong is a warning.
+    pub(crate) fn keep(&self, server: &Server, serial: &str, reports: Vec<Report>, output: &Output) {
         for report in reports {
             let queued = Queued { server: server.name(), serial: serial.to_owned(), report };
-            if let Err(error) = self.keep(&queued) {
+            if let Err(error) = self.write(&queued) {
                 output.warn(&error.code(), &format!("a report is lost: {error}"));
             }
         }
-        self.deliver(server, output).await;
     }
 
     /// Delivers what waits for `server`, oldest first, until it is empty or the server does not take more.
@@ -99,7 +98,7 @@ impl Queue {
         Ok(())
     }
 
-    fn keep(&self, queued: &Queued) -> Result<(), Error> {
+    fn write(&self, queued: &Queued) -> Result<(), Error> {
         let waiting = self.waiting()?;
         for oldest in waiting.iter().take((waiting.len() + 1).saturating_sub(MAX_QUEUED)) {
             remove(oldest)?;

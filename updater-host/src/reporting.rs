@@ -52,12 +52,13 @@ impl Reporting {
         }
         let reports =
             vec![registration(device, &device.installed()), event(EventKind::Started, release, None)];
-        self.tell(device, reports, output).await;
+        self.keep(device, reports, output);
+        self.deliver(output).await;
     }
 
-    /// Says that the device has the image.
-    pub(crate) async fn installed(&self, device: &Device, release: &Release, output: &Output) {
-        self.tell(device, vec![event(EventKind::Installed, release, None)], output).await;
+    /// Says that the device has the image; sent when the update has ended, since the device waits for its reset now.
+    pub(crate) fn installed(&self, device: &Device, release: &Release, output: &Output) {
+        self.keep(device, vec![event(EventKind::Installed, release, None)], output);
     }
 
     /// Says how it ended. An update that can be resumed has not ended.
@@ -83,14 +84,15 @@ impl Reporting {
             }
             Err(_) => Vec::new(),
         };
-        self.tell(device, reports, output).await;
+        self.keep(device, reports, output);
+        self.deliver(output).await;
     }
 
-    async fn tell(&self, device: &Device, reports: Vec<Report>, output: &Output) {
+    fn keep(&self, device: &Device, reports: Vec<Report>, output: &Output) {
         // A serial that is not text names no device on a server.
         let Some(serial) = device.serial.as_str() else { return };
-        if self.server.can_report() && !reports.is_empty() {
-            self.queue.report(&self.server, serial, reports, output).await;
+        if self.server.can_report() {
+            self.queue.keep(&self.server, serial, reports, output);
         }
     }
 }

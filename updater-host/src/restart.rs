@@ -49,14 +49,26 @@ pub(crate) struct Restart<'a> {
 }
 
 impl Restart<'_> {
-    /// Resets the device and waits.
+    /// Resets a device whose image is pending, and waits for what becomes of it.
     ///
     /// # Errors
     /// [`Error::DeviceSilent`], [`Error::NothingRuns`], [`Error::DeviceAnswer`], [`Error::DeviceRefused`],
     /// [`Error::Interrupted`], [`Error::Bus`]
     pub(crate) async fn reset_and_wait(mut self) -> Result<Outcome, Error> {
         self.output.step("restart");
-        self.reset().await?;
+        // A session that expired meanwhile has reset the device already: another reset would end the trial.
+        let mode = Session::new(self.connection, self.node).state().await.map(|state| state.mode);
+        if !matches!(mode, Ok(Mode::Application)) {
+            self.reset().await?;
+        }
+        self.wait_or_revert().await
+    }
+
+    /// Waits for what becomes of an image that is on trial.
+    ///
+    /// # Errors
+    /// As [`Restart::reset_and_wait`].
+    pub(crate) async fn wait_or_revert(mut self) -> Result<Outcome, Error> {
         let outcome = self.wait().await?;
         if outcome != Outcome::Trial || !self.revert_unconfirmed {
             return Ok(outcome);

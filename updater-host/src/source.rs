@@ -10,6 +10,9 @@ use std::path::Path;
 use suit_manifest::limits::MAX_ENVELOPE_LEN;
 
 #[cfg(feature = "http")]
+mod online;
+
+#[cfg(feature = "http")]
 pub(crate) use online::{Online, newest_lists};
 
 /// Whether what the host itself would refuse is sent all the same.
@@ -59,122 +62,4 @@ pub(crate) fn from_files(
 /// What of an envelope is sent.
 fn sendable(envelope: Vec<u8>, checks: HostChecks, output: &Output) -> Result<Vec<u8>, Error> {
     Ok(checks.apply(for_device(&envelope), output)?.unwrap_or(envelope))
-}
-
-#[cfg(feature = "http")]
-mod online {
-    use super::{HostChecks, check_envelope, sendable};
-    use crate::believed::Believed;
-    use crate::cache::Cache;
-    use crate::device::Device;
-    use crate::error::Error;
-    use crate::output::Output;
-    use crate::release::Release;
-    use crate::server::{Latest, Server};
-
-    /// A server and what was fetched from it.
-    #[derive(Debug)]
-    pub(crate) struct Online<'a> {
-        /// The server.
-        pub(crate) server: &'a Server,
-        /// What was fetched.
-        pub(crate) cache: &'a Cache,
-        /// Where it is told.
-        pub(crate) output: &'a Output,
-    }
-
-    /// Adds the newest revocation list of every anchor: the server's, or the one that was fetched last. A list that
-    /// was fetched once counts for ever, whatever the server says later.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] for a list of the server's that does not verify; those of the server but for
-    /// [`Error::ServerUnreachable`]
-    pub(crate) async fn newest_lists(online: &Online<'_>, believed: &mut Believed) -> Result<(), Error> {
-        let Online { server, cache, output } = online;
-        for anchor in believed.anchors().to_vec() {
-            let kid = anchor.kid();
-            if let Some(bytes) = cache.revocation_list(&kid)?
-                && let Err(error) = believed.add_list("in the cache".to_owned(), bytes)
-            {
-                output.warn(&error.code(), &format!("{error}; it is deleted"));
-                cache.forget_revocation_list(&kid)?;
-            }
-            match server.revocation_list(&kid).await {
-                Ok(Some(bytes)) => {
-                    believed.add_list(format!("of {}", server.name()), bytes.clone())?;
-                    let is_newest =
-                        believed.newest_lists()?.iter().any(|list| list.as_bytes() == bytes.as_slice());
-                    if is_newest {
-                        cache.keep_revocation_list(&kid, &bytes)?;
-                    }
-                }
-                Ok(None) => {}
-                Err(error) if error.is_offline() => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-
-    impl Online<'_> {
-        /// The newest release for a device, checked. Without the server: the one that was fetched last.
-        ///
-        /// # Errors
-        /// [`Error::Refused`], [`Error::NoRelease`], those of the server and of files
-        pub(crate) async fn release(
-            &self,
-            believed: &Believed,
-            device: &Device,
-            checks: HostChecks,
-        ) -> Result<Release, Error> {
-            let (vendor, class) = (device.vendor(), device.class());
-            let server = self.server.name();
-            let latest = match self.server.latest(vendor, class).await {
-                Ok(latest) => {
-                    self.cache.keep_release_object(&server, vendor, class, &latest.object)?;
-                    latest
-                }
-                Err(error) if error.is_offline() => {
-                    let Some(object) = self.cache.release_object(&server, vendor, class)? else {
-                        return Err(error);
-                    };
-                    self.output
-                        .warn(&error.code(), &format!("{error}; taking the release that was fetched before"));
-                    // A damaged one is of no use: the server is needed.
-                    Latest::read(object).map_err(|_| error)?
-                }
-                Err(error) => return Err(error),
-            };
-            let envelope = self.envelope(&latest).await?;
-            let facts = checks.apply(check_envelope(&envelope, believed, device), self.output)?;
-            let (digest, size) = match &facts {
-                Some(facts) => (facts.image_digest, facts.image_size),
-                None => latest.image,
-            };
-            let image = self.image(&digest, size).await?;
-            Ok(Release { envelope: sendable(envelope, checks, self.output)?, image, facts })
-        }
-
-        async fn envelope(&self, latest: &Latest) -> Result<Vec<u8>, Error> {
-            if let Some(envelope) = self.cache.envelope(&latest.envelope_digest)? {
-                return Ok(envelope);
-            }
-            let envelope = self.server.envelope(latest).await?;
-            self.cache.keep_envelope(&envelope)?;
-            Ok(envelope)
-        }
-
-        async fn image(&self, digest: &[u8; 32], size: u64) -> Result<Vec<u8>, Error> {
-            if let Some(image) = self.cache.image(digest, size)? {
-                return Ok(image);
-            }
-            self.output.progress_begin("download", 0, size);
-            let fetched = self
-                .server
-                .image(self.cache, digest, size, &mut |bytes| self.output.progress(bytes, size))
-                .await;
-            self.output.progress_end();
-            fetched
-        }
-    }
 }

@@ -141,13 +141,14 @@ pub(crate) async fn run(
     let plan = Plan::new(device, release, prepared.connection.is_fd());
     output.say(&plan.lines());
     output.event(&plan);
-    if device.state.image == ImageState::Trial {
+    let on_trial = is_on_trial(device, release) && !options.reinstall;
+    if device.state.image == ImageState::Trial && !on_trial {
         output.warn(
             "on-trial",
             "the device has not confirmed what it runs now; this update makes it go back first",
         );
     }
-    if !options.yes {
+    if !options.yes && !on_trial {
         let confirmed = interrupt.or(Moment::BeforeTransfer, output.confirm("Install it?")).await?;
         if !confirmed {
             return Err(Error::Declined);
@@ -208,19 +209,23 @@ impl Prepared {
         output: &Output,
         interrupt: &Interrupt,
     ) -> Result<Ended, Error> {
-        let install = Install {
-            connection: &mut self.connection,
-            device: &self.device,
-            release: &self.release,
-            lists,
-            output,
-            interrupt,
-            patience: cli.patience,
-        };
-        let sent = install.run().await?;
-        #[cfg(feature = "http")]
-        if let Some(reporting) = &self.reporting {
-            reporting.installed(&self.device, &self.release, output).await;
+        let mut sent = Sent::default();
+        let on_trial = is_on_trial(&self.device, &self.release) && !options.reinstall;
+        if !on_trial {
+            let install = Install {
+                connection: &mut self.connection,
+                device: &self.device,
+                release: &self.release,
+                lists,
+                output,
+                interrupt,
+                patience: cli.patience,
+            };
+            sent = install.run().await?;
+            #[cfg(feature = "http")]
+            if let Some(reporting) = &self.reporting {
+                reporting.installed(&self.device, &self.release, output);
+            }
         }
         let restart = Restart {
             connection: &mut self.connection,
@@ -233,7 +238,8 @@ impl Prepared {
             confirm_timeout: options.confirm_timeout,
             revert_unconfirmed: options.revert_unconfirmed,
         };
-        let outcome = restart.reset_and_wait().await?;
+        let outcome =
+            if on_trial { restart.wait_or_revert().await? } else { restart.reset_and_wait().await? };
         let node = self.device.node;
         let after = match Session::new(&mut self.connection, node).device().await {
             Ok(device) => device.installed(),
@@ -255,6 +261,13 @@ fn already_runs(device: &Device, release: &Release) -> bool {
     let state = &device.state;
     let same = release.facts.as_ref().is_some_and(|facts| facts.sequence == state.active_sequence);
     same && state.image == ImageState::Confirmed && state.mode == Mode::Application
+}
+
+/// Whether the release runs already and only has to confirm itself. Sending it again would revert it first.
+fn is_on_trial(device: &Device, release: &Release) -> bool {
+    let state = &device.state;
+    let same = release.facts.as_ref().is_some_and(|facts| facts.sequence == state.active_sequence);
+    same && state.image == ImageState::Trial && state.mode == Mode::Application
 }
 
 /// The lists that the device can verify.

@@ -21,6 +21,11 @@ fn report(sequence: u64) -> Report {
     })
 }
 
+async fn report_now(queue: &Queue, server: &Server, reports: Vec<Report>) {
+    queue.keep(server, "A-1", reports, &output());
+    queue.deliver(server, &output()).await;
+}
+
 fn offline() -> Server {
     Server::new("http://127.0.0.1:1", Some("secret")).unwrap()
 }
@@ -48,13 +53,13 @@ fn readdress(queue: &Queue, server: &Server) {
 #[tokio::test]
 async fn reports_wait_for_the_server_and_go_in_order() {
     let (_folder, queue) = queue();
-    queue.report(&offline(), "A-1", vec![report(1), report(2)], &output()).await;
-    queue.report(&offline(), "A-1", vec![report(3)], &output()).await;
+    report_now(&queue, &offline(), vec![report(1), report(2)]).await;
+    report_now(&queue, &offline(), vec![report(3)]).await;
     assert_eq!(queue.waiting().unwrap().len(), 3);
 
     let server = FakeServer::start(|_| Answer::ok(b"{}".to_vec()));
     readdress(&queue, &to(&server));
-    queue.report(&to(&server), "A-1", vec![report(4)], &output()).await;
+    report_now(&queue, &to(&server), vec![report(4)]).await;
     assert_eq!(delivered(&server), [1, 2, 3, 4]);
     assert!(queue.waiting().unwrap().is_empty());
 }
@@ -62,7 +67,7 @@ async fn reports_wait_for_the_server_and_go_in_order() {
 #[tokio::test]
 async fn the_token_is_not_on_the_disk() {
     let (_folder, queue) = queue();
-    queue.report(&offline(), "A-1", vec![report(1)], &output()).await;
+    report_now(&queue, &offline(), vec![report(1)]).await;
     let text = fs::read_to_string(&queue.waiting().unwrap()[0]).unwrap();
     assert!(text.contains("A-1") && !text.contains("secret"), "{text}");
 }
@@ -70,7 +75,7 @@ async fn the_token_is_not_on_the_disk() {
 #[tokio::test]
 async fn reports_of_another_server_stay() {
     let (_folder, queue) = queue();
-    queue.report(&offline(), "A-1", vec![report(1)], &output()).await;
+    report_now(&queue, &offline(), vec![report(1)]).await;
     let server = FakeServer::start(|_| Answer::ok(b"{}".to_vec()));
     queue.deliver(&to(&server), &output()).await;
     assert!(server.requests().is_empty());
@@ -84,7 +89,7 @@ async fn what_the_server_does_not_take_at_all_is_dropped_and_the_rest_goes_on() 
         let refused = String::from_utf8_lossy(&request.body).contains("\"sequence\":1");
         Answer::new(if refused { 400 } else { 200 }, b"{}".to_vec())
     });
-    queue.report(&to(&server), "A-1", vec![report(1), report(2)], &output()).await;
+    report_now(&queue, &to(&server), vec![report(1), report(2)]).await;
     assert_eq!(delivered(&server), [1, 2]);
     assert!(queue.waiting().unwrap().is_empty());
 }
@@ -94,7 +99,7 @@ async fn a_wrong_token_or_a_busy_server_loses_no_report() {
     for status in [401, 403, 408, 429, 500, 503] {
         let (_folder, queue) = queue();
         let server = FakeServer::start(move |_| Answer::new(status, b"{}".to_vec()));
-        queue.report(&to(&server), "A-1", vec![report(1), report(2)], &output()).await;
+        report_now(&queue, &to(&server), vec![report(1), report(2)]).await;
         assert_eq!(queue.waiting().unwrap().len(), 2, "{status}");
         assert_eq!(server.requests().len(), 1, "{status}");
     }
@@ -103,7 +108,7 @@ async fn a_wrong_token_or_a_busy_server_loses_no_report() {
 #[tokio::test]
 async fn a_file_that_is_no_report_is_dropped() {
     let (_folder, queue) = queue();
-    queue.report(&offline(), "A-1", vec![report(1)], &output()).await;
+    report_now(&queue, &offline(), vec![report(1)]).await;
     let server = FakeServer::start(|_| Answer::ok(b"{}".to_vec()));
     readdress(&queue, &to(&server));
     for (name, bytes) in [("0-1.json", &b"{"[..]), ("1-1.json", b""), ("2-1.json", &[b' '; 20_000])] {
@@ -117,13 +122,13 @@ async fn a_file_that_is_no_report_is_dropped() {
 #[tokio::test]
 async fn the_queue_has_a_limit_and_the_oldest_go() {
     let (_folder, queue) = queue();
-    queue.keep(&Queued { server: String::new(), serial: String::new(), report: report(0) }).unwrap();
+    queue.write(&Queued { server: String::new(), serial: String::new(), report: report(0) }).unwrap();
     for number in 1..MAX_QUEUED {
         let name = format!("{:024}-1.json", u128::MAX / 2 + number as u128);
         fs::write(queue.folder.join(name), b"{}").unwrap();
     }
     let oldest = queue.waiting().unwrap()[0].clone();
-    queue.keep(&Queued { server: String::new(), serial: String::new(), report: report(1) }).unwrap();
+    queue.write(&Queued { server: String::new(), serial: String::new(), report: report(1) }).unwrap();
     assert_eq!(queue.waiting().unwrap().len(), MAX_QUEUED);
     assert!(!oldest.exists());
 }
@@ -131,7 +136,7 @@ async fn the_queue_has_a_limit_and_the_oldest_go() {
 #[tokio::test]
 async fn two_programs_do_not_send_the_same_report() {
     let (_folder, queue) = queue();
-    queue.report(&offline(), "A-1", vec![report(1)], &output()).await;
+    report_now(&queue, &offline(), vec![report(1)]).await;
     let server = FakeServer::start(|_| Answer::ok(b"{}".to_vec()));
     readdress(&queue, &to(&server));
     let _other = try_lock(&queue.folder.join("lock")).unwrap().unwrap();

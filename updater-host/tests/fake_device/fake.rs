@@ -32,6 +32,8 @@ pub(crate) struct Script {
     pub(crate) dies_after: Option<usize>,
     /// A pause for every block.
     pub(crate) block_pause: Duration,
+    /// Resets without having been asked to as soon as it has an image.
+    pub(crate) resets_by_itself: bool,
     /// What comes of the reset after an install.
     pub(crate) after: After,
 }
@@ -59,6 +61,7 @@ impl Script {
             refuses: None,
             dies_after: None,
             block_pause: Duration::ZERO,
+            resets_by_itself: false,
             after: After::Confirms,
         }
     }
@@ -165,6 +168,10 @@ impl Fake {
 
     fn reset(&mut self) {
         self.note(Asked::Reset);
+        self.restart();
+    }
+
+    fn restart(&mut self) {
         self.mode = Mode::Application;
         if self.image == ImageState::Trial {
             self.revert();
@@ -257,7 +264,12 @@ impl Handler for Fake {
         }
         match object {
             Object::Envelope => self.installing = true,
-            Object::Image { .. } => self.image = ImageState::Pending,
+            Object::Image { .. } => {
+                self.image = ImageState::Pending;
+                if self.script.resets_by_itself {
+                    self.restart();
+                }
+            }
             Object::RevocationList | Object::ProvisioningBlock => {}
         }
         Ok(())

@@ -362,6 +362,35 @@ fn an_image_that_does_not_confirm_is_no_success() {
 }
 
 #[test]
+fn a_release_on_trial_is_waited_for_and_not_sent_again() {
+    let bench = Bench::new();
+    let device = bench.device(|script| script.after = After::StaysOnTrial);
+    bench.update(&[]).is_result("trial", 7);
+    let asked = device.asked();
+    let ended = bench.update(&[]);
+    ended.is_result("trial", 7);
+    assert_eq!(ended.last["bytes_sent"], 0);
+    assert_eq!(device.asked(), asked);
+    bench.update(&["--revert-unconfirmed"]).is_result("reverted", 7);
+    assert_eq!(images(&device.asked()).len(), 1);
+}
+
+#[test]
+fn a_device_that_reset_by_itself_is_not_reset_again() {
+    let bench = Bench::new();
+    // As if its session had expired before the host asked for the reset.
+    let device = bench.device(|script| {
+        script.after = After::StaysOnTrial;
+        script.resets_by_itself = true;
+    });
+    bench.update(&[]).is_result("trial", 7);
+    assert_eq!(
+        device.asked().last(),
+        Some(&Asked::Object(Object::Image { offset: 0 }, bench.made.read("image.bin")))
+    );
+}
+
+#[test]
 fn an_unconfirmed_image_can_be_reset_away() {
     let bench = Bench::new();
     let _device = bench.device(|script| script.after = After::StaysOnTrial);
