@@ -24,6 +24,7 @@ pub(crate) struct Output {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Transfer {
     /// The image comes from the server.
+    #[cfg(feature = "http")]
     FromServer,
     /// The image goes to the device.
     ToDevice,
@@ -32,6 +33,7 @@ pub(crate) enum Transfer {
 impl Transfer {
     fn name(self) -> &'static str {
         match self {
+            #[cfg(feature = "http")]
             Self::FromServer => "download",
             Self::ToDevice => "image",
         }
@@ -52,11 +54,26 @@ pub(crate) trait Report: Serialize {
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
 enum Event<'a> {
-    Progress { bytes: u64, total: u64 },
-    Download { bytes: u64, total: u64 },
-    Step { step: &'a str },
-    Warning { code: &'a str, message: &'a str },
-    Retry { message: &'a str, pause_ms: u128 },
+    Progress {
+        bytes: u64,
+        total: u64,
+    },
+    #[cfg(feature = "http")]
+    Download {
+        bytes: u64,
+        total: u64,
+    },
+    Step {
+        step: &'a str,
+    },
+    Warning {
+        code: &'a str,
+        message: &'a str,
+    },
+    Retry {
+        message: &'a str,
+        pause_ms: u128,
+    },
 }
 
 #[derive(Serialize)]
@@ -146,6 +163,7 @@ impl Output {
         if due || bytes == total {
             self.last_event.set(Some(Instant::now()));
             self.event(&match transfer {
+                #[cfg(feature = "http")]
                 Transfer::FromServer => Event::Download { bytes, total },
                 Transfer::ToDevice => Event::Progress { bytes, total },
             });

@@ -99,8 +99,11 @@ impl Noise {
             0 => profile::response_id(0x21),
             1 => profile::request_id(0x21),
             2 => profile::FUNCTIONAL_ID,
-            3 | 4 => Id::Standard((random >> 8) as u16 & 0x7FF),
-            _ => Id::Extended((random >> 8) as u32 & 0x1FFF_FFFF),
+            3 | 4 => Id::Standard(u16::from_le_bytes([random.to_le_bytes()[1], 0]) * 8),
+            _ => {
+                let [_, a, b, c, d, ..] = random.to_le_bytes();
+                Id::Extended(u32::from_le_bytes([a, b, c, d & 0x1F]))
+            }
         };
         let data = self.next().to_le_bytes();
         Frame::new(id, &data[..(random >> 40) as usize % 9]).expect("a frame")

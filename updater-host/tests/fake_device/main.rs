@@ -475,5 +475,6 @@ fn a_provisioned_device_is_not_provisioned_again() {
     // {0: 1, 1: "A-1", 5: 16}: what the host reads of a block.
     bench.made.write("block", &[0xa3, 0, 1, 1, 0x63, b'A', b'-', b'1', 5, 0x10]);
     bench.run(&["provision", "block"]).is_error("already-provisioned", 5);
+    bench.run(&["provision", "block", "--node", "0x10"]).is_error("already-provisioned", 5);
     assert_eq!(device.asked(), []);
 }
