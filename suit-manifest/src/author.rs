@@ -17,7 +17,6 @@ use crate::manifest::{INSTALL, Manifest, PAYLOAD_FETCH, TEXT};
 use crate::text::{ComponentText, ManifestText};
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use ciborium::Value;
-use sha2::{Digest as _, Sha256};
 use trust::Role;
 use trust::author::{Signer, read_unverified_credential};
 
@@ -285,7 +284,7 @@ fn wrap(content: &[u8]) -> Result<Vec<u8>, AuthorError> {
 }
 
 fn digest_over(wrapped: &[u8]) -> Value {
-    Value::Array(vec![SHA_256.into(), bytes(&Sha256::digest(wrapped))])
+    Value::Array(vec![SHA_256.into(), bytes(&trust::sha256(wrapped))])
 }
 
 /// A flat array of code, argument, code, argument, ...

@@ -43,6 +43,7 @@ pub struct Envelope<'a> {
 
 impl<'a> Envelope<'a> {
     /// Reads the members of the envelope and the authentication wrapper.
+    #[inline(never)]
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
         if bytes.len() > MAX_ENVELOPE_LEN {
             return Err(Error::new(ErrorKind::EnvelopeTooLarge, 0));
@@ -71,9 +72,9 @@ impl<'a> Envelope<'a> {
             }
         }
         reader.finish()?;
-        let missing = Error::malformed(trust::ErrorKind::MissingKey, reader.position());
-        let wrapper = wrapper.ok_or(missing)?;
-        let manifest = manifest.ok_or(missing)?;
+        let (Some(wrapper), Some(manifest)) = (wrapper, manifest) else {
+            return Err(Error::malformed(trust::ErrorKind::MissingKey, reader.position()));
+        };
         let (digest, signed, sign1) = read_authentication(wrapper)?;
         Ok(Self { digest, signed, sign1, wrapper, manifest, payload_fetch, install, text })
     }
@@ -84,6 +85,7 @@ impl<'a> Envelope<'a> {
     /// class for which `store` holds a higher minimum sequence number.
     ///
     /// It does not check the sequence number against a device's floor: [`Authenticated::check_sequence`].
+    #[inline(never)]
     pub fn authenticate(&self, store: &TrustStore<'_>) -> Result<Authenticated<'a>, Error> {
         // Section 8.3: the processor requires an authentication block.
         let sign1 = self.sign1.ok_or(Error::new(ErrorKind::SignatureMissing, self.wrapper.base))?;
@@ -93,7 +95,7 @@ impl<'a> Envelope<'a> {
         self.check_manifest_digest()?;
         // Section 6.2: only now is anything of the manifest read.
         let manifest = Manifest::read(self, Some((authority.scope(), store.revocations)))?;
-        if authority.scope().serials().next().is_some() {
+        if authority.scope().is_limited_to_serials() {
             return Err(Error::new(ErrorKind::ScopeDevice, sign1.base));
         }
         Ok(Authenticated { manifest, digest: self.digest, authority })

@@ -47,6 +47,15 @@ pub(crate) enum Member<'a> {
     Severed,
 }
 
+impl<'a> Member<'a> {
+    fn here(self) -> Option<Span<'a>> {
+        match self {
+            Self::Here(content) => Some(content),
+            Self::Absent | Self::Severed => None,
+        }
+    }
+}
+
 /// The manifest of an authenticated envelope.
 #[derive(Clone, Debug)]
 pub struct Manifest<'a> {
@@ -137,17 +146,15 @@ impl<'a> Manifest<'a> {
         });
         let walk = Walk { shared: false, several_components: manifest.components.len() > 1, bounds };
         Walk { shared: true, ..walk }.section(manifest.shared)?;
-        for sequence in [manifest.validate, manifest.invoke].into_iter().flatten() {
-            walk.section(sequence)?;
-        }
-        for member in [manifest.payload_fetch, manifest.install] {
-            if let Member::Here(sequence) = member {
-                walk.section(sequence)?;
-            }
-        }
+        let check = |section: Option<Span<'_>>| section.map_or(Ok(()), |sequence| walk.section(sequence));
+        check(manifest.validate)?;
+        check(manifest.invoke)?;
+        check(manifest.payload_fetch.here())?;
+        check(manifest.install.here())?;
         Ok(manifest)
     }
 
+    #[inline(never)]
     fn read_members(envelope: &Envelope<'a>) -> Result<Self, Error> {
         let mut reader = envelope.manifest().content.reader();
         let mut entries = reader.map()?;
@@ -189,17 +196,18 @@ impl<'a> Manifest<'a> {
         reader.finish()?;
         // T1: a severed member is only as good as the digest that the manifest has for it.
         for (which, member) in
-            [(Severed::PayloadFetch, payload_fetch), (Severed::Install, install), (Severed::Text, text)]
+            [(Severed::PayloadFetch, &payload_fetch), (Severed::Install, &install), (Severed::Text, &text)]
         {
             if let (Member::Absent, Some(severed)) = (member, envelope.severed(which)) {
                 return Err(Error::new(ErrorKind::EnvelopeMemberUnauthenticated, severed.item.base));
             }
         }
-        let missing = Error::malformed(trust::ErrorKind::MissingKey, reader.position());
-        version.ok_or(missing)?;
-        let Common { components, shared } = common.ok_or(missing)?;
+        let (Some(_), Some(sequence_number), Some(common)) = (version, sequence_number, common) else {
+            return Err(Error::malformed(trust::ErrorKind::MissingKey, reader.position()));
+        };
+        let Common { components, shared } = common;
         Ok(Self {
-            sequence_number: sequence_number.ok_or(missing)?,
+            sequence_number,
             sequence_number_position,
             reference_uri,
             components,
@@ -238,6 +246,7 @@ struct Common<'a> {
 }
 
 impl<'a> Common<'a> {
+    #[inline(never)]
     fn read(span: Span<'a>) -> Result<Self, Error> {
         let mut reader = span.reader();
         let mut entries = reader.map()?;
@@ -252,8 +261,10 @@ impl<'a> Common<'a> {
             }
         }
         reader.finish()?;
-        let missing = Error::malformed(trust::ErrorKind::MissingKey, reader.position());
-        Ok(Self { components: components.ok_or(missing)?, shared: shared.ok_or(missing)? })
+        let (Some(components), Some(shared)) = (components, shared) else {
+            return Err(Error::malformed(trust::ErrorKind::MissingKey, reader.position()));
+        };
+        Ok(Self { components, shared })
     }
 }
 
@@ -286,20 +297,20 @@ impl<'a> Components<'a> {
 
     fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
         let refused = Error::new(ErrorKind::ComponentCount, reader.position());
-        let count = reader.array()?;
-        let mut ids = [None; MAX_COMPONENTS];
         // Section 6.2: not more components than the target has storage for.
-        if count == 0 || count > MAX_COMPONENTS as u64 {
+        let count = usize::try_from(reader.array()?).unwrap_or(usize::MAX);
+        if count == 0 || count > MAX_COMPONENTS {
             return Err(refused);
         }
-        for _ in 0..count {
-            let id = Some(ComponentId::read(reader)?);
-            if ids.contains(&id) {
+        let mut components = Self { ids: [None; MAX_COMPONENTS] };
+        for index in 0..count {
+            let id = ComponentId::read(reader)?;
+            if components.iter().any(|known| known == id) {
                 return Err(refused);
             }
-            *ids.iter_mut().find(|free| free.is_none()).ok_or(refused)? = id;
+            *components.ids.get_mut(index).ok_or(refused)? = Some(id);
         }
-        Ok(Self { ids })
+        Ok(components)
     }
 }
 

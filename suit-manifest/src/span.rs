@@ -1,7 +1,6 @@
 //! A piece of the envelope that knows where it lies in it, so that every error can say so.
 
 use crate::error::Error;
-use sha2::{Digest as _, Sha256};
 use trust::cbor::Reader;
 
 /// Received bytes at offset `base` of the envelope.
@@ -17,7 +16,7 @@ impl<'a> Span<'a> {
     }
 
     pub(crate) fn sha256(self) -> [u8; 32] {
-        Sha256::digest(self.bytes).into()
+        trust::sha256(self.bytes)
     }
 }
 

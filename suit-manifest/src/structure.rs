@@ -31,7 +31,7 @@ pub(crate) struct Walk<'c> {
 
 impl Walk<'_> {
     /// Checks a section or the shared sequence.
-    pub(crate) fn section(self, sequence: Span<'_>) -> Result<(), Error> {
+    pub(crate) fn section(&self, sequence: Span<'_>) -> Result<(), Error> {
         // Section 6.2: with more than one component each sequence begins with set-component-index.
         if self.several_components {
             let mut reader = sequence.reader();
@@ -43,7 +43,7 @@ impl Walk<'_> {
         self.sequence(sequence, MAX_NESTING)
     }
 
-    fn sequence(self, sequence: Span<'_>, nesting_left: usize) -> Result<(), Error> {
+    fn sequence(&self, sequence: Span<'_>, nesting_left: usize) -> Result<(), Error> {
         let nesting_left =
             nesting_left.checked_sub(1).ok_or(Error::new(ErrorKind::NestingTooDeep, sequence.base))?;
         let mut reader = sequence.reader();
@@ -75,12 +75,12 @@ impl Walk<'_> {
         Ok(reader.finish()?)
     }
 
-    fn parameters(self, reader: &mut Reader<'_>) -> Result<(), Error> {
+    fn parameters(&self, reader: &mut Reader<'_>) -> Result<(), Error> {
         let mut entries = parameter_map(reader)?;
         while let Some(key) = entries.next_int(reader)? {
             let position = reader.position();
             let parameter = Parameter::read(key, reader)?;
-            let Some(bounds) = self.bounds else { continue };
+            let Some(bounds) = &self.bounds else { continue };
             match parameter {
                 Parameter::VendorId(id) if !bounds.scope.permits_vendor(id) => {
                     return Err(Error::new(ErrorKind::ScopeVendor, position));

@@ -1,10 +1,12 @@
-//! Strict reading of deterministically encoded CBOR (RFC 8949 section 4.2.1), on top of minicbor.
+//! Strict reading of deterministically encoded CBOR (RFC 8949 section 4.2.1).
 //!
 //! Refused: indefinite lengths, integers and lengths that are not in their shortest form, unsorted or duplicate
 //! map keys, floats, trailing bytes ([`Reader::finish`]). Every item is borrowed from the input.
+//!
+//! One function, [`Reader::next_head`], reads every head: a device has no room for a reader of all of CBOR
+//! (docs/decisions/0003).
 
 use crate::error::{Error, ErrorKind};
-use minicbor::decode::{Decoder, Error as DecodeError};
 
 /// Deepest nesting of arrays, maps and tags that [`Reader::skip`] walks. Our own formats need 4.
 pub const MAX_DEPTH: u8 = 8;
@@ -30,11 +32,33 @@ pub enum Major {
     Simple,
 }
 
+impl Major {
+    /// The upper three bits of an initial byte.
+    const fn of(initial: u8) -> Self {
+        match initial >> 5 {
+            0 => Self::Unsigned,
+            1 => Self::Negative,
+            2 => Self::Bytes,
+            3 => Self::Text,
+            4 => Self::Array,
+            5 => Self::Map,
+            6 => Self::Tag,
+            _ => Self::Simple,
+        }
+    }
+}
+
+// Simple values, RFC 8949 section 3.3.
+const FALSE: u64 = 20;
+const TRUE: u64 = 21;
+const NULL: u64 = 22;
+
 /// A strict reader over one byte slice. Positions in errors are relative to the outermost input.
 #[derive(Clone, Debug)]
 pub struct Reader<'b> {
-    decoder: Decoder<'b>,
-    base: u32,
+    rest: &'b [u8],
+    /// Offset in the outermost input at which `rest` ends. Positions wrap, beyond what any of our limits lets in.
+    end: u32,
 }
 
 impl<'b> Reader<'b> {
@@ -45,17 +69,17 @@ impl<'b> Reader<'b> {
 
     /// Reads `bytes`, which lie at offset `base` of the outermost input.
     pub fn nested(bytes: &'b [u8], base: u32) -> Self {
-        Self { decoder: Decoder::new(bytes), base }
+        Self { rest: bytes, end: base.wrapping_add(offset_of(bytes.len())) }
     }
 
-    /// All the bytes that this reader reads, consumed or not.
-    pub fn input(&self) -> &'b [u8] {
-        self.decoder.input()
+    /// The bytes that are left.
+    pub fn rest(&self) -> &'b [u8] {
+        self.rest
     }
 
     /// Offset of the next item in the outermost input.
     pub fn position(&self) -> u32 {
-        self.base.saturating_add(u32::try_from(self.decoder.position()).unwrap_or(u32::MAX))
+        self.end.wrapping_sub(offset_of(self.rest.len()))
     }
 
     /// An error of `kind` at the present position.
@@ -65,7 +89,7 @@ impl<'b> Reader<'b> {
 
     /// True when nothing is left.
     pub fn is_at_end(&self) -> bool {
-        self.rest().is_empty()
+        self.rest.is_empty()
     }
 
     /// Succeeds when nothing is left.
@@ -75,32 +99,31 @@ impl<'b> Reader<'b> {
 
     /// Major type of the next item, without consuming it.
     pub fn peek(&self) -> Result<Major, Error> {
-        let initial = self.rest().first().ok_or(self.error(ErrorKind::Truncated))?;
-        Ok(match initial >> 5 {
-            0 => Major::Unsigned,
-            1 => Major::Negative,
-            2 => Major::Bytes,
-            3 => Major::Text,
-            4 => Major::Array,
-            5 => Major::Map,
-            6 => Major::Tag,
-            _ => Major::Simple,
-        })
+        self.rest.first().map(|initial| Major::of(*initial)).ok_or(self.error(ErrorKind::Truncated))
     }
 
     /// An unsigned integer.
     pub fn uint(&mut self) -> Result<u64, Error> {
-        self.read(Decoder::u64)
+        self.head(Major::Unsigned)
     }
 
     /// An integer, negative or not.
     pub fn int(&mut self) -> Result<i64, Error> {
-        self.read(Decoder::i64)
+        let start = self.position();
+        let (major, argument) = self.next_head()?;
+        let value = i64::try_from(argument).map_err(|_| ErrorKind::OutOfRange);
+        match major {
+            Major::Unsigned => value,
+            // -1 - argument
+            Major::Negative => value.map(|value| !value),
+            _ => Err(ErrorKind::UnexpectedType),
+        }
+        .map_err(|kind| Error::new(kind, start))
     }
 
     /// A byte string.
     pub fn bytes(&mut self) -> Result<&'b [u8], Error> {
-        self.read(Decoder::bytes)
+        self.content(Major::Bytes)
     }
 
     /// A byte string of exactly `N` bytes.
@@ -112,13 +135,15 @@ impl<'b> Reader<'b> {
     /// A byte string, as a reader over its content (`bstr .cbor`).
     pub fn embedded(&mut self) -> Result<Reader<'b>, Error> {
         let content = self.bytes()?;
-        let len = u32::try_from(content.len()).unwrap_or(u32::MAX);
-        Ok(Reader::nested(content, self.position().saturating_sub(len)))
+        // The content has just been read: it ends where this reader stands.
+        Ok(Reader { rest: content, end: self.position() })
     }
 
     /// A text string.
     pub fn text(&mut self) -> Result<&'b str, Error> {
-        self.read(Decoder::str)
+        let start = self.position();
+        core::str::from_utf8(self.content(Major::Text)?)
+            .map_err(|_| Error::new(ErrorKind::InvalidText, start))
     }
 
     /// A text string of 1 to `max_len` bytes.
@@ -133,8 +158,7 @@ impl<'b> Reader<'b> {
 
     /// The head of an array: its number of items, which the caller reads next.
     pub fn array(&mut self) -> Result<u64, Error> {
-        let start = self.position();
-        self.read(Decoder::array)?.ok_or(Error::new(ErrorKind::NotCanonical, start))
+        self.head(Major::Array)
     }
 
     /// The head of an array that has exactly `len` items.
@@ -145,14 +169,12 @@ impl<'b> Reader<'b> {
 
     /// The head of a map; its entries are walked with the cursor.
     pub fn map(&mut self) -> Result<MapCursor<'b>, Error> {
-        let start = self.position();
-        let remaining = self.read(Decoder::map)?.ok_or(Error::new(ErrorKind::NotCanonical, start))?;
-        Ok(MapCursor { remaining, previous: &[] })
+        Ok(MapCursor { remaining: self.head(Major::Map)?, previous: &[] })
     }
 
     /// A tag number; the tagged item follows.
     pub fn tag(&mut self) -> Result<u64, Error> {
-        self.read(Decoder::tag).map(|tag| tag.as_u64())
+        self.head(Major::Tag)
     }
 
     /// Exactly this tag number.
@@ -163,12 +185,18 @@ impl<'b> Reader<'b> {
 
     /// `null`.
     pub fn null(&mut self) -> Result<(), Error> {
-        self.read(Decoder::null)
+        let start = self.position();
+        if self.simple()? == NULL { Ok(()) } else { Err(Error::new(ErrorKind::UnexpectedType, start)) }
     }
 
     /// `true` or `false`.
     pub fn bool(&mut self) -> Result<bool, Error> {
-        self.read(Decoder::bool)
+        let start = self.position();
+        match self.simple()? {
+            FALSE => Ok(false),
+            TRUE => Ok(true),
+            _ => Err(Error::new(ErrorKind::UnexpectedType, start)),
+        }
     }
 
     /// Walks over one whole item with the same strictness.
@@ -178,86 +206,100 @@ impl<'b> Reader<'b> {
 
     /// One whole item, checked like [`Reader::skip`]: its encoded bytes.
     pub fn item(&mut self) -> Result<&'b [u8], Error> {
-        let before = self.rest();
-        self.skip()?;
-        let len = before.len().saturating_sub(self.rest().len());
+        self.item_nested(MAX_DEPTH)
+    }
+
+    fn item_nested(&mut self, depth: u8) -> Result<&'b [u8], Error> {
+        let before = self.rest;
+        self.skip_nested(depth)?;
+        let len = before.len().saturating_sub(self.rest.len());
         Ok(before.get(..len).unwrap_or_default())
     }
 
     fn skip_nested(&mut self, depth: u8) -> Result<(), Error> {
         let inner = depth.checked_sub(1).ok_or(self.error(ErrorKind::TooDeep))?;
-        match self.peek()? {
-            Major::Unsigned => self.uint().map(drop),
-            // Not `int`: a negative integer may lie below what an i64 holds.
-            Major::Negative => self.read(Decoder::int).map(drop),
-            Major::Bytes => self.bytes().map(drop),
-            Major::Text => self.text().map(drop),
-            Major::Array => {
-                for _ in 0..self.array()? {
-                    self.skip_nested(inner)?;
-                }
-                Ok(())
-            }
+        let items = match self.peek()? {
+            Major::Unsigned | Major::Negative => self.next_head().map(|_| 0)?,
+            Major::Bytes => self.bytes().map(|_| 0)?,
+            Major::Text => self.text().map(|_| 0)?,
+            Major::Simple => self.simple().map(|_| 0)?,
+            Major::Tag => self.tag().map(|_| 1)?,
+            Major::Array => self.array()?,
             Major::Map => {
                 let mut entries = self.map()?;
                 while entries.next_item(self, inner)?.is_some() {
                     self.skip_nested(inner)?;
                 }
-                Ok(())
+                0
             }
-            Major::Tag => {
-                self.tag()?;
-                self.skip_nested(inner)
-            }
-            Major::Simple if self.rest().first() == Some(&0xf6) => self.null(),
-            Major::Simple => self.bool().map(drop),
+        };
+        for _ in 0..items {
+            self.skip_nested(inner)?;
+        }
+        Ok(())
+    }
+
+    /// `false`, `true` or `null`; what else there is of major type 7 is refused.
+    fn simple(&mut self) -> Result<u64, Error> {
+        let start = self.position();
+        match self.head(Major::Simple)? {
+            value @ FALSE..=NULL => Ok(value),
+            _ => Err(Error::new(ErrorKind::UnexpectedType, start)),
         }
     }
 
-    fn rest(&self) -> &'b [u8] {
-        self.decoder.input().get(self.decoder.position()..).unwrap_or_default()
-    }
-
-    /// Reads one head or item.
-    fn read<T>(&mut self, decode: fn(&mut Decoder<'b>) -> Result<T, DecodeError>) -> Result<T, Error> {
+    /// The content of a byte or text string.
+    fn content(&mut self, major: Major) -> Result<&'b [u8], Error> {
         let start = self.position();
-        let major = self.check_head()?;
-        decode(&mut self.decoder).map_err(|error| refusal(&error, major, start))
+        let len = usize::try_from(self.head(major)?).ok();
+        let split = len.and_then(|len| self.rest.split_at_checked(len));
+        let (content, rest) = split.ok_or(Error::new(ErrorKind::Truncated, start))?;
+        self.rest = rest;
+        Ok(content)
     }
 
-    /// RFC 8949 section 4.2.1: the head of the next item is there, and is in its shortest form.
-    #[inline(never)] // once in the loader, not once for each type that is read
-    fn check_head(&self) -> Result<Major, Error> {
-        let major = self.peek()?;
-        let shortest = match self.rest() {
-            [] => return Err(self.error(ErrorKind::Truncated)),
-            [initial, argument @ ..] => match (initial & 0x1f, argument) {
-                (0..=23, _) => true,
-                (24, [value, ..]) => *value >= 24,
-                (25, [high, ..]) => *high != 0,
-                (26, [a, b, ..]) => (a | b) != 0,
-                (27, [a, b, c, d, ..]) => (a | b | c | d) != 0,
-                (24..=27, _) => return Err(self.error(ErrorKind::Truncated)),
-                _ => false,
-            },
+    /// The argument of a head of this type.
+    #[inline(never)]
+    fn head(&mut self, major: Major) -> Result<u64, Error> {
+        let start = self.position();
+        match self.next_head()? {
+            (found, argument) if found == major => Ok(argument),
+            _ => Err(Error::new(ErrorKind::UnexpectedType, start)),
+        }
+    }
+
+    /// One head: the initial byte and its argument, which must be in its shortest form and definite.
+    #[inline(never)]
+    fn next_head(&mut self) -> Result<(Major, u64), Error> {
+        let truncated = self.error(ErrorKind::Truncated);
+        let not_canonical = self.error(ErrorKind::NotCanonical);
+        let (initial, rest) = self.rest.split_first().ok_or(truncated)?;
+        let information = initial & 0x1f;
+        // How many bytes the argument has, and the least value that needs that many.
+        let (len, least) = match information {
+            0..=23 => (0, 0),
+            24 => (1, 24),
+            25 => (2, 1 << 8),
+            26 => (4, 1 << 16),
+            27 => (8, 1 << 32),
+            _ => return Err(not_canonical),
         };
-        if shortest { Ok(major) } else { Err(self.error(ErrorKind::NotCanonical)) }
+        let (bytes, rest) = rest.split_at_checked(len).ok_or(truncated)?;
+        let argument = match bytes {
+            [] => u64::from(information),
+            _ => bytes.iter().fold(0, |argument, byte| (argument << 8) | u64::from(*byte)),
+        };
+        if argument < least {
+            return Err(not_canonical);
+        }
+        self.rest = rest;
+        Ok((Major::of(*initial), argument))
     }
 }
 
-/// What minicbor refused, in an item of type `major` at `position`.
-#[inline(never)]
-fn refusal(error: &DecodeError, major: Major, position: u32) -> Error {
-    let kind = if error.is_end_of_input() {
-        ErrorKind::Truncated
-    } else if error.is_type_mismatch() {
-        ErrorKind::UnexpectedType
-    } else if major == Major::Text {
-        ErrorKind::InvalidText
-    } else {
-        ErrorKind::OutOfRange
-    };
-    Error::new(kind, position)
+/// A length as an offset in the outermost input.
+fn offset_of(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
 }
 
 /// Walks the entries of a map and sees to it that the encoded keys strictly ascend.
@@ -291,10 +333,7 @@ impl<'b> MapCursor<'b> {
         let Some(remaining) = self.remaining.checked_sub(1) else { return Ok(None) };
         self.remaining = remaining;
         let start = reader.position();
-        let before = reader.rest();
-        reader.skip_nested(depth)?;
-        let len = before.len().saturating_sub(reader.rest().len());
-        let key = before.get(..len).unwrap_or_default();
+        let key = reader.item_nested(depth)?;
         if key <= self.previous {
             return Err(Error::new(ErrorKind::KeyOrder, start));
         }
@@ -307,7 +346,7 @@ impl<'b> MapCursor<'b> {
 #[derive(Clone, Debug)]
 pub struct List<'b> {
     reader: Reader<'b>,
-    remaining: u64,
+    remaining: u32,
 }
 
 impl<'b> List<'b> {
@@ -318,19 +357,23 @@ impl<'b> List<'b> {
         max: u64,
         item: fn(&mut Reader<'b>) -> Result<T, Error>,
     ) -> Result<Self, Error> {
-        let start = reader.position();
-        let remaining = reader.array()?;
-        if remaining < min {
-            return Err(Error::new(ErrorKind::OutOfRange, start));
-        }
-        if remaining > max {
-            return Err(Error::new(ErrorKind::TooMany, start));
-        }
-        let list = Self { reader: reader.clone(), remaining };
-        for _ in 0..remaining {
+        let list = Self::head(reader, min, max)?;
+        for _ in 0..list.remaining {
             item(reader)?;
         }
         Ok(list)
+    }
+
+    fn head(reader: &mut Reader<'b>, min: u64, max: u64) -> Result<Self, Error> {
+        let start = reader.position();
+        let len = reader.array()?;
+        if len < min {
+            return Err(Error::new(ErrorKind::OutOfRange, start));
+        }
+        match u32::try_from(len) {
+            Ok(remaining) if len <= max => Ok(Self { reader: reader.clone(), remaining }),
+            _ => Err(Error::new(ErrorKind::TooMany, start)),
+        }
     }
 
     /// The items once more.

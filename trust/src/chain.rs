@@ -39,6 +39,7 @@ pub(crate) struct ChainedSign1<'a> {
 }
 
 impl<'a> ChainedSign1<'a> {
+    #[inline(never)]
     pub(crate) fn read(bytes: &'a [u8], payload: &[u8]) -> Result<Self, Error> {
         if bytes.len() > MAX_CHAINED_SIGN1_LEN || payload.len() > MAX_DETACHED_PAYLOAD_LEN {
             return Err(Error::new(ErrorKind::TooLong, 0));

@@ -6,8 +6,6 @@
 use crate::cbor::Reader;
 use crate::error::{Error, ErrorKind};
 use crate::key::{Kid, PublicKey};
-use minicbor::Encoder;
-use minicbor::encode::write::Cursor;
 
 /// COSE_Sign1, RFC 9052 section 2.
 pub(crate) const TAG_SIGN1: u64 = 18;
@@ -97,16 +95,44 @@ impl<'a> Sign1<'a> {
 
 /// `["Signature1", protected, h'', payload]`; `None` when it is longer than the buffer.
 fn sig_structure(buffer: &mut [u8], protected: &[u8], payload: &[u8]) -> Option<usize> {
-    let mut encoder = Encoder::new(Cursor::new(buffer));
-    encoder.array(4).ok()?.str("Signature1").ok()?;
-    encoder.bytes(protected).ok()?.bytes(&[]).ok()?.bytes(payload).ok()?;
-    Some(encoder.writer().position())
+    let mut out = Output { buffer, len: 0 };
+    out.put(b"\x84\x6aSignature1")?;
+    out.put_byte_string(protected)?;
+    out.put_byte_string(&[])?;
+    out.put_byte_string(payload)?;
+    Some(out.len)
+}
+
+/// What has been written, from the beginning of a buffer.
+struct Output<'b> {
+    buffer: &'b mut [u8],
+    len: usize,
+}
+
+impl Output<'_> {
+    fn put(&mut self, bytes: &[u8]) -> Option<()> {
+        let end = self.len.checked_add(bytes.len())?;
+        self.buffer.get_mut(self.len..end)?.copy_from_slice(bytes);
+        self.len = end;
+        Some(())
+    }
+
+    /// A bstr with its head in the shortest form.
+    fn put_byte_string(&mut self, content: &[u8]) -> Option<()> {
+        let [high, low] = u16::try_from(content.len()).ok()?.to_be_bytes();
+        match (high, low) {
+            (0, 0..=23) => self.put(&[0x40 | low])?,
+            (0, _) => self.put(&[0x58, low])?,
+            _ => self.put(&[0x59, high, low])?,
+        }
+        self.put(content)
+    }
 }
 
 /// A byte string's content and the offset at which it lies.
 fn content<'a>(reader: &mut Reader<'a>) -> Result<(&'a [u8], u32), Error> {
     let embedded = reader.embedded()?;
-    Ok((embedded.input(), embedded.position()))
+    Ok((embedded.rest(), embedded.position()))
 }
 
 /// Exactly `{1: -19, 4: kid}`, and `16: typ` in a record.

@@ -5,7 +5,7 @@ use crate::error::{Error, ErrorKind};
 use crate::key::{Kid, PublicKey};
 use crate::record::{
     CLAIM_CNF, CLAIM_CTI, CLAIM_EXP, CLAIM_IAT, CLAIM_ISS, CLAIM_NBF, CLAIM_ROLE, CLAIM_SCOPE, CLAIM_SUB,
-    MAX_NAME_LEN, Record, required,
+    MAX_NAME_LEN, Record,
 };
 use crate::scope::{Role, Scope};
 use crate::{TrustStore, UnixTime};
@@ -45,6 +45,7 @@ impl<'a> Credential<'a> {
         Self::verify_nested(cwt, 0, store, role)
     }
 
+    #[inline(never)]
     pub(crate) fn verify_nested(
         cwt: &'a [u8],
         base: u32,
@@ -139,6 +140,7 @@ impl<'a> CredentialClaims<'a> {
         self.issued_at
     }
 
+    #[inline(never)]
     pub(crate) fn read(record: &Record<'a>) -> Result<Self, Error> {
         let mut reader = record.claims();
         let reader = &mut reader;
@@ -164,18 +166,13 @@ impl<'a> CredentialClaims<'a> {
             }
         }
         reader.finish()?;
-        Ok(Self {
-            issuer_kid: record.issuer_kid(),
-            iss: required(iss, reader)?,
-            sub: required(sub, reader)?,
-            expires,
-            not_before,
-            issued_at: required(issued_at, reader)?,
-            cti: required(cti, reader)?,
-            key: required(key, reader)?,
-            role: required(role, reader)?,
-            scope: required(scope, reader)?,
-        })
+        let (Some(iss), Some(sub), Some(issued_at), Some(cti), Some(key), Some(role), Some(scope)) =
+            (iss, sub, issued_at, cti, key, role, scope)
+        else {
+            return Err(reader.error(ErrorKind::MissingKey));
+        };
+        let issuer_kid = record.issuer_kid();
+        Ok(Self { issuer_kid, iss, sub, expires, not_before, issued_at, cti, key, role, scope })
     }
 }
 

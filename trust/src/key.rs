@@ -39,8 +39,7 @@ impl PublicKey {
 
     /// Name of the key in headers and revocation lists.
     pub fn kid(&self) -> Kid {
-        let digest: [u8; 32] = Sha256::digest(self.to_cose_key()).into();
-        let [a, b, c, d, e, f, g, h, ..] = digest;
+        let [a, b, c, d, e, f, g, h, ..] = sha256(&self.to_cose_key());
         Kid([a, b, c, d, e, f, g, h])
     }
 
@@ -81,6 +80,12 @@ impl PublicKey {
             .and_then(|key| key.verify_strict(message, &Signature::from_bytes(signature)))
             .map_err(|_| Error::new(ErrorKind::SignatureInvalid, position))
     }
+}
+
+/// SHA-256 of bytes that are all there.
+#[inline(never)]
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
 }
 
 /// RFC 8032 section 5.1.3: y must lie below p = 2^255 - 19 (little-endian, the top bit is the sign of x).

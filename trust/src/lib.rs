@@ -3,6 +3,8 @@
 //! Heap-free and `no_std`; nothing here touches a clock, a socket or a file. What has been verified is a type
 //! with private fields ([`Credential`], [`RevocationList`], [`Authority`]): there is no `bool` to forget.
 //! The bytes are described in docs/records.md.
+//!
+//! What returns a large value is `#[inline(never)]`: inlined, it is copied field by field (1.3 KB of the loader).
 #![cfg_attr(not(feature = "author"), no_std)]
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -34,7 +36,7 @@ mod scope;
 pub use chain::{Authority, MAX_CHAINED_SIGN1_LEN, MAX_DETACHED_PAYLOAD_LEN, verify_chained_sign1};
 pub use credential::{Credential, CredentialClaims};
 pub use error::{Error, ErrorKind};
-pub use key::{COSE_KEY_LEN, KID_LEN, Kid, PublicKey};
+pub use key::{COSE_KEY_LEN, KID_LEN, Kid, PublicKey, sha256};
 pub use record::{MAX_CWT_LEN, MAX_NAME_LEN};
 pub use revocation::{MAX_MINIMUM_SEQUENCES, MAX_REVOKED, MinimumSequence, RevocationList, Revoked};
 pub use scope::{MAX_CLASSES, MAX_SERIAL_LEN, MAX_SERIALS, Role, Scope};

@@ -58,8 +58,3 @@ impl<'a> Record<'a> {
         Reader::nested(payload, position)
     }
 }
-
-/// What must have been in a map by its end.
-pub(crate) fn required<T>(value: Option<T>, reader: &Reader<'_>) -> Result<T, Error> {
-    value.ok_or(reader.error(ErrorKind::MissingKey))
-}

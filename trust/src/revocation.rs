@@ -7,7 +7,6 @@ use crate::error::{Error, ErrorKind};
 use crate::key::{KID_LEN, Kid, PublicKey};
 use crate::record::{
     CLAIM_IAT, CLAIM_ISS, CLAIM_LIST_SEQUENCE, CLAIM_MINIMUM_SEQUENCE, CLAIM_REVOKED, MAX_NAME_LEN, Record,
-    required,
 };
 
 /// `typ` of a revocation list.
@@ -94,12 +93,17 @@ impl<'a> RevocationList<'a> {
 
     /// True when the key is revoked.
     pub fn revokes_kid(&self, kid: &Kid) -> bool {
-        self.entries().any(|entry| entry == Revoked::Key(*kid))
+        self.names(&kid.0)
     }
 
     /// True when the credential is revoked.
     pub fn revokes_cti(&self, cti: &[u8; 16]) -> bool {
-        self.entries().any(|entry| entry == Revoked::Credential(cti))
+        self.names(cti)
+    }
+
+    /// The two kinds of entries differ in length.
+    fn names(&self, id: &[u8]) -> bool {
+        self.revoked.iter(Reader::bytes).any(|entry| entry == id)
     }
 
     /// What is revoked.
@@ -114,12 +118,16 @@ impl<'a> RevocationList<'a> {
 
     /// The least manifest sequence number for devices of this class, if the list has one.
     pub fn minimum_sequence(&self, vendor: &[u8; 16], class: &[u8; 16]) -> Option<u64> {
-        self.minimum_sequences()
-            .filter(|minimum| minimum.vendor == vendor && minimum.class == class)
-            .map(|minimum| minimum.sequence)
-            .max()
+        let mut highest = None;
+        for minimum in self.minimum_sequences.as_ref()?.iter(MinimumSequence::read) {
+            if minimum.vendor == vendor && minimum.class == class {
+                highest = highest.max(Some(minimum.sequence));
+            }
+        }
+        highest
     }
 
+    #[inline(never)]
     fn read(cwt: &'a [u8], record: &Record<'a>) -> Result<Self, Error> {
         let mut reader = record.claims();
         let reader = &mut reader;
@@ -144,15 +152,12 @@ impl<'a> RevocationList<'a> {
             }
         }
         reader.finish()?;
-        Ok(Self {
-            cwt,
-            issuer_kid: record.issuer_kid(),
-            iss: required(iss, reader)?,
-            issued_at: required(issued_at, reader)?,
-            sequence: required(sequence, reader)?,
-            revoked: required(revoked, reader)?,
-            minimum_sequences,
-        })
+        let (Some(iss), Some(issued_at), Some(sequence), Some(revoked)) = (iss, issued_at, sequence, revoked)
+        else {
+            return Err(reader.error(ErrorKind::MissingKey));
+        };
+        let issuer_kid = record.issuer_kid();
+        Ok(Self { cwt, issuer_kid, iss, issued_at, sequence, revoked, minimum_sequences })
     }
 }
 

@@ -2,7 +2,6 @@
 
 use crate::cbor::{List, Reader};
 use crate::error::{Error, ErrorKind};
-use crate::record::required;
 
 /// Most classes in a scope.
 pub const MAX_CLASSES: u64 = 8;
@@ -84,12 +83,14 @@ impl<'a> Scope<'a> {
 
     /// True when the scope names this class, or no class at all.
     pub fn permits_class(&self, class: &[u8; 16]) -> bool {
-        self.classes.is_none() || self.classes().any(|permitted| permitted == class)
+        let names = |list: &List<'a>| list.iter(Reader::byte_array::<16>).any(|named| named == class);
+        self.classes.as_ref().is_none_or(names)
     }
 
     /// True when the scope names this serial, or no serial at all.
     pub fn permits_serial(&self, serial: &str) -> bool {
-        self.serials.is_none() || self.serials().any(|permitted| permitted == serial)
+        let names = |list: &List<'a>| list.iter(read_serial).any(|named| named == serial);
+        self.serials.as_ref().is_none_or(names)
     }
 
     /// Class ids, UUIDs; empty when any class is permitted.
@@ -102,11 +103,17 @@ impl<'a> Scope<'a> {
         self.serials.clone().into_iter().flat_map(|list| list.iter(read_serial))
     }
 
+    /// True when the scope names serials.
+    pub fn is_limited_to_serials(&self) -> bool {
+        self.serials.is_some()
+    }
+
     /// Permitted actions, a bit set; `None` when any action is.
     pub fn actions(&self) -> Option<u64> {
         self.actions
     }
 
+    #[inline(never)]
     pub(crate) fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
         let (mut vendor, mut classes, mut serials, mut actions) = (None, None, None, None);
         let mut entries = reader.map()?;
@@ -122,7 +129,8 @@ impl<'a> Scope<'a> {
                 _ => return Err(Error::new(ErrorKind::UnknownKey, start)),
             }
         }
-        Ok(Self { vendor: required(vendor, reader)?, classes, serials, actions })
+        let vendor = vendor.ok_or(reader.error(ErrorKind::MissingKey))?;
+        Ok(Self { vendor, classes, serials, actions })
     }
 }
 

@@ -123,7 +123,7 @@ fn embedded_items_keep_their_position() {
     reader.array_of(2).unwrap();
     reader.uint().unwrap();
     let mut embedded = reader.embedded().unwrap();
-    assert_eq!(embedded.input(), &bytes[3..]);
+    assert_eq!(embedded.rest(), &bytes[3..]);
     embedded.array_of(2).unwrap();
     assert_eq!(embedded.uint(), Ok(1));
     assert_eq!(embedded.text(), Err(Error::new(ErrorKind::Truncated, 5)));
@@ -174,5 +174,39 @@ proptest! {
             ciborium::into_writer(&value, &mut again).unwrap();
             prop_assert_eq!(&again, &bytes[..len]);
         }
+    }
+}
+
+proptest! {
+    /// Heads around every length of an argument, read by this reader and by minicbor.
+    #[test]
+    fn minicbor_reads_the_same(initial in any::<u8>(), argument in any::<u64>(), shift in 0u32..64, cut in 0usize..12) {
+        let mut bytes = vec![initial];
+        bytes.extend((argument >> shift).to_be_bytes().into_iter().skip(match initial & 0x1f { 24 => 7, 25 => 6, 26 => 4, 27 => 0, _ => 8 }));
+        bytes.extend([0x61; 4]);
+        bytes.truncate(bytes.len().saturating_sub(cut));
+        let theirs = minicbor::Decoder::new(&bytes);
+        let ours = Reader::new(&bytes);
+        macro_rules! same {
+            ($read:expr, $decode:expr) => {{
+                let (mut ours, mut theirs) = (ours.clone(), theirs.clone());
+                if let Ok(value) = $read(&mut ours) {
+                    prop_assert_eq!(Some(value), $decode(&mut theirs).ok());
+                    prop_assert_eq!(usize::try_from(ours.position()).unwrap(), theirs.position());
+                } else if $decode(&mut theirs).is_ok() {
+                    // Only what is not in its shortest form, or of indefinite length, is refused here alone.
+                    prop_assert_eq!(Reader::new(&bytes).next_head().unwrap_err().kind, ErrorKind::NotCanonical);
+                }
+            }};
+        }
+        same!(Reader::uint, minicbor::Decoder::u64);
+        same!(Reader::int, minicbor::Decoder::i64);
+        same!(Reader::bool, minicbor::Decoder::bool);
+        same!(Reader::null, minicbor::Decoder::null);
+        same!(Reader::bytes, minicbor::Decoder::bytes);
+        same!(Reader::text, minicbor::Decoder::str);
+        same!(|reader: &mut Reader<'_>| reader.array().map(Some), minicbor::Decoder::array);
+        same!(|reader: &mut Reader<'_>| reader.map().map(|map| Some(map.remaining())), minicbor::Decoder::map);
+        same!(Reader::tag, |decoder: &mut minicbor::Decoder<'_>| decoder.tag().map(|tag| tag.as_u64()));
     }
 }
