@@ -47,6 +47,7 @@ impl Journal {
     }
 
     /// Takes the newest record of a half, if it is newer than what is there.
+    #[inline(never)]
     fn scan<F: NorFlash>(&mut self, flash: &mut Flash<F>, half: Half) {
         let mut end = 0;
         let mut newest_here = false;
@@ -88,6 +89,7 @@ impl Journal {
         Ok(())
     }
 
+    #[inline(never)]
     fn append<F: NorFlash>(&mut self, flash: &mut Flash<F>, state: &BootState) -> Result<(), FlashError> {
         let sequence = self.sequence.checked_add(1).ok_or(FlashError::OutOfArea)?;
         let record = record::encode(sequence, state);
