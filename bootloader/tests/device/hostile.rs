@@ -66,7 +66,7 @@ fn every_bit_flip_of_an_envelope_is_refused_and_nothing_is_written() {
 }
 
 #[test]
-fn every_truncation_and_extension_of_an_envelope_is_refused() {
+fn t04_every_truncation_and_extension_of_an_envelope_is_refused() {
     let (mut board, factory) = board();
     let image = board.image(6000, 1);
     let envelope = factory.envelope(1, &image);
@@ -79,6 +79,41 @@ fn every_truncation_and_extension_of_an_envelope_is_refused() {
     longer.push(0xFF);
     refused(&nor, &mut session, Object::Envelope, &longer, "a byte more");
     refused(&nor, &mut session, Object::Envelope, &[0xD8; 4097], "longer than the limit");
+}
+
+#[test]
+fn t01_envelope_members_that_nothing_authenticates_are_refused() {
+    let (mut board, factory) = board();
+    let image = board.image(64, 1);
+    let envelope = factory.envelope(1, &image);
+    // Tag 107, then a map of three members.
+    assert_eq!(envelope[..3], [0xD8, 0x6B, 0xA3]);
+    let nor = board.nor.clone();
+    let mut session = board.program();
+    for (what, member) in [
+        ("an integrated payload", &b"\x66#image\x43abc"[..]),
+        ("an unknown member", &b"\x18\x63\x43abc"[..]),
+        ("a severed member without a digest", &b"\x18\x20\x43abc"[..]),
+    ] {
+        let mut extended = envelope.clone();
+        extended[2] += 1;
+        extended.extend(member);
+        refused(&nor, &mut session, Object::Envelope, &extended, what);
+    }
+}
+
+#[test]
+fn t03_a_tampered_severed_member_is_refused() {
+    let (mut board, factory) = board();
+    let image = board.image(64, 1);
+    let mut envelope = factory.envelope(77, &image);
+    // The version stands in the severed text, and in nothing else.
+    let at = envelope.windows(6).position(|window| window == b"77.0.0").unwrap();
+    envelope[at] = b'9';
+    let nor = board.nor.clone();
+    let mut session = board.program();
+    let failure = download(&nor, &mut session, Object::Envelope, &envelope).unwrap_err();
+    assert_eq!(failure.reason(), Some(suit_manifest::Reason::MemberDigestMismatch));
 }
 
 #[test]

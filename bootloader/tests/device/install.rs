@@ -324,6 +324,8 @@ fn nothing_is_installed_over_the_way_back() {
         cut.nor.medium_mut().power_on();
     }
     let before = cut.nor.medium().operations();
+    let begun = cut.program().open_object(Download { address: 0, size: 100 });
+    assert_eq!(begun, Err(Nrc::CONDITIONS_NOT_CORRECT), "refused before anything is sent");
     let refused = cut.send(Object::Envelope, &factory.envelope(3, &old)).unwrap_err();
     let expected = Failure::Refused(Nrc::CONDITIONS_NOT_CORRECT, Some(Reason::TrialNotConfirmed));
     assert_eq!(refused, expected);
