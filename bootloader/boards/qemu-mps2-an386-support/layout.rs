@@ -3,8 +3,8 @@
 
 /// Where the loader is linked and starts.
 pub const LOADER_START: u32 = 0x0000_0000;
-/// Bytes the loader may occupy; what it does occupy is held against its budget by `cargo xtask size`.
-pub const LOADER_LEN: u32 = 128 * 1024;
+/// Bytes the loader may occupy.
+pub const LOADER_LEN: u32 = 64 * 1024;
 
 /// Address of offset 0 of the flash array.
 pub const FLASH_START: u32 = 0x2100_0000;
@@ -45,9 +45,9 @@ pub const MAILBOX_LEN: u32 = 64;
 /// Address of the mailbox.
 pub const MAILBOX_START: u32 = RAM_START + RAM_LEN - MAILBOX_LEN;
 /// Bytes of RAM the loader is linked for, its stack included.
-pub const LOADER_RAM_LEN: u32 = 28 * 1024;
+pub const LOADER_RAM_LEN: u32 = 24 * 1024;
 /// Bytes of them that are stack.
-pub const LOADER_STACK_LEN: u32 = 21 * 1024;
+pub const LOADER_STACK_LEN: u32 = 17 * 1024 + 512;
 /// Bytes of RAM the application is linked for, its stack included.
 pub const APP_RAM_LEN: u32 = RAM_LEN - MAILBOX_LEN;
 /// Bytes of them that are stack.

@@ -107,17 +107,17 @@ impl Machine {
     }
 
     /// Ends the loader: runs the application.
-    pub fn hand_over(mut self, entry: &Entry) -> ! {
+    pub fn hand_over(&mut self, entry: &Entry) -> ! {
         handover::jump(&mut self.peripherals, entry)
     }
 
     /// Ends the program.
-    pub fn reset(self) -> ! {
+    pub fn reset(&mut self) -> ! {
         SCB::sys_reset()
     }
 
     /// There is nothing left to do; the watchdog resets in the end.
-    pub fn halt(self) -> ! {
+    pub fn halt(&mut self) -> ! {
         loop {
             cortex_m::asm::wfi();
         }

@@ -3,7 +3,7 @@
 #![no_main]
 
 use bootloader::flash::Flash;
-use bootloader::handoff::Request;
+use bootloader::handoff::{Entry, Request};
 use bootloader::session::Description;
 use bootloader::{Boot, Buffers, EnvelopeBuffer, ListBuffer, Loader, Session};
 use flash_array::FlashArray;
@@ -11,16 +11,18 @@ use qemu_mps2_an386_support::LAYOUT;
 use qemu_mps2_an386_support::layout::FLASH_LEN;
 use qemu_mps2_an386_support::machine::{Ended, Machine, Program};
 use qemu_mps2_an386_support::mailbox;
-use qemu_mps2_an386_support::psram::Psram;
+use qemu_mps2_an386_support::psram::{self, Psram};
 use update_protocol::isotp::{BorrowedLink, Config};
 use update_protocol::profile::{self, DEFAULT_NODE_ADDRESS};
+use update_protocol::uds;
 use update_protocol::uds::server::Server;
-use update_protocol::uds::{self};
 
 /// Longest request: a TransferData of a quarter of a flash page.
 const MAX_REQUEST_LEN: u16 = 2 + 1024;
 /// Longest answer, bytes: all data identifiers at once.
 const MAX_ANSWER_LEN: usize = 320;
+const DESCRIPTION: Description =
+    Description { loader_version: env!("CARGO_PKG_VERSION"), max_request_len: MAX_REQUEST_LEN };
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
@@ -34,15 +36,16 @@ fn main() -> ! {
     let mut machine = unsafe { Machine::start(Program::Loader) };
     // SAFETY: taken once, and nothing else of the loader touches the PSRAM.
     let psram = unsafe { Psram::take() };
-    let Ok(array) = FlashArray::power_up(psram, FLASH_LEN) else { machine.halt() };
-    let Ok(flash) = Flash::new(array, LAYOUT) else { machine.halt() };
-
-    let mut loader = Loader::start(flash, Buffers { envelope: ENVELOPE, list: LIST });
-    if let Boot::Run(entry) = loader.boot(request) {
-        machine.hand_over(&entry);
-    }
-
-    let node = loader.identity().map_or(DEFAULT_NODE_ADDRESS, |identity| identity.node_address);
+    let buffers = Buffers { envelope: ENVELOPE, list: LIST };
+    // Matched in place: a copy of the session would take half a kilobyte of stack.
+    let mut started = boot(psram, buffers, request);
+    let session = match &mut started {
+        Started::Run(entry) => machine.hand_over(entry),
+        Started::Stay(session) => session,
+        Started::Broken => machine.halt(),
+    };
+    let identity = session.loader().identity();
+    let node = identity.map_or(DEFAULT_NODE_ADDRESS, |identity| identity.node_address);
     let mut link = BorrowedLink::new(
         profile::device_addressing(node),
         Config::classic(),
@@ -53,16 +56,41 @@ fn main() -> ! {
         Some(Request::ProgrammingSession { answer: true }) => Server::announcing(uds::Session::Programming),
         Some(Request::ProgrammingSession { answer: false }) | None => Server::new(),
     };
-    let mut session = Session::new(
-        loader,
-        Description { loader_version: env!("CARGO_PKG_VERSION"), max_request_len: MAX_REQUEST_LEN },
-    );
     loop {
-        match machine.serve(&mut link, &mut server, &mut session) {
+        match machine.serve(&mut link, &mut server, session) {
             Ended::Reset => machine.reset(),
             // Whoever asked for the loader is gone: a device that can work goes back to work.
             Ended::SessionExpired if session.loader().has_bootable() => machine.reset(),
             Ended::SessionExpired => {}
         }
+    }
+}
+
+/// What the boot rules led to.
+enum Started<'b> {
+    /// The application.
+    Run(Entry),
+    /// The loader, on the bus.
+    Stay(Session<'b, psram::Flash>),
+    /// A flash that this loader cannot use.
+    Broken,
+}
+
+// These are calls, and no parts of `main`, so that what they need of the stack is free again afterwards.
+
+/// Powers up the flash and recovers what is in it.
+#[inline(never)]
+fn start(psram: Psram, buffers: Buffers<'_>) -> Option<Loader<'_, psram::Flash>> {
+    let array = FlashArray::power_up(psram, FLASH_LEN).ok()?;
+    Some(Loader::start(Flash::new(array, LAYOUT).ok()?, buffers))
+}
+
+/// Runs the boot rules.
+#[inline(never)]
+fn boot(psram: Psram, buffers: Buffers<'_>, request: Option<Request>) -> Started<'_> {
+    let Some(mut loader) = start(psram, buffers) else { return Started::Broken };
+    match loader.boot(request) {
+        Boot::Run(entry) => Started::Run(entry),
+        Boot::Stay(_) => Started::Stay(Session::new(loader, DESCRIPTION)),
     }
 }

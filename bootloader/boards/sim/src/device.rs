@@ -19,8 +19,8 @@ use qemu_mps2_an386_support::layout::APP_DESCRIPTOR_OFFSET;
 use std::time::Duration;
 use update_protocol::isotp::Config;
 use update_protocol::profile::{self, DEFAULT_NODE_ADDRESS};
+use update_protocol::uds;
 use update_protocol::uds::server::{Event, Handler, Server};
-use update_protocol::uds::{self};
 
 /// Longest request the loader takes, as on the board.
 const MAX_REQUEST_LEN: u16 = 2 + 1024;
