@@ -15,7 +15,7 @@ use system_tests::factory::{Factory, provisioning_block};
 use system_tests::qemu::{self, Application, Behaviour, Board, Programs, layout};
 use tokio::runtime::Runtime;
 use update_protocol::profile::{self, DEFAULT_NODE_ADDRESS, ImageState, Mode, Object, StateRecord, did};
-use update_protocol::uds::Session;
+use update_protocol::uds::{S3_SERVER_MS, Session};
 
 /// What the provisioning block says.
 const NODE: u8 = 0x21;
@@ -251,6 +251,11 @@ fn live(bench: &mut Bench) -> Result<()> {
     step("1.0.0 confirmed");
 
     let second = bench.release(2, Behaviour::Confirms)?;
+    bench.offer(&second)?;
+    // The tester falls silent: the device gives it up after S3 and goes back to work.
+    std::thread::sleep(Duration::from_millis(u64::from(S3_SERVER_MS) + 1000));
+    bench.expect_confirmed("1.0.0", 1)?;
+    step("1.0.0 after the tester has gone");
     bench.install_half(&second)?;
     bench.cut_power()?;
     bench.device.restore_power()?;

@@ -67,6 +67,7 @@ fn main() -> ! {
 }
 
 /// What the boot rules led to.
+#[expect(clippy::large_enum_variant, reason = "there is one, matched in place; no heap to box it on")]
 enum Started<'b> {
     /// The application.
     Run(Entry),
