@@ -211,6 +211,3 @@ pub(crate) fn check_anchors(anchors: &Anchors, compiled_in: bool) -> Result<(), 
 fn is_printable(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
 }
-
-#[cfg(test)]
-mod tests;
