@@ -21,9 +21,6 @@ pub(crate) const HEADER_KCWT: i64 = 13;
 /// RFC 9596.
 pub(crate) const HEADER_TYP: i64 = 16;
 
-/// Longest Sig_structure: a CWT's is shorter than the CWT itself.
-const MAX_SIG_STRUCTURE_LEN: usize = crate::MAX_CWT_LEN;
-
 /// The parts of a COSE_Sign1, read strictly; nothing is verified yet.
 pub(crate) struct Sign1<'a> {
     protected: &'a [u8],
@@ -78,13 +75,22 @@ impl<'a> Sign1<'a> {
         Ok(Self { protected, kid, kcwt, payload, signature, signature_position })
     }
 
-    /// Holds the signature over `payload` against `key` (RFC 9052 section 4.4).
+    /// Holds the signature over `payload` against `key`.
+    ///
+    /// What is signed is `["Signature1", protected, h'', payload]` (RFC 9052 section 4.4), of which the byte
+    /// strings are the received ones.
     pub(crate) fn verify(&self, payload: &[u8], key: &PublicKey) -> Result<(), Error> {
-        let mut buffer = [0; MAX_SIG_STRUCTURE_LEN];
-        let len = sig_structure(&mut buffer, self.protected, payload);
-        let message = len.and_then(|len| buffer.get(..len));
-        let message = message.ok_or(Error::new(ErrorKind::TooLong, self.signature_position))?;
-        key.verify(message, self.signature, self.signature_position)
+        let mut heads = [[0; 3]; 2];
+        let [protected_head, payload_head] = &mut heads;
+        let message = [
+            b"\x84\x6aSignature1",
+            byte_string_head(self.protected, protected_head),
+            self.protected,
+            b"\x40",
+            byte_string_head(payload, payload_head),
+            payload,
+        ];
+        key.verify(&message, self.signature, self.signature_position)
     }
 
     /// An error of `kind` at the start of the signature.
@@ -93,40 +99,16 @@ impl<'a> Sign1<'a> {
     }
 }
 
-/// `["Signature1", protected, h'', payload]`; `None` when it is longer than the buffer.
-fn sig_structure(buffer: &mut [u8], protected: &[u8], payload: &[u8]) -> Option<usize> {
-    let mut out = Output { buffer, len: 0 };
-    out.put(b"\x84\x6aSignature1")?;
-    out.put_byte_string(protected)?;
-    out.put_byte_string(&[])?;
-    out.put_byte_string(payload)?;
-    Some(out.len)
-}
-
-/// What has been written, from the beginning of a buffer.
-struct Output<'b> {
-    buffer: &'b mut [u8],
-    len: usize,
-}
-
-impl Output<'_> {
-    fn put(&mut self, bytes: &[u8]) -> Option<()> {
-        let end = self.len.checked_add(bytes.len())?;
-        self.buffer.get_mut(self.len..end)?.copy_from_slice(bytes);
-        self.len = end;
-        Some(())
-    }
-
-    /// A bstr with its head in the shortest form.
-    fn put_byte_string(&mut self, content: &[u8]) -> Option<()> {
-        let [high, low] = u16::try_from(content.len()).ok()?.to_be_bytes();
-        match (high, low) {
-            (0, 0..=23) => self.put(&[0x40 | low])?,
-            (0, _) => self.put(&[0x58, low])?,
-            _ => self.put(&[0x59, high, low])?,
-        }
-        self.put(content)
-    }
+/// The head of a byte string in its shortest form. Records and payloads are far shorter than 64 KiB.
+fn byte_string_head<'h>(content: &[u8], buffer: &'h mut [u8; 3]) -> &'h [u8] {
+    let [high, low] = u16::try_from(content.len()).unwrap_or(u16::MAX).to_be_bytes();
+    let (head, len) = match (high, low) {
+        (0, 0..=23) => ([0x40 | low, 0, 0], 1),
+        (0, _) => ([0x58, low, 0], 2),
+        _ => ([0x59, high, low], 3),
+    };
+    *buffer = head;
+    buffer.get(..len).unwrap_or_default()
 }
 
 /// A byte string's content and the offset at which it lies.

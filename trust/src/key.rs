@@ -2,6 +2,7 @@
 
 use crate::cbor::Reader;
 use crate::error::{Error, ErrorKind};
+use ed25519_dalek::ed25519::signature::MultipartVerifier as _;
 use ed25519_dalek::{Signature, VerifyingKey};
 use sha2::{Digest as _, Sha256};
 
@@ -67,19 +68,39 @@ impl PublicKey {
     }
 
     fn at(bytes: &[u8; 32], position: u32) -> Result<Self, Error> {
-        let key = if is_canonical(bytes) { VerifyingKey::from_bytes(bytes).ok() } else { None };
-        match key {
-            Some(key) if !key.is_weak() => Ok(Self { x: *bytes }),
-            _ => Err(Error::new(ErrorKind::KeyInvalid, position)),
+        if is_canonical(bytes) && is_usable_point(bytes) {
+            Ok(Self { x: *bytes })
+        } else {
+            Err(Error::new(ErrorKind::KeyInvalid, position))
         }
     }
 
-    /// Ed25519 `verify_strict`: S below L, no small-order R or key. `position` is where the signature lies.
-    pub(crate) fn verify(&self, message: &[u8], signature: &[u8; 64], position: u32) -> Result<(), Error> {
-        VerifyingKey::from_bytes(&self.x)
-            .and_then(|key| key.verify_strict(message, &Signature::from_bytes(signature)))
-            .map_err(|_| Error::new(ErrorKind::SignatureInvalid, position))
+    /// Ed25519 as `verify_strict` of the library does it: S below L, no small-order R or key, R compared as bytes.
+    ///
+    /// The message comes in pieces, so that nobody needs a buffer for the whole of it. `position` is where the
+    /// signature lies.
+    #[inline(never)]
+    pub(crate) fn verify(&self, message: &[&[u8]], signature: &[u8; 64], position: u32) -> Result<(), Error> {
+        let signature = Signature::from_bytes(signature);
+        // That the key is not of small order was found out when it was read.
+        if is_usable_point(signature.r_bytes())
+            && decompress(&self.x).is_some_and(|key| key.multipart_verify(message, &signature).is_ok())
+        {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::SignatureInvalid, position))
     }
+}
+
+/// A point of the curve, not of small order.
+#[inline(never)] // its frame must not add to that of the verification
+fn is_usable_point(bytes: &[u8; 32]) -> bool {
+    decompress(bytes).is_some_and(|point| !point.is_weak())
+}
+
+#[inline(never)]
+fn decompress(bytes: &[u8; 32]) -> Option<VerifyingKey> {
+    VerifyingKey::from_bytes(bytes).ok()
 }
 
 /// SHA-256 of bytes that are all there.

@@ -90,3 +90,32 @@ fn bytes_that_are_no_point_are_refused() {
     bytes[0] = 2; // y = 2 is not on the curve
     assert_eq!(PublicKey::from_bytes(&bytes).unwrap_err().kind, ErrorKind::KeyInvalid);
 }
+
+/// The message comes in pieces and the frames are kept apart; the answer is that of the library's `verify_strict`.
+#[test]
+fn verification_is_verify_strict() {
+    use ed25519_dalek::{Signature, Signer as _, SigningKey};
+    let signing = SigningKey::from_bytes(&[1; 32]);
+    let library = signing.verifying_key();
+    let key = PublicKey::from_bytes(library.as_bytes()).unwrap();
+    let good = signing.sign(b"one message").to_bytes();
+    let mut signatures = vec![good];
+    for bit in 0..512 {
+        let mut flipped = good;
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        signatures.push(flipped);
+    }
+    for r in ["01", "00", "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"] {
+        let mut small = good;
+        small[..32].copy_from_slice(&key_bytes(&format!("{r:0<64}")));
+        signatures.push(small);
+    }
+    let mut held = 0;
+    for signature in signatures {
+        let ours = key.verify(&[b"one ", b"", b"message"], &signature, 0).is_ok();
+        let theirs = library.verify_strict(b"one message", &Signature::from_bytes(&signature)).is_ok();
+        assert_eq!(ours, theirs, "{}", hex::encode(signature));
+        held += u32::from(ours);
+    }
+    assert_eq!(held, 1);
+}
