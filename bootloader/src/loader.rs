@@ -197,6 +197,7 @@ impl<'b, F: NorFlash> Loader<'b, F> {
     }
 
     /// Judges the first `len` bytes of the buffer as a provisioning block and stores it, once.
+    #[inline(never)]
     pub fn provision(&mut self, len: usize) -> Result<(), Refusal> {
         self.check_factory()?;
         let malformed = Refusal::of(Reason::ProvisioningMalformed);

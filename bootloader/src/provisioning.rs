@@ -18,14 +18,14 @@ pub const ANCHORS_MAX: usize = 4;
 pub const SERIAL_LEN_MAX: usize = 32;
 const NODE_ADDRESS_MAX: u64 = 239;
 
-const FORMAT: i64 = 0;
-const SERIAL: i64 = 1;
-const VENDOR: i64 = 2;
-const CLASS: i64 = 3;
-const DEVICE: i64 = 4;
-const NODE_ADDRESS: i64 = 5;
-const ANCHORS: i64 = 6;
-const SEQUENCE_FLOOR: i64 = 7;
+const FORMAT: i32 = 0;
+const SERIAL: i32 = 1;
+const VENDOR: i32 = 2;
+const CLASS: i32 = 3;
+const DEVICE: i32 = 4;
+const NODE_ADDRESS: i32 = 5;
+const ANCHORS: i32 = 6;
+const SEQUENCE_FLOOR: i32 = 7;
 
 /// Who a device is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -124,7 +124,7 @@ impl Provisioning {
         let (mut format, mut serial, mut vendor, mut class, mut device) = (None, None, None, None, None);
         let (mut node_address, mut anchors, mut sequence_floor) = (None, Anchors::default(), 0);
         let mut entries = reader.map()?;
-        while let Some(key) = entries.next_int(&mut reader)? {
+        while let Some(key) = entries.next_label(&mut reader)? {
             let malformed = Malformed { position: reader.position() };
             match key {
                 FORMAT => format = Some(reader.uint()?).filter(|&version| version == 1),

@@ -164,6 +164,7 @@ impl Verifier<'_> {
 }
 
 /// The install sections to their ends, over the bytes in flash: what was to be fetched has been.
+#[inline(never)]
 fn run_install<F: NorFlash>(
     authenticated: &Authenticated<'_>,
     platform: &mut SlotPlatform<'_, F>,

@@ -27,12 +27,12 @@ pub const MAX_VERSION_LEN: usize = 32;
 /// Longest other text, bytes.
 pub const MAX_TEXT_LEN: usize = 4096;
 
-const SHA_256: i64 = -16;
+const SHA_256: i32 = -16;
 const LANGUAGE: &str = "en";
 const COMPONENT: &[u8] = b"app";
 /// Record everything about conditions; about directives, only failures (the policy of the draft's examples).
-const RECORD_CONDITION: i64 = 15;
-const RECORD_DIRECTIVE: i64 = 2;
+const RECORD_CONDITION: i32 = 15;
+const RECORD_DIRECTIVE: i32 = 2;
 
 /// What an update is: one image for the application of one class of devices.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -288,12 +288,12 @@ fn digest_over(wrapped: &[u8]) -> Value {
 }
 
 /// A flat array of code, argument, code, argument, ...
-fn sequence(commands: impl IntoIterator<Item = (i64, Value)>) -> Value {
+fn sequence(commands: impl IntoIterator<Item = (i32, Value)>) -> Value {
     Value::Array(commands.into_iter().flat_map(|(code, argument)| [code.into(), argument]).collect())
 }
 
 /// The keys come in canonical order; the decoder checks that.
-fn map(entries: impl IntoIterator<Item = (i64, Value)>) -> Value {
+fn map(entries: impl IntoIterator<Item = (i32, Value)>) -> Value {
     Value::Map(entries.into_iter().map(|(key, value)| (key.into(), value)).collect())
 }
 

@@ -19,9 +19,9 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    pub(crate) const SET_COMPONENT_INDEX: i64 = 12;
+    pub(crate) const SET_COMPONENT_INDEX: i32 = 12;
 
-    pub(crate) fn from_code(code: i64) -> Self {
+    pub(crate) fn from_code(code: i32) -> Self {
         match code {
             1 => Self::Condition(Condition::Vendor),
             2 => Self::Condition(Condition::Class),

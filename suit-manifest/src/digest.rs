@@ -4,8 +4,8 @@ use crate::error::{Error, ErrorKind};
 use trust::cbor::Reader;
 
 /// COSE algorithm numbers (RFC 9054) and the length of what they produce.
-const SHA_256: i64 = -16;
-const OTHERS: [(i64, usize); 4] = [(-18, 32), (-43, 48), (-44, 64), (-45, 64)];
+const SHA_256: i32 = -16;
+const OTHERS: [(i32, usize); 4] = [(-18, 32), (-43, 48), (-44, 64), (-45, 64)];
 
 /// A SHA-256 digest that the manifest gives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,7 +23,7 @@ impl<'a> Digest<'a> {
     pub(crate) fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
         let start = reader.position();
         reader.array_of(2)?;
-        let algorithm = reader.int()?;
+        let algorithm = reader.label()?;
         let bytes = reader.bytes()?;
         let refused = match bytes.try_into() {
             Ok(sha256) if algorithm == SHA_256 => return Ok(Self { sha256 }),

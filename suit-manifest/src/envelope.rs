@@ -13,8 +13,8 @@ use trust::{Authority, Role, TrustStore};
 
 /// CBOR tag of SUIT_Envelope.
 pub(crate) const ENVELOPE_TAG: u64 = 107;
-pub(crate) const AUTHENTICATION_WRAPPER: i64 = 2;
-pub(crate) const MANIFEST: i64 = 3;
+pub(crate) const AUTHENTICATION_WRAPPER: i32 = 2;
+pub(crate) const MANIFEST: i32 = 3;
 
 /// Severed members that an envelope may hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,7 +61,7 @@ impl<'a> Envelope<'a> {
                 return Err(Error::new(ErrorKind::IntegratedPayloadUnsupported, position));
             }
             // The cursor sees to canonical order, and so to key 2 before key 3 (section 8.3).
-            match key.int()? {
+            match key.label()? {
                 AUTHENTICATION_WRAPPER => wrapper = Some(embedded(&mut reader)?),
                 MANIFEST => manifest = Some(Wrapped::read(&mut reader)?),
                 PAYLOAD_FETCH => payload_fetch = Some(Wrapped::read(&mut reader)?),

@@ -13,18 +13,18 @@ use crate::text::Text;
 use trust::cbor::{Major, Reader};
 use trust::{RevocationList, Scope};
 
-const VERSION: i64 = 1;
-const SEQUENCE_NUMBER: i64 = 2;
-const COMMON: i64 = 3;
-const REFERENCE_URI: i64 = 4;
-const VALIDATE: i64 = 7;
-const INVOKE: i64 = 9;
-pub(crate) const PAYLOAD_FETCH: i64 = 16;
-pub(crate) const INSTALL: i64 = 20;
-pub(crate) const TEXT: i64 = 23;
+const VERSION: i32 = 1;
+const SEQUENCE_NUMBER: i32 = 2;
+const COMMON: i32 = 3;
+const REFERENCE_URI: i32 = 4;
+const VALIDATE: i32 = 7;
+const INVOKE: i32 = 9;
+pub(crate) const PAYLOAD_FETCH: i32 = 16;
+pub(crate) const INSTALL: i32 = 20;
+pub(crate) const TEXT: i32 = 23;
 
-const COMMON_COMPONENTS: i64 = 2;
-const COMMON_SHARED_SEQUENCE: i64 = 4;
+const COMMON_COMPONENTS: i32 = 2;
+const COMMON_SHARED_SEQUENCE: i32 = 4;
 
 /// The command sequences that can be run. draft-ietf-suit-manifest-37 section 8.4.6.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -167,7 +167,7 @@ impl<'a> Manifest<'a> {
         let (mut payload_fetch, mut install, mut text) = (Member::Absent, Member::Absent, Member::Absent);
         loop {
             let key_position = reader.position();
-            let Some(key) = entries.next_int(&mut reader)? else { break };
+            let Some(key) = entries.next_label(&mut reader)? else { break };
             let position = reader.position();
             match key {
                 // Section 6.1: an unsupported encoding version fails. It is the first key in canonical order.
@@ -253,7 +253,7 @@ impl<'a> Common<'a> {
         let (mut components, mut shared) = (None, None);
         loop {
             let position = reader.position();
-            match entries.next_int(&mut reader)? {
+            match entries.next_label(&mut reader)? {
                 Some(COMMON_COMPONENTS) => components = Some(Components::read(&mut reader)?),
                 Some(COMMON_SHARED_SEQUENCE) => shared = Some(embedded(&mut reader)?),
                 Some(_) => return Err(Error::new(ErrorKind::ManifestElementUnsupported, position)),

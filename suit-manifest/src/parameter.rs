@@ -23,7 +23,7 @@ pub(crate) enum Parameter<'a> {
 
 impl<'a> Parameter<'a> {
     /// Reads the value of parameter `key`.
-    pub(crate) fn read(key: i64, reader: &mut Reader<'a>) -> Result<Self, Error> {
+    pub(crate) fn read(key: i32, reader: &mut Reader<'a>) -> Result<Self, Error> {
         Ok(match key {
             // A vendor given as a CBOR PEN (tag 112) is not supported: it could not be matched with a scope.
             1 if reader.peek()? == trust::cbor::Major::Tag => {

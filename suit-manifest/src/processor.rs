@@ -196,7 +196,7 @@ impl<'a> Processor<'a> {
         }
         let mut reader = frame.reader.clone();
         let position = reader.position();
-        let command = Command::from_code(reader.int()?);
+        let command = Command::from_code(reader.label()?);
         let (component, soft_failure, multiple, strict_order) =
             (frame.component(), frame.soft_failure, frame.selection.is_multiple(), frame.strict_order);
         let index_rule = frame.enter_command(command).map_err(|kind| Error::new(kind, position))?;
@@ -311,7 +311,7 @@ impl<'a> Processor<'a> {
         let mut entries = parameter_map(reader)?;
         loop {
             let position = reader.position();
-            let Some(key) = entries.next_int(reader)? else { return Ok(()) };
+            let Some(key) = entries.next_label(reader)? else { return Ok(()) };
             let parameter = Parameter::read(key, reader)?;
             match parameter {
                 Parameter::Unsupported => {
@@ -342,7 +342,7 @@ impl<'a> Processor<'a> {
         let start = reader.position();
         let count = self.components.len();
         let mut selection = Selection::EMPTY;
-        let form = read_component_index(reader, |wanted| {
+        let form = read_component_index(reader, &mut |wanted| {
             let wanted = usize::try_from(wanted).ok().filter(|wanted| *wanted < count);
             wanted.and_then(|wanted| selection.add(wanted)).ok_or(ErrorKind::ComponentIndex)
         })?;

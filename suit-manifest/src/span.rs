@@ -44,11 +44,12 @@ pub(crate) fn embedded<'a>(reader: &mut Reader<'a>) -> Result<Span<'a>, Error> {
 }
 
 /// The head of an array of 1 to `max` items.
-pub(crate) fn array_up_to(reader: &mut Reader<'_>, max: u64) -> Result<u64, Error> {
+pub(crate) fn array_up_to(reader: &mut Reader<'_>, max: u64) -> Result<u32, Error> {
     let start = reader.position();
-    match reader.array()? {
-        0 => Err(Error::malformed(trust::ErrorKind::OutOfRange, start)),
-        len if len > max => Err(Error::malformed(trust::ErrorKind::TooMany, start)),
-        len => Ok(len),
+    let len = reader.array()?;
+    match u32::try_from(len) {
+        Ok(0) => Err(Error::malformed(trust::ErrorKind::OutOfRange, start)),
+        Ok(items) if len <= max => Ok(items),
+        _ => Err(Error::malformed(trust::ErrorKind::TooMany, start)),
     }
 }

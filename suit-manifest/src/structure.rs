@@ -36,7 +36,7 @@ impl Walk<'_> {
         if self.several_components {
             let mut reader = sequence.reader();
             reader.array()?;
-            if reader.int()? != Command::SET_COMPONENT_INDEX {
+            if reader.label()? != Command::SET_COMPONENT_INDEX {
                 return Err(Error::new(ErrorKind::ComponentIndex, sequence.base));
             }
         }
@@ -49,7 +49,7 @@ impl Walk<'_> {
         let mut reader = sequence.reader();
         for _ in 0..commands(&mut reader)? {
             let position = reader.position();
-            let command = Command::from_code(reader.int()?);
+            let command = Command::from_code(reader.label()?);
             if self.shared && !command.may_be_shared() {
                 return Err(Error::new(ErrorKind::CommandNotShared, position));
             }
@@ -57,7 +57,7 @@ impl Walk<'_> {
                 Command::Condition(_) | Command::Fetch | Command::Invoke => {
                     read_reporting_policy(&mut reader)?
                 }
-                Command::SetComponentIndex => read_component_index(&mut reader, |_| Ok(())).map(drop)?,
+                Command::SetComponentIndex => read_component_index(&mut reader, &mut |_| Ok(())).map(drop)?,
                 Command::OverrideParameters => self.parameters(&mut reader)?,
                 Command::RunSequence => self.sequence(embedded(&mut reader)?, nesting_left)?,
                 Command::TryEach => {
@@ -77,7 +77,7 @@ impl Walk<'_> {
 
     fn parameters(&self, reader: &mut Reader<'_>) -> Result<(), Error> {
         let mut entries = parameter_map(reader)?;
-        while let Some(key) = entries.next_int(reader)? {
+        while let Some(key) = entries.next_label(reader)? {
             let position = reader.position();
             let parameter = Parameter::read(key, reader)?;
             let Some(bounds) = &self.bounds else { continue };
@@ -105,7 +105,7 @@ impl Walk<'_> {
 }
 
 /// The head of a command sequence: the number of commands, each a code and an argument.
-pub(crate) fn commands(reader: &mut Reader<'_>) -> Result<u64, Error> {
+pub(crate) fn commands(reader: &mut Reader<'_>) -> Result<u32, Error> {
     let start = reader.position();
     let items = array_up_to(reader, MAX_COMMANDS.saturating_mul(2))?;
     if items % 2 != 0 {
@@ -135,7 +135,7 @@ pub(crate) enum IndexForm {
 /// Reads IndexArg (section 8.4.10.1): an index, `true`, or a list of indices, each given to `index`.
 pub(crate) fn read_component_index(
     reader: &mut Reader<'_>,
-    mut index: impl FnMut(u64) -> Result<(), ErrorKind>,
+    index: &mut dyn FnMut(u64) -> Result<(), ErrorKind>,
 ) -> Result<IndexForm, Error> {
     let start = reader.position();
     match reader.peek()? {
@@ -168,8 +168,8 @@ pub(crate) enum Alternative<'a> {
 /// Walks the argument of a try-each, `[2* bstr, ? nil]` (section 8.4.10.2).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Alternatives {
-    left: u64,
-    seen: u64,
+    left: u32,
+    seen: u32,
 }
 
 /// The head of the argument of a try-each.

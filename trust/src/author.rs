@@ -189,7 +189,7 @@ pub fn sign1_detached_chained(
     let kcwt: Value = ciborium::from_reader(credential).map_err(|_| AuthorError::Encoding)?;
     let sign1 = CoseSign1Builder::new()
         .protected(protected(signer, None))
-        .unprotected(HeaderBuilder::new().value(HEADER_KCWT, kcwt).build())
+        .unprotected(HeaderBuilder::new().value(HEADER_KCWT.into(), kcwt).build())
         .try_create_detached_signature(payload, &[], |message| signer.sign(message).map(Vec::from))?
         .build();
     let out =
@@ -221,7 +221,7 @@ fn protected(signer: &dyn Signer, typ: Option<&str>) -> Header {
     let header =
         HeaderBuilder::new().algorithm(iana::Algorithm::Ed25519).key_id(signer.public_key().kid().0.to_vec());
     match typ {
-        Some(typ) => header.value(HEADER_TYP, text(typ)).build(),
+        Some(typ) => header.value(HEADER_TYP.into(), text(typ)).build(),
         None => header.build(),
     }
 }
@@ -250,7 +250,7 @@ fn encode(value: &Value) -> Result<Vec<u8>, AuthorError> {
     Ok(out)
 }
 
-fn map(entries: impl IntoIterator<Item = (i64, Value)>) -> Value {
+fn map(entries: impl IntoIterator<Item = (i32, Value)>) -> Value {
     Value::Map(entries.into_iter().map(|(key, value)| (Value::from(key), value)).collect())
 }
 

@@ -121,6 +121,12 @@ impl<'b> Reader<'b> {
         .map_err(|kind| Error::new(kind, start))
     }
 
+    /// An integer that names something: a map key, a command. No format of ours has one that does not fit an
+    /// `i32`, so that such a name is as unknown as `i32::MAX`, which it is read as.
+    pub fn label(&mut self) -> Result<i32, Error> {
+        self.int().map(|label| i32::try_from(label).unwrap_or(i32::MAX))
+    }
+
     /// A byte string.
     pub fn bytes(&mut self) -> Result<&'b [u8], Error> {
         self.content(Major::Bytes)
@@ -320,6 +326,15 @@ impl<'b> MapCursor<'b> {
         let start = reader.position();
         match self.next_raw(reader)? {
             Some(key) => Reader::nested(key, start).int().map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The next key as a [`Reader::label`], or `None` at the end of the map. The caller reads the value next.
+    pub fn next_label(&mut self, reader: &mut Reader<'b>) -> Result<Option<i32>, Error> {
+        let start = reader.position();
+        match self.next_raw(reader)? {
+            Some(key) => Reader::nested(key, start).label().map(Some),
             None => Ok(None),
         }
     }

@@ -12,14 +12,14 @@ pub(crate) const TAG_SIGN1: u64 = 18;
 /// CWT, RFC 8392 section 6.
 pub(crate) const TAG_CWT: u64 = 61;
 /// Ed25519, RFC 9864.
-pub(crate) const ALG_ED25519: i64 = -19;
-pub(crate) const HEADER_ALG: i64 = 1;
-pub(crate) const HEADER_CRIT: i64 = 2;
-pub(crate) const HEADER_KID: i64 = 4;
+pub(crate) const ALG_ED25519: i32 = -19;
+pub(crate) const HEADER_ALG: i32 = 1;
+pub(crate) const HEADER_CRIT: i32 = 2;
+pub(crate) const HEADER_KID: i32 = 4;
 /// CWT chain of the signing key, RFC 9528 section 10.9.
-pub(crate) const HEADER_KCWT: i64 = 13;
+pub(crate) const HEADER_KCWT: i32 = 13;
 /// RFC 9596.
-pub(crate) const HEADER_TYP: i64 = 16;
+pub(crate) const HEADER_TYP: i32 = 16;
 
 /// The parts of a COSE_Sign1, read strictly; nothing is verified yet.
 pub(crate) struct Sign1<'a> {
@@ -54,7 +54,7 @@ impl<'a> Sign1<'a> {
         let start = reader.position();
         let mut unprotected = reader.map()?;
         let mut kcwt = None;
-        while let Some(label) = unprotected.next_int(reader)? {
+        while let Some(label) = unprotected.next_label(reader)? {
             // RFC 9052 section 3.1: alg and crit have no say here; nothing but kcwt does.
             if label != HEADER_KCWT || !matches!(form, Form::Chained) {
                 return Err(Error::new(ErrorKind::HeaderUnknown, start));
@@ -121,11 +121,11 @@ fn content<'a>(reader: &mut Reader<'a>) -> Result<(&'a [u8], u32), Error> {
 fn read_protected(mut reader: Reader<'_>, form: Form) -> Result<Kid, Error> {
     let (mut alg, mut kid, mut typ) = (false, None, false);
     let mut entries = reader.map()?;
-    while let Some(label) = entries.next_int(&mut reader)? {
+    while let Some(label) = entries.next_label(&mut reader)? {
         let start = reader.position();
         match (label, form) {
             (HEADER_ALG, _) => {
-                if reader.int()? != ALG_ED25519 {
+                if reader.label()? != ALG_ED25519 {
                     return Err(Error::new(ErrorKind::AlgorithmUnsupported, start));
                 }
                 alg = true;

@@ -14,7 +14,7 @@ use core::ops::Deref;
 /// `typ` of a credential.
 pub(crate) const TYP_CREDENTIAL: &str = "anchorage-credential+cwt";
 /// Confirmation method COSE_Key, RFC 8747 section 3.1.
-pub(crate) const CNF_COSE_KEY: i64 = 1;
+pub(crate) const CNF_COSE_KEY: i32 = 1;
 
 /// What a credential says. Read, but by itself not believed: [`Credential`] is the verified one.
 #[derive(Clone, Debug)]
@@ -147,7 +147,7 @@ impl<'a> CredentialClaims<'a> {
         let (mut iss, mut sub, mut expires, mut not_before, mut issued_at) = (None, None, None, None, None);
         let (mut cti, mut key, mut role, mut scope) = (None, None, None, None);
         let mut entries = reader.map()?;
-        while let Some(claim) = entries.next_int(reader)? {
+        while let Some(claim) = entries.next_label(reader)? {
             let start = reader.position();
             match claim {
                 CLAIM_ISS => iss = Some(reader.name(MAX_NAME_LEN)?),
@@ -180,7 +180,7 @@ impl<'a> CredentialClaims<'a> {
 fn read_confirmation(reader: &mut Reader<'_>) -> Result<PublicKey, Error> {
     let mut entries = reader.map()?;
     let start = reader.position();
-    match (entries.next_int(reader)?, entries.remaining()) {
+    match (entries.next_label(reader)?, entries.remaining()) {
         (Some(CNF_COSE_KEY), 0) => PublicKey::read(reader),
         (None, _) => Err(Error::new(ErrorKind::MissingKey, start)),
         _ => Err(Error::new(ErrorKind::UnknownKey, start)),

@@ -11,18 +11,18 @@ pub const MAX_CWT_LEN: usize = 1024;
 pub const MAX_NAME_LEN: usize = 64;
 
 // Registered claims (RFC 8392 section 3.1, RFC 8747 section 3.1) and our private ones.
-pub(crate) const CLAIM_ISS: i64 = 1;
-pub(crate) const CLAIM_SUB: i64 = 2;
-pub(crate) const CLAIM_EXP: i64 = 4;
-pub(crate) const CLAIM_NBF: i64 = 5;
-pub(crate) const CLAIM_IAT: i64 = 6;
-pub(crate) const CLAIM_CTI: i64 = 7;
-pub(crate) const CLAIM_CNF: i64 = 8;
-pub(crate) const CLAIM_ROLE: i64 = -70001;
-pub(crate) const CLAIM_SCOPE: i64 = -70002;
-pub(crate) const CLAIM_LIST_SEQUENCE: i64 = -70003;
-pub(crate) const CLAIM_REVOKED: i64 = -70004;
-pub(crate) const CLAIM_MINIMUM_SEQUENCE: i64 = -70005;
+pub(crate) const CLAIM_ISS: i32 = 1;
+pub(crate) const CLAIM_SUB: i32 = 2;
+pub(crate) const CLAIM_EXP: i32 = 4;
+pub(crate) const CLAIM_NBF: i32 = 5;
+pub(crate) const CLAIM_IAT: i32 = 6;
+pub(crate) const CLAIM_CTI: i32 = 7;
+pub(crate) const CLAIM_CNF: i32 = 8;
+pub(crate) const CLAIM_ROLE: i32 = -70001;
+pub(crate) const CLAIM_SCOPE: i32 = -70002;
+pub(crate) const CLAIM_LIST_SEQUENCE: i32 = -70003;
+pub(crate) const CLAIM_REVOKED: i32 = -70004;
+pub(crate) const CLAIM_MINIMUM_SEQUENCE: i32 = -70005;
 
 /// A record of which nothing but the outer structure is known.
 pub(crate) struct Record<'a> {

@@ -134,7 +134,7 @@ impl<'a> RevocationList<'a> {
         let (mut iss, mut issued_at, mut sequence, mut revoked) = (None, None, None, None);
         let mut minimum_sequences = None;
         let mut entries = reader.map()?;
-        while let Some(claim) = entries.next_int(reader)? {
+        while let Some(claim) = entries.next_label(reader)? {
             let start = reader.position();
             match claim {
                 CLAIM_ISS => iss = Some(reader.name(MAX_NAME_LEN)?),

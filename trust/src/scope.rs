@@ -10,10 +10,10 @@ pub const MAX_SERIALS: u64 = 8;
 /// Longest serial, bytes.
 pub const MAX_SERIAL_LEN: usize = 32;
 
-pub(crate) const SCOPE_VENDOR: i64 = 1;
-pub(crate) const SCOPE_CLASSES: i64 = 2;
-pub(crate) const SCOPE_SERIALS: i64 = 3;
-pub(crate) const SCOPE_ACTIONS: i64 = 4;
+pub(crate) const SCOPE_VENDOR: i32 = 1;
+pub(crate) const SCOPE_CLASSES: i32 = 2;
+pub(crate) const SCOPE_SERIALS: i32 = 3;
+pub(crate) const SCOPE_ACTIONS: i32 = 4;
 
 /// What the holder of a credential may do (claim -70001).
 #[repr(u8)]
@@ -117,7 +117,7 @@ impl<'a> Scope<'a> {
     pub(crate) fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
         let (mut vendor, mut classes, mut serials, mut actions) = (None, None, None, None);
         let mut entries = reader.map()?;
-        while let Some(key) = entries.next_int(reader)? {
+        while let Some(key) = entries.next_label(reader)? {
             let start = reader.position();
             match key {
                 SCOPE_VENDOR => vendor = Some(reader.byte_array()?),

@@ -73,7 +73,7 @@ pub(super) enum Caller<'a> {
 pub(super) struct Frame<'a> {
     /// Stands before the code of the present command.
     pub(super) reader: Reader<'a>,
-    pub(super) commands_left: u64,
+    pub(super) commands_left: u32,
     pub(super) selection: Selection,
     /// The present command has been run for so many components of the selection.
     served: u8,
@@ -159,7 +159,7 @@ impl<'a> Frame<'a> {
     pub(super) fn complete_for_all(&mut self) -> Result<(), Error> {
         self.served = 0;
         self.commands_left = self.commands_left.saturating_sub(1);
-        self.reader.int()?;
+        self.reader.label()?;
         Ok(self.reader.skip()?)
     }
 }

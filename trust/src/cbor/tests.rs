@@ -146,6 +146,9 @@ fn typed_reads_refuse_other_types() {
     assert_eq!(Reader::new(&at("656162636465")).name(4), Err(Error::new(ErrorKind::OutOfRange, 0)));
     assert_eq!(Reader::new(&at("3a00011170")).int(), Ok(-70001));
     assert_eq!(Reader::new(&at("a1")).peek(), Ok(Major::Map));
+    for (hex, label) in [("3a00011170", -70001), ("1a80000000", i32::MAX), ("3a80000000", i32::MAX)] {
+        assert_eq!(Reader::new(&at(hex)).label(), Ok(label), "{hex}");
+    }
 }
 
 #[test]

@@ -100,6 +100,8 @@ where
     }
 
     /// A frame from the bus. Frames of others, malformed frames and unexpected frames are ignored.
+    // A call, for size: it is large, and so are its callers on a device.
+    #[inline(never)]
     pub fn on_frame(&mut self, frame: &Frame, now_us: u64) {
         if frame.id() == self.addressing.rx {
             let buffer = self.rx_buffer.as_mut();

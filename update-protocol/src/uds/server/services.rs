@@ -20,6 +20,8 @@ const SHORTEST_DOWNLOAD: usize = 5;
 
 impl Server {
     /// Serves one request. `resumed`: NRC 78 went out for it, so it runs now, and its positive answer is always sent.
+    // Apart from its caller: together they are larger than the stack offsets of short instructions reach.
+    #[inline(never)]
     pub(super) fn dispatch<H: Handler + ?Sized>(
         &mut self,
         request: &[u8],
