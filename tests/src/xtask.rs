@@ -39,7 +39,8 @@ pub fn build_programs() -> Result<PathBuf> {
         command.args(["--package", package]);
     }
     command.args(["--message-format", "json"]);
-    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("cannot start cargo")?;
+    let output =
+        command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("cannot start cargo")?;
     ensure!(output.status.success(), "cargo build failed");
     let messages = String::from_utf8(output.stdout)?;
     let executable = messages.lines().rev().find_map(|line| {

@@ -116,7 +116,10 @@ fn whole_tour_of_the_readme() -> Result<()> {
     }
     // Two ways from an ELF to an image: cargo objcopy, and manifest-tool by itself.
     let objcopy = std::fs::read(state.join("2.0.0/qemu-mps2-an386-app.bin"))?;
-    ensure!(objcopy == std::fs::read(state.join("2.bin"))?, "manifest-tool and objcopy made different images");
+    ensure!(
+        objcopy == std::fs::read(state.join("2.bin"))?,
+        "manifest-tool and objcopy made different images"
+    );
     Ok(())
 }
 
