@@ -46,6 +46,7 @@ impl fmt::Display for Case {
 
 /// Judges all cases; the first thing that is wrong is the error.
 pub(super) fn judge(reports: &[Report], releases: &[Release; 2]) -> Result<Vec<Case>> {
+    answer(reports, "guest", "up")?;
     if let Some(failed) = reports.iter().find(|report| report.exit != 0) {
         bail!("{} {}: exit {}: {}", failed.case, failed.step, failed.exit, failed.answer);
     }

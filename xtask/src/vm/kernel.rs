@@ -1,6 +1,7 @@
 //! The guest's system: Debian's kernel, its CAN modules, busybox and slcand, unpacked from their packages.
 //! Nothing is installed; root is not needed. What was fetched once stays in `target/vm/system`.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -112,12 +113,15 @@ fn keep(unpacked: &Path, directory: &Path) -> Result<()> {
     let mut files = Vec::new();
     collect(unpacked, &mut files)?;
     let find = |matches: &dyn Fn(&str) -> bool, what: &str| {
-        let mut found =
-            files.iter().filter(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(matches));
-        found.next().cloned().with_context(|| format!("the packages hold no {what}"))
+        let named = |path: &&PathBuf| path.file_name().and_then(|name| name.to_str()).is_some_and(matches);
+        files.iter().find(named).cloned().with_context(|| format!("the packages hold no {what}"))
     };
     for name in ["busybox", "slcand", "libc.so.6", "ld-linux-x86-64.so.2"] {
-        std::fs::copy(find(&|file| file == name, name)?, directory.join(name))?;
+        // A configuration file may have the same name.
+        let mut named = files.iter().filter(|path| path.file_name().is_some_and(|file| file == name));
+        let program =
+            named.find(|path| is_elf(path)).with_context(|| format!("the packages hold no {name}"))?;
+        std::fs::copy(program, directory.join(name))?;
     }
     std::fs::copy(find(&|file| file.starts_with("vmlinuz-"), "kernel")?, directory.join("vmlinuz"))?;
     for module in MODULES {
@@ -128,6 +132,11 @@ fn keep(unpacked: &Path, directory: &Path) -> Result<()> {
         std::fs::write(directory.join(format!("{module}.ko")), decompress(&source)?)?;
     }
     Ok(())
+}
+
+fn is_elf(path: &Path) -> bool {
+    let mut magic = [0; 4];
+    std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && magic == *b"\x7fELF"
 }
 
 /// Kernels after Debian 12 compress their modules.
