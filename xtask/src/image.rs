@@ -60,7 +60,8 @@ fn objcopy(
     let image = std::path::absolute(directory.join(format!("{package}.bin")))?;
     let mut command = workspace.cargo();
     command.arg("objcopy").arg("--quiet").args(board::selection(package));
-    command.args(["--", "-O", "binary"]).arg(&image);
+    // Gaps read as erased flash, as in the images that manifest-tool makes of an ELF.
+    command.args(["--", "-O", "binary", "--gap-fill", "0xff"]).arg(&image);
     command.env("PATH", path).envs(environment.iter().map(|(name, value)| (name, value)));
     process::check(&mut command)?;
     let elf = board::elf_path(workspace, package);

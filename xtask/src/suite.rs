@@ -42,7 +42,7 @@ enum Outcome {
 type Action = fn(&Workspace) -> Result<Outcome>;
 
 /// The steps, in order.
-const STEPS: [(&str, &str, Action); 12] = [
+const STEPS: [(&str, &str, Action); 13] = [
     ("tools", "what the other steps need is on the machine", provide_tools),
     ("fmt", "formatting", format),
     ("tidy", "rules of the code base", check_rules),
@@ -52,6 +52,7 @@ const STEPS: [(&str, &str, Action); 12] = [
     ("size", "flash and RAM of the loader", check_size),
     ("deny", "licences, bans, sources", deny),
     ("advisories", "known vulnerabilities", advisories),
+    ("readme", "the README's tour as it stands", tour),
     ("demo-sim", "the whole pipeline on the simulated device", demo_sim),
     ("demo-qemu", "the whole pipeline on the Cortex-M4 in QEMU", demo_qemu),
     ("vm", "updates through the Linux CAN stack", vm),
@@ -90,6 +91,7 @@ fn provide_tools(workspace: &Workspace) -> Result<Outcome> {
     let strip = SystemTool { program: "strip", package: "binutils" };
     let git = SystemTool { program: "git", package: "git" };
     tools::provide_system_tools(&[QEMU_ARM, QEMU_X86, tools::DPKG_DEB, strip, git])?;
+    tools::BINUTILS.provide(workspace)?;
     tools::provide_rust_target(workspace, DEVICE_TARGET)?;
     tools::provide_rust_target(workspace, STATIC_TARGET)?;
     Ok(Outcome::Done)
@@ -151,6 +153,10 @@ fn test(workspace: &Workspace) -> Result<Outcome> {
 fn system_test(workspace: &Workspace, target: &str) -> Result<Outcome> {
     process::check(cargo_test(workspace).args(["--test", target, "--", "--nocapture", WHOLE]))?;
     Ok(Outcome::Done)
+}
+
+fn tour(workspace: &Workspace) -> Result<Outcome> {
+    system_test(workspace, "readme")
 }
 
 fn demo_sim(workspace: &Workspace) -> Result<Outcome> {
