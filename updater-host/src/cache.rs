@@ -5,6 +5,7 @@
 //! that is still being fetched, as `.part`, which is locked while a program writes to it.
 
 use crate::error::{Error, FileAction};
+use crate::server::{Kind, Latest};
 use crate::text::printable;
 use directories::ProjectDirs;
 use sha2::{Digest as _, Sha256};
@@ -87,31 +88,27 @@ impl Cache {
         write_whole(&self.envelope_path(&Sha256::digest(bytes).into()), bytes)
     }
 
-    /// The release object that `server` gave last for this kind of device, as it came.
+    /// The release objects that `server` gave last: for this very device, and for its class. As they came.
     ///
     /// # Errors
     /// [`Error::File`]
-    pub(crate) fn release_object(
-        &self,
-        server: &str,
-        vendor: Uuid,
-        class: Uuid,
-    ) -> Result<Option<Vec<u8>>, Error> {
-        read_if_there(&self.release_path(server, vendor, class), MAX_RELEASE_OBJECT_LEN)
+    pub(crate) fn release_objects(&self, server: &str, kind: &Kind) -> Result<Vec<Vec<u8>>, Error> {
+        let paths = [Some(kind.device), None].map(|device| self.release_path(server, kind, device));
+        let read = paths.iter().map(|path| read_if_there(path, MAX_RELEASE_OBJECT_LEN));
+        read.filter_map(Result::transpose).collect()
     }
 
-    /// Keeps the newest release object.
+    /// Keeps the newest release: for its single device if it is for one, else for the class.
     ///
     /// # Errors
     /// [`Error::File`]
     pub(crate) fn keep_release_object(
         &self,
         server: &str,
-        vendor: Uuid,
-        class: Uuid,
-        object: &[u8],
+        kind: &Kind,
+        latest: &Latest,
     ) -> Result<(), Error> {
-        write_whole(&self.release_path(server, vendor, class), object)
+        write_whole(&self.release_path(server, kind, latest.device), &latest.object)
     }
 
     /// The newest revocation list of an anchor that was ever fetched. To be verified.
@@ -205,9 +202,11 @@ impl Cache {
         self.root.join("revocations").join(hex::encode(anchor.0))
     }
 
-    fn release_path(&self, server: &str, vendor: Uuid, class: Uuid) -> PathBuf {
+    fn release_path(&self, server: &str, kind: &Kind, device: Option<Uuid>) -> PathBuf {
         let server = hex::encode(Sha256::digest(server));
-        self.root.join("releases").join(server).join(format!("{vendor}.{class}.json"))
+        let Kind { vendor, class, .. } = kind;
+        let device = device.map(|device| format!(".{device}")).unwrap_or_default();
+        self.root.join("releases").join(server).join(format!("{vendor}.{class}{device}.json"))
     }
 }
 

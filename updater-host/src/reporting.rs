@@ -14,6 +14,7 @@ use crate::server::Server;
 use crate::server::wire::{DeviceBody, EventBody, EventKind};
 use crate::source::Online;
 use crate::update::Ended;
+use update_protocol::profile::MAX_TEXT_LEN;
 
 /// The server of an update, with what is kept for it.
 #[derive(Debug)]
@@ -101,7 +102,7 @@ fn registration(device: &Device, installed: &Installed) -> Report {
     Report::Device(DeviceBody {
         vendor: device.vendor(),
         class: device.class(),
-        version: installed.version.clone(),
+        version: installed.version.as_deref().and_then(reportable),
         sequence: Some(installed.sequence),
     })
 }
@@ -111,9 +112,16 @@ fn event(kind: EventKind, release: &Release, reason: Option<String>) -> Report {
     Report::Event(EventBody {
         kind,
         release: facts.map(|facts| hex::encode(facts.manifest_digest)),
-        version: facts.and_then(|facts| facts.version.clone()),
+        version: facts.and_then(|facts| facts.version.as_deref()).and_then(reportable),
         sequence: facts.map(|facts| facts.sequence),
         reason,
         at: now().0,
     })
+}
+
+/// A version as a server takes it: 1 to 32 printable ASCII characters.
+fn reportable(version: &str) -> Option<String> {
+    let fits = (1..=MAX_TEXT_LEN).contains(&version.len());
+    let printable = version.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+    (fits && printable).then(|| version.to_owned())
 }

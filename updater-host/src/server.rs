@@ -10,7 +10,7 @@ use crate::cache::{self, detail, digest_of_hex};
 use crate::error::{Error, ServerAnswerError};
 use crate::files::MAX_IMAGE_LEN;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
-use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
+use reqwest::{Client, Method, RequestBuilder, Response, Url};
 use std::time::Duration;
 use suit_manifest::limits::MAX_ENVELOPE_LEN;
 use trust::{Kid, MAX_CWT_LEN};
@@ -32,6 +32,17 @@ pub(crate) struct Server {
     authorization: Option<HeaderValue>,
 }
 
+/// For which device a release is asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Kind {
+    /// Vendor id.
+    pub(crate) vendor: Uuid,
+    /// Class id.
+    pub(crate) class: Uuid,
+    /// Device id.
+    pub(crate) device: Uuid,
+}
+
 /// The newest release for a kind of device, as the server tells it.
 #[derive(Clone, Debug)]
 pub(crate) struct Latest {
@@ -41,6 +52,10 @@ pub(crate) struct Latest {
     pub(crate) manifest_digest: [u8; 32],
     /// SHA-256 over the envelope.
     pub(crate) envelope_digest: [u8; 32],
+    /// Sequence number, to tell the newer of two; the signed one decides.
+    pub(crate) sequence: u64,
+    /// The single device that it is for, if it is.
+    pub(crate) device: Option<Uuid>,
     /// Digest and size of the image; only for an envelope whose own word the host could not check.
     pub(crate) image: ([u8; 32], u64),
 }
@@ -57,6 +72,8 @@ impl Latest {
         Ok(Self {
             manifest_digest: digest(&release.manifest_digest)?,
             envelope_digest: digest(&release.envelope_sha256)?,
+            sequence: release.sequence,
+            device: release.device,
             image: (digest(&release.image.sha256)?, release.image.size.min(MAX_IMAGE_LEN)),
             object,
         })
@@ -121,20 +138,24 @@ impl Server {
         self.authorization.is_some()
     }
 
-    /// The newest release for a kind of device.
+    /// The newest release for a kind of device, or for this very device.
     ///
     /// # Errors
     /// [`Error::NoRelease`], [`Error::ServerUnreachable`], [`Error::ServerRefused`], [`Error::ServerAnswer`]
-    pub(crate) async fn latest(&self, vendor: Uuid, class: Uuid) -> Result<Latest, Error> {
+    pub(crate) async fn latest(&self, kind: &Kind) -> Result<Latest, Error> {
         let mut url = self.url(&["v1", "releases", "latest"]);
         url.query_pairs_mut()
-            .append_pair("vendor", &vendor.to_string())
-            .append_pair("class", &class.to_string());
+            .append_pair("vendor", &kind.vendor.to_string())
+            .append_pair("class", &kind.class.to_string())
+            .append_pair("device", &kind.device.to_string());
         let response = self.send(self.client.get(url)).await?;
-        if response.status() == StatusCode::NOT_FOUND {
-            return Err(Error::NoRelease { vendor, class });
+        match accepted(response).await {
+            Ok(response) => Latest::read(self.body(response, MAX_JSON_LEN).await?),
+            Err(error) if is_absence(&error) => {
+                Err(Error::NoRelease { vendor: kind.vendor, class: kind.class })
+            }
+            Err(error) => Err(error),
         }
-        Latest::read(self.body(accepted(response).await?, MAX_JSON_LEN).await?)
     }
 
     /// The envelope of a release.
@@ -157,11 +178,11 @@ impl Server {
     /// [`Error::ServerUnreachable`], [`Error::ServerRefused`], [`Error::ServerAnswer`]
     pub(crate) async fn revocation_list(&self, anchor: &Kid) -> Result<Option<Vec<u8>>, Error> {
         let url = self.url(&["v1", "revocations", &hex::encode(anchor.0)]);
-        let response = self.send(self.client.get(url)).await?;
-        if response.status() == StatusCode::NOT_FOUND {
-            return Ok(None);
+        match accepted(self.send(self.client.get(url)).await?).await {
+            Ok(response) => self.body(response, MAX_CWT_LEN as u64).await.map(Some),
+            Err(error) if is_absence(&error) => Ok(None),
+            Err(error) => Err(error),
         }
-        self.body(accepted(response).await?, MAX_CWT_LEN as u64).await.map(Some)
     }
 
     /// Registers a device, or tells what it runs now.
@@ -222,6 +243,12 @@ impl Server {
     fn unreachable(&self, error: &reqwest::Error) -> Error {
         Error::ServerUnreachable { url: self.name(), detail: innermost(error) }
     }
+}
+
+/// The server does not have what was asked for. A path that it does not know says something else: it is another kind
+/// of server, or of another version.
+fn is_absence(error: &Error) -> bool {
+    matches!(error, Error::ServerRefused { status: 404, code, .. } if code.as_deref() != Some("not-found"))
 }
 
 /// The answer, when it is a success; else what the server says about it.

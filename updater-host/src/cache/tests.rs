@@ -81,13 +81,29 @@ fn an_envelope_is_kept_under_the_digest_it_has() {
 }
 
 #[test]
-fn release_objects_of_two_servers_are_apart() {
+fn release_objects_are_apart_by_server_class_and_device() {
     let (_folder, cache) = cache();
-    let (vendor, class) = (Uuid::from_u128(1), Uuid::from_u128(2));
-    cache.keep_release_object("http://a", vendor, class, b"{}").unwrap();
-    assert_eq!(cache.release_object("http://a", vendor, class).unwrap().as_deref(), Some(&b"{}"[..]));
-    assert_eq!(cache.release_object("http://b", vendor, class).unwrap(), None);
-    assert_eq!(cache.release_object("http://a", class, vendor).unwrap(), None);
+    let kind = |class, device| Kind {
+        vendor: Uuid::from_u128(1),
+        class: Uuid::from_u128(class),
+        device: Uuid::from_u128(device),
+    };
+    let latest = |sequence: u64, device: Option<u128>| {
+        let device = device.map(Uuid::from_u128);
+        let digest = "11".repeat(32);
+        let image = serde_json::json!({"sha256": digest, "size": 1});
+        let object = serde_json::json!({"manifest_digest": digest, "envelope_sha256": digest,
+            "sequence": sequence, "device": device, "image": image});
+        Latest::read(object.to_string().into_bytes()).unwrap()
+    };
+    cache.keep_release_object("http://a", &kind(2, 3), &latest(5, None)).unwrap();
+    cache.keep_release_object("http://a", &kind(2, 3), &latest(6, Some(3))).unwrap();
+    let found = |server, kind| cache.release_objects(server, &kind).unwrap();
+    assert_eq!(found("http://a", kind(2, 3)), [latest(6, Some(3)).object, latest(5, None).object]);
+    // What is for the class is for the other devices of it too; what is for one device is not.
+    assert_eq!(found("http://a", kind(2, 4)), [latest(5, None).object]);
+    assert!(found("http://a", kind(9, 3)).is_empty());
+    assert!(found("http://b", kind(2, 3)).is_empty());
 }
 
 #[test]

@@ -7,6 +7,7 @@ pub(crate) mod fake;
 
 const VENDOR: Uuid = Uuid::from_u128(1);
 const CLASS: Uuid = Uuid::from_u128(2);
+const KIND: Kind = Kind { vendor: VENDOR, class: CLASS, device: Uuid::from_u128(3) };
 
 fn sha256(bytes: &[u8]) -> [u8; 32] {
     sha2::Sha256::digest(bytes).into()
@@ -76,18 +77,19 @@ async fn the_newest_release_and_its_envelope() {
     let object = serde_json::json!({
         "manifest_digest": "11".repeat(32),
         "envelope_sha256": hex::encode(sha256(&envelope)),
+        "sequence": 7,
         "image": {"sha256": "22".repeat(32), "size": 5, "uri": "ni:///x"},
         "envelope_url": "http://elsewhere.example/envelope",
     });
     let server = FakeServer::start(move |request| match request.path.as_str() {
-        "/v1/releases/latest?vendor=00000000-0000-0000-0000-000000000001&class=00000000-0000-0000-0000-000000000002" => {
+        "/v1/releases/latest?vendor=00000000-0000-0000-0000-000000000001&class=00000000-0000-0000-0000-000000000002&device=00000000-0000-0000-0000-000000000003" => {
             Answer::ok(object.to_string().into_bytes())
         }
         path if path == format!("/v1/releases/{}/envelope", "11".repeat(32)) => Answer::ok(envelope.clone()),
         _ => Answer::new(500, vec![]),
     });
     let client = client(&server);
-    let latest = client.latest(VENDOR, CLASS).await.unwrap();
+    let latest = client.latest(&KIND).await.unwrap();
     assert_eq!(latest.manifest_digest, [0x11; 32]);
     assert_eq!(latest.image, ([0x22; 32], 5));
     assert_eq!(client.envelope(&latest).await.unwrap(), b"an envelope");
@@ -98,8 +100,17 @@ async fn the_newest_release_and_its_envelope() {
 #[tokio::test]
 async fn no_release_is_an_error_of_its_own() {
     let server = FakeServer::start(|_| Answer::new(404, vec![]));
-    let error = client(&server).latest(VENDOR, CLASS).await.unwrap_err();
+    let error = client(&server).latest(&KIND).await.unwrap_err();
     assert_eq!((error.code().as_str(), error.exit_code()), ("no-release", 7));
+}
+
+#[tokio::test]
+async fn a_path_that_the_server_does_not_know_is_not_an_absence() {
+    let server = FakeServer::start(|_| Answer::new(404, br#"{"code":"not-found"}"#.to_vec()));
+    assert_eq!(client(&server).latest(&KIND).await.unwrap_err().code(), "not-found");
+    assert_eq!(client(&server).revocation_list(&Kid([1; 8])).await.unwrap_err().code(), "not-found");
+    let server = FakeServer::start(|_| Answer::new(404, br#"{"code":"revocation-list-unknown"}"#.to_vec()));
+    assert_eq!(client(&server).revocation_list(&Kid([1; 8])).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -109,6 +120,8 @@ async fn another_envelope_than_the_one_that_is_listed_is_refused() {
         object: vec![],
         manifest_digest: [1; 32],
         envelope_digest: sha256(b"the one"),
+        sequence: 1,
+        device: None,
         image: ([0; 32], 0),
     };
     let error = client(&server).envelope(&latest).await.unwrap_err();
@@ -117,11 +130,11 @@ async fn another_envelope_than_the_one_that_is_listed_is_refused() {
 
 #[tokio::test]
 async fn answers_that_make_no_sense_are_refused() {
-    let not_hex = br#"{"manifest_digest":"../../etc","envelope_sha256":"","image":{"sha256":"","size":1}}"#;
+    let not_hex = br#"{"manifest_digest":"../../etc","envelope_sha256":"","sequence":1,"image":{"sha256":"","size":1}}"#;
     for body in [&b""[..], b"[]", b"{}", b"\xff", not_hex] {
         let body = body.to_vec();
         let server = FakeServer::start(move |_| Answer::ok(body.clone()));
-        let error = client(&server).latest(VENDOR, CLASS).await.unwrap_err();
+        let error = client(&server).latest(&KIND).await.unwrap_err();
         assert_eq!((error.code().as_str(), error.exit_code()), ("server-answer", 7));
     }
 }
@@ -129,14 +142,14 @@ async fn answers_that_make_no_sense_are_refused() {
 #[tokio::test]
 async fn an_endless_answer_is_cut_off() {
     let server = FakeServer::start(|_| Answer::ok(vec![b' '; 70_000]));
-    let error = client(&server).latest(VENDOR, CLASS).await.unwrap_err();
+    let error = client(&server).latest(&KIND).await.unwrap_err();
     assert!(matches!(error, Error::ServerAnswer(ServerAnswerError::TooLong(MAX_JSON_LEN))), "{error}");
 }
 
 #[tokio::test]
 async fn a_redirect_is_not_followed() {
     let server = FakeServer::start(|_| Answer::new(302, vec![]).with("Location", "http://127.0.0.1:1/"));
-    let error = client(&server).latest(VENDOR, CLASS).await.unwrap_err();
+    let error = client(&server).latest(&KIND).await.unwrap_err();
     assert!(matches!(error, Error::ServerAnswer(ServerAnswerError::Status(302))), "{error}");
 }
 
@@ -144,20 +157,20 @@ async fn a_redirect_is_not_followed() {
 async fn a_problem_keeps_its_code_and_its_words_are_made_harmless() {
     let problem = br#"{"code":"credential-revoked","detail":"no\u001b[31m"}"#.to_vec();
     let server = FakeServer::start(move |_| Answer::new(403, problem.clone()));
-    let error = client(&server).latest(VENDOR, CLASS).await.unwrap_err();
+    let error = client(&server).latest(&KIND).await.unwrap_err();
     assert_eq!(error.code(), "credential-revoked");
     assert_eq!(error.to_string(), "the server refused (403): no\\u{1b}[31m");
     assert_eq!(error.exit_code(), 7);
 
     let server = FakeServer::start(|_| Answer::new(409, br#"{"code":"Not a slug\n"}"#.to_vec()));
-    let error = client(&server).latest(VENDOR, CLASS).await.unwrap_err();
+    let error = client(&server).latest(&KIND).await.unwrap_err();
     assert_eq!(error.code(), "server-refused");
 }
 
 #[tokio::test]
 async fn no_server_is_an_error_that_says_so() {
     let client = Server::new("http://127.0.0.1:1", None).unwrap();
-    let error = client.latest(VENDOR, CLASS).await.unwrap_err();
+    let error = client.latest(&KIND).await.unwrap_err();
     assert_eq!((error.code().as_str(), error.exit_code()), ("server-unreachable", 3));
     assert!(error.is_offline());
     assert!(error.to_string().contains("127.0.0.1:1"), "{error}");

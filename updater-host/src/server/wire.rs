@@ -6,6 +6,11 @@ use uuid::Uuid;
 /// A release, as the server lists it. What decides comes from the signed manifest.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct ReleaseObject {
+    /// Sequence number of the manifest.
+    pub(crate) sequence: u64,
+    /// The single device that it is for, if it is.
+    #[serde(default)]
+    pub(crate) device: Option<Uuid>,
     /// Its image.
     pub(crate) image: ImageObject,
     /// SHA-256 over the bstr-wrapped manifest; its name in the API.

@@ -7,7 +7,8 @@ use crate::device::Device;
 use crate::error::Error;
 use crate::output::{Output, Transfer};
 use crate::release::Release;
-use crate::server::{Latest, Server};
+use crate::server::{Kind, Latest, Server};
+use uuid::Uuid;
 
 /// A server and what was fetched from it.
 #[derive(Debug)]
@@ -64,21 +65,25 @@ impl Online<'_> {
         device: &Device,
         checks: HostChecks,
     ) -> Result<Release, Error> {
-        let (vendor, class) = (device.vendor(), device.class());
+        let kind = Kind {
+            vendor: device.vendor(),
+            class: device.class(),
+            device: Uuid::from_bytes(device.identity.device),
+        };
         let server = self.server.name();
-        let latest = match self.server.latest(vendor, class).await {
+        let latest = match self.server.latest(&kind).await {
             Ok(latest) => {
-                self.cache.keep_release_object(&server, vendor, class, &latest.object)?;
+                self.cache.keep_release_object(&server, &kind, &latest)?;
                 latest
             }
             Err(error) if error.is_offline() => {
-                let Some(object) = self.cache.release_object(&server, vendor, class)? else {
-                    return Err(error);
-                };
-                self.output
-                    .warn(&error.code(), &format!("{error}; taking the release that was fetched before"));
+                let objects = self.cache.release_objects(&server, &kind)?;
                 // A damaged one is of no use: the server is needed.
-                Latest::read(object).map_err(|_| error)?
+                let kept = objects.into_iter().filter_map(|object| Latest::read(object).ok());
+                let Some(latest) = kept.max_by_key(|latest| latest.sequence) else { return Err(error) };
+                let words = format!("{error}; taking the release that was fetched before");
+                self.output.warn(&error.code(), &words);
+                latest
             }
             Err(error) => return Err(error),
         };

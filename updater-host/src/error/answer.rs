@@ -1,0 +1,76 @@
+//! How the answers of devices and servers break their protocols (docs/can-protocol.md, docs/server-api.md).
+
+/// How a device's answer breaks the protocol.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum DeviceAnswerError {
+    /// Another length, service or echo than the request asks for.
+    #[error("the answer to service {service:02X} is malformed")]
+    Malformed {
+        /// The service that was asked for.
+        service: u8,
+    },
+    /// The state record.
+    #[error("{0}")]
+    StateRecord(update_protocol::profile::StateRecordError),
+    /// A message longer than any of the protocol.
+    #[error("an answer of {0} bytes is longer than any of the protocol")]
+    TooLong(u32),
+    /// A text that is too long.
+    #[error("a text of {0} bytes is longer than the format allows")]
+    TextTooLong(usize),
+    /// The identity does not have its three parts.
+    #[error("an identity of {0} bytes instead of 48")]
+    IdentityLength(usize),
+    /// The largest request it takes cannot carry a block.
+    #[error("it takes requests of {0} bytes only")]
+    RequestTooShort(usize),
+    /// It wants to resume behind the end of the image, or an image of another size.
+    #[error("it wants to resume at byte {offset} of {size}")]
+    ResumeOffset {
+        /// What it said.
+        offset: u32,
+        /// Image size, bytes.
+        size: u32,
+    },
+    /// It accepted the envelope and then shows another install.
+    #[error("it accepted the envelope and shows another install")]
+    OtherInstall,
+    /// It is in a programming session and its application answers.
+    #[error("its application answers in a programming session")]
+    NotTheLoader,
+    /// It acknowledges the reset and does not reset.
+    #[error("it acknowledged the reset and goes on as before")]
+    NoReset,
+    /// It answered "pending" for longer than the limit.
+    #[error("it put off its answer for too long")]
+    PendingForEver,
+}
+
+/// How a server's answer breaks docs/server-api.md.
+#[cfg(feature = "http")]
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum ServerAnswerError {
+    /// Longer than what is read.
+    #[error("it is longer than {0} bytes")]
+    TooLong(u64),
+    /// Not the JSON of the API.
+    #[error("{0}")]
+    Json(serde_json::Error),
+    /// A digest that is not 64 lowercase hex digits.
+    #[error("a digest is malformed")]
+    Digest,
+    /// A range that was not asked for.
+    #[error("it sent another part than was asked for")]
+    Range,
+    /// A status that the API does not have.
+    #[error("status {0}")]
+    Status(u16),
+    /// The body has another digest than its name.
+    #[error("the {what} it sent is not the one that was asked for: its digest differs")]
+    OtherContent {
+        /// What was asked for.
+        what: &'static str,
+    },
+}
