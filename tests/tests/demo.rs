@@ -4,6 +4,6 @@ use anyhow::Result;
 use system_tests::demonstration;
 
 #[test]
-fn whole_pipeline_on_the_simulated_device() -> Result<()> {
+fn entire_pipeline_on_the_simulated_device() -> Result<()> {
     demonstration::check("sim", "sim")
 }

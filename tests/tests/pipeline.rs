@@ -4,6 +4,6 @@ use anyhow::Result;
 use system_tests::demonstration;
 
 #[test]
-fn whole_pipeline_on_the_cortex_m4() -> Result<()> {
+fn entire_pipeline_on_the_cortex_m4() -> Result<()> {
     demonstration::check("qemu", "qemu-mps2-an386")
 }

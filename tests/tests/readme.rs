@@ -83,7 +83,7 @@ impl Drop for ProcessGroup {
 }
 
 #[test]
-fn whole_tour_of_the_readme() -> Result<()> {
+fn entire_tour_of_the_readme() -> Result<()> {
     let blocks = blocks()?;
     let tour = blocks.iter().find(|block| block.starts_with(TOUR)).context("README.md has no tour")?;
     let programs = xtask::build_programs()?;

@@ -5,7 +5,7 @@ use serde_json::Value;
 use system_tests::xtask;
 
 #[test]
-fn whole_updates_through_socketcan() -> Result<()> {
+fn entire_updates_through_socketcan() -> Result<()> {
     let report = xtask::run(&["vm"])?;
     let cases = report["cases"].as_array().context("the report lists no cases")?;
     let names: Vec<_> = cases.iter().map(|case| &case["case"]).collect();

@@ -16,7 +16,7 @@ use crate::workspace::{
 use crate::{size, tidy};
 
 /// Prefix of the tests that run a whole pipeline; each has a step of its own.
-const WHOLE: &str = "whole_";
+const ENTIRE: &str = "entire_";
 /// Reaching the advisory database takes no longer, or is in vain.
 const ADVISORY_LIMIT: Duration = Duration::from_secs(120);
 /// How cargo-deny says that it has no database.
@@ -145,13 +145,13 @@ fn cargo_test(workspace: &Workspace) -> Command {
 }
 
 fn test(workspace: &Workspace) -> Result<Outcome> {
-    process::check(cargo_test(workspace).args(["--", "--skip", WHOLE]))?;
+    process::check(cargo_test(workspace).args(["--", "--skip", ENTIRE]))?;
     Ok(Outcome::Done)
 }
 
 /// One test target of the system tests, with its whole-pipeline tests.
 fn system_test(workspace: &Workspace, target: &str) -> Result<Outcome> {
-    process::check(cargo_test(workspace).args(["--test", target, "--", "--nocapture", WHOLE]))?;
+    process::check(cargo_test(workspace).args(["--test", target, "--", "--nocapture", ENTIRE]))?;
     Ok(Outcome::Done)
 }
 
