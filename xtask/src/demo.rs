@@ -98,7 +98,7 @@ fn tell(
     programs: Option<&Path>,
     story: &mut Story,
 ) -> Result<Report> {
-    story.title("Build");
+    story.title("Build (from nothing: some minutes)");
     let programs = match programs {
         Some(programs) => std::path::absolute(programs)?,
         None => workspace.build_host_programs()?,

@@ -57,15 +57,12 @@ enum Task {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let result = Workspace::locate().and_then(|workspace| match &arguments.command {
-        Task::Demo(demo) => demo::run(&workspace, demo),
-        Task::Test(test) => suite::run(&workspace, test),
-        Task::Vm(vm) => vm::run(&workspace, vm),
-        Task::Size(size) => size::run(&workspace, size),
-        Task::Tidy => tidy::run(&workspace),
-        Task::Image(image) => image::run(&workspace, image),
-        Task::Qemu(qemu) => qemu::run(&workspace, qemu),
-        Task::Bench(bench) => bench::run(&workspace, bench),
+    let result = Workspace::locate().and_then(|workspace| {
+        // All but tidy build for the device.
+        if !matches!(arguments.command, Task::Tidy) {
+            tools::provide_toolchain(&workspace)?;
+        }
+        perform(&workspace, &arguments.command)
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -73,5 +70,18 @@ fn main() -> ExitCode {
             eprintln!("xtask: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn perform(workspace: &Workspace, task: &Task) -> anyhow::Result<()> {
+    match task {
+        Task::Demo(demo) => demo::run(workspace, demo),
+        Task::Test(test) => suite::run(workspace, test),
+        Task::Vm(vm) => vm::run(workspace, vm),
+        Task::Size(size) => size::run(workspace, size),
+        Task::Tidy => tidy::run(workspace),
+        Task::Image(image) => image::run(workspace, image),
+        Task::Qemu(qemu) => qemu::run(workspace, qemu),
+        Task::Bench(bench) => bench::run(workspace, bench),
     }
 }

@@ -92,7 +92,6 @@ fn provide_tools(workspace: &Workspace) -> Result<Outcome> {
     let git = SystemTool { program: "git", package: "git" };
     tools::provide_system_tools(&[QEMU_ARM, QEMU_X86, tools::DPKG_DEB, strip, git])?;
     tools::BINUTILS.provide(workspace)?;
-    tools::provide_rust_target(workspace, DEVICE_TARGET)?;
     tools::provide_rust_target(workspace, STATIC_TARGET)?;
     Ok(Outcome::Done)
 }

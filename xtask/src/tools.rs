@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use crate::process;
-use crate::workspace::{self, Workspace};
+use crate::workspace::{self, DEVICE_TARGET, Workspace};
 
 /// A program that cargo installs.
 pub(crate) struct CargoTool {
@@ -86,15 +86,48 @@ fn is_root() -> Result<bool> {
     Ok(String::from_utf8(process::output(Command::new("id").arg("-u"))?)?.trim() == "0")
 }
 
-/// Adds a target to the pinned toolchain unless it has it.
-pub(crate) fn provide_rust_target(workspace: &Workspace, target: &str) -> Result<()> {
-    let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
-    rustc.current_dir(workspace.root()).args(["--print", "target-libdir", "--target", target]);
-    let libraries = String::from_utf8(process::output(&mut rustc)?)?;
-    if Path::new(libraries.trim()).is_dir() {
+/// Brings what `rust-toolchain.toml` asks for and this machine lacks: targets and components. rustup does that
+/// by itself when cargo starts, unless automatic installation is switched off on the machine.
+pub(crate) fn provide_toolchain(workspace: &Workspace) -> Result<()> {
+    if has_target(workspace, DEVICE_TARGET)? && has_llvm_tools(workspace)? {
         return Ok(());
     }
-    let mut rustup = Command::new("rustup");
-    rustup.current_dir(workspace.root()).args(["target", "add", target]);
+    let mut rustup = rustup(workspace)?;
+    // Without arguments: the toolchain of this directory, as its file describes it.
+    rustup.args(["toolchain", "install", "--no-self-update"]);
     process::check(&mut rustup)
+}
+
+/// Adds a target to the pinned toolchain unless it has it.
+pub(crate) fn provide_rust_target(workspace: &Workspace, target: &str) -> Result<()> {
+    if has_target(workspace, target)? {
+        return Ok(());
+    }
+    process::check(rustup(workspace)?.args(["target", "add", target]))
+}
+
+fn has_target(workspace: &Workspace, target: &str) -> Result<bool> {
+    Ok(rustc_path(workspace, &["--print", "target-libdir", "--target", target])?.is_dir())
+}
+
+/// The component llvm-tools lies beside the host's libraries.
+fn has_llvm_tools(workspace: &Workspace) -> Result<bool> {
+    let libraries = rustc_path(workspace, &["--print", "target-libdir"])?;
+    Ok(libraries.with_file_name("bin").join("llvm-objcopy").is_file())
+}
+
+fn rustc_path(workspace: &Workspace, arguments: &[&str]) -> Result<PathBuf> {
+    let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    rustc.current_dir(workspace.root()).args(arguments);
+    Ok(PathBuf::from(String::from_utf8(process::output(&mut rustc)?)?.trim()))
+}
+
+/// rustup, told to go by the workspace's file and not by the toolchain that happens to run us.
+fn rustup(workspace: &Workspace) -> Result<Command> {
+    if workspace::find_program("rustup").is_none() {
+        bail!("this toolchain lacks what rust-toolchain.toml names, and there is no rustup to add it");
+    }
+    let mut rustup = Command::new("rustup");
+    rustup.current_dir(workspace.root()).env_remove("RUSTUP_TOOLCHAIN");
+    Ok(rustup)
 }
