@@ -125,7 +125,8 @@ impl IntoResponse for Problem {
         let (status, code) = (self.status.as_u16(), self.code);
         match &self.internal {
             Some(cause) => tracing::error!(status, code, cause, "failed"),
-            None => tracing::info!(status, code, detail = %self.detail, "refused"),
+            // As text, which the log quotes and escapes: a detail can repeat what the client sent.
+            None => tracing::info!(status, code, detail = self.detail.as_ref(), "refused"),
         }
         let body = Body {
             r#type: "about:blank",

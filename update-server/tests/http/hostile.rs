@@ -72,6 +72,32 @@ async fn a_private_key_is_refused_wherever_it_arrives() {
 }
 
 #[tokio::test]
+async fn nothing_that_a_client_sends_can_forge_a_line_of_the_log() {
+    let world = World::new();
+    let server = world.start();
+    let forged = "a%0AFORGED%1b%5B2J";
+    let latest = format!("/v1/releases/latest?vendor={}&class={forged}", uuid(VENDOR));
+    for path in [
+        &format!("/v1/devices?{forged}=1"),
+        &format!("/v1/devices?limit={forged}"),
+        &format!("/v1/devices?after={forged}"),
+        &format!("/v1/devices/{forged}"),
+        &latest,
+    ] {
+        server.get(path).await.is_problem(400, "request-malformed");
+    }
+    server.get(&format!("/{forged}")).await.is_problem(404, "not-found");
+    let bodies = [json!({"a\nFORGED\u{1b}[2J": 1}), json!({"kind": "a\nFORGED\u{1b}[2J"})];
+    for body in bodies {
+        let answer = server.post("/v1/devices/A/events", body.to_string()).await;
+        answer.is_problem(400, "request-malformed");
+    }
+    let log = server.log();
+    assert!(log.contains("FORGED"), "it is logged, in its place");
+    assert!(!log.contains('\u{1b}') && !log.lines().any(|line| line.starts_with("FORGED")), "{log}");
+}
+
+#[tokio::test]
 async fn what_is_no_http_does_no_harm() {
     let world = World::new();
     let server = world.start();
