@@ -103,29 +103,34 @@ async fn what_is_no_http_does_no_harm() {
     let server = world.start();
     let long_head = format!("GET / HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "a".repeat(1 << 20));
     let many_heads = format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", "X: y\r\n".repeat(1000));
-    for (request, answer) in [
-        (&b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..], "HTTP/1.1 400 "),
-        (b"GET /v1/health\r\n\r\n", "HTTP/1.1 400 "),
-        (b"GET /v1/h\xff HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 400 "),
-        (long_head.as_bytes(), "HTTP/1.1 431 "),
-        (many_heads.as_bytes(), "HTTP/1.1 431 "),
-        (b"POST /v1/releases HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", "HTTP/1.1 400 "),
+    // A head over the limits is refused before all of it is read, and the reset that follows may overtake the answer.
+    for (request, answer, may_be_lost) in [
+        (&b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..], "HTTP/1.1 400 ", false),
+        (b"GET /v1/health\r\n\r\n", "HTTP/1.1 400 ", false),
+        (b"GET /v1/h\xff HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 400 ", false),
+        (long_head.as_bytes(), "HTTP/1.1 431 ", true),
+        (many_heads.as_bytes(), "HTTP/1.1 431 ", true),
+        (b"POST /v1/releases HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", "HTTP/1.1 400 ", false),
         (
             b"POST /v1/releases HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
             "HTTP/1.1 400 ",
+            false,
         ),
         (
             b"POST /v1/releases HTTP/1.1\r\nHost: x\r\nContent-Length: 18446744073709551615\r\n\r\n",
-            "HTTP/1.1 4",
+            "HTTP/1.1 431 ",
+            false,
         ),
         (
             b"POST /v1/releases HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n",
             "HTTP/1.1 400 ",
+            false,
         ),
-        (b"POST /v1/releases HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", "HTTP/1.1 400 "),
+        (b"POST /v1/releases HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", "HTTP/1.1 400 ", false),
     ] {
         let got = server.raw(request);
-        assert!(got.is_empty() || got.starts_with(answer), "{:?}: {got}", String::from_utf8_lossy(request));
+        let refused = got.starts_with(answer) || (may_be_lost && got.is_empty());
+        assert!(refused, "{:?}: {got}", String::from_utf8_lossy(request));
     }
     server.get("/v1/health").await.is(200);
 }
