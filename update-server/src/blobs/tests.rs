@@ -65,6 +65,23 @@ async fn nothing_stays_of_a_refused_upload() {
 }
 
 #[tokio::test]
+async fn writing_again_makes_a_damaged_image_good_and_a_refused_one_leaves_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let blobs = Blobs::open(dir.path()).unwrap();
+    let digest = Digest::of(b"an image");
+    blobs.write(digest, parts(b"an image", 3), LIMIT).await.unwrap();
+    let text = digest.to_string();
+    fs::write(dir.path().join(&text[..2]).join(&text), b"an i").unwrap();
+
+    let error = blobs.write(digest, parts(b"another", 3), LIMIT).await.unwrap_err();
+    assert!(matches!(error, UploadError::Blob(BlobError::DigestMismatch { .. })), "{error:?}");
+    assert_eq!(read(&blobs, digest, 0..4).await.unwrap(), b"an i");
+    assert_eq!(blobs.write(digest, parts(b"an image", 3), LIMIT).await.unwrap(), 8);
+    assert_eq!(read(&blobs, digest, 0..8).await.unwrap(), b"an image");
+    assert_eq!(files(dir.path()), [text]);
+}
+
+#[tokio::test]
 async fn an_upload_is_invisible_until_it_is_whole_and_a_dropped_one_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let blobs = Blobs::open(dir.path()).unwrap();

@@ -16,7 +16,7 @@ use super::body;
 use super::conditional::{Selection, select};
 use super::extract::{MayWrite, PathValue};
 use super::problem::Problem;
-use crate::blobs::{Blobs, UploadError};
+use crate::blobs::UploadError;
 use crate::domain::Digest;
 
 #[derive(Serialize)]
@@ -43,15 +43,11 @@ pub(super) async fn put_image(
     let limit = app.max_image_bytes;
     let (parts, body) = request.into_parts();
     let image = body::image(&parts.headers, body, limit).await?;
-    // What is there already is not written again, but the sender learns whether it sent the same.
-    let (status, size) = if app.blobs.size(digest).await?.is_some() {
-        (StatusCode::OK, Blobs::check(digest, image, limit).await?)
-    } else {
-        (StatusCode::CREATED, app.blobs.write(digest, image, limit).await?)
-    };
-    if status == StatusCode::CREATED {
-        tracing::info!(%digest, size, "stored image");
-    }
+    // What is there already is written again: it may be damaged, and the answer promises what was sent.
+    let there = app.blobs.size(digest).await?.is_some();
+    let size = app.blobs.write(digest, image, limit).await?;
+    tracing::info!(%digest, size, there, "stored image");
+    let status = if there { StatusCode::OK } else { StatusCode::CREATED };
     Ok((status, Json(StoredImage { sha256: digest.to_string(), size })).into_response())
 }
 

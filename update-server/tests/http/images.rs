@@ -106,6 +106,60 @@ async fn the_digest_decides() {
 }
 
 #[tokio::test]
+async fn a_damaged_image_is_made_good_by_sending_it_again() {
+    let world = World::new();
+    let server = world.start();
+    let key = release_key(&world.root);
+    let image = image(11, 50_000);
+    server.put_image(&image).await;
+    let digest = sha256(&image);
+    let file = world.data().join("images").join(&digest[..2]).join(&digest);
+    std::fs::OpenOptions::new().write(true).open(file).unwrap().set_len(20_000).unwrap();
+    let envelope = envelope(&image, 1, &key);
+    server.post("/v1/releases", envelope.clone()).await.is_problem(422, "image-digest-mismatch");
+
+    server.put(&path(&image), image.clone()).await.is(200);
+    assert!(server.get(&path(&image)).await.body == image);
+    server.post("/v1/releases", envelope).await.is(201);
+    assert_eq!(world.image_files(), [digest]);
+}
+
+/// A chunked upload of `image` in chunks of one byte.
+fn upload_bytewise(server: &Server, image: &[u8]) -> String {
+    let mut request = format!(
+        "PUT {} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: {}\r\nTransfer-Encoding: chunked\r\n\r\n",
+        path(image),
+        bearer()
+    )
+    .into_bytes();
+    for byte in image {
+        request.extend([b'1', b'\r', b'\n', *byte, b'\r', b'\n']);
+    }
+    request.extend(b"0\r\n\r\n");
+    server.raw(&request)
+}
+
+/// The most memory that the server has used so far, bytes.
+fn peak_memory(server: &Server) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.child.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+}
+
+#[tokio::test]
+async fn an_upload_in_single_bytes_costs_no_more_memory_than_its_length() {
+    let world = World::new();
+    let server = world.start();
+    assert!(upload_bytewise(&server, &image(12, 1000)).starts_with("HTTP/1.1 201 "));
+    let before = peak_memory(&server);
+    let image = image(13, 1 << 20);
+    assert!(upload_bytewise(&server, &image).starts_with("HTTP/1.1 201 "));
+    assert!(server.get(&path(&image)).await.body == image);
+    let used = peak_memory(&server) - before;
+    assert!(used < 16 << 20, "{used} bytes");
+}
+
+#[tokio::test]
 async fn too_long_is_refused_whether_announced_or_not() {
     let world = World::new();
     let server = world.start_with(&["--max-image-bytes", "100000"]);
