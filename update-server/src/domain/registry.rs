@@ -23,6 +23,8 @@ pub struct DeviceFacts {
     pub sequence: Option<u64>,
     /// The public half of its identity key.
     pub identity: Option<PublicKey>,
+    /// When it ran that, where the reporter had a clock: seconds since the epoch.
+    pub at: Option<u64>,
 }
 
 /// What can become of an update.
@@ -150,7 +152,7 @@ impl Registry {
         outcome.ok_or_else(|| RegistryError::OtherDevice(serial.as_str().to_owned()))
     }
 
-    /// A device and its last [`EVENTS_SHOWN`] events, the latest first.
+    /// A device and its last [`EVENTS_SHOWN`] events, the last received first.
     pub async fn device(&self, serial: &Serial) -> Result<(StoredDevice, Vec<StoredEvent>), RegistryError> {
         let device = self.store.device(serial.as_str()).await?;
         let device = device.ok_or_else(|| RegistryError::UnknownDevice(serial.as_str().to_owned()))?;

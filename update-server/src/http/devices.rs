@@ -78,6 +78,7 @@ struct Registration {
     version: Option<String>,
     sequence: Option<u64>,
     identity: Option<String>,
+    at: Option<u64>,
 }
 
 impl TryFrom<Registration> for DeviceFacts {
@@ -90,6 +91,7 @@ impl TryFrom<Registration> for DeviceFacts {
             version: message.version.map(|version| version.parse()).transpose()?,
             sequence: message.sequence,
             identity: message.identity.as_deref().map(identity).transpose()?,
+            at: message.at,
         })
     }
 }

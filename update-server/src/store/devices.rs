@@ -1,7 +1,7 @@
 //! Devices and what was reported of them.
 
-use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{Row as _, Sqlite, Transaction};
 
 use super::{Store, StoreError, fixed, sequence_key, sequence_of, time_key, time_of};
 use crate::domain::registry::{DeviceFacts, Event};
@@ -46,8 +46,9 @@ pub struct StoredEvent {
 }
 
 impl Store {
-    /// Registers the device or brings it up to date; what `facts` leave out stays as it is. `None` when the serial
-    /// number is registered with another vendor, class or identity key: then nothing changes.
+    /// Registers the device or brings it up to date; what `facts` leave out stays as it is, and so do version and
+    /// sequence when a later statement of them has come before. `None` when the serial number is registered with
+    /// another vendor, class or identity key: then nothing changes.
     pub async fn upsert_device(
         &self,
         serial: &str,
@@ -55,19 +56,18 @@ impl Store {
         now: u64,
     ) -> Result<Option<(bool, StoredDevice)>, StoreError> {
         let mut transaction = self.begin_write().await?;
-        let known = sqlx::query("SELECT serial FROM devices WHERE serial = $1")
-            .bind(serial)
-            .fetch_optional(&mut *transaction)
-            .await?
-            .is_some();
+        let known = stated_at(&mut transaction, serial).await?;
+        let says = facts.version.is_some() || facts.sequence.is_some();
+        let news = news(says, facts.at, now, known.unwrap_or_default());
         let row = sqlx::query(
-            "INSERT INTO devices (serial, vendor, class, version, sequence, identity, last_seen)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)
+            "INSERT INTO devices (serial, vendor, class, version, sequence, identity, last_seen, stated_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
              ON CONFLICT (serial) DO UPDATE
              SET version = COALESCE(excluded.version, devices.version),
                  sequence = COALESCE(excluded.sequence, devices.sequence),
                  identity = COALESCE(excluded.identity, devices.identity),
-                 last_seen = excluded.last_seen
+                 last_seen = excluded.last_seen,
+                 stated_at = excluded.stated_at
              WHERE devices.vendor = excluded.vendor AND devices.class = excluded.class
                AND COALESCE(devices.identity = excluded.identity, TRUE)
              RETURNING *",
@@ -75,14 +75,15 @@ impl Store {
         .bind(serial)
         .bind(facts.vendor.0.to_vec())
         .bind(facts.class.0.to_vec())
-        .bind(facts.version.as_ref().map(|version| version.as_str()))
-        .bind(facts.sequence.map(sequence_key))
+        .bind(facts.version.as_ref().filter(|_| news.is_some()).map(|version| version.as_str()))
+        .bind(facts.sequence.filter(|_| news.is_some()).map(sequence_key))
         .bind(facts.identity.map(|key| key.to_cose_key().to_vec()))
         .bind(time_key(now))
+        .bind(news.or(known).unwrap_or_default())
         .fetch_optional(&mut *transaction)
         .await?;
         transaction.commit().await?;
-        row.map(|row| Ok((!known, device(&row)?))).transpose()
+        row.map(|row| Ok((known.is_none(), device(&row)?))).transpose()
     }
 
     /// The device, where it is registered.
@@ -104,27 +105,28 @@ impl Store {
         rows.iter().map(device).collect()
     }
 
-    /// Keeps an event, and with it what the device runs now where the event says so. `false` when no such device is
-    /// registered: then nothing is stored.
+    /// Keeps an event, and with it what the device runs now where the event says so and nothing later has been said.
+    /// `false` when no such device is registered: then nothing is stored.
     pub async fn insert_event(&self, serial: &str, event: &Event, now: u64) -> Result<bool, StoreError> {
         let mut transaction = self.begin_write().await?;
-        let runs = event.kind.says_what_runs();
+        let Some(known) = stated_at(&mut transaction, serial).await? else {
+            transaction.rollback().await?;
+            return Ok(false);
+        };
         let version = event.version.as_ref().map(|version| version.as_str());
-        let known = sqlx::query(
-            "UPDATE devices SET last_seen = $2, version = COALESCE($3, version), sequence = COALESCE($4, sequence)
-             WHERE serial = $1",
+        let says = event.kind.says_what_runs() && (version.is_some() || event.sequence.is_some());
+        let news = news(says, event.at, now, known);
+        sqlx::query(
+            "UPDATE devices SET last_seen = $2, version = COALESCE($3, version), sequence = COALESCE($4, sequence),
+             stated_at = $5 WHERE serial = $1",
         )
         .bind(serial)
         .bind(time_key(now))
-        .bind(version.filter(|_| runs))
-        .bind(event.sequence.filter(|_| runs).map(sequence_key))
+        .bind(version.filter(|_| news.is_some()))
+        .bind(event.sequence.filter(|_| news.is_some()).map(sequence_key))
+        .bind(news.unwrap_or(known))
         .execute(&mut *transaction)
-        .await?
-        .rows_affected();
-        if known == 0 {
-            transaction.rollback().await?;
-            return Ok(false);
-        }
+        .await?;
         sqlx::query(
             "INSERT INTO device_events (serial, kind, release, version, sequence, reason, at, received_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
@@ -143,7 +145,7 @@ impl Store {
         Ok(true)
     }
 
-    /// The last `limit` events of a device, the latest first.
+    /// The last `limit` events of a device, the last received first.
     pub async fn events(&self, serial: &str, limit: u32) -> Result<Vec<StoredEvent>, StoreError> {
         let rows = sqlx::query("SELECT * FROM device_events WHERE serial = $1 ORDER BY id DESC LIMIT $2")
             .bind(serial)
@@ -152,6 +154,25 @@ impl Store {
             .await?;
         rows.iter().map(event).collect()
     }
+}
+
+/// Of what time the device's version and sequence are; `None` when no such device is registered.
+async fn stated_at(
+    transaction: &mut Transaction<'static, Sqlite>,
+    serial: &str,
+) -> Result<Option<i64>, StoreError> {
+    let row = sqlx::query("SELECT stated_at FROM devices WHERE serial = $1")
+        .bind(serial)
+        .fetch_optional(&mut **transaction)
+        .await?;
+    row.map(|row| Ok(row.try_get("stated_at")?)).transpose()
+}
+
+/// Of what time a report speaks, when it says what the device runs and what is known is not of a later time. Nobody
+/// speaks of what is to come: such a time is now, also where it is known (the clock was set back).
+fn news(says_what_runs: bool, at: Option<u64>, now: u64, known: i64) -> Option<i64> {
+    let at = time_key(at.unwrap_or(now).min(now));
+    (says_what_runs && at >= known.min(time_key(now))).then_some(at)
 }
 
 fn device(row: &SqliteRow) -> Result<StoredDevice, StoreError> {

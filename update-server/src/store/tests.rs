@@ -49,7 +49,7 @@ async fn a_database_of_a_later_version_is_refused_and_left_alone() {
     .unwrap();
     store.close().await;
     match Store::connect(&path).await {
-        Err(StoreError::Newer { found: 99, known: 1 }) => {}
+        Err(StoreError::Newer { found: 99, known: 2 }) => {}
         other => panic!("{other:?}"),
     }
 }
@@ -147,6 +147,7 @@ async fn a_device_keeps_what_a_later_registration_leaves_out() {
         version: version.map(|version| version.parse().unwrap()),
         sequence,
         identity: None,
+        at: None,
     };
     let (new, _) = store.upsert_device("A", &facts(Some("1.0"), Some(u64::MAX)), 10).await.unwrap().unwrap();
     assert!(new);
@@ -164,7 +165,8 @@ async fn a_device_keeps_what_a_later_registration_leaves_out() {
 #[tokio::test]
 async fn only_a_confirmed_update_changes_what_a_device_runs() {
     let (_dir, store) = store().await;
-    let facts = DeviceFacts { vendor: VENDOR, class: CLASS, version: None, sequence: None, identity: None };
+    let facts =
+        DeviceFacts { vendor: VENDOR, class: CLASS, version: None, sequence: None, identity: None, at: None };
     store.upsert_device("A", &facts, 0).await.unwrap().unwrap();
     let event = |kind, version: &str| Event {
         kind,
@@ -186,4 +188,52 @@ async fn only_a_confirmed_update_changes_what_a_device_runs() {
     );
     assert_eq!(store.events("A", 1).await.unwrap().len(), 1);
     assert_eq!(store.events("B", 100).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn what_is_said_late_does_not_undo_what_was_said_of_a_later_time() {
+    let (_dir, store) = store().await;
+    let facts = |version: Option<&str>, at| DeviceFacts {
+        vendor: VENDOR,
+        class: CLASS,
+        version: version.map(|version| version.parse().unwrap()),
+        sequence: None,
+        identity: None,
+        at,
+    };
+    let confirmed = |version: &str, at| Event {
+        kind: EventKind::Confirmed,
+        release: None,
+        version: Some(version.parse().unwrap()),
+        sequence: Some(9),
+        reason: None,
+        at,
+    };
+    let version = async || store.device("A").await.unwrap().unwrap().version;
+    // What says nothing of a version stands in the way of none.
+    store.upsert_device("A", &facts(None, Some(400)), 1000).await.unwrap().unwrap();
+    for (said, at, now, known) in [
+        ("1.0", Some(100), 1001, "1.0"),
+        ("3.0", Some(200), 1002, "3.0"),
+        ("1.1", Some(199), 1003, "3.0"),
+        ("3.1", Some(200), 1004, "3.1"),
+        // Without a time of its own it speaks of now; of what is to come nobody can speak.
+        ("4.0", None, 1005, "4.0"),
+        ("3.2", Some(1004), 1006, "4.0"),
+        ("5.0", Some(u64::MAX), 1007, "5.0"),
+        // The clock was set back.
+        ("5.1", Some(100), 900, "5.0"),
+        ("6.0", None, 901, "6.0"),
+    ] {
+        let (_, device) = store.upsert_device("A", &facts(Some(said), at), now).await.unwrap().unwrap();
+        assert_eq!((device.version.as_deref(), device.last_seen), (Some(known), now), "{said}");
+    }
+    assert!(store.insert_event("A", &confirmed("2.0", Some(150)), 902).await.unwrap());
+    let device = store.device("A").await.unwrap().unwrap();
+    assert_eq!((device.version.as_deref(), device.sequence, device.last_seen), (Some("6.0"), None, 902));
+    assert_eq!(store.events("A", 9).await.unwrap()[0].version.as_deref(), Some("2.0"));
+    assert!(store.insert_event("A", &confirmed("7.0", Some(1010)), 1011).await.unwrap());
+    assert_eq!(version().await.as_deref(), Some("7.0"));
+    store.upsert_device("A", &facts(Some("6.1"), Some(1009)), 1012).await.unwrap().unwrap();
+    assert_eq!(version().await.as_deref(), Some("7.0"));
 }

@@ -81,6 +81,22 @@ async fn events_are_kept_and_the_last_hundred_shown() {
 }
 
 #[tokio::test]
+async fn a_report_that_comes_late_is_kept_and_undoes_nothing() {
+    let world = World::new();
+    let server = world.start();
+    let runs = |version: &str, at: u64| {
+        json!({"vendor": uuid(VENDOR), "class": uuid(CLASS), "version": version, "at": at}).to_string()
+    };
+    server.put("/v1/devices/A", runs("1.0", 100)).await.is(201);
+    server.put("/v1/devices/A", runs("3.0", 200)).await.is(200);
+    let late = json!({"kind": "update-confirmed", "version": "2.0", "sequence": 2, "at": 150});
+    server.post("/v1/devices/A/events", late.to_string()).await.is(201);
+    let device = server.get("/v1/devices/A").await.is(200).json();
+    assert_eq!((&device["version"], &device["sequence"]), (&json!("3.0"), &Value::Null));
+    assert_eq!((&device["events"][0]["version"], &device["events"][0]["at"]), (&json!("2.0"), &json!(150)));
+}
+
+#[tokio::test]
 async fn any_printable_serial_names_a_device_and_the_list_goes_on() {
     let world = World::new();
     let server = world.start();
@@ -136,6 +152,7 @@ async fn what_is_malformed_is_refused() {
         with(facts(), "sequence", -1),
         with(facts(), "sequence", 1.5),
         with(facts(), "identity", "00"),
+        with(facts(), "at", "yesterday"),
         facts().to_string().replace('}', ", \"sequence\": 18446744073709551616}").into_bytes(),
         format!("{}{}", facts(), facts()).into_bytes(),
         "[".repeat(4000).into_bytes(),
