@@ -7,15 +7,21 @@
 use std::sync::Arc;
 
 use suit_manifest::{Envelope, Reason, image_reference};
+use tokio::sync::Semaphore;
+use tokio::task::JoinError;
+use tracing::Span;
 use trust::{Kid, TrustStore};
 
 use super::records::{Records, RecordsError};
 use super::{Digest, Identifier};
 use crate::blobs::{BlobError, Blobs};
-use crate::store::{Insertion, NewEnvelope, Store, StoreError, StoredEnvelope};
+use crate::store::{Insertion, NewEnvelope, Store, StoreError, StoredEnvelope, StoredRelease};
 
 /// Releases that are looked at in one go while searching for those that are offered.
 const SEARCH_STEP: u32 = 32;
+/// Readers for whom signatures are verified at one time; others wait their turn. Reading needs no token, and must not
+/// keep every processor from those who write.
+const READERS_VERIFYING: usize = 2;
 
 /// Why a release was not taken, or is not offered.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +66,9 @@ pub enum CatalogueError {
     /// The image store failed.
     #[error(transparent)]
     Blobs(#[from] BlobError),
+    /// The verification panicked, or the server is ending.
+    #[error("a verification broke off: {0}")]
+    Verification(#[from] JoinError),
 }
 
 /// The image of a release.
@@ -140,9 +149,19 @@ pub struct Audience {
 }
 
 impl Audience {
+    fn is_of(&self, release: &Release) -> bool {
+        (release.vendor, release.class) == (self.vendor, self.class)
+    }
+
     fn is_meant_by(&self, release: &Release) -> bool {
         release.device.is_none() || release.device == self.device
     }
+}
+
+/// A release that the index found, and the ways in which it was signed.
+struct Candidate {
+    found: StoredRelease,
+    envelopes: Vec<StoredEnvelope>,
 }
 
 /// The catalogue.
@@ -151,12 +170,13 @@ pub struct Catalogue {
     store: Store,
     blobs: Arc<Blobs>,
     records: Records,
+    places: Arc<Semaphore>,
 }
 
 impl Catalogue {
     /// The catalogue kept in `store` and `blobs`, going by `records`.
     pub fn new(store: Store, blobs: Arc<Blobs>, records: Records) -> Self {
-        Self { store, blobs, records }
+        Self { store, blobs, records, places: Arc::new(Semaphore::new(READERS_VERIFYING)) }
     }
 
     /// Takes an envelope into the catalogue, or nothing.
@@ -200,29 +220,24 @@ impl Catalogue {
         limit: usize,
         now: u64,
     ) -> Result<Vec<Release>, CatalogueError> {
-        let belief = self.records.belief(now).await?;
         let mut offers = Vec::new();
+        // The newest are asked for most often, and are mostly offered.
+        let mut step = u32::try_from(limit).map_or(SEARCH_STEP, |limit| limit.min(SEARCH_STEP));
         loop {
-            let found = self.store.releases(audience.vendor, audience.class, below, SEARCH_STEP).await?;
-            for candidate in &found {
-                let envelopes = self.store.envelopes(candidate.manifest_digest).await?;
-                match belief.with(|store| first_valid(&envelopes, store))? {
-                    Ok((release, _)) if audience.is_meant_by(&release) => offers.push(release),
-                    Ok(_) => {}
-                    Err(reason) => tracing::debug!(
-                        release = %candidate.manifest_digest,
-                        reason = reason.map_or("unknown", Reason::slug),
-                        "not offered"
-                    ),
-                }
-                if offers.len() == limit {
-                    return Ok(offers);
-                }
+            let mut candidates = Vec::new();
+            for found in self.store.releases(audience.vendor, audience.class, below, step).await? {
+                let envelopes = self.store.envelopes(found.manifest_digest).await?;
+                candidates.push(Candidate { found, envelopes });
             }
-            match found.last() {
-                Some(last) => below = Some(last.sequence),
-                None => return Ok(offers),
+            let Some(last) = candidates.last() else { return Ok(offers) };
+            below = Some(last.found.sequence);
+            let wanted = limit - offers.len();
+            offers
+                .extend(self.verify(now, move |store| offered(&candidates, audience, wanted, store)).await?);
+            if offers.len() == limit {
+                return Ok(offers);
             }
+            step = SEARCH_STEP;
         }
     }
 
@@ -234,29 +249,81 @@ impl Catalogue {
 
     /// The envelope of a manifest as it was received: of several, the last that is valid at `now`.
     pub async fn envelope(&self, manifest_digest: Digest, now: u64) -> Result<Vec<u8>, CatalogueError> {
+        let mut envelopes = self.store.envelopes(manifest_digest).await?;
+        let valid = self
+            .verify(now, move |store| {
+                let valid = first_valid(manifest_digest, &envelopes, store);
+                valid.map(|(_, index)| envelopes.swap_remove(index).bytes)
+            })
+            .await?;
+        valid.map_err(|reason| reason.map_or(CatalogueError::Unknown, CatalogueError::Refused))
+    }
+
+    /// Runs `decide` for a reader: away from the threads that serve the connections, few at a time, and by what is
+    /// believed when its turn has come.
+    async fn verify<R: Send + 'static>(
+        &self,
+        now: u64,
+        decide: impl FnOnce(&TrustStore<'_>) -> R + Send + 'static,
+    ) -> Result<R, CatalogueError> {
+        // Nobody closes the semaphore.
+        let place = self.places.clone().acquire_owned().await.ok();
         let belief = self.records.belief(now).await?;
-        let envelopes = self.store.envelopes(manifest_digest).await?;
-        match belief.with(|store| first_valid(&envelopes, store))? {
-            Ok((_, index)) => {
-                envelopes.into_iter().nth(index).map(|it| it.bytes).ok_or(CatalogueError::Unknown)
-            }
-            Err(Some(reason)) => Err(CatalogueError::Refused(reason)),
-            Err(None) => Err(CatalogueError::Unknown),
-        }
+        let request = Span::current();
+        let decided = tokio::task::spawn_blocking(move || {
+            // Taken along: the reader may be gone before this is done.
+            let _place = place;
+            request.in_scope(|| belief.with(decide))
+        });
+        Ok(decided.await??)
     }
 }
 
-/// The first envelope that verifies, or why the first one does not.
+/// The first `wanted` of the candidates that are offered to `audience`.
+fn offered(
+    candidates: &[Candidate],
+    audience: Audience,
+    wanted: usize,
+    store: &TrustStore<'_>,
+) -> Vec<Release> {
+    let offers = candidates.iter().filter_map(|Candidate { found, envelopes }| {
+        let digest = found.manifest_digest;
+        match first_valid(digest, envelopes, store) {
+            Ok((release, _)) if !audience.is_of(&release) || release.sequence != found.sequence => {
+                tracing::error!(release = %digest, "the database has it in another place than its manifest");
+                None
+            }
+            Ok((release, _)) => audience.is_meant_by(&release).then_some(release),
+            Err(reason) => {
+                let reason = reason.map_or("unknown", Reason::slug);
+                tracing::debug!(release = %digest, reason, "not offered");
+                None
+            }
+        }
+    });
+    offers.take(wanted).collect()
+}
+
+/// The first envelope of the manifest that verifies, or why the first one does not.
 fn first_valid(
+    manifest_digest: Digest,
     envelopes: &[StoredEnvelope],
     store: &TrustStore<'_>,
 ) -> Result<(Release, usize), Option<Reason>> {
     let mut refused = None;
     for (index, envelope) in envelopes.iter().enumerate() {
         match Release::read(&envelope.bytes, store, envelope.published_at) {
-            Ok(release) => return Ok((release, index)),
+            Ok(release) if release.manifest_digest == manifest_digest => return Ok((release, index)),
+            Ok(release) => tracing::error!(
+                release = %manifest_digest,
+                envelope = %release.envelope_digest,
+                "the database has the envelope of another manifest under this one"
+            ),
             Err(reason) => refused = refused.or(Some(reason)),
         }
     }
     Err(refused)
 }
+
+#[cfg(test)]
+mod tests;

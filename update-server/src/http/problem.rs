@@ -182,6 +182,7 @@ impl From<CatalogueError> for Problem {
             CatalogueError::Records(error) => error.into(),
             CatalogueError::Store(error) => Self::internal(error),
             CatalogueError::Blobs(error) => error.into(),
+            CatalogueError::Verification(error) => Self::internal(error),
         }
     }
 }

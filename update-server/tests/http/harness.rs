@@ -192,6 +192,14 @@ impl World {
         self.path("data")
     }
 
+    /// Does to the database what only damage or an intruder does.
+    pub(crate) async fn change_database(&self, sql: &'static str) {
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(self.data().join("registry.sqlite"));
+        let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+        sqlx::query(sql).execute(&pool).await.unwrap();
+        pool.close().await;
+    }
+
     /// Every file under the images folder.
     pub(crate) fn image_files(&self) -> Vec<String> {
         let mut names = Vec::new();

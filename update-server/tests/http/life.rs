@@ -209,26 +209,20 @@ async fn a_newer_database_and_a_damaged_list_keep_it_from_starting() {
     let list = revocation(&world.root, 1, &[]);
     server.put("/v1/revocations", list).await.is(201);
     drop(server);
-    let database = world.data().join("registry.sqlite");
-    let options = || sqlx::sqlite::SqliteConnectOptions::new().filename(&database);
-    let change = async |sql: &'static str| {
-        let pool = sqlx::SqlitePool::connect_with(options()).await.unwrap();
-        sqlx::query(sql).execute(&pool).await.unwrap();
-        pool.close().await;
-    };
 
-    change("UPDATE revocation_lists SET bytes = x'00'").await;
+    world.change_database("UPDATE revocation_lists SET bytes = x'00'").await;
     let (code, said) = world.fail(&[]);
     let kid = hex::encode(world.root.public_key().kid().0);
     assert!(code == 5 && said.contains(&kid) && said.contains("hint:"), "{code} {said}");
-    change("DELETE FROM revocation_lists").await;
+    world.change_database("DELETE FROM revocation_lists").await;
     world.start().get("/v1/health").await.is(200);
 
-    change(
-        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
-         VALUES (99, 'future', TRUE, x'00', 0)",
-    )
-    .await;
+    world
+        .change_database(
+            "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+             VALUES (99, 'future', TRUE, x'00', 0)",
+        )
+        .await;
     let (code, said) = world.fail(&[]);
     assert!(code == 3 && said.contains("version 99"), "{code} {said}");
 }

@@ -5,5 +5,6 @@ mod harness;
 mod hostile;
 mod images;
 mod life;
+mod offers;
 mod releases;
 mod revocations;

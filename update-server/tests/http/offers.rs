@@ -1,0 +1,93 @@
+//! What is found among the releases, however many there are, and what nobody may keep.
+
+use serde_json::{Value, json};
+
+use crate::harness::*;
+
+fn base(class: [u8; 16]) -> String {
+    format!("/v1/releases?vendor={}&class={}", uuid(VENDOR), uuid(class))
+}
+
+/// The sequence numbers of the list at `path`.
+async fn sequences(server: &Server, path: &str) -> Vec<u64> {
+    let list = server.get(path).await.is(200).json();
+    list["releases"].as_array().unwrap().iter().map(|it| it["sequence"].as_u64().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn what_is_offered_is_found_behind_many_that_are_not() {
+    let world = World::new();
+    let server = world.start();
+    let (lost, kept) = (release_key(&world.root), release_key(&world.root));
+    let image = image(1, 1000);
+    server.put_image(&image).await;
+    for sequence in 1..=44 {
+        let key = if [1, 7, 41].contains(&sequence) { &kept } else { &lost };
+        server.post("/v1/releases", envelope(&image, sequence, key)).await.is(201);
+    }
+    assert_eq!(server.listed().await, (1..=44).rev().collect::<Vec<_>>());
+    server.put("/v1/revocations", revocation(&world.root, 1, &[lost.kid()])).await.is(201);
+
+    assert_eq!(server.latest().await.is(200).json()["sequence"], json!(41));
+    assert_eq!(server.listed().await, [41, 7, 1]);
+    let base = base(CLASS);
+    for (rest, expected) in [
+        ("&limit=1", &[41][..]),
+        ("&limit=2", &[41, 7]),
+        ("&limit=3", &[41, 7, 1]),
+        ("&limit=1000", &[41, 7, 1]),
+        ("&below=41", &[7, 1]),
+        ("&below=41&limit=1", &[7]),
+        ("&below=7", &[1]),
+        ("&below=1", &[]),
+    ] {
+        assert_eq!(sequences(&server, &format!("{base}{rest}")).await, expected, "{rest}");
+    }
+    let many = (0..40).map(|_| server.latest());
+    for answer in futures::future::join_all(many).await {
+        assert_eq!(answer.is(200).json()["sequence"], json!(41));
+    }
+}
+
+#[tokio::test]
+async fn the_database_finds_a_release_and_does_not_say_what_it_is() {
+    let world = World::new();
+    let server = world.start();
+    let key = release_key(&world.root);
+    let image = image(1, 1000);
+    let release = server.publish(&image, &envelope(&image, 1, &key)).await.is(201).json();
+    let other = server.publish(&image, &envelope(&image, 2, &key)).await.is(201).json();
+    let path = |release: &Value| release["envelope_url"].as_str().unwrap().to_owned();
+    assert_eq!(server.listed().await, [2, 1]);
+
+    // Under another class it is not offered to that class.
+    world.change_database("UPDATE releases SET class = CAST('class-of-others!' AS BLOB)").await;
+    assert_eq!(sequences(&server, &base(OTHER_CLASS)).await, [0; 0]);
+    let latest = base(OTHER_CLASS).replace("releases?", "releases/latest?");
+    server.get(&latest).await.is_problem(404, "release-unknown");
+    world.change_database("UPDATE releases SET class = CAST('class-of-tests!!' AS BLOB)").await;
+    assert_eq!(server.listed().await, [2, 1]);
+
+    // Nor an old one in the place of a new one.
+    world
+        .change_database(
+            "UPDATE releases SET sequence = x'0000000000000009' WHERE sequence = x'0000000000000001'",
+        )
+        .await;
+    assert_eq!(server.listed().await, [2]);
+    assert_eq!(server.latest().await.json()["sequence"], json!(2));
+
+    // Nor another envelope than that of the manifest which was asked for.
+    world
+        .change_database(
+            "UPDATE envelopes SET manifest_digest =
+             (SELECT manifest_digest FROM releases WHERE sequence = x'0000000000000002')",
+        )
+        .await;
+    server.get(&path(&release)).await.is_problem(404, "release-unknown");
+    assert_eq!(server.get(&path(&other)).await.is(200).body, envelope(&image, 2, &key));
+    world.change_database("DELETE FROM envelopes WHERE id = 2").await;
+    server.get(&path(&other)).await.is_problem(404, "release-unknown");
+    assert_eq!(server.listed().await, [0; 0]);
+    assert!(server.log().contains("another manifest"));
+}
