@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::http::header::{HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{CACHE_CONTROL, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -119,7 +119,8 @@ impl RequestIds {
     }
 }
 
-/// Middleware: gives the request its id (whatever the client sent under that name is dropped) and the answer too.
+/// Middleware: gives the request its id (whatever the client sent under that name is dropped) and the answer too,
+/// with the headers that every answer has.
 async fn identify(State(ids): State<Arc<RequestIds>>, mut request: Request, next: Next) -> Response {
     let id = ids.next();
     request.headers_mut().remove(REQUEST_ID);
@@ -129,6 +130,8 @@ async fn identify(State(ids): State<Arc<RequestIds>>, mut request: Request, next
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // What is decided anew at every read is no cache's to keep: a release may have been revoked meanwhile.
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     if let Some(id) = id {
         headers.insert(REQUEST_ID, id);
     }

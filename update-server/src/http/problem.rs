@@ -4,8 +4,8 @@
 use std::borrow::Cow;
 
 use axum::Json;
+use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE};
-use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use suit_manifest::Reason;
@@ -139,8 +139,6 @@ impl IntoResponse for Problem {
         let mut response = (self.status, Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, MEDIA_TYPE);
-        // A refusal now says nothing about later.
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(header) = self.header {
             let (name, value) = *header;
             headers.insert(name, value);

@@ -91,3 +91,36 @@ async fn the_database_finds_a_release_and_does_not_say_what_it_is() {
     assert_eq!(server.listed().await, [0; 0]);
     assert!(server.log().contains("another manifest"));
 }
+
+#[tokio::test]
+async fn no_cache_may_keep_what_can_be_revoked() {
+    let world = World::new();
+    let server = world.start();
+    let key = release_key(&world.root);
+    let image = image(1, 1000);
+    let release = server.publish(&image, &envelope(&image, 1, &key)).await.is(201).json();
+    server.put("/v1/revocations", revocation(&world.root, 1, &[])).await.is(201);
+    let device = json!({"vendor": uuid(VENDOR), "class": uuid(CLASS)}).to_string();
+    let registered = server.put("/v1/devices/A", device).await;
+    assert_eq!(registered.is(201).header("cache-control"), Some("no-store"));
+    let list = server.get("/v1/revocations").await.json()["revocations"][0]["kid"].clone();
+    for path in [
+        "/v1/health",
+        "/v1/anchors",
+        &base(CLASS),
+        &base(CLASS).replace("releases?", "releases/latest?"),
+        release["envelope_url"].as_str().unwrap(),
+        "/v1/revocations",
+        &format!("/v1/revocations/{}", list.as_str().unwrap()),
+        "/v1/devices",
+        "/v1/devices/A",
+    ] {
+        let answer = server.get(path).await;
+        assert_eq!(answer.is(200).header("cache-control"), Some("no-store"), "{path}");
+    }
+    for path in ["/nowhere", &format!("/v1/images/{}", sha256(b"unknown"))] {
+        assert_eq!(server.get(path).await.is(404).header("cache-control"), Some("no-store"), "{path}");
+    }
+    let image = server.get(&format!("/v1/images/{}", sha256(&image))).await;
+    assert_eq!(image.is(200).header("cache-control"), Some("public, max-age=31536000, immutable"));
+}
