@@ -98,41 +98,57 @@ fn stalled() -> Problem {
 /// `OPENSSH PRIVATE KEY`, ... (RFC 7468 sections 10 and 11).
 const PEM_PRIVATE_KEY: &[u8] = b"PRIVATE KEY-----";
 const PEM_BEGIN: &[u8] = b"-----BEGIN ";
-/// PKCS#8 of an Ed25519 key up to its 32 bytes (RFC 8410 section 7).
-const DER_PRIVATE_KEY: &[u8] =
-    &[0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
+/// PKCS#8 of an Ed25519 key between its version and its 32 bytes (RFC 8410 section 7).
+const DER_ED25519: &[u8] = &[0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
 const KEY_START_LEN: usize = 256;
 
 fn contains(bytes: &[u8], words: &[u8]) -> bool {
     bytes.windows(words.len()).any(|window| window == words)
 }
 
+/// Whether an unencrypted Ed25519 key in PKCS#8 begins here. The length differs: version 2 (a 1) may have the public
+/// key and attributes behind it (RFC 5958 section 2).
+fn is_der_private_key(bytes: &[u8]) -> bool {
+    matches!(bytes, [0x30, _, 0x02, 0x01, 0x00 | 0x01, rest @ ..] if rest.starts_with(DER_ED25519))
+}
+
 /// Whether a private key is anywhere in a small body.
 fn has_private_key(bytes: &[u8]) -> bool {
-    contains(bytes, PEM_PRIVATE_KEY) || contains(bytes, DER_PRIVATE_KEY)
+    contains(bytes, PEM_PRIVATE_KEY) || (0..bytes.len()).any(|at| is_der_private_key(&bytes[at..]))
 }
 
 /// Whether an image is not an image but a key file.
 fn begins_as_private_key(bytes: &[u8]) -> bool {
     let start = bytes.get(..KEY_START_LEN).unwrap_or(bytes).trim_ascii_start();
-    (start.starts_with(PEM_BEGIN) && contains(start, PEM_PRIVATE_KEY)) || start.starts_with(DER_PRIVATE_KEY)
+    (start.starts_with(PEM_BEGIN) && contains(start, PEM_PRIVATE_KEY)) || is_der_private_key(start)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    // The examples of RFC 8410 section 10.3, without the PEM around them and with other bytes for the key, and one that
+    // `ring` made.
+    const DER_1: [u8; 16] = *b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20";
+    const DER_2: [u8; 16] = *b"\x30\x72\x02\x01\x01\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20";
+    const DER_RING: [u8; 16] = *b"\x30\x53\x02\x01\x01\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20";
     const PEM: &[u8] = b"-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIGbMFcG...";
 
     #[test]
     fn private_keys_are_seen() {
         assert!(has_private_key(&[b"{\"version\": \"", PEM].concat()));
-        assert!(has_private_key(&[&[0x82, 0x58, 0x30], DER_PRIVATE_KEY, &[7; 32]].concat()));
+        for der in [DER_1, DER_2, DER_RING] {
+            assert!(has_private_key(&[&[0x82, 0x58, 0x30], &der[..], &[7; 32]].concat()));
+            assert!(begins_as_private_key(&[&der[..], &[7; 32]].concat()));
+            // Neither a part of it nor a public key, nor another version.
+            assert!(!has_private_key(&der[1..]) && !has_private_key(&der[..15]));
+        }
+        assert!(!has_private_key(b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00"));
+        assert!(!has_private_key(b"\x30\x2e\x02\x01\x02\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20"));
         assert!(!has_private_key(b"-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA"));
         assert!(!has_private_key(b""));
         assert!(begins_as_private_key(&[b"\r\n ", PEM].concat()));
         assert!(begins_as_private_key(b"-----BEGIN OPENSSH PRIVATE KEY-----"));
-        assert!(begins_as_private_key(&[DER_PRIVATE_KEY, &[7; 32]].concat()));
         // Firmware with a PEM parser in it is firmware.
         assert!(!begins_as_private_key(&[&[0x00, 0x20, 0x01, 0x20], PEM].concat()));
     }
