@@ -152,6 +152,13 @@ async fn a_wrong_configuration_is_refused_with_what_to_do() {
     assert!(code == 4 && said.contains("/does/not/exist"), "{code} {said}");
     let (code, said) = world.fail(&["--log", "a=b=c"]);
     assert!(code == 2 && said.contains("--log"), "{code} {said}");
+    let mut nothing = std::process::Command::new(env!("CARGO_BIN_EXE_update-server"));
+    nothing.env_clear().arg("serve");
+    let (code, said) = fail(nothing);
+    assert_eq!(code, 2);
+    for missing in ["--data", "--anchor", "--token-file"] {
+        assert!(said.contains(missing), "{said}");
+    }
     let (code, said) = world.fail(&["--no-such-option"]);
     assert!(code == 2 && said.contains("--no-such-option"), "{code} {said}");
 
