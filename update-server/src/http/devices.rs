@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use trust::PublicKey;
 
-use super::extract::{MayWrite, PathValue, QueryOf};
+use super::extract::{MayWrite, PathValue, QueryOf, page_limit};
 use super::problem::Problem;
 use super::{App, body};
 use crate::domain::registry::{DeviceFacts, Event};
@@ -165,7 +165,7 @@ pub(super) async fn list(
     QueryOf(query): QueryOf<ListQuery>,
 ) -> Result<Json<Devices>, Problem> {
     let after = query.after.map(|serial| serial.parse::<Serial>()).transpose()?;
-    let limit = query.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, DEFAULT_LIMIT);
+    let limit = page_limit(query.limit, DEFAULT_LIMIT)?;
     let devices = app.registry.devices(after.as_ref(), u32::from(limit)).await?;
     Ok(Json(Devices {
         devices: devices.into_iter().map(|device| DeviceMessage::new(device, None)).collect(),

@@ -1,4 +1,5 @@
-//! What comes before a body: the right to write, a value in the path, the query. Each refuses with a problem.
+//! What comes before a body: the right to write, a value in the path, the query. Each refuses what is not in its
+//! form.
 
 use std::str::FromStr;
 
@@ -62,4 +63,16 @@ impl<T: DeserializeOwned> FromRequestParts<App> for QueryOf<T> {
             Err(rejection) => Err(Problem::malformed(format!("The query: {}.", rejection.body_text()))),
         }
     }
+}
+
+/// The most that one page of a list holds.
+const MAX_LIMIT: u16 = 1000;
+
+/// The parameter `limit` of a list.
+pub(super) fn page_limit(limit: Option<u16>, default: u16) -> Result<u16, Malformed> {
+    let limit = limit.unwrap_or(default);
+    if (1..=MAX_LIMIT).contains(&limit) {
+        return Ok(limit);
+    }
+    Err(Malformed { expected: "a limit is 1 to 1000" })
 }

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use suit_manifest::limits::MAX_ENVELOPE_LEN;
 
-use super::extract::{MayWrite, PathValue, QueryOf};
+use super::extract::{MayWrite, PathValue, QueryOf, page_limit};
 use super::problem::Problem;
 use super::{App, body, raw};
 use crate::domain::catalogue::{Audience, CatalogueError, Publication, Release};
@@ -15,7 +15,6 @@ use crate::domain::{Digest, Malformed, unix_now};
 
 const MEDIA_TYPE: &str = "application/suit-envelope+cose";
 const DEFAULT_LIMIT: u16 = 100;
-const MAX_LIMIT: u16 = 1000;
 
 /// The release object of docs/server-api.md.
 #[derive(Serialize)]
@@ -118,8 +117,8 @@ pub(super) async fn list(
     QueryOf(query): QueryOf<ListQuery>,
 ) -> Result<Json<Releases>, Problem> {
     let audience = audience(&query.vendor, &query.class, query.device.as_deref())?;
-    let limit = usize::from(query.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT));
-    let offers = app.catalogue.offers(audience, query.below, limit, unix_now()).await?;
+    let limit = page_limit(query.limit, DEFAULT_LIMIT)?;
+    let offers = app.catalogue.offers(audience, query.below, usize::from(limit), unix_now()).await?;
     Ok(Json(Releases { releases: offers.into_iter().map(ReleaseMessage::from).collect() }))
 }
 

@@ -178,7 +178,10 @@ async fn what_is_malformed_is_refused() {
     }
     let events = server.get("/v1/devices/A").await.json()["events"].clone();
     assert_eq!(events, json!([]));
-    for query in ["?limit=x", "?limit=70000", "?limit=-1", "?after=%ff", "?page=2", "?after=%00"] {
-        server.get(&format!("/v1/devices{query}")).await.is_problem(400, "request-malformed");
+    for query in
+        ["limit=x", "limit=0", "limit=1001", "limit=70000", "limit=-1", "after=%ff", "page=2", "after=%00"]
+    {
+        server.get(&format!("/v1/devices?{query}")).await.is_problem(400, "request-malformed");
     }
+    server.get("/v1/devices?limit=1000").await.is(200);
 }

@@ -286,10 +286,11 @@ async fn queries_and_digests_are_checked() {
         server.get(&format!("/v1/releases/latest{query}")).await.is_problem(400, "request-malformed");
         server.get(&format!("/v1/releases{query}")).await.is_problem(400, "request-malformed");
     }
-    for rest in ["below=-1", "below=18446744073709551616", "limit=x"] {
+    for rest in ["below=-1", "below=18446744073709551616", "limit=x", "limit=0", "limit=1001"] {
         let path = format!("/v1/releases?vendor={vendor}&class={class}&{rest}");
         server.get(&path).await.is_problem(400, "request-malformed");
     }
+    server.get(&format!("/v1/releases?vendor={vendor}&class={class}&limit=1000")).await.is(200);
     for digest in ["x", "..%2f..%2fregistry.sqlite", &"0".repeat(63), &"A".repeat(64), "%ff", "%00"] {
         for path in [format!("/v1/releases/{digest}/envelope"), format!("/v1/images/{digest}")] {
             server.get(&path).await.is_problem(400, "request-malformed");
