@@ -160,7 +160,7 @@ pub fn sign(envelope: &[u8], signer: &dyn Signer, credential: &[u8]) -> Result<V
     if claims.role() != Role::Release {
         return Err(AuthorError::Role);
     }
-    let manifest = Manifest::read(&parsed, Some((claims.scope(), &[])))?;
+    let manifest = Manifest::read(&parsed, Some((&claims, &[])))?;
     manifest.text()?;
     let sign1 = trust::author::sign1_detached_chained(parsed.signed().bytes, signer, credential)
         .map_err(AuthorError::Signature)?;

@@ -82,7 +82,7 @@ impl<'a> Envelope<'a> {
     /// Verifies, in this order: one signature is there; the chain anchor, credential, signature, with role and
     /// revocation; the digest of the manifest; then, and not before, the structure of the whole manifest, the
     /// digests of severed members, and that it speaks of nothing outside of the credential's scope and of no
-    /// class for which `store` holds a higher minimum sequence number.
+    /// class for which the list of the credential's anchor holds a higher minimum sequence number.
     ///
     /// It does not check the sequence number against a device's floor: [`Authenticated::check_sequence`].
     #[inline(never)]
@@ -94,7 +94,7 @@ impl<'a> Envelope<'a> {
             .map_err(|error| Error::trust(error, sign1.base))?;
         self.check_manifest_digest()?;
         // Section 6.2: only now is anything of the manifest read.
-        let manifest = Manifest::read(self, Some((authority.scope(), store.revocations)))?;
+        let manifest = Manifest::read(self, Some((authority.credential(), store.revocations)))?;
         if authority.scope().is_limited_to_serials() {
             return Err(Error::new(ErrorKind::ScopeDevice, sign1.base));
         }

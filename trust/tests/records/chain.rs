@@ -149,20 +149,29 @@ fn revoked_by_cti_and_by_kid() {
 }
 
 #[test]
-fn any_anchors_list_counts() {
+fn only_the_list_of_the_credentials_own_anchor_counts() {
     let (sign1, other) = (chained(), key(5));
     let anchors = [root().public_key(), other.public_key()];
     let empty = RevocationRequest { kids: vec![], ctis: vec![], ..revocation_request() };
-    let by_other = RevocationRequest { ctis: vec![CTI], ..empty.clone() };
-    let (first, second) =
-        (sign_revocation(&empty, &root()).unwrap(), sign_revocation(&by_other, &other).unwrap());
-    let lists = [
-        RevocationList::verify(&first, &anchors).unwrap(),
-        RevocationList::verify(&second, &anchors).unwrap(),
-    ];
-    let store = TrustStore { anchors: &anchors, revocations: &lists, now: None };
-    let refused = verify_chained_sign1(&sign1, PAYLOAD, &store, Role::Release).unwrap_err();
-    assert_eq!(refused.kind, ErrorKind::CredentialRevoked);
+    let cti = RevocationRequest { ctis: vec![CTI], ..empty.clone() };
+    let kid = RevocationRequest { kids: vec![release().public_key().kid()], ..empty.clone() };
+    // What the root's list names, what the other anchor's does.
+    for (own, foreign, expected) in [
+        (&empty, &cti, None),
+        (&empty, &kid, None),
+        (&cti, &empty, Some(ErrorKind::CredentialRevoked)),
+        (&kid, &cti, Some(ErrorKind::KeyRevoked)),
+    ] {
+        let (own, foreign) =
+            (sign_revocation(own, &root()).unwrap(), sign_revocation(foreign, &other).unwrap());
+        let own = RevocationList::verify(&own, &anchors).unwrap();
+        let foreign = RevocationList::verify(&foreign, &anchors).unwrap();
+        for lists in [[own.clone(), foreign.clone()], [foreign, own]] {
+            let store = TrustStore { anchors: &anchors, revocations: &lists, now: None };
+            let result = verify_chained_sign1(&sign1, PAYLOAD, &store, Role::Release);
+            assert_eq!(result.err().map(|error| error.kind), expected);
+        }
+    }
 }
 
 #[test]
