@@ -10,7 +10,9 @@
 mod inspect;
 
 use crate::dry_run::dry_run;
-use crate::envelope::{AUTHENTICATION_WRAPPER, ENVELOPE_TAG, Envelope, MANIFEST, Severed};
+use crate::envelope::{
+    AUTHENTICATION_WRAPPER, ENVELOPE_TAG, Envelope, MANIFEST, Severed, may_sign_manifests,
+};
 use crate::error::Error;
 use crate::limits::MAX_ENVELOPE_HEAD_LEN;
 use crate::manifest::{INSTALL, Manifest, PAYLOAD_FETCH, TEXT};
@@ -151,7 +153,8 @@ pub fn create(update: &UpdateDescription) -> Result<Vec<u8>, AuthorError> {
 /// are, byte for byte.
 ///
 /// Before anything is signed, the digest is checked (draft-ietf-suit-manifest-37 section 8.3) and the whole
-/// structure, and that the manifest speaks of nothing outside of the credential's scope.
+/// structure, that the manifest speaks of nothing outside of the credential's scope, and that the scope is not
+/// limited to serials or actions.
 pub fn sign(envelope: &[u8], signer: &dyn Signer, credential: &[u8]) -> Result<Vec<u8>, AuthorError> {
     let parsed = Envelope::parse(envelope)?;
     parsed.check_manifest_digest()?;
@@ -160,6 +163,7 @@ pub fn sign(envelope: &[u8], signer: &dyn Signer, credential: &[u8]) -> Result<V
     if claims.role() != Role::Release {
         return Err(AuthorError::Role);
     }
+    may_sign_manifests(claims.scope()).map_err(|kind| Error::new(kind, parsed.wrapper().base))?;
     let manifest = Manifest::read(&parsed, Some((&claims, &[])))?;
     manifest.text()?;
     let sign1 = trust::author::sign1_detached_chained(parsed.signed().bytes, signer, credential)

@@ -184,6 +184,11 @@ fn nothing_is_signed_that_would_be_refused() {
     assert_eq!(kind(sign(&unsigned, &release_key(), &foreign)), ErrorKind::ScopeVendor);
     let other_class = credential_with(scope(VENDOR, vec![OTHER_CLASS]), Role::Release);
     assert_eq!(kind(sign(&unsigned, &release_key(), &other_class)), ErrorKind::ScopeClass);
+    let serials = ScopeRequest { serials: vec!["A-1".into()], ..scope(VENDOR, vec![]) };
+    let single = credential_with(serials, Role::Release);
+    assert_eq!(kind(sign(&unsigned, &release_key(), &single)), ErrorKind::ScopeDevice);
+    let limited = credential_with(ScopeRequest { actions: Some(0), ..scope(VENDOR, vec![]) }, Role::Release);
+    assert_eq!(kind(sign(&unsigned, &release_key(), &limited)), ErrorKind::ScopeActions);
     // Neither with a key that the credential is not for, nor with the credential of another role.
     assert!(matches!(sign(&unsigned, &root(), &credential()), Err(AuthorError::Signature(_))));
     let service = credential_with(scope(VENDOR, vec![]), Role::Service);

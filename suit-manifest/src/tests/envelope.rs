@@ -255,6 +255,15 @@ fn a_credential_for_single_devices_signs_no_manifest() {
 }
 
 #[test]
+fn a_credential_for_certain_actions_signs_no_manifest() {
+    for actions in [0, 1, u64::MAX] {
+        let scope = ScopeRequest { vendor: VENDOR, classes: vec![], serials: vec![], actions: Some(actions) };
+        let envelope = seal(&Parts::default().manifest(), &[], &credential_with(scope, Role::Release));
+        assert_eq!(refusal(&envelope), ErrorKind::ScopeActions, "{actions}");
+    }
+}
+
+#[test]
 fn a_revocation_list_sets_a_minimum_sequence_for_a_class() {
     let refused = |minimums: Vec<([u8; 16], [u8; 16], u64)>| {
         let list = revocation(minimums);
