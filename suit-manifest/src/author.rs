@@ -9,7 +9,7 @@
 
 mod inspect;
 
-use crate::dry_run::dry_run;
+use crate::dry_run::dry_run_for_any;
 use crate::envelope::{
     AUTHENTICATION_WRAPPER, ENVELOPE_TAG, Envelope, MANIFEST, Severed, may_sign_manifests,
 };
@@ -138,7 +138,7 @@ pub fn create(update: &UpdateDescription) -> Result<Vec<u8>, AuthorError> {
 
     // What has been written is what was meant, as the processor of a device sees it.
     let read = read_unsigned(&envelope)?;
-    let image = dry_run(&read, None)?;
+    let image = dry_run_for_any(&read)?;
     let meant = (&update.image_digest, update.image_size, update.uri.as_str(), &update.vendor, &update.class);
     if (&image.digest, image.size, image.uri, &image.vendor, &image.class) != meant
         || image.device != update.device

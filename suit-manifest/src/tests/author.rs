@@ -102,10 +102,10 @@ fn a_release_installs_validates_and_invokes_one_image() {
     assert_eq!(replaced(7, vec![parameters([(14, 1.into())]), simple(3)]), mismatch, "another image");
     assert_eq!(replaced(9, vec![simple(3)]), reference, "nothing is invoked");
     assert_eq!(replaced(20, vec![simple(23)]), reference, "install invokes");
-    // Images that depend on the slot are not one image.
-    let slots = vec![parameters([(5, 0.into())]), simple(5)];
+    // A device's one slot is 0 (bootloader/src/verify/platform.rs).
+    let slot = |slot: u64| [vec![parameters([(5, slot.into())]), simple(5)], fetch()].concat();
     let slot_mismatch = Some(ErrorKind::ConditionFailed(Condition::ComponentSlot));
-    assert_eq!(replaced(20, [slots, fetch()].concat()), slot_mismatch);
+    assert_eq!((replaced(20, slot(0)), replaced(20, slot(1))), (None, slot_mismatch));
     // payload-fetch may do the fetching.
     let mut ahead = whole.clone();
     ahead.members.retain(|(key, _)| *key != 20);
@@ -113,6 +113,43 @@ fn a_release_installs_validates_and_invokes_one_image() {
         refused(&ahead.with(16, bytes(&sequence(fetch()))).with(20, bytes(&sequence([simple(3)])))),
         None
     );
+}
+
+/// What no device takes, no server and no host takes for anybody's release.
+#[test]
+fn a_release_is_for_a_device_that_there_can_be() {
+    let with_shared = |more: Vec<(i64, Value)>| {
+        let shared = sequence([identity(), more].concat());
+        let install = sequence([parameters([uri("x")]), simple(21), simple(3)]);
+        Parts { shared, ..Parts::default() }
+            .with(7, bytes(&sequence([simple(3)])))
+            .with(9, bytes(&sequence([simple(23)])))
+            .with(20, bytes(&install))
+            .signed()
+    };
+    let class = |id: [u8; 16]| vec![parameters([(2, bytes(&id))]), simple(2)];
+    let vendor = |id: [u8; 16]| vec![parameters([(1, bytes(&id))]), simple(1)];
+    let device = |id: [u8; 16]| vec![parameters([(24, bytes(&id))]), simple(24)];
+    let found = |more: Vec<(i64, Value)>| {
+        let envelope = with_shared(more);
+        let by_verifier = image_reference(&authenticate(&envelope).unwrap());
+        assert_eq!(inspect(&envelope).unwrap().image_reference(), by_verifier);
+        by_verifier.map(|image| (image.class, image.device)).map_err(|error| error.kind)
+    };
+    let failed = |condition| Err(ErrorKind::ConditionFailed(condition));
+    // CLASS was checked before, and here is another one.
+    assert_eq!(found(class(OTHER_CLASS)), failed(Condition::Class));
+    assert_eq!(found([device(DEVICE), device(FOREIGN)].concat()), failed(Condition::Device));
+    assert_eq!(found([vendor(VENDOR), class(CLASS)].concat()), Ok((CLASS, None)), "twice the same");
+    assert_eq!(found([device(DEVICE), device(DEVICE)].concat()), Ok((CLASS, Some(DEVICE))));
+    // bootloader/src/install.rs refuses it too.
+    assert_eq!(found(vec![parameters([(14, 0.into())])]), Err(ErrorKind::ImageReference), "an empty image");
+    // An alternative that is given up says nothing of the device; the first that holds is the one that is taken.
+    let given_up =
+        try_each([sequence([class(OTHER_CLASS), vec![simple(14)]].concat()), sequence(class(CLASS))]);
+    assert_eq!(found(vec![given_up]), Ok((CLASS, None)));
+    let either = try_each([sequence(class(CLASS)), sequence(class(OTHER_CLASS))]);
+    assert_eq!(found(vec![either]), Ok((CLASS, None)));
 }
 
 #[test]
