@@ -14,7 +14,7 @@ use crate::envelope::{
     AUTHENTICATION_WRAPPER, ENVELOPE_TAG, Envelope, MANIFEST, Severed, may_sign_manifests,
 };
 use crate::error::Error;
-use crate::limits::MAX_ENVELOPE_HEAD_LEN;
+use crate::limits::{MAX_ENVELOPE_HEAD_LEN, MAX_URI_LEN};
 use crate::manifest::{INSTALL, Manifest, PAYLOAD_FETCH, TEXT};
 use crate::text::{ComponentText, ManifestText};
 use base64ct::{Base64UrlUnpadded, Encoding as _};
@@ -197,7 +197,7 @@ fn check_description(update: &UpdateDescription) -> Result<(), AuthorError> {
         ("sequence number", update.sequence > 0),
         ("version", (1..=MAX_VERSION_LEN).contains(&update.version.len()) && printable(&update.version)),
         ("image size", update.image_size > 0),
-        ("URI", !update.uri.is_empty()),
+        ("URI", (1..=MAX_URI_LEN).contains(&update.uri.len())),
         ("vendor domain", fits(&update.vendor_domain)),
         ("model", fits(&update.model)),
         ("description", fits(&update.description)),

@@ -4,13 +4,29 @@ use super::support::*;
 use crate::author::{
     AuthorError, MAX_TEXT_LEN, UpdateDescription, create, image_uri, inspect, sever_text, sign,
 };
+use crate::limits::MAX_URI_LEN;
 use crate::{
     Condition, DeviceIdentity, Envelope, ErrorKind, MAX_ENVELOPE_HEAD_LEN, Section, image_reference,
     image_reference_for,
 };
 use ciborium::Value;
-use trust::author::{ScopeRequest, Signer, SoftwareKey};
-use trust::{Role, TrustStore};
+use trust::author::{CredentialRequest, ScopeRequest, Signer, SoftwareKey, issue_credential};
+use trust::{PublicKey, Role, TrustStore, UnixTime};
+
+/// For another key or other times than those of `support`.
+fn credential_request(key: PublicKey) -> CredentialRequest {
+    CredentialRequest {
+        iss: "root".into(),
+        sub: "second release key".into(),
+        key,
+        role: Role::Release,
+        scope: ScopeRequest { vendor: VENDOR, classes: vec![], serials: vec![], actions: None },
+        issued_at: UnixTime(0),
+        not_before: None,
+        expires: None,
+        cti: [8; 16],
+    }
+}
 
 #[test]
 fn the_uri_of_an_image_is_its_digest() {
@@ -169,8 +185,8 @@ fn a_description_is_checked() {
     assert_eq!(refused(|update| update.image_size = 0), "image size");
     assert_eq!(refused(|update| update.uri = String::new()), "URI");
     assert_eq!(refused(|update| update.description = Some("x".repeat(MAX_TEXT_LEN + 1))), "description");
-    let long_uri = UpdateDescription { uri: "u".repeat(257), ..update() };
-    assert!(matches!(create(&long_uri), Err(AuthorError::Refused(_))), "the decoder's own limit");
+    assert_eq!(refused(|update| update.uri = "u".repeat(MAX_URI_LEN + 1)), "URI");
+    assert!(create(&UpdateDescription { uri: "u".repeat(MAX_URI_LEN), ..update() }).is_ok());
     for sequence in [1, u64::MAX] {
         assert!(create(&UpdateDescription { sequence, ..update() }).is_ok());
     }
@@ -185,18 +201,8 @@ fn signing_again_replaces_the_signature_and_nothing_else() {
     assert_eq!(first, second, "Ed25519 is deterministic");
 
     let other = SoftwareKey::from_seed(&[3; 32]).unwrap();
-    let request = trust::author::CredentialRequest {
-        iss: "root".into(),
-        sub: "second release key".into(),
-        key: other.public_key(),
-        role: Role::Release,
-        scope: ScopeRequest { vendor: VENDOR, classes: vec![], serials: vec![], actions: None },
-        issued_at: trust::UnixTime(0),
-        not_before: None,
-        expires: None,
-        cti: [8; 16],
-    };
-    let certified = trust::author::issue_credential(&request, &root()).unwrap();
+    let request = credential_request(other.public_key());
+    let certified = issue_credential(&request, &root()).unwrap();
     let third = sign(&first, &other, &certified).unwrap();
     let authenticated = authenticate(&third).unwrap();
     assert_eq!(authenticated.authority().credential().key(), &other.public_key());
@@ -265,8 +271,23 @@ fn the_text_can_be_severed_away() {
 
 #[test]
 fn times_count_where_there_is_a_clock() {
-    let envelope = release();
+    let request = CredentialRequest {
+        not_before: Some(UnixTime(10)),
+        expires: Some(UnixTime(20)),
+        ..credential_request(release_key().public_key())
+    };
+    let limited = issue_credential(&request, &root()).unwrap();
     let anchors = [root().public_key()];
-    let store = TrustStore { anchors: &anchors, revocations: &[], now: Some(trust::UnixTime(u64::MAX)) };
-    assert!(Envelope::parse(&envelope).unwrap().authenticate(&store).is_ok(), "no expiry was set");
+    let refused = |credential: &[u8], now: Option<u64>| {
+        let envelope = sign(&create(&update()).unwrap(), &release_key(), credential).unwrap();
+        let store = TrustStore { anchors: &anchors, revocations: &[], now: now.map(UnixTime) };
+        Envelope::parse(&envelope).unwrap().authenticate(&store).err().map(|error| error.kind)
+    };
+    let not_yet = Some(ErrorKind::Trust(trust::ErrorKind::CredentialNotYetValid));
+    let expired = Some(ErrorKind::Trust(trust::ErrorKind::CredentialExpired));
+    for (now, expected) in [(9, not_yet), (10, None), (19, None), (20, expired), (u64::MAX, expired)] {
+        assert_eq!(refused(&limited, Some(now)), expected, "{now}");
+    }
+    assert_eq!(refused(&limited, None), None, "no clock");
+    assert_eq!(refused(&credential(), Some(u64::MAX)), None, "no times");
 }
