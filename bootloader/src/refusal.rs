@@ -87,7 +87,8 @@ pub const fn nrc(reason: Reason) -> Nrc {
         | Reason::EnvelopeMemberUnauthenticated
         | Reason::ScopeVendor
         | Reason::ScopeClass
-        | Reason::ScopeDevice => Nrc::SECURITY_ACCESS_DENIED,
+        | Reason::ScopeDevice
+        | Reason::ScopeActions => Nrc::SECURITY_ACCESS_DENIED,
         Reason::ImageOverrun => Nrc::TRANSFER_DATA_SUSPENDED,
         Reason::FlashFailed | Reason::JournalCorrupt | Reason::SwapFailed => Nrc::GENERAL_PROGRAMMING_FAILURE,
         _ => Nrc::UPLOAD_DOWNLOAD_NOT_ACCEPTED,

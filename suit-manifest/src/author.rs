@@ -9,10 +9,12 @@
 
 mod inspect;
 
-use crate::dry_run::dry_run;
-use crate::envelope::{AUTHENTICATION_WRAPPER, ENVELOPE_TAG, Envelope, MANIFEST, Severed};
+use crate::dry_run::dry_run_for_any;
+use crate::envelope::{
+    AUTHENTICATION_WRAPPER, ENVELOPE_TAG, Envelope, MANIFEST, Severed, may_sign_manifests,
+};
 use crate::error::Error;
-use crate::limits::MAX_ENVELOPE_HEAD_LEN;
+use crate::limits::{MAX_ENVELOPE_HEAD_LEN, MAX_URI_LEN};
 use crate::manifest::{INSTALL, Manifest, PAYLOAD_FETCH, TEXT};
 use crate::text::{ComponentText, ManifestText};
 use base64ct::{Base64UrlUnpadded, Encoding as _};
@@ -136,7 +138,7 @@ pub fn create(update: &UpdateDescription) -> Result<Vec<u8>, AuthorError> {
 
     // What has been written is what was meant, as the processor of a device sees it.
     let read = read_unsigned(&envelope)?;
-    let image = dry_run(&read, None)?;
+    let image = dry_run_for_any(&read)?;
     let meant = (&update.image_digest, update.image_size, update.uri.as_str(), &update.vendor, &update.class);
     if (&image.digest, image.size, image.uri, &image.vendor, &image.class) != meant
         || image.device != update.device
@@ -151,7 +153,8 @@ pub fn create(update: &UpdateDescription) -> Result<Vec<u8>, AuthorError> {
 /// are, byte for byte.
 ///
 /// Before anything is signed, the digest is checked (draft-ietf-suit-manifest-37 section 8.3) and the whole
-/// structure, and that the manifest speaks of nothing outside of the credential's scope.
+/// structure, that the manifest speaks of nothing outside of the credential's scope, and that the scope is not
+/// limited to serials or actions.
 pub fn sign(envelope: &[u8], signer: &dyn Signer, credential: &[u8]) -> Result<Vec<u8>, AuthorError> {
     let parsed = Envelope::parse(envelope)?;
     parsed.check_manifest_digest()?;
@@ -160,7 +163,8 @@ pub fn sign(envelope: &[u8], signer: &dyn Signer, credential: &[u8]) -> Result<V
     if claims.role() != Role::Release {
         return Err(AuthorError::Role);
     }
-    let manifest = Manifest::read(&parsed, Some((claims.scope(), &[])))?;
+    may_sign_manifests(claims.scope()).map_err(|kind| Error::new(kind, parsed.wrapper().base))?;
+    let manifest = Manifest::read(&parsed, Some((&claims, &[])))?;
     manifest.text()?;
     let sign1 = trust::author::sign1_detached_chained(parsed.signed().bytes, signer, credential)
         .map_err(AuthorError::Signature)?;
@@ -193,7 +197,7 @@ fn check_description(update: &UpdateDescription) -> Result<(), AuthorError> {
         ("sequence number", update.sequence > 0),
         ("version", (1..=MAX_VERSION_LEN).contains(&update.version.len()) && printable(&update.version)),
         ("image size", update.image_size > 0),
-        ("URI", !update.uri.is_empty()),
+        ("URI", (1..=MAX_URI_LEN).contains(&update.uri.len())),
         ("vendor domain", fits(&update.vendor_domain)),
         ("model", fits(&update.model)),
         ("description", fits(&update.description)),

@@ -36,9 +36,9 @@ pub struct DeviceIdentity {
     pub device: [u8; 16],
 }
 
-/// The image for whichever device the manifest is made for: every identity condition holds, and no slot.
+/// The image for whichever device the manifest is made for, which there has to be.
 pub fn image_reference<'a>(authenticated: &Authenticated<'a>) -> Result<ImageReference<'a>, Error> {
-    dry_run(authenticated.manifest(), None)
+    dry_run_for_any(authenticated.manifest())
 }
 
 /// The image for this device, or the condition that refuses it.
@@ -49,9 +49,17 @@ pub fn image_reference_for<'a>(
     dry_run(authenticated.manifest(), Some(*identity))
 }
 
+/// The first run has no identity, and every identity condition holds: it finds the device. Conditions that
+/// contradict each other hold then as well, so that what it says is what the second run says, as that device.
+pub(crate) fn dry_run_for_any<'a>(manifest: &Manifest<'a>) -> Result<ImageReference<'a>, Error> {
+    let found = dry_run(manifest, None)?;
+    let (vendor, class, device) = (found.vendor, found.class, found.device.unwrap_or_default());
+    dry_run(manifest, Some(DeviceIdentity { vendor, class, device }))
+}
+
 /// Fetches and installs, validates, invokes. A release that does not do all of it, for one and the same image,
 /// would be refused by the loader or not boot.
-pub(crate) fn dry_run<'a>(
+fn dry_run<'a>(
     manifest: &Manifest<'a>,
     identity: Option<DeviceIdentity>,
 ) -> Result<ImageReference<'a>, Error> {
@@ -66,7 +74,7 @@ pub(crate) fn dry_run<'a>(
             match processor.run(&mut platform)? {
                 Step::Fetch(fetch) if fetched.is_none() => {
                     let digest = fetch.digest.ok_or(refused)?;
-                    let size = fetch.image_size.ok_or(refused)?;
+                    let size = fetch.image_size.filter(|&size| size > 0).ok_or(refused)?;
                     platform.fetched = Some((fetch.component, *digest.sha256(), size));
                     fetched = Some(fetch);
                 }
@@ -126,8 +134,9 @@ impl Platform for DryRun {
         identity_matches(self.identity.map(|identity| identity.device), id, &mut self.device)
     }
 
+    /// As on a device: images are linked for one slot, wherever they lie before they are swapped in.
     fn component_slot(&mut self, _component: u32) -> Option<u64> {
-        None
+        Some(0)
     }
 
     fn image_matches(

@@ -9,7 +9,7 @@ use crate::limits::MAX_ENVELOPE_LEN;
 use crate::manifest::{INSTALL, Manifest, PAYLOAD_FETCH, TEXT};
 use crate::span::{Span, Wrapped, embedded};
 use trust::cbor::{Major, Reader};
-use trust::{Authority, Role, TrustStore};
+use trust::{Authority, Role, Scope, TrustStore};
 
 /// CBOR tag of SUIT_Envelope.
 pub(crate) const ENVELOPE_TAG: u64 = 107;
@@ -80,9 +80,10 @@ impl<'a> Envelope<'a> {
     }
 
     /// Verifies, in this order: one signature is there; the chain anchor, credential, signature, with role and
-    /// revocation; the digest of the manifest; then, and not before, the structure of the whole manifest, the
-    /// digests of severed members, and that it speaks of nothing outside of the credential's scope and of no
-    /// class for which `store` holds a higher minimum sequence number.
+    /// revocation; the digest of the manifest; that the credential's scope has no limit that a manifest could not
+    /// honour; then, and not before, the structure of the whole manifest, the digests of severed members, and that
+    /// it speaks of nothing outside of the credential's scope and of no
+    /// class for which the list of the credential's anchor holds a higher minimum sequence number.
     ///
     /// It does not check the sequence number against a device's floor: [`Authenticated::check_sequence`].
     #[inline(never)]
@@ -93,11 +94,9 @@ impl<'a> Envelope<'a> {
         let authority = trust::verify_chained_sign1(sign1.bytes, self.signed.bytes, store, Role::Release)
             .map_err(|error| Error::trust(error, sign1.base))?;
         self.check_manifest_digest()?;
+        may_sign_manifests(authority.scope()).map_err(|kind| Error::new(kind, sign1.base))?;
         // Section 6.2: only now is anything of the manifest read.
-        let manifest = Manifest::read(self, Some((authority.scope(), store.revocations)))?;
-        if authority.scope().is_limited_to_serials() {
-            return Err(Error::new(ErrorKind::ScopeDevice, sign1.base));
-        }
+        let manifest = Manifest::read(self, Some((authority.credential(), store.revocations)))?;
         Ok(Authenticated { manifest, digest: self.digest, authority })
     }
 
@@ -148,6 +147,18 @@ impl<'a> Envelope<'a> {
             Severed::Text => self.text,
         }
     }
+}
+
+/// A scope of single devices or of certain actions is narrower than what a manifest can be held to: who has such a
+/// credential signs none (docs/records.md).
+pub(crate) fn may_sign_manifests(scope: &Scope<'_>) -> Result<(), ErrorKind> {
+    if scope.is_limited_to_serials() {
+        return Err(ErrorKind::ScopeDevice);
+    }
+    if scope.actions().is_some() {
+        return Err(ErrorKind::ScopeActions);
+    }
+    Ok(())
 }
 
 /// `[bstr .cbor SUIT_Digest, ? bstr .cbor COSE_Sign1_Tagged]`: at most one block is taken, so that there is no

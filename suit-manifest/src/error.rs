@@ -119,6 +119,8 @@ pub enum ErrorKind {
     ScopeClass,
     /// The credential's scope is limited to serials, which a manifest cannot honour.
     ScopeDevice,
+    /// The credential's scope is limited to actions, which a manifest cannot honour.
+    ScopeActions,
     /// suit-text is not what section 8.4.4 asks for.
     TextMalformed,
 

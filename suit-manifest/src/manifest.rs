@@ -11,7 +11,7 @@ use crate::span::{Span, Wrapped, array_up_to, embedded};
 use crate::structure::{Bounds, Walk};
 use crate::text::Text;
 use trust::cbor::{Major, Reader};
-use trust::{RevocationList, Scope};
+use trust::{CredentialClaims, RevocationList};
 
 const VERSION: i32 = 1;
 const SEQUENCE_NUMBER: i32 = 2;
@@ -136,11 +136,11 @@ impl<'a> Manifest<'a> {
     /// Reads and checks the manifest of an envelope whose signature holds, or that is being written.
     pub(crate) fn read(
         envelope: &Envelope<'a>,
-        authority: Option<(&Scope<'_>, &[RevocationList<'_>])>,
+        authority: Option<(&CredentialClaims<'_>, &[RevocationList<'_>])>,
     ) -> Result<Self, Error> {
         let manifest = Self::read_members(envelope)?;
-        let bounds = authority.map(|(scope, revocations)| Bounds {
-            scope,
+        let bounds = authority.map(|(credential, revocations)| Bounds {
+            credential,
             revocations,
             sequence_number: manifest.sequence_number,
         });

@@ -223,6 +223,9 @@ reasons! {
     0x0228 TextMalformed "text-malformed" 1 5
         "The text of the manifest is not in the form that SUIT gives it."
         "Create the manifest again.";
+    0x0229 ScopeActions "scope-actions" 7 6
+        "The credential is limited to certain actions, which a manifest cannot honour."
+        "Sign with a release credential without actions.";
 
     0x0301 NotProvisioned "not-provisioned" 11 7
         "The device has not been provisioned."
@@ -342,6 +345,7 @@ impl From<Error> for Reason {
             ErrorKind::ScopeVendor => Self::ScopeVendor,
             ErrorKind::ScopeClass => Self::ScopeClass,
             ErrorKind::ScopeDevice => Self::ScopeDevice,
+            ErrorKind::ScopeActions => Self::ScopeActions,
             ErrorKind::SequenceRollback => Self::SequenceRollback,
             ErrorKind::SequenceBelowMinimum => Self::SequenceBelowMinimum,
             ErrorKind::ImageReference => Self::ImageReference,

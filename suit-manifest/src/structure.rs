@@ -8,12 +8,12 @@ use crate::limits::{MAX_ALTERNATIVES, MAX_COMMANDS, MAX_COMPONENTS, MAX_NESTING}
 use crate::parameter::Parameter;
 use crate::span::{Span, array_up_to, embedded};
 use trust::cbor::{Major, Reader};
-use trust::{RevocationList, Scope};
+use trust::{CredentialClaims, RevocationList};
 
 /// What a manifest may speak of.
 #[derive(Clone, Copy)]
 pub(crate) struct Bounds<'c> {
-    pub(crate) scope: &'c Scope<'c>,
+    pub(crate) credential: &'c CredentialClaims<'c>,
     pub(crate) revocations: &'c [RevocationList<'c>],
     pub(crate) sequence_number: u64,
 }
@@ -81,18 +81,18 @@ impl Walk<'_> {
             let position = reader.position();
             let parameter = Parameter::read(key, reader)?;
             let Some(bounds) = &self.bounds else { continue };
+            let scope = bounds.credential.scope();
             match parameter {
-                Parameter::VendorId(id) if !bounds.scope.permits_vendor(id) => {
+                Parameter::VendorId(id) if !scope.permits_vendor(id) => {
                     return Err(Error::new(ErrorKind::ScopeVendor, position));
                 }
-                Parameter::ClassId(id) if !bounds.scope.permits_class(id) => {
+                Parameter::ClassId(id) if !scope.permits_class(id) => {
                     return Err(Error::new(ErrorKind::ScopeClass, position));
                 }
                 // The scope has one vendor, so that this is every pair of vendor and class that can be set.
                 Parameter::ClassId(id) => {
-                    let vendor = bounds.scope.vendor();
-                    let mut minimums =
-                        bounds.revocations.iter().filter_map(|list| list.minimum_sequence(vendor, id));
+                    let lists = bounds.revocations.iter().filter(|list| list.governs(bounds.credential));
+                    let mut minimums = lists.filter_map(|list| list.minimum_sequence(scope.vendor(), id));
                     if minimums.any(|minimum| bounds.sequence_number < minimum) {
                         return Err(Error::new(ErrorKind::SequenceBelowMinimum, position));
                     }

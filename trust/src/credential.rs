@@ -40,7 +40,7 @@ pub struct Credential<'a> {
 impl<'a> Credential<'a> {
     /// Verifies a credential: structure, anchor, signature, role, revocation, and time if the store has a clock.
     ///
-    /// Revocation lists of every anchor in the store count, whichever anchor issued the credential.
+    /// Of the revocation lists in the store that one counts that the credential's own anchor signed.
     pub fn verify(cwt: &'a [u8], store: &TrustStore<'_>, role: Role) -> Result<Self, Error> {
         Self::verify_nested(cwt, 0, store, role)
     }
@@ -61,12 +61,13 @@ impl<'a> Credential<'a> {
         if claims.role != role {
             return refuse(ErrorKind::RoleMismatch);
         }
-        if store.revocations.iter().any(|list| list.revokes_cti(claims.cti)) {
-            return refuse(ErrorKind::CredentialRevoked);
-        }
-        let kid = claims.key.kid();
-        if store.revocations.iter().any(|list| list.revokes_kid(&kid)) {
-            return refuse(ErrorKind::KeyRevoked);
+        for list in store.revocations.iter().filter(|list| list.governs(&claims)) {
+            if list.revokes_cti(claims.cti) {
+                return refuse(ErrorKind::CredentialRevoked);
+            }
+            if list.revokes_kid(&claims.key.kid()) {
+                return refuse(ErrorKind::KeyRevoked);
+            }
         }
         // RFC 8392 sections 3.1.4 and 3.1.5: good from nbf on, no longer good at exp.
         if let Some(now) = store.now {

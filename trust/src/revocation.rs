@@ -3,6 +3,7 @@
 
 use crate::UnixTime;
 use crate::cbor::{List, Reader};
+use crate::credential::CredentialClaims;
 use crate::error::{Error, ErrorKind};
 use crate::key::{KID_LEN, Kid, PublicKey};
 use crate::record::{
@@ -31,7 +32,7 @@ pub struct RevocationList<'a> {
 /// One entry of a revocation list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Revoked<'a> {
-    /// A key, under whatever credential.
+    /// A key, under whatever credential of the same anchor.
     Key(Kid),
     /// One credential.
     Credential(&'a [u8; 16]),
@@ -71,6 +72,12 @@ impl<'a> RevocationList<'a> {
         self.issuer_kid
     }
 
+    /// True when the list counts for this credential: the same anchor signed both. Each anchor is a domain of its own
+    /// (docs/records.md); no list takes back what another anchor issued.
+    pub fn governs(&self, credential: &CredentialClaims<'_>) -> bool {
+        self.issuer_kid == credential.issuer_kid()
+    }
+
     /// Name of the issuer.
     pub fn iss(&self) -> &'a str {
         self.iss
@@ -91,12 +98,12 @@ impl<'a> RevocationList<'a> {
         self.cwt
     }
 
-    /// True when the key is revoked.
+    /// True when the key is revoked, under credentials that the list [governs](Self::governs).
     pub fn revokes_kid(&self, kid: &Kid) -> bool {
         self.names(&kid.0)
     }
 
-    /// True when the credential is revoked.
+    /// True when the credential is revoked, if the list [governs](Self::governs) it.
     pub fn revokes_cti(&self, cti: &[u8; 16]) -> bool {
         self.names(cti)
     }
@@ -116,7 +123,8 @@ impl<'a> RevocationList<'a> {
         self.minimum_sequences.clone().into_iter().flat_map(|list| list.iter(MinimumSequence::read))
     }
 
-    /// The least manifest sequence number for devices of this class, if the list has one.
+    /// The least manifest sequence number for devices of this class, if the list has one; it is for releases under
+    /// credentials that the list [governs](Self::governs).
     pub fn minimum_sequence(&self, vendor: &[u8; 16], class: &[u8; 16]) -> Option<u64> {
         let mut highest = None;
         for minimum in self.minimum_sequences.as_ref()?.iter(MinimumSequence::read) {
@@ -128,7 +136,7 @@ impl<'a> RevocationList<'a> {
     }
 
     #[inline(never)]
-    fn read(cwt: &'a [u8], record: &Record<'a>) -> Result<Self, Error> {
+    pub(crate) fn read(cwt: &'a [u8], record: &Record<'a>) -> Result<Self, Error> {
         let mut reader = record.claims();
         let reader = &mut reader;
         let (mut iss, mut issued_at, mut sequence, mut revoked) = (None, None, None, None);

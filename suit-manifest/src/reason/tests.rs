@@ -58,6 +58,7 @@ const FROZEN: &[(u16, &str, u8, u8)] = &[
     (0x0226, "condition-unknown", 5, 5),
     (0x0227, "image-reference", 11, 5),
     (0x0228, "text-malformed", 1, 5),
+    (0x0229, "scope-actions", 7, 6),
     (0x0301, "not-provisioned", 11, 7),
     (0x0302, "already-provisioned", 11, 7),
     (0x0303, "provisioning-malformed", 1, 7),

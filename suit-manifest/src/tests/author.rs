@@ -4,13 +4,29 @@ use super::support::*;
 use crate::author::{
     AuthorError, MAX_TEXT_LEN, UpdateDescription, create, image_uri, inspect, sever_text, sign,
 };
+use crate::limits::MAX_URI_LEN;
 use crate::{
     Condition, DeviceIdentity, Envelope, ErrorKind, MAX_ENVELOPE_HEAD_LEN, Section, image_reference,
     image_reference_for,
 };
 use ciborium::Value;
-use trust::author::{ScopeRequest, Signer, SoftwareKey};
-use trust::{Role, TrustStore};
+use trust::author::{CredentialRequest, ScopeRequest, Signer, SoftwareKey, issue_credential};
+use trust::{PublicKey, Role, TrustStore, UnixTime};
+
+/// For another key or other times than those of `support`.
+fn credential_request(key: PublicKey) -> CredentialRequest {
+    CredentialRequest {
+        iss: "root".into(),
+        sub: "second release key".into(),
+        key,
+        role: Role::Release,
+        scope: ScopeRequest { vendor: VENDOR, classes: vec![], serials: vec![], actions: None },
+        issued_at: UnixTime(0),
+        not_before: None,
+        expires: None,
+        cti: [8; 16],
+    }
+}
 
 #[test]
 fn the_uri_of_an_image_is_its_digest() {
@@ -102,10 +118,10 @@ fn a_release_installs_validates_and_invokes_one_image() {
     assert_eq!(replaced(7, vec![parameters([(14, 1.into())]), simple(3)]), mismatch, "another image");
     assert_eq!(replaced(9, vec![simple(3)]), reference, "nothing is invoked");
     assert_eq!(replaced(20, vec![simple(23)]), reference, "install invokes");
-    // Images that depend on the slot are not one image.
-    let slots = vec![parameters([(5, 0.into())]), simple(5)];
+    // A device's one slot is 0 (bootloader/src/verify/platform.rs).
+    let slot = |slot: u64| [vec![parameters([(5, slot.into())]), simple(5)], fetch()].concat();
     let slot_mismatch = Some(ErrorKind::ConditionFailed(Condition::ComponentSlot));
-    assert_eq!(replaced(20, [slots, fetch()].concat()), slot_mismatch);
+    assert_eq!((replaced(20, slot(0)), replaced(20, slot(1))), (None, slot_mismatch));
     // payload-fetch may do the fetching.
     let mut ahead = whole.clone();
     ahead.members.retain(|(key, _)| *key != 20);
@@ -113,6 +129,43 @@ fn a_release_installs_validates_and_invokes_one_image() {
         refused(&ahead.with(16, bytes(&sequence(fetch()))).with(20, bytes(&sequence([simple(3)])))),
         None
     );
+}
+
+/// What no device takes, no server and no host takes for anybody's release.
+#[test]
+fn a_release_is_for_a_device_that_there_can_be() {
+    let with_shared = |more: Vec<(i64, Value)>| {
+        let shared = sequence([identity(), more].concat());
+        let install = sequence([parameters([uri("x")]), simple(21), simple(3)]);
+        Parts { shared, ..Parts::default() }
+            .with(7, bytes(&sequence([simple(3)])))
+            .with(9, bytes(&sequence([simple(23)])))
+            .with(20, bytes(&install))
+            .signed()
+    };
+    let class = |id: [u8; 16]| vec![parameters([(2, bytes(&id))]), simple(2)];
+    let vendor = |id: [u8; 16]| vec![parameters([(1, bytes(&id))]), simple(1)];
+    let device = |id: [u8; 16]| vec![parameters([(24, bytes(&id))]), simple(24)];
+    let found = |more: Vec<(i64, Value)>| {
+        let envelope = with_shared(more);
+        let by_verifier = image_reference(&authenticate(&envelope).unwrap());
+        assert_eq!(inspect(&envelope).unwrap().image_reference(), by_verifier);
+        by_verifier.map(|image| (image.class, image.device)).map_err(|error| error.kind)
+    };
+    let failed = |condition| Err(ErrorKind::ConditionFailed(condition));
+    // CLASS was checked before, and here is another one.
+    assert_eq!(found(class(OTHER_CLASS)), failed(Condition::Class));
+    assert_eq!(found([device(DEVICE), device(FOREIGN)].concat()), failed(Condition::Device));
+    assert_eq!(found([vendor(VENDOR), class(CLASS)].concat()), Ok((CLASS, None)), "twice the same");
+    assert_eq!(found([device(DEVICE), device(DEVICE)].concat()), Ok((CLASS, Some(DEVICE))));
+    // bootloader/src/install.rs refuses it too.
+    assert_eq!(found(vec![parameters([(14, 0.into())])]), Err(ErrorKind::ImageReference), "an empty image");
+    // An alternative that is given up says nothing of the device; the first that holds is the one that is taken.
+    let given_up =
+        try_each([sequence([class(OTHER_CLASS), vec![simple(14)]].concat()), sequence(class(CLASS))]);
+    assert_eq!(found(vec![given_up]), Ok((CLASS, None)));
+    let either = try_each([sequence(class(CLASS)), sequence(class(OTHER_CLASS))]);
+    assert_eq!(found(vec![either]), Ok((CLASS, None)));
 }
 
 #[test]
@@ -132,8 +185,8 @@ fn a_description_is_checked() {
     assert_eq!(refused(|update| update.image_size = 0), "image size");
     assert_eq!(refused(|update| update.uri = String::new()), "URI");
     assert_eq!(refused(|update| update.description = Some("x".repeat(MAX_TEXT_LEN + 1))), "description");
-    let long_uri = UpdateDescription { uri: "u".repeat(257), ..update() };
-    assert!(matches!(create(&long_uri), Err(AuthorError::Refused(_))), "the decoder's own limit");
+    assert_eq!(refused(|update| update.uri = "u".repeat(MAX_URI_LEN + 1)), "URI");
+    assert!(create(&UpdateDescription { uri: "u".repeat(MAX_URI_LEN), ..update() }).is_ok());
     for sequence in [1, u64::MAX] {
         assert!(create(&UpdateDescription { sequence, ..update() }).is_ok());
     }
@@ -148,18 +201,8 @@ fn signing_again_replaces_the_signature_and_nothing_else() {
     assert_eq!(first, second, "Ed25519 is deterministic");
 
     let other = SoftwareKey::from_seed(&[3; 32]).unwrap();
-    let request = trust::author::CredentialRequest {
-        iss: "root".into(),
-        sub: "second release key".into(),
-        key: other.public_key(),
-        role: Role::Release,
-        scope: ScopeRequest { vendor: VENDOR, classes: vec![], serials: vec![], actions: None },
-        issued_at: trust::UnixTime(0),
-        not_before: None,
-        expires: None,
-        cti: [8; 16],
-    };
-    let certified = trust::author::issue_credential(&request, &root()).unwrap();
+    let request = credential_request(other.public_key());
+    let certified = issue_credential(&request, &root()).unwrap();
     let third = sign(&first, &other, &certified).unwrap();
     let authenticated = authenticate(&third).unwrap();
     assert_eq!(authenticated.authority().credential().key(), &other.public_key());
@@ -184,6 +227,11 @@ fn nothing_is_signed_that_would_be_refused() {
     assert_eq!(kind(sign(&unsigned, &release_key(), &foreign)), ErrorKind::ScopeVendor);
     let other_class = credential_with(scope(VENDOR, vec![OTHER_CLASS]), Role::Release);
     assert_eq!(kind(sign(&unsigned, &release_key(), &other_class)), ErrorKind::ScopeClass);
+    let serials = ScopeRequest { serials: vec!["A-1".into()], ..scope(VENDOR, vec![]) };
+    let single = credential_with(serials, Role::Release);
+    assert_eq!(kind(sign(&unsigned, &release_key(), &single)), ErrorKind::ScopeDevice);
+    let limited = credential_with(ScopeRequest { actions: Some(0), ..scope(VENDOR, vec![]) }, Role::Release);
+    assert_eq!(kind(sign(&unsigned, &release_key(), &limited)), ErrorKind::ScopeActions);
     // Neither with a key that the credential is not for, nor with the credential of another role.
     assert!(matches!(sign(&unsigned, &root(), &credential()), Err(AuthorError::Signature(_))));
     let service = credential_with(scope(VENDOR, vec![]), Role::Service);
@@ -223,8 +271,23 @@ fn the_text_can_be_severed_away() {
 
 #[test]
 fn times_count_where_there_is_a_clock() {
-    let envelope = release();
+    let request = CredentialRequest {
+        not_before: Some(UnixTime(10)),
+        expires: Some(UnixTime(20)),
+        ..credential_request(release_key().public_key())
+    };
+    let limited = issue_credential(&request, &root()).unwrap();
     let anchors = [root().public_key()];
-    let store = TrustStore { anchors: &anchors, revocations: &[], now: Some(trust::UnixTime(u64::MAX)) };
-    assert!(Envelope::parse(&envelope).unwrap().authenticate(&store).is_ok(), "no expiry was set");
+    let refused = |credential: &[u8], now: Option<u64>| {
+        let envelope = sign(&create(&update()).unwrap(), &release_key(), credential).unwrap();
+        let store = TrustStore { anchors: &anchors, revocations: &[], now: now.map(UnixTime) };
+        Envelope::parse(&envelope).unwrap().authenticate(&store).err().map(|error| error.kind)
+    };
+    let not_yet = Some(ErrorKind::Trust(trust::ErrorKind::CredentialNotYetValid));
+    let expired = Some(ErrorKind::Trust(trust::ErrorKind::CredentialExpired));
+    for (now, expected) in [(9, not_yet), (10, None), (19, None), (20, expired), (u64::MAX, expired)] {
+        assert_eq!(refused(&limited, Some(now)), expected, "{now}");
+    }
+    assert_eq!(refused(&limited, None), None, "no clock");
+    assert_eq!(refused(&credential(), Some(u64::MAX)), None, "no times");
 }

@@ -255,6 +255,15 @@ fn a_credential_for_single_devices_signs_no_manifest() {
 }
 
 #[test]
+fn a_credential_for_certain_actions_signs_no_manifest() {
+    for actions in [0, 1, u64::MAX] {
+        let scope = ScopeRequest { vendor: VENDOR, classes: vec![], serials: vec![], actions: Some(actions) };
+        let envelope = seal(&Parts::default().manifest(), &[], &credential_with(scope, Role::Release));
+        assert_eq!(refusal(&envelope), ErrorKind::ScopeActions, "{actions}");
+    }
+}
+
+#[test]
 fn a_revocation_list_sets_a_minimum_sequence_for_a_class() {
     let refused = |minimums: Vec<([u8; 16], [u8; 16], u64)>| {
         let list = revocation(minimums);
@@ -270,6 +279,22 @@ fn a_revocation_list_sets_a_minimum_sequence_for_a_class() {
     assert_eq!(refused(vec![(VENDOR, CLASS, 5)]), None, "equal is enough");
     assert_eq!(refused(vec![(VENDOR, OTHER_CLASS, 6)]), None, "another class");
     assert_eq!(refused(vec![(FOREIGN, CLASS, 6)]), None, "another vendor");
+}
+
+/// Each anchor is a domain of its own: docs/records.md.
+#[test]
+fn a_minimum_sequence_is_for_the_releases_of_its_own_anchor() {
+    let other = SoftwareKey::from_seed(&[3; 32]).unwrap();
+    let anchors = [root().public_key(), other.public_key()];
+    let envelope = release(); // sequence number 5, CLASS, under `root`
+    let refused = |anchor: &SoftwareKey| {
+        let list = revocation_by(anchor, vec![(VENDOR, CLASS, 6)]);
+        let lists = [RevocationList::verify(&list, &anchors).unwrap()];
+        let store = TrustStore { anchors: &anchors, revocations: &lists, now: None };
+        Envelope::parse(&envelope).unwrap().authenticate(&store).err().map(|error| error.kind)
+    };
+    assert_eq!(refused(&root()), Some(ErrorKind::SequenceBelowMinimum));
+    assert_eq!(refused(&other), None);
 }
 
 /// Section 6.1

@@ -51,6 +51,13 @@ pub(super) fn credential() -> Vec<u8> {
 }
 
 pub(super) fn revocation(minimum_sequences: Vec<([u8; 16], [u8; 16], u64)>) -> Vec<u8> {
+    revocation_by(&root(), minimum_sequences)
+}
+
+pub(super) fn revocation_by(
+    anchor: &SoftwareKey,
+    minimum_sequences: Vec<([u8; 16], [u8; 16], u64)>,
+) -> Vec<u8> {
     let request = RevocationRequest {
         iss: "root".into(),
         issued_at: UnixTime(1_700_000_000),
@@ -59,7 +66,7 @@ pub(super) fn revocation(minimum_sequences: Vec<([u8; 16], [u8; 16], u64)>) -> V
         ctis: vec![],
         minimum_sequences,
     };
-    sign_revocation(&request, &root()).unwrap()
+    sign_revocation(&request, anchor).unwrap()
 }
 
 pub(super) fn authenticate(envelope: &[u8]) -> Result<Authenticated<'_>, Error> {

@@ -6,7 +6,7 @@ use super::roots::{
 };
 use trust::author::{
     AuthorError, RevocationRequest, Signer as _, issue_credential, read_unverified_credential,
-    sign_revocation, sign1_detached_chained,
+    read_unverified_revocation, sign_revocation, sign1_detached_chained,
 };
 use trust::{
     Credential, ErrorKind, MinimumSequence, RevocationList, Revoked, Role, TrustStore, UnixTime,
@@ -149,20 +149,29 @@ fn revoked_by_cti_and_by_kid() {
 }
 
 #[test]
-fn any_anchors_list_counts() {
+fn only_the_list_of_the_credentials_own_anchor_counts() {
     let (sign1, other) = (chained(), key(5));
     let anchors = [root().public_key(), other.public_key()];
     let empty = RevocationRequest { kids: vec![], ctis: vec![], ..revocation_request() };
-    let by_other = RevocationRequest { ctis: vec![CTI], ..empty.clone() };
-    let (first, second) =
-        (sign_revocation(&empty, &root()).unwrap(), sign_revocation(&by_other, &other).unwrap());
-    let lists = [
-        RevocationList::verify(&first, &anchors).unwrap(),
-        RevocationList::verify(&second, &anchors).unwrap(),
-    ];
-    let store = TrustStore { anchors: &anchors, revocations: &lists, now: None };
-    let refused = verify_chained_sign1(&sign1, PAYLOAD, &store, Role::Release).unwrap_err();
-    assert_eq!(refused.kind, ErrorKind::CredentialRevoked);
+    let cti = RevocationRequest { ctis: vec![CTI], ..empty.clone() };
+    let kid = RevocationRequest { kids: vec![release().public_key().kid()], ..empty.clone() };
+    // What the root's list names, what the other anchor's does.
+    for (own, foreign, expected) in [
+        (&empty, &cti, None),
+        (&empty, &kid, None),
+        (&cti, &empty, Some(ErrorKind::CredentialRevoked)),
+        (&kid, &cti, Some(ErrorKind::KeyRevoked)),
+    ] {
+        let (own, foreign) =
+            (sign_revocation(own, &root()).unwrap(), sign_revocation(foreign, &other).unwrap());
+        let own = RevocationList::verify(&own, &anchors).unwrap();
+        let foreign = RevocationList::verify(&foreign, &anchors).unwrap();
+        for lists in [[own.clone(), foreign.clone()], [foreign, own]] {
+            let store = TrustStore { anchors: &anchors, revocations: &lists, now: None };
+            let result = verify_chained_sign1(&sign1, PAYLOAD, &store, Role::Release);
+            assert_eq!(result.err().map(|error| error.kind), expected);
+        }
+    }
 }
 
 #[test]
@@ -251,4 +260,14 @@ fn a_credential_can_be_shown_unverified() {
     assert_eq!(read_unverified_credential(&cwt).unwrap().sub(), "Example release");
     let refused = Credential::verify(&cwt, &store(&anchors()), Role::Release).unwrap_err();
     assert_eq!(refused.kind, ErrorKind::SignatureInvalid);
+}
+
+#[test]
+fn a_revocation_list_can_be_read_unverified() {
+    let mut cwt = revocation();
+    *cwt.last_mut().unwrap() ^= 1;
+    let list = read_unverified_revocation(&cwt).unwrap();
+    assert_eq!((list.issuer_kid(), list.sequence()), (root().public_key().kid(), 3));
+    assert_eq!(RevocationList::verify(&cwt, &anchors()).unwrap_err().kind, ErrorKind::SignatureInvalid);
+    assert_eq!(read_unverified_revocation(&credential()).unwrap_err().kind, ErrorKind::RecordType);
 }
