@@ -207,6 +207,12 @@ pub fn read_unverified_credential(cwt: &[u8]) -> Result<CredentialClaims<'_>, Er
     CredentialClaims::read(&Record::open(cwt, 0, TYP_CREDENTIAL)?)
 }
 
+/// What a revocation list says, **nothing of it verified**, the signature neither: to show it, or to see what the
+/// list that it replaces should hold at least.
+pub fn read_unverified_revocation(cwt: &[u8]) -> Result<RevocationList<'_>, Error> {
+    RevocationList::read(cwt, &Record::open(cwt, 0, TYP_REVOCATION)?)
+}
+
 fn sign_record(typ: &str, claims: Value, root: &dyn Signer) -> Result<Vec<u8>, AuthorError> {
     let sign1 = CoseSign1Builder::new()
         .protected(protected(root, Some(typ)))

@@ -128,7 +128,7 @@ impl<'a> RevocationList<'a> {
     }
 
     #[inline(never)]
-    fn read(cwt: &'a [u8], record: &Record<'a>) -> Result<Self, Error> {
+    pub(crate) fn read(cwt: &'a [u8], record: &Record<'a>) -> Result<Self, Error> {
         let mut reader = record.claims();
         let reader = &mut reader;
         let (mut iss, mut issued_at, mut sequence, mut revoked) = (None, None, None, None);

@@ -6,7 +6,7 @@ use super::roots::{
 };
 use trust::author::{
     AuthorError, RevocationRequest, Signer as _, issue_credential, read_unverified_credential,
-    sign_revocation, sign1_detached_chained,
+    read_unverified_revocation, sign_revocation, sign1_detached_chained,
 };
 use trust::{
     Credential, ErrorKind, MinimumSequence, RevocationList, Revoked, Role, TrustStore, UnixTime,
@@ -251,4 +251,14 @@ fn a_credential_can_be_shown_unverified() {
     assert_eq!(read_unverified_credential(&cwt).unwrap().sub(), "Example release");
     let refused = Credential::verify(&cwt, &store(&anchors()), Role::Release).unwrap_err();
     assert_eq!(refused.kind, ErrorKind::SignatureInvalid);
+}
+
+#[test]
+fn a_revocation_list_can_be_read_unverified() {
+    let mut cwt = revocation();
+    *cwt.last_mut().unwrap() ^= 1;
+    let list = read_unverified_revocation(&cwt).unwrap();
+    assert_eq!((list.issuer_kid(), list.sequence()), (root().public_key().kid(), 3));
+    assert_eq!(RevocationList::verify(&cwt, &anchors()).unwrap_err().kind, ErrorKind::SignatureInvalid);
+    assert_eq!(read_unverified_revocation(&credential()).unwrap_err().kind, ErrorKind::RecordType);
 }
