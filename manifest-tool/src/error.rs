@@ -169,6 +169,8 @@ pub enum Error {
         code: Option<String>,
         /// What the server said.
         detail: String,
+        /// What the server said to do about it.
+        hint: Option<String>,
     },
     /// The server answered something that is not in its interface.
     #[error("{step} got an answer that is not understood: {detail}")]
@@ -298,10 +300,11 @@ impl Error {
             Self::ServerUrl(_) => "Give one like https://updates.example.com.",
             Self::Token(_) => "Put the server's bearer token into it, a line of printable ASCII.",
             Self::Http { .. } => "Check the URL, the network and that the server is up, and run it again.",
+            Self::ServerRefused { hint: Some(hint), .. } => hint,
             Self::ServerRefused { status: 401 | 403, .. } => "Check the token.",
             Self::ServerRefused { code: Some(code), .. } => {
                 let known = Reason::ALL.iter().find(|reason| reason.slug() == code);
-                known.map_or("See docs/server-operation.md.", |reason| reason.hint())
+                known.map_or("See docs/server-api.md.", |reason| reason.hint())
             }
             Self::ServerRefused { .. } => "See the server's log.",
             Self::ServerAnswer { .. } => "Check that the URL is that of an update-server of this version.",

@@ -84,7 +84,7 @@ fn an_envelope_or_image_beyond_its_limit_is_refused() {
 }
 
 /// Where `FILE` stands, garbage goes; what else is needed is good.
-const COMMANDS: [&[&str]; 17] = [
+const COMMANDS: [&[&str]; 18] = [
     &["verify", "FILE", "--anchor", "root.cose"],
     &["verify", "signed.suit", "--anchor", "FILE"],
     &["verify", "signed.suit", "--anchor", "root.cose", "--revocations", "FILE"],
@@ -157,6 +157,7 @@ const COMMANDS: [&[&str]; 17] = [
         "--token-file",
         "passphrase",
     ],
+    &["publish", "--revocations", "FILE", "--server", "http://127.0.0.1:9", "--token-file", "passphrase"],
 ];
 
 fn refuse_everywhere(workshop: &Workshop, content: &[u8]) {
