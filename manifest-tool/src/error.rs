@@ -275,7 +275,7 @@ impl Error {
         match self {
             Self::Usage { .. } => "See manifest-tool help, or the help of the command.",
             Self::FileExists(_) => {
-                "Choose another name, or say --force where the command has it; a key is never overwritten."
+                "Choose another name, or say --force where the command has it; it spares keys and devices."
             }
             Self::SameFile(_) => "Give each input and output a file of its own.",
             Self::File { .. } => {

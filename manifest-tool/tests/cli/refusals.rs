@@ -264,6 +264,31 @@ fn damaged_firmware_is_refused() {
     }
 }
 
+/// An image is public: it is sent to a server and written readable for all.
+#[test]
+fn a_private_key_makes_no_image() {
+    let workshop = Workshop::new();
+    workshop.key("root");
+    let refusal = workshop.refused(&[
+        "create",
+        "--image",
+        "root.pem",
+        "--vendor",
+        VENDOR,
+        "--class",
+        CLASS,
+        "--sequence",
+        "1",
+        "--version",
+        "1",
+        "--out",
+        "u.suit",
+        "--image-out",
+        "i.bin",
+    ]);
+    assert_eq!(refusal, ("image-unusable".into(), 5));
+}
+
 #[test]
 fn a_description_out_of_range_is_refused() {
     let workshop = Workshop::new();
