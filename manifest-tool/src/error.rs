@@ -328,8 +328,8 @@ impl Error {
             | Self::PrivateKey { .. }
             | Self::PublicKey { .. }
             | Self::KeyOperation { .. }
-            | Self::CredentialOfAnotherKey(_)
             | Self::Token(_) => 4,
+            Self::CredentialOfAnotherKey(_) => Reason::KeyMismatch.exit_code(),
             Self::FileTooLong { .. } | Self::Image { .. } | Self::ImageMismatch { .. } => 5,
             Self::Refused { reason, .. } => reason.exit_code(),
             Self::ServerRefused { .. } | Self::ServerAnswer { .. } => 7,

@@ -51,7 +51,7 @@ fn force_replaces_neither_keys_nor_nodes() {
 
 #[test]
 fn key_files_are_seen() {
-    let der = [&super::DER_PRIVATE_KEY[..], &[7; 32]].concat();
+    let der = [super::DER_PRIVATE_KEY, &[7; 32]].concat();
     for key in [&b"\r\n -----BEGIN ENCRYPTED PRIVATE KEY-----\n"[..], b"-----BEGIN EC PRIVATE KEY-----", &der]
     {
         assert!(begins_as_private_key(key));

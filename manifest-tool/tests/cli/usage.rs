@@ -85,6 +85,26 @@ fn an_output_that_exists_stays() {
         "--force",
     ];
     assert_eq!(workshop.refused(&onto_key), ("same-file".into(), 2));
+    workshop.ok(&[
+        "revoke",
+        "--key",
+        "root.pem",
+        "--issuer",
+        "i",
+        "--kid",
+        "0102030405060708",
+        "--out",
+        "l.cwt",
+    ]);
+    for arguments in [
+        "sign unsigned.suit --key release.pem --credential release.cwt --out unsigned.suit --force",
+        "sign unsigned.suit --key release.pem --credential release.cwt --out release.cwt --force",
+        "revoke --key root.pem --issuer i --previous l.cwt --kid 0102030405060709 --out l.cwt --force",
+        "revoke --key root.pem --issuer i --credential release.cwt --out release.cwt --force",
+    ] {
+        let arguments: Vec<&str> = arguments.split(' ').collect();
+        assert_eq!(workshop.refused(&arguments), ("same-file".into(), 2), "{arguments:?}");
+    }
 }
 
 #[test]
@@ -133,26 +153,6 @@ fn wrong_command_lines() {
     assert_eq!(workshop.refused(&["frobnicate"]), ("usage".into(), 2));
 }
 
-#[test]
-fn help_is_no_error() {
-    let workshop = Workshop::new();
-    for arguments in [&["--help"][..], &["--version"], &["help", "key"], &["publish", "--help"]] {
-        let run = workshop.run(arguments);
-        assert_eq!((run.exit, run.stderr.as_str()), (0, ""), "{arguments:?}");
-        assert!(!run.stdout.is_empty());
-    }
-}
-
-#[test]
-fn errors_are_words_on_stderr() {
-    let workshop = Workshop::new();
-    let run = workshop.run(&["inspect", "missing\u{1b}[2J"]);
-    assert_eq!((run.exit, run.stdout.as_str()), (3, ""));
-    assert!(run.stderr.starts_with("error: missing\\u{1b}[2J could not be read: "), "{run:?}");
-    assert_eq!(run.stderr.lines().count(), 2, "what to do is on the second line");
-}
-
-#[test]
 /// Scripts are told what is wrong, too.
 #[test]
 fn wrong_command_lines_in_json() {
@@ -173,6 +173,26 @@ fn wrong_command_lines_in_json() {
     }
 }
 
+#[test]
+fn help_is_no_error() {
+    let workshop = Workshop::new();
+    for arguments in [&["--help"][..], &["--version"], &["help", "key"], &["publish", "--help"]] {
+        let run = workshop.run(arguments);
+        assert_eq!((run.exit, run.stderr.as_str()), (0, ""), "{arguments:?}");
+        assert!(!run.stdout.is_empty());
+    }
+}
+
+#[test]
+fn errors_are_words_on_stderr() {
+    let workshop = Workshop::new();
+    let run = workshop.run(&["inspect", "missing\u{1b}[2J"]);
+    assert_eq!((run.exit, run.stdout.as_str()), (3, ""));
+    assert!(run.stderr.starts_with("error: missing\\u{1b}[2J could not be read: "), "{run:?}");
+    assert_eq!(run.stderr.lines().count(), 2, "what to do is on the second line");
+}
+
+#[test]
 fn nobody_listening_is_an_error_and_no_panic() {
     let workshop = Workshop::with_release();
     let (reader, writer) = std::io::pipe().unwrap();
