@@ -98,19 +98,23 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 }
 
 fn usage(arguments: &[OsString], error: &clap::Error) -> u8 {
-    let wants_help = matches!(
-        error.kind(),
-        ErrorKind::DisplayHelp
-            | ErrorKind::DisplayVersion
-            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
-    );
     let json = arguments.iter().any(|argument| argument == "--json");
-    if json && !wants_help {
-        let text = error.to_string();
-        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    if json && error.use_stderr() {
+        let message = match error.kind() {
+            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "a subcommand is missing".to_owned(),
+            _ => message(&error.to_string()),
+        };
         return Output::new(true).failure(&Error::usage(message));
     }
     // Nobody may be listening.
     let _ignored = error.print();
     if error.use_stderr() { 2 } else { 0 }
+}
+
+/// What is wrong, in one line: the arguments that are missing stand on lines of their own.
+fn message(text: &str) -> String {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let said =
+        lines.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"));
+    said.collect::<Vec<_>>().join(" ").trim_start_matches("error: ").to_owned()
 }

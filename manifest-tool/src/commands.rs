@@ -11,7 +11,7 @@ pub mod sign;
 pub mod verify;
 
 use crate::error::Error;
-use crate::files::{MAX_RECORD_FILE_LEN, read};
+use crate::files::{MAX_RECORD_FILE_LEN, must_differ, read};
 use crate::passphrase::PassphraseSource;
 use crate::{private_key, public_key};
 use std::path::{Path, PathBuf};
@@ -32,6 +32,13 @@ impl SigningKeyArguments {
     fn open(&self) -> Result<SoftwareKey, Error> {
         private_key::open(&self.key, &self.passphrase.source())
     }
+
+    /// Fails when an output is one of the command's inputs: the key, the passphrase file, or what else there is.
+    fn must_differ_from(&self, output: &Path, inputs: &[&Path]) -> Result<(), Error> {
+        must_differ(output, &[&self.key])?;
+        self.passphrase.must_differ_from(output)?;
+        must_differ(output, inputs)
+    }
 }
 
 /// Where the passphrase of a private key comes from.
@@ -45,6 +52,11 @@ pub struct PassphraseArguments {
 impl PassphraseArguments {
     fn source(&self) -> PassphraseSource {
         PassphraseSource::choose(self.passphrase_file.clone())
+    }
+
+    /// Fails when an output is the passphrase file, whoever named it.
+    fn must_differ_from(&self, output: &Path) -> Result<(), Error> {
+        must_differ(output, self.source().file().as_slice())
     }
 }
 

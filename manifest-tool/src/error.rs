@@ -169,6 +169,8 @@ pub enum Error {
         code: Option<String>,
         /// What the server said.
         detail: String,
+        /// What the server said to do about it.
+        hint: Option<String>,
     },
     /// The server answered something that is not in its interface.
     #[error("{step} got an answer that is not understood: {detail}")]
@@ -273,7 +275,7 @@ impl Error {
         match self {
             Self::Usage { .. } => "See manifest-tool help, or the help of the command.",
             Self::FileExists(_) => {
-                "Choose another name, or say --force where the command has it; a key is never overwritten."
+                "Choose another name, or say --force where the command has it; it spares keys and devices."
             }
             Self::SameFile(_) => "Give each input and output a file of its own.",
             Self::File { .. } => {
@@ -298,10 +300,11 @@ impl Error {
             Self::ServerUrl(_) => "Give one like https://updates.example.com.",
             Self::Token(_) => "Put the server's bearer token into it, a line of printable ASCII.",
             Self::Http { .. } => "Check the URL, the network and that the server is up, and run it again.",
+            Self::ServerRefused { hint: Some(hint), .. } => hint,
             Self::ServerRefused { status: 401 | 403, .. } => "Check the token.",
             Self::ServerRefused { code: Some(code), .. } => {
                 let known = Reason::ALL.iter().find(|reason| reason.slug() == code);
-                known.map_or("See docs/server-operation.md.", |reason| reason.hint())
+                known.map_or("See docs/server-api.md.", |reason| reason.hint())
             }
             Self::ServerRefused { .. } => "See the server's log.",
             Self::ServerAnswer { .. } => "Check that the URL is that of an update-server of this version.",
@@ -325,8 +328,8 @@ impl Error {
             | Self::PrivateKey { .. }
             | Self::PublicKey { .. }
             | Self::KeyOperation { .. }
-            | Self::CredentialOfAnotherKey(_)
             | Self::Token(_) => 4,
+            Self::CredentialOfAnotherKey(_) => Reason::KeyMismatch.exit_code(),
             Self::FileTooLong { .. } | Self::Image { .. } | Self::ImageMismatch { .. } => 5,
             Self::Refused { reason, .. } => reason.exit_code(),
             Self::ServerRefused { .. } | Self::ServerAnswer { .. } => 7,

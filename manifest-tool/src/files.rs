@@ -14,6 +14,16 @@ pub const MAX_RECORD_FILE_LEN: u64 = 16 * 1024;
 /// Longest envelope, bytes.
 pub const MAX_ENVELOPE_FILE_LEN: u64 = suit_manifest::MAX_ENVELOPE_LEN as u64;
 
+/// PEM of every kind of private key: `PRIVATE KEY`, `ENCRYPTED PRIVATE KEY`, `EC PRIVATE KEY`, ... (RFC 7468
+/// sections 10 and 11).
+const PEM_PRIVATE_KEY: &[u8] = b"PRIVATE KEY-----";
+const PEM_BEGIN: &[u8] = b"-----BEGIN ";
+/// PKCS#8 of an Ed25519 key up to its 32 bytes (RFC 8410 section 7).
+const DER_PRIVATE_KEY: &[u8] =
+    &[0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
+/// Bytes in which a key file shows what it is.
+const KEY_START_LEN: usize = 256;
+
 /// Reads a whole file of at most `limit` bytes.
 pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
@@ -45,7 +55,7 @@ fn read_into(path: &Path, limit: u64, bytes: &mut Vec<u8>) -> Result<(), Error> 
 pub enum Existing {
     /// It stays; only the very same content is taken as written already.
     Keep,
-    /// It is replaced (`--force`).
+    /// It is replaced (`--force`), unless it is a private key or no regular file.
     Replace,
 }
 
@@ -57,6 +67,7 @@ impl From<bool> for Existing {
 }
 
 /// Writes public files, all or, but for a failing disk, none: every name is checked before the first is written.
+/// A private key, and what is no regular file, stays whatever is said.
 pub fn write_all(files: &[(&Path, &[u8])], existing: Existing) -> Result<(), Error> {
     for (index, (path, _)) in files.iter().enumerate() {
         if files.iter().take(index).any(|(other, _)| same_file(path, other)) {
@@ -67,7 +78,9 @@ pub fn write_all(files: &[(&Path, &[u8])], existing: Existing) -> Result<(), Err
     for (path, content) in files {
         match state(path, content)? {
             State::Same => {}
-            State::Other if existing == Existing::Keep => return Err(Error::FileExists((*path).to_owned())),
+            State::Other if existing == Existing::Keep || !is_replaceable(path)? => {
+                return Err(Error::FileExists((*path).to_owned()));
+            }
             State::Absent | State::Other => wanted.push((*path, *content)),
         }
     }
@@ -124,6 +137,30 @@ fn state(path: &Path, content: &[u8]) -> Result<State, Error> {
         Ok(_) | Err(Error::FileTooLong { .. }) => Ok(State::Other),
         Err(error) => Err(error),
     }
+}
+
+/// What `--force` may replace: a regular file that holds no private key. Renaming a file over a device node would
+/// take the node away.
+fn is_replaceable(path: &Path) -> Result<bool, Error> {
+    if !path.is_file() {
+        return Ok(false);
+    }
+    let mut start = Zeroizing::new(Vec::new());
+    let failed = |source| Error::File { action: FileAction::Read, path: path.to_owned(), source };
+    let file = File::open(path).map_err(failed)?;
+    file.take(MAX_KEY_FILE_LEN).read_to_end(&mut start).map_err(failed)?;
+    Ok(!contains(&start, PEM_PRIVATE_KEY))
+}
+
+/// Whether something that is not a key file begins like one; a text in the middle of it, as firmware with a PEM
+/// parser has it, does not count.
+pub(crate) fn begins_as_private_key(bytes: &[u8]) -> bool {
+    let start = bytes.get(..KEY_START_LEN).unwrap_or(bytes).trim_ascii_start();
+    (start.starts_with(PEM_BEGIN) && contains(start, PEM_PRIVATE_KEY)) || start.starts_with(DER_PRIVATE_KEY)
+}
+
+fn contains(bytes: &[u8], words: &[u8]) -> bool {
+    bytes.windows(words.len()).any(|window| window == words)
 }
 
 fn same_file(one: &Path, other: &Path) -> bool {

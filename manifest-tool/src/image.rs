@@ -7,6 +7,8 @@ mod s_record;
 #[cfg(test)]
 mod tests;
 
+use crate::files::begins_as_private_key;
+
 /// Longest input file, bytes.
 pub const MAX_INPUT_LEN: u64 = 256 * 1024 * 1024;
 /// Longest image, bytes.
@@ -81,6 +83,9 @@ pub enum ImageError {
     /// An ELF file that is no executable.
     #[error("the ELF file is not an executable with fixed addresses")]
     NotExecutable,
+    /// A private key: an image is public.
+    #[error("it is a private key")]
+    PrivateKey,
     /// A loaded segment begins with the ELF header itself, and there are no sections to tell it apart.
     #[error("a loaded segment holds the ELF header")]
     HeaderInSegment,
@@ -98,6 +103,7 @@ impl ImageError {
             Self::BelowBase(_) => "Give the address at which the image begins, or leave --base away.",
             Self::BaseOfBinary => "Leave --base away.",
             Self::NotExecutable => "Link it, without position independence.",
+            Self::PrivateKey => "Give the firmware.",
             Self::HeaderInSegment => "Keep the section headers, or link with -nmagic.",
         }
     }
@@ -120,6 +126,7 @@ pub fn make(input: &[u8], format: Option<Format>, base: Option<u64>) -> Result<I
             return match (base, input) {
                 (Some(_), _) => Err(ImageError::BaseOfBinary),
                 (None, []) => Err(ImageError::Empty),
+                (None, bytes) if begins_as_private_key(bytes) => Err(ImageError::PrivateKey),
                 (None, bytes) if bytes.len() as u64 > MAX_IMAGE_LEN => Err(ImageError::TooLong),
                 (None, bytes) => Ok(Image { bytes: bytes.to_vec(), format, address: None }),
             };

@@ -36,6 +36,14 @@ impl PassphraseSource {
         argument.or_else(|| variable().map(PathBuf::from)).map_or(Self::Terminal, Self::File)
     }
 
+    /// The file, if it is one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::Terminal => None,
+        }
+    }
+
     /// The passphrase.
     pub fn passphrase(&self, purpose: Purpose, key: &Path) -> Result<Zeroizing<String>, Error> {
         let passphrase = match self {

@@ -5,8 +5,8 @@ use crate::error::Error;
 use crate::files::{MAX_KEY_FILE_LEN, must_be_absent, read_secret, write_secret};
 use crate::passphrase::{PassphraseSource, Purpose};
 use ed25519_dalek::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, KeypairBytes};
-use pkcs8::pkcs5::EncryptionScheme;
 use pkcs8::pkcs5::pbes2::Kdf;
+use pkcs8::pkcs5::{self, EncryptionScheme};
 use pkcs8::{EncryptedPrivateKeyInfoRef, LineEnding, SecretDocument};
 use std::path::Path;
 use trust::author::{Signer as _, SoftwareKey};
@@ -15,8 +15,9 @@ use zeroize::{Zeroize as _, Zeroizing};
 const PLAIN_LABEL: &str = "PRIVATE KEY";
 const ENCRYPTED_LABEL: &str = "ENCRYPTED PRIVATE KEY";
 
-/// Memory that deriving the key from a passphrase may take, bytes: a key file names its own cost.
-const MAX_SCRYPT_MEMORY: u64 = 256 * 1024 * 1024;
+/// Memory that deriving the key from a passphrase may take, bytes: a key file names its own cost. That of N = 2^18
+/// with r = 8, and 1 MiB for the p lanes.
+const MAX_SCRYPT_MEMORY: u64 = 257 * 1024 * 1024;
 /// Likewise for its time: scrypt's N * r * p.
 const MAX_SCRYPT_WORK: u64 = 1 << 26;
 /// Rounds of PBKDF2.
@@ -67,11 +68,15 @@ fn decode(
             let encrypted = EncryptedPrivateKeyInfoRef::try_from(document.as_bytes())
                 .map_err(|_| unusable("its encryption is not PBES2 of a known kind"))?;
             if !is_affordable(&encrypted.encryption_algorithm) {
-                return Err(unusable("its encryption is not PBES2 within the limits of cost"));
+                return Err(unusable("its encryption is not PBES2 within the limits of its cost"));
             }
-            let plain = encrypted
-                .decrypt(passphrase()?.as_bytes())
-                .map_err(|_| Error::PassphraseWrong(path.to_owned()))?;
+            let plain = encrypted.decrypt(passphrase()?.as_bytes()).map_err(|error| match error {
+                pkcs8::Error::EncryptedPrivateKey(
+                    pkcs5::Error::UnsupportedAlgorithm { .. }
+                    | pkcs5::Error::AlgorithmParametersInvalid { .. },
+                ) => unusable("its encryption is not supported"),
+                _ => Error::PassphraseWrong(path.to_owned()),
+            })?;
             KeypairBytes::from_pkcs8_der(plain.as_bytes())
         }
         _ => return Err(unusable("it is another kind of PEM file")),
@@ -89,15 +94,23 @@ fn decode(
     }
 }
 
-/// A hostile file must not make us compute for hours.
+/// A hostile file must not make us compute for hours, nor take all memory, nor name numbers that scrypt does not
+/// know (RFC 7914 section 2): the library computes with them unchecked.
 fn is_affordable(scheme: &EncryptionScheme) -> bool {
     let EncryptionScheme::Pbes2(parameters) = scheme else { return false };
     match &parameters.kdf {
         Kdf::Pbkdf2(pbkdf2) => pbkdf2.iteration_count <= MAX_PBKDF2_ROUNDS,
         Kdf::Scrypt(scrypt) => {
-            let blocks = scrypt.cost_parameter.saturating_mul(u64::from(scrypt.block_size));
-            blocks.saturating_mul(128) <= MAX_SCRYPT_MEMORY
-                && blocks.saturating_mul(u64::from(scrypt.parallelization)) <= MAX_SCRYPT_WORK
+            let (n, r, p) =
+                (scrypt.cost_parameter, u64::from(scrypt.block_size), u64::from(scrypt.parallelization));
+            let memory = n.saturating_add(p).saturating_mul(r).saturating_mul(128);
+            let work = n.saturating_mul(r).saturating_mul(p);
+            n >= 2
+                && n.is_power_of_two()
+                && r > 0
+                && p > 0
+                && memory <= MAX_SCRYPT_MEMORY
+                && work <= MAX_SCRYPT_WORK
         }
         _ => false,
     }

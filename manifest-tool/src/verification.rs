@@ -4,8 +4,10 @@
 use crate::error::{Error, ImageDifference};
 use sha2::{Digest as _, Sha256};
 use std::path::Path;
+use suit_manifest::author::sever_text;
 use suit_manifest::{
-    Authenticated, DeviceIdentity, Envelope, ImageReference, image_reference, image_reference_for,
+    Authenticated, DeviceIdentity, Envelope, ErrorKind, ImageReference, MAX_ENVELOPE_HEAD_LEN,
+    image_reference, image_reference_for,
 };
 use trust::{PublicKey, RevocationList, TrustStore, UnixTime};
 
@@ -45,7 +47,8 @@ pub struct Verified<'a> {
 }
 
 impl Verifier<'_> {
-    /// Verifies a signed envelope: structure, chain, signature, digest, scope, sequence, and a dry run.
+    /// Verifies a signed envelope: structure, chain, signature, digest, scope, sequence, a dry run, and that it fits
+    /// into a device without its text.
     pub fn verify<'e>(&self, envelope: &'e [u8]) -> Result<Verified<'e>, suit_manifest::Error> {
         let revocations = newest(self.revocations);
         let store = TrustStore { anchors: self.anchors, revocations: &revocations, now: Some(self.now) };
@@ -59,6 +62,11 @@ impl Verifier<'_> {
                 device: device.device.or(image.device).unwrap_or_default(),
             };
             image = image_reference_for(&authenticated, &identity)?;
+        }
+        // A device takes the head only; what can be left away for it is the text.
+        let fits = |envelope: &[u8]| envelope.len() <= MAX_ENVELOPE_HEAD_LEN;
+        if !fits(envelope) && !sever_text(envelope).is_ok_and(|severed| fits(&severed)) {
+            return Err(suit_manifest::Error::new(ErrorKind::EnvelopeTooLarge, 0));
         }
         Ok(Verified { authenticated, image })
     }

@@ -2,6 +2,7 @@
 
 mod cli {
     mod flow;
+    mod foreign;
     mod keys;
     mod publish;
     mod refusals;

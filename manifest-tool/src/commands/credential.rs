@@ -3,7 +3,7 @@
 use super::{SigningKeyArguments, read_anchors};
 use crate::describe::CredentialView;
 use crate::error::Error;
-use crate::files::{Existing, MAX_RECORD_FILE_LEN, must_differ, read, write};
+use crate::files::{Existing, MAX_RECORD_FILE_LEN, read, write};
 use crate::identifiers::{Class, Serial, Vendor};
 use crate::output::{Report, table};
 use crate::public_key;
@@ -59,7 +59,7 @@ pub struct Issue {
     /// Class of devices it is for: UUID or name; several can be given, none means any
     #[arg(long = "class", value_name = "CLASS")]
     classes: Vec<Class>,
-    /// Serial of a device it is for; several can be given, none means any
+    /// Serial of a device it is for; several can be given, none means any; not for releases
     #[arg(long = "serial", value_name = "SERIAL")]
     serials: Vec<Serial>,
     /// Name of the issuer
@@ -93,7 +93,12 @@ pub struct Issued {
 impl Issue {
     /// Issues the credential.
     pub fn run(&self) -> Result<Issued, Error> {
-        must_differ(&self.out, &[&self.key.key, &self.subject_key])?;
+        self.key.must_differ_from(&self.out, &[&self.subject_key])?;
+        if self.role == RoleArgument::Release && !self.serials.is_empty() {
+            return Err(Error::usage(
+                "a release credential cannot be limited to serials: leave --serial away, or give it to create",
+            ));
+        }
         let subject_key = public_key::open(&self.subject_key)?;
         let vendor = self.vendor.id();
         let root = self.key.open()?;

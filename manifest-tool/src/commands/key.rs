@@ -109,6 +109,7 @@ impl Public {
         };
         if let Some(out) = &self.out {
             must_differ(out, &[&self.key])?;
+            self.passphrase.must_differ_from(out)?;
             write(out, &content, Existing::from(self.force))?;
         }
         let shown = match self.format {

@@ -3,16 +3,17 @@
 
 mod server;
 
-use crate::describe::ManifestView;
+use crate::describe::{ManifestView, kid};
 use crate::error::Error;
 use crate::files::{MAX_ENVELOPE_FILE_LEN, MAX_RECORD_FILE_LEN, read};
 use crate::image::MAX_IMAGE_LEN;
 use crate::output::{Output, Report, table};
 use crate::verification::match_image;
 use serde::Serialize;
-use server::{Outcome, Server};
+use server::{ListInForce, Outcome, Server};
 use std::path::{Path, PathBuf};
 use suit_manifest::author::inspect;
+use trust::author::read_unverified_revocation;
 
 /// Send a release, revocation lists, or both to an update-server
 #[derive(clap::Args, Clone, Debug)]
@@ -39,7 +40,7 @@ pub struct Publish {
 #[derive(Debug, Serialize)]
 pub struct Published {
     server: String,
-    revocations: Vec<Outcome>,
+    revocations: Vec<ListInForce>,
     #[serde(flatten)]
     release: Option<PublishedRelease>,
 }
@@ -68,8 +69,7 @@ impl Publish {
             (Some(envelope), Some(image)) => Some(Release::read(envelope, image)?),
             _ => None,
         };
-        let lists = self.revocations.iter().map(|path| read(path, MAX_RECORD_FILE_LEN));
-        let lists = lists.collect::<Result<Vec<_>, _>>()?;
+        let lists = self.revocations.iter().map(|path| read_list(path)).collect::<Result<Vec<_>, _>>()?;
 
         let server = Server::new(&self.server, &self.token_file)?;
         if server.sends_the_token_in_clear() {
@@ -81,8 +81,8 @@ impl Publish {
             .map_err(|_| Error::Internal("no runtime"))?;
         runtime.block_on(async {
             let mut revocations = Vec::new();
-            for list in lists {
-                revocations.push(server.put_revocations(list).await?);
+            for (list, meant) in lists {
+                revocations.push(server.put_revocations(list, &meant).await?);
             }
             let release = match release {
                 Some(release) => Some(release.send(&server, output).await?),
@@ -91,6 +91,14 @@ impl Publish {
             Ok(Published { server: self.server.clone(), revocations, release })
         })
     }
+}
+
+/// A list, and what it says. Anything else stays here: the file that was meant may be a key.
+fn read_list(path: &Path) -> Result<(Vec<u8>, ListInForce), Error> {
+    let bytes = read(path, MAX_RECORD_FILE_LEN)?;
+    let list = read_unverified_revocation(&bytes).map_err(|error| Error::refused_record(path, error))?;
+    let says = ListInForce { kid: kid(list.issuer_kid()), list_sequence: list.sequence() };
+    Ok((bytes, says))
 }
 
 impl Release {
@@ -122,7 +130,7 @@ impl Release {
 impl Report for Published {
     fn lines(&self) -> String {
         let mut rows = vec![("server", self.server.clone())];
-        rows.extend(self.revocations.iter().map(|outcome| ("revocation list", outcome.to_string())));
+        rows.extend(self.revocations.iter().map(|list| ("revocation list", format!("in force: {list}"))));
         if let Some(release) = &self.release {
             rows.push(("image", release.image_upload.to_string()));
             rows.push(("release", release.release.to_string()));

@@ -1,18 +1,21 @@
-//! `revoke`: the root takes back credentials and keys. A list is whole: what the previous one said is carried on.
+//! `revoke`: the root takes back credentials and keys, and sets minimum sequence numbers. A list is whole: what the
+//! previous one said is carried on.
 
 use super::SigningKeyArguments;
-use crate::describe::{kid, revoked};
+use crate::describe::{kid, revoked, uuid};
 use crate::error::Error;
-use crate::files::{Existing, MAX_RECORD_FILE_LEN, must_differ, read, write};
+use crate::files::{Existing, MAX_RECORD_FILE_LEN, read, write};
+use crate::identifiers::{Class, IdentifierError, Vendor};
 use crate::output::{Report, table};
 use crate::time::now;
 use serde::Serialize;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use trust::author::{
     RevocationRequest, Signer as _, SoftwareKey, read_unverified_credential, sign_revocation,
 };
-use trust::{Credential, Kid, RevocationList, Revoked, TrustStore};
+use trust::{Credential, Kid, MinimumSequence, RevocationList, Revoked, TrustStore};
 
 /// Bytes in hex, of a fixed number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,6 +33,23 @@ impl<const N: usize> FromStr for HexBytes<N> {
         let mut bytes = [0; N];
         hex::decode_to_slice(text, &mut bytes).map_err(|_| HexError(2 * N))?;
         Ok(Self(bytes))
+    }
+}
+
+/// `--minimum`: the sequence number below which a class of devices should take no release any more.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Minimum {
+    class: Class,
+    sequence: NonZeroU64,
+}
+
+impl FromStr for Minimum {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (class, sequence) = text.rsplit_once('=').ok_or("a minimum is CLASS=SEQUENCE")?;
+        let sequence = sequence.parse().map_err(|_| "a sequence number is above zero")?;
+        Ok(Self { class: class.parse().map_err(|error: IdentifierError| error.to_string())?, sequence })
     }
 }
 
@@ -57,6 +77,12 @@ pub struct Revoke {
     /// cti of a credential to revoke; several can be given
     #[arg(long = "cti", value_name = "HEX", group = "what")]
     ctis: Vec<HexBytes<16>>,
+    /// Class of devices, UUID or name, that take no release below this sequence number any more; several can be given
+    #[arg(long = "minimum", value_name = "CLASS=SEQUENCE", group = "what", requires = "vendor")]
+    minimums: Vec<Minimum>,
+    /// Vendor of the classes of --minimum: UUID or domain
+    #[arg(long, requires = "minimums")]
+    vendor: Option<Vendor>,
     /// Revocation list to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -72,14 +98,23 @@ pub struct RevokeReport {
     kid: String,
     list_sequence: u64,
     revoked: Vec<String>,
+    minimum_sequences: Vec<MinimumView>,
+}
+
+/// The least sequence number of a class of devices.
+#[derive(Debug, Serialize)]
+struct MinimumView {
+    vendor: String,
+    class: String,
+    sequence: u64,
 }
 
 impl Revoke {
     /// Signs the list.
     pub fn run(&self) -> Result<RevokeReport, Error> {
-        let mut inputs: Vec<&Path> = vec![&self.key.key];
-        inputs.extend(self.credentials.iter().map(PathBuf::as_path));
-        must_differ(&self.out, &inputs)?;
+        let inputs: Vec<&Path> =
+            self.credentials.iter().chain(&self.previous).map(PathBuf::as_path).collect();
+        self.key.must_differ_from(&self.out, &inputs)?;
         let previous = match &self.previous {
             Some(path) => Some((path, read(path, MAX_RECORD_FILE_LEN)?)),
             None => None,
@@ -101,6 +136,7 @@ impl Revoke {
         for path in &self.credentials {
             request.ctis.push(own_credential(path, &root)?);
         }
+        self.raise_minimums(&mut request.minimum_sequences)?;
         drop_repeats(&mut request.kids);
         drop_repeats(&mut request.ctis);
 
@@ -113,6 +149,7 @@ impl Revoke {
             kid: kid(list.issuer_kid()),
             list_sequence: list.sequence(),
             revoked: list.entries().map(revoked).collect(),
+            minimum_sequences: list.minimum_sequences().map(MinimumView::from).collect(),
         };
         write(&self.out, &cwt, Existing::from(self.force))?;
         Ok(report)
@@ -144,6 +181,32 @@ impl Revoke {
             list.minimum_sequences().map(|least| (*least.vendor, *least.class, least.sequence)).collect();
         Ok(())
     }
+
+    /// Each class once, in the place of what was carried on for it. A minimum does not fall: devices may have refused
+    /// what lies below it already.
+    fn raise_minimums(&self, minimums: &mut Vec<([u8; 16], [u8; 16], u64)>) -> Result<(), Error> {
+        let Some(vendor) = self.vendor.as_ref().map(Vendor::id) else { return Ok(()) };
+        for wanted in &self.minimums {
+            let (class, sequence) = (wanted.class.id(vendor).into_bytes(), wanted.sequence.get());
+            let same =
+                |least: &&mut ([u8; 16], [u8; 16], u64)| (least.0, least.1) == (vendor.into_bytes(), class);
+            match minimums.iter_mut().find(same) {
+                Some(least) if sequence < least.2 => {
+                    let message = format!("the minimum of {} is {} already", uuid(&class), least.2);
+                    return Err(Error::usage(message));
+                }
+                Some(least) => least.2 = sequence,
+                None => minimums.push((vendor.into_bytes(), class, sequence)),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl From<MinimumSequence<'_>> for MinimumView {
+    fn from(least: MinimumSequence<'_>) -> Self {
+        Self { vendor: uuid(least.vendor), class: uuid(least.class), sequence: least.sequence }
+    }
 }
 
 /// cti of a credential that this root issued; revoking that of another would do nothing.
@@ -167,11 +230,16 @@ fn drop_repeats<T: PartialEq + Copy>(entries: &mut Vec<T>) {
 
 impl Report for RevokeReport {
     fn lines(&self) -> String {
-        table(&[
+        let revoked = if self.revoked.is_empty() { "nothing".to_owned() } else { self.revoked.join(", ") };
+        let mut rows = vec![
             ("revocation list", self.out.display().to_string()),
             ("signed by", self.kid.clone()),
             ("list-sequence", self.list_sequence.to_string()),
-            ("revoked", self.revoked.join(", ")),
-        ])
+            ("revoked", revoked),
+        ];
+        rows.extend(self.minimum_sequences.iter().map(|least| {
+            ("minimum", format!("sequence {} for class {} of {}", least.sequence, least.class, least.vendor))
+        }));
+        table(&rows)
     }
 }

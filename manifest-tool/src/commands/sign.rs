@@ -3,11 +3,12 @@
 use super::SigningKeyArguments;
 use crate::describe::{ManifestView, kid};
 use crate::error::Error;
-use crate::files::{Existing, MAX_ENVELOPE_FILE_LEN, MAX_RECORD_FILE_LEN, must_differ, read, write};
+use crate::files::{Existing, MAX_ENVELOPE_FILE_LEN, MAX_RECORD_FILE_LEN, read, write};
 use crate::output::{Output, Report, table};
 use crate::time::now;
 use serde::Serialize;
 use std::path::PathBuf;
+use suit_manifest::Reason;
 use suit_manifest::author::{AuthorError, inspect, sign};
 use trust::Role;
 use trust::author::read_unverified_credential;
@@ -44,7 +45,7 @@ pub struct Signed {
 impl Sign {
     /// Signs. A credential that nobody would accept now is pointed out, for it may be valid later.
     pub fn run(&self, output: Output) -> Result<Signed, Error> {
-        must_differ(&self.out, &[&self.key.key, &self.credential])?;
+        self.key.must_differ_from(&self.out, &[&self.envelope, &self.credential])?;
         let envelope = read(&self.envelope, MAX_ENVELOPE_FILE_LEN)?;
         let credential = read(&self.credential, MAX_RECORD_FILE_LEN)?;
         let refused = |error| Error::refused_record(&self.credential, error);
@@ -52,13 +53,20 @@ impl Sign {
         if claims.role() != Role::Release {
             return Err(refused(trust::Error::new(trust::ErrorKind::RoleMismatch, 0)));
         }
-        inspect(&envelope).map_err(|error| Error::refused_manifest(&self.envelope, error))?;
+        if claims.scope().is_limited_to_serials() {
+            return Err(Error::Refused {
+                path: self.credential.clone(),
+                reason: Reason::ScopeDevice,
+                position: 0,
+            });
+        }
+        // Signing does not change the manifest. What a dry run refuses, every device refuses.
+        let manifest = inspect(&envelope)
+            .and_then(|inspection| ManifestView::of_inspection(&inspection))
+            .map_err(|error| Error::refused_manifest(&self.envelope, error))?;
 
         let key = self.key.open()?;
         let signed = sign(&envelope, &key, &credential).map_err(|error| self.explain(error))?;
-        let manifest = inspect(&signed)
-            .and_then(|inspection| ManifestView::of_inspection(&inspection))
-            .map_err(|_| Error::Internal("what was signed"))?;
         let now = now(None)?;
         if claims.expires().is_some_and(|end| now >= end) {
             output.warn("the credential has expired: whoever has a clock refuses this release");

@@ -1,4 +1,4 @@
-use super::{Existing, must_differ, read, write, write_all, write_secret};
+use super::{Existing, begins_as_private_key, must_differ, read, write, write_all, write_secret};
 use crate::error::Error;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -15,6 +15,51 @@ fn an_output_is_never_lost() {
     write(&path, b"two", Existing::Replace).unwrap();
     assert_eq!(fs::read(&path).unwrap(), b"two");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file stays");
+}
+
+/// A lost root key is lost for ever; a device node that has become a file breaks other programs.
+#[test]
+fn force_replaces_neither_keys_nor_nodes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let keys = [
+        "-----BEGIN PRIVATE KEY-----\nMC4C",
+        "of the root\n-----BEGIN ENCRYPTED PRIVATE KEY-----\r\n",
+        "-----BEGIN OPENSSH PRIVATE KEY-----",
+    ];
+    for key in keys {
+        fs::write(path("key"), key).unwrap();
+        assert!(matches!(write(&path("key"), b"new", Existing::Replace), Err(Error::FileExists(_))));
+        // Nothing is written beside it either.
+        let files: [(&std::path::Path, &[u8]); 2] = [(&path("first"), b"a"), (&path("key"), b"b")];
+        assert!(matches!(write_all(&files, Existing::Replace), Err(Error::FileExists(_))));
+        assert_eq!(fs::read_to_string(path("key")).unwrap(), key);
+    }
+    let _listener = std::os::unix::net::UnixListener::bind(path("node")).unwrap();
+    std::os::unix::fs::symlink("/dev/null", path("null")).unwrap();
+    std::os::unix::fs::symlink("key", path("link")).unwrap();
+    std::os::unix::fs::symlink("nowhere", path("nothing")).unwrap();
+    for name in ["node", "null", "link", "nothing"] {
+        let before = fs::symlink_metadata(path(name)).unwrap().file_type();
+        assert!(matches!(write(&path(name), b"new", Existing::Replace), Err(Error::FileExists(_))), "{name}");
+        assert_eq!(fs::symlink_metadata(path(name)).unwrap().file_type(), before);
+    }
+    assert!(!path("first").exists());
+    fs::write(path("public"), "-----BEGIN PUBLIC KEY-----").unwrap();
+    write(&path("public"), b"new", Existing::Replace).unwrap();
+}
+
+#[test]
+fn key_files_are_seen() {
+    let der = [super::DER_PRIVATE_KEY, &[7; 32]].concat();
+    for key in [&b"\r\n -----BEGIN ENCRYPTED PRIVATE KEY-----\n"[..], b"-----BEGIN EC PRIVATE KEY-----", &der]
+    {
+        assert!(begins_as_private_key(key));
+        // Firmware with a PEM parser in it is firmware.
+        assert!(!begins_as_private_key(&[&[0x00, 0x20, 0x01, 0x20], key].concat()));
+    }
+    assert!(!begins_as_private_key(b"-----BEGIN PUBLIC KEY-----\n"));
+    assert!(!begins_as_private_key(b""));
 }
 
 #[test]

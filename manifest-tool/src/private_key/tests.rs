@@ -2,7 +2,10 @@ use super::{PLAIN_LABEL, decode, encode, is_affordable};
 use crate::error::Error;
 use pkcs8::der::Encode as _;
 use pkcs8::der::asn1::OctetStringRef;
-use pkcs8::pkcs5::pbes2::{EncryptionScheme as Cipher, Kdf, Parameters, Pbkdf2Params, Salt, ScryptParams};
+use pkcs8::pkcs5::EncryptionScheme;
+use pkcs8::pkcs5::pbes2::{
+    EncryptionScheme as Cipher, Kdf, Parameters, Pbkdf2Params, Pbkdf2Prf, Salt, ScryptParams,
+};
 use pkcs8::{EncryptedPrivateKeyInfoRef, LineEnding, SecretDocument};
 use std::path::Path;
 use trust::author::Signer as _;
@@ -110,13 +113,16 @@ fn a_foreign_public_half_is_refused() {
     assert!(matches!(open(&with_public(&[1; 32]), ""), Err(Error::PrivateKey { .. })));
 }
 
-fn hostile(kdf: Kdf) -> String {
-    let parameters = Parameters { kdf, encryption: Cipher::Aes256Cbc { iv: [0; 16] } };
+fn scheme(kdf: &Kdf) -> EncryptionScheme {
+    Parameters { kdf: kdf.clone(), encryption: Cipher::Aes256Cbc { iv: [0; 16] } }.into()
+}
+
+/// A key file of this key derivation, with zeros for a key.
+fn encrypted(kdf: &Kdf) -> String {
     let info = EncryptedPrivateKeyInfoRef {
-        encryption_algorithm: parameters.into(),
+        encryption_algorithm: scheme(kdf),
         encrypted_data: OctetStringRef::new(&[0; 48]).unwrap(),
     };
-    assert!(!is_affordable(&info.encryption_algorithm));
     let document = SecretDocument::try_from(info.to_der().unwrap()).unwrap();
     document.to_pem("ENCRYPTED PRIVATE KEY", LineEnding::LF).unwrap().to_string()
 }
@@ -131,10 +137,33 @@ fn unaffordable_encryption_is_refused_before_it_is_tried() {
     let mut pbkdf2 = Pbkdf2Params::hmac_sha256(10_000_001, &[0; 8]).unwrap();
     let mut kdfs = vec![scrypt(1 << 40, 8, 1), scrypt(1 << 18, 8, 1024), scrypt(1 << 14, 65535, 1)];
     kdfs.push(scrypt(u64::MAX, u16::MAX, u16::MAX));
+    // The lanes alone: 4 GiB, at a work that is small.
+    kdfs.push(scrypt(2, 512, 65535));
+    // What scrypt does not know.
+    kdfs.extend([scrypt(0, 8, 1), scrypt(1, 8, 1), scrypt(3, 8, 1), scrypt(2, 0, 1), scrypt(2, 8, 0)]);
     kdfs.push(Kdf::Pbkdf2(pbkdf2));
     pbkdf2.iteration_count = u32::MAX;
     kdfs.push(Kdf::Pbkdf2(pbkdf2));
     for kdf in kdfs {
-        assert!(matches!(open(&hostile(kdf), "secret"), Err(Error::PrivateKey { .. })));
+        assert!(!is_affordable(&scheme(&kdf)));
+        assert!(matches!(open(&encrypted(&kdf), "secret"), Err(Error::PrivateKey { .. })));
+    }
+    // What others use is still read.
+    for kdf in [scrypt(1 << 14, 8, 1), scrypt(1 << 18, 8, 1), scrypt(1 << 15, 8, 16)] {
+        assert!(is_affordable(&scheme(&kdf)));
+    }
+}
+
+/// Whoever is told that the passphrase is wrong looks for another passphrase.
+#[test]
+fn an_encryption_that_is_not_supported_is_no_wrong_passphrase() {
+    let sha1 =
+        Pbkdf2Params { prf: Pbkdf2Prf::HmacWithSha1, ..Pbkdf2Params::hmac_sha256(1, &[0; 8]).unwrap() };
+    let key_length = Pbkdf2Params { key_length: Some(16), ..Pbkdf2Params::hmac_sha256(1, &[0; 8]).unwrap() };
+    for pbkdf2 in [sha1, key_length] {
+        match open(&encrypted(&Kdf::Pbkdf2(pbkdf2)), "secret") {
+            Err(Error::PrivateKey { reason, .. }) => assert_eq!(reason, "its encryption is not supported"),
+            other => panic!("{other:?}"),
+        }
     }
 }

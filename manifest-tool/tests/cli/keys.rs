@@ -83,6 +83,33 @@ fn a_key_is_never_overwritten() {
             [&["key", "public", "key.pem", "--passphrase-file", "passphrase", "--out", "key.pem"], force];
         assert_eq!(workshop.refused(&arguments.concat()), ("same-file".into(), 2));
     }
+    workshop.key("other");
+    for name in ["key.pem", "other.pem"] {
+        let refusal = workshop.refused(&["key", "public", "other.cose", "--out", name, "--force"]);
+        assert_eq!(refusal, ("file-exists".into(), 2));
+    }
+}
+
+/// Without its passphrase a key is lost too.
+#[test]
+fn a_passphrase_file_is_never_overwritten() {
+    let workshop = Workshop::new();
+    workshop.ok(&GENERATE);
+    workshop.key("other");
+    let public = ["--json", "key", "public", "key.pem", "--out", "passphrase", "--force"];
+    let issue = "--json credential issue --key key.pem --for other.cose --role release --issuer i --subject s \
+                 --vendor example.com --out passphrase --force";
+    let revoke = "--json revoke --key key.pem --issuer i --kid 0102030405060708 --out passphrase --force";
+    let before = workshop.snapshot();
+    for arguments in [public.to_vec(), issue.split_whitespace().collect(), revoke.split(' ').collect()] {
+        let said = workshop.command(&[&arguments[..], &["--passphrase-file", "passphrase"]].concat());
+        let mut meant = workshop.command(&arguments);
+        meant.env("ANCHORAGE_PASSPHRASE_FILE", "./passphrase");
+        for command in [said, meant] {
+            assert_eq!(finish(command).refusal(), ("same-file".into(), 2), "{arguments:?}");
+        }
+    }
+    assert_eq!(workshop.snapshot(), before);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use axum::response::Response;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use trust::author::read_unverified_revocation;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Sent {
@@ -79,16 +80,25 @@ async fn answer(State(record): State<Shared>, request: Request) -> Response {
     let (status, body) = match record.answers.iter().find(|(prefix, _)| what.starts_with(**prefix)) {
         Some((_, (status, body))) => (*status, body.clone()),
         None if parts.method == "HEAD" => {
-            let held = record.held.contains_key(parts.uri.path());
-            (if held { StatusCode::OK } else { StatusCode::NOT_FOUND }, String::new())
+            let answer = Response::builder();
+            let answer = match record.held.get(parts.uri.path()) {
+                Some(held) => answer.header("content-length", held.len()),
+                None => answer.status(StatusCode::NOT_FOUND),
+            };
+            return answer.body(Body::empty()).unwrap();
         }
         None => {
             let key = match parts.method.as_str() {
                 "POST" => format!("{} {}", parts.uri.path(), body.len()),
                 _ => parts.uri.path().to_owned(),
             };
+            let answer = match read_unverified_revocation(&body) {
+                Ok(list) => {
+                    json!({"kid": hex::encode(list.issuer_kid().0), "list_sequence": list.sequence()})
+                }
+                Err(_) => json!({"envelope_url": "/v1/releases/x/envelope"}),
+            };
             let known = record.held.insert(key, body).is_some();
-            let answer = json!({"envelope_url": "/v1/releases/x/envelope", "kid": "00", "list_sequence": 1});
             (if known { StatusCode::OK } else { StatusCode::CREATED }, answer.to_string())
         }
     };
@@ -106,6 +116,18 @@ fn workshop() -> Workshop {
     workshop
 }
 
+/// A list of the root.
+fn revoke(workshop: &Workshop, out: &str, more: &[&str]) {
+    let arguments =
+        ["revoke", "--key", "root.pem", "--issuer", "r", "--kid", "0102030405060708", "--out", out];
+    workshop.ok(&[&arguments[..], more].concat());
+}
+
+/// What is in force when the root's list with this number is.
+fn in_force(workshop: &Workshop, list_sequence: u64) -> Value {
+    json!([{"kid": workshop.ok(&["key", "public", "root.cose"])["kid"], "list_sequence": list_sequence}])
+}
+
 fn image_path(workshop: &Workshop) -> String {
     let inspected = workshop.ok(&["inspect", "signed.suit"]);
     format!("/v1/images/{}", inspected["image"]["sha256"].as_str().unwrap())
@@ -114,22 +136,12 @@ fn image_path(workshop: &Workshop) -> String {
 #[test]
 fn lists_then_image_then_release() {
     let (workshop, server) = (workshop(), FakeServer::start());
-    workshop.ok(&[
-        "revoke",
-        "--key",
-        "root.pem",
-        "--issuer",
-        "r",
-        "--kid",
-        "0102030405060708",
-        "--out",
-        "list.cwt",
-    ]);
+    revoke(&workshop, "list.cwt", &[]);
     let run = server.publish(&workshop, &["--revocations", "list.cwt"]);
     assert_eq!(run.exit, 0, "{run:?}");
     let object = run.object();
     assert_eq!((&object["release"], &object["image_upload"]), (&json!("created"), &json!("created")));
-    assert_eq!(object["revocations"], json!(["created"]));
+    assert_eq!(object["revocations"], in_force(&workshop, 1));
     assert_eq!(object["envelope_url"], "/v1/releases/x/envelope");
 
     let image = image_path(&workshop);
@@ -150,20 +162,10 @@ fn lists_then_image_then_release() {
 #[test]
 fn a_list_goes_without_a_release() {
     let (workshop, server) = (workshop(), FakeServer::start());
-    workshop.ok(&[
-        "revoke",
-        "--key",
-        "root.pem",
-        "--issuer",
-        "r",
-        "--kid",
-        "0102030405060708",
-        "--out",
-        "l.cwt",
-    ]);
+    revoke(&workshop, "l.cwt", &[]);
     let common = ["publish", "--token-file", "token", "--server", &server.url];
     let object = workshop.ok(&[&common[..], &["--revocations", "l.cwt"]].concat());
-    assert_eq!(object["revocations"], json!(["created"]));
+    assert_eq!(object["revocations"], in_force(&workshop, 1));
     assert_eq!(object.get("release"), None);
     assert_eq!(server.take_sent(), ["PUT /v1/revocations"]);
     for incomplete in [&[][..], &["signed.suit"], &["--image", "image.bin", "--revocations", "l.cwt"]] {
@@ -174,6 +176,53 @@ fn a_list_goes_without_a_release() {
         );
     }
     assert!(server.take_sent().is_empty());
+}
+
+/// The server answers 201 for the first list of an anchor only: its object tells what is in force.
+#[test]
+fn a_newer_list_is_in_force() {
+    let (workshop, server) = (workshop(), FakeServer::start());
+    revoke(&workshop, "1.cwt", &[]);
+    revoke(&workshop, "2.cwt", &["--previous", "1.cwt"]);
+    let arguments =
+        |list| ["publish", "--token-file", "token", "--server", &server.url, "--revocations", list];
+    for (list, sequence) in [("1.cwt", 1), ("2.cwt", 2), ("2.cwt", 2)] {
+        assert_eq!(workshop.ok(&arguments(list))["revocations"], in_force(&workshop, sequence));
+    }
+    let people = workshop.run(&arguments("2.cwt"));
+    assert!(people.stdout.contains("in force: list-sequence 2 of "), "{people:?}");
+    // A server that says something else has something else.
+    for answer in [r#"{"kid":"00","list_sequence":2}"#, "{}"] {
+        server.answers("PUT", StatusCode::OK, answer);
+        assert_eq!(workshop.refused(&arguments("2.cwt")), ("server-answer".into(), 7));
+    }
+}
+
+/// The file that was meant may be a key.
+#[test]
+fn only_a_list_is_sent_as_a_list() {
+    let (workshop, server) = (workshop(), FakeServer::start());
+    for (file, code) in [("root.pem", "record-malformed"), ("release.cwt", "record-type")] {
+        let arguments = ["publish", "--token-file", "token", "--server", &server.url, "--revocations", file];
+        assert_eq!(workshop.refused(&arguments), (code.into(), 5));
+    }
+    assert!(server.take_sent().is_empty());
+}
+
+/// What the server holds is damaged: sending it again repairs it.
+#[test]
+fn an_image_of_another_length_is_sent_again() {
+    let (workshop, server) = (workshop(), FakeServer::start());
+    assert_eq!(server.publish(&workshop, &[]).exit, 0);
+    let image = image_path(&workshop);
+    server.record.lock().unwrap().held.insert(image.clone(), Bytes::from_static(b"cut off"));
+    server.take_sent();
+    assert_eq!(server.publish(&workshop, &[]).exit, 0);
+    assert_eq!(
+        server.take_sent(),
+        [format!("HEAD {image}"), format!("PUT {image}"), "POST /v1/releases".to_owned()]
+    );
+    assert_eq!(server.record.lock().unwrap().held[&image], workshop.read("image.bin"));
 }
 
 #[test]
@@ -200,29 +249,31 @@ fn a_base_path_is_kept() {
 #[test]
 fn a_refusal_is_told_in_the_servers_words() {
     let (workshop, server) = (workshop(), FakeServer::start());
-    let problem = r#"{"type":"about:blank","title":"Conflict","status":409,"detail":"number 2 is taken \u001b[2J","code":"sequence-taken"}"#;
-    server.answers("POST", StatusCode::CONFLICT, problem);
-    let run = server.publish(&workshop, &[]);
-    assert_eq!(run.refusal(), ("sequence-taken".into(), 7));
-    let message = run.object()["error"]["message"].as_str().unwrap().to_owned();
+    let mut problem = json!({
+        "type": "about:blank", "title": "Conflict", "status": 409, "code": "sequence-taken",
+        "detail": "number 2 is taken \u{1b}[2J",
+    });
+    let told = |problem: &Value| {
+        server.answers("POST", StatusCode::CONFLICT, &problem.to_string());
+        let run = server.publish(&workshop, &[]);
+        assert_eq!(run.refusal(), ("sequence-taken".into(), 7));
+        let word = |member: &str| run.object()["error"][member].as_str().unwrap().to_owned();
+        (word("message"), word("hint"))
+    };
+    let (message, hint) = told(&problem);
     assert!(message.contains("number 2 is taken \\u{1b}[2J (HTTP 409)"), "{message}");
+    assert_eq!(hint, "See docs/server-api.md.");
+    problem["hint"] = "Use the next number.\n".into();
+    assert_eq!(told(&problem).1, "Use the next number.\\n");
+    problem["hint"] = "x".repeat(2000).into();
+    assert_eq!(told(&problem).1, "x".repeat(300));
 }
 
 #[test]
 fn after_a_refused_list_or_image_nothing_is_published() {
     for refusing in ["PUT /v1/revocations", "PUT /v1/images"] {
         let (workshop, server) = (workshop(), FakeServer::start());
-        workshop.ok(&[
-            "revoke",
-            "--key",
-            "root.pem",
-            "--issuer",
-            "r",
-            "--kid",
-            "0102030405060708",
-            "--out",
-            "l.cwt",
-        ]);
+        revoke(&workshop, "l.cwt", &[]);
         server.answers(refusing, StatusCode::UNAUTHORIZED, "<html>not JSON</html>");
         let run = server.publish(&workshop, &["--revocations", "l.cwt"]);
         assert_eq!(run.refusal(), ("server-refused".into(), 7));

@@ -84,7 +84,7 @@ fn an_envelope_or_image_beyond_its_limit_is_refused() {
 }
 
 /// Where `FILE` stands, garbage goes; what else is needed is good.
-const COMMANDS: [&[&str]; 17] = [
+const COMMANDS: [&[&str]; 18] = [
     &["verify", "FILE", "--anchor", "root.cose"],
     &["verify", "signed.suit", "--anchor", "FILE"],
     &["verify", "signed.suit", "--anchor", "root.cose", "--revocations", "FILE"],
@@ -157,6 +157,7 @@ const COMMANDS: [&[&str]; 17] = [
         "--token-file",
         "passphrase",
     ],
+    &["publish", "--revocations", "FILE", "--server", "http://127.0.0.1:9", "--token-file", "passphrase"],
 ];
 
 fn refuse_everywhere(workshop: &Workshop, content: &[u8]) {
@@ -261,6 +262,31 @@ fn damaged_firmware_is_refused() {
         ]);
         assert_eq!(refusal, ("image-unusable".into(), 5), "{name}");
     }
+}
+
+/// An image is public: it is sent to a server and written readable for all.
+#[test]
+fn a_private_key_makes_no_image() {
+    let workshop = Workshop::new();
+    workshop.key("root");
+    let refusal = workshop.refused(&[
+        "create",
+        "--image",
+        "root.pem",
+        "--vendor",
+        VENDOR,
+        "--class",
+        CLASS,
+        "--sequence",
+        "1",
+        "--version",
+        "1",
+        "--out",
+        "u.suit",
+        "--image-out",
+        "i.bin",
+    ]);
+    assert_eq!(refusal, ("image-unusable".into(), 5));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Revocation lists, from one to the next.
 
-use super::workshop::Workshop;
+use super::workshop::{VENDOR, Workshop};
 use serde_json::json;
 
 #[test]
@@ -72,6 +72,96 @@ fn revocation_goes_on_from_list_to_list() {
     let again =
         workshop.ok(&revoke(&["--previous", "2.cwt", "--credential", "release.cwt", "--out", "3.cwt"]));
     assert_eq!((&again["list_sequence"], &again["revoked"]), (&json!(3), &second["revoked"]));
+}
+
+/// A key may have several credentials, and whoever has found it has them all: docs/manifest-tool.md revokes the key.
+#[test]
+fn a_lost_key_is_revoked_by_its_kid() {
+    let workshop = Workshop::with_release();
+    std::fs::rename(workshop.path("release.cwt"), workshop.path("older.cwt")).unwrap();
+    workshop.credential("root", "release", &["--expires", "2100-01-01T00:00:00Z"]);
+    workshop.sign("release", "newer.suit");
+    let verify = |envelope, list| ["verify", envelope, "--anchor", "root.cose", "--revocations", list];
+    let revoke = |more: &[&'static str]| {
+        workshop.ok(&[&["revoke", "--key", "root.pem", "--issuer", "root"], more].concat());
+    };
+    revoke(&["--credential", "release.cwt", "--out", "1.cwt"]);
+    assert_eq!(workshop.refused(&verify("newer.suit", "1.cwt")), ("credential-revoked".into(), 6));
+    workshop.ok(&verify("signed.suit", "1.cwt"));
+
+    let kid = workshop.ok(&["key", "public", "release.cose"])["kid"].as_str().unwrap().to_owned();
+    workshop.ok(&[
+        "revoke",
+        "--key",
+        "root.pem",
+        "--issuer",
+        "root",
+        "--previous",
+        "1.cwt",
+        "--kid",
+        &kid,
+        "--out",
+        "2.cwt",
+    ]);
+    assert_eq!(workshop.refused(&verify("signed.suit", "2.cwt")), ("key-revoked".into(), 6));
+    assert_eq!(workshop.refused(&verify("newer.suit", "2.cwt")).1, 6);
+}
+
+#[test]
+fn minimum_sequences_are_set_and_carried_on() {
+    let workshop = Workshop::with_release();
+    let revoke = |more: &[&'static str]| {
+        [&["revoke", "--key", "root.pem", "--issuer", "root", "--vendor", VENDOR], more].concat()
+    };
+    let verify = |list| ["verify", "signed.suit", "--anchor", "root.cose", "--revocations", list];
+    let minimum = |sequence: u64| {
+        let shown = workshop.ok(&["inspect", "signed.suit"]);
+        json!({"vendor": shown["vendor"], "class": shown["class"], "sequence": sequence})
+    };
+
+    let first = workshop.ok(&revoke(&["--minimum", "demo-node=2", "--out", "1.cwt"]));
+    assert_eq!((&first["revoked"], &first["minimum_sequences"]), (&json!([]), &json!([minimum(2)])));
+    workshop.ok(&verify("1.cwt"));
+    let second = workshop.ok(&revoke(&[
+        "--previous",
+        "1.cwt",
+        "--minimum",
+        "demo-node=3",
+        "--minimum",
+        "c4e767d0-390b-5fbe-81a6-281e47b8b658=7",
+        "--out",
+        "2.cwt",
+    ]));
+    assert_eq!(second["minimum_sequences"][0], minimum(3));
+    assert_eq!(second["minimum_sequences"][1]["class"], "c4e767d0-390b-5fbe-81a6-281e47b8b658");
+    assert_eq!(workshop.refused(&verify("2.cwt")), ("sequence-below-minimum".into(), 6));
+
+    // Without --minimum they are carried on, and shown.
+    let run = workshop.run(&[
+        "revoke",
+        "--key",
+        "root.pem",
+        "--issuer",
+        "root",
+        "--previous",
+        "2.cwt",
+        "--kid",
+        "0102030405060708",
+        "--out",
+        "3.cwt",
+    ]);
+    assert!(run.stdout.contains("sequence 3 for class c4e767d0-390b-5fbe-81a6-281e47b8b657 of "), "{run:?}");
+    assert_eq!(workshop.refused(&verify("3.cwt")), ("sequence-below-minimum".into(), 6));
+
+    for wrong in [
+        &["--previous", "2.cwt", "--minimum", "demo-node=2", "--out", "no"][..],
+        &["--minimum", "demo-node=0", "--out", "no"],
+        &["--minimum", "demo-node", "--out", "no"],
+        &["--minimum", "=2", "--out", "no"],
+        &["--kid", "0102030405060708", "--out", "no"],
+    ] {
+        assert_eq!(workshop.refused(&revoke(wrong)), ("usage".into(), 2), "{wrong:?}");
+    }
 }
 
 #[test]

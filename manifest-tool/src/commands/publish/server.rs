@@ -40,12 +40,26 @@ impl std::fmt::Display for Outcome {
     }
 }
 
+/// The revocation list of an anchor that a server goes by, in the words of its answer.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize, Serialize)]
+pub(super) struct ListInForce {
+    pub(super) kid: String,
+    pub(super) list_sequence: u64,
+}
+
+impl std::fmt::Display for ListInForce {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "list-sequence {} of {}", self.list_sequence, self.kid)
+    }
+}
+
 /// RFC 9457, as far as it is read.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Problem {
     title: Option<String>,
     detail: Option<String>,
     code: Option<String>,
+    hint: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -88,12 +102,22 @@ impl Server {
         self.base.scheme() == "http" && !is_loopback(&self.base)
     }
 
-    pub(super) async fn put_revocations(&self, list: Vec<u8>) -> Result<Outcome, Error> {
+    /// Sends a list that says `meant`; it is in force when the server says so.
+    pub(super) async fn put_revocations(
+        &self,
+        list: Vec<u8>,
+        meant: &ListInForce,
+    ) -> Result<ListInForce, Error> {
         let step = "sending the revocation list";
         let request =
             self.client.put(self.url(step, &["revocations"])?).header(CONTENT_TYPE, "application/cwt");
         let answer = send(step, request.body(list).timeout(REQUEST_TIMEOUT)).await?;
-        Ok(outcome(answer.status()))
+        let in_force: ListInForce = read_object(step, answer).await?;
+        if in_force != *meant {
+            let detail = format!("{in_force} is in force, where {meant} was sent");
+            return Err(Error::ServerAnswer { step: step.to_owned(), detail });
+        }
+        Ok(in_force)
     }
 
     pub(super) async fn put_image(
@@ -104,12 +128,13 @@ impl Server {
     ) -> Result<Outcome, Error> {
         let step = "sending the image";
         let url = self.url(step, &["images", sha256])?;
-        // A large image is not sent for nothing. Whatever the answer, the PUT decides.
+        // A large image is not sent for nothing. Whatever the answer, the PUT decides; it also repairs what the server
+        // holds in another length.
+        let len = image.len() as u64;
         let present = self.client.head(url.clone()).timeout(REQUEST_TIMEOUT).send().await;
-        if present.is_ok_and(|answer| answer.status() == StatusCode::OK) {
+        if present.is_ok_and(|answer| answer.status() == StatusCode::OK && named_len(&answer) == Some(len)) {
             return Ok(Outcome::Present);
         }
-        let len = image.len() as u64;
         let bar = progress_bar(len, output);
         let body = Body::wrap_stream(chunks(image, bar.clone()));
         let request = self
@@ -134,9 +159,7 @@ impl Server {
             .body(envelope);
         let answer = send(step, request).await?;
         let outcome = outcome(answer.status());
-        let body = read_answer(step, answer).await?;
-        let release: Release = serde_json::from_slice(&body)
-            .map_err(|error| Error::ServerAnswer { step: step.to_owned(), detail: error.to_string() })?;
+        let release: Release = read_object(step, answer).await?;
         Ok((outcome, release.envelope_url))
     }
 
@@ -185,9 +208,7 @@ async fn send(step: &str, request: RequestBuilder) -> Result<Response, Error> {
         return Ok(answer);
     }
     let body = read_answer(step, answer).await.unwrap_or_default();
-    let problem = serde_json::from_slice::<Problem>(&body).ok();
-    let (title, detail, code) =
-        problem.map_or((None, None, None), |problem| (problem.title, problem.detail, problem.code));
+    let Problem { title, detail, code, hint } = serde_json::from_slice(&body).unwrap_or_default();
     let words =
         detail.or(title).unwrap_or_else(|| status.canonical_reason().unwrap_or("no reason").to_owned());
     let is_slug = |code: &String| {
@@ -197,8 +218,26 @@ async fn send(step: &str, request: RequestBuilder) -> Result<Response, Error> {
         step: step.to_owned(),
         status: status.as_u16(),
         code: code.filter(is_slug),
-        detail: printable(&words.chars().take(MAX_DETAIL_LEN).collect::<String>()),
+        detail: shown(&words),
+        hint: hint.map(|hint| shown(&hint)).filter(|hint| !hint.is_empty()),
     })
+}
+
+/// A server's words, as far as they are shown.
+fn shown(words: &str) -> String {
+    printable(&words.chars().take(MAX_DETAIL_LEN).collect::<String>())
+}
+
+/// The JSON object of an answer.
+async fn read_object<T: serde::de::DeserializeOwned>(step: &str, answer: Response) -> Result<T, Error> {
+    let body = read_answer(step, answer).await?;
+    serde_json::from_slice(&body)
+        .map_err(|error| Error::ServerAnswer { step: step.to_owned(), detail: error.to_string() })
+}
+
+/// `Content-Length` of the answer to a HEAD, which has no body of that length.
+fn named_len(answer: &Response) -> Option<u64> {
+    answer.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// The body, up to the limit.
