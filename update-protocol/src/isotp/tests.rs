@@ -615,7 +615,7 @@ fn a_message_is_kept_until_it_is_released() {
 // ---- identifiers -------------------------------------------------------------------------------------------------
 
 #[test]
-fn identifiers_of_canopen_are_refused_unless_forced() {
+fn identifiers_of_canopen_are_refused() {
     let good = Id::Standard(0x123);
     for (id, service) in [
         (0x580, CanopenService::Sdo),
@@ -629,7 +629,6 @@ fn identifiers_of_canopen_are_refused_unless_forced() {
         assert_eq!(Addressing::tester(id, good, None), error);
         assert_eq!(Addressing::tester(good, id, None), error);
         assert_eq!(Addressing::device(good, Id::Standard(1), Some(id)), error);
-        assert!(Addressing::forced(good, id, None).is_ok());
     }
     for id in [0x57F, 0x680, 0x700, 0x780, 0x7DF, 0x7E0, 0x7E8] {
         assert!(Addressing::tester(Id::Standard(id), good, None).is_ok(), "{id:X}");
@@ -638,12 +637,12 @@ fn identifiers_of_canopen_are_refused_unless_forced() {
 }
 
 #[test]
-fn identifiers_that_make_no_link_are_refused_even_when_forced() {
+fn identifiers_that_make_no_link_are_refused() {
     let (a, b) = (Id::Standard(1), Id::Standard(2));
-    assert_eq!(Addressing::forced(a, a, None), Err(AddressingError::Ambiguous(a)));
-    assert_eq!(Addressing::forced(a, b, Some(b)), Err(AddressingError::Ambiguous(b)));
+    assert_eq!(Addressing::tester(a, a, None), Err(AddressingError::Ambiguous(a)));
+    assert_eq!(Addressing::tester(a, b, Some(b)), Err(AddressingError::Ambiguous(b)));
     let wide = Id::Standard(0x800);
-    assert_eq!(Addressing::forced(a, wide, None), Err(AddressingError::OutOfRange(wide)));
+    assert_eq!(Addressing::tester(a, wide, None), Err(AddressingError::OutOfRange(wide)));
 }
 
 // ---- anything ----------------------------------------------------------------------------------------------------
