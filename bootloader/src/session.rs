@@ -2,15 +2,37 @@
 //! refusals into NRCs. Everything of UDS that the loader knows is here.
 
 use crate::anchor;
+use crate::handoff::Request;
 use crate::layout::{ENVELOPE_LEN_MAX, PROVISIONING_BLOCK_LEN_MAX, REVOCATION_LIST_LEN_MAX};
 use crate::loader::Loader;
 use crate::refusal::{Refusal, nrc};
 use crate::report::{Circumstances, state_record};
 use embedded_storage::nor_flash::NorFlash;
 use suit_manifest::Reason;
-use update_protocol::profile::{DependencyStatus, Mode, Object, StateRecord, UNPROVISIONED_SERIAL, did, rid};
-use update_protocol::uds::Nrc;
-use update_protocol::uds::server::{Answer, Download, Handler, Operation};
+use update_protocol::profile::{
+    DependencyStatus, MAX_ENVELOPE_LEN, MAX_PROVISIONING_BLOCK_LEN, MAX_REVOCATION_LIST_LEN, Mode, Object,
+    StateRecord, UNPROVISIONED_SERIAL, did, rid,
+};
+use update_protocol::uds::server::{Answer, Download, Handler, Operation, Server, SessionChange};
+use update_protocol::uds::{self, Nrc};
+
+// What a tester may send is what there is room for.
+const _: () = assert!(
+    ENVELOPE_LEN_MAX == MAX_ENVELOPE_LEN as usize
+        && REVOCATION_LIST_LEN_MAX == MAX_REVOCATION_LIST_LEN as usize
+        && PROVISIONING_BLOCK_LEN_MAX == MAX_PROVISIONING_BLOCK_LEN as usize
+);
+
+/// The server that a loader starts with: in the programming session if that was asked for in the mailbox, so that a
+/// tester who does not come back is noticed (S3).
+#[must_use]
+pub const fn server(request: Option<Request>) -> Server {
+    match request {
+        Some(Request::ProgrammingSession { answer: true }) => Server::announcing(uds::Session::Programming),
+        Some(Request::ProgrammingSession { answer: false }) => Server::entered(uds::Session::Programming),
+        None => Server::new(),
+    }
+}
 
 /// What a board says about itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,25 +92,19 @@ impl<'b, F: NorFlash> Session<'b, F> {
     fn check_open(&mut self, object: Option<Object>, size: u32) -> Result<Object, Refusal> {
         let unknown = Refusal::of(Reason::ObjectUnknown);
         let object = object.ok_or(unknown)?;
-        let limited = |limit: usize, reason| {
-            if usize::try_from(size).is_ok_and(|size| size <= limit) {
-                Ok(())
-            } else {
-                Err(Refusal::of(reason))
-            }
-        };
+        let limited = |limit: u32, reason| if size <= limit { Ok(()) } else { Err(Refusal::of(reason)) };
         match object {
             Object::Envelope => {
-                limited(ENVELOPE_LEN_MAX, Reason::EnvelopeTooLarge)?;
+                limited(MAX_ENVELOPE_LEN, Reason::EnvelopeTooLarge)?;
                 self.loader.check_ready()?;
             }
             Object::Image { offset } => self.loader.open_image(offset, size)?,
             Object::RevocationList => {
-                limited(REVOCATION_LIST_LEN_MAX, Reason::ObjectUnknown)?;
+                limited(MAX_REVOCATION_LIST_LEN, Reason::ObjectUnknown)?;
                 self.loader.known()?;
             }
             Object::ProvisioningBlock => {
-                limited(PROVISIONING_BLOCK_LEN_MAX, Reason::ObjectUnknown)?;
+                limited(MAX_PROVISIONING_BLOCK_LEN, Reason::ObjectUnknown)?;
                 self.loader.check_factory()?;
             }
         }
@@ -176,6 +192,8 @@ impl<F: NorFlash> Handler for Session<'_, F> {
                 self.tell(abandoned)?;
                 answer.append(&[0])
             }
+            // It reads the head of slot B to where an object is being received.
+            rid::CHECK_PROGRAMMING_DEPENDENCIES if self.open.is_some() => Err(Nrc::CONDITIONS_NOT_CORRECT),
             rid::CHECK_PROGRAMMING_DEPENDENCIES => {
                 let status = match self.loader.check_pending() {
                     Some(Ok(())) => DependencyStatus::Good,
@@ -189,6 +207,14 @@ impl<F: NorFlash> Handler for Session<'_, F> {
             }
             _ => Err(Nrc::REQUEST_OUT_OF_RANGE),
         }
+    }
+
+    fn change_session(&mut self, session: uds::Session) -> Result<SessionChange, Nrc> {
+        // The default session never expires: a device that can work goes back to work.
+        Ok(match session {
+            uds::Session::Default if self.loader.has_bootable() => SessionChange::EnterAndReset,
+            _ => SessionChange::Enter,
+        })
     }
 
     fn is_slow(&self, operation: Operation) -> bool {

@@ -21,3 +21,5 @@ mod install;
 mod provisioning;
 #[path = "device/revocation.rs"]
 mod revocation;
+#[path = "device/session.rs"]
+mod session;

@@ -12,6 +12,9 @@ use update_protocol::isotp::{
 pub const MAX_MESSAGE_LEN: usize = 64 * 1024;
 /// How many frames of the past [`IsoTpChannel::discard_received`] looks at: more than socket buffers hold.
 const MAX_DISCARDED_FRAMES: usize = 10_000;
+/// The longest a message may take that is being sent, or that is still coming in when its wait is over: a peer with the
+/// shortest blocks and the longest pauses the protocol allows would hold a channel for hours.
+pub(crate) const MESSAGE_LIMIT: Duration = Duration::from_secs(30);
 /// Consecutive frames that may be on their way at once: what a socket buffer holds while this process sleeps.
 const BLOCK_SIZE: u8 = 32;
 
@@ -33,6 +36,9 @@ pub enum ChannelError {
     /// None came.
     #[error("no message came in time")]
     Timeout,
+    /// The peer took it in too slowly.
+    #[error("the message was not sent within {} s: the other end takes it too slowly", MESSAGE_LIMIT.as_secs())]
+    TooSlow,
 }
 
 /// ISO-TP on a bus.
@@ -195,13 +201,20 @@ impl IsoTpChannel {
     }
 
     async fn finish_sending(&mut self) -> Result<(), ChannelError> {
-        self.transmit().await?;
-        loop {
-            if let Some(sent) = self.link.take_sent() {
-                return Ok(sent?);
+        let sent = timeout(MESSAGE_LIMIT, async {
+            self.transmit().await?;
+            loop {
+                if let Some(sent) = self.link.take_sent() {
+                    return Ok(sent?);
+                }
+                self.drive(None).await?;
             }
-            self.drive(None).await?;
-        }
+        });
+        let Ok(outcome) = sent.await else {
+            self.link.abort_send();
+            return Err(ChannelError::TooSlow);
+        };
+        outcome
     }
 
     /// Forgets what has come so far and nobody took: answers that were too late.
@@ -223,8 +236,8 @@ impl IsoTpChannel {
         Ok(())
     }
 
-    /// Waits for a message, at most until `until_us`, and takes it. A message that is coming in by then is waited
-    /// for to its end.
+    /// Waits for a message, at most until `until_us`, and takes it. A message that is coming in by then may take up to
+    /// 30 s more; it is given up then.
     ///
     /// # Errors
     /// [`ChannelError`]; after [`ChannelError::Receive`] the next message can be received.
@@ -241,11 +254,21 @@ impl IsoTpChannel {
                 None | Some(ReceiveError::Interrupted) => {}
                 Some(error) => return Err(error.into()),
             }
-            if !self.link.is_receiving() && until_us.is_some_and(|until_us| self.now_us() >= until_us) {
+            let is_receiving = self.link.is_receiving();
+            let limit_us = if is_receiving { until_us.map(at_the_latest) } else { until_us };
+            if limit_us.is_some_and(|limit_us| self.now_us() >= limit_us) {
+                if is_receiving {
+                    let addressing = *self.link.addressing();
+                    self.retarget(addressing);
+                }
                 return Err(ChannelError::Timeout);
             }
-            let until_us = until_us.filter(|_| !self.link.is_receiving());
-            self.drive(until_us).await?;
+            self.drive(limit_us).await?;
         }
     }
+}
+
+/// When a message has to be there whose wait was over at `until_us`.
+fn at_the_latest(until_us: u64) -> u64 {
+    until_us.saturating_add(u64::try_from(MESSAGE_LIMIT.as_micros()).unwrap_or(u64::MAX))
 }

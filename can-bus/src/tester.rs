@@ -10,10 +10,12 @@ use update_protocol::profile::{self, Object, StateRecord, StateRecordError, did}
 use update_protocol::uds::client::{
     ClientError, Exchange, Progress, Request, RequestError, Timing, response,
 };
-use update_protocol::uds::{Session, sid};
+use update_protocol::uds::{S3_CLIENT_MS, SUPPRESS_POSITIVE, Session, sid};
 
 /// How often a request is sent again whose answer was lost, if the device can tell a repeat.
 const REPEATS: usize = 3;
+/// S3client: how long a device hears nothing while its answer is waited for.
+const S3_CLIENT_US: u64 = S3_CLIENT_MS as u64 * 1000;
 
 /// Why a request failed.
 #[derive(Debug, thiserror::Error)]
@@ -94,7 +96,8 @@ impl Tester {
     }
 
     /// Sends a request and waits for its positive answer, following NRC 78. Reading, TesterPresent and TransferData
-    /// are sent again when a message is lost: the block counter tells a repeat. The others are not.
+    /// are sent again when a message is lost: the block counter tells a repeat. The others are not. While it waits, it
+    /// [keeps the session alive](Self::keep_alive).
     ///
     /// # Errors
     /// [`TesterError`]
@@ -119,16 +122,23 @@ impl Tester {
         if matches!(request, Request::TesterPresent { answer: false }) {
             return Ok(Vec::new());
         }
+        let mut silent_until = self.channel.now_us().saturating_add(S3_CLIENT_US);
         loop {
-            let (message, _) = match self.channel.recv(Some(exchange.deadline())).await {
-                Err(ChannelError::Timeout) => {
-                    exchange.on_timeout(self.channel.now_us())?;
-                    continue;
+            match self.channel.recv(Some(exchange.deadline().min(silent_until))).await {
+                Ok((message, _)) => {
+                    if exchange.on_message(&message, self.channel.now_us())? == Progress::Answered {
+                        return Ok(message);
+                    }
                 }
-                received => received?,
-            };
-            if exchange.on_message(&message, self.channel.now_us())? == Progress::Answered {
-                return Ok(message);
+                Err(ChannelError::Timeout) => {}
+                Err(error) => return Err(error.into()),
+            }
+            exchange.on_timeout(self.channel.now_us())?;
+            if self.channel.now_us() >= silent_until {
+                // A bus that does not take it is no reason to give up the answer; what is wrong with it, receiving
+                // from it tells.
+                let _not_sent = self.keep_alive().await;
+                silent_until = self.channel.now_us().saturating_add(S3_CLIENT_US);
             }
         }
     }
@@ -177,13 +187,13 @@ impl Tester {
         Ok(response::routine(&answer, routine)?.to_vec())
     }
 
-    /// Keeps the session alive; to be called at least every [`S3_CLIENT_MS`](update_protocol::uds::S3_CLIENT_MS)
-    /// when nothing else is asked.
+    /// Keeps the sessions of all devices alive (TesterPresent on the functional identifier, not answered); to be called
+    /// at least every [`S3_CLIENT_MS`] when nothing is asked.
     ///
     /// # Errors
-    /// [`TesterError`]
-    pub async fn keep_alive(&mut self) -> Result<(), TesterError> {
-        self.request(&Request::TesterPresent { answer: false }).await.map(|_| ())
+    /// [`ChannelError`]
+    pub async fn keep_alive(&mut self) -> Result<(), ChannelError> {
+        self.channel.send_functional(&[sid::TESTER_PRESENT, SUPPRESS_POSITIVE]).await
     }
 
     /// Begins a download; returns how many bytes of the object a block may have.

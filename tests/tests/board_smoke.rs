@@ -256,6 +256,12 @@ fn live(bench: &mut Bench) -> Result<()> {
     std::thread::sleep(Duration::from_millis(u64::from(S3_SERVER_MS) + 1000));
     bench.expect_confirmed("1.0.0", 1)?;
     step("1.0.0 after the tester has gone");
+    bench.on(async |tester| {
+        tester.session(Session::Programming).await?;
+        Ok(tester.session(Session::Default).await?)
+    })?;
+    bench.expect_confirmed("1.0.0", 1)?;
+    step("1.0.0 after the tester has left the session");
     bench.install_half(&second)?;
     bench.cut_power()?;
     bench.device.restore_power()?;

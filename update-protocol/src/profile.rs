@@ -127,11 +127,13 @@ pub const fn response_id(node: u8) -> Id {
     Id::Extended(0x18DA_0000 | (TESTER_ADDRESS as u32) << 8 | node as u32)
 }
 
-/// The device that sends with this identifier to the tester.
+/// The device that sends with this identifier to the tester; `None` for the tester's own address.
 #[must_use]
 pub const fn responding_node(id: Id) -> Option<u8> {
     match id {
-        Id::Extended(raw @ 0x18DA_F100..=0x18DA_F1FF) => Some(raw.to_le_bytes()[0]),
+        Id::Extended(raw @ 0x18DA_F100..=0x18DA_F1FF) if is_node_address(raw.to_le_bytes()[0]) => {
+            Some(raw.to_le_bytes()[0])
+        }
         Id::Standard(_) | Id::Extended(_) => None,
     }
 }

@@ -31,7 +31,7 @@ pub enum AddressingError {
     OutOfRange(Id),
     /// The same identifier is used for two purposes.
     Ambiguous(Id),
-    /// The identifier belongs to CANopen; [`Addressing::forced`] takes it all the same.
+    /// The identifier belongs to CANopen.
     Canopen(Id, CanopenService),
 }
 
@@ -76,14 +76,6 @@ impl Addressing {
     /// [`AddressingError`]
     pub fn tester(tx: Id, rx: Id, functional: Option<Id>) -> Result<Self, AddressingError> {
         Self { tx, rx, functional_tx: functional, functional_rx: None }.checked()
-    }
-
-    /// As [`Addressing::tester`], but takes identifiers that belong to CANopen.
-    ///
-    /// # Errors
-    /// [`AddressingError`], never [`AddressingError::Canopen`].
-    pub fn forced(tx: Id, rx: Id, functional: Option<Id>) -> Result<Self, AddressingError> {
-        Self { tx, rx, functional_tx: functional, functional_rx: None }.usable()
     }
 
     /// For the constants of the profile, which a test checks.

@@ -172,11 +172,6 @@ impl Exchange {
         }
     }
 
-    /// The device has begun a long answer: its pace is ISO-TP's from here on, not P2's.
-    pub const fn on_receiving(&mut self, now_us: u64) {
-        self.deadline = now_us.saturating_add(self.timing.p2_star_us);
-    }
-
     /// When [`on_timeout`](Self::on_timeout) ends the wait.
     #[must_use]
     pub const fn deadline(&self) -> u64 {

@@ -68,6 +68,8 @@ pub struct Server {
     /// A session that was switched to before this program ran and still has to be answered.
     announce: Option<Session>,
     s3_deadline: u64,
+    /// S3 counts from the next poll on: something was served, which may have taken long.
+    restart_s3: bool,
 }
 
 impl Default for Server {
@@ -87,14 +89,21 @@ impl Server {
             reset_after_answer: false,
             announce: None,
             s3_deadline: u64::MAX,
+            restart_s3: false,
         }
+    }
+
+    /// A server in `session` that nobody has to be told of. S3 counts from its first poll.
+    #[must_use]
+    pub const fn entered(session: Session) -> Self {
+        Self { session, restart_s3: true, ..Self::new() }
     }
 
     /// A server in `session`, which sends `50 <session> ...` without having been asked. For a loader whose
     /// application took the request, answered `7F 10 78` ([`SessionChange::HandOver`]) and reset.
     #[must_use]
     pub const fn announcing(session: Session) -> Self {
-        Self { session, announce: Some(session), ..Self::new() }
+        Self { announce: Some(session), ..Self::entered(session) }
     }
 
     /// The active session.
@@ -122,8 +131,9 @@ impl Server {
             Phase::Deferred { pending_at } => Some(pending_at),
             Phase::Resetting => Some(0),
             Phase::Idle if self.announce.is_some() => Some(0),
-            Phase::Idle if self.session != Session::Default => Some(self.s3_deadline),
-            Phase::Idle => None,
+            Phase::Idle if self.session == Session::Default => None,
+            Phase::Idle if self.restart_s3 => Some(0),
+            Phase::Idle => Some(self.s3_deadline),
         }
     }
 
@@ -134,7 +144,7 @@ impl Server {
         T: AsRef<[u8]> + AsMut<[u8]>,
         H: Handler + ?Sized,
     {
-        if link.is_sending() || link.is_receiving() {
+        if core::mem::take(&mut self.restart_s3) || link.is_sending() || link.is_receiving() {
             self.s3_deadline = now_us.saturating_add(S3_US);
         }
         if link.is_sending() {
@@ -148,7 +158,7 @@ impl Server {
             let [star_high, star_low] = (P2_STAR_MS / 10).to_be_bytes();
             let answer =
                 [sid::SESSION | POSITIVE_OFFSET, session as u8, p2_high, p2_low, star_high, star_low];
-            self.s3_deadline = now_us.saturating_add(S3_US);
+            self.restart_s3 = true;
             // The link is idle and the answer is six bytes: only a buffer too small for anything refuses it.
             let _refused = link.send(&answer, now_us);
             return None;
@@ -196,7 +206,7 @@ impl Server {
         let Some(&service) = request.first() else {
             return false;
         };
-        self.s3_deadline = now_us.saturating_add(S3_US);
+        self.restart_s3 = true;
         let resumed = matches!(self.phase, Phase::Deferred { .. });
         let reply = if answer.len() < SHORTEST_ANSWER_BUFFER
             || service & POSITIVE_OFFSET != 0

@@ -32,7 +32,8 @@ const MAP_BYTES_PER_PAGE: usize = (PAGE_LEN / BYTES_PER_MAP_BYTE) as usize;
 const STEP_LEN: usize = BYTES_PER_MAP_BYTE as usize;
 /// Identifies an array that has been set up, with its version in the last byte; the capacity follows.
 const MAGIC: [u8; 8] = *b"NORARR\0\x01";
-const HEADER_LEN: u32 = 16;
+/// Bytes of the header, the last ones of [`store_len`]; zeros until the array is set up.
+pub const HEADER_LEN: u32 = 16;
 /// What an erase overwrites at a time.
 const ERASE_STEP_LEN: u32 = 64;
 

@@ -4,7 +4,7 @@
 
 use bootloader::flash::Flash;
 use bootloader::handoff::{Entry, Request};
-use bootloader::session::Description;
+use bootloader::session::{self, Description};
 use bootloader::{Boot, Buffers, EnvelopeBuffer, ListBuffer, Loader, Session};
 use flash_array::FlashArray;
 use qemu_mps2_an386_support::LAYOUT;
@@ -14,8 +14,6 @@ use qemu_mps2_an386_support::mailbox;
 use qemu_mps2_an386_support::psram::{self, Psram};
 use update_protocol::isotp::{BorrowedLink, Config};
 use update_protocol::profile::{self, DEFAULT_NODE_ADDRESS};
-use update_protocol::uds;
-use update_protocol::uds::server::Server;
 
 /// Longest request: a TransferData of a quarter of a flash page.
 const MAX_REQUEST_LEN: u16 = 2 + 1024;
@@ -52,10 +50,7 @@ fn main() -> ! {
         &mut REQUEST[..],
         &mut ANSWER[..],
     );
-    let mut server = match request {
-        Some(Request::ProgrammingSession { answer: true }) => Server::announcing(uds::Session::Programming),
-        Some(Request::ProgrammingSession { answer: false }) | None => Server::new(),
-    };
+    let mut server = session::server(request);
     loop {
         match machine.serve(&mut link, &mut server, session) {
             Ended::Reset => machine.reset(),

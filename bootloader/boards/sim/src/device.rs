@@ -8,7 +8,7 @@ use bootloader::application::Device;
 use bootloader::flash::Flash;
 use bootloader::handoff::{Entry, MAILBOX_LEN, Request};
 use bootloader::layout::{Area, ENVELOPE_LEN_MAX, REVOCATION_LIST_LEN_MAX, Slot};
-use bootloader::session::Description;
+use bootloader::session::{self, Description};
 use bootloader::{Boot, Buffers, Loader, Session};
 use can_bus::{Bus, BusError, IsoTpChannel};
 use demo_application::descriptor::DESCRIPTOR_LEN;
@@ -19,7 +19,6 @@ use qemu_mps2_an386_support::layout::APP_DESCRIPTOR_OFFSET;
 use std::time::Duration;
 use update_protocol::isotp::Config;
 use update_protocol::profile::{self, DEFAULT_NODE_ADDRESS};
-use update_protocol::uds;
 use update_protocol::uds::server::{Event, Handler, Server};
 
 /// Longest request the loader takes, as on the board.
@@ -72,10 +71,7 @@ async fn boot(file: &FlashFile, request: Option<Request>, bus: Bus) -> Result<St
         Boot::Stay(None) => log("the loader was asked for"),
     }
     let node = loader.identity().map_or(DEFAULT_NODE_ADDRESS, |identity| identity.node_address);
-    let mut server = match request {
-        Some(Request::ProgrammingSession { answer: true }) => Server::announcing(uds::Session::Programming),
-        Some(Request::ProgrammingSession { answer: false }) | None => Server::new(),
-    };
+    let mut server = session::server(request);
     let mut session = Session::new(
         loader,
         Description { loader_version: env!("CARGO_PKG_VERSION"), max_request_len: MAX_REQUEST_LEN },

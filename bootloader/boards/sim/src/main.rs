@@ -17,7 +17,7 @@ use std::path::PathBuf;
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// The device's flash; a file that does not exist yet is a new chip
+    /// The device's flash; a file that does not exist yet or is empty is a new chip
     #[arg(long)]
     flash: PathBuf,
     /// The bus the device is on, e.g. `udp-multicast`, `slcan:unix:/path`, `socketcan:vcan0`

@@ -16,6 +16,9 @@ pub struct Download {
 pub enum SessionChange {
     /// Here: the positive answer goes out.
     Enter,
+    /// Here, but for the answer only: the positive answer goes out, then comes [`Event::Reset`](super::Event::Reset).
+    /// For a loader that a tester leaves: the default session never expires, so it would stay for ever.
+    EnterAndReset,
     /// In another program: NRC 78 goes out, then comes [`Event::Reset`](super::Event::Reset); that program answers
     /// ([`Server::announcing`](super::Server::announcing)). What it needs to know is stored by then.
     HandOver,

@@ -74,8 +74,8 @@ impl Server {
         let change = handler.change_session(session)?;
         // Every switch begins anew, also one to the session that is active (table 24).
         self.close_download(handler);
+        self.reset_after_answer = change != SessionChange::Enter;
         if change == SessionChange::HandOver {
-            self.reset_after_answer = true;
             return Err(Nrc::RESPONSE_PENDING);
         }
         self.session = session;

@@ -9,6 +9,7 @@ use std::vec;
 use std::vec::Vec;
 
 mod attacks;
+mod sessions;
 mod table;
 
 type HeapLink = Link<Vec<u8>, Vec<u8>>;
@@ -18,11 +19,15 @@ type HeapLink = Link<Vec<u8>, Vec<u8>>;
 struct Recorder {
     calls: Vec<String>,
     open: bool,
+    /// What was announced for the open object.
+    size: usize,
     content: Vec<u8>,
     refuse: Option<Nrc>,
     /// How often the next slow call says that it is not done.
     slices: usize,
     hand_over: bool,
+    /// As a loader that has something to go back to.
+    leaves: bool,
     slow_write: bool,
 }
 
@@ -51,6 +56,7 @@ impl Handler for Recorder {
         self.outcome()?;
         assert!(!self.open, "opened twice");
         self.open = true;
+        self.size = download.size as usize;
         self.content.clear();
         Ok(())
     }
@@ -61,6 +67,7 @@ impl Handler for Recorder {
         self.outcome()?;
         assert_eq!(offset as usize, self.content.len());
         self.content.extend_from_slice(data);
+        assert!(self.content.len() <= self.size, "written past the announced size");
         Ok(())
     }
 
@@ -89,10 +96,10 @@ impl Handler for Recorder {
     fn change_session(&mut self, session: Session) -> Result<SessionChange, Nrc> {
         self.calls.push(std::format!("session {session:?}"));
         self.outcome()?;
-        Ok(if self.hand_over && session == Session::Programming {
-            SessionChange::HandOver
-        } else {
-            SessionChange::Enter
+        Ok(match session {
+            Session::Programming if self.hand_over => SessionChange::HandOver,
+            Session::Default if self.leaves => SessionChange::EnterAndReset,
+            _ => SessionChange::Enter,
         })
     }
 
@@ -292,72 +299,6 @@ fn a_slow_write_is_answered_with_pending_first_and_done_once() {
     assert_eq!(rig.ask(&[0x36, 1, 1, 2]), [&[0x7F, 0x36, 0x78][..], &[0x76, 0x01]]);
     assert_eq!(rig.ask(&[0x36, 1, 1, 2]), [[0x76, 0x01]], "a repeat is nothing slow");
     assert_eq!(rig.calls(), ["write 0 2"]);
-}
-
-// ---- sessions ----------------------------------------------------------------------------------------------------
-
-#[test]
-fn the_application_hands_a_programming_session_over() {
-    let mut application = Rig::new();
-    application.handler.hand_over = true;
-    for request in [[0x10, 0x02], [0x10, 0x82]] {
-        let mut application = Rig::new();
-        application.handler.hand_over = true;
-        assert_eq!(application.ask(&request), nrc(0x10, 0x78));
-        assert_eq!(application.events, [Event::Reset], "only when the answer has left");
-    }
-    // The loader that comes up answers without being asked, and is in the session.
-    let mut loader = Rig::with_server(Server::announcing(Session::Programming));
-    assert_eq!(loader.server.next_timeout(), Some(0), "at once, without a frame that wakes it");
-    assert_eq!(loader.settle(), [[0x50, 0x02, 0x00, 0x32, 0x01, 0xF4]]);
-    assert_eq!(loader.ask(&download(0, 4)), [[0x74, 0x20, 0x0F, 0xFF]]);
-    assert_eq!(loader.handler.calls, ["open 0+4"]);
-}
-
-#[test]
-fn a_session_ends_when_nobody_speaks_for_s3() {
-    let mut rig = Rig::downloading(10);
-    rig.wait(4_999_999);
-    assert_eq!(rig.server.session(), Session::Programming);
-    rig.ask_all(&[0x3E, 0x80]);
-    rig.wait(4_999_999);
-    assert_eq!(rig.server.session(), Session::Programming, "TesterPresent restarts S3");
-    assert_eq!(rig.server.next_timeout(), Some(rig.now_us + 1));
-    rig.wait(1);
-    assert_eq!(rig.server.session(), Session::Default);
-    assert_eq!((rig.events.clone(), rig.calls()), (vec![Event::SessionExpired], vec!["close".to_string()]));
-    assert_eq!(rig.ask(&[0x36, 1, 1]), nrc(0x36, 0x7F));
-    assert_eq!(rig.server.next_timeout(), None);
-}
-
-#[test]
-fn every_session_change_closes_the_download_but_a_refused_one_does_not() {
-    for session in [1, 2, 3] {
-        let mut rig = Rig::downloading(10);
-        rig.handler.refuse = Some(Nrc::CONDITIONS_NOT_CORRECT);
-        assert_eq!(rig.ask(&[0x10, session]), nrc(0x10, 0x22));
-        assert_eq!(rig.server.session(), Session::Programming);
-        assert!(rig.server.is_downloading());
-        rig.calls();
-        assert_eq!(rig.ask(&[0x10, session])[0][..2], [0x50, session]);
-        assert_eq!(rig.calls()[1..], ["close"]);
-        assert!(!rig.server.is_downloading());
-    }
-}
-
-#[test]
-fn reset_comes_after_its_answer_and_closes_the_download() {
-    let mut rig = Rig::downloading(10);
-    rig.ask(&[0x36, 1, 1, 2]);
-    rig.calls();
-    assert_eq!(rig.ask(&[0x11, 0x01]), [[0x51, 0x01]]);
-    assert_eq!(rig.calls(), ["reset", "close"]);
-    assert_eq!(rig.events, [Event::Reset]);
-
-    let mut rig = Rig::new();
-    rig.handler.refuse = Some(Nrc::CONDITIONS_NOT_CORRECT);
-    assert_eq!(rig.ask(&[0x11, 0x01]), nrc(0x11, 0x22));
-    assert_eq!(rig.events, []);
 }
 
 // ---- anything ----------------------------------------------------------------------------------------------------

@@ -1,0 +1,148 @@
+//! A tester whose frames get lost, and one whose device takes its time. Time is simulated: it passes when nobody has
+//! anything to do.
+
+use can_bus::{Bus, IsoTpChannel, Tester};
+use std::time::Duration;
+use tokio::io::duplex;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+use update_protocol::can::Frame;
+use update_protocol::profile::{self, Object, did};
+use update_protocol::uds::server::{Answer, Download, Handler, Operation, Server};
+use update_protocol::uds::{Nrc, Session};
+
+/// Bytes that a bus within the process holds.
+const BUS_LEN: usize = 64 * 1024;
+
+/// A device that counts what it writes.
+#[derive(Default)]
+struct Device {
+    writes: usize,
+}
+
+impl Handler for Device {
+    fn read_identifier(&mut self, _did: u16, _answer: &mut Answer<'_>) -> Result<(), Nrc> {
+        Err(Nrc::REQUEST_OUT_OF_RANGE)
+    }
+
+    fn open_object(&mut self, _download: Download) -> Result<(), Nrc> {
+        Ok(())
+    }
+
+    fn write_object(&mut self, _offset: u32, _data: &[u8]) -> Result<(), Nrc> {
+        self.writes += 1;
+        Ok(())
+    }
+
+    fn finish_object(&mut self) -> Result<(), Nrc> {
+        Ok(())
+    }
+
+    fn is_slow(&self, operation: Operation) -> bool {
+        matches!(operation, Operation::Write { .. } | Operation::Finish)
+    }
+}
+
+fn slcan(stream: tokio::io::DuplexStream) -> Bus {
+    Bus::over_slcan_stream(Box::new(stream), false)
+}
+
+fn tester(bus: Bus) -> Tester {
+    Tester::new(IsoTpChannel::new(bus, profile::tester_addressing(0x10)))
+}
+
+/// A tester and a device on a bus that loses the first single frame of the service `lost`. The device ends with the bus.
+fn with_loss(lost: u8) -> (Tester, JoinHandle<Device>) {
+    let ((near, near_end), (far_end, far)) = (duplex(BUS_LEN), duplex(BUS_LEN));
+    let (mut near_end, mut far_end) = (slcan(near_end), slcan(far_end));
+    tokio::spawn(async move {
+        let mut is_lost = false;
+        loop {
+            tokio::select! {
+                frame = near_end.recv() => match frame {
+                    Ok(frame) => far_end.send(&frame).await.unwrap(),
+                    Err(_closed) => break,
+                },
+                frame = far_end.recv() => match frame {
+                    Ok(frame) if !is_lost && frame.data()[1] == lost => is_lost = true,
+                    Ok(frame) => near_end.send(&frame).await.unwrap(),
+                    Err(_closed) => break,
+                },
+            }
+        }
+    });
+    let device = tokio::spawn(async move {
+        let mut channel = IsoTpChannel::new(slcan(far), profile::device_addressing(0x10));
+        let (mut server, mut device) = (Server::new(), Device::default());
+        while channel.drive(server.next_timeout()).await.is_ok() {
+            let now_us = channel.now_us();
+            server.poll(channel.link_mut(), &mut device, now_us);
+        }
+        device
+    });
+    (tester(slcan(near)), device)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_block_whose_answer_is_lost_is_repeated_in_the_same_session() {
+    let (mut tester, device) = with_loss(0x76);
+    tester.session(Session::Programming).await.unwrap();
+    tester.open_object(Object::Envelope, 4).await.unwrap();
+    // After NRC 78 the tester waits longer than the device keeps a session in which it hears nothing.
+    tester.transfer(1, b"abcd").await.unwrap();
+    tester.finish_object().await.unwrap();
+    assert_eq!(tester.read(did::ACTIVE_SESSION).await.unwrap(), [2]);
+    drop(tester);
+    assert_eq!(device.await.unwrap().writes, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_verdict_that_is_lost_leaves_the_device_in_its_session() {
+    let (mut tester, _device) = with_loss(0x77);
+    tester.session(Session::Programming).await.unwrap();
+    tester.open_object(Object::Envelope, 4).await.unwrap();
+    tester.transfer(1, b"abcd").await.unwrap();
+    let error = tester.finish_object().await.unwrap_err();
+    assert_eq!(error.to_string(), "the device did not answer service 37 in time");
+    assert_eq!(tester.read(did::ACTIVE_SESSION).await.unwrap(), [2]);
+}
+
+/// What a hostile device says.
+fn says(data: &[u8]) -> Frame {
+    Frame::new(profile::response_id(0x10), data).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn attack_answers_that_begin_and_never_end() {
+    let (near, far) = duplex(BUS_LEN);
+    tokio::spawn(async move {
+        let mut bus = slcan(far);
+        bus.recv().await.unwrap();
+        while bus.send(&says(&[0x10, 0x64, 0x77, 1, 2, 3, 4, 5])).await.is_ok() {
+            sleep(Duration::from_millis(900)).await;
+        }
+    });
+    let started = Instant::now();
+    let error = tester(slcan(near)).finish_object().await.unwrap_err();
+    assert_eq!(error.to_string(), "the device did not answer service 37 in time");
+    assert!(started.elapsed() < Duration::from_secs(35), "{:?}", started.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn attack_flow_control_as_slow_as_it_may_be() {
+    let (near, far) = duplex(BUS_LEN);
+    tokio::spawn(async move {
+        let mut bus = slcan(far);
+        while bus.recv().await.is_ok() {
+            for _ in 0..16 {
+                sleep(Duration::from_millis(900)).await;
+                bus.send(&says(&[0x31, 0, 0])).await.unwrap();
+            }
+            bus.send(&says(&[0x30, 1, 0])).await.unwrap();
+        }
+    });
+    let started = Instant::now();
+    let error = tester(slcan(near)).transfer(1, &[0; 4000]).await.unwrap_err();
+    assert_eq!(error.to_string(), "the message was not sent within 30 s: the other end takes it too slowly");
+    assert!(started.elapsed() < Duration::from_secs(35), "{:?}", started.elapsed());
+}

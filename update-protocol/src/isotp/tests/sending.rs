@@ -1,0 +1,125 @@
+//! What a sender is told, and what it is not given to send.
+
+use super::*;
+
+fn sending(len: usize) -> HeapLink {
+    let mut link = tester(Config::classic(), len);
+    link.send(&pattern(len), 0).unwrap();
+    assert_eq!(sent(&mut link).unwrap()[0] >> 4, 1);
+    link
+}
+
+fn answer(link: &mut HeapLink, data: &[u8], now_us: u64) {
+    link.on_frame(&Frame::new(RESPONSE, data).unwrap(), now_us);
+}
+
+#[test]
+fn attack_endless_wait_ends_the_transfer() {
+    let mut link = sending(100);
+    for wait in 0..MAX_WAIT_FRAMES {
+        answer(&mut link, &[0x31, 0, 0], u64::from(wait) * 900_000);
+        link.on_timeout(u64::from(wait) * 900_000);
+        assert_eq!(link.take_sent(), None);
+    }
+    answer(&mut link, &[0x31, 0, 0], 900_000);
+    assert_eq!(link.take_sent(), Some(Err(TransmitError::WaitLimit)));
+    assert!(!link.is_sending() && link.next_timeout().is_none());
+}
+
+#[test]
+fn attack_overflow_and_reserved_flow_status_end_the_transfer() {
+    let mut link = sending(100);
+    answer(&mut link, &[0x32, 0, 0], 0);
+    assert_eq!(link.take_sent(), Some(Err(TransmitError::Overflow)));
+    for reserved in 3..=15 {
+        let mut link = sending(100);
+        answer(&mut link, &[0x30 | reserved, 0, 0], 0);
+        assert_eq!(link.take_sent(), Some(Err(TransmitError::FlowStatus(reserved))));
+        assert_eq!(sent(&mut link), None);
+    }
+}
+
+#[test]
+fn attack_slowest_flow_control_is_obeyed_and_bounded() {
+    // STmin 7F and BS 1: the longest a receiver can drag out a frame without a timeout.
+    let mut link = sending(20);
+    answer(&mut link, &[0x30, 1, 0x7F], 0);
+    assert!(link.poll_transmit(0).is_some());
+    assert_eq!(link.poll_transmit(u64::MAX / 2), None, "BS 1: the next frame needs another flow control");
+    answer(&mut link, &[0x30, 2, 0x7F], 10);
+    assert!(link.poll_transmit(10).is_some());
+    assert_eq!(link.take_sent(), Some(Ok(())));
+
+    let mut link = sending(30);
+    answer(&mut link, &[0x30, 0, 0xFF], 0);
+    assert!(link.poll_transmit(0).is_some());
+    assert_eq!(link.next_timeout(), Some(127_000));
+    assert_eq!(link.poll_transmit(126_999), None);
+    assert!(link.poll_transmit(127_000).is_some());
+}
+
+#[test]
+fn flow_control_nobody_waits_for_is_ignored() {
+    let mut link = tester(Config::classic(), 100);
+    answer(&mut link, &[0x30, 0, 0], 0);
+    answer(&mut link, &[0x32, 0, 0], 0);
+    assert_eq!((sent(&mut link), link.take_sent()), (None, None));
+    // In the middle of a block, too: it neither ends nor restarts it.
+    let mut link = sending(100);
+    answer(&mut link, &[0x30, 0, 0], 0);
+    assert_eq!(sent(&mut link).unwrap()[0], 0x21);
+    answer(&mut link, &[0x32, 0, 0], 0);
+    answer(&mut link, &[0x30, 1, 0x7F], 0);
+    assert_eq!(sent(&mut link).unwrap()[0], 0x22);
+    // A flow control that is too short is none.
+    let mut link = sending(100);
+    answer(&mut link, &[0x30, 0], 0);
+    assert_eq!(sent(&mut link), None);
+}
+
+#[test]
+fn a_flow_control_does_not_touch_the_sequence_number() {
+    let mut link = sending(200);
+    for number in 1..=28_u8 {
+        answer(&mut link, &[0x30, 1, 0], 0);
+        assert_eq!(sent(&mut link).unwrap()[0], 0x20 | (number & 0x0F));
+    }
+    assert_eq!(link.take_sent(), Some(Ok(())));
+}
+
+#[test]
+fn a_sender_gives_up_after_a_second() {
+    let mut link = sending(100);
+    link.on_timeout(N_BS_US - 1);
+    assert_eq!(link.take_sent(), None);
+    assert_eq!(link.next_timeout(), Some(N_BS_US));
+    link.on_timeout(N_BS_US);
+    assert_eq!(link.take_sent(), Some(Err(TransmitError::FlowControlTimeout)));
+
+    // N_As: the bus takes nothing.
+    let mut link = tester(Config::classic(), 100);
+    link.send(&[1], 5).unwrap();
+    link.on_timeout(5 + N_A_US - 1);
+    assert!(link.is_sending());
+    link.on_timeout(5 + N_A_US);
+    assert_eq!(link.take_sent(), Some(Err(TransmitError::BusTimeout)));
+    assert_eq!(link.poll_transmit(5 + N_A_US), None);
+    let mut link = sending(100);
+    answer(&mut link, &[0x30, 0, 0], 7);
+    link.on_timeout(7 + N_A_US);
+    assert_eq!(link.take_sent(), Some(Err(TransmitError::BusTimeout)));
+}
+
+#[test]
+fn what_cannot_be_sent_is_refused_at_once() {
+    let mut link = tester(Config::classic(), 10);
+    assert_eq!(link.send(&[], 0), Err(SendError::Empty));
+    assert_eq!(link.send(&[0; 11], 0), Err(SendError::TooLong { capacity: 10 }));
+    assert_eq!(link.send_functional(&[0; 8], 0), Err(SendError::NotFunctional));
+    link.send(&[0; 10], 0).unwrap();
+    assert_eq!(link.send(&[1], 0), Err(SendError::Busy));
+    assert_eq!(device(Config::classic(), 10).send_functional(&[1], 0), Err(SendError::NotFunctional));
+    link.abort_send();
+    link.send_functional(&[0x3E, 0x80], 0).unwrap();
+    assert_eq!(link.poll_transmit(0).unwrap().id(), FUNCTIONAL);
+}
