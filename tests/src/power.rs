@@ -76,8 +76,8 @@ const SAMPLE: u64 = 150;
 
 /// What a cut leaves in doubt.
 fn doubtful(random: &mut Random) -> Cut {
-    let seed = random.next();
-    match random.next() % 5 {
+    let seed = random.number();
+    match random.number() % 5 {
         0 => Cut::Fades(seed),
         1 => Cut::Settles(seed),
         2 => Cut::Torn(seed),
@@ -111,10 +111,10 @@ fn cut_at<const WORD: usize, const PAGE: usize>(
     if ends_record(layout, last, WORD) {
         // Read now this way and then that: the next cut is right behind, in a step of a swap, or anywhere.
         for first in [Cut::Fades(operation), Cut::Settles(operation)] {
-            twice.extend([4, 24, 200].map(|range| (first, random.next() % range)));
+            twice.extend([4, 24, 200].map(|range| (first, random.number() % range)));
         }
     } else if sampled {
-        twice.push((doubtful(&mut random), random.next() % 200));
+        twice.push((doubtful(&mut random), random.number() % 200));
     }
     for (first, again) in twice {
         let (mut device, at) = cut(first);
