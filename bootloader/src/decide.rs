@@ -42,9 +42,14 @@ impl<F: NorFlash> Loader<'_, F> {
         swap::finish(&mut self.flash, &mut self.journal)?;
 
         // Rule 3. A pending image that verifies, revocation included, is swapped in. One that does not is dropped.
-        // Somebody who asks for the loader is served first.
+        // Somebody who asks for the loader is served first. When the journal takes no record nothing has happened,
+        // and what ran so far still runs.
+        let mut tried = Ok(());
         if self.state().status == Status::Pending && request.is_none() {
-            self.try_pending()?;
+            tried = self.try_pending();
+            if self.state().status != Status::Pending {
+                tried?;
+            }
         }
 
         // Rule 4. An image whose trial is over without a word from it goes.
@@ -71,7 +76,7 @@ impl<F: NorFlash> Loader<'_, F> {
         }
 
         // Rule 7. Nothing bootable: stay on the bus and say why.
-        let image = image?;
+        let image = image.map_err(|refusal| tried.err().unwrap_or(refusal))?;
 
         // Rule 8. A trial is counted before it begins, so that it cannot be repeated for ever.
         if matches!(self.state().status, Status::Trial { .. }) {

@@ -61,6 +61,8 @@ impl Install {
             Status::Pending if known => return Ok((None, Accepted::Pending)),
             // Below the first commit nothing is worth keeping, and with it the head is whole.
             Status::Installing { offset } if known => {
+                // The page that comes next may be full already, should a torn record say so next time.
+                journal.affirm(flash)?;
                 return Ok((Some(Self { image, writer: None }), Accepted::Expecting { offset }));
             }
             Status::Installing { .. } | Status::Pending => journal.record(flash, Event::Abandoned)?,
@@ -70,6 +72,8 @@ impl Install {
                 return Err(Reason::TrialNotConfirmed.into());
             }
         }
+        // Slot B may hold the way back, should the record that says it does not read torn next time.
+        journal.affirm(flash)?;
         erase_head(flash)?;
         flash.program_padded(Area::Slot(Slot::B), 0, envelope)?;
         journal.record(flash, Event::InstallStarted(image))?;

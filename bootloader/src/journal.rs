@@ -1,6 +1,7 @@
 //! The journal: an append-only list of snapshots in two halves (docs/flash-layout.md, Journal). The newest valid
 //! record wins; a torn or unreadable one is no record. When a half is full the next snapshot goes to the other
-//! half, which is erased right before, so the half with the newest record is never touched.
+//! half, which is erased right before, so the half with the newest record is never touched. A place that does not
+//! take its record is passed over.
 
 mod record;
 
@@ -30,27 +31,40 @@ impl From<FlashError> for JournalError {
 #[derive(Clone, Copy, Debug)]
 pub struct Journal {
     state: BootState,
+    /// Number of the place before `next`, whether its record is whole or not. Numbers grow with the places, so what
+    /// a cut left in doubt never carries the number of a later record, however it reads one day.
     sequence: u32,
     half: Half,
     /// Index of the record that is to be written next in `half`.
     next: u32,
+    /// The newest record was written since the journal was opened: no cut is in it.
+    affirmed: bool,
 }
 
 impl Journal {
     /// Recovers the newest state; a journal without any valid record is that of a device from the factory.
     pub fn open<F: NorFlash>(flash: &mut Flash<F>) -> Self {
-        let mut journal = Self { state: BootState::FACTORY, sequence: 0, half: Half::Second, next: u32::MAX };
+        let mut journal = Self {
+            state: BootState::FACTORY,
+            sequence: 0,
+            half: Half::Second,
+            next: u32::MAX,
+            affirmed: false,
+        };
+        let mut passed = 0;
         for half in [Half::First, Half::Second] {
-            journal.scan(flash, half);
+            passed = journal.scan(flash, half).unwrap_or(passed);
         }
+        journal.sequence = journal.sequence.saturating_add(passed);
         journal
     }
 
-    /// Takes the newest record of a half, if it is newer than what is there.
+    /// Takes the newest record of a half, if it is newer than what is there, and says how many places behind it are
+    /// passed over.
     #[inline(never)]
-    fn scan<F: NorFlash>(&mut self, flash: &mut Flash<F>, half: Half) {
+    fn scan<F: NorFlash>(&mut self, flash: &mut Flash<F>, half: Half) -> Option<u32> {
         let mut end = 0;
-        let mut newest_here = false;
+        let mut newest_here = None;
         for index in 0..capacity(flash, half) {
             let mut bytes = [0; RECORD_LEN];
             let Some(offset) = offset_of(index) else { break };
@@ -64,15 +78,14 @@ impl Journal {
                 && sequence > self.sequence
             {
                 (self.sequence, self.state) = (sequence, state);
-                newest_here = true;
+                newest_here = Some(index);
             }
         }
-        if newest_here {
-            self.half = half;
-            // A cut may have left the word behind the last record half programmed yet reading as erased: no word
-            // of that record's place is programmed again.
-            self.next = end.saturating_add(2);
-        }
+        let newest = newest_here?;
+        self.half = half;
+        // A cut may have left the word behind the last record half programmed yet reading as erased.
+        self.next = end.saturating_add(2);
+        Some(end.saturating_add(1).saturating_sub(newest))
     }
 
     /// The present state.
@@ -89,32 +102,57 @@ impl Journal {
         Ok(())
     }
 
+    /// Writes the present state once more, unless its record was written since the journal was opened.
+    ///
+    /// A record that a cut went through may read whole now and torn at the next boot, or the other way round. Before
+    /// anything is erased that another reading of the journal would still need, this one is made to last.
+    #[cfg(feature = "loader")]
+    pub(crate) fn affirm<F: NorFlash>(&mut self, flash: &mut Flash<F>) -> Result<(), FlashError> {
+        let state = self.state;
+        if self.affirmed { Ok(()) } else { self.append(flash, &state) }
+    }
+
+    /// Writes a record to the first place that takes it, in this half or else in the other one.
     #[inline(never)]
     fn append<F: NorFlash>(&mut self, flash: &mut Flash<F>, state: &BootState) -> Result<(), FlashError> {
-        let sequence = self.sequence.checked_add(1).ok_or(FlashError::OutOfArea)?;
-        let record = record::encode(sequence, state);
-        let (half, index) = if self.next < capacity(flash, self.half) {
-            (self.half, self.next)
-        } else {
-            (self.half.other(), 0)
-        };
-        if half != self.half {
-            // Until its record is complete the other half stays the newest, and a retry erases again.
-            flash.erase_area(Area::Journal(half))?;
-        } else {
-            // Whatever happens below, this place has been used.
-            self.next = self.next.saturating_add(1);
+        self.affirmed = false;
+        let (mut half, mut index) = (self.half, self.next);
+        loop {
+            if index >= capacity(flash, half) {
+                if half != self.half {
+                    return Err(FlashError::NotProgrammed);
+                }
+                // Until its record is complete the other half stays the newest, and a retry erases again.
+                (half, index) = (half.other(), 0);
+                flash.erase_area(Area::Journal(half))?;
+            }
+            // Whatever happens below, this number and this place have been used.
+            self.sequence = self.sequence.checked_add(1).ok_or(FlashError::OutOfArea)?;
+            let next = index.saturating_add(1);
+            if half == self.half {
+                self.next = next;
+            }
+            if write(flash, half, index, &record::encode(self.sequence, state)).is_ok() {
+                (self.half, self.next, self.affirmed) = (half, next, true);
+                return Ok(());
+            }
+            index = next;
         }
-        let offset = offset_of(index).ok_or(FlashError::OutOfArea)?;
-        flash.program(Area::Journal(half), offset, &record)?;
-        let mut written = [0; RECORD_LEN];
-        flash.read(Area::Journal(half), offset, &mut written)?;
-        if written != record {
-            return Err(FlashError::NotProgrammed);
-        }
-        (self.sequence, self.half, self.next) = (sequence, half, index.saturating_add(1));
-        Ok(())
     }
+}
+
+/// Programs a record and reads it back.
+fn write<F: NorFlash>(
+    flash: &mut Flash<F>,
+    half: Half,
+    index: u32,
+    record: &[u8; RECORD_LEN],
+) -> Result<(), FlashError> {
+    let offset = offset_of(index).ok_or(FlashError::OutOfArea)?;
+    flash.program(Area::Journal(half), offset, record)?;
+    let mut written = [0; RECORD_LEN];
+    flash.read(Area::Journal(half), offset, &mut written)?;
+    if written == *record { Ok(()) } else { Err(FlashError::NotProgrammed) }
 }
 
 fn capacity<F: NorFlash>(flash: &Flash<F>, half: Half) -> u32 {

@@ -1,6 +1,8 @@
 //! Where things lie in flash: one description per board, checked once (docs/flash-layout.md). Every other module
 //! names an [`Area`] and an offset in it, never an address.
 
+use crate::provisioning::ANCHORS_MAX;
+
 /// Bytes of an envelope head the loader holds and stores (docs/can-protocol.md, Downloads).
 pub const ENVELOPE_LEN_MAX: usize = 4096;
 /// Bytes of a revocation list (docs/records.md, CWT).
@@ -18,7 +20,10 @@ pub(crate) const fn offset_of(len: usize) -> u32 {
 
 /// Header before a stored record (provisioning block, revocation list).
 pub(crate) const RECORD_HEADER_LEN: usize = UNIT;
-const RECORD_LEN: u32 = offset_of(RECORD_HEADER_LEN + PROVISIONING_BLOCK_LEN_MAX);
+/// Bytes the provisioning region holds at least.
+const PROVISIONING_LEN: u32 = offset_of(RECORD_HEADER_LEN + PROVISIONING_BLOCK_LEN_MAX);
+/// Bytes a half of the revocation region holds at least: a list of each anchor.
+const REVOCATION_HALF_LEN: u32 = offset_of(ANCHORS_MAX * (RECORD_HEADER_LEN + REVOCATION_LIST_LEN_MAX));
 
 /// A range of the flash device (offsets) or of memory (addresses), in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,7 +57,7 @@ pub struct Regions {
     pub provisioning: Region,
     /// Two equal halves of whole pages.
     pub journal: Region,
-    /// Two equal halves of whole pages, each at least 1056 bytes.
+    /// Two equal halves of whole pages, each at least 4224 bytes: a list of each of four anchors.
     pub revocation: Region,
     /// Exactly one page, for the swap.
     pub scratch: Region,
@@ -137,7 +142,7 @@ impl Layout {
     /// # const REGIONS: Regions = Regions {
     /// #     base: 0x2100_0000, page: 4096,
     /// #     provisioning: Region { start: 0, len: 4096 }, journal: Region { start: 0x1000, len: 8192 },
-    /// #     revocation: Region { start: 0x3000, len: 8192 }, scratch: Region { start: 0x5000, len: 4096 },
+    /// #     revocation: Region { start: 0x3000, len: 16384 }, scratch: Region { start: 0x7000, len: 4096 },
     /// #     slot_a: Region { start: 0x1_0000, len: 0x8_0000 }, slot_b: Region { start: 0x9_0000, len: 0x8_0000 },
     /// #     ram: Region { start: 0x2000_0000, len: 0x1_0000 },
     /// # };
@@ -179,8 +184,10 @@ impl Layout {
         if s.len != page || a.len != b.len {
             return Err(LayoutError::Unequal);
         }
-        let record = RECORD_LEN;
-        if p.len < record || half(r, Half::First).len < record || a.len <= head_len(page) {
+        if p.len < PROVISIONING_LEN
+            || half(r, Half::First).len < REVOCATION_HALF_LEN
+            || a.len <= head_len(page)
+        {
             return Err(LayoutError::TooSmall);
         }
         if p.overlaps(j)

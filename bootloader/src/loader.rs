@@ -31,34 +31,24 @@ pub struct Loader<'b, F> {
     buffers: Buffers<'b>,
     /// Why the last boot ended here, if something was wrong.
     pub(crate) stay: Option<Refusal>,
-    /// The active image did not verify in this boot.
+    /// The active image has not verified in this boot.
     pub(crate) active_refused: bool,
 }
 
 impl<'b, F: NorFlash> Loader<'b, F> {
-    /// Recovers the journal and reads who the device is. Finishes a provisioning that a cut interrupted.
+    /// Recovers the journal and reads who the device is; writes nothing. A block that the journal does not know was
+    /// interrupted by a cut: it may read otherwise next time, so the device stays in factory state and is sent it
+    /// again.
     pub fn start(mut flash: Flash<F>, buffers: Buffers<'b>) -> Self {
         let journal = Journal::open(&mut flash);
-        let provisioning = Provisioning::load(&mut flash);
-        let mut loader = Self {
-            flash,
-            journal,
-            provisioned: None,
-            install: None,
-            buffers,
-            stay: None,
-            active_refused: false,
-        };
-        if let Some(block) = provisioning
+        let mut provisioned = None;
+        if journal.state().provisioned
+            && let Some(block) = Provisioning::load(&mut flash)
             && provisioning::check_anchors(&block.anchors, anchor::IS_COMPILED_IN).is_ok()
         {
-            let marked = loader.journal.state().provisioned
-                || loader.journal.record(&mut loader.flash, Event::Provisioned(block.sequence_floor)).is_ok();
-            if marked {
-                loader.provisioned = Some((block.identity, anchor::effective(block.anchors)));
-            }
+            provisioned = Some((block.identity, anchor::effective(block.anchors)));
         }
-        loader
+        Self { flash, journal, provisioned, install: None, buffers, stay: None, active_refused: true }
     }
 
     /// Who the device is; `None` in factory state, and when its block no longer reads.
@@ -89,7 +79,7 @@ impl<'b, F: NorFlash> Loader<'b, F> {
         self.stay
     }
 
-    /// Whether an active image is there that was not found wrong.
+    /// Whether an active image is there that the boot rules verified.
     pub fn has_bootable(&self) -> bool {
         self.state().active.is_some() && !self.active_refused
     }
@@ -205,6 +195,8 @@ impl<'b, F: NorFlash> Loader<'b, F> {
         let block =
             Provisioning::parse(bytes).map_err(|error| Refusal { position: error.position, ..malformed })?;
         provisioning::check_anchors(&block.anchors, anchor::IS_COMPILED_IN)?;
+        // A torn record may say next time that the block there is final.
+        self.journal.affirm(&mut self.flash)?;
         provisioning::store(&mut self.flash, bytes)?;
         // Written whole and read back before the journal says that there is no way back.
         if Provisioning::load(&mut self.flash) != Some(block) {

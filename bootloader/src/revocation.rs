@@ -2,7 +2,7 @@
 //! to. A newer list is written, with those of the other anchors, to the other half; then the journal points there.
 //! Lists are verified again each time they are used.
 
-use crate::flash::Flash;
+use crate::flash::{Flash, FlashError};
 use crate::journal::Journal;
 use crate::layout::{Area, Half, REVOCATION_LIST_LEN_MAX};
 use crate::provisioning::{ANCHORS_MAX, Anchors};
@@ -71,47 +71,39 @@ pub(crate) fn accept<F: NorFlash>(
     }
 
     let pointer = journal.state().revocation;
-    let mut readable = true;
-    match load(flash, pointer, signer, buffer) {
-        Ok(held) => list.supersede(held.map_or(0, |held| held.sequence()))?,
-        // The stored lists decayed: the same one repairs them, an older one does not.
-        Err(_) => {
-            readable = false;
-            list.supersede(pointer.map_or(0, |pointer| pointer.sequence.saturating_sub(1)))?;
-        }
-    }
+    // Of lists that do not read only the highest number among them is known: the one that was sent last may come
+    // again, an older one may not.
+    let held = match load(flash, pointer, signer, buffer) {
+        Ok(held) => held.map_or(0, |held| held.sequence()),
+        Err(_) => pointer.map_or(0, |pointer| pointer.sequence.saturating_sub(1)),
+    };
+    list.supersede(held)?;
 
+    journal.affirm(flash)?;
     let to = pointer.map_or(Half::First, |pointer| pointer.half.other());
     flash.erase_area(Area::Revocation(to))?;
     let mut offset = 0u32;
-    if let Some(from) = pointer.filter(|_| readable) {
-        offset = copy_others(flash, (from.half, to), &signer.kid().0, buffer)?;
+    for anchor in anchors.iter() {
+        let bytes = if anchor == signer {
+            received
+        } else {
+            match load(flash, pointer, anchor, buffer) {
+                Ok(None) => continue,
+                Ok(Some(other)) => other.as_bytes(),
+                // Nothing verifies as this list: its anchor stays shut out until it sends one.
+                Err(_) => &[],
+            }
+        };
+        let (owner, len) = (anchor.kid().0, bytes.len());
+        stored::write(flash, Area::Revocation(to), offset, (Kind::RevocationList, owner), bytes)?;
+        // A list that is not there takes nothing back: the journal must not point to it.
+        let found = stored::read(flash, Area::Revocation(to), offset, Kind::RevocationList, buffer);
+        if found != (Found::Record { owner, len }) {
+            return Err(FlashError::NotProgrammed.into());
+        }
+        offset = offset.saturating_add(stored::footprint(len));
     }
-    let owner = list.issuer_kid().0;
-    stored::write(flash, Area::Revocation(to), offset, (Kind::RevocationList, owner), received)?;
     let sequence = pointer.map_or(0, |pointer| pointer.sequence).max(list.sequence());
     journal.record(flash, Event::RevocationStored(RevocationPointer { half: to, sequence }))?;
     Ok(())
-}
-
-/// Copies the lists of all other anchors; the offset behind them.
-fn copy_others<F: NorFlash>(
-    flash: &mut Flash<F>,
-    (from, to): (Half, Half),
-    except: &[u8; 8],
-    buffer: &mut ListBuffer,
-) -> Result<u32, Refusal> {
-    let (mut read_at, mut write_at) = (0u32, 0u32);
-    for _ in 0..=ANCHORS_MAX {
-        let found = stored::read(flash, Area::Revocation(from), read_at, Kind::RevocationList, buffer);
-        let Found::Record { owner, len } = found else { break };
-        read_at = read_at.saturating_add(stored::footprint(len));
-        if owner == *except {
-            continue;
-        }
-        let bytes = buffer.get(..len).ok_or(Refusal::of(Reason::RevocationMalformed))?;
-        stored::write(flash, Area::Revocation(to), write_at, (Kind::RevocationList, owner), bytes)?;
-        write_at = write_at.saturating_add(stored::footprint(len));
-    }
-    Ok(write_at)
 }

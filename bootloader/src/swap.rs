@@ -14,6 +14,9 @@ const CHUNK_U32: u32 = offset_of(CHUNK);
 /// Goes on with the exchange that the journal says is under way, to its end; does nothing if there is none.
 pub(crate) fn finish<F: NorFlash>(flash: &mut Flash<F>, journal: &mut Journal) -> Result<(), JournalError> {
     let state = *journal.state();
+    let (Status::Swapping(_) | Status::Reverting(_)) = state.status else { return Ok(()) };
+    // The step that is done again erases what the step before it read.
+    journal.affirm(flash)?;
     let a_pages = pages(flash.layout(), state.active);
     let b_pages = pages(flash.layout(), state.spare);
     // Every round either ends or moves the progress, which only grows: at most three rounds a page.

@@ -59,13 +59,14 @@ pub fn layout(page: u32, pages: u32) -> Layout {
         Region { start: at - len, len }
     };
     let record = 1056u32.next_multiple_of(page);
+    let lists = (4 * 1056u32).next_multiple_of(page);
     let head = 4096u32.next_multiple_of(page);
     let regions = Regions {
         base: BASE,
         page,
         provisioning: region(record),
         journal: region(2 * page),
-        revocation: region(2 * record),
+        revocation: region(2 * lists),
         scratch: region(page),
         slot_a: region(head + pages * page),
         slot_b: region(head + pages * page),

@@ -75,6 +75,20 @@ impl Factory {
         self.revocation_list_of(sequence, kids, &[])
     }
 
+    /// A revocation list as long as they may be, that takes back the release key and much else.
+    pub fn longest_revocation_list(&self, sequence: u64) -> Vec<u8> {
+        let request = |iss_len| RevocationRequest {
+            iss: "r".repeat(iss_len),
+            issued_at: NOW,
+            sequence,
+            kids: vec![self.release_kid()],
+            ctis: (101..132).map(|number| [number; 16]).collect(),
+            minimum_sequences: (1..=7).map(|number| (VENDOR, [number; 16], u64::MAX)).collect(),
+        };
+        let longest = (1..=64).rev().find_map(|len| sign_revocation(&request(len), &self.root).ok());
+        longest.expect("revocation list")
+    }
+
     /// A revocation list with minimum sequence numbers for the class under test.
     pub fn revocation_list_of(&self, sequence: u64, kids: &[Kid], minimums: &[u64]) -> Vec<u8> {
         let request = RevocationRequest {

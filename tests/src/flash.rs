@@ -1,23 +1,35 @@
 //! A NOR flash that holds its user to the contract: a word is programmed once between two erases of its page, an
-//! erase takes whole pages, reads are aligned. It counts operations and loses power at any one of them.
+//! erase takes whole pages, reads are aligned. It counts operations and loses power at any one of them; what the cut
+//! leaves may read torn, erased, otherwise at the next cut, or not at all.
 //!
 //! One operation is one word programmed or one page erased: what the medium does without being interruptible
 //! from outside.
 
 use embedded_storage::nor_flash::{ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash};
 use std::cell::{Ref, RefCell, RefMut};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 const ERASED: u8 = 0xFF;
 
-/// What the operation that power was lost in has done.
+/// What the operation that power was lost in has done to its word (program) or page (erase). What is not wholly
+/// done counts as programmed: what is programmed there again without an erase faults on every read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Cut {
     /// Nothing.
     Nothing,
     /// All of it; only its caller does not learn so.
     All,
+    /// It reads as erased, and yet is not.
+    Weak,
+    /// Some of the bits that were to change, chosen by the seed.
+    Torn(u64),
+    /// It faults on every read.
+    Unreadable,
+    /// All of it until power is lost once more, then some bits.
+    Fades(u64),
+    /// Some bits until power is lost once more, then all of it.
+    Settles(u64),
 }
 
 /// Why the model refuses.
@@ -48,8 +60,16 @@ pub struct Medium {
     /// By word: programmed since its page was erased.
     programmed: Vec<bool>,
     unreadable: BTreeSet<usize>,
+    /// Words that power was lost in, and that were not erased since.
+    doubtful: BTreeSet<usize>,
+    /// What doubtful words read once power is lost again.
+    later: BTreeMap<usize, Vec<u8>>,
+    dead: BTreeSet<usize>,
     operations: u64,
+    /// Where the last operation was.
+    last: usize,
     reads: u64,
+    reprogrammed: u64,
     cut: Option<(u64, Cut)>,
     power: bool,
 }
@@ -61,8 +81,13 @@ impl Medium {
             word,
             programmed: vec![false; len / word],
             unreadable: BTreeSet::new(),
+            doubtful: BTreeSet::new(),
+            later: BTreeMap::new(),
+            dead: BTreeSet::new(),
             operations: 0,
+            last: 0,
             reads: 0,
+            reprogrammed: 0,
             cut: None,
             power: true,
         }
@@ -73,9 +98,19 @@ impl Medium {
         self.operations
     }
 
+    /// The offset of the last operation.
+    pub fn last_offset(&self) -> usize {
+        self.last
+    }
+
     /// Read calls since the model was made.
     pub fn reads(&self) -> u64 {
         self.reads
+    }
+
+    /// How often a word was programmed that a cut had left in doubt.
+    pub fn reprogrammed(&self) -> u64 {
+        self.reprogrammed
     }
 
     /// The content.
@@ -99,9 +134,20 @@ impl Medium {
         self.cut = None;
     }
 
+    /// Takes the power away between two operations, and gives it back.
+    pub fn power_cycle(&mut self) {
+        self.change_doubtful();
+        self.power_on();
+    }
+
     /// Makes the word at this offset fault on every read until its page is erased.
     pub fn break_word(&mut self, offset: usize) {
         self.unreadable.insert(offset / self.word);
+    }
+
+    /// Makes the word at this offset stay erased for ever, whatever is programmed there; nobody is told.
+    pub fn wear_out(&mut self, offset: usize) {
+        self.dead.insert(offset / self.word);
     }
 
     /// Changes content behind the driver's back, as an attacker with a programmer does.
@@ -109,42 +155,112 @@ impl Medium {
         self.bytes[offset..offset + bytes.len()].copy_from_slice(bytes);
     }
 
-    /// Counts an operation; says whether it takes effect, and whether its caller is told.
-    fn operate(&mut self) -> (bool, Result<(), ModelError>) {
-        if !self.power {
-            return (false, Err(ModelError::NoPower));
-        }
+    /// Counts an operation; says what it does. Its caller is told by [`Self::told`].
+    fn operate(&mut self, offset: usize) -> Result<Cut, ModelError> {
+        self.told()?;
+        self.last = offset;
         let number = self.operations;
         self.operations += 1;
         match self.cut {
             Some((at, cut)) if at == number => {
                 self.power = false;
-                (cut == Cut::All, Err(ModelError::NoPower))
+                self.change_doubtful();
+                Ok(cut)
             }
-            _ => (true, Ok(())),
+            _ => Ok(Cut::All),
         }
+    }
+
+    fn told(&self) -> Result<(), ModelError> {
+        if self.power { Ok(()) } else { Err(ModelError::NoPower) }
     }
 
     fn program_word(&mut self, offset: usize, bytes: &[u8]) -> Result<(), ModelError> {
-        let (effect, told) = self.operate();
-        if effect {
-            let word = offset / self.word;
-            assert!(!self.programmed[word], "the word at {offset:#x} was programmed twice");
-            self.programmed[word] = true;
-            self.bytes[offset..offset + self.word].copy_from_slice(bytes);
+        let cut = self.operate(offset)?;
+        let word = offset / self.word;
+        if cut == Cut::Nothing || self.dead.contains(&word) {
+            return self.told();
         }
-        told
+        if self.doubtful.contains(&word) {
+            self.unreadable.insert(word);
+            self.reprogrammed += 1;
+            return self.told();
+        }
+        assert!(!self.programmed[word], "the word at {offset:#x} was programmed twice");
+        self.programmed[word] = true;
+        self.change(word, bytes, cut);
+        self.told()
     }
 
     fn erase_page(&mut self, offset: usize, page: usize) -> Result<(), ModelError> {
-        let (effect, told) = self.operate();
-        if effect {
-            self.bytes[offset..offset + page].fill(ERASED);
-            let words = offset / self.word..(offset + page) / self.word;
-            self.programmed[words.clone()].fill(false);
-            self.unreadable.retain(|word| !words.contains(word));
+        let cut = self.operate(offset)?;
+        if cut == Cut::Nothing {
+            return self.told();
         }
-        told
+        let erased = vec![ERASED; self.word];
+        for word in offset / self.word..(offset + page) / self.word {
+            self.unreadable.remove(&word);
+            self.doubtful.remove(&word);
+            self.later.remove(&word);
+            self.programmed[word] = cut != Cut::All;
+            self.change(word, &erased, cut);
+        }
+        self.told()
+    }
+
+    /// Makes a word of what it is to become as much as the cut lets it.
+    fn change(&mut self, word: usize, new: &[u8], cut: Cut) {
+        let place = word * self.word..(word + 1) * self.word;
+        let old = self.bytes[place.clone()].to_vec();
+        let torn = |seed| -> Vec<u8> {
+            let mut random = Random(seed ^ word as u64);
+            old.iter().zip(new).map(|(old, new)| old ^ ((old ^ new) & random.byte())).collect()
+        };
+        let now = match cut {
+            Cut::All => new.to_vec(),
+            Cut::Weak => vec![ERASED; self.word],
+            Cut::Torn(seed) | Cut::Settles(seed) => torn(seed),
+            Cut::Fades(seed) => {
+                self.later.insert(word, torn(seed));
+                new.to_vec()
+            }
+            Cut::Unreadable => {
+                self.unreadable.insert(word);
+                old
+            }
+            Cut::Nothing => old,
+        };
+        if let Cut::Settles(_) = cut {
+            self.later.insert(word, new.to_vec());
+        }
+        if cut != Cut::All {
+            self.doubtful.insert(word);
+        }
+        self.bytes[place].copy_from_slice(&now);
+    }
+
+    fn change_doubtful(&mut self) {
+        for (word, bytes) in std::mem::take(&mut self.later) {
+            self.bytes[word * self.word..(word + 1) * self.word].copy_from_slice(&bytes);
+        }
+    }
+}
+
+/// Numbers that look random and are the same in every run (SplitMix64).
+pub struct Random(pub u64);
+
+impl Random {
+    /// The next number.
+    pub fn number(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    fn byte(&mut self) -> u8 {
+        self.number().to_le_bytes()[0]
     }
 }
 

@@ -2,12 +2,15 @@
 //! it boots, its image is wholly the old or wholly the new one, floors neither fell nor rose before the image
 //! confirmed, the scenario runs to the same end, and a further boot changes nothing.
 //!
-//! That no word is programmed twice, the flash model itself sees to.
+//! At each operation nothing of it happens. At the last word of every journal record and at some hundred other
+//! operations something in between happens as well, one kind of [`Cut`] or another, and the power goes away again in
+//! what the device does next. That no word is programmed twice, the flash model itself sees to.
 
 use super::device::{Device, Failure};
-use super::flash::{Cut, Medium, Nor};
+use super::flash::{Cut, Medium, Nor, Random};
 use bootloader::Boot;
-use bootloader::layout::Layout;
+use bootloader::journal::RECORD_LEN;
+use bootloader::layout::{Area, Half, Layout};
 use bootloader::state::{BootState, Status};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -22,8 +25,13 @@ pub trait Scenario<const WORD: usize, const PAGE: usize>: Sync {
     /// Does it, or goes on with it, from whatever state a reset left the device in.
     fn run(&self, device: &mut Device<WORD, PAGE>) -> Result<(), Failure>;
 
-    /// The images that slot A may hold after a reset; empty: it need not boot at all.
+    /// The images that may run after a reset.
     fn releases(&self) -> Vec<Release>;
+
+    /// Whether one of them has to.
+    fn must_boot(&self) -> bool {
+        true
+    }
 
     /// Looks at a device that has just been reset, in whatever state it is.
     fn inspect(&self, _device: &mut Device<WORD, PAGE>) {}
@@ -54,7 +62,8 @@ pub fn cut_everywhere<const WORD: usize, const PAGE: usize>(scenario: &impl Scen
                     if operation >= operations {
                         break;
                     }
-                    cut_at(scenario, &medium, layout, operation, (floor, &end));
+                    let sampled = operation.is_multiple_of(operations.div_ceil(SAMPLE));
+                    cut_at(scenario, &medium, layout, (operation, sampled), (floor, &end));
                 }
             });
         }
@@ -62,54 +71,123 @@ pub fn cut_everywhere<const WORD: usize, const PAGE: usize>(scenario: &impl Scen
     operations
 }
 
+/// How many operations of a scenario are cut in doubt, if it has as many.
+const SAMPLE: u64 = 150;
+
+/// What a cut leaves in doubt.
+fn doubtful(random: &mut Random) -> Cut {
+    let seed = random.number();
+    match random.number() % 5 {
+        0 => Cut::Fades(seed),
+        1 => Cut::Settles(seed),
+        2 => Cut::Torn(seed),
+        3 => Cut::Weak,
+        _ => Cut::Unreadable,
+    }
+}
+
 fn cut_at<const WORD: usize, const PAGE: usize>(
     scenario: &impl Scenario<WORD, PAGE>,
     medium: &Medium,
     layout: Layout,
-    operation: u64,
+    (operation, sampled): (u64, bool),
     (floor, end): (u64, &BootState),
 ) {
-    let at = format!("cut at operation {operation}");
-    let mut device = Device::<WORD, PAGE>::over(Nor::with(medium.clone()), layout);
-    // After an operation that happened is the same flash as before the one that follows: one kind of cut is enough
-    // as long as cuts are atomic, but for the last operation.
-    device.nor.medium_mut().cut_at(operation, Cut::Nothing);
-    assert_eq!(scenario.run(&mut device), Err(Failure::NoPower), "{at}: power should have gone");
-    device.nor.medium_mut().power_on();
+    let cut = |cut| {
+        let at = format!("{cut:?} at operation {operation}");
+        let mut device = Device::<WORD, PAGE>::over(Nor::with(medium.clone()), layout);
+        device.nor.medium_mut().cut_at(operation, cut);
+        assert_eq!(scenario.run(&mut device), Err(Failure::NoPower), "{at}: power should have gone");
+        after_cut(scenario, &mut device, floor, &at);
+        (device, at)
+    };
+    // After an operation that happened is the same flash as before the one that follows.
+    let (mut device, at) = cut(Cut::Nothing);
+    let last = device.nor.medium().last_offset();
+    to_the_end(scenario, &mut device, end, &at);
 
-    let mut reset = device.twin();
-    scenario.inspect(&mut reset);
-    let mut reset = device.twin();
-    whole(&mut reset, &scenario.releases(), floor, &at);
+    let mut random = Random(operation);
+    let mut twice = Vec::new();
+    if ends_record(layout, last, WORD) {
+        // Read now this way and then that: the next cut is right behind, in a step of a swap, or anywhere.
+        for first in [Cut::Fades(operation), Cut::Settles(operation)] {
+            twice.extend([4, 24, 200].map(|range| (first, random.number() % range)));
+        }
+    } else if sampled {
+        twice.push((doubtful(&mut random), random.number() % 200));
+    }
+    for (first, again) in twice {
+        let (mut device, at) = cut(first);
+        let second = doubtful(&mut random);
+        let at = format!("{at}, {second:?} {again} operations later");
+        device.nor.medium_mut().cut_at(again, second);
+        match scenario.run(&mut device) {
+            // At the end before that.
+            Ok(()) => device.nor.medium_mut().power_cycle(),
+            Err(failure) => assert_eq!(failure, Failure::NoPower, "{at}: cannot go on"),
+        }
+        after_cut(scenario, &mut device, floor, &at);
+        to_the_end(scenario, &mut device, end, &at);
+    }
+}
 
-    scenario.run(&mut device).unwrap_or_else(|failure| panic!("{at}: cannot go on: {failure:?}"));
-    finish(scenario, &mut device, &at);
+/// Whether the word at this offset is the last one of a record in the journal.
+fn ends_record(layout: Layout, offset: usize, word: usize) -> bool {
+    [Half::First, Half::Second].into_iter().any(|half| {
+        let region = layout.region(Area::Journal(half));
+        let start = region.start as usize;
+        (start..start + region.len as usize).contains(&offset)
+            && (offset + word - start).is_multiple_of(RECORD_LEN)
+    })
+}
+
+/// From what a cut left to the end of the scenario.
+fn to_the_end<const WORD: usize, const PAGE: usize>(
+    scenario: &impl Scenario<WORD, PAGE>,
+    device: &mut Device<WORD, PAGE>,
+    end: &BootState,
+    at: &str,
+) {
+    scenario.run(device).unwrap_or_else(|failure| panic!("{at}: cannot go on: {failure:?}"));
+    finish(scenario, device, at);
     let found = device.state();
     let same = |state: &BootState| (state.status, state.floor, state.active, state.provisioned);
     assert_eq!(same(&found), same(end), "{at}: another end");
 }
 
-/// The first boot after a cut.
-fn whole<const WORD: usize, const PAGE: usize>(
+/// The first boot after a cut, on a copy.
+fn after_cut<const WORD: usize, const PAGE: usize>(
+    scenario: &impl Scenario<WORD, PAGE>,
     device: &mut Device<WORD, PAGE>,
-    releases: &[Release],
+    floor: u64,
+    at: &str,
+) {
+    device.nor.medium_mut().power_on();
+    scenario.inspect(&mut device.twin());
+    whole(scenario, &mut device.twin(), floor, at);
+}
+
+fn whole<const WORD: usize, const PAGE: usize>(
+    scenario: &impl Scenario<WORD, PAGE>,
+    device: &mut Device<WORD, PAGE>,
     floor: u64,
     at: &str,
 ) {
     let boot = device.boot();
     let state = device.state();
     assert!(state.floor >= floor, "{at}: the floor fell");
-    if releases.is_empty() {
+    if !scenario.must_boot() && matches!(boot, Boot::Stay(_)) {
         return;
     }
     assert!(matches!(boot, Boot::Run(_)), "{at}: does not boot: {boot:?}, {state:?}");
     let active = state.active.expect("an active image");
-    let (_, image) = releases
-        .iter()
+    let (_, image) = scenario
+        .releases()
+        .into_iter()
         .find(|(sequence, _)| *sequence == active.sequence)
         .unwrap_or_else(|| panic!("{at}: sequence {} was never installed", active.sequence));
     assert_eq!(active.size as usize, image.len(), "{at}: another image");
-    assert!(device.running(image.len()) == *image, "{at}: the image is torn");
+    assert!(device.running(image.len()) == image, "{at}: the image is torn");
     if state.floor > floor {
         let confirmed = state.status == Status::Idle && active.sequence == state.floor;
         assert!(confirmed, "{at}: the floor rose before its image confirmed");

@@ -39,6 +39,10 @@ impl<const WORD: usize, const PAGE: usize> Scenario<WORD, PAGE> for Provision {
         Vec::new()
     }
 
+    fn must_boot(&self) -> bool {
+        false
+    }
+
     fn inspect(&self, device: &mut Device<WORD, PAGE>) {
         let Boot::Stay(Some(reason)) = device.boot() else { panic!("booted without an image") };
         assert!(matches!(reason, Reason::NotProvisioned | Reason::NothingBootable), "{reason:?}");
@@ -75,12 +79,10 @@ impl Releases {
         device
     }
 
-    /// What slot A may hold; a device without an old release need not boot.
+    /// What may run.
     fn bootable(&self) -> Vec<Release> {
-        match &self.old {
-            Some(old) => vec![(1, old.clone()), (2, self.new.clone())],
-            None => Vec::new(),
-        }
+        let old = self.old.iter().map(|old| (1, old.clone()));
+        old.chain([(2, self.new.clone())]).collect()
     }
 }
 
@@ -117,6 +119,10 @@ impl<const WORD: usize, const PAGE: usize> Scenario<WORD, PAGE> for Update {
         self.0.bootable()
     }
 
+    fn must_boot(&self) -> bool {
+        self.0.old.is_some()
+    }
+
     fn finished(&self, device: &mut Device<WORD, PAGE>) {
         assert!(matches!(device.boot(), Boot::Run(_)));
         let state = device.state();
@@ -143,6 +149,10 @@ impl<const WORD: usize, const PAGE: usize> Scenario<WORD, PAGE> for Revert {
 
     fn releases(&self) -> Vec<Release> {
         self.0.bootable()
+    }
+
+    fn must_boot(&self) -> bool {
+        self.0.old.is_some()
     }
 
     fn finished(&self, device: &mut Device<WORD, PAGE>) {
@@ -201,6 +211,10 @@ impl<const WORD: usize, const PAGE: usize> Scenario<WORD, PAGE> for Revoke {
         Vec::new()
     }
 
+    fn must_boot(&self) -> bool {
+        false
+    }
+
     fn inspect(&self, device: &mut Device<WORD, PAGE>) {
         let sequence = device.state().revocation.map(|pointer| pointer.sequence);
         assert!(matches!(sequence, Some(1 | 2)), "{sequence:?}");
@@ -218,14 +232,14 @@ impl<const WORD: usize, const PAGE: usize> Scenario<WORD, PAGE> for Revoke {
 /// A pending image is abandoned.
 struct Abandon {
     factory: Factory,
+    image: Vec<u8>,
 }
 
 impl<const WORD: usize, const PAGE: usize> Scenario<WORD, PAGE> for Abandon {
     fn prepare(&self) -> Device<WORD, PAGE> {
         let mut device = Device::new(sizes(PAGE).0);
         device.provision(&self.factory);
-        let image = device.image(100, 1);
-        device.install(&self.factory.envelope(1, &image), &image).expect("install");
+        device.install(&self.factory.envelope(1, &self.image), &self.image).expect("install");
         device
     }
 
@@ -239,7 +253,11 @@ impl<const WORD: usize, const PAGE: usize> Scenario<WORD, PAGE> for Abandon {
     }
 
     fn releases(&self) -> Vec<Release> {
-        Vec::new()
+        vec![(1, self.image.clone())]
+    }
+
+    fn must_boot(&self) -> bool {
+        false
     }
 
     fn finished(&self, device: &mut Device<WORD, PAGE>) {
@@ -256,7 +274,10 @@ fn everything<const WORD: usize, const PAGE: usize>() {
     let operations = [
         ("provisioning", cut_everywhere::<WORD, PAGE>(&Provision { factory: Factory::new(1) })),
         ("revocation", cut_everywhere::<WORD, PAGE>(&Revoke::new(&spare))),
-        ("abandon", cut_everywhere::<WORD, PAGE>(&Abandon { factory: Factory::new(1) })),
+        (
+            "abandon",
+            cut_everywhere::<WORD, PAGE>(&Abandon { factory: Factory::new(1), image: spare.clone() }),
+        ),
         ("first install", cut_everywhere::<WORD, PAGE>(&Update(releases(None, short)))),
         ("first install is dropped", cut_everywhere::<WORD, PAGE>(&Revert(releases(None, short)))),
         ("update to a longer image", cut_everywhere::<WORD, PAGE>(&Update(releases(Some(short), long)))),

@@ -17,9 +17,9 @@ pub const PROVISIONING: (u32, u32) = (0x0_0000, 0x1000);
 /// The two halves of the journal.
 pub const JOURNAL: (u32, u32) = (0x0_1000, 0x2000);
 /// The two halves of the revocation region.
-pub const REVOCATION: (u32, u32) = (0x0_3000, 0x2000);
+pub const REVOCATION: (u32, u32) = (0x0_3000, 0x4000);
 /// The page a swap goes through.
-pub const SCRATCH: (u32, u32) = (0x0_5000, 0x1000);
+pub const SCRATCH: (u32, u32) = (0x0_7000, 0x1000);
 /// The slot that runs.
 pub const SLOT_A: (u32, u32) = (0x1_0000, 0x8_0000);
 /// The slot that receives.

@@ -112,6 +112,8 @@ fn layout(page: u32) -> Layout {
     .unwrap()
 }
 
+const FLASH_LEN: u32 = 0x5_4000;
+
 fn flash<const WORD: usize, const PAGE: usize>(nor: &Nor<WORD, PAGE>) -> Flash<Nor<WORD, PAGE>> {
     Flash::new(nor.clone(), layout(PAGE as u32)).unwrap()
 }
@@ -124,9 +126,21 @@ fn sequence(journal: &Journal) -> u64 {
     journal.state().revocation.map_or(0, |pointer| pointer.sequence)
 }
 
+/// The two plain kinds of cuts, and the others by turns.
+fn cuts(operation: u64) -> [Cut; 3] {
+    let other = match operation % 5 {
+        0 => Cut::Weak,
+        1 => Cut::Torn(operation),
+        2 => Cut::Unreadable,
+        3 => Cut::Fades(operation),
+        _ => Cut::Settles(operation),
+    };
+    [Cut::Nothing, Cut::All, other]
+}
+
 /// Records `events` times, through many turnovers, with a cut at every operation, and goes on after it.
 fn cut_everywhere<const WORD: usize, const PAGE: usize>(events: u64) {
-    let clean = Nor::<WORD, PAGE>::new(0x10_0000);
+    let clean = Nor::<WORD, PAGE>::new(FLASH_LEN);
     let mut device = flash(&clean);
     let mut journal = Journal::open(&mut device);
     for number in 1..=events {
@@ -134,8 +148,8 @@ fn cut_everywhere<const WORD: usize, const PAGE: usize>(events: u64) {
     }
     let operations = clean.medium().operations();
     for operation in 0..operations {
-        for cut in [Cut::Nothing, Cut::All] {
-            let nor = Nor::<WORD, PAGE>::new(0x10_0000);
+        for cut in cuts(operation) {
+            let nor = Nor::<WORD, PAGE>::new(FLASH_LEN);
             nor.medium_mut().cut_at(operation, cut);
             let mut device = flash(&nor);
             let mut journal = Journal::open(&mut device);
@@ -149,10 +163,16 @@ fn cut_everywhere<const WORD: usize, const PAGE: usize>(events: u64) {
             let mut journal = Journal::open(&mut device);
             let found = sequence(&journal);
             assert!(found == told || found == told + 1, "told {told}, found {found}, cut at {operation}");
-            for number in found + 1..=events + 3 {
+            // Numbers of their own: what the cut left must not come back, however it reads later.
+            for number in 100..=103 + operation % 3 {
                 journal.record(&mut device, list(number)).unwrap();
+                assert_eq!(sequence(&Journal::open(&mut device)), number, "{cut:?} at {operation}");
+                nor.medium_mut().power_cycle();
+                assert_eq!(sequence(&Journal::open(&mut device)), number, "{cut:?} at {operation}, later");
+                if number % 2 == 0 {
+                    journal = Journal::open(&mut device);
+                }
             }
-            assert_eq!(sequence(&Journal::open(&mut device)), events + 3);
         }
     }
 }
@@ -166,9 +186,110 @@ fn a_cut_leaves_the_state_before_or_after_in_every_geometry() {
     cut_everywhere::<32, 8192>(67);
 }
 
+/// Where the place with this index in the first half begins.
+fn place(index: usize) -> usize {
+    0x1_0000 + index * RECORD_LEN
+}
+
+#[test]
+fn a_place_that_may_hold_a_weak_word_is_passed_over() {
+    let nor = Nor::<8, 4096>::new(FLASH_LEN);
+    let mut device = flash(&nor);
+    let mut journal = Journal::open(&mut device);
+    journal.record(&mut device, list(1)).unwrap();
+    nor.medium_mut().cut_at(0, Cut::Weak);
+    journal.record(&mut device, list(2)).unwrap_err();
+    nor.medium_mut().power_on();
+    let mut journal = Journal::open(&mut device);
+    journal.record(&mut device, list(3)).unwrap();
+    assert_eq!(nor.medium().reprogrammed(), 0);
+    assert_eq!(sequence(&Journal::open(&mut device)), 3);
+}
+
+#[test]
+fn a_weak_word_that_is_programmed_all_the_same_costs_its_place_only() {
+    let nor = Nor::<8, 4096>::new(FLASH_LEN);
+    let mut device = flash(&nor);
+    Journal::open(&mut device).record(&mut device, list(1)).unwrap();
+    // The first record after a reset, twice: what precedes it reads as erased.
+    nor.medium_mut().cut_at(0, Cut::Weak);
+    Journal::open(&mut device).record(&mut device, list(2)).unwrap_err();
+    nor.medium_mut().power_on();
+    Journal::open(&mut device).record(&mut device, list(3)).unwrap();
+    assert!(nor.medium().reprogrammed() > 0);
+    assert_eq!(sequence(&Journal::open(&mut device)), 3);
+}
+
+#[test]
+fn places_that_do_not_take_a_record_are_passed_over() {
+    let nor = Nor::<8, 4096>::new(FLASH_LEN);
+    let mut device = flash(&nor);
+    for index in [0, 1, 4, 5, 6, 30, 31] {
+        nor.medium_mut().wear_out(place(index) + 16);
+    }
+    // The first word of the second half as well.
+    nor.medium_mut().wear_out(place(32));
+    for number in 1..=100 {
+        let mut journal = Journal::open(&mut device);
+        journal.record(&mut device, list(number)).unwrap();
+        assert_eq!(sequence(&Journal::open(&mut device)), number);
+    }
+}
+
+#[test]
+fn a_journal_that_takes_no_record_keeps_the_state() {
+    let nor = Nor::<8, 4096>::new(FLASH_LEN);
+    let mut device = flash(&nor);
+    let mut journal = Journal::open(&mut device);
+    journal.record(&mut device, list(1)).unwrap();
+    for index in 1..64 {
+        nor.medium_mut().wear_out(place(index) + 120);
+    }
+    assert_eq!(journal.record(&mut device, list(2)), Err(JournalError::Flash(FlashError::NotProgrammed)));
+    assert_eq!((sequence(&journal), sequence(&Journal::open(&mut device))), (1, 1));
+}
+
+#[test]
+fn a_record_that_was_refused_and_reads_after_all_is_older_than_the_next() {
+    let nor = Nor::<8, 4096>::new(FLASH_LEN);
+    let mut device = flash(&nor);
+    let mut journal = Journal::open(&mut device);
+    journal.record(&mut device, list(1)).unwrap();
+    // The last word takes its bits late.
+    nor.medium_mut().cut_at(15, Cut::Settles(1));
+    journal.record(&mut device, list(2)).unwrap_err();
+    nor.medium_mut().power_on();
+    journal.record(&mut device, list(7)).unwrap();
+    nor.medium_mut().power_cycle();
+    assert_eq!(sequence(&Journal::open(&mut device)), 7);
+}
+
+#[test]
+fn what_is_affirmed_lasts_and_costs_one_record() {
+    for cut in [Cut::Fades(3), Cut::Settles(3)] {
+        let nor = Nor::<8, 4096>::new(FLASH_LEN);
+        let mut device = flash(&nor);
+        let mut journal = Journal::open(&mut device);
+        journal.record(&mut device, list(1)).unwrap();
+        nor.medium_mut().cut_at(15, cut);
+        journal.record(&mut device, list(2)).unwrap_err();
+        nor.medium_mut().power_on();
+
+        let mut journal = Journal::open(&mut device);
+        let found = sequence(&journal);
+        assert_eq!(found, if cut == Cut::Fades(3) { 2 } else { 1 });
+        journal.affirm(&mut device).unwrap();
+        let before = nor.medium().operations();
+        journal.affirm(&mut device).unwrap();
+        assert_eq!(nor.medium().operations(), before);
+        nor.medium_mut().power_cycle();
+        assert_eq!(sequence(&Journal::open(&mut device)), found, "{cut:?}");
+    }
+}
+
 #[test]
 fn an_unreadable_newest_record_leaves_the_one_before() {
-    let nor = Nor::<8, 4096>::new(0x10_0000);
+    let nor = Nor::<8, 4096>::new(FLASH_LEN);
     let mut device = flash(&nor);
     let mut journal = Journal::open(&mut device);
     for number in 1..=3 {
@@ -183,7 +304,7 @@ fn an_unreadable_newest_record_leaves_the_one_before() {
 
 #[test]
 fn an_event_that_does_not_belong_is_not_written() {
-    let nor = Nor::<8, 4096>::new(0x10_0000);
+    let nor = Nor::<8, 4096>::new(FLASH_LEN);
     let mut device = flash(&nor);
     let mut journal = Journal::open(&mut device);
     let illegal = journal.record(&mut device, Event::Confirmed);
@@ -193,7 +314,7 @@ fn an_event_that_does_not_belong_is_not_written() {
 
 #[test]
 fn a_sequence_of_lists_that_falls_is_not_written() {
-    let nor = Nor::<8, 4096>::new(0x10_0000);
+    let nor = Nor::<8, 4096>::new(FLASH_LEN);
     let mut device = flash(&nor);
     let mut journal = Journal::open(&mut device);
     journal.record(&mut device, list(5)).unwrap();

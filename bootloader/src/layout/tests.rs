@@ -5,8 +5,8 @@ pub(crate) const GOOD: Regions = Regions {
     page: 4096,
     provisioning: Region { start: 0x0000, len: 0x1000 },
     journal: Region { start: 0x1000, len: 0x2000 },
-    revocation: Region { start: 0x3000, len: 0x2000 },
-    scratch: Region { start: 0x5000, len: 0x1000 },
+    revocation: Region { start: 0x3000, len: 0x4000 },
+    scratch: Region { start: 0x7000, len: 0x1000 },
     slot_a: Region { start: 0x1_0000, len: 0x8_0000 },
     slot_b: Region { start: 0x9_0000, len: 0x8_0000 },
     ram: Region { start: 0x2000_0000, len: 0x1_0000 },
@@ -98,8 +98,10 @@ fn wrong_descriptions_are_refused() {
     let small = Regions {
         page: 512,
         provisioning: Region { start: 0, len: 512 },
-        scratch: Region { start: 0x5000, len: 512 },
+        scratch: Region { start: 0x7000, len: 512 },
         ..GOOD
     };
     assert_eq!(Layout::new(small), Err(LayoutError::TooSmall), "provisioning region below a record");
+    let small = Regions { revocation: Region { start: 0x3000, len: 0x2000 }, ..GOOD };
+    assert_eq!(Layout::new(small), Err(LayoutError::TooSmall), "revocation half below a list of each anchor");
 }

@@ -1,9 +1,11 @@
 //! The boot rules (docs/boot-rules.md).
 
-use crate::bench::{Device, record};
+use crate::bench::{Device, Failure, record};
 use crate::factory::Factory;
+use crate::flash::Cut;
 use bootloader::Boot;
 use bootloader::handoff::Request;
+use bootloader::layout::{Area, Half};
 use bootloader::state::Status;
 use suit_manifest::Reason;
 use update_protocol::profile::{ImageState, Mode, Object};
@@ -101,6 +103,60 @@ fn a_pending_image_that_decayed_is_dropped() {
     assert_eq!(board.running(old.len()), old);
 }
 
+/// The offset behind the last record in the journal's first half.
+fn journal_end(board: &Board) -> usize {
+    let region = board.layout.region(Area::Journal(Half::First));
+    let medium = board.nor.medium();
+    let half = &medium.bytes()[region.start as usize..][..region.len as usize];
+    let last = half.chunks(128).rposition(|place| place.iter().any(|&byte| byte != 0xFF)).unwrap();
+    region.start as usize + (last + 1) * 128
+}
+
+#[test]
+fn a_confirmation_that_reads_torn_later_does_not_cost_the_way_back() {
+    let (mut board, factory, _, _) = pending();
+    assert!(matches!(board.boot(), Boot::Run(_)));
+    // The last word of the record; it reads whole at the next boot, and torn at the one after.
+    board.nor.medium_mut().cut_at(15, Cut::Fades(1));
+    board.application().confirm().unwrap_err();
+    board.nor.medium_mut().power_on();
+    assert_eq!(board.state().status, Status::Idle);
+    let third = board.image(5000, 3);
+    let envelope = factory.envelope(3, &third);
+    for operations in [0, 1, 15, 16, 17, 40, 100, 400] {
+        let mut board = board.twin();
+        board.nor.medium_mut().cut_at(operations, Cut::Nothing);
+        assert_eq!(board.install(&envelope, &third), Err(Failure::NoPower));
+        board.nor.medium_mut().power_on();
+        assert!(matches!(board.boot(), Boot::Run(_)), "{operations}");
+    }
+}
+
+#[test]
+fn a_place_in_the_journal_that_takes_no_record_does_not_stop_an_update() {
+    let (mut board, _, _, new) = pending();
+    // Where the first record after a reset goes.
+    let at = journal_end(&board) + 128;
+    board.nor.medium_mut().wear_out(at);
+    assert!(matches!(board.boot(), Boot::Run(_)));
+    assert_eq!(board.running(new.len()), new);
+}
+
+#[test]
+fn what_is_confirmed_runs_on_when_the_journal_takes_no_record_any_more() {
+    let (mut board, _, old, _) = pending();
+    let end = journal_end(&board);
+    let last = board.layout.region(Area::Journal(Half::Second));
+    for at in (end..(last.start + last.len) as usize).step_by(8) {
+        board.nor.medium_mut().wear_out(at);
+    }
+    for _ in 0..3 {
+        assert!(matches!(board.boot(), Boot::Run(_)));
+        assert_eq!(board.state().status, Status::Pending);
+        assert_eq!(board.running(old.len()), old);
+    }
+}
+
 #[test]
 fn any_change_of_the_active_image_or_its_head_does_not_boot() {
     let (mut board, factory) = board();
@@ -188,7 +244,7 @@ fn pending_twin(operations: &mut u64) -> Board {
         let _ = clean.boot();
         clean.nor.medium().operations() - before
     };
-    board.nor.medium_mut().cut_at(from_the_end - *operations, crate::flash::Cut::Nothing);
+    board.nor.medium_mut().cut_at(from_the_end - *operations, Cut::Nothing);
     let _ = board.boot();
     board.nor.medium_mut().power_on();
     board

@@ -2,10 +2,11 @@
 
 use crate::bench::{Device, Failure, record};
 use crate::factory::{Factory, provisioning_block};
+use crate::flash::Cut;
 use bootloader::Boot;
 use bootloader::provisioning::Provisioning;
 use suit_manifest::Reason;
-use update_protocol::profile::Object;
+use update_protocol::profile::{ImageState, Mode, Object};
 use update_protocol::uds::Nrc;
 use update_protocol::uds::server::{Answer, Handler as _};
 
@@ -33,6 +34,41 @@ fn a_block_is_taken_once() {
     let refused = board.send(Object::ProvisioningBlock, &again).unwrap_err();
     assert_eq!(refused, Failure::Refused(Nrc::CONDITIONS_NOT_CORRECT, Some(Reason::AlreadyProvisioned)));
     assert_eq!(board.nor.medium().operations(), before);
+}
+
+#[test]
+fn a_block_that_a_cut_left_in_doubt_is_not_final() {
+    let factory = Factory::new(1);
+    let block = provisioning_block(&[factory.anchor()], None);
+    let operations = {
+        let mut board = Board::new(4);
+        board.send(Object::ProvisioningBlock, &block).unwrap();
+        board.nor.medium().operations()
+    };
+    for back in 1..operations {
+        for cut in [Cut::Fades(5), Cut::Settles(5), Cut::Torn(5), Cut::Unreadable] {
+            let mut board = Board::new(4);
+            board.nor.medium_mut().cut_at(operations - back, cut);
+            assert_eq!(board.send(Object::ProvisioningBlock, &block), Err(Failure::NoPower));
+            // Whatever it makes of that, it lasts, or the block may be sent again, also over another cut.
+            for again in [None, Some(18), Some(back)] {
+                let mut board = board.twin();
+                board.nor.medium_mut().power_on();
+                board.boot();
+                if let (Some(again), Mode::Factory) = (again, record(&board.program()).mode) {
+                    board.nor.medium_mut().cut_at(again, Cut::Nothing);
+                    let _ = board.send(Object::ProvisioningBlock, &block);
+                    board.nor.medium_mut().power_on();
+                } else {
+                    board.nor.medium_mut().power_cycle();
+                }
+                if record(&board.program()).mode == Mode::Factory {
+                    board.send(Object::ProvisioningBlock, &block).unwrap();
+                }
+                assert!(board.loader().identity().is_some(), "{cut:?}, {back} before the end, {again:?}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -97,6 +133,7 @@ fn a_provisioned_device_whose_block_decayed_trusts_nobody() {
     board.nor.medium_mut().tamper(40, &[byte ^ 1]);
 
     assert_eq!(board.boot(), Boot::Stay(Some(Reason::ProvisioningMalformed)));
+    assert_eq!(record(&board.program()).image, ImageState::None);
     let before = board.nor.medium().operations();
     for (object, bytes, reason) in [
         (Object::Envelope, factory.envelope(2, &image), Reason::ProvisioningMalformed),

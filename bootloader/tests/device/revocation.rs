@@ -2,6 +2,8 @@
 
 use crate::bench::{Device, Failure, record};
 use crate::factory::{Factory, provisioning_block};
+use crate::flash::Cut;
+use bootloader::layout::{Area, Half};
 use suit_manifest::Reason;
 use update_protocol::profile::Object;
 use update_protocol::uds::Nrc;
@@ -99,13 +101,137 @@ fn each_anchor_has_its_own_list() {
     assert_eq!(record(&board.program()).revocation_sequence, 10);
 }
 
+/// A board that believes two, one with list 9 and two with list 2, each of which takes back the signer's own release
+/// key; with what the half of the flash that holds them is called.
+fn two_anchors() -> (Board, [Factory; 2], Half) {
+    let factories = [Factory::new(1), Factory::new(2)];
+    let mut board = Board::new(4);
+    let anchors: Vec<_> = factories.iter().map(Factory::anchor).collect();
+    board.send(Object::ProvisioningBlock, &provisioning_block(&anchors, None)).unwrap();
+    for (factory, sequence) in factories.iter().zip([9, 2]) {
+        let list = factory.revocation_list(sequence, &[factory.release_kid()]);
+        board.send(Object::RevocationList, &list).unwrap();
+    }
+    let half = board.state().revocation.unwrap().half;
+    (board, factories, half)
+}
+
+/// Where the list of the anchor with this number lies in the half.
+fn list_at(board: &Board, half: Half, number: usize) -> usize {
+    let start = board.layout.region(Area::Revocation(half)).start as usize;
+    let medium = board.nor.medium();
+    let first = &medium.bytes()[start..];
+    let len = usize::from(u16::from_be_bytes([first[2], first[3]]));
+    start + number * (32 + len.next_multiple_of(32))
+}
+
+#[test]
+fn a_list_that_decayed_is_not_forgotten_when_another_anchor_sends_one() {
+    // The other anchor's list decayed, or the signer's own with it behind it.
+    for (decayed, signer) in [(0, 1), (1, 0), (0, 0), (1, 1)] {
+        for word in [0, 32, 64] {
+            let (mut board, factories, half) = two_anchors();
+            let at = list_at(&board, half, decayed);
+            board.nor.medium_mut().break_word(at + word);
+            let list = factories[signer].revocation_list(10, &[]);
+            board.send(Object::RevocationList, &list).unwrap();
+
+            let image = board.image(64, 1);
+            let other = &factories[1 - signer];
+            let reason = refusal(&mut board, Object::Envelope, &other.envelope(1, &image));
+            let shut = [Some(Reason::KeyRevoked), Some(Reason::RevocationMalformed)];
+            assert!(shut.contains(&reason), "{decayed} {signer} {word}: {reason:?}");
+            if reason == shut[1] {
+                // An older list does not open it again, one with the highest number the device knows does.
+                let older = other.revocation_list(9, &[]);
+                let reason = refusal(&mut board, Object::RevocationList, &older);
+                assert_eq!(reason, Some(Reason::RevocationSequence));
+                let newer = other.revocation_list(10, &[other.release_kid()]);
+                board.send(Object::RevocationList, &newer).unwrap();
+                let reason = refusal(&mut board, Object::Envelope, &other.envelope(1, &image));
+                assert_eq!(reason, Some(Reason::KeyRevoked));
+            }
+            board.send(Object::Envelope, &factories[signer].envelope(1, &image)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn lists_whose_record_reads_torn_later_are_not_erased() {
+    let (mut board, factory) = board();
+    let list = |sequence| factory.revocation_list(sequence, &[factory.release_kid()]);
+    board.send(Object::RevocationList, &list(1)).unwrap();
+    let operations = {
+        let mut board = board.twin();
+        let before = board.nor.medium().operations();
+        board.send(Object::RevocationList, &list(2)).unwrap();
+        board.nor.medium().operations() - before
+    };
+    // The last word of the record that points to list 2.
+    board.nor.medium_mut().cut_at(operations - 1, Cut::Fades(1));
+    assert_eq!(board.send(Object::RevocationList, &list(2)), Err(Failure::NoPower));
+    board.nor.medium_mut().power_on();
+    let image = board.image(64, 1);
+    for again in 0..operations {
+        let mut board = board.twin();
+        board.nor.medium_mut().cut_at(again, Cut::Nothing);
+        assert_eq!(board.send(Object::RevocationList, &list(3)), Err(Failure::NoPower));
+        board.nor.medium_mut().power_on();
+        let reason = refusal(&mut board, Object::Envelope, &factory.envelope(1, &image));
+        assert_eq!(reason, Some(Reason::KeyRevoked), "{again}");
+    }
+}
+
+#[test]
+fn a_list_that_was_not_programmed_does_not_take_the_place_of_the_one_that_counts() {
+    let (mut board, factories, half) = two_anchors();
+    let image = board.image(64, 1);
+    for number in [0, 1] {
+        for word in [0, 40] {
+            let mut board = board.twin();
+            let at = list_at(&board, half, number);
+            let other = board.layout.region(Area::Revocation(half.other())).start as usize;
+            let start = board.layout.region(Area::Revocation(half)).start as usize;
+            board.nor.medium_mut().wear_out(at - start + other + word);
+            let refused =
+                board.send(Object::RevocationList, &factories[1].revocation_list(11, &[])).unwrap_err();
+            assert_eq!(refused.reason(), Some(Reason::FlashFailed));
+            for factory in &factories {
+                let reason = refusal(&mut board, Object::Envelope, &factory.envelope(1, &image));
+                assert_eq!(reason, Some(Reason::KeyRevoked));
+            }
+        }
+    }
+    board.send(Object::RevocationList, &factories[1].revocation_list(11, &[])).unwrap();
+}
+
+#[test]
+fn the_longest_lists_of_all_anchors_fit() {
+    let factories = [1, 2, 3, 4].map(Factory::new);
+    let mut board = Board::new(4);
+    let anchors = factories.each_ref().map(Factory::anchor);
+    board.send(Object::ProvisioningBlock, &provisioning_block(&anchors, None)).unwrap();
+    for sequence in [1, 2] {
+        for factory in &factories {
+            let list = factory.longest_revocation_list(sequence);
+            assert!((993..=1024).contains(&list.len()), "{} bytes", list.len());
+            board.send(Object::RevocationList, &list).unwrap();
+        }
+    }
+    let image = board.image(64, 1);
+    for factory in &factories {
+        let reason = refusal(&mut board, Object::Envelope, &factory.envelope(1, &image));
+        assert_eq!(reason, Some(Reason::KeyRevoked));
+    }
+}
+
 #[test]
 fn lists_that_decayed_let_nobody_in_until_they_are_sent_again() {
     let (mut board, factory) = board();
     let list = factory.revocation_list(5, &[factory.with_new_release_key(7).release_kid()]);
     board.send(Object::RevocationList, &list).unwrap();
     let image = board.image(64, 1);
-    let region = board.layout.region(bootloader::layout::Area::Revocation(bootloader::layout::Half::First));
+    let region = board.layout.region(Area::Revocation(Half::First));
     for damage in [0usize, 4, 40] {
         let mut board = board.twin();
         let at = region.start as usize + damage;

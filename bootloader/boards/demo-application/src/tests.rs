@@ -13,10 +13,10 @@ const LAYOUT: Layout = match Layout::new(Regions {
     page: PAGE,
     provisioning: Region { start: 0, len: PAGE },
     journal: Region { start: PAGE, len: 2 * PAGE },
-    revocation: Region { start: 3 * PAGE, len: 2 * PAGE },
-    scratch: Region { start: 5 * PAGE, len: PAGE },
-    slot_a: Region { start: 6 * PAGE, len: 4 * PAGE },
-    slot_b: Region { start: 10 * PAGE, len: 4 * PAGE },
+    revocation: Region { start: 3 * PAGE, len: 4 * PAGE },
+    scratch: Region { start: 7 * PAGE, len: PAGE },
+    slot_a: Region { start: 8 * PAGE, len: 4 * PAGE },
+    slot_b: Region { start: 12 * PAGE, len: 4 * PAGE },
     ram: Region { start: 0x2000_0000, len: 0x1_0000 },
 }) {
     Ok(layout) => layout,
@@ -60,7 +60,7 @@ impl NorFlash for Chip {
 }
 
 fn application(behaviour: Behaviour) -> Application<Chip> {
-    let chip = Chip { bytes: vec![0xFF; 14 * PAGE as usize], operations: 0 };
+    let chip = Chip { bytes: vec![0xFF; 16 * PAGE as usize], operations: 0 };
     let Ok(flash) = Flash::new(chip, LAYOUT) else { panic!("the chip fits") };
     Application::new(Device::open(flash), Descriptor::new("2.3.4", behaviour).unwrap())
 }

@@ -34,6 +34,18 @@ impl Store for Memory {
     }
 }
 
+impl Store for &mut Memory {
+    type Error = ();
+
+    fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), ()> {
+        (**self).read(offset, bytes)
+    }
+
+    fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), ()> {
+        (**self).write(offset, bytes)
+    }
+}
+
 fn new_chip() -> FlashArray<Memory> {
     FlashArray::power_up(Memory::untouched(), CAPACITY).unwrap()
 }
@@ -61,13 +73,17 @@ fn contents_and_marks_survive_a_power_cycle() {
 
 #[test]
 fn a_cut_while_a_new_chip_is_set_up_starts_over() {
-    let mut memory = Memory::untouched();
-    memory.writes_left = 70;
-    let mut array = FlashArray { store: memory, capacity: CAPACITY };
-    while array.erase_page(0).is_ok() {}
-    array.store.writes_left = usize::MAX;
-    let mut array = FlashArray::power_up(array.store, CAPACITY).unwrap();
-    assert!(contents(&mut array).iter().all(|byte| *byte == 0xFF));
+    let mut untouched = Memory::untouched();
+    FlashArray::power_up(&mut untouched, CAPACITY).unwrap();
+    let writes = usize::MAX - untouched.writes_left;
+    for writes_left in 0..writes {
+        let mut memory = Memory { writes_left, ..Memory::untouched() };
+        assert!(FlashArray::power_up(&mut memory, CAPACITY).is_err(), "{writes_left}");
+        memory.writes_left = usize::MAX;
+        let mut array = FlashArray::power_up(memory, CAPACITY).unwrap();
+        assert!(contents(&mut array).iter().all(|byte| *byte == 0xFF));
+        array.write(0, &vec![0x5A; CAPACITY as usize]).unwrap();
+    }
 }
 
 #[test]
