@@ -45,7 +45,8 @@ struct Transfer {
 }
 
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
-    let programs = workspace.build_host_programs()?;
+    let _lock = workspace.lock("bench")?;
+    let programs = workspace.host_programs(None)?;
     let elf = board::build_application(workspace, VERSION, Behaviour::Confirms, Some(BALLAST_LEN))?;
     let directory = workspace.fresh_directory("bench")?;
     let workshop = Workshop::open(&programs, &directory)?;
