@@ -1,6 +1,6 @@
 //! What `cargo xtask demo --json` has to report, judged apart from the program that reports it.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::xtask;
@@ -10,7 +10,9 @@ use crate::xtask;
 /// # Errors
 /// When the demonstration fails or reports anything else.
 pub fn check(kind: &str, device: &str) -> Result<()> {
-    let report = xtask::run(&["demo", "--device", kind])?;
+    let programs = xtask::build_programs()?;
+    let programs = programs.to_str().context("the path of the programs is text")?;
+    let report = xtask::run(&["demo", "--device", kind, "--programs", programs])?;
     let expected = expected(device);
     ensure!(report == expected, "the demonstration reports {report}, not {expected}");
     Ok(())

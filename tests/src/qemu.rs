@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::parent_death;
+
 #[path = "../../bootloader/boards/qemu-mps2-an386-support/layout.rs"]
 #[allow(dead_code, missing_docs, reason = "the harness needs a part of the layout")]
 pub mod layout;
@@ -86,12 +88,6 @@ impl Programs {
         self.build("qemu-mps2-an386-app", &format!("{name}.elf"), &[], &variables)
     }
 
-    /// The simulated device, a program for this machine.
-    pub fn sim(&self) -> Result<PathBuf> {
-        self.cargo(&["build", "--quiet", "--package", "sim"], &[])?;
-        Ok(self.target_dir.join("debug/sim"))
-    }
-
     fn cargo(&self, arguments: &[&str], variables: &[(&str, String)]) -> Result<()> {
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo
@@ -120,7 +116,10 @@ impl Programs {
         self.cargo(&[&common, features].concat(), variables)?;
         let program = self.target_dir.join("boards").join(name);
         let built = self.target_dir.join(TARGET).join("device").join(package);
-        std::fs::copy(&built, &program).with_context(|| format!("no program at {}", built.display()))?;
+        // Whoever reads the program does so without the lock: it is there as a whole or not at all.
+        let unfinished = program.with_extension("unfinished");
+        std::fs::copy(&built, &unfinished).with_context(|| format!("no program at {}", built.display()))?;
+        std::fs::rename(&unfinished, &program)?;
         Ok(program)
     }
 }
@@ -198,7 +197,7 @@ impl Board {
         self.running = None;
         let log = File::options().create(true).append(true).open(self.folder.path().join("log"))?;
         let monitor_socket = self.folder.path().join("monitor");
-        let mut process = Command::new(QEMU)
+        let mut process = parent_death::command(QEMU)
             .args(["-machine", "mps2-an386,memory-backend=flash", "-m", "16M", "-object"])
             .arg(format!("memory-backend-file,id=flash,size=16M,share=on,mem-path={}", escaped(&self.flash)?))
             .args(["-display", "none", "-nodefaults", "-monitor", "none", "-chardev"])

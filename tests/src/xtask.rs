@@ -6,10 +6,16 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
+use crate::parent_death;
+
+/// Names the directory of programs that `cargo xtask test` has built.
+const PROGRAMS: &str = "XTASK_PROGRAMS";
+
 /// A task, with its arguments, from the root of the workspace.
 #[must_use]
 pub fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO"));
+    // cargo becomes the task, under the same process id.
+    let mut command = parent_death::command(env!("CARGO"));
     command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     command.args(["run", "--quiet", "--package", "xtask", "--"]).args(arguments).stdin(Stdio::null());
     command
@@ -28,11 +34,14 @@ pub fn run(arguments: &[&str]) -> Result<Value> {
     serde_json::from_str(last).with_context(|| format!("no JSON: {last}"))
 }
 
-/// Builds the programs that run on this machine; returns the directory they are in.
+/// Builds the programs that run on this machine, unless `cargo xtask test` has; returns the directory they are in.
 ///
 /// # Errors
 /// When cargo fails or does not say where they are.
 pub fn build_programs() -> Result<PathBuf> {
+    if let Some(directory) = std::env::var_os(PROGRAMS) {
+        return Ok(directory.into());
+    }
     let mut command = Command::new(env!("CARGO"));
     command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).args(["build", "--quiet"]);
     for package in ["manifest-tool", "update-server", "updater-host", "sim"] {

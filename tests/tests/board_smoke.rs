@@ -6,13 +6,13 @@ use can_bus::{Bus, IsoTpChannel, Tester};
 use object::read::elf::{FileHeader as _, ProgramHeader as _};
 use object::{Endianness, elf};
 use std::io::{BufRead as _, BufReader};
-use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 use suit_manifest::Reason;
 use system_tests::factory::{Factory, provisioning_block};
 use system_tests::qemu::{self, Application, Behaviour, Board, Programs, layout};
+use system_tests::{addresses, parent_death, xtask};
 use tokio::runtime::Runtime;
 use update_protocol::profile::{self, DEFAULT_NODE_ADDRESS, ImageState, Mode, Object, StateRecord, did};
 use update_protocol::uds::{S3_SERVER_MS, Session};
@@ -57,7 +57,7 @@ impl Device {
         match self {
             Self::Board(board) => board.restore_power(),
             Self::Sim { program, flash, bus, process } => {
-                let mut child = Command::new(program)
+                let mut child = parent_death::command(program)
                     .args(["--bus", bus, "--flash"])
                     .arg(flash)
                     .stdout(Stdio::piped())
@@ -324,11 +324,10 @@ fn a_device_lives_on_the_cortex_m4() -> Result<()> {
 #[test]
 fn a_device_lives_in_the_simulator() -> Result<()> {
     let programs = programs()?;
-    let program = programs.sim()?;
+    let program = xtask::build_programs()?.join("sim");
     let folder = tempfile::tempdir()?;
-    let port = UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port();
-    let bus = format!("udp-multicast:239.74.163.2:{port}");
-    let mut device = Device::Sim { program, flash: folder.path().join("flash"), bus, process: None };
+    let flash = folder.path().join("flash");
+    let mut device = Device::Sim { program, flash, bus: addresses::bus()?, process: None };
     device.restore_power()?;
     live(&mut Bench::new(device, programs)?)
 }

@@ -2,19 +2,25 @@
 //! `cargo xtask` has.
 
 use std::collections::BTreeSet;
-use std::net::UdpSocket;
+use std::ffi::OsString;
+use std::io::{Read as _, Seek as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use system_tests::xtask;
+use system_tests::{addresses, parent_death, xtask};
 
 /// Leads the block that is run as it stands.
 const TOUR: &str = "cargo xtask image";
 /// The block that builds the tour's programs; the test has built them already, and knows where they are.
 const BUILD: &str = "cargo build\nexport PATH=\"$PWD/target/debug:$PATH\"\n";
+/// Where the tour's server listens; in the test, at a port that is free.
+const SERVER: &str = "127.0.0.1:18080";
+/// Far above what the tour takes when it compiles the device's programs first.
+const TOUR_LIMIT: Duration = Duration::from_secs(1800);
 /// Tasks that other tests and steps of `cargo xtask test` run, or that are it.
 const TASKS: [&str; 8] = ["bench", "demo", "image", "qemu", "size", "test", "tidy", "vm"];
 
@@ -71,7 +77,10 @@ fn the_tasks_are_those_that_there_are() -> Result<()> {
     Ok(())
 }
 
-/// Ends everything that a script left running.
+/// Leads a script: however it ends, it ends what it left in the background, and waits for that.
+const CLEAN_UP: &str =
+    "trap 's=$?; trap - EXIT TERM; kill $(jobs -p) 2>/dev/null || :; wait; exit $s' EXIT TERM\n";
+/// Ends everything that a script left running all the same.
 struct ProcessGroup(u32);
 
 impl Drop for ProcessGroup {
@@ -82,10 +91,65 @@ impl Drop for ProcessGroup {
     }
 }
 
+/// Runs a script and returns what it printed, with how it ended; `None` if it took too long and was killed. Nothing
+/// of it runs any more then.
+fn run(
+    script: &str,
+    environment: &[(&str, OsString)],
+    limit: Duration,
+) -> Result<(Option<ExitStatus>, String)> {
+    // A file: the end of a pipe would be seen only when all who write to it have ended, in the background too.
+    let mut stdout = tempfile::tempfile()?;
+    let mut bash = parent_death::signalled("TERM", "bash");
+    bash.args(["-euo", "pipefail", "-c", &format!("{CLEAN_UP}{script}")])
+        .current_dir(root())
+        .process_group(0);
+    bash.envs(environment.iter().map(|(name, value)| (name, value)));
+    bash.stdin(Stdio::null()).stdout(stdout.try_clone()?).stderr(Stdio::inherit());
+    let mut bash = bash.spawn().context("cannot start bash")?;
+    let group = ProcessGroup(bash.id());
+    let deadline = Instant::now() + limit;
+    let status = loop {
+        let status = bash.try_wait()?;
+        if status.is_some() || Instant::now() >= deadline {
+            break status;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    drop(group);
+    bash.wait()?;
+    let mut text = String::new();
+    stdout.rewind()?;
+    stdout.read_to_string(&mut text)?;
+    Ok((status, text))
+}
+
+/// Whether a process is there, by the line that told its id.
+fn is_alive(id: &str) -> bool {
+    Path::new("/proc").join(id.trim()).exists()
+}
+
+#[test]
+fn a_script_that_fails_ends_with_what_it_started() -> Result<()> {
+    let (status, stdout) = run("sleep 1000 & echo $!\nfalse\n", &[], TOUR_LIMIT)?;
+    ensure!(status.and_then(|status| status.code()) == Some(1), "it ended with {status:?}");
+    ensure!(!stdout.is_empty() && !is_alive(&stdout), "process {stdout} is still there");
+    Ok(())
+}
+
+#[test]
+fn a_script_that_takes_too_long_is_killed() -> Result<()> {
+    let (status, _) = run("sleep 1000\n", &[], Duration::from_millis(10))?;
+    ensure!(status.is_none(), "it ended with {status:?}");
+    Ok(())
+}
+
 #[test]
 fn entire_tour_of_the_readme() -> Result<()> {
     let blocks = blocks()?;
     let tour = blocks.iter().find(|block| block.starts_with(TOUR)).context("README.md has no tour")?;
+    ensure!(tour.contains(SERVER), "the tour has no server on {SERVER}");
+    let tour = tour.replace(SERVER, &addresses::server()?);
     let programs = xtask::build_programs()?;
     let state = root().join("target/tour");
     if state.exists() {
@@ -95,26 +159,22 @@ fn entire_tour_of_the_readme() -> Result<()> {
     let passphrase = scratch.path().join("passphrase");
     std::fs::write(&passphrase, "correct horse battery staple\n")?;
     std::fs::set_permissions(&passphrase, std::fs::Permissions::from_mode(0o600))?;
-    // A bus of its own, so that other tests' devices do not answer.
-    let port = UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port();
-
-    let mut script = Command::new("bash");
-    script.args(["-euo", "pipefail", "-c", tour]).current_dir(root()).process_group(0);
-    script.env("PATH", search_path(&programs)?).env("ANCHORAGE_PASSPHRASE_FILE", &passphrase);
-    script.env("ANCHORAGE_BUS", format!("udp-multicast:239.74.163.2:{port}"));
-    script.env("ANCHORAGE_DATA_DIR", scratch.path().join("technician"));
-    script.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
-    let script = script.spawn().context("cannot start bash")?;
-    let _group = ProcessGroup(script.id());
-    let output = script.wait_with_output()?;
-    let stdout = String::from_utf8(output.stdout)?;
-    if !output.status.success() {
-        bail!("the tour ended with {}:\n{stdout}", output.status);
+    let environment = [
+        ("PATH", search_path(&programs)?),
+        ("ANCHORAGE_PASSPHRASE_FILE", passphrase.into()),
+        // A bus of its own, so that other tests' devices do not answer.
+        ("ANCHORAGE_BUS", addresses::bus()?.into()),
+        ("ANCHORAGE_DATA_DIR", scratch.path().join("technician").into()),
+    ];
+    let (status, stdout) = run(&tour, &environment, TOUR_LIMIT)?;
+    match status {
+        None => bail!("the tour had not ended after {TOUR_LIMIT:?}:\n{stdout}"),
+        Some(status) => ensure!(status.success(), "the tour ended with {status}:\n{stdout}"),
     }
     for expected in ["TOUR-1", "1.0.0", "2.0.0", "confirmed"] {
         ensure!(stdout.contains(expected), "the tour never said {expected}:\n{stdout}");
     }
-    // Two ways from an ELF to an image: cargo objcopy, and manifest-tool by itself.
+    // Two ways from an ELF to an image: objcopy, and manifest-tool by itself.
     let objcopy = std::fs::read(state.join("2.0.0/qemu-mps2-an386-app.bin"))?;
     ensure!(
         objcopy == std::fs::read(state.join("2.bin"))?,
@@ -123,7 +183,7 @@ fn entire_tour_of_the_readme() -> Result<()> {
     Ok(())
 }
 
-fn search_path(first: &Path) -> Result<std::ffi::OsString> {
+fn search_path(first: &Path) -> Result<OsString> {
     let rest = std::env::var_os("PATH").unwrap_or_default();
     let all: Vec<PathBuf> = std::iter::once(first.to_owned()).chain(std::env::split_paths(&rest)).collect();
     Ok(std::env::join_paths(all)?)

@@ -6,7 +6,9 @@ use system_tests::xtask;
 
 #[test]
 fn entire_updates_through_socketcan() -> Result<()> {
-    let report = xtask::run(&["vm"])?;
+    let programs = xtask::build_programs()?;
+    let programs = programs.to_str().context("the path of the programs is text")?;
+    let report = xtask::run(&["vm", "--programs", programs])?;
     let cases = report["cases"].as_array().context("the report lists no cases")?;
     let names: Vec<_> = cases.iter().map(|case| &case["case"]).collect();
     ensure!(names == ["vcan", "vcan-fd", "slcan"], "the cases are {names:?}");

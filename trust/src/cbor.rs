@@ -4,7 +4,7 @@
 //! map keys, floats, trailing bytes ([`Reader::finish`]). Every item is borrowed from the input.
 //!
 //! One function, [`Reader::next_head`], reads every head: a device has no room for a reader of all of CBOR
-//! (docs/decisions/0003).
+//! (docs/decisions/0007).
 
 use crate::error::{Error, ErrorKind};
 

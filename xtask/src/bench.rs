@@ -23,6 +23,9 @@ const VERSION: &str = "1.0.0";
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
+    /// Takes manifest-tool, updater-host and sim from this directory instead of building them
+    #[arg(long, value_name = "DIR")]
+    programs: Option<PathBuf>,
     /// Prints one JSON object
     #[arg(long)]
     json: bool,
@@ -45,7 +48,8 @@ struct Transfer {
 }
 
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
-    let programs = workspace.build_host_programs()?;
+    let _lock = workspace.lock("bench")?;
+    let programs = workspace.host_programs(arguments.programs.as_deref())?;
     let elf = board::build_application(workspace, VERSION, Behaviour::Confirms, Some(BALLAST_LEN))?;
     let directory = workspace.fresh_directory("bench")?;
     let workshop = Workshop::open(&programs, &directory)?;

@@ -22,11 +22,6 @@ pub(crate) fn selection(package: &str) -> Vec<&str> {
     arguments
 }
 
-/// Where cargo puts the ELF of a board package.
-pub(crate) fn elf_path(workspace: &Workspace, package: &str) -> PathBuf {
-    workspace.target().join(DEVICE_TARGET).join(DEVICE_PROFILE).join(package)
-}
-
 /// Builds the loader and returns its ELF.
 pub(crate) fn build_loader(workspace: &Workspace) -> Result<PathBuf> {
     Programs::new(workspace.target())?.loader()
@@ -41,14 +36,4 @@ pub(crate) fn build_application(
 ) -> Result<PathBuf> {
     let application = Application { version: version.to_owned(), behaviour, ballast_len };
     Programs::new(workspace.target())?.application(&application)
-}
-
-/// The environment from which the application's build script reads what it becomes.
-pub(crate) fn environment(version: &str, behaviour: Behaviour) -> [(&'static str, String); 2] {
-    let confirm = match behaviour {
-        Behaviour::Confirms => "self",
-        Behaviour::NeverConfirms => "never",
-        Behaviour::Hangs => "hang",
-    };
-    [("APP_VERSION", version.to_owned()), ("APP_CONFIRM", confirm.to_owned())]
 }

@@ -31,6 +31,8 @@ use technician::Technician;
 const DIRECTORY: &str = "demo";
 /// The anchor's file.
 const ANCHOR: &str = "root.cose";
+/// Why the device goes back to what it ran before.
+const NOT_CONFIRMED: &str = "trial-not-confirmed";
 /// How long the application that never confirms is waited for.
 const CONFIRM_TIMEOUT: &str = "5s";
 /// Far above what any command on the bus takes here.
@@ -75,9 +77,7 @@ struct Report {
 }
 
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
-    // Two demonstrations in one directory would pull the files from under each other.
-    let lock = std::fs::File::create(workspace.directory("")?.join("demo.lock"))?;
-    lock.lock().context("cannot lock target/demo.lock")?;
+    let _lock = workspace.lock(DIRECTORY)?;
     let directory = workspace.fresh_directory(DIRECTORY)?;
     let mut story = Story::new(arguments.json);
     let kind = arguments.device.unwrap_or_else(|| {
@@ -99,10 +99,7 @@ fn tell(
     story: &mut Story,
 ) -> Result<Report> {
     story.title("Build (from nothing: some minutes)");
-    let programs = match programs {
-        Some(programs) => std::path::absolute(programs)?,
-        None => workspace.build_host_programs()?,
-    };
+    let programs = workspace.host_programs(programs)?;
     story.step("manifest-tool, update-server, updater-host, sim");
     let applications = Applications::build(workspace)?;
     story.step("the application for Cortex-M4: 1.0.0, 2.0.0, 3.0.0, and 4.0.0, which never confirms itself");
@@ -211,28 +208,37 @@ fn power_cut(
         .step(&format!("power cut after {taken} of {} bytes, and the host is gone too", release.image_bytes));
     let finished = technician.update_from(server, ANCHOR, &[])?;
     ensure!(finished["result"] == "confirmed", "the update to {THIRD}: {finished}");
+    ensure!(finished["before"]["version"] == SECOND, "the cut update left more than bytes: {finished}");
     ensure!(finished["after"]["version"] == THIRD, "the update to {THIRD}: {finished}");
     let resumed_from = finished["resumed_from"].as_u64().unwrap_or(0);
     ensure!(resumed_from > 0, "the update began again at the first byte: {finished}");
-    ensure!(resumed_from <= release.image_bytes, "resumed behind the image's end: {finished}");
+    let rest = release.image_bytes.checked_sub(resumed_from);
+    let rest = rest.with_context(|| format!("resumed behind the image's end: {finished}"))?;
+    // A block that was lost on the way is sent again, the image as a whole is not.
+    let sent = finished["bytes_sent"].as_u64().unwrap_or(0);
+    ensure!((rest..release.image_bytes).contains(&sent), "not the rest of {rest} bytes was sent: {finished}");
     story.step(&format!("resumed at byte {resumed_from}; {}", technician::sentence(&finished)?));
     Ok(true)
 }
 
-/// Updates to 4.0.0, which must end with 3.0.0. Returns whether the device reverted.
+/// Updates to 4.0.0, which must run on trial and end with 3.0.0. Returns whether the device reverted.
 fn revert(technician: &Technician<'_>, server: &Server, story: &mut Story) -> Result<bool> {
     let finished = technician.update_from(
         server,
         ANCHOR,
         &["--confirm-timeout", CONFIRM_TIMEOUT, "--revert-unconfirmed"],
     )?;
+    // An image that was given up without having run is told by another reason.
     ensure!(finished["result"] == "reverted", "the update to {FOURTH}: {finished}");
+    ensure!(finished["reason"] == NOT_CONFIRMED, "the update to {FOURTH}: {finished}");
+    ensure!(finished["before"]["version"] == THIRD, "the update to {FOURTH}: {finished}");
     let state = technician.run(&["info"])?;
     ensure!(state["version"] == THIRD, "after the revert the device is {state}");
     ensure!(state["sequence_floor"] == 3, "the revert moved the floor: {state}");
-    let reason = text(&state["reason"])?;
-    story.step(&format!("{FOURTH} ran on trial and was not confirmed ({reason}); back to {THIRD}"));
-    Ok(state["reverted"] == true)
+    ensure!(state["reverted"] == true, "after the revert the device is {state}");
+    ensure!(state["reason"] == NOT_CONFIRMED, "after the revert the device is {state}");
+    story.step(&format!("{FOURTH} ran on trial and was not confirmed ({NOT_CONFIRMED}); back to {THIRD}"));
+    Ok(true)
 }
 
 /// A text out of a program's answer.

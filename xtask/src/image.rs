@@ -1,6 +1,7 @@
-//! `cargo xtask image`: the loader and the demo application as ELF and as flat images (`cargo objcopy`).
+//! `cargo xtask image`: the loader and the demo application as ELF and as flat images (objcopy of cargo-binutils).
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::{Context, Result};
 use serde_json::json;
@@ -34,10 +35,19 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     };
     std::fs::create_dir_all(&directory)?;
     let behaviour = if arguments.never_confirms { Behaviour::NeverConfirms } else { Behaviour::Confirms };
-    let environment = board::environment(&arguments.version, behaviour);
+    let loader = board::build_loader(workspace)?;
+    let application = board::build_application(workspace, &arguments.version, behaviour, None)?;
+    let objcopy = tools::BINUTILS.provide(workspace)?;
     let mut written = Vec::new();
-    for package in [board::LOADER, board::APPLICATION] {
-        written.push(objcopy(workspace, package, &environment, &directory)?);
+    for (name, elf) in [(board::LOADER, loader), (board::APPLICATION, application)] {
+        std::fs::copy(&elf, directory.join(format!("{name}.elf")))
+            .with_context(|| format!("cannot copy {}", elf.display()))?;
+        let image = std::path::absolute(directory.join(format!("{name}.bin")))?;
+        // Gaps read as erased flash, as in the images that manifest-tool makes of an ELF.
+        let mut command = Command::new(&objcopy);
+        command.args(["-O", "binary", "--gap-fill", "0xff"]).arg(&elf).arg(&image);
+        process::check(&mut command)?;
+        written.push(image);
     }
     if arguments.json {
         println!("{}", json!({ "images": written }));
@@ -47,25 +57,4 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Builds a board package, writes `<package>.elf` and `<package>.bin`, returns the latter.
-fn objcopy(
-    workspace: &Workspace,
-    package: &str,
-    environment: &[(&str, String)],
-    directory: &Path,
-) -> Result<PathBuf> {
-    let path = tools::BINUTILS.provide(workspace)?;
-    let image = std::path::absolute(directory.join(format!("{package}.bin")))?;
-    let mut command = workspace.cargo();
-    command.arg("objcopy").arg("--quiet").args(board::selection(package));
-    // Gaps read as erased flash, as in the images that manifest-tool makes of an ELF.
-    command.args(["--", "-O", "binary", "--gap-fill", "0xff"]).arg(&image);
-    command.env("PATH", path).envs(environment.iter().map(|(name, value)| (name, value)));
-    process::check(&mut command)?;
-    let elf = board::elf_path(workspace, package);
-    std::fs::copy(&elf, directory.join(format!("{package}.elf")))
-        .with_context(|| format!("cannot copy {}", elf.display()))?;
-    Ok(image)
 }

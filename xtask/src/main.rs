@@ -13,6 +13,10 @@ mod demo;
 #[allow(dead_code, unreachable_pub, reason = "the tests use the rest")]
 mod emulator;
 mod image;
+/// Children that end with us: shared with the system tests.
+#[path = "../../tests/src/parent_death.rs"]
+#[allow(unreachable_pub, reason = "public to the tests")]
+mod parent_death;
 mod process;
 mod qemu;
 mod size;

@@ -17,12 +17,7 @@ pub(crate) struct Finished {
     pub(crate) stderr: String,
 }
 
-/// The command line as a person would type it.
-pub(crate) fn describe(command: &Command) -> String {
-    let mut words = vec![command.get_program().to_string_lossy().into_owned()];
-    words.extend(command.get_args().map(|argument| argument.to_string_lossy().into_owned()));
-    words.join(" ")
-}
+pub(crate) use crate::parent_death::spoken as describe;
 
 /// Runs a command with our own stdout and stderr; fails unless it exits with 0.
 pub(crate) fn check(command: &mut Command) -> Result<()> {
@@ -46,6 +41,12 @@ pub(crate) fn output(command: &mut Command) -> Result<Vec<u8>> {
 
 /// Runs a command to its end whatever its exit code is; fails when it is not there or takes too long.
 pub(crate) fn finish(command: &mut Command, limit: Duration) -> Result<Finished> {
+    let finished = finish_within(command, limit)?;
+    finished.with_context(|| format!("`{}`: no end after {} s", describe(command), limit.as_secs()))
+}
+
+/// Runs a command to its end whatever its exit code is; `None` when it took too long and was killed.
+pub(crate) fn finish_within(command: &mut Command, limit: Duration) -> Result<Option<Finished>> {
     let words = describe(command);
     let child = command
         .stdin(Stdio::null())
@@ -56,8 +57,10 @@ pub(crate) fn finish(command: &mut Command, limit: Duration) -> Result<Finished>
     let mut child = Guard(child);
     let stdout = drain(child.0.stdout.take());
     let stderr = drain(child.0.stderr.take());
-    let status = child.wait(limit).with_context(|| format!("`{words}`"))?;
-    Ok(Finished { status, stdout: collect(stdout), stderr: collect(stderr) })
+    let Some(status) = child.wait_within(limit).with_context(|| format!("`{words}`"))? else {
+        return Ok(None);
+    };
+    Ok(Some(Finished { status, stdout: collect(stdout), stderr: collect(stderr) }))
 }
 
 type Drain = Option<thread::JoinHandle<Vec<u8>>>;
@@ -78,7 +81,8 @@ fn collect(drain: Drain) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// A child that is killed when its owner lets go of it.
+/// A child that is killed when its owner lets go of it. One that must end with us even if we are killed is started
+/// by [`parent_death::command`](crate::parent_death::command).
 pub(crate) struct Guard(pub(crate) Child);
 
 impl Guard {
@@ -87,15 +91,18 @@ impl Guard {
         Ok(Self(command.spawn().with_context(|| format!("cannot start `{words}`"))?))
     }
 
-    /// Waits for the end, at most `limit`.
+    /// Waits for the end; one that takes longer than `limit` is an error.
     pub(crate) fn wait(&mut self, limit: Duration) -> Result<ExitStatus> {
+        self.wait_within(limit)?.with_context(|| format!("no end after {} s", limit.as_secs()))
+    }
+
+    /// Waits for the end, at most `limit`.
+    fn wait_within(&mut self, limit: Duration) -> Result<Option<ExitStatus>> {
         let deadline = Instant::now() + limit;
         loop {
-            if let Some(status) = self.0.try_wait()? {
+            let status = self.0.try_wait()?;
+            if status.is_some() || Instant::now() >= deadline {
                 return Ok(status);
-            }
-            if Instant::now() >= deadline {
-                bail!("no end after {} s", limit.as_secs());
             }
             thread::sleep(POLL);
         }
@@ -114,5 +121,21 @@ impl Drop for Guard {
         // It may have ended before us; there is nobody left to tell.
         let _ = self.0.kill();
         let _ = self.0.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_takes_too_long_has_not_finished() {
+        let limit = Duration::from_millis(10);
+        let finished = finish_within(Command::new("sleep").arg("60"), limit).expect("it started");
+        assert!(finished.is_none());
+        assert!(finish(Command::new("sleep").arg("60"), limit).is_err());
+        let finished = finish_within(Command::new("sh").args(["-c", "exit 3"]), Duration::from_secs(60));
+        let code = finished.expect("it started").and_then(|finished| finished.status.code());
+        assert_eq!(code, Some(3));
     }
 }

@@ -8,7 +8,7 @@ use anyhow::Result;
 use crate::board;
 use crate::emulator::Board;
 use crate::tools;
-use crate::workspace::{self, Workspace};
+use crate::workspace::Workspace;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -18,7 +18,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
-    workspace::require_program(tools::QEMU_ARM.program, tools::QEMU_ARM.package)?;
+    tools::QEMU_ARM.require()?;
     let flash = match &arguments.flash {
         Some(flash) => std::path::absolute(flash)?,
         None => workspace.target().join("qemu.flash"),

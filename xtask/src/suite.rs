@@ -2,25 +2,39 @@
 //!
 //! Cheap steps come first. All host builds take the same packages, so that cargo builds nothing twice.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::board;
-use crate::process;
-use crate::tools::{self, DENY, QEMU_ARM, QEMU_X86, SystemTool};
+use crate::process::{self, Finished};
+use crate::tools::{self, DENY};
 use crate::workspace::{
     BOARD_PACKAGES, DEVICE_CRATES, DEVICE_PROFILE, DEVICE_TARGET, STATIC_TARGET, Workspace,
 };
 use crate::{size, tidy};
 
-/// Prefix of the tests that run a whole pipeline; each has a step of its own.
-const ENTIRE: &str = "entire_";
+/// A test that runs a whole pipeline, in a step of its own.
+struct Pipeline {
+    /// Test target of the system tests.
+    target: &'static str,
+    test: &'static str,
+}
+
+const TOUR: Pipeline = Pipeline { target: "readme", test: "entire_tour_of_the_readme" };
+const DEMO_SIM: Pipeline = Pipeline { target: "demo", test: "entire_pipeline_on_the_simulated_device" };
+const DEMO_QEMU: Pipeline = Pipeline { target: "pipeline", test: "entire_pipeline_on_the_cortex_m4" };
+const VM: Pipeline = Pipeline { target: "vm", test: "entire_updates_through_socketcan" };
+/// Every other test runs in the step `test`.
+const PIPELINES: [&Pipeline; 4] = [&TOUR, &DEMO_SIM, &DEMO_QEMU, &VM];
+/// Tells the system tests where the programs are that are built already.
+const PROGRAMS: &str = "XTASK_PROGRAMS";
 /// Reaching the advisory database takes no longer, or is in vain.
 const ADVISORY_LIMIT: Duration = Duration::from_secs(120);
 /// How cargo-deny says that it has no database.
 const NO_DATABASE: &str = "failed to fetch advisory database";
+const OUT_OF_REACH: &str = "the advisory database cannot be reached from here";
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -88,9 +102,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
 }
 
 fn provide_tools(workspace: &Workspace) -> Result<Outcome> {
-    let strip = SystemTool { program: "strip", package: "binutils" };
-    let git = SystemTool { program: "git", package: "git" };
-    tools::provide_system_tools(&[QEMU_ARM, QEMU_X86, tools::DPKG_DEB, strip, git])?;
+    tools::provide_system_tools(&tools::TEST_TOOLS)?;
     tools::BINUTILS.provide(workspace)?;
     tools::provide_rust_target(workspace, STATIC_TARGET)?;
     Ok(Outcome::Done)
@@ -137,37 +149,55 @@ fn lint(workspace: &Workspace) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn cargo_test(workspace: &Workspace) -> Command {
+/// `cargo test`, with the programs built out of the same crates.
+fn cargo_test(workspace: &Workspace) -> Result<Command> {
+    let programs = workspace.build_tested_programs(TOUR.target)?;
     let mut command = workspace.cargo();
-    command.arg("test").args(Workspace::host_selection());
-    command
+    command.arg("test").args(Workspace::host_selection()).env(PROGRAMS, programs);
+    Ok(command)
 }
 
 fn test(workspace: &Workspace) -> Result<Outcome> {
-    process::check(cargo_test(workspace).args(["--", "--skip", ENTIRE]))?;
+    let skipped = PIPELINES.iter().flat_map(|pipeline| ["--skip", pipeline.test]);
+    process::check(cargo_test(workspace)?.args(["--", "--exact"]).args(skipped))?;
     Ok(Outcome::Done)
 }
 
-/// One test target of the system tests, with its whole-pipeline tests.
-fn system_test(workspace: &Workspace, target: &str) -> Result<Outcome> {
-    process::check(cargo_test(workspace).args(["--test", target, "--", "--nocapture", ENTIRE]))?;
+/// Runs a pipeline's test, and fails when there is none of that name.
+fn run_pipeline(workspace: &Workspace, pipeline: &Pipeline) -> Result<Outcome> {
+    let Pipeline { target, test } = pipeline;
+    let select = |command: &mut Command| {
+        command.args(["--test", target, "--", "--exact", test]);
+    };
+    let mut list = cargo_test(workspace)?;
+    select(&mut list);
+    let listing = String::from_utf8(process::output(list.arg("--list").stderr(Stdio::inherit()))?)?;
+    ensure!(lists(&listing, test), "tests/tests/{target}.rs has no test `{test}`:\n{listing}");
+    let mut run = cargo_test(workspace)?;
+    select(&mut run);
+    process::check(run.arg("--nocapture"))?;
     Ok(Outcome::Done)
+}
+
+/// Whether what `--list` printed has the test.
+fn lists(listing: &str, test: &str) -> bool {
+    listing.lines().any(|line| line.strip_suffix(": test") == Some(test))
 }
 
 fn tour(workspace: &Workspace) -> Result<Outcome> {
-    system_test(workspace, "readme")
+    run_pipeline(workspace, &TOUR)
 }
 
 fn demo_sim(workspace: &Workspace) -> Result<Outcome> {
-    system_test(workspace, "demo")
+    run_pipeline(workspace, &DEMO_SIM)
 }
 
 fn demo_qemu(workspace: &Workspace) -> Result<Outcome> {
-    system_test(workspace, "pipeline")
+    run_pipeline(workspace, &DEMO_QEMU)
 }
 
 fn vm(workspace: &Workspace) -> Result<Outcome> {
-    system_test(workspace, "vm")
+    run_pipeline(workspace, &VM)
 }
 
 fn check_size(workspace: &Workspace) -> Result<Outcome> {
@@ -176,27 +206,62 @@ fn check_size(workspace: &Workspace) -> Result<Outcome> {
 }
 
 fn deny(workspace: &Workspace) -> Result<Outcome> {
-    let path = DENY.provide(workspace)?;
-    let mut command = workspace.cargo();
-    command.args(["deny", "check", "bans", "licenses", "sources"]).env("PATH", path);
+    let mut command = Command::new(DENY.provide(workspace)?);
+    command.current_dir(workspace.root()).args(["check", "bans", "licenses", "sources"]);
     process::check(&mut command)?;
     Ok(Outcome::Done)
 }
 
 /// The advisory database lies on the network; where that is closed, the summary says that nobody looked.
 fn advisories(workspace: &Workspace) -> Result<Outcome> {
-    let path = DENY.provide(workspace)?;
-    let mut command = workspace.cargo();
-    command.args(["deny", "check", "advisories"]).env("PATH", path);
-    let finished = process::finish(&mut command, ADVISORY_LIMIT)?;
-    if finished.status.success() {
-        println!("no advisory names a dependency");
-        return Ok(Outcome::Done);
+    let mut command = Command::new(DENY.provide(workspace)?);
+    command.current_dir(workspace.root()).args(["check", "advisories"]);
+    judge_advisories(process::finish_within(&mut command, ADVISORY_LIMIT)?)
+}
+
+/// A network that is closed refuses at once or says nothing at all.
+fn judge_advisories(finished: Option<Finished>) -> Result<Outcome> {
+    match finished {
+        Some(Finished { status, .. }) if status.success() => {
+            println!("no advisory names a dependency");
+            Ok(Outcome::Done)
+        }
+        Some(Finished { status, stderr, .. }) if !stderr.contains(NO_DATABASE) => {
+            eprint!("{stderr}");
+            bail!("cargo deny check advisories ended with {status}")
+        }
+        _ => {
+            println!("NOT CHECKED: {OUT_OF_REACH}");
+            Ok(Outcome::NotChecked(OUT_OF_REACH.to_owned()))
+        }
     }
-    if finished.stderr.contains(NO_DATABASE) {
-        println!("NOT CHECKED: the advisory database cannot be reached from here");
-        return Ok(Outcome::NotChecked("the advisory database cannot be reached from here".to_owned()));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::ExitStatus;
+
+    use super::*;
+
+    #[test]
+    fn only_the_test_itself_is_listed() {
+        let listing = "entire_tour: test\nothers: test\n\n2 tests, 0 benchmarks\n";
+        assert!(lists(listing, "entire_tour"));
+        assert!(!lists(listing, "entire"));
+        assert!(!lists("0 tests, 0 benchmarks\n", "entire_tour"));
     }
-    eprint!("{}", finished.stderr);
-    bail!("cargo deny check advisories ended with {}", finished.status)
+
+    fn ended(code: i32, stderr: &str) -> Result<Outcome> {
+        let status = ExitStatus::from_raw(code << 8);
+        judge_advisories(Some(Finished { status, stdout: String::new(), stderr: stderr.to_owned() }))
+    }
+
+    #[test]
+    fn a_database_out_of_reach_is_told_from_an_advisory() {
+        assert!(matches!(ended(0, ""), Ok(Outcome::Done)));
+        assert!(matches!(judge_advisories(None), Ok(Outcome::NotChecked(_))));
+        assert!(matches!(ended(1, &format!("error: {NO_DATABASE}\n")), Ok(Outcome::NotChecked(_))));
+        assert!(ended(1, "error[vulnerability]").is_err());
+    }
 }

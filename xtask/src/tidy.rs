@@ -10,7 +10,7 @@ mod tokens;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::process;
 use crate::workspace::Workspace;
@@ -93,5 +93,28 @@ fn tracked_files(root: &Path) -> Result<Vec<PathBuf>> {
     let listing = String::from_utf8(process::output(&mut command)?)?;
     let paths = listing.split('\0').filter(|path| !path.is_empty()).map(PathBuf::from);
     // A file that was deleted and not yet committed is still in the index.
-    Ok(paths.filter(|path| root.join(path).is_file()).collect())
+    let files: Vec<_> = paths.filter(|path| root.join(path).is_file()).collect();
+    // In a checkout that a repository around it ignores there is nothing to check, and no rule would be broken.
+    ensure!(files.iter().any(|path| path == Path::new("Cargo.toml")), "git lists no file of this workspace");
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_checkout_that_git_does_not_see_is_an_error() -> Result<()> {
+        let outer = tempfile::tempdir()?;
+        let inner = outer.path().join("inner");
+        std::fs::create_dir(&inner)?;
+        std::fs::write(inner.join("Cargo.toml"), "")?;
+        process::output(Command::new("git").args(["init", "--quiet"]).current_dir(outer.path()))?;
+        assert_eq!(tracked_files(&inner)?, [PathBuf::from("Cargo.toml")]);
+        std::fs::write(outer.path().join(".gitignore"), "inner/\n")?;
+        assert!(tracked_files(&inner).is_err());
+        Ok(())
+    }
 }

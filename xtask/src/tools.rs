@@ -1,8 +1,7 @@
 //! Programs that the tasks need and a fresh machine does not have, each installed where that harms nobody:
 //! cargo's own below `target/tools`, Debian's by apt when we are root.
 
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Result, bail};
@@ -17,9 +16,9 @@ pub(crate) struct CargoTool {
     program: &'static str,
 }
 
-/// `cargo objcopy`.
+/// objcopy of the toolchain's LLVM.
 pub(crate) const BINUTILS: CargoTool =
-    CargoTool { package: "cargo-binutils", version: "0.4.0", program: "cargo-objcopy" };
+    CargoTool { package: "cargo-binutils", version: "0.4.0", program: "rust-objcopy" };
 /// Licences, bans, sources, advisories.
 pub(crate) const DENY: CargoTool =
     CargoTool { package: "cargo-deny", version: "0.20.2", program: "cargo-deny" };
@@ -28,19 +27,58 @@ pub(crate) const DENY: CargoTool =
 pub(crate) struct SystemTool {
     pub(crate) program: &'static str,
     pub(crate) package: &'static str,
+    /// With these arguments it succeeds when the package is whole; without any, being there is enough.
+    probe: &'static [&'static str],
 }
 
-pub(crate) const QEMU_ARM: SystemTool = SystemTool { program: "qemu-system-arm", package: "qemu-system-arm" };
-pub(crate) const QEMU_X86: SystemTool =
-    SystemTool { program: "qemu-system-x86_64", package: "qemu-system-x86" };
-pub(crate) const DPKG_DEB: SystemTool = SystemTool { program: "dpkg-deb", package: "dpkg" };
+const fn tool(program: &'static str, package: &'static str) -> SystemTool {
+    SystemTool { program, package, probe: &[] }
+}
+
+pub(crate) const QEMU_ARM: SystemTool = tool("qemu-system-arm", "qemu-system-arm");
+pub(crate) const QEMU_X86: SystemTool = tool("qemu-system-x86_64", "qemu-system-x86");
+pub(crate) const APT: SystemTool = tool("apt-get", "apt");
+pub(crate) const DPKG_DEB: SystemTool = tool("dpkg-deb", "dpkg");
+/// Modules of kernels after Debian 12.
+pub(crate) const XZ: SystemTool = tool("xz", "xz-utils");
+pub(crate) const ZSTD: SystemTool = tool("zstd", "zstd");
+const STRIP: SystemTool = tool("strip", "binutils");
+const GIT: SystemTool = tool("git", "git");
+const KILL: SystemTool = tool("kill", "procps");
+const SETPRIV: SystemTool = tool("setpriv", "util-linux");
+/// The tests against python-can make an environment of their own.
+const PYTHON: SystemTool =
+    SystemTool { program: "python3", package: "python3-venv", probe: &["-c", "import venv, ensurepip"] };
+
+/// What the steps of `cargo xtask test` call, beyond Rust and the C compiler that it links with.
+pub(crate) const TEST_TOOLS: [SystemTool; 9] =
+    [QEMU_ARM, QEMU_X86, DPKG_DEB, XZ, STRIP, GIT, KILL, SETPRIV, PYTHON];
+
+impl SystemTool {
+    fn is_here(&self) -> bool {
+        workspace::find_program(self.program).is_some()
+            && (self.probe.is_empty() || process::output(Command::new(self.program).args(self.probe)).is_ok())
+    }
+
+    /// Fails with the command that installs it unless it is here.
+    pub(crate) fn require(&self) -> Result<()> {
+        if !self.is_here() {
+            let Self { program, package, .. } = self;
+            bail!("{program} is not on this machine; install it with: apt-get install {package}");
+        }
+        Ok(())
+    }
+}
 
 impl CargoTool {
-    /// Installs the tool unless it is here already; returns a PATH on which cargo finds it.
-    pub(crate) fn provide(&self, workspace: &Workspace) -> Result<OsString> {
+    /// Installs the tool unless it is here already; returns its path.
+    pub(crate) fn provide(&self, workspace: &Workspace) -> Result<PathBuf> {
         let root = workspace.target().join("tools");
-        let bin = root.join("bin");
-        if !bin.join(self.program).is_file() && workspace::find_program(self.program).is_none() {
+        let program = root.join("bin").join(self.program);
+        if !program.is_file() {
+            if let Some(program) = workspace::find_program(self.program) {
+                return Ok(program);
+            }
             eprintln!("installing {} {} into {}", self.package, self.version, root.display());
             let mut command = workspace.cargo();
             command.args(["install", "--quiet", "--locked", "--debug", self.package]);
@@ -50,23 +88,13 @@ impl CargoTool {
             process::check(&mut command)?;
             std::fs::remove_dir_all(root.join("build"))?;
         }
-        search_path(&bin)
+        Ok(program)
     }
-}
-
-fn search_path(first: &Path) -> Result<OsString> {
-    let rest = std::env::var_os("PATH").unwrap_or_default();
-    let all = std::iter::once(first.to_path_buf()).chain(std::env::split_paths(&rest));
-    Ok(std::env::join_paths(all.collect::<Vec<PathBuf>>())?)
 }
 
 /// Installs what is missing by apt when we are root; else says the command.
 pub(crate) fn provide_system_tools(tools: &[SystemTool]) -> Result<()> {
-    let missing: Vec<&str> = tools
-        .iter()
-        .filter(|tool| workspace::find_program(tool.program).is_none())
-        .map(|tool| tool.package)
-        .collect();
+    let missing: Vec<&str> = tools.iter().filter(|tool| !tool.is_here()).map(|tool| tool.package).collect();
     if missing.is_empty() {
         return Ok(());
     }

@@ -19,9 +19,10 @@ use serde_json::json;
 use crate::authoring::{Release, Workshop};
 use crate::board;
 use crate::emulator::{Behaviour, Board};
+use crate::parent_death;
 use crate::process::{self, Guard};
 use crate::tools;
-use crate::workspace::{self, STATIC_TARGET, Workspace};
+use crate::workspace::{STATIC_TARGET, Workspace};
 use archive::Archive;
 use kernel::System;
 
@@ -32,19 +33,24 @@ const LIMIT: Duration = Duration::from_secs(900);
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
+    /// Takes manifest-tool from this directory instead of building it
+    #[arg(long, value_name = "DIR")]
+    programs: Option<PathBuf>,
     /// Prints one JSON object as the last line
     #[arg(long)]
     json: bool,
 }
 
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
-    workspace::require_program(tools::QEMU_X86.program, tools::QEMU_X86.package)?;
-    workspace::require_program(tools::QEMU_ARM.program, tools::QEMU_ARM.package)?;
+    tools::QEMU_X86.require()?;
+    tools::QEMU_ARM.require()?;
+    let _lock = workspace.lock("vm")?;
     let started = Instant::now();
     let system = System::provide(workspace)?;
     tools::provide_rust_target(workspace, STATIC_TARGET)?;
     let directory = workspace.fresh_directory("vm/run")?;
-    let releases = author(workspace, &directory)?;
+    let programs = workspace.host_programs(arguments.programs.as_deref())?;
+    let releases = author(workspace, &programs, &directory)?;
     let initramfs = initramfs(&system, &directory, &workspace.build_static_programs()?)?;
     std::fs::write(directory.join("initramfs"), initramfs)?;
     let loader = board::build_loader(workspace)?;
@@ -66,9 +72,8 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
 }
 
 /// Keys, the provisioning block and two signed releases, made by the project's own tools.
-fn author(workspace: &Workspace, directory: &Path) -> Result<[Release; 2]> {
-    let programs = workspace.build_host_programs()?;
-    let workshop = Workshop::open(&programs, directory)?;
+fn author(workspace: &Workspace, programs: &Path, directory: &Path) -> Result<[Release; 2]> {
+    let workshop = Workshop::open(programs, directory)?;
     let authority = workshop.authority("root", "release")?;
     workshop.provisioning_block(&authority, "device.cbor")?;
     let make = |version| -> Result<Release> {
@@ -117,7 +122,7 @@ fn stripped(program: &Path, directory: &Path) -> Result<Vec<u8>> {
 
 /// Boots the guest and collects its reports until it powers off.
 fn boot(system: &System, directory: &Path, board: &Board) -> Result<Vec<judge::Report>> {
-    let mut command = Command::new(tools::QEMU_X86.program);
+    let mut command = parent_death::command(tools::QEMU_X86.program);
     command.current_dir(directory).args(["-accel", "tcg", "-m", MEMORY_MIB, "-nodefaults", "-no-reboot"]);
     command.args(["-display", "none"]);
     command.arg("-kernel").arg(std::path::absolute(system.kernel())?);

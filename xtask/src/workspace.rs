@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::process;
@@ -70,6 +70,14 @@ impl Workspace {
         self.directory(name)
     }
 
+    /// Keeps a second process out of `target/<name>` until the file is dropped; waits when there is one.
+    pub(crate) fn lock(&self, name: &str) -> Result<std::fs::File> {
+        let path = self.directory("")?.join(format!("{name}.lock"));
+        let lock = std::fs::File::create(&path)?;
+        lock.lock().with_context(|| format!("cannot lock {}", path.display()))?;
+        Ok(lock)
+    }
+
     /// A directory below `target/`, made when missing.
     pub(crate) fn directory(&self, name: &str) -> Result<PathBuf> {
         let directory = self.target.join(name);
@@ -95,14 +103,26 @@ impl Workspace {
         arguments
     }
 
-    /// Builds the programs that run on this machine and returns the directory they are in.
-    pub(crate) fn build_host_programs(&self) -> Result<PathBuf> {
-        let mut command = self.cargo();
-        command.args(["build", "--quiet"]);
-        for package in HOST_PROGRAMS {
-            command.args(["--package", package]);
+    /// The directory of the programs that run on this machine: the given one, or where they are built to.
+    pub(crate) fn host_programs(&self, given: Option<&Path>) -> Result<PathBuf> {
+        if let Some(directory) = given {
+            return Ok(std::path::absolute(directory)?);
         }
-        process::check(&mut command)?;
+        self.build_host_programs(HOST_PROGRAMS.iter().flat_map(|package| ["--package", package]))
+    }
+
+    /// The same programs out of what `cargo test` of [`host_selection`](Self::host_selection) compiles: `target` is
+    /// one of its test targets, for without one cargo leaves out the features that the tests ask for, and nearly
+    /// sixty crates would be compiled a second time.
+    pub(crate) fn build_tested_programs(&self, target: &str) -> Result<PathBuf> {
+        let selection = Self::host_selection();
+        let programs = HOST_PROGRAMS.iter().flat_map(|program| ["--bin", program]);
+        let selection = selection.iter().map(String::as_str).chain(programs).chain(["--test", target]);
+        self.build_host_programs(selection)
+    }
+
+    fn build_host_programs<'a>(&self, selection: impl IntoIterator<Item = &'a str>) -> Result<PathBuf> {
+        process::check(self.cargo().args(["build", "--quiet"]).args(selection))?;
         let directory = self.target.join("debug");
         for program in HOST_PROGRAMS {
             ensure!(directory.join(program).is_file(), "cargo built no {program}");
@@ -132,12 +152,4 @@ pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&std::env::var_os("PATH")?)
         .map(|directory| directory.join(name))
         .find(|path| path.is_file())
-}
-
-/// Says which program is missing, and how it comes here.
-pub(crate) fn require_program(name: &str, package: &str) -> Result<PathBuf> {
-    match find_program(name) {
-        Some(path) => Ok(path),
-        None => bail!("{name} is not on this machine; install it with: apt-get install {package}"),
-    }
 }

@@ -4,13 +4,15 @@ use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use suit_manifest::author::UpdateDescription;
 use system_tests::factory::{Factory, description, image, provisioning_block};
 use system_tests::xtask::build_programs;
+use system_tests::{addresses, parent_death};
 
 /// Where the simulator's images are linked to run, and a stack in its RAM.
 const IMAGE_ADDRESS: u32 = 0x2101_1000;
@@ -19,16 +21,8 @@ const STACK_TOP: u32 = 0x2000_8000;
 const DESCRIPTOR_OFFSET: usize = 0x400;
 /// Bytes of the releases: some 12 000 classic frames.
 pub(crate) const IMAGE_LEN: usize = 80_000;
-/// No command of these tests takes longer.
-const COMMAND_LIMIT: Duration = Duration::from_secs(120);
-
-static NEXT_PORT: AtomicU16 = AtomicU16::new(0);
-
-/// A bus that no other test uses.
-pub(crate) fn new_bus() -> String {
-    let range = 50_000 + (std::process::id() % 150) as u16 * 100;
-    format!("udp-multicast:239.74.163.2:{}", range + NEXT_PORT.fetch_add(1, Ordering::Relaxed))
-}
+/// No command of these tests takes longer; one that does is killed.
+const COMMAND_LIMIT: Duration = Duration::from_secs(300);
 
 fn programs() -> &'static Path {
     static PROGRAMS: OnceLock<PathBuf> = OnceLock::new();
@@ -59,13 +53,6 @@ pub(crate) struct Ended {
 }
 
 impl Ended {
-    fn of(output: &Output) -> Self {
-        let stdout = String::from_utf8(output.stdout.clone()).expect("UTF-8");
-        let stderr = String::from_utf8(output.stderr.clone()).expect("UTF-8");
-        let last = stdout.lines().last().and_then(|line| serde_json::from_str(line).ok()).unwrap_or_default();
-        Self { code: output.status.code().unwrap_or(-1), last, stdout, stderr }
-    }
-
     pub(crate) fn is_error(&self, code: &str, exit: i32) {
         let told = (self.last["error"]["code"].as_str(), self.code);
         assert_eq!(told, (Some(code), exit), "{}\n{}", self.stdout, self.stderr);
@@ -81,7 +68,7 @@ impl Ended {
 impl Bench {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let bench = Self { folder, factory: Factory::new(1), bus: new_bus() };
+        let bench = Self { folder, factory: Factory::new(1), bus: addresses::bus().expect("a port") };
         let anchor = bench.factory.anchor();
         bench.write("root.cose", &anchor.to_cose_key());
         bench.write("device.cbor", &provisioning_block(&[anchor], None));
@@ -134,7 +121,7 @@ impl Bench {
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(programs().join("updater-host"));
+        let mut command = parent_death::command(programs().join("updater-host"));
         command.current_dir(self.folder.path()).env("ANCHORAGE_BUS", &self.bus);
         command.args(["--json", "--data-dir", "data"]).args(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -142,7 +129,7 @@ impl Bench {
     }
 
     pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
-        Ended::of(&self.command(arguments).output().expect("updater-host runs"))
+        Ongoing::start(&mut self.command(arguments)).end()
     }
 
     /// `update` with the files of a release.
@@ -220,7 +207,7 @@ pub(crate) struct Sim {
 
 impl Sim {
     fn start(flash: &Path, bus: &str) -> Self {
-        let mut command = Command::new(programs().join("sim"));
+        let mut command = parent_death::command(programs().join("sim"));
         let (running, _, stdout) = Running::start(command.arg("--flash").arg(flash).args(["--bus", bus]));
         Self { _running: running, _stdout: stdout }
     }
@@ -240,7 +227,7 @@ impl UpdateServer {
         // The server refuses one that others can read.
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
         std::fs::set_permissions(bench.path("token"), mode).expect("permissions");
-        let mut command = Command::new(programs().join("update-server"));
+        let mut command = parent_death::command(programs().join("update-server"));
         command.current_dir(bench.folder.path());
         command.args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--data", "server"]);
         command.args(["--anchor", "root.cose", "--token-file", "token"]);
@@ -254,11 +241,12 @@ impl UpdateServer {
     }
 
     pub(crate) fn publish(&self, bench: &Bench, sequence: u64) {
-        let mut command = Command::new(programs().join("manifest-tool"));
+        let mut command = parent_death::command(programs().join("manifest-tool"));
         command.current_dir(bench.folder.path()).arg("publish").arg(format!("{sequence}.suit"));
         command.args(["--image", &format!("{sequence}.bin"), "--server", &self.url, "--token-file", "token"]);
-        let output = command.stdin(Stdio::null()).output().expect("manifest-tool runs");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let ended = Ongoing::start(&mut command).end();
+        assert_eq!(ended.code, 0, "{}", ended.stderr);
     }
 
     /// `GET` of a path that answers JSON.
@@ -273,18 +261,62 @@ impl UpdateServer {
     }
 }
 
-/// An update that goes on while the test does something.
-pub(crate) struct Updating {
-    child: Child,
-    stdout: BufReader<ChildStdout>,
-    lines: String,
+/// Kills a process that takes longer than it may, so that whoever waits for its end or its words does not wait for
+/// ever.
+struct Watch {
+    ended: Sender<()>,
+    thread: JoinHandle<bool>,
 }
 
-impl Updating {
+impl Watch {
+    fn over(process: u32, limit: Duration) -> Self {
+        let (ended, end) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let late = end.recv_timeout(limit) == Err(RecvTimeoutError::Timeout);
+            if late {
+                let _ = Command::new("kill").args(["-KILL", &process.to_string()]).status();
+            }
+            late
+        });
+        Self { ended, thread }
+    }
+
+    /// Whether it had to be killed. To be called when it has ended.
+    fn was_late(self) -> bool {
+        drop(self.ended);
+        self.thread.join().expect("the watch ends")
+    }
+}
+
+#[test]
+fn a_command_that_takes_too_long_is_ended() {
+    let mut child = Command::new("sleep").arg("60").spawn().expect("it starts");
+    let watch = Watch::over(child.id(), Duration::from_millis(10));
+    assert!(!child.wait().expect("it ends").success());
+    assert!(watch.was_late());
+}
+
+/// A command, mostly an update, that goes on while the test does something.
+pub(crate) struct Ongoing {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    stderr: JoinHandle<String>,
+    lines: String,
+    watch: Watch,
+}
+
+impl Ongoing {
     pub(crate) fn start(command: &mut Command) -> Self {
         let mut child = command.spawn().expect("updater-host starts");
         let stdout = BufReader::new(child.stdout.take().expect("stdout is piped"));
-        Self { child, stdout, lines: String::new() }
+        let mut pipe = child.stderr.take().expect("stderr is piped");
+        let stderr = std::thread::spawn(move || {
+            let mut text = String::new();
+            pipe.read_to_string(&mut text).expect("stderr");
+            text
+        });
+        let watch = Watch::over(child.id(), COMMAND_LIMIT);
+        Self { child, stdout, stderr, lines: String::new(), watch }
     }
 
     /// Waits until so many bytes of the image are over.
@@ -309,11 +341,9 @@ impl Updating {
 
     pub(crate) fn end(mut self) -> Ended {
         self.stdout.read_to_string(&mut self.lines).expect("the rest");
-        let mut stderr = String::new();
-        if let Some(mut pipe) = self.child.stderr.take() {
-            pipe.read_to_string(&mut stderr).expect("stderr");
-        }
+        let stderr = self.stderr.join().expect("stderr");
         let code = self.child.wait().expect("it ends").code().unwrap_or(-1);
+        assert!(!self.watch.was_late(), "no end after {COMMAND_LIMIT:?}:\n{}\n{stderr}", self.lines);
         let last = self.lines.lines().last().and_then(|line| serde_json::from_str(line).ok());
         Ended { code, last: last.unwrap_or_default(), stdout: self.lines, stderr }
     }

@@ -4,9 +4,10 @@
 mod bench;
 mod relay;
 
-use bench::{Bench, Ended, IMAGE_LEN, Life, UpdateServer, Updating, files, new_bus, unchanged};
+use bench::{Bench, Ended, IMAGE_LEN, Life, Ongoing, UpdateServer, files, unchanged};
 use relay::{Manner, Relay};
 use serde_json::{Value, json};
+use system_tests::addresses;
 use system_tests::factory::Factory;
 
 const HALF: u64 = IMAGE_LEN as u64 / 2;
@@ -166,6 +167,8 @@ fn an_image_that_hangs_is_reverted_by_the_device() {
     bench.release(2, Life::Hangs);
     let ended = bench.update(2, &[]);
     ended.is_result("reverted", 7);
+    // An image that never ran would be given up for another reason.
+    assert_eq!(ended.last["reason"], "trial-not-confirmed");
     assert_eq!(ended.last["after"]["version"], "1.0.0");
 }
 
@@ -173,9 +176,9 @@ fn an_image_that_hangs_is_reverted_by_the_device() {
 fn a_power_cut_in_the_transfer_is_waited_for_and_resumed() {
     let (mut bench, sim) = Bench::with_device();
     bench.release(2, Life::Confirms);
-    let device_bus = std::mem::replace(&mut bench.bus, new_bus());
+    let device_bus = std::mem::replace(&mut bench.bus, addresses::bus().expect("a port"));
     let _relay = Relay::start(&bench.bus, &device_bus, Manner::Quiet);
-    let mut update = Updating::start(&mut update_command(&bench, 2, &[]));
+    let mut update = Ongoing::start(&mut update_command(&bench, 2, &[]));
     update.until(HALF);
     drop(sim);
     let _sim = bench.sim("flash", &device_bus);
@@ -191,9 +194,9 @@ fn a_power_cut_in_the_transfer_is_waited_for_and_resumed() {
 fn a_device_that_does_not_come_back_is_given_up_and_resumed_later() {
     let (mut bench, sim) = Bench::with_device();
     bench.release(2, Life::Confirms);
-    let device_bus = std::mem::replace(&mut bench.bus, new_bus());
+    let device_bus = std::mem::replace(&mut bench.bus, addresses::bus().expect("a port"));
     let _relay = Relay::start(&bench.bus, &device_bus, Manner::Quiet);
-    let mut update = Updating::start(&mut update_command(&bench, 2, &["--patience", "2s"]));
+    let mut update = Ongoing::start(&mut update_command(&bench, 2, &["--patience", "2s"]));
     update.until(HALF);
     drop(sim);
     let ended = update.end();
@@ -214,9 +217,9 @@ fn a_device_that_does_not_come_back_is_given_up_and_resumed_later() {
 fn ctrl_c_leaves_the_device_running_and_the_next_run_resumes() {
     let (mut bench, _sim) = Bench::with_device();
     bench.release(2, Life::Confirms);
-    let device_bus = std::mem::replace(&mut bench.bus, new_bus());
+    let device_bus = std::mem::replace(&mut bench.bus, addresses::bus().expect("a port"));
     let _relay = Relay::start(&bench.bus, &device_bus, Manner::Quiet);
-    let mut update = Updating::start(&mut update_command(&bench, 2, &[]));
+    let mut update = Ongoing::start(&mut update_command(&bench, 2, &[]));
     update.until(HALF).interrupt();
     update.end().is_error("interrupted", 3);
     let info = bench.info();
@@ -230,7 +233,7 @@ fn ctrl_c_leaves_the_device_running_and_the_next_run_resumes() {
 fn noise_on_the_bus_costs_time_and_nothing_else() {
     let (mut bench, _sim) = Bench::with_device();
     bench.release(2, Life::Confirms);
-    let device_bus = std::mem::replace(&mut bench.bus, new_bus());
+    let device_bus = std::mem::replace(&mut bench.bus, addresses::bus().expect("a port"));
     let _relay = Relay::start(&bench.bus, &device_bus, Manner::Noisy);
     // Frames with the transfer's own identifiers may break any one exchange: a few runs have to be enough.
     let last = (0..5)
@@ -250,8 +253,8 @@ fn noise_on_the_bus_costs_time_and_nothing_else() {
 fn two_hosts_at_once_do_not_harm_the_device() {
     let (bench, _sim) = Bench::with_device();
     bench.release(2, Life::Confirms);
-    let hosts: Vec<Updating> =
-        (0..2).map(|_| Updating::start(&mut update_command(&bench, 2, &["--patience", "5s"]))).collect();
+    let hosts: Vec<Ongoing> =
+        (0..2).map(|_| Ongoing::start(&mut update_command(&bench, 2, &["--patience", "5s"]))).collect();
     for host in hosts {
         is_typed(&host.end());
     }

@@ -3,12 +3,13 @@
 use std::io::{BufRead, BufReader};
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
 
 use crate::board;
 use crate::emulator::Board;
+use crate::parent_death;
 use crate::process::Guard;
 
 /// Name of the simulated device in reports.
@@ -83,7 +84,7 @@ impl Device {
 /// Starts the process and waits for the line that says it is up.
 fn start_sim(program: &Path, directory: &Path, bus: &str) -> Result<Guard> {
     let log = std::fs::File::options().create(true).append(true).open(directory.join("sim.log"))?;
-    let mut command = Command::new(program);
+    let mut command = parent_death::command(program);
     command.current_dir(directory).args(["--flash", FLASH_FILE, "--bus", bus]);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
     let mut process = Guard::spawn(&mut command)?;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use crate::authoring::{Release, Workshop};
+use crate::parent_death;
 use crate::process::{self, Guard};
 
 /// Whoever has the token may publish.
@@ -38,7 +39,7 @@ impl Server {
         writeln!(file, "{token}")?;
 
         let log = std::fs::File::create(directory.join("update-server.log"))?;
-        let mut command = Command::new(programs.join("update-server"));
+        let mut command = parent_death::command(programs.join("update-server"));
         command.current_dir(directory).args(["serve", "--listen", "127.0.0.1:0", "--data", "server"]);
         command.args(["--anchor", anchor, "--token-file", TOKEN_FILE]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);

@@ -11,6 +11,7 @@ use super::COMMAND_LIMIT;
 use super::server::{Server, TOKEN_FILE};
 use super::text;
 use crate::authoring::{Release, last_object};
+use crate::parent_death;
 use crate::process::{self, Finished, Guard};
 
 /// What a refusal must leave as it was, of what `info` tells.
@@ -36,7 +37,7 @@ impl<'a> Technician<'a> {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(self.programs.join("updater-host"));
+        let mut command = parent_death::command(self.programs.join("updater-host"));
         command.current_dir(self.directory).args(["--json", "--bus", &self.bus, "--data-dir", "technician"]);
         command.args(arguments);
         command

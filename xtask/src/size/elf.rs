@@ -23,8 +23,8 @@ pub(super) struct Image {
     pub(super) flash: u64,
     /// Bytes of static RAM.
     pub(super) ram: u64,
-    /// Distance between the stack's symbols, if the linker script has both.
-    pub(super) stack: Option<u64>,
+    /// Bytes that the linker script reserves for the stack.
+    pub(super) stack: u64,
     pub(super) flash_symbols: Vec<Symbol>,
     pub(super) ram_symbols: Vec<Symbol>,
 }
@@ -41,7 +41,7 @@ impl Image {
     pub(super) fn read(bytes: &[u8]) -> Result<Self> {
         let file = object::File::parse(bytes).context("the loader is no ELF")?;
         let mut image =
-            Self { flash: 0, ram: 0, stack: None, flash_symbols: Vec::new(), ram_symbols: Vec::new() };
+            Self { flash: 0, ram: 0, stack: 0, flash_symbols: Vec::new(), ram_symbols: Vec::new() };
         for section in file.sections() {
             let place = place(&section);
             if place.flash {
@@ -66,9 +66,17 @@ impl Image {
         }
         let address =
             |name| file.symbols().find(|symbol| symbol.name() == Ok(name)).map(|symbol| symbol.address());
-        image.stack = address(STACK_TOP).zip(address(STACK_BOTTOM)).map(|(top, end)| top.saturating_sub(end));
+        image.stack = stack_len(address(STACK_TOP), address(STACK_BOTTOM))?;
         Ok(image)
     }
+}
+
+/// Distance between the stack's symbols. Without it the largest part of the RAM would be left out silently.
+fn stack_len(top: Option<u64>, bottom: Option<u64>) -> Result<u64> {
+    let top = top.with_context(|| format!("the ELF has no symbol {STACK_TOP}"))?;
+    let bottom = bottom.with_context(|| format!("the ELF has no symbol {STACK_BOTTOM}"))?;
+    let len = top.checked_sub(bottom).filter(|len| *len > 0);
+    len.with_context(|| format!("{STACK_TOP} ({top:#x}) is not above {STACK_BOTTOM} ({bottom:#x})"))
 }
 
 fn place_of(file: &object::File<'_>, index: SectionIndex) -> Option<Place> {
@@ -83,4 +91,19 @@ fn place<'data>(section: &impl ObjectSection<'data>) -> Place {
     let empty = sh_type == SHT_NOBITS;
     // Initial values lie in flash and are copied to RAM.
     Place { flash: allocated && !empty, ram: allocated && (sh_flags.contains(SHF_WRITE) || empty) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stack_that_cannot_be_measured_is_an_error() {
+        assert!(matches!(stack_len(Some(0x2000_4600), Some(0x2000_0000)), Ok(0x4600)));
+        for (top, bottom) in
+            [(None, None), (Some(0x4600), None), (None, Some(0)), (Some(0), Some(0x4600)), (Some(8), Some(8))]
+        {
+            assert!(stack_len(top, bottom).is_err(), "{top:?} {bottom:?}");
+        }
+    }
 }

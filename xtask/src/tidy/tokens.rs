@@ -1,5 +1,7 @@
 //! Rules about Rust sources, checked on their tokens: comments and strings are out of the way by themselves.
 
+mod inclusion;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -10,13 +12,19 @@ use super::{Finding, MAX_LINES};
 /// Here, and nowhere else, may `unsafe` be written; every use says why it is sound (clippy checks that).
 const UNSAFE_ALLOWED: &str = "bootloader/boards/";
 /// Sources that run on a device: no heap and no operating system.
-const HEAP_FREE: [&str; 5] = [
+const HEAP_FREE: [&str; 9] = [
     "trust/src/",
     "suit-manifest/src/",
     "update-protocol/src/",
     "bootloader/src/",
     "bootloader/boards/demo-application/src/",
+    "bootloader/boards/flash-array/src/",
+    "bootloader/boards/qemu-mps2-an386-support/src/",
+    "bootloader/boards/qemu-mps2-an386/src/",
+    "bootloader/boards/qemu-mps2-an386-app/src/",
 ];
+/// With an allocator here a device build would link whatever asks for a heap, and prove nothing by that.
+const WITHOUT_ALLOCATOR: &str = "bootloader/";
 /// Crates only a heap or an operating system can give.
 const HEAP_CRATES: [&str; 2] = ["alloc", "std"];
 /// Macros that say the work is not done.
@@ -154,6 +162,14 @@ fn is_ident(tree: &TokenTree, word: &str) -> bool {
     matches!(tree, TokenTree::Ident(ident) if ident == word)
 }
 
+/// Whether a word is anywhere in a group.
+fn mentions(group: &Group, word: &str) -> bool {
+    group.stream().into_iter().any(|tree| match tree {
+        TokenTree::Group(inner) => mentions(&inner, word),
+        tree => is_ident(&tree, word),
+    })
+}
+
 /// The tokens without white space.
 fn squeeze(tokens: &TokenStream) -> String {
     tokens.to_string().split_whitespace().collect()
@@ -260,7 +276,7 @@ impl Walk<'_> {
         let mut host_until = 0;
         while let Some(tree) = trees.get(index) {
             if let Some((attribute, next)) = attribute_at(&trees, index) {
-                self.attribute(attribute);
+                self.attribute(attribute, host || index < host_until);
                 if is_host_cfg(attribute) {
                     host_until = host_until.max(item_end(&trees, next));
                 }
@@ -277,10 +293,23 @@ impl Walk<'_> {
         }
     }
 
-    fn attribute(&mut self, attribute: &Group) {
+    fn attribute(&mut self, attribute: &Group, host: bool) {
         let first = attribute.stream().into_iter().next();
         if let Some(tree) = first.filter(|tree| is_ident(tree, "ignore")) {
             self.report(&tree, "an ignored test");
+        }
+        let place = TokenTree::Group(attribute.clone());
+        if self.source.is_below(WITHOUT_ALLOCATOR) && mentions(attribute, "global_allocator") {
+            self.report(&place, "an allocator in the device's product");
+        }
+        if let Some(named) = inclusion::of_attribute(attribute) {
+            self.inclusion(&place, &named, host);
+        }
+    }
+
+    fn inclusion(&mut self, place: &TokenTree, named: &str, host: bool) {
+        if !inclusion::is_allowed(&self.source.path, named, host) {
+            self.report(place, format!("takes in `{named}`, which is not its product's"));
         }
     }
 
@@ -290,6 +319,9 @@ impl Walk<'_> {
         let next = |step: usize, character: char| {
             trees.get(index + step).is_some_and(|tree| is_punct(tree, character))
         };
+        for named in inclusion::of_macro(trees, index) {
+            self.inclusion(tree, &named, host);
+        }
         if word == "unsafe" && !self.source.is_below(UNSAFE_ALLOWED) {
             self.report(tree, "`unsafe` outside the boards");
         }

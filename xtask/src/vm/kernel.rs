@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::process;
 use crate::tools;
-use crate::workspace::{self, Workspace};
+use crate::workspace::Workspace;
 
 /// The package that depends on the kernel package of the day.
 const KERNEL: &str = "linux-image-amd64";
@@ -30,8 +30,8 @@ impl System {
     pub(super) fn provide(workspace: &Workspace) -> Result<Self> {
         let system = Self { directory: workspace.target().join("vm").join("system") };
         if !system.directory.join(COMPLETE).is_file() {
-            workspace::require_program("apt-get", "apt")?;
-            workspace::require_program(tools::DPKG_DEB.program, tools::DPKG_DEB.package)?;
+            tools::APT.require()?;
+            tools::DPKG_DEB.require()?;
             eprintln!("fetching the guest's kernel into {}", system.directory.display());
             let directory = workspace.fresh_directory("vm/system")?;
             fetch(&directory).context("cannot fetch the guest's system with apt")?;
@@ -141,13 +141,13 @@ fn is_elf(path: &Path) -> bool {
 
 /// Kernels after Debian 12 compress their modules.
 fn decompress(module: &Path) -> Result<Vec<u8>> {
-    let program = match module.extension().and_then(|extension| extension.to_str()) {
-        Some("xz") => "xz",
-        Some("zst") => "zstd",
+    let tool = match module.extension().and_then(|extension| extension.to_str()) {
+        Some("xz") => tools::XZ,
+        Some("zst") => tools::ZSTD,
         _ => return Ok(std::fs::read(module)?),
     };
-    workspace::require_program(program, program)?;
-    process::output(Command::new(program).arg("-dc").arg(module))
+    tool.require()?;
+    process::output(Command::new(tool.program).arg("-dc").arg(module))
 }
 
 fn release_of(unpacked: &Path) -> Result<String> {

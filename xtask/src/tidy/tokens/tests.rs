@@ -66,6 +66,59 @@ fn a_heap_or_std_in_device_code_is_found() {
         assert_eq!(message.len(), 1, "{text}: {message:?}");
         assert!(message[0].ends_with("in code that a device runs"), "{text}: {message:?}");
         assert_eq!(found("updater-host/src/main_loop.rs", text), NONE, "{text}");
+        for board in ["flash-array", "qemu-mps2-an386", "qemu-mps2-an386-app", "qemu-mps2-an386-support"] {
+            let path = format!("bootloader/boards/{board}/src/heap.rs");
+            assert_eq!(found(&path, text).len(), 1, "{path}: {text}");
+        }
+    }
+}
+
+#[test]
+fn an_allocator_in_the_devices_product_is_found() {
+    for text in [
+        "#[global_allocator]\nstatic HEAP: Heap = Heap;",
+        "#[cfg_attr(target_os = \"none\", global_allocator)]\nstatic HEAP: Heap = Heap;",
+    ] {
+        let message = "an allocator in the device's product";
+        assert_eq!(found("bootloader/boards/qemu-mps2-an386/src/heap.rs", text), [message]);
+        assert_eq!(found("bootloader/src/heap.rs", text), [message]);
+        assert_eq!(found("update-server/src/heap.rs", text), NONE);
+    }
+}
+
+#[test]
+fn a_file_of_another_product_is_found() {
+    let name = |text: &str| vec![format!("takes in `{text}`, which is not its product's")];
+    let server = "../../updater-host/src/cli.rs";
+    assert_eq!(found("update-server/src/x.rs", &format!("#[path = \"{server}\"]\nmod x;")), name(server));
+    let conditional = format!("#[cfg_attr(unix, path = \"{server}\")]\nmod x;");
+    assert_eq!(found("update-server/src/x.rs", &conditional), name(server));
+    for text in ["include!", "include_str!", "include_bytes!"] {
+        let text = format!("fn f() {{ {text}(\"{server}\"); }}");
+        assert_eq!(found("update-server/src/x.rs", &text), name(server));
+    }
+    let outside = "../../../elsewhere.rs";
+    assert_eq!(found("trust/src/x.rs", &format!("include!(\"{outside}\");")), name(outside));
+    let package = "/../updater-host/src/cli.rs";
+    let text = format!("include!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"{package}\"));");
+    assert_eq!(found("update-server/src/x.rs", &text), name(package));
+    let model = "#[path = \"../../tests/src/flash.rs\"]\nmod flash;";
+    assert_eq!(found("bootloader/src/x.rs", model), name("../../tests/src/flash.rs"));
+}
+
+#[test]
+fn files_of_the_same_product_of_the_documents_and_of_the_harness_are_no_edges() {
+    let model = "#[path = \"../../tests/src/flash.rs\"]\nmod flash;";
+    for (path, text) in [
+        ("bootloader/src/x.rs", format!("#[cfg(test)]\n{model}").as_str()),
+        ("bootloader/tests/x.rs", model),
+        ("bootloader/boards/a/build.rs", "#[path = \"../b/layout.rs\"]\nmod layout;"),
+        ("tests/src/x.rs", "#[path = \"../../bootloader/boards/b/layout.rs\"]\nmod layout;"),
+        ("xtask/src/x.rs", "#[path = \"../../tests/src/qemu.rs\"]\nmod emulator;"),
+        ("update-protocol/tests/x.rs", "const PAGE: &str = include_str!(\"../../docs/can-protocol.md\");"),
+        ("bootloader/src/x.rs", "include!(concat!(env!(\"OUT_DIR\"), \"/anchor.rs\"));"),
+    ] {
+        assert_eq!(found(path, text), NONE, "{path}: {text}");
     }
 }
 
