@@ -119,6 +119,19 @@ async fn a_file_that_is_no_report_is_dropped() {
     assert!(queue.waiting().unwrap().is_empty());
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_report_that_is_gone_holds_up_no_other() {
+    let (_folder, queue) = queue();
+    report_now(&queue, &offline(), vec![report(1)]).await;
+    let server = FakeServer::start(|_| Answer::ok(b"{}".to_vec()));
+    readdress(&queue, &to(&server));
+    // Listed, and not there any more when it is read.
+    std::os::unix::fs::symlink("/nowhere/at/all", queue.folder.join("0-1.json")).unwrap();
+    queue.try_deliver(&to(&server), &output()).await.unwrap();
+    assert_eq!(delivered(&server), [1]);
+}
+
 #[tokio::test]
 async fn the_queue_has_a_limit_and_the_oldest_go() {
     let (_folder, queue) = queue();

@@ -52,7 +52,7 @@ fn the_name_of_a_server_holds_no_password() {
 }
 
 #[test]
-fn a_token_goes_over_the_network_only_encrypted() {
+fn a_token_that_would_travel_in_the_clear_is_noticed() {
     let exposes = |url, token| Server::new(url, token).unwrap().exposes_token();
     assert!(exposes("http://192.0.2.1", Some("t")));
     assert!(!exposes("https://192.0.2.1", Some("t")));
@@ -165,6 +165,22 @@ async fn a_problem_keeps_its_code_and_its_words_are_made_harmless() {
     let server = FakeServer::start(|_| Answer::new(409, br#"{"code":"Not a slug\n"}"#.to_vec()));
     let error = client(&server).latest(&KIND).await.unwrap_err();
     assert_eq!(error.code(), "server-refused");
+}
+
+#[tokio::test]
+async fn a_refusal_that_never_ends_is_one_all_the_same() {
+    let problem = br#"{"code":"unavailable"}"#.to_vec();
+    let server = FakeServer::start(move |_| Answer::new(500, problem.clone()).that_drips());
+    let error = client(&server).latest(&KIND).await.unwrap_err();
+    assert_eq!(error.code(), "unavailable");
+}
+
+#[tokio::test]
+async fn what_an_answer_quotes_is_made_harmless() {
+    let server = FakeServer::start(|_| Answer::ok(br#"{"device":"\u001b[2J"}"#.to_vec()));
+    let error = client(&server).latest(&KIND).await.unwrap_err();
+    assert_eq!(error.code(), "server-answer");
+    assert!(!error.to_string().contains('\u{1b}'), "{:?}", error.to_string());
 }
 
 #[tokio::test]
