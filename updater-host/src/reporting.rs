@@ -126,6 +126,7 @@ fn registration(device: &Device, installed: &Installed) -> Report {
         class: device.class(),
         version: installed.version.as_deref().and_then(reportable),
         sequence: Some(installed.sequence),
+        at: Some(now().0),
     })
 }
 

@@ -293,12 +293,17 @@ async fn a_longer_image_and_a_range_that_was_not_asked_for_are_refused() {
 #[tokio::test]
 async fn a_report_carries_the_token() {
     let server = FakeServer::start(|_| Answer::ok(b"{}".to_vec()));
-    let body =
-        DeviceBody { vendor: VENDOR, class: CLASS, version: Some("1.0.0".to_owned()), sequence: Some(1) };
+    let body = DeviceBody {
+        vendor: VENDOR,
+        class: CLASS,
+        version: Some("1.0.0".to_owned()),
+        sequence: Some(1),
+        at: Some(9),
+    };
     client(&server).put_device("A/1", &body).await.unwrap();
     let request = server.requests().remove(0);
     assert_eq!((request.method.as_str(), request.path.as_str()), ("PUT", "/v1/devices/A%2F1"));
     assert_eq!(request.header("authorization"), Some("Bearer secret"));
     let sent: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
-    assert_eq!(sent["version"], "1.0.0");
+    assert_eq!((&sent["version"], &sent["at"]), (&"1.0.0".into(), &9.into()));
 }
