@@ -63,6 +63,16 @@ struct Received {
     bytes: Vec<u8>,
 }
 
+impl Received {
+    fn verify(&self, anchors: &[PublicKey]) -> Result<RevocationList<'_>, Error> {
+        RevocationList::verify(&self.bytes, anchors).map_err(|error| Error::Refused {
+            subject: Subject::RevocationList(self.source.clone()),
+            reason: Reason::from(error),
+            position: error.position,
+        })
+    }
+}
+
 /// Anchors and revocation lists.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Believed {
@@ -89,14 +99,9 @@ impl Believed {
     /// # Errors
     /// [`Error::Refused`] when it does not verify; it is not added then.
     pub(crate) fn add_list(&mut self, source: String, bytes: Vec<u8>) -> Result<(), Error> {
-        if let Err(error) = RevocationList::verify(&bytes, &self.anchors) {
-            return Err(Error::Refused {
-                subject: Subject::RevocationList(source),
-                reason: Reason::from(error),
-                position: error.position,
-            });
-        }
-        self.lists.push(Received { source, bytes });
+        let received = Received { source, bytes };
+        received.verify(&self.anchors)?;
+        self.lists.push(received);
         Ok(())
     }
 
@@ -119,12 +124,7 @@ impl Believed {
     pub(crate) fn newest_lists(&self) -> Result<Vec<RevocationList<'_>>, Error> {
         let mut newest: Vec<RevocationList<'_>> = Vec::new();
         for received in &self.lists {
-            let list =
-                RevocationList::verify(&received.bytes, &self.anchors).map_err(|error| Error::Refused {
-                    subject: Subject::RevocationList(received.source.clone()),
-                    reason: Reason::from(error),
-                    position: error.position,
-                })?;
+            let list = received.verify(&self.anchors)?;
             match newest.iter_mut().find(|held| held.issuer_kid() == list.issuer_kid()) {
                 Some(held) if held.sequence() < list.sequence() => *held = list,
                 Some(_) => {}

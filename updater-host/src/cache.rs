@@ -13,7 +13,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use suit_manifest::limits::MAX_ENVELOPE_LEN;
-use trust::{Kid, MAX_CWT_LEN};
+use trust::{Kid, MAX_CWT_LEN, PublicKey, RevocationList};
 use uuid::Uuid;
 
 /// Longest release object that is read back, bytes.
@@ -98,7 +98,8 @@ impl Cache {
         read.filter_map(Result::transpose).collect()
     }
 
-    /// Keeps the newest release: for its single device if it is for one, else for the class.
+    /// Keeps the newest release: for its single device if it is for one, else for the class. If the other one has a
+    /// higher sequence number, it has been withdrawn, and goes.
     ///
     /// # Errors
     /// [`Error::File`]
@@ -108,7 +109,13 @@ impl Cache {
         kind: &Kind,
         latest: &Latest,
     ) -> Result<(), Error> {
-        write_whole(&self.release_path(server, kind, latest.device), &latest.object)
+        write_whole(&self.release_path(server, kind, latest.device), &latest.object)?;
+        let other = self.release_path(server, kind, latest.device.is_none().then_some(kind.device));
+        let kept = read_if_there(&other, MAX_RELEASE_OBJECT_LEN)?.map(Latest::read);
+        match kept {
+            Some(Ok(kept)) if kept.sequence > latest.sequence => remove(&other),
+            _ => Ok(()),
+        }
     }
 
     /// The newest revocation list of an anchor that was ever fetched. To be verified.
@@ -119,20 +126,22 @@ impl Cache {
         read_if_there(&self.list_path(anchor), MAX_CWT_LEN as u64)
     }
 
-    /// Keeps a revocation list, which the caller found to be newer than the one that is here.
+    /// Keeps a revocation list of an anchor, unless the one that is here is as new.
     ///
     /// # Errors
     /// [`Error::File`]
-    pub(crate) fn keep_revocation_list(&self, anchor: &Kid, bytes: &[u8]) -> Result<(), Error> {
-        write_whole(&self.list_path(anchor), bytes)
-    }
-
-    /// Forgets a revocation list that is damaged.
-    ///
-    /// # Errors
-    /// [`Error::File`]
-    pub(crate) fn forget_revocation_list(&self, anchor: &Kid) -> Result<(), Error> {
-        remove(&self.list_path(anchor))
+    pub(crate) fn keep_revocation_list(&self, anchor: &PublicKey, bytes: &[u8]) -> Result<(), Error> {
+        let path = self.list_path(&anchor.kid());
+        // Another program may be at the same list.
+        let _lock = lock(&path.with_extension("lock"))?;
+        let kept = read_if_there(&path, MAX_CWT_LEN as u64)?;
+        let sequence = |bytes: &[u8]| {
+            RevocationList::verify(bytes, std::slice::from_ref(anchor)).ok().map(|list| list.sequence())
+        };
+        if sequence(bytes) <= kept.as_deref().and_then(sequence) {
+            return Ok(());
+        }
+        write_whole(&path, bytes)
     }
 
     /// Opens an image for fetching, at what an earlier run left. `None` while another program fetches it.
@@ -275,14 +284,25 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 
 /// Locks a file, which is made if need be and stays; `None` while another program has it. Closing it unlocks it.
 pub(crate) fn try_lock(path: &Path) -> Result<Option<File>, Error> {
-    make_folder(path)?;
-    let failed = |source| Error::file(FileAction::Write, path, source);
-    let file = File::options().write(true).create(true).truncate(false).open(path).map_err(failed)?;
+    let file = open_lock(path)?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(source)) => Err(failed(source)),
+        Err(TryLockError::Error(source)) => Err(Error::file(FileAction::Write, path, source)),
     }
+}
+
+/// The same, for what takes no time: waits until no other program has it.
+fn lock(path: &Path) -> Result<File, Error> {
+    let file = open_lock(path)?;
+    file.lock().map_err(|source| Error::file(FileAction::Write, path, source))?;
+    Ok(file)
+}
+
+fn open_lock(path: &Path) -> Result<File, Error> {
+    make_folder(path)?;
+    let opened = File::options().write(true).create(true).truncate(false).open(path);
+    opened.map_err(|source| Error::file(FileAction::Write, path, source))
 }
 
 /// Removes a file; one that is not there is fine.

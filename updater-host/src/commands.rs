@@ -8,7 +8,7 @@ use crate::files;
 use crate::output::{Output, Report};
 use crate::restart::await_answer;
 use crate::scan::{self, choose};
-use crate::session::{Flow, Session};
+use crate::session::{Flow, PROGRAMMING, Reset, Session};
 use serde::Serialize;
 use std::time::Duration;
 use suit_manifest::reason::Reason;
@@ -84,8 +84,9 @@ pub(crate) async fn provision(cli: &Cli, options: &Provision, output: &Output) -
     }
     output.step("provisioning");
     give(&mut connection, device.node, Object::ProvisioningBlock, &block, Subject::ProvisioningBlock).await?;
-    // The device answers at its own node address from the next start on.
-    reset(&mut connection, device.node).await?;
+    // The device answers at its own node address from the next start on. If it has not heard this, it starts anew when
+    // its session expires.
+    let _ = reset(&mut connection, device.node).await?;
     await_answer(&mut connection, name.node, cli.patience).await?;
     let provisioned = read(&mut connection, name.node).await?;
     if provisioned.serial.as_str() != Some(name.serial) {
@@ -162,7 +163,7 @@ pub(crate) async fn revocations(cli: &Cli, options: &Revocations, output: &Outpu
     give(&mut connection, device.node, Object::RevocationList, &list, subject).await?;
     let state = Session::new(&mut connection, device.node).state().await;
     let state = state.map_err(|trouble| trouble.with(&connection, device.node, "reading its state"))?;
-    reset(&mut connection, device.node).await?;
+    let _ = reset(&mut connection, device.node).await?;
     await_answer(&mut connection, device.node, cli.patience).await?;
     let sequence = state.revocation_sequence;
     let words = format!("{} has the revocation list with list-sequence {sequence}.", device.serial);
@@ -177,7 +178,9 @@ pub(crate) async fn restart(cli: &Cli, choice: &Choice, output: &Output) -> Resu
     let mut connection = Connection::open(&cli.bus, cli.identifiers).await?;
     let device = choose(&mut connection, choice, cli.scan_time).await?;
     output.step("reset");
-    reset(&mut connection, device.node).await?;
+    if reset(&mut connection, device.node).await? == Reset::Lost {
+        return Err(Error::DeviceSilent { node: device.node, during: "the reset" });
+    }
     await_answer(&mut connection, device.node, cli.patience).await?;
     Ok(InfoReport::new(&read(&mut connection, device.node).await?))
 }
@@ -191,11 +194,11 @@ async fn give(
     subject: Subject,
 ) -> Result<(), Error> {
     let mut session = Session::new(connection, node);
-    let given = match session.open_programming().await {
-        Ok(()) => session.download(object, bytes, &mut |_| Flow::Continue).await,
-        Err(trouble) => Err(trouble),
-    };
-    match given {
+    // An application that lets nobody in goes on undisturbed.
+    if let Err(trouble) = session.open_programming().await {
+        return Err(trouble.with(connection, node, PROGRAMMING));
+    }
+    match session.download(object, bytes, &mut |_| Flow::Continue).await {
         Ok(_) => Ok(()),
         Err(Trouble::Refused(nrc)) => {
             let refusal = session.refusal(subject, nrc).await;
@@ -207,7 +210,7 @@ async fn give(
     }
 }
 
-async fn reset(connection: &mut Connection, node: u8) -> Result<(), Error> {
+async fn reset(connection: &mut Connection, node: u8) -> Result<Reset, Error> {
     let reset = Session::new(connection, node).reset().await;
     reset.map_err(|trouble| trouble.with(connection, node, "the reset"))
 }

@@ -86,7 +86,8 @@ impl Trouble {
 /// An open bus.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    tester: Tester,
+    /// `None` between closing and opening it again: an adapter can be open once only.
+    tester: Option<Tester>,
     address: BusAddress,
     identifiers: Identifiers,
 }
@@ -97,16 +98,19 @@ impl Connection {
     /// # Errors
     /// [`Error::Bus`]
     pub(crate) async fn open(address: &BusAddress, identifiers: Identifiers) -> Result<Self, Error> {
-        Ok(Self { tester: open(address, identifiers).await?, address: address.clone(), identifiers })
+        let tester = Some(open(address, identifiers).await?);
+        Ok(Self { tester, address: address.clone(), identifiers })
     }
 
-    /// Opens the bus again: an adapter may have been unplugged.
-    ///
-    /// # Errors
-    /// [`Error::Bus`]
-    pub(crate) async fn reopen(&mut self) -> Result<(), Error> {
-        self.tester = open(&self.address, self.identifiers).await?;
-        Ok(())
+    /// Opens the bus again if that is what the trouble was: an adapter may have been unplugged. One that is still
+    /// away fails the next question.
+    pub(crate) async fn recover(&mut self, trouble: &Trouble) {
+        if matches!(trouble, Trouble::Bus(_)) {
+            // A serial port is locked, and its adapter's channel closed by what is said last: first the old one goes.
+            self.tester = None;
+            self.tester = open(&self.address, self.identifiers).await.ok();
+        }
+        self.forget_exchange();
     }
 
     /// The bus, for messages.
@@ -134,7 +138,8 @@ impl Connection {
     pub(crate) async fn nodes(&mut self, window: Duration) -> Result<Vec<u8>, Error> {
         match self.identifiers {
             Identifiers::Normal29 => {
-                let bus = self.tester.channel_mut().bus_mut();
+                let closed = || bus_error(&self.address, BusError::Closed);
+                let bus = self.tester.as_mut().ok_or_else(closed)?.channel_mut().bus_mut();
                 let mut nodes = BTreeSet::new();
                 for _ in 0..SCAN_ROUNDS {
                     let round = can_bus::find_nodes(bus, window / SCAN_ROUNDS).await;
@@ -142,7 +147,7 @@ impl Connection {
                 }
                 Ok(nodes.into_iter().collect())
             }
-            // One pair of identifiers, so one device; whether it is there its first answer tells.
+            // One pair of identifiers, so one device at most; whether it is there its first answer tells.
             Identifiers::Normal11 => Ok(vec![profile::DEFAULT_NODE_ADDRESS]),
         }
     }
@@ -150,15 +155,24 @@ impl Connection {
     /// Turns to a node; what is left of an exchange with another one is forgotten.
     pub(crate) fn turn_to(&mut self, node: u8) {
         let addressing = addressing(self.identifiers, node);
-        if self.tester.channel_mut().link().addressing() != &addressing {
-            self.tester.channel_mut().retarget(addressing);
+        if let Some(tester) = &mut self.tester
+            && tester.channel_mut().link().addressing() != &addressing
+        {
+            tester.channel_mut().retarget(addressing);
         }
     }
 
+    /// Whether a node that is asked was heard of before: a scan of 29-bit identifiers collects who answers.
+    #[must_use]
+    pub(crate) fn scans(&self) -> bool {
+        self.identifiers == Identifiers::Normal29
+    }
+
     /// Forgets a message that is half sent or half received.
-    pub(crate) fn forget_exchange(&mut self) {
-        let addressing = *self.tester.channel_mut().link().addressing();
-        self.tester.channel_mut().retarget(addressing);
+    fn forget_exchange(&mut self) {
+        if let Some(tester) = &mut self.tester {
+            forget_exchange(tester);
+        }
     }
 
     /// Sends a request to the node and waits for its answer.
@@ -166,12 +180,18 @@ impl Connection {
     /// # Errors
     /// [`Trouble`]
     pub(crate) async fn ask(&mut self, request: &Request<'_>) -> Result<Vec<u8>, Trouble> {
+        let tester = self.tester.as_mut().ok_or(Trouble::Bus(BusError::Closed))?;
         // A message that was given up must not be in the way of this one.
-        if self.tester.channel_mut().link().is_sending() {
-            self.forget_exchange();
+        if tester.channel_mut().link().is_sending() {
+            forget_exchange(tester);
         }
-        Ok(self.tester.request(request).await?)
+        Ok(tester.request(request).await?)
     }
+}
+
+fn forget_exchange(tester: &mut Tester) {
+    let addressing = *tester.channel_mut().link().addressing();
+    tester.channel_mut().retarget(addressing);
 }
 
 async fn open(address: &BusAddress, identifiers: Identifiers) -> Result<Tester, Error> {
@@ -190,3 +210,6 @@ fn addressing(identifiers: Identifiers, node: u8) -> Addressing {
 fn bus_error(address: &BusAddress, source: BusError) -> Error {
     Error::Bus { address: address.to_string(), source }
 }
+
+#[cfg(all(test, unix))]
+mod tests;

@@ -7,7 +7,7 @@ pub(crate) use answer::DeviceAnswerError;
 #[cfg(feature = "http")]
 pub(crate) use answer::ServerAnswerError;
 
-use crate::device::DeviceSummary;
+use crate::device::{DeviceSummary, reason_slug};
 use crate::text::printable;
 use std::path::{Path, PathBuf};
 use suit_manifest::reason::Reason;
@@ -229,7 +229,7 @@ pub(crate) enum Error {
         found: String,
     },
     /// After the reset the device runs nothing.
-    #[error("the device came back without an application that can run")]
+    #[error("the device came back without an application that can run{}", because(*.reason_code))]
     NothingRuns {
         /// Reason code of its state record.
         reason_code: u16,
@@ -423,6 +423,9 @@ impl Error {
             Self::Refused { reason, .. } => reason.hint(),
             Self::DeviceRefused(refusal) => match refusal.reason() {
                 Some(reason) => reason.hint(),
+                None if refusal.nrc == Nrc::CONDITIONS_NOT_CORRECT => {
+                    "Bring the machine into a state in which it may be updated, and try again."
+                }
                 None => "Read the device's state with updater-host info.",
             },
             Self::DeviceAnswer(_) => "Check that nothing else talks to the device, and its loader version.",
@@ -459,6 +462,11 @@ fn device_refusal(refusal: &DeviceRefusal) -> String {
         }
         None => format!("the device refused {}: {}", refusal.subject, refusal.nrc),
     }
+}
+
+/// The slug of a reason code that is not 0, for the end of a message.
+fn because(reason_code: u16) -> String {
+    reason_slug(reason_code).map(|slug| format!(": {slug}")).unwrap_or_default()
 }
 
 /// A sentence of the table inside of another one.

@@ -6,14 +6,15 @@
 
 use crate::connection::{Connection, Trouble};
 use crate::device::Device;
-use crate::error::{DeviceAnswerError, Error, Moment, Subject};
+use crate::error::{DeviceAnswerError, DeviceRefusal, Error, Moment, Subject};
 use crate::interrupt::Interrupt;
 use crate::output::{Output, Transfer};
 use crate::release::Release;
 use crate::restart::await_answer;
-use crate::session::{Ended, Flow, Session, session_is_lost};
+use crate::session::{Ended, Flow, PROGRAMMING, Session, session_is_lost};
 use std::time::{Duration, Instant};
 use suit_manifest::reason::Reason;
+use trust::Kid;
 use update_protocol::profile::{ImageState, Mode, Object, StateRecord};
 
 /// Tries without a new byte before patience is looked at.
@@ -35,14 +36,25 @@ pub(crate) struct Install<'a> {
     pub(crate) device: &'a Device,
     /// What it gets.
     pub(crate) release: &'a Release,
-    /// Revocation lists of its anchors that it may not have: list-sequence and bytes.
-    pub(crate) lists: &'a [(u64, Vec<u8>)],
+    /// The newest revocation list of each anchor that is believed here; the device may know others.
+    pub(crate) lists: &'a [NewestList],
     /// Where it is told.
     pub(crate) output: &'a Output,
     /// Whether it should end.
     pub(crate) interrupt: &'a Interrupt,
     /// How long a silent device is waited for.
     pub(crate) patience: Duration,
+}
+
+/// A revocation list that the device may not have.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct NewestList {
+    /// kid of the anchor that signed it.
+    pub(crate) issuer: Kid,
+    /// list-sequence.
+    pub(crate) sequence: u64,
+    /// The signed list.
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// What was sent.
@@ -65,6 +77,8 @@ enum Stop {
 /// How far the tries have come.
 #[derive(Debug)]
 struct Tries {
+    /// Whether this try is in a programming session of its own.
+    opened: bool,
     sent: Option<Sent>,
     /// Furthest image byte that the device took.
     furthest: u32,
@@ -81,8 +95,14 @@ impl Install<'_> {
     /// [`Error::DeviceRefused`], [`Error::DeviceLost`], [`Error::DeviceAnswer`], [`Error::DeviceChanged`],
     /// [`Error::Interrupted`]
     pub(crate) async fn run(mut self) -> Result<Sent, Error> {
-        let mut tries =
-            Tries { sent: None, furthest: 0, last_progress: Instant::now(), fruitless: 0, answered: 0 };
+        let mut tries = Tries {
+            opened: false,
+            sent: None,
+            furthest: 0,
+            last_progress: Instant::now(),
+            fruitless: 0,
+            answered: 0,
+        };
         loop {
             let before = tries.furthest;
             let outcome = self.attempt(&mut tries).await;
@@ -90,7 +110,9 @@ impl Install<'_> {
             let trouble = match outcome {
                 Ok(()) => return Ok(tries.sent.unwrap_or_default()),
                 Err(Stop::Final(error)) => {
-                    self.leave(&error).await;
+                    if tries.opened {
+                        self.leave(&error).await;
+                    }
                     return Err(error);
                 }
                 Err(Stop::Again(trouble)) => trouble,
@@ -103,12 +125,15 @@ impl Install<'_> {
     }
 
     async fn attempt(&mut self, tries: &mut Tries) -> Result<(), Stop> {
+        // A session of an earlier try may have expired, and the application may be running again.
+        tries.opened = false;
         if self.interrupt.is_requested() {
             return Err(Stop::Final(self.interrupted(tries)));
         }
         if let Err(trouble) = self.session().open_programming().await {
-            return Err(self.judge(trouble, Subject::Step("a programming session")).await);
+            return Err(self.judge(trouble, Subject::Step(PROGRAMMING)).await);
         }
+        tries.opened = true;
         self.check_device().await?;
         let state = self.state().await?;
         if state.mode == Mode::Application {
@@ -144,19 +169,26 @@ impl Install<'_> {
     }
 
     async fn send_lists(&mut self, state: &StateRecord) -> Result<(), Stop> {
-        // Sequences of several anchors cannot be compared with the one number of the record: the device decides.
-        let several = self.device.anchors.len() > 1;
-        for (sequence, bytes) in self.lists {
-            if *sequence <= state.revocation_sequence && !several {
+        if self.lists.is_empty() {
+            return Ok(());
+        }
+        // The loader knows them for certain, and it is the one that answers now.
+        let anchors = self.session().anchors().await.map_err(again)?;
+        for NewestList { issuer, sequence, bytes } in self.lists {
+            let is_needless = match anchors.as_slice() {
+                [only] if only == issuer => *sequence <= state.revocation_sequence,
+                // The record has one number, of whichever anchor: the device compares.
+                known => !known.is_empty() && !known.contains(issuer),
+            };
+            if is_needless {
                 continue;
             }
             let subject = Subject::RevocationList(format!("with list-sequence {sequence}"));
             let sent = self.session().download(Object::RevocationList, bytes, &mut |_| Flow::Continue).await;
             if let Err(trouble) = sent {
                 match self.judge(trouble, subject).await {
-                    // It has this one or a newer one.
-                    Stop::Final(Error::DeviceRefused(refusal))
-                        if refusal.reason() == Some(Reason::RevocationSequence) => {}
+                    // It has this one or a newer one, or it is a list for other devices.
+                    Stop::Final(Error::DeviceRefused(refusal)) if does_not_need(&refusal, &anchors) => {}
                     stop => return Err(stop),
                 }
             }
@@ -266,11 +298,7 @@ impl Install<'_> {
             () = tokio::time::sleep(pause) => {}
             () = self.interrupt.requested() => return Err(self.interrupted(tries)),
         }
-        if matches!(trouble, Trouble::Bus(_)) {
-            // An adapter that is still away fails the next try, which counts.
-            let _ = self.connection.reopen().await;
-        }
-        self.connection.forget_exchange();
+        self.connection.recover(trouble).await;
         Ok(())
     }
 
@@ -310,6 +338,15 @@ impl Install<'_> {
 
     fn session(&mut self) -> Session<'_> {
         Session::new(self.connection, self.device.node)
+    }
+}
+
+/// Whether a device refused a list because it can do without it. `told` are the anchors that it named, if any.
+fn does_not_need(refusal: &DeviceRefusal, told: &[Kid]) -> bool {
+    match refusal.reason() {
+        Some(Reason::RevocationSequence) => true,
+        Some(Reason::AnchorUnknown) => told.is_empty(),
+        _ => false,
     }
 }
 

@@ -38,6 +38,17 @@ use interrupt::Interrupt;
 use output::{Output, usage_failure};
 use std::ffi::OsString;
 
+/// What is wrong with the command line, on one line: the first paragraph of what is printed for people.
+fn mistake(error: &clap::Error) -> String {
+    if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return "a command is missing".to_owned();
+    }
+    let printed = error.to_string();
+    let paragraph = printed.split("\n\n").next().unwrap_or_default();
+    let words = paragraph.trim_start_matches("error: ").split_whitespace();
+    words.collect::<Vec<_>>().join(" ")
+}
+
 /// Runs the program with its arguments (the first is its name) and returns the exit code.
 pub async fn run(arguments: Vec<OsString>) -> u8 {
     let json = arguments.iter().any(|argument| argument == "--json");
@@ -46,7 +57,7 @@ pub async fn run(arguments: Vec<OsString>) -> u8 {
         Err(error) => {
             // Help and version go to stdout, mistakes to stderr; a closed one is not our matter.
             let _ = error.print();
-            return if error.use_stderr() { usage_failure(json, &error.kind().to_string()) } else { 0 };
+            return if error.use_stderr() { usage_failure(json, &mistake(&error)) } else { 0 };
         }
     };
     let output = Output::new(cli.json);

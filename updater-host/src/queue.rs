@@ -10,6 +10,7 @@ use crate::server::Server;
 use crate::server::wire::{DeviceBody, EventBody};
 use serde::{Deserialize, Serialize};
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -74,18 +75,23 @@ impl Queue {
     }
 
     async fn try_deliver(&self, server: &Server, output: &Output) -> Result<(), Error> {
-        let waiting = self.waiting()?;
-        if waiting.is_empty() || !server.can_report() {
+        if !server.can_report() || self.waiting()?.is_empty() {
             return Ok(());
         }
-        // Another program that delivers already would send the same.
+        // Another program that delivers already would send the same; what it has sent is not listed any more.
         let Some(_lock) = try_lock(&self.folder.join("lock"))? else { return Ok(()) };
-        for path in waiting {
-            let Some(queued) = read_report(&path)? else {
-                output
-                    .warn("report-malformed", &format!("{} is not a report and is dropped", path.display()));
-                remove(&path)?;
-                continue;
+        for path in self.waiting()? {
+            let queued = match read_report(&path) {
+                Ok(Some(queued)) => queued,
+                Ok(None) => {
+                    let words = format!("{} is not a report and is dropped", path.display());
+                    output.warn("report-malformed", &words);
+                    remove(&path)?;
+                    continue;
+                }
+                // One that was the oldest of too many goes without the lock.
+                Err(Error::File { source, .. }) if source.kind() == ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
             };
             if queued.server != server.name() {
                 continue;
@@ -115,7 +121,7 @@ impl Queue {
     fn waiting(&self) -> Result<Vec<PathBuf>, Error> {
         let entries = match fs::read_dir(&self.folder) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(Error::file(FileAction::Read, &self.folder, error)),
         };
         let mut paths: Vec<PathBuf> = entries

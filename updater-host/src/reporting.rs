@@ -3,9 +3,10 @@
 use crate::believed::now;
 use crate::cache::{Cache, DataDirs};
 use crate::cli::{Cli, Update};
-use crate::device::{Device, Installed};
+use crate::device::{Device, Installed, reason_slug};
 use crate::error::Error;
 use crate::files;
+use crate::interrupt::Interrupt;
 use crate::output::Output;
 use crate::queue::{Queue, Report};
 use crate::release::Release;
@@ -14,7 +15,11 @@ use crate::server::Server;
 use crate::server::wire::{DeviceBody, EventBody, EventKind};
 use crate::source::Online;
 use crate::update::Ended;
+use std::time::Duration;
 use update_protocol::profile::MAX_TEXT_LEN;
+
+/// How long a delivery may take; what is over then stays for the next one.
+const DELIVERY_LIMIT: Duration = Duration::from_secs(30);
 
 /// The server of an update, with what is kept for it.
 #[derive(Debug)]
@@ -26,35 +31,51 @@ pub(crate) struct Reporting {
 
 impl Reporting {
     /// `None` when no server was named.
-    pub(crate) fn new(cli: &Cli, options: &Update) -> Result<Option<Self>, Error> {
+    pub(crate) fn new(cli: &Cli, options: &Update, output: &Output) -> Result<Option<Self>, Error> {
         let Some(url) = &options.server else { return Ok(None) };
         let token = options.token_file.as_deref().map(files::read_token).transpose()?;
         let dirs = DataDirs::new(cli.data_dir.as_deref())?;
-        Ok(Some(Self {
-            server: Server::new(url, token.as_deref())?,
-            cache: Cache::new(dirs.cache),
-            queue: Queue::new(dirs.queue),
-        }))
+        let server = Server::new(url, token.as_deref())?;
+        if server.exposes_token() {
+            output.warn("token-exposed", "the token travels in the clear; use https");
+        }
+        Ok(Some(Self { server, cache: Cache::new(dirs.cache), queue: Queue::new(dirs.queue) }))
     }
 
     pub(crate) fn online<'a>(&'a self, output: &'a Output) -> Online<'a> {
         Online { server: &self.server, cache: &self.cache, output }
     }
 
-    /// Sends what an earlier run could not.
-    pub(crate) async fn deliver(&self, output: &Output) {
-        self.queue.deliver(&self.server, output).await;
+    /// Sends what waits, as far as the server takes it in good time and the person has the patience.
+    pub(crate) async fn deliver(&self, output: &Output, interrupt: &Interrupt) {
+        let delivery = self.queue.deliver(&self.server, output);
+        tokio::select! {
+            biased;
+            () = interrupt.requested() => {}
+            delivered = tokio::time::timeout(DELIVERY_LIMIT, delivery) => if delivered.is_err() {
+                output.warn("server-unreachable", "reports are kept for the next time: the server takes too long");
+            }
+        }
+    }
+
+    /// Says what a device runs with which there is nothing to do.
+    pub(crate) async fn runs(&self, device: &Device, output: &Output, interrupt: &Interrupt) {
+        self.keep(device, vec![registration(device, &device.installed())], output);
+        self.deliver(output, interrupt).await;
     }
 
     /// Registers the device and says that an update begins.
-    pub(crate) async fn started(&self, device: &Device, release: &Release, output: &Output) {
-        if self.server.exposes_token() {
-            output.warn("token-exposed", "the token travels in the clear; use https");
-        }
+    pub(crate) async fn started(
+        &self,
+        device: &Device,
+        release: &Release,
+        output: &Output,
+        interrupt: &Interrupt,
+    ) {
         let reports =
             vec![registration(device, &device.installed()), event(EventKind::Started, release, None)];
         self.keep(device, reports, output);
-        self.deliver(output).await;
+        self.deliver(output, interrupt).await;
     }
 
     /// Says that the device has the image; sent when the update has ended, since the device waits for its reset now.
@@ -69,12 +90,13 @@ impl Reporting {
         release: &Release,
         outcome: &Result<Ended, Error>,
         output: &Output,
+        interrupt: &Interrupt,
     ) {
         let reports = match outcome {
             Ok(ended) => {
-                let kind = match &ended.outcome {
+                let kind = match ended.outcome {
                     Outcome::Confirmed => Some((EventKind::Confirmed, None)),
-                    Outcome::Reverted(reason) => Some((EventKind::Reverted, reason.clone())),
+                    Outcome::Reverted(reason) => Some((EventKind::Reverted, reason_slug(reason))),
                     Outcome::Trial => None,
                 };
                 let event = kind.map(|(kind, reason)| event(kind, release, reason));
@@ -86,7 +108,7 @@ impl Reporting {
             Err(_) => Vec::new(),
         };
         self.keep(device, reports, output);
-        self.deliver(output).await;
+        self.deliver(output, interrupt).await;
     }
 
     fn keep(&self, device: &Device, reports: Vec<Report>, output: &Output) {
@@ -104,6 +126,7 @@ fn registration(device: &Device, installed: &Installed) -> Report {
         class: device.class(),
         version: installed.version.as_deref().and_then(reportable),
         sequence: Some(installed.sequence),
+        at: Some(now().0),
     })
 }
 

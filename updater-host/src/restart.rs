@@ -1,7 +1,6 @@
 //! After the transfer: the reset, the swap, the trial, and what the device says came of it.
 
-use crate::connection::{Connection, Trouble};
-use crate::device::reason_slug;
+use crate::connection::Connection;
 use crate::error::{DeviceAnswerError, Error, Moment};
 use crate::interrupt::Interrupt;
 use crate::output::Output;
@@ -14,15 +13,27 @@ const POLL_INTERVAL: Duration = Duration::from_millis(250);
 /// How long the loader may answer instead of an application before it counts as stuck there.
 const LOADER_GRACE: Duration = Duration::from_secs(5);
 
+/// Resets that are sent at most to a device that goes on waiting for one.
+const MAX_RESETS: u32 = 4;
+
 /// What became of the new image.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Outcome {
     /// It runs and has confirmed itself.
     Confirmed,
     /// It runs, and has not confirmed itself in time.
     Trial,
-    /// The device runs what it ran before, with the slug of its reason.
-    Reverted(Option<String>),
+    /// The device runs what it ran before, with its reason code; 0: it gave none.
+    Reverted(u16),
+}
+
+/// How the wait ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Settled {
+    /// What became of the new image.
+    pub(crate) outcome: Outcome,
+    /// The state record that says so.
+    pub(crate) state: StateRecord,
 }
 
 /// The wait for a device that resets.
@@ -54,7 +65,7 @@ impl Restart<'_> {
     /// # Errors
     /// [`Error::DeviceSilent`], [`Error::NothingRuns`], [`Error::DeviceAnswer`], [`Error::DeviceRefused`],
     /// [`Error::Interrupted`], [`Error::Bus`]
-    pub(crate) async fn reset_and_wait(mut self) -> Result<Outcome, Error> {
+    pub(crate) async fn reset_and_wait(mut self) -> Result<Settled, Error> {
         self.output.step("restart");
         // A session that expired meanwhile has reset the device already: another reset would end the trial.
         let mode = Session::new(self.connection, self.node).state().await.map(|state| state.mode);
@@ -68,30 +79,32 @@ impl Restart<'_> {
     ///
     /// # Errors
     /// As [`Restart::reset_and_wait`].
-    pub(crate) async fn wait_or_revert(mut self) -> Result<Outcome, Error> {
-        let outcome = self.wait().await?;
-        if outcome != Outcome::Trial || !self.revert_unconfirmed {
-            return Ok(outcome);
+    pub(crate) async fn wait_or_revert(mut self) -> Result<Settled, Error> {
+        let settled = self.wait().await?;
+        if settled.outcome != Outcome::Trial || !self.revert_unconfirmed {
+            return Ok(settled);
         }
         self.output.step("revert");
         self.reset().await?;
         self.wait().await
     }
 
+    /// Whether it was heard shows in what the device says from then on.
     async fn reset(&mut self) -> Result<(), Error> {
         let reset = Session::new(self.connection, self.node).reset().await;
-        reset.map_err(|trouble| trouble.with(self.connection, self.node, "the reset"))
+        reset.map(drop).map_err(|trouble| trouble.with(self.connection, self.node, "the reset"))
     }
 
     /// Waits for what becomes of the new image.
     ///
     /// # Errors
     /// As [`Restart::reset_and_wait`].
-    async fn wait(&mut self) -> Result<Outcome, Error> {
+    async fn wait(&mut self) -> Result<Settled, Error> {
         let mut last_heard = Instant::now();
         let mut loader_since: Option<Instant> = None;
         let mut trial_since: Option<Instant> = None;
         let mut same_since: Option<Instant> = None;
+        let mut resets = 1;
         loop {
             self.pause().await?;
             let state = match Session::new(self.connection, self.node).state().await {
@@ -100,17 +113,23 @@ impl Restart<'_> {
                     if last_heard.elapsed() >= self.patience {
                         return Err(trouble.with(self.connection, self.node, "the restart"));
                     }
-                    if matches!(trouble, Trouble::Bus(_)) {
-                        // One that is still away fails the next question, which counts.
-                        let _ = self.connection.reopen().await;
-                    }
-                    self.connection.forget_exchange();
+                    self.connection.recover(&trouble).await;
                     continue;
                 }
             };
             last_heard = Instant::now();
             if state.mode != Mode::Application {
+                // It has not heard the reset, and our questions keep its session from expiring.
+                if state.image == ImageState::Pending && resets < MAX_RESETS {
+                    resets += 1;
+                    // A refusal, or a bus that fails, shows in the next answer.
+                    let _ = Session::new(self.connection, self.node).reset().await;
+                    continue;
+                }
                 if loader_since.get_or_insert(last_heard).elapsed() >= LOADER_GRACE {
+                    if state.image == ImageState::Pending {
+                        return Err(Error::DeviceAnswer(DeviceAnswerError::NoReset));
+                    }
                     return Err(Error::NothingRuns { reason_code: state.reason });
                 }
                 continue;
@@ -122,10 +141,10 @@ impl Restart<'_> {
                         self.output.step("trial");
                     }
                     if trial_since.get_or_insert(last_heard).elapsed() >= self.confirm_timeout {
-                        return Ok(Outcome::Trial);
+                        return Ok(Settled { outcome: Outcome::Trial, state });
                     }
                 }
-                Some(outcome) => return Ok(outcome),
+                Some(outcome) => return Ok(Settled { outcome, state }),
                 // It has not reset yet.
                 None => {
                     if same_since.get_or_insert(last_heard).elapsed() >= self.patience {
@@ -146,7 +165,7 @@ impl Restart<'_> {
             ImageState::Trial if runs_the_new_one => Some(Outcome::Trial),
             ImageState::Confirmed if runs_the_new_one && !state.flags.reverted => Some(Outcome::Confirmed),
             ImageState::None | ImageState::Confirmed | ImageState::Trial => {
-                Some(Outcome::Reverted(reason_slug(state.reason)))
+                Some(Outcome::Reverted(state.reason))
             }
         }
     }
@@ -177,7 +196,7 @@ pub(crate) async fn await_answer(
             Err(trouble) if started.elapsed() >= patience => {
                 return Err(trouble.with(connection, node, "the restart"));
             }
-            Err(_) => connection.forget_exchange(),
+            Err(trouble) => connection.recover(&trouble).await,
         }
     }
 }

@@ -29,6 +29,8 @@ pub(crate) async fn scan(connection: &mut Connection, scan_time: Duration) -> Re
         match Session::new(connection, node).device().await {
             Ok(device) => found.devices.push(device),
             Err(Trouble::Bus(error)) => return Err(connection.bus_error(error)),
+            // Nobody was heard of, and nobody answers.
+            Err(Trouble::Lost(_)) if !connection.scans() => {}
             Err(_) => found.others.push(node),
         }
     }

@@ -21,6 +21,10 @@ use wire::{DeviceBody, EventBody, Problem, ReleaseObject};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the server may be silent in the middle of an answer.
 const READ_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long an answer may take in all, if it is no image.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a server may explain a refusal; without the rest of the words it is one as well.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest JSON answer that is read, bytes.
 const MAX_JSON_LEN: u64 = 64 * 1024;
 
@@ -148,7 +152,7 @@ impl Server {
             .append_pair("vendor", &kind.vendor.to_string())
             .append_pair("class", &kind.class.to_string())
             .append_pair("device", &kind.device.to_string());
-        let response = self.send(self.client.get(url)).await?;
+        let response = self.send(self.client.get(url).timeout(ANSWER_TIMEOUT)).await?;
         match accepted(response).await {
             Ok(response) => Latest::read(self.body(response, MAX_JSON_LEN).await?),
             Err(error) if is_absence(&error) => {
@@ -164,7 +168,8 @@ impl Server {
     /// [`Error::ServerUnreachable`], [`Error::ServerRefused`], [`Error::ServerAnswer`]
     pub(crate) async fn envelope(&self, release: &Latest) -> Result<Vec<u8>, Error> {
         let url = self.url(&["v1", "releases", &hex::encode(release.manifest_digest), "envelope"]);
-        let response = accepted(self.send(self.client.get(url)).await?).await?;
+        let request = self.client.get(url).timeout(ANSWER_TIMEOUT);
+        let response = accepted(self.send(request).await?).await?;
         let bytes = self.body(response, MAX_ENVELOPE_LEN as u64).await?;
         if <sha2::Sha256 as sha2::Digest>::digest(&bytes)[..] != release.envelope_digest[..] {
             return Err(Error::ServerAnswer(ServerAnswerError::OtherContent { what: "envelope" }));
@@ -178,7 +183,8 @@ impl Server {
     /// [`Error::ServerUnreachable`], [`Error::ServerRefused`], [`Error::ServerAnswer`]
     pub(crate) async fn revocation_list(&self, anchor: &Kid) -> Result<Option<Vec<u8>>, Error> {
         let url = self.url(&["v1", "revocations", &hex::encode(anchor.0)]);
-        match accepted(self.send(self.client.get(url)).await?).await {
+        let request = self.client.get(url).timeout(ANSWER_TIMEOUT);
+        match accepted(self.send(request).await?).await {
             Ok(response) => self.body(response, MAX_CWT_LEN as u64).await.map(Some),
             Err(error) if is_absence(&error) => Ok(None),
             Err(error) => Err(error),
@@ -217,7 +223,7 @@ impl Server {
     }
 
     fn write(&self, method: Method, url: Url) -> RequestBuilder {
-        let request = self.client.request(method, url);
+        let request = self.client.request(method, url).timeout(ANSWER_TIMEOUT);
         match &self.authorization {
             Some(authorization) => request.header(AUTHORIZATION, authorization.clone()),
             None => request,
@@ -261,12 +267,16 @@ async fn accepted(mut response: Response) -> Result<Response, Error> {
         return Err(Error::ServerAnswer(ServerAnswerError::Status(status.as_u16())));
     }
     let mut bytes = Vec::new();
-    while let Ok(Some(chunk)) = response.chunk().await {
-        bytes.extend_from_slice(&chunk);
-        if bytes.len() as u64 > MAX_JSON_LEN {
-            break;
+    let read = async {
+        while let Ok(Some(chunk)) = response.chunk().await {
+            bytes.extend_from_slice(&chunk);
+            if bytes.len() as u64 > MAX_JSON_LEN {
+                break;
+            }
         }
-    }
+    };
+    // What came in time may be whole.
+    let _ = tokio::time::timeout(REFUSAL_TIMEOUT, read).await;
     let problem: Problem = serde_json::from_slice(&bytes).unwrap_or_default();
     let words = problem.detail.or(problem.title).unwrap_or_else(|| status.to_string());
     Err(Error::ServerRefused {

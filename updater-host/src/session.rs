@@ -4,6 +4,7 @@ use crate::connection::{Connection, Trouble};
 use crate::device::{self, Device};
 use crate::error::{DeviceAnswerError, DeviceRefusal, Subject};
 use crate::text::DeviceText;
+use trust::Kid;
 use update_protocol::profile::{Mode, Object, StateRecord, did};
 use update_protocol::uds::client::{Request, response};
 use update_protocol::uds::{Nrc, Session as Level};
@@ -14,6 +15,9 @@ const READ_TRIES: u32 = 3;
 const BLOCK_HEAD_LEN: usize = 2;
 /// Longest request we send, bytes: what a 12-bit ISO-TP length holds. Longer ones gain nothing.
 const MAX_REQUEST_LEN: usize = 4095;
+
+/// What is being done when a device does not let a host in.
+pub(crate) const PROGRAMMING: &str = "a programming session";
 
 /// A device at one node address.
 #[derive(Debug)]
@@ -41,6 +45,16 @@ pub(crate) enum Ended {
     Accepted,
     /// It was stopped in between.
     Stopped,
+}
+
+/// Whether a device was heard to take a reset.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub(crate) enum Reset {
+    /// It acknowledged it.
+    Heard,
+    /// No answer: it may have reset or not.
+    Lost,
 }
 
 impl<'c> Session<'c> {
@@ -113,7 +127,7 @@ impl<'c> Session<'c> {
             Mode::Loader | Mode::Factory => None,
         };
         let loader_version = self.read_optional(did::LOADER_VERSION).await?;
-        let anchors = self.read_optional(did::ANCHOR_KIDS).await?.unwrap_or_default();
+        let anchors = self.anchors().await?;
         Ok(Device {
             node: self.node,
             serial,
@@ -121,8 +135,17 @@ impl<'c> Session<'c> {
             state,
             application_version: application_version.as_deref().map(text).transpose()?,
             loader_version: loader_version.as_deref().map(text).transpose()?,
-            anchors: device::anchor_kids(&anchors),
+            anchors,
         })
+    }
+
+    /// The kids of its anchors; none when it does not tell. A loader does, an application need not.
+    ///
+    /// # Errors
+    /// [`Trouble`]
+    pub(crate) async fn anchors(&mut self) -> Result<Vec<Kid>, Trouble> {
+        let kids = self.read_optional(did::ANCHOR_KIDS).await?;
+        Ok(device::anchor_kids(&kids.unwrap_or_default()))
     }
 
     /// Brings the loader into a programming session; an application resets into it first.
@@ -169,18 +192,23 @@ impl<'c> Session<'c> {
     ///
     /// # Errors
     /// [`Trouble::Refused`], [`Trouble::Bus`]
-    pub(crate) async fn reset(&mut self) -> Result<(), Trouble> {
+    pub(crate) async fn reset(&mut self) -> Result<Reset, Trouble> {
         match self.ask(&Request::HardReset).await {
-            Ok(_) | Err(Trouble::Lost(_)) => Ok(()),
+            Ok(_) => Ok(Reset::Heard),
+            Err(Trouble::Lost(_)) => Ok(Reset::Lost),
             Err(trouble) => Err(trouble),
         }
     }
 
-    /// What a negative answer means: the reason is in the state record.
+    /// What a negative answer means: the reason is in the state record. That of a mere step is not: there is the one
+    /// of an older refusal or revert.
     pub(crate) async fn refusal(&mut self, subject: Subject, nrc: Nrc) -> DeviceRefusal {
-        let (reason_code, position) = match self.state().await {
-            Ok(state) => (state.reason, state.reason_position),
-            Err(_) => (0, 0),
+        let (reason_code, position) = match subject {
+            Subject::Step(_) => (0, 0),
+            _ => match self.state().await {
+                Ok(state) => (state.reason, state.reason_position),
+                Err(_) => (0, 0),
+            },
         };
         DeviceRefusal { subject, nrc, reason_code, position }
     }

@@ -3,22 +3,23 @@
 use crate::believed::{Believed, read_anchors};
 use crate::cli::{Cli, Update};
 use crate::connection::Connection;
-use crate::device::{Device, Installed};
+use crate::device::{Device, Installed, reason_slug};
 use crate::error::{Error, Moment};
-use crate::install::{Install, Sent};
+use crate::install::{Install, NewestList, Sent};
 use crate::interrupt::Interrupt;
 use crate::output::{Output, Report};
 use crate::plan::{Plan, ReleaseName};
 use crate::release::Release;
 #[cfg(feature = "http")]
 use crate::reporting::Reporting;
-use crate::restart::{Outcome, Restart};
+use crate::restart::{Outcome, Restart, Settled};
 use crate::scan::choose;
 use crate::session::Session;
 use crate::source::{self, HostChecks};
 use serde::Serialize;
 use std::time::Instant;
 use suit_manifest::reason::Reason;
+use trust::RevocationList;
 use update_protocol::profile::{ImageState, Mode};
 
 /// Exit code when the device ended up without the release confirmed (docs/errors.md: remote refused).
@@ -70,10 +71,16 @@ impl Report for UpdateReport {
                 format!("{serial} runs {after} and has confirmed it, in {:.1} s.", self.seconds)
             }
             UpdateResult::UpToDate => format!("{serial} runs {after} already."),
-            UpdateResult::Trial => format!(
-                "{serial} runs {after} on trial and has not confirmed it. The next reset brings {} back.",
-                name(&self.before)
-            ),
+            UpdateResult::Trial => {
+                // A run that only went on waiting found the trial itself.
+                let before = match self.before.sequence == self.after.sequence {
+                    true => "the image before it".to_owned(),
+                    false => name(&self.before),
+                };
+                format!(
+                    "{serial} runs {after} on trial and has not confirmed it. The next reset brings {before} back."
+                )
+            }
             UpdateResult::Reverted => format!("{serial} went back to {after}: {reason}."),
         }
     }
@@ -105,12 +112,12 @@ pub(crate) async fn run(
     believed.add_list_files(&options.revocations)?;
     let prepared = async {
         #[cfg(feature = "http")]
-        let reporting = Reporting::new(cli, options)?;
+        let reporting = Reporting::new(cli, options, output)?;
         let mut connection = Connection::open(&cli.bus, cli.identifiers).await?;
         let device = choose(&mut connection, &options.choice, cli.scan_time).await?;
         #[cfg(feature = "http")]
         if let Some(reporting) = &reporting {
-            reporting.deliver(output).await;
+            reporting.deliver(output, interrupt).await;
             source::newest_lists(&reporting.online(output), &mut believed).await?;
         }
         let release = match (&options.release, &options.image) {
@@ -136,6 +143,11 @@ pub(crate) async fn run(
     let mut prepared = interrupt.or(Moment::BeforeTransfer, prepared).await?;
     let Prepared { device, release, .. } = &prepared;
     if already_runs(device, release) && !options.reinstall && checks == HostChecks::Enforced {
+        // An earlier run may have ended before it could say so.
+        #[cfg(feature = "http")]
+        if let Some(reporting) = &prepared.reporting {
+            reporting.runs(device, output, interrupt).await;
+        }
         return Ok(report(device, release, UpdateResult::UpToDate, device.installed(), None));
     }
     let plan = Plan::new(device, release, prepared.connection.is_fd());
@@ -154,7 +166,7 @@ pub(crate) async fn run(
             return Err(Error::Declined);
         }
     }
-    let lists = lists_for(&prepared.device, &believed)?;
+    let lists = newest_lists(&believed)?;
     prepared.install(cli, options, &lists, output, interrupt).await
 }
 
@@ -172,25 +184,25 @@ impl Prepared {
         &mut self,
         cli: &Cli,
         options: &Update,
-        lists: &[(u64, Vec<u8>)],
+        lists: &[NewestList],
         output: &Output,
         interrupt: &Interrupt,
     ) -> Result<UpdateReport, Error> {
         let started = Instant::now();
         #[cfg(feature = "http")]
         if let Some(reporting) = &self.reporting {
-            reporting.started(&self.device, &self.release, output).await;
+            reporting.started(&self.device, &self.release, output, interrupt).await;
         }
         let outcome = self.transfer_and_restart(cli, options, lists, output, interrupt).await;
         #[cfg(feature = "http")]
         if let Some(reporting) = &self.reporting {
-            reporting.ended(&self.device, &self.release, &outcome, output).await;
+            reporting.ended(&self.device, &self.release, &outcome, output, interrupt).await;
         }
         let Ended { sent, outcome, after } = outcome?;
         let (result, reason) = match outcome {
             Outcome::Confirmed => (UpdateResult::Confirmed, None),
             Outcome::Trial => (UpdateResult::Trial, None),
-            Outcome::Reverted(reason) => (UpdateResult::Reverted, reason),
+            Outcome::Reverted(reason) => (UpdateResult::Reverted, Some(reason)),
         };
         let report = report(&self.device, &self.release, result, after, reason);
         Ok(UpdateReport {
@@ -205,7 +217,7 @@ impl Prepared {
         &mut self,
         cli: &Cli,
         options: &Update,
-        lists: &[(u64, Vec<u8>)],
+        lists: &[NewestList],
         output: &Output,
         interrupt: &Interrupt,
     ) -> Result<Ended, Error> {
@@ -238,12 +250,12 @@ impl Prepared {
             confirm_timeout: options.confirm_timeout,
             revert_unconfirmed: options.revert_unconfirmed,
         };
-        let outcome =
+        let Settled { outcome, state } =
             if on_trial { restart.wait_or_revert().await? } else { restart.reset_and_wait().await? };
-        let node = self.device.node;
-        let after = match Session::new(&mut self.connection, node).device().await {
+        // The outcome is known; a device that is silent now only keeps the name of its version to itself.
+        let after = match Session::new(&mut self.connection, self.device.node).device().await {
             Ok(device) => device.installed(),
-            Err(trouble) => return Err(trouble.with(&self.connection, node, "reading what it runs now")),
+            Err(_) => Installed { version: None, sequence: state.active_sequence },
         };
         Ok(Ended { sent, outcome, after })
     }
@@ -270,12 +282,14 @@ fn is_on_trial(device: &Device, release: &Release) -> bool {
     same && state.image == ImageState::Trial && state.mode == Mode::Application
 }
 
-/// The lists that the device can verify.
-fn lists_for(device: &Device, believed: &Believed) -> Result<Vec<(u64, Vec<u8>)>, Error> {
-    let knows = |kid| device.anchors.is_empty() || device.anchors.contains(&kid);
-    let lists = believed.newest_lists()?;
-    let known = lists.iter().filter(|list| knows(list.issuer_kid()));
-    Ok(known.map(|list| (list.sequence(), list.as_bytes().to_vec())).collect())
+/// What is believed here; which of them the device can verify is asked when it is in its session.
+fn newest_lists(believed: &Believed) -> Result<Vec<NewestList>, Error> {
+    let given = |list: &RevocationList<'_>| NewestList {
+        issuer: list.issuer_kid(),
+        sequence: list.sequence(),
+        bytes: list.as_bytes().to_vec(),
+    };
+    Ok(believed.newest_lists()?.iter().map(given).collect())
 }
 
 fn report(
@@ -283,11 +297,14 @@ fn report(
     release: &Release,
     result: UpdateResult,
     after: Installed,
-    reason: Option<String>,
+    reason_code: Option<u16>,
 ) -> UpdateReport {
+    let known = reason_code.and_then(Reason::from_code);
     let hint = match result {
         UpdateResult::Confirmed | UpdateResult::UpToDate => None,
-        UpdateResult::Trial | UpdateResult::Reverted => Some(Reason::TrialNotConfirmed.hint()),
+        UpdateResult::Trial | UpdateResult::Reverted => {
+            Some(known.unwrap_or(Reason::TrialNotConfirmed).hint())
+        }
     };
     UpdateReport {
         result,
@@ -299,7 +316,7 @@ fn report(
         resumed_from: 0,
         bytes_sent: 0,
         seconds: 0.0,
-        reason,
+        reason: reason_code.and_then(reason_slug),
         hint,
     }
 }

@@ -1,6 +1,7 @@
 //! updater-host, update-server and manifest-tool against a simulated device: what goes right, what is refused and by
 //! whom, and what gets lost on the way.
 
+mod anchors;
 mod bench;
 mod relay;
 
@@ -315,6 +316,19 @@ fn from_a_server_with_reports() {
     for kind in ["update-started", "update-installed", "update-confirmed"] {
         assert!(kinds.contains(&kind), "{kinds:?}");
     }
+}
+
+#[test]
+fn what_became_of_an_update_is_told_by_the_next_run_at_the_latest() {
+    let (bench, _sim) = Bench::with_device();
+    let server = UpdateServer::start(&bench, 0);
+    bench.release(2, Life::Confirms);
+    server.publish(&bench, 2);
+    // As if the run had ended after the reset, before it had told.
+    bench.update(2, &[]).is_result("confirmed", 0);
+    bench.run(&from_server(&server.url)).is_result("up-to-date", 0);
+    let device = server.get("/v1/devices/A-0001");
+    assert_eq!((&device["version"], &device["sequence"]), (&json!("2.0.0"), &json!(2)));
 }
 
 #[test]

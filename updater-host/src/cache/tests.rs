@@ -80,22 +80,37 @@ fn an_envelope_is_kept_under_the_digest_it_has() {
     assert_eq!(cache.envelope(&digest(b"envelope")).unwrap(), None);
 }
 
+fn kind(class: u128, device: u128) -> Kind {
+    Kind { vendor: Uuid::from_u128(1), class: Uuid::from_u128(class), device: Uuid::from_u128(device) }
+}
+
+fn latest(sequence: u64, device: Option<u128>) -> Latest {
+    let device = device.map(Uuid::from_u128);
+    let digest = "11".repeat(32);
+    let image = serde_json::json!({"sha256": digest, "size": 1});
+    let object = serde_json::json!({"manifest_digest": digest, "envelope_sha256": digest,
+        "sequence": sequence, "device": device, "image": image});
+    Latest::read(object.to_string().into_bytes()).unwrap()
+}
+
+#[test]
+fn what_was_withdrawn_before_the_last_fetch_is_not_kept() {
+    for (withdrawn, last) in [(Some(3), None), (None, Some(3))] {
+        let (_folder, cache) = cache();
+        let found = || cache.release_objects("http://a", &kind(2, 3)).unwrap();
+        cache.keep_release_object("http://a", &kind(2, 3), &latest(6, withdrawn)).unwrap();
+        cache.keep_release_object("http://a", &kind(2, 3), &latest(5, last)).unwrap();
+        assert_eq!(found(), [latest(5, last).object]);
+        cache.keep_release_object("http://a", &kind(2, 3), &latest(7, withdrawn)).unwrap();
+        assert_eq!(found().len(), 2);
+        cache.keep_release_object("http://a", &kind(2, 3), &latest(6, last)).unwrap();
+        assert_eq!(found(), [latest(6, last).object]);
+    }
+}
+
 #[test]
 fn release_objects_are_apart_by_server_class_and_device() {
     let (_folder, cache) = cache();
-    let kind = |class, device| Kind {
-        vendor: Uuid::from_u128(1),
-        class: Uuid::from_u128(class),
-        device: Uuid::from_u128(device),
-    };
-    let latest = |sequence: u64, device: Option<u128>| {
-        let device = device.map(Uuid::from_u128);
-        let digest = "11".repeat(32);
-        let image = serde_json::json!({"sha256": digest, "size": 1});
-        let object = serde_json::json!({"manifest_digest": digest, "envelope_sha256": digest,
-            "sequence": sequence, "device": device, "image": image});
-        Latest::read(object.to_string().into_bytes()).unwrap()
-    };
     cache.keep_release_object("http://a", &kind(2, 3), &latest(5, None)).unwrap();
     cache.keep_release_object("http://a", &kind(2, 3), &latest(6, Some(3))).unwrap();
     let found = |server, kind| cache.release_objects(server, &kind).unwrap();

@@ -1,5 +1,8 @@
 //! How the answers of devices and servers break their protocols (docs/can-protocol.md, docs/server-api.md).
 
+#[cfg(feature = "http")]
+use crate::text::printable;
+
 /// How a device's answer breaks the protocol.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -55,8 +58,8 @@ pub(crate) enum ServerAnswerError {
     /// Longer than what is read.
     #[error("it is longer than {0} bytes")]
     TooLong(u64),
-    /// Not the JSON of the API.
-    #[error("{0}")]
+    /// Not the JSON of the API. What it quotes of it is made harmless.
+    #[error("{}", printable(&.0.to_string()))]
     Json(serde_json::Error),
     /// A digest that is not 64 lowercase hex digits.
     #[error("a digest is malformed")]
@@ -67,8 +70,8 @@ pub(crate) enum ServerAnswerError {
     /// A status that the API does not have.
     #[error("status {0}")]
     Status(u16),
-    /// The body has another digest than its name.
-    #[error("the {what} it sent is not the one that was asked for: its digest differs")]
+    /// The body is not what its name says: it has another digest, or another signer.
+    #[error("the {what} it sent is not the one that was asked for")]
     OtherContent {
         /// What was asked for.
         what: &'static str,

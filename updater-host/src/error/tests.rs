@@ -66,3 +66,10 @@ fn several_devices_are_listed() {
     );
     assert_eq!(error.exit_code(), 2);
 }
+
+#[test]
+fn a_device_that_runs_nothing_says_why() {
+    let message = |reason_code| Error::NothingRuns { reason_code }.to_string();
+    assert_eq!(message(0), "the device came back without an application that can run");
+    assert!(message(0x0311).ends_with("can run: head-invalid"), "{}", message(0x0311));
+}

@@ -18,6 +18,7 @@ fn report(sequence: u64) -> Report {
         class: Uuid::from_u128(2),
         version: None,
         sequence: Some(sequence),
+        at: None,
     })
 }
 
@@ -62,6 +63,25 @@ async fn reports_wait_for_the_server_and_go_in_order() {
     report_now(&queue, &to(&server), vec![report(4)]).await;
     assert_eq!(delivered(&server), [1, 2, 3, 4]);
     assert!(queue.waiting().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_report_that_waited_says_when_it_was_so() {
+    let (_folder, queue) = queue();
+    let Report::Device(body) = report(1) else { return };
+    report_now(&queue, &offline(), vec![Report::Device(DeviceBody { at: Some(77), ..body })]).await;
+    let server = FakeServer::start(|_| Answer::ok(b"{}".to_vec()));
+    readdress(&queue, &to(&server));
+    queue.deliver(&to(&server), &output()).await;
+    let sent: serde_json::Value = serde_json::from_slice(&server.requests()[0].body).unwrap();
+    assert_eq!(sent["at"], 77);
+}
+
+#[test]
+fn a_report_of_an_older_version_is_one() {
+    let kept = r#"{"server":"s","serial":"A-1","report":{"device":{"vendor":"00000000-0000-0000-0000-000000000001","class":"00000000-0000-0000-0000-000000000002","sequence":1}}}"#;
+    let queued: Queued = serde_json::from_str(kept).unwrap();
+    assert_eq!(queued.report, report(1));
 }
 
 #[tokio::test]
@@ -117,6 +137,19 @@ async fn a_file_that_is_no_report_is_dropped() {
     queue.deliver(&to(&server), &output()).await;
     assert_eq!(delivered(&server), [1]);
     assert!(queue.waiting().unwrap().is_empty());
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_report_that_is_gone_holds_up_no_other() {
+    let (_folder, queue) = queue();
+    report_now(&queue, &offline(), vec![report(1)]).await;
+    let server = FakeServer::start(|_| Answer::ok(b"{}".to_vec()));
+    readdress(&queue, &to(&server));
+    // Listed, and not there any more when it is read.
+    std::os::unix::fs::symlink("/nowhere/at/all", queue.folder.join("0-1.json")).unwrap();
+    queue.try_deliver(&to(&server), &output()).await.unwrap();
+    assert_eq!(delivered(&server), [1]);
 }
 
 #[tokio::test]

@@ -52,7 +52,7 @@ fn the_name_of_a_server_holds_no_password() {
 }
 
 #[test]
-fn a_token_goes_over_the_network_only_encrypted() {
+fn a_token_that_would_travel_in_the_clear_is_noticed() {
     let exposes = |url, token| Server::new(url, token).unwrap().exposes_token();
     assert!(exposes("http://192.0.2.1", Some("t")));
     assert!(!exposes("https://192.0.2.1", Some("t")));
@@ -168,6 +168,22 @@ async fn a_problem_keeps_its_code_and_its_words_are_made_harmless() {
 }
 
 #[tokio::test]
+async fn a_refusal_that_never_ends_is_one_all_the_same() {
+    let problem = br#"{"code":"unavailable"}"#.to_vec();
+    let server = FakeServer::start(move |_| Answer::new(500, problem.clone()).that_drips());
+    let error = client(&server).latest(&KIND).await.unwrap_err();
+    assert_eq!(error.code(), "unavailable");
+}
+
+#[tokio::test]
+async fn what_an_answer_quotes_is_made_harmless() {
+    let server = FakeServer::start(|_| Answer::ok(br#"{"device":"\u001b[2J"}"#.to_vec()));
+    let error = client(&server).latest(&KIND).await.unwrap_err();
+    assert_eq!(error.code(), "server-answer");
+    assert!(!error.to_string().contains('\u{1b}'), "{:?}", error.to_string());
+}
+
+#[tokio::test]
 async fn no_server_is_an_error_that_says_so() {
     let client = Server::new("http://127.0.0.1:1", None).unwrap();
     let error = client.latest(&KIND).await.unwrap_err();
@@ -277,12 +293,17 @@ async fn a_longer_image_and_a_range_that_was_not_asked_for_are_refused() {
 #[tokio::test]
 async fn a_report_carries_the_token() {
     let server = FakeServer::start(|_| Answer::ok(b"{}".to_vec()));
-    let body =
-        DeviceBody { vendor: VENDOR, class: CLASS, version: Some("1.0.0".to_owned()), sequence: Some(1) };
+    let body = DeviceBody {
+        vendor: VENDOR,
+        class: CLASS,
+        version: Some("1.0.0".to_owned()),
+        sequence: Some(1),
+        at: Some(9),
+    };
     client(&server).put_device("A/1", &body).await.unwrap();
     let request = server.requests().remove(0);
     assert_eq!((request.method.as_str(), request.path.as_str()), ("PUT", "/v1/devices/A%2F1"));
     assert_eq!(request.header("authorization"), Some("Bearer secret"));
     let sent: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
-    assert_eq!(sent["version"], "1.0.0");
+    assert_eq!((&sent["version"], &sent["at"]), (&"1.0.0".into(), &9.into()));
 }

@@ -55,6 +55,9 @@ pub(crate) struct DeviceBody {
     /// Sequence number of the active image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) sequence: Option<u64>,
+    /// When it was so, seconds since the epoch: one that comes late changes nothing that is known of a later time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) at: Option<u64>,
 }
 
 /// What became of an update.

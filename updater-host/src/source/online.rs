@@ -4,10 +4,11 @@ use super::{HostChecks, check_envelope, sendable};
 use crate::believed::Believed;
 use crate::cache::Cache;
 use crate::device::Device;
-use crate::error::Error;
+use crate::error::{Error, ServerAnswerError};
 use crate::output::{Output, Transfer};
 use crate::release::Release;
 use crate::server::{Kind, Latest, Server};
+use trust::{PublicKey, RevocationList};
 use uuid::Uuid;
 
 /// A server and what was fetched from it.
@@ -34,24 +35,32 @@ pub(crate) async fn newest_lists(online: &Online<'_>, believed: &mut Believed) -
         if let Some(bytes) = cache.revocation_list(&kid)?
             && let Err(error) = believed.add_list("in the cache".to_owned(), bytes)
         {
-            output.warn(&error.code(), &format!("{error}; it is deleted"));
-            cache.forget_revocation_list(&kid)?;
+            output.warn(&error.code(), &format!("{error}; it does not count"));
         }
         match server.revocation_list(&kid).await {
             Ok(Some(bytes)) => {
-                believed.add_list(format!("of {}", server.name()), bytes.clone())?;
-                let is_newest =
-                    believed.newest_lists()?.iter().any(|list| list.as_bytes() == bytes.as_slice());
-                if is_newest {
-                    cache.keep_revocation_list(&kid, &bytes)?;
+                // Another anchor's must not take its place.
+                if is_of_another(&anchor, believed, &bytes) {
+                    let what = "revocation list";
+                    return Err(Error::ServerAnswer(ServerAnswerError::OtherContent { what }));
                 }
+                believed.add_list(format!("of {}", server.name()), bytes.clone())?;
+                cache.keep_revocation_list(&anchor, &bytes)?;
             }
             Ok(None) => {}
-            Err(error) if error.is_offline() => {}
+            Err(error) if error.is_offline() => {
+                let words = format!("{error}; the revocation lists that were fetched before count");
+                output.warn(&error.code(), &words);
+            }
             Err(error) => return Err(error),
         }
     }
     Ok(())
+}
+
+/// Whether a list verifies, but under another anchor than this one.
+fn is_of_another(anchor: &PublicKey, believed: &Believed, bytes: &[u8]) -> bool {
+    RevocationList::verify(bytes, believed.anchors()).is_ok_and(|list| list.issuer_kid() != anchor.kid())
 }
 
 impl Online<'_> {
@@ -121,3 +130,6 @@ impl Online<'_> {
         fetched
     }
 }
+
+#[cfg(test)]
+mod tests;

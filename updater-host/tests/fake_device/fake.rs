@@ -34,6 +34,18 @@ pub(crate) struct Script {
     pub(crate) block_pause: Duration,
     /// Resets without having been asked to as soon as it has an image.
     pub(crate) resets_by_itself: bool,
+    /// Lets nobody into a programming session.
+    pub(crate) refuses_session: Option<Nrc>,
+    /// Reason code of an older revert.
+    pub(crate) old_reason: u16,
+    /// Kids of its anchors, as its loader tells them.
+    pub(crate) anchors: Option<Vec<u8>>,
+    /// list-sequence of its state record.
+    pub(crate) revocation_sequence: u64,
+    /// Does not hear so many resets.
+    pub(crate) lost_resets: u32,
+    /// Hears nothing more once it has told that the new image has confirmed itself.
+    pub(crate) dies_confirmed: bool,
     /// What comes of the reset after an install.
     pub(crate) after: After,
 }
@@ -62,6 +74,12 @@ impl Script {
             dies_after: None,
             block_pause: Duration::ZERO,
             resets_by_itself: false,
+            refuses_session: None,
+            old_reason: 0,
+            anchors: None,
+            revocation_sequence: 2,
+            lost_resets: 0,
+            dies_confirmed: false,
             after: After::Confirms,
         }
     }
@@ -86,6 +104,9 @@ struct Fake {
     resume_offset: u32,
     open: Option<(Object, Vec<u8>)>,
     dead: bool,
+    /// Whether it has just been asked for a reset.
+    resets_next: bool,
+    lost_resets: u32,
     asked: Arc<Mutex<Vec<Asked>>>,
 }
 
@@ -139,6 +160,13 @@ async fn serve(bus: Bus, mut fake: Fake, stopping: &AtomicBool) {
             fake.reset();
             server = Server::new();
         }
+        if fake.lost_resets < fake.script.lost_resets && fake.resets_next {
+            // As if the request had not come: no answer, no reset.
+            fake.lost_resets += 1;
+            channel.retarget(profile::device_addressing(fake.script.node));
+            server = Server::new();
+        }
+        fake.resets_next = false;
         let soon = now + 20_000;
         let until = server.next_timeout().map_or(soon, |at| at.min(soon));
         channel.drive(Some(until)).await.unwrap();
@@ -152,11 +180,13 @@ impl Fake {
             image: ImageState::Confirmed,
             active_sequence: script.active_sequence,
             reverted: false,
-            reason: 0,
+            reason: script.old_reason,
             installing: false,
             resume_offset: script.resume_offset,
             open: None,
             dead: false,
+            resets_next: false,
+            lost_resets: 0,
             asked,
             script,
         }
@@ -198,7 +228,7 @@ impl Fake {
             flags: Flags { reverted: self.reverted, resumable: self.installing, anchor_compiled_in: false },
             sequence_floor: self.script.active_sequence,
             active_sequence: self.active_sequence,
-            revocation_sequence: 2,
+            revocation_sequence: self.script.revocation_sequence,
             resume_offset: self.resume_offset,
             image_size: if self.installing { IMAGE_SIZE } else { 0 },
             manifest_digest: if self.installing { self.script.manifest_digest } else { [0; 32] },
@@ -219,7 +249,14 @@ impl Handler for Fake {
                 Some(serial) if in_loader => answer.append(serial),
                 _ => answer.append(&self.script.serial),
             },
-            did::STATE_RECORD => answer.append(&self.state()),
+            did::STATE_RECORD => {
+                let confirmed = self.active_sequence == SEQUENCE && self.image == ImageState::Confirmed;
+                self.dead = self.dead || (self.script.dies_confirmed && confirmed);
+                answer.append(&self.state())
+            }
+            did::ANCHOR_KIDS if in_loader && self.script.anchors.is_some() => {
+                answer.append(self.script.anchors.as_deref().unwrap_or_default())
+            }
             did::IDENTITY => answer.append(&self.script.identity),
             did::APPLICATION_VERSION if !in_loader && self.active_sequence == SEQUENCE => {
                 answer.append(b"5.0.0")
@@ -232,6 +269,9 @@ impl Handler for Fake {
     fn change_session(&mut self, session: Session) -> Result<SessionChange, Nrc> {
         if session == Session::Programming {
             self.note(Asked::Programming);
+            if let Some(nrc) = self.script.refuses_session {
+                return Err(nrc);
+            }
             self.mode = Mode::Loader;
         }
         Ok(SessionChange::Enter)
@@ -280,6 +320,7 @@ impl Handler for Fake {
     }
 
     fn prepare_reset(&mut self) -> Result<(), Nrc> {
+        self.resets_next = true;
         Ok(())
     }
 }

@@ -22,6 +22,8 @@ pub(crate) const IMAGE_SIZE: u32 = 20_000;
 pub(crate) struct Made {
     folder: tempfile::TempDir,
     pub(crate) manifest_digest: [u8; 32],
+    /// kid of the root.
+    pub(crate) root: [u8; 8],
 }
 
 impl Made {
@@ -62,7 +64,8 @@ impl Made {
             minimum_sequences: vec![],
         };
         let manifest_digest = *suit_manifest::author::inspect(&envelope).unwrap().digest();
-        let made = Self { folder: tempfile::tempdir().unwrap(), manifest_digest };
+        let root_kid = root.public_key().kid().0;
+        let made = Self { folder: tempfile::tempdir().unwrap(), manifest_digest, root: root_kid };
         made.write("root.cose", &root.public_key().to_cose_key());
         made.write("release.suit", &envelope);
         made.write("image.bin", &image);

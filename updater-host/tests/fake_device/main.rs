@@ -1,7 +1,10 @@
 //! The real program against devices that lie, refuse, fall silent and fill their answers with rubbish.
 
 mod fake;
+mod lost;
 mod made;
+mod revocation;
+mod session;
 
 use fake::{After, Asked, FakeDevice, Script};
 use made::{IMAGE_LEN, IMAGE_SIZE, Made};
@@ -182,6 +185,7 @@ fn nobody_is_there() {
     bench.run(&["info", "--node", "0x22"]).is_error("device-silent", 3);
     bench.run(&["info", "--serial", "A-1"]).is_error("serial-not-found", 3);
     bench.update(&[]).is_error("no-device", 3);
+    bench.run(&["--identifiers", "11bit", "scan"]).is_error("no-device", 3);
 }
 
 #[test]
@@ -451,7 +455,15 @@ fn interrupt(child: &Child) {
 #[test]
 fn a_wrong_option_is_an_object_as_well() {
     let bench = Bench::new();
-    bench.run(&["update"]).is_error("usage", 2);
+    let ended = bench.run(&["update"]);
+    ended.is_error("usage", 2);
+    let message = ended.last["error"]["message"].as_str().unwrap();
+    assert!(message.contains("--anchor <FILE>") && !message.contains('\n'), "{message}");
+    let ended = bench.run(&[]);
+    ended.is_error("usage", 2);
+    let message = ended.last["error"]["message"].as_str().unwrap();
+    assert!(message.contains("subcommand"), "{message}");
+    Ended::of(&bench.command(&["--json"]).output().unwrap()).is_error("usage", 2);
     bench.run(&["--bus", "nonsense", "scan"]).is_error("usage", 2);
     bench.run(&["--bus", "slcan:/nowhere/tty", "scan"]).is_error("bus-failed", 3);
 }

@@ -5,6 +5,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
@@ -25,11 +26,12 @@ pub(crate) struct Answer {
     headers: Vec<(String, String)>,
     body: Vec<u8>,
     cut_after: Option<usize>,
+    drips: bool,
 }
 
 impl Answer {
     pub(crate) fn new(status: u16, body: Vec<u8>) -> Self {
-        Self { status, headers: Vec::new(), body, cut_after: None }
+        Self { status, headers: Vec::new(), body, cut_after: None, drips: false }
     }
 
     pub(crate) fn ok(body: Vec<u8>) -> Self {
@@ -43,6 +45,12 @@ impl Answer {
 
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// After the body more of it comes, byte by byte, for as long as the server is there.
+    pub(crate) fn that_drips(mut self) -> Self {
+        self.drips = true;
         self
     }
 
@@ -77,7 +85,7 @@ impl FakeServer {
                     if let Some(request) = read_request(&stream) {
                         // Before the answer, so that who has the answer finds the request.
                         requests.lock().unwrap().push(request.clone());
-                        serve(stream, &answer(&request));
+                        serve(stream, &answer(&request), &stopping);
                     }
                 }
             }
@@ -104,16 +112,20 @@ impl Drop for FakeServer {
     }
 }
 
-fn serve(mut stream: TcpStream, answer: &Answer) {
+fn serve(mut stream: TcpStream, answer: &Answer, stopping: &AtomicBool) {
     if answer.status != 0 {
         let mut head = format!("HTTP/1.1 {} X\r\nConnection: close\r\n", answer.status);
         for (name, value) in &answer.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
-        head.push_str(&format!("Content-Length: {}\r\n\r\n", answer.body.len()));
+        let len = answer.body.len() + if answer.drips { 1_000_000 } else { 0 };
+        head.push_str(&format!("Content-Length: {len}\r\n\r\n"));
         let sent = answer.cut_after.unwrap_or(answer.body.len());
         // A client that hangs up first is fine.
         let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&answer.body[..sent]));
+    }
+    while answer.drips && !stopping.load(Ordering::Relaxed) && stream.write_all(b" ").is_ok() {
+        std::thread::sleep(Duration::from_millis(20));
     }
     let _ = stream.shutdown(Shutdown::Write);
 }

@@ -1,0 +1,79 @@
+//! A device that lets nobody into a programming session is left as it is.
+
+use super::{Asked, Bench};
+use update_protocol::uds::Nrc;
+
+#[test]
+fn a_device_that_lets_nobody_in_is_not_reset() {
+    let bench = Bench::new();
+    let device = bench.device(|script| {
+        script.refuses_session = Some(Nrc::CONDITIONS_NOT_CORRECT);
+        // What it remembers of an older update has nothing to do with it.
+        script.old_reason = 0x030f;
+    });
+    for ended in [bench.update(&[]), bench.run(&["revocations", "list.cwt"])] {
+        ended.is_error("nrc-22", 7);
+        let message = ended.last["error"]["message"].as_str().unwrap();
+        assert!(message.contains("a programming session"), "{message}");
+    }
+    assert_eq!(device.asked(), [Asked::Programming, Asked::Programming]);
+}
+
+#[cfg(all(unix, feature = "http"))]
+mod with_a_server {
+    use super::super::{After, Ended, interrupt};
+    use super::*;
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::net::TcpListener;
+    use std::sync::mpsc::{Receiver, channel};
+
+    /// A server that has no lists and never ends an answer to a report; its URL, and word of every report.
+    fn held_up() -> (String, Receiver<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (reported, reports) = channel();
+        std::thread::spawn(move || {
+            let mut held = Vec::new();
+            for mut stream in listener.incoming().map(Result::unwrap) {
+                let mut line = String::new();
+                BufReader::new(&stream).read_line(&mut line).unwrap();
+                if line.starts_with("GET") {
+                    let _ =
+                        stream.write_all(b"HTTP/1.1 404 X\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+                } else {
+                    held.push(stream);
+                    let _ = reported.send(());
+                }
+            }
+        });
+        (url, reports)
+    }
+
+    #[test]
+    fn a_server_that_holds_up_a_report_holds_up_nobody_who_stops() {
+        let bench = Bench::new();
+        let device = bench.device(|script| script.after = After::StaysOnTrial);
+        bench.made.write("token", b"a-token");
+        let (url, reports) = held_up();
+        let mut update = vec!["--json", "update", "--release", "release.suit", "--image", "image.bin"];
+        update.extend(["--anchor", "root.cose", "--yes", "--data-dir", "data"]);
+        update.extend(["--server", &url, "--token-file", "token"]);
+        let child = bench.command(&update).spawn().unwrap();
+        reports.recv().unwrap();
+        interrupt(&child);
+        let ended = Ended::of(&child.wait_with_output().unwrap());
+        ended.is_error("interrupted", 3);
+        assert_eq!(ended.last["error"]["message"], "interrupted before anything was sent");
+        // Nor was the device bothered.
+        assert_eq!(device.asked(), []);
+    }
+
+    #[test]
+    fn a_token_in_the_clear_is_told_before_it_travels() {
+        let bench = Bench::new();
+        bench.made.write("token", b"a-token");
+        let ended = bench.update(&["--server", "http://192.0.2.1", "--token-file", "token"]);
+        ended.is_error("no-device", 3);
+        assert!(ended.stdout.contains("token-exposed"), "{}", ended.stdout);
+    }
+}
