@@ -92,10 +92,12 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         let began = Instant::now();
         let outcome = action(workspace).with_context(|| format!("step `{name}` failed"))?;
         let seconds = began.elapsed().as_secs_f64();
-        lines.push(match outcome {
+        let line = match outcome {
             Outcome::Done => format!("{seconds:8.1} s  {name}"),
             Outcome::NotChecked(why) => format!("{seconds:8.1} s  {name}: NOT CHECKED, {why}"),
-        });
+        };
+        println!("{line}");
+        lines.push(line);
     }
     println!("\n{}\n{:8.1} s  in all", lines.join("\n"), started.elapsed().as_secs_f64());
     Ok(())
