@@ -12,6 +12,7 @@ use can_bus::{Bus, BusAddress};
 use clap::Parser;
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 /// A device as a process: the loader and the demo application over a flash in a file
 #[derive(Parser)]
@@ -26,8 +27,17 @@ struct Arguments {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<()> {
-    let arguments = Arguments::parse();
+async fn main() -> ExitCode {
+    match run(&Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: &Arguments) -> Result<()> {
     let flash = flash::FlashFile::open(&arguments.flash)
         .with_context(|| format!("cannot use {} as flash", arguments.flash.display()))?;
     let bus = Bus::open(&arguments.bus).await?;
