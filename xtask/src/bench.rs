@@ -25,10 +25,10 @@ const VERSION: &str = "1.0.0";
 pub(crate) struct Arguments {
     /// Takes manifest-tool, updater-host and sim from this directory instead of building them
     #[arg(long, value_name = "DIR")]
-    programs: Option<PathBuf>,
+    pub(crate) programs: Option<PathBuf>,
     /// Prints one JSON object
     #[arg(long)]
-    json: bool,
+    pub(crate) json: bool,
 }
 
 #[derive(Serialize)]
