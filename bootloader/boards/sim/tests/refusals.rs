@@ -2,13 +2,26 @@
 #![forbid(unsafe_code)]
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A program that starts after all never ends by itself.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Exit code and stderr of the program with this flash file and bus.
 fn refused(flash: &Path, bus: &str) -> (Option<i32>, String) {
     let mut sim = Command::new(env!("CARGO_BIN_EXE_sim"));
     sim.arg("--flash").arg(flash).args(["--bus", bus]).env("RUST_BACKTRACE", "1");
-    let output = sim.output().expect("the program starts");
+    let mut child = sim.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program starts");
+    let deadline = Instant::now() + PATIENCE;
+    while child.try_wait().expect("the program's state").is_none() {
+        if Instant::now() > deadline {
+            child.kill().expect("the program ends");
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let output = child.wait_with_output().expect("the program's words");
     (output.status.code(), String::from_utf8(output.stderr).expect("text"))
 }
 
