@@ -66,6 +66,15 @@ mod with_a_server {
         assert_eq!(ended.last["error"]["message"], "interrupted before anything was sent");
         // Nor was the device bothered.
         assert_eq!(device.asked(), []);
+        // What was not delivered is kept, and says of when it is: it may be told later than newer things.
+        let kept: Vec<serde_json::Value> = std::fs::read_dir(bench.made.folder().join("data/queue"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+            .map(|path| serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap())
+            .collect();
+        let registration = kept.iter().find_map(|kept| kept["report"].get("device")).unwrap();
+        assert!(registration["at"].as_u64().is_some_and(|at| at > 0), "{registration}");
     }
 
     #[test]
