@@ -148,4 +148,4 @@ pub(crate) fn now() -> UnixTime {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

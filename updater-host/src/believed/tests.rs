@@ -5,7 +5,7 @@ fn root() -> SoftwareKey {
     SoftwareKey::from_seed(&[7; 32]).unwrap()
 }
 
-fn list(root: &SoftwareKey, sequence: u64) -> Vec<u8> {
+pub(crate) fn list(root: &SoftwareKey, sequence: u64) -> Vec<u8> {
     let request = RevocationRequest {
         iss: "Example root".to_owned(),
         issued_at: UnixTime(1_700_000_000),

@@ -1,22 +1,10 @@
 use super::*;
+use crate::believed::tests::list;
 use crate::server::tests::fake::{Answer, FakeServer};
-use trust::UnixTime;
-use trust::author::{RevocationRequest, Signer as _, SoftwareKey, sign_revocation};
+use trust::author::{Signer as _, SoftwareKey};
 
 fn root(number: u8) -> SoftwareKey {
     SoftwareKey::from_seed(&[number; 32]).unwrap()
-}
-
-fn list(root: &SoftwareKey, sequence: u64) -> Vec<u8> {
-    let request = RevocationRequest {
-        iss: "root".to_owned(),
-        issued_at: UnixTime(1_700_000_000),
-        sequence,
-        kids: vec![],
-        ctis: vec![[9; 16]],
-        minimum_sequences: vec![],
-    };
-    sign_revocation(&request, root).unwrap()
 }
 
 /// A cache, and what is believed of the roots 1 and 2.
