@@ -113,8 +113,8 @@ reasons! {
         "The envelope holds a member that is not known, so that nothing authenticates it."
         "Remove the member.";
     0x0204 EnvelopeMemberUnauthenticated "envelope-member-unauthenticated" 4 5
-        "The envelope holds a severed member for which the manifest has no digest."
-        "Remove the member; only members whose digest is signed may be there.";
+        "The envelope contains a severed member without a digest in the manifest."
+        "Remove the member; each member needs a signed digest.";
     0x0205 IntegratedPayloadUnsupported "integrated-payload-unsupported" 9 5
         "The envelope carries an integrated payload, which is not supported."
         "Publish the image beside the envelope.";

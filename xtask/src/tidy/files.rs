@@ -8,6 +8,9 @@ use super::Finding;
 const BANNED_MODULES: [&str; 8] =
     ["utils", "util", "common", "helpers", "helper", "manager", "misc", "shared_code"];
 
+/// A line of Markdown is shorter than this, in characters: long lines make poor diffs.
+const MARKDOWN_LINE: usize = 200;
+
 /// Holds lock data of cargo's own; its lines are not ours.
 const LOCK_FILE: &str = "Cargo.lock";
 
@@ -34,7 +37,13 @@ pub(super) fn check_text(path: &Path, text: &str, root: &Path) -> Vec<Finding> {
     }
     let words = banned_words(root);
     let mut findings = Vec::new();
+    let markdown = path.extension().is_some_and(|extension| extension == "md");
     for (index, line) in text.lines().enumerate() {
+        let length = line.chars().count();
+        if markdown && length >= MARKDOWN_LINE {
+            let message = format!("{length} characters, fewer than {MARKDOWN_LINE} are allowed");
+            findings.push(Finding::new(&place, index + 1, message));
+        }
         for (word, why) in &words {
             if line.contains(word.as_str()) {
                 findings.push(Finding::new(&place, index + 1, format!("names `{word}`: {why}")));
@@ -91,6 +100,16 @@ mod tests {
             let found = check_text(Path::new("README.md"), &text, root);
             assert_eq!(found, [Finding::new("README.md", 2, format!("names `{word}`: {why}"))]);
         }
+    }
+
+    #[test]
+    fn a_long_line_of_markdown_is_found() {
+        let root = Path::new("/srv/checkout");
+        let line = |length: usize| format!("first\n{}\n", "\u{e9}".repeat(length));
+        let found = check_text(Path::new("docs/a.md"), &line(200), root);
+        assert_eq!(found, [Finding::new("docs/a.md", 2, "200 characters, fewer than 200 are allowed")]);
+        assert_eq!(check_text(Path::new("docs/a.md"), &line(199), root), []);
+        assert_eq!(check_text(Path::new("docs/a.svg"), &line(200), root), []);
     }
 
     #[test]
