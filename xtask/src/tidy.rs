@@ -2,6 +2,7 @@
 //!
 //! Every rule is a function from text to findings, and has a test with an example that it must find.
 
+mod attacks;
 mod edges;
 mod features;
 mod files;
@@ -64,6 +65,9 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
         sources.push(tokens::Source { path: path.clone(), text });
     }
     findings.extend(tokens::check(&sources));
+    let attacks = std::fs::read_to_string(workspace.root().join(attacks::DOCUMENT))
+        .with_context(|| format!("cannot read {}", attacks::DOCUMENT))?;
+    findings.extend(attacks::check(&attacks, &sources));
     for path in &files {
         findings.extend(files::check_name(path));
         // What is not text holds no words.

@@ -39,7 +39,7 @@ pub(super) struct Source {
 }
 
 impl Source {
-    fn place(&self) -> String {
+    pub(super) fn place(&self) -> String {
         self.path.display().to_string()
     }
 
@@ -143,7 +143,7 @@ fn attributes(tokens: &TokenStream) -> Vec<Group> {
 }
 
 /// The attribute that starts at `index`, and the index after it.
-fn attribute_at(trees: &[TokenTree], index: usize) -> Option<(&Group, usize)> {
+pub(super) fn attribute_at(trees: &[TokenTree], index: usize) -> Option<(&Group, usize)> {
     if !trees.get(index).is_some_and(|tree| is_punct(tree, '#')) {
         return None;
     }
@@ -158,12 +158,12 @@ fn is_punct(tree: &TokenTree, character: char) -> bool {
     matches!(tree, TokenTree::Punct(punct) if punct.as_char() == character)
 }
 
-fn is_ident(tree: &TokenTree, word: &str) -> bool {
+pub(super) fn is_ident(tree: &TokenTree, word: &str) -> bool {
     matches!(tree, TokenTree::Ident(ident) if ident == word)
 }
 
 /// Whether a word is anywhere in a group.
-fn mentions(group: &Group, word: &str) -> bool {
+pub(super) fn mentions(group: &Group, word: &str) -> bool {
     group.stream().into_iter().any(|tree| match tree {
         TokenTree::Group(inner) => mentions(&inner, word),
         tree => is_ident(&tree, word),
