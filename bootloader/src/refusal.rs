@@ -91,6 +91,47 @@ pub const fn nrc(reason: Reason) -> Nrc {
         | Reason::ScopeActions => Nrc::SECURITY_ACCESS_DENIED,
         Reason::ImageOverrun => Nrc::TRANSFER_DATA_SUSPENDED,
         Reason::FlashFailed | Reason::JournalCorrupt | Reason::SwapFailed => Nrc::GENERAL_PROGRAMMING_FAILURE,
-        _ => Nrc::UPLOAD_DOWNLOAD_NOT_ACCEPTED,
+        Reason::RecordMalformed
+        | Reason::HeaderUnsupported
+        | Reason::RecordType
+        | Reason::RevocationNamesAnchor
+        | Reason::RevocationSequence
+        | Reason::ManifestMalformed
+        | Reason::IntegratedPayloadUnsupported
+        | Reason::DigestAlgorithmUnsupported
+        | Reason::DigestLength
+        | Reason::MemberSevered
+        | Reason::ManifestVersion
+        | Reason::ManifestElementUnsupported
+        | Reason::ComponentCount
+        | Reason::ComponentUnsupported
+        | Reason::ComponentIndex
+        | Reason::CommandUnknown
+        | Reason::CommandNotShared
+        | Reason::ParameterUnsupported
+        | Reason::ParameterMissing
+        | Reason::SoftFailureMisplaced
+        | Reason::StrictOrder
+        | Reason::NestingTooDeep
+        | Reason::StepLimit
+        | Reason::IdentityUnchecked
+        | Reason::SequenceRollback
+        | Reason::SequenceBelowMinimum
+        | Reason::VendorMismatch
+        | Reason::ClassMismatch
+        | Reason::DeviceMismatch
+        | Reason::ImageDigestMismatch
+        | Reason::SlotMismatch
+        | Reason::Aborted
+        | Reason::ConditionUnknown
+        | Reason::ImageReference
+        | Reason::TextMalformed
+        | Reason::ProvisioningMalformed
+        | Reason::AnchorCompiledIn
+        | Reason::ImageTooLarge
+        | Reason::VectorTableInvalid
+        | Reason::WatchdogReset
+        | Reason::HeadInvalid
+        | Reason::InstallAbandoned => Nrc::UPLOAD_DOWNLOAD_NOT_ACCEPTED,
     }
 }

@@ -49,7 +49,9 @@ pub(crate) fn read<F: NorFlash>(
     let mut header = [0; RECORD_HEADER_LEN];
     match flash.read(area, offset, &mut header) {
         Err(FlashError::OutOfArea) => return Found::Nothing,
-        Err(_) => return Found::Damaged,
+        Err(
+            FlashError::Geometry | FlashError::Unreadable | FlashError::NotProgrammed | FlashError::NotErased,
+        ) => return Found::Damaged,
         Ok(()) if is_erased(&header) => return Found::Nothing,
         Ok(()) => {}
     }

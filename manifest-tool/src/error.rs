@@ -25,7 +25,6 @@ impl FileAction {
 
 /// Why a command ended without doing what it was asked for.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum Error {
     // How it was called.
     /// The command line itself.
@@ -338,9 +337,6 @@ impl Error {
 
     /// Byte offset in the refused file, where there is one.
     pub fn position(&self) -> Option<u32> {
-        match self {
-            Self::Refused { position, .. } => Some(*position),
-            _ => None,
-        }
+        if let Self::Refused { position, .. } = self { Some(*position) } else { None }
     }
 }

@@ -43,7 +43,6 @@ pub struct Image {
 
 /// Why there is no image.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum ImageError {
     /// No byte to load.
     #[error("it holds nothing to load")]

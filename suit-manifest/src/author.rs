@@ -65,7 +65,6 @@ pub struct UpdateDescription {
 
 /// Why no envelope came.
 #[derive(Debug)]
-#[non_exhaustive]
 pub enum AuthorError {
     /// The description is incomplete or out of range: which field.
     Description(&'static str),
@@ -104,7 +103,7 @@ impl std::error::Error for AuthorError {
         match self {
             Self::Signature(error) => Some(error),
             Self::Refused(error) => Some(error),
-            _ => None,
+            Self::Description(_) | Self::Role | Self::TooLarge(_) | Self::Encoding => None,
         }
     }
 }

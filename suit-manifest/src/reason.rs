@@ -378,8 +378,18 @@ impl From<trust::ErrorKind> for Reason {
             Kind::CredentialNotYetValid => Self::CredentialNotYetValid,
             Kind::RevokesAnchor => Self::RevocationNamesAnchor,
             Kind::RevocationSequence => Self::RevocationSequence,
-            // What is left says in which way the bytes of a record are wrong.
-            _ => Self::RecordMalformed,
+            Kind::Truncated
+            | Kind::UnexpectedType
+            | Kind::NotCanonical
+            | Kind::KeyOrder
+            | Kind::TrailingBytes
+            | Kind::InvalidText
+            | Kind::TooDeep
+            | Kind::OutOfRange
+            | Kind::TooLong
+            | Kind::TooMany
+            | Kind::UnknownKey
+            | Kind::MissingKey => Self::RecordMalformed,
         }
     }
 }

@@ -23,7 +23,6 @@ mod signer;
 pub use signer::{SignError, Signer, SoftwareKey};
 
 /// Why something could not be made.
-#[non_exhaustive]
 #[derive(Debug)]
 pub enum AuthorError {
     /// What was asked for breaks the format; the verifying code says how.

@@ -17,7 +17,6 @@ impl Error {
 }
 
 /// Every reason for which this crate refuses something.
-#[non_exhaustive]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum ErrorKind {
     // CBOR

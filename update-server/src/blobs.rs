@@ -29,7 +29,6 @@ const STAGED_MARK: char = '#';
 
 /// Why an image could not be kept or read.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum BlobError {
     /// The bytes are not those that the digest names.
     #[error("the image has the digest {computed}, not {promised}")]

@@ -66,7 +66,6 @@ pub struct ServeArgs {
 
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum ConfigError {
     /// An anchor file.
     #[error("cannot use the anchor {}: {source}", .path.display())]

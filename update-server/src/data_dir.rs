@@ -12,7 +12,6 @@ const WORLD_WRITABLE: u32 = 0o002;
 
 /// Why the data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum DataDirError {
     /// Another server works in it.
     #[error("the data directory {} is in use by another update-server{}", .path.display(), .holder.map(|pid| format!(" (process {pid})")).unwrap_or_default())]

@@ -41,7 +41,6 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum StartError {
     /// The options point to something unusable.
     #[error(transparent)]
@@ -77,7 +76,14 @@ impl StartError {
         ExitCode::from(match self {
             Self::Config(_) => 4,
             Self::Records(RecordsError::StoredList { .. }) => 5,
-            _ => 3,
+            Self::DataDir(_)
+            | Self::Store(_)
+            | Self::Blobs(_)
+            | Self::Records(
+                RecordsError::Refused(_) | RecordsError::NotNewer { .. } | RecordsError::Store(_),
+            )
+            | Self::Listen { .. }
+            | Self::System(_) => 3,
         })
     }
 
@@ -98,7 +104,14 @@ impl StartError {
                 "restore the database from a backup, or check what --anchor names: no list may revoke an anchor",
             ),
             Self::Listen { .. } => Some("check --listen; port 0 takes any free port"),
-            _ => None,
+            Self::Config(_)
+            | Self::DataDir(DataDirError::NotADirectory { .. } | DataDirError::Io { .. })
+            | Self::Store(StoreError::Corrupt { .. } | StoreError::Database(_))
+            | Self::Blobs(_)
+            | Self::Records(
+                RecordsError::Refused(_) | RecordsError::NotNewer { .. } | RecordsError::Store(_),
+            )
+            | Self::System(_) => None,
         }
     }
 }

@@ -27,7 +27,6 @@ const MAX_CONNECTIONS: u32 = 8;
 
 /// Why the database did not serve.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum StoreError {
     /// A later version of this program has written the database.
     #[error("the database has schema version {found}; this update-server knows version {known} at most")]

@@ -86,7 +86,6 @@ impl DeviceRefusal {
 
 /// Why a command ended without doing what it was asked for.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub(crate) enum Error {
     // How it was called.
     /// Neither a server nor files.

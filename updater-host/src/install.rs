@@ -343,11 +343,8 @@ impl Install<'_> {
 
 /// Whether a device refused a list because it can do without it. `told` are the anchors that it named, if any.
 fn does_not_need(refusal: &DeviceRefusal, told: &[Kid]) -> bool {
-    match refusal.reason() {
-        Some(Reason::RevocationSequence) => true,
-        Some(Reason::AnchorUnknown) => told.is_empty(),
-        _ => false,
-    }
+    let reason = refusal.reason();
+    reason == Some(Reason::RevocationSequence) || reason == Some(Reason::AnchorUnknown) && told.is_empty()
 }
 
 /// What cannot get better is final.

@@ -248,16 +248,19 @@ impl Output {
 
 impl FailureDetail {
     fn of(error: &Error) -> Self {
-        let (refused_by, nrc, position) = match error {
-            Error::Refused { position, .. } => (Some("host"), None, Some(*position)),
-            Error::DeviceRefused(DeviceRefusal { nrc, position, .. }) => {
-                (Some("device"), Some(nrc.0), Some(*position))
-            }
-            #[cfg(feature = "http")]
-            Error::ServerRefused { .. } => (Some("server"), None, None),
-            _ => (None, None, None),
-        };
-        Self { code: error.code(), message: error.to_string(), hint: error.hint(), refused_by, nrc, position }
+        let (code, message, hint) = (error.code(), error.to_string(), error.hint());
+        let mut detail = Self { code, message, hint, refused_by: None, nrc: None, position: None };
+        if let Error::Refused { position, .. } = error {
+            (detail.refused_by, detail.position) = (Some("host"), Some(*position));
+        }
+        if let Error::DeviceRefused(DeviceRefusal { nrc, position, .. }) = error {
+            (detail.refused_by, detail.nrc, detail.position) = (Some("device"), Some(nrc.0), Some(*position));
+        }
+        #[cfg(feature = "http")]
+        if let Error::ServerRefused { .. } = error {
+            detail.refused_by = Some("server");
+        }
+        detail
     }
 }
 

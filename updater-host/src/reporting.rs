@@ -102,9 +102,10 @@ impl Reporting {
                 let event = kind.map(|(kind, reason)| event(kind, release, reason));
                 std::iter::once(registration(device, &ended.after)).chain(event).collect()
             }
-            Err(error @ Error::DeviceRefused(_)) => {
+            Err(error) if matches!(error, Error::DeviceRefused(_)) => {
                 vec![event(EventKind::Refused, release, Some(error.code()))]
             }
+            // The device did not judge the release.
             Err(_) => Vec::new(),
         };
         self.keep(device, reports, output);

@@ -6,8 +6,10 @@ mod attacks;
 mod edges;
 mod features;
 mod files;
+mod kinds;
 mod tokens;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -48,7 +50,8 @@ impl fmt::Display for Finding {
 
 /// `cargo xtask tidy`.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
-    let mut findings = edges::check(&edges::members(&workspace.metadata()?)?);
+    let members = edges::members(&workspace.metadata()?)?;
+    let mut findings = edges::check(&members);
     findings.extend(features::check(workspace)?);
 
     let files = tracked_files(workspace.root())?;
@@ -65,6 +68,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
         sources.push(tokens::Source { path: path.clone(), text });
     }
     findings.extend(tokens::check(&sources));
+    findings.extend(kinds::check(&sources, &crate_names(&members)));
     let attacks = std::fs::read_to_string(workspace.root().join(attacks::DOCUMENT))
         .with_context(|| format!("cannot read {}", attacks::DOCUMENT))?;
     findings.extend(attacks::check(&attacks, &sources));
@@ -88,6 +92,11 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
         return Ok(());
     }
     bail!("tidy: {} broken rules", findings.len())
+}
+
+/// The crates of the workspace, as Rust names them.
+fn crate_names(members: &[edges::Member]) -> BTreeSet<String> {
+    members.iter().map(|member| member.name.replace('-', "_")).collect()
 }
 
 /// What git tracks or would track.

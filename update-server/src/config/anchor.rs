@@ -14,7 +14,6 @@ const MAX_FILE_LEN: u64 = 4096;
 
 /// Why a file is not an anchor.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum AnchorError {
     /// It cannot be read.
     #[error("{0}")]

@@ -17,7 +17,6 @@ const OTHERS: u32 = 0o007;
 
 /// Why a token file cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum TokenError {
     /// It cannot be read.
     #[error("{0}")]

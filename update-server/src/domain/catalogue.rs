@@ -25,7 +25,6 @@ const READERS_VERIFYING: usize = 2;
 
 /// Why a release was not taken, or is not offered.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum CatalogueError {
     /// The trust code or the command processor refused the envelope.
     #[error("{}", .0.message())]

@@ -12,7 +12,6 @@ use crate::store::{ListInsertion, Store, StoreError, StoredList};
 
 /// Why a record was refused or the stored ones cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum RecordsError {
     /// The list does not verify.
     #[error("{0}")]

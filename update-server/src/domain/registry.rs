@@ -116,7 +116,6 @@ pub struct Event {
 
 /// Why the registry did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum RegistryError {
     /// No such device.
     #[error("no device with the serial number {0:?} is registered")]

@@ -116,7 +116,76 @@ pub(super) fn status_of(reason: Reason) -> StatusCode {
         | Reason::TextMalformed => StatusCode::BAD_REQUEST,
         Reason::EnvelopeTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Reason::RevocationSequence => StatusCode::CONFLICT,
-        _ => StatusCode::UNPROCESSABLE_ENTITY,
+        Reason::AlgorithmUnsupported
+        | Reason::HeaderUnsupported
+        | Reason::RecordType
+        | Reason::KeyInvalid
+        | Reason::AnchorUnknown
+        | Reason::SignatureInvalid
+        | Reason::KeyMismatch
+        | Reason::RoleMismatch
+        | Reason::CredentialRevoked
+        | Reason::KeyRevoked
+        | Reason::CredentialExpired
+        | Reason::CredentialNotYetValid
+        | Reason::RevocationNamesAnchor
+        | Reason::EnvelopeMemberUnknown
+        | Reason::EnvelopeMemberUnauthenticated
+        | Reason::IntegratedPayloadUnsupported
+        | Reason::SignatureMissing
+        | Reason::SignatureMultiple
+        | Reason::DigestAlgorithmUnsupported
+        | Reason::ManifestDigestMismatch
+        | Reason::MemberDigestMismatch
+        | Reason::MemberSevered
+        | Reason::ManifestVersion
+        | Reason::ManifestElementUnsupported
+        | Reason::ComponentCount
+        | Reason::ComponentUnsupported
+        | Reason::ComponentIndex
+        | Reason::CommandUnknown
+        | Reason::CommandNotShared
+        | Reason::ParameterUnsupported
+        | Reason::ParameterMissing
+        | Reason::SoftFailureMisplaced
+        | Reason::StrictOrder
+        | Reason::NestingTooDeep
+        | Reason::StepLimit
+        | Reason::IdentityUnchecked
+        | Reason::ScopeVendor
+        | Reason::ScopeClass
+        | Reason::ScopeDevice
+        | Reason::SequenceRollback
+        | Reason::SequenceBelowMinimum
+        | Reason::VendorMismatch
+        | Reason::ClassMismatch
+        | Reason::DeviceMismatch
+        | Reason::ImageDigestMismatch
+        | Reason::SlotMismatch
+        | Reason::Aborted
+        | Reason::ConditionUnknown
+        | Reason::ImageReference
+        | Reason::ScopeActions
+        | Reason::NotProvisioned
+        | Reason::AlreadyProvisioned
+        | Reason::ProvisioningMalformed
+        | Reason::AnchorCompiledIn
+        | Reason::NoEnvelope
+        | Reason::ImageTooLarge
+        | Reason::ImageIncomplete
+        | Reason::ImageOverrun
+        | Reason::FlashFailed
+        | Reason::JournalCorrupt
+        | Reason::RevocationMalformed
+        | Reason::SwapFailed
+        | Reason::VectorTableInvalid
+        | Reason::NothingBootable
+        | Reason::TrialNotConfirmed
+        | Reason::WatchdogReset
+        | Reason::HeadInvalid
+        | Reason::InstallAbandoned
+        | Reason::ObjectUnknown
+        | Reason::ManifestChanged => StatusCode::UNPROCESSABLE_ENTITY,
     }
 }
 

@@ -5,7 +5,6 @@ use crate::text::printable;
 
 /// How a device's answer breaks the protocol.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[non_exhaustive]
 pub(crate) enum DeviceAnswerError {
     /// Another length, service or echo than the request asks for.
     #[error("the answer to service {service:02X} is malformed")]
@@ -53,7 +52,6 @@ pub(crate) enum DeviceAnswerError {
 /// How a server's answer breaks docs/server-api.md.
 #[cfg(feature = "http")]
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub(crate) enum ServerAnswerError {
     /// Longer than what is read.
     #[error("it is longer than {0} bytes")]

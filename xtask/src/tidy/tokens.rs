@@ -43,6 +43,12 @@ impl Source {
         self.path.display().to_string()
     }
 
+    /// Whether no product is built from it.
+    pub(super) fn is_test(&self) -> bool {
+        self.path.components().any(|part| part.as_os_str() == "tests")
+            || self.path.file_name().is_some_and(|file| file == "tests.rs")
+    }
+
     fn is_below(&self, directory: &str) -> bool {
         self.path.starts_with(directory)
     }
