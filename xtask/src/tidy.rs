@@ -3,6 +3,7 @@
 //! Every rule is a function from text to findings, and has a test with an example that it must find.
 
 mod attacks;
+mod codes;
 mod edges;
 mod features;
 mod files;
@@ -69,6 +70,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     }
     findings.extend(tokens::check(&sources));
     findings.extend(kinds::check(&sources, &crate_names(&members)));
+    findings.extend(codes::check(&sources, |page| std::fs::read_to_string(workspace.root().join(page)).ok()));
     let attacks = std::fs::read_to_string(workspace.root().join(attacks::DOCUMENT))
         .with_context(|| format!("cannot read {}", attacks::DOCUMENT))?;
     findings.extend(attacks::check(&attacks, &sources));

@@ -219,7 +219,7 @@ fn wildcard(arm: &Arm) -> Option<(usize, Vec<String>)> {
     }
 }
 
-fn is_test_cfg(attribute: &Attribute) -> bool {
+pub(super) fn is_test_cfg(attribute: &Attribute) -> bool {
     attribute.path().is_ident("test")
         || attribute.path().is_ident("cfg")
             && attribute.parse_args::<Path>().is_ok_and(|condition| condition.is_ident("test"))

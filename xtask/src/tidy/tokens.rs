@@ -160,7 +160,7 @@ pub(super) fn attribute_at(trees: &[TokenTree], index: usize) -> Option<(&Group,
     }
 }
 
-fn is_punct(tree: &TokenTree, character: char) -> bool {
+pub(super) fn is_punct(tree: &TokenTree, character: char) -> bool {
     matches!(tree, TokenTree::Punct(punct) if punct.as_char() == character)
 }
 
