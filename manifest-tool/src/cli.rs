@@ -7,6 +7,7 @@ use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use trust::host::usage_message;
 
 /// Keys, credentials, SUIT manifests, revocation, provisioning and publishing
 #[derive(Parser, Debug)]
@@ -102,19 +103,11 @@ fn usage(arguments: &[OsString], error: &clap::Error) -> u8 {
     if json && error.use_stderr() {
         let message = match error.kind() {
             ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "a subcommand is missing".to_owned(),
-            _ => message(&error.to_string()),
+            _ => usage_message(&error.to_string()),
         };
         return Output::new(true).failure(&Error::usage(message));
     }
     // Nobody may be listening.
     let _ignored = error.print();
     if error.use_stderr() { 2 } else { 0 }
-}
-
-/// What is wrong, in one line: the arguments that are missing stand on lines of their own.
-fn message(text: &str) -> String {
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let said =
-        lines.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"));
-    said.collect::<Vec<_>>().join(" ").trim_start_matches("error: ").to_owned()
 }

@@ -4,6 +4,7 @@
 use crate::image::ImageError;
 use std::path::{Path, PathBuf};
 use suit_manifest::Reason;
+use trust::host::{KeyFileError, ReadError};
 
 /// What was done with a file when it failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -85,12 +86,12 @@ pub enum Error {
         reason: &'static str,
     },
     /// Not a public key that can be used.
-    #[error("{} is not an Ed25519 public key (COSE_Key or SPKI PEM): {reason}", path.display())]
+    #[error("{} is not an Ed25519 public key: {source}", path.display())]
     PublicKey {
         /// The file.
         path: PathBuf,
         /// Why not.
-        reason: &'static str,
+        source: KeyFileError,
     },
     /// A key could not be generated, encrypted or used.
     #[error("the key could not be {doing}: {source}")]
@@ -204,6 +205,22 @@ impl std::fmt::Display for ImageDifference {
 }
 
 impl Error {
+    /// A file cannot be used as a public key, or cannot be read.
+    pub fn public_key(path: &Path, source: KeyFileError) -> Self {
+        match source {
+            KeyFileError::Read(error) => Self::file_read(path, error),
+            source => Self::PublicKey { path: path.to_owned(), source },
+        }
+    }
+
+    /// A file cannot be read.
+    pub fn file_read(path: &Path, error: ReadError) -> Self {
+        match error {
+            ReadError::Io(source) => Self::File { action: FileAction::Read, path: path.to_owned(), source },
+            ReadError::TooLong(limit) => Self::FileTooLong { path: path.to_owned(), limit },
+        }
+    }
+
     /// A file is refused by the trust chain.
     pub fn refused_record(path: &Path, error: trust::Error) -> Self {
         Self::Refused { path: path.to_owned(), reason: error.into(), position: error.position }
@@ -289,7 +306,7 @@ impl Error {
             Self::PassphraseUnusable(_) => "Give one line of 1 to 1024 bytes.",
             Self::PassphraseWrong(_) => "Check the passphrase, and that the file is the key that was meant.",
             Self::PrivateKey { .. } => "Make a key with manifest-tool key generate.",
-            Self::PublicKey { .. } => "Write it with manifest-tool key public.",
+            Self::PublicKey { source, .. } => source.hint(),
             Self::KeyOperation { .. } => "Try again; if the key is in a token, check the token.",
             Self::CredentialOfAnotherKey(_) => "Sign with the key for which the credential was issued.",
             Self::Author { .. } => "Change what the message names.",

@@ -2,13 +2,12 @@
 
 use crate::error::{Error, FileAction};
 use std::fs::{File, Permissions};
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use trust::host::{MAX_KEY_FILE_LEN, ReadError, is_private_key, open_limited, read_limited};
 use zeroize::Zeroizing;
 
-/// Longest key file, bytes.
-pub const MAX_KEY_FILE_LEN: u64 = 16 * 1024;
 /// Longest credential or revocation list that is read; what is too long for the format is refused by it.
 pub const MAX_RECORD_FILE_LEN: u64 = 16 * 1024;
 /// Longest envelope, bytes.
@@ -17,12 +16,8 @@ pub const MAX_ENVELOPE_FILE_LEN: u64 = suit_manifest::MAX_ENVELOPE_LEN as u64;
 /// PEM of every kind of private key: `PRIVATE KEY`, `ENCRYPTED PRIVATE KEY`, `EC PRIVATE KEY`, ... (RFC 7468
 /// sections 10 and 11).
 const PEM_PRIVATE_KEY: &[u8] = b"PRIVATE KEY-----";
-const PEM_BEGIN: &[u8] = b"-----BEGIN ";
-/// PKCS#8 of an Ed25519 key up to its 32 bytes (RFC 8410 section 7).
-const DER_PRIVATE_KEY: &[u8] =
-    &[0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
-/// Bytes in which a key file shows what it is.
-const KEY_START_LEN: usize = 256;
+/// Names standard input, as a file that is read.
+const STANDARD_INPUT: &str = "-";
 
 /// Reads a whole file of at most `limit` bytes.
 pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
@@ -41,13 +36,12 @@ pub fn read_secret(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, Error>
 }
 
 fn read_into(path: &Path, limit: u64, bytes: &mut Vec<u8>) -> Result<(), Error> {
-    let failed = |source| Error::File { action: FileAction::Read, path: path.to_owned(), source };
-    let file = File::open(path).map_err(failed)?;
-    file.take(limit.saturating_add(1)).read_to_end(bytes).map_err(failed)?;
-    if bytes.len() as u64 > limit {
-        return Err(Error::FileTooLong { path: path.to_owned(), limit });
-    }
-    Ok(())
+    let read = if path == Path::new(STANDARD_INPUT) {
+        read_limited(std::io::stdin().lock(), limit, bytes)
+    } else {
+        open_limited(path, limit, bytes)
+    };
+    read.map_err(|error| Error::file_read(path, error))
 }
 
 /// What happens to a file that is there already.
@@ -146,17 +140,12 @@ fn is_replaceable(path: &Path) -> Result<bool, Error> {
         return Ok(false);
     }
     let mut start = Zeroizing::new(Vec::new());
-    let failed = |source| Error::File { action: FileAction::Read, path: path.to_owned(), source };
-    let file = File::open(path).map_err(failed)?;
-    file.take(MAX_KEY_FILE_LEN).read_to_end(&mut start).map_err(failed)?;
-    Ok(!contains(&start, PEM_PRIVATE_KEY))
-}
-
-/// Whether something that is not a key file begins like one; a text in the middle of it, as firmware with a PEM
-/// parser has it, does not count.
-pub(crate) fn begins_as_private_key(bytes: &[u8]) -> bool {
-    let start = bytes.get(..KEY_START_LEN).unwrap_or(bytes).trim_ascii_start();
-    (start.starts_with(PEM_BEGIN) && contains(start, PEM_PRIVATE_KEY)) || start.starts_with(DER_PRIVATE_KEY)
+    match open_limited(path, MAX_KEY_FILE_LEN, &mut start) {
+        Ok(()) | Err(ReadError::TooLong(_)) => {
+            Ok(!contains(&start, PEM_PRIVATE_KEY) && !is_private_key(&start))
+        }
+        Err(error) => Err(Error::file_read(path, error)),
+    }
 }
 
 fn contains(bytes: &[u8], words: &[u8]) -> bool {

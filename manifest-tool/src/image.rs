@@ -7,7 +7,7 @@ mod s_record;
 #[cfg(test)]
 mod tests;
 
-use crate::files::begins_as_private_key;
+use trust::host::is_private_key;
 
 /// Longest input file, bytes.
 pub const MAX_INPUT_LEN: u64 = 256 * 1024 * 1024;
@@ -125,7 +125,7 @@ pub fn make(input: &[u8], format: Option<Format>, base: Option<u64>) -> Result<I
             return match (base, input) {
                 (Some(_), _) => Err(ImageError::BaseOfBinary),
                 (None, []) => Err(ImageError::Empty),
-                (None, bytes) if begins_as_private_key(bytes) => Err(ImageError::PrivateKey),
+                (None, bytes) if is_private_key(bytes) => Err(ImageError::PrivateKey),
                 (None, bytes) if bytes.len() as u64 > MAX_IMAGE_LEN => Err(ImageError::TooLong),
                 (None, bytes) => Ok(Image { bytes: bytes.to_vec(), format, address: None }),
             };

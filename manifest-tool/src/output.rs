@@ -4,6 +4,7 @@
 use crate::error::Error;
 use serde::Serialize;
 use std::io::Write as _;
+use trust::host::printable;
 
 /// A result: an object for scripts, lines for people.
 pub trait Report: Serialize {
@@ -82,37 +83,10 @@ fn words(text: &str) {
     let _ignored = writeln!(std::io::stderr().lock(), "{text}");
 }
 
-/// Text that came from a file or a server, with nothing in it that a terminal would obey.
-pub(crate) fn printable(text: &str) -> String {
-    text.chars()
-        .flat_map(|character| {
-            let plain = !character.is_control() && !is_bidirectional_control(character);
-            let escaped = (!plain).then(|| character.escape_default());
-            plain.then_some(character).into_iter().chain(escaped.into_iter().flatten())
-        })
-        .collect()
-}
-
-/// Characters that reorder what is shown (UAX 9).
-fn is_bidirectional_control(character: char) -> bool {
-    matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{61c}')
-}
-
 /// Lines of names and values, one below the other.
 pub(crate) fn table(rows: &[(&str, String)]) -> String {
     let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
     let lines: Vec<String> =
         rows.iter().map(|(name, value)| format!("{name:<width$}  {}", printable(value))).collect();
     lines.join("\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::printable;
-
-    #[test]
-    fn terminals_obey_nothing() {
-        assert_eq!(printable("Größe 1"), "Größe 1");
-        assert_eq!(printable("a\x1b[2Jb\r\n\u{9b}\u{202e}"), "a\\u{1b}[2Jb\\r\\n\\u{9b}\\u{202e}");
-    }
 }

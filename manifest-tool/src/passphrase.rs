@@ -4,6 +4,7 @@ use crate::error::Error;
 use crate::files::read_secret;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
+use trust::host::{MAX_KEY_FILE_LEN, printable, without_mark};
 use zeroize::Zeroizing;
 
 /// Names a file whose first line is the passphrase, when `--passphrase-file` is not given.
@@ -59,8 +60,8 @@ impl PassphraseSource {
 }
 
 fn first_line(path: &Path) -> Result<Zeroizing<String>, Error> {
-    let bytes = read_secret(path, crate::files::MAX_KEY_FILE_LEN)?;
-    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let bytes = read_secret(path, MAX_KEY_FILE_LEN)?;
+    let line = without_mark(&bytes).split(|byte| *byte == b'\n').next().unwrap_or_default();
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let text = std::str::from_utf8(line).map_err(|_| Error::PassphraseUnusable("is not UTF-8"))?;
     Ok(Zeroizing::new(text.to_owned()))
@@ -73,7 +74,7 @@ fn ask(purpose: Purpose, key: &Path) -> Result<Zeroizing<String>, Error> {
     let prompt = |text: String| {
         rpassword::prompt_password(text).map(Zeroizing::new).map_err(|_| Error::PassphraseNeeded)
     };
-    let key = crate::output::printable(&key.display().to_string());
+    let key = printable(&key.display().to_string());
     let passphrase = prompt(format!("Passphrase of {key}: "))?;
     if purpose == Purpose::Protect && *passphrase != *prompt("Once more: ".to_owned())? {
         return Err(Error::PassphraseUnusable("was entered in two different ways"));

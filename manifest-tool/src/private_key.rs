@@ -2,7 +2,7 @@
 //! the parameters that OpenSSL opens too) unless the maker says otherwise.
 
 use crate::error::Error;
-use crate::files::{MAX_KEY_FILE_LEN, must_be_absent, read_secret, write_secret};
+use crate::files::{must_be_absent, read_secret, write_secret};
 use crate::passphrase::{PassphraseSource, Purpose};
 use ed25519_dalek::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, KeypairBytes};
 use pkcs8::pkcs5::pbes2::Kdf;
@@ -10,6 +10,7 @@ use pkcs8::pkcs5::{self, EncryptionScheme};
 use pkcs8::{EncryptedPrivateKeyInfoRef, LineEnding, SecretDocument};
 use std::path::Path;
 use trust::author::{Signer as _, SoftwareKey};
+use trust::host::MAX_KEY_FILE_LEN;
 use zeroize::{Zeroize as _, Zeroizing};
 
 const PLAIN_LABEL: &str = "PRIVATE KEY";

@@ -276,7 +276,7 @@ impl<'b> Reader<'b> {
 
     /// One head: the initial byte and its argument, which must be in its shortest form and definite.
     #[inline(never)]
-    fn next_head(&mut self) -> Result<(Major, u64), Error> {
+    pub(crate) fn next_head(&mut self) -> Result<(Major, u64), Error> {
         let truncated = self.error(ErrorKind::Truncated);
         let not_canonical = self.error(ErrorKind::NotCanonical);
         let (initial, rest) = self.rest.split_first().ok_or(truncated)?;

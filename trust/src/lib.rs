@@ -5,7 +5,7 @@
 //! The bytes are described in docs/records.md.
 //!
 //! What returns a large value is `#[inline(never)]`: inlined, it is copied field by field (1.3 KB of the loader).
-#![cfg_attr(not(feature = "author"), no_std)]
+#![cfg_attr(not(any(feature = "author", feature = "host")), no_std)]
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),
@@ -18,7 +18,7 @@
     )
 )]
 
-#[cfg(all(test, not(feature = "author")))]
+#[cfg(all(test, not(any(feature = "author", feature = "host"))))]
 extern crate std;
 
 #[cfg(feature = "author")]
@@ -28,10 +28,13 @@ mod chain;
 mod cose;
 mod credential;
 mod error;
+#[cfg(feature = "host")]
+pub mod host;
 mod key;
 mod record;
 mod revocation;
 mod scope;
+mod text;
 
 pub use chain::{Authority, MAX_CHAINED_SIGN1_LEN, MAX_DETACHED_PAYLOAD_LEN, verify_chained_sign1};
 pub use credential::{Credential, CredentialClaims};
@@ -39,7 +42,8 @@ pub use error::{Error, ErrorKind};
 pub use key::{COSE_KEY_LEN, KID_LEN, Kid, PublicKey, sha256};
 pub use record::{MAX_CWT_LEN, MAX_NAME_LEN};
 pub use revocation::{MAX_MINIMUM_SEQUENCES, MAX_REVOKED, MinimumSequence, RevocationList, Revoked};
-pub use scope::{MAX_CLASSES, MAX_SERIAL_LEN, MAX_SERIALS, Role, Scope};
+pub use scope::{MAX_CLASSES, MAX_SERIALS, Role, Scope};
+pub use text::{MAX_SERIAL_LEN, MAX_VERSION_LEN, is_printable, is_serial, is_version};
 
 /// Seconds since the Unix epoch.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]

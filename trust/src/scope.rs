@@ -2,13 +2,12 @@
 
 use crate::cbor::{List, Reader};
 use crate::error::{Error, ErrorKind};
+use crate::text::MAX_SERIAL_LEN;
 
 /// Most classes in a scope.
 pub const MAX_CLASSES: u64 = 8;
 /// Most serials in a scope.
 pub const MAX_SERIALS: u64 = 8;
-/// Longest serial, bytes.
-pub const MAX_SERIAL_LEN: usize = 32;
 
 pub(crate) const SCOPE_VENDOR: i32 = 1;
 pub(crate) const SCOPE_CLASSES: i32 = 2;
@@ -32,6 +31,14 @@ pub enum Role {
 }
 
 impl Role {
+    /// All roles, by number.
+    pub const ALL: [Self; 5] = [Self::Release, Self::Identity, Self::Service, Self::Device, Self::Operator];
+
+    /// The role with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.name() == name)
+    }
+
     /// The role with this number.
     pub const fn from_code(code: u64) -> Option<Self> {
         Some(match code {

@@ -1,6 +1,5 @@
 //! The command line and what it points to, read and checked before anything is opened.
 
-mod anchor;
 mod token;
 
 use std::path::PathBuf;
@@ -8,8 +7,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use trust::PublicKey;
+use trust::host::{KeyFileError, open_public_keys};
 
-pub use anchor::{AnchorError, read_anchor};
 pub use token::{TokenError, Tokens};
 
 /// `update-server`.
@@ -68,12 +67,12 @@ pub struct ServeArgs {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// An anchor file.
-    #[error("cannot use the anchor {}: {source}", .path.display())]
+    #[error("cannot use the anchor {}: {source}. {}", .path.display(), .source.hint())]
     Anchor {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: AnchorError,
+        source: KeyFileError,
     },
     /// The token file.
     #[error("cannot use the token file {}: {source}", .path.display())]
@@ -105,13 +104,8 @@ pub struct Config {
 impl Config {
     /// Reads the files that the options name.
     pub fn read(args: ServeArgs) -> Result<Self, ConfigError> {
-        let mut anchors: Vec<PublicKey> = Vec::new();
-        for path in args.anchors {
-            let anchor = read_anchor(&path).map_err(|source| ConfigError::Anchor { path, source })?;
-            if !anchors.contains(&anchor) {
-                anchors.push(anchor);
-            }
-        }
+        let anchors = open_public_keys(args.anchors.iter().map(PathBuf::as_path))
+            .map_err(|(path, source)| ConfigError::Anchor { path: path.to_owned(), source })?;
         let path = args.token_file;
         let tokens = Tokens::read(&path).map_err(|source| ConfigError::Token { path, source })?;
         Ok(Self {

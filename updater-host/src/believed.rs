@@ -1,59 +1,20 @@
 //! What the host believes: the anchors it was given, the newest revocation list of each, and the time.
 
 use crate::error::{Error, Subject};
-use crate::files::{self, MAX_KEY_FILE_LEN};
-use pkcs8::der::Decode as _;
-use pkcs8::spki::SubjectPublicKeyInfoRef;
-use std::path::{Path, PathBuf};
+use crate::files;
+use std::path::PathBuf;
 use std::time::SystemTime;
 use suit_manifest::reason::Reason;
+use trust::host::open_public_keys;
 use trust::{MAX_CWT_LEN, PublicKey, RevocationList, TrustStore, UnixTime};
 
-/// id-Ed25519 (RFC 8410 section 3).
-const ED25519: pkcs8::ObjectIdentifier = pkcs8::ObjectIdentifier::new_unwrap("1.3.101.112");
-
-/// Reads anchors: COSE_Key, or SubjectPublicKeyInfo in PEM. The same key twice counts once.
+/// Reads anchors. The same key twice counts once.
 ///
 /// # Errors
-/// [`Error::AnchorFile`], [`Error::Refused`] for a key that is not usable, and those of [`files::read`].
+/// [`Error::AnchorFile`]
 pub(crate) fn read_anchors(paths: &[PathBuf]) -> Result<Vec<PublicKey>, Error> {
-    let mut anchors = Vec::new();
-    for path in paths {
-        let anchor = read_anchor(path)?;
-        if !anchors.contains(&anchor) {
-            anchors.push(anchor);
-        }
-    }
-    Ok(anchors)
-}
-
-fn read_anchor(path: &Path) -> Result<PublicKey, Error> {
-    let bytes = files::read(path, MAX_KEY_FILE_LEN)?;
-    let key = if bytes.starts_with(b"-----BEGIN") {
-        PublicKey::from_bytes(&spki_key(&bytes).ok_or_else(|| Error::AnchorFile(path.to_owned()))?)
-    } else {
-        PublicKey::from_cose_key(&bytes)
-    };
-    key.map_err(|error| match Reason::from(error) {
-        Reason::RecordMalformed => Error::AnchorFile(path.to_owned()),
-        reason => {
-            Error::Refused { subject: Subject::Anchor(path.to_owned()), reason, position: error.position }
-        }
-    })
-}
-
-/// The key of a `PUBLIC KEY` PEM, when it is Ed25519 (RFC 8410 section 4).
-fn spki_key(pem: &[u8]) -> Option<[u8; 32]> {
-    let (label, document) = pkcs8::Document::from_pem(std::str::from_utf8(pem).ok()?).ok()?;
-    if label != "PUBLIC KEY" {
-        return None;
-    }
-    let info = SubjectPublicKeyInfoRef::from_der(document.as_bytes()).ok()?;
-    info.algorithm.assert_algorithm_oid(ED25519).ok()?;
-    if info.algorithm.parameters.is_some() {
-        return None;
-    }
-    info.subject_public_key.as_bytes()?.try_into().ok()
+    open_public_keys(paths.iter().map(PathBuf::as_path))
+        .map_err(|(path, source)| Error::anchor_file(path, source))
 }
 
 /// One revocation list as it was received, and where it came from.

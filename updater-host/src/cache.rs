@@ -13,6 +13,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use suit_manifest::limits::MAX_ENVELOPE_LEN;
+use trust::host::ReadError;
 use trust::{Kid, MAX_CWT_LEN, PublicKey, RevocationList};
 use uuid::Uuid;
 
@@ -261,15 +262,12 @@ fn matches(bytes: &[u8], digest: &[u8; 32], size: u64) -> bool {
 
 /// Reads at most `limit` bytes and one more, so that a longer file does not have the digest it should.
 fn read_if_there(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Error> {
-    let failed = |source| Error::file(FileAction::Read, path, source);
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed(error)),
-    };
     let mut bytes = Vec::new();
-    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
-    Ok(Some(bytes))
+    match trust::host::open_limited(path, limit, &mut bytes) {
+        Ok(()) | Err(ReadError::TooLong(_)) => Ok(Some(bytes)),
+        Err(ReadError::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::file_read(path, error)),
+    }
 }
 
 /// Writes a file so that it is there wholly or not at all, also after a power cut.

@@ -11,6 +11,7 @@ use crate::device::{DeviceSummary, reason_slug};
 use crate::text::printable;
 use std::path::{Path, PathBuf};
 use suit_manifest::reason::Reason;
+use trust::host::{KeyFileError, ReadError};
 use update_protocol::uds::Nrc;
 
 /// What a file is read or written for.
@@ -40,8 +41,6 @@ pub(crate) enum Subject {
     Envelope,
     /// The image of the release.
     Image,
-    /// An anchor file.
-    Anchor(PathBuf),
     /// A revocation list, with its source.
     RevocationList(String),
     /// The provisioning block.
@@ -55,7 +54,6 @@ impl std::fmt::Display for Subject {
         match self {
             Self::Envelope => f.write_str("the release's envelope"),
             Self::Image => f.write_str("the release's image"),
-            Self::Anchor(path) => write!(f, "the anchor {}", path.display()),
             Self::RevocationList(source) => write!(f, "the revocation list {source}"),
             Self::ProvisioningBlock => f.write_str("the provisioning block"),
             Self::Step(step) => f.write_str(step),
@@ -196,9 +194,14 @@ pub(crate) enum Error {
     #[cfg(feature = "http")]
     #[error("{} holds no usable token", .0.display())]
     TokenFile(PathBuf),
-    /// An anchor file that is neither form.
-    #[error("{} is neither a COSE_Key nor an Ed25519 public key in PEM", .0.display())]
-    AnchorFile(PathBuf),
+    /// A file that is not an anchor.
+    #[error("{} is not an anchor: {source}", path.display())]
+    AnchorFile {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: KeyFileError,
+    },
 
     // Refused here.
     /// The host's own check refused.
@@ -294,6 +297,22 @@ impl std::fmt::Display for Moment {
 }
 
 impl Error {
+    /// A file that cannot be used as an anchor, or cannot be read.
+    pub(crate) fn anchor_file(path: &Path, source: KeyFileError) -> Self {
+        match source {
+            KeyFileError::Read(error) => Self::file_read(path, error),
+            source => Self::AnchorFile { path: path.to_owned(), source },
+        }
+    }
+
+    /// A file that cannot be read.
+    pub(crate) fn file_read(path: &Path, error: ReadError) -> Self {
+        match error {
+            ReadError::Io(source) => Self::file(FileAction::Read, path, source),
+            ReadError::TooLong(limit) => Self::FileTooLong { path: path.to_owned(), limit },
+        }
+    }
+
     /// A file error.
     pub(crate) fn file(action: FileAction, path: &Path, source: std::io::Error) -> Self {
         Self::File { action, path: path.to_owned(), source }
@@ -323,7 +342,7 @@ impl Error {
             Self::Interrupted(_) => "interrupted",
             #[cfg(feature = "http")]
             Self::TokenFile(_) => "token-file",
-            Self::AnchorFile(_) => "anchor-file",
+            Self::AnchorFile { .. } => Reason::KeyInvalid.slug(),
             Self::Refused { reason, .. } => reason.slug(),
             Self::DeviceRefused(refusal) => match refusal.reason() {
                 Some(reason) => reason.slug(),
@@ -364,7 +383,7 @@ impl Error {
             | Self::DeviceSilent { .. }
             | Self::DeviceLost { .. }
             | Self::Interrupted(_) => 3,
-            Self::AnchorFile(_) => 4,
+            Self::AnchorFile { .. } => Reason::KeyInvalid.exit_code(),
             Self::FileTooLong { .. } | Self::FileEmpty(_) => 5,
             // The table gives reasons that only devices have the code of a remote refusal; here it is ours.
             Self::Refused { reason, .. } if reason.exit_code() == 7 => 5,
@@ -418,7 +437,7 @@ impl Error {
             Self::Interrupted(_) => "Run it again to resume.",
             #[cfg(feature = "http")]
             Self::TokenFile(_) => "Put the server's token into the file, on one line.",
-            Self::AnchorFile(_) => "Give the root's public key as manifest-tool key public writes it.",
+            Self::AnchorFile { source, .. } => source.hint(),
             Self::Refused { reason, .. } => reason.hint(),
             Self::DeviceRefused(refusal) => match refusal.reason() {
                 Some(reason) => reason.hint(),

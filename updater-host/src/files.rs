@@ -1,30 +1,19 @@
 //! Reading the files a person names: every one has a limit, so that a wrong path does not fill the memory.
 
-use crate::error::{Error, FileAction};
-use std::fs::File;
-use std::io::Read as _;
+use crate::error::Error;
 use std::path::Path;
+#[cfg(feature = "http")]
+use trust::host::{MAX_KEY_FILE_LEN, without_mark};
 
 /// Longest image that is read, bytes: what the address of an image download can name (docs/can-protocol.md).
 pub(crate) const MAX_IMAGE_LEN: u64 = 0x0FFF_FFFF;
-/// Longest key file that is read, bytes.
-pub(crate) const MAX_KEY_FILE_LEN: u64 = 4096;
 
 /// Reads a file of 1 to `limit` bytes.
 ///
 /// # Errors
 /// [`Error::File`], [`Error::FileTooLong`], [`Error::FileEmpty`]
 pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
-    let failed = |source| Error::file(FileAction::Read, path, source);
-    let mut bytes = Vec::new();
-    File::open(path)
-        .map_err(failed)?
-        .take(limit.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
-    if bytes.len() as u64 > limit {
-        return Err(Error::FileTooLong { path: path.to_owned(), limit });
-    }
+    let bytes = trust::host::read(path, limit).map_err(|error| Error::file_read(path, error))?;
     if bytes.is_empty() {
         return Err(Error::FileEmpty(path.to_owned()));
     }
@@ -38,7 +27,8 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
 #[cfg(feature = "http")]
 pub(crate) fn read_token(path: &Path) -> Result<String, Error> {
     let unusable = || Error::TokenFile(path.to_owned());
-    let text = String::from_utf8(read(path, MAX_KEY_FILE_LEN)?).map_err(|_| unusable())?;
+    let file = read(path, MAX_KEY_FILE_LEN)?;
+    let text = std::str::from_utf8(without_mark(&file)).map_err(|_| unusable())?;
     let token = text.trim();
     let usable = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
     if usable { Ok(token.to_owned()) } else { Err(unusable()) }
@@ -66,6 +56,7 @@ mod tests {
     #[test]
     fn a_token_is_one_visible_line() {
         assert_eq!(read_token(file(b"  abc123\n").path()).unwrap(), "abc123");
+        assert_eq!(read_token(file(b"\xef\xbb\xbfabc123\r\n").path()).unwrap(), "abc123");
         for bad in [&b"two words"[..], b"\n", b"a\nb", b"\xff", b"a\x00b"] {
             let error = read_token(file(bad).path()).unwrap_err();
             assert!(matches!(error, Error::TokenFile(_)), "{bad:?}");

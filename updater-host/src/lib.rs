@@ -43,10 +43,7 @@ fn mistake(error: &clap::Error) -> String {
     if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         return "a command is missing".to_owned();
     }
-    let printed = error.to_string();
-    let paragraph = printed.split("\n\n").next().unwrap_or_default();
-    let words = paragraph.trim_start_matches("error: ").split_whitespace();
-    words.collect::<Vec<_>>().join(" ")
+    trust::host::usage_message(&error.to_string())
 }
 
 /// Runs the program with its arguments (the first is its name) and returns the exit code.

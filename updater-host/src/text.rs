@@ -23,8 +23,7 @@ impl DeviceText {
     #[must_use]
     pub(crate) fn as_str(&self) -> Option<&str> {
         let text = std::str::from_utf8(&self.0).ok()?;
-        let printable = !text.is_empty() && text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
-        printable.then_some(text)
+        trust::is_serial(text).then_some(text)
     }
 }
 
@@ -55,21 +54,7 @@ const MAX_SHOWN: usize = 300;
 /// Text of others for a terminal: control and direction characters are escaped, and it is cut at 300 characters.
 #[must_use]
 pub(crate) fn printable(text: &str) -> String {
-    let mut shown: String = text
-        .chars()
-        .take(MAX_SHOWN)
-        .map(|char| if is_harmful(char) { char.escape_unicode().to_string() } else { char.to_string() })
-        .collect();
-    if text.chars().nth(MAX_SHOWN).is_some() {
-        shown.push_str("...");
-    }
-    shown
-}
-
-/// Characters that move the cursor, change colours, or turn the reading direction.
-fn is_harmful(char: char) -> bool {
-    char.is_control()
-        || matches!(char, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    trust::host::printable_cut(text, MAX_SHOWN)
 }
 
 /// A number of bytes for people.

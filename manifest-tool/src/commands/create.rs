@@ -3,13 +3,14 @@
 use crate::describe::ManifestView;
 use crate::error::Error;
 use crate::files::{Existing, must_differ, read, write_all};
-use crate::identifiers::{Class, Serial, Vendor};
+use crate::identifiers::{Class, Vendor, device_id};
 use crate::image::{self, Format, MAX_INPUT_LEN};
 use crate::output::{Report, table};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use std::path::PathBuf;
 use suit_manifest::author::{UpdateDescription, image_uri, inspect};
+use trust::host::Serial;
 
 /// Make an unsigned envelope and its image
 #[derive(clap::Args, Clone, Debug)]
@@ -77,7 +78,7 @@ impl Create {
         let update = UpdateDescription {
             vendor: vendor.into_bytes(),
             class: self.class.id(vendor).into_bytes(),
-            device: self.serial.as_ref().map(|serial| serial.device_id(vendor).into_bytes()),
+            device: self.serial.as_ref().map(|serial| device_id(serial, vendor).into_bytes()),
             sequence: self.sequence,
             version: self.version.clone(),
             image_digest,

@@ -4,43 +4,18 @@ use super::{SigningKeyArguments, read_anchors};
 use crate::describe::CredentialView;
 use crate::error::Error;
 use crate::files::{Existing, MAX_RECORD_FILE_LEN, read, write};
-use crate::identifiers::{Class, Serial, Vendor};
+use crate::identifiers::{Class, Vendor};
 use crate::output::{Report, table};
 use crate::public_key;
 use crate::time::{Time, now};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde::Serialize;
 use std::path::PathBuf;
 use trust::author::{
     CredentialRequest, ScopeRequest, issue_credential, random_cti, read_unverified_credential,
 };
+use trust::host::Serial;
 use trust::{Credential, Role, TrustStore};
-
-/// `--role`
-#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
-pub enum RoleArgument {
-    /// Signs firmware manifests
-    Release,
-    /// Certifies the identities of devices
-    Identity,
-    /// Opens a device for a technician
-    Service,
-    /// Is a device
-    Device,
-    /// Governs the devices that it owns
-    Operator,
-}
-
-impl From<RoleArgument> for Role {
-    fn from(role: RoleArgument) -> Self {
-        match role {
-            RoleArgument::Release => Self::Release,
-            RoleArgument::Identity => Self::Identity,
-            RoleArgument::Service => Self::Service,
-            RoleArgument::Device => Self::Device,
-            RoleArgument::Operator => Self::Operator,
-        }
-    }
-}
 
 /// Certify a key with the root key
 #[derive(clap::Args, Clone, Debug)]
@@ -51,8 +26,8 @@ pub struct Issue {
     #[arg(long = "for", value_name = "PUBLIC")]
     subject_key: PathBuf,
     /// What the key may do
-    #[arg(long, value_enum)]
-    role: RoleArgument,
+    #[arg(long, value_parser = role())]
+    role: Role,
     /// Vendor whose devices it is for: UUID or domain
     #[arg(long)]
     vendor: Vendor,
@@ -94,7 +69,7 @@ impl Issue {
     /// Issues the credential.
     pub fn run(&self) -> Result<Issued, Error> {
         self.key.must_differ_from(&self.out, &[&self.subject_key])?;
-        if self.role == RoleArgument::Release && !self.serials.is_empty() {
+        if self.role == Role::Release && !self.serials.is_empty() {
             return Err(Error::usage(
                 "a release credential cannot be limited to serials: leave --serial away, or give it to create",
             ));
@@ -106,7 +81,7 @@ impl Issue {
             iss: self.issuer.clone(),
             sub: self.subject.clone(),
             key: subject_key,
-            role: self.role.into(),
+            role: self.role,
             scope: ScopeRequest {
                 vendor: vendor.into_bytes(),
                 classes: self.classes.iter().map(|class| class.id(vendor).into_bytes()).collect(),
@@ -126,6 +101,12 @@ impl Issue {
         write(&self.out, &cwt, Existing::from(self.force))?;
         Ok(Issued { out: self.out.clone(), credential })
     }
+}
+
+/// The names of [`Role`].
+fn role() -> impl TypedValueParser<Value = Role> {
+    PossibleValuesParser::new(Role::ALL.map(Role::name))
+        .try_map(|name| Role::from_name(&name).ok_or("this role has no name"))
 }
 
 impl Report for Issued {

@@ -64,7 +64,7 @@ pub enum PublicFormat {
     Cose,
     /// SubjectPublicKeyInfo PEM (RFC 8410).
     Spki,
-    /// The 32 bytes in hex.
+    /// The 32 bytes in hex, to be shown only
     Hex,
 }
 
@@ -101,6 +101,9 @@ pub struct PublicReport {
 impl Public {
     /// Reads the key, and writes its public half if that is asked for.
     pub fn run(&self) -> Result<PublicReport, Error> {
+        if self.format == PublicFormat::Hex && self.out.is_some() {
+            return Err(Error::usage("--out takes the formats cose and spki: hex is no key file"));
+        }
         let key = self.read()?;
         let content = match self.format {
             PublicFormat::Cose => key.to_cose_key().to_vec(),

@@ -4,12 +4,13 @@ use super::read_anchors;
 use crate::describe::{kid, uuid};
 use crate::error::Error;
 use crate::files::{Existing, must_differ, write};
-use crate::identifiers::{Class, Serial, Vendor};
+use crate::identifiers::{Class, Vendor, device_id};
 use crate::output::{Report, table};
 use minicbor::Encoder;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use trust::PublicKey;
+use trust::host::Serial;
 
 /// Most anchors of a device.
 const MAX_ANCHORS: usize = 4;
@@ -129,7 +130,7 @@ impl Provision {
             serial: self.serial.as_str(),
             vendor: vendor.into_bytes(),
             class: self.class.id(vendor).into_bytes(),
-            device: self.serial.device_id(vendor).into_bytes(),
+            device: device_id(&self.serial, vendor).into_bytes(),
             node_address: self.node_address,
             anchors: &anchors,
             sequence_floor: self.sequence_floor,

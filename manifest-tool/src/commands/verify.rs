@@ -4,13 +4,14 @@ use super::{read_anchors, read_records, verify_lists};
 use crate::describe::{CredentialView, ManifestView};
 use crate::error::Error;
 use crate::files::{MAX_ENVELOPE_FILE_LEN, read};
-use crate::identifiers::{Class, Serial, Vendor};
+use crate::identifiers::{Class, Vendor, device_id};
 use crate::image::MAX_IMAGE_LEN;
 use crate::output::{Report, table};
 use crate::time::{Time, now};
 use crate::verification::{Device, Verifier, match_image};
 use serde::Serialize;
 use std::path::PathBuf;
+use trust::host::Serial;
 
 /// Verify a signed release as a device does
 #[derive(clap::Args, Clone, Debug)]
@@ -66,7 +67,7 @@ impl Verify {
             Device {
                 vendor: vendor.into_bytes(),
                 class: class.id(vendor).into_bytes(),
-                device: self.serial.as_ref().map(|serial| serial.device_id(vendor).into_bytes()),
+                device: self.serial.as_ref().map(|serial| device_id(serial, vendor).into_bytes()),
             }
         });
         let verifier = Verifier {

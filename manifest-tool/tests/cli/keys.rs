@@ -116,16 +116,23 @@ fn a_passphrase_file_is_never_overwritten() {
 fn public_keys_in_every_form() {
     let workshop = Workshop::new();
     let made = workshop.ok(&["key", "generate", "--no-passphrase", "--out", "key.pem"]);
-    for (format, file) in [("cose", "key.cose"), ("spki", "key.spki"), ("hex", "key.hex")] {
+    for (format, file) in [("cose", "key.cose"), ("spki", "key.spki")] {
         let shown = workshop.ok(&["key", "public", "key.pem", "--format", format, "--out", file]);
         assert_eq!(shown["kid"], made["kid"]);
     }
     assert_eq!(workshop.read("key.cose").len(), 40);
     assert!(workshop.read("key.spki").starts_with(b"-----BEGIN PUBLIC KEY-----\n"));
-    assert_eq!(workshop.read("key.hex"), format!("{}\n", made["public_key"].as_str().unwrap()).into_bytes());
-    // A public key file is read back, in both of its forms.
-    for file in ["key.cose", "key.spki"] {
-        assert_eq!(workshop.ok(&["key", "public", file])["kid"], made["kid"]);
+    // Hex is for people: no reader of ours takes it, so no file of it is written.
+    let shown = workshop.run(&["key", "public", "key.pem", "--format", "hex"]).stdout;
+    assert!(shown.trim_end().ends_with(made["public_key"].as_str().unwrap()), "{shown}");
+    let hex = ["key", "public", "key.pem", "--format", "hex", "--out", "key.hex"];
+    assert_eq!(workshop.refused(&hex), ("usage".into(), 2));
+    // A public key file is read back, in both of its forms, and as editors and mail leave it.
+    let pem = String::from_utf8(workshop.read("key.spki")).unwrap();
+    workshop.write("windows.pem", format!("\u{feff}{}", pem.replace('\n', "\r\n")).as_bytes());
+    workshop.write("mail.pem", format!("The root:\n\n{pem}\n-- \nthe maker\n").as_bytes());
+    for file in ["key.cose", "key.spki", "windows.pem", "mail.pem"] {
+        assert_eq!(workshop.ok(&["key", "public", file])["kid"], made["kid"], "{file}");
     }
 }
 

@@ -3,12 +3,13 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq as _};
+use trust::host::{ReadError, read_limited, without_mark};
 
 const MIN_TOKEN_LEN: usize = 16;
 const MAX_TOKENS: usize = 16;
@@ -64,12 +65,13 @@ impl Tokens {
         if mode & OTHERS != 0 {
             return Err(TokenError::WorldAccessible { mode, path: path.display().to_string() });
         }
-        let mut text = String::new();
-        file.by_ref().take(MAX_FILE_LEN + 1).read_to_string(&mut text)?;
-        if text.len() as u64 > MAX_FILE_LEN {
-            return Err(TokenError::TooMany);
-        }
-        Self::parse(&text)
+        let mut bytes = Vec::new();
+        read_limited(&mut file, MAX_FILE_LEN, &mut bytes).map_err(|error| match error {
+            ReadError::Io(error) => TokenError::Io(error),
+            ReadError::TooLong(_) => TokenError::TooMany,
+        })?;
+        let text = std::str::from_utf8(without_mark(&bytes)).map_err(io::Error::other)?;
+        Self::parse(text)
     }
 
     fn parse(text: &str) -> Result<Self, TokenError> {

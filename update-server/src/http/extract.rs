@@ -40,14 +40,14 @@ impl FromRequestParts<App> for MayWrite {
 /// The one parameter of the path, as the type that it has to be.
 pub(super) struct PathValue<T>(pub(super) T);
 
-impl<T: FromStr<Err = Malformed>> FromRequestParts<App> for PathValue<T> {
+impl<T: FromStr<Err: Into<Malformed>>> FromRequestParts<App> for PathValue<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let Path(text) = Path::<String>::from_request_parts(parts, app)
             .await
             .map_err(|_| Problem::malformed("The path is not UTF-8."))?;
-        Ok(Self(text.parse()?))
+        Ok(Self(text.parse().map_err(Into::into)?))
     }
 }
 

@@ -9,6 +9,7 @@ use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use suit_manifest::Reason;
+use trust::host::NameError;
 
 use crate::blobs::BlobError;
 use crate::domain::Malformed;
@@ -219,6 +220,12 @@ impl IntoResponse for Problem {
 impl From<Malformed> for Problem {
     fn from(error: Malformed) -> Self {
         Self::malformed(sentence(error.expected))
+    }
+}
+
+impl From<NameError> for Problem {
+    fn from(error: NameError) -> Self {
+        Malformed::from(error).into()
     }
 }
 

@@ -9,7 +9,7 @@ use crate::process;
 use crate::workspace::{BOARD_PACKAGES, DEVICE_CRATES, DEVICE_TARGET, Workspace};
 
 /// Features by which a crate asks for a heap or an operating system.
-const HEAP: [&str; 3] = ["alloc", "std", "author"];
+const HEAP: [&str; 4] = ["alloc", "std", "author", "host"];
 
 /// Asks cargo for the packages and features of every device build.
 pub(super) fn check(workspace: &Workspace) -> Result<Vec<Finding>> {

@@ -192,13 +192,17 @@ fn is_host_cfg(attribute: &Group) -> bool {
     }
 }
 
-/// `test` and `feature = "author"` are not built for a device, nor what `all` and `any` make of them.
+/// Features of the device crates that bring std: never on in a device build (`features.rs`).
+const HOST_FEATURES: [&str; 2] = ["author", "host"];
+
+/// `test` and the features of [`HOST_FEATURES`] are not built for a device, nor what `all` and `any` make of them.
 /// What `not` makes is taken to be built.
 fn is_host_condition(condition: &[TokenTree]) -> bool {
     match condition {
         [word] => is_ident(word, "test"),
         [word, equals, TokenTree::Literal(feature)] => {
-            is_ident(word, "feature") && is_punct(equals, '=') && feature.to_string() == "\"author\""
+            let names = |host: &str| feature.to_string() == format!("\"{host}\"");
+            is_ident(word, "feature") && is_punct(equals, '=') && HOST_FEATURES.iter().any(|host| names(host))
         }
         [word, TokenTree::Group(parts)] => {
             let parts: Vec<_> = parts.stream().into_iter().collect();

@@ -1,14 +1,15 @@
 //! The server's interface, version 1 (docs/server-api.md), as far as publishing needs it.
 
 use crate::error::Error;
-use crate::files::{MAX_KEY_FILE_LEN, read_secret};
-use crate::output::{Output, printable};
+use crate::files::read_secret;
+use crate::output::Output;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Body, Client, RequestBuilder, Response, StatusCode, Url, redirect};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::Duration;
+use trust::host::{MAX_KEY_FILE_LEN, printable, without_mark};
 use zeroize::Zeroizing;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -179,7 +180,7 @@ impl Server {
 
 /// The first line that is neither empty nor a comment: the server's own token file serves too.
 fn first_token(file: &[u8]) -> Option<&[u8]> {
-    let mut lines = file.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    let mut lines = without_mark(file).split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
     let token = lines.find(|line| !line.is_empty() && !line.starts_with(b"#"))?;
     token.iter().all(u8::is_ascii_graphic).then_some(token)
 }

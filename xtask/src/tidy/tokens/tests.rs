@@ -127,6 +127,7 @@ fn host_only_code_of_device_crates_may_use_std() {
     for text in [
         "#[cfg(test)]\nmod tests { use std::vec::Vec; }",
         "#[cfg(feature = \"author\")]\nimpl std::error::Error for E {}",
+        "#[cfg(feature = \"host\")]\nimpl std::error::Error for E {}",
         "#[cfg(any(test, feature = \"author\"))]\nextern crate alloc;",
         "#[cfg(all(test, not(feature = \"author\")))]\nextern crate std;",
         "use core::fmt; fn f(no_std: u8) {}",

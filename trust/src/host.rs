@@ -1,0 +1,16 @@
+//! What every program on an operating system reads and writes alike (std, feature `host`): key files, files with a
+//! limit, serials and versions, text for terminals.
+
+mod key_file;
+mod names;
+mod pem;
+mod private_key;
+mod read;
+mod terminal;
+
+pub use key_file::{KeyFileError, MAX_KEY_FILE_LEN, open_public_key, open_public_keys, parse_public_key};
+pub use names::{NameError, Serial, VersionText};
+pub use pem::{Pem, PemError};
+pub use private_key::is_private_key;
+pub use read::{ReadError, open_limited, read, read_limited, without_mark};
+pub use terminal::{printable, printable_cut, usage_message};

@@ -1,0 +1,96 @@
+//! Serials and versions as owned text, with one rule and one wording.
+
+use crate::text::{MAX_SERIAL_LEN, MAX_VERSION_LEN, is_serial, is_version};
+use std::fmt;
+use std::str::FromStr;
+
+/// Why a text is not a serial, or not a version.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NameError {
+    /// Not a serial.
+    Serial,
+    /// Not a version.
+    Version,
+}
+
+impl NameError {
+    /// One sentence without a full stop.
+    #[must_use]
+    pub const fn message(self) -> &'static str {
+        // The numbers are those of the constants: asserted below.
+        match self {
+            Self::Serial => "a serial is 1 to 32 printable ASCII characters",
+            Self::Version => "a version is 1 to 32 printable ASCII characters",
+        }
+    }
+}
+
+const _: () = assert!(MAX_SERIAL_LEN == 32 && MAX_VERSION_LEN == 32);
+
+impl std::error::Error for NameError {}
+
+impl fmt::Display for NameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.message())
+    }
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident, $rule:ident, $error:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub struct $name(String);
+
+        impl $name {
+            /// The text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NameError;
+
+            fn from_str(text: &str) -> Result<Self, NameError> {
+                if $rule(text) { Ok(Self(text.to_owned())) } else { Err($error) }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+    };
+}
+
+name!(
+    /// Serial of a device: 1 to 32 printable ASCII characters.
+    Serial,
+    is_serial,
+    NameError::Serial
+);
+name!(
+    /// Version of a release, for people: 1 to 32 printable ASCII characters.
+    VersionText,
+    is_version,
+    NameError::Version
+);
+
+#[cfg(test)]
+mod tests {
+    use super::{NameError, Serial, VersionText};
+
+    #[test]
+    fn serials_and_versions_are_short_printable_ascii() {
+        for right in ["A", "SN-0001", "../..", "a b", &"x".repeat(32)] {
+            assert_eq!(right.parse::<Serial>().unwrap().as_str(), right);
+            assert_eq!(right.parse::<VersionText>().unwrap().as_str(), right);
+        }
+        for wrong in ["", "a\n", "a\0", "\u{7f}", "ü", &"x".repeat(33)] {
+            assert_eq!(wrong.parse::<Serial>(), Err(NameError::Serial), "{wrong:?}");
+            assert_eq!(wrong.parse::<VersionText>(), Err(NameError::Version), "{wrong:?}");
+        }
+    }
+}

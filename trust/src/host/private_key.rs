@@ -1,0 +1,164 @@
+//! Private keys are recognised wherever they are not meant to be: as an image, as an anchor, below `--force`.
+
+use super::pem::{Pem, PemError};
+use crate::cbor::{Major, Reader};
+
+/// Longest file that may be a JWK or a COSE_Key, bytes.
+const MAX_KEY_LEN: usize = 16 * 1024;
+/// d of an OKP or EC2 key (RFC 9053 section 7).
+const COSE_D: i64 = -4;
+/// PKCS#5, the arc of PBES1 and PBES2 (RFC 8018 appendix C): DER of the identifier up to its last number.
+const PKCS5: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x05];
+/// PKCS#12 password-based encryption (RFC 7292 appendix C), likewise.
+const PKCS12_PBE: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x0c, 0x01];
+
+/// Whether a file is a private key, encrypted or not: PEM anywhere in a text, DER (PKCS#8, PKCS#1, SEC 1), JWK, or a
+/// COSE_Key with its private half. Firmware with a PEM parser in it is not one: it is not text.
+#[must_use]
+pub fn is_private_key(file: &[u8]) -> bool {
+    is_pem(file) || is_der(file) || is_jwk(file) || is_cose_key(file)
+}
+
+fn is_pem(file: &[u8]) -> bool {
+    match Pem::find_all(file) {
+        Ok(blocks) => blocks.iter().any(Pem::is_private_key),
+        // A key that was cut is still a key.
+        Err(PemError::Unfinished) => file.windows(15).any(|window| window == b"PRIVATE KEY----"),
+        Err(
+            PemError::Absent
+            | PemError::Utf16
+            | PemError::NotText
+            | PemError::Headers
+            | PemError::Base64
+            | PemError::Several,
+        ) => false,
+    }
+}
+
+fn is_jwk(file: &[u8]) -> bool {
+    let Some(text) =
+        file.get(..file.len().min(MAX_KEY_LEN)).and_then(|start| std::str::from_utf8(start).ok())
+    else {
+        return false;
+    };
+    let text = text.trim_start_matches('\u{feff}').trim_start();
+    text.starts_with(['{', '[']) && text.contains("\"kty\"") && text.contains("\"d\"")
+}
+
+fn is_cose_key(file: &[u8]) -> bool {
+    if file.len() > MAX_KEY_LEN {
+        return false;
+    }
+    let mut reader = Reader::new(file);
+    let Ok((Major::Map, count)) = reader.next_head() else { return false };
+    // In whatever order: this need not be a key that we would take.
+    let mut has_private_half = false;
+    for _ in 0..count {
+        let Ok(label) = reader.int() else { return false };
+        has_private_half |= label == COSE_D;
+        if reader.item().is_err() {
+            return false;
+        }
+    }
+    has_private_half && reader.is_at_end()
+}
+
+/// A DER SEQUENCE that fills the file, and begins as a private key does.
+fn is_der(file: &[u8]) -> bool {
+    let Some((0x30, body, [])) = element(file) else { return false };
+    match element(body) {
+        // The version: PKCS#8 (0 or 1), PKCS#1 (0), SEC 1 (1); then the algorithm, the modulus, or the key.
+        Some((0x02, [0 | 1], rest)) => matches!(element(rest), Some((0x30 | 0x04, ..))) || is_numbers(rest),
+        // EncryptedPrivateKeyInfo: the algorithm, then one OCTET STRING.
+        Some((0x30, algorithm, rest)) => {
+            let identifier = element(algorithm);
+            matches!(identifier, Some((0x06, oid, _)) if oid.starts_with(PKCS5) || oid.starts_with(PKCS12_PBE))
+                && matches!(element(rest), Some((0x04, _, [])))
+        }
+        _ => false,
+    }
+}
+
+/// INTEGERs only: the eight numbers of PKCS#1.
+fn is_numbers(mut rest: &[u8]) -> bool {
+    let mut count = 0usize;
+    while let Some((0x02, _, behind)) = element(rest) {
+        count = count.saturating_add(1);
+        rest = behind;
+    }
+    rest.is_empty() && count >= 8
+}
+
+/// Tag, content and what follows of the first DER element.
+fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (&tag, rest) = bytes.split_first()?;
+    let (&first, rest) = rest.split_first()?;
+    // Below 0x80 the length itself, else the number of its bytes.
+    let (len, rest) = if first < 0x80 {
+        (usize::from(first), rest)
+    } else {
+        let (digits, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
+        (digits.iter().fold(0usize, |len, digit| len << 8 | usize::from(*digit)), rest)
+    };
+    let (content, behind) = rest.split_at_checked(len)?;
+    Some((tag, content, behind))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_private_key;
+
+    fn hex(text: &str) -> Vec<u8> {
+        hex::decode(text.replace([' ', '\n'], "")).unwrap()
+    }
+
+    const PEM: &str = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMC4C\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    /// RFC 8410 section 10.3.
+    const PKCS8: &str =
+        "302e020100300506032b657004220420d4ee72dbf913584ad5b6d8f1f769f8ad3afe7c28cbf1d4fbe097a88f44755842";
+
+    #[test]
+    fn pem_is_seen_wherever_it_stands_in_a_text() {
+        for before in ["", "\u{feff}", "\r\n\r\n", "# of the root\n"] {
+            assert!(is_private_key(format!("{before}{PEM}").as_bytes()), "{before:?}");
+            assert!(is_private_key(format!("{before}{}", &PEM[..50]).as_bytes()), "cut, {before:?}");
+        }
+        for label in ["PRIVATE KEY", "EC PRIVATE KEY", "OPENSSH PRIVATE KEY"] {
+            assert!(is_private_key(PEM.replace("ENCRYPTED PRIVATE KEY", label).as_bytes()), "{label}");
+        }
+    }
+
+    #[test]
+    fn der_jwk_and_cose_keys_are_seen() {
+        let key = hex(PKCS8);
+        assert!(is_private_key(&key));
+        // PBES2 with an empty set of parameters is enough to know it by.
+        let encrypted = hex("3015 300d 06092a864886f70d01050d 3000 0404 01020304");
+        assert!(is_private_key(&encrypted));
+        assert!(!is_private_key(&encrypted[..20]), "the lengths must hold");
+        // SEC 1: version 1, then the key.
+        assert!(is_private_key(&hex("3009 020101 0404 01020304")));
+        assert!(is_private_key(br#" {"kty":"OKP","crv":"Ed25519","x":"AA","d":"AA"}"#));
+        // kty, crv, x, d; and with d first.
+        assert!(is_private_key(&hex("a4 0101 2006 214101 234102")));
+        assert!(is_private_key(&hex("a4 234102 0101 2006 214101")));
+    }
+
+    #[test]
+    fn other_files_are_not_private_keys() {
+        let firmware = [&[0x00, 0x20, 0x01, 0x20, 0xff][..], PEM.as_bytes()].concat();
+        assert!(!is_private_key(&firmware), "firmware with a PEM parser is firmware");
+        let others = [
+            &b""[..],
+            b"-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----",
+            br#"{"kty":"OKP","crv":"Ed25519","x":"AA"}"#,
+            &hex("a3 0101 2006 214101"),
+            // A certificate: SEQUENCE of SEQUENCE with an INTEGER in it.
+            &hex("3007 3005 a003 020102"),
+            &hex(PKCS8)[..40],
+        ];
+        for other in others {
+            assert!(!is_private_key(other), "{}", hex::encode(other));
+        }
+    }
+}

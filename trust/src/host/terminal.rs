@@ -1,0 +1,74 @@
+//! Text that came from a file, a device or a server, made harmless for a terminal; and the wording of a wrong
+//! command line.
+
+/// Text with nothing in it that a terminal would obey: control characters and characters that are invisible or
+/// change the reading direction are escaped as `\u{..}`.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    printable_cut(text, usize::MAX)
+}
+
+/// [`printable`], of at most the first `max` characters; `...` says that there were more.
+#[must_use]
+pub fn printable_cut(text: &str, max: usize) -> String {
+    let mut shown = String::new();
+    let mut characters = text.chars();
+    for character in characters.by_ref().take(max) {
+        if is_harmful(character) {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    if characters.next().is_some() {
+        shown.push_str("...");
+    }
+    shown
+}
+
+/// Control characters, and format characters that hide or reorder text (Unicode general category Cf, UAX 9).
+fn is_harmful(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+                | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
+/// A wrong command line in one line, from the paragraph that the parser prints for people: `rendered` without
+/// `error:`, the usage and the tip. Missing arguments stand on lines of their own there.
+#[must_use]
+pub fn usage_message(rendered: &str) -> String {
+    let lines = rendered.lines().map(str::trim).filter(|line| !line.is_empty());
+    let said =
+        lines.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"));
+    said.collect::<Vec<_>>().join(" ").trim_start_matches("error: ").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{printable, printable_cut, usage_message};
+
+    #[test]
+    fn a_terminal_obeys_nothing() {
+        assert_eq!(printable("Größe 1"), "Größe 1");
+        assert_eq!(printable("a\x1b[2Jb\r\n\u{9b}\u{202e}"), "a\\u{1b}[2Jb\\r\\n\\u{9b}\\u{202e}");
+        assert_eq!(printable("in\u{200b}visible\u{feff}"), "in\\u{200b}visible\\u{feff}");
+    }
+
+    #[test]
+    fn a_long_text_is_cut() {
+        assert_eq!(printable_cut("12345", 5), "12345");
+        assert_eq!(printable_cut("123456", 5), "12345...");
+        assert_eq!(printable_cut("ééé", 2), "éé...");
+    }
+
+    #[test]
+    fn a_wrong_command_line_is_one_line() {
+        let rendered = "error: the following required arguments were not provided:\n  --key <KEY.pem>\n  \
+                        --out <FILE>\n\nUsage: tool sign --key <KEY.pem>\n\nFor more information, try '--help'.\n";
+        let message = "the following required arguments were not provided: --key <KEY.pem> --out <FILE>";
+        assert_eq!(usage_message(rendered), message);
+    }
+}

@@ -1,0 +1,31 @@
+//! Short texts that a device, a file and a server have in common: serials and versions.
+
+/// Longest serial, bytes (docs/records.md, Provisioning block).
+pub const MAX_SERIAL_LEN: usize = 32;
+/// Longest version of a release, bytes: what fits a device's answer (docs/can-protocol.md).
+pub const MAX_VERSION_LEN: usize = 32;
+
+/// Whether every character is printable ASCII, the space included. An empty text is.
+#[must_use]
+pub const fn is_printable(text: &str) -> bool {
+    let mut rest = text.as_bytes();
+    while let [first, others @ ..] = rest {
+        if !matches!(*first, b' '..=b'~') {
+            return false;
+        }
+        rest = others;
+    }
+    true
+}
+
+/// Whether this is a serial: 1 to [`MAX_SERIAL_LEN`] printable ASCII characters.
+#[must_use]
+pub const fn is_serial(text: &str) -> bool {
+    !text.is_empty() && text.len() <= MAX_SERIAL_LEN && is_printable(text)
+}
+
+/// Whether this is the version of a release: 1 to [`MAX_VERSION_LEN`] printable ASCII characters.
+#[must_use]
+pub const fn is_version(text: &str) -> bool {
+    !text.is_empty() && text.len() <= MAX_VERSION_LEN && is_printable(text)
+}
