@@ -1,19 +1,25 @@
-//! Makes the image, the bytes that go into a slot, out of what a linker writes: ELF, Intel HEX, Motorola
-//! S-records, or the image itself. Pieces lie by their load address, gaps are filled with FF (erased flash).
+//! Makes the image, the bytes that go into a slot, from the output of a linker: ELF, Intel HEX, Motorola S-records, or
+//! the image itself. Each piece lies at its load address; gaps are filled with FF (erased flash).
 
 mod elf;
 mod intel_hex;
+mod pieces;
 mod s_record;
 #[cfg(test)]
 mod tests;
 
 use trust::host::is_private_key;
+use pieces::{Lines, Pieces};
+use std::ops::Range;
 
 /// Longest input file, bytes.
 pub const MAX_INPUT_LEN: u64 = 256 * 1024 * 1024;
 /// Longest image, bytes.
 pub const MAX_IMAGE_LEN: u64 = 64 * 1024 * 1024;
-/// What flash reads where nothing was written.
+/// Longest gap between two pieces that is filled, bytes. A longer one means that a piece belongs elsewhere: initial
+/// values of RAM, option bytes.
+pub const MAX_GAP_LEN: u64 = 1024 * 1024;
+/// Value of erased flash.
 const ERASED: u8 = 0xff;
 
 /// Form of the input.
@@ -30,6 +36,18 @@ pub enum Format {
     Bin,
 }
 
+impl Format {
+    /// Name for people.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Elf => "ELF",
+            Self::Hex => "Intel HEX",
+            Self::Srec => "S-records",
+            Self::Bin => "plain binary",
+        }
+    }
+}
+
 /// An image, and what it was made of.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Image {
@@ -39,17 +57,32 @@ pub struct Image {
     pub format: Format,
     /// Address of its first byte, if the input has addresses.
     pub address: Option<u64>,
+    /// Bytes of the input that lie outside of [`Options::range`].
+    pub left_out: u64,
 }
 
 /// Why there is no image.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ImageError {
     /// No byte to load.
-    #[error("it holds nothing to load")]
+    #[error("it contains nothing to load")]
     Empty,
     /// First byte to last byte is more than the limit.
-    #[error("the image would be longer than {MAX_IMAGE_LEN} bytes")]
-    TooLong,
+    #[error("the image would have {len} bytes, and the limit is {limit}")]
+    TooLong {
+        /// Bytes of the image, or of as much of it as was read.
+        len: u64,
+        /// Size of the slot, or [`MAX_IMAGE_LEN`].
+        limit: u64,
+    },
+    /// Two pieces lie far apart.
+    #[error("nothing lies between {from:#010x} and {to:#010x}, a gap of {} bytes", to - from)]
+    Gap {
+        /// End of the lower piece.
+        from: u64,
+        /// Start of the upper piece.
+        to: u64,
+    },
     /// Two pieces have an address in common.
     #[error("two pieces overlap at {0:#x}")]
     Overlap(u64),
@@ -59,12 +92,9 @@ pub enum ImageError {
     /// A piece reaches beyond what can be addressed.
     #[error("a piece reaches beyond the end of the address space")]
     Address,
-    /// `--base` with an input that has no addresses.
+    /// `--base` or `--range` with an input that has no addresses.
     #[error("a plain binary has no addresses")]
-    BaseOfBinary,
-    /// Not the text that the format is.
-    #[error("it is not text")]
-    NotText,
+    NoAddresses,
     /// A line that cannot be read.
     #[error("line {line}: {reason}")]
     Line {
@@ -79,7 +109,7 @@ pub enum ImageError {
     /// An ELF file that cannot be read.
     #[error("the ELF file is damaged: {0}")]
     Elf(&'static str),
-    /// An ELF file that is no executable.
+    /// An ELF file of another type than executable.
     #[error("the ELF file is not an executable with fixed addresses")]
     NotExecutable,
     /// A private key: an image is public.
@@ -94,87 +124,120 @@ impl ImageError {
     /// What to do about it, one sentence.
     pub fn hint(self) -> &'static str {
         match self {
-            Self::Empty | Self::NotText | Self::Line { .. } | Self::Unfinished | Self::Elf(_) => {
-                "Build it again, or say what it is with --image-format."
+            Self::Empty | Self::Line { .. } | Self::Unfinished | Self::Elf(_) => {
+                "Build the file again, or name its format with --image-format."
             }
-            Self::TooLong => "Check the linker script: pieces far apart are one image with a gap of FF.",
+            Self::TooLong { .. } => "Check the linker script and --slot-size.",
+            Self::Gap { .. } => {
+                "Name the flash of the application with --range START..END; pieces outside of it are left out."
+            }
             Self::Overlap(_) | Self::Address => "Check the linker script.",
-            Self::BelowBase(_) => "Give the address at which the image begins, or leave --base away.",
-            Self::BaseOfBinary => "Leave --base away.",
-            Self::NotExecutable => "Link it, without position independence.",
-            Self::PrivateKey => "Give the firmware.",
-            Self::HeaderInSegment => "Keep the section headers, or link with -nmagic.",
+            Self::BelowBase(_) => "Pass the address at which the image begins, or omit --base.",
+            Self::NoAddresses => "Omit --base and --range.",
+            Self::NotExecutable => "Link the executable without position independence.",
+            Self::PrivateKey => "Pass the firmware file.",
+            Self::HeaderInSegment => {
+                "Keep the section headers when you strip the file, or link with -nmagic."
+            }
         }
     }
 }
 
-/// Bytes and the address at which they are loaded.
-struct Piece<'a> {
-    address: u64,
-    bytes: std::borrow::Cow<'a, [u8]>,
+/// How an input becomes an image.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Form of the input; by default the content decides.
+    pub format: Option<Format>,
+    /// Address of the first byte; by default the lowest that is loaded.
+    pub base: Option<u64>,
+    /// Addresses to take; everything outside is left out.
+    pub range: Option<Range<u64>>,
+    /// Longest image that the slot of the device takes, bytes.
+    pub slot_size: Option<u64>,
 }
 
-/// Makes an image. `format` `None`: by the content. `base`: address of the first byte, by default the lowest.
-pub fn make(input: &[u8], format: Option<Format>, base: Option<u64>) -> Result<Image, ImageError> {
-    let format = format.unwrap_or_else(|| detect(input));
-    let pieces = match format {
-        Format::Elf => elf::pieces(input)?,
-        Format::Hex => intel_hex::pieces(text(input)?)?,
-        Format::Srec => s_record::pieces(text(input)?)?,
-        Format::Bin => {
-            return match (base, input) {
-                (Some(_), _) => Err(ImageError::BaseOfBinary),
-                (None, []) => Err(ImageError::Empty),
-                (None, bytes) if is_private_key(bytes) => Err(ImageError::PrivateKey),
-                (None, bytes) if bytes.len() as u64 > MAX_IMAGE_LEN => Err(ImageError::TooLong),
-                (None, bytes) => Ok(Image { bytes: bytes.to_vec(), format, address: None }),
-            };
-        }
-    };
-    let (address, bytes) = assemble(pieces, base)?;
-    Ok(Image { bytes, format, address: Some(address) })
+/// Makes an image.
+///
+/// # Errors
+/// [`ImageError`] says what is wrong with the input, or with the options for it.
+pub fn make(input: &[u8], options: &Options) -> Result<Image, ImageError> {
+    let format = options.format.unwrap_or_else(|| detect(input));
+    let image = match format {
+        Format::Elf => assemble(elf::pieces(input)?, format, options),
+        Format::Hex => assemble(intel_hex::pieces(Lines::of(input))?, format, options),
+        Format::Srec => assemble(s_record::pieces(Lines::of(input))?, format, options),
+        Format::Bin => plain(input, options),
+    }?;
+    let limit = options.slot_size.unwrap_or(MAX_IMAGE_LEN).min(MAX_IMAGE_LEN);
+    match image.bytes.len() as u64 {
+        0 => Err(ImageError::Empty),
+        len if len > limit => Err(ImageError::TooLong { len, limit }),
+        _ => Ok(image),
+    }
 }
 
-/// ELF by its magic; the two text formats by their first character, if all of it is text.
+fn plain(input: &[u8], options: &Options) -> Result<Image, ImageError> {
+    if options.base.is_some() || options.range.is_some() {
+        return Err(ImageError::NoAddresses);
+    }
+    if is_private_key(input) {
+        return Err(ImageError::PrivateKey);
+    }
+    Ok(Image { bytes: input.to_vec(), format: Format::Bin, address: None, left_out: 0 })
+}
+
+/// ELF by its magic, the text formats by their first record, everything else as a plain binary.
 fn detect(input: &[u8]) -> Format {
-    let is_text = || input.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace());
-    match input.trim_ascii_start() {
-        _ if input.starts_with(b"\x7fELF") => Format::Elf,
-        [b':', ..] if is_text() => Format::Hex,
-        [b'S', b'0'..=b'9', ..] if is_text() => Format::Srec,
+    if input.starts_with(b"\x7fELF") {
+        return Format::Elf;
+    }
+    match Lines::of(input).next() {
+        Some(Ok((_, line))) if line.starts_with(':') => Format::Hex,
+        Some(Ok((_, line))) if matches!(line.as_bytes(), [b'S', b'0'..=b'9', ..]) => Format::Srec,
         _ => Format::Bin,
     }
 }
 
-fn text(input: &[u8]) -> Result<&str, ImageError> {
-    std::str::from_utf8(input).ok().filter(|text| text.is_ascii()).ok_or(ImageError::NotText)
-}
-
-fn assemble(mut pieces: Vec<Piece<'_>>, base: Option<u64>) -> Result<(u64, Vec<u8>), ImageError> {
+/// Lays the pieces out by address.
+fn assemble(pieces: Pieces<'_>, format: Format, options: &Options) -> Result<Image, ImageError> {
+    let mut pieces = pieces.0;
+    let mut left_out = 0;
+    if let Some(range) = &options.range {
+        for piece in &mut pieces {
+            left_out += piece.crop(range);
+        }
+    }
     pieces.retain(|piece| !piece.bytes.is_empty());
     pieces.sort_by_key(|piece| piece.address);
     let lowest = pieces.first().ok_or(ImageError::Empty)?.address;
-    let base = base.unwrap_or(lowest);
+    let base = options.base.unwrap_or(lowest);
     if lowest < base {
         return Err(ImageError::BelowBase(lowest));
     }
-    let mut image = Vec::new();
-    for piece in pieces {
-        let start = piece.address - base;
-        let len = piece.bytes.len() as u64;
-        let end = start.checked_add(len).ok_or(ImageError::Address)?;
-        if piece.address.checked_add(len).is_none() {
-            return Err(ImageError::Address);
-        }
-        if end > MAX_IMAGE_LEN {
-            return Err(ImageError::TooLong);
-        }
-        if start < image.len() as u64 {
+    // First the layout, then the memory for it.
+    let mut end = base;
+    for piece in &pieces {
+        if piece.address < end {
             return Err(ImageError::Overlap(piece.address));
         }
-        let start = usize::try_from(start).map_err(|_| ImageError::TooLong)?;
-        image.resize(start, ERASED);
-        image.extend_from_slice(&piece.bytes);
+        if options.range.is_none() && piece.address - end > MAX_GAP_LEN {
+            return Err(ImageError::Gap { from: end, to: piece.address });
+        }
+        end = piece.address.checked_add(piece.bytes.len() as u64).ok_or(ImageError::Address)?;
+        let len = end - base;
+        if len > MAX_IMAGE_LEN {
+            return Err(ImageError::TooLong { len, limit: MAX_IMAGE_LEN });
+        }
     }
-    Ok((base, image))
+    let mut bytes = Vec::with_capacity(offset(end - base)?);
+    for piece in pieces {
+        bytes.resize(offset(piece.address - base)?, ERASED);
+        bytes.extend_from_slice(&piece.bytes);
+    }
+    Ok(Image { bytes, format, address: Some(base), left_out })
+}
+
+/// An offset that [`MAX_IMAGE_LEN`] bounds.
+fn offset(offset: u64) -> Result<usize, ImageError> {
+    usize::try_from(offset).map_err(|_| ImageError::Address)
 }

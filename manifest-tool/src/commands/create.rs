@@ -8,6 +8,7 @@ use crate::image::{self, Format, MAX_INPUT_LEN};
 use crate::output::{Report, table};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
+use std::ops::Range;
 use std::path::PathBuf;
 use suit_manifest::author::{UpdateDescription, image_uri, inspect};
 use trust::host::Serial;
@@ -15,15 +16,21 @@ use trust::host::Serial;
 /// Make an unsigned envelope and its image
 #[derive(clap::Args, Clone, Debug)]
 pub struct Create {
-    /// Firmware: ELF, Intel HEX, S-records or binary
+    /// Firmware file: ELF, Intel HEX, S-records or binary
     #[arg(long, value_name = "FILE")]
     image: PathBuf,
-    /// What the firmware file is; by default its content tells
+    /// Format of the firmware file [default: by its content]
     #[arg(long, value_enum, value_name = "FORMAT")]
     image_format: Option<Format>,
-    /// Address at which the image begins, as 0x21011000; by default the lowest that is loaded
+    /// Address at which the image begins, for example 0x21011000 [default: the lowest that is loaded]
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     base: Option<u64>,
+    /// Take only these addresses of the firmware file, for example 0x08020000..0x08060000; END is not included
+    #[arg(long, value_name = "START..END", value_parser = range)]
+    range: Option<Range<u64>>,
+    /// Refuse an image that is longer than the slot of the device: bytes, or with K or M
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    slot_size: Option<u64>,
     /// Vendor of the devices: UUID or domain
     #[arg(long)]
     vendor: Vendor,
@@ -60,6 +67,8 @@ pub struct Created {
     image_file: PathBuf,
     image_format: Format,
     image_address: Option<u64>,
+    /// Bytes of the firmware file outside of `--range`.
+    image_left_out: u64,
     #[serde(flatten)]
     manifest: ManifestView,
 }
@@ -71,7 +80,13 @@ impl Create {
             must_differ(output, &[&self.image])?;
         }
         let input = read(&self.image, MAX_INPUT_LEN)?;
-        let image = image::make(&input, self.image_format, self.base)
+        let options = image::Options {
+            format: self.image_format,
+            base: self.base,
+            range: self.range.clone(),
+            slot_size: self.slot_size,
+        };
+        let image = image::make(&input, &options)
             .map_err(|source| Error::Image { path: self.image.clone(), source })?;
         let vendor = self.vendor.id();
         let image_digest: [u8; 32] = Sha256::digest(&image.bytes).into();
@@ -99,6 +114,7 @@ impl Create {
             image_file: self.image_out.clone(),
             image_format: image.format,
             image_address: image.address,
+            image_left_out: image.left_out,
             manifest,
         })
     }
@@ -109,8 +125,12 @@ impl Report for Created {
         let mut rows = vec![
             ("envelope", format!("{} (unsigned)", self.envelope.display())),
             ("image file", self.image_file.display().to_string()),
+            ("made from", self.image_format.name().to_owned()),
         ];
         rows.extend(self.image_address.map(|address| ("linked at", format!("{address:#010x}"))));
+        if self.image_left_out > 0 {
+            rows.push(("left out", format!("{} bytes outside of --range", self.image_left_out)));
+        }
         rows.extend(self.manifest.rows());
         table(&rows)
     }
@@ -121,5 +141,41 @@ fn address(text: &str) -> Result<u64, std::num::ParseIntError> {
     match text.strip_prefix("0x") {
         Some(digits) => u64::from_str_radix(&digits.replace('_', ""), 16),
         None => text.parse(),
+    }
+}
+
+/// `START..END`
+fn range(text: &str) -> Result<Range<u64>, String> {
+    let (start, end) = text.split_once("..").ok_or("write it as START..END")?;
+    let bound = |text: &str| address(text).map_err(|error| format!("{text:?}: {error}"));
+    let range = bound(start)?..bound(end)?;
+    if range.is_empty() { Err("END lies above START".to_owned()) } else { Ok(range) }
+}
+
+/// Bytes, or kibibytes with K, or mebibytes with M.
+fn size(text: &str) -> Result<u64, String> {
+    let (digits, unit) = match text.as_bytes() {
+        [.., b'k' | b'K'] => (&text[..text.len() - 1], 1024),
+        [.., b'm' | b'M'] => (&text[..text.len() - 1], 1024 * 1024),
+        _ => (text, 1),
+    };
+    let number = address(digits).map_err(|error| error.to_string())?;
+    number.checked_mul(unit).filter(|size| *size > 0).ok_or_else(|| "out of range".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_ranges_and_sizes_of_the_command_line() {
+        assert_eq!(range("0x0802_0000..0x8060000"), Ok(0x0802_0000..0x0806_0000));
+        for wrong in ["0x10", "0x20..0x10", "5..5", "..", "a..b"] {
+            assert!(range(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!((size("4096"), size("512K"), size("0x1m")), (Ok(4096), Ok(512 * 1024), Ok(1024 * 1024)));
+        for wrong in ["", "K", "0", "1G", "18446744073709551615K"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -1,14 +1,12 @@
-//! ELF: the content of loaded sections by physical address, as a programmer or
-//! `objcopy -O binary --gap-fill=0xff` places it.
+//! ELF: the content of loaded sections by physical address, where a flash programmer writes it.
 //!
-//! Segments say where (the physical address is where data lies in flash, before it is copied to RAM); sections say
-//! what: linkers put the ELF header itself, and padding, into segments too.
+//! Segments give the address (the physical address is where data lies in flash, before it is copied to RAM). Sections
+//! give the content: linkers put the ELF header itself, and padding, into segments too.
 
-use super::{ImageError, Piece};
+use super::{ImageError, Pieces};
 use object::elf::{ET_EXEC, FileHeader32, FileHeader64, PT_LOAD, SHF_ALLOC, SHT_NOBITS};
 use object::read::elf::{FileHeader, ProgramHeader as _, SectionHeader as _};
 use object::{Endianness, FileKind};
-use std::borrow::Cow;
 
 /// A loaded segment: where it lies in the file, and where in memory.
 struct Segment {
@@ -17,15 +15,15 @@ struct Segment {
     address: u64,
 }
 
-pub(super) fn pieces(input: &[u8]) -> Result<Vec<Piece<'_>>, ImageError> {
+pub(super) fn pieces(input: &[u8]) -> Result<Pieces<'_>, ImageError> {
     match FileKind::parse(input) {
         Ok(FileKind::Elf32) => read::<FileHeader32<Endianness>>(input),
         Ok(FileKind::Elf64) => read::<FileHeader64<Endianness>>(input),
-        _ => Err(ImageError::Elf("it is of no known class")),
+        _ => Err(ImageError::Elf("it is neither 32-bit nor 64-bit")),
     }
 }
 
-fn read<Header: FileHeader<Endian = Endianness>>(input: &[u8]) -> Result<Vec<Piece<'_>>, ImageError> {
+fn read<Header: FileHeader<Endian = Endianness>>(input: &[u8]) -> Result<Pieces<'_>, ImageError> {
     let header = Header::parse(input).map_err(|_| ImageError::Elf("its header"))?;
     let endian = header.endian().map_err(|_| ImageError::Elf("its byte order"))?;
     if header.e_type(endian) != ET_EXEC {
@@ -48,7 +46,7 @@ fn read<Header: FileHeader<Endian = Endianness>>(input: &[u8]) -> Result<Vec<Pie
     if sections.is_empty() {
         return of_segments(&segments, input);
     }
-    let mut pieces = Vec::new();
+    let mut pieces = Pieces::default();
     for section in sections {
         if section.sh_flags(endian).0 & SHF_ALLOC.0 == 0 || section.sh_type(endian) == SHT_NOBITS {
             continue;
@@ -60,7 +58,7 @@ fn read<Header: FileHeader<Endian = Endianness>>(input: &[u8]) -> Result<Vec<Pie
         let offset: u64 = section.sh_offset(endian).into();
         let address = segments.iter().find_map(|segment| segment.address_of(offset, bytes.len() as u64));
         let address = address.ok_or(ImageError::Elf("a section lies in no loaded segment"))?;
-        pieces.push(Piece { address, bytes: Cow::Borrowed(bytes) });
+        pieces.borrow(address, bytes);
     }
     Ok(pieces)
 }
@@ -77,8 +75,8 @@ impl Segment {
 }
 
 /// Without section headers (they can be stripped) whole segments are loaded.
-fn of_segments<'i>(segments: &[Segment], input: &'i [u8]) -> Result<Vec<Piece<'i>>, ImageError> {
-    let mut pieces = Vec::new();
+fn of_segments<'i>(segments: &[Segment], input: &'i [u8]) -> Result<Pieces<'i>, ImageError> {
+    let mut pieces = Pieces::default();
     for segment in segments.iter().filter(|segment| segment.len > 0) {
         if segment.offset == 0 {
             return Err(ImageError::HeaderInSegment);
@@ -86,7 +84,7 @@ fn of_segments<'i>(segments: &[Segment], input: &'i [u8]) -> Result<Vec<Piece<'i
         let bounds = usize::try_from(segment.offset).ok().zip(usize::try_from(segment.len).ok());
         let bytes = bounds.and_then(|(start, len)| input.get(start..start.checked_add(len)?));
         let bytes = bytes.ok_or(ImageError::Elf("a segment"))?;
-        pieces.push(Piece { address: segment.address, bytes: Cow::Borrowed(bytes) });
+        pieces.borrow(segment.address, bytes);
     }
     Ok(pieces)
 }

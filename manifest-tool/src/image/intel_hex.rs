@@ -1,25 +1,25 @@
 //! Intel HEX (I8HEX, I16HEX, I32HEX).
 
-use super::{ImageError, Piece};
+use super::{ImageError, Lines, Pieces};
 use ihex::{ReaderError, Record};
-use std::borrow::Cow;
 
-pub(super) fn pieces(text: &str) -> Result<Vec<Piece<'_>>, ImageError> {
-    let mut pieces = Vec::new();
+pub(super) fn pieces(lines: Lines<'_>) -> Result<Pieces<'_>, ImageError> {
+    let mut pieces = Pieces::default();
     let mut upper = 0u64;
     let mut ended = false;
-    for (index, line) in text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty()) {
-        let failed = |reason| ImageError::Line { line: index + 1, reason };
+    for line in lines {
+        let (number, text) = line?;
+        let failed = |reason| ImageError::Line { line: number, reason };
         if ended {
             return Err(failed("a record follows the last one"));
         }
-        match Record::from_record_string(line).map_err(|error| failed(reason(error)))? {
+        match Record::from_record_string(text).map_err(|error| failed(reason(error)))? {
             Record::Data { offset, value } => {
-                // A record that ran over the end of its 64 KiB would wrap around; nobody writes that.
+                // A record that runs over the end of its 64 KiB would wrap around; no linker writes one.
                 if usize::from(offset) + value.len() > 0x1_0000 {
                     return Err(failed("the record runs over the end of its segment"));
                 }
-                pieces.push(Piece { address: upper + u64::from(offset), bytes: Cow::Owned(value) });
+                pieces.push(upper + u64::from(offset), &value);
             }
             Record::ExtendedSegmentAddress(segment) => upper = u64::from(segment) << 4,
             Record::ExtendedLinearAddress(address) => upper = u64::from(address) << 16,
@@ -40,7 +40,7 @@ fn reason(error: ReaderError) -> &'static str {
         ReaderError::ContainsInvalidCharacters => "a character is not a hexadecimal digit",
         ReaderError::ChecksumMismatch(..) => "the checksum is wrong",
         ReaderError::PayloadLengthMismatch => "the record has another length than it says",
-        ReaderError::UnsupportedRecordType(_) => "the record type is not known",
+        ReaderError::UnsupportedRecordType(_) => "the record type is unsupported",
         ReaderError::InvalidLengthForType => "the record has a wrong length for its type",
     }
 }

@@ -1,4 +1,4 @@
-use super::{Format, ImageError, MAX_IMAGE_LEN, make};
+use super::{Format, Image, ImageError, MAX_GAP_LEN, MAX_IMAGE_LEN, Options, make};
 use proptest::prelude::*;
 
 /// An ELF32 executable, little-endian, of these loadable segments: physical address, content.
@@ -30,13 +30,25 @@ fn elf(segments: &[(u32, &[u8])]) -> Vec<u8> {
 }
 
 fn image(input: &[u8]) -> Result<Vec<u8>, ImageError> {
-    make(input, None, None).map(|image| image.bytes)
+    build(input, Options::default()).map(|image| image.bytes)
+}
+
+fn build(input: impl AsRef<[u8]>, options: Options) -> Result<Image, ImageError> {
+    make(input.as_ref(), &options)
+}
+
+fn of(format: Format) -> Options {
+    Options { format: Some(format), ..Options::default() }
+}
+
+fn based(base: u64) -> Options {
+    Options { base: Some(base), ..Options::default() }
 }
 
 #[test]
 fn elf_segments_lie_by_physical_address() {
     let input = elf(&[(0x2101_1008, b"data"), (0x2101_1000, b"text"), (0x2101_2000, b"")]);
-    let made = make(&input, None, None).unwrap();
+    let made = build(&input, Options::default()).unwrap();
     assert_eq!(made.bytes, b"text\xff\xff\xff\xffdata");
     assert_eq!((made.format, made.address), (Format::Elf, Some(0x2101_1000)));
 }
@@ -62,7 +74,7 @@ fn elf_sections_tell_what_is_loaded() {
     ] {
         section.iter().for_each(|word| input.extend_from_slice(&word.to_le_bytes()));
     }
-    let made = make(&input, None, None).unwrap();
+    let made = build(&input, Options::default()).unwrap();
     assert_eq!((made.bytes.as_slice(), made.address), (&b"text"[..], Some(0x2101_1000)));
     // A section that would be loaded from nowhere.
     let size = input.len() - 3 * 40 + 20;
@@ -73,24 +85,53 @@ fn elf_sections_tell_what_is_loaded() {
 #[test]
 fn base_is_the_address_of_the_first_byte() {
     let input = elf(&[(0x1004, b"text")]);
-    let made = make(&input, None, Some(0x1000)).unwrap();
-    assert_eq!((made.bytes.as_slice(), made.address), (&b"\xff\xff\xff\xfftext"[..], Some(0x1000)));
-    assert_eq!(make(&input, None, Some(0x1005)), Err(ImageError::BelowBase(0x1004)));
-    assert_eq!(make(b"plain", None, Some(0)), Err(ImageError::BaseOfBinary));
+    let image = build(&input, based(0x1000)).unwrap();
+    assert_eq!((image.bytes.as_slice(), image.address), (&b"\xff\xff\xff\xfftext"[..], Some(0x1000)));
+    assert_eq!(build(&input, based(0x1005)), Err(ImageError::BelowBase(0x1004)));
+    assert_eq!(build(b"plain", based(0)), Err(ImageError::NoAddresses));
 }
 
 #[test]
 fn bad_layouts_are_refused() {
-    let far = u32::try_from(MAX_IMAGE_LEN).unwrap() + 0x1000;
+    let far = 0x1004 + u32::try_from(MAX_GAP_LEN).unwrap();
     for (segments, expected) in [
         (&[(0x1000, &b"text"[..]), (0x1003, b"data")][..], ImageError::Overlap(0x1003)),
         (&[(0x1000, b"text"), (0x1000, b"text")], ImageError::Overlap(0x1000)),
-        (&[(0x1000, b"text"), (far, b"data")], ImageError::TooLong),
+        (&[(0x1000, b"text"), (far + 1, b"data")], ImageError::Gap { from: 0x1004, to: u64::from(far) + 1 }),
         (&[(0x1000, b"")], ImageError::Empty),
         (&[], ImageError::Empty),
     ] {
         assert_eq!(image(&elf(segments)), Err(expected));
     }
+    let widest = image(&elf(&[(0x1000, b"text"), (far, b"data")])).unwrap();
+    assert_eq!(widest.len() as u64, 4 + MAX_GAP_LEN + 4);
+}
+
+/// A file that loads the initial values of RAM to RAM: without a range it is one image with a gap of 384 MiB.
+#[test]
+fn a_range_leaves_out_what_lies_elsewhere() {
+    let input = elf(&[(0x0800_0000, b"text"), (0x2000_0000, b"data")]);
+    assert_eq!(image(&input), Err(ImageError::Gap { from: 0x0800_0004, to: 0x2000_0000 }));
+    let in_range = |range| build(&input, Options { range: Some(range), ..Options::default() });
+    let flash = in_range(0x0800_0000..0x0810_0000).unwrap();
+    assert_eq!((flash.bytes.as_slice(), flash.address, flash.left_out), (&b"text"[..], Some(0x0800_0000), 4));
+    let part = in_range(0x0800_0001..0x0800_0003).unwrap();
+    assert_eq!((part.bytes.as_slice(), part.address, part.left_out), (&b"ex"[..], Some(0x0800_0001), 6));
+    assert_eq!(in_range(0..0x0800_0000), Err(ImageError::Empty));
+    assert_eq!(
+        build(b"plain", Options { range: Some(0..9), ..Options::default() }),
+        Err(ImageError::NoAddresses)
+    );
+    // With a range a long gap is meant, up to the longest image.
+    let too_long = in_range(0..u64::MAX);
+    assert_eq!(too_long, Err(ImageError::TooLong { len: 0x1800_0004, limit: MAX_IMAGE_LEN }));
+}
+
+#[test]
+fn an_image_fits_its_slot() {
+    let slot = |len| build(elf(&[(0x1000, b"text")]), Options { slot_size: Some(len), ..Options::default() });
+    assert_eq!(slot(4).unwrap().bytes, b"text");
+    assert_eq!(slot(3), Err(ImageError::TooLong { len: 4, limit: 3 }));
 }
 
 #[test]
@@ -113,12 +154,12 @@ fn other_elf_files_are_refused() {
 #[test]
 fn intel_hex() {
     let input = ":020000042101D8\r\n:041000007465787427\r\n:04100800646174614A\r\n:0400000521011001C4\r\n:00000001FF\r\n";
-    let made = make(input.as_bytes(), None, None).unwrap();
+    let made = build(input, Options::default()).unwrap();
     assert_eq!(made.bytes, b"text\xff\xff\xff\xffdata");
     assert_eq!((made.format, made.address), (Format::Hex, Some(0x2101_1000)));
     // Segment addresses, 16 bytes each.
     let input = ":020000021000EC\n:040000007465787437\n:00000001FF\n";
-    assert_eq!(make(input.as_bytes(), None, None).unwrap().address, Some(0x1_0000));
+    assert_eq!(build(input, Options::default()).unwrap().address, Some(0x1_0000));
 }
 
 #[test]
@@ -131,27 +172,39 @@ fn damaged_intel_hex_is_refused() {
         (":00000001FF\n", Err(ImageError::Empty)),
         (":041000007465787427\n:041002006461746150\n:00000001FF\n", Err(ImageError::Overlap(0x1002))),
         (":04FFFE00746578743A\n:00000001FF\n", line(1, "the record runs over the end of its segment")),
-        (":041000007465787427\n\n:0000000AF6\n", line(3, "the record type is not known")),
+        (":041000007465787427\n\n:0000000AF6\n", line(3, "the record type is unsupported")),
         (":\n", line(1, "the record is too short")),
     ] {
-        assert_eq!(
-            make(input.as_bytes(), Some(Format::Hex), None).map(|image| image.bytes),
-            expected,
-            "{input}"
-        );
+        assert_eq!(build(input, of(Format::Hex)).map(|image| image.bytes), expected, "{input}");
     }
-    assert_eq!(make(":ü".as_bytes(), Some(Format::Hex), None), Err(ImageError::NotText));
+    assert_eq!(build(":ü", of(Format::Hex)), Err(ImageError::Line { line: 1, reason: "it is not text" }));
+}
+
+/// Windows programs write a byte order mark, some linkers a comment; neither makes a binary of the file.
+#[test]
+fn a_byte_order_mark_and_comments_are_passed_over() {
+    let hex = ":041000007465787427\r\n:00000001FF\r\n";
+    let s_record = "S10710007465787423\nS9030000FC\n";
+    for head in ["\u{feff}", "; built by lanes\n", "\u{feff}\r\n# größe\r\n", "// 1.0\n\n"] {
+        for (text, format) in [(hex, Format::Hex), (s_record, Format::Srec)] {
+            let image = build(format!("{head}{text}"), Options::default()).unwrap();
+            assert_eq!((image.bytes.as_slice(), image.format), (&b"text"[..], format), "{head:?}");
+        }
+    }
+    // Other words are not comments, and the line counts.
+    let titled = build(format!("\u{feff}; a\nProgram\n{hex}"), of(Format::Hex));
+    assert_eq!(titled, Err(ImageError::Line { line: 2, reason: "it does not begin with a colon" }));
 }
 
 #[test]
 fn s_records() {
     let input =
         "S00600004844521B\nS3092101100074657874FF\nS309210110086461746122\nS5030002FA\nS70521011000C8\n";
-    let made = make(input.as_bytes(), None, None).unwrap();
+    let made = build(input, Options::default()).unwrap();
     assert_eq!(made.bytes, b"text\xff\xff\xff\xffdata");
     assert_eq!((made.format, made.address), (Format::Srec, Some(0x2101_1000)));
     let short = "S10710007465787423\nS9030000FC\n";
-    assert_eq!(make(short.as_bytes(), None, None).unwrap().address, Some(0x1000));
+    assert_eq!(build(short, Options::default()).unwrap().address, Some(0x1000));
 }
 
 #[test]
@@ -165,34 +218,37 @@ fn damaged_s_records_are_refused() {
         ("S400\n", line(1, "the record is too short")),
         ("S0\n", line(1, "the record is too short")),
         ("S1020AF3\n", line(1, "the record is too short")),
-        ("S4030A00F2\n", line(1, "the record type is not known")),
+        ("S4030A00F2\n", line(1, "the record type is unsupported")),
         ("S\n", line(1, "it does not begin with S and a digit")),
         ("S5030002FA\nS9030000FC\n", line(1, "the number of data records is another one: some are missing")),
         ("S9030000FC\nS9030000FC\n", line(2, "a record follows the last one")),
         ("S10710007465787423\n", Err(ImageError::Unfinished)),
         ("S9030000FC\n", Err(ImageError::Empty)),
     ] {
-        let result = make(input.as_bytes(), Some(Format::Srec), None).map(|image| image.bytes);
+        let result = build(input, of(Format::Srec)).map(|image| image.bytes);
         assert_eq!(result, expected, "{input}");
     }
 }
 
 #[test]
 fn a_binary_is_taken_as_it_is() {
-    let made = make(b"\0\x01binary", None, None).unwrap();
-    assert_eq!((made.bytes.as_slice(), made.format, made.address), (&b"\0\x01binary"[..], Format::Bin, None));
-    // Text alone makes no Intel HEX, and what is said counts.
-    assert_eq!(make(b":\xff", None, None).unwrap().format, Format::Bin);
-    assert_eq!(make(b":00000001FF", Some(Format::Bin), None).unwrap().bytes, b":00000001FF");
-    assert_eq!(make(b"", None, None), Err(ImageError::Empty));
+    let image = build(b"\0\x01binary", Options::default()).unwrap();
+    assert_eq!(
+        (image.bytes.as_slice(), image.format, image.address),
+        (&b"\0\x01binary"[..], Format::Bin, None)
+    );
+    // A colon alone does not make Intel HEX, and --image-format decides.
+    assert_eq!(build(b":\xff", Options::default()).unwrap().format, Format::Bin);
+    assert_eq!(build(b":00000001FF", of(Format::Bin)).unwrap().bytes, b":00000001FF");
+    assert_eq!(build(b"", Options::default()), Err(ImageError::Empty));
 }
 
 proptest! {
     #[test]
     fn random_input_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..300), text in "[:S][0-9A-F]{0,80}\n?") {
         for format in [Format::Elf, Format::Hex, Format::Srec, Format::Bin] {
-            let _outcome = make(&bytes, Some(format), None);
-            let _outcome = make(text.as_bytes(), Some(format), Some(0));
+            let _outcome = build(&bytes, of(format));
+            let _outcome = build(&text, Options { base: Some(0), range: Some(3..90), ..of(format) });
         }
     }
 
@@ -200,6 +256,6 @@ proptest! {
     fn damaged_elf_never_panics(at in 0usize..84, byte in any::<u8>()) {
         let mut input = elf(&[(0x1000, b"text")]);
         input[at] = byte;
-        let _outcome = make(&input, Some(Format::Elf), None);
+        let _outcome = build(&input, of(Format::Elf));
     }
 }
