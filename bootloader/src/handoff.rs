@@ -1,8 +1,8 @@
-//! Between loader and application: the check of a vector table before the jump, and the mailbox in RAM through
-//! which an application asks for the loader (docs/boot-rules.md, Handoff). Plain bytes in and out; the jump and
-//! the place of the mailbox are the board's.
+//! Between loader and application: where the loader jumps to, and the mailbox in RAM through which an application
+//! asks for the loader (docs/boot-rules.md, Handoff). Plain bytes in and out; the jump and the place of the mailbox
+//! are the board's.
 
-use crate::layout::{Layout, Region, offset_of};
+use firmware_image::Vectors;
 
 /// Bytes of the mailbox; it keeps its content across a reset and is cleared once it was read.
 pub const MAILBOX_LEN: usize = 16;
@@ -46,76 +46,33 @@ impl Request {
     }
 }
 
-/// Bytes of a vector table that are looked at: first stack pointer, reset vector.
-pub const VECTORS_LEN: usize = 8;
-
-/// Where to jump. Only [`check_vectors`] makes one.
+/// Where to jump: vectors of an image that was verified.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Entry {
-    vector_table: u32,
-    stack_pointer: u32,
-    reset_vector: u32,
-}
+pub struct Entry(Vectors);
 
 impl Entry {
     /// Address for VTOR.
     #[must_use]
     pub const fn vector_table(&self) -> u32 {
-        self.vector_table
+        self.0.vector_table()
     }
 
     /// Value for MSP.
     #[must_use]
     pub const fn stack_pointer(&self) -> u32 {
-        self.stack_pointer
+        self.0.stack_pointer()
     }
 
     /// Where to branch to, thumb bit set.
     #[must_use]
     pub const fn reset_vector(&self) -> u32 {
-        self.reset_vector
+        self.0.reset_vector()
     }
-}
 
-const VECTORS_END: u32 = offset_of(VECTORS_LEN);
-
-/// What is wrong with a vector table.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum VectorError {
-    /// The first stack pointer is not in RAM, or not a multiple of 8.
-    StackPointer,
-    /// The reset vector has no thumb bit.
-    ThumbBit,
-    /// The reset vector does not point behind the vectors and into the image.
-    OutsideImage,
-}
-
-/// Checks the first two vectors of an image of `image_size` bytes that runs at the layout's image address.
-pub fn check_vectors(
-    layout: &Layout,
-    image_size: u32,
-    vectors: &[u8; VECTORS_LEN],
-) -> Result<Entry, VectorError> {
-    let [s0, s1, s2, s3, r0, r1, r2, r3] = *vectors;
-    let stack_pointer = u32::from_le_bytes([s0, s1, s2, s3]);
-    let reset_vector = u32::from_le_bytes([r0, r1, r2, r3]);
-    let vector_table = layout.image_address();
-    // The stack grows down: its first pointer may be the end of RAM, but not its start.
-    let Region { start, len } = layout.ram();
-    let depth = stack_pointer.checked_sub(start).ok_or(VectorError::StackPointer)?;
-    if depth == 0 || depth > len || !stack_pointer.is_multiple_of(8) {
-        return Err(VectorError::StackPointer);
+    #[cfg(feature = "loader")]
+    pub(crate) const fn of(vectors: Vectors) -> Self {
+        Self(vectors)
     }
-    if reset_vector & 1 == 0 {
-        return Err(VectorError::ThumbBit);
-    }
-    let target = (reset_vector & !1).checked_sub(vector_table).ok_or(VectorError::OutsideImage)?;
-    // A thumb instruction takes two bytes.
-    let inside = target.checked_add(2).is_some_and(|end| end <= image_size);
-    if target < VECTORS_END || !inside {
-        return Err(VectorError::OutsideImage);
-    }
-    Ok(Entry { vector_table, stack_pointer, reset_vector })
 }
 
 #[cfg(test)]

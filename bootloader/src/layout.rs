@@ -2,6 +2,7 @@
 //! names an [`Area`] and an offset in it, never an address.
 
 use crate::provisioning::ANCHORS_MAX;
+pub use firmware_image::Region;
 
 /// Bytes of an envelope head the loader holds and stores (docs/can-protocol.md, Downloads).
 pub const ENVELOPE_LEN_MAX: usize = 4096;
@@ -24,27 +25,6 @@ pub(crate) const RECORD_HEADER_LEN: usize = UNIT;
 const PROVISIONING_LEN: u32 = offset_of(RECORD_HEADER_LEN + PROVISIONING_BLOCK_LEN_MAX);
 /// Bytes a half of the revocation region holds at least: a list of each anchor.
 const REVOCATION_HALF_LEN: u32 = offset_of(ANCHORS_MAX * (RECORD_HEADER_LEN + REVOCATION_LIST_LEN_MAX));
-
-/// A range of the flash device (offsets) or of memory (addresses), in bytes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Region {
-    /// First byte.
-    pub start: u32,
-    /// Length in bytes.
-    pub len: u32,
-}
-
-impl Region {
-    const fn end(self) -> Option<u32> {
-        self.start.checked_add(self.len)
-    }
-
-    const fn overlaps(self, other: Self) -> bool {
-        // Both ends were checked by then.
-        self.start < other.start.saturating_add(other.len)
-            && other.start < self.start.saturating_add(self.len)
-    }
-}
 
 /// What a board says about its memory. All but `base` and `ram` are offsets into its flash device.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

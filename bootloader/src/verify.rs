@@ -6,14 +6,15 @@ mod evidence;
 mod platform;
 
 use crate::flash::{Flash, is_erased};
-use crate::handoff::{Entry, check_vectors};
-use crate::layout::{Area, ENVELOPE_LEN_MAX, Slot, UNIT, offset_of};
+use crate::handoff::Entry;
+use crate::layout::{Area, ENVELOPE_LEN_MAX, Region, Slot, UNIT, offset_of};
 use crate::provisioning::{Anchors, Identity};
 use crate::refusal::Refusal;
 use crate::revocation::{self, ListBuffer};
 use crate::state::{ImageRecord, RevocationPointer};
 use embedded_storage::nor_flash::NorFlash;
 use evidence::Evidence;
+use firmware_image::Vectors;
 pub(crate) use platform::SlotPlatform;
 use suit_manifest::{Authenticated, Envelope, ErrorKind, Fetch, Processor, Reason, Section, Step};
 use trust::{PublicKey, RevocationList, TrustStore};
@@ -214,7 +215,10 @@ pub(crate) fn check_entry<F: NorFlash>(
     let mut start = [0; UNIT];
     flash.read(Area::Slot(slot), flash.layout().head_len(), &mut start)?;
     let vectors = start.first_chunk().ok_or(Refusal::of(Reason::VectorTableInvalid))?;
-    check_vectors(flash.layout(), size, vectors).map_err(|_| Refusal::of(Reason::VectorTableInvalid))
+    let layout = flash.layout();
+    let image = Region { start: layout.image_address(), len: size };
+    let vectors = Vectors::check(image, layout.ram(), vectors);
+    vectors.map(Entry::of).map_err(|_| Refusal::of(Reason::VectorTableInvalid))
 }
 
 /// Whether the head in flash is exactly this envelope.

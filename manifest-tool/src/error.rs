@@ -274,6 +274,7 @@ impl Error {
             Self::KeyOperation { .. } => "key-operation",
             Self::CredentialOfAnotherKey(_) => Reason::KeyMismatch.slug(),
             Self::Author { .. } => "not-possible",
+            Self::Image { source: ImageError::NotFirmware, .. } => "image-not-firmware",
             Self::Image { .. } => "image-unusable",
             Self::Refused { reason, .. } => reason.slug(),
             Self::ImageMismatch { .. } => Reason::ImageDigestMismatch.slug(),

@@ -8,9 +8,9 @@ mod s_record;
 #[cfg(test)]
 mod tests;
 
-use trust::host::is_private_key;
 use pieces::{Lines, Pieces};
 use std::ops::Range;
+use trust::host::is_private_key;
 
 /// Longest input file, bytes.
 pub const MAX_INPUT_LEN: u64 = 256 * 1024 * 1024;
@@ -112,6 +112,9 @@ pub enum ImageError {
     /// An ELF file of another type than executable.
     #[error("the ELF file is not an executable with fixed addresses")]
     NotExecutable,
+    /// No vector table that leads into the image: text, an archive, firmware for another processor.
+    #[error("it does not begin with the vector table of a Cortex-M image")]
+    NotFirmware,
     /// A private key: an image is public.
     #[error("it is a private key")]
     PrivateKey,
@@ -135,6 +138,9 @@ impl ImageError {
             Self::BelowBase(_) => "Pass the address at which the image begins, or omit --base.",
             Self::NoAddresses => "Omit --base and --range.",
             Self::NotExecutable => "Link the executable without position independence.",
+            Self::NotFirmware => {
+                "Pass the linked firmware; for data that is not code, pass --image-format bin --force."
+            }
             Self::PrivateKey => "Pass the firmware file.",
             Self::HeaderInSegment => {
                 "Keep the section headers when you strip the file, or link with -nmagic."
@@ -154,6 +160,8 @@ pub struct Options {
     pub range: Option<Range<u64>>,
     /// Longest image that the slot of the device takes, bytes.
     pub slot_size: Option<u64>,
+    /// Take an image without a vector table, if `format` names its format.
+    pub any_content: bool,
 }
 
 /// Makes an image.
@@ -161,6 +169,13 @@ pub struct Options {
 /// # Errors
 /// [`ImageError`] says what is wrong with the input, or with the options for it.
 pub fn make(input: &[u8], options: &Options) -> Result<Image, ImageError> {
+    let image = extract(input, options)?;
+    let any_content = options.any_content && options.format.is_some();
+    if any_content || is_firmware(&image) { Ok(image) } else { Err(ImageError::NotFirmware) }
+}
+
+/// The image without a look at its content.
+fn extract(input: &[u8], options: &Options) -> Result<Image, ImageError> {
     let format = options.format.unwrap_or_else(|| detect(input));
     let image = match format {
         Format::Elf => assemble(elf::pieces(input)?, format, options),
@@ -173,6 +188,15 @@ pub fn make(input: &[u8], options: &Options) -> Result<Image, ImageError> {
         0 => Err(ImageError::Empty),
         len if len > limit => Err(ImageError::TooLong { len, limit }),
         _ => Ok(image),
+    }
+}
+
+/// The loader demands the same, and the memory of its own board beside it.
+fn is_firmware(image: &Image) -> bool {
+    match image.address.map(u32::try_from) {
+        None => firmware_image::is_plausible(&image.bytes, None),
+        Some(Ok(address)) => firmware_image::is_plausible(&image.bytes, Some(address)),
+        Some(Err(_)) => false,
     }
 }
 

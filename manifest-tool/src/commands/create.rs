@@ -55,7 +55,7 @@ pub struct Create {
     /// Image to write: the bytes that a device stores
     #[arg(long, value_name = "I.bin")]
     image_out: PathBuf,
-    /// Write over other files
+    /// Replace other files; with --image-format, take an image without a vector table
     #[arg(long)]
     force: bool,
 }
@@ -85,6 +85,7 @@ impl Create {
             base: self.base,
             range: self.range.clone(),
             slot_size: self.slot_size,
+            any_content: self.force,
         };
         let image = image::make(&input, &options)
             .map_err(|source| Error::Image { path: self.image.clone(), source })?;

@@ -1,4 +1,4 @@
-use super::{Format, Image, ImageError, MAX_GAP_LEN, MAX_IMAGE_LEN, Options, make};
+use super::{Format, Image, ImageError, MAX_GAP_LEN, MAX_IMAGE_LEN, Options, extract, make};
 use proptest::prelude::*;
 
 /// An ELF32 executable, little-endian, of these loadable segments: physical address, content.
@@ -34,7 +34,7 @@ fn image(input: &[u8]) -> Result<Vec<u8>, ImageError> {
 }
 
 fn build(input: impl AsRef<[u8]>, options: Options) -> Result<Image, ImageError> {
-    make(input.as_ref(), &options)
+    extract(input.as_ref(), &options)
 }
 
 fn of(format: Format) -> Options {
@@ -228,6 +228,28 @@ fn damaged_s_records_are_refused() {
         let result = build(input, of(Format::Srec)).map(|image| image.bytes);
         assert_eq!(result, expected, "{input}");
     }
+}
+
+/// README.md became an image once, and any archive.
+#[test]
+fn what_is_not_firmware_needs_its_format_and_force() {
+    let words = b"# Anchorage\n\nFirmware updates for devices on a CAN bus.\n";
+    let options = |format, any_content| Options { format, any_content, ..Options::default() };
+    for (format, force) in [(None, false), (None, true), (Some(Format::Bin), false)] {
+        assert_eq!(make(words, &options(format, force)), Err(ImageError::NotFirmware), "{format:?} {force}");
+    }
+    assert_eq!(make(words, &options(Some(Format::Bin), true)).unwrap().bytes, words);
+
+    // Stack pointer, reset vector, and some code.
+    let vectors =
+        |stack: u32, reset: u32| [stack.to_le_bytes(), reset.to_le_bytes(), [0; 4], [0; 4]].concat();
+    let firmware = vectors(0x2001_0000, 0x0800_0009);
+    for input in [firmware.clone(), elf(&[(0x0800_0000, &firmware)])] {
+        assert_eq!(make(&input, &Options::default()).unwrap().bytes, firmware);
+    }
+    // Linked for another place than the one that it is loaded to.
+    let elsewhere = make(&elf(&[(0x0801_0000, &firmware)]), &Options::default());
+    assert_eq!(elsewhere, Err(ImageError::NotFirmware));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Bad input of every kind: a typed error, the right exit code, and nothing written.
 
-use super::workshop::{CLASS, VENDOR, Workshop};
+use super::workshop::{CLASS, VENDOR, Workshop, firmware};
 use manifest_tool::public_key;
 use manifest_tool::verification::Verifier;
 use proptest::prelude::*;
@@ -264,6 +264,22 @@ fn damaged_firmware_is_refused() {
     }
 }
 
+#[test]
+fn what_is_not_firmware_makes_no_image_unless_it_is_meant() {
+    let workshop = Workshop::new();
+    workshop.write("README.md", b"# Anchorage\n\nFirmware updates for devices on a CAN bus.\n");
+    let line = "create --image README.md --vendor anchorage.example --class demo-node --sequence 1 --version 1 \
+                --out u.suit --image-out i.bin";
+    let with =
+        |more: &'static [&'static str]| line.split(' ').chain(more.iter().copied()).collect::<Vec<_>>();
+    for more in [&[][..], &["--force"], &["--image-format", "bin"]] {
+        assert_eq!(workshop.refused(&with(more)), ("image-not-firmware".into(), 5), "{more:?}");
+    }
+    assert!(!workshop.path("i.bin").exists());
+    let made = workshop.ok(&with(&["--image-format", "bin", "--force"]));
+    assert_eq!(made["image_format"], "bin");
+}
+
 /// An image is public: it is sent to a server and written readable for all.
 #[test]
 fn a_private_key_makes_no_image() {
@@ -292,7 +308,7 @@ fn a_private_key_makes_no_image() {
 #[test]
 fn a_description_out_of_range_is_refused() {
     let workshop = Workshop::new();
-    workshop.write("fw.bin", b"firmware");
+    workshop.write("fw.bin", &firmware());
     let create = |sequence: &str, version: &str| {
         workshop.refused(&[
             "create",

@@ -174,6 +174,9 @@ pub(super) fn finish(mut command: Command) -> Run {
     }
 }
 
+/// The first two vectors, and noise behind them.
 pub(super) fn firmware() -> Vec<u8> {
-    (0..5000u32).map(|index| index.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect()
+    let noise = |index: u32| index.wrapping_mul(2_654_435_761).to_be_bytes()[0];
+    let vectors = [0x2001_0000u32, 0x0800_0101, 0, 0].into_iter().flat_map(u32::to_le_bytes);
+    vectors.chain([0; 48]).chain((0..4936u32).map(noise)).collect()
 }

@@ -11,13 +11,14 @@ use super::Finding;
 const UNBOUND: [&str; 2] = ["system-tests", "xtask"];
 
 /// What each package may name, as a normal, build or development dependency.
-const ALLOWED: [(&str, &[&str]); 14] = [
+const ALLOWED: [(&str, &[&str]); 15] = [
     ("trust", &[]),
+    ("firmware-image", &[]),
     ("suit-manifest", &["trust"]),
     ("update-protocol", &[]),
     ("can-bus", &["update-protocol"]),
     // The loader and its boards are one product.
-    ("bootloader", &["trust", "suit-manifest", "update-protocol"]),
+    ("bootloader", &["trust", "firmware-image", "suit-manifest", "update-protocol"]),
     ("flash-array", &[]),
     ("demo-application", &["bootloader", "update-protocol"]),
     ("qemu-mps2-an386-support", &["bootloader", "update-protocol", "flash-array"]),
@@ -37,7 +38,7 @@ const ALLOWED: [(&str, &[&str]); 14] = [
             "can-bus",
         ],
     ),
-    ("manifest-tool", &["trust", "suit-manifest"]),
+    ("manifest-tool", &["trust", "firmware-image", "suit-manifest"]),
     ("updater-host", &["trust", "suit-manifest", "update-protocol", "can-bus"]),
     ("update-server", &["trust", "suit-manifest"]),
 ];
