@@ -75,7 +75,7 @@ fn t10_a_release_takes_a_real_anchor_and_nothing_else() {
     broken[0] ^= 1;
     refused(
         &build(&release, "loader", Some(&file("broken.cose", &broken))),
-        "is neither the COSE_Key nor the SPKI PEM",
+        "it is neither a COSE_Key nor PEM",
     );
 
     // RFC 8410 section 4, as every other tool writes a public key.
