@@ -2,6 +2,7 @@
 //! scripts see (docs/errors.md, docs/manifest-tool.md).
 
 use crate::image::ImageError;
+use crate::private_key::KeyFault;
 use std::path::{Path, PathBuf};
 use suit_manifest::Reason;
 use trust::host::{KeyFileError, ReadError};
@@ -78,13 +79,16 @@ pub enum Error {
     #[error("{} does not open with this passphrase", .0.display())]
     PassphraseWrong(PathBuf),
     /// Not a private key that can be used.
-    #[error("{} is not an Ed25519 private key in PKCS#8 PEM: {reason}", path.display())]
+    #[error("{} is not an Ed25519 private key in PKCS#8 PEM: {fault}", path.display())]
     PrivateKey {
         /// The file.
         path: PathBuf,
         /// Why not.
-        reason: &'static str,
+        fault: KeyFault,
     },
+    /// A passphrase that is guessed too soon.
+    #[error("the passphrase is too weak: {0}")]
+    PassphraseWeak(String),
     /// Not a public key that can be used.
     #[error("{} is not an Ed25519 public key: {source}", path.display())]
     PublicKey {
@@ -269,6 +273,7 @@ impl Error {
             Self::PassphraseNeeded => "passphrase-needed",
             Self::PassphraseUnusable(_) => "passphrase-unusable",
             Self::PassphraseWrong(_) => "passphrase-wrong",
+            Self::PassphraseWeak(_) => "passphrase-weak",
             Self::PrivateKey { .. } => "private-key-invalid",
             Self::PublicKey { .. } => Reason::KeyInvalid.slug(),
             Self::KeyOperation { .. } => "key-operation",
@@ -306,7 +311,10 @@ impl Error {
             }
             Self::PassphraseUnusable(_) => "Give one line of 1 to 1024 bytes.",
             Self::PassphraseWrong(_) => "Check the passphrase, and that the file is the key that was meant.",
-            Self::PrivateKey { .. } => "Make a key with manifest-tool key generate.",
+            Self::PrivateKey { fault, .. } => fault.hint(),
+            Self::PassphraseWeak(_) => {
+                "Choose five or more random words; pass --weak-passphrase for a key that only tests use."
+            }
             Self::PublicKey { source, .. } => source.hint(),
             Self::KeyOperation { .. } => "Try again; if the key is in a token, check the token.",
             Self::CredentialOfAnotherKey(_) => "Sign with the key for which the credential was issued.",
@@ -342,6 +350,7 @@ impl Error {
             Self::PassphraseNeeded
             | Self::PassphraseUnusable(_)
             | Self::PassphraseWrong(_)
+            | Self::PassphraseWeak(_)
             | Self::PrivateKey { .. }
             | Self::PublicKey { .. }
             | Self::KeyOperation { .. }

@@ -1,10 +1,12 @@
 //! Files: read up to a limit, written whole or not at all.
 
 use crate::error::{Error, FileAction};
+use crate::output::write_data;
 use std::fs::{File, Permissions};
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use trust::host::{MAX_KEY_FILE_LEN, ReadError, is_private_key, open_limited, read_limited};
 use zeroize::Zeroizing;
 
@@ -16,8 +18,15 @@ pub const MAX_ENVELOPE_FILE_LEN: u64 = suit_manifest::MAX_ENVELOPE_LEN as u64;
 /// PEM of every kind of private key: `PRIVATE KEY`, `ENCRYPTED PRIVATE KEY`, `EC PRIVATE KEY`, ... (RFC 7468
 /// sections 10 and 11).
 const PEM_PRIVATE_KEY: &[u8] = b"PRIVATE KEY-----";
-/// Names standard input, as a file that is read.
-const STANDARD_INPUT: &str = "-";
+/// Names standard input as a file that is read, and standard output as one that is written.
+const STANDARD: &str = "-";
+
+/// Whether standard input was read.
+static STDIN_READ: AtomicBool = AtomicBool::new(false);
+
+fn is_standard(path: &Path) -> bool {
+    path == Path::new(STANDARD)
+}
 
 /// Reads a whole file of at most `limit` bytes.
 pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
@@ -36,7 +45,11 @@ pub fn read_secret(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, Error>
 }
 
 fn read_into(path: &Path, limit: u64, bytes: &mut Vec<u8>) -> Result<(), Error> {
-    let read = if path == Path::new(STANDARD_INPUT) {
+    let read = if is_standard(path) {
+        // It has one content: who asks twice would get an empty one.
+        if STDIN_READ.swap(true, Ordering::Relaxed) {
+            return Err(Error::SameFile(path.to_owned()));
+        }
         read_limited(std::io::stdin().lock(), limit, bytes)
     } else {
         open_limited(path, limit, bytes)
@@ -70,6 +83,10 @@ pub fn write_all(files: &[(&Path, &[u8])], existing: Existing) -> Result<(), Err
     }
     let mut wanted = Vec::new();
     for (path, content) in files {
+        if is_standard(path) {
+            wanted.push((*path, *content));
+            continue;
+        }
         match state(path, content)? {
             State::Same => {}
             State::Other if existing == Existing::Keep || !is_replaceable(path)? => {
@@ -79,7 +96,11 @@ pub fn write_all(files: &[(&Path, &[u8])], existing: Existing) -> Result<(), Err
         }
     }
     for (path, content) in wanted {
-        write_atomically(path, content, 0o666, existing)?;
+        if is_standard(path) {
+            write_data(content)?;
+        } else {
+            write_atomically(path, content, 0o666, existing)?;
+        }
     }
     Ok(())
 }
@@ -89,8 +110,11 @@ pub fn write(path: &Path, content: &[u8], existing: Existing) -> Result<(), Erro
     write_all(&[(path, content)], existing)
 }
 
-/// Writes a secret, readable by its owner only. Never over anything.
+/// Writes a secret, readable by its owner only. Never over anything, and never to standard output.
 pub fn write_secret(path: &Path, content: &[u8]) -> Result<(), Error> {
+    if is_standard(path) {
+        return Err(Error::usage("a private key is written to a file only"));
+    }
     write_atomically(path, content, 0o600, Existing::Keep)
 }
 
@@ -105,6 +129,9 @@ pub fn must_be_absent(path: &Path) -> Result<(), Error> {
 
 /// Fails when an output is also an input.
 pub fn must_differ(output: &Path, inputs: &[&Path]) -> Result<(), Error> {
+    if is_standard(output) {
+        return Ok(());
+    }
     match inputs.iter().find(|input| same_file(output, input)) {
         Some(_) => Err(Error::SameFile(output.to_owned())),
         None => Ok(()),

@@ -4,6 +4,7 @@
 use crate::error::Error;
 use serde::Serialize;
 use std::io::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 use trust::host::printable;
 
 /// A result: an object for scripts, lines for people.
@@ -11,6 +12,9 @@ pub trait Report: Serialize {
     /// Lines for people, without a final line break.
     fn lines(&self) -> String;
 }
+
+/// Whether a file went to standard output.
+static DATA_ON_STDOUT: AtomicBool = AtomicBool::new(false);
 
 /// Where a command prints to.
 #[derive(Clone, Copy, Debug)]
@@ -51,13 +55,16 @@ impl Output {
         } else {
             report.lines()
         };
-        let mut stdout = std::io::stdout().lock();
-        writeln!(stdout, "{text}").and_then(|()| stdout.flush()).map_err(Error::Output)
+        if DATA_ON_STDOUT.load(Ordering::Relaxed) {
+            words(&text);
+            return Ok(());
+        }
+        written(writeln!(std::io::stdout().lock(), "{text}"))
     }
 
     /// Something a person should know, which does not stop the command.
     pub fn warn(self, message: &str) {
-        words(&format!("warning: {}", printable(message)));
+        warning(message);
     }
 
     /// The error; returns the exit code.
@@ -75,6 +82,25 @@ impl Output {
             words(&format!("error: {message} [{}]\n  {}", error.code(), error.hint()));
         }
         exit
+    }
+}
+
+/// Something a person should know, which does not stop the command: for what has no [`Output`].
+pub(crate) fn warning(message: &str) {
+    words(&format!("warning: {}", printable(message)));
+}
+
+/// Writes a file to standard output, where `-` names it; the report goes to standard error then.
+pub(crate) fn write_data(content: &[u8]) -> Result<(), Error> {
+    DATA_ON_STDOUT.store(true, Ordering::Relaxed);
+    written(std::io::stdout().lock().write_all(content))
+}
+
+/// A reader that has seen enough (`| head -1`) does not change what the command did.
+fn written(result: std::io::Result<()>) -> Result<(), Error> {
+    match result.and_then(|()| std::io::stdout().flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::Output(error)),
+        _ => Ok(()),
     }
 }
 

@@ -9,6 +9,8 @@ use zeroize::Zeroizing;
 
 /// Names a file whose first line is the passphrase, when `--passphrase-file` is not given.
 const PASSPHRASE_FILE_VARIABLE: &str = "ANCHORAGE_PASSPHRASE_FILE";
+/// Least strength of a passphrase for a new key: 10^8 guesses, each of which costs 128 MiB of memory.
+const MIN_STRENGTH: zxcvbn::Score = zxcvbn::Score::Three;
 /// Longest passphrase, bytes.
 const MAX_PASSPHRASE_LEN: usize = 1024;
 
@@ -26,8 +28,10 @@ pub enum PassphraseSource {
 pub enum Purpose {
     /// To open an existing key.
     Open,
-    /// To protect a new one: asked twice.
+    /// To protect a new one: asked twice, and not a weak one.
     Protect,
+    /// To protect a new one that only tests use: a weak one is taken.
+    ProtectForTests,
 }
 
 impl PassphraseSource {
@@ -53,6 +57,10 @@ impl PassphraseSource {
         };
         match passphrase.len() {
             0 => Err(Error::PassphraseUnusable("is empty")),
+            1..=MAX_PASSPHRASE_LEN if purpose == Purpose::Protect => {
+                check_strength(&passphrase)?;
+                Ok(passphrase)
+            }
             1..=MAX_PASSPHRASE_LEN => Ok(passphrase),
             _ => Err(Error::PassphraseUnusable("is longer than 1024 bytes")),
         }
@@ -67,6 +75,19 @@ fn first_line(path: &Path) -> Result<Zeroizing<String>, Error> {
     Ok(Zeroizing::new(text.to_owned()))
 }
 
+/// Refuses a passphrase that a thief of the key file guesses: less than [`MIN_STRENGTH`] as zxcvbn estimates it.
+fn check_strength(passphrase: &str) -> Result<(), Error> {
+    let estimate = zxcvbn::zxcvbn(passphrase, &[]);
+    if estimate.score() >= MIN_STRENGTH {
+        return Ok(());
+    }
+    let warning = estimate.feedback().and_then(|feedback| feedback.warning());
+    // Its words, as ours: no capital, no full stop.
+    let why = warning.map(|warning| warning.to_string()).unwrap_or_default();
+    let why = why.trim_end_matches('.').to_lowercase();
+    Err(Error::PassphraseWeak(if why.is_empty() { "it is too easy to guess".to_owned() } else { why }))
+}
+
 fn ask(purpose: Purpose, key: &Path) -> Result<Zeroizing<String>, Error> {
     if !std::io::stdin().is_terminal() {
         return Err(Error::PassphraseNeeded);
@@ -76,7 +97,7 @@ fn ask(purpose: Purpose, key: &Path) -> Result<Zeroizing<String>, Error> {
     };
     let key = printable(&key.display().to_string());
     let passphrase = prompt(format!("Passphrase of {key}: "))?;
-    if purpose == Purpose::Protect && *passphrase != *prompt("Once more: ".to_owned())? {
+    if purpose != Purpose::Open && *passphrase != *prompt("Once more: ".to_owned())? {
         return Err(Error::PassphraseUnusable("was entered in two different ways"));
     }
     Ok(passphrase)

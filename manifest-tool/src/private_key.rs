@@ -1,20 +1,33 @@
-//! Private key files: Ed25519 in PKCS#8 PEM (RFC 8410), encrypted with PBES2 (RFC 8018; scrypt and AES-256-CBC, in
-//! the parameters that OpenSSL opens too) unless the maker says otherwise.
+//! Private keys on disk: PKCS#8 PEM (RFC 5958, RFC 7468), encrypted with PBES2 (RFC 8018) unless the maker says
+//! otherwise.
+
+mod fault;
+
+pub use fault::KeyFault;
 
 use crate::error::Error;
 use crate::files::{must_be_absent, read_secret, write_secret};
+use crate::output::warning;
 use crate::passphrase::{PassphraseSource, Purpose};
 use ed25519_dalek::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, KeypairBytes};
-use pkcs8::pkcs5::pbes2::Kdf;
+use pkcs8::pkcs5::pbes2::{self, Kdf, Pbkdf2Params, Salt, ScryptParams};
 use pkcs8::pkcs5::{self, EncryptionScheme};
-use pkcs8::{EncryptedPrivateKeyInfoRef, LineEnding, SecretDocument};
+use pkcs8::{EncryptedPrivateKeyInfoRef, LineEnding, PrivateKeyInfoRef};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use trust::author::{Signer as _, SoftwareKey};
-use trust::host::MAX_KEY_FILE_LEN;
+use trust::host::{MAX_KEY_FILE_LEN, Pem, PemError, is_private_key, printable};
 use zeroize::{Zeroize as _, Zeroizing};
 
 const PLAIN_LABEL: &str = "PRIVATE KEY";
 const ENCRYPTED_LABEL: &str = "ENCRYPTED PRIVATE KEY";
+/// Permission bits of everybody but the owner.
+const OTHERS: u32 = 0o077;
+
+/// scrypt's N for new keys: 128 MiB of memory. A root's key is meant to last, and its file to be stolen one day.
+const SCRYPT_COST: u64 = 1 << 17;
+/// Rounds of PBKDF2 with HMAC-SHA-256 for new keys.
+const PBKDF2_ROUNDS: u32 = 600_000;
 
 /// Memory that deriving the key from a passphrase may take, bytes: a key file names its own cost. That of N = 2^18
 /// with r = 8, and 1 MiB for the p lanes.
@@ -24,13 +37,30 @@ const MAX_SCRYPT_WORK: u64 = 1 << 26;
 /// Rounds of PBKDF2.
 const MAX_PBKDF2_ROUNDS: u32 = 10_000_000;
 
+/// How a new key file derives its key from the passphrase.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
+pub enum Derivation {
+    /// scrypt with 128 MiB of memory: the costliest to guess
+    #[default]
+    Scrypt,
+    /// PBKDF2: opens in OpenSSL too, which takes no scrypt above 32 MiB
+    Pbkdf2,
+}
+
 /// Makes a key, writes it (0600, never over a file) and opens it again. `None`: not encrypted.
-pub fn generate(path: &Path, passphrase: Option<&PassphraseSource>) -> Result<SoftwareKey, Error> {
+pub fn generate(
+    path: &Path,
+    passphrase: Option<(&PassphraseSource, Purpose)>,
+    derivation: Derivation,
+) -> Result<SoftwareKey, Error> {
     must_be_absent(path)?;
-    let passphrase = passphrase.map(|source| source.passphrase(Purpose::Protect, path)).transpose()?;
+    let passphrase = passphrase.map(|(source, purpose)| source.passphrase(purpose, path)).transpose()?;
     let mut seed = Zeroizing::new([0; 32]);
-    getrandom::fill(seed.as_mut()).map_err(|error| operation("generated", error))?;
-    let pem = encode(&seed, passphrase.as_deref().map(String::as_str))?;
+    random(seed.as_mut())?;
+    let pem = match &passphrase {
+        Some(passphrase) => encrypt(&seed, passphrase, derivation)?,
+        None => encode(&seed)?,
+    };
     let key = decode(path, pem.as_bytes(), || {
         passphrase.clone().ok_or(Error::Internal("a plain key asks for a passphrase"))
     })?;
@@ -40,66 +70,135 @@ pub fn generate(path: &Path, passphrase: Option<&PassphraseSource>) -> Result<So
 
 /// Opens a key file; the passphrase is asked for only when the key is encrypted.
 pub fn open(path: &Path, passphrase: &PassphraseSource) -> Result<SoftwareKey, Error> {
-    let pem = read_secret(path, MAX_KEY_FILE_LEN)?;
-    decode(path, &pem, || passphrase.passphrase(Purpose::Open, path))
+    parse(path, &read_secret(path, MAX_KEY_FILE_LEN)?, passphrase)
 }
 
-fn encode(seed: &[u8; 32], passphrase: Option<&str>) -> Result<Zeroizing<String>, Error> {
-    // Version 1, without the public half: OpenSSL reads no other.
-    let mut pair = KeypairBytes { secret_key: *seed, public_key: None };
-    let pem = match passphrase {
-        Some(passphrase) => pair.to_pkcs8_encrypted_pem(passphrase, LineEnding::LF),
-        None => pair.to_pkcs8_pem(LineEnding::LF),
-    };
+/// Opens the content of a key file, which was read from `path`.
+pub fn parse(path: &Path, file: &[u8], passphrase: &PassphraseSource) -> Result<SoftwareKey, Error> {
+    warn_of_readers(path);
+    decode(path, file, || passphrase.passphrase(Purpose::Open, path))
+}
+
+/// A private key that others can read is theirs too.
+fn warn_of_readers(path: &Path) {
+    // A pipe has no readers but us; whatever cannot be asked for was read all the same.
+    let Ok(metadata) = path.metadata() else { return };
+    if metadata.is_file() && metadata.permissions().mode() & OTHERS != 0 {
+        let name = printable(&path.display().to_string());
+        warning(&format!("other users of this machine can read or change {name}; run: chmod 600 {name}"));
+    }
+}
+
+fn random(bytes: &mut [u8]) -> Result<(), Error> {
+    getrandom::fill(bytes).map_err(|error| operation("generated", error))
+}
+
+/// Version 1, without the public half: OpenSSL reads no other.
+fn pair(seed: &[u8; 32]) -> KeypairBytes {
+    KeypairBytes { secret_key: *seed, public_key: None }
+}
+
+fn encode(seed: &[u8; 32]) -> Result<Zeroizing<String>, Error> {
+    let mut pair = pair(seed);
+    let pem = pair.to_pkcs8_pem(LineEnding::LF);
     pair.secret_key.zeroize();
     pem.map_err(|error| operation("encoded", error))
 }
 
+fn encrypt(seed: &[u8; 32], passphrase: &str, derivation: Derivation) -> Result<Zeroizing<String>, Error> {
+    let failed = |error: pkcs8::Error| operation("encrypted", error);
+    let (mut salt, mut iv) = ([0; 16], [0; 16]);
+    random(&mut salt)?;
+    random(&mut iv)?;
+    let kdf = match derivation {
+        Derivation::Scrypt => Kdf::Scrypt(ScryptParams {
+            salt: Salt::new(salt).map_err(|error| operation("encrypted", error))?,
+            cost_parameter: SCRYPT_COST,
+            block_size: 8,
+            parallelization: 1,
+            key_length: None,
+        }),
+        Derivation::Pbkdf2 => Kdf::Pbkdf2(
+            Pbkdf2Params::hmac_sha256(PBKDF2_ROUNDS, &salt).map_err(|error| operation("encrypted", error))?,
+        ),
+    };
+    let parameters = pbes2::Parameters { kdf, encryption: pbes2::EncryptionScheme::Aes256Cbc { iv } };
+    let mut pair = pair(seed);
+    let plain = pair.to_pkcs8_der();
+    pair.secret_key.zeroize();
+    let plain = plain.map_err(failed)?;
+    let info = PrivateKeyInfoRef::try_from(plain.as_bytes()).map_err(failed)?;
+    let encrypted = info.encrypt_with_params(parameters, passphrase).map_err(failed)?;
+    encrypted.to_pem(ENCRYPTED_LABEL, LineEnding::LF).map_err(|error| operation("encoded", error))
+}
+
 fn decode(
     path: &Path,
-    pem: &[u8],
+    file: &[u8],
     passphrase: impl FnOnce() -> Result<Zeroizing<String>, Error>,
 ) -> Result<SoftwareKey, Error> {
-    let unusable = |reason| Error::PrivateKey { path: path.to_owned(), reason };
-    let text = std::str::from_utf8(pem).map_err(|_| unusable("it is not text"))?;
-    let (label, document) = SecretDocument::from_pem(text).map_err(|_| unusable("it is not PEM"))?;
-    let mut pair = match label {
-        PLAIN_LABEL => KeypairBytes::from_pkcs8_der(document.as_bytes()),
+    let unusable = |fault| Error::PrivateKey { path: path.to_owned(), fault };
+    let pem = private_block(file).map_err(unusable)?;
+    let mut der = Zeroizing::new(Vec::new());
+    pem.decode(&mut der).map_err(|error| unusable(KeyFault::Pem(error)))?;
+    let mut pair = match pem.label() {
+        PLAIN_LABEL => KeypairBytes::from_pkcs8_der(&der),
         ENCRYPTED_LABEL => {
-            let encrypted = EncryptedPrivateKeyInfoRef::try_from(document.as_bytes())
-                .map_err(|_| unusable("its encryption is not PBES2 of a known kind"))?;
-            if !is_affordable(&encrypted.encryption_algorithm) {
-                return Err(unusable("its encryption is not PBES2 within the limits of its cost"));
+            let encrypted = EncryptedPrivateKeyInfoRef::try_from(der.as_slice())
+                .map_err(|_| unusable(KeyFault::Encryption))?;
+            let EncryptionScheme::Pbes2(parameters) = &encrypted.encryption_algorithm else {
+                return Err(unusable(KeyFault::Encryption));
+            };
+            if !is_affordable(&parameters.kdf) {
+                return Err(unusable(KeyFault::Cost));
             }
             let plain = encrypted.decrypt(passphrase()?.as_bytes()).map_err(|error| match error {
                 pkcs8::Error::EncryptedPrivateKey(
                     pkcs5::Error::UnsupportedAlgorithm { .. }
                     | pkcs5::Error::AlgorithmParametersInvalid { .. },
-                ) => unusable("its encryption is not supported"),
+                ) => unusable(KeyFault::Encryption),
                 _ => Error::PassphraseWrong(path.to_owned()),
             })?;
             KeypairBytes::from_pkcs8_der(plain.as_bytes())
         }
-        _ => return Err(unusable("it is another kind of PEM file")),
+        _ => return Err(unusable(KeyFault::Label)),
     }
-    .map_err(|_| unusable("it holds another kind of key"))?;
+    .map_err(|_| unusable(KeyFault::Algorithm))?;
 
     let seed = Zeroizing::new(pair.secret_key);
     pair.secret_key.zeroize();
-    let key = SoftwareKey::from_seed(&seed).map_err(|_| unusable("the key is unusable"))?;
+    let key = SoftwareKey::from_seed(&seed).map_err(|_| unusable(KeyFault::Unusable))?;
     match &pair.public_key {
-        Some(public) if public.0 != *key.public_key().as_bytes() => {
-            Err(unusable("its public half belongs to another key"))
-        }
+        Some(public) if public.0 != *key.public_key().as_bytes() => Err(unusable(KeyFault::Halves)),
         _ => Ok(key),
+    }
+}
+
+/// The only private key in a file, which may hold its public half too.
+fn private_block(file: &[u8]) -> Result<Pem<'_>, KeyFault> {
+    if file.is_empty() {
+        return Err(KeyFault::Empty);
+    }
+    let blocks = match Pem::find_all(file) {
+        Ok(blocks) => blocks,
+        // Bytes that are not text were never PEM.
+        Err(PemError::NotText) if is_private_key(file) => return Err(KeyFault::Der),
+        Err(error) => return Err(KeyFault::Pem(error)),
+    };
+    let private: Vec<Pem<'_>> = blocks.iter().copied().filter(Pem::is_private_key).collect();
+    match (&private[..], &blocks[..]) {
+        ([block], _) => Ok(*block),
+        ([], []) if is_private_key(file) => Err(KeyFault::Der),
+        ([], []) => Err(KeyFault::Pem(PemError::Absent)),
+        ([], _) => Err(KeyFault::Public),
+        _ => Err(KeyFault::Pem(PemError::Several)),
     }
 }
 
 /// A hostile file must not make us compute for hours, nor take all memory, nor name numbers that scrypt does not
 /// know (RFC 7914 section 2): the library computes with them unchecked.
-fn is_affordable(scheme: &EncryptionScheme) -> bool {
-    let EncryptionScheme::Pbes2(parameters) = scheme else { return false };
-    match &parameters.kdf {
+fn is_affordable(kdf: &Kdf) -> bool {
+    match kdf {
         Kdf::Pbkdf2(pbkdf2) => pbkdf2.iteration_count <= MAX_PBKDF2_ROUNDS,
         Kdf::Scrypt(scrypt) => {
             let (n, r, p) =

@@ -4,6 +4,7 @@ mod cli {
     mod flow;
     mod foreign;
     mod keys;
+    mod openssl;
     mod publish;
     mod refusals;
     mod revocation;

@@ -7,7 +7,7 @@ use crate::files::{Existing, MAX_RECORD_FILE_LEN, read, write};
 use crate::identifiers::{Class, Vendor};
 use crate::output::{Report, table};
 use crate::public_key;
-use crate::time::{Time, now};
+use crate::time::{Time, display, now};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -43,10 +43,10 @@ pub struct Issue {
     /// Name of the holder
     #[arg(long)]
     subject: String,
-    /// Time from which it is good: RFC 3339 in UTC, or seconds since 1970
+    /// Time from which it is good, such as 2030-01-31T00:00:00Z
     #[arg(long, value_name = "TIME")]
     not_before: Option<Time>,
-    /// Time from which it is no longer good
+    /// Time from which it is no longer good; must lie in the future
     #[arg(long, value_name = "TIME")]
     expires: Option<Time>,
     /// Credential to write
@@ -74,6 +74,10 @@ impl Issue {
                 "a release credential cannot be limited to serials: leave --serial away, or give it to create",
             ));
         }
+        let issued_at = now(None)?;
+        if let Some(Time(end)) = self.expires.filter(|Time(end)| *end <= issued_at) {
+            return Err(Error::usage(format!("--expires {} lies in the past", display(end))));
+        }
         let subject_key = public_key::open(&self.subject_key)?;
         let vendor = self.vendor.id();
         let root = self.key.open()?;
@@ -88,7 +92,7 @@ impl Issue {
                 serials: self.serials.iter().map(|serial| serial.as_str().to_owned()).collect(),
                 actions: None,
             },
-            issued_at: now(None)?,
+            issued_at,
             not_before: self.not_before.map(|Time(time)| time),
             expires: self.expires.map(|Time(time)| time),
             cti: random_cti()

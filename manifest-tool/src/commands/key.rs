@@ -2,14 +2,16 @@
 
 use super::PassphraseArguments;
 use crate::error::Error;
-use crate::files::{Existing, must_differ, write};
+use crate::files::{Existing, must_differ, read_secret, write};
 use crate::output::{Report, table};
-use crate::passphrase::PassphraseSource;
+use crate::passphrase::{PassphraseSource, Purpose};
+use crate::private_key::Derivation;
 use crate::{describe, private_key, public_key};
 use serde::Serialize;
 use std::path::PathBuf;
 use trust::PublicKey;
 use trust::author::Signer as _;
+use trust::host::{KeyFileError, MAX_KEY_FILE_LEN, parse_public_key};
 
 /// Make an Ed25519 key
 #[derive(clap::Args, Clone, Debug)]
@@ -19,6 +21,12 @@ pub struct Generate {
     out: PathBuf,
     #[command(flatten)]
     passphrase: PassphraseArguments,
+    /// Derivation of the encryption key from the passphrase
+    #[arg(long, value_enum, default_value = "scrypt")]
+    derivation: Derivation,
+    /// Accept a passphrase that is easy to guess; for tests
+    #[arg(long, conflicts_with = "no_passphrase")]
+    weak_passphrase: bool,
     /// Leave the key unencrypted
     #[arg(long, conflicts_with = "passphrase_file")]
     no_passphrase: bool,
@@ -37,7 +45,9 @@ impl Generate {
     /// Makes the key.
     pub fn run(&self) -> Result<Generated, Error> {
         let passphrase: Option<PassphraseSource> = (!self.no_passphrase).then(|| self.passphrase.source());
-        let key = private_key::generate(&self.out, passphrase.as_ref())?;
+        let purpose = if self.weak_passphrase { Purpose::ProtectForTests } else { Purpose::Protect };
+        let protection = passphrase.as_ref().map(|source| (source, purpose));
+        let key = private_key::generate(&self.out, protection, self.derivation)?;
         Ok(Generated {
             private_key: self.out.clone(),
             encrypted: passphrase.is_some(),
@@ -128,13 +138,14 @@ impl Public {
         })
     }
 
-    /// A file that is no public key is taken for a private one, whose error then says what is wrong.
+    /// The file is read once: it may be a pipe.
     fn read(&self) -> Result<PublicKey, Error> {
-        match public_key::open(&self.key) {
-            Err(Error::PublicKey { .. }) => {
-                Ok(private_key::open(&self.key, &self.passphrase.source())?.public_key())
+        let file = read_secret(&self.key, MAX_KEY_FILE_LEN)?;
+        match parse_public_key(&file) {
+            Err(KeyFileError::PrivateKey) => {
+                Ok(private_key::parse(&self.key, &file, &self.passphrase.source())?.public_key())
             }
-            other => other,
+            key => key.map_err(|error| Error::public_key(&self.key, error)),
         }
     }
 }

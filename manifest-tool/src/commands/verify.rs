@@ -40,7 +40,7 @@ pub struct Verify {
     /// Sequence number below which it is refused
     #[arg(long, value_name = "SEQUENCE", default_value_t = 0)]
     sequence_floor: u64,
-    /// Time at which its credential must be good: RFC 3339 in UTC, or seconds since 1970; by default now
+    /// Time at which its credential must be good: such as 2030-01-31T00:00:00Z [default: now]
     #[arg(long, value_name = "TIME")]
     now: Option<Time>,
 }

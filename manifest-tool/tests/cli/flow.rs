@@ -144,7 +144,7 @@ fn a_credential_has_its_time() {
     let at = |time| ["verify", "timed.suit", "--anchor", "root.cose", "--now", time];
     assert_eq!(workshop.refused(&at("2029-12-31T23:59:59Z")), ("credential-not-yet-valid".into(), 6));
     workshop.ok(&at("2030-06-01T00:00:00Z"));
-    assert_eq!(workshop.refused(&at("1924992000")), ("credential-expired".into(), 6));
+    assert_eq!(workshop.refused(&at("2031-01-01T00:00:00Z")), ("credential-expired".into(), 6));
     let refusal = workshop.refused(&[
         "credential",
         "issue",
@@ -161,13 +161,30 @@ fn a_credential_has_its_time() {
         "--subject",
         "s",
         "--not-before",
-        "5",
+        "2101-01-01T00:00:00Z",
         "--expires",
-        "5",
+        "2100-01-01T00:00:00Z",
         "--out",
         "never.cwt",
     ]);
     assert_eq!(refusal, ("not-possible".into(), 2));
+}
+
+/// `20270101` as seconds was 1970, and the credential was worth nothing from the start.
+#[test]
+fn an_expiry_is_a_time_that_lies_ahead() {
+    let workshop = Workshop::new();
+    workshop.key("root");
+    workshop.key("release");
+    let issue = |time: &str| {
+        let arguments = "credential issue --key root.pem --for release.cose --role release --vendor example.com \
+                         --issuer i --subject s --out release.cwt --expires";
+        workshop.refused(&arguments.split_whitespace().chain([time]).collect::<Vec<_>>())
+    };
+    for time in ["20270101", "4102444800", "2100-01-01", "2020-01-01T00:00:00Z", "1970-08-23T14:41:41Z"] {
+        assert_eq!(issue(time), ("usage".into(), 2), "{time}");
+    }
+    workshop.credential("root", "release", &["--expires", "2100-01-01T00:00:00Z"]);
 }
 
 #[test]

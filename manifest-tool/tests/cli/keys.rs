@@ -62,9 +62,37 @@ fn a_wrong_passphrase_opens_nothing() {
     assert_eq!(open(b"\xff\n"), ("passphrase-unusable".into(), 4));
     assert_eq!(workshop.refused(&["key", "public", "key.pem"]), ("passphrase-needed".into(), 4));
     // The first line, whatever ends it.
-    for content in [&b"for tests only"[..], b"for tests only\r\nmore"] {
+    for content in [&b"for tests only"[..], b"for tests only\r\nmore", b"\xef\xbb\xbffor tests only\r\n"] {
         workshop.write("other", content);
         workshop.ok(&["key", "public", "key.pem", "--passphrase-file", "other"]);
+    }
+}
+
+/// A thief of the file guesses a weak passphrase; for tests one is taken when it is asked for.
+#[test]
+fn a_weak_passphrase_protects_no_new_key() {
+    let workshop = Workshop::new();
+    for weak in ["a", "password", "anchorage1", "12345678901234567890", "qwertyuiop"] {
+        workshop.write("passphrase", weak.as_bytes());
+        assert_eq!(workshop.refused(&GENERATE), ("passphrase-weak".into(), 4), "{weak}");
+    }
+    workshop.ok(&[&GENERATE[..], &["--weak-passphrase"]].concat());
+    // It opens, whatever its passphrase is worth.
+    workshop.ok(&["key", "public", "key.pem", "--passphrase-file", "passphrase"]);
+}
+
+#[test]
+fn a_key_that_others_can_read_gives_a_warning() {
+    let workshop = Workshop::new();
+    workshop.key("key");
+    let warned = |mode| {
+        std::fs::set_permissions(workshop.path("key.pem"), std::fs::Permissions::from_mode(mode)).unwrap();
+        let run = workshop.run(&["key", "public", "key.pem"]);
+        assert_eq!(run.exit, 0);
+        run.stderr.contains("warning: other users") && run.stderr.contains("chmod 600 key.pem")
+    };
+    for (mode, expected) in [(0o600, false), (0o400, false), (0o640, true), (0o644, true), (0o602, true)] {
+        assert_eq!(warned(mode), expected, "{mode:o}");
     }
 }
 

@@ -192,15 +192,64 @@ fn errors_are_words_on_stderr() {
     assert_eq!(run.stderr.lines().count(), 2, "what to do is on the second line");
 }
 
+/// A reader that has seen enough is not a failure: the exit code is the command's, in words and in JSON.
 #[test]
-fn nobody_listening_is_an_error_and_no_panic() {
+fn a_closed_pipe_changes_no_exit_code() {
     let workshop = Workshop::with_release();
-    let (reader, writer) = std::io::pipe().unwrap();
-    drop(reader);
-    let mut command = workshop.command(&["inspect", "signed.suit"]);
-    let child = command.stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
-    let output = child.wait_with_output().unwrap();
+    let closed = |arguments: &[&str]| {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let child = workshop.command(arguments).stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+        let output = child.wait_with_output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    for json in [&[][..], &["--json"]] {
+        let run = |arguments: &[&str]| closed(&[json, arguments].concat());
+        assert_eq!(run(&["inspect", "signed.suit"]), (Some(0), String::new()));
+        assert_eq!(run(&["key", "public", "root.pem", "--out", "again.cose"]), (Some(0), String::new()));
+        assert_eq!(workshop.read("again.cose"), workshop.read("root.cose"));
+        assert_eq!(run(&["--help"]).0, Some(0));
+        assert_eq!(run(&["inspect", "missing.suit"]).0, Some(3));
+        assert_eq!(run(&["inspect", "root.pem"]).0, workshop.run(&["inspect", "root.pem"]).exit.into());
+    }
+}
+
+/// A full disk below standard output is a failure: what was asked for is not there.
+#[test]
+fn a_result_that_cannot_be_printed_is_an_error() {
+    let workshop = Workshop::with_release();
+    let full = std::fs::File::create("/dev/full").unwrap();
+    let child = workshop.command(&["inspect", "signed.suit"]).stdout(full).stderr(Stdio::piped()).spawn();
+    let output = child.unwrap().wait_with_output().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(3), "{stderr}");
     assert!(stderr.contains("[output]") && !stderr.contains("panicked"), "{stderr}");
+}
+
+/// `command < input` with `-`, or `<(command)`: read once, whole.
+#[test]
+fn pipes_are_files() {
+    let workshop = Workshop::with_release();
+    let piped = |arguments: &[&str], file: &str| {
+        let mut command = workshop.command(arguments);
+        command.stdin(std::fs::File::open(workshop.path(file)).unwrap());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().unwrap().wait_with_output().unwrap()
+    };
+    let kid = workshop.ok(&["key", "public", "root.cose"])["kid"].as_str().unwrap().to_owned();
+    for (name, file) in [("-", "root.pem"), ("/dev/stdin", "root.pem"), ("-", "root.cose")] {
+        let output = piped(&["key", "public", name], file);
+        assert!(String::from_utf8(output.stdout).unwrap().contains(&kid), "{name} {file}");
+    }
+    assert_eq!(piped(&["inspect", "-"], "signed.suit").status.code(), Some(0));
+    // The file goes to standard output as it is, the report to standard error.
+    let output = piped(&["key", "public", "-", "--out", "-"], "root.pem");
+    assert_eq!((output.status.code(), output.stdout), (Some(0), workshop.read("root.cose")));
+    assert!(String::from_utf8(output.stderr).unwrap().contains(&kid));
+    // There is one standard input and one standard output, and no private key on either.
+    let twice = ["--json", "verify", "-", "--anchor", "-"];
+    let output = piped(&twice, "root.cose");
+    assert!(String::from_utf8(output.stdout).unwrap().contains("\"same-file\""));
+    let key = ["key", "generate", "--no-passphrase", "--out", "-"];
+    assert_eq!(workshop.refused(&key), ("usage".into(), 2));
 }

@@ -1,0 +1,68 @@
+//! Why a file is not a private key that we can use, and the command that makes one of it.
+
+use trust::host::PemError;
+
+/// Why a private key file is refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KeyFault {
+    /// No byte in it.
+    Empty,
+    /// PEM that cannot be read.
+    Pem(PemError),
+    /// A private key, but not PEM: DER, JWK or COSE_Key.
+    Der,
+    /// A public key, a certificate.
+    Public,
+    /// A PEM of another form of private keys, such as SEC 1 or OpenSSH.
+    Label,
+    /// Encrypted in another way than PBES2 with a derivation and a cipher that we have.
+    Encryption,
+    /// Opening it would cost more time or memory than the limits.
+    Cost,
+    /// Not an Ed25519 key.
+    Algorithm,
+    /// The two halves belong to different keys.
+    Halves,
+    /// The public half would be a weak one.
+    Unusable,
+}
+
+impl KeyFault {
+    /// An imperative sentence for the maker.
+    #[must_use]
+    pub const fn hint(self) -> &'static str {
+        match self {
+            Self::Pem(PemError::Headers) | Self::Encryption | Self::Cost | Self::Label => {
+                "Convert it: openssl pkcs8 -topk8 -v2 aes-256-cbc -in KEY -out NEW.pem (for keys of OpenSSL before \
+                 1.0 add: -provider legacy -provider default)."
+            }
+            Self::Der => "Convert it: openssl pkcs8 -topk8 -v2 aes-256-cbc -inform DER -in KEY -out NEW.pem",
+            Self::Pem(PemError::Utf16) => "Save the file as ASCII or UTF-8.",
+            Self::Pem(PemError::Several) => "Leave one private key in the file.",
+            Self::Public => "Give the private key of this pair.",
+            Self::Pem(PemError::Unfinished | PemError::Base64) => "Restore the file from its backup.",
+            Self::Algorithm => "Use an Ed25519 key; manifest-tool key generate makes one.",
+            Self::Empty | Self::Pem(PemError::Absent | PemError::NotText) | Self::Halves | Self::Unusable => {
+                "Give the file that manifest-tool key generate wrote."
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for KeyFault {
+    /// One sentence about "it", without a full stop.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "it is empty",
+            Self::Pem(error) => error.message(),
+            Self::Der => "it is a private key, but not PEM",
+            Self::Public => "it is a public key",
+            Self::Label => "it is PEM of another form than PKCS#8",
+            Self::Encryption => "its encryption is not supported",
+            Self::Cost => "opening it costs more time or memory than the limits of this program",
+            Self::Algorithm => "it is a key of another algorithm",
+            Self::Halves => "its public half belongs to another key",
+            Self::Unusable => "its public half is unusable",
+        })
+    }
+}
