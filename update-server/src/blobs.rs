@@ -3,6 +3,7 @@
 //!
 //! Behind it is `object_store`: a folder now, a bucket when one is wanted.
 
+use std::io::Write as _;
 use std::path::{Path as FilePath, PathBuf};
 use std::{fs, io, ops::Range};
 
@@ -24,6 +25,9 @@ const PART_LEN: usize = 5 << 20;
 const PARTS_UNDER_WAY: usize = 2;
 /// What is read from the disk at a time for a download.
 const READ_LEN: usize = 64 << 10;
+/// What the readiness check writes; in the root, where no image lies.
+const PROBE_FILE: &str = "readiness#0";
+const PROBE_LEN: usize = 64 << 10;
 /// `object_store` marks a file that is being written with this; no digest has one.
 const STAGED_MARK: char = '#';
 
@@ -44,9 +48,12 @@ pub enum BlobError {
         /// The limit that was passed.
         limit: u64,
     },
-    /// The disk or bucket failed.
+    /// The disk has no space left.
+    #[error("the disk is full")]
+    Full,
+    /// The disk failed.
     #[error("the image store failed: {0}")]
-    Store(#[from] object_store::Error),
+    Store(object_store::Error),
     /// The folder could not be made or cleaned.
     #[error("cannot use the image folder {}: {source}", .path.display())]
     Folder {
@@ -55,6 +62,19 @@ pub enum BlobError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+impl From<object_store::Error> for BlobError {
+    fn from(error: object_store::Error) -> Self {
+        if is_full(&error) { Self::Full } else { Self::Store(error) }
+    }
+}
+
+/// Whether a full disk is among the causes.
+fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source())
+        .filter_map(|error| error.downcast_ref::<io::Error>())
+        .any(|error| matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
 }
 
 /// An upload that ended early: either the sender's fault or ours.
@@ -79,6 +99,7 @@ pub type ByteStream = BoxStream<'static, io::Result<Bytes>>;
 #[derive(Debug)]
 pub struct Blobs {
     store: Box<dyn ObjectStore>,
+    root: PathBuf,
 }
 
 impl Blobs {
@@ -96,7 +117,7 @@ impl Blobs {
             tracing::warn!(removed, "removed unfinished uploads of an earlier run");
         }
         let store = LocalFileSystem::new_with_prefix(root)?.with_fsync(true);
-        Ok(Self { store: Box::new(store) })
+        Ok(Self { store: Box::new(store), root: root.to_owned() })
     }
 
     /// The size in bytes of the image, where it is stored.
@@ -129,6 +150,26 @@ impl Blobs {
                 }
                 Err(error)
             }
+        }
+    }
+
+    /// Keeps a file of the size of a small image for a moment.
+    ///
+    /// # Errors
+    /// The folder takes no file.
+    pub async fn check(&self) -> Result<(), BlobError> {
+        let path = self.root.join(PROBE_FILE);
+        let probe = path.clone();
+        let written = tokio::task::spawn_blocking(move || {
+            let mut file = fs::File::create(&probe)?;
+            let kept = file.write_all(&[0; PROBE_LEN]).and_then(|()| file.sync_all());
+            fs::remove_file(&probe)?;
+            kept
+        });
+        match written.await.map_err(io::Error::other).flatten() {
+            Ok(()) => Ok(()),
+            Err(error) if is_full(&error) => Err(BlobError::Full),
+            Err(source) => Err(BlobError::Folder { path, source }),
         }
     }
 

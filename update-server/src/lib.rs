@@ -10,6 +10,8 @@ pub mod config;
 pub mod data_dir;
 pub mod domain;
 pub mod http;
+pub mod log;
+pub mod readiness;
 pub mod server;
 pub mod store;
 

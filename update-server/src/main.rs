@@ -1,12 +1,13 @@
 //! `update-server`: see the library and docs/server-operation.md.
 #![forbid(unsafe_code)]
 
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
 use tracing_subscriber::EnvFilter;
 use update_server::config::{Cli, Command, Config, ServeArgs};
+use update_server::log::Log;
 use update_server::server::{Server, StartError};
 
 fn main() -> ExitCode {
@@ -14,25 +15,34 @@ fn main() -> ExitCode {
     let filter = match EnvFilter::try_new(&args.log) {
         Ok(filter) => filter,
         Err(error) => {
-            eprintln!("error: --log: {error}");
+            tell(&format!("error: --log: {error}"));
             return ExitCode::from(2);
         }
     };
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .init();
-    match serve(args) {
+    let log = match Log::start(filter, io::stderr().is_terminal()) {
+        Ok(log) => log,
+        Err(error) => {
+            tell(&format!("error: cannot start the log: {error}"));
+            return ExitCode::from(3);
+        }
+    };
+    let served = serve(args);
+    drop(log);
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            tell(&format!("error: {error}"));
             if let Some(hint) = error.hint() {
-                eprintln!("hint: {hint}");
+                tell(&format!("hint: {hint}"));
             }
             error.exit_code()
         }
     }
+}
+
+/// A line for the operator. The exit code says it too, so that a stderr that takes nothing is no reason to panic.
+fn tell(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 fn serve(args: ServeArgs) -> Result<(), StartError> {

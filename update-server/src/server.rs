@@ -24,6 +24,7 @@ use crate::domain::catalogue::Catalogue;
 use crate::domain::records::{Records, RecordsError};
 use crate::domain::registry::Registry;
 use crate::http::{self, Parts};
+use crate::readiness::Readiness;
 use crate::store::{Store, StoreError};
 
 /// Connections at one time; more wait in the system's queue. Each may have a file open too, and 1024 is the usual
@@ -137,9 +138,9 @@ impl Server {
         let router = http::router(Parts {
             catalogue: Catalogue::new(store.clone(), blobs.clone(), records.clone()),
             registry: Registry::new(store.clone()),
+            readiness: Readiness::new(store.clone(), blobs.clone()),
             records,
             blobs,
-            store: store.clone(),
             tokens: config.tokens,
             max_image_bytes: config.max_image_bytes,
         });

@@ -5,25 +5,32 @@
 //! A `201` that was sent survives a power cut: every commit is synchronised (`synchronous = FULL`).
 
 mod devices;
+mod readiness;
 mod releases;
 mod revocations;
+mod writer;
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Sqlite, SqlitePool, Transaction};
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool};
 
 pub use devices::{StoredDevice, StoredEvent};
+pub use readiness::DatabaseFault;
 pub use releases::{Insertion, NewEnvelope, StoredEnvelope, StoredRelease};
 pub use revocations::{ListInsertion, StoredList};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
-/// How long a writer waits for another before it fails.
+use self::readiness::OpenedFile;
+use self::writer::{WriteTransaction, Writer};
+
+/// How long a statement waits for another process (a backup) before it fails.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-const MAX_CONNECTIONS: u32 = 8;
+const READ_CONNECTIONS: u32 = 8;
 
 /// Why the database did not serve.
 #[derive(Debug, thiserror::Error)]
@@ -45,15 +52,53 @@ pub enum StoreError {
         /// The kind of value.
         what: &'static str,
     },
+    /// Too many writers wait, or the disk is too slow for them.
+    #[error("the database is busy: a write did not get its turn in time")]
+    Busy,
     /// SQLite failed.
     #[error("the database failed: {0}")]
     Database(#[from] sqlx::Error),
+    /// The file is not there.
+    #[error("cannot use the database {}: {source}", .path.display())]
+    File {
+        /// The database.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
 }
 
-/// The database. Cheap to clone; all clones share its connections.
+/// Primary result codes of SQLite (<https://www.sqlite.org/rescode.html>), and the one that a full disk gives while
+/// the shared memory of the write-ahead log grows.
+const SQLITE_CORRUPT: u32 = 11;
+const SQLITE_FULL: u32 = 13;
+const SQLITE_NOTADB: u32 = 26;
+const SQLITE_IOERR_SHMSIZE: u32 = 4874;
+
+impl StoreError {
+    /// Whether the disk has no space left.
+    pub fn is_full(&self) -> bool {
+        self.sqlite_code().is_some_and(|code| code & 0xff == SQLITE_FULL || code == SQLITE_IOERR_SHMSIZE)
+    }
+
+    /// Whether the file is not, or not any more, what SQLite wrote.
+    pub fn is_damage(&self) -> bool {
+        self.sqlite_code().is_some_and(|code| matches!(code & 0xff, SQLITE_CORRUPT | SQLITE_NOTADB))
+    }
+
+    /// The extended result code.
+    fn sqlite_code(&self) -> Option<u32> {
+        let Self::Database(error) = self else { return None };
+        error.as_database_error()?.code()?.parse().ok()
+    }
+}
+
+/// The database: one connection that writes, others that read. Cheap to clone; all clones share the connections.
 #[derive(Debug, Clone)]
 pub struct Store {
-    pool: SqlitePool,
+    writer: Writer,
+    readers: SqlitePool,
+    file: OpenedFile,
 }
 
 impl Store {
@@ -61,38 +106,39 @@ impl Store {
     pub async fn connect(path: &Path) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::new()
             .filename(path)
-            .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT);
-        let pool = SqlitePoolOptions::new().max_connections(MAX_CONNECTIONS).connect_with(options).await?;
-        migrate(&pool).await?;
-        Ok(Self { pool })
+        let mut first = options.clone().create_if_missing(true).connect().await?;
+        migrate(&mut first).await?;
+        first.close().await?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READ_CONNECTIONS)
+            .test_before_acquire(false)
+            // In WAL mode readers see the last commit and hold nobody up; `query_only` keeps them readers.
+            .connect_with(options.clone().pragma("query_only", "ON"))
+            .await?;
+        let file =
+            OpenedFile::at(path).map_err(|source| StoreError::File { path: path.to_owned(), source })?;
+        Ok(Self { writer: Writer::new(options), readers, file })
     }
 
     /// Waits for the connections to end; SQLite then folds its write-ahead log into the database.
     pub async fn close(&self) {
-        self.pool.close().await;
+        self.readers.close().await;
+        self.writer.close().await;
     }
 
-    /// Asks the database whether it answers.
-    pub async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT 1").execute(&self.pool).await?;
-        Ok(())
-    }
-
-    /// A transaction that holds the write lock from its start: what it read cannot change under it, and it never
-    /// fails half-way because another writer came first.
-    async fn begin_write(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
-        Ok(self.pool.begin_with("BEGIN IMMEDIATE").await?)
+    async fn begin_write(&self) -> Result<WriteTransaction, StoreError> {
+        self.writer.begin().await
     }
 }
 
 /// Brings the schema up to date. sqlx compares what was applied with what is compiled in before it changes anything.
-async fn migrate(pool: &SqlitePool) -> Result<(), StoreError> {
+async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
-    MIGRATIONS.run(pool).await.map_err(|error| match error {
+    MIGRATIONS.run(connection).await.map_err(|error| match error {
         // Applied, and not among ours: a later version has been at work, and its tables may mean anything.
         MigrateError::VersionMissing(found) if found > known => StoreError::Newer { found, known },
         error => StoreError::Migration(error),

@@ -5,17 +5,20 @@ use std::borrow::Cow;
 
 use axum::Json;
 use axum::http::StatusCode;
-use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use suit_manifest::Reason;
 use trust::host::NameError;
 
+use super::observe::Refusal;
 use crate::blobs::BlobError;
 use crate::domain::Malformed;
 use crate::domain::catalogue::CatalogueError;
 use crate::domain::records::RecordsError;
 use crate::domain::registry::RegistryError;
+use crate::log::cut;
+use crate::store::StoreError;
 
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
 
@@ -70,6 +73,15 @@ impl Problem {
         problem
     }
 
+    /// The disk is full: `cause` is for the log.
+    pub(super) fn storage_full(cause: impl ToString) -> Self {
+        let detail = "The server's disk is full. Nothing was stored.";
+        let mut problem = Self::new(StatusCode::INSUFFICIENT_STORAGE, "storage-full", detail)
+            .hint("Free space on the server, then send it again; no restart is needed.");
+        problem.internal = Some(cause.to_string());
+        problem
+    }
+
     /// No token, or a wrong one.
     pub(super) fn unauthorized(detail: &'static str) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
@@ -85,6 +97,12 @@ impl Problem {
 
     /// A path, query or body that is not in the form of docs/server-api.md.
     pub(super) fn malformed(detail: impl Into<Cow<'static, str>>) -> Self {
+        let mut detail = detail.into();
+        // It can repeat what the client sent.
+        let end = cut(&detail).len();
+        if end < detail.len() {
+            detail = format!("{} ...", &detail[..end]).into();
+        }
         Self::new(StatusCode::BAD_REQUEST, "request-malformed", detail)
     }
 
@@ -192,18 +210,12 @@ pub(super) fn status_of(reason: Reason) -> StatusCode {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let (status, code) = (self.status.as_u16(), self.code);
-        match &self.internal {
-            Some(cause) => tracing::error!(status, code, cause, "failed"),
-            // As text, which the log quotes and escapes: a detail can repeat what the client sent.
-            None => tracing::info!(status, code, detail = self.detail.as_ref(), "refused"),
-        }
         let body = Body {
             r#type: "about:blank",
             title: self.status.canonical_reason().unwrap_or("Error"),
-            status,
+            status: self.status.as_u16(),
             detail: &self.detail,
-            code,
+            code: self.code,
             hint: self.hint,
         };
         let mut response = (self.status, Json(body)).into_response();
@@ -213,6 +225,9 @@ impl IntoResponse for Problem {
             let (name, value) = *header;
             headers.insert(name, value);
         }
+        // Logged where the request ends, in one line with its path.
+        let (code, detail, cause) = (self.code, self.detail.into_owned(), self.internal);
+        response.extensions_mut().insert(Refusal { code, detail, cause });
         response
     }
 }
@@ -229,11 +244,31 @@ impl From<NameError> for Problem {
     }
 }
 
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        if error.is_full() {
+            return Self::storage_full(error);
+        }
+        match error {
+            StoreError::Busy => {
+                let detail = "The database is busy: this write did not get its turn in time.";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail)
+                    .hint("Send it again later.")
+                    .header(RETRY_AFTER, HeaderValue::from_static("5"))
+            }
+            error => Self::internal(error),
+        }
+    }
+}
+
 impl From<RecordsError> for Problem {
     fn from(error: RecordsError) -> Self {
-        match error.reason() {
-            Some(reason) => Self { detail: sentence(&error.to_string()).into(), ..Self::refused(reason) },
-            None => Self::internal(error),
+        match (error.reason(), error) {
+            (Some(reason), error) => {
+                Self { detail: sentence(&error.to_string()).into(), ..Self::refused(reason) }
+            }
+            (None, RecordsError::Store(error)) => error.into(),
+            (None, error) => Self::internal(error),
         }
     }
 }
@@ -254,7 +289,7 @@ impl From<CatalogueError> for Problem {
                 .hint("Create the manifest again with a higher sequence number."),
             CatalogueError::Unknown => Self::not_found("release-unknown", detail),
             CatalogueError::Records(error) => error.into(),
-            CatalogueError::Store(error) => Self::internal(error),
+            CatalogueError::Store(error) => error.into(),
             CatalogueError::Blobs(error) => error.into(),
             CatalogueError::Verification(error) => Self::internal(error),
         }
@@ -268,7 +303,7 @@ impl From<RegistryError> for Problem {
             RegistryError::UnknownDevice(_) => Self::not_found("device-unknown", detail)
                 .hint("Register the device with PUT /v1/devices/{serial} first."),
             RegistryError::OtherDevice(_) => Self::new(StatusCode::CONFLICT, "device-conflict", detail),
-            RegistryError::Store(error) => Self::internal(error),
+            RegistryError::Store(error) => error.into(),
         }
     }
 }
@@ -281,6 +316,7 @@ impl From<BlobError> for Problem {
                     .hint("Upload the image again; the path has to be the SHA-256 of the body.")
             }
             BlobError::TooLong { limit } => Self::too_large(limit),
+            BlobError::Full => Self::storage_full(error),
             BlobError::Store(_) | BlobError::Folder { .. } => Self::internal(error),
         }
     }

@@ -1,8 +1,9 @@
 //! Devices and what was reported of them.
 
+use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Row as _, Sqlite, Transaction};
 
+use super::writer::WriteTransaction;
 use super::{Store, StoreError, fixed, sequence_key, sequence_of, time_key, time_of};
 use crate::domain::registry::{DeviceFacts, Event};
 use crate::domain::{Digest, Identifier};
@@ -90,7 +91,7 @@ impl Store {
     pub async fn device(&self, serial: &str) -> Result<Option<StoredDevice>, StoreError> {
         let row = sqlx::query("SELECT * FROM devices WHERE serial = $1")
             .bind(serial)
-            .fetch_optional(&self.pool)
+            .fetch_optional(&self.readers)
             .await?;
         row.as_ref().map(device).transpose()
     }
@@ -100,7 +101,7 @@ impl Store {
         let rows = sqlx::query("SELECT * FROM devices WHERE serial > $1 ORDER BY serial LIMIT $2")
             .bind(after.unwrap_or_default())
             .bind(i64::from(limit))
-            .fetch_all(&self.pool)
+            .fetch_all(&self.readers)
             .await?;
         rows.iter().map(device).collect()
     }
@@ -150,17 +151,14 @@ impl Store {
         let rows = sqlx::query("SELECT * FROM device_events WHERE serial = $1 ORDER BY id DESC LIMIT $2")
             .bind(serial)
             .bind(i64::from(limit))
-            .fetch_all(&self.pool)
+            .fetch_all(&self.readers)
             .await?;
         rows.iter().map(event).collect()
     }
 }
 
 /// Of what time the device's version and sequence are; `None` when no such device is registered.
-async fn stated_at(
-    transaction: &mut Transaction<'static, Sqlite>,
-    serial: &str,
-) -> Result<Option<i64>, StoreError> {
+async fn stated_at(transaction: &mut WriteTransaction, serial: &str) -> Result<Option<i64>, StoreError> {
     let row = sqlx::query("SELECT stated_at FROM devices WHERE serial = $1")
         .bind(serial)
         .fetch_optional(&mut **transaction)

@@ -125,7 +125,7 @@ impl Store {
         .bind(class.0.to_vec())
         .bind(below.map(sequence_key))
         .bind(i64::from(limit))
-        .fetch_all(&self.pool)
+        .fetch_all(&self.readers)
         .await?;
         rows.iter()
             .map(|row| {
@@ -141,7 +141,7 @@ impl Store {
             "SELECT bytes, published_at FROM envelopes WHERE manifest_digest = $1 ORDER BY id DESC",
         )
         .bind(manifest_digest.0.to_vec())
-        .fetch_all(&self.pool)
+        .fetch_all(&self.readers)
         .await?;
         rows.iter()
             .map(|row| {

@@ -67,8 +67,9 @@ impl Store {
 
     /// The list of every anchor that has one, by kid.
     pub async fn lists(&self) -> Result<Vec<StoredList>, StoreError> {
-        let rows =
-            sqlx::query("SELECT kid, bytes FROM revocation_lists ORDER BY kid").fetch_all(&self.pool).await?;
+        let rows = sqlx::query("SELECT kid, bytes FROM revocation_lists ORDER BY kid")
+            .fetch_all(&self.readers)
+            .await?;
         rows.iter()
             .map(|row| {
                 let kid = super::fixed(row.try_get("kid")?, "kid")?;

@@ -8,6 +8,13 @@ async fn store() -> (tempfile::TempDir, Store) {
     (dir, store)
 }
 
+/// Does to the database what no method does.
+async fn change(store: &Store, sql: &'static str) {
+    let mut transaction = store.begin_write().await.unwrap();
+    sqlx::query(sql).execute(&mut *transaction).await.unwrap();
+    transaction.commit().await.unwrap();
+}
+
 const VENDOR: Identifier = Identifier([1; 16]);
 const CLASS: Identifier = Identifier([2; 16]);
 
@@ -28,10 +35,13 @@ async fn the_database_is_as_durable_and_strict_as_the_module_says() {
     for (pragma, expected) in
         [("PRAGMA synchronous", 2_i64), ("PRAGMA foreign_keys", 1), ("PRAGMA busy_timeout", 10_000)]
     {
-        let (value,): (i64,) = sqlx::query_as(pragma).fetch_one(&store.pool).await.unwrap();
+        let mut writer = store.begin_write().await.unwrap();
+        let (value,): (i64,) = sqlx::query_as(pragma).fetch_one(&mut *writer).await.unwrap();
         assert_eq!(value, expected, "{pragma}");
     }
-    let (mode,): (String,) = sqlx::query_as("PRAGMA journal_mode").fetch_one(&store.pool).await.unwrap();
+    let written = sqlx::query("DELETE FROM devices").execute(&store.readers).await;
+    assert!(written.is_err(), "readers only read");
+    let (mode,): (String,) = sqlx::query_as("PRAGMA journal_mode").fetch_one(&store.readers).await.unwrap();
     assert_eq!(mode, "wal");
 }
 
@@ -40,16 +50,15 @@ async fn a_database_of_a_later_version_is_refused_and_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("registry.sqlite");
     let store = Store::connect(&path).await.unwrap();
-    sqlx::query(
+    change(
+        &store,
         "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
          VALUES (99, 'from the future', TRUE, x'00', 0)",
     )
-    .execute(&store.pool)
-    .await
-    .unwrap();
+    .await;
     store.close().await;
     match Store::connect(&path).await {
-        Err(StoreError::Newer { found: 99, known: 2 }) => {}
+        Err(StoreError::Newer { found: 99, known: 3 }) => {}
         other => panic!("{other:?}"),
     }
 }
@@ -59,7 +68,7 @@ async fn a_migration_that_was_changed_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("registry.sqlite");
     let store = Store::connect(&path).await.unwrap();
-    sqlx::query("UPDATE _sqlx_migrations SET checksum = x'00'").execute(&store.pool).await.unwrap();
+    change(&store, "UPDATE _sqlx_migrations SET checksum = x'00'").await;
     store.close().await;
     assert!(matches!(Store::connect(&path).await, Err(StoreError::Migration(_))));
 }
@@ -236,4 +245,39 @@ async fn what_is_said_late_does_not_undo_what_was_said_of_a_later_time() {
     assert_eq!(version().await.as_deref(), Some("7.0"));
     store.upsert_device("A", &facts(Some("6.1"), Some(1009)), 1012).await.unwrap().unwrap();
     assert_eq!(version().await.as_deref(), Some("7.0"));
+}
+
+#[tokio::test]
+async fn a_connection_in_doubt_is_thrown_away() {
+    let (_dir, store) = store().await;
+    // SQLite rolls back by itself on a full disk: what is under way for the caller is over for the database.
+    let mut transaction = store.begin_write().await.unwrap();
+    sqlx::query("ROLLBACK").execute(&mut *transaction).await.unwrap();
+    assert!(transaction.commit().await.is_err());
+    // Nor does one that is dropped in the middle leave anything.
+    drop(store.begin_write().await.unwrap());
+    for sequence in 0..50 {
+        let bytes = [sequence];
+        let inserted = store.insert_envelope(&envelope(sequence, u64::from(sequence), &bytes)).await;
+        assert_eq!(inserted.unwrap(), Insertion::Created);
+    }
+}
+
+#[tokio::test]
+async fn readers_do_not_wait_for_a_writer() {
+    let (_dir, store) = store().await;
+    let mut held = store.begin_write().await.unwrap();
+    sqlx::query("UPDATE readiness SET checked_at = 1").execute(&mut *held).await.unwrap();
+    let waiting = tokio::spawn({
+        let store = store.clone();
+        async move { store.insert_envelope(&envelope(1, 1, b"a")).await.unwrap() }
+    });
+    // More at one time than there are connections.
+    let reads = (0..64).map(|_| store.releases(VENDOR, CLASS, None, 10));
+    for read in futures::future::join_all(reads).await {
+        assert_eq!(read.unwrap(), []);
+    }
+    assert!(!waiting.is_finished(), "it waits for its turn");
+    held.commit().await.unwrap();
+    assert_eq!(waiting.await.unwrap(), Insertion::Created);
 }

@@ -6,6 +6,7 @@ use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
@@ -233,14 +234,19 @@ impl World {
     }
 
     pub(crate) fn start_with(&self, extra: &[&str]) -> Server {
+        let stderr = fs::OpenOptions::new().append(true).create(true).open(self.path("log")).unwrap();
+        self.spawn(self.command(extra), stderr.into())
+    }
+
+    /// Runs `command`, which is to become a server, with that stderr.
+    pub(crate) fn spawn(&self, mut command: Command, stderr: Stdio) -> Server {
         let log = self.path("log");
-        let stderr = fs::OpenOptions::new().append(true).create(true).open(&log).unwrap();
-        let mut child = self.command(extra).stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let Some(address) = line.trim().strip_prefix("listening on http://") else {
             let _ = child.wait();
-            panic!("did not start: {line:?}\n{}", fs::read_to_string(log).unwrap());
+            panic!("did not start: {line:?}\n{}", fs::read_to_string(log).unwrap_or_default());
         };
         Server { address: address.to_owned(), child, log }
     }
@@ -278,7 +284,7 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
-            eprintln!("--- log of the server\n{}", self.log());
+            eprintln!("--- log of the server\n{}", fs::read_to_string(&self.log).unwrap_or_default());
         }
     }
 }
@@ -412,8 +418,24 @@ impl Server {
         None
     }
 
+    /// The log up to now: lines are written in order, so that all is there once a last one is.
     pub(crate) fn log(&self) -> String {
-        fs::read_to_string(&self.log).unwrap()
+        static MARKS: AtomicU64 = AtomicU64::new(0);
+        let mark = format!("/mark-{}-", MARKS.fetch_add(1, Ordering::Relaxed));
+        self.raw(format!("GET {mark} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes());
+        let mut log = String::new();
+        eventually("the log", || {
+            log = fs::read_to_string(&self.log).unwrap();
+            log.contains(&mark)
+        });
+        log
+    }
+
+    /// Resident memory, bytes.
+    pub(crate) fn memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
     }
 }
 

@@ -1,6 +1,7 @@
 //! The real binary, over real HTTP, with a real data directory.
 
 mod devices;
+mod faults;
 mod harness;
 mod hostile;
 mod images;

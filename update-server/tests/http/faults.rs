@@ -1,0 +1,204 @@
+//! What the machine does to a server: a disk that is full, a log that takes nothing, a database that is gone.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
+use std::process::Command;
+
+use futures::stream::{self, StreamExt as _};
+use serde_json::json;
+
+use crate::harness::*;
+
+fn facts(sequence: u64) -> String {
+    json!({"vendor": uuid(VENDOR), "class": uuid(CLASS), "version": "1.0", "sequence": sequence}).to_string()
+}
+
+/// A server whose data directory is a file system of its own, of `mebibytes`, that nobody else sees.
+fn start_on_a_small_disk(world: &World, mebibytes: u32) -> Server {
+    fs::create_dir_all(world.data()).unwrap();
+    let server = world.command(&[]);
+    let mut command = Command::new("unshare");
+    // Who is not root may mount in a user namespace of its own.
+    if fs::metadata("/proc/self").unwrap().uid() != 0 {
+        command.arg("--map-root-user");
+    }
+    command.args(["--mount", "sh", "-ec"]);
+    command.arg(format!("mount -t tmpfs -o size={mebibytes}m,mode=0700 small \"$0\"; exec \"$@\""));
+    command.arg(world.data()).arg(server.get_program()).args(server.get_args());
+    command.env_remove("ANCHORAGE_SERVER_LOG");
+    world.spawn(command, fs::File::create(world.path("log")).unwrap().into())
+}
+
+/// A file in the data directory as the server sees it.
+fn seen_by(server: &Server, world: &World, name: &str) -> PathBuf {
+    let data = world.data();
+    PathBuf::from(format!("/proc/{}/root", server.child.id()))
+        .join(data.strip_prefix("/").unwrap())
+        .join(name)
+}
+
+/// Fills the disk to its last byte.
+fn fill(path: &PathBuf) {
+    let mut file = OpenOptions::new().append(true).create(true).open(path).unwrap();
+    for len in [1 << 16, 1 << 12, 1] {
+        while file.write_all(&vec![0x5a; len]).is_ok() {}
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_and_all_writes_succeed_once_there_is_space() {
+    let world = World::new();
+    let server = start_on_a_small_disk(&world, 8);
+    server.put("/v1/devices/A", facts(1)).await.is(201);
+    let ballast = seen_by(&server, &world, "ballast");
+    let small = image(1, 1000);
+
+    for round in 0..3 {
+        fill(&ballast);
+        let writes = (0..40).map(|sequence| server.put("/v1/devices/A", facts(sequence)));
+        let answers: Vec<_> = stream::iter(writes).buffer_unordered(8).collect().await;
+        let refused: Vec<_> = answers.iter().filter(|answer| answer.status != 200).collect();
+        assert!(!refused.is_empty(), "the disk is not full");
+        for answer in refused {
+            answer.is_problem(507, "storage-full");
+        }
+        server
+            .put(&format!("/v1/images/{}", sha256(&small)), small.clone())
+            .await
+            .is_problem(507, "storage-full");
+        // What needs no space is served.
+        server.get("/v1/devices/A").await.is(200);
+
+        fs::remove_file(&ballast).unwrap();
+        let writes = (0..50).map(|sequence| server.put("/v1/devices/A", facts(1000 * round + sequence)));
+        let answers: Vec<_> = stream::iter(writes).buffer_unordered(8).collect().await;
+        assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 50, "{answers:?}");
+    }
+    server.put_image(&small).await;
+    assert!(!server.log().contains("panicked"));
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_be_written_is_dropped_and_counted() {
+    let world = World::new();
+    let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut server = world.spawn(world.command(&[]), full.into());
+    server.put("/v1/devices/A", facts(1)).await.is(201);
+    let before = server.memory();
+    let long = format!("/{}", "a".repeat(30_000));
+    for _ in 0..500 {
+        server.get(&long).await.is_problem(404, "not-found");
+    }
+    let grown = server.memory().saturating_sub(before);
+    assert!(grown < 32 << 20, "{grown} bytes more after 500 requests of 30 KB");
+    let lost = server.get("/v1/health").await.is(200).json()["log_lines_lost"].clone();
+    assert!(lost.as_u64().unwrap() >= 500, "{lost}");
+    server.put("/v1/devices/A", facts(2)).await.is(200);
+
+    server.signal(nix::sys::signal::Signal::SIGTERM);
+    assert_eq!(server.wait(std::time::Duration::from_secs(10)).unwrap().code(), Some(0));
+
+    // Nor is a refusal to start a panic.
+    let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let status = world.command(&["--anchor", "/does/not/exist"]).stderr(full).status().unwrap();
+    assert_eq!(status.code(), Some(4));
+}
+
+#[tokio::test]
+async fn a_log_that_nobody_reads_holds_nobody_up() {
+    let world = World::new();
+    let mut server = world.spawn(world.command(&[]), std::process::Stdio::piped());
+    // More than the pipe and the queue before it take.
+    for _ in 0..6000 / 8 {
+        let gets = (0..8).map(|_| server.get("/nowhere"));
+        for answer in futures::future::join_all(gets).await {
+            answer.is(404);
+        }
+    }
+    assert!(server.get("/v1/health").await.is(200).json()["log_lines_lost"].as_u64().unwrap() > 0);
+    server.signal(nix::sys::signal::Signal::SIGTERM);
+    assert_eq!(server.wait(std::time::Duration::from_secs(10)).unwrap().code(), Some(0));
+}
+
+#[tokio::test]
+async fn what_a_client_sends_is_cut_at_200_characters_and_logged_once() {
+    let world = World::new();
+    let server = world.start();
+    let before = server.log().len();
+    let long = "x".repeat(30_000);
+    let query = format!("/v1/devices?{long}=1");
+    for _ in 0..20 {
+        server.get(&format!("/{long}")).await.is(404);
+        let answer = server.get(&query).await;
+        answer.is_problem(400, "request-malformed");
+        assert!(answer.body.len() < 1000, "{}", answer.body.len());
+    }
+    let member = json!({"k".repeat(4000): 1}).to_string();
+    server.put("/v1/devices/A", member).await.is_problem(400, "request-malformed");
+    let log = server.log();
+    assert!(log.len() - before < 41 * 700, "{} bytes for 41 requests", log.len() - before);
+    assert!(log.contains(&"x".repeat(150)) && !log.contains(&"x".repeat(201)), "{log}");
+    let lines = log.lines().filter(|line| line.contains(&"x".repeat(100))).count();
+    assert_eq!(lines, 40, "one line a request");
+}
+
+#[tokio::test]
+async fn liveness_is_apart_from_readiness_and_readiness_says_what_is_wrong() {
+    // Answers are given again for a moment; each fault gets a server of its own, asked once.
+    let world = World::new();
+    let server = world.start();
+    server.get("/v1/health").await.is(200);
+    drop(server);
+
+    // Moved away, and replaced by another.
+    let database = world.data().join("registry.sqlite");
+    let moved = world.data().join("moved.sqlite");
+    let server = world.start();
+    fs::rename(&database, &moved).unwrap();
+    server.get("/v1/health").await.is_problem(503, "database-moved");
+    server.get("/v1/live").await.is(200);
+    drop(server);
+    fs::rename(&moved, &database).unwrap();
+    let server = world.start();
+    fs::copy(&database, &moved).unwrap();
+    fs::rename(&moved, &database).unwrap();
+    server.get("/v1/health").await.is_problem(503, "database-moved");
+    drop(server);
+
+    // Overwritten from the second page on: what is in memory still answers.
+    let server = world.start();
+    let whole = fs::read(&database).unwrap();
+    let mut file = OpenOptions::new().write(true).open(&database).unwrap();
+    std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(4096)).unwrap();
+    file.write_all(&vec![0xa5; whole.len() - 4096]).unwrap();
+    server.get("/v1/health").await.is_problem(503, "database-damaged");
+    server.get("/v1/live").await.is(200);
+    drop(server);
+    fs::write(&database, whole).unwrap();
+
+    // Images cannot be kept: their folder is gone.
+    let server = world.start();
+    fs::rename(world.data().join("images"), world.data().join("elsewhere")).unwrap();
+    server.get("/v1/health").await.is_problem(503, "images-unwritable");
+    drop(server);
+
+    // A full disk, and space again.
+    let world = World::new();
+    let server = start_on_a_small_disk(&world, 8);
+    let ballast = seen_by(&server, &world, "ballast");
+    fill(&ballast);
+    server.get("/v1/health").await.is_problem(503, "storage-full");
+    server.get("/v1/live").await.is(200);
+    fs::remove_file(&ballast).unwrap();
+    let mut answer = server.get("/v1/health").await;
+    for _ in 0..100 {
+        if answer.status == 200 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        answer = server.get("/v1/health").await;
+    }
+    assert_eq!(answer.is(200).json()["status"], "ok");
+}
