@@ -31,32 +31,6 @@ pub enum Fault {
     ImagesUnwritable,
 }
 
-impl Fault {
-    /// The fault as the interface writes it.
-    pub fn slug(self) -> &'static str {
-        match self {
-            Self::DatabaseMoved => "database-moved",
-            Self::DatabaseDamaged => "database-damaged",
-            Self::DatabaseUnwritable => "database-unwritable",
-            Self::StorageFull => "storage-full",
-            Self::ImagesUnwritable => "images-unwritable",
-        }
-    }
-
-    /// What is wrong, and what an operator does about it.
-    pub fn message(self) -> &'static str {
-        match self {
-            Self::DatabaseMoved => {
-                "The database file was moved, removed or replaced. Put it back, then restart the server."
-            }
-            Self::DatabaseDamaged => "The database is damaged. Stop the server and restore a backup.",
-            Self::DatabaseUnwritable => "The database takes no writes; the server's log has the cause.",
-            Self::StorageFull => "The server's disk is full. Free some space; no restart is needed.",
-            Self::ImagesUnwritable => "The image folder takes no files; the server's log has the cause.",
-        }
-    }
-}
-
 /// Checks what the server stands on, a bounded number of times.
 #[derive(Debug)]
 pub struct Readiness {
@@ -87,10 +61,8 @@ impl Readiness {
         }
         if let Err(error) = self.blobs.check().await {
             tracing::error!(%error, "the image folder is not ready");
-            let fault = match error {
-                BlobError::Full => Fault::StorageFull,
-                _ => Fault::ImagesUnwritable,
-            };
+            let full = matches!(error, BlobError::Full);
+            let fault = if full { Fault::StorageFull } else { Fault::ImagesUnwritable };
             if !faults.contains(&fault) {
                 faults.push(fault);
             }

@@ -107,7 +107,12 @@ impl StartError {
             Self::Listen { .. } => Some("check --listen; port 0 takes any free port"),
             Self::Config(_)
             | Self::DataDir(DataDirError::NotADirectory { .. } | DataDirError::Io { .. })
-            | Self::Store(StoreError::Corrupt { .. } | StoreError::Database(_))
+            | Self::Store(
+                StoreError::Corrupt { .. }
+                | StoreError::Database(_)
+                | StoreError::Busy
+                | StoreError::File { .. },
+            )
             | Self::Blobs(_)
             | Self::Records(
                 RecordsError::Refused(_) | RecordsError::NotNewer { .. } | RecordsError::Store(_),

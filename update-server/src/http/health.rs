@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::App;
 use super::problem::Problem;
 use crate::domain::unix_now;
+use crate::readiness::Fault;
 use crate::{VERSION, log};
 
 #[derive(Serialize)]
@@ -30,7 +31,29 @@ pub(super) async fn live() -> Response {
 
 pub(super) async fn ready(State(app): State<App>) -> Result<Response, Problem> {
     let faults = app.readiness.faults(unix_now()).await;
-    let Some(first) = faults.first() else { return Ok(Health::ok().into_response()) };
-    let detail = faults.iter().map(|fault| fault.message()).collect::<Vec<_>>().join(" ");
-    Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, first.slug(), detail))
+    // The first is the code; a second fault follows from it, or is seen once the first is mended.
+    faults.first().map_or_else(|| Ok(Health::ok().into_response()), |first| Err(problem(*first)))
+}
+
+/// What is wrong, and what an operator does about it.
+fn problem(fault: Fault) -> Problem {
+    const STATUS: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
+    match fault {
+        Fault::DatabaseMoved => {
+            Problem::new(STATUS, "database-moved", "The database file was moved, removed or replaced.")
+                .hint("Put it back, then restart the server.")
+        }
+        Fault::DatabaseDamaged => Problem::new(STATUS, "database-damaged", "The database is damaged.")
+            .hint("Stop the server and restore a backup."),
+        Fault::DatabaseUnwritable => {
+            Problem::new(STATUS, "database-unwritable", "The database takes no writes.")
+                .hint("Read the cause in the server's log.")
+        }
+        Fault::StorageFull => Problem::new(STATUS, "storage-full", "The server's disk is full.")
+            .hint("Free some space; no restart is needed."),
+        Fault::ImagesUnwritable => {
+            Problem::new(STATUS, "images-unwritable", "The image folder takes no files.")
+                .hint("Read the cause in the server's log.")
+        }
+    }
 }
