@@ -1,8 +1,7 @@
 //! Whom the loader believes: the anchor that was compiled in (`ANCHOR=file` at build time, checked by build.rs), or
 //! those of the provisioning block (feature `provisioned-anchor`). A release build has exactly one of the two.
 
-use crate::provisioning::Anchors;
-use trust::PublicKey;
+use trust::{Anchor, AnchorSet, PublicKey};
 
 mod compiled_in {
     include!(concat!(env!("OUT_DIR"), "/anchor.rs"));
@@ -14,9 +13,11 @@ pub const IS_COMPILED_IN: bool = compiled_in::ANCHOR.is_some();
 /// The anchors that count: the compiled-in one if there is one, else those of the provisioning block.
 ///
 /// build.rs has checked the compiled-in key; if it did not decode here, nobody would be believed.
-pub(crate) fn effective(provisioned: Anchors) -> Anchors {
+pub(crate) fn effective(provisioned: AnchorSet) -> AnchorSet {
     match compiled_in::ANCHOR {
-        Some(key) => PublicKey::from_bytes(&key).map_or(Anchors::default(), Anchors::single),
+        Some(key) => PublicKey::from_bytes(&key)
+            .and_then(|key| AnchorSet::of(&[Anchor::root(key)]))
+            .unwrap_or(AnchorSet::EMPTY),
         None => provisioned,
     }
 }

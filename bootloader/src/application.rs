@@ -3,10 +3,11 @@
 
 use crate::flash::Flash;
 use crate::journal::{Journal, JournalError};
-use crate::provisioning::{Anchors, Identity, Provisioning};
+use crate::provisioning::{self, Identity, ProvisioningBlock};
 use crate::report::{Circumstances, state_record};
 use crate::state::{BootState, Event, Status};
 use embedded_storage::nor_flash::NorFlash;
+use trust::AnchorSet;
 use update_protocol::profile::{Mode, StateRecord};
 
 /// What confirming led to.
@@ -22,14 +23,14 @@ pub enum Confirmation {
 pub struct Device<F> {
     flash: Flash<F>,
     journal: Journal,
-    provisioning: Option<Provisioning>,
+    provisioning: Option<ProvisioningBlock>,
 }
 
 impl<F: NorFlash> Device<F> {
     /// Reads journal and provisioning block; writes nothing.
     pub fn open(mut flash: Flash<F>) -> Self {
         let journal = Journal::open(&mut flash);
-        let provisioning = Provisioning::load(&mut flash);
+        let provisioning = provisioning::load(&mut flash);
         Self { flash, journal, provisioning }
     }
 
@@ -50,8 +51,8 @@ impl<F: NorFlash> Device<F> {
     }
 
     /// The anchors of the provisioning block; none when the loader has its anchor compiled in.
-    pub fn anchors(&self) -> Anchors {
-        self.provisioning.map_or(Anchors::default(), |block| block.anchors)
+    pub fn anchors(&self) -> AnchorSet {
+        self.provisioning.map_or(AnchorSet::EMPTY, |block| block.anchors)
     }
 
     /// What the journal says.

@@ -1,15 +1,16 @@
 //! Where things lie in flash: one description per board, checked once (docs/flash-layout.md). Every other module
 //! names an [`Area`] and an offset in it, never an address.
 
-use crate::provisioning::ANCHORS_MAX;
 pub use firmware_image::Region;
+use trust::DOMAINS_MAX;
+use trust::provisioning::MAX_PROVISIONING_BLOCK_LEN;
 
 /// Bytes of an envelope head the loader holds and stores (docs/can-protocol.md, Downloads).
 pub const ENVELOPE_LEN_MAX: usize = 4096;
 /// Bytes of a revocation list (docs/records.md, CWT).
 pub const REVOCATION_LIST_LEN_MAX: usize = 1024;
 /// Bytes of a provisioning block (docs/records.md).
-pub const PROVISIONING_BLOCK_LEN_MAX: usize = 1024;
+pub const PROVISIONING_BLOCK_LEN_MAX: usize = MAX_PROVISIONING_BLOCK_LEN;
 /// All that is read or programmed is a multiple of this, aligned to it: the largest flash word there is.
 pub const UNIT: usize = 32;
 /// A length as flash offsets count it. For constants: a length above 4 GiB does not compile.
@@ -23,8 +24,8 @@ pub(crate) const fn offset_of(len: usize) -> u32 {
 pub(crate) const RECORD_HEADER_LEN: usize = UNIT;
 /// Bytes the provisioning region holds at least.
 const PROVISIONING_LEN: u32 = offset_of(RECORD_HEADER_LEN + PROVISIONING_BLOCK_LEN_MAX);
-/// Bytes a half of the revocation region holds at least: a list of each anchor.
-const REVOCATION_HALF_LEN: u32 = offset_of(ANCHORS_MAX * (RECORD_HEADER_LEN + REVOCATION_LIST_LEN_MAX));
+/// Bytes a half of the revocation region holds at least: a list of each domain.
+const REVOCATION_HALF_LEN: u32 = offset_of(DOMAINS_MAX * (RECORD_HEADER_LEN + REVOCATION_LIST_LEN_MAX));
 
 /// What a board says about its memory. All but `base` and `ram` are offsets into its flash device.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,7 +38,7 @@ pub struct Regions {
     pub provisioning: Region,
     /// Two equal halves of whole pages.
     pub journal: Region,
-    /// Two equal halves of whole pages, each at least 4224 bytes: a list of each of four anchors.
+    /// Two equal halves of whole pages, each at least 2112 bytes: a list of each of two domains.
     pub revocation: Region,
     /// Exactly one page, for the swap.
     pub scratch: Region,

@@ -6,13 +6,14 @@ use crate::flash::Flash;
 use crate::install::{Accepted, Install};
 use crate::journal::Journal;
 use crate::layout::Slot;
-use crate::provisioning::{self, Anchors, Identity, Provisioning};
+use crate::provisioning::{self, Identity, ProvisioningBlock};
 use crate::refusal::Refusal;
 use crate::revocation::{self, ListBuffer};
 use crate::state::{BootState, Event, Status};
 use crate::verify::{EnvelopeBuffer, Lists, Stage, Verifier};
 use embedded_storage::nor_flash::NorFlash;
 use suit_manifest::Reason;
+use trust::AnchorSet;
 
 /// What a board lends for as long as the loader runs.
 pub struct Buffers<'b> {
@@ -43,7 +44,7 @@ impl<'b, F: NorFlash> Loader<'b, F> {
         let journal = Journal::open(&mut flash);
         let mut provisioned = None;
         if journal.state().provisioned
-            && let Some(block) = Provisioning::load(&mut flash)
+            && let Some(block) = provisioning::load(&mut flash)
             && provisioning::check_anchors(&block.anchors, anchor::IS_COMPILED_IN).is_ok()
         {
             provisioned = Some((block.identity, anchor::effective(block.anchors)));
@@ -57,10 +58,10 @@ impl<'b, F: NorFlash> Loader<'b, F> {
     }
 
     /// Whom it believes.
-    pub fn anchors(&self) -> Anchors {
+    pub fn anchors(&self) -> AnchorSet {
         match &self.provisioned {
             Some((_, anchors)) => *anchors,
-            None => anchor::effective(Anchors::default()),
+            None => anchor::effective(AnchorSet::EMPTY),
         }
     }
 
@@ -190,16 +191,17 @@ impl<'b, F: NorFlash> Loader<'b, F> {
     #[inline(never)]
     pub fn provision(&mut self, len: usize) -> Result<(), Refusal> {
         self.check_factory()?;
-        let malformed = Refusal::of(Reason::ProvisioningMalformed);
-        let bytes = self.buffers.envelope.get(..len).ok_or(malformed)?;
-        let block =
-            Provisioning::parse(bytes).map_err(|error| Refusal { position: error.position, ..malformed })?;
+        let bytes = self.buffers.envelope.get(..len).ok_or(Refusal::of(Reason::ProvisioningMalformed))?;
+        let block = ProvisioningBlock::parse(bytes).map_err(|error| Refusal {
+            position: error.position,
+            ..Refusal::of(Reason::of_provisioning(error.kind))
+        })?;
         provisioning::check_anchors(&block.anchors, anchor::IS_COMPILED_IN)?;
         // A torn record may say next time that the block there is final.
         self.journal.affirm(&mut self.flash)?;
         provisioning::store(&mut self.flash, bytes)?;
         // Written whole and read back before the journal says that there is no way back.
-        if Provisioning::load(&mut self.flash) != Some(block) {
+        if provisioning::load(&mut self.flash) != Some(block) {
             return Err(Reason::FlashFailed.into());
         }
         self.journal.record(&mut self.flash, Event::Provisioned(block.sequence_floor))?;
@@ -234,7 +236,7 @@ impl<'b, F: NorFlash> Loader<'b, F> {
 }
 
 /// Who the device is and whom it believes.
-type Provisioned = (Identity, Anchors);
+type Provisioned = (Identity, AnchorSet);
 
 fn known<'p>(provisioned: &'p Option<Provisioned>, state: &BootState) -> Result<&'p Provisioned, Refusal> {
     let unknown = if state.provisioned { Reason::ProvisioningMalformed } else { Reason::NotProvisioned };

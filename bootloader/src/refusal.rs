@@ -72,6 +72,7 @@ pub const fn nrc(reason: Reason) -> Nrc {
         Reason::AlgorithmUnsupported
         | Reason::KeyInvalid
         | Reason::AnchorUnknown
+        | Reason::AnchorRights
         | Reason::SignatureInvalid
         | Reason::KeyMismatch
         | Reason::RoleMismatch
@@ -127,6 +128,10 @@ pub const fn nrc(reason: Reason) -> Nrc {
         | Reason::ImageReference
         | Reason::TextMalformed
         | Reason::ProvisioningMalformed
+        | Reason::ProvisioningDeviceKeys
+        | Reason::ProvisioningPolicy
+        | Reason::ProvisioningIdentityCredential
+        | Reason::RevocationForked
         | Reason::AnchorCompiledIn
         | Reason::ImageTooLarge
         | Reason::VectorTableInvalid

@@ -9,6 +9,7 @@ use crate::refusal::{Refusal, nrc};
 use crate::report::{Circumstances, state_record};
 use embedded_storage::nor_flash::NorFlash;
 use suit_manifest::Reason;
+use update_protocol::profile::anchors::{self, AnchorEntry, DomainEntry};
 use update_protocol::profile::{
     DependencyStatus, MAX_ENVELOPE_LEN, MAX_PROVISIONING_BLOCK_LEN, MAX_REVOCATION_LIST_LEN, Mode, Object,
     StateRecord, UNPROVISIONED_SERIAL, did, rid,
@@ -121,6 +122,21 @@ impl<'b, F: NorFlash> Session<'b, F> {
         }
     }
 
+    #[inline(never)]
+    fn report_anchors(&self, answer: &mut Answer<'_>) -> Result<(), Nrc> {
+        let anchors = self.loader.anchors();
+        let count = u8::try_from(anchors.as_slice().len()).unwrap_or(u8::MAX);
+        answer.append(&anchors::head(count))?;
+        for anchor in anchors.as_slice() {
+            let (kid, domain) = (anchor.kid().0, anchor.domain().0.0);
+            answer.append(&AnchorEntry { kid, rights: anchor.rights().bits(), domain }.encode())?;
+        }
+        let list_sequence = self.loader.state().revocation.map_or(0, |pointer| pointer.sequence);
+        anchors
+            .domains()
+            .try_for_each(|domain| answer.append(&DomainEntry { domain: domain.0.0, list_sequence }.encode()))
+    }
+
     /// Remembers a refusal for the state record and says it as NRC.
     fn tell<T>(&mut self, result: Result<T, Refusal>) -> Result<T, Nrc> {
         result.map_err(|refusal| {
@@ -147,7 +163,7 @@ impl<F: NorFlash> Handler for Session<'_, F> {
                     .map_or([&zeros; 3], |identity| [&identity.vendor, &identity.class, &identity.device]);
                 ids.iter().try_for_each(|id| answer.append(*id))
             }
-            did::ANCHOR_KIDS => self.loader.anchors().iter().try_for_each(|key| answer.append(&key.kid().0)),
+            did::ANCHORS => self.report_anchors(answer),
             _ => Err(Nrc::REQUEST_OUT_OF_RANGE),
         }
     }

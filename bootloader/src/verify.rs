@@ -8,7 +8,7 @@ mod platform;
 use crate::flash::{Flash, is_erased};
 use crate::handoff::Entry;
 use crate::layout::{Area, ENVELOPE_LEN_MAX, Region, Slot, UNIT, offset_of};
-use crate::provisioning::{Anchors, Identity};
+use crate::provisioning::Identity;
 use crate::refusal::Refusal;
 use crate::revocation::{self, ListBuffer};
 use crate::state::{ImageRecord, RevocationPointer};
@@ -16,8 +16,8 @@ use embedded_storage::nor_flash::NorFlash;
 use evidence::Evidence;
 use firmware_image::Vectors;
 pub(crate) use platform::SlotPlatform;
-use suit_manifest::{Authenticated, Envelope, ErrorKind, Fetch, Processor, Reason, Section, Step};
-use trust::{PublicKey, RevocationList, TrustStore};
+use suit_manifest::{Authenticated, Envelope, Fetch, Processor, Reason, Section, Step};
+use trust::{AnchorSet, TrustStore};
 
 /// Room for an envelope.
 pub type EnvelopeBuffer = [u8; ENVELOPE_LEN_MAX];
@@ -45,7 +45,7 @@ pub(crate) enum Stage {
 #[derive(Clone, Copy)]
 pub(crate) struct Verifier<'v> {
     pub(crate) identity: &'v Identity,
-    pub(crate) anchors: &'v Anchors,
+    pub(crate) anchors: &'v AnchorSet,
     pub(crate) lists: Lists,
     /// Lowest sequence number that is accepted.
     pub(crate) floor: u64,
@@ -71,7 +71,7 @@ impl VerifiedImage {
 }
 
 impl Verifier<'_> {
-    /// Authenticates an envelope under each anchor with that anchor's own list, and holds it against the floor.
+    /// Authenticates an envelope with the revocation list of its anchor's domain, and holds it against the floor.
     pub(crate) fn authenticate<'a, F: NorFlash>(
         &self,
         flash: &mut Flash<F>,
@@ -79,39 +79,27 @@ impl Verifier<'_> {
         list: &mut ListBuffer,
     ) -> Result<Authenticated<'a>, Refusal> {
         let parsed = Envelope::parse(envelope)?;
-        let mut refusal = Refusal::of(Reason::AnchorUnknown);
-        for anchor in self.anchors.iter() {
-            let held = self.list_of(flash, anchor, list)?;
-            let store = TrustStore {
-                anchors: core::slice::from_ref(anchor),
-                revocations: held.as_slice(),
-                // A loader has no clock; hosts and servers check the times in credentials.
-                now: None,
-            };
-            match parsed.authenticate(&store) {
-                Ok(authenticated) => {
-                    authenticated.check_sequence(self.floor)?;
-                    return Ok(authenticated);
-                }
-                Err(error) if error.kind == ErrorKind::Trust(trust::ErrorKind::AnchorUnknown) => {
-                    refusal = error.into();
-                }
-                Err(error) => return Err(error.into()),
+        // A loader has no clock; hosts and servers check the times in credentials.
+        let mut store = TrustStore::new(self.anchors.as_slice());
+        let held = match self.lists {
+            // The journal names what is in the slot: it was installed under these anchors.
+            Lists::Ignored => {
+                store = store.to_boot();
+                None
             }
-        }
-        Err(refusal)
-    }
-
-    fn list_of<'l, F: NorFlash>(
-        &self,
-        flash: &mut Flash<F>,
-        anchor: &PublicKey,
-        buffer: &'l mut ListBuffer,
-    ) -> Result<Option<RevocationList<'l>>, Refusal> {
-        match self.lists {
-            Lists::Ignored => Ok(None),
-            Lists::At(pointer) => revocation::load(flash, pointer, anchor, buffer),
-        }
+            Lists::At(pointer) => {
+                let issuer = parsed.claimed_issuer()?;
+                let anchor = self.anchors.as_slice().iter().find(|anchor| anchor.kid() == issuer);
+                match anchor {
+                    Some(anchor) => revocation::load(flash, pointer, self.anchors, anchor.domain(), list)?,
+                    // Below it is refused with the place.
+                    None => None,
+                }
+            }
+        };
+        let authenticated = parsed.authenticate(&store.with_lists(held.as_slice()))?;
+        authenticated.check_sequence(self.floor)?;
+        Ok(authenticated)
     }
 
     /// Verifies the image in `slot`, of which the journal says that it is `expected`.

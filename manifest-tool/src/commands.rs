@@ -16,7 +16,7 @@ use crate::passphrase::PassphraseSource;
 use crate::{private_key, public_key};
 use std::path::{Path, PathBuf};
 use trust::author::SoftwareKey;
-use trust::{PublicKey, RevocationList};
+use trust::{Anchor, TrustStoreBuf};
 
 /// The private key that signs.
 #[derive(clap::Args, Clone, Debug)]
@@ -60,30 +60,17 @@ impl PassphraseArguments {
     }
 }
 
-/// Reads anchors; the same one twice is one.
-fn read_anchors(paths: &[PathBuf]) -> Result<Vec<PublicKey>, Error> {
-    let mut anchors = Vec::new();
+/// Reads anchor files: each is the root of a domain of its own. The same one twice is one.
+fn read_anchors(paths: &[PathBuf]) -> Result<TrustStoreBuf, Error> {
+    let anchors = paths.iter().map(|path| public_key::open(path).map(Anchor::root));
+    Ok(TrustStoreBuf::new(anchors.collect::<Result<Vec<_>, _>>()?))
+}
+
+/// Reads revocation lists and adds them to a trust store.
+fn add_lists(trusted: &mut TrustStoreBuf, paths: &[PathBuf]) -> Result<(), Error> {
     for path in paths {
-        let anchor = public_key::open(path)?;
-        if !anchors.contains(&anchor) {
-            anchors.push(anchor);
-        }
+        let bytes = read(path, MAX_RECORD_FILE_LEN)?;
+        trusted.add_list(bytes).map_err(|error| Error::refused_record(path, error))?;
     }
-    Ok(anchors)
-}
-
-/// Reads the files of records; what they say is not looked at.
-fn read_records(paths: &[PathBuf]) -> Result<Vec<(&Path, Vec<u8>)>, Error> {
-    paths.iter().map(|path| Ok((path.as_path(), read(path, MAX_RECORD_FILE_LEN)?))).collect()
-}
-
-/// Verifies revocation lists.
-fn verify_lists<'l>(
-    files: &'l [(&Path, Vec<u8>)],
-    anchors: &[PublicKey],
-) -> Result<Vec<RevocationList<'l>>, Error> {
-    let verify = |(path, bytes): &'l (&Path, Vec<u8>)| {
-        RevocationList::verify(bytes, anchors).map_err(|error| Error::refused_record(path, error))
-    };
-    files.iter().map(verify).collect()
+    Ok(())
 }

@@ -9,15 +9,13 @@ use suit_manifest::{
     Authenticated, DeviceIdentity, Envelope, ErrorKind, ImageReference, MAX_ENVELOPE_HEAD_LEN,
     image_reference, image_reference_for,
 };
-use trust::{PublicKey, RevocationList, TrustStore, UnixTime};
+use trust::{TrustStoreBuf, UnixTime};
 
-/// What a verifier holds, apart from the release.
+/// What a release is held against.
 #[derive(Clone, Copy, Debug)]
-pub struct Verifier<'a> {
-    /// Roots.
-    pub anchors: &'a [PublicKey],
-    /// Verified revocation lists; of one anchor the newest counts.
-    pub revocations: &'a [RevocationList<'a>],
+pub struct Verification<'a> {
+    /// Anchors and revocation lists.
+    pub trusted: &'a TrustStoreBuf,
     /// The time at which credentials must be valid.
     pub now: UnixTime,
     /// The device for which the release must be, if it matters.
@@ -46,13 +44,12 @@ pub struct Verified<'a> {
     pub image: ImageReference<'a>,
 }
 
-impl Verifier<'_> {
+impl Verification<'_> {
     /// Verifies a signed envelope: structure, chain, signature, digest, scope, sequence, a dry run, and that it fits
     /// into a device without its text.
-    pub fn verify<'e>(&self, envelope: &'e [u8]) -> Result<Verified<'e>, suit_manifest::Error> {
-        let revocations = newest(self.revocations);
-        let store = TrustStore { anchors: self.anchors, revocations: &revocations, now: Some(self.now) };
-        let authenticated = Envelope::parse(envelope)?.authenticate(&store)?;
+    pub fn of<'e>(&self, envelope: &'e [u8]) -> Result<Verified<'e>, suit_manifest::Error> {
+        let parsed = Envelope::parse(envelope)?;
+        let authenticated = self.trusted.with(Some(self.now), |store| parsed.authenticate(store))?;
         authenticated.check_sequence(self.sequence_floor)?;
         let mut image = image_reference(&authenticated)?;
         if let Some(device) = self.device {
@@ -82,20 +79,6 @@ pub fn match_image(path: &Path, image: &[u8], named: &ImageReference<'_>) -> Res
         return mismatch(ImageDifference::Digest);
     }
     Ok(())
-}
-
-/// Revocation is by whole list: an older list of the same anchor does not count.
-fn newest<'l>(lists: &[RevocationList<'l>]) -> Vec<RevocationList<'l>> {
-    lists
-        .iter()
-        .filter(|list| {
-            let newer = |other: &&RevocationList<'_>| {
-                other.issuer_kid() == list.issuer_kid() && other.sequence() > list.sequence()
-            };
-            !lists.iter().any(|other| newer(&other))
-        })
-        .cloned()
-        .collect()
 }
 
 #[cfg(test)]

@@ -163,7 +163,7 @@ pub fn sign(envelope: &[u8], signer: &dyn Signer, credential: &[u8]) -> Result<V
         return Err(AuthorError::Role);
     }
     may_sign_manifests(claims.scope()).map_err(|kind| Error::new(kind, parsed.wrapper().base))?;
-    let manifest = Manifest::read(&parsed, Some((&claims, &[])))?;
+    let manifest = Manifest::read(&parsed, Some((&claims, None)))?;
     manifest.text()?;
     let sign1 = trust::author::sign1_detached_chained(parsed.signed().bytes, signer, credential)
         .map_err(AuthorError::Signature)?;

@@ -9,7 +9,7 @@ use crate::limits::MAX_ENVELOPE_LEN;
 use crate::manifest::{INSTALL, Manifest, PAYLOAD_FETCH, TEXT};
 use crate::span::{Span, Wrapped, embedded};
 use trust::cbor::{Major, Reader};
-use trust::{Authority, Role, Scope, TrustStore};
+use trust::{Authority, Kid, Role, Scope, TrustStore, claimed_issuer};
 
 /// CBOR tag of SUIT_Envelope.
 pub(crate) const ENVELOPE_TAG: u64 = 107;
@@ -83,7 +83,7 @@ impl<'a> Envelope<'a> {
     /// revocation; the digest of the manifest; that the credential's scope has no limit that a manifest could not
     /// honour; then, and not before, the structure of the whole manifest, the digests of severed members, and that
     /// it speaks of nothing outside of the credential's scope and of no
-    /// class for which the list of the credential's anchor holds a higher minimum sequence number.
+    /// class for which the list of the credential's domain holds a higher minimum sequence number.
     ///
     /// It does not check the sequence number against a device's floor: [`Authenticated::check_sequence`].
     #[inline(never)]
@@ -96,8 +96,16 @@ impl<'a> Envelope<'a> {
         self.check_manifest_digest()?;
         may_sign_manifests(authority.scope()).map_err(|kind| Error::new(kind, sign1.base))?;
         // Section 6.2: only now is anything of the manifest read.
-        let manifest = Manifest::read(self, Some((authority.credential(), store.revocations)))?;
+        let credential = authority.credential();
+        let manifest = Manifest::read(self, Some((credential, store.list_of(credential.domain()))))?;
         Ok(Authenticated { manifest, digest: self.digest, authority })
+    }
+
+    /// kid of the anchor that the signer's credential names as its issuer, **nothing of it verified**: to find the
+    /// revocation list that [`Envelope::authenticate`] needs.
+    pub fn claimed_issuer(&self) -> Result<Kid, Error> {
+        let sign1 = self.sign1.ok_or(Error::new(ErrorKind::SignatureMissing, self.wrapper.base))?;
+        claimed_issuer(sign1.bytes).map_err(|error| Error::trust(error, sign1.base))
     }
 
     /// True when a signature is there. Whether it holds, [`Envelope::authenticate`] says.

@@ -136,12 +136,12 @@ impl<'a> Manifest<'a> {
     /// Reads and checks the manifest of an envelope whose signature holds, or that is being written.
     pub(crate) fn read(
         envelope: &Envelope<'a>,
-        authority: Option<(&CredentialClaims<'_>, &[RevocationList<'_>])>,
+        authority: Option<(&CredentialClaims<'_>, Option<&RevocationList<'_>>)>,
     ) -> Result<Self, Error> {
         let manifest = Self::read_members(envelope)?;
-        let bounds = authority.map(|(credential, revocations)| Bounds {
+        let bounds = authority.map(|(credential, list)| Bounds {
             credential,
-            revocations,
+            list,
             sequence_number: manifest.sequence_number,
         });
         let walk = Walk { shared: false, several_components: manifest.components.len() > 1, bounds };

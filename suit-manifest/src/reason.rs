@@ -102,6 +102,12 @@ reasons! {
     0x010f RevocationSequence "revocation-sequence" 4 6
         "The revocation list is not newer than the one that is held."
         "Sign a list with a higher list-sequence.";
+    0x0110 AnchorRights "anchor-rights" 4 6
+        "The anchor that signed lacks the right that this needs."
+        "Use a root that may certify this role, or sign revocation lists.";
+    0x0111 RevocationForked "revocation-forked" 4 6
+        "Another revocation list of this domain has the same list-sequence."
+        "Unite both lists: manifest-tool revoke --previous A --previous B.";
 
     0x0201 ManifestMalformed "manifest-malformed" 1 5
         "The envelope or manifest is not in the form that SUIT gives it."
@@ -287,6 +293,15 @@ reasons! {
     0x0314 ManifestChanged "manifest-changed" 11 7
         "An install of another manifest is in progress."
         "Abandon that install, or finish it.";
+    0x0315 ProvisioningDeviceKeys "provisioning-device-keys" 11 7
+        "The block holds device keys (key 8), which the loader does not support."
+        "Use a loader that supports them, or leave them out.";
+    0x0316 ProvisioningPolicy "provisioning-policy" 11 7
+        "The block holds a policy (key 9), which the loader does not support."
+        "Use a loader that supports it, or leave it out.";
+    0x0317 ProvisioningIdentityCredential "provisioning-identity-credential" 11 7
+        "The block holds an identity credential (key 10), which the loader does not support."
+        "Use a loader that supports it, or leave it out.";
 }
 
 impl Reason {
@@ -360,6 +375,18 @@ impl From<trust::Error> for Reason {
     }
 }
 
+impl Reason {
+    /// Why a provisioning block is refused: by the name of a feature that it asks for, else for its form.
+    pub fn of_provisioning(kind: trust::ErrorKind) -> Self {
+        let reason = Self::from(kind);
+        let is_named = matches!(
+            reason,
+            Self::ProvisioningDeviceKeys | Self::ProvisioningPolicy | Self::ProvisioningIdentityCredential
+        );
+        if is_named { reason } else { Self::ProvisioningMalformed }
+    }
+}
+
 impl From<trust::ErrorKind> for Reason {
     fn from(kind: trust::ErrorKind) -> Self {
         use trust::ErrorKind as Kind;
@@ -378,6 +405,11 @@ impl From<trust::ErrorKind> for Reason {
             Kind::CredentialNotYetValid => Self::CredentialNotYetValid,
             Kind::RevokesAnchor => Self::RevocationNamesAnchor,
             Kind::RevocationSequence => Self::RevocationSequence,
+            Kind::AnchorRights => Self::AnchorRights,
+            Kind::RevocationForked => Self::RevocationForked,
+            Kind::DeviceKeysUnsupported => Self::ProvisioningDeviceKeys,
+            Kind::PolicyUnsupported => Self::ProvisioningPolicy,
+            Kind::IdentityCredentialUnsupported => Self::ProvisioningIdentityCredential,
             Kind::Truncated
             | Kind::UnexpectedType
             | Kind::NotCanonical
@@ -389,7 +421,8 @@ impl From<trust::ErrorKind> for Reason {
             | Kind::TooLong
             | Kind::TooMany
             | Kind::UnknownKey
-            | Kind::MissingKey => Self::RecordMalformed,
+            | Kind::MissingKey
+            | Kind::Repeated => Self::RecordMalformed,
         }
     }
 }

@@ -14,7 +14,8 @@ use trust::{CredentialClaims, RevocationList};
 #[derive(Clone, Copy)]
 pub(crate) struct Bounds<'c> {
     pub(crate) credential: &'c CredentialClaims<'c>,
-    pub(crate) revocations: &'c [RevocationList<'c>],
+    /// The revocation list of the credential's domain.
+    pub(crate) list: Option<&'c RevocationList<'c>>,
     pub(crate) sequence_number: u64,
 }
 
@@ -91,9 +92,8 @@ impl Walk<'_> {
                 }
                 // The scope has one vendor, so that this is every pair of vendor and class that can be set.
                 Parameter::ClassId(id) => {
-                    let lists = bounds.revocations.iter().filter(|list| list.governs(bounds.credential));
-                    let mut minimums = lists.filter_map(|list| list.minimum_sequence(scope.vendor(), id));
-                    if minimums.any(|minimum| bounds.sequence_number < minimum) {
+                    let minimum = bounds.list.and_then(|list| list.minimum_sequence(scope.vendor(), id));
+                    if minimum.is_some_and(|minimum| bounds.sequence_number < minimum) {
                         return Err(Error::new(ErrorKind::SequenceBelowMinimum, position));
                     }
                 }

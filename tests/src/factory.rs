@@ -4,10 +4,10 @@
 use sha2::{Digest as _, Sha256};
 use suit_manifest::author::{UpdateDescription, create, image_uri, sign};
 use trust::author::{
-    CredentialRequest, RevocationRequest, ScopeRequest, Signer as _, SoftwareKey, issue_credential,
-    sign_revocation,
+    CredentialRequest, ProvisioningRequest, RevocationRequest, ScopeRequest, Signer as _, SoftwareKey,
+    issue_credential, sign_revocation,
 };
-use trust::{Kid, PublicKey, Role, UnixTime};
+use trust::{Anchor, Kid, Role, UnixTime};
 
 /// Vendor id of the device under test.
 pub const VENDOR: [u8; 16] = [0x11; 16];
@@ -35,9 +35,9 @@ impl Factory {
         Self { root, release, credential, cti }
     }
 
-    /// The root's public half: the anchor.
-    pub fn anchor(&self) -> PublicKey {
-        self.root.public_key()
+    /// The root as an anchor.
+    pub fn anchor(&self) -> Anchor {
+        Anchor::root(self.root.public_key())
     }
 
     /// kid of the release key.
@@ -142,30 +142,16 @@ pub fn image(len: usize, fill: u8, address: u32, stack_top: u32) -> Vec<u8> {
     image
 }
 
-/// A provisioning block, CBOR written out by hand (docs/records.md).
-pub fn provisioning_block(anchors: &[PublicKey], sequence_floor: Option<u64>) -> Vec<u8> {
-    let serial = b"A-0001";
-    let mut block = vec![0xA6 + u8::from(!anchors.is_empty()) + u8::from(sequence_floor.is_some())];
-    block.extend([0x00, 0x01, 0x01, 0x60 + serial.len() as u8]);
-    block.extend(serial);
-    for (key, id) in [(2, VENDOR), (3, CLASS), (4, DEVICE)] {
-        block.extend([key, 0x50]);
-        block.extend(id);
-    }
-    block.extend([0x05, 0x18, 0x21]);
-    if !anchors.is_empty() {
-        block.extend([0x06, 0x80 + anchors.len() as u8]);
-        for anchor in anchors {
-            let key = anchor.to_cose_key();
-            block.extend([0x58, key.len() as u8]);
-            block.extend(key);
-        }
-    }
-    if let Some(floor) = sequence_floor {
-        block.extend([0x07, 0x1B]);
-        block.extend(floor.to_be_bytes());
-        // Deterministic CBOR has the shortest form: the tests use floors that need eight bytes, or none.
-        assert!(floor > u64::from(u32::MAX), "choose a floor above 2^32");
-    }
-    block
+/// A provisioning block for the device under test.
+pub fn provisioning_block(anchors: &[Anchor], sequence_floor: Option<u64>) -> Vec<u8> {
+    let request = ProvisioningRequest {
+        serial: "A-0001",
+        vendor: VENDOR,
+        class: CLASS,
+        device: DEVICE,
+        node_address: 0x21,
+        anchors,
+        sequence_floor: sequence_floor.unwrap_or_default(),
+    };
+    request.encode().expect("provisioning block")
 }

@@ -13,13 +13,16 @@ use crate::record::{
 use crate::revocation::TYP_REVOCATION;
 use crate::scope::{SCOPE_ACTIONS, SCOPE_CLASSES, SCOPE_SERIALS, SCOPE_VENDOR};
 use crate::{
-    Credential, CredentialClaims, Error, Kid, PublicKey, RevocationList, Role, TrustStore, UnixTime,
+    Anchor, Credential, CredentialClaims, Error, Kid, PublicKey, RevocationClaims, RevocationList, Role,
+    TrustStore, UnixTime,
 };
 use ciborium::value::Value;
 use coset::{AsCborValue as _, CborSerializable as _, CoseSign1Builder, Header, HeaderBuilder, iana};
 
+mod provisioning;
 mod signer;
 
+pub use provisioning::ProvisioningRequest;
 pub use signer::{SignError, Signer, SoftwareKey};
 
 /// Why something could not be made.
@@ -149,8 +152,7 @@ pub fn issue_credential(request: &CredentialRequest, root: &dyn Signer) -> Resul
         (CLAIM_SCOPE, scope(&request.scope)),
     ]);
     let cwt = sign_record(TYP_CREDENTIAL, map(claims), root)?;
-    let store = TrustStore { anchors: &[root.public_key()], revocations: &[], now: None };
-    Credential::verify(&cwt, &store, request.role)?;
+    Credential::verify(&cwt, &TrustStore::new(&[Anchor::root(root.public_key())]), request.role)?;
     Ok(cwt)
 }
 
@@ -171,7 +173,7 @@ pub fn sign_revocation(request: &RevocationRequest, root: &dyn Signer) -> Result
         claims.push((CLAIM_MINIMUM_SEQUENCE, Value::Array(minimum_sequences.collect())));
     }
     let cwt = sign_record(TYP_REVOCATION, map(claims), root)?;
-    RevocationList::verify(&cwt, &[root.public_key()])?;
+    RevocationList::verify(&cwt, &[Anchor::root(root.public_key())])?;
     Ok(cwt)
 }
 
@@ -208,8 +210,8 @@ pub fn read_unverified_credential(cwt: &[u8]) -> Result<CredentialClaims<'_>, Er
 
 /// What a revocation list says, **nothing of it verified**, the signature neither: to show it, or to see what the
 /// list that it replaces should hold at least.
-pub fn read_unverified_revocation(cwt: &[u8]) -> Result<RevocationList<'_>, Error> {
-    RevocationList::read(cwt, &Record::open(cwt, 0, TYP_REVOCATION)?)
+pub fn read_unverified_revocation(cwt: &[u8]) -> Result<RevocationClaims<'_>, Error> {
+    RevocationClaims::read(cwt, &Record::open(cwt, 0, TYP_REVOCATION)?)
 }
 
 fn sign_record(typ: &str, claims: Value, root: &dyn Signer) -> Result<Vec<u8>, AuthorError> {

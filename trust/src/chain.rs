@@ -3,9 +3,11 @@
 use crate::TrustStore;
 use crate::cbor::Reader;
 use crate::cose::{Form, Sign1};
+use crate::credential::TYP_CREDENTIAL;
 use crate::credential::{Credential, CredentialClaims};
 use crate::error::{Error, ErrorKind};
-use crate::record::MAX_CWT_LEN;
+use crate::key::Kid;
+use crate::record::{MAX_CWT_LEN, Record};
 use crate::scope::{Role, Scope};
 
 /// Longest chained COSE_Sign1: the credential, and about 100 bytes around it.
@@ -61,6 +63,13 @@ impl<'a> ChainedSign1<'a> {
     pub(crate) fn kcwt(&self) -> &'a [u8] {
         self.kcwt
     }
+}
+
+/// kid of the anchor that the signer's credential names as its issuer, **nothing of it verified**: to find the
+/// revocation list that [`verify_chained_sign1`] needs.
+pub fn claimed_issuer(sign1: &[u8]) -> Result<Kid, Error> {
+    let chained = ChainedSign1::read(sign1, &[])?;
+    Ok(Record::open(chained.kcwt, chained.kcwt_position, TYP_CREDENTIAL)?.issuer_kid())
 }
 
 /// Verifies a COSE_Sign1 (tag 18) over `detached_payload` whose `kcwt` header is the signer's credential.

@@ -1,5 +1,6 @@
 //! Credentials: a root certifies a key for a role and a scope (CWT with `cnf`, RFC 8747).
 
+use crate::anchor::Domain;
 use crate::cbor::Reader;
 use crate::error::{Error, ErrorKind};
 use crate::key::{Kid, PublicKey};
@@ -35,12 +36,13 @@ pub struct CredentialClaims<'a> {
 #[derive(Clone, Debug)]
 pub struct Credential<'a> {
     claims: CredentialClaims<'a>,
+    domain: Domain,
 }
 
 impl<'a> Credential<'a> {
     /// Verifies a credential: structure, anchor, signature, role, revocation, and time if the store has a clock.
     ///
-    /// Of the revocation lists in the store that one counts that the credential's own anchor signed.
+    /// The revocation list of the anchor's domain counts.
     pub fn verify(cwt: &'a [u8], store: &TrustStore<'_>, role: Role) -> Result<Self, Error> {
         Self::verify_nested(cwt, 0, store, role)
     }
@@ -54,14 +56,14 @@ impl<'a> Credential<'a> {
     ) -> Result<Self, Error> {
         // The order of docs/records.md, "Chain of a manifest".
         let record = Record::open(cwt, base, TYP_CREDENTIAL)?;
-        record.verify(store.anchors)?;
+        let domain = record.verify(store.anchors(), store.right_to_certify(role))?.domain();
         let claims = CredentialClaims::read(&record)?;
 
         let refuse = |kind| Err(Error::new(kind, base));
         if claims.role != role {
             return refuse(ErrorKind::RoleMismatch);
         }
-        for list in store.revocations.iter().filter(|list| list.governs(&claims)) {
+        if let Some(list) = store.list_of(domain) {
             if list.revokes_cti(claims.cti) {
                 return refuse(ErrorKind::CredentialRevoked);
             }
@@ -70,7 +72,7 @@ impl<'a> Credential<'a> {
             }
         }
         // RFC 8392 sections 3.1.4 and 3.1.5: good from nbf on, no longer good at exp.
-        if let Some(now) = store.now {
+        if let Some(now) = store.now() {
             if claims.not_before.is_some_and(|begin| now < begin) {
                 return refuse(ErrorKind::CredentialNotYetValid);
             }
@@ -78,7 +80,13 @@ impl<'a> Credential<'a> {
                 return refuse(ErrorKind::CredentialExpired);
             }
         }
-        Ok(Self { claims })
+        Ok(Self { claims, domain })
+    }
+
+    /// The domain of the anchor that certified it.
+    #[must_use]
+    pub fn domain(&self) -> Domain {
+        self.domain
     }
 }
 

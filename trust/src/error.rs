@@ -46,6 +46,8 @@ pub enum ErrorKind {
     UnknownKey,
     /// A map lacks a key that the format requires.
     MissingKey,
+    /// A list names the same thing twice.
+    Repeated,
 
     // COSE headers
     /// `alg` is not Ed25519 (-19).
@@ -64,6 +66,8 @@ pub enum ErrorKind {
     KeyInvalid,
     /// The signer of a record is not a configured anchor.
     AnchorUnknown,
+    /// The anchor lacks the right that this needs.
+    AnchorRights,
     /// An Ed25519 signature does not hold.
     SignatureInvalid,
     /// The signature names another key than the credential that came with it.
@@ -86,6 +90,16 @@ pub enum ErrorKind {
     RevokesAnchor,
     /// A revocation list is not newer than the one that is held.
     RevocationSequence,
+    /// Two different revocation lists of a domain have the same list-sequence.
+    RevocationForked,
+
+    // Provisioning blocks
+    /// Key 8, device keys: the reader lacks the feature.
+    DeviceKeysUnsupported,
+    /// Key 9, policy: the reader lacks the feature.
+    PolicyUnsupported,
+    /// Key 10, identity credential: the reader lacks the feature.
+    IdentityCredentialUnsupported,
 }
 
 impl core::error::Error for Error {}
@@ -112,6 +126,7 @@ impl ErrorKind {
             Self::TooMany => "a list has more entries than its limit",
             Self::UnknownKey => "the record holds something that its format does not name",
             Self::MissingKey => "the record lacks something that its format requires",
+            Self::Repeated => "a list names the same thing twice",
             Self::AlgorithmUnsupported => "the signature algorithm is not Ed25519",
             Self::CriticalHeader => "a critical header is not understood",
             Self::HeaderUnknown => "a header is not known, or stands in the wrong place",
@@ -119,6 +134,7 @@ impl ErrorKind {
             Self::RecordType => "it is another kind of record",
             Self::KeyInvalid => "the public key is not a usable Ed25519 key",
             Self::AnchorUnknown => "it is not signed by a configured anchor",
+            Self::AnchorRights => "the anchor lacks the right that this needs",
             Self::SignatureInvalid => "the signature does not hold",
             Self::KeyMismatch => "the signature names another key than its credential",
             Self::RoleMismatch => "the credential has another role",
@@ -128,6 +144,10 @@ impl ErrorKind {
             Self::CredentialNotYetValid => "the credential is not valid yet",
             Self::RevokesAnchor => "the revocation list names an anchor's own key",
             Self::RevocationSequence => "the revocation list is not newer than the one that is held",
+            Self::RevocationForked => "another revocation list with the same list-sequence is held",
+            Self::DeviceKeysUnsupported => "device keys (key 8) are not supported",
+            Self::PolicyUnsupported => "a policy (key 9) is not supported",
+            Self::IdentityCredentialUnsupported => "an identity credential (key 10) is not supported",
         }
     }
 }

@@ -8,7 +8,7 @@ mod private_key;
 mod read;
 mod terminal;
 
-pub use key_file::{KeyFileError, MAX_KEY_FILE_LEN, open_public_key, open_public_keys, parse_public_key};
+pub use key_file::{KeyFileError, MAX_KEY_FILE_LEN, open_anchors, open_public_key, parse_public_key};
 pub use names::{NameError, Serial, VersionText};
 pub use pem::{Pem, PemError};
 pub use private_key::is_private_key;

@@ -25,6 +25,9 @@ pub struct PublicKey {
 }
 
 impl PublicKey {
+    /// Stands where there is no key; never shown.
+    pub(crate) const VACANT: Self = Self { x: [0; 32] };
+
     /// Reads a COSE_Key of exactly the members kty (OKP), crv (Ed25519) and x, in deterministic form.
     pub fn from_cose_key(bytes: &[u8]) -> Result<Self, Error> {
         let mut reader = Reader::new(bytes);

@@ -21,6 +21,7 @@
 #[cfg(all(test, not(any(feature = "author", feature = "host"))))]
 extern crate std;
 
+mod anchor;
 #[cfg(feature = "author")]
 pub mod author;
 pub mod cbor;
@@ -31,31 +32,31 @@ mod error;
 #[cfg(feature = "host")]
 pub mod host;
 mod key;
+pub mod provisioning;
 mod record;
 mod revocation;
 mod scope;
+mod store;
 mod text;
 
-pub use chain::{Authority, MAX_CHAINED_SIGN1_LEN, MAX_DETACHED_PAYLOAD_LEN, verify_chained_sign1};
+pub use anchor::{ANCHORS_MAX, Anchor, AnchorSet, DOMAINS_MAX, Domain, Rights};
+pub use chain::{
+    Authority, MAX_CHAINED_SIGN1_LEN, MAX_DETACHED_PAYLOAD_LEN, claimed_issuer, verify_chained_sign1,
+};
 pub use credential::{Credential, CredentialClaims};
 pub use error::{Error, ErrorKind};
 pub use key::{COSE_KEY_LEN, KID_LEN, Kid, PublicKey, sha256};
 pub use record::{MAX_CWT_LEN, MAX_NAME_LEN};
-pub use revocation::{MAX_MINIMUM_SEQUENCES, MAX_REVOKED, MinimumSequence, RevocationList, Revoked};
+pub use revocation::{
+    MAX_MINIMUM_SEQUENCES, MAX_REVOKED, MinimumSequence, Replacement, RevocationClaims, RevocationList,
+    Revoked,
+};
 pub use scope::{MAX_CLASSES, MAX_SERIALS, Role, Scope};
+pub use store::TrustStore;
+#[cfg(feature = "host")]
+pub use store::{Held, TrustStoreBuf};
 pub use text::{MAX_SERIAL_LEN, MAX_VERSION_LEN, is_printable, is_serial, is_version};
 
 /// Seconds since the Unix epoch.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 pub struct UnixTime(pub u64);
-
-/// What a verifier believes.
-#[derive(Clone, Copy, Debug)]
-pub struct TrustStore<'a> {
-    /// Roots.
-    pub anchors: &'a [PublicKey],
-    /// The newest revocation list of each anchor that has one.
-    pub revocations: &'a [RevocationList<'a>],
-    /// The time, if the verifier has a clock: without one, times in credentials are not checked.
-    pub now: Option<UnixTime>,
-}

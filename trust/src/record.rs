@@ -1,9 +1,10 @@
 //! What credentials and revocation lists have in common: a CWT (RFC 8392) of ours, `61(18([..]))`.
 
+use crate::anchor::{Anchor, Rights};
 use crate::cbor::Reader;
 use crate::cose::{Form, Sign1, TAG_CWT};
 use crate::error::{Error, ErrorKind};
-use crate::key::{Kid, PublicKey};
+use crate::key::Kid;
 
 /// Longest CWT, bytes (docs/records.md).
 pub const MAX_CWT_LEN: usize = 1024;
@@ -45,11 +46,15 @@ impl<'a> Record<'a> {
         self.sign1.kid
     }
 
-    /// The signer is one of `anchors`, and its signature holds.
-    pub(crate) fn verify(&self, anchors: &[PublicKey]) -> Result<(), Error> {
+    /// The signer is one of `anchors`, has one of the `needed` rights, and its signature holds: that anchor.
+    pub(crate) fn verify<'k>(&self, anchors: &'k [Anchor], needed: Rights) -> Result<&'k Anchor, Error> {
         let anchor = anchors.iter().find(|anchor| anchor.kid() == self.sign1.kid);
         let anchor = anchor.ok_or(self.sign1.error(ErrorKind::AnchorUnknown))?;
-        self.sign1.verify(self.sign1.payload.0, anchor)
+        if !anchor.rights().include_any(needed) {
+            return Err(self.sign1.error(ErrorKind::AnchorRights));
+        }
+        self.sign1.verify(self.sign1.payload.0, anchor.key())?;
+        Ok(anchor)
     }
 
     /// The claims, still encoded.

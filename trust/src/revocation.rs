@@ -2,13 +2,14 @@
 //! replaces the one before it.
 
 use crate::UnixTime;
+use crate::anchor::{Anchor, Domain, Rights};
 use crate::cbor::{List, Reader};
-use crate::credential::CredentialClaims;
 use crate::error::{Error, ErrorKind};
-use crate::key::{KID_LEN, Kid, PublicKey};
+use crate::key::{KID_LEN, Kid};
 use crate::record::{
     CLAIM_IAT, CLAIM_ISS, CLAIM_LIST_SEQUENCE, CLAIM_MINIMUM_SEQUENCE, CLAIM_REVOKED, MAX_NAME_LEN, Record,
 };
+use core::ops::Deref;
 
 /// `typ` of a revocation list.
 pub(crate) const TYP_REVOCATION: &str = "anchorage-revocation+cwt";
@@ -17,9 +18,9 @@ pub const MAX_REVOKED: u64 = 32;
 /// Most minimum sequences of a list.
 pub const MAX_MINIMUM_SEQUENCES: u64 = 8;
 
-/// A verified revocation list.
+/// What a revocation list says. Read, but by itself not trusted: [`RevocationList`] is the verified one.
 #[derive(Clone, Debug)]
-pub struct RevocationList<'a> {
+pub struct RevocationClaims<'a> {
     cwt: &'a [u8],
     issuer_kid: Kid,
     iss: &'a str,
@@ -49,33 +50,87 @@ pub struct MinimumSequence<'a> {
     pub sequence: u64,
 }
 
+/// A verified revocation list: an anchor with the right *governance* signed it, and it names no anchor of its domain.
+#[derive(Clone, Debug)]
+pub struct RevocationList<'a> {
+    claims: RevocationClaims<'a>,
+    domain: Domain,
+}
+
+/// How a list relates to the one of its domain that is held.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Replacement {
+    /// It is newer, and takes its place.
+    Newer,
+    /// It is the same list.
+    Same,
+}
+
 impl<'a> RevocationList<'a> {
-    /// Verifies a list: structure, signature of one of `anchors`, and that it names none of them.
-    pub fn verify(cwt: &'a [u8], anchors: &[PublicKey]) -> Result<Self, Error> {
+    /// Verifies a list: structure, signature of one of `anchors`, and that it names no anchor of its own
+    /// domain. What it says of keys of other domains has no effect.
+    ///
+    /// # Errors
+    /// [`ErrorKind::AnchorUnknown`], [`ErrorKind::AnchorRights`], [`ErrorKind::SignatureInvalid`],
+    /// [`ErrorKind::RevokesAnchor`], and those of its form
+    pub fn verify(cwt: &'a [u8], anchors: &[Anchor]) -> Result<Self, Error> {
         let record = Record::open(cwt, 0, TYP_REVOCATION)?;
-        record.verify(anchors)?;
-        let list = Self::read(cwt, &record)?;
-        // A root is replaced by re-anchoring, never revoked by a list.
-        if anchors.iter().any(|anchor| list.revokes_kid(&anchor.kid())) {
-            return Err(Error::new(ErrorKind::RevokesAnchor, list.revoked.position()));
+        let domain = record.verify(anchors, Rights::GOVERNANCE)?.domain();
+        let claims = RevocationClaims::read(cwt, &record)?;
+        // A root is replaced by its successor, never revoked by a list.
+        let mut own = anchors.iter().filter(|anchor| anchor.domain() == domain);
+        if own.any(|anchor| claims.revokes_kid(&anchor.kid())) {
+            return Err(Error::new(ErrorKind::RevokesAnchor, claims.revoked.position()));
         }
-        Ok(list)
+        Ok(Self { claims, domain })
     }
 
-    /// Succeeds when this list is newer than the one with `held_sequence`; floors never fall.
-    pub fn supersede(&self, held_sequence: u64) -> Result<(), Error> {
-        if self.sequence > held_sequence { Ok(()) } else { Err(Error::new(ErrorKind::RevocationSequence, 0)) }
+    /// A list that verified before, for the anchor of this domain: its signature is not checked again.
+    #[cfg(feature = "host")]
+    pub(crate) fn verified_before(cwt: &'a [u8], domain: Domain) -> Option<Self> {
+        let record = Record::open(cwt, 0, TYP_REVOCATION).ok()?;
+        Some(Self { claims: RevocationClaims::read(cwt, &record).ok()?, domain })
     }
 
+    /// The domain for which it was signed: it counts for the credentials of this domain, and no other's.
+    #[must_use]
+    pub fn domain(&self) -> Domain {
+        self.domain
+    }
+
+    /// Whether this list may take the place of `held`, a list of the same domain.
+    ///
+    /// # Errors
+    /// [`ErrorKind::RevocationSequence`] when it is older; [`ErrorKind::RevocationForked`] when it is another list
+    /// with the same list-sequence
+    pub fn replaces(&self, held: &RevocationList<'_>) -> Result<Replacement, Error> {
+        let refuse = |kind| Err(Error::new(kind, 0));
+        if self.sequence < held.sequence {
+            return refuse(ErrorKind::RevocationSequence);
+        }
+        if self.sequence == held.sequence {
+            return if self.cwt == held.cwt {
+                Ok(Replacement::Same)
+            } else {
+                refuse(ErrorKind::RevocationForked)
+            };
+        }
+        Ok(Replacement::Newer)
+    }
+}
+
+impl<'a> Deref for RevocationList<'a> {
+    type Target = RevocationClaims<'a>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.claims
+    }
+}
+
+impl<'a> RevocationClaims<'a> {
     /// kid of the anchor that signed it.
     pub fn issuer_kid(&self) -> Kid {
         self.issuer_kid
-    }
-
-    /// True when the list counts for this credential: the same anchor signed both. Each anchor is a domain of its own
-    /// (docs/records.md); no list takes back what another anchor issued.
-    pub fn governs(&self, credential: &CredentialClaims<'_>) -> bool {
-        self.issuer_kid == credential.issuer_kid()
     }
 
     /// Name of the issuer.
@@ -98,12 +153,12 @@ impl<'a> RevocationList<'a> {
         self.cwt
     }
 
-    /// True when the key is revoked, under credentials that the list [governs](Self::governs).
+    /// True when the key is revoked, under credentials of the list's domain.
     pub fn revokes_kid(&self, kid: &Kid) -> bool {
         self.names(&kid.0)
     }
 
-    /// True when the credential is revoked, if the list [governs](Self::governs) it.
+    /// True when the credential is revoked, if it is of the list's domain.
     pub fn revokes_cti(&self, cti: &[u8; 16]) -> bool {
         self.names(cti)
     }
@@ -124,7 +179,7 @@ impl<'a> RevocationList<'a> {
     }
 
     /// The least manifest sequence number for devices of this class, if the list has one; it is for releases under
-    /// credentials that the list [governs](Self::governs).
+    /// credentials of the list's domain.
     pub fn minimum_sequence(&self, vendor: &[u8; 16], class: &[u8; 16]) -> Option<u64> {
         let mut highest = None;
         for minimum in self.minimum_sequences.as_ref()?.iter(MinimumSequence::read) {

@@ -7,6 +7,7 @@ mod records {
     mod claims;
     mod forge;
     mod frozen;
+    mod provisioning;
     mod roots;
     mod second_opinion;
 }

@@ -1,5 +1,6 @@
 //! The numbers of our devices: identifiers, objects, routines, addresses, the state record (docs/can-protocol.md).
 
+pub mod anchors;
 mod state_record;
 
 pub use state_record::{Flags, ImageState, Mode, STATE_RECORD_LEN, StateRecord, StateRecordError};
@@ -21,8 +22,8 @@ pub mod did {
     pub const STATE_RECORD: u16 = 0xFD00;
     /// Vendor id (16), class id (16), device id (16); zeros in factory state.
     pub const IDENTITY: u16 = 0xFD01;
-    /// Kids of the anchors, 8 bytes each.
-    pub const ANCHOR_KIDS: u16 = 0xFD02;
+    /// The [anchors](super::anchors); served by the loader only.
+    pub const ANCHORS: u16 = 0xFD02;
 }
 
 /// Routine identifiers, started with service `31 01`.
@@ -106,6 +107,8 @@ impl Object {
 pub const TESTER_ADDRESS: u8 = 0xF1;
 /// The address of a device that was not provisioned with another one.
 pub const DEFAULT_NODE_ADDRESS: u8 = 0x10;
+/// Highest node address of a device; the lowest is 1.
+pub const MAX_NODE_ADDRESS: u8 = 239;
 /// To every device, 29 bit.
 pub const FUNCTIONAL_ID: Id = Id::Extended(0x18DB_33F1);
 /// The tester's request, 11 bit.
@@ -127,7 +130,7 @@ pub const fn response_id(node: u8) -> Id {
     Id::Extended(0x18DA_0000 | (TESTER_ADDRESS as u32) << 8 | node as u32)
 }
 
-/// The device that sends with this identifier to the tester; `None` for the tester's own address.
+/// The device that sends with this identifier to the tester; `None` for an address that no device may have.
 #[must_use]
 pub const fn responding_node(id: Id) -> Option<u8> {
     match id {
@@ -138,10 +141,10 @@ pub const fn responding_node(id: Id) -> Option<u8> {
     }
 }
 
-/// A node address a device may have: the tester's own would give both ends the same identifiers.
+/// True for a node address that a device may have: 1 to [`MAX_NODE_ADDRESS`].
 #[must_use]
 pub const fn is_node_address(node: u8) -> bool {
-    node != TESTER_ADDRESS
+    matches!(node, 1..=MAX_NODE_ADDRESS)
 }
 
 /// The identifiers of a device. Its own node address has to be one ([`is_node_address`]).

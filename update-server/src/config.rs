@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use trust::PublicKey;
-use trust::host::{KeyFileError, open_public_keys};
+use trust::Anchor;
+use trust::host::{KeyFileError, open_anchors};
 
 pub use token::{TokenError, Tokens};
 
@@ -92,7 +92,7 @@ pub struct Config {
     /// The data directory.
     pub data: PathBuf,
     /// At least one anchor.
-    pub anchors: Vec<PublicKey>,
+    pub anchors: Vec<Anchor>,
     /// At least one token.
     pub tokens: Tokens,
     /// Longest image that is taken, bytes.
@@ -104,14 +104,14 @@ pub struct Config {
 impl Config {
     /// Reads the files that the options name.
     pub fn read(args: ServeArgs) -> Result<Self, ConfigError> {
-        let anchors = open_public_keys(args.anchors.iter().map(PathBuf::as_path))
+        let trusted = open_anchors(args.anchors.iter().map(PathBuf::as_path))
             .map_err(|(path, source)| ConfigError::Anchor { path: path.to_owned(), source })?;
         let path = args.token_file;
         let tokens = Tokens::read(&path).map_err(|source| ConfigError::Token { path, source })?;
         Ok(Self {
             listen: args.listen,
             data: args.data,
-            anchors,
+            anchors: trusted.anchors().to_vec(),
             tokens,
             max_image_bytes: args.max_image_bytes,
             shutdown_limit: Duration::from_secs(args.shutdown_seconds),

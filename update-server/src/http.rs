@@ -109,7 +109,7 @@ struct Anchor {
 async fn anchors(State(app): State<App>) -> Json<Anchors> {
     let anchors = app.records.anchors().iter().map(|anchor| Anchor {
         kid: hex::encode(anchor.kid().0),
-        cose_key: hex::encode(anchor.to_cose_key()),
+        cose_key: hex::encode(anchor.key().to_cose_key()),
     });
     Json(Anchors { anchors: anchors.collect() })
 }

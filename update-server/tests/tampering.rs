@@ -5,7 +5,7 @@ use suit_manifest::author::{UpdateDescription, create, sign};
 use trust::author::{
     CredentialRequest, ScopeRequest, Signer as _, SoftwareKey, issue_credential, random_cti,
 };
-use trust::{Role, TrustStore, UnixTime};
+use trust::{Anchor, Role, TrustStore, UnixTime};
 use update_server::domain::catalogue::Release;
 
 const VENDOR: [u8; 16] = [1; 16];
@@ -42,8 +42,8 @@ fn signed(root: &SoftwareKey) -> Vec<u8> {
 #[test]
 fn every_flipped_bit_is_refused() {
     let root = SoftwareKey::generate().unwrap();
-    let anchors = [root.public_key()];
-    let store = TrustStore { anchors: &anchors, revocations: &[], now: Some(UnixTime(1)) };
+    let anchors = [Anchor::root(root.public_key())];
+    let store = TrustStore::new(&anchors).at(UnixTime(1));
     let envelope = signed(&root);
     assert_eq!(Release::read(&envelope, &store, 0).unwrap().sequence, 1);
     let mut changed = envelope.clone();

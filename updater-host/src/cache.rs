@@ -14,7 +14,7 @@ use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use suit_manifest::limits::MAX_ENVELOPE_LEN;
 use trust::host::ReadError;
-use trust::{Kid, MAX_CWT_LEN, PublicKey, RevocationList};
+use trust::{Anchor, Domain, MAX_CWT_LEN, RevocationList};
 use uuid::Uuid;
 
 /// Longest release object that is read back, bytes.
@@ -119,30 +119,32 @@ impl Cache {
         }
     }
 
-    /// The newest revocation list of an anchor that was ever fetched. To be verified.
+    /// The newest revocation list of a domain that was ever fetched. To be verified.
     ///
     /// # Errors
     /// [`Error::File`]
-    pub(crate) fn revocation_list(&self, anchor: &Kid) -> Result<Option<Vec<u8>>, Error> {
-        read_if_there(&self.list_path(anchor), MAX_CWT_LEN as u64)
+    pub(crate) fn revocation_list(&self, domain: Domain) -> Result<Option<Vec<u8>>, Error> {
+        read_if_there(&self.list_path(domain), MAX_CWT_LEN as u64)
     }
 
-    /// Keeps a revocation list of an anchor, unless the one that is here is as new.
+    /// Keeps a revocation list, unless the one of its domain that is here is as new.
     ///
     /// # Errors
     /// [`Error::File`]
-    pub(crate) fn keep_revocation_list(&self, anchor: &PublicKey, bytes: &[u8]) -> Result<(), Error> {
-        let path = self.list_path(&anchor.kid());
+    pub(crate) fn keep_revocation_list(
+        &self,
+        anchors: &[Anchor],
+        list: &RevocationList<'_>,
+    ) -> Result<(), Error> {
+        let path = self.list_path(list.domain());
         // Another program may be at the same list.
         let _lock = lock(&path.with_extension("lock"))?;
         let kept = read_if_there(&path, MAX_CWT_LEN as u64)?;
-        let sequence = |bytes: &[u8]| {
-            RevocationList::verify(bytes, std::slice::from_ref(anchor)).ok().map(|list| list.sequence())
-        };
-        if sequence(bytes) <= kept.as_deref().and_then(sequence) {
+        let kept = kept.as_deref().and_then(|bytes| RevocationList::verify(bytes, anchors).ok());
+        if kept.is_some_and(|kept| kept.domain() == list.domain() && kept.sequence() >= list.sequence()) {
             return Ok(());
         }
-        write_whole(&path, bytes)
+        write_whole(&path, list.as_bytes())
     }
 
     /// Opens an image for fetching, at what an earlier run left. `None` while another program fetches it.
@@ -208,8 +210,8 @@ impl Cache {
         self.root.join("envelopes").join(hex::encode(digest))
     }
 
-    fn list_path(&self, anchor: &Kid) -> PathBuf {
-        self.root.join("revocations").join(hex::encode(anchor.0))
+    fn list_path(&self, domain: Domain) -> PathBuf {
+        self.root.join("revocations").join(hex::encode(domain.0.0))
     }
 
     fn release_path(&self, server: &str, kind: &Kind, device: Option<Uuid>) -> PathBuf {

@@ -189,7 +189,7 @@ fn node(text: &str) -> Result<u8, String> {
     };
     number
         .filter(|node| update_protocol::profile::is_node_address(*node))
-        .ok_or_else(|| "a node address is 0 to 255, and not 0xF1".to_owned())
+        .ok_or_else(|| "a node address is 1 to 239".to_owned())
 }
 
 #[cfg(test)]

@@ -12,9 +12,9 @@ use crate::session::{Flow, PROGRAMMING, Reset, Session};
 use serde::Serialize;
 use std::time::Duration;
 use suit_manifest::reason::Reason;
-use trust::cbor::Reader;
+use trust::provisioning::ProvisioningBlock;
 use update_protocol::profile::{
-    self, ImageState, MAX_PROVISIONING_BLOCK_LEN, MAX_REVOCATION_LIST_LEN, Mode, Object,
+    ImageState, MAX_PROVISIONING_BLOCK_LEN, MAX_REVOCATION_LIST_LEN, Mode, Object,
 };
 
 /// `scan`
@@ -70,8 +70,9 @@ impl Report for Done {
 /// [`Error::DeviceRefused`], those of [`choose`]
 pub(crate) async fn provision(cli: &Cli, options: &Provision, output: &Output) -> Result<Done, Error> {
     let block = files::read(&options.block, MAX_PROVISIONING_BLOCK_LEN.into())?;
-    let name =
-        BlockName::read(&block).map_err(|error| refused(Reason::ProvisioningMalformed, error.position))?;
+    let identity = ProvisioningBlock::parse(&block)
+        .map_err(|error| refused(Reason::of_provisioning(error.kind), error.position))?
+        .identity;
     let mut connection = Connection::open(&cli.bus, cli.identifiers).await?;
     let device = match options.node {
         Some(_) => {
@@ -87,11 +88,11 @@ pub(crate) async fn provision(cli: &Cli, options: &Provision, output: &Output) -
     // The device answers at its own node address from the next start on. If it has not heard this, it starts anew when
     // its session expires.
     let _ = reset(&mut connection, device.node).await?;
-    await_answer(&mut connection, name.node, cli.patience).await?;
-    let provisioned = read(&mut connection, name.node).await?;
-    if provisioned.serial.as_str() != Some(name.serial) {
+    await_answer(&mut connection, identity.node_address, cli.patience).await?;
+    let provisioned = read(&mut connection, identity.node_address).await?;
+    if provisioned.serial.as_str() != Some(identity.serial()) {
         return Err(Error::DeviceChanged {
-            expected: name.serial.to_owned(),
+            expected: identity.serial().to_owned(),
             found: provisioned.serial.to_string(),
         });
     }
@@ -111,35 +112,6 @@ async fn unprovisioned(connection: &mut Connection, scan_time: Duration) -> Resu
         Ok([device]) => Ok(device),
         Err(blank) if blank.is_empty() => Err(refused(Reason::AlreadyProvisioned, 0)),
         Err(blank) => Err(Error::SeveralDevices(blank.iter().map(Device::summary).collect())),
-    }
-}
-
-/// What a provisioning block (docs/records.md) says of where the device will be found.
-struct BlockName<'a> {
-    serial: &'a str,
-    node: u8,
-}
-
-impl<'a> BlockName<'a> {
-    /// Reads serial and node address; the rest is for the device to judge.
-    fn read(block: &'a [u8]) -> Result<Self, trust::Error> {
-        const SERIAL: i64 = 1;
-        const NODE_ADDRESS: i64 = 5;
-        let mut reader = Reader::new(block);
-        let mut entries = reader.map()?;
-        let (mut serial, mut node) = (None, None);
-        while let Some(key) = entries.next_int(&mut reader)? {
-            match key {
-                SERIAL => serial = Some(reader.name(profile::MAX_TEXT_LEN)?),
-                NODE_ADDRESS => {
-                    node = u8::try_from(reader.uint()?).ok().filter(|n| profile::is_node_address(*n))
-                }
-                _ => reader.skip()?,
-            }
-        }
-        reader.finish()?;
-        let missing = reader.error(trust::ErrorKind::MissingKey);
-        Ok(Self { serial: serial.ok_or(missing)?, node: node.ok_or(missing)? })
     }
 }
 
@@ -219,6 +191,3 @@ async fn read(connection: &mut Connection, node: u8) -> Result<Device, Error> {
     let read = Session::new(connection, node).device().await;
     read.map_err(|trouble| trouble.with(connection, node, "reading its state"))
 }
-
-#[cfg(test)]
-mod tests;

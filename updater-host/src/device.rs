@@ -7,12 +7,9 @@ use serde::Serialize;
 use std::fmt::Write as _;
 use suit_manifest::DeviceIdentity;
 use suit_manifest::reason::Reason;
-use trust::{KID_LEN, Kid};
+use update_protocol::profile::anchors::{AnchorEntry, AnchorReport, DomainEntry};
 use update_protocol::profile::{ImageState, Mode, StateRecord};
 use uuid::Uuid;
-
-/// Most anchors a device may name: the provisioning block holds four.
-const MAX_ANCHORS: usize = 4;
 
 /// A device, as it answered just now.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -29,8 +26,28 @@ pub(crate) struct Device {
     pub(crate) application_version: Option<DeviceText>,
     /// Version of the loader, when the device tells.
     pub(crate) loader_version: Option<DeviceText>,
-    /// Kids of the anchors, when the device tells.
-    pub(crate) anchors: Vec<Kid>,
+    /// What it trusts, when it says.
+    pub(crate) trust: Option<DeviceTrust>,
+}
+
+/// The anchors of a device and their domains.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct DeviceTrust {
+    /// Its anchors.
+    pub(crate) anchors: Vec<AnchorEntry>,
+    /// Their domains.
+    pub(crate) domains: Vec<DomainEntry>,
+}
+
+impl DeviceTrust {
+    /// Reads the content of `FD02`.
+    ///
+    /// # Errors
+    /// [`DeviceAnswerError::AnchorReport`]
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, DeviceAnswerError> {
+        let report = AnchorReport::decode(bytes).map_err(DeviceAnswerError::AnchorReport)?;
+        Ok(Self { anchors: report.anchors().collect(), domains: report.domains().collect() })
+    }
 }
 
 /// The line of a device in a list.
@@ -109,12 +126,6 @@ pub(crate) fn identity(bytes: &[u8]) -> Result<DeviceIdentity, DeviceAnswerError
         }
         _ => Err(DeviceAnswerError::IdentityLength(bytes.len())),
     }
-}
-
-/// The kids of `FD02`; at most four, and nothing that is not whole.
-#[must_use]
-pub(crate) fn anchor_kids(bytes: &[u8]) -> Vec<Kid> {
-    bytes.as_chunks::<KID_LEN>().0.iter().take(MAX_ANCHORS).map(|kid| Kid(*kid)).collect()
 }
 
 fn mode_name(mode: Mode) -> &'static str {
@@ -215,7 +226,12 @@ impl InfoReport {
             reason_position: state.reason_position,
             max_request_len: state.max_request_len,
             slot_capacity: state.slot_capacity,
-            anchors: device.anchors.iter().map(|kid| hex::encode(kid.0)).collect(),
+            anchors: device
+                .trust
+                .iter()
+                .flat_map(|trust| &trust.anchors)
+                .map(|anchor| hex::encode(anchor.kid))
+                .collect(),
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::restart::await_answer;
 use crate::session::{Ended, Flow, PROGRAMMING, Session, session_is_lost};
 use std::time::{Duration, Instant};
 use suit_manifest::reason::Reason;
-use trust::Kid;
+use trust::Domain;
 use update_protocol::profile::{ImageState, Mode, Object, StateRecord};
 
 /// Tries without a new byte before patience is looked at.
@@ -36,7 +36,7 @@ pub(crate) struct Install<'a> {
     pub(crate) device: &'a Device,
     /// What it gets.
     pub(crate) release: &'a Release,
-    /// The newest revocation list of each anchor that is believed here; the device may know others.
+    /// The newest revocation list of each domain that is trusted here; the device may know others.
     pub(crate) lists: &'a [NewestList],
     /// Where it is told.
     pub(crate) output: &'a Output,
@@ -49,8 +49,8 @@ pub(crate) struct Install<'a> {
 /// A revocation list that the device may not have.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct NewestList {
-    /// kid of the anchor that signed it.
-    pub(crate) issuer: Kid,
+    /// Its domain.
+    pub(crate) domain: Domain,
     /// list-sequence.
     pub(crate) sequence: u64,
     /// The signed list.
@@ -144,7 +144,7 @@ impl Install<'_> {
             tries.sent.get_or_insert(Sent { resumed_from: state.image_size, bytes: 0 });
             return Ok(());
         }
-        self.send_lists(&state).await?;
+        self.send_lists().await?;
         self.output.say("  The device checks the envelope.");
         self.send(Object::Envelope, Subject::Envelope).await?;
         let state = self.state().await?;
@@ -168,18 +168,18 @@ impl Install<'_> {
         }))
     }
 
-    async fn send_lists(&mut self, state: &StateRecord) -> Result<(), Stop> {
+    async fn send_lists(&mut self) -> Result<(), Stop> {
         if self.lists.is_empty() {
             return Ok(());
         }
         // The loader knows them for certain, and it is the one that answers now.
-        let anchors = self.session().anchors().await.map_err(again)?;
-        for NewestList { issuer, sequence, bytes } in self.lists {
-            let is_needless = match anchors.as_slice() {
-                [only] if only == issuer => *sequence <= state.revocation_sequence,
-                // The record has one number, of whichever anchor: the device compares.
-                known => !known.is_empty() && !known.contains(issuer),
-            };
+        let trust = self.session().trust().await.map_err(again)?;
+        for NewestList { domain, sequence, bytes } in self.lists {
+            let is_needless = trust.as_ref().is_some_and(|trust| match trust.domains.as_slice() {
+                [only] if only.domain == domain.0.0 => *sequence <= only.list_sequence,
+                // The device has one number, of whichever domain: it compares.
+                known => !known.iter().any(|known| known.domain == domain.0.0),
+            });
             if is_needless {
                 continue;
             }
@@ -188,7 +188,8 @@ impl Install<'_> {
             if let Err(trouble) = sent {
                 match self.judge(trouble, subject).await {
                     // It has this one or a newer one, or it is a list for other devices.
-                    Stop::Final(Error::DeviceRefused(refusal)) if does_not_need(&refusal, &anchors) => {}
+                    Stop::Final(Error::DeviceRefused(refusal))
+                        if does_not_need(&refusal, trust.is_some()) => {}
                     stop => return Err(stop),
                 }
             }
@@ -341,10 +342,10 @@ impl Install<'_> {
     }
 }
 
-/// Whether a device refused a list because it can do without it. `told` are the anchors that it named, if any.
-fn does_not_need(refusal: &DeviceRefusal, told: &[Kid]) -> bool {
+/// Whether a device refused a list because it can do without it. `named`: it said which domains it knows.
+fn does_not_need(refusal: &DeviceRefusal, named: bool) -> bool {
     let reason = refusal.reason();
-    reason == Some(Reason::RevocationSequence) || reason == Some(Reason::AnchorUnknown) && told.is_empty()
+    reason == Some(Reason::RevocationSequence) || reason == Some(Reason::AnchorUnknown) && !named
 }
 
 /// What cannot get better is final.

@@ -4,7 +4,6 @@
 //! `main` only calls [`run`]. Everything from a bus, a server or a file is hostile until it has been verified.
 #![forbid(unsafe_code)]
 
-mod believed;
 #[cfg(feature = "http")]
 mod cache;
 mod cli;
@@ -29,6 +28,7 @@ mod server;
 mod session;
 mod source;
 mod text;
+mod trusted;
 mod update;
 
 use clap::Parser as _;

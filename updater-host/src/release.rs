@@ -3,15 +3,15 @@
 //! The checks are the device's: the same code authenticates the envelope and runs its command sequences, so what passes
 //! here is refused by a device only for what only the device knows.
 
-use crate::believed::Believed;
 use crate::device::Device;
 use crate::error::{Error, Subject};
 use crate::text::printable;
+use crate::trusted::now;
 use sha2::{Digest as _, Sha256};
 use suit_manifest::author::sever_text;
 use suit_manifest::reason::Reason;
 use suit_manifest::{Authenticated, DeviceIdentity, Envelope, MAX_ENVELOPE_HEAD_LEN, image_reference_for};
-use trust::{Kid, TrustStore};
+use trust::{Kid, TrustStore, TrustStoreBuf};
 use update_protocol::profile::Mode;
 
 /// What an authenticated envelope says, for the plan and for what comes after the transfer.
@@ -46,13 +46,16 @@ pub(crate) struct Release {
 ///
 /// # Errors
 /// [`Error::Refused`]
-pub(crate) fn check_envelope(envelope: &[u8], believed: &Believed, device: &Device) -> Result<Facts, Error> {
+pub(crate) fn check_envelope(
+    envelope: &[u8],
+    trusted: &TrustStoreBuf,
+    device: &Device,
+) -> Result<Facts, Error> {
     if device.state.mode == Mode::Factory {
         return Err(refused(Subject::Envelope, Reason::NotProvisioned));
     }
-    let lists = believed.newest_lists()?;
     let parsed = Envelope::parse(envelope).map_err(manifest_error)?;
-    let authenticated = authenticate(&parsed, &believed.store(&lists))?;
+    let authenticated = trusted.with(Some(now()), |store| authenticate(&parsed, store))?;
     authenticated.check_sequence(device.state.sequence_floor).map_err(manifest_error)?;
     let facts = facts(&authenticated, &device.identity)?;
     if facts.image_size > u64::from(device.state.slot_capacity) {

@@ -1,6 +1,5 @@
 //! What the update-server hears of an update. It never decides whether an update goes on.
 
-use crate::believed::now;
 use crate::cache::{Cache, DataDirs};
 use crate::cli::{Cli, Update};
 use crate::device::{Device, Installed, reason_slug};
@@ -14,6 +13,7 @@ use crate::restart::Outcome;
 use crate::server::Server;
 use crate::server::wire::{DeviceBody, EventBody, EventKind};
 use crate::source::Online;
+use crate::trusted::now;
 use crate::update::Ended;
 use std::time::Duration;
 use update_protocol::profile::MAX_TEXT_LEN;

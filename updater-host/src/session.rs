@@ -1,10 +1,9 @@
 //! What is asked of one device: its state, a programming session, a download, a reset (docs/can-protocol.md).
 
 use crate::connection::{Connection, Trouble};
-use crate::device::{self, Device};
+use crate::device::{self, Device, DeviceTrust};
 use crate::error::{DeviceAnswerError, DeviceRefusal, Subject};
 use crate::text::DeviceText;
-use trust::Kid;
 use update_protocol::profile::{Mode, Object, StateRecord, did};
 use update_protocol::uds::client::{Request, response};
 use update_protocol::uds::{Nrc, Session as Level};
@@ -127,7 +126,7 @@ impl<'c> Session<'c> {
             Mode::Loader | Mode::Factory => None,
         };
         let loader_version = self.read_optional(did::LOADER_VERSION).await?;
-        let anchors = self.anchors().await?;
+        let trust = self.trust().await?;
         Ok(Device {
             node: self.node,
             serial,
@@ -135,17 +134,17 @@ impl<'c> Session<'c> {
             state,
             application_version: application_version.as_deref().map(text).transpose()?,
             loader_version: loader_version.as_deref().map(text).transpose()?,
-            anchors,
+            trust,
         })
     }
 
-    /// The kids of its anchors; none when it does not tell. A loader does, an application need not.
+    /// Its anchors and their domains; `None` when it does not say. A loader does, an application need not.
     ///
     /// # Errors
     /// [`Trouble`]
-    pub(crate) async fn anchors(&mut self) -> Result<Vec<Kid>, Trouble> {
-        let kids = self.read_optional(did::ANCHOR_KIDS).await?;
-        Ok(device::anchor_kids(&kids.unwrap_or_default()))
+    pub(crate) async fn trust(&mut self) -> Result<Option<DeviceTrust>, Trouble> {
+        let report = self.read_optional(did::ANCHORS).await?;
+        report.as_deref().map(DeviceTrust::read).transpose().map_err(Trouble::Answer)
     }
 
     /// Brings the loader into a programming session; an application resets into it first.

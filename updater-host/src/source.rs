@@ -1,6 +1,5 @@
 //! Where a release comes from: files, or the update-server with its cache.
 
-use crate::believed::Believed;
 use crate::device::Device;
 use crate::error::Error;
 use crate::files::{self, MAX_IMAGE_LEN};
@@ -8,6 +7,7 @@ use crate::output::Output;
 use crate::release::{Release, check_envelope, check_image, for_device};
 use std::path::Path;
 use suit_manifest::limits::MAX_ENVELOPE_LEN;
+use trust::TrustStoreBuf;
 
 #[cfg(feature = "http")]
 mod online;
@@ -45,14 +45,14 @@ impl HostChecks {
 pub(crate) fn from_files(
     envelope: &Path,
     image: &Path,
-    believed: &Believed,
+    trusted: &TrustStoreBuf,
     device: &Device,
     checks: HostChecks,
     output: &Output,
 ) -> Result<Release, Error> {
     let envelope = files::read(envelope, MAX_ENVELOPE_LEN as u64)?;
     let image = files::read(image, MAX_IMAGE_LEN)?;
-    let facts = checks.apply(check_envelope(&envelope, believed, device), output)?;
+    let facts = checks.apply(check_envelope(&envelope, trusted, device), output)?;
     if let Some(facts) = &facts {
         checks.apply(check_image(facts, &image), output)?;
     }

@@ -1,6 +1,5 @@
 //! `update`: choose, verify, plan, ask, send, restart, tell (docs/updater-host.md).
 
-use crate::believed::{Believed, read_anchors};
 use crate::cli::{Cli, Update};
 use crate::connection::Connection;
 use crate::device::{Device, Installed, reason_slug};
@@ -16,10 +15,11 @@ use crate::restart::{Outcome, Restart, Settled};
 use crate::scan::choose;
 use crate::session::Session;
 use crate::source::{self, HostChecks};
+use crate::trusted::{add_list_files, read_anchors};
 use serde::Serialize;
 use std::time::Instant;
 use suit_manifest::reason::Reason;
-use trust::RevocationList;
+use trust::{RevocationList, TrustStoreBuf};
 use update_protocol::profile::{ImageState, Mode};
 
 /// Exit code when the device ended up without the release confirmed (docs/errors.md: remote refused).
@@ -108,8 +108,8 @@ pub(crate) async fn run(
         output.warn("host-checks-skipped", "THE HOST'S OWN CHECKS ARE OFF: what does not verify is sent.");
     }
     // What was given is read before a device is bothered.
-    let mut believed = Believed::new(read_anchors(&options.anchors)?);
-    believed.add_list_files(&options.revocations)?;
+    let mut trusted = read_anchors(&options.anchors)?;
+    add_list_files(&mut trusted, &options.revocations)?;
     let prepared = async {
         #[cfg(feature = "http")]
         let reporting = Reporting::new(cli, options, output)?;
@@ -118,15 +118,15 @@ pub(crate) async fn run(
         #[cfg(feature = "http")]
         if let Some(reporting) = &reporting {
             reporting.deliver(output, interrupt).await;
-            source::newest_lists(&reporting.online(output), &mut believed).await?;
+            source::newest_lists(&reporting.online(output), &mut trusted).await?;
         }
         let release = match (&options.release, &options.image) {
             (Some(envelope), Some(image)) => {
-                source::from_files(envelope, image, &believed, &device, checks, output)?
+                source::from_files(envelope, image, &trusted, &device, checks, output)?
             }
             #[cfg(feature = "http")]
             _ => match &reporting {
-                Some(reporting) => reporting.online(output).release(&believed, &device, checks).await?,
+                Some(reporting) => reporting.online(output).release(&trusted, &device, checks).await?,
                 None => return Err(Error::NothingToInstall),
             },
             #[cfg(not(feature = "http"))]
@@ -166,7 +166,7 @@ pub(crate) async fn run(
             return Err(Error::Declined);
         }
     }
-    let lists = newest_lists(&believed)?;
+    let lists = newest_lists(&trusted);
     prepared.install(cli, options, &lists, output, interrupt).await
 }
 
@@ -282,14 +282,14 @@ fn is_on_trial(device: &Device, release: &Release) -> bool {
     same && state.image == ImageState::Trial && state.mode == Mode::Application
 }
 
-/// What is believed here; which of them the device can verify is asked when it is in its session.
-fn newest_lists(believed: &Believed) -> Result<Vec<NewestList>, Error> {
-    let given = |list: &RevocationList<'_>| NewestList {
-        issuer: list.issuer_kid(),
+/// The lists that are held here; which of them the device can verify is asked when it is in its session.
+fn newest_lists(trusted: &TrustStoreBuf) -> Vec<NewestList> {
+    let given = |list: RevocationList<'_>| NewestList {
+        domain: list.domain(),
         sequence: list.sequence(),
         bytes: list.as_bytes().to_vec(),
     };
-    Ok(believed.newest_lists()?.iter().map(given).collect())
+    trusted.lists().map(given).collect()
 }
 
 fn report(

@@ -3,7 +3,7 @@
 use crate::bench::{Device, Programming, download};
 use crate::factory::{Factory, provisioning_block};
 use crate::flash::Nor;
-use bootloader::provisioning::Provisioning;
+use bootloader::provisioning::ProvisioningBlock;
 use update_protocol::profile::Object;
 use update_protocol::uds::Nrc;
 use update_protocol::uds::server::{Answer, Download, Handler as _};
@@ -176,10 +176,10 @@ fn hostile_provisioning_blocks_do_not_panic_and_are_not_written_when_refused() {
     for bit in 0..good.len() * 8 {
         let mut flipped = good.clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
-        let _ = Provisioning::parse(&flipped);
+        let _ = ProvisioningBlock::parse(&flipped);
     }
     for len in 0..good.len() {
-        assert!(Provisioning::parse(&good[..len]).is_err(), "{len} bytes");
+        assert!(ProvisioningBlock::parse(&good[..len]).is_err(), "{len} bytes");
     }
     let mut board = Board::new(4);
     let nor = board.nor.clone();

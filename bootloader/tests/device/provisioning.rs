@@ -4,8 +4,9 @@ use crate::bench::{Device, Failure, record};
 use crate::factory::{Factory, provisioning_block};
 use crate::flash::Cut;
 use bootloader::Boot;
-use bootloader::provisioning::Provisioning;
+use bootloader::provisioning::ProvisioningBlock;
 use suit_manifest::Reason;
+use update_protocol::profile::anchors::{AnchorEntry, AnchorReport, DomainEntry};
 use update_protocol::profile::{ImageState, Mode, Object};
 use update_protocol::uds::Nrc;
 use update_protocol::uds::server::{Answer, Handler as _};
@@ -25,8 +26,11 @@ fn a_block_is_taken_once() {
     let mut buffer = [0; 64];
     let mut answer = Answer::new(&mut buffer);
     session.read_identifier(0xFD02, &mut answer).unwrap();
-    assert_eq!(answer.len(), 8);
-    assert_eq!(buffer[..8], factory.anchor().kid().0);
+    let len = answer.len();
+    let report = AnchorReport::decode(&buffer[..len]).unwrap();
+    let (kid, domain) = (factory.anchor().kid().0, factory.anchor().domain().0.0);
+    assert_eq!(report.anchors().collect::<Vec<_>>(), [AnchorEntry { kid, rights: 15, domain }]);
+    assert_eq!(report.domains().collect::<Vec<_>>(), [DomainEntry { domain, list_sequence: 0 }]);
     drop(session);
 
     let before = board.nor.medium().operations();
@@ -90,17 +94,22 @@ fn an_unprovisioned_device_takes_nothing_else() {
 fn malformed_blocks_are_refused_and_nothing_is_written() {
     let anchor = Factory::new(1).anchor();
     let good = provisioning_block(&[anchor], None);
-    assert!(Provisioning::parse(&good).is_ok());
+    assert!(ProvisioningBlock::parse(&good).is_ok());
     let edit = |change: fn(&mut Vec<u8>)| {
         let mut block = good.clone();
         change(&mut block);
         block
     };
-    let cases: [(&str, Vec<u8>); 9] = [
+    let cases: [(&str, Vec<u8>); 8] = [
         ("no anchor", provisioning_block(&[], None)),
-        ("the same anchor twice", provisioning_block(&[anchor, anchor], None)),
         ("format version 2", edit(|block| block[2] = 2)),
-        ("unknown key", edit(|block| block[1] = 0x08)),
+        (
+            "unknown key",
+            edit(|block| {
+                block[0] += 1;
+                block.extend([0x0B, 0x00]);
+            }),
+        ),
         ("keys out of order", edit(|block| block.swap(1, 3))),
         ("trailing byte", edit(|block| block.push(0))),
         ("serial with a control character", edit(|block| block[5] = 7)),
@@ -113,6 +122,24 @@ fn malformed_blocks_are_refused_and_nothing_is_written() {
         let expected =
             Failure::Refused(Nrc::UPLOAD_DOWNLOAD_NOT_ACCEPTED, Some(Reason::ProvisioningMalformed));
         assert_eq!(refused, expected, "{name}");
+    }
+    assert_eq!(board.nor.medium().operations(), 0);
+}
+
+/// A loader may not go without what its block asks for: it refuses by the feature's name.
+#[test]
+fn a_block_that_asks_for_a_feature_is_refused_by_its_name() {
+    let good = provisioning_block(&[Factory::new(1).anchor()], None);
+    let mut board = Board::new(4);
+    for (key, reason) in [
+        (8, Reason::ProvisioningDeviceKeys),
+        (9, Reason::ProvisioningPolicy),
+        (10, Reason::ProvisioningIdentityCredential),
+    ] {
+        let mut block = good.clone();
+        block[0] += 1;
+        block.extend([key, 0x80]);
+        assert_eq!(board.send(Object::ProvisioningBlock, &block).unwrap_err().reason(), Some(reason));
     }
     assert_eq!(board.nor.medium().operations(), 0);
 }

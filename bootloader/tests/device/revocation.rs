@@ -5,6 +5,7 @@ use crate::factory::{Factory, provisioning_block};
 use crate::flash::Cut;
 use bootloader::layout::{Area, Half};
 use suit_manifest::Reason;
+use trust::{Anchor, Rights};
 use update_protocol::profile::Object;
 use update_protocol::uds::Nrc;
 
@@ -34,9 +35,14 @@ fn a_list_takes_back_a_key_across_resets_and_never_grows_older() {
     assert_eq!(record(&board.program()).revocation_sequence, 5);
     let refused = board.send(Object::Envelope, &stolen.envelope(1, &image)).unwrap_err();
     assert_eq!(refused, Failure::Refused(Nrc::SECURITY_ACCESS_DENIED, Some(Reason::KeyRevoked)));
-    for sequence in [1, 4, 5] {
-        let list = factory.revocation_list(sequence, &[]);
-        assert_eq!(refusal(&mut board, Object::RevocationList, &list), Some(Reason::RevocationSequence));
+    for (sequence, kids, reason) in [
+        (1, &[][..], Reason::RevocationSequence),
+        (4, &[], Reason::RevocationSequence),
+        (5, &[stolen.release_kid()], Reason::RevocationSequence),
+        (5, &[], Reason::RevocationForked),
+    ] {
+        let list = factory.revocation_list(sequence, kids);
+        assert_eq!(refusal(&mut board, Object::RevocationList, &list), Some(reason));
     }
     // Newer lists replace, back and forth between the two halves.
     for sequence in 6..12 {
@@ -58,13 +64,34 @@ fn a_list_of_somebody_else_is_refused() {
 }
 
 #[test]
-fn a_list_cannot_take_back_an_anchor() {
+fn a_list_cannot_take_back_an_anchor_of_its_domain() {
     let (one, two) = (Factory::new(1), Factory::new(2));
+    let second = Anchor::new(*two.anchor().key(), Rights::BOOT, one.anchor().domain());
+    let list = one.revocation_list(1, &[two.anchor().kid()]);
+    let mut board = Board::new(4);
+    board.send(Object::ProvisioningBlock, &provisioning_block(&[one.anchor(), second], None)).unwrap();
+    assert_eq!(refusal(&mut board, Object::RevocationList, &list), Some(Reason::RevocationNamesAnchor));
+
+    // What it says of another domain's key has no effect.
     let mut board = Board::new(4);
     board.send(Object::ProvisioningBlock, &provisioning_block(&[one.anchor(), two.anchor()], None)).unwrap();
-    // Its own kid is refused by trust already; here it is another of the device's anchors.
-    let list = one.revocation_list(1, &[two.anchor().kid()]);
-    assert_eq!(refusal(&mut board, Object::RevocationList, &list), Some(Reason::RevocationNamesAnchor));
+    board.send(Object::RevocationList, &list).unwrap();
+    let image = board.image(64, 1);
+    board.send(Object::Envelope, &two.envelope(1, &image)).unwrap();
+}
+
+/// An anchor with the right *boot* alone boots what was installed under it; nothing new is installed or listed.
+#[test]
+fn a_retired_anchor_boots_and_installs_nothing() {
+    let (one, two) = (Factory::new(1), Factory::new(2));
+    let retired = Anchor::new(*two.anchor().key(), Rights::BOOT, one.anchor().domain());
+    let mut board = Board::new(4);
+    board.send(Object::ProvisioningBlock, &provisioning_block(&[one.anchor(), retired], None)).unwrap();
+    let image = board.image(64, 1);
+    assert_eq!(refusal(&mut board, Object::Envelope, &two.envelope(1, &image)), Some(Reason::AnchorRights));
+    let list = two.revocation_list(1, &[]);
+    assert_eq!(refusal(&mut board, Object::RevocationList, &list), Some(Reason::AnchorRights));
+    board.send(Object::Envelope, &one.envelope(1, &image)).unwrap();
 }
 
 #[test]
@@ -78,13 +105,13 @@ fn a_minimum_sequence_in_a_list_is_kept_to() {
 }
 
 #[test]
-fn each_anchor_has_its_own_list() {
+fn each_domain_has_its_own_list() {
     let (one, two) = (Factory::new(1), Factory::new(2));
     let mut board = Board::new(4);
     board.send(Object::ProvisioningBlock, &provisioning_block(&[one.anchor(), two.anchor()], None)).unwrap();
     let image = board.image(64, 1);
     board.send(Object::RevocationList, &one.revocation_list(9, &[one.release_kid()])).unwrap();
-    // The other anchor's list has a lower number and does not displace it, nor the other way round.
+    // The other domain's list has a lower number and does not displace it, nor the other way round.
     board.send(Object::RevocationList, &two.revocation_list(2, &[two.release_kid()])).unwrap();
     for factory in [&one, &two] {
         let reason = refusal(&mut board, Object::Envelope, &factory.envelope(1, &image));
@@ -92,7 +119,7 @@ fn each_anchor_has_its_own_list() {
     }
     assert_eq!(
         refusal(&mut board, Object::RevocationList, &two.revocation_list(2, &[])),
-        Some(Reason::RevocationSequence)
+        Some(Reason::RevocationForked)
     );
     board.send(Object::RevocationList, &one.revocation_list(10, &[])).unwrap();
     board.send(Object::Envelope, &one.envelope(1, &image)).unwrap();
@@ -206,8 +233,8 @@ fn a_list_that_was_not_programmed_does_not_take_the_place_of_the_one_that_counts
 }
 
 #[test]
-fn the_longest_lists_of_all_anchors_fit() {
-    let factories = [1, 2, 3, 4].map(Factory::new);
+fn the_longest_lists_of_all_domains_fit() {
+    let factories = [1, 2].map(Factory::new);
     let mut board = Board::new(4);
     let anchors = factories.each_ref().map(Factory::anchor);
     board.send(Object::ProvisioningBlock, &provisioning_block(&anchors, None)).unwrap();

@@ -15,7 +15,7 @@ use trust::author::{
     CredentialRequest, ScopeRequest, issue_credential, random_cti, read_unverified_credential,
 };
 use trust::host::Serial;
-use trust::{Credential, Role, TrustStore};
+use trust::{Credential, Role};
 
 /// Certify a key with the root key
 #[derive(clap::Args, Clone, Debug)]
@@ -146,14 +146,16 @@ pub struct Inspected {
 impl Inspect {
     /// Reads the credential, and verifies it when there is an anchor to verify it with.
     pub fn run(&self) -> Result<Inspected, Error> {
-        let anchors = read_anchors(&self.anchors)?;
+        let trusted = read_anchors(&self.anchors)?;
         let cwt = read(&self.file, MAX_RECORD_FILE_LEN)?;
         let refused = |error| Error::refused_record(&self.file, error);
         let claims = read_unverified_credential(&cwt).map_err(refused)?;
-        let verified = !anchors.is_empty();
+        let verified = !trusted.anchors().is_empty();
         if verified {
-            let store = TrustStore { anchors: &anchors, revocations: &[], now: Some(now(self.now)?) };
-            Credential::verify(&cwt, &store, claims.role()).map_err(refused)?;
+            let now = now(self.now)?;
+            trusted
+                .with(Some(now), |store| Credential::verify(&cwt, store, claims.role()).map(drop))
+                .map_err(refused)?;
         }
         Ok(Inspected { verified, credential: CredentialView::new(&claims) })
     }

@@ -6,16 +6,12 @@ use crate::error::Error;
 use crate::files::{Existing, must_differ, write};
 use crate::identifiers::{Class, Vendor, device_id};
 use crate::output::{Report, table};
-use minicbor::Encoder;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-use trust::PublicKey;
+use trust::author::ProvisioningRequest;
 use trust::host::Serial;
-
-/// Most anchors of a device.
-const MAX_ANCHORS: usize = 4;
-/// Longest block, bytes.
-const MAX_BLOCK_LEN: usize = 1024;
+use trust::provisioning::{MAX_NODE_ADDRESS, is_node_address};
+use trust::{ANCHORS_MAX, AnchorSet, DOMAINS_MAX};
 
 /// Make a device's provisioning block
 #[derive(clap::Args, Clone, Debug)]
@@ -32,7 +28,7 @@ pub struct Provision {
     /// Node address on the bus, 1 to 239, as 16 or 0x10
     #[arg(long, value_name = "N", default_value = "0x10", value_parser = node_address)]
     node_address: u8,
-    /// Public key of a root that the device trusts; up to 4, none when the loader has its anchor compiled in
+    /// Public key of a root that the device trusts; up to 2, none when the loader has its anchor compiled in
     #[arg(long = "anchor", value_name = "ANCHOR")]
     anchors: Vec<PathBuf>,
     /// Sequence number below which the device takes no release
@@ -44,63 +40,6 @@ pub struct Provision {
     /// Write over another file
     #[arg(long)]
     force: bool,
-}
-
-/// What a block says.
-#[derive(Clone, Debug)]
-pub struct Block<'a> {
-    /// Serial.
-    pub serial: &'a str,
-    /// Vendor id.
-    pub vendor: [u8; 16],
-    /// Class id.
-    pub class: [u8; 16],
-    /// Device id.
-    pub device: [u8; 16],
-    /// Node address.
-    pub node_address: u8,
-    /// Anchors; none when the loader has its own.
-    pub anchors: &'a [PublicKey],
-    /// Sequence floor to begin with.
-    pub sequence_floor: u64,
-}
-
-impl Block<'_> {
-    /// The block in deterministic CBOR; what is default is left out.
-    pub fn encode(&self) -> Result<Vec<u8>, Error> {
-        let mut bytes = Vec::new();
-        self.write(&mut Encoder::new(&mut bytes))
-            .map_err(|_| Error::Internal("a provisioning block could not be encoded"))?;
-        if bytes.len() > MAX_BLOCK_LEN {
-            return Err(Error::Internal("a provisioning block is too long"));
-        }
-        Ok(bytes)
-    }
-
-    fn write(
-        &self,
-        encoder: &mut Encoder<&mut Vec<u8>>,
-    ) -> Result<(), minicbor::encode::Error<std::convert::Infallible>> {
-        let has_anchors = !self.anchors.is_empty();
-        let has_floor = self.sequence_floor > 0;
-        encoder.map(6 + u64::from(has_anchors) + u64::from(has_floor))?;
-        encoder.u8(0)?.u8(1)?;
-        encoder.u8(1)?.str(self.serial)?;
-        encoder.u8(2)?.bytes(&self.vendor)?;
-        encoder.u8(3)?.bytes(&self.class)?;
-        encoder.u8(4)?.bytes(&self.device)?;
-        encoder.u8(5)?.u8(self.node_address)?;
-        if has_anchors {
-            encoder.u8(6)?.array(self.anchors.len() as u64)?;
-            for anchor in self.anchors {
-                encoder.bytes(&anchor.to_cose_key())?;
-            }
-        }
-        if has_floor {
-            encoder.u8(7)?.u64(self.sequence_floor)?;
-        }
-        Ok(())
-    }
 }
 
 /// What `provision` did.
@@ -121,21 +60,23 @@ impl Provision {
     pub fn run(&self) -> Result<Provisioned, Error> {
         let inputs: Vec<&Path> = self.anchors.iter().map(PathBuf::as_path).collect();
         must_differ(&self.out, &inputs)?;
-        let anchors = read_anchors(&self.anchors)?;
-        if anchors.len() > MAX_ANCHORS {
-            return Err(Error::usage("a device holds at most 4 anchors"));
+        let trusted = read_anchors(&self.anchors)?;
+        let anchors = trusted.anchors();
+        if AnchorSet::of(anchors).is_err() {
+            let message = format!("a device has at most {ANCHORS_MAX} anchors, of {DOMAINS_MAX} domains");
+            return Err(Error::usage(message));
         }
         let vendor = self.vendor.id();
-        let block = Block {
+        let block = ProvisioningRequest {
             serial: self.serial.as_str(),
             vendor: vendor.into_bytes(),
             class: self.class.id(vendor).into_bytes(),
             device: device_id(&self.serial, vendor).into_bytes(),
             node_address: self.node_address,
-            anchors: &anchors,
+            anchors,
             sequence_floor: self.sequence_floor,
         };
-        let bytes = block.encode()?;
+        let bytes = block.encode().map_err(|error| Error::author("the provisioning block", None, error))?;
         write(&self.out, &bytes, Existing::from(self.force))?;
         Ok(Provisioned {
             out: self.out.clone(),
@@ -175,7 +116,8 @@ fn node_address(text: &str) -> Result<u8, String> {
         Some(digits) => u8::from_str_radix(digits, 16),
         None => text.parse(),
     };
-    number.ok().filter(|address| (1..=239).contains(address)).ok_or("a node address is 1 to 239".to_owned())
+    let address = number.ok().filter(|address| is_node_address(*address));
+    address.ok_or(format!("a node address is 1 to {MAX_NODE_ADDRESS}"))
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use std::str::FromStr;
 use trust::author::{
     RevocationRequest, Signer as _, SoftwareKey, read_unverified_credential, sign_revocation,
 };
-use trust::{Credential, Kid, MinimumSequence, RevocationList, Revoked, TrustStore};
+use trust::{Anchor, Credential, Kid, MinimumSequence, RevocationList, Revoked, TrustStore};
 
 /// Bytes in hex, of a fixed number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -142,7 +142,7 @@ impl Revoke {
 
         let cwt = sign_revocation(&request, &root)
             .map_err(|error| Error::author("the revocation list", None, error))?;
-        let anchors = [root.public_key()];
+        let anchors = [Anchor::root(root.public_key())];
         let list = RevocationList::verify(&cwt, &anchors).map_err(|_| Error::Internal("what was signed"))?;
         let report = RevokeReport {
             out: self.out.clone(),
@@ -164,7 +164,7 @@ impl Revoke {
         root: &SoftwareKey,
     ) -> Result<(), Error> {
         let refused = |error| Error::refused_record(path, error);
-        let list = RevocationList::verify(bytes, &[root.public_key()]).map_err(refused)?;
+        let list = RevocationList::verify(bytes, &[Anchor::root(root.public_key())]).map_err(refused)?;
         let next = list.sequence().checked_add(1);
         let next = next.ok_or(refused(trust::Error::new(trust::ErrorKind::OutOfRange, 0)))?;
         request.sequence = self.sequence.unwrap_or(next);
@@ -214,8 +214,8 @@ fn own_credential(path: &Path, root: &SoftwareKey) -> Result<[u8; 16], Error> {
     let bytes = read(path, MAX_RECORD_FILE_LEN)?;
     let refused = |error| Error::refused_record(path, error);
     let role = read_unverified_credential(&bytes).map_err(refused)?.role();
-    let store = TrustStore { anchors: &[root.public_key()], revocations: &[], now: None };
-    let credential = Credential::verify(&bytes, &store, role).map_err(refused)?;
+    let anchors = [Anchor::root(root.public_key())];
+    let credential = Credential::verify(&bytes, &TrustStore::new(&anchors), role).map_err(refused)?;
     Ok(*credential.cti())
 }
 

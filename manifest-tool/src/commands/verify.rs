@@ -1,6 +1,6 @@
 //! `verify`: would a device with these anchors take this release, and is this its image?
 
-use super::{read_anchors, read_records, verify_lists};
+use super::{add_lists, read_anchors};
 use crate::describe::{CredentialView, ManifestView};
 use crate::error::Error;
 use crate::files::{MAX_ENVELOPE_FILE_LEN, read};
@@ -8,7 +8,7 @@ use crate::identifiers::{Class, Vendor, device_id};
 use crate::image::MAX_IMAGE_LEN;
 use crate::output::{Report, table};
 use crate::time::{Time, now};
-use crate::verification::{Device, Verifier, match_image};
+use crate::verification::{Device, Verification, match_image};
 use serde::Serialize;
 use std::path::PathBuf;
 use trust::host::Serial;
@@ -58,9 +58,8 @@ pub struct VerifyReport {
 impl Verify {
     /// Verifies the release.
     pub fn run(&self) -> Result<VerifyReport, Error> {
-        let anchors = read_anchors(&self.anchors)?;
-        let lists = read_records(&self.revocations)?;
-        let revocations = verify_lists(&lists, &anchors)?;
+        let mut trusted = read_anchors(&self.anchors)?;
+        add_lists(&mut trusted, &self.revocations)?;
         let envelope = read(&self.envelope, MAX_ENVELOPE_FILE_LEN)?;
         let device = self.vendor.as_ref().zip(self.class.as_ref()).map(|(vendor, class)| {
             let vendor = vendor.id();
@@ -70,15 +69,14 @@ impl Verify {
                 device: self.serial.as_ref().map(|serial| device_id(serial, vendor).into_bytes()),
             }
         });
-        let verifier = Verifier {
-            anchors: &anchors,
-            revocations: &revocations,
+        let verification = Verification {
+            trusted: &trusted,
             now: now(self.now)?,
             device,
             sequence_floor: self.sequence_floor,
         };
         let refused = |error| Error::refused_manifest(&self.envelope, error);
-        let verified = verifier.verify(&envelope).map_err(refused)?;
+        let verified = verification.of(&envelope).map_err(refused)?;
         if let Some(path) = &self.image {
             match_image(path, &read(path, MAX_IMAGE_LEN)?, &verified.image)?;
         }

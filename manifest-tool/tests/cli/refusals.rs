@@ -2,26 +2,24 @@
 
 use super::workshop::{CLASS, VENDOR, Workshop, firmware};
 use manifest_tool::public_key;
-use manifest_tool::verification::Verifier;
+use manifest_tool::verification::Verification;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use trust::{PublicKey, UnixTime};
+use trust::{Anchor, TrustStoreBuf, UnixTime};
 
-fn anchor(workshop: &Workshop) -> PublicKey {
-    public_key::open(&workshop.path("root.cose")).unwrap()
+fn anchor(workshop: &Workshop) -> Anchor {
+    Anchor::root(public_key::open(&workshop.path("root.cose")).unwrap())
 }
 
 /// What `verify` calls.
-fn verify(envelope: &[u8], anchor: PublicKey) -> Result<(), suit_manifest::Error> {
-    let anchors = [anchor];
-    let verifier = Verifier {
-        anchors: &anchors,
-        revocations: &[],
+fn verify(envelope: &[u8], anchor: Anchor) -> Result<(), suit_manifest::Error> {
+    let verification = Verification {
+        trusted: &TrustStoreBuf::new([anchor]),
         now: UnixTime(1_800_000_000),
         device: None,
         sequence_floor: 0,
     };
-    verifier.verify(envelope).map(drop)
+    verification.of(envelope).map(drop)
 }
 
 /// Authentication wrapper, manifest, and what frames them: no bit of a signed envelope can be flipped.

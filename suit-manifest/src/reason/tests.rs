@@ -18,6 +18,8 @@ const FROZEN: &[(u16, &str, u8, u8)] = &[
     (0x010d, "credential-not-yet-valid", 4, 6),
     (0x010e, "revocation-names-anchor", 4, 6),
     (0x010f, "revocation-sequence", 4, 6),
+    (0x0110, "anchor-rights", 4, 6),
+    (0x0111, "revocation-forked", 4, 6),
     (0x0201, "manifest-malformed", 1, 5),
     (0x0202, "envelope-too-large", 1, 5),
     (0x0203, "envelope-member-unknown", 4, 5),
@@ -79,6 +81,9 @@ const FROZEN: &[(u16, &str, u8, u8)] = &[
     (0x0312, "install-abandoned", 11, 7),
     (0x0313, "object-unknown", 11, 7),
     (0x0314, "manifest-changed", 11, 7),
+    (0x0315, "provisioning-device-keys", 11, 7),
+    (0x0316, "provisioning-policy", 11, 7),
+    (0x0317, "provisioning-identity-credential", 11, 7),
 ];
 
 #[test]

@@ -11,7 +11,7 @@ use crate::{
 };
 use ciborium::Value;
 use trust::author::{CredentialRequest, ScopeRequest, Signer, SoftwareKey, issue_credential};
-use trust::{PublicKey, Role, TrustStore, UnixTime};
+use trust::{Anchor, PublicKey, Role, TrustStore, UnixTime};
 
 /// For another key or other times than those of `support`.
 fn credential_request(key: PublicKey) -> CredentialRequest {
@@ -277,10 +277,10 @@ fn times_count_where_there_is_a_clock() {
         ..credential_request(release_key().public_key())
     };
     let limited = issue_credential(&request, &root()).unwrap();
-    let anchors = [root().public_key()];
+    let anchors = [Anchor::root(root().public_key())];
     let refused = |credential: &[u8], now: Option<u64>| {
         let envelope = sign(&create(&update()).unwrap(), &release_key(), credential).unwrap();
-        let store = TrustStore { anchors: &anchors, revocations: &[], now: now.map(UnixTime) };
+        let store = now.map(UnixTime).into_iter().fold(TrustStore::new(&anchors), TrustStore::at);
         Envelope::parse(&envelope).unwrap().authenticate(&store).err().map(|error| error.kind)
     };
     let not_yet = Some(ErrorKind::Trust(trust::ErrorKind::CredentialNotYetValid));

@@ -7,7 +7,7 @@ use ciborium::Value;
 use sha2::{Digest as _, Sha256};
 use trust::ErrorKind as Trust;
 use trust::author::{ScopeRequest, Signer, SoftwareKey};
-use trust::{RevocationList, Role, TrustStore};
+use trust::{Anchor, RevocationList, Role, TrustStore};
 
 #[test]
 fn a_release_authenticates() {
@@ -189,8 +189,8 @@ fn nothing_of_a_manifest_is_parsed_before_its_signature_holds() {
     // The same garbage, its signature broken: byte 50 lies in the credential or signature.
     let stranger = SoftwareKey::from_seed(&[9; 32]).unwrap();
     let envelope = Envelope::parse(&garbage).unwrap();
-    let anchors = [stranger.public_key()];
-    let store = TrustStore { anchors: &anchors, revocations: &[], now: None };
+    let anchors = [Anchor::root(stranger.public_key())];
+    let store = TrustStore::new(&anchors);
     assert_eq!(envelope.authenticate(&store).unwrap_err().kind, ErrorKind::Trust(Trust::AnchorUnknown));
     let digest = encode(&digest_value(-16, &Sha256::digest(encode(&bytes(b"\xff\xff\xff")))));
     let sign1 = trust::author::sign1_detached_chained(b"other", &release_key(), &credential()).unwrap();
@@ -218,7 +218,7 @@ fn the_credential_must_be_a_release_credential_that_is_not_revoked() {
         minimum_sequences: vec![],
     };
     let list = trust::author::sign_revocation(&request, &root()).unwrap();
-    let list = RevocationList::verify(&list, &[root().public_key()]).unwrap();
+    let list = RevocationList::verify(&list, &[Anchor::root(root().public_key())]).unwrap();
     let envelope = release();
     let refused = authenticate_with(&envelope, &[list]).unwrap_err();
     assert_eq!(refused.kind, ErrorKind::Trust(Trust::CredentialRevoked));
@@ -267,7 +267,7 @@ fn a_credential_for_certain_actions_signs_no_manifest() {
 fn a_revocation_list_sets_a_minimum_sequence_for_a_class() {
     let refused = |minimums: Vec<([u8; 16], [u8; 16], u64)>| {
         let list = revocation(minimums);
-        let list = RevocationList::verify(&list, &[root().public_key()]).unwrap();
+        let list = RevocationList::verify(&list, &[Anchor::root(root().public_key())]).unwrap();
         let envelope = release(); // sequence number 5, CLASS
         authenticate_with(&envelope, &[list]).err().map(|error| error.kind)
     };
@@ -285,12 +285,12 @@ fn a_revocation_list_sets_a_minimum_sequence_for_a_class() {
 #[test]
 fn a_minimum_sequence_is_for_the_releases_of_its_own_anchor() {
     let other = SoftwareKey::from_seed(&[3; 32]).unwrap();
-    let anchors = [root().public_key(), other.public_key()];
+    let anchors = [root().public_key(), other.public_key()].map(Anchor::root);
     let envelope = release(); // sequence number 5, CLASS, under `root`
     let refused = |anchor: &SoftwareKey| {
         let list = revocation_by(anchor, vec![(VENDOR, CLASS, 6)]);
         let lists = [RevocationList::verify(&list, &anchors).unwrap()];
-        let store = TrustStore { anchors: &anchors, revocations: &lists, now: None };
+        let store = TrustStore::new(&anchors).with_lists(&lists);
         Envelope::parse(&envelope).unwrap().authenticate(&store).err().map(|error| error.kind)
     };
     assert_eq!(refused(&root()), Some(ErrorKind::SequenceBelowMinimum));

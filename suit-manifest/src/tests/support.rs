@@ -11,7 +11,7 @@ use trust::author::{
     CredentialRequest, RevocationRequest, ScopeRequest, Signer, SoftwareKey, issue_credential,
     sign_revocation,
 };
-use trust::{PublicKey, RevocationList, Role, TrustStore, UnixTime};
+use trust::{Anchor, RevocationList, Role, TrustStore, UnixTime};
 
 pub(super) const VENDOR: [u8; 16] = [0xa1; 16];
 pub(super) const CLASS: [u8; 16] = [0xc1; 16];
@@ -77,8 +77,8 @@ pub(super) fn authenticate_with<'a>(
     envelope: &'a [u8],
     revocations: &[RevocationList<'_>],
 ) -> Result<Authenticated<'a>, Error> {
-    let anchors: [PublicKey; 1] = [root().public_key()];
-    Envelope::parse(envelope)?.authenticate(&TrustStore { anchors: &anchors, revocations, now: None })
+    let anchors = [Anchor::root(root().public_key())];
+    Envelope::parse(envelope)?.authenticate(&TrustStore::new(&anchors).with_lists(revocations))
 }
 
 pub(super) fn refusal(envelope: &[u8]) -> ErrorKind {

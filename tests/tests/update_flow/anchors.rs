@@ -12,7 +12,7 @@ fn with_two_roots(other_is_an_anchor: bool) -> (Bench, Factory, crate::bench::Si
     let anchors = [bench.factory.anchor(), other.anchor()];
     let known = if other_is_an_anchor { &anchors[..] } else { &anchors[..1] };
     bench.write("device.cbor", &provisioning_block(known, None));
-    bench.write("other.cose", &other.anchor().to_cose_key());
+    bench.write("other.cose", &other.anchor().key().to_cose_key());
     bench.write("list.cwt", &bench.factory.revocation_list(5, &[]));
     bench.write("other.cwt", &other.revocation_list(3, &[other.release_kid()]));
     bench.release(1, Life::Confirms);

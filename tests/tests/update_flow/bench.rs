@@ -70,7 +70,7 @@ impl Bench {
         let folder = tempfile::tempdir().expect("a folder");
         let bench = Self { folder, factory: Factory::new(1), bus: addresses::bus().expect("a port") };
         let anchor = bench.factory.anchor();
-        bench.write("root.cose", &anchor.to_cose_key());
+        bench.write("root.cose", &anchor.key().to_cose_key());
         bench.write("device.cbor", &provisioning_block(&[anchor], None));
         bench
     }

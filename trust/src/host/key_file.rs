@@ -4,7 +4,7 @@
 use super::pem::{Pem, PemError};
 use super::private_key::is_private_key;
 use super::read::{ReadError, read};
-use crate::{Error, PublicKey};
+use crate::{Anchor, Error, PublicKey, TrustStoreBuf};
 use pkcs8::der::Decode as _;
 use pkcs8::{ObjectIdentifier, SubjectPublicKeyInfoRef};
 use std::path::Path;
@@ -103,21 +103,16 @@ pub fn open_public_key(path: &Path) -> Result<PublicKey, KeyFileError> {
     parse_public_key(&read(path, MAX_KEY_FILE_LEN).map_err(KeyFileError::Read)?)
 }
 
-/// Reads public keys from files; a key that is in several of them counts once.
+/// Reads anchors from files: the key in each is the root of a domain of its own. A key that is in several of them
+/// counts once.
 ///
 /// # Errors
 /// The file that cannot be used, and why.
-pub fn open_public_keys<'p>(
+pub fn open_anchors<'p>(
     paths: impl IntoIterator<Item = &'p Path>,
-) -> Result<Vec<PublicKey>, (&'p Path, KeyFileError)> {
-    let mut keys = Vec::new();
-    for path in paths {
-        let key = open_public_key(path).map_err(|error| (path, error))?;
-        if !keys.contains(&key) {
-            keys.push(key);
-        }
-    }
-    Ok(keys)
+) -> Result<TrustStoreBuf, (&'p Path, KeyFileError)> {
+    let open = |path| open_public_key(path).map(Anchor::root).map_err(|error| (path, error));
+    Ok(TrustStoreBuf::new(paths.into_iter().map(open).collect::<Result<Vec<_>, _>>()?))
 }
 
 /// Reads the content of a public key file, of either form. PEM may have a byte order mark, CRLF, blank lines, and

@@ -5,13 +5,17 @@ use super::roots::{
     revocation_request, root, store,
 };
 use trust::author::{
-    AuthorError, RevocationRequest, Signer as _, issue_credential, read_unverified_credential,
+    AuthorError, RevocationRequest, Signer as _, SoftwareKey, issue_credential, read_unverified_credential,
     read_unverified_revocation, sign_revocation, sign1_detached_chained,
 };
 use trust::{
-    Credential, ErrorKind, MinimumSequence, RevocationList, Revoked, Role, TrustStore, UnixTime,
-    verify_chained_sign1,
+    Anchor, Credential, ErrorKind, Held, MinimumSequence, Replacement, RevocationList, Revoked, Rights, Role,
+    TrustStore, TrustStoreBuf, UnixTime, verify_chained_sign1,
 };
+
+fn anchor(seed: u8) -> Anchor {
+    Anchor::root(key(seed).public_key())
+}
 
 #[test]
 fn a_credential_says_what_was_certified() {
@@ -76,13 +80,13 @@ fn another_payload_is_refused() {
 #[test]
 fn a_foreign_anchor_is_refused() {
     let (sign1, cwt) = (chained(), credential());
-    for anchors in [vec![], vec![key(5).public_key()], vec![release().public_key()]] {
+    for anchors in [vec![], vec![anchor(5)], vec![Anchor::root(release().public_key())]] {
         let refused = Credential::verify(&cwt, &store(&anchors), Role::Release).unwrap_err();
         assert_eq!(refused.kind, ErrorKind::AnchorUnknown);
         let refused = verify_chained_sign1(&sign1, PAYLOAD, &store(&anchors), Role::Release).unwrap_err();
         assert_eq!(refused.kind, ErrorKind::AnchorUnknown);
     }
-    let several = [key(5).public_key(), root().public_key()];
+    let several = [anchor(5), anchors()[0]];
     assert!(verify_chained_sign1(&sign1, PAYLOAD, &store(&several), Role::Release).is_ok());
 }
 
@@ -142,7 +146,7 @@ fn revoked_by_cti_and_by_kid() {
     ] {
         let cwt = sign_revocation(&request, &root()).unwrap();
         let lists = [RevocationList::verify(&cwt, &anchors).unwrap()];
-        let store = TrustStore { anchors: &anchors, revocations: &lists, now: None };
+        let store = TrustStore::new(&anchors).with_lists(&lists);
         let result = verify_chained_sign1(&sign1, PAYLOAD, &store, Role::Release);
         assert_eq!(result.err().map(|error| error.kind), expected);
     }
@@ -151,7 +155,7 @@ fn revoked_by_cti_and_by_kid() {
 #[test]
 fn only_the_list_of_the_credentials_own_anchor_counts() {
     let (sign1, other) = (chained(), key(5));
-    let anchors = [root().public_key(), other.public_key()];
+    let anchors = [anchors()[0], anchor(5)];
     let empty = RevocationRequest { kids: vec![], ctis: vec![], ..revocation_request() };
     let cti = RevocationRequest { ctis: vec![CTI], ..empty.clone() };
     let kid = RevocationRequest { kids: vec![release().public_key().kid()], ..empty.clone() };
@@ -167,7 +171,7 @@ fn only_the_list_of_the_credentials_own_anchor_counts() {
         let own = RevocationList::verify(&own, &anchors).unwrap();
         let foreign = RevocationList::verify(&foreign, &anchors).unwrap();
         for lists in [[own.clone(), foreign.clone()], [foreign, own]] {
-            let store = TrustStore { anchors: &anchors, revocations: &lists, now: None };
+            let store = TrustStore::new(&anchors).with_lists(&lists);
             let result = verify_chained_sign1(&sign1, PAYLOAD, &store, Role::Release);
             assert_eq!(result.err().map(|error| error.kind), expected);
         }
@@ -186,7 +190,7 @@ fn time_is_checked_with_a_clock_and_only_then() {
         (Some(1_800_000_000), Some(ErrorKind::CredentialExpired)),
         (Some(u64::MAX), Some(ErrorKind::CredentialExpired)),
     ] {
-        let store = TrustStore { anchors: &anchors, revocations: &[], now: now.map(UnixTime) };
+        let store = now.map(UnixTime).into_iter().fold(TrustStore::new(&anchors), TrustStore::at);
         let result = verify_chained_sign1(&sign1, PAYLOAD, &store, Role::Release);
         assert_eq!(result.err().map(|error| error.kind), expected, "{now:?}");
     }
@@ -210,27 +214,120 @@ fn a_revocation_list_says_what_was_signed() {
 }
 
 #[test]
-fn only_a_newer_list_supersedes() {
-    let (cwt, anchors) = (revocation(), anchors());
-    let list = RevocationList::verify(&cwt, &anchors).unwrap();
-    assert_eq!(list.supersede(0), Ok(()));
-    assert_eq!(list.supersede(2), Ok(()));
-    for held in [3, 4, u64::MAX] {
-        assert_eq!(list.supersede(held).unwrap_err().kind, ErrorKind::RevocationSequence);
+fn a_list_takes_the_place_of_an_older_one_only() {
+    let anchors = anchors();
+    let lists = [2, 3, 4].map(|sequence| {
+        sign_revocation(&RevocationRequest { sequence, ..revocation_request() }, &root()).unwrap()
+    });
+    let [older, list, newer] = lists.each_ref().map(|cwt| RevocationList::verify(cwt, &anchors).unwrap());
+    assert_eq!(list.replaces(&older), Ok(Replacement::Newer));
+    assert_eq!(list.replaces(&list), Ok(Replacement::Same));
+    assert_eq!(list.replaces(&newer).unwrap_err().kind, ErrorKind::RevocationSequence);
+}
+
+#[test]
+fn a_list_cannot_name_an_anchor_of_its_domain() {
+    let other = key(5).public_key();
+    let request = RevocationRequest { kids: vec![other.kid()], ..revocation_request() };
+    let cwt = sign_revocation(&request, &root()).unwrap();
+    let own = anchors()[0];
+    let same_domain = [own, Anchor::new(other, Rights::BOOT, own.domain())];
+    assert_eq!(RevocationList::verify(&cwt, &same_domain).unwrap_err().kind, ErrorKind::RevokesAnchor);
+    assert!(RevocationList::verify(&cwt, &[own, anchor(5)]).is_ok(), "an anchor of another domain");
+    assert!(RevocationList::verify(&cwt, &[own]).is_ok(), "a key that is no anchor here");
+    let own = RevocationRequest { kids: vec![root().public_key().kid()], ..revocation_request() };
+    let Err(AuthorError::Refused(refused)) = sign_revocation(&own, &root()) else { panic!("made") };
+    assert_eq!(refused.kind, ErrorKind::RevokesAnchor);
+}
+
+/// An anchor certifies, lists and boots what its rights say, and nothing else.
+#[test]
+fn an_anchor_does_what_its_rights_say() {
+    let refused = |rights, role, boots: bool| {
+        let mut request = request();
+        request.role = role;
+        let cwt = issue_credential(&request, &root()).unwrap();
+        let anchors = [Anchor::new(root().public_key(), rights, anchors()[0].domain())];
+        let store = if boots { store(&anchors).to_boot() } else { store(&anchors) };
+        Credential::verify(&cwt, &store, role).err().map(|error| error.kind)
+    };
+    let missing = Some(ErrorKind::AnchorRights);
+    let others = [Role::Identity, Role::Service, Role::Device, Role::Operator];
+    for bits in 1..=15 {
+        let rights = Rights::from_bits(bits).unwrap();
+        let needs = |right| if rights.include(right) { None } else { missing };
+        assert_eq!(refused(rights, Role::Release, false), needs(Rights::FIRMWARE), "{rights:?}");
+        let boots = rights.include(Rights::FIRMWARE) || rights.include(Rights::BOOT);
+        assert_eq!(refused(rights, Role::Release, true).is_none(), boots, "{rights:?}");
+        for role in others {
+            assert_eq!(refused(rights, role, false), needs(Rights::GOVERNANCE), "{rights:?}");
+            assert_eq!(refused(rights, role, true), needs(Rights::GOVERNANCE), "{rights:?}");
+        }
+        let anchors = [Anchor::new(root().public_key(), rights, anchors()[0].domain())];
+        let list = RevocationList::verify(&revocation(), &anchors).err().map(|error| error.kind);
+        assert_eq!(list, needs(Rights::GOVERNANCE), "{rights:?}");
+    }
+    assert_eq!([0, 16, 255, u64::MAX].map(Rights::from_bits), [None; 4]);
+}
+
+/// Two anchors of one domain: a list of either counts for the credentials of both.
+#[test]
+fn a_list_counts_for_its_domain() {
+    let (sign1, domain) = (chained(), anchors()[0].domain());
+    let anchors = [anchors()[0], Anchor::new(key(5).public_key(), Rights::GOVERNANCE, domain)];
+    let request = RevocationRequest { ctis: vec![CTI], ..revocation_request() };
+    let cwt = sign_revocation(&request, &key(5)).unwrap();
+    let lists = [RevocationList::verify(&cwt, &anchors).unwrap()];
+    assert_eq!(lists[0].domain(), domain);
+    let store = TrustStore::new(&anchors).with_lists(&lists);
+    let refused = verify_chained_sign1(&sign1, PAYLOAD, &store, Role::Release).unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::CredentialRevoked);
+}
+
+#[test]
+fn the_newest_list_of_a_domain_counts_in_any_order() {
+    let (sign1, anchors) = (chained(), anchors());
+    let old = RevocationRequest { sequence: 1, ctis: vec![], ..revocation_request() };
+    let new = RevocationRequest { sequence: 2, ctis: vec![CTI], ..revocation_request() };
+    let [old, new] = [old, new].map(|request| sign_revocation(&request, &root()).unwrap());
+    let [old, new] = [&old, &new].map(|cwt| RevocationList::verify(cwt, &anchors).unwrap());
+    for lists in [[old.clone(), new.clone()], [new, old]] {
+        let store = TrustStore::new(&anchors).with_lists(&lists);
+        let refused = verify_chained_sign1(&sign1, PAYLOAD, &store, Role::Release).unwrap_err();
+        assert_eq!(refused.kind, ErrorKind::CredentialRevoked);
     }
 }
 
 #[test]
-fn a_list_cannot_name_an_anchor() {
-    let other = key(5).public_key();
-    let request = RevocationRequest { kids: vec![other.kid()], ..revocation_request() };
-    let cwt = sign_revocation(&request, &root()).unwrap();
-    let both = [root().public_key(), other];
-    assert_eq!(RevocationList::verify(&cwt, &both).unwrap_err().kind, ErrorKind::RevokesAnchor);
-    assert!(RevocationList::verify(&cwt, &anchors()).is_ok(), "a key that is no anchor here");
-    let own = RevocationRequest { kids: vec![root().public_key().kid()], ..revocation_request() };
-    let Err(AuthorError::Refused(refused)) = sign_revocation(&own, &root()) else { panic!("made") };
-    assert_eq!(refused.kind, ErrorKind::RevokesAnchor);
+fn a_trust_store_holds_the_newest_list_of_each_domain() {
+    let list = |sequence, signer: &SoftwareKey| {
+        sign_revocation(&RevocationRequest { sequence, ..revocation_request() }, signer).unwrap()
+    };
+    let mut trusted = TrustStoreBuf::new([anchors()[0], anchor(5), anchors()[0]]);
+    assert_eq!(trusted.anchors().len(), 2);
+    for (sequence, held) in [(2, Held::Newest), (5, Held::Newest), (3, Held::Older), (5, Held::Already)] {
+        assert_eq!(trusted.add_list(list(sequence, &root())), Ok(held), "{sequence}");
+    }
+    assert_eq!(trusted.add_list(list(1, &key(5))), Ok(Held::Newest));
+    let foreign = trusted.add_list(list(9, &key(6))).unwrap_err();
+    assert_eq!(foreign.kind, ErrorKind::AnchorUnknown);
+    assert_eq!(trusted.lists().map(|list| list.sequence()).collect::<Vec<_>>(), [5, 1]);
+    let newest = trusted.with(None, |store| {
+        trusted.domains().map(|domain| store.list_of(domain).map(|list| list.sequence())).collect::<Vec<_>>()
+    });
+    assert_eq!(newest, [Some(5), Some(1)]);
+}
+
+#[test]
+fn a_fork_is_named() {
+    let list = |issued_at| {
+        let request = RevocationRequest { issued_at: UnixTime(issued_at), ..revocation_request() };
+        sign_revocation(&request, &root()).unwrap()
+    };
+    let mut trusted = TrustStoreBuf::new(anchors());
+    assert_eq!(trusted.add_list(list(1)), Ok(Held::Newest));
+    assert_eq!(trusted.add_list(list(2)).unwrap_err().kind, ErrorKind::RevocationForked);
+    assert_eq!(trusted.add_list(list(1)), Ok(Held::Already));
 }
 
 #[test]

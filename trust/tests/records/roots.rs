@@ -4,7 +4,7 @@ use trust::author::{
     CredentialRequest, RevocationRequest, ScopeRequest, Signer as _, SoftwareKey, issue_credential,
     sign_revocation, sign1_detached_chained,
 };
-use trust::{PublicKey, Role, TrustStore, UnixTime};
+use trust::{Anchor, Role, TrustStore, UnixTime};
 
 pub(super) const VENDOR: [u8; 16] = [0xa1; 16];
 pub(super) const CLASS: [u8; 16] = [0xc1; 16];
@@ -24,12 +24,12 @@ pub(super) fn release() -> SoftwareKey {
     key(2)
 }
 
-pub(super) fn anchors() -> [PublicKey; 1] {
-    [root().public_key()]
+pub(super) fn anchors() -> [Anchor; 1] {
+    [Anchor::root(root().public_key())]
 }
 
-pub(super) fn store(anchors: &[PublicKey]) -> TrustStore<'_> {
-    TrustStore { anchors, revocations: &[], now: None }
+pub(super) fn store(anchors: &[Anchor]) -> TrustStore<'_> {
+    TrustStore::new(anchors)
 }
 
 pub(super) fn request() -> CredentialRequest {

@@ -69,7 +69,7 @@ fn coset_verifies_the_chained_signature() {
 #[test]
 fn coset_reads_the_key() {
     let [anchor] = anchors();
-    let key = coset::CoseKey::from_slice(&anchor.to_cose_key()).unwrap();
+    let key = coset::CoseKey::from_slice(&anchor.key().to_cose_key()).unwrap();
     assert_eq!(key.kty, coset::KeyType::Assigned(iana::KeyType::OKP));
-    assert_eq!(key.params[1], (Label::Int(-2), anchor.as_bytes().to_vec().into()));
+    assert_eq!(key.params[1], (Label::Int(-2), anchor.key().as_bytes().to_vec().into()));
 }

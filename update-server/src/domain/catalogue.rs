@@ -10,7 +10,7 @@ use suit_manifest::{Envelope, Reason, image_reference};
 use tokio::sync::Semaphore;
 use tokio::task::JoinError;
 use tracing::Span;
-use trust::{Kid, TrustStore};
+use trust::{Kid, TrustStore, UnixTime};
 
 use super::records::{Records, RecordsError};
 use super::{Digest, Identifier};
@@ -180,9 +180,10 @@ impl Catalogue {
 
     /// Takes an envelope into the catalogue, or nothing.
     pub async fn publish(&self, envelope: &[u8], now: u64) -> Result<(Publication, Release), CatalogueError> {
-        let belief = self.records.belief(now).await?;
-        let mut release =
-            belief.with(|store| Release::read(envelope, store, now))?.map_err(CatalogueError::Refused)?;
+        let trusted = self.records.trust_store().await?;
+        let mut release = trusted.with(Some(UnixTime(now)), |store| {
+            Release::read(envelope, store, now).map_err(CatalogueError::Refused)
+        })?;
         let Image { digest, size: manifest, .. } = release.image;
         match self.blobs.size(digest).await? {
             None => return Err(CatalogueError::ImageNotStored { digest }),
@@ -259,7 +260,7 @@ impl Catalogue {
     }
 
     /// Runs `decide` for a reader: away from the threads that serve the connections, few at a time, and by what is
-    /// believed when its turn has come.
+    /// trusted when its turn has come.
     async fn verify<R: Send + 'static>(
         &self,
         now: u64,
@@ -267,14 +268,14 @@ impl Catalogue {
     ) -> Result<R, CatalogueError> {
         // Nobody closes the semaphore.
         let place = self.places.clone().acquire_owned().await.ok();
-        let belief = self.records.belief(now).await?;
+        let trusted = self.records.trust_store().await?;
         let request = Span::current();
         let decided = tokio::task::spawn_blocking(move || {
             // Taken along: the reader may be gone before this is done.
             let _place = place;
-            request.in_scope(|| belief.with(decide))
+            request.in_scope(|| trusted.with(Some(UnixTime(now)), decide))
         });
-        Ok(decided.await??)
+        Ok(decided.await?)
     }
 }
 

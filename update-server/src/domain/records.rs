@@ -1,4 +1,5 @@
-//! What the server believes: the configured anchors and the newest revocation list of each (docs/records.md).
+//! The trust store of the server: the configured anchors and the newest revocation list of each domain
+//! (docs/records.md).
 //!
 //! Lists are verified when they come in and again whenever they are used, so that a damaged database shuts the
 //! server's mouth instead of opening it.
@@ -6,7 +7,7 @@
 use std::sync::Arc;
 
 use suit_manifest::Reason;
-use trust::{Kid, PublicKey, RevocationList, Revoked, TrustStore, UnixTime};
+use trust::{Anchor, Domain, Kid, RevocationList, Revoked, TrustStoreBuf};
 
 use crate::store::{ListInsertion, Store, StoreError, StoredList};
 
@@ -60,56 +61,38 @@ pub struct ListSummary {
     pub revoked: Vec<Vec<u8>>,
 }
 
-/// What a verification at one moment goes by.
-#[derive(Debug)]
-pub struct Belief {
-    anchors: Arc<[PublicKey]>,
-    lists: Vec<StoredList>,
-    now: UnixTime,
-}
-
-impl Belief {
-    /// Runs `decide` with the trust store.
-    pub fn with<R>(&self, decide: impl FnOnce(&TrustStore<'_>) -> R) -> Result<R, RecordsError> {
-        let revocations = self
-            .lists
-            .iter()
-            .map(|list| {
-                RevocationList::verify(&list.bytes, &self.anchors)
-                    .map_err(|source| RecordsError::StoredList { kid: Kid(list.kid), source })
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        let store = TrustStore { anchors: &self.anchors, revocations: &revocations, now: Some(self.now) };
-        Ok(decide(&store))
-    }
-}
-
 /// The signed records.
 #[derive(Debug, Clone)]
 pub struct Records {
     store: Store,
-    anchors: Arc<[PublicKey]>,
+    anchors: Arc<[Anchor]>,
 }
 
 impl Records {
     /// Goes by `anchors` and the lists in `store`; fails when a stored list does not verify.
-    pub async fn open(store: Store, anchors: Vec<PublicKey>) -> Result<Self, RecordsError> {
+    pub async fn open(store: Store, anchors: Vec<Anchor>) -> Result<Self, RecordsError> {
         let records = Self { store, anchors: anchors.into() };
-        records.belief(0).await?.with(|_| ())?;
+        records.trust_store().await?;
         Ok(records)
     }
 
     /// The anchors.
-    pub fn anchors(&self) -> &[PublicKey] {
+    pub fn anchors(&self) -> &[Anchor] {
         &self.anchors
     }
 
-    /// What is believed at `now` (seconds since the epoch).
-    pub async fn belief(&self, now: u64) -> Result<Belief, RecordsError> {
-        let mut lists = self.store.lists().await?;
-        // The list of an anchor that is configured no longer says nothing, and is kept in case it comes back.
-        lists.retain(|list| self.anchors.iter().any(|anchor| anchor.kid().0 == list.kid));
-        Ok(Belief { anchors: self.anchors.clone(), lists, now: UnixTime(now) })
+    /// The trust store as it is now: the lists are verified again.
+    pub async fn trust_store(&self) -> Result<TrustStoreBuf, RecordsError> {
+        let mut trusted = TrustStoreBuf::new(self.anchors.iter().copied());
+        for StoredList { kid, bytes } in self.store.lists().await? {
+            // The list of a domain that is configured no longer says nothing, and is kept in case it comes back.
+            if trusted.domains().any(|domain| domain.0.0 == kid) {
+                trusted
+                    .add_list(bytes)
+                    .map_err(|source| RecordsError::StoredList { kid: Kid(kid), source })?;
+            }
+        }
+        Ok(trusted)
     }
 
     /// Verifies a list and keeps it when it is newer than the stored one.
@@ -118,25 +101,24 @@ impl Records {
         bytes: &[u8],
         now: u64,
     ) -> Result<(ListInsertion, ListSummary), RecordsError> {
-        let (kid, offered, summary) = {
+        let (domain, offered, summary) = {
             let list = RevocationList::verify(bytes, &self.anchors).map_err(RecordsError::Refused)?;
-            (list.issuer_kid(), list.sequence(), summary(&list))
+            (list.domain(), list.sequence(), summary(&list))
         };
-        match self.store.insert_list(kid.0, offered, bytes, now).await? {
+        match self.store.insert_list(domain.0.0, offered, bytes, now).await? {
             ListInsertion::NotNewer { stored } => Err(RecordsError::NotNewer { offered, stored }),
             outcome => Ok((outcome, summary)),
         }
     }
 
-    /// The lists of the configured anchors.
+    /// The lists of the configured domains.
     pub async fn lists(&self) -> Result<Vec<ListSummary>, RecordsError> {
-        self.belief(0).await?.with(|store| store.revocations.iter().map(summary).collect())
+        Ok(self.trust_store().await?.lists().map(|list| summary(&list)).collect())
     }
 
-    /// The list of one anchor as it was received.
-    pub async fn list(&self, kid: Kid) -> Result<Option<Vec<u8>>, RecordsError> {
-        let lists = self.belief(0).await?.lists;
-        Ok(lists.into_iter().find(|list| list.kid == kid.0).map(|list| list.bytes))
+    /// The list of one domain as it was received.
+    pub async fn list(&self, domain: Domain) -> Result<Option<Vec<u8>>, RecordsError> {
+        Ok(self.trust_store().await?.list_of(domain).map(|list| list.as_bytes().to_vec()))
     }
 }
 

@@ -134,12 +134,13 @@ pub(super) fn status_of(reason: Reason) -> StatusCode {
         | Reason::DigestLength
         | Reason::TextMalformed => StatusCode::BAD_REQUEST,
         Reason::EnvelopeTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        Reason::RevocationSequence => StatusCode::CONFLICT,
+        Reason::RevocationSequence | Reason::RevocationForked => StatusCode::CONFLICT,
         Reason::AlgorithmUnsupported
         | Reason::HeaderUnsupported
         | Reason::RecordType
         | Reason::KeyInvalid
         | Reason::AnchorUnknown
+        | Reason::AnchorRights
         | Reason::SignatureInvalid
         | Reason::KeyMismatch
         | Reason::RoleMismatch
@@ -188,6 +189,9 @@ pub(super) fn status_of(reason: Reason) -> StatusCode {
         | Reason::NotProvisioned
         | Reason::AlreadyProvisioned
         | Reason::ProvisioningMalformed
+        | Reason::ProvisioningDeviceKeys
+        | Reason::ProvisioningPolicy
+        | Reason::ProvisioningIdentityCredential
         | Reason::AnchorCompiledIn
         | Reason::NoEnvelope
         | Reason::ImageTooLarge

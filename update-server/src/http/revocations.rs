@@ -7,7 +7,7 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use trust::{Kid, MAX_CWT_LEN};
+use trust::{Domain, Kid, MAX_CWT_LEN};
 
 use super::extract::{MayWrite, PathValue};
 use super::problem::Problem;
@@ -89,7 +89,7 @@ pub(super) async fn list(
     State(app): State<App>,
     PathValue(KidText(kid)): PathValue<KidText>,
 ) -> Result<Response, Problem> {
-    match app.records.list(kid).await? {
+    match app.records.list(Domain(kid)).await? {
         Some(bytes) => Ok(raw(MEDIA_TYPE, bytes)),
         None => {
             Err(Problem::not_found("revocation-list-unknown", "This anchor has no revocation list here."))

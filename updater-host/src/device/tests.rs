@@ -18,7 +18,10 @@ fn device() -> Device {
         state,
         application_version: Some(DeviceText::new(b"2.0.0").unwrap()),
         loader_version: None,
-        anchors: anchor_kids(&[3; 8]),
+        trust: Some(DeviceTrust {
+            anchors: vec![AnchorEntry { kid: [3; 8], rights: 15, domain: [3; 8] }],
+            domains: vec![DomainEntry { domain: [3; 8], list_sequence: 0 }],
+        }),
     }
 }
 
@@ -32,10 +35,10 @@ fn an_identity_has_three_parts() {
 
 #[test]
 fn kids_are_whole_and_at_most_four() {
-    assert_eq!(anchor_kids(&[]), []);
-    assert_eq!(anchor_kids(&[1; 7]), []);
-    assert_eq!(anchor_kids(&[1; 15]), [Kid([1; 8])]);
-    assert_eq!(anchor_kids(&[1; 4000]).len(), 4);
+    for bytes in [&[][..], &[1], &[2, 0], &[1, 1], &[1, 0, 0], &[1; 8]] {
+        assert!(matches!(DeviceTrust::read(bytes), Err(DeviceAnswerError::AnchorReport(_))), "{bytes:?}");
+    }
+    assert_eq!(DeviceTrust::read(&[1, 0]), Ok(DeviceTrust { anchors: vec![], domains: vec![] }));
 }
 
 #[test]

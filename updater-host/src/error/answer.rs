@@ -15,6 +15,9 @@ pub(crate) enum DeviceAnswerError {
     /// The state record.
     #[error("{0}")]
     StateRecord(update_protocol::profile::StateRecordError),
+    /// The report of its anchors.
+    #[error("{0}")]
+    AnchorReport(update_protocol::profile::anchors::AnchorReportError),
     /// A message longer than any of the protocol.
     #[error("an answer of {0} bytes is longer than any of the protocol")]
     TooLong(u32),

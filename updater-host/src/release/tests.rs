@@ -1,13 +1,13 @@
 use super::*;
-use crate::device::{anchor_kids, identity};
+use crate::device::identity;
 use crate::text::DeviceText;
 use suit_manifest::author::{UpdateDescription, create, image_uri, sign};
-use trust::Role;
 use trust::UnixTime;
 use trust::author::{
     CredentialRequest, RevocationRequest, ScopeRequest, Signer as _, SoftwareKey, issue_credential,
     sign_revocation,
 };
+use trust::{Anchor, Role};
 use update_protocol::profile::{ImageState, StateRecord};
 
 const VENDOR: [u8; 16] = [1; 16];
@@ -67,8 +67,8 @@ impl Made {
     }
 }
 
-fn believed() -> Believed {
-    Believed::new(vec![root().public_key()])
+fn trusted() -> TrustStoreBuf {
+    TrustStoreBuf::new([Anchor::root(root().public_key())])
 }
 
 fn device() -> Device {
@@ -86,23 +86,23 @@ fn device() -> Device {
         state,
         application_version: None,
         loader_version: None,
-        anchors: anchor_kids(&root().public_key().kid().0),
+        trust: None,
     }
 }
 
 /// Code and exit code of the refusal.
-fn refusal(envelope: &[u8], believed: &Believed, device: &Device) -> (String, u8) {
-    let error = check_envelope(envelope, believed, device).unwrap_err();
+fn refusal(envelope: &[u8], trusted: &TrustStoreBuf, device: &Device) -> (String, u8) {
+    let error = check_envelope(envelope, trusted, device).unwrap_err();
     (error.code(), error.exit_code())
 }
 
 fn refused(made: &Made, slug: &str, exit: u8) {
-    assert_eq!(refusal(&made.envelope(), &believed(), &device()), (slug.to_owned(), exit));
+    assert_eq!(refusal(&made.envelope(), &trusted(), &device()), (slug.to_owned(), exit));
 }
 
 #[test]
 fn a_good_release_says_what_it_is() {
-    let facts = check_envelope(&Made::good().envelope(), &believed(), &device()).unwrap();
+    let facts = check_envelope(&Made::good().envelope(), &trusted(), &device()).unwrap();
     assert_eq!((facts.sequence, facts.version.as_deref()), (5, Some("2.0.0")));
     assert_eq!(facts.image_size, IMAGE.len() as u64);
     assert_eq!(facts.anchor, root().public_key().kid());
@@ -123,7 +123,7 @@ fn another_vendor_class_or_device_is_refused() {
     refused(&made, "vendor-mismatch", 5);
     let mut made = Made::good();
     made.description.device = Some(DEVICE);
-    assert!(check_envelope(&made.envelope(), &believed(), &device()).is_ok());
+    assert!(check_envelope(&made.envelope(), &trusted(), &device()).is_ok());
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn a_rollback_is_refused_and_the_floor_itself_is_not() {
     made.description.sequence = 3;
     refused(&made, "sequence-rollback", 6);
     made.description.sequence = 4;
-    assert!(check_envelope(&made.envelope(), &believed(), &device()).is_ok());
+    assert!(check_envelope(&made.envelope(), &trusted(), &device()).is_ok());
 }
 
 #[test]
@@ -140,9 +140,9 @@ fn an_image_that_does_not_fit_the_slot_is_refused() {
     let mut device = device();
     device.state.slot_capacity = u32::try_from(IMAGE.len()).unwrap() - 1;
     let envelope = Made::good().envelope();
-    assert_eq!(refusal(&envelope, &believed(), &device), ("image-too-large".to_owned(), 5));
+    assert_eq!(refusal(&envelope, &trusted(), &device), ("image-too-large".to_owned(), 5));
     device.state.slot_capacity += 1;
-    assert!(check_envelope(&envelope, &believed(), &device).is_ok());
+    assert!(check_envelope(&envelope, &trusted(), &device).is_ok());
 }
 
 #[test]
@@ -150,15 +150,15 @@ fn a_device_in_factory_state_gets_nothing() {
     let mut device = device();
     device.state.mode = Mode::Factory;
     let envelope = Made::good().envelope();
-    assert_eq!(refusal(&envelope, &believed(), &device), ("not-provisioned".to_owned(), 5));
+    assert_eq!(refusal(&envelope, &trusted(), &device), ("not-provisioned".to_owned(), 5));
 }
 
 #[test]
 fn a_foreign_root_is_refused() {
-    let stranger = Believed::new(vec![SoftwareKey::from_seed(&[8; 32]).unwrap().public_key()]);
+    let stranger = TrustStoreBuf::new([Anchor::root(SoftwareKey::from_seed(&[8; 32]).unwrap().public_key())]);
     let envelope = Made::good().envelope();
     assert_eq!(refusal(&envelope, &stranger, &device()), ("anchor-unknown".to_owned(), 5));
-    assert_eq!(refusal(&envelope, &Believed::default(), &device()), ("anchor-unknown".to_owned(), 5));
+    assert_eq!(refusal(&envelope, &TrustStoreBuf::default(), &device()), ("anchor-unknown".to_owned(), 5));
 }
 
 #[test]
@@ -185,34 +185,34 @@ fn a_revoked_credential_and_a_minimum_sequence_are_refused() {
         sign_revocation(&request, &root()).unwrap()
     };
     let envelope = Made::good().envelope();
-    let mut revoked = believed();
-    revoked.add_list("list".to_owned(), list(1, vec![CTI], vec![])).unwrap();
+    let mut revoked = trusted();
+    revoked.add_list(list(1, vec![CTI], vec![])).unwrap();
     assert_eq!(refusal(&envelope, &revoked, &device()), ("credential-revoked".to_owned(), 6));
 
-    let mut minimum = believed();
-    minimum.add_list("list".to_owned(), list(1, vec![], vec![(VENDOR, CLASS, 6)])).unwrap();
+    let mut minimum = trusted();
+    minimum.add_list(list(1, vec![], vec![(VENDOR, CLASS, 6)])).unwrap();
     assert_eq!(refusal(&envelope, &minimum, &device()), ("sequence-below-minimum".to_owned(), 6));
 }
 
 #[test]
 fn every_truncation_and_every_changed_byte_is_refused() {
     let envelope = Made::good().envelope();
-    let (believed, device) = (believed(), device());
+    let (trusted, device) = (trusted(), device());
     for len in 0..envelope.len() {
-        let error = check_envelope(&envelope[..len], &believed, &device).unwrap_err();
+        let error = check_envelope(&envelope[..len], &trusted, &device).unwrap_err();
         assert!((4..=6).contains(&error.exit_code()), "{len}: {error}");
     }
     for at in 0..envelope.len() {
         let mut changed = envelope.clone();
         changed[at] ^= 0x10;
-        let error = check_envelope(&changed, &believed, &device).unwrap_err();
+        let error = check_envelope(&changed, &trusted, &device).unwrap_err();
         assert!((4..=6).contains(&error.exit_code()), "{at}: {error}");
     }
 }
 
 #[test]
 fn an_image_with_another_byte_or_length_is_refused() {
-    let facts = check_envelope(&Made::good().envelope(), &believed(), &device()).unwrap();
+    let facts = check_envelope(&Made::good().envelope(), &trusted(), &device()).unwrap();
     let mut changed = IMAGE.to_vec();
     changed[3] ^= 1;
     for image in [&changed[..], &IMAGE[1..], b"", &[IMAGE, b"x"].concat()] {
@@ -229,10 +229,10 @@ fn a_long_text_is_severed_for_the_device() {
     assert!(envelope.len() > MAX_ENVELOPE_HEAD_LEN);
     let severed = for_device(&envelope).unwrap();
     assert!(severed.len() <= MAX_ENVELOPE_HEAD_LEN);
-    let facts = check_envelope(&severed, &believed(), &device()).unwrap();
+    let facts = check_envelope(&severed, &trusted(), &device()).unwrap();
     assert_eq!(
         facts.manifest_digest,
-        check_envelope(&envelope, &believed(), &device()).unwrap().manifest_digest
+        check_envelope(&envelope, &trusted(), &device()).unwrap().manifest_digest
     );
 
     let short = Made::good().envelope();

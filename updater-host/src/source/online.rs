@@ -1,14 +1,14 @@
 //! Release and revocation lists from an update-server, or what was fetched from it before.
 
 use super::{HostChecks, check_envelope, sendable};
-use crate::believed::Believed;
 use crate::cache::Cache;
 use crate::device::Device;
 use crate::error::{Error, ServerAnswerError};
 use crate::output::{Output, Transfer};
 use crate::release::Release;
 use crate::server::{Kind, Latest, Server};
-use trust::{PublicKey, RevocationList};
+use crate::trusted::add_list;
+use trust::{Domain, RevocationList, TrustStoreBuf};
 use uuid::Uuid;
 
 /// A server and what was fetched from it.
@@ -22,30 +22,31 @@ pub(crate) struct Online<'a> {
     pub(crate) output: &'a Output,
 }
 
-/// Adds the newest revocation list of every anchor: the server's, or the one that was fetched last. A list that
+/// Adds the newest revocation list of every domain: the server's, or the one that was fetched last. A list that
 /// was fetched once counts for ever, whatever the server says later.
 ///
 /// # Errors
 /// [`Error::Refused`] for a list of the server's that does not verify; those of the server but for
 /// [`Error::ServerUnreachable`]
-pub(crate) async fn newest_lists(online: &Online<'_>, believed: &mut Believed) -> Result<(), Error> {
+pub(crate) async fn newest_lists(online: &Online<'_>, trusted: &mut TrustStoreBuf) -> Result<(), Error> {
     let Online { server, cache, output } = online;
-    for anchor in believed.anchors().to_vec() {
-        let kid = anchor.kid();
-        if let Some(bytes) = cache.revocation_list(&kid)?
-            && let Err(error) = believed.add_list("in the cache".to_owned(), bytes)
+    for domain in trusted.domains().collect::<Vec<_>>() {
+        if let Some(bytes) = cache.revocation_list(domain)?
+            && let Err(error) = add_list(trusted, "in the cache", bytes)
         {
             output.warn(&error.code(), &format!("{error}; it does not count"));
         }
-        match server.revocation_list(&kid).await {
+        match server.revocation_list(&domain.0).await {
             Ok(Some(bytes)) => {
-                // Another anchor's must not take its place.
-                if is_of_another(&anchor, believed, &bytes) {
+                // Another domain's must not take its place.
+                if is_of_another(domain, trusted, &bytes) {
                     let what = "revocation list";
                     return Err(Error::ServerAnswer(ServerAnswerError::OtherContent { what }));
                 }
-                believed.add_list(format!("of {}", server.name()), bytes.clone())?;
-                cache.keep_revocation_list(&anchor, &bytes)?;
+                add_list(trusted, &format!("of {}", server.name()), bytes)?;
+                if let Some(newest) = trusted.list_of(domain) {
+                    cache.keep_revocation_list(trusted.anchors(), &newest)?;
+                }
             }
             Ok(None) => {}
             Err(error) if error.is_offline() => {
@@ -58,9 +59,9 @@ pub(crate) async fn newest_lists(online: &Online<'_>, believed: &mut Believed) -
     Ok(())
 }
 
-/// Whether a list verifies, but under another anchor than this one.
-fn is_of_another(anchor: &PublicKey, believed: &Believed, bytes: &[u8]) -> bool {
-    RevocationList::verify(bytes, believed.anchors()).is_ok_and(|list| list.issuer_kid() != anchor.kid())
+/// Whether a list verifies, but for another domain than this one.
+fn is_of_another(domain: Domain, trusted: &TrustStoreBuf, bytes: &[u8]) -> bool {
+    RevocationList::verify(bytes, trusted.anchors()).is_ok_and(|list| list.domain() != domain)
 }
 
 impl Online<'_> {
@@ -70,7 +71,7 @@ impl Online<'_> {
     /// [`Error::Refused`], [`Error::NoRelease`], those of the server and of files
     pub(crate) async fn release(
         &self,
-        believed: &Believed,
+        trusted: &TrustStoreBuf,
         device: &Device,
         checks: HostChecks,
     ) -> Result<Release, Error> {
@@ -97,7 +98,7 @@ impl Online<'_> {
             Err(error) => return Err(error),
         };
         let envelope = self.envelope(&latest).await?;
-        let facts = checks.apply(check_envelope(&envelope, believed, device), self.output)?;
+        let facts = checks.apply(check_envelope(&envelope, trusted, device), self.output)?;
         let (digest, size) = match &facts {
             Some(facts) => (facts.image_digest, facts.image_size),
             None => latest.image,

@@ -38,7 +38,7 @@ pub(crate) struct Script {
     pub(crate) refuses_session: Option<Nrc>,
     /// Reason code of an older revert.
     pub(crate) old_reason: u16,
-    /// Kids of its anchors, as its loader tells them.
+    /// Its report of anchors, as its loader gives it.
     pub(crate) anchors: Option<Vec<u8>>,
     /// list-sequence of its state record.
     pub(crate) revocation_sequence: u64,
@@ -254,7 +254,7 @@ impl Handler for Fake {
                 self.dead = self.dead || (self.script.dies_confirmed && confirmed);
                 answer.append(&self.state())
             }
-            did::ANCHOR_KIDS if in_loader && self.script.anchors.is_some() => {
+            did::ANCHORS if in_loader && self.script.anchors.is_some() => {
                 answer.append(self.script.anchors.as_deref().unwrap_or_default())
             }
             did::IDENTITY => answer.append(&self.script.identity),

@@ -2,6 +2,7 @@ use std::sync::mpsc;
 
 use futures::{FutureExt as _, poll};
 use tokio::sync::oneshot;
+use trust::Anchor;
 use trust::author::{Signer as _, SoftwareKey};
 
 use super::*;
@@ -9,7 +10,7 @@ use super::*;
 async fn catalogue(dir: &tempfile::TempDir) -> Catalogue {
     let store = Store::connect(&dir.path().join("registry.sqlite")).await.unwrap();
     let blobs = Arc::new(Blobs::open(&dir.path().join("images")).unwrap());
-    let anchor = SoftwareKey::generate().unwrap().public_key();
+    let anchor = Anchor::root(SoftwareKey::generate().unwrap().public_key());
     let records = Records::open(store.clone(), vec![anchor]).await.unwrap();
     Catalogue::new(store, blobs, records)
 }
@@ -37,7 +38,7 @@ async fn few_readers_verify_at_one_time_and_one_that_left_keeps_its_place_until_
         assert!(reader.await.unwrap_err().is_cancelled());
         working.push(end);
     }
-    let mut next = catalogue.verify(0, |store| store.anchors.len()).boxed();
+    let mut next = catalogue.verify(0, |store| store.anchors().len()).boxed();
     assert!(poll!(&mut next).is_pending());
     assert_eq!(catalogue.places.available_permits(), 0);
     working.pop();

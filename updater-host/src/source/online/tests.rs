@@ -1,25 +1,26 @@
 use super::*;
-use crate::believed::tests::list;
 use crate::server::tests::fake::{Answer, FakeServer};
+use crate::trusted::tests::list;
+use trust::Anchor;
 use trust::author::{Signer as _, SoftwareKey};
 
 fn root(number: u8) -> SoftwareKey {
     SoftwareKey::from_seed(&[number; 32]).unwrap()
 }
 
-/// A cache, and what is believed of the roots 1 and 2.
+/// A cache, and a trust store with the roots 1 and 2.
 struct Bench {
     folder: tempfile::TempDir,
     cache: Cache,
-    believed: Believed,
+    trusted: TrustStoreBuf,
 }
 
 impl Bench {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::new(folder.path().to_owned());
-        let believed = Believed::new(vec![root(1).public_key(), root(2).public_key()]);
-        Self { folder, cache, believed }
+        let trusted = TrustStoreBuf::new([1, 2].map(|number| Anchor::root(root(number).public_key())));
+        Self { folder, cache, trusted }
     }
 
     /// Asks a server that gives this answer for root 1 and has nothing for root 2.
@@ -34,15 +35,15 @@ impl Bench {
         let server = Server::new(&server.url(), None).map(|client| (client, server)).unwrap();
         let output = Output::new(true);
         let online = Online { server: &server.0, cache: &self.cache, output: &output };
-        newest_lists(&online, &mut self.believed).await
+        newest_lists(&online, &mut self.trusted).await
     }
 
     fn kept(&self, number: u8) -> Option<Vec<u8>> {
-        self.cache.revocation_list(&root(number).public_key().kid()).unwrap()
+        self.cache.revocation_list(Domain(root(number).public_key().kid())).unwrap()
     }
 
     fn sequences(&self) -> Vec<u64> {
-        self.believed.newest_lists().unwrap().iter().map(RevocationList::sequence).collect()
+        self.trusted.lists().map(|list| list.sequence()).collect()
     }
 }
 
@@ -56,10 +57,10 @@ async fn the_list_of_another_anchor_takes_no_place() {
 }
 
 #[tokio::test]
-async fn a_fetched_list_is_kept_whatever_else_is_believed() {
+async fn a_fetched_list_is_kept_whatever_else_is_held() {
     let mut bench = Bench::new();
     bench.ask(|| Answer::ok(list(&root(1), 5))).await.unwrap();
-    bench.believed.add_list("a file".to_owned(), list(&root(1), 7)).unwrap();
+    add_list(&mut bench.trusted, "a file", list(&root(1), 7)).unwrap();
     bench.ask(|| Answer::ok(list(&root(1), 6))).await.unwrap();
     assert_eq!((bench.kept(1), bench.sequences()), (Some(list(&root(1), 6)), vec![7]));
     // An older one than that is not.
@@ -72,7 +73,7 @@ async fn a_list_that_was_fetched_once_counts_when_the_server_has_none() {
     let mut bench = Bench::new();
     bench.ask(|| Answer::ok(list(&root(1), 5))).await.unwrap();
     for answer in [|| Answer::new(404, vec![]), || Answer::new(503, vec![]), Answer::hang_up] {
-        bench.believed = Believed::new(bench.believed.anchors().to_vec());
+        bench.trusted = TrustStoreBuf::new(bench.trusted.anchors().to_vec());
         bench.ask(answer).await.unwrap();
         assert_eq!(bench.sequences(), [5]);
     }
@@ -85,7 +86,7 @@ async fn a_damaged_list_in_the_cache_does_not_count_and_is_replaced() {
     let kid = hex::encode(root(1).public_key().kid().0);
     for damage in [list(&root(3), 9), b"rubbish".to_vec()] {
         std::fs::write(bench.folder.path().join("revocations").join(&kid), damage).unwrap();
-        bench.believed = Believed::new(bench.believed.anchors().to_vec());
+        bench.trusted = TrustStoreBuf::new(bench.trusted.anchors().to_vec());
         bench.ask(|| Answer::ok(list(&root(1), 6))).await.unwrap();
         assert_eq!((bench.kept(1), bench.sequences()), (Some(list(&root(1), 6)), vec![6]));
     }

@@ -1,4 +1,5 @@
 use super::*;
+use trust::Anchor;
 use trust::author::{RevocationRequest, Signer as _, SoftwareKey, sign_revocation};
 
 fn root() -> SoftwareKey {
@@ -40,7 +41,7 @@ fn a_file_that_is_not_an_anchor_is_refused_as_a_key() {
 fn an_anchor_counts_once() {
     let key = root().public_key();
     let ((_a, one), (_b, other)) = (file(&key.to_cose_key()), file(&key.to_cose_key()));
-    assert_eq!(read_anchors(&[one, other]).unwrap(), [key]);
+    assert_eq!(read_anchors(&[one, other]).unwrap().anchors(), [Anchor::root(key)]);
 }
 
 #[test]
@@ -57,30 +58,28 @@ fn a_weak_key_is_no_anchor() {
 #[test]
 fn the_newest_list_counts_whatever_the_order() {
     let root = root();
-    let mut believed = Believed::new(vec![root.public_key()]);
-    for sequence in [2, 5, 3] {
-        believed.add_list(format!("list {sequence}"), list(&root, sequence)).unwrap();
+    let mut store = TrustStoreBuf::new([Anchor::root(root.public_key())]);
+    for (sequence, held) in [(2, Held::Newest), (5, Held::Newest), (3, Held::Older), (5, Held::Already)] {
+        assert_eq!(add_list(&mut store, "a list", list(&root, sequence)).unwrap(), held);
     }
-    let newest = believed.newest_lists().unwrap();
-    assert_eq!(newest.iter().map(RevocationList::sequence).collect::<Vec<_>>(), [5]);
+    assert_eq!(store.lists().map(|list| list.sequence()).collect::<Vec<_>>(), [5]);
 }
 
 #[test]
 fn a_list_of_a_stranger_or_a_changed_one_is_refused_and_not_kept() {
     let root = root();
-    let mut believed = Believed::new(vec![root.public_key()]);
+    let mut store = TrustStoreBuf::new([Anchor::root(root.public_key())]);
     let foreign = list(&SoftwareKey::from_seed(&[8; 32]).unwrap(), 9);
-    let error = believed.add_list("foreign".to_owned(), foreign).unwrap_err();
+    let error = add_list(&mut store, "foreign", foreign).unwrap_err();
     assert_eq!((error.code().as_str(), error.exit_code()), ("anchor-unknown", 5));
     let mut changed = list(&root, 9);
     *changed.last_mut().unwrap() ^= 1;
-    let error = believed.add_list("changed".to_owned(), changed).unwrap_err();
+    let error = add_list(&mut store, "changed", changed).unwrap_err();
     assert_eq!((error.code().as_str(), error.exit_code()), ("signature-invalid", 5));
-    assert!(believed.newest_lists().unwrap().is_empty());
+    assert_eq!(store.lists().count(), 0);
 }
 
 #[test]
 fn the_time_is_now() {
-    let store_time = Believed::default().store(&[]).now.unwrap();
-    assert!(store_time.0 > 1_700_000_000);
+    assert!(now().0 > 1_700_000_000);
 }

@@ -1,0 +1,216 @@
+//! Anchors: the keys that a device, host or server trusts from the start, what each may do, and the domain that it
+//! speaks for (docs/records.md, Anchors and domains).
+
+use crate::cbor::Reader;
+use crate::error::{Error, ErrorKind};
+use crate::key::{Kid, PublicKey};
+use crate::scope::Role;
+
+/// Most anchors of a device.
+pub const ANCHORS_MAX: usize = 4;
+/// Most domains that the anchors of a device may belong to: its manufacturer's and its owner's.
+pub const DOMAINS_MAX: usize = 2;
+
+/// The name of a domain: the kid of its first root. It never changes, whatever root the domain has later.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord)]
+pub struct Domain(pub Kid);
+
+/// What an anchor may do: a set of bits, never empty.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub struct Rights(u8);
+
+impl Rights {
+    /// Certifies release keys.
+    pub const FIRMWARE: Self = Self(1);
+    /// Certifies every other role, and signs revocation lists.
+    pub const GOVERNANCE: Self = Self(2);
+    /// Names its successor.
+    pub const SUCCESSION: Self = Self(4);
+    /// A loader boots an image under it that was installed before; nothing is installed under this right alone.
+    pub const BOOT: Self = Self(8);
+    /// All of them: those of a root.
+    pub const ALL: Self = Self(15);
+
+    /// The set with these bits; `None` for the empty set and for an unknown bit.
+    #[must_use]
+    pub const fn from_bits(bits: u64) -> Option<Self> {
+        match bits {
+            1..=15 => Some(Self(bits.to_le_bytes()[0])),
+            _ => None,
+        }
+    }
+
+    /// The bits.
+    #[must_use]
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// The rights of both.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// True when all of `needed` are there.
+    #[must_use]
+    pub const fn include(self, needed: Self) -> bool {
+        self.0 & needed.0 == needed.0
+    }
+
+    /// True when one of `wanted` is there.
+    pub(crate) const fn include_any(self, wanted: Self) -> bool {
+        self.0 & wanted.0 != 0
+    }
+
+    /// The right that certifies keys for `role`.
+    pub(crate) const fn to_certify(role: Role) -> Self {
+        match role {
+            Role::Release => Self::FIRMWARE,
+            Role::Identity | Role::Service | Role::Device | Role::Operator => Self::GOVERNANCE,
+        }
+    }
+}
+
+/// A trusted key, its rights, and its domain.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Anchor {
+    key: PublicKey,
+    rights: Rights,
+    domain: Domain,
+}
+
+impl Anchor {
+    /// An anchor with these rights in this domain.
+    #[must_use]
+    pub const fn new(key: PublicKey, rights: Rights, domain: Domain) -> Self {
+        Self { key, rights, domain }
+    }
+
+    /// The first root of a domain: all rights, and the domain bears its name. A plain key file means this.
+    #[must_use]
+    pub fn root(key: PublicKey) -> Self {
+        Self::new(key, Rights::ALL, Domain(key.kid()))
+    }
+
+    /// The key.
+    #[must_use]
+    pub const fn key(&self) -> &PublicKey {
+        &self.key
+    }
+
+    /// Name of the key.
+    #[must_use]
+    pub fn kid(&self) -> Kid {
+        self.key.kid()
+    }
+
+    /// What it may do.
+    #[must_use]
+    pub const fn rights(&self) -> Rights {
+        self.rights
+    }
+
+    /// What it speaks for.
+    #[must_use]
+    pub const fn domain(&self) -> Domain {
+        self.domain
+    }
+
+    /// `[COSE_Key, rights, domain]`.
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Error> {
+        reader.array_of(3)?;
+        let key = PublicKey::read(reader)?;
+        let out_of_range = reader.error(ErrorKind::OutOfRange);
+        let rights = Rights::from_bits(reader.uint()?).ok_or(out_of_range)?;
+        Ok(Self { key, rights, domain: Domain(Kid(*reader.byte_array()?)) })
+    }
+}
+
+/// The anchors of a device: at most [`ANCHORS_MAX`], of at most [`DOMAINS_MAX`] domains, no key twice.
+#[derive(Clone, Copy, Debug)]
+pub struct AnchorSet {
+    anchors: [Anchor; ANCHORS_MAX],
+    len: u8,
+}
+
+/// Stands where there is no anchor; never shown.
+const VACANT: Anchor = Anchor::new(PublicKey::VACANT, Rights::BOOT, Domain(Kid([0; 8])));
+
+impl AnchorSet {
+    /// No anchor.
+    pub const EMPTY: Self = Self { anchors: [VACANT; ANCHORS_MAX], len: 0 };
+
+    /// These anchors.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TooMany`] anchors or domains; [`ErrorKind::Repeated`] when a key is there twice
+    pub fn of(anchors: &[Anchor]) -> Result<Self, Error> {
+        let mut set = Self::EMPTY;
+        for anchor in anchors {
+            set.add(*anchor).map_err(|kind| Error::new(kind, 0))?;
+        }
+        Ok(set)
+    }
+
+    /// The anchors.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Anchor] {
+        self.anchors.get(..usize::from(self.len)).unwrap_or_default()
+    }
+
+    /// True when there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The domains, each once, in the order in which the anchors name them.
+    pub fn domains(&self) -> impl Iterator<Item = Domain> + '_ {
+        domains(self.as_slice())
+    }
+
+    fn add(&mut self, anchor: Anchor) -> Result<(), ErrorKind> {
+        if self.as_slice().iter().any(|known| known.key == anchor.key) {
+            return Err(ErrorKind::Repeated);
+        }
+        let place = self.anchors.get_mut(usize::from(self.len)).ok_or(ErrorKind::TooMany)?;
+        *place = anchor;
+        self.len = self.len.saturating_add(1);
+        if self.domains().count() > DOMAINS_MAX { Err(ErrorKind::TooMany) } else { Ok(()) }
+    }
+
+    /// `[1*4 [COSE_Key, rights, domain]]`.
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, Error> {
+        let start = reader.position();
+        let count = reader.array()?;
+        if count == 0 {
+            return Err(Error::new(ErrorKind::OutOfRange, start));
+        }
+        let mut set = Self::EMPTY;
+        for _ in 0..count {
+            let start = reader.position();
+            let anchor = Anchor::read(reader)?;
+            set.add(anchor).map_err(|kind| Error::new(kind, start))?;
+        }
+        Ok(set)
+    }
+}
+
+impl PartialEq for AnchorSet {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_slice() == other.as_slice()
+    }
+}
+
+impl Eq for AnchorSet {}
+
+/// The domains of `anchors`, each once, in the order in which they are named first.
+pub(crate) fn domains(anchors: &[Anchor]) -> impl Iterator<Item = Domain> + '_ {
+    let earlier = |index, domain| anchors.iter().take(index).any(|anchor| anchor.domain == domain);
+    anchors
+        .iter()
+        .enumerate()
+        .filter(move |(index, anchor)| !earlier(*index, anchor.domain))
+        .map(|(_, anchor)| anchor.domain)
+}

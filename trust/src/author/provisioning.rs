@@ -1,0 +1,67 @@
+//! The one writer of provisioning blocks.
+
+use super::{AuthorError, bytes, encode, map, text, uint};
+use crate::anchor::{Anchor, AnchorSet};
+use crate::provisioning::{
+    ANCHORS, CLASS, DEVICE, FORMAT, NODE_ADDRESS, ProvisioningBlock, SEQUENCE_FLOOR, SERIAL, VENDOR, VERSION,
+};
+use ciborium::value::Value;
+
+/// What a provisioning block is to say.
+#[derive(Clone, Debug)]
+pub struct ProvisioningRequest<'a> {
+    /// Serial, 1 to 32 printable ASCII characters.
+    pub serial: &'a str,
+    /// Vendor id, a UUID.
+    pub vendor: [u8; 16],
+    /// Class id, a UUID.
+    pub class: [u8; 16],
+    /// Device id, a UUID.
+    pub device: [u8; 16],
+    /// Node address, 1 to 239.
+    pub node_address: u8,
+    /// Anchors; none when the loader has its own compiled in.
+    pub anchors: &'a [Anchor],
+    /// Sequence floor to begin with.
+    pub sequence_floor: u64,
+}
+
+impl ProvisioningRequest<'_> {
+    /// The block in deterministic CBOR, without what is default, read back as a device reads it.
+    ///
+    /// # Errors
+    /// [`AuthorError::Refused`] when a device would refuse the block
+    pub fn encode(&self) -> Result<Vec<u8>, AuthorError> {
+        AnchorSet::of(self.anchors)?;
+        let mut entries = vec![
+            (FORMAT, Value::from(VERSION)),
+            (SERIAL, text(self.serial)),
+            (VENDOR, bytes(&self.vendor)),
+            (CLASS, bytes(&self.class)),
+            (DEVICE, bytes(&self.device)),
+            (NODE_ADDRESS, uint(self.node_address.into())),
+        ];
+        if !self.anchors.is_empty() {
+            let anchors = self.anchors.iter().map(anchor).collect::<Result<_, _>>()?;
+            entries.push((ANCHORS, Value::Array(anchors)));
+        }
+        if self.sequence_floor > 0 {
+            entries.push((SEQUENCE_FLOOR, uint(self.sequence_floor)));
+        }
+        let block = encode(&map(entries))?;
+        let read = ProvisioningBlock::parse(&block)?;
+        if read.anchors.as_slice() != self.anchors || read.sequence_floor != self.sequence_floor {
+            return Err(AuthorError::Encoding);
+        }
+        Ok(block)
+    }
+}
+
+/// `[COSE_Key, rights, domain]`.
+fn anchor(anchor: &Anchor) -> Result<Value, AuthorError> {
+    Ok(Value::Array(vec![
+        super::cose_key(anchor.key())?,
+        uint(anchor.rights().bits().into()),
+        bytes(&anchor.domain().0.0),
+    ]))
+}

@@ -1,0 +1,131 @@
+//! The provisioning block (docs/records.md): who a device is, and its anchors. This is its one reader; its one
+//! writer is `author::ProvisioningRequest`.
+
+use crate::anchor::AnchorSet;
+use crate::cbor::Reader;
+use crate::error::{Error, ErrorKind};
+use crate::text::{MAX_SERIAL_LEN, is_serial};
+
+/// Longest block, bytes.
+pub const MAX_PROVISIONING_BLOCK_LEN: usize = 1024;
+/// Highest node address; the lowest is 1. The same range as `update_protocol::profile::is_node_address`.
+pub const MAX_NODE_ADDRESS: u8 = 239;
+
+pub(crate) const VERSION: i32 = 1;
+pub(crate) const FORMAT: i32 = 0;
+pub(crate) const SERIAL: i32 = 1;
+pub(crate) const VENDOR: i32 = 2;
+pub(crate) const CLASS: i32 = 3;
+pub(crate) const DEVICE: i32 = 4;
+pub(crate) const NODE_ADDRESS: i32 = 5;
+pub(crate) const ANCHORS: i32 = 6;
+pub(crate) const SEQUENCE_FLOOR: i32 = 7;
+const DEVICE_KEYS: i32 = 8;
+const POLICY: i32 = 9;
+const IDENTITY_CREDENTIAL: i32 = 10;
+
+/// Who a device is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Identity {
+    serial: [u8; MAX_SERIAL_LEN],
+    serial_len: u8,
+    /// Vendor id, a UUID.
+    pub vendor: [u8; 16],
+    /// Class id, a UUID.
+    pub class: [u8; 16],
+    /// Device id, a UUID.
+    pub device: [u8; 16],
+    /// Address on the bus, 1 to [`MAX_NODE_ADDRESS`].
+    pub node_address: u8,
+}
+
+impl Identity {
+    /// The serial: 1 to 32 printable ASCII characters.
+    #[must_use]
+    pub fn serial(&self) -> &str {
+        let bytes = self.serial.get(..usize::from(self.serial_len)).unwrap_or_default();
+        core::str::from_utf8(bytes).unwrap_or_default()
+    }
+}
+
+/// What a provisioning block says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ProvisioningBlock {
+    /// Who the device is.
+    pub identity: Identity,
+    /// The anchors; empty when the loader has its anchor compiled in.
+    pub anchors: AnchorSet,
+    /// The sequence floor that the device begins with.
+    pub sequence_floor: u64,
+}
+
+impl ProvisioningBlock {
+    /// Reads a block.
+    ///
+    /// # Errors
+    /// What is wrong, and at which byte. [`ErrorKind::DeviceKeysUnsupported`], [`ErrorKind::PolicyUnsupported`] and
+    /// [`ErrorKind::IdentityCredentialUnsupported`] for the keys 8 to 10: a device may not go without what its
+    /// block asks for.
+    #[inline(never)]
+    pub fn parse(block: &[u8]) -> Result<Self, Error> {
+        if block.len() > MAX_PROVISIONING_BLOCK_LEN {
+            return Err(Error::new(ErrorKind::TooLong, 0));
+        }
+        let mut reader = Reader::new(block);
+        let (mut format, mut serial, mut vendor, mut class, mut device) = (None, None, None, None, None);
+        let (mut node_address, mut anchors, mut sequence_floor) = (None, AnchorSet::EMPTY, 0);
+        let mut entries = reader.map()?;
+        while let Some(key) = entries.next_label(&mut reader)? {
+            let start = reader.position();
+            let refuse = |kind| Err(Error::new(kind, start));
+            match key {
+                FORMAT => {
+                    format = Some(reader.label()?);
+                    if format != Some(VERSION) {
+                        return refuse(ErrorKind::OutOfRange);
+                    }
+                }
+                SERIAL => {
+                    serial = Some(reader.name(MAX_SERIAL_LEN)?);
+                    if !serial.is_some_and(is_serial) {
+                        return refuse(ErrorKind::InvalidText);
+                    }
+                }
+                VENDOR => vendor = Some(*reader.byte_array()?),
+                CLASS => class = Some(*reader.byte_array()?),
+                DEVICE => device = Some(*reader.byte_array()?),
+                NODE_ADDRESS => {
+                    let address = u8::try_from(reader.uint()?).ok();
+                    node_address = address.filter(|address| is_node_address(*address));
+                    if node_address.is_none() {
+                        return refuse(ErrorKind::OutOfRange);
+                    }
+                }
+                ANCHORS => anchors = AnchorSet::read(&mut reader)?,
+                SEQUENCE_FLOOR => sequence_floor = reader.uint()?,
+                DEVICE_KEYS => return refuse(ErrorKind::DeviceKeysUnsupported),
+                POLICY => return refuse(ErrorKind::PolicyUnsupported),
+                IDENTITY_CREDENTIAL => return refuse(ErrorKind::IdentityCredentialUnsupported),
+                _ => return refuse(ErrorKind::UnknownKey),
+            }
+        }
+        reader.finish()?;
+        let missing = reader.error(ErrorKind::MissingKey);
+        let (Some(_), Some(text), Some(vendor), Some(class), Some(device), Some(node_address)) =
+            (format, serial, vendor, class, device, node_address)
+        else {
+            return Err(missing);
+        };
+        let mut serial = [0; MAX_SERIAL_LEN];
+        serial.get_mut(..text.len()).ok_or(missing)?.copy_from_slice(text.as_bytes());
+        let serial_len = u8::try_from(text.len()).map_err(|_| missing)?;
+        let identity = Identity { serial, serial_len, vendor, class, device, node_address };
+        Ok(Self { identity, anchors, sequence_floor })
+    }
+}
+
+/// True for 1 to [`MAX_NODE_ADDRESS`].
+#[must_use]
+pub const fn is_node_address(address: u8) -> bool {
+    matches!(address, 1..=MAX_NODE_ADDRESS)
+}

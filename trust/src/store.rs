@@ -1,0 +1,77 @@
+//! The trust store: what a verifier trusts. Anchors, the newest revocation list of each domain, and the time.
+
+use crate::UnixTime;
+use crate::anchor::{Anchor, Domain, Rights};
+use crate::revocation::RevocationList;
+use crate::scope::Role;
+
+#[cfg(feature = "host")]
+mod owned;
+
+#[cfg(feature = "host")]
+pub use owned::{Held, TrustStoreBuf};
+
+/// What a verifier trusts, borrowed for one decision. Programs with a heap keep a `TrustStoreBuf` (feature `host`).
+///
+/// A [`RevocationList`] exists only verified, so that no other list gets in here.
+#[derive(Clone, Copy, Debug)]
+pub struct TrustStore<'a> {
+    anchors: &'a [Anchor],
+    lists: &'a [RevocationList<'a>],
+    now: Option<UnixTime>,
+    boots: bool,
+}
+
+impl<'a> TrustStore<'a> {
+    /// Anchors, without a revocation list and without a clock.
+    #[must_use]
+    pub const fn new(anchors: &'a [Anchor]) -> Self {
+        Self { anchors, lists: &[], now: None, boots: false }
+    }
+
+    /// With these revocation lists, in any order: of each domain the newest counts.
+    #[must_use]
+    pub const fn with_lists(self, lists: &'a [RevocationList<'a>]) -> Self {
+        Self { lists, ..self }
+    }
+
+    /// At this time; without one, the times in credentials are not checked.
+    #[must_use]
+    pub const fn at(self, now: UnixTime) -> Self {
+        Self { now: Some(now), ..self }
+    }
+
+    /// For an image that was installed before and is to be booted: an anchor with the right *boot* counts for it.
+    #[must_use]
+    pub const fn to_boot(self) -> Self {
+        Self { boots: true, ..self }
+    }
+
+    /// The anchors.
+    #[must_use]
+    pub const fn anchors(&self) -> &'a [Anchor] {
+        self.anchors
+    }
+
+    /// The time, if the verifier has a clock.
+    #[must_use]
+    pub const fn now(&self) -> Option<UnixTime> {
+        self.now
+    }
+
+    /// The newest revocation list of a domain.
+    #[must_use]
+    pub fn list_of(&self, domain: Domain) -> Option<&'a RevocationList<'a>> {
+        let of_domain = self.lists.iter().filter(|list| list.domain() == domain);
+        of_domain.max_by_key(|list| list.sequence())
+    }
+
+    /// One of these rights certifies a key for `role`.
+    pub(crate) const fn right_to_certify(&self, role: Role) -> Rights {
+        let right = Rights::to_certify(role);
+        match role {
+            Role::Release if self.boots => right.and(Rights::BOOT),
+            _ => right,
+        }
+    }
+}

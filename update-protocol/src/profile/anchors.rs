@@ -1,0 +1,126 @@
+//! What a loader trusts, as it reports it (`FD02`, docs/can-protocol.md): its anchors, and the list-sequence of each
+//! of their domains. Kids, rights and domains are opaque here.
+
+/// First byte of the report.
+pub const VERSION: u8 = 1;
+/// Bytes of an entry for an anchor.
+pub const ANCHOR_LEN: usize = 17;
+/// Bytes of an entry for a domain.
+pub const DOMAIN_LEN: usize = 16;
+/// Bytes before the first anchor: version, number of anchors.
+pub const HEAD_LEN: usize = 2;
+
+/// One anchor of a device.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub struct AnchorEntry {
+    /// kid of its key.
+    pub kid: [u8; 8],
+    /// Its rights, a bit set.
+    pub rights: u8,
+    /// Its domain.
+    pub domain: [u8; 8],
+}
+
+/// One domain of a device's anchors.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub struct DomainEntry {
+    /// Its name.
+    pub domain: [u8; 8],
+    /// list-sequence of the newest revocation list that the device took; 0: none.
+    pub list_sequence: u64,
+}
+
+/// Why bytes are no report.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AnchorReportError {
+    /// Too short, or not whole entries.
+    Length,
+    /// Another version than [`VERSION`].
+    Version(u8),
+}
+
+impl core::error::Error for AnchorReportError {}
+
+impl core::fmt::Display for AnchorReportError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Length => f.write_str("the report of the anchors has a wrong length"),
+            Self::Version(version) => {
+                write!(f, "the report of the anchors has the unknown version {version}")
+            }
+        }
+    }
+}
+
+/// A report, read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AnchorReport<'a> {
+    anchors: &'a [[u8; ANCHOR_LEN]],
+    domains: &'a [[u8; DOMAIN_LEN]],
+}
+
+impl<'a> AnchorReport<'a> {
+    /// Reads a report.
+    ///
+    /// # Errors
+    /// [`AnchorReportError`]
+    pub fn decode(bytes: &'a [u8]) -> Result<Self, AnchorReportError> {
+        let (version, rest) = bytes.split_first().ok_or(AnchorReportError::Length)?;
+        if *version != VERSION {
+            return Err(AnchorReportError::Version(*version));
+        }
+        let (count, rest) = rest.split_first().ok_or(AnchorReportError::Length)?;
+        let len = usize::from(*count).checked_mul(ANCHOR_LEN).ok_or(AnchorReportError::Length)?;
+        let (anchors, domains) = rest.split_at_checked(len).ok_or(AnchorReportError::Length)?;
+        match (anchors.as_chunks(), domains.as_chunks()) {
+            ((anchors, []), (domains, [])) => Ok(Self { anchors, domains }),
+            _ => Err(AnchorReportError::Length),
+        }
+    }
+
+    /// The anchors.
+    pub fn anchors(&self) -> impl Iterator<Item = AnchorEntry> + use<'a> {
+        self.anchors.iter().filter_map(|entry| {
+            let (kid, rest) = entry.split_first_chunk()?;
+            let (rights, domain) = rest.split_first()?;
+            Some(AnchorEntry { kid: *kid, rights: *rights, domain: *domain.first_chunk()? })
+        })
+    }
+
+    /// The domains.
+    pub fn domains(&self) -> impl Iterator<Item = DomainEntry> + use<'a> {
+        self.domains.iter().filter_map(|entry| {
+            let (domain, sequence) = entry.split_first_chunk()?;
+            Some(DomainEntry { domain: *domain, list_sequence: u64::from_be_bytes(*sequence.first_chunk()?) })
+        })
+    }
+}
+
+/// The first bytes of a report of that many anchors.
+#[must_use]
+pub const fn head(anchors: u8) -> [u8; HEAD_LEN] {
+    [VERSION, anchors]
+}
+
+impl AnchorEntry {
+    /// Its bytes.
+    #[must_use]
+    pub fn encode(&self) -> [u8; ANCHOR_LEN] {
+        let [k0, k1, k2, k3, k4, k5, k6, k7] = self.kid;
+        let [d0, d1, d2, d3, d4, d5, d6, d7] = self.domain;
+        [k0, k1, k2, k3, k4, k5, k6, k7, self.rights, d0, d1, d2, d3, d4, d5, d6, d7]
+    }
+}
+
+impl DomainEntry {
+    /// Its bytes.
+    #[must_use]
+    pub fn encode(&self) -> [u8; DOMAIN_LEN] {
+        let [d0, d1, d2, d3, d4, d5, d6, d7] = self.domain;
+        let [s0, s1, s2, s3, s4, s5, s6, s7] = self.list_sequence.to_be_bytes();
+        [d0, d1, d2, d3, d4, d5, d6, d7, s0, s1, s2, s3, s4, s5, s6, s7]
+    }
+}
+
+#[cfg(test)]
+mod tests;
