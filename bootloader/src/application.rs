@@ -1,5 +1,19 @@
 //! What an application does with the loader's flash: say that it works, and say who the device is. It needs no
 //! anchor and verifies nothing.
+//!
+//! ```
+//! # use bootloader::{application::Device, flash::Flash, journal::JournalError, layout::Layout};
+//! # use embedded_storage::nor_flash::NorFlash;
+//! # #[allow(non_snake_case)]
+//! # fn start<F: NorFlash>(driver: F, LAYOUT: Layout, self_test_passed: fn() -> bool) -> Result<(), JournalError> {
+//! let mut device = Device::open(Flash::new(driver, LAYOUT)?);
+//! if self_test_passed() {
+//!     // The trial ends here. Without this call the next reset brings the old image back.
+//!     device.confirm()?;
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 use crate::flash::Flash;
 use crate::journal::{Journal, JournalError};
