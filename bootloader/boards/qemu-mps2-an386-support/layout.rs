@@ -47,7 +47,7 @@ pub const MAILBOX_START: u32 = RAM_START + RAM_LEN - MAILBOX_LEN;
 /// Bytes of RAM the loader is linked for, its stack included.
 pub const LOADER_RAM_LEN: u32 = 24 * 1024;
 /// Bytes of them that are stack.
-pub const LOADER_STACK_LEN: u32 = 17 * 1024 + 512;
+pub const LOADER_STACK_LEN: u32 = 17 * 1024;
 /// Bytes of RAM the application is linked for, its stack included.
 pub const APP_RAM_LEN: u32 = RAM_LEN - MAILBOX_LEN;
 /// Bytes of them that are stack.

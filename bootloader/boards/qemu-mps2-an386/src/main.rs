@@ -22,6 +22,16 @@ const MAX_ANSWER_LEN: usize = 320;
 const DESCRIPTION: Description =
     Description { loader_version: env!("CARGO_PKG_VERSION"), max_request_len: MAX_REQUEST_LEN };
 
+unsafe extern "C" {
+    fn DefaultHandler();
+}
+
+/// Interrupts stay masked (clock.rs), so the core never reads a vector behind the exceptions. cortex-m-rt wants one.
+// SAFETY: the section of interrupt vectors, and a handler that resets.
+#[unsafe(link_section = ".vector_table.interrupts")]
+#[unsafe(no_mangle)]
+static __INTERRUPTS: [unsafe extern "C" fn(); 1] = [DefaultHandler];
+
 #[cortex_m_rt::entry]
 fn main() -> ! {
     static mut ENVELOPE: EnvelopeBuffer = [0; _];
