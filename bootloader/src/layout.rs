@@ -11,6 +11,12 @@ pub const ENVELOPE_LEN_MAX: usize = 4096;
 pub const REVOCATION_LIST_LEN_MAX: usize = 1024;
 /// Bytes of a provisioning block (docs/records.md).
 pub const PROVISIONING_BLOCK_LEN_MAX: usize = MAX_PROVISIONING_BLOCK_LEN;
+/// Bytes of a record in the journal (docs/flash-layout.md, Journal): whole words of every flash we know.
+pub const JOURNAL_RECORD_LEN: usize = 192;
+/// Records that a half of the journal holds at least. After a reset the record behind the newest one is passed over,
+/// and the newest may read torn next time: a half without another whole record must still have room, or the other
+/// half is erased while it holds the only record that is sure.
+pub const JOURNAL_HALF_RECORDS: usize = 4;
 /// All that is read or programmed is a multiple of this, aligned to it: the largest flash word there is.
 pub const UNIT: usize = 32;
 /// A length as flash offsets count it. For constants: a length above 4 GiB does not compile.
@@ -24,6 +30,8 @@ pub(crate) const fn offset_of(len: usize) -> u32 {
 pub(crate) const RECORD_HEADER_LEN: usize = UNIT;
 /// Bytes the provisioning region holds at least.
 const PROVISIONING_LEN: u32 = offset_of(RECORD_HEADER_LEN + PROVISIONING_BLOCK_LEN_MAX);
+/// Bytes a half of the journal holds at least.
+const JOURNAL_HALF_LEN: u32 = offset_of(JOURNAL_HALF_RECORDS * JOURNAL_RECORD_LEN);
 /// Bytes a half of the revocation region holds at least: a list of each domain.
 const REVOCATION_HALF_LEN: u32 = offset_of(DOMAINS_MAX * (RECORD_HEADER_LEN + REVOCATION_LIST_LEN_MAX));
 
@@ -36,7 +44,7 @@ pub struct Regions {
     pub page: u32,
     /// The provisioning block; at least 1056 bytes.
     pub provisioning: Region,
-    /// Two equal halves of whole pages.
+    /// Two equal halves of whole pages, each at least 768 bytes: four records.
     pub journal: Region,
     /// Two equal halves of whole pages, each at least 2112 bytes: a list of each of two domains.
     pub revocation: Region,
@@ -166,6 +174,7 @@ impl Layout {
             return Err(LayoutError::Unequal);
         }
         if p.len < PROVISIONING_LEN
+            || half(j, Half::First).len < JOURNAL_HALF_LEN
             || half(r, Half::First).len < REVOCATION_HALF_LEN
             || a.len <= head_len(page)
         {

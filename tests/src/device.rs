@@ -58,6 +58,7 @@ pub fn layout(page: u32, pages: u32) -> Layout {
         at += len;
         Region { start: at - len, len }
     };
+    let records = 768u32.next_multiple_of(page);
     let record = 1056u32.next_multiple_of(page);
     let lists = (4 * 1056u32).next_multiple_of(page);
     let head = 4096u32.next_multiple_of(page);
@@ -65,7 +66,7 @@ pub fn layout(page: u32, pages: u32) -> Layout {
         base: BASE,
         page,
         provisioning: region(record),
-        journal: region(2 * page),
+        journal: region(2 * records),
         revocation: region(2 * lists),
         scratch: region(page),
         slot_a: region(head + pages * page),

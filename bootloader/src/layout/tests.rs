@@ -102,6 +102,10 @@ fn wrong_descriptions_are_refused() {
         ..GOOD
     };
     assert_eq!(Layout::new(small), Err(LayoutError::TooSmall), "provisioning region below a record");
-    let small = Regions { revocation: Region { start: 0x3000, len: 0x2000 }, ..GOOD };
-    assert_eq!(Layout::new(small), Err(LayoutError::TooSmall), "revocation half below a list of each anchor");
+    let page = Regions { page: 512, scratch: Region { start: 0x7000, len: 512 }, ..GOOD };
+    let small = Regions { revocation: Region { start: 0x3000, len: 0x1000 }, ..page };
+    assert_eq!(Layout::new(small), Err(LayoutError::TooSmall), "revocation half below a list of each domain");
+    let small = Regions { journal: Region { start: 0x1000, len: 1024 }, ..page };
+    assert_eq!(Layout::new(small), Err(LayoutError::TooSmall), "journal half below four records");
+    Layout::new(Regions { journal: Region { start: 0x1000, len: 2048 }, ..page }).unwrap();
 }

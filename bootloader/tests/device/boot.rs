@@ -5,6 +5,7 @@ use crate::factory::Factory;
 use crate::flash::Cut;
 use bootloader::Boot;
 use bootloader::handoff::Request;
+use bootloader::journal::RECORD_LEN;
 use bootloader::layout::{Area, Half};
 use bootloader::state::Status;
 use suit_manifest::Reason;
@@ -103,13 +104,16 @@ fn a_pending_image_that_decayed_is_dropped() {
     assert_eq!(board.running(old.len()), old);
 }
 
-/// The offset behind the last record in the journal's first half.
+/// The offset behind the newest record in the journal.
 fn journal_end(board: &Board) -> usize {
-    let region = board.layout.region(Area::Journal(Half::First));
     let medium = board.nor.medium();
-    let half = &medium.bytes()[region.start as usize..][..region.len as usize];
-    let last = half.chunks(128).rposition(|place| place.iter().any(|&byte| byte != 0xFF)).unwrap();
-    region.start as usize + (last + 1) * 128
+    let records = [Half::First, Half::Second].into_iter().flat_map(|half| {
+        let region = board.layout.region(Area::Journal(half));
+        let places = region.len as usize / RECORD_LEN;
+        (0..places).map(move |index| region.start as usize + index * RECORD_LEN)
+    });
+    let written = records.filter(|&at| medium.bytes()[at] != 0xFF);
+    written.max_by_key(|&at| medium.bytes()[at + 4..at + 8].to_vec()).unwrap() + RECORD_LEN
 }
 
 #[test]
@@ -117,13 +121,13 @@ fn a_confirmation_that_reads_torn_later_does_not_cost_the_way_back() {
     let (mut board, factory, _, _) = pending();
     assert!(matches!(board.boot(), Boot::Run(_)));
     // The last word of the record; it reads whole at the next boot, and torn at the one after.
-    board.nor.medium_mut().cut_at(15, Cut::Fades(1));
+    board.nor.medium_mut().cut_at(RECORD_LEN as u64 / 8 - 1, Cut::Fades(1));
     board.application().confirm().unwrap_err();
     board.nor.medium_mut().power_on();
     assert_eq!(board.state().status, Status::Idle);
     let third = board.image(5000, 3);
     let envelope = factory.envelope(3, &third);
-    for operations in [0, 1, 15, 16, 17, 40, 100, 400] {
+    for operations in [0, 1, 15, 16, 17, 23, 24, 25, 40, 100, 400] {
         let mut board = board.twin();
         board.nor.medium_mut().cut_at(operations, Cut::Nothing);
         assert_eq!(board.install(&envelope, &third), Err(Failure::NoPower));
@@ -136,7 +140,7 @@ fn a_confirmation_that_reads_torn_later_does_not_cost_the_way_back() {
 fn a_place_in_the_journal_that_takes_no_record_does_not_stop_an_update() {
     let (mut board, _, _, new) = pending();
     // Where the first record after a reset goes.
-    let at = journal_end(&board) + 128;
+    let at = journal_end(&board) + RECORD_LEN;
     board.nor.medium_mut().wear_out(at);
     assert!(matches!(board.boot(), Boot::Run(_)));
     assert_eq!(board.running(new.len()), new);
@@ -145,10 +149,11 @@ fn a_place_in_the_journal_that_takes_no_record_does_not_stop_an_update() {
 #[test]
 fn what_is_confirmed_runs_on_when_the_journal_takes_no_record_any_more() {
     let (mut board, _, old, _) = pending();
-    let end = journal_end(&board);
-    let last = board.layout.region(Area::Journal(Half::Second));
-    for at in (end..(last.start + last.len) as usize).step_by(8) {
-        board.nor.medium_mut().wear_out(at);
+    for half in [Half::First, Half::Second] {
+        let region = board.layout.region(Area::Journal(half));
+        for at in (region.start..region.start + region.len).step_by(8) {
+            board.nor.medium_mut().wear_out(at as usize);
+        }
     }
     for _ in 0..3 {
         assert!(matches!(board.boot(), Boot::Run(_)));
