@@ -39,6 +39,9 @@ impl<F: NorFlash> Flash<F> {
     ///
     /// A driver may feed the board's watchdog in every call: one call programs at most [`UNIT`] * 128 bytes or
     /// erases one page.
+    ///
+    /// # Errors
+    /// [`FlashError::Geometry`] if word, page or capacity of the driver do not fit the layout.
     pub fn new(device: F, layout: Layout) -> Result<Self, FlashError> {
         let fits = F::WRITE_SIZE.is_power_of_two()
             && F::WRITE_SIZE <= UNIT
@@ -60,18 +63,27 @@ impl<F: NorFlash> Flash<F> {
     }
 
     /// Fills `out`; offset and length are multiples of [`UNIT`].
+    ///
+    /// # Errors
+    /// [`FlashError::OutOfArea`] for a misaligned or outlying access, [`FlashError::Unreadable`] if the driver fails.
     pub fn read(&mut self, area: Area, offset: u32, out: &mut [u8]) -> Result<(), FlashError> {
         let at = self.locate(area, offset, out.len(), UNIT)?;
         self.device.read(at, out).map_err(|_| FlashError::Unreadable)
     }
 
     /// Programs whole words that have not been programmed since their page was erased.
+    ///
+    /// # Errors
+    /// [`FlashError::OutOfArea`] for a misaligned or outlying access, [`FlashError::NotProgrammed`] if the driver fails.
     pub fn program(&mut self, area: Area, offset: u32, words: &[u8]) -> Result<(), FlashError> {
         let at = self.locate(area, offset, words.len(), F::WRITE_SIZE)?;
         self.device.write(at, words).map_err(|_| FlashError::NotProgrammed)
     }
 
     /// Programs `bytes` and pads the last word as erased.
+    ///
+    /// # Errors
+    /// Those of [`Flash::program`].
     pub fn program_padded(&mut self, area: Area, offset: u32, bytes: &[u8]) -> Result<(), FlashError> {
         let whole = bytes.len().saturating_sub(bytes.len().checked_rem(F::WRITE_SIZE).unwrap_or(0));
         let (words, rest) = bytes.split_at_checked(whole).ok_or(FlashError::OutOfArea)?;
@@ -89,6 +101,9 @@ impl<F: NorFlash> Flash<F> {
     }
 
     /// Erases the page that begins at `offset`.
+    ///
+    /// # Errors
+    /// [`FlashError::OutOfArea`] if no page of the area begins there, [`FlashError::NotErased`] if the driver fails.
     pub fn erase_page(&mut self, area: Area, offset: u32) -> Result<(), FlashError> {
         let page = self.layout.page();
         let len = usize::try_from(page).map_err(|_| FlashError::Geometry)?;
@@ -98,6 +113,9 @@ impl<F: NorFlash> Flash<F> {
     }
 
     /// Erases a whole area, page by page.
+    ///
+    /// # Errors
+    /// [`FlashError::NotErased`] if the driver fails; the pages before are erased.
     pub fn erase_area(&mut self, area: Area) -> Result<(), FlashError> {
         let len = self.layout.region(area).len;
         let mut offset = 0u32;

@@ -95,6 +95,9 @@ impl Journal {
     }
 
     /// Records an event. The state changes only if its record is in flash and reads back.
+    ///
+    /// # Errors
+    /// [`JournalError::Illegal`] if the state does not allow the event, [`JournalError::Flash`] if no place takes the record.
     pub fn record<F: NorFlash>(&mut self, flash: &mut Flash<F>, event: Event) -> Result<(), JournalError> {
         let state = self.state.after(event).map_err(JournalError::Illegal)?;
         self.append(flash, &state)?;

@@ -140,6 +140,9 @@ impl Layout {
     ///     Err(_) => panic!("the flash layout of this board is wrong"),
     /// };
     /// ```
+    ///
+    /// # Errors
+    /// [`LayoutError`] names the first region that does not fit.
     pub const fn new(regions: Regions) -> Result<Self, LayoutError> {
         let page = regions.page;
         if !page.is_power_of_two() || page < 512 || page > 8192 {

@@ -6,6 +6,7 @@
 //! the flash door, the journal, confirming, and the mailbox to the loader.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 #![cfg_attr(
     not(test),
     deny(

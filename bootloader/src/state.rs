@@ -163,6 +163,9 @@ pub struct IllegalTransition {
 
 impl BootState {
     /// The state after an event.
+    ///
+    /// # Errors
+    /// [`IllegalTransition`] if the state does not allow the event.
     pub fn after(&self, event: Event) -> Result<Self, IllegalTransition> {
         let mut next = *self;
         if next.apply(event) { Ok(next) } else { Err(IllegalTransition { status: self.status }) }

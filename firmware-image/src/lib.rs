@@ -5,6 +5,7 @@
 //! maker's tool knows the image only, and refuses what cannot be firmware ([`is_plausible`]).
 #![no_std]
 #![forbid(unsafe_code)]
+#![warn(missing_docs, clippy::missing_errors_doc, clippy::must_use_candidate)]
 #![cfg_attr(
     not(test),
     deny(

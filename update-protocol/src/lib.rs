@@ -42,6 +42,7 @@
 //! ```
 #![no_std]
 #![forbid(unsafe_code)]
+#![warn(missing_docs, clippy::missing_errors_doc, clippy::must_use_candidate)]
 #![cfg_attr(
     not(test),
     deny(

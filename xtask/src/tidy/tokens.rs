@@ -30,6 +30,13 @@ const WITHOUT_ALLOCATOR: &str = "bootloader/";
 const HEAP_CRATES: [&str; 2] = ["alloc", "std"];
 /// Macros that say the work is not done.
 const UNFINISHED: [&str; 3] = ["todo", "unimplemented", "dbg"];
+/// Packages that others do not depend on: `pub` there is for their own tests, and documents nothing.
+const PROGRAMS: [&str; 7] =
+    ["manifest-tool", "update-server", "updater-host", "tests", "xtask", "fuzz", "bootloader/boards/sim"];
+/// What a library warns of: each public item is documented, errors have a section, a result is not dropped.
+const LIBRARY_LINTS: [&str; 3] = ["missing_docs", "clippy::missing_errors_doc", "clippy::must_use_candidate"];
+/// Libraries that are being rewritten; only the first lint holds there.
+const NOT_YET: [&str; 3] = ["trust", "suit-manifest", "bootloader/src"];
 /// A crate of fewer tokens does nothing.
 const EMPTY_CRATE: usize = 40;
 
@@ -103,6 +110,18 @@ fn check_crate_root(
     }
     if !source.is_below(UNSAFE_ALLOWED) && !forbids_unsafe(tokens) {
         findings.push(Finding::new(source.place(), 0, "has no #![forbid(unsafe_code)]"));
+    }
+    if source.path.ends_with("src/lib.rs") && !PROGRAMS.iter().any(|program| source.is_below(program)) {
+        let warned: Vec<_> = attributes(tokens)
+            .iter()
+            .map(|attribute| squeeze(&attribute.stream()))
+            .filter_map(|text| Some(text.strip_prefix("warn(")?.strip_suffix(')')?.to_owned()))
+            .collect();
+        let warns = |lint: &&str| warned.iter().any(|lints| lints.split(',').any(|warned| warned == *lint));
+        let wanted = if NOT_YET.iter().any(|place| source.is_below(place)) { 1 } else { LIBRARY_LINTS.len() };
+        for lint in LIBRARY_LINTS.iter().take(wanted).filter(|lint| !warns(lint)) {
+            findings.push(Finding::new(source.place(), 0, format!("has no #![warn({lint})]")));
+        }
     }
     let directory = source.path.parent().unwrap_or(Path::new(""));
     let size: usize = all

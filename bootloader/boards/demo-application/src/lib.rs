@@ -5,6 +5,7 @@
 //! An application of your own does the same three things through [`bootloader::application`].
 #![no_std]
 #![forbid(unsafe_code)]
+#![warn(missing_docs, clippy::missing_errors_doc, clippy::must_use_candidate)]
 #![cfg_attr(
     not(test),
     deny(

@@ -5,6 +5,7 @@
 //! behind the array and survives power cuts like the array itself. A violation is an error and writes nothing.
 #![no_std]
 #![forbid(unsafe_code)]
+#![warn(missing_docs, clippy::missing_errors_doc, clippy::must_use_candidate)]
 #![cfg_attr(
     not(test),
     deny(
@@ -43,9 +44,15 @@ pub trait Store {
     type Error: core::fmt::Debug;
 
     /// Fills `bytes` from `offset` on.
+    ///
+    /// # Errors
+    /// [`Store::Error`] if the memory could not be reached.
     fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), Self::Error>;
 
     /// Stores `bytes` at `offset`.
+    ///
+    /// # Errors
+    /// [`Store::Error`] if the memory could not be reached.
     fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), Self::Error>;
 }
 

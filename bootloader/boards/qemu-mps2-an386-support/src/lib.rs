@@ -3,6 +3,7 @@
 //!
 //! All that is unsafe in this project is in the boards; every such line says why it is sound.
 #![no_std]
+#![warn(missing_docs, clippy::missing_errors_doc, clippy::must_use_candidate)]
 #![cfg_attr(
     not(test),
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)

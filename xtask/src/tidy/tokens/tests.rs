@@ -2,7 +2,8 @@
 
 use super::*;
 
-const ROOT: &str = "//! Words.\n#![forbid(unsafe_code)]\n";
+const ROOT: &str = "//! Words.\n#![forbid(unsafe_code)]\n\
+    #![warn(missing_docs, clippy::missing_errors_doc, clippy::must_use_candidate)]\n";
 
 /// A crate root that is large enough to be a crate.
 fn root(body: &str) -> String {
@@ -43,6 +44,18 @@ fn a_crate_root_without_the_forbid_is_found() {
     assert_eq!(found("manifest-tool/src/bin/other.rs", &text), ["has no #![forbid(unsafe_code)]"]);
     assert_eq!(found("bootloader/boards/sim/src/main.rs", &text), NONE);
     assert_eq!(found("trust/src/lib.rs", &root("")), NONE);
+}
+
+#[test]
+fn a_library_without_its_lints_is_found() {
+    let missing = ["clippy::missing_errors_doc", "clippy::must_use_candidate"];
+    let text = root("").replace(", clippy::missing_errors_doc, clippy::must_use_candidate", "");
+    assert_eq!(found("can-bus/src/lib.rs", &text), missing.map(|lint| format!("has no #![warn({lint})]")));
+    let none = root("").replace("#![warn(missing_docs", "#![deny(x");
+    assert_eq!(found("can-bus/src/lib.rs", &none).len(), 3);
+    assert_eq!(found("can-bus/src/lib.rs", &root("")), NONE);
+    assert_eq!(found("manifest-tool/src/lib.rs", &none), NONE);
+    assert_eq!(found("bootloader/boards/qemu-mps2-an386/src/main.rs", &none), NONE);
 }
 
 #[test]
