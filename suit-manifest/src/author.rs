@@ -8,6 +8,7 @@
 //! it can be left away ([`sever_text`]) without touching the signature.
 
 mod inspect;
+mod outline;
 
 use crate::dry_run::dry_run_for_any;
 use crate::envelope::{
@@ -23,9 +24,8 @@ use trust::Role;
 use trust::author::{Signer, read_unverified_credential};
 
 pub use inspect::{Inspection, inspect};
+pub use outline::{Outline, outline};
 
-/// Longest version, bytes: it is read over the bus as data identifier F195 (docs/can-protocol.md).
-pub const MAX_VERSION_LEN: usize = 32;
 /// Longest other text, bytes.
 pub const MAX_TEXT_LEN: usize = 4096;
 
@@ -189,12 +189,11 @@ pub fn sever_text(envelope: &[u8]) -> Result<Vec<u8>, AuthorError> {
 }
 
 fn check_description(update: &UpdateDescription) -> Result<(), AuthorError> {
-    let printable = |text: &str| text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
     let fits =
         |text: &Option<String>| text.as_ref().is_none_or(|text| (1..=MAX_TEXT_LEN).contains(&text.len()));
     let checks = [
         ("sequence number", update.sequence > 0),
-        ("version", (1..=MAX_VERSION_LEN).contains(&update.version.len()) && printable(&update.version)),
+        ("version", trust::is_version(&update.version)),
         ("image size", update.image_size > 0),
         ("URI", (1..=MAX_URI_LEN).contains(&update.uri.len())),
         ("vendor domain", fits(&update.vendor_domain)),

@@ -2,11 +2,12 @@
 //! draft-ietf-suit-manifest-37, appendix B (repository suit-wg/manifest-spec, examples/), made by other hands.
 
 use super::support::*;
-use crate::author::inspect;
+use crate::author::{Outline, inspect, outline};
 use crate::manifest::Manifest;
 use crate::{
     ComponentText, Envelope, Error, ErrorKind, ManifestText, Processor, Section, Step, image_reference,
 };
+use ciborium::Value;
 use sha2::{Digest as _, Sha256};
 
 /// Version 1 of what `author::create` and `author::sign` make: `support::update`, seeds 1 and 2.
@@ -187,6 +188,66 @@ fn the_examples_of_the_draft_are_read() {
             assert!(inspect(&envelope[..len]).is_err());
         }
     }
+}
+
+/// Also what no device of ours takes is shown, down to the last command.
+#[test]
+fn the_examples_of_the_draft_are_outlined() {
+    fn lines(outline: &Outline, depth: usize, out: &mut String) {
+        out.push_str(&format!("{:depth$}{}: {}\n", "", outline.name, outline.value));
+        outline.parts.iter().for_each(|part| lines(part, depth + 1, out));
+    }
+    let shown = |example: &str| {
+        let mut out = String::new();
+        lines(&outline(&unhex(example)).unwrap(), 0, &mut out);
+        assert!(!out.contains("not readable") && !out.contains("unknown"), "{out}");
+        out
+    };
+    for (example, words) in [
+        (
+            DRAFT_0,
+            &["manifest digest: SHA-256 (-16) ", "protected alg (1): ES256 (-7)", "sequence-number (2): 0"][..],
+        ),
+        (
+            DRAFT_1,
+            &[
+                "uri (21): \"http://example.com/file.bin\"",
+                "vendor-id (1): fa6b4a53-d5ad-5fdf-be9d-e663e4d41ffe",
+            ],
+        ),
+        (
+            DRAFT_2,
+            &["text (23), severed: SHA-256 (-16) ", "vendor-domain (3): \"arm.com\"", "severed install (20)"],
+        ),
+        (DRAFT_3, &["try-each (15)", "sequence 1", "component-slot (5): 1"]),
+        (DRAFT_4, &["load (8)", "copy (22): 2", "source-component (22): 0"]),
+        (DRAFT_5, &["set-component-index (12): 1", "component 1: 01"]),
+    ] {
+        let out = shown(example);
+        assert!(words.iter().all(|words| out.contains(words)), "{words:?}: {out}");
+    }
+    // A bare manifest, an envelope without its tag; and neither.
+    let envelope = unhex(DRAFT_0);
+    assert!(outline(&envelope[2..]).is_some_and(|outline| outline.name == "SUIT envelope without its tag"));
+    assert!(
+        outline(&unhex("d9042ea10201")).is_some_and(|outline| outline.parts[0].name == "sequence-number (2)")
+    );
+    for other in [&b""[..], b"text", &unhex("a10201"), &envelope[..envelope.len() - 1]] {
+        assert_eq!(outline(other), None);
+    }
+}
+
+/// Wrapped a hundred times, or a hundred thousand arrays deep: shown in part, or not at all, without a crash.
+#[test]
+fn a_hostile_nesting_is_outlined_without_a_crash() {
+    let mut sequence = unhex("8203f6");
+    for _ in 0..100 {
+        sequence = encode(&Value::Array(vec![32.into(), bytes(&sequence)]));
+    }
+    let manifest = Value::Map(vec![(20.into(), bytes(&sequence))]);
+    let file = encode(&Value::Tag(1070, Box::new(manifest)));
+    assert!(outline(&file).is_some());
+    assert_eq!(outline(&[0x81; 100_000]), None);
 }
 
 /// It has a load section, and copies.
