@@ -34,7 +34,7 @@ enum Command {
     Sign(sign::Sign),
     /// Verify a signed release as a device does
     Verify(verify::Verify),
-    /// Show an envelope without verifying its signature
+    /// Show an envelope, record, block, public key or image; nothing is verified
     Inspect(inspect::Inspect),
     /// Sign a revocation list with the root key
     Revoke(revoke::Revoke),

@@ -1,10 +1,11 @@
 //! Objects that several commands show: a scope, a credential, a revocation list, a manifest.
 
+use crate::identifiers::{Class, Vendor};
 use crate::time;
 use serde::Serialize;
 use suit_manifest::author::Inspection;
 use suit_manifest::{ComponentText, Manifest, ManifestText};
-use trust::{CredentialClaims, Kid, Revoked, Scope, UnixTime};
+use trust::{CredentialClaims, Kid, MinimumSequence, RevocationClaims, Revoked, Rights, Scope, UnixTime};
 use uuid::Uuid;
 
 /// Lowercase hex.
@@ -17,6 +18,18 @@ pub(crate) fn uuid(bytes: &[u8; 16]) -> String {
     Uuid::from_bytes(*bytes).to_string()
 }
 
+/// Rights of an anchor by name.
+pub(crate) fn rights(rights: Rights) -> String {
+    let names = [
+        (Rights::FIRMWARE, "firmware"),
+        (Rights::GOVERNANCE, "governance"),
+        (Rights::SUCCESSION, "succession"),
+        (Rights::BOOT, "boot"),
+    ];
+    let held = names.iter().filter(|(right, _)| rights.include(*right)).map(|(_, name)| *name);
+    held.collect::<Vec<_>>().join(", ")
+}
+
 /// What a credential says.
 #[derive(Debug, Serialize)]
 pub(crate) struct CredentialView {
@@ -26,8 +39,14 @@ pub(crate) struct CredentialView {
     pub(crate) kid: String,
     pub(crate) role: &'static str,
     pub(crate) vendor: String,
+    /// Domain of which the vendor id was made, where the command line gave it.
+    pub(crate) vendor_domain: Option<String>,
     pub(crate) classes: Vec<String>,
+    /// Name of which each class id was made, where the command line gave it.
+    pub(crate) class_names: Vec<Option<String>>,
     pub(crate) serials: Vec<String>,
+    /// Permitted actions, a bit set; `null` permits any.
+    pub(crate) actions: Option<u64>,
     pub(crate) cti: String,
     /// Seconds since the epoch, like the two below.
     pub(crate) issued_at: u64,
@@ -45,8 +64,11 @@ impl CredentialView {
             kid: kid(claims.key().kid()),
             role: claims.role().name(),
             vendor: uuid(scope.vendor()),
+            vendor_domain: None,
             classes: scope.classes().map(uuid).collect(),
+            class_names: scope.classes().map(|_| None).collect(),
             serials: scope.serials().map(str::to_owned).collect(),
+            actions: scope.actions(),
             cti: hex::encode(claims.cti()),
             issued_at: claims.issued_at().0,
             not_before: claims.not_before().map(|time| time.0),
@@ -54,16 +76,26 @@ impl CredentialView {
         }
     }
 
+    /// Adds the names of which the command line made the ids.
+    pub(crate) fn with_names(mut self, vendor: &Vendor, classes: &[Class]) -> Self {
+        self.vendor_domain = vendor.domain().map(str::to_owned);
+        self.class_names = classes.iter().map(|class| class.name().map(str::to_owned)).collect();
+        self
+    }
+
     pub(crate) fn rows(&self) -> Vec<(&'static str, String)> {
         let any = |list: &[String]| if list.is_empty() { "any".to_owned() } else { list.join(", ") };
+        let classes: Vec<String> =
+            self.classes.iter().zip(&self.class_names).map(|(id, name)| named(id, name.as_deref())).collect();
         let at = |time: u64| time::display(UnixTime(time));
         vec![
             ("issuer", format!("{} ({})", self.issuer, self.issuer_kid)),
             ("subject", format!("{} ({})", self.subject, self.kid)),
             ("role", self.role.to_owned()),
-            ("vendor", self.vendor.clone()),
-            ("classes", any(&self.classes)),
+            ("vendor", named(&self.vendor, self.vendor_domain.as_deref())),
+            ("classes", any(&classes)),
             ("serials", any(&self.serials)),
+            ("actions", self.actions.map_or("any".to_owned(), |actions| format!("{actions:#x} (bit set)"))),
             ("cti", self.cti.clone()),
             ("issued", at(self.issued_at)),
             ("valid from", self.not_before.map_or("always".to_owned(), at)),
@@ -127,21 +159,93 @@ impl ManifestView {
     }
 
     pub(crate) fn rows(&self) -> Vec<(&'static str, String)> {
-        let named = |id: &str, name: &Option<String>| match name {
-            Some(name) => format!("{id} ({name})"),
-            None => id.to_owned(),
+        // A text is free to name anything: a name that does not make this id is not its name.
+        let vendor = self.vendor_domain.as_deref().map(|domain| (domain, domain.parse::<Vendor>()));
+        let vendor_id = self.vendor.parse().unwrap_or_default();
+        let vendor = match vendor {
+            Some((domain, Ok(vendor))) if vendor.id() == vendor_id => named(&self.vendor, Some(domain)),
+            Some((domain, _)) => format!("{}, NOT the id of {domain}, which its text names", self.vendor),
+            None => self.vendor.clone(),
+        };
+        let class = match self.model.as_deref().map(|model| (model, model.parse::<Class>())) {
+            Some((model, Ok(class))) if class.id(vendor_id).to_string() == self.class => {
+                named(&self.class, Some(model))
+            }
+            Some((model, _)) => format!("{}, NOT the id of {model}, which its text names", self.class),
+            None => self.class.clone(),
         };
         let mut rows = vec![
             ("manifest", self.manifest_digest.clone()),
             ("sequence", self.sequence.to_string()),
             ("version", self.version.clone().unwrap_or_else(|| "not said".to_owned())),
-            ("vendor", named(&self.vendor, &self.vendor_domain)),
-            ("class", named(&self.class, &self.model)),
+            ("vendor", vendor),
+            ("class", class),
         ];
         rows.extend(self.device.clone().map(|device| ("device", device)));
         rows.extend(self.description.clone().map(|description| ("description", description)));
         rows.push(("image", format!("{} bytes, SHA-256 {}", self.image.size, self.image.sha256)));
         rows.push(("image URI", self.image.uri.clone()));
+        rows
+    }
+}
+
+/// An id, and the name of which it was made.
+pub(crate) fn named(id: &str, name: Option<&str>) -> String {
+    match name {
+        Some(name) => format!("{id} ({name})"),
+        None => id.to_owned(),
+    }
+}
+
+/// What a revocation list says.
+#[derive(Debug, Serialize)]
+pub(crate) struct RevocationView {
+    issuer: String,
+    issuer_kid: String,
+    /// Seconds since the epoch.
+    issued_at: u64,
+    list_sequence: u64,
+    revoked: Vec<String>,
+    minimum_sequences: Vec<MinimumView>,
+}
+
+/// The least sequence number of a class of devices.
+#[derive(Debug, Serialize)]
+pub(crate) struct MinimumView {
+    vendor: String,
+    class: String,
+    sequence: u64,
+}
+
+impl From<MinimumSequence<'_>> for MinimumView {
+    fn from(least: MinimumSequence<'_>) -> Self {
+        Self { vendor: uuid(least.vendor), class: uuid(least.class), sequence: least.sequence }
+    }
+}
+
+impl RevocationView {
+    pub(crate) fn new(list: &RevocationClaims<'_>) -> Self {
+        Self {
+            issuer: list.iss().to_owned(),
+            issuer_kid: kid(list.issuer_kid()),
+            issued_at: list.issued_at().0,
+            list_sequence: list.sequence(),
+            revoked: list.entries().map(revoked).collect(),
+            minimum_sequences: list.minimum_sequences().map(MinimumView::from).collect(),
+        }
+    }
+
+    pub(crate) fn rows(&self) -> Vec<(&'static str, String)> {
+        let revoked = if self.revoked.is_empty() { "nothing".to_owned() } else { self.revoked.join(", ") };
+        let mut rows = vec![
+            ("issuer", format!("{} ({})", self.issuer, self.issuer_kid)),
+            ("list-sequence", self.list_sequence.to_string()),
+            ("issued", time::display(UnixTime(self.issued_at))),
+            ("revoked", revoked),
+        ];
+        rows.extend(self.minimum_sequences.iter().map(|least| {
+            ("minimum", format!("sequence {} for class {} of {}", least.sequence, least.class, least.vendor))
+        }));
         rows
     }
 }

@@ -61,6 +61,12 @@ pub enum Error {
         /// Longest that is read, bytes.
         limit: u64,
     },
+    /// Not a file of ours, nor a SUIT envelope.
+    #[error(
+        "{} is not an envelope, credential, revocation list, provisioning block, public key or image",
+        .0.display()
+    )]
+    FileUnknown(PathBuf),
     /// Standard output is gone.
     #[error("the result could not be printed: {0}")]
     Output(std::io::Error),
@@ -268,6 +274,7 @@ impl Error {
             Self::File { action: FileAction::Read, .. } => "file-read",
             Self::File { action: FileAction::Write, .. } => "file-write",
             Self::FileTooLong { .. } => "file-too-long",
+            Self::FileUnknown(_) => "file-unknown",
             Self::Output(_) => "output",
             Self::Clock => "clock",
             Self::PassphraseNeeded => "passphrase-needed",
@@ -303,7 +310,7 @@ impl Error {
             Self::File { .. } => {
                 "Check that the path is right and permits it, and that the disk is not full."
             }
-            Self::FileTooLong { .. } => "Check that it is the file that was meant.",
+            Self::FileTooLong { .. } | Self::FileUnknown(_) => "Check that it is the file that you meant.",
             Self::Output(_) => "The files that were asked for have been written; read them.",
             Self::Clock => "Set the clock, or give the time with --now.",
             Self::PassphraseNeeded => {
@@ -356,7 +363,12 @@ impl Error {
             | Self::KeyOperation { .. }
             | Self::Token(_) => 4,
             Self::CredentialOfAnotherKey(_) => Reason::KeyMismatch.exit_code(),
-            Self::FileTooLong { .. } | Self::Image { .. } | Self::ImageMismatch { .. } => 5,
+            Self::FileTooLong { .. }
+            | Self::FileUnknown(_)
+            | Self::Image { .. }
+            | Self::ImageMismatch { .. } => 5,
+            // The table gives what only devices refuse the code of a remote refusal; here it is ours.
+            Self::Refused { reason, .. } if reason.exit_code() == 7 => 5,
             Self::Refused { reason, .. } => reason.exit_code(),
             Self::ServerRefused { .. } | Self::ServerAnswer { .. } => 7,
         }

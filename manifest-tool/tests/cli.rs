@@ -3,6 +3,7 @@
 mod cli {
     mod flow;
     mod foreign;
+    mod inspect;
     mod keys;
     mod openssl;
     mod publish;

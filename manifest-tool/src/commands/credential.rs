@@ -101,7 +101,7 @@ impl Issue {
         let cwt = issue_credential(&request, &root)
             .map_err(|error| Error::author("the credential", None, error))?;
         let claims = read_unverified_credential(&cwt).map_err(|_| Error::Internal("what was issued"))?;
-        let credential = CredentialView::new(&claims);
+        let credential = CredentialView::new(&claims).with_names(&self.vendor, &self.classes);
         write(&self.out, &cwt, Existing::from(self.force))?;
         Ok(Issued { out: self.out.clone(), credential })
     }

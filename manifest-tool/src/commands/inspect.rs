@@ -1,20 +1,34 @@
-//! `inspect`: what an envelope says, nothing of it verified.
+//! `inspect`: what a file says, nothing of it verified. Files of ours, and SUIT envelopes of anybody.
 
-use crate::describe::{CredentialView, ManifestView};
+use crate::describe::{CredentialView, ManifestView, RevocationView, kid, rights, uuid};
 use crate::error::Error;
-use crate::files::{MAX_ENVELOPE_FILE_LEN, read};
+use crate::files::read;
+use crate::image::MAX_IMAGE_LEN;
 use crate::output::{Report, table};
 use serde::Serialize;
-use std::path::PathBuf;
-use suit_manifest::author::inspect;
-use trust::author::read_unverified_credential;
+use sha2::{Digest as _, Sha256};
+use std::path::{Path, PathBuf};
+use suit_manifest::Reason;
+use suit_manifest::author::{Outline, inspect, outline};
+use trust::ErrorKind;
+use trust::author::{read_unverified_credential, read_unverified_revocation};
+use trust::host::{KeyFileError, is_private_key, parse_public_key};
+use trust::provisioning::ProvisioningBlock;
 
-/// Show an envelope without verifying its signature
+/// Tag 107, an envelope; tag 1070, a bare manifest (draft-ietf-suit-manifest-37 section 8.2).
+const SUIT_TAGS: [&[u8]; 2] = [&[0xd8, 107], &[0xd9, 0x04, 0x2e]];
+/// Tag 61, a CWT (RFC 8392 section 6).
+const CWT_TAG: &[u8] = &[0xd8, 61];
+/// `format: 1`, the first member of a provisioning block.
+const BLOCK_FORMAT: &[u8] = &[0x00, 0x01];
+const PEM_MARK: &[u8] = b"-----BEGIN ";
+
+/// Show an envelope, record, block, public key or image; nothing is verified
 #[derive(clap::Args, Clone, Debug)]
 pub struct Inspect {
-    /// Envelope, signed or not
-    #[arg(value_name = "R.suit")]
-    envelope: PathBuf,
+    /// File to show
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
 }
 
 /// What `inspect` found.
@@ -22,47 +36,316 @@ pub struct Inspect {
 pub struct Inspected {
     /// Always false: `verify` verifies.
     verified: bool,
-    signed: bool,
-    envelope_bytes: usize,
+    bytes: usize,
+    /// Why our devices would refuse it, signature and time apart; `null` when they would read it.
+    refusal: Option<Refusal>,
     #[serde(flatten)]
-    manifest: ManifestView,
+    content: Content,
+}
+
+/// Why a device would not read the file.
+#[derive(Debug, Serialize)]
+struct Refusal {
+    code: &'static str,
+    message: &'static str,
+    hint: &'static str,
+    position: u32,
+}
+
+impl Refusal {
+    fn new(reason: Reason, position: u32) -> Self {
+        Self { code: reason.slug(), message: reason.message(), hint: reason.hint(), position }
+    }
+}
+
+#[derive(Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+enum Content {
+    Envelope(Box<EnvelopeView>),
+    Credential(CredentialView),
+    RevocationList(RevocationView),
+    ProvisioningBlock(BlockView),
+    PublicKey(KeyView),
+    Image(PlainImageView),
+}
+
+/// Envelope, or bare manifest.
+#[derive(Debug, Serialize)]
+struct EnvelopeView {
+    signed: bool,
+    /// What it installs on our devices; absent when they would refuse it.
+    #[serde(flatten)]
+    manifest: Option<ManifestView>,
     credential: Option<CredentialView>,
+    contents: OutlineView,
+}
+
+/// An element of an envelope.
+#[derive(Debug, Serialize)]
+struct OutlineView {
+    name: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    value: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    parts: Vec<OutlineView>,
+}
+
+impl From<Outline> for OutlineView {
+    fn from(outline: Outline) -> Self {
+        let parts = outline.parts.into_iter().map(Self::from).collect();
+        Self { name: outline.name, value: outline.value, parts }
+    }
+}
+
+impl OutlineView {
+    fn rows(&self, depth: usize, rows: &mut Vec<String>) {
+        let colon = if self.value.is_empty() { "" } else { ": " };
+        rows.push(format!("{:width$}{}{colon}{}", "", self.name, self.value, width = 2 * depth));
+        self.parts.iter().for_each(|part| part.rows(depth + 1, rows));
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct BlockView {
+    serial: String,
+    vendor: String,
+    class: String,
+    device: String,
+    node_address: u8,
+    anchors: Vec<AnchorView>,
+    sequence_floor: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct AnchorView {
+    kid: String,
+    rights: String,
+    domain: String,
+}
+
+#[derive(Debug, Serialize)]
+struct KeyView {
+    kid: String,
+    public_key: String,
+    cose_key: String,
+}
+
+/// Firmware: no envelope came with it.
+#[derive(Debug, Serialize)]
+struct PlainImageView {
+    sha256: String,
+    size: usize,
+    stack_pointer: Option<u32>,
+    reset_vector: Option<u32>,
 }
 
 impl Inspect {
-    /// Reads the envelope.
+    /// Reads the file.
     pub fn run(&self) -> Result<Inspected, Error> {
-        let bytes = read(&self.envelope, MAX_ENVELOPE_FILE_LEN)?;
-        let refused = |error| Error::refused_manifest(&self.envelope, error);
-        let inspection = inspect(&bytes).map_err(refused)?;
-        let credential = inspection
-            .credential()
-            .and_then(|cwt| read_unverified_credential(cwt).ok().map(|claims| CredentialView::new(&claims)));
-        Ok(Inspected {
-            verified: false,
-            signed: inspection.sign1().is_some(),
-            envelope_bytes: bytes.len(),
-            manifest: ManifestView::of_inspection(&inspection).map_err(refused)?,
-            credential,
-        })
+        let file = read(&self.file, MAX_IMAGE_LEN)?;
+        let (content, refusal) = show(&self.file, &file)?;
+        Ok(Inspected { verified: false, bytes: file.len(), refusal, content })
+    }
+}
+
+/// Finds out by its first bytes what a file is.
+fn show(path: &Path, file: &[u8]) -> Result<(Content, Option<Refusal>), Error> {
+    if is_private_key(file) {
+        return Err(Error::public_key(path, KeyFileError::PrivateKey));
+    }
+    if let Some(contents) = outline(file) {
+        return Ok(envelope(file, contents));
+    }
+    if SUIT_TAGS.iter().any(|tag| file.starts_with(tag)) {
+        let error = inspect(file).err().ok_or(Error::Internal("an envelope without an outline"))?;
+        return Err(Error::refused_manifest(path, error));
+    }
+    if file.starts_with(CWT_TAG) {
+        return record(path, file).map(|content| (content, None));
+    }
+    if let Some(block) = block(file) {
+        let block = block.map_err(|error| Error::Refused {
+            path: path.to_owned(),
+            reason: Reason::of_provisioning(error.kind),
+            position: error.position,
+        })?;
+        return Ok((Content::ProvisioningBlock(block), None));
+    }
+    match parse_public_key(file) {
+        Ok(key) => {
+            let view = KeyView {
+                kid: kid(key.kid()),
+                public_key: hex::encode(key.as_bytes()),
+                cose_key: hex::encode(key.to_cose_key()),
+            };
+            Ok((Content::PublicKey(view), None))
+        }
+        Err(error) if file.windows(PEM_MARK.len()).take(4096).any(|window| window == PEM_MARK) => {
+            Err(Error::public_key(path, error))
+        }
+        Err(_) if firmware_image::is_plausible(file, None) => Ok((Content::Image(image(file)), None)),
+        Err(_) => Err(Error::FileUnknown(path.to_owned())),
+    }
+}
+
+fn envelope(file: &[u8], contents: Outline) -> (Content, Option<Refusal>) {
+    let strict = inspect(file);
+    let mut view =
+        EnvelopeView { signed: false, manifest: None, credential: None, contents: contents.into() };
+    let refusal = match &strict {
+        Ok(inspection) => {
+            view.signed = inspection.sign1().is_some();
+            view.credential = inspection
+                .credential()
+                .and_then(|cwt| read_unverified_credential(cwt).ok())
+                .map(|claims| CredentialView::new(&claims));
+            ManifestView::of_inspection(inspection).map(|manifest| view.manifest = Some(manifest)).err()
+        }
+        Err(error) => {
+            view.signed = is_signed(&view.contents);
+            Some(*error)
+        }
+    };
+    let refusal = refusal.map(|error| Refusal::new(error.reason(), error.position));
+    (Content::Envelope(Box::new(view)), refusal)
+}
+
+/// Whether the outline shows anything beside the digest in the wrapper.
+fn is_signed(contents: &OutlineView) -> bool {
+    let wrapper = contents.parts.iter().find(|part| part.name.starts_with("authentication-wrapper"));
+    wrapper.is_some_and(|wrapper| wrapper.parts.len() > 1)
+}
+
+fn record(path: &Path, file: &[u8]) -> Result<Content, Error> {
+    match read_unverified_credential(file) {
+        Ok(claims) => Ok(Content::Credential(CredentialView::new(&claims))),
+        Err(error) if error.kind == ErrorKind::RecordType => match read_unverified_revocation(file) {
+            Ok(list) => Ok(Content::RevocationList(RevocationView::new(&list))),
+            Err(error) => Err(Error::refused_record(path, error)),
+        },
+        Err(error) => Err(Error::refused_record(path, error)),
+    }
+}
+
+/// `None`: the file does not begin as a block does.
+fn block(file: &[u8]) -> Option<Result<BlockView, trust::Error>> {
+    // A map of less than 24 members.
+    let (&head, rest) = file.split_first()?;
+    if !matches!(head, 0xa1..=0xb7) || !rest.starts_with(BLOCK_FORMAT) {
+        return None;
+    }
+    let view = |block: ProvisioningBlock| BlockView {
+        serial: block.identity.serial().to_owned(),
+        vendor: uuid(&block.identity.vendor),
+        class: uuid(&block.identity.class),
+        device: uuid(&block.identity.device),
+        node_address: block.identity.node_address,
+        anchors: block
+            .anchors
+            .as_slice()
+            .iter()
+            .map(|anchor| AnchorView {
+                kid: kid(anchor.kid()),
+                rights: rights(anchor.rights()),
+                domain: kid(anchor.domain().0),
+            })
+            .collect(),
+        sequence_floor: block.sequence_floor,
+    };
+    Some(ProvisioningBlock::parse(file).map(view))
+}
+
+fn image(file: &[u8]) -> PlainImageView {
+    let (vectors, _) = file.as_chunks::<4>();
+    let vector = |index: usize| vectors.get(index).map(|vector| u32::from_le_bytes(*vector));
+    PlainImageView {
+        sha256: hex::encode(Sha256::digest(file)),
+        size: file.len(),
+        stack_pointer: vector(0),
+        reset_vector: vector(1),
     }
 }
 
 impl Report for Inspected {
     fn lines(&self) -> String {
-        let signed = if self.signed { "yes, NOT verified here" } else { "NO" };
-        let mut rows =
-            vec![("signed", signed.to_owned()), ("envelope", format!("{} bytes", self.envelope_bytes))];
-        rows.extend(self.manifest.rows());
-        let mut text = table(&rows);
-        match &self.credential {
-            Some(credential) => {
-                text.push_str("\ncredential that came with the signature:\n");
-                text.push_str(&table(&credential.rows()));
-            }
-            None if self.signed => text.push_str("\nno credential that can be read came with the signature"),
-            None => {}
+        let (kind, rows) = self.content.rows();
+        let mut all = vec![("file", format!("{kind}, {} bytes, NOT verified here", self.bytes))];
+        if let Some(refusal) = &self.refusal {
+            let at = format!("{} [{}, byte {}]", refusal.message, refusal.code, refusal.position);
+            all.push(("our devices", format!("would refuse it: {at}")));
+        }
+        all.extend(rows);
+        let mut text = table(&all);
+        if let Content::Envelope(view) = &self.content {
+            view.append(&mut text);
         }
         text
+    }
+}
+
+impl EnvelopeView {
+    fn append(&self, text: &mut String) {
+        match &self.credential {
+            Some(credential) => {
+                text.push_str("\n\ncredential that came with the signature:\n");
+                text.push_str(&table(&credential.rows()));
+            }
+            None if self.signed => text.push_str("\n\nno credential of ours came with the signature"),
+            None => {}
+        }
+        let mut rows = Vec::new();
+        self.contents.rows(0, &mut rows);
+        text.push_str("\n\n");
+        let rows: Vec<String> = rows.iter().map(|row| trust::host::printable(row)).collect();
+        text.push_str(&rows.join("\n"));
+    }
+}
+
+impl Content {
+    fn rows(&self) -> (&'static str, Vec<(&'static str, String)>) {
+        match self {
+            Self::Envelope(view) => {
+                let signed = if view.signed { "yes" } else { "NO" };
+                let mut rows = vec![("signed", signed.to_owned())];
+                rows.extend(view.manifest.as_ref().map(ManifestView::rows).unwrap_or_default());
+                ("envelope", rows)
+            }
+            Self::Credential(view) => ("credential", view.rows()),
+            Self::RevocationList(view) => ("revocation list", view.rows()),
+            Self::ProvisioningBlock(view) => ("provisioning block", view.rows()),
+            Self::PublicKey(view) => {
+                ("public key", vec![("kid", view.kid.clone()), ("public key", view.public_key.clone())])
+            }
+            Self::Image(view) => ("image", view.rows()),
+        }
+    }
+}
+
+impl BlockView {
+    fn rows(&self) -> Vec<(&'static str, String)> {
+        let mut rows = vec![
+            ("serial", self.serial.clone()),
+            ("vendor", self.vendor.clone()),
+            ("class", self.class.clone()),
+            ("device", self.device.clone()),
+            ("node address", format!("{:#04x}", self.node_address)),
+            ("sequence floor", self.sequence_floor.to_string()),
+        ];
+        rows.extend(self.anchors.iter().map(|anchor| {
+            ("anchor", format!("{} ({}; domain {})", anchor.kid, anchor.rights, anchor.domain))
+        }));
+        if self.anchors.is_empty() {
+            rows.push(("anchors", "none: the loader has its own compiled in".to_owned()));
+        }
+        rows
+    }
+}
+
+impl PlainImageView {
+    fn rows(&self) -> Vec<(&'static str, String)> {
+        let mut rows = vec![("SHA-256", self.sha256.clone())];
+        rows.extend(self.stack_pointer.map(|value| ("stack pointer", format!("{value:#010x}"))));
+        rows.extend(self.reset_vector.map(|value| ("reset vector", format!("{value:#010x}"))));
+        rows
     }
 }

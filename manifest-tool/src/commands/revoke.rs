@@ -2,7 +2,7 @@
 //! previous one said is carried on.
 
 use super::SigningKeyArguments;
-use crate::describe::{kid, revoked, uuid};
+use crate::describe::{RevocationView, uuid};
 use crate::error::Error;
 use crate::files::{Existing, MAX_RECORD_FILE_LEN, read, write};
 use crate::identifiers::{Class, IdentifierError, Vendor};
@@ -15,7 +15,7 @@ use std::str::FromStr;
 use trust::author::{
     RevocationRequest, Signer as _, SoftwareKey, read_unverified_credential, sign_revocation,
 };
-use trust::{Anchor, Credential, Kid, MinimumSequence, RevocationList, Revoked, TrustStore};
+use trust::{Anchor, Credential, Kid, RevocationList, Revoked, TrustStore};
 
 /// Bytes in hex, of a fixed number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -95,18 +95,8 @@ pub struct Revoke {
 #[derive(Debug, Serialize)]
 pub struct RevokeReport {
     out: PathBuf,
-    kid: String,
-    list_sequence: u64,
-    revoked: Vec<String>,
-    minimum_sequences: Vec<MinimumView>,
-}
-
-/// The least sequence number of a class of devices.
-#[derive(Debug, Serialize)]
-struct MinimumView {
-    vendor: String,
-    class: String,
-    sequence: u64,
+    #[serde(flatten)]
+    list: RevocationView,
 }
 
 impl Revoke {
@@ -144,13 +134,7 @@ impl Revoke {
             .map_err(|error| Error::author("the revocation list", None, error))?;
         let anchors = [Anchor::root(root.public_key())];
         let list = RevocationList::verify(&cwt, &anchors).map_err(|_| Error::Internal("what was signed"))?;
-        let report = RevokeReport {
-            out: self.out.clone(),
-            kid: kid(list.issuer_kid()),
-            list_sequence: list.sequence(),
-            revoked: list.entries().map(revoked).collect(),
-            minimum_sequences: list.minimum_sequences().map(MinimumView::from).collect(),
-        };
+        let report = RevokeReport { out: self.out.clone(), list: RevocationView::new(&list) };
         write(&self.out, &cwt, Existing::from(self.force))?;
         Ok(report)
     }
@@ -203,12 +187,6 @@ impl Revoke {
     }
 }
 
-impl From<MinimumSequence<'_>> for MinimumView {
-    fn from(least: MinimumSequence<'_>) -> Self {
-        Self { vendor: uuid(least.vendor), class: uuid(least.class), sequence: least.sequence }
-    }
-}
-
 /// cti of a credential that this root issued; revoking that of another would do nothing.
 fn own_credential(path: &Path, root: &SoftwareKey) -> Result<[u8; 16], Error> {
     let bytes = read(path, MAX_RECORD_FILE_LEN)?;
@@ -230,16 +208,8 @@ fn drop_repeats<T: PartialEq + Copy>(entries: &mut Vec<T>) {
 
 impl Report for RevokeReport {
     fn lines(&self) -> String {
-        let revoked = if self.revoked.is_empty() { "nothing".to_owned() } else { self.revoked.join(", ") };
-        let mut rows = vec![
-            ("revocation list", self.out.display().to_string()),
-            ("signed by", self.kid.clone()),
-            ("list-sequence", self.list_sequence.to_string()),
-            ("revoked", revoked),
-        ];
-        rows.extend(self.minimum_sequences.iter().map(|least| {
-            ("minimum", format!("sequence {} for class {} of {}", least.sequence, least.class, least.vendor))
-        }));
+        let mut rows = vec![("revocation list", self.out.display().to_string())];
+        rows.extend(self.list.rows());
         table(&rows)
     }
 }

@@ -112,7 +112,19 @@ fn a_manifest_that_no_device_takes_is_not_signed() {
         "--out",
         "no.suit",
     ]);
-    assert_eq!(refusal, workshop.refused(&["inspect", "draft.suit"]));
+    // It is shown all the same, and said apart that our devices would refuse it.
+    let shown = workshop.ok(&["inspect", "draft.suit"]);
+    assert_eq!((&shown["kind"], &shown["signed"]), (&"envelope".into(), &true.into()));
+    assert_eq!(shown["refusal"]["code"], refusal.0);
+    let words = workshop.run(&["inspect", "draft.suit"]).stdout;
+    for line in [
+        "would refuse it: ",
+        "protected alg (1): ES256 (-7)",
+        "condition image-match (3): 15",
+        "invoke (23): 2",
+    ] {
+        assert!(words.contains(line), "{line}: {words}");
+    }
     assert_eq!(refusal, ("component-unsupported".into(), 5));
 }
 

@@ -45,16 +45,20 @@ pub fn outline(file: &[u8]) -> Option<Outline> {
         Value::Tag(TAG_ENVELOPE, content) => Some(envelope("SUIT envelope (tag 107)", &content)),
         Value::Tag(TAG_MANIFEST, content) => Some(manifest("bare SUIT manifest (tag 1070)", &content)),
         // Wrapper and manifest, both wrapped: old tools write envelopes without their tag.
-        content @ Value::Map(_) if holds(&content, 2) && holds(&content, 3) => {
+        content @ Value::Map(_)
+            if holds(&content, 2, Value::is_array) && holds(&content, 3, Value::is_map) =>
+        {
             Some(envelope("SUIT envelope without its tag", &content))
         }
         _ => None,
     }
 }
 
-fn holds(map: &Value, wanted: i128) -> bool {
+/// Whether member `wanted` of a map wraps an item of a kind.
+fn holds(map: &Value, wanted: i128, is_kind: fn(&Value) -> bool) -> bool {
     let entries = map.as_map().map(Vec::as_slice).unwrap_or_default();
-    entries.iter().any(|(key, value)| integer(key) == Some(wanted) && value.is_bytes())
+    let member = entries.iter().find(|(key, _)| integer(key) == Some(wanted));
+    member.and_then(|(_, value)| decode(value.as_bytes()?)).is_some_and(|value| is_kind(&value))
 }
 
 /// One whole item.

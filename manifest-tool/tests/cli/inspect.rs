@@ -1,0 +1,127 @@
+//! `inspect` shows any file of ours, and the SUIT envelopes of others.
+
+use super::workshop::{CLASS, VENDOR, Workshop};
+use serde_json::Value;
+
+/// The words of a run that must succeed.
+fn words(workshop: &Workshop, file: &str) -> String {
+    let run = workshop.run(&["inspect", file]);
+    assert_eq!(run.exit, 0, "{run:?}");
+    run.stdout
+}
+
+#[test]
+fn every_file_of_ours_is_shown() {
+    let workshop = Workshop::with_release();
+    workshop.ok(&[
+        "revoke",
+        "--key",
+        "root.pem",
+        "--issuer",
+        "root",
+        "--credential",
+        "release.cwt",
+        "--minimum",
+        "demo-node=7",
+        "--vendor",
+        VENDOR,
+        "--out",
+        "list.cwt",
+    ]);
+    workshop.ok(&[
+        "provision",
+        "--serial",
+        "SN-1",
+        "--vendor",
+        VENDOR,
+        "--class",
+        CLASS,
+        "--anchor",
+        "root.cose",
+        "--out",
+        "block.cbor",
+    ]);
+    workshop.ok(&["key", "public", "root.cose", "--format", "spki", "--out", "root.spki"]);
+    // A vector table: stack pointer, reset and a handler of a Cortex-M.
+    let mut image = vec![0; 512];
+    for (index, word) in [0x2000_4000u32, 0x0000_0101, 0x0000_0105].iter().enumerate() {
+        image[4 * index..4 * index + 4].copy_from_slice(&word.to_le_bytes());
+    }
+    workshop.write("plausible.bin", &image);
+    let root = workshop.ok(&["key", "public", "root.cose"])["kid"].clone();
+    for (file, kind, (member, value)) in [
+        ("signed.suit", "envelope", ("sequence", Value::from(2))),
+        ("unsigned.suit", "envelope", ("signed", false.into())),
+        ("release.cwt", "credential", ("issuer_kid", root.clone())),
+        ("list.cwt", "revocation-list", ("issuer_kid", root.clone())),
+        ("block.cbor", "provisioning-block", ("serial", "SN-1".into())),
+        ("root.cose", "public-key", ("kid", root.clone())),
+        ("root.spki", "public-key", ("kid", root.clone())),
+        ("plausible.bin", "image", ("reset_vector", 0x101.into())),
+    ] {
+        let shown = workshop.ok(&["inspect", file]);
+        assert_eq!((&shown["kind"], &shown[member]), (&kind.into(), &value), "{file}: {shown}");
+        assert_eq!((&shown["verified"], &shown["refusal"]), (&false.into(), &Value::Null), "{file}");
+        assert_eq!(shown["bytes"], workshop.read(file).len());
+        assert!(words(&workshop, file).contains("NOT verified here"), "{file}");
+    }
+    let list = words(&workshop, "list.cwt");
+    assert!(list.contains("sequence 7 for class c4e767d0-390b-5fbe-81a6-281e47b8b657"), "{list}");
+    let block = words(&workshop, "block.cbor");
+    assert!(block.contains("firmware, governance, succession, boot"), "{block}");
+}
+
+#[test]
+fn what_is_no_file_of_ours_is_named_as_such() {
+    let workshop = Workshop::new();
+    workshop.key("root");
+    for (content, expected) in [
+        (&b"a word"[..], ("file-unknown", 5)),
+        (b"", ("file-unknown", 5)),
+        (b"\x7fELF", ("file-unknown", 5)),
+        (b"\xd8\x6b\xa1", ("manifest-malformed", 5)),
+        (b"\xd8\x3d\xd2\x84", ("record-malformed", 5)),
+        (b"\xa6\x00\x01\x01", ("provisioning-malformed", 5)),
+        (b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n", ("key-invalid", 4)),
+        (&workshop.read("root.pem"), ("key-invalid", 4)),
+    ] {
+        workshop.write("file", content);
+        let (code, exit) = workshop.refused(&["inspect", "file"]);
+        assert_eq!((code.as_str(), exit), expected, "{:?}", String::from_utf8_lossy(content));
+    }
+}
+
+/// Everything under the signature is shown, commands and parameters too.
+#[test]
+fn an_envelope_is_shown_down_to_its_commands() {
+    let workshop = Workshop::with_release();
+    let shown = words(&workshop, "signed.suit");
+    for line in [
+        "condition vendor-identifier (1): 15",
+        "vendor-id (1): 98d315fc-4e56-530f-824f-d6164a8b8093",
+        "image-size (14): 5000",
+        "component 0: \"app\"",
+        "protected alg (1): Ed25519 (-19)",
+        "update-description (2): \"More of everything\"",
+        "98d315fc-4e56-530f-824f-d6164a8b8093 (anchorage.example)",
+        "c4e767d0-390b-5fbe-81a6-281e47b8b657 (demo-node)",
+        "actions      any",
+    ] {
+        assert!(shown.contains(line), "{line}: {shown}");
+    }
+}
+
+/// A typo in a name makes another id: the name stands beside it wherever the command line gave it.
+#[test]
+fn names_are_echoed_beside_their_ids() {
+    let workshop = Workshop::new();
+    workshop.key("root");
+    workshop.key("release");
+    let shown = workshop.credential("root", "release", &["--class", "demo-node"]);
+    assert_eq!(shown["vendor_domain"], VENDOR);
+    assert_eq!(shown["class_names"], Value::from(vec!["demo-node"]));
+    let issue = "credential issue --key root.pem --for release.cose --role release --vendor anchorage.exampel --class \
+                 demo-nod --issuer i --subject s --out typo.cwt";
+    let run = workshop.run(&issue.split_whitespace().collect::<Vec<_>>());
+    assert!(run.stdout.contains("(anchorage.exampel)") && run.stdout.contains("(demo-nod)"), "{run:?}");
+}
