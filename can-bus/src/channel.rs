@@ -1,7 +1,10 @@
 //! A bus and an ISO-TP link, joined: for the tester and for a device that is a process.
 
 use crate::bus::{Bus, BusError};
+use crate::wait::{now_or_never, pause_exactly};
+use std::collections::VecDeque;
 use std::time::Duration;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until, timeout};
 use update_protocol::can::Frame;
 use update_protocol::isotp::{
@@ -12,11 +15,15 @@ use update_protocol::isotp::{
 pub const MAX_MESSAGE_LEN: usize = 64 * 1024;
 /// How many frames of the past [`IsoTpChannel::discard_received`] looks at: more than socket buffers hold.
 const MAX_DISCARDED_FRAMES: usize = 10_000;
+/// Messages that are held while nobody takes them; the oldest goes first.
+const MAX_HELD_MESSAGES: usize = 64;
 /// The longest a message may take that is being sent, or that is still coming in when its wait is over: a peer with the
 /// shortest blocks and the longest pauses the protocol allows would hold a channel for hours.
 pub(crate) const MESSAGE_LIMIT: Duration = Duration::from_secs(30);
 /// Consecutive frames that may be on their way at once: what a socket buffer holds while this process sleeps.
 const BLOCK_SIZE: u8 = 32;
+/// How much too late a timer of the runtime may be: it counts in milliseconds. STmin is waited for exactly from there on.
+const TIMER_STEP: Duration = Duration::from_millis(2);
 
 /// Why a message was not sent or received.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +46,19 @@ pub enum ChannelError {
     /// The peer took it in too slowly.
     #[error("the message was not sent within {} s: the other end takes it too slowly", MESSAGE_LIMIT.as_secs())]
     TooSlow,
+}
+
+/// What happened on a channel.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    /// The message that was being sent is gone, or was given up.
+    Sent(Result<(), TransmitError>),
+    /// A message came.
+    Message(Vec<u8>, Target),
+    /// A message began and did not end.
+    Broken(ReceiveError),
+    /// Nothing, in time.
+    Late,
 }
 
 /// ISO-TP on a bus.
@@ -66,7 +86,12 @@ pub struct IsoTpChannel {
     link: Link<Vec<u8>, Vec<u8>>,
     /// A frame that the link gave away and the bus has not taken yet.
     outgoing: Option<Frame>,
+    /// Messages that came while something else was waited for.
+    held: VecDeque<(Vec<u8>, Target)>,
     started: Instant,
+    /// A point in time that was waited for exactly: it has been reached, whatever the runtime's clock says.
+    reached_us: u64,
+    foreign_frames: u64,
 }
 
 impl IsoTpChannel {
@@ -84,14 +109,17 @@ impl IsoTpChannel {
             bus,
             link: Link::new(addressing, config, vec![0; capacity], vec![0; capacity]),
             outgoing: None,
+            held: VecDeque::new(),
             started: Instant::now(),
+            reached_us: 0,
+            foreign_frames: 0,
         }
     }
 
     /// Microseconds since the channel was made: the clock of its link.
     #[must_use]
     pub fn now_us(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
+        u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX).max(self.reached_us)
     }
 
     /// The link.
@@ -105,9 +133,20 @@ impl IsoTpChannel {
         &mut self.link
     }
 
+    /// How many frames of others carried an identifier that this end sends with. There is another node with this
+    /// address on the bus if it is not 0.
+    #[must_use]
+    pub const fn foreign_frames(&self) -> u64 {
+        self.foreign_frames
+    }
+
     /// Talks to another node from here on.
     pub fn retarget(&mut self, addressing: Addressing) {
+        if self.link.addressing() != &addressing {
+            self.foreign_frames = 0;
+        }
         self.outgoing = None;
+        self.held.clear();
         self.link.retarget(addressing);
     }
 
@@ -123,8 +162,8 @@ impl IsoTpChannel {
     }
 
     /// One step: sends what is to be sent, waits for a frame, a timeout of the link, or the point in time `until_us`,
-    /// and sends what that led to. While a message waits to be [released](Link::release), it does not wait, only looks.
-    /// Nothing is lost if the future is dropped.
+    /// and sends what that led to. While a message waits to be [released](Link::release) and nothing is being sent, it
+    /// does not wait, only looks. Nothing is lost if the future is dropped.
     ///
     /// # Errors
     /// [`BusError`]
@@ -134,25 +173,34 @@ impl IsoTpChannel {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
-        // A message that waits for the caller is a reason not to sleep, but not to leave frames unread.
-        let is_waiting = [Target::Physical, Target::Functional]
-            .into_iter()
-            .any(|target| self.link.received(target).is_some());
+        // A message that the caller can work on is a reason not to sleep, but not to leave frames unread.
+        let is_waiting = !self.link.is_sending()
+            && [Target::Physical, Target::Functional]
+                .into_iter()
+                .any(|target| self.link.received(target).is_some());
         let until_us = if is_waiting { Some(0) } else { until_us };
-        let deadline = until_us.map(|us| self.started + Duration::from_micros(us));
+        let exact_us = self.link.next_frame_at().filter(|frame_at| until_us == Some(*frame_at));
+        let (started, now_us) = (self.started, self.now_us());
         tokio::select! {
             // Frames first: a program that was not scheduled for a while finds them waiting beside its timeout.
             biased;
-            frame = self.bus.recv() => {
-                let now_us = self.now_us();
-                self.link.on_frame(&frame?, now_us);
-            }
-            () = sleep_until(deadline.unwrap_or(self.started)), if deadline.is_some() => {
+            frame = self.bus.recv() => self.take_in(&frame?),
+            () = wait(started, now_us, until_us, exact_us) => {
+                self.reached_us = self.reached_us.max(exact_us.unwrap_or(0));
                 let now_us = self.now_us();
                 self.link.on_timeout(now_us);
             }
         }
         self.transmit().await
+    }
+
+    fn take_in(&mut self, frame: &Frame) {
+        let own = self.link.addressing();
+        if frame.id() == own.tx() || Some(frame.id()) == own.functional_tx() {
+            self.foreign_frames = self.foreign_frames.saturating_add(1);
+        }
+        let now_us = self.now_us();
+        self.link.on_frame(frame, now_us);
     }
 
     async fn transmit(&mut self) -> Result<(), BusError> {
@@ -168,6 +216,12 @@ impl IsoTpChannel {
                 Ok(sent) => {
                     self.outgoing = None;
                     sent?;
+                    // A receiver that has lost a frame says so in the middle of a message.
+                    if self.link.is_sending()
+                        && let Some(frame) = now_or_never(self.bus.recv()).await
+                    {
+                        self.take_in(&frame?);
+                    }
                 }
                 Err(_elapsed) => {
                     self.outgoing = None;
@@ -177,15 +231,55 @@ impl IsoTpChannel {
         }
     }
 
+    /// Begins to send a message; [`next`](Self::next) tells when it is gone. A message that was on its way is given up.
+    pub(crate) fn begin(&mut self, message: &[u8], target: Target) -> Result<(), SendError> {
+        self.link.abort_send();
+        let now_us = self.now_us();
+        match target {
+            Target::Physical => self.link.send(message, now_us),
+            Target::Functional => self.link.send_functional(message, now_us),
+        }
+    }
+
+    /// What happens next, at most until `until_us`. Messages leave the link at once, so that none is in the way of the
+    /// next one.
+    pub(crate) async fn next(&mut self, until_us: Option<u64>) -> Result<Heard, BusError> {
+        loop {
+            self.transmit().await?;
+            for target in [Target::Physical, Target::Functional] {
+                if let Some(message) = self.link.received(target).map(<[u8]>::to_vec) {
+                    self.link.release(target);
+                    if self.held.len() == MAX_HELD_MESSAGES {
+                        self.held.pop_front();
+                    }
+                    self.held.push_back((message, target));
+                }
+            }
+            if let Some(sent) = self.link.take_sent() {
+                return Ok(Heard::Sent(sent));
+            }
+            if let Some((message, target)) = self.held.pop_front() {
+                return Ok(Heard::Message(message, target));
+            }
+            match self.link.take_receive_error() {
+                // The message that interrupted is on its way.
+                None | Some(ReceiveError::Interrupted) => {}
+                Some(error) => return Ok(Heard::Broken(error)),
+            }
+            if until_us.is_some_and(|until_us| self.now_us() >= until_us) {
+                return Ok(Heard::Late);
+            }
+            self.drive(until_us).await?;
+        }
+    }
+
     /// Sends a message to the peer; returns when its last frame has left. A message whose future was dropped is given
     /// up.
     ///
     /// # Errors
     /// [`ChannelError`]
     pub async fn send(&mut self, message: &[u8]) -> Result<(), ChannelError> {
-        self.link.abort_send();
-        let now_us = self.now_us();
-        self.link.send(message, now_us)?;
+        self.begin(message, Target::Physical)?;
         self.finish_sending().await
     }
 
@@ -194,26 +288,26 @@ impl IsoTpChannel {
     /// # Errors
     /// [`ChannelError`]
     pub async fn send_functional(&mut self, message: &[u8]) -> Result<(), ChannelError> {
-        self.link.abort_send();
-        let now_us = self.now_us();
-        self.link.send_functional(message, now_us)?;
+        self.begin(message, Target::Functional)?;
         self.finish_sending().await
     }
 
     async fn finish_sending(&mut self) -> Result<(), ChannelError> {
-        let sent = timeout(MESSAGE_LIMIT, async {
-            self.transmit().await?;
-            loop {
-                if let Some(sent) = self.link.take_sent() {
-                    return Ok(sent?);
+        let until_us = at_the_latest(self.now_us());
+        let mut came = VecDeque::new();
+        let outcome = loop {
+            match self.next(Some(until_us)).await? {
+                Heard::Sent(sent) => break sent.map_err(ChannelError::from),
+                Heard::Message(message, target) => came.push_back((message, target)),
+                Heard::Broken(_) => {}
+                Heard::Late => {
+                    self.link.abort_send();
+                    break Err(ChannelError::TooSlow);
                 }
-                self.drive(None).await?;
             }
-        });
-        let Ok(outcome) = sent.await else {
-            self.link.abort_send();
-            return Err(ChannelError::TooSlow);
         };
+        came.append(&mut self.held);
+        self.held = came;
         outcome
     }
 
@@ -222,17 +316,19 @@ impl IsoTpChannel {
     /// # Errors
     /// [`BusError`]
     pub async fn discard_received(&mut self) -> Result<(), BusError> {
+        // The runtime looks at its sockets, and no timer is in the way of what is sent next.
+        yield_now().await;
         for _ in 0..MAX_DISCARDED_FRAMES {
-            let Ok(frame) = timeout(Duration::ZERO, self.bus.recv()).await else {
+            let Some(frame) = now_or_never(self.bus.recv()).await else {
                 break;
             };
-            let now_us = self.now_us();
-            self.link.on_frame(&frame?, now_us);
+            self.take_in(&frame?);
             self.link.release(Target::Physical);
         }
         self.link.release(Target::Physical);
         self.link.release(Target::Functional);
         self.link.take_receive_error();
+        self.held.clear();
         Ok(())
     }
 
@@ -243,32 +339,52 @@ impl IsoTpChannel {
     /// [`ChannelError`]; after [`ChannelError::Receive`] the next message can be received.
     pub async fn recv(&mut self, until_us: Option<u64>) -> Result<(Vec<u8>, Target), ChannelError> {
         loop {
-            for target in [Target::Physical, Target::Functional] {
-                if let Some(message) = self.link.received(target).map(<[u8]>::to_vec) {
-                    self.link.release(target);
-                    return Ok((message, target));
-                }
-            }
-            match self.link.take_receive_error() {
-                // The message that interrupted is on its way.
-                None | Some(ReceiveError::Interrupted) => {}
-                Some(error) => return Err(error.into()),
-            }
             let is_receiving = self.link.is_receiving();
             let limit_us = if is_receiving { until_us.map(at_the_latest) } else { until_us };
-            if limit_us.is_some_and(|limit_us| self.now_us() >= limit_us) {
-                if is_receiving {
-                    let addressing = *self.link.addressing();
-                    self.retarget(addressing);
+            match self.next(limit_us).await? {
+                Heard::Message(message, target) => return Ok((message, target)),
+                Heard::Broken(error) => return Err(error.into()),
+                Heard::Sent(_) => {}
+                Heard::Late if self.link.is_receiving() && !is_receiving => {}
+                Heard::Late => {
+                    if is_receiving {
+                        self.give_up();
+                    }
+                    return Err(ChannelError::Timeout);
                 }
-                return Err(ChannelError::Timeout);
             }
-            self.drive(limit_us).await?;
         }
+    }
+
+    /// Forgets a message that is half sent or half received.
+    pub fn give_up(&mut self) {
+        let addressing = *self.link.addressing();
+        self.retarget(addressing);
     }
 }
 
 /// When a message has to be there whose wait was over at `until_us`.
-fn at_the_latest(until_us: u64) -> u64 {
+pub(crate) fn at_the_latest(until_us: u64) -> u64 {
     until_us.saturating_add(u64::try_from(MESSAGE_LIMIT.as_micros()).unwrap_or(u64::MAX))
+}
+
+/// Waits until a point in time on the clock that began at `started`; for ever without one. `exact_us` is the same point
+/// when being late matters.
+async fn wait(started: Instant, now_us: u64, until_us: Option<u64>, exact_us: Option<u64>) {
+    let Some(until_us) = until_us else {
+        return std::future::pending().await;
+    };
+    let until = started + Duration::from_micros(until_us);
+    if exact_us.is_none() {
+        return sleep_until(until).await;
+    }
+    let left = Duration::from_micros(until_us.saturating_sub(now_us));
+    if left > TIMER_STEP {
+        sleep_until(until - TIMER_STEP).await;
+        pause_exactly(TIMER_STEP.min(until.saturating_duration_since(Instant::now())));
+    } else {
+        // What has come is looked at before this thread sleeps.
+        yield_now().await;
+        pause_exactly(left);
+    }
 }

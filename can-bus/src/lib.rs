@@ -6,7 +6,7 @@
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! use can_bus::{Bus, BusAddress, IsoTpChannel, Tester, find_nodes};
+//! use can_bus::{Bus, BusAddress, Flow, IsoTpChannel, Tester, find_nodes};
 //! use update_protocol::{profile, uds::Session};
 //!
 //! let mut bus = Bus::open(&"udp-multicast".parse::<BusAddress>()?).await?;
@@ -14,7 +14,7 @@
 //! let mut tester = Tester::new(IsoTpChannel::new(bus, profile::tester_addressing(nodes[0])));
 //! tester.session(Session::Programming).await?;
 //! let state = tester.read_state().await?;
-//! let max = tester.open_object(profile::Object::Envelope, 300).await?;
+//! let ended = tester.download(profile::Object::Envelope, &[0; 300], |_| Flow::Continue).await?;
 //! # Ok(()) }
 //! ```
 #![forbid(unsafe_code)]
@@ -23,16 +23,19 @@
 mod address;
 mod bus;
 mod channel;
+mod scan;
 mod slcan;
 #[cfg(target_os = "linux")]
 mod socketcan;
 mod tester;
 mod udp_multicast;
+mod wait;
 
 pub use address::{
     BusAddress, BusAddressError, SlcanAddress, SlcanPeer, SocketCanAddress, UdpMulticastAddress,
 };
 pub use bus::{Bus, BusError};
 pub use channel::{ChannelError, IsoTpChannel, MAX_MESSAGE_LEN};
+pub use scan::{NodeScan, find_nodes};
 pub use slcan::SlcanStream;
-pub use tester::{Tester, TesterError, find_nodes};
+pub use tester::{Ended, Flow, Tester, TesterError};

@@ -1,19 +1,30 @@
-//! The UDS client on a channel: one request at a time, repeated where repeating is safe.
+//! The UDS client on a channel: one request at a time, repeated where repeating is safe, and whole downloads.
+
+mod download;
+mod pace;
+
+pub use download::{Ended, Flow};
 
 use crate::bus::{Bus, BusError};
-use crate::channel::{ChannelError, IsoTpChannel};
-use std::collections::BTreeSet;
+use crate::channel::{ChannelError, Heard, IsoTpChannel, at_the_latest};
+use pace::Pace;
 use std::time::Duration;
-use tokio::time::{Instant, timeout_at};
-use update_protocol::isotp::{Config, Link, SendError};
-use update_protocol::profile::{self, Object, StateRecord, StateRecordError, did};
+use update_protocol::isotp::{Addressing, Target, TransmitError};
+use update_protocol::profile::{Object, StateRecord, StateRecordError, did};
 use update_protocol::uds::client::{
     ClientError, Exchange, Progress, Request, RequestError, Timing, response,
 };
-use update_protocol::uds::{S3_CLIENT_MS, SUPPRESS_POSITIVE, Session, sid};
+use update_protocol::uds::{Nrc, S3_CLIENT_MS, SUPPRESS_POSITIVE, Session, sid};
 
-/// How often a request is sent again whose answer was lost, if the device can tell a repeat.
-const REPEATS: usize = 3;
+/// How often a request is sent again whose answer was lost, if the device can tell a repeat or does not mind.
+const REPEATS: u32 = 3;
+/// The same for a block of a download; each is waited for longer than the one before.
+const BLOCK_REPEATS: u32 = 8;
+/// How often a device may say that it is busy, or answer something malformed: an old answer to another question may
+/// come in between.
+const BUSY_REPEATS: u32 = 2;
+/// How long a device that is busy is left alone.
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
 /// S3client: how long a device hears nothing while its answer is waited for.
 const S3_CLIENT_US: u64 = S3_CLIENT_MS as u64 * 1000;
 
@@ -32,9 +43,12 @@ pub enum TesterError {
     /// The state record cannot be read.
     #[error(transparent)]
     State(#[from] StateRecordError),
-    /// No such object.
-    #[error("an image offset of {0} bytes is beyond what can be addressed")]
-    Offset(u32),
+    /// There is no address for the object, or it is longer than 4 GiB, or ends before its offset.
+    #[error("{0:?} cannot be sent as an object")]
+    Object(Object),
+    /// The device has judged the object and its answer was lost; its state record tells.
+    #[error("the answer of the device to the end of the download was lost")]
+    VerdictLost,
 }
 
 impl From<BusError> for TesterError {
@@ -46,8 +60,11 @@ impl From<BusError> for TesterError {
 impl TesterError {
     /// The device's own "no", if it is one.
     #[must_use]
-    pub const fn refusal(&self) -> Option<update_protocol::uds::Nrc> {
-        if let Self::Client(ClientError::Refused { nrc, .. }) = self { Some(*nrc) } else { None }
+    pub const fn refusal(&self) -> Option<Nrc> {
+        match self {
+            Self::Client(ClientError::Refused { nrc, .. }) => Some(*nrc),
+            _ => None,
+        }
     }
 
     /// Whether a message was lost on the way, so that asking again may help.
@@ -55,16 +72,45 @@ impl TesterError {
         matches!(
             self,
             Self::Client(ClientError::Timeout { .. })
-                | Self::Channel(ChannelError::Transmit(_) | ChannelError::Receive(_))
+                | Self::Channel(ChannelError::Transmit(_) | ChannelError::Receive(_) | ChannelError::TooSlow)
         )
     }
+
+    /// Whether nothing was heard, rather than that something was lost.
+    const fn is_silence(&self) -> bool {
+        matches!(
+            self,
+            Self::Client(ClientError::Timeout { .. })
+                | Self::Channel(ChannelError::Transmit(TransmitError::FlowControlTimeout))
+        )
+    }
+
+    /// Whether the request did not leave whole, so that the device cannot have acted on it.
+    const fn is_unsent(&self) -> bool {
+        matches!(self, Self::Channel(ChannelError::Transmit(_) | ChannelError::TooSlow))
+    }
+}
+
+/// Which try a request is.
+#[derive(Clone, Copy, Debug)]
+struct Try {
+    /// 0 for the first one.
+    repeat: u32,
+    /// How many of those before it ended without a word. The wait is longer after each of them.
+    silences: u32,
+    /// Whether another one follows if this one is not answered: then it is waited for only as long as an answer takes
+    /// on this bus, and not for the whole P2.
+    another_follows: bool,
 }
 
 /// A tester that talks to one device.
 #[derive(Debug)]
 pub struct Tester {
     channel: IsoTpChannel,
+    /// Before a device has declared its own.
+    default_timing: Timing,
     timing: Timing,
+    pace: Pace,
     request: Vec<u8>,
 }
 
@@ -72,16 +118,18 @@ impl Tester {
     /// A tester on a channel.
     #[must_use]
     pub fn new(channel: IsoTpChannel) -> Self {
-        Self { channel, timing: Timing::default(), request: vec![0; crate::MAX_MESSAGE_LEN] }
+        let timing = Timing::default();
+        let request = vec![0; crate::MAX_MESSAGE_LEN];
+        Self { channel, default_timing: timing, timing, pace: Pace::default(), request }
     }
 
     /// The same with another patience.
     #[must_use]
     pub fn with_timing(self, timing: Timing) -> Self {
-        Self { timing, ..self }
+        Self { default_timing: timing, timing, ..self }
     }
 
-    /// The channel, to [retarget](IsoTpChannel::retarget) it.
+    /// The channel.
     pub const fn channel_mut(&mut self) -> &mut IsoTpChannel {
         &mut self.channel
     }
@@ -92,46 +140,152 @@ impl Tester {
         self.channel.into_bus()
     }
 
-    /// Sends a request and waits for its positive answer, following NRC 78. Reading, TesterPresent and TransferData
-    /// are sent again when a message is lost: the block counter tells a repeat. The others are not. While it waits, it
+    /// Talks to the node with these identifiers from here on. Nothing changes if it does so already.
+    pub fn turn_to(&mut self, addressing: Addressing) {
+        if self.channel.link().addressing() != &addressing {
+            self.channel.retarget(addressing);
+            self.timing = self.default_timing;
+            self.pace = Pace::default();
+        }
+    }
+
+    /// Whether another tester on this bus sends with our identifiers: frames that carry one and are not ours have come.
+    #[must_use]
+    pub const fn has_twin(&self) -> bool {
+        self.channel.foreign_frames() > 0
+    }
+
+    /// Sends a request and waits for its positive answer, following NRC 78. A request whose answer is lost is sent
+    /// again, but a reset is not; a block is not either, [`download`](Self::download) does that. While it waits, it
     /// [keeps the session alive](Self::keep_alive).
     ///
     /// # Errors
     /// [`TesterError`]
     pub async fn request(&mut self, request: &Request<'_>) -> Result<Vec<u8>, TesterError> {
-        let repeatable =
-            matches!(request, Request::Read(_) | Request::Transfer { .. } | Request::TesterPresent { .. });
-        let mut repeats = if repeatable { REPEATS } else { 0 };
+        let repeats = match request {
+            Request::HardReset => 0,
+            Request::Session(_)
+            | Request::Read(_)
+            | Request::StartRoutine { .. }
+            | Request::Download { .. }
+            | Request::Transfer { .. }
+            | Request::TransferExit
+            | Request::TesterPresent { .. } => REPEATS,
+        };
+        let (mut repeat, mut silences, mut busy) = (0, 0, 0);
         loop {
-            match self.request_once(request).await {
-                Err(error) if repeats > 0 && error.is_loss() => repeats -= 1,
+            match self.once(request, Try { repeat, silences, another_follows: repeat < repeats }).await {
+                Err(error) if repeat < repeats && error.is_loss() => {
+                    repeat += 1;
+                    silences += u32::from(error.is_silence());
+                }
+                Err(error) if busy < BUSY_REPEATS && error.refusal() == Some(Nrc::BUSY_REPEAT_REQUEST) => {
+                    busy += 1;
+                    tokio::time::sleep(BUSY_PAUSE).await;
+                }
+                // It was heard before, and the answer to that was lost.
+                Err(error)
+                    if repeat > 0
+                        && matches!(request, Request::TransferExit)
+                        && error.refusal() == Some(Nrc::REQUEST_SEQUENCE_ERROR) =>
+                {
+                    return Err(TesterError::VerdictLost);
+                }
                 outcome => return outcome,
             }
         }
     }
 
-    async fn request_once(&mut self, request: &Request<'_>) -> Result<Vec<u8>, TesterError> {
+    async fn once(&mut self, request: &Request<'_>, this: Try) -> Result<Vec<u8>, TesterError> {
         let bytes = request.encode(&mut self.request)?;
-        // An answer that came after its request was given up must not be taken for the answer to this one.
-        self.channel.discard_received().await?;
-        self.channel.send(bytes).await?;
-        let mut exchange = Exchange::begin(bytes, self.timing, self.channel.now_us());
+        let frames = self.channel.link().config().frames_for(bytes.len());
+        let is_repeat = this.repeat > 0;
+        if !is_repeat {
+            // An answer that came after its request was given up must not be taken for the answer to this one.
+            self.channel.discard_received().await?;
+        }
+        self.channel.link_mut().set_patience(self.pace.flow_control_patience_us(frames, this.silences));
+        self.channel.begin(bytes, Target::Physical).map_err(ChannelError::from)?;
+        let began_us = self.channel.now_us();
+        let mut exchange = Exchange::begin(bytes, self.timing, began_us);
+        let mut is_pending = false;
+        // Sending. The answer to an earlier try may still come, and ends this one.
+        loop {
+            match self.channel.next(Some(at_the_latest(began_us))).await? {
+                Heard::Sent(sent) => {
+                    sent.map_err(ChannelError::from)?;
+                    break;
+                }
+                Heard::Message(message, Target::Physical) if is_repeat => {
+                    match exchange.on_message(&message, self.channel.now_us()) {
+                        Ok(Progress::Ignored) => continue,
+                        Ok(Progress::Waiting) => is_pending = true,
+                        Ok(Progress::Answered) => {
+                            self.channel.link_mut().abort_send();
+                            return Ok(message);
+                        }
+                        Err(error) => {
+                            self.channel.link_mut().abort_send();
+                            return Err(error.into());
+                        }
+                    }
+                    self.channel.link_mut().abort_send();
+                    break;
+                }
+                Heard::Message(..) | Heard::Broken(_) => {}
+                Heard::Late => {
+                    self.channel.link_mut().abort_send();
+                    return Err(ChannelError::TooSlow.into());
+                }
+            }
+        }
         if matches!(request, Request::TesterPresent { answer: false }) {
             return Ok(Vec::new());
         }
-        let mut silent_until = self.channel.now_us().saturating_add(S3_CLIENT_US);
+        let sent_us = self.channel.now_us();
+        if !is_pending {
+            exchange.sent(sent_us);
+        }
+        let expected_us = began_us.saturating_add(self.pace.answer_patience_us(frames, this.silences));
+        let expected_us = expected_us.max(sent_us.saturating_add(self.pace.patience_us(this.silences)));
+        let mut silent_until = sent_us.saturating_add(S3_CLIENT_US);
         loop {
-            match self.channel.recv(Some(exchange.deadline().min(silent_until))).await {
-                Ok((message, _)) => {
-                    if exchange.on_message(&message, self.channel.now_us())? == Progress::Answered {
-                        return Ok(message);
+            let deadline = if this.another_follows && !is_pending {
+                exchange.deadline().min(expected_us)
+            } else {
+                exchange.deadline()
+            };
+            let is_receiving = self.channel.link().is_receiving();
+            let deadline = if is_receiving { at_the_latest(deadline) } else { deadline };
+            match self.channel.next(Some(deadline.min(silent_until))).await? {
+                Heard::Message(message, Target::Physical) => {
+                    match exchange.on_message(&message, self.channel.now_us())? {
+                        Progress::Ignored => {}
+                        Progress::Waiting => is_pending = true,
+                        Progress::Answered => {
+                            if !is_repeat && !is_pending {
+                                self.pace.answered(frames, self.channel.now_us().saturating_sub(began_us));
+                            }
+                            return Ok(message);
+                        }
                     }
                 }
-                Err(ChannelError::Timeout) => {}
-                Err(error) => return Err(error.into()),
+                Heard::Message(_, Target::Functional) | Heard::Sent(_) => {}
+                Heard::Broken(error) => return Err(ChannelError::Receive(error).into()),
+                Heard::Late => {}
             }
-            exchange.on_timeout(self.channel.now_us())?;
-            if self.channel.now_us() >= silent_until {
+            let now_us = self.channel.now_us();
+            if now_us >= deadline {
+                if is_receiving {
+                    self.channel.give_up();
+                } else if self.channel.link().is_receiving() {
+                    // It has just begun to come.
+                    continue;
+                }
+                exchange.on_timeout(now_us)?;
+                return Err(ClientError::Timeout { service: exchange.service() }.into());
+            }
+            if now_us >= silent_until {
                 // A bus that does not take it is no reason to give up the answer; what is wrong with it, receiving
                 // from it tells.
                 let _not_sent = self.keep_alive().await;
@@ -140,13 +294,13 @@ impl Tester {
         }
     }
 
-    /// Begins a session.
+    /// Begins a session; its P2 and P2* hold from there on.
     ///
     /// # Errors
     /// [`TesterError`]
     pub async fn session(&mut self, session: Session) -> Result<(), TesterError> {
         let answer = self.request(&Request::Session(session)).await?;
-        response::session(&answer)?;
+        self.timing = self.default_timing.declared(response::session(&answer)?);
         Ok(())
     }
 
@@ -163,8 +317,15 @@ impl Tester {
     /// # Errors
     /// [`TesterError`]
     pub async fn read(&mut self, identifier: u16) -> Result<Vec<u8>, TesterError> {
-        let answer = self.request(&Request::Read(&[identifier])).await?;
-        Ok(response::identifier(&answer, identifier)?.to_vec())
+        let mut malformed = 0;
+        loop {
+            let answer = self.request(&Request::Read(&[identifier])).await?;
+            match response::identifier(&answer, identifier) {
+                Ok(content) => return Ok(content.to_vec()),
+                Err(_) if malformed < BUSY_REPEATS => malformed += 1,
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     /// Reads the state record.
@@ -192,82 +353,4 @@ impl Tester {
     pub async fn keep_alive(&mut self) -> Result<(), ChannelError> {
         self.channel.send_functional(&[sid::TESTER_PRESENT, SUPPRESS_POSITIVE]).await
     }
-
-    /// Begins a download; returns how many bytes of the object a block may have.
-    ///
-    /// # Errors
-    /// [`TesterError`]
-    pub async fn open_object(&mut self, object: Object, size: u32) -> Result<usize, TesterError> {
-        let Some(address) = object.address() else {
-            let Object::Image { offset } = object else { return Err(TesterError::Offset(0)) };
-            return Err(TesterError::Offset(offset));
-        };
-        let answer = self.request(&Request::Download { address, size }).await?;
-        // Service and counter are part of what the device says it takes.
-        let device = usize::try_from(response::download(&answer)?).unwrap_or(usize::MAX);
-        Ok(device.min(self.request.len()).saturating_sub(2))
-    }
-
-    /// Sends a block. `counter` is 1 for the first one and wraps from 255 to 0.
-    ///
-    /// # Errors
-    /// [`TesterError`]
-    pub async fn transfer(&mut self, counter: u8, data: &[u8]) -> Result<(), TesterError> {
-        self.request(&Request::Transfer { counter, data }).await.map(|_| ())
-    }
-
-    /// Ends a download: the device judges the object.
-    ///
-    /// # Errors
-    /// [`TesterError`]; what exactly the device objects to is in its [state record](Self::read_state).
-    pub async fn finish_object(&mut self) -> Result<(), TesterError> {
-        self.request(&Request::TransferExit).await.map(|_| ())
-    }
-
-    /// A whole download. `progress` is told how many bytes of `data` the device has, after every block.
-    ///
-    /// # Errors
-    /// [`TesterError`]
-    pub async fn download(
-        &mut self,
-        object: Object,
-        data: &[u8],
-        mut progress: impl FnMut(usize),
-    ) -> Result<(), TesterError> {
-        let size = u32::try_from(data.len()).map_err(|_| SendError::TooLong { capacity: u32::MAX as usize });
-        let max = self.open_object(object, size.map_err(ChannelError::from)?).await?;
-        let (mut counter, mut sent) = (0_u8, 0);
-        for block in data.chunks(max) {
-            counter = counter.wrapping_add(1);
-            self.transfer(counter, block).await?;
-            sent += block.len();
-            progress(sent);
-        }
-        self.finish_object().await
-    }
-}
-
-/// Asks every node on 29-bit identifiers whether it is there and collects node addresses for `window`.
-///
-/// # Errors
-/// [`BusError`]
-pub async fn find_nodes(bus: &mut Bus, window: Duration) -> Result<Vec<u8>, BusError> {
-    let config = if bus.is_fd() { Config::fd(true) } else { Config::classic() };
-    let addressing = profile::tester_addressing(profile::DEFAULT_NODE_ADDRESS);
-    let mut link = Link::new(addressing, config, [0; 8], [0; 8]);
-    // Two bytes fit every buffer and frame; the link is new and idle.
-    let _taken = link.send_functional(&[sid::TESTER_PRESENT, 0], 0);
-    while let Some(frame) = link.poll_transmit(0) {
-        bus.send(&frame).await?;
-    }
-    let mut nodes = BTreeSet::new();
-    let deadline = Instant::now() + window;
-    while let Ok(frame) = timeout_at(deadline, bus.recv()).await {
-        let frame = frame?;
-        // A single frame with `7E 00` from a device to the tester.
-        if let (Some(node), [0x02, 0x7E, 0x00, ..]) = (profile::responding_node(frame.id()), frame.data()) {
-            nodes.insert(node);
-        }
-    }
-    Ok(nodes.into_iter().collect())
 }

@@ -1,13 +1,14 @@
 //! A tester whose frames get lost, and one whose device takes its time. Time is simulated: it passes when nobody has
 //! anything to do.
 
-use can_bus::{Bus, IsoTpChannel, Tester};
+use can_bus::{Bus, Ended, Flow, IsoTpChannel, Tester};
 use std::time::Duration;
 use tokio::io::duplex;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use update_protocol::can::Frame;
 use update_protocol::profile::{self, Object, did};
+use update_protocol::uds::client::Request;
 use update_protocol::uds::server::{Answer, Download, Handler, Operation, Server};
 use update_protocol::uds::{Nrc, Session};
 
@@ -87,10 +88,9 @@ fn with_loss(lost: u8) -> (Tester, JoinHandle<Device>) {
 async fn a_slow_block_whose_answer_is_lost_is_repeated_in_the_same_session() {
     let (mut tester, device) = with_loss(0x76);
     tester.session(Session::Programming).await.unwrap();
-    tester.open_object(Object::Envelope, 4).await.unwrap();
     // After NRC 78 the tester waits longer than the device keeps a session in which it hears nothing.
-    tester.transfer(1, b"abcd").await.unwrap();
-    tester.finish_object().await.unwrap();
+    let ended = tester.download(Object::Envelope, b"abcd", |_| Flow::Continue).await.unwrap();
+    assert_eq!(ended, Ended::Accepted);
     assert_eq!(tester.read(did::ACTIVE_SESSION).await.unwrap(), [2]);
     drop(tester);
     assert_eq!(device.await.unwrap().writes, 1);
@@ -100,10 +100,8 @@ async fn a_slow_block_whose_answer_is_lost_is_repeated_in_the_same_session() {
 async fn a_verdict_that_is_lost_leaves_the_device_in_its_session() {
     let (mut tester, _device) = with_loss(0x77);
     tester.session(Session::Programming).await.unwrap();
-    tester.open_object(Object::Envelope, 4).await.unwrap();
-    tester.transfer(1, b"abcd").await.unwrap();
-    let error = tester.finish_object().await.unwrap_err();
-    assert_eq!(error.to_string(), "the device did not answer service 37 in time");
+    let error = tester.download(Object::Envelope, b"abcd", |_| Flow::Continue).await.unwrap_err();
+    assert_eq!(error.to_string(), "the answer of the device to the end of the download was lost");
     assert_eq!(tester.read(did::ACTIVE_SESSION).await.unwrap(), [2]);
 }
 
@@ -118,13 +116,14 @@ async fn attack_answers_that_begin_and_never_end() {
     tokio::spawn(async move {
         let mut bus = slcan(far);
         bus.recv().await.unwrap();
-        while bus.send(&says(&[0x10, 0x64, 0x77, 1, 2, 3, 4, 5])).await.is_ok() {
-            sleep(Duration::from_millis(900)).await;
+        // Each begins before the wait for the rest of the last one is over.
+        while bus.send(&says(&[0x10, 0x64, 0x51, 1, 2, 3, 4, 5])).await.is_ok() {
+            sleep(Duration::from_millis(50)).await;
         }
     });
     let started = Instant::now();
-    let error = tester(slcan(near)).finish_object().await.unwrap_err();
-    assert_eq!(error.to_string(), "the device did not answer service 37 in time");
+    let error = tester(slcan(near)).hard_reset().await.unwrap_err();
+    assert_eq!(error.to_string(), "the device did not answer service 11 in time");
     assert!(started.elapsed() < Duration::from_secs(35), "{:?}", started.elapsed());
 }
 
@@ -142,7 +141,8 @@ async fn attack_flow_control_as_slow_as_it_may_be() {
         }
     });
     let started = Instant::now();
-    let error = tester(slcan(near)).transfer(1, &[0; 4000]).await.unwrap_err();
+    let block = Request::Transfer { counter: 1, data: &[0; 4000] };
+    let error = tester(slcan(near)).request(&block).await.unwrap_err();
     assert_eq!(error.to_string(), "the message was not sent within 30 s: the other end takes it too slowly");
-    assert!(started.elapsed() < Duration::from_secs(35), "{:?}", started.elapsed());
+    assert!(started.elapsed() < 4 * Duration::from_secs(31), "{:?}", started.elapsed());
 }

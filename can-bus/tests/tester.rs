@@ -1,10 +1,10 @@
 //! The tester against the server of a device, each a task, over slcan within the process and over udp-multicast.
 
-use can_bus::{Bus, BusAddress, IsoTpChannel, Tester, find_nodes};
+use can_bus::{Bus, BusAddress, Ended, Flow, IsoTpChannel, Tester, find_nodes};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use update_protocol::profile::{self, Object, StateRecord, did};
-use update_protocol::uds::client::Timing;
+use update_protocol::uds::client::{Request, Timing, response};
 use update_protocol::uds::server::{Answer, Download, Event, Handler, Server, SessionChange};
 use update_protocol::uds::{Nrc, Session};
 
@@ -78,7 +78,8 @@ async fn update(bus: Bus) {
     let mut tester = Tester::new(IsoTpChannel::new(bus, profile::tester_addressing(0x10)));
     assert_eq!(tester.read(did::SERIAL).await.unwrap(), b"A-1");
     assert_eq!(tester.read_state().await.unwrap(), StateRecord::factory(4095, 512 * 1024));
-    assert_eq!(tester.finish_object().await.unwrap_err().refusal(), Some(Nrc::SERVICE_NOT_IN_SESSION));
+    let refused = tester.request(&Request::TransferExit).await.unwrap_err();
+    assert_eq!(refused.refusal(), Some(Nrc::SERVICE_NOT_IN_SESSION));
 
     // The application says "wait" and resets; the loader says "welcome".
     tester.session(Session::Programming).await.unwrap();
@@ -86,11 +87,32 @@ async fn update(bus: Bus) {
 
     let content: Vec<u8> = (0..=255).cycle().take(30_000).collect();
     let mut progress = Vec::new();
-    tester.download(Object::Image { offset: 0 }, &content, |bytes| progress.push(bytes)).await.unwrap();
+    let image = |offset| Object::Image { offset };
+    let ended = tester.download(image(0), &content, |taken| {
+        progress.push(taken);
+        Flow::Continue
+    });
+    assert_eq!(ended.await.unwrap(), Ended::Accepted);
     assert_eq!(progress.last(), Some(&content.len()));
     assert!(progress.is_sorted());
 
-    let refused = tester.download(Object::Envelope, b"bad signature", |_| {}).await.unwrap_err();
+    // One that is stopped after a block, and one that goes on where the device is.
+    let stop = |_| Flow::Stop;
+    assert_eq!(tester.download(image(0), &content, stop).await.unwrap(), Ended::Stopped);
+    let mut progress = Vec::new();
+    let ended = tester.download(image(29_000), &content, |taken| {
+        progress.push(taken);
+        Flow::Continue
+    });
+    assert_eq!(ended.await.unwrap(), Ended::Accepted);
+    assert_eq!(progress, [content.len()]);
+    let beyond = tester.download(image(30_001), &content, stop).await.unwrap_err();
+    assert_eq!(beyond.to_string(), "Image { offset: 30001 } cannot be sent as an object");
+
+    let refused = tester.download(Object::Envelope, b"bad signature", stop).await;
+    assert_eq!(refused.unwrap(), Ended::Stopped);
+    let go_on = |_| Flow::Continue;
+    let refused = tester.download(Object::Envelope, b"bad signature", go_on).await.unwrap_err();
     assert_eq!(refused.refusal(), Some(Nrc::SECURITY_ACCESS_DENIED));
     assert_eq!(refused.to_string(), "the device refused service 37: security access denied (NRC 33)");
     tester.keep_alive().await.unwrap();
@@ -158,18 +180,21 @@ async fn a_late_answer_is_not_taken_for_the_next_one() {
         IsoTpChannel::new(Bus::over_slcan_stream(Box::new(near), false), profile::tester_addressing(0x10));
     let mut tester = Tester::new(channel).with_timing(Timing { p2_us: 20_000, ..Timing::default() });
     let device = async {
-        // The first opening is answered when its tester has given up, the second in time.
-        assert_eq!(device.recv(None).await.unwrap().0[..1], [0x34]);
+        // The first opening is answered when its tester has given up, after three repeats, the second in time.
+        for _ in 0..4 {
+            assert_eq!(device.recv(None).await.unwrap().0[..1], [0x34]);
+        }
         tokio::time::sleep(Duration::from_millis(100)).await;
         device.send(&[0x74, 0x10, 0x80]).await.unwrap();
         assert_eq!(device.recv(None).await.unwrap().0[..1], [0x34]);
         device.send(&[0x74, 0x10, 0x40]).await.unwrap();
     };
     let tester = async {
-        let error = tester.open_object(Object::Envelope, 9).await.unwrap_err();
+        let open = Request::Download { address: 0, size: 9 };
+        let error = tester.request(&open).await.unwrap_err();
         assert_eq!(error.to_string(), "the device did not answer service 34 in time");
         tokio::time::sleep(Duration::from_millis(200)).await;
-        assert_eq!(tester.open_object(Object::Envelope, 9).await.unwrap(), 0x40 - 2);
+        assert_eq!(response::download(&tester.request(&open).await.unwrap()), Ok(0x40));
     };
     tokio::join!(device, tester);
 }
@@ -193,8 +218,8 @@ async fn a_lost_answer_is_asked_for_again_where_a_repeat_is_harmless() {
         }
         heard
     });
-    tester.transfer(1, b"block").await.unwrap();
-    tester.finish_object().await.unwrap_err();
+    tester.request(&Request::Transfer { counter: 1, data: b"block" }).await.unwrap();
+    tester.hard_reset().await.unwrap_err();
     drop(tester);
-    assert_eq!(heard.await.unwrap(), [0x36, 0x36, 0x36, 0x37], "the end of a download is asked for once");
+    assert_eq!(heard.await.unwrap(), [0x36, 0x36, 0x36, 0x11], "a reset is asked for once");
 }

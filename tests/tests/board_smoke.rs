@@ -2,7 +2,7 @@
 //! cut, reverted when the new image does not confirm itself, and when it hangs.
 
 use anyhow::{Context as _, Result, ensure};
-use can_bus::{Bus, IsoTpChannel, Tester};
+use can_bus::{Bus, Ended, Flow, IsoTpChannel, Tester};
 use object::read::elf::{FileHeader as _, ProgramHeader as _};
 use object::{Endianness, elf};
 use std::io::{BufRead as _, BufReader};
@@ -171,7 +171,7 @@ impl Bench {
         let block = provisioning_block(&[self.factory.anchor()], None);
         self.on(async |tester| {
             tester.session(Session::Programming).await?;
-            tester.download(Object::ProvisioningBlock, &block, |_| {}).await?;
+            tester.download(Object::ProvisioningBlock, &block, |_| Flow::Continue).await?;
             Ok(tester.hard_reset().await?)
         })?;
         self.node = NODE;
@@ -184,7 +184,7 @@ impl Bench {
     fn offer(&mut self, release: &Release) -> Result<usize> {
         self.on(async |tester| {
             tester.session(Session::Programming).await?;
-            tester.download(Object::Envelope, &release.envelope, |_| {}).await?;
+            tester.download(Object::Envelope, &release.envelope, |_| Flow::Continue).await?;
             let state = tester.read_state().await?;
             ensure!(state.mode == Mode::Loader, "an application took an envelope");
             Ok(usize::try_from(state.resume_offset)?)
@@ -196,7 +196,7 @@ impl Bench {
         let resumed_from = self.offer(release)?;
         self.on(async |tester| {
             let object = Object::Image { offset: u32::try_from(resumed_from)? };
-            tester.download(object, &release.image[resumed_from..], |_| {}).await?;
+            tester.download(object, &release.image, |_| Flow::Continue).await?;
             ensure!(tester.read_state().await?.image == ImageState::Pending, "not pending");
             Ok(())
         })?;
@@ -219,12 +219,10 @@ impl Bench {
     fn install_half(&mut self, release: &Release) -> Result<()> {
         ensure!(self.offer(release)? == 0, "nothing was sent yet");
         self.on(async |tester| {
-            let size = u32::try_from(release.image.len())?;
-            let max = tester.open_object(Object::Image { offset: 0 }, size).await?;
             let half = release.image.len() / 2;
-            for (counter, block) in (1_u8..).zip(release.image[..half].chunks(max)) {
-                tester.transfer(counter, block).await?;
-            }
+            let stop = |taken| if taken < half { Flow::Continue } else { Flow::Stop };
+            let ended = tester.download(Object::Image { offset: 0 }, &release.image, stop).await?;
+            ensure!(ended == Ended::Stopped, "it was not stopped");
             Ok(())
         })
     }

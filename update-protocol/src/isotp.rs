@@ -33,7 +33,7 @@ pub enum ReceiveError {
         /// What it announced, bytes.
         announced: u32,
     },
-    /// A consecutive frame was lost, repeated or out of order.
+    /// A consecutive frame was lost, repeated or out of order; answered with "overflow", so that the sender stops.
     SequenceNumber {
         /// The number that was due.
         expected: u8,
@@ -59,6 +59,8 @@ pub enum TransmitError {
     BusTimeout,
     /// The receiver has no room for the message.
     Overflow,
+    /// The receiver said "overflow" in the middle of the message: it lost a frame and has given the message up.
+    FrameLost,
     /// More than [`MAX_WAIT_FRAMES`] flow controls said "wait".
     WaitLimit,
     /// The flow control says something that is none of continue, wait, overflow.
@@ -104,6 +106,7 @@ impl core::fmt::Display for TransmitError {
             }
             Self::BusTimeout => f.write_str("the bus did not take the frame in time (N_As)"),
             Self::Overflow => f.write_str("the receiver has no room for the message"),
+            Self::FrameLost => f.write_str("the receiver lost a frame of the message"),
             Self::WaitLimit => write!(f, "the receiver asked to wait more than {MAX_WAIT_FRAMES} times"),
             Self::FlowStatus(status) => write!(f, "the receiver sent the reserved flow status {status:X}"),
         }

@@ -7,6 +7,7 @@ pub use state_record::{Flags, ImageState, Mode, STATE_RECORD_LEN, StateRecord, S
 
 use crate::can::Id;
 use crate::isotp::Addressing;
+use crate::uds::P2_MS;
 
 /// Data identifiers, read with service `22`.
 pub mod did {
@@ -56,6 +57,22 @@ pub const MAX_ENVELOPE_LEN: u32 = 4096;
 pub const MAX_REVOCATION_LIST_LEN: u32 = 1024;
 /// Longest provisioning block a device takes, bytes.
 pub const MAX_PROVISIONING_BLOCK_LEN: u32 = 1024;
+
+/// The slowest bit rate that our devices are built for, 125 kbit/s, in bits per millisecond.
+pub const SLOWEST_BITS_PER_MS: u32 = 125;
+/// A frame of 8 bytes with a 29-bit identifier and as many stuff bits as there can be, bits.
+const LONGEST_FRAME_BITS: u32 = 160;
+
+/// P2 that a server declares, milliseconds: its own [`P2_MS`] and the time that its longest request takes on the
+/// slowest bus, since stock testers count from the moment they begin to send. For a request of `max_request_len` bytes.
+#[must_use]
+pub const fn declared_p2_ms(max_request_len: u16) -> u16 {
+    let frames = (max_request_len.div_ceil(7) as u32).saturating_add(2);
+    let [_, _, high, low] =
+        frames.saturating_mul(LONGEST_FRAME_BITS).div_ceil(SLOWEST_BITS_PER_MS).to_be_bytes();
+    // 9,365 frames at most: the upper bytes are zero.
+    P2_MS.saturating_add(u16::from_be_bytes([high, low]))
+}
 
 /// What a download is for. The address of a RequestDownload names one of these, not flash.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

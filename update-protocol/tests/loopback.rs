@@ -145,10 +145,13 @@ impl Bus {
         let size = u32::try_from(content.len()).unwrap();
         let max = response::download(&self.ask(&Request::Download { address: 0x1000_0000, size })).unwrap();
         let max = usize::try_from(max).unwrap();
-        let mut counter = 0_u8;
+        let (mut counter, mut sent) = (0_u8, 0);
         for block in content.chunks(max - 2) {
             counter = counter.wrapping_add(1);
-            assert_eq!(self.ask(&Request::Transfer { counter, data: block }), [0x76, counter]);
+            sent += u32::try_from(block.len()).unwrap();
+            let answer = self.ask(&Request::Transfer { counter, data: block });
+            assert_eq!(answer[..2], [0x76, counter]);
+            assert_eq!(response::transfer(&answer), Ok(Some(sent)));
         }
         assert_eq!(self.ask(&Request::TransferExit), [0x77]);
         max

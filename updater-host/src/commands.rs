@@ -8,7 +8,8 @@ use crate::files;
 use crate::output::{Output, Report};
 use crate::restart::await_answer;
 use crate::scan::{self, choose};
-use crate::session::{Flow, PROGRAMMING, Reset, Session};
+use crate::session::{PROGRAMMING, Reset, Session};
+use can_bus::Flow;
 use serde::Serialize;
 use std::time::Duration;
 use suit_manifest::reason::Reason;
@@ -170,7 +171,7 @@ async fn give(
     if let Err(trouble) = session.open_programming().await {
         return Err(trouble.with(connection, node, PROGRAMMING));
     }
-    match session.download(object, bytes, &mut |_| Flow::Continue).await {
+    match session.download(object, bytes, |_| Flow::Continue).await {
         Ok(_) => Ok(()),
         Err(Trouble::Refused(nrc)) => {
             let refusal = session.refusal(subject, nrc).await;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use update_protocol::isotp::{Addressing, ReceiveError};
 use update_protocol::profile;
 use update_protocol::uds::Nrc;
-use update_protocol::uds::client::{ClientError, Request};
+use update_protocol::uds::client::ClientError;
 
 /// How often a scan asks, since its request or an answer may be lost.
 const SCAN_ROUNDS: u32 = 2;
@@ -59,12 +59,6 @@ impl From<TesterError> for Trouble {
     }
 }
 
-impl From<ClientError> for Trouble {
-    fn from(error: ClientError) -> Self {
-        TesterError::from(error).into()
-    }
-}
-
 impl Trouble {
     /// What it is to a person, where nothing is tried again.
     #[must_use]
@@ -110,7 +104,10 @@ impl Connection {
             self.tester = None;
             self.tester = open(&self.address, self.identifiers).await.ok();
         }
-        self.forget_exchange();
+        // A message that is half sent or half received is forgotten.
+        if let Some(tester) = &mut self.tester {
+            tester.channel_mut().give_up();
+        }
     }
 
     /// The bus, for messages.
@@ -155,10 +152,8 @@ impl Connection {
     /// Turns to a node; what is left of an exchange with another one is forgotten.
     pub(crate) fn turn_to(&mut self, node: u8) {
         let addressing = addressing(self.identifiers, node);
-        if let Some(tester) = &mut self.tester
-            && tester.channel_mut().link().addressing() != &addressing
-        {
-            tester.channel_mut().retarget(addressing);
+        if let Some(tester) = &mut self.tester {
+            tester.turn_to(addressing);
         }
     }
 
@@ -168,30 +163,19 @@ impl Connection {
         self.identifiers == Identifiers::Normal29
     }
 
-    /// Forgets a message that is half sent or half received.
-    fn forget_exchange(&mut self) {
-        if let Some(tester) = &mut self.tester {
-            forget_exchange(tester);
-        }
-    }
-
-    /// Sends a request to the node and waits for its answer.
+    /// The tester, turned to the node.
     ///
     /// # Errors
-    /// [`Trouble`]
-    pub(crate) async fn ask(&mut self, request: &Request<'_>) -> Result<Vec<u8>, Trouble> {
-        let tester = self.tester.as_mut().ok_or(Trouble::Bus(BusError::Closed))?;
-        // A message that was given up must not be in the way of this one.
-        if tester.channel_mut().link().is_sending() {
-            forget_exchange(tester);
-        }
-        Ok(tester.request(request).await?)
+    /// [`Trouble::Bus`] between closing and opening the bus again.
+    pub(crate) fn tester(&mut self) -> Result<&mut Tester, Trouble> {
+        self.tester.as_mut().ok_or(Trouble::Bus(BusError::Closed))
     }
-}
 
-fn forget_exchange(tester: &mut Tester) {
-    let addressing = *tester.channel_mut().link().addressing();
-    tester.channel_mut().retarget(addressing);
+    /// Whether another tester on this bus sends with our identifiers.
+    #[must_use]
+    pub(crate) fn has_twin(&self) -> bool {
+        self.tester.as_ref().is_some_and(Tester::has_twin)
+    }
 }
 
 async fn open(address: &BusAddress, identifiers: Identifiers) -> Result<Tester, Error> {

@@ -11,11 +11,13 @@ use crate::interrupt::Interrupt;
 use crate::output::{Output, Transfer};
 use crate::release::Release;
 use crate::restart::await_answer;
-use crate::session::{Ended, Flow, PROGRAMMING, Session, session_is_lost};
+use crate::session::{PROGRAMMING, Session, session_is_lost};
+use can_bus::{Ended, Flow};
 use std::time::{Duration, Instant};
 use suit_manifest::reason::Reason;
 use trust::Domain;
 use update_protocol::profile::{ImageState, Mode, Object, StateRecord};
+use update_protocol::uds::Nrc;
 
 /// Tries without a new byte before patience is looked at.
 const MIN_FRUITLESS_TRIES: u32 = 3;
@@ -24,6 +26,9 @@ const MAX_ANSWERED_TRIES: u32 = 8;
 /// Pause before the second try; it doubles up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(4);
+/// Who else is there, and what it does to the update.
+const ANOTHER_TESTER: &str = "another tester uses address F1 on this bus: frames with this program's CAN identifiers \
+    come from elsewhere. Disconnect the other tool if the update fails or is slow";
 /// How long a device that was let go may take to be there again.
 const LEAVE_LIMIT: Duration = Duration::from_secs(10);
 
@@ -85,6 +90,8 @@ struct Tries {
     last_progress: Instant,
     fruitless: u32,
     answered: u32,
+    /// Whether the person knows of another tester.
+    warned: bool,
 }
 
 impl Install<'_> {
@@ -102,11 +109,16 @@ impl Install<'_> {
             last_progress: Instant::now(),
             fruitless: 0,
             answered: 0,
+            warned: false,
         };
         loop {
             let before = tries.furthest;
             let outcome = self.attempt(&mut tries).await;
             self.output.progress_end();
+            if !tries.warned && self.connection.has_twin() {
+                tries.warned = true;
+                self.output.warn("another-tester", ANOTHER_TESTER);
+            }
             let trouble = match outcome {
                 Ok(()) => return Ok(tries.sent.unwrap_or_default()),
                 Err(Stop::Final(error)) => {
@@ -131,7 +143,14 @@ impl Install<'_> {
             return Err(Stop::Final(self.interrupted(tries)));
         }
         if let Err(trouble) = self.session().open_programming().await {
-            return Err(self.judge(trouble, Subject::Step(PROGRAMMING)).await);
+            return Err(match trouble {
+                // Nothing was begun that could have been lost: this is the device's answer.
+                Trouble::Refused(nrc) if nrc != Nrc::BUSY_REPEAT_REQUEST => {
+                    let refusal = self.session().refusal(Subject::Step(PROGRAMMING), nrc).await;
+                    Stop::Final(Error::DeviceRefused(refusal))
+                }
+                other => again(other),
+            });
         }
         tries.opened = true;
         self.check_device().await?;
@@ -184,7 +203,7 @@ impl Install<'_> {
                 continue;
             }
             let subject = Subject::RevocationList(format!("with list-sequence {sequence}"));
-            let sent = self.session().download(Object::RevocationList, bytes, &mut |_| Flow::Continue).await;
+            let sent = self.session().download(Object::RevocationList, bytes, |_| Flow::Continue).await;
             if let Err(trouble) = sent {
                 match self.judge(trouble, subject).await {
                     // It has this one or a newer one, or it is a list for other devices.
@@ -200,7 +219,7 @@ impl Install<'_> {
     async fn send(&mut self, object: Object, subject: Subject) -> Result<(), Stop> {
         let envelope = &self.release.envelope;
         match Session::new(self.connection, self.device.node)
-            .download(object, envelope, &mut |_| Flow::Continue)
+            .download(object, envelope, |_| Flow::Continue)
             .await
         {
             Ok(_) => Ok(()),
@@ -233,18 +252,18 @@ impl Install<'_> {
         if first && offset > 0 {
             self.output.say(&format!("  Resuming at byte {offset} of {total}."));
         }
-        let rest = self.release.image.get(offset as usize..).unwrap_or_default();
         let mut position = offset;
         self.output.progress_begin(Transfer::ToDevice, offset.into(), total.into());
         let (output, interrupt) = (self.output, self.interrupt);
-        let mut on_block = |len: usize| {
-            position = position.saturating_add(u32::try_from(len).unwrap_or(u32::MAX));
-            sent.bytes = sent.bytes.saturating_add(len as u64);
+        let on_block = |taken: usize| {
+            let taken = u32::try_from(taken).unwrap_or(u32::MAX);
+            sent.bytes = sent.bytes.saturating_add(taken.saturating_sub(position).into());
+            position = taken;
             output.progress(Transfer::ToDevice, position.into(), total.into());
             if interrupt.is_requested() { Flow::Stop } else { Flow::Continue }
         };
         let outcome = Session::new(self.connection, self.device.node)
-            .download(Object::Image { offset }, rest, &mut on_block)
+            .download(Object::Image { offset }, &self.release.image, on_block)
             .await;
         tries.sent = Some(sent);
         if position > tries.furthest {

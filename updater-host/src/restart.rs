@@ -8,8 +8,9 @@ use crate::session::Session;
 use std::time::{Duration, Instant};
 use update_protocol::profile::{ImageState, Mode, StateRecord};
 
-/// How often the device is asked.
-const POLL_INTERVAL: Duration = Duration::from_millis(250);
+/// How soon the device is asked again at first; it doubles up to the longest.
+const FIRST_INTERVAL: Duration = Duration::from_millis(10);
+const LONGEST_INTERVAL: Duration = Duration::from_millis(250);
 /// How long the loader may answer instead of an application before it counts as stuck there.
 const LOADER_GRACE: Duration = Duration::from_secs(5);
 
@@ -105,8 +106,9 @@ impl Restart<'_> {
         let mut trial_since: Option<Instant> = None;
         let mut same_since: Option<Instant> = None;
         let mut resets = 1;
+        let mut interval = Interval::default();
         loop {
-            self.pause().await?;
+            self.interrupt.or(Moment::Restart, interval.pause()).await?;
             let state = match Session::new(self.connection, self.node).state().await {
                 Ok(state) => state,
                 Err(trouble) => {
@@ -169,13 +171,22 @@ impl Restart<'_> {
             }
         }
     }
+}
 
-    async fn pause(&self) -> Result<(), Error> {
-        let sleep = async {
-            tokio::time::sleep(POLL_INTERVAL).await;
-            Ok(())
-        };
-        self.interrupt.or(Moment::Restart, sleep).await
+/// The pause between two questions.
+struct Interval(Duration);
+
+impl Default for Interval {
+    fn default() -> Self {
+        Self(FIRST_INTERVAL)
+    }
+}
+
+impl Interval {
+    async fn pause(&mut self) -> Result<(), Error> {
+        tokio::time::sleep(self.0).await;
+        self.0 = self.0.saturating_mul(2).min(LONGEST_INTERVAL);
+        Ok(())
     }
 }
 
@@ -189,8 +200,9 @@ pub(crate) async fn await_answer(
     patience: Duration,
 ) -> Result<(), Error> {
     let started = Instant::now();
+    let mut interval = Interval::default();
     loop {
-        tokio::time::sleep(POLL_INTERVAL).await;
+        interval.pause().await?;
         match Session::new(connection, node).state().await {
             Ok(_) => return Ok(()),
             Err(trouble) if started.elapsed() >= patience => {

@@ -2,18 +2,11 @@
 
 use crate::connection::{Connection, Trouble};
 use crate::device::{self, Device, DeviceTrust};
-use crate::error::{DeviceAnswerError, DeviceRefusal, Subject};
+use crate::error::{DeviceRefusal, Subject};
 use crate::text::DeviceText;
+use can_bus::{Ended, Flow, Tester};
 use update_protocol::profile::{Mode, Object, StateRecord, did};
-use update_protocol::uds::client::{Request, response};
 use update_protocol::uds::{Nrc, Session as Level};
-
-/// How often a question is asked whose answer is malformed: an old answer to another question may come in between.
-const READ_TRIES: u32 = 3;
-/// Service and counter of a block.
-const BLOCK_HEAD_LEN: usize = 2;
-/// Longest request we send, bytes: what a 12-bit ISO-TP length holds. Longer ones gain nothing.
-const MAX_REQUEST_LEN: usize = 4095;
 
 /// What is being done when a device does not let a host in.
 pub(crate) const PROGRAMMING: &str = "a programming session";
@@ -23,27 +16,6 @@ pub(crate) const PROGRAMMING: &str = "a programming session";
 pub(crate) struct Session<'c> {
     connection: &'c mut Connection,
     node: u8,
-}
-
-/// How a block was taken, for the progress of a download.
-pub(crate) type OnBlock<'f> = &'f mut dyn FnMut(usize) -> Flow;
-
-/// Whether a download goes on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Flow {
-    /// With the next block.
-    Continue,
-    /// Not; the device keeps what it has.
-    Stop,
-}
-
-/// How a download ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Ended {
-    /// The device has and accepts it.
-    Accepted,
-    /// It was stopped in between.
-    Stopped,
 }
 
 /// Whether a device was heard to take a reset.
@@ -63,8 +35,8 @@ impl<'c> Session<'c> {
         Self { connection, node }
     }
 
-    async fn ask(&mut self, request: &Request<'_>) -> Result<Vec<u8>, Trouble> {
-        self.connection.ask(request).await
+    fn tester(&mut self) -> Result<&mut Tester, Trouble> {
+        self.connection.tester()
     }
 
     /// Reads a data identifier.
@@ -72,19 +44,7 @@ impl<'c> Session<'c> {
     /// # Errors
     /// [`Trouble`]
     pub(crate) async fn read(&mut self, did: u16) -> Result<Vec<u8>, Trouble> {
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let outcome = match self.ask(&Request::Read(&[did])).await {
-                Ok(answer) => response::identifier(&answer, did).map(<[u8]>::to_vec).map_err(Trouble::from),
-                Err(trouble) => Err(trouble),
-            };
-            match outcome {
-                Err(Trouble::Answer(DeviceAnswerError::Malformed { .. })) if tries < READ_TRIES => {}
-                Err(Trouble::Refused(Nrc::BUSY_REPEAT_REQUEST)) if tries < READ_TRIES => {}
-                other => return other,
-            }
-        }
+        Ok(self.tester()?.read(did).await?)
     }
 
     /// Reads an identifier that a device need not have.
@@ -101,8 +61,7 @@ impl<'c> Session<'c> {
     /// # Errors
     /// [`Trouble`]
     pub(crate) async fn state(&mut self) -> Result<StateRecord, Trouble> {
-        let bytes = self.read(did::STATE_RECORD).await?;
-        StateRecord::decode(&bytes).map_err(|error| Trouble::Answer(DeviceAnswerError::StateRecord(error)))
+        Ok(self.tester()?.read_state().await?)
     }
 
     /// The serial.
@@ -152,39 +111,21 @@ impl<'c> Session<'c> {
     /// # Errors
     /// [`Trouble`]
     pub(crate) async fn open_programming(&mut self) -> Result<(), Trouble> {
-        let answer = self.ask(&Request::Session(Level::Programming)).await?;
-        response::session(&answer)?;
-        Ok(())
+        Ok(self.tester()?.session(Level::Programming).await?)
     }
 
-    /// Sends a whole object and has it accepted. `on_block` hears of every block that was taken.
+    /// Sends a whole object and has it accepted; `data` is all of it, also when the download of an image begins at an
+    /// offset. `on_block` hears how many bytes of it the device has.
     ///
     /// # Errors
     /// [`Trouble`]
     pub(crate) async fn download(
         &mut self,
         object: Object,
-        bytes: &[u8],
-        on_block: OnBlock<'_>,
+        data: &[u8],
+        on_block: impl FnMut(usize) -> Flow,
     ) -> Result<Ended, Trouble> {
-        let out_of_range = Trouble::Refused(Nrc::REQUEST_OUT_OF_RANGE);
-        let (Some(address), Ok(size)) = (object.address(), u32::try_from(bytes.len())) else {
-            return Err(out_of_range);
-        };
-        let answer = self.ask(&Request::Download { address, size }).await?;
-        let max = usize::try_from(response::download(&answer)?).unwrap_or(usize::MAX).min(MAX_REQUEST_LEN);
-        let block_len = max.checked_sub(BLOCK_HEAD_LEN).filter(|len| *len > 0);
-        let block_len = block_len.ok_or(Trouble::Answer(DeviceAnswerError::RequestTooShort(max)))?;
-        let mut counter: u8 = 0;
-        for block in bytes.chunks(block_len) {
-            counter = counter.wrapping_add(1);
-            self.ask(&Request::Transfer { counter, data: block }).await?;
-            if on_block(block.len()) == Flow::Stop {
-                return Ok(Ended::Stopped);
-            }
-        }
-        self.ask(&Request::TransferExit).await?;
-        Ok(Ended::Accepted)
+        Ok(self.tester()?.download(object, data, on_block).await?)
     }
 
     /// Resets the device. It may be gone before its answer is heard.
@@ -192,8 +133,8 @@ impl<'c> Session<'c> {
     /// # Errors
     /// [`Trouble::Refused`], [`Trouble::Bus`]
     pub(crate) async fn reset(&mut self) -> Result<Reset, Trouble> {
-        match self.ask(&Request::HardReset).await {
-            Ok(_) => Ok(Reset::Heard),
+        match self.tester()?.hard_reset().await.map_err(Trouble::from) {
+            Ok(()) => Ok(Reset::Heard),
             Err(Trouble::Lost(_)) => Ok(Reset::Lost),
             Err(trouble) => Err(trouble),
         }

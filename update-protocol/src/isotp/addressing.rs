@@ -113,6 +113,12 @@ impl Addressing {
         self.tx
     }
 
+    /// What this end may send to all with.
+    #[must_use]
+    pub const fn functional_tx(&self) -> Option<Id> {
+        self.functional_tx
+    }
+
     /// What this end listens to.
     #[must_use]
     pub const fn rx(&self) -> Id {

@@ -110,6 +110,17 @@ impl Config {
         self.fd
     }
 
+    /// How many frames a message of `len` bytes takes.
+    #[must_use]
+    pub fn frames_for(&self, len: usize) -> usize {
+        if len <= self.max_single_frame_len() {
+            return 1;
+        }
+        let head = if len <= 0xFFF { 2 } else { 6 };
+        let rest = len.saturating_sub(self.tx_dl.saturating_sub(head));
+        rest.div_ceil(self.tx_dl.saturating_sub(1).max(1)).saturating_add(1)
+    }
+
     /// The longest message that fits one frame.
     #[must_use]
     pub const fn max_single_frame_len(&self) -> usize {

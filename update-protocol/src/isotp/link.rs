@@ -3,8 +3,13 @@
 use super::pdu::{self, Pdu};
 use super::receive::Receiver;
 use super::transmit::Transmitter;
-use super::{Addressing, Config, ReceiveError, SendError, TransmitError};
+use super::{Addressing, Config, N_BS_US, ReceiveError, SendError, StMin, TransmitError};
 use crate::can::{Frame, MAX_FD_LEN};
+use crate::uds::{SUPPRESS_POSITIVE, sid};
+
+/// TesterPresent without an answer. A second tool may send it at any time with the address of the first; it does not
+/// end a reception, unlike every other single frame (ISO 15765-2:2016, 9.8.3).
+const KEEP_ALIVE: &[u8] = &[sid::TESTER_PRESENT, SUPPRESS_POSITIVE];
 
 /// Whom a message was for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -91,12 +96,25 @@ where
         self.rx_buffer.as_ref().len()
     }
 
-    /// Talks to another peer from here on; everything under way is forgotten.
+    /// Talks to another peer from here on; everything under way is forgotten, the [patience](Self::set_patience) too.
     pub fn retarget(&mut self, addressing: Addressing) {
         self.addressing = addressing;
         self.receiver = Receiver::new();
         self.transmitter = Transmitter::new();
         self.functional_len = 0;
+    }
+
+    /// How long a flow control and a consecutive frame are waited for from here on, at most [`N_BS_US`]. A host that
+    /// knows the pace of its peer notices a lost frame sooner with it.
+    pub fn set_patience(&mut self, patience_us: u64) {
+        let patience_us = patience_us.min(N_BS_US);
+        self.transmitter.patience_us = patience_us;
+        self.receiver.patience_us = patience_us;
+    }
+
+    /// STmin of the last flow control of the peer; none before the first.
+    pub const fn peer_st_min(&self) -> StMin {
+        self.transmitter.st_min
     }
 
     /// A frame from the bus. Frames of others, malformed frames and unexpected frames are ignored.
@@ -106,6 +124,8 @@ where
         if frame.id() == self.addressing.rx {
             let buffer = self.rx_buffer.as_mut();
             match Pdu::parse(frame) {
+                // It keeps the session alive, as the message does that it would end.
+                Some(Pdu::Single(KEEP_ALIVE)) if self.receiver.is_receiving() => {}
                 Some(Pdu::Single(payload)) => self.receiver.on_single(payload, buffer),
                 Some(Pdu::First { len, payload, frame_len }) => {
                     self.receiver.on_first(len, payload, frame_len, buffer, now_us);
@@ -144,6 +164,12 @@ where
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         }
+    }
+
+    /// When the next consecutive frame may leave. Unlike the other timeouts this one is worth being exact about: STmin
+    /// is a fraction of a millisecond on a fast bus.
+    pub fn next_frame_at(&self) -> Option<u64> {
+        self.transmitter.next_frame_at()
     }
 
     /// Ends what has waited too long. May be called at any time; call it when no frame is waiting.
@@ -191,6 +217,11 @@ where
     /// Whether a message is on its way out.
     pub const fn is_sending(&self) -> bool {
         !self.transmitter.is_idle()
+    }
+
+    /// Whether a message on its way out waits for a flow control.
+    pub const fn is_awaiting_flow_control(&self) -> bool {
+        self.transmitter.is_awaiting_flow_control()
     }
 
     /// Whether a message is on its way in.

@@ -27,11 +27,13 @@ pub(super) struct Receiver {
     /// The flow control that has to go out, and since when.
     flow_control: Option<(FlowStatus, u64)>,
     pub(super) error: Option<ReceiveError>,
+    /// How long a consecutive frame is waited for, at most N_Cr.
+    pub(super) patience_us: u64,
 }
 
 impl Receiver {
     pub(super) const fn new() -> Self {
-        Self { state: State::Idle, flow_control: None, error: None }
+        Self { state: State::Idle, flow_control: None, error: None, patience_us: N_CR_US }
     }
 
     pub(super) const fn complete_len(&self) -> Option<usize> {
@@ -99,7 +101,7 @@ impl Receiver {
             frame_len,
             next_number: 1,
             until_flow_control: None,
-            deadline: now_us.saturating_add(N_CR_US),
+            deadline: now_us.saturating_add(self.patience_us),
         };
         self.flow_control = Some((FlowStatus::Continue, now_us));
     }
@@ -122,7 +124,10 @@ impl Receiver {
             return;
         }
         if number != next_number {
-            return self.fail(ReceiveError::SequenceNumber { expected: next_number, found: number });
+            self.fail(ReceiveError::SequenceNumber { expected: next_number, found: number });
+            // The rest is useless: a sender that hears so begins again at once instead of after a timeout.
+            self.flow_control = Some((FlowStatus::Overflow, now_us));
+            return;
         }
         // All frames but the last have the length of the first; the last holds at least the rest.
         let rest = len.saturating_sub(received);
@@ -147,7 +152,7 @@ impl Receiver {
             frame_len: rx_dl,
             next_number: next_number.wrapping_add(1) & 0x0F,
             until_flow_control,
-            deadline: now_us.saturating_add(N_CR_US),
+            deadline: now_us.saturating_add(self.patience_us),
         };
         if until_flow_control == Some(0) {
             self.flow_control = Some((FlowStatus::Continue, now_us));
@@ -159,7 +164,7 @@ impl Receiver {
         let (status, _) = self.flow_control.take()?;
         if let State::Receiving { until_flow_control, deadline, .. } = &mut self.state {
             *until_flow_control = (config.block_size != 0).then_some(config.block_size);
-            *deadline = now_us.saturating_add(N_CR_US);
+            *deadline = now_us.saturating_add(self.patience_us);
         }
         Some(status)
     }

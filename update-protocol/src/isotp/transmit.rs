@@ -36,11 +36,15 @@ enum State {
 pub(super) struct Transmitter {
     state: State,
     pub(super) outcome: Option<Result<(), TransmitError>>,
+    /// How long a flow control is waited for, at most N_Bs.
+    pub(super) patience_us: u64,
+    /// STmin of the last flow control.
+    pub(super) st_min: StMin,
 }
 
 impl Transmitter {
     pub(super) const fn new() -> Self {
-        Self { state: State::Idle, outcome: None }
+        Self { state: State::Idle, outcome: None, patience_us: N_BS_US, st_min: StMin::from_millis(0) }
     }
 
     pub(super) const fn is_idle(&self) -> bool {
@@ -57,12 +61,16 @@ impl Transmitter {
     }
 
     pub(super) fn on_flow_control(&mut self, status: FlowStatus, block_size: u8, st_min: StMin, now_us: u64) {
-        // A flow control nobody waits for is ignored.
         let State::AwaitingFlowControl { len, sent, number, waits, .. } = self.state else {
+            // A flow control nobody waits for is ignored, but one that says that the rest is useless.
+            if status == FlowStatus::Overflow && matches!(self.state, State::Sending { .. }) {
+                self.finish(Err(TransmitError::FrameLost));
+            }
             return;
         };
         match status {
             FlowStatus::Continue => {
+                self.st_min = st_min;
                 self.state = State::Sending {
                     len,
                     sent,
@@ -106,7 +114,7 @@ impl Transmitter {
                 if sent >= len {
                     self.finish(Ok(()));
                 } else if left_in_block == Some(0) {
-                    let deadline = now_us.saturating_add(N_BS_US);
+                    let deadline = now_us.saturating_add(self.patience_us);
                     self.state = State::AwaitingFlowControl { len, sent, number, waits: 0, deadline };
                 } else {
                     let due = now_us.saturating_add(st_min.as_micros());
@@ -124,9 +132,20 @@ impl Transmitter {
             return Some(frame);
         }
         let (frame, sent) = pdu::first(id, config, message)?;
-        let deadline = now_us.saturating_add(N_BS_US);
+        let deadline = now_us.saturating_add(self.patience_us);
         self.state = State::AwaitingFlowControl { len: message.len(), sent, number: 1, waits: 0, deadline };
         Some(frame)
+    }
+
+    pub(super) const fn is_awaiting_flow_control(&self) -> bool {
+        matches!(self.state, State::AwaitingFlowControl { .. })
+    }
+
+    pub(super) const fn next_frame_at(&self) -> Option<u64> {
+        match self.state {
+            State::Sending { due, .. } => Some(due),
+            State::Idle | State::Starting { .. } | State::AwaitingFlowControl { .. } => None,
+        }
     }
 
     /// When to poll again, or when a wait is over.

@@ -1,5 +1,14 @@
 use super::*;
 
+#[test]
+fn a_declared_p2_fits_the_longest_request_on_the_slowest_bus() {
+    // 8-byte frames of at most 160 bits at 125 kbit/s are 1.28 ms each.
+    assert_eq!(declared_p2_ms(7), 54);
+    assert_eq!(declared_p2_ms(1026), 50 + (149 * 128_u16).div_ceil(100));
+    assert_eq!(declared_p2_ms(4095), 50 + 752);
+    assert_eq!(declared_p2_ms(u16::MAX), 50 + 11_988);
+}
+
 /// Version 1 of the state record. This test is never edited: a new layout is a new version with a new test.
 #[test]
 fn state_record_version_1_is_these_bytes() {

@@ -18,7 +18,7 @@ pub mod response;
 
 pub use request::{Request, RequestError};
 
-use super::{NEGATIVE_RESPONSE, Nrc, P2_STAR_MS, POSITIVE_OFFSET, SUPPRESS_POSITIVE, sid};
+use super::{NEGATIVE_RESPONSE, Nrc, P2_MS, P2_STAR_MS, POSITIVE_OFFSET, SUPPRESS_POSITIVE, sid};
 use core::fmt;
 
 /// How long a tester waits.
@@ -34,12 +34,31 @@ pub struct Timing {
     pub max_pending: u16,
 }
 
+/// What a tester adds to what a server declares: for the bus, gateways and a busy machine.
+const MARGIN_US: u64 = 1_000_000;
+/// The longest P2 that a server may declare.
+pub const MAX_P2_US: u64 = 15_000_000;
+/// The longest P2* that a server may declare.
+pub const MAX_P2_STAR_US: u64 = 60_000_000;
+
+impl Timing {
+    /// What a server has declared with its session, within [`MAX_P2_US`] and [`MAX_P2_STAR_US`].
+    #[must_use]
+    pub fn declared(self, session: response::SessionTiming) -> Self {
+        Self {
+            p2_us: session.p2_us.min(MAX_P2_US).saturating_add(MARGIN_US),
+            p2_star_us: session.p2_star_us.min(MAX_P2_STAR_US).saturating_add(MARGIN_US),
+            ..self
+        }
+    }
+}
+
 impl Default for Timing {
-    /// P2 and P2* of the server plus a second for the bus, gateways and a busy machine; two minutes of NRC 78 in all.
+    /// P2 and P2* that a server has before it declares others, with a margin; two minutes of NRC 78 in all.
     fn default() -> Self {
         Self {
-            p2_us: 1_050_000,
-            p2_star_us: (P2_STAR_MS as u64).saturating_mul(1000).saturating_add(1_000_000),
+            p2_us: (P2_MS as u64).saturating_mul(1000).saturating_add(MARGIN_US),
+            p2_star_us: (P2_STAR_MS as u64).saturating_mul(1000).saturating_add(MARGIN_US),
             pending_total_us: 120_000_000,
             max_pending: 1000,
         }
@@ -170,6 +189,18 @@ impl Exchange {
             }
             _ => Ok(Progress::Ignored),
         }
+    }
+
+    /// The request has left; P2 counts from here.
+    pub const fn sent(&mut self, now_us: u64) {
+        self.deadline = now_us.saturating_add(self.timing.p2_us);
+        self.give_up_at = now_us.saturating_add(self.timing.pending_total_us);
+    }
+
+    /// The service that was asked for.
+    #[must_use]
+    pub const fn service(&self) -> u8 {
+        self.service
     }
 
     /// When [`on_timeout`](Self::on_timeout) ends the wait.

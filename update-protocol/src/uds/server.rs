@@ -9,8 +9,9 @@ mod services;
 
 pub use handler::{Answer, Download, Handler, Operation, SessionChange};
 
-use super::{NEGATIVE_RESPONSE, Nrc, P2_MS, P2_STAR_MS, POSITIVE_OFFSET, S3_SERVER_MS, Session, sid};
+use super::{NEGATIVE_RESPONSE, Nrc, P2_STAR_MS, POSITIVE_OFFSET, S3_SERVER_MS, Session, sid};
 use crate::isotp::{Link, Target};
+use crate::profile::declared_p2_ms;
 
 const S3_US: u64 = S3_SERVER_MS as u64 * 1000;
 /// A long operation says NRC 78 again this often, well within P2*.
@@ -68,6 +69,8 @@ pub struct Server {
     /// A session that was switched to before this program ran and still has to be answered.
     announce: Option<Session>,
     s3_deadline: u64,
+    /// Whether what is on its way out answers a request to all.
+    answers_all: bool,
     /// S3 counts from the next poll on: something was served, which may have taken long.
     restart_s3: bool,
 }
@@ -89,6 +92,7 @@ impl Server {
             reset_after_answer: false,
             announce: None,
             s3_deadline: u64::MAX,
+            answers_all: false,
             restart_s3: false,
         }
     }
@@ -148,13 +152,16 @@ impl Server {
             self.s3_deadline = now_us.saturating_add(S3_US);
         }
         if link.is_sending() {
-            return None;
+            if !self.gives_way(link) {
+                return None;
+            }
+            link.abort_send();
         }
         if self.phase == Phase::Resetting {
             return Some(Event::Reset);
         }
         if let Some(session) = self.announce.take() {
-            let [p2_high, p2_low] = P2_MS.to_be_bytes();
+            let [p2_high, p2_low] = declared_p2_ms(max_request_len(link)).to_be_bytes();
             let [star_high, star_low] = (P2_STAR_MS / 10).to_be_bytes();
             let answer =
                 [sid::SESSION | POSITIVE_OFFSET, session as u8, p2_high, p2_low, star_high, star_low];
@@ -171,6 +178,19 @@ impl Server {
             return None;
         }
         self.expire(handler, now_us, link.is_receiving())
+    }
+
+    /// Whether the answer on its way out waits for a flow control that is not to be expected any more: its tester asks
+    /// something else, or it answers a question to all that anybody may have asked.
+    fn gives_way<R, T>(&self, link: &Link<R, T>) -> bool
+    where
+        R: AsRef<[u8]> + AsMut<[u8]>,
+        T: AsRef<[u8]> + AsMut<[u8]>,
+    {
+        self.phase == Phase::Idle
+            && link.is_awaiting_flow_control()
+            && (link.received(Target::Physical).is_some()
+                || (self.answers_all && link.received(Target::Functional).is_some()))
     }
 
     /// Closes the download and returns to the default session if nobody spoke for S3.
@@ -199,7 +219,7 @@ impl Server {
         T: AsRef<[u8]> + AsMut<[u8]>,
         H: Handler + ?Sized,
     {
-        let max_request_len = u16::try_from(link.receive_capacity()).unwrap_or(u16::MAX);
+        let max_request_len = max_request_len(link);
         let Some((request, answer)) = link.request_and_answer(target) else {
             return false;
         };
@@ -241,6 +261,7 @@ impl Server {
             }
         };
         self.phase = if self.reset_after_answer { Phase::Resetting } else { Phase::Idle };
+        self.answers_all = target == Target::Functional;
         link.release(target);
         link.send_written(len, now_us);
         true
@@ -251,6 +272,14 @@ impl Server {
             handler.close_object();
         }
     }
+}
+
+fn max_request_len<R, T>(link: &Link<R, T>) -> u16
+where
+    R: AsRef<[u8]> + AsMut<[u8]>,
+    T: AsRef<[u8]> + AsMut<[u8]>,
+{
+    u16::try_from(link.receive_capacity()).unwrap_or(u16::MAX)
 }
 
 fn negative(answer: &mut [u8], service: u8, nrc: Nrc) -> usize {

@@ -27,9 +27,6 @@ pub(crate) enum DeviceAnswerError {
     /// The identity does not have its three parts.
     #[error("an identity of {0} bytes instead of 48")]
     IdentityLength(usize),
-    /// The largest request it takes cannot carry a block.
-    #[error("it takes requests of {0} bytes only")]
-    RequestTooShort(usize),
     /// It wants to resume behind the end of the image, or an image of another size.
     #[error("it wants to resume at byte {offset} of {size}")]
     ResumeOffset {

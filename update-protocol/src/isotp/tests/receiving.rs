@@ -102,6 +102,8 @@ fn attack_consecutive_frame_skipped_repeated_or_alone() {
             feed(&mut link, &[0x20 | number, 7, 7, 7, 7, 7, 7, 7]);
         }
         assert_eq!(link.take_receive_error(), Some(ReceiveError::SequenceNumber { expected, found }));
+        assert_eq!(sent(&mut link).unwrap(), OVERFLOW, "the sender hears of it at once");
+        feed(&mut link, &[0x24, 7, 7, 7, 7, 7, 7, 7]);
         assert_nothing(&mut link, "wrong number");
     }
 }
@@ -125,6 +127,19 @@ fn attack_single_frame_injected_mid_reception_replaces_the_message() {
     link.release(Target::Physical);
     feed(&mut link, &[0x21, 7, 7, 7, 7, 7, 7, 7]);
     assert_nothing(&mut link, "the old message is over");
+}
+
+#[test]
+fn attack_keep_alive_of_another_tool_does_not_end_a_reception() {
+    let mut link = receiving(10);
+    feed(&mut link, &[0x02, 0x3E, 0x80]);
+    assert_eq!(link.take_receive_error(), None);
+    feed(&mut link, &[0x21, 7, 8, 9, 10, 0xCC, 0xCC, 0xCC]);
+    assert_eq!(link.received(Target::Physical), Some(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10][..]));
+    // Without a reception it is a message like any other.
+    let mut link = device(Config::classic(), 100);
+    feed(&mut link, &[0x02, 0x3E, 0x80]);
+    assert_eq!(link.received(Target::Physical), Some(&[0x3E, 0x80][..]));
 }
 
 #[test]

@@ -68,13 +68,62 @@ fn flow_control_nobody_waits_for_is_ignored() {
     let mut link = sending(100);
     answer(&mut link, &[0x30, 0, 0], 0);
     assert_eq!(sent(&mut link).unwrap()[0], 0x21);
-    answer(&mut link, &[0x32, 0, 0], 0);
+    answer(&mut link, &[0x31, 0, 0], 0);
     answer(&mut link, &[0x30, 1, 0x7F], 0);
+    answer(&mut link, &[0x3F, 1, 0x7F], 0);
     assert_eq!(sent(&mut link).unwrap()[0], 0x22);
     // A flow control that is too short is none.
     let mut link = sending(100);
     answer(&mut link, &[0x30, 0], 0);
     assert_eq!(sent(&mut link), None);
+}
+
+#[test]
+fn a_sender_stops_when_the_receiver_has_lost_a_frame() {
+    let mut link = sending(100);
+    answer(&mut link, &[0x30, 0, 0], 0);
+    assert_eq!(sent(&mut link).unwrap()[0], 0x21);
+    answer(&mut link, &[0x32, 0, 0], 0);
+    assert_eq!((sent(&mut link), link.take_sent()), (None, Some(Err(TransmitError::FrameLost))));
+    // The same between two blocks.
+    let mut link = sending(100);
+    answer(&mut link, &[0x30, 1, 0], 0);
+    assert_eq!(sent(&mut link).unwrap()[0], 0x21);
+    answer(&mut link, &[0x32, 0, 0], 0);
+    assert_eq!(link.take_sent(), Some(Err(TransmitError::Overflow)));
+}
+
+#[test]
+fn a_sender_that_knows_its_peer_waits_no_longer_than_it_is_told() {
+    let mut link = tester(Config::classic(), 100);
+    link.set_patience(80_000);
+    link.send(&pattern(100), 0).unwrap();
+    assert_eq!(sent(&mut link).unwrap()[0], 0x10);
+    assert_eq!(link.next_timeout(), Some(80_000));
+    answer(&mut link, &[0x30, 1, 0xF3], 10_000);
+    assert_eq!(link.peer_st_min().as_micros(), 300);
+    assert!(link.poll_transmit(10_000).is_some());
+    assert_eq!(link.next_timeout(), Some(90_000));
+    // A receiver that says "wait" gets the whole N_Bs.
+    answer(&mut link, &[0x31, 0, 0], 20_000);
+    assert_eq!(link.next_timeout(), Some(20_000 + N_BS_US));
+    link.retarget(*link.addressing());
+    link.set_patience(u64::MAX);
+    link.send(&pattern(100), 0).unwrap();
+    sent(&mut link);
+    assert_eq!(link.next_timeout(), Some(N_BS_US));
+}
+
+#[test]
+fn st_min_below_a_millisecond_is_kept() {
+    for (byte, micros) in (0xF1..=0xF9).zip((100..=900).step_by(100)) {
+        let mut link = sending(30);
+        answer(&mut link, &[0x30, 0, byte], 0);
+        assert!(link.poll_transmit(0).is_some());
+        assert_eq!(link.next_timeout(), Some(micros));
+        assert_eq!(link.poll_transmit(micros - 1), None);
+        assert!(link.poll_transmit(micros).is_some());
+    }
 }
 
 #[test]

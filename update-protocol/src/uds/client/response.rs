@@ -66,6 +66,17 @@ pub fn download(answer: &[u8]) -> Result<u32, ClientError> {
     if max < 3 { Err(malformed) } else { Ok(max) }
 }
 
+/// `76 <counter> [<received>]`: how many bytes of the download the device has, when it says so.
+///
+/// # Errors
+/// [`ClientError::Malformed`]
+pub fn transfer(answer: &[u8]) -> Result<Option<u32>, ClientError> {
+    match after(sid::TRANSFER, answer)? {
+        [_, received @ ..] => Ok(<[u8; 4]>::try_from(received).ok().map(u32::from_be_bytes)),
+        [] => Err(ClientError::Malformed { service: sid::TRANSFER }),
+    }
+}
+
 fn after(service: u8, answer: &[u8]) -> Result<&[u8], ClientError> {
     match answer {
         [sid, rest @ ..] if *sid == service.wrapping_add(POSITIVE_OFFSET) => Ok(rest),

@@ -79,10 +79,6 @@ impl<'a> Answer<'a> {
     pub const fn is_empty(&self) -> bool {
         self.len == 0
     }
-
-    pub(super) fn truncate(&mut self, len: usize) {
-        self.len = self.len.min(len);
-    }
 }
 
 /// A device, or the part of it that answers a tester.

@@ -3,12 +3,10 @@
 //! General order: service known (11), in this session (7F), shortest length (13), sub-function known (12), exact
 //! length (13), sequence (24), range (31), then what the service and the handler add.
 
-use super::super::{
-    MAX_IDENTIFIERS, Nrc, P2_MS, P2_STAR_MS, POSITIVE_OFFSET, SUPPRESS_POSITIVE, Session, sid,
-};
+use super::super::{MAX_IDENTIFIERS, Nrc, P2_STAR_MS, POSITIVE_OFFSET, SUPPRESS_POSITIVE, Session, sid};
 use super::handler::{Answer, Download, Handler, Operation, SessionChange};
 use super::{OpenDownload, Reply, Server};
-use crate::profile::did;
+use crate::profile::{declared_p2_ms, did};
 
 const HARD_RESET: u8 = 1;
 const START_ROUTINE: u8 = 1;
@@ -35,7 +33,7 @@ impl Server {
         };
         let mut answer = Answer::new(answer);
         let done = match service {
-            sid::SESSION => self.session_control(parameters, &mut answer, handler, resumed),
+            sid::SESSION => self.session_control(parameters, &mut answer, handler, resumed, max_request_len),
             sid::RESET => self.reset(parameters, &mut answer, handler),
             sid::READ => self.read(parameters, &mut answer, handler),
             sid::TESTER_PRESENT => tester_present(parameters, &mut answer),
@@ -66,6 +64,7 @@ impl Server {
         answer: &mut Answer<'_>,
         handler: &mut H,
         resumed: bool,
+        max_request_len: u16,
     ) -> Result<Suppressed, Nrc> {
         let (sub_function, suppressed, rest) = sub_function(parameters)?;
         let session = Session::from_byte(sub_function).ok_or(Nrc::SUB_FUNCTION_NOT_SUPPORTED)?;
@@ -80,7 +79,7 @@ impl Server {
         }
         self.session = session;
         answer.append(&[sid::SESSION | POSITIVE_OFFSET, sub_function])?;
-        answer.append(&P2_MS.to_be_bytes())?;
+        answer.append(&declared_p2_ms(max_request_len).to_be_bytes())?;
         answer.append(&(P2_STAR_MS / 10).to_be_bytes())?;
         Ok(suppressed)
     }
@@ -114,24 +113,16 @@ impl Server {
             return Err(Nrc::INCORRECT_LENGTH);
         }
         answer.append(&[sid::READ | POSITIVE_OFFSET])?;
-        let empty = answer.len();
+        // One that is unknown refuses the request. The standard also allows to leave it out (11.2.2), but stock testers
+        // take such an answer for malformed.
         for identifier in identifiers {
-            let before = answer.len();
             answer.append(identifier)?;
-            let number = u16::from_be_bytes(*identifier);
-            let content = if number == did::ACTIVE_SESSION {
-                answer.append(&[self.session as u8])
-            } else {
-                handler.read_identifier(number, answer)
-            };
-            match content {
-                Ok(()) => {}
-                // Unknown ones are left out as long as one is known (11.2.2).
-                Err(Nrc::REQUEST_OUT_OF_RANGE) => answer.truncate(before),
-                Err(nrc) => return Err(nrc),
+            match u16::from_be_bytes(*identifier) {
+                did::ACTIVE_SESSION => answer.append(&[self.session as u8])?,
+                number => handler.read_identifier(number, answer)?,
             }
         }
-        if answer.len() == empty { Err(Nrc::REQUEST_OUT_OF_RANGE) } else { Ok(Suppressed(false)) }
+        Ok(Suppressed(false))
     }
 
     fn request_download<H: Handler + ?Sized>(
@@ -165,10 +156,10 @@ impl Server {
             return Err(Nrc::INCORRECT_LENGTH);
         }
         let open = self.download.ok_or(Nrc::REQUEST_SEQUENCE_ERROR)?;
-        let positive = [sid::TRANSFER | POSITIVE_OFFSET, counter];
+        answer.append(&[sid::TRANSFER | POSITIVE_OFFSET, counter])?;
         // The last block again: its answer was lost. It is written already.
         if open.last_block == Some(counter) {
-            answer.append(&positive)?;
+            answer.append(&open.received.to_be_bytes())?;
             return Ok(Suppressed(false));
         }
         if counter != open.last_block.unwrap_or(0).wrapping_add(1) {
@@ -188,7 +179,7 @@ impl Server {
             }
         }
         self.download = Some(OpenDownload { received, last_block: Some(counter), ..open });
-        answer.append(&positive)?;
+        answer.append(&received.to_be_bytes())?;
         Ok(Suppressed(false))
     }
 

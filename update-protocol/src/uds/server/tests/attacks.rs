@@ -14,9 +14,9 @@ fn attack_transfer_before_a_download() {
 fn attack_transfer_past_the_size() {
     let mut rig = Rig::downloading(4);
     assert_eq!(rig.ask(&[0x36, 1, 1, 2, 3, 4, 5]), nrc(0x36, 0x71));
-    assert_eq!(rig.ask(&[0x36, 1, 1, 2, 3]), [[0x76, 1]]);
+    assert_eq!(rig.ask(&[0x36, 1, 1, 2, 3]), [[0x76, 1, 0, 0, 0, 3]]);
     assert_eq!(rig.ask(&[0x36, 2, 4, 5]), nrc(0x36, 0x71));
-    assert_eq!(rig.ask(&[0x36, 2, 4]), [[0x76, 2]]);
+    assert_eq!(rig.ask(&[0x36, 2, 4]), [[0x76, 2, 0, 0, 0, 4]]);
     assert_eq!(rig.ask(&[0x36, 3, 5]), nrc(0x36, 0x71));
     assert_eq!(rig.handler.content, [1, 2, 3, 4], "not a byte of what was refused");
     assert_eq!(rig.ask(&[0x37]), [&[0x7F, 0x37, 0x78][..], &[0x77]]);
@@ -29,7 +29,7 @@ fn attack_wrong_block_counter() {
     for counter in [0, 2, 255] {
         assert_eq!(rig.ask(&[0x36, counter, 1]), nrc(0x36, 0x73));
     }
-    assert_eq!(rig.ask(&[0x36, 1, 1]), [[0x76, 1]]);
+    assert_eq!(rig.ask(&[0x36, 1, 1]), [[0x76, 1, 0, 0, 0, 1]]);
     for counter in [0, 3, 255] {
         assert_eq!(rig.ask(&[0x36, counter, 1]), nrc(0x36, 0x73));
     }
@@ -40,11 +40,11 @@ fn attack_wrong_block_counter() {
 fn a_repeated_block_is_acknowledged_and_not_written_again() {
     let mut rig = Rig::downloading(3);
     for _ in 0..3 {
-        assert_eq!(rig.ask(&[0x36, 1, 7, 8]), [[0x76, 1]]);
+        assert_eq!(rig.ask(&[0x36, 1, 7, 8]), [[0x76, 1, 0, 0, 0, 2]]);
     }
-    assert_eq!(rig.ask(&[0x36, 2, 9]), [[0x76, 2]]);
+    assert_eq!(rig.ask(&[0x36, 2, 9]), [[0x76, 2, 0, 0, 0, 3]]);
     // Also when everything has come: the answer to the last block may be the one that was lost.
-    assert_eq!(rig.ask(&[0x36, 2, 9]), [[0x76, 2]]);
+    assert_eq!(rig.ask(&[0x36, 2, 9]), [[0x76, 2, 0, 0, 0, 3]]);
     assert_eq!(rig.calls(), ["write 0 2", "write 2 1"]);
     assert_eq!(rig.handler.content, [7, 8, 9]);
 }
@@ -165,6 +165,37 @@ fn attack_services_for_all_that_only_one_may_be_asked() {
     assert_eq!(rig.server.session(), Session::Programming);
     assert_eq!(rig.ask_all(&[0x3E, 0x00]), [[0x7E, 0x00]]);
     assert_eq!(rig.ask_all(&[0x22, 0xF1, 0x8C]), [b"\x62\xF1\x8CA-1"]);
+}
+
+/// A device that was asked for more than a frame holds, by `identifier`: its answer waits for a flow control.
+fn waiting_for_flow_control(identifier: crate::can::Id) -> Rig {
+    let mut rig = Rig::downloading(4);
+    let request = crate::can::Frame::new(identifier, &[0x03, 0x22, 0xFD, 0x00]).unwrap();
+    rig.device.on_frame(&request, rig.now_us);
+    assert_eq!(rig.server.poll(&mut rig.device, &mut rig.handler, rig.now_us), None);
+    assert_eq!(rig.device.poll_transmit(rig.now_us).unwrap().data()[..2], [0x10, 83]);
+    assert!(rig.device.is_awaiting_flow_control());
+    rig.calls();
+    rig
+}
+
+#[test]
+fn attack_an_answer_to_all_does_not_block_the_tester_of_the_session() {
+    let mut rig = waiting_for_flow_control(profile::FUNCTIONAL_ID);
+    assert_eq!(rig.ask(&[0x36, 1, 9]), [[0x76, 1, 0, 0, 0, 1]]);
+    // Nor whoever asks all next.
+    let mut rig = waiting_for_flow_control(profile::FUNCTIONAL_ID);
+    assert_eq!(rig.ask_all(&[0x3E, 0x00]), [[0x7E, 0x00]]);
+}
+
+#[test]
+fn attack_an_answer_that_nobody_takes_gives_way_to_the_next_request() {
+    let mut rig = waiting_for_flow_control(profile::request_id(0x10));
+    assert_eq!(rig.ask(&[0x36, 1, 9]), [[0x76, 1, 0, 0, 0, 1]]);
+    // A request to all does not end the answer to a tester.
+    let mut rig = waiting_for_flow_control(profile::request_id(0x10));
+    assert_eq!(rig.ask_all(&[0x3E, 0x00]), Vec::<Vec<u8>>::new());
+    assert!(rig.device.is_awaiting_flow_control());
 }
 
 #[test]

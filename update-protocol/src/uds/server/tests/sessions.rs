@@ -15,7 +15,7 @@ fn the_application_hands_a_programming_session_over() {
     // The loader that comes up answers without being asked, and is in the session.
     let mut loader = Rig::with_server(Server::announcing(Session::Programming));
     assert_eq!(loader.server.next_timeout(), Some(0), "at once, without a frame that wakes it");
-    assert_eq!(loader.settle(), [[0x50, 0x02, 0x00, 0x32, 0x01, 0xF4]]);
+    assert_eq!(loader.settle(), [[0x50, 0x02, 0x03, 0x22, 0x01, 0xF4]]);
     assert_eq!(loader.ask(&download(0, 4)), [[0x74, 0x20, 0x0F, 0xFF]]);
     assert_eq!(loader.handler.calls, ["open 0+4"]);
 }
@@ -69,7 +69,7 @@ fn reset_comes_after_its_answer_and_closes_the_download() {
 #[test]
 fn a_loader_that_is_left_resets_after_the_answer() {
     for (request, answers) in
-        [([0x10, 0x01], vec![vec![0x50, 0x01, 0x00, 0x32, 0x01, 0xF4]]), ([0x10, 0x81], vec![])]
+        [([0x10, 0x01], vec![vec![0x50, 0x01, 0x03, 0x22, 0x01, 0xF4]]), ([0x10, 0x81], vec![])]
     {
         let mut loader = Rig::downloading(10);
         loader.handler.leaves = true;
@@ -83,7 +83,7 @@ fn a_loader_that_is_left_resets_after_the_answer() {
 fn a_session_that_is_active_from_the_start_ends_after_s3_as_well() {
     for (server, greeting) in [
         (Server::entered(Session::Programming), vec![]),
-        (Server::announcing(Session::Programming), vec![vec![0x50, 0x02, 0x00, 0x32, 0x01, 0xF4]]),
+        (Server::announcing(Session::Programming), vec![vec![0x50, 0x02, 0x03, 0x22, 0x01, 0xF4]]),
     ] {
         let mut rig = Rig::with_server(server);
         // The program's clock need not begin at 0.

@@ -17,8 +17,8 @@ fn in_state(state: &str) -> Rig {
         _ => Rig::downloading(4),
     };
     match state {
-        "begun" => assert_eq!(rig.ask(&[0x36, 1, 1, 2]), [[0x76, 1]]),
-        "complete" => assert_eq!(rig.ask(&[0x36, 1, 1, 2, 3, 4]), [[0x76, 1]]),
+        "begun" => assert_eq!(rig.ask(&[0x36, 1, 1, 2]), [[0x76, 1, 0, 0, 0, 2]]),
+        "complete" => assert_eq!(rig.ask(&[0x36, 1, 1, 2, 3, 4]), [[0x76, 1, 0, 0, 0, 4]]),
         "handing-over" => rig.handler.hand_over = true,
         _ => {}
     }
