@@ -61,10 +61,7 @@ impl TesterError {
     /// The device's own "no", if it is one.
     #[must_use]
     pub const fn refusal(&self) -> Option<Nrc> {
-        match self {
-            Self::Client(ClientError::Refused { nrc, .. }) => Some(*nrc),
-            _ => None,
-        }
+        if let Self::Client(ClientError::Refused { nrc, .. }) = self { Some(*nrc) } else { None }
     }
 
     /// Whether a message was lost on the way, so that asking again may help.
