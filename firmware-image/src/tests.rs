@@ -1,5 +1,6 @@
-use crate::{Region, VECTORS_LEN, VectorError, Vectors, is_plausible};
 use std::vec::Vec;
+
+use crate::{Region, VECTORS_LEN, VectorError, Vectors, is_plausible};
 
 const IMAGE: u32 = 0x0801_1000;
 const RAM: Region = Region { start: 0x2000_0000, len: 0x1_0000 };

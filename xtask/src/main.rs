@@ -41,21 +41,21 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Runs the whole pipeline from nothing: keys, release, update, refusals, power cut, revert
+    /// Run the whole pipeline from nothing: keys, release, update, refusals, power cut, revert
     Demo(demo::Arguments),
-    /// Builds, tests and checks everything; what CI runs
+    /// Build, test and check everything, as CI does
     Test(suite::Arguments),
-    /// Updates devices through the Linux CAN stack, in a virtual machine: vcan and slcan
+    /// Update devices through the Linux CAN stack in a virtual machine: vcan and slcan
     Vm(vm::Arguments),
-    /// Flash and RAM of the loader with its largest contributors; fails above the budget
+    /// Show flash and RAM of the loader with its largest contributors; fail above the budget
     Size(size::Arguments),
-    /// Checks the rules of the code base: dependency edges, unsafe, heap, file length, names
-    Tidy,
-    /// Builds loader and application and writes their ELF and flat images
+    /// Check the rules of the code base: edges, unsafe, heap, names, attacks, codes, imports
+    Tidy(tidy::Arguments),
+    /// Build loader and application and write their ELF and flat images
     Image(image::Arguments),
-    /// Starts the Cortex-M4 board in QEMU and says on which bus address it listens
+    /// Start the Cortex-M4 board in QEMU and print its bus address
     Qemu(qemu::Arguments),
-    /// Measures the chain verification and the transfer rate
+    /// Measure chain verification and transfer rate
     Bench(bench::Arguments),
 }
 
@@ -63,7 +63,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = Workspace::locate().and_then(|workspace| {
         // All but tidy build for the device.
-        if !matches!(arguments.command, Task::Tidy) {
+        if !matches!(arguments.command, Task::Tidy(_)) {
             tools::provide_toolchain(&workspace)?;
         }
         perform(&workspace, &arguments.command)
@@ -83,7 +83,7 @@ fn perform(workspace: &Workspace, task: &Task) -> anyhow::Result<()> {
         Task::Test(test) => suite::run(workspace, test),
         Task::Vm(vm) => vm::run(workspace, vm),
         Task::Size(size) => size::run(workspace, size),
-        Task::Tidy => tidy::run(workspace),
+        Task::Tidy(tidy) => tidy::run(workspace, tidy),
         Task::Image(image) => image::run(workspace, image),
         Task::Qemu(qemu) => qemu::run(workspace, qemu),
         Task::Bench(bench) => bench::run(workspace, bench),

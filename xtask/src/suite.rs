@@ -117,7 +117,7 @@ fn format(workspace: &Workspace) -> Result<Outcome> {
 }
 
 fn check_rules(workspace: &Workspace) -> Result<Outcome> {
-    tidy::run(workspace)?;
+    tidy::run(workspace, &tidy::Arguments::default())?;
     Ok(Outcome::Done)
 }
 
