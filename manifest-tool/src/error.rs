@@ -160,6 +160,9 @@ pub enum Error {
     /// The token file holds no token.
     #[error("{} holds no bearer token", .0.display())]
     Token(PathBuf),
+    /// The file of `--ca` holds no certificate.
+    #[error("{} contains no certificate in PEM", .0.display())]
+    Authorities(PathBuf),
     /// The server could not be reached, or stopped answering.
     #[error("{step} failed: {source}")]
     Http {
@@ -292,6 +295,7 @@ impl Error {
             Self::ImageMismatch { .. } => Reason::ImageDigestMismatch.slug(),
             Self::ServerUrl(_) => "server-url",
             Self::Token(_) => "token-invalid",
+            Self::Authorities(_) => "ca-invalid",
             Self::Http { .. } => "server-unreachable",
             Self::ServerRefused { code, .. } => code.as_deref().unwrap_or("server-refused"),
             Self::ServerAnswer { .. } => "server-answer",
@@ -330,6 +334,7 @@ impl Error {
             Self::Refused { reason, .. } => reason.hint(),
             Self::ImageMismatch { .. } => "Give the image that manifest-tool create wrote for this manifest.",
             Self::ServerUrl(_) => "Give one like https://updates.example.com.",
+            Self::Authorities(_) => "Give the certificate of the authority that signed the server's, in PEM.",
             Self::Token(_) => "Put the server's bearer token into it, a line of printable ASCII.",
             Self::Http { .. } => "Check the URL, the network and that the server is up, and run it again.",
             Self::ServerRefused { hint: Some(hint), .. } => hint,
@@ -361,6 +366,7 @@ impl Error {
             | Self::PrivateKey { .. }
             | Self::PublicKey { .. }
             | Self::KeyOperation { .. }
+            | Self::Authorities(_)
             | Self::Token(_) => 4,
             Self::CredentialOfAnotherKey(_) => Reason::KeyMismatch.exit_code(),
             Self::FileTooLong { .. }

@@ -15,6 +15,7 @@ mod output;
 mod passphrase;
 pub mod private_key;
 pub mod public_key;
+mod server;
 pub mod time;
 pub mod verification;
 

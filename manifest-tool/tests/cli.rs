@@ -1,6 +1,7 @@
 //! The program as people and CI run it: real processes, real files.
 
 mod cli {
+    mod fake_server;
     mod flow;
     mod foreign;
     mod inspect;
@@ -9,6 +10,7 @@ mod cli {
     mod publish;
     mod refusals;
     mod revocation;
+    mod server;
     mod usage;
     mod workshop;
 }
