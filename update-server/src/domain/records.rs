@@ -17,7 +17,7 @@ use crate::store::{ListInsertion, Store, StoreError, StoredList};
 #[derive(Debug, thiserror::Error)]
 pub enum RecordsError {
     /// The list does not verify.
-    #[error("{0}")]
+    #[error("{}", without_position(.0))]
     Refused(trust::Error),
     /// A list of the same or a higher sequence is stored.
     #[error("list-sequence {offered} is not above {stored}, that of the stored list")]
@@ -173,6 +173,14 @@ impl Records {
     /// The list of one domain as it was received.
     pub fn list(&self, domain: Domain) -> Option<Vec<u8>> {
         self.trust_store().list_of(domain).map(|list| list.as_bytes().to_vec())
+    }
+}
+
+/// An error about a whole record has no place in it.
+fn without_position(error: &trust::Error) -> String {
+    match error.position {
+        0 => Reason::from(*error).message().to_owned(),
+        _ => error.to_string(),
     }
 }
 
