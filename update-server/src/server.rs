@@ -172,6 +172,12 @@ impl Server {
         self.listener.local_addr()
     }
 
+    /// The service without its listener, for tests that call it in their own process.
+    #[must_use]
+    pub fn router(&self) -> Router {
+        self.router.clone()
+    }
+
     /// Serves until SIGTERM or SIGINT, then finishes the requests under way; a second signal ends those too.
     pub async fn run(self) -> Result<(), StartError> {
         let mut signals = Signals::new()?;
