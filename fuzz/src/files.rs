@@ -20,7 +20,8 @@ pub(crate) fn files(data: &[u8]) {
 }
 
 pub(crate) fn files_seeds() -> Vec<Vec<u8>> {
-    let key = Factory::new(1).anchor();
+    let anchor = Factory::new(1).anchor();
+    let key = anchor.key();
     let spki =
         [&[0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00][..], key.as_bytes()]
             .concat();

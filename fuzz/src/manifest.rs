@@ -19,7 +19,7 @@ fn factory() -> &'static Factory {
 
 fn judge(envelope: &[u8]) {
     let anchors = [factory().anchor()];
-    let store = TrustStore { anchors: &anchors, revocations: &[], now: Some(UnixTime(1_800_000_000)) };
+    let store = TrustStore::new(&anchors).at(UnixTime(1_800_000_000));
     let Ok(parsed) = Envelope::parse(envelope) else { return };
     let Ok(authenticated) = parsed.authenticate(&store) else { return };
     let (first, second) = (image_reference(&authenticated), image_reference(&authenticated));

@@ -10,7 +10,7 @@ const PAYLOAD: [u8; 36] = [0x82; 36];
 /// Credential, revocation list, chained signature.
 pub(crate) fn record(data: &[u8]) {
     let anchors = [Factory::new(1).anchor()];
-    let store = TrustStore { anchors: &anchors, revocations: &[], now: Some(UnixTime(1_800_000_000)) };
+    let store = TrustStore::new(&anchors).at(UnixTime(1_800_000_000));
     for role in [Role::Release, Role::Identity] {
         let _refusal = Credential::verify(data, &store, role).map(drop);
     }
