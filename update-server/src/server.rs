@@ -173,7 +173,6 @@ impl Server {
     }
 
     /// The service without its listener, for tests that call it in their own process.
-    #[must_use]
     pub fn router(&self) -> Router {
         self.router.clone()
     }
