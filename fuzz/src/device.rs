@@ -3,7 +3,6 @@
 
 use std::cell::RefCell;
 
-use crate::input::Input;
 use bootloader::Boot;
 use bootloader::layout::{Area, Slot};
 use system_tests::device::Device;
@@ -11,6 +10,8 @@ use system_tests::factory::{Factory, provisioning_block};
 use update_protocol::isotp::{Config, Link, Target};
 use update_protocol::profile::{Object, device_addressing, tester_addressing};
 use update_protocol::uds::server::Server;
+
+use crate::input::Input;
 
 type Bench = Device<8, 512>;
 

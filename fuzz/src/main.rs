@@ -1,8 +1,10 @@
 //! libFuzzer over the target that `FUZZ_TARGET` names. Run by `cargo xtask fuzz`.
 #![no_main]
+#![forbid(unsafe_code)]
+
+use std::sync::OnceLock;
 
 use fuzz_targets::Target;
-use std::sync::OnceLock;
 
 static TARGET: OnceLock<&'static Target> = OnceLock::new();
 

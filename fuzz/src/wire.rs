@@ -1,11 +1,12 @@
 //! Frames and the text of slcan adapters. A message that is received fits its buffer, transmission ends, and what a
 //! decoder takes is encoded as a frame that decodes to the same.
 
-use crate::input::Input;
 use update_protocol::can::Frame;
 use update_protocol::isotp::{Config, Link, Target};
 use update_protocol::profile::{FUNCTIONAL_ID, device_addressing, request_id};
 use update_protocol::slcan::{Decoder, MAX_LINE_LEN, encode};
+
+use crate::input::Input;
 
 const NODE: u8 = 0x10;
 /// Frames that a link may want to send between two events: a whole message of the buffer, in classic frames.
