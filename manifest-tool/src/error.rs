@@ -42,6 +42,10 @@ pub enum Error {
     #[error("{} is named twice", .0.display())]
     SameFile(PathBuf),
 
+    /// A number that never falls would rise very far.
+    #[error("the {what} {to} is more than {} above {from}", crate::step::MAX_STEP)]
+    Step { what: &'static str, from: u64, to: u64 },
+
     // Environment.
     /// A file could not be read or written.
     #[error("{} could not be {}: {source}", path.display(), action.past())]
@@ -274,6 +278,7 @@ impl Error {
             Self::Usage { .. } => "usage",
             Self::FileExists(_) => "file-exists",
             Self::SameFile(_) => "same-file",
+            Self::Step { .. } => "step-too-large",
             Self::File { action: FileAction::Read, .. } => "file-read",
             Self::File { action: FileAction::Write, .. } => "file-write",
             Self::FileTooLong { .. } => "file-too-long",
@@ -309,6 +314,9 @@ impl Error {
             Self::Usage { .. } => "See manifest-tool help, or the help of the command.",
             Self::FileExists(_) => {
                 "Choose another name, or say --force where the command has it; it spares keys and devices."
+            }
+            Self::Step { .. } => {
+                "Check the number: devices never go below it again. Pass --force if you mean it."
             }
             Self::SameFile(_) => "Give each input and output a file of its own.",
             Self::File { .. } => {
@@ -356,6 +364,7 @@ impl Error {
             Self::Usage { .. }
             | Self::FileExists(_)
             | Self::SameFile(_)
+            | Self::Step { .. }
             | Self::ServerUrl(_)
             | Self::Author { .. } => 2,
             Self::File { .. } | Self::Output(_) | Self::Clock | Self::Http { .. } => 3,

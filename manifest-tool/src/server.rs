@@ -1,5 +1,6 @@
 //! The server's interface, version 1 (docs/server-api.md), as far as a publisher needs it.
 
+use crate::describe::ManifestView;
 use crate::error::Error;
 use crate::files::{read, read_secret};
 use crate::output::Output;
@@ -72,6 +73,11 @@ struct Problem {
 #[derive(Deserialize)]
 struct Release {
     envelope_url: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Newest {
+    sequence: u64,
 }
 
 /// Which server, and how to reach it.
@@ -148,6 +154,21 @@ impl Server {
 
     pub(crate) fn sends_the_token_in_clear(&self) -> bool {
         self.base.scheme() == "http" && !is_loopback(&self.base)
+    }
+
+    /// Sequence number of the newest release that the server offers for this vendor, class and device.
+    pub(crate) async fn newest_sequence(&self, manifest: &ManifestView) -> Result<Option<u64>, Error> {
+        let step = "asking for the newest release";
+        let mut url = self.url(step, &["releases", "latest"])?;
+        url.query_pairs_mut().append_pair("vendor", &manifest.vendor).append_pair("class", &manifest.class);
+        if let Some(device) = &manifest.device {
+            url.query_pairs_mut().append_pair("device", device);
+        }
+        match send(step, self.client.get(url).timeout(REQUEST_TIMEOUT)).await {
+            Ok(answer) => Ok(Some(read_object::<Newest>(step, answer).await?.sequence)),
+            Err(Error::ServerRefused { status: 404, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Withdraws a release, or offers it again.

@@ -6,6 +6,7 @@ mod cli {
     mod foreign;
     mod inspect;
     mod keys;
+    mod numbers;
     mod openssl;
     mod publish;
     mod refusals;

@@ -7,6 +7,7 @@ use crate::files::{MAX_ENVELOPE_FILE_LEN, MAX_RECORD_FILE_LEN, read};
 use crate::image::MAX_IMAGE_LEN;
 use crate::output::{Output, Report, table};
 use crate::server::{ListInForce, Outcome, Server, ServerArguments};
+use crate::step;
 use crate::verification::match_image;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -28,9 +29,12 @@ pub struct Publish {
     image: Option<PathBuf>,
     #[command(flatten)]
     server: ServerArguments,
-    /// Revocation list, sent first; several can be given
+    /// Revocation list, sent first (repeatable)
     #[arg(long, value_name = "FILE", group = "what")]
     revocations: Vec<PathBuf>,
+    /// Accept a sequence number that is more than 1048576 above the server's newest
+    #[arg(long)]
+    force: bool,
 }
 
 /// What `publish` did.
@@ -69,6 +73,11 @@ impl Publish {
         let lists = self.revocations.iter().map(|path| read_list(path)).collect::<Result<Vec<_>, _>>()?;
 
         self.server.run(output, async |server| {
+            if let Some(release) = &release
+                && let Some(newest) = server.newest_sequence(&release.manifest).await?
+            {
+                step::check("sequence number", newest, release.manifest.sequence, self.force)?;
+            }
             let mut revocations = Vec::new();
             for (list, meant) in lists {
                 revocations.push(server.put_revocations(list, &meant).await?);

@@ -81,8 +81,11 @@ pub(super) async fn answer(State(record): State<Shared>, request: Request) -> Re
     let body = to_bytes(body, 1 << 20).await.unwrap();
     let what = format!("{} {}", parts.method, parts.uri.path());
     let mut record = record.lock().unwrap();
-    record.sent.push(Sent { what: what.clone(), body: body.clone() });
-    record.headers.push(parts.headers);
+    // A question is not counted among what is sent.
+    if parts.method != "GET" {
+        record.sent.push(Sent { what: what.clone(), body: body.clone() });
+        record.headers.push(parts.headers);
+    }
     let once = record.once.keys().copied().find(|prefix| what.starts_with(prefix));
     let once = once.and_then(|prefix| record.once.remove(prefix));
     let always = || record.answers.iter().find(|(prefix, _)| what.starts_with(**prefix));
@@ -95,6 +98,9 @@ pub(super) async fn answer(State(record): State<Shared>, request: Request) -> Re
                 None => answer.status(StatusCode::NOT_FOUND),
             };
             return answer.body(Body::empty()).unwrap();
+        }
+        None if what.starts_with("GET ") && what.ends_with("/v1/releases/latest") => {
+            (StatusCode::NOT_FOUND, json!({"title": "Not Found", "code": "release-unknown"}).to_string())
         }
         None => {
             let key = match parts.method.as_str() {
