@@ -72,6 +72,11 @@ impl<F: NorFlash> Device<F> {
         self.provisioning.map_or(AnchorSet::EMPTY, |block| block.anchors)
     }
 
+    /// Its address on the bus.
+    pub fn node_address(&self) -> u8 {
+        crate::address::node_address(self.identity())
+    }
+
     /// What the journal says.
     pub fn state(&self) -> &BootState {
         self.journal.state()

@@ -18,6 +18,7 @@
     )
 )]
 
+mod address;
 #[cfg(feature = "loader")]
 pub mod anchor;
 pub mod application;
@@ -43,6 +44,8 @@ pub mod state;
 mod stored;
 #[cfg(feature = "loader")]
 mod swap;
+#[cfg(feature = "loader")]
+mod tag;
 #[cfg(feature = "loader")]
 mod verify;
 

@@ -57,6 +57,11 @@ impl<'b, F: NorFlash> Loader<'b, F> {
         self.provisioned.as_ref().map(|(identity, _)| identity)
     }
 
+    /// Its address on the bus.
+    pub fn node_address(&self) -> u8 {
+        crate::address::node_address(self.identity())
+    }
+
     /// Whom it believes.
     pub fn anchors(&self) -> AnchorSet {
         match &self.provisioned {

@@ -53,5 +53,6 @@ pub(crate) fn state_record(state: &BootState, layout: &Layout, now: &Circumstanc
         reason_position,
         max_request_len: now.max_request_len,
         slot_capacity: layout.image_capacity(),
+        active_digest: state.active.map_or([0; 32], |image| image.manifest_digest),
     }
 }

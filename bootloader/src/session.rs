@@ -7,6 +7,7 @@ use crate::layout::{ENVELOPE_LEN_MAX, PROVISIONING_BLOCK_LEN_MAX, REVOCATION_LIS
 use crate::loader::Loader;
 use crate::refusal::{Refusal, nrc};
 use crate::report::{Circumstances, state_record};
+use crate::tag::FactoryTag;
 use embedded_storage::nor_flash::NorFlash;
 use suit_manifest::Reason;
 use update_protocol::profile::anchors::{self, AnchorEntry, DomainEntry};
@@ -42,6 +43,8 @@ pub struct Description {
     pub loader_version: &'static str,
     /// Longest request the board's link takes, bytes.
     pub max_request_len: u16,
+    /// Tells this device from others in factory state: the chip's unique id, or entropy.
+    pub factory_tag: u64,
 }
 
 /// An object that is being received.
@@ -55,6 +58,7 @@ struct Open {
 pub struct Session<'b, F> {
     loader: Loader<'b, F>,
     description: Description,
+    tag: FactoryTag,
     open: Option<Open>,
     /// The last refusal; a new download forgets it.
     refusal: Option<Refusal>,
@@ -64,7 +68,8 @@ impl<'b, F: NorFlash> Session<'b, F> {
     /// A session over a loader whose boot rules have been run.
     pub fn new(loader: Loader<'b, F>, description: Description) -> Self {
         let refusal = loader.stay_reason();
-        Self { loader, description, open: None, refusal }
+        let tag = FactoryTag::new(description.factory_tag);
+        Self { loader, description, tag, open: None, refusal }
     }
 
     /// The loader.
@@ -164,7 +169,15 @@ impl<F: NorFlash> Handler for Session<'_, F> {
                 ids.iter().try_for_each(|id| answer.append(*id))
             }
             did::ANCHORS => self.report_anchors(answer),
+            did::FACTORY_TAG if self.loader.check_factory().is_ok() => answer.append(&self.tag.bytes()),
             _ => Err(Nrc::REQUEST_OUT_OF_RANGE),
+        }
+    }
+
+    fn read_delay_us(&mut self, identifier: u16) -> u32 {
+        match identifier {
+            did::FACTORY_TAG if self.loader.check_factory().is_ok() => self.tag.next_delay_us(),
+            _ => 0,
         }
     }
 

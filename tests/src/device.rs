@@ -18,6 +18,9 @@ use update_protocol::uds::server::{Answer, Download, Handler as _};
 const RAM: Region = Region { start: 0x2000_0000, len: 0x1_0000 };
 const BASE: u32 = 0x2100_0000;
 
+/// What its board has for a unique id.
+pub const FACTORY_TAG: u64 = 0x0123_4567_89AB_CDEF;
+
 /// Why a host gave up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Failure {
@@ -117,7 +120,10 @@ impl<const WORD: usize, const PAGE: usize> Device<WORD, PAGE> {
     pub fn program(&mut self) -> Programming<'_, WORD, PAGE> {
         let mut loader = self.loader();
         loader.boot(Some(Request::ProgrammingSession { answer: true }));
-        Session::new(loader, Description { loader_version: "test", max_request_len: 4095 })
+        Session::new(
+            loader,
+            Description { loader_version: "test", max_request_len: 4095, factory_tag: FACTORY_TAG },
+        )
     }
 
     /// What an application on it sees.

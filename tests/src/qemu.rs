@@ -4,6 +4,7 @@
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 use std::fs::File;
+use std::hash::{Hash as _, Hasher as _};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -205,6 +206,12 @@ impl Board {
             .arg(format!("socket,id=can,server=on,wait=off,mux=on,path={}", escaped(&self.can_socket())?))
             .args(["-serial", "chardev:can", "-qmp"])
             .arg(format!("unix:{},server=on,wait=off", escaped(&monitor_socket)?))
+            .arg("-device")
+            .arg(format!(
+                "loader,addr={:#x},data={:#x},data-len=8",
+                layout::UNIQUE_ID_START,
+                unique_id(&self.flash)?
+            ))
             .arg("-kernel")
             .arg(&self.loader)
             .stdin(Stdio::null())
@@ -247,6 +254,13 @@ impl Board {
     fn monitor(&mut self) -> Result<&mut Monitor> {
         Ok(&mut self.running.as_mut().context("the board's power is off")?.monitor)
     }
+}
+
+/// What is a unique id in a chip: the same for as long as the flash file is where it is.
+fn unique_id(flash: &Path) -> Result<u64> {
+    let mut hasher = std::hash::DefaultHasher::new();
+    std::path::absolute(flash)?.hash(&mut hasher);
+    Ok(hasher.finish())
 }
 
 /// A path within a QEMU option, where a comma is written twice.

@@ -165,6 +165,14 @@ impl Bench {
         self.device.cut_power()
     }
 
+    /// What tells the device from others in factory state.
+    fn factory_tag(&mut self) -> Result<Vec<u8>> {
+        self.wait_for(Mode::Factory)?;
+        let tag = self.on(async |tester| Ok(tester.read(did::FACTORY_TAG).await?))?;
+        ensure!(tag.len() == 8 && tag != [0; 8], "no tag: {tag:?}");
+        Ok(tag)
+    }
+
     fn provision(&mut self) -> Result<()> {
         let state = self.wait_for(Mode::Factory)?;
         ensure!(state.image == ImageState::None, "a new device has an image: {state:?}");
@@ -303,6 +311,10 @@ fn a_device_lives_on_the_cortex_m4() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let board = Board::power_on(&loader, &folder.path().join("flash"))?;
     let mut bench = Bench::new(Device::Board(board), programs)?;
+    let tag = bench.factory_tag()?;
+    bench.cut_power()?;
+    bench.device.restore_power()?;
+    ensure!(bench.factory_tag()? == tag, "the board's unique id changed");
     live(&mut bench)?;
 
     // How deep the stacks were: of the application now, and of the loader after all it ever does.
@@ -327,5 +339,10 @@ fn a_device_lives_in_the_simulator() -> Result<()> {
     let flash = folder.path().join("flash");
     let mut device = Device::Sim { program, flash, bus: addresses::bus()?, process: None };
     device.restore_power()?;
-    live(&mut Bench::new(device, programs)?)
+    let mut bench = Bench::new(device, programs)?;
+    let tag = bench.factory_tag()?;
+    bench.cut_power()?;
+    bench.device.restore_power()?;
+    ensure!(bench.factory_tag()? != tag, "two processes have one tag");
+    live(&mut bench)
 }

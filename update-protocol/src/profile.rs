@@ -25,6 +25,9 @@ pub mod did {
     pub const IDENTITY: u16 = 0xFD01;
     /// The [anchors](super::anchors); served by the loader only.
     pub const ANCHORS: u16 = 0xFD02;
+    /// Tag of 8 bytes that tells devices in factory state apart, which all have one address; served by a loader in
+    /// factory state only, after a delay of at most [`FACTORY_TAG_DELAY_MS`](super::FACTORY_TAG_DELAY_MS).
+    pub const FACTORY_TAG: u16 = 0xFD03;
 }
 
 /// Routine identifiers, started with service `31 01`.
@@ -47,6 +50,8 @@ pub enum DependencyStatus {
     NoMatch = 2,
 }
 
+/// Longest delay before the answer to [`did::FACTORY_TAG`], ms: with the rest of an answer within P2.
+pub const FACTORY_TAG_DELAY_MS: u32 = 40;
 /// Serial of a device in factory state.
 pub const UNPROVISIONED_SERIAL: &str = "unprovisioned";
 /// Longest serial and longest version, bytes.

@@ -48,6 +48,9 @@ pub const MAILBOX_START: u32 = RAM_START + RAM_LEN - MAILBOX_LEN;
 pub const LOADER_RAM_LEN: u32 = 24 * 1024;
 /// Bytes of them that are stack.
 pub const LOADER_STACK_LEN: u32 = 17 * 1024;
+/// Where the emulator lays down what is a unique id in a chip, 8 bytes: in RAM that no program is linked for. A reset
+/// lays it down again.
+pub const UNIQUE_ID_START: u32 = RAM_START + (1 << 20);
 /// Bytes of RAM the application is linked for, its stack included.
 pub const APP_RAM_LEN: u32 = RAM_LEN - MAILBOX_LEN;
 /// Bytes of them that are stack.

@@ -1,14 +1,14 @@
 //! The loader on the bus: its sessions and what its services may do to each other (docs/can-protocol.md).
 
-use crate::bench::{Device, Failure, download, record, routine};
+use crate::bench::{Device, FACTORY_TAG, Failure, download, record, routine};
 use crate::factory::Factory;
 use bootloader::handoff::Request;
 use bootloader::session;
 use suit_manifest::Reason;
 use update_protocol::isotp::{Config, Link, Target};
-use update_protocol::profile::{self, ImageState, Object, rid};
-use update_protocol::uds::Nrc;
+use update_protocol::profile::{self, FACTORY_TAG_DELAY_MS, ImageState, Object, rid};
 use update_protocol::uds::server::{Download, Event, Handler, Server};
+use update_protocol::uds::{self, Nrc};
 
 type Board = Device<8, 4096>;
 type HeapLink = Link<Vec<u8>, Vec<u8>>;
@@ -76,13 +76,19 @@ impl Bus {
     }
 }
 
+/// The answer to `10 <session>`.
+fn entered(session: u8) -> Vec<u8> {
+    let [p2_high, p2_low] = uds::P2_MS.to_be_bytes();
+    vec![0x50, session, p2_high, p2_low, 1, 0xF4]
+}
+
 #[test]
 fn a_tester_that_leaves_sends_the_device_back_to_work() {
     let (mut working, _) = working();
     let mut loader = working.program();
     let mut bus = Bus::new(session::server(None));
-    assert_eq!(bus.ask(&mut loader, &[0x10, 0x02]), (vec![vec![0x50, 2, 0, 0x32, 1, 0xF4]], None));
-    let answer = vec![vec![0x50, 1, 0, 0x32, 1, 0xF4]];
+    assert_eq!(bus.ask(&mut loader, &[0x10, 0x02]), (vec![entered(2)], None));
+    let answer = vec![entered(1)];
     assert_eq!(bus.ask(&mut loader, &[0x10, 0x01]), (answer.clone(), Some(Event::Reset)));
     // Without anything to go back to it stays.
     let (mut empty, _) = board();
@@ -135,4 +141,55 @@ fn a_check_of_the_pending_image_does_not_touch_an_object_that_is_being_received(
     assert_eq!(routine(&mut loader, check), Ok(0), "in between it is answered");
     let refused: Result<(), Failure> = download(&nor, &mut loader, Object::Envelope, &forged);
     assert_eq!(refused.unwrap_err().reason(), Some(Reason::MemberDigestMismatch));
+}
+
+#[test]
+fn boot19_a_device_in_factory_state_answers_its_tag_after_a_delay_of_its_own() {
+    let mut fresh = Board::new(4);
+    let mut loader = fresh.program();
+    let mut bus = Bus::new(session::server(None));
+    let answer = [&[0x62, 0xFD, 0x03][..], &FACTORY_TAG.to_be_bytes()].concat();
+    let mut delays = std::collections::BTreeSet::new();
+    for _ in 0..20 {
+        let asked_us = bus.now_us;
+        let (mut answers, event) = bus.ask(&mut loader, &[0x22, 0xFD, 0x03]);
+        while answers.is_empty() {
+            // Meanwhile it says when it will go on, and nothing comes before.
+            bus.now_us = bus.server.next_timeout().expect("something is due");
+            answers = bus.settle(&mut loader).0;
+        }
+        assert_eq!((answers, event), (vec![answer.clone()], None));
+        let delay_us = bus.now_us - asked_us;
+        assert!(delay_us < u64::from(FACTORY_TAG_DELAY_MS) * 1000, "{delay_us} us");
+        delays.insert(delay_us / 1000);
+    }
+    assert!(delays.len() > 5, "the delay is drawn anew for each question: {delays:?}");
+    // What is asked for without the tag does not wait.
+    assert_eq!(bus.ask(&mut loader, &[0x22, 0xF1, 0x86]).0.len(), 1);
+
+    let (mut provisioned, _) = board();
+    let mut loader = provisioned.program();
+    let mut bus = Bus::new(session::server(None));
+    assert_eq!(bus.ask(&mut loader, &[0x22, 0xFD, 0x03]).0, [[0x7F, 0x22, 0x31]]);
+}
+
+#[test]
+fn boot20_loader_and_application_say_which_manifest_runs() {
+    let (mut board, factory) = board();
+    assert_eq!(record(&board.program()).active_digest, [0; 32]);
+    // Two releases with one sequence number: only the digest tells them apart.
+    for image in [board.image(6000, 1), board.image(6000, 2)] {
+        let envelope = factory.envelope(1, &image);
+        let before = board.state();
+        board.install(&envelope, &image).unwrap();
+        let active = before.active.map_or([0; 32], |image| image.manifest_digest);
+        let pending = record(&board.program());
+        assert_eq!(pending.active_digest, active);
+        board.boot();
+        board.application().confirm().unwrap();
+        let expected = board.state().active.unwrap().manifest_digest;
+        assert_eq!(pending.manifest_digest, expected, "what was pending runs");
+        assert_eq!(record(&board.program()).active_digest, expected);
+        assert_eq!(board.application().state_record(256).active_digest, expected);
+    }
 }

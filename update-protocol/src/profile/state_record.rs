@@ -1,9 +1,9 @@
-//! What a device says about itself: data identifier `FD00`, version 1, 80 bytes, big-endian.
+//! What a device says about itself: data identifier `FD00`, version 1, 112 bytes, big-endian.
 
 use core::fmt;
 
 /// Length of the encoded record, bytes.
-pub const STATE_RECORD_LEN: usize = 80;
+pub const STATE_RECORD_LEN: usize = 112;
 const VERSION: u8 = 1;
 
 /// Who answers.
@@ -87,6 +87,8 @@ pub struct StateRecord {
     pub max_request_len: u16,
     /// Longest image, bytes.
     pub slot_capacity: u32,
+    /// Manifest digest of the active image; zeros: none.
+    pub active_digest: [u8; 32],
 }
 
 /// Why bytes are not a state record.
@@ -136,6 +138,7 @@ impl StateRecord {
             reason_position: 0,
             max_request_len,
             slot_capacity,
+            active_digest: [0; 32],
         }
     }
 
@@ -155,6 +158,7 @@ impl StateRecord {
         put(&mut rest, self.reason_position.to_be_bytes());
         put(&mut rest, self.max_request_len.to_be_bytes());
         put(&mut rest, self.slot_capacity.to_be_bytes());
+        put(&mut rest, self.active_digest);
         bytes
     }
 
@@ -198,6 +202,7 @@ impl StateRecord {
             reason_position: u32::from_be_bytes(take(&mut rest).ok_or(length)?),
             max_request_len: u16::from_be_bytes(take(&mut rest).ok_or(length)?),
             slot_capacity: u32::from_be_bytes(take(&mut rest).ok_or(length)?),
+            active_digest: take(&mut rest).ok_or(length)?,
         })
     }
 }

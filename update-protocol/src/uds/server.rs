@@ -31,6 +31,11 @@ pub enum Event {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Phase {
     Idle,
+    /// The request stays in the link and is served then ([`Handler::read_delay_us`]).
+    Delayed {
+        until_us: u64,
+        target: Target,
+    },
     /// NRC 78 was sent at that time; the request stays in the link and is served next.
     Deferred {
         pending_at: u64,
@@ -132,6 +137,7 @@ impl Server {
     #[must_use]
     pub fn next_timeout(&self) -> Option<u64> {
         match self.phase {
+            Phase::Delayed { until_us, .. } => Some(until_us),
             Phase::Deferred { pending_at } => Some(pending_at),
             Phase::Resetting => Some(0),
             Phase::Idle if self.announce.is_some() => Some(0),
@@ -168,6 +174,12 @@ impl Server {
             self.restart_s3 = true;
             // The link is idle and the answer is six bytes: only a buffer too small for anything refuses it.
             let _refused = link.send(&answer, now_us);
+            return None;
+        }
+        if let Phase::Delayed { until_us, target } = self.phase {
+            if now_us >= until_us {
+                self.serve(target, link, handler, now_us);
+            }
             return None;
         }
         if self.serve(Target::Physical, link, handler, now_us) {
@@ -227,6 +239,12 @@ impl Server {
             return false;
         };
         self.restart_s3 = true;
+        if self.phase == Phase::Idle
+            && let delay_us @ 1.. = services::read_delay_us(request, handler)
+        {
+            self.phase = Phase::Delayed { until_us: now_us.saturating_add(delay_us.into()), target };
+            return true;
+        }
         let resumed = matches!(self.phase, Phase::Deferred { .. });
         let reply = if answer.len() < SHORTEST_ANSWER_BUFFER
             || service & POSITIVE_OFFSET != 0
@@ -250,7 +268,7 @@ impl Server {
             Reply::Pending => {
                 let again = match self.phase {
                     Phase::Deferred { pending_at } => now_us.saturating_sub(pending_at) >= PENDING_AGAIN_US,
-                    Phase::Idle | Phase::Resetting => true,
+                    Phase::Idle | Phase::Delayed { .. } | Phase::Resetting => true,
                 };
                 if again {
                     self.phase = Phase::Deferred { pending_at: now_us };

@@ -236,6 +236,7 @@ impl Fake {
             reason_position: 0,
             max_request_len: 1024,
             slot_capacity: 0x8_0000,
+            active_digest: [0; 32],
         };
         self.script.raw_state.clone().unwrap_or_else(|| record.encode().to_vec())
     }

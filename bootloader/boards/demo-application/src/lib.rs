@@ -25,14 +25,14 @@ use bootloader::application::{Confirmation, Device};
 use bootloader::handoff::{MAILBOX_LEN, Request};
 use bootloader::journal::JournalError;
 use embedded_storage::nor_flash::NorFlash;
-use update_protocol::profile::{DEFAULT_NODE_ADDRESS, UNPROVISIONED_SERIAL, did};
+use update_protocol::profile::{UNPROVISIONED_SERIAL, did};
 use update_protocol::uds::server::{Answer, Handler, SessionChange};
 use update_protocol::uds::{Nrc, Session};
 
 /// Longest request it takes, bytes: everything but a download is short.
 pub const MAX_REQUEST_LEN: u16 = 256;
 /// Longest answer, bytes: all of its data identifiers at once.
-pub const MAX_ANSWER_LEN: usize = 320;
+pub const MAX_ANSWER_LEN: usize = 352;
 
 /// The running application.
 pub struct Application<F> {
@@ -49,7 +49,7 @@ impl<F: NorFlash> Application<F> {
 
     /// Where it is on the bus.
     pub fn node_address(&self) -> u8 {
-        self.device.identity().map_or(DEFAULT_NODE_ADDRESS, |identity| identity.node_address)
+        self.device.node_address()
     }
 
     /// To be called when the board's self-test was good: confirms the image, if it is one that does.

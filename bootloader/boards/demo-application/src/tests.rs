@@ -5,7 +5,7 @@ use bootloader::layout::{Layout, Region, Regions};
 use embedded_storage::nor_flash::{ErrorType, NorFlashErrorKind, ReadNorFlash};
 use std::vec;
 use std::vec::Vec;
-use update_protocol::profile::{ImageState, Mode, StateRecord};
+use update_protocol::profile::{DEFAULT_NODE_ADDRESS, ImageState, Mode, StateRecord};
 
 const PAGE: u32 = 4096;
 const LAYOUT: Layout = match Layout::new(Regions {

@@ -2,6 +2,7 @@
 
 use crate::can_uart::CanUart;
 use crate::clock::Clock;
+use crate::layout::UNIQUE_ID_START;
 use crate::{guard, handover, watchdog};
 use bootloader::handoff::Entry;
 use cortex_m::peripheral::{Peripherals, SCB};
@@ -27,6 +28,14 @@ pub enum Ended {
     Reset,
     /// Nobody has spoken for so long that the session is over. Serving can go on.
     SessionExpired,
+}
+
+/// The number of this board that no other has; 0 if the emulator was given none.
+#[must_use]
+pub fn unique_id() -> u64 {
+    let place = core::ptr::with_exposed_provenance::<u64>(UNIQUE_ID_START as usize);
+    // SAFETY: RAM that no program writes, and a multiple of 8.
+    unsafe { place.read_volatile() }
 }
 
 /// The running board.

@@ -9,18 +9,16 @@ use bootloader::{Boot, Buffers, EnvelopeBuffer, ListBuffer, Loader, Session};
 use flash_array::FlashArray;
 use qemu_mps2_an386_support::LAYOUT;
 use qemu_mps2_an386_support::layout::FLASH_LEN;
-use qemu_mps2_an386_support::machine::{Ended, Machine, Program};
+use qemu_mps2_an386_support::machine::{self, Ended, Machine, Program};
 use qemu_mps2_an386_support::mailbox;
 use qemu_mps2_an386_support::psram::{self, Psram};
 use update_protocol::isotp::{BorrowedLink, Config};
-use update_protocol::profile::{self, DEFAULT_NODE_ADDRESS};
+use update_protocol::profile;
 
 /// Longest request: a TransferData of a quarter of a flash page.
 const MAX_REQUEST_LEN: u16 = 2 + 1024;
 /// Longest answer, bytes: all data identifiers at once.
-const MAX_ANSWER_LEN: usize = 320;
-const DESCRIPTION: Description =
-    Description { loader_version: env!("CARGO_PKG_VERSION"), max_request_len: MAX_REQUEST_LEN };
+const MAX_ANSWER_LEN: usize = 352;
 
 unsafe extern "C" {
     fn DefaultHandler();
@@ -52,8 +50,7 @@ fn main() -> ! {
         Started::Stay(session) => session,
         Started::Broken => machine.halt(),
     };
-    let identity = session.loader().identity();
-    let node = identity.map_or(DEFAULT_NODE_ADDRESS, |identity| identity.node_address);
+    let node = session.loader().node_address();
     let mut link = BorrowedLink::new(
         profile::device_addressing(node),
         Config::classic(),
@@ -97,6 +94,13 @@ fn boot(psram: Psram, buffers: Buffers<'_>, request: Option<Request>) -> Started
     let Some(mut loader) = start(psram, buffers) else { return Started::Broken };
     match loader.boot(request) {
         Boot::Run(entry) => Started::Run(entry),
-        Boot::Stay(_) => Started::Stay(Session::new(loader, DESCRIPTION)),
+        Boot::Stay(_) => {
+            let description = Description {
+                loader_version: env!("CARGO_PKG_VERSION"),
+                max_request_len: MAX_REQUEST_LEN,
+                factory_tag: machine::unique_id(),
+            };
+            Started::Stay(Session::new(loader, description))
+        }
     }
 }

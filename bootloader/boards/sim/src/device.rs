@@ -18,7 +18,7 @@ use qemu_mps2_an386_support::LAYOUT;
 use qemu_mps2_an386_support::layout::APP_DESCRIPTOR_OFFSET;
 use std::time::Duration;
 use update_protocol::isotp::Config;
-use update_protocol::profile::{self, DEFAULT_NODE_ADDRESS};
+use update_protocol::profile;
 use update_protocol::uds::server::{Event, Handler, Server};
 
 /// Longest request the loader takes, as on the board.
@@ -34,9 +34,11 @@ type Mailbox = Option<[u8; MAILBOX_LEN]>;
 /// Runs the device for as long as the bus is there.
 pub(crate) async fn run(file: &FlashFile, mut bus: Bus) -> Result<()> {
     let mut mailbox = Mailbox::None;
+    // A process has no unique id of its own that a second one over a copied file would not have.
+    let factory_tag = getrandom::u64().context("the operating system gives no entropy")?;
     loop {
         let request = mailbox.take().as_ref().and_then(Request::decode);
-        bus = match boot(file, request, bus).await? {
+        bus = match boot(file, request, factory_tag, bus).await? {
             Started::Application(entry, bus) => {
                 let (bus, mail) = run_application(file, &entry, bus).await?;
                 mailbox = mail;
@@ -62,7 +64,7 @@ fn flash(file: &FlashFile) -> Result<Flash<Chip>> {
 }
 
 /// The loader.
-async fn boot(file: &FlashFile, request: Option<Request>, bus: Bus) -> Result<Started> {
+async fn boot(file: &FlashFile, request: Option<Request>, factory_tag: u64, bus: Bus) -> Result<Started> {
     let (mut envelope, mut list) = ([0; ENVELOPE_LEN_MAX], [0; REVOCATION_LIST_LEN_MAX]);
     let mut loader = Loader::start(flash(file)?, Buffers { envelope: &mut envelope, list: &mut list });
     match loader.boot(request) {
@@ -70,11 +72,15 @@ async fn boot(file: &FlashFile, request: Option<Request>, bus: Bus) -> Result<St
         Boot::Stay(Some(reason)) => log(&format!("the loader stays: {}", reason.slug())),
         Boot::Stay(None) => log("the loader was asked for"),
     }
-    let node = loader.identity().map_or(DEFAULT_NODE_ADDRESS, |identity| identity.node_address);
+    let node = loader.node_address();
     let mut server = session::server(request);
     let mut session = Session::new(
         loader,
-        Description { loader_version: env!("CARGO_PKG_VERSION"), max_request_len: MAX_REQUEST_LEN },
+        Description {
+            loader_version: env!("CARGO_PKG_VERSION"),
+            max_request_len: MAX_REQUEST_LEN,
+            factory_tag,
+        },
     );
     let mut channel = channel(bus, node, MAX_REQUEST_LEN);
     loop {

@@ -94,6 +94,12 @@ pub trait Handler {
     /// The refusal for the tester.
     fn read_identifier(&mut self, did: u16, answer: &mut Answer<'_>) -> Result<(), Nrc>;
 
+    /// Delay before a read of this identifier is answered, µs; well below P2. For answers that several devices at one
+    /// address give: on CAN they must not be sent at the same time.
+    fn read_delay_us(&mut self, _did: u16) -> u32 {
+        0
+    }
+
     /// Begins an object. On success bytes follow in order, then [`finish_object`](Self::finish_object) or
     /// [`close_object`](Self::close_object).
     ///

@@ -16,6 +16,14 @@ const NO_COMPRESSION_NO_ENCRYPTION: u8 = 0;
 /// Shortest RequestDownload: service, format, lengths, one byte each of address and size.
 const SHORTEST_DOWNLOAD: usize = 5;
 
+/// How long the answer to a request waits: as long as the most patient of the identifiers that it reads.
+pub(super) fn read_delay_us<H: Handler + ?Sized>(request: &[u8], handler: &mut H) -> u32 {
+    let Some(parameters) = request.strip_prefix(&[sid::READ]) else { return 0 };
+    let (identifiers, _) = parameters.as_chunks::<2>();
+    let read = identifiers.iter().take(MAX_IDENTIFIERS);
+    read.map(|identifier| handler.read_delay_us(u16::from_be_bytes(*identifier))).max().unwrap_or(0)
+}
+
 impl Server {
     /// Serves one request. `resumed`: NRC 78 went out for it, so it runs now, and its positive answer is always sent.
     // Apart from its caller: together they are larger than the stack offsets of short instructions reach.
