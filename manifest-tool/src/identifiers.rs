@@ -12,15 +12,12 @@ const MAX_CLASS_NAME_LEN: usize = 128;
 /// Why a name makes no identifier.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum IdentifierError {
-    /// Not a domain.
     #[error("a vendor is a UUID or a domain of 1 to 253 lower-case letters, digits, hyphens and dots")]
     Vendor,
-    /// Not a class name.
     #[error("a class is a UUID or a name of 1 to 128 printable characters")]
     Class,
 }
 
-/// `--vendor`
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Vendor {
     /// The id itself.
@@ -61,7 +58,6 @@ impl FromStr for Vendor {
     }
 }
 
-/// `--class`
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Class {
     /// The id itself.

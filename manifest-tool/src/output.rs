@@ -48,7 +48,6 @@ impl Output {
         self.json
     }
 
-    /// The result.
     pub fn result(self, report: &impl Report) -> Result<(), Error> {
         let text = if self.json {
             serde_json::to_string(report).map_err(|_| Error::Internal("the result has no JSON form"))?

@@ -49,7 +49,6 @@ impl PassphraseSource {
         }
     }
 
-    /// The passphrase.
     pub fn passphrase(&self, purpose: Purpose, key: &Path) -> Result<Zeroizing<String>, Error> {
         let passphrase = match self {
             Self::File(path) => first_line(path)?,

@@ -19,7 +19,6 @@ pub fn decode(path: &Path, bytes: &[u8]) -> Result<PublicKey, Error> {
     parse_public_key(bytes).map_err(|error| Error::public_key(path, error))
 }
 
-/// The SPKI PEM of a key.
 pub fn to_spki_pem(key: &PublicKey) -> Result<String, Error> {
     PublicKeyBytes(*key.as_bytes())
         .to_public_key_pem(LineEnding::LF)

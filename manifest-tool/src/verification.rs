@@ -27,9 +27,7 @@ pub struct Verification<'a> {
 /// A device, or all devices of its class.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Device {
-    /// Vendor id.
     pub vendor: [u8; 16],
-    /// Class id.
     pub class: [u8; 16],
     /// Device id; `None` stands for whichever device of the class the release is for.
     pub device: Option<[u8; 16]>,

@@ -16,7 +16,6 @@ const ERASED: u8 = 0xFF;
 /// done counts as programmed: what is programmed there again without an erase faults on every read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Cut {
-    /// Nothing.
     Nothing,
     /// All of it; only its caller does not learn so.
     All,
@@ -282,7 +281,6 @@ impl<const WORD: usize, const PAGE: usize> Nor<WORD, PAGE> {
         Self { medium: Rc::new(RefCell::new(medium)) }
     }
 
-    /// The medium.
     pub fn medium(&self) -> Ref<'_, Medium> {
         self.medium.borrow()
     }

@@ -13,10 +13,8 @@ const WORLD_WRITABLE: u32 = 0o002;
 /// Why the data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DataDirError {
-    /// Another server works in it.
     #[error("the data directory {} is in use by another update-server{}", .path.display(), .holder.map(|pid| format!(" (process {pid})")).unwrap_or_default())]
     InUse {
-        /// The directory.
         path: PathBuf,
         /// The process that wrote the lock file, where it can be read.
         holder: Option<u32>,
@@ -24,23 +22,16 @@ pub enum DataDirError {
     /// Everybody on the machine could plant releases.
     #[error("the data directory {} is writable by everybody (mode {mode:04o})", .path.display())]
     WorldWritable {
-        /// The directory.
         path: PathBuf,
         /// Its permission bits.
         mode: u32,
     },
-    /// It is a file.
     #[error("{} is not a directory", .path.display())]
-    NotADirectory {
-        /// The path given.
-        path: PathBuf,
-    },
-    /// The file system refused.
+    NotADirectory { path: PathBuf },
     #[error("cannot use {}: {source}", .path.display())]
     Io {
         /// What was opened or made.
         path: PathBuf,
-        /// What the system said.
         source: io::Error,
     },
 }

@@ -213,7 +213,6 @@ impl Sim {
     }
 }
 
-/// An update-server.
 pub(crate) struct UpdateServer {
     pub(crate) url: String,
     _running: Running,

@@ -19,7 +19,6 @@ const OTHERS: u32 = 0o007;
 /// Why a token file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
-    /// It cannot be read.
     #[error("{0}")]
     Io(#[from] io::Error),
     /// A secret that everybody may read or replace is none.
@@ -30,13 +29,11 @@ pub enum TokenError {
         /// The file, for the command to run.
         path: String,
     },
-    /// Not a token.
     #[error("line {line} is not a token: at least {MIN_TOKEN_LEN} characters of A-Z a-z 0-9 - . _ ~ + / =")]
     Malformed {
         /// Counted from 1.
         line: usize,
     },
-    /// Nobody could write.
     #[error("it holds no token; for one, run: openssl rand -hex 32")]
     Empty,
     /// More than are needed to change over.

@@ -13,9 +13,7 @@ pub const EVENTS_SHOWN: u32 = 100;
 /// What is said of a device when it is registered or brought up to date.
 #[derive(Debug, Clone)]
 pub struct DeviceFacts {
-    /// Its vendor.
     pub vendor: Identifier,
-    /// Its class.
     pub class: Identifier,
     /// What it runs.
     pub version: Option<VersionText>,
@@ -108,7 +106,6 @@ pub struct Event {
     pub version: Option<VersionText>,
     /// The sequence number concerned.
     pub sequence: Option<u64>,
-    /// Why.
     pub reason: Option<Slug>,
     /// When, where the reporter had a clock: seconds since the epoch.
     pub at: Option<u64>,
@@ -117,18 +114,15 @@ pub struct Event {
 /// Why the registry did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
-    /// No such device.
     #[error("no device with the serial number {0:?} is registered")]
     UnknownDevice(String),
     /// A serial number names one device for good.
     #[error("the serial number {0:?} is registered with another vendor, class or identity key")]
     OtherDevice(String),
-    /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// The registry.
 #[derive(Debug, Clone)]
 pub struct Registry {
     store: Store,

@@ -34,7 +34,6 @@ pub(super) async fn read(headers: &HeaderMap, body: Body, limit: u64) -> Result<
     Ok(bytes.freeze())
 }
 
-/// Reads a JSON body.
 pub(super) async fn read_json<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<T, Problem> {
     let bytes = read(headers, body, MAX_JSON_LEN).await?;
     serde_json::from_slice(&bytes).map_err(|error| Problem::malformed(format!("The body: {error}.")))

@@ -13,9 +13,7 @@ use crate::domain::{Digest, Identifier};
 pub struct StoredDevice {
     /// The serial number.
     pub serial: String,
-    /// Its vendor.
     pub vendor: Identifier,
-    /// Its class.
     pub class: Identifier,
     /// The version that it was last known to run.
     pub version: Option<String>,

@@ -9,7 +9,6 @@ use super::{Store, StoreError, sequence_key, sequence_of, time_key};
 pub struct StoredList {
     /// The anchor that signed it.
     pub kid: [u8; 8],
-    /// The bytes.
     pub bytes: Vec<u8>,
 }
 

@@ -12,16 +12,13 @@ pub(crate) enum DeviceAnswerError {
         /// The service that was asked for.
         service: u8,
     },
-    /// The state record.
     #[error("{0}")]
     StateRecord(update_protocol::profile::StateRecordError),
-    /// The report of its anchors.
     #[error("{0}")]
     AnchorReport(update_protocol::profile::anchors::AnchorReportError),
     /// A message longer than any of the protocol.
     #[error("an answer of {0} bytes is longer than any of the protocol")]
     TooLong(u32),
-    /// A text that is too long.
     #[error("a text of {0} bytes is longer than the format allows")]
     TextTooLong(usize),
     /// The identity does not have its three parts.
@@ -53,7 +50,6 @@ pub(crate) enum DeviceAnswerError {
 #[cfg(feature = "http")]
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServerAnswerError {
-    /// Longer than what is read.
     #[error("it is longer than {0} bytes")]
     TooLong(u64),
     /// Not the JSON of the API. What it quotes of it is made harmless.

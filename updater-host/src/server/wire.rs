@@ -11,7 +11,6 @@ pub(crate) struct ReleaseObject {
     /// The single device that it is for, if it is.
     #[serde(default)]
     pub(crate) device: Option<Uuid>,
-    /// Its image.
     pub(crate) image: ImageObject,
     /// SHA-256 over the bstr-wrapped manifest; its name in the API.
     pub(crate) manifest_digest: String,
@@ -22,7 +21,6 @@ pub(crate) struct ReleaseObject {
 /// The image of a release.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct ImageObject {
-    /// SHA-256.
     pub sha256: String,
     /// Bytes.
     pub(crate) size: u64,
@@ -45,9 +43,7 @@ pub(crate) struct Problem {
 /// Body of `PUT /v1/devices/{serial}`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct DeviceBody {
-    /// Vendor id.
     pub(crate) vendor: Uuid,
-    /// Class id.
     pub(crate) class: Uuid,
     /// Application version.
     #[serde(skip_serializing_if = "Option::is_none")]

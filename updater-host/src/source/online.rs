@@ -14,7 +14,6 @@ use uuid::Uuid;
 /// A server and what was fetched from it.
 #[derive(Debug)]
 pub(crate) struct Online<'a> {
-    /// The server.
     pub(crate) server: &'a Server,
     /// What was fetched.
     pub(crate) cache: &'a Cache,
