@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::{env, fs, process};
+
 use trust::PublicKey;
 use trust::host::{KeyFileError, open_public_key};
 

@@ -1,5 +1,8 @@
 //! What to do after a reset: the boot rules of docs/boot-rules.md, in their order and with their numbers.
 
+use embedded_storage::nor_flash::NorFlash;
+use suit_manifest::Reason;
+
 use crate::handoff::{Entry, Request};
 use crate::layout::Slot;
 use crate::loader::Loader;
@@ -7,8 +10,6 @@ use crate::refusal::Refusal;
 use crate::state::{Event, Status, TRIAL_BOOTS};
 use crate::swap;
 use crate::verify::VerifiedImage;
-use embedded_storage::nor_flash::NorFlash;
-use suit_manifest::Reason;
 
 /// What the board does now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -4,8 +4,9 @@
 //! The contract is that of a NOR part with ECC: a word is programmed once between two erases of its page, so only
 //! `NorFlash` is asked of a driver, never `MultiwriteNorFlash`.
 
-use crate::layout::{Area, Layout, UNIT};
 use embedded_storage::nor_flash::NorFlash;
+
+use crate::layout::{Area, Layout, UNIT};
 
 /// What an erased byte reads.
 pub const ERASED: u8 = 0xFF;

@@ -7,9 +7,10 @@ mod record;
 
 use crate::flash::{Flash, FlashError, is_erased};
 pub use crate::layout::JOURNAL_RECORD_LEN as RECORD_LEN;
+use embedded_storage::nor_flash::NorFlash;
+
 use crate::layout::{Area, Half};
 use crate::state::{BootState, Event, IllegalTransition};
-use embedded_storage::nor_flash::NorFlash;
 pub(crate) use record::checksum;
 
 /// Why an event was not recorded.

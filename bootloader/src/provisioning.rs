@@ -1,17 +1,18 @@
 //! The provisioning block in flash (docs/records.md): who the device is, and its anchors. Written once, in factory
 //! state; a block that no longer reads leaves a provisioned device without identity, and it trusts nobody.
 
-use crate::flash::Flash;
-#[cfg(feature = "loader")]
-use crate::flash::FlashError;
-use crate::layout::{Area, PROVISIONING_BLOCK_LEN_MAX};
-use crate::stored::{self, Found, Kind};
 use embedded_storage::nor_flash::NorFlash;
 #[cfg(feature = "loader")]
 use suit_manifest::Reason;
 #[cfg(feature = "loader")]
 use trust::AnchorSet;
 use trust::provisioning::MAX_NODE_ADDRESS;
+
+use crate::flash::Flash;
+#[cfg(feature = "loader")]
+use crate::flash::FlashError;
+use crate::layout::{Area, PROVISIONING_BLOCK_LEN_MAX};
+use crate::stored::{self, Found, Kind};
 pub use trust::provisioning::{Identity, ProvisioningBlock};
 
 // A block names an address that the bus profile takes.

@@ -1,10 +1,11 @@
 //! A record in an area of its own: header, then the bytes as they were received (docs/flash-layout.md, Stored
 //! records). The header is programmed last, so a record with a header is whole; its CRC finds what decayed.
 
+use embedded_storage::nor_flash::NorFlash;
+
 use crate::flash::{Flash, FlashError, is_erased};
 use crate::journal::checksum;
 use crate::layout::{Area, RECORD_HEADER_LEN, UNIT, offset_of};
-use embedded_storage::nor_flash::NorFlash;
 
 const VERSION: u8 = 1;
 const HEADER_LEN: u32 = offset_of(RECORD_HEADER_LEN);

@@ -1,11 +1,12 @@
 //! Exchanging the slots page by page through the scratch page, three journaled steps a page (docs/boot-rules.md,
 //! Swap). A step reads only what the step before it left whole, so each can be done again after a cut.
 
+use embedded_storage::nor_flash::NorFlash;
+
 use crate::flash::{Flash, FlashError, is_erased};
 use crate::journal::{Journal, JournalError};
 use crate::layout::{Area, Layout, Slot, UNIT, offset_of};
 use crate::state::{Event, ImageRecord, Status, Step};
-use embedded_storage::nor_flash::NorFlash;
 
 /// Bytes copied at a time.
 const CHUNK: usize = 8 * UNIT;

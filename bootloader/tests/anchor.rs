@@ -1,8 +1,9 @@
 //! T10: which anchors a build takes. These tests run cargo itself, in a target folder of their own.
 
-use sha2::{Digest as _, Sha256};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+
+use sha2::{Digest as _, Sha256};
 use trust::author::{Signer as _, SoftwareKey};
 
 const DEVELOPMENT_ANCHOR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/keys/development-anchor.cose");

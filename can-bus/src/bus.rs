@@ -1,12 +1,14 @@
 //! One bus, whichever kind it is.
 
+use std::io;
+
+use update_protocol::can::Frame;
+
 use crate::address::BusAddress;
 use crate::slcan::{Slcan, SlcanStream};
 #[cfg(target_os = "linux")]
 use crate::socketcan::SocketCan;
 use crate::udp_multicast::UdpMulticast;
-use std::io;
-use update_protocol::can::Frame;
 
 /// Why a bus does not open, take or give a frame.
 #[derive(Debug, thiserror::Error)]

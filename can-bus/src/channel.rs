@@ -1,15 +1,17 @@
 //! A bus and an ISO-TP link, joined: for the tester and for a device that is a process.
 
-use crate::bus::{Bus, BusError};
-use crate::wait::{now_or_never, pause_exactly};
 use std::collections::VecDeque;
 use std::time::Duration;
+
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until, timeout};
 use update_protocol::can::Frame;
 use update_protocol::isotp::{
     Addressing, Config, Link, N_A_US, ReceiveError, SendError, Target, TransmitError,
 };
+
+use crate::bus::{Bus, BusError};
+use crate::wait::{now_or_never, pause_exactly};
 
 /// Longest message a channel sends and receives, bytes.
 pub const MAX_MESSAGE_LEN: usize = 64 * 1024;

@@ -1,12 +1,14 @@
 //! Who is on a bus.
 
-use crate::bus::{Bus, BusError};
 use std::collections::BTreeSet;
 use std::time::Duration;
+
 use tokio::time::{Instant, timeout_at};
 use update_protocol::isotp::{Config, Link};
 use update_protocol::profile;
 use update_protocol::uds::sid;
+
+use crate::bus::{Bus, BusError};
 
 /// A question to every node on 29-bit identifiers whether it is there.
 ///

@@ -1,13 +1,12 @@
 //! slcan over a stream: a serial adapter, a TCP or Unix socket, another node (lines: `update_protocol::slcan`).
 
-use crate::address::{SlcanAddress, SlcanPeer};
-use crate::bus::BusError;
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
+
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 #[cfg(unix)]
@@ -15,6 +14,9 @@ use tokio::net::UnixStream;
 use tokio_serial::SerialPortBuilderExt;
 use update_protocol::can::Frame;
 use update_protocol::slcan::{Decoder, MAX_LINE_LEN, encode};
+
+use crate::address::{SlcanAddress, SlcanPeer};
+use crate::bus::BusError;
 
 /// Frames that are held while nobody takes them; reading stops there, and the peer has to wait.
 const MAX_HELD_FRAMES: usize = 4096;

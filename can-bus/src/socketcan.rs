@@ -3,17 +3,19 @@
 //! The queue of an interface is short, and a frame too many is refused (ENOBUFS) rather than waited for. So the
 //! socket is given a send buffer that is smaller than the queue: the kernel then says EAGAIN, which can be polled.
 
-use crate::address::SocketCanAddress;
-use crate::bus::BusError;
+use std::io;
+use std::time::Duration;
+
 use socketcan::{
     CanAnyFrame, CanDataFrame, CanFdFrame, CanRemoteFrame, EmbeddedFrame, ExtendedId, Id as KernelId,
     SocketOptions, StandardId, id::FdFlags, tokio::CanFdSocket,
 };
-use std::io;
-use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use update_protocol::can::{Frame, Id};
 use update_protocol::isotp::N_A_US;
+
+use crate::address::SocketCanAddress;
+use crate::bus::BusError;
 
 /// The kernel raises this to its least, about six frames.
 const SEND_BUFFER_LEN: i32 = 1;

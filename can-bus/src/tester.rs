@@ -5,16 +5,18 @@ mod pace;
 
 pub use download::{Ended, Flow};
 
-use crate::bus::{Bus, BusError};
-use crate::channel::{ChannelError, Heard, IsoTpChannel, at_the_latest};
-use pace::Pace;
 use std::time::Duration;
+
 use update_protocol::isotp::{Addressing, Target, TransmitError};
 use update_protocol::profile::{Object, StateRecord, StateRecordError, did};
 use update_protocol::uds::client::{
     ClientError, Exchange, Progress, Request, RequestError, Timing, response,
 };
 use update_protocol::uds::{Nrc, S3_CLIENT_MS, SUPPRESS_POSITIVE, Session, sid};
+
+use crate::bus::{Bus, BusError};
+use crate::channel::{ChannelError, Heard, IsoTpChannel, at_the_latest};
+use pace::Pace;
 
 /// How often a request is sent again whose answer was lost, if the device can tell a repeat or does not mind.
 const REPEATS: u32 = 3;

@@ -3,15 +3,17 @@
 //! Any process of this machine that uses python-can's defaults for IPv4 is on the same bus. Frames are sent from a
 //! port of their own, by which they are told from those of others.
 
-use crate::address::UdpMulticastAddress;
-use crate::bus::BusError;
-use serde::{Deserialize, Serialize};
-use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{SocketAddr, SocketAddrV4};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 use update_protocol::can::{Frame, Id};
+
+use crate::address::UdpMulticastAddress;
+use crate::bus::BusError;
 
 /// What the kernel is asked to hold for a process that is not scheduled; it may grant less (`rmem_max`).
 const RECEIVE_BUFFER_LEN: usize = 4 * 1024 * 1024;

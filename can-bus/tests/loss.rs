@@ -1,10 +1,11 @@
 //! Downloads over a bus that has a bit rate, loses frames and carries what others send. Time is simulated, so that a
 //! second here costs nothing and is the same on every machine.
 
-use can_bus::{Bus, Ended, Flow, IsoTpChannel, SlcanStream, Tester};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
+
+use can_bus::{Bus, Ended, Flow, IsoTpChannel, SlcanStream, Tester};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until};

@@ -1,8 +1,9 @@
 //! A tester whose frames get lost, and one whose device takes its time. Time is simulated: it passes when nobody has
 //! anything to do.
 
-use can_bus::{Bus, Ended, Flow, IsoTpChannel, Tester};
 use std::time::Duration;
+
+use can_bus::{Bus, Ended, Flow, IsoTpChannel, Tester};
 use tokio::io::duplex;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};

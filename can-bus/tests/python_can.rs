@@ -1,10 +1,11 @@
 //! The virtual bus against the real python-can, and our ISO-TP and UDS against implementations by others
 //! (can-isotp, udsoncan). Needs python3 with venv; what else it needs it installs below the target directory.
 
-use can_bus::{Bus, BusAddress, IsoTpChannel};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
+
+use can_bus::{Bus, BusAddress, IsoTpChannel};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;

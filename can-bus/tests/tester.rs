@@ -1,7 +1,8 @@
 //! The tester against the server of a device, each a task, over slcan within the process and over udp-multicast.
 
-use can_bus::{Bus, BusAddress, Ended, Flow, IsoTpChannel, Tester, find_nodes};
 use std::time::Duration;
+
+use can_bus::{Bus, BusAddress, Ended, Flow, IsoTpChannel, Tester, find_nodes};
 use tokio::task::JoinHandle;
 use update_protocol::profile::{self, Object, StateRecord, did};
 use update_protocol::uds::client::{Request, Timing, response};

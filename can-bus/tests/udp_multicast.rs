@@ -2,8 +2,9 @@
 //!
 //! Every test has a port of its own, so that they may run at once and beside a real virtual bus.
 
-use can_bus::{Bus, BusAddress, BusError, IsoTpChannel};
 use std::time::{Duration, Instant};
+
+use can_bus::{Bus, BusAddress, BusError, IsoTpChannel};
 use tokio::time::timeout;
 use update_protocol::can::{Frame, Id};
 use update_protocol::profile;

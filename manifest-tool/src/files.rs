@@ -1,14 +1,16 @@
 //! Files: read up to a limit, written whole or not at all.
 
-use crate::error::{Error, FileAction};
-use crate::output::write_data;
 use std::fs::{File, Permissions};
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+
 use trust::host::{MAX_KEY_FILE_LEN, ReadError, is_private_key, open_limited, read_limited};
 use zeroize::Zeroizing;
+
+use crate::error::{Error, FileAction};
+use crate::output::write_data;
 
 /// Longest credential or revocation list that is read; what is too long for the format is refused by it.
 pub const MAX_RECORD_FILE_LEN: u64 = 16 * 1024;

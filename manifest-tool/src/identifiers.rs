@@ -1,6 +1,7 @@
 //! Vendor, class and device ids (docs/records.md, Identifiers): a UUID, or the name of which one is made.
 
 use std::str::FromStr;
+
 use trust::host::Serial;
 use uuid::Uuid;
 
@@ -103,8 +104,9 @@ pub fn device_id(serial: &Serial, vendor: Uuid) -> Uuid {
 
 #[cfg(test)]
 mod tests {
-    use super::{Class, Vendor, device_id};
     use trust::host::Serial;
+
+    use super::{Class, Vendor, device_id};
 
     /// Computed with another implementation (Python's uuid).
     #[test]

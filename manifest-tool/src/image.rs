@@ -8,9 +8,11 @@ mod s_record;
 #[cfg(test)]
 mod tests;
 
-use pieces::{Lines, Pieces};
 use std::ops::Range;
+
 use trust::host::is_private_key;
+
+use pieces::{Lines, Pieces};
 
 /// Longest input file, bytes.
 pub const MAX_INPUT_LEN: u64 = 256 * 1024 * 1024;

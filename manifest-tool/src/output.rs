@@ -1,11 +1,13 @@
 //! What people and scripts see. Data goes to stdout, words for people to stderr; with `--json` the last line of
 //! stdout is one object, the result or the error (docs/errors.md).
 
-use crate::error::Error;
-use serde::Serialize;
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde::Serialize;
 use trust::host::printable;
+
+use crate::error::Error;
 
 /// A result: an object for scripts, lines for people.
 pub trait Report: Serialize {

@@ -1,11 +1,13 @@
 //! Passphrases: from a file, or asked on the terminal; never an argument, never printed.
 
-use crate::error::Error;
-use crate::files::read_secret;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
+
 use trust::host::{MAX_KEY_FILE_LEN, printable, without_mark};
 use zeroize::Zeroizing;
+
+use crate::error::Error;
+use crate::files::read_secret;
 
 /// Names a file whose first line is the passphrase, when `--passphrase-file` is not given.
 const PASSPHRASE_FILE_VARIABLE: &str = "ANCHORAGE_PASSPHRASE_FILE";

@@ -5,19 +5,21 @@ mod fault;
 
 pub use fault::KeyFault;
 
-use crate::error::Error;
-use crate::files::{must_be_absent, read_secret, write_secret};
-use crate::output::warning;
-use crate::passphrase::{PassphraseSource, Purpose};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
 use ed25519_dalek::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, KeypairBytes};
 use pkcs8::pkcs5::pbes2::{self, Kdf, Pbkdf2Params, Salt, ScryptParams};
 use pkcs8::pkcs5::{self, EncryptionScheme};
 use pkcs8::{EncryptedPrivateKeyInfoRef, LineEnding, PrivateKeyInfoRef};
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
 use trust::author::{Signer as _, SoftwareKey};
 use trust::host::{MAX_KEY_FILE_LEN, Pem, PemError, is_private_key, printable};
 use zeroize::{Zeroize as _, Zeroizing};
+
+use crate::error::Error;
+use crate::files::{must_be_absent, read_secret, write_secret};
+use crate::output::warning;
+use crate::passphrase::{PassphraseSource, Purpose};
 
 const PLAIN_LABEL: &str = "PRIVATE KEY";
 const ENCRYPTED_LABEL: &str = "ENCRYPTED PRIVATE KEY";

@@ -1,13 +1,15 @@
 //! Public key files: COSE_Key (`.cose`, docs/records.md) or SPKI PEM (RFC 8410).
 
-use crate::error::Error;
-use crate::files::read;
+use std::path::Path;
+
 use ed25519_dalek::pkcs8::PublicKeyBytes;
 use ed25519_dalek::pkcs8::spki::EncodePublicKey as _;
 use pkcs8::LineEnding;
-use std::path::Path;
 use trust::PublicKey;
 use trust::host::{MAX_KEY_FILE_LEN, parse_public_key};
+
+use crate::error::Error;
+use crate::files::read;
 
 /// Reads a public key, of either form. A private key is not taken for one.
 pub fn open(path: &Path) -> Result<PublicKey, Error> {

@@ -1,9 +1,11 @@
 //! Times on the command line and in reports: RFC 3339 in UTC.
 
-use crate::error::Error;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use trust::UnixTime;
+
+use crate::error::Error;
 
 /// A time on the command line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,8 +49,9 @@ pub fn display(time: UnixTime) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Time, display};
     use trust::UnixTime;
+
+    use super::{Time, display};
 
     #[test]
     fn one_form_of_time() {

@@ -1,15 +1,17 @@
 //! What `verify` does, as a function: the trust chain, the dry run of the command processor, and the image, all
 //! by the code that devices run.
 
-use crate::error::{Error, ImageDifference};
-use sha2::{Digest as _, Sha256};
 use std::path::Path;
+
+use sha2::{Digest as _, Sha256};
 use suit_manifest::author::sever_text;
 use suit_manifest::{
     Authenticated, DeviceIdentity, Envelope, ErrorKind, ImageReference, MAX_ENVELOPE_HEAD_LEN,
     image_reference, image_reference_for,
 };
 use trust::{TrustStoreBuf, UnixTime};
+
+use crate::error::{Error, ImageDifference};
 
 /// What a release is held against.
 #[derive(Clone, Copy, Debug)]
@@ -81,11 +83,13 @@ pub fn match_image(path: &Path, image: &[u8], named: &ImageReference<'_>) -> Res
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use sha2::{Digest as _, Sha256};
+    use suit_manifest::ImageReference;
+
     use super::match_image;
     use crate::error::{Error, ImageDifference};
-    use sha2::{Digest as _, Sha256};
-    use std::path::Path;
-    use suit_manifest::ImageReference;
 
     /// A manifest may name a size that is not that of the image with its digest: both must hold.
     #[test]

@@ -1,7 +1,8 @@
 //! SUIT_Digest, draft-ietf-suit-manifest-37 section 10. Only SHA-256 is accepted.
 
-use crate::error::{Error, ErrorKind};
 use trust::cbor::Reader;
+
+use crate::error::{Error, ErrorKind};
 
 /// COSE algorithm numbers (RFC 9054) and the length of what they produce.
 const SHA_256: i32 = -16;

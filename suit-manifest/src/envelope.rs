@@ -3,13 +3,14 @@
 //! [`Envelope::parse`] reads the outer structure and nothing of the manifest. [`Envelope::authenticate`] is the only
 //! way to an [`Authenticated`] manifest.
 
+use trust::cbor::{Major, Reader};
+use trust::{Authority, Kid, Role, Scope, TrustStore, claimed_issuer};
+
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind};
 use crate::limits::MAX_ENVELOPE_LEN;
 use crate::manifest::{INSTALL, Manifest, PAYLOAD_FETCH, TEXT};
 use crate::span::{Span, Wrapped, embedded};
-use trust::cbor::{Major, Reader};
-use trust::{Authority, Kid, Role, Scope, TrustStore, claimed_issuer};
 
 /// CBOR tag of SUIT_Envelope.
 pub(crate) const ENVELOPE_TAG: u64 = 107;

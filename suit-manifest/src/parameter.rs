@@ -1,9 +1,10 @@
 //! Parameters, draft-ietf-suit-manifest-37 section 8.4.8, and the store that the processor keeps for a component.
 
+use trust::cbor::Reader;
+
 use crate::digest::Digest;
 use crate::error::Error;
 use crate::limits::MAX_URI_LEN;
-use trust::cbor::Reader;
 
 /// One entry of an override-parameters map.
 #[derive(Clone, Copy, Debug)]

@@ -1,7 +1,8 @@
 //! A piece of the envelope that knows where it lies in it, so that every error can say so.
 
-use crate::error::Error;
 use trust::cbor::Reader;
+
+use crate::error::Error;
 
 /// Received bytes at offset `base` of the envelope.
 #[derive(Clone, Copy, Debug)]

@@ -2,13 +2,14 @@
 //! command (draft-ietf-suit-manifest-37 sections 8.4.6 to 8.4.10), what the shared sequence may hold (8.4.5), and
 //! what the signer may speak of (section 9: an access control list, here the scope of the credential).
 
+use trust::cbor::{Major, Reader};
+use trust::{CredentialClaims, RevocationList};
+
 use crate::command::{Command, read_reporting_policy};
 use crate::error::{Error, ErrorKind};
 use crate::limits::{MAX_ALTERNATIVES, MAX_COMMANDS, MAX_COMPONENTS, MAX_NESTING};
 use crate::parameter::Parameter;
 use crate::span::{Span, array_up_to, embedded};
-use trust::cbor::{Major, Reader};
-use trust::{CredentialClaims, RevocationList};
 
 /// What a manifest may speak of.
 #[derive(Clone, Copy)]

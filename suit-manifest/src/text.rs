@@ -1,9 +1,10 @@
 //! suit-text, draft-ietf-suit-manifest-37 section 8.4.4: what a manifest tells to people, by language.
 
+use trust::cbor::{Major, Reader};
+
 use crate::error::{Error, ErrorKind};
 use crate::manifest::{ComponentId, Components};
 use crate::span::Span;
-use trust::cbor::{Major, Reader};
 
 /// Keys of texts about the manifest as a whole.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -39,10 +39,11 @@ pub fn spoken(command: &Command) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::io::Read as _;
     use std::os::unix::process::ExitStatusExt as _;
     use std::process::Stdio;
+
+    use super::*;
 
     #[test]
     fn a_child_dies_with_the_thread_that_started_it() {

@@ -6,13 +6,15 @@
 //! operations something in between happens as well, one kind of [`Cut`] or another, and the power goes away again in
 //! what the device does next. That no word is programmed twice, the flash model itself sees to.
 
-use super::device::{Device, Failure};
-use super::flash::{Cut, Medium, Nor, Random};
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use bootloader::Boot;
 use bootloader::journal::RECORD_LEN;
 use bootloader::layout::{Area, Half, Layout};
 use bootloader::state::{BootState, Status};
-use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::device::{Device, Failure};
+use super::flash::{Cut, Medium, Nor, Random};
 
 /// An image that may be found in slot A: its sequence number and bytes.
 pub type Release = (u64, Vec<u8>);

@@ -1,11 +1,12 @@
 //! What a task started ends with it, when it is killed too.
 
-use anyhow::{Context as _, Result, ensure};
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
 use system_tests::{qemu, xtask};
 
 /// The kernel needs no time to speak of; a busy machine does.

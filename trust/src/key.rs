@@ -1,10 +1,11 @@
 //! Ed25519 public keys as COSE_Key (RFC 9052 section 7, RFC 9053 section 7.2) and their thumbprints (RFC 9679).
 
-use crate::cbor::Reader;
-use crate::error::{Error, ErrorKind};
 use ed25519_dalek::ed25519::signature::MultipartVerifier as _;
 use ed25519_dalek::{Signature, VerifyingKey};
 use sha2::{Digest as _, Sha256};
+
+use crate::cbor::Reader;
+use crate::error::{Error, ErrorKind};
 
 /// Bytes of a [`Kid`].
 pub const KID_LEN: usize = 8;

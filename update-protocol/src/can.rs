@@ -230,8 +230,9 @@ fn dlc_of_len(len: usize) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::string::ToString;
+
+    use super::*;
 
     #[test]
     fn lengths_that_no_dlc_says_are_no_frames() {

@@ -2,6 +2,7 @@
 //! and above 4095 bytes, and frames that get lost.
 
 use std::collections::VecDeque;
+
 use update_protocol::can::Frame;
 use update_protocol::isotp::{Config, Link, Target};
 use update_protocol::profile;

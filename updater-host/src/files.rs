@@ -1,9 +1,11 @@
 //! Reading the files a person names: every one has a limit, so that a wrong path does not fill the memory.
 
-use crate::error::Error;
 use std::path::Path;
+
 #[cfg(feature = "http")]
 use trust::host::{MAX_KEY_FILE_LEN, without_mark};
+
+use crate::error::Error;
 
 /// Longest image that is read, bytes: what the address of an image download can name (docs/can-protocol.md).
 pub(crate) const MAX_IMAGE_LEN: u64 = 0x0FFF_FFFF;

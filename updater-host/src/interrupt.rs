@@ -1,8 +1,10 @@
 //! Ctrl-C and SIGTERM: the first one is a request that the command ends where that is safe, the second one ends it.
 
-use crate::error::{Error, Moment};
 use std::future::Future;
+
 use tokio::sync::watch;
+
+use crate::error::{Error, Moment};
 
 /// Exit code after a second signal: as for an interrupted update (docs/updater-host.md).
 const EXIT_AT_ONCE: i32 = 3;

@@ -3,16 +3,18 @@
 //! One file a report; the token is never in it. A report that the server refuses for what it says is dropped with a
 //! warning, one that it refuses for who sends it (401, 403) or cannot take now is kept.
 
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
 use crate::cache::{remove, try_lock, write_whole};
 use crate::error::{Error, FileAction};
 use crate::output::Output;
 use crate::server::Server;
 use crate::server::wire::{DeviceBody, EventBody};
-use serde::{Deserialize, Serialize};
-use std::fs;
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 /// Most reports that are kept; the oldest go first.
 const MAX_QUEUED: usize = 1000;

@@ -1,5 +1,9 @@
 //! What the update-server hears of an update. It never decides whether an update goes on.
 
+use std::time::Duration;
+
+use update_protocol::profile::MAX_TEXT_LEN;
+
 use crate::cache::{Cache, DataDirs};
 use crate::cli::{Cli, Update};
 use crate::device::{Device, Installed, reason_slug};
@@ -15,8 +19,6 @@ use crate::server::wire::{DeviceBody, EventBody, EventKind};
 use crate::source::Online;
 use crate::trusted::now;
 use crate::update::Ended;
-use std::time::Duration;
-use update_protocol::profile::MAX_TEXT_LEN;
 
 /// How long a delivery may take; what is over then stays for the next one.
 const DELIVERY_LIMIT: Duration = Duration::from_secs(30);

@@ -1,12 +1,13 @@
 //! What is asked of one device: its state, a programming session, a download, a reset (docs/can-protocol.md).
 
+use can_bus::{Ended, Flow, Tester};
+use update_protocol::profile::{Mode, Object, StateRecord, did};
+use update_protocol::uds::{Nrc, Session as Level};
+
 use crate::connection::{Connection, Trouble};
 use crate::device::{self, Device, DeviceTrust};
 use crate::error::{DeviceRefusal, Subject};
 use crate::text::DeviceText;
-use can_bus::{Ended, Flow, Tester};
-use update_protocol::profile::{Mode, Object, StateRecord, did};
-use update_protocol::uds::{Nrc, Session as Level};
 
 /// What is being done when a device does not let a host in.
 pub(crate) const PROGRAMMING: &str = "a programming session";

@@ -1,13 +1,15 @@
 //! Where a release comes from: files, or the update-server with its cache.
 
+use std::path::Path;
+
+use suit_manifest::limits::MAX_ENVELOPE_LEN;
+use trust::TrustStoreBuf;
+
 use crate::device::Device;
 use crate::error::Error;
 use crate::files::{self, MAX_IMAGE_LEN};
 use crate::output::Output;
 use crate::release::{Release, check_envelope, check_image, for_device};
-use std::path::Path;
-use suit_manifest::limits::MAX_ENVELOPE_LEN;
-use trust::TrustStoreBuf;
 
 #[cfg(feature = "http")]
 mod online;

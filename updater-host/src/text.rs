@@ -1,7 +1,8 @@
 //! Text from devices, servers and manifests, made harmless: a terminal never sees a control character of theirs.
 
-use crate::error::DeviceAnswerError;
 use update_protocol::profile::MAX_TEXT_LEN;
+
+use crate::error::DeviceAnswerError;
 
 /// A serial or version as a device gave it: at most 32 bytes, otherwise anything.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]

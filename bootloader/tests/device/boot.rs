@@ -1,8 +1,5 @@
 //! The boot rules (docs/boot-rules.md).
 
-use crate::bench::{Device, Failure, record};
-use crate::factory::Factory;
-use crate::flash::Cut;
 use bootloader::Boot;
 use bootloader::handoff::Request;
 use bootloader::journal::RECORD_LEN;
@@ -10,6 +7,10 @@ use bootloader::layout::{Area, Half};
 use bootloader::state::Status;
 use suit_manifest::Reason;
 use update_protocol::profile::{ImageState, Mode, Object};
+
+use crate::bench::{Device, Failure, record};
+use crate::factory::Factory;
+use crate::flash::Cut;
 
 type Board = Device<8, 4096>;
 

@@ -1,12 +1,13 @@
 //! Whatever comes from the bus: refused with a reason, nothing written, no panic.
 
-use crate::bench::{Device, Programming, download};
-use crate::factory::{Factory, provisioning_block};
-use crate::flash::Nor;
 use bootloader::provisioning::ProvisioningBlock;
 use update_protocol::profile::Object;
 use update_protocol::uds::Nrc;
 use update_protocol::uds::server::{Answer, Download, Handler as _};
+
+use crate::bench::{Device, Programming, download};
+use crate::factory::{Factory, provisioning_block};
+use crate::flash::Nor;
 
 type Board = Device<8, 4096>;
 

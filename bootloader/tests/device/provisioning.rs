@@ -1,8 +1,5 @@
 //! Factory state and the provisioning block.
 
-use crate::bench::{Device, Failure, record};
-use crate::factory::{Factory, provisioning_block};
-use crate::flash::Cut;
 use bootloader::Boot;
 use bootloader::provisioning::ProvisioningBlock;
 use suit_manifest::Reason;
@@ -10,6 +7,10 @@ use update_protocol::profile::anchors::{AnchorEntry, AnchorReport, DomainEntry};
 use update_protocol::profile::{ImageState, Mode, Object};
 use update_protocol::uds::Nrc;
 use update_protocol::uds::server::{Answer, Handler as _};
+
+use crate::bench::{Device, Failure, record};
+use crate::factory::{Factory, provisioning_block};
+use crate::flash::Cut;
 
 type Board = Device<8, 4096>;
 

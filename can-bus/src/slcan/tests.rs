@@ -1,9 +1,11 @@
-use super::*;
 use std::future::Future;
 use std::time::Duration;
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::time::timeout;
 use update_protocol::can::Id;
+
+use super::*;
 
 fn frame(byte: u8) -> Frame {
     Frame::new(Id::Extended(0x18DA_10F1), &[byte; 8]).unwrap()

@@ -1,5 +1,6 @@
-use super::*;
 use socketcan::CanErrorFrame;
+
+use super::*;
 
 #[test]
 fn every_kind_of_frame_comes_back_from_the_kernels_form() {

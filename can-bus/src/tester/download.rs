@@ -1,9 +1,10 @@
 //! A download: blocks that are as long as the bus lets through, each sent until the device has it.
 
-use super::{BLOCK_REPEATS, Tester, TesterError, Try};
 use update_protocol::profile::Object;
 use update_protocol::uds::client::{ClientError, Request, response};
 use update_protocol::uds::{Nrc, sid};
+
+use super::{BLOCK_REPEATS, Tester, TesterError, Try};
 
 /// Service and counter of a block.
 const BLOCK_HEAD_LEN: usize = 2;

@@ -1,19 +1,21 @@
 //! `inspect`: what a file says, nothing of it verified. Files of ours, and SUIT envelopes of anybody.
 
-use crate::describe::{CredentialView, ManifestView, RevocationView, kid, rights, uuid};
-use crate::error::Error;
-use crate::files::read;
-use crate::image::MAX_IMAGE_LEN;
-use crate::output::{Report, table};
+use std::path::{Path, PathBuf};
+
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
-use std::path::{Path, PathBuf};
 use suit_manifest::Reason;
 use suit_manifest::author::{Outline, inspect, outline};
 use trust::ErrorKind;
 use trust::author::{read_unverified_credential, read_unverified_revocation};
 use trust::host::{KeyFileError, is_private_key, parse_public_key};
 use trust::provisioning::ProvisioningBlock;
+
+use crate::describe::{CredentialView, ManifestView, RevocationView, kid, rights, uuid};
+use crate::error::Error;
+use crate::files::read;
+use crate::image::MAX_IMAGE_LEN;
+use crate::output::{Report, table};
 
 /// Tag 107, an envelope; tag 1070, a bare manifest (draft-ietf-suit-manifest-37 section 8.2).
 const SUIT_TAGS: [&[u8]; 2] = [&[0xd8, 107], &[0xd9, 0x04, 0x2e]];

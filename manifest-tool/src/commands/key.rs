@@ -1,5 +1,12 @@
 //! `key generate` and `key public`.
 
+use std::path::PathBuf;
+
+use serde::Serialize;
+use trust::PublicKey;
+use trust::author::Signer as _;
+use trust::host::{KeyFileError, MAX_KEY_FILE_LEN, parse_public_key};
+
 use super::PassphraseArguments;
 use crate::error::Error;
 use crate::files::{Existing, must_differ, read_secret, write};
@@ -7,11 +14,6 @@ use crate::output::{Report, table};
 use crate::passphrase::{PassphraseSource, Purpose};
 use crate::private_key::Derivation;
 use crate::{describe, private_key, public_key};
-use serde::Serialize;
-use std::path::PathBuf;
-use trust::PublicKey;
-use trust::author::Signer as _;
-use trust::host::{KeyFileError, MAX_KEY_FILE_LEN, parse_public_key};
 
 /// Make an Ed25519 key
 #[derive(clap::Args, Clone, Debug)]

@@ -1,17 +1,19 @@
 //! `provision`: the block that tells a new device who it is and whom to believe (docs/records.md, version 1).
 
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use trust::author::ProvisioningRequest;
+use trust::host::Serial;
+use trust::provisioning::{MAX_NODE_ADDRESS, is_node_address};
+use trust::{ANCHORS_MAX, AnchorSet, DOMAINS_MAX};
+
 use super::read_anchors;
 use crate::describe::{kid, uuid};
 use crate::error::Error;
 use crate::files::{Existing, must_differ, write};
 use crate::identifiers::{Class, Vendor, device_id};
 use crate::output::{Report, table};
-use serde::Serialize;
-use std::path::{Path, PathBuf};
-use trust::author::ProvisioningRequest;
-use trust::host::Serial;
-use trust::provisioning::{MAX_NODE_ADDRESS, is_node_address};
-use trust::{ANCHORS_MAX, AnchorSet, DOMAINS_MAX};
 
 /// Make a device's provisioning block
 #[derive(clap::Args, Clone, Debug)]

@@ -1,17 +1,19 @@
 //! `sign`: a release key signs an envelope; its credential goes with the signature.
 
+use std::path::PathBuf;
+
+use serde::Serialize;
+use suit_manifest::Reason;
+use suit_manifest::author::{AuthorError, inspect, sign};
+use trust::Role;
+use trust::author::read_unverified_credential;
+
 use super::SigningKeyArguments;
 use crate::describe::{ManifestView, kid};
 use crate::error::Error;
 use crate::files::{Existing, MAX_ENVELOPE_FILE_LEN, MAX_RECORD_FILE_LEN, read, write};
 use crate::output::{Output, Report, table};
 use crate::time::now;
-use serde::Serialize;
-use std::path::PathBuf;
-use suit_manifest::Reason;
-use suit_manifest::author::{AuthorError, inspect, sign};
-use trust::Role;
-use trust::author::read_unverified_credential;
 
 /// Sign an envelope with a release key
 #[derive(clap::Args, Clone, Debug)]

@@ -1,5 +1,10 @@
 //! `verify`: would a device with these anchors take this release, and is this its image?
 
+use std::path::PathBuf;
+
+use serde::Serialize;
+use trust::host::Serial;
+
 use super::{add_lists, read_anchors};
 use crate::describe::{CredentialView, ManifestView};
 use crate::error::Error;
@@ -9,9 +14,6 @@ use crate::image::MAX_IMAGE_LEN;
 use crate::output::{Report, table};
 use crate::time::{Time, now};
 use crate::verification::{Device, Verification, match_image};
-use serde::Serialize;
-use std::path::PathBuf;
-use trust::host::Serial;
 
 /// Verify a signed release as a device does
 #[derive(clap::Args, Clone, Debug)]

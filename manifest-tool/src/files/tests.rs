@@ -1,7 +1,8 @@
-use super::{Existing, must_differ, read, write, write_all, write_secret};
-use crate::error::Error;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+
+use super::{Existing, must_differ, read, write, write_all, write_secret};
+use crate::error::Error;
 
 #[test]
 fn an_output_is_never_lost() {

@@ -3,10 +3,11 @@
 //! Segments give the address (the physical address is where data lies in flash, before it is copied to RAM). Sections
 //! give the content: linkers put the ELF header itself, and padding, into segments too.
 
-use super::{ImageError, Pieces};
 use object::elf::{ET_EXEC, FileHeader32, FileHeader64, PT_LOAD, SHF_ALLOC, SHT_NOBITS};
 use object::read::elf::{FileHeader, ProgramHeader as _, SectionHeader as _};
 use object::{Endianness, FileKind};
+
+use super::{ImageError, Pieces};
 
 /// A loaded segment: where it lies in the file, and where in memory.
 struct Segment {

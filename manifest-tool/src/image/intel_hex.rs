@@ -1,7 +1,8 @@
 //! Intel HEX (I8HEX, I16HEX, I32HEX).
 
-use super::{ImageError, Lines, Pieces};
 use ihex::{ReaderError, Record};
+
+use super::{ImageError, Lines, Pieces};
 
 pub(super) fn pieces(lines: Lines<'_>) -> Result<Pieces<'_>, ImageError> {
     let mut pieces = Pieces::default();

@@ -1,8 +1,9 @@
 //! Parts of an image on the way in: bytes with their addresses, and the lines of the text formats.
 
-use super::ImageError;
 use std::borrow::Cow;
 use std::ops::Range;
+
+use super::ImageError;
 
 /// Byte order mark of UTF-8, which Windows programs write.
 const BOM: &[u8] = b"\xef\xbb\xbf";

@@ -1,5 +1,6 @@
-use super::{Format, Image, ImageError, MAX_GAP_LEN, MAX_IMAGE_LEN, Options, extract, make};
 use proptest::prelude::*;
+
+use super::{Format, Image, ImageError, MAX_GAP_LEN, MAX_IMAGE_LEN, Options, extract, make};
 
 /// An ELF32 executable, little-endian, of these loadable segments: physical address, content.
 fn elf(segments: &[(u32, &[u8])]) -> Vec<u8> {

@@ -1,5 +1,5 @@
-use super::{Derivation, KeyFault, PLAIN_LABEL, decode, encode, encrypt, is_affordable};
-use crate::error::Error;
+use std::path::Path;
+
 use pkcs8::der::Encode as _;
 use pkcs8::der::asn1::OctetStringRef;
 use pkcs8::pkcs5::EncryptionScheme;
@@ -7,9 +7,11 @@ use pkcs8::pkcs5::pbes2::{
     EncryptionScheme as Cipher, Kdf, Parameters, Pbkdf2Params, Pbkdf2Prf, Salt, ScryptParams,
 };
 use pkcs8::{EncryptedPrivateKeyInfoRef, LineEnding, SecretDocument};
-use std::path::Path;
 use trust::author::Signer as _;
 use zeroize::Zeroizing;
+
+use super::{Derivation, KeyFault, PLAIN_LABEL, decode, encode, encrypt, is_affordable};
+use crate::error::Error;
 
 /// One key, as OpenSSL 3 writes it: plain, and under the passphrase `secret`.
 const OPENSSL_PLAIN: &str = "-----BEGIN PRIVATE KEY-----

@@ -1,7 +1,8 @@
 //! The whole way: keys, credential, image, signature, verification, provisioning.
 
-use super::workshop::{CLASS, VENDOR, Workshop, firmware};
 use serde_json::json;
+
+use super::workshop::{CLASS, VENDOR, Workshop, firmware};
 
 #[test]
 fn from_a_root_to_a_verified_release() {

@@ -1,7 +1,8 @@
 //! `inspect` shows any file of ours, and the SUIT envelopes of others.
 
-use super::workshop::{CLASS, VENDOR, Workshop};
 use serde_json::Value;
+
+use super::workshop::{CLASS, VENDOR, Workshop};
 
 /// The words of a run that must succeed.
 fn words(workshop: &Workshop, file: &str) -> String {

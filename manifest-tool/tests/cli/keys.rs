@@ -1,7 +1,8 @@
 //! Private keys on disk: encrypted, their owner's, never overwritten, never shown.
 
-use super::workshop::{Workshop, finish};
 use std::os::unix::fs::PermissionsExt as _;
+
+use super::workshop::{Workshop, finish};
 
 const GENERATE: [&str; 6] = ["key", "generate", "--out", "key.pem", "--passphrase-file", "passphrase"];
 

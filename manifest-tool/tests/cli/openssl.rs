@@ -1,7 +1,8 @@
 //! Keys that the real OpenSSL writes, and keys of ours that it opens.
 
-use super::workshop::{Workshop, finish};
 use std::process::{Command, Stdio};
+
+use super::workshop::{Workshop, finish};
 
 /// Runs the OpenSSL of this machine in the workshop's folder; must succeed.
 fn openssl(workshop: &Workshop, arguments: &str) {

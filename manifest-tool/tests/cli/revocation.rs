@@ -1,7 +1,8 @@
 //! Revocation lists, from one to the next.
 
-use super::workshop::{VENDOR, Workshop};
 use serde_json::json;
+
+use super::workshop::{VENDOR, Workshop};
 
 #[test]
 fn revocation_goes_on_from_list_to_list() {

@@ -1,7 +1,8 @@
 //! How it is called: outputs that exist, help, JSON, pipes that close.
 
-use super::workshop::{CLASS, VENDOR, Workshop};
 use std::process::Stdio;
+
+use super::workshop::{CLASS, VENDOR, Workshop};
 
 #[test]
 fn an_output_that_exists_stays() {

@@ -1,8 +1,9 @@
 //! A folder of its own for each test, and the program run in it.
 
-use serde_json::Value;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+
+use serde_json::Value;
 
 pub(super) const VENDOR: &str = "anchorage.example";
 pub(super) const CLASS: &str = "demo-node";

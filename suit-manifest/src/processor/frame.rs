@@ -1,11 +1,12 @@
 //! One command sequence in execution, and the components it is at.
 
+use trust::cbor::Reader;
+
 use crate::command::Command;
 use crate::error::{Error, ErrorKind};
 use crate::limits::MAX_COMPONENTS;
 use crate::span::Span;
 use crate::structure::{Alternatives, commands};
-use trust::cbor::Reader;
 
 /// The components that a set-component-index has selected, in its order. Never empty in a frame.
 #[derive(Clone, Copy, Debug)]

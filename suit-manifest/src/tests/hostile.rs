@@ -1,10 +1,11 @@
 //! Every flipped bit, every truncation, and bytes at random: a typed error, never a panic, never an acceptance.
 
+use ciborium::Value;
+use proptest::prelude::*;
+
 use super::support::*;
 use crate::author::inspect;
 use crate::{Envelope, Section, image_reference};
-use ciborium::Value;
-use proptest::prelude::*;
 
 /// Every single bit of the envelope: wrapper, manifest, severed text, and the heads around them.
 #[test]

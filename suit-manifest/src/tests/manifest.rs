@@ -1,10 +1,11 @@
 //! Manifest, common and text: draft-ietf-suit-manifest-37 sections 8.4.1 to 8.4.5.
 
+use ciborium::Value;
+use trust::ErrorKind as Trust;
+
 use super::support::*;
 use crate::limits::{MAX_COMPONENT_SEGMENT_LEN, MAX_COMPONENT_SEGMENTS, MAX_COMPONENTS, MAX_URI_LEN};
 use crate::{ComponentId, ComponentText, ErrorKind, ManifestText, Section};
-use ciborium::Value;
-use trust::ErrorKind as Trust;
 
 #[test]
 fn the_version_is_one() {

@@ -1,10 +1,11 @@
 //! The rules of the command processor, draft-ietf-suit-manifest-37 sections 6.1 to 6.7 and 8.4.6 to 8.4.10.
 
+use ciborium::Value;
+use trust::ErrorKind as Trust;
+
 use super::support::*;
 use crate::limits::{MAX_ALTERNATIVES, MAX_COMMANDS, MAX_NESTING, MAX_STEPS, MAX_URI_LEN};
 use crate::{Condition, ErrorKind, Processor, Reason, Section, Step};
-use ciborium::Value;
-use trust::ErrorKind as Trust;
 
 const FETCH: i64 = 21;
 const INVOKE: i64 = 23;

@@ -1,16 +1,18 @@
 //! What others make of our envelopes: coset of the signature, suit_validator (written for draft -34) of the
 //! envelope and manifest.
 
-use super::support::*;
-use crate::author::inspect;
+use std::cell::Cell;
+
 use coset::iana::{Algorithm, EnumI64 as _};
 use coset::{CoseSign1, Label, RegisteredLabelWithPrivate, TaggedCborSerializable as _};
-use std::cell::Cell;
 use suit_validator::SuitError;
 use suit_validator::crypto::{CoseCrypto, SuitCrypto};
 use suit_validator::handler::{PairView, SuitCommandHandler, SuitSharedSequenceHandler, SuitStartHandler};
 use suit_validator::suit_manifest as theirs;
 use trust::author::Signer;
+
+use super::support::*;
+use crate::author::inspect;
 
 /// Verifies with coset's Sig_structure and ed25519-dalek, under the release key.
 fn verify_with_coset(sign1: &[u8], payload: &[u8]) -> bool {

@@ -1,7 +1,8 @@
 //! Devices with several anchors, and hosts that believe more than a device does.
 
-use crate::bench::{Bench, Life};
 use system_tests::factory::{Factory, provisioning_block};
+
+use crate::bench::{Bench, Life};
 
 const BOTH: &[&str] = &["--anchor", "other.cose", "--revocations", "list.cwt", "--revocations", "other.cwt"];
 

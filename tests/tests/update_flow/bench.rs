@@ -1,6 +1,5 @@
 //! The programs, a manufacturer's files, and simulated devices, on a bus of their own.
 
-use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -9,6 +8,8 @@ use std::sync::OnceLock;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use serde_json::Value;
 use suit_manifest::author::UpdateDescription;
 use system_tests::factory::{Factory, description, image, provisioning_block};
 use system_tests::xtask::build_programs;

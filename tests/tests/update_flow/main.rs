@@ -5,11 +5,12 @@ mod anchors;
 mod bench;
 mod relay;
 
-use bench::{Bench, Ended, IMAGE_LEN, Life, Ongoing, UpdateServer, files, unchanged};
-use relay::{Manner, Relay};
 use serde_json::{Value, json};
 use system_tests::addresses;
 use system_tests::factory::Factory;
+
+use bench::{Bench, Ended, IMAGE_LEN, Life, Ongoing, UpdateServer, files, unchanged};
+use relay::{Manner, Relay};
 
 const HALF: u64 = IMAGE_LEN as u64 / 2;
 

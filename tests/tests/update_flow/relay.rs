@@ -1,11 +1,12 @@
 //! Joins the host's bus and the device's: slower than either, so that a test can act in the middle of a transfer, and
 //! with noise, if it is told so.
 
-use can_bus::{Bus, BusAddress};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
+
+use can_bus::{Bus, BusAddress};
 use update_protocol::can::{Frame, Id};
 use update_protocol::profile;
 

@@ -1,11 +1,12 @@
 //! The one writer of provisioning blocks.
 
+use ciborium::value::Value;
+
 use super::{AuthorError, bytes, encode, map, text, uint};
 use crate::anchor::{Anchor, AnchorSet};
 use crate::provisioning::{
     ANCHORS, CLASS, DEVICE, FORMAT, NODE_ADDRESS, ProvisioningBlock, SEQUENCE_FLOOR, SERIAL, VENDOR, VERSION,
 };
-use ciborium::value::Value;
 
 /// What a provisioning block is to say.
 #[derive(Clone, Debug)]

@@ -1,7 +1,8 @@
 //! Who holds a private key: a trait, so that a token can stand where a file stands, and the key in memory.
 
-use crate::{Error, PublicKey};
 use ed25519_dalek::{Signer as _, SigningKey};
+
+use crate::{Error, PublicKey};
 
 /// Something that signs with Ed25519.
 pub trait Signer {

@@ -1,6 +1,7 @@
+use proptest::prelude::*;
+
 use super::{List, MAX_DEPTH, Major, Reader};
 use crate::error::{Error, ErrorKind};
-use proptest::prelude::*;
 
 fn bytes(hex: &str) -> Vec<u8> {
     hex::decode(hex.replace(' ', "")).unwrap()

@@ -1,13 +1,15 @@
 //! Files with a public key, anchors among them: a COSE_Key, or a SubjectPublicKeyInfo in PEM (docs/records.md,
 //! Public key and anchor).
 
+use std::path::Path;
+
+use pkcs8::der::Decode as _;
+use pkcs8::{ObjectIdentifier, SubjectPublicKeyInfoRef};
+
 use super::pem::{Pem, PemError};
 use super::private_key::is_private_key;
 use super::read::{ReadError, read};
 use crate::{Anchor, Error, PublicKey, TrustStoreBuf};
-use pkcs8::der::Decode as _;
-use pkcs8::{ObjectIdentifier, SubjectPublicKeyInfoRef};
-use std::path::Path;
 
 /// Longest key file that is read, bytes.
 pub const MAX_KEY_FILE_LEN: u64 = 16 * 1024;

@@ -1,8 +1,9 @@
 //! Serials and versions as owned text, with one rule and one wording.
 
-use crate::text::{MAX_SERIAL_LEN, MAX_VERSION_LEN, is_serial, is_version};
 use std::fmt;
 use std::str::FromStr;
+
+use crate::text::{MAX_SERIAL_LEN, MAX_VERSION_LEN, is_serial, is_version};
 
 /// Why a text is not a serial, or not a version.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,7 +1,8 @@
 //! PEM (RFC 7468) as people keep it: with a byte order mark, CRLF, blank lines, and text around the block.
 
-use super::read::without_mark;
 use base64ct::{Base64, Encoding as _};
+
+use super::read::without_mark;
 
 const BEGIN: &str = "-----BEGIN ";
 const END: &str = "-----END ";

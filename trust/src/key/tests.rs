@@ -1,6 +1,7 @@
+use ed25519_dalek::VerifyingKey;
+
 use super::{Kid, PublicKey, is_canonical};
 use crate::error::ErrorKind;
-use ed25519_dalek::VerifyingKey;
 
 /// RFC 8032 section 7.1, test 1.
 const RFC8032_KEY: &str = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";

@@ -1,11 +1,12 @@
 //! A trust store that owns what it holds.
 
+use std::vec::Vec;
+
 use super::TrustStore;
 use crate::UnixTime;
 use crate::anchor::{Anchor, Domain, domains};
 use crate::error::{Error, ErrorKind};
 use crate::revocation::{Replacement, RevocationList};
-use std::vec::Vec;
 
 /// What a program on an operating system trusts: anchors, and the newest revocation list of each of their domains.
 ///

@@ -1,15 +1,16 @@
 //! COSE and Ed25519 attacks: everything here is signed by the right key, and refused all the same.
 
-use super::forge::{
-    CREDENTIAL, NIL, REVOCATION, Sign1, array, bstr, credential_claims, int, map, protected,
-    revocation_claims, sig_structure, tag, tstr,
-};
-use super::roots::{PAYLOAD, anchors, chained, credential, key, release, request, root, store};
 use curve25519_dalek::Scalar;
 use ed25519_dalek::{Signature, SigningKey, Verifier as _};
 use sha2::{Digest as _, Sha512};
 use trust::author::{Signer as _, issue_credential};
 use trust::{Credential, ErrorKind, RevocationList, Role, verify_chained_sign1};
+
+use super::forge::{
+    CREDENTIAL, NIL, REVOCATION, Sign1, array, bstr, credential_claims, int, map, protected,
+    revocation_claims, sig_structure, tag, tstr,
+};
+use super::roots::{PAYLOAD, anchors, chained, credential, key, release, request, root, store};
 
 fn refusal(cwt: &[u8]) -> ErrorKind {
     Credential::verify(cwt, &store(&anchors()), Role::Release).unwrap_err().kind

@@ -1,8 +1,9 @@
 //! Nothing of a signed record can be changed: every bit, every length, random bytes.
 
-use super::roots::{PAYLOAD, anchors, chained, credential, revocation, store};
 use proptest::prelude::*;
 use trust::{Credential, Error, RevocationList, Role, verify_chained_sign1};
+
+use super::roots::{PAYLOAD, anchors, chained, credential, revocation, store};
 
 type Verify = fn(&[u8]) -> Result<(), Error>;
 

@@ -1,10 +1,11 @@
 //! The provisioning block: what its one writer writes, its one reader reads; all else is refused.
 
-use super::forge::{array, bstr, int, map, tstr};
-use super::roots::key;
 use trust::author::{AuthorError, ProvisioningRequest, Signer as _};
 use trust::provisioning::{MAX_PROVISIONING_BLOCK_LEN, ProvisioningBlock};
 use trust::{Anchor, Domain, ErrorKind, Rights};
+
+use super::forge::{array, bstr, int, map, tstr};
+use super::roots::key;
 
 fn request(anchors: &[Anchor]) -> ProvisioningRequest<'_> {
     ProvisioningRequest {

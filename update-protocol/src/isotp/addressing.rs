@@ -1,7 +1,8 @@
 //! The identifiers of a link, checked against those that belong to CANopen (CiA 301) on a mixed bus.
 
-use crate::can::Id;
 use core::fmt;
+
+use crate::can::Id;
 
 /// A CANopen service that owns 11-bit identifiers an ISO-TP link could take by mistake.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

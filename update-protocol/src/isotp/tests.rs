@@ -1,9 +1,11 @@
-use super::*;
-use crate::can::{Frame, Id};
-use proptest::prelude::*;
 use std::collections::VecDeque;
 use std::vec;
 use std::vec::Vec;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::can::{Frame, Id};
 
 mod receiving;
 mod sending;

@@ -1,7 +1,9 @@
-use super::*;
-use proptest::prelude::*;
 use std::string::String;
 use std::vec::Vec;
+
+use proptest::prelude::*;
+
+use super::*;
 
 fn line(frame: &Frame) -> String {
     String::from_utf8(encode(frame, &mut [0; MAX_LINE_LEN]).to_vec()).unwrap()

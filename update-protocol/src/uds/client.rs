@@ -18,8 +18,9 @@ pub mod response;
 
 pub use request::{Request, RequestError};
 
-use super::{NEGATIVE_RESPONSE, Nrc, P2_MS, P2_STAR_MS, POSITIVE_OFFSET, SUPPRESS_POSITIVE, sid};
 use core::fmt;
+
+use super::{NEGATIVE_RESPONSE, Nrc, P2_MS, P2_STAR_MS, POSITIVE_OFFSET, SUPPRESS_POSITIVE, sid};
 
 /// How long a tester waits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

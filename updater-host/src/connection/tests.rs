@@ -1,6 +1,7 @@
-use super::*;
 use std::io::Read as _;
 use std::os::unix::net::UnixListener;
+
+use super::*;
 
 /// An adapter takes a second connection only when the first is closed, as a serial port does.
 #[tokio::test]

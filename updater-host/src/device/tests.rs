@@ -1,5 +1,6 @@
-use super::*;
 use update_protocol::profile::Flags;
+
+use super::*;
 
 fn device() -> Device {
     let state = StateRecord {

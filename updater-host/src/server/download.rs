@@ -1,11 +1,13 @@
 //! An image by its digest: resumed with a range request where an earlier try stopped, matched before it is used.
 
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use reqwest::header::{CONTENT_RANGE, IF_RANGE, RANGE};
+
 use super::{Server, accepted};
 use crate::cache::Cache;
 use crate::error::{Error, ServerAnswerError};
-use reqwest::StatusCode;
-use reqwest::header::{CONTENT_RANGE, IF_RANGE, RANGE};
-use std::time::Duration;
 
 /// Tries in a row that bring nothing before the server counts as unreachable.
 const MAX_FRUITLESS_TRIES: u32 = 4;

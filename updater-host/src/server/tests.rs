@@ -1,7 +1,8 @@
+use sha2::Digest as _;
+
 use super::*;
 use crate::cache::Cache;
 use fake::{Answer, FakeServer};
-use sha2::Digest as _;
 
 pub(crate) mod fake;
 

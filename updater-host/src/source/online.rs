@@ -1,5 +1,8 @@
 //! Release and revocation lists from an update-server, or what was fetched from it before.
 
+use trust::{Domain, RevocationList, TrustStoreBuf};
+use uuid::Uuid;
+
 use super::{HostChecks, check_envelope, sendable};
 use crate::cache::Cache;
 use crate::device::Device;
@@ -8,8 +11,6 @@ use crate::output::{Output, Transfer};
 use crate::release::Release;
 use crate::server::{Kind, Latest, Server};
 use crate::trusted::add_list;
-use trust::{Domain, RevocationList, TrustStoreBuf};
-use uuid::Uuid;
 
 /// A server and what was fetched from it.
 #[derive(Debug)]

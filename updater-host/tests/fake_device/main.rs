@@ -6,14 +6,16 @@ mod made;
 mod revocation;
 mod session;
 
-use fake::{After, Asked, FakeDevice, Script};
-use made::{IMAGE_LEN, IMAGE_SIZE, Made};
-use serde_json::Value;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
+
+use serde_json::Value;
 use update_protocol::profile::{Object, StateRecord};
 use update_protocol::uds::Nrc;
+
+use fake::{After, Asked, FakeDevice, Script};
+use made::{IMAGE_LEN, IMAGE_SIZE, Made};
 
 static NEXT_PORT: AtomicU16 = AtomicU16::new(0);
 

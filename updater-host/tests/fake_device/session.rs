@@ -1,7 +1,8 @@
 //! A device that lets nobody into a programming session is left as it is.
 
-use super::{Asked, Bench};
 use update_protocol::uds::Nrc;
+
+use super::{Asked, Bench};
 
 #[test]
 fn a_device_that_lets_nobody_in_is_not_reset() {
@@ -21,11 +22,12 @@ fn a_device_that_lets_nobody_in_is_not_reset() {
 
 #[cfg(all(unix, feature = "http"))]
 mod with_a_server {
-    use super::super::{After, Ended, interrupt};
-    use super::*;
     use std::io::{BufRead as _, BufReader, Write as _};
     use std::net::TcpListener;
     use std::sync::mpsc::{Receiver, channel};
+
+    use super::super::{After, Ended, interrupt};
+    use super::*;
 
     /// A server that has no lists and never ends an answer to a report; its URL, and word of every report.
     fn held_up() -> (String, Receiver<()>) {

@@ -1,7 +1,8 @@
 extern crate std;
-use super::*;
 use std::vec;
 use std::vec::Vec;
+
+use super::*;
 
 const CAPACITY: u32 = 3 * PAGE_LEN;
 

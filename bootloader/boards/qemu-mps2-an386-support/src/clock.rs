@@ -3,9 +3,10 @@
 //! Interrupts stay masked in the whole program. `wfi` returns when one is pending, masked or not, so that nothing
 //! runs behind the main loop's back, and it sleeps all the same.
 
-use crate::mmio::Register;
 use cortex_m::peripheral::syst::SystClkSource;
 use cortex_m::peripheral::{NVIC, SYST};
+
+use crate::mmio::Register;
 
 /// SysTick counts 24 bits of the board's 1 MHz reference: it has to be read every 16 s.
 const COUNT_MASK: u32 = 0x00FF_FFFF;

@@ -1,6 +1,7 @@
 //! What is not foreseen ends in a reset: the loader decides anew what can be run.
 
 use core::panic::PanicInfo;
+
 use cortex_m::peripheral::SCB;
 
 #[panic_handler]

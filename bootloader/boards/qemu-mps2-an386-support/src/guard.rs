@@ -1,8 +1,9 @@
 //! The memory protection unit: a stack that overflows, code in data memory and stray writes to code fault instead of
 //! going on. The MPU is off in the fault handler itself (HFNMIENA = 0).
 
-use crate::layout::{FLASH_START, LOADER_LEN, LOADER_START, RAM_START};
 use cortex_m::peripheral::MPU;
+
+use crate::layout::{FLASH_START, LOADER_LEN, LOADER_START, RAM_START};
 
 const ENABLE: u32 = 1;
 const PRIVILEGED_DEFAULT: u32 = 1 << 2;

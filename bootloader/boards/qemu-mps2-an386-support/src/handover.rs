@@ -1,7 +1,8 @@
 //! The jump into an application: the core is left as after a reset, but for the watchdog, which goes on.
 
-use bootloader::handoff::Entry;
 use core::ptr::with_exposed_provenance;
+
+use bootloader::handoff::Entry;
 use cortex_m::peripheral::{Peripherals, SCB};
 
 /// Never returns: runs the application.

@@ -1,8 +1,10 @@
 //! RAM that keeps its bytes across a reset, through which an application asks the loader for something.
 
-use crate::layout::{MAILBOX_LEN as REGION_LEN, MAILBOX_START};
-use bootloader::handoff::MAILBOX_LEN;
 use core::ptr::{with_exposed_provenance, with_exposed_provenance_mut};
+
+use bootloader::handoff::MAILBOX_LEN;
+
+use crate::layout::{MAILBOX_LEN as REGION_LEN, MAILBOX_START};
 
 const _: () = assert!(MAILBOX_LEN <= REGION_LEN as usize);
 

@@ -1,10 +1,12 @@
 //! The 16 MiB PSRAM as the memory below the flash array. QEMU keeps it in a file, so that it survives both a reset
 //! and the end of QEMU (docs/decisions/0002).
 
+use core::ptr::{with_exposed_provenance, with_exposed_provenance_mut};
+
+use flash_array::{FlashArray, Store};
+
 use crate::layout::{FLASH_LEN, FLASH_START};
 use crate::watchdog;
-use core::ptr::{with_exposed_provenance, with_exposed_provenance_mut};
-use flash_array::{FlashArray, Store};
 
 const PSRAM_LEN: u32 = 16 * 1024 * 1024;
 const _: () = assert!(flash_array::store_len(FLASH_LEN) <= PSRAM_LEN);

@@ -1,13 +1,14 @@
 //! The flash in a file: what has been programmed is there after the process was killed, as on a chip after a power
 //! cut. The file has the size that QEMU asks of the board's PSRAM, and may be used there.
 
-use flash_array::{FlashArray, HEADER_LEN, Store, store_len};
-use qemu_mps2_an386_support::layout::FLASH_LEN;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Arc;
+
+use flash_array::{FlashArray, HEADER_LEN, Store, store_len};
+use qemu_mps2_an386_support::layout::FLASH_LEN;
 
 /// As large as the PSRAM of the board; the file is sparse.
 const FILE_LEN: u64 = 16 * 1024 * 1024;
@@ -76,8 +77,9 @@ impl Store for FlashStore {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use embedded_storage::nor_flash::{NorFlash as _, ReadNorFlash as _};
+
+    use super::*;
 
     #[test]
     fn what_was_programmed_is_there_after_a_power_cycle() {

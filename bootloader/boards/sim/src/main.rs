@@ -7,12 +7,13 @@
 mod device;
 mod flash;
 
-use anyhow::{Context as _, Result};
-use can_bus::{Bus, BusAddress};
-use clap::Parser;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use can_bus::{Bus, BusAddress};
+use clap::Parser;
 
 /// A device as a process: the loader and the demo application over a flash in a file
 #[derive(Parser)]

@@ -1,6 +1,7 @@
+use base64ct::{Base64, Encoding as _};
+
 use super::{KeyFileError, PemError, open_public_key, parse_public_key};
 use crate::host::ReadError;
-use base64ct::{Base64, Encoding as _};
 
 // RFC 8410 section 10.1, the public key and the private key of the examples.
 const PUBLIC: &str = "-----BEGIN PUBLIC KEY-----

@@ -1,7 +1,8 @@
 //! Requests as bytes.
 
-use super::super::{MAX_IDENTIFIERS, SUPPRESS_POSITIVE, Session, sid};
 use core::fmt;
+
+use super::super::{MAX_IDENTIFIERS, SUPPRESS_POSITIVE, Session, sid};
 
 const HARD_RESET: u8 = 1;
 const START_ROUTINE: u8 = 1;

@@ -1,7 +1,9 @@
+use std::vec::Vec;
+
+use proptest::prelude::*;
+
 use super::*;
 use crate::uds::Session;
-use proptest::prelude::*;
-use std::vec::Vec;
 
 fn encode(request: Request<'_>) -> Vec<u8> {
     request.encode(&mut [0; 64]).unwrap().to_vec()

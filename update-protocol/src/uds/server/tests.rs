@@ -1,12 +1,14 @@
-use super::*;
-use crate::isotp::Config;
-use crate::profile;
-use crate::uds::MAX_IDENTIFIERS;
-use proptest::prelude::*;
 use std::fmt::Write as _;
 use std::string::{String, ToString};
 use std::vec;
 use std::vec::Vec;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::isotp::Config;
+use crate::profile;
+use crate::uds::MAX_IDENTIFIERS;
 
 mod attacks;
 mod sessions;
