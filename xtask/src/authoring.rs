@@ -177,7 +177,7 @@ impl<'a> Workshop<'a> {
     /// Makes and signs the release of an application, with its major version as the sequence number.
     pub(crate) fn release(&self, authority: &Authority, version: &str, elf: &Path) -> Result<Release> {
         let major = version.split('.').next().unwrap_or_default();
-        let sequence = major.parse().with_context(|| format!("no number: {major}"))?;
+        let sequence = major.parse().with_context(|| format!("not a number: {major}"))?;
         let request = ReleaseRequest { name: version, version, sequence, vendor: VENDOR, class: CLASS, elf };
         self.special_release(authority, request)
     }
@@ -190,7 +190,7 @@ impl<'a> Workshop<'a> {
     ) -> Result<Release> {
         let unsigned = format!("{}.unsigned.suit", request.name);
         let (envelope, image) = (format!("{}.suit", request.name), format!("{}.bin", request.name));
-        let elf = request.elf.to_str().context("the path of an ELF is text")?;
+        let elf = request.elf.to_str().context("the path of the ELF file is not UTF-8")?;
         let sequence = request.sequence.to_string();
         self.manifest_tool(&[
             "create",
@@ -227,5 +227,5 @@ impl<'a> Workshop<'a> {
 /// The last line of a program's stdout, which under `--json` is an object.
 pub(crate) fn last_object(stdout: &str) -> Result<Value> {
     let line = stdout.lines().last().context("no output")?;
-    serde_json::from_str(line).with_context(|| format!("no JSON: {line}"))
+    serde_json::from_str(line).with_context(|| format!("not JSON: {line}"))
 }

@@ -23,10 +23,10 @@ const VERSION: &str = "1.0.0";
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Takes manifest-tool, updater-host and sim from this directory instead of building them
+    /// Take manifest-tool, updater-host and sim from this directory instead of building them
     #[arg(long, value_name = "DIR")]
     pub(crate) programs: Option<PathBuf>,
-    /// Prints one JSON object
+    /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -46,13 +46,13 @@ const FOURTH: &str = "4.0.0";
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Which device; default: the board in QEMU when qemu-system-arm is here, else the simulated one
+    /// Device to update [default: the board in QEMU if qemu-system-arm is installed, else the simulated one]
     #[arg(long, value_enum)]
     device: Option<Kind>,
-    /// Takes manifest-tool, update-server, updater-host and sim from this directory instead of building them
+    /// Take manifest-tool, update-server, updater-host and sim from this directory instead of building them
     #[arg(long, value_name = "DIR")]
     programs: Option<PathBuf>,
-    /// Prints one JSON object as the last line of stdout; the story goes to stderr
+    /// Print one JSON object as the last line of stdout; the story goes to stderr
     #[arg(long)]
     json: bool,
 }
@@ -211,12 +211,15 @@ fn power_cut(
     ensure!(finished["before"]["version"] == SECOND, "the cut update left more than bytes: {finished}");
     ensure!(finished["after"]["version"] == THIRD, "the update to {THIRD}: {finished}");
     let resumed_from = finished["resumed_from"].as_u64().unwrap_or(0);
-    ensure!(resumed_from > 0, "the update began again at the first byte: {finished}");
+    ensure!(resumed_from > 0, "the update started over at the first byte: {finished}");
     let rest = release.image_bytes.checked_sub(resumed_from);
-    let rest = rest.with_context(|| format!("resumed behind the image's end: {finished}"))?;
+    let rest = rest.with_context(|| format!("the update resumed past the end of the image: {finished}"))?;
     // A block that was lost on the way is sent again, the image as a whole is not.
     let sent = finished["bytes_sent"].as_u64().unwrap_or(0);
-    ensure!((rest..release.image_bytes).contains(&sent), "not the rest of {rest} bytes was sent: {finished}");
+    ensure!(
+        (rest..release.image_bytes).contains(&sent),
+        "the update did not send the remaining {rest} bytes: {finished}"
+    );
     story.step(&format!("resumed at byte {resumed_from}; {}", technician::sentence(&finished)?));
     Ok(true)
 }
@@ -243,5 +246,5 @@ fn revert(technician: &Technician<'_>, server: &Server, story: &mut Story) -> Re
 
 /// A text out of a program's answer.
 fn text(value: &Value) -> Result<String> {
-    Ok(value.as_str().with_context(|| format!("no text: {value}"))?.to_owned())
+    Ok(value.as_str().with_context(|| format!("not text: {value}"))?.to_owned())
 }

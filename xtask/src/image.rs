@@ -17,13 +17,13 @@ pub(crate) struct Arguments {
     /// Version that the application reports
     #[arg(long, default_value = "1.0.0")]
     version: String,
-    /// Builds an application that never confirms itself: its trial is reverted
+    /// Build an application that never confirms itself, so that its trial is reverted
     #[arg(long)]
     never_confirms: bool,
-    /// Where the files go (default: `target/image`)
+    /// Output folder [default: target/image]
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Prints one JSON object
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }

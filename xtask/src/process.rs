@@ -42,7 +42,7 @@ pub(crate) fn output(command: &mut Command) -> Result<Vec<u8>> {
 /// Runs a command to its end whatever its exit code is; fails when it is not there or takes too long.
 pub(crate) fn finish(command: &mut Command, limit: Duration) -> Result<Finished> {
     let finished = finish_within(command, limit)?;
-    finished.with_context(|| format!("`{}`: no end after {} s", describe(command), limit.as_secs()))
+    finished.with_context(|| format!("`{}` still runs after {} s", describe(command), limit.as_secs()))
 }
 
 /// Runs a command to its end whatever its exit code is; `None` when it took too long and was killed.
@@ -93,7 +93,7 @@ impl Guard {
 
     /// Waits for the end; one that takes longer than `limit` is an error.
     pub(crate) fn wait(&mut self, limit: Duration) -> Result<ExitStatus> {
-        self.wait_within(limit)?.with_context(|| format!("no end after {} s", limit.as_secs()))
+        self.wait_within(limit)?.with_context(|| format!("still running after {} s", limit.as_secs()))
     }
 
     /// Waits for the end, at most `limit`.

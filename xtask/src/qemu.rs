@@ -12,7 +12,7 @@ use crate::workspace::Workspace;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// The file its flash is in; one that is not there is a new chip (default: `target/qemu.flash`)
+    /// File with the contents of the flash; a missing file is a new chip [default: target/qemu.flash]
     #[arg(long)]
     flash: Option<PathBuf>,
 }
@@ -27,7 +27,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     let board = Board::power_on(&loader, &flash)?;
     println!("the board is on, its flash is {}", flash.display());
     println!("talk to it with: updater-host --bus {} scan", board.bus());
-    println!("Ctrl-C takes its power away");
+    println!("press Ctrl-C to cut its power");
     loop {
         // Ctrl-C ends QEMU together with us.
         std::thread::sleep(Duration::from_secs(3600));

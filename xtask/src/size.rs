@@ -21,10 +21,10 @@ const SHOWN: usize = 10;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Prints one JSON object
+    /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
-    /// Measures this ELF instead of building the loader
+    /// Measure this ELF instead of building the loader
     #[arg(long)]
     pub(crate) elf: Option<PathBuf>,
 }

@@ -38,10 +38,10 @@ const OUT_OF_REACH: &str = "the advisory database cannot be reached from here";
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Runs only this step; may be given several times
+    /// Run only this step (repeatable)
     #[arg(long, value_name = "STEP")]
     only: Vec<String>,
-    /// Lists the steps
+    /// List the steps
     #[arg(long)]
     list: bool,
 }
@@ -57,20 +57,20 @@ type Action = fn(&Workspace) -> Result<Outcome>;
 
 /// The steps, in order.
 const STEPS: [(&str, &str, Action); 14] = [
-    ("tools", "what the other steps need is on the machine", provide_tools),
+    ("tools", "installs what the other steps need", provide_tools),
     ("fmt", "formatting", format),
     ("tidy", "rules of the code base", check_rules),
-    ("device", "device crates alone, and boards, for the Cortex-M4", build_device),
+    ("device", "builds each device crate and board for the Cortex-M4", build_device),
     ("clippy", "lints, host and device", lint),
-    ("test", "every crate's tests", test),
+    ("test", "tests of every crate", test),
     ("size", "flash and RAM of the loader", check_size),
     ("deny", "licences, bans, sources", deny),
     ("advisories", "known vulnerabilities", advisories),
-    ("readme", "the README's tour as it stands", tour),
+    ("readme", "runs the tour of the README", tour),
     ("demo-sim", "the whole pipeline on the simulated device", demo_sim),
     ("demo-qemu", "the whole pipeline on the Cortex-M4 in QEMU", demo_qemu),
     ("vm", "updates through the Linux CAN stack", vm),
-    ("bench", "the measurements still measure; what they say is judged by nobody here", measure),
+    ("bench", "benchmarks run; results are not gated", measure),
 ];
 
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {

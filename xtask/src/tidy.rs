@@ -106,10 +106,10 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         println!("{finding}");
     }
     if findings.is_empty() {
-        println!("tidy: {} files, no rule broken", files.len());
+        println!("tidy: {} files, no findings", files.len());
         return Ok(());
     }
-    bail!("tidy: {} broken rules", findings.len())
+    bail!("tidy: {} findings", findings.len())
 }
 
 /// The crates of the workspace, as Rust names them.

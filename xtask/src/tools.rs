@@ -153,7 +153,7 @@ fn rustc_path(workspace: &Workspace, arguments: &[&str]) -> Result<PathBuf> {
 /// rustup, told to go by the workspace's file and not by the toolchain that happens to run us.
 fn rustup(workspace: &Workspace) -> Result<Command> {
     if workspace::find_program("rustup").is_none() {
-        bail!("this toolchain lacks what rust-toolchain.toml names, and there is no rustup to add it");
+        bail!("the toolchain lacks a component of rust-toolchain.toml, and rustup is not installed");
     }
     let mut rustup = Command::new("rustup");
     rustup.current_dir(workspace.root()).env_remove("RUSTUP_TOOLCHAIN");

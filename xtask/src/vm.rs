@@ -33,10 +33,10 @@ const LIMIT: Duration = Duration::from_secs(900);
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Takes manifest-tool from this directory instead of building it
+    /// Take manifest-tool from this directory instead of building it
     #[arg(long, value_name = "DIR")]
     programs: Option<PathBuf>,
-    /// Prints one JSON object as the last line
+    /// Print one JSON object as the last line
     #[arg(long)]
     json: bool,
 }
@@ -106,7 +106,7 @@ fn initramfs(system: &System, directory: &Path, programs: &[PathBuf]) -> Result<
         archive.program(&format!("bin/{name}"), &stripped(program, directory)?)?;
     }
     for name in ["device.cbor", "root.cose", "1.0.0.suit", "1.0.0.bin", "2.0.0.suit", "2.0.0.bin"] {
-        let bytes = std::fs::read(directory.join(name)).with_context(|| format!("no {name} was made"))?;
+        let bytes = std::fs::read(directory.join(name)).with_context(|| format!("{name} was not created"))?;
         archive.file(&format!("release/{name}"), &bytes)?;
     }
     archive.finish()
@@ -149,7 +149,7 @@ fn read_reports(stdout: impl std::io::Read) -> Result<Vec<judge::Report>> {
         let line = line?;
         let line = line.trim();
         if !line.is_empty() {
-            let report = serde_json::from_str(line).with_context(|| format!("no report: {line}"))?;
+            let report = serde_json::from_str(line).with_context(|| format!("not a report: {line}"))?;
             reports.push(report);
         }
     }

@@ -83,7 +83,7 @@ impl Workspace {
     pub(crate) fn directory(&self, name: &str) -> Result<PathBuf> {
         let directory = self.target.join(name);
         std::fs::create_dir_all(&directory)
-            .with_context(|| format!("cannot make {}", directory.display()))?;
+            .with_context(|| format!("cannot create {}", directory.display()))?;
         Ok(directory)
     }
 
@@ -126,7 +126,7 @@ impl Workspace {
         process::check(self.cargo().args(["build", "--quiet"]).args(selection))?;
         let directory = self.target.join("debug");
         for program in HOST_PROGRAMS {
-            ensure!(directory.join(program).is_file(), "cargo built no {program}");
+            ensure!(directory.join(program).is_file(), "cargo did not build {program}");
         }
         Ok(directory)
     }

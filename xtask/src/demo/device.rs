@@ -91,6 +91,6 @@ fn start_sim(program: &Path, directory: &Path, bus: &str) -> Result<Guard> {
     let stdout = process.0.stdout.take().context("stdout is piped")?;
     let mut line = String::new();
     BufReader::new(stdout).read_line(&mut line)?;
-    ensure!(!line.is_empty(), "sim ended at once; see sim.log");
+    ensure!(!line.is_empty(), "sim exited at once; see sim.log");
     Ok(process)
 }

@@ -99,7 +99,7 @@ impl<'a> Technician<'a> {
                 return Ok(done);
             }
         }
-        bail!("the update was over before it could be cut")
+        bail!("the update ended before the power cut")
     }
 
     /// What the device says of itself, as far as a refusal must not change it.
@@ -107,7 +107,7 @@ impl<'a> Technician<'a> {
         let info = self.run(&["info"])?;
         let mut state = serde_json::Map::new();
         for key in STATE {
-            let value = info.get(key).with_context(|| format!("info tells no {key}: {info}"))?;
+            let value = info.get(key).with_context(|| format!("info has no {key}: {info}"))?;
             state.insert(key.to_owned(), value.clone());
         }
         Ok(Value::Object(state))
@@ -130,7 +130,10 @@ impl<'a> Technician<'a> {
         }
         let answer = last_object(&finished.stdout).with_context(|| finished.stderr.clone())?;
         let error = &answer["error"];
-        ensure!(error["refused_by"] == "device", "not the device refused {envelope}: {answer}");
+        ensure!(
+            error["refused_by"] == "device",
+            "{envelope} was refused by another program than the device: {answer}"
+        );
         Ok(Refusal { reason: text(&error["code"])? })
     }
 }

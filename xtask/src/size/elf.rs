@@ -39,7 +39,7 @@ struct Place {
 impl Image {
     /// Reads an ELF file.
     pub(super) fn read(bytes: &[u8]) -> Result<Self> {
-        let file = object::File::parse(bytes).context("the loader is no ELF")?;
+        let file = object::File::parse(bytes).context("the loader is not an ELF file")?;
         let mut image =
             Self { flash: 0, ram: 0, stack: 0, flash_symbols: Vec::new(), ram_symbols: Vec::new() };
         for section in file.sections() {

@@ -101,7 +101,7 @@ fn download(packages: &Path, private: Option<&Path>) -> Result<()> {
     let kernel = depends
         .lines()
         .find_map(|line| line.trim().strip_prefix("Depends: "))
-        .with_context(|| format!("apt knows no kernel behind {KERNEL}"))?;
+        .with_context(|| format!("apt finds no kernel for {KERNEL}"))?;
     let mut command = apt("apt-get", packages, private);
     command.args(["download", "--quiet=2", kernel]).args(PACKAGES);
     process::output(&mut command)?;
@@ -114,13 +114,12 @@ fn keep(unpacked: &Path, directory: &Path) -> Result<()> {
     collect(unpacked, &mut files)?;
     let find = |matches: &dyn Fn(&str) -> bool, what: &str| {
         let named = |path: &&PathBuf| path.file_name().and_then(|name| name.to_str()).is_some_and(matches);
-        files.iter().find(named).cloned().with_context(|| format!("the packages hold no {what}"))
+        files.iter().find(named).cloned().with_context(|| format!("the packages lack {what}"))
     };
     for name in ["busybox", "slcand", "libc.so.6", "ld-linux-x86-64.so.2"] {
         // A configuration file may have the same name.
         let mut named = files.iter().filter(|path| path.file_name().is_some_and(|file| file == name));
-        let program =
-            named.find(|path| is_elf(path)).with_context(|| format!("the packages hold no {name}"))?;
+        let program = named.find(|path| is_elf(path)).with_context(|| format!("the packages lack {name}"))?;
         std::fs::copy(program, directory.join(name))?;
     }
     std::fs::copy(find(&|file| file.starts_with("vmlinuz-"), "kernel")?, directory.join("vmlinuz"))?;
@@ -157,7 +156,7 @@ fn release_of(unpacked: &Path) -> Result<String> {
             return Ok(release.to_owned());
         }
     }
-    bail!("the kernel package holds no kernel")
+    bail!("the kernel package contains no kernel")
 }
 
 /// Regular files and links to files below a directory.
