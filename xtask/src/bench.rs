@@ -1,6 +1,8 @@
 //! `cargo xtask bench`: a first honest measure, not a contest: how fast an image travels into each device, and
 //! how long a verification takes on this machine. Development builds of our code over optimised dependencies.
 
+mod paced;
+
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -19,6 +21,8 @@ use crate::workspace::{self, Workspace};
 const BALLAST_LEN: u32 = 256 * 1024;
 /// How often a release is verified.
 const VERIFICATIONS: u32 = 20;
+/// How often each update over a paced bus is measured.
+const PACED_ROUNDS: u32 = 3;
 const VERSION: &str = "1.0.0";
 
 #[derive(clap::Args)]
@@ -26,6 +30,9 @@ pub(crate) struct Arguments {
     /// Take manifest-tool, updater-host and sim from this directory instead of building them
     #[arg(long, value_name = "DIR")]
     pub(crate) programs: Option<PathBuf>,
+    /// Compare updater-host with udsoncan on buses with a bit rate (installs udsoncan below target/tools)
+    #[arg(long)]
+    pub(crate) paced: bool,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
@@ -36,6 +43,8 @@ struct Report {
     /// A whole `manifest-tool verify`: process start, reading, chain and image digest.
     verify_seconds: f64,
     transfers: Vec<Transfer>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    paced: Vec<paced::Row>,
 }
 
 /// A first install of an image; the seconds are updater-host's own, from the first question to the confirmation.
@@ -65,7 +74,8 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         let loader: PathBuf = board::build_loader(workspace)?;
         transfers.push(bench.transfer(Device::board(&loader, &directory)?)?);
     }
-    let report = Report { verify_seconds, transfers };
+    let paced = if arguments.paced { bench.paced(workspace)? } else { Vec::new() };
+    let report = Report { verify_seconds, transfers, paced };
     if arguments.json {
         println!("{}", serde_json::to_string(&report)?);
         return Ok(());
@@ -76,6 +86,9 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
             "install {} bytes on {}: {:.1} s, {:.0} bytes/s",
             transfer.bytes, transfer.device, transfer.seconds, transfer.bytes_per_second
         );
+    }
+    for row in &report.paced {
+        println!("{row}");
     }
     Ok(())
 }
@@ -102,6 +115,11 @@ impl Bench<'_> {
             ])?;
         }
         Ok(began.elapsed().as_secs_f64() / f64::from(VERIFICATIONS))
+    }
+
+    fn paced(&self, workspace: &Workspace) -> Result<Vec<paced::Row>> {
+        let Self { programs, directory, authority, release } = *self;
+        paced::Update { workspace, programs, directory, authority, release }.measure(PACED_ROUNDS)
     }
 
     /// Provisions a new device and installs the release.

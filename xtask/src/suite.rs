@@ -205,7 +205,7 @@ fn vm(workspace: &Workspace) -> Result<Outcome> {
 
 fn measure(workspace: &Workspace) -> Result<Outcome> {
     let programs = workspace.build_tested_programs(TOUR.target)?;
-    bench::run(workspace, &bench::Arguments { programs: Some(programs), json: false })?;
+    bench::run(workspace, &bench::Arguments { programs: Some(programs), paced: false, json: false })?;
     Ok(Outcome::Done)
 }
 

@@ -33,8 +33,13 @@ impl Device {
 
     /// Starts the simulated device on a bus of its own; factory-fresh, since its flash file is new.
     pub(crate) fn sim(programs: &Path, directory: &Path) -> Result<Self> {
+        Self::sim_with(programs, directory, "")
+    }
+
+    /// The same on a bus with options, as after `?` in its address.
+    pub(crate) fn sim_with(programs: &Path, directory: &Path, options: &str) -> Result<Self> {
         let port = UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port();
-        let bus = format!("udp-multicast:239.74.163.2:{port}");
+        let bus = format!("udp-multicast:239.74.163.2:{port}{options}");
         let program = programs.join(SIM);
         let process = start_sim(&program, directory, &bus)?;
         Ok(Self::Sim { process, program, directory: directory.to_owned(), bus })
