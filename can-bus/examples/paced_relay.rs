@@ -4,10 +4,11 @@
 //! `paced_relay <bus> <bus> <nominal bit/s> [<data bit/s>]`; prints a line when it is ready and runs until it is ended.
 #![forbid(unsafe_code)]
 
-use can_bus::{Bus, BusAddress};
 use std::error::Error;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
+
+use can_bus::{Bus, BusAddress};
 use update_protocol::can::Frame;
 
 /// What a thread may be late that sleeps.

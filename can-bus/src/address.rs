@@ -11,15 +11,25 @@ const DEFAULT_GROUP: Ipv4Addr = Ipv4Addr::new(239, 74, 163, 2);
 /// python-can's port.
 const DEFAULT_PORT: u16 = 43113;
 const DEFAULT_BAUD: u32 = 115_200;
-/// `S8`: 1 Mbit/s.
-const DEFAULT_SPEED: u8 = 8;
+/// Bit rates of the digits of the `S` command.
+const SPEEDS: [(&str, u32); 9] = [
+    ("10k", 10_000),
+    ("20k", 20_000),
+    ("50k", 50_000),
+    ("100k", 100_000),
+    ("125k", 125_000),
+    ("250k", 250_000),
+    ("500k", 500_000),
+    ("800k", 800_000),
+    ("1M", 1_000_000),
+];
 
 /// Where a bus is.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum BusAddress {
     /// `udp-multicast[:group[:port]][?interface=IPV4&ttl=N&fd]`
     UdpMulticast(UdpMulticastAddress),
-    /// `slcan:<device>[@baud]`, `slcan:tcp:<host>:<port>`, `slcan:unix:<path>`, `[?speed=0..8&fd]`
+    /// `slcan:<device>[@baud]`, `slcan:tcp:<host>:<port>`, `slcan:unix:<path>`, `[?speed=500k&fd]`
     Slcan(SlcanAddress),
     /// `socketcan:<interface>[?fd]`, Linux only
     SocketCan(SocketCanAddress),
@@ -45,10 +55,55 @@ pub struct UdpMulticastAddress {
 pub struct SlcanAddress {
     /// Where it is.
     pub peer: SlcanPeer,
-    /// The digit of the `S` command that sets the bit rate, 0..=8.
-    pub speed: u8,
+    /// Bit rate of the bus. Without one a serial adapter listens for it, and a line over TCP or a Unix socket is taken for
+    /// one without an adapter.
+    pub speed: Option<SlcanSpeed>,
     /// Whether CAN FD frames may be sent.
     pub fd: bool,
+}
+
+/// A bit rate that an adapter can be set to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SlcanSpeed(u8);
+
+impl SlcanSpeed {
+    /// The bit rate of a digit of the `S` command, 0 to 8.
+    #[must_use]
+    pub fn of_digit(digit: u8) -> Option<Self> {
+        (usize::from(digit) < SPEEDS.len()).then_some(Self(digit))
+    }
+
+    /// The digit of the `S` command.
+    #[must_use]
+    pub const fn digit(self) -> u8 {
+        self.0
+    }
+
+    /// Bits per second.
+    #[must_use]
+    pub fn bit_rate(self) -> u32 {
+        SPEEDS.get(usize::from(self.0)).map_or(0, |(_, rate)| *rate)
+    }
+}
+
+/// `500k`, `1M`, or the digit of the `S` command.
+impl FromStr for SlcanSpeed {
+    type Err = BusAddressError;
+
+    fn from_str(text: &str) -> Result<Self, BusAddressError> {
+        let named = SPEEDS.iter().position(|(name, _)| name.eq_ignore_ascii_case(text));
+        let digit = named.and_then(|at| u8::try_from(at).ok()).or_else(|| text.parse().ok());
+        digit.and_then(Self::of_digit).ok_or_else(|| BusAddressError::Invalid {
+            expected: "a bit rate (10k, 20k, 50k, 100k, 125k, 250k, 500k, 800k, 1M) or a digit from 0 to 8",
+            found: text.to_owned(),
+        })
+    }
+}
+
+impl fmt::Display for SlcanSpeed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(SPEEDS.get(usize::from(self.0)).map_or("", |(name, _)| name))
+    }
 }
 
 /// Where an slcan peer is.
@@ -216,17 +271,11 @@ fn slcan<'t>(
         }
         SlcanPeer::Serial { path: path.to_owned(), baud }
     };
-    let mut address = SlcanAddress { peer, speed: DEFAULT_SPEED, fd: false };
+    let mut address = SlcanAddress { peer, speed: None, fd: false };
     for (option, value) in options {
         match option {
             "speed" => {
-                address.speed = parsed(value, "a speed digit, 0 to 8")?;
-                if address.speed > 8 {
-                    return Err(BusAddressError::Invalid {
-                        expected: "a speed digit, 0 to 8",
-                        found: value.to_owned(),
-                    });
-                }
+                address.speed = Some(value.parse()?);
             }
             "fd" => address.fd = parsed(value, "true or false")?,
             _ => return Err(BusAddressError::Option { kind: "slcan", option: option.to_owned() }),
@@ -268,8 +317,8 @@ impl fmt::Display for BusAddress {
                     SlcanPeer::Tcp(host) => write!(f, "slcan:tcp:{host}")?,
                     SlcanPeer::Unix(path) => write!(f, "slcan:unix:{}", path.display())?,
                 }
-                if address.speed != DEFAULT_SPEED {
-                    options.push(format!("speed={}", address.speed));
+                if let Some(speed) = address.speed {
+                    options.push(format!("speed={speed}"));
                 }
             }
             Self::SocketCan(address) => write!(f, "socketcan:{}", address.interface)?,

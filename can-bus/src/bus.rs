@@ -4,7 +4,7 @@ use std::io;
 
 use update_protocol::can::Frame;
 
-use crate::address::BusAddress;
+use crate::address::{BusAddress, SlcanSpeed};
 use crate::slcan::{Slcan, SlcanStream};
 #[cfg(target_os = "linux")]
 use crate::socketcan::SocketCan;
@@ -78,6 +78,41 @@ impl Bus {
     #[must_use]
     pub fn over_slcan_stream(stream: Box<dyn SlcanStream>, fd: bool) -> Self {
         Self { transport: Transport::Slcan(Box::new(Slcan::over(stream))), fd }
+    }
+
+    /// An slcan adapter at the other end of a stream, opened as [`BusAddress::Slcan`] says.
+    ///
+    /// # Errors
+    /// Those of the stream; the adapter refuses, or no traffic tells the bit rate.
+    pub async fn over_slcan_adapter(
+        stream: Box<dyn SlcanStream>,
+        speed: Option<SlcanSpeed>,
+        fd: bool,
+    ) -> std::io::Result<Self> {
+        let slcan = Slcan::over_adapter(stream, speed).await?;
+        Ok(Self { transport: Transport::Slcan(Box::new(slcan)), fd })
+    }
+
+    /// Frames that an adapter refused because its queue was full.
+    #[must_use]
+    pub fn refused_frames(&self) -> u64 {
+        match &self.transport {
+            Transport::Slcan(bus) => bus.refused_frames(),
+            Transport::UdpMulticast(_) => 0,
+            #[cfg(target_os = "linux")]
+            Transport::SocketCan(_) => 0,
+        }
+    }
+
+    /// Tells the bus whether a message of several frames has passed whole: what has no other sign of a full queue is
+    /// paced by that.
+    pub(crate) fn message(&mut self, passed: bool) {
+        match &mut self.transport {
+            Transport::Slcan(bus) => bus.message(passed),
+            Transport::UdpMulticast(_) => {}
+            #[cfg(target_os = "linux")]
+            Transport::SocketCan(_) => {}
+        }
     }
 
     /// Whether CAN FD frames may be sent.

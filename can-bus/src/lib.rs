@@ -32,7 +32,7 @@ mod udp_multicast;
 mod wait;
 
 pub use address::{
-    BusAddress, BusAddressError, SlcanAddress, SlcanPeer, SocketCanAddress, UdpMulticastAddress,
+    BusAddress, BusAddressError, SlcanAddress, SlcanPeer, SlcanSpeed, SocketCanAddress, UdpMulticastAddress,
 };
 pub use bus::{Bus, BusError};
 pub use channel::{ChannelError, IsoTpChannel, MAX_MESSAGE_LEN};

@@ -1,26 +1,36 @@
 //! slcan over a stream: a serial adapter, a TCP or Unix socket, another node (lines: `update_protocol::slcan`).
 
+mod pacer;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_serial::SerialPortBuilderExt;
 use update_protocol::can::Frame;
-use update_protocol::slcan::{Decoder, MAX_LINE_LEN, encode};
+use update_protocol::isotp::N_A_US;
+use update_protocol::slcan::{Decoder, Line, MAX_LINE_LEN, encode};
 
-use crate::address::{SlcanAddress, SlcanPeer};
+use self::pacer::{ANSWER_LIMIT, Gate, Pacer};
+use crate::address::{SlcanAddress, SlcanPeer, SlcanSpeed};
 use crate::bus::BusError;
 
 /// Frames that are held while nobody takes them; reading stops there, and the peer has to wait.
 const MAX_HELD_FRAMES: usize = 4096;
 const READ_LEN: usize = 4096;
+/// How long a bit rate is listened at: the slowest cyclic messages of a bus come once a second or so, others more often.
+const LISTENING_TIME: Duration = Duration::from_millis(400);
+/// Speed digits, the most common bit rates first.
+const LISTENING_ORDER: [u8; 9] = [6, 5, 8, 4, 7, 3, 2, 1, 0];
 /// Closes the channel of an adapter.
 const CLOSE: &[u8] = b"C\r";
 
@@ -36,6 +46,22 @@ pub(crate) struct Slcan {
     unsent: Vec<u8>,
     /// Whether an adapter was opened that has to be closed.
     adapter: bool,
+    answer: Answer,
+    /// For an adapter; a node at the other end of the line takes frames as fast as the line does.
+    pacer: Option<Pacer>,
+    opened: Instant,
+    /// Whether the adapter refused the frame that was written last.
+    write_again: bool,
+}
+
+/// What the next answer of an adapter is to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Answer {
+    #[default]
+    OfFrames,
+    /// The command that was written last.
+    Awaited,
+    Came(bool),
 }
 
 impl fmt::Debug for Slcan {
@@ -59,17 +85,73 @@ impl Slcan {
             #[cfg(not(unix))]
             SlcanPeer::Unix(_) => return Err(io::ErrorKind::Unsupported.into()),
         };
+        let is_serial = matches!(address.peer, SlcanPeer::Serial { .. });
+        match address.speed {
+            // Nobody is there who would know these commands: the other end of such a line is a node.
+            None if !is_serial => Ok(Self::over(stream)),
+            speed => Self::over_adapter(stream, speed).await,
+        }
+    }
+
+    /// Opens the channel of an adapter. Without a bit rate it listens for one first, since a wrong one disturbs the bus.
+    pub(crate) async fn over_adapter(
+        stream: Box<dyn SlcanStream>,
+        speed: Option<SlcanSpeed>,
+    ) -> io::Result<Self> {
         let mut bus = Self::over(stream);
         bus.adapter = true;
-        // A channel that was left open refuses a bit rate; an acknowledgement is not waited for, because a node
-        // that is no adapter gives none.
-        bus.unsent.extend_from_slice(CLOSE);
-        bus.unsent.extend_from_slice(format!("S{}\rO\r", address.speed).as_bytes());
-        bus.flush().await.map_err(|error| match error {
-            BusError::Io(error) => error,
-            other => io::Error::other(other),
-        })?;
+        let speed = match speed {
+            Some(speed) => speed,
+            None => bus.listen_for_speed().await?,
+        };
+        // A channel that was left open refuses a bit rate; a refusal to close one that is not open is none.
+        bus.command("C\r").await?;
+        for command in [format!("S{}\r", speed.digit()), "O\r".to_owned()] {
+            if bus.command(&command).await? == Some(false) {
+                let what = format!("the adapter refuses to open at {speed} (command {})", command.trim_end());
+                return Err(io::Error::other(what));
+            }
+        }
+        bus.pacer = Some(Pacer::new(speed.bit_rate()));
+        bus.opened = Instant::now();
         Ok(bus)
+    }
+
+    async fn listen_for_speed(&mut self) -> io::Result<SlcanSpeed> {
+        for speed in LISTENING_ORDER.into_iter().filter_map(SlcanSpeed::of_digit) {
+            self.command("C\r").await?;
+            self.command(&format!("S{}\r", speed.digit())).await?;
+            if self.command("L\r").await? == Some(false) {
+                let what = "the adapter cannot listen for the bit rate of its bus; name it, e.g. ?speed=500k";
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+            }
+            self.frames.clear();
+            let until = Instant::now() + LISTENING_TIME;
+            while self.frames.is_empty() && self.read_until(until).await.map_err(as_io)? {}
+            if !self.frames.is_empty() {
+                self.frames.clear();
+                return Ok(speed);
+            }
+        }
+        self.command("C\r").await?;
+        let what = "no traffic tells the bit rate of the bus; name it, e.g. ?speed=500k";
+        Err(io::Error::new(io::ErrorKind::InvalidInput, what))
+    }
+
+    /// What an adapter says to a command; `None`: nothing, as some do.
+    async fn command(&mut self, command: &str) -> io::Result<Option<bool>> {
+        self.unsent.extend_from_slice(command.as_bytes());
+        let outcome = async {
+            self.flush().await?;
+            self.answer = Answer::Awaited;
+            let until = Instant::now() + ANSWER_LIMIT;
+            while self.answer == Answer::Awaited && self.read_until(until).await? {}
+            Ok(match std::mem::take(&mut self.answer) {
+                Answer::Came(accepted) => Some(accepted),
+                Answer::Awaited | Answer::OfFrames => None,
+            })
+        };
+        outcome.await.map_err(as_io)
     }
 
     pub(crate) fn over(stream: Box<dyn SlcanStream>) -> Self {
@@ -79,14 +161,91 @@ impl Slcan {
             frames: VecDeque::new(),
             unsent: Vec::with_capacity(MAX_LINE_LEN),
             adapter: false,
+            answer: Answer::OfFrames,
+            pacer: None,
+            opened: Instant::now(),
+            write_again: false,
+        }
+    }
+
+    /// Frames that the adapter refused to take.
+    pub(crate) fn refused_frames(&self) -> u64 {
+        self.pacer.as_ref().map_or(0, Pacer::refused_frames)
+    }
+
+    /// Whether a message has passed whole, for an adapter that does not say itself what it drops.
+    pub(crate) fn message(&mut self, passed: bool) {
+        if let Some(pacer) = &mut self.pacer {
+            pacer.message(passed);
         }
     }
 
     pub(crate) async fn send(&mut self, frame: &Frame) -> Result<(), BusError> {
+        let give_up_at = Instant::now() + Duration::from_micros(N_A_US);
         // What a dropped send left goes first, so that lines stay whole.
         self.flush().await?;
-        self.unsent.extend_from_slice(encode(frame, &mut [0; MAX_LINE_LEN]));
-        self.flush().await
+        loop {
+            self.pass_gate(frame).await?;
+            self.unsent.extend_from_slice(encode(frame, &mut [0; MAX_LINE_LEN]));
+            self.flush().await?;
+            let now = self.opened.elapsed();
+            let Some(pacer) = &mut self.pacer else { return Ok(()) };
+            pacer.written(frame, now);
+            if !pacer.is_lockstep() {
+                return Ok(());
+            }
+            // One at a time: a frame that is refused is written again in its place.
+            self.write_again = false;
+            self.await_answer().await?;
+            if !self.write_again {
+                return Ok(());
+            }
+            if Instant::now() >= give_up_at {
+                return Err(BusError::Stuck);
+            }
+        }
+    }
+
+    /// Waits until the adapter has room.
+    async fn pass_gate(&mut self, frame: &Frame) -> Result<(), BusError> {
+        while let Some(pacer) = &self.pacer {
+            match pacer.gate(frame, self.opened.elapsed()) {
+                Gate::Open => break,
+                Gate::After(wait) => {
+                    let until = Instant::now() + wait;
+                    while self.read_until(until).await? {}
+                }
+                Gate::Answer => self.await_answer().await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until one more frame is answered, or is not to be any more.
+    async fn await_answer(&mut self) -> Result<(), BusError> {
+        let until = Instant::now() + ANSWER_LIMIT;
+        let before = self.pacer.as_ref().map(Pacer::unanswered);
+        while self.pacer.as_ref().map(Pacer::unanswered) == before {
+            if !self.read_until(until).await?
+                && let Some(pacer) = &mut self.pacer
+            {
+                pacer.answer_lost();
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what has come; `false` when nothing has by then.
+    async fn read_until(&mut self, until: Instant) -> Result<bool, BusError> {
+        if self.frames.len() >= MAX_HELD_FRAMES {
+            sleep_until(until).await;
+            return Ok(false);
+        }
+        match timeout_at(until, poll_fn(|cx| self.poll_read(cx))).await {
+            Ok(read) => read.map(|()| true),
+            Err(_elapsed) => Ok(false),
+        }
     }
 
     pub(crate) async fn recv(&mut self) -> Result<Frame, BusError> {
@@ -127,8 +286,36 @@ impl Slcan {
         if buffer.filled().is_empty() {
             return Poll::Ready(Err(BusError::Closed));
         }
-        self.frames.extend(buffer.filled().iter().filter_map(|&byte| self.decoder.push(byte)));
+        for &byte in buffer.filled() {
+            match self.decoder.push_line(byte) {
+                Some(Line::Frame(frame)) => self.frames.push_back(frame),
+                Some(Line::Accepted) => self.answered(true),
+                Some(Line::Refused) => self.answered(false),
+                None => {}
+            }
+        }
         Poll::Ready(Ok(()))
+    }
+}
+
+impl Slcan {
+    fn answered(&mut self, accepted: bool) {
+        if self.answer != Answer::OfFrames {
+            self.answer = Answer::Came(accepted);
+        } else if let Some(pacer) = &mut self.pacer {
+            if accepted {
+                pacer.accepted();
+            } else {
+                self.write_again = pacer.refused(self.opened.elapsed());
+            }
+        }
+    }
+}
+
+fn as_io(error: BusError) -> io::Error {
+    match error {
+        BusError::Io(error) => error,
+        other => io::Error::other(other),
     }
 }
 

@@ -110,6 +110,8 @@ pub struct Tester {
     default_timing: Timing,
     timing: Timing,
     pace: Pace,
+    /// Whether the device says with each block how much it has; unknown before the first one.
+    tells_received: Option<bool>,
     request: Vec<u8>,
 }
 
@@ -119,7 +121,7 @@ impl Tester {
     pub fn new(channel: IsoTpChannel) -> Self {
         let timing = Timing::default();
         let request = vec![0; crate::MAX_MESSAGE_LEN];
-        Self { channel, default_timing: timing, timing, pace: Pace::default(), request }
+        Self { channel, default_timing: timing, timing, pace: Pace::default(), tells_received: None, request }
     }
 
     /// The same with another patience.
@@ -145,6 +147,7 @@ impl Tester {
             self.channel.retarget(addressing);
             self.timing = self.default_timing;
             self.pace = Pace::default();
+            self.tells_received = None;
         }
     }
 

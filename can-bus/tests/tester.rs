@@ -137,11 +137,11 @@ async fn an_update_over_udp_multicast_beside_other_nodes() {
     let port = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let address: BusAddress = format!("udp-multicast::{port}").parse().unwrap();
     let mut devices = Vec::new();
-    for node in [0x10, 0x11, 0xFE] {
+    for node in [0x10, 0x11, 0xEF] {
         devices.push(serve(Bus::open(&address).await.unwrap(), node, true));
     }
     let mut bus = Bus::open(&address).await.unwrap();
-    assert_eq!(find_nodes(&mut bus, Duration::from_millis(500)).await.unwrap(), [0x10, 0x11, 0xFE]);
+    assert_eq!(find_nodes(&mut bus, Duration::from_millis(500)).await.unwrap(), [0x10, 0x11, 0xEF]);
     update(bus).await;
     for device in devices {
         device.abort();

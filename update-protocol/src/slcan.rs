@@ -38,6 +38,17 @@ pub fn encode<'l>(frame: &Frame, line: &'l mut [u8; MAX_LINE_LEN]) -> &'l [u8] {
     line.get(..len).unwrap_or_default()
 }
 
+/// What a line of a stream is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Line {
+    /// A frame.
+    Frame(Frame),
+    /// An adapter did what it was told.
+    Accepted,
+    /// An adapter did not.
+    Refused,
+}
+
 /// Finds frames in a stream of bytes. Holds one line; a longer one is stepped over to its end.
 #[derive(Clone, Debug)]
 pub struct Decoder {
@@ -61,6 +72,14 @@ impl Decoder {
 
     /// One byte of the stream; a frame when it ends the line of one.
     pub fn push(&mut self, byte: u8) -> Option<Frame> {
+        match self.push_line(byte) {
+            Some(Line::Frame(frame)) => Some(frame),
+            Some(Line::Accepted | Line::Refused) | None => None,
+        }
+    }
+
+    /// One byte of the stream; what it ends, if that is a frame or an answer. For who writes to an adapter.
+    pub fn push_line(&mut self, byte: u8) -> Option<Line> {
         if byte != END && byte != BELL && byte != b'\n' {
             if let Some(to) = self.line.get_mut(self.len) {
                 *to = byte;
@@ -68,10 +87,15 @@ impl Decoder {
             }
             return None;
         }
-        let line = self.line.get(..self.len).filter(|_| byte == END);
-        let frame = line.and_then(parse);
+        let line = self.line.get(..self.len).unwrap_or_default();
+        let ended = match (byte, line) {
+            (BELL, _) => Some(Line::Refused),
+            (END, [] | b"z" | b"Z") => Some(Line::Accepted),
+            (END, line) => parse(line).map(Line::Frame),
+            _ => None,
+        };
         self.len = 0;
-        frame
+        ended
     }
 }
 

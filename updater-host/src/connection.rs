@@ -171,6 +171,12 @@ impl Connection {
         self.tester.as_mut().ok_or(Trouble::Bus(BusError::Closed))
     }
 
+    /// Whether the adapter has refused frames.
+    #[must_use]
+    pub(crate) fn drops_frames(&mut self) -> bool {
+        self.tester.as_mut().is_some_and(|tester| tester.channel_mut().bus_mut().refused_frames() > 0)
+    }
+
     /// Whether another tester on this bus sends with our identifiers.
     #[must_use]
     pub(crate) fn has_twin(&self) -> bool {

@@ -29,6 +29,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 /// Who else is there, and what it does to the update.
 const ANOTHER_TESTER: &str = "another tester uses address F1 on this bus: frames with this program's CAN identifiers \
     come from elsewhere. Disconnect the other tool if the update fails or is slow";
+/// What an adapter does to the update.
+const ADAPTER_DROPS: &str =
+    "the CAN adapter refused frames because its queue was full; the transfer slows down for it";
 /// How long a device that was let go may take to be there again.
 const LEAVE_LIMIT: Duration = Duration::from_secs(10);
 
@@ -92,6 +95,8 @@ struct Tries {
     answered: u32,
     /// Whether the person knows of another tester.
     warned: bool,
+    /// Whether the person knows that the adapter drops frames.
+    warned_of_drops: bool,
 }
 
 impl Install<'_> {
@@ -110,11 +115,16 @@ impl Install<'_> {
             fruitless: 0,
             answered: 0,
             warned: false,
+            warned_of_drops: false,
         };
         loop {
             let before = tries.furthest;
             let outcome = self.attempt(&mut tries).await;
             self.output.progress_end();
+            if !tries.warned_of_drops && self.connection.drops_frames() {
+                tries.warned_of_drops = true;
+                self.output.warn("adapter-drops", ADAPTER_DROPS);
+            }
             if !tries.warned && self.connection.has_twin() {
                 tries.warned = true;
                 self.output.warn("another-tester", ANOTHER_TESTER);

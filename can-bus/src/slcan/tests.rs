@@ -74,31 +74,51 @@ async fn two_writers_do_not_wait_for_each_other_for_ever() {
     b.unwrap();
 }
 
+fn speed(digit: u8) -> Option<SlcanSpeed> {
+    Some(SlcanSpeed::of_digit(digit).unwrap())
+}
+
 #[tokio::test]
-async fn an_adapter_is_opened_and_closed_over_tcp_and_unix() {
+async fn an_adapter_is_opened_and_closed_over_tcp() {
     let tcp = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address =
-        SlcanAddress { peer: SlcanPeer::Tcp(tcp.local_addr().unwrap().to_string()), speed: 6, fd: false };
-    let mut bus = soon(Slcan::open(&address)).await.unwrap();
-    let (mut adapter, _) = soon(tcp.accept()).await.unwrap();
+    let address = SlcanAddress {
+        peer: SlcanPeer::Tcp(tcp.local_addr().unwrap().to_string()),
+        speed: speed(6),
+        fd: false,
+    };
+    let (bus, adapter) = soon(async {
+        tokio::join!(Slcan::open(&address), async {
+            let (mut adapter, _) = tcp.accept().await.unwrap();
+            // Nothing was open that could be closed; the other commands are done.
+            adapter.write_all(b"\x07\r\r").await.unwrap();
+            adapter
+        })
+    })
+    .await;
+    let (mut bus, mut adapter) = (bus.unwrap(), adapter);
     soon(bus.send(&frame(1))).await.unwrap();
-    // Acknowledgements and refusals of an adapter, and the frame of another node.
-    adapter.write_all(b"\x07\r\rZ\rT18DA10F182222222222222222\r").await.unwrap();
+    // An acknowledgement, and the frame of another node.
+    adapter.write_all(b"Z\rT18DA10F182222222222222222\r").await.unwrap();
     assert_eq!(soon(bus.recv()).await.unwrap(), frame(0x22));
     drop(bus);
     let mut text = String::new();
     soon(adapter.read_to_string(&mut text)).await.unwrap();
     assert_eq!(text, "C\rS6\rO\rT18DA10F180101010101010101\rC\r");
+}
 
+#[tokio::test]
+async fn a_line_without_an_adapter_is_told_no_commands() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("board.sock");
     let unix = tokio::net::UnixListener::bind(&path).unwrap();
-    let address = SlcanAddress { peer: SlcanPeer::Unix(path), speed: 8, fd: false };
-    drop(soon(Slcan::open(&address)).await.unwrap());
-    let (mut adapter, _) = soon(unix.accept()).await.unwrap();
+    let address = SlcanAddress { peer: SlcanPeer::Unix(path), speed: None, fd: false };
+    let mut bus = soon(Slcan::open(&address)).await.unwrap();
+    soon(bus.send(&frame(1))).await.unwrap();
+    drop(bus);
+    let (mut board, _) = soon(unix.accept()).await.unwrap();
     let mut text = String::new();
-    soon(adapter.read_to_string(&mut text)).await.unwrap();
-    assert_eq!(text, "C\rS8\rO\rC\r");
+    soon(board.read_to_string(&mut text)).await.unwrap();
+    assert_eq!(text, "T18DA10F180101010101010101\r");
 }
 
 /// A pseudo terminal is as near to a serial device as a machine without one has it.
@@ -107,7 +127,8 @@ async fn a_serial_device_is_opened_by_its_path() {
     use tokio_serial::{SerialPort as _, SerialStream};
     let (mut adapter, terminal) = SerialStream::pair().unwrap();
     let path = terminal.name().unwrap();
-    let address = SlcanAddress { peer: SlcanPeer::Serial { path, baud: 115_200 }, speed: 8, fd: false };
+    let address =
+        SlcanAddress { peer: SlcanPeer::Serial { path, baud: 115_200 }, speed: speed(8), fd: false };
     let mut bus = soon(Slcan::open(&address)).await.unwrap();
     soon(bus.send(&frame(7))).await.unwrap();
     let expected = b"C\rS8\rO\rT18DA10F180707070707070707\r";
@@ -121,7 +142,7 @@ async fn a_serial_device_is_opened_by_its_path() {
 #[tokio::test]
 async fn what_is_not_there_does_not_open() {
     let missing = SlcanPeer::Unix("/nonexistent/board.sock".into());
-    assert!(soon(Slcan::open(&SlcanAddress { peer: missing, speed: 8, fd: false })).await.is_err());
+    assert!(soon(Slcan::open(&SlcanAddress { peer: missing, speed: speed(8), fd: false })).await.is_err());
     let missing = SlcanPeer::Serial { path: "/nonexistent/tty".into(), baud: 115_200 };
-    assert!(soon(Slcan::open(&SlcanAddress { peer: missing, speed: 8, fd: false })).await.is_err());
+    assert!(soon(Slcan::open(&SlcanAddress { peer: missing, speed: speed(8), fd: false })).await.is_err());
 }

@@ -39,8 +39,6 @@ struct Open<'d> {
     counter: u8,
     /// Longest block, bytes of data.
     max: usize,
-    /// Whether the device says with each block how much it has.
-    tells: bool,
 }
 
 impl Tester {
@@ -68,7 +66,7 @@ impl Tester {
         // Service and counter are part of what the device says it takes.
         let max = usize::try_from(response::download(&answer)?).unwrap_or(usize::MAX);
         let max = max.min(MAX_REQUEST_LEN).saturating_sub(BLOCK_HEAD_LEN);
-        let mut open = Open { data: rest, taken: 0, counter: 1, max, tells: false };
+        let mut open = Open { data: rest, taken: 0, counter: 1, max };
         while open.taken < open.data.len() {
             self.block(&mut open).await?;
             if on_block(begin.saturating_add(open.taken)) == Flow::Stop {
@@ -90,11 +88,14 @@ impl Tester {
         loop {
             let st_min_us = self.channel.link().peer_st_min().as_micros();
             let wanted = self.pace.block_len(open.max, frame_len, st_min_us);
-            let len = match unsure.last() {
-                None => wanted,
+            let len = match (unsure.last(), self.tells_received) {
+                // A block whose fate cannot be known could only be repeated as it is, however long: so the first one,
+                // which tells whether it can, is short.
+                (None, None) => single,
+                (None, Some(_)) => wanted,
                 // Whichever of them it has got, its answer tells: the shortest is enough to ask.
-                Some(_) if open.tells => single,
-                Some(same) => *same,
+                (Some(_), Some(true)) => single,
+                (Some(same), Some(false) | None) => *same,
             };
             let data = rest.get(..len.min(rest.len())).unwrap_or(rest);
             let request = Request::Transfer { counter: open.counter, data };
@@ -102,10 +103,12 @@ impl Tester {
             match self.once(&request, this).await {
                 Ok(answer) => {
                     unsure.push(data.len());
-                    let taken = match response::transfer(&answer)? {
+                    self.channel.bus_mut().message(true);
+                    let received = response::transfer(&answer)?;
+                    self.tells_received = Some(received.is_some());
+                    let taken = match received {
                         None => unsure.first().copied().unwrap_or_default(),
                         Some(received) => {
-                            open.tells = true;
                             let received = usize::try_from(received).unwrap_or(usize::MAX);
                             let taken = received.checked_sub(open.taken).filter(|len| unsure.contains(len));
                             taken.ok_or(ClientError::Malformed { service: sid::TRANSFER })?
@@ -122,6 +125,7 @@ impl Tester {
                     repeat += 1;
                     silences += u32::from(error.is_silence());
                     // A short question about a block says nothing of longer ones.
+                    self.channel.bus_mut().message(false);
                     if unsure.is_empty() {
                         self.pace.block_lost(data.len(), single, error.is_silence());
                     }

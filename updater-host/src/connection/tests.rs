@@ -26,7 +26,7 @@ async fn a_bus_is_closed_before_it_is_opened_again() {
             (said, opened)
         }
     });
-    let address = format!("slcan:unix:{}", path.display()).parse().unwrap();
+    let address = format!("slcan:unix:{}?speed=1M", path.display()).parse().unwrap();
     let mut connection = Connection::open(&address, Identifiers::Normal29).await.unwrap();
     is_alone.recv().unwrap();
     let gone = || Trouble::Bus(BusError::Closed);
