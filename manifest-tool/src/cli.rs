@@ -1,6 +1,6 @@
 //! The command line: what can be said, and what is printed and returned for it.
 
-use crate::commands::{create, credential, inspect, key, provision, publish, revoke, sign, verify};
+use crate::commands::{create, credential, inspect, key, provision, publish, revoke, sign, verify, withdraw};
 use crate::error::Error;
 use crate::output::{Output, Report};
 use clap::error::ErrorKind;
@@ -42,6 +42,10 @@ enum Command {
     Provision(provision::Provision),
     /// Send a release, revocation lists, or both to an update-server
     Publish(publish::Publish),
+    /// Take a release back: the server keeps it and offers it no more
+    Withdraw(withdraw::Withdraw),
+    /// Mark a device as out of service in the server's registry
+    Retire(withdraw::Retire),
 }
 
 #[derive(Subcommand, Debug)]
@@ -74,6 +78,8 @@ impl Command {
             Self::Revoke(command) => report(output, command.run()),
             Self::Provision(command) => report(output, command.run()),
             Self::Publish(command) => report(output, command.run(output)),
+            Self::Withdraw(command) => report(output, command.run(output)),
+            Self::Retire(command) => report(output, command.run(output)),
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod publish;
 pub mod revoke;
 pub mod sign;
 pub mod verify;
+pub mod withdraw;
 
 use crate::error::Error;
 use crate::files::{MAX_RECORD_FILE_LEN, must_differ, read};

@@ -42,6 +42,10 @@ pub enum Error {
     #[error("{} is named twice", .0.display())]
     SameFile(PathBuf),
 
+    /// A number that never falls would rise very far.
+    #[error("the {what} {to} is more than {} above {from}", crate::step::MAX_STEP)]
+    Step { what: &'static str, from: u64, to: u64 },
+
     // Environment.
     /// A file could not be read or written.
     #[error("{} could not be {}: {source}", path.display(), action.past())]
@@ -160,6 +164,9 @@ pub enum Error {
     /// The token file holds no token.
     #[error("{} holds no bearer token", .0.display())]
     Token(PathBuf),
+    /// The file of `--ca` holds no certificate.
+    #[error("{} contains no certificate in PEM", .0.display())]
+    Authorities(PathBuf),
     /// The server could not be reached, or stopped answering.
     #[error("{step} failed: {source}")]
     Http {
@@ -271,6 +278,7 @@ impl Error {
             Self::Usage { .. } => "usage",
             Self::FileExists(_) => "file-exists",
             Self::SameFile(_) => "same-file",
+            Self::Step { .. } => "step-too-large",
             Self::File { action: FileAction::Read, .. } => "file-read",
             Self::File { action: FileAction::Write, .. } => "file-write",
             Self::FileTooLong { .. } => "file-too-long",
@@ -292,6 +300,7 @@ impl Error {
             Self::ImageMismatch { .. } => Reason::ImageDigestMismatch.slug(),
             Self::ServerUrl(_) => "server-url",
             Self::Token(_) => "token-invalid",
+            Self::Authorities(_) => "ca-invalid",
             Self::Http { .. } => "server-unreachable",
             Self::ServerRefused { code, .. } => code.as_deref().unwrap_or("server-refused"),
             Self::ServerAnswer { .. } => "server-answer",
@@ -305,6 +314,9 @@ impl Error {
             Self::Usage { .. } => "See manifest-tool help, or the help of the command.",
             Self::FileExists(_) => {
                 "Choose another name, or say --force where the command has it; it spares keys and devices."
+            }
+            Self::Step { .. } => {
+                "Check the number: devices never go below it again. Pass --force if you mean it."
             }
             Self::SameFile(_) => "Give each input and output a file of its own.",
             Self::File { .. } => {
@@ -330,6 +342,7 @@ impl Error {
             Self::Refused { reason, .. } => reason.hint(),
             Self::ImageMismatch { .. } => "Give the image that manifest-tool create wrote for this manifest.",
             Self::ServerUrl(_) => "Give one like https://updates.example.com.",
+            Self::Authorities(_) => "Give the certificate of the authority that signed the server's, in PEM.",
             Self::Token(_) => "Put the server's bearer token into it, a line of printable ASCII.",
             Self::Http { .. } => "Check the URL, the network and that the server is up, and run it again.",
             Self::ServerRefused { hint: Some(hint), .. } => hint,
@@ -351,6 +364,7 @@ impl Error {
             Self::Usage { .. }
             | Self::FileExists(_)
             | Self::SameFile(_)
+            | Self::Step { .. }
             | Self::ServerUrl(_)
             | Self::Author { .. } => 2,
             Self::File { .. } | Self::Output(_) | Self::Clock | Self::Http { .. } => 3,
@@ -361,6 +375,7 @@ impl Error {
             | Self::PrivateKey { .. }
             | Self::PublicKey { .. }
             | Self::KeyOperation { .. }
+            | Self::Authorities(_)
             | Self::Token(_) => 4,
             Self::CredentialOfAnotherKey(_) => Reason::KeyMismatch.exit_code(),
             Self::FileTooLong { .. }

@@ -15,6 +15,8 @@ mod output;
 mod passphrase;
 pub mod private_key;
 pub mod public_key;
+mod server;
+pub mod step;
 pub mod time;
 pub mod verification;
 

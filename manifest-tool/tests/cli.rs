@@ -1,14 +1,17 @@
 //! The program as people and CI run it: real processes, real files.
 
 mod cli {
+    mod fake_server;
     mod flow;
     mod foreign;
     mod inspect;
     mod keys;
+    mod numbers;
     mod openssl;
     mod publish;
     mod refusals;
     mod revocation;
+    mod server;
     mod usage;
     mod workshop;
 }

@@ -45,6 +45,11 @@ impl Factory {
         self.release.public_key().kid()
     }
 
+    /// The release key's credential.
+    pub fn credential(&self) -> &[u8] {
+        &self.credential
+    }
+
     /// cti of the release key's credential.
     pub fn credential_cti(&self) -> [u8; 16] {
         self.cti
@@ -68,6 +73,11 @@ impl Factory {
     pub fn envelope_of(&self, update: &UpdateDescription) -> Vec<u8> {
         let unsigned = create(update).expect("envelope");
         sign(&unsigned, &self.release, &self.credential).expect("signature")
+    }
+
+    /// Signs an envelope that was made elsewhere; `None`: the author refuses it.
+    pub fn sign(&self, unsigned: &[u8]) -> Option<Vec<u8>> {
+        sign(unsigned, &self.release, &self.credential).ok()
     }
 
     /// A revocation list that takes back these keys.

@@ -2,6 +2,7 @@
 //! signed records that decide what may be offered.
 
 pub mod catalogue;
+pub mod index;
 pub mod records;
 pub mod registry;
 
@@ -85,6 +86,33 @@ impl FromStr for Identifier {
         Err(Malformed {
             expected: "a vendor or class is a UUID of the form 01234567-89ab-cdef-0123-456789abcdef",
         })
+    }
+}
+
+/// What a person writes down beside a mark: 1 to 200 printable characters of one line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note(String);
+
+impl Note {
+    const MAX_LEN: usize = 200;
+
+    /// The note's text.
+    pub fn into_string(self) -> String {
+        self.0
+    }
+}
+
+impl FromStr for Note {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        let fits = (1..=Self::MAX_LEN).contains(&text.chars().count());
+        // Marks of direction change how a terminal shows the rest of a line.
+        let direction = |c: char| matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if fits && !text.trim().is_empty() && !text.chars().any(|c| c.is_control() || direction(c)) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(Malformed { expected: "a reason has 1 to 200 printable characters" })
     }
 }
 

@@ -20,9 +20,10 @@ use tokio::sync::Semaphore;
 use crate::blobs::{BlobError, Blobs};
 use crate::config::{Config, ConfigError};
 use crate::data_dir::{DataDir, DataDirError};
-use crate::domain::catalogue::Catalogue;
+use crate::domain::catalogue::{Catalogue, CatalogueError};
 use crate::domain::records::{Records, RecordsError};
 use crate::domain::registry::Registry;
+use crate::domain::unix_now;
 use crate::http::{self, Parts};
 use crate::readiness::Readiness;
 use crate::store::{Store, StoreError};
@@ -58,6 +59,9 @@ pub enum StartError {
     /// The stored revocation lists.
     #[error(transparent)]
     Records(#[from] RecordsError),
+    /// The stored releases.
+    #[error("cannot read the stored releases: {0}")]
+    Catalogue(#[from] CatalogueError),
     /// The address.
     #[error("cannot listen on {address}: {source}")]
     Listen {
@@ -81,8 +85,12 @@ impl StartError {
             | Self::Store(_)
             | Self::Blobs(_)
             | Self::Records(
-                RecordsError::Refused(_) | RecordsError::NotNewer { .. } | RecordsError::Store(_),
+                RecordsError::Refused(_)
+                | RecordsError::NotNewer { .. }
+                | RecordsError::Store(_)
+                | RecordsError::Cut(_),
             )
+            | Self::Catalogue(_)
             | Self::Listen { .. }
             | Self::System(_) => 3,
         })
@@ -115,8 +123,12 @@ impl StartError {
             )
             | Self::Blobs(_)
             | Self::Records(
-                RecordsError::Refused(_) | RecordsError::NotNewer { .. } | RecordsError::Store(_),
+                RecordsError::Refused(_)
+                | RecordsError::NotNewer { .. }
+                | RecordsError::Store(_)
+                | RecordsError::Cut(_),
             )
+            | Self::Catalogue(_)
             | Self::System(_) => None,
         }
     }
@@ -141,7 +153,7 @@ impl Server {
         let blobs = Arc::new(Blobs::open(&data.images())?);
         let records = Records::open(store.clone(), config.anchors).await?;
         let router = http::router(Parts {
-            catalogue: Catalogue::new(store.clone(), blobs.clone(), records.clone()),
+            catalogue: Catalogue::open(store.clone(), blobs.clone(), records.clone(), unix_now()).await?,
             registry: Registry::new(store.clone()),
             readiness: Readiness::new(store.clone(), blobs.clone()),
             records,
@@ -158,6 +170,11 @@ impl Server {
     /// Where it listens.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
+    }
+
+    /// The service without its listener, for tests that call it in their own process.
+    pub fn router(&self) -> Router {
+        self.router.clone()
     }
 
     /// Serves until SIGTERM or SIGINT, then finishes the requests under way; a second signal ends those too.

@@ -20,7 +20,7 @@ use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool};
 
 pub use devices::{StoredDevice, StoredEvent};
 pub use readiness::DatabaseFault;
-pub use releases::{Insertion, NewEnvelope, StoredEnvelope, StoredRelease};
+pub use releases::{Insertion, NewEnvelope, ReleaseEvent, StoredEnvelope, StoredRelease, Withdrawal};
 pub use revocations::{ListInsertion, StoredList};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");

@@ -12,6 +12,7 @@ mod demo;
 #[path = "../../tests/src/qemu.rs"]
 #[allow(dead_code, unreachable_pub, reason = "the tests use the rest")]
 mod emulator;
+mod fuzz;
 mod image;
 /// Children that end with us: shared with the system tests.
 #[path = "../../tests/src/parent_death.rs"]
@@ -55,6 +56,8 @@ enum Task {
     Image(image::Arguments),
     /// Start the Cortex-M4 board in QEMU and print its bus address
     Qemu(qemu::Arguments),
+    /// Run the fuzz targets under libFuzzer
+    Fuzz(fuzz::Arguments),
     /// Measure chain verification and transfer rate
     Bench(bench::Arguments),
 }
@@ -86,6 +89,7 @@ fn perform(workspace: &Workspace, task: &Task) -> anyhow::Result<()> {
         Task::Tidy(tidy) => tidy::run(workspace, tidy),
         Task::Image(image) => image::run(workspace, image),
         Task::Qemu(qemu) => qemu::run(workspace, qemu),
+        Task::Fuzz(fuzz) => fuzz::run(workspace, fuzz),
         Task::Bench(bench) => bench::run(workspace, bench),
     }
 }

@@ -37,6 +37,7 @@ const fn tool(program: &'static str, package: &'static str) -> SystemTool {
 
 pub(crate) const QEMU_ARM: SystemTool = tool("qemu-system-arm", "qemu-system-arm");
 pub(crate) const QEMU_X86: SystemTool = tool("qemu-system-x86_64", "qemu-system-x86");
+pub(crate) const GXX: SystemTool = tool("g++", "g++");
 pub(crate) const APT: SystemTool = tool("apt-get", "apt");
 pub(crate) const DPKG_DEB: SystemTool = tool("dpkg-deb", "dpkg");
 /// Modules of kernels after Debian 12.

@@ -2,16 +2,17 @@
 
 use crate::describe::ManifestView;
 use crate::error::Error;
-use crate::files::{Existing, must_differ, read, write_all};
+use crate::files::{Existing, MAX_ENVELOPE_FILE_LEN, must_differ, read, write_all};
 use crate::identifiers::{Class, Vendor, device_id};
 use crate::image::{self, Format, MAX_INPUT_LEN};
 use crate::output::{Report, table};
+use crate::step;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use std::ops::Range;
 use std::path::PathBuf;
 use suit_manifest::author::{UpdateDescription, image_uri, inspect};
-use trust::host::Serial;
+use trust::host::{Serial, VersionText};
 
 /// Make an unsigned envelope and its image
 #[derive(clap::Args, Clone, Debug)]
@@ -43,9 +44,12 @@ pub struct Create {
     /// Sequence number; a device takes no lower one than it has confirmed
     #[arg(long)]
     sequence: u64,
-    /// Version for people, as 2.0.0
+    /// Envelope of the previous release: the sequence number must be higher, by 1048576 at most
+    #[arg(long, value_name = "R.suit")]
+    previous_release: Option<PathBuf>,
+    /// Version for people, such as 2.0.0
     #[arg(long)]
-    version: String,
+    version: VersionText,
     /// What the update is about
     #[arg(long)]
     description: Option<String>,
@@ -55,7 +59,8 @@ pub struct Create {
     /// Image to write: the bytes that a device stores
     #[arg(long, value_name = "I.bin")]
     image_out: PathBuf,
-    /// Replace other files; with --image-format, take an image without a vector table
+    /// Replace other files and accept a large step of the sequence number; with --image-format, take an image
+    /// without a vector table
     #[arg(long)]
     force: bool,
 }
@@ -79,6 +84,7 @@ impl Create {
         for output in [&self.out, &self.image_out] {
             must_differ(output, &[&self.image])?;
         }
+        self.check_previous()?;
         let input = read(&self.image, MAX_INPUT_LEN)?;
         let options = image::Options {
             format: self.image_format,
@@ -96,7 +102,7 @@ impl Create {
             class: self.class.id(vendor).into_bytes(),
             device: self.serial.as_ref().map(|serial| device_id(serial, vendor).into_bytes()),
             sequence: self.sequence,
-            version: self.version.clone(),
+            version: self.version.as_str().to_owned(),
             image_digest,
             image_size: image.bytes.len() as u64,
             uri: image_uri(&image_digest),
@@ -118,6 +124,28 @@ impl Create {
             image_left_out: image.left_out,
             manifest,
         })
+    }
+}
+
+impl Create {
+    /// A sequence number rises, never far, and within one vendor and class.
+    fn check_previous(&self) -> Result<(), Error> {
+        let Some(path) = &self.previous_release else { return Ok(()) };
+        let envelope = read(path, MAX_ENVELOPE_FILE_LEN)?;
+        let refused = |error| Error::refused_manifest(path, error);
+        let previous = inspect(&envelope).map_err(refused)?;
+        let image = previous.image_reference().map_err(refused)?;
+        let vendor = self.vendor.id();
+        if (image.vendor, image.class) != (vendor.into_bytes(), self.class.id(vendor).into_bytes()) {
+            return Err(Error::usage(format!("{} is for another vendor or class", path.display())));
+        }
+        let from = previous.manifest().sequence_number();
+        if self.sequence <= from {
+            let message =
+                format!("--sequence {} is not above {from}, that of {}", self.sequence, path.display());
+            return Err(Error::usage(message));
+        }
+        step::check("sequence number", from, self.sequence, self.force)
     }
 }
 

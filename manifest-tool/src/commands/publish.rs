@@ -1,19 +1,21 @@
 //! `publish`: revocation lists, image and release to an update-server (docs/server-api.md). Running it again does
 //! no harm: what is there already is not sent, or is taken as sent.
 
-mod server;
-
 use crate::describe::{ManifestView, kid};
 use crate::error::Error;
 use crate::files::{MAX_ENVELOPE_FILE_LEN, MAX_RECORD_FILE_LEN, read};
 use crate::image::MAX_IMAGE_LEN;
 use crate::output::{Output, Report, table};
+use crate::server::{ListInForce, Outcome, Server, ServerArguments};
+use crate::step;
 use crate::verification::match_image;
 use serde::Serialize;
-use server::{ListInForce, Outcome, Server};
 use std::path::{Path, PathBuf};
 use suit_manifest::author::inspect;
 use trust::author::read_unverified_revocation;
+
+/// The server holds other bytes under the digest of the image (docs/server-api.md).
+const IMAGE_DAMAGED: &str = "image-damaged";
 
 /// Send a release, revocation lists, or both to an update-server
 #[derive(clap::Args, Clone, Debug)]
@@ -25,15 +27,14 @@ pub struct Publish {
     /// Image of the release
     #[arg(long, value_name = "I.bin", requires = "envelope")]
     image: Option<PathBuf>,
-    /// URL of the server, as https://updates.example.com
-    #[arg(long, value_name = "URL")]
-    server: String,
-    /// File that holds the bearer token
-    #[arg(long, value_name = "FILE")]
-    token_file: PathBuf,
-    /// Revocation list, sent first; several can be given
+    #[command(flatten)]
+    server: ServerArguments,
+    /// Revocation list, sent first (repeatable)
     #[arg(long, value_name = "FILE", group = "what")]
     revocations: Vec<PathBuf>,
+    /// Accept a sequence number that is more than 1048576 above the server's newest
+    #[arg(long)]
+    force: bool,
 }
 
 /// What `publish` did.
@@ -71,15 +72,12 @@ impl Publish {
         };
         let lists = self.revocations.iter().map(|path| read_list(path)).collect::<Result<Vec<_>, _>>()?;
 
-        let server = Server::new(&self.server, &self.token_file)?;
-        if server.sends_the_token_in_clear() {
-            output.warn("the token goes over the network unencrypted: use https");
-        }
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|_| Error::Internal("no runtime"))?;
-        runtime.block_on(async {
+        self.server.run(output, async |server| {
+            if let Some(release) = &release
+                && let Some(newest) = server.newest_sequence(&release.manifest).await?
+            {
+                step::check("sequence number", newest, release.manifest.sequence, self.force)?;
+            }
             let mut revocations = Vec::new();
             for (list, meant) in lists {
                 revocations.push(server.put_revocations(list, &meant).await?);
@@ -88,7 +86,7 @@ impl Publish {
                 Some(release) => Some(release.send(&server, output).await?),
                 None => None,
             };
-            Ok(Published { server: self.server.clone(), revocations, release })
+            Ok(Published { server: self.server.url().to_owned(), revocations, release })
         })
     }
 }
@@ -121,8 +119,18 @@ impl Release {
     }
 
     async fn send(self, server: &Server, output: Output) -> Result<PublishedRelease, Error> {
-        let image_upload = server.put_image(&self.manifest.image.sha256, self.image, output).await?;
-        let (release, envelope_url) = server.post_release(self.envelope).await?;
+        let sha256 = &self.manifest.image.sha256;
+        let mut image_upload = server.put_image(sha256, &self.image, output).await?;
+        let posted = match server.post_release(self.envelope.clone()).await {
+            // The server has found out by itself that its copy is damaged.
+            Err(error) if error.code() == IMAGE_DAMAGED => {
+                server.send_image(sha256, &self.image, output).await?;
+                image_upload = Outcome::Repaired;
+                server.post_release(self.envelope).await
+            }
+            posted => posted,
+        };
+        let (release, envelope_url) = posted?;
         Ok(PublishedRelease { release, image_upload, envelope_url, manifest: self.manifest })
     }
 }

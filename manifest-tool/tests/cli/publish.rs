@@ -1,114 +1,10 @@
 //! `publish` against a server of a few lines that records what it is sent (docs/server-api.md).
 
-use super::workshop::{Run, Workshop, finish};
-use axum::Router;
-use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::Response;
+use super::fake_server::FakeServer;
+use super::workshop::Workshop;
+use axum::body::Bytes;
+use axum::http::StatusCode;
 use serde_json::{Value, json};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
-use trust::author::read_unverified_revocation;
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Sent {
-    what: String,
-    body: Bytes,
-}
-
-/// What the server has, what it was sent, and how it answers `METHOD path` out of turn.
-#[derive(Default)]
-struct Record {
-    sent: Vec<Sent>,
-    headers: Vec<HeaderMap>,
-    held: HashMap<String, Bytes>,
-    answers: HashMap<&'static str, (StatusCode, String)>,
-}
-
-type Shared = Arc<Mutex<Record>>;
-
-struct FakeServer {
-    record: Shared,
-    url: String,
-    _runtime: tokio::runtime::Runtime,
-}
-
-impl FakeServer {
-    fn start() -> Self {
-        let record = Shared::default();
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let router = Router::new().fallback(answer).with_state(Arc::clone(&record));
-        runtime.spawn(async move { axum::serve(listener, router).await });
-        Self { record, url, _runtime: runtime }
-    }
-
-    fn publish(&self, workshop: &Workshop, more: &[&str]) -> Run {
-        let arguments = [
-            "--json",
-            "publish",
-            "signed.suit",
-            "--image",
-            "image.bin",
-            "--token-file",
-            "token",
-            "--server",
-            &self.url,
-        ];
-        finish(workshop.command(&[&arguments[..], more].concat()))
-    }
-
-    fn answers(&self, what: &'static str, status: StatusCode, body: &str) {
-        self.record.lock().unwrap().answers.insert(what, (status, body.to_owned()));
-    }
-
-    fn take_sent(&self) -> Vec<String> {
-        std::mem::take(&mut self.record.lock().unwrap().sent).into_iter().map(|sent| sent.what).collect()
-    }
-}
-
-async fn answer(State(record): State<Shared>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    let body = to_bytes(body, 1 << 20).await.unwrap();
-    let what = format!("{} {}", parts.method, parts.uri.path());
-    let mut record = record.lock().unwrap();
-    record.sent.push(Sent { what: what.clone(), body: body.clone() });
-    record.headers.push(parts.headers);
-    let (status, body) = match record.answers.iter().find(|(prefix, _)| what.starts_with(**prefix)) {
-        Some((_, (status, body))) => (*status, body.clone()),
-        None if parts.method == "HEAD" => {
-            let answer = Response::builder();
-            let answer = match record.held.get(parts.uri.path()) {
-                Some(held) => answer.header("content-length", held.len()),
-                None => answer.status(StatusCode::NOT_FOUND),
-            };
-            return answer.body(Body::empty()).unwrap();
-        }
-        None => {
-            let key = match parts.method.as_str() {
-                "POST" => format!("{} {}", parts.uri.path(), body.len()),
-                _ => parts.uri.path().to_owned(),
-            };
-            let answer = match read_unverified_revocation(&body) {
-                Ok(list) => {
-                    json!({"kid": hex::encode(list.issuer_kid().0), "list_sequence": list.sequence()})
-                }
-                Err(_) => json!({"envelope_url": "/v1/releases/x/envelope"}),
-            };
-            let known = record.held.insert(key, body).is_some();
-            (if known { StatusCode::OK } else { StatusCode::CREATED }, answer.to_string())
-        }
-    };
-    let answer = Response::builder().status(status);
-    if status.is_redirection() {
-        // The body of an answer out of turn is the address then.
-        return answer.header("location", body).body(Body::empty()).unwrap();
-    }
-    answer.body(Body::from(body)).unwrap()
-}
 
 fn workshop() -> Workshop {
     let workshop = Workshop::with_release();
@@ -217,12 +113,57 @@ fn an_image_of_another_length_is_sent_again() {
     let image = image_path(&workshop);
     server.record.lock().unwrap().held.insert(image.clone(), Bytes::from_static(b"cut off"));
     server.take_sent();
-    assert_eq!(server.publish(&workshop, &[]).exit, 0);
+    let object = server.publish(&workshop, &[]).object();
+    assert_eq!(object["image_upload"], "repaired");
     assert_eq!(
         server.take_sent(),
         [format!("HEAD {image}"), format!("PUT {image}"), "POST /v1/releases".to_owned()]
     );
     assert_eq!(server.record.lock().unwrap().held[&image], workshop.read("image.bin"));
+}
+
+/// Damage of the same length is found by the server: when it is asked for the image, or when a release needs it.
+#[test]
+fn a_damaged_image_is_repaired_and_said_to_be() {
+    let (workshop, server) = (workshop(), FakeServer::start());
+    assert_eq!(server.publish(&workshop, &[]).exit, 0);
+    let image = image_path(&workshop);
+    server.take_sent();
+    server.answers_once("HEAD", StatusCode::SERVICE_UNAVAILABLE, "");
+    assert_eq!(server.publish(&workshop, &[]).object()["image_upload"], "repaired");
+    let sent = [format!("HEAD {image}"), format!("PUT {image}"), "POST /v1/releases".to_owned()];
+    assert_eq!(server.take_sent(), sent);
+
+    let damaged = json!({"title": "Conflict", "status": 409, "code": "image-damaged"}).to_string();
+    server.answers_once("POST", StatusCode::CONFLICT, &damaged);
+    let object = server.publish(&workshop, &[]).object();
+    assert_eq!((&object["image_upload"], &object["release"]), (&json!("repaired"), &json!("present")));
+    let post = "POST /v1/releases".to_owned();
+    assert_eq!(server.take_sent(), [format!("HEAD {image}"), post.clone(), format!("PUT {image}"), post]);
+    // Once: what stays damaged is an error.
+    server.answers("POST", StatusCode::CONFLICT, &damaged);
+    assert_eq!(server.publish(&workshop, &[]).refusal(), ("image-damaged".into(), 7));
+}
+
+/// `publish | head -1` has published: nobody must think that it has not.
+#[test]
+fn a_closed_pipe_has_published() {
+    let (workshop, server) = (workshop(), FakeServer::start());
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = workshop.command(&[
+        "publish",
+        "signed.suit",
+        "--image",
+        "image.bin",
+        "--token-file",
+        "token",
+        "--server",
+        &server.url,
+    ]);
+    let output = command.stdout(writer).spawn().unwrap().wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(server.take_sent().contains(&"POST /v1/releases".to_owned()));
 }
 
 #[test]
@@ -266,7 +207,7 @@ fn a_refusal_is_told_in_the_servers_words() {
     problem["hint"] = "Use the next number.\n".into();
     assert_eq!(told(&problem).1, "Use the next number.\\n");
     problem["hint"] = "x".repeat(2000).into();
-    assert_eq!(told(&problem).1, "x".repeat(300));
+    assert_eq!(told(&problem).1, format!("{}...", "x".repeat(300)));
 }
 
 #[test]

@@ -1,24 +1,32 @@
 //! The catalogue of releases. A release gets in when its envelope verifies and its image is here; it is offered for
-//! as long as its envelope verifies, under the revocations and at the time of asking.
+//! as long as an envelope of it verifies, under the revocations and at the time of asking, and until its publisher
+//! withdraws it.
 //!
-//! What a release says (version, image, key) is read from the verified envelope each time; the database's columns
-//! only find it.
+//! Answers come from the index; an envelope that is handed out is verified once more on its way. What a release says
+//! (version, image, key) is read from a verified envelope; the database's columns only find it.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use suit_manifest::{Envelope, Reason, image_reference};
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinError;
-use tracing::Span;
-use trust::{Kid, TrustStore, UnixTime};
+use tracing::{Instrument as _, Span};
+use trust::{Kid, TrustStore, TrustStoreBuf, UnixTime};
 
+use super::index::{Entry, Index, Verdict};
 use super::records::{Records, RecordsError};
 use super::{Digest, Identifier};
 use crate::blobs::{BlobError, Blobs};
-use crate::store::{Insertion, NewEnvelope, Store, StoreError, StoredEnvelope, StoredRelease};
+use crate::store::{
+    Insertion, NewEnvelope, ReleaseEvent, Store, StoreError, StoredEnvelope, StoredRelease, Withdrawal,
+};
 
-/// Releases that are looked at in one go while searching for those that are offered.
-const SEARCH_STEP: u32 = 32;
+/// Releases that are judged in one go while the index is made.
+const PAGE_LEN: u32 = 128;
+/// Events that come with a single release.
+const EVENTS_SHOWN: u32 = 100;
+/// How often an envelope that does not verify is looked up again.
+const MAX_LOOKUPS: usize = 4;
 /// Readers for whom signatures are verified at one time; others wait their turn. Reading needs no token, and must not
 /// keep every processor from those who write.
 const READERS_VERIFYING: usize = 2;
@@ -53,9 +61,23 @@ pub enum CatalogueError {
         /// The manifest that has it.
         by: Digest,
     },
-    /// There is no such release, or none that is offered.
+    /// There is no such release.
     #[error("there is no such release")]
     Unknown,
+    /// The publisher withdrew the release.
+    #[error("its publisher withdrew this release: {}", .0.reason)]
+    Withdrawn(Withdrawal),
+    /// There are releases, and the newest of them is not offered.
+    #[error("of the releases that were published none is offered; the newest, {sequence}, is not: {why}")]
+    NoneOffered {
+        /// The sequence number of the newest.
+        sequence: u64,
+        /// Why that one is not offered.
+        why: String,
+    },
+    /// The database gives an envelope that does not verify, again and again.
+    #[error("the database holds no envelope of the release {0} that verifies")]
+    Damaged(Digest),
     /// The signed records cannot be used.
     #[error(transparent)]
     Records(#[from] RecordsError),
@@ -104,6 +126,26 @@ pub struct Release {
     pub release_kid: Kid,
     /// When this envelope was published: seconds since the epoch.
     pub published_at: u64,
+    /// The times of the credential in this envelope.
+    pub validity: Validity,
+}
+
+/// The times of a credential, seconds since the epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Validity {
+    /// When it was issued.
+    pub issued_at: u64,
+    /// From when it is valid.
+    pub not_before: Option<u64>,
+    /// Until when it is valid.
+    pub expires: Option<u64>,
+}
+
+impl Validity {
+    /// The times at which a verdict on it may change.
+    pub(super) fn boundaries(self) -> impl Iterator<Item = u64> {
+        self.not_before.into_iter().chain(self.expires)
+    }
 }
 
 impl Release {
@@ -112,6 +154,12 @@ impl Release {
         let authenticated = Envelope::parse(envelope)?.authenticate(store)?;
         let image = image_reference(&authenticated)?;
         let manifest = authenticated.manifest();
+        let credential = authenticated.authority().credential();
+        let validity = Validity {
+            issued_at: credential.issued_at().0,
+            not_before: credential.not_before().map(|time| time.0),
+            expires: credential.expires().map(|time| time.0),
+        };
         Ok(Self {
             manifest_digest: Digest(*authenticated.digest()),
             envelope_digest: Digest::of(envelope),
@@ -121,9 +169,17 @@ impl Release {
             class: Identifier(image.class),
             device: image.device.map(Identifier),
             image: Image { digest: Digest(image.digest), size: image.size, uri: image.uri.to_owned() },
-            release_kid: authenticated.authority().credential().key().kid(),
+            release_kid: credential.key().kid(),
             published_at,
+            validity,
         })
+    }
+
+    /// Whether this envelope of a manifest takes the place of `other`: one with the text does of one without, and of
+    /// equals the one whose credential was issued later. A poorer copy never loses what is known.
+    pub(super) fn replaces(&self, other: &Self) -> bool {
+        let rank = |release: &Self| (release.version.is_some(), release.validity.issued_at);
+        rank(self) > rank(other)
     }
 }
 
@@ -147,43 +203,91 @@ pub struct Audience {
     pub device: Option<Identifier>,
 }
 
-impl Audience {
-    fn is_of(&self, release: &Release) -> bool {
-        (release.vendor, release.class) == (self.vendor, self.class)
-    }
+/// The index, and what it was made from.
+#[derive(Debug, Default)]
+struct Indexed {
+    index: Index,
+    /// Of which lists; `None` before the first time.
+    generation: Option<u64>,
+    /// At what time, seconds since the epoch.
+    judged_at: u64,
+}
 
-    fn is_meant_by(&self, release: &Release) -> bool {
-        release.device.is_none() || release.device == self.device
+impl Indexed {
+    /// What has to be judged again before the index holds at `now`; `None` when it is all.
+    fn outdated(&self, generation: u64, now: u64) -> Option<Vec<Digest>> {
+        if self.generation != Some(generation) {
+            return None;
+        }
+        if self.judged_at == now {
+            return Some(Vec::new());
+        }
+        Some(self.index.bounded_between(self.judged_at, now))
     }
 }
 
-/// A release that the index found, and the ways in which it was signed.
-struct Candidate {
-    found: StoredRelease,
-    envelopes: Vec<StoredEnvelope>,
-}
-
-/// The catalogue.
+/// The catalogue. Cheap to clone; all clones share what they know.
 #[derive(Debug, Clone)]
 pub struct Catalogue {
     store: Store,
     blobs: Arc<Blobs>,
     records: Records,
     places: Arc<Semaphore>,
+    indexed: Arc<RwLock<Indexed>>,
+    /// Held while releases are judged, so that an older verdict never overwrites a newer one.
+    judging: Arc<Mutex<()>>,
 }
 
 impl Catalogue {
-    /// The catalogue kept in `store` and `blobs`, going by `records`.
-    pub fn new(store: Store, blobs: Arc<Blobs>, records: Records) -> Self {
-        Self { store, blobs, records, places: Arc::new(Semaphore::new(READERS_VERIFYING)) }
+    /// The catalogue kept in `store` and `blobs`, going by `records`; judges every release at `now`.
+    ///
+    /// # Errors
+    /// The database or the stored lists cannot be used.
+    pub async fn open(
+        store: Store,
+        blobs: Arc<Blobs>,
+        records: Records,
+        now: u64,
+    ) -> Result<Self, CatalogueError> {
+        let catalogue = Self {
+            store,
+            blobs,
+            records,
+            places: Arc::new(Semaphore::new(READERS_VERIFYING)),
+            indexed: Arc::default(),
+            judging: Arc::default(),
+        };
+        catalogue.bring_up_to(now).await?;
+        Ok(catalogue)
     }
 
     /// Takes an envelope into the catalogue, or nothing.
-    pub async fn publish(&self, envelope: &[u8], now: u64) -> Result<(Publication, Release), CatalogueError> {
-        let trusted = self.records.trust_store().await?;
-        let mut release = trusted.with(Some(UnixTime(now)), |store| {
-            Release::read(envelope, store, now).map_err(CatalogueError::Refused)
-        })?;
+    ///
+    /// # Errors
+    /// Why it was not taken.
+    pub async fn publish(
+        &self,
+        envelope: Vec<u8>,
+        now: u64,
+    ) -> Result<(Publication, Arc<Release>), CatalogueError> {
+        // To its end, also when the publisher does not wait: the index has to follow the database.
+        let catalogue = self.clone();
+        let published = async move { catalogue.publish_to_the_end(&envelope, now).await };
+        tokio::spawn(published.in_current_span()).await?
+    }
+
+    async fn publish_to_the_end(
+        &self,
+        envelope: &[u8],
+        now: u64,
+    ) -> Result<(Publication, Arc<Release>), CatalogueError> {
+        let read = |store: &TrustStore<'_>| Release::read(envelope, store, now);
+        let mut release =
+            self.records.trust_store().with(Some(UnixTime(now)), read).map_err(CatalogueError::Refused)?;
+        self.bring_up_to(now).await?;
+        if let Some(withdrawal) = self.known(release.manifest_digest).and_then(|entry| entry.withdrawal) {
+            return Err(CatalogueError::Withdrawn(withdrawal));
+        }
         let Image { digest, size: manifest, .. } = release.image;
         match self.blobs.size(digest).await? {
             None => return Err(CatalogueError::ImageNotStored { digest }),
@@ -201,62 +305,235 @@ impl Catalogue {
             bytes: envelope,
             published_at: now,
         };
-        match self.store.insert_envelope(&new).await? {
-            Insertion::Created => Ok((Publication::Created, release)),
+        let publication = match self.store.insert_envelope(&new).await? {
+            Insertion::Created => Publication::Created,
             Insertion::AlreadyThere { published_at } => {
                 release.published_at = published_at;
-                Ok((Publication::AlreadyThere, release))
+                Publication::AlreadyThere
             }
-            Insertion::SequenceTaken { by } => Err(CatalogueError::SequenceTaken { sequence, by }),
+            Insertion::SequenceTaken { by } => return Err(CatalogueError::SequenceTaken { sequence, by }),
+        };
+        self.judge(&[release.manifest_digest], now).await?;
+        if let Some(known) = self.known(release.manifest_digest).and_then(|entry| entry.release.clone()) {
+            release.version = release.version.or_else(|| known.version.clone());
         }
+        Ok((publication, Arc::new(release)))
+    }
+
+    /// Withdraws a release for `reason`, or offers it again (without one).
+    ///
+    /// # Errors
+    /// [`CatalogueError::Unknown`], or the database failed.
+    pub async fn withdraw(
+        &self,
+        manifest_digest: Digest,
+        reason: Option<String>,
+        now: u64,
+    ) -> Result<Entry, CatalogueError> {
+        let catalogue = self.clone();
+        let withdrawn = async move {
+            let marked = catalogue.store.mark_withdrawn(manifest_digest, reason.as_deref(), now).await?;
+            let changed = marked.ok_or(CatalogueError::Unknown)?;
+            if changed {
+                tracing::info!(release = %manifest_digest, reason, "withdrawal of a release");
+            }
+            catalogue.bring_up_to(now).await?;
+            catalogue.judge(&[manifest_digest], now).await?;
+            catalogue.known(manifest_digest).ok_or(CatalogueError::Unknown)
+        };
+        tokio::spawn(withdrawn.in_current_span()).await?
     }
 
     /// At most `limit` releases that are offered to `audience` at `now`, highest sequence number first, below `below`
     /// where it is given.
+    ///
+    /// # Errors
+    /// The database or the stored lists cannot be used.
     pub async fn offers(
         &self,
         audience: Audience,
-        mut below: Option<u64>,
+        below: Option<u64>,
         limit: usize,
         now: u64,
-    ) -> Result<Vec<Release>, CatalogueError> {
-        let mut offers = Vec::new();
-        // The newest are asked for most often, and are mostly offered.
-        let mut step = u32::try_from(limit).map_or(SEARCH_STEP, |limit| limit.min(SEARCH_STEP));
-        loop {
-            let mut candidates = Vec::new();
-            for found in self.store.releases(audience.vendor, audience.class, below, step).await? {
-                let envelopes = self.store.envelopes(found.manifest_digest).await?;
-                candidates.push(Candidate { found, envelopes });
-            }
-            let Some(last) = candidates.last() else { return Ok(offers) };
-            below = Some(last.found.sequence);
-            let wanted = limit - offers.len();
-            offers
-                .extend(self.verify(now, move |store| offered(&candidates, audience, wanted, store)).await?);
-            if offers.len() == limit {
-                return Ok(offers);
-            }
-            step = SEARCH_STEP;
-        }
+    ) -> Result<Vec<Entry>, CatalogueError> {
+        self.bring_up_to(now).await?;
+        Ok(self.look(|index| {
+            let offers = index.offers(audience, below, limit);
+            offers.into_iter().filter_map(|digest| index.entry(digest).cloned()).collect()
+        }))
+    }
+
+    /// At most `limit` releases of the vendor and class of `audience`, offered or not, for whichever device.
+    ///
+    /// # Errors
+    /// The database or the stored lists cannot be used.
+    pub async fn every(
+        &self,
+        audience: Audience,
+        below: Option<u64>,
+        limit: usize,
+        now: u64,
+    ) -> Result<Vec<Entry>, CatalogueError> {
+        self.bring_up_to(now).await?;
+        Ok(self.look(|index| {
+            let every = index.every(audience, below, limit);
+            every.into_iter().filter_map(|digest| index.entry(digest).cloned()).collect()
+        }))
     }
 
     /// The newest release that is offered to `audience` at `now`.
-    pub async fn latest(&self, audience: Audience, now: u64) -> Result<Release, CatalogueError> {
-        let newest = self.offers(audience, None, 1, now).await?.pop();
-        newest.ok_or(CatalogueError::Unknown)
+    ///
+    /// # Errors
+    /// [`CatalogueError::Unknown`] when none was ever published, [`CatalogueError::NoneOffered`] when none is offered.
+    pub async fn latest(&self, audience: Audience, now: u64) -> Result<Arc<Release>, CatalogueError> {
+        loop {
+            self.bring_up_to(now).await?;
+            let Some(digest) = self.look(|index| index.offers(audience, None, 1).pop()) else {
+                return Err(self.look(|index| none_offered(index.newest(audience))));
+            };
+            match self.hand_out(digest, now).await {
+                Ok((release, _)) => return Ok(release),
+                // The index has just learnt of it: the next one is asked for.
+                Err(CatalogueError::Refused(_) | CatalogueError::Withdrawn(_) | CatalogueError::Unknown) => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
-    /// The envelope of a manifest as it was received: of several, the last that is valid at `now`.
+    /// The envelope of a manifest as it was received: of several that are valid at `now`, the best.
+    ///
+    /// # Errors
+    /// Why it is not handed out.
     pub async fn envelope(&self, manifest_digest: Digest, now: u64) -> Result<Vec<u8>, CatalogueError> {
-        let mut envelopes = self.store.envelopes(manifest_digest).await?;
-        let valid = self
-            .verify(now, move |store| {
-                let valid = first_valid(manifest_digest, &envelopes, store);
-                valid.map(|(_, index)| envelopes.swap_remove(index).bytes)
-            })
-            .await?;
-        valid.map_err(|reason| reason.map_or(CatalogueError::Unknown, CatalogueError::Refused))
+        self.bring_up_to(now).await?;
+        Ok(self.hand_out(manifest_digest, now).await?.1)
+    }
+
+    /// What is known of a release, offered or not, with its last events.
+    ///
+    /// # Errors
+    /// [`CatalogueError::Unknown`], or the database failed.
+    pub async fn release(
+        &self,
+        manifest_digest: Digest,
+        now: u64,
+    ) -> Result<(Entry, Vec<ReleaseEvent>), CatalogueError> {
+        self.bring_up_to(now).await?;
+        let entry = self.known(manifest_digest).ok_or(CatalogueError::Unknown)?;
+        Ok((entry, self.store.release_events(manifest_digest, EVENTS_SHOWN).await?))
+    }
+
+    /// A release that the index says is offered, verified once more.
+    async fn hand_out(
+        &self,
+        manifest_digest: Digest,
+        now: u64,
+    ) -> Result<(Arc<Release>, Vec<u8>), CatalogueError> {
+        for _ in 0..MAX_LOOKUPS {
+            let entry = self.known(manifest_digest).ok_or(CatalogueError::Unknown)?;
+            let release = match (entry.verdict, entry.release, entry.withdrawal) {
+                (Verdict::Offered, Some(release), _) => release,
+                (Verdict::Withdrawn, _, Some(withdrawal)) => {
+                    return Err(CatalogueError::Withdrawn(withdrawal));
+                }
+                (Verdict::Refused(reason), ..) => return Err(CatalogueError::Refused(reason)),
+                (Verdict::Offered | Verdict::Withdrawn | Verdict::Damaged, ..) => {
+                    return Err(CatalogueError::Unknown);
+                }
+            };
+            if let Some(bytes) = self.store.envelope(release.envelope_digest).await? {
+                let published_at = release.published_at;
+                let decide = move |store: &TrustStore<'_>| {
+                    let read = Release::read(&bytes, store, published_at);
+                    read.map(|read| (read, bytes))
+                };
+                if let Ok((read, bytes)) = self.verify(now, decide).await?
+                    && read.manifest_digest == manifest_digest
+                    && read.envelope_digest == release.envelope_digest
+                {
+                    return Ok((release, bytes));
+                }
+            }
+            // A list came meanwhile, or the database is damaged.
+            self.bring_up_to(now).await?;
+            self.judge(&[manifest_digest], now).await?;
+        }
+        Err(CatalogueError::Damaged(manifest_digest))
+    }
+
+    fn look<R>(&self, look: impl FnOnce(&Index) -> R) -> R {
+        look(&self.indexed.read().unwrap_or_else(PoisonError::into_inner).index)
+    }
+
+    fn known(&self, manifest_digest: Digest) -> Option<Entry> {
+        self.look(|index| index.entry(manifest_digest).cloned())
+    }
+
+    /// Makes the index hold at `now`, under the present lists. Mostly there is nothing to do.
+    ///
+    /// # Errors
+    /// The database or the stored lists cannot be used.
+    pub async fn bring_up_to(&self, now: u64) -> Result<(), CatalogueError> {
+        let outdated = || {
+            let indexed = self.indexed.read().unwrap_or_else(PoisonError::into_inner);
+            indexed.outdated(self.records.generation(), now)
+        };
+        if outdated().is_some_and(|outdated| outdated.is_empty()) {
+            return Ok(());
+        }
+        let _turn = self.judging.lock().await;
+        // Another reader may have done it meanwhile.
+        match outdated() {
+            None => self.judge_all(now).await,
+            Some(outdated) if outdated.is_empty() => Ok(()),
+            Some(outdated) => {
+                self.judge_in_turn(&outdated, now).await?;
+                self.indexed.write().unwrap_or_else(PoisonError::into_inner).judged_at = now;
+                Ok(())
+            }
+        }
+    }
+
+    /// Judges some releases again.
+    async fn judge(&self, digests: &[Digest], now: u64) -> Result<(), CatalogueError> {
+        let _turn = self.judging.lock().await;
+        self.judge_in_turn(digests, now).await
+    }
+
+    async fn judge_in_turn(&self, digests: &[Digest], now: u64) -> Result<(), CatalogueError> {
+        for digest in digests {
+            let entry = match self.store.release(*digest).await? {
+                Some(release) => {
+                    let envelopes = self.store.envelopes(*digest, *digest).await?;
+                    judge_page(self.records.trust_store(), now, vec![release], envelopes).await?.pop()
+                }
+                None => None,
+            };
+            let mut indexed = self.indexed.write().unwrap_or_else(PoisonError::into_inner);
+            match entry {
+                Some((digest, entry)) => indexed.index.put(digest, entry),
+                None => indexed.index.remove(*digest),
+            }
+        }
+        Ok(())
+    }
+
+    async fn judge_all(&self, now: u64) -> Result<(), CatalogueError> {
+        let generation = self.records.generation();
+        let mut index = Index::default();
+        let mut after = None;
+        loop {
+            let page = self.store.releases(after, PAGE_LEN).await?;
+            let (Some(first), Some(last)) = (page.first(), page.last()) else { break };
+            after = Some(last.manifest_digest);
+            let envelopes = self.store.envelopes(first.manifest_digest, last.manifest_digest).await?;
+            for (digest, entry) in judge_page(self.records.trust_store(), now, page, envelopes).await? {
+                index.put(digest, entry);
+            }
+        }
+        let mut indexed = self.indexed.write().unwrap_or_else(PoisonError::into_inner);
+        *indexed = Indexed { index, generation: Some(generation), judged_at: now };
+        Ok(())
     }
 
     /// Runs `decide` for a reader: away from the threads that serve the connections, few at a time, and by what is
@@ -268,7 +545,7 @@ impl Catalogue {
     ) -> Result<R, CatalogueError> {
         // Nobody closes the semaphore.
         let place = self.places.clone().acquire_owned().await.ok();
-        let trusted = self.records.trust_store().await?;
+        let trusted = self.records.trust_store();
         let request = Span::current();
         let decided = tokio::task::spawn_blocking(move || {
             // Taken along: the reader may be gone before this is done.
@@ -279,50 +556,46 @@ impl Catalogue {
     }
 }
 
-/// The first `wanted` of the candidates that are offered to `audience`.
-fn offered(
-    candidates: &[Candidate],
-    audience: Audience,
-    wanted: usize,
-    store: &TrustStore<'_>,
-) -> Vec<Release> {
-    let offers = candidates.iter().filter_map(|Candidate { found, envelopes }| {
-        let digest = found.manifest_digest;
-        match first_valid(digest, envelopes, store) {
-            Ok((release, _)) if !audience.is_of(&release) || release.sequence != found.sequence => {
-                tracing::error!(release = %digest, "the database has it in another place than its manifest");
-                None
-            }
-            Ok((release, _)) => audience.is_meant_by(&release).then_some(release),
-            Err(reason) => {
-                let reason = reason.map_or("unknown", Reason::slug);
-                tracing::debug!(release = %digest, reason, "not offered");
-                None
-            }
-        }
+/// Judges releases by their envelopes; both in the order of the manifests' digests.
+async fn judge_page(
+    trusted: Arc<TrustStoreBuf>,
+    now: u64,
+    releases: Vec<StoredRelease>,
+    envelopes: Vec<StoredEnvelope>,
+) -> Result<Vec<(Digest, Entry)>, CatalogueError> {
+    let request = Span::current();
+    let judged = tokio::task::spawn_blocking(move || {
+        let judge = |store: &TrustStore<'_>| {
+            let history = TrustStore::new(store.anchors());
+            let judge = |release: StoredRelease| {
+                let digest = release.manifest_digest;
+                let start = envelopes.partition_point(|envelope| envelope.manifest_digest < digest);
+                let end = envelopes.partition_point(|envelope| envelope.manifest_digest <= digest);
+                let own = envelopes.get(start..end).unwrap_or_default();
+                (digest, Entry::judge(&release, own, store, &history))
+            };
+            releases.into_iter().map(judge).collect()
+        };
+        request.in_scope(|| trusted.with(Some(UnixTime(now)), judge))
     });
-    offers.take(wanted).collect()
+    Ok(judged.await?)
 }
 
-/// The first envelope of the manifest that verifies, or why the first one does not.
-fn first_valid(
-    manifest_digest: Digest,
-    envelopes: &[StoredEnvelope],
-    store: &TrustStore<'_>,
-) -> Result<(Release, usize), Option<Reason>> {
-    let mut refused = None;
-    for (index, envelope) in envelopes.iter().enumerate() {
-        match Release::read(&envelope.bytes, store, envelope.published_at) {
-            Ok(release) if release.manifest_digest == manifest_digest => return Ok((release, index)),
-            Ok(release) => tracing::error!(
-                release = %manifest_digest,
-                envelope = %release.envelope_digest,
-                "the database has the envelope of another manifest under this one"
-            ),
-            Err(reason) => refused = refused.or(Some(reason)),
+/// Why nothing is offered, by the newest release that would be.
+fn none_offered(newest: Option<&Entry>) -> CatalogueError {
+    let Some(entry) = newest else { return CatalogueError::Unknown };
+    let why = match (entry.verdict, &entry.withdrawal) {
+        (Verdict::Withdrawn, Some(withdrawal)) => {
+            format!("its publisher withdrew it ({})", withdrawal.reason)
         }
-    }
-    Err(refused)
+        (Verdict::Refused(reason), _) => {
+            format!("{} ({})", reason.message().trim_end_matches('.'), reason.slug())
+        }
+        (Verdict::Offered | Verdict::Withdrawn | Verdict::Damaged, _) => {
+            "its record in the database is damaged".to_owned()
+        }
+    };
+    CatalogueError::NoneOffered { sequence: entry.sequence(), why }
 }
 
 #[cfg(test)]

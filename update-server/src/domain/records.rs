@@ -1,13 +1,15 @@
 //! The trust store of the server: the configured anchors and the newest revocation list of each domain
 //! (docs/records.md).
 //!
-//! Lists are verified when they come in and again whenever they are used, so that a damaged database shuts the
-//! server's mouth instead of opening it.
+//! Lists are verified when the server starts and when they come in.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use suit_manifest::Reason;
-use trust::{Anchor, Domain, Kid, RevocationList, Revoked, TrustStoreBuf};
+use tokio::sync::Mutex;
+use tokio::task::JoinError;
+use tracing::Instrument as _;
+use trust::{Anchor, Domain, Held, Kid, RevocationList, Revoked, TrustStoreBuf};
 
 use crate::store::{ListInsertion, Store, StoreError, StoredList};
 
@@ -15,7 +17,7 @@ use crate::store::{ListInsertion, Store, StoreError, StoredList};
 #[derive(Debug, thiserror::Error)]
 pub enum RecordsError {
     /// The list does not verify.
-    #[error("{0}")]
+    #[error("{}", without_position(.0))]
     Refused(trust::Error),
     /// A list of the same or a higher sequence is stored.
     #[error("list-sequence {offered} is not above {stored}, that of the stored list")]
@@ -37,6 +39,9 @@ pub enum RecordsError {
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The server is ending.
+    #[error("a list was not kept: {0}")]
+    Cut(#[from] JoinError),
 }
 
 impl RecordsError {
@@ -45,7 +50,7 @@ impl RecordsError {
         match self {
             Self::Refused(error) => Some(Reason::from(*error)),
             Self::NotNewer { .. } => Some(Reason::RevocationSequence),
-            Self::StoredList { .. } | Self::Store(_) => None,
+            Self::StoredList { .. } | Self::Store(_) | Self::Cut(_) => None,
         }
     }
 }
@@ -61,30 +66,30 @@ pub struct ListSummary {
     pub revoked: Vec<Vec<u8>>,
 }
 
-/// The signed records.
+/// The signed records. Cheap to clone; all clones share what they hold.
 #[derive(Debug, Clone)]
 pub struct Records {
     store: Store,
     anchors: Arc<[Anchor]>,
+    held: Arc<RwLock<HeldRecords>>,
+    changing: Arc<Mutex<()>>,
+}
+
+/// What the database has: only this process writes there.
+#[derive(Debug)]
+struct HeldRecords {
+    trusted: Arc<TrustStoreBuf>,
+    generation: u64,
 }
 
 impl Records {
-    /// Goes by `anchors` and the lists in `store`; fails when a stored list does not verify.
+    /// Goes by `anchors` and the lists in `store`.
+    ///
+    /// # Errors
+    /// A stored list does not verify, or the database failed.
     pub async fn open(store: Store, anchors: Vec<Anchor>) -> Result<Self, RecordsError> {
-        let records = Self { store, anchors: anchors.into() };
-        records.trust_store().await?;
-        Ok(records)
-    }
-
-    /// The anchors.
-    pub fn anchors(&self) -> &[Anchor] {
-        &self.anchors
-    }
-
-    /// The trust store as it is now: the lists are verified again.
-    pub async fn trust_store(&self) -> Result<TrustStoreBuf, RecordsError> {
-        let mut trusted = TrustStoreBuf::new(self.anchors.iter().copied());
-        for StoredList { kid, bytes } in self.store.lists().await? {
+        let mut trusted = TrustStoreBuf::new(anchors.iter().copied());
+        for StoredList { kid, bytes } in store.lists().await? {
             // The list of a domain that is configured no longer says nothing, and is kept in case it comes back.
             if trusted.domains().any(|domain| domain.0.0 == kid) {
                 trusted
@@ -92,33 +97,90 @@ impl Records {
                     .map_err(|source| RecordsError::StoredList { kid: Kid(kid), source })?;
             }
         }
-        Ok(trusted)
+        let held = HeldRecords { trusted: Arc::new(trusted), generation: 0 };
+        Ok(Self {
+            store,
+            anchors: anchors.into(),
+            held: Arc::new(RwLock::new(held)),
+            changing: Arc::default(),
+        })
     }
 
-    /// Verifies a list and keeps it when it is newer than the stored one.
+    /// The anchors.
+    pub fn anchors(&self) -> &[Anchor] {
+        &self.anchors
+    }
+
+    /// The trust store as it is now.
+    pub fn trust_store(&self) -> Arc<TrustStoreBuf> {
+        self.held.read().unwrap_or_else(PoisonError::into_inner).trusted.clone()
+    }
+
+    /// Counts the changes of the lists: what was decided under another generation is to be decided again.
+    pub fn generation(&self) -> u64 {
+        self.held.read().unwrap_or_else(PoisonError::into_inner).generation
+    }
+
+    /// Verifies a list and keeps it when it may take the place of the stored one.
+    ///
+    /// # Errors
+    /// Why it was not taken.
     pub async fn put_list(
         &self,
-        bytes: &[u8],
+        bytes: Vec<u8>,
         now: u64,
     ) -> Result<(ListInsertion, ListSummary), RecordsError> {
+        // To its end, also when the sender does not wait: what is trusted has to follow the database.
+        let records = self.clone();
+        let put = async move { records.put_to_the_end(bytes, now).await };
+        tokio::spawn(put.in_current_span()).await?
+    }
+
+    async fn put_to_the_end(
+        &self,
+        bytes: Vec<u8>,
+        now: u64,
+    ) -> Result<(ListInsertion, ListSummary), RecordsError> {
+        let _turn = self.changing.lock().await;
+        let mut trusted = TrustStoreBuf::clone(&self.trust_store());
         let (domain, offered, summary) = {
-            let list = RevocationList::verify(bytes, &self.anchors).map_err(RecordsError::Refused)?;
+            let list = RevocationList::verify(&bytes, &self.anchors).map_err(RecordsError::Refused)?;
             (list.domain(), list.sequence(), summary(&list))
         };
-        match self.store.insert_list(domain.0.0, offered, bytes, now).await? {
+        let stored = trusted.list_of(domain).map(|list| list.sequence());
+        // The rule of what may replace what is the one that devices go by.
+        match (trusted.add_list(bytes.clone()).map_err(RecordsError::Refused)?, stored) {
+            (Held::Already, _) => return Ok((ListInsertion::AlreadyThere, summary)),
+            (Held::Older, Some(stored)) => return Err(RecordsError::NotNewer { offered, stored }),
+            (Held::Newest | Held::Older, _) => {}
+        }
+        match self.store.insert_list(domain.0.0, offered, &bytes, now).await? {
             ListInsertion::NotNewer { stored } => Err(RecordsError::NotNewer { offered, stored }),
-            outcome => Ok((outcome, summary)),
+            outcome @ (ListInsertion::Created | ListInsertion::Replaced | ListInsertion::AlreadyThere) => {
+                let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+                let generation = held.generation + 1;
+                *held = HeldRecords { trusted: Arc::new(trusted), generation };
+                Ok((outcome, summary))
+            }
         }
     }
 
     /// The lists of the configured domains.
-    pub async fn lists(&self) -> Result<Vec<ListSummary>, RecordsError> {
-        Ok(self.trust_store().await?.lists().map(|list| summary(&list)).collect())
+    pub fn lists(&self) -> Vec<ListSummary> {
+        self.trust_store().lists().map(|list| summary(&list)).collect()
     }
 
     /// The list of one domain as it was received.
-    pub async fn list(&self, domain: Domain) -> Result<Option<Vec<u8>>, RecordsError> {
-        Ok(self.trust_store().await?.list_of(domain).map(|list| list.as_bytes().to_vec()))
+    pub fn list(&self, domain: Domain) -> Option<Vec<u8>> {
+        self.trust_store().list_of(domain).map(|list| list.as_bytes().to_vec())
+    }
+}
+
+/// An error about a whole record has no place in it.
+fn without_position(error: &trust::Error) -> String {
+    match error.position {
+        0 => Reason::from(*error).message().to_owned(),
+        _ => error.to_string(),
     }
 }
 

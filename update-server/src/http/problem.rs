@@ -65,6 +65,11 @@ impl Problem {
         self
     }
 
+    /// The same for what was here and is not given out any more.
+    pub(super) fn gone(self) -> Self {
+        Self { status: StatusCode::GONE, hint: None, ..self }
+    }
+
     /// Our own failure: `cause` is for the log.
     pub(super) fn internal(cause: impl ToString) -> Self {
         let detail = "The server failed; its log has the cause under the x-request-id of this answer.";
@@ -292,6 +297,11 @@ impl From<CatalogueError> for Problem {
             CatalogueError::SequenceTaken { .. } => Self::new(StatusCode::CONFLICT, "sequence-taken", detail)
                 .hint("Create the manifest again with a higher sequence number."),
             CatalogueError::Unknown => Self::not_found("release-unknown", detail),
+            CatalogueError::Withdrawn(_) => Self::new(StatusCode::CONFLICT, "release-withdrawn", detail)
+                .hint("Offer it again with DELETE /v1/releases/{manifest digest}/withdrawal."),
+            CatalogueError::NoneOffered { .. } => Self::not_found("release-not-offered", detail)
+                .hint("Ask the publisher: a new credential or a new release is needed."),
+            CatalogueError::Damaged(_) => Self::internal(error),
             CatalogueError::Records(error) => error.into(),
             CatalogueError::Store(error) => error.into(),
             CatalogueError::Blobs(error) => error.into(),

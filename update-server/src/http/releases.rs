@@ -1,4 +1,4 @@
-//! `/v1/releases`: publish, list, newest, envelope.
+//! `/v1/releases`: publish, list, newest, envelope, withdrawal.
 
 use axum::Json;
 use axum::extract::{Request, State};
@@ -11,7 +11,9 @@ use super::extract::{MayWrite, PathValue, QueryOf, page_limit};
 use super::problem::Problem;
 use super::{App, body, raw};
 use crate::domain::catalogue::{Audience, CatalogueError, Publication, Release};
-use crate::domain::{Digest, Malformed, unix_now};
+use crate::domain::index::{Entry, Verdict};
+use crate::domain::{Digest, Malformed, Note, unix_now};
+use crate::store::ReleaseEvent;
 
 const MEDIA_TYPE: &str = "application/suit-envelope+cose";
 const DEFAULT_LIMIT: u16 = 100;
@@ -41,13 +43,13 @@ struct ImageMessage {
     uri: String,
 }
 
-impl From<Release> for ReleaseMessage {
-    fn from(release: Release) -> Self {
+impl From<&Release> for ReleaseMessage {
+    fn from(release: &Release) -> Self {
         Self {
             manifest_digest: release.manifest_digest.to_string(),
             envelope_sha256: release.envelope_digest.to_string(),
             sequence: release.sequence,
-            version: release.version,
+            version: release.version.clone(),
             vendor: release.vendor.to_string(),
             class: release.class.to_string(),
             device: release.device.map(|device| device.to_string()),
@@ -56,12 +58,67 @@ impl From<Release> for ReleaseMessage {
             image: ImageMessage {
                 sha256: release.image.digest.to_string(),
                 size: release.image.size,
-                uri: release.image.uri,
+                uri: release.image.uri.clone(),
             },
             release_kid: hex::encode(release.release_kid.0),
             published_at: release.published_at,
         }
     }
+}
+
+/// A release with what became of it.
+#[derive(Serialize)]
+pub(super) struct StatusMessage {
+    #[serde(flatten)]
+    release: ReleaseMessage,
+    status: &'static str,
+    /// Why it is refused: a slug of docs/errors.md.
+    refusal: Option<&'static str>,
+    withdrawn: Option<WithdrawalMessage>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    events: Option<Vec<EventMessage>>,
+}
+
+#[derive(Serialize)]
+struct WithdrawalMessage {
+    reason: String,
+    at: u64,
+}
+
+#[derive(Serialize)]
+struct EventMessage {
+    kind: String,
+    reason: Option<String>,
+    at: u64,
+}
+
+impl StatusMessage {
+    /// `None` when no key of a configured anchor ever signed it.
+    fn new(entry: Entry, events: Option<Vec<ReleaseEvent>>) -> Option<Self> {
+        let (status, refusal) = match entry.verdict {
+            Verdict::Offered => ("offered", None),
+            Verdict::Withdrawn => ("withdrawn", None),
+            Verdict::Refused(reason) => ("refused", Some(reason.slug())),
+            Verdict::Damaged => return None,
+        };
+        let events = events.map(|events| {
+            let event =
+                |event: ReleaseEvent| EventMessage { kind: event.kind, reason: event.reason, at: event.at };
+            events.into_iter().map(event).collect()
+        });
+        let withdrawn = entry
+            .withdrawal
+            .map(|withdrawal| WithdrawalMessage { reason: withdrawal.reason, at: withdrawal.at });
+        let release = ReleaseMessage::from(entry.release.as_deref()?);
+        Some(Self { release, status, refusal, withdrawn, events })
+    }
+}
+
+/// What a publisher says of a withdrawal.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WithdrawalBody {
+    reason: String,
 }
 
 pub(super) async fn publish(
@@ -71,16 +128,16 @@ pub(super) async fn publish(
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let envelope = body::read(&parts.headers, body, MAX_ENVELOPE_LEN as u64).await?;
-    let (publication, release) = app.catalogue.publish(&envelope, unix_now()).await?;
+    let (publication, release) = app.catalogue.publish(envelope.to_vec(), unix_now()).await?;
     let status = match publication {
         Publication::Created => {
-            let Release { manifest_digest, vendor, class, sequence, .. } = &release;
+            let Release { manifest_digest, vendor, class, sequence, .. } = release.as_ref();
             tracing::info!(%manifest_digest, %vendor, %class, sequence, "published release");
             StatusCode::CREATED
         }
         Publication::AlreadyThere => StatusCode::OK,
     };
-    Ok((status, Json(ReleaseMessage::from(release))).into_response())
+    Ok((status, Json(ReleaseMessage::from(release.as_ref()))).into_response())
 }
 
 /// For whom releases are asked.
@@ -100,6 +157,7 @@ pub(super) struct ListQuery {
     device: Option<String>,
     below: Option<u64>,
     limit: Option<u16>,
+    all: Option<bool>,
 }
 
 fn audience(vendor: &str, class: &str, device: Option<&str>) -> Result<Audience, Malformed> {
@@ -108,18 +166,60 @@ fn audience(vendor: &str, class: &str, device: Option<&str>) -> Result<Audience,
 }
 
 #[derive(Serialize)]
-pub(super) struct Releases {
-    releases: Vec<ReleaseMessage>,
+struct Releases<T> {
+    releases: Vec<T>,
 }
 
 pub(super) async fn list(
     State(app): State<App>,
     QueryOf(query): QueryOf<ListQuery>,
-) -> Result<Json<Releases>, Problem> {
+) -> Result<Response, Problem> {
     let audience = audience(&query.vendor, &query.class, query.device.as_deref())?;
-    let limit = page_limit(query.limit, DEFAULT_LIMIT)?;
-    let offers = app.catalogue.offers(audience, query.below, usize::from(limit), unix_now()).await?;
-    Ok(Json(Releases { releases: offers.into_iter().map(ReleaseMessage::from).collect() }))
+    let limit = usize::from(page_limit(query.limit, DEFAULT_LIMIT)?);
+    if query.all == Some(true) {
+        let every = app.catalogue.every(audience, query.below, limit, unix_now()).await?;
+        let releases: Vec<_> =
+            every.into_iter().filter_map(|entry| StatusMessage::new(entry, None)).collect();
+        return Ok(Json(Releases { releases }).into_response());
+    }
+    let offers = app.catalogue.offers(audience, query.below, limit, unix_now()).await?;
+    let offered = offers.iter().filter_map(|entry| entry.release.as_deref());
+    Ok(Json(Releases { releases: offered.map(ReleaseMessage::from).collect() }).into_response())
+}
+
+pub(super) async fn show(
+    State(app): State<App>,
+    PathValue(digest): PathValue<Digest>,
+) -> Result<Response, Problem> {
+    let (entry, events) = app.catalogue.release(digest, unix_now()).await?;
+    let message = StatusMessage::new(entry, Some(events)).ok_or(CatalogueError::Unknown)?;
+    Ok(Json(message).into_response())
+}
+
+pub(super) async fn withdraw(
+    _: MayWrite,
+    State(app): State<App>,
+    PathValue(digest): PathValue<Digest>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (parts, body) = request.into_parts();
+    let WithdrawalBody { reason } = body::read_json(&parts.headers, body).await?;
+    let note: Note = reason.parse()?;
+    mark(&app, digest, Some(note)).await
+}
+
+pub(super) async fn restore(
+    _: MayWrite,
+    State(app): State<App>,
+    PathValue(digest): PathValue<Digest>,
+) -> Result<Response, Problem> {
+    mark(&app, digest, None).await
+}
+
+async fn mark(app: &App, digest: Digest, note: Option<Note>) -> Result<Response, Problem> {
+    let entry = app.catalogue.withdraw(digest, note.map(Note::into_string), unix_now()).await?;
+    let message = StatusMessage::new(entry, None).ok_or(CatalogueError::Unknown)?;
+    Ok(Json(message).into_response())
 }
 
 pub(super) async fn latest(
@@ -128,9 +228,9 @@ pub(super) async fn latest(
 ) -> Result<Response, Problem> {
     let audience = audience(&query.vendor, &query.class, query.device.as_deref())?;
     match app.catalogue.latest(audience, unix_now()).await {
-        Ok(release) => Ok(Json(ReleaseMessage::from(release)).into_response()),
+        Ok(release) => Ok(Json(ReleaseMessage::from(release.as_ref())).into_response()),
         Err(CatalogueError::Unknown) => {
-            Err(Problem::not_found("release-unknown", "No release is offered to this vendor and class."))
+            Err(Problem::not_found("release-unknown", "No release was published for this vendor and class."))
         }
         Err(error) => Err(error.into()),
     }
@@ -146,6 +246,7 @@ pub(super) async fn envelope(
         Err(CatalogueError::Refused(reason)) => {
             Err(Problem::new(StatusCode::GONE, reason.slug(), reason.message()).hint(reason.hint()))
         }
+        Err(error @ CatalogueError::Withdrawn(_)) => Err(Problem::from(error).gone()),
         Err(error) => Err(error.into()),
     }
 }

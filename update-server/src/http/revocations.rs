@@ -67,7 +67,9 @@ pub(super) async fn put_list(
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let bytes = body::read(&parts.headers, body, MAX_CWT_LEN as u64).await?;
-    let (outcome, list) = app.records.put_list(&bytes, unix_now()).await?;
+    let (outcome, list) = app.records.put_list(bytes.to_vec(), unix_now()).await?;
+    // So that no reader has to wait for it.
+    app.catalogue.bring_up_to(unix_now()).await?;
     let status = if outcome == ListInsertion::Created { StatusCode::CREATED } else { StatusCode::OK };
     let kid = hex::encode(list.kid.0);
     tracing::info!(
@@ -81,7 +83,7 @@ pub(super) async fn put_list(
 }
 
 pub(super) async fn lists(State(app): State<App>) -> Result<Json<Lists>, Problem> {
-    let revocations = app.records.lists().await?.into_iter().map(List::from).collect();
+    let revocations = app.records.lists().into_iter().map(List::from).collect();
     Ok(Json(Lists { revocations }))
 }
 
@@ -89,7 +91,7 @@ pub(super) async fn list(
     State(app): State<App>,
     PathValue(KidText(kid)): PathValue<KidText>,
 ) -> Result<Response, Problem> {
-    match app.records.list(Domain(kid)).await? {
+    match app.records.list(Domain(kid)) {
         Some(bytes) => Ok(raw(MEDIA_TYPE, bytes)),
         None => {
             Err(Problem::not_found("revocation-list-unknown", "This anchor has no revocation list here."))

@@ -3,6 +3,7 @@
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
+use super::writer::WriteTransaction;
 use super::{Store, StoreError, fixed, sequence_key, sequence_of, time_key, time_of};
 use crate::domain::{Digest, Identifier};
 
@@ -40,18 +41,50 @@ pub enum Insertion {
     },
 }
 
-/// A release, as the index knows it. What it says is in its envelopes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// That a publisher withdrew a release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Withdrawal {
+    /// Why, in the publisher's words.
+    pub reason: String,
+    /// Seconds since the epoch.
+    pub at: u64,
+}
+
+/// A release, as the database finds it. What it says is in its envelopes.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredRelease {
     /// The manifest's digest.
     pub manifest_digest: Digest,
+    /// The vendor for which it is a release.
+    pub vendor: Identifier,
+    /// The class for which it is a release.
+    pub class: Identifier,
     /// The manifest's sequence number.
     pub sequence: u64,
+    /// When and why it was withdrawn.
+    pub withdrawal: Option<Withdrawal>,
 }
+
+/// Something that happened to a release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleaseEvent {
+    /// `release-published`, `release-withdrawn` or `release-restored`.
+    pub kind: String,
+    /// Why, in the publisher's words.
+    pub reason: Option<String>,
+    /// Seconds since the epoch.
+    pub at: u64,
+}
+
+const PUBLISHED: &str = "release-published";
+const WITHDRAWN: &str = "release-withdrawn";
+const RESTORED: &str = "release-restored";
 
 /// An envelope as it was received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredEnvelope {
+    /// The manifest under which it is kept.
+    pub manifest_digest: Digest,
     /// The bytes.
     pub bytes: Vec<u8>,
     /// Seconds since the epoch.
@@ -104,52 +137,149 @@ impl Store {
         .bind(time_key(new.published_at))
         .execute(&mut *transaction)
         .await?;
+        insert_event(&mut transaction, new.manifest_digest, PUBLISHED, None, new.published_at).await?;
         transaction.commit().await?;
         Ok(Insertion::Created)
     }
 
-    /// At most `limit` releases of a vendor and class, highest sequence number first, below `below` where it is given.
-    pub async fn releases(
+    /// Marks a release as withdrawn, or (without a withdrawal) as not withdrawn any more. `None` when there is no such
+    /// release; `false` when it was so already.
+    pub async fn mark_withdrawn(
         &self,
-        vendor: Identifier,
-        class: Identifier,
-        below: Option<u64>,
-        limit: u32,
-    ) -> Result<Vec<StoredRelease>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT manifest_digest, sequence FROM releases
-             WHERE vendor = $1 AND class = $2 AND ($3 IS NULL OR sequence < $3)
-             ORDER BY sequence DESC LIMIT $4",
+        manifest_digest: Digest,
+        reason: Option<&str>,
+        now: u64,
+    ) -> Result<Option<bool>, StoreError> {
+        let mut transaction = self.begin_write().await?;
+        let row = sqlx::query("SELECT withdrawn_reason FROM releases WHERE manifest_digest = $1")
+            .bind(manifest_digest.0.to_vec())
+            .fetch_optional(&mut *transaction)
+            .await?;
+        let Some(row) = row else {
+            transaction.rollback().await?;
+            return Ok(None);
+        };
+        if row.try_get::<Option<&str>, _>("withdrawn_reason")? == reason {
+            transaction.rollback().await?;
+            return Ok(Some(false));
+        }
+        sqlx::query(
+            "UPDATE releases SET withdrawn_at = $2, withdrawn_reason = $3 WHERE manifest_digest = $1",
         )
-        .bind(vendor.0.to_vec())
-        .bind(class.0.to_vec())
-        .bind(below.map(sequence_key))
+        .bind(manifest_digest.0.to_vec())
+        .bind(reason.map(|_| time_key(now)))
+        .bind(reason)
+        .execute(&mut *transaction)
+        .await?;
+        let kind = if reason.is_some() { WITHDRAWN } else { RESTORED };
+        insert_event(&mut transaction, manifest_digest, kind, reason, now).await?;
+        transaction.commit().await?;
+        Ok(Some(true))
+    }
+
+    /// The last `limit` events of a release, the last first.
+    pub async fn release_events(
+        &self,
+        manifest_digest: Digest,
+        limit: u32,
+    ) -> Result<Vec<ReleaseEvent>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT kind, reason, at FROM release_events WHERE manifest_digest = $1 ORDER BY id DESC LIMIT $2",
+        )
+        .bind(manifest_digest.0.to_vec())
         .bind(i64::from(limit))
         .fetch_all(&self.readers)
         .await?;
         rows.iter()
             .map(|row| {
-                let manifest_digest = digest(row, "manifest_digest")?;
-                Ok(StoredRelease { manifest_digest, sequence: sequence_of(row.try_get("sequence")?)? })
+                let (kind, reason) = (row.try_get("kind")?, row.try_get("reason")?);
+                Ok(ReleaseEvent { kind, reason, at: time_of(row.try_get("at")?)? })
             })
             .collect()
     }
 
-    /// The envelopes of a manifest, the last received first.
-    pub async fn envelopes(&self, manifest_digest: Digest) -> Result<Vec<StoredEnvelope>, StoreError> {
+    /// The release of a manifest.
+    pub async fn release(&self, manifest_digest: Digest) -> Result<Option<StoredRelease>, StoreError> {
+        let row = sqlx::query("SELECT * FROM releases WHERE manifest_digest = $1")
+            .bind(manifest_digest.0.to_vec())
+            .fetch_optional(&self.readers)
+            .await?;
+        row.as_ref().map(release).transpose()
+    }
+
+    /// At most `limit` releases in the order of their digests, after `after` where it is given.
+    pub async fn releases(
+        &self,
+        after: Option<Digest>,
+        limit: u32,
+    ) -> Result<Vec<StoredRelease>, StoreError> {
         let rows = sqlx::query(
-            "SELECT bytes, published_at FROM envelopes WHERE manifest_digest = $1 ORDER BY id DESC",
+            "SELECT * FROM releases WHERE $1 IS NULL OR manifest_digest > $1 ORDER BY manifest_digest LIMIT $2",
         )
-        .bind(manifest_digest.0.to_vec())
+        .bind(after.map(|digest| digest.0.to_vec()))
+        .bind(i64::from(limit))
+        .fetch_all(&self.readers)
+        .await?;
+        rows.iter().map(release).collect()
+    }
+
+    /// The envelopes of the manifests from `first` to `last`, in the order of the digests; of one manifest the last
+    /// received first.
+    pub async fn envelopes(&self, first: Digest, last: Digest) -> Result<Vec<StoredEnvelope>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT manifest_digest, bytes, published_at FROM envelopes
+             WHERE manifest_digest BETWEEN $1 AND $2 ORDER BY manifest_digest, id DESC",
+        )
+        .bind(first.0.to_vec())
+        .bind(last.0.to_vec())
         .fetch_all(&self.readers)
         .await?;
         rows.iter()
             .map(|row| {
+                let (manifest_digest, bytes) = (digest(row, "manifest_digest")?, row.try_get("bytes")?);
                 let published_at = time_of(row.try_get("published_at")?)?;
-                Ok(StoredEnvelope { bytes: row.try_get("bytes")?, published_at })
+                Ok(StoredEnvelope { manifest_digest, bytes, published_at })
             })
             .collect()
     }
+
+    /// An envelope by its own digest.
+    pub async fn envelope(&self, sha256: Digest) -> Result<Option<Vec<u8>>, StoreError> {
+        let row = sqlx::query("SELECT bytes FROM envelopes WHERE sha256 = $1")
+            .bind(sha256.0.to_vec())
+            .fetch_optional(&self.readers)
+            .await?;
+        row.map(|row| Ok(row.try_get("bytes")?)).transpose()
+    }
+}
+
+async fn insert_event(
+    transaction: &mut WriteTransaction,
+    manifest_digest: Digest,
+    kind: &'static str,
+    reason: Option<&str>,
+    at: u64,
+) -> Result<(), StoreError> {
+    sqlx::query("INSERT INTO release_events (manifest_digest, kind, reason, at) VALUES ($1, $2, $3, $4)")
+        .bind(manifest_digest.0.to_vec())
+        .bind(kind)
+        .bind(reason)
+        .bind(time_key(at))
+        .execute(&mut **transaction)
+        .await?;
+    Ok(())
+}
+
+fn release(row: &SqliteRow) -> Result<StoredRelease, StoreError> {
+    let at = row.try_get::<Option<i64>, _>("withdrawn_at")?.map(time_of).transpose()?;
+    let reason: Option<String> = row.try_get("withdrawn_reason")?;
+    Ok(StoredRelease {
+        manifest_digest: digest(row, "manifest_digest")?,
+        vendor: Identifier(fixed(row.try_get("vendor")?, "vendor")?),
+        class: Identifier(fixed(row.try_get("class")?, "class")?),
+        sequence: sequence_of(row.try_get("sequence")?)?,
+        withdrawal: at.zip(reason).map(|(at, reason)| Withdrawal { reason, at }),
+    })
 }
 
 fn digest(row: &SqliteRow, column: &str) -> Result<Digest, StoreError> {

@@ -58,7 +58,7 @@ async fn a_database_of_a_later_version_is_refused_and_left_alone() {
     .await;
     store.close().await;
     match Store::connect(&path).await {
-        Err(StoreError::Newer { found: 99, known: 3 }) => {}
+        Err(StoreError::Newer { found: 99, known: 4 }) => {}
         other => panic!("{other:?}"),
     }
 }
@@ -81,6 +81,10 @@ async fn what_is_no_database_is_refused() {
     assert!(matches!(Store::connect(&path).await, Err(StoreError::Database(_))));
 }
 
+async fn envelopes(store: &Store, manifest: u8) -> Vec<StoredEnvelope> {
+    store.envelopes(Digest([manifest; 32]), Digest([manifest; 32])).await.unwrap()
+}
+
 #[tokio::test]
 async fn a_sequence_number_belongs_to_one_manifest() {
     let (_dir, store) = store().await;
@@ -91,25 +95,32 @@ async fn a_sequence_number_belongs_to_one_manifest() {
     assert_eq!(store.insert_envelope(&envelope(1, 7, b"b")).await.unwrap(), Insertion::Created);
     let taken = Insertion::SequenceTaken { by: Digest([1; 32]) };
     assert_eq!(store.insert_envelope(&envelope(2, 7, b"c")).await.unwrap(), taken);
-    let bytes = store.envelopes(Digest([1; 32])).await.unwrap().into_iter().map(|it| it.bytes);
+    let bytes = envelopes(&store, 1).await.into_iter().map(|it| it.bytes);
     assert_eq!(bytes.collect::<Vec<_>>(), [b"b", b"a"]);
-    assert_eq!(store.envelopes(Digest([2; 32])).await.unwrap(), []);
+    assert_eq!(envelopes(&store, 2).await, []);
+    assert_eq!(store.envelope(Digest::of(b"a")).await.unwrap().as_deref(), Some(&b"a"[..]));
+    assert_eq!(store.envelope(Digest::of(b"c")).await.unwrap(), None);
 }
 
 #[tokio::test]
-async fn sequence_numbers_sort_as_numbers_up_to_the_largest() {
+async fn sequence_numbers_are_kept_up_to_the_largest_and_releases_come_page_by_page() {
     let (_dir, store) = store().await;
     let sequences = [0, 1, 255, 256, 1 << 32, i64::MAX as u64, 1 << 63, u64::MAX];
     for (manifest, sequence) in sequences.iter().enumerate() {
         let bytes = [u8::try_from(manifest).unwrap()];
         store.insert_envelope(&envelope(bytes[0], *sequence, &bytes)).await.unwrap();
     }
-    let found = store.releases(VENDOR, CLASS, None, 100).await.unwrap();
-    let found: Vec<u64> = found.into_iter().map(|it| it.sequence).collect();
-    assert_eq!(found, sequences.into_iter().rev().collect::<Vec<_>>());
-    let below = store.releases(VENDOR, CLASS, Some(1 << 63), 2).await.unwrap();
-    assert_eq!(below.into_iter().map(|it| it.sequence).collect::<Vec<_>>(), [i64::MAX as u64, 1 << 32]);
-    assert_eq!(store.releases(CLASS, VENDOR, None, 100).await.unwrap(), []);
+    let mut found = Vec::new();
+    let mut after = None;
+    loop {
+        let page = store.releases(after, 3).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some(last.manifest_digest);
+        found.extend(page.iter().map(|release| release.sequence));
+    }
+    assert_eq!(found, sequences);
+    let three = store.envelopes(Digest([2; 32]), Digest([4; 32])).await.unwrap();
+    assert_eq!(three.iter().map(|it| it.bytes[0]).collect::<Vec<_>>(), [2, 3, 4]);
 }
 
 #[tokio::test]
@@ -124,12 +135,12 @@ async fn of_many_publishers_of_one_sequence_number_one_wins() {
         outcomes.push(task.await.unwrap());
     }
     assert_eq!(outcomes.iter().filter(|it| **it == Insertion::Created).count(), 1, "{outcomes:?}");
-    let releases = store.releases(VENDOR, CLASS, None, 100).await.unwrap();
+    let releases = store.releases(None, 100).await.unwrap();
     assert_eq!(releases.len(), 1);
     for manifest in 0..16 {
         let digest = Digest([manifest; 32]);
         let kept = usize::from(digest == releases[0].manifest_digest);
-        assert_eq!(store.envelopes(digest).await.unwrap().len(), kept, "nothing half-published");
+        assert_eq!(envelopes(&store, manifest).await.len(), kept, "nothing half-published");
     }
 }
 
@@ -273,7 +284,7 @@ async fn readers_do_not_wait_for_a_writer() {
         async move { store.insert_envelope(&envelope(1, 1, b"a")).await.unwrap() }
     });
     // More at one time than there are connections.
-    let reads = (0..64).map(|_| store.releases(VENDOR, CLASS, None, 10));
+    let reads = (0..64).map(|_| store.releases(None, 10));
     for read in futures::future::join_all(reads).await {
         assert_eq!(read.unwrap(), []);
     }

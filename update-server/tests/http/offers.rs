@@ -52,44 +52,66 @@ async fn what_is_offered_is_found_behind_many_that_are_not() {
 #[tokio::test]
 async fn the_database_finds_a_release_and_does_not_say_what_it_is() {
     let world = World::new();
-    let server = world.start();
+    let mut server = world.start();
     let key = release_key(&world.root);
     let image = image(1, 1000);
     let release = server.publish(&image, &envelope(&image, 1, &key)).await.is(201).json();
     let other = server.publish(&image, &envelope(&image, 2, &key)).await.is(201).json();
     let path = |release: &Value| release["envelope_url"].as_str().unwrap().to_owned();
     assert_eq!(server.listed().await, [2, 1]);
+    // The index is made when a server starts.
+    macro_rules! change {
+        ($sql:expr) => {
+            drop(server);
+            world.change_database($sql).await;
+            server = world.start();
+        };
+    }
 
     // Under another class it is not offered to that class.
-    world.change_database("UPDATE releases SET class = CAST('class-of-others!' AS BLOB)").await;
+    change!("UPDATE releases SET class = CAST('class-of-others!' AS BLOB)");
     assert_eq!(sequences(&server, &base(OTHER_CLASS)).await, [0; 0]);
     let latest = base(OTHER_CLASS).replace("releases?", "releases/latest?");
-    server.get(&latest).await.is_problem(404, "release-unknown");
-    world.change_database("UPDATE releases SET class = CAST('class-of-tests!!' AS BLOB)").await;
+    server.get(&latest).await.is_problem(404, "release-not-offered");
+    change!("UPDATE releases SET class = CAST('class-of-tests!!' AS BLOB)");
     assert_eq!(server.listed().await, [2, 1]);
 
     // Nor an old one in the place of a new one.
-    world
-        .change_database(
-            "UPDATE releases SET sequence = x'0000000000000009' WHERE sequence = x'0000000000000001'",
-        )
-        .await;
+    change!("UPDATE releases SET sequence = x'0000000000000009' WHERE sequence = x'0000000000000001'");
     assert_eq!(server.listed().await, [2]);
     assert_eq!(server.latest().await.json()["sequence"], json!(2));
 
     // Nor another envelope than that of the manifest which was asked for.
-    world
-        .change_database(
-            "UPDATE envelopes SET manifest_digest =
-             (SELECT manifest_digest FROM releases WHERE sequence = x'0000000000000002')",
-        )
-        .await;
+    change!(
+        "UPDATE envelopes SET manifest_digest =
+         (SELECT manifest_digest FROM releases WHERE sequence = x'0000000000000002')"
+    );
     server.get(&path(&release)).await.is_problem(404, "release-unknown");
     assert_eq!(server.get(&path(&other)).await.is(200).body, envelope(&image, 2, &key));
+    // It is looked at once more on its way out, and what is gone meanwhile is not offered any more.
+    assert_eq!(server.latest().await.is(200).json()["sequence"], json!(2));
     world.change_database("DELETE FROM envelopes WHERE id = 2").await;
     server.get(&path(&other)).await.is_problem(404, "release-unknown");
     assert_eq!(server.listed().await, [0; 0]);
     assert!(server.log().contains("another manifest"));
+}
+
+#[tokio::test]
+async fn what_is_handed_out_is_verified_on_its_way() {
+    let world = World::new();
+    let server = world.start();
+    let key = release_key(&world.root);
+    let image = image(1, 1000);
+    for sequence in 1..=3 {
+        server.publish(&image, &envelope(&image, sequence, &key)).await.is(201);
+    }
+    // The database was changed under the index.
+    world.change_database("UPDATE envelopes SET bytes = zeroblob(length(bytes)) WHERE id = 3").await;
+    assert_eq!(server.latest().await.is(200).json()["sequence"], json!(2));
+    assert_eq!(server.listed().await, [2, 1]);
+    world.change_database("DELETE FROM envelopes").await;
+    server.latest().await.is_problem(404, "release-not-offered");
+    assert_eq!(server.listed().await, [0; 0]);
 }
 
 #[tokio::test]

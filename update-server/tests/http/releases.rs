@@ -1,5 +1,7 @@
 //! `/v1/releases`: what gets in, what is offered, and for how long.
 
+use axum::http::Method;
+use ciborium::Value as Cbor;
 use serde_json::json;
 use suit_manifest::author::{UpdateDescription, create};
 use trust::author::{RevocationRequest, Signer as _, SoftwareKey, sign_revocation};
@@ -148,7 +150,7 @@ async fn what_a_revoked_key_signed_is_neither_taken_nor_offered_any_more() {
     server.put("/v1/revocations", sign_revocation(&request, &world.root).unwrap()).await.is(200);
     drop(server);
     let server = world.start();
-    server.latest().await.is_problem(404, "release-unknown");
+    server.latest().await.is_problem(404, "release-not-offered");
     server.post("/v1/releases", envelope(&image, 4, &kept)).await.is_problem(422, "credential-revoked");
 
     // The same manifest under a new key is the same release, offered again.
@@ -190,7 +192,156 @@ async fn a_release_ends_with_its_credential() {
     while unix_now() < expires {
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
-    server.latest().await.is_problem(404, "release-unknown");
+    let latest = server.latest().await;
+    latest.is_problem(404, "release-not-offered");
+    assert!(latest.json()["detail"].as_str().unwrap().contains("credential-expired"), "{latest:?}");
+    assert_eq!(server.listed().await, [0; 0]);
+    let path = format!("/v1/releases?vendor={}&class={}&all=true", uuid(VENDOR), uuid(CLASS));
+    let all = server.get(&path).await.is(200).json();
+    let release = &all["releases"][0];
+    assert_eq!((&release["status"], &release["refusal"]), (&json!("refused"), &json!("credential-expired")));
+    assert_eq!(release["version"], json!("1.0.0"));
+}
+
+/// The envelope without its text, as anybody can make it.
+fn sever_text(envelope: &[u8]) -> Vec<u8> {
+    let Ok(Cbor::Tag(107, members)) = ciborium::from_reader(envelope) else { panic!("no envelope") };
+    let mut members = members.into_map().unwrap();
+    members.retain(|(key, _)| *key != Cbor::from(23));
+    let mut bytes = Vec::new();
+    ciborium::into_writer(&Cbor::Tag(107, Box::new(Cbor::Map(members))), &mut bytes).unwrap();
+    assert_ne!(bytes, envelope);
+    bytes
+}
+
+#[tokio::test]
+async fn a_poorer_copy_loses_nothing_that_is_known() {
+    let world = World::new();
+    let server = world.start();
+    let first = release_key(&world.root);
+    let image = image(1, 1000);
+    let whole = envelope(&image, 1, &first);
+    let release = server.publish(&image, &whole).await.is(201).json();
+    assert_eq!(release["version"], json!("1.0.0"));
+    let answer = server.post("/v1/releases", sever_text(&whole)).await.is(201).json();
+    assert_eq!(answer["version"], json!("1.0.0"));
+    assert_eq!(server.latest().await.is(200).json(), release);
+    assert_eq!(server.get(&envelope_path(&release)).await.body, whole);
+
+    // Also when only the poorer one is valid any more: the text is the manifest's, whoever signed.
+    let second = release_key(&world.root);
+    let poorer = sever_text(&envelope(&image, 1, &second));
+    server.post("/v1/releases", poorer.clone()).await.is(201);
+    server.put("/v1/revocations", revocation(&world.root, 1, &[first.kid()])).await.is(201);
+    let latest = server.latest().await.is(200).json();
+    assert_eq!(
+        (&latest["version"], &latest["release_kid"]),
+        (&json!("1.0.0"), &json!(hex::encode(second.kid().0)))
+    );
+    assert_eq!(server.get(&envelope_path(&release)).await.body, poorer);
+}
+
+#[tokio::test]
+async fn a_newer_credential_takes_the_place_of_the_old_and_keeps_it() {
+    let world = World::new();
+    let server = world.start();
+    let now = unix_now();
+    let old = release_key_with(&world.root, |it| {
+        it.issued_at = UnixTime(now - 1000);
+        it.expires = Some(UnixTime(now + 3));
+    });
+    let image = image(1, 1000);
+    let old_envelope = envelope(&image, 1, &old);
+    let release = server.publish(&image, &old_envelope).await.is(201).json();
+
+    // The same key and manifest under a renewed credential.
+    let mut request = credential_request(&old.key);
+    request.issued_at = UnixTime(now);
+    let credential = trust::author::issue_credential(&request, &world.root).unwrap();
+    let renewed = ReleaseKey { key: old.key, credential, cti: request.cti };
+    let new_envelope = envelope(&image, 1, &renewed);
+    let answer = server.post("/v1/releases", new_envelope.clone()).await.is(201).json();
+    assert_eq!(answer["manifest_digest"], release["manifest_digest"]);
+    assert_eq!(server.get(&envelope_path(&release)).await.body, new_envelope);
+    // The old one sent again takes nothing back.
+    server.post("/v1/releases", old_envelope.clone()).await.is(200);
+    server.post("/v1/releases", sever_text(&old_envelope)).await.is(201);
+    assert_eq!(server.get(&envelope_path(&release)).await.body, new_envelope);
+    while unix_now() < now + 3 {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert_eq!(server.latest().await.is(200).json()["sequence"], json!(1));
+}
+
+#[tokio::test]
+async fn a_release_is_withdrawn_with_a_reason_and_offered_again() {
+    let world = World::new();
+    let server = world.start();
+    let key = release_key(&world.root);
+    let image = image(1, 1000);
+    server.publish(&image, &envelope(&image, 1, &key)).await.is(201);
+    let bad = envelope(&image, 2, &key);
+    let release = server.publish(&image, &bad).await.is(201).json();
+    let path = format!("/v1/releases/{}", release["manifest_digest"].as_str().unwrap());
+    let withdrawal = format!("{path}/withdrawal");
+    let reason = json!({"reason": "bricks hardware revision C"});
+
+    // Without the token, without a reason, of what is not there.
+    server
+        .send(Method::PUT, &withdrawal, &[], reason.to_string().into())
+        .await
+        .is_problem(401, "unauthorized");
+    server.send(Method::DELETE, &withdrawal, &[], Vec::new()).await.is_problem(401, "unauthorized");
+    let long = json!({"reason": "x".repeat(201)}).to_string();
+    for body in ["", "{}", "{\"reason\": \"\"}", "{\"reason\": \" \"}", "{\"reason\": \"a\\nb\"}", &long] {
+        server.put(&withdrawal, body).await.is_problem(400, "request-malformed");
+    }
+    let unknown = format!("/v1/releases/{}/withdrawal", sha256(b"unknown"));
+    server.put(&unknown, reason.to_string()).await.is_problem(404, "release-unknown");
+    assert_eq!(server.listed().await, [2, 1]);
+
+    let withdrawn = server.put(&withdrawal, reason.to_string()).await.is(200).json();
+    assert_eq!(
+        (&withdrawn["status"], &withdrawn["withdrawn"]["reason"]),
+        (&json!("withdrawn"), &reason["reason"])
+    );
+    assert_eq!(server.listed().await, [1]);
+    assert_eq!(server.latest().await.json()["sequence"], json!(1));
+    let gone = server.get(&envelope_path(&release)).await;
+    gone.is_problem(410, "release-withdrawn");
+    assert!(gone.json()["detail"].as_str().unwrap().contains("revision C"));
+    // It stays: its number is taken, and to publish it again does not offer it again.
+    server.post("/v1/releases", bad.clone()).await.is_problem(409, "release-withdrawn");
+    let another = UpdateDescription { version: "2.0.1".into(), ..description(&image, 2) };
+    server.post("/v1/releases", sign(&another, &key)).await.is_problem(409, "sequence-taken");
+
+    // Again is no second event; after a restart all is as it was.
+    server.put(&withdrawal, reason.to_string()).await.is(200);
+    drop(server);
+    let server = world.start();
+    assert_eq!(server.listed().await, [1]);
+    let all = format!("/v1/releases?vendor={}&class={}&all=true", uuid(VENDOR), uuid(CLASS));
+    let all = server.get(&all).await.is(200).json();
+    let status: Vec<_> = all["releases"].as_array().unwrap().iter().map(|it| it["status"].clone()).collect();
+    assert_eq!(status, [json!("withdrawn"), json!("offered")]);
+
+    let restored =
+        server.send(Method::DELETE, &withdrawal, &[("authorization", &bearer())], Vec::new()).await;
+    assert_eq!(
+        (&restored.is(200).json()["status"], &restored.json()["withdrawn"]),
+        (&json!("offered"), &json!(null))
+    );
+    assert_eq!(server.listed().await, [2, 1]);
+    assert_eq!(server.get(&envelope_path(&release)).await.is(200).body, bad);
+    let shown = server.get(&path).await.is(200).json();
+    let events = shown["events"].as_array().unwrap();
+    let kinds: Vec<_> = events.iter().map(|event| event["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["release-restored", "release-withdrawn", "release-published"]);
+    assert_eq!((&events[1]["reason"], &events[0]["reason"]), (&reason["reason"], &json!(null)));
+    server
+        .send(Method::DELETE, &path, &[("authorization", &bearer())], Vec::new())
+        .await
+        .is_problem(405, "method-not-allowed");
 }
 
 #[tokio::test]

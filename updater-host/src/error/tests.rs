@@ -43,7 +43,7 @@ fn a_message_says_what_happened_to_what() {
     let error = Error::Refused { subject: Subject::Image, reason: Reason::ImageDigestMismatch, position: 0 };
     assert_eq!(
         error.to_string(),
-        "the release's image is refused: the image is not the one that the manifest names: its digest or size differs"
+        "the release's image is refused: the image does not match the digest or size in the manifest"
     );
 }
 

@@ -1,17 +1,19 @@
-//! The server's interface, version 1 (docs/server-api.md), as far as publishing needs it.
+//! The server's interface, version 1 (docs/server-api.md), as far as a publisher needs it.
 
+use crate::describe::ManifestView;
 use crate::error::Error;
-use crate::files::read_secret;
+use crate::files::{read, read_secret};
 use crate::output::Output;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Body, Client, RequestBuilder, Response, StatusCode, Url, redirect};
+use reqwest::{Body, Certificate, Client, RequestBuilder, Response, StatusCode, Url, redirect};
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
-use trust::host::{MAX_KEY_FILE_LEN, printable, without_mark};
+use trust::host::{MAX_KEY_FILE_LEN, Serial, printable_cut, without_mark};
 use zeroize::Zeroizing;
 
+const IMAGE_STEP: &str = "sending the image";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// For a request with a small body, the server's disk included.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
@@ -19,6 +21,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 const MIN_BYTES_PER_SECOND: u64 = 8 * 1024;
 /// Bytes that are handed over at a time, and counted by the progress bar.
 const CHUNK_LEN: usize = 64 * 1024;
+/// Longest file of certificates, bytes: that of a whole system has a quarter of it.
+const MAX_CA_FILE_LEN: u64 = 1024 * 1024;
 /// Longest answer that is read, bytes.
 const MAX_ANSWER_LEN: usize = 64 * 1024;
 /// Longest part of a server's words that is shown, characters.
@@ -27,9 +31,11 @@ const MAX_DETAIL_LEN: usize = 300;
 /// Whether the server had it already.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Outcome {
+pub(crate) enum Outcome {
     Created,
     Present,
+    /// What the server held was damaged, and is whole again.
+    Repaired,
 }
 
 impl std::fmt::Display for Outcome {
@@ -37,15 +43,16 @@ impl std::fmt::Display for Outcome {
         f.write_str(match self {
             Self::Created => "sent",
             Self::Present => "was there already",
+            Self::Repaired => "repaired: the server's copy was damaged",
         })
     }
 }
 
 /// The revocation list of an anchor that a server goes by, in the words of its answer.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize, Serialize)]
-pub(super) struct ListInForce {
-    pub(super) kid: String,
-    pub(super) list_sequence: u64,
+pub(crate) struct ListInForce {
+    pub(crate) kid: String,
+    pub(crate) list_sequence: u64,
 }
 
 impl std::fmt::Display for ListInForce {
@@ -68,19 +75,62 @@ struct Release {
     envelope_url: Option<String>,
 }
 
-pub(super) struct Server {
+#[derive(Deserialize)]
+struct Newest {
+    sequence: u64,
+}
+
+/// Which server, and how to reach it.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct ServerArguments {
+    /// URL of the server, such as https://updates.example.com
+    #[arg(long, value_name = "URL")]
+    server: String,
+    /// File that holds the bearer token
+    #[arg(long, value_name = "FILE")]
+    token_file: PathBuf,
+    /// Certificates (PEM) of the authorities to trust instead of those of this system
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+}
+
+impl ServerArguments {
+    pub(crate) fn url(&self) -> &str {
+        &self.server
+    }
+
+    /// Reads the files and runs `task` with the server.
+    pub(crate) fn run<T>(
+        &self,
+        output: Output,
+        task: impl AsyncFnOnce(Server) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let server = Server::new(self)?;
+        if server.sends_the_token_in_clear() {
+            output.warn("the token travels unencrypted: use https");
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|_| Error::Internal("no runtime"))?;
+        runtime.block_on(task(server))
+    }
+}
+
+pub(crate) struct Server {
     client: Client,
     base: Url,
 }
 
 impl Server {
-    pub(super) fn new(url: &str, token_file: &Path) -> Result<Self, Error> {
-        let base = parse_url(url).ok_or_else(|| Error::ServerUrl(url.to_owned()))?;
+    fn new(arguments: &ServerArguments) -> Result<Self, Error> {
+        let (url, token_file) = (&arguments.server, &arguments.token_file);
+        let base = parse_url(url).ok_or_else(|| Error::ServerUrl(url.clone()))?;
         let token = read_secret(token_file, MAX_KEY_FILE_LEN)?;
-        let token = first_token(&token).ok_or_else(|| Error::Token(token_file.to_owned()))?;
+        let token = first_token(&token).ok_or_else(|| Error::Token(token_file.clone()))?;
         let value = Zeroizing::new([b"Bearer ", token].concat());
         let mut authorization =
-            HeaderValue::from_bytes(&value).map_err(|_| Error::Token(token_file.to_owned()))?;
+            HeaderValue::from_bytes(&value).map_err(|_| Error::Token(token_file.clone()))?;
         authorization.set_sensitive(true);
 
         // Installed explicitly: which cryptography speaks TLS is not left to features. A second call is one too many.
@@ -95,16 +145,66 @@ impl Server {
         if is_loopback(&base) {
             builder = builder.no_proxy();
         }
+        if let Some(path) = &arguments.ca {
+            builder = builder.tls_certs_only(authorities(path)?);
+        }
         let client = builder.build().map_err(|_| Error::Internal("no HTTP client"))?;
         Ok(Self { client, base })
     }
 
-    pub(super) fn sends_the_token_in_clear(&self) -> bool {
+    pub(crate) fn sends_the_token_in_clear(&self) -> bool {
         self.base.scheme() == "http" && !is_loopback(&self.base)
     }
 
+    /// Sequence number of the newest release that the server offers for this vendor, class and device.
+    pub(crate) async fn newest_sequence(&self, manifest: &ManifestView) -> Result<Option<u64>, Error> {
+        let step = "asking for the newest release";
+        let mut url = self.url(step, &["releases", "latest"])?;
+        url.query_pairs_mut().append_pair("vendor", &manifest.vendor).append_pair("class", &manifest.class);
+        if let Some(device) = &manifest.device {
+            url.query_pairs_mut().append_pair("device", device);
+        }
+        match send(step, self.client.get(url).timeout(REQUEST_TIMEOUT)).await {
+            Ok(answer) => Ok(Some(read_object::<Newest>(step, answer).await?.sequence)),
+            Err(Error::ServerRefused { status: 404, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Withdraws a release, or offers it again.
+    pub(crate) async fn put_withdrawal(&self, digest: &str, reason: Option<&str>) -> Result<(), Error> {
+        let step = if reason.is_some() { "withdrawing the release" } else { "offering the release again" };
+        self.put_mark(step, &["releases", digest, "withdrawal"], reason.map(Some)).await
+    }
+
+    /// Retires a device, or takes it back.
+    pub(crate) async fn put_retirement(
+        &self,
+        serial: &Serial,
+        mark: Option<Option<&str>>,
+    ) -> Result<(), Error> {
+        let step = if mark.is_some() { "retiring the device" } else { "restoring the device" };
+        self.put_mark(step, &["devices", serial.as_str(), "retirement"], mark).await
+    }
+
+    /// `None` takes a mark away; a mark may have a reason.
+    async fn put_mark(&self, step: &str, path: &[&str], mark: Option<Option<&str>>) -> Result<(), Error> {
+        let url = self.url(step, path)?;
+        let request = match mark {
+            Some(reason) => {
+                let body = match reason {
+                    Some(reason) => serde_json::json!({ "reason": reason }),
+                    None => serde_json::json!({}),
+                };
+                self.client.put(url).header(CONTENT_TYPE, "application/json").body(body.to_string())
+            }
+            None => self.client.delete(url),
+        };
+        send(step, request.timeout(REQUEST_TIMEOUT)).await.map(drop)
+    }
+
     /// Sends a list that says `meant`; it is in force when the server says so.
-    pub(super) async fn put_revocations(
+    pub(crate) async fn put_revocations(
         &self,
         list: Vec<u8>,
         meant: &ListInForce,
@@ -121,36 +221,52 @@ impl Server {
         Ok(in_force)
     }
 
-    pub(super) async fn put_image(
+    /// Sends an image, unless the server holds it whole: a large one is not sent for nothing.
+    pub(crate) async fn put_image(
         &self,
         sha256: &str,
-        image: Vec<u8>,
+        image: &[u8],
         output: Output,
     ) -> Result<Outcome, Error> {
-        let step = "sending the image";
-        let url = self.url(step, &["images", sha256])?;
-        // A large image is not sent for nothing. Whatever the answer, the PUT decides; it also repairs what the server
-        // holds in another length.
-        let len = image.len() as u64;
-        let present = self.client.head(url.clone()).timeout(REQUEST_TIMEOUT).send().await;
-        if present.is_ok_and(|answer| answer.status() == StatusCode::OK && named_len(&answer) == Some(len)) {
+        let head = self.client.head(self.url(IMAGE_STEP, &["images", sha256])?).timeout(REQUEST_TIMEOUT);
+        // Whatever the answer, the PUT decides.
+        let held = head.send().await.ok();
+        let is_whole = |answer: &Response| {
+            answer.status() == StatusCode::OK && named_len(answer) == Some(image.len() as u64)
+        };
+        if held.as_ref().is_some_and(is_whole) {
             return Ok(Outcome::Present);
         }
+        let is_damaged = held.is_some_and(|answer| {
+            matches!(answer.status(), StatusCode::OK | StatusCode::SERVICE_UNAVAILABLE)
+        });
+        let outcome = self.send_image(sha256, image, output).await?;
+        Ok(if is_damaged { Outcome::Repaired } else { outcome })
+    }
+
+    /// Sends an image whatever the server holds: that repairs what is damaged there.
+    pub(crate) async fn send_image(
+        &self,
+        sha256: &str,
+        image: &[u8],
+        output: Output,
+    ) -> Result<Outcome, Error> {
+        let len = image.len() as u64;
         let bar = progress_bar(len, output);
-        let body = Body::wrap_stream(chunks(image, bar.clone()));
+        let body = Body::wrap_stream(chunks(image.to_vec(), bar.clone()));
         let request = self
             .client
-            .put(url)
+            .put(self.url(IMAGE_STEP, &["images", sha256])?)
             .header(CONTENT_TYPE, "application/octet-stream")
             .header(CONTENT_LENGTH, len)
             .timeout(REQUEST_TIMEOUT + Duration::from_secs(len / MIN_BYTES_PER_SECOND))
             .body(body);
-        let answer = send(step, request).await;
+        let answer = send(IMAGE_STEP, request).await;
         bar.finish_and_clear();
         Ok(outcome(answer?.status()))
     }
 
-    pub(super) async fn post_release(&self, envelope: Vec<u8>) -> Result<(Outcome, Option<String>), Error> {
+    pub(crate) async fn post_release(&self, envelope: Vec<u8>) -> Result<(Outcome, Option<String>), Error> {
         let step = "publishing the release";
         let request = self
             .client
@@ -176,6 +292,13 @@ impl Server {
         }
         Ok(url)
     }
+}
+
+/// The certificates of a PEM file.
+fn authorities(path: &Path) -> Result<Vec<Certificate>, Error> {
+    let file = read(path, MAX_CA_FILE_LEN)?;
+    let certificates = Certificate::from_pem_bundle(without_mark(&file)).unwrap_or_default();
+    if certificates.is_empty() { Err(Error::Authorities(path.to_owned())) } else { Ok(certificates) }
 }
 
 /// The first line that is neither empty nor a comment: the server's own token file serves too.
@@ -226,7 +349,7 @@ async fn send(step: &str, request: RequestBuilder) -> Result<Response, Error> {
 
 /// A server's words, as far as they are shown.
 fn shown(words: &str) -> String {
-    printable(&words.chars().take(MAX_DETAIL_LEN).collect::<String>())
+    printable_cut(words, MAX_DETAIL_LEN)
 }
 
 /// The JSON object of an answer.

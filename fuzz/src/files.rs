@@ -1,0 +1,44 @@
+//! Files that people hand to the tools: firmware, public keys. An image fits the limit, and a key reads the same when it
+//! is written again.
+
+use base64ct::{Base64, Encoding as _};
+use manifest_tool::image::{MAX_IMAGE_LEN, Options, make};
+use system_tests::factory::Factory;
+use trust::PublicKey;
+use trust::host::parse_public_key;
+
+/// The bytes as a firmware file, and as a key file.
+pub(crate) fn files(data: &[u8]) {
+    for (range, any_content) in [(None, false), (Some(0x1000..0x2000), true)] {
+        if let Ok(image) = make(data, &Options { range, any_content, ..Options::default() }) {
+            assert!(!image.bytes.is_empty() && image.bytes.len() as u64 <= MAX_IMAGE_LEN);
+        }
+    }
+    if let Ok(key) = parse_public_key(data) {
+        assert_eq!(PublicKey::from_cose_key(&key.to_cose_key()), Ok(key));
+    }
+}
+
+pub(crate) fn files_seeds() -> Vec<Vec<u8>> {
+    let anchor = Factory::new(1).anchor();
+    let key = anchor.key();
+    let spki =
+        [&[0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00][..], key.as_bytes()]
+            .concat();
+    let mut elf = b"\x7fELF\x01\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x28\0\x01\0\0\0".to_vec();
+    for word in [0u32, 52, 0, 0, 0x0020_0034, 0x0028_0001, 0, 1, 84, 0x1000, 0x1000, 16, 16, 5, 4] {
+        elf.extend(word.to_le_bytes());
+    }
+    elf.extend([0x2001_0000u32, 0x1009, 0, 0].iter().flat_map(|word| word.to_le_bytes()));
+    vec![
+        key.to_cose_key().to_vec(),
+        pem(&spki).into_bytes(),
+        b"\xef\xbb\xbf; comment\r\n:041000007465787427\r\n:00000001FF\r\n".to_vec(),
+        b"S00600004844521B\nS10710007465787423\nS9030000FC\n".to_vec(),
+        elf,
+    ]
+}
+
+fn pem(der: &[u8]) -> String {
+    format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", Base64::encode_string(der))
+}

@@ -1,0 +1,126 @@
+//! A server of a few lines that records what it is sent (docs/server-api.md).
+
+use super::workshop::{Run, Workshop, finish};
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use serde_json::json;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use trust::author::read_unverified_revocation;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Sent {
+    pub(super) what: String,
+    pub(super) body: Bytes,
+}
+
+/// What the server has, what it was sent, and how it answers `METHOD path` out of turn.
+#[derive(Default)]
+pub(super) struct Record {
+    pub(super) sent: Vec<Sent>,
+    pub(super) headers: Vec<HeaderMap>,
+    pub(super) held: HashMap<String, Bytes>,
+    answers: HashMap<&'static str, (StatusCode, String)>,
+    /// The same, for one time.
+    once: HashMap<&'static str, (StatusCode, String)>,
+}
+
+pub(super) type Shared = Arc<Mutex<Record>>;
+
+pub(super) struct FakeServer {
+    pub(super) record: Shared,
+    pub(super) url: String,
+    _runtime: tokio::runtime::Runtime,
+}
+
+impl FakeServer {
+    pub(super) fn start() -> Self {
+        let record = Shared::default();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let router = Router::new().fallback(answer).with_state(Arc::clone(&record));
+        runtime.spawn(async move { axum::serve(listener, router).await });
+        Self { record, url, _runtime: runtime }
+    }
+
+    pub(super) fn publish(&self, workshop: &Workshop, more: &[&str]) -> Run {
+        let arguments = [
+            "--json",
+            "publish",
+            "signed.suit",
+            "--image",
+            "image.bin",
+            "--token-file",
+            "token",
+            "--server",
+            &self.url,
+        ];
+        finish(workshop.command(&[&arguments[..], more].concat()))
+    }
+
+    pub(super) fn answers(&self, what: &'static str, status: StatusCode, body: &str) {
+        self.record.lock().unwrap().answers.insert(what, (status, body.to_owned()));
+    }
+
+    pub(super) fn answers_once(&self, what: &'static str, status: StatusCode, body: &str) {
+        self.record.lock().unwrap().once.insert(what, (status, body.to_owned()));
+    }
+
+    pub(super) fn take_sent(&self) -> Vec<String> {
+        std::mem::take(&mut self.record.lock().unwrap().sent).into_iter().map(|sent| sent.what).collect()
+    }
+}
+
+pub(super) async fn answer(State(record): State<Shared>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(body, 1 << 20).await.unwrap();
+    let what = format!("{} {}", parts.method, parts.uri.path());
+    let mut record = record.lock().unwrap();
+    // A question is not counted among what is sent.
+    if parts.method != "GET" {
+        record.sent.push(Sent { what: what.clone(), body: body.clone() });
+        record.headers.push(parts.headers);
+    }
+    let once = record.once.keys().copied().find(|prefix| what.starts_with(prefix));
+    let once = once.and_then(|prefix| record.once.remove(prefix));
+    let always = || record.answers.iter().find(|(prefix, _)| what.starts_with(**prefix));
+    let (status, body) = match once.or_else(|| always().map(|(_, answer)| answer.clone())) {
+        Some(answer) => answer,
+        None if parts.method == "HEAD" => {
+            let answer = Response::builder();
+            let answer = match record.held.get(parts.uri.path()) {
+                Some(held) => answer.header("content-length", held.len()),
+                None => answer.status(StatusCode::NOT_FOUND),
+            };
+            return answer.body(Body::empty()).unwrap();
+        }
+        None if what.starts_with("GET ") && what.ends_with("/v1/releases/latest") => {
+            (StatusCode::NOT_FOUND, json!({"title": "Not Found", "code": "release-unknown"}).to_string())
+        }
+        None => {
+            let key = match parts.method.as_str() {
+                "POST" => format!("{} {}", parts.uri.path(), body.len()),
+                _ => parts.uri.path().to_owned(),
+            };
+            let answer = match read_unverified_revocation(&body) {
+                Ok(list) => {
+                    json!({"kid": hex::encode(list.issuer_kid().0), "list_sequence": list.sequence()})
+                }
+                Err(_) => json!({"envelope_url": "/v1/releases/x/envelope"}),
+            };
+            let known = record.held.insert(key, body).is_some();
+            (if known { StatusCode::OK } else { StatusCode::CREATED }, answer.to_string())
+        }
+    };
+    let answer = Response::builder().status(status);
+    if status.is_redirection() {
+        // The body of an answer out of turn is the address then.
+        return answer.header("location", body).body(Body::empty()).unwrap();
+    }
+    answer.body(Body::from(body)).unwrap()
+}
