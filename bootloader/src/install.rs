@@ -5,12 +5,13 @@
 use crate::flash::{ERASED, Flash, FlashError};
 use crate::journal::Journal;
 use crate::layout::{Area, Slot, UNIT};
+use crate::provisioning::Identity;
 use crate::refusal::Refusal;
 use crate::revocation::ListBuffer;
 use crate::state::{Event, ImageRecord, Status};
-use crate::verify::{EnvelopeBuffer, SlotPlatform, Stage, Verifier, head_is};
+use crate::verify::{EnvelopeBuffer, Stage, Verifier, head_is};
 use embedded_storage::nor_flash::NorFlash;
-use suit_manifest::{Authenticated, Fetch, Processor, Reason, Section, Step};
+use suit_manifest::{Authenticated, DeviceIdentity, Reason, installed_image};
 
 /// Image bytes between two progress records; at least a page.
 pub const COMMIT_INTERVAL: u32 = 4096;
@@ -54,7 +55,7 @@ impl Install {
         list: &mut ListBuffer,
     ) -> Result<(Option<Self>, Accepted), Refusal> {
         let authenticated = verifier.authenticate(flash, envelope, list)?;
-        let image = conditions(flash, verifier, &authenticated)?;
+        let image = image_of(&authenticated, verifier.identity, flash.layout().image_capacity())?;
         let state = *journal.state();
         let known = state.spare == Some(image) && head_is(flash, Slot::B, envelope);
         match state.status {
@@ -154,42 +155,21 @@ impl Install {
     }
 }
 
-/// Runs the manifest up to its fetch: every condition before it holds, and it says what will come.
-fn conditions<F: NorFlash>(
-    flash: &mut Flash<F>,
-    verifier: &Verifier<'_>,
+/// Asks the manifest which image it installs on this device. Every condition holds then, up to its invoke, once the
+/// image is there.
+fn image_of(
     authenticated: &Authenticated<'_>,
+    identity: &Identity,
+    capacity: u32,
 ) -> Result<ImageRecord, Refusal> {
-    let capacity = flash.layout().image_capacity();
-    let mut platform = SlotPlatform::new(flash, verifier.identity, Slot::B);
-    let fetch = fetch_of(authenticated, &mut platform)?;
-    let (Some(size), Some(_)) = (fetch.image_size, fetch.digest) else {
-        return Err(Reason::ImageReference.into());
-    };
-    let fits = u32::try_from(size).ok().filter(|&size| size <= capacity);
-    let size = fits.ok_or(Refusal::of(Reason::ImageTooLarge))?;
-    if size == 0 {
-        return Err(Reason::ImageReference.into());
-    }
+    let identity = DeviceIdentity { vendor: identity.vendor, class: identity.class, device: identity.device };
+    let image = installed_image(authenticated, &identity)?;
+    let fits = u32::try_from(image.size).ok().filter(|&size| size <= capacity);
     Ok(ImageRecord {
         manifest_digest: *authenticated.digest(),
         sequence: authenticated.manifest().sequence_number(),
-        size,
+        size: fits.ok_or(Refusal::of(Reason::ImageTooLarge))?,
     })
-}
-
-fn fetch_of<'a, F: NorFlash>(
-    authenticated: &Authenticated<'a>,
-    platform: &mut SlotPlatform<'_, F>,
-) -> Result<Fetch<'a>, Refusal> {
-    for section in [Section::PayloadFetch, Section::Install] {
-        match Processor::new(authenticated, section)?.run(platform)? {
-            Step::Fetch(fetch) => return Ok(fetch),
-            Step::Done => {}
-            Step::Invoke { .. } => break,
-        }
-    }
-    Err(Reason::ImageReference.into())
 }
 
 fn erase_head<F: NorFlash>(flash: &mut Flash<F>) -> Result<(), FlashError> {

@@ -16,7 +16,7 @@ use embedded_storage::nor_flash::NorFlash;
 use evidence::Evidence;
 use firmware_image::Vectors;
 pub(crate) use platform::SlotPlatform;
-use suit_manifest::{Authenticated, Envelope, Fetch, Processor, Reason, Section, Step};
+use suit_manifest::{Authenticated, Envelope, Reason, Walk, Walked};
 use trust::{AnchorSet, TrustStore};
 
 /// Room for an envelope.
@@ -124,22 +124,9 @@ impl Verifier<'_> {
 
         // Its conditions, and its image in this slot.
         let mut platform = SlotPlatform::new(flash, self.identity, slot);
-        if stage == Stage::Installed {
-            run_install(&authenticated, &mut platform)?;
-        }
-        let mut validate = Processor::new(&authenticated, Section::Validate)?;
-        if validate.run(&mut platform)? != Step::Done {
-            return Err(Reason::ImageReference.into());
-        }
-        let mut invoke = Processor::new(&authenticated, Section::Invoke)?;
-        let Step::Invoke { component } = invoke.run(&mut platform)? else {
-            return Err(Reason::ImageReference.into());
-        };
+        walk(&authenticated, stage, expected.size, &mut platform)?;
         let examined = platform.examined().ok_or(Refusal::of(Reason::ImageDigestMismatch))?;
-        if !validate.image_matched(component)
-            || examined.component != component
-            || examined.size != expected.size
-        {
+        if examined.size != expected.size {
             return Err(Reason::ImageDigestMismatch.into());
         }
 
@@ -152,31 +139,20 @@ impl Verifier<'_> {
     }
 }
 
-/// The install sections to their ends, over the bytes in flash: what was to be fetched has been.
+/// The manifest's walk to its end, over the bytes in flash: what it fetches has been fetched.
 #[inline(never)]
-fn run_install<F: NorFlash>(
+fn walk<F: NorFlash>(
     authenticated: &Authenticated<'_>,
+    stage: Stage,
+    size: u32,
     platform: &mut SlotPlatform<'_, F>,
 ) -> Result<(), Refusal> {
-    let mut fetched: Option<Fetch<'_>> = None;
-    for section in [Section::PayloadFetch, Section::Install] {
-        let mut processor = Processor::new(authenticated, section)?;
-        loop {
-            match processor.run(platform)? {
-                // One image has been streamed: a fetch of another one was never served.
-                Step::Fetch(fetch) if fetched.is_none_or(|first| same_image(&first, &fetch)) => {
-                    fetched = Some(fetch);
-                }
-                Step::Done => break,
-                Step::Fetch(_) | Step::Invoke { .. } => return Err(Reason::ImageReference.into()),
-            }
-        }
-    }
+    let mut walk = match stage {
+        Stage::Installed => Walk::install(authenticated)?,
+        Stage::Boot => Walk::boot(authenticated, size.into())?,
+    };
+    while walk.run(platform)? != Walked::Invoke {}
     Ok(())
-}
-
-fn same_image(first: &Fetch<'_>, second: &Fetch<'_>) -> bool {
-    (first.component, first.digest, first.image_size) == (second.component, second.digest, second.image_size)
 }
 
 /// Reads a slot's head; the envelope ends where its outermost CBOR item ends. Nothing of it is believed yet.

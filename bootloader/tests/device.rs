@@ -23,3 +23,5 @@ mod provisioning;
 mod revocation;
 #[path = "device/session.rs"]
 mod session;
+#[path = "device/walk.rs"]
+mod walk;

@@ -9,8 +9,9 @@
 
 mod inspect;
 mod outline;
+mod sequences;
 
-use crate::dry_run::dry_run_for_any;
+use crate::dry_run::image_for_any;
 use crate::envelope::{
     AUTHENTICATION_WRAPPER, ENVELOPE_TAG, Envelope, MANIFEST, Severed, may_sign_manifests,
 };
@@ -25,6 +26,7 @@ use trust::author::{Signer, read_unverified_credential};
 
 pub use inspect::{Inspection, inspect};
 pub use outline::{Outline, outline};
+pub use sequences::{Command, Parameter, Sequences, compose};
 
 /// Longest other text, bytes.
 pub const MAX_TEXT_LEN: usize = 4096;
@@ -122,22 +124,11 @@ pub fn image_uri(digest: &[u8; 32]) -> String {
 /// Makes an unsigned envelope: its authentication wrapper holds the manifest's digest only.
 pub fn create(update: &UpdateDescription) -> Result<Vec<u8>, AuthorError> {
     check_description(update)?;
-    let text = wrap(&encode(&text(update))?)?;
-    let manifest = encode(&manifest(update, &text)?)?;
-    let digest = digest_over(&wrap(&manifest)?);
-    let wrapper = encode(&Value::Array(vec![bytes(&encode(&digest)?)]))?;
-    let envelope = encode(&Value::Tag(
-        ENVELOPE_TAG,
-        Box::new(map([
-            (AUTHENTICATION_WRAPPER, bytes(&wrapper)),
-            (MANIFEST, bytes(&manifest)),
-            (TEXT, ciborium::from_reader(text.as_slice()).map_err(|_| AuthorError::Encoding)?),
-        ])),
-    ))?;
+    let envelope = compose(update, &Sequences::of(update))?;
 
     // What has been written is what was meant, as the processor of a device sees it.
     let read = read_unsigned(&envelope)?;
-    let image = dry_run_for_any(&read)?;
+    let image = image_for_any(&read)?;
     let meant = (&update.image_digest, update.image_size, update.uri.as_str(), &update.vendor, &update.class);
     if (&image.digest, image.size, image.uri, &image.vendor, &image.class) != meant
         || image.device != update.device
@@ -206,41 +197,19 @@ fn check_description(update: &UpdateDescription) -> Result<(), AuthorError> {
     }
 }
 
-/// `wrapped_text` is the bstr that goes into the envelope, head included: that is what the digest is over.
-fn manifest(update: &UpdateDescription, wrapped_text: &[u8]) -> Result<Value, AuthorError> {
-    let image_digest = encode(&Value::Array(vec![SHA_256.into(), bytes(&update.image_digest)]))?;
-    let mut identity = vec![
-        (1, bytes(&update.vendor)),
-        (2, bytes(&update.class)),
-        (3, bytes(&image_digest)),
-        (14, update.image_size.into()),
-    ];
-    let mut shared_conditions = vec![(1, RECORD_CONDITION.into()), (2, RECORD_CONDITION.into())];
-    if let Some(device) = &update.device {
-        identity.push((24, bytes(device)));
-        shared_conditions.push((24, RECORD_CONDITION.into()));
-    }
-    let mut shared = vec![(20, map(identity))];
-    shared.extend(shared_conditions);
-
-    let common = map([
-        (2, Value::Array(vec![Value::Array(vec![bytes(COMPONENT)])])),
-        (4, bytes(&encode(&sequence(shared))?)),
-    ]);
-    let install = sequence([
-        (20, map([(21, Value::Text(update.uri.clone()))])),
-        (21, RECORD_DIRECTIVE.into()),
-        (3, RECORD_CONDITION.into()),
-    ]);
-    Ok(map([
-        (1, 1.into()),
-        (2, update.sequence.into()),
-        (3, bytes(&encode(&common)?)),
-        (7, bytes(&encode(&sequence([(3, RECORD_CONDITION.into())]))?)),
-        (9, bytes(&encode(&sequence([(23, RECORD_DIRECTIVE.into())]))?)),
-        (INSTALL, bytes(&encode(&install)?)),
-        (TEXT, digest_over(wrapped_text)),
-    ]))
+/// The unsigned envelope around a manifest. `wrapped_text` is the bstr that goes into the envelope, head included: that
+/// is what the digest in the manifest is over.
+fn seal(manifest: &[u8], wrapped_text: &[u8]) -> Result<Vec<u8>, AuthorError> {
+    let digest = digest_over(&wrap(manifest)?);
+    let wrapper = encode(&Value::Array(vec![bytes(&encode(&digest)?)]))?;
+    encode(&Value::Tag(
+        ENVELOPE_TAG,
+        Box::new(map([
+            (AUTHENTICATION_WRAPPER, bytes(&wrapper)),
+            (MANIFEST, bytes(manifest)),
+            (TEXT, ciborium::from_reader(wrapped_text).map_err(|_| AuthorError::Encoding)?),
+        ])),
+    ))
 }
 
 fn text(update: &UpdateDescription) -> Value {

@@ -1,12 +1,13 @@
-//! A run of the processor without a device: which image would a manifest install, on which kind of device?
+//! The walk without image bytes: which image would a manifest install, on which kind of device?
 //!
-//! Hosts and servers ask it before anything is offered or sent; it is the interpreter of the device.
+//! Tool, server and host ask it before anything is signed, offered or sent, and the device before it writes anything.
 
 use crate::digest::Digest;
 use crate::envelope::Authenticated;
 use crate::error::{Error, ErrorKind};
-use crate::manifest::{ComponentId, Manifest, Section};
-use crate::processor::{Fetch, Platform, PlatformError, Processor, Step};
+use crate::manifest::{ComponentId, Manifest};
+use crate::processor::{Platform, PlatformError};
+use crate::walk::{Walk, Walked};
 
 /// The image that a manifest installs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,13 +37,37 @@ pub struct DeviceIdentity {
     pub device: [u8; 16],
 }
 
-/// The image for whichever device the manifest is made for, which there has to be.
+/// The image for whichever device the manifest is made for, which there has to be. For hosts and servers: the text
+/// that people are shown has to be readable too.
+///
+/// # Errors
+///
+/// What a [`Walk`] of any device refuses; [`crate::ErrorKind::TextMalformed`].
 pub fn image_reference<'a>(authenticated: &Authenticated<'a>) -> Result<ImageReference<'a>, Error> {
-    dry_run_for_any(authenticated.manifest())
+    image_for_any(authenticated.manifest())
 }
 
-/// The image for this device, or the condition that refuses it.
+/// The image for this device, as [`installed_image`]. For hosts: the text that people are shown has to be readable
+/// too.
+///
+/// # Errors
+///
+/// What [`installed_image`] refuses; [`crate::ErrorKind::TextMalformed`].
 pub fn image_reference_for<'a>(
+    authenticated: &Authenticated<'a>,
+    identity: &DeviceIdentity,
+) -> Result<ImageReference<'a>, Error> {
+    authenticated.manifest().text()?;
+    installed_image(authenticated, identity)
+}
+
+/// The image that the manifest installs on this device. A device asks it before it writes anything.
+///
+/// # Errors
+///
+/// The condition that refuses the device, or else what a [`Walk`] refuses.
+#[inline(never)]
+pub fn installed_image<'a>(
     authenticated: &Authenticated<'a>,
     identity: &DeviceIdentity,
 ) -> Result<ImageReference<'a>, Error> {
@@ -51,52 +76,29 @@ pub fn image_reference_for<'a>(
 
 /// The first run has no identity, and every identity condition holds: it finds the device. Conditions that
 /// contradict each other hold then as well, so that what it says is what the second run says, as that device.
-pub(crate) fn dry_run_for_any<'a>(manifest: &Manifest<'a>) -> Result<ImageReference<'a>, Error> {
+pub(crate) fn image_for_any<'a>(manifest: &Manifest<'a>) -> Result<ImageReference<'a>, Error> {
+    manifest.text()?;
     let found = dry_run(manifest, None)?;
     let (vendor, class, device) = (found.vendor, found.class, found.device.unwrap_or_default());
     dry_run(manifest, Some(DeviceIdentity { vendor, class, device }))
 }
 
-/// Fetches and installs, validates, invokes. A release that does not do all of it, for one and the same image,
-/// would be refused by the loader or not boot.
 fn dry_run<'a>(
     manifest: &Manifest<'a>,
     identity: Option<DeviceIdentity>,
 ) -> Result<ImageReference<'a>, Error> {
-    // People are shown the text: it must be readable where it is there.
-    manifest.text()?;
     let refused = Error::new(ErrorKind::ImageReference, manifest.sequence_number_position());
-    let mut platform = DryRun { identity, vendor: None, class: None, device: None, fetched: None };
-    let mut fetched: Option<Fetch<'a>> = None;
-    for section in [Section::PayloadFetch, Section::Install] {
-        let mut processor = Processor::over(manifest, section)?;
-        loop {
-            match processor.run(&mut platform)? {
-                Step::Fetch(fetch) if fetched.is_none() => {
-                    let digest = fetch.digest.ok_or(refused)?;
-                    let size = fetch.image_size.filter(|&size| size > 0).ok_or(refused)?;
-                    platform.fetched = Some((fetch.component, *digest.sha256(), size));
-                    fetched = Some(fetch);
-                }
-                Step::Fetch(_) | Step::Invoke { .. } => return Err(refused),
-                Step::Done => break,
-            }
-        }
-    }
-    let fetch = fetched.ok_or(refused)?;
-    let mut validate = Processor::over(manifest, Section::Validate)?;
-    if validate.run(&mut platform)? != Step::Done || !validate.image_matched(fetch.component) {
+    let mut platform = DryRun { identity, vendor: None, class: None, device: None };
+    let mut walk = Walk::over(manifest)?;
+    let Walked::Fetch(image) = walk.run(&mut platform)? else { return Err(refused) };
+    // As if it had been fetched.
+    if walk.run(&mut platform)? != Walked::Invoke {
         return Err(refused);
     }
-    let mut invoke = Processor::over(manifest, Section::Invoke)?;
-    if invoke.run(&mut platform)? != (Step::Invoke { component: fetch.component }) {
-        return Err(refused);
-    }
-    let (_, digest, size) = platform.fetched.ok_or(refused)?;
     Ok(ImageReference {
-        uri: fetch.uri,
-        digest,
-        size,
+        uri: image.uri,
+        digest: *image.digest.sha256(),
+        size: image.size,
         vendor: platform.vendor.ok_or(refused)?,
         class: platform.class.ok_or(refused)?,
         device: platform.device,
@@ -108,8 +110,6 @@ struct DryRun {
     vendor: Option<[u8; 16]>,
     class: Option<[u8; 16]>,
     device: Option<[u8; 16]>,
-    /// Component, digest and size of what has been fetched: the only image that there is.
-    fetched: Option<(u32, [u8; 32], u64)>,
 }
 
 /// Holds when the identity is not known or the same, and notes what was asked.
@@ -139,13 +139,14 @@ impl Platform for DryRun {
         Some(0)
     }
 
+    /// The walk asks for nothing but the image that was fetched.
     fn image_matches(
         &mut self,
-        component: u32,
-        digest: &Digest<'_>,
-        size: u64,
+        _component: u32,
+        _digest: &Digest<'_>,
+        _size: u64,
     ) -> Result<bool, PlatformError> {
-        Ok(self.fetched == Some((component, *digest.sha256(), size)))
+        Ok(true)
     }
 
     fn supports(&self, component_id: &ComponentId<'_>) -> bool {

@@ -35,9 +35,10 @@ pub mod reason;
 mod span;
 mod structure;
 mod text;
+mod walk;
 
 pub use digest::Digest;
-pub use dry_run::{DeviceIdentity, ImageReference, image_reference, image_reference_for};
+pub use dry_run::{DeviceIdentity, ImageReference, image_reference, image_reference_for, installed_image};
 pub use envelope::{Authenticated, Envelope};
 pub use error::{Condition, Error, ErrorKind};
 pub use limits::{MAX_ENVELOPE_HEAD_LEN, MAX_ENVELOPE_LEN};
@@ -45,6 +46,7 @@ pub use manifest::{ComponentId, Components, Manifest, Section};
 pub use processor::{Fetch, Platform, PlatformError, Processor, Step};
 pub use reason::Reason;
 pub use text::{ComponentText, ManifestText, Text, TextEntry};
+pub use walk::{Image, Walk, Walked};
 
 #[cfg(test)]
 #[allow(clippy::cast_possible_truncation)] // of limits, which are small

@@ -135,6 +135,19 @@ impl<'a> Processor<'a> {
         })
     }
 
+    /// The same for another section of the manifest, in place: a device has no room for a processor for each.
+    pub(crate) fn restart(&mut self, manifest: &Manifest<'a>, section: Section) -> Result<(), Error> {
+        self.section = manifest.section(section)?;
+        self.stage = Stage::Start;
+        self.frames = [const { None }; MAX_NESTING];
+        self.parameters = [Parameters::default(); MAX_COMPONENTS];
+        self.steps_left = MAX_STEPS;
+        self.vendor_held = false;
+        self.class_held = false;
+        self.images_held = [false; MAX_COMPONENTS];
+        Ok(())
+    }
+
     /// True when, in this run, image-match has held for the component, and neither its digest nor its size was set
     /// nor the component fetched since. A loader asks it before it boots, since a manifest need not have the
     /// condition.

@@ -71,8 +71,7 @@ impl Factory {
 
     /// A signed envelope for whatever is described.
     pub fn envelope_of(&self, update: &UpdateDescription) -> Vec<u8> {
-        let unsigned = create(update).expect("envelope");
-        sign(&unsigned, &self.release, &self.credential).expect("signature")
+        self.sign(&create(update).expect("envelope")).expect("signature")
     }
 
     /// Signs an envelope that was made elsewhere; `None`: the author refuses it.

@@ -11,10 +11,9 @@ use suit_manifest::{ComponentId, Digest, Platform, PlatformError, Reason};
 const CHUNK: usize = 8 * UNIT;
 const CHUNK_LEN: u32 = offset_of(CHUNK);
 
-/// An image that was hashed for an image-match.
+/// An image that an image-match hashed and found.
 #[derive(Clone, Copy)]
 pub(crate) struct Examined {
-    pub(crate) component: u32,
     pub(crate) size: u32,
     /// SHA-256 of the bytes in flash.
     pub(crate) computed: [u8; 32],
@@ -35,7 +34,7 @@ impl<'p, F: NorFlash> SlotPlatform<'p, F> {
         Self { flash, identity, slot, examined: None }
     }
 
-    /// The image that was hashed last.
+    /// The image that was hashed last and matched: the walk invokes none but that one.
     pub(crate) fn examined(&self) -> Option<Examined> {
         self.examined
     }
@@ -79,16 +78,18 @@ impl<F: NorFlash> Platform for SlotPlatform<'_, F> {
 
     fn image_matches(
         &mut self,
-        component: u32,
+        _component: u32,
         digest: &Digest<'_>,
         size: u64,
     ) -> Result<bool, PlatformError> {
-        self.examined = None;
         let capacity = self.flash.layout().image_capacity();
         let Some(size) = u32::try_from(size).ok().filter(|&size| size <= capacity) else { return Ok(false) };
-        let examined = Examined { component, size, computed: self.hash(size)?, demanded: *digest.sha256() };
-        self.examined = Some(examined);
-        Ok(examined.computed == examined.demanded)
+        let examined = Examined { size, computed: self.hash(size)?, demanded: *digest.sha256() };
+        let matches = examined.computed == examined.demanded;
+        if matches {
+            self.examined = Some(examined);
+        }
+        Ok(matches)
     }
 
     fn supports(&self, component_id: &ComponentId<'_>) -> bool {

@@ -1,7 +1,7 @@
 //! Looks into an envelope without believing it: for tools that show or sign it. Nothing here gives an
 //! [`crate::Authenticated`].
 
-use crate::dry_run::{ImageReference, dry_run_for_any};
+use crate::dry_run::{ImageReference, image_for_any};
 use crate::envelope::Envelope;
 use crate::error::Error;
 use crate::manifest::Manifest;
@@ -60,6 +60,6 @@ impl<'a> Inspection<'a> {
 
     /// The image that the manifest would install.
     pub fn image_reference(&self) -> Result<ImageReference<'a>, Error> {
-        dry_run_for_any(&self.manifest)
+        image_for_any(&self.manifest)
     }
 }

@@ -112,7 +112,9 @@ fn a_release_installs_validates_and_invokes_one_image() {
     let reference = Some(ErrorKind::ImageReference);
     let mismatch = Some(ErrorKind::ConditionFailed(Condition::ImageMatch));
     let fetch = || vec![parameters([uri("x")]), simple(21)];
-    assert_eq!(replaced(20, [fetch(), fetch()].concat()), reference, "two fetches");
+    assert_eq!(replaced(20, [fetch(), fetch()].concat()), None, "the same image twice");
+    let other = vec![parameters([(14, 1.into())]), simple(21)];
+    assert_eq!(replaced(20, [fetch(), other].concat()), reference, "two images");
     assert_eq!(replaced(20, vec![simple(3)]), mismatch, "nothing was fetched");
     assert_eq!(replaced(7, vec![parameters([(14, 1.into())])]), reference, "validate matches nothing");
     assert_eq!(replaced(7, vec![parameters([(14, 1.into())]), simple(3)]), mismatch, "another image");
