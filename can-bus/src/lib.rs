@@ -23,6 +23,7 @@
 mod address;
 mod bus;
 mod channel;
+mod identifiers;
 mod scan;
 mod slcan;
 #[cfg(target_os = "linux")]
@@ -36,6 +37,7 @@ pub use address::{
 };
 pub use bus::{Bus, BusError};
 pub use channel::{ChannelError, IsoTpChannel, MAX_MESSAGE_LEN};
+pub use identifiers::{Identifiers, IdentifiersError};
 pub use scan::{NodeScan, find_nodes};
 pub use slcan::SlcanStream;
 pub use tester::{Ended, Flow, Tester, TesterError};

@@ -353,6 +353,10 @@ impl Tester {
     /// # Errors
     /// [`ChannelError`]
     pub async fn keep_alive(&mut self) -> Result<(), ChannelError> {
-        self.channel.send_functional(&[sid::TESTER_PRESENT, SUPPRESS_POSITIVE]).await
+        let message = [sid::TESTER_PRESENT, SUPPRESS_POSITIVE];
+        if self.channel.link().addressing().functional_tx().is_none() {
+            return self.channel.send(&message).await;
+        }
+        self.channel.send_functional(&message).await
     }
 }

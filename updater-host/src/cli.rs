@@ -1,7 +1,7 @@
 //! The command line.
 
-use can_bus::BusAddress;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use can_bus::{BusAddress, Identifiers};
+use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ pub(crate) struct Cli {
     #[arg(long, global = true)]
     pub(crate) json: bool,
 
-    /// The CAN bus: udp-multicast[:GROUP:PORT], slcan:/dev/ttyX[@BAUD], slcan:tcp:HOST:PORT, slcan:unix:PATH,
+    /// The CAN bus: udp-multicast[:GROUP:PORT], slcan:/dev/ttyX[@BAUD][?speed=500k], slcan:tcp:HOST:PORT, slcan:unix:PATH,
     /// socketcan:IFACE; `?fd` for CAN FD.
     #[arg(
         long,
@@ -24,8 +24,8 @@ pub(crate) struct Cli {
     )]
     pub(crate) bus: BusAddress,
 
-    /// CAN identifiers: 29-bit normal fixed (18DA..), or the 11-bit pair 7E0 and 7E8 for a single device.
-    #[arg(long, global = true, value_enum, default_value_t = Identifiers::Normal29, value_name = "KIND")]
+    /// CAN identifiers: 29bit (18DA..), 11bit (7E0 and 7E8, one device), or 11bit:REQ:RESP in hexadecimal digits
+    #[arg(long, global = true, default_value = "29bit", value_name = "KIND")]
     pub(crate) identifiers: Identifiers,
 
     /// How long a scan collects answers.
@@ -44,17 +44,6 @@ pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub(crate) command: Command,
-}
-
-/// Which CAN identifiers are used.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub(crate) enum Identifiers {
-    /// 18DA<TA>F1, 18DAF1<SA>, functional 18DB33F1.
-    #[value(name = "29bit")]
-    Normal29,
-    /// 7E0, 7E8, functional 7DF.
-    #[value(name = "11bit")]
-    Normal11,
 }
 
 /// The subcommands.

@@ -1,11 +1,10 @@
 //! An open bus with a UDS tester on it, turned to one node at a time (docs/can-protocol.md).
 
-use crate::cli::Identifiers;
 use crate::error::{DeviceAnswerError, DeviceRefusal, Error, Subject};
-use can_bus::{Bus, BusAddress, BusError, ChannelError, IsoTpChannel, Tester, TesterError};
+use can_bus::{Bus, BusAddress, BusError, ChannelError, Identifiers, IsoTpChannel, Tester, TesterError};
 use std::collections::BTreeSet;
 use std::time::Duration;
-use update_protocol::isotp::{Addressing, ReceiveError};
+use update_protocol::isotp::ReceiveError;
 use update_protocol::profile;
 use update_protocol::uds::Nrc;
 use update_protocol::uds::client::ClientError;
@@ -145,13 +144,13 @@ impl Connection {
                 Ok(nodes.into_iter().collect())
             }
             // One pair of identifiers, so one device at most; whether it is there its first answer tells.
-            Identifiers::Normal11 => Ok(vec![profile::DEFAULT_NODE_ADDRESS]),
+            Identifiers::Normal11 | Identifiers::Pair { .. } => Ok(vec![profile::DEFAULT_NODE_ADDRESS]),
         }
     }
 
     /// Turns to a node; what is left of an exchange with another one is forgotten.
     pub(crate) fn turn_to(&mut self, node: u8) {
-        let addressing = addressing(self.identifiers, node);
+        let addressing = self.identifiers.addressing(node);
         if let Some(tester) = &mut self.tester {
             tester.turn_to(addressing);
         }
@@ -160,7 +159,7 @@ impl Connection {
     /// Whether a node that is asked was heard of before: a scan of 29-bit identifiers collects who answers.
     #[must_use]
     pub(crate) fn scans(&self) -> bool {
-        self.identifiers == Identifiers::Normal29
+        self.identifiers.is_29bit()
     }
 
     /// The tester, turned to the node.
@@ -186,15 +185,8 @@ impl Connection {
 
 async fn open(address: &BusAddress, identifiers: Identifiers) -> Result<Tester, Error> {
     let bus = Bus::open(address).await.map_err(|source| bus_error(address, source))?;
-    let addressing = addressing(identifiers, profile::DEFAULT_NODE_ADDRESS);
+    let addressing = identifiers.addressing(profile::DEFAULT_NODE_ADDRESS);
     Ok(Tester::new(IsoTpChannel::new(bus, addressing)))
-}
-
-fn addressing(identifiers: Identifiers, node: u8) -> Addressing {
-    match identifiers {
-        Identifiers::Normal29 => profile::tester_addressing(node),
-        Identifiers::Normal11 => profile::tester_addressing_11(),
-    }
 }
 
 fn bus_error(address: &BusAddress, source: BusError) -> Error {

@@ -79,6 +79,14 @@ impl Addressing {
         Self { tx, rx, functional_tx: functional, functional_rx: None }.checked()
     }
 
+    /// The tester's end on a bus where no CANopen node could mistake its frames; without a functional identifier.
+    ///
+    /// # Errors
+    /// [`AddressingError::OutOfRange`], [`AddressingError::Ambiguous`]
+    pub fn tester_forced(tx: Id, rx: Id) -> Result<Self, AddressingError> {
+        Self { tx, rx, functional_tx: None, functional_rx: None }.usable()
+    }
+
     /// For the constants of the profile, which a test checks.
     pub(crate) const fn known(tx: Id, rx: Id, functional_tx: Option<Id>, functional_rx: Option<Id>) -> Self {
         Self { tx, rx, functional_tx, functional_rx }

@@ -20,6 +20,24 @@ fn a_device_that_lets_nobody_in_is_not_reset() {
     assert_eq!(device.asked(), [Asked::Programming, Asked::Programming]);
 }
 
+#[test]
+fn a_refusal_of_the_session_is_not_tried_again_and_has_words() {
+    for (nrc, code, words) in [
+        (Nrc::SUB_FUNCTION_NOT_IN_SESSION, "nrc-7e", "not supported in the active session"),
+        (Nrc::REQUEST_SEQUENCE_ERROR, "nrc-24", "sequence"),
+        (Nrc(0x92), "nrc-92", "voltage too high"),
+        (Nrc(0x93), "nrc-93", "voltage too low"),
+    ] {
+        let bench = Bench::new();
+        let device = bench.device(|script| script.refuses_session = Some(nrc));
+        let ended = bench.update(&[]);
+        ended.is_error(code, 7);
+        let message = ended.last["error"]["message"].as_str().unwrap();
+        assert!(message.contains(words), "{message}");
+        assert_eq!(device.asked(), [Asked::Programming], "{code}");
+    }
+}
+
 #[cfg(all(unix, feature = "http"))]
 mod with_a_server {
     use std::io::{BufRead as _, BufReader, Write as _};
