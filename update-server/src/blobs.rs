@@ -1,30 +1,33 @@
 //! Images by digest. An image is visible only as a whole: it is written beside its place while its digest is taken,
 //! and put there, file and folder synchronised, when the digest is the promised one.
 //!
-//! Behind it is `object_store`: a folder now, a bucket when one is wanted.
+//! `object_store` writes them, staged and synchronised; they are read from their files (`open`).
+
+mod open;
 
 use std::io::Write as _;
 use std::path::{Path as FilePath, PathBuf};
-use std::{fs, io, ops::Range};
+use std::sync::Arc;
+use std::{fs, io};
 
 use bytes::Bytes;
-use futures::stream::BoxStream;
 use futures::{Stream, StreamExt as _};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{GetOptions, GetResultPayload, ObjectStore, ObjectStoreExt as _, WriteMultipart};
+use object_store::{ObjectStore, ObjectStoreExt as _, WriteMultipart};
 use sha2::{Digest as _, Sha256};
-use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
-use tokio_util::io::ReaderStream;
+use tokio::sync::Semaphore;
 
+pub use self::open::{ByteStream, Image};
+use self::open::{Known, Opened};
 use crate::domain::Digest;
 
 /// What is held in memory of an upload; a bucket of S3 takes no smaller part.
 const PART_LEN: usize = 5 << 20;
 /// Parts of one upload that may wait for the disk before its sender has to.
 const PARTS_UNDER_WAY: usize = 2;
-/// What is read from the disk at a time for a download.
-const READ_LEN: usize = 64 << 10;
+/// Large images that are hashed for readers at one time.
+const MAX_HASHING: usize = 2;
 /// What the readiness check writes; in the root, where no image lies.
 const PROBE_FILE: &str = "readiness#0";
 const PROBE_LEN: usize = 64 << 10;
@@ -47,6 +50,14 @@ pub enum BlobError {
     TooLong {
         /// The limit that was passed.
         limit: u64,
+    },
+    /// The stored bytes are not those of the digest: the disk, or somebody, changed them.
+    #[error("the stored image {digest} is damaged: its {len} bytes have another digest")]
+    Damaged {
+        /// What was asked for.
+        digest: Digest,
+        /// The length of what is stored, bytes.
+        len: u64,
     },
     /// The disk has no space left.
     #[error("the disk is full")]
@@ -92,14 +103,13 @@ impl<E, B: Into<BlobError>> From<B> for UploadError<E> {
     }
 }
 
-/// Bytes of an image on their way out.
-pub type ByteStream = BoxStream<'static, io::Result<Bytes>>;
-
 /// The image store.
 #[derive(Debug)]
 pub struct Blobs {
     store: Box<dyn ObjectStore>,
     root: PathBuf,
+    known: Arc<Known>,
+    hashing: Semaphore,
 }
 
 impl Blobs {
@@ -117,15 +127,73 @@ impl Blobs {
             tracing::warn!(removed, "removed unfinished uploads of an earlier run");
         }
         let store = LocalFileSystem::new_with_prefix(root)?.with_fsync(true);
-        Ok(Self { store: Box::new(store), root: root.to_owned() })
+        Ok(Self {
+            store: Box::new(store),
+            root: root.to_owned(),
+            known: Arc::default(),
+            hashing: Semaphore::new(MAX_HASHING),
+        })
     }
 
-    /// The size in bytes of the image, where it is stored.
-    pub async fn size(&self, digest: Digest) -> Result<Option<u64>, BlobError> {
+    /// Whether a file lies under the image's name, damaged or not.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub async fn contains(&self, digest: Digest) -> Result<bool, BlobError> {
         match self.store.head(&location(digest)).await {
-            Ok(meta) => Ok(Some(meta.size)),
-            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The image, from memory where it is there; `None` when it is not stored.
+    ///
+    /// # Errors
+    /// It is damaged, or the disk failed.
+    pub async fn image(&self, digest: Digest) -> Result<Option<Image>, BlobError> {
+        match self.known.cached(digest) {
+            Some(image) => Ok(Some(image)),
+            None => self.stored(digest).await,
+        }
+    }
+
+    /// The image as the disk has it; `None` when it is not stored.
+    ///
+    /// # Errors
+    /// It is damaged, or the disk failed.
+    pub async fn stored(&self, digest: Digest) -> Result<Option<Image>, BlobError> {
+        let text = digest.to_string();
+        let path = self.root.join(&text[..2]).join(&text);
+        let failed = {
+            let path = path.clone();
+            move |source| BlobError::Folder { path: path.clone(), source }
+        };
+        let known = self.known.clone();
+        // One visit to the disk, unless a large file has to be hashed: few of those at a time.
+        let first = move || match fs::File::open(path) {
+            Ok(file) if known.is_settled(digest, &file)? => known.open(digest, file).map(|it| Some(Ok(it))),
+            Ok(file) => Ok(Some(Err(file))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        };
+        let blocking = async |work: Box<dyn FnOnce() -> io::Result<Opened> + Send>| {
+            tokio::task::spawn_blocking(work).await.map_err(io::Error::other).flatten()
+        };
+        let opened = match tokio::task::spawn_blocking(first).await.map_err(io::Error::other).flatten() {
+            Ok(None) => return Ok(None),
+            Ok(Some(Ok(opened))) => Ok(opened),
+            Ok(Some(Err(file))) => {
+                // Nobody closes the semaphore.
+                let _place = self.hashing.acquire().await.ok();
+                let known = self.known.clone();
+                blocking(Box::new(move || known.open(digest, file))).await
+            }
+            Err(error) => Err(error),
+        };
+        match opened.map_err(failed)? {
+            Opened::Whole(image) => Ok(Some(image)),
+            Opened::Damaged(len) => Err(BlobError::Damaged { digest, len }),
         }
     }
 
@@ -170,32 +238,6 @@ impl Blobs {
             Ok(()) => Ok(()),
             Err(error) if is_full(&error) => Err(BlobError::Full),
             Err(source) => Err(BlobError::Folder { path, source }),
-        }
-    }
-
-    /// The bytes `range` of the image; `None` when it is not stored. The range lies within the image's size.
-    pub async fn read(&self, digest: Digest, range: Range<u64>) -> Result<Option<ByteStream>, BlobError> {
-        if range.is_empty() {
-            return Ok(Some(futures::stream::empty().boxed()));
-        }
-        let options = GetOptions { range: Some(range.into()), ..GetOptions::default() };
-        let result = match self.store.get_opts(&location(digest), options).await {
-            Ok(result) => result,
-            Err(object_store::Error::NotFound { .. }) => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        let range = result.range.clone();
-        match result.payload {
-            // Read here, since `into_stream` goes to the disk for every 8 KiB.
-            GetResultPayload::File(file, path) => {
-                let mut file = tokio::fs::File::from_std(file);
-                file.seek(io::SeekFrom::Start(range.start))
-                    .await
-                    .map_err(|source| BlobError::Folder { path, source })?;
-                let reader = file.take(range.end - range.start);
-                Ok(Some(ReaderStream::with_capacity(reader, READ_LEN).boxed()))
-            }
-            _ => Ok(Some(result.into_stream().map(|part| part.map_err(io::Error::other)).boxed())),
         }
     }
 }

@@ -55,6 +55,15 @@ pub struct ServeArgs {
     /// Longest image that is taken, bytes
     #[arg(long, env = "ANCHORAGE_SERVER_MAX_IMAGE_BYTES", value_name = "N", default_value_t = 64 << 20)]
     pub max_image_bytes: u64,
+    /// Connections that one address may have at a time; 256 behind a proxy, which is one address
+    #[arg(
+        long,
+        env = "ANCHORAGE_SERVER_CONNECTIONS_PER_ADDRESS",
+        value_name = "N",
+        default_value_t = 64,
+        value_parser = clap::value_parser!(u16).range(1..=256)
+    )]
+    pub connections_per_address: u16,
     /// How long requests under way may go on after SIGTERM, seconds
     #[arg(long, env = "ANCHORAGE_SERVER_SHUTDOWN_SECONDS", value_name = "N", default_value_t = 30)]
     pub shutdown_seconds: u64,
@@ -97,6 +106,8 @@ pub struct Config {
     pub tokens: Tokens,
     /// Longest image that is taken, bytes.
     pub max_image_bytes: u64,
+    /// Connections that one address may have at a time.
+    pub connections_per_address: usize,
     /// How long requests under way may go on after the signal.
     pub shutdown_limit: Duration,
 }
@@ -114,6 +125,7 @@ impl Config {
             anchors: trusted.anchors().to_vec(),
             tokens,
             max_image_bytes: args.max_image_bytes,
+            connections_per_address: usize::from(args.connections_per_address),
             shutdown_limit: Duration::from_secs(args.shutdown_seconds),
         })
     }

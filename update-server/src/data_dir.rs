@@ -1,14 +1,15 @@
 //! The data directory: who may see it, and that one server at a time works in it.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 const LOCK_FILE: &str = "lock";
 const DATABASE_FILE: &str = "registry.sqlite";
 const IMAGES_DIR: &str = "images";
 const WORLD_WRITABLE: u32 = 0o002;
+const OTHERS: u32 = 0o007;
 
 /// Why the data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +59,19 @@ impl DataDir {
             return Err(DataDirError::WorldWritable { path: path.to_owned(), mode });
         }
         let lock = lock(path)?;
+        close_to_others(path)?;
+        let database = path.join(DATABASE_FILE);
+        // SQLite gives its log the mode of the database, and makes that readable by everybody.
+        OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&database)
+            .map_err(|source| DataDirError::Io { path: database.clone(), source })?;
+        for suffix in ["", "-wal", "-shm"] {
+            close_to_others(&path.join(format!("{DATABASE_FILE}{suffix}")))?;
+        }
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
@@ -70,6 +84,26 @@ impl DataDir {
     pub fn images(&self) -> PathBuf {
         self.path.join(IMAGES_DIR)
     }
+}
+
+/// Takes the rights of others (neither owner nor group) from what is there, and says so.
+fn close_to_others(path: &Path) -> Result<(), DataDirError> {
+    let io_error = |source| DataDirError::Io { path: path.to_owned(), source };
+    let mode = match path.metadata() {
+        Ok(metadata) => metadata.mode() & 0o7777,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(source) => return Err(io_error(source)),
+    };
+    if mode & OTHERS != 0 {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode & !OTHERS)).map_err(io_error)?;
+        tracing::warn!(
+            path = %path.display(),
+            before = format!("{mode:04o}"),
+            now = format!("{:04o}", mode & !OTHERS),
+            "took access from other users"
+        );
+    }
+    Ok(())
 }
 
 /// What is stored below lasts only when the way to it does.
@@ -112,9 +146,6 @@ fn lock(dir: &Path) -> Result<File, DataDirError> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
 
     #[test]
@@ -137,6 +168,25 @@ mod tests {
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
         assert!(matches!(DataDir::open(dir.path()), Err(DataDirError::WorldWritable { mode: 0o777, .. })));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "nothing is written on refusal");
+    }
+
+    #[test]
+    fn what_others_may_read_is_closed_to_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        let files = ["", "registry.sqlite", "registry.sqlite-wal"].map(|name| dir.path().join(name));
+        for file in &files[1..] {
+            fs::write(file, b"").unwrap();
+            set(file, 0o644);
+        }
+        set(dir.path(), 0o755);
+        DataDir::open(dir.path()).unwrap();
+        let modes = files.each_ref().map(|path| path.metadata().unwrap().mode() & 0o777);
+        // The owner's group may be that of a backup.
+        assert_eq!(modes, [0o750, 0o640, 0o640]);
+        let new = dir.path().join("new");
+        DataDir::open(&new).unwrap();
+        assert_eq!(new.join("registry.sqlite").metadata().unwrap().mode() & 0o777, 0o600);
     }
 
     #[test]

@@ -75,6 +75,7 @@ pub fn router(parts: Parts) -> Router {
         .route("/v1/revocations/{kid}", get(revocations::list))
         .route("/v1/devices", get(devices::list))
         .route("/v1/devices/{serial}", put(devices::register).get(devices::show))
+        .route("/v1/devices/{serial}/retirement", put(devices::retire).delete(devices::restore))
         .route("/v1/devices/{serial}/events", post(devices::record))
         .fallback(async || Problem::not_found("not-found", "There is nothing at this path."))
         .method_not_allowed_fallback(async || {

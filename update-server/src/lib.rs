@@ -1,8 +1,9 @@
 //! The registry of Anchorage: releases, images, revocation lists and devices over HTTP (docs/server-api.md).
 //!
-//! `http` speaks the interface and nothing else, `domain` decides, `store` and `blobs` keep. Whether a release is
-//! offered is decided by the same trust code that a device runs, when it is published and each time it is read.
-//! The server holds public keys only; what looks like a private key is refused wherever it arrives.
+//! `http` speaks the interface and nothing else, `domain` decides, `store` and `blobs` keep. The trust code that a
+//! device runs decides whether a release is offered: when it is published, when a list or the time changes it, and
+//! once more when it is handed out. The server holds public keys only; a body that is a private key is refused
+//! (docs/server-api.md says in which forms it is recognised).
 #![forbid(unsafe_code)]
 
 pub mod blobs;

@@ -1,6 +1,8 @@
 //! The server's life: open everything or fail with the reason, accept connections, and on a signal finish what is
 //! under way.
 
+mod connections;
+
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -9,13 +11,15 @@ use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::Semaphore;
+
+use self::connections::{Connections, Place};
 
 use crate::blobs::{BlobError, Blobs};
 use crate::config::{Config, ConfigError};
@@ -28,11 +32,14 @@ use crate::http::{self, Parts};
 use crate::readiness::Readiness;
 use crate::store::{Store, StoreError};
 
-/// Connections at one time; more wait in the system's queue. Each may have a file open too, and 1024 is the usual
-/// limit of open files.
+/// Connections at one time; more wait in the system's queue, or take the place of one that only waits. Each may have a
+/// file open too, and 1024 is the usual limit of open files.
 const MAX_CONNECTIONS: usize = 256;
 /// How long a client may take over the head of a request, and stay idle between two.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// The answer to a connection too many, complete and before its request.
+const TOO_MANY: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n";
 /// How long a client may leave what was sent to it unacknowledged before the connection is given up.
 const ACKNOWLEDGE_TIMEOUT: Duration = Duration::from_secs(60);
 const KEEPALIVE: Duration = Duration::from_secs(60);
@@ -141,6 +148,7 @@ pub struct Server {
     router: Router,
     store: Store,
     shutdown_limit: Duration,
+    connections_per_address: usize,
     // Held until the last request is done.
     _data: DataDir,
 }
@@ -164,7 +172,14 @@ impl Server {
         let listener = TcpListener::bind(&config.listen)
             .await
             .map_err(|source| StartError::Listen { address: config.listen, source })?;
-        Ok(Self { listener, router, store, shutdown_limit: config.shutdown_limit, _data: data })
+        Ok(Self {
+            listener,
+            router,
+            store,
+            shutdown_limit: config.shutdown_limit,
+            connections_per_address: config.connections_per_address,
+            _data: data,
+        })
     }
 
     /// Where it listens.
@@ -184,29 +199,38 @@ impl Server {
 
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
-        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let connections = Connections::new(MAX_CONNECTIONS, self.connections_per_address);
         let graceful = GracefulShutdown::new();
         loop {
             let accepted = tokio::select! {
-                accepted = accept(&self.listener, &places) => accepted,
+                accepted = accept(&self.listener, &connections) => accepted,
                 signal = signals.next() => {
                     tracing::info!(signal, "shutting down");
                     break;
                 }
             };
             let (stream, place) = match accepted {
-                Ok(accepted) => accepted,
+                Ok(Some(accepted)) => accepted,
+                Ok(None) => continue,
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                     continue;
                 }
             };
-            let service = TowerToHyperService::new(self.router.clone());
+            let (router, progress) = (TowerToHyperService::new(self.router.clone()), place.progress());
+            let service = service_fn(move |request| {
+                progress.works();
+                let (answer, progress) = (router.call(request), progress.clone());
+                async move { answer.await.map(|response| response.map(|body| progress.answers(body))) }
+            });
             let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
             tokio::spawn(async move {
-                if let Err(error) = connection.await {
-                    tracing::debug!(%error, "connection ended early");
+                tokio::select! {
+                    ended = connection => if let Err(error) = ended {
+                        tracing::debug!(%error, "connection ended early");
+                    },
+                    () = place.evicted() => tracing::debug!("connection made room for another"),
                 }
                 drop(place);
             });
@@ -225,14 +249,17 @@ impl Server {
     }
 }
 
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    let place = places.clone().acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
+/// The next connection that gets a place; `None` when its address has too many.
+async fn accept(listener: &TcpListener, connections: &Connections) -> io::Result<Option<(TcpStream, Place)>> {
+    let (stream, address) = listener.accept().await?;
     tune(&stream);
-    Ok((stream, place))
+    let Some(place) = connections.admit(address.ip().to_canonical()).await else {
+        tracing::debug!(%address, "an address has too many connections");
+        // As much as the socket takes at once: nobody waits for this client.
+        let _ = stream.try_write(TOO_MANY);
+        return Ok(None);
+    };
+    Ok(Some((stream, place)))
 }
 
 /// Answers leave at once, and a peer that is gone is noticed. A socket that does not take an option still works.
@@ -280,11 +307,10 @@ mod tests {
     async fn an_accepted_connection_sends_at_once_and_notices_a_lost_peer() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let places = Arc::new(Semaphore::new(1));
-        let (stream, _place) = accept(&listener, &places).await.unwrap();
+        let connections = Connections::new(1, 1);
+        let (stream, _place) = accept(&listener, &connections).await.unwrap().unwrap();
         let socket = SockRef::from(&stream);
         assert!(socket.tcp_nodelay().unwrap() && socket.keepalive().unwrap());
         assert_eq!(socket.tcp_user_timeout().unwrap(), Some(ACKNOWLEDGE_TIMEOUT));
-        assert_eq!(places.available_permits(), 0);
     }
 }

@@ -18,7 +18,7 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool};
 
-pub use devices::{StoredDevice, StoredEvent};
+pub use devices::{Retirement, StoredDevice, StoredEvent};
 pub use readiness::DatabaseFault;
 pub use releases::{Insertion, NewEnvelope, ReleaseEvent, StoredEnvelope, StoredRelease, Withdrawal};
 pub use revocations::{ListInsertion, StoredList};

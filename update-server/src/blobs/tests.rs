@@ -1,4 +1,6 @@
 use std::convert::Infallible;
+use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
 
 use futures::{TryStreamExt as _, stream};
@@ -23,8 +25,16 @@ fn files(root: &FilePath) -> Vec<String> {
 }
 
 async fn read(blobs: &Blobs, digest: Digest, range: Range<u64>) -> Option<Vec<u8>> {
-    let stream = blobs.read(digest, range).await.unwrap()?;
+    let stream = blobs.image(digest).await.unwrap()?.read(range);
     Some(stream.try_collect::<Vec<_>>().await.unwrap().concat())
+}
+
+async fn stored_size(blobs: &Blobs, digest: Digest) -> Option<u64> {
+    Some(blobs.stored(digest).await.unwrap()?.size())
+}
+
+fn is_damaged(read: Result<Option<Image>, BlobError>) -> bool {
+    matches!(read, Err(BlobError::Damaged { .. }))
 }
 
 #[tokio::test]
@@ -36,7 +46,7 @@ async fn what_was_written_is_read_back_in_any_range() {
     let digest = Digest::of(&image);
     let size = blobs.write(digest, parts(&image, 9_999), LIMIT).await.unwrap();
     assert_eq!(size, image.len() as u64);
-    assert_eq!(blobs.size(digest).await.unwrap(), Some(size));
+    assert_eq!(stored_size(&blobs, digest).await, Some(size));
     let len = image.len();
     for range in [0..len, 0..1, 1..2, len - 1..len, 65_535..200_001, 7..7] {
         let bytes = read(&blobs, digest, range.start as u64..range.end as u64).await.unwrap();
@@ -60,8 +70,8 @@ async fn nothing_stays_of_a_refused_upload() {
     assert!(matches!(error, UploadError::Source("cut")), "{error:?}");
 
     assert_eq!(files(dir.path()), [""; 0]);
-    assert_eq!(blobs.size(promised).await.unwrap(), None);
-    assert!(blobs.read(promised, 0..1).await.unwrap().is_none());
+    assert_eq!(stored_size(&blobs, promised).await, None);
+    assert!(blobs.image(promised).await.unwrap().is_none());
 }
 
 #[tokio::test]
@@ -75,7 +85,7 @@ async fn writing_again_makes_a_damaged_image_good_and_a_refused_one_leaves_it() 
 
     let error = blobs.write(digest, parts(b"another", 3), LIMIT).await.unwrap_err();
     assert!(matches!(error, UploadError::Blob(BlobError::DigestMismatch { .. })), "{error:?}");
-    assert_eq!(read(&blobs, digest, 0..4).await.unwrap(), b"an i");
+    assert!(is_damaged(blobs.stored(digest).await) && is_damaged(blobs.image(digest).await));
     assert_eq!(blobs.write(digest, parts(b"an image", 3), LIMIT).await.unwrap(), 8);
     assert_eq!(read(&blobs, digest, 0..8).await.unwrap(), b"an image");
     assert_eq!(files(dir.path()), [text]);
@@ -89,7 +99,7 @@ async fn an_upload_is_invisible_until_it_is_whole_and_a_dropped_one_leaves_nothi
     let stalled = parts(b"stal", 2).chain(stream::pending());
     let upload = blobs.write(digest, stalled, LIMIT);
     assert!(tokio::time::timeout(Duration::from_millis(200), upload).await.is_err());
-    assert_eq!(blobs.size(digest).await.unwrap(), None);
+    assert_eq!(stored_size(&blobs, digest).await, None);
     // The staged file is removed off the runtime's thread.
     for _ in 0..100 {
         if files(dir.path()).is_empty() {
@@ -131,4 +141,69 @@ async fn what_is_stored_is_synchronised_to_the_disk() {
     let dir = tempfile::tempdir().unwrap();
     // `object_store` tells it in its Debug form only; without the option a 201 could be lost with the power.
     assert!(format!("{:?}", Blobs::open(dir.path()).unwrap()).contains("fsync: true"));
+}
+
+#[tokio::test]
+async fn never_a_wrong_byte_under_a_digest() {
+    let dir = tempfile::tempdir().unwrap();
+    let blobs = Blobs::open(dir.path()).unwrap();
+    for len in [0, 1, 100_000, 3 << 20] {
+        let image: Vec<u8> = (0..len).map(|i: u32| i.to_be_bytes()[2] ^ 0x5a).collect();
+        let digest = Digest::of(&image);
+        blobs.write(digest, parts(&image, 1 << 16), LIMIT).await.unwrap();
+        let text = digest.to_string();
+        let path = dir.path().join(&text[..2]).join(&text);
+        if len > 1 << 20 {
+            // Remembered, and changed all the same.
+            let hour = std::time::SystemTime::now() - Duration::from_secs(3600);
+            fs::File::options().write(true).open(&path).unwrap().set_modified(hour).unwrap();
+            tokio::time::sleep(Duration::from_millis(1100)).await;
+            for _ in 0..2 {
+                assert!(read(&blobs, digest, 0..image.len() as u64).await.unwrap() == image);
+            }
+            // In the middle of a download.
+            let mut under_way = blobs.image(digest).await.unwrap().unwrap().read(0..image.len() as u64);
+            under_way.next().await.unwrap().unwrap();
+            let file = fs::File::options().write(true).open(&path).unwrap();
+            file.write_all_at(b"changed", 2 << 20).unwrap();
+            assert!(under_way.try_collect::<Vec<_>>().await.is_err());
+        } else if len > 0 {
+            fs::File::options().write(true).open(&path).unwrap().write_all_at(b"!", 0).unwrap();
+        } else {
+            fs::write(&path, b"longer").unwrap();
+        }
+        assert!(is_damaged(blobs.stored(digest).await), "{len}");
+        assert!(is_damaged(blobs.image(digest).await), "{len}");
+        // Of another length, too.
+        fs::write(&path, b"short").unwrap();
+        assert!(is_damaged(blobs.image(digest).await), "{len}");
+        assert!(blobs.contains(digest).await.unwrap());
+
+        blobs.write(digest, parts(&image, 1 << 16), LIMIT).await.unwrap();
+        assert!(read(&blobs, digest, 0..image.len() as u64).await.unwrap() == image);
+    }
+}
+
+#[tokio::test]
+async fn small_images_come_from_a_memory_that_is_bounded() {
+    let dir = tempfile::tempdir().unwrap();
+    let blobs = Blobs::open(dir.path()).unwrap();
+    let image = |seed: u32| {
+        let mut image = vec![0x33; 500_000];
+        image[..4].copy_from_slice(&seed.to_be_bytes());
+        image
+    };
+    // 70 MB, where 64 MiB are kept.
+    let digests: Vec<_> = (0..140).map(|seed| Digest::of(&image(seed))).collect();
+    for (seed, digest) in (0..).zip(&digests) {
+        blobs.write(*digest, parts(&image(seed), 1 << 19), LIMIT).await.unwrap();
+        blobs.image(*digest).await.unwrap().unwrap();
+    }
+    assert!(blobs.known.cached(digests[0]).is_none(), "the oldest made room");
+    assert!(blobs.known.cached(digests[139]).is_some());
+    // What is in memory held when it came in.
+    let text = digests[139].to_string();
+    fs::write(dir.path().join(&text[..2]).join(&text), b"damaged").unwrap();
+    assert!(read(&blobs, digests[139], 0..500_000).await.unwrap() == image(139));
+    assert!(is_damaged(blobs.stored(digests[139]).await));
 }

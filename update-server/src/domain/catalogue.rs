@@ -289,12 +289,10 @@ impl Catalogue {
             return Err(CatalogueError::Withdrawn(withdrawal));
         }
         let Image { digest, size: manifest, .. } = release.image;
-        match self.blobs.size(digest).await? {
-            None => return Err(CatalogueError::ImageNotStored { digest }),
-            Some(stored) if stored != manifest => {
-                return Err(CatalogueError::ImageSize { digest, manifest, stored });
-            }
-            Some(_) => {}
+        let stored =
+            self.blobs.stored(digest).await?.ok_or(CatalogueError::ImageNotStored { digest })?.size();
+        if stored != manifest {
+            return Err(CatalogueError::ImageSize { digest, manifest, stored });
         }
         let sequence = release.sequence;
         let new = NewEnvelope {

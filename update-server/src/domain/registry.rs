@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use trust::PublicKey;
+use trust::{Kid, PublicKey};
 
 use super::{Digest, Identifier, Malformed, Serial, VersionText};
 use crate::store::{Store, StoreError, StoredDevice, StoredEvent};
@@ -19,10 +19,42 @@ pub struct DeviceFacts {
     pub version: Option<VersionText>,
     /// The sequence number of what it runs.
     pub sequence: Option<u64>,
+    /// The manifest of what it runs.
+    pub manifest_digest: Option<Digest>,
+    /// The key that signed that manifest.
+    pub release_kid: Option<Kid>,
+    /// The anchors that it holds.
+    pub anchors: Option<Anchors>,
     /// The public half of its identity key.
     pub identity: Option<PublicKey>,
     /// When it ran that, where the reporter had a clock: seconds since the epoch.
     pub at: Option<u64>,
+}
+
+/// The kids of a device's anchors: 1 to 8, each once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Anchors(Vec<Kid>);
+
+impl Anchors {
+    /// The most that a device holds (docs/records.md).
+    const MAX: usize = 8;
+
+    /// The kids of a list, in its order.
+    ///
+    /// # Errors
+    /// None, too many, or one twice.
+    pub fn new(kids: Vec<Kid>) -> Result<Self, Malformed> {
+        let once = (1..kids.len()).all(|index| !kids[..index].contains(&kids[index]));
+        if once && (1..=Self::MAX).contains(&kids.len()) {
+            return Ok(Self(kids));
+        }
+        Err(Malformed { expected: "a device has 1 to 8 anchors, each once" })
+    }
+
+    /// The kids.
+    pub fn kids(&self) -> &[Kid] {
+        &self.0
+    }
 }
 
 /// What can become of an update.
@@ -102,6 +134,8 @@ pub struct Event {
     pub kind: EventKind,
     /// The manifest concerned.
     pub release: Option<Digest>,
+    /// The key that signed that manifest.
+    pub release_kid: Option<Kid>,
     /// The version concerned.
     pub version: Option<VersionText>,
     /// The sequence number concerned.
@@ -145,6 +179,21 @@ impl Registry {
         outcome.ok_or_else(|| RegistryError::OtherDevice(serial.as_str().to_owned()))
     }
 
+    /// Retires a device (with what is said of it, if anything is), or takes that back.
+    ///
+    /// # Errors
+    /// There is no such device, or the database failed.
+    pub async fn retire(
+        &self,
+        serial: &Serial,
+        retired: bool,
+        note: Option<&str>,
+        now: u64,
+    ) -> Result<StoredDevice, RegistryError> {
+        let device = self.store.mark_retired(serial.as_str(), retired, note, now).await?;
+        device.ok_or_else(|| RegistryError::UnknownDevice(serial.as_str().to_owned()))
+    }
+
     /// A device and its last [`EVENTS_SHOWN`] events, the last received first.
     pub async fn device(&self, serial: &Serial) -> Result<(StoredDevice, Vec<StoredEvent>), RegistryError> {
         let device = self.store.device(serial.as_str()).await?;
@@ -153,13 +202,14 @@ impl Registry {
         Ok((device, events))
     }
 
-    /// At most `limit` devices by serial number, after `after`.
+    /// At most `limit` devices by serial number, after `after`; only retired ones, or only others, where that is asked.
     pub async fn devices(
         &self,
         after: Option<&Serial>,
+        retired: Option<bool>,
         limit: u32,
     ) -> Result<Vec<StoredDevice>, RegistryError> {
-        Ok(self.store.devices(after.map(Serial::as_str), limit).await?)
+        Ok(self.store.devices(after.map(Serial::as_str), retired, limit).await?)
     }
 
     /// Keeps what happened to a device.

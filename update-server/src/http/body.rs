@@ -9,6 +9,8 @@ use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt as _};
 use serde::de::DeserializeOwned;
 
+use trust::host::is_private_key;
+
 use super::problem::Problem;
 
 /// A sender that is silent for this long has gone.
@@ -28,7 +30,7 @@ pub(super) async fn read(headers: &HeaderMap, body: Body, limit: u64) -> Result<
         }
         bytes.extend_from_slice(&part);
     }
-    if has_private_key(&bytes) {
+    if has_private_key(&bytes) || is_private_key(&bytes) {
         return Err(Problem::private_key());
     }
     Ok(bytes.freeze())
@@ -47,18 +49,58 @@ pub(super) async fn image(
 ) -> Result<impl Stream<Item = Result<Bytes, Problem>> + use<>, Problem> {
     refuse_announced(headers, limit)?;
     let mut parts = parts(body);
-    // Firmware may well contain the words of a PEM parser; a key file begins with them. The first part of a body can
-    // be short, so that enough is gathered to tell.
+    // A key file is short: it is looked at as a whole before a byte is stored.
     let mut start = BytesMut::new();
-    while start.len() < KEY_START_LEN
+    while start.len() < KEY_FILE_LEN
         && let Some(part) = parts.next().await
     {
         start.extend_from_slice(&part?);
     }
-    if begins_as_private_key(&start) {
+    if is_private_key(&start) {
         return Err(Problem::private_key());
     }
-    Ok(futures::stream::once(async { Ok(start.freeze()) }).chain(parts))
+    // Of what is longer, a text may still have a key in it, behind a comment of any length.
+    let mut watch = TextWatch::default();
+    let rest = parts.map(Some).chain(futures::stream::once(async { None }));
+    let whole = futures::stream::once(async { Some(Ok(start.freeze())) }).chain(rest);
+    Ok(whole.filter_map(move |part| {
+        let checked = match part {
+            Some(Ok(part)) => {
+                watch.take(&part);
+                Some(Ok(part))
+            }
+            Some(Err(problem)) => Some(Err(problem)),
+            // The end: an error here, and nothing is stored.
+            None if watch.found() => Some(Err(Problem::private_key())),
+            None => None,
+        };
+        std::future::ready(checked)
+    }))
+}
+
+/// Looks for a PEM private key in a text that comes in parts. Firmware with a PEM parser in it is not text.
+#[derive(Default)]
+struct TextWatch {
+    tail: Vec<u8>,
+    is_binary: bool,
+    seen: bool,
+}
+
+impl TextWatch {
+    fn take(&mut self, part: &[u8]) {
+        self.is_binary |= part.iter().any(|b| b.is_ascii_control() && !b.is_ascii_whitespace());
+        if self.is_binary || self.seen {
+            return;
+        }
+        self.tail.extend_from_slice(part);
+        self.seen = contains(&self.tail, PEM_PRIVATE_KEY);
+        let overlap = self.tail.len().saturating_sub(PEM_PRIVATE_KEY.len());
+        self.tail.drain(..overlap);
+    }
+
+    fn found(&self) -> bool {
+        self.seen && !self.is_binary
+    }
 }
 
 fn refuse_announced(headers: &HeaderMap, limit: u64) -> Result<(), Problem> {
@@ -96,10 +138,10 @@ fn stalled() -> Problem {
 /// PEM of every kind of private key: `PRIVATE KEY`, `ENCRYPTED PRIVATE KEY`, `EC PRIVATE KEY`,
 /// `OPENSSH PRIVATE KEY`, ... (RFC 7468 sections 10 and 11).
 const PEM_PRIVATE_KEY: &[u8] = b"PRIVATE KEY-----";
-const PEM_BEGIN: &[u8] = b"-----BEGIN ";
 /// PKCS#8 of an Ed25519 key between its version and its 32 bytes (RFC 8410 section 7).
 const DER_ED25519: &[u8] = &[0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
-const KEY_START_LEN: usize = 256;
+/// No key file is longer.
+const KEY_FILE_LEN: usize = 64 << 10;
 
 fn contains(bytes: &[u8], words: &[u8]) -> bool {
     bytes.windows(words.len()).any(|window| window == words)
@@ -114,12 +156,6 @@ fn is_der_private_key(bytes: &[u8]) -> bool {
 /// Whether a private key is anywhere in a small body.
 fn has_private_key(bytes: &[u8]) -> bool {
     contains(bytes, PEM_PRIVATE_KEY) || (0..bytes.len()).any(|at| is_der_private_key(&bytes[at..]))
-}
-
-/// Whether an image is not an image but a key file.
-fn begins_as_private_key(bytes: &[u8]) -> bool {
-    let start = bytes.get(..KEY_START_LEN).unwrap_or(bytes).trim_ascii_start();
-    (start.starts_with(PEM_BEGIN) && contains(start, PEM_PRIVATE_KEY)) || is_der_private_key(start)
 }
 
 #[cfg(test)]
@@ -138,7 +174,6 @@ mod tests {
         assert!(has_private_key(&[b"{\"version\": \"", PEM].concat()));
         for der in [DER_1, DER_2, DER_RING] {
             assert!(has_private_key(&[&[0x82, 0x58, 0x30], &der[..], &[7; 32]].concat()));
-            assert!(begins_as_private_key(&[&der[..], &[7; 32]].concat()));
             // Neither a part of it nor a public key, nor another version.
             assert!(!has_private_key(&der[1..]) && !has_private_key(&der[..15]));
         }
@@ -146,10 +181,20 @@ mod tests {
         assert!(!has_private_key(b"\x30\x2e\x02\x01\x02\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20"));
         assert!(!has_private_key(b"-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA"));
         assert!(!has_private_key(b""));
-        assert!(begins_as_private_key(&[b"\r\n ", PEM].concat()));
-        assert!(begins_as_private_key(b"-----BEGIN OPENSSH PRIVATE KEY-----"));
-        // Firmware with a PEM parser in it is firmware.
-        assert!(!begins_as_private_key(&[&[0x00, 0x20, 0x01, 0x20], PEM].concat()));
+    }
+
+    #[test]
+    fn a_key_in_a_long_text_is_found_and_firmware_with_a_pem_parser_is_not() {
+        let found = |parts: &[&[u8]]| {
+            let mut watch = TextWatch::default();
+            parts.iter().for_each(|part| watch.take(part));
+            watch.found()
+        };
+        let comment = "# a comment\n".repeat(10_000);
+        assert!(found(&[comment.as_bytes(), PEM]));
+        assert!(found(&[comment.as_bytes(), &PEM[..25], &PEM[25..], comment.as_bytes()]));
+        assert!(!found(&[comment.as_bytes(), b"-----BEGIN PUBLIC KEY-----"]));
+        assert!(!found(&[&[0x00, 0x20, 0x01, 0x20], PEM]) && !found(&[PEM, &[0]]));
     }
 
     #[tokio::test]

@@ -5,13 +5,13 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use trust::PublicKey;
+use trust::{Kid, PublicKey};
 
 use super::extract::{MayWrite, PathValue, QueryOf, page_limit};
 use super::problem::Problem;
 use super::{App, body};
-use crate::domain::registry::{DeviceFacts, Event};
-use crate::domain::{Malformed, Serial, unix_now};
+use crate::domain::registry::{Anchors, DeviceFacts, Event};
+use crate::domain::{Malformed, Note, Serial, lowercase_hex, unix_now};
 use crate::store::{StoredDevice, StoredEvent};
 
 const DEFAULT_LIMIT: u16 = 1000;
@@ -24,8 +24,12 @@ struct DeviceMessage {
     class: String,
     version: Option<String>,
     sequence: Option<u64>,
+    manifest_digest: Option<String>,
+    release_kid: Option<String>,
+    anchors: Option<Vec<String>>,
     identity: Option<String>,
     last_seen: u64,
+    retired: Option<RetirementMessage>,
     #[serde(skip_serializing_if = "Option::is_none")]
     events: Option<Vec<EventMessage>>,
 }
@@ -38,6 +42,10 @@ impl DeviceMessage {
             class: device.class.to_string(),
             version: device.version,
             sequence: device.sequence,
+            manifest_digest: device.manifest_digest.map(|digest| digest.to_string()),
+            release_kid: device.release_kid.map(|kid| hex::encode(kid.0)),
+            anchors: device.anchors.map(|kids| kids.iter().map(|kid| hex::encode(kid.0)).collect()),
+            retired: device.retired.map(|it| RetirementMessage { reason: it.reason, at: it.at }),
             identity: device.identity.map(hex::encode),
             last_seen: device.last_seen,
             events: events.map(|events| events.into_iter().map(EventMessage::from).collect()),
@@ -46,12 +54,27 @@ impl DeviceMessage {
 }
 
 #[derive(Serialize)]
+struct RetirementMessage {
+    reason: Option<String>,
+    at: u64,
+}
+
+/// What is said of a retirement.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RetirementBody {
+    reason: Option<String>,
+}
+
+#[derive(Serialize)]
 struct EventMessage {
     kind: String,
     release: Option<String>,
+    release_kid: Option<String>,
     version: Option<String>,
     sequence: Option<u64>,
     reason: Option<String>,
+    note: Option<String>,
     at: Option<u64>,
     received_at: u64,
 }
@@ -61,6 +84,8 @@ impl From<StoredEvent> for EventMessage {
         Self {
             kind: event.kind,
             release: event.release.map(|digest| digest.to_string()),
+            release_kid: event.release_kid.map(|kid| hex::encode(kid.0)),
+            note: event.note,
             version: event.version,
             sequence: event.sequence,
             reason: event.reason,
@@ -77,6 +102,9 @@ struct Registration {
     class: String,
     version: Option<String>,
     sequence: Option<u64>,
+    manifest_digest: Option<String>,
+    release_kid: Option<String>,
+    anchors: Option<Vec<String>>,
     identity: Option<String>,
     at: Option<u64>,
 }
@@ -90,10 +118,21 @@ impl TryFrom<Registration> for DeviceFacts {
             class: message.class.parse()?,
             version: message.version.map(|version| version.parse()).transpose()?,
             sequence: message.sequence,
+            manifest_digest: message.manifest_digest.map(|digest| digest.parse()).transpose()?,
+            release_kid: message.release_kid.as_deref().map(kid).transpose()?,
+            anchors: message.anchors.as_deref().map(anchors).transpose()?,
             identity: message.identity.as_deref().map(identity).transpose()?,
             at: message.at,
         })
     }
+}
+
+fn kid(text: &str) -> Result<Kid, Malformed> {
+    Ok(Kid(lowercase_hex(text).ok_or(Malformed { expected: "a kid is 16 lowercase hexadecimal digits" })?))
+}
+
+fn anchors(kids: &[String]) -> Result<Anchors, Malformed> {
+    Anchors::new(kids.iter().map(|text| kid(text)).collect::<Result<_, _>>()?)
 }
 
 fn identity(text: &str) -> Result<PublicKey, Malformed> {
@@ -106,6 +145,7 @@ fn identity(text: &str) -> Result<PublicKey, Malformed> {
 struct Report {
     kind: String,
     release: Option<String>,
+    release_kid: Option<String>,
     version: Option<String>,
     sequence: Option<u64>,
     reason: Option<String>,
@@ -119,6 +159,7 @@ impl TryFrom<Report> for Event {
         Ok(Self {
             kind: message.kind.parse()?,
             release: message.release.map(|digest| digest.parse()).transpose()?,
+            release_kid: message.release_kid.as_deref().map(kid).transpose()?,
             version: message.version.map(|version| version.parse()).transpose()?,
             sequence: message.sequence,
             reason: message.reason.map(|reason| reason.parse()).transpose()?,
@@ -152,6 +193,7 @@ pub(super) async fn show(
 #[serde(deny_unknown_fields)]
 pub(super) struct ListQuery {
     after: Option<String>,
+    retired: Option<bool>,
     limit: Option<u16>,
 }
 
@@ -166,10 +208,34 @@ pub(super) async fn list(
 ) -> Result<Json<Devices>, Problem> {
     let after = query.after.map(|serial| serial.parse::<Serial>()).transpose()?;
     let limit = page_limit(query.limit, DEFAULT_LIMIT)?;
-    let devices = app.registry.devices(after.as_ref(), u32::from(limit)).await?;
+    let devices = app.registry.devices(after.as_ref(), query.retired, u32::from(limit)).await?;
     Ok(Json(Devices {
         devices: devices.into_iter().map(|device| DeviceMessage::new(device, None)).collect(),
     }))
+}
+
+pub(super) async fn retire(
+    _: MayWrite,
+    State(app): State<App>,
+    PathValue(serial): PathValue<Serial>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (parts, body) = request.into_parts();
+    let RetirementBody { reason } = body::read_json(&parts.headers, body).await?;
+    let note = reason.map(|reason| reason.parse::<Note>()).transpose()?.map(Note::into_string);
+    let device = app.registry.retire(&serial, true, note.as_deref(), unix_now()).await?;
+    tracing::info!(serial = serial.as_str(), "retired a device");
+    Ok(Json(DeviceMessage::new(device, None)).into_response())
+}
+
+pub(super) async fn restore(
+    _: MayWrite,
+    State(app): State<App>,
+    PathValue(serial): PathValue<Serial>,
+) -> Result<Response, Problem> {
+    let device = app.registry.retire(&serial, false, None, unix_now()).await?;
+    tracing::info!(serial = serial.as_str(), "took a device back");
+    Ok(Json(DeviceMessage::new(device, None)).into_response())
 }
 
 pub(super) async fn record(

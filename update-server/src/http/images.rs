@@ -44,7 +44,7 @@ pub(super) async fn put_image(
     let (parts, body) = request.into_parts();
     let image = body::image(&parts.headers, body, limit).await?;
     // What is there already is written again: it may be damaged, and the answer promises what was sent.
-    let there = app.blobs.size(digest).await?.is_some();
+    let there = app.blobs.contains(digest).await?;
     let size = app.blobs.write(digest, image, limit).await?;
     tracing::info!(%digest, size, there, "stored image");
     let status = if there { StatusCode::OK } else { StatusCode::CREATED };
@@ -59,7 +59,13 @@ pub(super) async fn send_image(
     request: HeaderMap,
 ) -> Result<Response, Problem> {
     let unknown = || Problem::not_found("image-unknown", "No image with this digest is stored.");
-    let size = app.blobs.size(digest).await?.ok_or_else(unknown)?;
+    // A publisher asks by HEAD whether to send it: then the disk has to have it, not the memory.
+    let image = match method {
+        Method::HEAD => app.blobs.stored(digest).await?,
+        _ => app.blobs.image(digest).await?,
+    };
+    let image = image.ok_or_else(unknown)?;
+    let size = image.size();
     let etag = HeaderValue::try_from(format!("\"{digest}\"")).map_err(Problem::internal)?;
     // RFC 9110 section 14.2: a range is for GET only.
     let selection = match (select(&request, &etag, size), &method) {
@@ -96,8 +102,9 @@ pub(super) async fn send_image(
         headers.insert(CONTENT_RANGE, content_range.map_err(Problem::internal)?);
     }
     if method != Method::HEAD {
-        let bytes = app.blobs.read(digest, range).await?.ok_or_else(unknown)?;
-        let bytes = bytes.inspect_err(move |error| tracing::error!(%digest, %error, "a download broke off"));
+        let bytes = image
+            .read(range)
+            .inspect_err(move |error| tracing::error!(%digest, %error, "a download broke off"));
         *response.body_mut() = Body::from_stream(bytes);
     }
     Ok(response)

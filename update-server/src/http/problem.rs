@@ -304,6 +304,9 @@ impl From<CatalogueError> for Problem {
             CatalogueError::Damaged(_) => Self::internal(error),
             CatalogueError::Records(error) => error.into(),
             CatalogueError::Store(error) => error.into(),
+            CatalogueError::Blobs(error @ BlobError::Damaged { .. }) => {
+                Self { status: StatusCode::CONFLICT, ..error.into() }
+            }
             CatalogueError::Blobs(error) => error.into(),
             CatalogueError::Verification(error) => Self::internal(error),
         }
@@ -330,6 +333,13 @@ impl From<BlobError> for Problem {
                     .hint("Upload the image again; the path has to be the SHA-256 of the body.")
             }
             BlobError::TooLong { limit } => Self::too_large(limit),
+            BlobError::Damaged { .. } => {
+                let detail = "The image is stored damaged; it is not served.";
+                let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "image-damaged", detail)
+                    .hint("Upload it again with PUT /v1/images/{sha256}: that repairs it.");
+                problem.internal = Some(error.to_string());
+                problem
+            }
             BlobError::Full => Self::storage_full(error),
             BlobError::Store(_) | BlobError::Folder { .. } => Self::internal(error),
         }

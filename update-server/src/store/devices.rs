@@ -2,6 +2,7 @@
 
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
+use trust::Kid;
 
 use super::writer::WriteTransaction;
 use super::{Store, StoreError, fixed, sequence_key, sequence_of, time_key, time_of};
@@ -19,10 +20,68 @@ pub struct StoredDevice {
     pub version: Option<String>,
     /// The sequence number that it was last known to run.
     pub sequence: Option<u64>,
+    /// The manifest that it was last known to run.
+    pub manifest_digest: Option<Digest>,
+    /// The key that signed that manifest.
+    pub release_kid: Option<Kid>,
+    /// The anchors that it holds.
+    pub anchors: Option<Vec<Kid>>,
+    /// That it was retired.
+    pub retired: Option<Retirement>,
     /// Its identity key as a COSE_Key.
     pub identity: Option<Vec<u8>>,
     /// Seconds since the epoch.
     pub last_seen: u64,
+}
+
+/// That a device was retired.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retirement {
+    /// Why, in the words of who did it.
+    pub reason: Option<String>,
+    /// Seconds since the epoch.
+    pub at: u64,
+}
+
+const RETIRED: &str = "device-retired";
+const RESTORED: &str = "device-restored";
+
+/// What a device runs, and of what time that is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Running {
+    version: Option<String>,
+    sequence: Option<u64>,
+    manifest_digest: Option<Digest>,
+    release_kid: Option<Kid>,
+    stated_at: i64,
+}
+
+impl Running {
+    fn says_something(&self) -> bool {
+        self.version.is_some() || self.sequence.is_some() || self.manifest_digest.is_some()
+    }
+
+    /// What is known once `self` was said of the time `at`: what it leaves out stays as it was, but what belongs to
+    /// another image does not.
+    fn over(self, known: Self, at: Option<u64>, now: u64) -> Self {
+        let Some(stated_at) = news(self.says_something(), at, now, known.stated_at) else { return known };
+        let differs = |said: bool, same: bool| said && !same;
+        let other_image =
+            differs(self.manifest_digest.is_some(), self.manifest_digest == known.manifest_digest)
+                || differs(self.sequence.is_some(), self.sequence == known.sequence)
+                || differs(self.version.is_some(), self.version == known.version);
+        let (digest, kid) = match other_image {
+            true => (None, None),
+            false => (known.manifest_digest, known.release_kid),
+        };
+        Self {
+            version: self.version.or(known.version),
+            sequence: self.sequence.or(known.sequence),
+            manifest_digest: self.manifest_digest.or(digest),
+            release_kid: self.release_kid.or(kid),
+            stated_at,
+        }
+    }
 }
 
 /// An event as it was reported.
@@ -32,10 +91,14 @@ pub struct StoredEvent {
     pub kind: String,
     /// The manifest concerned.
     pub release: Option<Digest>,
+    /// The key that signed that manifest.
+    pub release_kid: Option<Kid>,
     /// The version concerned.
     pub version: Option<String>,
     /// The sequence number concerned.
     pub sequence: Option<u64>,
+    /// Why, in the words of who retired or restored the device.
+    pub note: Option<String>,
     /// Why, as a slug of docs/errors.md.
     pub reason: Option<String>,
     /// When it happened, where the reporter had a clock: seconds since the epoch.
@@ -55,18 +118,31 @@ impl Store {
         now: u64,
     ) -> Result<Option<(bool, StoredDevice)>, StoreError> {
         let mut transaction = self.begin_write().await?;
-        let known = stated_at(&mut transaction, serial).await?;
-        let says = facts.version.is_some() || facts.sequence.is_some();
-        let news = news(says, facts.at, now, known.unwrap_or_default());
+        let known = running(&mut transaction, serial).await?;
+        let new = known.is_none();
+        let said = Running {
+            version: facts.version.as_ref().map(|version| version.as_str().to_owned()),
+            sequence: facts.sequence,
+            manifest_digest: facts.manifest_digest,
+            release_kid: facts.release_kid,
+            stated_at: 0,
+        };
+        let runs = said.over(known.unwrap_or_default(), facts.at, now);
+        let anchors =
+            facts.anchors.as_ref().map(|anchors| anchors.kids().iter().flat_map(|kid| kid.0).collect());
         let row = sqlx::query(
-            "INSERT INTO devices (serial, vendor, class, version, sequence, identity, last_seen, stated_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+            "INSERT INTO devices (serial, vendor, class, version, sequence, manifest_digest, release_kid, stated_at,
+                                  anchors, identity, last_seen)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
              ON CONFLICT (serial) DO UPDATE
-             SET version = COALESCE(excluded.version, devices.version),
-                 sequence = COALESCE(excluded.sequence, devices.sequence),
+             SET version = excluded.version,
+                 sequence = excluded.sequence,
+                 manifest_digest = excluded.manifest_digest,
+                 release_kid = excluded.release_kid,
+                 stated_at = excluded.stated_at,
+                 anchors = COALESCE(excluded.anchors, devices.anchors),
                  identity = COALESCE(excluded.identity, devices.identity),
-                 last_seen = excluded.last_seen,
-                 stated_at = excluded.stated_at
+                 last_seen = excluded.last_seen
              WHERE devices.vendor = excluded.vendor AND devices.class = excluded.class
                AND COALESCE(devices.identity = excluded.identity, TRUE)
              RETURNING *",
@@ -74,15 +150,54 @@ impl Store {
         .bind(serial)
         .bind(facts.vendor.0.to_vec())
         .bind(facts.class.0.to_vec())
-        .bind(facts.version.as_ref().filter(|_| news.is_some()).map(|version| version.as_str()))
-        .bind(facts.sequence.filter(|_| news.is_some()).map(sequence_key))
+        .bind(runs.version)
+        .bind(runs.sequence.map(sequence_key))
+        .bind(runs.manifest_digest.map(|digest| digest.0.to_vec()))
+        .bind(runs.release_kid.map(|kid| kid.0.to_vec()))
+        .bind(runs.stated_at)
+        .bind::<Option<Vec<u8>>>(anchors)
         .bind(facts.identity.map(|key| key.to_cose_key().to_vec()))
         .bind(time_key(now))
-        .bind(news.or(known).unwrap_or_default())
         .fetch_optional(&mut *transaction)
         .await?;
         transaction.commit().await?;
-        row.map(|row| Ok((known.is_none(), device(&row)?))).transpose()
+        row.map(|row| Ok((new, device(&row)?))).transpose()
+    }
+
+    /// Marks a device as retired or not, with an event. `None` when no such device is registered. What is so already
+    /// stays as it is.
+    pub async fn mark_retired(
+        &self,
+        serial: &str,
+        retired: bool,
+        note: Option<&str>,
+        now: u64,
+    ) -> Result<Option<StoredDevice>, StoreError> {
+        let mut transaction = self.begin_write().await?;
+        let changed = sqlx::query(
+            "UPDATE devices SET retired_at = $2, retired_reason = $3
+             WHERE serial = $1 AND (retired_at IS NULL) = $4",
+        )
+        .bind(serial)
+        .bind(retired.then(|| time_key(now)))
+        .bind(note)
+        .bind(retired)
+        .execute(&mut *transaction)
+        .await?
+        .rows_affected();
+        if changed == 1 {
+            sqlx::query(
+                "INSERT INTO device_events (serial, kind, note, received_at) VALUES ($1, $2, $3, $4)",
+            )
+            .bind(serial)
+            .bind(if retired { RETIRED } else { RESTORED })
+            .bind(note)
+            .bind(time_key(now))
+            .execute(&mut *transaction)
+            .await?;
+        }
+        transaction.commit().await?;
+        self.device(serial).await
     }
 
     /// The device, where it is registered.
@@ -94,13 +209,23 @@ impl Store {
         row.as_ref().map(device).transpose()
     }
 
-    /// At most `limit` devices by serial number, those after `after` where it is given.
-    pub async fn devices(&self, after: Option<&str>, limit: u32) -> Result<Vec<StoredDevice>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM devices WHERE serial > $1 ORDER BY serial LIMIT $2")
-            .bind(after.unwrap_or_default())
-            .bind(i64::from(limit))
-            .fetch_all(&self.readers)
-            .await?;
+    /// At most `limit` devices by serial number, those after `after` where it is given, and those that are `retired`
+    /// or not where that is.
+    pub async fn devices(
+        &self,
+        after: Option<&str>,
+        retired: Option<bool>,
+        limit: u32,
+    ) -> Result<Vec<StoredDevice>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT * FROM devices WHERE serial > $1 AND ($2 IS NULL OR (retired_at IS NOT NULL) = $2)
+             ORDER BY serial LIMIT $3",
+        )
+        .bind(after.unwrap_or_default())
+        .bind(retired)
+        .bind(i64::from(limit))
+        .fetch_all(&self.readers)
+        .await?;
         rows.iter().map(device).collect()
     }
 
@@ -108,27 +233,39 @@ impl Store {
     /// `false` when no such device is registered: then nothing is stored.
     pub async fn insert_event(&self, serial: &str, event: &Event, now: u64) -> Result<bool, StoreError> {
         let mut transaction = self.begin_write().await?;
-        let Some(known) = stated_at(&mut transaction, serial).await? else {
+        let Some(known) = running(&mut transaction, serial).await? else {
             transaction.rollback().await?;
             return Ok(false);
         };
         let version = event.version.as_ref().map(|version| version.as_str());
-        let says = event.kind.says_what_runs() && (version.is_some() || event.sequence.is_some());
-        let news = news(says, event.at, now, known);
+        let said = match event.kind.says_what_runs() {
+            true => Running {
+                version: version.map(str::to_owned),
+                sequence: event.sequence,
+                manifest_digest: event.release,
+                release_kid: event.release_kid,
+                stated_at: 0,
+            },
+            false => Running::default(),
+        };
+        let runs = said.over(known, event.at, now);
         sqlx::query(
-            "UPDATE devices SET last_seen = $2, version = COALESCE($3, version), sequence = COALESCE($4, sequence),
-             stated_at = $5 WHERE serial = $1",
+            "UPDATE devices SET last_seen = $2, version = $3, sequence = $4, manifest_digest = $5, release_kid = $6,
+             stated_at = $7 WHERE serial = $1",
         )
         .bind(serial)
         .bind(time_key(now))
-        .bind(version.filter(|_| news.is_some()))
-        .bind(event.sequence.filter(|_| news.is_some()).map(sequence_key))
-        .bind(news.unwrap_or(known))
+        .bind(runs.version)
+        .bind(runs.sequence.map(sequence_key))
+        .bind(runs.manifest_digest.map(|digest| digest.0.to_vec()))
+        .bind(runs.release_kid.map(|kid| kid.0.to_vec()))
+        .bind(runs.stated_at)
         .execute(&mut *transaction)
         .await?;
         sqlx::query(
-            "INSERT INTO device_events (serial, kind, release, version, sequence, reason, at, received_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            "INSERT INTO device_events
+             (serial, kind, release, version, sequence, reason, at, received_at, release_kid)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         )
         .bind(serial)
         .bind(event.kind.as_str())
@@ -138,6 +275,7 @@ impl Store {
         .bind(event.reason.as_ref().map(|reason| reason.as_str()))
         .bind(event.at.map(time_key))
         .bind(time_key(now))
+        .bind(event.release_kid.map(|kid| kid.0.to_vec()))
         .execute(&mut *transaction)
         .await?;
         transaction.commit().await?;
@@ -155,13 +293,18 @@ impl Store {
     }
 }
 
-/// Of what time the device's version and sequence are; `None` when no such device is registered.
-async fn stated_at(transaction: &mut WriteTransaction, serial: &str) -> Result<Option<i64>, StoreError> {
-    let row = sqlx::query("SELECT stated_at FROM devices WHERE serial = $1")
+/// What the device runs as far as is known; `None` when no such device is registered.
+async fn running(transaction: &mut WriteTransaction, serial: &str) -> Result<Option<Running>, StoreError> {
+    let row = sqlx::query("SELECT * FROM devices WHERE serial = $1")
         .bind(serial)
         .fetch_optional(&mut **transaction)
         .await?;
-    row.map(|row| Ok(row.try_get("stated_at")?)).transpose()
+    row.map(|row| {
+        let StoredDevice { version, sequence, manifest_digest, release_kid, .. } = device(&row)?;
+        let stated_at = row.try_get("stated_at")?;
+        Ok(Running { version, sequence, manifest_digest, release_kid, stated_at })
+    })
+    .transpose()
 }
 
 /// Of what time a report speaks, when it says what the device runs and what is known is not of a later time. Nobody
@@ -178,16 +321,32 @@ fn device(row: &SqliteRow) -> Result<StoredDevice, StoreError> {
         class: Identifier(fixed(row.try_get("class")?, "class")?),
         version: row.try_get("version")?,
         sequence: row.try_get::<Option<&[u8]>, _>("sequence")?.map(sequence_of).transpose()?,
+        manifest_digest: optional(row, "manifest_digest")?.map(Digest),
+        release_kid: optional(row, "release_kid")?.map(Kid),
+        anchors: row.try_get::<Option<&[u8]>, _>("anchors")?.map(kids).transpose()?,
+        retired: match row.try_get::<Option<i64>, _>("retired_at")? {
+            Some(at) => Some(Retirement { reason: row.try_get("retired_reason")?, at: time_of(at)? }),
+            None => None,
+        },
         identity: row.try_get("identity")?,
         last_seen: time_of(row.try_get("last_seen")?)?,
     })
 }
 
+fn optional<const N: usize>(row: &SqliteRow, column: &'static str) -> Result<Option<[u8; N]>, StoreError> {
+    row.try_get::<Option<&[u8]>, _>(column)?.map(|bytes| fixed(bytes, column)).transpose()
+}
+
+fn kids(bytes: &[u8]) -> Result<Vec<Kid>, StoreError> {
+    bytes.chunks(trust::KID_LEN).map(|kid| Ok(Kid(fixed(kid, "anchor")?))).collect()
+}
+
 fn event(row: &SqliteRow) -> Result<StoredEvent, StoreError> {
-    let release = row.try_get::<Option<&[u8]>, _>("release")?;
     Ok(StoredEvent {
         kind: row.try_get("kind")?,
-        release: release.map(|bytes| Ok::<_, StoreError>(Digest(fixed(bytes, "digest")?))).transpose()?,
+        release: optional(row, "release")?.map(Digest),
+        release_kid: optional(row, "release_kid")?.map(Kid),
+        note: row.try_get("note")?,
         version: row.try_get("version")?,
         sequence: row.try_get::<Option<&[u8]>, _>("sequence")?.map(sequence_of).transpose()?,
         reason: row.try_get("reason")?,

@@ -166,6 +166,9 @@ async fn a_device_keeps_what_a_later_registration_leaves_out() {
         class: CLASS,
         version: version.map(|version| version.parse().unwrap()),
         sequence,
+        manifest_digest: None,
+        release_kid: None,
+        anchors: None,
         identity: None,
         at: None,
     };
@@ -185,12 +188,22 @@ async fn a_device_keeps_what_a_later_registration_leaves_out() {
 #[tokio::test]
 async fn only_a_confirmed_update_changes_what_a_device_runs() {
     let (_dir, store) = store().await;
-    let facts =
-        DeviceFacts { vendor: VENDOR, class: CLASS, version: None, sequence: None, identity: None, at: None };
+    let facts = DeviceFacts {
+        vendor: VENDOR,
+        class: CLASS,
+        version: None,
+        sequence: None,
+        manifest_digest: None,
+        release_kid: None,
+        anchors: None,
+        identity: None,
+        at: None,
+    };
     store.upsert_device("A", &facts, 0).await.unwrap().unwrap();
     let event = |kind, version: &str| Event {
         kind,
         release: Some(Digest([3; 32])),
+        release_kid: None,
         version: Some(version.parse().unwrap()),
         sequence: Some(2),
         reason: None,
@@ -218,12 +231,16 @@ async fn what_is_said_late_does_not_undo_what_was_said_of_a_later_time() {
         class: CLASS,
         version: version.map(|version| version.parse().unwrap()),
         sequence: None,
+        manifest_digest: None,
+        release_kid: None,
+        anchors: None,
         identity: None,
         at,
     };
     let confirmed = |version: &str, at| Event {
         kind: EventKind::Confirmed,
         release: None,
+        release_kid: None,
         version: Some(version.parse().unwrap()),
         sequence: Some(9),
         reason: None,

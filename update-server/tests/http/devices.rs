@@ -1,5 +1,6 @@
 //! `/v1/devices`.
 
+use axum::http::Method;
 use serde_json::{Value, json};
 use trust::author::Signer as _;
 
@@ -184,4 +185,99 @@ async fn what_is_malformed_is_refused() {
         server.get(&format!("/v1/devices?{query}")).await.is_problem(400, "request-malformed");
     }
     server.get("/v1/devices?limit=1000").await.is(200);
+}
+
+#[tokio::test]
+async fn the_registry_keeps_manifest_release_key_and_anchors_of_what_runs() {
+    let world = World::new();
+    let server = world.start();
+    let key = release_key(&world.root);
+    let (release_kid, root) = (hex::encode(key.kid().0), hex::encode(world.root.public_key().kid().0));
+    let (one, two) = (sha256(b"manifest one"), sha256(b"manifest two"));
+    let runs = json!({
+        "vendor": uuid(VENDOR), "class": uuid(CLASS), "version": "1.0", "sequence": 7,
+        "manifest_digest": one, "release_kid": release_kid, "anchors": [root],
+    });
+    let device = server.put("/v1/devices/A", runs.to_string()).await.is(201).json();
+    assert_eq!((&device["manifest_digest"], &device["release_kid"]), (&json!(one), &json!(release_kid)));
+    assert_eq!(&device["anchors"], &json!([root]));
+
+    // Said again with less, it stays.
+    let device = server.put("/v1/devices/A", with(facts(), "sequence", 7)).await.is(200).json();
+    assert_eq!((&device["manifest_digest"], &device["anchors"]), (&json!(one), &json!([root])));
+    // Another image of the same number is another image, and its signer is not known.
+    let device =
+        server.put("/v1/devices/A", with(facts(), "manifest_digest", two.clone())).await.is(200).json();
+    assert_eq!((&device["manifest_digest"], &device["sequence"]), (&json!(two), &json!(7)));
+    assert_eq!(&device["release_kid"], &Value::Null);
+    // Of another number without a digest, none is known.
+    let device = server.put("/v1/devices/A", with(facts(), "sequence", 8)).await.is(200).json();
+    assert_eq!((&device["manifest_digest"], &device["version"]), (&Value::Null, &json!("1.0")));
+
+    let confirmed = json!({
+        "kind": "update-confirmed", "release": one, "release_kid": release_kid, "version": "9.0", "sequence": 9
+    });
+    server.post("/v1/devices/A/events", confirmed.to_string()).await.is(201);
+    let installed = json!({"kind": "update-installed", "release": two, "sequence": 10});
+    server.post("/v1/devices/A/events", installed.to_string()).await.is(201);
+    let device = server.get("/v1/devices/A").await.is(200).json();
+    assert_eq!((&device["manifest_digest"], &device["release_kid"]), (&json!(one), &json!(release_kid)));
+    assert_eq!(&device["events"][1]["release_kid"], &json!(release_kid));
+
+    let many: Vec<_> = (0..9).map(|n| format!("{n:016x}")).collect();
+    for (name, value) in [
+        ("manifest_digest", json!("00")),
+        ("release_kid", json!(one)),
+        ("release_kid", json!("A".repeat(16))),
+        ("anchors", json!([])),
+        ("anchors", json!([root, root])),
+        ("anchors", json!(many)),
+        ("anchors", json!(root)),
+    ] {
+        server.put("/v1/devices/A", with(facts(), name, value)).await.is_problem(400, "request-malformed");
+    }
+}
+
+#[tokio::test]
+async fn a_device_is_retired_and_taken_back() {
+    let world = World::new();
+    let server = world.start();
+    let authorized = [("authorization", bearer())];
+    let authorized = authorized.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let path = "/v1/devices/A/retirement";
+    let reason = json!({"reason": "scrapped"}).to_string();
+    server.put(path, reason.clone()).await.is_problem(404, "device-unknown");
+    for serial in ["A", "B"] {
+        server.put(&format!("/v1/devices/{serial}"), facts().to_string()).await.is(201);
+    }
+    server.send(Method::PUT, path, &[], reason.clone().into()).await.is_problem(401, "unauthorized");
+    server.send(Method::DELETE, path, &[], Vec::new()).await.is_problem(401, "unauthorized");
+    server.put(path, "{\"reason\": \"\"}").await.is_problem(400, "request-malformed");
+
+    let device = server.put(path, reason.clone()).await.is(200).json();
+    assert_eq!(&device["retired"]["reason"], &json!("scrapped"));
+    assert!(device["retired"]["at"].as_u64().unwrap() > 1_700_000_000);
+    server.put(path, "{}").await.is(200);
+    let listed = async |query: &str| {
+        let list = server.get(&format!("/v1/devices{query}")).await.is(200).json();
+        let devices = list["devices"].as_array().unwrap().clone();
+        devices.iter().map(|device| device["serial"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(listed("").await, ["A", "B"]);
+    assert_eq!(listed("?retired=true").await, ["A"]);
+    assert_eq!(listed("?retired=false").await, ["B"]);
+    // It is heard all the same, and stays retired.
+    server.post("/v1/devices/A/events", json!({"kind": "update-started"}).to_string()).await.is(201);
+    let device = server.put("/v1/devices/A", with(facts(), "version", "2.0")).await.is(200).json();
+    assert_eq!((&device["version"], &device["retired"]["reason"]), (&json!("2.0"), &json!("scrapped")));
+
+    let device = server.send(Method::DELETE, path, &authorized, Vec::new()).await.is(200).json();
+    assert_eq!(&device["retired"], &Value::Null);
+    server.send(Method::DELETE, path, &authorized, Vec::new()).await.is(200);
+    let device = server.get("/v1/devices/A").await.is(200).json();
+    let events = device["events"].as_array().unwrap();
+    let kinds: Vec<_> = events.iter().map(|event| event["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["device-restored", "update-started", "device-retired"]);
+    assert_eq!(&events[2]["note"], &json!("scrapped"));
+    assert_eq!(listed("?retired=true").await, [""; 0]);
 }

@@ -68,6 +68,26 @@ async fn a_private_key_is_refused_wherever_it_arrives() {
     assert_eq!(world.image_files(), [""; 0]);
     assert!(!server.log().contains("MIGbMFcG"), "nor is it in the log");
 
+    // In whatever clothes.
+    let seed = [7; 32];
+    let der = [&b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20"[..], &seed].concat();
+    let cose = [&b"\xa4\x01\x01\x03\x27\x20\x06\x23\x58\x20"[..], &seed].concat();
+    let jwk = br#" {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKx", "d": "nWGxne_9"}"#.to_vec();
+    let full_pem = format!("{PEM}-----END ENCRYPTED PRIVATE KEY-----\n");
+    let commented = format!("# my key\n{full_pem}").into_bytes();
+    let marked = format!("\u{feff}{full_pem}").into_bytes();
+    let far = format!("{}{PEM}", "# a comment\n".repeat(20_000)).into_bytes();
+    for key in [der, cose, jwk, commented, marked, far] {
+        let answer = server.put(&format!("/v1/images/{}", sha256(&key)), key.clone()).await;
+        assert_eq!(answer.status, 400, "{:?} {answer:?}", String::from_utf8_lossy(&key[..20]));
+        answer.is_problem(400, "private-key-refused");
+        if key.len() < 1024 {
+            server.put("/v1/revocations", key.clone()).await.is_problem(400, "private-key-refused");
+            server.post("/v1/releases", key).await.is_problem(400, "private-key-refused");
+        }
+    }
+    assert_eq!(world.image_files(), [""; 0]);
+
     // An image with a PEM parser in it is an image.
     let firmware = [&image(1, 3000), PEM.as_bytes()].concat();
     server.put_image(&firmware).await;
@@ -149,4 +169,68 @@ async fn a_head_that_does_not_end_is_given_up_and_others_are_served_meanwhile() 
     let mut rest = Vec::new();
     let _ = slow.read_to_end(&mut rest);
     assert!(started.elapsed() < Duration::from_secs(50), "the connection was closed");
+}
+
+/// A connection from one of the addresses that every Linux machine has.
+fn connect_from(last: u8, server: &Server) -> std::net::TcpStream {
+    use socket2::{Domain, Socket, Type};
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&std::net::SocketAddr::from(([127, 0, 0, last], 0)).into()).unwrap();
+    socket.connect(&server.address.parse::<std::net::SocketAddr>().unwrap().into()).unwrap();
+    let stream = std::net::TcpStream::from(socket);
+    stream.set_read_timeout(Some(Duration::from_secs(25))).unwrap();
+    stream
+}
+
+/// That a request is answered; those who are slow would keep it waiting for longer than the client waits.
+fn is_served(mut stream: std::net::TcpStream) {
+    stream.write_all(b"GET /v1/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&answer));
+}
+
+#[tokio::test]
+async fn slow_heads_lock_nobody_out() {
+    let world = World::new();
+    let server = world.start();
+    let mut slow = Vec::new();
+    for count in 0..400 {
+        let mut stream = connect_from(u8::try_from(2 + count % 5).unwrap(), &server);
+        stream.write_all(b"GET /v1/health HTTP/1.1\r\nHost: x\r\n").unwrap();
+        slow.push(stream);
+    }
+    is_served(connect_from(9, &server));
+    // Nor those who come from the same address.
+    is_served(connect_from(2, &server));
+    for _ in 0..20 {
+        server.get("/v1/live").await.is(200);
+    }
+}
+
+#[tokio::test]
+async fn slow_readers_lock_nobody_out_and_an_address_has_a_bound() {
+    let world = World::new();
+    let server = world.start();
+    let image = image(1, 32 << 20);
+    server.put_image(&image).await;
+    let request = format!("GET /v1/images/{} HTTP/1.1\r\nHost: x\r\n\r\n", sha256(&image));
+    let begin = |last: u8| {
+        let mut stream = connect_from(last, &server);
+        socket2::SockRef::from(&stream).set_recv_buffer_size(4096).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut start = [0; 12];
+        stream.read_exact(&mut start).unwrap();
+        (stream, start)
+    };
+    let readers: Vec<_> = (0..64).map(|_| begin(2)).collect();
+    assert!(readers.iter().all(|(_, start)| start == b"HTTP/1.1 200"));
+    // All of its places are at work, and one more is told so.
+    assert_eq!(&begin(2).1, b"HTTP/1.1 503");
+    let mut others = Vec::new();
+    for count in 0..192 {
+        others.push(begin(u8::try_from(3 + count % 3).unwrap()));
+    }
+    // Every place is taken: the slowest goes once it has been slow for long enough.
+    is_served(connect_from(9, &server));
 }

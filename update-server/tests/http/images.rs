@@ -116,7 +116,11 @@ async fn a_damaged_image_is_made_good_by_sending_it_again() {
     let file = world.data().join("images").join(&digest[..2]).join(&digest);
     std::fs::OpenOptions::new().write(true).open(file).unwrap().set_len(20_000).unwrap();
     let envelope = envelope(&image, 1, &key);
-    server.post("/v1/releases", envelope.clone()).await.is_problem(422, "image-digest-mismatch");
+    server.post("/v1/releases", envelope.clone()).await.is_problem(409, "image-damaged");
+    server.get(&path(&image)).await.is_problem(503, "image-damaged");
+    let head = server.send(Method::HEAD, &path(&image), &[], Vec::new()).await;
+    head.is(503);
+    assert!(server.log().lines().any(|line| line.contains("ERROR") && line.contains(&digest)));
 
     server.put(&path(&image), image.clone()).await.is(200);
     assert!(server.get(&path(&image)).await.body == image);

@@ -1,0 +1,225 @@
+//! Images on their way out: opened once, read by position, and never a byte that is not the digest's.
+//!
+//! A file is hashed when it is opened first; that it held is remembered by what the file system says of it (inode,
+//! length, times), so that a file that was changed is hashed again. Small images are kept in memory once they held.
+
+use std::fs::{File, Metadata};
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use futures::StreamExt as _;
+use futures::stream::{self, BoxStream};
+use hashlink::LruCache;
+use sha2::{Digest as _, Sha256};
+
+use crate::domain::Digest;
+
+/// Longest image that is kept in memory, and all of them together, bytes.
+const MAX_CACHED_LEN: u64 = 512 << 10;
+const CACHE_LEN: usize = 64 << 20;
+/// Files of which is remembered that they held.
+const MAX_REMEMBERED: usize = 1 << 16;
+/// What is read from the disk at a time.
+const READ_LEN: u64 = 128 << 10;
+/// A file that changed within this time may change again without a new time stamp: clocks of file systems tick.
+const TICK_NANOS: i128 = 1_000_000_000;
+
+/// Bytes of an image on their way out.
+pub type ByteStream = BoxStream<'static, io::Result<Bytes>>;
+
+/// A file as it was when it was hashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct FileState {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl FileState {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    fn is_settled(&self) -> bool {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        let changed = i128::from(self.changed.0) * 1_000_000_000 + i128::from(self.changed.1);
+        i128::try_from(now).is_ok_and(|now| now - changed > TICK_NANOS)
+    }
+
+    /// Whether the content is the same still; to be unlinked or renamed changes no content.
+    fn holds(&self, metadata: &Metadata) -> bool {
+        let now = Self::of(metadata);
+        (now.size, now.modified) == (self.size, self.modified)
+    }
+}
+
+/// An image that held against its digest.
+#[derive(Debug)]
+pub struct Image {
+    size: u64,
+    content: Content,
+}
+
+#[derive(Debug)]
+enum Content {
+    Memory(Bytes),
+    File(Arc<File>, FileState),
+}
+
+impl Image {
+    /// Bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The bytes `range`, which lies within the image. The stream ends with an error when the file is changed
+    /// meanwhile.
+    pub fn read(self, range: Range<u64>) -> ByteStream {
+        match self.content {
+            Content::Memory(bytes) => {
+                let bounds = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());
+                match bounds.filter(|(start, end)| start <= end && *end <= bytes.len()) {
+                    Some((start, end)) => stream::iter([Ok(bytes.slice(start..end))]).boxed(),
+                    None => stream::iter([Err(io::ErrorKind::InvalidInput.into())]).boxed(),
+                }
+            }
+            Content::File(file, state) => stream::try_unfold(range, move |range| {
+                let file = file.clone();
+                async move {
+                    if range.is_empty() {
+                        return Ok(None);
+                    }
+                    let end = range.end.min(range.start.saturating_add(READ_LEN));
+                    let start = range.start;
+                    let read = move || read_at(&file, start..end, &state);
+                    let bytes = tokio::task::spawn_blocking(read).await.map_err(io::Error::other)??;
+                    Ok(Some((bytes, end..range.end)))
+                }
+            })
+            .boxed(),
+        }
+    }
+}
+
+fn read_at(file: &File, range: Range<u64>, state: &FileState) -> io::Result<Bytes> {
+    let len = usize::try_from(range.end - range.start).map_err(io::Error::other)?;
+    let mut bytes = vec![0; len];
+    file.read_exact_at(&mut bytes, range.start)?;
+    // After the bytes: a change that came before them shows.
+    if state.holds(&file.metadata()?) {
+        Ok(bytes.into())
+    } else {
+        Err(io::Error::other("the file was changed"))
+    }
+}
+
+/// What became of opening a file.
+#[derive(Debug)]
+pub(super) enum Opened {
+    /// Its content is the digest's.
+    Whole(Image),
+    /// It is not; there are so many bytes.
+    Damaged(u64),
+}
+
+/// What is known of the files: small images, and which large ones held.
+#[derive(Debug)]
+pub(super) struct Known {
+    cache: Mutex<Cache>,
+    held: Mutex<LruCache<Digest, FileState>>,
+}
+
+#[derive(Debug)]
+struct Cache {
+    images: LruCache<Digest, Bytes>,
+    len: usize,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        let images = LruCache::new_unbounded();
+        Self { cache: Mutex::new(Cache { images, len: 0 }), held: Mutex::new(LruCache::new(MAX_REMEMBERED)) }
+    }
+}
+
+impl Known {
+    /// A small image, where it is in memory.
+    pub(super) fn cached(&self, digest: Digest) -> Option<Image> {
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes = cache.images.get(&digest)?.clone();
+        Some(Image { size: bytes.len() as u64, content: Content::Memory(bytes) })
+    }
+
+    /// Whether a file has to be hashed at length before it is served.
+    pub(super) fn is_settled(&self, digest: Digest, file: &File) -> io::Result<bool> {
+        let state = FileState::of(&file.metadata()?);
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(state.size <= MAX_CACHED_LEN || held.get(&digest) == Some(&state))
+    }
+
+    /// Holds a file against its digest, unless it is known to hold. Blocks while it reads.
+    pub(super) fn open(&self, digest: Digest, file: File) -> io::Result<Opened> {
+        let state = FileState::of(&file.metadata()?);
+        if state.size <= MAX_CACHED_LEN {
+            let len = usize::try_from(state.size).map_err(io::Error::other)?;
+            let mut bytes = vec![0; len];
+            let read = file.read_exact_at(&mut bytes, 0);
+            if read.is_err() || Digest::of(&bytes) != digest {
+                return Ok(Opened::Damaged(state.size));
+            }
+            let bytes = Bytes::from(bytes);
+            self.keep(digest, bytes.clone());
+            return Ok(Opened::Whole(Image { size: state.size, content: Content::Memory(bytes) }));
+        }
+        let known = self.held.lock().unwrap_or_else(PoisonError::into_inner).get(&digest) == Some(&state);
+        if !known {
+            if hash(&file)? != digest || !state.holds(&file.metadata()?) {
+                return Ok(Opened::Damaged(state.size));
+            }
+            if state.is_settled() {
+                self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(digest, state);
+            }
+        }
+        Ok(Opened::Whole(Image { size: state.size, content: Content::File(Arc::new(file), state) }))
+    }
+
+    fn keep(&self, digest: Digest, bytes: Bytes) {
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.len += bytes.len();
+        if let Some(before) = cache.images.insert(digest, bytes) {
+            cache.len -= before.len();
+        }
+        while cache.len > CACHE_LEN
+            && let Some((_, oldest)) = cache.images.remove_lru()
+        {
+            cache.len -= oldest.len();
+        }
+    }
+}
+
+fn hash(file: &File) -> io::Result<Digest> {
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; usize::try_from(READ_LEN).map_err(io::Error::other)?];
+    let mut position = 0;
+    loop {
+        match file.read_at(&mut buffer, position)? {
+            0 => return Ok(Digest(hasher.finalize().into())),
+            len => {
+                hasher.update(buffer.get(..len).unwrap_or_default());
+                position += len as u64;
+            }
+        }
+    }
+}
