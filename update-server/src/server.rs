@@ -20,7 +20,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::connections::{Connections, Place};
-
 use crate::blobs::{BlobError, Blobs};
 use crate::config::{Config, ConfigError};
 use crate::data_dir::{DataDir, DataDirError};

@@ -8,7 +8,6 @@ use axum::http::{HeaderMap, StatusCode};
 use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt as _};
 use serde::de::DeserializeOwned;
-
 use trust::host::is_private_key;
 
 use super::problem::Problem;
