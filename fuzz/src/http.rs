@@ -46,6 +46,7 @@ impl Bench {
             data: folder.path().join("data"),
             anchors: vec![Factory::new(1).anchor()],
             tokens: Tokens::read(&token_file).unwrap(),
+            connections_per_address: 64,
             max_image_bytes: 4096,
             shutdown_limit: Duration::from_secs(1),
         };
