@@ -7,5 +7,6 @@ mod hostile;
 mod images;
 mod life;
 mod offers;
+mod proxy;
 mod releases;
 mod revocations;
