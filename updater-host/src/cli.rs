@@ -9,30 +9,28 @@ use std::time::Duration;
 #[derive(Debug, Parser)]
 #[command(name = "updater-host", version, about, max_term_width = 100)]
 pub(crate) struct Cli {
-    /// Prints one JSON object a line to stdout; the last one is the result or the error.
+    /// Print one JSON object a line to stdout; the last one is the result or the error
     #[arg(long, global = true)]
     pub(crate) json: bool,
 
+    /// Show protocol details of failures as well
+    #[arg(long, short, global = true)]
+    pub(crate) verbose: bool,
+
     /// The CAN bus: udp-multicast[:GROUP:PORT], slcan:/dev/ttyX[@BAUD][?speed=500k], slcan:tcp:HOST:PORT, slcan:unix:PATH,
-    /// socketcan:IFACE; `?fd` for CAN FD.
-    #[arg(
-        long,
-        global = true,
-        env = "ANCHORAGE_BUS",
-        default_value = "udp-multicast",
-        value_name = "ADDRESS"
-    )]
-    pub(crate) bus: BusAddress,
+    /// socketcan:IFACE; `?fd` for CAN FD [default: udp-multicast, the simulator's]
+    #[arg(long, global = true, env = "ANCHORAGE_BUS", value_name = "ADDRESS")]
+    pub(crate) bus: Option<BusAddress>,
 
     /// CAN identifiers: 29bit (18DA..), 11bit (7E0 and 7E8, one device), or 11bit:REQ:RESP in hexadecimal digits
     #[arg(long, global = true, default_value = "29bit", value_name = "KIND")]
     pub(crate) identifiers: Identifiers,
 
-    /// How long a scan collects answers.
+    /// How long a scan collects answers
     #[arg(long, global = true, value_parser = duration, default_value = "1s", value_name = "TIME")]
     pub(crate) scan_time: Duration,
 
-    /// How long a device that stopped answering is waited for.
+    /// How long to wait for a device that stopped answering
     #[arg(long, global = true, value_parser = duration, default_value = "60s", value_name = "TIME")]
     pub(crate) patience: Duration,
 

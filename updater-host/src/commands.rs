@@ -23,12 +23,16 @@ use update_protocol::profile::{
 /// # Errors
 /// [`Error::Bus`], [`Error::NoDevice`]
 pub(crate) async fn scan(cli: &Cli) -> Result<ScanReport, Error> {
-    let mut connection = Connection::open(&cli.bus, cli.identifiers).await?;
+    let mut connection = Connection::open(cli).await?;
     let found = scan::scan(&mut connection, cli.scan_time).await?;
-    if found.devices.is_empty() && found.others.is_empty() {
-        return Err(Error::NoDevice { bus: connection.bus_name() });
+    if found.devices.is_empty() && found.others.is_empty() && found.clashes.is_empty() {
+        return Err(Error::NoDevice { bus: connection.bus_name(), others: Vec::new() });
     }
-    Ok(ScanReport { devices: found.devices.iter().map(Device::summary).collect(), others: found.others })
+    Ok(ScanReport {
+        devices: found.devices.iter().map(Device::summary).collect(),
+        others: found.others,
+        clashes: found.clashes,
+    })
 }
 
 /// `info`
@@ -36,7 +40,7 @@ pub(crate) async fn scan(cli: &Cli) -> Result<ScanReport, Error> {
 /// # Errors
 /// Those of [`choose`]
 pub(crate) async fn info(cli: &Cli, choice: &Choice) -> Result<InfoReport, Error> {
-    let mut connection = Connection::open(&cli.bus, cli.identifiers).await?;
+    let mut connection = Connection::open(cli).await?;
     Ok(InfoReport::new(&choose(&mut connection, choice, cli.scan_time).await?))
 }
 
@@ -62,6 +66,10 @@ impl Report for Done {
     fn lines(&self) -> String {
         self.words.clone()
     }
+
+    fn is_change(&self) -> bool {
+        true
+    }
 }
 
 /// `provision`
@@ -74,7 +82,7 @@ pub(crate) async fn provision(cli: &Cli, options: &Provision, output: &Output) -
     let identity = ProvisioningBlock::parse(&block)
         .map_err(|error| refused(Reason::of_provisioning(error.kind), error.position))?
         .identity;
-    let mut connection = Connection::open(&cli.bus, cli.identifiers).await?;
+    let mut connection = Connection::open(cli).await?;
     let device = match options.node {
         Some(_) => {
             choose(&mut connection, &Choice { node: options.node, serial: None }, cli.scan_time).await?
@@ -103,12 +111,12 @@ pub(crate) async fn provision(cli: &Cli, options: &Provision, output: &Output) -
 
 /// The one device on the bus that has no identity yet.
 async fn unprovisioned(connection: &mut Connection, scan_time: Duration) -> Result<Device, Error> {
-    let devices = scan::scan(connection, scan_time).await?.devices;
-    if devices.is_empty() {
-        return Err(Error::NoDevice { bus: connection.bus_name() });
+    let found = scan::scan(connection, scan_time).await?;
+    if found.devices.is_empty() {
+        return Err(Error::NoDevice { bus: connection.bus_name(), others: found.others });
     }
     let blank: Vec<Device> =
-        devices.into_iter().filter(|device| device.state.mode == Mode::Factory).collect();
+        found.devices.into_iter().filter(|device| device.state.mode == Mode::Factory).collect();
     match <[Device; 1]>::try_from(blank) {
         Ok([device]) => Ok(device),
         Err(blank) if blank.is_empty() => Err(refused(Reason::AlreadyProvisioned, 0)),
@@ -117,7 +125,7 @@ async fn unprovisioned(connection: &mut Connection, scan_time: Duration) -> Resu
 }
 
 fn refused(reason: Reason, position: u32) -> Error {
-    Error::Refused { subject: Subject::ProvisioningBlock, reason, position }
+    Error::Refused { subject: Subject::ProvisioningBlock, reason, position, facts: None }
 }
 
 /// `revocations`
@@ -126,7 +134,7 @@ fn refused(reason: Reason, position: u32) -> Error {
 /// [`Error::DeviceRefused`], those of [`choose`]
 pub(crate) async fn revocations(cli: &Cli, options: &Revocations, output: &Output) -> Result<Done, Error> {
     let list = files::read(&options.list, MAX_REVOCATION_LIST_LEN.into())?;
-    let mut connection = Connection::open(&cli.bus, cli.identifiers).await?;
+    let mut connection = Connection::open(cli).await?;
     let device = choose(&mut connection, &options.choice, cli.scan_time).await?;
     if device.state.image == ImageState::Trial {
         output.warn("on-trial", "the device has not confirmed what it runs now; this makes it go back");
@@ -148,11 +156,15 @@ pub(crate) async fn revocations(cli: &Cli, options: &Revocations, output: &Outpu
 /// # Errors
 /// Those of [`choose`], [`Error::DeviceSilent`]
 pub(crate) async fn restart(cli: &Cli, choice: &Choice, output: &Output) -> Result<InfoReport, Error> {
-    let mut connection = Connection::open(&cli.bus, cli.identifiers).await?;
+    let mut connection = Connection::open(cli).await?;
     let device = choose(&mut connection, choice, cli.scan_time).await?;
     output.step("reset");
     if reset(&mut connection, device.node).await? == Reset::Lost {
-        return Err(Error::DeviceSilent { node: device.node, during: "the reset" });
+        return Err(connection.silent(
+            device.node,
+            "the reset",
+            "the answer to the reset was lost".to_owned(),
+        ));
     }
     await_answer(&mut connection, device.node, cli.patience).await?;
     Ok(InfoReport::new(&read(&mut connection, device.node).await?))

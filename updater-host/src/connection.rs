@@ -1,6 +1,7 @@
 //! An open bus with a UDS tester on it, turned to one node at a time (docs/can-protocol.md).
 
-use crate::error::{DeviceAnswerError, DeviceRefusal, Error, Subject};
+use crate::cli::Cli;
+use crate::error::{BusName, DeviceAnswerError, DeviceRefusal, Error, Subject, nrc_words};
 use can_bus::{Bus, BusAddress, BusError, ChannelError, Identifiers, IsoTpChannel, Tester, TesterError};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -28,8 +29,8 @@ pub(crate) enum Trouble {
 impl std::fmt::Display for Trouble {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Refused(nrc) => write!(f, "{nrc}"),
-            Self::Lost(why) => f.write_str(why),
+            Self::Refused(nrc) => write!(f, "it refuses: {}", nrc_words(*nrc)),
+            Self::Lost(_) => f.write_str("it does not answer"),
             Self::Answer(error) => error.fmt(f),
             Self::Bus(error) => error.fmt(f),
         }
@@ -59,12 +60,23 @@ impl From<TesterError> for Trouble {
 }
 
 impl Trouble {
+    /// The same in the words of the protocol, for `-v`.
+    #[must_use]
+    pub(crate) fn detail(&self) -> String {
+        match self {
+            Self::Refused(nrc) => nrc.to_string(),
+            Self::Lost(why) => why.clone(),
+            Self::Answer(error) => error.to_string(),
+            Self::Bus(error) => error.to_string(),
+        }
+    }
+
     /// What it is to a person, where nothing is tried again.
     #[must_use]
     pub(crate) fn with(self, connection: &Connection, node: u8, during: &'static str) -> Error {
         match self {
             Self::Bus(error) => connection.bus_error(error),
-            Self::Lost(_) => Error::DeviceSilent { node, during },
+            Self::Lost(detail) => connection.silent(node, during, detail),
             Self::Answer(error) => Error::DeviceAnswer(error),
             Self::Refused(nrc) => Error::DeviceRefused(DeviceRefusal {
                 subject: Subject::Step(during),
@@ -82,6 +94,8 @@ pub(crate) struct Connection {
     /// `None` between closing and opening it again: an adapter can be open once only.
     tester: Option<Tester>,
     address: BusAddress,
+    /// Nobody named the bus.
+    is_default: bool,
     identifiers: Identifiers,
 }
 
@@ -90,9 +104,10 @@ impl Connection {
     ///
     /// # Errors
     /// [`Error::Bus`]
-    pub(crate) async fn open(address: &BusAddress, identifiers: Identifiers) -> Result<Self, Error> {
-        let tester = Some(open(address, identifiers).await?);
-        Ok(Self { tester, address: address.clone(), identifiers })
+    pub(crate) async fn open(cli: &Cli) -> Result<Self, Error> {
+        let address = cli.bus.clone().unwrap_or_default();
+        let tester = Some(open(&address, cli.identifiers).await?);
+        Ok(Self { tester, address, is_default: cli.bus.is_none(), identifiers: cli.identifiers })
     }
 
     /// Opens the bus again if that is what the trouble was: an adapter may have been unplugged. One that is still
@@ -111,14 +126,31 @@ impl Connection {
 
     /// The bus, for messages.
     #[must_use]
-    pub(crate) fn bus_name(&self) -> String {
-        self.address.to_string()
+    pub(crate) fn bus_name(&self) -> BusName {
+        BusName { address: self.address.to_string(), is_default: self.is_default }
     }
 
     /// Whether frames are CAN FD.
     #[must_use]
     pub(crate) fn is_fd(&self) -> bool {
         self.address.is_fd()
+    }
+
+    /// Bit rate, bit/s, where this program sets it; that of a kernel interface or of a simulation it does not know.
+    #[must_use]
+    pub(crate) fn bit_rate(&self) -> Option<u32> {
+        const SPEEDS: [u32; 9] =
+            [10_000, 20_000, 50_000, 100_000, 125_000, 250_000, 500_000, 800_000, 1_000_000];
+        match &self.address {
+            BusAddress::Slcan(address) => SPEEDS.get(usize::from(address.speed)).copied(),
+            BusAddress::UdpMulticast(_) | BusAddress::SocketCan(_) => None,
+        }
+    }
+
+    /// Nobody answers at this node address.
+    #[must_use]
+    pub(crate) fn silent(&self, node: u8, during: &'static str, detail: String) -> Error {
+        Error::DeviceSilent { node, bus: self.bus_name(), during, detail }
     }
 
     /// An error of this bus.

@@ -63,6 +63,10 @@ pub(crate) struct DeviceSummary {
     pub(crate) class: Uuid,
     /// `factory`, `loader` or `application`.
     pub(crate) mode: &'static str,
+    /// `none`, `confirmed`, `trial`, `pending` or `reverting`.
+    pub(crate) image: &'static str,
+    /// Whether its last update was reverted.
+    pub(crate) reverted: bool,
     /// Version of the application, when it answers.
     pub(crate) version: Option<String>,
     /// Sequence number of the active image; 0: none.
@@ -109,6 +113,8 @@ impl Device {
             vendor: self.vendor(),
             class: self.class(),
             mode: mode_name(self.state.mode),
+            image: image_name(self.state.image),
+            reverted: self.state.flags.reverted,
             version: self.installed().version,
             sequence: self.state.active_sequence,
         }
@@ -159,7 +165,14 @@ pub(crate) fn reason_slug(code: u16) -> Option<String> {
 impl std::fmt::Display for DeviceSummary {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let version = self.version.as_deref().unwrap_or("-");
-        write!(f, "node 0x{:02X}  {:32}  {:11}  {version}", self.node, self.serial, self.mode)
+        write!(f, "node 0x{:02X}  {:32}  {:11}  {version}", self.node, self.serial, self.mode)?;
+        match self.image {
+            "trial" => f.write_str("  on trial: not confirmed, the next reset brings the old one back"),
+            "pending" => f.write_str("  an installed image waits for a reset"),
+            "reverting" => f.write_str("  goes back to its old image"),
+            _ if self.reverted => f.write_str("  went back after a failed update (see info)"),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -168,15 +181,34 @@ impl std::fmt::Display for DeviceSummary {
 pub(crate) struct ScanReport {
     /// Those that answered, by node address.
     pub(crate) devices: Vec<DeviceSummary>,
-    /// Nodes that answer the scan and are no device of ours.
-    pub(crate) others: Vec<u8>,
+    /// Nodes that answer the scan, but not as our devices do.
+    pub(crate) others: Vec<OtherUnit>,
+    /// Node addresses that several devices share.
+    pub(crate) clashes: Vec<u8>,
+}
+
+/// A node that answers a scan, and not what is asked of a device of ours.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub(crate) struct OtherUnit {
+    pub(crate) node: u8,
+    /// What is known of it.
+    pub(crate) reason: String,
+}
+
+impl std::fmt::Display for OtherUnit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "node 0x{:02X}  another unit: {}", self.node, self.reason)
+    }
 }
 
 impl Report for ScanReport {
     fn lines(&self) -> String {
         let devices = self.devices.iter().map(ToString::to_string);
-        let others = self.others.iter().map(|node| format!("node 0x{node:02X}  (another kind of unit)"));
-        devices.chain(others).collect::<Vec<_>>().join("\n")
+        let others = self.others.iter().map(ToString::to_string);
+        let clashes = self.clashes.iter().map(|node| {
+            format!("node 0x{node:02X}  MORE THAN ONE DEVICE uses this node address; disconnect all but one")
+        });
+        devices.chain(others).chain(clashes).collect::<Vec<_>>().join("\n")
     }
 }
 
@@ -187,10 +219,8 @@ pub(crate) struct InfoReport {
     summary: DeviceSummary,
     device: Uuid,
     loader_version: Option<String>,
-    image: &'static str,
     sequence_floor: u64,
     revocation_sequence: u64,
-    reverted: bool,
     resumable: bool,
     anchor_compiled_in: bool,
     resume_offset: u32,
@@ -213,10 +243,8 @@ impl InfoReport {
             summary: device.summary(),
             device: Uuid::from_bytes(device.identity.device),
             loader_version: device.loader_version.as_ref().map(ToString::to_string),
-            image: image_name(state.image),
             sequence_floor: state.sequence_floor,
             revocation_sequence: state.revocation_sequence,
-            reverted: state.flags.reverted,
             resumable: state.flags.resumable,
             anchor_compiled_in: state.flags.anchor_compiled_in,
             resume_offset: state.resume_offset,
@@ -252,7 +280,7 @@ impl Report for InfoReport {
         line("answers", &self.summary.mode);
         line("loader", &self.loader_version.as_deref().unwrap_or("-"));
         line("application", &self.summary.version.as_deref().unwrap_or("-"));
-        line("image", &self.image);
+        line("image", &self.summary.image);
         line("sequence number", &self.summary.sequence);
         line("sequence floor", &self.sequence_floor);
         line("revocation list", &self.revocation_sequence);
@@ -261,7 +289,7 @@ impl Report for InfoReport {
             line("installed", &format_args!("{} of {} bytes", self.resume_offset, self.image_size));
         }
         if let Some(reason) = &self.reason {
-            let what = if self.reverted { "reverted" } else { "last refusal" };
+            let what = if self.summary.reverted { "reverted" } else { "last refusal" };
             match self.reason_position {
                 0 => line(what, reason),
                 position => line(what, &format_args!("{reason} (at byte {position})")),

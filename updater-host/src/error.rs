@@ -2,12 +2,14 @@
 //! scripts see (docs/errors.md, docs/updater-host.md).
 
 mod answer;
+mod words;
 
 pub(crate) use answer::DeviceAnswerError;
 #[cfg(feature = "http")]
 pub(crate) use answer::ServerAnswerError;
+pub(crate) use words::{nrc_words, reason_hint};
 
-use crate::device::{DeviceSummary, reason_slug};
+use crate::device::{DeviceSummary, OtherUnit, reason_slug};
 use crate::text::printable;
 use std::path::{Path, PathBuf};
 use suit_manifest::reason::Reason;
@@ -90,7 +92,7 @@ pub(crate) enum Error {
     #[error("there is nothing to install")]
     NothingToInstall,
     /// Nobody could be asked.
-    #[error("the update needs a yes, and there is no terminal to ask on")]
+    #[error("confirmation required, but there is no terminal")]
     ConfirmationNeeded,
     /// The person said no.
     #[error("nothing was changed: the update was not confirmed")]
@@ -133,7 +135,7 @@ pub(crate) enum Error {
     #[error("there is no place to keep downloads")]
     NoDataDirectory,
     /// The bus could not be opened or used.
-    #[error("the bus {address} failed: {source}")]
+    #[error("{}", bus_failure(address, source))]
     Bus {
         /// The bus.
         address: String,
@@ -141,29 +143,41 @@ pub(crate) enum Error {
         source: can_bus::BusError,
     },
     /// Nobody answered.
-    #[error("no device answered on {bus}")]
+    #[error("no device of ours answered on {bus}{}", units(.others))]
     NoDevice {
-        /// The bus.
-        bus: String,
+        bus: BusName,
+        /// Units that answered, but not as our devices do.
+        others: Vec<OtherUnit>,
     },
+    /// Several devices share a node address.
+    #[error("more than one device uses node address 0x{node:02X}: {evidence}")]
+    AddressClash {
+        node: u8,
+        /// What showed it.
+        evidence: String,
+    },
+    /// What `provision` found in its way.
+    #[error("nothing was written: {0}")]
+    ProvisionConflict(ProvisionConflict),
     /// No device with this serial.
     #[error("no device with the serial {serial} answered on {bus}")]
     SerialNotFound {
         /// The serial that was asked for.
         serial: String,
-        /// The bus.
-        bus: String,
+        bus: BusName,
     },
     /// The device at this address does not answer.
-    #[error("the device at node address 0x{node:02X} does not answer ({during})")]
+    #[error("the device at node address 0x{node:02X} on {bus} does not answer ({during})")]
     DeviceSilent {
-        /// The node address.
         node: u8,
+        bus: BusName,
         /// What was being done.
         during: &'static str,
+        /// What failed, in the words of the protocol.
+        detail: String,
     },
     /// The device was lost and did not come back in time.
-    #[error("the device was lost after {committed} of {total} bytes: {last}")]
+    #[error("the device was lost after {committed} of {total} bytes: {last}. It keeps what it has")]
     DeviceLost {
         /// Image bytes that the device has committed.
         committed: u32,
@@ -171,6 +185,8 @@ pub(crate) enum Error {
         total: u32,
         /// What went wrong last.
         last: String,
+        /// The same in the words of the protocol.
+        detail: String,
     },
     /// Stopped by the person.
     #[error("interrupted {0}")]
@@ -205,7 +221,7 @@ pub(crate) enum Error {
 
     // Refused here.
     /// The host's own check refused.
-    #[error("{subject} is refused: {}", lower(.reason.message()))]
+    #[error("{subject} is refused: {}{}", lower(.reason.message()), clause(.facts.as_deref()))]
     Refused {
         /// What was refused.
         subject: Subject,
@@ -213,6 +229,8 @@ pub(crate) enum Error {
         reason: Reason,
         /// Byte offset that belongs to the reason.
         position: u32,
+        /// The two values that do not fit: the release's and the device's.
+        facts: Option<String>,
     },
 
     // Refused or spoilt by the other end.
@@ -336,6 +354,8 @@ impl Error {
             Self::NoDataDirectory => "no-data-directory",
             Self::Bus { .. } => "bus-failed",
             Self::NoDevice { .. } => "no-device",
+            Self::AddressClash { .. } => "node-address-clash",
+            Self::ProvisionConflict(conflict) => conflict.code(),
             Self::SerialNotFound { .. } => "serial-not-found",
             Self::DeviceSilent { .. } => "device-silent",
             Self::DeviceLost { .. } => "device-lost",
@@ -391,6 +411,8 @@ impl Error {
             Self::DeviceRefused(_)
             | Self::DeviceAnswer(_)
             | Self::DeviceChanged { .. }
+            | Self::AddressClash { .. }
+            | Self::ProvisionConflict(_)
             | Self::NothingRuns { .. } => 7,
             #[cfg(feature = "http")]
             Self::ServerUrl(_) => 2,
@@ -414,57 +436,160 @@ impl Error {
     #[must_use]
     pub(crate) fn hint(&self) -> String {
         match self {
-            Self::NothingToInstall => "Say --server, or --release and --image.",
-            Self::ConfirmationNeeded => "Say --yes.",
-            Self::Declined => "Run it again when the update is wanted.",
+            Self::NothingToInstall => "Pass --server, or --release and --image.",
+            Self::ConfirmationNeeded => "Pass --yes.",
+            Self::Declined => "Run the command again when you want the update.",
             Self::SeveralDevices(_) => "Choose one with --node or --serial.",
             #[cfg(feature = "http")]
             Self::ServerUrl(_) => "Give it as http://host:port or https://host.",
             Self::FileTooLong { .. } | Self::FileEmpty(_) => "Check that it is the right file.",
-            Self::File { .. } => "Check the path, the permissions and the space that is left.",
+            Self::File { .. } => "Check the path, the permissions and the free space.",
             Self::Output(_) => "Check where the output goes.",
             #[cfg(feature = "http")]
-            Self::NoDataDirectory => "Say --data-dir.",
-            Self::Bus { .. } => "Check that the adapter is there and --bus names it.",
-            Self::NoDevice { .. } | Self::SerialNotFound { .. } => {
-                "Check power, wiring, bit rate and --bus; updater-host scan lists who answers."
+            Self::NoDataDirectory => "Pass --data-dir.",
+            Self::Bus { address, source } => return words::bus_hint(address, source),
+            Self::NoDevice { bus, .. } | Self::SerialNotFound { bus, .. } | Self::DeviceSilent { bus, .. }
+                if bus.is_default =>
+            {
+                "Pass --bus with your adapter, for example --bus socketcan:can0 or --bus slcan:/dev/ttyACM0."
             }
-            Self::DeviceSilent { .. } => "Check power and wiring; updater-host scan lists who answers.",
-            Self::DeviceLost { .. } => "Run it again to resume.",
+            Self::NoDevice { others, .. } if !others.is_empty() => {
+                "Ask the manufacturer of the unit whether this program can update it. If your device is missing, \
+                 check its power, its cable and the bit rate."
+            }
+            Self::NoDevice { .. } => "Check the power of the device, the cable to the bus and the bit rate.",
+            Self::SerialNotFound { .. } => {
+                "updater-host scan lists the devices. If yours is missing, check its power and its cable."
+            }
+            Self::DeviceSilent { .. } => {
+                "Check the power of the device and the cable to the bus; updater-host scan lists the devices."
+            }
+            Self::AddressClash { .. } => {
+                "Disconnect all devices with this node address but one, and run the command again."
+            }
+            Self::ProvisionConflict(conflict) => conflict.hint(),
+            Self::DeviceLost { .. } => {
+                "Check power and cable, and run the same command again: it resumes where it stopped."
+            }
             Self::Interrupted(Moment::Restart | Moment::Command) => {
-                "updater-host info tells what the device runs."
+                "updater-host info shows what the device runs."
             }
             Self::Interrupted(_) => "Run it again to resume.",
             #[cfg(feature = "http")]
             Self::TokenFile(_) => "Put the server's token into the file, on one line.",
             Self::AnchorFile { source, .. } => source.hint(),
-            Self::Refused { reason, .. } => reason.hint(),
+            Self::Refused { reason, .. } => reason_hint(*reason),
             Self::DeviceRefused(refusal) => match refusal.reason() {
-                Some(reason) => reason.hint(),
-                None if refusal.nrc == Nrc::CONDITIONS_NOT_CORRECT => {
-                    "Bring the machine into a state in which it may be updated, and try again."
-                }
-                None => "Read the device's state with updater-host info.",
+                Some(reason) => reason_hint(reason),
+                None => words::nrc_hint(refusal.nrc),
             },
-            Self::DeviceAnswer(_) => "Check that nothing else talks to the device, and its loader version.",
+            Self::DeviceAnswer(_) => {
+                "Disconnect other tools from the bus and run the command again. If it fails again, call the \
+                 manufacturer."
+            }
             Self::DeviceChanged { .. } => "Connect one device with this node address only.",
-            Self::NothingRuns { .. } => "Run an update again; the loader takes it.",
+            Self::NothingRuns { .. } => "Run the update again; the loader of the device takes it.",
             #[cfg(feature = "http")]
             Self::ServerUnreachable { .. } => {
                 "Check the network; a release that was fetched before installs without the server."
             }
             #[cfg(feature = "http")]
-            Self::HttpClient(_) => "Check the system's certificates.",
+            Self::HttpClient(_) => "Check the certificates of this computer, and --ca.",
             #[cfg(feature = "http")]
             Self::ServerRefused { status: 401 | 403, .. } => "Check --token-file.",
             #[cfg(feature = "http")]
-            Self::ServerRefused { .. } => "The server's log says more.",
+            Self::ServerRefused { .. } => "Ask the operator of the server; its log says more.",
             #[cfg(feature = "http")]
             Self::ServerAnswer(_) => "Check that --server names an update-server of this version.",
             #[cfg(feature = "http")]
-            Self::NoRelease { .. } => "Publish one with manifest-tool publish.",
+            Self::NoRelease { .. } => {
+                "Check that --server is the right one, and ask the manufacturer for a release for this device."
+            }
         }
         .to_owned()
+    }
+
+    /// What failed in the words of the protocol: for `-v`, and for the manufacturer's support.
+    #[must_use]
+    pub(crate) fn detail(&self) -> Option<String> {
+        if let Self::DeviceSilent { detail, .. } | Self::DeviceLost { detail, .. } = self {
+            return Some(detail.clone());
+        }
+        if let Self::DeviceRefused(refusal) = self { Some(refusal.nrc.to_string()) } else { None }
+    }
+}
+
+/// The bus that was asked, in messages.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct BusName {
+    pub(crate) address: String,
+    /// Nobody named it: it is the simulator's.
+    pub(crate) is_default: bool,
+}
+
+impl std::fmt::Display for BusName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.address)?;
+        if self.is_default {
+            f.write_str(", the simulator's bus (--bus was not given)")?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a provisioning block is not written.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum ProvisionConflict {
+    /// More than one device without an identity: all of them would become the same one.
+    SeveralFactoryDevices(usize),
+    NodeInUse {
+        node: u8,
+        serial: String,
+    },
+    SerialInUse {
+        node: u8,
+        serial: String,
+    },
+}
+
+impl ProvisionConflict {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::SeveralFactoryDevices(_) => "several-factory-devices",
+            Self::NodeInUse { .. } => "node-address-in-use",
+            Self::SerialInUse { .. } => "serial-in-use",
+        }
+    }
+
+    fn hint(&self) -> &'static str {
+        match self {
+            Self::SeveralFactoryDevices(_) => "Connect one new device only, and run the command again.",
+            Self::NodeInUse { .. } => {
+                "Disconnect the other device, or ask for a provisioning block with a free node address."
+            }
+            Self::SerialInUse { .. } => {
+                "Check which block belongs to which device: each serial is for one device."
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for ProvisionConflict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::SeveralFactoryDevices(count) => {
+                write!(f, "{count} devices without an identity are connected, and all would get this one")
+            }
+            Self::NodeInUse { node, serial } => {
+                write!(f, "node address 0x{node:02X} of the block is in use by {serial}")
+            }
+            Self::SerialInUse { node, serial } => {
+                write!(
+                    f,
+                    "the serial {serial} of the block is in use by the device at node address 0x{node:02X}"
+                )
+            }
+        }
     }
 }
 
@@ -473,13 +598,30 @@ fn list(devices: &[DeviceSummary]) -> String {
     devices.iter().map(|device| format!("\n  {device}")).collect()
 }
 
-fn device_refusal(refusal: &DeviceRefusal) -> String {
-    match refusal.reason() {
-        Some(reason) => {
-            format!("the device refused {}: {} ({})", refusal.subject, lower(reason.message()), refusal.nrc)
-        }
-        None => format!("the device refused {}: {}", refusal.subject, refusal.nrc),
+/// One line a unit, for the message.
+fn units(others: &[OtherUnit]) -> String {
+    let lines: String = others.iter().map(|unit| format!("\n  {unit}")).collect();
+    if lines.is_empty() { lines } else { format!("; these units did:{lines}") }
+}
+
+fn clause(facts: Option<&str>) -> String {
+    facts.map(|facts| format!(" ({})", printable(facts))).unwrap_or_default()
+}
+
+fn bus_failure(address: &str, source: &can_bus::BusError) -> String {
+    // This one names the bus itself.
+    if matches!(source, can_bus::BusError::Open { .. }) {
+        return source.to_string();
     }
+    format!("the bus {address} failed: {source}")
+}
+
+fn device_refusal(refusal: &DeviceRefusal) -> String {
+    let because = match refusal.reason() {
+        Some(reason) => lower(reason.message()),
+        None => words::nrc_words(refusal.nrc),
+    };
+    format!("the device refused {}: {because}", refusal.subject)
 }
 
 /// The slug of a reason code that is not 0, for the end of a message.

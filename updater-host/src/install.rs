@@ -8,7 +8,7 @@ use crate::connection::{Connection, Trouble};
 use crate::device::Device;
 use crate::error::{DeviceAnswerError, DeviceRefusal, Error, Moment, Subject};
 use crate::interrupt::Interrupt;
-use crate::output::{Output, Transfer};
+use crate::output::{Output, Retry, Transfer};
 use crate::release::Release;
 use crate::restart::await_answer;
 use crate::session::{PROGRAMMING, Session, session_is_lost};
@@ -174,7 +174,8 @@ impl Install<'_> {
             return Ok(());
         }
         self.send_lists().await?;
-        self.output.say("  The device checks the envelope.");
+        self.output.wait_end();
+        self.output.step("envelope");
         self.send(Object::Envelope, Subject::Envelope).await?;
         let state = self.state().await?;
         if self.is_pending(&state) {
@@ -316,6 +317,7 @@ impl Install<'_> {
                 committed: tries.furthest,
                 total: self.image_len(),
                 last: trouble.to_string(),
+                detail: trouble.detail(),
             },
         })
     }
@@ -323,7 +325,9 @@ impl Install<'_> {
     async fn pause(&mut self, tries: &Tries, trouble: &Trouble) -> Result<(), Error> {
         let doubled = FIRST_PAUSE.saturating_mul(2u32.saturating_pow(tries.fruitless.saturating_sub(1)));
         let pause = doubled.min(LONGEST_PAUSE);
-        self.output.retry(&trouble.to_string(), pause);
+        let left = self.patience.saturating_sub(tries.last_progress.elapsed());
+        let has = format!("It has {} of {} bytes.", tries.furthest, self.image_len());
+        self.output.retry(&Retry { what: trouble.to_string(), detail: trouble.detail(), has, pause, left });
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = self.interrupt.requested() => return Err(self.interrupted(tries)),

@@ -57,7 +57,7 @@ pub async fn run(arguments: Vec<OsString>) -> u8 {
             return if error.use_stderr() { usage_failure(json, &mistake(&error)) } else { 0 };
         }
     };
-    let output = Output::new(cli.json);
+    let output = Output::new(cli.json, cli.verbose);
     let interrupt = Interrupt::listen();
     let (before, within) = (Moment::BeforeTransfer, Moment::Command);
     match &cli.command {

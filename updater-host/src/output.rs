@@ -2,20 +2,54 @@
 //! object a line, the last of which is the result or the error (docs/errors.md, docs/updater-host.md).
 
 use crate::error::{DeviceRefusal, Error};
+use crate::plan::seconds_for_people;
 use crate::text::printable;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use serde::Serialize;
 use std::cell::{Cell, RefCell};
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
 /// At most so often a progress event is printed.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
+/// A wait is told to scripts so often.
+const WAIT_EVENT_INTERVAL: Duration = Duration::from_secs(1);
+/// A wait is told to a log so often.
+const WAIT_LINE_INTERVAL: Duration = Duration::from_secs(10);
+/// Below so many columns a progress line has no bar.
+const BAR_COLUMNS: u16 = 64;
+
+/// A try that failed, and what follows.
+#[derive(Debug)]
+pub(crate) struct Retry {
+    /// What happened, for people.
+    pub(crate) what: String,
+    /// The same in the words of the protocol.
+    pub(crate) detail: String,
+    /// What the device has already.
+    pub(crate) has: String,
+    /// Until the next try.
+    pub(crate) pause: Duration,
+    /// Until the command gives up.
+    pub(crate) left: Duration,
+}
+
+/// A wait that people and scripts see.
+#[derive(Debug)]
+struct Wait {
+    phase: &'static str,
+    /// On a terminal.
+    spinner: Option<ProgressBar>,
+    last_told: Instant,
+}
+
 /// Where a command prints to.
 #[derive(Debug)]
 pub(crate) struct Output {
     json: bool,
+    verbose: bool,
+    wait: RefCell<Option<Wait>>,
     bar: RefCell<Option<ProgressBar>>,
     last_event: Cell<Option<Instant>>,
 }
@@ -49,6 +83,11 @@ pub(crate) trait Report: Serialize {
     fn exit_code(&self) -> u8 {
         0
     }
+
+    /// Whether a device was changed: then the exit code is that of the change, also when nobody can read of it.
+    fn is_change(&self) -> bool {
+        false
+    }
 }
 
 #[derive(Serialize)]
@@ -72,7 +111,13 @@ enum Event<'a> {
     },
     Retry {
         message: &'a str,
+        detail: &'a str,
         pause_ms: u128,
+        patience_ms: u128,
+    },
+    Waiting {
+        step: &'a str,
+        seconds_left: u64,
     },
 }
 
@@ -88,6 +133,8 @@ struct FailureDetail {
     message: String,
     hint: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     refused_by: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     nrc: Option<u8>,
@@ -98,8 +145,9 @@ struct FailureDetail {
 impl Output {
     /// For people, or with `json` for scripts.
     #[must_use]
-    pub(crate) fn new(json: bool) -> Self {
-        Self { json, bar: RefCell::new(None), last_event: Cell::new(None) }
+    pub(crate) fn new(json: bool, verbose: bool) -> Self {
+        let (wait, bar, last_event) = (RefCell::new(None), RefCell::new(None), Cell::new(None));
+        Self { json, verbose, wait, bar, last_event }
     }
 
     /// A line for people; nothing for scripts.
@@ -121,10 +169,51 @@ impl Output {
         self.event(&Event::Warning { code, message });
     }
 
-    /// Something went wrong and is tried again.
-    pub(crate) fn retry(&self, message: &str, pause: Duration) {
-        self.say(&format!("  {}; trying again.", printable(message)));
-        self.event(&Event::Retry { message, pause_ms: pause.as_millis() });
+    /// Contact with the device was lost, and is sought again.
+    pub(crate) fn retry(&self, retry: &Retry) {
+        let Retry { what, detail, has, pause, left } = retry;
+        let is_first = self.wait.borrow().is_none();
+        if is_first {
+            self.say(&format!("  Contact with the device was lost: {}. {has}", printable(what)));
+            self.say("  Check its power and the cable to the bus. The update goes on by itself when it answers again.");
+        }
+        if self.verbose {
+            self.say(&format!("    {}", printable(detail)));
+        }
+        let (pause_ms, patience_ms) = (pause.as_millis(), left.as_millis());
+        self.event(&Event::Retry { message: what, detail, pause_ms, patience_ms });
+        self.waiting("reconnect", "Waiting for the device", *left);
+    }
+
+    /// The command waits: a countdown on a terminal, a line now and then in a log, an event a second for scripts.
+    pub(crate) fn waiting(&self, phase: &'static str, words: &str, left: Duration) {
+        let seconds_left = left.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX);
+        let time_left = seconds_for_people(seconds_left);
+        let mut wait = self.wait.borrow_mut();
+        let is_new = wait.as_ref().is_none_or(|wait| wait.phase != phase);
+        if is_new {
+            let on_terminal = !self.json && std::io::stderr().is_terminal();
+            let spinner =
+                on_terminal.then(|| countdown(ProgressDrawTarget::stderr(), words, Instant::now() + left));
+            *wait = Some(Wait { phase, spinner, last_told: Instant::now() });
+        }
+        let Some(wait) = wait.as_mut() else { return };
+        if self.json {
+            if is_new || wait.last_told.elapsed() >= WAIT_EVENT_INTERVAL {
+                wait.last_told = Instant::now();
+                self.event(&Event::Waiting { step: phase, seconds_left });
+            }
+        } else if wait.spinner.is_none() && (is_new || wait.last_told.elapsed() >= WAIT_LINE_INTERVAL) {
+            wait.last_told = Instant::now();
+            let _ = writeln!(std::io::stderr(), "  {words}; this program waits {time_left} more.");
+        }
+    }
+
+    /// The wait is over.
+    pub(crate) fn wait_end(&self) {
+        if let Some(Wait { spinner: Some(spinner), .. }) = self.wait.borrow_mut().take() {
+            spinner.finish_and_clear();
+        }
     }
 
     /// An object a line on stdout, with `--json` only. That nobody reads it must not stop an update.
@@ -139,12 +228,9 @@ impl Output {
     /// Begins a progress bar on the terminal, if there is one; `bytes` of `total` are done.
     pub(crate) fn progress_begin(&self, transfer: Transfer, bytes: u64, total: u64) {
         let target = if self.json { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-        let bar = ProgressBar::with_draw_target(Some(total), target);
-        let style =
-            "  {prefix} [{bar:32}] {percent:>3} %  {bytes} of {total_bytes}  {bytes_per_sec}  {eta} left";
-        if let Ok(style) = ProgressStyle::with_template(style) {
-            bar.set_style(style.progress_chars("=> "));
-        }
+        self.wait_end();
+        let (_, columns) = console::Term::stderr().size();
+        let bar = progress_bar(target, total, columns);
         bar.set_prefix(transfer.name());
         bar.set_position(bytes);
         // What an earlier run did must not count for the rate.
@@ -203,6 +289,7 @@ impl Output {
     /// Prints the result or the error and gives the exit code.
     pub(crate) fn finish<R: Report>(&self, result: Result<R, Error>) -> u8 {
         self.progress_end();
+        self.wait_end();
         let printed = result.and_then(|report| {
             self.print(&report)?;
             Ok(report.exit_code())
@@ -217,7 +304,17 @@ impl Output {
             report.lines()
         };
         let mut stdout = std::io::stdout();
-        writeln!(stdout, "{text}").and_then(|()| stdout.flush()).map_err(Error::Output)
+        match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+            // Whoever read has seen enough.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+            Err(error) if report.is_change() => {
+                self.words(&format!(
+                    "warning: the command is done, but its result could not be printed: {error}"
+                ));
+                Ok(())
+            }
+            printed => printed.map_err(Error::Output),
+        }
     }
 
     fn fail(&self, error: &Error) -> u8 {
@@ -230,6 +327,9 @@ impl Output {
         } else {
             self.words(&format!("error: {error} [{}]", error.code()));
             self.words(&format!("hint: {}", error.hint()));
+            if let Some(detail) = error.detail().filter(|_| self.verbose) {
+                self.words(&format!("detail: {}", printable(&detail)));
+            }
         }
         exit
     }
@@ -239,17 +339,49 @@ impl Output {
         let write = || {
             let _ = writeln!(std::io::stderr(), "{line}");
         };
-        match self.bar.borrow().as_ref() {
+        let (bar, wait) = (self.bar.borrow(), self.wait.borrow());
+        match bar.as_ref().or_else(|| wait.as_ref()?.spinner.as_ref()) {
             Some(bar) => bar.suspend(write),
             None => write(),
         }
     }
 }
 
+/// A progress line that fits into so many columns.
+fn progress_bar(target: ProgressDrawTarget, total: u64, columns: u16) -> ProgressBar {
+    let template = if columns >= BAR_COLUMNS {
+        "  {prefix:8} [{wide_bar}] {percent:>3} %  {bytes_per_sec:>12}  {eta:>4} left"
+    } else {
+        "  {prefix} {percent:>3} % {eta} left"
+    };
+    let bar = ProgressBar::with_draw_target(Some(total), target);
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar
+}
+
+/// A line that counts down to `until` by itself.
+fn countdown(target: ProgressDrawTarget, words: &str, until: Instant) -> ProgressBar {
+    let spinner = ProgressBar::with_draw_target(None, target);
+    if let Ok(style) = ProgressStyle::with_template("  {spinner} {left}  {wide_msg}") {
+        let left = move |_: &ProgressState, line: &mut dyn std::fmt::Write| {
+            let seconds = until.saturating_duration_since(Instant::now()).as_millis().div_ceil(1000);
+            // Writing to a String does not fail.
+            let _ = write!(line, "{seconds:>3} s left");
+        };
+        spinner.set_style(style.with_key("left", left));
+    }
+    spinner.set_message(words.to_owned());
+    spinner.enable_steady_tick(Duration::from_millis(250));
+    spinner
+}
+
 impl FailureDetail {
     fn of(error: &Error) -> Self {
         let (code, message, hint) = (error.code(), error.to_string(), error.hint());
-        let mut detail = Self { code, message, hint, refused_by: None, nrc: None, position: None };
+        let detail = error.detail();
+        let mut detail = Self { code, message, hint, detail, refused_by: None, nrc: None, position: None };
         if let Error::Refused { position, .. } = error {
             (detail.refused_by, detail.position) = (Some("host"), Some(*position));
         }
@@ -272,7 +404,8 @@ pub(crate) fn usage_failure(json: bool, message: &str) -> u8 {
             error: FailureDetail {
                 code: "usage".to_owned(),
                 message: message.to_owned(),
-                hint: "updater-host --help tells how it is called.".to_owned(),
+                hint: "Run updater-host --help.".to_owned(),
+                detail: None,
                 refused_by: None,
                 nrc: None,
                 position: None,
@@ -285,3 +418,6 @@ pub(crate) fn usage_failure(json: bool, message: &str) -> u8 {
     }
     2
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,14 +1,15 @@
 //! What an update is going to do, before it does it.
 
+use crate::connection::Connection;
 use crate::device::{Device, DeviceSummary, Installed};
 use crate::release::Release;
 use crate::text::bytes_for_people;
 use serde::Serialize;
 
-/// Payload rate of UDS over ISO-TP on a classic bus at 500 kbit/s with 29-bit identifiers, bytes a second.
-const CLASSIC_RATE: u64 = 26_000;
-/// The same on CAN FD at 500 kbit/s and 2 Mbit/s.
-const FD_RATE: u64 = 150_000;
+/// Bits on a classic bus for a byte of an image: UDS over ISO-TP with 29-bit identifiers.
+const BITS_PER_BYTE: u64 = 19;
+/// What is assumed where nobody knows the bit rate, bit/s.
+const USUAL_BIT_RATE: u32 = 500_000;
 
 /// The plan.
 #[derive(Clone, Debug, Serialize)]
@@ -19,7 +20,10 @@ pub(crate) struct Plan {
     release: ReleaseName,
     image_size: u64,
     resume_offset: u64,
-    estimated_seconds: u64,
+    /// Of the bus, bit/s, where it is known.
+    bit_rate: Option<u32>,
+    /// `None` where the bit rate is not known.
+    estimated_seconds: Option<u64>,
     #[serde(skip)]
     is_fd: bool,
 }
@@ -51,7 +55,7 @@ impl ReleaseName {
 impl Plan {
     /// The plan for a device and a release.
     #[must_use]
-    pub(crate) fn new(device: &Device, release: &Release, is_fd: bool) -> Self {
+    pub(crate) fn new(device: &Device, release: &Release, connection: &Connection) -> Self {
         let image_size = release.image.len() as u64;
         let state = &device.state;
         let resumes = release
@@ -59,7 +63,7 @@ impl Plan {
             .as_ref()
             .is_some_and(|facts| state.flags.resumable && facts.manifest_digest == state.manifest_digest);
         let resume_offset = if resumes { u64::from(state.resume_offset).min(image_size) } else { 0 };
-        let rate = if is_fd { FD_RATE } else { CLASSIC_RATE };
+        let (bit_rate, is_fd) = (connection.bit_rate(), connection.is_fd());
         Self {
             event: "plan",
             device: device.summary(),
@@ -67,7 +71,10 @@ impl Plan {
             release: ReleaseName::of(release),
             image_size,
             resume_offset,
-            estimated_seconds: (image_size - resume_offset).div_ceil(rate),
+            bit_rate,
+            estimated_seconds: bit_rate
+                .filter(|_| !is_fd)
+                .map(|rate| seconds(image_size - resume_offset, rate)),
             is_fd,
         }
     }
@@ -89,7 +96,19 @@ impl Plan {
             offset => format!(", {} of it are on the device already", bytes_for_people(offset)),
         };
         let digest = self.release.manifest_digest.as_deref().unwrap_or_default();
-        let bus = if self.is_fd { "CAN FD, 500 kbit/s and 2 Mbit/s" } else { "CAN, 500 kbit/s" };
+        let example = || seconds_for_people(seconds(self.image_size - self.resume_offset, USUAL_BIT_RATE));
+        let time = match (self.estimated_seconds, self.bit_rate) {
+            (Some(seconds), Some(rate)) => {
+                format!("about {} at {} kbit/s", seconds_for_people(seconds), rate / 1000)
+            }
+            _ if self.is_fd => {
+                "not known before it begins: the bit rates of the CAN FD bus are not known".to_owned()
+            }
+            _ => format!(
+                "not known before it begins: the bit rate of the bus is not known (at 500 kbit/s: {})",
+                example()
+            ),
+        };
         [
             format!("Device     {} (node 0x{:02X})", self.device.serial, self.device.node),
             format!("Runs       {installed}"),
@@ -100,10 +119,14 @@ impl Plan {
                 digest.get(..16).unwrap_or_default(),
             ),
             format!("Image      {}{resumed}", bytes_for_people(self.image_size)),
-            format!("Time       about {} on {bus}", seconds_for_people(self.estimated_seconds)),
+            format!("Time       {time}"),
         ]
         .join("\n")
     }
+}
+
+fn seconds(bytes: u64, bit_rate: u32) -> u64 {
+    (bytes * BITS_PER_BYTE).div_ceil(u64::from(bit_rate).max(1))
 }
 
 /// A duration for people.

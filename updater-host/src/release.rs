@@ -10,7 +10,7 @@ use crate::trusted::now;
 use sha2::{Digest as _, Sha256};
 use suit_manifest::author::sever_text;
 use suit_manifest::reason::Reason;
-use suit_manifest::{Authenticated, DeviceIdentity, Envelope, MAX_ENVELOPE_HEAD_LEN, image_reference_for};
+use suit_manifest::{Authenticated, Envelope, MAX_ENVELOPE_HEAD_LEN, image_reference, image_reference_for};
 use trust::{Kid, TrustStore, TrustStoreBuf};
 use update_protocol::profile::Mode;
 
@@ -56,10 +56,14 @@ pub(crate) fn check_envelope(
     }
     let parsed = Envelope::parse(envelope).map_err(manifest_error)?;
     let authenticated = trusted.with(Some(now()), |store| authenticate(&parsed, store))?;
-    authenticated.check_sequence(device.state.sequence_floor).map_err(manifest_error)?;
-    let facts = facts(&authenticated, &device.identity)?;
-    if facts.image_size > u64::from(device.state.slot_capacity) {
-        return Err(refused(Subject::Image, Reason::ImageTooLarge));
+    let compared = |error: suit_manifest::Error| with_facts(error, &authenticated, device);
+    authenticated.check_sequence(device.state.sequence_floor).map_err(compared)?;
+    let facts = facts(&authenticated, device)?;
+    let capacity = device.state.slot_capacity;
+    if facts.image_size > u64::from(capacity) {
+        let facts = format!("the image has {} bytes, the device has room for {capacity}", facts.image_size);
+        let (subject, reason) = (Subject::Image, Reason::ImageTooLarge);
+        return Err(Error::Refused { subject, reason, position: 0, facts: Some(facts) });
     }
     Ok(facts)
 }
@@ -95,8 +99,54 @@ fn authenticate<'a>(parsed: &Envelope<'a>, store: &TrustStore<'_>) -> Result<Aut
     parsed.authenticate(store).map_err(manifest_error)
 }
 
-fn facts(authenticated: &Authenticated<'_>, identity: &DeviceIdentity) -> Result<Facts, Error> {
-    let reference = image_reference_for(authenticated, identity).map_err(manifest_error)?;
+/// A refusal with the two values that do not fit together.
+fn with_facts(error: suit_manifest::Error, authenticated: &Authenticated<'_>, device: &Device) -> Error {
+    let uuid = |bytes: [u8; 16]| uuid::Uuid::from_bytes(bytes);
+    let manifest = authenticated.manifest();
+    let made_for = || image_reference(authenticated).ok();
+    let state = &device.state;
+    let reason = error.reason();
+    let facts = if reason == Reason::SequenceRollback {
+        let name = |version: Option<String>, sequence: u64| match version {
+            Some(version) => format!("{version}, sequence number {sequence}"),
+            None => format!("sequence number {sequence}"),
+        };
+        let release = name(manifest.version_text().map(printable), manifest.sequence_number());
+        let runs = name(device.installed().version, state.active_sequence);
+        Some(format!(
+            "the release is {release}; the device runs {runs}, and takes nothing below {}",
+            state.sequence_floor
+        ))
+    } else if reason == Reason::VendorMismatch {
+        made_for().map(|made| {
+            format!(
+                "the release is for vendor {}, the device is of vendor {}",
+                uuid(made.vendor),
+                device.vendor()
+            )
+        })
+    } else if reason == Reason::ClassMismatch {
+        made_for().map(|made| {
+            format!(
+                "the release is for class {}, the device is of class {}",
+                uuid(made.class),
+                device.class()
+            )
+        })
+    } else if reason == Reason::DeviceMismatch {
+        made_for().and_then(|made| made.device).map(|made| {
+            let own = uuid(device.identity.device);
+            format!("the release is for the device {}, this one is {own} ({})", uuid(made), device.serial)
+        })
+    } else {
+        None
+    };
+    Error::Refused { subject: Subject::Envelope, reason, position: error.position, facts }
+}
+
+fn facts(authenticated: &Authenticated<'_>, device: &Device) -> Result<Facts, Error> {
+    let compared = |error: suit_manifest::Error| with_facts(error, authenticated, device);
+    let reference = image_reference_for(authenticated, &device.identity).map_err(compared)?;
     let manifest = authenticated.manifest();
     Ok(Facts {
         manifest_digest: *authenticated.digest(),
@@ -109,11 +159,16 @@ fn facts(authenticated: &Authenticated<'_>, identity: &DeviceIdentity) -> Result
 }
 
 fn manifest_error(error: suit_manifest::Error) -> Error {
-    Error::Refused { subject: Subject::Envelope, reason: error.reason(), position: error.position }
+    Error::Refused {
+        subject: Subject::Envelope,
+        reason: error.reason(),
+        position: error.position,
+        facts: None,
+    }
 }
 
 fn refused(subject: Subject, reason: Reason) -> Error {
-    Error::Refused { subject, reason, position: 0 }
+    Error::Refused { subject, reason, position: 0, facts: None }
 }
 
 #[cfg(test)]

@@ -14,6 +14,9 @@ const LONGEST_INTERVAL: Duration = Duration::from_millis(250);
 /// How long the loader may answer instead of an application before it counts as stuck there.
 const LOADER_GRACE: Duration = Duration::from_secs(5);
 
+/// A restart that takes longer is worth a word.
+const SILENCE: Duration = Duration::from_secs(2);
+
 /// Resets that are sent at most to a device that goes on waiting for one.
 const MAX_RESETS: u32 = 4;
 
@@ -81,7 +84,9 @@ impl Restart<'_> {
     /// # Errors
     /// As [`Restart::reset_and_wait`].
     pub(crate) async fn wait_or_revert(mut self) -> Result<Settled, Error> {
-        let settled = self.wait().await?;
+        let settled = self.wait().await;
+        self.output.wait_end();
+        let settled = settled?;
         if settled.outcome != Outcome::Trial || !self.revert_unconfirmed {
             return Ok(settled);
         }
@@ -115,6 +120,10 @@ impl Restart<'_> {
                     if last_heard.elapsed() >= self.patience {
                         return Err(trouble.with(self.connection, self.node, "the restart"));
                     }
+                    if last_heard.elapsed() >= SILENCE {
+                        let left = self.patience.saturating_sub(last_heard.elapsed());
+                        self.output.waiting("restart", "The device has not answered since its reset", left);
+                    }
                     self.connection.recover(&trouble).await;
                     continue;
                 }
@@ -142,7 +151,10 @@ impl Restart<'_> {
                     if trial_since.is_none() {
                         self.output.step("trial");
                     }
-                    if trial_since.get_or_insert(last_heard).elapsed() >= self.confirm_timeout {
+                    let waited = trial_since.get_or_insert(last_heard).elapsed();
+                    let left = self.confirm_timeout.saturating_sub(waited);
+                    self.output.waiting("trial", "The new image runs and has not confirmed itself yet", left);
+                    if waited >= self.confirm_timeout {
                         return Ok(Settled { outcome: Outcome::Trial, state });
                     }
                 }

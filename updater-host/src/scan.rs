@@ -2,8 +2,8 @@
 
 use crate::cli::Choice;
 use crate::connection::{Connection, Trouble};
-use crate::device::Device;
-use crate::error::Error;
+use crate::device::{Device, OtherUnit};
+use crate::error::{Error, nrc_words};
 use crate::session::Session;
 use std::time::Duration;
 
@@ -16,7 +16,9 @@ pub(crate) struct Found {
     /// Devices, by node address.
     pub(crate) devices: Vec<Device>,
     /// Nodes that answered the scan, and then not what is asked of a device of ours.
-    pub(crate) others: Vec<u8>,
+    pub(crate) others: Vec<OtherUnit>,
+    /// Node addresses that several devices share.
+    pub(crate) clashes: Vec<u8>,
 }
 
 /// Finds all devices: one request to all, answers collected for `scan_time`, then each is asked by itself.
@@ -25,16 +27,29 @@ pub(crate) struct Found {
 /// [`Error::Bus`]
 pub(crate) async fn scan(connection: &mut Connection, scan_time: Duration) -> Result<Found, Error> {
     let mut found = Found::default();
-    for node in connection.nodes(scan_time).await? {
+    let nodes = connection.nodes(scan_time).await?;
+    for node in nodes {
         match Session::new(connection, node).device().await {
             Ok(device) => found.devices.push(device),
             Err(Trouble::Bus(error)) => return Err(connection.bus_error(error)),
             // Nobody was heard of, and nobody answers.
             Err(Trouble::Lost(_)) if !connection.scans() => {}
-            Err(_) => found.others.push(node),
+            Err(trouble) => found.others.push(OtherUnit { node, reason: unknown(&trouble) }),
         }
     }
     Ok(found)
+}
+
+/// What is known of a unit that did not identify itself.
+fn unknown(trouble: &Trouble) -> String {
+    match trouble {
+        Trouble::Refused(nrc) => format!("it refuses to identify itself: {}", nrc_words(*nrc)),
+        Trouble::Lost(_) => {
+            "it answers the scan and then no question; its answers may come from another address".to_owned()
+        }
+        Trouble::Answer(error) => format!("it is not one of ours: {error}"),
+        Trouble::Bus(error) => error.to_string(),
+    }
 }
 
 /// The device a person means: the one with this node address or serial, or else the only one.
@@ -60,7 +75,7 @@ pub(crate) async fn choose(
     // Only one that is ours counts: on a mixed bus other units answer a scan as well.
     match <[Device; 1]>::try_from(found.devices) {
         Ok([device]) => Ok(device),
-        Err(devices) if devices.is_empty() => Err(Error::NoDevice { bus }),
+        Err(devices) if devices.is_empty() => Err(Error::NoDevice { bus, others: found.others }),
         Err(devices) => Err(Error::SeveralDevices(devices.iter().map(Device::summary).collect())),
     }
 }

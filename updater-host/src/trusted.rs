@@ -26,6 +26,7 @@ pub(crate) fn add_list(store: &mut TrustStoreBuf, source: &str, bytes: Vec<u8>) 
         subject: Subject::RevocationList(source.to_owned()),
         reason: Reason::from(error),
         position: error.position,
+        facts: None,
     })
 }
 

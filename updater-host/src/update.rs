@@ -3,7 +3,7 @@
 use crate::cli::{Cli, Update};
 use crate::connection::Connection;
 use crate::device::{Device, Installed, reason_slug};
-use crate::error::{Error, Moment};
+use crate::error::{Error, Moment, reason_hint};
 use crate::install::{Install, NewestList, Sent};
 use crate::interrupt::Interrupt;
 use crate::output::{Output, Report};
@@ -85,6 +85,10 @@ impl Report for UpdateReport {
         }
     }
 
+    fn is_change(&self) -> bool {
+        true
+    }
+
     fn exit_code(&self) -> u8 {
         match self.result {
             UpdateResult::Confirmed | UpdateResult::UpToDate => 0,
@@ -113,7 +117,7 @@ pub(crate) async fn run(
     let prepared = async {
         #[cfg(feature = "http")]
         let reporting = Reporting::new(cli, options, output)?;
-        let mut connection = Connection::open(&cli.bus, cli.identifiers).await?;
+        let mut connection = Connection::open(cli).await?;
         let device = choose(&mut connection, &options.choice, cli.scan_time).await?;
         #[cfg(feature = "http")]
         if let Some(reporting) = &reporting {
@@ -150,7 +154,7 @@ pub(crate) async fn run(
         }
         return Ok(report(device, release, UpdateResult::UpToDate, device.installed(), None));
     }
-    let plan = Plan::new(device, release, prepared.connection.is_fd());
+    let plan = Plan::new(device, release, &prepared.connection);
     output.say(&plan.lines());
     output.event(&plan);
     let on_trial = is_on_trial(device, release) && !options.reinstall;
@@ -204,6 +208,9 @@ impl Prepared {
             Outcome::Trial => (UpdateResult::Trial, None),
             Outcome::Reverted(reason) => (UpdateResult::Reverted, Some(reason)),
         };
+        if result == UpdateResult::Confirmed {
+            warn_of_labels(&self.release, &after, output);
+        }
         let report = report(&self.device, &self.release, result, after, reason);
         Ok(UpdateReport {
             resumed_from: sent.resumed_from,
@@ -282,6 +289,20 @@ fn is_on_trial(device: &Device, release: &Release) -> bool {
     same && state.image == ImageState::Trial && state.mode == Mode::Application
 }
 
+/// A release and its application may call themselves differently: then somebody has packed the wrong image.
+fn warn_of_labels(release: &Release, after: &Installed, output: &Output) {
+    let named = release.facts.as_ref().and_then(|facts| facts.version.as_deref());
+    if let (Some(named), Some(found)) = (named, after.version.as_deref())
+        && named != found
+    {
+        let words = format!(
+            "the release calls itself {named}, and the application that runs now calls itself {found}; tell the \
+             manufacturer"
+        );
+        output.warn("version-labels-differ", &words);
+    }
+}
+
 /// The lists that are held here; which of them the device can verify is asked when it is in its session.
 fn newest_lists(trusted: &TrustStoreBuf) -> Vec<NewestList> {
     let given = |list: RevocationList<'_>| NewestList {
@@ -303,7 +324,7 @@ fn report(
     let hint = match result {
         UpdateResult::Confirmed | UpdateResult::UpToDate => None,
         UpdateResult::Trial | UpdateResult::Reverted => {
-            Some(known.unwrap_or(Reason::TrialNotConfirmed).hint())
+            Some(reason_hint(known.unwrap_or(Reason::TrialNotConfirmed)))
         }
     };
     UpdateReport {

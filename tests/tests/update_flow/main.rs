@@ -203,7 +203,7 @@ fn a_device_that_does_not_come_back_is_given_up_and_resumed_later() {
     drop(sim);
     let ended = update.end();
     ended.is_error("device-lost", 3);
-    assert_eq!(ended.last["error"]["hint"], "Run it again to resume.");
+    assert!(ended.last["error"]["hint"].as_str().is_some_and(|hint| hint.contains("it resumes")), "{}", ended.last);
 
     let _sim = bench.sim("flash", &device_bus);
     let info = bench.info();

@@ -1,3 +1,4 @@
+use clap::Parser as _;
 use std::io::Read as _;
 use std::os::unix::net::UnixListener;
 
@@ -26,8 +27,9 @@ async fn a_bus_is_closed_before_it_is_opened_again() {
             (said, opened)
         }
     });
-    let address = format!("slcan:unix:{}?speed=1M", path.display()).parse().unwrap();
-    let mut connection = Connection::open(&address, Identifiers::Normal29).await.unwrap();
+    let bus = format!("slcan:unix:{}?speed=1M", path.display());
+    let cli = Cli::try_parse_from(["updater-host", "--bus", &bus, "scan"]).unwrap();
+    let mut connection = Connection::open(&cli).await.unwrap();
     is_alone.recv().unwrap();
     let gone = || Trouble::Bus(BusError::Closed);
     // Until the adapter is there again it is closed, and says so.

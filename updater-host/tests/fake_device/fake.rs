@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
+use update_protocol::isotp::Addressing;
 use update_protocol::profile::{
     self, DEFAULT_NODE_ADDRESS, Flags, ImageState, Mode, Object, StateRecord, did,
 };
@@ -46,6 +47,12 @@ pub(crate) struct Script {
     pub(crate) lost_resets: u32,
     /// Hears nothing more once it has told that the new image has confirmed itself.
     pub(crate) dies_confirmed: bool,
+    /// Answers every question for an identifier with this.
+    pub(crate) refuses_reads: Option<Nrc>,
+    /// Sends with the identifier of this node.
+    pub(crate) answers_from: Option<u8>,
+    /// What the new application calls itself.
+    pub(crate) version_after: Vec<u8>,
     /// What comes of the reset after an install.
     pub(crate) after: After,
 }
@@ -80,6 +87,9 @@ impl Script {
             revocation_sequence: 2,
             lost_resets: 0,
             dies_confirmed: false,
+            refuses_reads: None,
+            answers_from: None,
+            version_after: b"5.0.0".to_vec(),
             after: After::Confirms,
         }
     }
@@ -151,8 +161,15 @@ impl Drop for FakeDevice {
     }
 }
 
+fn addressing(script: &Script) -> Addressing {
+    let answers_from = profile::response_id(script.answers_from.unwrap_or(script.node));
+    let functional = Some(profile::FUNCTIONAL_ID);
+    Addressing::device(answers_from, profile::request_id(script.node), functional).unwrap()
+}
+
 async fn serve(bus: Bus, mut fake: Fake, stopping: &AtomicBool) {
-    let mut channel = IsoTpChannel::new(bus, profile::device_addressing(fake.script.node));
+    let addressing = addressing(&fake.script);
+    let mut channel = IsoTpChannel::new(bus, addressing);
     let mut server = Server::new();
     while !stopping.load(Ordering::Relaxed) {
         let now = channel.now_us();
@@ -163,7 +180,7 @@ async fn serve(bus: Bus, mut fake: Fake, stopping: &AtomicBool) {
         if fake.lost_resets < fake.script.lost_resets && fake.resets_next {
             // As if the request had not come: no answer, no reset.
             fake.lost_resets += 1;
-            channel.retarget(profile::device_addressing(fake.script.node));
+            channel.retarget(addressing);
             server = Server::new();
         }
         fake.resets_next = false;
@@ -244,6 +261,9 @@ impl Fake {
 
 impl Handler for Fake {
     fn read_identifier(&mut self, did: u16, answer: &mut Answer<'_>) -> Result<(), Nrc> {
+        if let Some(nrc) = self.script.refuses_reads {
+            return Err(nrc);
+        }
         let in_loader = self.mode == Mode::Loader;
         match did {
             did::SERIAL => match &self.script.serial_in_loader {
@@ -260,7 +280,7 @@ impl Handler for Fake {
             }
             did::IDENTITY => answer.append(&self.script.identity),
             did::APPLICATION_VERSION if !in_loader && self.active_sequence == SEQUENCE => {
-                answer.append(b"5.0.0")
+                answer.append(&self.script.version_after)
             }
             did::APPLICATION_VERSION if !in_loader => answer.append(&self.script.version),
             _ => Err(Nrc::REQUEST_OUT_OF_RANGE),

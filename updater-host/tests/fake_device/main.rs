@@ -5,6 +5,7 @@ mod lost;
 mod made;
 mod revocation;
 mod session;
+mod words;
 
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -310,7 +311,7 @@ fn answers_that_make_no_sense_are_errors() {
         let bench = Bench::new();
         let device = bench.device(|script| script.raw_state = Some(state));
         bench.run(&["info", "--node", "0x10"]).is_error("device-answer", 7);
-        assert_eq!(bench.run(&["scan"]).last["others"], serde_json::json!([0x10]));
+        assert_eq!(bench.run(&["scan"]).last["others"][0]["node"], 0x10);
         bench.update(&["--node", "0x10"]).is_error("device-answer", 7);
         assert_eq!(device.asked(), []);
     }
@@ -353,7 +354,7 @@ fn a_device_that_falls_silent_is_waited_for_and_then_given_up() {
     let _device = bench.device(|script| script.dies_after = Some(6000));
     let ended = bench.update(&[]);
     ended.is_error("device-lost", 3);
-    assert_eq!(ended.last["error"]["hint"], "Run it again to resume.");
+    assert!(ended.last["error"]["hint"].as_str().unwrap().contains("it resumes"), "{}", ended.last);
     assert!(ended.stdout.contains(r#""event":"retry""#), "{}", ended.stdout);
 }
 

@@ -33,7 +33,7 @@ impl Bench {
                 },
             );
         let server = Server::new(&server.url(), None).map(|client| (client, server)).unwrap();
-        let output = Output::new(true);
+        let output = Output::new(true, false);
         let online = Online { server: &server.0, cache: &self.cache, output: &output };
         newest_lists(&online, &mut self.trusted).await
     }

@@ -1,0 +1,166 @@
+//! Words for the person at the machine: a technician, who can check power, bus and state of the machine, and call the
+//! manufacturer with a code. The table of `suit_manifest::reason` speaks to those who make releases.
+
+use suit_manifest::reason::Reason;
+use update_protocol::uds::Nrc;
+
+const CALL_WITH_CODE: &str = "Call the manufacturer and name the code in brackets.";
+const OTHER_RELEASE: &str = "This release is not for this device. Choose the release for it, or ask the manufacturer which one it is.";
+const TRANSFER_AGAIN: &str = "Run the update again; it resumes. If it fails again, call the manufacturer.";
+
+/// What a technician can do about a refusal, whoever refused.
+#[must_use]
+pub(crate) fn reason_hint(reason: Reason) -> &'static str {
+    use Reason as R;
+    if matches!(reason, R::VendorMismatch | R::ClassMismatch | R::DeviceMismatch | R::SlotMismatch) {
+        return OTHER_RELEASE;
+    }
+    if matches!(reason, R::ImageTooLarge | R::VectorTableInvalid) {
+        return "The image does not fit this device. Check that it is the release for it, and call the manufacturer.";
+    }
+    if matches!(reason, R::SequenceRollback | R::SequenceBelowMinimum) {
+        return "Use a newer release. The manufacturer can publish an older firmware again under a higher number.";
+    }
+    if reason == R::ImageDigestMismatch {
+        return "Get the image and the envelope again, both from the same release.";
+    }
+    if matches!(reason, R::AnchorUnknown | R::SignatureInvalid | R::KeyMismatch) {
+        return "Check that --anchor names the root key of this device's manufacturer. If it does, do not install the \
+                release, and call the manufacturer.";
+    }
+    if matches!(reason, R::CredentialExpired | R::CredentialNotYetValid) {
+        return "Check the clock of this computer. If it is right, ask the manufacturer for a renewed release.";
+    }
+    if matches!(reason, R::CredentialRevoked | R::KeyRevoked) {
+        return "The manufacturer has withdrawn the key of this release. Do not install it; get a newer one.";
+    }
+    if reason == R::RevocationSequence {
+        return "The device has this list or a newer one; there is nothing to do.";
+    }
+    if reason == R::NotProvisioned {
+        return "Give the device its identity first: updater-host provision BLOCK.";
+    }
+    if reason == R::AlreadyProvisioned {
+        return "A device gets its identity once. updater-host scan lists the devices and their serials.";
+    }
+    if matches!(reason, R::FlashFailed | R::JournalCorrupt) {
+        return "Run the update again. If it fails again, the device is broken: replace it.";
+    }
+    if matches!(reason, R::TrialNotConfirmed | R::WatchdogReset) {
+        return "The device works with its old firmware. Call the manufacturer: the new firmware did not start properly.";
+    }
+    if matches!(
+        reason,
+        R::ImageIncomplete
+            | R::ImageOverrun
+            | R::NoEnvelope
+            | R::HeadInvalid
+            | R::SwapFailed
+            | R::NothingBootable
+    ) {
+        return TRANSFER_AGAIN;
+    }
+    if reason == R::ManifestChanged {
+        return "Another release is half installed. Run updater-host abandon, then the update.";
+    }
+    if reason == R::InstallAbandoned {
+        return "Run the update again when you want it.";
+    }
+    match reason.exit_code() {
+        4 => reason.hint(),
+        5 => "Get the file again from the manufacturer; this one is damaged, or made for another loader.",
+        _ => CALL_WITH_CODE,
+    }
+}
+
+/// What a device means by a negative answer, in a clause that follows "the device refused ...".
+#[must_use]
+pub(crate) fn nrc_words(nrc: Nrc) -> String {
+    let words = match nrc {
+        Nrc::CONDITIONS_NOT_CORRECT => "it is not in a state that allows this",
+        Nrc::SECURITY_ACCESS_DENIED | Nrc::AUTHENTICATION_REQUIRED => "it wants to be unlocked first",
+        Nrc::SUB_FUNCTION_NOT_IN_SESSION | Nrc::SERVICE_NOT_IN_SESSION => {
+            "its application does not allow this at present"
+        }
+        Nrc::BUSY_REPEAT_REQUEST => "it is busy",
+        Nrc::SERVICE_NOT_SUPPORTED | Nrc::SUB_FUNCTION_NOT_SUPPORTED | Nrc::REQUEST_OUT_OF_RANGE => {
+            "it does not have this function"
+        }
+        Nrc::GENERAL_PROGRAMMING_FAILURE => "it could not write its memory",
+        Nrc::VOLTAGE_TOO_HIGH => "its supply voltage is too high",
+        Nrc::VOLTAGE_TOO_LOW => "its supply voltage is too low",
+        other => other.words().unwrap_or("it gives no known reason"),
+    };
+    words.to_owned()
+}
+
+/// What a technician can do about a negative answer without a reason.
+#[must_use]
+pub(crate) fn nrc_hint(nrc: Nrc) -> &'static str {
+    match nrc {
+        Nrc::CONDITIONS_NOT_CORRECT => {
+            "Bring the machine into a state in which it may be updated (stopped, secured), and run the command again."
+        }
+        Nrc::SECURITY_ACCESS_DENIED | Nrc::AUTHENTICATION_REQUIRED => {
+            "This program cannot unlock the device. Ask the manufacturer how its updates are opened."
+        }
+        Nrc::SUB_FUNCTION_NOT_IN_SESSION | Nrc::SERVICE_NOT_IN_SESSION => {
+            "Disconnect other diagnostic tools, switch the device off and on, and run the command again. If it refuses \
+             again, call the manufacturer."
+        }
+        Nrc::BUSY_REPEAT_REQUEST => "Wait until the device has finished its work, and run the command again.",
+        Nrc::VOLTAGE_TOO_HIGH | Nrc::VOLTAGE_TOO_LOW => {
+            "Check battery and charger, bring the supply voltage into its range, and run the command again."
+        }
+        Nrc(0x81..=0x91) => {
+            "Bring the machine into the state that the device asks for, and run the command again."
+        }
+        _ => {
+            "updater-host info shows the state of the device. Call the manufacturer with the code in brackets."
+        }
+    }
+}
+
+/// What to do about a bus that cannot be used.
+#[must_use]
+pub(crate) fn bus_hint(address: &str, source: &can_bus::BusError) -> String {
+    use can_bus::BusError;
+    use std::io::ErrorKind;
+    let is_serial = address.starts_with("slcan:") && !address.starts_with("slcan:tcp:");
+    let is_socketcan = address.starts_with("socketcan:");
+    let io = match source {
+        BusError::Open { source, .. } | BusError::Io(source) => source,
+        BusError::Closed => return "Plug the adapter in again, and run the command again.".to_owned(),
+        BusError::FdNotEnabled => return "Add ?fd to the address of the bus.".to_owned(),
+        BusError::Stuck => {
+            return "Check the bus: a second device that is switched on, termination, and the bit rate."
+                .to_owned();
+        }
+        BusError::Unsupported(_) => return "Use an slcan adapter on this operating system.".to_owned(),
+    };
+    match io.kind() {
+        ErrorKind::PermissionDenied if is_serial => "Your user may not use this adapter. Add it to the group of the \
+            device file (mostly: sudo usermod -aG dialout $USER), then log in again."
+            .to_owned(),
+        ErrorKind::PermissionDenied if is_socketcan => {
+            "Your user may not use CAN sockets here. Run the program outside of the container or sandbox, or ask the \
+             administrator."
+                .to_owned()
+        }
+        ErrorKind::PermissionDenied => {
+            "Your user may not use this bus. Ask the administrator of this computer.".to_owned()
+        }
+        ErrorKind::NotFound if is_serial => {
+            "Plug the adapter in; ls /dev/ttyACM* /dev/ttyUSB* lists serial adapters. --bus names the one to use."
+                .to_owned()
+        }
+        ErrorKind::ResourceBusy => "Another program uses the adapter. End it, and run the command again.".to_owned(),
+        ErrorKind::NetworkDown if is_socketcan => {
+            "Start the interface, for example: sudo ip link set can0 up type can bitrate 500000".to_owned()
+        }
+        _ if is_socketcan => {
+            "Check the name; ip link show type can lists CAN interfaces. --bus names the one to use.".to_owned()
+        }
+        _ => "Check that the adapter is plugged in and that --bus names it.".to_owned(),
+    }
+}
