@@ -38,6 +38,6 @@ pub use address::{
 pub use bus::{Bus, BusError};
 pub use channel::{ChannelError, IsoTpChannel, MAX_MESSAGE_LEN};
 pub use identifiers::{Identifiers, IdentifiersError};
-pub use scan::{NodeScan, find_nodes};
+pub use scan::{NodeScan, find_nodes, first_frames};
 pub use slcan::SlcanStream;
 pub use tester::{Ended, Flow, Tester, TesterError};

@@ -4,11 +4,15 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
-use update_protocol::isotp::{Config, Link};
+use update_protocol::isotp::{Addressing, Config, Link};
 use update_protocol::profile;
-use update_protocol::uds::sid;
+use update_protocol::uds::{Nrc, sid};
 
 use crate::bus::{Bus, BusError};
+use crate::wait::now_or_never;
+
+/// Frames that may wait when a question is asked; on a bus that never pauses others would come for ever.
+const MAX_STALE_FRAMES: u32 = 10_000;
 
 /// A question to every node on 29-bit identifiers whether it is there.
 ///
@@ -64,10 +68,61 @@ impl NodeScan {
     }
 }
 
+/// Sends a request of at most seven bytes to one device and collects, for `window`, the frames that begin an answer
+/// to it. One device gives one; several that share its identifiers give one each. Nobody gets a flow control, so that
+/// a longer answer ends with its first frame.
+///
+/// # Errors
+/// [`BusError`]
+pub async fn first_frames(
+    bus: &mut Bus,
+    addressing: &Addressing,
+    request: &[u8],
+    window: Duration,
+) -> Result<Vec<Vec<u8>>, BusError> {
+    let service = request.first().copied().unwrap_or_default();
+    // Answers to earlier questions are none to this one.
+    for _ in 0..MAX_STALE_FRAMES {
+        let Some(frame) = now_or_never(bus.recv()).await else { break };
+        frame?;
+    }
+    let mut link = Link::new(*addressing, config(bus), [0; 8], [0; 8]);
+    // It is new and idle, and the request is a single frame.
+    let _taken = link.send(request, 0);
+    while let Some(frame) = link.poll_transmit(0) {
+        bus.send(&frame).await?;
+    }
+    let until = Instant::now() + window;
+    let mut found = Vec::new();
+    while let Ok(frame) = timeout_at(until, bus.recv()).await {
+        let frame = frame?;
+        if frame.id() == addressing.rx() && begins_answer(frame.data(), service) {
+            found.push(frame.data().to_vec());
+        }
+    }
+    Ok(found)
+}
+
+/// Whether a frame is a single or a first frame with a final answer to this service (ISO 15765-2, 9.6).
+fn begins_answer(data: &[u8], service: u8) -> bool {
+    let message = match data {
+        [0x01..=0x0F, message @ ..] | [0x00, _, message @ ..] | [0x10..=0x1F, _, message @ ..] => message,
+        _ => return false,
+    };
+    match message {
+        [0x7F, refused, nrc, ..] => *refused == service && *nrc != Nrc::RESPONSE_PENDING.0,
+        [answered, ..] => *answered == service | 0x40,
+        [] => false,
+    }
+}
+
+fn config(bus: &Bus) -> Config {
+    if bus.is_fd() { Config::fd(true) } else { Config::classic() }
+}
+
 async fn ask(bus: &mut Bus) -> Result<(), BusError> {
-    let config = if bus.is_fd() { Config::fd(true) } else { Config::classic() };
     let addressing = profile::tester_addressing(profile::DEFAULT_NODE_ADDRESS);
-    let mut link = Link::new(addressing, config, [0; 8], [0; 8]);
+    let mut link = Link::new(addressing, config(bus), [0; 8], [0; 8]);
     // Two bytes fit every buffer and frame; the link is new and idle.
     let _taken = link.send_functional(&[sid::TESTER_PRESENT, 0], 0);
     while let Some(frame) = link.poll_transmit(0) {

@@ -13,8 +13,9 @@ use trust::{Anchor, Kid, Role, UnixTime};
 pub const VENDOR: [u8; 16] = [0x11; 16];
 /// Class id of the device under test.
 pub const CLASS: [u8; 16] = [0x22; 16];
-/// Device id of the device under test.
-pub const DEVICE: [u8; 16] = [0x33; 16];
+/// Device id of the device under test: UUIDv5 of `device:A-0001`, as docs/records.md makes it.
+pub const DEVICE: [u8; 16] =
+    [0x72, 0xed, 0xfc, 0x03, 0xd0, 0xc4, 0x5d, 0xba, 0x93, 0xd6, 0x6d, 0xab, 0x7e, 0x79, 0x64, 0xf4];
 const NOW: UnixTime = UnixTime(1_700_000_000);
 
 /// A manufacturer: a root and a release key with its credential.

@@ -3,7 +3,7 @@
 use crate::cli::{Choice, Cli, Provision, Revocations};
 use crate::connection::{Connection, Trouble};
 use crate::device::{Device, InfoReport, ScanReport};
-use crate::error::{Error, Subject};
+use crate::error::{Error, ProvisionConflict, Subject};
 use crate::files;
 use crate::output::{Output, Report};
 use crate::restart::await_answer;
@@ -13,9 +13,9 @@ use can_bus::Flow;
 use serde::Serialize;
 use std::time::Duration;
 use suit_manifest::reason::Reason;
-use trust::provisioning::ProvisioningBlock;
+use trust::provisioning::{Identity, ProvisioningBlock};
 use update_protocol::profile::{
-    ImageState, MAX_PROVISIONING_BLOCK_LEN, MAX_REVOCATION_LIST_LEN, Mode, Object,
+    DEFAULT_NODE_ADDRESS, ImageState, MAX_PROVISIONING_BLOCK_LEN, MAX_REVOCATION_LIST_LEN, Mode, Object,
 };
 
 /// `scan`
@@ -83,15 +83,7 @@ pub(crate) async fn provision(cli: &Cli, options: &Provision, output: &Output) -
         .map_err(|error| refused(Reason::of_provisioning(error.kind), error.position))?
         .identity;
     let mut connection = Connection::open(cli).await?;
-    let device = match options.node {
-        Some(_) => {
-            choose(&mut connection, &Choice { node: options.node, serial: None }, cli.scan_time).await?
-        }
-        None => unprovisioned(&mut connection, cli.scan_time).await?,
-    };
-    if device.state.mode != Mode::Factory {
-        return Err(refused(Reason::AlreadyProvisioned, 0));
-    }
+    let device = look_around(&mut connection, options, &identity, cli.scan_time, output).await?;
     output.step("provisioning");
     give(&mut connection, device.node, Object::ProvisioningBlock, &block, Subject::ProvisioningBlock).await?;
     // The device answers at its own node address from the next start on. If it has not heard this, it starts anew when
@@ -109,14 +101,46 @@ pub(crate) async fn provision(cli: &Cli, options: &Provision, output: &Output) -
     Ok(Done::new("provisioned", &provisioned, None, words))
 }
 
-/// The one device on the bus that has no identity yet.
-async fn unprovisioned(connection: &mut Connection, scan_time: Duration) -> Result<Device, Error> {
+/// The one device on the bus that has no identity yet, if nothing else has what the block gives it. Devices without an
+/// identity share a node address and take every frame together, so they are counted before one is spoken to.
+async fn look_around(
+    connection: &mut Connection,
+    options: &Provision,
+    identity: &Identity,
+    scan_time: Duration,
+    output: &Output,
+) -> Result<Device, Error> {
+    output.step("looking for other devices");
+    let conflict = |conflict| Err(Error::ProvisionConflict(conflict));
+    let blank_node = options.node.unwrap_or(DEFAULT_NODE_ADDRESS);
+    let tags = connection.count_factory_devices(blank_node).await?;
+    let answers = connection.count_answers(blank_node).await?;
+    if tags > 1 || tags == 1 && answers > 1 {
+        return conflict(ProvisionConflict::SeveralFactoryDevices(tags.max(answers)));
+    }
     let found = scan::scan(connection, scan_time).await?;
+    let node = identity.node_address;
+    for device in found.devices.iter().filter(|device| device.state.mode != Mode::Factory) {
+        let serial = device.serial.to_string();
+        if serial == identity.serial() && device.node != blank_node {
+            return conflict(ProvisionConflict::SerialInUse { node: device.node, serial });
+        }
+        if device.node == node && node != blank_node {
+            return conflict(ProvisionConflict::NodeInUse { node, serial });
+        }
+    }
+    if node != blank_node
+        && (found.clashes.contains(&node) || found.others.iter().any(|unit| unit.node == node))
+    {
+        return conflict(ProvisionConflict::NodeInUse { node, serial: "another unit".to_owned() });
+    }
     if found.devices.is_empty() {
         return Err(Error::NoDevice { bus: connection.bus_name(), others: found.others });
     }
-    let blank: Vec<Device> =
-        found.devices.into_iter().filter(|device| device.state.mode == Mode::Factory).collect();
+    let blank = |device: &Device| {
+        device.state.mode == Mode::Factory && options.node.is_none_or(|node| device.node == node)
+    };
+    let blank: Vec<Device> = found.devices.into_iter().filter(blank).collect();
     match <[Device; 1]>::try_from(blank) {
         Ok([device]) => Ok(device),
         Err(blank) if blank.is_empty() => Err(refused(Reason::AlreadyProvisioned, 0)),

@@ -10,6 +10,16 @@ use update_protocol::profile;
 use update_protocol::uds::Nrc;
 use update_protocol::uds::client::ClientError;
 
+/// `3E 00`: every device answers it with one frame.
+const TESTER_PRESENT: [u8; 2] = [0x3E, 0];
+/// How long the answers to it may take: twice P2.
+const ANSWER_WINDOW: Duration = Duration::from_millis(100);
+/// `22 FD03`
+const READ_FACTORY_TAG: [u8; 3] = [0x22, 0xFD, 0x03];
+const TAG_ROUNDS: u32 = 2;
+const TAG_WINDOW: Duration = Duration::from_millis(200);
+const TAG_PAUSE: Duration = Duration::from_millis(1100);
+
 /// How often a scan asks, since its request or an answer may be lost.
 const SCAN_ROUNDS: u32 = 2;
 
@@ -139,10 +149,8 @@ impl Connection {
     /// Bit rate, bit/s, where this program sets it; that of a kernel interface or of a simulation it does not know.
     #[must_use]
     pub(crate) fn bit_rate(&self) -> Option<u32> {
-        const SPEEDS: [u32; 9] =
-            [10_000, 20_000, 50_000, 100_000, 125_000, 250_000, 500_000, 800_000, 1_000_000];
         match &self.address {
-            BusAddress::Slcan(address) => SPEEDS.get(usize::from(address.speed)).copied(),
+            BusAddress::Slcan(address) => address.speed.map(can_bus::SlcanSpeed::bit_rate),
             BusAddress::UdpMulticast(_) | BusAddress::SocketCan(_) => None,
         }
     }
@@ -178,6 +186,50 @@ impl Connection {
             // One pair of identifiers, so one device at most; whether it is there its first answer tells.
             Identifiers::Normal11 | Identifiers::Pair { .. } => Ok(vec![profile::DEFAULT_NODE_ADDRESS]),
         }
+    }
+
+    /// How many devices answer one question to a node address: those that share it answer it each.
+    ///
+    /// # Errors
+    /// [`Error::Bus`]
+    pub(crate) async fn count_answers(&mut self, node: u8) -> Result<usize, Error> {
+        Ok(self.first_frames(node, &TESTER_PRESENT, ANSWER_WINDOW).await?.len())
+    }
+
+    /// How many devices in factory state answer at a node address, by the tags they answer with. Two that sent at the
+    /// same instant destroyed each other's frames: their delays differ the next time.
+    ///
+    /// # Errors
+    /// [`Error::Bus`]
+    pub(crate) async fn count_factory_devices(&mut self, node: u8) -> Result<usize, Error> {
+        let mut tags = BTreeSet::new();
+        for round in 0..TAG_ROUNDS {
+            if round > 0 {
+                // A device waits so long for the flow control of its first answer.
+                tokio::time::sleep(TAG_PAUSE).await;
+            }
+            let answers = self.first_frames(node, &READ_FACTORY_TAG, TAG_WINDOW).await?;
+            tags.extend(answers.into_iter().filter(|answer| !is_refusal(answer)));
+            if tags.len() > 1 {
+                break;
+            }
+        }
+        Ok(tags.len())
+    }
+
+    async fn first_frames(
+        &mut self,
+        node: u8,
+        request: &[u8],
+        window: Duration,
+    ) -> Result<Vec<Vec<u8>>, Error> {
+        let addressing = self.identifiers.addressing(node);
+        let Some(tester) = self.tester.as_mut() else {
+            return Err(bus_error(&self.address, BusError::Closed));
+        };
+        let bus = tester.channel_mut().bus_mut();
+        let frames = can_bus::first_frames(bus, &addressing, request, window).await;
+        frames.map_err(|source| bus_error(&self.address, source))
     }
 
     /// Turns to a node; what is left of an exchange with another one is forgotten.
@@ -219,6 +271,11 @@ async fn open(address: &BusAddress, identifiers: Identifiers) -> Result<Tester, 
     let bus = Bus::open(address).await.map_err(|source| bus_error(address, source))?;
     let addressing = identifiers.addressing(profile::DEFAULT_NODE_ADDRESS);
     Ok(Tester::new(IsoTpChannel::new(bus, addressing)))
+}
+
+/// A negative answer in a single frame, classic or FD.
+fn is_refusal(frame: &[u8]) -> bool {
+    matches!(frame, [0x01..=0x0F, 0x7F, ..] | [0x00, _, 0x7F, ..])
 }
 
 fn bus_error(address: &BusAddress, source: BusError) -> Error {

@@ -92,6 +92,23 @@ impl Device {
         }
     }
 
+    /// Whether device id and serial belong together (docs/records.md). Two devices that share a node address mix their
+    /// answers. A serial that is not text has no id.
+    #[must_use]
+    pub(crate) fn is_one_device(&self) -> bool {
+        let Some(serial) = self.serial.as_str().filter(|_| self.state.mode != Mode::Factory) else {
+            return true;
+        };
+        let id = Uuid::new_v5(&self.vendor(), format!("device:{serial}").as_bytes());
+        id.as_bytes() == &self.identity.device
+    }
+
+    /// Digest of the manifest of the active image, when the device says it.
+    #[must_use]
+    pub(crate) fn active_digest(&self) -> Option<[u8; 32]> {
+        Some(self.state.active_digest).filter(|digest| digest != &[0; 32])
+    }
+
     /// Vendor id.
     #[must_use]
     pub(crate) fn vendor(&self) -> Uuid {
@@ -226,6 +243,8 @@ pub(crate) struct InfoReport {
     resume_offset: u32,
     image_size: u32,
     manifest_digest: Option<String>,
+    /// Digest of the manifest of the active image.
+    active_digest: Option<String>,
     reason: Option<String>,
     reason_position: u32,
     max_request_len: u16,
@@ -250,6 +269,7 @@ impl InfoReport {
             resume_offset: state.resume_offset,
             image_size: state.image_size,
             manifest_digest: digest,
+            active_digest: device.active_digest().map(hex::encode),
             reason: reason_slug(state.reason),
             reason_position: state.reason_position,
             max_request_len: state.max_request_len,
@@ -282,6 +302,9 @@ impl Report for InfoReport {
         line("application", &self.summary.version.as_deref().unwrap_or("-"));
         line("image", &self.summary.image);
         line("sequence number", &self.summary.sequence);
+        if let Some(digest) = &self.active_digest {
+            line("release", digest);
+        }
         line("sequence floor", &self.sequence_floor);
         line("revocation list", &self.revocation_sequence);
         if let Some(digest) = &self.manifest_digest {

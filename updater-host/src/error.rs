@@ -578,7 +578,10 @@ impl std::fmt::Display for ProvisionConflict {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::SeveralFactoryDevices(count) => {
-                write!(f, "{count} devices without an identity are connected, and all would get this one")
+                write!(
+                    f,
+                    "{count} devices answer at the node address of the new device, and each would get this identity"
+                )
             }
             Self::NodeInUse { node, serial } => {
                 write!(f, "node address 0x{node:02X} of the block is in use by {serial}")

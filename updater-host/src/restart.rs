@@ -49,6 +49,8 @@ pub(crate) struct Restart<'a> {
     pub(crate) node: u8,
     /// Sequence number of the new image; `None` when the host does not know it.
     pub(crate) sequence: Option<u64>,
+    /// Manifest digest of the new image; `None` when the host does not know it.
+    pub(crate) digest: Option<[u8; 32]>,
     /// Sequence number of the image that ran before.
     pub(crate) sequence_before: u64,
     /// Where it is told.
@@ -172,8 +174,10 @@ impl Restart<'_> {
     /// What an application says about itself; `None` when that is from before the reset.
     fn judge(&self, state: &StateRecord) -> Option<Outcome> {
         let active = state.active_sequence;
-        let runs_the_new_one =
-            self.sequence.map_or(active != self.sequence_before, |sequence| active == sequence);
+        let runs_the_new_one = match self.digest.filter(|_| state.active_digest != [0; 32]) {
+            Some(digest) => digest == state.active_digest,
+            None => self.sequence.map_or(active != self.sequence_before, |sequence| active == sequence),
+        };
         match state.image {
             ImageState::Pending | ImageState::Reverting => None,
             ImageState::Trial if runs_the_new_one => Some(Outcome::Trial),

@@ -21,16 +21,24 @@ pub(crate) struct Found {
     pub(crate) clashes: Vec<u8>,
 }
 
+/// How long the first look for a device that was named takes.
+const FIRST_LOOK: Duration = Duration::from_millis(150);
+
 /// Finds all devices: one request to all, answers collected for `scan_time`, then each is asked by itself.
 ///
 /// # Errors
 /// [`Error::Bus`]
 pub(crate) async fn scan(connection: &mut Connection, scan_time: Duration) -> Result<Found, Error> {
-    let mut found = Found::default();
     let nodes = connection.nodes(scan_time).await?;
+    let mut found = Found::default();
     for node in nodes {
+        if connection.count_answers(node).await? > 1 {
+            found.clashes.push(node);
+            continue;
+        }
         match Session::new(connection, node).device().await {
-            Ok(device) => found.devices.push(device),
+            Ok(device) if device.is_one_device() => found.devices.push(device),
+            Ok(_) => found.clashes.push(node),
             Err(Trouble::Bus(error)) => return Err(connection.bus_error(error)),
             // Nobody was heard of, and nobody answers.
             Err(Trouble::Lost(_)) if !connection.scans() => {}
@@ -38,6 +46,26 @@ pub(crate) async fn scan(connection: &mut Connection, scan_time: Duration) -> Re
         }
     }
     Ok(found)
+}
+
+/// The one device at a node address.
+async fn read_one(connection: &mut Connection, node: u8) -> Result<Device, Error> {
+    let answers = connection.count_answers(node).await?;
+    if answers > 1 {
+        let evidence = format!("{answers} answers came to one question");
+        return Err(Error::AddressClash { node, evidence });
+    }
+    let read = Session::new(connection, node).device().await;
+    let device = read.map_err(|trouble| trouble.with(connection, node, READING))?;
+    if device.is_one_device() {
+        return Ok(device);
+    }
+    let evidence = format!(
+        "the device id {} does not belong to the serial {}",
+        uuid::Uuid::from_bytes(device.identity.device),
+        device.serial
+    );
+    Err(Error::AddressClash { node, evidence })
 }
 
 /// What is known of a unit that did not identify itself.
@@ -63,14 +91,27 @@ pub(crate) async fn choose(
     scan_time: Duration,
 ) -> Result<Device, Error> {
     if let Some(node) = choice.node {
-        let read = Session::new(connection, node).device().await;
-        return read.map_err(|trouble| trouble.with(connection, node, READING));
+        return read_one(connection, node).await;
+    }
+    let is_named = |device: &Device| {
+        choice.serial.as_deref().is_some_and(|serial| device.serial.as_str() == Some(serial))
+    };
+    if choice.serial.is_some() && connection.scans() {
+        // It mostly answers at once; the whole scan waits for those that do not.
+        let found = scan(connection, FIRST_LOOK.min(scan_time)).await?;
+        if let Some(device) = found.devices.into_iter().find(is_named) {
+            return Ok(device);
+        }
     }
     let found = scan(connection, scan_time).await?;
     let bus = connection.bus_name();
     if let Some(serial) = &choice.serial {
-        let chosen = found.devices.into_iter().find(|device| device.serial.as_str() == Some(serial));
+        let chosen = found.devices.into_iter().find(is_named);
         return chosen.ok_or_else(|| Error::SerialNotFound { serial: serial.clone(), bus });
+    }
+    if let Some(&node) = found.clashes.first() {
+        // Again, for its evidence.
+        return read_one(connection, node).await;
     }
     // Only one that is ours counts: on a mixed bus other units answer a scan as well.
     match <[Device; 1]>::try_from(found.devices) {

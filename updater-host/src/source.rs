@@ -15,7 +15,7 @@ use crate::release::{Release, check_envelope, check_image, for_device};
 mod online;
 
 #[cfg(feature = "http")]
-pub(crate) use online::{Online, newest_lists};
+pub(crate) use online::{Offer, Online, newest_lists};
 
 /// Whether what the host itself would refuse is sent all the same.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

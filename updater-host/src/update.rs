@@ -14,6 +14,8 @@ use crate::reporting::Reporting;
 use crate::restart::{Outcome, Restart, Settled};
 use crate::scan::choose;
 use crate::session::Session;
+#[cfg(feature = "http")]
+use crate::source::Offer;
 use crate::source::{self, HostChecks};
 use crate::trusted::{add_list_files, read_anchors};
 use serde::Serialize;
@@ -37,6 +39,8 @@ pub(crate) enum UpdateResult {
     Reverted,
     /// The device runs the release already.
     UpToDate,
+    /// The newest release of the server is older than what the device runs.
+    NothingNewer,
 }
 
 /// Result of `update`.
@@ -47,6 +51,7 @@ pub(crate) struct UpdateReport {
     node: u8,
     before: Installed,
     after: Installed,
+    /// What was offered.
     release: ReleaseName,
     resumed_from: u32,
     bytes_sent: u64,
@@ -71,6 +76,10 @@ impl Report for UpdateReport {
                 format!("{serial} runs {after} and has confirmed it, in {:.1} s.", self.seconds)
             }
             UpdateResult::UpToDate => format!("{serial} runs {after} already."),
+            UpdateResult::NothingNewer => {
+                let newest = self.release.sequence.map_or_else(String::new, |number| format!(" ({number})"));
+                format!("{serial} runs {after}; the server has nothing newer{newest}.")
+            }
             UpdateResult::Trial => {
                 // A run that only went on waiting found the trial itself.
                 let before = match self.before.sequence == self.after.sequence {
@@ -91,7 +100,7 @@ impl Report for UpdateReport {
 
     fn exit_code(&self) -> u8 {
         match self.result {
-            UpdateResult::Confirmed | UpdateResult::UpToDate => 0,
+            UpdateResult::Confirmed | UpdateResult::UpToDate | UpdateResult::NothingNewer => 0,
             UpdateResult::Trial | UpdateResult::Reverted => EXIT_NOT_CONFIRMED,
         }
     }
@@ -130,21 +139,31 @@ pub(crate) async fn run(
             }
             #[cfg(feature = "http")]
             _ => match &reporting {
-                Some(reporting) => reporting.online(output).release(&trusted, &device, checks).await?,
+                Some(reporting) => match reporting.online(output).release(&trusted, &device, checks).await? {
+                    Offer::Release(release) => release,
+                    Offer::Older(release) => {
+                        reporting.runs(&device, output, interrupt).await;
+                        let runs = device.installed();
+                        return Ok(Err(report(&device, release, UpdateResult::NothingNewer, runs, None)));
+                    }
+                },
                 None => return Err(Error::NothingToInstall),
             },
             #[cfg(not(feature = "http"))]
             _ => return Err(Error::NothingToInstall),
         };
-        Ok(Prepared {
+        Ok(Ok(Prepared {
             connection,
             device,
             release,
             #[cfg(feature = "http")]
             reporting,
-        })
+        }))
     };
-    let mut prepared = interrupt.or(Moment::BeforeTransfer, prepared).await?;
+    let mut prepared = match interrupt.or(Moment::BeforeTransfer, prepared).await? {
+        Ok(prepared) => prepared,
+        Err(report) => return Ok(report),
+    };
     let Prepared { device, release, .. } = &prepared;
     if already_runs(device, release) && !options.reinstall && checks == HostChecks::Enforced {
         // An earlier run may have ended before it could say so.
@@ -152,11 +171,13 @@ pub(crate) async fn run(
         if let Some(reporting) = &prepared.reporting {
             reporting.runs(device, output, interrupt).await;
         }
+        let release = ReleaseName::of(release);
         return Ok(report(device, release, UpdateResult::UpToDate, device.installed(), None));
     }
     let plan = Plan::new(device, release, &prepared.connection);
     output.say(&plan.lines());
     output.event(&plan);
+    warn_of_equal_number(device, release, output);
     let on_trial = is_on_trial(device, release) && !options.reinstall;
     if device.state.image == ImageState::Trial && !on_trial {
         output.warn(
@@ -211,7 +232,7 @@ impl Prepared {
         if result == UpdateResult::Confirmed {
             warn_of_labels(&self.release, &after, output);
         }
-        let report = report(&self.device, &self.release, result, after, reason);
+        let report = report(&self.device, ReleaseName::of(&self.release), result, after, reason);
         Ok(UpdateReport {
             resumed_from: sent.resumed_from,
             bytes_sent: sent.bytes,
@@ -250,6 +271,7 @@ impl Prepared {
             connection: &mut self.connection,
             node: self.device.node,
             sequence: self.release.facts.as_ref().map(|facts| facts.sequence),
+            digest: self.release.facts.as_ref().map(|facts| facts.manifest_digest),
             sequence_before: self.device.state.active_sequence,
             output,
             interrupt,
@@ -275,18 +297,41 @@ pub(crate) struct Ended {
     pub(crate) after: Installed,
 }
 
-/// Whether there is nothing to do: the same sequence number is confirmed.
+/// Whether there is nothing to do: the release is confirmed.
 fn already_runs(device: &Device, release: &Release) -> bool {
     let state = &device.state;
-    let same = release.facts.as_ref().is_some_and(|facts| facts.sequence == state.active_sequence);
-    same && state.image == ImageState::Confirmed && state.mode == Mode::Application
+    runs(device, release) && state.image == ImageState::Confirmed && state.mode == Mode::Application
 }
 
 /// Whether the release runs already and only has to confirm itself. Sending it again would revert it first.
 fn is_on_trial(device: &Device, release: &Release) -> bool {
     let state = &device.state;
-    let same = release.facts.as_ref().is_some_and(|facts| facts.sequence == state.active_sequence);
-    same && state.image == ImageState::Trial && state.mode == Mode::Application
+    runs(device, release) && state.image == ImageState::Trial && state.mode == Mode::Application
+}
+
+/// Whether the active image of a device is this release: by its manifest digest, or by its sequence number where the
+/// device does not say the digest.
+fn runs(device: &Device, release: &Release) -> bool {
+    let Some(facts) = release.facts.as_ref() else { return false };
+    match device.active_digest() {
+        Some(digest) => digest == facts.manifest_digest,
+        None => facts.sequence == device.state.active_sequence,
+    }
+}
+
+/// Two releases with one number: the device has the other one.
+fn warn_of_equal_number(device: &Device, release: &Release, output: &Output) {
+    let Some(facts) = release.facts.as_ref() else { return };
+    if let Some(digest) = device.active_digest()
+        && facts.sequence == device.state.active_sequence
+        && digest != facts.manifest_digest
+    {
+        let words = format!(
+            "the device runs another release with the sequence number {}; this update replaces it",
+            facts.sequence
+        );
+        output.warn("same-number", &words);
+    }
 }
 
 /// A release and its application may call themselves differently: then somebody has packed the wrong image.
@@ -315,14 +360,14 @@ fn newest_lists(trusted: &TrustStoreBuf) -> Vec<NewestList> {
 
 fn report(
     device: &Device,
-    release: &Release,
+    release: ReleaseName,
     result: UpdateResult,
     after: Installed,
     reason_code: Option<u16>,
 ) -> UpdateReport {
     let known = reason_code.and_then(Reason::from_code);
     let hint = match result {
-        UpdateResult::Confirmed | UpdateResult::UpToDate => None,
+        UpdateResult::Confirmed | UpdateResult::UpToDate | UpdateResult::NothingNewer => None,
         UpdateResult::Trial | UpdateResult::Reverted => {
             Some(reason_hint(known.unwrap_or(Reason::TrialNotConfirmed)))
         }
@@ -333,7 +378,7 @@ fn report(
         node: device.node,
         before: device.installed(),
         after,
-        release: ReleaseName::of(release),
+        release,
         resumed_from: 0,
         bytes_sent: 0,
         seconds: 0.0,

@@ -3,6 +3,7 @@
 
 mod anchors;
 mod bench;
+mod identity;
 mod relay;
 
 use serde_json::{Value, json};
@@ -203,7 +204,11 @@ fn a_device_that_does_not_come_back_is_given_up_and_resumed_later() {
     drop(sim);
     let ended = update.end();
     ended.is_error("device-lost", 3);
-    assert!(ended.last["error"]["hint"].as_str().is_some_and(|hint| hint.contains("it resumes")), "{}", ended.last);
+    assert!(
+        ended.last["error"]["hint"].as_str().is_some_and(|hint| hint.contains("it resumes")),
+        "{}",
+        ended.last
+    );
 
     let _sim = bench.sim("flash", &device_bus);
     let info = bench.info();

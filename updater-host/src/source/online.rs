@@ -1,6 +1,8 @@
 //! Release and revocation lists from an update-server, or what was fetched from it before.
 
+use suit_manifest::reason::Reason;
 use trust::{Domain, RevocationList, TrustStoreBuf};
+use update_protocol::profile::Mode;
 use uuid::Uuid;
 
 use super::{HostChecks, check_envelope, sendable};
@@ -8,6 +10,7 @@ use crate::cache::Cache;
 use crate::device::Device;
 use crate::error::{Error, ServerAnswerError};
 use crate::output::{Output, Transfer};
+use crate::plan::ReleaseName;
 use crate::release::Release;
 use crate::server::{Kind, Latest, Server};
 use crate::trusted::add_list;
@@ -20,6 +23,15 @@ pub(crate) struct Online<'a> {
     pub(crate) cache: &'a Cache,
     /// Where it is told.
     pub(crate) output: &'a Output,
+}
+
+/// What a server has for a device.
+#[derive(Debug)]
+pub(crate) enum Offer {
+    /// Something to install.
+    Release(Release),
+    /// Its newest release is older than what the device accepts.
+    Older(ReleaseName),
 }
 
 /// Adds the newest revocation list of every domain: the server's, or the one that was fetched last. A list that
@@ -43,9 +55,10 @@ pub(crate) async fn newest_lists(online: &Online<'_>, trusted: &mut TrustStoreBu
                     let what = "revocation list";
                     return Err(Error::ServerAnswer(ServerAnswerError::OtherContent { what }));
                 }
-                add_list(trusted, &format!("of {}", server.name()), bytes)?;
-                if let Some(newest) = trusted.list_of(domain) {
-                    cache.keep_revocation_list(trusted.anchors(), &newest)?;
+                add_list(trusted, &format!("of {}", server.name()), bytes.clone())?;
+                // Also where a newer one was given as a file: that one may not be given the next time.
+                if let Ok(fetched) = RevocationList::verify(&bytes, trusted.anchors()) {
+                    cache.keep_revocation_list(trusted.anchors(), &fetched)?;
                 }
             }
             Ok(None) => {}
@@ -65,7 +78,7 @@ fn is_of_another(domain: Domain, trusted: &TrustStoreBuf, bytes: &[u8]) -> bool 
 }
 
 impl Online<'_> {
-    /// The newest release for a device, checked. Without the server: the one that was fetched last.
+    /// The newest release for a device, checked, unless it is older than what the device accepts. Without the server: the one that was fetched last.
     ///
     /// # Errors
     /// [`Error::Refused`], [`Error::NoRelease`], those of the server and of files
@@ -74,7 +87,7 @@ impl Online<'_> {
         trusted: &TrustStoreBuf,
         device: &Device,
         checks: HostChecks,
-    ) -> Result<Release, Error> {
+    ) -> Result<Offer, Error> {
         let kind = Kind {
             vendor: device.vendor(),
             class: device.class(),
@@ -98,13 +111,24 @@ impl Online<'_> {
             Err(error) => return Err(error),
         };
         let envelope = self.envelope(&latest).await?;
-        let facts = checks.apply(check_envelope(&envelope, trusted, device), self.output)?;
+        let checked = check_envelope(&envelope, trusted, device);
+        if let Err(Error::Refused { reason: Reason::SequenceRollback, .. }) = &checked
+            && checks == HostChecks::Enforced
+            && device.state.mode == Mode::Application
+        {
+            return Ok(Offer::Older(ReleaseName {
+                version: None,
+                sequence: Some(latest.sequence),
+                manifest_digest: Some(hex::encode(latest.manifest_digest)),
+            }));
+        }
+        let facts = checks.apply(checked, self.output)?;
         let (digest, size) = match &facts {
             Some(facts) => (facts.image_digest, facts.image_size),
             None => latest.image,
         };
         let image = self.image(&digest, size).await?;
-        Ok(Release { envelope: sendable(envelope, checks, self.output)?, image, facts })
+        Ok(Offer::Release(Release { envelope: sendable(envelope, checks, self.output)?, image, facts }))
     }
 
     async fn envelope(&self, latest: &Latest) -> Result<Vec<u8>, Error> {

@@ -23,6 +23,8 @@ pub(crate) struct Script {
     pub(crate) version: Vec<u8>,
     pub(crate) active_sequence: u64,
     pub(crate) manifest_digest: [u8; 32],
+    /// Manifest digest of what it runs; zeros: it does not say.
+    pub(crate) active_digest: [u8; 32],
     /// What the loader says it has already.
     pub(crate) resume_offset: u32,
     /// Instead of the state record.
@@ -74,6 +76,7 @@ impl Script {
             identity: [VENDOR, CLASS, DEVICE].concat(),
             version: b"4.0.0".to_vec(),
             active_sequence: 4,
+            active_digest: [4; 32],
             manifest_digest,
             resume_offset: 0,
             raw_state: None,
@@ -108,6 +111,7 @@ struct Fake {
     mode: Mode,
     image: ImageState,
     active_sequence: u64,
+    active_digest: [u8; 32],
     reverted: bool,
     reason: u16,
     installing: bool,
@@ -196,6 +200,7 @@ impl Fake {
             mode: Mode::Application,
             image: ImageState::Confirmed,
             active_sequence: script.active_sequence,
+            active_digest: script.active_digest,
             reverted: false,
             reason: script.old_reason,
             installing: false,
@@ -224,15 +229,24 @@ impl Fake {
             self.revert();
         } else if self.image == ImageState::Pending {
             match self.script.after {
-                After::Confirms => (self.image, self.active_sequence) = (ImageState::Confirmed, SEQUENCE),
-                After::StaysOnTrial => (self.image, self.active_sequence) = (ImageState::Trial, SEQUENCE),
+                After::Confirms => self.run_new(ImageState::Confirmed),
+                After::StaysOnTrial => self.run_new(ImageState::Trial),
                 After::Reverts => self.revert(),
                 After::StaysInLoader => (self.mode, self.image) = (Mode::Loader, ImageState::None),
             }
         }
     }
 
+    fn run_new(&mut self, image: ImageState) {
+        (self.image, self.active_sequence) = (image, SEQUENCE);
+        // A device that does not say what it runs does not say it afterwards.
+        if self.active_digest != [0; 32] {
+            self.active_digest = self.script.manifest_digest;
+        }
+    }
+
     fn revert(&mut self) {
+        self.active_digest = self.script.active_digest;
         self.image = ImageState::Confirmed;
         self.active_sequence = self.script.active_sequence;
         (self.reverted, self.reason) = (true, 0x030f);
@@ -253,7 +267,7 @@ impl Fake {
             reason_position: 0,
             max_request_len: 1024,
             slot_capacity: 0x8_0000,
-            active_digest: [0; 32],
+            active_digest: self.active_digest,
         };
         self.script.raw_state.clone().unwrap_or_else(|| record.encode().to_vec())
     }

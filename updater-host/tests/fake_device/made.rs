@@ -4,19 +4,38 @@ use sha2::{Digest as _, Sha256};
 use std::path::{Path, PathBuf};
 use suit_manifest::author::{UpdateDescription, create, image_uri, sign};
 use trust::author::{
-    CredentialRequest, RevocationRequest, ScopeRequest, Signer as _, SoftwareKey, issue_credential,
-    sign_revocation,
+    CredentialRequest, ProvisioningRequest, RevocationRequest, ScopeRequest, Signer as _, SoftwareKey,
+    issue_credential, sign_revocation,
 };
-use trust::{Role, UnixTime};
+use trust::{Anchor, Role, UnixTime};
 
 pub(crate) const VENDOR: [u8; 16] = [1; 16];
 pub(crate) const CLASS: [u8; 16] = [2; 16];
-pub(crate) const DEVICE: [u8; 16] = [3; 16];
+/// UUIDv5 of `device:FAKE-1`, as docs/records.md makes it.
+pub(crate) const DEVICE: [u8; 16] =
+    [0x09, 0x29, 0xd0, 0x4f, 0x58, 0x4e, 0x5b, 0x40, 0xb7, 0xe9, 0xd0, 0x00, 0x2b, 0x6f, 0x1d, 0x10];
 /// Sequence number of the release.
 pub(crate) const SEQUENCE: u64 = 5;
 pub(crate) const IMAGE_LEN: usize = 20_000;
 /// The same, as the device says it.
 pub(crate) const IMAGE_SIZE: u32 = 20_000;
+
+/// A provisioning block of this manufacturer.
+pub(crate) fn block(serial: &str, node_address: u8) -> Vec<u8> {
+    let root = SoftwareKey::from_seed(&[7; 32]).unwrap();
+    let anchors = [Anchor::root(root.public_key())];
+    let (vendor, class, device) = (VENDOR, CLASS, DEVICE);
+    let request = ProvisioningRequest {
+        serial,
+        vendor,
+        class,
+        device,
+        node_address,
+        anchors: &anchors,
+        sequence_floor: 0,
+    };
+    request.encode().unwrap()
+}
 
 /// A folder with `root.cose`, `release.suit`, `image.bin` and `list.cwt`.
 pub(crate) struct Made {

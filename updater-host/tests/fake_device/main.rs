@@ -1,5 +1,6 @@
 //! The real program against devices that lie, refuse, fall silent and fill their answers with rubbish.
 
+mod clash;
 mod fake;
 mod lost;
 mod made;
@@ -154,7 +155,9 @@ fn for_people_the_result_is_on_stdout_and_the_rest_on_stderr() {
 #[test]
 fn what_runs_already_is_not_sent_again_unless_asked_for() {
     let bench = Bench::new();
-    let device = bench.device(|script| script.active_sequence = 5);
+    let device = bench.device(|script| {
+        (script.active_sequence, script.active_digest) = (5, script.manifest_digest);
+    });
     bench.update(&[]).is_result("up-to-date", 0);
     assert_eq!(device.asked(), []);
     bench.update(&["--reinstall"]).is_result("confirmed", 0);
@@ -198,6 +201,8 @@ fn of_two_devices_one_has_to_be_chosen() {
     let second = bench.device(|script| {
         script.node = 0x11;
         script.serial = b"FAKE-2".to_vec();
+        let id = uuid::Uuid::new_v5(&uuid::Uuid::from_bytes(made::VENDOR), b"device:FAKE-2");
+        script.identity[32..].copy_from_slice(id.as_bytes());
     });
     let scan = bench.run(&["scan"]);
     assert_eq!(scan.last["devices"].as_array().unwrap().len(), 2, "{}", scan.stdout);
@@ -487,8 +492,7 @@ fn a_provisioned_device_is_not_provisioned_again() {
     let device = bench.device(|_| ());
     bench.made.write("rubbish", b"no block");
     bench.run(&["provision", "rubbish"]).is_error("provisioning-malformed", 5);
-    // {0: 1, 1: "A-1", 5: 16}: what the host reads of a block.
-    bench.made.write("block", &[0xa3, 0, 1, 1, 0x63, b'A', b'-', b'1', 5, 0x10]);
+    bench.made.write("block", &made::block("A-1", 0x10));
     bench.run(&["provision", "block"]).is_error("already-provisioned", 5);
     bench.run(&["provision", "block", "--node", "0x10"]).is_error("already-provisioned", 5);
     assert_eq!(device.asked(), []);

@@ -208,3 +208,17 @@ fn a_closed_pipe_does_not_change_the_exit_code() {
         assert_eq!(child.wait().unwrap().code(), Some(0), "{arguments:?}");
     }
 }
+
+#[test]
+fn an_equal_number_of_another_manifest_is_no_release_that_runs_already() {
+    for (active_digest, result) in [([9; 32], "confirmed"), ([0; 32], "up-to-date")] {
+        let bench = Bench::new();
+        let _device = bench.device(|script| {
+            (script.active_sequence, script.active_digest) = (crate::made::SEQUENCE, active_digest);
+        });
+        let ended = bench.update(&[]);
+        ended.is_result(result, 0);
+        assert_eq!(ended.stdout.contains("same-number"), result == "confirmed", "{}", ended.stdout);
+        bench.update(&[]).is_result("up-to-date", 0);
+    }
+}

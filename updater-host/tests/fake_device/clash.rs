@@ -1,0 +1,34 @@
+//! Two devices on one node address: noticed, named, refused.
+
+use super::Bench;
+
+#[test]
+fn two_devices_on_one_node_address_are_named_and_refused() {
+    let bench = Bench::new();
+    let one = bench.device(|_| ());
+    let other = bench.device(|script| script.serial = b"FAKE-2".to_vec());
+    let scan = bench.run(&["scan"]);
+    assert_eq!((&scan.last["clashes"], scan.code), (&serde_json::json!([0x10]), 0), "{}", scan.stdout);
+    assert_eq!(scan.last["devices"], serde_json::json!([]));
+    for command in [&["info"][..], &["info", "--node", "0x10"], &["reset"], &["revocations", "list.cwt"]] {
+        bench.run(command).is_error("node-address-clash", 7);
+    }
+    bench.update(&[]).is_error("node-address-clash", 7);
+    let ended = bench.update(&["--node", "0x10"]);
+    ended.is_error("node-address-clash", 7);
+    let message = ended.last["error"]["message"].as_str().unwrap();
+    assert!(message.contains("0x10") && message.contains("2 answers came to one question"), "{message}");
+    assert_eq!((one.asked(), other.asked()), (vec![], vec![]));
+}
+
+/// Where both answers became one on the bus, what they say of themselves does not fit together.
+#[test]
+fn a_device_id_of_another_serial_is_a_clash() {
+    let bench = Bench::new();
+    let device = bench.device(|script| script.serial = b"FAKE-2".to_vec());
+    let ended = bench.update(&[]);
+    ended.is_error("node-address-clash", 7);
+    let message = ended.last["error"]["message"].as_str().unwrap();
+    assert!(message.contains("does not belong to the serial FAKE-2"), "{message}");
+    assert_eq!(device.asked(), []);
+}
