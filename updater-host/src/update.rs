@@ -40,6 +40,7 @@ pub(crate) enum UpdateResult {
     /// The device runs the release already.
     UpToDate,
     /// The newest release of the server is older than what the device runs.
+    #[cfg_attr(not(feature = "http"), allow(dead_code))]
     NothingNewer,
 }
 
