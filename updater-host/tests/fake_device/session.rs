@@ -32,8 +32,9 @@ fn a_refusal_of_the_session_is_not_tried_again_and_has_words() {
         let device = bench.device(|script| script.refuses_session = Some(nrc));
         let ended = bench.update(&[]);
         ended.is_error(code, 7);
-        let message = ended.last["error"]["message"].as_str().unwrap();
-        assert!(message.contains(words), "{message}");
+        // The words of the protocol are for support; the message has the technician's.
+        let detail = ended.last["error"]["detail"].as_str().unwrap();
+        assert!(detail.contains(words), "{detail}");
         assert_eq!(device.asked(), [Asked::Programming], "{code}");
     }
 }
