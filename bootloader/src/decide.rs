@@ -3,44 +3,58 @@
 use embedded_storage::nor_flash::NorFlash;
 use suit_manifest::Reason;
 
-use crate::handoff::{Entry, Request};
-use crate::layout::Slot;
+use crate::handoff::Request;
+use crate::journal::JournalError;
 use crate::loader::Loader;
 use crate::refusal::Refusal;
+use crate::session::{Description, Session};
 use crate::state::{Event, Status, TRIAL_BOOTS};
-use crate::swap;
+use crate::swap::{self, Start};
+use crate::token::{Entry, Purpose, SlotProof};
 use crate::verify::VerifiedImage;
 
-/// What the board does now.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Boot {
+/// What the boot rules led to, and all that the board does now.
+#[expect(clippy::large_enum_variant, reason = "there is one, matched in place; no heap to box it on")]
+pub enum Boot<'b, F> {
     /// Hand over: interrupts off, VTOR, MSP, jump.
     Run(Entry),
-    /// Stay on the bus; the reason, if it is not just that somebody asked for it.
-    Stay(Option<Reason>),
+    /// Stay on the bus.
+    Stay(Session<'b, F>),
 }
 
-impl<F: NorFlash> Loader<'_, F> {
+/// Why the device stays in its loader.
+pub(crate) struct Stay {
+    /// What it goes back to when nobody needs the loader any more.
+    pub(crate) standby: Option<Entry>,
+    /// What is wrong, if it was not just asked for.
+    pub(crate) refusal: Option<Refusal>,
+}
+
+enum Decision {
+    Run(Entry),
+    Stay(Stay),
+}
+
+impl<'b, F: NorFlash> Loader<'b, F> {
     /// Runs the boot rules once. Every rule is straight on: nothing is tried twice within one boot, and a watchdog
     /// that the flash driver feeds bounds the swap.
-    pub fn boot(&mut self, request: Option<Request>) -> Boot {
-        match self.decide(request) {
-            Ok(Some(entry)) => Boot::Run(entry),
-            Ok(None) => Boot::Stay(None),
-            Err(refusal) => {
-                self.stay = Some(refusal);
-                Boot::Stay(Some(refusal.reason))
-            }
-        }
+    pub fn boot(mut self, request: Option<Request>, description: Description) -> Boot<'b, F> {
+        let stay = match self.decide(request) {
+            Ok(Decision::Run(entry)) => return Boot::Run(entry),
+            Ok(Decision::Stay(stay)) => stay,
+            Err(refusal) => Stay { standby: None, refusal: Some(refusal) },
+        };
+        Boot::Stay(Session::new(self, description, stay))
     }
 
-    fn decide(&mut self, request: Option<Request>) -> Result<Option<Entry>, Refusal> {
+    #[inline(never)]
+    fn decide(&mut self, request: Option<Request>) -> Result<Decision, Refusal> {
         // Rule 1. The journal was recovered when the loader started; a device that does not know who it is or whom
         // it believes boots nothing.
         self.known()?;
 
         // Rule 2. An interrupted exchange of the slots is finished, in the direction it had.
-        swap::finish(&mut self.flash, &mut self.journal)?;
+        swap::resume(&mut self.flash, &mut self.journal).map_err(not_exchanged)?;
 
         // Rule 3. A pending image that verifies, revocation included, is swapped in. One that does not is dropped.
         // Somebody who asks for the loader is served first. When the journal takes no record nothing has happened,
@@ -69,56 +83,72 @@ impl<F: NorFlash> Loader<'_, F> {
             }
             verified => verified,
         };
-        self.active_refused = image.is_err();
+        let entry = image.and_then(Entry::of);
 
         // Rule 6. Whoever asked for the loader gets it.
         if request.is_some() {
-            return Ok(None);
+            return Ok(Decision::Stay(Stay { standby: entry.ok(), refusal: None }));
         }
 
         // Rule 7. Nothing bootable: stay on the bus and say why.
-        let image = image.map_err(|refusal| tried.err().unwrap_or(refusal))?;
+        let entry = entry.map_err(|refusal| tried.err().unwrap_or(refusal))?;
 
         // Rule 8. A trial is counted before it begins, so that it cannot be repeated for ever.
-        if matches!(self.state().status, Status::Trial { .. }) {
-            self.journal.record(&mut self.flash, Event::HandedOver)?;
+        if matches!(self.state().status, Status::Trial { .. })
+            && let Err(error) = self.journal.record(&mut self.flash, Event::HandedOver)
+        {
+            return Ok(Decision::Stay(Stay { standby: Some(entry), refusal: Some(error.into()) }));
         }
 
-        // Rule 9. The evidence is asked once more, then the image runs.
-        image.entry().map(Some)
+        // Rule 9. The image runs; the jump asks the evidence once more.
+        Ok(Decision::Run(entry))
     }
 
     /// Rule 3.
     fn try_pending(&mut self) -> Result<(), Refusal> {
         let spare = self.state().spare.ok_or(Refusal::of(Reason::JournalCorrupt))?;
-        let verified = self.verify(Slot::B, &spare, true).and_then(VerifiedImage::entry);
-        let event = match verified {
-            Ok(_) => Event::SwapStarted,
-            Err(refusal) => Event::PendingDropped(refusal.reason.code()),
-        };
-        self.journal.record(&mut self.flash, event)?;
-        Ok(swap::finish(&mut self.flash, &mut self.journal)?)
+        match self.verify(Purpose::Try, &spare).and_then(SlotProof::of) {
+            Ok(proof) => {
+                swap::begin(&mut self.flash, &mut self.journal, Start::Try(proof)).map_err(not_exchanged)
+            }
+            Err(refusal) => {
+                let dropped = Event::PendingDropped(refusal.reason.code());
+                Ok(self.journal.record(&mut self.flash, dropped)?)
+            }
+        }
     }
 
     /// Rules 4 and 5: back to the image in slot B, if there is one that verifies; an empty or damaged slot never
     /// comes back.
     fn revert(&mut self, why: Refusal) -> Result<(), Refusal> {
         let verified = match self.state().spare {
-            Some(spare) => self.verify(Slot::B, &spare, false).and_then(VerifiedImage::entry),
+            Some(spare) => self.verify(Purpose::Return, &spare).and_then(SlotProof::of),
             None => Err(Reason::NothingBootable.into()),
         };
-        if verified.is_err() {
-            self.journal.record(&mut self.flash, Event::TrialDropped(why.reason.code()))?;
-            return Ok(());
+        match verified {
+            Ok(proof) => {
+                let start = Start::Return(proof, why.reason);
+                swap::begin(&mut self.flash, &mut self.journal, start).map_err(not_exchanged)
+            }
+            Err(_) => {
+                let dropped = Event::TrialDropped(why.reason.code());
+                Ok(self.journal.record(&mut self.flash, dropped)?)
+            }
         }
-        self.journal.record(&mut self.flash, Event::RevertStarted(why.reason.code()))?;
-        Ok(swap::finish(&mut self.flash, &mut self.journal)?)
     }
 
     /// Rule 5.
     fn verify_active(&mut self) -> Result<VerifiedImage, Refusal> {
         let nothing = Reason::from_code(self.state().revert_reason).unwrap_or(Reason::NothingBootable);
         let active = self.state().active.ok_or(Refusal::of(nothing))?;
-        self.verify(Slot::A, &active, false)
+        self.verify(Purpose::Run, &active)
+    }
+}
+
+/// The slots could not be exchanged, or not to the end; the next reset goes on with it.
+fn not_exchanged(error: JournalError) -> Refusal {
+    match error {
+        JournalError::Flash(_) => Reason::SwapFailed.into(),
+        JournalError::Illegal(_) => Reason::JournalCorrupt.into(),
     }
 }

@@ -2,8 +2,6 @@
 //! asks for the loader (docs/boot-rules.md, Handoff). Plain bytes in and out; the jump and the place of the mailbox
 //! are the board's.
 
-use firmware_image::Vectors;
-
 /// Bytes of the mailbox; it keeps its content across a reset and is cleared once it was read.
 pub const MAILBOX_LEN: usize = 16;
 const MAGIC: [u8; 8] = *b"ANCHRMB1";
@@ -43,35 +41,6 @@ impl Request {
             }
             _ => None,
         }
-    }
-}
-
-/// Where to jump: vectors of an image that was verified.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Entry(Vectors);
-
-impl Entry {
-    /// Address for VTOR.
-    #[must_use]
-    pub const fn vector_table(&self) -> u32 {
-        self.0.vector_table()
-    }
-
-    /// Value for MSP.
-    #[must_use]
-    pub const fn stack_pointer(&self) -> u32 {
-        self.0.stack_pointer()
-    }
-
-    /// Where to branch to, thumb bit set.
-    #[must_use]
-    pub const fn reset_vector(&self) -> u32 {
-        self.0.reset_vector()
-    }
-
-    #[cfg(feature = "loader")]
-    pub(crate) const fn of(vectors: Vectors) -> Self {
-        Self(vectors)
     }
 }
 

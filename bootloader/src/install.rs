@@ -9,7 +9,8 @@ use crate::provisioning::Identity;
 use crate::refusal::Refusal;
 use crate::revocation::ListBuffer;
 use crate::state::{Event, ImageRecord, Status};
-use crate::verify::{EnvelopeBuffer, Stage, Verifier, head_is};
+use crate::token::{Purpose, SlotProof};
+use crate::verify::{EnvelopeBuffer, Verifier, head_is};
 use embedded_storage::nor_flash::NorFlash;
 use suit_manifest::{Authenticated, DeviceIdentity, Reason, installed_image};
 
@@ -54,7 +55,8 @@ impl Install {
         envelope: &[u8],
         list: &mut ListBuffer,
     ) -> Result<(Option<Self>, Accepted), Refusal> {
-        let authenticated = verifier.authenticate(flash, envelope, list)?;
+        let lists = verifier.lists(Purpose::Install);
+        let authenticated = verifier.authenticate(flash, envelope, lists, list)?;
         let image = image_of(&authenticated, verifier.identity, flash.layout().image_capacity())?;
         let state = *journal.state();
         let known = state.spare == Some(image) && head_is(flash, Slot::B, envelope);
@@ -139,13 +141,9 @@ impl Install {
             return Err(Reason::ImageIncomplete.into());
         }
         writer.flush(flash)?;
-        let verified = match verifier.slot(flash, Slot::B, Stage::Installed, &self.image, buffers) {
-            Ok(verified) if verified.holds() => Ok(()),
-            Ok(_) => Err(Refusal::of(Reason::HeadInvalid)),
-            Err(refusal) => Err(refusal),
-        };
+        let verified = verifier.slot(flash, Purpose::Install, &self.image, buffers).and_then(SlotProof::of);
         match verified {
-            Ok(()) => Ok(journal.record(flash, Event::Matched)?),
+            Ok(proof) => Ok(journal.record(flash, Event::Matched(proof))?),
             Err(refusal) => {
                 // The bytes that came are not the ones that were signed: there is nothing to resume.
                 journal.record(flash, Event::Abandoned)?;

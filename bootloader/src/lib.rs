@@ -24,6 +24,8 @@ pub mod anchor;
 pub mod application;
 #[cfg(feature = "loader")]
 mod decide;
+pub mod device;
+mod evidence;
 pub mod flash;
 pub mod handoff;
 #[cfg(feature = "loader")]
@@ -46,11 +48,13 @@ mod stored;
 mod swap;
 #[cfg(feature = "loader")]
 mod tag;
+mod token;
 #[cfg(feature = "loader")]
 mod verify;
 
 #[cfg(feature = "loader")]
 pub use decide::Boot;
+pub use firmware_image;
 #[cfg(feature = "loader")]
 pub use install::{Accepted, COMMIT_INTERVAL};
 #[cfg(feature = "loader")]
@@ -59,6 +63,7 @@ pub use loader::{Buffers, Loader};
 pub use revocation::ListBuffer;
 #[cfg(feature = "loader")]
 pub use session::Session;
+pub use token::{Entry, Purpose, SlotProof};
 #[cfg(feature = "loader")]
 pub use verify::EnvelopeBuffer;
 

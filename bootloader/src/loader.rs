@@ -5,12 +5,12 @@ use crate::anchor;
 use crate::flash::Flash;
 use crate::install::{Accepted, Install};
 use crate::journal::Journal;
-use crate::layout::Slot;
 use crate::provisioning::{self, Identity, ProvisioningBlock};
 use crate::refusal::Refusal;
 use crate::revocation::{self, ListBuffer};
-use crate::state::{BootState, Event, Status};
-use crate::verify::{EnvelopeBuffer, Lists, Stage, Verifier};
+use crate::state::{BootState, Event, ImageRecord, Status};
+use crate::token::{Purpose, SlotProof};
+use crate::verify::{EnvelopeBuffer, VerifiedImage, Verifier};
 use embedded_storage::nor_flash::NorFlash;
 use suit_manifest::Reason;
 use trust::AnchorSet;
@@ -30,10 +30,6 @@ pub struct Loader<'b, F> {
     provisioned: Option<Provisioned>,
     install: Option<Install>,
     buffers: Buffers<'b>,
-    /// Why the last boot ended here, if something was wrong.
-    pub(crate) stay: Option<Refusal>,
-    /// The active image has not verified in this boot.
-    pub(crate) active_refused: bool,
 }
 
 impl<'b, F: NorFlash> Loader<'b, F> {
@@ -49,7 +45,7 @@ impl<'b, F: NorFlash> Loader<'b, F> {
         {
             provisioned = Some((block.identity, anchor::effective(block.anchors)));
         }
-        Self { flash, journal, provisioned, install: None, buffers, stay: None, active_refused: true }
+        Self { flash, journal, provisioned, install: None, buffers }
     }
 
     /// Who the device is; `None` in factory state, and when its block no longer reads.
@@ -78,21 +74,6 @@ impl<'b, F: NorFlash> Loader<'b, F> {
     /// Where things lie.
     pub fn layout(&self) -> &crate::layout::Layout {
         self.flash.layout()
-    }
-
-    /// Why the device stays in the loader, if something is wrong.
-    pub fn stay_reason(&self) -> Option<Refusal> {
-        self.stay
-    }
-
-    /// Whether an active image is there that the boot rules verified.
-    pub fn has_bootable(&self) -> bool {
-        self.state().active.is_some() && !self.active_refused
-    }
-
-    /// Gives the flash driver back.
-    pub fn release(self) -> F {
-        self.flash.release()
     }
 
     /// Whether an envelope may come now.
@@ -124,7 +105,7 @@ impl<'b, F: NorFlash> Loader<'b, F> {
     pub fn accept_envelope(&mut self, len: usize) -> Result<Accepted, Refusal> {
         self.check_ready()?;
         self.install = None;
-        let verifier = verifier(&self.provisioned, self.journal.state(), true)?;
+        let verifier = verifier(&self.provisioned, self.journal.state())?;
         let envelope = self.buffers.envelope.get(..len).ok_or(Refusal::of(Reason::EnvelopeTooLarge))?;
         let (install, accepted) =
             Install::begin(&mut self.flash, &mut self.journal, &verifier, envelope, self.buffers.list)?;
@@ -148,7 +129,7 @@ impl<'b, F: NorFlash> Loader<'b, F> {
     /// Verifies the image that has come and marks it pending.
     pub fn finish_image(&mut self) -> Result<(), Refusal> {
         let install = self.install.take().ok_or(Refusal::of(Reason::NoEnvelope))?;
-        let verifier = verifier(&self.provisioned, self.journal.state(), true)?;
+        let verifier = verifier(&self.provisioned, self.journal.state())?;
         let buffers = (&mut *self.buffers.envelope, &mut *self.buffers.list);
         install.finish(&mut self.flash, &mut self.journal, &verifier, buffers)
     }
@@ -165,24 +146,22 @@ impl<'b, F: NorFlash> Loader<'b, F> {
         self.install.is_some_and(|install| install.will_erase(self.flash.layout().page(), len))
     }
 
-    /// Forgets an install in progress or a pending image; the active image stays.
-    pub fn abandon(&mut self) -> Result<(), Refusal> {
+    /// Forgets an install in progress or a pending image; the active image stays. `false`: there was none.
+    pub fn abandon(&mut self) -> Result<bool, Refusal> {
         self.install = None;
         match self.state().status {
             Status::Installing { .. } | Status::Pending => {
-                Ok(self.journal.record(&mut self.flash, Event::Abandoned)?)
+                self.journal.record(&mut self.flash, Event::Abandoned)?;
+                Ok(true)
             }
-            Status::Idle | Status::Trial { .. } | Status::Swapping(_) | Status::Reverting(_) => Ok(()),
+            Status::Idle | Status::Trial { .. } | Status::Swapping(_) | Status::Reverting(_) => Ok(false),
         }
     }
 
     /// Verifies the pending image again; `None` if there is none.
     pub fn check_pending(&mut self) -> Option<Result<(), Refusal>> {
         let expected = self.state().spare.filter(|_| self.state().status == Status::Pending)?;
-        Some(self.verify(Slot::B, &expected, true).and_then(|image| match image.holds() {
-            true => Ok(()),
-            false => Err(Reason::HeadInvalid.into()),
-        }))
+        Some(self.verify(Purpose::Try, &expected).and_then(SlotProof::of).map(drop))
     }
 
     /// Judges the first `len` bytes of the buffer as a revocation list and stores it.
@@ -222,16 +201,15 @@ impl<'b, F: NorFlash> Loader<'b, F> {
         }
     }
 
-    /// Verifies what lies in a slot; `revocable`: the revocation lists count.
+    /// Verifies what lies in the slot of this purpose.
     pub(crate) fn verify(
         &mut self,
-        slot: Slot,
-        expected: &crate::state::ImageRecord,
-        revocable: bool,
-    ) -> Result<crate::verify::VerifiedImage, Refusal> {
-        let verifier = verifier(&self.provisioned, self.journal.state(), revocable)?;
+        purpose: Purpose,
+        expected: &ImageRecord,
+    ) -> Result<VerifiedImage, Refusal> {
+        let verifier = verifier(&self.provisioned, self.journal.state())?;
         let buffers = (&mut *self.buffers.envelope, &mut *self.buffers.list);
-        verifier.slot(&mut self.flash, slot, Stage::Boot, expected, buffers)
+        verifier.slot(&mut self.flash, purpose, expected, buffers)
     }
 
     /// Whether it is known who the device is and whom it believes, or why not.
@@ -248,13 +226,8 @@ fn known<'p>(provisioned: &'p Option<Provisioned>, state: &BootState) -> Result<
     provisioned.as_ref().ok_or(Refusal::of(unknown))
 }
 
-/// Verifies for this device; `revocable`: the revocation lists count.
-fn verifier<'p>(
-    provisioned: &'p Option<Provisioned>,
-    state: &BootState,
-    revocable: bool,
-) -> Result<Verifier<'p>, Refusal> {
+/// Verifies for this device.
+fn verifier<'p>(provisioned: &'p Option<Provisioned>, state: &BootState) -> Result<Verifier<'p>, Refusal> {
     let (identity, anchors) = known(provisioned, state)?;
-    let lists = if revocable { Lists::At(state.revocation) } else { Lists::Ignored };
-    Ok(Verifier { identity, anchors, lists, floor: state.floor })
+    Ok(Verifier { identity, anchors, revocation: state.revocation, floor: state.floor })
 }

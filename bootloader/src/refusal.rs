@@ -63,7 +63,6 @@ pub const fn nrc(reason: Reason) -> Nrc {
         Reason::NotProvisioned
         | Reason::AlreadyProvisioned
         | Reason::NoEnvelope
-        | Reason::ManifestChanged
         | Reason::TrialNotConfirmed
         | Reason::RevocationMalformed
         | Reason::NothingBootable => Nrc::CONDITIONS_NOT_CORRECT,
@@ -135,7 +134,6 @@ pub const fn nrc(reason: Reason) -> Nrc {
         | Reason::AnchorCompiledIn
         | Reason::ImageTooLarge
         | Reason::VectorTableInvalid
-        | Reason::WatchdogReset
         | Reason::HeadInvalid
         | Reason::InstallAbandoned => Nrc::UPLOAD_DOWNLOAD_NOT_ACCEPTED,
     }

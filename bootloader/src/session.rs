@@ -2,12 +2,14 @@
 //! refusals into NRCs. Everything of UDS that the loader knows is here.
 
 use crate::anchor;
+use crate::decide::Stay;
 use crate::handoff::Request;
 use crate::layout::{ENVELOPE_LEN_MAX, PROVISIONING_BLOCK_LEN_MAX, REVOCATION_LIST_LEN_MAX};
 use crate::loader::Loader;
 use crate::refusal::{Refusal, nrc};
 use crate::report::{Circumstances, state_record};
 use crate::tag::FactoryTag;
+use crate::token::Entry;
 use embedded_storage::nor_flash::NorFlash;
 use suit_manifest::Reason;
 use update_protocol::profile::anchors::{self, AnchorEntry, DomainEntry};
@@ -24,6 +26,11 @@ const _: () = assert!(
         && REVOCATION_LIST_LEN_MAX == MAX_REVOCATION_LIST_LEN as usize
         && PROVISIONING_BLOCK_LEN_MAX == MAX_PROVISIONING_BLOCK_LEN as usize
 );
+
+/// Longest request of a loader, bytes: a TransferData of a quarter of a page of 4096 bytes.
+pub const MAX_REQUEST_LEN: u16 = 2 + 1024;
+/// Longest answer of a loader, bytes: all data identifiers at once.
+pub const MAX_ANSWER_LEN: usize = 352;
 
 /// The server that a loader starts with: in the programming session if that was asked for in the mailbox, so that a
 /// tester who does not come back is noticed (S3).
@@ -59,17 +66,19 @@ pub struct Session<'b, F> {
     loader: Loader<'b, F>,
     description: Description,
     tag: FactoryTag,
+    /// The image that verified, to which a device goes back that was asked for the loader only.
+    standby: Option<Entry>,
     open: Option<Open>,
     /// The last refusal; a new download forgets it.
     refusal: Option<Refusal>,
 }
 
 impl<'b, F: NorFlash> Session<'b, F> {
-    /// A session over a loader whose boot rules have been run.
-    pub fn new(loader: Loader<'b, F>, description: Description) -> Self {
-        let refusal = loader.stay_reason();
+    /// A session over a loader whose boot rules led here.
+    pub(crate) fn new(loader: Loader<'b, F>, description: Description, stay: Stay) -> Self {
         let tag = FactoryTag::new(description.factory_tag);
-        Self { loader, description, tag, open: None, refusal }
+        let Stay { standby, refusal } = stay;
+        Self { loader, description, tag, standby, open: None, refusal }
     }
 
     /// The loader.
@@ -77,9 +86,14 @@ impl<'b, F: NorFlash> Session<'b, F> {
         &self.loader
     }
 
-    /// Gives the loader back.
-    pub fn release(self) -> Loader<'b, F> {
-        self.loader
+    /// Whether the device has an image to go back to.
+    pub const fn has_bootable(&self) -> bool {
+        self.standby.is_some()
+    }
+
+    /// Why the device stays in its loader, or refused last; `None` if nothing is wrong.
+    pub const fn refusal(&self) -> Option<Refusal> {
+        self.refusal
     }
 
     /// The state record, as it is answered now.
@@ -87,7 +101,7 @@ impl<'b, F: NorFlash> Session<'b, F> {
         let state = self.loader.state();
         let now = Circumstances {
             mode: if state.provisioned { Mode::Loader } else { Mode::Factory },
-            bootable: self.loader.has_bootable(),
+            bootable: self.has_bootable(),
             anchor_compiled_in: anchor::IS_COMPILED_IN,
             refusal: self.refusal.map_or((0, 0), |refusal| (refusal.reason.code(), refusal.position)),
             max_request_len: self.description.max_request_len,
@@ -218,7 +232,9 @@ impl<F: NorFlash> Handler for Session<'_, F> {
         match routine {
             rid::ABANDON_INSTALL => {
                 let abandoned = self.loader.abandon();
-                self.tell(abandoned)?;
+                if self.tell(abandoned)? {
+                    self.refusal = Some(Reason::InstallAbandoned.into());
+                }
                 answer.append(&[0])
             }
             // It reads the head of slot B to where an object is being received.
@@ -241,7 +257,7 @@ impl<F: NorFlash> Handler for Session<'_, F> {
     fn change_session(&mut self, session: uds::Session) -> Result<SessionChange, Nrc> {
         // The default session never expires: a device that can work goes back to work.
         Ok(match session {
-            uds::Session::Default if self.loader.has_bootable() => SessionChange::EnterAndReset,
+            uds::Session::Default if self.has_bootable() => SessionChange::EnterAndReset,
             _ => SessionChange::Enter,
         })
     }

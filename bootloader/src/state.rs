@@ -4,6 +4,7 @@
 //! value, and the table of all pairs is frozen by a test.
 
 use crate::layout::Half;
+use crate::token::{Purpose, SlotProof};
 
 /// Boots an image gets to confirm itself before it is reverted.
 pub const TRIAL_BOOTS: u8 = 1;
@@ -121,8 +122,8 @@ impl BootState {
     };
 }
 
-/// What can happen to a device's state.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// What can happen to a device's state. What depends on a verified image takes the proof of it.
+#[derive(PartialEq, Eq, Debug)]
 pub enum Event {
     /// The provisioning block was written; the floor is at least this.
     Provisioned(u64),
@@ -133,13 +134,13 @@ pub enum Event {
     /// Image bytes below this offset are in slot B.
     Committed(u32),
     /// The image in slot B matched its manifest.
-    Matched,
+    Matched(SlotProof),
     /// The install, or the pending image, is to be forgotten.
     Abandoned,
     /// The pending image did not verify at boot; the reason code.
     PendingDropped(u16),
     /// The pending image verified; the slots are to be exchanged.
-    SwapStarted,
+    SwapStarted(SlotProof),
     /// A step of the present exchange is done.
     SwapStepped,
     /// The last step of the present exchange is done.
@@ -149,7 +150,7 @@ pub enum Event {
     /// The application says that it works.
     Confirmed,
     /// The image on trial goes, the one in slot B comes back; the reason code.
-    RevertStarted(u16),
+    RevertStarted(SlotProof, u16),
     /// The image on trial goes and there is none to come back; the reason code.
     TrialDropped(u16),
 }
@@ -173,79 +174,84 @@ impl BootState {
 
     /// Takes an event; `false`: it does not belong to this state, and what is left of the state is worthless.
     fn apply(&mut self, event: Event) -> bool {
-        match (event, self.status) {
-            (Event::Provisioned(floor), Status::Idle) => {
+        let status = self.status;
+        match event {
+            Event::Provisioned(floor) => {
                 self.floor = self.floor.max(floor);
-                !core::mem::replace(&mut self.provisioned, true)
+                !core::mem::replace(&mut self.provisioned, true) && status == Status::Idle
             }
-            (Event::RevocationStored(pointer), _) => {
+            Event::RevocationStored(pointer) => {
                 let old = self.revocation.replace(pointer);
                 old.is_none_or(|old| pointer.sequence >= old.sequence)
             }
-            (Event::InstallStarted(image), Status::Idle | Status::Installing { .. } | Status::Pending) => {
+            Event::InstallStarted(image) => {
                 self.status = Status::Installing { offset: 0 };
                 self.spare = Some(image);
                 image.sequence >= self.floor
+                    && matches!(status, Status::Idle | Status::Installing { .. } | Status::Pending)
             }
-            (Event::Committed(to), Status::Installing { offset }) => {
+            Event::Committed(to) => {
+                let Status::Installing { offset } = status else { return false };
                 self.status = Status::Installing { offset: to };
                 to >= offset && self.spare.as_ref().is_some_and(|image| to <= image.size)
             }
-            (Event::Matched, Status::Installing { .. }) => {
+            Event::Matched(proof) => {
                 self.status = Status::Pending;
-                self.spare.is_some()
+                matches!(status, Status::Installing { .. })
+                    && proof.is_for(Purpose::Install, self.spare.as_ref())
             }
-            (Event::Abandoned, Status::Installing { .. } | Status::Pending) => {
+            Event::Abandoned => {
                 self.settle(None);
-                true
+                matches!(status, Status::Installing { .. } | Status::Pending)
             }
-            (Event::PendingDropped(reason), Status::Pending) => {
+            Event::PendingDropped(reason) => {
                 self.settle(Some(reason));
-                true
+                status == Status::Pending
             }
-            (Event::SwapStarted, Status::Pending) => {
+            Event::SwapStarted(proof) => {
                 self.status = Status::Swapping(SwapProgress::START);
                 self.revert_reason = 0;
-                self.spare.is_some()
+                status == Status::Pending && proof.is_for(Purpose::Try, self.spare.as_ref())
             }
-            (Event::SwapStepped, Status::Swapping(progress)) => {
-                self.status = Status::Swapping(progress.next());
+            Event::SwapStepped => {
+                let (Status::Swapping(progress) | Status::Reverting(progress)) = &mut self.status else {
+                    return false;
+                };
+                *progress = progress.next();
                 true
             }
-            (Event::SwapStepped, Status::Reverting(progress)) => {
-                self.status = Status::Reverting(progress.next());
-                true
-            }
-            (Event::SwapFinished, Status::Swapping(_)) => {
-                self.status = Status::Trial { boots: 0 };
+            Event::SwapFinished => {
                 core::mem::swap(&mut self.active, &mut self.spare);
+                self.status = match status {
+                    Status::Swapping(_) => Status::Trial { boots: 0 },
+                    Status::Reverting(_) => Status::Idle,
+                    Status::Idle | Status::Installing { .. } | Status::Pending | Status::Trial { .. } => {
+                        return false;
+                    }
+                };
                 true
             }
-            (Event::SwapFinished, Status::Reverting(_)) => {
-                self.status = Status::Idle;
-                core::mem::swap(&mut self.active, &mut self.spare);
-                true
-            }
-            (Event::HandedOver, Status::Trial { boots }) => {
+            Event::HandedOver => {
+                let Status::Trial { boots } = status else { return false };
                 self.status = Status::Trial { boots: boots.saturating_add(1) };
                 boots < TRIAL_BOOTS
             }
-            (Event::Confirmed, Status::Trial { boots }) => {
+            Event::Confirmed => {
+                let Status::Trial { boots } = status else { return false };
                 self.status = Status::Idle;
                 self.floor = self.active.as_ref().map_or(self.floor, |image| self.floor.max(image.sequence));
                 boots > 0
             }
-            (Event::RevertStarted(reason), Status::Trial { .. }) => {
+            Event::RevertStarted(proof, reason) => {
                 self.status = Status::Reverting(SwapProgress::START);
                 self.revert_reason = reason;
-                self.spare.is_some()
+                matches!(status, Status::Trial { .. }) && proof.is_for(Purpose::Return, self.spare.as_ref())
             }
-            (Event::TrialDropped(reason), Status::Trial { .. }) => {
+            Event::TrialDropped(reason) => {
                 self.active = None;
                 self.settle(Some(reason));
-                true
+                matches!(status, Status::Trial { .. })
             }
-            _ => false,
         }
     }
 

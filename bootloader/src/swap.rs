@@ -2,18 +2,43 @@
 //! Swap). A step reads only what the step before it left whole, so each can be done again after a cut.
 
 use embedded_storage::nor_flash::NorFlash;
+use suit_manifest::Reason;
 
 use crate::flash::{Flash, FlashError, is_erased};
 use crate::journal::{Journal, JournalError};
 use crate::layout::{Area, Layout, Slot, UNIT, offset_of};
 use crate::state::{Event, ImageRecord, Status, Step};
+use crate::token::SlotProof;
+
+/// Why the slots are exchanged, and the proof that the image that comes in may.
+pub(crate) enum Start {
+    /// The pending image is tried.
+    Try(SlotProof),
+    /// The image on trial goes, for this reason.
+    Return(SlotProof, Reason),
+}
 
 /// Bytes copied at a time.
 const CHUNK: usize = 8 * UNIT;
 const CHUNK_U32: u32 = offset_of(CHUNK);
 
-/// Goes on with the exchange that the journal says is under way, to its end; does nothing if there is none.
-pub(crate) fn finish<F: NorFlash>(flash: &mut Flash<F>, journal: &mut Journal) -> Result<(), JournalError> {
+/// Begins an exchange, and does it to its end.
+pub(crate) fn begin<F: NorFlash>(
+    flash: &mut Flash<F>,
+    journal: &mut Journal,
+    start: Start,
+) -> Result<(), JournalError> {
+    let event = match start {
+        Start::Try(proof) => Event::SwapStarted(proof),
+        Start::Return(proof, reason) => Event::RevertStarted(proof, reason.code()),
+    };
+    journal.record(flash, event)?;
+    resume(flash, journal)
+}
+
+/// Goes on with the exchange that the journal says is under way, to its end; does nothing if there is none. The record
+/// that says so took a proof when it was written.
+pub(crate) fn resume<F: NorFlash>(flash: &mut Flash<F>, journal: &mut Journal) -> Result<(), JournalError> {
     let state = *journal.state();
     let (Status::Swapping(_) | Status::Reverting(_)) = state.status else { return Ok(()) };
     // The step that is done again erases what the step before it read.

@@ -2,18 +2,17 @@
 //! hold, the digest is that of the bytes in flash, the vector table leads into the image, and the journal knew this
 //! image before. The yes is a [`VerifiedImage`]; nothing else starts a swap or a jump.
 
-mod evidence;
 mod platform;
 
+use crate::evidence::Evidence;
 use crate::flash::{Flash, is_erased};
-use crate::handoff::Entry;
 use crate::layout::{Area, ENVELOPE_LEN_MAX, Region, Slot, UNIT, offset_of};
 use crate::provisioning::Identity;
 use crate::refusal::Refusal;
 use crate::revocation::{self, ListBuffer};
 use crate::state::{ImageRecord, RevocationPointer};
+use crate::token::Purpose;
 use embedded_storage::nor_flash::NorFlash;
-use evidence::Evidence;
 use firmware_image::Vectors;
 pub(crate) use platform::SlotPlatform;
 use suit_manifest::{Authenticated, Envelope, Reason, Walk, Walked};
@@ -22,23 +21,13 @@ use trust::{AnchorSet, TrustStore};
 /// Room for an envelope.
 pub type EnvelopeBuffer = [u8; ENVELOPE_LEN_MAX];
 
-/// Whether revocation is looked at. A list that arrives later must not brick a device: what is already installed
-/// and confirmed boots without; what is to be installed or tried does not.
+/// The revocation lists that count.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Lists {
-    /// Ignore them.
+    /// None.
     Ignored,
-    /// Ask them.
+    /// Those that the journal points to.
     At(Option<RevocationPointer>),
-}
-
-/// What the image in the slot is verified for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Stage {
-    /// It was just streamed: the install sections are run to their ends as well.
-    Installed,
-    /// It is about to be swapped or booted.
-    Boot,
 }
 
 /// Who verifies and against what.
@@ -46,27 +35,26 @@ pub(crate) enum Stage {
 pub(crate) struct Verifier<'v> {
     pub(crate) identity: &'v Identity,
     pub(crate) anchors: &'v AnchorSet,
-    pub(crate) lists: Lists,
+    /// What the journal points to.
+    pub(crate) revocation: Option<RevocationPointer>,
     /// Lowest sequence number that is accepted.
     pub(crate) floor: u64,
 }
 
 /// An image that verified, in the slot it was verified in. Only [`Verifier::slot`] makes one.
+/// What is done with it takes a token that is made of it ([`crate::token`]).
 #[derive(Debug)]
 pub(crate) struct VerifiedImage {
-    entry: Entry,
+    purpose: Purpose,
+    image: ImageRecord,
+    vectors: Vectors,
     evidence: Evidence,
 }
 
 impl VerifiedImage {
-    /// Where to jump, if the evidence is still whole.
-    pub(crate) fn entry(self) -> Result<Entry, Refusal> {
-        if self.evidence.holds() { Ok(self.entry) } else { Err(Reason::HeadInvalid.into()) }
-    }
-
-    /// Whether the evidence is whole, for what is decided but not jumped to.
-    pub(crate) fn holds(&self) -> bool {
-        self.evidence.holds()
+    /// What a token is made of.
+    pub(crate) fn into_parts(self) -> (Purpose, ImageRecord, Vectors, Evidence) {
+        (self.purpose, self.image, self.vectors, self.evidence)
     }
 }
 
@@ -76,12 +64,13 @@ impl Verifier<'_> {
         &self,
         flash: &mut Flash<F>,
         envelope: &'a [u8],
+        lists: Lists,
         list: &mut ListBuffer,
     ) -> Result<Authenticated<'a>, Refusal> {
         let parsed = Envelope::parse(envelope)?;
         // A loader has no clock; hosts and servers check the times in credentials.
         let mut store = TrustStore::new(self.anchors.as_slice());
-        let held = match self.lists {
+        let held = match lists {
             // The journal names what is in the slot: it was installed under these anchors.
             Lists::Ignored => {
                 store = store.to_boot();
@@ -102,18 +91,23 @@ impl Verifier<'_> {
         Ok(authenticated)
     }
 
-    /// Verifies the image in `slot`, of which the journal says that it is `expected`.
+    /// The lists that count for this purpose.
+    pub(crate) const fn lists(&self, purpose: Purpose) -> Lists {
+        if purpose.is_revocable() { Lists::At(self.revocation) } else { Lists::Ignored }
+    }
+
+    /// Verifies the image for this purpose, in its slot; the journal says that it is `expected`.
     pub(crate) fn slot<F: NorFlash>(
         &self,
         flash: &mut Flash<F>,
-        slot: Slot,
-        stage: Stage,
+        purpose: Purpose,
         expected: &ImageRecord,
         (head, list): (&mut EnvelopeBuffer, &mut ListBuffer),
     ) -> Result<VerifiedImage, Refusal> {
         // The envelope, as it lies in flash.
+        let slot = purpose.slot();
         let envelope = read_head(flash, slot, head)?;
-        let authenticated = self.authenticate(flash, envelope, list)?;
+        let authenticated = self.authenticate(flash, envelope, self.lists(purpose), list)?;
 
         // It is the one the journal has seen authenticate before.
         if authenticated.digest() != &expected.manifest_digest
@@ -124,18 +118,18 @@ impl Verifier<'_> {
 
         // Its conditions, and its image in this slot.
         let mut platform = SlotPlatform::new(flash, self.identity, slot);
-        walk(&authenticated, stage, expected.size, &mut platform)?;
+        walk(&authenticated, purpose, expected.size, &mut platform)?;
         let examined = platform.examined().ok_or(Refusal::of(Reason::ImageDigestMismatch))?;
         if examined.size != expected.size {
             return Err(Reason::ImageDigestMismatch.into());
         }
 
-        let entry = check_entry(flash, slot, expected.size)?;
+        let vectors = check_vectors(flash, slot, expected.size)?;
         let evidence = Evidence::collect(&[
             (authenticated.digest(), &expected.manifest_digest),
             (&examined.computed, &examined.demanded),
         ]);
-        Ok(VerifiedImage { entry, evidence })
+        Ok(VerifiedImage { purpose, image: *expected, vectors, evidence })
     }
 }
 
@@ -143,13 +137,13 @@ impl Verifier<'_> {
 #[inline(never)]
 fn walk<F: NorFlash>(
     authenticated: &Authenticated<'_>,
-    stage: Stage,
+    purpose: Purpose,
     size: u32,
     platform: &mut SlotPlatform<'_, F>,
 ) -> Result<(), Refusal> {
-    let mut walk = match stage {
-        Stage::Installed => Walk::install(authenticated)?,
-        Stage::Boot => Walk::boot(authenticated, size.into())?,
+    let mut walk = match purpose {
+        Purpose::Install => Walk::install(authenticated)?,
+        Purpose::Try | Purpose::Return | Purpose::Run => Walk::boot(authenticated, size.into())?,
     };
     while walk.run(platform)? != Walked::Invoke {}
     Ok(())
@@ -171,18 +165,13 @@ pub(crate) fn read_head<'h, F: NorFlash>(
 }
 
 /// T13: the first two vectors of the image in `slot`, as they are when it runs in slot A.
-pub(crate) fn check_entry<F: NorFlash>(
-    flash: &mut Flash<F>,
-    slot: Slot,
-    size: u32,
-) -> Result<Entry, Refusal> {
+fn check_vectors<F: NorFlash>(flash: &mut Flash<F>, slot: Slot, size: u32) -> Result<Vectors, Refusal> {
     let mut start = [0; UNIT];
     flash.read(Area::Slot(slot), flash.layout().head_len(), &mut start)?;
     let vectors = start.first_chunk().ok_or(Refusal::of(Reason::VectorTableInvalid))?;
     let layout = flash.layout();
     let image = Region { start: layout.image_address(), len: size };
-    let vectors = Vectors::check(image, layout.ram(), vectors);
-    vectors.map(Entry::of).map_err(|_| Refusal::of(Reason::VectorTableInvalid))
+    Vectors::check(image, layout.ram(), vectors).map_err(|_| Refusal::of(Reason::VectorTableInvalid))
 }
 
 /// Whether the head in flash is exactly this envelope.

@@ -3,9 +3,8 @@
 
 use std::cell::RefCell;
 
-use bootloader::Boot;
 use bootloader::layout::{Area, Slot};
-use system_tests::device::Device;
+use system_tests::device::{Boot, Device};
 use system_tests::factory::{Factory, provisioning_block};
 use update_protocol::isotp::{Config, Link, Target};
 use update_protocol::profile::{Object, device_addressing, tester_addressing};

@@ -268,7 +268,7 @@ reasons! {
         "Send the newest revocation list again.";
     0x030c SwapFailed "swap-failed" 11 7
         "The device could not swap in the new image."
-        "Start the update again.";
+        "Reset the device to continue; if it fails again, replace the device.";
     0x030d VectorTableInvalid "vector-table-invalid" 11 7
         "The image does not begin with a usable vector table."
         "Check that the image was linked for this device.";
@@ -278,9 +278,6 @@ reasons! {
     0x030f TrialNotConfirmed "trial-not-confirmed" 11 7
         "The new image did not confirm itself; the device reverted to the old one."
         "Check why the new application did not start up.";
-    0x0310 WatchdogReset "watchdog-reset" 11 7
-        "The watchdog reset the device during the trial; it reverted to the old image."
-        "Check why the new application hangs.";
     0x0311 HeadInvalid "head-invalid" 4 7
         "The envelope stored with an image is missing or no longer verifies."
         "Install again.";
@@ -290,9 +287,6 @@ reasons! {
     0x0313 ObjectUnknown "object-unknown" 11 7
         "The download names an object, offset or size that the device does not have."
         "Use an updater-host of the same version as the loader.";
-    0x0314 ManifestChanged "manifest-changed" 11 7
-        "An install of another manifest is in progress."
-        "Abandon that install, or finish it.";
     0x0315 ProvisioningDeviceKeys "provisioning-device-keys" 11 7
         "The block contains device keys (key 8), which this loader does not support."
         "Use a loader that supports them, or omit them.";

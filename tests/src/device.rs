@@ -4,12 +4,13 @@
 
 use super::factory::{self, Factory};
 use super::flash::Nor;
+use bootloader::firmware_image::Vectors;
 use bootloader::flash::Flash;
 use bootloader::handoff::Request;
 use bootloader::layout::{Layout, Region, Regions};
 use bootloader::session::Description;
 use bootloader::state::BootState;
-use bootloader::{Boot, Buffers, Loader, Session, application};
+use bootloader::{Buffers, Loader, Session, application};
 use suit_manifest::Reason;
 use update_protocol::profile::{Object, StateRecord};
 use update_protocol::uds::Nrc;
@@ -20,6 +21,18 @@ const BASE: u32 = 0x2100_0000;
 
 /// What its board has for a unique id.
 pub const FACTORY_TAG: u64 = 0x0123_4567_89AB_CDEF;
+
+const DESCRIPTION: Description =
+    Description { loader_version: "test", max_request_len: 4095, factory_tag: FACTORY_TAG };
+
+/// What a reset led to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Boot {
+    /// The image in slot A runs.
+    Run(Vectors),
+    /// The loader stays on the bus; the reason, if something is wrong.
+    Stay(Option<Reason>),
+}
 
 /// Why a host gave up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -113,17 +126,23 @@ impl<const WORD: usize, const PAGE: usize> Device<WORD, PAGE> {
 
     /// A reset.
     pub fn boot(&mut self) -> Boot {
-        self.loader().boot(None)
+        self.boot_with(None)
+    }
+
+    /// A reset with this in the mailbox.
+    pub fn boot_with(&mut self, request: Option<Request>) -> Boot {
+        match self.loader().boot(request, DESCRIPTION) {
+            bootloader::Boot::Run(entry) => Boot::Run(entry.redeem().expect("whole evidence")),
+            bootloader::Boot::Stay(session) => Boot::Stay(session.refusal().map(|refusal| refusal.reason)),
+        }
     }
 
     /// A reset into the programming session.
     pub fn program(&mut self) -> Programming<'_, WORD, PAGE> {
-        let mut loader = self.loader();
-        loader.boot(Some(Request::ProgrammingSession { answer: true }));
-        Session::new(
-            loader,
-            Description { loader_version: "test", max_request_len: 4095, factory_tag: FACTORY_TAG },
-        )
+        match self.loader().boot(Some(Request::ProgrammingSession { answer: true }), DESCRIPTION) {
+            bootloader::Boot::Stay(session) => session,
+            bootloader::Boot::Run(_) => panic!("the loader was asked for"),
+        }
     }
 
     /// What an application on it sees.

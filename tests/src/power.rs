@@ -8,12 +8,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bootloader::Boot;
 use bootloader::journal::RECORD_LEN;
 use bootloader::layout::{Area, Half, Layout};
 use bootloader::state::{BootState, Status};
 
-use super::device::{Device, Failure};
+use super::device::{Boot, Device, Failure};
 use super::flash::{Cut, Medium, Nor, Random};
 
 /// An image that may be found in slot A: its sequence number and bytes.

@@ -1,9 +1,8 @@
 //! The power goes away at every flash operation of everything a device ever does with its flash.
 
-use bootloader::Boot;
 use bootloader::state::Status;
 use suit_manifest::Reason;
-use system_tests::device::{Device, Failure, routine};
+use system_tests::device::{Boot, Device, Failure, routine};
 use system_tests::factory::{Factory, provisioning_block};
 use system_tests::power::{Release, Scenario, cut_everywhere};
 use update_protocol::profile::{Object, rid};

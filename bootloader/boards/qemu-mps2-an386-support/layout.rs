@@ -47,7 +47,7 @@ pub const MAILBOX_START: u32 = RAM_START + RAM_LEN - MAILBOX_LEN;
 /// Bytes of RAM the loader is linked for, its stack included.
 pub const LOADER_RAM_LEN: u32 = 24 * 1024;
 /// Bytes of them that are stack.
-pub const LOADER_STACK_LEN: u32 = 17 * 1024;
+pub const LOADER_STACK_LEN: u32 = 16 * 1024 + 512;
 /// Where the emulator lays down what is a unique id in a chip, 8 bytes: in RAM that no program is linked for. A reset
 /// lays it down again.
 pub const UNIQUE_ID_START: u32 = RAM_START + (1 << 20);

@@ -4,7 +4,49 @@ const OLD: ImageRecord = ImageRecord { manifest_digest: [1; 32], sequence: 5, si
 const NEW: ImageRecord = ImageRecord { manifest_digest: [2; 32], sequence: 6, size: 200 };
 const AT: SwapProgress = SwapProgress { page: 4, step: Step::Put };
 
-fn states() -> [(&'static str, BootState); 7] {
+/// One value of each variant, by name. A variant that is missing here does not compile.
+macro_rules! every {
+    ($function:ident, $name:ident: $enum:ident { $($variant:ident => $value:expr),* $(,)? }) => {
+        fn $name(value: &$enum) -> &'static str {
+            match value {
+                $($enum::$variant { .. } => stringify!($variant)),*
+            }
+        }
+
+        fn $function() -> Vec<$enum> {
+            vec![$($value),*]
+        }
+    };
+}
+
+every!(statuses, status_name: Status {
+    Idle => Status::Idle,
+    Installing => Status::Installing { offset: 64 },
+    Pending => Status::Pending,
+    Swapping => Status::Swapping(AT),
+    Trial => Status::Trial { boots: 1 },
+    Reverting => Status::Reverting(AT),
+});
+
+every!(events, event_name: Event {
+    Provisioned => Event::Provisioned(7),
+    RevocationStored => Event::RevocationStored(RevocationPointer { half: Half::First, sequence: 1 }),
+    InstallStarted => Event::InstallStarted(NEW),
+    Committed => Event::Committed(128),
+    Matched => Event::Matched(SlotProof::forged(Purpose::Install, NEW)),
+    Abandoned => Event::Abandoned,
+    PendingDropped => Event::PendingDropped(0x301),
+    SwapStarted => Event::SwapStarted(SlotProof::forged(Purpose::Try, NEW)),
+    SwapStepped => Event::SwapStepped,
+    SwapFinished => Event::SwapFinished,
+    HandedOver => Event::HandedOver,
+    Confirmed => Event::Confirmed,
+    RevertStarted => Event::RevertStarted(SlotProof::forged(Purpose::Return, NEW), 0x302),
+    TrialDropped => Event::TrialDropped(0x302),
+});
+
+/// Every state in which an event may come: a device from the factory, each status, and a trial without a boot.
+fn states() -> Vec<(&'static str, BootState)> {
     let with = |status| BootState {
         status,
         floor: 5,
@@ -13,76 +55,80 @@ fn states() -> [(&'static str, BootState); 7] {
         provisioned: true,
         ..BootState::FACTORY
     };
-    [
-        ("Factory", BootState::FACTORY),
-        ("Idle", with(Status::Idle)),
-        ("Installing", with(Status::Installing { offset: 64 })),
-        ("Pending", with(Status::Pending)),
-        ("Swapping", with(Status::Swapping(AT))),
-        ("Trial", with(Status::Trial { boots: 1 })),
-        ("Reverting", with(Status::Reverting(AT))),
-    ]
+    let mut states =
+        vec![("Factory", BootState::FACTORY), ("Trial, not booted", with(Status::Trial { boots: 0 }))];
+    states.extend(statuses().into_iter().map(|status| (status_name(&status), with(status))));
+    states
 }
 
-fn events() -> [(&'static str, Event); 13] {
-    [
-        ("Provisioned", Event::Provisioned(7)),
-        ("RevocationStored", Event::RevocationStored(RevocationPointer { half: Half::First, sequence: 1 })),
-        ("InstallStarted", Event::InstallStarted(NEW)),
-        ("Committed", Event::Committed(128)),
-        ("Matched", Event::Matched),
-        ("Abandoned", Event::Abandoned),
-        ("PendingDropped", Event::PendingDropped(0x301)),
-        ("SwapStarted", Event::SwapStarted),
-        ("SwapStepped", Event::SwapStepped),
-        ("SwapFinished", Event::SwapFinished),
-        ("Confirmed", Event::Confirmed),
-        ("RevertStarted", Event::RevertStarted(0x302)),
-        ("TrialDropped", Event::TrialDropped(0x302)),
-    ]
+/// A state by its name.
+fn state(wanted: &str) -> BootState {
+    states().into_iter().find(|(name, _)| *name == wanted).unwrap().1
 }
 
-/// Which events each state takes. A change here is a change of the design.
-const LEGAL: &[(&str, &[&str])] = &[
-    ("Factory", &["Provisioned", "RevocationStored", "InstallStarted"]),
-    ("Idle", &["RevocationStored", "InstallStarted"]),
-    ("Installing", &["RevocationStored", "InstallStarted", "Committed", "Matched", "Abandoned"]),
-    ("Pending", &["RevocationStored", "InstallStarted", "Abandoned", "PendingDropped", "SwapStarted"]),
-    ("Swapping", &["RevocationStored", "SwapStepped", "SwapFinished"]),
-    ("Trial", &["RevocationStored", "Confirmed", "RevertStarted", "TrialDropped"]),
-    ("Reverting", &["RevocationStored", "SwapStepped", "SwapFinished"]),
-];
-
-#[test]
-fn the_table_of_transitions() {
-    for ((name, state), (expected_name, legal)) in states().into_iter().zip(LEGAL) {
-        assert_eq!(name, *expected_name);
-        let taken: Vec<_> = events()
-            .into_iter()
-            .filter(|(_, event)| state.after(*event).is_ok())
-            .map(|(name, _)| name)
-            .collect();
-        assert_eq!(taken, *legal, "{name}");
+/// What each event makes of each state, as a table in Markdown; empty: refused.
+fn table() -> String {
+    let states = states();
+    let cells = |first: &str, cells: Vec<&str>| format!("| {first} | {} |\n", cells.join(" | "));
+    let mut table = cells("event", states.iter().map(|(name, _)| *name).collect());
+    table += &cells("---", vec!["---"; states.len()]);
+    for index in 0..events().len() {
+        let name = event_name(&events()[index]);
+        let after = states.iter().map(|(_, state)| {
+            let next = state.after(events().swap_remove(index));
+            next.map_or("", |next| status_name(&next.status))
+        });
+        table += &cells(name, after.collect());
     }
+    table
+}
+
+/// A change here is a change of the design: the table is in docs/boot-rules.md.
+#[test]
+fn the_table_of_transitions_is_the_documented_one() {
+    let document = include_str!("../../../docs/boot-rules.md");
+    let (_, rest) = document.split_once("<!-- transitions -->\n").expect("the table begins");
+    let (documented, _) = rest.split_once("<!-- end -->").expect("the table ends");
+    assert_eq!(documented, table(), "docs/boot-rules.md has to say:\n{}", table());
 }
 
 #[test]
 fn no_event_lowers_the_floor_and_only_confirming_and_provisioning_raise_it() {
     for (name, state) in states() {
-        for (event_name, event) in events().into_iter().chain([("HandedOver", Event::HandedOver)]) {
+        for event in events() {
+            let event_name = event_name(&event);
+            let may_raise = matches!(event, Event::Confirmed | Event::Provisioned(_));
             let Ok(next) = state.after(event) else { continue };
             assert!(next.floor >= state.floor, "{name} {event_name}");
-            if !matches!(event, Event::Confirmed | Event::Provisioned(_)) {
-                assert_eq!(next.floor, state.floor, "{name} {event_name}");
-            }
+            assert!(may_raise || next.floor == state.floor, "{name} {event_name}");
         }
+    }
+}
+
+/// What marks slot B or exchanges the slots takes a proof for that, and of the image that is there.
+#[test]
+fn boot21_a_proof_of_another_image_or_for_another_purpose_is_refused() {
+    type Make = fn(SlotProof) -> Event;
+    let cases: [(&str, Purpose, Make); 3] = [
+        ("Installing", Purpose::Install, Event::Matched),
+        ("Pending", Purpose::Try, Event::SwapStarted),
+        ("Trial", Purpose::Return, |proof| Event::RevertStarted(proof, 1)),
+    ];
+    for (name, purpose, event) in cases {
+        let state = state(name);
+        for proven in [Purpose::Install, Purpose::Try, Purpose::Return, Purpose::Run] {
+            let taken = state.after(event(SlotProof::forged(proven, NEW))).is_ok();
+            assert_eq!(taken, proven == purpose, "{name}: {proven:?}");
+        }
+        assert!(state.after(event(SlotProof::forged(purpose, OLD))).is_err(), "{name}: of the other slot");
+        let empty = BootState { spare: None, ..state };
+        assert!(empty.after(event(SlotProof::forged(purpose, NEW))).is_err(), "{name}: of nothing");
     }
 }
 
 #[test]
 fn an_image_gets_as_many_trial_boots_as_the_limit_says_and_confirms_only_after_one() {
-    let [.., (_, trial), _] = states();
-    let mut state = BootState { status: Status::Trial { boots: 0 }, ..trial };
+    let mut state = state("Trial, not booted");
     assert!(state.after(Event::Confirmed).is_err(), "nothing has run yet");
     for _ in 0..TRIAL_BOOTS {
         state = state.after(Event::HandedOver).unwrap();
@@ -117,16 +163,15 @@ fn t07_records_change_slots_in_the_same_instant_as_the_swap_ends() {
 
 #[test]
 fn without_an_image_to_come_back_a_revert_is_illegal() {
-    let [.., (_, trial), _] = states();
-    let state = BootState { spare: None, ..trial };
-    assert!(state.after(Event::RevertStarted(1)).is_err());
+    let state = BootState { spare: None, ..state("Trial") };
+    assert!(state.after(Event::RevertStarted(SlotProof::forged(Purpose::Return, NEW), 1)).is_err());
     let dropped = state.after(Event::TrialDropped(1)).unwrap();
     assert_eq!((dropped.active, dropped.status), (None, Status::Idle));
 }
 
 #[test]
 fn progress_neither_falls_nor_passes_the_image() {
-    let [_, _, (_, installing), ..] = states();
+    let installing = state("Installing");
     assert!(installing.after(Event::Committed(63)).is_err());
     assert!(installing.after(Event::Committed(201)).is_err());
     installing.after(Event::Committed(200)).unwrap();

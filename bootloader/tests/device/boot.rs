@@ -1,6 +1,5 @@
 //! The boot rules (docs/boot-rules.md).
 
-use bootloader::Boot;
 use bootloader::handoff::Request;
 use bootloader::journal::RECORD_LEN;
 use bootloader::layout::{Area, Half};
@@ -8,7 +7,7 @@ use bootloader::state::Status;
 use suit_manifest::Reason;
 use update_protocol::profile::{ImageState, Mode, Object};
 
-use crate::bench::{Device, Failure, record};
+use crate::bench::{Boot, Device, Failure, record};
 use crate::factory::Factory;
 use crate::flash::Cut;
 
@@ -278,7 +277,7 @@ fn a_spare_slot_that_does_not_verify_never_comes_back() {
 fn whoever_asks_for_the_loader_gets_it_and_the_pending_image_waits() {
     let (mut board, _, old, new) = pending();
     let before = board.nor.medium().operations();
-    assert_eq!(board.loader().boot(Some(Request::ProgrammingSession { answer: true })), Boot::Stay(None));
+    assert_eq!(board.boot_with(Some(Request::ProgrammingSession { answer: true })), Boot::Stay(None));
     assert_eq!(board.nor.medium().operations(), before);
     assert_eq!(board.running(old.len()), old);
     assert!(matches!(board.boot(), Boot::Run(_)));
@@ -289,7 +288,7 @@ fn whoever_asks_for_the_loader_gets_it_and_the_pending_image_waits() {
 fn an_application_that_asks_for_the_loader_before_it_confirmed_has_ended_its_trial() {
     let (mut board, _, old, _) = pending();
     assert!(matches!(board.boot(), Boot::Run(_)));
-    assert_eq!(board.loader().boot(Some(Request::ProgrammingSession { answer: false })), Boot::Stay(None));
+    assert_eq!(board.boot_with(Some(Request::ProgrammingSession { answer: false })), Boot::Stay(None));
     assert_eq!(board.state().revert_reason, Reason::TrialNotConfirmed.code());
     assert_eq!(board.running(old.len()), old);
 }

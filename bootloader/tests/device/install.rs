@@ -1,13 +1,12 @@
 //! Installing and resuming.
 
-use bootloader::Boot;
 use bootloader::state::Status;
 use suit_manifest::Reason;
 use update_protocol::profile::{ImageState, Object, rid};
 use update_protocol::uds::Nrc;
 use update_protocol::uds::server::{Download, Handler as _};
 
-use crate::bench::{Device, Failure, download, install, record, routine};
+use crate::bench::{Boot, Device, Failure, download, install, record, routine};
 use crate::factory::{Factory, description};
 
 type Board = Device<8, 4096>;

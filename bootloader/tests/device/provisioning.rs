@@ -1,6 +1,5 @@
 //! Factory state and the provisioning block.
 
-use bootloader::Boot;
 use bootloader::provisioning::ProvisioningBlock;
 use suit_manifest::Reason;
 use update_protocol::profile::anchors::{AnchorEntry, AnchorReport, DomainEntry};
@@ -8,7 +7,7 @@ use update_protocol::profile::{ImageState, Mode, Object};
 use update_protocol::uds::Nrc;
 use update_protocol::uds::server::{Answer, Handler as _};
 
-use crate::bench::{Device, Failure, record};
+use crate::bench::{Boot, Device, Failure, record};
 use crate::factory::{Factory, provisioning_block};
 use crate::flash::Cut;
 

@@ -7,8 +7,8 @@ use bootloader::session;
 use suit_manifest::Reason;
 use update_protocol::isotp::{Config, Link, Target};
 use update_protocol::profile::{self, FACTORY_TAG_DELAY_MS, ImageState, Object, rid};
+use update_protocol::uds::Nrc;
 use update_protocol::uds::server::{Download, Event, Handler, Server};
-use update_protocol::uds::{self, Nrc};
 
 type Board = Device<8, 4096>;
 type HeapLink = Link<Vec<u8>, Vec<u8>>;
@@ -78,7 +78,7 @@ impl Bus {
 
 /// The answer to `10 <session>`.
 fn entered(session: u8) -> Vec<u8> {
-    let [p2_high, p2_low] = uds::P2_MS.to_be_bytes();
+    let [p2_high, p2_low] = profile::declared_p2_ms(4095).to_be_bytes();
     vec![0x50, session, p2_high, p2_low, 1, 0xF4]
 }
 

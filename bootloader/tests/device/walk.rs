@@ -1,9 +1,8 @@
 //! One walk for "which image does this manifest install": the verdict of tool, server and host is the device's, and
 //! the device's does not depend on the leftovers in its spare slot. docs/decisions/0015.
 
-use crate::bench::{Device, download};
+use crate::bench::{Boot, Device, download};
 use crate::factory::{CLASS, DEVICE, Factory, VENDOR, description};
-use bootloader::Boot;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;

@@ -209,11 +209,9 @@ pub(super) fn status_of(reason: Reason) -> StatusCode {
         | Reason::VectorTableInvalid
         | Reason::NothingBootable
         | Reason::TrialNotConfirmed
-        | Reason::WatchdogReset
         | Reason::HeadInvalid
         | Reason::InstallAbandoned
-        | Reason::ObjectUnknown
-        | Reason::ManifestChanged => StatusCode::UNPROCESSABLE_ENTITY,
+        | Reason::ObjectUnknown => StatusCode::UNPROCESSABLE_ENTITY,
     }
 }
 

@@ -46,7 +46,7 @@ pub(crate) fn reason_hint(reason: Reason) -> &'static str {
     if matches!(reason, R::FlashFailed | R::JournalCorrupt) {
         return "Run the update again. If it fails again, the device is broken: replace it.";
     }
-    if matches!(reason, R::TrialNotConfirmed | R::WatchdogReset) {
+    if reason == R::TrialNotConfirmed {
         return "The device works with its old firmware. Call the manufacturer: the new firmware did not start properly.";
     }
     if matches!(
@@ -59,9 +59,6 @@ pub(crate) fn reason_hint(reason: Reason) -> &'static str {
             | R::NothingBootable
     ) {
         return TRANSFER_AGAIN;
-    }
-    if reason == R::ManifestChanged {
-        return "Another release is half installed. Run updater-host abandon, then the update.";
     }
     if reason == R::InstallAbandoned {
         return "Run the update again when you want it.";

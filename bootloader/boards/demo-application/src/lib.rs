@@ -22,6 +22,7 @@ pub mod descriptor;
 pub use descriptor::{Behaviour, Descriptor};
 
 use bootloader::application::{Confirmation, Device};
+use bootloader::device::Program;
 use bootloader::handoff::{MAILBOX_LEN, Request};
 use bootloader::journal::JournalError;
 use embedded_storage::nor_flash::NorFlash;
@@ -97,6 +98,12 @@ impl<F: NorFlash> Handler for Application<F> {
                 Ok(SessionChange::HandOver)
             }
         }
+    }
+}
+
+impl<F: NorFlash> Program for Application<F> {
+    fn ends_with_its_session(&self) -> bool {
+        false
     }
 }
 

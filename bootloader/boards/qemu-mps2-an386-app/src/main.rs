@@ -3,12 +3,13 @@
 #![no_main]
 
 use bootloader::application::Device;
+use bootloader::device::{self, Reset, Service};
 use bootloader::flash::Flash;
 use demo_application::descriptor::DESCRIPTOR_LEN;
 use demo_application::{Application, Behaviour, Descriptor, MAX_ANSWER_LEN, MAX_REQUEST_LEN};
 use flash_array::FlashArray;
 use qemu_mps2_an386_support::layout::FLASH_LEN;
-use qemu_mps2_an386_support::machine::{Ended, Machine, Program};
+use qemu_mps2_an386_support::machine::{Machine, Program};
 use qemu_mps2_an386_support::psram::Psram;
 use qemu_mps2_an386_support::{LAYOUT, mailbox};
 use update_protocol::isotp::{BorrowedLink, Config};
@@ -50,8 +51,7 @@ fn main() -> ! {
 
     let addressing = profile::device_addressing(application.node_address());
     let mut link = BorrowedLink::new(addressing, Config::classic(), &mut REQUEST[..], &mut ANSWER[..]);
-    let mut server = Server::new();
-    while machine.serve(&mut link, &mut server, &mut application) != Ended::Reset {}
+    let Reset = device::serve(&mut machine, &mut link, &mut Service::new(Server::new(), &mut application));
     if let Some(mail) = application.mail() {
         mailbox::put(mail);
     }

@@ -2,11 +2,11 @@
 
 use core::ptr::with_exposed_provenance;
 
-use bootloader::handoff::Entry;
+use bootloader::Entry;
 use cortex_m::peripheral::{Peripherals, SCB};
 
 /// Never returns: runs the application.
-pub(crate) fn jump(peripherals: &mut Peripherals, entry: &Entry) -> ! {
+pub(crate) fn jump(peripherals: &mut Peripherals, entry: Entry) -> ! {
     cortex_m::interrupt::disable();
     peripherals.SYST.disable_counter();
     peripherals.SYST.disable_interrupt();
@@ -20,12 +20,13 @@ pub(crate) fn jump(peripherals: &mut Peripherals, entry: &Entry) -> ! {
         }
     }
     crate::guard::release(&mut peripherals.MPU);
-    let stack_pointer = with_exposed_provenance(entry.stack_pointer() as usize);
-    let reset_vector = with_exposed_provenance(entry.reset_vector() as usize);
+    let Some(vectors) = entry.redeem() else { SCB::sys_reset() };
+    let stack_pointer = with_exposed_provenance(vectors.stack_pointer() as usize);
+    let reset_vector = with_exposed_provenance(vectors.reset_vector() as usize);
     // SAFETY: an `Entry` exists only for an image that was verified and whose stack pointer and reset vector were
     // checked. Nothing of the loader is used afterwards.
     unsafe {
-        peripherals.SCB.vtor.write(entry.vector_table());
+        peripherals.SCB.vtor.write(vectors.vector_table());
         cortex_m::asm::dsb();
         cortex_m::asm::isb();
         // Nothing is enabled or pending any more: what remains is the core's state after a reset.

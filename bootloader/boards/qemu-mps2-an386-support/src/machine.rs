@@ -4,13 +4,10 @@ use crate::can_uart::CanUart;
 use crate::clock::Clock;
 use crate::layout::UNIQUE_ID_START;
 use crate::{guard, handover, watchdog};
-use bootloader::handoff::Entry;
+use bootloader::Entry;
+use bootloader::device::Board;
 use cortex_m::peripheral::{Peripherals, SCB};
-use update_protocol::isotp::BorrowedLink;
-use update_protocol::uds::server::{Event, Handler, Server};
-
-/// How long a reset waits for the last frame to leave the controller.
-const LAST_FRAME_US: u64 = 100_000;
+use update_protocol::can::Frame;
 
 /// Which program runs; they differ in what they may touch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,15 +16,6 @@ pub enum Program {
     Loader,
     /// Runs in slot A.
     Application,
-}
-
-/// Why serving came to an end.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Ended {
-    /// A tester asked for a reset, or for the other program.
-    Reset,
-    /// Nobody has spoken for so long that the session is over. Serving can go on.
-    SessionExpired,
 }
 
 /// The number of this board that no other has; 0 if the emulator was given none.
@@ -69,54 +57,8 @@ impl Machine {
         &self.can
     }
 
-    /// Serves testers until one of them asks for a reset, or leaves.
-    pub fn serve<H: Handler>(
-        &mut self,
-        link: &mut BorrowedLink<'_>,
-        server: &mut Server,
-        handler: &mut H,
-    ) -> Ended {
-        let mut reset_at_us = None;
-        loop {
-            watchdog::feed();
-            // First the wake-ups are forgotten, then the devices are looked at: nothing in between is lost.
-            self.clock.expect_wake_up();
-            self.can.acknowledge();
-            let received = self.can.receive();
-            let now_us = self.clock.now_us();
-            match &received {
-                Some(frame) => link.on_frame(frame, now_us),
-                None => link.on_timeout(now_us),
-            }
-            match server.poll(link, handler, now_us) {
-                Some(Event::Reset) => {
-                    let deadline_us = *reset_at_us.get_or_insert(now_us.saturating_add(LAST_FRAME_US));
-                    if self.can.is_idle() || now_us >= deadline_us {
-                        return Ended::Reset;
-                    }
-                }
-                Some(Event::SessionExpired) => return Ended::SessionExpired,
-                None => {}
-            }
-            let mut is_quiet = received.is_none();
-            let now_us = self.clock.now_us();
-            while self.can.is_idle() {
-                let Some(frame) = link.poll_transmit(now_us) else { break };
-                self.can.transmit(&frame);
-                is_quiet = false;
-            }
-            if is_quiet {
-                let deadline_us = match (link.next_timeout(), server.next_timeout()) {
-                    (Some(link), Some(server)) => Some(link.min(server)),
-                    (link, server) => link.or(server),
-                };
-                self.clock.sleep_until(deadline_us);
-            }
-        }
-    }
-
-    /// Ends the loader: runs the application.
-    pub fn hand_over(&mut self, entry: &Entry) -> ! {
+    /// Ends the loader: runs the application. An entry whose evidence is not whole any more ends in a reset.
+    pub fn hand_over(&mut self, entry: Entry) -> ! {
         handover::jump(&mut self.peripherals, entry)
     }
 
@@ -130,5 +72,36 @@ impl Machine {
         loop {
             cortex_m::asm::wfi();
         }
+    }
+}
+
+impl Board for Machine {
+    fn feed_watchdog(&mut self) {
+        watchdog::feed();
+    }
+
+    fn expect_wake_up(&mut self) {
+        self.clock.expect_wake_up();
+        self.can.acknowledge();
+    }
+
+    fn receive(&mut self) -> Option<Frame> {
+        self.can.receive()
+    }
+
+    fn is_idle(&mut self) -> bool {
+        self.can.is_idle()
+    }
+
+    fn transmit(&mut self, frame: &Frame) {
+        self.can.transmit(frame);
+    }
+
+    fn now_us(&mut self) -> u64 {
+        self.clock.now_us()
+    }
+
+    fn sleep_until(&mut self, deadline_us: Option<u64>) {
+        self.clock.sleep_until(deadline_us);
     }
 }

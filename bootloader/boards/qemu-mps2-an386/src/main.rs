@@ -2,23 +2,19 @@
 #![no_std]
 #![no_main]
 
+use bootloader::device::{self, Reset, Service};
 use bootloader::flash::Flash;
-use bootloader::handoff::{Entry, Request};
-use bootloader::session::{self, Description};
-use bootloader::{Boot, Buffers, EnvelopeBuffer, ListBuffer, Loader, Session};
+use bootloader::handoff::Request;
+use bootloader::session::{self, Description, MAX_ANSWER_LEN, MAX_REQUEST_LEN};
+use bootloader::{Boot, Buffers, EnvelopeBuffer, ListBuffer, Loader};
 use flash_array::FlashArray;
 use qemu_mps2_an386_support::LAYOUT;
 use qemu_mps2_an386_support::layout::FLASH_LEN;
-use qemu_mps2_an386_support::machine::{self, Ended, Machine, Program};
+use qemu_mps2_an386_support::machine::{self, Machine, Program};
 use qemu_mps2_an386_support::mailbox;
 use qemu_mps2_an386_support::psram::{self, Psram};
 use update_protocol::isotp::{BorrowedLink, Config};
 use update_protocol::profile;
-
-/// Longest request: a TransferData of a quarter of a flash page.
-const MAX_REQUEST_LEN: u16 = 2 + 1024;
-/// Longest answer, bytes: all data identifiers at once.
-const MAX_ANSWER_LEN: usize = 352;
 
 unsafe extern "C" {
     fn DefaultHandler();
@@ -43,64 +39,29 @@ fn main() -> ! {
     // SAFETY: taken once, and nothing else of the loader touches the PSRAM.
     let psram = unsafe { Psram::take() };
     let buffers = Buffers { envelope: ENVELOPE, list: LIST };
-    // Matched in place: a copy of the session would take half a kilobyte of stack.
-    let mut started = boot(psram, buffers, request);
-    let session = match &mut started {
-        Started::Run(entry) => machine.hand_over(entry),
-        Started::Stay(session) => session,
-        Started::Broken => machine.halt(),
+    let Some(loader) = start(psram, buffers) else { machine.halt() };
+    let description = Description {
+        loader_version: env!("CARGO_PKG_VERSION"),
+        max_request_len: MAX_REQUEST_LEN,
+        factory_tag: machine::unique_id(),
     };
-    let node = session.loader().node_address();
-    let mut link = BorrowedLink::new(
-        profile::device_addressing(node),
-        Config::classic(),
-        &mut REQUEST[..],
-        &mut ANSWER[..],
-    );
-    let mut server = session::server(request);
-    loop {
-        match machine.serve(&mut link, &mut server, session) {
-            Ended::Reset => machine.reset(),
-            // Whoever asked for the loader is gone: a device that can work goes back to work.
-            Ended::SessionExpired if session.loader().has_bootable() => machine.reset(),
-            Ended::SessionExpired => {}
+    match loader.boot(request, description) {
+        Boot::Run(entry) => machine.hand_over(entry),
+        Boot::Stay(mut session) => {
+            let addressing = profile::device_addressing(session.loader().node_address());
+            let mut link =
+                BorrowedLink::new(addressing, Config::classic(), &mut REQUEST[..], &mut ANSWER[..]);
+            let mut service = Service::new(session::server(request), &mut session);
+            let Reset = device::serve(&mut machine, &mut link, &mut service);
+            machine.reset()
         }
     }
 }
 
-/// What the boot rules led to.
-#[expect(clippy::large_enum_variant, reason = "there is one, matched in place; no heap to box it on")]
-enum Started<'b> {
-    /// The application.
-    Run(Entry),
-    /// The loader, on the bus.
-    Stay(Session<'b, psram::Flash>),
-    /// A flash that this loader cannot use.
-    Broken,
-}
-
-// These are calls, and no parts of `main`, so that what they need of the stack is free again afterwards.
-
-/// Powers up the flash and recovers what is in it.
+/// Powers up the flash and recovers what is in it. A call, and no part of `main`, so that what it needs of the stack is
+/// free again afterwards.
 #[inline(never)]
 fn start(psram: Psram, buffers: Buffers<'_>) -> Option<Loader<'_, psram::Flash>> {
     let array = FlashArray::power_up(psram, FLASH_LEN).ok()?;
     Some(Loader::start(Flash::new(array, LAYOUT).ok()?, buffers))
-}
-
-/// Runs the boot rules.
-#[inline(never)]
-fn boot(psram: Psram, buffers: Buffers<'_>, request: Option<Request>) -> Started<'_> {
-    let Some(mut loader) = start(psram, buffers) else { return Started::Broken };
-    match loader.boot(request) {
-        Boot::Run(entry) => Started::Run(entry),
-        Boot::Stay(_) => {
-            let description = Description {
-                loader_version: env!("CARGO_PKG_VERSION"),
-                max_request_len: MAX_REQUEST_LEN,
-                factory_tag: machine::unique_id(),
-            };
-            Started::Stay(Session::new(loader, description))
-        }
-    }
 }

@@ -5,11 +5,12 @@
 use crate::flash::{Flash as Chip, FlashFile};
 use anyhow::{Context as _, Result, anyhow};
 use bootloader::application::Device;
+use bootloader::device::{Program, Reset, Service};
 use bootloader::flash::Flash;
-use bootloader::handoff::{Entry, MAILBOX_LEN, Request};
+use bootloader::handoff::{MAILBOX_LEN, Request};
 use bootloader::layout::{Area, ENVELOPE_LEN_MAX, REVOCATION_LIST_LEN_MAX, Slot};
-use bootloader::session::{self, Description};
-use bootloader::{Boot, Buffers, Loader, Session};
+use bootloader::session::{self, Description, MAX_REQUEST_LEN};
+use bootloader::{Boot, Buffers, Entry, Loader};
 use can_bus::{Bus, BusError, IsoTpChannel};
 use demo_application::descriptor::DESCRIPTOR_LEN;
 use demo_application::{Application, Behaviour, Descriptor};
@@ -19,10 +20,8 @@ use qemu_mps2_an386_support::layout::APP_DESCRIPTOR_OFFSET;
 use std::time::Duration;
 use update_protocol::isotp::Config;
 use update_protocol::profile;
-use update_protocol::uds::server::{Event, Handler, Server};
+use update_protocol::uds::server::Server;
 
-/// Longest request the loader takes, as on the board.
-const MAX_REQUEST_LEN: u16 = 2 + 1024;
 /// Consecutive frames on their way at once; sockets hold more.
 const BLOCK_SIZE: u8 = 32;
 /// How long an application that hangs goes unnoticed.
@@ -40,7 +39,7 @@ pub(crate) async fn run(file: &FlashFile, mut bus: Bus) -> Result<()> {
         let request = mailbox.take().as_ref().and_then(Request::decode);
         bus = match boot(file, request, factory_tag, bus).await? {
             Started::Application(entry, bus) => {
-                let (bus, mail) = run_application(file, &entry, bus).await?;
+                let (bus, mail) = run_application(file, entry, bus).await?;
                 mailbox = mail;
                 bus
             }
@@ -66,40 +65,32 @@ fn flash(file: &FlashFile) -> Result<Flash<Chip>> {
 /// The loader.
 async fn boot(file: &FlashFile, request: Option<Request>, factory_tag: u64, bus: Bus) -> Result<Started> {
     let (mut envelope, mut list) = ([0; ENVELOPE_LEN_MAX], [0; REVOCATION_LIST_LEN_MAX]);
-    let mut loader = Loader::start(flash(file)?, Buffers { envelope: &mut envelope, list: &mut list });
-    match loader.boot(request) {
+    let loader = Loader::start(flash(file)?, Buffers { envelope: &mut envelope, list: &mut list });
+    let description = Description {
+        loader_version: env!("CARGO_PKG_VERSION"),
+        max_request_len: MAX_REQUEST_LEN,
+        factory_tag,
+    };
+    let mut session = match loader.boot(request, description) {
         Boot::Run(entry) => return Ok(Started::Application(entry, bus)),
-        Boot::Stay(Some(reason)) => log(&format!("the loader stays: {}", reason.slug())),
-        Boot::Stay(None) => log("the loader was asked for"),
+        Boot::Stay(session) => session,
+    };
+    match session.refusal() {
+        Some(refusal) => log(&format!("the loader stays: {}", refusal.reason.slug())),
+        None => log("the loader was asked for"),
     }
-    let node = loader.node_address();
-    let mut server = session::server(request);
-    let mut session = Session::new(
-        loader,
-        Description {
-            loader_version: env!("CARGO_PKG_VERSION"),
-            max_request_len: MAX_REQUEST_LEN,
-            factory_tag,
-        },
-    );
-    let mut channel = channel(bus, node, MAX_REQUEST_LEN);
-    loop {
-        match serve(&mut channel, &mut server, &mut session).await? {
-            Ended::Reset => break,
-            // Whoever asked for the loader is gone: a device that can work goes back to work.
-            Ended::SessionExpired if session.loader().has_bootable() => break,
-            Ended::SessionExpired => {}
-        }
-    }
+    let mut channel = channel(bus, session.loader().node_address(), MAX_REQUEST_LEN);
+    serve(&mut channel, Service::new(session::server(request), &mut session)).await?;
     Ok(Started::Ended(channel.into_bus()))
 }
 
 /// The image that the loader has handed over to. It ends with a reset.
-async fn run_application(file: &FlashFile, entry: &Entry, bus: Bus) -> Result<(Bus, Mailbox)> {
+async fn run_application(file: &FlashFile, entry: Entry, bus: Bus) -> Result<(Bus, Mailbox)> {
     let mut chip = flash(file)?.release();
     let image = LAYOUT.region(Area::Slot(Slot::A)).start.saturating_add(LAYOUT.head_len());
+    let vectors = entry.redeem().context("what the loader hands over did not verify")?;
     anyhow::ensure!(
-        entry.vector_table() == LAYOUT.image_address(),
+        vectors.vector_table() == LAYOUT.image_address(),
         "the loader hands over to another address"
     );
     let mut bytes = [0; DESCRIPTOR_LEN];
@@ -122,8 +113,7 @@ async fn run_application(file: &FlashFile, entry: &Entry, bus: Bus) -> Result<(B
         Err(error) => log(&format!("application {}: cannot confirm itself: {error:?}", descriptor.version())),
     }
     let mut channel = channel(bus, application.node_address(), demo_application::MAX_REQUEST_LEN);
-    let mut server = Server::new();
-    while serve(&mut channel, &mut server, &mut application).await? != Ended::Reset {}
+    serve(&mut channel, Service::new(Server::new(), &mut application)).await?;
     Ok((channel.into_bus(), application.mail()))
 }
 
@@ -133,26 +123,14 @@ fn channel(bus: Bus, node: u8, max_request_len: u16) -> IsoTpChannel {
     IsoTpChannel::with_config(bus, profile::device_addressing(node), config, max_request_len.into())
 }
 
-/// Why serving came to an end.
-#[derive(PartialEq, Eq)]
-enum Ended {
-    Reset,
-    SessionExpired,
-}
-
-async fn serve<H: Handler>(
-    channel: &mut IsoTpChannel,
-    server: &mut Server,
-    handler: &mut H,
-) -> Result<Ended> {
+/// Serves testers until the device is to be reset.
+async fn serve<P: Program>(channel: &mut IsoTpChannel, mut service: Service<'_, P>) -> Result<Reset> {
     loop {
         let now_us = channel.now_us();
-        match server.poll(channel.link_mut(), handler, now_us) {
-            Some(Event::Reset) => return Ok(Ended::Reset),
-            Some(Event::SessionExpired) => return Ok(Ended::SessionExpired),
-            None => {}
+        if let Some(reset) = service.poll(channel.link_mut(), now_us) {
+            return Ok(reset);
         }
-        match channel.drive(server.next_timeout()).await {
+        match channel.drive(service.next_timeout()).await {
             // Nobody acknowledges on this bus at the moment; the tester tries again.
             Ok(()) | Err(BusError::Stuck) => {}
             Err(error) => return Err(error).context("the device's bus is gone"),

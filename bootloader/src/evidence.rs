@@ -6,7 +6,7 @@ use core::hint::black_box;
 
 /// Two words that no single fault makes right.
 #[derive(Debug)]
-pub(super) struct Evidence {
+pub(crate) struct Evidence {
     first: u32,
     second: u32,
 }
@@ -16,13 +16,14 @@ const SECOND: u32 = 0xC35A_69A6;
 
 impl Evidence {
     /// Folds the pairs that must be equal into two words.
-    pub(super) fn collect(pairs: &[(&[u8; 32], &[u8; 32])]) -> Self {
+    #[cfg(feature = "loader")]
+    pub(crate) fn collect(pairs: &[(&[u8; 32], &[u8; 32])]) -> Self {
         Self { first: fold(FIRST, pairs), second: fold(SECOND, pairs) }
     }
 
     /// Asked right before what it allows.
     #[inline(never)]
-    pub(super) fn holds(&self) -> bool {
+    pub(crate) fn holds(&self) -> bool {
         let first = black_box(self.first) == FIRST;
         let second = black_box(self.second) == SECOND;
         // Both are computed before either counts; `&` takes no short cut.
@@ -30,6 +31,7 @@ impl Evidence {
     }
 }
 
+#[cfg(feature = "loader")]
 #[inline(never)]
 fn fold(start: u32, pairs: &[(&[u8; 32], &[u8; 32])]) -> u32 {
     let mut difference = 0u8;

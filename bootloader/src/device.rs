@@ -1,0 +1,127 @@
+//! The main loop of a device: what its programs do on the bus, and when they end. A board brings frames, time and the
+//! watchdog ([`Board`]); a program without such a board (the simulator) drives [`Service`] itself.
+
+use update_protocol::can::Frame;
+use update_protocol::isotp::{BorrowedLink, Link};
+use update_protocol::uds::server::{Event, Handler, Server};
+
+/// How long a reset waits for the last frame to leave the controller.
+const LAST_FRAME_US: u64 = 100_000;
+
+/// A program on the bus.
+pub trait Program: Handler {
+    /// Whether the device resets when its tester has gone without a word (S3): a loader that has something to go back
+    /// to does, an application goes on.
+    fn ends_with_its_session(&self) -> bool;
+}
+
+#[cfg(feature = "loader")]
+impl<F: embedded_storage::nor_flash::NorFlash> Program for crate::Session<'_, F> {
+    fn ends_with_its_session(&self) -> bool {
+        self.has_bootable()
+    }
+}
+
+/// The device is to be reset: a tester asked for it, or for the other program, or has gone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reset;
+
+/// A program that serves testers.
+#[derive(Debug)]
+pub struct Service<'p, P> {
+    server: Server,
+    program: &'p mut P,
+}
+
+impl<'p, P: Program> Service<'p, P> {
+    /// Serves with this server.
+    pub const fn new(server: Server, program: &'p mut P) -> Self {
+        Self { server, program }
+    }
+
+    /// Serves at most one request; to be called as [`Server::poll`].
+    pub fn poll<R, T>(&mut self, link: &mut Link<R, T>, now_us: u64) -> Option<Reset>
+    where
+        R: AsRef<[u8]> + AsMut<[u8]>,
+        T: AsRef<[u8]> + AsMut<[u8]>,
+    {
+        match self.server.poll(link, self.program, now_us)? {
+            Event::Reset => Some(Reset),
+            Event::SessionExpired => self.program.ends_with_its_session().then_some(Reset),
+        }
+    }
+
+    /// When to poll again at the latest, besides after every frame in or out.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<u64> {
+        self.server.next_timeout()
+    }
+}
+
+/// What the loop needs of a board.
+pub trait Board {
+    /// Puts the watchdog off.
+    fn feed_watchdog(&mut self);
+
+    /// Forgets the wake-ups seen so far: what a device has from now on ends the next [`sleep_until`](Self::sleep_until)
+    /// at once.
+    fn expect_wake_up(&mut self);
+
+    /// The next frame received.
+    fn receive(&mut self) -> Option<Frame>;
+
+    /// Whether the controller takes a frame now, and has sent the last one.
+    fn is_idle(&mut self) -> bool;
+
+    /// Sends a frame; the controller is idle.
+    fn transmit(&mut self, frame: &Frame);
+
+    /// Microseconds since the start.
+    fn now_us(&mut self) -> u64;
+
+    /// Sleeps until a device has something or this time has come; at most as long as the watchdog allows.
+    fn sleep_until(&mut self, deadline_us: Option<u64>);
+}
+
+/// Serves testers until the device is to be reset and the last frame has left.
+pub fn serve<B: Board, P: Program>(
+    board: &mut B,
+    link: &mut BorrowedLink<'_>,
+    service: &mut Service<'_, P>,
+) -> Reset {
+    let mut reset_at_us = None;
+    loop {
+        board.feed_watchdog();
+        // First the wake-ups are forgotten, then the devices are looked at: nothing in between is lost.
+        board.expect_wake_up();
+        let received = board.receive();
+        let now_us = board.now_us();
+        match &received {
+            Some(frame) => link.on_frame(frame, now_us),
+            None => link.on_timeout(now_us),
+        }
+        if let Some(reset) = service.poll(link, now_us) {
+            let deadline_us = *reset_at_us.get_or_insert(now_us.saturating_add(LAST_FRAME_US));
+            if board.is_idle() || now_us >= deadline_us {
+                return reset;
+            }
+        }
+        let mut is_quiet = received.is_none();
+        let now_us = board.now_us();
+        while board.is_idle() {
+            let Some(frame) = link.poll_transmit(now_us) else { break };
+            board.transmit(&frame);
+            is_quiet = false;
+        }
+        if is_quiet {
+            let deadline_us = match (link.next_timeout(), service.next_timeout()) {
+                (Some(link), Some(service)) => Some(link.min(service)),
+                (link, service) => link.or(service),
+            };
+            board.sleep_until(deadline_us);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

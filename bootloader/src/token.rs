@@ -1,0 +1,146 @@
+//! The yes as a value. Only an image that verified (`verify.rs`) makes one of these; the jump takes an [`Entry`], and the
+//! events of the journal that mark slot B or exchange the slots take a [`SlotProof`]. Neither can be made, copied or
+//! used twice:
+//!
+//! ```compile_fail,E0451
+//! # use bootloader::{Entry, firmware_image::Vectors};
+//! fn forge(vectors: Vectors) -> Entry {
+//!     Entry { vectors, evidence: unreachable!() }
+//! }
+//! ```
+//! ```compile_fail,E0382
+//! # use bootloader::Entry;
+//! fn jump_twice(entry: Entry) {
+//!     entry.redeem();
+//!     entry.redeem();
+//! }
+//! ```
+//! ```compile_fail,E0277
+//! # use bootloader::Entry;
+//! fn copy(entry: &Entry) -> Entry {
+//!     Entry::clone(entry)
+//! }
+//! ```
+//! ```compile_fail,E0451
+//! # use bootloader::{Purpose, SlotProof, state::ImageRecord};
+//! fn forge(image: ImageRecord) -> SlotProof {
+//!     SlotProof { purpose: Purpose::Try, image }
+//! }
+//! ```
+//! ```compile_fail,E0382
+//! # use bootloader::{SlotProof, state::Event};
+//! fn use_twice(proof: SlotProof) -> [Event; 2] {
+//!     [Event::Matched(proof), Event::SwapStarted(proof)]
+//! }
+//! ```
+//! ```compile_fail,E0277
+//! # use bootloader::SlotProof;
+//! fn copy(proof: &SlotProof) -> SlotProof {
+//!     SlotProof::clone(proof)
+//! }
+//! ```
+//! ```compile_fail,E0308
+//! # use bootloader::state::Event;
+//! fn without_proof() -> [Event; 2] {
+//!     [Event::Matched(()), Event::SwapStarted(())]
+//! }
+//! ```
+//! ```compile_fail,E0624
+//! # use bootloader::SlotProof;
+//! fn constructor() {
+//!     let _ = SlotProof::of;
+//! }
+//! ```
+
+use crate::evidence::Evidence;
+use crate::state::ImageRecord;
+use firmware_image::Vectors;
+
+#[cfg(feature = "loader")]
+use crate::{layout::Slot, refusal::Refusal, verify::VerifiedImage};
+#[cfg(feature = "loader")]
+use suit_manifest::Reason;
+
+/// What an image was verified for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Purpose {
+    /// Slot B, just streamed: to wait there for the next boot.
+    Install,
+    /// Slot B: to be swapped in and tried.
+    Try,
+    /// Slot B: to come back in place of an image on trial.
+    Return,
+    /// Slot A: to run.
+    Run,
+}
+
+#[cfg(feature = "loader")]
+impl Purpose {
+    /// Where such an image lies.
+    pub(crate) const fn slot(self) -> Slot {
+        match self {
+            Self::Install | Self::Try | Self::Return => Slot::B,
+            Self::Run => Slot::A,
+        }
+    }
+
+    /// Whether revocation is looked at. A list that arrives later must not brick a device: what was installed and
+    /// confirmed boots without; what is to be installed or tried does not.
+    pub(crate) const fn is_revocable(self) -> bool {
+        match self {
+            Self::Install | Self::Try => true,
+            Self::Return | Self::Run => false,
+        }
+    }
+}
+
+/// The right to jump into the image in slot A.
+#[derive(Debug)]
+pub struct Entry {
+    vectors: Vectors,
+    evidence: Evidence,
+}
+
+impl Entry {
+    /// Spends it right before the jump: where to, if the evidence is still whole (T14).
+    #[must_use]
+    pub fn redeem(self) -> Option<Vectors> {
+        self.evidence.holds().then_some(self.vectors)
+    }
+
+    #[cfg(feature = "loader")]
+    pub(crate) fn of(image: VerifiedImage) -> Result<Self, Refusal> {
+        let (purpose, _, vectors, evidence) = image.into_parts();
+        if purpose == Purpose::Run && evidence.holds() {
+            Ok(Self { vectors, evidence })
+        } else {
+            Err(Reason::HeadInvalid.into())
+        }
+    }
+}
+
+/// The image in slot B verified for one purpose.
+#[derive(PartialEq, Eq, Debug)]
+pub struct SlotProof {
+    purpose: Purpose,
+    image: ImageRecord,
+}
+
+impl SlotProof {
+    /// Whether it is a proof for this purpose, and of the image that the journal has in slot B.
+    pub(crate) fn is_for(&self, purpose: Purpose, spare: Option<&ImageRecord>) -> bool {
+        self.purpose == purpose && spare == Some(&self.image)
+    }
+
+    #[cfg(feature = "loader")]
+    pub(crate) fn of(image: VerifiedImage) -> Result<Self, Refusal> {
+        let (purpose, image, _, evidence) = image.into_parts();
+        if evidence.holds() { Ok(Self { purpose, image }) } else { Err(Reason::HeadInvalid.into()) }
+    }
+
+    /// For the table of transitions.
+    #[cfg(test)]
+    pub(crate) const fn forged(purpose: Purpose, image: ImageRecord) -> Self {
+        Self { purpose, image }
+    }
+}
