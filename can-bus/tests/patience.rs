@@ -106,6 +106,29 @@ async fn a_verdict_that_is_lost_leaves_the_device_in_its_session() {
     assert_eq!(tester.read(did::ACTIVE_SESSION).await.unwrap(), [2]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_p2_star_that_a_device_declares_is_honoured_within_a_limit() {
+    // P2* of 20 s is honoured, one of 650 s is not.
+    for (declared, pause, answers) in [(2_000_u16, 15, true), (65_000, 55, true), (65_000, 70, false)] {
+        let (near, far) = duplex(BUS_LEN);
+        tokio::spawn(async move {
+            let mut bus = slcan(far);
+            let [high, low] = declared.to_be_bytes();
+            let _session = bus.recv().await.unwrap();
+            bus.send(&says(&[0x06, 0x50, 0x02, 0x00, 0x32, high, low])).await.unwrap();
+            while bus.recv().await.is_ok_and(|frame| frame.data()[1] != 0x31) {}
+            bus.send(&says(&[0x03, 0x7F, 0x31, 0x78])).await.unwrap();
+            sleep(Duration::from_secs(pause)).await;
+            bus.send(&says(&[0x05, 0x71, 0x01, 0xFF, 0x01, 0x00])).await.unwrap();
+            std::future::pending::<()>().await;
+        });
+        let mut tester = tester(slcan(near));
+        tester.session(Session::Programming).await.unwrap();
+        let answer = tester.routine(0xFF01, &[]).await;
+        assert_eq!(answer.is_ok(), answers, "{declared} {pause}: {answer:?}");
+    }
+}
+
 /// What a hostile device says.
 fn says(data: &[u8]) -> Frame {
     Frame::new(profile::response_id(0x10), data).unwrap()

@@ -148,7 +148,7 @@ async fn a_tester_of_others_downloads(interpreter: &Path, format: &str) {
         }
     });
     // A block is as long as the channel's longest message can say: two bytes of length, less service and counter.
-    for expected in ["ready", "serial A-1", "session 2", "refused 24", "done 65533"] {
+    for expected in ["ready", "serial A-1", "session 2", "unknown 31", "refused 24", "done 65533"] {
         assert_eq!(script.line().await, expected, "{format}");
     }
     device.abort();

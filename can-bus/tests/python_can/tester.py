@@ -11,10 +11,8 @@ from udsoncan.connections import PythonIsoTpConnection
 group, port, fd = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "fd"
 config = dict(udsoncan.configs.default_client_config)
 config["request_timeout"] = 20
-# This client counts the time a request takes to leave as part of P2.
-config["use_server_timing"] = False
-config["p2_timeout"] = 20
-config["data_identifiers"] = {0xF18C: udsoncan.AsciiCodec(3), 0xF186: ">B"}
+# P2 stays what the device declares, although this client counts the time a request takes to leave as part of it.
+config["data_identifiers"] = {0xF18C: udsoncan.AsciiCodec(3), 0xF186: ">B", 0xF195: udsoncan.AsciiCodec(3)}
 parameters = {"stmin": 0, "blocksize": 8, "tx_padding": 0xCC, "max_frame_size": 70000}
 if fd:
     parameters |= {"can_fd": True, "bitrate_switch": True, "tx_data_length": 64}
@@ -27,6 +25,10 @@ with can.Bus(interface="udp_multicast", channel=group, port=port, hop_limit=0, f
         print("serial", client.read_data_by_identifier(0xF18C).service_data.values[0xF18C], flush=True)
         client.change_session(2)
         print("session", client.read_data_by_identifier(0xF186).service_data.values[0xF186][0], flush=True)
+        try:
+            client.read_data_by_identifier([0xF186, 0xF195])
+        except udsoncan.NegativeResponseException as refusal:
+            print("unknown", f"{refusal.response.code:02X}", flush=True)
         data = bytes(at % 251 for at in range(8000))
         location = udsoncan.MemoryLocation(address=0x10000000, memorysize=len(data), address_format=32, memorysize_format=32)
         block = client.request_download(location).service_data.max_length - 2
