@@ -152,7 +152,9 @@ async fn download(adapter: Adapter, config: Config, speed: Option<SlcanSpeed>) -
     let mut tester = Tester::new(IsoTpChannel::new(bus, profile::tester_addressing(0x10)));
     tester.session(Session::Programming).await.unwrap();
     let started = Instant::now();
-    let ended = tester.download(Object::Image { offset: 0 }, &image(), |_| Flow::Continue).await;
+    let image = image();
+    let download = tester.download(Object::Image { offset: 0 }, &image, |_| Flow::Continue);
+    let ended = timeout_at(started + Duration::from_secs(60), download).await.expect("it does not end");
     assert_eq!(ended.unwrap(), Ended::Accepted);
     (started.elapsed(), tester.channel_mut().bus_mut().refused_frames())
 }

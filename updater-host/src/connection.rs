@@ -64,6 +64,8 @@ impl From<TesterError> for Trouble {
             TesterError::Channel(ChannelError::Bus(error @ BusError::Stuck)) => Self::Lost(error.to_string()),
             TesterError::Channel(ChannelError::Bus(error)) => Self::Bus(error),
             TesterError::State(error) => Self::Answer(DeviceAnswerError::StateRecord(error)),
+            // Asking again does not make it shorter.
+            TesterError::Object(_) => Self::Refused(Nrc::REQUEST_OUT_OF_RANGE),
             other => Self::Lost(other.to_string()),
         }
     }
