@@ -2,6 +2,8 @@
 #![no_std]
 #![no_main]
 
+mod memory;
+
 use bootloader::device::{self, Reset, Service};
 use bootloader::flash::Flash;
 use bootloader::handoff::Request;
