@@ -1,6 +1,7 @@
-//! Between loader and application: where the loader jumps to, and the mailbox in RAM through which an application
-//! asks for the loader (docs/boot-rules.md, Handoff). Plain bytes in and out; the jump and the place of the mailbox
-//! are the board's.
+//! The mailbox in RAM through which an application asks for the loader (docs/boot-rules.md, Handoff). Plain bytes in
+//! and out; the place of the mailbox is the board's.
+
+use crate::checksum::checksum;
 
 /// Bytes of the mailbox; it keeps its content across a reset and is cleared once it was read.
 pub const MAILBOX_LEN: usize = 16;
@@ -24,7 +25,7 @@ impl Request {
         let Self::ProgrammingSession { answer } = self;
         let [m0, m1, m2, m3, m4, m5, m6, m7] = MAGIC;
         let content = [m0, m1, m2, m3, m4, m5, m6, m7, PROGRAMMING_SESSION, u8::from(answer), 0, 0];
-        let [c0, c1, c2, c3] = crate::journal::checksum(&[&content]).to_be_bytes();
+        let [c0, c1, c2, c3] = checksum(&[&content]).to_be_bytes();
         [m0, m1, m2, m3, m4, m5, m6, m7, PROGRAMMING_SESSION, u8::from(answer), 0, 0, c0, c1, c2, c3]
     }
 
@@ -32,7 +33,7 @@ impl Request {
     #[must_use]
     pub fn decode(mailbox: &[u8; MAILBOX_LEN]) -> Option<Self> {
         let (content, crc) = mailbox.split_last_chunk::<4>()?;
-        if crate::journal::checksum(&[content]) != u32::from_be_bytes(*crc) {
+        if checksum(&[content]) != u32::from_be_bytes(*crc) {
             return None;
         }
         match content.strip_prefix(&MAGIC)? {

@@ -5,13 +5,12 @@
 
 mod record;
 
-use crate::flash::{Flash, FlashError, is_erased};
-pub use crate::layout::JOURNAL_RECORD_LEN as RECORD_LEN;
 use embedded_storage::nor_flash::NorFlash;
 
+use crate::flash::{Flash, FlashError, is_erased};
+pub use crate::layout::JOURNAL_RECORD_LEN as RECORD_LEN;
 use crate::layout::{Area, Half};
 use crate::state::{BootState, Event, IllegalTransition};
-pub(crate) use record::checksum;
 
 /// Why an event was not recorded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -2,11 +2,12 @@
 //! names an [`Area`] and an offset in it, never an address.
 
 pub use firmware_image::Region;
+use suit_manifest::MAX_ENVELOPE_HEAD_LEN;
 use trust::DOMAINS_MAX;
 use trust::provisioning::MAX_PROVISIONING_BLOCK_LEN;
 
 /// Bytes of an envelope head the loader holds and stores (docs/can-protocol.md, Downloads).
-pub const ENVELOPE_LEN_MAX: usize = 4096;
+pub const ENVELOPE_LEN_MAX: usize = MAX_ENVELOPE_HEAD_LEN;
 /// Bytes of a revocation list (docs/records.md, CWT).
 pub const REVOCATION_LIST_LEN_MAX: usize = 1024;
 /// Bytes of a provisioning block (docs/records.md).

@@ -14,15 +14,15 @@ use embedded_storage::nor_flash::NorFlash;
 use suit_manifest::Reason;
 use update_protocol::profile::anchors::{self, AnchorEntry, DomainEntry};
 use update_protocol::profile::{
-    DependencyStatus, MAX_ENVELOPE_LEN, MAX_PROVISIONING_BLOCK_LEN, MAX_REVOCATION_LIST_LEN, Mode, Object,
-    StateRecord, UNPROVISIONED_SERIAL, did, rid,
+    DependencyStatus, MAX_ENVELOPE_HEAD_LEN, MAX_PROVISIONING_BLOCK_LEN, MAX_REVOCATION_LIST_LEN, Mode,
+    Object, StateRecord, UNPROVISIONED_SERIAL, did, rid,
 };
 use update_protocol::uds::server::{Answer, Download, Handler, Operation, Server, SessionChange};
 use update_protocol::uds::{self, Nrc};
 
 // What a tester may send is what there is room for.
 const _: () = assert!(
-    ENVELOPE_LEN_MAX == MAX_ENVELOPE_LEN as usize
+    ENVELOPE_LEN_MAX == MAX_ENVELOPE_HEAD_LEN as usize
         && REVOCATION_LIST_LEN_MAX == MAX_REVOCATION_LIST_LEN as usize
         && PROVISIONING_BLOCK_LEN_MAX == MAX_PROVISIONING_BLOCK_LEN as usize
 );
@@ -115,7 +115,7 @@ impl<'b, F: NorFlash> Session<'b, F> {
         let limited = |limit: u32, reason| if size <= limit { Ok(()) } else { Err(Refusal::of(reason)) };
         match object {
             Object::Envelope => {
-                limited(MAX_ENVELOPE_LEN, Reason::EnvelopeTooLarge)?;
+                limited(MAX_ENVELOPE_HEAD_LEN, Reason::EnvelopeTooLarge)?;
                 self.loader.check_ready()?;
             }
             Object::Image { offset } => self.loader.open_image(offset, size)?,

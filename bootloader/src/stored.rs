@@ -3,8 +3,8 @@
 
 use embedded_storage::nor_flash::NorFlash;
 
+use crate::checksum::checksum;
 use crate::flash::{Flash, FlashError, is_erased};
-use crate::journal::checksum;
 use crate::layout::{Area, RECORD_HEADER_LEN, UNIT, offset_of};
 
 const VERSION: u8 = 1;

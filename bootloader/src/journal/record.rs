@@ -1,14 +1,13 @@
 //! One snapshot as bytes, format version 1 (docs/flash-layout.md, Journal): 192 bytes, big-endian, CRC-32 at the
 //! end. Frozen by literal bytes in a test; a new format is a new version, never another meaning of this one.
 
+use crate::checksum::checksum;
 use crate::layout::{Half, JOURNAL_RECORD_LEN as RECORD_LEN};
 use crate::state::{BootState, ImageRecord, RevocationPointer, Status, Step, SwapProgress};
-use crc::{CRC_32_ISO_HDLC, Crc, NoTable};
 
 /// Bytes before the CRC that no field has yet: zeros.
 const RESERVED_LEN: usize = 64;
 const VERSION: u8 = 1;
-const CRC: Crc<u32, NoTable> = Crc::<u32, NoTable>::new(&CRC_32_ISO_HDLC);
 
 const PROVISIONED: u8 = 1 << 0;
 const REVOCATION: u8 = 1 << 1;
@@ -16,15 +15,6 @@ const REVOCATION_SECOND: u8 = 1 << 2;
 const ACTIVE: u8 = 1 << 3;
 const SPARE: u8 = 1 << 4;
 const ALL_FLAGS: u8 = PROVISIONED | REVOCATION | REVOCATION_SECOND | ACTIVE | SPARE;
-
-/// A CRC-32 over parts, as every record of ours in flash carries it.
-pub(crate) fn checksum(parts: &[&[u8]]) -> u32 {
-    let mut digest = CRC.digest();
-    for part in parts {
-        digest.update(part);
-    }
-    digest.finalize()
-}
 
 pub(super) fn encode(sequence: u32, state: &BootState) -> [u8; RECORD_LEN] {
     let (status, step, progress) = encode_status(state.status);

@@ -1,6 +1,7 @@
 #![allow(clippy::cast_possible_truncation, reason = "the numbers of a test are small")]
 
 use super::*;
+use crate::checksum::checksum;
 use crate::flash_model::{Cut, Nor};
 use crate::layout::{Layout, Region, Regions, tests::GOOD};
 use crate::state::{ImageRecord, RevocationPointer, Status, Step, SwapProgress};
