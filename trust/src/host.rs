@@ -1,6 +1,8 @@
 //! What every program on an operating system reads and writes alike (std, feature `host`): key files, files with a
 //! limit, serials and versions, text for terminals.
 
+#[cfg(feature = "command-line")]
+mod command_line;
 mod key_file;
 mod names;
 mod pem;
@@ -8,6 +10,8 @@ mod private_key;
 mod read;
 mod terminal;
 
+#[cfg(feature = "command-line")]
+pub use command_line::parse_command_line;
 pub use key_file::{KeyFileError, MAX_KEY_FILE_LEN, open_anchors, open_public_key, parse_public_key};
 pub use names::{NameError, Serial, VersionText};
 pub use pem::{Pem, PemError};

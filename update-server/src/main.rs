@@ -4,14 +4,16 @@
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use tracing_subscriber::EnvFilter;
+use trust::host::parse_command_line;
 use update_server::config::{Cli, Command, Config, ServeArgs};
 use update_server::log::Log;
 use update_server::server::{Server, StartError};
 
 fn main() -> ExitCode {
-    let Command::Serve(args) = Cli::parse().command;
+    let arguments = std::env::args_os().collect();
+    let cli: Cli = parse_command_line(arguments).unwrap_or_else(|error| error.exit());
+    let Command::Serve(args) = cli.command;
     let filter = match EnvFilter::try_new(&args.log) {
         Ok(filter) => filter,
         Err(error) => {

@@ -57,6 +57,8 @@ pub(crate) enum Command {
     Revocations(Revocations),
     /// Verifies a release, installs it and waits until the device confirms it.
     Update(Box<Update>),
+    /// Drop an install in progress or an image that waits for its reset; the active image stays
+    Abandon(Choice),
     /// Resets a device; an image that waits is swapped in, an unconfirmed trial is reverted.
     Reset(Choice),
 }
@@ -123,6 +125,11 @@ pub(crate) struct Update {
     /// A signed revocation list. May be given several times.
     #[arg(long, value_name = "FILE")]
     pub(crate) revocations: Vec<PathBuf>,
+
+    /// Certificates (PEM) of the authorities to trust instead of those of this system
+    #[cfg(feature = "http")]
+    #[arg(long, value_name = "FILE", requires = "server")]
+    pub(crate) ca: Option<PathBuf>,
 
     /// The server's token, to report what became of the update.
     #[cfg(feature = "http")]

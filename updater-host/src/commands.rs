@@ -175,6 +175,31 @@ pub(crate) async fn revocations(cli: &Cli, options: &Revocations, output: &Outpu
     Ok(Done::new("stored", &device, Some(sequence), words))
 }
 
+/// `abandon`
+///
+/// # Errors
+/// [`Error::DeviceRefused`], those of [`choose`]
+pub(crate) async fn abandon(cli: &Cli, choice: &Choice, output: &Output) -> Result<Done, Error> {
+    const ABANDON: &str = "abandoning the install";
+    let mut connection = Connection::open(cli).await?;
+    let device = choose(&mut connection, choice, cli.scan_time).await?;
+    if device.state.image == ImageState::Trial {
+        output.warn("on-trial", "the device has not confirmed what it runs now; this makes it go back");
+    }
+    output.step("abandon");
+    let mut session = Session::new(&mut connection, device.node);
+    if let Err(trouble) = session.open_programming().await {
+        return Err(trouble.with(&connection, device.node, PROGRAMMING));
+    }
+    let abandoned = session.abandon().await;
+    // Whether it hears us does not change the result: its session expires.
+    let _ = session.reset().await;
+    abandoned.map_err(|trouble| trouble.with(&connection, device.node, ABANDON))?;
+    await_answer(&mut connection, device.node, cli.patience).await?;
+    let words = format!("{} has no install in progress; what it runs is unchanged.", device.serial);
+    Ok(Done::new("abandoned", &device, None, words))
+}
+
 /// `reset`
 ///
 /// # Errors

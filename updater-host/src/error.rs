@@ -210,6 +210,10 @@ pub(crate) enum Error {
     #[cfg(feature = "http")]
     #[error("{} holds no usable token", .0.display())]
     TokenFile(PathBuf),
+    /// A file without a certificate.
+    #[cfg(feature = "http")]
+    #[error("{} contains no certificate in PEM", .0.display())]
+    Authorities(PathBuf),
     /// A file that is not an anchor.
     #[error("{} is not an anchor: {source}", path.display())]
     AnchorFile {
@@ -362,6 +366,8 @@ impl Error {
             Self::Interrupted(_) => "interrupted",
             #[cfg(feature = "http")]
             Self::TokenFile(_) => "token-file",
+            #[cfg(feature = "http")]
+            Self::Authorities(_) => "ca-file",
             Self::AnchorFile { .. } => Reason::KeyInvalid.slug(),
             Self::Refused { reason, .. } => reason.slug(),
             Self::DeviceRefused(refusal) => match refusal.reason() {
@@ -419,7 +425,7 @@ impl Error {
             #[cfg(feature = "http")]
             Self::NoDataDirectory | Self::ServerUnreachable { .. } | Self::HttpClient(_) => 3,
             #[cfg(feature = "http")]
-            Self::TokenFile(_) => 4,
+            Self::TokenFile(_) | Self::Authorities(_) => 4,
             #[cfg(feature = "http")]
             Self::ServerRefused { .. } | Self::ServerAnswer(_) | Self::NoRelease { .. } => 7,
         }
@@ -477,6 +483,8 @@ impl Error {
             Self::Interrupted(_) => "Run it again to resume.",
             #[cfg(feature = "http")]
             Self::TokenFile(_) => "Put the server's token into the file, on one line.",
+            #[cfg(feature = "http")]
+            Self::Authorities(_) => "Ask the operator of the server for the certificate of its authority, in PEM.",
             Self::AnchorFile { source, .. } => source.hint(),
             Self::Refused { reason, .. } => reason_hint(*reason),
             Self::DeviceRefused(refusal) => match refusal.reason() {

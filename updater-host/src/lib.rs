@@ -31,7 +31,6 @@ mod text;
 mod trusted;
 mod update;
 
-use clap::Parser as _;
 use cli::{Cli, Command};
 use error::Moment;
 use interrupt::Interrupt;
@@ -49,7 +48,7 @@ fn mistake(error: &clap::Error) -> String {
 /// Runs the program with its arguments (the first is its name) and returns the exit code.
 pub async fn run(arguments: Vec<OsString>) -> u8 {
     let json = arguments.iter().any(|argument| argument == "--json");
-    let cli = match Cli::try_parse_from(arguments) {
+    let cli = match trust::host::parse_command_line::<Cli>(arguments) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version go to stdout, mistakes to stderr; a closed one is not our matter.
@@ -68,6 +67,9 @@ pub async fn run(arguments: Vec<OsString>) -> u8 {
         }
         Command::Revocations(options) => {
             output.finish(interrupt.or(within, commands::revocations(&cli, options, &output)).await)
+        }
+        Command::Abandon(choice) => {
+            output.finish(interrupt.or(within, commands::abandon(&cli, choice, &output)).await)
         }
         Command::Reset(choice) => {
             output.finish(interrupt.or(within, commands::restart(&cli, choice, &output)).await)

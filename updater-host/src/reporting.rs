@@ -37,7 +37,7 @@ impl Reporting {
         let Some(url) = &options.server else { return Ok(None) };
         let token = options.token_file.as_deref().map(files::read_token).transpose()?;
         let dirs = DataDirs::new(cli.data_dir.as_deref())?;
-        let server = Server::new(url, token.as_deref())?;
+        let server = Server::new(url, token.as_deref(), options.ca.as_deref())?;
         if server.exposes_token() {
             output.warn("token-exposed", "the token travels in the clear; use https");
         }

@@ -8,11 +8,13 @@ pub(crate) mod wire;
 
 use crate::cache::{self, detail, digest_of_hex};
 use crate::error::{Error, ServerAnswerError};
-use crate::files::MAX_IMAGE_LEN;
+use crate::files::{self, MAX_IMAGE_LEN};
 use reqwest::header::{AUTHORIZATION, HeaderValue};
-use reqwest::{Client, Method, RequestBuilder, Response, Url};
+use reqwest::{Certificate, Client, Method, RequestBuilder, Response, Url};
+use std::path::Path;
 use std::time::Duration;
 use suit_manifest::limits::MAX_ENVELOPE_LEN;
+use trust::host::without_mark;
 use trust::{Kid, MAX_CWT_LEN};
 use uuid::Uuid;
 use wire::{DeviceBody, EventBody, Problem, ReleaseObject};
@@ -25,6 +27,8 @@ const READ_TIMEOUT: Duration = Duration::from_secs(20);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a server may explain a refusal; without the rest of the words it is one as well.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest file of certificates that is read, bytes.
+const MAX_CA_FILE_LEN: u64 = 1024 * 1024;
 /// Longest JSON answer that is read, bytes.
 const MAX_JSON_LEN: u64 = 64 * 1024;
 
@@ -84,18 +88,30 @@ impl Latest {
     }
 }
 
+/// The certificates of a PEM file.
+fn authorities(path: &Path) -> Result<Vec<Certificate>, Error> {
+    let file = files::read(path, MAX_CA_FILE_LEN)?;
+    let certificates = Certificate::from_pem_bundle(without_mark(&file)).unwrap_or_default();
+    if certificates.is_empty() { Err(Error::Authorities(path.to_owned())) } else { Ok(certificates) }
+}
+
 impl Server {
-    /// A client for the server at `url`; `token` is needed for reports only.
+    /// A client for the server at `url`; `token` is needed for reports only; `ca` names the authorities to trust
+    /// instead of those of the system.
     ///
     /// # Errors
     /// [`Error::ServerUrl`], [`Error::HttpClient`]
-    pub(crate) fn new(url: &str, token: Option<&str>) -> Result<Self, Error> {
+    pub(crate) fn new(url: &str, token: Option<&str>, ca: Option<&Path>) -> Result<Self, Error> {
         let base =
             Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         let base = base.ok_or_else(|| Error::ServerUrl(url.to_owned()))?;
         // A second client in one process finds the provider installed; that is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::builder()
+        let mut builder = Client::builder();
+        if let Some(path) = ca {
+            builder = builder.tls_certs_only(authorities(path)?);
+        }
+        let client = builder
             .user_agent(concat!("updater-host/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(READ_TIMEOUT)

@@ -1,7 +1,7 @@
 //! What is asked of one device: its state, a programming session, a download, a reset (docs/can-protocol.md).
 
 use can_bus::{Ended, Flow, Tester};
-use update_protocol::profile::{Mode, Object, StateRecord, did};
+use update_protocol::profile::{Mode, Object, StateRecord, did, rid};
 use update_protocol::uds::{Nrc, Session as Level};
 
 use crate::connection::{Connection, Trouble};
@@ -127,6 +127,15 @@ impl<'c> Session<'c> {
         on_block: impl FnMut(usize) -> Flow,
     ) -> Result<Ended, Trouble> {
         Ok(self.tester()?.download(object, data, on_block).await?)
+    }
+
+    /// Has the loader drop an install in progress or a pending image.
+    ///
+    /// # Errors
+    /// [`Trouble`]
+    pub(crate) async fn abandon(&mut self) -> Result<(), Trouble> {
+        self.tester()?.routine(rid::ABANDON_INSTALL, &[]).await?;
+        Ok(())
     }
 
     /// Resets the device. It may be gone before its answer is heard.

@@ -28,11 +28,11 @@ async fn report_now(queue: &Queue, server: &Server, reports: Vec<Report>) {
 }
 
 fn offline() -> Server {
-    Server::new("http://127.0.0.1:1", Some("secret")).unwrap()
+    Server::new("http://127.0.0.1:1", Some("secret"), None).unwrap()
 }
 
 fn to(server: &FakeServer) -> Server {
-    Server::new(&server.url(), Some("secret")).unwrap()
+    Server::new(&server.url(), Some("secret"), None).unwrap()
 }
 
 fn delivered(server: &FakeServer) -> Vec<u64> {

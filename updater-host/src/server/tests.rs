@@ -15,7 +15,7 @@ fn sha256(bytes: &[u8]) -> [u8; 32] {
 }
 
 fn client(server: &FakeServer) -> Server {
-    Server::new(&server.url(), Some("secret")).unwrap()
+    Server::new(&server.url(), Some("secret"), None).unwrap()
 }
 
 fn cache() -> (tempfile::TempDir, Cache) {
@@ -41,20 +41,20 @@ fn serve_image(request: &fake::Request, image: &[u8]) -> Answer {
 #[test]
 fn an_address_that_is_no_server_is_refused() {
     for bad in ["", "localhost:80", "ftp://host", "http://", "/tmp/x", "file:///etc/passwd"] {
-        let error = Server::new(bad, None).unwrap_err();
+        let error = Server::new(bad, None, None).unwrap_err();
         assert_eq!((error.code().as_str(), error.exit_code()), ("server-url", 2), "{bad}");
     }
 }
 
 #[test]
 fn the_name_of_a_server_holds_no_password() {
-    let server = Server::new("https://user:password@host:1/base/?q#f", None).unwrap();
+    let server = Server::new("https://user:password@host:1/base/?q#f", None, None).unwrap();
     assert_eq!(server.name(), "https://host:1/base");
 }
 
 #[test]
 fn a_token_that_would_travel_in_the_clear_is_noticed() {
-    let exposes = |url, token| Server::new(url, token).unwrap().exposes_token();
+    let exposes = |url, token| Server::new(url, token, None).unwrap().exposes_token();
     assert!(exposes("http://192.0.2.1", Some("t")));
     assert!(!exposes("https://192.0.2.1", Some("t")));
     assert!(!exposes("http://127.0.0.1:80", Some("t")));
@@ -65,7 +65,7 @@ fn a_token_that_would_travel_in_the_clear_is_noticed() {
 
 #[test]
 fn a_serial_cannot_leave_its_place_in_the_path() {
-    let server = Server::new("http://h/base", None).unwrap();
+    let server = Server::new("http://h/base", None, None).unwrap();
     assert_eq!(
         server.url(&["v1", "devices", "../a b?c#d/e%2f"]).as_str(),
         "http://h/base/v1/devices/..%2Fa%20b%3Fc%23d%2Fe%252f"
@@ -186,7 +186,7 @@ async fn what_an_answer_quotes_is_made_harmless() {
 
 #[tokio::test]
 async fn no_server_is_an_error_that_says_so() {
-    let client = Server::new("http://127.0.0.1:1", None).unwrap();
+    let client = Server::new("http://127.0.0.1:1", None, None).unwrap();
     let error = client.latest(&KIND).await.unwrap_err();
     assert_eq!((error.code().as_str(), error.exit_code()), ("server-unreachable", 3));
     assert!(error.is_offline());
@@ -214,7 +214,7 @@ async fn an_image_that_breaks_off_is_resumed_with_a_range() {
     assert_eq!(if_range, format!("\"{}\"", hex::encode(sha256(&image))));
     // From the cache, without the server.
     drop(server);
-    let offline = Server::new("http://127.0.0.1:1", None).unwrap();
+    let offline = Server::new("http://127.0.0.1:1", None, None).unwrap();
     assert!(offline.image(&cache, &sha256(&image), image.len() as u64, &mut |_| ()).await.is_ok());
 }
 

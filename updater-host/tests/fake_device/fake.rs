@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use update_protocol::isotp::Addressing;
 use update_protocol::profile::{
-    self, DEFAULT_NODE_ADDRESS, Flags, ImageState, Mode, Object, StateRecord, did,
+    self, DEFAULT_NODE_ADDRESS, Flags, ImageState, Mode, Object, StateRecord, did, rid,
 };
 use update_protocol::uds::server::{Answer, Download, Event, Handler, Server, SessionChange};
 use update_protocol::uds::{Nrc, Session};
@@ -104,6 +104,7 @@ pub(crate) enum Asked {
     Programming,
     Object(Object, Vec<u8>),
     Reset,
+    Abandon,
 }
 
 struct Fake {
@@ -352,6 +353,14 @@ impl Handler for Fake {
 
     fn close_object(&mut self) {
         self.open = None;
+    }
+
+    fn run_routine(&mut self, routine: u16, _option: &[u8], answer: &mut Answer<'_>) -> Result<(), Nrc> {
+        if routine != rid::ABANDON_INSTALL {
+            return Err(Nrc::REQUEST_OUT_OF_RANGE);
+        }
+        self.note(Asked::Abandon);
+        answer.append(&[0])
     }
 
     fn prepare_reset(&mut self) -> Result<(), Nrc> {

@@ -222,3 +222,33 @@ fn an_equal_number_of_another_manifest_is_no_release_that_runs_already() {
         bench.update(&[]).is_result("up-to-date", 0);
     }
 }
+
+#[test]
+fn an_empty_variable_is_unset_and_the_command_line_wins() {
+    let bench = Bench::new();
+    let _device = bench.device(|_| ());
+    for variable in ["", "nonsense:"] {
+        for arguments in
+            [&["--json", "--bus", &bench.bus, "scan"][..], &["--json", "scan", "--bus", &bench.bus]]
+        {
+            let mut command = bench.command(arguments);
+            let ended = Ended::of(&command.env("ANCHORAGE_BUS", variable).output().unwrap());
+            assert_eq!(ended.code, 0, "{variable:?} {}", ended.stderr);
+        }
+    }
+    let ended = Ended::of(&bench.command(&["--json", "scan"]).env("ANCHORAGE_BUS", "").output().unwrap());
+    ended.is_error("no-device", 3);
+    assert!(message(&ended).contains("--bus was not given"), "{}", ended.stdout);
+    let ended =
+        Ended::of(&bench.command(&["--json", "scan"]).env("ANCHORAGE_BUS", "nonsense:").output().unwrap());
+    assert_eq!(ended.code, 2, "{}", ended.stderr);
+}
+
+#[test]
+fn an_install_is_abandoned_and_what_runs_goes_on() {
+    let bench = Bench::new();
+    let device = bench.device(|_| ());
+    let ended = bench.run(&["abandon"]);
+    ended.is_result("abandoned", 0);
+    assert_eq!(device.asked(), [Asked::Programming, Asked::Abandon, Asked::Reset]);
+}

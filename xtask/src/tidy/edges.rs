@@ -36,6 +36,7 @@ const ALLOWED: [(&str, &[&str]); 15] = [
             "update-protocol",
             "flash-array",
             "can-bus",
+            "trust",
         ],
     ),
     ("manifest-tool", &["trust", "firmware-image", "suit-manifest"]),

@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use can_bus::{Bus, BusAddress};
 use clap::Parser;
+use trust::host::parse_command_line;
 
 /// A device as a process: the loader and the demo application over a flash in a file
 #[derive(Parser)]
@@ -29,7 +30,9 @@ struct Arguments {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    match run(&Arguments::parse()).await {
+    let arguments = std::env::args_os().collect();
+    let arguments: Arguments = parse_command_line(arguments).unwrap_or_else(|error| error.exit());
+    match run(&arguments).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");

@@ -32,7 +32,7 @@ impl Bench {
                     if request.path == path { answer() } else { Answer::new(404, vec![]) }
                 },
             );
-        let server = Server::new(&server.url(), None).map(|client| (client, server)).unwrap();
+        let server = Server::new(&server.url(), None, None).map(|client| (client, server)).unwrap();
         let output = Output::new(true, false);
         let online = Online { server: &server.0, cache: &self.cache, output: &output };
         newest_lists(&online, &mut self.trusted).await

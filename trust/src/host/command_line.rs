@@ -1,0 +1,87 @@
+//! Command lines whose options environment variables can stand for (feature `command-line`).
+
+use std::ffi::{OsStr, OsString};
+
+use clap::builder::Resettable;
+use clap::{CommandFactory, Error, FromArgMatches};
+
+/// Parses a command line (the first argument is the program's name). An empty variable counts as unset, and a variable
+/// whose option is given does not count at all, whatever it holds.
+///
+/// # Errors
+/// That of clap, which also stands for `--help` and `--version`.
+pub fn parse_command_line<C: CommandFactory + FromArgMatches>(arguments: Vec<OsString>) -> Result<C, Error> {
+    let mut command = with_environment(C::command(), &arguments);
+    let mut matches = command.try_get_matches_from_mut(arguments)?;
+    C::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+}
+
+fn with_environment(command: clap::Command, arguments: &[OsString]) -> clap::Command {
+    let command = command.mut_args(|option| {
+        let Some(variable) = option.get_env() else { return option };
+        let is_empty = std::env::var_os(variable).is_some_and(|value| value.is_empty());
+        let is_given = option.get_long().is_some_and(|long| names(arguments, long));
+        if is_empty || is_given { option.env(Resettable::<clap::builder::OsStr>::Reset) } else { option }
+    });
+    command.mut_subcommands(|subcommand| with_environment(subcommand, arguments))
+}
+
+/// Whether the arguments hold `--LONG` or `--LONG=VALUE`.
+fn names(arguments: &[OsString], long: &str) -> bool {
+    let options = arguments.iter().take_while(|argument| *argument != OsStr::new("--"));
+    options.filter_map(|argument| argument.as_encoded_bytes().strip_prefix(b"--")).any(|option| {
+        let rest = option.strip_prefix(long.as_bytes());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"="))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Arg, ArgMatches, Command, value_parser};
+
+    use super::*;
+
+    /// `--number` stands in a variable that holds a text, `--page` in one that is empty.
+    struct Line(ArgMatches);
+
+    impl CommandFactory for Line {
+        fn command() -> Command {
+            let number = Arg::new("number").long("number").env("CARGO_PKG_NAME").global(true);
+            let page = Arg::new("page").long("page").env("CARGO_PKG_HOMEPAGE");
+            let command = Command::new("program").subcommand(Command::new("go"));
+            command
+                .arg(number.value_parser(value_parser!(u16)))
+                .arg(page.value_parser(value_parser!(u16)).default_value("7"))
+        }
+        fn command_for_update() -> Command {
+            Self::command()
+        }
+    }
+
+    impl FromArgMatches for Line {
+        fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+            Ok(Self(matches.clone()))
+        }
+        fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+            self.0 = matches.clone();
+            Ok(())
+        }
+    }
+
+    fn parse(arguments: &[&str]) -> Result<Line, Error> {
+        parse_command_line(std::iter::once(&"program").chain(arguments).map(OsString::from).collect())
+    }
+
+    #[test]
+    fn an_empty_variable_is_unset_and_the_command_line_wins() {
+        assert_eq!(std::env::var("CARGO_PKG_NAME").as_deref(), Ok("trust"));
+        assert_eq!(std::env::var("CARGO_PKG_HOMEPAGE").as_deref(), Ok(""));
+        assert!(parse(&["go"]).is_err());
+        for line in [&["--number", "5", "go"][..], &["--number=5", "go"], &["go", "--number", "5"]] {
+            let Line(matches) = parse(line).unwrap();
+            assert_eq!(matches.get_one::<u16>("number"), Some(&5));
+            assert_eq!(matches.get_one::<u16>("page"), Some(&7));
+        }
+        assert!(parse(&["go", "--", "--number"]).is_err());
+    }
+}
