@@ -8,8 +8,8 @@ use trust::provisioning::MAX_PROVISIONING_BLOCK_LEN;
 
 /// Bytes of an envelope head the loader holds and stores (docs/can-protocol.md, Downloads).
 pub const ENVELOPE_LEN_MAX: usize = MAX_ENVELOPE_HEAD_LEN;
-/// Bytes of a revocation list (docs/records.md, CWT).
-pub const REVOCATION_LIST_LEN_MAX: usize = 1024;
+/// Bytes of a revocation list (docs/records.md, Revocation).
+pub const REVOCATION_LIST_LEN_MAX: usize = trust::MAX_REVOCATION_LIST_LEN;
 /// Bytes of a provisioning block (docs/records.md).
 pub const PROVISIONING_BLOCK_LEN_MAX: usize = MAX_PROVISIONING_BLOCK_LEN;
 /// Bytes of a record in the journal (docs/flash-layout.md, Journal): whole words of every flash we know.
@@ -47,7 +47,7 @@ pub struct Regions {
     pub provisioning: Region,
     /// Two equal halves of whole pages, each at least 768 bytes: four records.
     pub journal: Region,
-    /// Two equal halves of whole pages, each at least 2112 bytes: a list of each of two domains.
+    /// Two equal halves of whole pages, each at least 3136 bytes: a list of each of two domains.
     pub revocation: Region,
     /// Exactly one page, for the swap.
     pub scratch: Region,

@@ -77,6 +77,9 @@ pub const fn nrc(reason: Reason) -> Nrc {
         | Reason::RoleMismatch
         | Reason::CredentialRevoked
         | Reason::KeyRevoked
+        | Reason::GenerationRevoked
+        | Reason::CredentialForAnchor
+        | Reason::SequenceAboveCeiling
         | Reason::CredentialExpired
         | Reason::CredentialNotYetValid
         | Reason::SignatureMissing
@@ -131,6 +134,7 @@ pub const fn nrc(reason: Reason) -> Nrc {
         | Reason::ProvisioningPolicy
         | Reason::ProvisioningIdentityCredential
         | Reason::RevocationForked
+        | Reason::RevocationDropsEntry
         | Reason::AnchorCompiledIn
         | Reason::ImageTooLarge
         | Reason::VectorTableInvalid

@@ -42,7 +42,7 @@ pub(crate) fn state_record(state: &BootState, layout: &Layout, now: &Circumstanc
         },
         sequence_floor: state.floor,
         active_sequence: state.active.map_or(0, |image| image.sequence),
-        revocation_sequence: state.revocation.map_or(0, |pointer| pointer.sequence),
+        revocation_sequence: state.revocation.map_or(0, |pointer| pointer.highest()),
         resume_offset: match state.status {
             Status::Installing { offset } => offset,
             _ => 0,

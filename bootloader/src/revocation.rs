@@ -46,6 +46,7 @@ pub(crate) fn load<'l, F: NorFlash>(
 }
 
 /// Verifies a received list and puts it in the place of its domain's older one.
+#[inline(never)]
 pub(crate) fn accept<F: NorFlash>(
     flash: &mut Flash<F>,
     journal: &mut Journal,
@@ -54,20 +55,23 @@ pub(crate) fn accept<F: NorFlash>(
     buffer: &mut ListBuffer,
 ) -> Result<(), Refusal> {
     let list = RevocationList::verify(received, anchors.as_slice())?;
+    let index = anchors.domains().position(|domain| domain == list.domain());
+    let index = index.ok_or(Refusal::of(Reason::AnchorUnknown))?;
     let pointer = journal.state().revocation;
+    let mut sequences = pointer.map_or([0; DOMAINS_MAX], |pointer| pointer.sequences);
+    let number = sequences.get_mut(index).ok_or(Refusal::of(Reason::AnchorUnknown))?;
     match load(flash, pointer, anchors, list.domain(), buffer) {
         Ok(None) => {}
         Ok(Some(held)) => match list.replaces(&held)? {
             Replacement::Newer => {}
             Replacement::Same => return Err(Reason::RevocationSequence.into()),
         },
-        // Of lists that do not read only the highest number among them is known: the one that was sent last may come
-        // again, an older one may not.
-        Err(_) if pointer.is_some_and(|pointer| list.sequence() < pointer.sequence) => {
-            return Err(Reason::RevocationSequence.into());
-        }
+        // Of a list that does not read only the number is known: the one that was sent last may come again, an older
+        // one may not. The number of another domain says nothing.
+        Err(_) if list.sequence() < *number => return Err(Reason::RevocationSequence.into()),
         Err(_) => {}
     }
+    *number = list.sequence().max(*number);
 
     journal.affirm(flash)?;
     let to = pointer.map_or(Half::First, |pointer| pointer.half.other());
@@ -93,7 +97,6 @@ pub(crate) fn accept<F: NorFlash>(
         }
         offset = offset.saturating_add(stored::footprint(len));
     }
-    let sequence = pointer.map_or(0, |pointer| pointer.sequence).max(list.sequence());
-    journal.record(flash, Event::RevocationStored(RevocationPointer { half: to, sequence }))?;
+    journal.record(flash, Event::RevocationStored(RevocationPointer { half: to, sequences }))?;
     Ok(())
 }

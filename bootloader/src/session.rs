@@ -12,7 +12,8 @@ use crate::tag::FactoryTag;
 use crate::token::Entry;
 use embedded_storage::nor_flash::NorFlash;
 use suit_manifest::Reason;
-use update_protocol::profile::anchors::{self, AnchorEntry, DomainEntry};
+use trust::DOMAINS_MAX;
+use update_protocol::profile::anchors;
 use update_protocol::profile::{
     DependencyStatus, MAX_ENVELOPE_HEAD_LEN, MAX_PROVISIONING_BLOCK_LEN, MAX_REVOCATION_LIST_LEN, Mode,
     Object, StateRecord, UNPROVISIONED_SERIAL, did, rid,
@@ -147,13 +148,16 @@ impl<'b, F: NorFlash> Session<'b, F> {
         let count = u8::try_from(anchors.as_slice().len()).unwrap_or(u8::MAX);
         answer.append(&anchors::head(count))?;
         for anchor in anchors.as_slice() {
-            let (kid, domain) = (anchor.kid().0, anchor.domain().0.0);
-            answer.append(&AnchorEntry { kid, rights: anchor.rights().bits(), domain }.encode())?;
+            answer.append(&anchor.kid().0)?;
+            answer.append(&[anchor.rights().bits()])?;
+            answer.append(&anchor.domain().0.0)?;
         }
-        let list_sequence = self.loader.state().revocation.map_or(0, |pointer| pointer.sequence);
-        anchors
-            .domains()
-            .try_for_each(|domain| answer.append(&DomainEntry { domain: domain.0.0, list_sequence }.encode()))
+        let sequences = self.loader.state().revocation.map_or([0; DOMAINS_MAX], |pointer| pointer.sequences);
+        for (domain, list_sequence) in anchors.domains().zip(sequences) {
+            answer.append(&domain.0.0)?;
+            answer.append(&list_sequence.to_be_bytes())?;
+        }
+        Ok(())
     }
 
     /// Remembers a refusal for the state record and says it as NRC.

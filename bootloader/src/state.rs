@@ -5,6 +5,7 @@
 
 use crate::layout::Half;
 use crate::token::{Purpose, SlotProof};
+use trust::DOMAINS_MAX;
 
 /// Boots an image gets to confirm itself before it is reverted.
 pub const TRIAL_BOOTS: u8 = 1;
@@ -25,8 +26,16 @@ pub struct ImageRecord {
 pub struct RevocationPointer {
     /// Which half of the region.
     pub half: Half,
-    /// The highest list-sequence in it.
-    pub sequence: u64,
+    /// list-sequence of each domain, in the order of the provisioning block; 0 of one that has no list.
+    pub sequences: [u64; DOMAINS_MAX],
+}
+
+impl RevocationPointer {
+    /// The highest list-sequence of any domain.
+    #[must_use]
+    pub fn highest(&self) -> u64 {
+        self.sequences.iter().copied().max().unwrap_or(0)
+    }
 }
 
 /// What is done with one page of the two slots, in this order. Each reads only what the one before left whole.
@@ -182,7 +191,9 @@ impl BootState {
             }
             Event::RevocationStored(pointer) => {
                 let old = self.revocation.replace(pointer);
-                old.is_none_or(|old| pointer.sequence >= old.sequence)
+                old.is_none_or(|old| {
+                    old.sequences.iter().zip(&pointer.sequences).all(|(old, new)| new >= old)
+                })
             }
             Event::InstallStarted(image) => {
                 self.status = Status::Installing { offset: 0 };

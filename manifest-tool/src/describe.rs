@@ -5,7 +5,9 @@ use crate::time;
 use serde::Serialize;
 use suit_manifest::author::Inspection;
 use suit_manifest::{ComponentText, Manifest, ManifestText};
-use trust::{CredentialClaims, Kid, MinimumSequence, RevocationClaims, Revoked, Rights, Scope, UnixTime};
+use trust::{
+    CredentialClaims, Kid, MinimumSequence, RevocationClaims, Revoked, Rights, Role, Scope, UnixTime,
+};
 use uuid::Uuid;
 
 /// Lowercase hex.
@@ -52,6 +54,9 @@ pub(crate) struct CredentialView {
     pub(crate) issued_at: u64,
     pub(crate) not_before: Option<u64>,
     pub(crate) expires: Option<u64>,
+    pub(crate) generation: u64,
+    /// Of a release credential.
+    pub(crate) sequence_ceiling: Option<u64>,
 }
 
 impl CredentialView {
@@ -73,6 +78,8 @@ impl CredentialView {
             issued_at: claims.issued_at().0,
             not_before: claims.not_before().map(|time| time.0),
             expires: claims.expires().map(|time| time.0),
+            generation: claims.generation(),
+            sequence_ceiling: (claims.role() == Role::Release).then(|| claims.sequence_ceiling()),
         }
     }
 
@@ -88,7 +95,7 @@ impl CredentialView {
         let classes: Vec<String> =
             self.classes.iter().zip(&self.class_names).map(|(id, name)| named(id, name.as_deref())).collect();
         let at = |time: u64| time::display(UnixTime(time));
-        vec![
+        let mut rows = vec![
             ("issuer", format!("{} ({})", self.issuer, self.issuer_kid)),
             ("subject", format!("{} ({})", self.subject, self.kid)),
             ("role", self.role.to_owned()),
@@ -100,7 +107,10 @@ impl CredentialView {
             ("issued", at(self.issued_at)),
             ("valid from", self.not_before.map_or("always".to_owned(), at)),
             ("valid until", self.expires.map_or("forever".to_owned(), at)),
-        ]
+            ("generation", self.generation.to_string()),
+        ];
+        rows.extend(self.sequence_ceiling.map(|ceiling| ("highest sequence", ceiling.to_string())));
+        rows
     }
 }
 
@@ -205,21 +215,49 @@ pub(crate) struct RevocationView {
     /// Seconds since the epoch.
     issued_at: u64,
     list_sequence: u64,
-    revoked: Vec<String>,
+    revoked: Vec<RevokedView>,
+    /// Those above 0.
+    lowest_generations: Vec<GenerationView>,
     minimum_sequences: Vec<MinimumView>,
+}
+
+/// A key or a credential that is taken back.
+#[derive(Debug, Serialize)]
+pub(crate) struct RevokedView {
+    role: &'static str,
+    generation: u64,
+    id: String,
+}
+
+impl From<Revoked> for RevokedView {
+    fn from(revoked: Revoked) -> Self {
+        Self {
+            role: revoked.role.name(),
+            generation: revoked.generation,
+            id: hex::encode(revoked.id.as_bytes()),
+        }
+    }
+}
+
+/// The lowest generation of a role that is still good.
+#[derive(Debug, Serialize)]
+pub(crate) struct GenerationView {
+    role: &'static str,
+    lowest: u64,
 }
 
 /// The least sequence number of a class of devices.
 #[derive(Debug, Serialize)]
 pub(crate) struct MinimumView {
     vendor: String,
-    class: String,
+    /// `None`: every class of the vendor.
+    class: Option<String>,
     sequence: u64,
 }
 
 impl From<MinimumSequence<'_>> for MinimumView {
     fn from(least: MinimumSequence<'_>) -> Self {
-        Self { vendor: uuid(least.vendor), class: uuid(least.class), sequence: least.sequence }
+        Self { vendor: uuid(least.vendor), class: least.class.map(uuid), sequence: least.sequence }
     }
 }
 
@@ -230,30 +268,36 @@ impl RevocationView {
             issuer_kid: kid(list.issuer_kid()),
             issued_at: list.issued_at().0,
             list_sequence: list.sequence(),
-            revoked: list.entries().map(revoked).collect(),
+            revoked: list.revoked().map(RevokedView::from).collect(),
+            lowest_generations: Role::ALL
+                .into_iter()
+                .map(|role| GenerationView { role: role.name(), lowest: list.lowest_generation(role) })
+                .filter(|view| view.lowest > 0)
+                .collect(),
             minimum_sequences: list.minimum_sequences().map(MinimumView::from).collect(),
         }
     }
 
     pub(crate) fn rows(&self) -> Vec<(&'static str, String)> {
-        let revoked = if self.revoked.is_empty() { "nothing".to_owned() } else { self.revoked.join(", ") };
+        let revoked: Vec<_> =
+            self.revoked.iter().map(|revoked| format!("{} ({})", revoked.id, revoked.role)).collect();
+        let revoked = if revoked.is_empty() { "nothing".to_owned() } else { revoked.join(", ") };
         let mut rows = vec![
             ("issuer", format!("{} ({})", self.issuer, self.issuer_kid)),
             ("list-sequence", self.list_sequence.to_string()),
             ("issued", time::display(UnixTime(self.issued_at))),
             ("revoked", revoked),
         ];
+        rows.extend(
+            self.lowest_generations
+                .iter()
+                .map(|view| ("lowest generation", format!("{} for {} credentials", view.lowest, view.role))),
+        );
         rows.extend(self.minimum_sequences.iter().map(|least| {
-            ("minimum", format!("sequence {} for class {} of {}", least.sequence, least.class, least.vendor))
+            let class =
+                least.class.as_ref().map_or("every class".to_owned(), |class| format!("class {class}"));
+            ("minimum", format!("sequence {} for {class} of {}", least.sequence, least.vendor))
         }));
         rows
-    }
-}
-
-/// Entry of a revocation list, in hex.
-pub(crate) fn revoked(entry: Revoked<'_>) -> String {
-    match entry {
-        Revoked::Key(kid) => hex::encode(kid.0),
-        Revoked::Credential(cti) => hex::encode(cti),
     }
 }

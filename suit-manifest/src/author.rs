@@ -15,7 +15,7 @@ use crate::dry_run::image_for_any;
 use crate::envelope::{
     AUTHENTICATION_WRAPPER, ENVELOPE_TAG, Envelope, MANIFEST, Severed, may_sign_manifests,
 };
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::limits::{MAX_ENVELOPE_HEAD_LEN, MAX_URI_LEN};
 use crate::manifest::{INSTALL, Manifest, PAYLOAD_FETCH, TEXT};
 use crate::text::{ComponentText, ManifestText};
@@ -147,6 +147,32 @@ pub fn create(update: &UpdateDescription) -> Result<Vec<u8>, AuthorError> {
 /// limited to serials or actions.
 pub fn sign(envelope: &[u8], signer: &dyn Signer, credential: &[u8]) -> Result<Vec<u8>, AuthorError> {
     let parsed = Envelope::parse(envelope)?;
+    check_authority(&parsed, credential)?;
+    let sign1 = trust::author::sign1_detached_chained(parsed.signed().bytes, signer, credential)
+        .map_err(AuthorError::Signature)?;
+    with_signature(&parsed, &sign1)
+}
+
+/// Exchanges the credential of a signed envelope for another one of the same key: manifest, severed members and
+/// signature stay what they are, byte for byte. So a credential is renewed without signing every release again
+/// (docs/records.md, Chain of a manifest).
+///
+/// The result is checked as in [`sign`]; the signature is verified under the new credential.
+///
+/// # Errors
+/// [`AuthorError::Signature`] with `NotTheSignersCredential` when the credential certifies another key;
+/// [`AuthorError::Refused`] when the envelope is not signed, or the manifest is outside of the credential's authority
+pub fn recertify(envelope: &[u8], credential: &[u8]) -> Result<Vec<u8>, AuthorError> {
+    let parsed = Envelope::parse(envelope)?;
+    let old = parsed.sign1().ok_or(Error::new(ErrorKind::SignatureMissing, parsed.wrapper().base))?;
+    check_authority(&parsed, credential)?;
+    let sign1 = trust::author::exchange_credential(old.bytes, parsed.signed().bytes, credential)
+        .map_err(AuthorError::Signature)?;
+    with_signature(&parsed, &sign1)
+}
+
+/// The manifest is well-formed as a whole and within what the credential may sign.
+fn check_authority(parsed: &Envelope<'_>, credential: &[u8]) -> Result<(), AuthorError> {
     parsed.check_manifest_digest()?;
     let claims = read_unverified_credential(credential)
         .map_err(|error| AuthorError::Signature(trust::author::AuthorError::Refused(error)))?;
@@ -154,14 +180,16 @@ pub fn sign(envelope: &[u8], signer: &dyn Signer, credential: &[u8]) -> Result<V
         return Err(AuthorError::Role);
     }
     may_sign_manifests(claims.scope()).map_err(|kind| Error::new(kind, parsed.wrapper().base))?;
-    let manifest = Manifest::read(&parsed, Some((&claims, None)))?;
-    manifest.text()?;
-    let sign1 = trust::author::sign1_detached_chained(parsed.signed().bytes, signer, credential)
-        .map_err(AuthorError::Signature)?;
-    let wrapper = encode(&Value::Array(vec![bytes(parsed.signed().bytes), bytes(&sign1)]))?;
-    let signed = rewrite(&parsed, &wrapper, true)?;
+    Manifest::read(parsed, Some((&claims, None)))?.text()?;
+    Ok(())
+}
 
-    let needed = rewrite(&parsed, &wrapper, false)?.len();
+/// The envelope with this signature, read back.
+fn with_signature(parsed: &Envelope<'_>, sign1: &[u8]) -> Result<Vec<u8>, AuthorError> {
+    let wrapper = encode(&Value::Array(vec![bytes(parsed.signed().bytes), bytes(sign1)]))?;
+    let signed = rewrite(parsed, &wrapper, true)?;
+
+    let needed = rewrite(parsed, &wrapper, false)?.len();
     if needed > MAX_ENVELOPE_HEAD_LEN {
         return Err(AuthorError::TooLarge(needed));
     }

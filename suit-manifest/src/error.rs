@@ -113,6 +113,8 @@ pub enum ErrorKind {
     SequenceRollback,
     /// The sequence number is below the minimum of a revocation list for a class that the manifest names.
     SequenceBelowMinimum,
+    /// The sequence number is above the ceiling of the credential.
+    SequenceAboveCeiling,
     /// A vendor outside of the credential's scope.
     ScopeVendor,
     /// A class outside of the credential's scope.

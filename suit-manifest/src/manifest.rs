@@ -144,6 +144,12 @@ impl<'a> Manifest<'a> {
             list,
             sequence_number: manifest.sequence_number,
         });
+        // Section 6.1 bounds a sequence number from below only; a number that nothing exceeds ends a class of devices.
+        if let Some((credential, _)) = authority
+            && manifest.sequence_number > credential.sequence_ceiling()
+        {
+            return Err(Error::new(ErrorKind::SequenceAboveCeiling, manifest.sequence_number_position));
+        }
         let walk = Walk { shared: false, several_components: manifest.components.len() > 1, bounds };
         Walk { shared: true, ..walk }.section(manifest.shared)?;
         let check = |section: Option<Span<'_>>| section.map_or(Ok(()), |sequence| walk.section(sequence));

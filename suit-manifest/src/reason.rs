@@ -108,6 +108,15 @@ reasons! {
     0x0111 RevocationForked "revocation-forked" 4 6
         "Another revocation list of this domain has the same list-sequence."
         "Unite both lists: manifest-tool revoke --previous A --previous B.";
+    0x0112 RevocationDropsEntry "revocation-drops-entry" 4 6
+        "The revocation list drops an entry, generation or minimum of the stored one."
+        "Continue the newest list: manifest-tool revoke --previous FILE.";
+    0x0113 GenerationRevoked "generation-revoked" 4 6
+        "The credential's generation is revoked."
+        "Sign with a release key whose credential has a newer generation.";
+    0x0114 CredentialForAnchor "credential-for-anchor" 4 6
+        "The credential certifies the key of an anchor."
+        "Certify a separate key; an anchor cannot also hold a role.";
 
     0x0201 ManifestMalformed "manifest-malformed" 1 5
         "The envelope or manifest is malformed."
@@ -232,6 +241,9 @@ reasons! {
     0x0229 ScopeActions "scope-actions" 7 6
         "The credential is limited to certain actions; a manifest cannot enforce that."
         "Sign with a release credential without actions.";
+    0x0230 SequenceAboveCeiling "sequence-above-ceiling" 4 6
+        "The sequence number is above the ceiling of the signer's credential."
+        "Use a lower sequence number, or a credential with a higher ceiling.";
 
     0x0301 NotProvisioned "not-provisioned" 11 7
         "The device is not provisioned."
@@ -357,6 +369,7 @@ impl From<Error> for Reason {
             ErrorKind::ScopeActions => Self::ScopeActions,
             ErrorKind::SequenceRollback => Self::SequenceRollback,
             ErrorKind::SequenceBelowMinimum => Self::SequenceBelowMinimum,
+            ErrorKind::SequenceAboveCeiling => Self::SequenceAboveCeiling,
             ErrorKind::ImageReference => Self::ImageReference,
             ErrorKind::TextMalformed => Self::TextMalformed,
         }
@@ -401,6 +414,9 @@ impl From<trust::ErrorKind> for Reason {
             Kind::RevocationSequence => Self::RevocationSequence,
             Kind::AnchorRights => Self::AnchorRights,
             Kind::RevocationForked => Self::RevocationForked,
+            Kind::RevocationDropsEntry => Self::RevocationDropsEntry,
+            Kind::GenerationRevoked => Self::GenerationRevoked,
+            Kind::CredentialForAnchor => Self::CredentialForAnchor,
             Kind::DeviceKeysUnsupported => Self::ProvisioningDeviceKeys,
             Kind::PolicyUnsupported => Self::ProvisioningPolicy,
             Kind::IdentityCredentialUnsupported => Self::ProvisioningIdentityCredential,

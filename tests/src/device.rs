@@ -10,7 +10,7 @@ use bootloader::handoff::Request;
 use bootloader::layout::{Layout, Region, Regions};
 use bootloader::session::Description;
 use bootloader::state::BootState;
-use bootloader::{Buffers, Loader, Session, application};
+use bootloader::{Buffers, ListBuffer, Loader, Session, application};
 use suit_manifest::Reason;
 use update_protocol::profile::{Object, StateRecord};
 use update_protocol::uds::Nrc;
@@ -63,7 +63,7 @@ pub struct Device<const WORD: usize, const PAGE: usize> {
     /// Where things lie in it.
     pub layout: Layout,
     envelope: Box<[u8; 4096]>,
-    list: Box<[u8; 1024]>,
+    list: Box<ListBuffer>,
 }
 
 /// A small layout: slots of `pages` image pages.
@@ -76,7 +76,7 @@ pub fn layout(page: u32, pages: u32) -> Layout {
     };
     let records = 768u32.next_multiple_of(page);
     let record = 1056u32.next_multiple_of(page);
-    let lists = (4 * 1056u32).next_multiple_of(page);
+    let lists = (2 * 1568u32).next_multiple_of(page);
     let head = 4096u32.next_multiple_of(page);
     let regions = Regions {
         base: BASE,
@@ -101,7 +101,7 @@ impl<const WORD: usize, const PAGE: usize> Device<WORD, PAGE> {
 
     /// A device over flash that has a history.
     pub fn over(nor: Nor<WORD, PAGE>, layout: Layout) -> Self {
-        Self { nor, layout, envelope: Box::new([0; 4096]), list: Box::new([0; 1024]) }
+        Self { nor, layout, envelope: Box::new([0; 4096]), list: Box::new([0; _]) }
     }
 
     /// Another device with a copy of this one's flash.

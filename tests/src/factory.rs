@@ -4,10 +4,10 @@
 use sha2::{Digest as _, Sha256};
 use suit_manifest::author::{UpdateDescription, create, image_uri, sign};
 use trust::author::{
-    CredentialRequest, ProvisioningRequest, RevocationRequest, ScopeRequest, Signer as _, SoftwareKey,
-    issue_credential, sign_revocation,
+    CredentialRequest, Minimum, ProvisioningRequest, RevocationRequest, ScopeRequest, Signer as _,
+    SoftwareKey, issue_credential, sign_revocation,
 };
-use trust::{Anchor, Kid, Role, UnixTime};
+use trust::{Anchor, Kid, MAX_GENERATION, RevokedId, Role, UnixTime};
 
 /// Vendor id of the device under test.
 pub const VENDOR: [u8; 16] = [0x11; 16];
@@ -85,18 +85,23 @@ impl Factory {
         self.revocation_list_of(sequence, kids, &[])
     }
 
-    /// A revocation list as long as they may be, that takes back the release key and much else.
+    /// A revocation list as long as they may be, but for its number, that takes back the release key and much else.
     pub fn longest_revocation_list(&self, sequence: u64) -> Vec<u8> {
-        let request = |iss_len| RevocationRequest {
-            iss: "r".repeat(iss_len),
-            issued_at: NOW,
+        let others = (101..132).map(|number| (RevokedId::Credential([number; 16]), usize::from(number)));
+        let request = RevocationRequest {
+            iss: "r".repeat(64),
+            issued_at: UnixTime(u64::MAX),
             sequence,
-            kids: vec![self.release_kid()],
-            ctis: (101..132).map(|number| [number; 16]).collect(),
-            minimum_sequences: (1..=7).map(|number| (VENDOR, [number; 16], u64::MAX)).collect(),
+            revoked: others
+                .chain([(RevokedId::Key(self.release_kid()), 0)])
+                .map(|(id, number)| id.revoked(Role::ALL[number % Role::ALL.len()], MAX_GENERATION))
+                .collect(),
+            lowest_generations: Role::ALL.map(|role| (role, MAX_GENERATION)).to_vec(),
+            minimum_sequences: (1..=16)
+                .map(|number| Minimum { vendor: VENDOR, class: Some([number; 16]), sequence: 1 << 62 })
+                .collect(),
         };
-        let longest = (1..=64).rev().find_map(|len| sign_revocation(&request(len), &self.root).ok());
-        longest.expect("revocation list")
+        sign_revocation(&request, &self.root).expect("revocation list")
     }
 
     /// A revocation list with minimum sequence numbers for the class under test.
@@ -105,9 +110,12 @@ impl Factory {
             iss: "root".into(),
             issued_at: NOW,
             sequence,
-            kids: kids.to_vec(),
-            ctis: Vec::new(),
-            minimum_sequences: minimums.iter().map(|&minimum| (VENDOR, CLASS, minimum)).collect(),
+            revoked: kids.iter().map(|kid| RevokedId::Key(*kid).revoked(Role::Release, 0)).collect(),
+            lowest_generations: Vec::new(),
+            minimum_sequences: minimums
+                .iter()
+                .map(|&sequence| Minimum { vendor: VENDOR, class: Some(CLASS), sequence })
+                .collect(),
         };
         sign_revocation(&request, &self.root).expect("revocation list")
     }
@@ -124,6 +132,8 @@ fn credential(root: &SoftwareKey, holder: &SoftwareKey, cti: [u8; 16]) -> Vec<u8
         not_before: None,
         expires: None,
         cti,
+        generation: 0,
+        sequence_ceiling: None,
     };
     issue_credential(&request, root).expect("credential")
 }

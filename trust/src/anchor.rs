@@ -180,20 +180,19 @@ impl AnchorSet {
         if self.domains().count() > DOMAINS_MAX { Err(ErrorKind::TooMany) } else { Ok(()) }
     }
 
-    /// `[1*4 [COSE_Key, rights, domain]]`.
-    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, Error> {
+    /// Adds `[1*4 [COSE_Key, rights, domain]]`.
+    pub(crate) fn read(&mut self, reader: &mut Reader<'_>) -> Result<(), Error> {
         let start = reader.position();
         let count = reader.array()?;
         if count == 0 {
             return Err(Error::new(ErrorKind::OutOfRange, start));
         }
-        let mut set = Self::EMPTY;
         for _ in 0..count {
             let start = reader.position();
             let anchor = Anchor::read(reader)?;
-            set.add(anchor).map_err(|kind| Error::new(kind, start))?;
+            self.add(anchor).map_err(|kind| Error::new(kind, start))?;
         }
-        Ok(set)
+        Ok(())
     }
 }
 

@@ -7,22 +7,24 @@ use crate::chain::ChainedSign1;
 use crate::cose::{HEADER_KCWT, HEADER_TYP, TAG_CWT, TAG_SIGN1};
 use crate::credential::{CNF_COSE_KEY, TYP_CREDENTIAL};
 use crate::record::{
-    CLAIM_CNF, CLAIM_CTI, CLAIM_EXP, CLAIM_IAT, CLAIM_ISS, CLAIM_LIST_SEQUENCE, CLAIM_MINIMUM_SEQUENCE,
-    CLAIM_NBF, CLAIM_REVOKED, CLAIM_ROLE, CLAIM_SCOPE, CLAIM_SUB, Record,
+    CLAIM_CEILING, CLAIM_CNF, CLAIM_CTI, CLAIM_EXP, CLAIM_GENERATION, CLAIM_IAT, CLAIM_ISS, CLAIM_NBF,
+    CLAIM_ROLE, CLAIM_SCOPE, CLAIM_SUB, MAX_CREDENTIAL_LEN, Record,
 };
-use crate::revocation::TYP_REVOCATION;
+use crate::revocation::{MAX_REVOCATION_LIST_LEN, TYP_REVOCATION};
 use crate::scope::{SCOPE_ACTIONS, SCOPE_CLASSES, SCOPE_SERIALS, SCOPE_VENDOR};
 use crate::{
-    Anchor, Credential, CredentialClaims, Error, Kid, PublicKey, RevocationClaims, RevocationList, Role,
+    Anchor, Credential, CredentialClaims, DEFAULT_SEQUENCE_CEILING, Error, PublicKey, RevocationClaims, Role,
     TrustStore, UnixTime,
 };
 use ciborium::value::Value;
 use coset::{AsCborValue as _, CborSerializable as _, CoseSign1Builder, Header, HeaderBuilder, iana};
 
 mod provisioning;
+mod revocation;
 mod signer;
 
 pub use provisioning::ProvisioningRequest;
+pub use revocation::{Minimum, RevocationRequest, sign_revocation};
 pub use signer::{SignError, Signer, SoftwareKey};
 
 /// Why something could not be made.
@@ -108,23 +110,11 @@ pub struct CredentialRequest {
     pub expires: Option<UnixTime>,
     /// Identifier of the credential, 16 random bytes: [`random_cti`].
     pub cti: [u8; 16],
-}
-
-/// What a revocation list is to say.
-#[derive(Clone, Debug)]
-pub struct RevocationRequest {
-    /// Name of the issuer, 1 to 64 bytes.
-    pub iss: String,
-    /// When the list is issued.
-    pub issued_at: UnixTime,
-    /// list-sequence, above zero and above that of every earlier list.
-    pub sequence: u64,
-    /// Revoked keys.
-    pub kids: Vec<Kid>,
-    /// Revoked credentials.
-    pub ctis: Vec<[u8; 16]>,
-    /// Vendor id, class id, least manifest sequence number.
-    pub minimum_sequences: Vec<([u8; 16], [u8; 16], u64)>,
+    /// Generation, at most [`MAX_GENERATION`](crate::MAX_GENERATION).
+    pub generation: u64,
+    /// Highest manifest sequence number that the key may sign; for a release key, where `None` means
+    /// [`DEFAULT_SEQUENCE_CEILING`], and for no other.
+    pub sequence_ceiling: Option<u64>,
 }
 
 /// 16 random bytes from the operating system, for a credential's `cti`.
@@ -150,30 +140,12 @@ pub fn issue_credential(request: &CredentialRequest, root: &dyn Signer) -> Resul
         (CLAIM_CNF, map([(CNF_COSE_KEY, cose_key(&request.key)?)])),
         (CLAIM_ROLE, uint(request.role.code().into())),
         (CLAIM_SCOPE, scope(&request.scope)),
+        (CLAIM_GENERATION, uint(request.generation)),
     ]);
+    let default = (request.role == Role::Release).then_some(DEFAULT_SEQUENCE_CEILING);
+    claims.extend(request.sequence_ceiling.or(default).map(|ceiling| (CLAIM_CEILING, uint(ceiling))));
     let cwt = sign_record(TYP_CREDENTIAL, map(claims), root)?;
     Credential::verify(&cwt, &TrustStore::new(&[Anchor::root(root.public_key())]), request.role)?;
-    Ok(cwt)
-}
-
-/// Signs a revocation list with an anchor's key.
-pub fn sign_revocation(request: &RevocationRequest, root: &dyn Signer) -> Result<Vec<u8>, AuthorError> {
-    let kids = request.kids.iter().map(|kid| bytes(&kid.0));
-    let ctis = request.ctis.iter().map(|cti| bytes(cti));
-    let mut claims = vec![
-        (CLAIM_ISS, text(&request.iss)),
-        (CLAIM_IAT, uint(request.issued_at.0)),
-        (CLAIM_LIST_SEQUENCE, uint(request.sequence)),
-        (CLAIM_REVOKED, Value::Array(kids.chain(ctis).collect())),
-    ];
-    if !request.minimum_sequences.is_empty() {
-        let minimum_sequences = request.minimum_sequences.iter().map(|(vendor, class, sequence)| {
-            Value::Array(vec![bytes(vendor), bytes(class), uint(*sequence)])
-        });
-        claims.push((CLAIM_MINIMUM_SEQUENCE, Value::Array(minimum_sequences.collect())));
-    }
-    let cwt = sign_record(TYP_REVOCATION, map(claims), root)?;
-    RevocationList::verify(&cwt, &[Anchor::root(root.public_key())])?;
     Ok(cwt)
 }
 
@@ -187,7 +159,7 @@ pub fn sign1_detached_chained(
     if *claims.key() != signer.public_key() {
         return Err(AuthorError::NotTheSignersCredential);
     }
-    let kcwt: Value = ciborium::from_reader(credential).map_err(|_| AuthorError::Encoding)?;
+    let kcwt = decode(credential)?;
     let sign1 = CoseSign1Builder::new()
         .protected(protected(signer, None))
         .unprotected(HeaderBuilder::new().value(HEADER_KCWT.into(), kcwt).build())
@@ -195,23 +167,53 @@ pub fn sign1_detached_chained(
         .build();
     let out =
         encode(&Value::Tag(TAG_SIGN1, Box::new(sign1.to_cbor_value().map_err(|_| AuthorError::Encoding)?)))?;
-    let made = ChainedSign1::read(&out, payload)?;
+    verify_made(&out, payload, credential, &claims)?;
+    Ok(out)
+}
+
+/// The credential stands in the signature as it was given, and the signature holds under its key.
+fn verify_made(
+    sign1: &[u8],
+    payload: &[u8],
+    credential: &[u8],
+    claims: &CredentialClaims<'_>,
+) -> Result<(), AuthorError> {
+    let made = ChainedSign1::read(sign1, payload)?;
     if made.kcwt() != credential {
         return Err(AuthorError::Encoding);
     }
-    made.verify(payload, &claims)?;
+    Ok(made.verify(payload, claims)?)
+}
+
+/// Exchanges the credential in a COSE_Sign1 that [`sign1_detached_chained`] made: the signature stays, since it does
+/// not cover the credential.
+///
+/// # Errors
+/// [`AuthorError::NotTheSignersCredential`] when the new credential certifies another key;
+/// [`AuthorError::Refused`] when the result does not verify
+pub fn exchange_credential(sign1: &[u8], payload: &[u8], credential: &[u8]) -> Result<Vec<u8>, AuthorError> {
+    let claims = read_unverified_credential(credential)?;
+    let old = ChainedSign1::read(sign1, payload)?;
+    if *read_unverified_credential(old.kcwt())?.key() != *claims.key() {
+        return Err(AuthorError::NotTheSignersCredential);
+    }
+    let Value::Tag(TAG_SIGN1, parts) = decode(sign1)? else { return Err(AuthorError::Encoding) };
+    let Value::Array(mut parts) = *parts else { return Err(AuthorError::Encoding) };
+    *parts.get_mut(1).ok_or(AuthorError::Encoding)? = map([(HEADER_KCWT, decode(credential)?)]);
+    let out = encode(&Value::Tag(TAG_SIGN1, Box::new(Value::Array(parts))))?;
+    verify_made(&out, payload, credential, &claims)?;
     Ok(out)
 }
 
 /// What a credential says, **nothing of it verified**: to show it, or to see which key it is for.
 pub fn read_unverified_credential(cwt: &[u8]) -> Result<CredentialClaims<'_>, Error> {
-    CredentialClaims::read(&Record::open(cwt, 0, TYP_CREDENTIAL)?)
+    CredentialClaims::read(&Record::open(cwt, 0, TYP_CREDENTIAL, MAX_CREDENTIAL_LEN)?)
 }
 
 /// What a revocation list says, **nothing of it verified**, the signature neither: to show it, or to see what the
 /// list that it replaces should hold at least.
 pub fn read_unverified_revocation(cwt: &[u8]) -> Result<RevocationClaims<'_>, Error> {
-    RevocationClaims::read(cwt, &Record::open(cwt, 0, TYP_REVOCATION)?)
+    RevocationClaims::read(cwt, &Record::open(cwt, 0, TYP_REVOCATION, MAX_REVOCATION_LIST_LEN)?)
 }
 
 fn sign_record(typ: &str, claims: Value, root: &dyn Signer) -> Result<Vec<u8>, AuthorError> {
@@ -255,6 +257,10 @@ fn encode(value: &Value) -> Result<Vec<u8>, AuthorError> {
     let mut out = Vec::new();
     ciborium::into_writer(value, &mut out).map_err(|_| AuthorError::Encoding)?;
     Ok(out)
+}
+
+fn decode(bytes: &[u8]) -> Result<Value, AuthorError> {
+    ciborium::from_reader(bytes).map_err(|_| AuthorError::Encoding)
 }
 
 fn map(entries: impl IntoIterator<Item = (i32, Value)>) -> Value {

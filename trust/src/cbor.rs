@@ -365,6 +365,9 @@ pub struct List<'b> {
 }
 
 impl<'b> List<'b> {
+    /// No items.
+    pub(crate) const EMPTY: Self = Self { reader: Reader { rest: &[], end: 0 }, remaining: 0 };
+
     /// Consumes an array of `min..=max` items, each of which `item` must accept.
     pub fn read<T>(
         reader: &mut Reader<'b>,

@@ -7,11 +7,11 @@ use crate::credential::TYP_CREDENTIAL;
 use crate::credential::{Credential, CredentialClaims};
 use crate::error::{Error, ErrorKind};
 use crate::key::Kid;
-use crate::record::{MAX_CWT_LEN, Record};
+use crate::record::{MAX_CREDENTIAL_LEN, Record};
 use crate::scope::{Role, Scope};
 
 /// Longest chained COSE_Sign1: the credential, and about 100 bytes around it.
-pub const MAX_CHAINED_SIGN1_LEN: usize = MAX_CWT_LEN + 128;
+pub const MAX_CHAINED_SIGN1_LEN: usize = MAX_CREDENTIAL_LEN + 128;
 /// Longest detached payload, bytes. A manifest's digest has 36.
 pub const MAX_DETACHED_PAYLOAD_LEN: usize = 256;
 
@@ -69,7 +69,7 @@ impl<'a> ChainedSign1<'a> {
 /// revocation list that [`verify_chained_sign1`] needs.
 pub fn claimed_issuer(sign1: &[u8]) -> Result<Kid, Error> {
     let chained = ChainedSign1::read(sign1, &[])?;
-    Ok(Record::open(chained.kcwt, chained.kcwt_position, TYP_CREDENTIAL)?.issuer_kid())
+    Ok(Record::open(chained.kcwt, chained.kcwt_position, TYP_CREDENTIAL, MAX_CREDENTIAL_LEN)?.issuer_kid())
 }
 
 /// Verifies a COSE_Sign1 (tag 18) over `detached_payload` whose `kcwt` header is the signer's credential.

@@ -5,8 +5,8 @@ use crate::cbor::Reader;
 use crate::error::{Error, ErrorKind};
 use crate::key::{Kid, PublicKey};
 use crate::record::{
-    CLAIM_CNF, CLAIM_CTI, CLAIM_EXP, CLAIM_IAT, CLAIM_ISS, CLAIM_NBF, CLAIM_ROLE, CLAIM_SCOPE, CLAIM_SUB,
-    MAX_NAME_LEN, Record,
+    CLAIM_CEILING, CLAIM_CNF, CLAIM_CTI, CLAIM_EXP, CLAIM_GENERATION, CLAIM_IAT, CLAIM_ISS, CLAIM_NBF,
+    CLAIM_ROLE, CLAIM_SCOPE, CLAIM_SUB, MAX_CREDENTIAL_LEN, MAX_NAME_LEN, Record, is_ignorable,
 };
 use crate::scope::{Role, Scope};
 use crate::{TrustStore, UnixTime};
@@ -16,6 +16,12 @@ use core::ops::Deref;
 pub(crate) const TYP_CREDENTIAL: &str = "anchorage-credential+cwt";
 /// Confirmation method COSE_Key, RFC 8747 section 3.1.
 pub(crate) const CNF_COSE_KEY: i32 = 1;
+/// Highest generation of a credential.
+pub const MAX_GENERATION: u64 = 0xFFFF;
+/// Highest sequence ceiling of a release credential.
+pub const MAX_SEQUENCE_CEILING: u64 = i64::MAX.unsigned_abs();
+/// The sequence ceiling of a release credential for which none is asked.
+pub const DEFAULT_SEQUENCE_CEILING: u64 = 0xFFFF_FFFF;
 
 /// What a credential says. Read, but by itself not believed: [`Credential`] is the verified one.
 #[derive(Clone, Debug)]
@@ -30,6 +36,9 @@ pub struct CredentialClaims<'a> {
     key: PublicKey,
     role: Role,
     scope: Scope<'a>,
+    generation: u64,
+    /// Of a release credential; 0 of every other one.
+    ceiling: u64,
 }
 
 /// A credential whose chain to an anchor holds, with the asked-for role, not revoked, and in time.
@@ -55,7 +64,7 @@ impl<'a> Credential<'a> {
         role: Role,
     ) -> Result<Self, Error> {
         // The order of docs/records.md, "Chain of a manifest".
-        let record = Record::open(cwt, base, TYP_CREDENTIAL)?;
+        let record = Record::open(cwt, base, TYP_CREDENTIAL, MAX_CREDENTIAL_LEN)?;
         let domain = record.verify(store.anchors(), store.right_to_certify(role))?.domain();
         let claims = CredentialClaims::read(&record)?;
 
@@ -63,12 +72,19 @@ impl<'a> Credential<'a> {
         if claims.role != role {
             return refuse(ErrorKind::RoleMismatch);
         }
+        // A root would be its own judge: no list could take back what it signs with this credential.
+        if store.anchors().iter().any(|anchor| *anchor.key() == claims.key) {
+            return refuse(ErrorKind::CredentialForAnchor);
+        }
         if let Some(list) = store.list_of(domain) {
-            if list.revokes_cti(claims.cti) {
+            if list.revokes_cti(role, claims.cti) {
                 return refuse(ErrorKind::CredentialRevoked);
             }
-            if list.revokes_kid(&claims.key.kid()) {
+            if list.revokes_kid(role, &claims.key.kid()) {
                 return refuse(ErrorKind::KeyRevoked);
+            }
+            if claims.generation < list.lowest_generation(role) {
+                return refuse(ErrorKind::GenerationRevoked);
             }
         }
         // RFC 8392 sections 3.1.4 and 3.1.5: good from nbf on, no longer good at exp.
@@ -149,40 +165,112 @@ impl<'a> CredentialClaims<'a> {
         self.issued_at
     }
 
+    /// Its generation: a revocation list takes back all generations of a role below one.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The highest manifest sequence number that its key may sign; 0 when it is no release credential.
+    pub fn sequence_ceiling(&self) -> u64 {
+        self.ceiling
+    }
+
     #[inline(never)]
     pub(crate) fn read(record: &Record<'a>) -> Result<Self, Error> {
         let mut reader = record.claims();
         let reader = &mut reader;
-        let (mut iss, mut sub, mut expires, mut not_before, mut issued_at) = (None, None, None, None, None);
-        let (mut cti, mut key, mut role, mut scope) = (None, None, None, None);
+        // One place for what is read, and a bit for each required claim: a device has no room for options.
+        let mut claims = Self {
+            issuer_kid: record.issuer_kid(),
+            iss: "",
+            sub: "",
+            expires: None,
+            not_before: None,
+            issued_at: UnixTime(0),
+            cti: &[0; 16],
+            key: PublicKey::VACANT,
+            role: Role::Release,
+            scope: Scope::VACANT,
+            generation: 0,
+            ceiling: 0,
+        };
+        let mut seen = 0u16;
         let mut entries = reader.map()?;
         while let Some(claim) = entries.next_label(reader)? {
             let start = reader.position();
-            match claim {
-                CLAIM_ISS => iss = Some(reader.name(MAX_NAME_LEN)?),
-                CLAIM_SUB => sub = Some(reader.name(MAX_NAME_LEN)?),
-                CLAIM_EXP => expires = Some(UnixTime(reader.uint()?)),
-                CLAIM_NBF => not_before = Some(UnixTime(reader.uint()?)),
-                CLAIM_IAT => issued_at = Some(UnixTime(reader.uint()?)),
-                CLAIM_CTI => cti = Some(reader.byte_array()?),
-                CLAIM_CNF => key = Some(read_confirmation(reader)?),
-                CLAIM_ROLE => {
-                    let code = reader.uint()?;
-                    role = Some(Role::from_code(code).ok_or(Error::new(ErrorKind::OutOfRange, start))?);
+            let out_of_range = Error::new(ErrorKind::OutOfRange, start);
+            seen |= match claim {
+                CLAIM_ISS => {
+                    claims.iss = reader.name(MAX_NAME_LEN)?;
+                    1 << 0
                 }
-                CLAIM_SCOPE => scope = Some(Scope::read(reader)?),
+                CLAIM_SUB => {
+                    claims.sub = reader.name(MAX_NAME_LEN)?;
+                    1 << 1
+                }
+                CLAIM_EXP => {
+                    claims.expires = Some(UnixTime(reader.uint()?));
+                    0
+                }
+                CLAIM_NBF => {
+                    claims.not_before = Some(UnixTime(reader.uint()?));
+                    0
+                }
+                CLAIM_IAT => {
+                    claims.issued_at = UnixTime(reader.uint()?);
+                    1 << 2
+                }
+                CLAIM_CTI => {
+                    claims.cti = reader.byte_array()?;
+                    1 << 3
+                }
+                CLAIM_CNF => {
+                    claims.key = read_confirmation(reader)?;
+                    1 << 4
+                }
+                CLAIM_ROLE => {
+                    claims.role = Role::from_code(reader.uint()?).ok_or(out_of_range)?;
+                    1 << 5
+                }
+                CLAIM_SCOPE => {
+                    claims.scope = Scope::read(reader)?;
+                    1 << 6
+                }
+                CLAIM_GENERATION => {
+                    claims.generation = read_generation(reader)?;
+                    1 << 7
+                }
+                // The role stands before it. For another one it would bound nothing.
+                CLAIM_CEILING if claims.role == Role::Release => {
+                    claims.ceiling = reader.uint()?;
+                    if !(1..=MAX_SEQUENCE_CEILING).contains(&claims.ceiling) {
+                        return Err(out_of_range);
+                    }
+                    0
+                }
+                claim if is_ignorable(claim) => {
+                    reader.skip()?;
+                    0
+                }
                 _ => return Err(Error::new(ErrorKind::UnknownKey, start)),
-            }
+            };
         }
         reader.finish()?;
-        let (Some(iss), Some(sub), Some(issued_at), Some(cti), Some(key), Some(role), Some(scope)) =
-            (iss, sub, issued_at, cti, key, role, scope)
-        else {
+        if seen != 0xFF || (claims.role == Role::Release && claims.ceiling == 0) {
             return Err(reader.error(ErrorKind::MissingKey));
-        };
-        let issuer_kid = record.issuer_kid();
-        Ok(Self { issuer_kid, iss, sub, expires, not_before, issued_at, cti, key, role, scope })
+        }
+        Ok(claims)
     }
+}
+
+/// 0 to [`MAX_GENERATION`].
+pub(crate) fn read_generation(reader: &mut Reader<'_>) -> Result<u64, Error> {
+    let start = reader.position();
+    let generation = reader.uint()?;
+    if generation > MAX_GENERATION {
+        return Err(Error::new(ErrorKind::OutOfRange, start));
+    }
+    Ok(generation)
 }
 
 /// `{1: COSE_Key}`.

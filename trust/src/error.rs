@@ -80,6 +80,10 @@ pub enum ErrorKind {
     CredentialRevoked,
     /// The credential's key is on a revocation list.
     KeyRevoked,
+    /// The credential's generation is below the lowest of its role.
+    GenerationRevoked,
+    /// The credential certifies a key that is an anchor of the verifier.
+    CredentialForAnchor,
     /// The credential's time is over.
     CredentialExpired,
     /// The credential's time has not begun.
@@ -90,6 +94,8 @@ pub enum ErrorKind {
     RevokesAnchor,
     /// A revocation list is not newer than the one that is held.
     RevocationSequence,
+    /// A newer revocation list lacks an entry, a lowest generation or a minimum of the one that is held.
+    RevocationDropsEntry,
     /// Two different revocation lists of a domain have the same list-sequence.
     RevocationForked,
 
@@ -140,10 +146,13 @@ impl ErrorKind {
             Self::RoleMismatch => "the credential has another role",
             Self::CredentialRevoked => "the credential is revoked",
             Self::KeyRevoked => "the credential's key is revoked",
+            Self::GenerationRevoked => "the credential's generation is revoked",
+            Self::CredentialForAnchor => "the credential certifies the key of an anchor",
             Self::CredentialExpired => "the credential has expired",
             Self::CredentialNotYetValid => "the credential is not valid yet",
             Self::RevokesAnchor => "the revocation list names an anchor's own key",
             Self::RevocationSequence => "the revocation list is not newer than the one that is held",
+            Self::RevocationDropsEntry => "the revocation list drops something that the held one revokes",
             Self::RevocationForked => "another revocation list with the same list-sequence is held",
             Self::DeviceKeysUnsupported => "device keys (key 8) are not supported",
             Self::PolicyUnsupported => "a policy (key 9) is not supported",

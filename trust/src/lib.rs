@@ -44,13 +44,15 @@ pub use anchor::{ANCHORS_MAX, Anchor, AnchorSet, DOMAINS_MAX, Domain, Rights};
 pub use chain::{
     Authority, MAX_CHAINED_SIGN1_LEN, MAX_DETACHED_PAYLOAD_LEN, claimed_issuer, verify_chained_sign1,
 };
-pub use credential::{Credential, CredentialClaims};
+pub use credential::{
+    Credential, CredentialClaims, DEFAULT_SEQUENCE_CEILING, MAX_GENERATION, MAX_SEQUENCE_CEILING,
+};
 pub use error::{Error, ErrorKind};
 pub use key::{COSE_KEY_LEN, KID_LEN, Kid, PublicKey, sha256};
-pub use record::{MAX_CWT_LEN, MAX_NAME_LEN};
+pub use record::{MAX_CREDENTIAL_LEN, MAX_NAME_LEN};
 pub use revocation::{
-    MAX_MINIMUM_SEQUENCES, MAX_REVOKED, MinimumSequence, Replacement, RevocationClaims, RevocationList,
-    Revoked,
+    MAX_MINIMUM_SEQUENCE, MAX_MINIMUM_SEQUENCES, MAX_REVOCATION_LIST_LEN, MAX_REVOKED, MinimumSequence,
+    Replacement, RevocationClaims, RevocationList, Revoked, RevokedId,
 };
 pub use scope::{MAX_CLASSES, MAX_SERIALS, Role, Scope};
 pub use store::TrustStore;

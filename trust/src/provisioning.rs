@@ -72,54 +72,55 @@ impl ProvisioningBlock {
             return Err(Error::new(ErrorKind::TooLong, 0));
         }
         let mut reader = Reader::new(block);
-        let (mut format, mut serial, mut vendor, mut class, mut device) = (None, None, None, None, None);
-        let (mut node_address, mut anchors, mut sequence_floor) = (None, AnchorSet::EMPTY, 0);
+        let (mut serial, mut node_address, mut ids) = ("", 0, [&[0; 16]; 3]);
+        let (mut anchors, mut sequence_floor) = (AnchorSet::EMPTY, 0);
+        let mut seen = 0u8;
         let mut entries = reader.map()?;
         while let Some(key) = entries.next_label(&mut reader)? {
             let start = reader.position();
             let refuse = |kind| Err(Error::new(kind, start));
             match key {
                 FORMAT => {
-                    format = Some(reader.label()?);
-                    if format != Some(VERSION) {
+                    if reader.label()? != VERSION {
                         return refuse(ErrorKind::OutOfRange);
                     }
                 }
                 SERIAL => {
-                    serial = Some(reader.name(MAX_SERIAL_LEN)?);
-                    if !serial.is_some_and(is_serial) {
+                    serial = reader.name(MAX_SERIAL_LEN)?;
+                    if !is_serial(serial) {
                         return refuse(ErrorKind::InvalidText);
                     }
                 }
-                VENDOR => vendor = Some(*reader.byte_array()?),
-                CLASS => class = Some(*reader.byte_array()?),
-                DEVICE => device = Some(*reader.byte_array()?),
+                VENDOR => ids = [reader.byte_array()?; 3],
+                CLASS => ids = [ids[0], reader.byte_array()?, ids[2]],
+                DEVICE => ids = [ids[0], ids[1], reader.byte_array()?],
                 NODE_ADDRESS => {
-                    let address = u8::try_from(reader.uint()?).ok();
-                    node_address = address.filter(|address| is_node_address(*address));
-                    if node_address.is_none() {
+                    node_address = u8::try_from(reader.uint()?).unwrap_or(0);
+                    if !is_node_address(node_address) {
                         return refuse(ErrorKind::OutOfRange);
                     }
                 }
-                ANCHORS => anchors = AnchorSet::read(&mut reader)?,
+                ANCHORS => anchors.read(&mut reader)?,
                 SEQUENCE_FLOOR => sequence_floor = reader.uint()?,
                 DEVICE_KEYS => return refuse(ErrorKind::DeviceKeysUnsupported),
                 POLICY => return refuse(ErrorKind::PolicyUnsupported),
                 IDENTITY_CREDENTIAL => return refuse(ErrorKind::IdentityCredentialUnsupported),
                 _ => return refuse(ErrorKind::UnknownKey),
             }
+            // The keys that got here are 0 to 7.
+            seen |= 1u8.checked_shl(key.unsigned_abs()).unwrap_or(0);
         }
         reader.finish()?;
+        // All but anchors and floor are required.
         let missing = reader.error(ErrorKind::MissingKey);
-        let (Some(_), Some(text), Some(vendor), Some(class), Some(device), Some(node_address)) =
-            (format, serial, vendor, class, device, node_address)
-        else {
+        if seen & 0x3F != 0x3F {
             return Err(missing);
-        };
-        let mut serial = [0; MAX_SERIAL_LEN];
-        serial.get_mut(..text.len()).ok_or(missing)?.copy_from_slice(text.as_bytes());
-        let serial_len = u8::try_from(text.len()).map_err(|_| missing)?;
-        let identity = Identity { serial, serial_len, vendor, class, device, node_address };
+        }
+        let [vendor, class, device] = ids.map(|id| *id);
+        let mut bytes = [0; MAX_SERIAL_LEN];
+        bytes.get_mut(..serial.len()).ok_or(missing)?.copy_from_slice(serial.as_bytes());
+        let serial_len = u8::try_from(serial.len()).map_err(|_| missing)?;
+        let identity = Identity { serial: bytes, serial_len, vendor, class, device, node_address };
         Ok(Self { identity, anchors, sequence_floor })
     }
 }

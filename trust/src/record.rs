@@ -6,8 +6,8 @@ use crate::cose::{Form, Sign1, TAG_CWT};
 use crate::error::{Error, ErrorKind};
 use crate::key::Kid;
 
-/// Longest CWT, bytes (docs/records.md).
-pub const MAX_CWT_LEN: usize = 1024;
+/// Longest credential, bytes (docs/records.md).
+pub const MAX_CREDENTIAL_LEN: usize = 1024;
 /// Longest `iss` or `sub`, bytes.
 pub const MAX_NAME_LEN: usize = 64;
 
@@ -24,6 +24,14 @@ pub(crate) const CLAIM_SCOPE: i32 = -70002;
 pub(crate) const CLAIM_LIST_SEQUENCE: i32 = -70003;
 pub(crate) const CLAIM_REVOKED: i32 = -70004;
 pub(crate) const CLAIM_MINIMUM_SEQUENCE: i32 = -70005;
+pub(crate) const CLAIM_GENERATION: i32 = -70006;
+pub(crate) const CLAIM_CEILING: i32 = -70007;
+pub(crate) const CLAIM_LOWEST_GENERATIONS: i32 = -70008;
+
+/// True for a claim that a reader which does not know it ignores; every other unknown claim is refused.
+pub(crate) const fn is_ignorable(claim: i32) -> bool {
+    matches!(claim, -70199..=-70100)
+}
 
 /// A record of which nothing but the outer structure is known.
 pub(crate) struct Record<'a> {
@@ -31,9 +39,10 @@ pub(crate) struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    /// Reads the structure of `cwt`, which lies at offset `base` of the outermost input, as a record of `typ`.
-    pub(crate) fn open(cwt: &'a [u8], base: u32, typ: &'static str) -> Result<Self, Error> {
-        if cwt.len() > MAX_CWT_LEN {
+    /// Reads the structure of `cwt`, which lies at offset `base` of the outermost input, as a record of `typ` of at
+    /// most `max_len` bytes.
+    pub(crate) fn open(cwt: &'a [u8], base: u32, typ: &'static str, max_len: usize) -> Result<Self, Error> {
+        if cwt.len() > max_len {
             return Err(Error::new(ErrorKind::TooLong, base));
         }
         let mut reader = Reader::nested(cwt, base);

@@ -1,22 +1,32 @@
-//! Signed revocation lists: an anchor takes back credentials (by cti) and keys (by kid), as a whole list that
-//! replaces the one before it.
+//! Signed revocation lists: a domain takes back keys (by kid), credentials (by cti), whole generations of a role, and
+//! releases (by a minimum sequence number). A list is whole: it replaces the one before it, and drops nothing of it
+//! that it does not cover otherwise ([`RevocationList::replaces`]).
 
 use crate::UnixTime;
 use crate::anchor::{Anchor, Domain, Rights};
-use crate::cbor::{List, Reader};
+use crate::cbor::{List, Major, Reader};
+use crate::credential::{MAX_GENERATION, read_generation};
 use crate::error::{Error, ErrorKind};
 use crate::key::{KID_LEN, Kid};
 use crate::record::{
-    CLAIM_IAT, CLAIM_ISS, CLAIM_LIST_SEQUENCE, CLAIM_MINIMUM_SEQUENCE, CLAIM_REVOKED, MAX_NAME_LEN, Record,
+    CLAIM_IAT, CLAIM_ISS, CLAIM_LIST_SEQUENCE, CLAIM_LOWEST_GENERATIONS, CLAIM_MINIMUM_SEQUENCE,
+    CLAIM_REVOKED, MAX_NAME_LEN, Record, is_ignorable,
 };
+use crate::scope::Role;
 use core::ops::Deref;
 
 /// `typ` of a revocation list.
 pub(crate) const TYP_REVOCATION: &str = "anchorage-revocation+cwt";
-/// Most entries of a list.
-pub const MAX_REVOKED: u64 = 32;
+/// Longest revocation list, bytes; the largest that the counts below allow is not longer.
+pub const MAX_REVOCATION_LIST_LEN: usize = 1536;
+/// Most kids and ctis of a list, of all roles together.
+pub const MAX_REVOKED: usize = 32;
 /// Most minimum sequences of a list.
-pub const MAX_MINIMUM_SEQUENCES: u64 = 8;
+pub const MAX_MINIMUM_SEQUENCES: u64 = 16;
+/// Highest minimum sequence number: below every [ceiling](crate::MAX_SEQUENCE_CEILING) that a credential may have.
+pub const MAX_MINIMUM_SEQUENCE: u64 = 1 << 62;
+/// Roles, and so most entries of a list.
+const ROLES: usize = Role::ALL.len();
 
 /// What a revocation list says. Read, but by itself not trusted: [`RevocationList`] is the verified one.
 #[derive(Clone, Debug)]
@@ -27,25 +37,55 @@ pub struct RevocationClaims<'a> {
     issued_at: UnixTime,
     sequence: u64,
     revoked: List<'a>,
-    minimum_sequences: Option<List<'a>>,
+    lowest_generations: LowestGenerations,
+    /// Empty when the list sets none.
+    minimum_sequences: List<'a>,
 }
 
-/// One entry of a revocation list.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Revoked<'a> {
-    /// A key, under whatever credential of the same anchor.
+/// A key or a credential that is taken back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum RevokedId {
+    /// A key, under every credential of the domain with the entry's role.
     Key(Kid),
     /// One credential.
-    Credential(&'a [u8; 16]),
+    Credential([u8; 16]),
 }
 
-/// The least manifest sequence number that a class of devices should still take.
+impl RevokedId {
+    /// It, revoked for a role; `generation` is the highest under which it was certified.
+    #[must_use]
+    pub const fn revoked(self, role: Role, generation: u64) -> Revoked {
+        Revoked { role, generation, id: self }
+    }
+
+    /// Its bytes: 8 of a kid, 16 of a cti.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Key(kid) => &kid.0,
+            Self::Credential(cti) => cti,
+        }
+    }
+}
+
+/// One thing that is taken back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Revoked {
+    /// The role for which it was certified.
+    pub role: Role,
+    /// At least the highest generation under which it was ever certified for that role.
+    pub generation: u64,
+    /// Which key or credential.
+    pub id: RevokedId,
+}
+
+/// The least manifest sequence number that devices should still take.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct MinimumSequence<'a> {
     /// Vendor id, a UUID.
     pub vendor: &'a [u8; 16],
-    /// Class id, a UUID.
-    pub class: &'a [u8; 16],
+    /// Class id, a UUID; `None`: every class of the vendor.
+    pub class: Option<&'a [u8; 16]>,
     /// Manifest sequence number.
     pub sequence: u64,
 }
@@ -74,12 +114,12 @@ impl<'a> RevocationList<'a> {
     /// [`ErrorKind::AnchorUnknown`], [`ErrorKind::AnchorRights`], [`ErrorKind::SignatureInvalid`],
     /// [`ErrorKind::RevokesAnchor`], and those of its form
     pub fn verify(cwt: &'a [u8], anchors: &[Anchor]) -> Result<Self, Error> {
-        let record = Record::open(cwt, 0, TYP_REVOCATION)?;
+        let record = Record::open(cwt, 0, TYP_REVOCATION, MAX_REVOCATION_LIST_LEN)?;
         let domain = record.verify(anchors, Rights::GOVERNANCE)?.domain();
         let claims = RevocationClaims::read(cwt, &record)?;
         // A root is replaced by its successor, never revoked by a list.
         let mut own = anchors.iter().filter(|anchor| anchor.domain() == domain);
-        if own.any(|anchor| claims.revokes_kid(&anchor.kid())) {
+        if own.any(|anchor| claims.names(&anchor.kid().0)) {
             return Err(Error::new(ErrorKind::RevokesAnchor, claims.revoked.position()));
         }
         Ok(Self { claims, domain })
@@ -88,7 +128,7 @@ impl<'a> RevocationList<'a> {
     /// A list that verified before, for the anchor of this domain: its signature is not checked again.
     #[cfg(feature = "host")]
     pub(crate) fn verified_before(cwt: &'a [u8], domain: Domain) -> Option<Self> {
-        let record = Record::open(cwt, 0, TYP_REVOCATION).ok()?;
+        let record = Record::open(cwt, 0, TYP_REVOCATION, MAX_REVOCATION_LIST_LEN).ok()?;
         Some(Self { claims: RevocationClaims::read(cwt, &record).ok()?, domain })
     }
 
@@ -98,11 +138,14 @@ impl<'a> RevocationList<'a> {
         self.domain
     }
 
-    /// Whether this list may take the place of `held`, a list of the same domain.
+    /// Whether this list may take the place of `held`, a list of the same domain (docs/records.md, Revocation). The
+    /// one judge of manifest-tool, server, host and device.
     ///
     /// # Errors
     /// [`ErrorKind::RevocationSequence`] when it is older; [`ErrorKind::RevocationForked`] when it is another list
-    /// with the same list-sequence
+    /// with the same list-sequence; [`ErrorKind::RevocationDropsEntry`] when it is newer and takes something of the
+    /// held list back that it does not cover otherwise
+    #[inline(never)]
     pub fn replaces(&self, held: &RevocationList<'_>) -> Result<Replacement, Error> {
         let refuse = |kind| Err(Error::new(kind, 0));
         if self.sequence < held.sequence {
@@ -115,7 +158,27 @@ impl<'a> RevocationList<'a> {
                 refuse(ErrorKind::RevocationForked)
             };
         }
-        Ok(Replacement::Newer)
+        if self.covers(held) { Ok(Replacement::Newer) } else { refuse(ErrorKind::RevocationDropsEntry) }
+    }
+
+    /// Every entry is there or below the lowest generation of its role, and no minimum falls.
+    fn covers(&self, held: &RevocationClaims<'_>) -> bool {
+        let roles = Role::ALL.iter().all(|role| {
+            let lowest = self.lowest_generation(*role);
+            lowest >= held.lowest_generation(*role) && self.covers_entry(*role, lowest, held)
+        });
+        roles && held.minimums().all(|held| self.minimums().any(|own| own.stands_in_for(&held)))
+    }
+
+    #[inline(never)]
+    fn covers_entry(&self, role: Role, lowest: u64, held: &RevocationClaims<'_>) -> bool {
+        let Some(held) = held.entry(role) else { return true };
+        if held.generation < lowest {
+            return true;
+        }
+        self.entry(role).is_some_and(|own| {
+            own.generation >= held.generation && held.ids.iter(Reader::bytes).all(|id| own.names(id))
+        })
     }
 }
 
@@ -143,7 +206,7 @@ impl<'a> RevocationClaims<'a> {
         self.issued_at
     }
 
-    /// list-sequence, above zero; a newer list has a higher one.
+    /// list-sequence, above zero; a newer list of the domain has a higher one.
     pub fn sequence(&self) -> u64 {
         self.sequence
     }
@@ -153,37 +216,59 @@ impl<'a> RevocationClaims<'a> {
         self.cwt
     }
 
-    /// True when the key is revoked, under credentials of the list's domain.
-    pub fn revokes_kid(&self, kid: &Kid) -> bool {
-        self.names(&kid.0)
+    /// True when the key is revoked for this role, under credentials of the list's domain.
+    pub fn revokes_kid(&self, role: Role, kid: &Kid) -> bool {
+        self.revokes(role, &kid.0)
     }
 
-    /// True when the credential is revoked, if it is of the list's domain.
-    pub fn revokes_cti(&self, cti: &[u8; 16]) -> bool {
-        self.names(cti)
+    /// True when the credential is revoked, if it is of the list's domain and has this role.
+    pub fn revokes_cti(&self, role: Role, cti: &[u8; 16]) -> bool {
+        self.revokes(role, cti)
     }
 
-    /// The two kinds of entries differ in length.
+    /// The two kinds of ids differ in length.
+    fn revokes(&self, role: Role, id: &[u8]) -> bool {
+        self.entry(role).is_some_and(|entry| entry.names(id))
+    }
+
+    /// For whatever role.
     fn names(&self, id: &[u8]) -> bool {
-        self.revoked.iter(Reader::bytes).any(|entry| entry == id)
+        Role::ALL.iter().any(|role| self.revokes(*role, id))
     }
 
-    /// What is revoked.
-    pub fn entries(&self) -> impl Iterator<Item = Revoked<'a>> + use<'a> {
-        self.revoked.iter(Revoked::read)
+    /// What is revoked of a role.
+    #[inline(never)]
+    fn entry(&self, role: Role) -> Option<Entry<'a>> {
+        self.revoked.iter(Entry::read).find(|entry| entry.role == role)
+    }
+
+    /// What is revoked, by role.
+    pub fn revoked(&self) -> impl Iterator<Item = Revoked> + use<'a> {
+        self.revoked.iter(Entry::read).flat_map(|Entry { role, generation, ids }| {
+            ids.iter(read_id).map(move |id| Revoked { role, generation, id })
+        })
+    }
+
+    /// The lowest generation of a role that is still good; 0 when the list sets none.
+    pub fn lowest_generation(&self, role: Role) -> u64 {
+        self.lowest_generations.of(role)
     }
 
     /// Minimum sequence numbers.
     pub fn minimum_sequences(&self) -> impl Iterator<Item = MinimumSequence<'a>> + use<'a> {
-        self.minimum_sequences.clone().into_iter().flat_map(|list| list.iter(MinimumSequence::read))
+        self.minimums()
+    }
+
+    fn minimums(&self) -> impl Iterator<Item = MinimumSequence<'a>> + use<'a> {
+        self.minimum_sequences.iter(MinimumSequence::read)
     }
 
     /// The least manifest sequence number for devices of this class, if the list has one; it is for releases under
     /// credentials of the list's domain.
     pub fn minimum_sequence(&self, vendor: &[u8; 16], class: &[u8; 16]) -> Option<u64> {
         let mut highest = None;
-        for minimum in self.minimum_sequences.as_ref()?.iter(MinimumSequence::read) {
-            if minimum.vendor == vendor && minimum.class == class {
+        for minimum in self.minimums() {
+            if minimum.vendor == vendor && minimum.class.is_none_or(|named| named == class) {
                 highest = highest.max(Some(minimum.sequence));
             }
         }
@@ -195,7 +280,7 @@ impl<'a> RevocationClaims<'a> {
         let mut reader = record.claims();
         let reader = &mut reader;
         let (mut iss, mut issued_at, mut sequence, mut revoked) = (None, None, None, None);
-        let mut minimum_sequences = None;
+        let (mut lowest_generations, mut minimum_sequences) = (None, List::EMPTY);
         let mut entries = reader.map()?;
         while let Some(claim) = entries.next_label(reader)? {
             let start = reader.position();
@@ -206,38 +291,133 @@ impl<'a> RevocationClaims<'a> {
                     0 => return Err(Error::new(ErrorKind::OutOfRange, start)),
                     number => sequence = Some(number),
                 },
-                CLAIM_REVOKED => revoked = Some(List::read(reader, 0, MAX_REVOKED, Revoked::read)?),
+                CLAIM_REVOKED => revoked = Some(read_revoked(reader)?),
                 CLAIM_MINIMUM_SEQUENCE => {
-                    let list = List::read(reader, 1, MAX_MINIMUM_SEQUENCES, MinimumSequence::read)?;
-                    minimum_sequences = Some(list);
+                    minimum_sequences = List::read(reader, 1, MAX_MINIMUM_SEQUENCES, MinimumSequence::read)?;
                 }
+                CLAIM_LOWEST_GENERATIONS => lowest_generations = Some(LowestGenerations::read(reader)?),
+                claim if is_ignorable(claim) => reader.skip()?,
                 _ => return Err(Error::new(ErrorKind::UnknownKey, start)),
             }
         }
         reader.finish()?;
-        let (Some(iss), Some(issued_at), Some(sequence), Some(revoked)) = (iss, issued_at, sequence, revoked)
+        let (Some(iss), Some(issued_at), Some(sequence), Some(revoked), Some(lowest_generations)) =
+            (iss, issued_at, sequence, revoked, lowest_generations)
         else {
             return Err(reader.error(ErrorKind::MissingKey));
         };
         let issuer_kid = record.issuer_kid();
-        Ok(Self { cwt, issuer_kid, iss, issued_at, sequence, revoked, minimum_sequences })
+        Ok(Self { cwt, issuer_kid, iss, issued_at, sequence, revoked, lowest_generations, minimum_sequences })
     }
 }
 
-impl<'a> Revoked<'a> {
-    fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
-        let start = reader.position();
-        let bytes = reader.bytes()?;
-        if let Ok(kid) = <[u8; KID_LEN]>::try_from(bytes) {
-            return Ok(Self::Key(Kid(kid)));
-        }
-        bytes.try_into().map(Self::Credential).map_err(|_| Error::new(ErrorKind::UnexpectedType, start))
-    }
+/// `[role, generation, [+ id]]`: what is taken back of one role.
+#[derive(Clone, Debug)]
+struct Entry<'a> {
+    role: Role,
+    generation: u64,
+    ids: List<'a>,
 }
 
-impl<'a> MinimumSequence<'a> {
+impl<'a> Entry<'a> {
     fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
         reader.array_of(3)?;
-        Ok(Self { vendor: reader.byte_array()?, class: reader.byte_array()?, sequence: reader.uint()? })
+        let role = read_role(reader)?;
+        let generation = read_generation(reader)?;
+        Ok(Self { role, generation, ids: List::read(reader, 1, MAX_REVOKED as u64, read_id)? })
+    }
+
+    fn names(&self, id: &[u8]) -> bool {
+        self.ids.iter(Reader::bytes).any(|named| named == id)
+    }
+}
+
+/// `[* [role, generation, [+ id]]]`: roles ascend, so that each has one entry at most.
+#[inline(never)]
+fn read_revoked<'a>(reader: &mut Reader<'a>) -> Result<List<'a>, Error> {
+    let start = reader.position();
+    let list = List::read(reader, 0, ROLES as u64, Entry::read)?;
+    let (mut previous, mut ids) = (0, 0usize);
+    for entry in list.iter(Entry::read) {
+        if entry.role.code() <= previous {
+            return Err(Error::new(ErrorKind::KeyOrder, start));
+        }
+        previous = entry.role.code();
+        ids = ids.saturating_add(entry.ids.iter(Reader::bytes).count());
+    }
+    if ids > MAX_REVOKED { Err(Error::new(ErrorKind::TooMany, start)) } else { Ok(list) }
+}
+
+fn read_role(reader: &mut Reader<'_>) -> Result<Role, Error> {
+    let start = reader.position();
+    Role::from_code(reader.uint()?).ok_or(Error::new(ErrorKind::OutOfRange, start))
+}
+
+fn read_id(reader: &mut Reader<'_>) -> Result<RevokedId, Error> {
+    let start = reader.position();
+    let bytes = reader.bytes()?;
+    if let Ok(kid) = <[u8; KID_LEN]>::try_from(bytes) {
+        return Ok(RevokedId::Key(Kid(kid)));
+    }
+    bytes.try_into().map(RevokedId::Credential).map_err(|_| Error::new(ErrorKind::UnexpectedType, start))
+}
+
+/// The lowest generation of each role that is still good.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct LowestGenerations([u16; ROLES]);
+
+impl LowestGenerations {
+    /// `{* role => generation}`.
+    #[inline(never)]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Error> {
+        let mut lowest = Self([0; ROLES]);
+        let mut entries = reader.map()?;
+        let start = reader.position();
+        while let Some(label) = entries.next_label(reader)? {
+            let role = u64::try_from(label).ok().and_then(Role::from_code);
+            let role = role.ok_or(Error::new(ErrorKind::OutOfRange, start))?;
+            let generation = u16::try_from(read_generation(reader)?).unwrap_or(u16::MAX);
+            if let Some(place) = lowest.0.get_mut(Self::index(role)) {
+                *place = generation;
+            }
+        }
+        Ok(lowest)
+    }
+
+    fn of(self, role: Role) -> u64 {
+        self.0.get(Self::index(role)).copied().unwrap_or(u16::MAX).into()
+    }
+
+    fn index(role: Role) -> usize {
+        usize::from(role.code()).saturating_sub(1)
+    }
+}
+
+const _: () = assert!(MAX_GENERATION == u16::MAX as u64);
+
+impl<'a> MinimumSequence<'a> {
+    /// True when devices that keep to this one keep to `other` too.
+    fn stands_in_for(&self, other: &MinimumSequence<'_>) -> bool {
+        self.vendor == other.vendor
+            && (self.class.is_none() || self.class == other.class)
+            && self.sequence >= other.sequence
+    }
+
+    /// `[vendor id, class id / null, uint]`.
+    fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
+        reader.array_of(3)?;
+        let vendor = reader.byte_array()?;
+        let class = if reader.peek()? == Major::Simple {
+            reader.null()?;
+            None
+        } else {
+            Some(reader.byte_array()?)
+        };
+        let out_of_range = reader.error(ErrorKind::OutOfRange);
+        let sequence = reader.uint()?;
+        if sequence > MAX_MINIMUM_SEQUENCE {
+            return Err(out_of_range);
+        }
+        Ok(Self { vendor, class, sequence })
     }
 }

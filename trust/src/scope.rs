@@ -78,6 +78,9 @@ pub struct Scope<'a> {
 }
 
 impl<'a> Scope<'a> {
+    /// Stands where none was read yet; never shown.
+    pub(crate) const VACANT: Self = Self { vendor: &[0; 16], classes: None, serials: None, actions: None };
+
     /// Vendor id, a UUID.
     pub fn vendor(&self) -> &'a [u8; 16] {
         self.vendor

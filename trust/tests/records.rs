@@ -8,6 +8,7 @@ mod records {
     mod forge;
     mod frozen;
     mod provisioning;
+    mod revocation;
     mod roots;
     mod second_opinion;
 }

@@ -59,7 +59,7 @@ pub const MAX_TEXT_LEN: usize = 32;
 /// Longest envelope a device takes, bytes.
 pub const MAX_ENVELOPE_HEAD_LEN: u32 = 4096;
 /// Longest revocation list a device takes, bytes.
-pub const MAX_REVOCATION_LIST_LEN: u32 = 1024;
+pub const MAX_REVOCATION_LIST_LEN: u32 = 1536;
 /// Longest provisioning block a device takes, bytes.
 pub const MAX_PROVISIONING_BLOCK_LEN: u32 = 1024;
 

@@ -24,6 +24,8 @@ fn signed(root: &SoftwareKey) -> Vec<u8> {
         not_before: None,
         expires: None,
         cti: random_cti().unwrap(),
+        generation: 0,
+        sequence_ceiling: None,
     };
     let credential = issue_credential(&request, root).unwrap();
     let update = UpdateDescription {

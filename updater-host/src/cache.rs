@@ -14,7 +14,7 @@ use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use suit_manifest::limits::MAX_ENVELOPE_LEN;
 use trust::host::ReadError;
-use trust::{Anchor, Domain, MAX_CWT_LEN, RevocationList};
+use trust::{Anchor, Domain, MAX_REVOCATION_LIST_LEN, RevocationList};
 use uuid::Uuid;
 
 /// Longest release object that is read back, bytes.
@@ -124,7 +124,7 @@ impl Cache {
     /// # Errors
     /// [`Error::File`]
     pub(crate) fn revocation_list(&self, domain: Domain) -> Result<Option<Vec<u8>>, Error> {
-        read_if_there(&self.list_path(domain), MAX_CWT_LEN as u64)
+        read_if_there(&self.list_path(domain), MAX_REVOCATION_LIST_LEN as u64)
     }
 
     /// Keeps a revocation list, unless the one of its domain that is here is as new.
@@ -139,7 +139,7 @@ impl Cache {
         let path = self.list_path(list.domain());
         // Another program may be at the same list.
         let _lock = lock(&path.with_extension("lock"))?;
-        let kept = read_if_there(&path, MAX_CWT_LEN as u64)?;
+        let kept = read_if_there(&path, MAX_REVOCATION_LIST_LEN as u64)?;
         let kept = kept.as_deref().and_then(|bytes| RevocationList::verify(bytes, anchors).ok());
         if kept.is_some_and(|kept| kept.domain() == list.domain() && kept.sequence() >= list.sequence()) {
             return Ok(());

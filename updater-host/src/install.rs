@@ -205,10 +205,9 @@ impl Install<'_> {
         // The loader knows them for certain, and it is the one that answers now.
         let trust = self.session().trust().await.map_err(again)?;
         for NewestList { domain, sequence, bytes } in self.lists {
-            let is_needless = trust.as_ref().is_some_and(|trust| match trust.domains.as_slice() {
-                [only] if only.domain == domain.0.0 => *sequence <= only.list_sequence,
-                // The device has one number, of whichever domain: it compares.
-                known => !known.iter().any(|known| known.domain == domain.0.0),
+            let is_needless = trust.as_ref().is_some_and(|trust| {
+                let known = trust.domains.iter().find(|known| known.domain == domain.0.0);
+                known.is_none_or(|known| *sequence <= known.list_sequence)
             });
             if is_needless {
                 continue;

@@ -15,7 +15,7 @@ use std::path::Path;
 use std::time::Duration;
 use suit_manifest::limits::MAX_ENVELOPE_LEN;
 use trust::host::without_mark;
-use trust::{Kid, MAX_CWT_LEN};
+use trust::{Kid, MAX_REVOCATION_LIST_LEN};
 use uuid::Uuid;
 use wire::{DeviceBody, EventBody, Problem, ReleaseObject};
 
@@ -201,7 +201,7 @@ impl Server {
         let url = self.url(&["v1", "revocations", &hex::encode(anchor.0)]);
         let request = self.client.get(url).timeout(ANSWER_TIMEOUT);
         match accepted(self.send(request).await?).await {
-            Ok(response) => self.body(response, MAX_CWT_LEN as u64).await.map(Some),
+            Ok(response) => self.body(response, MAX_REVOCATION_LIST_LEN as u64).await.map(Some),
             Err(error) if is_absence(&error) => Ok(None),
             Err(error) => Err(error),
         }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 use suit_manifest::reason::Reason;
 use trust::host::open_anchors;
-use trust::{Held, MAX_CWT_LEN, TrustStoreBuf, UnixTime};
+use trust::{Held, MAX_REVOCATION_LIST_LEN, TrustStoreBuf, UnixTime};
 
 /// Reads anchor files: each is the root of a domain of its own. The same key twice counts once.
 ///
@@ -36,7 +36,7 @@ pub(crate) fn add_list(store: &mut TrustStoreBuf, source: &str, bytes: Vec<u8>) 
 /// As [`add_list`] and [`files::read`].
 pub(crate) fn add_list_files(store: &mut TrustStoreBuf, paths: &[PathBuf]) -> Result<(), Error> {
     for path in paths {
-        let bytes = files::read(path, MAX_CWT_LEN as u64)?;
+        let bytes = files::read(path, MAX_REVOCATION_LIST_LEN as u64)?;
         add_list(store, &path.display().to_string(), bytes)?;
     }
     Ok(())

@@ -4,9 +4,10 @@
 use crate::checksum::checksum;
 use crate::layout::{Half, JOURNAL_RECORD_LEN as RECORD_LEN};
 use crate::state::{BootState, ImageRecord, RevocationPointer, Status, Step, SwapProgress};
+use trust::DOMAINS_MAX;
 
 /// Bytes before the CRC that no field has yet: zeros.
-const RESERVED_LEN: usize = 64;
+const RESERVED_LEN: usize = 56;
 const VERSION: u8 = 1;
 
 const PROVISIONED: u8 = 1 << 0;
@@ -22,13 +23,13 @@ pub(super) fn encode(sequence: u32, state: &BootState) -> [u8; RECORD_LEN] {
     if state.provisioned {
         flags |= PROVISIONED;
     }
-    let mut revocation_sequence = 0;
+    let mut list_sequences = [0; DOMAINS_MAX];
     if let Some(pointer) = state.revocation {
         flags |= REVOCATION;
         if pointer.half == Half::Second {
             flags |= REVOCATION_SECOND;
         }
-        revocation_sequence = pointer.sequence;
+        list_sequences = pointer.sequences;
     }
     if state.active.is_some() {
         flags |= ACTIVE;
@@ -40,6 +41,7 @@ pub(super) fn encode(sequence: u32, state: &BootState) -> [u8; RECORD_LEN] {
     let active = state.active.as_ref().unwrap_or(&none);
     let spare = state.spare.as_ref().unwrap_or(&none);
 
+    let [first_list, second_list] = list_sequences;
     let mut out = Writer { bytes: [0; RECORD_LEN], at: 0 };
     out.put(&[VERSION, status, step, flags]);
     out.put(&sequence.to_be_bytes());
@@ -52,9 +54,10 @@ pub(super) fn encode(sequence: u32, state: &BootState) -> [u8; RECORD_LEN] {
     out.put(&state.floor.to_be_bytes());
     out.put(&active.sequence.to_be_bytes());
     out.put(&spare.sequence.to_be_bytes());
-    out.put(&revocation_sequence.to_be_bytes());
+    out.put(&first_list.to_be_bytes());
     out.put(&active.manifest_digest);
     out.put(&spare.manifest_digest);
+    out.put(&second_list.to_be_bytes());
     out.put(&[0; RESERVED_LEN]);
     let crc = checksum(&[out.written()]);
     out.put(&crc.to_be_bytes());
@@ -79,9 +82,10 @@ pub(super) fn decode(bytes: &[u8; RECORD_LEN]) -> Option<(u32, BootState)> {
     let floor = u64::from_be_bytes(input.take()?);
     let active_sequence = u64::from_be_bytes(input.take()?);
     let spare_sequence = u64::from_be_bytes(input.take()?);
-    let revocation_sequence = u64::from_be_bytes(input.take()?);
+    let first_list = u64::from_be_bytes(input.take()?);
     let active_digest = input.take::<32>()?;
     let spare_digest = input.take::<32>()?;
+    let second_list = u64::from_be_bytes(input.take()?);
     let unassigned = input.take::<RESERVED_LEN>()?;
     if version != VERSION
         || flags & !ALL_FLAGS != 0
@@ -101,7 +105,7 @@ pub(super) fn decode(bytes: &[u8; RECORD_LEN]) -> Option<(u32, BootState)> {
         active: image(ACTIVE, active_digest, active_sequence, active_size),
         spare: image(SPARE, spare_digest, spare_sequence, spare_size),
         revocation: (flags & REVOCATION != 0)
-            .then_some(RevocationPointer { half, sequence: revocation_sequence }),
+            .then_some(RevocationPointer { half, sequences: [first_list, second_list] }),
         provisioned: flags & PROVISIONED != 0,
         revert_reason,
         ownership_floor,

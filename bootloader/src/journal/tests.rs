@@ -27,7 +27,7 @@ fn frozen() -> [(u32, BootState, &'static str); 4] {
                 floor: 7,
                 active: Some(one),
                 spare: Some(two),
-                revocation: Some(RevocationPointer { half: Half::Second, sequence: 5 }),
+                revocation: Some(RevocationPointer { half: Half::Second, sequences: [5, 0x0C0D] }),
                 provisioned: true,
                 revert_reason: 0x0303,
                 ownership_floor: 6,
@@ -35,8 +35,8 @@ fn frozen() -> [(u32, BootState, &'static str); 4] {
             "0101001f010203040000200000001234ffffffff0000000603030000000000000000000701020304\
              0506070800000000000000090000000000000005a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1\
              a1a1a1a1a1a1a1a1a1a1a1a1b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2\
-             b2b2b2b2000000000000000000000000000000000000000000000000000000000000000000000000\
-             00000000000000000000000000000000000000000000000000000000166a840a",
+             b2b2b2b20000000000000c0d00000000000000000000000000000000000000000000000000000000\
+             0000000000000000000000000000000000000000000000000000000062fbc288",
         ),
         (
             2,
@@ -56,7 +56,7 @@ fn frozen() -> [(u32, BootState, &'static str); 4] {
             BootState {
                 status: Status::Trial { boots: 1 },
                 active: Some(two),
-                revocation: Some(RevocationPointer { half: Half::First, sequence: u64::MAX }),
+                revocation: Some(RevocationPointer { half: Half::First, sequences: [u64::MAX, 0] }),
                 ..BootState::FACTORY
             },
             "0104010a0000000300000000ffffffff000000000000000000000000000000000000000000000000\
@@ -103,7 +103,7 @@ fn a_record_of_another_version_is_no_record() {
 fn a_record_with_a_byte_where_no_field_is_yet_is_no_record() {
     let bytes = record::encode(1, &BootState::FACTORY);
     assert_eq!(sealed(bytes), bytes);
-    for position in (26..28).chain(124..RECORD_LEN - 4) {
+    for position in (26..28).chain(132..RECORD_LEN - 4) {
         let mut later = bytes;
         later[position] = 1;
         assert_eq!(record::decode(&sealed(later)), None, "byte {position}");
@@ -140,11 +140,11 @@ fn flash<const WORD: usize, const PAGE: usize>(nor: &Nor<WORD, PAGE>) -> Flash<N
 }
 
 fn list(sequence: u64) -> Event {
-    Event::RevocationStored(RevocationPointer { half: Half::First, sequence })
+    Event::RevocationStored(RevocationPointer { half: Half::First, sequences: [sequence, 0] })
 }
 
 fn sequence(journal: &Journal) -> u64 {
-    journal.state().revocation.map_or(0, |pointer| pointer.sequence)
+    journal.state().revocation.map_or(0, |pointer| pointer.highest())
 }
 
 /// The two plain kinds of cuts, and the others by turns.

@@ -6,8 +6,10 @@ use crate::flash::Cut;
 use bootloader::layout::{Area, Half};
 use suit_manifest::Reason;
 use trust::{Anchor, Rights};
-use update_protocol::profile::Object;
+use update_protocol::profile::anchors::AnchorReport;
+use update_protocol::profile::{Object, did};
 use update_protocol::uds::Nrc;
+use update_protocol::uds::server::{Answer, Handler as _};
 
 type Board = Device<8, 4096>;
 
@@ -52,8 +54,35 @@ fn a_list_takes_back_a_key_across_resets_and_never_grows_older() {
         let reason = refusal(&mut board, Object::Envelope, &stolen.envelope(1, &image));
         assert_eq!(reason, Some(Reason::KeyRevoked));
     }
-    board.send(Object::RevocationList, &factory.revocation_list(12, &[])).unwrap();
-    board.send(Object::Envelope, &stolen.envelope(1, &image)).unwrap();
+}
+
+/// The way back in for a stolen key: a newer list that forgets it.
+#[test]
+fn a_newer_list_that_drops_an_entry_is_refused() {
+    let (mut board, factory) = board();
+    let stolen = factory.with_new_release_key(7);
+    let other = factory.with_new_release_key(8);
+    let image = board.image(64, 1);
+    board.send(Object::RevocationList, &factory.revocation_list(1, &[stolen.release_kid()])).unwrap();
+    for kids in [&[][..], &[other.release_kid()]] {
+        let list = factory.revocation_list(2, kids);
+        assert_eq!(refusal(&mut board, Object::RevocationList, &list), Some(Reason::RevocationDropsEntry));
+    }
+    let both = factory.revocation_list(2, &[other.release_kid(), stolen.release_kid()]);
+    board.send(Object::RevocationList, &both).unwrap();
+    for stolen in [&stolen, &other] {
+        let reason = refusal(&mut board, Object::Envelope, &stolen.envelope(1, &image));
+        assert_eq!(reason, Some(Reason::KeyRevoked));
+    }
+    // Nor does a minimum fall.
+    board
+        .send(
+            Object::RevocationList,
+            &factory.revocation_list_of(3, &[other.release_kid(), stolen.release_kid()], &[5]),
+        )
+        .unwrap();
+    let lower = factory.revocation_list_of(4, &[other.release_kid(), stolen.release_kid()], &[4]);
+    assert_eq!(refusal(&mut board, Object::RevocationList, &lower), Some(Reason::RevocationDropsEntry));
 }
 
 #[test]
@@ -121,14 +150,24 @@ fn each_domain_has_its_own_list() {
         refusal(&mut board, Object::RevocationList, &two.revocation_list(2, &[])),
         Some(Reason::RevocationForked)
     );
-    board.send(Object::RevocationList, &one.revocation_list(10, &[])).unwrap();
-    board.send(Object::Envelope, &one.envelope(1, &image)).unwrap();
-    let reason = refusal(&mut board, Object::Envelope, &two.envelope(1, &image));
-    assert_eq!(reason, Some(Reason::KeyRevoked));
+    board.send(Object::RevocationList, &one.revocation_list(10, &[one.release_kid()])).unwrap();
+    for factory in [&one, &two] {
+        let reason = refusal(&mut board, Object::Envelope, &factory.envelope(1, &image));
+        assert_eq!(reason, Some(Reason::KeyRevoked));
+        board.send(Object::Envelope, &factory.with_new_release_key(7).envelope(1, &image)).unwrap();
+    }
     assert_eq!(record(&board.program()).revocation_sequence, 10);
+    assert_eq!(board.state().revocation.unwrap().sequences, [10, 2]);
+    let mut buffer = [0; 128];
+    let mut answer = Answer::new(&mut buffer);
+    board.program().read_identifier(did::ANCHORS, &mut answer).unwrap();
+    let len = answer.len();
+    let report = AnchorReport::decode(&buffer[..len]).unwrap();
+    let numbers = report.domains().map(|domain| (domain.domain, domain.list_sequence)).collect::<Vec<_>>();
+    assert_eq!(numbers, [(one.anchor().domain().0.0, 10), (two.anchor().domain().0.0, 2)]);
 }
 
-/// A board that believes two, one with list 9 and two with list 2, each of which takes back the signer's own release
+/// A board with two domains, one with list 9 and two with list 2, each of which takes back the signer's own release
 /// key; with what the half of the flash that holds them is called.
 fn two_anchors() -> (Board, [Factory; 2], Half) {
     let factories = [Factory::new(1), Factory::new(2)];
@@ -153,14 +192,15 @@ fn list_at(board: &Board, half: Half, number: usize) -> usize {
 }
 
 #[test]
-fn a_list_that_decayed_is_not_forgotten_when_another_anchor_sends_one() {
-    // The other anchor's list decayed, or the signer's own with it behind it.
+fn a_list_that_decayed_is_not_forgotten_when_another_domain_sends_one() {
+    // The other domain's list decayed, or the signer's own with it behind it.
     for (decayed, signer) in [(0, 1), (1, 0), (0, 0), (1, 1)] {
         for word in [0, 32, 64] {
             let (mut board, factories, half) = two_anchors();
             let at = list_at(&board, half, decayed);
             board.nor.medium_mut().break_word(at + word);
-            let list = factories[signer].revocation_list(10, &[]);
+            let numbers = [9, 2];
+            let list = factories[signer].revocation_list(10, &[factories[signer].release_kid()]);
             board.send(Object::RevocationList, &list).unwrap();
 
             let image = board.image(64, 1);
@@ -169,16 +209,19 @@ fn a_list_that_decayed_is_not_forgotten_when_another_anchor_sends_one() {
             let shut = [Some(Reason::KeyRevoked), Some(Reason::RevocationMalformed)];
             assert!(shut.contains(&reason), "{decayed} {signer} {word}: {reason:?}");
             if reason == shut[1] {
-                // An older list does not open it again, one with the highest number the device knows does.
-                let older = other.revocation_list(9, &[]);
+                // An older list does not open it again; one with the domain's own number does, though the other
+                // domain's is higher.
+                let number = numbers[1 - signer];
+                let older = other.revocation_list(number - 1, &[]);
                 let reason = refusal(&mut board, Object::RevocationList, &older);
                 assert_eq!(reason, Some(Reason::RevocationSequence));
-                let newer = other.revocation_list(10, &[other.release_kid()]);
-                board.send(Object::RevocationList, &newer).unwrap();
+                let same = other.revocation_list(number, &[other.release_kid()]);
+                board.send(Object::RevocationList, &same).unwrap();
                 let reason = refusal(&mut board, Object::Envelope, &other.envelope(1, &image));
                 assert_eq!(reason, Some(Reason::KeyRevoked));
             }
-            board.send(Object::Envelope, &factories[signer].envelope(1, &image)).unwrap();
+            let new = factories[signer].with_new_release_key(7);
+            board.send(Object::Envelope, &new.envelope(1, &image)).unwrap();
         }
     }
 }
@@ -212,6 +255,7 @@ fn lists_whose_record_reads_torn_later_are_not_erased() {
 #[test]
 fn a_list_that_was_not_programmed_does_not_take_the_place_of_the_one_that_counts() {
     let (mut board, factories, half) = two_anchors();
+    let last = factories[1].revocation_list(11, &[factories[1].release_kid()]);
     let image = board.image(64, 1);
     for number in [0, 1] {
         for word in [0, 40] {
@@ -220,8 +264,7 @@ fn a_list_that_was_not_programmed_does_not_take_the_place_of_the_one_that_counts
             let other = board.layout.region(Area::Revocation(half.other())).start as usize;
             let start = board.layout.region(Area::Revocation(half)).start as usize;
             board.nor.medium_mut().wear_out(at - start + other + word);
-            let refused =
-                board.send(Object::RevocationList, &factories[1].revocation_list(11, &[])).unwrap_err();
+            let refused = board.send(Object::RevocationList, &last).unwrap_err();
             assert_eq!(refused.reason(), Some(Reason::FlashFailed));
             for factory in &factories {
                 let reason = refusal(&mut board, Object::Envelope, &factory.envelope(1, &image));
@@ -229,7 +272,7 @@ fn a_list_that_was_not_programmed_does_not_take_the_place_of_the_one_that_counts
             }
         }
     }
-    board.send(Object::RevocationList, &factories[1].revocation_list(11, &[])).unwrap();
+    board.send(Object::RevocationList, &last).unwrap();
 }
 
 #[test]
@@ -241,7 +284,7 @@ fn the_longest_lists_of_all_domains_fit() {
     for sequence in [1, 2] {
         for factory in &factories {
             let list = factory.longest_revocation_list(sequence);
-            assert!((993..=1024).contains(&list.len()), "{} bytes", list.len());
+            assert!((1473..=1536).contains(&list.len()), "{} bytes", list.len());
             board.send(Object::RevocationList, &list).unwrap();
         }
     }

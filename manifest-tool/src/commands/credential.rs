@@ -97,6 +97,8 @@ impl Issue {
             expires: self.expires.map(|Time(time)| time),
             cti: random_cti()
                 .map_err(|error| Error::KeyOperation { doing: "generated", source: Box::new(error) })?,
+            generation: 0,
+            sequence_ceiling: None,
         };
         let cwt = issue_credential(&request, &root)
             .map_err(|error| Error::author("the credential", None, error))?;

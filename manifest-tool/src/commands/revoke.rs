@@ -13,9 +13,9 @@ use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use trust::author::{
-    RevocationRequest, Signer as _, SoftwareKey, read_unverified_credential, sign_revocation,
+    Minimum, RevocationRequest, Signer as _, SoftwareKey, read_unverified_credential, sign_revocation,
 };
-use trust::{Anchor, Credential, Kid, RevocationList, Revoked, TrustStore};
+use trust::{Anchor, Credential, Kid, MAX_GENERATION, RevocationList, Revoked, RevokedId, Role, TrustStore};
 
 /// Bytes in hex, of a fixed number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,12 +38,12 @@ impl<const N: usize> FromStr for HexBytes<N> {
 
 /// `--minimum`: the sequence number below which a class of devices should take no release any more.
 #[derive(Clone, PartialEq, Eq, Debug)]
-struct Minimum {
+struct MinimumArgument {
     class: Class,
     sequence: NonZeroU64,
 }
 
-impl FromStr for Minimum {
+impl FromStr for MinimumArgument {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -79,7 +79,7 @@ pub struct Revoke {
     ctis: Vec<HexBytes<16>>,
     /// Class of devices, UUID or name, that take no release below this sequence number any more; several can be given
     #[arg(long = "minimum", value_name = "CLASS=SEQUENCE", group = "what", requires = "vendor")]
-    minimums: Vec<Minimum>,
+    minimums: Vec<MinimumArgument>,
     /// Vendor of the classes of --minimum: UUID or domain
     #[arg(long, requires = "minimums")]
     vendor: Option<Vendor>,
@@ -110,100 +110,64 @@ impl Revoke {
             None => None,
         };
         let root = self.key.open()?;
-        let mut request = RevocationRequest {
-            iss: self.issuer.clone(),
-            issued_at: now(None)?,
-            sequence: self.sequence.unwrap_or(1),
-            kids: Vec::new(),
-            ctis: Vec::new(),
-            minimum_sequences: Vec::new(),
-        };
-        if let Some((path, bytes)) = &previous {
-            self.carry_on(&mut request, path, bytes, &root)?;
-        }
-        request.kids.extend(self.kids.iter().map(|kid| Kid(kid.0)));
-        request.ctis.extend(self.ctis.iter().map(|cti| cti.0));
+        let anchors = [Anchor::root(root.public_key())];
+        let held = previous
+            .as_ref()
+            .map(|(path, bytes)| {
+                RevocationList::verify(bytes, &anchors).map_err(|error| Error::refused_record(path, error))
+            })
+            .transpose()?;
+        let mut request = RevocationRequest::following(self.issuer.clone(), now(None)?, held.as_slice())
+            .map_err(|error| Error::author("the revocation list", None, error.into()))?;
+        request.sequence = self.sequence.unwrap_or(request.sequence);
+        // Under which generations a bare kid or cti was certified is not known: it stays revoked.
+        let mut bare = |id| request.revoke(Role::Release, MAX_GENERATION, id);
+        self.kids.iter().for_each(|kid| bare(RevokedId::Key(Kid(kid.0))));
+        self.ctis.iter().for_each(|cti| bare(RevokedId::Credential(cti.0)));
         for path in &self.credentials {
-            request.ctis.push(own_credential(path, &root)?);
+            let Revoked { role, generation, id } = own_credential(path, &root)?;
+            request.revoke(role, generation, id);
         }
-        self.raise_minimums(&mut request.minimum_sequences)?;
-        drop_repeats(&mut request.kids);
-        drop_repeats(&mut request.ctis);
+        self.raise_minimums(&mut request)?;
 
         let cwt = sign_revocation(&request, &root)
             .map_err(|error| Error::author("the revocation list", None, error))?;
-        let anchors = [Anchor::root(root.public_key())];
         let list = RevocationList::verify(&cwt, &anchors).map_err(|_| Error::Internal("what was signed"))?;
+        if let (Some((path, _)), Some(held)) = (&previous, &held) {
+            list.replaces(held).map_err(|error| Error::refused_record(path, error))?;
+        }
         let report = RevokeReport { out: self.out.clone(), list: RevocationView::new(&list) };
         write(&self.out, &cwt, Existing::from(self.force))?;
         Ok(report)
     }
 
-    /// Takes over what the previous list of the same root says; the new one must be newer.
-    fn carry_on(
-        &self,
-        request: &mut RevocationRequest,
-        path: &Path,
-        bytes: &[u8],
-        root: &SoftwareKey,
-    ) -> Result<(), Error> {
-        let refused = |error| Error::refused_record(path, error);
-        let list = RevocationList::verify(bytes, &[Anchor::root(root.public_key())]).map_err(refused)?;
-        let next = list.sequence().checked_add(1);
-        let next = next.ok_or(refused(trust::Error::new(trust::ErrorKind::OutOfRange, 0)))?;
-        request.sequence = self.sequence.unwrap_or(next);
-        if request.sequence < next {
-            return Err(refused(trust::Error::new(trust::ErrorKind::RevocationSequence, 0)));
-        }
-        for entry in list.entries() {
-            match entry {
-                Revoked::Key(kid) => request.kids.push(kid),
-                Revoked::Credential(cti) => request.ctis.push(*cti),
-            }
-        }
-        request.minimum_sequences =
-            list.minimum_sequences().map(|least| (*least.vendor, *least.class, least.sequence)).collect();
-        Ok(())
-    }
-
     /// Each class once, in the place of what was carried on for it. A minimum does not fall: devices may have refused
     /// what lies below it already.
-    fn raise_minimums(&self, minimums: &mut Vec<([u8; 16], [u8; 16], u64)>) -> Result<(), Error> {
+    fn raise_minimums(&self, request: &mut RevocationRequest) -> Result<(), Error> {
         let Some(vendor) = self.vendor.as_ref().map(Vendor::id) else { return Ok(()) };
         for wanted in &self.minimums {
             let (class, sequence) = (wanted.class.id(vendor).into_bytes(), wanted.sequence.get());
-            let same =
-                |least: &&mut ([u8; 16], [u8; 16], u64)| (least.0, least.1) == (vendor.into_bytes(), class);
-            match minimums.iter_mut().find(same) {
-                Some(least) if sequence < least.2 => {
-                    let message = format!("the minimum of {} is {} already", uuid(&class), least.2);
-                    return Err(Error::usage(message));
-                }
-                Some(least) => least.2 = sequence,
-                None => minimums.push((vendor.into_bytes(), class, sequence)),
+            let same = |least: &&Minimum| (least.vendor, least.class) == (vendor.into_bytes(), Some(class));
+            if let Some(least) = request.minimum_sequences.iter().find(same)
+                && sequence < least.sequence
+            {
+                let message = format!("the minimum of {} is {} already", uuid(&class), least.sequence);
+                return Err(Error::usage(message));
             }
+            request.raise_minimum(Minimum { vendor: vendor.into_bytes(), class: Some(class), sequence });
         }
         Ok(())
     }
 }
 
-/// cti of a credential that this root issued; revoking that of another would do nothing.
-fn own_credential(path: &Path, root: &SoftwareKey) -> Result<[u8; 16], Error> {
+/// A credential that this root issued, as an entry; revoking that of another would do nothing.
+fn own_credential(path: &Path, root: &SoftwareKey) -> Result<Revoked, Error> {
     let bytes = read(path, MAX_RECORD_FILE_LEN)?;
     let refused = |error| Error::refused_record(path, error);
     let role = read_unverified_credential(&bytes).map_err(refused)?.role();
     let anchors = [Anchor::root(root.public_key())];
     let credential = Credential::verify(&bytes, &TrustStore::new(&anchors), role).map_err(refused)?;
-    Ok(*credential.cti())
-}
-
-fn drop_repeats<T: PartialEq + Copy>(entries: &mut Vec<T>) {
-    let mut seen = Vec::new();
-    entries.retain(|entry| {
-        let first = !seen.contains(entry);
-        seen.push(*entry);
-        first
-    });
+    Ok(RevokedId::Credential(*credential.cti()).revoked(role, credential.generation()))
 }
 
 impl Report for RevokeReport {

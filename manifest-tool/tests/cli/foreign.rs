@@ -41,6 +41,8 @@ fn credential(key: PublicKey, serials: &[&str]) -> Vec<u8> {
         not_before: None,
         expires: None,
         cti: [7; 16],
+        generation: 0,
+        sequence_ceiling: None,
     };
     issue_credential(&request, &root()).unwrap()
 }

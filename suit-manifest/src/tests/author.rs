@@ -2,7 +2,7 @@
 
 use super::support::*;
 use crate::author::{
-    AuthorError, MAX_TEXT_LEN, UpdateDescription, create, image_uri, inspect, sever_text, sign,
+    AuthorError, MAX_TEXT_LEN, UpdateDescription, create, image_uri, inspect, recertify, sever_text, sign,
 };
 use crate::limits::MAX_URI_LEN;
 use crate::{
@@ -25,6 +25,8 @@ fn credential_request(key: PublicKey) -> CredentialRequest {
         not_before: None,
         expires: None,
         cti: [8; 16],
+        generation: 0,
+        sequence_ceiling: None,
     }
 }
 
@@ -292,4 +294,65 @@ fn times_count_where_there_is_a_clock() {
     }
     assert_eq!(refused(&limited, None), None, "no clock");
     assert_eq!(refused(&credential(), Some(u64::MAX)), None, "no times");
+}
+
+/// A number that nothing exceeds would end a class of devices: its signer's credential has an end.
+#[test]
+fn a_sequence_number_above_the_ceiling_is_refused() {
+    let signed = |sequence, sequence_ceiling| {
+        let request =
+            CredentialRequest { sequence_ceiling, ..credential_request(release_key().public_key()) };
+        let credential = issue_credential(&request, &root()).unwrap();
+        sign(&create(&UpdateDescription { sequence, ..update() }).unwrap(), &release_key(), &credential)
+    };
+    for (sequence, ceiling) in
+        [(5, Some(5)), (0xFFFF_FFFF, None), (i64::MAX.unsigned_abs(), Some(i64::MAX.unsigned_abs()))]
+    {
+        assert!(authenticate(&signed(sequence, ceiling).unwrap()).is_ok(), "{sequence}");
+    }
+    for (sequence, ceiling) in
+        [(6, Some(5)), (0x1_0000_0000, None), (u64::MAX, Some(i64::MAX.unsigned_abs()))]
+    {
+        let Err(AuthorError::Refused(refused)) = signed(sequence, ceiling) else {
+            panic!("signed {sequence}")
+        };
+        assert_eq!(refused.kind, ErrorKind::SequenceAboveCeiling);
+    }
+    // Signed by hand: the verifier refuses what no author makes.
+    let request =
+        CredentialRequest { sequence_ceiling: Some(4), ..credential_request(release_key().public_key()) };
+    let low = issue_credential(&request, &root()).unwrap();
+    let envelope = seal(&Parts::default().manifest(), &[], &low); // number 5
+    assert_eq!(refusal(&envelope), ErrorKind::SequenceAboveCeiling);
+}
+
+#[test]
+fn a_renewed_credential_carries_a_release_that_was_signed_before() {
+    let old = sign(&create(&update()).unwrap(), &release_key(), &credential()).unwrap();
+    let request = CredentialRequest {
+        sequence_ceiling: Some(update().sequence),
+        ..credential_request(release_key().public_key())
+    };
+    let renewed = issue_credential(&request, &root()).unwrap();
+    let new = recertify(&old, &renewed).unwrap();
+    let (before, after) = (authenticate(&old).unwrap(), authenticate(&new).unwrap());
+    assert_eq!(before.digest(), after.digest());
+    assert_eq!(after.authority().credential().cti(), &[8; 16]);
+    assert_eq!(recertify(&new, &credential()).unwrap(), old);
+
+    // Not for a credential that could not have signed it.
+    let low = CredentialRequest { sequence_ceiling: Some(update().sequence - 1), ..request };
+    let low = issue_credential(&low, &root()).unwrap();
+    let Err(AuthorError::Refused(refused)) = recertify(&old, &low) else { panic!("recertified") };
+    assert_eq!(refused.kind, ErrorKind::SequenceAboveCeiling);
+    let other = SoftwareKey::from_seed(&[9; 32]).unwrap();
+    let other = issue_credential(&credential_request(other.public_key()), &root()).unwrap();
+    assert!(matches!(
+        recertify(&old, &other),
+        Err(AuthorError::Signature(trust::author::AuthorError::NotTheSignersCredential))
+    ));
+    let Err(AuthorError::Refused(refused)) = recertify(&create(&update()).unwrap(), &renewed) else {
+        panic!("recertified")
+    };
+    assert_eq!(refused.kind, ErrorKind::SignatureMissing);
 }

@@ -6,8 +6,9 @@ use crate::{Envelope, ErrorKind, Section};
 use ciborium::Value;
 use sha2::{Digest as _, Sha256};
 use trust::ErrorKind as Trust;
+use trust::author::Minimum;
 use trust::author::{ScopeRequest, Signer, SoftwareKey};
-use trust::{Anchor, RevocationList, Role, TrustStore};
+use trust::{Anchor, RevocationList, RevokedId, Role, TrustStore};
 
 #[test]
 fn a_release_authenticates() {
@@ -213,8 +214,8 @@ fn the_credential_must_be_a_release_credential_that_is_not_revoked() {
         iss: "root".into(),
         issued_at: trust::UnixTime(0),
         sequence: 1,
-        kids: vec![],
-        ctis: vec![[7; 16]],
+        revoked: vec![RevokedId::Credential([7; 16]).revoked(Role::Release, 0)],
+        lowest_generations: vec![],
         minimum_sequences: vec![],
     };
     let list = trust::author::sign_revocation(&request, &root()).unwrap();
@@ -265,20 +266,28 @@ fn a_credential_for_certain_actions_signs_no_manifest() {
 
 #[test]
 fn a_revocation_list_sets_a_minimum_sequence_for_a_class() {
-    let refused = |minimums: Vec<([u8; 16], [u8; 16], u64)>| {
+    let refused = |minimums: Vec<Minimum>| {
         let list = revocation(minimums);
         let list = RevocationList::verify(&list, &[Anchor::root(root().public_key())]).unwrap();
         let envelope = release(); // sequence number 5, CLASS
         authenticate_with(&envelope, &[list]).err().map(|error| error.kind)
     };
-    assert_eq!(refused(vec![(VENDOR, CLASS, 6)]), Some(ErrorKind::SequenceBelowMinimum));
+    assert_eq!(refused(vec![minimum(VENDOR, CLASS, 6)]), Some(ErrorKind::SequenceBelowMinimum));
     assert_eq!(
-        refused(vec![(VENDOR, OTHER_CLASS, 9), (VENDOR, CLASS, 6)]),
+        refused(vec![minimum(VENDOR, OTHER_CLASS, 9), minimum(VENDOR, CLASS, 6)]),
         Some(ErrorKind::SequenceBelowMinimum)
     );
-    assert_eq!(refused(vec![(VENDOR, CLASS, 5)]), None, "equal is enough");
-    assert_eq!(refused(vec![(VENDOR, OTHER_CLASS, 6)]), None, "another class");
-    assert_eq!(refused(vec![(FOREIGN, CLASS, 6)]), None, "another vendor");
+    assert_eq!(refused(vec![minimum(VENDOR, CLASS, 5)]), None, "equal is enough");
+    assert_eq!(refused(vec![minimum(VENDOR, OTHER_CLASS, 6)]), None, "another class");
+    assert_eq!(refused(vec![minimum(FOREIGN, CLASS, 6)]), None, "another vendor");
+    let wide = |vendor, sequence| Minimum { vendor, class: None, sequence };
+    assert_eq!(refused(vec![wide(VENDOR, 6)]), Some(ErrorKind::SequenceBelowMinimum), "every class");
+    assert_eq!(refused(vec![wide(VENDOR, 5), wide(FOREIGN, 6)]), None);
+    assert_eq!(
+        refused(vec![wide(VENDOR, 6), minimum(VENDOR, CLASS, 5)]),
+        Some(ErrorKind::SequenceBelowMinimum),
+        "a lower one for the class lowers nothing"
+    );
 }
 
 /// Each anchor is a domain of its own: docs/records.md.
@@ -288,7 +297,7 @@ fn a_minimum_sequence_is_for_the_releases_of_its_own_anchor() {
     let anchors = [root().public_key(), other.public_key()].map(Anchor::root);
     let envelope = release(); // sequence number 5, CLASS, under `root`
     let refused = |anchor: &SoftwareKey| {
-        let list = revocation_by(anchor, vec![(VENDOR, CLASS, 6)]);
+        let list = revocation_by(anchor, vec![minimum(VENDOR, CLASS, 6)]);
         let lists = [RevocationList::verify(&list, &anchors).unwrap()];
         let store = TrustStore::new(&anchors).with_lists(&lists);
         Envelope::parse(&envelope).unwrap().authenticate(&store).err().map(|error| error.kind)

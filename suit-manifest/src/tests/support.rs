@@ -8,7 +8,7 @@ use crate::{
 use ciborium::Value;
 use sha2::{Digest as _, Sha256};
 use trust::author::{
-    CredentialRequest, RevocationRequest, ScopeRequest, Signer, SoftwareKey, issue_credential,
+    CredentialRequest, Minimum, RevocationRequest, ScopeRequest, Signer, SoftwareKey, issue_credential,
     sign_revocation,
 };
 use trust::{Anchor, RevocationList, Role, TrustStore, UnixTime};
@@ -40,6 +40,8 @@ pub(super) fn credential_with(scope: ScopeRequest, role: Role) -> Vec<u8> {
         not_before: None,
         expires: None,
         cti: [7; 16],
+        generation: 0,
+        sequence_ceiling: None,
     };
     issue_credential(&request, &root()).unwrap()
 }
@@ -50,20 +52,22 @@ pub(super) fn credential() -> Vec<u8> {
     credential_with(ScopeRequest { vendor: VENDOR, classes, serials: vec![], actions: None }, Role::Release)
 }
 
-pub(super) fn revocation(minimum_sequences: Vec<([u8; 16], [u8; 16], u64)>) -> Vec<u8> {
+/// Vendor, class, sequence number.
+pub(super) fn minimum(vendor: [u8; 16], class: [u8; 16], sequence: u64) -> Minimum {
+    Minimum { vendor, class: Some(class), sequence }
+}
+
+pub(super) fn revocation(minimum_sequences: Vec<Minimum>) -> Vec<u8> {
     revocation_by(&root(), minimum_sequences)
 }
 
-pub(super) fn revocation_by(
-    anchor: &SoftwareKey,
-    minimum_sequences: Vec<([u8; 16], [u8; 16], u64)>,
-) -> Vec<u8> {
+pub(super) fn revocation_by(anchor: &SoftwareKey, minimum_sequences: Vec<Minimum>) -> Vec<u8> {
     let request = RevocationRequest {
         iss: "root".into(),
         issued_at: UnixTime(1_700_000_000),
         sequence: 1,
-        kids: vec![],
-        ctis: vec![],
+        revoked: vec![],
+        lowest_generations: vec![],
         minimum_sequences,
     };
     sign_revocation(&request, anchor).unwrap()

@@ -2,16 +2,21 @@
 
 use super::roots::{
     CLASS, CTI, PAYLOAD, VENDOR, anchors, chained, credential, key, release, request, revocation,
-    revocation_request, root, store,
+    revocation_request, revoked_key, root, store,
 };
 use trust::author::{
-    AuthorError, RevocationRequest, Signer as _, SoftwareKey, issue_credential, read_unverified_credential,
-    read_unverified_revocation, sign_revocation, sign1_detached_chained,
+    AuthorError, RevocationRequest, Signer as _, SoftwareKey, exchange_credential, issue_credential,
+    read_unverified_credential, read_unverified_revocation, sign_revocation, sign1_detached_chained,
 };
 use trust::{
-    Anchor, Credential, ErrorKind, Held, MinimumSequence, Replacement, RevocationList, Revoked, Rights, Role,
-    TrustStore, TrustStoreBuf, UnixTime, verify_chained_sign1,
+    Anchor, Credential, ErrorKind, Held, MAX_GENERATION, MAX_SEQUENCE_CEILING, MinimumSequence, Replacement,
+    RevocationList, Revoked, RevokedId, Rights, Role, TrustStore, TrustStoreBuf, UnixTime,
+    verify_chained_sign1,
 };
+
+fn credential_id(cti: [u8; 16]) -> Revoked {
+    RevokedId::Credential(cti).revoked(Role::Release, 0)
+}
 
 fn anchor(seed: u8) -> Anchor {
     Anchor::root(key(seed).public_key())
@@ -29,6 +34,99 @@ fn a_credential_says_what_was_certified() {
     assert_eq!(credential.issued_at(), UnixTime(1_700_000_000));
     assert_eq!(credential.not_before(), Some(UnixTime(1_700_000_000)));
     assert_eq!(credential.expires(), Some(UnixTime(1_800_000_000)));
+}
+
+/// A root that certifies itself, or another root, would be its own judge: no list may name an anchor.
+#[test]
+fn a_credential_for_an_anchor_is_refused() {
+    let own = trust::author::CredentialRequest { key: root().public_key(), ..request() };
+    let Err(AuthorError::Refused(refused)) = issue_credential(&own, &root()) else { panic!("issued") };
+    assert_eq!(refused.kind, ErrorKind::CredentialForAnchor);
+    // What one verifier takes, another one whose anchor it certifies refuses: whatever rights, whatever domain.
+    let other = trust::author::CredentialRequest { key: key(5).public_key(), ..request() };
+    let cwt = issue_credential(&other, &root()).unwrap();
+    assert!(Credential::verify(&cwt, &store(&anchors()), Role::Release).is_ok());
+    let sign1 = sign1_detached_chained(PAYLOAD, &key(5), &cwt).unwrap();
+    for domain in [anchors()[0].domain(), anchor(5).domain()] {
+        let both = [anchors()[0], Anchor::new(key(5).public_key(), Rights::BOOT, domain)];
+        let refused = verify_chained_sign1(&sign1, PAYLOAD, &store(&both), Role::Release).unwrap_err();
+        assert_eq!(refused.kind, ErrorKind::CredentialForAnchor);
+    }
+}
+
+#[test]
+fn a_release_credential_has_a_ceiling_and_no_other_one_has() {
+    let ceiling = |role, sequence_ceiling| {
+        let request = trust::author::CredentialRequest { role, sequence_ceiling, ..request() };
+        issue_credential(&request, &root()).map(|cwt| {
+            Credential::verify(&cwt, &store(&anchors()), role).map(|credential| credential.sequence_ceiling())
+        })
+    };
+    assert_eq!(ceiling(Role::Release, None).unwrap(), Ok(0xFFFF_FFFF));
+    for number in [1, 1 << 33, MAX_SEQUENCE_CEILING] {
+        assert_eq!(ceiling(Role::Release, Some(number)).unwrap(), Ok(number));
+    }
+    for number in [0, MAX_SEQUENCE_CEILING + 1, u64::MAX] {
+        let Err(AuthorError::Refused(refused)) = ceiling(Role::Release, Some(number)) else {
+            panic!("{number}")
+        };
+        assert_eq!(refused.kind, ErrorKind::OutOfRange);
+    }
+    for role in [Role::Identity, Role::Service, Role::Device, Role::Operator] {
+        assert_eq!(ceiling(role, None).unwrap(), Ok(0));
+        let Err(AuthorError::Refused(refused)) = ceiling(role, Some(9)) else { panic!("{role:?}") };
+        assert_eq!(refused.kind, ErrorKind::UnknownKey);
+    }
+}
+
+#[test]
+fn a_generation_below_the_lowest_is_revoked() {
+    let refused = |generation, role, lowest: &[(Role, u64)]| {
+        let request = trust::author::CredentialRequest { generation, role, ..request() };
+        let cwt = issue_credential(&request, &root()).unwrap();
+        let list = RevocationRequest {
+            revoked: vec![],
+            lowest_generations: lowest.to_vec(),
+            ..revocation_request()
+        };
+        let list = sign_revocation(&list, &root()).unwrap();
+        let anchors = anchors();
+        let lists = [RevocationList::verify(&list, &anchors).unwrap()];
+        let store = TrustStore::new(&anchors).with_lists(&lists);
+        Credential::verify(&cwt, &store, role).err().map(|error| error.kind)
+    };
+    for role in Role::ALL {
+        assert_eq!(refused(2, role, &[(role, 3)]), Some(ErrorKind::GenerationRevoked), "{role:?}");
+        assert_eq!(refused(3, role, &[(role, 3)]), None, "{role:?}");
+        for other in Role::ALL.into_iter().filter(|other| *other != role) {
+            assert_eq!(refused(0, role, &[(other, 3)]), None, "{role:?}, {other:?}");
+        }
+    }
+    let high = trust::author::CredentialRequest { generation: MAX_GENERATION + 1, ..request() };
+    let Err(AuthorError::Refused(error)) = issue_credential(&high, &root()) else { panic!("issued") };
+    assert_eq!(error.kind, ErrorKind::OutOfRange);
+}
+
+#[test]
+fn a_credential_is_exchanged_under_the_same_signature() {
+    let renewed = trust::author::CredentialRequest { cti: [0x78; 16], expires: None, ..request() };
+    let renewed = issue_credential(&renewed, &root()).unwrap();
+    let old = chained();
+    let new = exchange_credential(&old, PAYLOAD, &renewed).unwrap();
+    let anchors = anchors();
+    let authority = verify_chained_sign1(&new, PAYLOAD, &store(&anchors), Role::Release).unwrap();
+    assert_eq!(authority.credential().cti(), &[0x78; 16]);
+    assert_eq!(new[new.len() - 64..], old[old.len() - 64..], "the signature is the same");
+    assert_eq!(exchange_credential(&new, PAYLOAD, &credential()).unwrap(), old);
+    // Another key's credential, another payload: nothing is made that does not verify.
+    let other = trust::author::CredentialRequest { key: key(6).public_key(), ..request() };
+    let other = issue_credential(&other, &root()).unwrap();
+    let refused = exchange_credential(&old, PAYLOAD, &other).unwrap_err();
+    assert!(matches!(refused, AuthorError::NotTheSignersCredential));
+    let Err(AuthorError::Refused(refused)) = exchange_credential(&old, b"another", &renewed) else {
+        panic!("made")
+    };
+    assert_eq!(refused.kind, ErrorKind::SignatureInvalid);
 }
 
 #[test]
@@ -131,18 +229,18 @@ fn every_other_role_is_refused() {
 #[test]
 fn revoked_by_cti_and_by_kid() {
     let (sign1, anchors) = (chained(), anchors());
-    let nothing = RevocationRequest { kids: vec![], ctis: vec![], ..revocation_request() };
+    let nothing = RevocationRequest { revoked: vec![], ..revocation_request() };
     for (request, expected) in [
         (nothing.clone(), None),
         (revocation_request(), None),
         (
-            RevocationRequest { ctis: vec![[0; 16], CTI], ..nothing.clone() },
+            RevocationRequest {
+                revoked: vec![credential_id([0; 16]), credential_id(CTI)],
+                ..nothing.clone()
+            },
             Some(ErrorKind::CredentialRevoked),
         ),
-        (
-            RevocationRequest { kids: vec![release().public_key().kid()], ..nothing },
-            Some(ErrorKind::KeyRevoked),
-        ),
+        (RevocationRequest { revoked: vec![revoked_key(2)], ..nothing }, Some(ErrorKind::KeyRevoked)),
     ] {
         let cwt = sign_revocation(&request, &root()).unwrap();
         let lists = [RevocationList::verify(&cwt, &anchors).unwrap()];
@@ -156,9 +254,9 @@ fn revoked_by_cti_and_by_kid() {
 fn only_the_list_of_the_credentials_own_anchor_counts() {
     let (sign1, other) = (chained(), key(5));
     let anchors = [anchors()[0], anchor(5)];
-    let empty = RevocationRequest { kids: vec![], ctis: vec![], ..revocation_request() };
-    let cti = RevocationRequest { ctis: vec![CTI], ..empty.clone() };
-    let kid = RevocationRequest { kids: vec![release().public_key().kid()], ..empty.clone() };
+    let empty = RevocationRequest { revoked: vec![], ..revocation_request() };
+    let cti = RevocationRequest { revoked: vec![credential_id(CTI)], ..empty.clone() };
+    let kid = RevocationRequest { revoked: vec![revoked_key(2)], ..empty.clone() };
     // What the root's list names, what the other anchor's does.
     for (own, foreign, expected) in [
         (&empty, &cti, None),
@@ -203,12 +301,19 @@ fn a_revocation_list_says_what_was_signed() {
     assert_eq!(list.issuer_kid(), root().public_key().kid());
     assert_eq!((list.iss(), list.issued_at(), list.sequence()), ("Example root", UnixTime(1_700_000_000), 3));
     let kid = key(9).public_key().kid();
-    assert_eq!(list.entries().collect::<Vec<_>>(), [Revoked::Key(kid), Revoked::Credential(&[0x99; 16])]);
-    assert!(list.revokes_kid(&kid) && !list.revokes_kid(&root().public_key().kid()));
-    assert!(list.revokes_cti(&[0x99; 16]) && !list.revokes_cti(&CTI));
+    // One entry a role, with the highest generation of its ids.
+    let told =
+        [RevokedId::Key(kid), RevokedId::Credential([0x99; 16])].map(|id| id.revoked(Role::Release, 2));
+    assert_eq!(list.revoked().collect::<Vec<_>>(), told);
+    assert!(
+        list.revokes_kid(Role::Release, &kid) && !list.revokes_kid(Role::Release, &root().public_key().kid())
+    );
+    assert!(list.revokes_cti(Role::Release, &[0x99; 16]) && !list.revokes_cti(Role::Release, &CTI));
+    assert!(!list.revokes_kid(Role::Service, &kid) && !list.revokes_cti(Role::Service, &[0x99; 16]));
+    assert_eq!(Role::ALL.map(|role| list.lowest_generation(role)), [0, 0, 0, 1, 0]);
     assert_eq!(list.minimum_sequence(&VENDOR, &CLASS), Some(7));
     assert_eq!(list.minimum_sequence(&CLASS, &VENDOR), None);
-    let minimum = MinimumSequence { vendor: &VENDOR, class: &CLASS, sequence: 7 };
+    let minimum = MinimumSequence { vendor: &VENDOR, class: Some(&CLASS), sequence: 7 };
     assert_eq!(list.minimum_sequences().collect::<Vec<_>>(), [minimum]);
     assert_eq!(list.as_bytes(), cwt);
 }
@@ -228,14 +333,14 @@ fn a_list_takes_the_place_of_an_older_one_only() {
 #[test]
 fn a_list_cannot_name_an_anchor_of_its_domain() {
     let other = key(5).public_key();
-    let request = RevocationRequest { kids: vec![other.kid()], ..revocation_request() };
+    let request = RevocationRequest { revoked: vec![revoked_key(5)], ..revocation_request() };
     let cwt = sign_revocation(&request, &root()).unwrap();
     let own = anchors()[0];
     let same_domain = [own, Anchor::new(other, Rights::BOOT, own.domain())];
     assert_eq!(RevocationList::verify(&cwt, &same_domain).unwrap_err().kind, ErrorKind::RevokesAnchor);
     assert!(RevocationList::verify(&cwt, &[own, anchor(5)]).is_ok(), "an anchor of another domain");
     assert!(RevocationList::verify(&cwt, &[own]).is_ok(), "a key that is no anchor here");
-    let own = RevocationRequest { kids: vec![root().public_key().kid()], ..revocation_request() };
+    let own = RevocationRequest { revoked: vec![revoked_key(1)], ..revocation_request() };
     let Err(AuthorError::Refused(refused)) = sign_revocation(&own, &root()) else { panic!("made") };
     assert_eq!(refused.kind, ErrorKind::RevokesAnchor);
 }
@@ -275,7 +380,7 @@ fn an_anchor_does_what_its_rights_say() {
 fn a_list_counts_for_its_domain() {
     let (sign1, domain) = (chained(), anchors()[0].domain());
     let anchors = [anchors()[0], Anchor::new(key(5).public_key(), Rights::GOVERNANCE, domain)];
-    let request = RevocationRequest { ctis: vec![CTI], ..revocation_request() };
+    let request = RevocationRequest { revoked: vec![credential_id(CTI)], ..revocation_request() };
     let cwt = sign_revocation(&request, &key(5)).unwrap();
     let lists = [RevocationList::verify(&cwt, &anchors).unwrap()];
     assert_eq!(lists[0].domain(), domain);
@@ -287,8 +392,8 @@ fn a_list_counts_for_its_domain() {
 #[test]
 fn the_newest_list_of_a_domain_counts_in_any_order() {
     let (sign1, anchors) = (chained(), anchors());
-    let old = RevocationRequest { sequence: 1, ctis: vec![], ..revocation_request() };
-    let new = RevocationRequest { sequence: 2, ctis: vec![CTI], ..revocation_request() };
+    let old = RevocationRequest { sequence: 1, revoked: vec![], ..revocation_request() };
+    let new = RevocationRequest { sequence: 2, revoked: vec![credential_id(CTI)], ..revocation_request() };
     let [old, new] = [old, new].map(|request| sign_revocation(&request, &root()).unwrap());
     let [old, new] = [&old, &new].map(|cwt| RevocationList::verify(cwt, &anchors).unwrap());
     for lists in [[old.clone(), new.clone()], [new, old]] {
@@ -345,7 +450,10 @@ fn the_author_refuses_what_would_be_refused() {
     let zero = RevocationRequest { sequence: 0, ..revocation_request() };
     let Err(AuthorError::Refused(refused)) = sign_revocation(&zero, &root()) else { panic!("made") };
     assert_eq!(refused.kind, ErrorKind::OutOfRange);
-    let many = RevocationRequest { ctis: vec![[0x99; 16]; 33], ..revocation_request() };
+    let many = RevocationRequest {
+        revoked: (0..33).map(|number| credential_id([number; 16])).collect(),
+        ..revocation_request()
+    };
     let Err(AuthorError::Refused(refused)) = sign_revocation(&many, &root()) else { panic!("made") };
     assert_eq!(refused.kind, ErrorKind::TooMany);
 }

@@ -1,7 +1,7 @@
 //! Claims, well signed: each that is missing, unknown, doubled, out of range or too many.
 
 use super::forge::{
-    CREDENTIAL, REVOCATION, Sign1, array, bstr, credential_claims, int, map, revocation_claims, tstr,
+    CREDENTIAL, NIL, REVOCATION, Sign1, array, bstr, credential_claims, int, map, revocation_claims, tstr,
 };
 use super::roots::{anchors, release, root, store};
 use trust::{Credential, ErrorKind, RevocationList, Role};
@@ -46,12 +46,20 @@ fn every_claim_is_required() {
                 assert_eq!(result(&swapped), Some(ErrorKind::KeyOrder), "claim {index}");
             }
         }
-        // A claim that the other kind of record has, and one that none has.
-        for unknown in [int(3), int(-70009)] {
+        // A claim that the other kind of record has, one that none has, and the neighbours of the ignored ones.
+        for (unknown, expected) in [
+            (3, Some(ErrorKind::UnknownKey)),
+            (-70009, Some(ErrorKind::UnknownKey)),
+            (-70015, Some(ErrorKind::UnknownKey)),
+            (-70099, Some(ErrorKind::UnknownKey)),
+            (-70100, None),
+            (-70199, None),
+            (-70200, Some(ErrorKind::UnknownKey)),
+        ] {
             let mut more = claims.clone();
-            more.push((unknown, int(0)));
+            more.push((int(unknown), array(&[int(0)])));
             more.sort();
-            assert_eq!(result(&more), Some(ErrorKind::UnknownKey));
+            assert_eq!(result(&more), expected, "claim {unknown}");
         }
         let mut text = claims.clone();
         text.push((tstr("role"), int(1)));
@@ -104,6 +112,13 @@ fn credential_values_have_ranges() {
         (-70002, serial(0), Some(OutOfRange)),
         (-70002, scope(&[(int(4), int(3))]), None),
         (-70002, scope(&[(int(4), int(-1))]), Some(UnexpectedType)),
+        (-70006, int(65_535), None),
+        (-70006, int(65_536), Some(OutOfRange)),
+        (-70006, int(-1), Some(UnexpectedType)),
+        (-70007, int(0), Some(OutOfRange)),
+        (-70007, int(i64::MAX), None),
+        (-70007, [&[0x1b][..], &(1u64 << 63).to_be_bytes()].concat(), Some(OutOfRange)),
+        (-70007, tstr("9"), Some(UnexpectedType)),
     ] {
         let claims = with(credential_claims(&release()), claim, value.clone());
         assert_eq!(credential_result(&claims), expected, "claim {claim}: {}", hex::encode(value));
@@ -112,31 +127,52 @@ fn credential_values_have_ranges() {
 
 #[test]
 fn revocation_values_have_ranges() {
-    use ErrorKind::{OutOfRange, TooMany, UnexpectedType};
-    let minimum = |vendor: usize, class: usize, sequence: i64| {
-        array(&[bstr(&vec![0; vendor]), bstr(&vec![0; class]), int(sequence)])
-    };
+    use ErrorKind::{KeyOrder, OutOfRange, TooMany, UnexpectedType};
+    let minimum =
+        |vendor: usize, class: Vec<u8>, sequence: i64| array(&[bstr(&vec![0; vendor]), class, int(sequence)]);
+    let class = || bstr(&[0; 16]);
+    let entry = |role, generation, ids: &[Vec<u8>]| array(&[int(role), int(generation), array(ids)]);
+    let ids = |count: usize, len: usize| vec![bstr(&vec![9; len]); count];
     for (claim, value, expected) in [
         (-70003, int(0), Some(OutOfRange)),
         (-70003, int(-1), Some(UnexpectedType)),
         (-70003, int(1), None),
-        (-70004, array(&vec![bstr(&[9; 16]); 32]), None),
-        (-70004, array(&vec![bstr(&[9; 8]); 33]), Some(TooMany)),
-        (-70004, array(&[bstr(&[9; 7])]), Some(UnexpectedType)),
-        (-70004, array(&[bstr(&[9; 9])]), Some(UnexpectedType)),
-        (-70004, array(&[bstr(&[])]), Some(UnexpectedType)),
-        (-70004, array(&[tstr("12345678")]), Some(UnexpectedType)),
+        (-70004, array(&[entry(1, 0, &ids(32, 16))]), None),
+        (-70004, array(&[entry(1, 0, &ids(33, 8))]), Some(TooMany)),
+        (-70004, array(&[entry(1, 0, &ids(16, 8)), entry(2, 0, &ids(17, 8))]), Some(TooMany)),
+        (-70004, array(&[entry(1, 0, &ids(16, 8)), entry(2, 0, &ids(16, 8))]), None),
+        (-70004, array(&[entry(1, 0, &[])]), Some(OutOfRange)),
+        (-70004, array(&[entry(1, 0, &ids(1, 7))]), Some(UnexpectedType)),
+        (-70004, array(&[entry(1, 0, &ids(1, 9))]), Some(UnexpectedType)),
+        (-70004, array(&[entry(1, 0, &[tstr("12345678")])]), Some(UnexpectedType)),
+        (-70004, array(&[entry(0, 0, &ids(1, 8))]), Some(OutOfRange)),
+        (-70004, array(&[entry(6, 0, &ids(1, 8))]), Some(OutOfRange)),
+        (-70004, array(&[entry(1, 65_536, &ids(1, 8))]), Some(OutOfRange)),
+        (-70004, array(&[entry(2, 0, &ids(1, 8)), entry(1, 0, &ids(1, 8))]), Some(KeyOrder)),
+        (-70004, array(&[entry(1, 0, &ids(1, 8)), entry(1, 1, &ids(1, 8))]), Some(KeyOrder)),
+        (-70004, array(&ids(1, 8)), Some(UnexpectedType)),
         (-70004, map(&[]), Some(UnexpectedType)),
-        (-70005, array(&vec![minimum(16, 16, 7); 8]), None),
-        (-70005, array(&vec![minimum(16, 16, 7); 9]), Some(TooMany)),
+        (-70005, array(&vec![minimum(16, class(), 7); 16]), None),
+        (-70005, array(&vec![minimum(16, class(), 7); 17]), Some(TooMany)),
         (-70005, array(&[]), Some(OutOfRange)),
-        (-70005, array(&[minimum(15, 16, 7)]), Some(UnexpectedType)),
-        (-70005, array(&[minimum(16, 15, 7)]), Some(UnexpectedType)),
-        (-70005, array(&[minimum(16, 16, -1)]), Some(UnexpectedType)),
+        (-70005, array(&[minimum(16, NIL.to_vec(), 7)]), None),
+        (-70005, array(&[minimum(16, vec![0xf5], 7)]), Some(UnexpectedType)),
+        (-70005, array(&[minimum(16, class(), 1 << 62)]), None),
+        (-70005, array(&[minimum(16, class(), (1 << 62) + 1)]), Some(OutOfRange)),
+        (-70005, array(&[minimum(15, class(), 7)]), Some(UnexpectedType)),
+        (-70005, array(&[minimum(16, bstr(&[0; 15]), 7)]), Some(UnexpectedType)),
+        (-70005, array(&[minimum(16, class(), -1)]), Some(UnexpectedType)),
         (-70005, array(&[array(&[])]), Some(UnexpectedType)),
+        (-70008, map(&[(int(1), int(1)), (int(5), int(65_535))]), None),
+        (-70008, map(&[(int(0), int(1))]), Some(OutOfRange)),
+        (-70008, map(&[(int(6), int(1))]), Some(OutOfRange)),
+        (-70008, map(&[(int(-1), int(1))]), Some(OutOfRange)),
+        (-70008, map(&[(int(1), int(65_536))]), Some(OutOfRange)),
+        (-70008, map(&[(int(2), int(1)), (int(1), int(1))]), Some(KeyOrder)),
+        (-70008, array(&[]), Some(UnexpectedType)),
     ] {
         let mut claims = revocation_claims();
-        claims.push((int(-70005), array(&[minimum(16, 16, 7)])));
+        claims.insert(4, (int(-70005), array(&[minimum(16, class(), 7)])));
         let claims = with(claims, claim, value.clone());
         assert_eq!(revocation_result(&claims), expected, "claim {claim}: {}", hex::encode(value));
     }

@@ -7,7 +7,10 @@ fn head(major: u8, argument: usize) -> Vec<u8> {
         0..24 => vec![major << 5 | u8::try_from(argument).unwrap()],
         24..0x100 => vec![major << 5 | 24, u8::try_from(argument).unwrap()],
         0x100..0x1_0000 => [&[major << 5 | 25][..], &u16::try_from(argument).unwrap().to_be_bytes()].concat(),
-        _ => [&[major << 5 | 26][..], &u32::try_from(argument).unwrap().to_be_bytes()].concat(),
+        0x1_0000..0x1_0000_0000 => {
+            [&[major << 5 | 26][..], &u32::try_from(argument).unwrap().to_be_bytes()].concat()
+        }
+        _ => [&[major << 5 | 27][..], &argument.to_be_bytes()].concat(),
     }
 }
 
@@ -125,6 +128,8 @@ pub(super) fn credential_claims(key: &SoftwareKey) -> Vec<(Vec<u8>, Vec<u8>)> {
         (int(8), map(&[(int(1), key.public_key().to_cose_key().to_vec())])),
         (int(-70001), int(1)),
         (int(-70002), map(&[(int(1), bstr(&[0xa1; 16]))])),
+        (int(-70006), int(0)),
+        (int(-70007), int(1000)),
     ]
 }
 
@@ -135,6 +140,7 @@ pub(super) fn revocation_claims() -> Vec<(Vec<u8>, Vec<u8>)> {
         (int(6), int(1_700_000_000)),
         (int(-70003), int(3)),
         (int(-70004), array(&[])),
+        (int(-70008), map(&[])),
     ]
 }
 

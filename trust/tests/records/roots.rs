@@ -1,10 +1,10 @@
 //! The keys and the good records from which the tests start.
 
 use trust::author::{
-    CredentialRequest, RevocationRequest, ScopeRequest, Signer as _, SoftwareKey, issue_credential,
+    CredentialRequest, Minimum, RevocationRequest, ScopeRequest, Signer as _, SoftwareKey, issue_credential,
     sign_revocation, sign1_detached_chained,
 };
-use trust::{Anchor, Role, TrustStore, UnixTime};
+use trust::{Anchor, Revoked, RevokedId, Role, TrustStore, UnixTime};
 
 pub(super) const VENDOR: [u8; 16] = [0xa1; 16];
 pub(super) const CLASS: [u8; 16] = [0xc1; 16];
@@ -43,6 +43,8 @@ pub(super) fn request() -> CredentialRequest {
         not_before: Some(UnixTime(1_700_000_000)),
         expires: Some(UnixTime(1_800_000_000)),
         cti: CTI,
+        generation: 0,
+        sequence_ceiling: None,
     }
 }
 
@@ -50,14 +52,22 @@ pub(super) fn credential() -> Vec<u8> {
     issue_credential(&request(), &root()).unwrap()
 }
 
+pub(super) fn revoked_key(seed: u8) -> Revoked {
+    RevokedId::Key(key(seed).public_key().kid()).revoked(Role::Release, 0)
+}
+
+pub(super) fn minimum(sequence: u64) -> Minimum {
+    Minimum { vendor: VENDOR, class: Some(CLASS), sequence }
+}
+
 pub(super) fn revocation_request() -> RevocationRequest {
     RevocationRequest {
         iss: "Example root".into(),
         issued_at: UnixTime(1_700_000_000),
         sequence: 3,
-        kids: vec![key(9).public_key().kid()],
-        ctis: vec![[0x99; 16]],
-        minimum_sequences: vec![(VENDOR, CLASS, 7)],
+        revoked: vec![revoked_key(9), RevokedId::Credential([0x99; 16]).revoked(Role::Release, 2)],
+        lowest_generations: vec![(Role::Device, 1)],
+        minimum_sequences: vec![minimum(7)],
     }
 }
 

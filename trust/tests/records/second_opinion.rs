@@ -49,7 +49,7 @@ fn coset_reads_the_claims() {
     assert_eq!(claims.cwt_id.as_deref(), Some(&CTI[..]));
     assert_eq!(claims.issued_at, Some(Timestamp::WholeSeconds(1_700_000_000)));
     assert_eq!(claims.expiration_time, Some(Timestamp::WholeSeconds(1_800_000_000)));
-    assert_eq!(claims.rest.len(), 3, "cnf, role, scope");
+    assert_eq!(claims.rest.len(), 5, "cnf, role, scope, generation, ceiling");
 }
 
 #[test]

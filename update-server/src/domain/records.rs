@@ -9,7 +9,7 @@ use suit_manifest::Reason;
 use tokio::sync::Mutex;
 use tokio::task::JoinError;
 use tracing::Instrument as _;
-use trust::{Anchor, Domain, Held, Kid, RevocationList, Revoked, TrustStoreBuf};
+use trust::{Anchor, Domain, Held, Kid, RevocationList, TrustStoreBuf};
 
 use crate::store::{ListInsertion, Store, StoreError, StoredList};
 
@@ -185,12 +185,6 @@ fn without_position(error: &trust::Error) -> String {
 }
 
 fn summary(list: &RevocationList<'_>) -> ListSummary {
-    let revoked = list
-        .entries()
-        .map(|entry| match entry {
-            Revoked::Key(kid) => kid.0.to_vec(),
-            Revoked::Credential(cti) => cti.to_vec(),
-        })
-        .collect();
+    let revoked = list.revoked().map(|entry| entry.id.as_bytes().to_vec()).collect();
     ListSummary { kid: list.issuer_kid(), list_sequence: list.sequence(), revoked }
 }

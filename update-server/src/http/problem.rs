@@ -139,7 +139,9 @@ pub(super) fn status_of(reason: Reason) -> StatusCode {
         | Reason::DigestLength
         | Reason::TextMalformed => StatusCode::BAD_REQUEST,
         Reason::EnvelopeTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        Reason::RevocationSequence | Reason::RevocationForked => StatusCode::CONFLICT,
+        Reason::RevocationSequence | Reason::RevocationForked | Reason::RevocationDropsEntry => {
+            StatusCode::CONFLICT
+        }
         Reason::AlgorithmUnsupported
         | Reason::HeaderUnsupported
         | Reason::RecordType
@@ -151,6 +153,9 @@ pub(super) fn status_of(reason: Reason) -> StatusCode {
         | Reason::RoleMismatch
         | Reason::CredentialRevoked
         | Reason::KeyRevoked
+        | Reason::GenerationRevoked
+        | Reason::CredentialForAnchor
+        | Reason::SequenceAboveCeiling
         | Reason::CredentialExpired
         | Reason::CredentialNotYetValid
         | Reason::RevocationNamesAnchor

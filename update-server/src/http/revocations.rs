@@ -7,7 +7,7 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use trust::{Domain, Kid, MAX_CWT_LEN};
+use trust::{Domain, Kid, MAX_REVOCATION_LIST_LEN};
 
 use super::extract::{MayWrite, PathValue};
 use super::problem::Problem;
@@ -66,7 +66,7 @@ pub(super) async fn put_list(
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
-    let bytes = body::read(&parts.headers, body, MAX_CWT_LEN as u64).await?;
+    let bytes = body::read(&parts.headers, body, MAX_REVOCATION_LIST_LEN as u64).await?;
     let (outcome, list) = app.records.put_list(bytes.to_vec(), unix_now()).await?;
     // So that no reader has to wait for it.
     app.catalogue.bring_up_to(unix_now()).await?;

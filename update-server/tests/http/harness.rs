@@ -23,7 +23,7 @@ use sha2::{Digest as _, Sha256};
 use suit_manifest::author::{self, UpdateDescription};
 use tempfile::TempDir;
 use trust::author::{CredentialRequest, RevocationRequest, ScopeRequest, Signer as _, SoftwareKey};
-use trust::{Kid, Role, UnixTime};
+use trust::{Kid, RevokedId, Role, UnixTime};
 use update_server::domain::unix_now;
 
 pub(crate) const TOKEN: &str = "a-token-for-tests-0123456789";
@@ -79,6 +79,8 @@ pub(crate) fn credential_request(key: &SoftwareKey) -> CredentialRequest {
         not_before: None,
         expires: None,
         cti: trust::author::random_cti().unwrap(),
+        generation: 0,
+        sequence_ceiling: None,
     }
 }
 
@@ -149,14 +151,15 @@ pub(crate) fn revocation_request(sequence: u64) -> RevocationRequest {
         iss: "root".into(),
         issued_at: UnixTime(unix_now()),
         sequence,
-        kids: Vec::new(),
-        ctis: Vec::new(),
+        revoked: Vec::new(),
+        lowest_generations: Vec::new(),
         minimum_sequences: Vec::new(),
     }
 }
 
 pub(crate) fn revocation(root: &SoftwareKey, sequence: u64, kids: &[Kid]) -> Vec<u8> {
-    let request = RevocationRequest { kids: kids.to_vec(), ..revocation_request(sequence) };
+    let revoked = kids.iter().map(|kid| RevokedId::Key(*kid).revoked(Role::Release, 0)).collect();
+    let request = RevocationRequest { revoked, ..revocation_request(sequence) };
     trust::author::sign_revocation(&request, root).unwrap()
 }
 

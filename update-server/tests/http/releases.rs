@@ -4,8 +4,8 @@ use axum::http::Method;
 use ciborium::Value as Cbor;
 use serde_json::json;
 use suit_manifest::author::{UpdateDescription, create};
-use trust::author::{RevocationRequest, Signer as _, SoftwareKey, sign_revocation};
-use trust::{Role, UnixTime};
+use trust::author::{Minimum, RevocationRequest, Signer as _, SoftwareKey, sign_revocation};
+use trust::{RevokedId, Role, UnixTime};
 use update_server::domain::unix_now;
 
 use crate::harness::*;
@@ -146,7 +146,12 @@ async fn what_a_revoked_key_signed_is_neither_taken_nor_offered_any_more() {
     server.post("/v1/releases", envelope(&image, 2, &lost)).await.is_problem(422, "key-revoked");
 
     // By its cti, and after a restart.
-    let request = RevocationRequest { kids: vec![lost.kid()], ctis: vec![kept.cti], ..revocation_request(2) };
+    let request = RevocationRequest {
+        revoked: [RevokedId::Key(lost.kid()), RevokedId::Credential(kept.cti)]
+            .map(|id| id.revoked(Role::Release, 0))
+            .to_vec(),
+        ..revocation_request(2)
+    };
     server.put("/v1/revocations", sign_revocation(&request, &world.root).unwrap()).await.is(200);
     drop(server);
     let server = world.start();
@@ -172,7 +177,9 @@ async fn what_lies_under_a_minimum_sequence_is_not_offered() {
         server.publish(&image, &envelope(&image, sequence, &key)).await.is(201);
     }
     let request = RevocationRequest {
-        minimum_sequences: vec![(VENDOR, OTHER_CLASS, 9), (VENDOR, CLASS, 3)],
+        minimum_sequences: [(OTHER_CLASS, 9), (CLASS, 3)]
+            .map(|(class, sequence)| Minimum { vendor: VENDOR, class: Some(class), sequence })
+            .to_vec(),
         ..revocation_request(1)
     };
     server.put("/v1/revocations", sign_revocation(&request, &world.root).unwrap()).await.is(201);

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use trust::author::{RevocationRequest, Signer as _, SoftwareKey, sign_revocation};
+use trust::{RevokedId, Role};
 
 use crate::harness::*;
 
@@ -31,13 +32,18 @@ async fn only_a_newer_list_replaces_a_list() {
     ]});
     assert_eq!(server.get("/v1/revocations").await.json(), told);
 
-    let request = RevocationRequest { ctis: vec![gone.cti], ..revocation_request(u64::MAX) };
+    let request = RevocationRequest {
+        revoked: [RevokedId::Key(gone.kid()), RevokedId::Credential(gone.cti)]
+            .map(|id| id.revoked(Role::Release, 0))
+            .to_vec(),
+        ..revocation_request(u64::MAX)
+    };
     let last = sign_revocation(&request, &world.root).unwrap();
     server.put("/v1/revocations", last.clone()).await.is(200);
     assert_eq!(server.get(&path).await.body, last);
     let told = server.get("/v1/revocations").await.json();
     assert_eq!(told["revocations"][0]["list_sequence"], json!(u64::MAX));
-    assert_eq!(told["revocations"][0]["revoked"], json!([hex::encode(gone.cti)]));
+    assert_eq!(told["revocations"][0]["revoked"], json!([hex::encode(gone.kid().0), hex::encode(gone.cti)]));
     server.put("/v1/revocations", second).await.is_problem(409, "revocation-sequence");
 
     // It is still so after a restart.

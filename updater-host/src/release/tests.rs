@@ -4,10 +4,10 @@ use crate::text::DeviceText;
 use suit_manifest::author::{UpdateDescription, create, image_uri, sign};
 use trust::UnixTime;
 use trust::author::{
-    CredentialRequest, RevocationRequest, ScopeRequest, Signer as _, SoftwareKey, issue_credential,
+    CredentialRequest, Minimum, RevocationRequest, ScopeRequest, Signer as _, SoftwareKey, issue_credential,
     sign_revocation,
 };
-use trust::{Anchor, Role};
+use trust::{Anchor, RevokedId, Role};
 use update_protocol::profile::{ImageState, StateRecord};
 
 const VENDOR: [u8; 16] = [1; 16];
@@ -61,6 +61,8 @@ impl Made {
             not_before: self.not_before,
             expires: self.expires,
             cti: CTI,
+            generation: 0,
+            sequence_ceiling: None,
         };
         let credential = issue_credential(&request, &root()).unwrap();
         sign(&create(&self.description).unwrap(), &key, &credential).unwrap()
@@ -173,24 +175,26 @@ fn the_time_is_checked() {
 
 #[test]
 fn a_revoked_credential_and_a_minimum_sequence_are_refused() {
-    let list = |sequence, ctis, minimum_sequences| {
+    let list = |sequence, revoked, minimum_sequences| {
         let request = RevocationRequest {
             iss: "root".to_owned(),
             issued_at: UnixTime(1_700_000_000),
             sequence,
-            kids: vec![],
-            ctis,
+            revoked,
+            lowest_generations: vec![],
             minimum_sequences,
         };
         sign_revocation(&request, &root()).unwrap()
     };
     let envelope = Made::good().envelope();
     let mut revoked = trusted();
-    revoked.add_list(list(1, vec![CTI], vec![])).unwrap();
+    revoked.add_list(list(1, vec![RevokedId::Credential(CTI).revoked(Role::Release, 0)], vec![])).unwrap();
     assert_eq!(refusal(&envelope, &revoked, &device()), ("credential-revoked".to_owned(), 6));
 
     let mut minimum = trusted();
-    minimum.add_list(list(1, vec![], vec![(VENDOR, CLASS, 6)])).unwrap();
+    minimum
+        .add_list(list(1, vec![], vec![Minimum { vendor: VENDOR, class: Some(CLASS), sequence: 6 }]))
+        .unwrap();
     assert_eq!(refusal(&envelope, &minimum, &device()), ("sequence-below-minimum".to_owned(), 6));
 }
 

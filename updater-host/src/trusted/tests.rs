@@ -1,6 +1,6 @@
 use super::*;
-use trust::Anchor;
 use trust::author::{RevocationRequest, Signer as _, SoftwareKey, sign_revocation};
+use trust::{Anchor, RevokedId, Role};
 
 fn root() -> SoftwareKey {
     SoftwareKey::from_seed(&[7; 32]).unwrap()
@@ -11,8 +11,8 @@ pub(crate) fn list(root: &SoftwareKey, sequence: u64) -> Vec<u8> {
         iss: "Example root".to_owned(),
         issued_at: UnixTime(1_700_000_000),
         sequence,
-        kids: vec![],
-        ctis: vec![[9; 16]],
+        revoked: vec![RevokedId::Credential([9; 16]).revoked(Role::Release, 0)],
+        lowest_generations: vec![],
         minimum_sequences: vec![],
     };
     sign_revocation(&request, root).unwrap()

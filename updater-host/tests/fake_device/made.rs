@@ -7,7 +7,7 @@ use trust::author::{
     CredentialRequest, ProvisioningRequest, RevocationRequest, ScopeRequest, Signer as _, SoftwareKey,
     issue_credential, sign_revocation,
 };
-use trust::{Anchor, Role, UnixTime};
+use trust::{Anchor, RevokedId, Role, UnixTime};
 
 pub(crate) const VENDOR: [u8; 16] = [1; 16];
 pub(crate) const CLASS: [u8; 16] = [2; 16];
@@ -71,6 +71,8 @@ impl Made {
             not_before: None,
             expires: None,
             cti: [4; 16],
+            generation: 0,
+            sequence_ceiling: None,
         };
         let credential = issue_credential(&request, &root).unwrap();
         let envelope = sign(&create(&description).unwrap(), &key, &credential).unwrap();
@@ -78,8 +80,8 @@ impl Made {
             iss: "root".to_owned(),
             issued_at: UnixTime(1_700_000_000),
             sequence: 3,
-            kids: vec![],
-            ctis: vec![[0xee; 16]],
+            revoked: vec![RevokedId::Credential([0xee; 16]).revoked(Role::Release, 0)],
+            lowest_generations: vec![],
             minimum_sequences: vec![],
         };
         let manifest_digest = *suit_manifest::author::inspect(&envelope).unwrap().digest();
