@@ -1,6 +1,8 @@
 //! The command line: what can be said, and what is printed and returned for it.
 
-use crate::commands::{create, credential, inspect, key, provision, publish, revoke, sign, verify, withdraw};
+use crate::commands::{
+    create, credential, inspect, key, provision, publish, recertify, revoke, sign, verify, withdraw,
+};
 use crate::error::Error;
 use crate::output::{Output, Report};
 use clap::error::ErrorKind;
@@ -32,6 +34,8 @@ enum Command {
     Create(create::Create),
     /// Sign an envelope with a release key
     Sign(sign::Sign),
+    /// Put a newer credential of the same key into signed envelopes
+    Recertify(recertify::Recertify),
     /// Verify a signed release as a device does
     Verify(verify::Verify),
     /// Show an envelope, record, block, public key or image; nothing is verified
@@ -59,7 +63,7 @@ enum KeyCommand {
 #[derive(Subcommand, Debug)]
 enum CredentialCommand {
     /// Certify a key with the root key
-    Issue(credential::Issue),
+    Issue(Box<credential::Issue>),
     /// Show a credential, and verify it if an anchor is given
     Inspect(credential::Inspect),
 }
@@ -73,6 +77,7 @@ impl Command {
             Self::Credential(CredentialCommand::Inspect(command)) => report(output, command.run()),
             Self::Create(command) => report(output, command.run()),
             Self::Sign(command) => report(output, command.run(output)),
+            Self::Recertify(command) => report(output, command.run(output)),
             Self::Verify(command) => report(output, command.run()),
             Self::Inspect(command) => report(output, command.run()),
             Self::Revoke(command) => report(output, command.run()),

@@ -4,8 +4,10 @@ pub mod create;
 pub mod credential;
 pub mod inspect;
 pub mod key;
+mod list;
 pub mod provision;
 pub mod publish;
+pub mod recertify;
 pub mod revoke;
 pub mod sign;
 pub mod verify;
@@ -13,11 +15,14 @@ pub mod withdraw;
 
 use crate::error::Error;
 use crate::files::{MAX_RECORD_FILE_LEN, must_differ, read};
+use crate::output::Output;
 use crate::passphrase::PassphraseSource;
+use crate::time::now;
 use crate::{private_key, public_key};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use std::path::{Path, PathBuf};
 use trust::author::SoftwareKey;
-use trust::{Anchor, TrustStoreBuf};
+use trust::{Anchor, CredentialClaims, Role, TrustStoreBuf};
 
 /// The private key that signs.
 #[derive(clap::Args, Clone, Debug)]
@@ -59,6 +64,24 @@ impl PassphraseArguments {
     fn must_differ_from(&self, output: &Path) -> Result<(), Error> {
         must_differ(output, self.source().file().as_slice())
     }
+}
+
+/// The names of [`Role`].
+fn role() -> impl TypedValueParser<Value = Role> {
+    PossibleValuesParser::new(Role::ALL.map(Role::name))
+        .try_map(|name| Role::from_name(&name).ok_or("this role has no name"))
+}
+
+/// Points out a credential that nobody would accept now, for it may be valid later.
+fn warn_of_time(output: Output, claims: &CredentialClaims<'_>) -> Result<(), Error> {
+    let now = now(None)?;
+    if claims.expires().is_some_and(|end| now >= end) {
+        output.warn("the credential has expired: whoever has a clock refuses this release");
+    }
+    if claims.not_before().is_some_and(|begin| now < begin) {
+        output.warn("the credential is not valid yet: whoever has a clock refuses this release until then");
+    }
+    Ok(())
 }
 
 /// Reads anchor files: each is the root of a domain of its own. The same one twice is one.

@@ -46,6 +46,12 @@ pub enum Error {
     #[error("the {what} {to} is more than {} above {from}", crate::step::MAX_STEP)]
     Step { what: &'static str, from: u64, to: u64 },
 
+    /// A minimum that no release key may sign.
+    #[error(
+        "the minimum {minimum} is above {ceiling}, the highest sequence number that a known credential permits"
+    )]
+    MinimumAboveCeiling { minimum: u64, ceiling: u64 },
+
     // Environment.
     /// A file could not be read or written.
     #[error("{} could not be {}: {source}", path.display(), action.past())]
@@ -115,6 +121,9 @@ pub enum Error {
         /// What went wrong.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// One key for two roles: whoever steals it has both.
+    #[error("{} certifies this key for the role {role} already", path.display())]
+    KeyHasRole { path: PathBuf, role: &'static str },
     /// The credential is for another key than the one that signs.
     #[error("the credential {} certifies another key than the one that signs", .0.display())]
     CredentialOfAnotherKey(PathBuf),
@@ -279,6 +288,8 @@ impl Error {
             Self::FileExists(_) => "file-exists",
             Self::SameFile(_) => "same-file",
             Self::Step { .. } => "step-too-large",
+            Self::MinimumAboveCeiling { .. } => "minimum-above-ceiling",
+            Self::KeyHasRole { .. } => "key-has-role",
             Self::File { action: FileAction::Read, .. } => "file-read",
             Self::File { action: FileAction::Write, .. } => "file-write",
             Self::FileTooLong { .. } => "file-too-long",
@@ -315,6 +326,10 @@ impl Error {
             Self::FileExists(_) => {
                 "Choose another name, or say --force where the command has it; it spares keys and devices."
             }
+            Self::MinimumAboveCeiling { .. } => {
+                "Name the credential with the higher ceiling with --known; pass --force to stop all releases."
+            }
+            Self::KeyHasRole { .. } => "Generate a key of its own for each role.",
             Self::Step { .. } => {
                 "Check the number: devices never go below it again. Pass --force if you mean it."
             }
@@ -365,6 +380,7 @@ impl Error {
             | Self::FileExists(_)
             | Self::SameFile(_)
             | Self::Step { .. }
+            | Self::MinimumAboveCeiling { .. }
             | Self::ServerUrl(_)
             | Self::Author { .. } => 2,
             Self::File { .. } | Self::Output(_) | Self::Clock | Self::Http { .. } => 3,
@@ -376,6 +392,7 @@ impl Error {
             | Self::PublicKey { .. }
             | Self::KeyOperation { .. }
             | Self::Authorities(_)
+            | Self::KeyHasRole { .. }
             | Self::Token(_) => 4,
             Self::CredentialOfAnotherKey(_) => Reason::KeyMismatch.exit_code(),
             Self::FileTooLong { .. }

@@ -1,6 +1,7 @@
 //! The program as people and CI run it: real processes, real files.
 
 mod cli {
+    mod custody;
     mod fake_server;
     mod flow;
     mod foreign;

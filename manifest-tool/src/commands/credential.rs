@@ -1,21 +1,25 @@
 //! `credential issue` and `credential inspect`.
 
+use super::list::{NO_PREVIOUS, PreviousArguments, own_credential};
 use super::{SigningKeyArguments, read_anchors};
 use crate::describe::CredentialView;
 use crate::error::Error;
-use crate::files::{Existing, MAX_RECORD_FILE_LEN, read, write};
+use crate::files::{Existing, MAX_RECORD_FILE_LEN, read, write_all};
 use crate::identifiers::{Class, Vendor};
 use crate::output::{Report, table};
 use crate::public_key;
 use crate::time::{Time, display, now};
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use suit_manifest::Reason;
 use trust::author::{
-    CredentialRequest, ScopeRequest, issue_credential, random_cti, read_unverified_credential,
+    CredentialRequest, ScopeRequest, Signer as _, SoftwareKey, issue_credential, random_cti,
+    read_unverified_credential,
 };
 use trust::host::Serial;
-use trust::{Credential, Role};
+use trust::{Credential, PublicKey, Revoked, Role};
+
+const NO_LIST: &str = "--previous and --first belong to --replaces and --list-out";
 
 /// Certify a key with the root key
 #[derive(clap::Args, Clone, Debug)]
@@ -26,7 +30,7 @@ pub struct Issue {
     #[arg(long = "for", value_name = "PUBLIC")]
     subject_key: PathBuf,
     /// What the key may do
-    #[arg(long, value_parser = role())]
+    #[arg(long, value_parser = super::role())]
     role: Role,
     /// Vendor whose devices it is for: UUID or domain
     #[arg(long)]
@@ -49,10 +53,27 @@ pub struct Issue {
     /// Time from which it is no longer good; must lie in the future
     #[arg(long, value_name = "TIME")]
     expires: Option<Time>,
+    /// Highest sequence number that a release key may sign [default: 4294967295]
+    #[arg(long, value_name = "SEQUENCE")]
+    ceiling: Option<u64>,
+    /// Generation of the credential: a revocation list takes back whole generations
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    generation: u64,
+    /// Credential in use: a key with another role, or the key of an issuer, is refused (repeatable)
+    #[arg(long, value_name = "FILE")]
+    known: Vec<PathBuf>,
+    /// Older credential of this key, which --list-out revokes (repeatable)
+    #[arg(long, value_name = "FILE", requires = "list_out")]
+    replaces: Vec<PathBuf>,
+    /// Revocation list to write, for --replaces
+    #[arg(long, value_name = "FILE", requires = "replaces")]
+    list_out: Option<PathBuf>,
+    #[command(flatten)]
+    previous: PreviousArguments,
     /// Credential to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Write over another file
+    /// Replace other files
     #[arg(long)]
     force: bool,
 }
@@ -61,6 +82,7 @@ pub struct Issue {
 #[derive(Debug, Serialize)]
 pub struct Issued {
     out: PathBuf,
+    list_out: Option<PathBuf>,
     #[serde(flatten)]
     credential: CredentialView,
 }
@@ -68,7 +90,18 @@ pub struct Issued {
 impl Issue {
     /// Issues the credential.
     pub fn run(&self) -> Result<Issued, Error> {
-        self.key.must_differ_from(&self.out, &[&self.subject_key])?;
+        let files = self.known.iter().chain(&self.replaces).map(PathBuf::as_path);
+        let inputs: Vec<&Path> =
+            files.chain(self.previous.paths()).chain([self.subject_key.as_path()]).collect();
+        for out in std::iter::once(&self.out).chain(&self.list_out) {
+            self.key.must_differ_from(out, &inputs)?;
+        }
+        if self.list_out.is_some() != self.previous.is_given() {
+            return Err(Error::usage(if self.list_out.is_some() { NO_PREVIOUS } else { NO_LIST }));
+        }
+        if self.ceiling.is_some() && self.role != Role::Release {
+            return Err(Error::usage("--ceiling is for release credentials only"));
+        }
         if self.role == Role::Release && !self.serials.is_empty() {
             return Err(Error::usage(
                 "a release credential cannot be limited to serials: leave --serial away, or give it to create",
@@ -79,8 +112,12 @@ impl Issue {
             return Err(Error::usage(format!("--expires {} lies in the past", display(end))));
         }
         let subject_key = public_key::open(&self.subject_key)?;
+        self.check_known(&subject_key)?;
         let vendor = self.vendor.id();
         let root = self.key.open()?;
+        if subject_key == root.public_key() {
+            return Err(self.for_anchor());
+        }
         let request = CredentialRequest {
             iss: self.issuer.clone(),
             sub: self.subject.clone(),
@@ -97,27 +134,66 @@ impl Issue {
             expires: self.expires.map(|Time(time)| time),
             cti: random_cti()
                 .map_err(|error| Error::KeyOperation { doing: "generated", source: Box::new(error) })?,
-            generation: 0,
-            sequence_ceiling: None,
+            generation: self.generation,
+            sequence_ceiling: self.ceiling,
         };
         let cwt = issue_credential(&request, &root)
             .map_err(|error| Error::author("the credential", None, error))?;
         let claims = read_unverified_credential(&cwt).map_err(|_| Error::Internal("what was issued"))?;
         let credential = CredentialView::new(&claims).with_names(&self.vendor, &self.classes);
-        write(&self.out, &cwt, Existing::from(self.force))?;
-        Ok(Issued { out: self.out.clone(), credential })
+        let mut outputs = vec![(self.out.as_path(), cwt.as_slice())];
+        let list = match &self.list_out {
+            Some(path) => Some((path.as_path(), self.replace(&subject_key, &root)?)),
+            None => None,
+        };
+        outputs.extend(list.as_ref().map(|(path, list)| (*path, list.as_slice())));
+        write_all(&outputs, Existing::from(self.force))?;
+        Ok(Issued { out: self.out.clone(), list_out: self.list_out.clone(), credential })
     }
-}
 
-/// The names of [`Role`].
-fn role() -> impl TypedValueParser<Value = Role> {
-    PossibleValuesParser::new(Role::ALL.map(Role::name))
-        .try_map(|name| Role::from_name(&name).ok_or("this role has no name"))
+    /// A list that takes the replaced credentials back: the scope of a key is the union of what its credentials say.
+    fn replace(&self, subject_key: &PublicKey, root: &SoftwareKey) -> Result<Vec<u8>, Error> {
+        self.previous.sign(root, &self.issuer, None, false, |request| {
+            for path in &self.replaces {
+                let bytes = read(path, MAX_RECORD_FILE_LEN)?;
+                let old =
+                    read_unverified_credential(&bytes).map_err(|error| Error::refused_record(path, error))?;
+                if (old.key(), old.role()) != (subject_key, self.role) {
+                    let message = format!("{} is for another key or role: revoke it instead", path.display());
+                    return Err(Error::usage(message));
+                }
+                let Revoked { role, generation, id } = own_credential(path, root)?;
+                request.revoke(role, generation, id);
+            }
+            Ok(())
+        })
+    }
+
+    /// One key has one role, and a root has none.
+    fn check_known(&self, subject_key: &PublicKey) -> Result<(), Error> {
+        for path in &self.known {
+            let bytes = read(path, MAX_RECORD_FILE_LEN)?;
+            let known =
+                read_unverified_credential(&bytes).map_err(|error| Error::refused_record(path, error))?;
+            if known.issuer_kid() == subject_key.kid() {
+                return Err(self.for_anchor());
+            }
+            if known.key() == subject_key && known.role() != self.role {
+                return Err(Error::KeyHasRole { path: path.clone(), role: known.role().name() });
+            }
+        }
+        Ok(())
+    }
+
+    fn for_anchor(&self) -> Error {
+        Error::Refused { path: self.subject_key.clone(), reason: Reason::CredentialForAnchor, position: 0 }
+    }
 }
 
 impl Report for Issued {
     fn lines(&self) -> String {
         let mut rows = vec![("credential", self.out.display().to_string())];
+        rows.extend(self.list_out.as_ref().map(|path| ("revocation list", path.display().to_string())));
         rows.extend(self.credential.rows());
         table(&rows)
     }

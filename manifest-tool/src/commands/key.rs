@@ -123,6 +123,10 @@ impl Public {
             PublicFormat::Hex => format!("{}\n", hex::encode(key.as_bytes())).into_bytes(),
         };
         if let Some(out) = &self.out {
+            // By the reader of device, server and host.
+            if parse_public_key(&content).ok() != Some(key) {
+                return Err(Error::Internal("a public key file does not read back"));
+            }
             must_differ(out, &[&self.key])?;
             self.passphrase.must_differ_from(out)?;
             write(out, &content, Existing::from(self.force))?;

@@ -2,20 +2,20 @@
 //! previous one said is carried on.
 
 use super::SigningKeyArguments;
+use super::list::{NO_PREVIOUS, PreviousArguments, own_credential};
 use crate::describe::{RevocationView, uuid};
 use crate::error::Error;
 use crate::files::{Existing, MAX_RECORD_FILE_LEN, read, write};
 use crate::identifiers::{Class, IdentifierError, Vendor};
 use crate::output::{Report, table};
-use crate::time::now;
 use serde::Serialize;
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use trust::author::{
-    Minimum, RevocationRequest, Signer as _, SoftwareKey, read_unverified_credential, sign_revocation,
+use trust::author::{Minimum, RevocationRequest, Signer as _, read_unverified_credential};
+use trust::{
+    Anchor, DEFAULT_SEQUENCE_CEILING, Kid, MAX_GENERATION, RevocationList, Revoked, RevokedId, Role,
 };
-use trust::{Anchor, Credential, Kid, MAX_GENERATION, RevocationList, Revoked, RevokedId, Role, TrustStore};
 
 /// Bytes in hex, of a fixed number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,10 +36,10 @@ impl<const N: usize> FromStr for HexBytes<N> {
     }
 }
 
-/// `--minimum`: the sequence number below which a class of devices should take no release any more.
+/// `--minimum`: the sequence number below which devices of a class, or of all classes, should take no release.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct MinimumArgument {
-    class: Class,
+    class: Option<Class>,
     sequence: NonZeroU64,
 }
 
@@ -47,9 +47,31 @@ impl FromStr for MinimumArgument {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (class, sequence) = text.rsplit_once('=').ok_or("a minimum is CLASS=SEQUENCE")?;
+        let (class, sequence) = text.rsplit_once('=').ok_or("a minimum is CLASS=SEQUENCE, or *=SEQUENCE")?;
         let sequence = sequence.parse().map_err(|_| "a sequence number is above zero")?;
-        Ok(Self { class: class.parse().map_err(|error: IdentifierError| error.to_string())?, sequence })
+        let class = match class {
+            "*" => None,
+            class => Some(class.parse().map_err(|error: IdentifierError| error.to_string())?),
+        };
+        Ok(Self { class, sequence })
+    }
+}
+
+/// `--lowest-generation`: generations below it are taken back as a whole.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct GenerationArgument {
+    role: Role,
+    lowest: u64,
+}
+
+impl FromStr for GenerationArgument {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (role, lowest) = text.split_once('=').ok_or("a lowest generation is ROLE=GENERATION")?;
+        let role = Role::from_name(role).ok_or(format!("{role:?} is not a role"))?;
+        let lowest = lowest.parse().ok().filter(|lowest| *lowest <= MAX_GENERATION);
+        Ok(Self { role, lowest: lowest.ok_or(format!("a generation is 0 to {MAX_GENERATION}"))? })
     }
 }
 
@@ -62,31 +84,43 @@ pub struct Revoke {
     /// Name of the issuer
     #[arg(long)]
     issuer: String,
-    /// List to go on from: its entries stay revoked
-    #[arg(long, value_name = "FILE")]
-    previous: Option<PathBuf>,
-    /// list-sequence; by default that of the previous list plus 1, or 1
+    #[command(flatten)]
+    previous: PreviousArguments,
+    /// list-sequence [default: the next one]
     #[arg(long)]
     sequence: Option<u64>,
-    /// Credential to revoke; several can be given
+    /// Credential to revoke (repeatable)
     #[arg(long = "credential", value_name = "FILE", group = "what")]
     credentials: Vec<PathBuf>,
-    /// kid of a key to revoke, under whatever credential; several can be given
+    /// kid of a key to revoke, under whatever credential of its role (repeatable)
     #[arg(long = "kid", value_name = "HEX", group = "what")]
     kids: Vec<HexBytes<8>>,
-    /// cti of a credential to revoke; several can be given
+    /// cti of a credential to revoke (repeatable)
     #[arg(long = "cti", value_name = "HEX", group = "what")]
     ctis: Vec<HexBytes<16>>,
-    /// Class of devices, UUID or name, that take no release below this sequence number any more; several can be given
+    /// Role of the keys and credentials of --kid and --cti
+    #[arg(long, value_parser = super::role(), default_value = "release")]
+    role: Role,
+    /// Highest generation under which they were certified [default: not known, they stay on every later list]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(..=MAX_GENERATION), default_value_t = MAX_GENERATION,
+          hide_default_value = true)]
+    generation: u64,
+    /// Take back every credential of a role below this generation (repeatable)
+    #[arg(long = "lowest-generation", value_name = "ROLE=GENERATION", group = "what")]
+    lowest_generations: Vec<GenerationArgument>,
+    /// Make devices of a class (UUID or name; * for all) refuse releases below this sequence number (repeatable)
     #[arg(long = "minimum", value_name = "CLASS=SEQUENCE", group = "what", requires = "vendor")]
     minimums: Vec<MinimumArgument>,
     /// Vendor of the classes of --minimum: UUID or domain
     #[arg(long, requires = "minimums")]
     vendor: Option<Vendor>,
+    /// Release credential in use: its ceiling is the bound of minimums (repeatable) [default bound: 4294967295]
+    #[arg(long, value_name = "FILE")]
+    known: Vec<PathBuf>,
     /// Revocation list to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Write over another file
+    /// Replace another file, and accept large steps of numbers
     #[arg(long)]
     force: bool,
 }
@@ -103,71 +137,80 @@ impl Revoke {
     /// Signs the list.
     pub fn run(&self) -> Result<RevokeReport, Error> {
         let inputs: Vec<&Path> =
-            self.credentials.iter().chain(&self.previous).map(PathBuf::as_path).collect();
+            self.credentials.iter().map(PathBuf::as_path).chain(self.previous.paths()).collect();
         self.key.must_differ_from(&self.out, &inputs)?;
-        let previous = match &self.previous {
-            Some(path) => Some((path, read(path, MAX_RECORD_FILE_LEN)?)),
-            None => None,
-        };
+        // Before a passphrase is asked for.
+        if !self.previous.is_given() {
+            return Err(Error::usage(NO_PREVIOUS));
+        }
+        let ceiling = self.highest_ceiling()?;
         let root = self.key.open()?;
+        let cwt = self.previous.sign(&root, &self.issuer, self.sequence, self.force, |request| {
+            let mut bare = |id| request.revoke(self.role, self.generation, id);
+            self.kids.iter().for_each(|kid| bare(RevokedId::Key(Kid(kid.0))));
+            self.ctis.iter().for_each(|cti| bare(RevokedId::Credential(cti.0)));
+            for path in &self.credentials {
+                let Revoked { role, generation, id } = own_credential(path, &root)?;
+                request.revoke(role, generation, id);
+            }
+            self.raise_generations(request)?;
+            self.raise_minimums(request, ceiling)
+        })?;
         let anchors = [Anchor::root(root.public_key())];
-        let held = previous
-            .as_ref()
-            .map(|(path, bytes)| {
-                RevocationList::verify(bytes, &anchors).map_err(|error| Error::refused_record(path, error))
-            })
-            .transpose()?;
-        let mut request = RevocationRequest::following(self.issuer.clone(), now(None)?, held.as_slice())
-            .map_err(|error| Error::author("the revocation list", None, error.into()))?;
-        request.sequence = self.sequence.unwrap_or(request.sequence);
-        // Under which generations a bare kid or cti was certified is not known: it stays revoked.
-        let mut bare = |id| request.revoke(Role::Release, MAX_GENERATION, id);
-        self.kids.iter().for_each(|kid| bare(RevokedId::Key(Kid(kid.0))));
-        self.ctis.iter().for_each(|cti| bare(RevokedId::Credential(cti.0)));
-        for path in &self.credentials {
-            let Revoked { role, generation, id } = own_credential(path, &root)?;
-            request.revoke(role, generation, id);
-        }
-        self.raise_minimums(&mut request)?;
-
-        let cwt = sign_revocation(&request, &root)
-            .map_err(|error| Error::author("the revocation list", None, error))?;
         let list = RevocationList::verify(&cwt, &anchors).map_err(|_| Error::Internal("what was signed"))?;
-        if let (Some((path, _)), Some(held)) = (&previous, &held) {
-            list.replaces(held).map_err(|error| Error::refused_record(path, error))?;
-        }
         let report = RevokeReport { out: self.out.clone(), list: RevocationView::new(&list) };
         write(&self.out, &cwt, Existing::from(self.force))?;
         Ok(report)
     }
 
-    /// Each class once, in the place of what was carried on for it. A minimum does not fall: devices may have refused
-    /// what lies below it already.
-    fn raise_minimums(&self, request: &mut RevocationRequest) -> Result<(), Error> {
-        let Some(vendor) = self.vendor.as_ref().map(Vendor::id) else { return Ok(()) };
-        for wanted in &self.minimums {
-            let (class, sequence) = (wanted.class.id(vendor).into_bytes(), wanted.sequence.get());
-            let same = |least: &&Minimum| (least.vendor, least.class) == (vendor.into_bytes(), Some(class));
-            if let Some(least) = request.minimum_sequences.iter().find(same)
-                && sequence < least.sequence
-            {
-                let message = format!("the minimum of {} is {} already", uuid(&class), least.sequence);
+    /// Above the ceiling of every release key no release can ever reach the minimum.
+    fn highest_ceiling(&self) -> Result<u64, Error> {
+        let mut highest = None;
+        for path in &self.known {
+            let bytes = read(path, MAX_RECORD_FILE_LEN)?;
+            let claims =
+                read_unverified_credential(&bytes).map_err(|error| Error::refused_record(path, error))?;
+            if claims.role() == Role::Release {
+                highest = highest.max(Some(claims.sequence_ceiling()));
+            }
+        }
+        Ok(highest.unwrap_or(DEFAULT_SEQUENCE_CEILING))
+    }
+
+    fn raise_generations(&self, request: &mut RevocationRequest) -> Result<(), Error> {
+        for GenerationArgument { role, lowest } in &self.lowest_generations {
+            let held = request.lowest_generation(*role);
+            if *lowest < held {
+                let message =
+                    format!("the lowest generation of {} credentials is {held} already", role.name());
                 return Err(Error::usage(message));
             }
-            request.raise_minimum(Minimum { vendor: vendor.into_bytes(), class: Some(class), sequence });
+            request.raise_generation(*role, *lowest);
         }
         Ok(())
     }
-}
 
-/// A credential that this root issued, as an entry; revoking that of another would do nothing.
-fn own_credential(path: &Path, root: &SoftwareKey) -> Result<Revoked, Error> {
-    let bytes = read(path, MAX_RECORD_FILE_LEN)?;
-    let refused = |error| Error::refused_record(path, error);
-    let role = read_unverified_credential(&bytes).map_err(refused)?.role();
-    let anchors = [Anchor::root(root.public_key())];
-    let credential = Credential::verify(&bytes, &TrustStore::new(&anchors), role).map_err(refused)?;
-    Ok(RevokedId::Credential(*credential.cti()).revoked(role, credential.generation()))
+    /// Each class once, in the place of what was carried on for it. A minimum does not fall: devices may have refused
+    /// what lies below it already.
+    fn raise_minimums(&self, request: &mut RevocationRequest, ceiling: u64) -> Result<(), Error> {
+        let Some(vendor) = self.vendor.as_ref().map(Vendor::id) else { return Ok(()) };
+        for wanted in &self.minimums {
+            let class = wanted.class.as_ref().map(|class| class.id(vendor).into_bytes());
+            let minimum = Minimum { vendor: vendor.into_bytes(), class, sequence: wanted.sequence.get() };
+            let same = |least: &&Minimum| (least.vendor, least.class) == (minimum.vendor, minimum.class);
+            if let Some(least) = request.minimum_sequences.iter().find(same)
+                && minimum.sequence < least.sequence
+            {
+                let class = class.as_ref().map_or("all classes".to_owned(), uuid);
+                return Err(Error::usage(format!("the minimum of {class} is {} already", least.sequence)));
+            }
+            if minimum.sequence > ceiling && !self.force {
+                return Err(Error::MinimumAboveCeiling { minimum: minimum.sequence, ceiling });
+            }
+            request.raise_minimum(minimum);
+        }
+        Ok(())
+    }
 }
 
 impl Report for RevokeReport {

@@ -1,6 +1,6 @@
 //! `sign`: a release key signs an envelope; its credential goes with the signature.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use suit_manifest::Reason;
@@ -8,12 +8,11 @@ use suit_manifest::author::{AuthorError, inspect, sign};
 use trust::Role;
 use trust::author::read_unverified_credential;
 
-use super::SigningKeyArguments;
+use super::{SigningKeyArguments, warn_of_time};
 use crate::describe::{ManifestView, kid};
 use crate::error::Error;
 use crate::files::{Existing, MAX_ENVELOPE_FILE_LEN, MAX_RECORD_FILE_LEN, read, write};
 use crate::output::{Output, Report, table};
-use crate::time::now;
 
 /// Sign an envelope with a release key
 #[derive(clap::Args, Clone, Debug)]
@@ -68,15 +67,9 @@ impl Sign {
             .map_err(|error| Error::refused_manifest(&self.envelope, error))?;
 
         let key = self.key.open()?;
-        let signed = sign(&envelope, &key, &credential).map_err(|error| self.explain(error))?;
-        let now = now(None)?;
-        if claims.expires().is_some_and(|end| now >= end) {
-            output.warn("the credential has expired: whoever has a clock refuses this release");
-        }
-        if claims.not_before().is_some_and(|begin| now < begin) {
-            output
-                .warn("the credential is not valid yet: whoever has a clock refuses this release until then");
-        }
+        let signed = sign(&envelope, &key, &credential)
+            .map_err(|error| explain(&self.envelope, &self.credential, error))?;
+        warn_of_time(output, &claims)?;
         write(&self.out, &signed, Existing::from(self.force))?;
         Ok(Signed {
             envelope: self.out.clone(),
@@ -85,13 +78,17 @@ impl Sign {
             manifest,
         })
     }
+}
 
-    fn explain(&self, error: AuthorError) -> Error {
-        match error {
-            AuthorError::Refused(error) => Error::refused_manifest(&self.envelope, error),
-            AuthorError::Signature(error) => Error::author("the signature", Some(&self.credential), error),
-            other => Error::Author { what: "the signed envelope", source: Box::new(other) },
-        }
+/// Why an envelope could not be signed, or could not get another credential.
+pub(super) fn explain(envelope: &Path, credential: &Path, error: AuthorError) -> Error {
+    match error {
+        AuthorError::Refused(error) => Error::refused_manifest(envelope, error),
+        AuthorError::Signature(error) => Error::author("the signature", Some(credential), error),
+        other @ (AuthorError::Description(_)
+        | AuthorError::Role
+        | AuthorError::TooLarge(_)
+        | AuthorError::Encoding) => Error::Author { what: "the signed envelope", source: Box::new(other) },
     }
 }
 

@@ -16,7 +16,8 @@ fn workshop() -> Workshop {
 fn revoke(workshop: &Workshop, out: &str, more: &[&str]) {
     let arguments =
         ["revoke", "--key", "root.pem", "--issuer", "r", "--kid", "0102030405060708", "--out", out];
-    workshop.ok(&[&arguments[..], more].concat());
+    let first: &[&str] = if more.contains(&"--previous") { &[] } else { &["--first"] };
+    workshop.ok(&[&arguments[..], more, first].concat());
 }
 
 /// What is in force when the root's list with this number is.

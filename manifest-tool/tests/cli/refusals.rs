@@ -142,7 +142,7 @@ const COMMANDS: [&[&str]; 18] = [
         "--out",
         "no",
     ],
-    &["revoke", "--key", "root.pem", "--issuer", "i", "--credential", "FILE", "--out", "no"],
+    &["revoke", "--first", "--key", "root.pem", "--issuer", "i", "--credential", "FILE", "--out", "no"],
     &["provision", "--serial", "A", "--vendor", VENDOR, "--class", CLASS, "--anchor", "FILE", "--out", "no"],
     &["key", "public", "FILE", "--out", "no"],
     &[

@@ -75,6 +75,7 @@ fn an_output_that_exists_stays() {
     assert_eq!(workshop.refused(&onto_input), ("same-file".into(), 2));
     let onto_key = [
         "revoke",
+        "--first",
         "--key",
         "root.pem",
         "--issuer",
@@ -88,6 +89,7 @@ fn an_output_that_exists_stays() {
     assert_eq!(workshop.refused(&onto_key), ("same-file".into(), 2));
     workshop.ok(&[
         "revoke",
+        "--first",
         "--key",
         "root.pem",
         "--issuer",

@@ -90,6 +90,7 @@ impl Workbench<'_> {
         // The root takes the key's right away; a second key goes on.
         self.workshop.manifest_tool(&[
             "revoke",
+            "--first",
             "--key",
             &self.authority.root_key,
             "--issuer",

@@ -1,0 +1,104 @@
+//! `recertify`: a renewed credential in the place of the old one. The signature covers the manifest, not the
+//! credential: nothing is signed again, and no key is needed.
+
+use super::sign::explain;
+use super::warn_of_time;
+use crate::describe::CredentialView;
+use crate::error::Error;
+use crate::files::{Existing, MAX_ENVELOPE_FILE_LEN, MAX_RECORD_FILE_LEN, must_differ, read, write_all};
+use crate::output::{Output, Report, table};
+use serde::Serialize;
+use std::path::PathBuf;
+use suit_manifest::author::{inspect, recertify};
+use trust::author::read_unverified_credential;
+
+/// Put a newer credential of the same key into signed envelopes
+#[derive(clap::Args, Clone, Debug)]
+pub struct Recertify {
+    /// Signed envelope (repeatable)
+    #[arg(value_name = "R.suit", required = true)]
+    envelopes: Vec<PathBuf>,
+    /// Newer credential of the key that signed them
+    #[arg(long, value_name = "FILE")]
+    credential: PathBuf,
+    /// Envelope to write, when there is one
+    #[arg(long, value_name = "R.suit", required_unless_present = "out_dir")]
+    out: Option<PathBuf>,
+    /// Folder to write the envelopes into, under their names
+    #[arg(long, value_name = "DIR", conflicts_with = "out")]
+    out_dir: Option<PathBuf>,
+    /// Replace other files
+    #[arg(long)]
+    force: bool,
+}
+
+/// What `recertify` did.
+#[derive(Debug, Serialize)]
+pub struct Recertified {
+    envelopes: Vec<RecertifiedEnvelope>,
+    credential: CredentialView,
+}
+
+#[derive(Debug, Serialize)]
+struct RecertifiedEnvelope {
+    out: PathBuf,
+    manifest_digest: String,
+    sequence: u64,
+}
+
+impl Recertify {
+    /// Exchanges all credentials, or writes nothing.
+    pub fn run(&self, output: Output) -> Result<Recertified, Error> {
+        let credential = read(&self.credential, MAX_RECORD_FILE_LEN)?;
+        let claims = read_unverified_credential(&credential)
+            .map_err(|error| Error::refused_record(&self.credential, error))?;
+        let mut made = Vec::new();
+        for path in &self.envelopes {
+            let out = self.output(path)?;
+            must_differ(&out, &[&self.credential])?;
+            let envelope = read(path, MAX_ENVELOPE_FILE_LEN)?;
+            let renewed =
+                recertify(&envelope, &credential).map_err(|error| explain(path, &self.credential, error))?;
+            made.push((out, renewed));
+        }
+        warn_of_time(output, &claims)?;
+        let envelopes = made
+            .iter()
+            .map(|(out, envelope)| {
+                let inspection = inspect(envelope).map_err(|_| Error::Internal("what was made"))?;
+                Ok(RecertifiedEnvelope {
+                    out: out.clone(),
+                    manifest_digest: hex::encode(inspection.digest()),
+                    sequence: inspection.manifest().sequence_number(),
+                })
+            })
+            .collect::<Result<Vec<_>, Error>>()?;
+        let files: Vec<_> = made.iter().map(|(out, envelope)| (out.as_path(), envelope.as_slice())).collect();
+        write_all(&files, Existing::from(self.force))?;
+        Ok(Recertified { envelopes, credential: CredentialView::new(&claims) })
+    }
+
+    fn output(&self, envelope: &std::path::Path) -> Result<PathBuf, Error> {
+        match (&self.out, &self.out_dir, envelope.file_name()) {
+            (Some(_), _, _) if self.envelopes.len() > 1 => {
+                Err(Error::usage("--out takes one envelope: give --out-dir for several"))
+            }
+            (Some(out), _, _) => Ok(out.clone()),
+            (None, Some(folder), Some(name)) => Ok(folder.join(name)),
+            _ => Err(Error::usage("an envelope of --out-dir needs a name")),
+        }
+    }
+}
+
+impl Report for Recertified {
+    fn lines(&self) -> String {
+        let mut rows: Vec<_> = self
+            .envelopes
+            .iter()
+            .map(|made| ("envelope", format!("{} (sequence {})", made.out.display(), made.sequence)))
+            .collect();
+        rows.push(("signed by", format!("{} ({})", self.credential.subject, self.credential.kid)));
+        rows.extend(self.credential.rows());
+        table(&rows)
+    }
+}
