@@ -10,9 +10,9 @@ use crate::refusal::Refusal;
 use crate::revocation::ListBuffer;
 use crate::state::{Event, ImageRecord, Status};
 use crate::token::{Purpose, SlotProof};
-use crate::verify::{EnvelopeBuffer, Verifier, head_is};
+use crate::verify::{EnvelopeBuffer, SlotPlatform, Verifier, head_is};
 use embedded_storage::nor_flash::NorFlash;
-use suit_manifest::{Authenticated, DeviceIdentity, Reason, installed_image};
+use suit_manifest::{Authenticated, Reason, Walk};
 
 /// Image bytes between two progress records; at least a page.
 pub const COMMIT_INTERVAL: u32 = 4096;
@@ -57,7 +57,7 @@ impl Install {
     ) -> Result<(Option<Self>, Accepted), Refusal> {
         let lists = verifier.lists(Purpose::Install);
         let authenticated = verifier.authenticate(flash, envelope, lists, list)?;
-        let image = image_of(&authenticated, verifier.identity, flash.layout().image_capacity())?;
+        let image = image_of(flash, verifier.identity, &authenticated)?;
         let state = *journal.state();
         let known = state.spare == Some(image) && head_is(flash, Slot::B, envelope);
         match state.status {
@@ -155,13 +155,13 @@ impl Install {
 
 /// Asks the manifest which image it installs on this device. Every condition holds then, up to its invoke, once the
 /// image is there.
-fn image_of(
-    authenticated: &Authenticated<'_>,
+fn image_of<F: NorFlash>(
+    flash: &mut Flash<F>,
     identity: &Identity,
-    capacity: u32,
+    authenticated: &Authenticated<'_>,
 ) -> Result<ImageRecord, Refusal> {
-    let identity = DeviceIdentity { vendor: identity.vendor, class: identity.class, device: identity.device };
-    let image = installed_image(authenticated, &identity)?;
+    let capacity = flash.layout().image_capacity();
+    let image = Walk::rehearse(authenticated, &mut SlotPlatform::new(flash, identity, None))?;
     let fits = u32::try_from(image.size).ok().filter(|&size| size <= capacity);
     Ok(ImageRecord {
         manifest_digest: *authenticated.digest(),

@@ -117,7 +117,7 @@ impl Verifier<'_> {
         }
 
         // Its conditions, and its image in this slot.
-        let mut platform = SlotPlatform::new(flash, self.identity, slot);
+        let mut platform = SlotPlatform::new(flash, self.identity, Some(slot));
         walk(&authenticated, purpose, expected.size, &mut platform)?;
         let examined = platform.examined().ok_or(Refusal::of(Reason::ImageDigestMismatch))?;
         if examined.size != expected.size {

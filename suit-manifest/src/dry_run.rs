@@ -7,7 +7,7 @@ use crate::envelope::Authenticated;
 use crate::error::{Error, ErrorKind};
 use crate::manifest::{ComponentId, Manifest};
 use crate::processor::{Platform, PlatformError};
-use crate::walk::{Walk, Walked};
+use crate::walk::rehearse;
 
 /// The image that a manifest installs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,36 +42,23 @@ pub struct DeviceIdentity {
 ///
 /// # Errors
 ///
-/// What a [`Walk`] of any device refuses; [`crate::ErrorKind::TextMalformed`].
+/// What a [`crate::Walk`] of any device refuses; [`crate::ErrorKind::TextMalformed`].
 pub fn image_reference<'a>(authenticated: &Authenticated<'a>) -> Result<ImageReference<'a>, Error> {
     image_for_any(authenticated.manifest())
 }
 
-/// The image for this device, as [`installed_image`]. For hosts: the text that people are shown has to be readable
-/// too.
+/// The image for this device. For hosts: the text that people are shown has to be readable too.
 ///
 /// # Errors
 ///
-/// What [`installed_image`] refuses; [`crate::ErrorKind::TextMalformed`].
+/// The condition that refuses the device, or else what a [`crate::Walk`] refuses; [`crate::ErrorKind::TextMalformed`].
 pub fn image_reference_for<'a>(
     authenticated: &Authenticated<'a>,
     identity: &DeviceIdentity,
 ) -> Result<ImageReference<'a>, Error> {
-    authenticated.manifest().text()?;
-    installed_image(authenticated, identity)
-}
-
-/// The image that the manifest installs on this device. A device asks it before it writes anything.
-///
-/// # Errors
-///
-/// The condition that refuses the device, or else what a [`Walk`] refuses.
-#[inline(never)]
-pub fn installed_image<'a>(
-    authenticated: &Authenticated<'a>,
-    identity: &DeviceIdentity,
-) -> Result<ImageReference<'a>, Error> {
-    dry_run(authenticated.manifest(), Some(*identity))
+    let manifest = authenticated.manifest();
+    manifest.text()?;
+    dry_run(manifest, Some(*identity))
 }
 
 /// The first run has no identity, and every identity condition holds: it finds the device. Conditions that
@@ -89,12 +76,7 @@ fn dry_run<'a>(
 ) -> Result<ImageReference<'a>, Error> {
     let refused = Error::new(ErrorKind::ImageReference, manifest.sequence_number_position());
     let mut platform = DryRun { identity, vendor: None, class: None, device: None };
-    let mut walk = Walk::over(manifest)?;
-    let Walked::Fetch(image) = walk.run(&mut platform)? else { return Err(refused) };
-    // As if it had been fetched.
-    if walk.run(&mut platform)? != Walked::Invoke {
-        return Err(refused);
-    }
+    let image = rehearse(manifest, &mut platform)?;
     Ok(ImageReference {
         uri: image.uri,
         digest: *image.digest.sha256(),

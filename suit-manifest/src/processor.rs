@@ -83,6 +83,36 @@ pub struct Fetch<'a> {
     pub digest: Option<Digest<'a>>,
 }
 
+/// What the components hold, as far as image-match may know.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Contents<'a> {
+    /// The platform alone knows.
+    Unknown,
+    /// Nothing: image-match fails.
+    Empty,
+    /// One image; image-match fails for any other. Without a digest the platform alone knows which one.
+    Image {
+        /// Index of the component.
+        component: u32,
+        /// Bytes of the image.
+        size: u64,
+        /// Its digest.
+        digest: Option<Digest<'a>>,
+    },
+}
+
+impl Contents<'_> {
+    fn may_match(&self, component: u32, digest: &Digest<'_>, size: u64) -> bool {
+        match self {
+            Self::Unknown => true,
+            Self::Empty => false,
+            Self::Image { component: own, size: held, digest: known } => {
+                *own == component && *held == size && known.is_none_or(|known| known == *digest)
+            }
+        }
+    }
+}
+
 /// Where a run stands.
 #[derive(Clone, Copy, Debug)]
 enum Stage {
@@ -110,6 +140,7 @@ pub struct Processor<'a> {
     vendor_held: bool,
     class_held: bool,
     images_held: [bool; MAX_COMPONENTS],
+    contents: Contents<'a>,
 }
 
 impl<'a> Processor<'a> {
@@ -132,20 +163,46 @@ impl<'a> Processor<'a> {
             vendor_held: false,
             class_held: false,
             images_held: [false; MAX_COMPONENTS],
+            contents: Contents::Unknown,
         })
     }
 
-    /// The same for another section of the manifest, in place: a device has no room for a processor for each.
+    /// The same for another section, in place, after [`Step::Done`]: a device has no room for a processor for each.
+    /// What the components hold stays.
+    #[inline(never)]
     pub(crate) fn restart(&mut self, manifest: &Manifest<'a>, section: Section) -> Result<(), Error> {
         self.section = manifest.section(section)?;
         self.stage = Stage::Start;
-        self.frames = [const { None }; MAX_NESTING];
         self.parameters = [Parameters::default(); MAX_COMPONENTS];
         self.steps_left = MAX_STEPS;
         self.vendor_held = false;
         self.class_held = false;
         self.images_held = [false; MAX_COMPONENTS];
         Ok(())
+    }
+
+    pub(crate) fn contents(&self) -> Contents<'a> {
+        self.contents
+    }
+
+    pub(crate) fn set_contents(&mut self, contents: Contents<'a>) {
+        self.contents = contents;
+    }
+
+    /// Whether the one image that there is lies in this component.
+    pub(crate) fn holds_image(&self, component: u32) -> bool {
+        matches!(self.contents, Contents::Image { component: own, .. } if own == component)
+    }
+
+    /// Whether [`Processor::image_matched`] is true of the one image that there is.
+    pub(crate) fn contents_matched(&self) -> bool {
+        matches!(self.contents, Contents::Image { component, .. } if self.image_matched(component))
+    }
+
+    /// Ends the run; the error stays.
+    pub(crate) fn abort(&mut self, error: Error) -> Error {
+        self.stage = Stage::Failed(error);
+        error
     }
 
     /// True when, in this run, image-match has held for the component, and neither its digest nor its size was set
@@ -300,7 +357,7 @@ impl<'a> Processor<'a> {
                 parameters.component_slot.is_some_and(|slot| platform.component_slot(component) == Some(slot))
             }
             Condition::ImageMatch => match (parameters.image_digest, parameters.image_size) {
-                (Some(digest), Some(size)) => platform
+                (Some(digest), Some(size)) if self.contents.may_match(component, &digest, size) => platform
                     .image_matches(component, &digest, size)
                     .map_err(|PlatformError(reason)| Error::new(ErrorKind::Platform(reason), position))?,
                 _ => false,

@@ -15,8 +15,8 @@
 use crate::digest::Digest;
 use crate::envelope::Authenticated;
 use crate::error::{Error, ErrorKind};
-use crate::manifest::{ComponentId, Manifest, Section};
-use crate::processor::{Fetch, Platform, PlatformError, Processor, Step};
+use crate::manifest::{Manifest, Section};
+use crate::processor::{Contents, Fetch, Platform, Processor, Step};
 
 /// An image that a manifest fetches.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,15 +40,6 @@ pub enum Walked<'a> {
     Invoke,
 }
 
-/// What the component holds.
-#[derive(Clone, Copy, Debug)]
-struct Held<'a> {
-    component: u32,
-    size: u64,
-    /// `None` at boot, when nothing but the manifest's own validate says it.
-    digest: Option<Digest<'a>>,
-}
-
 /// The walk over the sections of one manifest. It suspends where image bytes are needed, like the [`Processor`] that
 /// it runs.
 #[derive(Debug)]
@@ -57,9 +48,6 @@ pub struct Walk<'m, 'a> {
     /// What `processor` runs.
     section: Section,
     processor: Processor<'a>,
-    held: Option<Held<'a>>,
-    /// An error stays.
-    failed: Option<Error>,
 }
 
 impl<'m, 'a> Walk<'m, 'a> {
@@ -69,7 +57,7 @@ impl<'m, 'a> Walk<'m, 'a> {
     ///
     /// [`ErrorKind::MemberSevered`] when payload-fetch has been severed away.
     pub fn install(authenticated: &'m Authenticated<'a>) -> Result<Self, Error> {
-        Self::over(authenticated.manifest())
+        Self::over(authenticated.manifest(), Section::PayloadFetch, Contents::Empty)
     }
 
     /// The walk of a boot, over the `size` bytes that component 0 holds.
@@ -78,17 +66,28 @@ impl<'m, 'a> Walk<'m, 'a> {
     ///
     /// None today: sections that a boot runs cannot be severed away.
     pub fn boot(authenticated: &'m Authenticated<'a>, size: u64) -> Result<Self, Error> {
-        let held = Held { component: 0, size, digest: None };
-        Self::at(authenticated.manifest(), Section::Validate, Some(held))
+        let contents = Contents::Image { component: 0, size, digest: None };
+        Self::over(authenticated.manifest(), Section::Validate, contents)
     }
 
-    pub(crate) fn over(manifest: &'m Manifest<'a>) -> Result<Self, Error> {
-        Self::at(manifest, Section::PayloadFetch, None)
+    /// The image that the manifest installs, found without its bytes: the platform answers every image-match with
+    /// yes, and is asked about that image only. A device asks it before it writes anything.
+    ///
+    /// # Errors
+    ///
+    /// What [`Walk::run`] refuses.
+    pub fn rehearse(
+        authenticated: &Authenticated<'a>,
+        platform: &mut dyn Platform,
+    ) -> Result<Image<'a>, Error> {
+        rehearse(authenticated.manifest(), platform)
     }
 
-    fn at(manifest: &'m Manifest<'a>, section: Section, held: Option<Held<'a>>) -> Result<Self, Error> {
-        let processor = Processor::over(manifest, section)?;
-        Ok(Self { manifest, section, processor, held, failed: None })
+    #[inline(never)]
+    fn over(manifest: &'m Manifest<'a>, section: Section, contents: Contents<'a>) -> Result<Self, Error> {
+        let mut processor = Processor::over(manifest, section)?;
+        processor.set_contents(contents);
+        Ok(Self { manifest, section, processor })
     }
 
     /// Runs on to the fetch of the image, or to the end.
@@ -97,100 +96,51 @@ impl<'m, 'a> Walk<'m, 'a> {
     ///
     /// What the [`Processor`] refuses, and [`ErrorKind::ImageReference`]. After an error, the same error again.
     pub fn run(&mut self, platform: &mut dyn Platform) -> Result<Walked<'a>, Error> {
-        if let Some(error) = self.failed {
-            return Err(error);
-        }
-        let walked = self.advance(platform);
-        self.failed = walked.err();
-        walked
-    }
-
-    fn advance(&mut self, platform: &mut dyn Platform) -> Result<Walked<'a>, Error> {
-        let refused = Error::new(ErrorKind::ImageReference, self.manifest.sequence_number_position());
         loop {
-            let step = self.processor.run(&mut Gate { platform, held: self.held })?;
-            match (self.section, step, self.held) {
-                (Section::PayloadFetch | Section::Install, Step::Fetch(fetch), held) => {
-                    let image = image_of(&fetch).ok_or(refused)?;
-                    let asked =
-                        Held { component: image.component, size: image.size, digest: Some(image.digest) };
-                    match held {
-                        None => {
-                            self.held = Some(asked);
-                            return Ok(Walked::Fetch(image));
-                        }
-                        Some(held) if held.is(&asked) => {}
-                        Some(_) => return Err(refused),
+            let step = self.processor.run(platform)?;
+            let next = match (self.section, step) {
+                (Section::PayloadFetch | Section::Install, Step::Fetch(fetch)) => {
+                    let Some(image) = image_of(&fetch) else { break };
+                    let Image { component, size, digest, .. } = image;
+                    let asked = Contents::Image { component, size, digest: Some(digest) };
+                    let contents = self.processor.contents();
+                    if contents == asked {
+                        continue;
                     }
+                    if contents != Contents::Empty {
+                        break;
+                    }
+                    self.processor.set_contents(asked);
+                    return Ok(Walked::Fetch(image));
                 }
-                (Section::PayloadFetch, Step::Done, _) => self.enter(Section::Install)?,
-                (Section::Install, Step::Done, Some(_)) => self.enter(Section::Validate)?,
-                (Section::Validate, Step::Done, Some(held))
-                    if self.processor.image_matched(held.component) =>
-                {
-                    self.enter(Section::Invoke)?;
-                }
-                (Section::Invoke, Step::Invoke { component }, Some(held)) if component == held.component => {
+                (Section::PayloadFetch, Step::Done) => Section::Install,
+                (Section::Install, Step::Done) => Section::Validate,
+                (Section::Validate, Step::Done) if self.processor.contents_matched() => Section::Invoke,
+                (Section::Invoke, Step::Invoke { component }) if self.processor.holds_image(component) => {
                     return Ok(Walked::Invoke);
                 }
-                _ => return Err(refused),
-            }
+                _ => break,
+            };
+            self.section = next;
+            self.processor.restart(self.manifest, next)?;
         }
-    }
-
-    fn enter(&mut self, section: Section) -> Result<(), Error> {
-        self.section = section;
-        self.processor.restart(self.manifest, section)
+        let refused = Error::new(ErrorKind::ImageReference, self.manifest.sequence_number_position());
+        Err(self.processor.abort(refused))
     }
 }
 
-impl Held<'_> {
-    fn is(&self, other: &Held<'_>) -> bool {
-        self.component == other.component && self.size == other.size && self.digest == other.digest
-    }
+/// [`Walk::rehearse`], also of a manifest that is being written.
+#[inline(never)]
+pub(crate) fn rehearse<'a>(manifest: &Manifest<'a>, platform: &mut dyn Platform) -> Result<Image<'a>, Error> {
+    let mut walk = Walk::over(manifest, Section::PayloadFetch, Contents::Empty)?;
+    let Walked::Fetch(image) = walk.run(platform)? else {
+        return Err(Error::new(ErrorKind::ImageReference, manifest.sequence_number_position()));
+    };
+    walk.run(platform)?;
+    Ok(image)
 }
 
 fn image_of<'a>(fetch: &Fetch<'a>) -> Option<Image<'a>> {
     let size = fetch.image_size.filter(|&size| size > 0)?;
     Some(Image { component: fetch.component, uri: fetch.uri, digest: fetch.digest?, size })
-}
-
-/// The platform, of which a component holds the walk's image or nothing.
-struct Gate<'p, 'a> {
-    platform: &'p mut dyn Platform,
-    held: Option<Held<'a>>,
-}
-
-impl Platform for Gate<'_, '_> {
-    fn vendor_matches(&mut self, component: u32, id: &[u8; 16]) -> bool {
-        self.platform.vendor_matches(component, id)
-    }
-
-    fn class_matches(&mut self, component: u32, id: &[u8; 16]) -> bool {
-        self.platform.class_matches(component, id)
-    }
-
-    fn device_matches(&mut self, component: u32, id: &[u8; 16]) -> bool {
-        self.platform.device_matches(component, id)
-    }
-
-    fn component_slot(&mut self, component: u32) -> Option<u64> {
-        self.platform.component_slot(component)
-    }
-
-    fn image_matches(
-        &mut self,
-        component: u32,
-        digest: &Digest<'_>,
-        size: u64,
-    ) -> Result<bool, PlatformError> {
-        let is_held = self.held.is_some_and(|held| {
-            held.component == component && held.size == size && held.digest.is_none_or(|held| held == *digest)
-        });
-        if is_held { self.platform.image_matches(component, digest, size) } else { Ok(false) }
-    }
-
-    fn supports(&self, component_id: &ComponentId<'_>) -> bool {
-        self.platform.supports(component_id)
-    }
 }
