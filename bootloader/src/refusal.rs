@@ -68,8 +68,7 @@ pub const fn nrc(reason: Reason) -> Nrc {
         | Reason::NothingBootable => Nrc::CONDITIONS_NOT_CORRECT,
         Reason::ImageIncomplete => Nrc::REQUEST_SEQUENCE_ERROR,
         Reason::ObjectUnknown | Reason::EnvelopeTooLarge => Nrc::REQUEST_OUT_OF_RANGE,
-        Reason::AlgorithmUnsupported
-        | Reason::KeyInvalid
+        Reason::KeyInvalid
         | Reason::AnchorUnknown
         | Reason::AnchorRights
         | Reason::SignatureInvalid
@@ -82,8 +81,8 @@ pub const fn nrc(reason: Reason) -> Nrc {
         | Reason::SequenceAboveCeiling
         | Reason::CredentialExpired
         | Reason::CredentialNotYetValid
+        | Reason::ManifestBare
         | Reason::SignatureMissing
-        | Reason::SignatureMultiple
         | Reason::ManifestDigestMismatch
         | Reason::MemberDigestMismatch
         | Reason::EnvelopeMemberUnknown
@@ -95,6 +94,12 @@ pub const fn nrc(reason: Reason) -> Nrc {
         Reason::ImageOverrun => Nrc::TRANSFER_DATA_SUSPENDED,
         Reason::FlashFailed | Reason::JournalCorrupt | Reason::SwapFailed => Nrc::GENERAL_PROGRAMMING_FAILURE,
         Reason::RecordMalformed
+        | Reason::CoseUnsupported
+        | Reason::SignatureMultiple
+        | Reason::AlgorithmUnsupported
+        | Reason::ManifestLimit
+        | Reason::EnvelopeMemberUnsupported
+        | Reason::EncryptionUnsupported
         | Reason::HeaderUnsupported
         | Reason::RecordType
         | Reason::RevocationNamesAnchor

@@ -23,9 +23,13 @@ impl<'a> Digest<'a> {
     /// `[-16, bstr .size 32]`. An extension after the two elements is refused.
     pub(crate) fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
         let start = reader.position();
-        reader.array_of(2)?;
+        let elements = reader.array()?;
         let algorithm = reader.label()?;
         let bytes = reader.bytes()?;
+        if elements != 2 {
+            // The CDDL has room for extensions, and none is registered.
+            return Err(Error::new(ErrorKind::DigestAlgorithmUnsupported, start));
+        }
         let refused = match bytes.try_into() {
             Ok(sha256) if algorithm == SHA_256 => return Ok(Self { sha256 }),
             _ if algorithm == SHA_256 => ErrorKind::DigestLength,

@@ -14,6 +14,8 @@ use crate::span::{Span, Wrapped, embedded};
 
 /// CBOR tag of SUIT_Envelope.
 pub(crate) const ENVELOPE_TAG: u64 = 107;
+/// CBOR tag of a SUIT_Manifest without an envelope.
+pub(crate) const MANIFEST_TAG: u64 = 1070;
 pub(crate) const AUTHENTICATION_WRAPPER: i32 = 2;
 pub(crate) const MANIFEST: i32 = 3;
 
@@ -50,7 +52,11 @@ impl<'a> Envelope<'a> {
             return Err(Error::new(ErrorKind::EnvelopeTooLarge, 0));
         }
         let mut reader = Reader::new(bytes);
-        reader.expect_tag(ENVELOPE_TAG)?;
+        match reader.tag()? {
+            ENVELOPE_TAG => {}
+            MANIFEST_TAG => return Err(Error::new(ErrorKind::ManifestBare, 0)),
+            _ => return Err(Error::malformed(trust::ErrorKind::UnexpectedType, 0)),
+        }
         let mut entries = reader.map()?;
         let (mut wrapper, mut manifest) = (None, None);
         let (mut payload_fetch, mut install, mut text) = (None, None, None);
@@ -68,6 +74,8 @@ impl<'a> Envelope<'a> {
                 PAYLOAD_FETCH => payload_fetch = Some(Wrapped::read(&mut reader)?),
                 INSTALL => install = Some(Wrapped::read(&mut reader)?),
                 TEXT => text = Some(Wrapped::read(&mut reader)?),
+                // suit-update-management, suit-multiple-trust-domains.
+                14 | 15 | 18 => return Err(Error::new(ErrorKind::EnvelopeMemberUnsupported, position)),
                 // T1: nothing authenticates it. That holds for key 1, reserved, as well.
                 _ => return Err(Error::new(ErrorKind::EnvelopeMemberUnknown, position)),
             }

@@ -77,6 +77,11 @@ pub enum ErrorKind {
     Malformed(trust::ErrorKind),
     /// Longer than [`crate::limits::MAX_ENVELOPE_LEN`].
     EnvelopeTooLarge,
+    /// A manifest without an envelope (tag 1070): nothing signs it.
+    ManifestBare,
+    /// A member of the envelope that SUIT's extensions name: coswid (14), dependency-resolution (15),
+    /// candidate-verification (18).
+    EnvelopeMemberUnsupported,
     /// A member of the envelope that is not known.
     EnvelopeMemberUnknown,
     /// A severed member without a digest in the manifest.
@@ -135,6 +140,8 @@ pub enum ErrorKind {
     CommandNotShared,
     /// A parameter that is not supported, or custom.
     ParameterUnsupported,
+    /// suit-parameter-encryption-info: the image is encrypted.
+    EncryptionUnsupported,
     /// A directive lacks a parameter. (A condition that lacks one fails.)
     ParameterMissing,
     /// soft-failure set outside of try-each and run-sequence.

@@ -6,8 +6,8 @@
 use crate::digest::Digest;
 use crate::envelope::{Envelope, Severed};
 use crate::error::{Error, ErrorKind};
-use crate::limits::{MAX_COMPONENT_SEGMENT_LEN, MAX_COMPONENT_SEGMENTS, MAX_COMPONENTS, MAX_URI_LEN};
-use crate::span::{Span, Wrapped, array_up_to, embedded};
+use crate::limits::{MAX_COMPONENT_SEGMENT_LEN, MAX_COMPONENT_SEGMENTS, MAX_COMPONENTS};
+use crate::span::{Span, Wrapped, array_up_to, embedded, uri};
 use crate::structure::{Bounds, Walk};
 use crate::text::Text;
 use trust::cbor::{Major, Reader};
@@ -188,7 +188,9 @@ impl<'a> Manifest<'a> {
                     sequence_number_position = position;
                 }
                 COMMON => common = Some(Common::read(embedded(&mut reader)?)?),
-                REFERENCE_URI => reference_uri = Some(reader.name(MAX_URI_LEN)?),
+                REFERENCE_URI => {
+                    reference_uri = Some(uri(&mut reader, ErrorKind::ManifestElementUnsupported)?)
+                }
                 VALIDATE => validate = Some(embedded(&mut reader)?),
                 INVOKE => invoke = Some(embedded(&mut reader)?),
                 PAYLOAD_FETCH => {
@@ -267,9 +269,9 @@ impl<'a> Common<'a> {
             }
         }
         reader.finish()?;
-        let (Some(components), Some(shared)) = (components, shared) else {
-            return Err(Error::malformed(trust::ErrorKind::MissingKey, reader.position()));
-        };
+        // Both are optional in the CDDL, and needed here.
+        let components = components.ok_or(Error::new(ErrorKind::ComponentCount, span.base))?;
+        let shared = shared.ok_or(Error::new(ErrorKind::IdentityUnchecked, span.base))?;
         Ok(Self { components, shared })
     }
 }
@@ -345,6 +347,10 @@ impl<'a> ComponentId<'a> {
 
     pub(crate) fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
         let encoded = reader.clone().item()?;
+        if encoded == [0x80] {
+            // `[* bstr]`: legal, and no component that there is.
+            return Err(Error::new(ErrorKind::ComponentUnsupported, reader.position()));
+        }
         for _ in 0..array_up_to(reader, MAX_COMPONENT_SEGMENTS)? {
             let position = reader.position();
             if reader.bytes()?.len() > MAX_COMPONENT_SEGMENT_LEN {

@@ -3,8 +3,8 @@
 use trust::cbor::Reader;
 
 use crate::digest::Digest;
-use crate::error::Error;
-use crate::limits::MAX_URI_LEN;
+use crate::error::{Error, ErrorKind};
+use crate::span::uri;
 
 /// One entry of an override-parameters map.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +18,8 @@ pub(crate) enum Parameter<'a> {
     Uri(&'a str),
     StrictOrder(bool),
     SoftFailure(bool),
+    /// The value has been passed over.
+    EncryptionInfo,
     /// Anything else; the value has been passed over.
     Unsupported,
 }
@@ -38,8 +40,12 @@ impl<'a> Parameter<'a> {
             12 => Self::StrictOrder(reader.bool()?),
             13 => Self::SoftFailure(reader.bool()?),
             14 => Self::ImageSize(reader.uint()?),
-            21 => Self::Uri(reader.name(MAX_URI_LEN)?),
+            21 => Self::Uri(uri(reader, ErrorKind::ParameterUnsupported)?),
             24 => Self::DeviceId(reader.byte_array()?),
+            19 => {
+                reader.skip()?;
+                Self::EncryptionInfo
+            }
             _ => {
                 reader.skip()?;
                 Self::Unsupported
@@ -71,7 +77,10 @@ impl<'a> Parameters<'a> {
             Parameter::ImageSize(size) => self.image_size = Some(size),
             Parameter::ComponentSlot(slot) => self.component_slot = Some(slot),
             Parameter::Uri(uri) => self.uri = Some(uri),
-            Parameter::StrictOrder(_) | Parameter::SoftFailure(_) | Parameter::Unsupported => {}
+            Parameter::StrictOrder(_)
+            | Parameter::SoftFailure(_)
+            | Parameter::EncryptionInfo
+            | Parameter::Unsupported => {}
         }
     }
 }

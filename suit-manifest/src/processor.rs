@@ -387,6 +387,9 @@ impl<'a> Processor<'a> {
                 Parameter::Unsupported => {
                     return Err(Error::new(ErrorKind::ParameterUnsupported, position));
                 }
+                Parameter::EncryptionInfo => {
+                    return Err(Error::new(ErrorKind::EncryptionUnsupported, position));
+                }
                 // Section 8.4.8.15: not outside of try-each and run-sequence.
                 Parameter::SoftFailure(soft_failure) => match self.top() {
                     Some(frame) if !matches!(frame.caller, Caller::Section) => {

@@ -117,6 +117,9 @@ reasons! {
     0x0114 CredentialForAnchor "credential-for-anchor" 4 6
         "The credential certifies the key of an anchor."
         "Certify a separate key; an anchor cannot also hold a role.";
+    0x0117 CoseUnsupported "cose-unsupported" 2 5
+        "The signature is unsupported: it is not a tagged COSE_Sign1."
+        "Sign with manifest-tool sign; MAC and multi-signer structures are unsupported.";
 
     0x0201 ManifestMalformed "manifest-malformed" 1 5
         "The envelope or manifest is malformed."
@@ -244,6 +247,18 @@ reasons! {
     0x0230 SequenceAboveCeiling "sequence-above-ceiling" 4 6
         "The sequence number is above the ceiling of the signer's credential."
         "Use a lower sequence number, or a credential with a higher ceiling.";
+    0x0232 ManifestBare "manifest-bare" 4 5
+        "The file is a manifest without an envelope, which no signature covers."
+        "Wrap the manifest in a SUIT envelope (tag 107) and sign it.";
+    0x0233 ManifestLimit "manifest-limit" 11 5
+        "The manifest is longer, or nested more deeply, than this implementation takes."
+        "Shorten the manifest; docs/suit-support.md lists the limits.";
+    0x0234 EnvelopeMemberUnsupported "envelope-member-unsupported" 9 5
+        "The envelope contains a severed member of a SUIT extension, which is unsupported."
+        "Create the manifest without that extension.";
+    0x0235 EncryptionUnsupported "encryption-unsupported" 8 5
+        "The manifest installs an encrypted image, which is unsupported."
+        "Publish the image without encryption.";
 
     0x0301 NotProvisioned "not-provisioned" 11 7
         "The device is not provisioned."
@@ -337,7 +352,14 @@ impl From<Error> for Reason {
             ErrorKind::Trust(kind) => Self::from(kind),
             ErrorKind::ConditionFailed(condition) => Self::from(condition),
             ErrorKind::Platform(reason) => reason,
+            // Legal SUIT, beyond what is taken.
+            ErrorKind::Malformed(
+                trust::ErrorKind::TooLong | trust::ErrorKind::TooMany | trust::ErrorKind::TooDeep,
+            ) => Self::ManifestLimit,
             ErrorKind::Malformed(_) => Self::ManifestMalformed,
+            ErrorKind::ManifestBare => Self::ManifestBare,
+            ErrorKind::EnvelopeMemberUnsupported => Self::EnvelopeMemberUnsupported,
+            ErrorKind::EncryptionUnsupported => Self::EncryptionUnsupported,
             ErrorKind::EnvelopeTooLarge => Self::EnvelopeTooLarge,
             ErrorKind::EnvelopeMemberUnknown => Self::EnvelopeMemberUnknown,
             ErrorKind::EnvelopeMemberUnauthenticated => Self::EnvelopeMemberUnauthenticated,
@@ -398,6 +420,7 @@ impl From<trust::ErrorKind> for Reason {
     fn from(kind: trust::ErrorKind) -> Self {
         use trust::ErrorKind as Kind;
         match kind {
+            Kind::CoseUnsupported => Self::CoseUnsupported,
             Kind::AlgorithmUnsupported => Self::AlgorithmUnsupported,
             Kind::CriticalHeader | Kind::HeaderUnknown | Kind::HeaderMissing => Self::HeaderUnsupported,
             Kind::RecordType => Self::RecordType,

@@ -2,7 +2,8 @@
 
 use trust::cbor::Reader;
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
+use crate::limits::MAX_URI_LEN;
 
 /// Received bytes at offset `base` of the envelope.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +43,17 @@ pub(crate) fn embedded<'a>(reader: &mut Reader<'a>) -> Result<Span<'a>, Error> {
     let bytes = reader.bytes()?;
     let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
     Ok(Span { bytes, base: reader.position().saturating_sub(len) })
+}
+
+/// A URI of at most [`MAX_URI_LEN`] bytes. An empty one is legal and leads nowhere: `unsupported`.
+pub(crate) fn uri<'a>(reader: &mut Reader<'a>, unsupported: ErrorKind) -> Result<&'a str, Error> {
+    let start = reader.position();
+    let uri = reader.text()?;
+    match uri.len() {
+        0 => Err(Error::new(unsupported, start)),
+        1..=MAX_URI_LEN => Ok(uri),
+        _ => Err(Error::malformed(trust::ErrorKind::TooLong, start)),
+    }
 }
 
 /// The head of an array of 1 to `max` items.

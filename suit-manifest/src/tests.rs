@@ -7,4 +7,5 @@ mod manifest;
 mod processor;
 mod second_opinions;
 mod support;
+mod unsupported;
 mod vectors;

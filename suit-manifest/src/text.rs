@@ -4,6 +4,7 @@ use trust::cbor::{Major, Reader};
 
 use crate::error::{Error, ErrorKind};
 use crate::manifest::{ComponentId, Components};
+use crate::reason::Reason;
 use crate::span::Span;
 
 /// Keys of texts about the manifest as a whole.
@@ -65,7 +66,10 @@ pub struct Text<'a> {
 impl<'a> Text<'a> {
     pub(crate) fn read(span: Span<'a>, components: &Components<'a>) -> Result<Self, Error> {
         let text = Self { span, components: *components };
-        text.walk(&mut |_| {}).map_err(|error| Error::new(ErrorKind::TextMalformed, error.position))?;
+        text.walk(&mut |_| {}).map_err(|error| match error.reason() {
+            Reason::ManifestLimit => error,
+            _ => Error::new(ErrorKind::TextMalformed, error.position),
+        })?;
         Ok(text)
     }
 

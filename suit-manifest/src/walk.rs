@@ -114,7 +114,9 @@ impl<'m, 'a> Walk<'m, 'a> {
                     return Ok(Walked::Fetch(image));
                 }
                 (Section::PayloadFetch, Step::Done) => Section::Install,
-                (Section::Install, Step::Done) => Section::Validate,
+                (Section::Install, Step::Done) if self.processor.contents() != Contents::Empty => {
+                    Section::Validate
+                }
                 (Section::Validate, Step::Done) if self.processor.contents_matched() => Section::Invoke,
                 (Section::Invoke, Step::Invoke { component }) if self.processor.holds_image(component) => {
                     return Ok(Walked::Invoke);

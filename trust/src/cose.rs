@@ -3,12 +3,18 @@
 //! A COSE_Sign1 here is first taken apart ([`Sign1`]), then its signature is held against a key. The bytes that
 //! are verified are the received ones.
 
-use crate::cbor::Reader;
+use crate::cbor::{Major, MapCursor, Reader};
 use crate::error::{Error, ErrorKind};
 use crate::key::{Kid, PublicKey};
 
 /// COSE_Sign1, RFC 9052 section 2.
 pub(crate) const TAG_SIGN1: u64 = 18;
+// The other structures of COSE, RFC 9052 section 2.
+const TAG_ENCRYPT0: u64 = 16;
+const TAG_MAC0: u64 = 17;
+const TAG_ENCRYPT: u64 = 96;
+const TAG_MAC: u64 = 97;
+const TAG_SIGN: u64 = 98;
 /// CWT, RFC 8392 section 6.
 pub(crate) const TAG_CWT: u64 = 61;
 /// Ed25519, RFC 9864.
@@ -45,7 +51,7 @@ pub(crate) enum Form {
 impl<'a> Sign1<'a> {
     /// Reads `18([protected, unprotected, payload, signature])`.
     pub(crate) fn read(reader: &mut Reader<'a>, form: Form) -> Result<Self, Error> {
-        reader.expect_tag(TAG_SIGN1)?;
+        expect_sign1(reader)?;
         reader.array_of(4)?;
 
         let (protected, position) = content(reader)?;
@@ -54,7 +60,7 @@ impl<'a> Sign1<'a> {
         let start = reader.position();
         let mut unprotected = reader.map()?;
         let mut kcwt = None;
-        while let Some(label) = unprotected.next_label(reader)? {
+        while let Some(label) = next_header(&mut unprotected, reader)? {
             // RFC 9052 section 3.1: alg and crit have no say here; nothing but kcwt does.
             if label != HEADER_KCWT || !matches!(form, Form::Chained) {
                 return Err(Error::new(ErrorKind::HeaderUnknown, start));
@@ -117,21 +123,55 @@ fn content<'a>(reader: &mut Reader<'a>) -> Result<(&'a [u8], u32), Error> {
     Ok((embedded.rest(), embedded.position()))
 }
 
+/// COSE_Sign1_Tagged. Another structure of COSE, and one that does not say which it is, are unsupported, not malformed.
+fn expect_sign1(reader: &mut Reader<'_>) -> Result<(), Error> {
+    let start = reader.position();
+    let kind = match reader.peek()? {
+        Major::Array => ErrorKind::CoseUnsupported,
+        _ => match reader.tag()? {
+            TAG_SIGN1 => return Ok(()),
+            TAG_ENCRYPT0 | TAG_MAC0 | TAG_ENCRYPT | TAG_MAC | TAG_SIGN => ErrorKind::CoseUnsupported,
+            _ => ErrorKind::UnexpectedType,
+        },
+    };
+    Err(Error::new(kind, start))
+}
+
+/// The next header's label. A text is a legal one (RFC 9052 section 3), and none that is known here.
+fn next_header<'a>(entries: &mut MapCursor<'a>, reader: &mut Reader<'a>) -> Result<Option<i32>, Error> {
+    let start = reader.position();
+    let Some(key) = entries.next_raw(reader)? else { return Ok(None) };
+    let mut key = Reader::nested(key, start);
+    if key.peek()? == Major::Text {
+        return Err(Error::new(ErrorKind::HeaderUnknown, start));
+    }
+    key.label().map(Some)
+}
+
 /// Exactly `{1: -19, 4: kid}`, and `16: typ` in a record.
 fn read_protected(mut reader: Reader<'_>, form: Form) -> Result<Kid, Error> {
+    if reader.is_at_end() {
+        // RFC 9052 section 3: an empty byte string stands for an empty map.
+        return Err(reader.error(ErrorKind::HeaderMissing));
+    }
     let (mut alg, mut kid, mut typ) = (false, None, false);
     let mut entries = reader.map()?;
-    while let Some(label) = entries.next_label(&mut reader)? {
+    while let Some(label) = next_header(&mut entries, &mut reader)? {
         let start = reader.position();
         match (label, form) {
             (HEADER_ALG, _) => {
-                if reader.label()? != ALG_ED25519 {
+                // A name is as legal as a number, RFC 9052 section 3.1.
+                if reader.peek()? == Major::Text || reader.label()? != ALG_ED25519 {
                     return Err(Error::new(ErrorKind::AlgorithmUnsupported, start));
                 }
                 alg = true;
             }
             (HEADER_CRIT, _) => return Err(Error::new(ErrorKind::CriticalHeader, start)),
-            (HEADER_KID, _) => kid = Some(Kid(*reader.byte_array()?)),
+            (HEADER_KID, _) => {
+                // A kid of another length is legal, and of no key of ours.
+                let bytes = reader.bytes()?.try_into();
+                kid = Some(Kid(bytes.map_err(|_| Error::new(ErrorKind::HeaderUnknown, start))?));
+            }
             (HEADER_TYP, Form::Record(expected)) => {
                 if reader.text()? != expected {
                     return Err(Error::new(ErrorKind::RecordType, start));

@@ -49,7 +49,9 @@ pub enum ErrorKind {
     /// A list names the same thing twice.
     Repeated,
 
-    // COSE headers
+    // COSE
+    /// Another structure of COSE than a tagged COSE_Sign1.
+    CoseUnsupported,
     /// `alg` is not Ed25519 (-19).
     AlgorithmUnsupported,
     /// A `crit` header: nothing that could be named in it is understood.
@@ -133,6 +135,7 @@ impl ErrorKind {
             Self::UnknownKey => "the record holds something that its format does not name",
             Self::MissingKey => "the record lacks something that its format requires",
             Self::Repeated => "a list names the same thing twice",
+            Self::CoseUnsupported => "it is not a tagged COSE_Sign1",
             Self::AlgorithmUnsupported => "the signature algorithm is not Ed25519",
             Self::CriticalHeader => "a critical header is not understood",
             Self::HeaderUnknown => "a header is not known, or stands in the wrong place",

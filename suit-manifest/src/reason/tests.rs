@@ -23,6 +23,7 @@ const FROZEN: &[(u16, &str, u8, u8)] = &[
     (0x0112, "revocation-drops-entry", 4, 6),
     (0x0113, "generation-revoked", 4, 6),
     (0x0114, "credential-for-anchor", 4, 6),
+    (0x0117, "cose-unsupported", 2, 5),
     (0x0201, "manifest-malformed", 1, 5),
     (0x0202, "envelope-too-large", 1, 5),
     (0x0203, "envelope-member-unknown", 4, 5),
@@ -65,6 +66,10 @@ const FROZEN: &[(u16, &str, u8, u8)] = &[
     (0x0228, "text-malformed", 1, 5),
     (0x0229, "scope-actions", 7, 6),
     (0x0230, "sequence-above-ceiling", 4, 6),
+    (0x0232, "manifest-bare", 4, 5),
+    (0x0233, "manifest-limit", 11, 5),
+    (0x0234, "envelope-member-unsupported", 9, 5),
+    (0x0235, "encryption-unsupported", 8, 5),
     (0x0301, "not-provisioned", 11, 7),
     (0x0302, "already-provisioned", 11, 7),
     (0x0303, "provisioning-malformed", 1, 7),
@@ -169,10 +174,13 @@ fn every_refusal_of_the_chain_has_its_reason() {
     for kind in malformed {
         assert_eq!(Reason::from(kind), Reason::RecordMalformed);
         let inside = Error::new(ErrorKind::Malformed(kind), 0);
-        assert_eq!(inside.reason(), Reason::ManifestMalformed);
+        let is_limit = matches!(kind, Kind::TooDeep | Kind::TooLong | Kind::TooMany);
+        let expected = if is_limit { Reason::ManifestLimit } else { Reason::ManifestMalformed };
+        assert_eq!(inside.reason(), expected);
         assert_eq!(Error::new(ErrorKind::Trust(kind), 0).reason(), Reason::RecordMalformed);
     }
     let own = [
+        (Kind::CoseUnsupported, Reason::CoseUnsupported),
         (Kind::AlgorithmUnsupported, Reason::AlgorithmUnsupported),
         (Kind::CriticalHeader, Reason::HeaderUnsupported),
         (Kind::HeaderUnknown, Reason::HeaderUnsupported),

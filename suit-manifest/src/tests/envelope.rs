@@ -44,7 +44,11 @@ fn unauthenticated_members_are_refused() {
             parts.severed.push(member);
             parts.signed()
         };
-        assert_eq!(refusal(&envelope), ErrorKind::EnvelopeMemberUnknown, "key {key}");
+        let expected = match key {
+            14 | 15 | 18 => ErrorKind::EnvelopeMemberUnsupported,
+            _ => ErrorKind::EnvelopeMemberUnknown,
+        };
+        assert_eq!(refusal(&envelope), expected, "key {key}");
     }
 }
 
@@ -110,7 +114,7 @@ fn the_envelope_is_strict_cbor() {
     assert_eq!(refusal(&tagged(107, vec![manifest.clone()])), malformed(Trust::MissingKey));
     assert_eq!(refusal(&tagged(107, vec![])), malformed(Trust::MissingKey));
     // A bare manifest has nobody's signature.
-    assert_eq!(refusal(&tagged(1070, vec![wrapper, manifest])), malformed(Trust::UnexpectedType));
+    assert_eq!(refusal(&tagged(1070, vec![wrapper, manifest])), ErrorKind::ManifestBare);
     assert_eq!(refusal(&[&good[..], &[0]].concat()), malformed(Trust::TrailingBytes));
     assert_eq!(refusal(&good[2..]), malformed(Trust::UnexpectedType), "no tag");
     // d8 6b a2 ...: the same map with an indefinite length
@@ -172,7 +176,7 @@ fn a_digest_has_the_length_of_its_algorithm_and_is_sha_256() {
     }
     assert_eq!(refused(&digest_value(-15, &[0; 32])), ErrorKind::DigestAlgorithmUnsupported);
     let extended = Value::Array(vec![(-16).into(), bytes(&[0; 32]), 0.into()]);
-    assert_eq!(refused(&extended), ErrorKind::Malformed(Trust::UnexpectedType));
+    assert_eq!(refused(&extended), ErrorKind::DigestAlgorithmUnsupported);
 
     // The same where the manifest gives the digest of an image or of a severed member.
     let short = Value::Bytes(encode(&digest_value(-16, &[0; 31])));

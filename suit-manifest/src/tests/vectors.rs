@@ -362,5 +362,5 @@ fn the_examples_of_the_draft_run() {
 fn a_bare_manifest_is_no_envelope() {
     let (_, content) = frozen_manifest();
     let bare = [&[0xd9, 0x04, 0x2e][..], &content].concat();
-    assert!(matches!(Envelope::parse(&bare).unwrap_err().kind, ErrorKind::Malformed(_)));
+    assert_eq!(Envelope::parse(&bare).unwrap_err().kind, ErrorKind::ManifestBare);
 }
