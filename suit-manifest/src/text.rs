@@ -66,9 +66,9 @@ pub struct Text<'a> {
 impl<'a> Text<'a> {
     pub(crate) fn read(span: Span<'a>, components: &Components<'a>) -> Result<Self, Error> {
         let text = Self { span, components: *components };
-        text.walk(&mut |_| {}).map_err(|error| match error.reason() {
-            Reason::ManifestLimit => error,
-            _ => Error::new(ErrorKind::TextMalformed, error.position),
+        text.walk(&mut |_| {}).map_err(|error| {
+            let is_limit = matches!(error.reason(), Reason::ManifestLimit);
+            if is_limit { error } else { Error::new(ErrorKind::TextMalformed, error.position) }
         })?;
         Ok(text)
     }
