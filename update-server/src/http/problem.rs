@@ -143,6 +143,11 @@ pub(super) fn status_of(reason: Reason) -> StatusCode {
             StatusCode::CONFLICT
         }
         Reason::AlgorithmUnsupported
+        | Reason::CoseUnsupported
+        | Reason::ManifestBare
+        | Reason::ManifestLimit
+        | Reason::EnvelopeMemberUnsupported
+        | Reason::EncryptionUnsupported
         | Reason::HeaderUnsupported
         | Reason::RecordType
         | Reason::KeyInvalid
