@@ -15,14 +15,15 @@
 //! # }
 //! ```
 
+use embedded_storage::nor_flash::NorFlash;
+use trust::AnchorSet;
+use update_protocol::profile::{Mode, StateRecord};
+
 use crate::flash::Flash;
 use crate::journal::{Journal, JournalError};
 use crate::provisioning::{self, Identity, ProvisioningBlock};
 use crate::report::{Circumstances, state_record};
 use crate::state::{BootState, Event, Status};
-use embedded_storage::nor_flash::NorFlash;
-use trust::AnchorSet;
-use update_protocol::profile::{Mode, StateRecord};
 
 /// What confirming led to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

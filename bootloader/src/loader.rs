@@ -1,6 +1,10 @@
 //! The loader: flash, journal, identity and the buffers a board lends, and what a bus session may do with them. The
 //! boot rules are in `decide.rs`; this is the part that knows nothing of any bus.
 
+use embedded_storage::nor_flash::NorFlash;
+use suit_manifest::Reason;
+use trust::AnchorSet;
+
 use crate::anchor;
 use crate::flash::Flash;
 use crate::install::{Accepted, Install};
@@ -11,9 +15,6 @@ use crate::revocation::{self, ListBuffer};
 use crate::state::{BootState, Event, ImageRecord, Status};
 use crate::token::{Purpose, SlotProof};
 use crate::verify::{EnvelopeBuffer, VerifiedImage, Verifier};
-use embedded_storage::nor_flash::NorFlash;
-use suit_manifest::Reason;
-use trust::AnchorSet;
 
 /// What a board lends for as long as the loader runs.
 pub struct Buffers<'b> {

@@ -52,14 +52,14 @@
 //! }
 //! ```
 
-use crate::evidence::Evidence;
-use crate::state::ImageRecord;
 use firmware_image::Vectors;
-
-#[cfg(feature = "loader")]
-use crate::{layout::Slot, refusal::Refusal, verify::VerifiedImage};
 #[cfg(feature = "loader")]
 use suit_manifest::Reason;
+
+use crate::evidence::Evidence;
+use crate::state::ImageRecord;
+#[cfg(feature = "loader")]
+use crate::{layout::Slot, refusal::Refusal, verify::VerifiedImage};
 
 /// What an image was verified for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,17 +1,19 @@
 //! The server's interface, version 1 (docs/server-api.md), as far as a publisher needs it.
 
-use crate::describe::ManifestView;
-use crate::error::Error;
-use crate::files::{read, read_secret};
-use crate::output::Output;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Body, Certificate, Client, RequestBuilder, Response, StatusCode, Url, redirect};
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
-use std::time::Duration;
 use trust::host::{MAX_KEY_FILE_LEN, Serial, printable_cut, without_mark};
 use zeroize::Zeroizing;
+
+use crate::describe::ManifestView;
+use crate::error::Error;
+use crate::files::{read, read_secret};
+use crate::output::Output;
 
 const IMAGE_STEP: &str = "sending the image";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

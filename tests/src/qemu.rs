@@ -1,8 +1,6 @@
 //! The emulated board: builds its programs, runs QEMU with its flash in a file and its CAN controller on a unix
 //! socket, resets it, cuts its power, and reads its RAM. docs/boards.md has the command line in words.
 
-use anyhow::{Context as _, Result, bail, ensure};
-use serde_json::{Value, json};
 use std::fs::File;
 use std::hash::{Hash as _, Hasher as _};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -10,6 +8,9 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::{Value, json};
 
 use crate::parent_death;
 

@@ -1,14 +1,15 @@
 //! The life of a device, on the emulated Cortex-M4 and on the simulator: provisioned, installed, updated over a power
 //! cut, reverted when the new image does not confirm itself, and when it hangs.
 
-use anyhow::{Context as _, Result, ensure};
-use can_bus::{Bus, Ended, Flow, IsoTpChannel, Tester};
-use object::read::elf::{FileHeader as _, ProgramHeader as _};
-use object::{Endianness, elf};
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use can_bus::{Bus, Ended, Flow, IsoTpChannel, Tester};
+use object::read::elf::{FileHeader as _, ProgramHeader as _};
+use object::{Endianness, elf};
 use suit_manifest::Reason;
 use system_tests::factory::{Factory, provisioning_block};
 use system_tests::qemu::{self, Application, Behaviour, Board, Programs, layout};

@@ -1,15 +1,17 @@
 //! What a device says about itself, read from hostile answers into types that cannot be wrong.
 
-use crate::error::DeviceAnswerError;
-use crate::output::Report;
-use crate::text::DeviceText;
-use serde::Serialize;
 use std::fmt::Write as _;
+
+use serde::Serialize;
 use suit_manifest::DeviceIdentity;
 use suit_manifest::reason::Reason;
 use update_protocol::profile::anchors::{AnchorEntry, AnchorReport, DomainEntry};
 use update_protocol::profile::{ImageState, Mode, StateRecord};
 use uuid::Uuid;
+
+use crate::error::DeviceAnswerError;
+use crate::output::Report;
+use crate::text::DeviceText;
 
 /// A device, as it answered just now.
 #[derive(Clone, PartialEq, Eq, Debug)]

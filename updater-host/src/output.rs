@@ -1,14 +1,16 @@
 //! What people and scripts see. Data goes to stdout, words for people to stderr; with `--json` stdout carries one
 //! object a line, the last of which is the result or the error (docs/errors.md, docs/updater-host.md).
 
-use crate::error::{DeviceRefusal, Error};
-use crate::plan::seconds_for_people;
-use crate::text::printable;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
-use serde::Serialize;
 use std::cell::{Cell, RefCell};
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use serde::Serialize;
+
+use crate::error::{DeviceRefusal, Error};
+use crate::plan::seconds_for_people;
+use crate::text::printable;
 
 /// At most so often a progress event is printed.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);

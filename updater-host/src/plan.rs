@@ -1,10 +1,11 @@
 //! What an update is going to do, before it does it.
 
+use serde::Serialize;
+
 use crate::connection::Connection;
 use crate::device::{Device, DeviceSummary, Installed};
 use crate::release::Release;
 use crate::text::bytes_for_people;
-use serde::Serialize;
 
 /// Bits on a classic bus for a byte of an image: UDS over ISO-TP with 29-bit identifiers.
 const BITS_PER_BYTE: u64 = 19;

@@ -3,16 +3,17 @@
 //! The checks are the device's: the same code authenticates the envelope and runs its command sequences, so what passes
 //! here is refused by a device only for what only the device knows.
 
-use crate::device::Device;
-use crate::error::{Error, Subject};
-use crate::text::printable;
-use crate::trusted::now;
 use sha2::{Digest as _, Sha256};
 use suit_manifest::author::sever_text;
 use suit_manifest::reason::Reason;
 use suit_manifest::{Authenticated, Envelope, MAX_ENVELOPE_HEAD_LEN, image_reference, image_reference_for};
 use trust::{Kid, TrustStore, TrustStoreBuf};
 use update_protocol::profile::Mode;
+
+use crate::device::Device;
+use crate::error::{Error, Subject};
+use crate::text::printable;
+use crate::trusted::now;
 
 /// What an authenticated envelope says, for the plan and for what comes after the transfer.
 #[derive(Clone, PartialEq, Eq, Debug)]

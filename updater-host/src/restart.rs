@@ -1,12 +1,14 @@
 //! After the transfer: the reset, the swap, the trial, and what the device says came of it.
 
+use std::time::{Duration, Instant};
+
+use update_protocol::profile::{ImageState, Mode, StateRecord};
+
 use crate::connection::Connection;
 use crate::error::{DeviceAnswerError, Error, Moment};
 use crate::interrupt::Interrupt;
 use crate::output::Output;
 use crate::session::Session;
-use std::time::{Duration, Instant};
-use update_protocol::profile::{ImageState, Mode, StateRecord};
 
 /// How soon the device is asked again at first; it doubles up to the longest.
 const FIRST_INTERVAL: Duration = Duration::from_millis(10);

@@ -1,11 +1,12 @@
 //! Who is on the bus, and which one a person means.
 
+use std::time::Duration;
+
 use crate::cli::Choice;
 use crate::connection::{Connection, Trouble};
 use crate::device::{Device, OtherUnit};
 use crate::error::{Error, nrc_words};
 use crate::session::Session;
-use std::time::Duration;
 
 /// What is being done when a device does not answer here.
 const READING: &str = "reading its state";

@@ -1,5 +1,12 @@
 //! `update`: choose, verify, plan, ask, send, restart, tell (docs/updater-host.md).
 
+use std::time::Instant;
+
+use serde::Serialize;
+use suit_manifest::reason::Reason;
+use trust::{RevocationList, TrustStoreBuf};
+use update_protocol::profile::{ImageState, Mode};
+
 use crate::cli::{Cli, Update};
 use crate::connection::Connection;
 use crate::device::{Device, Installed, reason_slug};
@@ -18,11 +25,6 @@ use crate::session::Session;
 use crate::source::Offer;
 use crate::source::{self, HostChecks};
 use crate::trusted::{add_list_files, read_anchors};
-use serde::Serialize;
-use std::time::Instant;
-use suit_manifest::reason::Reason;
-use trust::{RevocationList, TrustStoreBuf};
-use update_protocol::profile::{ImageState, Mode};
 
 /// Exit code when the device ended up without the release confirmed (docs/errors.md: remote refused).
 const EXIT_NOT_CONFIRMED: u8 = 7;

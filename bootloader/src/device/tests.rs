@@ -1,9 +1,11 @@
-use super::*;
 use std::vec;
+
 use update_protocol::isotp::Config;
 use update_protocol::profile;
 use update_protocol::uds::server::{Answer, SessionChange};
 use update_protocol::uds::{Nrc, S3_SERVER_MS, Session};
+
+use super::*;
 
 struct Worker {
     bootable: bool,

@@ -1,7 +1,5 @@
 //! The loader on the bus: its sessions and what its services may do to each other (docs/can-protocol.md).
 
-use crate::bench::{Device, FACTORY_TAG, Failure, download, record, routine};
-use crate::factory::Factory;
 use bootloader::handoff::Request;
 use bootloader::session;
 use suit_manifest::Reason;
@@ -9,6 +7,9 @@ use update_protocol::isotp::{Config, Link, Target};
 use update_protocol::profile::{self, FACTORY_TAG_DELAY_MS, ImageState, Object, rid};
 use update_protocol::uds::Nrc;
 use update_protocol::uds::server::{Download, Event, Handler, Server};
+
+use crate::bench::{Device, FACTORY_TAG, Failure, download, record, routine};
+use crate::factory::Factory;
 
 type Board = Device<8, 4096>;
 type HeapLink = Link<Vec<u8>, Vec<u8>>;

@@ -1,19 +1,21 @@
 //! One walk for "which image does this manifest install": the verdict of tool, server and host is the device's, and
 //! the device's does not depend on the leftovers in its spare slot. docs/decisions/0015.
 
-use crate::bench::{Boot, Device, download};
-use crate::factory::{CLASS, DEVICE, Factory, VENDOR, description};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use sha2::{Digest as _, Sha256};
-use std::cell::RefCell;
-use std::collections::BTreeSet;
 use suit_manifest::author::{Command, Parameter, Sequences, compose};
 use suit_manifest::{DeviceIdentity, Envelope, Reason, image_reference_for};
 use trust::TrustStore;
 use update_protocol::profile::Object;
+
+use crate::bench::{Boot, Device, download};
+use crate::factory::{CLASS, DEVICE, Factory, VENDOR, description};
 
 type Board = Device<8, 4096>;
 type Commands = Vec<Command>;

@@ -1,5 +1,13 @@
 //! `create`: an image and the unsigned envelope that describes it.
 
+use std::ops::Range;
+use std::path::PathBuf;
+
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+use suit_manifest::author::{UpdateDescription, image_uri, inspect};
+use trust::host::{Serial, VersionText};
+
 use crate::describe::ManifestView;
 use crate::error::Error;
 use crate::files::{Existing, MAX_ENVELOPE_FILE_LEN, must_differ, read, write_all};
@@ -7,12 +15,6 @@ use crate::identifiers::{Class, Vendor, device_id};
 use crate::image::{self, Format, MAX_INPUT_LEN};
 use crate::output::{Report, table};
 use crate::step;
-use serde::Serialize;
-use sha2::{Digest as _, Sha256};
-use std::ops::Range;
-use std::path::PathBuf;
-use suit_manifest::author::{UpdateDescription, image_uri, inspect};
-use trust::host::{Serial, VersionText};
 
 /// Make an unsigned envelope and its image
 #[derive(clap::Args, Clone, Debug)]

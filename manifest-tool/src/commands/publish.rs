@@ -1,6 +1,12 @@
 //! `publish`: revocation lists, image and release to an update-server (docs/server-api.md). Running it again does
 //! no harm: what is there already is not sent, or is taken as sent.
 
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use suit_manifest::author::inspect;
+use trust::author::read_unverified_revocation;
+
 use crate::describe::{ManifestView, kid};
 use crate::error::Error;
 use crate::files::{MAX_ENVELOPE_FILE_LEN, MAX_RECORD_FILE_LEN, read};
@@ -9,10 +15,6 @@ use crate::output::{Output, Report, table};
 use crate::server::{ListInForce, Outcome, Server, ServerArguments};
 use crate::step;
 use crate::verification::match_image;
-use serde::Serialize;
-use std::path::{Path, PathBuf};
-use suit_manifest::author::inspect;
-use trust::author::read_unverified_revocation;
 
 /// The server holds other bytes under the digest of the image (docs/server-api.md).
 const IMAGE_DAMAGED: &str = "image-damaged";

@@ -1,13 +1,15 @@
 //! `withdraw` and `retire`: a server stops to offer a release, or to count on a device. Both can be taken back.
 
+use std::path::Path;
+
+use serde::Serialize;
+use suit_manifest::author::inspect;
+use trust::host::Serial;
+
 use crate::error::Error;
 use crate::files::{MAX_ENVELOPE_FILE_LEN, read};
 use crate::output::{Output, Report, table};
 use crate::server::ServerArguments;
-use serde::Serialize;
-use std::path::Path;
-use suit_manifest::author::inspect;
-use trust::host::Serial;
 
 /// Longest reason, characters (docs/server-api.md).
 const MAX_REASON_LEN: usize = 200;

@@ -1,15 +1,17 @@
 //! A server of a few lines that records what it is sent (docs/server-api.md).
 
-use super::workshop::{Run, Workshop, finish};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde_json::json;
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
 use trust::author::read_unverified_revocation;
+
+use super::workshop::{Run, Workshop, finish};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Sent {

@@ -1,9 +1,10 @@
 //! Numbers that never fall are not used up by a slip.
 
-use super::fake_server::FakeServer;
-use super::workshop::{CLASS, VENDOR, Workshop};
 use axum::http::StatusCode;
 use serde_json::json;
+
+use super::fake_server::FakeServer;
+use super::workshop::{CLASS, VENDOR, Workshop};
 
 /// `create` after the workshop's release 2.
 fn create<'a>(sequence: &'a str, vendor: &'a str, more: &[&'a str]) -> Vec<&'a str> {

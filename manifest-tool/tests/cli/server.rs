@@ -1,18 +1,20 @@
 //! `withdraw` and `retire`, and a server behind TLS of an authority of its own.
 
-use super::fake_server::{FakeServer, Record, answer};
-use super::workshop::{Workshop, finish};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
 use axum::Router;
 use axum::http::StatusCode;
 use serde_json::json;
-use std::process::{Command, Stdio};
-use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::server::TlsStream;
+
+use super::fake_server::{FakeServer, Record, answer};
+use super::workshop::{Workshop, finish};
 
 /// `COMMAND ... --server URL --token-file token`
 fn with_server<'a>(command: &'a str, url: &'a str, arguments: &[&'a str]) -> Vec<&'a str> {

@@ -1,13 +1,15 @@
 //! Command sequences to write, draft-ietf-suit-manifest-37 sections 8.4.6 to 8.4.10: what this decoder supports of
 //! them. [`compose`] writes any of them; whether a device takes the result, [`crate::image_reference`] says.
 
+use std::collections::BTreeMap;
+
+use ciborium::Value;
+
 use super::{
     AuthorError, COMPONENT, RECORD_CONDITION, RECORD_DIRECTIVE, SHA_256, UpdateDescription, bytes,
     digest_over, encode, map, seal, sequence, text, wrap,
 };
 use crate::manifest::{INSTALL, INVOKE, PAYLOAD_FETCH, TEXT, VALIDATE};
-use ciborium::Value;
-use std::collections::BTreeMap;
 
 /// A command with its argument.
 #[derive(Clone, Debug, PartialEq, Eq)]

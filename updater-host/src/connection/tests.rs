@@ -1,6 +1,7 @@
-use clap::Parser as _;
 use std::io::Read as _;
 use std::os::unix::net::UnixListener;
+
+use clap::Parser as _;
 
 use super::*;
 

@@ -121,8 +121,9 @@ pub(crate) fn nrc_hint(nrc: Nrc) -> &'static str {
 /// What to do about a bus that cannot be used.
 #[must_use]
 pub(crate) fn bus_hint(address: &str, source: &can_bus::BusError) -> String {
-    use can_bus::BusError;
     use std::io::ErrorKind;
+
+    use can_bus::BusError;
     let is_serial = address.starts_with("slcan:") && !address.starts_with("slcan:tcp:");
     let is_socketcan = address.starts_with("socketcan:");
     let io = match source {

@@ -1,6 +1,8 @@
-use super::*;
-use indicatif::TermLike;
 use std::sync::{Arc, Mutex};
+
+use indicatif::TermLike;
+
+use super::*;
 
 /// A terminal that notes what is drawn.
 #[derive(Clone, Debug)]

@@ -1,11 +1,13 @@
 extern crate std;
-use super::*;
+use std::vec;
+use std::vec::Vec;
+
 use bootloader::flash::Flash;
 use bootloader::layout::{Layout, Region, Regions};
 use embedded_storage::nor_flash::{ErrorType, NorFlashErrorKind, ReadNorFlash};
-use std::vec;
-use std::vec::Vec;
 use update_protocol::profile::{DEFAULT_NODE_ADDRESS, ImageState, Mode, StateRecord};
+
+use super::*;
 
 const PAGE: u32 = 4096;
 const LAYOUT: Layout = match Layout::new(Regions {

@@ -1,13 +1,14 @@
 //! The board as its programs see it: start it, serve the bus, hand over, reset.
 
-use crate::can_uart::CanUart;
-use crate::clock::Clock;
-use crate::layout::UNIQUE_ID_START;
-use crate::{guard, handover, watchdog};
 use bootloader::Entry;
 use bootloader::device::Board;
 use cortex_m::peripheral::{Peripherals, SCB};
 use update_protocol::can::Frame;
+
+use crate::can_uart::CanUart;
+use crate::clock::Clock;
+use crate::layout::UNIQUE_ID_START;
+use crate::{guard, handover, watchdog};
 
 /// Which program runs; they differ in what they may touch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -2,7 +2,8 @@
 //! programs (qemu-mps2-an386, qemu-mps2-an386-app); only the jump is another: the simulator cannot run the image's
 //! code, it runs the demo application as the image's descriptor says.
 
-use crate::flash::{Flash as Chip, FlashFile};
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, anyhow};
 use bootloader::application::Device;
 use bootloader::device::{Program, Reset, Service};
@@ -17,10 +18,11 @@ use demo_application::{Application, Behaviour, Descriptor};
 use embedded_storage::nor_flash::ReadNorFlash as _;
 use qemu_mps2_an386_support::LAYOUT;
 use qemu_mps2_an386_support::layout::APP_DESCRIPTOR_OFFSET;
-use std::time::Duration;
 use update_protocol::isotp::Config;
 use update_protocol::profile;
 use update_protocol::uds::server::Server;
+
+use crate::flash::{Flash as Chip, FlashFile};
 
 /// Consecutive frames on their way at once; sockets hold more.
 const BLOCK_SIZE: u8 = 32;
