@@ -82,6 +82,9 @@ pub(crate) struct Installed {
     pub(crate) version: Option<String>,
     /// Sequence number of the active image; 0: none.
     pub(crate) sequence: u64,
+    /// Manifest digest of the active image, when the device says it; results name the release already.
+    #[serde(skip)]
+    pub(crate) digest: Option<[u8; 32]>,
 }
 
 impl Device {
@@ -91,6 +94,7 @@ impl Device {
         Installed {
             version: self.application_version.as_ref().map(ToString::to_string),
             sequence: self.state.active_sequence,
+            digest: self.active_digest(),
         }
     }
 

@@ -28,6 +28,8 @@ pub(crate) struct Facts {
     pub(crate) image_digest: [u8; 32],
     /// Bytes of the image.
     pub(crate) image_size: u64,
+    /// The key that signed the release.
+    pub(crate) release_key: Kid,
     /// The anchor that the release goes back to.
     pub(crate) anchor: Kid,
 }
@@ -155,6 +157,7 @@ fn facts(authenticated: &Authenticated<'_>, device: &Device) -> Result<Facts, Er
         version: manifest.version_text().map(printable),
         image_digest: reference.digest,
         image_size: reference.size,
+        release_key: authenticated.authority().credential().key().kid(),
         anchor: authenticated.authority().credential().issuer_kid(),
     })
 }

@@ -20,6 +20,9 @@ use crate::source::Online;
 use crate::trusted::now;
 use crate::update::Ended;
 
+/// Most anchors that a server takes of a device.
+const MAX_ANCHORS: usize = 8;
+
 /// How long a delivery may take; what is over then stays for the next one.
 const DELIVERY_LIMIT: Duration = Duration::from_secs(30);
 
@@ -61,8 +64,14 @@ impl Reporting {
     }
 
     /// Says what a device runs with which there is nothing to do.
-    pub(crate) async fn runs(&self, device: &Device, output: &Output, interrupt: &Interrupt) {
-        self.keep(device, vec![registration(device, &device.installed())], output);
+    pub(crate) async fn runs(
+        &self,
+        device: &Device,
+        release: Option<&Release>,
+        output: &Output,
+        interrupt: &Interrupt,
+    ) {
+        self.keep(device, vec![registration(device, &device.installed(), release)], output);
         self.deliver(output, interrupt).await;
     }
 
@@ -74,8 +83,10 @@ impl Reporting {
         output: &Output,
         interrupt: &Interrupt,
     ) {
-        let reports =
-            vec![registration(device, &device.installed()), event(EventKind::Started, release, None)];
+        let reports = vec![
+            registration(device, &device.installed(), Some(release)),
+            event(EventKind::Started, release, None),
+        ];
         self.keep(device, reports, output);
         self.deliver(output, interrupt).await;
     }
@@ -102,7 +113,7 @@ impl Reporting {
                     Outcome::Trial => None,
                 };
                 let event = kind.map(|(kind, reason)| event(kind, release, reason));
-                std::iter::once(registration(device, &ended.after)).chain(event).collect()
+                std::iter::once(registration(device, &ended.after, Some(release))).chain(event).collect()
             }
             Err(error) if matches!(error, Error::DeviceRefused(_)) => {
                 vec![event(EventKind::Refused, release, Some(error.code()))]
@@ -123,12 +134,26 @@ impl Reporting {
     }
 }
 
-fn registration(device: &Device, installed: &Installed) -> Report {
+/// What a device runs. `release` names the key that signed it, if it is the one.
+fn registration(device: &Device, installed: &Installed, release: Option<&Release>) -> Report {
+    let facts = release.and_then(|release| release.facts.as_ref());
+    let runs = facts.filter(|facts| installed.digest == Some(facts.manifest_digest));
+    let mut anchors = Vec::new();
+    for anchor in device.trust.iter().flat_map(|trust| &trust.anchors) {
+        let kid = hex::encode(anchor.kid);
+        if !anchors.contains(&kid) {
+            anchors.push(kid);
+        }
+    }
+    let anchors = Some(anchors).filter(|anchors| (1..=MAX_ANCHORS).contains(&anchors.len()));
     Report::Device(DeviceBody {
         vendor: device.vendor(),
         class: device.class(),
         version: installed.version.as_deref().and_then(reportable),
         sequence: Some(installed.sequence),
+        manifest_digest: installed.digest.map(hex::encode),
+        release_kid: runs.map(|facts| hex::encode(facts.release_key.0)),
+        anchors,
         at: Some(now().0),
     })
 }
@@ -138,6 +163,9 @@ fn event(kind: EventKind, release: &Release, reason: Option<String>) -> Report {
     Report::Event(EventBody {
         kind,
         release: facts.map(|facts| hex::encode(facts.manifest_digest)),
+        release_kid: facts
+            .filter(|_| kind == EventKind::Confirmed)
+            .map(|facts| hex::encode(facts.release_key.0)),
         version: facts.and_then(|facts| facts.version.as_deref()).and_then(reportable),
         sequence: facts.map(|facts| facts.sequence),
         reason,

@@ -145,7 +145,7 @@ pub(crate) async fn run(
                 Some(reporting) => match reporting.online(output).release(&trusted, &device, checks).await? {
                     Offer::Release(release) => release,
                     Offer::Older(release) => {
-                        reporting.runs(&device, output, interrupt).await;
+                        reporting.runs(&device, None, output, interrupt).await;
                         let runs = device.installed();
                         return Ok(Err(report(&device, release, UpdateResult::NothingNewer, runs, None)));
                     }
@@ -172,7 +172,7 @@ pub(crate) async fn run(
         // An earlier run may have ended before it could say so.
         #[cfg(feature = "http")]
         if let Some(reporting) = &prepared.reporting {
-            reporting.runs(device, output, interrupt).await;
+            reporting.runs(device, Some(release), output, interrupt).await;
         }
         let release = ReleaseName::of(release);
         return Ok(report(device, release, UpdateResult::UpToDate, device.installed(), None));
@@ -287,7 +287,11 @@ impl Prepared {
         // The outcome is known; a device that is silent now only keeps the name of its version to itself.
         let after = match Session::new(&mut self.connection, self.device.node).device().await {
             Ok(device) => device.installed(),
-            Err(_) => Installed { version: None, sequence: state.active_sequence },
+            Err(_) => Installed {
+                version: None,
+                sequence: state.active_sequence,
+                digest: Some(state.active_digest).filter(|digest| digest != &[0; 32]),
+            },
         };
         Ok(Ended { sent, outcome, after })
     }

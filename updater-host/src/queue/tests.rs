@@ -14,6 +14,9 @@ fn output() -> Output {
 
 fn report(sequence: u64) -> Report {
     Report::Device(DeviceBody {
+        manifest_digest: None,
+        release_kid: None,
+        anchors: None,
         vendor: Uuid::from_u128(1),
         class: Uuid::from_u128(2),
         version: None,

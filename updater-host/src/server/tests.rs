@@ -295,6 +295,9 @@ async fn a_longer_image_and_a_range_that_was_not_asked_for_are_refused() {
 async fn a_report_carries_the_token() {
     let server = FakeServer::start(|_| Answer::ok(b"{}".to_vec()));
     let body = DeviceBody {
+        manifest_digest: None,
+        release_kid: None,
+        anchors: None,
         vendor: VENDOR,
         class: CLASS,
         version: Some("1.0.0".to_owned()),

@@ -51,6 +51,15 @@ pub(crate) struct DeviceBody {
     /// Sequence number of the active image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) sequence: Option<u64>,
+    /// Manifest digest of the active image, hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) manifest_digest: Option<String>,
+    /// kid of the key that signed the active release, hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) release_kid: Option<String>,
+    /// kids of the anchors, hex: 1 to 8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) anchors: Option<Vec<String>>,
     /// When it was so, seconds since the epoch: one that comes late changes nothing that is known of a later time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) at: Option<u64>,
@@ -84,6 +93,9 @@ pub(crate) struct EventBody {
     /// Manifest digest, hex.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) release: Option<String>,
+    /// kid of the key that signed the release, hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) release_kid: Option<String>,
     /// Version of the release.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) version: Option<String>,

@@ -96,6 +96,9 @@ mod with_a_server {
             .collect();
         let registration = kept.iter().find_map(|kept| kept["report"].get("device")).unwrap();
         assert!(registration["at"].as_u64().is_some_and(|at| at > 0), "{registration}");
+        // Which manifest runs, not only its number.
+        assert_eq!(registration["manifest_digest"], "04".repeat(32), "{registration}");
+        assert!(registration.get("release_kid").is_none(), "{registration}");
     }
 
     #[test]
