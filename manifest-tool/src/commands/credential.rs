@@ -35,10 +35,10 @@ pub struct Issue {
     /// Vendor whose devices it is for: UUID or domain
     #[arg(long)]
     vendor: Vendor,
-    /// Class of devices it is for: UUID or name; several can be given, none means any
+    /// Class of devices it is for: UUID or name, none means any (repeatable)
     #[arg(long = "class", value_name = "CLASS")]
     classes: Vec<Class>,
-    /// Serial of a device it is for; several can be given, none means any; not for releases
+    /// Serial of a device it is for, none means any; not for releases (repeatable)
     #[arg(long = "serial", value_name = "SERIAL")]
     serials: Vec<Serial>,
     /// Name of the issuer
@@ -205,7 +205,7 @@ pub struct Inspect {
     /// Credential
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Public key of the root that must have signed it; several can be given
+    /// Public key of the root that must have signed it (repeatable)
     #[arg(long = "anchor", value_name = "ANCHOR")]
     anchors: Vec<PathBuf>,
     /// Time at which it must be good, with --anchor; by default now

@@ -21,10 +21,10 @@ pub struct Verify {
     /// Signed envelope
     #[arg(value_name = "R.suit")]
     envelope: PathBuf,
-    /// Public key of a root that is trusted; several can be given
+    /// Public key of a root that is trusted (repeatable)
     #[arg(long = "anchor", value_name = "ANCHOR", required = true)]
     anchors: Vec<PathBuf>,
-    /// Revocation list; several can be given, of each anchor the newest counts
+    /// Revocation list (repeatable); of each anchor the newest counts
     #[arg(long, value_name = "FILE")]
     revocations: Vec<PathBuf>,
     /// Image that must be the one of the release
