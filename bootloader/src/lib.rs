@@ -67,8 +67,3 @@ pub use session::Session;
 pub use token::{Entry, Purpose, SlotProof};
 #[cfg(feature = "loader")]
 pub use verify::EnvelopeBuffer;
-
-#[cfg(test)]
-#[allow(dead_code, unreachable_pub, reason = "the model serves other tests as well")]
-#[path = "../../tests/src/flash.rs"]
-mod flash_model;

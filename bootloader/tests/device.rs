@@ -7,9 +7,8 @@ mod bench;
 #[allow(dead_code, unreachable_pub, reason = "the model serves other tests as well")]
 #[path = "../../tests/src/factory.rs"]
 mod factory;
-#[allow(dead_code, unreachable_pub, reason = "the model serves other tests as well")]
-#[path = "../../tests/src/flash.rs"]
-mod flash;
+
+use flash_model as flash;
 
 #[path = "device/boot.rs"]
 mod boot;

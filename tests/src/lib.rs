@@ -5,8 +5,9 @@ pub mod addresses;
 pub mod demonstration;
 pub mod device;
 pub mod factory;
-pub mod flash;
 pub mod parent_death;
 pub mod power;
 pub mod qemu;
 pub mod xtask;
+
+pub use flash_model as flash;

@@ -4,6 +4,7 @@
 //!
 //! One operation is one word programmed or one page erased: what the medium does without being interruptible
 //! from outside.
+#![forbid(unsafe_code)]
 
 use std::cell::{Ref, RefCell, RefMut};
 use std::collections::{BTreeMap, BTreeSet};
