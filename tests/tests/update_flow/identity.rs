@@ -3,16 +3,18 @@
 use serde_json::json;
 use system_tests::factory::{CLASS, VENDOR};
 use trust::author::ProvisioningRequest;
+use uuid::Uuid;
 
 use super::bench::{Bench, Life};
 
-fn block_of(bench: &Bench, serial: &str, node_address: u8) -> Vec<u8> {
+/// A block with the device id of its serial (docs/records.md, Identifiers).
+pub(crate) fn block_of(bench: &Bench, serial: &str, node_address: u8) -> Vec<u8> {
     let anchors = [bench.factory.anchor()];
     let request = ProvisioningRequest {
         serial,
         vendor: VENDOR,
         class: CLASS,
-        device: [0x77; 16],
+        device: Uuid::new_v5(&Uuid::from_bytes(VENDOR), format!("device:{serial}").as_bytes()).into_bytes(),
         node_address,
         anchors: &anchors,
         sequence_floor: 0,

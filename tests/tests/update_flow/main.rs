@@ -43,7 +43,9 @@ fn can_fd() {
 #[test]
 fn a_device_is_provisioned_once() {
     let (bench, _sim) = Bench::with_device();
-    bench.run(&["provision", "device.cbor"]).is_error("already-provisioned", 5);
+    bench.run(&["provision", "device.cbor"]).is_error("serial-in-use", 7);
+    bench.write("other.cbor", &identity::block_of(&bench, "A-0002", 0x22));
+    bench.run(&["provision", "other.cbor"]).is_error("already-provisioned", 5);
     let before = bench.info();
     assert_eq!((&before["serial"], &before["node"]), (&json!("A-0001"), &json!(0x21)));
 }
@@ -281,13 +283,7 @@ fn is_typed(ended: &Ended) {
 fn of_two_devices_one_is_chosen_by_its_serial() {
     let (bench, _first) = Bench::with_device();
     bench.release(2, Life::Confirms);
-    // The same block for A-0002 at node 22.
-    let mut block = bench.read("device.cbor");
-    let serial = block.windows(6).position(|window| window == b"A-0001").expect("a serial");
-    block[serial + 5] = b'2';
-    let node = block.windows(3).position(|window| window == [0x05, 0x18, 0x21]).expect("a node address");
-    block[node + 2] = 0x22;
-    bench.write("second.cbor", &block);
+    bench.write("second.cbor", &identity::block_of(&bench, "A-0002", 0x22));
     let _second = bench.sim("flash-2", &bench.bus);
     bench.run(&["provision", "second.cbor"]).is_result("provisioned", 0);
 

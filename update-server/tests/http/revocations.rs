@@ -82,7 +82,8 @@ async fn a_list_that_does_not_verify_is_refused() {
     {
         server.put("/v1/revocations", malformed).await.is_problem(400, "record-malformed");
     }
-    server.put("/v1/revocations", vec![0; 1025]).await.is_problem(413, "body-too-large");
+    server.put("/v1/revocations", vec![0; 1536]).await.is_problem(400, "record-malformed");
+    server.put("/v1/revocations", vec![0; 1537]).await.is_problem(413, "body-too-large");
     assert_eq!(server.get("/v1/revocations").await.json(), json!({"revocations": []}));
     for kid in ["00", "XYZ", &"A".repeat(16), "..%2f..%2f", &"0".repeat(17)] {
         server.get(&format!("/v1/revocations/{kid}")).await.is_problem(400, "request-malformed");
