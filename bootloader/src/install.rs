@@ -2,6 +2,9 @@
 //! manifest authenticates and its conditions hold; then the head goes to slot B, then the image, page by page, with
 //! progress in the journal. What a reset leaves in slot B is resumed only for the very same envelope.
 
+use embedded_storage::nor_flash::NorFlash;
+use suit_manifest::{Authenticated, Reason, Walk};
+
 use crate::flash::{ERASED, Flash, FlashError};
 use crate::journal::Journal;
 use crate::layout::{Area, Slot, UNIT};
@@ -11,8 +14,6 @@ use crate::revocation::ListBuffer;
 use crate::state::{Event, ImageRecord, Status};
 use crate::token::{Purpose, SlotProof};
 use crate::verify::{EnvelopeBuffer, SlotPlatform, Verifier, head_is};
-use embedded_storage::nor_flash::NorFlash;
-use suit_manifest::{Authenticated, Reason, Walk};
 
 /// Image bytes between two progress records; at least a page.
 pub const COMMIT_INTERVAL: u32 = 4096;

@@ -1,9 +1,10 @@
 //! Why the loader refused: a reason of docs/errors.md and the byte it belongs to, and which NRC says so on the bus.
 
-use crate::flash::FlashError;
-use crate::journal::JournalError;
 use suit_manifest::Reason;
 use update_protocol::uds::Nrc;
+
+use crate::flash::FlashError;
+use crate::journal::JournalError;
 
 /// A refusal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,8 +1,9 @@
 //! The state record (`FD00`, docs/can-protocol.md) from what the journal says.
 
+use update_protocol::profile::{Flags, ImageState, Mode, StateRecord};
+
 use crate::layout::Layout;
 use crate::state::{BootState, Status};
-use update_protocol::profile::{Flags, ImageState, Mode, StateRecord};
 
 /// What the journal does not know.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

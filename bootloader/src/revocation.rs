@@ -2,15 +2,16 @@
 //! to. A newer list is written, with those of the other domains, to the other half; then the journal points there.
 //! Lists are verified again each time they are used.
 
+use embedded_storage::nor_flash::NorFlash;
+use suit_manifest::Reason;
+use trust::{AnchorSet, DOMAINS_MAX, Domain, Replacement, RevocationList};
+
 use crate::flash::{Flash, FlashError};
 use crate::journal::Journal;
 use crate::layout::{Area, Half, REVOCATION_LIST_LEN_MAX};
 use crate::refusal::Refusal;
 use crate::state::{Event, RevocationPointer};
 use crate::stored::{self, Found, Kind};
-use embedded_storage::nor_flash::NorFlash;
-use suit_manifest::Reason;
-use trust::{AnchorSet, DOMAINS_MAX, Domain, Replacement, RevocationList};
 
 /// Room for one list.
 pub type ListBuffer = [u8; REVOCATION_LIST_LEN_MAX];

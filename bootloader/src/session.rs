@@ -1,15 +1,6 @@
 //! The loader on the bus (docs/can-protocol.md): turns what a tester asks into what the loader does, and its
 //! refusals into NRCs. Everything of UDS that the loader knows is here.
 
-use crate::anchor;
-use crate::decide::Stay;
-use crate::handoff::Request;
-use crate::layout::{ENVELOPE_LEN_MAX, PROVISIONING_BLOCK_LEN_MAX, REVOCATION_LIST_LEN_MAX};
-use crate::loader::Loader;
-use crate::refusal::{Refusal, nrc};
-use crate::report::{Circumstances, state_record};
-use crate::tag::FactoryTag;
-use crate::token::Entry;
 use embedded_storage::nor_flash::NorFlash;
 use suit_manifest::Reason;
 use trust::DOMAINS_MAX;
@@ -20,6 +11,16 @@ use update_protocol::profile::{
 };
 use update_protocol::uds::server::{Answer, Download, Handler, Operation, Server, SessionChange};
 use update_protocol::uds::{self, Nrc};
+
+use crate::anchor;
+use crate::decide::Stay;
+use crate::handoff::Request;
+use crate::layout::{ENVELOPE_LEN_MAX, PROVISIONING_BLOCK_LEN_MAX, REVOCATION_LIST_LEN_MAX};
+use crate::loader::Loader;
+use crate::refusal::{Refusal, nrc};
+use crate::report::{Circumstances, state_record};
+use crate::tag::FactoryTag;
+use crate::token::Entry;
 
 // What a tester may send is what there is room for.
 const _: () = assert!(

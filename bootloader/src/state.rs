@@ -3,9 +3,10 @@
 //! A snapshot says all there is to say; an [`Event`] that does not belong to the present [`Status`] is an error
 //! value, and the table of all pairs is frozen by a test.
 
+use trust::DOMAINS_MAX;
+
 use crate::layout::Half;
 use crate::token::{Purpose, SlotProof};
-use trust::DOMAINS_MAX;
 
 /// Boots an image gets to confirm itself before it is reverted.
 pub const TRIAL_BOOTS: u8 = 1;

@@ -4,6 +4,9 @@
 
 mod platform;
 
+use embedded_storage::nor_flash::NorFlash;
+use firmware_image::Vectors;
+
 use crate::evidence::Evidence;
 use crate::flash::{Flash, is_erased};
 use crate::layout::{Area, ENVELOPE_LEN_MAX, Region, Slot, UNIT, offset_of};
@@ -12,8 +15,6 @@ use crate::refusal::Refusal;
 use crate::revocation::{self, ListBuffer};
 use crate::state::{ImageRecord, RevocationPointer};
 use crate::token::Purpose;
-use embedded_storage::nor_flash::NorFlash;
-use firmware_image::Vectors;
 pub(crate) use platform::SlotPlatform;
 use suit_manifest::{Authenticated, Envelope, Reason, Walk, Walked};
 use trust::{AnchorSet, TrustStore};

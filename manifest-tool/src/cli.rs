@@ -1,15 +1,17 @@
 //! The command line: what can be said, and what is printed and returned for it.
 
+use std::ffi::OsString;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+use trust::host::usage_message;
+
 use crate::commands::{
     create, credential, inspect, key, provision, publish, recertify, revoke, sign, verify, withdraw,
 };
 use crate::error::Error;
 use crate::output::{Output, Report};
-use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
-use std::ffi::OsString;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use trust::host::usage_message;
 
 /// Keys, credentials, SUIT manifests, revocation, provisioning and publishing
 #[derive(Parser, Debug)]

@@ -13,16 +13,18 @@ pub mod sign;
 pub mod verify;
 pub mod withdraw;
 
+use std::path::{Path, PathBuf};
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use trust::author::SoftwareKey;
+use trust::{Anchor, CredentialClaims, Role, TrustStoreBuf};
+
 use crate::error::Error;
 use crate::files::{MAX_RECORD_FILE_LEN, must_differ, read};
 use crate::output::Output;
 use crate::passphrase::PassphraseSource;
 use crate::time::now;
 use crate::{private_key, public_key};
-use clap::builder::{PossibleValuesParser, TypedValueParser};
-use std::path::{Path, PathBuf};
-use trust::author::SoftwareKey;
-use trust::{Anchor, CredentialClaims, Role, TrustStoreBuf};
 
 /// The private key that signs.
 #[derive(clap::Args, Clone, Debug)]

@@ -1,7 +1,5 @@
 //! Objects that several commands show: a scope, a credential, a revocation list, a manifest.
 
-use crate::identifiers::{Class, Vendor};
-use crate::time;
 use serde::Serialize;
 use suit_manifest::author::Inspection;
 use suit_manifest::{ComponentText, Manifest, ManifestText};
@@ -9,6 +7,9 @@ use trust::{
     CredentialClaims, Kid, MinimumSequence, RevocationClaims, Revoked, Rights, Role, Scope, UnixTime,
 };
 use uuid::Uuid;
+
+use crate::identifiers::{Class, Vendor};
+use crate::time;
 
 /// Lowercase hex.
 pub(crate) fn kid(kid: Kid) -> String {

@@ -1,11 +1,13 @@
 //! Everything that can stop the tool, by whose fault it is, with the code, hint and exit code that people and
 //! scripts see (docs/errors.md, docs/manifest-tool.md).
 
-use crate::image::ImageError;
-use crate::private_key::KeyFault;
 use std::path::{Path, PathBuf};
+
 use suit_manifest::Reason;
 use trust::host::{KeyFileError, ReadError};
+
+use crate::image::ImageError;
+use crate::private_key::KeyFault;
 
 /// What was done with a file when it failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -11,6 +11,11 @@ mod inspect;
 mod outline;
 mod sequences;
 
+use base64ct::{Base64UrlUnpadded, Encoding as _};
+use ciborium::Value;
+use trust::Role;
+use trust::author::{Signer, read_unverified_credential};
+
 use crate::dry_run::image_for_any;
 use crate::envelope::{
     AUTHENTICATION_WRAPPER, ENVELOPE_TAG, Envelope, MANIFEST, Severed, may_sign_manifests,
@@ -19,10 +24,6 @@ use crate::error::{Error, ErrorKind};
 use crate::limits::{MAX_ENVELOPE_HEAD_LEN, MAX_URI_LEN};
 use crate::manifest::{INSTALL, Manifest, PAYLOAD_FETCH, TEXT};
 use crate::text::{ComponentText, ManifestText};
-use base64ct::{Base64UrlUnpadded, Encoding as _};
-use ciborium::Value;
-use trust::Role;
-use trust::author::{Signer, read_unverified_credential};
 
 pub use inspect::{Inspection, inspect};
 pub use outline::{Outline, outline};

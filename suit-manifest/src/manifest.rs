@@ -3,6 +3,9 @@
 //! A [`Manifest`] has been checked wholly: every member, every sequence in it and in the envelope, and the digest
 //! of every severed member that is there.
 
+use trust::cbor::{Major, Reader};
+use trust::{CredentialClaims, RevocationList};
+
 use crate::digest::Digest;
 use crate::envelope::{Envelope, Severed};
 use crate::error::{Error, ErrorKind};
@@ -10,8 +13,6 @@ use crate::limits::{MAX_COMPONENT_SEGMENT_LEN, MAX_COMPONENT_SEGMENTS, MAX_COMPO
 use crate::span::{Span, Wrapped, array_up_to, embedded, uri};
 use crate::structure::{Bounds, Walk};
 use crate::text::Text;
-use trust::cbor::{Major, Reader};
-use trust::{CredentialClaims, RevocationList};
 
 const VERSION: i32 = 1;
 const SEQUENCE_NUMBER: i32 = 2;

@@ -2,8 +2,6 @@
 //! session, object by object. The bus in between is tested elsewhere.
 #![allow(clippy::cast_possible_truncation, reason = "the numbers of a test are small")]
 
-use super::factory::{self, Factory};
-use super::flash::Nor;
 use bootloader::firmware_image::Vectors;
 use bootloader::flash::Flash;
 use bootloader::handoff::Request;
@@ -15,6 +13,9 @@ use suit_manifest::Reason;
 use update_protocol::profile::{Object, StateRecord};
 use update_protocol::uds::Nrc;
 use update_protocol::uds::server::{Answer, Download, Handler as _};
+
+use super::factory::{self, Factory};
+use super::flash::Nor;
 
 const RAM: Region = Region { start: 0x2000_0000, len: 0x1_0000 };
 const BASE: u32 = 0x2100_0000;

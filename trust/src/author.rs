@@ -3,6 +3,9 @@
 //! What is made here is encoded with coset and ciborium, and read again by the verifying code of this crate before
 //! it is returned.
 
+use ciborium::value::Value;
+use coset::{AsCborValue as _, CborSerializable as _, CoseSign1Builder, Header, HeaderBuilder, iana};
+
 use crate::chain::ChainedSign1;
 use crate::cose::{HEADER_KCWT, HEADER_TYP, TAG_CWT, TAG_SIGN1};
 use crate::credential::{CNF_COSE_KEY, TYP_CREDENTIAL};
@@ -16,8 +19,6 @@ use crate::{
     Anchor, Credential, CredentialClaims, DEFAULT_SEQUENCE_CEILING, Error, PublicKey, RevocationClaims, Role,
     TrustStore, UnixTime,
 };
-use ciborium::value::Value;
-use coset::{AsCborValue as _, CborSerializable as _, CoseSign1Builder, Header, HeaderBuilder, iana};
 
 mod provisioning;
 mod revocation;

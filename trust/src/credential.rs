@@ -1,5 +1,7 @@
 //! Credentials: a root certifies a key for a role and a scope (CWT with `cnf`, RFC 8747).
 
+use core::ops::Deref;
+
 use crate::anchor::Domain;
 use crate::cbor::Reader;
 use crate::error::{Error, ErrorKind};
@@ -10,7 +12,6 @@ use crate::record::{
 };
 use crate::scope::{Role, Scope};
 use crate::{TrustStore, UnixTime};
-use core::ops::Deref;
 
 /// `typ` of a credential.
 pub(crate) const TYP_CREDENTIAL: &str = "anchorage-credential+cwt";

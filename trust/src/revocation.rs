@@ -2,6 +2,8 @@
 //! releases (by a minimum sequence number). A list is whole: it replaces the one before it, and drops nothing of it
 //! that it does not cover otherwise ([`RevocationList::replaces`]).
 
+use core::ops::Deref;
+
 use crate::UnixTime;
 use crate::anchor::{Anchor, Domain, Rights};
 use crate::cbor::{List, Major, Reader};
@@ -13,7 +15,6 @@ use crate::record::{
     CLAIM_REVOKED, MAX_NAME_LEN, Record, is_ignorable,
 };
 use crate::scope::Role;
-use core::ops::Deref;
 
 /// `typ` of a revocation list.
 pub(crate) const TYP_REVOCATION: &str = "anchorage-revocation+cwt";

@@ -4,18 +4,20 @@
 //! envelopes are verified again by whoever uses them. Files appear whole (written aside and renamed) or, for an image
 //! that is still being fetched, as `.part`, which is locked while a program writes to it.
 
-use crate::error::{Error, FileAction};
-use crate::server::{Kind, Latest};
-use crate::text::printable;
-use directories::ProjectDirs;
-use sha2::{Digest as _, Sha256};
 use std::fs::{self, File, TryLockError};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+
+use directories::ProjectDirs;
+use sha2::{Digest as _, Sha256};
 use suit_manifest::limits::MAX_ENVELOPE_LEN;
 use trust::host::ReadError;
 use trust::{Anchor, Domain, MAX_REVOCATION_LIST_LEN, RevocationList};
 use uuid::Uuid;
+
+use crate::error::{Error, FileAction};
+use crate::server::{Kind, Latest};
+use crate::text::printable;
 
 /// Longest release object that is read back, bytes.
 const MAX_RELEASE_OBJECT_LEN: u64 = 16 * 1024;

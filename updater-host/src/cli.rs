@@ -1,9 +1,10 @@
 //! The command line.
 
-use can_bus::{BusAddress, Identifiers};
-use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::time::Duration;
+
+use can_bus::{BusAddress, Identifiers};
+use clap::{Args, Parser, Subcommand};
 
 /// Finds devices on the CAN bus, verifies releases and installs them.
 #[derive(Debug, Parser)]
@@ -188,8 +189,9 @@ fn node(text: &str) -> Result<u8, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use clap::CommandFactory as _;
+
+    use super::*;
 
     #[test]
     fn the_command_line_is_sound() {

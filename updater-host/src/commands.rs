@@ -1,5 +1,15 @@
 //! The commands but `update`: each asks one device for one thing.
 
+use std::time::Duration;
+
+use can_bus::Flow;
+use serde::Serialize;
+use suit_manifest::reason::Reason;
+use trust::provisioning::{Identity, ProvisioningBlock};
+use update_protocol::profile::{
+    DEFAULT_NODE_ADDRESS, ImageState, MAX_PROVISIONING_BLOCK_LEN, MAX_REVOCATION_LIST_LEN, Mode, Object,
+};
+
 use crate::cli::{Choice, Cli, Provision, Revocations};
 use crate::connection::{Connection, Trouble};
 use crate::device::{Device, InfoReport, ScanReport};
@@ -9,14 +19,6 @@ use crate::output::{Output, Report};
 use crate::restart::await_answer;
 use crate::scan::{self, choose};
 use crate::session::{PROGRAMMING, Reset, Session};
-use can_bus::Flow;
-use serde::Serialize;
-use std::time::Duration;
-use suit_manifest::reason::Reason;
-use trust::provisioning::{Identity, ProvisioningBlock};
-use update_protocol::profile::{
-    DEFAULT_NODE_ADDRESS, ImageState, MAX_PROVISIONING_BLOCK_LEN, MAX_REVOCATION_LIST_LEN, Mode, Object,
-};
 
 /// `scan`
 ///

@@ -1,14 +1,16 @@
 //! An open bus with a UDS tester on it, turned to one node at a time (docs/can-protocol.md).
 
-use crate::cli::Cli;
-use crate::error::{BusName, DeviceAnswerError, DeviceRefusal, Error, Subject, nrc_words};
-use can_bus::{Bus, BusAddress, BusError, ChannelError, Identifiers, IsoTpChannel, Tester, TesterError};
 use std::collections::BTreeSet;
 use std::time::Duration;
+
+use can_bus::{Bus, BusAddress, BusError, ChannelError, Identifiers, IsoTpChannel, Tester, TesterError};
 use update_protocol::isotp::ReceiveError;
 use update_protocol::profile;
 use update_protocol::uds::Nrc;
 use update_protocol::uds::client::ClientError;
+
+use crate::cli::Cli;
+use crate::error::{BusName, DeviceAnswerError, DeviceRefusal, Error, Subject, nrc_words};
 
 /// `3E 00`: every device answers it with one frame.
 const TESTER_PRESENT: [u8; 2] = [0x3E, 0];

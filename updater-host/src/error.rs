@@ -9,12 +9,14 @@ pub(crate) use answer::DeviceAnswerError;
 pub(crate) use answer::ServerAnswerError;
 pub(crate) use words::{nrc_words, reason_hint};
 
-use crate::device::{DeviceSummary, OtherUnit, reason_slug};
-use crate::text::printable;
 use std::path::{Path, PathBuf};
+
 use suit_manifest::reason::Reason;
 use trust::host::{KeyFileError, ReadError};
 use update_protocol::uds::Nrc;
+
+use crate::device::{DeviceSummary, OtherUnit, reason_slug};
+use crate::text::printable;
 
 /// What a file is read or written for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -4,6 +4,14 @@
 //! What the device has committed is in its state record, so every try begins with a new session, sends the envelope
 //! again and goes on at the resume offset.
 
+use std::time::{Duration, Instant};
+
+use can_bus::{Ended, Flow};
+use suit_manifest::reason::Reason;
+use trust::Domain;
+use update_protocol::profile::{ImageState, Mode, Object, StateRecord};
+use update_protocol::uds::Nrc;
+
 use crate::connection::{Connection, Trouble};
 use crate::device::Device;
 use crate::error::{DeviceAnswerError, DeviceRefusal, Error, Moment, Subject};
@@ -12,12 +20,6 @@ use crate::output::{Output, Retry, Transfer};
 use crate::release::Release;
 use crate::restart::await_answer;
 use crate::session::{PROGRAMMING, Session, session_is_lost};
-use can_bus::{Ended, Flow};
-use std::time::{Duration, Instant};
-use suit_manifest::reason::Reason;
-use trust::Domain;
-use update_protocol::profile::{ImageState, Mode, Object, StateRecord};
-use update_protocol::uds::Nrc;
 
 /// Tries without a new byte before patience is looked at.
 const MIN_FRUITLESS_TRIES: u32 = 3;

@@ -31,11 +31,12 @@ mod text;
 mod trusted;
 mod update;
 
+use std::ffi::OsString;
+
 use cli::{Cli, Command};
 use error::Moment;
 use interrupt::Interrupt;
 use output::{Output, usage_failure};
-use std::ffi::OsString;
 
 /// What is wrong with the command line, on one line: the first paragraph of what is printed for people.
 fn mistake(error: &clap::Error) -> String {

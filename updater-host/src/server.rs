@@ -6,17 +6,19 @@
 mod download;
 pub(crate) mod wire;
 
-use crate::cache::{self, detail, digest_of_hex};
-use crate::error::{Error, ServerAnswerError};
-use crate::files::{self, MAX_IMAGE_LEN};
-use reqwest::header::{AUTHORIZATION, HeaderValue};
-use reqwest::{Certificate, Client, Method, RequestBuilder, Response, Url};
 use std::path::Path;
 use std::time::Duration;
+
+use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::{Certificate, Client, Method, RequestBuilder, Response, Url};
 use suit_manifest::limits::MAX_ENVELOPE_LEN;
 use trust::host::without_mark;
 use trust::{Kid, MAX_REVOCATION_LIST_LEN};
 use uuid::Uuid;
+
+use crate::cache::{self, detail, digest_of_hex};
+use crate::error::{Error, ServerAnswerError};
+use crate::files::{self, MAX_IMAGE_LEN};
 use wire::{DeviceBody, EventBody, Problem, ReleaseObject};
 
 /// How long a connection may take to come up.

@@ -1,12 +1,14 @@
 //! The trust store of the host: the anchors it was given, the newest revocation list of each domain, and the time.
 
-use crate::error::{Error, Subject};
-use crate::files;
 use std::path::PathBuf;
 use std::time::SystemTime;
+
 use suit_manifest::reason::Reason;
 use trust::host::open_anchors;
 use trust::{Held, MAX_REVOCATION_LIST_LEN, TrustStoreBuf, UnixTime};
+
+use crate::error::{Error, Subject};
+use crate::files;
 
 /// Reads anchor files: each is the root of a domain of its own. The same key twice counts once.
 ///

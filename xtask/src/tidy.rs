@@ -25,9 +25,6 @@ const MAX_LINES: usize = 800;
 /// Files over this are listed: a hint that one file has become two.
 const LONG_LINES: usize = 400;
 
-/// Where imports are in order already; the others follow when their present rewrites have landed.
-const IMPORTS: [&str; 6] = ["xtask", "firmware-image", "can-bus", "update-protocol", "update-server", "fuzz"];
-
 /// One broken rule.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Finding {
@@ -83,8 +80,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         sources.push(tokens::Source { path: path.clone(), text });
     }
     findings.extend(tokens::check(&sources));
-    let in_order = |source: &&tokens::Source| IMPORTS.iter().any(|folder| source.path.starts_with(folder));
-    findings.extend(sources.iter().filter(in_order).filter_map(imports::check));
+    findings.extend(sources.iter().filter_map(imports::check));
     findings.extend(kinds::check(&sources, &crate_names(&members)));
     findings.extend(codes::check(&sources, |page| std::fs::read_to_string(workspace.root().join(page)).ok()));
     let attacks = std::fs::read_to_string(workspace.root().join(attacks::DOCUMENT))

@@ -1,10 +1,11 @@
 //! One snapshot as bytes, format version 1 (docs/flash-layout.md, Journal): 192 bytes, big-endian, CRC-32 at the
 //! end. Frozen by literal bytes in a test; a new format is a new version, never another meaning of this one.
 
+use trust::DOMAINS_MAX;
+
 use crate::checksum::checksum;
 use crate::layout::{Half, JOURNAL_RECORD_LEN as RECORD_LEN};
 use crate::state::{BootState, ImageRecord, RevocationPointer, Status, Step, SwapProgress};
-use trust::DOMAINS_MAX;
 
 /// Bytes before the CRC that no field has yet: zeros.
 const RESERVED_LEN: usize = 56;

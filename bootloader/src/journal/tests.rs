@@ -1,10 +1,11 @@
 #![allow(clippy::cast_possible_truncation, reason = "the numbers of a test are small")]
 
+use flash_model::{Cut, Nor};
+
 use super::*;
 use crate::checksum::checksum;
 use crate::layout::{Layout, Region, Regions, tests::GOOD};
 use crate::state::{ImageRecord, RevocationPointer, Status, Step, SwapProgress};
-use flash_model::{Cut, Nor};
 
 /// Every kind of record, format version 1. Devices in the field hold these bytes: do not change, only add.
 fn frozen() -> [(u32, BootState, &'static str); 4] {

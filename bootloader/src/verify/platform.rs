@@ -1,11 +1,12 @@
 //! What the command processor asks about this device: who it is, and what lies in one of its slots.
 
-use crate::flash::Flash;
-use crate::layout::{Area, Slot, UNIT, offset_of};
-use crate::provisioning::Identity;
 use embedded_storage::nor_flash::NorFlash;
 use sha2::{Digest as _, Sha256};
 use suit_manifest::{ComponentId, Digest, Platform, PlatformError, Reason};
+
+use crate::flash::Flash;
+use crate::layout::{Area, Slot, UNIT, offset_of};
+use crate::provisioning::Identity;
 
 /// Bytes hashed at a time.
 const CHUNK: usize = 8 * UNIT;

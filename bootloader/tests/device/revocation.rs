@@ -1,8 +1,5 @@
 //! Revocation lists.
 
-use crate::bench::{Device, Failure, record};
-use crate::factory::{Factory, provisioning_block};
-use crate::flash::Cut;
 use bootloader::layout::{Area, Half};
 use suit_manifest::Reason;
 use trust::{Anchor, Rights};
@@ -10,6 +7,10 @@ use update_protocol::profile::anchors::AnchorReport;
 use update_protocol::profile::{Object, did};
 use update_protocol::uds::Nrc;
 use update_protocol::uds::server::{Answer, Handler as _};
+
+use crate::bench::{Device, Failure, record};
+use crate::factory::{Factory, provisioning_block};
+use crate::flash::Cut;
 
 type Board = Device<8, 4096>;
 

@@ -1,5 +1,16 @@
 //! `credential issue` and `credential inspect`.
 
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use suit_manifest::Reason;
+use trust::author::{
+    CredentialRequest, ScopeRequest, Signer as _, SoftwareKey, issue_credential, random_cti,
+    read_unverified_credential,
+};
+use trust::host::Serial;
+use trust::{Credential, PublicKey, Revoked, Role};
+
 use super::list::{NO_PREVIOUS, PreviousArguments, own_credential};
 use super::{SigningKeyArguments, read_anchors};
 use crate::describe::CredentialView;
@@ -9,15 +20,6 @@ use crate::identifiers::{Class, Vendor};
 use crate::output::{Report, table};
 use crate::public_key;
 use crate::time::{Time, display, now};
-use serde::Serialize;
-use std::path::{Path, PathBuf};
-use suit_manifest::Reason;
-use trust::author::{
-    CredentialRequest, ScopeRequest, Signer as _, SoftwareKey, issue_credential, random_cti,
-    read_unverified_credential,
-};
-use trust::host::Serial;
-use trust::{Credential, PublicKey, Revoked, Role};
 
 const NO_LIST: &str = "--previous and --first belong to --replaces and --list-out";
 

@@ -1,15 +1,17 @@
 //! How a revocation list goes on from its predecessors. Nothing that they revoke is lost, and no number falls: the
 //! rule is `trust`'s, which server, host and device apply too.
 
-use crate::error::Error;
-use crate::files::{MAX_RECORD_FILE_LEN, read};
-use crate::step;
-use crate::time::now;
 use std::path::{Path, PathBuf};
+
 use trust::author::{
     Minimum, RevocationRequest, Signer as _, SoftwareKey, read_unverified_credential, sign_revocation,
 };
 use trust::{Anchor, Credential, ErrorKind, RevocationList, Revoked, RevokedId, TrustStore};
+
+use crate::error::Error;
+use crate::files::{MAX_RECORD_FILE_LEN, read};
+use crate::step;
+use crate::time::now;
 
 /// A list that forgets what was revoked gives a stolen key back: nobody begins one by an omission.
 pub(super) const NO_PREVIOUS: &str =

@@ -1,16 +1,18 @@
 //! `recertify`: a renewed credential in the place of the old one. The signature covers the manifest, not the
 //! credential: nothing is signed again, and no key is needed.
 
+use std::path::PathBuf;
+
+use serde::Serialize;
+use suit_manifest::author::{inspect, recertify};
+use trust::author::read_unverified_credential;
+
 use super::sign::explain;
 use super::warn_of_time;
 use crate::describe::CredentialView;
 use crate::error::Error;
 use crate::files::{Existing, MAX_ENVELOPE_FILE_LEN, MAX_RECORD_FILE_LEN, must_differ, read, write_all};
 use crate::output::{Output, Report, table};
-use serde::Serialize;
-use std::path::PathBuf;
-use suit_manifest::author::{inspect, recertify};
-use trust::author::read_unverified_credential;
 
 /// Put a newer credential of the same key into signed envelopes
 #[derive(clap::Args, Clone, Debug)]

@@ -1,6 +1,16 @@
 //! `revoke`: the root takes back credentials and keys, and sets minimum sequence numbers. A list is whole: what the
 //! previous one said is carried on.
 
+use std::num::NonZeroU64;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::Serialize;
+use trust::author::{Minimum, RevocationRequest, Signer as _, read_unverified_credential};
+use trust::{
+    Anchor, DEFAULT_SEQUENCE_CEILING, Kid, MAX_GENERATION, RevocationList, Revoked, RevokedId, Role,
+};
+
 use super::SigningKeyArguments;
 use super::list::{NO_PREVIOUS, PreviousArguments, own_credential};
 use crate::describe::{RevocationView, uuid};
@@ -8,14 +18,6 @@ use crate::error::Error;
 use crate::files::{Existing, MAX_RECORD_FILE_LEN, read, write};
 use crate::identifiers::{Class, IdentifierError, Vendor};
 use crate::output::{Report, table};
-use serde::Serialize;
-use std::num::NonZeroU64;
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
-use trust::author::{Minimum, RevocationRequest, Signer as _, read_unverified_credential};
-use trust::{
-    Anchor, DEFAULT_SEQUENCE_CEILING, Kid, MAX_GENERATION, RevocationList, Revoked, RevokedId, Role,
-};
 
 /// Bytes in hex, of a fixed number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,7 +1,8 @@
 //! What keeps a key from being more than it should: ceilings, roles, roots, renewed credentials.
 
-use super::workshop::{VENDOR, Workshop};
 use serde_json::json;
+
+use super::workshop::{VENDOR, Workshop};
 
 /// `credential issue` for the release key of the workshop.
 fn issue<'a>(subject: &'a str, more: &[&'a str]) -> Vec<&'a str> {

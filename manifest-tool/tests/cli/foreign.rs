@@ -1,6 +1,5 @@
 //! Credentials and envelopes that this tool does not make: well formed, and no device takes them.
 
-use super::workshop::{CLASS, VENDOR, Workshop};
 use manifest_tool::public_key;
 use minicbor::data::Tag;
 use minicbor::{Decoder, Encoder};
@@ -9,6 +8,8 @@ use trust::author::{
     CredentialRequest, ScopeRequest, Signer as _, SoftwareKey, issue_credential, sign1_detached_chained,
 };
 use trust::{PublicKey, Role, UnixTime};
+
+use super::workshop::{CLASS, VENDOR, Workshop};
 
 /// draft-ietf-suit-manifest-37 appendix B, example 0: secure boot of another component, nothing is installed.
 const DRAFT_0: &str = "\

@@ -1,10 +1,11 @@
 //! `publish` against a server of a few lines that records what it is sent (docs/server-api.md).
 
-use super::fake_server::FakeServer;
-use super::workshop::Workshop;
 use axum::body::Bytes;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
+
+use super::fake_server::FakeServer;
+use super::workshop::Workshop;
 
 fn workshop() -> Workshop {
     let workshop = Workshop::with_release();

@@ -1,11 +1,12 @@
 //! Bad input of every kind: a typed error, the right exit code, and nothing written.
 
-use super::workshop::{CLASS, VENDOR, Workshop, firmware};
 use manifest_tool::public_key;
 use manifest_tool::verification::Verification;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use trust::{Anchor, TrustStoreBuf, UnixTime};
+
+use super::workshop::{CLASS, VENDOR, Workshop, firmware};
 
 fn anchor(workshop: &Workshop) -> Anchor {
     Anchor::root(public_key::open(&workshop.path("root.cose")).unwrap())

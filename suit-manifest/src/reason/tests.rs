@@ -1,5 +1,6 @@
-use super::*;
 use std::collections::BTreeSet;
+
+use super::*;
 
 /// Code, slug, SUIT report reason, exit code: lines are only ever added.
 const FROZEN: &[(u16, &str, u8, u8)] = &[

@@ -1,5 +1,9 @@
 //! What the author feature makes, refuses to make, and the dry run over it.
 
+use ciborium::Value;
+use trust::author::{CredentialRequest, ScopeRequest, Signer, SoftwareKey, issue_credential};
+use trust::{Anchor, PublicKey, Role, TrustStore, UnixTime};
+
 use super::support::*;
 use crate::author::{
     AuthorError, MAX_TEXT_LEN, UpdateDescription, create, image_uri, inspect, recertify, sever_text, sign,
@@ -9,9 +13,6 @@ use crate::{
     Condition, DeviceIdentity, Envelope, ErrorKind, MAX_ENVELOPE_HEAD_LEN, Section, image_reference,
     image_reference_for,
 };
-use ciborium::Value;
-use trust::author::{CredentialRequest, ScopeRequest, Signer, SoftwareKey, issue_credential};
-use trust::{Anchor, PublicKey, Role, TrustStore, UnixTime};
 
 /// For another key or other times than those of `support`.
 fn credential_request(key: PublicKey) -> CredentialRequest {

@@ -1,14 +1,15 @@
 //! Outer structure, authentication, digests: draft-ietf-suit-manifest-37 sections 8.2, 8.3, 8.4.12, 10.
 
-use super::support::*;
-use crate::limits::MAX_ENVELOPE_LEN;
-use crate::{Envelope, ErrorKind, Section};
 use ciborium::Value;
 use sha2::{Digest as _, Sha256};
 use trust::ErrorKind as Trust;
 use trust::author::Minimum;
 use trust::author::{ScopeRequest, Signer, SoftwareKey};
 use trust::{Anchor, RevocationList, RevokedId, Role, TrustStore};
+
+use super::support::*;
+use crate::limits::MAX_ENVELOPE_LEN;
+use crate::{Envelope, ErrorKind, Section};
 
 #[test]
 fn a_release_authenticates() {

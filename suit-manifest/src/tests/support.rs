@@ -1,10 +1,5 @@
 //! Keys, envelopes built piece by piece (also wrong ones, which `author` would not make), and a modelled device.
 
-use crate::author::UpdateDescription;
-use crate::{
-    Authenticated, ComponentId, Digest, Envelope, Error, ErrorKind, Platform, PlatformError, Processor,
-    Reason, Section, Step,
-};
 use ciborium::Value;
 use sha2::{Digest as _, Sha256};
 use trust::author::{
@@ -12,6 +7,12 @@ use trust::author::{
     sign_revocation,
 };
 use trust::{Anchor, RevocationList, Role, TrustStore, UnixTime};
+
+use crate::author::UpdateDescription;
+use crate::{
+    Authenticated, ComponentId, Digest, Envelope, Error, ErrorKind, Platform, PlatformError, Processor,
+    Reason, Section, Step,
+};
 
 pub(super) const VENDOR: [u8; 16] = [0xa1; 16];
 pub(super) const CLASS: [u8; 16] = [0xc1; 16];

@@ -1,13 +1,14 @@
 //! Unsupported is not malformed: what SUIT or COSE allows and no device of ours takes has a reason of its own, with the
 //! reason of a SUIT report that belongs to it.
 
+use ciborium::Value;
+use sha2::{Digest as _, Sha256};
+
 use super::support::{
     IMAGE, Parts, assemble, authenticate, bytes, credential, digest_value, encode, identity, map, parameters,
     refusal, seal, sequence, simple, uri,
 };
 use crate::{Envelope, ErrorKind, Reason, image_reference};
-use ciborium::Value;
-use sha2::{Digest as _, Sha256};
 
 fn reason(envelope: &[u8]) -> Reason {
     let refused = Envelope::parse(envelope).err().or_else(|| authenticate(envelope).err());

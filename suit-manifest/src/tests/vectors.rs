@@ -1,14 +1,15 @@
 //! Literal bytes. The frozen envelope is never edited, only added to; the others are the examples of
 //! draft-ietf-suit-manifest-37, appendix B (repository suit-wg/manifest-spec, examples/), made by other hands.
 
+use ciborium::Value;
+use sha2::{Digest as _, Sha256};
+
 use super::support::*;
 use crate::author::{Outline, inspect, outline};
 use crate::manifest::Manifest;
 use crate::{
     ComponentText, Envelope, Error, ErrorKind, ManifestText, Processor, Section, Step, image_reference,
 };
-use ciborium::Value;
-use sha2::{Digest as _, Sha256};
 
 /// Version 1 of what `author::create` and `author::sign` make: `support::update`, seeds 1 and 2.
 const FROZEN_1: &str = "\

@@ -1,5 +1,7 @@
 //! Making revocation lists.
 
+use ciborium::value::Value;
+
 use super::{AuthorError, Signer, bytes, map, sign_record, text, uint};
 use crate::record::{
     CLAIM_IAT, CLAIM_ISS, CLAIM_LIST_SEQUENCE, CLAIM_LOWEST_GENERATIONS, CLAIM_MINIMUM_SEQUENCE,
@@ -7,7 +9,6 @@ use crate::record::{
 };
 use crate::revocation::TYP_REVOCATION;
 use crate::{Anchor, Error, ErrorKind, RevocationList, Revoked, RevokedId, Role, UnixTime};
-use ciborium::value::Value;
 
 /// The least manifest sequence number that devices should still take.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,9 +1,5 @@
 //! The chain anchor -> credential -> signature: what holds, and each link that does not.
 
-use super::roots::{
-    CLASS, CTI, PAYLOAD, VENDOR, anchors, chained, credential, key, release, request, revocation,
-    revocation_request, revoked_key, root, store,
-};
 use trust::author::{
     AuthorError, RevocationRequest, Signer as _, SoftwareKey, exchange_credential, issue_credential,
     read_unverified_credential, read_unverified_revocation, sign_revocation, sign1_detached_chained,
@@ -12,6 +8,11 @@ use trust::{
     Anchor, Credential, ErrorKind, Held, MAX_GENERATION, MAX_SEQUENCE_CEILING, MinimumSequence, Replacement,
     RevocationList, Revoked, RevokedId, Rights, Role, TrustStore, TrustStoreBuf, UnixTime,
     verify_chained_sign1,
+};
+
+use super::roots::{
+    CLASS, CTI, PAYLOAD, VENDOR, anchors, chained, credential, key, release, request, revocation,
+    revocation_request, revoked_key, root, store,
 };
 
 fn credential_id(cti: [u8; 16]) -> Revoked {

@@ -1,10 +1,11 @@
 //! Claims, well signed: each that is missing, unknown, doubled, out of range or too many.
 
+use trust::{Credential, ErrorKind, RevocationList, Role};
+
 use super::forge::{
     CREDENTIAL, NIL, REVOCATION, Sign1, array, bstr, credential_claims, int, map, revocation_claims, tstr,
 };
 use super::roots::{anchors, release, root, store};
-use trust::{Credential, ErrorKind, RevocationList, Role};
 
 type Claims = Vec<(Vec<u8>, Vec<u8>)>;
 /// Why claims are refused, if they are.

@@ -2,9 +2,10 @@
 //!
 //! Never edit these: a new version of a format gets a vector of its own.
 
-use super::roots::{PAYLOAD, anchors, chained, credential, key, revocation, store};
 use trust::author::Signer as _;
 use trust::{Credential, RevocationList, Role, verify_chained_sign1};
+
+use super::roots::{PAYLOAD, anchors, chained, credential, key, revocation, store};
 
 /// kid of the keys whose seeds are 32 times 1, and 32 times 2.
 const ROOT_KID: &str = "dd2fb4e18b5e1ce3";

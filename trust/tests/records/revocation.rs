@@ -1,12 +1,13 @@
 //! Which list may take the place of which: docs/records.md, Revocation.
 
-use super::roots::{CLASS, VENDOR, anchors, key, minimum, revocation_request, revoked_key, root};
 use proptest::prelude::*;
 use trust::author::{AuthorError, Minimum, RevocationRequest, sign_revocation};
 use trust::{
     Error, ErrorKind, Kid, MAX_GENERATION, MAX_MINIMUM_SEQUENCE, MAX_REVOCATION_LIST_LEN, MAX_REVOKED,
     Replacement, RevocationList, RevokedId, Role, TrustStoreBuf, UnixTime,
 };
+
+use super::roots::{CLASS, VENDOR, anchors, key, minimum, revocation_request, revoked_key, root};
 
 const DROPS: Result<Replacement, ErrorKind> = Err(ErrorKind::RevocationDropsEntry);
 const NEWER: Result<Replacement, ErrorKind> = Ok(Replacement::Newer);

@@ -1,11 +1,12 @@
 //! coset reads and verifies what we make: another implementation of the same specifications.
 
-use super::roots::{CTI, PAYLOAD, anchors, chained, credential, release, revocation, root};
 use coset::cwt::{ClaimsSet, Timestamp};
 use coset::{AsCborValue as _, CborSerializable as _, CoseSign1, Label, RegisteredLabelWithPrivate, iana};
 use ed25519_dalek::{Signature, Verifier as _, VerifyingKey};
 use trust::PublicKey;
 use trust::author::Signer as _;
+
+use super::roots::{CTI, PAYLOAD, anchors, chained, credential, release, revocation, root};
 
 fn untag(bytes: &[u8], tags: &[u64]) -> ciborium::Value {
     let mut value: ciborium::Value = ciborium::from_reader(bytes).unwrap();

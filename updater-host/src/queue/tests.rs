@@ -1,6 +1,7 @@
+use uuid::Uuid;
+
 use super::*;
 use crate::server::tests::fake::{Answer, FakeServer};
-use uuid::Uuid;
 
 fn queue() -> (tempfile::TempDir, Queue) {
     let folder = tempfile::tempdir().unwrap();

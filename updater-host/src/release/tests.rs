@@ -1,6 +1,3 @@
-use super::*;
-use crate::device::identity;
-use crate::text::DeviceText;
 use suit_manifest::author::{UpdateDescription, create, image_uri, sign};
 use trust::UnixTime;
 use trust::author::{
@@ -9,6 +6,10 @@ use trust::author::{
 };
 use trust::{Anchor, RevokedId, Role};
 use update_protocol::profile::{ImageState, StateRecord};
+
+use super::*;
+use crate::device::identity;
+use crate::text::DeviceText;
 
 const VENDOR: [u8; 16] = [1; 16];
 const CLASS: [u8; 16] = [2; 16];

@@ -1,6 +1,7 @@
-use super::*;
 use trust::author::{RevocationRequest, Signer as _, SoftwareKey, sign_revocation};
 use trust::{Anchor, RevokedId, Role};
+
+use super::*;
 
 fn root() -> SoftwareKey {
     SoftwareKey::from_seed(&[7; 32]).unwrap()

@@ -1,17 +1,19 @@
 //! A device that answers as it is told to, over a real bus. It verifies nothing: it is here to be wrong.
 
-use crate::made::{CLASS, DEVICE, IMAGE_SIZE, SEQUENCE, VENDOR};
-use can_bus::{Bus, IsoTpChannel};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
+
+use can_bus::{Bus, IsoTpChannel};
 use update_protocol::isotp::Addressing;
 use update_protocol::profile::{
     self, DEFAULT_NODE_ADDRESS, Flags, ImageState, Mode, Object, StateRecord, did, rid,
 };
 use update_protocol::uds::server::{Answer, Download, Event, Handler, Server, SessionChange};
 use update_protocol::uds::{Nrc, Session};
+
+use crate::made::{CLASS, DEVICE, IMAGE_SIZE, SEQUENCE, VENDOR};
 
 /// How a device is, and how it goes wrong.
 #[derive(Clone)]

@@ -1,7 +1,8 @@
 //! Keys, releases and lists for these tests, in a folder.
 
-use sha2::{Digest as _, Sha256};
 use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
 use suit_manifest::author::{UpdateDescription, create, image_uri, sign};
 use trust::author::{
     CredentialRequest, ProvisioningRequest, RevocationRequest, ScopeRequest, Signer as _, SoftwareKey,

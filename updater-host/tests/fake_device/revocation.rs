@@ -1,9 +1,10 @@
 //! Which revocation lists a device is given.
 
-use super::{Asked, Bench, FakeDevice};
 use update_protocol::profile::Object;
 use update_protocol::profile::anchors::{self, AnchorEntry, DomainEntry};
 use update_protocol::uds::Nrc;
+
+use super::{Asked, Bench, FakeDevice};
 
 const LIST: &[&str] = &["--revocations", "list.cwt"];
 

@@ -1,8 +1,10 @@
 //! What a technician is told: the device, the bus, what to do; the words of the protocol only with `-v`.
 
-use super::{After, Asked, Bench, Ended};
 use std::io::{BufRead as _, BufReader};
+
 use update_protocol::uds::Nrc;
+
+use super::{After, Asked, Bench, Ended};
 
 const UPDATE: [&str; 10] = [
     "update",

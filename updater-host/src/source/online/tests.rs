@@ -1,8 +1,9 @@
+use trust::Anchor;
+use trust::author::{Signer as _, SoftwareKey};
+
 use super::*;
 use crate::server::tests::fake::{Answer, FakeServer};
 use crate::trusted::tests::list;
-use trust::Anchor;
-use trust::author::{Signer as _, SoftwareKey};
 
 fn root(number: u8) -> SoftwareKey {
     SoftwareKey::from_seed(&[number; 32]).unwrap()
