@@ -25,6 +25,7 @@ pub struct Psram(());
 impl Psram {
     /// # Safety
     /// To be called once; nothing else writes to the PSRAM.
+    #[must_use]
     pub const unsafe fn take() -> Self {
         Self(())
     }
