@@ -320,6 +320,20 @@ fn from_a_server_with_reports() {
     }
 }
 
+/// The device got its release from files; the server has an older one only.
+#[test]
+fn a_server_with_older_releases_has_nothing_newer_and_learns_of_the_device() {
+    let (bench, _sim) = Bench::with_device();
+    let server = UpdateServer::start(&bench, 0);
+    bench.release(2, Life::Confirms);
+    server.publish(&bench, 2);
+    bench.release(3, Life::Confirms);
+    bench.update(3, &[]).is_result("confirmed", 0);
+    bench.run(&from_server(&server.url)).is_result("nothing-newer", 0);
+    let device = server.get("/v1/devices/A-0001");
+    assert_eq!((&device["version"], &device["sequence"]), (&json!("3.0.0"), &json!(3)));
+}
+
 #[test]
 fn what_became_of_an_update_is_told_by_the_next_run_at_the_latest() {
     let (bench, _sim) = Bench::with_device();
