@@ -4,8 +4,8 @@
 use std::cell::RefCell;
 
 use bootloader::layout::{Area, Slot};
-use system_tests::device::{Boot, Device};
-use system_tests::factory::{Factory, provisioning_block};
+use device_harness::device::{Boot, Device};
+use device_harness::factory::{Factory, provisioning_block};
 use update_protocol::isotp::{Config, Link, Target};
 use update_protocol::profile::{Object, device_addressing, tester_addressing};
 use update_protocol::uds::server::Server;

@@ -2,8 +2,8 @@
 //! is written again.
 
 use base64ct::{Base64, Encoding as _};
+use device_harness::factory::Factory;
 use manifest_tool::image::{MAX_IMAGE_LEN, Options, make};
-use system_tests::factory::Factory;
 use trust::PublicKey;
 use trust::host::parse_public_key;
 

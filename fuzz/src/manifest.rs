@@ -4,9 +4,9 @@
 use std::sync::OnceLock;
 
 use ciborium::Value;
+use device_harness::factory::{DEVICE, Factory, description};
 use suit_manifest::author::{create, inspect};
 use suit_manifest::{Envelope, image_reference};
-use system_tests::factory::{DEVICE, Factory, description};
 use trust::{TrustStore, UnixTime, sha256};
 
 /// Key of the manifest in an envelope.

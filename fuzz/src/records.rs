@@ -1,6 +1,6 @@
 //! COSE and CWT. What the strict reader takes is CBOR to another reader, too, and nothing that was not signed verifies.
 
-use system_tests::factory::Factory;
+use device_harness::factory::Factory;
 use trust::author::{read_unverified_credential, read_unverified_revocation};
 use trust::{Credential, RevocationList, Role, TrustStore, UnixTime, verify_chained_sign1};
 

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
+use flash_model::Random;
 use fuzz_targets::{TARGETS, Target};
-use system_tests::flash::Random;
 
 /// Of each seed.
 const MUTATIONS: usize = 40;

@@ -4,9 +4,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
+use emulator::parent_death;
 use serde_json::Value;
-
-use crate::parent_death;
 
 /// Names the directory of programs that `cargo xtask test` has built.
 const PROGRAMS: &str = "XTASK_PROGRAMS";

@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use can_bus::{Bus, Ended, Flow, IsoTpChannel, Tester};
+use device_harness::factory::{Factory, provisioning_block};
+use emulator::{Application, Behaviour, Board, Programs, parent_death};
 use object::read::elf::{FileHeader as _, ProgramHeader as _};
 use object::{Endianness, elf};
+use qemu_mps2_an386_layout as layout;
 use suit_manifest::Reason;
-use system_tests::factory::{Factory, provisioning_block};
-use system_tests::qemu::{self, Application, Behaviour, Board, Programs, layout};
-use system_tests::{addresses, parent_death, xtask};
+use system_tests::{addresses, xtask};
 use tokio::runtime::Runtime;
 use update_protocol::profile::{self, DEFAULT_NODE_ADDRESS, ImageState, Mode, Object, StateRecord, did};
 use update_protocol::uds::{S3_SERVER_MS, Session};
@@ -306,7 +307,7 @@ fn programs() -> Result<Programs> {
 
 #[test]
 fn a_device_lives_on_the_cortex_m4() -> Result<()> {
-    ensure!(qemu::is_installed(), "{} is not on this machine (Debian: qemu-system-arm)", qemu::QEMU);
+    ensure!(emulator::is_installed(), "{} is not on this machine (Debian: qemu-system-arm)", emulator::QEMU);
     let programs = programs()?;
     let loader = programs.loader()?;
     let folder = tempfile::tempdir()?;

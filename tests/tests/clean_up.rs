@@ -7,14 +7,14 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use system_tests::{qemu, xtask};
+use system_tests::xtask;
 
 /// The kernel needs no time to speak of; a busy machine does.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
 fn the_board_loses_its_power_with_the_task_that_gave_it() -> Result<()> {
-    ensure!(qemu::is_installed(), "{} is not on this machine (Debian: qemu-system-arm)", qemu::QEMU);
+    ensure!(emulator::is_installed(), "{} is not on this machine (Debian: qemu-system-arm)", emulator::QEMU);
     let folder = tempfile::tempdir()?;
     let mut command = xtask::command(&["qemu", "--flash"]);
     // What the task cannot remove any more goes with this test's folder.

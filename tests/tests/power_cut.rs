@@ -1,10 +1,10 @@
 //! The power goes away at every flash operation of everything a device ever does with its flash.
 
 use bootloader::state::Status;
+use device_harness::device::{Boot, Device, Failure, routine};
+use device_harness::factory::{Factory, provisioning_block};
+use device_harness::power::{Release, Scenario, cut_everywhere};
 use suit_manifest::Reason;
-use system_tests::device::{Boot, Device, Failure, routine};
-use system_tests::factory::{Factory, provisioning_block};
-use system_tests::power::{Release, Scenario, cut_everywhere};
 use update_protocol::profile::{Object, rid};
 
 /// Image pages of each slot, and lengths of two images that do not end at a page or word.

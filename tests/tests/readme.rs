@@ -11,7 +11,8 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use system_tests::{addresses, parent_death, xtask};
+use emulator::parent_death;
+use system_tests::{addresses, xtask};
 
 /// Leads the block that is run as it stands.
 const TOUR: &str = "cargo xtask image";

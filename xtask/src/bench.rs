@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
+use emulator::Behaviour;
 use serde::Serialize;
 
 use crate::authoring::{Authority, Release, Workshop};
 use crate::board;
 use crate::demo::device::Device;
 use crate::demo::technician::Technician;
-use crate::emulator::Behaviour;
 use crate::tools::QEMU_ARM;
 use crate::workspace::{self, Workspace};
 

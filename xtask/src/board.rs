@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
+use emulator::{Application, Behaviour, Programs};
 
-use crate::emulator::{Application, Behaviour, Programs};
 use crate::workspace::{DEVICE_PROFILE, DEVICE_TARGET, Workspace};
 
 /// Package of the loader; also the name the device goes by in reports.

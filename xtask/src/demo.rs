@@ -14,12 +14,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use emulator::Behaviour;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::authoring::{CLASS, Release, SERIAL, VENDOR, Workshop};
 use crate::board;
-use crate::emulator::Behaviour;
 use crate::tools::QEMU_ARM;
 use crate::workspace::{self, Workspace};
 use device::Device;

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use emulator::Behaviour;
 use serde_json::json;
 
 use crate::board;
-use crate::emulator::Behaviour;
 use crate::process;
 use crate::tools;
 use crate::workspace::Workspace;

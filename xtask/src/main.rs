@@ -8,16 +8,8 @@ mod authoring;
 mod bench;
 mod board;
 mod demo;
-/// The emulated board: one description of it, shared with the system tests.
-#[path = "../../tests/src/qemu.rs"]
-#[allow(dead_code, unreachable_pub, reason = "the tests use the rest")]
-mod emulator;
 mod fuzz;
 mod image;
-/// Children that end with us: shared with the system tests.
-#[path = "../../tests/src/parent_death.rs"]
-#[allow(unreachable_pub, reason = "public to the tests")]
-mod parent_death;
 mod process;
 mod qemu;
 mod size;

@@ -17,7 +17,7 @@ pub(crate) struct Finished {
     pub(crate) stderr: String,
 }
 
-pub(crate) use crate::parent_death::spoken as describe;
+pub(crate) use emulator::parent_death::spoken as describe;
 
 /// Runs a command with our own stdout and stderr; fails unless it exits with 0.
 pub(crate) fn check(command: &mut Command) -> Result<()> {
@@ -82,7 +82,7 @@ fn collect(drain: Drain) -> String {
 }
 
 /// A child that is killed when its owner lets go of it. One that must end with us even if we are killed is started
-/// by [`parent_death::command`](crate::parent_death::command).
+/// by [`parent_death::command`](emulator::parent_death::command).
 pub(crate) struct Guard(pub(crate) Child);
 
 impl Guard {

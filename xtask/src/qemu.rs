@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
+use emulator::Board;
 
 use crate::board;
-use crate::emulator::Board;
 use crate::tools;
 use crate::workspace::Workspace;
 

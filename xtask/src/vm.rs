@@ -14,12 +14,12 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use emulator::parent_death;
+use emulator::{Behaviour, Board};
 use serde_json::json;
 
 use crate::authoring::{Release, Workshop};
 use crate::board;
-use crate::emulator::{Behaviour, Board};
-use crate::parent_death;
 use crate::process::{self, Guard};
 use crate::tools;
 use crate::workspace::{STATIC_TARGET, Workspace};

@@ -1,15 +1,11 @@
-//! The application's linker scripts, from the board's layout.rs, and what is compiled into it:
+//! The application's linker scripts, from the board's layout, and what is compiled into it:
 //! `APP_VERSION` (what it reports), `APP_CONFIRM` (`self`, `never` or `hang`), `APP_BALLAST` (bytes of a table that
 //! makes the image as large as a real one).
 
-#[allow(dead_code, unreachable_pub, reason = "shared with the drivers; the application needs a part")]
-#[path = "../qemu-mps2-an386-support/layout.rs"]
-mod layout;
-#[allow(unreachable_pub, reason = "shared with the loader")]
-#[path = "../qemu-mps2-an386-support/linker.rs"]
-mod linker;
-
 use std::error::Error;
+
+use qemu_mps2_an386_layout as layout;
+use qemu_mps2_an386_layout::linker::Program;
 
 const DEFAULT_VERSION: &str = "0.1.0";
 const DESCRIPTOR_START: u32 = layout::IMAGE_START + layout::APP_DESCRIPTOR_OFFSET;
@@ -17,9 +13,7 @@ const DEFAULT_BALLAST_LEN: usize = 160 * 1024;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=build.rs");
-    println!("cargo:rerun-if-changed=../qemu-mps2-an386-support/layout.rs");
-    println!("cargo:rerun-if-changed=../qemu-mps2-an386-support/linker.rs");
-    linker::Program {
+    Program {
         code_start: layout::IMAGE_START,
         code_len: layout::IMAGE_LEN_MAX,
         text_start: Some(DESCRIPTOR_START + layout::APP_DESCRIPTOR_LEN),
@@ -65,7 +59,7 @@ fn variable(name: &str) -> Result<Option<String>, Box<dyn Error>> {
     }
 }
 
-/// Puts the descriptor where the simulator looks for it: right behind the vector table.
+/// Puts the descriptor right after the vector table, where the simulator looks for it.
 fn descriptor_x() -> String {
     format!(
         "SECTIONS
@@ -76,8 +70,8 @@ fn descriptor_x() -> String {
   }} > FLASH
 }}
 INSERT AFTER .vector_table;
-ASSERT(ADDR(.vector_table) + SIZEOF(.vector_table) == {DESCRIPTOR_START:#010x}, \"the vectors are not as long as layout.rs has it\");
-ASSERT(SIZEOF(.app_descriptor) == {len}, \"the descriptor is not as long as layout.rs has it\");
+ASSERT(ADDR(.vector_table) + SIZEOF(.vector_table) == {DESCRIPTOR_START:#010x}, \"the vectors are not as long as the layout has it\");
+ASSERT(SIZEOF(.app_descriptor) == {len}, \"the descriptor is not as long as the layout has it\");
 ",
         len = layout::APP_DESCRIPTOR_LEN
     )

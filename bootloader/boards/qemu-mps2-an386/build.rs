@@ -1,17 +1,11 @@
-//! The loader's memory.x, from the board's layout.rs.
+//! The loader's linker scripts, from the board's layout.
 
-#[allow(dead_code, unreachable_pub, reason = "shared with the drivers; the loader needs a part")]
-#[path = "../qemu-mps2-an386-support/layout.rs"]
-mod layout;
-#[allow(unreachable_pub, reason = "shared with the application")]
-#[path = "../qemu-mps2-an386-support/linker.rs"]
-mod linker;
+use qemu_mps2_an386_layout as layout;
+use qemu_mps2_an386_layout::linker::Program;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=build.rs");
-    println!("cargo:rerun-if-changed=../qemu-mps2-an386-support/layout.rs");
-    println!("cargo:rerun-if-changed=../qemu-mps2-an386-support/linker.rs");
-    linker::Program {
+    Program {
         code_start: layout::LOADER_START,
         code_len: layout::LOADER_LEN,
         text_start: None,

@@ -4,12 +4,11 @@ use bootloader::handoff::Request;
 use bootloader::journal::RECORD_LEN;
 use bootloader::layout::{Area, Half};
 use bootloader::state::Status;
+use device_harness::device::{Boot, Device, Failure, record};
+use device_harness::factory::Factory;
+use flash_model::Cut;
 use suit_manifest::Reason;
 use update_protocol::profile::{ImageState, Mode, Object};
-
-use crate::bench::{Boot, Device, Failure, record};
-use crate::factory::Factory;
-use crate::flash::Cut;
 
 type Board = Device<8, 4096>;
 

@@ -1,13 +1,12 @@
 //! Whatever comes from the bus: refused with a reason, nothing written, no panic.
 
 use bootloader::provisioning::ProvisioningBlock;
+use device_harness::device::{Device, Programming, download};
+use device_harness::factory::{Factory, provisioning_block};
+use flash_model::Nor;
 use update_protocol::profile::Object;
 use update_protocol::uds::Nrc;
 use update_protocol::uds::server::{Answer, Download, Handler as _};
-
-use crate::bench::{Device, Programming, download};
-use crate::factory::{Factory, provisioning_block};
-use crate::flash::Nor;
 
 type Board = Device<8, 4096>;
 

@@ -1,13 +1,12 @@
 //! Installing and resuming.
 
 use bootloader::state::Status;
+use device_harness::device::{Boot, Device, Failure, download, install, record, routine};
+use device_harness::factory::{Factory, description};
 use suit_manifest::Reason;
 use update_protocol::profile::{ImageState, Object, rid};
 use update_protocol::uds::Nrc;
 use update_protocol::uds::server::{Download, Handler as _};
-
-use crate::bench::{Boot, Device, Failure, download, install, record, routine};
-use crate::factory::{Factory, description};
 
 type Board = Device<8, 4096>;
 
@@ -236,8 +235,9 @@ fn vendor_and_class_of_another_device_are_refused() {
         [("vendor", 15usize, Reason::VendorMismatch), ("class", 33, Reason::ClassMismatch)]
     {
         // The same manufacturer's device of another vendor or class id.
-        let mut block = crate::factory::provisioning_block(&[factory.anchor()], None);
-        let id = if name == "vendor" { crate::factory::VENDOR } else { crate::factory::CLASS };
+        let mut block = device_harness::factory::provisioning_block(&[factory.anchor()], None);
+        let id =
+            if name == "vendor" { device_harness::factory::VENDOR } else { device_harness::factory::CLASS };
         let position = block.windows(16).position(|window| window == id).unwrap();
         assert!(position.abs_diff(at) < 4, "{position}");
         block[position] ^= 1;
@@ -319,7 +319,7 @@ fn nothing_is_installed_over_the_way_back() {
     while !matches!(cut.state().status, Status::Trial { boots: 0 }) {
         cut = board.twin();
         operations += 1;
-        cut.nor.medium_mut().cut_at(operations, crate::flash::Cut::Nothing);
+        cut.nor.medium_mut().cut_at(operations, flash_model::Cut::Nothing);
         let _ = cut.boot();
         cut.nor.medium_mut().power_on();
     }

@@ -1,15 +1,14 @@
 //! Factory state and the provisioning block.
 
 use bootloader::provisioning::ProvisioningBlock;
+use device_harness::device::{Boot, Device, Failure, record};
+use device_harness::factory::{Factory, provisioning_block};
+use flash_model::Cut;
 use suit_manifest::Reason;
 use update_protocol::profile::anchors::{AnchorEntry, AnchorReport, DomainEntry};
 use update_protocol::profile::{ImageState, Mode, Object};
 use update_protocol::uds::Nrc;
 use update_protocol::uds::server::{Answer, Handler as _};
-
-use crate::bench::{Boot, Device, Failure, record};
-use crate::factory::{Factory, provisioning_block};
-use crate::flash::Cut;
 
 type Board = Device<8, 4096>;
 

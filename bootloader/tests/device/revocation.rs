@@ -1,16 +1,15 @@
 //! Revocation lists.
 
 use bootloader::layout::{Area, Half};
+use device_harness::device::{Device, Failure, record};
+use device_harness::factory::{Factory, provisioning_block};
+use flash_model::Cut;
 use suit_manifest::Reason;
 use trust::{Anchor, Rights};
 use update_protocol::profile::anchors::AnchorReport;
 use update_protocol::profile::{Object, did};
 use update_protocol::uds::Nrc;
 use update_protocol::uds::server::{Answer, Handler as _};
-
-use crate::bench::{Device, Failure, record};
-use crate::factory::{Factory, provisioning_block};
-use crate::flash::Cut;
 
 type Board = Device<8, 4096>;
 

@@ -2,14 +2,13 @@
 
 use bootloader::handoff::Request;
 use bootloader::session;
+use device_harness::device::{Device, FACTORY_TAG, Failure, download, record, routine};
+use device_harness::factory::Factory;
 use suit_manifest::Reason;
 use update_protocol::isotp::{Config, Link, Target};
 use update_protocol::profile::{self, FACTORY_TAG_DELAY_MS, ImageState, Object, rid};
 use update_protocol::uds::Nrc;
 use update_protocol::uds::server::{Download, Event, Handler, Server};
-
-use crate::bench::{Device, FACTORY_TAG, Failure, download, record, routine};
-use crate::factory::Factory;
 
 type Board = Device<8, 4096>;
 type HeapLink = Link<Vec<u8>, Vec<u8>>;

@@ -4,6 +4,8 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
+use device_harness::device::{Boot, Device, download};
+use device_harness::factory::{CLASS, DEVICE, Factory, VENDOR, description};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -13,9 +15,6 @@ use suit_manifest::author::{Command, Parameter, Sequences, compose};
 use suit_manifest::{DeviceIdentity, Envelope, Reason, image_reference_for};
 use trust::TrustStore;
 use update_protocol::profile::Object;
-
-use crate::bench::{Boot, Device, download};
-use crate::factory::{CLASS, DEVICE, Factory, VENDOR, description};
 
 type Board = Device<8, 4096>;
 type Commands = Vec<Command>;

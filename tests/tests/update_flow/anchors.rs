@@ -1,6 +1,6 @@
 //! Devices with several anchors, and hosts that believe more than a device does.
 
-use system_tests::factory::{Factory, provisioning_block};
+use device_harness::factory::{Factory, provisioning_block};
 
 use crate::bench::{Bench, Life};
 

@@ -9,11 +9,12 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use device_harness::factory::{Factory, description, image, provisioning_block};
+use emulator::parent_death;
 use serde_json::Value;
 use suit_manifest::author::UpdateDescription;
-use system_tests::factory::{Factory, description, image, provisioning_block};
+use system_tests::addresses;
 use system_tests::xtask::build_programs;
-use system_tests::{addresses, parent_death};
 
 /// Where the simulator's images are linked to run, and a stack in its RAM.
 const IMAGE_ADDRESS: u32 = 0x2101_1000;

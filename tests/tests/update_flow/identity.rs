@@ -1,7 +1,7 @@
 //! Two devices cannot become one.
 
+use device_harness::factory::{CLASS, VENDOR};
 use serde_json::json;
-use system_tests::factory::{CLASS, VENDOR};
 use trust::author::ProvisioningRequest;
 use uuid::Uuid;
 

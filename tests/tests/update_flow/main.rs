@@ -6,9 +6,9 @@ mod bench;
 mod identity;
 mod relay;
 
+use device_harness::factory::Factory;
 use serde_json::{Value, json};
 use system_tests::addresses;
-use system_tests::factory::Factory;
 
 use bench::{Bench, Ended, IMAGE_LEN, Life, Ongoing, UpdateServer, files, unchanged};
 use relay::{Manner, Relay};

@@ -7,13 +7,13 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
+use emulator::parent_death;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::authoring::{Authority, Release};
 use crate::demo::device::Device;
 use crate::demo::technician::Technician;
-use crate::parent_death;
 use crate::process::{self, Guard};
 use crate::workspace::Workspace;
 

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
+use emulator::Board;
+use emulator::parent_death;
 
 use crate::board;
-use crate::emulator::Board;
-use crate::parent_death;
 use crate::process::Guard;
 
 /// Name of the simulated device in reports.

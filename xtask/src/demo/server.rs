@@ -7,9 +7,9 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use emulator::parent_death;
 
 use crate::authoring::{Release, Workshop};
-use crate::parent_death;
 use crate::process::{self, Guard};
 
 /// Whoever has the token may publish.

@@ -5,13 +5,13 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
+use emulator::parent_death;
 use serde_json::Value;
 
 use super::COMMAND_LIMIT;
 use super::server::{Server, TOKEN_FILE};
 use super::text;
 use crate::authoring::{Release, last_object};
-use crate::parent_death;
 use crate::process::{self, Finished, Guard};
 
 /// What a refusal must leave as it was, of what `info` tells.

@@ -11,22 +11,44 @@ use super::Finding;
 const UNBOUND: [&str; 3] = ["system-tests", "fuzz-targets", "xtask"];
 
 /// What each package may name, as a normal, build or development dependency.
-const ALLOWED: [(&str, &[&str]); 16] = [
+const ALLOWED: [(&str, &[&str]); 19] = [
     ("trust", &[]),
     ("firmware-image", &[]),
     ("suit-manifest", &["trust"]),
     ("update-protocol", &[]),
     ("can-bus", &["update-protocol"]),
     // The loader and its boards are one product.
-    ("bootloader", &["trust", "firmware-image", "suit-manifest", "update-protocol", "flash-model"]),
+    (
+        "bootloader",
+        &["trust", "firmware-image", "suit-manifest", "update-protocol", "device-harness", "flash-model"],
+    ),
     ("flash-model", &[]),
+    ("device-harness", &["bootloader", "flash-model", "suit-manifest", "trust", "update-protocol"]),
+    ("emulator", &["qemu-mps2-an386-layout"]),
     ("flash-array", &[]),
     ("demo-application", &["bootloader", "update-protocol"]),
-    ("qemu-mps2-an386-support", &["bootloader", "update-protocol", "flash-array"]),
-    ("qemu-mps2-an386", &["qemu-mps2-an386-support", "bootloader", "update-protocol", "flash-array"]),
+    ("qemu-mps2-an386-layout", &[]),
+    ("qemu-mps2-an386-support", &["qemu-mps2-an386-layout", "bootloader", "update-protocol", "flash-array"]),
+    (
+        "qemu-mps2-an386",
+        &[
+            "qemu-mps2-an386-layout",
+            "qemu-mps2-an386-support",
+            "bootloader",
+            "update-protocol",
+            "flash-array",
+        ],
+    ),
     (
         "qemu-mps2-an386-app",
-        &["qemu-mps2-an386-support", "demo-application", "bootloader", "update-protocol", "flash-array"],
+        &[
+            "qemu-mps2-an386-layout",
+            "qemu-mps2-an386-support",
+            "demo-application",
+            "bootloader",
+            "update-protocol",
+            "flash-array",
+        ],
     ),
     (
         "sim",

@@ -10,10 +10,7 @@
 )]
 
 use bootloader::layout::{Layout, Region, Regions};
-
-/// Where everything lies.
-#[path = "../layout.rs"]
-pub mod layout;
+pub use qemu_mps2_an386_layout as layout;
 
 #[cfg(target_os = "none")]
 mod can_uart;
@@ -53,7 +50,7 @@ pub const LAYOUT: Layout = match Layout::new(Regions {
     ram: Region { start: layout::RAM_START, len: layout::APP_RAM_LEN },
 }) {
     Ok(layout) => layout,
-    Err(_) => panic!("layout.rs contradicts itself"),
+    Err(_) => panic!("the layout contradicts itself"),
 };
 
 const _: () = assert!(LAYOUT.image_address() == layout::IMAGE_START);

@@ -8,12 +8,10 @@ use super::{is_ident, is_punct};
 
 /// Macros that read a file at compile time.
 const MACROS: [&str; 3] = ["include", "include_str", "include_bytes"];
-/// May take in anything: the harness and the commands that drive all products.
-const UNBOUND: [&str; 2] = ["tests", "xtask"];
 /// May be taken in by anybody: what is written there is for all.
 const DOCUMENTS: &str = "docs";
-/// The harness's models, for the tests of the crates that they model.
-const HARNESS: &str = "tests/src";
+/// Where a package has its sources.
+const DIRECTORIES: [&str; 4] = ["src", "tests", "benches", "examples"];
 
 /// The file that an attribute names: `path = "..."`, in a `cfg_attr` too.
 pub(super) fn of_attribute(attribute: &Group) -> Option<String> {
@@ -54,21 +52,25 @@ fn text(literal: &TokenTree) -> Option<String> {
     Some(written.strip_prefix('"')?.strip_suffix('"')?.to_owned())
 }
 
-/// Whether `source` may take in the file `named`; `test_only` says that no build of a product does.
-pub(super) fn is_allowed(source: &Path, named: &str, test_only: bool) -> bool {
-    let product = |path: &Path| path.components().next().map(|first| first.as_os_str().to_owned());
-    if UNBOUND.iter().any(|package| source.starts_with(package)) {
-        return true;
-    }
+/// Whether `source` may take in the file `named`: one of its own package, or a document. Code that two packages share
+/// is a crate.
+pub(super) fn is_allowed(source: &Path, named: &str) -> bool {
     if Path::new(named).is_absolute() {
-        // Stands behind OUT_DIR or the like in a `concat!`, and stays below it unless it climbs.
+        // Stands after OUT_DIR or the like in a `concat!`, and stays below it unless it climbs.
         return !Path::new(named).components().any(|part| part == Component::ParentDir);
     }
     let Some(target) = resolve(source, named) else { return false };
-    let in_tests = test_only || source.components().any(|part| part.as_os_str() == "tests");
-    product(&target) == product(source)
-        || target.starts_with(DOCUMENTS)
-        || target.starts_with(HARNESS) && in_tests
+    let own = package(source).or(source.parent()).unwrap_or(source);
+    target.starts_with(DOCUMENTS) || package(&target).map_or(target.starts_with(own), |other| other == own)
+}
+
+/// The directory of the package that a file belongs to, if one of cargo's own directories is on the way.
+fn package(path: &Path) -> Option<&Path> {
+    let is_cargos = |path: &&Path| {
+        path.parent().is_some_and(|parent| parent != "")
+            && path.file_name().is_some_and(|name| DIRECTORIES.iter().any(|directory| name == *directory))
+    };
+    path.ancestors().filter(is_cargos).last()?.parent()
 }
 
 /// The path from the root, if it stays within.

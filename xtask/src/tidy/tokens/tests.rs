@@ -100,8 +100,8 @@ fn an_allocator_in_the_devices_product_is_found() {
 }
 
 #[test]
-fn a_file_of_another_product_is_found() {
-    let name = |text: &str| vec![format!("takes in `{text}`, which is not its product's")];
+fn a_file_of_another_package_is_found() {
+    let name = |text: &str| vec![format!("takes in `{text}`, which is another package's")];
     let server = "../../updater-host/src/cli.rs";
     assert_eq!(found("update-server/src/x.rs", &format!("#[path = \"{server}\"]\nmod x;")), name(server));
     let conditional = format!("#[cfg_attr(unix, path = \"{server}\")]\nmod x;");
@@ -115,19 +115,27 @@ fn a_file_of_another_product_is_found() {
     let package = "/../updater-host/src/cli.rs";
     let text = format!("include!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"{package}\"));");
     assert_eq!(found("update-server/src/x.rs", &text), name(package));
-    let model = "#[path = \"../../tests/src/flash.rs\"]\nmod flash;";
-    assert_eq!(found("bootloader/src/x.rs", model), name("../../tests/src/flash.rs"));
+    for (path, text) in [
+        ("bootloader/tests/x.rs", "../../tests/src/device.rs"),
+        ("bootloader/boards/a/build.rs", "../b/layout.rs"),
+        ("bootloader/boards/a/build.rs", "../b/src/layout.rs"),
+        ("bootloader/src/x.rs", "../boards/a/src/layout.rs"),
+        ("tests/src/x.rs", "../../bootloader/boards/b/src/layout.rs"),
+        ("tests/src/x.rs", "../emulator/src/lib.rs"),
+        ("xtask/src/x.rs", "../../tests/src/qemu.rs"),
+    ] {
+        assert_eq!(found(path, &format!("#[cfg(test)]\n#[path = \"{text}\"]\nmod x;")), name(text), "{path}");
+    }
 }
 
 #[test]
-fn files_of_the_same_product_of_the_documents_and_of_the_harness_are_no_edges() {
-    let model = "#[path = \"../../tests/src/flash.rs\"]\nmod flash;";
+fn files_of_the_same_package_and_documents_are_no_edges() {
     for (path, text) in [
-        ("bootloader/src/x.rs", format!("#[cfg(test)]\n{model}").as_str()),
-        ("bootloader/tests/x.rs", model),
-        ("bootloader/boards/a/build.rs", "#[path = \"../b/layout.rs\"]\nmod layout;"),
-        ("tests/src/x.rs", "#[path = \"../../bootloader/boards/b/layout.rs\"]\nmod layout;"),
-        ("xtask/src/x.rs", "#[path = \"../../tests/src/qemu.rs\"]\nmod emulator;"),
+        ("bootloader/tests/x.rs", "#[path = \"device/boot.rs\"]\nmod boot;"),
+        ("bootloader/boards/a/build.rs", "#[path = \"layout.rs\"]\nmod layout;"),
+        ("bootloader/boards/a/build.rs", "#[path = \"src/layout.rs\"]\nmod layout;"),
+        ("tests/tests/x.rs", "#[path = \"../src/layout.rs\"]\nmod layout;"),
+        ("bootloader/src/x.rs", "const KEY: &[u8] = include_bytes!(\"../keys/anchor.cose\");"),
         ("update-protocol/tests/x.rs", "const PAGE: &str = include_str!(\"../../docs/can-protocol.md\");"),
         ("bootloader/src/x.rs", "include!(concat!(env!(\"OUT_DIR\"), \"/anchor.rs\"));"),
     ] {

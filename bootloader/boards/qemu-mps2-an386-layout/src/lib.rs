@@ -1,5 +1,15 @@
-// The memory of this board, said once: the drivers, the linker scripts of loader and application (linker.rs) and
-// the simulator all take it from here. See docs/flash-layout.md. Flash regions are (offset in the array, length).
+//! The memory map of the emulated board. Its drivers, the linker scripts of loader and application ([`linker`]), the
+//! simulator and the emulator's launcher take every address from here; docs/flash-layout.md describes the regions.
+//! A flash region is (offset in the flash array, length), in bytes.
+#![no_std]
+#![forbid(unsafe_code)]
+#![warn(missing_docs, clippy::missing_errors_doc, clippy::must_use_candidate)]
+
+#[cfg(feature = "host")]
+extern crate std;
+
+#[cfg(feature = "host")]
+pub mod linker;
 
 /// Where the loader is linked and starts.
 pub const LOADER_START: u32 = 0x0000_0000;

@@ -11,9 +11,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bootloader::journal::RECORD_LEN;
 use bootloader::layout::{Area, Half, Layout};
 use bootloader::state::{BootState, Status};
+use flash_model::{Cut, Medium, Nor, Random};
 
-use super::device::{Boot, Device, Failure};
-use super::flash::{Cut, Medium, Nor, Random};
+use crate::device::{Boot, Device, Failure};
 
 /// An image that may be found in slot A: its sequence number and bytes.
 pub type Release = (u64, Vec<u8>);

@@ -1,5 +1,6 @@
 //! The emulated board: builds its programs, runs QEMU with its flash in a file and its CAN controller on a unix
 //! socket, resets it, cuts its power, and reads its RAM. docs/boards.md has the command line in words.
+#![forbid(unsafe_code)]
 
 use std::fs::File;
 use std::hash::{Hash as _, Hasher as _};
@@ -10,13 +11,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use qemu_mps2_an386_layout as layout;
 use serde_json::{Value, json};
 
-use crate::parent_death;
-
-#[path = "../../bootloader/boards/qemu-mps2-an386-support/layout.rs"]
-#[allow(dead_code, missing_docs, reason = "the harness needs a part of the layout")]
-pub mod layout;
+pub mod parent_death;
 
 /// The emulator.
 pub const QEMU: &str = "qemu-system-arm";
@@ -96,7 +94,7 @@ impl Programs {
             .args(arguments)
             .arg("--target-dir")
             .arg(&self.target_dir)
-            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))
             .env_remove("APP_BALLAST")
             .envs(variables.iter().map(|(name, value)| (name, value)));
         let status = cargo.status().context("cannot run cargo")?;

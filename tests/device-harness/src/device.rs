@@ -1,6 +1,5 @@
 //! A device on the bench: the loader library over the flash model, and a host that speaks to it through the
 //! session, object by object. The bus in between is tested elsewhere.
-#![allow(clippy::cast_possible_truncation, reason = "the numbers of a test are small")]
 
 use bootloader::firmware_image::Vectors;
 use bootloader::flash::Flash;
@@ -9,13 +8,13 @@ use bootloader::layout::{Layout, Region, Regions};
 use bootloader::session::Description;
 use bootloader::state::BootState;
 use bootloader::{Buffers, ListBuffer, Loader, Session, application};
+use flash_model::Nor;
 use suit_manifest::Reason;
 use update_protocol::profile::{Object, StateRecord};
 use update_protocol::uds::Nrc;
 use update_protocol::uds::server::{Answer, Download, Handler as _};
 
-use super::factory::{self, Factory};
-use super::flash::Nor;
+use crate::factory::{self, Factory};
 
 const RAM: Region = Region { start: 0x2000_0000, len: 0x1_0000 };
 const BASE: u32 = 0x2100_0000;

@@ -1,5 +1,4 @@
 //! Keys, envelopes, images and blocks for device tests, made by the code the tools use.
-#![allow(clippy::cast_possible_truncation, reason = "the numbers of a test are small")]
 
 use sha2::{Digest as _, Sha256};
 use suit_manifest::author::{UpdateDescription, create, image_uri, sign};

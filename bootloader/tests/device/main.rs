@@ -1,0 +1,10 @@
+//! The device side of the named cases and of bad input, over the flash model and the session.
+#![allow(clippy::cast_possible_truncation, reason = "the numbers of a test are small")]
+
+mod boot;
+mod hostile;
+mod install;
+mod provisioning;
+mod revocation;
+mod session;
+mod walk;
