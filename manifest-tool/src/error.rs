@@ -7,6 +7,7 @@ use suit_manifest::Reason;
 use trust::host::{KeyFileError, ReadError};
 
 use crate::image::ImageError;
+use crate::passphrase::MAX_PASSPHRASE_LEN;
 use crate::private_key::KeyFault;
 
 /// What was done with a file when it failed.
@@ -45,8 +46,8 @@ pub enum Error {
     SameFile(PathBuf),
 
     /// A number that never falls would rise very far.
-    #[error("the {what} {to} is more than {} above {from}", crate::step::MAX_STEP)]
-    Step { what: &'static str, from: u64, to: u64 },
+    #[error("the {what} {to} is more than {limit} above {from}")]
+    Step { what: &'static str, from: u64, to: u64, limit: u64 },
 
     /// A minimum that no release key may sign.
     #[error(
@@ -92,7 +93,7 @@ pub enum Error {
     PassphraseNeeded,
     /// The two entries differ, or it is empty, or longer than the limit.
     #[error("the passphrase {0}")]
-    PassphraseUnusable(&'static str),
+    PassphraseUnusable(PassphraseFault),
     /// The key did not decrypt.
     #[error("{} does not open with this passphrase", .0.display())]
     PassphraseWrong(PathBuf),
@@ -214,6 +215,30 @@ pub enum Error {
     Internal(&'static str),
 }
 
+/// Why a passphrase cannot be used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum PassphraseFault {
+    #[error("is empty")]
+    Empty,
+    #[error("is longer than {MAX_PASSPHRASE_LEN} bytes")]
+    TooLong,
+    #[error("is not UTF-8")]
+    NotUtf8,
+    /// The two entries at the terminal.
+    #[error("and its repetition differ")]
+    Differs,
+}
+
+impl PassphraseFault {
+    const fn hint(self) -> &'static str {
+        match self {
+            Self::Empty | Self::TooLong => "Give one line of 1 to 1024 bytes.",
+            Self::NotUtf8 => "Save the passphrase file as UTF-8.",
+            Self::Differs => "Run the command again and enter the same passphrase twice.",
+        }
+    }
+}
+
 /// In which way an image is not the one that a manifest names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ImageDifference {
@@ -326,14 +351,14 @@ impl Error {
         match self {
             Self::Usage { .. } => "See manifest-tool help, or the help of the command.",
             Self::FileExists(_) => {
-                "Choose another name, or say --force where the command has it; it spares keys and devices."
+                "Choose another name; --force replaces regular files, but never a private key."
             }
             Self::MinimumAboveCeiling { .. } => {
-                "Name the credential with the higher ceiling with --known; pass --force to stop all releases."
+                "Pass the credential with the higher ceiling as --known; --allow-unreachable-minimum stops all releases."
             }
             Self::KeyHasRole { .. } => "Generate a key of its own for each role.",
             Self::Step { .. } => {
-                "Check the number: devices never go below it again. Pass --force if you mean it."
+                "Check the number: it can never fall again. Pass --allow-large-step if it is intended."
             }
             Self::SameFile(_) => "Give each input and output a file of its own.",
             Self::File { .. } => {
@@ -345,7 +370,7 @@ impl Error {
             Self::PassphraseNeeded => {
                 "Give --passphrase-file, or set ANCHORAGE_PASSPHRASE_FILE, or call it from a terminal."
             }
-            Self::PassphraseUnusable(_) => "Give one line of 1 to 1024 bytes.",
+            Self::PassphraseUnusable(fault) => fault.hint(),
             Self::PassphraseWrong(_) => "Check the passphrase, and that the file is the key that was meant.",
             Self::PrivateKey { fault, .. } => fault.hint(),
             Self::PassphraseWeak(_) => {

@@ -59,6 +59,21 @@ fn read_into(path: &Path, limit: u64, bytes: &mut Vec<u8>) -> Result<(), Error> 
     read.map_err(|error| Error::file_read(path, error))
 }
 
+/// Permission to replace outputs.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub struct OverwriteArguments {
+    /// Replace existing output files; private keys and device files are never replaced
+    #[arg(long)]
+    force: bool,
+}
+
+impl OverwriteArguments {
+    /// What happens to a file that is there already.
+    pub fn existing(self) -> Existing {
+        if self.force { Existing::Replace } else { Existing::Keep }
+    }
+}
+
 /// What happens to a file that is there already.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Existing {
@@ -66,13 +81,6 @@ pub enum Existing {
     Keep,
     /// It is replaced (`--force`), unless it is a private key or no regular file.
     Replace,
-}
-
-impl From<bool> for Existing {
-    /// From the flag `--force`.
-    fn from(force: bool) -> Self {
-        if force { Self::Replace } else { Self::Keep }
-    }
 }
 
 /// Writes public files, all or, but for a failing disk, none: every name is checked before the first is written.

@@ -141,7 +141,7 @@ impl ImageError {
             Self::NoAddresses => "Omit --base and --range.",
             Self::NotExecutable => "Link the executable without position independence.",
             Self::NotFirmware => {
-                "Pass the linked firmware; for data that is not code, pass --image-format bin --force."
+                "Pass the linked firmware; for data that is not code, pass --image-format bin --allow-non-firmware."
             }
             Self::PrivateKey => "Pass the firmware file.",
             Self::HeaderInSegment => {

@@ -1,20 +1,24 @@
 //! Passphrases: from a file, or asked on the terminal; never an argument, never printed.
 
+use std::fs::File;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
+use nix::sys::termios::{FlushArg, tcflush};
 use trust::host::{MAX_KEY_FILE_LEN, printable, without_mark};
 use zeroize::Zeroizing;
 
-use crate::error::Error;
+use crate::error::{Error, PassphraseFault};
 use crate::files::read_secret;
 
 /// Names a file whose first line is the passphrase, when `--passphrase-file` is not given.
 const PASSPHRASE_FILE_VARIABLE: &str = "ANCHORAGE_PASSPHRASE_FILE";
+/// The terminal from which rpassword reads.
+const TERMINAL: &str = "/dev/tty";
 /// Least strength of a passphrase for a new key: 10^8 guesses, each of which costs 128 MiB of memory.
 const MIN_STRENGTH: zxcvbn::Score = zxcvbn::Score::Three;
 /// Longest passphrase, bytes.
-const MAX_PASSPHRASE_LEN: usize = 1024;
+pub(crate) const MAX_PASSPHRASE_LEN: usize = 1024;
 
 /// Where a passphrase comes from.
 #[derive(Clone, Debug)]
@@ -57,13 +61,13 @@ impl PassphraseSource {
             Self::Terminal => ask(purpose, key)?,
         };
         match passphrase.len() {
-            0 => Err(Error::PassphraseUnusable("is empty")),
+            0 => Err(Error::PassphraseUnusable(PassphraseFault::Empty)),
             1..=MAX_PASSPHRASE_LEN if purpose == Purpose::Protect => {
                 check_strength(&passphrase)?;
                 Ok(passphrase)
             }
             1..=MAX_PASSPHRASE_LEN => Ok(passphrase),
-            _ => Err(Error::PassphraseUnusable("is longer than 1024 bytes")),
+            _ => Err(Error::PassphraseUnusable(PassphraseFault::TooLong)),
         }
     }
 }
@@ -72,7 +76,7 @@ fn first_line(path: &Path) -> Result<Zeroizing<String>, Error> {
     let bytes = read_secret(path, MAX_KEY_FILE_LEN)?;
     let line = without_mark(&bytes).split(|byte| *byte == b'\n').next().unwrap_or_default();
     let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let text = std::str::from_utf8(line).map_err(|_| Error::PassphraseUnusable("is not UTF-8"))?;
+    let text = std::str::from_utf8(line).map_err(|_| Error::PassphraseUnusable(PassphraseFault::NotUtf8))?;
     Ok(Zeroizing::new(text.to_owned()))
 }
 
@@ -94,12 +98,21 @@ fn ask(purpose: Purpose, key: &Path) -> Result<Zeroizing<String>, Error> {
         return Err(Error::PassphraseNeeded);
     }
     let prompt = |text: String| {
+        discard_type_ahead();
         rpassword::prompt_password(text).map(Zeroizing::new).map_err(|_| Error::PassphraseNeeded)
     };
     let key = printable(&key.display().to_string());
-    let passphrase = prompt(format!("Passphrase of {key}: "))?;
-    if purpose != Purpose::Open && *passphrase != *prompt("Once more: ".to_owned())? {
-        return Err(Error::PassphraseUnusable("was entered in two different ways"));
+    let passphrase = prompt(format!("Passphrase for {key}: "))?;
+    if purpose != Purpose::Open && *passphrase != *prompt("Repeat it: ".to_owned())? {
+        return Err(Error::PassphraseUnusable(PassphraseFault::Differs));
     }
     Ok(passphrase)
+}
+
+/// Without this, the lines that follow the command in a pasted block become its passphrase.
+fn discard_type_ahead() {
+    if let Ok(terminal) = File::open(TERMINAL) {
+        // A prompt that keeps type-ahead is still a prompt.
+        let _ignored = tcflush(&terminal, FlushArg::TCIFLUSH);
+    }
 }

@@ -13,6 +13,7 @@ mod cli {
     mod refusals;
     mod revocation;
     mod server;
+    mod terminal;
     mod usage;
     mod workshop;
 }

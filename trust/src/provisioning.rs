@@ -4,6 +4,7 @@
 use crate::anchor::AnchorSet;
 use crate::cbor::Reader;
 use crate::error::{Error, ErrorKind};
+use crate::revocation::MAX_MINIMUM_SEQUENCE;
 use crate::text::{MAX_SERIAL_LEN, is_serial};
 
 /// Longest block, bytes.
@@ -55,7 +56,7 @@ pub struct ProvisioningBlock {
     pub identity: Identity,
     /// The anchors; empty when the loader has its anchor compiled in.
     pub anchors: AnchorSet,
-    /// The sequence floor that the device begins with.
+    /// The sequence floor that the device begins with, at most [`MAX_MINIMUM_SEQUENCE`].
     pub sequence_floor: u64,
 }
 
@@ -101,7 +102,13 @@ impl ProvisioningBlock {
                     }
                 }
                 ANCHORS => anchors.read(&mut reader)?,
-                SEQUENCE_FLOOR => sequence_floor = reader.uint()?,
+                SEQUENCE_FLOOR => {
+                    sequence_floor = reader.uint()?;
+                    // Above it no release could ever be newer.
+                    if sequence_floor > MAX_MINIMUM_SEQUENCE {
+                        return refuse(ErrorKind::OutOfRange);
+                    }
+                }
                 DEVICE_KEYS => return refuse(ErrorKind::DeviceKeysUnsupported),
                 POLICY => return refuse(ErrorKind::PolicyUnsupported),
                 IDENTITY_CREDENTIAL => return refuse(ErrorKind::IdentityCredentialUnsupported),

@@ -10,11 +10,11 @@ use trust::host::{Serial, VersionText};
 
 use crate::describe::ManifestView;
 use crate::error::Error;
-use crate::files::{Existing, MAX_ENVELOPE_FILE_LEN, must_differ, read, write_all};
+use crate::files::{MAX_ENVELOPE_FILE_LEN, OverwriteArguments, must_differ, read, write_all};
 use crate::identifiers::{Class, Vendor, device_id};
 use crate::image::{self, Format, MAX_INPUT_LEN};
 use crate::output::{Report, table};
-use crate::step;
+use crate::step::StepArguments;
 
 /// Make an unsigned envelope and its image
 #[derive(clap::Args, Clone, Debug)]
@@ -61,10 +61,13 @@ pub struct Create {
     /// Image to write: the bytes that a device stores
     #[arg(long, value_name = "I.bin")]
     image_out: PathBuf,
-    /// Replace other files and accept a large step of the sequence number; with --image-format, take an image
-    /// without a vector table
+    /// With --image-format, accept an image without a vector table, which is not firmware
     #[arg(long)]
-    force: bool,
+    allow_non_firmware: bool,
+    #[command(flatten)]
+    step: StepArguments,
+    #[command(flatten)]
+    overwrite: OverwriteArguments,
 }
 
 /// What `create` did.
@@ -93,7 +96,7 @@ impl Create {
             base: self.base,
             range: self.range.clone(),
             slot_size: self.slot_size,
-            any_content: self.force,
+            any_content: self.allow_non_firmware,
         };
         let image = image::make(&input, &options)
             .map_err(|source| Error::Image { path: self.image.clone(), source })?;
@@ -117,7 +120,7 @@ impl Create {
         let manifest = inspect(&envelope)
             .and_then(|inspection| ManifestView::of_inspection(&inspection))
             .map_err(|_| Error::Internal("what was created"))?;
-        write_all(&[(&self.image_out, &image.bytes), (&self.out, &envelope)], Existing::from(self.force))?;
+        write_all(&[(&self.image_out, &image.bytes), (&self.out, &envelope)], self.overwrite.existing())?;
         Ok(Created {
             envelope: self.out.clone(),
             image_file: self.image_out.clone(),
@@ -147,7 +150,7 @@ impl Create {
                 format!("--sequence {} is not above {from}, that of {}", self.sequence, path.display());
             return Err(Error::usage(message));
         }
-        step::check("sequence number", from, self.sequence, self.force)
+        self.step.check("sequence number", from, self.sequence)
     }
 }
 

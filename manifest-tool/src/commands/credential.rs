@@ -9,16 +9,17 @@ use trust::author::{
     read_unverified_credential,
 };
 use trust::host::Serial;
-use trust::{Credential, PublicKey, Revoked, Role};
+use trust::{Credential, DEFAULT_SEQUENCE_CEILING, PublicKey, Role};
 
-use super::list::{NO_PREVIOUS, PreviousArguments, own_credential};
+use super::list::{NO_PREVIOUS, OwnCredential, PreviousArguments};
 use super::{SigningKeyArguments, read_anchors};
 use crate::describe::CredentialView;
 use crate::error::Error;
-use crate::files::{Existing, MAX_RECORD_FILE_LEN, read, write_all};
+use crate::files::{MAX_RECORD_FILE_LEN, OverwriteArguments, read, write_all};
 use crate::identifiers::{Class, Vendor};
 use crate::output::{Report, table};
 use crate::public_key;
+use crate::step::StepArguments;
 use crate::time::{Time, display, now};
 
 const NO_LIST: &str = "--previous and --first belong to --replaces and --list-out";
@@ -61,7 +62,7 @@ pub struct Issue {
     /// Generation of the credential: a revocation list takes back whole generations
     #[arg(long, value_name = "N", default_value_t = 0)]
     generation: u64,
-    /// Credential in use: a key with another role, or the key of an issuer, is refused (repeatable)
+    /// Credential in use: its numbers count as reached; a key with another role, or an issuer's, is refused (repeatable)
     #[arg(long, value_name = "FILE")]
     known: Vec<PathBuf>,
     /// Older credential of this key, which --list-out revokes (repeatable)
@@ -75,9 +76,10 @@ pub struct Issue {
     /// Credential to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Replace other files
-    #[arg(long)]
-    force: bool,
+    #[command(flatten)]
+    step: StepArguments,
+    #[command(flatten)]
+    overwrite: OverwriteArguments,
 }
 
 /// What `credential issue` did.
@@ -149,13 +151,13 @@ impl Issue {
             None => None,
         };
         outputs.extend(list.as_ref().map(|(path, list)| (*path, list.as_slice())));
-        write_all(&outputs, Existing::from(self.force))?;
+        write_all(&outputs, self.overwrite.existing())?;
         Ok(Issued { out: self.out.clone(), list_out: self.list_out.clone(), credential })
     }
 
     /// A list that takes the replaced credentials back: the scope of a key is the union of what its credentials say.
     fn replace(&self, subject_key: &PublicKey, root: &SoftwareKey) -> Result<Vec<u8>, Error> {
-        self.previous.sign(root, &self.issuer, None, false, |request| {
+        self.previous.sign(root, &self.issuer, None, self.step, |request| {
             for path in &self.replaces {
                 let bytes = read(path, MAX_RECORD_FILE_LEN)?;
                 let old =
@@ -164,16 +166,16 @@ impl Issue {
                     let message = format!("{} is for another key or role: revoke it instead", path.display());
                     return Err(Error::usage(message));
                 }
-                let Revoked { role, generation, id } = own_credential(path, root)?;
-                request.revoke(role, generation, id);
+                OwnCredential::read(path, root)?.revoke(request);
             }
             Ok(())
         })
     }
 
-    /// One key has one role, and a root has none.
+    /// One key has one role, and a root has none. Generation and ceiling do not rise far above those in use.
     fn check_known(&self, subject_key: &PublicKey) -> Result<(), Error> {
-        for path in &self.known {
+        let (mut generation, mut ceiling) = (0, DEFAULT_SEQUENCE_CEILING);
+        for path in self.known.iter().chain(&self.replaces) {
             let bytes = read(path, MAX_RECORD_FILE_LEN)?;
             let known =
                 read_unverified_credential(&bytes).map_err(|error| Error::refused_record(path, error))?;
@@ -183,8 +185,11 @@ impl Issue {
             if known.key() == subject_key && known.role() != self.role {
                 return Err(Error::KeyHasRole { path: path.clone(), role: known.role().name() });
             }
+            generation = generation.max(known.generation());
+            ceiling = ceiling.max(known.sequence_ceiling());
         }
-        Ok(())
+        self.step.check_generation("generation", generation, self.generation)?;
+        self.step.check("sequence ceiling", ceiling, self.ceiling.unwrap_or(0))
     }
 
     fn for_anchor(&self) -> Error {

@@ -9,7 +9,7 @@ use trust::host::{KeyFileError, MAX_KEY_FILE_LEN, parse_public_key};
 
 use super::PassphraseArguments;
 use crate::error::Error;
-use crate::files::{Existing, must_differ, read_secret, write};
+use crate::files::{OverwriteArguments, must_differ, read_secret, write};
 use crate::output::{Report, table};
 use crate::passphrase::{PassphraseSource, Purpose};
 use crate::private_key::Derivation;
@@ -92,9 +92,8 @@ pub struct Public {
     /// File to write; without it the key is only shown
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Write over another file
-    #[arg(long, requires = "out")]
-    force: bool,
+    #[command(flatten)]
+    overwrite: OverwriteArguments,
     #[command(flatten)]
     passphrase: PassphraseArguments,
 }
@@ -129,7 +128,7 @@ impl Public {
             }
             must_differ(out, &[&self.key])?;
             self.passphrase.must_differ_from(out)?;
-            write(out, &content, Existing::from(self.force))?;
+            write(out, &content, self.overwrite.existing())?;
         }
         let shown = match self.format {
             PublicFormat::Cose => hex::encode(&content),

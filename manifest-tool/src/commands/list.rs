@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use trust::author::{
     Minimum, RevocationRequest, Signer as _, SoftwareKey, read_unverified_credential, sign_revocation,
 };
-use trust::{Anchor, Credential, ErrorKind, RevocationList, Revoked, RevokedId, TrustStore};
+use trust::{Anchor, Credential, ErrorKind, Kid, RevocationList, RevokedId, Role, TrustStore};
 
 use crate::error::Error;
 use crate::files::{MAX_RECORD_FILE_LEN, read};
-use crate::step;
+use crate::step::StepArguments;
 use crate::time::now;
 
 /// A list that forgets what was revoked gives a stolen key back: nobody begins one by an omission.
@@ -44,7 +44,7 @@ impl PreviousArguments {
         root: &SoftwareKey,
         issuer: &str,
         sequence: Option<u64>,
-        force: bool,
+        step: StepArguments,
         fill: impl FnOnce(&mut RevocationRequest) -> Result<(), Error>,
     ) -> Result<Vec<u8>, Error> {
         if !self.is_given() {
@@ -74,11 +74,7 @@ impl PreviousArguments {
         }
         request.sequence = sequence.unwrap_or(request.sequence);
         fill(&mut request)?;
-        step::check("list-sequence", before.sequence.saturating_sub(1), request.sequence, force)?;
-        for minimum in &request.minimum_sequences {
-            let from = highest_minimum(&before.minimum_sequences, minimum);
-            step::check("minimum sequence number", from, minimum.sequence, force)?;
-        }
+        check_steps(step, &before, &request)?;
 
         let cwt = sign_revocation(&request, root)
             .map_err(|error| Error::author("the revocation list", None, error))?;
@@ -90,6 +86,32 @@ impl PreviousArguments {
     }
 }
 
+/// No number rises far: what a list has used up stays used up on every later one.
+fn check_steps(
+    step: StepArguments,
+    before: &RevocationRequest,
+    request: &RevocationRequest,
+) -> Result<(), Error> {
+    step.check("list-sequence", before.sequence.saturating_sub(1), request.sequence)?;
+    for minimum in &request.minimum_sequences {
+        let from = highest_minimum(&before.minimum_sequences, minimum);
+        step.check("minimum sequence number", from, minimum.sequence)?;
+    }
+    for role in Role::ALL {
+        let lowest = before.lowest_generation(role);
+        step.check_generation("lowest generation", lowest, request.lowest_generation(role))?;
+        let from = highest_generation(before, role).max(lowest);
+        step.check_generation("generation", from, highest_generation(request, role))?;
+    }
+    Ok(())
+}
+
+/// Generation of the role's entry: only a lowest generation above it lets its ids leave the list.
+fn highest_generation(request: &RevocationRequest, role: Role) -> u64 {
+    let of_role = request.revoked.iter().filter(|revoked| revoked.role == role);
+    of_role.map(|revoked| revoked.generation).max().unwrap_or(0)
+}
+
 /// What held for the devices of `minimum` before.
 fn highest_minimum(before: &[Minimum], minimum: &Minimum) -> u64 {
     let held = before.iter().filter(|held| {
@@ -98,12 +120,37 @@ fn highest_minimum(before: &[Minimum], minimum: &Minimum) -> u64 {
     held.map(|held| held.sequence).max().unwrap_or(0)
 }
 
-/// A credential that this root issued, as an entry; revoking that of another would do nothing.
-pub(super) fn own_credential(path: &Path, root: &SoftwareKey) -> Result<Revoked, Error> {
-    let bytes = read(path, MAX_RECORD_FILE_LEN)?;
-    let refused = |error| Error::refused_record(path, error);
-    let role = read_unverified_credential(&bytes).map_err(refused)?.role();
-    let anchors = [Anchor::root(root.public_key())];
-    let credential = Credential::verify(&bytes, &TrustStore::new(&anchors), role).map_err(refused)?;
-    Ok(RevokedId::Credential(*credential.cti()).revoked(role, credential.generation()))
+/// A credential that this root issued.
+pub(super) struct OwnCredential {
+    role: Role,
+    generation: u64,
+    cti: [u8; 16],
+    kid: Kid,
+}
+
+impl OwnCredential {
+    /// Verifies it: an entry for a credential of another root would do nothing.
+    pub(super) fn read(path: &Path, root: &SoftwareKey) -> Result<Self, Error> {
+        let bytes = read(path, MAX_RECORD_FILE_LEN)?;
+        let refused = |error| Error::refused_record(path, error);
+        let role = read_unverified_credential(&bytes).map_err(refused)?.role();
+        let anchors = [Anchor::root(root.public_key())];
+        let credential = Credential::verify(&bytes, &TrustStore::new(&anchors), role).map_err(refused)?;
+        Ok(Self {
+            role,
+            generation: credential.generation(),
+            cti: *credential.cti(),
+            kid: credential.key().kid(),
+        })
+    }
+
+    /// Takes back this credential only.
+    pub(super) fn revoke(&self, request: &mut RevocationRequest) {
+        request.revoke(self.role, self.generation, RevokedId::Credential(self.cti));
+    }
+
+    /// Takes back its key, whose other credentials have at most the generation `at_least`.
+    pub(super) fn revoke_key(&self, request: &mut RevocationRequest, at_least: u64) {
+        request.revoke(self.role, self.generation.max(at_least), RevokedId::Key(self.kid));
+    }
 }

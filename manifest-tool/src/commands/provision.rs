@@ -11,9 +11,10 @@ use trust::{ANCHORS_MAX, AnchorSet, DOMAINS_MAX};
 use super::read_anchors;
 use crate::describe::{kid, uuid};
 use crate::error::Error;
-use crate::files::{Existing, must_differ, write};
+use crate::files::{OverwriteArguments, must_differ, write};
 use crate::identifiers::{Class, Vendor, device_id};
 use crate::output::{Report, table};
+use crate::step::StepArguments;
 
 /// Make a device's provisioning block
 #[derive(clap::Args, Clone, Debug)]
@@ -39,9 +40,10 @@ pub struct Provision {
     /// Provisioning block to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Write over another file
-    #[arg(long)]
-    force: bool,
+    #[command(flatten)]
+    step: StepArguments,
+    #[command(flatten)]
+    overwrite: OverwriteArguments,
 }
 
 /// What `provision` did.
@@ -68,6 +70,7 @@ impl Provision {
             let message = format!("a device has at most {ANCHORS_MAX} anchors, of {DOMAINS_MAX} domains");
             return Err(Error::usage(message));
         }
+        self.step.check("sequence floor", 0, self.sequence_floor)?;
         let vendor = self.vendor.id();
         let block = ProvisioningRequest {
             serial: self.serial.as_str(),
@@ -79,7 +82,7 @@ impl Provision {
             sequence_floor: self.sequence_floor,
         };
         let bytes = block.encode().map_err(|error| Error::author("the provisioning block", None, error))?;
-        write(&self.out, &bytes, Existing::from(self.force))?;
+        write(&self.out, &bytes, self.overwrite.existing())?;
         Ok(Provisioned {
             out: self.out.clone(),
             serial: block.serial.to_owned(),

@@ -13,7 +13,7 @@ use crate::files::{MAX_ENVELOPE_FILE_LEN, MAX_RECORD_FILE_LEN, read};
 use crate::image::MAX_IMAGE_LEN;
 use crate::output::{Output, Report, table};
 use crate::server::{ListInForce, Outcome, Server, ServerArguments};
-use crate::step;
+use crate::step::StepArguments;
 use crate::verification::match_image;
 
 /// The server holds other bytes under the digest of the image (docs/server-api.md).
@@ -34,9 +34,8 @@ pub struct Publish {
     /// Revocation list, sent first (repeatable)
     #[arg(long, value_name = "FILE", group = "what")]
     revocations: Vec<PathBuf>,
-    /// Accept a sequence number that is more than 1048576 above the server's newest
-    #[arg(long)]
-    force: bool,
+    #[command(flatten)]
+    step: StepArguments,
 }
 
 /// What `publish` did.
@@ -78,7 +77,7 @@ impl Publish {
             if let Some(release) = &release
                 && let Some(newest) = server.newest_sequence(&release.manifest).await?
             {
-                step::check("sequence number", newest, release.manifest.sequence, self.force)?;
+                self.step.check("sequence number", newest, release.manifest.sequence)?;
             }
             let mut revocations = Vec::new();
             for (list, meant) in lists {

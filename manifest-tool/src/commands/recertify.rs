@@ -11,7 +11,9 @@ use super::sign::explain;
 use super::warn_of_time;
 use crate::describe::CredentialView;
 use crate::error::Error;
-use crate::files::{Existing, MAX_ENVELOPE_FILE_LEN, MAX_RECORD_FILE_LEN, must_differ, read, write_all};
+use crate::files::{
+    MAX_ENVELOPE_FILE_LEN, MAX_RECORD_FILE_LEN, OverwriteArguments, must_differ, read, write_all,
+};
 use crate::output::{Output, Report, table};
 
 /// Put a newer credential of the same key into signed envelopes
@@ -29,9 +31,8 @@ pub struct Recertify {
     /// Folder to write the envelopes into, under their names
     #[arg(long, value_name = "DIR", conflicts_with = "out")]
     out_dir: Option<PathBuf>,
-    /// Replace other files
-    #[arg(long)]
-    force: bool,
+    #[command(flatten)]
+    overwrite: OverwriteArguments,
 }
 
 /// What `recertify` did.
@@ -76,7 +77,7 @@ impl Recertify {
             })
             .collect::<Result<Vec<_>, Error>>()?;
         let files: Vec<_> = made.iter().map(|(out, envelope)| (out.as_path(), envelope.as_slice())).collect();
-        write_all(&files, Existing::from(self.force))?;
+        write_all(&files, self.overwrite.existing())?;
         Ok(Recertified { envelopes, credential: CredentialView::new(&claims) })
     }
 

@@ -12,12 +12,16 @@ use trust::{
 };
 
 use super::SigningKeyArguments;
-use super::list::{NO_PREVIOUS, PreviousArguments, own_credential};
+use super::list::{NO_PREVIOUS, OwnCredential, PreviousArguments};
 use crate::describe::{RevocationView, uuid};
 use crate::error::Error;
-use crate::files::{Existing, MAX_RECORD_FILE_LEN, read, write};
+use crate::files::{MAX_RECORD_FILE_LEN, OverwriteArguments, read, write};
 use crate::identifiers::{Class, IdentifierError, Vendor};
 use crate::output::{Report, table};
+use crate::step::StepArguments;
+
+const NO_GENERATION: &str = "--kid and --cti need --role and --generation (the highest that this root has issued for \
+                             the role); with the credential at hand, give --key-of or --credential instead";
 
 /// Bytes in hex, of a fixed number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -91,22 +95,25 @@ pub struct Revoke {
     /// list-sequence [default: the next one]
     #[arg(long)]
     sequence: Option<u64>,
-    /// Credential to revoke (repeatable)
+    /// Credential to revoke; other credentials of its key stay valid (repeatable)
     #[arg(long = "credential", value_name = "FILE", group = "what")]
     credentials: Vec<PathBuf>,
-    /// kid of a key to revoke, under whatever credential of its role (repeatable)
-    #[arg(long = "kid", value_name = "HEX", group = "what")]
+    /// Credential whose key to revoke, under all of its credentials: give each one that you have (repeatable)
+    #[arg(long = "key-of", value_name = "FILE", groups = ["what", "with_generation"])]
+    keys_of: Vec<PathBuf>,
+    /// kid of a key to revoke when its credential is lost (repeatable)
+    #[arg(long = "kid", value_name = "HEX", groups = ["what", "bare", "with_generation"])]
     kids: Vec<HexBytes<8>>,
-    /// cti of a credential to revoke (repeatable)
-    #[arg(long = "cti", value_name = "HEX", group = "what")]
+    /// cti of a credential to revoke when the file is lost (repeatable)
+    #[arg(long = "cti", value_name = "HEX", groups = ["what", "bare", "with_generation"])]
     ctis: Vec<HexBytes<16>>,
-    /// Role of the keys and credentials of --kid and --cti
-    #[arg(long, value_parser = super::role(), default_value = "release")]
-    role: Role,
-    /// Highest generation under which they were certified [default: not known, they stay on every later list]
-    #[arg(long, value_parser = clap::value_parser!(u64).range(..=MAX_GENERATION), default_value_t = MAX_GENERATION,
-          hide_default_value = true)]
-    generation: u64,
+    /// Role of --kid and --cti, which require it
+    #[arg(long, value_parser = super::role(), requires = "bare")]
+    role: Option<Role>,
+    /// Highest generation that this root has issued for the role; --kid and --cti require it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=MAX_GENERATION),
+          requires = "with_generation")]
+    generation: Option<u64>,
     /// Take back every credential of a role below this generation (repeatable)
     #[arg(long = "lowest-generation", value_name = "ROLE=GENERATION", group = "what")]
     lowest_generations: Vec<GenerationArgument>,
@@ -122,9 +129,13 @@ pub struct Revoke {
     /// Revocation list to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Replace another file, and accept large steps of numbers
-    #[arg(long)]
-    force: bool,
+    /// Accept a minimum above the ceiling of every known release credential, which stops all releases
+    #[arg(long, requires = "minimums")]
+    allow_unreachable_minimum: bool,
+    #[command(flatten)]
+    step: StepArguments,
+    #[command(flatten)]
+    overwrite: OverwriteArguments,
 }
 
 /// What `revoke` did.
@@ -138,22 +149,25 @@ pub struct RevokeReport {
 impl Revoke {
     /// Signs the list.
     pub fn run(&self) -> Result<RevokeReport, Error> {
-        let inputs: Vec<&Path> =
-            self.credentials.iter().map(PathBuf::as_path).chain(self.previous.paths()).collect();
+        let files = self.credentials.iter().chain(&self.keys_of).chain(&self.known).map(PathBuf::as_path);
+        let inputs: Vec<&Path> = files.chain(self.previous.paths()).collect();
         self.key.must_differ_from(&self.out, &inputs)?;
         // Before a passphrase is asked for.
         if !self.previous.is_given() {
             return Err(Error::usage(NO_PREVIOUS));
         }
+        let bare = self.bare()?;
         let ceiling = self.highest_ceiling()?;
         let root = self.key.open()?;
-        let cwt = self.previous.sign(&root, &self.issuer, self.sequence, self.force, |request| {
-            let mut bare = |id| request.revoke(self.role, self.generation, id);
-            self.kids.iter().for_each(|kid| bare(RevokedId::Key(Kid(kid.0))));
-            self.ctis.iter().for_each(|cti| bare(RevokedId::Credential(cti.0)));
-            for path in &self.credentials {
-                let Revoked { role, generation, id } = own_credential(path, &root)?;
+        let cwt = self.previous.sign(&root, &self.issuer, self.sequence, self.step, |request| {
+            for Revoked { role, generation, id } in bare {
                 request.revoke(role, generation, id);
+            }
+            for path in &self.credentials {
+                OwnCredential::read(path, &root)?.revoke(request);
+            }
+            for path in &self.keys_of {
+                OwnCredential::read(path, &root)?.revoke_key(request, self.generation.unwrap_or(0));
             }
             self.raise_generations(request)?;
             self.raise_minimums(request, ceiling)
@@ -161,8 +175,22 @@ impl Revoke {
         let anchors = [Anchor::root(root.public_key())];
         let list = RevocationList::verify(&cwt, &anchors).map_err(|_| Error::Internal("what was signed"))?;
         let report = RevokeReport { out: self.out.clone(), list: RevocationView::new(&list) };
-        write(&self.out, &cwt, Existing::from(self.force))?;
+        write(&self.out, &cwt, self.overwrite.existing())?;
         Ok(report)
+    }
+
+    /// The ids of the command line. A guessed role would revoke nothing; a guessed generation would let the id leave
+    /// the list too early, or never.
+    fn bare(&self) -> Result<Vec<Revoked>, Error> {
+        let keys = self.kids.iter().map(|kid| RevokedId::Key(Kid(kid.0)));
+        let ids: Vec<_> = keys.chain(self.ctis.iter().map(|cti| RevokedId::Credential(cti.0))).collect();
+        match (self.role, self.generation) {
+            _ if ids.is_empty() => Ok(Vec::new()),
+            (Some(role), Some(generation)) => {
+                Ok(ids.into_iter().map(|id| id.revoked(role, generation)).collect())
+            }
+            _ => Err(Error::usage(NO_GENERATION)),
+        }
     }
 
     /// Above the ceiling of every release key no release can ever reach the minimum.
@@ -206,7 +234,7 @@ impl Revoke {
                 let class = class.as_ref().map_or("all classes".to_owned(), uuid);
                 return Err(Error::usage(format!("the minimum of {class} is {} already", least.sequence)));
             }
-            if minimum.sequence > ceiling && !self.force {
+            if minimum.sequence > ceiling && !self.allow_unreachable_minimum {
                 return Err(Error::MinimumAboveCeiling { minimum: minimum.sequence, ceiling });
             }
             request.raise_minimum(minimum);

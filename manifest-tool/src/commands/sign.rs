@@ -11,7 +11,7 @@ use trust::author::read_unverified_credential;
 use super::{SigningKeyArguments, warn_of_time};
 use crate::describe::{ManifestView, kid};
 use crate::error::Error;
-use crate::files::{Existing, MAX_ENVELOPE_FILE_LEN, MAX_RECORD_FILE_LEN, read, write};
+use crate::files::{MAX_ENVELOPE_FILE_LEN, MAX_RECORD_FILE_LEN, OverwriteArguments, read, write};
 use crate::output::{Output, Report, table};
 
 /// Sign an envelope with a release key
@@ -28,9 +28,8 @@ pub struct Sign {
     /// Signed envelope to write
     #[arg(long, value_name = "R.suit")]
     out: PathBuf,
-    /// Write over another file
-    #[arg(long)]
-    force: bool,
+    #[command(flatten)]
+    overwrite: OverwriteArguments,
 }
 
 /// What `sign` did.
@@ -70,7 +69,7 @@ impl Sign {
         let signed = sign(&envelope, &key, &credential)
             .map_err(|error| explain(&self.envelope, &self.credential, error))?;
         warn_of_time(output, &claims)?;
-        write(&self.out, &signed, Existing::from(self.force))?;
+        write(&self.out, &signed, self.overwrite.existing())?;
         Ok(Signed {
             envelope: self.out.clone(),
             release_kid: kid(claims.key().kid()),

@@ -233,11 +233,15 @@ fn damaged_s_records_are_refused() {
 
 /// README.md became an image once, and any archive.
 #[test]
-fn what_is_not_firmware_needs_its_format_and_force() {
+fn data_that_is_not_firmware_needs_its_format_and_permission() {
     let words = b"# Anchorage\n\nFirmware updates for devices on a CAN bus.\n";
     let options = |format, any_content| Options { format, any_content, ..Options::default() };
-    for (format, force) in [(None, false), (None, true), (Some(Format::Bin), false)] {
-        assert_eq!(make(words, &options(format, force)), Err(ImageError::NotFirmware), "{format:?} {force}");
+    for (format, allowed) in [(None, false), (None, true), (Some(Format::Bin), false)] {
+        assert_eq!(
+            make(words, &options(format, allowed)),
+            Err(ImageError::NotFirmware),
+            "{format:?} {allowed}"
+        );
     }
     assert_eq!(make(words, &options(Some(Format::Bin), true)).unwrap().bytes, words);
 

@@ -36,11 +36,33 @@ fn a_release_key_signs_up_to_its_ceiling() {
     assert_eq!(workshop.refused(&sign), ("sequence-above-ceiling".into(), 6));
     for (more, code) in [
         (&["--ceiling", "0", "--force"][..], "not-possible"),
-        (&["--ceiling", "9223372036854775808", "--force"], "not-possible"),
-        (&["--generation", "65536", "--force"], "not-possible"),
+        (&["--ceiling", "9223372036854775807", "--force"], "step-too-large"),
+        (&["--ceiling", "9223372036854775808", "--allow-large-step"], "not-possible"),
+        (&["--generation", "257", "--force"], "step-too-large"),
+        (&["--generation", "65536", "--allow-large-step"], "not-possible"),
     ] {
         assert_eq!(workshop.refused(&release(more)), (code.into(), 2), "{more:?}");
     }
+    // A credential in use has used its numbers already.
+    let above = ["--ceiling", "4296015872", "--generation", "263", "--force"];
+    assert_eq!(workshop.refused(&release(&above)), ("step-too-large".into(), 2));
+    let high = issue(
+        "release.cose",
+        &[
+            "--role",
+            "release",
+            "--out",
+            "high.cwt",
+            "--ceiling",
+            "4296015871",
+            "--generation",
+            "263",
+            "--known",
+            "low.cwt",
+        ],
+    );
+    workshop.ok(&high);
+    workshop.ok(&release(&["--ceiling", "9223372036854775807", "--allow-large-step", "--force"]));
     let service = issue("release.cose", &["--role", "service", "--ceiling", "5", "--out", "no.cwt"]);
     assert_eq!(workshop.refused(&service), ("usage".into(), 2));
 }

@@ -128,8 +128,7 @@ fn a_passphrase_file_is_never_overwritten() {
     let public = ["--json", "key", "public", "key.pem", "--out", "passphrase", "--force"];
     let issue = "--json credential issue --key key.pem --for other.cose --role release --issuer i --subject s \
                  --vendor example.com --out passphrase --force";
-    let revoke =
-        "--json revoke --first --key key.pem --issuer i --kid 0102030405060708 --out passphrase --force";
+    let revoke = "--json revoke --first --key key.pem --issuer i --kid 0102030405060708 --role release --generation 0 --out passphrase --force";
     let before = workshop.snapshot();
     for arguments in [public.to_vec(), issue.split_whitespace().collect(), revoke.split(' ').collect()] {
         let said = workshop.command(&[&arguments[..], &["--passphrase-file", "passphrase"]].concat());

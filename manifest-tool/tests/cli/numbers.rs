@@ -44,10 +44,16 @@ fn a_sequence_number_rises_and_never_far() {
         assert_eq!(workshop.refused(&create(sequence, VENDOR, &[])), (code.into(), 2), "{sequence}");
     }
     assert_eq!(workshop.refused(&create("3", "another.example", &[])), ("usage".into(), 2));
-    workshop.ok(&create("1048578", VENDOR, &["--force"]));
-    workshop.ok(&create("1048579", VENDOR, &["--force"]));
-    // Not even then.
-    assert_eq!(workshop.refused(&create("2", VENDOR, &["--force"])), ("usage".into(), 2));
+    // Permission to replace files is not permission to use numbers up, nor the other way round.
+    let forced = create("1048579", VENDOR, &["--force"]);
+    assert_eq!(workshop.refused(&forced), ("step-too-large".into(), 2));
+    workshop.ok(&create("1048578", VENDOR, &[]));
+    let large = create("1048579", VENDOR, &["--allow-large-step"]);
+    assert_eq!(workshop.refused(&large), ("file-exists".into(), 2));
+    workshop.ok(&create("1048579", VENDOR, &["--allow-large-step", "--force"]));
+    // A lower number is refused even then.
+    let lower = create("2", VENDOR, &["--allow-large-step", "--force"]);
+    assert_eq!(workshop.refused(&lower), ("usage".into(), 2));
 }
 
 /// The last look before the whole fleet sees the number.
@@ -55,7 +61,7 @@ fn a_sequence_number_rises_and_never_far() {
 fn a_number_far_above_the_servers_newest_is_not_published() {
     let (workshop, server) = (Workshop::with_release(), FakeServer::start());
     workshop.write("token", b"a-token\n");
-    workshop.ok(&create("1048579", VENDOR, &["--force"]));
+    workshop.ok(&create("1048579", VENDOR, &["--allow-large-step"]));
     workshop.ok(&[
         "sign",
         "3.suit",
@@ -71,10 +77,29 @@ fn a_number_far_above_the_servers_newest_is_not_published() {
     server.answers("GET", StatusCode::OK, &json!({"sequence": 2}).to_string());
     assert_eq!(server.publish(&workshop, &[]).refusal(), ("step-too-large".into(), 2));
     assert!(server.take_sent().is_empty());
-    assert_eq!(server.publish(&workshop, &["--force"]).exit, 0);
+    assert_eq!(server.publish(&workshop, &["--allow-large-step"]).exit, 0);
     server.answers("GET", StatusCode::OK, &json!({"sequence": 3}).to_string());
     assert_eq!(server.publish(&workshop, &[]).exit, 0);
     // A server that answers nonsense is not one to publish on.
     server.answers("GET", StatusCode::OK, "{}");
     assert_eq!(server.publish(&workshop, &[]).refusal(), ("server-answer".into(), 7));
+}
+
+/// A device whose floor lies above every release never updates.
+#[test]
+fn a_sequence_floor_stays_within_reach() {
+    let workshop = Workshop::new();
+    let provision = |more: &[&'static str]| {
+        let common = ["provision", "--serial", "A", "--vendor", VENDOR, "--class", CLASS, "--out", "block"];
+        [&common[..], &["--sequence-floor"], more].concat()
+    };
+    for (more, code) in [
+        (&["1048577"][..], "step-too-large"),
+        (&["1048577", "--force"], "step-too-large"),
+        (&["18446744073709551615", "--allow-large-step"], "not-possible"),
+    ] {
+        assert_eq!(workshop.refused(&provision(more)), (code.into(), 2), "{more:?}");
+    }
+    workshop.ok(&provision(&["1048577", "--allow-large-step"]));
+    workshop.ok(&provision(&["1048576", "--force"]));
 }

@@ -15,8 +15,21 @@ fn workshop() -> Workshop {
 
 /// A list of the root.
 fn revoke(workshop: &Workshop, out: &str, more: &[&str]) {
-    let arguments =
-        ["revoke", "--key", "root.pem", "--issuer", "r", "--kid", "0102030405060708", "--out", out];
+    let arguments = [
+        "revoke",
+        "--key",
+        "root.pem",
+        "--issuer",
+        "r",
+        "--kid",
+        "0102030405060708",
+        "--role",
+        "release",
+        "--generation",
+        "0",
+        "--out",
+        out,
+    ];
     let first: &[&str] = if more.contains(&"--previous") { &[] } else { &["--first"] };
     workshop.ok(&[&arguments[..], more, first].concat());
 }

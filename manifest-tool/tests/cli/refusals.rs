@@ -140,6 +140,10 @@ const COMMANDS: [&[&str]; 18] = [
         "FILE",
         "--kid",
         "0102030405060708",
+        "--role",
+        "release",
+        "--generation",
+        "0",
         "--out",
         "no",
     ],
@@ -271,11 +275,16 @@ fn what_is_not_firmware_makes_no_image_unless_it_is_meant() {
                 --out u.suit --image-out i.bin";
     let with =
         |more: &'static [&'static str]| line.split(' ').chain(more.iter().copied()).collect::<Vec<_>>();
-    for more in [&[][..], &["--force"], &["--image-format", "bin"]] {
+    for more in [
+        &[][..],
+        &["--allow-non-firmware"],
+        &["--image-format", "bin"],
+        &["--image-format", "bin", "--force"],
+    ] {
         assert_eq!(workshop.refused(&with(more)), ("image-not-firmware".into(), 5), "{more:?}");
     }
     assert!(!workshop.path("i.bin").exists());
-    let made = workshop.ok(&with(&["--image-format", "bin", "--force"]));
+    let made = workshop.ok(&with(&["--image-format", "bin", "--allow-non-firmware"]));
     assert_eq!(made["image_format"], "bin");
 }
 

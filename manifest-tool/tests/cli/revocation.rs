@@ -12,9 +12,18 @@ fn revocation_goes_on_from_list_to_list() {
     let revoke =
         |more: &[&'static str]| [&["revoke", "--key", "root.pem", "--issuer", "root"], more].concat();
 
-    // Under which generation a bare kid was certified is not known: it stays on every later list.
-    let bare = json!({"role": "release", "generation": 65535, "id": "0102030405060708"});
-    let first = workshop.ok(&revoke(&["--first", "--kid", "0102030405060708", "--out", "1.cwt"]));
+    let bare = json!({"role": "release", "generation": 0, "id": "0102030405060708"});
+    let first = workshop.ok(&revoke(&[
+        "--first",
+        "--kid",
+        "0102030405060708",
+        "--role",
+        "release",
+        "--generation",
+        "0",
+        "--out",
+        "1.cwt",
+    ]));
     assert_eq!((&first["list_sequence"], &first["revoked"]), (&json!(1), &json!([bare])));
     let verify = |list| ["verify", "signed.suit", "--anchor", "root.cose", "--revocations", list];
     workshop.ok(&verify("1.cwt"));
@@ -22,8 +31,7 @@ fn revocation_goes_on_from_list_to_list() {
     let second =
         workshop.ok(&revoke(&["--previous", "1.cwt", "--credential", "release.cwt", "--out", "2.cwt"]));
     assert_eq!(second["list_sequence"], 2);
-    // One entry a role has one generation, the highest.
-    assert_eq!(second["revoked"], json!([bare, {"role": "release", "generation": 65535, "id": cti}]));
+    assert_eq!(second["revoked"], json!([bare, {"role": "release", "generation": 0, "id": cti}]));
     assert_eq!(workshop.refused(&verify("2.cwt")), ("credential-revoked".into(), 6));
     // The newest list counts, in whatever order they are given.
     for order in [["1.cwt", "2.cwt"], ["2.cwt", "1.cwt"]] {
@@ -52,6 +60,10 @@ fn revocation_goes_on_from_list_to_list() {
         "9",
         "--kid",
         &kid,
+        "--role",
+        "release",
+        "--generation",
+        "0",
         "--out",
         "9.cwt",
     ];
@@ -63,12 +75,12 @@ fn revocation_goes_on_from_list_to_list() {
     assert_eq!((&again["list_sequence"], &again["revoked"]), (&json!(3), &second["revoked"]));
 }
 
-/// A key may have several credentials, and whoever has found it has them all: docs/manifest-tool.md revokes the key.
+/// A key may have several credentials, and its thief has them all: docs/manifest-tool.md revokes the key.
 #[test]
-fn a_lost_key_is_revoked_by_its_kid() {
+fn a_stolen_key_is_revoked_under_all_its_credentials() {
     let workshop = Workshop::with_release();
     std::fs::rename(workshop.path("release.cwt"), workshop.path("older.cwt")).unwrap();
-    workshop.credential("root", "release", &["--expires", "2100-01-01T00:00:00Z"]);
+    workshop.credential("root", "release", &["--expires", "2100-01-01T00:00:00Z", "--generation", "2"]);
     workshop.sign("release", "newer.suit");
     let verify = |envelope, list| ["verify", envelope, "--anchor", "root.cose", "--revocations", list];
     let revoke = |more: &[&'static str]| {
@@ -78,22 +90,27 @@ fn a_lost_key_is_revoked_by_its_kid() {
     assert_eq!(workshop.refused(&verify("newer.suit", "1.cwt")), ("credential-revoked".into(), 6));
     workshop.ok(&verify("signed.suit", "1.cwt"));
 
-    let kid = workshop.ok(&["key", "public", "release.cose"])["kid"].as_str().unwrap().to_owned();
-    workshop.ok(&[
-        "revoke",
-        "--key",
-        "root.pem",
-        "--issuer",
-        "root",
-        "--previous",
-        "1.cwt",
-        "--kid",
-        &kid,
-        "--out",
-        "2.cwt",
-    ]);
+    let previous = ["--previous", "1.cwt", "--key-of", "older.cwt"];
+    revoke(&[&previous[..], &["--key-of", "release.cwt", "--out", "2.cwt"]].concat());
     assert_eq!(workshop.refused(&verify("signed.suit", "2.cwt")), ("key-revoked".into(), 6));
     assert_eq!(workshop.refused(&verify("newer.suit", "2.cwt")).1, 6);
+    // The highest generation of its credentials counts, or a higher one that is given.
+    let kid = workshop.ok(&["key", "public", "release.cose"])["kid"].clone();
+    let entry = |list, generation: u64| {
+        let revoked = workshop.ok(&["inspect", list])["revoked"].clone();
+        let wanted = json!({"role": "release", "generation": generation, "id": kid});
+        assert!(revoked.as_array().unwrap().contains(&wanted), "{revoked}");
+    };
+    entry("2.cwt", 2);
+    revoke(&[&previous[..], &["--generation", "5", "--out", "3.cwt"]].concat());
+    entry("3.cwt", 5);
+    // Nothing brings the key back: the entry leaves the list with the last generation that certified it.
+    revoke(&["--previous", "2.cwt", "--lowest-generation", "release=2", "--out", "4.cwt"]);
+    entry("4.cwt", 2);
+    assert_eq!(workshop.refused(&verify("newer.suit", "4.cwt")).1, 6);
+    revoke(&["--previous", "4.cwt", "--lowest-generation", "release=3", "--out", "5.cwt"]);
+    assert_eq!(workshop.ok(&["inspect", "5.cwt"])["revoked"], json!([]));
+    assert_eq!(workshop.refused(&verify("newer.suit", "5.cwt")), ("generation-revoked".into(), 6));
 }
 
 #[test]
@@ -136,6 +153,10 @@ fn minimum_sequences_are_set_and_carried_on() {
         "2.cwt",
         "--kid",
         "0102030405060708",
+        "--role",
+        "release",
+        "--generation",
+        "0",
         "--out",
         "3.cwt",
     ]);
@@ -147,7 +168,7 @@ fn minimum_sequences_are_set_and_carried_on() {
         &["--first", "--minimum", "demo-node=0", "--out", "no"],
         &["--first", "--minimum", "demo-node", "--out", "no"],
         &["--first", "--minimum", "=2", "--out", "no"],
-        &["--first", "--kid", "0102030405060708", "--out", "no"],
+        &["--first", "--kid", "0102030405060708", "--role", "release", "--generation", "0", "--out", "no"],
     ] {
         assert_eq!(workshop.refused(&revoke(wrong)), ("usage".into(), 2), "{wrong:?}");
     }
@@ -167,6 +188,10 @@ fn revocation_refuses_what_would_not_hold() {
         "--first",
         "--kid",
         "0102030405060708",
+        "--role",
+        "release",
+        "--generation",
+        "0",
         "--out",
         "1.cwt",
     ]);
@@ -177,16 +202,52 @@ fn revocation_refuses_what_would_not_hold() {
     for (key, more, code, exit) in [
         (
             "root.pem",
-            &["--previous", "1.cwt", "--sequence", "1", "--kid", "0102030405060709"][..],
+            &[
+                "--previous",
+                "1.cwt",
+                "--sequence",
+                "1",
+                "--kid",
+                "0102030405060709",
+                "--role",
+                "release",
+                "--generation",
+                "0",
+            ][..],
             "revocation-sequence",
             6,
         ),
-        ("other.pem", &["--previous", "1.cwt", "--kid", "0102030405060709"], "anchor-unknown", 5),
+        (
+            "other.pem",
+            &["--previous", "1.cwt", "--kid", "0102030405060709", "--role", "release", "--generation", "0"],
+            "anchor-unknown",
+            5,
+        ),
         ("other.pem", &["--first", "--credential", "release.cwt"], "anchor-unknown", 5),
         ("root.pem", &["--first", "--credential", "1.cwt"], "record-type", 5),
-        ("root.pem", &["--first", "--sequence", "0", "--kid", "0102030405060709"], "not-possible", 2),
-        ("root.pem", &["--first", "--kid", &root_kid], "not-possible", 2),
-        ("root.pem", &["--first", "--kid", "01"], "usage", 2),
+        (
+            "root.pem",
+            &[
+                "--first",
+                "--sequence",
+                "0",
+                "--kid",
+                "0102030405060709",
+                "--role",
+                "release",
+                "--generation",
+                "0",
+            ],
+            "not-possible",
+            2,
+        ),
+        (
+            "root.pem",
+            &["--first", "--kid", &root_kid, "--role", "release", "--generation", "0"],
+            "not-possible",
+            2,
+        ),
+        ("root.pem", &["--first", "--kid", "01", "--role", "release", "--generation", "0"], "usage", 2),
         ("root.pem", &["--first"], "usage", 2),
     ] {
         assert_eq!(revoke(key, more), (code.into(), exit), "{key} {more:?}");
@@ -201,6 +262,10 @@ fn revocation_refuses_what_would_not_hold() {
         "--first",
         "--kid",
         "0102030405060708",
+        "--role",
+        "release",
+        "--generation",
+        "0",
         "--out",
         "o.cwt",
     ]);
@@ -214,7 +279,23 @@ fn revocation_refuses_what_would_not_hold() {
 fn a_list_never_begins_by_an_omission() {
     let workshop = Workshop::with_release();
     let revoke = |more: &[&'static str]| {
-        [&["revoke", "--key", "root.pem", "--issuer", "root", "--kid", "0102030405060708"], more].concat()
+        [
+            &[
+                "revoke",
+                "--key",
+                "root.pem",
+                "--issuer",
+                "root",
+                "--kid",
+                "0102030405060708",
+                "--role",
+                "release",
+                "--generation",
+                "0",
+            ],
+            more,
+        ]
+        .concat()
     };
     for more in [&["--out", "no.cwt"][..], &["--sequence", "2", "--out", "no.cwt"]] {
         let run = workshop.run(&[&["--json"], &revoke(more)[..]].concat());
@@ -269,6 +350,10 @@ fn two_previous_lists_end_a_fork() {
         "demo-node=2",
         "--kid",
         "0102030405060708",
+        "--role",
+        "release",
+        "--generation",
+        "0",
         "--out",
         "a.cwt",
     ]));
@@ -279,6 +364,10 @@ fn two_previous_lists_end_a_fork() {
         "demo-node=9",
         "--cti",
         "0102030405060708090a0b0c0d0e0f10",
+        "--role",
+        "release",
+        "--generation",
+        "1",
         "--lowest-generation",
         "service=3",
         "--out",
@@ -343,7 +432,17 @@ fn a_lowest_generation_takes_back_what_lies_below_it() {
     let workshop = Workshop::with_release();
     let revoke =
         |more: &[&'static str]| [&["revoke", "--key", "root.pem", "--issuer", "root"], more].concat();
-    workshop.ok(&revoke(&["--first", "--kid", "0102030405060708", "--generation", "0", "--out", "1.cwt"]));
+    workshop.ok(&revoke(&[
+        "--first",
+        "--kid",
+        "0102030405060708",
+        "--role",
+        "release",
+        "--generation",
+        "0",
+        "--out",
+        "1.cwt",
+    ]));
     let second =
         workshop.ok(&revoke(&["--previous", "1.cwt", "--lowest-generation", "release=1", "--out", "2.cwt"]));
     assert_eq!(second["revoked"], json!([]));
@@ -379,10 +478,67 @@ fn a_minimum_stays_within_reach() {
         (&["--minimum", "demo-node=4294967296"], "minimum-above-ceiling"),
         (&["--minimum", "demo-node=1001", "--known", "release.cwt"], "minimum-above-ceiling"),
         (&["--minimum", "demo-node=1", "--sequence", "1048577"], "step-too-large"),
-        (&["--minimum", "demo-node=18446744073709551615", "--force"], "not-possible"),
+        // Each permission permits one thing.
+        (&["--minimum", "demo-node=1001", "--known", "release.cwt", "--force"], "minimum-above-ceiling"),
+        (
+            &["--minimum", "demo-node=1001", "--known", "release.cwt", "--allow-large-step"],
+            "minimum-above-ceiling",
+        ),
+        (&["--minimum", "demo-node=1048577", "--force", "--allow-unreachable-minimum"], "step-too-large"),
+        (
+            &[
+                "--minimum",
+                "demo-node=18446744073709551615",
+                "--allow-large-step",
+                "--allow-unreachable-minimum",
+            ],
+            "not-possible",
+        ),
     ] {
         assert_eq!(workshop.refused(&revoke(more)), (code.into(), 2), "{more:?}");
     }
     workshop.ok(&revoke(&["--minimum", "demo-node=1000", "--known", "release.cwt"]));
-    workshop.ok(&revoke(&["--minimum", "demo-node=1001", "--known", "release.cwt", "--force"]));
+    let unreachable =
+        ["--minimum", "demo-node=1001", "--known", "release.cwt", "--allow-unreachable-minimum"];
+    assert_eq!(workshop.refused(&revoke(&unreachable)), ("file-exists".into(), 2));
+    workshop.ok(&revoke(&[&unreachable[..], &["--force"]].concat()));
+}
+
+/// An id whose role or generation is guessed revokes nothing, comes back too early, or fills the list for good.
+#[test]
+fn a_bare_id_needs_its_role_and_generation() {
+    let workshop = Workshop::with_release();
+    let revoke = |more: &[&'static str]| {
+        let common = ["revoke", "--key", "root.pem", "--issuer", "root", "--first", "--out", "l.cwt"];
+        [&common[..], more].concat()
+    };
+    for id in [["--kid", "0102030405060708"], ["--cti", "0102030405060708090a0b0c0d0e0f10"]] {
+        for incomplete in [&[][..], &["--role", "release"], &["--generation", "0"]] {
+            let run = workshop.run(&[&["--json"], &revoke(&[&id[..], incomplete].concat())[..]].concat());
+            assert_eq!(run.refusal(), ("usage".into(), 2), "{id:?} {incomplete:?}");
+            assert!(run.stdout.contains("--key-of"), "{run:?}");
+        }
+    }
+    // Without such an id they have nothing to say.
+    for more in [["--role", "release"], ["--generation", "0"]] {
+        let exact = revoke(&[&["--credential", "release.cwt"][..], &more].concat());
+        assert_eq!(workshop.refused(&exact), ("usage".into(), 2), "{more:?}");
+    }
+}
+
+/// There are only 65,536 generations: a slip must not use them up.
+#[test]
+fn a_generation_rises_and_never_far() {
+    let workshop = Workshop::with_release();
+    let revoke = |more: &[&'static str]| {
+        let common = ["revoke", "--key", "root.pem", "--issuer", "root", "--first", "--out", "l.cwt"];
+        [&common[..], more].concat()
+    };
+    let bare = ["--kid", "0102030405060708", "--role", "service", "--generation"];
+    let with = |generation: &'static str| [&bare[..], &[generation]].concat();
+    for far in [with("257"), with("65535"), vec!["--lowest-generation", "release=257"]] {
+        assert_eq!(workshop.refused(&revoke(&far)), ("step-too-large".into(), 2), "{far:?}");
+    }
+    workshop.ok(&revoke(&with("256")));
+    workshop.ok(&revoke(&[&with("65535")[..], &["--allow-large-step", "--force"]].concat()));
 }

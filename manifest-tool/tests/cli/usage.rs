@@ -82,6 +82,10 @@ fn an_output_that_exists_stays() {
         "i",
         "--kid",
         "0102030405060708",
+        "--role",
+        "release",
+        "--generation",
+        "0",
         "--out",
         "root.pem",
         "--force",
@@ -96,13 +100,17 @@ fn an_output_that_exists_stays() {
         "i",
         "--kid",
         "0102030405060708",
+        "--role",
+        "release",
+        "--generation",
+        "0",
         "--out",
         "l.cwt",
     ]);
     for arguments in [
         "sign unsigned.suit --key release.pem --credential release.cwt --out unsigned.suit --force",
         "sign unsigned.suit --key release.pem --credential release.cwt --out release.cwt --force",
-        "revoke --key root.pem --issuer i --previous l.cwt --kid 0102030405060709 --out l.cwt --force",
+        "revoke --key root.pem --issuer i --previous l.cwt --kid 0102030405060709 --role release --generation 0 --out l.cwt --force",
         "revoke --key root.pem --issuer i --credential release.cwt --out release.cwt --force",
     ] {
         let arguments: Vec<&str> = arguments.split(' ').collect();

@@ -2,7 +2,7 @@
 
 use trust::author::{AuthorError, ProvisioningRequest, Signer as _};
 use trust::provisioning::{MAX_PROVISIONING_BLOCK_LEN, ProvisioningBlock};
-use trust::{Anchor, Domain, ErrorKind, Rights};
+use trust::{Anchor, Domain, ErrorKind, MAX_MINIMUM_SEQUENCE, Rights};
 
 use super::forge::{array, bstr, int, map, tstr};
 use super::roots::key;
@@ -106,7 +106,7 @@ fn the_largest_block_fits() {
     let largest = ProvisioningRequest {
         serial: &serial,
         node_address: 239,
-        sequence_floor: u64::MAX,
+        sequence_floor: MAX_MINIMUM_SEQUENCE,
         ..request(&anchors)
     };
     assert!(largest.encode().unwrap().len() <= MAX_PROVISIONING_BLOCK_LEN);
@@ -151,6 +151,7 @@ fn values_have_ranges() {
         (5, int(0xf1), OutOfRange),
         (5, int(257), OutOfRange),
         (6, anchors(&[]), OutOfRange),
+        (7, int((1 << 62) + 1), OutOfRange),
         (6, anchors(&many), TooMany),
         (6, anchors(&domains), TooMany),
         (6, anchors(&[many[0].clone(), anchor_item(1, 8, &own)]), Repeated),
@@ -182,6 +183,7 @@ fn the_writer_writes_nothing_that_the_reader_refuses() {
         (request(&twice), ErrorKind::Repeated),
         (request(&three), ErrorKind::TooMany),
         (ProvisioningRequest { node_address: 240, ..request(&[]) }, ErrorKind::OutOfRange),
+        (ProvisioningRequest { sequence_floor: u64::MAX, ..request(&[]) }, ErrorKind::OutOfRange),
         (ProvisioningRequest { serial: "A\n", ..request(&[]) }, ErrorKind::InvalidText),
     ] {
         let Err(AuthorError::Refused(refused)) = request.encode() else { panic!("made") };

@@ -1,0 +1,106 @@
+//! A person at a terminal: a pseudo-terminal that controls the program.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::process::{Child, Command};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use nix::pty::openpty;
+
+use super::workshop::Workshop;
+
+const PASSPHRASE: &str = "correct horse battery staple";
+/// Far above what an answer takes.
+const LIMIT: Duration = Duration::from_secs(120);
+
+struct Terminal {
+    keyboard: File,
+    screen: Receiver<Vec<u8>>,
+    shown: String,
+    program: Child,
+}
+
+impl Terminal {
+    /// Runs the program on a terminal on which somebody has typed ahead.
+    fn run(workshop: &Workshop, typed_ahead: &str, arguments: &[&str]) -> Self {
+        let pair = openpty(None, None).unwrap();
+        let mut keyboard = File::from(pair.master);
+        keyboard.write_all(typed_ahead.as_bytes()).unwrap();
+        let terminal = File::from(pair.slave);
+        // setsid makes the terminal the one that /dev/tty names.
+        let mut command = Command::new("setsid");
+        command.args(["--ctty", "--wait", env!("CARGO_BIN_EXE_manifest-tool")]).args(arguments);
+        command.current_dir(workshop.path("")).env_remove("ANCHORAGE_PASSPHRASE_FILE");
+        command.stdin(terminal.try_clone().unwrap()).stdout(terminal.try_clone().unwrap()).stderr(terminal);
+        let program = command.spawn().unwrap();
+        drop(command);
+        let mut reader = keyboard.try_clone().unwrap();
+        let (sender, screen) = channel();
+        // Reading ends with an error when the last program on the terminal has ended.
+        std::thread::spawn(move || {
+            let mut buffer = [0; 1024];
+            while let Ok(count @ 1..) = reader.read(&mut buffer) {
+                if sender.send(buffer[..count].to_vec()).is_err() {
+                    break;
+                }
+            }
+        });
+        Self { keyboard, screen, shown: String::new(), program }
+    }
+
+    fn wait_for(&mut self, words: &str) {
+        while !self.shown.contains(words) {
+            let next = self.screen.recv_timeout(LIMIT);
+            let next = next.unwrap_or_else(|error| panic!("{error}: no {words:?} in {:?}", self.shown));
+            self.shown.push_str(&String::from_utf8_lossy(&next));
+        }
+    }
+
+    fn enter(&mut self, line: &str) {
+        self.keyboard.write_all(format!("{line}\n").as_bytes()).unwrap();
+    }
+
+    /// Exit code and everything that was shown.
+    fn end(mut self) -> (Option<i32>, String) {
+        let status = self.program.wait().unwrap();
+        while let Ok(more) = self.screen.recv_timeout(LIMIT) {
+            self.shown.push_str(&String::from_utf8_lossy(&more));
+        }
+        (status.code(), self.shown)
+    }
+}
+
+/// README's commands, pasted as a block: the line after the first one became the passphrase of the root key.
+#[test]
+fn lines_typed_ahead_are_no_passphrase() {
+    let workshop = Workshop::new();
+    let ahead = "manifest-tool key public root.pem\nmanifest-tool key public root.pem\n";
+    let mut terminal = Terminal::run(&workshop, ahead, &["key", "generate", "--out", "root.pem"]);
+    terminal.wait_for("Passphrase for root.pem: ");
+    terminal.enter(PASSPHRASE);
+    terminal.wait_for("Repeat it: ");
+    terminal.enter(PASSPHRASE);
+    let (exit, shown) = terminal.end();
+    assert_eq!(exit, Some(0), "{shown}");
+    assert!(!shown.contains(PASSPHRASE), "{shown}");
+    workshop.write("passphrase", PASSPHRASE.as_bytes());
+    workshop.ok(&["key", "public", "root.pem", "--passphrase-file", "passphrase"]);
+}
+
+#[test]
+fn entries_that_differ_make_no_key() {
+    let workshop = Workshop::new();
+    let mut terminal = Terminal::run(&workshop, "", &["key", "generate", "--out", "root.pem"]);
+    terminal.wait_for("Passphrase for root.pem: ");
+    terminal.enter(PASSPHRASE);
+    terminal.wait_for("Repeat it: ");
+    terminal.enter("correct horse battery stable");
+    let (exit, shown) = terminal.end();
+    assert_eq!(exit, Some(4), "{shown}");
+    assert!(
+        shown.contains("passphrase-unusable") && shown.contains("enter the same passphrase twice"),
+        "{shown}"
+    );
+    assert!(!workshop.path("root.pem").exists());
+}
