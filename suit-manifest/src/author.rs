@@ -118,11 +118,16 @@ impl From<Error> for AuthorError {
 }
 
 /// URI of an image by its digest, RFC 6920: `ni:///sha-256;` and the digest in base64url without padding.
+#[must_use]
 pub fn image_uri(digest: &[u8; 32]) -> String {
     format!("ni:///sha-256;{}", Base64UrlUnpadded::encode_string(digest))
 }
 
 /// Makes an unsigned envelope: its authentication wrapper holds the manifest's digest only.
+///
+/// # Errors
+/// [`AuthorError::Description`] names the field that is missing or out of range; [`AuthorError::Refused`]
+/// when a device would refuse the result; [`AuthorError::Encoding`] when it reads back as something else.
 pub fn create(update: &UpdateDescription) -> Result<Vec<u8>, AuthorError> {
     check_description(update)?;
     let envelope = compose(update, &Sequences::of(update))?;
@@ -146,6 +151,12 @@ pub fn create(update: &UpdateDescription) -> Result<Vec<u8>, AuthorError> {
 /// Before anything is signed, the digest is checked (draft-ietf-suit-manifest-37 section 8.3) and the whole
 /// structure, that the manifest speaks of nothing outside of the credential's scope, and that the scope is not
 /// limited to serials or actions.
+///
+/// # Errors
+/// [`AuthorError::Refused`] when the envelope, or what it says under this credential, would be refused;
+/// [`AuthorError::Role`] when it is not a release credential; [`AuthorError::Signature`] when the credential
+/// does not read or certifies another key, or the signer fails; [`AuthorError::TooLarge`] when a device has
+/// no room for it.
 pub fn sign(envelope: &[u8], signer: &dyn Signer, credential: &[u8]) -> Result<Vec<u8>, AuthorError> {
     let parsed = Envelope::parse(envelope)?;
     check_authority(&parsed, credential)?;
@@ -203,6 +214,9 @@ fn with_signature(parsed: &Envelope<'_>, sign1: &[u8]) -> Result<Vec<u8>, Author
 }
 
 /// The envelope without its text (section 8.6). The signature holds as before.
+///
+/// # Errors
+/// [`AuthorError::Refused`] when [`Envelope::parse`] refuses it.
 pub fn sever_text(envelope: &[u8]) -> Result<Vec<u8>, AuthorError> {
     let parsed = Envelope::parse(envelope)?;
     rewrite(&parsed, parsed.wrapper().bytes, false)

@@ -16,6 +16,7 @@ pub struct Digest<'a> {
 
 impl<'a> Digest<'a> {
     /// The 32 bytes.
+    #[must_use]
     pub fn sha256(&self) -> &'a [u8; 32] {
         self.sha256
     }

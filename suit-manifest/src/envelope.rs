@@ -46,6 +46,12 @@ pub struct Envelope<'a> {
 
 impl<'a> Envelope<'a> {
     /// Reads the members of the envelope and the authentication wrapper.
+    ///
+    /// # Errors
+    /// [`ErrorKind::EnvelopeTooLarge`]; [`ErrorKind::ManifestBare`]; for a member,
+    /// [`ErrorKind::IntegratedPayloadUnsupported`], [`ErrorKind::EnvelopeMemberUnsupported`] and
+    /// [`ErrorKind::EnvelopeMemberUnknown`]; [`ErrorKind::SignatureMultiple`]; [`ErrorKind::DigestLength`]
+    /// and [`ErrorKind::DigestAlgorithmUnsupported`] of the manifest's digest; [`ErrorKind::Malformed`].
     #[inline(never)]
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
         if bytes.len() > MAX_ENVELOPE_LEN {
@@ -95,6 +101,14 @@ impl<'a> Envelope<'a> {
     /// class for which the list of the credential's domain holds a higher minimum sequence number.
     ///
     /// It does not check the sequence number against a device's floor: [`Authenticated::check_sequence`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::SignatureMissing`]; [`ErrorKind::Trust`] with what [`trust::verify_chained_sign1`]
+    /// refuses; [`ErrorKind::ManifestDigestMismatch`]; [`ErrorKind::ScopeDevice`] and
+    /// [`ErrorKind::ScopeActions`]; [`ErrorKind::SequenceAboveCeiling`]; [`ErrorKind::MemberDigestMismatch`]
+    /// and [`ErrorKind::EnvelopeMemberUnauthenticated`] of severed members; [`ErrorKind::ScopeVendor`],
+    /// [`ErrorKind::ScopeClass`] and [`ErrorKind::SequenceBelowMinimum`]; what the structure of the manifest
+    /// refuses.
     #[inline(never)]
     pub fn authenticate(&self, store: &TrustStore<'_>) -> Result<Authenticated<'a>, Error> {
         // Section 8.3: the processor requires an authentication block.
@@ -112,12 +126,17 @@ impl<'a> Envelope<'a> {
 
     /// kid of the anchor that the signer's credential names as its issuer, **nothing of it verified**: to find the
     /// revocation list that [`Envelope::authenticate`] needs.
+    ///
+    /// # Errors
+    /// [`ErrorKind::SignatureMissing`]; [`ErrorKind::Trust`] when the signature or its credential does not
+    /// read.
     pub fn claimed_issuer(&self) -> Result<Kid, Error> {
         let sign1 = self.sign1.ok_or(Error::new(ErrorKind::SignatureMissing, self.wrapper.base))?;
         claimed_issuer(sign1.bytes).map_err(|error| Error::trust(error, sign1.base))
     }
 
     /// True when a signature is there. Whether it holds, [`Envelope::authenticate`] says.
+    #[must_use]
     pub fn is_signed(&self) -> bool {
         self.sign1.is_some()
     }
@@ -206,21 +225,27 @@ pub struct Authenticated<'a> {
 
 impl<'a> Authenticated<'a> {
     /// The manifest.
+    #[must_use]
     pub fn manifest(&self) -> &Manifest<'a> {
         &self.manifest
     }
 
     /// SHA-256 over the bstr-wrapped manifest: the identity of the release.
+    #[must_use]
     pub fn digest(&self) -> &'a [u8; 32] {
         self.digest.sha256()
     }
 
     /// The right by which it was signed.
+    #[must_use]
     pub fn authority(&self) -> &Authority<'a> {
         &self.authority
     }
 
     /// Section 6.1: refuses a sequence number below `floor`; an equal one is allowed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::SequenceRollback`], at the sequence number.
     pub fn check_sequence(&self, floor: u64) -> Result<(), Error> {
         if self.manifest.sequence_number() < floor {
             return Err(Error::new(ErrorKind::SequenceRollback, self.manifest.sequence_number_position()));

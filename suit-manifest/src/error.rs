@@ -14,6 +14,7 @@ pub struct Error {
 
 impl Error {
     /// An error of `kind` at byte `position`.
+    #[must_use]
     pub const fn new(kind: ErrorKind, position: u32) -> Self {
         Self { kind, position }
     }
@@ -29,6 +30,7 @@ impl Error {
     }
 
     /// The stable reason, with code and slug.
+    #[must_use]
     pub fn reason(self) -> Reason {
         Reason::from(self)
     }

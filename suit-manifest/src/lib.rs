@@ -8,7 +8,7 @@
 //! What returns a large value is `#[inline(never)]`: inlined, it is copied field by field (1.3 KB of the loader).
 #![cfg_attr(not(any(test, feature = "author")), no_std)]
 #![forbid(unsafe_code)]
-#![warn(missing_docs)]
+#![warn(missing_docs, clippy::missing_errors_doc, clippy::must_use_candidate)]
 #![cfg_attr(
     not(test),
     deny(

@@ -74,6 +74,7 @@ pub struct Manifest<'a> {
 
 impl<'a> Manifest<'a> {
     /// Monotonic counter against rollback.
+    #[must_use]
     pub fn sequence_number(&self) -> u64 {
         self.sequence_number
     }
@@ -83,16 +84,19 @@ impl<'a> Manifest<'a> {
     }
 
     /// Where the full envelope can be had, with what has been severed from this one.
+    #[must_use]
     pub fn reference_uri(&self) -> Option<&'a str> {
         self.reference_uri
     }
 
     /// The components in the order of their indices; at least one.
+    #[must_use]
     pub fn components(&self) -> &Components<'a> {
         &self.components
     }
 
     /// True when the manifest has this section, be it severed away or not.
+    #[must_use]
     pub fn has_section(&self, section: Section) -> bool {
         match section {
             Section::PayloadFetch => !matches!(self.payload_fetch, Member::Absent),
@@ -103,6 +107,10 @@ impl<'a> Manifest<'a> {
     }
 
     /// The text, or `None` when there is none or it has been severed away.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TextMalformed`]; [`ErrorKind::Malformed`] with `TooLong`, `TooMany` or `TooDeep` when the
+    /// text exceeds a limit.
     pub fn text(&self) -> Result<Option<Text<'a>>, Error> {
         match self.text {
             Member::Here(text) => Text::read(text, &self.components).map(Some),
@@ -111,6 +119,7 @@ impl<'a> Manifest<'a> {
     }
 
     /// Version of component 0 in the text, in the first language that has it.
+    #[must_use]
     pub fn version_text(&self) -> Option<&'a str> {
         self.text().ok().flatten()?.component_text(0, crate::text::ComponentText::ComponentVersion)
     }
@@ -285,16 +294,19 @@ pub struct Components<'a> {
 
 impl<'a> Components<'a> {
     /// Number of components, at least 1.
+    #[must_use]
     pub fn len(&self) -> usize {
         self.iter().count()
     }
 
     /// Never: a manifest without a component is refused.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// The component with this index.
+    #[must_use]
     pub fn at(&self, index: u32) -> Option<ComponentId<'a>> {
         self.ids.get(usize::try_from(index).ok()?).copied().flatten()
     }
@@ -335,6 +347,7 @@ impl<'a> ComponentId<'a> {
     pub const APP: ComponentId<'static> = ComponentId { encoded: &[0x81, 0x43, b'a', b'p', b'p'] };
 
     /// The identifier in canonical CBOR.
+    #[must_use]
     pub fn encoded(&self) -> &'a [u8] {
         self.encoded
     }

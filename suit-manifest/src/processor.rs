@@ -45,6 +45,9 @@ pub trait Platform {
 
     /// Does the component hold an image of `size` bytes with this digest? It is computed over the component's real
     /// bytes.
+    ///
+    /// # Errors
+    /// The reason for which the component cannot be read.
     fn image_matches(
         &mut self,
         component: u32,
@@ -147,6 +150,9 @@ impl<'a> Processor<'a> {
     /// Prepares a run of the shared sequence and then of `section`, with no parameter set (section 6.1).
     ///
     /// A section that the manifest does not have has no commands; one that has been severed away is an error.
+    ///
+    /// # Errors
+    /// [`ErrorKind::MemberSevered`] when the section has been severed away.
     pub fn new(authenticated: &Authenticated<'a>, section: Section) -> Result<Self, Error> {
         Self::over(authenticated.manifest(), section)
     }
@@ -208,12 +214,21 @@ impl<'a> Processor<'a> {
     /// True when, in this run, image-match has held for the component, and neither its digest nor its size was set
     /// nor the component fetched since. A loader asks it before it boots, since a manifest need not have the
     /// condition.
+    #[must_use]
     pub fn image_matched(&self, component: u32) -> bool {
         index(component).and_then(|index| self.images_held.get(index)).is_some_and(|held| *held)
     }
 
     /// Runs until a step is to be served; called again, it goes on behind that step. After [`Step::Done`] it says
     /// so again, after an error it returns the same error again.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ComponentUnsupported`] and [`ErrorKind::IdentityUnchecked`];
+    /// [`ErrorKind::ConditionFailed`] where no failure is soft; [`ErrorKind::Platform`] when the platform
+    /// cannot answer; for a command, [`ErrorKind::CommandUnknown`], [`ErrorKind::ParameterUnsupported`],
+    /// [`ErrorKind::EncryptionUnsupported`], [`ErrorKind::ParameterMissing`],
+    /// [`ErrorKind::SoftFailureMisplaced`], [`ErrorKind::ComponentIndex`] and [`ErrorKind::StrictOrder`];
+    /// [`ErrorKind::StepLimit`] and [`ErrorKind::NestingTooDeep`].
     pub fn run(&mut self, platform: &mut dyn Platform) -> Result<Step<'a>, Error> {
         let result = self.advance(platform);
         if let Err(error) = result {

@@ -327,6 +327,7 @@ reasons! {
 
 impl Reason {
     /// The stable code.
+    #[must_use]
     pub const fn code(self) -> u16 {
         self as u16
     }
@@ -406,6 +407,7 @@ impl From<trust::Error> for Reason {
 
 impl Reason {
     /// Why a provisioning block is refused: by the name of a feature that it asks for, else for its form.
+    #[must_use]
     pub fn of_provisioning(kind: trust::ErrorKind) -> Self {
         let reason = Self::from(kind);
         let is_named = matches!(

@@ -80,11 +80,13 @@ impl<'a> Text<'a> {
     }
 
     /// A text about the manifest, in the first language that has it.
+    #[must_use]
     pub fn manifest_text(&self, which: ManifestText) -> Option<&'a str> {
         self.first(None, which as i64)
     }
 
     /// A text about a component, in the first language that has it.
+    #[must_use]
     pub fn component_text(&self, component: u32, which: ComponentText) -> Option<&'a str> {
         self.first(Some(component), which as i64)
     }

@@ -119,6 +119,9 @@ pub struct CredentialRequest {
 }
 
 /// 16 random bytes from the operating system, for a credential's `cti`.
+///
+/// # Errors
+/// When the operating system has no randomness.
 pub fn random_cti() -> Result<[u8; 16], SignError> {
     let mut cti = [0; 16];
     getrandom::fill(&mut cti).map_err(SignError::entropy)?;
@@ -126,6 +129,11 @@ pub fn random_cti() -> Result<[u8; 16], SignError> {
 }
 
 /// Issues a credential, signed by `root`.
+///
+/// # Errors
+/// [`AuthorError::NeverValid`] when the credential would expire before it becomes valid;
+/// [`AuthorError::Signer`]; [`AuthorError::Refused`] when a device would refuse the result, for instance for
+/// a key that is the root's own.
 pub fn issue_credential(request: &CredentialRequest, root: &dyn Signer) -> Result<Vec<u8>, AuthorError> {
     if let (Some(begin), Some(end)) = (request.not_before, request.expires)
         && begin >= end
@@ -151,6 +159,11 @@ pub fn issue_credential(request: &CredentialRequest, root: &dyn Signer) -> Resul
 }
 
 /// Signs a payload that travels elsewhere; the signer's credential travels in the signature's `kcwt` header.
+///
+/// # Errors
+/// [`AuthorError::NotTheSignersCredential`]; [`AuthorError::Signer`]; [`AuthorError::Refused`] when the
+/// credential does not read, or the result is longer than its limit; [`AuthorError::Encoding`] when the credential
+/// would not stand in the result as it was given.
 pub fn sign1_detached_chained(
     payload: &[u8],
     signer: &dyn Signer,
@@ -207,12 +220,18 @@ pub fn exchange_credential(sign1: &[u8], payload: &[u8], credential: &[u8]) -> R
 }
 
 /// What a credential says, **nothing of it verified**: to show it, or to see which key it is for.
+///
+/// # Errors
+/// What the structure of the record and of its claims refuses.
 pub fn read_unverified_credential(cwt: &[u8]) -> Result<CredentialClaims<'_>, Error> {
     CredentialClaims::read(&Record::open(cwt, 0, TYP_CREDENTIAL, MAX_CREDENTIAL_LEN)?)
 }
 
 /// What a revocation list says, **nothing of it verified**, the signature neither: to show it, or to see what the
 /// list that it replaces should hold at least.
+///
+/// # Errors
+/// What the structure of the record and of its claims refuses.
 pub fn read_unverified_revocation(cwt: &[u8]) -> Result<RevocationClaims<'_>, Error> {
     RevocationClaims::read(cwt, &Record::open(cwt, 0, TYP_REVOCATION, MAX_REVOCATION_LIST_LEN)?)
 }

@@ -3,8 +3,13 @@
 //! Refused: indefinite lengths, integers and lengths that are not in their shortest form, unsorted or duplicate
 //! map keys, floats, trailing bytes ([`Reader::finish`]). Every item is borrowed from the input.
 //!
-//! One function, [`Reader::next_head`], reads every head: a device has no room for a reader of all of CBOR
+//! One function, `Reader::next_head`, reads every head: a device has no room for a reader of all of CBOR
 //! (docs/decisions/0007).
+//!
+//! # Errors of a head
+//! Every item begins with a head. Whatever reads one returns, at the offset of the item, [`ErrorKind::Truncated`]
+//! when the bytes end within the head, [`ErrorKind::NotCanonical`] when its argument is indefinite or not in its
+//! shortest form, and [`ErrorKind::UnexpectedType`] when it is the head of another type.
 
 use crate::error::{Error, ErrorKind};
 
@@ -63,51 +68,69 @@ pub struct Reader<'b> {
 
 impl<'b> Reader<'b> {
     /// Reads `bytes`.
+    #[must_use]
     pub fn new(bytes: &'b [u8]) -> Self {
         Self::nested(bytes, 0)
     }
 
     /// Reads `bytes`, which lie at offset `base` of the outermost input.
+    #[must_use]
     pub fn nested(bytes: &'b [u8], base: u32) -> Self {
         Self { rest: bytes, end: base.wrapping_add(offset_of(bytes.len())) }
     }
 
     /// The bytes that are left.
+    #[must_use]
     pub fn rest(&self) -> &'b [u8] {
         self.rest
     }
 
     /// Offset of the next item in the outermost input.
+    #[must_use]
     pub fn position(&self) -> u32 {
         self.end.wrapping_sub(offset_of(self.rest.len()))
     }
 
     /// An error of `kind` at the present position.
+    #[must_use]
     pub fn error(&self, kind: ErrorKind) -> Error {
         Error::new(kind, self.position())
     }
 
     /// True when nothing is left.
+    #[must_use]
     pub fn is_at_end(&self) -> bool {
         self.rest.is_empty()
     }
 
     /// Succeeds when nothing is left.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TrailingBytes`] at the first byte that is left.
     pub fn finish(&self) -> Result<(), Error> {
         if self.is_at_end() { Ok(()) } else { Err(self.error(ErrorKind::TrailingBytes)) }
     }
 
     /// Major type of the next item, without consuming it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Truncated`] when nothing is left.
     pub fn peek(&self) -> Result<Major, Error> {
         self.rest.first().map(|initial| Major::of(*initial)).ok_or(self.error(ErrorKind::Truncated))
     }
 
     /// An unsigned integer.
+    ///
+    /// # Errors
+    /// [Of a head](self#errors-of-a-head).
     pub fn uint(&mut self) -> Result<u64, Error> {
         self.head(Major::Unsigned)
     }
 
     /// An integer, negative or not.
+    ///
+    /// # Errors
+    /// [Of a head](self#errors-of-a-head); [`ErrorKind::OutOfRange`] when it does not fit an `i64`.
     pub fn int(&mut self) -> Result<i64, Error> {
         let start = self.position();
         let (major, argument) = self.next_head()?;
@@ -123,22 +146,35 @@ impl<'b> Reader<'b> {
 
     /// An integer that names something: a map key, a command. No format of ours has one that does not fit an
     /// `i32`, so that such a name is as unknown as `i32::MAX`, which it is read as.
+    ///
+    /// # Errors
+    /// Those of [`Reader::int`].
     pub fn label(&mut self) -> Result<i32, Error> {
         self.int().map(|label| i32::try_from(label).unwrap_or(i32::MAX))
     }
 
     /// A byte string.
+    ///
+    /// # Errors
+    /// [Of a head](self#errors-of-a-head); [`ErrorKind::Truncated`] when fewer bytes are left than the head
+    /// announces.
     pub fn bytes(&mut self) -> Result<&'b [u8], Error> {
         self.content(Major::Bytes)
     }
 
     /// A byte string of exactly `N` bytes.
+    ///
+    /// # Errors
+    /// Those of [`Reader::bytes`]; [`ErrorKind::UnexpectedType`] for another length.
     pub fn byte_array<const N: usize>(&mut self) -> Result<&'b [u8; N], Error> {
         let start = self.position();
         self.bytes()?.try_into().map_err(|_| Error::new(ErrorKind::UnexpectedType, start))
     }
 
     /// A byte string, as a reader over its content (`bstr .cbor`).
+    ///
+    /// # Errors
+    /// Those of [`Reader::bytes`]. Its content is not looked at yet.
     pub fn embedded(&mut self) -> Result<Reader<'b>, Error> {
         let content = self.bytes()?;
         // The content has just been read: it ends where this reader stands.
@@ -146,6 +182,9 @@ impl<'b> Reader<'b> {
     }
 
     /// A text string.
+    ///
+    /// # Errors
+    /// Those of [`Reader::bytes`]; [`ErrorKind::InvalidText`] when it is not UTF-8.
     pub fn text(&mut self) -> Result<&'b str, Error> {
         let start = self.position();
         core::str::from_utf8(self.content(Major::Text)?)
@@ -153,6 +192,9 @@ impl<'b> Reader<'b> {
     }
 
     /// A text string of 1 to `max_len` bytes.
+    ///
+    /// # Errors
+    /// Those of [`Reader::text`]; [`ErrorKind::OutOfRange`] for another length.
     pub fn name(&mut self, max_len: usize) -> Result<&'b str, Error> {
         let start = self.position();
         let text = self.text()?;
@@ -163,39 +205,60 @@ impl<'b> Reader<'b> {
     }
 
     /// The head of an array: its number of items, which the caller reads next.
+    ///
+    /// # Errors
+    /// [Of a head](self#errors-of-a-head).
     pub fn array(&mut self) -> Result<u64, Error> {
         self.head(Major::Array)
     }
 
     /// The head of an array that has exactly `len` items.
+    ///
+    /// # Errors
+    /// [Of a head](self#errors-of-a-head); [`ErrorKind::UnexpectedType`] for another number of items.
     pub fn array_of(&mut self, len: u64) -> Result<(), Error> {
         let start = self.position();
         if self.array()? == len { Ok(()) } else { Err(Error::new(ErrorKind::UnexpectedType, start)) }
     }
 
     /// The head of a map; its entries are walked with the cursor.
+    ///
+    /// # Errors
+    /// [Of a head](self#errors-of-a-head).
     pub fn map(&mut self) -> Result<MapCursor<'b>, Error> {
         Ok(MapCursor { remaining: self.head(Major::Map)?, previous: &[] })
     }
 
     /// A tag number; the tagged item follows.
+    ///
+    /// # Errors
+    /// [Of a head](self#errors-of-a-head).
     pub fn tag(&mut self) -> Result<u64, Error> {
         self.head(Major::Tag)
     }
 
     /// Exactly this tag number.
+    ///
+    /// # Errors
+    /// [Of a head](self#errors-of-a-head); [`ErrorKind::UnexpectedType`] for another tag.
     pub fn expect_tag(&mut self, tag: u64) -> Result<(), Error> {
         let start = self.position();
         if self.tag()? == tag { Ok(()) } else { Err(Error::new(ErrorKind::UnexpectedType, start)) }
     }
 
     /// `null`.
+    ///
+    /// # Errors
+    /// [Of a head](self#errors-of-a-head); [`ErrorKind::UnexpectedType`] for another simple value.
     pub fn null(&mut self) -> Result<(), Error> {
         let start = self.position();
         if self.simple()? == NULL { Ok(()) } else { Err(Error::new(ErrorKind::UnexpectedType, start)) }
     }
 
     /// `true` or `false`.
+    ///
+    /// # Errors
+    /// [Of a head](self#errors-of-a-head); [`ErrorKind::UnexpectedType`] for another simple value.
     pub fn bool(&mut self) -> Result<bool, Error> {
         let start = self.position();
         match self.simple()? {
@@ -206,11 +269,18 @@ impl<'b> Reader<'b> {
     }
 
     /// Walks over one whole item with the same strictness.
+    ///
+    /// # Errors
+    /// What the reading of the item and of those inside it refuses; [`ErrorKind::TooDeep`] when they lie
+    /// deeper than [`MAX_DEPTH`].
     pub fn skip(&mut self) -> Result<(), Error> {
         self.skip_nested(MAX_DEPTH)
     }
 
     /// One whole item, checked like [`Reader::skip`]: its encoded bytes.
+    ///
+    /// # Errors
+    /// Those of [`Reader::skip`].
     pub fn item(&mut self) -> Result<&'b [u8], Error> {
         self.item_nested(MAX_DEPTH)
     }
@@ -317,11 +387,15 @@ pub struct MapCursor<'b> {
 
 impl<'b> MapCursor<'b> {
     /// Number of entries that are left.
+    #[must_use]
     pub fn remaining(&self) -> u64 {
         self.remaining
     }
 
     /// The next key as an integer, or `None` at the end of the map. The caller reads the value next.
+    ///
+    /// # Errors
+    /// Those of [`MapCursor::next_raw`]; those of [`Reader::int`] when the key is not an integer.
     pub fn next_int(&mut self, reader: &mut Reader<'b>) -> Result<Option<i64>, Error> {
         let start = reader.position();
         match self.next_raw(reader)? {
@@ -331,6 +405,9 @@ impl<'b> MapCursor<'b> {
     }
 
     /// The next key as a [`Reader::label`], or `None` at the end of the map. The caller reads the value next.
+    ///
+    /// # Errors
+    /// Those of [`MapCursor::next_raw`]; those of [`Reader::label`] when the key is not an integer.
     pub fn next_label(&mut self, reader: &mut Reader<'b>) -> Result<Option<i32>, Error> {
         let start = reader.position();
         match self.next_raw(reader)? {
@@ -340,6 +417,9 @@ impl<'b> MapCursor<'b> {
     }
 
     /// The next key in its encoded form, whatever its type, or `None` at the end of the map.
+    ///
+    /// # Errors
+    /// Those of [`Reader::skip`]; [`ErrorKind::KeyOrder`] when the key does not sort after the one before it.
     pub fn next_raw(&mut self, reader: &mut Reader<'b>) -> Result<Option<&'b [u8]>, Error> {
         self.next_item(reader, MAX_DEPTH)
     }
@@ -369,6 +449,10 @@ impl<'b> List<'b> {
     pub(crate) const EMPTY: Self = Self { reader: Reader { rest: &[], end: 0 }, remaining: 0 };
 
     /// Consumes an array of `min..=max` items, each of which `item` must accept.
+    ///
+    /// # Errors
+    /// [Of a head](self#errors-of-a-head); [`ErrorKind::OutOfRange`] for fewer than `min` items,
+    /// [`ErrorKind::TooMany`] for more than `max`; what `item` refuses.
     pub fn read<T>(
         reader: &mut Reader<'b>,
         min: u64,
@@ -407,6 +491,7 @@ impl<'b> List<'b> {
     }
 
     /// Where the first item lies.
+    #[must_use]
     pub fn position(&self) -> u32 {
         self.reader.position()
     }

@@ -23,11 +23,13 @@ pub struct Authority<'a> {
 
 impl<'a> Authority<'a> {
     /// The credential of the key that signed.
+    #[must_use]
     pub fn credential(&self) -> &Credential<'a> {
         &self.credential
     }
 
     /// What the signer may speak of.
+    #[must_use]
     pub fn scope(&self) -> &Scope<'a> {
         self.credential.scope()
     }
@@ -67,6 +69,10 @@ impl<'a> ChainedSign1<'a> {
 
 /// kid of the anchor that the signer's credential names as its issuer, **nothing of it verified**: to find the
 /// revocation list that [`verify_chained_sign1`] needs.
+///
+/// # Errors
+/// [`ErrorKind::TooLong`], [`ErrorKind::HeaderMissing`] without a `kcwt`, and what the structure of the two
+/// records refuses.
 pub fn claimed_issuer(sign1: &[u8]) -> Result<Kid, Error> {
     let chained = ChainedSign1::read(sign1, &[])?;
     Ok(Record::open(chained.kcwt, chained.kcwt_position, TYP_CREDENTIAL, MAX_CREDENTIAL_LEN)?.issuer_kid())
@@ -75,6 +81,11 @@ pub fn claimed_issuer(sign1: &[u8]) -> Result<Kid, Error> {
 /// Verifies a COSE_Sign1 (tag 18) over `detached_payload` whose `kcwt` header is the signer's credential.
 ///
 /// In this order: structure, anchor, the credential's signature, role, revocation, time, kid, signature.
+///
+/// # Errors
+/// [`ErrorKind::TooLong`] when signature or payload exceeds its limit; [`ErrorKind::HeaderMissing`] without a
+/// `kcwt`; what its structure refuses; those of [`Credential::verify`]; [`ErrorKind::KeyMismatch`] when `kid`
+/// names another key than the credential certifies; [`ErrorKind::SignatureInvalid`].
 pub fn verify_chained_sign1<'a>(
     sign1: &'a [u8],
     detached_payload: &[u8],

@@ -53,6 +53,13 @@ impl<'a> Credential<'a> {
     /// Verifies a credential: structure, anchor, signature, role, revocation, and time if the store has a clock.
     ///
     /// The revocation list of the anchor's domain counts.
+    ///
+    /// # Errors
+    /// What the structure refuses. [`ErrorKind::AnchorUnknown`], [`ErrorKind::AnchorRights`] and
+    /// [`ErrorKind::SignatureInvalid`] of its issuer; [`ErrorKind::RoleMismatch`];
+    /// [`ErrorKind::CredentialForAnchor`]; [`ErrorKind::CredentialRevoked`], [`ErrorKind::KeyRevoked`] and
+    /// [`ErrorKind::GenerationRevoked`] by the list; [`ErrorKind::CredentialNotYetValid`] and
+    /// [`ErrorKind::CredentialExpired`] at the time of the store. They are found in this order.
     pub fn verify(cwt: &'a [u8], store: &TrustStore<'_>, role: Role) -> Result<Self, Error> {
         Self::verify_nested(cwt, 0, store, role)
     }
@@ -117,61 +124,73 @@ impl<'a> Deref for Credential<'a> {
 
 impl<'a> CredentialClaims<'a> {
     /// kid of the key that signed the credential.
+    #[must_use]
     pub fn issuer_kid(&self) -> Kid {
         self.issuer_kid
     }
 
     /// Name of the issuer.
+    #[must_use]
     pub fn iss(&self) -> &'a str {
         self.iss
     }
 
     /// Name of the holder.
+    #[must_use]
     pub fn sub(&self) -> &'a str {
         self.sub
     }
 
     /// The credential's own identifier, by which it is revoked.
+    #[must_use]
     pub fn cti(&self) -> &'a [u8; 16] {
         self.cti
     }
 
     /// The certified key.
+    #[must_use]
     pub fn key(&self) -> &PublicKey {
         &self.key
     }
 
     /// What the key may be used for.
+    #[must_use]
     pub fn role(&self) -> Role {
         self.role
     }
 
     /// For which devices.
+    #[must_use]
     pub fn scope(&self) -> &Scope<'a> {
         &self.scope
     }
 
     /// First second at which it is good, if it is limited.
+    #[must_use]
     pub fn not_before(&self) -> Option<UnixTime> {
         self.not_before
     }
 
     /// First second at which it is no longer good, if it is limited.
+    #[must_use]
     pub fn expires(&self) -> Option<UnixTime> {
         self.expires
     }
 
     /// When it was issued.
+    #[must_use]
     pub fn issued_at(&self) -> UnixTime {
         self.issued_at
     }
 
     /// Its generation: a revocation list takes back all generations of a role below one.
+    #[must_use]
     pub fn generation(&self) -> u64 {
         self.generation
     }
 
     /// The highest manifest sequence number that its key may sign; 0 when it is no release credential.
+    #[must_use]
     pub fn sequence_ceiling(&self) -> u64 {
         self.ceiling
     }

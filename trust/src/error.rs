@@ -11,6 +11,7 @@ pub struct Error {
 
 impl Error {
     /// An error of `kind` found at byte `position`.
+    #[must_use]
     pub const fn new(kind: ErrorKind, position: u32) -> Self {
         Self { kind, position }
     }
@@ -120,6 +121,7 @@ impl core::fmt::Display for Error {
 
 impl ErrorKind {
     /// One sentence without a full stop, for people.
+    #[must_use]
     pub const fn message(self) -> &'static str {
         match self {
             Self::Truncated => "the data ends inside an item",

@@ -30,6 +30,11 @@ impl PublicKey {
     pub(crate) const VACANT: Self = Self { x: [0; 32] };
 
     /// Reads a COSE_Key of exactly the members kty (OKP), crv (Ed25519) and x, in deterministic form.
+    ///
+    /// # Errors
+    /// [`ErrorKind::KeyInvalid`] for every other COSE_Key, an encoding of the point that is not canonical,
+    /// and a point that is not on the curve or of small order; [`ErrorKind::TrailingBytes`]; what
+    /// [`Reader::item`] refuses.
     pub fn from_cose_key(bytes: &[u8]) -> Result<Self, Error> {
         let mut reader = Reader::new(bytes);
         let key = Self::read(&mut reader)?;
@@ -38,17 +43,23 @@ impl PublicKey {
     }
 
     /// Takes the 32 bytes of RFC 8032 section 5.1.2.
+    ///
+    /// # Errors
+    /// [`ErrorKind::KeyInvalid`] when they are not the canonical encoding of a point, or the point is of
+    /// small order.
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, Error> {
         Self::at(bytes, 0)
     }
 
     /// Name of the key in headers and revocation lists.
+    #[must_use]
     pub fn kid(&self) -> Kid {
         let [a, b, c, d, e, f, g, h, ..] = sha256(&self.to_cose_key());
         Kid([a, b, c, d, e, f, g, h])
     }
 
     /// The COSE_Key, in deterministic form.
+    #[must_use]
     pub fn to_cose_key(&self) -> [u8; COSE_KEY_LEN] {
         let mut out = [0; COSE_KEY_LEN];
         for (to, from) in out.iter_mut().zip(COSE_KEY_HEAD.iter().chain(&self.x)) {
@@ -58,6 +69,7 @@ impl PublicKey {
     }
 
     /// The 32 bytes of RFC 8032 section 5.1.2.
+    #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.x
     }
@@ -109,6 +121,7 @@ fn decompress(bytes: &[u8; 32]) -> Option<VerifyingKey> {
 
 /// SHA-256 of bytes that are all there.
 #[inline(never)]
+#[must_use]
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }

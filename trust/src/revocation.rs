@@ -193,36 +193,43 @@ impl<'a> Deref for RevocationList<'a> {
 
 impl<'a> RevocationClaims<'a> {
     /// kid of the anchor that signed it.
+    #[must_use]
     pub fn issuer_kid(&self) -> Kid {
         self.issuer_kid
     }
 
     /// Name of the issuer.
+    #[must_use]
     pub fn iss(&self) -> &'a str {
         self.iss
     }
 
     /// When it was issued.
+    #[must_use]
     pub fn issued_at(&self) -> UnixTime {
         self.issued_at
     }
 
     /// list-sequence, above zero; a newer list of the domain has a higher one.
+    #[must_use]
     pub fn sequence(&self) -> u64 {
         self.sequence
     }
 
     /// The list as it was received.
+    #[must_use]
     pub fn as_bytes(&self) -> &'a [u8] {
         self.cwt
     }
 
     /// True when the key is revoked for this role, under credentials of the list's domain.
+    #[must_use]
     pub fn revokes_kid(&self, role: Role, kid: &Kid) -> bool {
         self.revokes(role, &kid.0)
     }
 
     /// True when the credential is revoked, if it is of the list's domain and has this role.
+    #[must_use]
     pub fn revokes_cti(&self, role: Role, cti: &[u8; 16]) -> bool {
         self.revokes(role, cti)
     }
@@ -251,6 +258,7 @@ impl<'a> RevocationClaims<'a> {
     }
 
     /// The lowest generation of a role that is still good; 0 when the list sets none.
+    #[must_use]
     pub fn lowest_generation(&self, role: Role) -> u64 {
         self.lowest_generations.of(role)
     }
@@ -266,6 +274,7 @@ impl<'a> RevocationClaims<'a> {
 
     /// The least manifest sequence number for devices of this class, if the list has one; it is for releases under
     /// credentials of the list's domain.
+    #[must_use]
     pub fn minimum_sequence(&self, vendor: &[u8; 16], class: &[u8; 16]) -> Option<u64> {
         let mut highest = None;
         for minimum in self.minimums() {

@@ -35,11 +35,13 @@ impl Role {
     pub const ALL: [Self; 5] = [Self::Release, Self::Identity, Self::Service, Self::Device, Self::Operator];
 
     /// The role with this name.
+    #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.name() == name)
     }
 
     /// The role with this number.
+    #[must_use]
     pub const fn from_code(code: u64) -> Option<Self> {
         Some(match code {
             1 => Self::Release,
@@ -52,11 +54,13 @@ impl Role {
     }
 
     /// The number in the claim.
+    #[must_use]
     pub const fn code(self) -> u8 {
         self as u8
     }
 
     /// One lowercase word.
+    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Release => "release",
@@ -82,22 +86,26 @@ impl<'a> Scope<'a> {
     pub(crate) const VACANT: Self = Self { vendor: &[0; 16], classes: None, serials: None, actions: None };
 
     /// Vendor id, a UUID.
+    #[must_use]
     pub fn vendor(&self) -> &'a [u8; 16] {
         self.vendor
     }
 
     /// True when the scope speaks of this vendor.
+    #[must_use]
     pub fn permits_vendor(&self, vendor: &[u8; 16]) -> bool {
         self.vendor == vendor
     }
 
     /// True when the scope names this class, or no class at all.
+    #[must_use]
     pub fn permits_class(&self, class: &[u8; 16]) -> bool {
         let names = |list: &List<'a>| list.iter(Reader::byte_array::<16>).any(|named| named == class);
         self.classes.as_ref().is_none_or(names)
     }
 
     /// True when the scope names this serial, or no serial at all.
+    #[must_use]
     pub fn permits_serial(&self, serial: &str) -> bool {
         let names = |list: &List<'a>| list.iter(read_serial).any(|named| named == serial);
         self.serials.as_ref().is_none_or(names)
@@ -114,11 +122,13 @@ impl<'a> Scope<'a> {
     }
 
     /// True when the scope names serials.
+    #[must_use]
     pub fn is_limited_to_serials(&self) -> bool {
         self.serials.is_some()
     }
 
     /// Permitted actions, a bit set; `None` when any action is.
+    #[must_use]
     pub fn actions(&self) -> Option<u64> {
         self.actions
     }

@@ -19,6 +19,10 @@ pub struct Inspection<'a> {
 }
 
 /// Reads an envelope, signed or not. Structure and digests are checked as ever, signature and scope are not.
+///
+/// # Errors
+/// What [`Envelope::parse`] and the structure of the manifest refuse;
+/// [`ErrorKind::ManifestDigestMismatch`](crate::ErrorKind::ManifestDigestMismatch).
 pub fn inspect(envelope: &[u8]) -> Result<Inspection<'_>, Error> {
     let parsed = Envelope::parse(envelope)?;
     parsed.check_manifest_digest()?;
@@ -28,21 +32,25 @@ pub fn inspect(envelope: &[u8]) -> Result<Inspection<'_>, Error> {
 
 impl<'a> Inspection<'a> {
     /// The manifest.
+    #[must_use]
     pub fn manifest(&self) -> &Manifest<'a> {
         &self.manifest
     }
 
     /// SHA-256 over the bstr-wrapped manifest.
+    #[must_use]
     pub fn digest(&self) -> &[u8; 32] {
         &self.digest
     }
 
     /// The COSE_Sign1, tagged.
+    #[must_use]
     pub fn sign1(&self) -> Option<&'a [u8]> {
         self.sign1.map(|sign1| sign1.bytes)
     }
 
     /// The signer's credential, a CWT, when the signature is of the form that docs/records.md gives it.
+    #[must_use]
     pub fn credential(&self) -> Option<&'a [u8]> {
         let mut reader = self.sign1?.reader();
         reader.expect_tag(18).ok()?;
@@ -59,6 +67,9 @@ impl<'a> Inspection<'a> {
     }
 
     /// The image that the manifest would install.
+    ///
+    /// # Errors
+    /// Those of [`crate::image_reference`].
     pub fn image_reference(&self) -> Result<ImageReference<'a>, Error> {
         image_for_any(&self.manifest)
     }

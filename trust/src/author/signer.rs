@@ -9,6 +9,9 @@ pub trait Signer {
     /// The public half.
     fn public_key(&self) -> PublicKey;
     /// Ed25519 (RFC 8032, pure) over `message`.
+    ///
+    /// # Errors
+    /// When the holder of the key fails or refuses.
     fn sign(&self, message: &[u8]) -> Result<[u8; 64], SignError>;
 }
 
@@ -49,6 +52,9 @@ pub struct SoftwareKey {
 
 impl SoftwareKey {
     /// A new key from the operating system's randomness.
+    ///
+    /// # Errors
+    /// When the operating system has no randomness.
     pub fn generate() -> Result<Self, SignError> {
         let mut seed = zeroize::Zeroizing::new([0; 32]);
         getrandom::fill(seed.as_mut()).map_err(SignError::entropy)?;
@@ -56,6 +62,9 @@ impl SoftwareKey {
     }
 
     /// The key of this RFC 8032 seed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::KeyInvalid`](crate::ErrorKind::KeyInvalid) when its public key is of small order.
     pub fn from_seed(seed: &[u8; 32]) -> Result<Self, Error> {
         let key = SigningKey::from_bytes(seed);
         let public = PublicKey::from_bytes(key.verifying_key().as_bytes())?;
