@@ -11,7 +11,7 @@ use crate::envelope::{Envelope, Severed};
 use crate::error::{Error, ErrorKind};
 use crate::limits::{MAX_COMPONENT_SEGMENT_LEN, MAX_COMPONENT_SEGMENTS, MAX_COMPONENTS};
 use crate::span::{Span, Wrapped, array_up_to, embedded, uri};
-use crate::structure::{Bounds, Walk};
+use crate::structure::{Bounds, SequenceCheck};
 use crate::text::Text;
 
 const VERSION: i32 = 1;
@@ -160,9 +160,10 @@ impl<'a> Manifest<'a> {
         {
             return Err(Error::new(ErrorKind::SequenceAboveCeiling, manifest.sequence_number_position));
         }
-        let walk = Walk { shared: false, several_components: manifest.components.len() > 1, bounds };
-        Walk { shared: true, ..walk }.section(manifest.shared)?;
-        let check = |section: Option<Span<'_>>| section.map_or(Ok(()), |sequence| walk.section(sequence));
+        let several_components = manifest.components.len() > 1;
+        let rules = SequenceCheck { shared: false, several_components, bounds };
+        SequenceCheck { shared: true, ..rules }.section(manifest.shared)?;
+        let check = |section: Option<Span<'_>>| section.map_or(Ok(()), |sequence| rules.section(sequence));
         check(manifest.validate)?;
         check(manifest.invoke)?;
         check(manifest.payload_fetch.here())?;

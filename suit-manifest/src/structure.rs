@@ -1,6 +1,7 @@
-//! Walks every command sequence of an authenticated manifest once, before anything of it runs: the shape of every
-//! command (draft-ietf-suit-manifest-37 sections 8.4.6 to 8.4.10), what the shared sequence may hold (8.4.5), and
-//! what the signer may speak of (section 9: an access control list, here the scope of the credential).
+//! Checks every command sequence of an authenticated manifest once, before anything of it runs: the shape of each
+//! command (draft-ietf-suit-manifest-37 sections 8.4.6 to 8.4.10), the commands that the shared sequence may hold
+//! (8.4.5), and the vendor and classes that the signer may name (section 9: an access control list, here the scope of
+//! the credential).
 
 use trust::cbor::{Major, Reader};
 use trust::{CredentialClaims, RevocationList};
@@ -11,7 +12,7 @@ use crate::limits::{MAX_ALTERNATIVES, MAX_COMMANDS, MAX_COMPONENTS, MAX_NESTING}
 use crate::parameter::Parameter;
 use crate::span::{Span, array_up_to, embedded};
 
-/// What a manifest may speak of.
+/// The authority that bounds what a manifest may name.
 #[derive(Clone, Copy)]
 pub(crate) struct Bounds<'c> {
     pub(crate) credential: &'c CredentialClaims<'c>,
@@ -20,9 +21,9 @@ pub(crate) struct Bounds<'c> {
     pub(crate) sequence_number: u64,
 }
 
-/// The walk over one sequence and those inside it.
+/// The check of one sequence and those inside it.
 #[derive(Clone, Copy)]
-pub(crate) struct Walk<'c> {
+pub(crate) struct SequenceCheck<'c> {
     /// The sequence is the shared sequence or lies in it.
     pub(crate) shared: bool,
     /// The manifest has more than one component.
@@ -31,7 +32,7 @@ pub(crate) struct Walk<'c> {
     pub(crate) bounds: Option<Bounds<'c>>,
 }
 
-impl Walk<'_> {
+impl SequenceCheck<'_> {
     /// Checks a section or the shared sequence.
     pub(crate) fn section(&self, sequence: Span<'_>) -> Result<(), Error> {
         // Section 6.2: with more than one component each sequence begins with set-component-index.
@@ -166,7 +167,7 @@ pub(crate) enum Alternative<'a> {
     Nil,
 }
 
-/// Walks the argument of a try-each, `[2* bstr, ? nil]` (section 8.4.10.2).
+/// Reads the argument of a try-each, `[2* bstr, ? nil]` (section 8.4.10.2).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Alternatives {
     left: u32,
