@@ -78,7 +78,7 @@ impl<'b, F: NorFlash> Loader<'b, F> {
     }
 
     /// Whether an envelope may come now.
-    pub fn check_ready(&self) -> Result<(), Refusal> {
+    pub(crate) fn check_ready(&self) -> Result<(), Refusal> {
         self.known()?;
         match self.state().status {
             Status::Idle | Status::Installing { .. } | Status::Pending => Ok(()),
@@ -90,12 +90,12 @@ impl<'b, F: NorFlash> Loader<'b, F> {
     }
 
     /// Whether a provisioning block may come now.
-    pub fn check_factory(&self) -> Result<(), Refusal> {
+    pub(crate) fn check_factory(&self) -> Result<(), Refusal> {
         if self.state().provisioned { Err(Reason::AlreadyProvisioned.into()) } else { Ok(()) }
     }
 
     /// Puts bytes of an object into the buffer; `false` if they do not fit.
-    pub fn receive(&mut self, offset: u32, data: &[u8]) -> bool {
+    pub(crate) fn receive(&mut self, offset: u32, data: &[u8]) -> bool {
         let start = usize::try_from(offset).ok();
         let end = start.and_then(|start| start.checked_add(data.len()));
         let place = start.zip(end).and_then(|(start, end)| self.buffers.envelope.get_mut(start..end));
@@ -103,7 +103,7 @@ impl<'b, F: NorFlash> Loader<'b, F> {
     }
 
     /// Judges the first `len` bytes of the buffer as an envelope and opens or resumes its install.
-    pub fn accept_envelope(&mut self, len: usize) -> Result<Accepted, Refusal> {
+    pub(crate) fn accept_envelope(&mut self, len: usize) -> Result<Accepted, Refusal> {
         self.check_ready()?;
         self.install = None;
         let verifier = verifier(&self.provisioned, self.journal.state())?;
@@ -115,20 +115,20 @@ impl<'b, F: NorFlash> Loader<'b, F> {
     }
 
     /// Begins the image stream at `offset`, `len` bytes to its end.
-    pub fn open_image(&mut self, offset: u32, len: u32) -> Result<(), Refusal> {
+    pub(crate) fn open_image(&mut self, offset: u32, len: u32) -> Result<(), Refusal> {
         let committed = self.committed();
         let install = self.install.as_mut().ok_or(Refusal::of(Reason::NoEnvelope))?;
         install.open(committed.ok_or(Refusal::of(Reason::NoEnvelope))?, offset, len)
     }
 
     /// Takes the next bytes of the image.
-    pub fn write_image(&mut self, data: &[u8]) -> Result<(), Refusal> {
+    pub(crate) fn write_image(&mut self, data: &[u8]) -> Result<(), Refusal> {
         let install = self.install.as_mut().ok_or(Refusal::of(Reason::NoEnvelope))?;
         install.write(&mut self.flash, &mut self.journal, data)
     }
 
     /// Verifies the image that has come and marks it pending.
-    pub fn finish_image(&mut self) -> Result<(), Refusal> {
+    pub(crate) fn finish_image(&mut self) -> Result<(), Refusal> {
         let install = self.install.take().ok_or(Refusal::of(Reason::NoEnvelope))?;
         let verifier = verifier(&self.provisioned, self.journal.state())?;
         let buffers = (&mut *self.buffers.envelope, &mut *self.buffers.list);
@@ -136,19 +136,19 @@ impl<'b, F: NorFlash> Loader<'b, F> {
     }
 
     /// Ends the image stream where it is; what was committed can be resumed.
-    pub fn close_image(&mut self) {
+    pub(crate) fn close_image(&mut self) {
         if let Some(install) = self.install.as_mut() {
             install.close();
         }
     }
 
     /// Whether the next `len` image bytes cost a page erase.
-    pub fn will_erase(&self, len: u32) -> bool {
+    pub(crate) fn will_erase(&self, len: u32) -> bool {
         self.install.is_some_and(|install| install.will_erase(self.flash.layout().page(), len))
     }
 
     /// Forgets an install in progress or a pending image; the active image stays. `false`: there was none.
-    pub fn abandon(&mut self) -> Result<bool, Refusal> {
+    pub(crate) fn abandon(&mut self) -> Result<bool, Refusal> {
         self.install = None;
         match self.state().status {
             Status::Installing { .. } | Status::Pending => {
@@ -160,13 +160,13 @@ impl<'b, F: NorFlash> Loader<'b, F> {
     }
 
     /// Verifies the pending image again; `None` if there is none.
-    pub fn check_pending(&mut self) -> Option<Result<(), Refusal>> {
+    pub(crate) fn check_pending(&mut self) -> Option<Result<(), Refusal>> {
         let expected = self.state().spare.filter(|_| self.state().status == Status::Pending)?;
         Some(self.verify(Purpose::Try, &expected).and_then(SlotProof::of).map(drop))
     }
 
     /// Judges the first `len` bytes of the buffer as a revocation list and stores it.
-    pub fn accept_list(&mut self, len: usize) -> Result<(), Refusal> {
+    pub(crate) fn accept_list(&mut self, len: usize) -> Result<(), Refusal> {
         let (_, anchors) = known(&self.provisioned, self.journal.state())?;
         let received = self.buffers.envelope.get(..len).ok_or(Refusal::of(Reason::RecordMalformed))?;
         revocation::accept(&mut self.flash, &mut self.journal, anchors, received, self.buffers.list)
@@ -174,7 +174,7 @@ impl<'b, F: NorFlash> Loader<'b, F> {
 
     /// Judges the first `len` bytes of the buffer as a provisioning block and stores it, once.
     #[inline(never)]
-    pub fn provision(&mut self, len: usize) -> Result<(), Refusal> {
+    pub(crate) fn provision(&mut self, len: usize) -> Result<(), Refusal> {
         self.check_factory()?;
         let bytes = self.buffers.envelope.get(..len).ok_or(Refusal::of(Reason::ProvisioningMalformed))?;
         let block = ProvisioningBlock::parse(bytes).map_err(|error| Refusal {
@@ -195,7 +195,7 @@ impl<'b, F: NorFlash> Loader<'b, F> {
     }
 
     /// Image bytes that are committed, while an install is under way.
-    pub fn committed(&self) -> Option<u32> {
+    pub(crate) fn committed(&self) -> Option<u32> {
         match self.state().status {
             Status::Installing { offset } => Some(offset),
             _ => None,
