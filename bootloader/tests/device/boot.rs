@@ -272,6 +272,64 @@ fn a_spare_slot_that_does_not_verify_never_comes_back() {
     }
 }
 
+/// Where an exchange writes, by name, in a board with four image pages.
+fn places_of_an_exchange(board: &Board) -> [(&'static str, usize); 3] {
+    let slot_a = slot_a(board);
+    let scratch = board.layout.region(Area::Scratch).start as usize;
+    [("scratch", scratch), ("slot A", slot_a + 4096), ("slot B", slot_a + SLOT_LEN + 4096)]
+}
+
+#[test]
+fn boot23_a_flash_that_fails_within_a_swap_is_named_and_a_reset_goes_on() {
+    let failed = Boot::Stay(Some(Reason::SwapFailed));
+    for (name, place) in places_of_an_exchange(&board().0) {
+        let (mut board, _, _, new) = pending();
+        board.nor.medium_mut().fail(place);
+        for _ in 0..2 {
+            assert_eq!(board.boot(), failed, "{name}");
+            assert!(matches!(board.state().status, Status::Swapping(_)), "{name}");
+        }
+        let state = record(&board.program());
+        assert_eq!((state.reason, state.image), (Reason::SwapFailed.code(), ImageState::Trial), "{name}");
+        board.nor.medium_mut().mend();
+        assert!(matches!(board.boot(), Boot::Run(_)), "{name}");
+        assert_eq!(board.running(new.len()), new, "{name}");
+    }
+}
+
+#[test]
+fn boot23_a_flash_that_fails_within_a_revert_is_named_and_a_reset_goes_on() {
+    for (name, place) in places_of_an_exchange(&board().0) {
+        let (mut board, _, old, _) = pending();
+        assert!(matches!(board.boot(), Boot::Run(_)), "{name}");
+        board.nor.medium_mut().fail(place);
+        assert_eq!(board.boot(), Boot::Stay(Some(Reason::SwapFailed)), "{name}");
+        assert!(matches!(board.state().status, Status::Reverting(_)), "{name}");
+        board.nor.medium_mut().mend();
+        assert!(matches!(board.boot(), Boot::Run(_)), "{name}");
+        assert_eq!(board.running(old.len()), old, "{name}");
+        assert_eq!(board.state().revert_reason, Reason::TrialNotConfirmed.code(), "{name}");
+    }
+}
+
+#[test]
+fn boot23_a_first_image_that_the_journal_cannot_begin_to_swap_in_is_named() {
+    let (mut board, factory) = board();
+    let image = board.image(6000, 1);
+    board.install(&factory.envelope(1, &image), &image).unwrap();
+    for half in [Half::First, Half::Second] {
+        let region = board.layout.region(Area::Journal(half));
+        for at in (region.start..region.start + region.len).step_by(8) {
+            board.nor.medium_mut().fail(at as usize);
+        }
+    }
+    assert_eq!(board.boot(), Boot::Stay(Some(Reason::SwapFailed)));
+    assert_eq!(board.state().status, Status::Pending);
+    board.nor.medium_mut().mend();
+    assert!(matches!(board.boot(), Boot::Run(_)));
+    assert_eq!(board.running(image.len()), image);
+}
+
 #[test]
 fn whoever_asks_for_the_loader_gets_it_and_the_pending_image_waits() {
     let (mut board, _, old, new) = pending();

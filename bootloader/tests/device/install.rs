@@ -297,6 +297,32 @@ fn an_install_is_abandoned_and_the_active_image_stays() {
 }
 
 #[test]
+fn boot22_an_abandoned_install_is_named_until_the_next_download() {
+    let (mut board, factory) = board();
+    let (old, new) = (board.image(5000, 1), board.image(5000, 2));
+    board.update(&factory.envelope(1, &old), &old);
+    let envelope = factory.envelope(2, &new);
+    let nor = board.nor.clone();
+    let mut session = board.program();
+    // Without an install there is nothing to abandon, and nothing to name.
+    assert_eq!(routine(&mut session, rid::ABANDON_INSTALL), Ok(0));
+    assert_eq!(record(&session).reason, 0);
+    for whole in [false, true] {
+        if whole {
+            install(&nor, &mut session, &envelope, &new).unwrap();
+        } else {
+            download(&nor, &mut session, Object::Envelope, &envelope).unwrap();
+        }
+        assert_eq!(record(&session).reason, 0, "a download forgets what was abandoned");
+        assert_eq!(routine(&mut session, rid::ABANDON_INSTALL), Ok(0));
+        let state = record(&session);
+        assert_eq!((state.reason, state.image), (Reason::InstallAbandoned.code(), ImageState::Confirmed));
+        let image = download(&nor, &mut session, Object::Image { offset: 0 }, &new);
+        assert_eq!(image.unwrap_err().reason(), Some(Reason::NoEnvelope));
+    }
+}
+
+#[test]
 fn a_pending_image_that_decayed_is_reported() {
     let (mut board, factory) = board();
     let image = board.image(5000, 1);

@@ -40,6 +40,8 @@ pub enum ModelError {
     NoPower,
     /// A word that does not read (set by a test).
     EccFault,
+    /// A program or an erase that failed (set by a test).
+    Failed,
     /// Not aligned, or outside.
     Misuse,
 }
@@ -48,7 +50,7 @@ impl NorFlashError for ModelError {
     fn kind(&self) -> NorFlashErrorKind {
         match self {
             Self::Misuse => NorFlashErrorKind::NotAligned,
-            Self::NoPower | Self::EccFault => NorFlashErrorKind::Other,
+            Self::NoPower | Self::EccFault | Self::Failed => NorFlashErrorKind::Other,
         }
     }
 }
@@ -66,6 +68,8 @@ pub struct Medium {
     /// What doubtful words read once power is lost again.
     later: BTreeMap<usize, Vec<u8>>,
     dead: BTreeSet<usize>,
+    /// Words that cannot be programmed, nor their pages erased.
+    failing: BTreeSet<usize>,
     operations: u64,
     /// Where the last operation was.
     last: usize,
@@ -85,6 +89,7 @@ impl Medium {
             doubtful: BTreeSet::new(),
             later: BTreeMap::new(),
             dead: BTreeSet::new(),
+            failing: BTreeSet::new(),
             operations: 0,
             last: 0,
             reads: 0,
@@ -151,6 +156,16 @@ impl Medium {
         self.dead.insert(offset / self.word);
     }
 
+    /// Makes the word at this offset fail to be programmed, and its page to be erased; the driver reports it.
+    pub fn fail(&mut self, offset: usize) {
+        self.failing.insert(offset / self.word);
+    }
+
+    /// Takes back every [`Medium::fail`].
+    pub fn mend(&mut self) {
+        self.failing.clear();
+    }
+
     /// Changes content behind the driver's back, as an attacker with a programmer does.
     pub fn tamper(&mut self, offset: usize, bytes: &[u8]) {
         self.bytes[offset..offset + bytes.len()].copy_from_slice(bytes);
@@ -179,6 +194,9 @@ impl Medium {
     fn program_word(&mut self, offset: usize, bytes: &[u8]) -> Result<(), ModelError> {
         let cut = self.operate(offset)?;
         let word = offset / self.word;
+        if self.failing.contains(&word) {
+            return Err(ModelError::Failed);
+        }
         if cut == Cut::Nothing || self.dead.contains(&word) {
             return self.told();
         }
@@ -198,8 +216,12 @@ impl Medium {
         if cut == Cut::Nothing {
             return self.told();
         }
+        let words = offset / self.word..(offset + page) / self.word;
+        if self.failing.range(words.clone()).next().is_some() {
+            return Err(ModelError::Failed);
+        }
         let erased = vec![ERASED; self.word];
-        for word in offset / self.word..(offset + page) / self.word {
+        for word in words {
             self.unreadable.remove(&word);
             self.doubtful.remove(&word);
             self.later.remove(&word);
