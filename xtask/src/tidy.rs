@@ -1,6 +1,6 @@
 //! The rules of the code base, as code: what ARCHITECTURE.md and CONTRIBUTING.md ask and no compiler checks.
 //!
-//! Every rule is a function from text to findings, and has a test with an example that it must find.
+//! Each rule is a function from text to findings, and the tests plant a fault for each in a copy of the tree.
 
 mod attacks;
 mod codes;
@@ -9,6 +9,9 @@ mod features;
 mod files;
 mod imports;
 mod kinds;
+mod rule;
+#[cfg(test)]
+mod tests;
 mod tokens;
 
 use std::collections::BTreeSet;
@@ -19,6 +22,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::process;
 use crate::workspace::Workspace;
+use rule::Rule;
 
 /// Longest Rust file.
 const MAX_LINES: usize = 800;
@@ -28,6 +32,7 @@ const LONG_LINES: usize = 400;
 /// One broken rule.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Finding {
+    rule: Rule,
     /// File relative to the root, or package.
     place: String,
     /// 1-based; 0 when the whole file is meant.
@@ -36,8 +41,8 @@ pub(crate) struct Finding {
 }
 
 impl Finding {
-    fn new(place: impl Into<String>, line: usize, message: impl Into<String>) -> Self {
-        Self { place: place.into(), line, message: message.into() }
+    fn new(rule: Rule, place: impl Into<String>, line: usize, message: impl Into<String>) -> Self {
+        Self { rule, place: place.into(), line, message: message.into() }
     }
 }
 
@@ -55,13 +60,43 @@ pub(crate) struct Arguments {
     /// Put imports in order, in files below these folders [default: all]
     #[arg(long, value_name = "FOLDER", num_args = 0..)]
     fix: Option<Vec<PathBuf>>,
+    /// List the rules
+    #[arg(long, conflicts_with = "fix")]
+    list: bool,
 }
 
 /// `cargo xtask tidy`.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
+    if arguments.list {
+        Rule::ALL.iter().for_each(|rule| println!("{}", rule.words()));
+        return Ok(());
+    }
     if let Some(folders) = &arguments.fix {
         fix(workspace.root(), folders)?;
     }
+    let tree = check(workspace)?;
+    for (lines, path) in &tree.long {
+        println!("note: {path} has {lines} lines; the aim is {LONG_LINES}");
+    }
+    for finding in &tree.findings {
+        println!("{finding}");
+    }
+    if tree.findings.is_empty() {
+        println!("tidy: {} files, no findings", tree.files);
+        return Ok(());
+    }
+    bail!("tidy: {} findings", tree.findings.len())
+}
+
+/// What there is to say about a tree.
+struct Tree {
+    files: usize,
+    /// Lines and path of each long file, the longest first.
+    long: Vec<(usize, String)>,
+    findings: Vec<Finding>,
+}
+
+fn check(workspace: &Workspace) -> Result<Tree> {
     let members = edges::members(&workspace.metadata()?)?;
     let mut findings = edges::check(&members);
     findings.extend(features::check(workspace)?);
@@ -94,18 +129,8 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         }
     }
 
-    long.sort();
-    for (lines, path) in long.iter().rev() {
-        println!("note: {path} has {lines} lines; the aim is {LONG_LINES}");
-    }
-    for finding in &findings {
-        println!("{finding}");
-    }
-    if findings.is_empty() {
-        println!("tidy: {} files, no findings", files.len());
-        return Ok(());
-    }
-    bail!("tidy: {} findings", findings.len())
+    long.sort_by(|one, other| other.cmp(one));
+    Ok(Tree { files: files.len(), long, findings })
 }
 
 /// The crates of the workspace, as Rust names them.
@@ -141,24 +166,4 @@ fn tracked_files(root: &Path) -> Result<Vec<PathBuf>> {
     // In a checkout that a repository around it ignores there is nothing to check, and no rule would be broken.
     ensure!(files.iter().any(|path| path == Path::new("Cargo.toml")), "git lists no file of this workspace");
     Ok(files)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::process::Command;
-
-    use super::*;
-
-    #[test]
-    fn a_checkout_that_git_does_not_see_is_an_error() -> Result<()> {
-        let outer = tempfile::tempdir()?;
-        let inner = outer.path().join("inner");
-        std::fs::create_dir(&inner)?;
-        std::fs::write(inner.join("Cargo.toml"), "")?;
-        process::output(Command::new("git").args(["init", "--quiet"]).current_dir(outer.path()))?;
-        assert_eq!(tracked_files(&inner)?, [PathBuf::from("Cargo.toml")]);
-        std::fs::write(outer.path().join(".gitignore"), "inner/\n")?;
-        assert!(tracked_files(&inner).is_err());
-        Ok(())
-    }
 }

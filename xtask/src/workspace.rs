@@ -31,11 +31,13 @@ pub(crate) struct Workspace {
 impl Workspace {
     /// Asks cargo for the workspace around this package, or around the working directory.
     pub(crate) fn locate() -> Result<Self> {
+        Self::around(Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| ".".into())))
+    }
+
+    /// The workspace around a directory.
+    pub(crate) fn around(directory: &Path) -> Result<Self> {
         let mut command = cargo();
-        command.args(["metadata", "--no-deps", "--format-version", "1"]);
-        if let Some(directory) = std::env::var_os("CARGO_MANIFEST_DIR") {
-            command.current_dir(directory);
-        }
+        command.args(["metadata", "--no-deps", "--format-version", "1"]).current_dir(directory);
         let metadata: Value = serde_json::from_slice(&process::output(&mut command)?)?;
         let path = |key: &str| -> Result<PathBuf> {
             Ok(metadata[key].as_str().with_context(|| format!("cargo metadata has no {key}"))?.into())

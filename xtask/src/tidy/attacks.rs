@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proc_macro2::{TokenStream, TokenTree};
 
-use super::Finding;
 use super::tokens::{Source, attribute_at, is_ident, mentions};
+use super::{Finding, Rule};
 
 /// Where the entries are.
 pub(super) const DOCUMENT: &str = "docs/attacks.md";
@@ -48,25 +48,29 @@ pub(super) fn check(document: &str, sources: &[Source]) -> Vec<Finding> {
 
     let mut labels = BTreeMap::new();
     for entry in &entries {
-        let mut report = |message: String| findings.push(Finding::new(DOCUMENT, entry.line, message));
+        let mut report =
+            |rule, message: String| findings.push(Finding::new(rule, DOCUMENT, entry.line, message));
         let Some(label) = label(&entry.label) else {
-            report(format!("`{}` is not a label", entry.label));
+            report(Rule::AttackLabel, format!("`{}` is not a label", entry.label));
             continue;
         };
         if labels.insert(label, entry.line).is_some() {
-            report(format!("{} has a second entry", entry.label));
+            report(Rule::AttackLabelOnce, format!("{} has a second entry", entry.label));
         }
         for part in PARTS.iter().filter(|part| !entry.text.contains(*part)) {
-            report(format!("{} has no {part}", entry.label));
+            report(Rule::AttackParts, format!("{} has no {part}", entry.label));
         }
         if entry.tests.is_empty() && !entry.text.contains(NOT_BUILT) {
-            report(format!("{} has no test and is not marked {NOT_BUILT}", entry.label));
+            report(Rule::AttackTested, format!("{} has no test and is not marked {NOT_BUILT}", entry.label));
         }
         for test in &entry.tests {
             let file = sources.iter().find(|source| source.path.to_str() == Some(*test));
             let held = file.map_or(names.contains(test), |file| file.text.contains("compile_fail"));
             if !held {
-                report(format!("{} names `{test}`, which is not a test", entry.label));
+                report(
+                    Rule::AttackTestExists,
+                    format!("{} names `{test}`, which is not a test", entry.label),
+                );
             }
         }
     }
@@ -75,14 +79,14 @@ pub(super) fn check(document: &str, sources: &[Source]) -> Vec<Finding> {
     for test in &tests {
         let first = test.name.split('_').next().unwrap_or_default();
         let unknown = label(&first.to_uppercase()).filter(|label| !labels.contains_key(label));
-        let message = if unknown.is_some() {
-            format!("`{}` bears a label without an entry in {DOCUMENT}", test.name)
+        let (rule, message) = if unknown.is_some() {
+            (Rule::AttackLabelOfTest, format!("`{}` bears a label without an entry in {DOCUMENT}", test.name))
         } else if test.name.starts_with(ATTACK_TEST) && !named.contains(test.name.as_str()) {
-            format!("`{}` has no entry in {DOCUMENT}", test.name)
+            (Rule::AttackTestListed, format!("`{}` has no entry in {DOCUMENT}", test.name))
         } else {
             continue;
         };
-        findings.push(Finding::new(&test.place, test.line, message));
+        findings.push(Finding::new(rule, &test.place, test.line, message));
     }
     for source in sources {
         findings.extend(labels_of_comments(source, &labels));
@@ -172,7 +176,7 @@ fn labels_of_comments(source: &Source, labels: &BTreeMap<(&'static str, u16), us
         for word in comment.split(|character: char| !character.is_ascii_alphanumeric() && character != '_') {
             if label(word).is_some_and(|label| !labels.contains_key(&label)) {
                 let message = format!("{word} has no entry in {DOCUMENT}");
-                findings.push(Finding::new(source.place(), index + 1, message));
+                findings.push(Finding::new(Rule::AttackLabelOfComment, source.place(), index + 1, message));
             }
         }
     }

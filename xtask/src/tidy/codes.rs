@@ -12,9 +12,9 @@ use syn::{
     Path,
 };
 
-use super::Finding;
 use super::kinds::is_test_cfg;
 use super::tokens::{Source, is_punct};
+use super::{Finding, Rule};
 
 /// The table of all reasons, in code and for people.
 const TABLE: &str = "suit-manifest/src/reason.rs";
@@ -46,7 +46,7 @@ pub(super) fn check(sources: &[Source], document: impl Fn(&str) -> Option<String
         .collect();
     let Some((table, table_file)) = files.iter().find(|(source, _)| source.path.to_str() == Some(TABLE))
     else {
-        return vec![Finding::new(TABLE, 0, "is missing")];
+        return vec![Finding::new(Rule::ReasonTable, TABLE, 0, "is missing")];
     };
     let reasons = reasons(&table.text);
     let mut findings = check_reasons(&reasons, &files, table_file);
@@ -55,11 +55,17 @@ pub(super) fn check(sources: &[Source], document: impl Fn(&str) -> Option<String
     let documented = first_cells(&document(DOCUMENT).unwrap_or_default());
     for (slug, line) in &documented {
         if !slugs.contains(slug.as_str()) {
-            findings.push(Finding::new(DOCUMENT, *line, format!("`{slug}` is not in {TABLE}")));
+            findings.push(Finding::new(
+                Rule::ReasonKnown,
+                DOCUMENT,
+                *line,
+                format!("`{slug}` is not in {TABLE}"),
+            ));
         }
     }
     for reason in reasons.iter().filter(|reason| !documented.contains_key(&reason.slug)) {
-        findings.push(Finding::new(TABLE, reason.line, format!("`{}` is not in {DOCUMENT}", reason.slug)));
+        let message = format!("`{}` is not in {DOCUMENT}", reason.slug);
+        findings.push(Finding::new(Rule::ReasonDocumented, TABLE, reason.line, message));
     }
 
     for program in PROGRAMS {
@@ -71,13 +77,14 @@ pub(super) fn check(sources: &[Source], document: impl Fn(&str) -> Option<String
         let documented = codes_of_tables(&document(program.document).unwrap_or_default());
         for (code, (place, line)) in &literals.found {
             if !documented.contains_key(code) && !slugs.contains(code.as_str()) {
-                findings.push(Finding::new(place, *line, format!("`{code}` is not in {}", program.document)));
+                let message = format!("`{code}` is not in {}", program.document);
+                findings.push(Finding::new(Rule::CodeDocumented, place, *line, message));
             }
         }
         for (code, line) in &documented {
             if !literals.found.contains_key(code) && !slugs.contains(code.as_str()) {
                 let message = format!("nothing in {} produces `{code}`", program.sources);
-                findings.push(Finding::new(program.document, *line, message));
+                findings.push(Finding::new(Rule::CodeProduced, program.document, *line, message));
             }
         }
     }
@@ -116,7 +123,10 @@ fn check_reasons(reasons: &[Reason], files: &[(&Source, File)], table: &File) ->
     reasons
         .iter()
         .filter(|reason| !produced(reason))
-        .map(|reason| Finding::new(TABLE, reason.line, format!("nothing produces `{}`", reason.slug)))
+        .map(|reason| {
+            let message = format!("nothing produces `{}`", reason.slug);
+            Finding::new(Rule::ReasonProduced, TABLE, reason.line, message)
+        })
         .collect()
 }
 

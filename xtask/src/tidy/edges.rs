@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::Finding;
+use super::{Finding, Rule};
 
 /// May depend on anything in the workspace: the harness and the commands that drive all products.
 const UNBOUND: [&str; 3] = ["system-tests", "fuzz-targets", "xtask"];
@@ -99,11 +99,16 @@ pub(super) fn check(members: &[Member]) -> Vec<Finding> {
             continue;
         }
         let Some(allowed) = allowed.get(member.name.as_str()) else {
-            findings.push(Finding::new(&member.name, 0, "is not in tidy's table of dependency edges"));
+            findings.push(Finding::new(
+                Rule::UnknownPackage,
+                &member.name,
+                0,
+                "is not in tidy's table of dependency edges",
+            ));
             continue;
         };
         for name in member.names.iter().filter(|name| !allowed.contains(&name.as_str())) {
-            findings.push(Finding::new(&member.name, 0, format!("may not depend on `{name}`")));
+            findings.push(Finding::new(Rule::Edge, &member.name, 0, format!("may not depend on `{name}`")));
         }
     }
     findings

@@ -4,7 +4,7 @@
 
 use anyhow::Result;
 
-use super::Finding;
+use super::{Finding, Rule};
 use crate::process;
 use crate::workspace::{BOARD_PACKAGES, DEVICE_CRATES, DEVICE_TARGET, Workspace};
 
@@ -33,7 +33,7 @@ fn heap_features(package: &str, tree: &str) -> Vec<Finding> {
         let name = dependency.split(' ').next().unwrap_or(dependency);
         for feature in features.split(',').filter(|feature| HEAP.contains(feature)) {
             let message = format!("the device build turns on `{name}/{feature}`");
-            let finding = Finding::new(package, 0, message);
+            let finding = Finding::new(Rule::HeapFeature, package, 0, message);
             if !findings.contains(&finding) {
                 findings.push(finding);
             }

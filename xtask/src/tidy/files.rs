@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::Finding;
+use super::{Finding, Rule};
 
 /// Names that say nothing about what is inside.
 const BANNED_MODULES: [&str; 8] =
@@ -19,12 +19,22 @@ pub(super) fn check_name(path: &Path) -> Vec<Finding> {
     let place = path.display().to_string();
     let mut findings = Vec::new();
     if path.file_name().is_some_and(|name| name == "mod.rs") {
-        findings.push(Finding::new(&place, 0, "is a mod.rs; the module file lies beside its directory"));
+        findings.push(Finding::new(
+            Rule::ModRs,
+            &place,
+            0,
+            "is a mod.rs; the module file lies beside its directory",
+        ));
     }
     let is_rust = path.extension().is_some_and(|extension| extension == "rs");
     let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     if is_rust && BANNED_MODULES.contains(&stem) {
-        findings.push(Finding::new(&place, 0, format!("`{stem}` does not say what is inside")));
+        findings.push(Finding::new(
+            Rule::ModuleName,
+            &place,
+            0,
+            format!("`{stem}` does not say what is inside"),
+        ));
     }
     findings
 }
@@ -42,11 +52,12 @@ pub(super) fn check_text(path: &Path, text: &str, root: &Path) -> Vec<Finding> {
         let length = line.chars().count();
         if markdown && length >= MARKDOWN_LINE {
             let message = format!("{length} characters, fewer than {MARKDOWN_LINE} are allowed");
-            findings.push(Finding::new(&place, index + 1, message));
+            findings.push(Finding::new(Rule::MarkdownWidth, &place, index + 1, message));
         }
         for (word, why) in &words {
             if line.contains(word.as_str()) {
-                findings.push(Finding::new(&place, index + 1, format!("names `{word}`: {why}")));
+                let message = format!("names `{word}`: {why}");
+                findings.push(Finding::new(Rule::BannedWord, &place, index + 1, message));
             }
         }
     }
@@ -98,7 +109,10 @@ mod tests {
         for (word, why) in banned_words(root) {
             let text = format!("first line\nsee {word}x for more\n");
             let found = check_text(Path::new("README.md"), &text, root);
-            assert_eq!(found, [Finding::new("README.md", 2, format!("names `{word}`: {why}"))]);
+            assert_eq!(
+                found,
+                [Finding::new(Rule::BannedWord, "README.md", 2, format!("names `{word}`: {why}"))]
+            );
         }
     }
 
@@ -107,7 +121,10 @@ mod tests {
         let root = Path::new("/srv/checkout");
         let line = |length: usize| format!("first\n{}\n", "\u{e9}".repeat(length));
         let found = check_text(Path::new("docs/a.md"), &line(200), root);
-        assert_eq!(found, [Finding::new("docs/a.md", 2, "200 characters, fewer than 200 are allowed")]);
+        assert_eq!(
+            found,
+            [Finding::new(Rule::MarkdownWidth, "docs/a.md", 2, "200 characters, fewer than 200 are allowed")]
+        );
         assert_eq!(check_text(Path::new("docs/a.md"), &line(199), root), []);
         assert_eq!(check_text(Path::new("docs/a.svg"), &line(200), root), []);
     }

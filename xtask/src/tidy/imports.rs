@@ -3,8 +3,8 @@
 //!
 //! `cargo xtask tidy --fix` puts them in this order. A `pub use` exports, and is left where it is.
 
-use super::Finding;
 use super::tokens::Source;
+use super::{Finding, Rule};
 
 /// Where imports differ from the order.
 pub(super) fn check(source: &Source) -> Option<Finding> {
@@ -12,6 +12,7 @@ pub(super) fn check(source: &Source) -> Option<Finding> {
     let differs = source.text.lines().zip(ordered.lines()).position(|(is, should)| is != should);
     let line = differs.map_or(0, |index| index + 1);
     Some(Finding::new(
+        Rule::ImportOrder,
         source.place(),
         line,
         "imports are not in the order std, crates, own; run cargo xtask tidy --fix",

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use syn::visit::{self, Visit};
 use syn::{Arm, Attribute, ExprMatch, File, Item, ItemEnum, ItemImpl, ItemMod, Pat, Path, Type, UseTree};
 
-use super::Finding;
 use super::tokens::Source;
+use super::{Finding, Rule};
 
 /// An enum of this name, or whose name ends so, holds error kinds.
 const SUFFIXES: [&str; 4] = ["Reason", "Error", "ErrorKind", "Failure"];
@@ -111,7 +111,7 @@ impl<'ast> Visit<'ast> for Walk<'_> {
         if let Some(attribute) = attribute.filter(|_| self.kinds.contains(&item.ident.to_string())) {
             let message = format!("`{}` is non_exhaustive, so that others need a `_` over it", item.ident);
             let line = attribute.pound_token.span.start().line;
-            self.findings.push(Finding::new(self.source.place(), line, message));
+            self.findings.push(Finding::new(Rule::NonExhaustiveKind, self.source.place(), line, message));
         }
     }
 
@@ -148,7 +148,7 @@ impl<'ast> Visit<'ast> for Walk<'_> {
             let other = found.arms.iter().find_map(|arm| self.kind_behind(&arm.pat, &wrappers));
             if let Some(kind) = other {
                 let message = format!("`_` over {kind}: say what each kind means here");
-                self.findings.push(Finding::new(self.source.place(), line, message));
+                self.findings.push(Finding::new(Rule::WildcardOverKind, self.source.place(), line, message));
             }
         }
         visit::visit_expr_match(self, found);

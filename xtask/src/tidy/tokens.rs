@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 
-use super::{Finding, MAX_LINES};
+use super::{Finding, MAX_LINES, Rule};
 
 /// Here, and nowhere else, may `unsafe` be written; every use says why it is sound (clippy checks that).
 const UNSAFE_ALLOWED: &str = "bootloader/boards/";
@@ -76,14 +76,21 @@ pub(super) fn check(sources: &[Source]) -> Vec<Finding> {
     for source in sources {
         let lines = source.text.lines().count();
         if lines > MAX_LINES {
-            findings.push(Finding::new(source.place(), 0, format!("{lines} lines, at most {MAX_LINES}")));
+            findings.push(Finding::new(
+                Rule::FileLength,
+                source.place(),
+                0,
+                format!("{lines} lines, at most {MAX_LINES}"),
+            ));
         }
         match source.text.parse::<TokenStream>() {
             Ok(tokens) => {
                 collect_host_modules(source, &tokens, &mut host_only);
                 parsed.push((source, tokens));
             }
-            Err(error) => findings.push(Finding::new(source.place(), 0, format!("is no Rust: {error}"))),
+            Err(error) => {
+                findings.push(Finding::new(Rule::NotRust, source.place(), 0, format!("is no Rust: {error}")))
+            }
         }
     }
     for (source, tokens) in &parsed {
@@ -108,7 +115,7 @@ fn check_crate_root(
         return;
     }
     if !source.is_below(UNSAFE_ALLOWED) && !forbids_unsafe(tokens) {
-        findings.push(Finding::new(source.place(), 0, "has no #![forbid(unsafe_code)]"));
+        findings.push(Finding::new(Rule::ForbidUnsafe, source.place(), 0, "has no #![forbid(unsafe_code)]"));
     }
     if source.path.ends_with("src/lib.rs") && !PROGRAMS.iter().any(|program| source.is_below(program)) {
         let warned: Vec<_> = attributes(tokens)
@@ -118,7 +125,8 @@ fn check_crate_root(
             .collect();
         let warns = |lint: &&str| warned.iter().any(|lints| lints.split(',').any(|warned| warned == *lint));
         for lint in LIBRARY_LINTS.iter().filter(|lint| !warns(lint)) {
-            findings.push(Finding::new(source.place(), 0, format!("has no #![warn({lint})]")));
+            let message = format!("has no #![warn({lint})]");
+            findings.push(Finding::new(Rule::LibraryLint, source.place(), 0, message));
         }
     }
     let directory = source.path.parent().unwrap_or(Path::new(""));
@@ -128,7 +136,7 @@ fn check_crate_root(
         .map(|(_, tokens)| count(tokens))
         .sum();
     if size < EMPTY_CRATE {
-        findings.push(Finding::new(source.place(), 0, "the crate is empty"));
+        findings.push(Finding::new(Rule::EmptyCrate, source.place(), 0, "the crate is empty"));
     }
 }
 
@@ -292,9 +300,9 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn report(&mut self, tree: &TokenTree, message: impl Into<String>) {
+    fn report(&mut self, rule: Rule, tree: &TokenTree, message: impl Into<String>) {
         let line = tree.span().start().line;
-        self.findings.push(Finding::new(self.source.place(), line, message));
+        self.findings.push(Finding::new(rule, self.source.place(), line, message));
     }
 
     /// Walks a stream; `host` says that it is not built for a device.
@@ -324,11 +332,11 @@ impl Walk<'_> {
     fn attribute(&mut self, attribute: &Group) {
         let first = attribute.stream().into_iter().next();
         if let Some(tree) = first.filter(|tree| is_ident(tree, "ignore")) {
-            self.report(&tree, "an ignored test");
+            self.report(Rule::IgnoredTest, &tree, "an ignored test");
         }
         let place = TokenTree::Group(attribute.clone());
         if self.source.is_below(WITHOUT_ALLOCATOR) && mentions(attribute, "global_allocator") {
-            self.report(&place, "an allocator in the device's product");
+            self.report(Rule::Allocator, &place, "an allocator in the device's product");
         }
         if let Some(named) = inclusion::of_attribute(attribute) {
             self.inclusion(&place, &named);
@@ -337,7 +345,7 @@ impl Walk<'_> {
 
     fn inclusion(&mut self, place: &TokenTree, named: &str) {
         if !inclusion::is_allowed(&self.source.path, named) {
-            self.report(place, format!("takes in `{named}`, which is another package's"));
+            self.report(Rule::Inclusion, place, format!("takes in `{named}`, which is another package's"));
         }
     }
 
@@ -351,17 +359,21 @@ impl Walk<'_> {
             self.inclusion(tree, &named);
         }
         if word == "unsafe" && !self.source.is_below(UNSAFE_ALLOWED) {
-            self.report(tree, "`unsafe` outside the boards");
+            self.report(Rule::UnsafeOutsideBoards, tree, "`unsafe` outside the boards");
         }
         if UNFINISHED.contains(&word.as_str()) && next(1, '!') {
-            self.report(tree, format!("`{word}!` in finished code"));
+            self.report(Rule::Unfinished, tree, format!("`{word}!` in finished code"));
         }
         if word == "fn"
             && self.source.path.components().any(|part| part.as_os_str() == "src")
             && let Some(TokenTree::Ident(name)) = trees.get(index + 1)
             && name.to_string().starts_with("get_")
         {
-            self.report(tree, format!("`{name}`: an accessor has the name of what it returns"));
+            self.report(
+                Rule::GetAccessor,
+                tree,
+                format!("`{name}`: an accessor has the name of what it returns"),
+            );
         }
         if self.heap_free && !host && HEAP_CRATES.contains(&word.as_str()) {
             // A path segment further in, such as `a::std`, is somebody else's name.
@@ -370,7 +382,7 @@ impl Walk<'_> {
                 is_ident(previous, "use") || is_ident(previous, "crate") && self.follows_extern(trees, index)
             });
             if starts_path || named {
-                self.report(tree, format!("`{word}` in code that a device runs"));
+                self.report(Rule::HeapInDeviceCode, tree, format!("`{word}` in code that a device runs"));
             }
         }
     }
