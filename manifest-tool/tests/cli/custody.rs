@@ -2,22 +2,12 @@
 
 use serde_json::json;
 
-use super::workshop::{VENDOR, Workshop};
+use super::workshop::{Workshop, split};
 
 /// `credential issue` for the release key of the workshop.
 fn issue<'a>(subject: &'a str, more: &[&'a str]) -> Vec<&'a str> {
-    let common = [
-        "credential",
-        "issue",
-        "--key",
-        "root.pem",
-        "--vendor",
-        VENDOR,
-        "--issuer",
-        "root",
-        "--subject",
-        "s",
-    ];
+    let common =
+        split("credential issue --key root.pem --vendor anchorage.example --issuer root --subject s");
     [&common[..], &["--for", subject], more].concat()
 }
 
@@ -75,26 +65,10 @@ fn a_root_gets_no_credential() {
     assert_eq!(workshop.refused(&own), ("credential-for-anchor".into(), 6));
     // Nor from another root, when a credential of it is known.
     workshop.key("other");
-    let of_other = [
-        "credential",
-        "issue",
-        "--key",
-        "other.pem",
-        "--vendor",
-        VENDOR,
-        "--issuer",
-        "o",
-        "--subject",
-        "s",
-        "--role",
-        "release",
-        "--for",
-        "root.cose",
-        "--out",
-        "no.cwt",
-        "--known",
-        "release.cwt",
-    ];
+    let of_other = split(
+        "credential issue --key other.pem --vendor anchorage.example --issuer o --subject s \
+         --role release --for root.cose --out no.cwt --known release.cwt",
+    );
     assert_eq!(workshop.refused(&of_other), ("credential-for-anchor".into(), 6));
 }
 

@@ -51,18 +51,7 @@ impl FakeServer {
     }
 
     pub(super) fn publish(&self, workshop: &Workshop, more: &[&str]) -> Run {
-        let arguments = [
-            "--json",
-            "publish",
-            "signed.suit",
-            "--image",
-            "image.bin",
-            "--token-file",
-            "token",
-            "--server",
-            &self.url,
-        ];
-        finish(workshop.command(&[&arguments[..], more].concat()))
+        finish(workshop.command(&[&["--json"], &publish_arguments(&self.url)[..], more].concat()))
     }
 
     pub(super) fn answers(&self, what: &'static str, status: StatusCode, body: &str) {
@@ -76,6 +65,11 @@ impl FakeServer {
     pub(super) fn take_sent(&self) -> Vec<String> {
         std::mem::take(&mut self.record.lock().unwrap().sent).into_iter().map(|sent| sent.what).collect()
     }
+}
+
+/// Publishes the release of [`Workshop::with_release`].
+pub(super) fn publish_arguments(url: &str) -> [&str; 8] {
+    ["publish", "signed.suit", "--image", "image.bin", "--token-file", "token", "--server", url]
 }
 
 pub(super) async fn answer(State(record): State<Shared>, request: Request) -> Response {

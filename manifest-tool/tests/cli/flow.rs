@@ -2,24 +2,16 @@
 
 use serde_json::json;
 
-use super::workshop::{CLASS, VENDOR, Workshop, firmware};
+use super::workshop::{CLASS, VENDOR, Workshop, firmware, split};
 
 #[test]
 fn from_a_root_to_a_verified_release() {
     let workshop = Workshop::with_release();
     assert_eq!(workshop.read("image.bin"), firmware());
-    let verified = workshop.ok(&[
-        "verify",
-        "signed.suit",
-        "--anchor",
-        "root.cose",
-        "--image",
-        "image.bin",
-        "--vendor",
-        VENDOR,
-        "--class",
-        CLASS,
-    ]);
+    let verified = workshop.ok(&split(
+        "verify signed.suit --anchor root.cose --image image.bin --vendor anchorage.example \
+         --class demo-node",
+    ));
     assert_eq!(verified["verified"], true);
     assert_eq!(verified["image_verified"], true);
     assert_eq!(verified["sequence"], 2);
@@ -109,16 +101,7 @@ fn a_release_is_refused_for_its_reason() {
     ] {
         assert_eq!(workshop.refused(arguments), (code.into(), exit), "{arguments:?}");
     }
-    workshop.ok(&[
-        "verify",
-        "signed.suit",
-        "--anchor",
-        "root.cose",
-        "--anchor",
-        "other.cose",
-        "--sequence-floor",
-        "2",
-    ]);
+    workshop.ok(&split("verify signed.suit --anchor root.cose --anchor other.cose --sequence-floor 2"));
 }
 
 #[test]
@@ -130,44 +113,19 @@ fn a_credential_has_its_time() {
         "timed",
         &["--not-before", "2030-01-01T00:00:00Z", "--expires", "2031-01-01T00:00:00Z"],
     );
-    let signing = workshop.run(&[
-        "sign",
-        "unsigned.suit",
-        "--key",
-        "timed.pem",
-        "--credential",
-        "timed.cwt",
-        "--out",
-        "timed.suit",
-    ]);
+    let signing =
+        workshop.run(&split("sign unsigned.suit --key timed.pem --credential timed.cwt --out timed.suit"));
     assert_eq!(signing.exit, 0, "{signing:?}");
     assert!(signing.stderr.contains("not valid yet"), "{signing:?}");
     let at = |time| ["verify", "timed.suit", "--anchor", "root.cose", "--now", time];
     assert_eq!(workshop.refused(&at("2029-12-31T23:59:59Z")), ("credential-not-yet-valid".into(), 6));
     workshop.ok(&at("2030-06-01T00:00:00Z"));
     assert_eq!(workshop.refused(&at("2031-01-01T00:00:00Z")), ("credential-expired".into(), 6));
-    let refusal = workshop.refused(&[
-        "credential",
-        "issue",
-        "--key",
-        "root.pem",
-        "--for",
-        "timed.cose",
-        "--role",
-        "release",
-        "--vendor",
-        VENDOR,
-        "--issuer",
-        "root",
-        "--subject",
-        "s",
-        "--not-before",
-        "2101-01-01T00:00:00Z",
-        "--expires",
-        "2100-01-01T00:00:00Z",
-        "--out",
-        "never.cwt",
-    ]);
+    let refusal = workshop.refused(&split(
+        "credential issue --key root.pem --for timed.cose --role release --vendor \
+         anchorage.example --issuer root --subject s --not-before 2101-01-01T00:00:00Z \
+         --expires 2100-01-01T00:00:00Z --out never.cwt",
+    ));
     assert_eq!(refusal, ("not-possible".into(), 2));
 }
 
@@ -202,42 +160,18 @@ fn a_scope_and_a_role_bind_the_signer() {
             ["sign", "unsigned.suit", "--key", &key, "--credential", &credential, "--out", "no.suit"];
         assert_eq!(workshop.refused(&arguments), (code.into(), 6), "{name}");
     }
-    let refusal = workshop.refused(&[
-        "sign",
-        "unsigned.suit",
-        "--key",
-        "root.pem",
-        "--credential",
-        "release.cwt",
-        "--out",
-        "x.suit",
-    ]);
+    let refusal =
+        workshop.refused(&split("sign unsigned.suit --key root.pem --credential release.cwt --out x.suit"));
     assert_eq!(refusal, ("key-mismatch".into(), 5));
 }
 
 #[test]
 fn a_release_for_one_device() {
     let workshop = Workshop::with_release();
-    workshop.ok(&[
-        "create",
-        "--image",
-        "firmware.bin",
-        "--vendor",
-        VENDOR,
-        "--class",
-        CLASS,
-        "--serial",
-        "A-1",
-        "--sequence",
-        "3",
-        "--version",
-        "3",
-        "--out",
-        "unsigned.suit",
-        "--image-out",
-        "image.bin",
-        "--force",
-    ]);
+    workshop.ok(&split(
+        "create --image firmware.bin --vendor anchorage.example --class demo-node --serial \
+         A-1 --sequence 3 --version 3 --out unsigned.suit --image-out image.bin --force",
+    ));
     workshop.sign("release", "one.suit");
     let verify = |more: &[&'static str]| {
         [&["verify", "one.suit", "--anchor", "root.cose", "--vendor", VENDOR, "--class", CLASS], more]
@@ -252,21 +186,10 @@ fn a_release_for_one_device() {
 fn a_device_is_provisioned() {
     let workshop = Workshop::new();
     workshop.key("root");
-    let block = workshop.ok(&[
-        "provision",
-        "--serial",
-        "DEMO-0001",
-        "--vendor",
-        VENDOR,
-        "--class",
-        CLASS,
-        "--anchor",
-        "root.cose",
-        "--anchor",
-        "root.cose",
-        "--out",
-        "block",
-    ]);
+    let block = workshop.ok(&split(
+        "provision --serial DEMO-0001 --vendor anchorage.example --class demo-node --anchor \
+         root.cose --anchor root.cose --out block",
+    ));
     assert_eq!(block["vendor"], "98d315fc-4e56-530f-824f-d6164a8b8093");
     assert_eq!(block["class"], "c4e767d0-390b-5fbe-81a6-281e47b8b657");
     assert_eq!(block["device"], "9adf253f-dc53-53f5-8b40-e4b1795add77");
@@ -280,27 +203,11 @@ fn a_device_is_provisioned() {
     for index in 1..5 {
         workshop.key(&format!("root{index}"));
     }
-    let refusal = workshop.refused(&[
-        "provision",
-        "--serial",
-        "A",
-        "--vendor",
-        VENDOR,
-        "--class",
-        CLASS,
-        "--anchor",
-        "root.cose",
-        "--anchor",
-        "root1.cose",
-        "--anchor",
-        "root2.cose",
-        "--anchor",
-        "root3.cose",
-        "--anchor",
-        "root4.cose",
-        "--out",
-        "many",
-    ]);
+    let refusal = workshop.refused(&split(
+        "provision --serial A --vendor anchorage.example --class demo-node --anchor root.cose \
+         --anchor root1.cose --anchor root2.cose --anchor root3.cose --anchor root4.cose \
+         --out many",
+    ));
     assert_eq!(refusal, ("usage".into(), 2));
 }
 
@@ -309,16 +216,7 @@ fn signing_again_replaces_the_signature() {
     let workshop = Workshop::with_release();
     workshop.key("next");
     workshop.credential("root", "next", &[]);
-    workshop.ok(&[
-        "sign",
-        "signed.suit",
-        "--key",
-        "next.pem",
-        "--credential",
-        "next.cwt",
-        "--out",
-        "again.suit",
-    ]);
+    workshop.ok(&split("sign signed.suit --key next.pem --credential next.cwt --out again.suit"));
     let verified = workshop.ok(&["verify", "again.suit", "--anchor", "root.cose"]);
     assert_eq!(verified["credential"]["subject"], "next");
     assert_eq!(verified["manifest_digest"], workshop.ok(&["inspect", "signed.suit"])["manifest_digest"]);

@@ -9,7 +9,7 @@ use trust::author::{
 };
 use trust::{PublicKey, Role, UnixTime};
 
-use super::workshop::{CLASS, VENDOR, Workshop};
+use super::workshop::{CLASS, VENDOR, Workshop, split};
 
 /// draft-ietf-suit-manifest-37 appendix B, example 0: secure boot of another component, nothing is installed.
 const DRAFT_0: &str = "\
@@ -68,16 +68,8 @@ fn a_release_credential_has_no_serials() {
 
     let key = public_key::open(&workshop.path("release.cose")).unwrap();
     workshop.write("serial.cwt", &credential(key, &["A-1"]));
-    let refusal = workshop.refused(&[
-        "sign",
-        "unsigned.suit",
-        "--key",
-        "release.pem",
-        "--credential",
-        "serial.cwt",
-        "--out",
-        "no.suit",
-    ]);
+    let refusal = workshop
+        .refused(&split("sign unsigned.suit --key release.pem --credential serial.cwt --out no.suit"));
     assert_eq!(refusal, ("scope-device".into(), 6));
 }
 
@@ -105,16 +97,8 @@ fn a_manifest_that_no_device_takes_is_not_signed() {
         "--out",
         "release.cwt",
     ]);
-    let refusal = workshop.refused(&[
-        "sign",
-        "draft.suit",
-        "--key",
-        "release.pem",
-        "--credential",
-        "release.cwt",
-        "--out",
-        "no.suit",
-    ]);
+    let refusal =
+        workshop.refused(&split("sign draft.suit --key release.pem --credential release.cwt --out no.suit"));
     // It is shown all the same, and said apart that our devices would refuse it.
     let shown = workshop.ok(&["inspect", "draft.suit"]);
     assert_eq!((&shown["kind"], &shown["signed"]), (&"envelope".into(), &true.into()));

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::workshop::{CLASS, VENDOR, Workshop};
+use super::workshop::{VENDOR, Workshop, split};
 
 /// The words of a run that must succeed.
 fn words(workshop: &Workshop, file: &str) -> String {
@@ -14,35 +14,14 @@ fn words(workshop: &Workshop, file: &str) -> String {
 #[test]
 fn every_file_of_ours_is_shown() {
     let workshop = Workshop::with_release();
-    workshop.ok(&[
-        "revoke",
-        "--first",
-        "--key",
-        "root.pem",
-        "--issuer",
-        "root",
-        "--credential",
-        "release.cwt",
-        "--minimum",
-        "demo-node=7",
-        "--vendor",
-        VENDOR,
-        "--out",
-        "list.cwt",
-    ]);
-    workshop.ok(&[
-        "provision",
-        "--serial",
-        "SN-1",
-        "--vendor",
-        VENDOR,
-        "--class",
-        CLASS,
-        "--anchor",
-        "root.cose",
-        "--out",
-        "block.cbor",
-    ]);
+    workshop.ok(&split(
+        "revoke --first --key root.pem --issuer root --credential release.cwt --minimum \
+         demo-node=7 --vendor anchorage.example --out list.cwt",
+    ));
+    workshop.ok(&split(
+        "provision --serial SN-1 --vendor anchorage.example --class demo-node --anchor \
+         root.cose --out block.cbor",
+    ));
     workshop.ok(&["key", "public", "root.cose", "--format", "spki", "--out", "root.spki"]);
     // A vector table: stack pointer, reset and a handler of a Cortex-M.
     let mut image = vec![0; 512];

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use serde_json::json;
 
 use super::fake_server::FakeServer;
-use super::workshop::{CLASS, VENDOR, Workshop};
+use super::workshop::{CLASS, VENDOR, Workshop, split};
 
 /// `create` after the workshop's release 2.
 fn create<'a>(sequence: &'a str, vendor: &'a str, more: &[&'a str]) -> Vec<&'a str> {
@@ -62,17 +62,7 @@ fn a_number_far_above_the_servers_newest_is_not_published() {
     let (workshop, server) = (Workshop::with_release(), FakeServer::start());
     workshop.write("token", b"a-token\n");
     workshop.ok(&create("1048579", VENDOR, &["--allow-large-step"]));
-    workshop.ok(&[
-        "sign",
-        "3.suit",
-        "--key",
-        "release.pem",
-        "--credential",
-        "release.cwt",
-        "--out",
-        "signed.suit",
-        "--force",
-    ]);
+    workshop.ok(&split("sign 3.suit --key release.pem --credential release.cwt --out signed.suit --force"));
     std::fs::rename(workshop.path("3.bin"), workshop.path("image.bin")).unwrap();
     server.answers("GET", StatusCode::OK, &json!({"sequence": 2}).to_string());
     assert_eq!(server.publish(&workshop, &[]).refusal(), ("step-too-large".into(), 2));

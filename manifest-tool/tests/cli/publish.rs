@@ -4,7 +4,7 @@ use axum::body::Bytes;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-use super::fake_server::FakeServer;
+use super::fake_server::{FakeServer, publish_arguments};
 use super::workshop::Workshop;
 
 fn workshop() -> Workshop {
@@ -166,16 +166,7 @@ fn a_closed_pipe_has_published() {
     let (workshop, server) = (workshop(), FakeServer::start());
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    let mut command = workshop.command(&[
-        "publish",
-        "signed.suit",
-        "--image",
-        "image.bin",
-        "--token-file",
-        "token",
-        "--server",
-        &server.url,
-    ]);
+    let mut command = workshop.command(&publish_arguments(&server.url));
     let output = command.stdout(writer).spawn().unwrap().wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0));
     assert!(server.take_sent().contains(&"POST /v1/releases".to_owned()));
@@ -273,18 +264,7 @@ fn nothing_is_sent_that_does_not_belong_together() {
 #[test]
 fn bad_tokens_urls_and_absent_servers() {
     let workshop = workshop();
-    let publish = |server: &str| {
-        workshop.refused(&[
-            "publish",
-            "signed.suit",
-            "--image",
-            "image.bin",
-            "--token-file",
-            "token",
-            "--server",
-            server,
-        ])
-    };
+    let publish = |server: &str| workshop.refused(&publish_arguments(server));
     for url in [
         "",
         "updates.example.com",

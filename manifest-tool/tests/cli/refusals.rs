@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use trust::{Anchor, TrustStoreBuf, UnixTime};
 
-use super::workshop::{CLASS, VENDOR, Workshop, firmware};
+use super::workshop::{CLASS, VENDOR, Workshop, firmware, split};
 
 fn anchor(workshop: &Workshop) -> Anchor {
     Anchor::root(public_key::open(&workshop.path("root.cose")).unwrap())
@@ -293,23 +293,10 @@ fn what_is_not_firmware_makes_no_image_unless_it_is_meant() {
 fn a_private_key_makes_no_image() {
     let workshop = Workshop::new();
     workshop.key("root");
-    let refusal = workshop.refused(&[
-        "create",
-        "--image",
-        "root.pem",
-        "--vendor",
-        VENDOR,
-        "--class",
-        CLASS,
-        "--sequence",
-        "1",
-        "--version",
-        "1",
-        "--out",
-        "u.suit",
-        "--image-out",
-        "i.bin",
-    ]);
+    let refusal = workshop.refused(&split(
+        "create --image root.pem --vendor anchorage.example --class demo-node --sequence 1 \
+         --version 1 --out u.suit --image-out i.bin",
+    ));
     assert_eq!(refusal, ("image-unusable".into(), 5));
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::workshop::{VENDOR, Workshop};
+use super::workshop::{VENDOR, Workshop, split};
 
 #[test]
 fn revocation_goes_on_from_list_to_list() {
@@ -13,17 +13,8 @@ fn revocation_goes_on_from_list_to_list() {
         |more: &[&'static str]| [&["revoke", "--key", "root.pem", "--issuer", "root"], more].concat();
 
     let bare = json!({"role": "release", "generation": 0, "id": "0102030405060708"});
-    let first = workshop.ok(&revoke(&[
-        "--first",
-        "--kid",
-        "0102030405060708",
-        "--role",
-        "release",
-        "--generation",
-        "0",
-        "--out",
-        "1.cwt",
-    ]));
+    let first = workshop
+        .ok(&revoke(&split("--first --kid 0102030405060708 --role release --generation 0 --out 1.cwt")));
     assert_eq!((&first["list_sequence"], &first["revoked"]), (&json!(1), &json!([bare])));
     let verify = |list| ["verify", "signed.suit", "--anchor", "root.cose", "--revocations", list];
     workshop.ok(&verify("1.cwt"));
@@ -128,38 +119,19 @@ fn minimum_sequences_are_set_and_carried_on() {
     let first = workshop.ok(&revoke(&["--first", "--minimum", "demo-node=2", "--out", "1.cwt"]));
     assert_eq!((&first["revoked"], &first["minimum_sequences"]), (&json!([]), &json!([minimum(2)])));
     workshop.ok(&verify("1.cwt"));
-    let second = workshop.ok(&revoke(&[
-        "--previous",
-        "1.cwt",
-        "--minimum",
-        "demo-node=3",
-        "--minimum",
-        "c4e767d0-390b-5fbe-81a6-281e47b8b658=7",
-        "--out",
-        "2.cwt",
-    ]));
+    let second = workshop.ok(&revoke(&split(
+        "--previous 1.cwt --minimum demo-node=3 --minimum \
+         c4e767d0-390b-5fbe-81a6-281e47b8b658=7 --out 2.cwt",
+    )));
     assert_eq!(second["minimum_sequences"][0], minimum(3));
     assert_eq!(second["minimum_sequences"][1]["class"], "c4e767d0-390b-5fbe-81a6-281e47b8b658");
     assert_eq!(workshop.refused(&verify("2.cwt")), ("sequence-below-minimum".into(), 6));
 
     // Without --minimum they are carried on, and shown.
-    let run = workshop.run(&[
-        "revoke",
-        "--key",
-        "root.pem",
-        "--issuer",
-        "root",
-        "--previous",
-        "2.cwt",
-        "--kid",
-        "0102030405060708",
-        "--role",
-        "release",
-        "--generation",
-        "0",
-        "--out",
-        "3.cwt",
-    ]);
+    let run = workshop.run(&split(
+        "revoke --key root.pem --issuer root --previous 2.cwt --kid 0102030405060708 --role \
+         release --generation 0 --out 3.cwt",
+    ));
     assert!(run.stdout.contains("sequence 3 for class c4e767d0-390b-5fbe-81a6-281e47b8b657 of "), "{run:?}");
     assert_eq!(workshop.refused(&verify("3.cwt")), ("sequence-below-minimum".into(), 6));
 
@@ -179,22 +151,10 @@ fn revocation_refuses_what_would_not_hold() {
     let workshop = Workshop::with_release();
     workshop.key("other");
     let root_kid = workshop.ok(&["key", "public", "root.pem"])["kid"].as_str().unwrap().to_owned();
-    workshop.ok(&[
-        "revoke",
-        "--key",
-        "root.pem",
-        "--issuer",
-        "root",
-        "--first",
-        "--kid",
-        "0102030405060708",
-        "--role",
-        "release",
-        "--generation",
-        "0",
-        "--out",
-        "1.cwt",
-    ]);
+    workshop.ok(&split(
+        "revoke --key root.pem --issuer root --first --kid 0102030405060708 --role release \
+         --generation 0 --out 1.cwt",
+    ));
     let revoke = |key: &'static str, more: &[&str]| {
         let arguments = [&["revoke", "--issuer", "i", "--out", "no.cwt", "--key", key], more].concat();
         workshop.refused(&arguments)
@@ -253,22 +213,10 @@ fn revocation_refuses_what_would_not_hold() {
         assert_eq!(revoke(key, more), (code.into(), exit), "{key} {more:?}");
     }
     // A foreign list is no list for a verifier either.
-    workshop.ok(&[
-        "revoke",
-        "--key",
-        "other.pem",
-        "--issuer",
-        "o",
-        "--first",
-        "--kid",
-        "0102030405060708",
-        "--role",
-        "release",
-        "--generation",
-        "0",
-        "--out",
-        "o.cwt",
-    ]);
+    workshop.ok(&split(
+        "revoke --key other.pem --issuer o --first --kid 0102030405060708 --role release \
+         --generation 0 --out o.cwt",
+    ));
     let refusal =
         workshop.refused(&["verify", "signed.suit", "--anchor", "root.cose", "--revocations", "o.cwt"]);
     assert_eq!(refusal, ("anchor-unknown".into(), 5));
@@ -305,18 +253,7 @@ fn a_list_never_begins_by_an_omission() {
     let both = revoke(&["--first", "--previous", "1.cwt", "--out", "no.cwt"]);
     assert_eq!(workshop.refused(&both), ("usage".into(), 2));
 
-    workshop.ok(&[
-        "revoke",
-        "--key",
-        "root.pem",
-        "--issuer",
-        "root",
-        "--first",
-        "--credential",
-        "release.cwt",
-        "--out",
-        "1.cwt",
-    ]);
+    workshop.ok(&split("revoke --key root.pem --issuer root --first --credential release.cwt --out 1.cwt"));
     // A second first list is refused wherever the first one is known.
     workshop.ok(&revoke(&["--first", "--sequence", "2", "--out", "2.cwt"]));
     let verify = |lists: [&'static str; 2]| {
@@ -343,57 +280,17 @@ fn two_previous_lists_end_a_fork() {
         [&["revoke", "--key", "root.pem", "--issuer", "root", "--vendor", VENDOR], more].concat()
     };
     workshop.ok(&revoke(&["--first", "--minimum", "demo-node=1", "--out", "1.cwt"]));
-    workshop.ok(&revoke(&[
-        "--previous",
-        "1.cwt",
-        "--minimum",
-        "demo-node=2",
-        "--kid",
-        "0102030405060708",
-        "--role",
-        "release",
-        "--generation",
-        "0",
-        "--out",
-        "a.cwt",
-    ]));
-    workshop.ok(&revoke(&[
-        "--previous",
-        "1.cwt",
-        "--minimum",
-        "demo-node=9",
-        "--cti",
-        "0102030405060708090a0b0c0d0e0f10",
-        "--role",
-        "release",
-        "--generation",
-        "1",
-        "--lowest-generation",
-        "service=3",
-        "--out",
-        "b.cwt",
-    ]));
-    let fork = [
-        "verify",
-        "signed.suit",
-        "--anchor",
-        "root.cose",
-        "--revocations",
-        "a.cwt",
-        "--revocations",
-        "b.cwt",
-    ];
+    workshop.ok(&revoke(&split(
+        "--previous 1.cwt --minimum demo-node=2 --kid 0102030405060708 --role release \
+         --generation 0 --out a.cwt",
+    )));
+    workshop.ok(&revoke(&split(
+        "--previous 1.cwt --minimum demo-node=9 --cti 0102030405060708090a0b0c0d0e0f10 --role \
+         release --generation 1 --lowest-generation service=3 --out b.cwt",
+    )));
+    let fork = split("verify signed.suit --anchor root.cose --revocations a.cwt --revocations b.cwt");
     assert_eq!(workshop.refused(&fork), ("revocation-forked".into(), 6));
-    let united = workshop.ok(&revoke(&[
-        "--previous",
-        "a.cwt",
-        "--previous",
-        "b.cwt",
-        "--minimum",
-        "*=1",
-        "--out",
-        "3.cwt",
-    ]));
+    let united = workshop.ok(&revoke(&split("--previous a.cwt --previous b.cwt --minimum *=1 --out 3.cwt")));
     assert_eq!(united["list_sequence"], 3);
     assert_eq!(united["revoked"].as_array().unwrap().len(), 2);
     assert_eq!(united["minimum_sequences"][0]["sequence"], 9);
@@ -413,16 +310,7 @@ fn two_previous_lists_end_a_fork() {
         assert_eq!(workshop.refused(&both), ("sequence-below-minimum".into(), 6));
     }
     // What does not fall, does not fall.
-    let lower = revoke(&[
-        "--previous",
-        "3.cwt",
-        "--minimum",
-        "*=7",
-        "--lowest-generation",
-        "service=2",
-        "--out",
-        "no",
-    ]);
+    let lower = revoke(&split("--previous 3.cwt --minimum *=7 --lowest-generation service=2 --out no"));
     assert_eq!(workshop.refused(&lower), ("usage".into(), 2));
 }
 
@@ -432,30 +320,11 @@ fn a_lowest_generation_takes_back_what_lies_below_it() {
     let workshop = Workshop::with_release();
     let revoke =
         |more: &[&'static str]| [&["revoke", "--key", "root.pem", "--issuer", "root"], more].concat();
-    workshop.ok(&revoke(&[
-        "--first",
-        "--kid",
-        "0102030405060708",
-        "--role",
-        "release",
-        "--generation",
-        "0",
-        "--out",
-        "1.cwt",
-    ]));
+    workshop.ok(&revoke(&split("--first --kid 0102030405060708 --role release --generation 0 --out 1.cwt")));
     let second =
         workshop.ok(&revoke(&["--previous", "1.cwt", "--lowest-generation", "release=1", "--out", "2.cwt"]));
     assert_eq!(second["revoked"], json!([]));
-    let verify = [
-        "verify",
-        "signed.suit",
-        "--anchor",
-        "root.cose",
-        "--revocations",
-        "1.cwt",
-        "--revocations",
-        "2.cwt",
-    ];
+    let verify = split("verify signed.suit --anchor root.cose --revocations 1.cwt --revocations 2.cwt");
     assert_eq!(workshop.refused(&verify).1, 6);
     workshop.credential("root", "release", &["--generation", "1", "--force"]);
     workshop.ok(&["recertify", "signed.suit", "--credential", "release.cwt", "--out", "new.suit"]);

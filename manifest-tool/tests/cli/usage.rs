@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use super::workshop::{CLASS, VENDOR, Workshop};
+use super::workshop::{CLASS, VENDOR, Workshop, split};
 
 #[test]
 fn an_output_that_exists_stays() {
@@ -36,77 +36,25 @@ fn an_output_that_exists_stays() {
     // Ed25519 is deterministic: signing the same again is the same file.
     workshop.sign("release", "again.suit");
     workshop.sign("release", "again.suit");
-    let both = [
-        "create",
-        "--image",
-        "firmware.bin",
-        "--vendor",
-        VENDOR,
-        "--class",
-        CLASS,
-        "--sequence",
-        "2",
-        "--version",
-        "2",
-        "--out",
-        "same",
-        "--image-out",
-        "same",
-    ];
+    let both = split(
+        "create --image firmware.bin --vendor anchorage.example --class demo-node --sequence \
+         2 --version 2 --out same --image-out same",
+    );
     assert_eq!(workshop.refused(&both), ("same-file".into(), 2));
-    let onto_input = [
-        "create",
-        "--image",
-        "firmware.bin",
-        "--vendor",
-        VENDOR,
-        "--class",
-        CLASS,
-        "--sequence",
-        "2",
-        "--version",
-        "2",
-        "--out",
-        "u",
-        "--image-out",
-        "firmware.bin",
-        "--force",
-    ];
+    let onto_input = split(
+        "create --image firmware.bin --vendor anchorage.example --class demo-node --sequence \
+         2 --version 2 --out u --image-out firmware.bin --force",
+    );
     assert_eq!(workshop.refused(&onto_input), ("same-file".into(), 2));
-    let onto_key = [
-        "revoke",
-        "--first",
-        "--key",
-        "root.pem",
-        "--issuer",
-        "i",
-        "--kid",
-        "0102030405060708",
-        "--role",
-        "release",
-        "--generation",
-        "0",
-        "--out",
-        "root.pem",
-        "--force",
-    ];
+    let onto_key = split(
+        "revoke --first --key root.pem --issuer i --kid 0102030405060708 --role release \
+         --generation 0 --out root.pem --force",
+    );
     assert_eq!(workshop.refused(&onto_key), ("same-file".into(), 2));
-    workshop.ok(&[
-        "revoke",
-        "--first",
-        "--key",
-        "root.pem",
-        "--issuer",
-        "i",
-        "--kid",
-        "0102030405060708",
-        "--role",
-        "release",
-        "--generation",
-        "0",
-        "--out",
-        "l.cwt",
-    ]);
+    workshop.ok(&split(
+        "revoke --first --key root.pem --issuer i --kid 0102030405060708 --role release \
+         --generation 0 --out l.cwt",
+    ));
     for arguments in [
         "sign unsigned.suit --key release.pem --credential release.cwt --out unsigned.suit --force",
         "sign unsigned.suit --key release.pem --credential release.cwt --out release.cwt --force",
@@ -121,16 +69,10 @@ fn an_output_that_exists_stays() {
 #[test]
 fn an_output_that_cannot_be_written_is_io() {
     let workshop = Workshop::with_release();
-    let refusal = workshop.refused(&[
-        "sign",
-        "unsigned.suit",
-        "--key",
-        "release.pem",
-        "--credential",
-        "release.cwt",
-        "--out",
-        "no/such/folder.suit",
-    ]);
+    let refusal = workshop.refused(&split(
+        "sign unsigned.suit --key release.pem --credential release.cwt --out \
+         no/such/folder.suit",
+    ));
     assert_eq!(refusal, ("file-write".into(), 3));
 }
 

@@ -8,6 +8,11 @@ use serde_json::Value;
 pub(super) const VENDOR: &str = "anchorage.example";
 pub(super) const CLASS: &str = "demo-node";
 
+/// The arguments of a command line; none of them contains a space.
+pub(super) fn split(line: &str) -> Vec<&str> {
+    line.split_whitespace().collect()
+}
+
 /// What a run left behind.
 #[derive(Debug)]
 pub(super) struct Run {
