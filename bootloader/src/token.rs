@@ -51,6 +51,31 @@
 //!     let _ = SlotProof::of;
 //! }
 //! ```
+//!
+//! Each of these differs from the following by the forbidden part only: the names are right, and nothing else keeps
+//! them from compiling. Stable Rust does not compare the code of the error; `cargo xtask test` does.
+//!
+//! ```
+//! # use bootloader::{Entry, Purpose, SlotProof, firmware_image::Vectors, state::{Event, ImageRecord}};
+//! fn given(vectors: Vectors, entry: Entry) -> (Vectors, Entry) {
+//!     (vectors, entry)
+//! }
+//! fn jump_once(entry: Entry) {
+//!     entry.redeem();
+//! }
+//! fn lend(entry: &Entry) -> &Entry {
+//!     entry
+//! }
+//! fn given_proof(image: ImageRecord, proof: SlotProof) -> (Purpose, ImageRecord, SlotProof) {
+//!     (Purpose::Try, image, proof)
+//! }
+//! fn use_each_once(proof: SlotProof, other: SlotProof) -> [Event; 2] {
+//!     [Event::Matched(proof), Event::SwapStarted(other)]
+//! }
+//! fn lend_proof(proof: &SlotProof) -> &SlotProof {
+//!     proof
+//! }
+//! ```
 
 use firmware_image::Vectors;
 #[cfg(feature = "loader")]

@@ -2,6 +2,9 @@
 //!
 //! Cheap steps come first. All host builds take the same packages, so that cargo builds nothing twice.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -162,8 +165,20 @@ fn cargo_test(workspace: &Workspace) -> Result<Command> {
 
 fn test(workspace: &Workspace) -> Result<Outcome> {
     let skipped = PIPELINES.iter().flat_map(|pipeline| ["--skip", pipeline.test]);
-    process::check(cargo_test(workspace)?.args(["--", "--exact"]).args(skipped))?;
+    let mut command = cargo_test(workspace)?;
+    command.env("RUSTDOC", rustdoc_with_codes(workspace)?);
+    process::check(command.args(["--", "--exact"]).args(skipped))?;
     Ok(Outcome::Done)
+}
+
+/// A rustdoc that compares the error codes of `compile_fail` tests. The stable one does so with `RUSTC_BOOTSTRAP` only;
+/// cargo itself must not have it, since crates that look at it would be built again.
+fn rustdoc_with_codes(workspace: &Workspace) -> Result<PathBuf> {
+    let script = workspace.directory("tools")?.join("rustdoc-with-codes");
+    std::fs::write(&script, "#!/bin/sh\nRUSTC_BOOTSTRAP=1 exec rustdoc \"$@\"\n")
+        .and_then(|()| std::fs::set_permissions(&script, Permissions::from_mode(0o755)))
+        .with_context(|| format!("cannot write {}", script.display()))?;
+    Ok(script)
 }
 
 /// Runs a pipeline's test, and fails when there is none of that name.
@@ -252,6 +267,14 @@ mod tests {
     use std::process::ExitStatus;
 
     use super::*;
+
+    #[test]
+    fn the_rustdoc_of_the_tests_is_a_program() -> Result<()> {
+        let mut rustdoc = Command::new(rustdoc_with_codes(&Workspace::locate()?)?);
+        let version = process::output(rustdoc.arg("--version"))?;
+        assert!(version.starts_with(b"rustdoc "));
+        Ok(())
+    }
 
     #[test]
     fn only_the_test_itself_is_listed() {
