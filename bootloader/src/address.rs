@@ -1,4 +1,4 @@
-//! The address of the device on the bus, from one place: whatever may set it one day is read here.
+//! The node address of the device, read in this one place, so that a later source of it is added once.
 
 use trust::provisioning::Identity;
 use update_protocol::profile::DEFAULT_NODE_ADDRESS;

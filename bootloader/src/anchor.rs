@@ -1,4 +1,4 @@
-//! Whom the loader believes: the anchor that was compiled in (`ANCHOR=file` at build time, checked by build.rs), or
+//! The anchors of the loader: the one that was compiled in (`ANCHOR=file` at build time, checked by build.rs), or
 //! those of the provisioning block (feature `provisioned-anchor`). A release build has exactly one of the two.
 
 use trust::{Anchor, AnchorSet, PublicKey};
@@ -12,7 +12,7 @@ pub const IS_COMPILED_IN: bool = compiled_in::ANCHOR.is_some();
 
 /// The anchors that count: the compiled-in one if there is one, else those of the provisioning block.
 ///
-/// build.rs has checked the compiled-in key; if it did not decode here, nobody would be believed.
+/// build.rs has checked the compiled-in key; a key that did not decode here would leave the device without anchors.
 pub(crate) fn effective(provisioned: AnchorSet) -> AnchorSet {
     match compiled_in::ANCHOR {
         Some(key) => PublicKey::from_bytes(&key)

@@ -1,5 +1,5 @@
-//! What an application does with the loader's flash: say that it works, and say who the device is. It needs no
-//! anchor and verifies nothing.
+//! The application's side of the loader's flash: it confirms itself and reads the identity of the device. It needs
+//! no anchor and verifies nothing.
 //!
 //! ```
 //! # use bootloader::{application::Device, flash::Flash, journal::JournalError, layout::Layout};
@@ -25,7 +25,7 @@ use crate::provisioning::{self, Identity, ProvisioningBlock};
 use crate::report::{Circumstances, state_record};
 use crate::state::{BootState, Event, Status};
 
-/// What confirming led to.
+/// The result of confirming.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Confirmation {
     /// The trial is over, the floor is this image's sequence number.
@@ -63,7 +63,7 @@ impl<F: NorFlash> Device<F> {
         }
     }
 
-    /// Who the device is.
+    /// The identity of the device.
     pub fn identity(&self) -> Option<&Identity> {
         self.provisioning.as_ref().map(|block| &block.identity)
     }
@@ -78,7 +78,7 @@ impl<F: NorFlash> Device<F> {
         crate::address::node_address(self.identity())
     }
 
-    /// What the journal says.
+    /// The state in the journal.
     pub fn state(&self) -> &BootState {
         self.journal.state()
     }

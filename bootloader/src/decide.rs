@@ -1,4 +1,4 @@
-//! What to do after a reset: the boot rules of docs/boot-rules.md, in their order and with their numbers.
+//! The boot rules of docs/boot-rules.md, in their order and with their numbers: the decision after a reset.
 
 use embedded_storage::nor_flash::NorFlash;
 use suit_manifest::Reason;
@@ -13,7 +13,7 @@ use crate::swap::{self, Start};
 use crate::token::{Entry, Purpose, SlotProof};
 use crate::verify::VerifiedImage;
 
-/// What the boot rules led to, and all that the board does now.
+/// The result of the boot rules, and the only two things that a board does next.
 #[expect(clippy::large_enum_variant, reason = "there is one, matched in place; no heap to box it on")]
 pub enum Boot<'b, F> {
     /// Hand over: interrupts off, VTOR, MSP, jump.
@@ -24,9 +24,9 @@ pub enum Boot<'b, F> {
 
 /// Why the device stays in its loader.
 pub(crate) struct Stay {
-    /// What it goes back to when nobody needs the loader any more.
+    /// The image to return to once no tester needs the loader.
     pub(crate) standby: Option<Entry>,
-    /// What is wrong, if it was not just asked for.
+    /// The fault; `None` when a tester asked for the loader.
     pub(crate) refusal: Option<Refusal>,
 }
 
@@ -36,8 +36,8 @@ enum Decision {
 }
 
 impl<'b, F: NorFlash> Loader<'b, F> {
-    /// Runs the boot rules once. Every rule is straight on: nothing is tried twice within one boot, and a watchdog
-    /// that the flash driver feeds bounds the swap.
+    /// Runs the boot rules once. No rule runs twice within one boot; a watchdog that the flash driver feeds bounds
+    /// the swap.
     pub fn boot(mut self, request: Option<Request>, description: Description) -> Boot<'b, F> {
         let stay = match self.decide(request) {
             Ok(Decision::Run(entry)) => return Boot::Run(entry),
@@ -49,16 +49,16 @@ impl<'b, F: NorFlash> Loader<'b, F> {
 
     #[inline(never)]
     fn decide(&mut self, request: Option<Request>) -> Result<Decision, Refusal> {
-        // Rule 1. The journal was recovered when the loader started; a device that does not know who it is or whom
-        // it believes boots nothing.
+        // Rule 1. The journal was recovered when the loader started. Without an identity or anchors the device boots
+        // nothing.
         self.known()?;
 
-        // Rule 2. An interrupted exchange of the slots is finished, in the direction it had.
+        // Rule 2. The loader finishes an interrupted swap in its direction.
         swap::resume(&mut self.flash, &mut self.journal).map_err(not_exchanged)?;
 
-        // Rule 3. A pending image that verifies, revocation included, is swapped in. One that does not is dropped.
-        // Somebody who asks for the loader is served first. When the journal takes no record nothing has happened,
-        // and what ran so far still runs.
+        // Rule 3. The loader swaps in a pending image that verifies, revocation included, and drops any other. A
+        // request for the loader comes first. When the journal takes no record nothing has happened, and the active
+        // image still runs.
         let mut tried = Ok(());
         if self.state().status == Status::Pending && request.is_none() {
             tried = self.try_pending();
@@ -67,15 +67,15 @@ impl<'b, F: NorFlash> Loader<'b, F> {
             }
         }
 
-        // Rule 4. An image whose trial is over without a word from it goes.
+        // Rule 4. An image that used its trial boot without confirming is reverted.
         if let Status::Trial { boots } = self.state().status
             && boots >= TRIAL_BOOTS
         {
             self.revert(Reason::TrialNotConfirmed.into())?;
         }
 
-        // Rule 5. The active image verifies, revocation aside, and is not below the floor. One on trial that does
-        // not verify goes at once.
+        // Rule 5. The active image verifies, without revocation lists, and is not below the floor. An image on trial
+        // that does not verify is reverted at once.
         let image = match self.verify_active() {
             Err(refusal) if matches!(self.state().status, Status::Trial { .. }) => {
                 self.revert(refusal)?;
@@ -85,22 +85,22 @@ impl<'b, F: NorFlash> Loader<'b, F> {
         };
         let entry = image.and_then(Entry::of);
 
-        // Rule 6. Whoever asked for the loader gets it.
+        // Rule 6. With a request in the mailbox the loader stays on the bus.
         if request.is_some() {
             return Ok(Decision::Stay(Stay { standby: entry.ok(), refusal: None }));
         }
 
-        // Rule 7. Nothing bootable: stay on the bus and say why.
+        // Rule 7. Nothing bootable: stay on the bus and report why.
         let entry = entry.map_err(|refusal| tried.err().unwrap_or(refusal))?;
 
-        // Rule 8. A trial is counted before it begins, so that it cannot be repeated for ever.
+        // Rule 8. The loader counts a trial before it begins, so that a hang or a watchdog reset ends it.
         if matches!(self.state().status, Status::Trial { .. })
             && let Err(error) = self.journal.record(&mut self.flash, Event::HandedOver)
         {
             return Ok(Decision::Stay(Stay { standby: Some(entry), refusal: Some(error.into()) }));
         }
 
-        // Rule 9. The image runs; the jump asks the evidence once more.
+        // Rule 9. The image runs; the jump checks the evidence once more.
         Ok(Decision::Run(entry))
     }
 
@@ -118,8 +118,7 @@ impl<'b, F: NorFlash> Loader<'b, F> {
         }
     }
 
-    /// Rules 4 and 5: back to the image in slot B, if there is one that verifies; an empty or damaged slot never
-    /// comes back.
+    /// Rules 4 and 5: reverts to the image in slot B if it verifies; an empty or damaged slot never comes back.
     fn revert(&mut self, why: Refusal) -> Result<(), Refusal> {
         let verified = match self.state().spare {
             Some(spare) => self.verify(Purpose::Return, &spare).and_then(SlotProof::of),
@@ -145,7 +144,7 @@ impl<'b, F: NorFlash> Loader<'b, F> {
     }
 }
 
-/// The slots could not be exchanged, or not to the end; the next reset goes on with it.
+/// The slots were not exchanged, or not to the end; the next reset continues.
 fn not_exchanged(error: JournalError) -> Refusal {
     match error {
         JournalError::Flash(_) => Reason::SwapFailed.into(),

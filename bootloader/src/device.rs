@@ -1,17 +1,17 @@
-//! The main loop of a device: what its programs do on the bus, and when they end. A board brings frames, time and the
-//! watchdog ([`Board`]); a program without such a board (the simulator) drives [`Service`] itself.
+//! The main loop of a device: serves its program on the bus until a reset. A board provides frames, time and the
+//! watchdog ([`Board`]); the simulator, which has none, drives [`Service`] itself.
 
 use update_protocol::can::Frame;
 use update_protocol::isotp::{BorrowedLink, Link};
 use update_protocol::uds::server::{Event, Handler, Server};
 
-/// How long a reset waits for the last frame to leave the controller.
+/// Longest time that a reset waits for the last frame to leave the controller.
 const LAST_FRAME_US: u64 = 100_000;
 
 /// A program on the bus.
 pub trait Program: Handler {
-    /// Whether the device resets when its tester has gone without a word (S3): a loader that has something to go back
-    /// to does, an application goes on.
+    /// Whether the device resets when its tester stays silent (S3): a loader with a bootable image does, an
+    /// application continues.
     fn ends_with_its_session(&self) -> bool;
 }
 
@@ -22,7 +22,7 @@ impl<F: embedded_storage::nor_flash::NorFlash> Program for crate::Session<'_, F>
     }
 }
 
-/// The device is to be reset: a tester asked for it, or for the other program, or has gone.
+/// The device is to be reset: a tester asked for it or for the other program, or left.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Reset;
 
@@ -58,13 +58,13 @@ impl<'p, P: Program> Service<'p, P> {
     }
 }
 
-/// What the loop needs of a board.
+/// The services of a board that the loop uses.
 pub trait Board {
-    /// Puts the watchdog off.
+    /// Restarts the watchdog.
     fn feed_watchdog(&mut self);
 
-    /// Forgets the wake-ups seen so far: what a device has from now on ends the next [`sleep_until`](Self::sleep_until)
-    /// at once.
+    /// Forgets the wake-ups seen so far: what a device has from now on ends the next
+    /// [`sleep_until`](Self::sleep_until) at once.
     fn expect_wake_up(&mut self);
 
     /// The next frame received.
@@ -92,7 +92,7 @@ pub fn serve<B: Board, P: Program>(
     let mut reset_at_us = None;
     loop {
         board.feed_watchdog();
-        // First the wake-ups are forgotten, then the devices are looked at: nothing in between is lost.
+        // The order keeps a wake-up that comes between the two.
         board.expect_wake_up();
         let received = board.receive();
         let now_us = board.now_us();

@@ -1,5 +1,5 @@
 //! The one door to flash: every read, program and erase of the loader goes through [`Flash`], by [`Area`] and
-//! offset. What the medium cannot do (an ECC fault, a failed program) is a value here, never a trap.
+//! offset. A fault of the medium (ECC, a failed program) is a value here, never a trap.
 //!
 //! The contract is that of a NOR part with ECC: a word is programmed once between two erases of its page, so only
 //! `NorFlash` is asked of a driver, never `MultiwriteNorFlash`.
@@ -8,10 +8,10 @@ use embedded_storage::nor_flash::NorFlash;
 
 use crate::layout::{Area, Layout, UNIT};
 
-/// What an erased byte reads.
+/// The value of an erased byte.
 pub const ERASED: u8 = 0xFF;
 
-/// Why an access did not happen.
+/// Why an access failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FlashError {
     /// The driver's word, page or capacity does not fit the layout.
@@ -26,7 +26,7 @@ pub enum FlashError {
     NotErased,
 }
 
-/// A flash device together with where things lie in it.
+/// A flash device with its layout.
 pub struct Flash<F> {
     device: F,
     layout: Layout,
@@ -53,7 +53,7 @@ impl<F: NorFlash> Flash<F> {
         if fits { Ok(Self { device, layout }) } else { Err(FlashError::Geometry) }
     }
 
-    /// Where things lie.
+    /// The layout.
     pub const fn layout(&self) -> &Layout {
         &self.layout
     }
@@ -75,7 +75,8 @@ impl<F: NorFlash> Flash<F> {
     /// Programs whole words that have not been programmed since their page was erased.
     ///
     /// # Errors
-    /// [`FlashError::OutOfArea`] for a misaligned or outlying access, [`FlashError::NotProgrammed`] if the driver fails.
+    /// [`FlashError::OutOfArea`] for a misaligned or outlying access, [`FlashError::NotProgrammed`] if the driver
+    /// fails.
     pub fn program(&mut self, area: Area, offset: u32, words: &[u8]) -> Result<(), FlashError> {
         let at = self.locate(area, offset, words.len(), F::WRITE_SIZE)?;
         self.device.write(at, words).map_err(|_| FlashError::NotProgrammed)

@@ -8,7 +8,7 @@ pub const MAILBOX_LEN: usize = 16;
 const MAGIC: [u8; 8] = *b"ANCHRMB1";
 const PROGRAMMING_SESSION: u8 = 1;
 
-/// What an application asks the loader for, across a reset.
+/// A request of the application to the loader, across a reset.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Request {
     /// Stay on the bus in the programming session, and answer the `10 02` the application has received.

@@ -1,6 +1,6 @@
 //! From an authenticated envelope to a pending image (docs/boot-rules.md, Install). Nothing is written before the
 //! manifest authenticates and its conditions hold; then the head goes to slot B, then the image, page by page, with
-//! progress in the journal. What a reset leaves in slot B is resumed only for the very same envelope.
+//! progress in the journal. After a reset only the very same envelope resumes an install.
 
 use embedded_storage::nor_flash::NorFlash;
 use suit_manifest::{Authenticated, Reason, Walk};
@@ -18,7 +18,7 @@ use crate::verify::{EnvelopeBuffer, SlotPlatform, Verifier, head_is};
 /// Image bytes between two progress records; at least a page.
 pub const COMMIT_INTERVAL: u32 = 4096;
 
-/// What an accepted envelope led to.
+/// The result of an accepted envelope.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Accepted {
     /// The image is expected from this byte on.
@@ -65,7 +65,7 @@ impl Install {
             Status::Pending if known => return Ok((None, Accepted::Pending)),
             // Below the first commit nothing is worth keeping, and with it the head is whole.
             Status::Installing { offset } if known => {
-                // The page that comes next may be full already, should a torn record say so next time.
+                // Another reading of the journal may find the next page full.
                 journal.affirm(flash)?;
                 return Ok((Some(Self { image, writer: None }), Accepted::Expecting { offset }));
             }
@@ -76,7 +76,7 @@ impl Install {
                 return Err(Reason::TrialNotConfirmed.into());
             }
         }
-        // Slot B may hold the way back, should the record that says it does not read torn next time.
+        // Another reading of the journal may find the way back in slot B.
         journal.affirm(flash)?;
         erase_head(flash)?;
         flash.program_padded(Area::Slot(Slot::B), 0, envelope)?;
@@ -84,7 +84,7 @@ impl Install {
         Ok((Some(Self { image, writer: None }), Accepted::Expecting { offset: 0 }))
     }
 
-    /// Begins to stream at `offset`, which has to be what is committed, for the `len` bytes that are missing.
+    /// Begins to stream at `offset`, which has to be the committed one, for the `len` bytes that are missing.
     pub(crate) fn open(&mut self, committed: u32, offset: u32, len: u32) -> Result<(), Refusal> {
         self.writer = None;
         if offset != committed || offset.checked_add(len) != Some(self.image.size) {
@@ -116,14 +116,14 @@ impl Install {
     ) -> Result<(), Refusal> {
         let image = self.image;
         let writer = self.writer.as_mut().ok_or(Refusal::of(Reason::NoEnvelope))?;
-        // T2: not a byte behind the signed size.
+        // T2: no byte after the signed size.
         let end = u32::try_from(data.len()).ok().and_then(|len| writer.received.checked_add(len));
         if end.is_none_or(|end| end > image.size) {
             return Err(Reason::ImageOverrun.into());
         }
         let written = writer.write(flash, journal, data);
         if written.is_err() {
-            // Nobody knows what is in that page now; it goes on where the journal says.
+            // The content of that page is unknown now; the install resumes where the journal says.
             self.writer = None;
         }
         written
@@ -146,7 +146,7 @@ impl Install {
         match verified {
             Ok(proof) => Ok(journal.record(flash, Event::Matched(proof))?),
             Err(refusal) => {
-                // The bytes that came are not the ones that were signed: there is nothing to resume.
+                // The received bytes are not the signed ones: there is nothing to resume.
                 journal.record(flash, Event::Abandoned)?;
                 Err(refusal)
             }

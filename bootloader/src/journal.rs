@@ -1,5 +1,5 @@
 //! The journal: an append-only list of snapshots in two halves (docs/flash-layout.md, Journal). The newest valid
-//! record wins; a torn or unreadable one is no record. When a half is full the next snapshot goes to the other
+//! record wins; a torn or unreadable one does not count. When a half is full the next snapshot goes to the other
 //! half, which is erased right before, so the half with the newest record is never touched. A place that does not
 //! take its record is passed over.
 
@@ -31,8 +31,8 @@ impl From<FlashError> for JournalError {
 #[derive(Clone, Copy, Debug)]
 pub struct Journal {
     state: BootState,
-    /// Number of the place before `next`, whether its record is whole or not. Numbers grow with the places, so what
-    /// a cut left in doubt never carries the number of a later record, however it reads one day.
+    /// Number of the place before `next`, whether its record is whole or not. Numbers grow with the places, so a
+    /// record in doubt never carries the number of a later one, whatever it reads later.
     sequence: u32,
     half: Half,
     /// Index of the record that is to be written next in `half`.
@@ -59,8 +59,8 @@ impl Journal {
         journal
     }
 
-    /// Takes the newest record of a half, if it is newer than what is there, and says how many places behind it are
-    /// passed over.
+    /// Takes the newest record of a half, if it is newer than the present state, and returns how many places after it
+    /// are passed over.
     #[inline(never)]
     fn scan<F: NorFlash>(&mut self, flash: &mut Flash<F>, half: Half) -> Option<u32> {
         let mut end = 0;
@@ -83,7 +83,7 @@ impl Journal {
         }
         let newest = newest_here?;
         self.half = half;
-        // A cut may have left the word behind the last record half programmed yet reading as erased.
+        // A cut may have left the word after the last record half programmed, although it reads as erased.
         self.next = end.saturating_add(2);
         Some(end.saturating_add(1).saturating_sub(newest))
     }
@@ -97,7 +97,8 @@ impl Journal {
     /// Records an event. The state changes only if its record is in flash and reads back.
     ///
     /// # Errors
-    /// [`JournalError::Illegal`] if the state does not allow the event, [`JournalError::Flash`] if no place takes the record.
+    /// [`JournalError::Illegal`] if the state does not allow the event, [`JournalError::Flash`] if no place takes the
+    /// record.
     pub fn record<F: NorFlash>(&mut self, flash: &mut Flash<F>, event: Event) -> Result<(), JournalError> {
         let state = self.state.after(event).map_err(JournalError::Illegal)?;
         self.append(flash, &state)?;
@@ -107,8 +108,8 @@ impl Journal {
 
     /// Writes the present state once more, unless its record was written since the journal was opened.
     ///
-    /// A record that a cut went through may read whole now and torn at the next boot, or the other way round. Before
-    /// anything is erased that another reading of the journal would still need, this one is made to last.
+    /// A record that a cut hit may read whole now and torn at the next boot, or the reverse. Before the loader erases
+    /// data that another reading of the journal would need, it makes this reading last.
     #[cfg(feature = "loader")]
     pub(crate) fn affirm<F: NorFlash>(&mut self, flash: &mut Flash<F>) -> Result<(), FlashError> {
         let state = self.state;

@@ -14,7 +14,7 @@ pub const REVOCATION_LIST_LEN_MAX: usize = trust::MAX_REVOCATION_LIST_LEN;
 pub const PROVISIONING_BLOCK_LEN_MAX: usize = MAX_PROVISIONING_BLOCK_LEN;
 /// Bytes of a record in the journal (docs/flash-layout.md, Journal): whole words of every flash we know.
 pub const JOURNAL_RECORD_LEN: usize = 192;
-/// Records that a half of the journal holds at least. After a reset the record behind the newest one is passed over,
+/// Records that a half of the journal holds at least. After a reset the place after the newest record is passed over,
 /// and the newest may read torn next time: a half without another whole record must still have room, or the other
 /// half is erased while it holds the only record that is sure.
 pub const JOURNAL_HALF_RECORDS: usize = 4;
@@ -36,7 +36,7 @@ const JOURNAL_HALF_LEN: u32 = offset_of(JOURNAL_HALF_RECORDS * JOURNAL_RECORD_LE
 /// Bytes a half of the revocation region holds at least: a list of each domain.
 const REVOCATION_HALF_LEN: u32 = offset_of(DOMAINS_MAX * (RECORD_HEADER_LEN + REVOCATION_LIST_LEN_MAX));
 
-/// What a board says about its memory. All but `base` and `ram` are offsets into its flash device.
+/// The memory of a board. All but `base` and `ram` are offsets into its flash device.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Regions {
     /// Address at which offset 0 of the flash device is mapped.
@@ -51,15 +51,15 @@ pub struct Regions {
     pub revocation: Region,
     /// Exactly one page, for the swap.
     pub scratch: Region,
-    /// Runs: the envelope head, then the image.
+    /// The slot that runs: the envelope head, then the image.
     pub slot_a: Region,
-    /// Receives: as large as slot A.
+    /// The slot that receives, as large as slot A.
     pub slot_b: Region,
     /// Addresses of the RAM an application's first stack pointer may point into.
     pub ram: Region,
 }
 
-/// Why a description is none.
+/// The fault of a description.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LayoutError {
     /// The page is not a power of two from 512 to 8192.
@@ -74,7 +74,7 @@ pub enum LayoutError {
     Overlap,
 }
 
-/// Which of two alternating halves of a region.
+/// One of two alternating halves of a region.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Half {
     /// The one at the lower address.
@@ -94,16 +94,16 @@ impl Half {
     }
 }
 
-/// Which slot.
+/// One of the two slots.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Slot {
-    /// Runs.
+    /// Its image runs.
     A,
-    /// Receives.
+    /// It receives images.
     B,
 }
 
-/// A named part of flash. Nothing is read, programmed or erased outside one.
+/// A named part of flash. The loader reads, programs and erases nothing outside one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Area {
     /// The provisioning block.
@@ -229,7 +229,7 @@ impl Layout {
         self.regions.base.saturating_add(self.regions.slot_a.start).saturating_add(self.head_len())
     }
 
-    /// Where a first stack pointer may point.
+    /// The RAM that a first stack pointer may point into.
     #[must_use]
     pub const fn ram(&self) -> Region {
         self.regions.ram
@@ -249,7 +249,7 @@ impl Layout {
         larger(end, b)
     }
 
-    /// Where an area lies, as offsets into the flash device.
+    /// The region of an area, as offsets into the flash device.
     #[must_use]
     pub const fn region(&self, area: Area) -> Region {
         match area {

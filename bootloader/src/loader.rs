@@ -1,5 +1,5 @@
-//! The loader: flash, journal, identity and the buffers a board lends, and what a bus session may do with them. The
-//! boot rules are in `decide.rs`; this is the part that knows nothing of any bus.
+//! The loader: flash, journal, identity and the buffers that a board lends, and the steps that a bus session takes
+//! with them. The boot rules are in `decide.rs`; nothing here knows of a bus.
 
 use embedded_storage::nor_flash::NorFlash;
 use suit_manifest::Reason;
@@ -16,7 +16,7 @@ use crate::state::{BootState, Event, ImageRecord, Status};
 use crate::token::{Purpose, SlotProof};
 use crate::verify::{EnvelopeBuffer, VerifiedImage, Verifier};
 
-/// What a board lends for as long as the loader runs.
+/// The buffers that a board lends while the loader runs.
 pub struct Buffers<'b> {
     /// Holds the object that is received, and the head of a slot that is verified.
     pub envelope: &'b mut EnvelopeBuffer,
@@ -34,9 +34,9 @@ pub struct Loader<'b, F> {
 }
 
 impl<'b, F: NorFlash> Loader<'b, F> {
-    /// Recovers the journal and reads who the device is; writes nothing. A block that the journal does not know was
-    /// interrupted by a cut: it may read otherwise next time, so the device stays in factory state and is sent it
-    /// again.
+    /// Recovers the journal and reads the identity of the device; writes nothing. A block that the journal does not
+    /// know was interrupted by a cut and may read differently next time, so the device stays in factory state until
+    /// the host sends the block again.
     pub fn start(mut flash: Flash<F>, buffers: Buffers<'b>) -> Self {
         let journal = Journal::open(&mut flash);
         let mut provisioned = None;
@@ -49,7 +49,7 @@ impl<'b, F: NorFlash> Loader<'b, F> {
         Self { flash, journal, provisioned, install: None, buffers }
     }
 
-    /// Who the device is; `None` in factory state, and when its block no longer reads.
+    /// The identity of the device; `None` in factory state, and when its block is unreadable.
     pub fn identity(&self) -> Option<&Identity> {
         self.provisioned.as_ref().map(|(identity, _)| identity)
     }
@@ -59,7 +59,7 @@ impl<'b, F: NorFlash> Loader<'b, F> {
         crate::address::node_address(self.identity())
     }
 
-    /// Whom it believes.
+    /// The anchors.
     pub fn anchors(&self) -> AnchorSet {
         match &self.provisioned {
             Some((_, anchors)) => *anchors,
@@ -67,12 +67,12 @@ impl<'b, F: NorFlash> Loader<'b, F> {
         }
     }
 
-    /// What the journal says.
+    /// The state in the journal.
     pub fn state(&self) -> &BootState {
         self.journal.state()
     }
 
-    /// Where things lie.
+    /// The layout of the flash.
     pub fn layout(&self) -> &crate::layout::Layout {
         self.flash.layout()
     }
@@ -182,10 +182,10 @@ impl<'b, F: NorFlash> Loader<'b, F> {
             ..Refusal::of(Reason::of_provisioning(error.kind))
         })?;
         provisioning::check_anchors(&block.anchors, anchor::IS_COMPILED_IN)?;
-        // A torn record may say next time that the block there is final.
+        // A record in doubt may mark the present block as final next time.
         self.journal.affirm(&mut self.flash)?;
         provisioning::store(&mut self.flash, bytes)?;
-        // Written whole and read back before the journal says that there is no way back.
+        // The block is whole and reads back before the journal makes it final.
         if provisioning::load(&mut self.flash) != Some(block) {
             return Err(Reason::FlashFailed.into());
         }
@@ -202,7 +202,7 @@ impl<'b, F: NorFlash> Loader<'b, F> {
         }
     }
 
-    /// Verifies what lies in the slot of this purpose.
+    /// Verifies the image in the slot of this purpose.
     pub(crate) fn verify(
         &mut self,
         purpose: Purpose,
@@ -213,13 +213,13 @@ impl<'b, F: NorFlash> Loader<'b, F> {
         verifier.slot(&mut self.flash, purpose, expected, buffers)
     }
 
-    /// Whether it is known who the device is and whom it believes, or why not.
+    /// Succeeds when the device has an identity and anchors.
     pub(crate) fn known(&self) -> Result<(), Refusal> {
         known(&self.provisioned, self.state()).map(|_| ())
     }
 }
 
-/// Who the device is and whom it believes.
+/// Identity and anchors of the device.
 type Provisioned = (Identity, AnchorSet);
 
 fn known<'p>(provisioned: &'p Option<Provisioned>, state: &BootState) -> Result<&'p Provisioned, Refusal> {

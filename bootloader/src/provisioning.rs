@@ -1,5 +1,5 @@
-//! The provisioning block in flash (docs/records.md): who the device is, and its anchors. Written once, in factory
-//! state; a block that no longer reads leaves a provisioned device without identity, and it trusts nobody.
+//! The provisioning block in flash (docs/records.md): the identity of the device, and its anchors. Written once, in
+//! factory state. A provisioned device whose block is unreadable has no identity and trusts no key.
 
 use embedded_storage::nor_flash::NorFlash;
 #[cfg(feature = "loader")]

@@ -1,4 +1,4 @@
-//! Why the loader refused: a reason of docs/errors.md and the byte it belongs to, and which NRC says so on the bus.
+//! Refusals of the loader: a reason of docs/errors.md with the offset of its byte, and the NRC that reports it.
 
 use suit_manifest::Reason;
 use update_protocol::uds::Nrc;
@@ -51,7 +51,7 @@ impl From<JournalError> for Refusal {
     fn from(error: JournalError) -> Self {
         match error {
             JournalError::Flash(error) => Self::from(error),
-            // The callers ask only for what the state allows; what they did not see coming is refused.
+            // Callers record only events that the state allows; any other is a fault of the journal.
             JournalError::Illegal(_) => Self::of(Reason::JournalCorrupt),
         }
     }

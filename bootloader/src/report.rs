@@ -1,11 +1,11 @@
-//! The state record (`FD00`, docs/can-protocol.md) from what the journal says.
+//! The state record (`FD00`, docs/can-protocol.md), made from the journal.
 
 use update_protocol::profile::{Flags, ImageState, Mode, StateRecord};
 
 use crate::layout::Layout;
 use crate::state::{BootState, Status};
 
-/// What the journal does not know.
+/// The fields that the journal does not know.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Circumstances {
     pub(crate) mode: Mode,

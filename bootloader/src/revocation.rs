@@ -1,6 +1,6 @@
-//! The revocation lists in flash: the newest one of each domain, as it was signed, in the half the journal points
-//! to. A newer list is written, with those of the other domains, to the other half; then the journal points there.
-//! Lists are verified again each time they are used.
+//! The revocation lists in flash: the newest one of each domain, as it was signed, in the half to which the journal
+//! points. A newer list goes to the other half, together with those of the other domains; then the journal points
+//! there. The loader verifies lists again at each use.
 
 use embedded_storage::nor_flash::NorFlash;
 use suit_manifest::Reason;
@@ -16,9 +16,9 @@ use crate::stored::{self, Found, Kind};
 /// Room for one list.
 pub type ListBuffer = [u8; REVOCATION_LIST_LEN_MAX];
 
-/// The newest list of one domain, verified; `None` if it never gave one.
+/// The newest list of one domain, verified; `None` if the domain never sent one.
 ///
-/// Lists that were accepted but cannot be read are an error: what they took back may not be let in.
+/// Accepted lists that are unreadable are an error: their revoked keys must stay out.
 pub(crate) fn load<'l, F: NorFlash>(
     flash: &mut Flash<F>,
     pointer: Option<RevocationPointer>,
@@ -67,8 +67,8 @@ pub(crate) fn accept<F: NorFlash>(
             Replacement::Newer => {}
             Replacement::Same => return Err(Reason::RevocationSequence.into()),
         },
-        // Of a list that does not read only the number is known: the one that was sent last may come again, an older
-        // one may not. The number of another domain says nothing.
+        // Of an unreadable list only the number is known: the domain may send the same list again, not an older one.
+        // The number of another domain does not matter.
         Err(_) if list.sequence() < *number => return Err(Reason::RevocationSequence.into()),
         Err(_) => {}
     }
@@ -85,13 +85,13 @@ pub(crate) fn accept<F: NorFlash>(
             match load(flash, pointer, anchors, domain, buffer) {
                 Ok(None) => continue,
                 Ok(Some(other)) => other.as_bytes(),
-                // Nothing verifies as this list: its domain stays shut out until it sends one.
+                // An empty record verifies as no list: the domain stays locked out until it sends one.
                 Err(_) => &[],
             }
         };
         let (owner, len) = (domain.0.0, bytes.len());
         stored::write(flash, Area::Revocation(to), offset, (Kind::RevocationList, owner), bytes)?;
-        // A list that is not there takes nothing back: the journal must not point to it.
+        // A list that is not in flash revokes nothing: the journal must not point to it.
         let found = stored::read(flash, Area::Revocation(to), offset, Kind::RevocationList, buffer);
         if found != (Found::Record { owner, len }) {
             return Err(FlashError::NotProgrammed.into());

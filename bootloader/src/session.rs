@@ -1,5 +1,5 @@
-//! The loader on the bus (docs/can-protocol.md): turns what a tester asks into what the loader does, and its
-//! refusals into NRCs. Everything of UDS that the loader knows is here.
+//! The loader on the bus (docs/can-protocol.md): turns the requests of a tester into steps of the loader, and its
+//! refusals into NRCs. All knowledge of UDS is here.
 
 use embedded_storage::nor_flash::NorFlash;
 use suit_manifest::Reason;
@@ -22,7 +22,7 @@ use crate::report::{Circumstances, state_record};
 use crate::tag::FactoryTag;
 use crate::token::Entry;
 
-// What a tester may send is what there is room for.
+// The buffers hold the longest objects of the profile.
 const _: () = assert!(
     ENVELOPE_LEN_MAX == MAX_ENVELOPE_HEAD_LEN as usize
         && REVOCATION_LIST_LEN_MAX == MAX_REVOCATION_LIST_LEN as usize
@@ -45,7 +45,7 @@ pub const fn server(request: Option<Request>) -> Server {
     }
 }
 
-/// What a board says about itself.
+/// The description that a board gives of itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Description {
     /// Loader version, ASCII.
@@ -68,7 +68,7 @@ pub struct Session<'b, F> {
     loader: Loader<'b, F>,
     description: Description,
     tag: FactoryTag,
-    /// The image that verified, to which a device goes back that was asked for the loader only.
+    /// The verified image to return to when the session ends without an install.
     standby: Option<Entry>,
     open: Option<Open>,
     /// The last refusal; a new download forgets it.
@@ -161,7 +161,7 @@ impl<'b, F: NorFlash> Session<'b, F> {
         Ok(())
     }
 
-    /// Remembers a refusal for the state record and says it as NRC.
+    /// Keeps a refusal for the state record and returns its NRC.
     fn tell<T>(&mut self, result: Result<T, Refusal>) -> Result<T, Nrc> {
         result.map_err(|refusal| {
             self.refusal = Some(refusal);
@@ -242,7 +242,7 @@ impl<F: NorFlash> Handler for Session<'_, F> {
                 }
                 answer.append(&[0])
             }
-            // It reads the head of slot B to where an object is being received.
+            // The check would read the head of slot B into the buffer of the open object.
             rid::CHECK_PROGRAMMING_DEPENDENCIES if self.open.is_some() => Err(Nrc::CONDITIONS_NOT_CORRECT),
             rid::CHECK_PROGRAMMING_DEPENDENCIES => {
                 let status = match self.loader.check_pending() {
@@ -260,7 +260,7 @@ impl<F: NorFlash> Handler for Session<'_, F> {
     }
 
     fn change_session(&mut self, session: uds::Session) -> Result<SessionChange, Nrc> {
-        // The default session never expires: a device that can work goes back to work.
+        // The default session never expires: a device with a bootable image returns to it.
         Ok(match session {
             uds::Session::Default if self.has_bootable() => SessionChange::EnterAndReset,
             _ => SessionChange::Enter,

@@ -1,7 +1,7 @@
-//! What the journal remembers, and every step it can take from there. Pure: nothing here touches flash.
+//! The state that the journal keeps, and each of its transitions. Pure: nothing here touches flash.
 //!
-//! A snapshot says all there is to say; an [`Event`] that does not belong to the present [`Status`] is an error
-//! value, and the table of all pairs is frozen by a test.
+//! A snapshot is complete; an [`Event`] that the present [`Status`] does not allow is an error value. A test
+//! generates the table of all pairs and compares it with docs/boot-rules.md.
 
 use trust::DOMAINS_MAX;
 
@@ -11,7 +11,7 @@ use crate::token::{Purpose, SlotProof};
 /// Boots an image gets to confirm itself before it is reverted.
 pub const TRIAL_BOOTS: u8 = 1;
 
-/// An image that was authenticated when this was written: enough to recognise it again.
+/// An authenticated image: enough to recognise it again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ImageRecord {
     /// SHA-256 over the bstr-wrapped manifest.
@@ -22,10 +22,10 @@ pub struct ImageRecord {
     pub size: u32,
 }
 
-/// Where the lists that count are, and how new they are.
+/// The place of the lists that count, and their numbers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RevocationPointer {
-    /// Which half of the region.
+    /// The half of the region.
     pub half: Half,
     /// list-sequence of each domain, in the order of the provisioning block; 0 of one that has no list.
     pub sequences: [u64; DOMAINS_MAX],
@@ -39,7 +39,7 @@ impl RevocationPointer {
     }
 }
 
-/// What is done with one page of the two slots, in this order. Each reads only what the one before left whole.
+/// A step of the swap of one page, in this order. Each reads only data that the step before left whole.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Step {
     /// Page of slot A to scratch.
@@ -50,7 +50,7 @@ pub enum Step {
     Put,
 }
 
-/// How far a swap has come: the step that is to be done next.
+/// The progress of a swap: its next step.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SwapProgress {
     /// Page of the slots.
@@ -63,7 +63,7 @@ impl SwapProgress {
     /// Where a swap begins.
     pub const START: Self = Self { page: 0, step: Step::Save };
 
-    /// What comes after this step.
+    /// The progress after this step.
     #[must_use]
     pub const fn next(self) -> Self {
         match self.step {
@@ -74,7 +74,7 @@ impl SwapProgress {
     }
 }
 
-/// What the device is in the middle of.
+/// The procedure that is under way.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Status {
     /// Nothing. The active image, if there is one, has confirmed itself.
@@ -90,7 +90,7 @@ pub enum Status {
     Swapping(SwapProgress),
     /// The active image has not confirmed itself yet.
     Trial {
-        /// How many times it was handed over to.
+        /// Number of hand-overs so far.
         boots: u8,
     },
     /// The slots are being exchanged back.
@@ -100,7 +100,7 @@ pub enum Status {
 /// Everything the journal remembers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BootState {
-    /// What is under way.
+    /// The procedure that is under way.
     pub status: Status,
     /// Lowest sequence number that may be installed or booted. Never falls; rises when an image confirms.
     pub floor: u64,
@@ -132,7 +132,7 @@ impl BootState {
     };
 }
 
-/// What can happen to a device's state. What depends on a verified image takes the proof of it.
+/// A change of the state. An event that depends on a verified image takes the proof of it.
 #[derive(PartialEq, Eq, Debug)]
 pub enum Event {
     /// The provisioning block was written; the floor is at least this.
@@ -159,16 +159,16 @@ pub enum Event {
     HandedOver,
     /// The application says that it works.
     Confirmed,
-    /// The image on trial goes, the one in slot B comes back; the reason code.
+    /// The image on trial is reverted to the one in slot B; the reason code.
     RevertStarted(SlotProof, u16),
-    /// The image on trial goes and there is none to come back; the reason code.
+    /// The image on trial is dropped and slot B has none to revert to; the reason code.
     TrialDropped(u16),
 }
 
-/// An event that does not belong to the present state. Nothing was changed.
+/// An event that the present state does not allow. Nothing has changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct IllegalTransition {
-    /// What was under way.
+    /// The procedure that was under way.
     pub status: Status,
 }
 
@@ -182,7 +182,7 @@ impl BootState {
         if next.apply(event) { Ok(next) } else { Err(IllegalTransition { status: self.status }) }
     }
 
-    /// Takes an event; `false`: it does not belong to this state, and what is left of the state is worthless.
+    /// Applies an event; `false` when the state does not allow it, which leaves an unusable state.
     fn apply(&mut self, event: Event) -> bool {
         let status = self.status;
         match event {
@@ -267,7 +267,7 @@ impl BootState {
         }
     }
 
-    /// Nothing is under way any more, and what slot B held is forgotten.
+    /// Ends the procedure and forgets the image in slot B.
     fn settle(&mut self, reason: Option<u16>) {
         self.status = Status::Idle;
         self.spare = None;

@@ -1,5 +1,5 @@
 //! A record in an area of its own: header, then the bytes as they were received (docs/flash-layout.md, Stored
-//! records). The header is programmed last, so a record with a header is whole; its CRC finds what decayed.
+//! records). The header is programmed last, so a record with a header is whole; its CRC detects decay.
 
 use embedded_storage::nor_flash::NorFlash;
 
@@ -10,7 +10,7 @@ use crate::layout::{Area, RECORD_HEADER_LEN, UNIT, offset_of};
 const VERSION: u8 = 1;
 const HEADER_LEN: u32 = offset_of(RECORD_HEADER_LEN);
 
-/// Which record: a provisioning block read as a revocation list is none.
+/// The kind of a record; a reader of one kind takes no other.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
     Provisioning = 1,
@@ -18,17 +18,17 @@ pub(crate) enum Kind {
     RevocationList = 2,
 }
 
-/// Whose record it is: the kid of the list's signer, zeros for a provisioning block.
+/// The owner of a record: the domain of a list, zeros for a provisioning block.
 pub(crate) type Owner = [u8; 8];
 
-/// What lies at an offset.
+/// The content at an offset.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Found {
     /// A record; this many of its bytes were put into the buffer.
     Record { owner: Owner, len: usize },
     /// Nothing was written there.
     Nothing,
-    /// Something that is no whole record.
+    /// Bytes that are not a whole record.
     Damaged,
 }
 

@@ -10,11 +10,11 @@ use crate::layout::{Area, Layout, Slot, UNIT, offset_of};
 use crate::state::{Event, ImageRecord, Status, Step};
 use crate::token::SlotProof;
 
-/// Why the slots are exchanged, and the proof that the image that comes in may.
+/// Why the slots are exchanged, with the proof for the image that moves to slot A.
 pub(crate) enum Start {
     /// The pending image is tried.
     Try(SlotProof),
-    /// The image on trial goes, for this reason.
+    /// The image on trial is reverted, for this reason.
     Return(SlotProof, Reason),
 }
 
@@ -22,7 +22,7 @@ pub(crate) enum Start {
 const CHUNK: usize = 8 * UNIT;
 const CHUNK_U32: u32 = offset_of(CHUNK);
 
-/// Begins an exchange, and does it to its end.
+/// Begins an exchange and runs it to its end.
 pub(crate) fn begin<F: NorFlash>(
     flash: &mut Flash<F>,
     journal: &mut Journal,
@@ -36,8 +36,8 @@ pub(crate) fn begin<F: NorFlash>(
     resume(flash, journal)
 }
 
-/// Goes on with the exchange that the journal says is under way, to its end; does nothing if there is none. The record
-/// that says so took a proof when it was written.
+/// Continues the exchange that the journal has under way, to its end; does nothing if there is none. The record that
+/// began it took a proof.
 pub(crate) fn resume<F: NorFlash>(flash: &mut Flash<F>, journal: &mut Journal) -> Result<(), JournalError> {
     let state = *journal.state();
     let (Status::Swapping(_) | Status::Reverting(_)) = state.status else { return Ok(()) };
@@ -61,7 +61,7 @@ pub(crate) fn resume<F: NorFlash>(flash: &mut Flash<F>, journal: &mut Journal) -
                 copy_page(flash, (Area::Slot(Slot::B), offset), (Area::Slot(Slot::A), offset))?;
             }
             Step::Put if from_a => copy_page(flash, (Area::Scratch, 0), (Area::Slot(Slot::B), offset))?,
-            // Pages behind an image's end are not copied, and nothing of the other image stays in them.
+            // Pages after an image's end are erased, not copied.
             Step::Save => {}
             Step::Take => flash.erase_page(Area::Slot(Slot::A), offset)?,
             Step::Put => flash.erase_page(Area::Slot(Slot::B), offset)?,
@@ -85,8 +85,8 @@ fn copy_page<F: NorFlash>(
     let mut done = 0u32;
     while done < flash.layout().page() {
         let at = |start: u32| start.checked_add(done).ok_or(FlashError::OutOfArea);
-        // What cannot be read stays erased: an image it belonged to fails its digest and is not booted, while an
-        // exchange that stopped here for ever would take the other image with it.
+        // Data that cannot be read stays erased: its image fails its digest and does not boot. An exchange that
+        // stopped here would lose the other image too.
         if flash.read(from.0, at(from.1)?, &mut buffer).is_ok() && !is_erased(&buffer) {
             flash.program(to.0, at(to.1)?, &buffer)?;
         }

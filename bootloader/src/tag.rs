@@ -1,6 +1,6 @@
-//! What tells devices in factory state apart: all have one address and one serial, so a tester asks for a tag that
-//! the board draws (docs/can-protocol.md, Factory tag). Answers of several devices at one time would destroy each
-//! other on the bus: each waits for as long as its tag says, another time for each question.
+//! The tag that distinguishes devices in factory state, which all have one address and one serial: a tester asks for
+//! it (docs/can-protocol.md, Factory tag). Simultaneous answers of several devices would destroy each other on the
+//! bus, so each device waits for a time that it derives from its tag, a new one for each question.
 
 use update_protocol::profile::FACTORY_TAG_DELAY_MS;
 
@@ -25,7 +25,7 @@ impl FactoryTag {
         self.tag.to_be_bytes()
     }
 
-    /// How long the answer to the next question waits, µs.
+    /// Delay of the answer to the next question, µs.
     pub(crate) fn next_delay_us(&mut self) -> u32 {
         self.asked = self.asked.wrapping_add(1);
         let mixed = (self.tag ^ self.tag >> 32).wrapping_add(self.asked.into()).wrapping_mul(SPREAD);

@@ -1,6 +1,6 @@
-//! The yes as a value. Only an image that verified (`verify.rs`) makes one of these; the jump takes an [`Entry`], and the
-//! events of the journal that mark slot B or exchange the slots take a [`SlotProof`]. Neither can be made, copied or
-//! used twice:
+//! The verdict as a value. Only a verified image (`verify.rs`) yields a token. The jump takes an [`Entry`]; the
+//! events of the journal that mark slot B or exchange the slots take a [`SlotProof`]. No other code can make, copy or
+//! reuse one:
 //!
 //! ```compile_fail,E0451
 //! # use bootloader::{Entry, firmware_image::Vectors};
@@ -86,7 +86,7 @@ use crate::state::ImageRecord;
 #[cfg(feature = "loader")]
 use crate::{layout::Slot, refusal::Refusal, verify::VerifiedImage};
 
-/// What an image was verified for.
+/// The purpose for which an image was verified.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Purpose {
     /// Slot B, just streamed: to wait there for the next boot.

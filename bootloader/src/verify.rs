@@ -1,6 +1,6 @@
-//! Is what lies in a slot an image this device may run? One way to say yes: the head authenticates, its conditions
-//! hold, the digest is that of the bytes in flash, the vector table leads into the image, and the journal knew this
-//! image before. The yes is a [`VerifiedImage`]; nothing else starts a swap or a jump.
+//! Verifies the image in a slot: the head authenticates, its conditions hold, the digest matches the bytes in flash,
+//! the vector table points into the image, and the journal recorded this image before. The result is a
+//! [`VerifiedImage`]; nothing else starts a swap or a jump.
 
 mod platform;
 
@@ -31,19 +31,19 @@ pub(crate) enum Lists {
     At(Option<RevocationPointer>),
 }
 
-/// Who verifies and against what.
+/// Everything that a verification compares with.
 #[derive(Clone, Copy)]
 pub(crate) struct Verifier<'v> {
     pub(crate) identity: &'v Identity,
     pub(crate) anchors: &'v AnchorSet,
-    /// What the journal points to.
+    /// The lists to which the journal points.
     pub(crate) revocation: Option<RevocationPointer>,
     /// Lowest sequence number that is accepted.
     pub(crate) floor: u64,
 }
 
 /// An image that verified, in the slot it was verified in. Only [`Verifier::slot`] makes one.
-/// What is done with it takes a token that is made of it ([`crate::token`]).
+/// It yields the token of the next step ([`crate::token`]).
 #[derive(Debug)]
 pub(crate) struct VerifiedImage {
     purpose: Purpose,
@@ -53,14 +53,14 @@ pub(crate) struct VerifiedImage {
 }
 
 impl VerifiedImage {
-    /// What a token is made of.
+    /// The parts of a token.
     pub(crate) fn into_parts(self) -> (Purpose, ImageRecord, Vectors, Evidence) {
         (self.purpose, self.image, self.vectors, self.evidence)
     }
 }
 
 impl Verifier<'_> {
-    /// Authenticates an envelope with the revocation list of its anchor's domain, and holds it against the floor.
+    /// Authenticates an envelope with the revocation list of its anchor's domain, and compares it with the floor.
     pub(crate) fn authenticate<'a, F: NorFlash>(
         &self,
         flash: &mut Flash<F>,
@@ -72,7 +72,7 @@ impl Verifier<'_> {
         // A loader has no clock; hosts and servers check the times in credentials.
         let mut store = TrustStore::new(self.anchors.as_slice());
         let held = match lists {
-            // The journal names what is in the slot: it was installed under these anchors.
+            // The journal names the image in the slot: it was installed under these anchors.
             Lists::Ignored => {
                 store = store.to_boot();
                 None
@@ -82,7 +82,7 @@ impl Verifier<'_> {
                 let anchor = self.anchors.as_slice().iter().find(|anchor| anchor.kid() == issuer);
                 match anchor {
                     Some(anchor) => revocation::load(flash, pointer, self.anchors, anchor.domain(), list)?,
-                    // Below it is refused with the place.
+                    // The chain below refuses it, with the position.
                     None => None,
                 }
             }
@@ -110,7 +110,7 @@ impl Verifier<'_> {
         let envelope = read_head(flash, slot, head)?;
         let authenticated = self.authenticate(flash, envelope, self.lists(purpose), list)?;
 
-        // It is the one the journal has seen authenticate before.
+        // The journal recorded this image when it authenticated.
         if authenticated.digest() != &expected.manifest_digest
             || authenticated.manifest().sequence_number() != expected.sequence
         {
@@ -134,7 +134,7 @@ impl Verifier<'_> {
     }
 }
 
-/// The manifest's walk to its end, over the bytes in flash: what it fetches has been fetched.
+/// Walks the manifest to its end, over the bytes in flash: the image that it fetches is there.
 #[inline(never)]
 fn walk<F: NorFlash>(
     authenticated: &Authenticated<'_>,
@@ -150,7 +150,7 @@ fn walk<F: NorFlash>(
     Ok(())
 }
 
-/// Reads a slot's head; the envelope ends where its outermost CBOR item ends. Nothing of it is believed yet.
+/// Reads a slot's head; the envelope ends where its outermost CBOR item ends. It is not verified yet.
 pub(crate) fn read_head<'h, F: NorFlash>(
     flash: &mut Flash<F>,
     slot: Slot,

@@ -1,8 +1,7 @@
-//! What makes bytes a firmware image for a Cortex-M: its vector table (ARMv7-M Architecture Reference Manual,
-//! section B1.5.3).
+//! The vector table of a firmware image for a Cortex-M (ARMv7-M Architecture Reference Manual, section B1.5.3).
 //!
-//! The loader checks the first two vectors against the memory of its board before it jumps ([`Vectors::check`]). The
-//! maker's tool knows the image only, and refuses what cannot be firmware ([`is_plausible`]).
+//! The loader compares the first two vectors with the memory of its board before it jumps ([`Vectors::check`]). The
+//! maker's tool knows the image only, and refuses data that cannot be firmware ([`is_plausible`]).
 #![no_std]
 #![forbid(unsafe_code)]
 #![warn(missing_docs, clippy::missing_errors_doc, clippy::must_use_candidate)]
@@ -38,7 +37,7 @@ pub struct Region {
 }
 
 impl Region {
-    /// The address behind the last byte; `None` if the region wraps around the address space.
+    /// The address after the last byte; `None` if the region wraps around the address space.
     #[must_use]
     pub const fn end(self) -> Option<u32> {
         self.start.checked_add(self.len)
@@ -60,14 +59,14 @@ pub struct Vectors {
     reset_vector: u32,
 }
 
-/// What is wrong with a vector table.
+/// The fault of a vector table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum VectorError {
     /// The first stack pointer is not in RAM, or not a multiple of 8.
     StackPointer,
     /// The reset vector has no thumb bit.
     ThumbBit,
-    /// The reset vector does not point behind the vectors and into the image.
+    /// The reset vector does not point after the vectors and into the image.
     OutsideImage,
 }
 
@@ -75,7 +74,8 @@ impl Vectors {
     /// Checks the first two vectors of an image that lies at `image` and runs with its stack in `ram`.
     ///
     /// # Errors
-    /// [`VectorError`]
+    /// [`VectorError::StackPointer`], [`VectorError::ThumbBit`] or [`VectorError::OutsideImage`], the first that
+    /// applies.
     pub fn check(image: Region, ram: Region, vectors: &[u8; VECTORS_LEN]) -> Result<Self, VectorError> {
         let [s0, s1, s2, s3, r0, r1, r2, r3] = *vectors;
         let stack_pointer = u32::from_le_bytes([s0, s1, s2, s3]);

@@ -32,7 +32,7 @@ pub fn is_plausible(image: &[u8], address: Option<u32>) -> bool {
                 system.map(|vector| u32::from_le_bytes(*vector)).filter(|vector| *vector != 0)
             };
             let (lowest, highest) = (exceptions().min(), exceptions().max());
-            // A base exists from which all of them lie in the image, behind the first two vectors.
+            // A base exists from which all of them lie in the image, after the first two vectors.
             let lowest = lowest.unwrap_or_default();
             let spread = highest.unwrap_or_default().saturating_sub(lowest);
             let start = (lowest & !1).saturating_sub(8);

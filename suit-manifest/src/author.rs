@@ -1,11 +1,11 @@
-//! Writes envelopes: for tools, never for a device. What is made here is read again by the decoder that devices
-//! run before it is returned.
+//! Writes envelopes: for tools, never for a device. The decoder that devices run reads each one back before it is
+//! returned.
 //!
-//! Layout of what [`create`] makes, draft-ietf-suit-manifest-37 sections 7.1 to 7.3: the shared sequence sets vendor,
-//! class, digest and size and checks vendor and class (and device); install sets the URI, fetches and matches, since
-//! the loader installs by streaming (section 8.4.6, goal 1) and payload-fetch is left out; validate matches;
-//! invoke invokes. The text is severed into the envelope: it is as long as the rest and no device needs it, so that
-//! it can be left away ([`sever_text`]) without touching the signature.
+//! Layout of the envelopes of [`create`], draft-ietf-suit-manifest-37 sections 7.1 to 7.3: the shared sequence sets
+//! vendor, class, digest and size and checks vendor and class (and device); install sets the URI, fetches and
+//! matches, since the loader installs by streaming (section 8.4.6, goal 1) and payload-fetch is left out; validate
+//! matches; invoke invokes. The text is severed into the envelope: it is as long as the rest and no device needs it,
+//! so that it can be left away ([`sever_text`]) without touching the signature.
 
 mod inspect;
 mod outline;
@@ -39,7 +39,7 @@ const COMPONENT: &[u8] = b"app";
 const RECORD_CONDITION: i32 = 15;
 const RECORD_DIRECTIVE: i32 = 2;
 
-/// What an update is: one image for the application of one class of devices.
+/// An update: one image for the application of one class of devices.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UpdateDescription {
     /// Vendor id, a UUID.
@@ -62,11 +62,11 @@ pub struct UpdateDescription {
     pub vendor_domain: Option<String>,
     /// Name of which the class id was made.
     pub model: Option<String>,
-    /// What the update is about.
+    /// Release notes for people.
     pub description: Option<String>,
 }
 
-/// Why no envelope came.
+/// Why no envelope was made.
 #[derive(Debug)]
 pub enum AuthorError {
     /// The description is incomplete or out of range: which field.
@@ -77,7 +77,7 @@ pub enum AuthorError {
     Refused(Error),
     /// The credential is not a release credential.
     Role,
-    /// What a device needs is longer than it takes: bytes of the envelope without its text.
+    /// The envelope without its text, of this many bytes, is longer than a device takes.
     TooLarge(usize),
     /// ciborium failed.
     Encoding,
@@ -132,7 +132,7 @@ pub fn create(update: &UpdateDescription) -> Result<Vec<u8>, AuthorError> {
     check_description(update)?;
     let envelope = compose(update, &Sequences::of(update))?;
 
-    // What has been written is what was meant, as the processor of a device sees it.
+    // The processor of a device reads back the update that was asked for.
     let read = read_unsigned(&envelope)?;
     let image = image_for_any(&read)?;
     let meant = (&update.image_digest, update.image_size, update.uri.as_str(), &update.vendor, &update.class);
@@ -145,15 +145,13 @@ pub fn create(update: &UpdateDescription) -> Result<Vec<u8>, AuthorError> {
     Ok(envelope)
 }
 
-/// Signs an envelope; a signature that is there already is replaced. Manifest and severed members stay what they
-/// are, byte for byte.
+/// Signs an envelope and replaces any signature that it has. Manifest and severed members keep their bytes.
 ///
-/// Before anything is signed, the digest is checked (draft-ietf-suit-manifest-37 section 8.3) and the whole
-/// structure, that the manifest speaks of nothing outside of the credential's scope, and that the scope is not
-/// limited to serials or actions.
+/// Before it signs, it checks the digest (draft-ietf-suit-manifest-37 section 8.3), the whole structure, that the
+/// manifest names nothing outside the credential's scope, and that the scope is not limited to serials or actions.
 ///
 /// # Errors
-/// [`AuthorError::Refused`] when the envelope, or what it says under this credential, would be refused;
+/// [`AuthorError::Refused`] when a device would refuse the envelope under this credential;
 /// [`AuthorError::Role`] when it is not a release credential; [`AuthorError::Signature`] when the credential
 /// does not read or certifies another key, or the signer fails; [`AuthorError::TooLarge`] when a device has
 /// no room for it.
@@ -165,9 +163,9 @@ pub fn sign(envelope: &[u8], signer: &dyn Signer, credential: &[u8]) -> Result<V
     with_signature(&parsed, &sign1)
 }
 
-/// Exchanges the credential of a signed envelope for another one of the same key: manifest, severed members and
-/// signature stay what they are, byte for byte. So a credential is renewed without signing every release again
-/// (docs/records.md, Chain of a manifest).
+/// Exchanges the credential of a signed envelope for another one of the same key. Manifest, severed members and
+/// signature keep their bytes, so that a credential is renewed without signing every release again (docs/records.md,
+/// Chain of a manifest).
 ///
 /// The result is checked as in [`sign`]; the signature is verified under the new credential.
 ///
@@ -240,8 +238,8 @@ fn check_description(update: &UpdateDescription) -> Result<(), AuthorError> {
     }
 }
 
-/// The unsigned envelope around a manifest. `wrapped_text` is the bstr that goes into the envelope, head included: that
-/// is what the digest in the manifest is over.
+/// The unsigned envelope around a manifest. `wrapped_text` is the bstr that goes into the envelope, head included:
+/// that is what the digest in the manifest is over.
 fn seal(manifest: &[u8], wrapped_text: &[u8]) -> Result<Vec<u8>, AuthorError> {
     let digest = digest_over(&wrap(manifest)?);
     let wrapper = encode(&Value::Array(vec![bytes(&encode(&digest)?)]))?;
@@ -285,7 +283,7 @@ fn rewrite(envelope: &Envelope<'_>, wrapper: &[u8], with_text: bool) -> Result<V
     encode(&Value::Tag(ENVELOPE_TAG, Box::new(map(members))))
 }
 
-/// The manifest of an envelope that nobody has signed yet.
+/// The manifest of an unsigned envelope.
 fn read_unsigned(envelope: &[u8]) -> Result<Manifest<'_>, Error> {
     let parsed = Envelope::parse(envelope)?;
     parsed.check_manifest_digest()?;

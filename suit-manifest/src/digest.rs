@@ -34,7 +34,7 @@ impl<'a> Digest<'a> {
         let refused = match bytes.try_into() {
             Ok(sha256) if algorithm == SHA_256 => return Ok(Self { sha256 }),
             _ if algorithm == SHA_256 => ErrorKind::DigestLength,
-            // T11: a length that does not fit is told apart even where the algorithm is not supported.
+            // T11: a wrong length has its own error even where the algorithm is unsupported.
             _ if OTHERS.iter().any(|&(known, len)| known == algorithm && len != bytes.len()) => {
                 ErrorKind::DigestLength
             }

@@ -1,6 +1,6 @@
-//! The walk without image bytes: which image would a manifest install, on which kind of device?
+//! The walk without image bytes: finds the image that a manifest installs, and the devices that it is for.
 //!
-//! Tool, server and host ask it before anything is signed, offered or sent, and the device before it writes anything.
+//! Tool, server and host run it before they sign, offer or send anything, the device before it writes anything.
 
 use crate::digest::Digest;
 use crate::envelope::Authenticated;
@@ -26,7 +26,7 @@ pub struct ImageReference<'a> {
     pub device: Option<[u8; 16]>,
 }
 
-/// Who a device says it is.
+/// The identity that a device reports.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DeviceIdentity {
     /// Vendor id.
@@ -37,21 +37,21 @@ pub struct DeviceIdentity {
     pub device: [u8; 16],
 }
 
-/// The image for whichever device the manifest is made for, which there has to be. For hosts and servers: the text
-/// that people are shown has to be readable too.
+/// The image for any device that the manifest is for. For hosts and servers: the text for people has to be readable
+/// too.
 ///
 /// # Errors
 ///
-/// What a [`crate::Walk`] of any device refuses; [`crate::ErrorKind::TextMalformed`].
+/// Those of a [`crate::Walk`] on any device; [`crate::ErrorKind::TextMalformed`].
 pub fn image_reference<'a>(authenticated: &Authenticated<'a>) -> Result<ImageReference<'a>, Error> {
     image_for_any(authenticated.manifest())
 }
 
-/// The image for this device. For hosts: the text that people are shown has to be readable too.
+/// The image for this device. For hosts: the text for people has to be readable too.
 ///
 /// # Errors
 ///
-/// The condition that refuses the device, or else what a [`crate::Walk`] refuses; [`crate::ErrorKind::TextMalformed`].
+/// The condition that refuses the device; those of a [`crate::Walk`]; [`crate::ErrorKind::TextMalformed`].
 pub fn image_reference_for<'a>(
     authenticated: &Authenticated<'a>,
     identity: &DeviceIdentity,
@@ -61,8 +61,8 @@ pub fn image_reference_for<'a>(
     dry_run(manifest, Some(*identity))
 }
 
-/// The first run has no identity, and every identity condition holds: it finds the device. Conditions that
-/// contradict each other hold then as well, so that what it says is what the second run says, as that device.
+/// The first run has no identity, and every identity condition holds: it finds the device. Contradicting conditions
+/// hold then as well, so the second run, as that device, decides.
 pub(crate) fn image_for_any<'a>(manifest: &Manifest<'a>) -> Result<ImageReference<'a>, Error> {
     manifest.text()?;
     let found = dry_run(manifest, None)?;
@@ -94,7 +94,7 @@ struct DryRun {
     device: Option<[u8; 16]>,
 }
 
-/// Holds when the identity is not known or the same, and notes what was asked.
+/// Holds when the identity is unknown or equal, and notes the asked id.
 fn identity_matches(own: Option<[u8; 16]>, asked: &[u8; 16], noted: &mut Option<[u8; 16]>) -> bool {
     let held = own.is_none_or(|own| own == *asked);
     if held {

@@ -1,4 +1,4 @@
-//! Why an envelope, a manifest or a command was refused: a small `Copy` error, a kind and a byte offset.
+//! Refusals of envelopes, manifests and commands: a small `Copy` error of a kind and a byte offset.
 
 use crate::reason::Reason;
 
@@ -6,7 +6,7 @@ use crate::reason::Reason;
 /// [`crate::Envelope::parse`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Error {
-    /// What was wrong.
+    /// The kind of fault.
     pub kind: ErrorKind,
     /// Byte offset in the envelope.
     pub position: u32,
@@ -19,7 +19,7 @@ impl Error {
         Self { kind, position }
     }
 
-    /// Bytes that are not what the format asks for.
+    /// Bytes that do not match the format.
     pub(crate) const fn malformed(kind: trust::ErrorKind, position: u32) -> Self {
         Self::new(ErrorKind::Malformed(kind), position)
     }
@@ -36,7 +36,7 @@ impl Error {
     }
 }
 
-/// What the CBOR reader refuses in an envelope or manifest. A refusal by the trust chain is
+/// A refusal by the CBOR reader in an envelope or manifest. A refusal by the trust chain is
 /// [`ErrorKind::Trust`] instead, and comes out of [`crate::Envelope::authenticate`] only.
 impl From<trust::Error> for Error {
     fn from(error: trust::Error) -> Self {
@@ -52,7 +52,7 @@ impl core::fmt::Display for Error {
     }
 }
 
-/// The conditions of which a failure can tell. draft-ietf-suit-manifest-37 section 8.4.9.
+/// The conditions that can fail. draft-ietf-suit-manifest-37 section 8.4.9.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum Condition {
     /// suit-condition-vendor-identifier (1)
@@ -75,7 +75,7 @@ pub enum Condition {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum ErrorKind {
     // Envelope and authentication: draft-ietf-suit-manifest-37 sections 8.2, 8.3, 10
-    /// The bytes are not the strict CBOR, or not the CDDL, that the format asks for.
+    /// The bytes are not strict CBOR, or do not match the CDDL of the format.
     Malformed(trust::ErrorKind),
     /// Longer than [`crate::limits::MAX_ENVELOPE_LEN`].
     EnvelopeTooLarge,

@@ -1,11 +1,12 @@
 //! SUIT: envelope, manifest and command processor of draft-ietf-suit-manifest-37, for one-image A/B updates.
 //!
-//! Heap-free and `no_std`; nothing here touches a clock, a socket, a file or flash. The way through it:
-//! [`Envelope::parse`] reads the outer structure only, [`Envelope::authenticate`] verifies the signature and then
-//! the whole structure and gives the token [`Authenticated`], a [`Processor`] runs its command sequences over a
-//! [`Platform`] and stops where bytes are needed. docs/suit-support.md says what of SUIT is supported.
+//! Heap-free and `no_std`; nothing here touches a clock, a socket, a file or flash. [`Envelope::parse`] reads the
+//! outer structure only. [`Envelope::authenticate`] verifies the signature, then the whole structure, and returns the
+//! token [`Authenticated`]. A [`Walk`] runs the command sequences over a [`Platform`] and stops where it needs bytes.
+//! docs/suit-support.md lists the supported part of SUIT.
 //!
-//! What returns a large value is `#[inline(never)]`: inlined, it is copied field by field (1.3 KB of the loader).
+//! A function that returns a large value is `#[inline(never)]`: inlined, the value is copied field by field (1.3 KB
+//! of the loader).
 #![cfg_attr(not(any(test, feature = "author")), no_std)]
 #![forbid(unsafe_code)]
 #![warn(missing_docs, clippy::missing_errors_doc, clippy::must_use_candidate)]

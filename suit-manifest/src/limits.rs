@@ -1,6 +1,6 @@
-//! Every limit of the decoder and the command processor, in one place. What exceeds the size of an envelope, the
-//! number of components, the nesting or the steps of a run has an error of its own; what exceeds another one is
-//! malformed, and [`crate::ErrorKind::Malformed`] says in which way.
+//! Every limit of the decoder and the command processor, in one place. The size of an envelope, the number of
+//! components, the nesting and the steps of a run have an error each; an excess of any other limit is
+//! [`crate::ErrorKind::Malformed`] with `TooLong`, `TooMany` or `TooDeep`, and the reason `manifest-limit`.
 
 /// Bytes of an envelope that a device takes (the head page area of a slot, docs/flash-layout.md).
 pub const MAX_ENVELOPE_HEAD_LEN: usize = 4096;

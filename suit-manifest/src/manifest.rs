@@ -1,7 +1,7 @@
 //! SUIT_Manifest and SUIT_Common, draft-ietf-suit-manifest-37 sections 8.4, 8.4.5 and 8.4.12.
 //!
-//! A [`Manifest`] has been checked wholly: every member, every sequence in it and in the envelope, and the digest
-//! of every severed member that is there.
+//! A [`Manifest`] was checked as a whole: every member, every sequence in it and in the envelope, and the digest of
+//! every severed member that is present.
 
 use trust::cbor::{Major, Reader};
 use trust::{CredentialClaims, RevocationList};
@@ -83,7 +83,7 @@ impl<'a> Manifest<'a> {
         self.sequence_number_position
     }
 
-    /// Where the full envelope can be had, with what has been severed from this one.
+    /// Address of the full envelope, with the members that were severed from this one.
     #[must_use]
     pub fn reference_uri(&self) -> Option<&'a str> {
         self.reference_uri
@@ -95,7 +95,7 @@ impl<'a> Manifest<'a> {
         &self.components
     }
 
-    /// True when the manifest has this section, be it severed away or not.
+    /// True when the manifest has this section, severed or not.
     #[must_use]
     pub fn has_section(&self, section: Section) -> bool {
         match section {
@@ -154,7 +154,8 @@ impl<'a> Manifest<'a> {
             list,
             sequence_number: manifest.sequence_number,
         });
-        // Section 6.1 bounds a sequence number from below only; a number that nothing exceeds ends a class of devices.
+        // Section 6.1 bounds a sequence number from below only; a number that nothing exceeds ends a class of
+        // devices.
         if let Some((credential, _)) = authority
             && manifest.sequence_number > credential.sequence_ceiling()
         {
@@ -246,7 +247,7 @@ fn member<'a>(reader: &mut Reader<'a>, severed: Option<Wrapped<'a>>) -> Result<M
         let here = embedded(reader)?;
         return match severed {
             None => Ok(Member::Here(here)),
-            // Nothing in the manifest speaks for the envelope's copy.
+            // No digest in the manifest covers the envelope's copy.
             Some(severed) => Err(Error::new(ErrorKind::EnvelopeMemberUnauthenticated, severed.item.base)),
         };
     }

@@ -54,7 +54,7 @@ impl<'a> Parameter<'a> {
     }
 }
 
-/// What has been set for one component.
+/// The parameters of one component.
 #[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct Parameters<'a> {
     pub(crate) vendor_id: Option<&'a [u8; 16]>,

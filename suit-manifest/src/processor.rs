@@ -1,8 +1,8 @@
 //! The command processor, draft-ietf-suit-manifest-37 section 6: a suspendable interpreter of command sequences.
 //!
-//! [`Processor::run`] goes on until the manifest asks for something that takes bytes or ends the processor: it then
-//! returns a [`Step`], and a further call means that the step was served. A loader that is pushed bytes, a host
-//! that pulls them, and a dry run that has none therefore run one interpreter.
+//! [`Processor::run`] runs until the manifest needs bytes or ends: it then returns a [`Step`], and the next call
+//! means that the step was served. A loader that receives bytes, a host that fetches them, and a dry run without any
+//! therefore run one interpreter.
 //!
 //! Decisions where the draft leaves room:
 //! - A directive that fails aborts the run, whatever soft-failure says (section 6.4). Try-each whose sequences are
@@ -25,11 +25,11 @@ use crate::span::{Span, embedded};
 use crate::structure::{Alternative, IndexForm, alternatives, parameter_map, read_component_index};
 use frame::{Caller, Frame, IndexRule, Selection};
 
-/// The platform could not answer, for this reason.
+/// The reason for which the platform could not answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PlatformError(pub Reason);
 
-/// What the processor asks. Nothing here has side effects (section 6.4: conditions have none).
+/// The questions of the processor. No answer has side effects (section 6.4: conditions have none).
 pub trait Platform {
     /// Does the device, for this component, have this vendor id?
     fn vendor_matches(&mut self, component: u32, id: &[u8; 16]) -> bool;
@@ -73,7 +73,7 @@ pub enum Step<'a> {
     Done,
 }
 
-/// What to fetch.
+/// A fetch to serve.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Fetch<'a> {
     /// Index of the component to write.
@@ -86,7 +86,7 @@ pub struct Fetch<'a> {
     pub digest: Option<Digest<'a>>,
 }
 
-/// What the components hold, as far as image-match may know.
+/// The contents of the components, as far as image-match may know them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Contents<'a> {
     /// The platform alone knows.
@@ -174,7 +174,7 @@ impl<'a> Processor<'a> {
     }
 
     /// The same for another section, in place, after [`Step::Done`]: a device has no room for a processor for each.
-    /// What the components hold stays.
+    /// The contents of the components stay.
     #[inline(never)]
     pub(crate) fn restart(&mut self, manifest: &Manifest<'a>, section: Section) -> Result<(), Error> {
         self.section = manifest.section(section)?;
@@ -211,16 +211,16 @@ impl<'a> Processor<'a> {
         error
     }
 
-    /// True when, in this run, image-match has held for the component, and neither its digest nor its size was set
-    /// nor the component fetched since. A loader asks it before it boots, since a manifest need not have the
+    /// True when image-match has held for the component in this run, and since then neither its digest nor its size
+    /// was set, nor the component fetched. A loader asks before it boots, since a manifest need not have the
     /// condition.
     #[must_use]
     pub fn image_matched(&self, component: u32) -> bool {
         index(component).and_then(|index| self.images_held.get(index)).is_some_and(|held| *held)
     }
 
-    /// Runs until a step is to be served; called again, it goes on behind that step. After [`Step::Done`] it says
-    /// so again, after an error it returns the same error again.
+    /// Runs until a step is to be served; the next call continues after that step. After [`Step::Done`] it returns
+    /// `Done` again, after an error the same error.
     ///
     /// # Errors
     /// [`ErrorKind::ComponentUnsupported`] and [`ErrorKind::IdentityUnchecked`];
@@ -447,8 +447,8 @@ impl<'a> Processor<'a> {
         Ok(selection)
     }
 
-    /// A condition did not hold: on with the next alternative or behind the run-sequence where that is soft, else
-    /// the directive that called the sequence has failed, and that aborts.
+    /// A condition did not hold. A soft failure continues with the next alternative, or after the run-sequence. Any
+    /// other fails the directive that called the sequence, which aborts the run.
     fn fail(&mut self, error: Error, soft_failure: bool) -> Result<(), Error> {
         let Some(frame) = self.top().filter(|_| soft_failure) else { return Err(error) };
         match &mut frame.caller {

@@ -32,12 +32,12 @@ macro_rules! reasons {
                 match self { $(Self::$variant => $slug,)* }
             }
 
-            /// What happened, one sentence.
+            /// One sentence on what happened.
             pub const fn message(self) -> &'static str {
                 match self { $(Self::$variant => $message,)* }
             }
 
-            /// What to do about it, one sentence.
+            /// One sentence on what to do.
             pub const fn hint(self) -> &'static str {
                 match self { $(Self::$variant => $hint,)* }
             }

@@ -1,4 +1,4 @@
-//! A piece of the envelope that knows where it lies in it, so that every error can say so.
+//! A piece of the envelope with its offset, so that every error has a position.
 
 use trust::cbor::Reader;
 

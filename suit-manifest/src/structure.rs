@@ -28,7 +28,7 @@ pub(crate) struct SequenceCheck<'c> {
     pub(crate) shared: bool,
     /// The manifest has more than one component.
     pub(crate) several_components: bool,
-    /// `None` while a manifest is being written, when nobody has signed it yet.
+    /// `None` while a manifest is being written and has no signer yet.
     pub(crate) bounds: Option<Bounds<'c>>,
 }
 
@@ -126,7 +126,7 @@ pub(crate) fn parameter_map<'a>(reader: &mut Reader<'a>) -> Result<trust::cbor::
     Ok(entries)
 }
 
-/// Which components a set-component-index selects.
+/// The components that a set-component-index selects.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum IndexForm {
     One,
@@ -185,7 +185,7 @@ pub(crate) fn alternatives(reader: &mut Reader<'_>) -> Result<Alternatives, Erro
 }
 
 impl Alternatives {
-    /// The next entry; `reader` stands behind what was read last.
+    /// The next entry; `reader` stands after the previous one.
     pub(crate) fn next<'a>(&mut self, reader: &mut Reader<'a>) -> Result<Option<Alternative<'a>>, Error> {
         let Some(left) = self.left.checked_sub(1) else { return Ok(None) };
         self.left = left;

@@ -1,4 +1,4 @@
-//! suit-text, draft-ietf-suit-manifest-37 section 8.4.4: what a manifest tells to people, by language.
+//! suit-text, draft-ietf-suit-manifest-37 section 8.4.4: the text of a manifest for people, by language.
 
 use trust::cbor::{Major, Reader};
 
@@ -46,7 +46,7 @@ pub enum ComponentText {
 /// One text.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TextEntry<'a> {
-    /// Language tag, as `en` or `de-DE`.
+    /// Language tag, such as `en` or `de-DE`.
     pub language: &'a str,
     /// Index of the component it is about; `None` for the manifest as a whole.
     pub component: Option<u32>,

@@ -1,11 +1,11 @@
-//! Which image does a manifest install? One walk over its sections answers, for tool, server, host and device.
+//! The walk over the sections of a manifest. Tool, server, host and device use it to find the image that it installs.
 //!
 //! [`Walk::install`] runs the update procedure and then the invocation procedure of draft-ietf-suit-manifest-37
 //! section 6.1: payload-fetch, install, validate, invoke. It stops once, at the first fetch, and goes on when the
 //! image is there. [`Walk::boot`] runs validate and invoke alone, over an image that was installed before.
 //!
-//! The answer depends on the manifest and on who the device is, never on the bytes that an earlier install left in
-//! the component (docs/decisions/0015):
+//! The answer depends on the manifest and the identity of the device, never on the bytes that an earlier install left
+//! in the component (docs/decisions/0015):
 //! - Until the manifest has fetched an image its component holds none, and image-match fails. The draft's idiom for
 //!   an interrupted update, try-each of `[image-match]` and `[fetch, image-match]` (section 6.3), therefore fetches.
 //! - A further fetch of the same image is complete at once: the component holds what was asked for.
@@ -45,7 +45,7 @@ pub enum Walked<'a> {
 #[derive(Debug)]
 pub struct Walk<'m, 'a> {
     manifest: &'m Manifest<'a>,
-    /// What `processor` runs.
+    /// The section that `processor` runs.
     section: Section,
     processor: Processor<'a>,
 }
@@ -75,7 +75,7 @@ impl<'m, 'a> Walk<'m, 'a> {
     ///
     /// # Errors
     ///
-    /// What [`Walk::run`] refuses.
+    /// Those of [`Walk::run`].
     pub fn rehearse(
         authenticated: &Authenticated<'a>,
         platform: &mut dyn Platform,
@@ -94,7 +94,7 @@ impl<'m, 'a> Walk<'m, 'a> {
     ///
     /// # Errors
     ///
-    /// What the [`Processor`] refuses, and [`ErrorKind::ImageReference`]. After an error, the same error again.
+    /// Those of [`Processor::run`]; [`ErrorKind::ImageReference`]. After an error, the same error again.
     pub fn run(&mut self, platform: &mut dyn Platform) -> Result<Walked<'a>, Error> {
         loop {
             let step = self.processor.run(platform)?;

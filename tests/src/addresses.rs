@@ -4,7 +4,7 @@ use std::net::{TcpListener, UdpSocket};
 
 use anyhow::Result;
 
-/// The address of a simulated bus that nobody else uses, in the words of can-bus: its port was free just now.
+/// The address of an unused simulated bus, in the form of can-bus: its port was free just now.
 ///
 /// # Errors
 /// When there is no free port.

@@ -1,4 +1,4 @@
-//! What `cargo xtask demo --json` has to report, judged apart from the program that reports it.
+//! The report that `cargo xtask demo --json` has to print, compared apart from the program that prints it.
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};

@@ -1,5 +1,5 @@
-//! Anchors: the keys that a device, host or server trusts from the start, what each may do, and the domain that it
-//! speaks for (docs/records.md, Anchors and domains).
+//! Anchors: the keys that a device, host or server trusts from the start, with their rights and their domains
+//! (docs/records.md, Anchors and domains).
 
 use crate::cbor::Reader;
 use crate::error::{Error, ErrorKind};
@@ -15,7 +15,7 @@ pub const DOMAINS_MAX: usize = 2;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord)]
 pub struct Domain(pub Kid);
 
-/// What an anchor may do: a set of bits, never empty.
+/// The rights of an anchor: a set of bits, never empty.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub struct Rights(u8);
 
@@ -26,7 +26,7 @@ impl Rights {
     pub const GOVERNANCE: Self = Self(2);
     /// Names its successor.
     pub const SUCCESSION: Self = Self(4);
-    /// A loader boots an image under it that was installed before; nothing is installed under this right alone.
+    /// Lets a loader boot an image that it installed before; a loader installs nothing under this right alone.
     pub const BOOT: Self = Self(8);
     /// All of them: those of a root.
     pub const ALL: Self = Self(15);
@@ -105,13 +105,13 @@ impl Anchor {
         self.key.kid()
     }
 
-    /// What it may do.
+    /// Its rights.
     #[must_use]
     pub const fn rights(&self) -> Rights {
         self.rights
     }
 
-    /// What it speaks for.
+    /// The domain for which it signs.
     #[must_use]
     pub const fn domain(&self) -> Domain {
         self.domain
@@ -134,7 +134,7 @@ pub struct AnchorSet {
     len: u8,
 }
 
-/// Stands where there is no anchor; never shown.
+/// A placeholder; no function returns it.
 const VACANT: Anchor = Anchor::new(PublicKey::VACANT, Rights::BOOT, Domain(Kid([0; 8])));
 
 impl AnchorSet {
@@ -204,7 +204,7 @@ impl PartialEq for AnchorSet {
 
 impl Eq for AnchorSet {}
 
-/// The domains of `anchors`, each once, in the order in which they are named first.
+/// The domains of `anchors`, each once, in order of their first anchor.
 pub(crate) fn domains(anchors: &[Anchor]) -> impl Iterator<Item = Domain> + '_ {
     let earlier = |index, domain| anchors.iter().take(index).any(|anchor| anchor.domain == domain);
     anchors

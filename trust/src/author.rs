@@ -1,7 +1,7 @@
 //! Making credentials, revocation lists and signatures (std): for tools, never for a device.
 //!
-//! What is made here is encoded with coset and ciborium, and read again by the verifying code of this crate before
-//! it is returned.
+//! Records are encoded with coset and ciborium, and read back by the verifying code of this crate before they are
+//! returned.
 
 use ciborium::value::Value;
 use coset::{AsCborValue as _, CborSerializable as _, CoseSign1Builder, Header, HeaderBuilder, iana};
@@ -31,7 +31,7 @@ pub use signer::{SignError, Signer, SoftwareKey};
 /// Why something could not be made.
 #[derive(Debug)]
 pub enum AuthorError {
-    /// What was asked for breaks the format; the verifying code says how.
+    /// A reader would refuse the result, with this error.
     Refused(Error),
     /// The credential's time would end before it begins.
     NeverValid,
@@ -90,7 +90,7 @@ pub struct ScopeRequest {
     pub actions: Option<u64>,
 }
 
-/// What a root is asked to certify.
+/// The content of a credential to issue.
 #[derive(Clone, Debug)]
 pub struct CredentialRequest {
     /// Name of the issuer, 1 to 64 bytes.
@@ -99,9 +99,9 @@ pub struct CredentialRequest {
     pub sub: String,
     /// The key to certify.
     pub key: PublicKey,
-    /// What it is for.
+    /// The role to certify.
     pub role: Role,
-    /// For which devices.
+    /// The devices for which it is certified.
     pub scope: ScopeRequest,
     /// When the credential is issued.
     pub issued_at: UnixTime,
@@ -219,19 +219,19 @@ pub fn exchange_credential(sign1: &[u8], payload: &[u8], credential: &[u8]) -> R
     Ok(out)
 }
 
-/// What a credential says, **nothing of it verified**: to show it, or to see which key it is for.
+/// The claims of a credential, **not verified**: to show them, or to find its key.
 ///
 /// # Errors
-/// What the structure of the record and of its claims refuses.
+/// The kind that names the fault when the record is malformed or unsupported.
 pub fn read_unverified_credential(cwt: &[u8]) -> Result<CredentialClaims<'_>, Error> {
     CredentialClaims::read(&Record::open(cwt, 0, TYP_CREDENTIAL, MAX_CREDENTIAL_LEN)?)
 }
 
-/// What a revocation list says, **nothing of it verified**, the signature neither: to show it, or to see what the
-/// list that it replaces should hold at least.
+/// The claims of a revocation list, **not verified**: to show them, or to find what a list that replaces it has to
+/// contain.
 ///
 /// # Errors
-/// What the structure of the record and of its claims refuses.
+/// The kind that names the fault when the record is malformed or unsupported.
 pub fn read_unverified_revocation(cwt: &[u8]) -> Result<RevocationClaims<'_>, Error> {
     RevocationClaims::read(cwt, &Record::open(cwt, 0, TYP_REVOCATION, MAX_REVOCATION_LIST_LEN)?)
 }

@@ -271,7 +271,7 @@ impl<'b> Reader<'b> {
     /// Walks over one whole item with the same strictness.
     ///
     /// # Errors
-    /// What the reading of the item and of those inside it refuses; [`ErrorKind::TooDeep`] when they lie
+    /// Those of reading the item and the items inside it; [`ErrorKind::TooDeep`] when they lie
     /// deeper than [`MAX_DEPTH`].
     pub fn skip(&mut self) -> Result<(), Error> {
         self.skip_nested(MAX_DEPTH)
@@ -351,7 +351,7 @@ impl<'b> Reader<'b> {
         let not_canonical = self.error(ErrorKind::NotCanonical);
         let (initial, rest) = self.rest.split_first().ok_or(truncated)?;
         let information = initial & 0x1f;
-        // How many bytes the argument has, and the least value that needs that many.
+        // Bytes of the argument, and the least value that needs as many.
         let (len, least) = match information {
             0..=23 => (0, 0),
             24 => (1, 24),

@@ -15,7 +15,8 @@ pub const MAX_CHAINED_SIGN1_LEN: usize = MAX_CREDENTIAL_LEN + 128;
 /// Longest detached payload, bytes. A manifest's digest has 36.
 pub const MAX_DETACHED_PAYLOAD_LEN: usize = 256;
 
-/// The right to have signed one payload: the chain from an anchor held, role and revocation were checked.
+/// The authority under which one payload was signed: the chain from an anchor holds, role and revocation were
+/// checked.
 #[derive(Clone, Debug)]
 pub struct Authority<'a> {
     credential: Credential<'a>,
@@ -28,7 +29,7 @@ impl<'a> Authority<'a> {
         &self.credential
     }
 
-    /// What the signer may speak of.
+    /// The vendor, classes, serials and actions that the signer may name.
     #[must_use]
     pub fn scope(&self) -> &Scope<'a> {
         self.credential.scope()
@@ -67,12 +68,12 @@ impl<'a> ChainedSign1<'a> {
     }
 }
 
-/// kid of the anchor that the signer's credential names as its issuer, **nothing of it verified**: to find the
-/// revocation list that [`verify_chained_sign1`] needs.
+/// kid of the anchor that the signer's credential names as its issuer, **not verified**: to find the revocation list
+/// that [`verify_chained_sign1`] needs.
 ///
 /// # Errors
-/// [`ErrorKind::TooLong`], [`ErrorKind::HeaderMissing`] without a `kcwt`, and what the structure of the two
-/// records refuses.
+/// [`ErrorKind::TooLong`]; [`ErrorKind::HeaderMissing`] without a `kcwt`; the kind that names the fault when
+/// signature or credential is malformed or unsupported.
 pub fn claimed_issuer(sign1: &[u8]) -> Result<Kid, Error> {
     let chained = ChainedSign1::read(sign1, &[])?;
     Ok(Record::open(chained.kcwt, chained.kcwt_position, TYP_CREDENTIAL, MAX_CREDENTIAL_LEN)?.issuer_kid())
@@ -84,8 +85,9 @@ pub fn claimed_issuer(sign1: &[u8]) -> Result<Kid, Error> {
 ///
 /// # Errors
 /// [`ErrorKind::TooLong`] when signature or payload exceeds its limit; [`ErrorKind::HeaderMissing`] without a
-/// `kcwt`; what its structure refuses; those of [`Credential::verify`]; [`ErrorKind::KeyMismatch`] when `kid`
-/// names another key than the credential certifies; [`ErrorKind::SignatureInvalid`].
+/// `kcwt`; the kind that names the fault of a malformed or unsupported signature; those of [`Credential::verify`];
+/// [`ErrorKind::KeyMismatch`] when `kid` names another key than the credential certifies;
+/// [`ErrorKind::SignatureInvalid`].
 pub fn verify_chained_sign1<'a>(
     sign1: &'a [u8],
     detached_payload: &[u8],

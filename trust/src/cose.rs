@@ -1,7 +1,6 @@
 //! COSE_Sign1 (RFC 9052 section 4.2) in the two forms that our records have, Ed25519 (-19, RFC 9864) only.
 //!
-//! A COSE_Sign1 here is first taken apart ([`Sign1`]), then its signature is held against a key. The bytes that
-//! are verified are the received ones.
+//! [`Sign1`] takes a COSE_Sign1 apart; then its signature is verified with a key, over the received bytes.
 
 use crate::cbor::{Major, MapCursor, Reader};
 use crate::error::{Error, ErrorKind};
@@ -39,7 +38,7 @@ pub(crate) struct Sign1<'a> {
     signature_position: u32,
 }
 
-/// Which of the two forms is to be read.
+/// The form to read.
 #[derive(Clone, Copy)]
 pub(crate) enum Form {
     /// Embedded payload, empty unprotected header, this `typ`.
@@ -81,10 +80,10 @@ impl<'a> Sign1<'a> {
         Ok(Self { protected, kid, kcwt, payload, signature, signature_position })
     }
 
-    /// Holds the signature over `payload` against `key`.
+    /// Verifies the signature over `payload` with `key`.
     ///
-    /// What is signed is `["Signature1", protected, h'', payload]` (RFC 9052 section 4.4), of which the byte
-    /// strings are the received ones.
+    /// The signature is over `["Signature1", protected, h'', payload]` (RFC 9052 section 4.4) with the received byte
+    /// strings.
     pub(crate) fn verify(&self, payload: &[u8], key: &PublicKey) -> Result<(), Error> {
         let mut heads = [[0; 3]; 2];
         let [protected_head, payload_head] = &mut heads;
@@ -123,7 +122,7 @@ fn content<'a>(reader: &mut Reader<'a>) -> Result<(&'a [u8], u32), Error> {
     Ok((embedded.rest(), embedded.position()))
 }
 
-/// COSE_Sign1_Tagged. Another structure of COSE, and one that does not say which it is, are unsupported, not malformed.
+/// COSE_Sign1_Tagged. Another structure of COSE, and an untagged one, are unsupported, not malformed.
 fn expect_sign1(reader: &mut Reader<'_>) -> Result<(), Error> {
     let start = reader.position();
     let kind = match reader.peek()? {

@@ -24,7 +24,7 @@ pub const MAX_SEQUENCE_CEILING: u64 = i64::MAX.unsigned_abs();
 /// The sequence ceiling of a release credential for which none is asked.
 pub const DEFAULT_SEQUENCE_CEILING: u64 = 0xFFFF_FFFF;
 
-/// What a credential says. Read, but by itself not believed: [`Credential`] is the verified one.
+/// The claims of a credential, read and **not verified**: [`Credential`] is the verified one.
 #[derive(Clone, Debug)]
 pub struct CredentialClaims<'a> {
     issuer_kid: Kid,
@@ -55,8 +55,8 @@ impl<'a> Credential<'a> {
     /// The revocation list of the anchor's domain counts.
     ///
     /// # Errors
-    /// What the structure refuses. [`ErrorKind::AnchorUnknown`], [`ErrorKind::AnchorRights`] and
-    /// [`ErrorKind::SignatureInvalid`] of its issuer; [`ErrorKind::RoleMismatch`];
+    /// The kind that names the fault when the record is malformed or unsupported; [`ErrorKind::AnchorUnknown`],
+    /// [`ErrorKind::AnchorRights`] and [`ErrorKind::SignatureInvalid`] of its issuer; [`ErrorKind::RoleMismatch`];
     /// [`ErrorKind::CredentialForAnchor`]; [`ErrorKind::CredentialRevoked`], [`ErrorKind::KeyRevoked`] and
     /// [`ErrorKind::GenerationRevoked`] by the list; [`ErrorKind::CredentialNotYetValid`] and
     /// [`ErrorKind::CredentialExpired`] at the time of the store. They are found in this order.
@@ -153,13 +153,13 @@ impl<'a> CredentialClaims<'a> {
         &self.key
     }
 
-    /// What the key may be used for.
+    /// The role for which the key is certified.
     #[must_use]
     pub fn role(&self) -> Role {
         self.role
     }
 
-    /// For which devices.
+    /// The devices for which it is certified.
     #[must_use]
     pub fn scope(&self) -> &Scope<'a> {
         &self.scope
@@ -199,7 +199,7 @@ impl<'a> CredentialClaims<'a> {
     pub(crate) fn read(record: &Record<'a>) -> Result<Self, Error> {
         let mut reader = record.claims();
         let reader = &mut reader;
-        // One place for what is read, and a bit for each required claim: a device has no room for options.
+        // One place for the claims, and a bit for each required one: a device has no room for options.
         let mut claims = Self {
             issuer_kid: record.issuer_kid(),
             iss: "",

@@ -1,9 +1,9 @@
-//! Why something was refused: a small `Copy` error, a kind and the byte where the reader stood.
+//! Refusals: a small `Copy` error of a kind and the byte at which the reader stood.
 
 /// A refusal. `position` is an offset into the bytes that were handed to the verifying function.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Error {
-    /// What was wrong.
+    /// The kind of fault.
     pub kind: ErrorKind,
     /// Byte offset into the outermost input at which it was found.
     pub position: u32,
@@ -76,7 +76,7 @@ pub enum ErrorKind {
     /// The signature names another key than the credential that came with it.
     KeyMismatch,
 
-    // What the credential may do
+    // Limits of the credential
     /// The credential has another role than the one that is needed.
     RoleMismatch,
     /// The credential is on a revocation list.

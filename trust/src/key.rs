@@ -26,7 +26,7 @@ pub struct PublicKey {
 }
 
 impl PublicKey {
-    /// Stands where there is no key; never shown.
+    /// A placeholder; no function returns it.
     pub(crate) const VACANT: Self = Self { x: [0; 32] };
 
     /// Reads a COSE_Key of exactly the members kty (OKP), crv (Ed25519) and x, in deterministic form.
@@ -93,12 +93,12 @@ impl PublicKey {
 
     /// Ed25519 as `verify_strict` of the library does it: S below L, no small-order R or key, R compared as bytes.
     ///
-    /// The message comes in pieces, so that nobody needs a buffer for the whole of it. `position` is where the
-    /// signature lies.
+    /// The message comes in pieces, so that no caller needs a buffer for the whole of it. `position` is the offset of
+    /// the signature.
     #[inline(never)]
     pub(crate) fn verify(&self, message: &[&[u8]], signature: &[u8; 64], position: u32) -> Result<(), Error> {
         let signature = Signature::from_bytes(signature);
-        // That the key is not of small order was found out when it was read.
+        // The reader of the key refused small order already.
         if is_usable_point(signature.r_bytes())
             && decompress(&self.x).is_some_and(|key| key.multipart_verify(message, &signature).is_ok())
         {

@@ -1,10 +1,11 @@
-//! Who may sign what: COSE_Key, COSE_Sign1 with Ed25519, CWT credentials, anchors and revocation lists.
+//! Keys and their authority: COSE_Key, COSE_Sign1 with Ed25519, CWT credentials, anchors and revocation lists.
 //!
-//! Heap-free and `no_std`; nothing here touches a clock, a socket or a file. What has been verified is a type
-//! with private fields ([`Credential`], [`RevocationList`], [`Authority`]): there is no `bool` to forget.
-//! The bytes are described in docs/records.md.
+//! Heap-free and `no_std`; nothing here touches a clock, a socket or a file. A verified record is a type with private
+//! fields ([`Credential`], [`RevocationList`], [`Authority`]): there is no `bool` to forget.
+//! docs/records.md describes the bytes.
 //!
-//! What returns a large value is `#[inline(never)]`: inlined, it is copied field by field (1.3 KB of the loader).
+//! A function that returns a large value is `#[inline(never)]`: inlined, the value is copied field by field (1.3 KB
+//! of the loader).
 #![cfg_attr(not(any(feature = "author", feature = "host")), no_std)]
 #![forbid(unsafe_code)]
 #![warn(missing_docs, clippy::missing_errors_doc, clippy::must_use_candidate)]

@@ -1,5 +1,5 @@
-//! The provisioning block (docs/records.md): who a device is, and its anchors. This is its one reader; its one
-//! writer is `author::ProvisioningRequest`.
+//! The provisioning block (docs/records.md): the identity of a device, and its anchors. This is its only reader;
+//! `author::ProvisioningRequest` is its only writer.
 
 use crate::anchor::AnchorSet;
 use crate::cbor::Reader;
@@ -25,7 +25,7 @@ const DEVICE_KEYS: i32 = 8;
 const POLICY: i32 = 9;
 const IDENTITY_CREDENTIAL: i32 = 10;
 
-/// Who a device is.
+/// The identity of a device.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Identity {
     serial: [u8; MAX_SERIAL_LEN],
@@ -49,10 +49,10 @@ impl Identity {
     }
 }
 
-/// What a provisioning block says.
+/// The content of a provisioning block.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ProvisioningBlock {
-    /// Who the device is.
+    /// The identity of the device.
     pub identity: Identity,
     /// The anchors; empty when the loader has its anchor compiled in.
     pub anchors: AnchorSet,
@@ -64,9 +64,9 @@ impl ProvisioningBlock {
     /// Reads a block.
     ///
     /// # Errors
-    /// What is wrong, and at which byte. [`ErrorKind::DeviceKeysUnsupported`], [`ErrorKind::PolicyUnsupported`] and
-    /// [`ErrorKind::IdentityCredentialUnsupported`] for the keys 8 to 10: a device may not go without what its
-    /// block asks for.
+    /// The kind that names the fault, at its byte. [`ErrorKind::DeviceKeysUnsupported`],
+    /// [`ErrorKind::PolicyUnsupported`] and [`ErrorKind::IdentityCredentialUnsupported`] for the keys 8 to 10: a
+    /// device may not go without what its block asks for.
     #[inline(never)]
     pub fn parse(block: &[u8]) -> Result<Self, Error> {
         if block.len() > MAX_PROVISIONING_BLOCK_LEN {

@@ -1,4 +1,4 @@
-//! What credentials and revocation lists have in common: a CWT (RFC 8392) of ours, `61(18([..]))`.
+//! The form that credentials and revocation lists share: a CWT (RFC 8392), `61(18([..]))`.
 
 use crate::anchor::{Anchor, Rights};
 use crate::cbor::Reader;
@@ -28,12 +28,12 @@ pub(crate) const CLAIM_GENERATION: i32 = -70006;
 pub(crate) const CLAIM_CEILING: i32 = -70007;
 pub(crate) const CLAIM_LOWEST_GENERATIONS: i32 = -70008;
 
-/// True for a claim that a reader which does not know it ignores; every other unknown claim is refused.
+/// True for a claim that a reader ignores when it is unknown; every other unknown claim is refused.
 pub(crate) const fn is_ignorable(claim: i32) -> bool {
     matches!(claim, -70199..=-70100)
 }
 
-/// A record of which nothing but the outer structure is known.
+/// A record whose outer structure was read; its claims were not.
 pub(crate) struct Record<'a> {
     sign1: Sign1<'a>,
 }

@@ -1,6 +1,6 @@
-//! Signed revocation lists: a domain takes back keys (by kid), credentials (by cti), whole generations of a role, and
-//! releases (by a minimum sequence number). A list is whole: it replaces the one before it, and drops nothing of it
-//! that it does not cover otherwise ([`RevocationList::replaces`]).
+//! Signed revocation lists: a domain revokes keys (by kid), credentials (by cti), whole generations of a role, and
+//! releases (by a minimum sequence number). A list is complete: it replaces the one before it and covers all of its
+//! entries ([`RevocationList::replaces`]).
 
 use core::ops::Deref;
 
@@ -29,7 +29,7 @@ pub const MAX_MINIMUM_SEQUENCE: u64 = 1 << 62;
 /// Roles, and so most entries of a list.
 const ROLES: usize = Role::ALL.len();
 
-/// What a revocation list says. Read, but by itself not trusted: [`RevocationList`] is the verified one.
+/// The claims of a revocation list, read and **not verified**: [`RevocationList`] is the verified one.
 #[derive(Clone, Debug)]
 pub struct RevocationClaims<'a> {
     cwt: &'a [u8],
@@ -43,7 +43,7 @@ pub struct RevocationClaims<'a> {
     minimum_sequences: List<'a>,
 }
 
-/// A key or a credential that is taken back.
+/// A revoked key or credential.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum RevokedId {
     /// A key, under every credential of the domain with the entry's role.
@@ -53,13 +53,13 @@ pub enum RevokedId {
 }
 
 impl RevokedId {
-    /// It, revoked for a role; `generation` is the highest under which it was certified.
+    /// Revokes this id for a role; `generation` is the highest under which it was certified.
     #[must_use]
     pub const fn revoked(self, role: Role, generation: u64) -> Revoked {
         Revoked { role, generation, id: self }
     }
 
-    /// Its bytes: 8 of a kid, 16 of a cti.
+    /// The bytes: 8 of a kid, 16 of a cti.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         match self {
@@ -69,14 +69,14 @@ impl RevokedId {
     }
 }
 
-/// One thing that is taken back.
+/// One revoked key or credential, with its role and generation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Revoked {
     /// The role for which it was certified.
     pub role: Role,
     /// At least the highest generation under which it was ever certified for that role.
     pub generation: u64,
-    /// Which key or credential.
+    /// The revoked key or credential.
     pub id: RevokedId,
 }
 
@@ -101,7 +101,7 @@ pub struct RevocationList<'a> {
 /// How a list relates to the one of its domain that is held.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Replacement {
-    /// It is newer, and takes its place.
+    /// It is newer and replaces the held list.
     Newer,
     /// It is the same list.
     Same,
@@ -109,11 +109,11 @@ pub enum Replacement {
 
 impl<'a> RevocationList<'a> {
     /// Verifies a list: structure, signature of one of `anchors`, and that it names no anchor of its own
-    /// domain. What it says of keys of other domains has no effect.
+    /// domain. An entry for a key of another domain has no effect.
     ///
     /// # Errors
     /// [`ErrorKind::AnchorUnknown`], [`ErrorKind::AnchorRights`], [`ErrorKind::SignatureInvalid`],
-    /// [`ErrorKind::RevokesAnchor`], and those of its form
+    /// [`ErrorKind::RevokesAnchor`], and the kind that names the fault of a malformed or unsupported record
     pub fn verify(cwt: &'a [u8], anchors: &[Anchor]) -> Result<Self, Error> {
         let record = Record::open(cwt, 0, TYP_REVOCATION, MAX_REVOCATION_LIST_LEN)?;
         let domain = record.verify(anchors, Rights::GOVERNANCE)?.domain();
@@ -139,13 +139,13 @@ impl<'a> RevocationList<'a> {
         self.domain
     }
 
-    /// Whether this list may take the place of `held`, a list of the same domain (docs/records.md, Revocation). The
-    /// one judge of manifest-tool, server, host and device.
+    /// Whether this list may replace `held`, a list of the same domain (docs/records.md, Revocation). manifest-tool,
+    /// server, host and device all ask this function.
     ///
     /// # Errors
     /// [`ErrorKind::RevocationSequence`] when it is older; [`ErrorKind::RevocationForked`] when it is another list
-    /// with the same list-sequence; [`ErrorKind::RevocationDropsEntry`] when it is newer and takes something of the
-    /// held list back that it does not cover otherwise
+    /// with the same list-sequence; [`ErrorKind::RevocationDropsEntry`] when it is newer and does not cover an entry,
+    /// a lowest generation or a minimum of the held list
     #[inline(never)]
     pub fn replaces(&self, held: &RevocationList<'_>) -> Result<Replacement, Error> {
         let refuse = |kind| Err(Error::new(kind, 0));
@@ -162,7 +162,7 @@ impl<'a> RevocationList<'a> {
         if self.covers(held) { Ok(Replacement::Newer) } else { refuse(ErrorKind::RevocationDropsEntry) }
     }
 
-    /// Every entry is there or below the lowest generation of its role, and no minimum falls.
+    /// Every entry is present or below the lowest generation of its role, and no minimum falls.
     fn covers(&self, held: &RevocationClaims<'_>) -> bool {
         let roles = Role::ALL.iter().all(|role| {
             let lowest = self.lowest_generation(*role);
@@ -239,18 +239,18 @@ impl<'a> RevocationClaims<'a> {
         self.entry(role).is_some_and(|entry| entry.names(id))
     }
 
-    /// For whatever role.
+    /// For any role.
     fn names(&self, id: &[u8]) -> bool {
         Role::ALL.iter().any(|role| self.revokes(*role, id))
     }
 
-    /// What is revoked of a role.
+    /// The entry of a role.
     #[inline(never)]
     fn entry(&self, role: Role) -> Option<Entry<'a>> {
         self.revoked.iter(Entry::read).find(|entry| entry.role == role)
     }
 
-    /// What is revoked, by role.
+    /// The revoked keys and credentials, by role.
     pub fn revoked(&self) -> impl Iterator<Item = Revoked> + use<'a> {
         self.revoked.iter(Entry::read).flat_map(|Entry { role, generation, ids }| {
             ids.iter(read_id).map(move |id| Revoked { role, generation, id })
@@ -321,7 +321,7 @@ impl<'a> RevocationClaims<'a> {
     }
 }
 
-/// `[role, generation, [+ id]]`: what is taken back of one role.
+/// `[role, generation, [+ id]]`: the revoked ids of one role.
 #[derive(Clone, Debug)]
 struct Entry<'a> {
     role: Role,

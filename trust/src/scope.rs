@@ -1,4 +1,4 @@
-//! What a credential is good for: its role, and the scope of vendor, classes, serials and actions.
+//! The limits of a credential: its role, and its scope of vendor, classes, serials and actions.
 
 use crate::cbor::{List, Reader};
 use crate::error::{Error, ErrorKind};
@@ -14,7 +14,7 @@ pub(crate) const SCOPE_CLASSES: i32 = 2;
 pub(crate) const SCOPE_SERIALS: i32 = 3;
 pub(crate) const SCOPE_ACTIONS: i32 = 4;
 
-/// What the holder of a credential may do (claim -70001).
+/// The task of the holder of a credential (claim -70001).
 #[repr(u8)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum Role {
@@ -82,7 +82,7 @@ pub struct Scope<'a> {
 }
 
 impl<'a> Scope<'a> {
-    /// Stands where none was read yet; never shown.
+    /// A placeholder; no function returns it.
     pub(crate) const VACANT: Self = Self { vendor: &[0; 16], classes: None, serials: None, actions: None };
 
     /// Vendor id, a UUID.
@@ -91,7 +91,7 @@ impl<'a> Scope<'a> {
         self.vendor
     }
 
-    /// True when the scope speaks of this vendor.
+    /// True when this is the vendor of the scope.
     #[must_use]
     pub fn permits_vendor(&self, vendor: &[u8; 16]) -> bool {
         self.vendor == vendor

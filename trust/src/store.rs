@@ -1,4 +1,4 @@
-//! The trust store: what a verifier trusts. Anchors, the newest revocation list of each domain, and the time.
+//! The trust store of a verifier: anchors, the newest revocation list of each domain, and the time.
 
 use crate::UnixTime;
 use crate::anchor::{Anchor, Domain, Rights};
@@ -11,9 +11,10 @@ mod owned;
 #[cfg(feature = "host")]
 pub use owned::{Held, TrustStoreBuf};
 
-/// What a verifier trusts, borrowed for one decision. Programs with a heap keep a `TrustStoreBuf` (feature `host`).
+/// The trust store of a verifier, borrowed for one decision. Programs with a heap keep a `TrustStoreBuf` (feature
+/// `host`).
 ///
-/// A [`RevocationList`] exists only verified, so that no other list gets in here.
+/// Every [`RevocationList`] is verified, so the store contains no other list.
 #[derive(Clone, Copy, Debug)]
 pub struct TrustStore<'a> {
     anchors: &'a [Anchor],
@@ -29,7 +30,7 @@ impl<'a> TrustStore<'a> {
         Self { anchors, lists: &[], now: None, boots: false }
     }
 
-    /// With these revocation lists, in any order: of each domain the newest counts.
+    /// With these revocation lists, in any order: the newest of each domain counts.
     #[must_use]
     pub const fn with_lists(self, lists: &'a [RevocationList<'a>]) -> Self {
         Self { lists, ..self }
@@ -41,7 +42,7 @@ impl<'a> TrustStore<'a> {
         Self { now: Some(now), ..self }
     }
 
-    /// For an image that was installed before and is to be booted: an anchor with the right *boot* counts for it.
+    /// To boot an image that was installed before: an anchor with the right *boot* suffices.
     #[must_use]
     pub const fn to_boot(self) -> Self {
         Self { boots: true, ..self }

@@ -1,4 +1,4 @@
-//! What the command processor asks about this device: who it is, and what lies in one of its slots.
+//! The answers to the command processor: the identity of the device, and the content of one of its slots.
 
 use embedded_storage::nor_flash::NorFlash;
 use sha2::{Digest as _, Sha256};

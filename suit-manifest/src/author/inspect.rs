@@ -1,4 +1,4 @@
-//! Looks into an envelope without believing it: for tools that show or sign it. Nothing here gives an
+//! Reads an envelope without verifying its signature: for tools that show or sign it. Nothing here returns an
 //! [`crate::Authenticated`].
 
 use crate::dry_run::{ImageReference, image_for_any};
@@ -10,7 +10,7 @@ use crate::span::Span;
 /// COSE header label of the credential, RFC 9528.
 const KCWT: i64 = 13;
 
-/// What an envelope says, **nothing of it verified** but its digests.
+/// The content of an envelope; only its digests are verified.
 #[derive(Clone, Debug)]
 pub struct Inspection<'a> {
     manifest: Manifest<'a>,
@@ -18,10 +18,10 @@ pub struct Inspection<'a> {
     sign1: Option<Span<'a>>,
 }
 
-/// Reads an envelope, signed or not. Structure and digests are checked as ever, signature and scope are not.
+/// Reads an envelope, signed or not, and checks its structure and digests, not its signature and scope.
 ///
 /// # Errors
-/// What [`Envelope::parse`] and the structure of the manifest refuse;
+/// Those of [`Envelope::parse`]; the kind that names the fault of the manifest;
 /// [`ErrorKind::ManifestDigestMismatch`](crate::ErrorKind::ManifestDigestMismatch).
 pub fn inspect(envelope: &[u8]) -> Result<Inspection<'_>, Error> {
     let parsed = Envelope::parse(envelope)?;
@@ -66,7 +66,7 @@ impl<'a> Inspection<'a> {
         None
     }
 
-    /// The image that the manifest would install.
+    /// The image that the manifest installs.
     ///
     /// # Errors
     /// Those of [`crate::image_reference`].

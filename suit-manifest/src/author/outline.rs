@@ -90,7 +90,7 @@ fn envelope(name: &str, content: &Value) -> Outline {
     Outline::new(name, "", entries.iter().map(member).collect())
 }
 
-/// What a byte string holds, read by `read`.
+/// The content of a byte string, read by `read`.
 fn wrapped(name: &str, bytes: &[u8], read: impl FnOnce(&str, &Value) -> Outline) -> Outline {
     decode(bytes).map_or_else(|| Outline::unreadable(name, bytes), |value| read(name, &value))
 }

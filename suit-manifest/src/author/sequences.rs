@@ -1,5 +1,5 @@
-//! Command sequences to write, draft-ietf-suit-manifest-37 sections 8.4.6 to 8.4.10: what this decoder supports of
-//! them. [`compose`] writes any of them; whether a device takes the result, [`crate::image_reference`] says.
+//! Command sequences to write, draft-ietf-suit-manifest-37 sections 8.4.6 to 8.4.10, as far as this decoder supports
+//! them. [`compose`] writes any of them; [`crate::image_reference`] decides whether a device takes the result.
 
 use std::collections::BTreeMap;
 
@@ -82,7 +82,7 @@ pub struct Sequences {
 }
 
 impl Sequences {
-    /// What [`super::create`] writes for this update.
+    /// The sequences that [`super::create`] writes for this update.
     #[must_use]
     pub fn of(update: &UpdateDescription) -> Self {
         let mut identity = vec![
@@ -107,8 +107,8 @@ impl Sequences {
     }
 }
 
-/// Makes an unsigned envelope with these sequences; sequence number and text are those of `update`. Nothing is checked:
-/// [`super::sign`] checks the structure, [`crate::image_reference`] runs it.
+/// Makes an unsigned envelope with these sequences; sequence number and text are those of `update`. Nothing is
+/// checked: [`super::sign`] checks the structure, [`crate::image_reference`] runs it.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! One command sequence in execution, and the components it is at.
+//! One command sequence in execution, and the components for which it runs.
 
 use trust::cbor::Reader;
 
@@ -46,24 +46,24 @@ impl Selection {
     }
 }
 
-/// What a sequence may do with the component index, section 6.7.
+/// The right of a sequence to set the component index, section 6.7.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum IndexRule {
-    /// Set it at will.
+    /// Set it anywhere.
     Free,
     /// Set it in the first command, and then no more.
     First,
-    /// Leave it.
+    /// Never set it.
     Never,
 }
 
-/// Which command runs the sequence.
+/// The command that runs the sequence.
 #[derive(Clone, Debug)]
 pub(super) enum Caller<'a> {
     Section,
     RunSequence,
     TryEach {
-        /// The alternatives behind the one that is running; `reader` stands before them.
+        /// The alternatives after the running one; `reader` stands before them.
         rest: Alternatives,
         reader: Reader<'a>,
     },

@@ -1,5 +1,5 @@
-//! Unsupported is not malformed: what SUIT or COSE allows and no device of ours takes has a reason of its own, with the
-//! reason of a SUIT report that belongs to it.
+//! Unsupported is not malformed: what SUIT or COSE allows and no device of ours takes has a reason of its own, with
+//! the reason of a SUIT report that belongs to it.
 
 use ciborium::Value;
 use sha2::{Digest as _, Sha256};

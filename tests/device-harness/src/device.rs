@@ -19,13 +19,13 @@ use crate::factory::{self, Factory};
 const RAM: Region = Region { start: 0x2000_0000, len: 0x1_0000 };
 const BASE: u32 = 0x2100_0000;
 
-/// What its board has for a unique id.
+/// The unique id of its board.
 pub const FACTORY_TAG: u64 = 0x0123_4567_89AB_CDEF;
 
 const DESCRIPTION: Description =
     Description { loader_version: "test", max_request_len: 4095, factory_tag: FACTORY_TAG };
 
-/// What a reset led to.
+/// The result of a reset.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Boot {
     /// The image in slot A runs.
@@ -34,12 +34,12 @@ pub enum Boot {
     Stay(Option<Reason>),
 }
 
-/// Why a host gave up.
+/// Why a request failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Failure {
     /// The flash model has no power.
     NoPower,
-    /// The device said no.
+    /// The device refused.
     Refused(Nrc, Option<Reason>),
 }
 
@@ -145,12 +145,12 @@ impl<const WORD: usize, const PAGE: usize> Device<WORD, PAGE> {
         }
     }
 
-    /// What an application on it sees.
+    /// The flash as its application opens it.
     pub fn application(&self) -> application::Device<Nor<WORD, PAGE>> {
         application::Device::open(self.flash())
     }
 
-    /// What the journal says.
+    /// The state in the journal.
     pub fn state(&self) -> BootState {
         *self.application().state()
     }

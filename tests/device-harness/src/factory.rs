@@ -137,7 +137,7 @@ fn credential(root: &SoftwareKey, holder: &SoftwareKey, cti: [u8; 16]) -> Vec<u8
     issue_credential(&request, root).expect("credential")
 }
 
-/// What a release of `image` is described as.
+/// The description of a release of `image`.
 pub fn description(sequence: u64, image: &[u8]) -> UpdateDescription {
     let digest: [u8; 32] = Sha256::digest(image).into();
     UpdateDescription {

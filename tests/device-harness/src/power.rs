@@ -18,7 +18,7 @@ use crate::device::{Boot, Device, Failure};
 /// An image that may be found in slot A: its sequence number and bytes.
 pub type Release = (u64, Vec<u8>);
 
-/// What is done to a device, and what has to hold whenever the power goes away in it.
+/// A procedure on a device, and the promises that have to hold after a power cut anywhere in it.
 pub trait Scenario<const WORD: usize, const PAGE: usize>: Sync {
     /// A device right before.
     fn prepare(&self) -> Device<WORD, PAGE>;
@@ -72,10 +72,10 @@ pub fn cut_everywhere<const WORD: usize, const PAGE: usize>(scenario: &impl Scen
     operations
 }
 
-/// How many operations of a scenario are cut in doubt, if it has as many.
+/// Number of operations of a scenario that are cut in doubt, if it has as many.
 const SAMPLE: u64 = 150;
 
-/// What a cut leaves in doubt.
+/// A cut that leaves doubt.
 fn doubtful(random: &mut Random) -> Cut {
     let seed = random.number();
     match random.number() % 5 {
@@ -110,7 +110,7 @@ fn cut_at<const WORD: usize, const PAGE: usize>(
     let mut random = Random(operation);
     let mut twice = Vec::new();
     if ends_record(layout, last, WORD) {
-        // Read now this way and then that: the next cut is right behind, in a step of a swap, or anywhere.
+        // The reading changes: the next cut follows at once, in a step of a swap, or anywhere.
         for first in [Cut::Fades(operation), Cut::Settles(operation)] {
             twice.extend([4, 24, 200].map(|range| (first, random.number() % range)));
         }

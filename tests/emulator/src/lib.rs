@@ -21,7 +21,7 @@ pub const QEMU: &str = "qemu-system-arm";
 const TARGET: &str = "thumbv7em-none-eabihf";
 /// QEMU answers within this, on a busy machine too.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// What cortex-m-rt paints the stack with.
+/// The pattern with which cortex-m-rt paints the stack.
 const STACK_PAINT: u32 = 0xCCCC_CCCC;
 
 /// Whether QEMU for Arm is on this machine.
@@ -30,7 +30,7 @@ pub fn is_installed() -> bool {
     Command::new(QEMU).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
 }
 
-/// What a demo application does once it has started.
+/// The behaviour of a demo application after its start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Behaviour {
     /// Confirms itself after its self-test.
@@ -44,9 +44,9 @@ pub enum Behaviour {
 /// A demo application to build.
 #[derive(Clone, Debug)]
 pub struct Application {
-    /// What it says of itself, at most 32 ASCII characters.
+    /// The version that it reports, at most 32 ASCII characters.
     pub version: String,
-    /// What it does.
+    /// Its behaviour.
     pub behaviour: Behaviour,
     /// Bytes of table that make the image as large as a real one; the board's default if `None`.
     pub ballast_len: Option<u32>,
@@ -116,7 +116,7 @@ impl Programs {
         self.cargo(&[&common, features].concat(), variables)?;
         let program = self.target_dir.join("boards").join(name);
         let built = self.target_dir.join(TARGET).join("device").join(package);
-        // Whoever reads the program does so without the lock: it is there as a whole or not at all.
+        // Readers of the program take no lock: the rename makes it appear as a whole.
         let unfinished = program.with_extension("unfinished");
         std::fs::copy(&built, &unfinished).with_context(|| format!("no program at {}", built.display()))?;
         std::fs::rename(&unfinished, &program)?;
@@ -177,7 +177,7 @@ impl Board {
         &self.flash
     }
 
-    /// What QEMU has said.
+    /// The output of QEMU.
     pub fn log(&self) -> Result<String> {
         Ok(std::fs::read_to_string(self.folder.path().join("log"))?)
     }
@@ -255,7 +255,7 @@ impl Board {
     }
 }
 
-/// What is a unique id in a chip: the same for as long as the flash file is where it is.
+/// Stands for the unique id of a chip: the same while the flash file keeps its path.
 fn unique_id(flash: &Path) -> Result<u64> {
     let mut hasher = std::hash::DefaultHasher::new();
     std::path::absolute(flash)?.hash(&mut hasher);

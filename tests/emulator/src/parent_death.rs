@@ -1,12 +1,12 @@
-//! Children that must not outlive who started them: devices, servers, emulators.
+//! Child processes that must not outlive their parent: devices, servers, emulators.
 //!
-//! A clean-up in `Drop` does not run when the parent is killed. The kernel does it then (Linux, prctl(2),
-//! `PR_SET_PDEATHSIG`): setpriv of util-linux asks for it and becomes the program, under the same process id.
+//! `Drop` does not run when the parent is killed. The kernel then ends the child (Linux, prctl(2),
+//! `PR_SET_PDEATHSIG`): setpriv of util-linux asks for that and becomes the program, under the same process id.
 
 use std::ffi::OsStr;
 use std::process::Command;
 
-/// What stands before the program and its arguments, but for the signal.
+/// The words before the signal, the program and its arguments.
 const SETPRIV: [&str; 2] = ["setpriv", "--pdeathsig"];
 
 /// A program that is killed (SIGKILL) when the thread that spawned it has ended, for whatever reason.

@@ -14,8 +14,8 @@ use embedded_storage::nor_flash::{ErrorType, NorFlash, NorFlashError, NorFlashEr
 
 const ERASED: u8 = 0xFF;
 
-/// What the operation that power was lost in has done to its word (program) or page (erase). What is not wholly
-/// done counts as programmed: what is programmed there again without an erase faults on every read.
+/// The effect of the interrupted operation on its word (program) or page (erase). A word that was not wholly written
+/// counts as programmed: if it is programmed again without an erase, it faults on every read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Cut {
     Nothing,
@@ -55,7 +55,7 @@ impl NorFlashError for ModelError {
     }
 }
 
-/// What survives a reset: the bytes and how they came to be.
+/// The part that survives a reset: the bytes and their history.
 #[derive(Clone)]
 pub struct Medium {
     bytes: Vec<u8>,
@@ -65,7 +65,7 @@ pub struct Medium {
     unreadable: BTreeSet<usize>,
     /// Words that power was lost in, and that were not erased since.
     doubtful: BTreeSet<usize>,
-    /// What doubtful words read once power is lost again.
+    /// The content of doubtful words after the next loss of power.
     later: BTreeMap<usize, Vec<u8>>,
     dead: BTreeSet<usize>,
     /// Words that cannot be programmed, nor their pages erased.
@@ -151,7 +151,7 @@ impl Medium {
         self.unreadable.insert(offset / self.word);
     }
 
-    /// Makes the word at this offset stay erased for ever, whatever is programmed there; nobody is told.
+    /// Makes the word at this offset stay erased, whatever is programmed there; the driver reports success.
     pub fn wear_out(&mut self, offset: usize) {
         self.dead.insert(offset / self.word);
     }
@@ -166,7 +166,7 @@ impl Medium {
         self.failing.clear();
     }
 
-    /// Changes content behind the driver's back, as an attacker with a programmer does.
+    /// Changes content without the driver, as an attacker with a programmer does.
     pub fn tamper(&mut self, offset: usize, bytes: &[u8]) {
         self.bytes[offset..offset + bytes.len()].copy_from_slice(bytes);
     }

@@ -8,7 +8,7 @@ use crate::provisioning::{
     ANCHORS, CLASS, DEVICE, FORMAT, NODE_ADDRESS, ProvisioningBlock, SEQUENCE_FLOOR, SERIAL, VENDOR, VERSION,
 };
 
-/// What a provisioning block is to say.
+/// The content of a provisioning block to write.
 #[derive(Clone, Debug)]
 pub struct ProvisioningRequest<'a> {
     /// Serial, 1 to 32 printable ASCII characters.

@@ -21,7 +21,7 @@ pub struct Minimum {
     pub sequence: u64,
 }
 
-/// What a revocation list is to say.
+/// The content of a revocation list to sign.
 #[derive(Clone, Debug)]
 pub struct RevocationRequest {
     /// Name of the issuer, 1 to 64 bytes.
@@ -123,8 +123,8 @@ impl RevocationRequest {
         of_role.map(|(_, lowest)| *lowest).max().unwrap_or(0)
     }
 
-    /// `[role, generation, [+ id]]`: one entry a role, with the highest generation of its ids. Ids of generations that
-    /// are revoked as a whole are left out.
+    /// `[role, generation, [+ id]]`: one entry a role, with the highest generation of its ids. Ids of generations
+    /// that are revoked as a whole are left out.
     fn entry(&self, role: Role) -> Option<Value> {
         let lowest = self.lowest_generation(role);
         let revoked: Vec<_> = self

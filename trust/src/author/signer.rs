@@ -1,4 +1,4 @@
-//! Who holds a private key: a trait, so that a token can stand where a file stands, and the key in memory.
+//! Holders of private keys: a trait, so that a hardware token can replace a file, and a key in memory.
 
 use ed25519_dalek::{Signer as _, SigningKey};
 
@@ -15,7 +15,7 @@ pub trait Signer {
     fn sign(&self, message: &[u8]) -> Result<[u8; 64], SignError>;
 }
 
-/// Why no signature came.
+/// Why the signer returned no signature.
 #[derive(Debug)]
 pub struct SignError {
     source: Box<dyn std::error::Error + Send + Sync>,

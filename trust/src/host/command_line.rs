@@ -5,8 +5,8 @@ use std::ffi::{OsStr, OsString};
 use clap::builder::Resettable;
 use clap::{CommandFactory, Error, FromArgMatches};
 
-/// Parses a command line (the first argument is the program's name). An empty variable counts as unset, and a variable
-/// whose option is given does not count at all, whatever it holds.
+/// Parses a command line (the first argument is the program's name). An empty variable counts as unset, and a
+/// variable whose option is given does not count at all, whatever it holds.
 ///
 /// # Errors
 /// That of clap, which also stands for `--help` and `--version`.

@@ -8,10 +8,10 @@ use crate::anchor::{Anchor, Domain, domains};
 use crate::error::{Error, ErrorKind};
 use crate::revocation::{Replacement, RevocationList};
 
-/// What a program on an operating system trusts: anchors, and the newest revocation list of each of their domains.
+/// The trust store of a program on an operating system: anchors, and the newest revocation list of each of their
+/// domains.
 ///
-/// Lists get in through [`TrustStoreBuf::add_list`] only, which verifies them and holds them against the one that is
-/// here.
+/// [`TrustStoreBuf::add_list`] alone adds lists: it verifies each and compares it with the held one.
 #[derive(Clone, Debug, Default)]
 pub struct TrustStoreBuf {
     anchors: Vec<Anchor>,
@@ -25,14 +25,14 @@ struct HeldList {
     bytes: Vec<u8>,
 }
 
-/// What became of a list that was added.
+/// The result of adding a list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Held {
     /// It is held: the first of its domain, or newer than the one that was held.
     Newest,
     /// It was held already.
     Already,
-    /// A newer one is held, and stays.
+    /// A newer one is held and stays.
     Older,
 }
 

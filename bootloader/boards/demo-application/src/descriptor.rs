@@ -1,5 +1,5 @@
-//! What a demo application says of itself at a fixed place in its image, so that the simulator, which cannot run
-//! Cortex-M4 code, knows what the image would do. The loader never looks at it.
+//! The descriptor of a demo application at a fixed place in its image. It tells the simulator, which cannot run
+//! Cortex-M4 code, how the image behaves. The loader ignores it.
 
 /// Bytes of the descriptor.
 pub const DESCRIPTOR_LEN: usize = 52;
@@ -8,7 +8,7 @@ pub const MAGIC: [u8; 16] = *b"ANCHORAGE-APP\0\0\x01";
 /// Bytes of the version, padded with zeros.
 const VERSION_LEN: usize = 32;
 
-/// What an application does once it has started.
+/// The behaviour of an application after its start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Behaviour {
     /// Confirms itself after its self-test.
@@ -45,7 +45,7 @@ impl Behaviour {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Descriptor {
     version: [u8; VERSION_LEN],
-    /// What it does.
+    /// Its behaviour.
     pub behaviour: Behaviour,
 }
 

@@ -48,7 +48,7 @@ impl<F: NorFlash> Application<F> {
         Self { device, descriptor, request: None }
     }
 
-    /// Where it is on the bus.
+    /// Its node address.
     pub fn node_address(&self) -> u8 {
         self.device.node_address()
     }
@@ -56,7 +56,7 @@ impl<F: NorFlash> Application<F> {
     /// To be called when the board's self-test was good: confirms the image, if it is one that does.
     ///
     /// # Errors
-    /// The journal could not be written: the trial goes on, and the next reset reverts.
+    /// When the journal cannot be written: the trial continues, and the next reset reverts.
     pub fn self_test_passed(&mut self) -> Result<Option<Confirmation>, JournalError> {
         match self.descriptor.behaviour {
             Behaviour::Confirms => self.device.confirm().map(Some),
@@ -64,7 +64,7 @@ impl<F: NorFlash> Application<F> {
         }
     }
 
-    /// What to leave in the mailbox before the reset that a tester has caused.
+    /// The content of the mailbox for the reset that a tester caused.
     pub fn mail(&self) -> Option<[u8; MAILBOX_LEN]> {
         self.request.map(Request::encode)
     }

@@ -2,7 +2,7 @@
 //! simulator's file hold the same bytes, so that either can run the other's flash.
 //!
 //! A word is programmed once between erases, as on parts with ECC; which words are programmed is kept in a map
-//! behind the array and survives power cuts like the array itself. A violation is an error and writes nothing.
+//! after the array and survives power cuts like the array itself. A violation is an error and writes nothing.
 #![no_std]
 #![forbid(unsafe_code)]
 #![warn(missing_docs, clippy::missing_errors_doc, clippy::must_use_candidate)]
@@ -35,7 +35,7 @@ const STEP_LEN: usize = BYTES_PER_MAP_BYTE as usize;
 const MAGIC: [u8; 8] = *b"NORARR\0\x01";
 /// Bytes of the header, the last ones of [`store_len`]; zeros until the array is set up.
 pub const HEADER_LEN: u32 = 16;
-/// What an erase overwrites at a time.
+/// Bytes that an erase overwrites at a time.
 const ERASE_STEP_LEN: u32 = 64;
 
 /// Ordinary memory that keeps its bytes without power: addressed from 0, any length, any alignment.
@@ -90,7 +90,7 @@ pub const fn store_len(capacity: u32) -> u32 {
     header_offset(capacity).saturating_add(HEADER_LEN)
 }
 
-/// The header lies behind the map, so that the array itself starts at 0.
+/// The header lies after the map, so that the array itself starts at 0.
 const fn header_offset(capacity: u32) -> u32 {
     capacity.saturating_add(capacity / BYTES_PER_MAP_BYTE)
 }
@@ -124,7 +124,7 @@ impl<S: Store> FlashArray<S> {
         if header == expected {
             return Ok(array);
         }
-        // Anything else than untouched memory belongs to someone: it is not erased on a guess.
+        // Memory that was written before is not erased: it may belong to something else.
         if header != [0; HEADER_LEN as usize] {
             return Err(Error::ForeignArray);
         }

@@ -1,4 +1,4 @@
-//! The memory map of the emulated board. Its drivers, the linker scripts of loader and application ([`linker`]), the
+//! The memory map of the emulated board. Its drivers, the linker scripts of loader and application (`linker`), the
 //! simulator and the emulator's launcher take every address from here; docs/flash-layout.md describes the regions.
 //! A flash region is (offset in the flash array, length), in bytes.
 #![no_std]
@@ -41,7 +41,7 @@ pub const HEAD_LEN: u32 = 4096;
 pub const IMAGE_START: u32 = FLASH_START + SLOT_A.0 + HEAD_LEN;
 /// Largest image in bytes.
 pub const IMAGE_LEN_MAX: u32 = SLOT_A.1 - HEAD_LEN;
-/// Where the descriptor of a demo application lies in its image: behind the vectors of a Cortex-M4.
+/// Where the descriptor of a demo application lies in its image: after the vectors of a Cortex-M4.
 pub const APP_DESCRIPTOR_OFFSET: u32 = 0x400;
 /// Bytes of that descriptor.
 pub const APP_DESCRIPTOR_LEN: u32 = 52;

@@ -8,13 +8,13 @@ use std::path::PathBuf;
 use std::println;
 use std::string::String;
 
-/// What a binary occupies: where its code lies, how much RAM it has and how much of that is stack.
+/// The memory of a program: address and size of its code, and RAM with its stack.
 pub struct Program {
     /// Address of the vector table, and first of the code.
     pub code_start: u32,
     /// Bytes for code and constants.
     pub code_len: u32,
-    /// Where instructions may begin, if not right behind the vector table.
+    /// First address of instructions, if not right after the vector table.
     pub text_start: Option<u32>,
     /// Bytes of RAM from `RAM_START` on.
     pub ram_len: u32,

@@ -31,7 +31,7 @@ const BYTES_PER_CALL: usize = 4 * slcan::MAX_LINE_LEN;
 pub struct CanUart {
     decoder: Decoder,
     line: [u8; slcan::MAX_LINE_LEN],
-    /// What of `line` is still to be sent.
+    /// The bytes of `line` that are still to be sent.
     sent: usize,
     len: usize,
 }

@@ -1,4 +1,4 @@
-//! What is not foreseen ends in a reset: the loader decides anew what can be run.
+//! Faults and panics reset the device: the loader then decides anew.
 
 use core::panic::PanicInfo;
 

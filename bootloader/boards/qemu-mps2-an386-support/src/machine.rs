@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::layout::UNIQUE_ID_START;
 use crate::{guard, handover, watchdog};
 
-/// Which program runs; they differ in what they may touch.
+/// The running program, which decides the memory that it may access.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Program {
     /// Runs at reset.

@@ -16,7 +16,7 @@ pub fn put(bytes: [u8; MAILBOX_LEN]) {
     cortex_m::asm::dsb();
 }
 
-/// Takes what is there, be it a message or what RAM holds after power-up, and clears it.
+/// Takes the content, a message or the bytes of RAM after power-up, and clears it.
 #[must_use]
 pub fn take() -> [u8; MAILBOX_LEN] {
     let place = with_exposed_provenance::<[u8; MAILBOX_LEN]>(MAILBOX_START as usize);

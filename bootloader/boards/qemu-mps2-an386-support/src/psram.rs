@@ -55,7 +55,7 @@ impl Store for Psram {
         watchdog::feed();
         let start = Self::address(offset, bytes.len())?;
         for (address, byte) in (start..).zip(bytes) {
-            // SAFETY: as above; `take` promised that nobody else holds a reference into what is written. Volatile
+            // SAFETY: as above; `take` promised that no other reference into the written memory exists. Volatile
             // keeps the order: a word before its mark.
             unsafe { with_exposed_provenance_mut::<u8>(address).write_volatile(*byte) };
         }

@@ -22,7 +22,8 @@ unsafe extern "C" {
     fn DefaultHandler();
 }
 
-/// Interrupts stay masked (clock.rs), so the core never reads a vector behind the exceptions. cortex-m-rt wants one.
+/// Interrupts stay masked (clock.rs), so the core never reads a vector after the exceptions. cortex-m-rt requires
+/// one.
 // SAFETY: the section of interrupt vectors, and a handler that resets.
 #[unsafe(link_section = ".vector_table.interrupts")]
 #[unsafe(no_mangle)]
@@ -60,8 +61,7 @@ fn main() -> ! {
     }
 }
 
-/// Powers up the flash and recovers what is in it. A call, and no part of `main`, so that what it needs of the stack is
-/// free again afterwards.
+/// Powers up the flash and recovers the journal. A call of its own, so that its stack is free again afterwards.
 #[inline(never)]
 fn start(psram: Psram, buffers: Buffers<'_>) -> Option<Loader<'_, psram::Flash>> {
     let array = FlashArray::power_up(psram, FLASH_LEN).ok()?;

@@ -1,5 +1,5 @@
-//! Copying, filling and comparing memory, byte by byte: what the compiler calls for arrays and structures (Run-time ABI
-//! for the Arm Architecture, section 4.3.4). Those of compiler_builtins are faster and take 1.7 KB more.
+//! Copying, filling and comparing memory, byte by byte: what the compiler calls for arrays and structures (Run-time
+//! ABI for the Arm Architecture, section 4.3.4). Those of compiler_builtins are faster and take 1.7 KB more.
 //!
 //! In assembly: written in Rust, the compiler would make calls of these functions out of their loops.
 

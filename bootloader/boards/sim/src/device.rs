@@ -26,7 +26,7 @@ use crate::flash::{Flash as Chip, FlashFile};
 
 /// Consecutive frames on their way at once; sockets hold more.
 const BLOCK_SIZE: u8 = 32;
-/// How long an application that hangs goes unnoticed.
+/// Time until the watchdog resets an application that hangs.
 const WATCHDOG: Duration = Duration::from_secs(2);
 
 /// RAM that outlives a reset.
@@ -51,7 +51,7 @@ pub(crate) async fn run(file: &FlashFile, mut bus: Bus) -> Result<()> {
     }
 }
 
-/// What became of the loader.
+/// The end of the loader.
 enum Started {
     /// It hands over.
     Application(Entry, Bus),
@@ -108,7 +108,7 @@ async fn run_application(file: &FlashFile, entry: Entry, bus: Bus) -> Result<(Bu
     };
     log(&format!("application {}", descriptor.version()));
     let mut application = Application::new(Device::open(flash(file)?), descriptor);
-    // What the board tests has no counterpart here: reading the descriptor was the test.
+    // The self-test of the board has no counterpart here: reading the descriptor was the test.
     match application.self_test_passed() {
         Ok(Some(confirmation)) => log(&format!("application {}: {confirmation:?}", descriptor.version())),
         Ok(None) => {}
