@@ -56,18 +56,20 @@ fn runs_an_image_of(device: &mut Bench, images: &[Vec<u8>]) {
 }
 
 /// Requests, each behind its length, to a device that runs release 2.
-pub(crate) fn session(data: &[u8]) {
+pub(crate) fn session(data: &[u8]) -> bool {
     with_updated(|updated| {
         let mut device = updated.device.twin();
         let floor = device.state().floor;
-        exchange(&mut device, data);
+        let served = exchange(&mut device, data);
         assert!(device.state().floor >= floor && device.state().provisioned);
         runs_an_image_of(&mut device, &updated.images);
-    });
+        served
+    })
 }
 
-/// Sends every request over ISO-TP to the session, and holds the answer against the form that UDS gives it.
-fn exchange(device: &mut Bench, data: &[u8]) {
+/// Sends every request over ISO-TP to the session, and holds the answer against the form that UDS gives it. Returns
+/// whether each request was served.
+fn exchange(device: &mut Bench, data: &[u8]) -> bool {
     let mut handler = device.program();
     let mut server = bootloader::session::server(None);
     let mut buffers = [const { [0; MAX_REQUEST_LEN] }; 4];
@@ -77,19 +79,21 @@ fn exchange(device: &mut Bench, data: &[u8]) {
     let mut tester = Link::new(tester_addressing(NODE), config, &mut tester_in[..], &mut tester_out[..]);
     let mut input = Input(data);
     let mut now_us = 0;
+    let mut served = !data.is_empty();
     while let Some(len) = input.number() {
         let request = input.bytes(usize::from(len) % (MAX_REQUEST_LEN + 1));
         let Some(service) = request.first() else { continue };
         if tester.send(request, now_us).is_err() {
             continue;
         }
+        let mut answered = false;
         for _ in 0..MAX_FRAMES {
             now_us += 1000;
             while let Some(frame) = tester.poll_transmit(now_us) {
                 loader.on_frame(&frame, now_us);
             }
             if poll(&mut server, &mut loader, &mut handler, now_us) {
-                return;
+                return served;
             }
             while let Some(frame) = loader.poll_transmit(now_us) {
                 tester.on_frame(&frame, now_us);
@@ -101,13 +105,16 @@ fn exchange(device: &mut Bench, data: &[u8]) {
                 assert!(positive || negative, "{answer:02x?} answers service {service:02x}");
                 tester.release(Target::Physical);
                 if !pending {
+                    answered = positive;
                     break;
                 }
             } else if !tester.is_sending() && !loader.is_receiving() && !loader.is_sending() {
                 break;
             }
         }
+        served &= answered;
     }
+    served
 }
 
 /// Whether the device leaves the session.
@@ -121,23 +128,26 @@ fn poll<H: update_protocol::uds::server::Handler>(
 }
 
 /// Pieces of flash before the slots that read otherwise: each behind its offset and length.
-pub(crate) fn journal(data: &[u8]) {
+pub(crate) fn journal(data: &[u8]) -> bool {
     with_updated(|updated| {
         let mut device = updated.device.twin();
         let records_len = usize::try_from(device.layout.region(Area::Slot(Slot::A)).start).unwrap();
         let mut input = Input(data);
+        let mut changed = false;
         while let (Some(offset), Some(len)) = (input.number(), input.byte()) {
             let offset = usize::from(offset) % records_len;
             let piece = input.bytes(usize::from(len).min(records_len - offset));
             device.nor.medium_mut().tamper(offset, piece);
+            changed |= !piece.is_empty();
         }
         runs_an_image_of(&mut device, &updated.images);
         runs_an_image_of(&mut device, &updated.images);
-    });
+        changed
+    })
 }
 
 /// The bytes are a provisioning block for a device from the factory: it is taken whole, once, or not at all.
-pub(crate) fn provisioning(data: &[u8]) {
+pub(crate) fn provisioning(data: &[u8]) -> bool {
     let mut device = Bench::new(IMAGE_PAGES);
     let taken = device.send(Object::ProvisioningBlock, data).is_ok();
     assert_eq!(device.state().provisioned, taken);
@@ -145,6 +155,7 @@ pub(crate) fn provisioning(data: &[u8]) {
     if taken {
         assert!(device.send(Object::ProvisioningBlock, data).is_err(), "provisioned twice");
     }
+    taken
 }
 
 /// Requests as [`session`] takes them.
@@ -189,9 +200,9 @@ pub(crate) fn session_seeds() -> Vec<Vec<u8>> {
     })
 }
 
-/// A byte of the newest record, all of a page, nothing.
+/// A byte of the newest record, half a page.
 pub(crate) fn journal_seeds() -> Vec<Vec<u8>> {
-    vec![vec![0x08, 0x40, 1, 0], [&[0x08, 0x00, 0xFF][..], &[0xFF; 255]].concat(), vec![0]]
+    vec![vec![0x08, 0x40, 1, 0], [&[0x08, 0x00, 0xFF][..], &[0xFF; 255]].concat()]
 }
 
 pub(crate) fn provisioning_seeds() -> Vec<Vec<u8>> {

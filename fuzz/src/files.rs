@@ -3,20 +3,25 @@
 
 use base64ct::{Base64, Encoding as _};
 use device_harness::factory::Factory;
-use manifest_tool::image::{MAX_IMAGE_LEN, Options, make};
+use manifest_tool::image::{Format, MAX_IMAGE_LEN, Options, make};
 use trust::PublicKey;
 use trust::host::parse_public_key;
 
 /// The bytes as a firmware file, and as a key file.
-pub(crate) fn files(data: &[u8]) {
-    for (range, any_content) in [(None, false), (Some(0x1000..0x2000), true)] {
-        if let Ok(image) = make(data, &Options { range, any_content, ..Options::default() }) {
+pub(crate) fn files(data: &[u8]) -> bool {
+    let mut taken = false;
+    let forms = [Format::Elf, Format::Hex, Format::Srec].map(|format| (Some(format), Some(0x1000..0x2000)));
+    for (format, range) in [(None, None)].into_iter().chain(forms) {
+        if let Ok(image) = make(data, &Options { format, range, any_content: true, ..Options::default() }) {
+            taken = true;
             assert!(!image.bytes.is_empty() && image.bytes.len() as u64 <= MAX_IMAGE_LEN);
         }
     }
     if let Ok(key) = parse_public_key(data) {
+        taken = true;
         assert_eq!(PublicKey::from_cose_key(&key.to_cose_key()), Ok(key));
     }
+    taken
 }
 
 pub(crate) fn files_seeds() -> Vec<Vec<u8>> {

@@ -11,26 +11,51 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use device_harness::factory::Factory;
 use http_body_util::BodyExt as _;
+use suit_manifest::author::inspect;
 use tempfile::TempDir;
 use tower::ServiceExt as _;
+use trust::sha256;
 use update_server::config::{Config, Tokens};
 use update_server::server::Server;
 
 const TOKEN: &str = "a-token-for-fuzzing-0123456789";
 
-/// What takes a body; the first byte of the input chooses.
-const REQUESTS: [(&str, &str); 5] = [
-    ("PUT", "/v1/devices/A-0001"),
-    ("POST", "/v1/releases"),
-    ("POST", "/v1/revocations"),
-    ("PUT", "/v1/images/e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
-    ("PUT", "/v1/devices/A-0002"),
-];
+const IMAGE: &[u8] = b"image";
+const REASON: &[u8] = br#"{"reason":"It does not start below 0 degrees"}"#;
+const EVENT: &[u8] = br#"{"kind":"update-confirmed","version":"1.0.0","sequence":3,"at":1800000100}"#;
+const DEVICE: &[u8] = br#"{"vendor":"11111111-1111-1111-1111-111111111111",
+    "class":"22222222-2222-2222-2222-222222222222","version":"1.0.0","sequence":1,"at":1800000000}"#;
 
-/// A server without its listener.
+/// What takes a body, and a body that it takes, in an order in which all of them succeed.
+fn requests() -> Vec<(&'static str, String, Vec<u8>)> {
+    let factory = Factory::new(1);
+    let envelope = factory.envelope(3, IMAGE);
+    let list = factory.revocation_list(3, &[]);
+    let manifest = *inspect(&envelope).unwrap().digest();
+    let retirement = "/v1/devices/A-0001/retirement";
+    let withdrawal = format!("/v1/releases/{}/withdrawal", hex(&manifest));
+    vec![
+        ("PUT", format!("/v1/images/{}", hex(&sha256(IMAGE))), IMAGE.to_vec()),
+        ("POST", "/v1/releases".to_owned(), envelope),
+        ("PUT", "/v1/devices/A-0001".to_owned(), DEVICE.to_vec()),
+        ("POST", "/v1/devices/A-0001/events".to_owned(), EVENT.to_vec()),
+        ("PUT", retirement.to_owned(), REASON.to_vec()),
+        ("DELETE", retirement.to_owned(), Vec::new()),
+        ("PUT", withdrawal.clone(), REASON.to_vec()),
+        ("DELETE", withdrawal, Vec::new()),
+        ("PUT", "/v1/revocations".to_owned(), list),
+    ]
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A server without its listener, which has taken each of the requests once.
 struct Bench {
     runtime: tokio::runtime::Runtime,
     router: Router,
+    paths: Vec<(&'static str, String)>,
     _server: Server,
     _folder: TempDir,
 }
@@ -53,7 +78,14 @@ impl Bench {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let server = runtime.block_on(Server::open(config)).unwrap();
-        Self { router: server.router(), runtime, _server: server, _folder: folder }
+        let (router, requests) = (server.router(), requests());
+        let paths = requests.iter().map(|(method, path, _)| (*method, path.clone())).collect();
+        let bench = Self { router, paths, runtime, _server: server, _folder: folder };
+        for (method, path, body) in &requests {
+            let (status, answer) = bench.answer(method, path, body);
+            assert!(status.is_success(), "{method} {path}: {}", String::from_utf8_lossy(&answer));
+        }
+        bench
     }
 
     fn answer(&self, method: &str, path: &str, body: &[u8]) -> (StatusCode, Vec<u8>) {
@@ -70,33 +102,26 @@ impl Bench {
 }
 
 /// The first byte chooses the request, the rest is its body.
-pub(crate) fn http(data: &[u8]) {
+pub(crate) fn http(data: &[u8]) -> bool {
     thread_local! {
         static BENCH: RefCell<Option<Bench>> = const { RefCell::new(None) };
     }
-    let Some((choice, body)) = data.split_first() else { return };
-    let (method, path) = REQUESTS[usize::from(*choice) % REQUESTS.len()];
+    let Some((choice, body)) = data.split_first() else { return false };
     BENCH.with(|bench| {
         let mut bench = bench.borrow_mut();
-        let (status, answer) = bench.get_or_insert_with(Bench::new).answer(method, path, body);
+        let bench = bench.get_or_insert_with(Bench::new);
+        let (method, path) = &bench.paths[usize::from(*choice) % bench.paths.len()];
+        let (status, answer) = bench.answer(method, path, body);
         assert!(status != StatusCode::INTERNAL_SERVER_ERROR, "{method} {path}: {status}");
         if status.is_client_error() {
             let problem: serde_json::Value = serde_json::from_slice(&answer).expect("a problem is JSON");
             assert!(problem["detail"].is_string() || problem["title"].is_string(), "{problem}");
         }
-    });
+        status.is_success()
+    })
 }
 
 pub(crate) fn http_seeds() -> Vec<Vec<u8>> {
-    let factory = Factory::new(1);
-    let device =
-        br#"{"vendor":"11111111-1111-1111-1111-111111111111","class":"22222222-2222-2222-2222-222222222222",
-        "version":"1.0.0","sequence":1,"event":"registered","at":1800000000}"#;
-    let body = |choice: u8, body: &[u8]| [&[choice][..], body].concat();
-    vec![
-        body(0, device),
-        body(1, &factory.envelope(3, b"image")),
-        body(2, &factory.revocation_list(3, &[])),
-        body(3, b""),
-    ]
+    let seed = |(choice, request): (u8, (_, _, Vec<u8>))| [&[choice][..], &request.2].concat();
+    (0..).zip(requests()).map(seed).collect()
 }

@@ -17,8 +17,8 @@ mod wire;
 pub struct Target {
     /// Name on the command line and of the folder with its corpus.
     pub name: &'static str,
-    /// Takes any bytes.
-    pub run: fn(&[u8]),
+    /// Takes any bytes; returns whether they got past the parser. Each seed has to.
+    pub run: fn(&[u8]) -> bool,
     /// Good inputs, made by the code of today: what mutations begin with.
     pub seeds: fn() -> Vec<Vec<u8>>,
 }

@@ -13,7 +13,8 @@ const NODE: u8 = 0x10;
 const MAX_FRAMES: usize = 4096;
 
 /// One event after another: its first byte decides which.
-pub(crate) fn isotp(data: &[u8]) {
+pub(crate) fn isotp(data: &[u8]) -> bool {
+    let mut passed = false;
     let mut input = Input(data);
     let config =
         if input.byte().is_some_and(|byte| byte & 1 == 1) { Config::fd(true) } else { Config::classic() };
@@ -44,24 +45,27 @@ pub(crate) fn isotp(data: &[u8]) {
             }
             _ => {
                 for target in [Target::Physical, Target::Functional] {
-                    assert!(
-                        link.received(target)
-                            .is_none_or(|message| !message.is_empty() && message.len() <= 512)
-                    );
+                    if let Some(message) = link.received(target) {
+                        assert!(!message.is_empty() && message.len() <= 512);
+                        passed = true;
+                    }
                     link.release(target);
                 }
             }
         }
         let sent = std::iter::from_fn(|| link.poll_transmit(now_us)).take(MAX_FRAMES).count();
         assert!(sent < MAX_FRAMES, "the link sends without end");
-        if let Some(Err(_)) = link.take_sent() {
+        if let Some(sent) = link.take_sent() {
             assert!(!link.is_sending());
+            passed |= sent.is_ok();
         }
     }
+    passed
 }
 
 /// The bytes of a serial line.
-pub(crate) fn slcan(data: &[u8]) {
+pub(crate) fn slcan(data: &[u8]) -> bool {
+    let mut passed = false;
     let mut decoder = Decoder::default();
     for byte in data {
         if let Some(frame) = decoder.push(*byte) {
@@ -69,8 +73,10 @@ pub(crate) fn slcan(data: &[u8]) {
             let mut again = Decoder::default();
             let decoded = encode(&frame, &mut line).iter().find_map(|byte| again.push(*byte));
             assert_eq!(decoded, Some(frame));
+            passed = true;
         }
     }
+    passed
 }
 
 /// A single frame; a first frame and its consecutive frames; a message out and its flow control.

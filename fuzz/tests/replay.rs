@@ -25,6 +25,16 @@ fn replay(target: &Target, name: &str, input: &[u8]) {
     (target.run)(input);
 }
 
+/// A seed that is refused at the door begins no mutation that gets further.
+#[test]
+fn every_seed_gets_past_the_parser() {
+    for target in &TARGETS {
+        for (number, seed) in (target.seeds)().into_iter().enumerate() {
+            assert!((target.run)(&seed), "{}: seed {number} is refused", target.name);
+        }
+    }
+}
+
 #[test]
 fn the_corpora_hold() {
     for target in &TARGETS {
