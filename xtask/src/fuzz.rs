@@ -27,7 +27,7 @@ const MAX_INPUT_LEN: usize = 8192;
 const MAX_SECONDS: u32 = 10;
 /// Memory above this is a finding, MiB.
 const MAX_MEMORY: u32 = 1024;
-/// Inputs that are kept in the tree are no longer than this, bytes.
+/// Inputs that `--keep` adds to the tree are no longer than this, bytes.
 const MAX_KEPT_LEN: u64 = 2048;
 
 #[derive(clap::Args)]
@@ -124,20 +124,49 @@ fn host() -> Result<String> {
     Ok(host.context("rustc -vV names no host")?.to_owned())
 }
 
-/// Adds to `kept` the smallest inputs of `found` that reach code which no kept one reaches.
+/// Adds to `kept` the smallest inputs of `found` that reach code which no kept one reaches. Takes none away.
 fn keep(program: &Path, name: &str, found: &Path, kept: &Path) -> Result<()> {
+    let merged = tempfile::tempdir()?;
+    for entry in std::fs::read_dir(kept)? {
+        let entry = entry?;
+        std::fs::copy(entry.path(), merged.path().join(entry.file_name()))?;
+    }
     let mut command = Command::new(program);
     command.env("FUZZ_TARGET", name).args(["-set_cover_merge=1", &format!("-max_len={MAX_INPUT_LEN}")]);
-    process::check(command.arg(kept).arg(found))?;
-    let mut count = 0;
-    for entry in std::fs::read_dir(kept)? {
-        let path = entry?.path();
-        if path.metadata()?.len() > MAX_KEPT_LEN {
-            std::fs::remove_file(path)?;
-        } else {
-            count += 1;
+    process::check(command.arg(merged.path()).arg(found))?;
+    let added = add_short(merged.path(), kept)?;
+    println!("{added} more inputs are kept in {}", kept.display());
+    Ok(())
+}
+
+/// Copies the files of `merged` that `kept` lacks and that are short enough; returns how many.
+fn add_short(merged: &Path, kept: &Path) -> Result<usize> {
+    let mut added = 0;
+    for entry in std::fs::read_dir(merged)? {
+        let entry = entry?;
+        let to = kept.join(entry.file_name());
+        if entry.metadata()?.len() <= MAX_KEPT_LEN && !to.exists() {
+            std::fs::copy(entry.path(), to)?;
+            added += 1;
         }
     }
-    println!("{count} inputs are kept in {}", kept.display());
-    Ok(())
+    Ok(added)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kept_input_stays_and_a_long_one_is_not_added() {
+        let (merged, kept) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let long = vec![0; usize::try_from(MAX_KEPT_LEN).unwrap() + 1];
+        for (name, content) in [("finding", &long), ("new", &vec![1]), ("new-long", &long)] {
+            std::fs::write(merged.path().join(name), content).unwrap();
+        }
+        std::fs::write(kept.path().join("finding"), &long).unwrap();
+        assert_eq!(add_short(merged.path(), kept.path()).unwrap(), 1);
+        assert!(kept.path().join("finding").exists() && kept.path().join("new").exists());
+        assert!(!kept.path().join("new-long").exists());
+    }
 }
