@@ -42,8 +42,8 @@ fn fold(start: u32, pairs: &[(&[u8; 32], &[u8; 32])]) -> u32 {
             compared = black_box(compared).wrapping_add(1);
         }
     }
-    // Two digests of 32 bytes have to have been looked at, all of them.
-    start ^ u32::from(difference) ^ (compared ^ 64)
+    // Three digests of 32 bytes have to have been looked at, all of them.
+    start ^ u32::from(difference) ^ (compared ^ 96)
 }
 
 #[cfg(test)]
@@ -51,15 +51,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn t14_any_difference_in_either_pair_is_a_no() {
+    fn t14_any_difference_in_any_pair_is_a_no() {
         let same = [7; 32];
-        assert!(Evidence::collect(&[(&same, &same), (&same, &same)]).holds());
+        let pair = (&same, &same);
+        assert!(Evidence::collect(&[pair; 3]).holds());
         for byte in 0..32 {
             for bit in 0..8 {
                 let mut other = same;
                 other[byte] ^= 1 << bit;
-                assert!(!Evidence::collect(&[(&other, &same), (&same, &same)]).holds());
-                assert!(!Evidence::collect(&[(&same, &same), (&same, &other)]).holds());
+                for place in 0..3 {
+                    for different in [(&other, &same), (&same, &other)] {
+                        let mut pairs = [pair; 3];
+                        pairs[place] = different;
+                        assert!(!Evidence::collect(&pairs).holds());
+                    }
+                }
             }
         }
     }
@@ -67,8 +73,12 @@ mod tests {
     #[test]
     fn t14_what_was_not_compared_or_not_computed_is_a_no() {
         let same = [7; 32];
-        assert!(!Evidence::collect(&[]).holds(), "nothing was compared");
-        assert!(!Evidence::collect(&[(&same, &same)]).holds(), "one comparison was skipped");
+        for compared in 0..3 {
+            assert!(
+                !Evidence::collect(&[(&same, &same); 3][..compared]).holds(),
+                "only {compared} were compared"
+            );
+        }
         for word in [0, u32::MAX, FIRST, SECOND] {
             assert!(!Evidence { first: word, second: word }.holds());
         }

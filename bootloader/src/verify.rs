@@ -128,6 +128,7 @@ impl Verifier<'_> {
         let vectors = check_vectors(flash, slot, expected.size)?;
         let evidence = Evidence::collect(&[
             (authenticated.digest(), &expected.manifest_digest),
+            (&authenticated.computed_digest(), &expected.manifest_digest),
             (&examined.computed, &examined.demanded),
         ]);
         Ok(VerifiedImage { purpose, image: *expected, vectors, evidence })

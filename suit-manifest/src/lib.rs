@@ -7,7 +7,7 @@
 //!
 //! A function that returns a large value is `#[inline(never)]`: inlined, the value is copied field by field (1.3 KB
 //! of the loader).
-#![cfg_attr(not(any(test, feature = "author")), no_std)]
+#![cfg_attr(not(any(test, feature = "author", feature = "fault-injection")), no_std)]
 #![forbid(unsafe_code)]
 #![warn(missing_docs, clippy::missing_errors_doc, clippy::must_use_candidate)]
 #![cfg_attr(
@@ -28,6 +28,8 @@ mod digest;
 mod dry_run;
 mod envelope;
 mod error;
+#[cfg(feature = "fault-injection")]
+pub mod fault;
 pub mod limits;
 mod manifest;
 mod parameter;

@@ -7,7 +7,7 @@ use bootloader::state::Status;
 use device_harness::device::{Boot, Device, Failure, record};
 use device_harness::factory::Factory;
 use flash_model::Cut;
-use suit_manifest::Reason;
+use suit_manifest::{Reason, fault};
 use update_protocol::profile::{ImageState, Mode, Object};
 
 type Board = Device<8, 4096>;
@@ -203,6 +203,39 @@ fn t14_a_signed_image_that_the_journal_does_not_know_does_not_boot() {
     let slot = other.nor.medium().bytes()[start..start + SLOT_LEN].to_vec();
     board.nor.medium_mut().tamper(start, &slot);
     assert_eq!(board.boot(), Boot::Stay(Some(Reason::HeadInvalid)));
+}
+
+/// The genuine wrapper and signature, with the manifest of another envelope of the same length behind them.
+fn with_manifest_of(other: &[u8], genuine: &[u8]) -> Vec<u8> {
+    let mut reader = trust::cbor::Reader::new(genuine);
+    reader.tag().unwrap();
+    let mut members = reader.map().unwrap();
+    members.next_raw(&mut reader).unwrap();
+    reader.item().unwrap();
+    let manifest = reader.position() as usize;
+    [&genuine[..manifest], &other[manifest..]].concat()
+}
+
+#[test]
+fn t14_a_skipped_check_of_the_manifest_digest_boots_and_installs_nothing() {
+    let (mut board, factory) = board();
+    let (signed, other) = (board.image(6000, 1), board.image(6000, 2));
+    let envelope = factory.envelope(1, &signed);
+    let forged = with_manifest_of(&factory.envelope(1, &other), &envelope);
+    board.update(&envelope, &signed);
+    // With a programmer: the attacker's image and its manifest, behind the head that the journal knows.
+    let start = slot_a(&board);
+    board.nor.medium_mut().tamper(start, &forged);
+    board.nor.medium_mut().tamper(start + 4096, &other);
+    assert_eq!(board.boot(), Boot::Stay(Some(Reason::ManifestDigestMismatch)));
+
+    fault::skip_manifest_digest(true);
+    let glitched = board.boot();
+    let sent = board.install(&forged, &other);
+    fault::skip_manifest_digest(false);
+    assert_eq!(glitched, Boot::Stay(Some(Reason::HeadInvalid)));
+    assert_eq!(sent.unwrap_err().reason(), Some(Reason::HeadInvalid));
+    assert_eq!(board.boot(), Boot::Stay(Some(Reason::ManifestDigestMismatch)));
 }
 
 #[test]

@@ -8,8 +8,8 @@ use super::{Finding, Rule};
 use crate::process;
 use crate::workspace::{BOARD_PACKAGES, DEVICE_CRATES, DEVICE_TARGET, Workspace};
 
-/// Features by which a crate asks for a heap or an operating system.
-const HEAP: [&str; 4] = ["alloc", "std", "author", "host"];
+/// Features by which a crate asks for a heap or an operating system, or lets a test skip its checks.
+const HEAP: [&str; 5] = ["alloc", "std", "author", "host", "fault-injection"];
 
 /// Asks cargo for the packages and features of every device build.
 pub(super) fn check(workspace: &Workspace) -> Result<Vec<Finding>> {

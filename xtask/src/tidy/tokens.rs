@@ -219,7 +219,7 @@ fn is_host_cfg(attribute: &Group) -> bool {
 }
 
 /// Features of the device crates that bring std: never on in a device build (`features.rs`).
-const HOST_FEATURES: [&str; 2] = ["author", "host"];
+const HOST_FEATURES: [&str; 3] = ["author", "host", "fault-injection"];
 
 /// `test` and the features of [`HOST_FEATURES`] are not built for a device, nor what `all` and `any` make of them.
 /// What `not` makes is taken to be built.
