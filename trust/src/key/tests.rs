@@ -1,5 +1,9 @@
-use ed25519_dalek::VerifyingKey;
+use curve25519_dalek::Scalar as LibraryScalar;
+use curve25519_dalek::constants::{ED25519_BASEPOINT_POINT, EIGHT_TORSION};
+use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use sha2::{Digest as _, Sha512};
 
+use super::scalar::Scalar;
 use super::{Kid, PublicKey, is_canonical};
 use crate::error::ErrorKind;
 
@@ -92,13 +96,28 @@ fn bytes_that_are_no_point_are_refused() {
     assert_eq!(PublicKey::from_bytes(&bytes).unwrap_err().kind, ErrorKind::KeyInvalid);
 }
 
-/// The message comes in pieces and the frames are kept apart; the answer is that of the library's `verify_strict`.
+/// The message comes in pieces; the answer is that of the library's `verify_strict`.
+fn verify_both_ways(key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
+    let library = VerifyingKey::from_bytes(key).unwrap();
+    let theirs = library.verify_strict(message, &Signature::from_bytes(signature)).is_ok();
+    // A key of small order is refused when it is read.
+    let ours = PublicKey::from_bytes(key).is_ok_and(|key| {
+        let (first, second) = message.split_at(message.len() / 3);
+        key.verify(&[first, b"", second], signature, 0).is_ok()
+    });
+    assert_eq!(ours, theirs, "{} {} {}", hex::encode(key), hex::encode(message), hex::encode(signature));
+    ours
+}
+
+/// 64 bytes of their own for each number.
+fn noise(number: u32) -> [u8; 64] {
+    Sha512::digest(number.to_be_bytes()).into()
+}
+
 #[test]
 fn verification_is_verify_strict() {
-    use ed25519_dalek::{Signature, Signer as _, SigningKey};
     let signing = SigningKey::from_bytes(&[1; 32]);
-    let library = signing.verifying_key();
-    let key = PublicKey::from_bytes(library.as_bytes()).unwrap();
+    let key = signing.verifying_key().to_bytes();
     let good = signing.sign(b"one message").to_bytes();
     let mut signatures = vec![good];
     for bit in 0..512 {
@@ -106,17 +125,116 @@ fn verification_is_verify_strict() {
         flipped[bit / 8] ^= 1 << (bit % 8);
         signatures.push(flipped);
     }
-    for r in ["01", "00", "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"] {
-        let mut small = good;
-        small[..32].copy_from_slice(&key_bytes(&format!("{r:0<64}")));
-        signatures.push(small);
+    let (r, s) = good.split_at(32);
+    let s: [u8; 32] = s.try_into().unwrap();
+    // S + L, and every other S at an edge.
+    let order: [u8; 32] = key_bytes("edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010");
+    let mut sum = [0; 32];
+    let mut carry = 0;
+    for (sum, (s, order)) in sum.iter_mut().zip(s.iter().zip(order)) {
+        carry += u16::from(*s) + u16::from(order);
+        *sum = carry.to_le_bytes()[0];
+        carry >>= 8;
     }
-    let mut held = 0;
-    for signature in signatures {
-        let ours = key.verify(&[b"one ", b"", b"message"], &signature, 0).is_ok();
-        let theirs = library.verify_strict(b"one message", &Signature::from_bytes(&signature)).is_ok();
-        assert_eq!(ours, theirs, "{}", hex::encode(signature));
-        held += u32::from(ours);
+    let below = {
+        let mut below = order;
+        below[0] -= 1;
+        below
+    };
+    for s in [sum, order, below, [0; 32], [0xff; 32]] {
+        signatures.push([r, &s].concat().try_into().unwrap());
     }
+    // R of small order, and encodings of R that are not canonical.
+    for r in EIGHT_TORSION.map(|point| point.compress().to_bytes()).into_iter().chain([
+        key_bytes("edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"),
+        key_bytes("eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"),
+        key_bytes("f0ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"),
+        key_bytes("0100000000000000000000000000000000000000000000000000000000000080"),
+        [0xff; 32],
+        [2; 32],
+    ]) {
+        signatures.push([r, s].concat().try_into().unwrap());
+        signatures.push([r, [0; 32]].concat().try_into().unwrap());
+    }
+    let held =
+        signatures.iter().filter(|signature| verify_both_ways(&key, b"one message", signature)).count();
     assert_eq!(held, 1);
+}
+
+#[test]
+fn verification_is_verify_strict_for_any_key_and_message() {
+    for number in 0..2000 {
+        let noise = noise(number);
+        let signing = SigningKey::from_bytes(noise.first_chunk().unwrap());
+        let key = signing.verifying_key().to_bytes();
+        let message = noise.repeat(number as usize % 5);
+        let good = signing.sign(&message).to_bytes();
+        assert!(verify_both_ways(&key, &message, &good));
+        let mut damaged = good;
+        damaged[number as usize % 64] ^= noise[63] | 1;
+        assert!(!verify_both_ways(&key, &message, &damaged));
+        assert!(!verify_both_ways(&key, b"another", &good));
+    }
+}
+
+/// Keys and R with a part of small order: the equation without the cofactor decides, and takes k modulo L for it.
+#[test]
+fn verification_is_verify_strict_for_points_of_mixed_order() {
+    let base = ED25519_BASEPOINT_POINT;
+    let mut held = 0;
+    for number in 0..800u32 {
+        let (secret, nonce) = (noise(number), noise(number + 1_000_000));
+        let (secret, nonce) = (
+            LibraryScalar::from_bytes_mod_order_wide(&secret),
+            // Without a nonce R is of small order, and the equation may hold all the same.
+            LibraryScalar::from_bytes_mod_order_wide(&nonce) * LibraryScalar::from(u8::from(number % 5 > 0)),
+        );
+        let key = base * secret + EIGHT_TORSION[number as usize % 8];
+        let r = base * nonce + EIGHT_TORSION[number as usize / 8 % 8];
+        let (key, r) = (key.compress().to_bytes(), r.compress().to_bytes());
+        let message = number.to_be_bytes();
+        let hash = Sha512::new().chain_update(r).chain_update(key).chain_update(message);
+        let k = LibraryScalar::from_bytes_mod_order_wide(&hash.finalize().into());
+        let signature = [r, (nonce + k * secret).to_bytes()].concat().try_into().unwrap();
+        held += u32::from(verify_both_ways(&key, &message, &signature));
+    }
+    // One of eight by chance, and all whose key and R are without such a part.
+    assert!((60..160).contains(&held), "{held}");
+}
+
+#[test]
+fn scalars_are_those_of_the_library() {
+    let order = LibraryScalar::ZERO - LibraryScalar::ONE;
+    let mut wide: Vec<[u8; 64]> = (0..2000).map(noise).collect();
+    wide.extend([[0; 64], [0xff; 64]]);
+    for bit in 0..512 {
+        let mut one = [0; 64];
+        one[bit / 8] = 1 << (bit % 8);
+        wide.push(one);
+        wide.push(one.map(|byte| !byte));
+    }
+    for add in 0..3 {
+        let mut near = [0; 64];
+        near[..32].copy_from_slice(order.as_bytes());
+        near[0] += add;
+        wide.push(near);
+    }
+    let bits = |scalar: &Scalar| (0..84).map(|window| scalar.window(3 * window)).collect::<Vec<_>>();
+    for wide in wide {
+        let (ours, theirs) =
+            (Scalar::from_wide_bytes(&wide), LibraryScalar::from_bytes_mod_order_wide(&wide).to_bytes());
+        assert_eq!(Scalar::from_canonical_bytes(&theirs), Some(ours), "{}", hex::encode(wide));
+        for (window, digit) in bits(&ours).into_iter().enumerate() {
+            let bit = |at: usize| usize::from(theirs[at / 8] >> (at % 8) & 1);
+            let at = 3 * window;
+            assert_eq!(digit, bit(at) | bit(at + 1) << 1 | bit(at + 2) << 2);
+        }
+        let narrow = wide.first_chunk().unwrap();
+        assert_eq!(
+            Scalar::from_canonical_bytes(narrow).is_some(),
+            bool::from(LibraryScalar::from_canonical_bytes(*narrow).is_some()),
+            "{}",
+            hex::encode(narrow)
+        );
+    }
 }
