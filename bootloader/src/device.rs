@@ -100,11 +100,14 @@ pub fn serve<B: Board, P: Program>(
             Some(frame) => link.on_frame(frame, now_us),
             None => link.on_timeout(now_us),
         }
-        if let Some(reset) = service.poll(link, now_us) {
-            let deadline_us = *reset_at_us.get_or_insert(now_us.saturating_add(LAST_FRAME_US));
-            if board.is_idle() || now_us >= deadline_us {
-                return reset;
-            }
+        // A session expires once: that the device is to be reset stays known, and nobody is served meanwhile.
+        if reset_at_us.is_none() && service.poll(link, now_us).is_some() {
+            reset_at_us = Some(now_us.saturating_add(LAST_FRAME_US));
+        }
+        if let Some(at_us) = reset_at_us
+            && (board.is_idle() || now_us >= at_us)
+        {
+            return Reset;
         }
         let mut is_quiet = received.is_none();
         let now_us = board.now_us();
@@ -114,11 +117,8 @@ pub fn serve<B: Board, P: Program>(
             is_quiet = false;
         }
         if is_quiet {
-            let deadline_us = match (link.next_timeout(), service.next_timeout()) {
-                (Some(link), Some(service)) => Some(link.min(service)),
-                (link, service) => link.or(service),
-            };
-            board.sleep_until(deadline_us);
+            let deadlines_us = [link.next_timeout(), service.next_timeout(), reset_at_us];
+            board.sleep_until(deadlines_us.into_iter().flatten().min());
         }
     }
 }

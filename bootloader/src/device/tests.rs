@@ -112,6 +112,15 @@ fn a_loader_whose_tester_has_gone_goes_back_to_work_if_it_can() {
     assert!(board.longest_unfed_us < 1_000_000, "the watchdog was not fed for {} us", board.longest_unfed_us);
 }
 
+/// Its last frame was never acknowledged, because the tester was the only other node.
+#[test]
+fn bus26_a_loader_whose_controller_sends_no_more_goes_back_to_work() {
+    let mut board = Bench { stuck: true, ..Bench::default() };
+    run(&mut board, Server::entered(Session::Programming), true, &[]);
+    let s3_us = u64::from(S3_SERVER_MS) * 1000;
+    assert!((s3_us..s3_us + LAST_FRAME_US + 1000).contains(&board.now_us), "{} us", board.now_us);
+}
+
 #[test]
 fn one_without_an_image_stays() {
     let mut board = Bench::default();
