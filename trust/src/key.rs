@@ -132,17 +132,22 @@ fn challenge(r: &[u8; 32], key: &[u8; 32], message: &[&[u8]]) -> Scalar {
 
 /// A window of a scalar: three bits, because eight times a point is the one multiple that the library doubles to.
 const WINDOW_BITS: usize = 3;
+/// Numbers that a window holds.
+const MULTIPLES: usize = 1 << WINDOW_BITS;
 
 /// `[S]B - [k]A`, encoded: the R that a signature must have. Its time depends on the numbers, and all of them are public
 /// (docs/decisions/0023).
 #[inline(never)]
 #[allow(clippy::arithmetic_side_effects, reason = "of points, which form a group")]
 fn commitment(s: &Scalar, k: &Scalar, key: &EdwardsPoint) -> [u8; 32] {
-    let terms = [(s, multiples(&ED25519_BASEPOINT_POINT)), (k, multiples(&-key))];
+    let mut multiples = [[EdwardsPoint::default(); MULTIPLES]; 2];
+    for (multiples, point) in multiples.iter_mut().zip([ED25519_BASEPOINT_POINT, -key]) {
+        fill(multiples, &point);
+    }
     let mut sum = EdwardsPoint::default();
     for window in (0..SCALAR_BITS.div_ceil(WINDOW_BITS)).rev() {
         sum = sum.mul_by_cofactor();
-        for (scalar, multiples) in &terms {
+        for (scalar, multiples) in [s, k].into_iter().zip(&multiples) {
             if let Some(multiple) = multiples.get(scalar.window(window.saturating_mul(WINDOW_BITS))) {
                 sum += multiple;
             }
@@ -151,17 +156,15 @@ fn commitment(s: &Scalar, k: &Scalar, key: &EdwardsPoint) -> [u8; 32] {
     sum.compress().to_bytes()
 }
 
-/// A point times 0 to 7.
+/// A point times 0 to 7, in place: tables are large.
 #[inline(never)]
 #[allow(clippy::arithmetic_side_effects, reason = "of points, which form a group")]
-fn multiples(point: &EdwardsPoint) -> [EdwardsPoint; 1 << WINDOW_BITS] {
-    let mut multiples = [EdwardsPoint::default(); 1 << WINDOW_BITS];
+fn fill(multiples: &mut [EdwardsPoint; MULTIPLES], point: &EdwardsPoint) {
     let mut sum = EdwardsPoint::default();
-    for multiple in &mut multiples {
+    for multiple in multiples {
         *multiple = sum;
         sum += point;
     }
-    multiples
 }
 
 /// A point of the curve, not of small order.

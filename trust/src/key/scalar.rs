@@ -43,7 +43,8 @@ impl Scalar {
     pub(super) fn window(&self, bit: usize) -> usize {
         let limb = |at: usize| u64::from(self.0.get(at).copied().unwrap_or(0));
         let limbs = limb(bit / 32) | limb((bit / 32).saturating_add(1)) << 32;
-        (limbs >> (bit % 32)) as usize & 7
+        let [low, ..] = (limbs >> (bit % 32)).to_le_bytes();
+        usize::from(low & 7)
     }
 }
 
