@@ -70,10 +70,20 @@ impl fmt::Debug for Slcan {
     }
 }
 
+/// On Unix `NoDevice` means that another program holds the port, and a missing one is `NotFound`.
+fn unopened(error: tokio_serial::Error) -> io::Error {
+    if cfg!(unix) && error.kind == tokio_serial::ErrorKind::NoDevice {
+        return io::Error::new(io::ErrorKind::ResourceBusy, "another program uses this port");
+    }
+    error.into()
+}
+
 impl Slcan {
     pub(crate) async fn open(address: &SlcanAddress) -> io::Result<Self> {
         let stream: Box<dyn SlcanStream> = match &address.peer {
-            SlcanPeer::Serial { path, baud } => Box::new(tokio_serial::new(path, *baud).open_native_async()?),
+            SlcanPeer::Serial { path, baud } => {
+                Box::new(tokio_serial::new(path, *baud).open_native_async().map_err(unopened)?)
+            }
             SlcanPeer::Tcp(host) => {
                 let stream = TcpStream::connect(host).await?;
                 // Frames are small and each may be waited for.
