@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use trust::host::usage_message;
 
@@ -114,11 +113,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 fn usage(arguments: &[OsString], error: &clap::Error) -> u8 {
     let json = arguments.iter().any(|argument| argument == "--json");
     if json && error.use_stderr() {
-        let message = match error.kind() {
-            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "a subcommand is missing".to_owned(),
-            _ => usage_message(&error.to_string()),
-        };
-        return Output::new(true).failure(&Error::usage(message));
+        return Output::new(true).failure(&Error::usage(usage_message(error)));
     }
     // Nobody may be listening.
     let _ignored = error.print();

@@ -11,10 +11,10 @@ mod read;
 mod terminal;
 
 #[cfg(feature = "command-line")]
-pub use command_line::parse_command_line;
+pub use command_line::{parse_command_line, usage_message};
 pub use key_file::{KeyFileError, MAX_KEY_FILE_LEN, open_anchors, open_public_key, parse_public_key};
 pub use names::{NameError, Serial, VersionText};
 pub use pem::{Pem, PemError};
 pub use private_key::is_private_key;
 pub use read::{ReadError, open_limited, read, read_limited, without_mark};
-pub use terminal::{printable, printable_cut, usage_message};
+pub use terminal::{printable, printable_cut};

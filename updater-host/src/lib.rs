@@ -33,28 +33,22 @@ mod update;
 
 use std::ffi::OsString;
 
+use trust::host::{parse_command_line, usage_message};
+
 use cli::{Cli, Command};
 use error::Moment;
 use interrupt::Interrupt;
 use output::{Output, usage_failure};
 
-/// What is wrong with the command line, on one line: the first paragraph of what is printed for people.
-fn mistake(error: &clap::Error) -> String {
-    if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        return "a command is missing".to_owned();
-    }
-    trust::host::usage_message(&error.to_string())
-}
-
 /// Runs the program with its arguments (the first is its name) and returns the exit code.
 pub async fn run(arguments: Vec<OsString>) -> u8 {
     let json = arguments.iter().any(|argument| argument == "--json");
-    let cli = match trust::host::parse_command_line::<Cli>(arguments) {
+    let cli = match parse_command_line::<Cli>(arguments) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version go to stdout, mistakes to stderr; a closed one is not our matter.
             let _ = error.print();
-            return if error.use_stderr() { usage_failure(json, &mistake(&error)) } else { 0 };
+            return if error.use_stderr() { usage_failure(json, &usage_message(&error)) } else { 0 };
         }
     };
     let output = Output::new(cli.json, cli.verbose);

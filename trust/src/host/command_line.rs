@@ -1,8 +1,10 @@
-//! Command lines whose options environment variables can stand for (feature `command-line`).
+//! Command lines: environment variables that stand for options, and the wording of a mistake (feature
+//! `command-line`).
 
 use std::ffi::{OsStr, OsString};
 
 use clap::builder::Resettable;
+use clap::error::ErrorKind;
 use clap::{CommandFactory, Error, FromArgMatches};
 
 /// Parses a command line (the first argument is the program's name). An empty variable counts as unset, and a
@@ -14,6 +16,20 @@ pub fn parse_command_line<C: CommandFactory + FromArgMatches>(arguments: Vec<OsS
     let mut command = with_environment(C::command(), &arguments);
     let mut matches = command.try_get_matches_from_mut(arguments)?;
     C::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+}
+
+/// A wrong command line in one line, from the paragraph that clap prints for people: without `error:`, the usage and
+/// the tip. Missing arguments stand on lines of their own there.
+#[must_use]
+pub fn usage_message(error: &Error) -> String {
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return "a command is missing".to_owned();
+    }
+    let rendered = error.to_string();
+    let lines = rendered.lines().map(str::trim).filter(|line| !line.is_empty());
+    let said =
+        lines.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"));
+    said.collect::<Vec<_>>().join(" ").trim_start_matches("error: ").to_owned()
 }
 
 fn with_environment(command: clap::Command, arguments: &[OsString]) -> clap::Command {
@@ -83,5 +99,18 @@ mod tests {
             assert_eq!(matches.get_one::<u16>("page"), Some(&7));
         }
         assert!(parse(&["go", "--", "--number"]).is_err());
+    }
+
+    #[test]
+    fn a_wrong_command_line_is_one_line() {
+        let key = Arg::new("key").long("key").required(true).value_name("FILE");
+        let command = Command::new("tool").subcommand_required(true).arg_required_else_help(true);
+        let command = command.subcommand(Command::new("sign").arg(key));
+        let mistake = |arguments: &[&str]| {
+            usage_message(&command.clone().try_get_matches_from(arguments).expect_err("a mistake"))
+        };
+        let missing = "the following required arguments were not provided: --key <FILE>";
+        assert_eq!(mistake(&["tool", "sign"]), missing);
+        assert_eq!(mistake(&["tool"]), "a command is missing");
     }
 }

@@ -1,5 +1,4 @@
-//! Text that came from a file, a device or a server, made harmless for a terminal; and the wording of a wrong
-//! command line.
+//! Text that came from a file, a device or a server, made harmless for a terminal.
 
 /// Text with nothing in it that a terminal would obey: control characters and characters that are invisible or
 /// change the reading direction are escaped as `\u{..}`.
@@ -36,19 +35,9 @@ fn is_harmful(character: char) -> bool {
         )
 }
 
-/// A wrong command line in one line, from the paragraph that the parser prints for people: `rendered` without
-/// `error:`, the usage and the tip. Missing arguments stand on lines of their own there.
-#[must_use]
-pub fn usage_message(rendered: &str) -> String {
-    let lines = rendered.lines().map(str::trim).filter(|line| !line.is_empty());
-    let said =
-        lines.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"));
-    said.collect::<Vec<_>>().join(" ").trim_start_matches("error: ").to_owned()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{printable, printable_cut, usage_message};
+    use super::{printable, printable_cut};
 
     #[test]
     fn a_terminal_obeys_nothing() {
@@ -62,13 +51,5 @@ mod tests {
         assert_eq!(printable_cut("12345", 5), "12345");
         assert_eq!(printable_cut("123456", 5), "12345...");
         assert_eq!(printable_cut("ééé", 2), "éé...");
-    }
-
-    #[test]
-    fn a_wrong_command_line_is_one_line() {
-        let rendered = "error: the following required arguments were not provided:\n  --key <KEY.pem>\n  \
-                        --out <FILE>\n\nUsage: tool sign --key <KEY.pem>\n\nFor more information, try '--help'.\n";
-        let message = "the following required arguments were not provided: --key <KEY.pem> --out <FILE>";
-        assert_eq!(usage_message(rendered), message);
     }
 }
