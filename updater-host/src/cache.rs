@@ -15,7 +15,7 @@ use trust::host::ReadError;
 use trust::{Anchor, Domain, MAX_REVOCATION_LIST_LEN, RevocationList};
 use uuid::Uuid;
 
-use crate::error::{Error, FileAction};
+use crate::error::Error;
 use crate::server::{Kind, Latest};
 use crate::text::printable;
 
@@ -70,7 +70,7 @@ impl Cache {
     /// An image of `size` bytes, if it is here and has its digest. One that is damaged is deleted.
     ///
     /// # Errors
-    /// [`Error::File`]
+    /// [`Error::Read`], [`Error::Write`]
     pub(crate) fn image(&self, digest: &[u8; 32], size: u64) -> Result<Option<Vec<u8>>, Error> {
         self.by_digest(&self.image_path(digest), digest, size)
     }
@@ -78,7 +78,7 @@ impl Cache {
     /// An envelope, if it is here and has its digest (of the file, not the manifest).
     ///
     /// # Errors
-    /// [`Error::File`]
+    /// [`Error::Read`], [`Error::Write`]
     pub(crate) fn envelope(&self, digest: &[u8; 32]) -> Result<Option<Vec<u8>>, Error> {
         self.by_digest(&self.envelope_path(digest), digest, MAX_ENVELOPE_LEN as u64)
     }
@@ -86,7 +86,7 @@ impl Cache {
     /// Keeps an envelope.
     ///
     /// # Errors
-    /// [`Error::File`]
+    /// [`Error::Read`], [`Error::Write`]
     pub(crate) fn keep_envelope(&self, bytes: &[u8]) -> Result<(), Error> {
         write_whole(&self.envelope_path(&Sha256::digest(bytes).into()), bytes)
     }
@@ -94,7 +94,7 @@ impl Cache {
     /// The release objects that `server` gave last: for this very device, and for its class. As they came.
     ///
     /// # Errors
-    /// [`Error::File`]
+    /// [`Error::Read`], [`Error::Write`]
     pub(crate) fn release_objects(&self, server: &str, kind: &Kind) -> Result<Vec<Vec<u8>>, Error> {
         let paths = [Some(kind.device), None].map(|device| self.release_path(server, kind, device));
         let read = paths.iter().map(|path| read_if_there(path, MAX_RELEASE_OBJECT_LEN));
@@ -105,7 +105,7 @@ impl Cache {
     /// higher sequence number, it has been withdrawn, and goes.
     ///
     /// # Errors
-    /// [`Error::File`]
+    /// [`Error::Read`], [`Error::Write`]
     pub(crate) fn keep_release_object(
         &self,
         server: &str,
@@ -124,7 +124,7 @@ impl Cache {
     /// The newest revocation list of a domain that was ever fetched. To be verified.
     ///
     /// # Errors
-    /// [`Error::File`]
+    /// [`Error::Read`], [`Error::Write`]
     pub(crate) fn revocation_list(&self, domain: Domain) -> Result<Option<Vec<u8>>, Error> {
         read_if_there(&self.list_path(domain), MAX_REVOCATION_LIST_LEN as u64)
     }
@@ -132,7 +132,7 @@ impl Cache {
     /// Keeps a revocation list, unless the one of its domain that is here is as new.
     ///
     /// # Errors
-    /// [`Error::File`]
+    /// [`Error::Read`], [`Error::Write`]
     pub(crate) fn keep_revocation_list(
         &self,
         anchors: &[Anchor],
@@ -152,13 +152,13 @@ impl Cache {
     /// Opens an image for fetching, at what an earlier run left. `None` while another program fetches it.
     ///
     /// # Errors
-    /// [`Error::File`]
+    /// [`Error::Read`], [`Error::Write`]
     pub(crate) fn partial_image(&self, digest: &[u8; 32]) -> Result<Option<PartialImage>, Error> {
         let path = self.image_path(digest).with_extension("part");
         make_folder(&path)?;
         // The lock is a file of its own: the other one is renamed when it is complete.
         let Some(lock) = try_lock(&path.with_extension("lock"))? else { return Ok(None) };
-        let failed = |source| Error::file(FileAction::Write, &path, source);
+        let failed = |source| Error::write(&path, source);
         let mut file = File::options()
             .read(true)
             .write(true)
@@ -174,7 +174,7 @@ impl Cache {
     /// thrown away and this is `None`.
     ///
     /// # Errors
-    /// [`Error::File`]
+    /// [`Error::Read`], [`Error::Write`]
     pub(crate) fn finish_image(
         &self,
         mut partial: PartialImage,
@@ -182,7 +182,7 @@ impl Cache {
         size: u64,
     ) -> Result<Option<Vec<u8>>, Error> {
         let path = partial.path.clone();
-        let failed = |source| Error::file(FileAction::Write, &path, source);
+        let failed = |source| Error::write(&path, source);
         let mut bytes = Vec::new();
         partial.file.seek(SeekFrom::Start(0)).map_err(failed)?;
         (&partial.file).take(size.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
@@ -240,9 +240,9 @@ impl PartialImage {
     /// Adds what came.
     ///
     /// # Errors
-    /// [`Error::File`]
+    /// [`Error::Read`], [`Error::Write`]
     pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.file.write_all(bytes).map_err(|source| Error::file(FileAction::Write, &self.path, source))?;
+        self.file.write_all(bytes).map_err(|source| Error::write(&self.path, source))?;
         self.len = self.len.saturating_add(bytes.len() as u64);
         Ok(())
     }
@@ -250,9 +250,9 @@ impl PartialImage {
     /// Throws away what is here.
     ///
     /// # Errors
-    /// [`Error::File`]
+    /// [`Error::Read`], [`Error::Write`]
     pub(crate) fn restart(&mut self) -> Result<(), Error> {
-        let failed = |source| Error::file(FileAction::Write, &self.path, source);
+        let failed = |source| Error::write(&self.path, source);
         self.file.set_len(0).map_err(failed)?;
         self.file.seek(SeekFrom::Start(0)).map_err(failed)?;
         self.len = 0;
@@ -270,14 +270,14 @@ fn read_if_there(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Error> {
     match trust::host::open_limited(path, limit, &mut bytes) {
         Ok(()) | Err(ReadError::TooLong(_)) => Ok(Some(bytes)),
         Err(ReadError::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::file_read(path, error)),
+        Err(error) => Err(Error::read(path, error)),
     }
 }
 
 /// Writes a file so that it is there wholly or not at all, also after a power cut.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let folder = make_folder(path)?;
-    let failed = |source| Error::file(FileAction::Write, path, source);
+    let failed = |source| Error::write(path, source);
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
     file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
     file.persist(path).map_err(|error| failed(error.error))?;
@@ -290,36 +290,34 @@ pub(crate) fn try_lock(path: &Path) -> Result<Option<File>, Error> {
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(source)) => Err(Error::file(FileAction::Write, path, source)),
+        Err(TryLockError::Error(source)) => Err(Error::write(path, source)),
     }
 }
 
 /// The same, for what takes no time: waits until no other program has it.
 fn lock(path: &Path) -> Result<File, Error> {
     let file = open_lock(path)?;
-    file.lock().map_err(|source| Error::file(FileAction::Write, path, source))?;
+    file.lock().map_err(|source| Error::write(path, source))?;
     Ok(file)
 }
 
 fn open_lock(path: &Path) -> Result<File, Error> {
     make_folder(path)?;
     let opened = File::options().write(true).create(true).truncate(false).open(path);
-    opened.map_err(|source| Error::file(FileAction::Write, path, source))
+    opened.map_err(|source| Error::write(path, source))
 }
 
 /// Removes a file; one that is not there is fine.
 pub(crate) fn remove(path: &Path) -> Result<(), Error> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(Error::file(FileAction::Write, path, error))
-        }
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::write(path, error)),
         _ => Ok(()),
     }
 }
 
 fn make_folder(path: &Path) -> Result<&Path, Error> {
     let folder = path.parent().unwrap_or(path);
-    fs::create_dir_all(folder).map_err(|source| Error::file(FileAction::Write, folder, source))?;
+    fs::create_dir_all(folder).map_err(|source| Error::write(folder, source))?;
     Ok(folder)
 }
 

@@ -6,154 +6,146 @@ use std::time::Duration;
 use can_bus::{BusAddress, Identifiers};
 use clap::{Args, Parser, Subcommand};
 
-/// Finds devices on the CAN bus, verifies releases and installs them.
+/// Find devices on the CAN bus, verify releases and install them
 #[derive(Debug, Parser)]
 #[command(name = "updater-host", version, about, max_term_width = 100)]
 pub(crate) struct Cli {
-    /// Print one JSON object a line to stdout; the last one is the result or the error
+    /// Print one JSON object per line to stdout; the last one is the result or the error
     #[arg(long, global = true)]
     pub(crate) json: bool,
 
-    /// Show protocol details of failures as well
+    /// Show the protocol details of failures
     #[arg(long, short, global = true)]
     pub(crate) verbose: bool,
 
-    /// The CAN bus: udp-multicast[:GROUP:PORT], slcan:/dev/ttyX[@BAUD][?speed=500k], slcan:tcp:HOST:PORT, slcan:unix:PATH,
-    /// socketcan:IFACE; `?fd` for CAN FD [default: udp-multicast, the simulator's]
+    /// CAN bus to use: udp-multicast[:GROUP:PORT], slcan:/dev/ttyX[@BAUD][?speed=500k], slcan:tcp:HOST:PORT, slcan:unix:PATH,
+    /// socketcan:IFACE; `?fd` for CAN FD [default: udp-multicast, the bus of the simulator]
     #[arg(long, global = true, env = "ANCHORAGE_BUS", value_name = "ADDRESS")]
     pub(crate) bus: Option<BusAddress>,
 
-    /// CAN identifiers: 29bit (18DA..), 11bit (7E0 and 7E8, one device), or 11bit:REQ:RESP in hexadecimal digits
+    /// CAN identifiers to use: 29bit (18DA..), 11bit (7E0 and 7E8, one device), or 11bit:REQ:RESP in hexadecimal
     #[arg(long, global = true, default_value = "29bit", value_name = "KIND")]
     pub(crate) identifiers: Identifiers,
 
-    /// How long a scan collects answers
+    /// Collect the answers to a scan for this long
     #[arg(long, global = true, value_parser = duration, default_value = "1s", value_name = "TIME")]
     pub(crate) scan_time: Duration,
 
-    /// How long to wait for a device that stopped answering
+    /// Wait this long for a device that stopped answering
     #[arg(long, global = true, value_parser = duration, default_value = "60s", value_name = "TIME")]
     pub(crate) patience: Duration,
 
-    /// Keeps downloads and unsent reports here instead of in the user's own directories.
+    /// Keep downloads and unsent reports in this folder instead of your own directories
     #[cfg(feature = "http")]
     #[arg(long, global = true, env = "ANCHORAGE_DATA_DIR", value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
 
-    /// What to do.
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
-/// The subcommands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Lists the devices on the bus.
+    /// List the devices on the bus
     Scan,
-    /// Shows what a device says about itself.
+    /// Show everything that a device reports
     Info(Choice),
-    /// Writes the provisioning block of a device that has none yet.
+    /// Give a new device its identity: write its provisioning block
     Provision(Provision),
-    /// Gives a device a newer revocation list.
+    /// Send a revocation list to a device
     Revocations(Revocations),
-    /// Verifies a release, installs it and waits until the device confirms it.
+    /// Verify a release, install it and wait until the device confirms it
     Update(Box<Update>),
-    /// Drop an install in progress or an image that waits for its reset; the active image stays
+    /// Drop an unfinished install or an installed image that waits for a reset; the active image stays
     Abandon(Choice),
-    /// Resets a device; an image that waits is swapped in, an unconfirmed trial is reverted.
+    /// Reset a device: a waiting image is swapped in, an unconfirmed trial is reverted
     Reset(Choice),
 }
 
-/// Which device.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Choice {
-    /// Node address of the device, hexadecimal with 0x or decimal.
+    /// Choose the device with this node address (decimal, or hexadecimal with 0x)
     #[arg(long, value_parser = node, value_name = "ADDRESS", conflicts_with = "serial")]
     pub(crate) node: Option<u8>,
 
-    /// Serial of the device.
+    /// Choose the device with this serial
     #[arg(long, value_name = "SERIAL")]
     pub(crate) serial: Option<String>,
 }
 
-/// `provision`
 #[derive(Debug, Args)]
 pub(crate) struct Provision {
-    /// The block that manifest-tool provision made.
+    /// Provisioning block, made by manifest-tool provision
     pub(crate) block: PathBuf,
 
-    /// Node address of the device before it is provisioned.
+    /// Node address that the device has now, before it is provisioned (default 0x10)
     #[arg(long, value_parser = node, value_name = "ADDRESS")]
     pub(crate) node: Option<u8>,
 }
 
-/// `revocations`
 #[derive(Debug, Args)]
 pub(crate) struct Revocations {
-    /// The signed revocation list.
+    /// Signed revocation list
     pub(crate) list: PathBuf,
 
-    /// Which device.
     #[command(flatten)]
     pub(crate) choice: Choice,
 }
 
-/// `update`
 #[derive(Debug, Args)]
 pub(crate) struct Update {
-    /// Which device.
     #[command(flatten)]
     pub(crate) choice: Choice,
 
-    /// Gets the newest release for the device from this update-server, and reports to it.
+    /// Get the newest release for the device from this update-server, and report the result to it
     #[cfg(feature = "http")]
     #[arg(long, value_name = "URL", required_unless_present = "release")]
     pub(crate) server: Option<String>,
 
-    /// Installs this signed envelope instead.
+    /// Install the release in this signed envelope
     #[arg(long, value_name = "FILE", requires = "image")]
     #[cfg_attr(not(feature = "http"), arg(required = true))]
     pub(crate) release: Option<PathBuf>,
 
-    /// The image that belongs to --release.
+    /// Image of the release in --release
     #[arg(long, value_name = "FILE", requires = "release")]
     pub(crate) image: Option<PathBuf>,
 
-    /// A root that is trusted: COSE_Key, or public key in PEM. May be given several times.
+    /// Trust this root: COSE_Key, or public key in PEM (repeatable)
     #[arg(long = "anchor", value_name = "FILE", required_unless_present = "dangerous_skip_host_checks")]
     pub(crate) anchors: Vec<PathBuf>,
 
-    /// A signed revocation list. May be given several times.
+    /// Apply this signed revocation list and send it to the device (repeatable)
     #[arg(long, value_name = "FILE")]
     pub(crate) revocations: Vec<PathBuf>,
 
-    /// Certificates (PEM) of the authorities to trust instead of those of this system
+    /// Trust the TLS authorities in this file (PEM) instead of those of this system
     #[cfg(feature = "http")]
     #[arg(long, value_name = "FILE", requires = "server")]
     pub(crate) ca: Option<PathBuf>,
 
-    /// The server's token, to report what became of the update.
+    /// Report to the server with the token in this file
     #[cfg(feature = "http")]
     #[arg(long, value_name = "FILE", requires = "server")]
     pub(crate) token_file: Option<PathBuf>,
 
-    /// Does not ask.
+    /// Install without asking for confirmation
     #[arg(long, short)]
     pub(crate) yes: bool,
 
-    /// Installs the release even when the device runs it already.
+    /// Install the release even if the device already runs it
     #[arg(long)]
     pub(crate) reinstall: bool,
 
-    /// How long the new image may take to confirm itself.
+    /// Wait this long for the new image to confirm itself
     #[arg(long, value_parser = duration, default_value = "30s", value_name = "TIME")]
     pub(crate) confirm_timeout: Duration,
 
-    /// Resets a device that has not confirmed the new image by then, so that it goes back to the old one.
+    /// Reset the device if the new image has not confirmed itself by then, which brings back the old one
     #[arg(long)]
     pub(crate) revert_unconfirmed: bool,
 
-    /// Sends what it is given although it does not verify. The device still refuses it: this is for tests.
+    /// Send the release even if host verification fails. The device still verifies it. For testing only
     #[arg(long)]
     pub(crate) dangerous_skip_host_checks: bool,
 }
@@ -166,7 +158,7 @@ fn duration(text: &str) -> Result<Duration, String> {
         "ms" => 1,
         "" | "s" => 1000,
         "m" => 60_000,
-        _ => return Err("say 500ms, 30s or 2m".to_owned()),
+        _ => return Err("use a form such as 500ms, 30s or 2m".to_owned()),
     };
     number
         .parse::<u64>()
@@ -174,7 +166,7 @@ fn duration(text: &str) -> Result<Duration, String> {
         .and_then(|number| number.checked_mul(milliseconds_per_unit))
         .filter(|milliseconds| (1..=86_400_000).contains(milliseconds))
         .map(Duration::from_millis)
-        .ok_or_else(|| "say 500ms, 30s or 2m, at most a day".to_owned())
+        .ok_or_else(|| "use 1ms to 24 hours, in a form such as 500ms, 30s or 2m".to_owned())
 }
 
 fn node(text: &str) -> Result<u8, String> {
@@ -184,7 +176,7 @@ fn node(text: &str) -> Result<u8, String> {
     };
     number
         .filter(|node| update_protocol::profile::is_node_address(*node))
-        .ok_or_else(|| "a node address is 1 to 239".to_owned())
+        .ok_or_else(|| "use a node address from 1 to 239".to_owned())
 }
 
 #[cfg(test)]

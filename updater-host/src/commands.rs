@@ -1,4 +1,4 @@
-//! The commands but `update`: each asks one device for one thing.
+//! Every command except `update`: each asks one device for one thing.
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ use update_protocol::profile::{
 
 use crate::cli::{Choice, Cli, Provision, Revocations};
 use crate::connection::{Connection, Trouble};
-use crate::device::{Device, InfoReport, ScanReport};
+use crate::device::{Device, DeviceTrust, InfoReport, ScanReport};
 use crate::error::{Error, ProvisionConflict, Subject};
 use crate::files;
 use crate::output::{Output, Report};
 use crate::restart::await_answer;
-use crate::scan::{self, choose};
+use crate::scan::{self, READING, choose};
 use crate::session::{PROGRAMMING, Reset, Session};
 
 /// `scan`
@@ -87,6 +87,7 @@ pub(crate) async fn provision(cli: &Cli, options: &Provision, output: &Output) -
     let mut connection = Connection::open(cli).await?;
     let device = look_around(&mut connection, options, &identity, cli.scan_time, output).await?;
     output.step("provisioning");
+    enter(&mut connection, device.node).await?;
     give(&mut connection, device.node, Object::ProvisioningBlock, &block, Subject::ProvisioningBlock).await?;
     // The device answers at its own node address from the next start on. If it has not heard this, it starts anew when
     // its session expires.
@@ -163,18 +164,28 @@ pub(crate) async fn revocations(cli: &Cli, options: &Revocations, output: &Outpu
     let mut connection = Connection::open(cli).await?;
     let device = choose(&mut connection, &options.choice, cli.scan_time).await?;
     if device.state.image == ImageState::Trial {
-        output.warn("on-trial", "the device has not confirmed what it runs now; this makes it go back");
+        output.warn("on-trial", "the device has not confirmed its active image; this command reverts it");
     }
     output.step("revocation list");
     let subject = Subject::RevocationList(options.list.display().to_string());
+    enter(&mut connection, device.node).await?;
+    let before = trust(&mut connection, device.node).await?;
     give(&mut connection, device.node, Object::RevocationList, &list, subject).await?;
-    let state = Session::new(&mut connection, device.node).state().await;
-    let state = state.map_err(|trouble| trouble.with(&connection, device.node, "reading its state"))?;
+    let after = trust(&mut connection, device.node).await?;
     let _ = reset(&mut connection, device.node).await?;
     await_answer(&mut connection, device.node, cli.patience).await?;
-    let sequence = state.revocation_sequence;
-    let words = format!("{} has the revocation list with list-sequence {sequence}.", device.serial);
-    Ok(Done::new("stored", &device, Some(sequence), words))
+    let sequence = changed_sequence(before, after);
+    let words = match sequence {
+        Some(sequence) => format!("{} has the revocation list with list-sequence {sequence}.", device.serial),
+        None => format!("{} has the revocation list.", device.serial),
+    };
+    Ok(Done::new("stored", &device, sequence, words))
+}
+
+/// list-sequence of the one domain whose list changed; `None` if the device does not report its domains.
+fn changed_sequence(before: Option<DeviceTrust>, after: Option<DeviceTrust>) -> Option<u64> {
+    let before = before?.domains;
+    after?.domains.into_iter().find(|domain| !before.contains(domain)).map(|domain| domain.list_sequence)
 }
 
 /// `abandon`
@@ -186,19 +197,17 @@ pub(crate) async fn abandon(cli: &Cli, choice: &Choice, output: &Output) -> Resu
     let mut connection = Connection::open(cli).await?;
     let device = choose(&mut connection, choice, cli.scan_time).await?;
     if device.state.image == ImageState::Trial {
-        output.warn("on-trial", "the device has not confirmed what it runs now; this makes it go back");
+        output.warn("on-trial", "the device has not confirmed its active image; this command reverts it");
     }
     output.step("abandon");
+    enter(&mut connection, device.node).await?;
     let mut session = Session::new(&mut connection, device.node);
-    if let Err(trouble) = session.open_programming().await {
-        return Err(trouble.with(&connection, device.node, PROGRAMMING));
-    }
     let abandoned = session.abandon().await;
     // Whether it hears us does not change the result: its session expires.
     let _ = session.reset().await;
     abandoned.map_err(|trouble| trouble.with(&connection, device.node, ABANDON))?;
     await_answer(&mut connection, device.node, cli.patience).await?;
-    let words = format!("{} has no install in progress; what it runs is unchanged.", device.serial);
+    let words = format!("{} has no install in progress; its active image is unchanged.", device.serial);
     Ok(Done::new("abandoned", &device, None, words))
 }
 
@@ -221,7 +230,18 @@ pub(crate) async fn restart(cli: &Cli, choice: &Choice, output: &Output) -> Resu
     Ok(InfoReport::new(&read(&mut connection, device.node).await?))
 }
 
-/// Has an object accepted in a programming session. After a refusal the device goes back to its application.
+/// Opens a programming session. An application that refuses continues undisturbed.
+async fn enter(connection: &mut Connection, node: u8) -> Result<(), Error> {
+    let opened = Session::new(connection, node).open_programming().await;
+    opened.map_err(|trouble| trouble.with(connection, node, PROGRAMMING))
+}
+
+async fn trust(connection: &mut Connection, node: u8) -> Result<Option<DeviceTrust>, Error> {
+    let trust = Session::new(connection, node).trust().await;
+    trust.map_err(|trouble| trouble.with(connection, node, READING))
+}
+
+/// Sends an object in a programming session. After a refusal the device returns to its application.
 async fn give(
     connection: &mut Connection,
     node: u8,
@@ -230,10 +250,6 @@ async fn give(
     subject: Subject,
 ) -> Result<(), Error> {
     let mut session = Session::new(connection, node);
-    // An application that lets nobody in goes on undisturbed.
-    if let Err(trouble) = session.open_programming().await {
-        return Err(trouble.with(connection, node, PROGRAMMING));
-    }
     match session.download(object, bytes, |_| Flow::Continue).await {
         Ok(_) => Ok(()),
         Err(Trouble::Refused(nrc)) => {
@@ -253,5 +269,5 @@ async fn reset(connection: &mut Connection, node: u8) -> Result<Reset, Error> {
 
 async fn read(connection: &mut Connection, node: u8) -> Result<Device, Error> {
     let read = Session::new(connection, node).device().await;
-    read.map_err(|trouble| trouble.with(connection, node, "reading its state"))
+    read.map_err(|trouble| trouble.with(connection, node, READING))
 }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use suit_manifest::DeviceIdentity;
 use suit_manifest::reason::Reason;
+use trust::Domain;
 use update_protocol::profile::anchors::{AnchorEntry, AnchorReport, DomainEntry};
 use update_protocol::profile::{ImageState, Mode, StateRecord};
 use uuid::Uuid;
@@ -49,6 +50,12 @@ impl DeviceTrust {
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, DeviceAnswerError> {
         let report = AnchorReport::decode(bytes).map_err(DeviceAnswerError::AnchorReport)?;
         Ok(Self { anchors: report.anchors().collect(), domains: report.domains().collect() })
+    }
+
+    /// list-sequence of the list that it holds of a domain, 0 if none; `None` for a domain that it does not know.
+    #[must_use]
+    pub(crate) fn list_sequence(&self, domain: Domain) -> Option<u64> {
+        self.domains.iter().find(|known| known.domain == domain.0.0).map(|known| known.list_sequence)
     }
 }
 
@@ -190,10 +197,10 @@ impl std::fmt::Display for DeviceSummary {
         let version = self.version.as_deref().unwrap_or("-");
         write!(f, "node 0x{:02X}  {:32}  {:11}  {version}", self.node, self.serial, self.mode)?;
         match self.image {
-            "trial" => f.write_str("  on trial: not confirmed, the next reset brings the old one back"),
+            "trial" => f.write_str("  on trial: not confirmed; the next reset reverts it"),
             "pending" => f.write_str("  an installed image waits for a reset"),
-            "reverting" => f.write_str("  goes back to its old image"),
-            _ if self.reverted => f.write_str("  went back after a failed update (see info)"),
+            "reverting" => f.write_str("  is reverting to its old image"),
+            _ if self.reverted => f.write_str("  reverted after a failed update (see info)"),
             _ => Ok(()),
         }
     }

@@ -13,9 +13,9 @@ pub(crate) const MAX_IMAGE_LEN: u64 = 0x0FFF_FFFF;
 /// Reads a file of 1 to `limit` bytes.
 ///
 /// # Errors
-/// [`Error::File`], [`Error::FileTooLong`], [`Error::FileEmpty`]
+/// [`Error::Read`], [`Error::FileEmpty`]
 pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
-    let bytes = trust::host::read(path, limit).map_err(|error| Error::file_read(path, error))?;
+    let bytes = trust::host::read(path, limit).map_err(|error| Error::read(path, error))?;
     if bytes.is_empty() {
         return Err(Error::FileEmpty(path.to_owned()));
     }
@@ -38,6 +38,8 @@ pub(crate) fn read_token(path: &Path) -> Result<String, Error> {
 
 #[cfg(test)]
 mod tests {
+    use trust::host::ReadError;
+
     use super::*;
 
     fn file(bytes: &[u8]) -> tempfile::NamedTempFile {
@@ -49,9 +51,15 @@ mod tests {
     #[test]
     fn a_file_has_a_limit_and_is_not_empty() {
         assert_eq!(read(file(b"1234").path(), 4).unwrap(), b"1234");
-        assert!(matches!(read(file(b"12345").path(), 4), Err(Error::FileTooLong { limit: 4, .. })));
+        assert!(matches!(
+            read(file(b"12345").path(), 4),
+            Err(Error::Read { source: ReadError::TooLong(4), .. })
+        ));
         assert!(matches!(read(file(b"").path(), 4), Err(Error::FileEmpty(_))));
-        assert!(matches!(read(Path::new("/nowhere/at/all"), 4), Err(Error::File { .. })));
+        assert!(matches!(
+            read(Path::new("/nowhere/at/all"), 4),
+            Err(Error::Read { source: ReadError::Io(_), .. })
+        ));
     }
 
     #[cfg(feature = "http")]

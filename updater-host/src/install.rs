@@ -4,17 +4,19 @@
 //! What the device has committed is in its state record, so every try begins with a new session, sends the envelope
 //! again and goes on at the resume offset.
 
+mod lists;
+
+pub(crate) use lists::{Learned, NewestList};
+
 use std::time::{Duration, Instant};
 
 use can_bus::{Ended, Flow};
-use suit_manifest::reason::Reason;
-use trust::Domain;
 use update_protocol::profile::{ImageState, Mode, Object, StateRecord};
 use update_protocol::uds::Nrc;
 
 use crate::connection::{Connection, Trouble};
 use crate::device::Device;
-use crate::error::{DeviceAnswerError, DeviceRefusal, Error, Moment, Subject};
+use crate::error::{DeviceAnswerError, Error, Moment, Subject};
 use crate::interrupt::Interrupt;
 use crate::output::{Output, Retry, Transfer};
 use crate::release::Release;
@@ -48,23 +50,14 @@ pub(crate) struct Install<'a> {
     pub(crate) release: &'a Release,
     /// The newest revocation list of each domain that is trusted here; the device may know others.
     pub(crate) lists: &'a [NewestList],
+    /// What this run learns of the device.
+    pub(crate) learned: Learned,
     /// Where it is told.
     pub(crate) output: &'a Output,
     /// Whether it should end.
     pub(crate) interrupt: &'a Interrupt,
     /// How long a silent device is waited for.
     pub(crate) patience: Duration,
-}
-
-/// A revocation list that the device may not have.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct NewestList {
-    /// Its domain.
-    pub(crate) domain: Domain,
-    /// list-sequence.
-    pub(crate) sequence: u64,
-    /// The signed list.
-    pub(crate) bytes: Vec<u8>,
 }
 
 /// What was sent.
@@ -108,7 +101,7 @@ impl Install<'_> {
     /// # Errors
     /// [`Error::DeviceRefused`], [`Error::DeviceLost`], [`Error::DeviceAnswer`], [`Error::DeviceChanged`],
     /// [`Error::Interrupted`]
-    pub(crate) async fn run(mut self) -> Result<Sent, Error> {
+    pub(crate) async fn run(&mut self) -> Result<Sent, Error> {
         let mut tries = Tries {
             opened: false,
             sent: None,
@@ -198,34 +191,6 @@ impl Install<'_> {
             expected: self.device.serial.to_string(),
             found: serial.to_string(),
         }))
-    }
-
-    async fn send_lists(&mut self) -> Result<(), Stop> {
-        if self.lists.is_empty() {
-            return Ok(());
-        }
-        // The loader knows them for certain, and it is the one that answers now.
-        let trust = self.session().trust().await.map_err(again)?;
-        for NewestList { domain, sequence, bytes } in self.lists {
-            let is_needless = trust.as_ref().is_some_and(|trust| {
-                let known = trust.domains.iter().find(|known| known.domain == domain.0.0);
-                known.is_none_or(|known| *sequence <= known.list_sequence)
-            });
-            if is_needless {
-                continue;
-            }
-            let subject = Subject::RevocationList(format!("with list-sequence {sequence}"));
-            let sent = self.session().download(Object::RevocationList, bytes, |_| Flow::Continue).await;
-            if let Err(trouble) = sent {
-                match self.judge(trouble, subject).await {
-                    // It has this one or a newer one, or it is a list for other devices.
-                    Stop::Final(Error::DeviceRefused(refusal))
-                        if does_not_need(&refusal, trust.is_some()) => {}
-                    stop => return Err(stop),
-                }
-            }
-        }
-        Ok(())
     }
 
     async fn send(&mut self, object: Object, subject: Subject) -> Result<(), Stop> {
@@ -374,12 +339,6 @@ impl Install<'_> {
     fn session(&mut self) -> Session<'_> {
         Session::new(self.connection, self.device.node)
     }
-}
-
-/// Whether a device refused a list because it can do without it. `named`: it said which domains it knows.
-fn does_not_need(refusal: &DeviceRefusal, named: bool) -> bool {
-    let reason = refusal.reason();
-    reason == Some(Reason::RevocationSequence) || reason == Some(Reason::AnchorUnknown) && !named
 }
 
 /// What cannot get better is final.

@@ -167,7 +167,7 @@ impl Output {
 
     /// Something a person should know, which does not stop the command.
     pub(crate) fn warn(&self, code: &str, message: &str) {
-        self.words(&format!("warning: {}", printable(message)));
+        self.words(&format!("warning: {} [{code}]", printable(message)));
         self.event(&Event::Warning { code, message });
     }
 
@@ -177,7 +177,7 @@ impl Output {
         let is_first = self.wait.borrow().is_none();
         if is_first {
             self.say(&format!("  Contact with the device was lost: {}. {has}", printable(what)));
-            self.say("  Check its power and the cable to the bus. The update goes on by itself when it answers again.");
+            self.say("  Check its power and the cable to the bus. The update continues when the device answers again.");
         }
         if self.verbose {
             self.say(&format!("    {}", printable(detail)));

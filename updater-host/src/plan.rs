@@ -89,12 +89,12 @@ impl Plan {
             0 => "nothing".to_owned(),
             sequence => format!(
                 "{} (sequence number {sequence})",
-                self.before.version.as_deref().unwrap_or("version not known")
+                self.before.version.as_deref().unwrap_or("unknown version")
             ),
         };
         let resumed = match self.resume_offset {
             0 => String::new(),
-            offset => format!(", {} of it are on the device already", bytes_for_people(offset)),
+            offset => format!(", of which the device already has {}", bytes_for_people(offset)),
         };
         let digest = self.release.manifest_digest.as_deref().unwrap_or_default();
         let example = || seconds_for_people(seconds(self.image_size - self.resume_offset, USUAL_BIT_RATE));
@@ -102,20 +102,17 @@ impl Plan {
             (Some(seconds), Some(rate)) => {
                 format!("about {} at {} kbit/s", seconds_for_people(seconds), rate / 1000)
             }
-            _ if self.is_fd => {
-                "not known before it begins: the bit rates of the CAN FD bus are not known".to_owned()
+            _ if self.is_fd => "unknown: the bit rates of the CAN FD bus are not known".to_owned(),
+            _ => {
+                format!("unknown: the bit rate of the bus is not known (at 500 kbit/s: about {})", example())
             }
-            _ => format!(
-                "not known before it begins: the bit rate of the bus is not known (at 500 kbit/s: {})",
-                example()
-            ),
         };
         [
             format!("Device     {} (node 0x{:02X})", self.device.serial, self.device.node),
             format!("Runs       {installed}"),
             format!(
                 "Gets       {} (sequence number {}) {}",
-                self.release.version.as_deref().unwrap_or("a version without a name"),
+                self.release.version.as_deref().unwrap_or("an unnamed version"),
                 number(self.release.sequence),
                 digest.get(..16).unwrap_or_default(),
             ),

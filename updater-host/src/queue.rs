@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
+use trust::host::ReadError;
 
 use crate::cache::{remove, try_lock, write_whole};
-use crate::error::{Error, FileAction};
+use crate::error::Error;
 use crate::output::Output;
 use crate::server::Server;
 use crate::server::wire::{DeviceBody, EventBody};
@@ -72,7 +73,7 @@ impl Queue {
     /// Delivers what waits for `server`, oldest first, until it is empty or the server does not take more.
     pub(crate) async fn deliver(&self, server: &Server, output: &Output) {
         if let Err(error) = self.try_deliver(server, output).await {
-            output.warn(&error.code(), &format!("reports are kept for the next time: {error}"));
+            output.warn(&error.code(), &format!("reports are kept for the next run: {error}"));
         }
     }
 
@@ -86,13 +87,17 @@ impl Queue {
             let queued = match read_report(&path) {
                 Ok(Some(queued)) => queued,
                 Ok(None) => {
-                    let words = format!("{} is not a report and is dropped", path.display());
+                    let words = format!("dropped {}: it is not a report", path.display());
                     output.warn("report-malformed", &words);
                     remove(&path)?;
                     continue;
                 }
                 // One that was the oldest of too many goes without the lock.
-                Err(Error::File { source, .. }) if source.kind() == ErrorKind::NotFound => continue,
+                Err(Error::Read { source: ReadError::Io(source), .. })
+                    if source.kind() == ErrorKind::NotFound =>
+                {
+                    continue;
+                }
                 Err(error) => return Err(error),
             };
             if queued.server != server.name() {
@@ -124,7 +129,7 @@ impl Queue {
         let entries = match fs::read_dir(&self.folder) {
             Ok(entries) => entries,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(Error::file(FileAction::Read, &self.folder, error)),
+            Err(error) => return Err(Error::read(&self.folder, error)),
         };
         let mut paths: Vec<PathBuf> = entries
             .filter_map(Result::ok)
@@ -145,13 +150,13 @@ async fn deliver_one(server: &Server, queued: &Queued, output: &Output) -> Resul
     match sent {
         Ok(()) => Ok(Delivery::Done),
         Err(Error::ServerUnreachable { .. }) => {
-            output.say("  The server cannot be reached; the report is kept and sent at the next contact.");
+            output.say("  The server cannot be reached; the report is kept until the next run.");
             Ok(Delivery::Later)
         }
         Err(Error::ServerRefused { status: 408 | 429 | 500.., .. }) => Ok(Delivery::Later),
         Err(error @ Error::ServerRefused { status: 401 | 403, .. }) => Err(error),
         Err(error @ Error::ServerRefused { .. }) => {
-            output.warn(&error.code(), &format!("a report on {} is dropped: {error}", queued.serial));
+            output.warn(&error.code(), &format!("dropped a report on {}: {error}", queued.serial));
             Ok(Delivery::Done)
         }
         Err(error) => Err(error),
@@ -166,7 +171,7 @@ fn number_of(path: &Path) -> Option<u128> {
 fn read_report(path: &Path) -> Result<Option<Queued>, Error> {
     match crate::files::read(path, MAX_REPORT_LEN) {
         Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
-        Err(Error::FileTooLong { .. } | Error::FileEmpty(_)) => Ok(None),
+        Err(Error::Read { source: ReadError::TooLong(_), .. } | Error::FileEmpty(_)) => Ok(None),
         Err(error) => Err(error),
     }
 }

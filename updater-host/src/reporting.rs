@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use suit_manifest::reason::Reason;
 use update_protocol::profile::MAX_TEXT_LEN;
 
 use crate::cache::{Cache, DataDirs};
@@ -9,6 +10,7 @@ use crate::cli::{Cli, Update};
 use crate::device::{Device, Installed, reason_slug};
 use crate::error::Error;
 use crate::files;
+use crate::install::Learned;
 use crate::interrupt::Interrupt;
 use crate::output::Output;
 use crate::queue::{Queue, Report};
@@ -42,7 +44,7 @@ impl Reporting {
         let dirs = DataDirs::new(cli.data_dir.as_deref())?;
         let server = Server::new(url, token.as_deref(), options.ca.as_deref())?;
         if server.exposes_token() {
-            output.warn("token-exposed", "the token travels in the clear; use https");
+            output.warn("token-exposed", "the token is sent unencrypted; use https");
         }
         Ok(Some(Self { server, cache: Cache::new(dirs.cache), queue: Queue::new(dirs.queue) }))
     }
@@ -58,7 +60,7 @@ impl Reporting {
             biased;
             () = interrupt.requested() => {}
             delivered = tokio::time::timeout(DELIVERY_LIMIT, delivery) => if delivered.is_err() {
-                output.warn("server-unreachable", "reports are kept for the next time: the server takes too long");
+                output.warn("server-unreachable", "the server takes too long; reports are kept for the next run");
             }
         }
     }
@@ -89,6 +91,22 @@ impl Reporting {
         ];
         self.keep(device, reports, output);
         self.deliver(output, interrupt).await;
+    }
+
+    /// Says which revocation lists the device did not take in place of its own; sent when the update has ended.
+    pub(crate) fn lists_refused(&self, device: &Device, learned: &Learned, output: &Output) {
+        let report = |reason: &Reason| {
+            Report::Event(EventBody {
+                kind: EventKind::ListRefused,
+                release: None,
+                release_kid: None,
+                version: None,
+                sequence: None,
+                reason: Some(reason.slug().to_owned()),
+                at: now().0,
+            })
+        };
+        self.keep(device, learned.refused.iter().map(report).collect(), output);
     }
 
     /// Says that the device has the image; sent when the update has ended, since the device waits for its reset now.

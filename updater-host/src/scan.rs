@@ -9,7 +9,7 @@ use crate::error::{Error, nrc_words};
 use crate::session::Session;
 
 /// What is being done when a device does not answer here.
-const READING: &str = "reading its state";
+pub(crate) const READING: &str = "reading its state";
 
 /// What a scan found.
 #[derive(Debug, Default)]
@@ -74,9 +74,9 @@ fn unknown(trouble: &Trouble) -> String {
     match trouble {
         Trouble::Refused(nrc) => format!("it refuses to identify itself: {}", nrc_words(*nrc)),
         Trouble::Lost(_) => {
-            "it answers the scan and then no question; its answers may come from another address".to_owned()
+            "it answers the scan but no question; its answers may come from another address".to_owned()
         }
-        Trouble::Answer(error) => format!("it is not one of ours: {error}"),
+        Trouble::Answer(error) => format!("it is not a supported device: {error}"),
         Trouble::Bus(error) => error.to_string(),
     }
 }

@@ -58,14 +58,24 @@ pub(crate) fn printable(text: &str) -> String {
     trust::host::printable_cut(text, MAX_SHOWN)
 }
 
-/// A number of bytes for people.
+/// A number of bytes for people, rounded to a tenth.
 #[must_use]
 pub(crate) fn bytes_for_people(bytes: u64) -> String {
-    match bytes {
-        0..1024 => format!("{bytes} bytes"),
-        1024..1_048_576 => format!("{}.{} KiB", bytes / 1024, bytes % 1024 * 10 / 1024),
-        _ => format!("{}.{} MiB", bytes / 1_048_576, bytes % 1_048_576 * 10 / 1_048_576),
+    const KIB: u64 = 1024;
+    const MIB: u64 = KIB * KIB;
+    if bytes < KIB {
+        return format!("{bytes} bytes");
     }
+    // 1023.95 KiB and more round up to 1.0 MiB.
+    let (unit, name) = if tenths(bytes, KIB) < KIB * 10 { (KIB, "KiB") } else { (MIB, "MiB") };
+    let tenths = tenths(bytes, unit);
+    format!("{}.{} {name}", tenths / 10, tenths % 10)
+}
+
+/// Tenths of a unit, rounded to the nearest.
+fn tenths(bytes: u64, unit: u64) -> u64 {
+    let (whole, rest) = (bytes / unit, bytes % unit);
+    whole * 10 + (rest * 10 + unit / 2) / unit
 }
 
 #[cfg(test)]
@@ -101,7 +111,15 @@ mod tests {
     #[test]
     fn sizes_for_people() {
         assert_eq!(bytes_for_people(1023), "1023 bytes");
+        assert_eq!(bytes_for_people(1024), "1.0 KiB");
         assert_eq!(bytes_for_people(1536), "1.5 KiB");
+        // 183.39 and 183.35 round up, 183.34 down.
+        assert_eq!(bytes_for_people(187_792), "183.4 KiB");
+        assert_eq!(bytes_for_people(187_751), "183.4 KiB");
+        assert_eq!(bytes_for_people(187_740), "183.3 KiB");
+        assert_eq!(bytes_for_people(1_048_575), "1.0 MiB");
+        assert_eq!(bytes_for_people(1_048_524), "1023.9 KiB");
         assert_eq!(bytes_for_people(3 * 1_048_576 + 104_858), "3.1 MiB");
+        assert_eq!(bytes_for_people(u64::MAX), "17592186044416.0 MiB");
     }
 }

@@ -1,4 +1,4 @@
-//! `update`: choose, verify, plan, ask, send, restart, tell (docs/updater-host.md).
+//! `update`: choose, verify, plan, ask, send, restart, report (docs/updater-host.md).
 
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use crate::cli::{Cli, Update};
 use crate::connection::Connection;
 use crate::device::{Device, Installed, reason_slug};
 use crate::error::{Error, Moment, reason_hint};
-use crate::install::{Install, NewestList, Sent};
+use crate::install::{Install, Learned, NewestList, Sent};
 use crate::interrupt::Interrupt;
 use crate::output::{Output, Report};
 use crate::plan::{Plan, ReleaseName};
@@ -93,7 +93,7 @@ impl Report for UpdateReport {
                     "{serial} runs {after} on trial and has not confirmed it. The next reset brings {before} back."
                 )
             }
-            UpdateResult::Reverted => format!("{serial} went back to {after}: {reason}."),
+            UpdateResult::Reverted => format!("{serial} reverted to {after}: {reason}."),
         }
     }
 
@@ -121,7 +121,10 @@ pub(crate) async fn run(
 ) -> Result<UpdateReport, Error> {
     let checks = if options.dangerous_skip_host_checks { HostChecks::Skipped } else { HostChecks::Enforced };
     if checks == HostChecks::Skipped {
-        output.warn("host-checks-skipped", "THE HOST'S OWN CHECKS ARE OFF: what does not verify is sent.");
+        output.warn(
+            "host-checks-skipped",
+            "THE HOST'S CHECKS ARE OFF: a release that fails verification is sent.",
+        );
     }
     // What was given is read before a device is bothered.
     let mut trusted = read_anchors(&options.anchors)?;
@@ -183,10 +186,8 @@ pub(crate) async fn run(
     warn_of_equal_number(device, release, output);
     let on_trial = is_on_trial(device, release) && !options.reinstall;
     if device.state.image == ImageState::Trial && !on_trial {
-        output.warn(
-            "on-trial",
-            "the device has not confirmed what it runs now; this update makes it go back first",
-        );
+        output
+            .warn("on-trial", "the device has not confirmed its active image; this update reverts it first");
     }
     if !options.yes && !on_trial {
         let confirmed = interrupt.or(Moment::BeforeTransfer, output.confirm("Install it?")).await?;
@@ -255,16 +256,24 @@ impl Prepared {
         let mut sent = Sent::default();
         let on_trial = is_on_trial(&self.device, &self.release) && !options.reinstall;
         if !on_trial {
-            let install = Install {
+            let mut install = Install {
                 connection: &mut self.connection,
                 device: &self.device,
                 release: &self.release,
                 lists,
+                learned: Learned::default(),
                 output,
                 interrupt,
                 patience: cli.patience,
             };
-            sent = install.run().await?;
+            let installed = install.run().await;
+            let learned = install.learned;
+            #[cfg(feature = "http")]
+            if let Some(reporting) = &self.reporting {
+                reporting.lists_refused(&self.device, &learned, output);
+            }
+            self.device.trust = learned.trust.or(self.device.trust.take());
+            sent = installed?;
             #[cfg(feature = "http")]
             if let Some(reporting) = &self.reporting {
                 reporting.installed(&self.device, &self.release, output);
@@ -348,8 +357,7 @@ fn warn_of_labels(release: &Release, after: &Installed, output: &Output) {
         && named != found
     {
         let words = format!(
-            "the release calls itself {named}, and the application that runs now calls itself {found}; tell the \
-             manufacturer"
+            "the release is labelled {named}, but the application that runs now reports {found}; tell the manufacturer"
         );
         output.warn("version-labels-differ", &words);
     }

@@ -39,3 +39,14 @@ fn a_device_with_one_anchor_is_not_stopped_by_the_list_of_another() {
     let (bench, _other, _sim) = with_two_roots(false);
     bench.update(2, BOTH).is_result("confirmed", 0);
 }
+
+/// The number that is printed is that of the list's own domain.
+#[test]
+fn the_number_of_a_stored_list_is_that_of_its_domain() {
+    let (bench, _other, _sim) = with_two_roots(true);
+    let ended = bench.run(&["revocations", "other.cwt"]);
+    ended.is_result("stored", 0);
+    assert_eq!(ended.last["list_sequence"], 3);
+    // The first one's is 5, and stays.
+    assert_eq!(bench.info()["revocation_sequence"], 5);
+}

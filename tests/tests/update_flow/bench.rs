@@ -31,6 +31,11 @@ fn programs() -> &'static Path {
     PROGRAMS.get_or_init(|| build_programs().expect("the programs build"))
 }
 
+/// One of the programs.
+pub(crate) fn program(name: &str) -> PathBuf {
+    programs().join(name)
+}
+
 /// What an application does once it runs.
 #[derive(Clone, Copy)]
 pub(crate) enum Life {
@@ -123,7 +128,7 @@ impl Bench {
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = parent_death::command(programs().join("updater-host"));
+        let mut command = parent_death::command(program("updater-host"));
         command.current_dir(self.folder.path()).env("ANCHORAGE_BUS", &self.bus);
         command.args(["--json", "--data-dir", "data"]).args(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -183,7 +188,7 @@ pub(crate) struct Running(Child);
 
 impl Running {
     /// Starts a program and waits for the line it prints when it is up.
-    fn start(command: &mut Command) -> (Self, String, BufReader<ChildStdout>) {
+    pub(crate) fn start(command: &mut Command) -> (Self, String, BufReader<ChildStdout>) {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().expect("the program starts");
         let mut stdout = BufReader::new(child.stdout.take().expect("stdout is piped"));
@@ -209,7 +214,7 @@ pub(crate) struct Sim {
 
 impl Sim {
     fn start(flash: &Path, bus: &str) -> Self {
-        let mut command = parent_death::command(programs().join("sim"));
+        let mut command = parent_death::command(program("sim"));
         let (running, _, stdout) = Running::start(command.arg("--flash").arg(flash).args(["--bus", bus]));
         Self { _running: running, _stdout: stdout }
     }
@@ -224,17 +229,21 @@ pub(crate) struct UpdateServer {
 impl UpdateServer {
     /// Starts it; port 0 is any.
     pub(crate) fn start(bench: &Bench, port: u16) -> Self {
+        let (running, line, stdout) = Running::start(&mut Self::command(bench, port));
+        let url = line.trim().strip_prefix("listening on ").expect("it says where").to_owned();
+        Self { url, _running: running, _stdout: stdout }
+    }
+
+    pub(crate) fn command(bench: &Bench, port: u16) -> Command {
         bench.write("token", b"a-token-for-tests-0123456789abcdef\n");
         // The server refuses one that others can read.
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
         std::fs::set_permissions(bench.path("token"), mode).expect("permissions");
-        let mut command = parent_death::command(programs().join("update-server"));
+        let mut command = parent_death::command(program("update-server"));
         command.current_dir(bench.folder.path());
         command.args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--data", "server"]);
         command.args(["--anchor", "root.cose", "--token-file", "token"]);
-        let (running, line, stdout) = Running::start(&mut command);
-        let url = line.trim().strip_prefix("listening on ").expect("it says where").to_owned();
-        Self { url, _running: running, _stdout: stdout }
+        command
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -242,9 +251,18 @@ impl UpdateServer {
     }
 
     pub(crate) fn publish(&self, bench: &Bench, sequence: u64) {
-        let mut command = parent_death::command(programs().join("manifest-tool"));
-        command.current_dir(bench.folder.path()).arg("publish").arg(format!("{sequence}.suit"));
-        command.args(["--image", &format!("{sequence}.bin"), "--server", &self.url, "--token-file", "token"]);
+        let (envelope, image) = (format!("{sequence}.suit"), format!("{sequence}.bin"));
+        self.publish_files(bench, &[&envelope, "--image", &image]);
+    }
+
+    pub(crate) fn publish_list(&self, bench: &Bench, list: &str) {
+        self.publish_files(bench, &["--revocations", list]);
+    }
+
+    fn publish_files(&self, bench: &Bench, files: &[&str]) {
+        let mut command = parent_death::command(program("manifest-tool"));
+        command.current_dir(bench.folder.path()).arg("publish").args(files);
+        command.args(["--server", &self.url, "--token-file", "token"]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let ended = Ongoing::start(&mut command).end();
         assert_eq!(ended.code, 0, "{}", ended.stderr);

@@ -3,8 +3,12 @@
 
 mod anchors;
 mod bench;
+mod environment;
 mod identity;
 mod relay;
+mod reports;
+mod revocation;
+mod tls;
 
 use device_harness::factory::Factory;
 use serde_json::{Value, json};

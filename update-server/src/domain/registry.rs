@@ -57,7 +57,7 @@ impl Anchors {
     }
 }
 
-/// What can become of an update.
+/// What can happen to a device in an update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventKind {
     /// Bytes are about to be sent.
@@ -70,10 +70,14 @@ pub enum EventKind {
     Reverted,
     /// The device, or the host before it, refused.
     Refused,
+    /// The device kept its own revocation list instead of the host's: it holds the other branch of a fork, or a newer
+    /// one.
+    ListRefused,
 }
 
 impl EventKind {
-    const ALL: [Self; 5] = [Self::Started, Self::Installed, Self::Confirmed, Self::Reverted, Self::Refused];
+    const ALL: [Self; 6] =
+        [Self::Started, Self::Installed, Self::Confirmed, Self::Reverted, Self::Refused, Self::ListRefused];
 
     /// The kind as the interface writes it.
     pub fn as_str(self) -> &'static str {
@@ -83,6 +87,7 @@ impl EventKind {
             Self::Confirmed => "update-confirmed",
             Self::Reverted => "update-reverted",
             Self::Refused => "update-refused",
+            Self::ListRefused => "list-refused",
         }
     }
 
@@ -97,7 +102,7 @@ impl FromStr for EventKind {
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or(Malformed {
-            expected: "an event's kind is update-started, -installed, -confirmed, -reverted or -refused",
+            expected: "an event's kind is update-started, -installed, -confirmed, -reverted or -refused, or list-refused",
         })
     }
 }

@@ -64,6 +64,14 @@ async fn events_are_kept_and_the_last_hundred_shown() {
     assert_eq!(server.post("/v1/devices/A/events", confirmed.to_string()).await.is(201).body.len(), 0);
     let refused = json!({"kind": "update-refused", "version": "1.0.0", "reason": "sequence-rollback"});
     server.post("/v1/devices/A/events", refused.to_string()).await.is(201);
+    let list = json!({"kind": "list-refused", "reason": "revocation-forked"});
+    server.put("/v1/devices/B", facts().to_string()).await.is(201);
+    server.post("/v1/devices/B/events", list.to_string()).await.is(201);
+    let other = server.get("/v1/devices/B").await.is(200).json();
+    assert_eq!(
+        (&other["events"][0]["kind"], &other["events"][0]["reason"]),
+        (&json!("list-refused"), &json!("revocation-forked"))
+    );
 
     let device = server.get("/v1/devices/A").await.is(200).json();
     assert_eq!((&device["version"], &device["sequence"]), (&json!("2.0.0"), &json!(102)));

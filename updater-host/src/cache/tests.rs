@@ -134,6 +134,6 @@ fn a_digest_is_64_lowercase_hex_digits() {
 fn a_folder_that_cannot_be_made_is_an_error_with_its_path() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let error = Cache::new(file.path().to_owned()).keep_envelope(b"x").unwrap_err();
-    assert!(matches!(&error, Error::File { path, .. } if path.starts_with(file.path())), "{error}");
+    assert!(matches!(&error, Error::Write { path, .. } if path.starts_with(file.path())), "{error}");
     assert_eq!(error.exit_code(), 3);
 }

@@ -17,14 +17,14 @@ pub(crate) enum DeviceAnswerError {
     #[error("{0}")]
     AnchorReport(update_protocol::profile::anchors::AnchorReportError),
     /// A message longer than any of the protocol.
-    #[error("an answer of {0} bytes is longer than any of the protocol")]
+    #[error("an answer of {0} bytes is longer than the protocol allows")]
     TooLong(u32),
     #[error("a text of {0} bytes is longer than the format allows")]
     TextTooLong(usize),
     /// The identity does not have its three parts.
     #[error("an identity of {0} bytes instead of 48")]
     IdentityLength(usize),
-    /// It wants to resume behind the end of the image, or an image of another size.
+    /// It wants to resume after the end of the image, or an image of another size.
     #[error("it wants to resume at byte {offset} of {size}")]
     ResumeOffset {
         /// What it said.
@@ -33,16 +33,16 @@ pub(crate) enum DeviceAnswerError {
         size: u32,
     },
     /// It accepted the envelope and then shows another install.
-    #[error("it accepted the envelope and shows another install")]
+    #[error("it accepted the envelope and reports another install")]
     OtherInstall,
     /// It is in a programming session and its application answers.
     #[error("its application answers in a programming session")]
     NotTheLoader,
     /// It acknowledges the reset and does not reset.
-    #[error("it acknowledged the reset and goes on as before")]
+    #[error("it acknowledged the reset and did not reset")]
     NoReset,
     /// It answered "pending" for longer than the limit.
-    #[error("it put off its answer for too long")]
+    #[error("it delayed its answer for too long")]
     PendingForEver,
 }
 
@@ -59,13 +59,13 @@ pub(crate) enum ServerAnswerError {
     #[error("a digest is malformed")]
     Digest,
     /// A range that was not asked for.
-    #[error("it sent another part than was asked for")]
+    #[error("it sent another byte range than requested")]
     Range,
     /// A status that the API does not have.
     #[error("status {0}")]
     Status(u16),
     /// The body is not what its name says: it has another digest, or another signer.
-    #[error("the {what} it sent is not the one that was asked for")]
+    #[error("it sent another {what} than requested")]
     OtherContent {
         /// What was asked for.
         what: &'static str,

@@ -34,7 +34,7 @@ fn a_device_without_a_reason_or_with_a_newer_one_is_still_told_apart() {
     assert_eq!(device_refusal(0xABCD).code(), "reason-abcd");
     assert_eq!(
         device_refusal(0xABCD).to_string(),
-        "the device refused the release's envelope: it wants to be unlocked first"
+        "the device refused the release's envelope: it must be unlocked first"
     );
 }
 
@@ -48,7 +48,7 @@ fn a_message_says_what_happened_to_what() {
     };
     assert_eq!(
         error.to_string(),
-        "the release's image is refused: the image does not match the digest or size in the manifest"
+        "the host refused the release's image: the image does not match the digest or size in the manifest"
     );
 }
 
@@ -77,6 +77,6 @@ fn several_devices_are_listed() {
 #[test]
 fn a_device_that_runs_nothing_says_why() {
     let message = |reason_code| Error::NothingRuns { reason_code }.to_string();
-    assert_eq!(message(0), "the device came back without an application that can run");
+    assert_eq!(message(0), "after the reset the device has no application that can run");
     assert!(message(0x0311).ends_with("can run: head-invalid"), "{}", message(0x0311));
 }

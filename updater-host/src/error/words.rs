@@ -1,14 +1,18 @@
-//! Words for the person at the machine: a technician, who can check power, bus and state of the machine, and call the
-//! manufacturer with a code. The table of `suit_manifest::reason` speaks to those who make releases.
+//! Words for a technician, who can check power, bus and state of the machine, and call the manufacturer with a code.
+//! The hints of `suit_manifest::reason` are for the people who make releases.
 
 use suit_manifest::reason::Reason;
 use update_protocol::uds::Nrc;
+
+use super::DeviceRefusal;
+use crate::device::{DeviceSummary, OtherUnit, reason_slug};
+use crate::text::printable;
 
 const CALL_WITH_CODE: &str = "Call the manufacturer and name the code in brackets.";
 const OTHER_RELEASE: &str = "This release is not for this device. Choose the release for it, or ask the manufacturer which one it is.";
 const TRANSFER_AGAIN: &str = "Run the update again; it resumes. If it fails again, call the manufacturer.";
 
-/// What a technician can do about a refusal, whoever refused.
+/// What a technician can do about a refusal by host, device or server.
 #[must_use]
 pub(crate) fn reason_hint(reason: Reason) -> &'static str {
     use Reason as R;
@@ -37,11 +41,15 @@ pub(crate) fn reason_hint(reason: Reason) -> &'static str {
     if reason == R::RevocationSequence {
         return "The device has this list or a newer one; there is nothing to do.";
     }
+    if matches!(reason, R::RevocationForked | R::RevocationDropsEntry) {
+        return "Call the manufacturer and name the code in brackets: two revocation lists contradict each other, and \
+                only a new list that continues both ends this.";
+    }
     if reason == R::NotProvisioned {
         return "Give the device its identity first: updater-host provision BLOCK.";
     }
     if reason == R::AlreadyProvisioned {
-        return "A device gets its identity once. updater-host scan lists the devices and their serials.";
+        return "Choose a device that has no identity yet. Run updater-host scan to list the devices and their serials.";
     }
     if matches!(reason, R::FlashFailed | R::JournalCorrupt) {
         return "Run the update again. If it fails again, the device is broken: replace it.";
@@ -61,7 +69,7 @@ pub(crate) fn reason_hint(reason: Reason) -> &'static str {
         return TRANSFER_AGAIN;
     }
     if reason == R::InstallAbandoned {
-        return "Run the update again when you want it.";
+        return "Run the update again if you still want it.";
     }
     match reason.exit_code() {
         4 => reason.hint(),
@@ -75,7 +83,7 @@ pub(crate) fn reason_hint(reason: Reason) -> &'static str {
 pub(crate) fn nrc_words(nrc: Nrc) -> String {
     let words = match nrc {
         Nrc::CONDITIONS_NOT_CORRECT => "it is not in a state that allows this",
-        Nrc::SECURITY_ACCESS_DENIED | Nrc::AUTHENTICATION_REQUIRED => "it wants to be unlocked first",
+        Nrc::SECURITY_ACCESS_DENIED | Nrc::AUTHENTICATION_REQUIRED => "it must be unlocked first",
         Nrc::SUB_FUNCTION_NOT_IN_SESSION | Nrc::SERVICE_NOT_IN_SESSION => {
             "its application does not allow this at present"
         }
@@ -99,7 +107,7 @@ pub(crate) fn nrc_hint(nrc: Nrc) -> &'static str {
             "Bring the machine into a state in which it may be updated (stopped, secured), and run the command again."
         }
         Nrc::SECURITY_ACCESS_DENIED | Nrc::AUTHENTICATION_REQUIRED => {
-            "This program cannot unlock the device. Ask the manufacturer how its updates are opened."
+            "Ask the manufacturer how to unlock the device for updates; this program cannot."
         }
         Nrc::SUB_FUNCTION_NOT_IN_SESSION | Nrc::SERVICE_NOT_IN_SESSION => {
             "Disconnect other diagnostic tools, switch the device off and on, and run the command again. If it refuses \
@@ -113,7 +121,7 @@ pub(crate) fn nrc_hint(nrc: Nrc) -> &'static str {
             "Bring the machine into the state that the device asks for, and run the command again."
         }
         _ => {
-            "updater-host info shows the state of the device. Call the manufacturer with the code in brackets."
+            "Run updater-host info to see the state of the device, and call the manufacturer with the code in brackets."
         }
     }
 }
@@ -124,7 +132,8 @@ pub(crate) fn bus_hint(address: &str, source: &can_bus::BusError) -> String {
     use std::io::ErrorKind;
 
     use can_bus::BusError;
-    let is_serial = address.starts_with("slcan:") && !address.starts_with("slcan:tcp:");
+    let is_socket = address.starts_with("slcan:tcp:") || address.starts_with("slcan:unix:");
+    let is_serial = address.starts_with("slcan:") && !is_socket;
     let is_socketcan = address.starts_with("socketcan:");
     let io = match source {
         BusError::Open { source, .. } | BusError::Io(source) => source,
@@ -138,7 +147,7 @@ pub(crate) fn bus_hint(address: &str, source: &can_bus::BusError) -> String {
     };
     match io.kind() {
         ErrorKind::PermissionDenied if is_serial => "Your user may not use this adapter. Add it to the group of the \
-            device file (mostly: sudo usermod -aG dialout $USER), then log in again."
+            device file (usually: sudo usermod -aG dialout $USER), then log in again."
             .to_owned(),
         ErrorKind::PermissionDenied if is_socketcan => {
             "Your user may not use CAN sockets here. Run the program outside of the container or sandbox, or ask the \
@@ -149,16 +158,59 @@ pub(crate) fn bus_hint(address: &str, source: &can_bus::BusError) -> String {
             "Your user may not use this bus. Ask the administrator of this computer.".to_owned()
         }
         ErrorKind::NotFound if is_serial => {
-            "Plug the adapter in; ls /dev/ttyACM* /dev/ttyUSB* lists serial adapters. --bus names the one to use."
+            "Plug the adapter in. Run ls /dev/ttyACM* /dev/ttyUSB* to list serial adapters, and pass the right one with --bus."
                 .to_owned()
         }
-        ErrorKind::ResourceBusy => "Another program uses the adapter. End it, and run the command again.".to_owned(),
+        ErrorKind::ResourceBusy => "End the other program that uses the adapter, and run the command again.".to_owned(),
         ErrorKind::NetworkDown if is_socketcan => {
             "Start the interface, for example: sudo ip link set can0 up type can bitrate 500000".to_owned()
         }
         _ if is_socketcan => {
-            "Check the name; ip link show type can lists CAN interfaces. --bus names the one to use.".to_owned()
+            "Check the name: run ip link show type can to list CAN interfaces, and pass the right one with --bus.".to_owned()
         }
-        _ => "Check that the adapter is plugged in and that --bus names it.".to_owned(),
+        _ => "Check that the adapter is plugged in, and pass its address with --bus.".to_owned(),
     }
+}
+
+/// One line a device, for the message.
+pub(super) fn list(devices: &[DeviceSummary]) -> String {
+    devices.iter().map(|device| format!("\n  {device}")).collect()
+}
+
+/// One line a unit, for the message.
+pub(super) fn units(others: &[OtherUnit]) -> String {
+    let lines: String = others.iter().map(|unit| format!("\n  {unit}")).collect();
+    if lines.is_empty() { lines } else { format!("; these units did:{lines}") }
+}
+
+pub(super) fn clause(facts: Option<&str>) -> String {
+    facts.map(|facts| format!(" ({})", printable(facts))).unwrap_or_default()
+}
+
+pub(super) fn bus_failure(address: &str, source: &can_bus::BusError) -> String {
+    // This one names the bus itself.
+    if matches!(source, can_bus::BusError::Open { .. }) {
+        return source.to_string();
+    }
+    format!("the bus {address} failed: {source}")
+}
+
+pub(super) fn device_refusal(refusal: &DeviceRefusal) -> String {
+    let because = match refusal.reason() {
+        Some(reason) => lower(reason.message()),
+        None => nrc_words(refusal.nrc),
+    };
+    format!("the device refused {}: {because}", refusal.subject)
+}
+
+/// The slug of a reason code that is not 0, for the end of a message.
+pub(super) fn because(reason_code: u16) -> String {
+    reason_slug(reason_code).map(|slug| format!(": {slug}")).unwrap_or_default()
+}
+
+/// A sentence of the table inside of another one.
+pub(super) fn lower(sentence: &str) -> String {
+    let mut chars = sentence.trim_end_matches('.').chars();
+    let first = chars.next().map(|first| first.to_ascii_lowercase());
+    printable(&first.into_iter().chain(chars).collect::<String>())
 }

@@ -22,7 +22,7 @@ impl Server {
     /// An image from the cache, or from the server into the cache. `progress` hears the bytes that are here.
     ///
     /// # Errors
-    /// [`Error::ServerUnreachable`], [`Error::ServerRefused`], [`Error::ServerAnswer`], [`Error::File`]
+    /// [`Error::ServerUnreachable`], [`Error::ServerRefused`], [`Error::ServerAnswer`], [`Error::Write`]
     pub(crate) async fn image(
         &self,
         cache: &Cache,

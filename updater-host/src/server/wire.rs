@@ -83,6 +83,9 @@ pub(crate) enum EventKind {
     /// The device refused.
     #[serde(rename = "update-refused")]
     Refused,
+    /// The device kept its own revocation list instead of the one it was sent.
+    #[serde(rename = "list-refused")]
+    ListRefused,
 }
 
 /// Body of `POST /v1/devices/{serial}/events`.

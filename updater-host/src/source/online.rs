@@ -35,7 +35,7 @@ pub(crate) enum Offer {
 }
 
 /// Adds the newest revocation list of every domain: the server's, or the one that was fetched last. A list that
-/// was fetched once counts for ever, whatever the server says later.
+/// was fetched once counts from then on, whatever the server says later.
 ///
 /// # Errors
 /// [`Error::Refused`] for a list of the server's that does not verify; those of the server but for
@@ -46,7 +46,7 @@ pub(crate) async fn newest_lists(online: &Online<'_>, trusted: &mut TrustStoreBu
         if let Some(bytes) = cache.revocation_list(domain)?
             && let Err(error) = add_list(trusted, "in the cache", bytes)
         {
-            output.warn(&error.code(), &format!("{error}; it does not count"));
+            output.warn(&error.code(), &format!("{error}; this list is ignored"));
         }
         match server.revocation_list(&domain.0).await {
             Ok(Some(bytes)) => {
@@ -63,7 +63,7 @@ pub(crate) async fn newest_lists(online: &Online<'_>, trusted: &mut TrustStoreBu
             }
             Ok(None) => {}
             Err(error) if error.is_offline() => {
-                let words = format!("{error}; the revocation lists that were fetched before count");
+                let words = format!("{error}; using the revocation lists that were fetched earlier");
                 output.warn(&error.code(), &words);
             }
             Err(error) => return Err(error),
@@ -104,7 +104,7 @@ impl Online<'_> {
                 // A damaged one is of no use: the server is needed.
                 let kept = objects.into_iter().filter_map(|object| Latest::read(object).ok());
                 let Some(latest) = kept.max_by_key(|latest| latest.sequence) else { return Err(error) };
-                let words = format!("{error}; taking the release that was fetched before");
+                let words = format!("{error}; using the release that was fetched earlier");
                 self.output.warn(&error.code(), &words);
                 latest
             }

@@ -33,6 +33,8 @@ pub(crate) struct Script {
     pub(crate) raw_state: Option<Vec<u8>>,
     /// Refuses this object with an NRC and a reason code.
     pub(crate) refuses: Option<(Object, Nrc, u16)>,
+    /// Answers the first image as if its session were over.
+    pub(crate) refuses_first_image: bool,
     /// Hears nothing more after so many image bytes.
     pub(crate) dies_after: Option<usize>,
     /// A pause for every block.
@@ -83,6 +85,7 @@ impl Script {
             resume_offset: 0,
             raw_state: None,
             refuses: None,
+            refuses_first_image: false,
             dies_after: None,
             block_pause: Duration::ZERO,
             resets_by_itself: false,
@@ -339,6 +342,9 @@ impl Handler for Fake {
         if let Some((_, nrc, reason)) = self.script.refuses.filter(|(refused, _, _)| same(*refused)) {
             self.reason = reason;
             return Err(nrc);
+        }
+        if matches!(object, Object::Image { .. }) && std::mem::take(&mut self.script.refuses_first_image) {
+            return Err(Nrc::SERVICE_NOT_IN_SESSION);
         }
         match object {
             Object::Envelope => self.installing = true,

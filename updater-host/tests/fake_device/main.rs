@@ -1,5 +1,7 @@
 //! The real program against devices that lie, refuse, fall silent and fill their answers with rubbish.
 
+#[cfg(unix)]
+mod adapters;
 mod clash;
 mod fake;
 mod lost;

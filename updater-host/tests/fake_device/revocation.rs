@@ -44,10 +44,11 @@ fn a_list_is_compared_with_the_number_of_its_own_domain() {
     let (own, other) = (Bench::new().made.root, [0xAA; 8]);
     // The list has number 3.
     for (report, given) in [
-        (Some(report(&[(own, 3)])), false),
+        // Only the device can tell it from the other list with this number.
+        (Some(report(&[(own, 3)])), true),
         (Some(report(&[(own, 4)])), false),
         (Some(report(&[(other, 9), (own, 2)])), true),
-        (Some(report(&[(other, 1), (own, 3)])), false),
+        (Some(report(&[(other, 1), (own, 3)])), true),
         (None, true),
     ] {
         let bench = Bench::new();
@@ -70,4 +71,78 @@ fn a_list_of_an_anchor_that_the_device_does_not_know() {
         script.anchors = Some(report(&[(bench.made.root, 0)]));
     });
     bench.update(LIST).is_error("anchor-unknown", 7);
+}
+
+/// The warnings of an update, with `--json`: their codes.
+fn warnings(ended: &super::Ended) -> Vec<String> {
+    let events = ended.stdout.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let warnings = events.filter(|event| event["event"] == "warning");
+    warnings.map(|event| event["code"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_device_that_keeps_its_own_list_is_offered_the_release() {
+    // The list has number 3.
+    for (held, reason, warning) in [
+        (3, 0x0111, Some("revocation-forked")),
+        (2, 0x0112, Some("revocation-drops-entry")),
+        (3, 0x010f, None),
+        (4, 0, Some("revocation-sequence")),
+    ] {
+        let bench = Bench::new();
+        let device = bench.device(|script| {
+            script.anchors = Some(report(&[(bench.made.root, held)]));
+            script.refuses =
+                (reason != 0).then_some((Object::RevocationList, Nrc::GENERAL_PROGRAMMING_FAILURE, reason));
+        });
+        let ended = bench.update(LIST);
+        ended.is_result("confirmed", 0);
+        assert_eq!(warnings(&ended), warning.into_iter().collect::<Vec<_>>(), "{}", ended.stdout);
+        assert_eq!(was_given_the_list(&device), reason != 0);
+    }
+}
+
+#[test]
+fn people_read_the_code_of_a_fork() {
+    let bench = Bench::new();
+    let _device = bench.device(|script| {
+        script.anchors = Some(report(&[(bench.made.root, 3)]));
+        script.refuses = Some((Object::RevocationList, Nrc::GENERAL_PROGRAMMING_FAILURE, 0x0111));
+    });
+    let arguments =
+        ["update", "--release", "release.suit", "--image", "image.bin", "--anchor", "root.cose", "-y"];
+    let ended = super::Ended::of(&bench.command(&[&arguments[..], LIST].concat()).output().unwrap());
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let line = ended.stderr.lines().find(|line| line.ends_with("[revocation-forked]")).unwrap();
+    assert!(line.starts_with("warning: the device holds another revocation list"), "{line}");
+}
+
+#[test]
+fn a_list_that_is_refused_for_itself_stops_the_update() {
+    for (reason, code) in [(0x0107, "signature-invalid"), (0x010e, "revocation-names-anchor")] {
+        let bench = Bench::new();
+        let _device = bench.device(|script| {
+            script.anchors = Some(report(&[(bench.made.root, 3)]));
+            script.refuses = Some((Object::RevocationList, Nrc::SECURITY_ACCESS_DENIED, reason));
+        });
+        bench.update(LIST).is_error(code, 7);
+    }
+}
+
+/// A lost device costs a new try, and not another judgement of its lists.
+#[test]
+fn a_list_is_judged_once_a_run() {
+    let bench = Bench::new();
+    let device = bench.device(|script| {
+        script.anchors = Some(report(&[(bench.made.root, 3)]));
+        script.refuses = Some((Object::RevocationList, Nrc::GENERAL_PROGRAMMING_FAILURE, 0x0111));
+        script.refuses_first_image = true;
+    });
+    let ended = bench.update(LIST);
+    ended.is_result("confirmed", 0);
+    assert_eq!(warnings(&ended), ["revocation-forked"]);
+    let lists =
+        device.asked().into_iter().filter(|asked| matches!(asked, Asked::Object(Object::RevocationList, _)));
+    assert_eq!(lists.count(), 1);
+    assert_eq!(super::images(&device.asked()).len(), 2);
 }

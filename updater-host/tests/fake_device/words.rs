@@ -36,9 +36,12 @@ fn an_unplugged_device_is_told_with_what_to_do_and_how_long_the_program_waits() 
         let flag: &[&str] = if verbose { &["-v"] } else { &[] };
         let ended = people(&bench, &[&UPDATE, flag].concat());
         assert_eq!(ended.code, 3);
-        for words in
-            ["Check its power and the cable", "goes on by itself", "Waiting for the device", "s more"]
-        {
+        for words in [
+            "Check its power and the cable",
+            "continues when the device answers",
+            "Waiting for the device",
+            "s more",
+        ] {
             assert!(ended.stderr.contains(words), "{words}: {}", ended.stderr);
         }
         let protocol = ["N_Bs", "N_Cr", "service"].iter().any(|word| ended.stderr.contains(word));
@@ -83,7 +86,7 @@ fn a_revert_shows_in_a_scan() {
     let _device = bench.device(|script| script.after = After::Reverts);
     bench.update(&[]).is_result("reverted", 7);
     assert_eq!(bench.run(&["scan"]).last["devices"][0]["reverted"], true);
-    assert!(people(&bench, &["scan"]).stdout.contains("went back after a failed update"));
+    assert!(people(&bench, &["scan"]).stdout.contains("reverted after a failed update"));
 }
 
 #[test]
@@ -110,7 +113,7 @@ fn a_unit_that_refuses_to_identify_itself_is_told_with_its_refusal() {
     let _device = bench.device(|script| script.refuses_reads = Some(Nrc::SECURITY_ACCESS_DENIED));
     let scan = bench.run(&["scan"]);
     let unit = scan.last["others"][0].to_string();
-    assert!(unit.contains("refuses to identify itself: it wants to be unlocked first"), "{unit}");
+    assert!(unit.contains("refuses to identify itself: it must be unlocked first"), "{unit}");
     for command in [&["info"][..], &["reset"]] {
         let ended = bench.run(command);
         ended.is_error("no-device", 3);
@@ -141,7 +144,7 @@ fn a_refused_session_is_told_in_words_and_not_tried_again() {
         (Nrc::SUB_FUNCTION_NOT_IN_SESSION, "does not allow this at present", "switch the device off and on"),
         (Nrc::VOLTAGE_TOO_HIGH, "its supply voltage is too high", "supply voltage"),
         (Nrc::VOLTAGE_TOO_LOW, "its supply voltage is too low", "supply voltage"),
-        (Nrc::SECURITY_ACCESS_DENIED, "wants to be unlocked first", "Ask the manufacturer"),
+        (Nrc::SECURITY_ACCESS_DENIED, "must be unlocked first", "Ask the manufacturer"),
     ] {
         let bench = Bench::new();
         let device = bench.device(|script| script.refuses_session = Some(nrc));

@@ -1,0 +1,102 @@
+//! What the technician can do about each error.
+
+use trust::host::ReadError;
+
+use super::words::{self, reason_hint};
+use super::{Error, Moment};
+
+impl Error {
+    /// What to do about it.
+    #[must_use]
+    pub(crate) fn hint(&self) -> String {
+        match self {
+            Self::NothingToInstall => "Pass --server, or --release and --image.",
+            Self::ConfirmationNeeded => "Pass --yes.",
+            Self::Declined => "Run the command again when you want the update.",
+            Self::SeveralDevices(_) => "Choose one with --node or --serial.",
+            #[cfg(feature = "http")]
+            Self::ServerUrl(_) => "Give it as http://host:port or https://host.",
+            Self::Read { source: ReadError::TooLong(_), .. } | Self::FileEmpty(_) => {
+                "Check that it is the right file."
+            }
+            Self::Read { source: ReadError::Io(_), .. } => "Check the path and the permissions of the file.",
+            #[cfg(feature = "http")]
+            Self::Write { .. } => {
+                "Check the permissions of the folder and the free space, or pass another folder with --data-dir."
+            }
+            Self::Output(_) => "Check where the output goes.",
+            #[cfg(feature = "http")]
+            Self::NoDataDirectory => "Pass --data-dir.",
+            Self::Bus { address, source } => return words::bus_hint(address, source),
+            Self::NoDevice { bus, .. } | Self::SerialNotFound { bus, .. } | Self::DeviceSilent { bus, .. }
+                if bus.is_default =>
+            {
+                "Pass --bus with your adapter, for example --bus socketcan:can0 or --bus slcan:/dev/ttyACM0."
+            }
+            Self::NoDevice { others, .. } if !others.is_empty() => {
+                "Ask the manufacturer of the unit whether this program can update it. If your device is missing, \
+                 check its power, its cable and the bit rate."
+            }
+            Self::NoDevice { .. } => "Check the power of the device, the cable to the bus and the bit rate.",
+            Self::SerialNotFound { .. } => {
+                "Run updater-host scan to list the devices. If yours is missing, check its power and its cable."
+            }
+            Self::DeviceSilent { .. } => {
+                "Check the power of the device and the cable to the bus. Run updater-host scan to list the devices."
+            }
+            Self::AddressClash { .. } => {
+                "Disconnect all devices with this node address but one, and run the command again."
+            }
+            Self::ProvisionConflict(conflict) => conflict.hint(),
+            Self::DeviceLost { .. } => {
+                "Check power and cable, and run the same command again: it resumes where it stopped."
+            }
+            Self::Interrupted(Moment::Restart | Moment::Command) => {
+                "Run updater-host info to see what the device runs."
+            }
+            Self::Interrupted(_) => "Run it again to resume.",
+            #[cfg(feature = "http")]
+            Self::TokenFile(_) => "Put the server's token into the file, on one line.",
+            #[cfg(feature = "http")]
+            Self::Authorities(_) => "Ask the operator of the server for the certificate of its authority, in PEM.",
+            Self::AnchorFile { source, .. } => source.hint(),
+            Self::Refused { reason, .. } => reason_hint(*reason),
+            Self::DeviceRefused(refusal) => match refusal.reason() {
+                Some(reason) => reason_hint(reason),
+                None => words::nrc_hint(refusal.nrc),
+            },
+            Self::DeviceAnswer(_) => {
+                "Disconnect other tools from the bus and run the command again. If it fails again, call the \
+                 manufacturer."
+            }
+            Self::DeviceChanged { .. } => "Connect only one device with this node address.",
+            Self::NothingRuns { .. } => "Run the update again; the loader of the device accepts it.",
+            #[cfg(feature = "http")]
+            Self::ServerUnreachable { .. } => {
+                "Check the network. A release that was fetched earlier installs without the server."
+            }
+            #[cfg(feature = "http")]
+            Self::HttpClient(_) => "Check the certificates of this computer, and --ca.",
+            #[cfg(feature = "http")]
+            Self::ServerRefused { status: 401 | 403, .. } => "Check --token-file.",
+            #[cfg(feature = "http")]
+            Self::ServerRefused { .. } => "Ask the operator of the server to check its log.",
+            #[cfg(feature = "http")]
+            Self::ServerAnswer(_) => "Check that --server names an update-server of this version.",
+            #[cfg(feature = "http")]
+            Self::NoRelease { .. } => {
+                "Check that --server is the right one, and ask the manufacturer for a release for this device."
+            }
+        }
+        .to_owned()
+    }
+
+    /// What failed in the words of the protocol: for `-v`, and for the manufacturer's support.
+    #[must_use]
+    pub(crate) fn detail(&self) -> Option<String> {
+        if let Self::DeviceSilent { detail, .. } | Self::DeviceLost { detail, .. } = self {
+            return Some(detail.clone());
+        }
+        if let Self::DeviceRefused(refusal) = self { Some(refusal.nrc.to_string()) } else { None }
+    }
+}
