@@ -23,7 +23,7 @@ pub fn parse_command_line<C: CommandFactory + FromArgMatches>(arguments: Vec<OsS
 #[must_use]
 pub fn usage_message(error: &Error) -> String {
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        return "a command is missing".to_owned();
+        return "a subcommand is missing".to_owned();
     }
     let rendered = error.to_string();
     let lines = rendered.lines().map(str::trim).filter(|line| !line.is_empty());
@@ -111,6 +111,6 @@ mod tests {
         };
         let missing = "the following required arguments were not provided: --key <FILE>";
         assert_eq!(mistake(&["tool", "sign"]), missing);
-        assert_eq!(mistake(&["tool"]), "a command is missing");
+        assert_eq!(mistake(&["tool"]), "a subcommand is missing");
     }
 }

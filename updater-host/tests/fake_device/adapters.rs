@@ -53,13 +53,13 @@ async fn an_adapter_that_another_program_uses_is_told() {
 async fn an_adapter_without_permission_is_told_with_the_group() {
     let (_line, adapter) = SerialStream::pair().unwrap();
     let path = adapter.name().unwrap();
-    fs::set_permissions(&path, Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o000)).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let hint = "usermod -aG dialout";
     refused(&mut unprivileged(folder.path()), &format!("slcan:{path}"), "Permission denied", hint);
     let socket = folder.path().join("adapter");
     let _listener = UnixListener::bind(&socket).unwrap();
-    fs::set_permissions(&socket, Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&socket, Permissions::from_mode(0o000)).unwrap();
     let bus = format!("slcan:unix:{}", socket.display());
     refused(&mut unprivileged(folder.path()), &bus, "Permission denied", "may not use this bus");
 }
