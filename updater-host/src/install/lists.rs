@@ -63,24 +63,21 @@ impl Install<'_> {
         let subject = Subject::RevocationList(format!("with list-sequence {sequence}"));
         let stop = self.judge(trouble, subject).await;
         let Stop::Final(Error::DeviceRefused(refusal)) = &stop else { return Err(stop) };
-        match refusal.reason() {
-            // It has this very list.
-            Some(Reason::RevocationSequence) => Ok(()),
-            Some(Reason::AnchorUnknown) if !is_named => Ok(()),
-            Some(reason @ (Reason::RevocationForked | Reason::RevocationDropsEntry)) => {
-                self.keeps_its_own(reason, sequence);
-                Ok(())
-            }
-            _ => Err(stop),
+        let Some(reason) = refusal.reason() else { return Err(stop) };
+        if matches!(reason, Reason::RevocationForked | Reason::RevocationDropsEntry) {
+            self.keeps_its_own(reason, sequence);
+            return Ok(());
         }
+        // It has this very list.
+        let has_it = reason == Reason::RevocationSequence;
+        if has_it || reason == Reason::AnchorUnknown && !is_named { Ok(()) } else { Err(stop) }
     }
 
     fn keeps_its_own(&mut self, reason: Reason, sequence: u64) {
-        let difference = match reason {
-            Reason::RevocationForked => {
-                "the device holds another revocation list with the same list-sequence"
-            }
-            _ => "the revocation list lacks entries of the list that the device holds",
+        let difference = if reason == Reason::RevocationForked {
+            "the device holds another revocation list with the same list-sequence"
+        } else {
+            "the revocation list lacks entries of the list that the device holds"
         };
         let words = format!(
             "{difference} ({sequence}). The device keeps its own list and judges the release by it. Tell the manufacturer"
