@@ -1,6 +1,7 @@
 //! `inspect` shows any file of ours, and the SUIT envelopes of others.
 
 use serde_json::Value;
+use suit_manifest::author::UpdateDescription;
 
 use super::workshop::{VENDOR, Workshop, split};
 
@@ -106,4 +107,31 @@ fn names_are_echoed_beside_their_ids() {
                  demo-nod --issuer i --subject s --out typo.cwt";
     let run = workshop.run(&issue.split_whitespace().collect::<Vec<_>>());
     assert!(run.stdout.contains("(anchorage.exampel)") && run.stdout.contains("(demo-nod)"), "{run:?}");
+}
+
+/// A text is free to name anything: it must not pass for the vendor or class that the ids name.
+#[test]
+fn a_name_that_does_not_make_its_id_is_shown_as_such() {
+    let workshop = Workshop::new();
+    let update = UpdateDescription {
+        vendor: [1; 16],
+        class: [2; 16],
+        device: None,
+        sequence: 1,
+        version: "1".into(),
+        image_digest: [3; 32],
+        image_size: 8,
+        uri: "x".into(),
+        vendor_domain: Some(VENDOR.into()),
+        model: Some("demo-node".into()),
+        description: None,
+    };
+    workshop.write("u.suit", &suit_manifest::author::create(&update).unwrap());
+    let shown = words(&workshop, "u.suit");
+    for line in [
+        "01010101-0101-0101-0101-010101010101, NOT the id of anchorage.example",
+        "02020202-0202-0202-0202-020202020202, NOT the id of demo-node",
+    ] {
+        assert!(shown.contains(line), "{line}: {shown}");
+    }
 }

@@ -293,11 +293,12 @@ fn what_is_not_firmware_makes_no_image_unless_it_is_meant() {
 fn a_private_key_makes_no_image() {
     let workshop = Workshop::new();
     workshop.key("root");
-    let refusal = workshop.refused(&split(
-        "create --image root.pem --vendor anchorage.example --class demo-node --sequence 1 \
-         --version 1 --out u.suit --image-out i.bin",
-    ));
-    assert_eq!(refusal, ("image-unusable".into(), 5));
+    let line = "create --image root.pem --vendor anchorage.example --class demo-node --sequence 1 --version 1 \
+                --out u.suit --image-out i.bin";
+    for more in ["", "--image-format bin --allow-non-firmware --force"] {
+        let refusal = workshop.refused(&[split(line), split(more)].concat());
+        assert_eq!(refusal, ("image-unusable".into(), 5), "{more}");
+    }
 }
 
 #[test]
