@@ -1,10 +1,11 @@
-//! Passphrases: from a file, or asked on the terminal; never an argument, never printed.
+//! Passphrases: from a file or a prompt; never an argument, never printed.
 
 use std::fs::File;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
-use nix::sys::termios::{FlushArg, tcflush};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
 use trust::host::{MAX_KEY_FILE_LEN, printable, without_mark};
 use zeroize::Zeroizing;
 
@@ -29,14 +30,14 @@ pub enum PassphraseSource {
     Terminal,
 }
 
-/// What it is asked for.
+/// Why a passphrase is needed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Purpose {
     /// To open an existing key.
     Open,
-    /// To protect a new one: asked twice, and not a weak one.
+    /// To protect a new key: prompted for twice, and not weak.
     Protect,
-    /// To protect a new one that only tests use: a weak one is taken.
+    /// To protect a new key that only tests use: a weak one is accepted.
     ProtectForTests,
 }
 
@@ -80,14 +81,14 @@ fn first_line(path: &Path) -> Result<Zeroizing<String>, Error> {
     Ok(Zeroizing::new(text.to_owned()))
 }
 
-/// Refuses a passphrase that a thief of the key file guesses: less than [`MIN_STRENGTH`] as zxcvbn estimates it.
+/// Refuses a passphrase below [`MIN_STRENGTH`], which a thief of the key file could guess.
 fn check_strength(passphrase: &str) -> Result<(), Error> {
     let estimate = zxcvbn::zxcvbn(passphrase, &[]);
     if estimate.score() >= MIN_STRENGTH {
         return Ok(());
     }
     let warning = estimate.feedback().and_then(|feedback| feedback.warning());
-    // Its words, as ours: no capital, no full stop.
+    // In the form of our messages: no capital, no full stop.
     let why = warning.map(|warning| warning.to_string()).unwrap_or_default();
     let why = why.trim_end_matches('.').to_lowercase();
     Err(Error::PassphraseWeak(if why.is_empty() { "it is too easy to guess".to_owned() } else { why }))
@@ -97,10 +98,6 @@ fn ask(purpose: Purpose, key: &Path) -> Result<Zeroizing<String>, Error> {
     if !std::io::stdin().is_terminal() {
         return Err(Error::PassphraseNeeded);
     }
-    let prompt = |text: String| {
-        discard_type_ahead();
-        rpassword::prompt_password(text).map(Zeroizing::new).map_err(|_| Error::PassphraseNeeded)
-    };
     let key = printable(&key.display().to_string());
     let passphrase = prompt(format!("Passphrase for {key}: "))?;
     if purpose != Purpose::Open && *passphrase != *prompt("Repeat it: ".to_owned())? {
@@ -109,10 +106,41 @@ fn ask(purpose: Purpose, key: &Path) -> Result<Zeroizing<String>, Error> {
     Ok(passphrase)
 }
 
-/// Without this, the lines that follow the command in a pasted block become its passphrase.
-fn discard_type_ahead() {
-    if let Ok(terminal) = File::open(TERMINAL) {
-        // A prompt that keeps type-ahead is still a prompt.
-        let _ignored = tcflush(&terminal, FlushArg::TCIFLUSH);
+fn prompt(text: String) -> Result<Zeroizing<String>, Error> {
+    let _quiet = Quiet::new().map_err(|_| Error::PassphraseNeeded)?;
+    rpassword::prompt_password(text).map(Zeroizing::new).map_err(|_| Error::PassphraseNeeded)
+}
+
+/// A terminal without echo and without type-ahead, from before the prompt appears until this is dropped: otherwise the
+/// lines that follow the command in a pasted block become its passphrase, and a fast typist's first letters are shown.
+struct Quiet {
+    terminal: File,
+    before: Termios,
+    interrupt: SigSet,
+}
+
+impl Quiet {
+    fn new() -> std::io::Result<Self> {
+        let terminal = File::options().read(true).write(true).open(TERMINAL)?;
+        let before = tcgetattr(&terminal)?;
+        let mut quiet = before.clone();
+        // The mode that rpassword sets after it has prompted: a key that is pressed in between counts as well.
+        let cooked = LocalFlags::ECHO | LocalFlags::ECHONL | LocalFlags::ICANON | LocalFlags::ISIG;
+        quiet.local_flags.remove(cooked);
+        // rpassword raises SIGINT on Ctrl-C while the terminal is raw. It has to wait until the terminal is restored.
+        let mut interrupt = SigSet::empty();
+        interrupt.add(Signal::SIGINT);
+        interrupt.thread_block()?;
+        let quiet_terminal = Self { terminal, before, interrupt };
+        tcsetattr(&quiet_terminal.terminal, SetArg::TCSAFLUSH, &quiet)?;
+        Ok(quiet_terminal)
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        // Nothing more can be done for a terminal that is gone.
+        let _gone = tcsetattr(&self.terminal, SetArg::TCSANOW, &self.before);
+        let _ignored = self.interrupt.thread_unblock();
     }
 }

@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use nix::pty::openpty;
+use nix::sys::termios::{LocalFlags, tcgetattr};
 
 use super::workshop::Workshop;
 
@@ -102,5 +103,19 @@ fn entries_that_differ_make_no_key() {
         shown.contains("passphrase-unusable") && shown.contains("enter the same passphrase twice"),
         "{shown}"
     );
+    assert!(!workshop.path("root.pem").exists());
+}
+
+#[test]
+fn ctrl_c_at_the_prompt_leaves_the_terminal_as_it_was() {
+    let workshop = Workshop::new();
+    let mut terminal = Terminal::run(&workshop, "", &["key", "generate", "--out", "root.pem"]);
+    let flags = |terminal: &Terminal| tcgetattr(&terminal.keyboard).unwrap().local_flags;
+    let before = LocalFlags::ECHO | LocalFlags::ICANON | LocalFlags::ISIG;
+    terminal.wait_for("Passphrase for root.pem: ");
+    assert!(!flags(&terminal).contains(LocalFlags::ECHO));
+    terminal.keyboard.write_all(b"correct\x03").unwrap();
+    assert!(!terminal.program.wait().unwrap().success());
+    assert!(flags(&terminal).contains(before), "{:?}", flags(&terminal));
     assert!(!workshop.path("root.pem").exists());
 }
