@@ -1,4 +1,4 @@
-//! The command line: what can be said, and what is printed and returned for it.
+//! The command line: its commands, their output and their exit codes (docs/errors.md).
 
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -25,21 +25,21 @@ struct CommandLine {
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    /// Private and public keys
+    /// Make keys and show their public halves
     #[command(subcommand)]
     Key(KeyCommand),
-    /// Credentials: what a root certifies
+    /// Issue and show credentials
     #[command(subcommand)]
     Credential(CredentialCommand),
     /// Make an unsigned envelope and its image
     Create(create::Create),
     /// Sign an envelope with a release key
     Sign(sign::Sign),
-    /// Put a newer credential of the same key into signed envelopes
+    /// Replace the credential in signed envelopes by a newer one for the same key
     Recertify(recertify::Recertify),
     /// Verify a signed release as a device does
     Verify(verify::Verify),
-    /// Show an envelope, record, block, public key or image; nothing is verified
+    /// Show an envelope, record, block, public key or image without verifying it
     Inspect(inspect::Inspect),
     /// Sign a revocation list with the root key
     Revoke(revoke::Revoke),
@@ -47,7 +47,7 @@ enum Command {
     Provision(provision::Provision),
     /// Send a release, revocation lists, or both to an update-server
     Publish(publish::Publish),
-    /// Take a release back: the server keeps it and offers it no more
+    /// Withdraw a release: the server keeps it but no longer offers it
     Withdraw(withdraw::Withdraw),
     /// Mark a device as out of service in the server's registry
     Retire(withdraw::Retire),
@@ -94,7 +94,7 @@ fn report(output: Output, result: Result<impl Report, Error>) -> Result<(), Erro
     output.result(&result?)
 }
 
-/// Does what the arguments (the program's name first) ask for; returns the exit code (docs/errors.md).
+/// Runs the command line (the program's name first); returns the exit code.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let command_line = match CommandLine::try_parse_from(&arguments) {
@@ -105,8 +105,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     match catch_unwind(AssertUnwindSafe(|| command_line.command.run(output))) {
         Ok(Ok(())) => 0,
         Ok(Err(error)) => output.failure(&error),
-        // The panic hook has told where.
-        Err(_) => output.failure(&Error::Internal("it panicked")),
+        // The panic hook has printed where.
+        Err(_) => output.failure(&Error::Internal("a panic")),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The commands, a file each. Every one reads what it needs, refuses or makes, writes, and returns its report.
+//! The commands, one file each. Each reads its inputs, refuses or makes its result, writes it, and returns a report.
 
 pub mod create;
 pub mod credential;
@@ -41,7 +41,7 @@ impl SigningKeyArguments {
         private_key::open(&self.key, &self.passphrase.source())
     }
 
-    /// Fails when an output is one of the command's inputs: the key, the passphrase file, or what else there is.
+    /// Fails when an output is also an input: the key, the passphrase file, or one of `inputs`.
     fn must_differ_from(&self, output: &Path, inputs: &[&Path]) -> Result<(), Error> {
         must_differ(output, &[&self.key])?;
         self.passphrase.must_differ_from(output)?;
@@ -52,7 +52,7 @@ impl SigningKeyArguments {
 /// Where the passphrase of a private key comes from.
 #[derive(clap::Args, Clone, Debug)]
 pub struct PassphraseArguments {
-    /// File whose first line is the passphrase [env: ANCHORAGE_PASSPHRASE_FILE]; without one, a terminal is asked
+    /// File whose first line is the passphrase [env: ANCHORAGE_PASSPHRASE_FILE] [default: prompt]
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
 }
@@ -62,7 +62,7 @@ impl PassphraseArguments {
         PassphraseSource::choose(self.passphrase_file.clone())
     }
 
-    /// Fails when an output is the passphrase file, whoever named it.
+    /// Fails when an output is the passphrase file, named on the command line or in the environment.
     fn must_differ_from(&self, output: &Path) -> Result<(), Error> {
         must_differ(output, self.source().file().as_slice())
     }
@@ -74,19 +74,19 @@ fn role() -> impl TypedValueParser<Value = Role> {
         .try_map(|name| Role::from_name(&name).ok_or("this role has no name"))
 }
 
-/// Points out a credential that nobody would accept now, for it may be valid later.
+/// Warns of a credential that is not valid now: it may become valid, so it is not an error.
 fn warn_of_time(output: Output, claims: &CredentialClaims<'_>) -> Result<(), Error> {
     let now = now(None)?;
     if claims.expires().is_some_and(|end| now >= end) {
-        output.warn("the credential has expired: whoever has a clock refuses this release");
+        output.warn("the credential has expired: servers and hosts refuse this release");
     }
     if claims.not_before().is_some_and(|begin| now < begin) {
-        output.warn("the credential is not valid yet: whoever has a clock refuses this release until then");
+        output.warn("the credential is not valid yet: servers and hosts refuse this release until it is");
     }
     Ok(())
 }
 
-/// Reads anchor files: each is the root of a domain of its own. The same one twice is one.
+/// Reads anchor files: each is the root of its own domain. The same key given twice counts once.
 fn read_anchors(paths: &[PathBuf]) -> Result<TrustStoreBuf, Error> {
     let anchors = paths.iter().map(|path| public_key::open(path).map(Anchor::root));
     Ok(TrustStoreBuf::new(anchors.collect::<Result<Vec<_>, _>>()?))

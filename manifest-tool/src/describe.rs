@@ -106,8 +106,8 @@ impl CredentialView {
             ("actions", self.actions.map_or("any".to_owned(), |actions| format!("{actions:#x} (bit set)"))),
             ("cti", self.cti.clone()),
             ("issued", at(self.issued_at)),
-            ("valid from", self.not_before.map_or("always".to_owned(), at)),
-            ("valid until", self.expires.map_or("forever".to_owned(), at)),
+            ("valid from", self.not_before.map_or("any time".to_owned(), at)),
+            ("valid until", self.expires.map_or("no expiry".to_owned(), at)),
             ("generation", self.generation.to_string()),
         ];
         rows.extend(self.sequence_ceiling.map(|ceiling| ("highest sequence", ceiling.to_string())));
@@ -170,7 +170,7 @@ impl ManifestView {
     }
 
     pub(crate) fn rows(&self) -> Vec<(&'static str, String)> {
-        // A text is free to name anything: a name that does not make this id is not its name.
+        // A text may name anything: only a name that makes this id is its name.
         let vendor = self.vendor_domain.as_deref().map(|domain| (domain, domain.parse::<Vendor>()));
         let vendor_id = self.vendor.parse().unwrap_or_default();
         let vendor = match vendor {
@@ -188,7 +188,7 @@ impl ManifestView {
         let mut rows = vec![
             ("manifest", self.manifest_digest.clone()),
             ("sequence", self.sequence.to_string()),
-            ("version", self.version.clone().unwrap_or_else(|| "not said".to_owned())),
+            ("version", self.version.clone().unwrap_or_else(|| "none".to_owned())),
             ("vendor", vendor),
             ("class", class),
         ];
@@ -222,7 +222,6 @@ pub(crate) struct RevocationView {
     minimum_sequences: Vec<MinimumView>,
 }
 
-/// A key or a credential that is taken back.
 #[derive(Debug, Serialize)]
 pub(crate) struct RevokedView {
     role: &'static str,
@@ -240,7 +239,7 @@ impl From<Revoked> for RevokedView {
     }
 }
 
-/// The lowest generation of a role that is still good.
+/// The lowest valid generation of a role.
 #[derive(Debug, Serialize)]
 pub(crate) struct GenerationView {
     role: &'static str,

@@ -1,5 +1,4 @@
-//! Everything that can stop the tool, by whose fault it is, with the code, hint and exit code that people and
-//! scripts see (docs/errors.md, docs/manifest-tool.md).
+//! All errors of the tool, with message, hint, code and exit code (docs/errors.md, docs/manifest-tool.md).
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +12,6 @@ use crate::private_key::KeyFault;
 /// What was done with a file when it failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FileAction {
-    /// Opened or read.
     Read,
     /// Created, written or synchronised.
     Write,
@@ -28,28 +26,24 @@ impl FileAction {
     }
 }
 
-/// Why a command ended without doing what it was asked for.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    // How it was called.
-    /// The command line itself.
+    // Command line.
     #[error("{message}")]
-    Usage {
-        /// What is wrong with it.
-        message: String,
-    },
-    /// An output file is there already, and holds something else.
-    #[error("{} exists already", .0.display())]
+    Usage { message: String },
+    /// An output file exists and has other content.
+    #[error("{} already exists", .0.display())]
     FileExists(PathBuf),
     /// Two outputs, or an input and an output, are the same file.
-    #[error("{} is named twice", .0.display())]
+    #[error("{} is used twice, as input and output or as two outputs", .0.display())]
     SameFile(PathBuf),
 
-    /// A number that never falls would rise very far.
+    /// A number that never falls would rise too far.
     #[error("the {what} {to} is more than {limit} above {from}")]
     Step { what: &'static str, from: u64, to: u64, limit: u64 },
 
-    /// A minimum that no release key may sign.
+    /// No release key may sign a release that reaches the minimum.
     #[error(
         "the minimum {minimum} is above {ceiling}, the highest sequence number that a known credential permits"
     )]
@@ -59,9 +53,7 @@ pub enum Error {
     /// A file could not be read or written.
     #[error("{} could not be {}: {source}", path.display(), action.past())]
     File {
-        /// What was tried.
         action: FileAction,
-        /// On which file.
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
@@ -69,7 +61,6 @@ pub enum Error {
     /// A file is longer than what it is taken for can be.
     #[error("{} is longer than {limit} bytes", path.display())]
     FileTooLong {
-        /// The file.
         path: PathBuf,
         /// Longest that is read, bytes.
         limit: u64,
@@ -84,12 +75,12 @@ pub enum Error {
     #[error("the result could not be printed: {0}")]
     Output(std::io::Error),
     /// The system clock cannot be used.
-    #[error("the system clock stands before 1970")]
+    #[error("the system clock is set before 1970")]
     Clock,
 
     // Keys and credentials.
     /// No passphrase was given, and there is no terminal to ask on.
-    #[error("a passphrase is needed")]
+    #[error("a passphrase is required, and there is no terminal to prompt on")]
     PassphraseNeeded,
     /// The two entries differ, or it is empty, or longer than the limit.
     #[error("the passphrase {0}")]
@@ -99,100 +90,65 @@ pub enum Error {
     PassphraseWrong(PathBuf),
     /// Not a private key that can be used.
     #[error("{} is not an Ed25519 private key in PKCS#8 PEM: {fault}", path.display())]
-    PrivateKey {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        fault: KeyFault,
-    },
+    PrivateKey { path: PathBuf, fault: KeyFault },
     /// A passphrase that is guessed too soon.
     #[error("the passphrase is too weak: {0}")]
     PassphraseWeak(String),
     /// Not a public key that can be used.
     #[error("{} is not an Ed25519 public key: {source}", path.display())]
-    PublicKey {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: KeyFileError,
-    },
+    PublicKey { path: PathBuf, source: KeyFileError },
     /// A key could not be generated, encrypted or used.
     #[error("the key could not be {doing}: {source}")]
-    KeyOperation {
-        /// What was tried.
-        doing: &'static str,
-        /// What went wrong.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
+    KeyOperation { doing: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
     /// One key for two roles: whoever steals it has both.
-    #[error("{} certifies this key for the role {role} already", path.display())]
+    #[error("{} already certifies this key for the role {role}", path.display())]
     KeyHasRole { path: PathBuf, role: &'static str },
     /// The credential is for another key than the one that signs.
-    #[error("the credential {} certifies another key than the one that signs", .0.display())]
+    #[error("the credential {} certifies another key than the signing key", .0.display())]
     CredentialOfAnotherKey(PathBuf),
 
     // What was to be made.
     /// A record or envelope would not be accepted by anyone.
-    #[error("{what} cannot be made like this: {source}")]
+    #[error("cannot make {what}: {source}")]
     Author {
         /// What was to be made.
         what: &'static str,
-        /// Why not.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// No image comes out of the input.
-    #[error("no image can be made of {}: {source}", path.display())]
-    Image {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: ImageError,
-    },
+    #[error("cannot make an image from {}: {source}", path.display())]
+    Image { path: PathBuf, source: ImageError },
 
     // Refused.
     /// A file is refused, with the reason of the table in docs/errors.md.
     #[error("{} is refused at byte {position}: {}", path.display(), reason.message())]
     Refused {
-        /// The file.
         path: PathBuf,
-        /// The reason.
         reason: Reason,
         /// Where reading stopped, byte offset in the file.
         position: u32,
     },
     /// The manifest is good, and the image is not the one it names.
     #[error("{} is not the image of this manifest: it {difference}", path.display())]
-    ImageMismatch {
-        /// The image.
-        path: PathBuf,
-        /// In which way.
-        difference: ImageDifference,
-    },
+    ImageMismatch { path: PathBuf, difference: ImageDifference },
 
     // The server.
     /// Not the URL of a server.
     #[error("{0:?} is not the URL of a server")]
     ServerUrl(String),
     /// The token file holds no token.
-    #[error("{} holds no bearer token", .0.display())]
+    #[error("{} contains no bearer token", .0.display())]
     Token(PathBuf),
     /// The file of `--ca` holds no certificate.
     #[error("{} contains no certificate in PEM", .0.display())]
     Authorities(PathBuf),
     /// The server could not be reached, or stopped answering.
     #[error("{step} failed: {source}")]
-    Http {
-        /// What was tried.
-        step: String,
-        /// What went wrong.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
+    Http { step: String, source: Box<dyn std::error::Error + Send + Sync> },
     /// The server said no.
     #[error("{step} was refused by the server: {detail} (HTTP {status})")]
     ServerRefused {
-        /// What was tried.
         step: String,
-        /// HTTP status.
         status: u16,
         /// Slug of docs/errors.md, if the server gave one.
         code: Option<String>,
@@ -202,16 +158,15 @@ pub enum Error {
         hint: Option<String>,
     },
     /// The server answered something that is not in its interface.
-    #[error("{step} got an answer that is not understood: {detail}")]
+    #[error("{step} got an unexpected answer: {detail}")]
     ServerAnswer {
-        /// What was tried.
         step: String,
         /// What is wrong with it.
         detail: String,
     },
 
     /// A bug of this program.
-    #[error("manifest-tool failed inside: {0}")]
+    #[error("internal error: {0}")]
     Internal(&'static str),
 }
 
@@ -232,7 +187,7 @@ pub enum PassphraseFault {
 impl PassphraseFault {
     const fn hint(self) -> &'static str {
         match self {
-            Self::Empty | Self::TooLong => "Give one line of 1 to 1024 bytes.",
+            Self::Empty | Self::TooLong => "Use one line of 1 to 1024 bytes.",
             Self::NotUtf8 => "Save the passphrase file as UTF-8.",
             Self::Differs => "Run the command again and enter the same passphrase twice.",
         }
@@ -244,7 +199,6 @@ impl PassphraseFault {
 pub enum ImageDifference {
     /// Bytes it has, bytes the manifest names.
     Size(u64, u64),
-    /// Its SHA-256.
     Digest,
 }
 
@@ -349,44 +303,44 @@ impl Error {
     /// What to do about it, one sentence.
     pub fn hint(&self) -> &str {
         match self {
-            Self::Usage { .. } => "See manifest-tool help, or the help of the command.",
+            Self::Usage { .. } => "Run the command with --help.",
             Self::FileExists(_) => {
                 "Choose another name; --force replaces regular files, but never a private key."
             }
             Self::MinimumAboveCeiling { .. } => {
                 "Pass the credential with the higher ceiling as --known; --allow-unreachable-minimum stops all releases."
             }
-            Self::KeyHasRole { .. } => "Generate a key of its own for each role.",
+            Self::KeyHasRole { .. } => "Generate a separate key for each role.",
             Self::Step { .. } => {
                 "Check the number: it can never fall again. Pass --allow-large-step if it is intended."
             }
-            Self::SameFile(_) => "Give each input and output a file of its own.",
-            Self::File { .. } => {
-                "Check that the path is right and permits it, and that the disk is not full."
-            }
-            Self::FileTooLong { .. } | Self::FileUnknown(_) => "Check that it is the file that you meant.",
-            Self::Output(_) => "The files that were asked for have been written; read them.",
-            Self::Clock => "Set the clock, or give the time with --now.",
+            Self::SameFile(_) => "Use a different file for each input and output.",
+            Self::File { .. } => "Check the path, its permissions and the free space.",
+            Self::FileTooLong { .. } | Self::FileUnknown(_) => "Check that you passed the right file.",
+            Self::Output(_) => "The output files are written; only the report is lost.",
+            Self::Clock => "Set the clock, or pass --now.",
             Self::PassphraseNeeded => {
-                "Give --passphrase-file, or set ANCHORAGE_PASSPHRASE_FILE, or call it from a terminal."
+                "Pass --passphrase-file, set ANCHORAGE_PASSPHRASE_FILE, or run the command in a terminal."
             }
             Self::PassphraseUnusable(fault) => fault.hint(),
-            Self::PassphraseWrong(_) => "Check the passphrase, and that the file is the key that was meant.",
+            Self::PassphraseWrong(_) => "Check the passphrase and the key file.",
             Self::PrivateKey { fault, .. } => fault.hint(),
             Self::PassphraseWeak(_) => {
                 "Choose five or more random words; pass --weak-passphrase for a key that only tests use."
             }
             Self::PublicKey { source, .. } => source.hint(),
-            Self::KeyOperation { .. } => "Try again; if the key is in a token, check the token.",
-            Self::CredentialOfAnotherKey(_) => "Sign with the key for which the credential was issued.",
-            Self::Author { .. } => "Change what the message names.",
+            Self::KeyOperation { .. } => "Run the command again.",
+            Self::CredentialOfAnotherKey(_) => "Pass the key for which the credential was issued.",
+            Self::Author { .. } => "Correct the value that the message names.",
             Self::Image { source, .. } => source.hint(),
             Self::Refused { reason, .. } => reason.hint(),
-            Self::ImageMismatch { .. } => "Give the image that manifest-tool create wrote for this manifest.",
-            Self::ServerUrl(_) => "Give one like https://updates.example.com.",
-            Self::Authorities(_) => "Give the certificate of the authority that signed the server's, in PEM.",
-            Self::Token(_) => "Put the server's bearer token into it, a line of printable ASCII.",
-            Self::Http { .. } => "Check the URL, the network and that the server is up, and run it again.",
+            Self::ImageMismatch { .. } => "Pass the image that manifest-tool create wrote for this manifest.",
+            Self::ServerUrl(_) => "Pass a URL such as https://updates.example.com.",
+            Self::Authorities(_) => {
+                "Pass the PEM certificate of the authority that issued the server's certificate."
+            }
+            Self::Token(_) => "Write the server's bearer token into it: one line of printable ASCII.",
+            Self::Http { .. } => "Check the URL, the network and the server, then run the command again.",
             Self::ServerRefused { hint: Some(hint), .. } => hint,
             Self::ServerRefused { status: 401 | 403, .. } => "Check the token.",
             Self::ServerRefused { code: Some(code), .. } => {

@@ -48,7 +48,7 @@ pub fn read_secret(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, Error>
 
 fn read_into(path: &Path, limit: u64, bytes: &mut Vec<u8>) -> Result<(), Error> {
     let read = if is_standard(path) {
-        // It has one content: who asks twice would get an empty one.
+        // Standard input can be read once only.
         if STDIN_READ.swap(true, Ordering::Relaxed) {
             return Err(Error::SameFile(path.to_owned()));
         }
@@ -83,8 +83,8 @@ pub enum Existing {
     Replace,
 }
 
-/// Writes public files, all or, but for a failing disk, none: every name is checked before the first is written.
-/// A private key, and what is no regular file, stays whatever is said.
+/// Writes public files: all, or none unless the disk fails, since each name is checked before the first write.
+/// Private keys and files that are not regular are never replaced.
 pub fn write_all(files: &[(&Path, &[u8])], existing: Existing) -> Result<(), Error> {
     for (index, (path, _)) in files.iter().enumerate() {
         if files.iter().take(index).any(|(other, _)| same_file(path, other)) {
@@ -120,15 +120,15 @@ pub fn write(path: &Path, content: &[u8], existing: Existing) -> Result<(), Erro
     write_all(&[(path, content)], existing)
 }
 
-/// Writes a secret, readable by its owner only. Never over anything, and never to standard output.
+/// Writes a secret, readable by its owner only; never over a file and never to standard output.
 pub fn write_secret(path: &Path, content: &[u8]) -> Result<(), Error> {
     if is_standard(path) {
-        return Err(Error::usage("a private key is written to a file only"));
+        return Err(Error::usage("a private key can only be written to a file"));
     }
     write_atomically(path, content, 0o600, Existing::Keep)
 }
 
-/// Fails when `path` is taken, before any work is done for it. The write itself checks again.
+/// Fails early when `path` exists. The write checks again.
 pub fn must_be_absent(path: &Path) -> Result<(), Error> {
     match path.symlink_metadata() {
         Ok(_) => Err(Error::FileExists(path.to_owned())),

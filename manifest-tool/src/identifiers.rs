@@ -21,7 +21,6 @@ pub enum IdentifierError {
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Vendor {
-    /// The id itself.
     Id(Uuid),
     /// The domain of which it is made.
     Domain(String),
@@ -61,7 +60,6 @@ impl FromStr for Vendor {
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Class {
-    /// The id itself.
     Id(Uuid),
     /// The name of which it is made.
     Name(String),

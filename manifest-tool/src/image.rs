@@ -1,5 +1,5 @@
-//! Makes the image, the bytes that go into a slot, from the output of a linker: ELF, Intel HEX, Motorola S-records, or
-//! the image itself. Each piece lies at its load address; gaps are filled with FF (erased flash).
+//! Makes the image, the bytes of a slot, from a linker's output: ELF, Intel HEX, Motorola S-records or a plain binary.
+//! Each piece lies at its load address; gaps are filled with FF (erased flash).
 
 mod elf;
 mod intel_hex;
@@ -28,18 +28,17 @@ const ERASED: u8 = 0xff;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
-    /// ELF executable: its loaded sections by physical address.
+    /// ELF executable: its loaded sections by physical address
     Elf,
-    /// Intel HEX.
+    /// Intel HEX
     Hex,
-    /// Motorola S-records.
+    /// Motorola S-records
     Srec,
-    /// The image as it is.
+    /// The image itself
     Bin,
 }
 
 impl Format {
-    /// Name for people.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Elf => "ELF",

@@ -1,7 +1,7 @@
 //! Keys, credentials, SUIT manifests, revocation, provisioning and publishing from the command line.
 //!
-//! A file a subcommand ([`commands`]); data goes to stdout, words for people to stderr. What is made is read again
-//! by the code that devices run before it is written, and nothing is written when anything is refused.
+//! One file a subcommand ([`commands`]). Before an output is written, the code that devices run reads it back. A refused
+//! command writes nothing.
 #![forbid(unsafe_code)]
 
 pub mod cli;

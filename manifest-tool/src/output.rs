@@ -1,5 +1,5 @@
-//! What people and scripts see. Data goes to stdout, words for people to stderr; with `--json` the last line of
-//! stdout is one object, the result or the error (docs/errors.md).
+//! Output for people and scripts. Results go to stdout, messages to stderr; with `--json` the last line of stdout is one
+//! object, the result or the error (docs/errors.md).
 
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -63,7 +63,6 @@ impl Output {
         written(writeln!(std::io::stdout().lock(), "{text}"))
     }
 
-    /// Something a person should know, which does not stop the command.
     pub fn warn(self, message: &str) {
         warning(message);
     }
@@ -76,7 +75,7 @@ impl Output {
             let detail =
                 FailureDetail { code: error.code(), message, hint: error.hint(), position: error.position() };
             if let Ok(text) = serde_json::to_string(&Failure { error: detail, exit }) {
-                // Nobody may be listening; the exit code still tells.
+                // The reader may be gone; the exit code still tells.
                 let _ignored = writeln!(std::io::stdout().lock(), "{text}");
             }
         } else {
@@ -86,18 +85,18 @@ impl Output {
     }
 }
 
-/// Something a person should know, which does not stop the command: for what has no [`Output`].
+/// A warning, from code without an [`Output`].
 pub(crate) fn warning(message: &str) {
     words(&format!("warning: {}", printable(message)));
 }
 
-/// Writes a file to standard output, where `-` names it; the report goes to standard error then.
+/// Writes an output named `-` to standard output; the report then goes to standard error.
 pub(crate) fn write_data(content: &[u8]) -> Result<(), Error> {
     DATA_ON_STDOUT.store(true, Ordering::Relaxed);
     written(std::io::stdout().lock().write_all(content))
 }
 
-/// A reader that has seen enough (`| head -1`) does not change what the command did.
+/// A reader that closes the pipe (`| head -1`) is not an error: the command has done its work.
 fn written(result: std::io::Result<()>) -> Result<(), Error> {
     match result.and_then(|()| std::io::stdout().flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::Output(error)),
@@ -106,11 +105,11 @@ fn written(result: std::io::Result<()>) -> Result<(), Error> {
 }
 
 fn words(text: &str) {
-    // Nobody may be listening.
+    // The reader may be gone.
     let _ignored = writeln!(std::io::stderr().lock(), "{text}");
 }
 
-/// Lines of names and values, one below the other.
+/// Aligned lines of names and values.
 pub(crate) fn table(rows: &[(&str, String)]) -> String {
     let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
     let lines: Vec<String> =

@@ -1,5 +1,5 @@
-//! Private keys on disk: PKCS#8 PEM (RFC 5958, RFC 7468), encrypted with PBES2 (RFC 8018) unless the maker says
-//! otherwise.
+//! Private keys on disk: PKCS#8 PEM (RFC 5958, RFC 7468), encrypted with PBES2 (RFC 8018) unless `--no-passphrase` is
+//! given.
 
 mod fault;
 
@@ -36,13 +36,12 @@ const PBKDF2_ROUNDS: u32 = 600_000;
 const MAX_SCRYPT_MEMORY: u64 = 257 * 1024 * 1024;
 /// Likewise for its time: scrypt's N * r * p.
 const MAX_SCRYPT_WORK: u64 = 1 << 26;
-/// Rounds of PBKDF2.
 const MAX_PBKDF2_ROUNDS: u32 = 10_000_000;
 
 /// How a new key file derives its key from the passphrase.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
 pub enum Derivation {
-    /// scrypt with 128 MiB of memory: the costliest to guess
+    /// scrypt with 128 MiB of memory: the most expensive to guess
     #[default]
     Scrypt,
     /// PBKDF2: opens in OpenSSL too, which takes no scrypt above 32 MiB
@@ -64,13 +63,13 @@ pub fn generate(
         None => encode(&seed)?,
     };
     let key = decode(path, pem.as_bytes(), || {
-        passphrase.clone().ok_or(Error::Internal("a plain key asks for a passphrase"))
+        passphrase.clone().ok_or(Error::Internal("an unencrypted key needed a passphrase"))
     })?;
     write_secret(path, pem.as_bytes())?;
     Ok(key)
 }
 
-/// Opens a key file; the passphrase is asked for only when the key is encrypted.
+/// Opens a key file; only an encrypted key needs the passphrase.
 pub fn open(path: &Path, passphrase: &PassphraseSource) -> Result<SoftwareKey, Error> {
     parse(path, &read_secret(path, MAX_KEY_FILE_LEN)?, passphrase)
 }
@@ -81,9 +80,9 @@ pub fn parse(path: &Path, file: &[u8], passphrase: &PassphraseSource) -> Result<
     decode(path, file, || passphrase.passphrase(Purpose::Open, path))
 }
 
-/// A private key that others can read is theirs too.
+/// Warns of a key file that other users can read.
 fn warn_of_readers(path: &Path) {
-    // A pipe has no readers but us; whatever cannot be asked for was read all the same.
+    // A pipe has no other readers.
     let Ok(metadata) = path.metadata() else { return };
     if metadata.is_file() && metadata.permissions().mode() & OTHERS != 0 {
         let name = printable(&path.display().to_string());
@@ -197,8 +196,8 @@ fn private_block(file: &[u8]) -> Result<Pem<'_>, KeyFault> {
     }
 }
 
-/// A hostile file must not make us compute for hours, nor take all memory, nor name numbers that scrypt does not
-/// know (RFC 7914 section 2): the library computes with them unchecked.
+/// A hostile file could ask for hours of computation, for all memory, or for parameters that RFC 7914 section 2
+/// forbids; the library checks none of them.
 fn is_affordable(kdf: &Kdf) -> bool {
     match kdf {
         Kdf::Pbkdf2(pbkdf2) => pbkdf2.iteration_count <= MAX_PBKDF2_ROUNDS,

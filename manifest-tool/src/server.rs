@@ -30,7 +30,7 @@ const MAX_ANSWER_LEN: usize = 64 * 1024;
 /// Longest part of a server's words that is shown, characters.
 const MAX_DETAIL_LEN: usize = 300;
 
-/// Whether the server had it already.
+/// What the server did with an upload.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Outcome {
@@ -44,7 +44,7 @@ impl std::fmt::Display for Outcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Created => "sent",
-            Self::Present => "was there already",
+            Self::Present => "already there",
             Self::Repaired => "repaired: the server's copy was damaged",
         })
     }
@@ -88,10 +88,10 @@ pub(crate) struct ServerArguments {
     /// URL of the server, such as https://updates.example.com
     #[arg(long, value_name = "URL")]
     server: String,
-    /// File that holds the bearer token
+    /// File with the bearer token
     #[arg(long, value_name = "FILE")]
     token_file: PathBuf,
-    /// Certificates (PEM) of the authorities to trust instead of those of this system
+    /// Certificate authorities (PEM) to trust instead of the system's
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
 }
@@ -114,7 +114,7 @@ impl ServerArguments {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .map_err(|_| Error::Internal("no runtime"))?;
+            .map_err(|_| Error::Internal("the async runtime did not start"))?;
         runtime.block_on(task(server))
     }
 }
@@ -150,7 +150,7 @@ impl Server {
         if let Some(path) = &arguments.ca {
             builder = builder.tls_certs_only(authorities(path)?);
         }
-        let client = builder.build().map_err(|_| Error::Internal("no HTTP client"))?;
+        let client = builder.build().map_err(|_| Error::Internal("the HTTP client did not start"))?;
         Ok(Self { client, base })
     }
 

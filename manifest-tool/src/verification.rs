@@ -1,5 +1,4 @@
-//! What `verify` does, as a function: the trust chain, the dry run of the command processor, and the image, all
-//! by the code that devices run.
+//! `verify` as a function: trust chain, dry run of the command processor and image, with the code that devices run.
 
 use std::path::Path;
 
@@ -20,9 +19,9 @@ pub struct Verification<'a> {
     pub trusted: &'a TrustStoreBuf,
     /// The time at which credentials must be valid.
     pub now: UnixTime,
-    /// The device for which the release must be, if it matters.
+    /// The device that the release must be for; `None`: any.
     pub device: Option<Device>,
-    /// The sequence number below which a device takes nothing.
+    /// The sequence number below which a device refuses releases.
     pub sequence_floor: u64,
 }
 
@@ -60,7 +59,7 @@ impl Verification<'_> {
             };
             image = image_reference_for(&authenticated, &identity)?;
         }
-        // A device takes the head only; what can be left away for it is the text.
+        // A device receives only the head; the text can be severed.
         let fits = |envelope: &[u8]| envelope.len() <= MAX_ENVELOPE_HEAD_LEN;
         if !fits(envelope) && !sever_text(envelope).is_ok_and(|severed| fits(&severed)) {
             return Err(suit_manifest::Error::new(ErrorKind::EnvelopeTooLarge, 0));

@@ -29,7 +29,6 @@ use technician::Technician;
 
 /// Name of the directory below `target/`.
 const DIRECTORY: &str = "demo";
-/// The anchor's file.
 const ANCHOR: &str = "root.cose";
 /// Why the device goes back to what it ran before.
 const NOT_CONFIRMED: &str = "trial-not-confirmed";

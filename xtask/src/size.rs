@@ -33,7 +33,6 @@ pub(crate) struct Arguments {
 struct Report {
     flash: u64,
     flash_budget: u64,
-    /// Static data.
     ram: u64,
     /// Reserved for the stack by the linker script.
     stack: u64,

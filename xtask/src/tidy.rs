@@ -28,8 +28,6 @@ use rule::Rule;
 const MAX_LINES: usize = 800;
 /// Files over this are listed: a hint that one file has become two.
 const LONG_LINES: usize = 400;
-
-/// One broken rule.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Finding {
     rule: Rule,
@@ -64,8 +62,6 @@ pub(crate) struct Arguments {
     #[arg(long, conflicts_with = "fix")]
     list: bool,
 }
-
-/// `cargo xtask tidy`.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     if arguments.list {
         Rule::ALL.iter().for_each(|rule| println!("{}", rule.words()));

@@ -22,16 +22,16 @@ pub struct Create {
     /// Firmware file: ELF, Intel HEX, S-records or binary
     #[arg(long, value_name = "FILE")]
     image: PathBuf,
-    /// Format of the firmware file [default: by its content]
+    /// Format of the firmware file [default: detected from its content]
     #[arg(long, value_enum, value_name = "FORMAT")]
     image_format: Option<Format>,
-    /// Address at which the image begins, for example 0x21011000 [default: the lowest that is loaded]
+    /// Load address of the first byte, such as 0x21011000 [default: lowest loaded address]
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     base: Option<u64>,
-    /// Take only these addresses of the firmware file, for example 0x08020000..0x08060000; END is not included
+    /// Include only these addresses, such as 0x08020000..0x08060000 (END is excluded)
     #[arg(long, value_name = "START..END", value_parser = range)]
     range: Option<Range<u64>>,
-    /// Refuse an image that is longer than the slot of the device: bytes, or with K or M
+    /// Refuse an image longer than this slot: bytes, or with suffix K or M
     #[arg(long, value_name = "SIZE", value_parser = size)]
     slot_size: Option<u64>,
     /// Vendor of the devices: UUID or domain
@@ -40,28 +40,28 @@ pub struct Create {
     /// Class of the devices: UUID or name
     #[arg(long)]
     class: Class,
-    /// Serial, when the update is for one single device
+    /// Serial of the only device to update [default: all devices of the class]
     #[arg(long)]
     serial: Option<Serial>,
-    /// Sequence number; a device takes no lower one than it has confirmed
+    /// Sequence number; a device refuses a lower one than it has confirmed
     #[arg(long)]
     sequence: u64,
-    /// Envelope of the previous release: the sequence number must be higher, by 1048576 at most
+    /// Envelope of the previous release; the sequence number must be higher
     #[arg(long, value_name = "R.suit")]
     previous_release: Option<PathBuf>,
-    /// Version for people, such as 2.0.0
+    /// Human-readable version, such as 2.0.0
     #[arg(long)]
     version: VersionText,
-    /// What the update is about
+    /// Description of the update
     #[arg(long)]
     description: Option<String>,
     /// Unsigned envelope to write
     #[arg(long, value_name = "U.suit")]
     out: PathBuf,
-    /// Image to write: the bytes that a device stores
+    /// Image to write, as the device stores it
     #[arg(long, value_name = "I.bin")]
     image_out: PathBuf,
-    /// With --image-format, accept an image without a vector table, which is not firmware
+    /// Accept an image without a vector table; requires --image-format
     #[arg(long)]
     allow_non_firmware: bool,
     #[command(flatten)]
@@ -70,7 +70,6 @@ pub struct Create {
     overwrite: OverwriteArguments,
 }
 
-/// What `create` did.
 #[derive(Debug, Serialize)]
 pub struct Created {
     envelope: PathBuf,
@@ -84,7 +83,6 @@ pub struct Created {
 }
 
 impl Create {
-    /// Makes both files.
     pub fn run(&self) -> Result<Created, Error> {
         for output in [&self.out, &self.image_out] {
             must_differ(output, &[&self.image])?;
@@ -119,7 +117,7 @@ impl Create {
             .map_err(|error| Error::Author { what: "the manifest", source: Box::new(error) })?;
         let manifest = inspect(&envelope)
             .and_then(|inspection| ManifestView::of_inspection(&inspection))
-            .map_err(|_| Error::Internal("what was created"))?;
+            .map_err(|_| Error::Internal("the created envelope cannot be read back"))?;
         write_all(&[(&self.image_out, &image.bytes), (&self.out, &envelope)], self.overwrite.existing())?;
         Ok(Created {
             envelope: self.out.clone(),

@@ -22,7 +22,7 @@ use crate::public_key;
 use crate::step::StepArguments;
 use crate::time::{Time, display, now};
 
-const NO_LIST: &str = "--previous and --first belong to --replaces and --list-out";
+const NO_LIST: &str = "--previous and --first require --replaces and --list-out";
 
 /// Certify a key with the root key
 #[derive(clap::Args, Clone, Debug)]
@@ -32,16 +32,16 @@ pub struct Issue {
     /// Public key to certify (COSE_Key or SPKI PEM)
     #[arg(long = "for", value_name = "PUBLIC")]
     subject_key: PathBuf,
-    /// What the key may do
+    /// Role of the key
     #[arg(long, value_parser = super::role())]
     role: Role,
-    /// Vendor whose devices it is for: UUID or domain
+    /// Vendor of the devices: UUID or domain
     #[arg(long)]
     vendor: Vendor,
-    /// Class of devices it is for: UUID or name, none means any (repeatable)
+    /// Class of the devices: UUID or name (repeatable) [default: any]
     #[arg(long = "class", value_name = "CLASS")]
     classes: Vec<Class>,
-    /// Serial of a device it is for, none means any; not for releases (repeatable)
+    /// Serial of a device; not for role release (repeatable) [default: any]
     #[arg(long = "serial", value_name = "SERIAL")]
     serials: Vec<Serial>,
     /// Name of the issuer
@@ -50,19 +50,19 @@ pub struct Issue {
     /// Name of the holder
     #[arg(long)]
     subject: String,
-    /// Time from which it is good, such as 2030-01-31T00:00:00Z
+    /// Start of validity, such as 2030-01-31T00:00:00Z
     #[arg(long, value_name = "TIME")]
     not_before: Option<Time>,
-    /// Time from which it is no longer good; must lie in the future
+    /// End of validity; must lie in the future
     #[arg(long, value_name = "TIME")]
     expires: Option<Time>,
     /// Highest sequence number that a release key may sign [default: 4294967295]
     #[arg(long, value_name = "SEQUENCE")]
     ceiling: Option<u64>,
-    /// Generation of the credential: a revocation list takes back whole generations
+    /// Generation; a revocation list can revoke all generations below one
     #[arg(long, value_name = "N", default_value_t = 0)]
     generation: u64,
-    /// Credential in use: its numbers count as reached; a key with another role, or an issuer's, is refused (repeatable)
+    /// Credential in use: its key gets no second role, its issuer no credential, its numbers are known (repeatable)
     #[arg(long, value_name = "FILE")]
     known: Vec<PathBuf>,
     /// Older credential of this key, which --list-out revokes (repeatable)
@@ -82,7 +82,6 @@ pub struct Issue {
     overwrite: OverwriteArguments,
 }
 
-/// What `credential issue` did.
 #[derive(Debug, Serialize)]
 pub struct Issued {
     out: PathBuf,
@@ -92,7 +91,6 @@ pub struct Issued {
 }
 
 impl Issue {
-    /// Issues the credential.
     pub fn run(&self) -> Result<Issued, Error> {
         let files = self.known.iter().chain(&self.replaces).map(PathBuf::as_path);
         let inputs: Vec<&Path> =
@@ -108,7 +106,7 @@ impl Issue {
         }
         if self.role == Role::Release && !self.serials.is_empty() {
             return Err(Error::usage(
-                "a release credential cannot be limited to serials: leave --serial away, or give it to create",
+                "a release credential cannot be limited to serials: omit --serial, or pass it to create",
             ));
         }
         let issued_at = now(None)?;
@@ -143,7 +141,8 @@ impl Issue {
         };
         let cwt = issue_credential(&request, &root)
             .map_err(|error| Error::author("the credential", None, error))?;
-        let claims = read_unverified_credential(&cwt).map_err(|_| Error::Internal("what was issued"))?;
+        let claims = read_unverified_credential(&cwt)
+            .map_err(|_| Error::Internal("the issued credential cannot be read back"))?;
         let credential = CredentialView::new(&claims).with_names(&self.vendor, &self.classes);
         let mut outputs = vec![(self.out.as_path(), cwt.as_slice())];
         let list = match &self.list_out {
@@ -155,7 +154,7 @@ impl Issue {
         Ok(Issued { out: self.out.clone(), list_out: self.list_out.clone(), credential })
     }
 
-    /// A list that takes the replaced credentials back: the scope of a key is the union of what its credentials say.
+    /// A list that revokes the replaced credentials: the scope of a key is the union over its credentials.
     fn replace(&self, subject_key: &PublicKey, root: &SoftwareKey) -> Result<Vec<u8>, Error> {
         self.previous.sign(root, &self.issuer, None, self.step, |request| {
             for path in &self.replaces {
@@ -215,12 +214,11 @@ pub struct Inspect {
     /// Public key of the root that must have signed it (repeatable)
     #[arg(long = "anchor", value_name = "ANCHOR")]
     anchors: Vec<PathBuf>,
-    /// Time at which it must be good, with --anchor; by default now
+    /// Time at which the credential must be valid [default: now]
     #[arg(long, value_name = "TIME", requires = "anchors")]
     now: Option<Time>,
 }
 
-/// What `credential inspect` found.
 #[derive(Debug, Serialize)]
 pub struct Inspected {
     verified: bool,
@@ -229,7 +227,7 @@ pub struct Inspected {
 }
 
 impl Inspect {
-    /// Reads the credential, and verifies it when there is an anchor to verify it with.
+    /// Reads the credential, and verifies it if anchors are given.
     pub fn run(&self) -> Result<Inspected, Error> {
         let trusted = read_anchors(&self.anchors)?;
         let cwt = read(&self.file, MAX_RECORD_FILE_LEN)?;

@@ -1,4 +1,4 @@
-//! `inspect`: what a file says, nothing of it verified. Files of ours, and SUIT envelopes of anybody.
+//! `inspect`: show a file without verifying it: files of this project, and SUIT envelopes of any tool.
 
 use std::path::{Path, PathBuf};
 
@@ -25,7 +25,7 @@ const CWT_TAG: &[u8] = &[0xd8, 61];
 const BLOCK_FORMAT: &[u8] = &[0x00, 0x01];
 const PEM_MARK: &[u8] = b"-----BEGIN ";
 
-/// Show an envelope, record, block, public key or image; nothing is verified
+/// Show an envelope, record, block, public key or image without verifying it
 #[derive(clap::Args, Clone, Debug)]
 pub struct Inspect {
     /// File to show
@@ -33,7 +33,6 @@ pub struct Inspect {
     file: PathBuf,
 }
 
-/// What `inspect` found.
 #[derive(Debug, Serialize)]
 pub struct Inspected {
     /// Always false: `verify` verifies.
@@ -142,7 +141,6 @@ struct PlainImageView {
 }
 
 impl Inspect {
-    /// Reads the file.
     pub fn run(&self) -> Result<Inspected, Error> {
         let file = read(&self.file, MAX_IMAGE_LEN)?;
         let (content, refusal) = show(&self.file, &file)?;
@@ -159,7 +157,7 @@ fn show(path: &Path, file: &[u8]) -> Result<(Content, Option<Refusal>), Error> {
         return Ok(envelope(file, contents));
     }
     if SUIT_TAGS.iter().any(|tag| file.starts_with(tag)) {
-        let error = inspect(file).err().ok_or(Error::Internal("an envelope without an outline"))?;
+        let error = inspect(file).err().ok_or(Error::Internal("the envelope has no outline"))?;
         return Err(Error::refused_manifest(path, error));
     }
     if file.starts_with(CWT_TAG) {

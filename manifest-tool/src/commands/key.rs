@@ -18,7 +18,7 @@ use crate::{describe, private_key, public_key};
 /// Make an Ed25519 key
 #[derive(clap::Args, Clone, Debug)]
 pub struct Generate {
-    /// Private key to write (PKCS#8 PEM, 0600); never over a file
+    /// Private key to write (PKCS#8 PEM, mode 0600); must not exist
     #[arg(long, value_name = "KEY.pem")]
     out: PathBuf,
     #[command(flatten)]
@@ -26,7 +26,7 @@ pub struct Generate {
     /// Derivation of the encryption key from the passphrase
     #[arg(long, value_enum, default_value = "scrypt")]
     derivation: Derivation,
-    /// Accept a passphrase that is easy to guess; for tests
+    /// Accept a weak passphrase; for tests only
     #[arg(long, conflicts_with = "no_passphrase")]
     weak_passphrase: bool,
     /// Leave the key unencrypted
@@ -34,7 +34,6 @@ pub struct Generate {
     no_passphrase: bool,
 }
 
-/// What `key generate` did.
 #[derive(Debug, Serialize)]
 pub struct Generated {
     private_key: PathBuf,
@@ -44,7 +43,6 @@ pub struct Generated {
 }
 
 impl Generate {
-    /// Makes the key.
     pub fn run(&self) -> Result<Generated, Error> {
         let passphrase: Option<PassphraseSource> = (!self.no_passphrase).then(|| self.passphrase.source());
         let purpose = if self.weak_passphrase { Purpose::ProtectForTests } else { Purpose::Protect };
@@ -76,7 +74,7 @@ pub enum PublicFormat {
     Cose,
     /// SubjectPublicKeyInfo PEM (RFC 8410).
     Spki,
-    /// The 32 bytes in hex, to be shown only
+    /// The 32 bytes in hex; shown only
     Hex,
 }
 
@@ -89,7 +87,7 @@ pub struct Public {
     /// Form of the output
     #[arg(long, value_enum, default_value = "cose")]
     format: PublicFormat,
-    /// File to write; without it the key is only shown
+    /// File to write [default: only show the key]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -98,7 +96,6 @@ pub struct Public {
     passphrase: PassphraseArguments,
 }
 
-/// What `key public` found.
 #[derive(Debug, Serialize)]
 pub struct PublicReport {
     kid: String,
@@ -110,10 +107,9 @@ pub struct PublicReport {
 }
 
 impl Public {
-    /// Reads the key, and writes its public half if that is asked for.
     pub fn run(&self) -> Result<PublicReport, Error> {
         if self.format == PublicFormat::Hex && self.out.is_some() {
-            return Err(Error::usage("--out takes the formats cose and spki: hex is no key file"));
+            return Err(Error::usage("--out requires the format cose or spki; hex is only shown"));
         }
         let key = self.read()?;
         let content = match self.format {
@@ -124,7 +120,7 @@ impl Public {
         if let Some(out) = &self.out {
             // By the reader of device, server and host.
             if parse_public_key(&content).ok() != Some(key) {
-                return Err(Error::Internal("a public key file does not read back"));
+                return Err(Error::Internal("the public key file cannot be read back"));
             }
             must_differ(out, &[&self.key])?;
             self.passphrase.must_differ_from(out)?;

@@ -1,5 +1,5 @@
-//! How a revocation list goes on from its predecessors. Nothing that they revoke is lost, and no number falls: the
-//! rule is `trust`'s, which server, host and device apply too.
+//! How a revocation list continues its predecessors: nothing that they revoke is dropped, and no number falls. Server,
+//! host and device apply the same rule, from `trust`.
 
 use std::path::{Path, PathBuf};
 
@@ -13,17 +13,17 @@ use crate::files::{MAX_RECORD_FILE_LEN, read};
 use crate::step::StepArguments;
 use crate::time::now;
 
-/// A list that forgets what was revoked gives a stolen key back: nobody begins one by an omission.
+/// A list that drops a revocation lets a stolen key sign again, so no list begins by omission.
 pub(super) const NO_PREVIOUS: &str =
-    "give the newest list of this root with --previous, or begin its first one with --first";
+    "pass the newest list of this root as --previous, or --first if it has none";
 
 /// The lists that a new one follows.
 #[derive(clap::Args, Clone, Debug)]
 pub(super) struct PreviousArguments {
-    /// Newest list of this root, which the new one continues (repeatable: two lists of one number end a fork)
+    /// Newest list of this root, which the new one continues; pass both lists of a fork (repeatable)
     #[arg(long, value_name = "FILE")]
     previous: Vec<PathBuf>,
-    /// Begin the first list of this root; a second first list takes back what the first one revoked
+    /// Begin the first list of this root; any later list must have --previous
     #[arg(long, conflicts_with = "previous")]
     first: bool,
 }
@@ -37,7 +37,7 @@ impl PreviousArguments {
         self.first || !self.previous.is_empty()
     }
 
-    /// Signs a list that says all that the previous ones say and what `fill` adds. `sequence`: its list-sequence, else
+    /// Signs a list with everything in the previous ones and what `fill` adds. `sequence`: its list-sequence, by default
     /// the next one.
     pub(super) fn sign(
         &self,
@@ -78,7 +78,8 @@ impl PreviousArguments {
 
         let cwt = sign_revocation(&request, root)
             .map_err(|error| Error::author("the revocation list", None, error))?;
-        let list = RevocationList::verify(&cwt, &anchors).map_err(|_| Error::Internal("what was signed"))?;
+        let list = RevocationList::verify(&cwt, &anchors)
+            .map_err(|_| Error::Internal("the signed list cannot be read back"))?;
         for ((path, _), held) in files.iter().zip(&held) {
             list.replaces(held).map_err(|error| Error::refused_record(path, error))?;
         }
@@ -86,7 +87,7 @@ impl PreviousArguments {
     }
 }
 
-/// No number rises far: what a list has used up stays used up on every later one.
+/// Refuses large steps: no later list can lower a number again.
 fn check_steps(
     step: StepArguments,
     before: &RevocationRequest,
@@ -112,7 +113,7 @@ fn highest_generation(request: &RevocationRequest, role: Role) -> u64 {
     of_role.map(|revoked| revoked.generation).max().unwrap_or(0)
 }
 
-/// What held for the devices of `minimum` before.
+/// The previous minimum for the devices of `minimum`.
 fn highest_minimum(before: &[Minimum], minimum: &Minimum) -> u64 {
     let held = before.iter().filter(|held| {
         held.vendor == minimum.vendor && (held.class.is_none() || held.class == minimum.class)
@@ -144,12 +145,12 @@ impl OwnCredential {
         })
     }
 
-    /// Takes back this credential only.
+    /// Revokes this credential only.
     pub(super) fn revoke(&self, request: &mut RevocationRequest) {
         request.revoke(self.role, self.generation, RevokedId::Credential(self.cti));
     }
 
-    /// Takes back its key, whose other credentials have at most the generation `at_least`.
+    /// Revokes its key. `at_least`: highest known generation of the key's other credentials.
     pub(super) fn revoke_key(&self, request: &mut RevocationRequest, at_least: u64) {
         request.revoke(self.role, self.generation.max(at_least), RevokedId::Key(self.kid));
     }

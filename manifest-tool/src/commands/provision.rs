@@ -1,4 +1,4 @@
-//! `provision`: the block that tells a new device who it is and whom to believe (docs/records.md, version 1).
+//! `provision`: make the block that gives a new device its identity and anchors (docs/records.md, version 1).
 
 use std::path::{Path, PathBuf};
 
@@ -31,10 +31,10 @@ pub struct Provision {
     /// Node address on the bus, 1 to 239, as 16 or 0x10
     #[arg(long, value_name = "N", default_value = "0x10", value_parser = node_address)]
     node_address: u8,
-    /// Public key of a root that the device trusts; up to 2, none when the loader has its anchor compiled in
+    /// Public key of a root that the device trusts, at most 2; none if the anchor is compiled in (repeatable)
     #[arg(long = "anchor", value_name = "ANCHOR")]
     anchors: Vec<PathBuf>,
-    /// Sequence number below which the device takes no release
+    /// Sequence number below which the device refuses releases
     #[arg(long, value_name = "SEQUENCE", default_value_t = 0)]
     sequence_floor: u64,
     /// Provisioning block to write
@@ -46,7 +46,6 @@ pub struct Provision {
     overwrite: OverwriteArguments,
 }
 
-/// What `provision` did.
 #[derive(Debug, Serialize)]
 pub struct Provisioned {
     out: PathBuf,
@@ -60,7 +59,6 @@ pub struct Provisioned {
 }
 
 impl Provision {
-    /// Makes the block.
     pub fn run(&self) -> Result<Provisioned, Error> {
         let inputs: Vec<&Path> = self.anchors.iter().map(PathBuf::as_path).collect();
         must_differ(&self.out, &inputs)?;

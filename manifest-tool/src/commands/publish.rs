@@ -1,5 +1,5 @@
-//! `publish`: revocation lists, image and release to an update-server (docs/server-api.md). Running it again does
-//! no harm: what is there already is not sent, or is taken as sent.
+//! `publish`: send revocation lists, image and release to an update-server (docs/server-api.md). It can be run again:
+//! the server already has what was sent.
 
 use std::path::{Path, PathBuf};
 
@@ -38,7 +38,6 @@ pub struct Publish {
     step: StepArguments,
 }
 
-/// What `publish` did.
 #[derive(Debug, Serialize)]
 pub struct Published {
     server: String,
@@ -65,7 +64,7 @@ struct Release {
 }
 
 impl Publish {
-    /// Sends everything, the release last: nothing is offered before its image is there.
+    /// Sends the release last: the server offers nothing whose image it lacks.
     pub fn run(&self, output: Output) -> Result<Published, Error> {
         let release = match (&self.envelope, &self.image) {
             (Some(envelope), Some(image)) => Some(Release::read(envelope, image)?),
@@ -92,7 +91,7 @@ impl Publish {
     }
 }
 
-/// A list, and what it says. Anything else stays here: the file that was meant may be a key.
+/// Reads a list. No other file is sent: it could be a private key.
 fn read_list(path: &Path) -> Result<(Vec<u8>, ListInForce), Error> {
     let bytes = read(path, MAX_RECORD_FILE_LEN)?;
     let list = read_unverified_revocation(&bytes).map_err(|error| Error::refused_record(path, error))?;
@@ -101,7 +100,7 @@ fn read_list(path: &Path) -> Result<(Vec<u8>, ListInForce), Error> {
 }
 
 impl Release {
-    /// What the server would refuse anyway is refused before anything is sent.
+    /// Refuses before sending anything that the server would refuse.
     fn read(envelope_path: &Path, image_path: &Path) -> Result<Self, Error> {
         let envelope = read(envelope_path, MAX_ENVELOPE_FILE_LEN)?;
         let refused = |error| Error::refused_manifest(envelope_path, error);
@@ -123,7 +122,7 @@ impl Release {
         let sha256 = &self.manifest.image.sha256;
         let mut image_upload = server.put_image(sha256, &self.image, output).await?;
         let posted = match server.post_release(self.envelope.clone()).await {
-            // The server has found out by itself that its copy is damaged.
+            // The server found its own copy damaged.
             Err(error) if error.code() == IMAGE_DAMAGED => {
                 server.send_image(sha256, &self.image, output).await?;
                 image_upload = Outcome::Repaired;

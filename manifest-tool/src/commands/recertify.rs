@@ -1,5 +1,5 @@
-//! `recertify`: a renewed credential in the place of the old one. The signature covers the manifest, not the
-//! credential: nothing is signed again, and no key is needed.
+//! `recertify`: replace the credential in signed envelopes. The signature covers the manifest and not the credential,
+//! so nothing is signed again and no key is needed.
 
 use std::path::PathBuf;
 
@@ -16,26 +16,25 @@ use crate::files::{
 };
 use crate::output::{Output, Report, table};
 
-/// Put a newer credential of the same key into signed envelopes
+/// Replace the credential in signed envelopes by a newer one for the same key
 #[derive(clap::Args, Clone, Debug)]
 pub struct Recertify {
     /// Signed envelope (repeatable)
     #[arg(value_name = "R.suit", required = true)]
     envelopes: Vec<PathBuf>,
-    /// Newer credential of the key that signed them
+    /// Newer credential for the key that signed the envelopes
     #[arg(long, value_name = "FILE")]
     credential: PathBuf,
-    /// Envelope to write, when there is one
+    /// Envelope to write, for a single input
     #[arg(long, value_name = "R.suit", required_unless_present = "out_dir")]
     out: Option<PathBuf>,
-    /// Folder to write the envelopes into, under their names
+    /// Directory to write the envelopes to, under their own names
     #[arg(long, value_name = "DIR", conflicts_with = "out")]
     out_dir: Option<PathBuf>,
     #[command(flatten)]
     overwrite: OverwriteArguments,
 }
 
-/// What `recertify` did.
 #[derive(Debug, Serialize)]
 pub struct Recertified {
     envelopes: Vec<RecertifiedEnvelope>,
@@ -68,7 +67,8 @@ impl Recertify {
         let envelopes = made
             .iter()
             .map(|(out, envelope)| {
-                let inspection = inspect(envelope).map_err(|_| Error::Internal("what was made"))?;
+                let inspection = inspect(envelope)
+                    .map_err(|_| Error::Internal("the recertified envelope cannot be read back"))?;
                 Ok(RecertifiedEnvelope {
                     out: out.clone(),
                     manifest_digest: hex::encode(inspection.digest()),
@@ -84,11 +84,11 @@ impl Recertify {
     fn output(&self, envelope: &std::path::Path) -> Result<PathBuf, Error> {
         match (&self.out, &self.out_dir, envelope.file_name()) {
             (Some(_), _, _) if self.envelopes.len() > 1 => {
-                Err(Error::usage("--out takes one envelope: give --out-dir for several"))
+                Err(Error::usage("--out takes one envelope; pass --out-dir for several"))
             }
             (Some(out), _, _) => Ok(out.clone()),
             (None, Some(folder), Some(name)) => Ok(folder.join(name)),
-            _ => Err(Error::usage("an envelope of --out-dir needs a name")),
+            _ => Err(Error::usage("--out-dir requires input files with names")),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! `revoke`: the root takes back credentials and keys, and sets minimum sequence numbers. A list is whole: what the
-//! previous one said is carried on.
+//! `revoke`: revoke credentials and keys, and set minimum sequence numbers. A list is whole: it repeats everything in
+//! the previous one.
 
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
@@ -23,13 +23,12 @@ use crate::step::StepArguments;
 const NO_GENERATION: &str = "--kid and --cti need --role and --generation (the highest that this root has issued for \
                              the role); with the credential at hand, give --key-of or --credential instead";
 
-/// Bytes in hex, of a fixed number.
+/// `N` bytes in hex.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct HexBytes<const N: usize>([u8; N]);
 
-/// Not that many bytes in hex.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("{0} hexadecimal digits are needed")]
+#[error("{0} hexadecimal digits are required")]
 struct HexError(usize);
 
 impl<const N: usize> FromStr for HexBytes<N> {
@@ -42,7 +41,7 @@ impl<const N: usize> FromStr for HexBytes<N> {
     }
 }
 
-/// `--minimum`: the sequence number below which devices of a class, or of all classes, should take no release.
+/// `--minimum`: devices of the class, or of all classes, refuse releases below this sequence number.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct MinimumArgument {
     class: Option<Class>,
@@ -63,7 +62,7 @@ impl FromStr for MinimumArgument {
     }
 }
 
-/// `--lowest-generation`: generations below it are taken back as a whole.
+/// `--lowest-generation`: all credentials of the role below it are revoked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct GenerationArgument {
     role: Role,
@@ -92,7 +91,7 @@ pub struct Revoke {
     issuer: String,
     #[command(flatten)]
     previous: PreviousArguments,
-    /// list-sequence [default: the next one]
+    /// list-sequence of the new list [default: the next one]
     #[arg(long)]
     sequence: Option<u64>,
     /// Credential to revoke; other credentials of its key stay valid (repeatable)
@@ -114,7 +113,7 @@ pub struct Revoke {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=MAX_GENERATION),
           requires = "with_generation")]
     generation: Option<u64>,
-    /// Take back every credential of a role below this generation (repeatable)
+    /// Revoke each credential of a role below this generation (repeatable)
     #[arg(long = "lowest-generation", value_name = "ROLE=GENERATION", group = "what")]
     lowest_generations: Vec<GenerationArgument>,
     /// Make devices of a class (UUID or name; * for all) refuse releases below this sequence number (repeatable)
@@ -123,13 +122,13 @@ pub struct Revoke {
     /// Vendor of the classes of --minimum: UUID or domain
     #[arg(long, requires = "minimums")]
     vendor: Option<Vendor>,
-    /// Release credential in use: its ceiling is the bound of minimums (repeatable) [default bound: 4294967295]
+    /// Release credential in use; a minimum above all ceilings is refused (repeatable) [default ceiling: 4294967295]
     #[arg(long, value_name = "FILE")]
     known: Vec<PathBuf>,
     /// Revocation list to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Accept a minimum above the ceiling of every known release credential, which stops all releases
+    /// Accept a minimum above all ceilings, which stops all releases
     #[arg(long, requires = "minimums")]
     allow_unreachable_minimum: bool,
     #[command(flatten)]
@@ -138,7 +137,6 @@ pub struct Revoke {
     overwrite: OverwriteArguments,
 }
 
-/// What `revoke` did.
 #[derive(Debug, Serialize)]
 pub struct RevokeReport {
     out: PathBuf,
@@ -147,12 +145,11 @@ pub struct RevokeReport {
 }
 
 impl Revoke {
-    /// Signs the list.
     pub fn run(&self) -> Result<RevokeReport, Error> {
         let files = self.credentials.iter().chain(&self.keys_of).chain(&self.known).map(PathBuf::as_path);
         let inputs: Vec<&Path> = files.chain(self.previous.paths()).collect();
         self.key.must_differ_from(&self.out, &inputs)?;
-        // Before a passphrase is asked for.
+        // Before the passphrase prompt.
         if !self.previous.is_given() {
             return Err(Error::usage(NO_PREVIOUS));
         }
@@ -173,7 +170,8 @@ impl Revoke {
             self.raise_minimums(request, ceiling)
         })?;
         let anchors = [Anchor::root(root.public_key())];
-        let list = RevocationList::verify(&cwt, &anchors).map_err(|_| Error::Internal("what was signed"))?;
+        let list = RevocationList::verify(&cwt, &anchors)
+            .map_err(|_| Error::Internal("the signed list cannot be read back"))?;
         let report = RevokeReport { out: self.out.clone(), list: RevocationView::new(&list) };
         write(&self.out, &cwt, self.overwrite.existing())?;
         Ok(report)
@@ -193,7 +191,7 @@ impl Revoke {
         }
     }
 
-    /// Above the ceiling of every release key no release can ever reach the minimum.
+    /// No release can reach a minimum above this.
     fn highest_ceiling(&self) -> Result<u64, Error> {
         let mut highest = None;
         for path in &self.known {
@@ -220,8 +218,7 @@ impl Revoke {
         Ok(())
     }
 
-    /// Each class once, in the place of what was carried on for it. A minimum does not fall: devices may have refused
-    /// what lies below it already.
+    /// Each class once. A minimum never falls: devices may already have refused releases below it.
     fn raise_minimums(&self, request: &mut RevocationRequest, ceiling: u64) -> Result<(), Error> {
         let Some(vendor) = self.vendor.as_ref().map(Vendor::id) else { return Ok(()) };
         for wanted in &self.minimums {

@@ -1,4 +1,4 @@
-//! `sign`: a release key signs an envelope; its credential goes with the signature.
+//! `sign`: sign an envelope with a release key and add the credential of the key.
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ use crate::output::{Output, Report, table};
 /// Sign an envelope with a release key
 #[derive(clap::Args, Clone, Debug)]
 pub struct Sign {
-    /// Envelope, unsigned or to be signed anew
+    /// Envelope to sign; an existing signature is replaced
     #[arg(value_name = "U.suit")]
     envelope: PathBuf,
     #[command(flatten)]
@@ -32,7 +32,6 @@ pub struct Sign {
     overwrite: OverwriteArguments,
 }
 
-/// What `sign` did.
 #[derive(Debug, Serialize)]
 pub struct Signed {
     envelope: PathBuf,
@@ -43,7 +42,6 @@ pub struct Signed {
 }
 
 impl Sign {
-    /// Signs. A credential that nobody would accept now is pointed out, for it may be valid later.
     pub fn run(&self, output: Output) -> Result<Signed, Error> {
         self.key.must_differ_from(&self.out, &[&self.envelope, &self.credential])?;
         let envelope = read(&self.envelope, MAX_ENVELOPE_FILE_LEN)?;
@@ -60,7 +58,7 @@ impl Sign {
                 position: 0,
             });
         }
-        // Signing does not change the manifest. What a dry run refuses, every device refuses.
+        // Signing does not change the manifest. Each device refuses a manifest that fails its dry run.
         let manifest = inspect(&envelope)
             .and_then(|inspection| ManifestView::of_inspection(&inspection))
             .map_err(|error| Error::refused_manifest(&self.envelope, error))?;

@@ -21,33 +21,32 @@ pub struct Verify {
     /// Signed envelope
     #[arg(value_name = "R.suit")]
     envelope: PathBuf,
-    /// Public key of a root that is trusted (repeatable)
+    /// Public key of a trusted root (repeatable)
     #[arg(long = "anchor", value_name = "ANCHOR", required = true)]
     anchors: Vec<PathBuf>,
-    /// Revocation list (repeatable); of each anchor the newest counts
+    /// Revocation list; the newest of each root counts (repeatable)
     #[arg(long, value_name = "FILE")]
     revocations: Vec<PathBuf>,
-    /// Image that must be the one of the release
+    /// Image to compare with the manifest
     #[arg(long, value_name = "I.bin")]
     image: Option<PathBuf>,
-    /// Vendor for whose devices it must be: UUID or domain
+    /// Vendor of the target devices: UUID or domain
     #[arg(long, requires = "class")]
     vendor: Option<Vendor>,
-    /// Class of devices for which it must be: UUID or name
+    /// Class of the target devices: UUID or name
     #[arg(long, requires = "vendor")]
     class: Option<Class>,
-    /// Serial of the device for which it must be
+    /// Serial of the target device
     #[arg(long, requires = "vendor")]
     serial: Option<Serial>,
-    /// Sequence number below which it is refused
+    /// Refuse a release below this sequence number
     #[arg(long, value_name = "SEQUENCE", default_value_t = 0)]
     sequence_floor: u64,
-    /// Time at which its credential must be good: such as 2030-01-31T00:00:00Z [default: now]
+    /// Time at which the credential must be valid, such as 2030-01-31T00:00:00Z [default: now]
     #[arg(long, value_name = "TIME")]
     now: Option<Time>,
 }
 
-/// What `verify` found.
 #[derive(Debug, Serialize)]
 pub struct VerifyReport {
     verified: bool,
@@ -58,7 +57,6 @@ pub struct VerifyReport {
 }
 
 impl Verify {
-    /// Verifies the release.
     pub fn run(&self) -> Result<VerifyReport, Error> {
         let mut trusted = read_anchors(&self.anchors)?;
         add_lists(&mut trusted, &self.revocations)?;
@@ -95,7 +93,7 @@ impl Verify {
 
 impl Report for VerifyReport {
     fn lines(&self) -> String {
-        let image = if self.image_verified { "yes" } else { "not looked at: no --image was given" };
+        let image = if self.image_verified { "yes" } else { "not checked: no --image was given" };
         let mut rows = vec![("verified", "yes".to_owned()), ("image matches", image.to_owned())];
         rows.extend(self.manifest.rows());
         rows.push(("signed by", format!("{} ({})", self.credential.subject, self.credential.kid)));

@@ -1,4 +1,4 @@
-//! `withdraw` and `retire`: a server stops to offer a release, or to count on a device. Both can be taken back.
+//! `withdraw` and `retire`: take a release or a device out of service on a server. `--undo` reverses both.
 
 use std::path::Path;
 
@@ -14,13 +14,13 @@ use crate::server::ServerArguments;
 /// Longest reason, characters (docs/server-api.md).
 const MAX_REASON_LEN: usize = 200;
 
-/// Take a release back: the server keeps it and offers it no more
+/// Withdraw a release: the server keeps it but no longer offers it
 #[derive(clap::Args, Clone, Debug)]
 pub struct Withdraw {
     /// Envelope of the release, or its manifest digest (64 hexadecimal digits)
     #[arg(value_name = "R.suit|DIGEST")]
     release: String,
-    /// Reason, for people who ask the server
+    /// Reason, which the server shows to its clients
     #[arg(long, value_name = "TEXT", value_parser = reason, required_unless_present = "undo")]
     reason: Option<String>,
     /// Offer the release again
@@ -30,7 +30,6 @@ pub struct Withdraw {
     server: ServerArguments,
 }
 
-/// What `withdraw` did.
 #[derive(Debug, Serialize)]
 pub struct Withdrawn {
     server: String,
@@ -40,7 +39,6 @@ pub struct Withdrawn {
 }
 
 impl Withdraw {
-    /// Tells the server.
     pub fn run(&self, output: Output) -> Result<Withdrawn, Error> {
         let digest = self.digest()?;
         let reason = self.reason.as_deref();
@@ -66,7 +64,7 @@ impl Withdraw {
 
 impl Report for Withdrawn {
     fn lines(&self) -> String {
-        let state = if self.withdrawn { "withdrawn: devices are not offered it" } else { "offered again" };
+        let state = if self.withdrawn { "withdrawn: no longer offered" } else { "offered again" };
         let mut rows = vec![
             ("server", self.server.clone()),
             ("manifest", self.manifest_digest.clone()),
@@ -83,7 +81,7 @@ pub struct Retire {
     /// Serial of the device
     #[arg(value_name = "SERIAL")]
     serial: Serial,
-    /// Reason, for people who ask the server
+    /// Reason, which the server shows to its clients
     #[arg(long, value_name = "TEXT", value_parser = reason, conflicts_with = "undo")]
     reason: Option<String>,
     /// Take the device back into service
@@ -93,7 +91,6 @@ pub struct Retire {
     server: ServerArguments,
 }
 
-/// What `retire` did.
 #[derive(Debug, Serialize)]
 pub struct Retired {
     server: String,
@@ -103,7 +100,6 @@ pub struct Retired {
 }
 
 impl Retire {
-    /// Tells the server.
     pub fn run(&self, output: Output) -> Result<Retired, Error> {
         let mark = (!self.undo).then_some(self.reason.as_deref());
         self.server.run(output, async |server| server.put_retirement(&self.serial, mark).await)?;

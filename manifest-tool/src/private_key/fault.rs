@@ -1,4 +1,4 @@
-//! Why a file is not a private key that we can use, and the command that makes one of it.
+//! Why a file is not a usable private key, and the command that converts it.
 
 use trust::host::PemError;
 
@@ -39,11 +39,11 @@ impl KeyFault {
             Self::Der => "Convert it: openssl pkcs8 -topk8 -v2 aes-256-cbc -inform DER -in KEY -out NEW.pem",
             Self::Pem(PemError::Utf16) => "Save the file as ASCII or UTF-8.",
             Self::Pem(PemError::Several) => "Leave one private key in the file.",
-            Self::Public => "Give the private key of this pair.",
+            Self::Public => "Pass the private key of this pair.",
             Self::Pem(PemError::Unfinished | PemError::Base64) => "Restore the file from its backup.",
             Self::Algorithm => "Use an Ed25519 key; manifest-tool key generate makes one.",
             Self::Empty | Self::Pem(PemError::Absent | PemError::NotText) | Self::Halves | Self::Unusable => {
-                "Give the file that manifest-tool key generate wrote."
+                "Pass the file that manifest-tool key generate wrote."
             }
         }
     }

@@ -205,8 +205,6 @@ impl Drop for Running {
         let _ = self.0.wait();
     }
 }
-
-/// A simulated device.
 pub(crate) struct Sim {
     _running: Running,
     _stdout: BufReader<ChildStdout>,

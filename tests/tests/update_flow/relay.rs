@@ -19,7 +19,6 @@ const FRAMES_PER_NOISE: u32 = 40;
 /// What the relay does besides.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Manner {
-    /// Nothing.
     Quiet,
     /// Random frames, with foreign identifiers and with those of the transfer, to both sides.
     Noisy,

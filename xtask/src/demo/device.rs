@@ -19,9 +19,7 @@ const FLASH_FILE: &str = "sim.flash";
 
 /// A device that has power, and can lose it.
 pub(crate) enum Device {
-    /// In QEMU.
     Board(Box<Board>),
-    /// A process.
     Sim { process: Guard, program: PathBuf, directory: PathBuf, bus: String },
 }
 
@@ -44,8 +42,6 @@ impl Device {
         let process = start_sim(&program, directory, &bus)?;
         Ok(Self::Sim { process, program, directory: directory.to_owned(), bus })
     }
-
-    /// For reports.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Board(_) => board::LOADER,

@@ -26,8 +26,6 @@ pub(super) struct Workbench<'a> {
     /// ELF of one that the device does not run.
     pub(super) next_elf: &'a Path,
 }
-
-/// The outcome.
 pub(super) struct Refusals {
     /// Attack and the reason that the device gave.
     pub(super) refused: BTreeMap<&'static str, String>,

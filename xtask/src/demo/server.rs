@@ -18,8 +18,6 @@ pub(crate) const TOKEN_FILE: &str = "token";
 const UP: &str = "listening on ";
 /// The server has nothing left to do when it is told to stop.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
-
-/// A running server.
 pub(crate) struct Server {
     process: Guard,
     url: String,

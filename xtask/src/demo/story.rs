@@ -20,8 +20,6 @@ impl Story {
         let bold = if to_stderr { std::io::stderr().is_terminal() } else { std::io::stdout().is_terminal() };
         Self { to_stderr, bold, began: Instant::now(), step_began: Instant::now(), lines: 0 }
     }
-
-    /// A chapter.
     pub(super) fn title(&mut self, text: &str) {
         if self.bold {
             self.line(&format!("\x1b[1m{text}\x1b[0m"));

@@ -31,8 +31,6 @@ impl Archive {
     pub(super) fn program(&mut self, name: &str, data: &[u8]) -> Result<()> {
         self.entry(name, PROGRAM, data)
     }
-
-    /// The whole archive.
     pub(super) fn finish(mut self) -> Result<Vec<u8>> {
         self.entry(TRAILER, 0, &[])?;
         Ok(self.bytes)
