@@ -124,7 +124,9 @@ impl StartError {
             | Self::Store(
                 StoreError::Corrupt { .. }
                 | StoreError::Database(_)
+                | StoreError::Commit(_)
                 | StoreError::Busy
+                | StoreError::BrokenOff
                 | StoreError::File { .. },
             )
             | Self::Blobs(_)

@@ -12,6 +12,7 @@ mod writer;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
@@ -26,7 +27,7 @@ pub use revocations::{ListInsertion, StoredList};
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
 use self::readiness::OpenedFile;
-use self::writer::{WriteTransaction, Writer};
+use self::writer::Writer;
 
 /// How long a statement waits for another process (a backup) before it fails.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -58,6 +59,12 @@ pub enum StoreError {
     /// SQLite failed.
     #[error("the database failed: {0}")]
     Database(#[from] sqlx::Error),
+    /// A transaction was not kept, with all writes that shared it.
+    #[error("the database did not keep the write: {0}")]
+    Commit(Arc<sqlx::Error>),
+    /// The server is ending, or a write panicked.
+    #[error("the write broke off")]
+    BrokenOff,
     /// The file is not there.
     #[error("cannot use the database {}: {source}", .path.display())]
     File {
@@ -70,6 +77,7 @@ pub enum StoreError {
 
 /// Primary result codes of SQLite (<https://www.sqlite.org/rescode.html>), and the one that a full disk gives while
 /// the shared memory of the write-ahead log grows.
+const SQLITE_BUSY: u32 = 5;
 const SQLITE_CORRUPT: u32 = 11;
 const SQLITE_FULL: u32 = 13;
 const SQLITE_NOTADB: u32 = 26;
@@ -86,9 +94,23 @@ impl StoreError {
         self.sqlite_code().is_some_and(|code| matches!(code & 0xff, SQLITE_CORRUPT | SQLITE_NOTADB))
     }
 
+    /// Whether another process, a backup for one, held the database for too long.
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::Busy) || self.sqlite_code().is_some_and(|code| code & 0xff == SQLITE_BUSY)
+    }
+
     /// The extended result code.
     fn sqlite_code(&self) -> Option<u32> {
-        let Self::Database(error) = self else { return None };
+        let error = match self {
+            Self::Database(error) => error,
+            Self::Commit(error) => error.as_ref(),
+            Self::Newer { .. }
+            | Self::Migration(_)
+            | Self::Corrupt { .. }
+            | Self::Busy
+            | Self::BrokenOff
+            | Self::File { .. } => return None,
+        };
         error.as_database_error()?.code()?.parse().ok()
     }
 }
@@ -121,17 +143,13 @@ impl Store {
             .await?;
         let file =
             OpenedFile::at(path).map_err(|source| StoreError::File { path: path.to_owned(), source })?;
-        Ok(Self { writer: Writer::new(options), readers, file })
+        Ok(Self { writer: Writer::start(options), readers, file })
     }
 
     /// Waits for the connections to end; SQLite then folds its write-ahead log into the database.
     pub async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
-    }
-
-    async fn begin_write(&self) -> Result<WriteTransaction, StoreError> {
-        self.writer.begin().await
     }
 }
 

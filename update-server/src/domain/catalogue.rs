@@ -7,6 +7,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use bytes::Bytes;
 use suit_manifest::{Envelope, Reason, image_reference};
 use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinError;
@@ -267,7 +268,7 @@ impl Catalogue {
     /// Why it was not taken.
     pub async fn publish(
         &self,
-        envelope: Vec<u8>,
+        envelope: Bytes,
         now: u64,
     ) -> Result<(Publication, Arc<Release>), CatalogueError> {
         // To its end, also when the publisher does not wait: the index has to follow the database.
@@ -278,7 +279,7 @@ impl Catalogue {
 
     async fn publish_to_the_end(
         &self,
-        envelope: &[u8],
+        envelope: &Bytes,
         now: u64,
     ) -> Result<(Publication, Arc<Release>), CatalogueError> {
         let read = |store: &TrustStore<'_>| Release::read(envelope, store, now);
@@ -300,10 +301,10 @@ impl Catalogue {
             vendor: release.vendor,
             class: release.class,
             sequence,
-            bytes: envelope,
+            bytes: envelope.clone(),
             published_at: now,
         };
-        let publication = match self.store.insert_envelope(&new).await? {
+        let publication = match self.store.insert_envelope(new).await? {
             Insertion::Created => Publication::Created,
             Insertion::AlreadyThere { published_at } => {
                 release.published_at = published_at;
@@ -330,7 +331,7 @@ impl Catalogue {
     ) -> Result<Entry, CatalogueError> {
         let catalogue = self.clone();
         let withdrawn = async move {
-            let marked = catalogue.store.mark_withdrawn(manifest_digest, reason.as_deref(), now).await?;
+            let marked = catalogue.store.mark_withdrawn(manifest_digest, reason.clone(), now).await?;
             let changed = marked.ok_or(CatalogueError::Unknown)?;
             if changed {
                 tracing::info!(release = %manifest_digest, reason, "withdrawal of a release");

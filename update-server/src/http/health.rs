@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::App;
-use super::problem::Problem;
+use super::problem::{DATABASE_UNWRITABLE, Problem};
 use crate::domain::unix_now;
 use crate::readiness::Fault;
 use crate::{VERSION, log};
@@ -46,7 +46,7 @@ fn problem(fault: Fault) -> Problem {
         Fault::DatabaseDamaged => Problem::new(STATUS, "database-damaged", "The database is damaged.")
             .hint("Stop the server and restore a backup."),
         Fault::DatabaseUnwritable => {
-            Problem::new(STATUS, "database-unwritable", "The database takes no writes.")
+            Problem::new(STATUS, DATABASE_UNWRITABLE, "The database takes no writes.")
                 .hint("Read the cause in the server's log.")
         }
         Fault::StorageFull => Problem::new(STATUS, "storage-full", "The server's disk is full.")

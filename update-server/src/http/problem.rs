@@ -22,6 +22,9 @@ use crate::store::StoreError;
 
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
 
+/// The code when the database takes no writes, at a write and in the readiness.
+pub(super) const DATABASE_UNWRITABLE: &str = "database-unwritable";
+
 /// A refusal on its way out.
 #[derive(Debug)]
 pub(super) struct Problem {
@@ -266,14 +269,28 @@ impl From<StoreError> for Problem {
         if error.is_full() {
             return Self::storage_full(error);
         }
+        if error.is_busy() {
+            let detail = "The database is busy: this write did not get its turn in time.";
+            return Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail)
+                .hint("Send it again later.")
+                .header(RETRY_AFTER, HeaderValue::from_static("5"));
+        }
         match error {
-            StoreError::Busy => {
-                let detail = "The database is busy: this write did not get its turn in time.";
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail)
-                    .hint("Send it again later.")
-                    .header(RETRY_AFTER, HeaderValue::from_static("5"))
+            StoreError::Commit(_) => {
+                let detail = "The database did not keep the write.";
+                let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, DATABASE_UNWRITABLE, detail)
+                    .hint("Send it again later; GET /v1/health shows whether the server is ready.")
+                    .header(RETRY_AFTER, HeaderValue::from_static("5"));
+                problem.internal = Some(error.to_string());
+                problem
             }
-            error => Self::internal(error),
+            StoreError::Newer { .. }
+            | StoreError::Migration(_)
+            | StoreError::Corrupt { .. }
+            | StoreError::Busy
+            | StoreError::Database(_)
+            | StoreError::BrokenOff
+            | StoreError::File { .. } => Self::internal(error),
         }
     }
 }

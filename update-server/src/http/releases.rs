@@ -128,7 +128,7 @@ pub(super) async fn publish(
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let envelope = body::read(&parts.headers, body, MAX_ENVELOPE_LEN as u64).await?;
-    let (publication, release) = app.catalogue.publish(envelope.to_vec(), unix_now()).await?;
+    let (publication, release) = app.catalogue.publish(envelope, unix_now()).await?;
     let status = match publication {
         Publication::Created => {
             let Release { manifest_digest, vendor, class, sequence, .. } = release.as_ref();

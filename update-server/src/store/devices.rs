@@ -1,10 +1,10 @@
 //! Devices and what was reported of them.
 
-use sqlx::Row as _;
+use futures::FutureExt as _;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{Row as _, SqliteConnection};
 use trust::Kid;
 
-use super::writer::WriteTransaction;
 use super::{Store, StoreError, fixed, sequence_key, sequence_of, time_key, time_of};
 use crate::domain::registry::{DeviceFacts, Event};
 use crate::domain::{Digest, Identifier};
@@ -117,51 +117,12 @@ impl Store {
         facts: &DeviceFacts,
         now: u64,
     ) -> Result<Option<(bool, StoredDevice)>, StoreError> {
-        let mut transaction = self.begin_write().await?;
-        let known = running(&mut transaction, serial).await?;
-        let new = known.is_none();
-        let said = Running {
-            version: facts.version.as_ref().map(|version| version.as_str().to_owned()),
-            sequence: facts.sequence,
-            manifest_digest: facts.manifest_digest,
-            release_kid: facts.release_kid,
-            stated_at: 0,
-        };
-        let runs = said.over(known.unwrap_or_default(), facts.at, now);
-        let anchors =
-            facts.anchors.as_ref().map(|anchors| anchors.kids().iter().flat_map(|kid| kid.0).collect());
-        let row = sqlx::query(
-            "INSERT INTO devices (serial, vendor, class, version, sequence, manifest_digest, release_kid, stated_at,
-                                  anchors, identity, last_seen)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-             ON CONFLICT (serial) DO UPDATE
-             SET version = excluded.version,
-                 sequence = excluded.sequence,
-                 manifest_digest = excluded.manifest_digest,
-                 release_kid = excluded.release_kid,
-                 stated_at = excluded.stated_at,
-                 anchors = COALESCE(excluded.anchors, devices.anchors),
-                 identity = COALESCE(excluded.identity, devices.identity),
-                 last_seen = excluded.last_seen
-             WHERE devices.vendor = excluded.vendor AND devices.class = excluded.class
-               AND COALESCE(devices.identity = excluded.identity, TRUE)
-             RETURNING *",
-        )
-        .bind(serial)
-        .bind(facts.vendor.0.to_vec())
-        .bind(facts.class.0.to_vec())
-        .bind(runs.version)
-        .bind(runs.sequence.map(sequence_key))
-        .bind(runs.manifest_digest.map(|digest| digest.0.to_vec()))
-        .bind(runs.release_kid.map(|kid| kid.0.to_vec()))
-        .bind(runs.stated_at)
-        .bind::<Option<Vec<u8>>>(anchors)
-        .bind(facts.identity.map(|key| key.to_cose_key().to_vec()))
-        .bind(time_key(now))
-        .fetch_optional(&mut *transaction)
-        .await?;
-        transaction.commit().await?;
-        row.map(|row| Ok((new, device(&row)?))).transpose()
+        let (serial, facts) = (serial.to_owned(), facts.clone());
+        self.writer
+            .run(move |connection| {
+                async move { upsert_device(connection, &serial, &facts, now).await }.boxed()
+            })
+            .await
     }
 
     /// Marks a device as retired or not, with an event. `None` when no such device is registered. What is so already
@@ -173,30 +134,12 @@ impl Store {
         note: Option<&str>,
         now: u64,
     ) -> Result<Option<StoredDevice>, StoreError> {
-        let mut transaction = self.begin_write().await?;
-        let changed = sqlx::query(
-            "UPDATE devices SET retired_at = $2, retired_reason = $3
-             WHERE serial = $1 AND (retired_at IS NULL) = $4",
-        )
-        .bind(serial)
-        .bind(retired.then(|| time_key(now)))
-        .bind(note)
-        .bind(retired)
-        .execute(&mut *transaction)
-        .await?
-        .rows_affected();
-        if changed == 1 {
-            sqlx::query(
-                "INSERT INTO device_events (serial, kind, note, received_at) VALUES ($1, $2, $3, $4)",
-            )
-            .bind(serial)
-            .bind(if retired { RETIRED } else { RESTORED })
-            .bind(note)
-            .bind(time_key(now))
-            .execute(&mut *transaction)
+        let (of, note) = (serial.to_owned(), note.map(str::to_owned));
+        self.writer
+            .run(move |connection| {
+                async move { mark_retired(connection, &of, retired, note.as_deref(), now).await }.boxed()
+            })
             .await?;
-        }
-        transaction.commit().await?;
         self.device(serial).await
     }
 
@@ -232,54 +175,12 @@ impl Store {
     /// Keeps an event, and with it what the device runs now where the event says so and nothing later has been said.
     /// `false` when no such device is registered: then nothing is stored.
     pub async fn insert_event(&self, serial: &str, event: &Event, now: u64) -> Result<bool, StoreError> {
-        let mut transaction = self.begin_write().await?;
-        let Some(known) = running(&mut transaction, serial).await? else {
-            transaction.rollback().await?;
-            return Ok(false);
-        };
-        let version = event.version.as_ref().map(|version| version.as_str());
-        let said = match event.kind.says_what_runs() {
-            true => Running {
-                version: version.map(str::to_owned),
-                sequence: event.sequence,
-                manifest_digest: event.release,
-                release_kid: event.release_kid,
-                stated_at: 0,
-            },
-            false => Running::default(),
-        };
-        let runs = said.over(known, event.at, now);
-        sqlx::query(
-            "UPDATE devices SET last_seen = $2, version = $3, sequence = $4, manifest_digest = $5, release_kid = $6,
-             stated_at = $7 WHERE serial = $1",
-        )
-        .bind(serial)
-        .bind(time_key(now))
-        .bind(runs.version)
-        .bind(runs.sequence.map(sequence_key))
-        .bind(runs.manifest_digest.map(|digest| digest.0.to_vec()))
-        .bind(runs.release_kid.map(|kid| kid.0.to_vec()))
-        .bind(runs.stated_at)
-        .execute(&mut *transaction)
-        .await?;
-        sqlx::query(
-            "INSERT INTO device_events
-             (serial, kind, release, version, sequence, reason, at, received_at, release_kid)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        )
-        .bind(serial)
-        .bind(event.kind.as_str())
-        .bind(event.release.map(|release| release.0.to_vec()))
-        .bind(version)
-        .bind(event.sequence.map(sequence_key))
-        .bind(event.reason.as_ref().map(|reason| reason.as_str()))
-        .bind(event.at.map(time_key))
-        .bind(time_key(now))
-        .bind(event.release_kid.map(|kid| kid.0.to_vec()))
-        .execute(&mut *transaction)
-        .await?;
-        transaction.commit().await?;
-        Ok(true)
+        let (serial, event) = (serial.to_owned(), event.clone());
+        self.writer
+            .run(move |connection| {
+                async move { insert_event(connection, &serial, &event, now).await }.boxed()
+            })
+            .await
     }
 
     /// The last `limit` events of a device, the last received first.
@@ -293,11 +194,142 @@ impl Store {
     }
 }
 
+async fn upsert_device(
+    connection: &mut SqliteConnection,
+    serial: &str,
+    facts: &DeviceFacts,
+    now: u64,
+) -> Result<Option<(bool, StoredDevice)>, StoreError> {
+    let known = running(connection, serial).await?;
+    let new = known.is_none();
+    let said = Running {
+        version: facts.version.as_ref().map(|version| version.as_str().to_owned()),
+        sequence: facts.sequence,
+        manifest_digest: facts.manifest_digest,
+        release_kid: facts.release_kid,
+        stated_at: 0,
+    };
+    let runs = said.over(known.unwrap_or_default(), facts.at, now);
+    let anchors = facts.anchors.as_ref().map(|anchors| anchors.kids().iter().flat_map(|kid| kid.0).collect());
+    let row = sqlx::query(
+        "INSERT INTO devices (serial, vendor, class, version, sequence, manifest_digest, release_kid, stated_at,
+                              anchors, identity, last_seen)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+         ON CONFLICT (serial) DO UPDATE
+         SET version = excluded.version,
+             sequence = excluded.sequence,
+             manifest_digest = excluded.manifest_digest,
+             release_kid = excluded.release_kid,
+             stated_at = excluded.stated_at,
+             anchors = COALESCE(excluded.anchors, devices.anchors),
+             identity = COALESCE(excluded.identity, devices.identity),
+             last_seen = excluded.last_seen
+         WHERE devices.vendor = excluded.vendor AND devices.class = excluded.class
+           AND COALESCE(devices.identity = excluded.identity, TRUE)
+         RETURNING *",
+    )
+    .bind(serial)
+    .bind(facts.vendor.0.to_vec())
+    .bind(facts.class.0.to_vec())
+    .bind(runs.version)
+    .bind(runs.sequence.map(sequence_key))
+    .bind(runs.manifest_digest.map(|digest| digest.0.to_vec()))
+    .bind(runs.release_kid.map(|kid| kid.0.to_vec()))
+    .bind(runs.stated_at)
+    .bind::<Option<Vec<u8>>>(anchors)
+    .bind(facts.identity.map(|key| key.to_cose_key().to_vec()))
+    .bind(time_key(now))
+    .fetch_optional(&mut *connection)
+    .await?;
+    row.map(|row| Ok((new, device(&row)?))).transpose()
+}
+
+async fn mark_retired(
+    connection: &mut SqliteConnection,
+    serial: &str,
+    retired: bool,
+    note: Option<&str>,
+    now: u64,
+) -> Result<(), StoreError> {
+    let changed = sqlx::query(
+        "UPDATE devices SET retired_at = $2, retired_reason = $3
+         WHERE serial = $1 AND (retired_at IS NULL) = $4",
+    )
+    .bind(serial)
+    .bind(retired.then(|| time_key(now)))
+    .bind(note)
+    .bind(retired)
+    .execute(&mut *connection)
+    .await?
+    .rows_affected();
+    if changed == 1 {
+        sqlx::query("INSERT INTO device_events (serial, kind, note, received_at) VALUES ($1, $2, $3, $4)")
+            .bind(serial)
+            .bind(if retired { RETIRED } else { RESTORED })
+            .bind(note)
+            .bind(time_key(now))
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+async fn insert_event(
+    connection: &mut SqliteConnection,
+    serial: &str,
+    event: &Event,
+    now: u64,
+) -> Result<bool, StoreError> {
+    let Some(known) = running(connection, serial).await? else { return Ok(false) };
+    let version = event.version.as_ref().map(|version| version.as_str());
+    let said = match event.kind.says_what_runs() {
+        true => Running {
+            version: version.map(str::to_owned),
+            sequence: event.sequence,
+            manifest_digest: event.release,
+            release_kid: event.release_kid,
+            stated_at: 0,
+        },
+        false => Running::default(),
+    };
+    let runs = said.over(known, event.at, now);
+    sqlx::query(
+        "UPDATE devices SET last_seen = $2, version = $3, sequence = $4, manifest_digest = $5, release_kid = $6,
+         stated_at = $7 WHERE serial = $1",
+    )
+    .bind(serial)
+    .bind(time_key(now))
+    .bind(runs.version)
+    .bind(runs.sequence.map(sequence_key))
+    .bind(runs.manifest_digest.map(|digest| digest.0.to_vec()))
+    .bind(runs.release_kid.map(|kid| kid.0.to_vec()))
+    .bind(runs.stated_at)
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query(
+        "INSERT INTO device_events
+         (serial, kind, release, version, sequence, reason, at, received_at, release_kid)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+    )
+    .bind(serial)
+    .bind(event.kind.as_str())
+    .bind(event.release.map(|release| release.0.to_vec()))
+    .bind(version)
+    .bind(event.sequence.map(sequence_key))
+    .bind(event.reason.as_ref().map(|reason| reason.as_str()))
+    .bind(event.at.map(time_key))
+    .bind(time_key(now))
+    .bind(event.release_kid.map(|kid| kid.0.to_vec()))
+    .execute(&mut *connection)
+    .await?;
+    Ok(true)
+}
+
 /// What the device runs as far as is known; `None` when no such device is registered.
-async fn running(transaction: &mut WriteTransaction, serial: &str) -> Result<Option<Running>, StoreError> {
+async fn running(connection: &mut SqliteConnection, serial: &str) -> Result<Option<Running>, StoreError> {
     let row = sqlx::query("SELECT * FROM devices WHERE serial = $1")
         .bind(serial)
-        .fetch_optional(&mut **transaction)
+        .fetch_optional(connection)
         .await?;
     row.map(|row| {
         let StoredDevice { version, sequence, manifest_digest, release_kid, .. } = device(&row)?;

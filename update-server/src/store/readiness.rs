@@ -4,6 +4,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use futures::FutureExt as _;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 
@@ -57,16 +58,22 @@ impl Store {
             return Err(DatabaseFault::Moved);
         }
         self.check_pages().await?;
-        let mut transaction = self.begin_write().await?;
-        sqlx::query(
-            "INSERT INTO readiness (id, checked_at) VALUES (1, $1)
-             ON CONFLICT (id) DO UPDATE SET checked_at = excluded.checked_at",
-        )
-        .bind(time_key(now))
-        .execute(&mut *transaction)
-        .await
-        .map_err(StoreError::from)?;
-        Ok(transaction.commit().await?)
+        self.writer
+            .run(move |connection| {
+                async move {
+                    sqlx::query(
+                        "INSERT INTO readiness (id, checked_at) VALUES (1, $1)
+                         ON CONFLICT (id) DO UPDATE SET checked_at = excluded.checked_at",
+                    )
+                    .bind(time_key(now))
+                    .execute(connection)
+                    .await?;
+                    Ok(())
+                }
+                .boxed()
+            })
+            .await?;
+        Ok(())
     }
 
     async fn check_pages(&self) -> Result<(), DatabaseFault> {

@@ -1,15 +1,16 @@
 //! Releases and their envelopes. A release is one manifest; an envelope is one way in which it was signed.
 
-use sqlx::Row as _;
+use bytes::Bytes;
+use futures::FutureExt as _;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{Row as _, SqliteConnection};
 
-use super::writer::WriteTransaction;
 use super::{Store, StoreError, fixed, sequence_key, sequence_of, time_key, time_of};
 use crate::domain::{Digest, Identifier};
 
 /// An envelope that was verified and is to be kept.
-#[derive(Debug)]
-pub struct NewEnvelope<'a> {
+#[derive(Debug, Clone)]
+pub struct NewEnvelope {
     /// The manifest's digest.
     pub manifest_digest: Digest,
     /// The vendor for which it is a release.
@@ -19,7 +20,7 @@ pub struct NewEnvelope<'a> {
     /// The manifest's sequence number.
     pub sequence: u64,
     /// The envelope as received.
-    pub bytes: &'a [u8],
+    pub bytes: Bytes,
     /// Seconds since the epoch.
     pub published_at: u64,
 }
@@ -93,88 +94,26 @@ pub struct StoredEnvelope {
 
 impl Store {
     /// Keeps an envelope, and its release where it is the first of it, or nothing.
-    pub async fn insert_envelope(&self, new: &NewEnvelope<'_>) -> Result<Insertion, StoreError> {
-        let mut transaction = self.begin_write().await?;
-        sqlx::query(
-            "INSERT INTO releases (manifest_digest, vendor, class, sequence, published_at)
-             VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
-        )
-        .bind(new.manifest_digest.0.to_vec())
-        .bind(new.vendor.0.to_vec())
-        .bind(new.class.0.to_vec())
-        .bind(sequence_key(new.sequence))
-        .bind(time_key(new.published_at))
-        .execute(&mut *transaction)
-        .await?;
-        let holder = sqlx::query(
-            "SELECT manifest_digest FROM releases WHERE vendor = $1 AND class = $2 AND sequence = $3",
-        )
-        .bind(new.vendor.0.to_vec())
-        .bind(new.class.0.to_vec())
-        .bind(sequence_key(new.sequence))
-        .fetch_one(&mut *transaction)
-        .await?;
-        let by = digest(&holder, "manifest_digest")?;
-        if by != new.manifest_digest {
-            transaction.rollback().await?;
-            return Ok(Insertion::SequenceTaken { by });
-        }
-        let sha256 = Digest::of(new.bytes);
-        let there = sqlx::query("SELECT published_at FROM envelopes WHERE sha256 = $1")
-            .bind(sha256.0.to_vec())
-            .fetch_optional(&mut *transaction)
-            .await?;
-        if let Some(row) = there {
-            transaction.rollback().await?;
-            return Ok(Insertion::AlreadyThere { published_at: time_of(row.try_get("published_at")?)? });
-        }
-        sqlx::query(
-            "INSERT INTO envelopes (sha256, manifest_digest, bytes, published_at) VALUES ($1, $2, $3, $4)",
-        )
-        .bind(sha256.0.to_vec())
-        .bind(new.manifest_digest.0.to_vec())
-        .bind(new.bytes)
-        .bind(time_key(new.published_at))
-        .execute(&mut *transaction)
-        .await?;
-        insert_event(&mut transaction, new.manifest_digest, PUBLISHED, None, new.published_at).await?;
-        transaction.commit().await?;
-        Ok(Insertion::Created)
+    pub async fn insert_envelope(&self, new: NewEnvelope) -> Result<Insertion, StoreError> {
+        self.writer
+            .run(move |connection| async move { insert_envelope(connection, &new).await }.boxed())
+            .await
     }
 
-    /// Marks a release as withdrawn, or (without a withdrawal) as not withdrawn any more. `None` when there is no such
+    /// Marks a release as withdrawn, or (without a reason) as not withdrawn any more. `None` when there is no such
     /// release; `false` when it was so already.
     pub async fn mark_withdrawn(
         &self,
         manifest_digest: Digest,
-        reason: Option<&str>,
+        reason: Option<String>,
         now: u64,
     ) -> Result<Option<bool>, StoreError> {
-        let mut transaction = self.begin_write().await?;
-        let row = sqlx::query("SELECT withdrawn_reason FROM releases WHERE manifest_digest = $1")
-            .bind(manifest_digest.0.to_vec())
-            .fetch_optional(&mut *transaction)
-            .await?;
-        let Some(row) = row else {
-            transaction.rollback().await?;
-            return Ok(None);
-        };
-        if row.try_get::<Option<&str>, _>("withdrawn_reason")? == reason {
-            transaction.rollback().await?;
-            return Ok(Some(false));
-        }
-        sqlx::query(
-            "UPDATE releases SET withdrawn_at = $2, withdrawn_reason = $3 WHERE manifest_digest = $1",
-        )
-        .bind(manifest_digest.0.to_vec())
-        .bind(reason.map(|_| time_key(now)))
-        .bind(reason)
-        .execute(&mut *transaction)
-        .await?;
-        let kind = if reason.is_some() { WITHDRAWN } else { RESTORED };
-        insert_event(&mut transaction, manifest_digest, kind, reason, now).await?;
-        transaction.commit().await?;
-        Ok(Some(true))
+        self.writer
+            .run(move |connection| {
+                async move { mark_withdrawn(connection, manifest_digest, reason.as_deref(), now).await }
+                    .boxed()
+            })
+            .await
     }
 
     /// The last `limit` events of a release, the last first.
@@ -253,8 +192,82 @@ impl Store {
     }
 }
 
+async fn insert_envelope(
+    connection: &mut SqliteConnection,
+    new: &NewEnvelope,
+) -> Result<Insertion, StoreError> {
+    let sha256 = Digest::of(&new.bytes);
+    let there = sqlx::query("SELECT published_at FROM envelopes WHERE sha256 = $1")
+        .bind(sha256.0.to_vec())
+        .fetch_optional(&mut *connection)
+        .await?;
+    if let Some(row) = there {
+        return Ok(Insertion::AlreadyThere { published_at: time_of(row.try_get("published_at")?)? });
+    }
+    sqlx::query(
+        "INSERT INTO releases (manifest_digest, vendor, class, sequence, published_at)
+         VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+    )
+    .bind(new.manifest_digest.0.to_vec())
+    .bind(new.vendor.0.to_vec())
+    .bind(new.class.0.to_vec())
+    .bind(sequence_key(new.sequence))
+    .bind(time_key(new.published_at))
+    .execute(&mut *connection)
+    .await?;
+    let holder = sqlx::query(
+        "SELECT manifest_digest FROM releases WHERE vendor = $1 AND class = $2 AND sequence = $3",
+    )
+    .bind(new.vendor.0.to_vec())
+    .bind(new.class.0.to_vec())
+    .bind(sequence_key(new.sequence))
+    .fetch_one(&mut *connection)
+    .await?;
+    let by = digest(&holder, "manifest_digest")?;
+    if by != new.manifest_digest {
+        // Then the insertion before did nothing.
+        return Ok(Insertion::SequenceTaken { by });
+    }
+    sqlx::query(
+        "INSERT INTO envelopes (sha256, manifest_digest, bytes, published_at) VALUES ($1, $2, $3, $4)",
+    )
+    .bind(sha256.0.to_vec())
+    .bind(new.manifest_digest.0.to_vec())
+    .bind(new.bytes.as_ref())
+    .bind(time_key(new.published_at))
+    .execute(&mut *connection)
+    .await?;
+    insert_event(connection, new.manifest_digest, PUBLISHED, None, new.published_at).await?;
+    Ok(Insertion::Created)
+}
+
+async fn mark_withdrawn(
+    connection: &mut SqliteConnection,
+    manifest_digest: Digest,
+    reason: Option<&str>,
+    now: u64,
+) -> Result<Option<bool>, StoreError> {
+    let row = sqlx::query("SELECT withdrawn_reason FROM releases WHERE manifest_digest = $1")
+        .bind(manifest_digest.0.to_vec())
+        .fetch_optional(&mut *connection)
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    if row.try_get::<Option<&str>, _>("withdrawn_reason")? == reason {
+        return Ok(Some(false));
+    }
+    sqlx::query("UPDATE releases SET withdrawn_at = $2, withdrawn_reason = $3 WHERE manifest_digest = $1")
+        .bind(manifest_digest.0.to_vec())
+        .bind(reason.map(|_| time_key(now)))
+        .bind(reason)
+        .execute(&mut *connection)
+        .await?;
+    let kind = if reason.is_some() { WITHDRAWN } else { RESTORED };
+    insert_event(connection, manifest_digest, kind, reason, now).await?;
+    Ok(Some(true))
+}
+
 async fn insert_event(
-    transaction: &mut WriteTransaction,
+    connection: &mut SqliteConnection,
     manifest_digest: Digest,
     kind: &'static str,
     reason: Option<&str>,
@@ -265,7 +278,7 @@ async fn insert_event(
         .bind(kind)
         .bind(reason)
         .bind(time_key(at))
-        .execute(&mut **transaction)
+        .execute(connection)
         .await?;
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The newest revocation list of each anchor. The list-sequence never falls: the database itself compares it.
 
-use sqlx::Row as _;
+use futures::FutureExt as _;
+use sqlx::{Row as _, SqliteConnection};
 
 use super::{Store, StoreError, sequence_key, sequence_of, time_key};
 
@@ -37,31 +38,12 @@ impl Store {
         bytes: &[u8],
         now: u64,
     ) -> Result<ListInsertion, StoreError> {
-        let mut transaction = self.begin_write().await?;
-        let stored = sqlx::query("SELECT list_sequence, bytes FROM revocation_lists WHERE kid = $1")
-            .bind(kid.to_vec())
-            .fetch_optional(&mut *transaction)
-            .await?;
-        let replaced = sqlx::query(
-            "INSERT INTO revocation_lists (kid, list_sequence, bytes, stored_at) VALUES ($1, $2, $3, $4)
-             ON CONFLICT (kid) DO UPDATE
-             SET list_sequence = excluded.list_sequence, bytes = excluded.bytes, stored_at = excluded.stored_at
-             WHERE excluded.list_sequence > revocation_lists.list_sequence",
-        )
-        .bind(kid.to_vec())
-        .bind(sequence_key(list_sequence))
-        .bind(bytes)
-        .bind(time_key(now))
-        .execute(&mut *transaction)
-        .await?
-        .rows_affected();
-        transaction.commit().await?;
-        match stored {
-            None => Ok(ListInsertion::Created),
-            Some(_) if replaced == 1 => Ok(ListInsertion::Replaced),
-            Some(row) if row.try_get::<&[u8], _>("bytes")? == bytes => Ok(ListInsertion::AlreadyThere),
-            Some(row) => Ok(ListInsertion::NotNewer { stored: sequence_of(row.try_get("list_sequence")?)? }),
-        }
+        let bytes = bytes.to_vec();
+        self.writer
+            .run(move |connection| {
+                async move { insert_list(connection, kid, list_sequence, &bytes, now).await }.boxed()
+            })
+            .await
     }
 
     /// The list of every anchor that has one, by kid.
@@ -75,5 +57,37 @@ impl Store {
                 Ok(StoredList { kid, bytes: row.try_get("bytes")? })
             })
             .collect()
+    }
+}
+
+async fn insert_list(
+    connection: &mut SqliteConnection,
+    kid: [u8; 8],
+    list_sequence: u64,
+    bytes: &[u8],
+    now: u64,
+) -> Result<ListInsertion, StoreError> {
+    let stored = sqlx::query("SELECT list_sequence, bytes FROM revocation_lists WHERE kid = $1")
+        .bind(kid.to_vec())
+        .fetch_optional(&mut *connection)
+        .await?;
+    let replaced = sqlx::query(
+        "INSERT INTO revocation_lists (kid, list_sequence, bytes, stored_at) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (kid) DO UPDATE
+         SET list_sequence = excluded.list_sequence, bytes = excluded.bytes, stored_at = excluded.stored_at
+         WHERE excluded.list_sequence > revocation_lists.list_sequence",
+    )
+    .bind(kid.to_vec())
+    .bind(sequence_key(list_sequence))
+    .bind(bytes)
+    .bind(time_key(now))
+    .execute(&mut *connection)
+    .await?
+    .rows_affected();
+    match stored {
+        None => Ok(ListInsertion::Created),
+        Some(_) if replaced == 1 => Ok(ListInsertion::Replaced),
+        Some(row) if row.try_get::<&[u8], _>("bytes")? == bytes => Ok(ListInsertion::AlreadyThere),
+        Some(row) => Ok(ListInsertion::NotNewer { stored: sequence_of(row.try_get("list_sequence")?)? }),
     }
 }

@@ -1,3 +1,6 @@
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+
 use super::*;
 use crate::domain::registry::{DeviceFacts, Event, EventKind};
 use crate::domain::{Digest, Identifier};
@@ -10,21 +13,30 @@ async fn store() -> (tempfile::TempDir, Store) {
 
 /// Does to the database what no method does.
 async fn change(store: &Store, sql: &'static str) {
-    let mut transaction = store.begin_write().await.unwrap();
-    sqlx::query(sql).execute(&mut *transaction).await.unwrap();
-    transaction.commit().await.unwrap();
+    store.writer.run(move |connection| statement(connection, sql)).await.unwrap();
+}
+
+fn statement<'a>(
+    connection: &'a mut SqliteConnection,
+    sql: &'static str,
+) -> BoxFuture<'a, Result<(), StoreError>> {
+    async move {
+        sqlx::query(sql).execute(connection).await?;
+        Ok(())
+    }
+    .boxed()
 }
 
 const VENDOR: Identifier = Identifier([1; 16]);
 const CLASS: Identifier = Identifier([2; 16]);
 
-fn envelope(manifest: u8, sequence: u64, bytes: &[u8]) -> NewEnvelope<'_> {
+fn envelope(manifest: u8, sequence: u64, bytes: &[u8]) -> NewEnvelope {
     NewEnvelope {
         manifest_digest: Digest([manifest; 32]),
         vendor: VENDOR,
         class: CLASS,
         sequence,
-        bytes,
+        bytes: bytes.to_vec().into(),
         published_at: 1_700_000_000,
     }
 }
@@ -35,9 +47,10 @@ async fn the_database_is_as_durable_and_strict_as_the_module_says() {
     for (pragma, expected) in
         [("PRAGMA synchronous", 2_i64), ("PRAGMA foreign_keys", 1), ("PRAGMA busy_timeout", 10_000)]
     {
-        let mut writer = store.begin_write().await.unwrap();
-        let (value,): (i64,) = sqlx::query_as(pragma).fetch_one(&mut *writer).await.unwrap();
-        assert_eq!(value, expected, "{pragma}");
+        let asked = store.writer.run(move |connection| {
+            async move { Ok(sqlx::query_scalar::<_, i64>(pragma).fetch_one(connection).await?) }.boxed()
+        });
+        assert_eq!(asked.await.unwrap(), expected, "{pragma}");
     }
     let written = sqlx::query("DELETE FROM devices").execute(&store.readers).await;
     assert!(written.is_err(), "readers only read");
@@ -88,13 +101,13 @@ async fn envelopes(store: &Store, manifest: u8) -> Vec<StoredEnvelope> {
 #[tokio::test]
 async fn a_sequence_number_belongs_to_one_manifest() {
     let (_dir, store) = store().await;
-    assert_eq!(store.insert_envelope(&envelope(1, 7, b"a")).await.unwrap(), Insertion::Created);
+    assert_eq!(store.insert_envelope(envelope(1, 7, b"a")).await.unwrap(), Insertion::Created);
     let there = Insertion::AlreadyThere { published_at: 1_700_000_000 };
-    assert_eq!(store.insert_envelope(&envelope(1, 7, b"a")).await.unwrap(), there);
+    assert_eq!(store.insert_envelope(envelope(1, 7, b"a")).await.unwrap(), there);
     // Signed again.
-    assert_eq!(store.insert_envelope(&envelope(1, 7, b"b")).await.unwrap(), Insertion::Created);
+    assert_eq!(store.insert_envelope(envelope(1, 7, b"b")).await.unwrap(), Insertion::Created);
     let taken = Insertion::SequenceTaken { by: Digest([1; 32]) };
-    assert_eq!(store.insert_envelope(&envelope(2, 7, b"c")).await.unwrap(), taken);
+    assert_eq!(store.insert_envelope(envelope(2, 7, b"c")).await.unwrap(), taken);
     let bytes = envelopes(&store, 1).await.into_iter().map(|it| it.bytes);
     assert_eq!(bytes.collect::<Vec<_>>(), [b"b", b"a"]);
     assert_eq!(envelopes(&store, 2).await, []);
@@ -108,7 +121,7 @@ async fn sequence_numbers_are_kept_up_to_the_largest_and_releases_come_page_by_p
     let sequences = [0, 1, 255, 256, 1 << 32, i64::MAX as u64, 1 << 63, u64::MAX];
     for (manifest, sequence) in sequences.iter().enumerate() {
         let bytes = [u8::try_from(manifest).unwrap()];
-        store.insert_envelope(&envelope(bytes[0], *sequence, &bytes)).await.unwrap();
+        store.insert_envelope(envelope(bytes[0], *sequence, &bytes)).await.unwrap();
     }
     let mut found = Vec::new();
     let mut after = None;
@@ -128,7 +141,7 @@ async fn of_many_publishers_of_one_sequence_number_one_wins() {
     let (_dir, store) = store().await;
     let tasks = (0..16_u8).map(|manifest| {
         let store = store.clone();
-        tokio::spawn(async move { store.insert_envelope(&envelope(manifest, 1, &[manifest])).await.unwrap() })
+        tokio::spawn(async move { store.insert_envelope(envelope(manifest, 1, &[manifest])).await.unwrap() })
     });
     let mut outcomes = Vec::new();
     for task in tasks.collect::<Vec<_>>() {
@@ -275,37 +288,4 @@ async fn what_is_said_late_does_not_undo_what_was_said_of_a_later_time() {
     assert_eq!(version().await.as_deref(), Some("7.0"));
 }
 
-#[tokio::test]
-async fn a_connection_in_doubt_is_thrown_away() {
-    let (_dir, store) = store().await;
-    // SQLite rolls back by itself on a full disk: what is under way for the caller is over for the database.
-    let mut transaction = store.begin_write().await.unwrap();
-    sqlx::query("ROLLBACK").execute(&mut *transaction).await.unwrap();
-    assert!(transaction.commit().await.is_err());
-    // Nor does one that is dropped in the middle leave anything.
-    drop(store.begin_write().await.unwrap());
-    for sequence in 0..50 {
-        let bytes = [sequence];
-        let inserted = store.insert_envelope(&envelope(sequence, u64::from(sequence), &bytes)).await;
-        assert_eq!(inserted.unwrap(), Insertion::Created);
-    }
-}
-
-#[tokio::test]
-async fn readers_do_not_wait_for_a_writer() {
-    let (_dir, store) = store().await;
-    let mut held = store.begin_write().await.unwrap();
-    sqlx::query("UPDATE readiness SET checked_at = 1").execute(&mut *held).await.unwrap();
-    let waiting = tokio::spawn({
-        let store = store.clone();
-        async move { store.insert_envelope(&envelope(1, 1, b"a")).await.unwrap() }
-    });
-    // More at one time than there are connections.
-    let reads = (0..64).map(|_| store.releases(None, 10));
-    for read in futures::future::join_all(reads).await {
-        assert_eq!(read.unwrap(), []);
-    }
-    assert!(!waiting.is_finished(), "it waits for its turn");
-    held.commit().await.unwrap();
-    assert_eq!(waiting.await.unwrap(), Insertion::Created);
-}
+mod group_commit;
