@@ -50,16 +50,17 @@ impl std::fmt::Display for Outcome {
     }
 }
 
-/// The revocation list of an anchor that a server goes by, in the words of its answer.
+/// The revocation list that a server goes by, in the words of its answer.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize, Serialize)]
 pub(crate) struct ListInForce {
-    pub(crate) kid: String,
+    /// kid of the root that signed it, hex.
+    pub(crate) issuer_kid: String,
     pub(crate) list_sequence: u64,
 }
 
 impl std::fmt::Display for ListInForce {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "list-sequence {} of {}", self.list_sequence, self.kid)
+        write!(f, "list-sequence {} of {}", self.list_sequence, self.issuer_kid)
     }
 }
 

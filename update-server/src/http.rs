@@ -72,7 +72,7 @@ pub fn router(parts: Parts) -> Router {
         .route("/v1/releases/{digest}/envelope", get(releases::envelope))
         .route("/v1/releases/{digest}/withdrawal", put(releases::withdraw).delete(releases::restore))
         .route("/v1/revocations", put(revocations::put_list).get(revocations::lists))
-        .route("/v1/revocations/{kid}", get(revocations::list))
+        .route("/v1/revocations/{domain}", get(revocations::list))
         .route("/v1/devices", get(devices::list))
         .route("/v1/devices/{serial}", put(devices::register).get(devices::show))
         .route("/v1/devices/{serial}/retirement", put(devices::retire).delete(devices::restore))
@@ -106,12 +106,14 @@ struct Anchors {
 #[derive(Serialize)]
 struct Anchor {
     kid: String,
+    domain: String,
     cose_key: String,
 }
 
 async fn anchors(State(app): State<App>) -> Json<Anchors> {
     let anchors = app.records.anchors().iter().map(|anchor| Anchor {
         kid: hex::encode(anchor.kid().0),
+        domain: hex::encode(anchor.domain().0.0),
         cose_key: hex::encode(anchor.key().to_cose_key()),
     });
     Json(Anchors { anchors: anchors.collect() })

@@ -13,7 +13,7 @@ use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Certificate, Client, Method, RequestBuilder, Response, Url};
 use suit_manifest::limits::MAX_ENVELOPE_LEN;
 use trust::host::without_mark;
-use trust::{Kid, MAX_REVOCATION_LIST_LEN};
+use trust::{Domain, MAX_REVOCATION_LIST_LEN};
 use uuid::Uuid;
 
 use crate::cache::{self, detail, digest_of_hex};
@@ -195,12 +195,12 @@ impl Server {
         Ok(bytes)
     }
 
-    /// The revocation list of an anchor, if the server has one. To be verified.
+    /// The revocation list of a domain, if the server has one. To be verified.
     ///
     /// # Errors
     /// [`Error::ServerUnreachable`], [`Error::ServerRefused`], [`Error::ServerAnswer`]
-    pub(crate) async fn revocation_list(&self, anchor: &Kid) -> Result<Option<Vec<u8>>, Error> {
-        let url = self.url(&["v1", "revocations", &hex::encode(anchor.0)]);
+    pub(crate) async fn revocation_list(&self, domain: Domain) -> Result<Option<Vec<u8>>, Error> {
+        let url = self.url(&["v1", "revocations", &hex::encode(domain.0.0)]);
         let request = self.client.get(url).timeout(ANSWER_TIMEOUT);
         match accepted(self.send(request).await?).await {
             Ok(response) => self.body(response, MAX_REVOCATION_LIST_LEN as u64).await.map(Some),

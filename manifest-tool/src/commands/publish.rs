@@ -95,7 +95,7 @@ impl Publish {
 fn read_list(path: &Path) -> Result<(Vec<u8>, ListInForce), Error> {
     let bytes = read(path, MAX_RECORD_FILE_LEN)?;
     let list = read_unverified_revocation(&bytes).map_err(|error| Error::refused_record(path, error))?;
-    let says = ListInForce { kid: kid(list.issuer_kid()), list_sequence: list.sequence() };
+    let says = ListInForce { issuer_kid: kid(list.issuer_kid()), list_sequence: list.sequence() };
     Ok((bytes, says))
 }
 

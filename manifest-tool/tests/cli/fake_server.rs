@@ -105,7 +105,7 @@ pub(super) async fn answer(State(record): State<Shared>, request: Request) -> Re
             };
             let answer = match read_unverified_revocation(&body) {
                 Ok(list) => {
-                    json!({"kid": hex::encode(list.issuer_kid().0), "list_sequence": list.sequence()})
+                    json!({"issuer_kid": hex::encode(list.issuer_kid().0), "list_sequence": list.sequence()})
                 }
                 Err(_) => json!({"envelope_url": "/v1/releases/x/envelope"}),
             };

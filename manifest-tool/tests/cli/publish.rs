@@ -36,7 +36,7 @@ fn revoke(workshop: &Workshop, out: &str, more: &[&str]) {
 
 /// What is in force when the root's list with this number is.
 fn in_force(workshop: &Workshop, list_sequence: u64) -> Value {
-    json!([{"kid": workshop.ok(&["key", "public", "root.cose"])["kid"], "list_sequence": list_sequence}])
+    json!([{"issuer_kid": workshop.ok(&["key", "public", "root.cose"])["kid"], "list_sequence": list_sequence}])
 }
 
 fn image_path(workshop: &Workshop) -> String {
@@ -103,7 +103,7 @@ fn a_newer_list_is_in_force() {
     let people = workshop.run(&arguments("2.cwt"));
     assert!(people.stdout.contains("in force: list-sequence 2 of "), "{people:?}");
     // A server that says something else has something else.
-    for answer in [r#"{"kid":"00","list_sequence":2}"#, "{}"] {
+    for answer in [r#"{"issuer_kid":"00","list_sequence":2}"#, "{}"] {
         server.answers("PUT", StatusCode::OK, answer);
         assert_eq!(workshop.refused(&arguments("2.cwt")), ("server-answer".into(), 7));
     }

@@ -22,8 +22,9 @@ CREATE TABLE envelopes (
 ) STRICT;
 CREATE INDEX envelopes_of_release ON envelopes (manifest_digest, id);
 
+-- The newest list of each domain, which bears the kid of its first root.
 CREATE TABLE revocation_lists (
-    kid             BLOB    NOT NULL PRIMARY KEY CHECK (length(kid) = 8),
+    domain          BLOB    NOT NULL PRIMARY KEY CHECK (length(domain) = 8),
     list_sequence   BLOB    NOT NULL CHECK (length(list_sequence) = 8),
     bytes           BLOB    NOT NULL,
     stored_at       INTEGER NOT NULL

@@ -29,10 +29,9 @@ pub enum RecordsError {
     },
     /// A stored list does not verify any more: the database is damaged, or the anchors were changed so that the list
     /// now revokes one of them.
-    #[error("the stored revocation list of anchor {} does not verify: {source}", hex::encode(.kid.0))]
+    #[error("the stored revocation list of the domain {} does not verify: {source}", hex::encode(.domain.0.0))]
     StoredList {
-        /// The anchor.
-        kid: Kid,
+        domain: Domain,
         /// What the trust code said.
         source: trust::Error,
     },
@@ -55,11 +54,12 @@ impl RecordsError {
     }
 }
 
-/// A revocation list, told.
+/// What a revocation list says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListSummary {
+    pub domain: Domain,
     /// The anchor that signed it.
-    pub kid: Kid,
+    pub issuer_kid: Kid,
     /// Its sequence.
     pub list_sequence: u64,
     /// What it revokes: kids (8 bytes) and ctis (16 bytes).
@@ -89,12 +89,10 @@ impl Records {
     /// A stored list does not verify, or the database failed.
     pub async fn open(store: Store, anchors: Vec<Anchor>) -> Result<Self, RecordsError> {
         let mut trusted = TrustStoreBuf::new(anchors.iter().copied());
-        for StoredList { kid, bytes } in store.lists().await? {
-            // The list of a domain that is configured no longer says nothing, and is kept in case it comes back.
-            if trusted.domains().any(|domain| domain.0.0 == kid) {
-                trusted
-                    .add_list(bytes)
-                    .map_err(|source| RecordsError::StoredList { kid: Kid(kid), source })?;
+        for StoredList { domain, bytes } in store.lists().await? {
+            // The list of a domain without a configured anchor has no effect; it is kept in case the anchor comes back.
+            if trusted.domains().any(|configured| configured == domain) {
+                trusted.add_list(bytes).map_err(|source| RecordsError::StoredList { domain, source })?;
             }
         }
         let held = HeldRecords { trusted: Arc::new(trusted), generation: 0 };
@@ -154,7 +152,7 @@ impl Records {
             (Held::Older, Some(stored)) => return Err(RecordsError::NotNewer { offered, stored }),
             (Held::Newest | Held::Older, _) => {}
         }
-        match self.store.insert_list(domain.0.0, offered, &bytes, now).await? {
+        match self.store.insert_list(domain, offered, &bytes, now).await? {
             ListInsertion::NotNewer { stored } => Err(RecordsError::NotNewer { offered, stored }),
             outcome @ (ListInsertion::Created | ListInsertion::Replaced | ListInsertion::AlreadyThere) => {
                 let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
@@ -186,5 +184,10 @@ fn without_position(error: &trust::Error) -> String {
 
 fn summary(list: &RevocationList<'_>) -> ListSummary {
     let revoked = list.revoked().map(|entry| entry.id.as_bytes().to_vec()).collect();
-    ListSummary { kid: list.issuer_kid(), list_sequence: list.sequence(), revoked }
+    ListSummary {
+        domain: list.domain(),
+        issuer_kid: list.issuer_kid(),
+        list_sequence: list.sequence(),
+        revoked,
+    }
 }

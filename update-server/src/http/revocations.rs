@@ -1,4 +1,4 @@
-//! `/v1/revocations`: the newest revocation list of each anchor.
+//! `/v1/revocations`: the newest revocation list of each domain.
 
 use std::str::FromStr;
 
@@ -19,22 +19,24 @@ use crate::store::ListInsertion;
 /// RFC 8392 section 9.1; the kind of CWT is in its `typ`.
 const MEDIA_TYPE: &str = "application/cwt";
 
-/// A kid in a path.
-pub(super) struct KidText(Kid);
+/// A domain in a path.
+pub(super) struct DomainText(Domain);
 
-impl FromStr for KidText {
+impl FromStr for DomainText {
     type Err = Malformed;
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        let kid =
-            lowercase_hex(text).ok_or(Malformed { expected: "a kid is 16 lowercase hexadecimal digits" })?;
-        Ok(Self(Kid(kid)))
+        let name = lowercase_hex(text).ok_or(Malformed {
+            expected: "a domain is 16 lowercase hexadecimal digits: its first root's kid",
+        })?;
+        Ok(Self(Domain(Kid(name))))
     }
 }
 
 #[derive(Serialize)]
 struct Stored {
-    kid: String,
+    domain: String,
+    issuer_kid: String,
     list_sequence: u64,
 }
 
@@ -45,7 +47,8 @@ pub(super) struct Lists {
 
 #[derive(Serialize)]
 struct List {
-    kid: String,
+    domain: String,
+    issuer_kid: String,
     list_sequence: u64,
     revoked: Vec<String>,
 }
@@ -53,7 +56,8 @@ struct List {
 impl From<ListSummary> for List {
     fn from(list: ListSummary) -> Self {
         Self {
-            kid: hex::encode(list.kid.0),
+            domain: hex::encode(list.domain.0.0),
+            issuer_kid: hex::encode(list.issuer_kid.0),
             list_sequence: list.list_sequence,
             revoked: list.revoked.into_iter().map(hex::encode).collect(),
         }
@@ -70,16 +74,17 @@ pub(super) async fn put_list(
     let (outcome, list) = app.records.put_list(bytes.to_vec(), unix_now()).await?;
     // So that no reader has to wait for it.
     app.catalogue.bring_up_to(unix_now()).await?;
+    let issuer_kid = hex::encode(list.issuer_kid.0);
     let status = if outcome == ListInsertion::Created { StatusCode::CREATED } else { StatusCode::OK };
-    let kid = hex::encode(list.kid.0);
+    let domain = hex::encode(list.domain.0.0);
     tracing::info!(
-        kid,
+        domain,
         list_sequence = list.list_sequence,
         revoked = list.revoked.len(),
         ?outcome,
         "revocation list"
     );
-    Ok((status, Json(Stored { kid, list_sequence: list.list_sequence })).into_response())
+    Ok((status, Json(Stored { domain, issuer_kid, list_sequence: list.list_sequence })).into_response())
 }
 
 pub(super) async fn lists(State(app): State<App>) -> Result<Json<Lists>, Problem> {
@@ -89,12 +94,12 @@ pub(super) async fn lists(State(app): State<App>) -> Result<Json<Lists>, Problem
 
 pub(super) async fn list(
     State(app): State<App>,
-    PathValue(KidText(kid)): PathValue<KidText>,
+    PathValue(DomainText(domain)): PathValue<DomainText>,
 ) -> Result<Response, Problem> {
-    match app.records.list(Domain(kid)) {
+    match app.records.list(domain) {
         Some(bytes) => Ok(raw(MEDIA_TYPE, bytes)),
         None => {
-            Err(Problem::not_found("revocation-list-unknown", "This anchor has no revocation list here."))
+            Err(Problem::not_found("revocation-list-unknown", "No revocation list of this domain is stored."))
         }
     }
 }

@@ -1,22 +1,22 @@
-//! The newest revocation list of each anchor. The list-sequence never falls: the database itself compares it.
+//! The newest revocation list of each domain. The list-sequence never falls: the database itself compares it.
 
 use futures::FutureExt as _;
 use sqlx::{Row as _, SqliteConnection};
+use trust::{Domain, Kid};
 
 use super::{Store, StoreError, sequence_key, sequence_of, time_key};
 
 /// A revocation list as it was received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredList {
-    /// The anchor that signed it.
-    pub kid: [u8; 8],
+    pub domain: Domain,
     pub bytes: Vec<u8>,
 }
 
 /// What became of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ListInsertion {
-    /// The first list of its anchor.
+    /// The first list of its domain.
     Created,
     /// It replaced an older list.
     Replaced,
@@ -33,7 +33,7 @@ impl Store {
     /// Keeps the list when its sequence is above that of the stored one.
     pub async fn insert_list(
         &self,
-        kid: [u8; 8],
+        domain: Domain,
         list_sequence: u64,
         bytes: &[u8],
         now: u64,
@@ -41,20 +41,20 @@ impl Store {
         let bytes = bytes.to_vec();
         self.writer
             .run(move |connection| {
-                async move { insert_list(connection, kid, list_sequence, &bytes, now).await }.boxed()
+                async move { insert_list(connection, domain, list_sequence, &bytes, now).await }.boxed()
             })
             .await
     }
 
-    /// The list of every anchor that has one, by kid.
+    /// The list of each domain that has one, by domain.
     pub async fn lists(&self) -> Result<Vec<StoredList>, StoreError> {
-        let rows = sqlx::query("SELECT kid, bytes FROM revocation_lists ORDER BY kid")
+        let rows = sqlx::query("SELECT domain, bytes FROM revocation_lists ORDER BY domain")
             .fetch_all(&self.readers)
             .await?;
         rows.iter()
             .map(|row| {
-                let kid = super::fixed(row.try_get("kid")?, "kid")?;
-                Ok(StoredList { kid, bytes: row.try_get("bytes")? })
+                let domain = Domain(Kid(super::fixed(row.try_get("domain")?, "domain")?));
+                Ok(StoredList { domain, bytes: row.try_get("bytes")? })
             })
             .collect()
     }
@@ -62,22 +62,22 @@ impl Store {
 
 async fn insert_list(
     connection: &mut SqliteConnection,
-    kid: [u8; 8],
+    domain: Domain,
     list_sequence: u64,
     bytes: &[u8],
     now: u64,
 ) -> Result<ListInsertion, StoreError> {
-    let stored = sqlx::query("SELECT list_sequence, bytes FROM revocation_lists WHERE kid = $1")
-        .bind(kid.to_vec())
+    let stored = sqlx::query("SELECT list_sequence, bytes FROM revocation_lists WHERE domain = $1")
+        .bind(domain.0.0.to_vec())
         .fetch_optional(&mut *connection)
         .await?;
     let replaced = sqlx::query(
-        "INSERT INTO revocation_lists (kid, list_sequence, bytes, stored_at) VALUES ($1, $2, $3, $4)
-         ON CONFLICT (kid) DO UPDATE
+        "INSERT INTO revocation_lists (domain, list_sequence, bytes, stored_at) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (domain) DO UPDATE
          SET list_sequence = excluded.list_sequence, bytes = excluded.bytes, stored_at = excluded.stored_at
          WHERE excluded.list_sequence > revocation_lists.list_sequence",
     )
-    .bind(kid.to_vec())
+    .bind(domain.0.0.to_vec())
     .bind(sequence_key(list_sequence))
     .bind(bytes)
     .bind(time_key(now))

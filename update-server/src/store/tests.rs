@@ -1,6 +1,8 @@
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
+use trust::{Domain, Kid};
+
 use super::*;
 use crate::domain::registry::{DeviceFacts, Event, EventKind};
 use crate::domain::{Digest, Identifier};
@@ -160,15 +162,15 @@ async fn of_many_publishers_of_one_sequence_number_one_wins() {
 #[tokio::test]
 async fn a_list_sequence_only_rises() {
     let (_dir, store) = store().await;
-    let kid = [9; 8];
-    let insert = |sequence, bytes: &'static [u8]| store.insert_list(kid, sequence, bytes, 0);
+    let domain = Domain(Kid([9; 8]));
+    let insert = |sequence, bytes: &'static [u8]| store.insert_list(domain, sequence, bytes, 0);
     assert_eq!(insert(5, b"five").await.unwrap(), ListInsertion::Created);
     assert_eq!(insert(5, b"five").await.unwrap(), ListInsertion::AlreadyThere);
     assert_eq!(insert(5, b"other").await.unwrap(), ListInsertion::NotNewer { stored: 5 });
     assert_eq!(insert(4, b"four").await.unwrap(), ListInsertion::NotNewer { stored: 5 });
     assert_eq!(insert(u64::MAX, b"last").await.unwrap(), ListInsertion::Replaced);
     assert_eq!(insert(6, b"six").await.unwrap(), ListInsertion::NotNewer { stored: u64::MAX });
-    assert_eq!(store.lists().await.unwrap(), [StoredList { kid, bytes: b"last".to_vec() }]);
+    assert_eq!(store.lists().await.unwrap(), [StoredList { domain, bytes: b"last".to_vec() }]);
 }
 
 #[tokio::test]

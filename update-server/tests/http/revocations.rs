@@ -18,7 +18,10 @@ async fn only_a_newer_list_replaces_a_list() {
     let gone = release_key(&world.root);
     let second = revocation(&world.root, 2, &[gone.kid()]);
     let stored = server.put("/v1/revocations", second.clone()).await;
-    assert_eq!(stored.is(201).json(), json!({"kid": hex::encode(kid.0), "list_sequence": 2}));
+    assert_eq!(
+        stored.is(201).json(),
+        json!({"domain": hex::encode(kid.0), "issuer_kid": hex::encode(kid.0), "list_sequence": 2})
+    );
     server.put("/v1/revocations", second.clone()).await.is(200);
     let older = revocation(&world.root, 1, &[gone.kid()]);
     server.put("/v1/revocations", older).await.is_problem(409, "revocation-sequence");
@@ -28,7 +31,7 @@ async fn only_a_newer_list_replaces_a_list() {
     let raw = server.get(&path).await;
     assert_eq!((raw.is(200).header("content-type"), &raw.body[..]), (Some("application/cwt"), &second[..]));
     let told = json!({"revocations": [
-        {"kid": hex::encode(kid.0), "list_sequence": 2, "revoked": [hex::encode(gone.kid().0)]}
+        {"domain": hex::encode(kid.0), "issuer_kid": hex::encode(kid.0), "list_sequence": 2, "revoked": [hex::encode(gone.kid().0)]}
     ]});
     assert_eq!(server.get("/v1/revocations").await.json(), told);
 

@@ -1,4 +1,5 @@
 use sha2::Digest as _;
+use trust::Kid;
 
 use super::*;
 use crate::cache::Cache;
@@ -109,9 +110,9 @@ async fn no_release_is_an_error_of_its_own() {
 async fn a_path_that_the_server_does_not_know_is_not_an_absence() {
     let server = FakeServer::start(|_| Answer::new(404, br#"{"code":"not-found"}"#.to_vec()));
     assert_eq!(client(&server).latest(&KIND).await.unwrap_err().code(), "not-found");
-    assert_eq!(client(&server).revocation_list(&Kid([1; 8])).await.unwrap_err().code(), "not-found");
+    assert_eq!(client(&server).revocation_list(Domain(Kid([1; 8]))).await.unwrap_err().code(), "not-found");
     let server = FakeServer::start(|_| Answer::new(404, br#"{"code":"revocation-list-unknown"}"#.to_vec()));
-    assert_eq!(client(&server).revocation_list(&Kid([1; 8])).await.unwrap(), None);
+    assert_eq!(client(&server).revocation_list(Domain(Kid([1; 8]))).await.unwrap(), None);
 }
 
 #[tokio::test]

@@ -48,7 +48,7 @@ pub(crate) async fn newest_lists(online: &Online<'_>, trusted: &mut TrustStoreBu
         {
             output.warn(&error.code(), &format!("{error}; this list is ignored"));
         }
-        match server.revocation_list(&domain.0).await {
+        match server.revocation_list(domain).await {
             Ok(Some(bytes)) => {
                 // Another domain's must not take its place.
                 if is_of_another(domain, trusted, &bytes) {

@@ -33,18 +33,18 @@ fn write(store: &Store, sql: &'static str) -> Write {
     tokio::spawn(async move { store.writer.run(move |connection| statement(connection, sql)).await })
 }
 
-const ONE: &str = "INSERT INTO revocation_lists (kid, list_sequence, bytes, stored_at)
+const ONE: &str = "INSERT INTO revocation_lists (domain, list_sequence, bytes, stored_at)
                    VALUES (x'0000000000000001', x'0000000000000001', x'00', 0)";
-const TWO: &str = "INSERT INTO revocation_lists (kid, list_sequence, bytes, stored_at)
+const TWO: &str = "INSERT INTO revocation_lists (domain, list_sequence, bytes, stored_at)
                    VALUES (x'0000000000000002', x'0000000000000001', x'00', 0)";
 /// A row, and then one that the schema refuses.
-const HALF: &str = "INSERT INTO revocation_lists (kid, list_sequence, bytes, stored_at)
+const HALF: &str = "INSERT INTO revocation_lists (domain, list_sequence, bytes, stored_at)
                     VALUES (x'0000000000000003', x'0000000000000001', x'00', 0);
-                    INSERT INTO revocation_lists (kid, list_sequence, bytes, stored_at)
+                    INSERT INTO revocation_lists (domain, list_sequence, bytes, stored_at)
                     VALUES (x'04', x'0000000000000001', x'00', 0)";
 
 async fn kept(store: &Store) -> Vec<u8> {
-    store.lists().await.unwrap().into_iter().map(|list| list.kid[7]).collect()
+    store.lists().await.unwrap().into_iter().map(|list| list.domain.0.0[7]).collect()
 }
 
 /// Waits until the queue holds so many writes.
