@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 const LOCK_FILE: &str = "lock";
 const DATABASE_FILE: &str = "registry.sqlite";
 const IMAGES_DIR: &str = "images";
+/// What else lies in a folder that is ours or still empty: an interrupted first start, a new file system.
+const HARMLESS: [&str; 3] = [LOCK_FILE, IMAGES_DIR, "lost+found"];
 const WORLD_WRITABLE: u32 = 0o002;
 const OTHERS: u32 = 0o007;
 
@@ -27,6 +29,11 @@ pub enum DataDirError {
         /// Its permission bits.
         mode: u32,
     },
+    /// A wrong path, `/` for one: its files and its mode are others'.
+    #[error("{} is not empty, and is not a data directory of update-server", .path.display())]
+    Foreign { path: PathBuf },
+    #[error("the data directory {} belongs to another user (uid {owner}; this process has {own})", .path.display())]
+    OtherOwner { path: PathBuf, owner: u32, own: u32 },
     #[error("{} is not a directory", .path.display())]
     NotADirectory { path: PathBuf },
     #[error("cannot use {}: {source}", .path.display())]
@@ -54,6 +61,7 @@ impl DataDir {
             _ => io_error(source),
         })?;
         synchronise_entry(path).map_err(io_error)?;
+        refuse_foreign(path)?;
         let mode = path.metadata().map_err(io_error)?.mode() & 0o7777;
         if mode & WORLD_WRITABLE != 0 {
             return Err(DataDirError::WorldWritable { path: path.to_owned(), mode });
@@ -83,6 +91,25 @@ impl DataDir {
     /// The folder of images.
     pub fn images(&self) -> PathBuf {
         self.path.join(IMAGES_DIR)
+    }
+}
+
+/// Nothing is written and no mode is changed in a folder that is not ours.
+fn refuse_foreign(path: &Path) -> Result<(), DataDirError> {
+    let io_error = |source| DataDirError::Io { path: path.to_owned(), source };
+    if !path.join(DATABASE_FILE).is_file() {
+        for entry in fs::read_dir(path).map_err(io_error)? {
+            let name = entry.map_err(io_error)?.file_name();
+            if !HARMLESS.iter().any(|harmless| name == *harmless) {
+                return Err(DataDirError::Foreign { path: path.to_owned() });
+            }
+        }
+    }
+    let owner = path.metadata().map_err(io_error)?.uid();
+    // The process's folder belongs to its effective user.
+    match fs::metadata("/proc/self").map(|process| process.uid()) {
+        Ok(own) if own != owner => Err(DataDirError::OtherOwner { path: path.to_owned(), owner, own }),
+        Ok(_) | Err(_) => Ok(()),
     }
 }
 
@@ -168,6 +195,26 @@ mod tests {
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
         assert!(matches!(DataDir::open(dir.path()), Err(DataDirError::WorldWritable { mode: 0o777, .. })));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "nothing is written on refusal");
+    }
+
+    #[test]
+    fn a_folder_of_others_is_refused_and_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("letter"), b"").unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        assert!(matches!(DataDir::open(dir.path()), Err(DataDirError::Foreign { .. })));
+        assert_eq!(dir.path().metadata().unwrap().mode() & 0o777, 0o755);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+
+        // An empty one is taken, with what a new file system or an interrupted start leaves in it.
+        fs::remove_file(dir.path().join("letter")).unwrap();
+        for name in ["lost+found", "images"] {
+            fs::create_dir(dir.path().join(name)).unwrap();
+        }
+        DataDir::open(dir.path()).unwrap();
+        // Ours stays ours, whatever an operator lays beside it.
+        fs::write(dir.path().join("copy.sqlite"), b"").unwrap();
+        DataDir::open(dir.path()).unwrap();
     }
 
     #[test]
