@@ -12,7 +12,7 @@ const PKCS5: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x05];
 /// PKCS#12 password-based encryption (RFC 7292 appendix C), likewise.
 const PKCS12_PBE: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x0c, 0x01];
 
-/// Whether a file is a private key, encrypted or not: PEM anywhere in a text, DER (PKCS#8, PKCS#1, SEC 1), JWK, or a
+/// Whether a file is a private key, encrypted or not: PEM anywhere in a text (UTF-8, or UTF-16 with its mark), DER (PKCS#8, PKCS#1, SEC 1), JWK, or a
 /// COSE_Key with its private half. Firmware with a PEM parser in it is not one: it is not text.
 #[must_use]
 pub fn is_private_key(file: &[u8]) -> bool {
@@ -23,16 +23,19 @@ fn is_pem(file: &[u8]) -> bool {
     match Pem::find_all(file) {
         Ok(blocks) => blocks.iter().any(Pem::is_private_key),
         // A key that was cut is still a key.
-        Err(PemError::Unfinished) => file.windows(15).any(|window| window == b"PRIVATE KEY----"),
+        Err(PemError::Unfinished) => contains_label(file),
+        Err(PemError::Utf16) => {
+            contains_label(&file.iter().copied().filter(|byte| *byte != 0).collect::<Vec<_>>())
+        }
         Err(
-            PemError::Absent
-            | PemError::Utf16
-            | PemError::NotText
-            | PemError::Headers
-            | PemError::Base64
-            | PemError::Several,
+            PemError::Absent | PemError::NotText | PemError::Headers | PemError::Base64 | PemError::Several,
         ) => false,
     }
+}
+
+fn contains_label(text: &[u8]) -> bool {
+    const LABEL: &[u8] = b"PRIVATE KEY----";
+    text.windows(LABEL.len()).any(|window| window == LABEL)
 }
 
 fn is_jwk(file: &[u8]) -> bool {
@@ -122,6 +125,14 @@ mod tests {
         for before in ["", "\u{feff}", "\r\n\r\n", "# of the root\n"] {
             assert!(is_private_key(format!("{before}{PEM}").as_bytes()), "{before:?}");
             assert!(is_private_key(format!("{before}{}", &PEM[..50]).as_bytes()), "cut, {before:?}");
+        }
+        for to_bytes in [u16::to_le_bytes, u16::to_be_bytes] {
+            let utf16 = |text: &str| text.encode_utf16().flat_map(to_bytes).collect::<Vec<_>>();
+            assert!(is_private_key(&utf16(&format!("\u{feff}{PEM}"))));
+            assert!(!is_private_key(&utf16(&format!(
+                "\u{feff}{}",
+                PEM.replace("ENCRYPTED PRIVATE", "PUBLIC")
+            ))));
         }
         for label in ["PRIVATE KEY", "EC PRIVATE KEY", "OPENSSH PRIVATE KEY"] {
             assert!(is_private_key(PEM.replace("ENCRYPTED PRIVATE KEY", label).as_bytes()), "{label}");

@@ -1,4 +1,4 @@
-//! Bodies that come in: never more than the route's limit, never for ever, never a private key.
+//! Incoming bodies: bounded in length and time, and never a private key.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use trust::host::is_private_key;
 
 use super::problem::Problem;
 
-/// A sender that is silent for this long has gone.
+/// A sender that is silent for this long is given up.
 pub(super) const STALL_LIMIT: Duration = Duration::from_secs(30);
 /// Longest JSON that a route takes, bytes.
 pub(super) const MAX_JSON_LEN: u64 = 4096;
@@ -40,7 +40,7 @@ pub(super) async fn read_json<T: DeserializeOwned>(headers: &HeaderMap, body: Bo
     serde_json::from_slice(&bytes).map_err(|error| Problem::malformed(format!("The body: {error}.")))
 }
 
-/// An image as it comes in. Its length is the receiver's to watch; what is announced is refused here already.
+/// The parts of an image. The receiver counts them; an announced length above the limit is refused here.
 pub(super) async fn image(
     headers: &HeaderMap,
     body: Body,
@@ -81,12 +81,26 @@ pub(super) async fn image(
 #[derive(Default)]
 struct TextWatch {
     tail: Vec<u8>,
+    has_begun: bool,
+    /// The text is UTF-16: every other byte of ASCII is zero.
+    is_wide: bool,
     is_binary: bool,
     seen: bool,
 }
 
 impl TextWatch {
     fn take(&mut self, part: &[u8]) {
+        if !std::mem::replace(&mut self.has_begun, true) {
+            self.is_wide = part.starts_with(b"\xff\xfe") || part.starts_with(b"\xfe\xff");
+        }
+        let narrow: Vec<u8>;
+        let part = match self.is_wide {
+            false => part,
+            true => {
+                narrow = part.iter().copied().filter(|byte| *byte != 0).collect();
+                &narrow
+            }
+        };
         self.is_binary |= part.iter().any(|b| b.is_ascii_control() && !b.is_ascii_whitespace());
         if self.is_binary || self.seen {
             return;

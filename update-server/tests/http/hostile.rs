@@ -15,7 +15,7 @@ async fn health_and_the_edges_of_the_map() {
     let world = World::new();
     let server = world.start();
     let health = server.get("/v1/health").await;
-    let expected = json!({"status": "ok", "version": env!("CARGO_PKG_VERSION"), "log_lines_lost": 0});
+    let expected = json!({"status": "ok", "version": env!("CARGO_PKG_VERSION"), "log_lines_lost": 0, "damaged_images": 0});
     assert_eq!(health.is(200).json(), expected);
     assert_eq!(server.get("/v1/live").await.is(200).json(), expected);
     assert_eq!(health.header("x-content-type-options"), Some("nosniff"));
@@ -77,7 +77,11 @@ async fn a_private_key_is_refused_wherever_it_arrives() {
     let commented = format!("# my key\n{full_pem}").into_bytes();
     let marked = format!("\u{feff}{full_pem}").into_bytes();
     let far = format!("{}{PEM}", "# a comment\n".repeat(20_000)).into_bytes();
-    for key in [der, cose, jwk, commented, marked, far] {
+    // As an editor of Windows writes it.
+    let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    let wide = utf16(&format!("\u{feff}{full_pem}"));
+    let wide_and_far = utf16(&format!("\u{feff}{}{PEM}", "# a comment\n".repeat(20_000)));
+    for key in [der, cose, jwk, commented, marked, far, wide, wide_and_far] {
         let answer = server.put(&format!("/v1/images/{}", sha256(&key)), key.clone()).await;
         assert_eq!(answer.status, 400, "{:?} {answer:?}", String::from_utf8_lossy(&key[..20]));
         answer.is_problem(400, "private-key-refused");
