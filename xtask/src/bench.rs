@@ -2,6 +2,7 @@
 //! how long a verification takes on this machine. Development builds of our code over optimised dependencies.
 
 mod paced;
+mod server;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -27,12 +28,18 @@ const VERSION: &str = "1.0.0";
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Take manifest-tool, updater-host and sim from this directory instead of building them
+    /// Take the programs from this directory instead of building them
     #[arg(long, value_name = "DIR")]
     pub(crate) programs: Option<PathBuf>,
     /// Compare updater-host with udsoncan on buses with a bit rate (installs udsoncan below target/tools)
     #[arg(long)]
     pub(crate) paced: bool,
+    /// Measure update-server only, in a release build: writes, latest, images beside nginx, and the index
+    #[arg(long, conflicts_with = "paced")]
+    pub(crate) server: bool,
+    /// Measure the update-server of this directory in the same run
+    #[arg(long, value_name = "DIR", requires = "server")]
+    pub(crate) baseline: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
@@ -58,6 +65,15 @@ struct Transfer {
 
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     let _lock = workspace.lock("bench")?;
+    if arguments.server {
+        let report =
+            server::measure(workspace, arguments.programs.as_deref(), arguments.baseline.as_deref())?;
+        match arguments.json {
+            true => println!("{}", serde_json::to_string(&report)?),
+            false => print!("{report}"),
+        }
+        return Ok(());
+    }
     let programs = workspace.host_programs(arguments.programs.as_deref())?;
     let elf = board::build_application(workspace, VERSION, Behaviour::Confirms, Some(BALLAST_LEN))?;
     let directory = workspace.fresh_directory("bench")?;

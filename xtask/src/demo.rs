@@ -5,7 +5,7 @@
 
 pub(crate) mod device;
 mod refusals;
-mod server;
+pub(crate) mod server;
 mod story;
 pub(crate) mod technician;
 
@@ -130,7 +130,7 @@ fn tell(
     story.step(&technician::sentence(&installed)?);
 
     story.title("In the field");
-    let server = Server::start(&programs, directory, ANCHOR)?;
+    let server = Server::start(&programs, directory, ANCHOR, &[])?;
     server.publish(&workshop, &second, None)?;
     story.step(&format!("update-server on {}, 2.0.0 published", server.url()));
     story.step(&scan(&technician)?);

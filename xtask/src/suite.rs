@@ -220,7 +220,14 @@ fn vm(workspace: &Workspace) -> Result<Outcome> {
 
 fn measure(workspace: &Workspace) -> Result<Outcome> {
     let programs = workspace.build_tested_programs(TOUR.target)?;
-    bench::run(workspace, &bench::Arguments { programs: Some(programs), paced: false, json: false })?;
+    let arguments = bench::Arguments {
+        programs: Some(programs),
+        paced: false,
+        server: false,
+        baseline: None,
+        json: false,
+    };
+    bench::run(workspace, &arguments)?;
     Ok(Outcome::Done)
 }
 

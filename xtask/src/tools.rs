@@ -43,6 +43,7 @@ pub(crate) const DPKG_DEB: SystemTool = tool("dpkg-deb", "dpkg");
 /// Modules of kernels after Debian 12.
 pub(crate) const XZ: SystemTool = tool("xz", "xz-utils");
 pub(crate) const ZSTD: SystemTool = tool("zstd", "zstd");
+pub(crate) const NGINX: SystemTool = tool("nginx", "nginx-light");
 const STRIP: SystemTool = tool("strip", "binutils");
 const GIT: SystemTool = tool("git", "git");
 const KILL: SystemTool = tool("kill", "procps");

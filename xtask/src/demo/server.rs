@@ -24,8 +24,13 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts the server on a free port.
-    pub(crate) fn start(programs: &Path, directory: &Path, anchor: &str) -> Result<Self> {
+    /// Starts the server on a free port, with these variables in its environment.
+    pub(crate) fn start(
+        programs: &Path,
+        directory: &Path,
+        anchor: &str,
+        environment: &[(&str, &str)],
+    ) -> Result<Self> {
         let mut random = [0; 16];
         std::fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
         let token: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -38,7 +43,13 @@ impl Server {
 
         let log = std::fs::File::create(directory.join("update-server.log"))?;
         let mut command = parent_death::command(programs.join("update-server"));
-        command.current_dir(directory).args(["serve", "--listen", "127.0.0.1:0", "--data", "server"]);
+        command.current_dir(directory).envs(environment.iter().copied()).args([
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--data",
+            "server",
+        ]);
         command.args(["--anchor", anchor, "--token-file", TOKEN_FILE]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
         let mut process = Guard::spawn(&mut command)?;
