@@ -8,6 +8,7 @@ mod open;
 use std::io::Write as _;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use std::{fs, io};
 
 use bytes::Bytes;
@@ -22,13 +23,16 @@ pub use self::open::{ByteStream, Image};
 use self::open::{Known, Opened};
 use crate::domain::Digest;
 
-/// What is held in memory of an upload; a bucket of S3 takes no smaller part.
+/// Memory for a part of an upload, bytes; S3 takes no smaller part.
 const PART_LEN: usize = 5 << 20;
 /// Parts of one upload that may wait for the disk before its sender has to.
 const PARTS_UNDER_WAY: usize = 2;
 /// Large images that are hashed for readers at one time.
 const MAX_HASHING: usize = 2;
-/// What the readiness check writes; in the root, where no image lies.
+/// How fast stored images are held against their digests in the background, bytes a second: a few percent of a
+/// processor and of a disk.
+const SCRUB_RATE: u32 = 4 << 20;
+/// File of the readiness check; in the root, where no image lies.
 const PROBE_FILE: &str = "readiness#0";
 const PROBE_LEN: usize = 64 << 10;
 /// `object_store` marks a file that is being written with this; no digest has one.
@@ -109,11 +113,11 @@ pub struct Blobs {
     store: Box<dyn ObjectStore>,
     root: PathBuf,
     known: Arc<Known>,
-    hashing: Semaphore,
+    hashing: Arc<Semaphore>,
 }
 
 impl Blobs {
-    /// Opens the folder `root`, makes it where it is missing, and removes what uploads left that a crash cut off.
+    /// Opens the folder `root`, creates it if it is missing, and removes uploads that a crash cut off.
     /// The caller holds the data directory's lock: nobody else is uploading.
     pub fn open(root: &FilePath) -> Result<Self, BlobError> {
         let folder_error = |source| BlobError::Folder { path: root.to_owned(), source };
@@ -131,7 +135,7 @@ impl Blobs {
             store: Box::new(store),
             root: root.to_owned(),
             known: Arc::default(),
-            hashing: Semaphore::new(MAX_HASHING),
+            hashing: Arc::new(Semaphore::new(MAX_HASHING)),
         })
     }
 
@@ -147,7 +151,7 @@ impl Blobs {
         }
     }
 
-    /// The image, from memory where it is there; `None` when it is not stored.
+    /// The image, from memory if possible; `None` when it is not stored.
     ///
     /// # Errors
     /// It is damaged, or the disk failed.
@@ -163,31 +167,35 @@ impl Blobs {
     /// # Errors
     /// It is damaged, or the disk failed.
     pub async fn stored(&self, digest: Digest) -> Result<Option<Image>, BlobError> {
-        let text = digest.to_string();
-        let path = self.root.join(&text[..2]).join(&text);
+        let path = self.path(digest);
         let failed = {
             let path = path.clone();
             move |source| BlobError::Folder { path: path.clone(), source }
         };
         let known = self.known.clone();
         // One visit to the disk, unless a large file has to be hashed: few of those at a time.
-        let first = move || match fs::File::open(path) {
+        let first = move || match open_image(&path) {
             Ok(file) if known.is_settled(digest, &file)? => known.open(digest, file).map(|it| Some(Ok(it))),
             Ok(file) => Ok(Some(Err(file))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                known.is_absent(digest);
+                Ok(None)
+            }
             Err(error) => Err(error),
         };
-        let blocking = async |work: Box<dyn FnOnce() -> io::Result<Opened> + Send>| {
-            tokio::task::spawn_blocking(work).await.map_err(io::Error::other).flatten()
-        };
-        let opened = match tokio::task::spawn_blocking(first).await.map_err(io::Error::other).flatten() {
+        let opened = match blocking(first).await {
             Ok(None) => return Ok(None),
             Ok(Some(Ok(opened))) => Ok(opened),
             Ok(Some(Err(file))) => {
                 // Nobody closes the semaphore.
-                let _place = self.hashing.acquire().await.ok();
+                let place = self.hashing.clone().acquire_owned().await.ok();
                 let known = self.known.clone();
-                blocking(Box::new(move || known.open(digest, file))).await
+                blocking(move || {
+                    // Taken along: the reader may be gone before this is done.
+                    let _place = place;
+                    known.open(digest, file)
+                })
+                .await
             }
             Err(error) => Err(error),
         };
@@ -197,9 +205,29 @@ impl Blobs {
         }
     }
 
-    /// Stores what `source` yields as `promised`, when that is its digest; returns its size in bytes. What was stored
-    /// under this digest before is replaced as a whole: so an image that the disk has damaged is made good. On any
-    /// error, and when the future is dropped, everything stays as it was.
+    /// Images that are known to be damaged.
+    pub fn damaged(&self) -> usize {
+        self.known.damaged()
+    }
+
+    /// Holds every stored image against its digest, at [`SCRUB_RATE`]; returns how many there are. A damaged one is
+    /// named in the log, counted by [`damaged`](Self::damaged), and not served.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub async fn scrub(&self) -> io::Result<usize> {
+        let (root, known) = (self.root.clone(), self.known.clone());
+        blocking(move || scrub(&root, &known, SCRUB_RATE)).await
+    }
+
+    fn path(&self, digest: Digest) -> PathBuf {
+        let text = digest.to_string();
+        self.root.join(&text[..2]).join(&text)
+    }
+
+    /// Stores the bytes of `source` as `promised` if that is their digest; returns their number. An image that is stored
+    /// already is replaced as a whole, which repairs a damaged one. On any error, and when the future is dropped,
+    /// everything stays as it was.
     pub async fn write<S, E>(&self, promised: Digest, source: S, limit: u64) -> Result<u64, UploadError<E>>
     where
         S: Stream<Item = Result<Bytes, E>>,
@@ -210,6 +238,7 @@ impl Blobs {
             Ok(size) => {
                 // Synchronises file and folder before it returns.
                 writer.finish().await?;
+                self.known.is_written(promised);
                 Ok(size)
             }
             Err(error) => {
@@ -228,18 +257,51 @@ impl Blobs {
     pub async fn check(&self) -> Result<(), BlobError> {
         let path = self.root.join(PROBE_FILE);
         let probe = path.clone();
-        let written = tokio::task::spawn_blocking(move || {
+        let written = blocking(move || {
             let mut file = fs::File::create(&probe)?;
             let kept = file.write_all(&[0; PROBE_LEN]).and_then(|()| file.sync_all());
             fs::remove_file(&probe)?;
             kept
         });
-        match written.await.map_err(io::Error::other).flatten() {
+        match written.await {
             Ok(()) => Ok(()),
             Err(error) if is_full(&error) => Err(BlobError::Full),
             Err(source) => Err(BlobError::Folder { path, source }),
         }
     }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other).flatten()
+}
+
+/// Opens what lies under an image's name. Waits for no pipe, and follows no link.
+fn open_image(path: &FilePath) -> io::Result<fs::File> {
+    if !fs::symlink_metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a file"));
+    }
+    fs::File::open(path)
+}
+
+/// [`Blobs::scrub`], with at most `rate` bytes a second.
+fn scrub(root: &FilePath, known: &Known, rate: u32) -> io::Result<usize> {
+    let mut count = 0;
+    for folder in fs::read_dir(root)? {
+        let Ok(files) = fs::read_dir(folder?.path()) else { continue };
+        for file in files.flatten() {
+            let Some(digest) = file.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+            let pace = |len| {
+                let len = u32::try_from(len).unwrap_or(u32::MAX);
+                std::thread::sleep(Duration::from_secs(1) * len / rate);
+            };
+            match open_image(&file.path()).and_then(|file| known.verify(digest, &file, pace)) {
+                Ok(_) => count += 1,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => known.is_absent(digest),
+                Err(error) => tracing::error!(%digest, %error, "a stored image cannot be read"),
+            }
+        }
+    }
+    Ok(count)
 }
 
 async fn receive<S, E>(

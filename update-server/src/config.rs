@@ -9,17 +9,16 @@ use clap::{Args, Parser, Subcommand};
 use trust::Anchor;
 use trust::host::{KeyFileError, open_anchors};
 
-pub use token::{TokenError, Tokens};
+pub use token::{Permission, TokenError, Tokens};
 
 /// `update-server`.
 #[derive(Debug, Parser)]
 #[command(
     name = "update-server",
     version,
-    about = "Serves releases, images, revocation lists and the device registry"
+    about = "Serve releases, images, revocation lists and the device registry over HTTP"
 )]
 pub struct Cli {
-    /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
@@ -27,20 +26,20 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Serve until SIGTERM or SIGINT; prints `listening on http://ADDRESS` when it is up
+    /// Serve until SIGTERM or SIGINT; print `listening on http://ADDRESS` when ready
     Serve(ServeArgs),
 }
 
-/// The options of `serve`. Every option can be given by its environment variable instead.
+/// The options of `serve`. Each can come from its environment variable instead.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
-    /// Address and port to listen on; port 0 takes any free one
-    #[arg(long, env = "ANCHORAGE_SERVER_LISTEN", value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
+    /// Listen on this address and port; port 0 takes any free one
+    #[arg(long, env = "ANCHORAGE_SERVER_LISTEN", value_name = "HOST:PORT", default_value = "127.0.0.1:8080", value_parser = host_and_port)]
     pub listen: String,
-    /// Folder of the database and the images; made where it is missing
+    /// Folder for the database and the images; created if missing, refused if it holds anything else
     #[arg(long, env = "ANCHORAGE_SERVER_DATA", value_name = "DIR")]
     pub data: PathBuf,
-    /// Public key of a root that releases must lead to (COSE_Key or SPKI PEM); may be repeated
+    /// Public key of a root to trust (COSE_Key or SPKI PEM) (repeatable)
     #[arg(
         long = "anchor",
         env = "ANCHORAGE_SERVER_ANCHORS",
@@ -49,13 +48,13 @@ pub struct ServeArgs {
         required = true
     )]
     pub anchors: Vec<PathBuf>,
-    /// File of the tokens that permit writing, one a line
+    /// File of the tokens that permit writes, one a line; `report TOKEN` permits reports of devices only
     #[arg(long, env = "ANCHORAGE_SERVER_TOKEN_FILE", value_name = "FILE")]
     pub token_file: PathBuf,
-    /// Longest image that is taken, bytes
-    #[arg(long, env = "ANCHORAGE_SERVER_MAX_IMAGE_BYTES", value_name = "N", default_value_t = 64 << 20)]
+    /// Longest image to accept, bytes
+    #[arg(long, env = "ANCHORAGE_SERVER_MAX_IMAGE_BYTES", value_name = "N", default_value_t = 64 << 20, value_parser = clap::value_parser!(u64).range(1024..))]
     pub max_image_bytes: u64,
-    /// Connections that one address may have at a time; 256 behind a proxy, which is one address
+    /// Connections to accept from one address at a time; set 256 behind a proxy
     #[arg(
         long,
         env = "ANCHORAGE_SERVER_CONNECTIONS_PER_ADDRESS",
@@ -64,12 +63,19 @@ pub struct ServeArgs {
         value_parser = clap::value_parser!(u16).range(1..=256)
     )]
     pub connections_per_address: u16,
-    /// How long requests under way may go on after SIGTERM, seconds
+    /// Finish running requests for at most this long after SIGTERM, seconds
     #[arg(long, env = "ANCHORAGE_SERVER_SHUTDOWN_SECONDS", value_name = "N", default_value_t = 30)]
     pub shutdown_seconds: u64,
-    /// What to log to stderr, as a tracing filter
+    /// Log to stderr what this tracing filter selects
     #[arg(long, env = "ANCHORAGE_SERVER_LOG", value_name = "FILTER", default_value = "info")]
     pub log: String,
+}
+
+fn host_and_port(text: &str) -> Result<String, String> {
+    match text.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(text.to_owned()),
+        _ => Err("give HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080".to_owned()),
+    }
 }
 
 /// A configuration that cannot be used.
@@ -93,7 +99,7 @@ pub enum ConfigError {
     },
 }
 
-/// What `serve` goes by; everything in it has been read and checked.
+/// The configuration of `serve`, read and checked.
 #[derive(Debug)]
 pub struct Config {
     /// `HOST:PORT`.

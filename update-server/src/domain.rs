@@ -11,7 +11,7 @@ use std::str::FromStr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use sha2::{Digest as _, Sha256};
-use trust::host::NameError;
+use trust::host::{NameError, printable};
 
 pub use trust::host::{Serial, VersionText};
 
@@ -38,11 +38,11 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// The text is not what it should be; says what it should be.
+/// A text does not have the expected form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{expected}")]
 pub struct Malformed {
-    /// What would have been right, in words for a person.
+    /// The expected form, in words for a person.
     pub expected: &'static str,
 }
 
@@ -89,7 +89,7 @@ impl FromStr for Identifier {
     }
 }
 
-/// What a person writes down beside a mark: 1 to 200 printable characters of one line.
+/// A reason that a person gives: 1 to 200 printable characters of one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note(String);
 
@@ -107,9 +107,7 @@ impl FromStr for Note {
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
         let fits = (1..=Self::MAX_LEN).contains(&text.chars().count());
-        // Marks of direction change how a terminal shows the rest of a line.
-        let direction = |c: char| matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if fits && !text.trim().is_empty() && !text.chars().any(|c| c.is_control() || direction(c)) {
+        if fits && !text.trim().is_empty() && printable(text) == text {
             return Ok(Self(text.to_owned()));
         }
         Err(Malformed { expected: "a reason has 1 to 200 printable characters" })

@@ -8,7 +8,6 @@ mod devices;
 mod extract;
 mod health;
 mod images;
-mod linger;
 mod observe;
 mod problem;
 mod releases;
@@ -19,7 +18,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::header::HeaderValue;
 use axum::http::{HeaderMap, StatusCode};
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
@@ -36,7 +35,7 @@ use crate::domain::registry::Registry;
 use crate::domain::unix_now;
 use crate::readiness::Readiness;
 
-/// What the routes work with.
+/// Everything that the routes work with.
 #[derive(Debug)]
 pub struct Parts {
     /// Releases.
@@ -49,7 +48,7 @@ pub struct Parts {
     pub blobs: Arc<Blobs>,
     /// Whether all of it works.
     pub readiness: Readiness,
-    /// Who may write.
+    /// Tokens for writing.
     pub tokens: Tokens,
     /// Longest image, bytes.
     pub max_image_bytes: u64,
@@ -86,7 +85,6 @@ pub fn router(parts: Parts) -> Router {
             )
         })
         .with_state(Arc::new(parts))
-        .layer(from_fn(linger::linger))
         .layer(CatchPanicLayer::custom(|_panic| Problem::internal("a handler panicked").into_response()))
         .layer(from_fn_with_state(request_ids, observe::observe))
 }

@@ -12,6 +12,8 @@ use tracing_subscriber::fmt::MakeWriter;
 
 /// Lines that may wait for stderr.
 const QUEUE_LEN: usize = 4096;
+/// Lines that wait are written together, up to so many bytes.
+const BATCH_LEN: usize = 16 << 10;
 /// Longest text from outside that one field of a line repeats, characters.
 const MAX_FOREIGN_LEN: usize = 200;
 /// How long the end of the process waits for lines that are still queued.
@@ -24,7 +26,7 @@ pub fn lost() -> u64 {
     LOST.load(Ordering::Relaxed)
 }
 
-/// `text` as a log line may repeat it: at most 200 characters of what a client sent.
+/// `text` cut for a log line: at most 200 characters of a client's input.
 pub fn cut(text: &str) -> &str {
     text.char_indices().nth(MAX_FOREIGN_LEN).map_or(text, |(end, _)| &text[..end])
 }
@@ -46,7 +48,7 @@ impl Log {
         let (queue, lines) = sync_channel(QUEUE_LEN);
         let (finished, done) = sync_channel(1);
         let thread = thread::Builder::new().name("log".to_owned()).spawn(move || {
-            write_lines(&lines, &mut io::stderr(), &LOST);
+            write_lines(&lines, &mut io::stderr(), &LOST, BATCH_LEN);
             let _ = finished.send(());
         })?;
         let queue = Queue { lines: queue };
@@ -99,19 +101,31 @@ impl MakeWriter<'_> for Queue {
     }
 }
 
-/// Writes lines until an empty one comes. After a gap the log says how many lines are missing.
-fn write_lines(lines: &Receiver<Vec<u8>>, output: &mut impl Write, lost: &AtomicU64) {
-    let mut told = 0;
-    while let Ok(line) = lines.recv() {
-        if line.is_empty() {
+/// Writes lines until an empty one comes; those that wait, up to `batch_len` bytes, at once. After a gap the log says
+/// how many lines are missing.
+fn write_lines(lines: &Receiver<Vec<u8>>, output: &mut impl Write, lost: &AtomicU64, batch_len: usize) {
+    let mut reported = 0;
+    let mut is_ended = false;
+    while !is_ended && let Ok(mut batch) = lines.recv() {
+        is_ended = batch.is_empty();
+        let mut count = 1;
+        while !is_ended
+            && batch.len() < batch_len
+            && let Ok(line) = lines.try_recv()
+        {
+            is_ended = line.is_empty();
+            count += u64::from(!is_ended);
+            batch.extend(line);
+        }
+        if batch.is_empty() {
             return;
         }
-        let missing = lost.load(Ordering::Relaxed) - told;
+        let missing = lost.load(Ordering::Relaxed) - reported;
         if missing > 0 && writeln!(output, "{missing} log lines were lost before this one").is_ok() {
-            told += missing;
+            reported += missing;
         }
-        if output.write_all(&line).is_err() {
-            lost.fetch_add(1, Ordering::Relaxed);
+        if output.write_all(&batch).is_err() {
+            lost.fetch_add(count, Ordering::Relaxed);
         }
     }
 }
@@ -153,9 +167,22 @@ mod tests {
         }
         let (lost, mut taken) = (AtomicU64::new(0), Vec::new());
         // The second refusal meets the notice of the first.
-        write_lines(&lines, &mut Full { refusals: 3, taken: &mut taken }, &lost);
+        write_lines(&lines, &mut Full { refusals: 3, taken: &mut taken }, &lost, 1);
         assert_eq!(lost.load(Ordering::Relaxed), 2);
         assert_eq!(String::from_utf8(taken).unwrap(), "2 log lines were lost before this one\nthree\n");
+    }
+
+    #[test]
+    fn lines_that_wait_are_written_together_and_counted_one_by_one() {
+        let (queue, lines) = sync_channel(8);
+        let (lost, mut taken) = (AtomicU64::new(0), Vec::new());
+        let mut output = Full { refusals: 1, taken: &mut taken };
+        for round in [&["one\n", "two\n", ""][..], &["three\n", "four\n", ""]] {
+            round.iter().for_each(|line| queue.send(line.as_bytes().to_vec()).unwrap());
+            write_lines(&lines, &mut output, &lost, BATCH_LEN);
+        }
+        assert_eq!(lost.load(Ordering::Relaxed), 2);
+        assert_eq!(String::from_utf8(taken).unwrap(), "2 log lines were lost before this one\nthree\nfour\n");
     }
 
     #[test]

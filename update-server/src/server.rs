@@ -2,16 +2,21 @@
 //! under way.
 
 mod connections;
+mod linger;
 
+use std::convert::Infallible;
 use std::io::{self, Write as _};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::{Service as _, service_fn};
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
@@ -36,14 +41,13 @@ use crate::store::{Store, StoreError};
 const MAX_CONNECTIONS: usize = 256;
 /// How long a client may take over the head of a request, and stay idle between two.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-/// The answer to a connection too many, complete and before its request.
-const TOO_MANY: &[u8] =
-    b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n";
-/// How long a client may leave what was sent to it unacknowledged before the connection is given up.
+/// How long a client may leave sent data unacknowledged before its connection is closed.
 const ACKNOWLEDGE_TIMEOUT: Duration = Duration::from_secs(60);
 const KEEPALIVE: Duration = Duration::from_secs(60);
 /// How long the database may take to close; a request that was cut off may still hold a connection.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// From the end of one verification of all stored images to the next.
+const SCRUB_PAUSE: Duration = Duration::from_secs(600);
 /// Pause after a failed accept (too many open files): the next would fail as well.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
@@ -102,11 +106,17 @@ impl StartError {
         })
     }
 
-    /// What to do about it, where that is not in the message.
+    /// An instruction for the operator, unless the message has it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::DataDir(DataDirError::InUse { .. }) => {
                 Some("stop the other one, or give this one its own --data")
+            }
+            Self::DataDir(DataDirError::Foreign { .. }) => {
+                Some("give --data a new or an empty folder; nothing was changed")
+            }
+            Self::DataDir(DataDirError::OtherOwner { .. }) => {
+                Some("run update-server as the user who owns the folder")
             }
             Self::DataDir(DataDirError::WorldWritable { .. }) => {
                 Some("chmod o-w it, after a look at what is in it")
@@ -166,10 +176,11 @@ impl Server {
             registry: Registry::new(store.clone()),
             readiness: Readiness::new(store.clone(), blobs.clone()),
             records,
-            blobs,
+            blobs: blobs.clone(),
             tokens: config.tokens,
             max_image_bytes: config.max_image_bytes,
         });
+        tokio::spawn(scrub(Arc::downgrade(&blobs)));
         let listener = TcpListener::bind(&config.listen)
             .await
             .map_err(|source| StartError::Listen { address: config.listen, source })?;
@@ -220,10 +231,13 @@ impl Server {
                 }
             };
             let (router, progress) = (TowerToHyperService::new(self.router.clone()), place.progress());
-            let service = service_fn(move |request| {
+            let service = service_fn(move |request: Request<Incoming>| {
                 progress.works();
-                let (answer, progress) = (router.call(request), progress.clone());
-                async move { answer.await.map(|response| response.map(|body| progress.answers(body))) }
+                let (router, progress) = (router.clone(), progress.clone());
+                async move {
+                    let response = linger::answer(&router, request.map(Body::new), &progress).await;
+                    Ok::<_, Infallible>(response.map(|body| progress.answers(body)))
+                }
             });
             let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
             tokio::spawn(async move {
@@ -250,17 +264,36 @@ impl Server {
     }
 }
 
+/// Holds the stored images against their digests, over and over, as long as the server uses them.
+async fn scrub(blobs: Weak<Blobs>) {
+    while let Some(blobs) = blobs.upgrade() {
+        match blobs.scrub().await {
+            Ok(images) => tracing::debug!(images, damaged = blobs.damaged(), "verified the stored images"),
+            Err(error) => tracing::error!(%error, "cannot verify the stored images"),
+        }
+        drop(blobs);
+        tokio::time::sleep(SCRUB_PAUSE).await;
+    }
+}
+
 /// The next connection that gets a place; `None` when its address has too many.
 async fn accept(listener: &TcpListener, connections: &Connections) -> io::Result<Option<(TcpStream, Place)>> {
     let (stream, address) = listener.accept().await?;
     tune(&stream);
-    let Some(place) = connections.admit(address.ip().to_canonical()).await else {
+    let Some(place) = connections.admit(client(address.ip())).await else {
         tracing::debug!(%address, "an address has too many connections");
-        // As much as the socket takes at once: nobody waits for this client.
-        let _ = stream.try_write(TOO_MANY);
+        connections.refuse(stream);
         return Ok(None);
     };
     Ok(Some((stream, place)))
+}
+
+/// The address by which a client is counted. A machine with IPv6 has a whole /64 of addresses.
+fn client(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => IpAddr::from((u128::from(address) >> 64 << 64).to_be_bytes()),
+    }
 }
 
 /// Answers leave at once, and a peer that is gone is noticed. A socket that does not take an option still works.
@@ -303,6 +336,16 @@ impl Signals {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_ipv6_network_counts_as_one_client() {
+        let client = |text: &str| client(text.parse().unwrap()).to_string();
+        assert_eq!(client("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(client("2001:db8:1:2:ffff::1"), "2001:db8:1:2::");
+        assert_ne!(client("2001:db8:1:3::1"), client("2001:db8:1:2::1"));
+        assert_eq!(client("::ffff:192.0.2.7"), "192.0.2.7");
+        assert_eq!(client("192.0.2.7"), "192.0.2.7");
+    }
 
     #[tokio::test]
     async fn an_accepted_connection_sends_at_once_and_notices_a_lost_peer() {

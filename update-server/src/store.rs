@@ -1,4 +1,4 @@
-//! What the server remembers, in SQLite through sqlx. All SQL is here and below, and it is the part that SQLite and
+//! The server's memory, in SQLite through sqlx. All SQL is here and below, and it is the part that SQLite and
 //! PostgreSQL share (`$1` parameters, `ON CONFLICT`, no rowid): a second database needs its own migrations folder
 //! and its own `connect`.
 //!
@@ -47,7 +47,7 @@ pub enum StoreError {
     /// A migration was changed after it had been applied, or broke off.
     #[error("the database cannot be brought up to date: {0}")]
     Migration(MigrateError),
-    /// What the database holds is not what was written to it.
+    /// A stored value does not have its form.
     #[error("the database holds a malformed {what}")]
     Corrupt {
         /// The kind of value.
@@ -124,7 +124,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the file `path`, makes it where it is missing, and brings its schema up to date.
+    /// Opens the file `path`, creates it if it is missing, and brings its schema up to date.
     pub async fn connect(path: &Path) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::new()
             .filename(path)

@@ -1,13 +1,14 @@
 //! Images on their way out: opened once, read by position, and never a byte that is not the digest's.
 //!
-//! A file is hashed when it is opened first; that it held is remembered by what the file system says of it (inode,
+//! A file is hashed when it is opened first. Whether it held is remembered with the file system's word on it (inode,
 //! length, times), so that a file that was changed is hashed again. Small images are kept in memory once they held.
 
+use std::collections::HashSet;
 use std::fs::{File, Metadata};
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -21,9 +22,9 @@ use crate::domain::Digest;
 /// Longest image that is kept in memory, and all of them together, bytes.
 const MAX_CACHED_LEN: u64 = 512 << 10;
 const CACHE_LEN: usize = 64 << 20;
-/// Files of which is remembered that they held.
+/// Files of which is remembered whether they held.
 const MAX_REMEMBERED: usize = 1 << 16;
-/// What is read from the disk at a time.
+/// Bytes to read from the disk at a time.
 const READ_LEN: u64 = 128 << 10;
 /// A file that changed within this time may change again without a new time stamp: clocks of file systems tick.
 const TICK_NANOS: i128 = 1_000_000_000;
@@ -84,16 +85,22 @@ impl Image {
         self.size
     }
 
+    /// The bytes `range` of an image in memory; `None` when it has to be read from its file.
+    pub fn in_memory(&self, range: Range<u64>) -> Option<Bytes> {
+        let Content::Memory(bytes) = &self.content else { return None };
+        let bounds = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());
+        bounds
+            .filter(|(start, end)| start <= end && *end <= bytes.len())
+            .map(|(start, end)| bytes.slice(start..end))
+    }
+
     /// The bytes `range`, which lies within the image. The stream ends with an error when the file is changed
     /// meanwhile.
     pub fn read(self, range: Range<u64>) -> ByteStream {
         match self.content {
-            Content::Memory(bytes) => {
-                let bounds = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());
-                match bounds.filter(|(start, end)| start <= end && *end <= bytes.len()) {
-                    Some((start, end)) => stream::iter([Ok(bytes.slice(start..end))]).boxed(),
-                    None => stream::iter([Err(io::ErrorKind::InvalidInput.into())]).boxed(),
-                }
+            Content::Memory(_) => {
+                let bytes = self.in_memory(range).ok_or(io::ErrorKind::InvalidInput.into());
+                stream::iter([bytes]).boxed()
             }
             Content::File(file, state) => stream::try_unfold(range, move |range| {
                 let file = file.clone();
@@ -125,7 +132,7 @@ fn read_at(file: &File, range: Range<u64>, state: &FileState) -> io::Result<Byte
     }
 }
 
-/// What became of opening a file.
+/// An opened file, judged.
 #[derive(Debug)]
 pub(super) enum Opened {
     /// Its content is the digest's.
@@ -134,11 +141,19 @@ pub(super) enum Opened {
     Damaged(u64),
 }
 
-/// What is known of the files: small images, and which large ones held.
+/// Knowledge of the files: small images, verdicts on large ones, and the damaged ones.
 #[derive(Debug)]
 pub(super) struct Known {
     cache: Mutex<Cache>,
-    held: Mutex<LruCache<Digest, FileState>>,
+    judged: Mutex<LruCache<Digest, Judged>>,
+    damaged: Mutex<HashSet<Digest>>,
+}
+
+/// A large file, and whether its content was the digest's.
+#[derive(Debug, Clone, Copy)]
+struct Judged {
+    state: FileState,
+    is_whole: bool,
 }
 
 #[derive(Debug)]
@@ -150,7 +165,11 @@ struct Cache {
 impl Default for Known {
     fn default() -> Self {
         let images = LruCache::new_unbounded();
-        Self { cache: Mutex::new(Cache { images, len: 0 }), held: Mutex::new(LruCache::new(MAX_REMEMBERED)) }
+        Self {
+            cache: Mutex::new(Cache { images, len: 0 }),
+            judged: Mutex::new(LruCache::new(MAX_REMEMBERED)),
+            damaged: Mutex::default(),
+        }
     }
 }
 
@@ -162,37 +181,109 @@ impl Known {
         Some(Image { size: bytes.len() as u64, content: Content::Memory(bytes) })
     }
 
-    /// Whether a file has to be hashed at length before it is served.
-    pub(super) fn is_settled(&self, digest: Digest, file: &File) -> io::Result<bool> {
-        let state = FileState::of(&file.metadata()?);
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(state.size <= MAX_CACHED_LEN || held.get(&digest) == Some(&state))
+    fn judged(&self) -> MutexGuard<'_, LruCache<Digest, Judged>> {
+        self.judged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Holds a file against its digest, unless it is known to hold. Blocks while it reads.
+    fn verdict(&self, digest: Digest, state: &FileState) -> Option<bool> {
+        self.judged().get(&digest).filter(|judged| judged.state == *state).map(|judged| judged.is_whole)
+    }
+
+    /// Remembers that a file held, without looking.
+    #[cfg(test)]
+    pub(super) fn believe(&self, digest: Digest, file: &File) {
+        let state = FileState::of(&file.metadata().unwrap());
+        self.judged().insert(digest, Judged { state, is_whole: true });
+    }
+
+    /// Images that were found damaged and not whole since.
+    pub(super) fn damaged(&self) -> usize {
+        self.damaged.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Whether a file can be opened without hashing it at length.
+    pub(super) fn is_settled(&self, digest: Digest, file: &File) -> io::Result<bool> {
+        let state = FileState::of(&file.metadata()?);
+        Ok(state.size <= MAX_CACHED_LEN || self.verdict(digest, &state).is_some())
+    }
+
+    /// The image was written, whole.
+    pub(super) fn is_written(&self, digest: Digest) {
+        self.note(digest, true);
+    }
+
+    /// Nothing lies under the image's name any more.
+    pub(super) fn is_absent(&self, digest: Digest) {
+        self.note(digest, true);
+        self.forget(digest);
+    }
+
+    /// Holds a file against its digest, unless that was done. Blocks while it reads.
     pub(super) fn open(&self, digest: Digest, file: File) -> io::Result<Opened> {
         let state = FileState::of(&file.metadata()?);
-        if state.size <= MAX_CACHED_LEN {
-            let len = usize::try_from(state.size).map_err(io::Error::other)?;
-            let mut bytes = vec![0; len];
-            let read = file.read_exact_at(&mut bytes, 0);
-            if read.is_err() || Digest::of(&bytes) != digest {
-                return Ok(Opened::Damaged(state.size));
-            }
-            let bytes = Bytes::from(bytes);
-            self.keep(digest, bytes.clone());
-            return Ok(Opened::Whole(Image { size: state.size, content: Content::Memory(bytes) }));
+        if state.size > MAX_CACHED_LEN {
+            let is_whole = match self.verdict(digest, &state) {
+                Some(is_whole) => is_whole,
+                None => self.judge(digest, &file, state, |_| {})?,
+            };
+            self.note(digest, is_whole);
+            return Ok(match is_whole {
+                true => {
+                    Opened::Whole(Image { size: state.size, content: Content::File(Arc::new(file), state) })
+                }
+                false => Opened::Damaged(state.size),
+            });
         }
-        let known = self.held.lock().unwrap_or_else(PoisonError::into_inner).get(&digest) == Some(&state);
-        if !known {
-            if hash(&file)? != digest || !state.holds(&file.metadata()?) {
-                return Ok(Opened::Damaged(state.size));
-            }
-            if state.is_settled() {
-                self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(digest, state);
-            }
+        let len = usize::try_from(state.size).map_err(io::Error::other)?;
+        let mut bytes = vec![0; len];
+        let is_whole = file.read_exact_at(&mut bytes, 0).is_ok() && Digest::of(&bytes) == digest;
+        self.note(digest, is_whole);
+        if !is_whole {
+            self.forget(digest);
+            return Ok(Opened::Damaged(state.size));
         }
-        Ok(Opened::Whole(Image { size: state.size, content: Content::File(Arc::new(file), state) }))
+        let bytes = Bytes::from(bytes);
+        self.keep(digest, bytes.clone());
+        Ok(Opened::Whole(Image { size: state.size, content: Content::Memory(bytes) }))
+    }
+
+    /// Holds a file against its digest, known or not, and calls `pace` after each block with its length.
+    /// Blocks while it reads.
+    pub(super) fn verify(&self, digest: Digest, file: &File, pace: impl Fn(usize)) -> io::Result<bool> {
+        let is_whole = self.judge(digest, file, FileState::of(&file.metadata()?), pace)?;
+        self.note(digest, is_whole);
+        if !is_whole {
+            self.forget(digest);
+        }
+        Ok(is_whole)
+    }
+
+    fn judge(&self, digest: Digest, file: &File, state: FileState, pace: impl Fn(usize)) -> io::Result<bool> {
+        let is_whole = hash(file, pace)? == digest && state.holds(&file.metadata()?);
+        if state.size > MAX_CACHED_LEN {
+            match !is_whole || state.is_settled() {
+                true => self.judged().insert(digest, Judged { state, is_whole }),
+                false => self.judged().remove(&digest),
+            };
+        }
+        Ok(is_whole)
+    }
+
+    fn note(&self, digest: Digest, is_whole: bool) {
+        let mut damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_whole {
+            damaged.remove(&digest);
+        } else if damaged.insert(digest) {
+            tracing::error!(%digest, "a stored image is damaged");
+        }
+    }
+
+    /// Stops serving an image from memory that the disk does not have.
+    fn forget(&self, digest: Digest) {
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bytes) = cache.images.remove(&digest) {
+            cache.len -= bytes.len();
+        }
     }
 
     fn keep(&self, digest: Digest, bytes: Bytes) {
@@ -209,7 +300,7 @@ impl Known {
     }
 }
 
-fn hash(file: &File) -> io::Result<Digest> {
+fn hash(file: &File, pace: impl Fn(usize)) -> io::Result<Digest> {
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; usize::try_from(READ_LEN).map_err(io::Error::other)?];
     let mut position = 0;
@@ -219,6 +310,7 @@ fn hash(file: &File) -> io::Result<Digest> {
             len => {
                 hasher.update(buffer.get(..len).unwrap_or_default());
                 position += len as u64;
+                pace(len);
             }
         }
     }

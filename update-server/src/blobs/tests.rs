@@ -185,6 +185,79 @@ async fn never_a_wrong_byte_under_a_digest() {
 }
 
 #[tokio::test]
+async fn damage_that_no_file_time_shows_is_found_by_the_scrub() {
+    let dir = tempfile::tempdir().unwrap();
+    let blobs = Blobs::open(dir.path()).unwrap();
+    let images = [vec![0x5a; 1000], vec![0x5a; 1 << 20], vec![0xa5; 1000]];
+    let digests = images.each_ref().map(|image| Digest::of(image));
+    for (digest, image) in digests.into_iter().zip(&images) {
+        blobs.write(digest, parts(image, 1 << 16), LIMIT).await.unwrap();
+        blobs.image(digest).await.unwrap().unwrap();
+    }
+    let path = |digest: Digest| blobs.path(digest);
+    for digest in &digests[..2] {
+        fs::File::options().write(true).open(path(*digest)).unwrap().write_all_at(b"!", 500).unwrap();
+    }
+    // As if the disk had done it.
+    blobs.known.believe(digests[1], &fs::File::open(path(digests[1])).unwrap());
+    for digest in digests {
+        assert!(blobs.image(digest).await.unwrap().is_some(), "nothing has been noticed");
+    }
+    assert_eq!(blobs.damaged(), 0);
+    let quickly = scrub(dir.path(), &blobs.known, u32::MAX).unwrap();
+    assert_eq!((quickly, blobs.damaged()), (3, 2));
+    for digest in &digests[..2] {
+        assert!(is_damaged(blobs.image(*digest).await) && is_damaged(blobs.stored(*digest).await));
+    }
+    assert!(blobs.image(digests[2]).await.unwrap().is_some());
+
+    // Made good, or gone.
+    blobs.write(digests[0], parts(&images[0], 1000), LIMIT).await.unwrap();
+    assert_eq!(blobs.damaged(), 1);
+    fs::remove_file(path(digests[1])).unwrap();
+    assert!(blobs.image(digests[1]).await.unwrap().is_none());
+    assert_eq!(blobs.damaged(), 0);
+    assert_eq!(blobs.scrub().await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn readers_that_hang_up_keep_few_hashes_running() {
+    let dir = tempfile::tempdir().unwrap();
+    let blobs = Blobs::open(dir.path()).unwrap();
+    let image = vec![0x77; 24 << 20];
+    let digest = Digest::of(&image);
+    blobs.write(digest, parts(&image, 1 << 20), LIMIT).await.unwrap();
+    // Each comes as far as its hash, and goes.
+    let hashing = blobs.hashing.clone();
+    for left in (0..MAX_HASHING).rev() {
+        let reader = blobs.stored(digest);
+        tokio::pin!(reader);
+        while hashing.available_permits() > left {
+            assert!(futures::poll!(&mut reader).is_pending());
+            tokio::task::yield_now().await;
+        }
+    }
+    assert_eq!(hashing.available_permits(), 0, "their hashes run on, and keep their places");
+    assert!(blobs.stored(digest).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn what_is_no_file_is_no_image() {
+    let dir = tempfile::tempdir().unwrap();
+    let blobs = Blobs::open(dir.path()).unwrap();
+    let digest = Digest::of(b"an image");
+    let path = blobs.path(digest);
+    fs::create_dir_all(&path).unwrap();
+    let refused = blobs.image(digest).await;
+    assert!(matches!(refused, Err(BlobError::Folder { path: named, .. }) if named == path));
+    fs::remove_dir(&path).unwrap();
+    let elsewhere = dir.path().join("elsewhere");
+    fs::write(&elsewhere, b"an image").unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
+    assert!(matches!(blobs.image(digest).await, Err(BlobError::Folder { .. })));
+}
+
+#[tokio::test]
 async fn small_images_come_from_a_memory_that_is_bounded() {
     let dir = tempfile::tempdir().unwrap();
     let blobs = Blobs::open(dir.path()).unwrap();
@@ -201,9 +274,10 @@ async fn small_images_come_from_a_memory_that_is_bounded() {
     }
     assert!(blobs.known.cached(digests[0]).is_none(), "the oldest made room");
     assert!(blobs.known.cached(digests[139]).is_some());
-    // What is in memory held when it came in.
+    // What is in memory held when it came in, until somebody looks at the disk.
     let text = digests[139].to_string();
     fs::write(dir.path().join(&text[..2]).join(&text), b"damaged").unwrap();
     assert!(read(&blobs, digests[139], 0..500_000).await.unwrap() == image(139));
     assert!(is_damaged(blobs.stored(digests[139]).await));
+    assert!(is_damaged(blobs.image(digests[139]).await));
 }

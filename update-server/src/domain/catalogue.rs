@@ -5,25 +5,26 @@
 //! Answers come from the index; an envelope that is handed out is verified once more on its way. What a release says
 //! (version, image, key) is read from a verified envelope; the database's columns only find it.
 
+mod error;
+mod judging;
+mod release;
+
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
-use suit_manifest::{Envelope, Reason, image_reference};
 use tokio::sync::{Mutex, Semaphore};
-use tokio::task::JoinError;
 use tracing::{Instrument as _, Span};
-use trust::{Kid, TrustStore, TrustStoreBuf, UnixTime};
+use trust::{TrustStore, UnixTime};
 
+pub use self::error::CatalogueError;
+use self::judging::Indexed;
+pub use self::release::{Image, Release, Validity};
 use super::index::{Entry, Index, Verdict};
-use super::records::{Records, RecordsError};
+use super::records::Records;
 use super::{Digest, Identifier};
-use crate::blobs::{BlobError, Blobs};
-use crate::store::{
-    Insertion, NewEnvelope, ReleaseEvent, Store, StoreError, StoredEnvelope, StoredRelease, Withdrawal,
-};
+use crate::blobs::Blobs;
+use crate::store::{Insertion, NewEnvelope, ReleaseEvent, Store};
 
-/// Releases that are judged in one go while the index is made.
-const PAGE_LEN: u32 = 128;
 /// Events that come with a single release.
 const EVENTS_SHOWN: u32 = 100;
 /// How often an envelope that does not verify is looked up again.
@@ -31,158 +32,6 @@ const MAX_LOOKUPS: usize = 4;
 /// Readers for whom signatures are verified at one time; others wait their turn. Reading needs no token, and must not
 /// keep every processor from those who write.
 const READERS_VERIFYING: usize = 2;
-
-/// Why a release was not taken, or is not offered.
-#[derive(Debug, thiserror::Error)]
-pub enum CatalogueError {
-    /// The trust code or the command processor refused the envelope.
-    #[error("{}", .0.message())]
-    Refused(Reason),
-    /// The image has to be here first.
-    #[error("the image {digest}, which the manifest names, is not stored here")]
-    ImageNotStored {
-        /// The image's digest.
-        digest: Digest,
-    },
-    /// The manifest lies about the image.
-    #[error("the manifest gives the image {digest} a size of {manifest} bytes; it has {stored}")]
-    ImageSize {
-        /// The image's digest.
-        digest: Digest,
-        /// The size in the manifest, bytes.
-        manifest: u64,
-        /// The size of the stored image, bytes.
-        stored: u64,
-    },
-    /// One sequence number, one manifest.
-    #[error("sequence number {sequence} of this vendor and class belongs to the manifest {by}")]
-    SequenceTaken {
-        /// The sequence number.
-        sequence: u64,
-        /// The manifest that has it.
-        by: Digest,
-    },
-    /// There is no such release.
-    #[error("there is no such release")]
-    Unknown,
-    /// The publisher withdrew the release.
-    #[error("its publisher withdrew this release: {}", .0.reason)]
-    Withdrawn(Withdrawal),
-    /// There are releases, and the newest of them is not offered.
-    #[error("of the releases that were published none is offered; the newest, {sequence}, is not: {why}")]
-    NoneOffered {
-        /// The sequence number of the newest.
-        sequence: u64,
-        /// Why that one is not offered.
-        why: String,
-    },
-    /// The database gives an envelope that does not verify, again and again.
-    #[error("the database holds no envelope of the release {0} that verifies")]
-    Damaged(Digest),
-    /// The signed records cannot be used.
-    #[error(transparent)]
-    Records(#[from] RecordsError),
-    /// The database failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The image store failed.
-    #[error(transparent)]
-    Blobs(#[from] BlobError),
-    /// The verification panicked, or the server is ending.
-    #[error("a verification broke off: {0}")]
-    Verification(#[from] JoinError),
-}
-
-/// The image of a release.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Image {
-    /// Its digest.
-    pub digest: Digest,
-    /// Its size in bytes.
-    pub size: u64,
-    /// The URI in the manifest.
-    pub uri: String,
-}
-
-/// A release, read from an envelope that verified.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Release {
-    /// SHA-256 over the bstr-wrapped manifest.
-    pub manifest_digest: Digest,
-    /// SHA-256 over the whole envelope.
-    pub envelope_digest: Digest,
-    /// The manifest's sequence number.
-    pub sequence: u64,
-    /// The version in the manifest's text, where it has one.
-    pub version: Option<String>,
-    /// For whose devices it is.
-    pub vendor: Identifier,
-    /// For which class of them.
-    pub class: Identifier,
-    /// For which single device of them, where it is not for all.
-    pub device: Option<Identifier>,
-    /// What is installed.
-    pub image: Image,
-    /// The key that signed the manifest.
-    pub release_kid: Kid,
-    /// When this envelope was published: seconds since the epoch.
-    pub published_at: u64,
-    /// The times of the credential in this envelope.
-    pub validity: Validity,
-}
-
-/// The times of a credential, seconds since the epoch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Validity {
-    /// When it was issued.
-    pub issued_at: u64,
-    /// From when it is valid.
-    pub not_before: Option<u64>,
-    /// Until when it is valid.
-    pub expires: Option<u64>,
-}
-
-impl Validity {
-    /// The times at which a verdict on it may change.
-    pub(super) fn boundaries(self) -> impl Iterator<Item = u64> {
-        self.not_before.into_iter().chain(self.expires)
-    }
-}
-
-impl Release {
-    /// Verifies an envelope and reads the release from it.
-    pub fn read(envelope: &[u8], store: &TrustStore<'_>, published_at: u64) -> Result<Self, Reason> {
-        let authenticated = Envelope::parse(envelope)?.authenticate(store)?;
-        let image = image_reference(&authenticated)?;
-        let manifest = authenticated.manifest();
-        let credential = authenticated.authority().credential();
-        let validity = Validity {
-            issued_at: credential.issued_at().0,
-            not_before: credential.not_before().map(|time| time.0),
-            expires: credential.expires().map(|time| time.0),
-        };
-        Ok(Self {
-            manifest_digest: Digest(*authenticated.digest()),
-            envelope_digest: Digest::of(envelope),
-            sequence: manifest.sequence_number(),
-            version: manifest.version_text().map(str::to_owned),
-            vendor: Identifier(image.vendor),
-            class: Identifier(image.class),
-            device: image.device.map(Identifier),
-            image: Image { digest: Digest(image.digest), size: image.size, uri: image.uri.to_owned() },
-            release_kid: credential.key().kid(),
-            published_at,
-            validity,
-        })
-    }
-
-    /// Whether this envelope of a manifest takes the place of `other`: one with the text does of one without, and of
-    /// equals the one whose credential was issued later. A poorer copy never loses what is known.
-    pub(super) fn replaces(&self, other: &Self) -> bool {
-        let rank = |release: &Self| (release.version.is_some(), release.validity.issued_at);
-        rank(self) > rank(other)
-    }
-}
 
 /// What became of a published envelope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -202,29 +51,6 @@ pub struct Audience {
     pub class: Identifier,
     /// One of them; releases for single devices are offered to that device only.
     pub device: Option<Identifier>,
-}
-
-/// The index, and what it was made from.
-#[derive(Debug, Default)]
-struct Indexed {
-    index: Index,
-    /// Of which lists; `None` before the first time.
-    generation: Option<u64>,
-    /// At what time, seconds since the epoch.
-    judged_at: u64,
-}
-
-impl Indexed {
-    /// What has to be judged again before the index holds at `now`; `None` when it is all.
-    fn outdated(&self, generation: u64, now: u64) -> Option<Vec<Digest>> {
-        if self.generation != Some(generation) {
-            return None;
-        }
-        if self.judged_at == now {
-            return Some(Vec::new());
-        }
-        Some(self.index.bounded_between(self.judged_at, now))
-    }
 }
 
 /// The catalogue. Cheap to clone; all clones share what they know.
@@ -331,12 +157,16 @@ impl Catalogue {
     ) -> Result<Entry, CatalogueError> {
         let catalogue = self.clone();
         let withdrawn = async move {
+            catalogue.bring_up_to(now).await?;
+            // One that could not be shown, for want of its anchor, is not marked either.
+            if catalogue.known(manifest_digest).is_none_or(|entry| entry.release.is_none()) {
+                return Err(CatalogueError::Unknown);
+            }
             let marked = catalogue.store.mark_withdrawn(manifest_digest, reason.clone(), now).await?;
             let changed = marked.ok_or(CatalogueError::Unknown)?;
             if changed {
                 tracing::info!(release = %manifest_digest, reason, "withdrawal of a release");
             }
-            catalogue.bring_up_to(now).await?;
             catalogue.judge(&[manifest_digest], now).await?;
             catalogue.known(manifest_digest).ok_or(CatalogueError::Unknown)
         };
@@ -355,11 +185,7 @@ impl Catalogue {
         limit: usize,
         now: u64,
     ) -> Result<Vec<Entry>, CatalogueError> {
-        self.bring_up_to(now).await?;
-        Ok(self.look(|index| {
-            let offers = index.offers(audience, below, limit);
-            offers.into_iter().filter_map(|digest| index.entry(digest).cloned()).collect()
-        }))
+        self.list(now, |index| index.offers(audience, below, limit)).await
     }
 
     /// At most `limit` releases of the vendor and class of `audience`, offered or not, for whichever device.
@@ -373,10 +199,18 @@ impl Catalogue {
         limit: usize,
         now: u64,
     ) -> Result<Vec<Entry>, CatalogueError> {
+        self.list(now, |index| index.every(audience, below, limit)).await
+    }
+
+    async fn list(
+        &self,
+        now: u64,
+        select: impl FnOnce(&Index) -> Vec<Digest>,
+    ) -> Result<Vec<Entry>, CatalogueError> {
         self.bring_up_to(now).await?;
         Ok(self.look(|index| {
-            let every = index.every(audience, below, limit);
-            every.into_iter().filter_map(|digest| index.entry(digest).cloned()).collect()
+            let selected = select(index).into_iter();
+            selected.filter_map(|digest| index.entry(digest).cloned()).collect()
         }))
     }
 
@@ -468,73 +302,6 @@ impl Catalogue {
         self.look(|index| index.entry(manifest_digest).cloned())
     }
 
-    /// Makes the index hold at `now`, under the present lists. Mostly there is nothing to do.
-    ///
-    /// # Errors
-    /// The database or the stored lists cannot be used.
-    pub async fn bring_up_to(&self, now: u64) -> Result<(), CatalogueError> {
-        let outdated = || {
-            let indexed = self.indexed.read().unwrap_or_else(PoisonError::into_inner);
-            indexed.outdated(self.records.generation(), now)
-        };
-        if outdated().is_some_and(|outdated| outdated.is_empty()) {
-            return Ok(());
-        }
-        let _turn = self.judging.lock().await;
-        // Another reader may have done it meanwhile.
-        match outdated() {
-            None => self.judge_all(now).await,
-            Some(outdated) if outdated.is_empty() => Ok(()),
-            Some(outdated) => {
-                self.judge_in_turn(&outdated, now).await?;
-                self.indexed.write().unwrap_or_else(PoisonError::into_inner).judged_at = now;
-                Ok(())
-            }
-        }
-    }
-
-    /// Judges some releases again.
-    async fn judge(&self, digests: &[Digest], now: u64) -> Result<(), CatalogueError> {
-        let _turn = self.judging.lock().await;
-        self.judge_in_turn(digests, now).await
-    }
-
-    async fn judge_in_turn(&self, digests: &[Digest], now: u64) -> Result<(), CatalogueError> {
-        for digest in digests {
-            let entry = match self.store.release(*digest).await? {
-                Some(release) => {
-                    let envelopes = self.store.envelopes(*digest, *digest).await?;
-                    judge_page(self.records.trust_store(), now, vec![release], envelopes).await?.pop()
-                }
-                None => None,
-            };
-            let mut indexed = self.indexed.write().unwrap_or_else(PoisonError::into_inner);
-            match entry {
-                Some((digest, entry)) => indexed.index.put(digest, entry),
-                None => indexed.index.remove(*digest),
-            }
-        }
-        Ok(())
-    }
-
-    async fn judge_all(&self, now: u64) -> Result<(), CatalogueError> {
-        let generation = self.records.generation();
-        let mut index = Index::default();
-        let mut after = None;
-        loop {
-            let page = self.store.releases(after, PAGE_LEN).await?;
-            let (Some(first), Some(last)) = (page.first(), page.last()) else { break };
-            after = Some(last.manifest_digest);
-            let envelopes = self.store.envelopes(first.manifest_digest, last.manifest_digest).await?;
-            for (digest, entry) in judge_page(self.records.trust_store(), now, page, envelopes).await? {
-                index.put(digest, entry);
-            }
-        }
-        let mut indexed = self.indexed.write().unwrap_or_else(PoisonError::into_inner);
-        *indexed = Indexed { index, generation: Some(generation), judged_at: now };
-        Ok(())
-    }
-
     /// Runs `decide` for a reader: away from the threads that serve the connections, few at a time, and by what is
     /// trusted when its turn has come.
     async fn verify<R: Send + 'static>(
@@ -553,31 +320,6 @@ impl Catalogue {
         });
         Ok(decided.await?)
     }
-}
-
-/// Judges releases by their envelopes; both in the order of the manifests' digests.
-async fn judge_page(
-    trusted: Arc<TrustStoreBuf>,
-    now: u64,
-    releases: Vec<StoredRelease>,
-    envelopes: Vec<StoredEnvelope>,
-) -> Result<Vec<(Digest, Entry)>, CatalogueError> {
-    let request = Span::current();
-    let judged = tokio::task::spawn_blocking(move || {
-        let judge = |store: &TrustStore<'_>| {
-            let history = TrustStore::new(store.anchors());
-            let judge = |release: StoredRelease| {
-                let digest = release.manifest_digest;
-                let start = envelopes.partition_point(|envelope| envelope.manifest_digest < digest);
-                let end = envelopes.partition_point(|envelope| envelope.manifest_digest <= digest);
-                let own = envelopes.get(start..end).unwrap_or_default();
-                (digest, Entry::judge(&release, own, store, &history))
-            };
-            releases.into_iter().map(judge).collect()
-        };
-        request.in_scope(|| trusted.with(Some(UnixTime(now)), judge))
-    });
-    Ok(judged.await?)
 }
 
 /// Why nothing is offered, by the newest release that would be.

@@ -13,7 +13,7 @@ use trust::{Anchor, Domain, Held, Kid, RevocationList, TrustStoreBuf};
 
 use crate::store::{ListInsertion, Store, StoreError, StoredList};
 
-/// Why a record was refused or the stored ones cannot be used.
+/// Why a record is refused, or the stored ones cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordsError {
     /// The list does not verify.

@@ -36,7 +36,7 @@ pub struct DeviceFacts {
 pub struct Anchors(Vec<Kid>);
 
 impl Anchors {
-    /// The most that a device holds (docs/records.md).
+    /// The most that one report may name: more than any device holds (docs/records.md).
     const MAX: usize = 8;
 
     /// The kids of a list, in its order.

@@ -6,7 +6,7 @@ use std::ops::Range;
 use axum::http::HeaderMap;
 use axum::http::header::{HeaderValue, IF_NONE_MATCH, IF_RANGE, RANGE};
 
-/// What of a representation is to be sent.
+/// The part of a representation to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Selection {
     /// All of it: 200.
@@ -44,7 +44,7 @@ fn lists(value: &[u8], etag: &[u8]) -> bool {
         })
 }
 
-/// RFC 9110 section 14.1.2. What is not one well-formed byte range is ignored, as section 14.2 allows.
+/// RFC 9110 section 14.1.2. Anything but one well-formed byte range is ignored, as section 14.2 allows.
 fn parse_range(value: &str, size: u64) -> Selection {
     let Some((unit, range)) = value.split_once('=') else { return Selection::Whole };
     let Some((first, last)) = range.trim().split_once('-') else { return Selection::Whole };

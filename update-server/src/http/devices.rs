@@ -1,4 +1,6 @@
-//! `/v1/devices`: the registry and what is reported to it.
+//! `/v1/devices`: the registry and its reports.
+
+use std::str::FromStr;
 
 use axum::Json;
 use axum::extract::{Request, State};
@@ -7,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use trust::{Kid, PublicKey};
 
-use super::extract::{MayWrite, PathValue, QueryOf, page_limit};
+use super::extract::{MayReport, MayWrite, PathValue, QueryOf, page_limit};
 use super::problem::Problem;
 use super::{App, body};
 use crate::domain::registry::{Anchors, DeviceFacts, Event};
@@ -59,7 +61,7 @@ struct RetirementMessage {
     at: u64,
 }
 
-/// What is said of a retirement.
+/// The body of a retirement.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RetirementBody {
@@ -116,15 +118,19 @@ impl TryFrom<Registration> for DeviceFacts {
         Ok(Self {
             vendor: message.vendor.parse()?,
             class: message.class.parse()?,
-            version: message.version.map(|version| version.parse()).transpose()?,
+            version: parsed(message.version)?,
             sequence: message.sequence,
-            manifest_digest: message.manifest_digest.map(|digest| digest.parse()).transpose()?,
+            manifest_digest: parsed(message.manifest_digest)?,
             release_kid: message.release_kid.as_deref().map(kid).transpose()?,
             anchors: message.anchors.as_deref().map(anchors).transpose()?,
             identity: message.identity.as_deref().map(identity).transpose()?,
             at: message.at,
         })
     }
+}
+
+fn parsed<T: FromStr<Err: Into<Malformed>>>(text: Option<String>) -> Result<Option<T>, Malformed> {
+    text.map(|text| text.parse().map_err(Into::into)).transpose()
 }
 
 fn kid(text: &str) -> Result<Kid, Malformed> {
@@ -158,18 +164,18 @@ impl TryFrom<Report> for Event {
     fn try_from(message: Report) -> Result<Self, Malformed> {
         Ok(Self {
             kind: message.kind.parse()?,
-            release: message.release.map(|digest| digest.parse()).transpose()?,
+            release: parsed(message.release)?,
             release_kid: message.release_kid.as_deref().map(kid).transpose()?,
-            version: message.version.map(|version| version.parse()).transpose()?,
+            version: parsed(message.version)?,
             sequence: message.sequence,
-            reason: message.reason.map(|reason| reason.parse()).transpose()?,
+            reason: parsed(message.reason)?,
             at: message.at,
         })
     }
 }
 
 pub(super) async fn register(
-    _: MayWrite,
+    _: MayReport,
     State(app): State<App>,
     PathValue(serial): PathValue<Serial>,
     request: Request,
@@ -223,9 +229,7 @@ pub(super) async fn retire(
     let (parts, body) = request.into_parts();
     let RetirementBody { reason } = body::read_json(&parts.headers, body).await?;
     let note = reason.map(|reason| reason.parse::<Note>()).transpose()?.map(Note::into_string);
-    let device = app.registry.retire(&serial, true, note.as_deref(), unix_now()).await?;
-    tracing::info!(serial = serial.as_str(), "retired a device");
-    Ok(Json(DeviceMessage::new(device, None)).into_response())
+    mark(&app, &serial, true, note.as_deref()).await
 }
 
 pub(super) async fn restore(
@@ -233,13 +237,17 @@ pub(super) async fn restore(
     State(app): State<App>,
     PathValue(serial): PathValue<Serial>,
 ) -> Result<Response, Problem> {
-    let device = app.registry.retire(&serial, false, None, unix_now()).await?;
-    tracing::info!(serial = serial.as_str(), "took a device back");
+    mark(&app, &serial, false, None).await
+}
+
+async fn mark(app: &App, serial: &Serial, retired: bool, note: Option<&str>) -> Result<Response, Problem> {
+    let device = app.registry.retire(serial, retired, note, unix_now()).await?;
+    tracing::info!(serial = serial.as_str(), retired, "retirement of a device");
     Ok(Json(DeviceMessage::new(device, None)).into_response())
 }
 
 pub(super) async fn record(
-    _: MayWrite,
+    _: MayReport,
     State(app): State<App>,
     PathValue(serial): PathValue<Serial>,
     request: Request,

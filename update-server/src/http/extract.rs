@@ -1,40 +1,63 @@
-//! What comes before a body: the right to write, a value in the path, the query. Each refuses what is not in its
-//! form.
+//! Everything before a body: the permission, a value in the path, the query. Each is refused unless it has its form.
 
 use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, Path, Query};
+use axum::http::StatusCode;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
 use super::App;
 use super::problem::Problem;
+use crate::config::Permission;
 use crate::domain::Malformed;
 
-/// The request bore a token that permits writing. A handler that writes takes this first; there is no other way to
-/// come by one.
+/// The request bore a token that permits everything. A handler that writes takes this or [`MayReport`] first; only a
+/// request can make one.
 pub(super) struct MayWrite(());
+
+/// The request bore a token that permits reports, at the least.
+pub(super) struct MayReport(());
 
 impl FromRequestParts<App> for MayWrite {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let mut headers = parts.headers.get_all(AUTHORIZATION).iter();
-        let (Some(header), None) = (headers.next(), headers.next()) else {
-            return Err(Problem::unauthorized("Writing needs one bearer token."));
-        };
-        // RFC 9110 section 11.1: the scheme's name is case-insensitive.
-        let (scheme, token) = match header.as_bytes().split_first_chunk::<7>() {
-            Some((scheme, token)) => (scheme, token),
-            None => return Err(Problem::unauthorized("Writing needs a bearer token.")),
-        };
-        if scheme.eq_ignore_ascii_case(b"bearer ") && app.tokens.permit(token.trim_ascii_start()) {
-            Ok(Self(()))
-        } else {
-            Err(Problem::unauthorized("The token is not one of this server's."))
+        match permission(parts, app)? {
+            Permission::Write => Ok(Self(())),
+            Permission::Report => Err(Problem::new(
+                StatusCode::FORBIDDEN,
+                "report-token",
+                "This token permits reports of devices only.",
+            )
+            .hint("Use a publisher's token: a line of the server's token file without the word report.")),
         }
     }
+}
+
+impl FromRequestParts<App> for MayReport {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        match permission(parts, app)? {
+            Permission::Write | Permission::Report => Ok(Self(())),
+        }
+    }
+}
+
+fn permission(parts: &Parts, app: &App) -> Result<Permission, Problem> {
+    let mut headers = parts.headers.get_all(AUTHORIZATION).iter();
+    let (Some(header), None) = (headers.next(), headers.next()) else {
+        return Err(Problem::unauthorized("Writing needs one bearer token."));
+    };
+    // RFC 9110 section 11.1: the scheme's name is case-insensitive.
+    let token = match header.as_bytes().split_first_chunk::<7>() {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case(b"bearer ") => token.trim_ascii_start(),
+        Some(_) | None => return Err(Problem::unauthorized("Writing needs a bearer token.")),
+    };
+    let permission = app.tokens.permission(token);
+    permission.ok_or_else(|| Problem::unauthorized("The token is not one of this server's."))
 }
 
 /// The one parameter of the path, as the type that it has to be.

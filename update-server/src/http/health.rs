@@ -1,4 +1,4 @@
-//! `/v1/live`: the process answers. `/v1/health`: what would come now would be kept.
+//! `/v1/live`: the process answers. `/v1/health`: the server would keep a write now.
 
 use axum::Json;
 use axum::extract::State;
@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::App;
-use super::problem::{DATABASE_UNWRITABLE, Problem};
+use super::problem::Problem;
 use crate::domain::unix_now;
 use crate::readiness::Fault;
 use crate::{VERSION, log};
@@ -17,25 +17,31 @@ struct Health {
     status: &'static str,
     version: &'static str,
     log_lines_lost: u64,
+    damaged_images: usize,
 }
 
 impl Health {
-    fn ok() -> Json<Self> {
-        Json(Self { status: "ok", version: VERSION, log_lines_lost: log::lost() })
+    fn ok(app: &App) -> Json<Self> {
+        Json(Self {
+            status: "ok",
+            version: VERSION,
+            log_lines_lost: log::lost(),
+            damaged_images: app.blobs.damaged(),
+        })
     }
 }
 
-pub(super) async fn live() -> Response {
-    Health::ok().into_response()
+pub(super) async fn live(State(app): State<App>) -> Response {
+    Health::ok(&app).into_response()
 }
 
 pub(super) async fn ready(State(app): State<App>) -> Result<Response, Problem> {
-    let faults = app.readiness.faults(unix_now()).await;
+    let faults = app.readiness.faults(unix_now()).await.map_err(Problem::internal)?;
     // The first is the code; a second fault follows from it, or is seen once the first is mended.
-    faults.first().map_or_else(|| Ok(Health::ok().into_response()), |first| Err(problem(*first)))
+    faults.first().map_or_else(|| Ok(Health::ok(&app).into_response()), |first| Err(problem(*first)))
 }
 
-/// What is wrong, and what an operator does about it.
+/// The fault, and an instruction for the operator.
 fn problem(fault: Fault) -> Problem {
     const STATUS: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
     match fault {
@@ -46,7 +52,7 @@ fn problem(fault: Fault) -> Problem {
         Fault::DatabaseDamaged => Problem::new(STATUS, "database-damaged", "The database is damaged.")
             .hint("Stop the server and restore a backup."),
         Fault::DatabaseUnwritable => {
-            Problem::new(STATUS, DATABASE_UNWRITABLE, "The database takes no writes.")
+            Problem::new(STATUS, "database-unwritable", "The database takes no writes.")
                 .hint("Read the cause in the server's log.")
         }
         Fault::StorageFull => Problem::new(STATUS, "storage-full", "The server's disk is full.")

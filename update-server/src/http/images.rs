@@ -1,5 +1,7 @@
 //! `/v1/images/{sha256}`: upload with the digest taken on the way, download whole or in part.
 
+use std::io;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -102,10 +104,14 @@ pub(super) async fn send_image(
         headers.insert(CONTENT_RANGE, content_range.map_err(Problem::internal)?);
     }
     if method != Method::HEAD {
-        let bytes = image
-            .read(range)
-            .inspect_err(move |error| tracing::error!(%digest, %error, "a download broke off"));
-        *response.body_mut() = Body::from_stream(bytes);
+        *response.body_mut() = match image.in_memory(range.clone()) {
+            Some(bytes) => Body::from(bytes),
+            None => {
+                let broken =
+                    move |error: &io::Error| tracing::error!(%digest, %error, "a download broke off");
+                Body::from_stream(image.read(range).inspect_err(broken))
+            }
+        };
     }
     Ok(response)
 }

@@ -17,14 +17,14 @@ use crate::log::cut;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Why a request was not served, on the way from the problem that says it to the line in the log.
+/// Why a request was refused: from the problem to the line in the log.
 #[derive(Debug, Clone)]
 pub(super) struct Refusal {
     /// The problem's code.
     pub(super) code: &'static str,
-    /// What the client was told.
+    /// The problem's detail, as sent.
     pub(super) detail: String,
-    /// Our own failure, which the client is not told.
+    /// The cause of our own failure, for the log only.
     pub(super) cause: Option<String>,
 }
 

@@ -22,9 +22,6 @@ use crate::store::StoreError;
 
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
 
-/// The code when the database takes no writes, at a write and in the readiness.
-pub(super) const DATABASE_UNWRITABLE: &str = "database-unwritable";
-
 /// A refusal on its way out.
 #[derive(Debug)]
 pub(super) struct Problem {
@@ -68,7 +65,7 @@ impl Problem {
         self
     }
 
-    /// The same for what was here and is not given out any more.
+    /// The same as 410: it existed, and is not handed out any more.
     pub(super) fn gone(self) -> Self {
         Self { status: StatusCode::GONE, hint: None, ..self }
     }
@@ -278,7 +275,7 @@ impl From<StoreError> for Problem {
         match error {
             StoreError::Commit(_) => {
                 let detail = "The database did not keep the write.";
-                let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, DATABASE_UNWRITABLE, detail)
+                let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "database-unwritable", detail)
                     .hint("Send it again later; GET /v1/health shows whether the server is ready.")
                     .header(RETRY_AFTER, HeaderValue::from_static("5"));
                 problem.internal = Some(error.to_string());
@@ -395,6 +392,22 @@ mod tests {
         assert_eq!(status_of(Reason::SignatureInvalid), StatusCode::UNPROCESSABLE_ENTITY);
         assert_eq!(status_of(Reason::RevocationSequence), StatusCode::CONFLICT);
         assert_eq!(status_of(Reason::ManifestMalformed), StatusCode::BAD_REQUEST);
+    }
+
+    #[test]
+    fn the_document_lists_each_reason_under_its_status() {
+        let document = include_str!("../../../docs/server-api.md");
+        let rows = |status: u16| {
+            let row = format!("| {status} | ");
+            document.lines().filter(move |line| line.starts_with(&row))
+        };
+        for reason in Reason::ALL {
+            let slug = format!("`{}`", reason.slug());
+            for status in [400, 409, 413] {
+                let is_listed = rows(status).any(|row| row.contains(&slug));
+                assert_eq!(is_listed, status_of(*reason).as_u16() == status, "{slug} under {status}");
+            }
+        }
     }
 
     #[tokio::test]

@@ -66,7 +66,7 @@ impl From<&Release> for ReleaseMessage {
     }
 }
 
-/// A release with what became of it.
+/// A release with its status.
 #[derive(Serialize)]
 pub(super) struct StatusMessage {
     #[serde(flatten)]
@@ -114,7 +114,7 @@ impl StatusMessage {
     }
 }
 
-/// What a publisher says of a withdrawal.
+/// The body of a withdrawal.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WithdrawalBody {
@@ -242,7 +242,7 @@ pub(super) async fn envelope(
 ) -> Result<Response, Problem> {
     match app.catalogue.envelope(digest, unix_now()).await {
         Ok(bytes) => Ok(raw(MEDIA_TYPE, bytes)),
-        // It was here, and is not given out any more: the reason says why.
+        // It was handed out before: 410 and the reason.
         Err(CatalogueError::Refused(reason)) => {
             Err(Problem::new(StatusCode::GONE, reason.slug(), reason.message()).hint(reason.hint()))
         }

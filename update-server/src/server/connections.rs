@@ -1,9 +1,10 @@
-//! Places for connections: a bounded number in all and for each address. A connection that only waits (an idle one, or
-//! a head that does not come) holds its place as long as nobody else wants it, and so does a reader that takes nearly
-//! nothing: nobody can lock others out by being slow.
+//! Places for connections: a bounded number in all and for each address. A connection that only waits (idle, or its
+//! request does not arrive) and a very slow reader lose their place when another client needs it: slow clients cannot
+//! lock others out.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,21 +13,56 @@ use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
-use tokio::sync::Notify;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, Semaphore};
 
-/// A reader that took nothing for so long is slow: its place can be taken. What was sent to it waits in the system's
-/// buffers, and room for more comes in lumps.
+/// A reader that took nothing for so long is slow: its place can be taken. Sent data waits in the system's buffers, and
+/// room for more comes in lumps.
 const SLOW_AFTER: Duration = Duration::from_secs(15);
 
-/// What a connection is doing.
+/// A reader with a lower rate since its start is slow too, bytes a second.
+const SLOW_RATE: u64 = 32 << 10;
+
+/// The answer to a connection too many.
+const TOO_MANY: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n";
+/// Clients that get this answer at one time, and how long each may take over it.
+const REFUSING: usize = 64;
+const REFUSAL_LIMIT: Duration = Duration::from_secs(2);
+
 #[derive(Debug, Clone, Copy)]
 enum Phase {
     /// It waits for a head.
     Waiting(Instant),
     /// The server works on its request.
     Working,
-    /// It reads an answer, and last took some of it then.
-    Reading(Instant),
+    Reading(Reading),
+}
+
+/// How an answer is read.
+#[derive(Debug, Clone, Copy)]
+struct Reading {
+    since: Instant,
+    /// When some of it was taken last.
+    last: Instant,
+    /// Bytes.
+    taken: u64,
+}
+
+impl Reading {
+    fn beginning_now() -> Self {
+        let now = Instant::now();
+        Self { since: now, last: now, taken: 0 }
+    }
+
+    /// Bytes a second since the start, of a slow reader.
+    fn slow_rate(&self) -> Option<u64> {
+        let elapsed = self.since.elapsed();
+        let rate = self.taken / elapsed.as_secs().max(1);
+        let is_slow = self.last.elapsed() > SLOW_AFTER || (elapsed > SLOW_AFTER && rate < SLOW_RATE);
+        is_slow.then_some(rate)
+    }
 }
 
 #[derive(Debug)]
@@ -48,7 +84,7 @@ impl Open {
     }
 
     /// The connection that is to go so that another can come: the longest waiting one, of the address that has the
-    /// most connections; or else the reader that took nothing for longest.
+    /// most connections; or else the slowest reader.
     fn least_useful(&self, of: Option<IpAddr>) -> Option<u64> {
         let candidates = || {
             let connections = self.connections.iter();
@@ -64,7 +100,7 @@ impl Open {
         });
         let slow = || {
             let readers = candidates().filter_map(|(id, connection)| match connection.phase {
-                Phase::Reading(last) => (last.elapsed() > SLOW_AFTER).then_some((last, *id)),
+                Phase::Reading(reading) => reading.slow_rate().map(|rate| (rate, *id)),
                 Phase::Waiting(_) | Phase::Working => None,
             });
             readers.min().map(|(_, id)| id)
@@ -86,11 +122,18 @@ pub(super) struct Connections {
     freed: Arc<Notify>,
     limit: usize,
     limit_per_address: usize,
+    refusing: Arc<Semaphore>,
 }
 
 impl Connections {
     pub(super) fn new(limit: usize, limit_per_address: usize) -> Self {
-        Self { open: Arc::default(), freed: Arc::default(), limit, limit_per_address }
+        Self {
+            open: Arc::default(),
+            freed: Arc::default(),
+            limit,
+            limit_per_address,
+            refusing: Arc::new(Semaphore::new(REFUSING)),
+        }
     }
 
     fn open(&self) -> MutexGuard<'_, Open> {
@@ -111,6 +154,28 @@ impl Connections {
             // A reader becomes slow without anybody saying so.
             let _ = tokio::time::timeout(Duration::from_secs(1), freed).await;
         }
+    }
+
+    /// Answers a client whose address has too many connections. The answer follows the first bytes of the request, and
+    /// the rest of the request is read: otherwise the client would not accept the answer, or a reset would destroy it.
+    /// Beyond [`REFUSING`] at a time, connections are closed without an answer.
+    pub(super) fn refuse(&self, mut stream: TcpStream) {
+        let Ok(place) = self.refusing.clone().try_acquire_owned() else { return };
+        tokio::spawn(async move {
+            let mut unread = [0; 4096];
+            let refusal = async {
+                if stream.read(&mut unread).await? == 0 {
+                    return Ok(());
+                }
+                stream.write_all(TOO_MANY).await?;
+                stream.shutdown().await?;
+                while stream.read(&mut unread).await? > 0 {}
+                Ok::<_, io::Error>(())
+            };
+            // It is refused either way.
+            let _ = tokio::time::timeout(REFUSAL_LIMIT, refusal).await;
+            drop(place);
+        });
     }
 
     fn try_admit(&self, address: IpAddr) -> Admission {
@@ -138,7 +203,7 @@ impl Connections {
     }
 }
 
-/// What became of a wish for a place.
+/// The result of asking for a place.
 enum Admission {
     Admitted(Place),
     /// Later, when one comes free.
@@ -175,7 +240,7 @@ impl Drop for Place {
     }
 }
 
-/// What a connection does, as its service says it.
+/// The service's handle on its connection's phase.
 #[derive(Debug, Clone)]
 pub(super) struct Progress {
     connections: Connections,
@@ -188,10 +253,16 @@ impl Progress {
         self.connections.enter(self.id, Phase::Working);
     }
 
+    /// The answer is decided, and nothing is lost when the connection ends.
+    pub(super) fn waits(&self) {
+        self.connections.enter(self.id, Phase::Waiting(Instant::now()));
+    }
+
     /// An answer goes out; once it has, the connection waits.
     pub(super) fn answers(self, body: Body) -> Body {
-        self.connections.enter(self.id, Phase::Reading(Instant::now()));
-        Body::new(Counted { body, progress: self })
+        let reading = Reading::beginning_now();
+        self.connections.enter(self.id, Phase::Reading(reading));
+        Body::new(Counted { body, progress: self, reading })
     }
 }
 
@@ -199,6 +270,7 @@ impl Progress {
 struct Counted {
     body: Body,
     progress: Progress,
+    reading: Reading,
 }
 
 impl HttpBody for Counted {
@@ -210,8 +282,11 @@ impl HttpBody for Counted {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(context);
-        if polled.is_ready() {
-            self.progress.connections.enter(self.progress.id, Phase::Reading(Instant::now()));
+        if let Poll::Ready(frame) = &polled {
+            let data = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
+            self.reading.taken += data.map_or(0, |bytes| bytes.len() as u64);
+            self.reading.last = Instant::now();
+            self.progress.connections.enter(self.progress.id, Phase::Reading(self.reading));
         }
         polled
     }
@@ -227,7 +302,7 @@ impl HttpBody for Counted {
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.progress.connections.enter(self.progress.id, Phase::Waiting(Instant::now()));
+        self.progress.waits();
     }
 }
 
@@ -259,6 +334,30 @@ mod tests {
         assert!(connections.admit(address(1)).await.is_none(), "both are at work");
         let _another = connections.admit(address(2)).await.unwrap();
         drop(other);
+    }
+
+    #[tokio::test]
+    async fn of_slow_readers_the_slowest_makes_room() {
+        let connections = Connections::new(4, 4);
+        let mut places = Vec::new();
+        // Seconds since the start, seconds since some was taken, bytes.
+        for (since, last, taken) in [(60, 1, 60 << 16), (60, 1, 3 << 19), (60, 1, 1 << 20), (10, 1, 0)] {
+            let place = connections.admit(address(1)).await.unwrap();
+            let before = |seconds| Instant::now().checked_sub(Duration::from_secs(seconds)).unwrap();
+            let reading = Reading { since: before(since), last: before(last), taken };
+            connections.enter(place.id, Phase::Reading(reading));
+            places.push(place);
+        }
+        // 64 KiB a second is fast, and who began 10 s ago may become so.
+        for slower in [2, 1] {
+            let next = connections.admit(address(2)).await.unwrap();
+            next.progress().works();
+            assert!(is_evicted(&places[slower]).await);
+            places.push(next);
+        }
+        let waiting = connections.admit(address(3));
+        tokio::pin!(waiting);
+        assert!(futures::poll!(&mut waiting).is_pending());
     }
 
     #[tokio::test]

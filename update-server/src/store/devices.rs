@@ -1,4 +1,4 @@
-//! Devices and what was reported of them.
+//! Devices and the reports on them.
 
 use futures::FutureExt as _;
 use sqlx::sqlite::SqliteRow;
@@ -9,7 +9,7 @@ use super::{Store, StoreError, fixed, sequence_key, sequence_of, time_key, time_
 use crate::domain::registry::{DeviceFacts, Event};
 use crate::domain::{Digest, Identifier};
 
-/// A device as it is known.
+/// A registered device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredDevice {
     /// The serial number.
@@ -46,7 +46,7 @@ pub struct Retirement {
 const RETIRED: &str = "device-retired";
 const RESTORED: &str = "device-restored";
 
-/// What a device runs, and of what time that is.
+/// The image that a device runs, and the time of that knowledge.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Running {
     version: Option<String>,
@@ -125,8 +125,8 @@ impl Store {
             .await
     }
 
-    /// Marks a device as retired or not, with an event. `None` when no such device is registered. What is so already
-    /// stays as it is.
+    /// Marks a device as retired or not, with an event; another reason takes the place of the one before. `None` when
+    /// no such device is registered.
     pub async fn mark_retired(
         &self,
         serial: &str,
@@ -143,7 +143,7 @@ impl Store {
         self.device(serial).await
     }
 
-    /// The device, where it is registered.
+    /// The device, if it is registered.
     pub async fn device(&self, serial: &str) -> Result<Option<StoredDevice>, StoreError> {
         let row = sqlx::query("SELECT * FROM devices WHERE serial = $1")
             .bind(serial)
@@ -253,7 +253,7 @@ async fn mark_retired(
 ) -> Result<(), StoreError> {
     let changed = sqlx::query(
         "UPDATE devices SET retired_at = $2, retired_reason = $3
-         WHERE serial = $1 AND (retired_at IS NULL) = $4",
+         WHERE serial = $1 AND ((retired_at IS NULL) = $4 OR ($4 AND retired_reason IS NOT COALESCE($3, retired_reason)))",
     )
     .bind(serial)
     .bind(retired.then(|| time_key(now)))
@@ -325,7 +325,7 @@ async fn insert_event(
     Ok(true)
 }
 
-/// What the device runs as far as is known; `None` when no such device is registered.
+/// The image that the device is known to run; `None` when the device is not registered.
 async fn running(connection: &mut SqliteConnection, serial: &str) -> Result<Option<Running>, StoreError> {
     let row = sqlx::query("SELECT * FROM devices WHERE serial = $1")
         .bind(serial)
@@ -339,8 +339,8 @@ async fn running(connection: &mut SqliteConnection, serial: &str) -> Result<Opti
     .transpose()
 }
 
-/// Of what time a report speaks, when it says what the device runs and what is known is not of a later time. Nobody
-/// speaks of what is to come: such a time is now, also where it is known (the clock was set back).
+/// The time of a report that tells what the device runs; `None` when something of a later time is known. A time in the
+/// future counts as now, also in the database (the clock was set back).
 fn news(says_what_runs: bool, at: Option<u64>, now: u64, known: i64) -> Option<i64> {
     let at = time_key(at.unwrap_or(now).min(now));
     (says_what_runs && at >= known.min(time_key(now))).then_some(at)

@@ -25,7 +25,7 @@ pub struct NewEnvelope {
     pub published_at: u64,
 }
 
-/// What became of a new envelope.
+/// The result of storing an envelope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Insertion {
     /// It is stored now.

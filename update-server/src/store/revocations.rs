@@ -13,7 +13,7 @@ pub struct StoredList {
     pub bytes: Vec<u8>,
 }
 
-/// What became of a list.
+/// The result of storing a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ListInsertion {
     /// The first list of its domain.

@@ -1,6 +1,7 @@
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use trust::{Domain, Kid};
 
 use super::*;
@@ -27,6 +28,30 @@ fn statement<'a>(
         Ok(())
     }
     .boxed()
+}
+
+impl Store {
+    /// Keeps the writer busy until the returned end is dropped: those that come meanwhile are one group with it.
+    pub(crate) async fn hold_writer(&self) -> (oneshot::Sender<()>, JoinHandle<Result<(), StoreError>>) {
+        let (release, held) = oneshot::channel::<()>();
+        let (started, running) = oneshot::channel();
+        let writer = self.writer.clone();
+        let write = tokio::spawn(async move {
+            let work = async move {
+                started.send(()).unwrap();
+                let _ = held.await;
+                Ok(())
+            };
+            writer.run(move |_| work.boxed()).await
+        });
+        running.await.unwrap();
+        (release, write)
+    }
+
+    /// When the readiness was written last.
+    pub(crate) async fn checked_at(&self) -> i64 {
+        sqlx::query_scalar("SELECT checked_at FROM readiness").fetch_one(&self.readers).await.unwrap()
+    }
 }
 
 const VENDOR: Identifier = Identifier([1; 16]);

@@ -266,6 +266,10 @@ async fn a_device_is_retired_and_taken_back() {
     assert_eq!(&device["retired"]["reason"], &json!("scrapped"));
     assert!(device["retired"]["at"].as_u64().unwrap() > 1_700_000_000);
     server.put(path, "{}").await.is(200);
+    // Another reason takes the place of the one before.
+    let device = server.put(path, json!({"reason": "sold"}).to_string()).await.is(200).json();
+    assert_eq!(&device["retired"]["reason"], &json!("sold"));
+    server.put(path, reason.clone()).await.is(200);
     let listed = async |query: &str| {
         let list = server.get(&format!("/v1/devices{query}")).await.is(200).json();
         let devices = list["devices"].as_array().unwrap().clone();
@@ -285,7 +289,40 @@ async fn a_device_is_retired_and_taken_back() {
     let device = server.get("/v1/devices/A").await.is(200).json();
     let events = device["events"].as_array().unwrap();
     let kinds: Vec<_> = events.iter().map(|event| event["kind"].as_str().unwrap()).collect();
-    assert_eq!(kinds, ["device-restored", "update-started", "device-retired"]);
-    assert_eq!(&events[2]["note"], &json!("scrapped"));
+    assert_eq!(
+        kinds,
+        ["device-restored", "update-started", "device-retired", "device-retired", "device-retired"]
+    );
+    let notes: Vec<_> = events[2..].iter().map(|event| event["note"].clone()).collect();
+    assert_eq!(notes, ["scrapped", "sold", "scrapped"]);
     assert_eq!(listed("?retired=true").await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_token_for_reports_permits_reports_only() {
+    let world = World::new();
+    let technician = "the-token-of-a-technician";
+    std::fs::write(world.token_file(), format!("{TOKEN}\nreport {technician}\n")).unwrap();
+    let server = world.start();
+    let bearer = format!("Bearer {technician}");
+    let send = async |method: Method, path: &str, body: &str| {
+        server.send(method, path, &[("authorization", &bearer)], body.as_bytes().to_vec()).await
+    };
+    send(Method::PUT, "/v1/devices/A", &facts().to_string()).await.is(201);
+    let event = json!({"kind": "update-started"}).to_string();
+    send(Method::POST, "/v1/devices/A/events", &event).await.is(201);
+    let zeros = "0".repeat(64);
+    for (method, path) in [
+        (Method::PUT, format!("/v1/images/{zeros}")),
+        (Method::POST, "/v1/releases".to_owned()),
+        (Method::PUT, format!("/v1/releases/{zeros}/withdrawal")),
+        (Method::DELETE, format!("/v1/releases/{zeros}/withdrawal")),
+        (Method::PUT, "/v1/revocations".to_owned()),
+        (Method::PUT, "/v1/devices/A/retirement".to_owned()),
+        (Method::DELETE, "/v1/devices/A/retirement".to_owned()),
+    ] {
+        send(method, &path, "{}").await.is_problem(403, "report-token");
+    }
+    assert_eq!(&server.get("/v1/devices/A").await.json()["retired"], &Value::Null);
+    server.put("/v1/devices/A/retirement", "{}").await.is(200);
 }

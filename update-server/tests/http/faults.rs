@@ -202,3 +202,29 @@ async fn liveness_is_apart_from_readiness_and_readiness_says_what_is_wrong() {
     }
     assert_eq!(answer.is(200).json()["status"], "ok");
 }
+
+#[tokio::test]
+async fn the_scrub_runs_and_health_counts_what_it_finds() {
+    let world = World::new();
+    let server = world.start();
+    let image = image(1, 1000);
+    server.put_image(&image).await;
+    let counted =
+        async |server: &Server| server.get("/v1/live").await.is(200).json()["damaged_images"].clone();
+    assert_eq!(counted(&server).await, json!(0));
+    drop(server);
+    let digest = sha256(&image);
+    fs::write(world.data().join("images").join(&digest[..2]).join(&digest), b"damaged").unwrap();
+    // Nobody asks for it.
+    let server = world.start();
+    for _ in 0..200 {
+        if counted(&server).await == json!(1) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert_eq!(counted(&server).await, json!(1));
+    assert!(server.log().lines().any(|line| line.contains("ERROR") && line.contains(&digest)));
+    server.put_image(&image).await;
+    assert_eq!(counted(&server).await, json!(0));
+}

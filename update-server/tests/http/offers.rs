@@ -125,7 +125,7 @@ async fn no_cache_may_keep_what_can_be_revoked() {
     let device = json!({"vendor": uuid(VENDOR), "class": uuid(CLASS)}).to_string();
     let registered = server.put("/v1/devices/A", device).await;
     assert_eq!(registered.is(201).header("cache-control"), Some("no-store"));
-    let list = server.get("/v1/revocations").await.json()["revocations"][0]["kid"].clone();
+    let list = server.get("/v1/revocations").await.json()["revocations"][0]["domain"].clone();
     for path in [
         "/v1/health",
         "/v1/anchors",

@@ -121,12 +121,16 @@ async fn who_may_not_sign_is_refused_with_the_reason() {
     server.post("/v1/releases", forge(&update, &vendor)).await.is_problem(422, "scope-vendor");
     let class = release_key_with(&world.root, |it| it.scope.classes = vec![OTHER_CLASS]);
     server.post("/v1/releases", forge(&update, &class)).await.is_problem(422, "scope-class");
+    let low = release_key_with(&world.root, |it| it.sequence_ceiling = Some(10));
+    let above = description(&image, 11);
+    server.post("/v1/releases", forge(&above, &low)).await.is_problem(422, "sequence-above-ceiling");
+    server.post("/v1/releases", forge(&description(&image, 10), &low)).await.is(201);
     let expired = release_key_with(&world.root, |it| it.expires = Some(UnixTime(now - 10)));
     server.post("/v1/releases", forge(&update, &expired)).await.is_problem(422, "credential-expired");
     let early = release_key_with(&world.root, |it| it.not_before = Some(UnixTime(now + 1000)));
     server.post("/v1/releases", forge(&update, &early)).await.is_problem(422, "credential-not-yet-valid");
     server.post("/v1/releases", create(&update).unwrap()).await.is_problem(422, "signature-missing");
-    assert_eq!(server.listed().await, [2]);
+    assert_eq!(server.listed().await, [10, 2]);
 }
 
 #[tokio::test]
@@ -471,7 +475,8 @@ async fn anchors_are_told_and_several_are_possible() {
     let server = world.start_with(&["--anchor", file.to_str().unwrap()]);
     let told: Vec<_> = [&world.root, &second]
         .map(|root| root.public_key())
-        .map(|key| json!({"kid": hex::encode(key.kid().0), "cose_key": hex::encode(key.to_cose_key())}))
+        .map(|key| (hex::encode(key.kid().0), key))
+        .map(|(kid, key)| json!({"kid": kid, "domain": kid, "cose_key": hex::encode(key.to_cose_key())}))
         .into();
     assert_eq!(server.get("/v1/anchors").await.is(200).json(), json!({"anchors": told}));
 

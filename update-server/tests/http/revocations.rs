@@ -56,6 +56,42 @@ async fn only_a_newer_list_replaces_a_list() {
 }
 
 #[tokio::test]
+async fn a_newer_list_takes_nothing_back() {
+    let world = World::new();
+    let server = world.start();
+    let (stolen, other) = (release_key(&world.root), release_key(&world.root));
+    let first = revocation(&world.root, 1, &[stolen.kid()]);
+    server.put("/v1/revocations", first.clone()).await.is(201);
+    let dropping = revocation(&world.root, 2, &[other.kid()]);
+    server.put("/v1/revocations", dropping).await.is_problem(409, "revocation-drops-entry");
+    let path = format!("/v1/revocations/{}", hex::encode(world.root.public_key().kid().0));
+    assert_eq!(server.get(&path).await.body, first, "the stored list stays");
+    let image = image(1, 100);
+    server.publish(&image, &envelope(&image, 1, &stolen)).await.is_problem(422, "key-revoked");
+    let whole = revocation(&world.root, 2, &[stolen.kid(), other.kid()]);
+    server.put("/v1/revocations", whole).await.is(200);
+}
+
+#[tokio::test]
+async fn a_fork_of_a_list_is_refused_and_ended_by_a_list_above_both() {
+    let world = World::new();
+    let server = world.start();
+    let (one, other) = (release_key(&world.root), release_key(&world.root));
+    let held = revocation(&world.root, 5, &[one.kid()]);
+    server.put("/v1/revocations", held.clone()).await.is(201);
+    let fork = revocation(&world.root, 5, &[other.kid()]);
+    server.put("/v1/revocations", fork).await.is_problem(409, "revocation-forked");
+    let path = format!("/v1/revocations/{}", hex::encode(world.root.public_key().kid().0));
+    assert_eq!(server.get(&path).await.body, held);
+    server.put("/v1/revocations", revocation(&world.root, 6, &[one.kid(), other.kid()])).await.is(200);
+    // Also after a restart.
+    drop(server);
+    let server = world.start();
+    let fork = revocation(&world.root, 6, &[other.kid(), one.kid()]);
+    server.put("/v1/revocations", fork).await.is_problem(409, "revocation-forked");
+}
+
+#[tokio::test]
 async fn of_lists_that_come_at_once_the_newest_stays() {
     let world = World::new();
     let server = world.start();

@@ -1,6 +1,7 @@
 use std::sync::mpsc;
 
 use futures::{FutureExt as _, poll};
+use suit_manifest::Reason;
 use tokio::sync::oneshot;
 use trust::Anchor;
 use trust::author::{Signer as _, SoftwareKey};

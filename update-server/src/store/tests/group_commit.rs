@@ -11,21 +11,8 @@ use super::*;
 
 type Write = JoinHandle<Result<(), StoreError>>;
 
-/// Keeps the writer busy until the returned end is dropped: those that come meanwhile are one group with it.
 async fn hold(store: &Store) -> (oneshot::Sender<()>, Write) {
-    let (release, held) = oneshot::channel::<()>();
-    let (started, running) = oneshot::channel();
-    let store = store.clone();
-    let write = tokio::spawn(async move {
-        let work = async move {
-            started.send(()).unwrap();
-            let _ = held.await;
-            Ok(())
-        };
-        store.writer.run(move |_| work.boxed()).await
-    });
-    running.await.unwrap();
-    (release, write)
+    store.hold_writer().await
 }
 
 fn write(store: &Store, sql: &'static str) -> Write {
