@@ -140,14 +140,14 @@ const MULTIPLES: usize = 1 << WINDOW_BITS;
 #[inline(never)]
 #[allow(clippy::arithmetic_side_effects, reason = "of points, which form a group")]
 fn commitment(s: &Scalar, k: &Scalar, key: &EdwardsPoint) -> [u8; 32] {
-    let mut multiples = [[EdwardsPoint::default(); MULTIPLES]; 2];
-    for (multiples, point) in multiples.iter_mut().zip([ED25519_BASEPOINT_POINT, -key]) {
-        fill(multiples, &point);
-    }
+    let mut of_base = [EdwardsPoint::default(); MULTIPLES];
+    fill(&mut of_base, &ED25519_BASEPOINT_POINT);
+    let mut of_key = [EdwardsPoint::default(); MULTIPLES];
+    fill(&mut of_key, &-key);
     let mut sum = EdwardsPoint::default();
     for window in (0..SCALAR_BITS.div_ceil(WINDOW_BITS)).rev() {
         sum = sum.mul_by_cofactor();
-        for (scalar, multiples) in [s, k].into_iter().zip(&multiples) {
+        for (scalar, multiples) in [(s, &of_base), (k, &of_key)] {
             if let Some(multiple) = multiples.get(scalar.window(window.saturating_mul(WINDOW_BITS))) {
                 sum += multiple;
             }
