@@ -27,6 +27,12 @@ pub(crate) fn load<'l, F: NorFlash>(
     buffer: &'l mut ListBuffer,
 ) -> Result<Option<RevocationList<'l>>, Refusal> {
     let Some(pointer) = pointer else { return Ok(None) };
+    let mut numbers = anchors.domains().zip(pointer.sequences);
+    let number = numbers.find(|(known, _)| *known == domain).map_or(0, |(_, number)| number);
+    if number == 0 {
+        return Ok(None);
+    }
+    // From here on a list is missed that is not found, however its place reads.
     let damaged = Refusal::of(Reason::RevocationMalformed);
     let mut offset = 0u32;
     // A half holds at most one list for each domain.
@@ -35,12 +41,11 @@ pub(crate) fn load<'l, F: NorFlash>(
             Found::Record { owner, len } if owner == domain.0.0 => {
                 let bytes = buffer.get(..len).ok_or(damaged)?;
                 let list = RevocationList::verify(bytes, anchors.as_slice()).map_err(|_| damaged)?;
-                return if list.domain() == domain { Ok(Some(list)) } else { Err(damaged) };
+                let is_it = list.domain() == domain && list.sequence() == number;
+                return if is_it { Ok(Some(list)) } else { Err(damaged) };
             }
             Found::Record { len, .. } => offset = offset.saturating_add(stored::footprint(len)),
-            Found::Nothing if offset == 0 => return Err(damaged),
-            Found::Nothing => return Ok(None),
-            Found::Damaged => return Err(damaged),
+            Found::Nothing | Found::Damaged => return Err(damaged),
         }
     }
     Err(damaged)

@@ -195,19 +195,26 @@ fn list_at(board: &Board, half: Half, number: usize) -> usize {
 fn a_list_that_decayed_is_not_forgotten_when_another_domain_sends_one() {
     // The other domain's list decayed, or the signer's own with it behind it.
     for (decayed, signer) in [(0, 1), (1, 0), (0, 0), (1, 1)] {
-        for word in [0, 32, 64] {
+        for word in [None, Some(0), Some(32), Some(64)] {
             let (mut board, factories, half) = two_anchors();
             let at = list_at(&board, half, decayed);
-            board.nor.medium_mut().break_word(at + word);
+            match word {
+                Some(word) => board.nor.medium_mut().break_word(at + word),
+                // What has lost its charge reads as erased.
+                None => board.nor.medium_mut().tamper(at, &[0xFF; 32]),
+            }
+            let image = board.image(64, 1);
+            let owner = &factories[decayed];
+            let reason = refusal(&mut board, Object::Envelope, &owner.envelope(1, &image));
+            assert_eq!(reason, Some(Reason::RevocationMalformed), "{decayed} {word:?}");
             let numbers = [9, 2];
             let list = factories[signer].revocation_list(10, &[factories[signer].release_kid()]);
             board.send(Object::RevocationList, &list).unwrap();
 
-            let image = board.image(64, 1);
             let other = &factories[1 - signer];
             let reason = refusal(&mut board, Object::Envelope, &other.envelope(1, &image));
             let shut = [Some(Reason::KeyRevoked), Some(Reason::RevocationMalformed)];
-            assert!(shut.contains(&reason), "{decayed} {signer} {word}: {reason:?}");
+            assert!(shut.contains(&reason), "{decayed} {signer} {word:?}: {reason:?}");
             if reason == shut[1] {
                 // An older list does not open it again; one with the domain's own number does, though the other
                 // domain's is higher.
@@ -224,6 +231,24 @@ fn a_list_that_decayed_is_not_forgotten_when_another_domain_sends_one() {
             board.send(Object::Envelope, &new.envelope(1, &image)).unwrap();
         }
     }
+}
+
+#[test]
+fn key19_an_older_list_put_in_the_place_of_the_newest_lets_nobody_in() {
+    let (mut board, factory) = board();
+    let region = board.layout.region(Area::Revocation(Half::First));
+    let (start, len) = (region.start as usize, region.len as usize);
+    board.send(Object::RevocationList, &factory.revocation_list(1, &[])).unwrap();
+    let older = board.nor.medium().bytes()[start..start + len].to_vec();
+    for sequence in [2, 3] {
+        let list = factory.revocation_list(sequence, &[factory.release_kid()]);
+        board.send(Object::RevocationList, &list).unwrap();
+    }
+    assert_eq!(board.state().revocation.unwrap().half, Half::First);
+    board.nor.medium_mut().tamper(start, &older);
+    let image = board.image(64, 1);
+    let reason = refusal(&mut board, Object::Envelope, &factory.envelope(1, &image));
+    assert_eq!(reason, Some(Reason::RevocationMalformed));
 }
 
 #[test]
