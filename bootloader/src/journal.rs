@@ -1,7 +1,7 @@
 //! The journal: an append-only list of snapshots in two halves (docs/flash-layout.md, Journal). The newest valid
 //! record wins; a torn or unreadable one does not count. When a half is full the next snapshot goes to the other
-//! half, which is erased right before, so the half with the newest record is never touched. A place that does not
-//! take its record is passed over.
+//! half, which is erased right before, once this half is proven to hold a whole record. A place that does not take
+//! its record is passed over.
 
 mod record;
 
@@ -27,6 +27,17 @@ impl From<FlashError> for JournalError {
     }
 }
 
+/// What was found in the two halves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Recovery {
+    /// At least one valid record.
+    Found,
+    /// No record that was ever completed.
+    Blank,
+    /// Records that are unreadable now: the second half is not erased, and it is used after the first one is proven.
+    Lost,
+}
+
 /// The recovered journal.
 #[derive(Clone, Copy, Debug)]
 pub struct Journal {
@@ -39,17 +50,23 @@ pub struct Journal {
     next: u32,
     /// The newest record was written since the journal was opened: no cut is in it.
     affirmed: bool,
+    /// `half` holds a record with a used place right after it. A reset passes a place over, so both were written in one
+    /// run, and no cut is in the first of them.
+    is_proven: bool,
+    recovery: Recovery,
 }
 
 impl Journal {
-    /// Recovers the newest state; a journal without any valid record is that of a device from the factory.
+    /// Recovers the newest state; without any valid record it is that of a device from the factory.
     pub fn open<F: NorFlash>(flash: &mut Flash<F>) -> Self {
         let mut journal = Self {
             state: BootState::FACTORY,
             sequence: 0,
-            half: Half::Second,
+            half: Half::First,
             next: u32::MAX,
             affirmed: false,
+            is_proven: false,
+            recovery: Recovery::Blank,
         };
         let mut passed = 0;
         for half in [Half::First, Half::Second] {
@@ -65,24 +82,31 @@ impl Journal {
     fn scan<F: NorFlash>(&mut self, flash: &mut Flash<F>, half: Half) -> Option<u32> {
         let mut end = 0;
         let mut newest_here = None;
+        let (mut follows_record, mut is_proven) = (false, false);
         for index in 0..capacity(flash, half) {
             let mut bytes = [0; RECORD_LEN];
             let Some(offset) = offset_of(index) else { break };
             let readable = flash.read(Area::Journal(half), offset, &mut bytes).is_ok();
-            if readable && is_erased(&bytes) {
-                continue;
+            let mut is_record = false;
+            if !(readable && is_erased(&bytes)) {
+                end = index;
+                if half == Half::Second && self.recovery == Recovery::Blank {
+                    self.recovery = Recovery::Lost;
+                }
+                is_proven |= follows_record;
+                if readable && let Some((sequence, state)) = record::decode(&bytes) {
+                    is_record = true;
+                    if sequence > self.sequence {
+                        (self.sequence, self.state) = (sequence, state);
+                        newest_here = Some(index);
+                        self.recovery = Recovery::Found;
+                    }
+                }
             }
-            end = index;
-            if readable
-                && let Some((sequence, state)) = record::decode(&bytes)
-                && sequence > self.sequence
-            {
-                (self.sequence, self.state) = (sequence, state);
-                newest_here = Some(index);
-            }
+            follows_record = is_record;
         }
         let newest = newest_here?;
-        self.half = half;
+        (self.half, self.is_proven) = (half, is_proven);
         // A cut may have left the word after the last record half programmed, although it reads as erased.
         self.next = end.saturating_add(2);
         Some(end.saturating_add(1).saturating_sub(newest))
@@ -92,6 +116,12 @@ impl Journal {
     #[must_use]
     pub const fn state(&self) -> &BootState {
         &self.state
+    }
+
+    /// What was found when the journal was opened.
+    #[cfg(feature = "loader")]
+    pub(crate) const fn recovery(&self) -> Recovery {
+        self.recovery
     }
 
     /// Records an event. The state changes only if its record is in flash and reads back.
@@ -116,18 +146,23 @@ impl Journal {
         if self.affirmed { Ok(()) } else { self.append(flash, &state) }
     }
 
-    /// Writes a record to the first place that takes it, in this half or else in the other one.
+    /// Writes a record to the first place that takes it, in this half or else in an erased one. Until the half holds a
+    /// record that is proven to be whole, the record is written twice, one right after the other.
+    ///
+    /// A full half that is proven stays, and the other one is erased. One that is not proven holds nothing that any
+    /// caller was told of, while the other one is proven: it is erased itself, however often power was lost in it.
     #[inline(never)]
     fn append<F: NorFlash>(&mut self, flash: &mut Flash<F>, state: &BootState) -> Result<(), FlashError> {
         self.affirmed = false;
-        let (mut half, mut index) = (self.half, self.next);
+        let (mut half, mut index, mut is_proven) = (self.half, self.next, self.is_proven);
+        let (mut follows_copy, mut has_erased) = (false, false);
         loop {
             if index >= capacity(flash, half) {
-                if half != self.half {
+                if has_erased {
                     return Err(FlashError::NotProgrammed);
                 }
-                // Until its record is complete the other half stays the newest, and a retry erases again.
-                (half, index) = (half.other(), 0);
+                half = if is_proven { half.other() } else { half };
+                (index, is_proven, follows_copy, has_erased) = (0, false, false, true);
                 flash.erase_area(Area::Journal(half))?;
             }
             // Whatever happens below, this number and this place have been used.
@@ -136,11 +171,12 @@ impl Journal {
             if half == self.half {
                 self.next = next;
             }
-            if write(flash, half, index, &record::encode(self.sequence, state)).is_ok() {
-                (self.half, self.next, self.affirmed) = (half, next, true);
+            let is_taken = write(flash, half, index, &record::encode(self.sequence, state)).is_ok();
+            if is_taken && (is_proven || follows_copy) {
+                (self.half, self.next, self.affirmed, self.is_proven) = (half, next, true, true);
                 return Ok(());
             }
-            index = next;
+            (index, follows_copy) = (next, is_taken);
         }
     }
 }

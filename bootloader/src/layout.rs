@@ -14,9 +14,8 @@ pub const REVOCATION_LIST_LEN_MAX: usize = trust::MAX_REVOCATION_LIST_LEN;
 pub const PROVISIONING_BLOCK_LEN_MAX: usize = MAX_PROVISIONING_BLOCK_LEN;
 /// Bytes of a record in the journal (docs/flash-layout.md, Journal): whole words of every flash we know.
 pub const JOURNAL_RECORD_LEN: usize = 192;
-/// Records that a half of the journal holds at least. After a reset the place after the newest record is passed over,
-/// and the newest may read torn next time: a half without another whole record must still have room, or the other
-/// half is erased while it holds the only record that is sure.
+/// Records that a half of the journal holds at least: the first one twice, a place that is passed over after a reset, and
+/// one more (docs/flash-layout.md, Journal).
 pub const JOURNAL_HALF_RECORDS: usize = 4;
 /// All that is read or programmed is a multiple of this, aligned to it: the largest flash word there is.
 pub const UNIT: usize = 32;
