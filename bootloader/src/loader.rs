@@ -8,7 +8,7 @@ use trust::AnchorSet;
 use crate::anchor;
 use crate::flash::Flash;
 use crate::install::{Accepted, Install};
-use crate::journal::Journal;
+use crate::journal::{Journal, Recovery};
 use crate::provisioning::{self, Identity, ProvisioningBlock};
 use crate::refusal::Refusal;
 use crate::revocation::{self, ListBuffer};
@@ -28,7 +28,8 @@ pub struct Buffers<'b> {
 pub struct Loader<'b, F> {
     pub(crate) flash: Flash<F>,
     pub(crate) journal: Journal,
-    provisioned: Option<Provisioned>,
+    /// Or why nobody is trusted: [`Reason::NotProvisioned`] in factory state.
+    provisioned: Result<Provisioned, Reason>,
     install: Option<Install>,
     buffers: Buffers<'b>,
 }
@@ -36,22 +37,26 @@ pub struct Loader<'b, F> {
 impl<'b, F: NorFlash> Loader<'b, F> {
     /// Recovers the journal and reads the identity of the device; writes nothing. A block that the journal does not
     /// know was interrupted by a cut and may read differently next time, so the device stays in factory state until
-    /// the host sends the block again.
+    /// the host sends the block again. A whole block beside a journal without a record was not: the journal lasts
+    /// before the block is written, so its records were lost.
     pub fn start(mut flash: Flash<F>, buffers: Buffers<'b>) -> Self {
         let journal = Journal::open(&mut flash);
-        let mut provisioned = None;
-        if journal.state().provisioned
-            && let Some(block) = provisioning::load(&mut flash)
-            && provisioning::check_anchors(&block.anchors, anchor::IS_COMPILED_IN).is_ok()
-        {
-            provisioned = Some((block.identity, anchor::effective(block.anchors)));
-        }
+        let provisioned = match (journal.recovery(), provisioning::load(&mut flash)) {
+            (Recovery::Lost, _) | (Recovery::Blank, Some(_)) => Err(Reason::JournalCorrupt),
+            _ if !journal.state().provisioned => Err(Reason::NotProvisioned),
+            (_, Some(block))
+                if provisioning::check_anchors(&block.anchors, anchor::IS_COMPILED_IN).is_ok() =>
+            {
+                Ok((block.identity, anchor::effective(block.anchors)))
+            }
+            _ => Err(Reason::ProvisioningMalformed),
+        };
         Self { flash, journal, provisioned, install: None, buffers }
     }
 
     /// The identity of the device; `None` in factory state, and when its block is unreadable.
     pub fn identity(&self) -> Option<&Identity> {
-        self.provisioned.as_ref().map(|(identity, _)| identity)
+        self.provisioned.as_ref().ok().map(|(identity, _)| identity)
     }
 
     /// Its address on the bus.
@@ -62,8 +67,8 @@ impl<'b, F: NorFlash> Loader<'b, F> {
     /// The anchors.
     pub fn anchors(&self) -> AnchorSet {
         match &self.provisioned {
-            Some((_, anchors)) => *anchors,
-            None => anchor::effective(AnchorSet::EMPTY),
+            Ok((_, anchors)) => *anchors,
+            Err(_) => anchor::effective(AnchorSet::EMPTY),
         }
     }
 
@@ -91,7 +96,14 @@ impl<'b, F: NorFlash> Loader<'b, F> {
 
     /// Whether a provisioning block may come now.
     pub(crate) fn check_factory(&self) -> Result<(), Refusal> {
-        if self.state().provisioned { Err(Reason::AlreadyProvisioned.into()) } else { Ok(()) }
+        let untrusted = self.provisioned.as_ref().err();
+        if untrusted == Some(&Reason::NotProvisioned) {
+            Ok(())
+        } else if untrusted == Some(&Reason::JournalCorrupt) {
+            Err(Reason::JournalCorrupt.into())
+        } else {
+            Err(Reason::AlreadyProvisioned.into())
+        }
     }
 
     /// Puts bytes of an object into the buffer; `false` if they do not fit.
@@ -167,7 +179,7 @@ impl<'b, F: NorFlash> Loader<'b, F> {
 
     /// Judges the first `len` bytes of the buffer as a revocation list and stores it.
     pub(crate) fn accept_list(&mut self, len: usize) -> Result<(), Refusal> {
-        let (_, anchors) = known(&self.provisioned, self.journal.state())?;
+        let (_, anchors) = known(&self.provisioned)?;
         let received = self.buffers.envelope.get(..len).ok_or(Refusal::of(Reason::RecordMalformed))?;
         revocation::accept(&mut self.flash, &mut self.journal, anchors, received, self.buffers.list)
     }
@@ -190,7 +202,7 @@ impl<'b, F: NorFlash> Loader<'b, F> {
             return Err(Reason::FlashFailed.into());
         }
         self.journal.record(&mut self.flash, Event::Provisioned(block.sequence_floor))?;
-        self.provisioned = Some((block.identity, anchor::effective(block.anchors)));
+        self.provisioned = Ok((block.identity, anchor::effective(block.anchors)));
         Ok(())
     }
 
@@ -215,20 +227,22 @@ impl<'b, F: NorFlash> Loader<'b, F> {
 
     /// Succeeds when the device has an identity and anchors.
     pub(crate) fn known(&self) -> Result<(), Refusal> {
-        known(&self.provisioned, self.state()).map(|_| ())
+        known(&self.provisioned).map(|_| ())
     }
 }
 
 /// Identity and anchors of the device.
 type Provisioned = (Identity, AnchorSet);
 
-fn known<'p>(provisioned: &'p Option<Provisioned>, state: &BootState) -> Result<&'p Provisioned, Refusal> {
-    let unknown = if state.provisioned { Reason::ProvisioningMalformed } else { Reason::NotProvisioned };
-    provisioned.as_ref().ok_or(Refusal::of(unknown))
+fn known(provisioned: &Result<Provisioned, Reason>) -> Result<&Provisioned, Refusal> {
+    provisioned.as_ref().map_err(|&reason| reason.into())
 }
 
 /// Verifies for this device.
-fn verifier<'p>(provisioned: &'p Option<Provisioned>, state: &BootState) -> Result<Verifier<'p>, Refusal> {
-    let (identity, anchors) = known(provisioned, state)?;
+fn verifier<'p>(
+    provisioned: &'p Result<Provisioned, Reason>,
+    state: &BootState,
+) -> Result<Verifier<'p>, Refusal> {
+    let (identity, anchors) = known(provisioned)?;
     Ok(Verifier { identity, anchors, revocation: state.revocation, floor: state.floor })
 }

@@ -102,7 +102,7 @@ impl<'b, F: NorFlash> Session<'b, F> {
     pub fn state_record(&self) -> StateRecord {
         let state = self.loader.state();
         let now = Circumstances {
-            mode: if state.provisioned { Mode::Loader } else { Mode::Factory },
+            mode: if self.loader.check_factory().is_ok() { Mode::Factory } else { Mode::Loader },
             bootable: self.has_bootable(),
             anchor_compiled_in: anchor::IS_COMPILED_IN,
             refusal: self.refusal.map_or((0, 0), |refusal| (refusal.reason.code(), refusal.position)),

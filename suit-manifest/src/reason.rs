@@ -289,7 +289,7 @@ reasons! {
         "Try again; if it fails again, replace the device.";
     0x030a JournalCorrupt "journal-corrupt" 11 7
         "The device cannot read its journal."
-        "Install again; if it fails again, replace the device.";
+        "Reset the device and install again; if it fails again, replace the device.";
     0x030b RevocationMalformed "revocation-malformed" 1 7
         "The stored revocation list is unreadable or does not verify."
         "Send the newest revocation list again.";

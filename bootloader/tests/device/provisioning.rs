@@ -1,5 +1,6 @@
 //! Factory state and the provisioning block.
 
+use bootloader::layout::{Area, Half};
 use bootloader::provisioning::ProvisioningBlock;
 use device_harness::device::{Boot, Device, Failure, record};
 use device_harness::factory::{Factory, provisioning_block};
@@ -146,6 +147,51 @@ fn a_block_that_asks_for_a_feature_is_refused_by_its_name() {
 fn node(block: &mut [u8]) -> &mut [u8] {
     let at = block.windows(3).position(|window| window == [0x05, 0x18, 0x21]).unwrap();
     &mut block[at + 1..at + 3]
+}
+
+#[test]
+fn boot13_a_provisioned_device_whose_journal_is_lost_takes_no_block() {
+    let factory = Factory::new(1);
+    let (mut young, mut old) = (Board::new(4), Board::new(4));
+    let image = young.image(64, 1);
+    for board in [&mut young, &mut old] {
+        board.provision(&factory);
+    }
+    // With records in both halves.
+    for sequence in 1..=8 {
+        old.update(&factory.envelope(sequence, &image), &image);
+    }
+    let journal = young.layout.region(Area::Journal(Half::First));
+    let (start, len) = (journal.start as usize, 2 * journal.len as usize);
+    for (board, block_too) in [(&young, false), (&old, false), (&old, true)] {
+        for unreadable in [true, false] {
+            let mut board = board.twin();
+            let mut medium = board.nor.medium_mut();
+            for at in (start..start + len).step_by(8) {
+                if medium.bytes()[at..at + 8] == [0xFF; 8] {
+                    continue;
+                }
+                if unreadable { medium.break_word(at) } else { medium.tamper(at, &[0xA5; 8]) }
+            }
+            if block_too {
+                medium.break_word(40);
+            }
+            drop(medium);
+            assert_eq!(board.boot(), Boot::Stay(Some(Reason::JournalCorrupt)));
+            assert_eq!(record(&board.program()).mode, Mode::Loader);
+            let before = board.nor.medium().operations();
+            let block = provisioning_block(&[Factory::new(2).anchor()], None);
+            for (object, bytes) in [
+                (Object::ProvisioningBlock, block),
+                (Object::Envelope, factory.envelope(9, &image)),
+                (Object::RevocationList, factory.revocation_list(1, &[])),
+            ] {
+                let refused = board.send(object, &bytes).unwrap_err();
+                assert_eq!(refused.reason(), Some(Reason::JournalCorrupt));
+            }
+            assert_eq!(board.nor.medium().operations(), before);
+        }
+    }
 }
 
 #[test]
