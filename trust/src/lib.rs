@@ -52,8 +52,8 @@ pub use error::{Error, ErrorKind};
 pub use key::{COSE_KEY_LEN, KID_LEN, Kid, PublicKey, sha256};
 pub use record::{MAX_CREDENTIAL_LEN, MAX_NAME_LEN};
 pub use revocation::{
-    MAX_MINIMUM_SEQUENCE, MAX_MINIMUM_SEQUENCES, MAX_REVOCATION_LIST_LEN, MAX_REVOKED, MinimumSequence,
-    Replacement, RevocationClaims, RevocationList, Revoked, RevokedId,
+    MAX_LIST_SEQUENCE, MAX_MINIMUM_SEQUENCE, MAX_MINIMUM_SEQUENCES, MAX_REVOCATION_LIST_LEN, MAX_REVOKED,
+    MinimumSequence, Replacement, RevocationClaims, RevocationList, Revoked, RevokedId,
 };
 pub use scope::{MAX_CLASSES, MAX_SERIALS, Role, Scope};
 pub use store::TrustStore;

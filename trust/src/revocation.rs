@@ -26,6 +26,8 @@ pub const MAX_REVOKED: usize = 32;
 pub const MAX_MINIMUM_SEQUENCES: u64 = 16;
 /// Highest minimum sequence number: below every [ceiling](crate::MAX_SEQUENCE_CEILING) that a credential may have.
 pub const MAX_MINIMUM_SEQUENCE: u64 = 1 << 62;
+/// Highest list-sequence: a list always leaves room for its successors.
+pub const MAX_LIST_SEQUENCE: u64 = 1 << 62;
 /// Roles, and so most entries of a list.
 const ROLES: usize = Role::ALL.len();
 
@@ -210,7 +212,7 @@ impl<'a> RevocationClaims<'a> {
         self.issued_at
     }
 
-    /// list-sequence, above zero; a newer list of the domain has a higher one.
+    /// list-sequence, 1 to [`MAX_LIST_SEQUENCE`]; a newer list of the domain has a higher one.
     #[must_use]
     pub fn sequence(&self) -> u64 {
         self.sequence
@@ -298,8 +300,8 @@ impl<'a> RevocationClaims<'a> {
                 CLAIM_ISS => iss = Some(reader.name(MAX_NAME_LEN)?),
                 CLAIM_IAT => issued_at = Some(UnixTime(reader.uint()?)),
                 CLAIM_LIST_SEQUENCE => match reader.uint()? {
-                    0 => return Err(Error::new(ErrorKind::OutOfRange, start)),
-                    number => sequence = Some(number),
+                    number @ 1..=MAX_LIST_SEQUENCE => sequence = Some(number),
+                    _ => return Err(Error::new(ErrorKind::OutOfRange, start)),
                 },
                 CLAIM_REVOKED => revoked = Some(read_revoked(reader)?),
                 CLAIM_MINIMUM_SEQUENCE => {

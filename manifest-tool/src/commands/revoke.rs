@@ -8,7 +8,8 @@ use std::str::FromStr;
 use serde::Serialize;
 use trust::author::{Minimum, RevocationRequest, Signer as _, read_unverified_credential};
 use trust::{
-    Anchor, DEFAULT_SEQUENCE_CEILING, Kid, MAX_GENERATION, RevocationList, Revoked, RevokedId, Role,
+    Anchor, DEFAULT_SEQUENCE_CEILING, Kid, MAX_GENERATION, MAX_LIST_SEQUENCE, RevocationList, Revoked,
+    RevokedId, Role,
 };
 
 use super::SigningKeyArguments;
@@ -20,6 +21,8 @@ use crate::identifiers::{Class, IdentifierError, Vendor};
 use crate::output::{Report, table};
 use crate::step::StepArguments;
 
+/// Highest list-sequence of the command line: as many are left for its successors.
+const HIGHEST_SEQUENCE: u64 = MAX_LIST_SEQUENCE / 2;
 const NO_GENERATION: &str = "--kid and --cti need --role and --generation (the highest that this root has issued for \
                              the role); with the credential at hand, give --key-of or --credential instead";
 
@@ -91,8 +94,8 @@ pub struct Revoke {
     issuer: String,
     #[command(flatten)]
     previous: PreviousArguments,
-    /// list-sequence of the new list [default: the next one]
-    #[arg(long)]
+    /// list-sequence of the new list, 1 to 2^61 [default: the next one]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=HIGHEST_SEQUENCE))]
     sequence: Option<u64>,
     /// Credential to revoke; other credentials of its key stay valid (repeatable)
     #[arg(long = "credential", value_name = "FILE", group = "what")]

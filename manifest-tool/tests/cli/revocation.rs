@@ -198,7 +198,7 @@ fn revocation_refuses_what_would_not_hold() {
                 "--generation",
                 "0",
             ],
-            "not-possible",
+            "usage",
             2,
         ),
         (
@@ -410,4 +410,24 @@ fn a_generation_rises_and_never_far() {
     }
     workshop.ok(&revoke(&with("256")));
     workshop.ok(&revoke(&[&with("65535")[..], &["--allow-large-step", "--force"]].concat()));
+}
+
+/// A list without a successor ends revocation wherever it is taken.
+#[test]
+fn a_list_leaves_room_for_its_successors() {
+    let workshop = Workshop::new();
+    workshop.key("root");
+    let revoke = |sequence: &'static str, more: &[&'static str]| {
+        let common = ["revoke", "--key", "root.pem", "--issuer", "root", "--lowest-generation", "release=1"];
+        [&common[..], &["--first", "--out", "l.cwt", "--sequence", sequence], more].concat()
+    };
+    for sequence in ["2305843009213693953", "18446744073709551615"] {
+        let last = revoke(sequence, &["--allow-large-step", "--force"]);
+        assert_eq!(workshop.refused(&last), ("usage".into(), 2), "{sequence}");
+    }
+    assert_eq!(workshop.refused(&revoke("1048577", &[])), ("step-too-large".into(), 2));
+    workshop.ok(&revoke("2305843009213693952", &["--allow-large-step"]));
+    let next =
+        "revoke --key root.pem --issuer root --lowest-generation release=2 --previous l.cwt --out n.cwt";
+    assert_eq!(workshop.ok(&split(next))["list_sequence"], 2_305_843_009_213_693_953_u64);
 }

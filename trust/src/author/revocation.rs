@@ -28,7 +28,8 @@ pub struct RevocationRequest {
     pub iss: String,
     /// When the list is issued.
     pub issued_at: UnixTime,
-    /// list-sequence, above zero and above that of every earlier list of the domain.
+    /// list-sequence, 1 to [`MAX_LIST_SEQUENCE`](crate::MAX_LIST_SEQUENCE) and above that of every earlier list of the
+    /// domain.
     pub sequence: u64,
     /// Revoked keys and credentials, in any order.
     pub revoked: Vec<Revoked>,

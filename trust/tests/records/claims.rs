@@ -138,6 +138,8 @@ fn revocation_values_have_ranges() {
         (-70003, int(0), Some(OutOfRange)),
         (-70003, int(-1), Some(UnexpectedType)),
         (-70003, int(1), None),
+        (-70003, int(1 << 62), None),
+        (-70003, int((1 << 62) + 1), Some(OutOfRange)),
         (-70004, array(&[entry(1, 0, &ids(32, 16))]), None),
         (-70004, array(&[entry(1, 0, &ids(33, 8))]), Some(TooMany)),
         (-70004, array(&[entry(1, 0, &ids(16, 8)), entry(2, 0, &ids(17, 8))]), Some(TooMany)),

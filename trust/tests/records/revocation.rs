@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use trust::author::{AuthorError, Minimum, RevocationRequest, sign_revocation};
 use trust::{
-    Error, ErrorKind, Kid, MAX_GENERATION, MAX_MINIMUM_SEQUENCE, MAX_REVOCATION_LIST_LEN, MAX_REVOKED,
-    Replacement, RevocationList, RevokedId, Role, TrustStoreBuf, UnixTime,
+    Error, ErrorKind, Kid, MAX_GENERATION, MAX_LIST_SEQUENCE, MAX_MINIMUM_SEQUENCE, MAX_REVOCATION_LIST_LEN,
+    MAX_REVOKED, Replacement, RevocationList, RevokedId, Role, TrustStoreBuf, UnixTime,
 };
 
 use super::roots::{CLASS, VENDOR, anchors, key, minimum, revocation_request, revoked_key, root};
@@ -142,7 +142,7 @@ fn the_largest_list_that_the_counts_allow_fits() {
     let largest = RevocationRequest {
         iss: "i".repeat(64),
         issued_at: UnixTime(u64::MAX),
-        sequence: u64::MAX,
+        sequence: MAX_LIST_SEQUENCE,
         revoked: (0..MAX_REVOKED)
             .map(|number| {
                 let role = Role::ALL[number % Role::ALL.len()];

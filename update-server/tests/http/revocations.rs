@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use trust::author::{RevocationRequest, Signer as _, SoftwareKey, sign_revocation};
-use trust::{RevokedId, Role};
+use trust::{MAX_LIST_SEQUENCE, RevokedId, Role};
 
 use crate::harness::*;
 
@@ -39,13 +39,13 @@ async fn only_a_newer_list_replaces_a_list() {
         revoked: [RevokedId::Key(gone.kid()), RevokedId::Credential(gone.cti)]
             .map(|id| id.revoked(Role::Release, 0))
             .to_vec(),
-        ..revocation_request(u64::MAX)
+        ..revocation_request(MAX_LIST_SEQUENCE)
     };
     let last = sign_revocation(&request, &world.root).unwrap();
     server.put("/v1/revocations", last.clone()).await.is(200);
     assert_eq!(server.get(&path).await.body, last);
     let told = server.get("/v1/revocations").await.json();
-    assert_eq!(told["revocations"][0]["list_sequence"], json!(u64::MAX));
+    assert_eq!(told["revocations"][0]["list_sequence"], json!(MAX_LIST_SEQUENCE));
     assert_eq!(told["revocations"][0]["revoked"], json!([hex::encode(gone.kid().0), hex::encode(gone.cti)]));
     server.put("/v1/revocations", second).await.is_problem(409, "revocation-sequence");
 
