@@ -48,6 +48,9 @@ pub enum Error {
         "the minimum {minimum} is above {ceiling}, the highest sequence number that a known credential permits"
     )]
     MinimumAboveCeiling { minimum: u64, ceiling: u64 },
+    /// A list contains no id below the lowest generation of its role.
+    #[error("{id} is not revoked: its generation {generation} is below {lowest}, the lowest of the list")]
+    BelowLowestGeneration { id: String, generation: u64, lowest: u64 },
 
     // Environment.
     /// A file could not be read or written.
@@ -270,6 +273,7 @@ impl Error {
             Self::SameFile(_) => "same-file",
             Self::Step { .. } => "step-too-large",
             Self::MinimumAboveCeiling { .. } => "minimum-above-ceiling",
+            Self::BelowLowestGeneration { .. } => "generation-below-lowest",
             Self::KeyHasRole { .. } => "key-has-role",
             Self::File { action: FileAction::Read, .. } => "file-read",
             Self::File { action: FileAction::Write, .. } => "file-write",
@@ -309,6 +313,9 @@ impl Error {
             }
             Self::MinimumAboveCeiling { .. } => {
                 "Pass the credential with the higher ceiling as --known; --allow-unreachable-minimum stops all releases."
+            }
+            Self::BelowLowestGeneration { .. } => {
+                "Pass the highest generation of the key as --generation; if that is lower too, the list revokes it already."
             }
             Self::KeyHasRole { .. } => "Generate a separate key for each role.",
             Self::Step { .. } => {
@@ -362,6 +369,7 @@ impl Error {
             | Self::SameFile(_)
             | Self::Step { .. }
             | Self::MinimumAboveCeiling { .. }
+            | Self::BelowLowestGeneration { .. }
             | Self::ServerUrl(_)
             | Self::Author { .. } => 2,
             Self::File { .. } | Self::Output(_) | Self::Clock | Self::Http { .. } => 3,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use trust::author::{
     Minimum, RevocationRequest, Signer as _, SoftwareKey, read_unverified_credential, sign_revocation,
 };
-use trust::{Anchor, Credential, ErrorKind, Kid, RevocationList, RevokedId, Role, TrustStore};
+use trust::{Anchor, Credential, ErrorKind, Kid, RevocationList, Revoked, RevokedId, Role, TrustStore};
 
 use crate::error::Error;
 use crate::files::{MAX_RECORD_FILE_LEN, read};
@@ -150,8 +150,8 @@ impl OwnCredential {
         request.revoke(self.role, self.generation, RevokedId::Credential(self.cti));
     }
 
-    /// Revokes its key. `at_least`: highest known generation of the key's other credentials.
-    pub(super) fn revoke_key(&self, request: &mut RevocationRequest, at_least: u64) {
-        request.revoke(self.role, self.generation.max(at_least), RevokedId::Key(self.kid));
+    /// Its key. `at_least`: highest known generation of the key's other credentials.
+    pub(super) fn key(&self, at_least: u64) -> Revoked {
+        RevokedId::Key(self.kid).revoked(self.role, self.generation.max(at_least))
     }
 }

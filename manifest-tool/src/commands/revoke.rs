@@ -156,18 +156,18 @@ impl Revoke {
         if !self.previous.is_given() {
             return Err(Error::usage(NO_PREVIOUS));
         }
-        let bare = self.bare()?;
+        let mut named = self.bare()?;
         let ceiling = self.highest_ceiling()?;
         let root = self.key.open()?;
         let cwt = self.previous.sign(&root, &self.issuer, self.sequence, self.step, |request| {
-            for Revoked { role, generation, id } in bare {
-                request.revoke(role, generation, id);
+            for path in &self.keys_of {
+                named.push(OwnCredential::read(path, &root)?.key(self.generation.unwrap_or(0)));
+            }
+            for Revoked { role, generation, id } in &named {
+                request.revoke(*role, *generation, *id);
             }
             for path in &self.credentials {
                 OwnCredential::read(path, &root)?.revoke(request);
-            }
-            for path in &self.keys_of {
-                OwnCredential::read(path, &root)?.revoke_key(request, self.generation.unwrap_or(0));
             }
             self.raise_generations(request)?;
             self.raise_minimums(request, ceiling)
@@ -175,6 +175,7 @@ impl Revoke {
         let anchors = [Anchor::root(root.public_key())];
         let list = RevocationList::verify(&cwt, &anchors)
             .map_err(|_| Error::Internal("the signed list cannot be read back"))?;
+        named.iter().try_for_each(|revoked| check_in_force(&list, revoked))?;
         let report = RevokeReport { out: self.out.clone(), list: RevocationView::new(&list) };
         write(&self.out, &cwt, self.overwrite.existing())?;
         Ok(report)
@@ -241,6 +242,21 @@ impl Revoke {
         }
         Ok(())
     }
+}
+
+/// An id below the lowest generation of its role is not in the list. It may have a credential of a higher generation,
+/// which would stay valid. (A credential that was read is certainly below.)
+fn check_in_force(list: &RevocationList<'_>, revoked: &Revoked) -> Result<(), Error> {
+    let Revoked { role, generation, id } = revoked;
+    let is_revoked = match id {
+        RevokedId::Key(kid) => list.revokes_kid(*role, kid),
+        RevokedId::Credential(cti) => list.revokes_cti(*role, cti),
+    };
+    if is_revoked {
+        return Ok(());
+    }
+    let lowest = list.lowest_generation(*role);
+    Err(Error::BelowLowestGeneration { id: hex::encode(id.as_bytes()), generation: *generation, lowest })
 }
 
 impl Report for RevokeReport {

@@ -431,3 +431,40 @@ fn a_list_leaves_room_for_its_successors() {
         "revoke --key root.pem --issuer root --lowest-generation release=2 --previous l.cwt --out n.cwt";
     assert_eq!(workshop.ok(&split(next))["list_sequence"], 2_305_843_009_213_693_953_u64);
 }
+
+/// The list has no room for an id below its lowest generation. The key may have a credential of a higher one.
+#[test]
+fn a_key_below_the_lowest_generation_is_not_passed_over() {
+    let workshop = Workshop::with_release();
+    let kid = workshop.ok(&["key", "public", "release.pem"])["kid"].as_str().unwrap().to_owned();
+    workshop.credential("root", "release", &["--generation", "6", "--force"]);
+    workshop.sign("release", "forgotten.suit");
+    workshop.credential("root", "release", &["--generation", "3", "--force"]);
+    let revoke = |previous: &[&'static str], line: &'static str| {
+        [&["revoke", "--key", "root.pem", "--issuer", "root"], previous, &split(line)].concat()
+    };
+    let first = ["--first"];
+    workshop.ok(&revoke(&first, "--lowest-generation release=5 --out 1.cwt"));
+    let previous = ["--previous", "1.cwt"];
+    let below = || ("generation-below-lowest".into(), 2);
+    for line in [
+        "--key-of release.cwt --out 2.cwt",
+        "--key-of release.cwt --generation 4 --out 2.cwt",
+        "--cti 0102030405060708090a0b0c0d0e0f10 --role release --generation 4 --out 2.cwt",
+    ] {
+        assert_eq!(workshop.refused(&revoke(&previous, line)), below(), "{line}");
+    }
+    let bare = format!("revoke --key root.pem --issuer root --previous 1.cwt --kid {kid} --out 2.cwt");
+    let bare = format!("{bare} --role release --generation 3");
+    assert_eq!(workshop.refused(&split(&bare)), below());
+    // The same in the list that revokes the generation.
+    let both = "--key-of release.cwt --lowest-generation release=5 --out 2.cwt";
+    assert_eq!(workshop.refused(&revoke(&first, both)), below());
+
+    // A credential below it is revoked; a key is, under the highest generation of the role.
+    workshop.ok(&revoke(&previous, "--credential release.cwt --out 2.cwt"));
+    let verify = |list| ["verify", "forgotten.suit", "--anchor", "root.cose", "--revocations", list];
+    workshop.ok(&verify("2.cwt"));
+    workshop.ok(&revoke(&["--previous", "2.cwt"], "--key-of release.cwt --generation 6 --out 3.cwt"));
+    assert_eq!(workshop.refused(&verify("3.cwt")), ("key-revoked".into(), 6));
+}

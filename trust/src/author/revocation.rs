@@ -84,7 +84,8 @@ impl RevocationRequest {
         Ok(request)
     }
 
-    /// Takes back a key or a credential of a role; `generation` is the highest under which it was certified.
+    /// Takes back a key or a credential of a role; `generation` is the highest under which it was certified. The signed
+    /// list leaves an id out whose generation is below the lowest of its role.
     pub fn revoke(&mut self, role: Role, generation: u64, id: RevokedId) {
         match self.revoked.iter_mut().find(|known| (known.role, known.id) == (role, id)) {
             Some(known) => known.generation = known.generation.max(generation),
