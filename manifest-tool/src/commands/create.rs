@@ -86,6 +86,7 @@ impl Create {
     pub fn run(&self) -> Result<Created, Error> {
         for output in [&self.out, &self.image_out] {
             must_differ(output, &[&self.image])?;
+            must_differ(output, self.previous_release.as_deref().as_slice())?;
         }
         self.check_previous()?;
         let input = read(&self.image, MAX_INPUT_LEN)?;

@@ -1,7 +1,7 @@
 //! `recertify`: replace the credential in signed envelopes. The signature covers the manifest and not the credential,
 //! so nothing is signed again and no key is needed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use suit_manifest::author::{inspect, recertify};
@@ -54,10 +54,12 @@ impl Recertify {
         let credential = read(&self.credential, MAX_RECORD_FILE_LEN)?;
         let claims = read_unverified_credential(&credential)
             .map_err(|error| Error::refused_record(&self.credential, error))?;
+        let inputs: Vec<&Path> =
+            self.envelopes.iter().chain([&self.credential]).map(PathBuf::as_path).collect();
         let mut made = Vec::new();
         for path in &self.envelopes {
             let out = self.output(path)?;
-            must_differ(&out, &[&self.credential])?;
+            must_differ(&out, &inputs)?;
             let envelope = read(path, MAX_ENVELOPE_FILE_LEN)?;
             let renewed =
                 recertify(&envelope, &credential).map_err(|error| explain(path, &self.credential, error))?;
@@ -81,7 +83,7 @@ impl Recertify {
         Ok(Recertified { envelopes, credential: CredentialView::new(&claims) })
     }
 
-    fn output(&self, envelope: &std::path::Path) -> Result<PathBuf, Error> {
+    fn output(&self, envelope: &Path) -> Result<PathBuf, Error> {
         match (&self.out, &self.out_dir, envelope.file_name()) {
             (Some(_), _, _) if self.envelopes.len() > 1 => {
                 Err(Error::usage("--out takes one envelope; pass --out-dir for several"))

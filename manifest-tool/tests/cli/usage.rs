@@ -206,3 +206,41 @@ fn pipes_are_files() {
     let key = ["key", "generate", "--no-passphrase", "--out", "-"];
     assert_eq!(workshop.refused(&key), ("usage".into(), 2));
 }
+
+/// `--force` would replace the only copy of a release, a list or a credential.
+#[test]
+fn an_output_is_never_an_input() {
+    let workshop = Workshop::with_release();
+    workshop.ok(&split("revoke --key root.pem --issuer root --first --key-of release.cwt --out 1.list"));
+    std::fs::copy(workshop.path("signed.suit"), workshop.path("second.suit")).unwrap();
+    let create = format!(
+        "create --image firmware.bin --vendor {VENDOR} --class {CLASS} --sequence 3 --version 3 \
+         --previous-release signed.suit"
+    );
+    let issue = format!(
+        "credential issue --key root.pem --for release.cose --role release --vendor {VENDOR} --issuer i \
+         --subject s --known release.cwt --replaces release.cwt --previous 1.list"
+    );
+    let revoke = "revoke --key root.pem --issuer i --previous 1.list --credential release.cwt";
+    let provision = format!("provision --serial A --vendor {VENDOR} --class {CLASS} --anchor root.cose");
+    let recertify = "recertify signed.suit second.suit --credential release.cwt";
+    let sign = "sign unsigned.suit --key release.pem --credential release.cwt";
+    for (command, other, outputs, inputs) in [
+        (&*create, "--image-out new", "--out", "firmware.bin signed.suit"),
+        (&create, "--out new", "--image-out", "firmware.bin signed.suit"),
+        (&issue, "--list-out new", "--out", "root.pem release.cose release.cwt 1.list"),
+        (&issue, "--out new", "--list-out", "root.pem release.cose release.cwt 1.list"),
+        (revoke, "", "--out", "root.pem 1.list release.cwt"),
+        (revoke, "--known second.cwt", "--out", "second.cwt"),
+        (&provision, "", "--out", "root.cose"),
+        (sign, "", "--out", "unsigned.suit release.pem release.cwt"),
+        (recertify, "", "--out-dir", "."),
+        ("recertify signed.suit --credential release.cwt", "", "--out", "signed.suit release.cwt"),
+        ("key public release.cose", "", "--out", "release.cose"),
+    ] {
+        for input in split(inputs) {
+            let line = format!("{command} {other} {outputs} {input} --force");
+            assert_eq!(workshop.refused(&split(&line)), ("same-file".into(), 2), "{line}");
+        }
+    }
+}
