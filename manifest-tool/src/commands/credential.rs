@@ -9,7 +9,7 @@ use trust::author::{
     read_unverified_credential,
 };
 use trust::host::Serial;
-use trust::{Credential, DEFAULT_SEQUENCE_CEILING, PublicKey, Role};
+use trust::{Anchor, Credential, DEFAULT_SEQUENCE_CEILING, PublicKey, RevocationList, Role, TrustStore};
 
 use super::list::{NO_PREVIOUS, OwnCredential, PreviousArguments};
 use super::{SigningKeyArguments, read_anchors};
@@ -22,7 +22,7 @@ use crate::public_key;
 use crate::step::StepArguments;
 use crate::time::{Time, display, now};
 
-const NO_LIST: &str = "--previous and --first require --replaces and --list-out";
+const NO_LIST: &str = "--first requires --replaces and --list-out";
 
 /// Certify a key with the root key
 #[derive(clap::Args, Clone, Debug)]
@@ -98,8 +98,11 @@ impl Issue {
         for out in std::iter::once(&self.out).chain(&self.list_out) {
             self.key.must_differ_from(out, &inputs)?;
         }
-        if self.list_out.is_some() != self.previous.is_given() {
-            return Err(Error::usage(if self.list_out.is_some() { NO_PREVIOUS } else { NO_LIST }));
+        if self.list_out.is_some() && !self.previous.is_given() {
+            return Err(Error::usage(NO_PREVIOUS));
+        }
+        if self.list_out.is_none() && self.previous.is_first() {
+            return Err(Error::usage(NO_LIST));
         }
         if self.ceiling.is_some() && self.role != Role::Release {
             return Err(Error::usage("--ceiling is for release credentials only"));
@@ -149,6 +152,14 @@ impl Issue {
             Some(path) => Some((path.as_path(), self.replace(&subject_key, &root)?)),
             None => None,
         };
+        match &list {
+            Some((_, list)) => self.check_under(list, &cwt, &root)?,
+            None => {
+                for path in self.previous.paths() {
+                    self.check_under(&read(path, MAX_RECORD_FILE_LEN)?, &cwt, &root)?;
+                }
+            }
+        }
         outputs.extend(list.as_ref().map(|(path, list)| (*path, list.as_slice())));
         write_all(&outputs, self.overwrite.existing())?;
         Ok(Issued { out: self.out.clone(), list_out: self.list_out.clone(), credential })
@@ -169,6 +180,15 @@ impl Issue {
             }
             Ok(())
         })
+    }
+
+    /// A credential whose key or generation a list of its root revokes would never be valid.
+    fn check_under(&self, list: &[u8], cwt: &[u8], root: &SoftwareKey) -> Result<(), Error> {
+        let anchors = [Anchor::root(root.public_key())];
+        let refused = |error| Error::refused_record(&self.out, error);
+        let lists = [RevocationList::verify(list, &anchors).map_err(refused)?];
+        let store = TrustStore::new(&anchors).with_lists(&lists);
+        Credential::verify(cwt, &store, self.role).map(drop).map_err(refused)
     }
 
     /// One key has one role, and a root has none. Generation and ceiling do not rise far above those in use.

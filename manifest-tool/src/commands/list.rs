@@ -37,6 +37,10 @@ impl PreviousArguments {
         self.first || !self.previous.is_empty()
     }
 
+    pub(super) fn is_first(&self) -> bool {
+        self.first
+    }
+
     /// Signs a list with everything in the previous ones and what `fill` adds. `sequence`: its list-sequence, by default
     /// the next one.
     pub(super) fn sign(

@@ -123,6 +123,35 @@ fn a_narrower_credential_replaces_the_older_one() {
     assert_eq!(workshop.refused(&of_another), ("usage".into(), 2));
 }
 
+/// Such a credential would put the key out of service, with the old one revoked.
+#[test]
+fn no_credential_is_issued_that_its_list_revokes() {
+    let workshop = Workshop::with_release();
+    let revoke = |more| [&split("revoke --key root.pem --issuer root")[..], &split(more)].concat();
+    workshop.ok(&revoke("--first --lowest-generation release=2 --out generation.list"));
+    workshop.ok(&revoke("--first --key-of release.cwt --generation 9 --out key.list"));
+    let issue = |more: &str| {
+        format!(
+            "credential issue --key root.pem --for release.cose --role release --vendor anchorage.example \
+             --issuer i --subject s --out new.cwt {more}"
+        )
+    };
+    let replaces = "--replaces release.cwt --list-out new.list";
+    for (list, more, code) in [
+        ("generation", "", "generation-revoked"),
+        ("generation", "--generation 1", "generation-revoked"),
+        ("key", "--generation 9", "key-revoked"),
+    ] {
+        for replaces in ["", replaces] {
+            let line = issue(&format!("--previous {list}.list {more} {replaces}"));
+            assert_eq!(workshop.refused(&split(&line)), (code.into(), 6), "{line}");
+        }
+    }
+    let good = issue(&format!("--previous generation.list --generation 2 {replaces}"));
+    workshop.ok(&split(&good));
+    workshop.ok(&split(&issue("--previous new.list --generation 2 --force")));
+}
+
 /// A credential is renewed without signing every release again.
 #[test]
 fn envelopes_get_a_renewed_credential() {
