@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use suit_manifest::Reason;
-use trust::host::{KeyFileError, ReadError};
+use trust::host::{KeyFileError, ReadError, TokenFileError};
 
 use crate::image::ImageError;
 use crate::passphrase::MAX_PASSPHRASE_LEN;
@@ -140,8 +140,8 @@ pub enum Error {
     #[error("{0:?} is not the URL of a server")]
     ServerUrl(String),
     /// The token file holds no token.
-    #[error("{} contains no bearer token", .0.display())]
-    Token(PathBuf),
+    #[error("{} cannot be used as a token file: {source}", path.display())]
+    Token { path: PathBuf, source: TokenFileError },
     /// The file of `--ca` holds no certificate.
     #[error("{} contains no certificate in PEM", .0.display())]
     Authorities(PathBuf),
@@ -295,7 +295,7 @@ impl Error {
             Self::Refused { reason, .. } => reason.slug(),
             Self::ImageMismatch { .. } => Reason::ImageDigestMismatch.slug(),
             Self::ServerUrl(_) => "server-url",
-            Self::Token(_) => "token-invalid",
+            Self::Token { .. } => "token-invalid",
             Self::Authorities(_) => "ca-invalid",
             Self::Http { .. } => "server-unreachable",
             Self::ServerRefused { code, .. } => code.as_deref().unwrap_or("server-refused"),
@@ -346,7 +346,7 @@ impl Error {
             Self::Authorities(_) => {
                 "Pass the PEM certificate of the authority that issued the server's certificate."
             }
-            Self::Token(_) => "Write the server's bearer token into it: one line of printable ASCII.",
+            Self::Token { .. } => "Write the token of the server into the file, on a line of its own.",
             Self::Http { .. } => "Check the URL, the network and the server, then run the command again.",
             Self::ServerRefused { hint: Some(hint), .. } => hint,
             Self::ServerRefused { status: 401 | 403, .. } => "Check the token.",
@@ -382,7 +382,7 @@ impl Error {
             | Self::KeyOperation { .. }
             | Self::Authorities(_)
             | Self::KeyHasRole { .. }
-            | Self::Token(_) => 4,
+            | Self::Token { .. } => 4,
             Self::CredentialOfAnotherKey(_) => Reason::KeyMismatch.exit_code(),
             Self::FileTooLong { .. }
             | Self::FileUnknown(_)

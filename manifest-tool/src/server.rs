@@ -7,7 +7,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Body, Certificate, Client, RequestBuilder, Response, StatusCode, Url, redirect};
 use serde::{Deserialize, Serialize};
-use trust::host::{MAX_KEY_FILE_LEN, Serial, printable_cut, without_mark};
+use trust::host::{
+    MAX_KEY_FILE_LEN, Serial, is_loopback, printable_cut, read_tokens, transfer_time, without_mark,
+};
 use zeroize::Zeroizing;
 
 use crate::describe::ManifestView;
@@ -19,8 +21,6 @@ const IMAGE_STEP: &str = "sending the image";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// For a request with a small body, the server's disk included.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
-/// Slowest line over which an image is still sent.
-const MIN_BYTES_PER_SECOND: u64 = 8 * 1024;
 /// Bytes that are handed over at a time, and counted by the progress bar.
 const CHUNK_LEN: usize = 64 * 1024;
 /// Longest file of certificates, bytes: that of a whole system has a quarter of it.
@@ -130,10 +130,12 @@ impl Server {
         let (url, token_file) = (&arguments.server, &arguments.token_file);
         let base = parse_url(url).ok_or_else(|| Error::ServerUrl(url.clone()))?;
         let token = read_secret(token_file, MAX_KEY_FILE_LEN)?;
-        let token = first_token(&token).ok_or_else(|| Error::Token(token_file.clone()))?;
-        let value = Zeroizing::new([b"Bearer ", token].concat());
+        let unusable = |source| Error::Token { path: token_file.clone(), source };
+        let tokens = read_tokens(&token).map_err(unusable)?;
+        let token = tokens.first().copied().unwrap_or_default();
+        let value = Zeroizing::new([b"Bearer ", token.as_bytes()].concat());
         let mut authorization =
-            HeaderValue::from_bytes(&value).map_err(|_| Error::Token(token_file.clone()))?;
+            HeaderValue::from_bytes(&value).map_err(|_| Error::Internal("the token is no header"))?;
         authorization.set_sensitive(true);
 
         // Installed explicitly: which cryptography speaks TLS is not left to features. A second call is one too many.
@@ -145,7 +147,7 @@ impl Server {
             .redirect(redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
             .tcp_nodelay(true);
-        if is_loopback(&base) {
+        if is_local(&base) {
             builder = builder.no_proxy();
         }
         if let Some(path) = &arguments.ca {
@@ -156,7 +158,7 @@ impl Server {
     }
 
     pub(crate) fn sends_the_token_in_clear(&self) -> bool {
-        self.base.scheme() == "http" && !is_loopback(&self.base)
+        self.base.scheme() == "http" && !is_local(&self.base)
     }
 
     /// Sequence number of the newest release that the server offers for this vendor, class and device.
@@ -262,7 +264,7 @@ impl Server {
             .put(self.url(IMAGE_STEP, &["images", sha256])?)
             .header(CONTENT_TYPE, "application/octet-stream")
             .header(CONTENT_LENGTH, len)
-            .timeout(REQUEST_TIMEOUT + Duration::from_secs(len / MIN_BYTES_PER_SECOND))
+            .timeout(transfer_time(len))
             .body(body);
         let answer = send(IMAGE_STEP, request).await;
         bar.finish_and_clear();
@@ -304,13 +306,6 @@ fn authorities(path: &Path) -> Result<Vec<Certificate>, Error> {
     if certificates.is_empty() { Err(Error::Authorities(path.to_owned())) } else { Ok(certificates) }
 }
 
-/// The first line that is neither empty nor a comment: the server's own token file serves too.
-fn first_token(file: &[u8]) -> Option<&[u8]> {
-    let mut lines = without_mark(file).split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
-    let token = lines.find(|line| !line.is_empty() && !line.starts_with(b"#"))?;
-    token.iter().all(u8::is_ascii_graphic).then_some(token)
-}
-
 fn parse_url(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok()?;
     let plain = url.query().is_none()
@@ -320,10 +315,8 @@ fn parse_url(text: &str) -> Option<Url> {
     (matches!(url.scheme(), "http" | "https") && url.has_host() && plain).then_some(url)
 }
 
-fn is_loopback(url: &Url) -> bool {
-    let Some(host) = url.host_str() else { return false };
-    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+fn is_local(url: &Url) -> bool {
+    url.host_str().is_some_and(is_loopback)
 }
 
 /// 2xx; anything else is an error with the server's own words.

@@ -13,11 +13,10 @@ use crate::record::{
     CLAIM_CEILING, CLAIM_CNF, CLAIM_CTI, CLAIM_EXP, CLAIM_GENERATION, CLAIM_IAT, CLAIM_ISS, CLAIM_NBF,
     CLAIM_ROLE, CLAIM_SCOPE, CLAIM_SUB, MAX_CREDENTIAL_LEN, Record,
 };
-use crate::revocation::{MAX_REVOCATION_LIST_LEN, TYP_REVOCATION};
 use crate::scope::{SCOPE_ACTIONS, SCOPE_CLASSES, SCOPE_SERIALS, SCOPE_VENDOR};
 use crate::{
-    Anchor, Credential, CredentialClaims, DEFAULT_SEQUENCE_CEILING, Error, PublicKey, RevocationClaims, Role,
-    TrustStore, UnixTime,
+    Anchor, Credential, CredentialClaims, DEFAULT_SEQUENCE_CEILING, Error, PublicKey, Role, TrustStore,
+    UnixTime,
 };
 
 mod provisioning;
@@ -27,6 +26,8 @@ mod signer;
 pub use provisioning::ProvisioningRequest;
 pub use revocation::{Minimum, RevocationRequest, sign_revocation};
 pub use signer::{SignError, Signer, SoftwareKey};
+
+pub use crate::revocation::read_unverified_revocation;
 
 /// Why something could not be made.
 #[derive(Debug)]
@@ -225,15 +226,6 @@ pub fn exchange_credential(sign1: &[u8], payload: &[u8], credential: &[u8]) -> R
 /// The kind that names the fault when the record is malformed or unsupported.
 pub fn read_unverified_credential(cwt: &[u8]) -> Result<CredentialClaims<'_>, Error> {
     CredentialClaims::read(&Record::open(cwt, 0, TYP_CREDENTIAL, MAX_CREDENTIAL_LEN)?)
-}
-
-/// The claims of a revocation list, **not verified**: to show them, or to find what a list that replaces it has to
-/// contain.
-///
-/// # Errors
-/// The kind that names the fault when the record is malformed or unsupported.
-pub fn read_unverified_revocation(cwt: &[u8]) -> Result<RevocationClaims<'_>, Error> {
-    RevocationClaims::read(cwt, &Record::open(cwt, 0, TYP_REVOCATION, MAX_REVOCATION_LIST_LEN)?)
 }
 
 fn sign_record(typ: &str, claims: Value, root: &dyn Signer) -> Result<Vec<u8>, AuthorError> {

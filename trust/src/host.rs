@@ -1,5 +1,5 @@
 //! What every program on an operating system reads and writes alike (std, feature `host`): key files, files with a
-//! limit, serials and versions, text for terminals.
+//! limit, serials and versions, text for terminals, token files.
 
 #[cfg(feature = "command-line")]
 mod command_line;
@@ -8,8 +8,10 @@ mod names;
 mod pem;
 mod private_key;
 mod read;
+mod server;
 mod terminal;
 
+pub use crate::revocation::read_unverified_revocation;
 #[cfg(feature = "command-line")]
 pub use command_line::{parse_command_line, usage_message};
 pub use key_file::{KeyFileError, MAX_KEY_FILE_LEN, open_anchors, open_public_key, parse_public_key};
@@ -17,4 +19,5 @@ pub use names::{NameError, Serial, VersionText};
 pub use pem::{Pem, PemError};
 pub use private_key::is_private_key;
 pub use read::{ReadError, open_limited, read, read_limited, without_mark};
+pub use server::{MIN_TOKEN_LEN, TokenFileError, is_loopback, read_tokens, transfer_time};
 pub use terminal::{printable, printable_cut};

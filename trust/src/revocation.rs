@@ -193,6 +193,16 @@ impl<'a> Deref for RevocationList<'a> {
     }
 }
 
+/// What a revocation list says, **nothing of it verified**, the signature neither: to show it, or to refuse a file that
+/// is no list before a device is troubled with it.
+///
+/// # Errors
+/// Those of the record's form
+#[cfg(any(feature = "author", feature = "host"))]
+pub fn read_unverified_revocation(cwt: &[u8]) -> Result<RevocationClaims<'_>, Error> {
+    RevocationClaims::read(cwt, &Record::open(cwt, 0, TYP_REVOCATION, MAX_REVOCATION_LIST_LEN)?)
+}
+
 impl<'a> RevocationClaims<'a> {
     /// kid of the anchor that signed it.
     #[must_use]

@@ -60,7 +60,7 @@ fn a_sequence_number_rises_and_never_far() {
 #[test]
 fn a_number_far_above_the_servers_newest_is_not_published() {
     let (workshop, server) = (Workshop::with_release(), FakeServer::start());
-    workshop.write("token", b"a-token\n");
+    workshop.write("token", b"a-token-for-tests\n");
     workshop.ok(&create("1048579", VENDOR, &["--allow-large-step"]));
     workshop.ok(&split("sign 3.suit --key release.pem --credential release.cwt --out signed.suit --force"));
     std::fs::rename(workshop.path("3.bin"), workshop.path("image.bin")).unwrap();

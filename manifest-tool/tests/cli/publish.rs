@@ -9,7 +9,7 @@ use super::workshop::Workshop;
 
 fn workshop() -> Workshop {
     let workshop = Workshop::with_release();
-    workshop.write("token", b"# of the server\n\na-token \r\nthe-next-token\n");
+    workshop.write("token", b"# of the server\n\na-token-for-tests \r\nthe-next-token-for-tests\n");
     workshop
 }
 
@@ -64,7 +64,7 @@ fn lists_then_image_then_release() {
     assert_eq!(record.sent[2].body, workshop.read("image.bin"));
     assert_eq!(record.sent[3].body, workshop.read("signed.suit"));
     for headers in &record.headers {
-        assert_eq!(headers["authorization"], "Bearer a-token");
+        assert_eq!(headers["authorization"], "Bearer a-token-for-tests");
     }
     assert_eq!(record.headers[2]["content-length"], "5000");
     assert_eq!(record.headers[3]["content-type"], "application/suit-envelope+cose");

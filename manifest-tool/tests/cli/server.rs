@@ -23,7 +23,7 @@ fn with_server<'a>(command: &'a str, url: &'a str, arguments: &[&'a str]) -> Vec
 
 fn workshop() -> Workshop {
     let workshop = Workshop::with_release();
-    workshop.write("token", b"a-token\n");
+    workshop.write("token", b"a-token-for-tests\n");
     workshop
 }
 
