@@ -1,7 +1,7 @@
-//! What was downloaded, kept on disk by digest so that an update goes on without the server.
+//! Downloads, kept on disk by digest so that an update works without the server.
 //!
 //! Nothing that is read back is believed: images and envelopes are matched with the digest in their name, lists and
-//! envelopes are verified again by whoever uses them. Files appear whole (written aside and renamed) or, for an image
+//! envelopes are verified again before each use. Files appear whole (written aside and renamed) or, for an image
 //! that is still being fetched, as `.part`, which is locked while a program writes to it.
 
 use std::fs::{self, File, TryLockError};
@@ -25,7 +25,6 @@ const MAX_RELEASE_OBJECT_LEN: u64 = 16 * 1024;
 /// Folders for what is kept: downloads, which may be deleted at any time, and reports, which may not.
 #[derive(Clone, Debug)]
 pub(crate) struct DataDirs {
-    /// Downloads.
     pub(crate) cache: PathBuf,
     /// Reports that wait for their server.
     pub(crate) queue: PathBuf,
@@ -83,8 +82,6 @@ impl Cache {
         self.by_digest(&self.envelope_path(digest), digest, MAX_ENVELOPE_LEN as u64)
     }
 
-    /// Keeps an envelope.
-    ///
     /// # Errors
     /// [`Error::Read`], [`Error::Write`]
     pub(crate) fn keep_envelope(&self, bytes: &[u8]) -> Result<(), Error> {
@@ -119,6 +116,15 @@ impl Cache {
             Some(Ok(kept)) if kept.sequence > latest.sequence => remove(&other),
             _ => Ok(()),
         }
+    }
+
+    /// Forgets the kept releases for a kind of device: the server offers none any more.
+    ///
+    /// # Errors
+    /// [`Error::Write`]
+    pub(crate) fn forget_release_objects(&self, server: &str, kind: &Kind) -> Result<(), Error> {
+        remove(&self.release_path(server, kind, Some(kind.device)))?;
+        remove(&self.release_path(server, kind, None))
     }
 
     /// The newest revocation list of a domain that was ever fetched. To be verified.
@@ -225,20 +231,16 @@ impl Cache {
 }
 
 impl PartialImage {
-    /// Bytes that are here.
     #[must_use]
     pub(crate) fn len(&self) -> u64 {
         self.len
     }
 
-    /// Whether nothing is here.
     #[must_use]
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Adds what came.
-    ///
     /// # Errors
     /// [`Error::Read`], [`Error::Write`]
     pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {

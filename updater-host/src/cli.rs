@@ -93,18 +93,18 @@ pub(crate) struct Revocations {
 }
 
 #[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("source").required(true).multiple(true)))]
 pub(crate) struct Update {
     #[command(flatten)]
     pub(crate) choice: Choice,
 
     /// Get the newest release for the device from this update-server, and report the result to it
     #[cfg(feature = "http")]
-    #[arg(long, value_name = "URL", required_unless_present = "release")]
+    #[arg(long, value_name = "URL", group = "source")]
     pub(crate) server: Option<String>,
 
     /// Install the release in this signed envelope
-    #[arg(long, value_name = "FILE", requires = "image")]
-    #[cfg_attr(not(feature = "http"), arg(required = true))]
+    #[arg(long, value_name = "FILE", requires = "image", group = "source")]
     pub(crate) release: Option<PathBuf>,
 
     /// Image of the release in --release

@@ -5,6 +5,7 @@ use std::time::Duration;
 use can_bus::Flow;
 use serde::Serialize;
 use suit_manifest::reason::Reason;
+use trust::host::read_unverified_revocation;
 use trust::provisioning::{Identity, ProvisioningBlock};
 use update_protocol::profile::{
     DEFAULT_NODE_ADDRESS, ImageState, MAX_PROVISIONING_BLOCK_LEN, MAX_REVOCATION_LIST_LEN, Mode, Object,
@@ -20,8 +21,6 @@ use crate::restart::await_answer;
 use crate::scan::{self, READING, choose};
 use crate::session::{PROGRAMMING, Reset, Session};
 
-/// `scan`
-///
 /// # Errors
 /// [`Error::Bus`], [`Error::NoDevice`]
 pub(crate) async fn scan(cli: &Cli) -> Result<ScanReport, Error> {
@@ -37,8 +36,6 @@ pub(crate) async fn scan(cli: &Cli) -> Result<ScanReport, Error> {
     })
 }
 
-/// `info`
-///
 /// # Errors
 /// Those of [`choose`]
 pub(crate) async fn info(cli: &Cli, choice: &Choice) -> Result<InfoReport, Error> {
@@ -46,7 +43,7 @@ pub(crate) async fn info(cli: &Cli, choice: &Choice) -> Result<InfoReport, Error
     Ok(InfoReport::new(&choose(&mut connection, choice, cli.scan_time).await?))
 }
 
-/// What a command that changes one thing did.
+/// Result of a command that changes one thing.
 #[derive(Debug, Serialize)]
 pub(crate) struct Done {
     result: &'static str,
@@ -74,8 +71,6 @@ impl Report for Done {
     }
 }
 
-/// `provision`
-///
 /// # Errors
 /// [`Error::Refused`] for a block that cannot be read and for a device that is provisioned already,
 /// [`Error::DeviceRefused`], those of [`choose`]
@@ -137,6 +132,10 @@ async fn look_around(
     {
         return conflict(ProvisionConflict::NodeInUse { node, serial: "another unit".to_owned() });
     }
+    if found.clashes.contains(&blank_node) {
+        let evidence = format!("{answers} answers came to one question");
+        return Err(Error::AddressClash { node: blank_node, evidence });
+    }
     if found.devices.is_empty() {
         return Err(Error::NoDevice { bus: connection.bus_name(), others: found.others });
     }
@@ -155,19 +154,22 @@ fn refused(reason: Reason, position: u32) -> Error {
     Error::Refused { subject: Subject::ProvisioningBlock, reason, position, facts: None }
 }
 
-/// `revocations`
-///
 /// # Errors
 /// [`Error::DeviceRefused`], those of [`choose`]
 pub(crate) async fn revocations(cli: &Cli, options: &Revocations, output: &Output) -> Result<Done, Error> {
     let list = files::read(&options.list, MAX_REVOCATION_LIST_LEN.into())?;
+    let subject = Subject::RevocationList(options.list.display().to_string());
+    // A device leaves its application for a list, and not for another file.
+    if let Err(error) = read_unverified_revocation(&list) {
+        let (reason, position) = (Reason::from(error), error.position);
+        return Err(Error::Refused { subject, reason, position, facts: None });
+    }
     let mut connection = Connection::open(cli).await?;
     let device = choose(&mut connection, &options.choice, cli.scan_time).await?;
     if device.state.image == ImageState::Trial {
         output.warn("on-trial", "the device has not confirmed its active image; this command reverts it");
     }
     output.step("revocation list");
-    let subject = Subject::RevocationList(options.list.display().to_string());
     enter(&mut connection, device.node).await?;
     let before = trust(&mut connection, device.node).await?;
     give(&mut connection, device.node, Object::RevocationList, &list, subject).await?;
@@ -188,14 +190,18 @@ fn changed_sequence(before: Option<DeviceTrust>, after: Option<DeviceTrust>) -> 
     after?.domains.into_iter().find(|domain| !before.contains(domain)).map(|domain| domain.list_sequence)
 }
 
-/// `abandon`
-///
 /// # Errors
 /// [`Error::DeviceRefused`], those of [`choose`]
 pub(crate) async fn abandon(cli: &Cli, choice: &Choice, output: &Output) -> Result<Done, Error> {
     const ABANDON: &str = "abandoning the install";
     let mut connection = Connection::open(cli).await?;
     let device = choose(&mut connection, choice, cli.scan_time).await?;
+    let words = format!("{} has no install in progress; its active image is unchanged.", device.serial);
+    // An application is not interrupted for nothing.
+    let idle = device.state.image != ImageState::Pending && !device.state.flags.resumable;
+    if idle && device.state.mode == Mode::Application {
+        return Ok(Done::new("nothing-to-abandon", &device, None, words));
+    }
     if device.state.image == ImageState::Trial {
         output.warn("on-trial", "the device has not confirmed its active image; this command reverts it");
     }
@@ -207,12 +213,9 @@ pub(crate) async fn abandon(cli: &Cli, choice: &Choice, output: &Output) -> Resu
     let _ = session.reset().await;
     abandoned.map_err(|trouble| trouble.with(&connection, device.node, ABANDON))?;
     await_answer(&mut connection, device.node, cli.patience).await?;
-    let words = format!("{} has no install in progress; its active image is unchanged.", device.serial);
     Ok(Done::new("abandoned", &device, None, words))
 }
 
-/// `reset`
-///
 /// # Errors
 /// Those of [`choose`], [`Error::DeviceSilent`]
 pub(crate) async fn restart(cli: &Cli, choice: &Choice, output: &Output) -> Result<InfoReport, Error> {

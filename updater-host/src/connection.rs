@@ -34,7 +34,6 @@ pub(crate) enum Trouble {
     Lost(String),
     /// An answer that breaks the protocol.
     Answer(DeviceAnswerError),
-    /// The bus itself.
     Bus(BusError),
 }
 
@@ -62,7 +61,7 @@ impl From<TesterError> for Trouble {
             TesterError::Channel(ChannelError::Receive(ReceiveError::TooLong { announced })) => {
                 Self::Answer(DeviceAnswerError::TooLong(announced))
             }
-            // Without another node on the bus nobody acknowledges: a device that resets looks like that.
+            // Without another node on the bus no frame is acknowledged: a device that resets looks like that.
             TesterError::Channel(ChannelError::Bus(error @ BusError::Stuck)) => Self::Lost(error.to_string()),
             TesterError::Channel(ChannelError::Bus(error)) => Self::Bus(error),
             TesterError::State(error) => Self::Answer(DeviceAnswerError::StateRecord(error)),
@@ -102,20 +101,17 @@ impl Trouble {
     }
 }
 
-/// An open bus.
 #[derive(Debug)]
 pub(crate) struct Connection {
     /// `None` between closing and opening it again: an adapter can be open once only.
     tester: Option<Tester>,
     address: BusAddress,
-    /// Nobody named the bus.
+    /// The bus was not named: it is the simulator's.
     is_default: bool,
     identifiers: Identifiers,
 }
 
 impl Connection {
-    /// Opens the bus.
-    ///
     /// # Errors
     /// [`Error::Bus`]
     pub(crate) async fn open(cli: &Cli) -> Result<Self, Error> {
@@ -138,7 +134,6 @@ impl Connection {
         }
     }
 
-    /// The bus, for messages.
     #[must_use]
     pub(crate) fn bus_name(&self) -> BusName {
         BusName { address: self.address.to_string(), is_default: self.is_default }
@@ -159,13 +154,12 @@ impl Connection {
         }
     }
 
-    /// Nobody answers at this node address.
+    /// No device answers at this node address.
     #[must_use]
     pub(crate) fn silent(&self, node: u8, during: &'static str, detail: String) -> Error {
         Error::DeviceSilent { node, bus: self.bus_name(), during, detail }
     }
 
-    /// An error of this bus.
     #[must_use]
     pub(crate) fn bus_error(&self, source: BusError) -> Error {
         bus_error(&self.address, source)

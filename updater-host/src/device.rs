@@ -1,4 +1,4 @@
-//! What a device says about itself, read from hostile answers into types that cannot be wrong.
+//! The reports of a device, read from hostile answers into types that cannot be wrong.
 
 use std::fmt::Write as _;
 
@@ -36,9 +36,7 @@ pub(crate) struct Device {
 /// The anchors of a device and their domains.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct DeviceTrust {
-    /// Its anchors.
     pub(crate) anchors: Vec<AnchorEntry>,
-    /// Their domains.
     pub(crate) domains: Vec<DomainEntry>,
 }
 
@@ -66,9 +64,7 @@ pub(crate) struct DeviceSummary {
     pub(crate) node: u8,
     /// Serial, harmless for a terminal.
     pub(crate) serial: String,
-    /// Vendor id.
     pub(crate) vendor: Uuid,
-    /// Class id.
     pub(crate) class: Uuid,
     /// `factory`, `loader` or `application`.
     pub(crate) mode: &'static str,
@@ -122,19 +118,16 @@ impl Device {
         Some(self.state.active_digest).filter(|digest| digest != &[0; 32])
     }
 
-    /// Vendor id.
     #[must_use]
     pub(crate) fn vendor(&self) -> Uuid {
         Uuid::from_bytes(self.identity.vendor)
     }
 
-    /// Class id.
     #[must_use]
     pub(crate) fn class(&self) -> Uuid {
         Uuid::from_bytes(self.identity.class)
     }
 
-    /// Its line in a list.
     #[must_use]
     pub(crate) fn summary(&self) -> DeviceSummary {
         DeviceSummary {
@@ -217,7 +210,7 @@ pub(crate) struct ScanReport {
     pub(crate) clashes: Vec<u8>,
 }
 
-/// A node that answers a scan, and not what is asked of a device of ours.
+/// A node that answers a scan and does not identify itself as a supported device.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub(crate) struct OtherUnit {
     pub(crate) node: u8,

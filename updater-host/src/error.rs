@@ -1,5 +1,5 @@
-//! Everything that can stop the host, by whose fault it is, with the code, hint and exit code that people and
-//! scripts see (docs/errors.md, docs/updater-host.md).
+//! Everything that can stop the host, by cause. Codes, hints and words are in modules of their own (docs/errors.md,
+//! docs/updater-host.md).
 
 mod answer;
 mod codes;
@@ -16,22 +16,22 @@ pub(crate) use words::{nrc_words, reason_hint};
 use std::path::{Path, PathBuf};
 
 use suit_manifest::reason::Reason;
+#[cfg(feature = "http")]
+use trust::host::TokenFileError;
 use trust::host::{KeyFileError, ReadError};
 use update_protocol::uds::Nrc;
 
 use crate::device::{DeviceSummary, OtherUnit};
-use words::{because, bus_failure, clause, device_refusal, list, lower, units};
+use crate::text::{printable, shown};
+use words::{because, bus_failure, clause, device_refusal, instead, list, lower, units};
 
 /// What is refused, in the words of the message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Subject {
-    /// The envelope of the release.
     Envelope,
-    /// The image of the release.
     Image,
     /// A revocation list, with its source.
     RevocationList(String),
-    /// The provisioning block.
     ProvisioningBlock,
     /// An object as a whole: what the device was doing.
     Step(&'static str),
@@ -42,7 +42,7 @@ impl std::fmt::Display for Subject {
         match self {
             Self::Envelope => f.write_str("the release's envelope"),
             Self::Image => f.write_str("the release's image"),
-            Self::RevocationList(source) => write!(f, "the revocation list {source}"),
+            Self::RevocationList(source) => write!(f, "the revocation list {}", printable(source)),
             Self::ProvisioningBlock => f.write_str("the provisioning block"),
             Self::Step(step) => f.write_str(step),
         }
@@ -52,9 +52,7 @@ impl std::fmt::Display for Subject {
 /// A refusal by the device: the negative answer, and the reason it gave in its state record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct DeviceRefusal {
-    /// What was refused.
     pub(crate) subject: Subject,
-    /// The negative response code.
     pub(crate) nrc: Nrc,
     /// Reason code of the state record; 0 when the device gave none.
     pub(crate) reason_code: u16,
@@ -77,28 +75,27 @@ pub(crate) enum Error {
     /// Neither a server nor files.
     #[error("there is nothing to install")]
     NothingToInstall,
-    /// Nobody could be asked.
+    /// There is no terminal to ask on.
     #[error("confirmation required, but there is no terminal")]
     ConfirmationNeeded,
-    /// The person said no.
+    /// The answer to the question was no.
     #[error("the update was declined; nothing was changed")]
     Declined,
     /// More than one device and none chosen.
     #[error("{} devices answered and none was chosen:{}", .0.len(), list(.0))]
     SeveralDevices(Vec<DeviceSummary>),
-    /// Not an HTTP URL.
     #[cfg(feature = "http")]
     #[error("{0:?} is not the URL of a server")]
     ServerUrl(String),
-    #[error("{} is empty", .0.display())]
+    #[error("{} is empty", shown(.0))]
     FileEmpty(PathBuf),
 
     // Environment.
-    #[error("{} could not be read: {source}", path.display())]
+    #[error("{} could not be read: {source}", shown(path))]
     Read { path: PathBuf, source: ReadError },
     /// A file could not be written, moved, locked or deleted.
     #[cfg(feature = "http")]
-    #[error("{} could not be written: {source}", path.display())]
+    #[error("{} could not be written: {source}", shown(path))]
     Write { path: PathBuf, source: std::io::Error },
     /// Standard output is gone.
     #[error("the result could not be printed: {0}")]
@@ -109,13 +106,7 @@ pub(crate) enum Error {
     NoDataDirectory,
     /// The bus could not be opened or used.
     #[error("{}", bus_failure(address, source))]
-    Bus {
-        /// The bus.
-        address: String,
-        /// What went wrong.
-        source: can_bus::BusError,
-    },
-    /// Nobody answered.
+    Bus { address: String, source: can_bus::BusError },
     #[error("no supported device answered on {bus}{}", units(.others))]
     NoDevice {
         bus: BusName,
@@ -133,11 +124,13 @@ pub(crate) enum Error {
     #[error("nothing was written: {0}")]
     ProvisionConflict(ProvisionConflict),
     /// No device with this serial.
-    #[error("no device with the serial {serial} answered on {bus}")]
+    #[error("no device with the serial {} answered on {bus}{}", printable(serial), instead(.found))]
     SerialNotFound {
         /// The serial that was asked for.
         serial: String,
         bus: BusName,
+        /// The devices that did answer.
+        found: Vec<DeviceSummary>,
     },
     /// The device at this address does not answer.
     #[error("the device at node address 0x{node:02X} on {bus} does not answer ({during})")]
@@ -156,9 +149,7 @@ pub(crate) enum Error {
     DeviceLost {
         /// Image bytes that the device has committed.
         committed: u32,
-        /// Image size, bytes.
         total: u32,
-        /// What went wrong last.
         last: String,
         /// The same in the words of the protocol.
         detail: String,
@@ -170,7 +161,6 @@ pub(crate) enum Error {
     #[cfg(feature = "http")]
     #[error("the server {url} cannot be reached: {detail}")]
     ServerUnreachable {
-        /// The server.
         url: String,
         /// The chain of causes.
         detail: String,
@@ -183,28 +173,21 @@ pub(crate) enum Error {
     // Keys and credentials.
     /// A token file without a usable token.
     #[cfg(feature = "http")]
-    #[error("{} holds no usable token", .0.display())]
-    TokenFile(PathBuf),
+    #[error("{} cannot be used as a token file: {source}", shown(path))]
+    TokenFile { path: PathBuf, source: TokenFileError },
     /// A file without a certificate.
     #[cfg(feature = "http")]
-    #[error("{} contains no certificate in PEM", .0.display())]
+    #[error("{} contains no certificate in PEM", shown(.0))]
     Authorities(PathBuf),
     /// A file that is not an anchor.
-    #[error("{} is not an anchor: {source}", path.display())]
-    AnchorFile {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: KeyFileError,
-    },
+    #[error("{} is not an anchor: {source}", shown(path))]
+    AnchorFile { path: PathBuf, source: KeyFileError },
 
     // Refused here.
     /// The host's own check refused.
     #[error("the host refused {subject}: {}{}", lower(.reason.message()), clause(.facts.as_deref()))]
     Refused {
-        /// What was refused.
         subject: Subject,
-        /// Why.
         reason: Reason,
         /// Byte offset that belongs to the reason.
         position: u32,
@@ -213,7 +196,6 @@ pub(crate) enum Error {
     },
 
     // Refused or spoilt by the other end.
-    /// The device refused.
     #[error("{}", device_refusal(.0))]
     DeviceRefused(DeviceRefusal),
     /// The device answers, but not with what the protocol says.
@@ -237,11 +219,9 @@ pub(crate) enum Error {
     #[cfg(feature = "http")]
     #[error("the server refused ({status}): {detail}")]
     ServerRefused {
-        /// HTTP status.
         status: u16,
         /// Slug of the problem, if it has one.
         code: Option<String>,
-        /// What the server says.
         detail: String,
     },
     /// The server's answer is not what docs/server-api.md says.
@@ -251,12 +231,15 @@ pub(crate) enum Error {
     /// There is nothing for this kind of device.
     #[cfg(feature = "http")]
     #[error("the server has no release for vendor {vendor} and class {class}")]
-    NoRelease {
-        /// Vendor id.
-        vendor: uuid::Uuid,
-        /// Class id.
-        class: uuid::Uuid,
-    },
+    NoRelease { vendor: uuid::Uuid, class: uuid::Uuid },
+    /// There are releases for this kind of device, and none that may be installed now.
+    #[cfg(feature = "http")]
+    #[error("the server offers none of its releases for this device: {detail}")]
+    NotOffered { detail: String },
+    /// Another program holds the lock of a download.
+    #[cfg(feature = "http")]
+    #[error("another program is still downloading the same image")]
+    DownloadBusy,
 }
 
 /// When a person stopped the host, and what that means for the device.
@@ -264,14 +247,15 @@ pub(crate) enum Error {
 pub(crate) enum Moment {
     /// Nothing has been sent.
     BeforeTransfer,
+    /// The device has a list or the envelope, and nothing of the image.
+    BeforeImage,
     /// In the middle of the image.
     Transfer {
         /// Image bytes that the device has taken.
         taken: u32,
-        /// Image size, bytes.
         total: u32,
     },
-    /// The image is installed; the device goes on by itself.
+    /// The image is installed; the device continues by itself.
     Restart,
     /// In a command that gives a device one thing.
     Command,
@@ -281,6 +265,7 @@ impl std::fmt::Display for Moment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::BeforeTransfer => f.write_str("before anything was sent"),
+            Self::BeforeImage => f.write_str("before the image was sent; the device keeps its active image"),
             Self::Transfer { taken, total } => {
                 write!(f, "after {taken} of {total} bytes; the device keeps its active image and these bytes")
             }
@@ -315,13 +300,13 @@ impl Error {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct BusName {
     pub(crate) address: String,
-    /// Nobody named it: it is the simulator's.
+    /// `--bus` was not given: it is the simulator's.
     pub(crate) is_default: bool,
 }
 
 impl std::fmt::Display for BusName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.address)?;
+        f.write_str(&printable(&self.address))?;
         if self.is_default {
             f.write_str(", the simulator's bus (--bus was not given)")?;
         }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 #[cfg(feature = "http")]
-use trust::host::{MAX_KEY_FILE_LEN, without_mark};
+use trust::host::{MAX_KEY_FILE_LEN, read_tokens};
 
 use crate::error::Error;
 
@@ -22,18 +22,16 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
-/// Reads a bearer token: one line of visible ASCII. Its value never appears in a message.
+/// Reads a bearer token: the first of a token file, the server's own serves too. Its value never appears in a message.
 ///
 /// # Errors
 /// As [`read`], and [`Error::TokenFile`].
 #[cfg(feature = "http")]
 pub(crate) fn read_token(path: &Path) -> Result<String, Error> {
-    let unusable = || Error::TokenFile(path.to_owned());
     let file = read(path, MAX_KEY_FILE_LEN)?;
-    let text = std::str::from_utf8(without_mark(&file)).map_err(|_| unusable())?;
-    let token = text.trim();
-    let usable = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
-    if usable { Ok(token.to_owned()) } else { Err(unusable()) }
+    let unusable = |source| Error::TokenFile { path: path.to_owned(), source };
+    let tokens = read_tokens(&file).map_err(unusable)?;
+    Ok(tokens.first().map(|token| (*token).to_owned()).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -64,13 +62,12 @@ mod tests {
 
     #[cfg(feature = "http")]
     #[test]
-    fn a_token_is_one_visible_line() {
-        assert_eq!(read_token(file(b"  abc123\n").path()).unwrap(), "abc123");
-        assert_eq!(read_token(file(b"\xef\xbb\xbfabc123\r\n").path()).unwrap(), "abc123");
-        for bad in [&b"two words"[..], b"\n", b"a\nb", b"\xff", b"a\x00b"] {
+    fn the_first_token_of_the_servers_file_counts() {
+        let both = b"# new\n0123456789abcdef\nfedcba9876543210\n";
+        assert_eq!(read_token(file(both).path()).unwrap(), "0123456789abcdef");
+        for bad in [&b"two words in a line"[..], b"# none\n", b"short", b"0123456789abcdef\xff"] {
             let error = read_token(file(bad).path()).unwrap_err();
-            assert!(matches!(error, Error::TokenFile(_)), "{bad:?}");
-            assert_eq!(error.exit_code(), 4);
+            assert_eq!((error.code().as_str(), error.exit_code()), ("token-file", 4), "{bad:?}");
         }
     }
 }

@@ -2,7 +2,7 @@
 //! patience ends (docs/can-protocol.md, Downloads).
 //!
 //! What the device has committed is in its state record, so every try begins with a new session, sends the envelope
-//! again and goes on at the resume offset.
+//! again and continues at the resume offset.
 
 mod lists;
 
@@ -21,7 +21,7 @@ use crate::interrupt::Interrupt;
 use crate::output::{Output, Retry, Transfer};
 use crate::release::Release;
 use crate::restart::await_answer;
-use crate::session::{PROGRAMMING, Session, session_is_lost};
+use crate::session::{PROGRAMMING, Reset, Session, session_is_lost};
 
 /// Tries without a new byte before patience is looked at.
 const MIN_FRUITLESS_TRIES: u32 = 3;
@@ -39,10 +39,8 @@ const ADAPTER_DROPS: &str =
 /// How long a device that was let go may take to be there again.
 const LEAVE_LIMIT: Duration = Duration::from_secs(10);
 
-/// One transfer.
 #[derive(Debug)]
 pub(crate) struct Install<'a> {
-    /// The bus.
     pub(crate) connection: &'a mut Connection,
     /// The device, as it was when the release was chosen for it.
     pub(crate) device: &'a Device,
@@ -52,7 +50,6 @@ pub(crate) struct Install<'a> {
     pub(crate) lists: &'a [NewestList],
     /// What this run learns of the device.
     pub(crate) learned: Learned,
-    /// Where it is told.
     pub(crate) output: &'a Output,
     /// Whether it should end.
     pub(crate) interrupt: &'a Interrupt,
@@ -82,6 +79,8 @@ enum Stop {
 struct Tries {
     /// Whether this try is in a programming session of its own.
     opened: bool,
+    /// Whether a list or the envelope was sent.
+    begun: bool,
     sent: Option<Sent>,
     /// Furthest image byte that the device took.
     furthest: u32,
@@ -104,6 +103,7 @@ impl Install<'_> {
     pub(crate) async fn run(&mut self) -> Result<Sent, Error> {
         let mut tries = Tries {
             opened: false,
+            begun: false,
             sent: None,
             furthest: 0,
             last_progress: Instant::now(),
@@ -137,7 +137,12 @@ impl Install<'_> {
             if let Some(error) = self.give_up(&mut tries, before, &trouble) {
                 return Err(error);
             }
-            self.pause(&tries, &trouble).await?;
+            if let Err(error) = self.pause(&tries, &trouble).await {
+                if tries.opened {
+                    self.leave(&error).await;
+                }
+                return Err(error);
+            }
         }
     }
 
@@ -168,6 +173,7 @@ impl Install<'_> {
             tries.sent.get_or_insert(Sent { resumed_from: state.image_size, bytes: 0 });
             return Ok(());
         }
+        tries.begun = true;
         self.send_lists().await?;
         self.output.wait_end();
         self.output.step("envelope");
@@ -204,7 +210,7 @@ impl Install<'_> {
         }
     }
 
-    /// Where the image goes on, when what the device says of it makes sense.
+    /// The offset at which the image continues, if the device's report of the install is consistent.
     fn resume_offset(&self, state: &StateRecord) -> Result<u32, Stop> {
         let answer = |error| Err(Stop::Final(Error::DeviceAnswer(error)));
         if let Some(facts) = &self.release.facts {
@@ -309,7 +315,7 @@ impl Install<'_> {
             return;
         }
         // Whether it hears us does not change the result.
-        if self.session().reset().await.is_ok() {
+        if let Ok(Reset::Heard) = self.session().reset().await {
             let _ = await_answer(self.connection, self.device.node, LEAVE_LIMIT).await;
         }
     }
@@ -322,6 +328,7 @@ impl Install<'_> {
 
     fn interrupted(&self, tries: &Tries) -> Error {
         Error::Interrupted(match tries.sent {
+            None if tries.begun => Moment::BeforeImage,
             None => Moment::BeforeTransfer,
             Some(_) => Moment::Transfer { taken: tries.furthest, total: self.image_len() },
         })

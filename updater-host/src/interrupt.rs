@@ -39,7 +39,7 @@ impl Interrupt {
     pub(crate) async fn requested(&self) {
         let mut requested = self.requested.clone();
         if requested.wait_for(|requested| *requested).await.is_err() {
-            // Nobody listens to signals any more: it will never be.
+            // The listener is gone, so no request can come.
             std::future::pending::<()>().await;
         }
     }

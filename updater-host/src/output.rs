@@ -1,4 +1,4 @@
-//! What people and scripts see. Data goes to stdout, words for people to stderr; with `--json` stdout carries one
+//! Everything that people and scripts see. Data goes to stdout, words for people to stderr; with `--json` stdout carries one
 //! object a line, the last of which is the result or the error (docs/errors.md, docs/updater-host.md).
 
 use std::cell::{Cell, RefCell};
@@ -12,12 +12,12 @@ use crate::error::{DeviceRefusal, Error};
 use crate::plan::seconds_for_people;
 use crate::text::printable;
 
-/// At most so often a progress event is printed.
+/// Shortest interval between two progress events.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
-/// A wait is told to scripts so often.
+/// Interval of the events of a wait, for scripts.
 const WAIT_EVENT_INTERVAL: Duration = Duration::from_secs(1);
-/// A wait is told to a log so often.
+/// Interval of the lines of a wait, for logs.
 const WAIT_LINE_INTERVAL: Duration = Duration::from_secs(10);
 /// Below so many columns a progress line has no bar.
 const BAR_COLUMNS: u16 = 64;
@@ -86,7 +86,7 @@ pub(crate) trait Report: Serialize {
         0
     }
 
-    /// Whether a device was changed: then the exit code is that of the change, also when nobody can read of it.
+    /// Whether a device was changed: then the exit code is that of the change, even if the result cannot be printed.
     fn is_change(&self) -> bool {
         false
     }
@@ -218,7 +218,7 @@ impl Output {
         }
     }
 
-    /// An object a line on stdout, with `--json` only. That nobody reads it must not stop an update.
+    /// Prints one object per line on stdout, with `--json` only. A closed stdout must not stop an update.
     pub(crate) fn event(&self, event: &impl Serialize) {
         if self.json
             && let Ok(line) = serde_json::to_string(event)
@@ -258,7 +258,6 @@ impl Output {
         }
     }
 
-    /// Takes the bar away.
     pub(crate) fn progress_end(&self) {
         if let Some(bar) = self.bar.borrow_mut().take() {
             bar.finish_and_clear();
@@ -273,6 +272,7 @@ impl Output {
         if self.json || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
             return Err(Error::ConfirmationNeeded);
         }
+        discard_type_ahead();
         let mut stderr = std::io::stderr();
         write!(stderr, "{question} [y/N] ")
             .and_then(|()| stderr.flush())
@@ -307,7 +307,7 @@ impl Output {
         };
         let mut stdout = std::io::stdout();
         match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
-            // Whoever read has seen enough.
+            // The reader has seen enough.
             Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
             Err(error) if report.is_change() => {
                 self.words(&format!(
@@ -346,6 +346,16 @@ impl Output {
             Some(bar) => bar.suspend(write),
             None => write(),
         }
+    }
+}
+
+/// Without this, a line of a pasted block, or a key that was pressed too early, is the answer.
+fn discard_type_ahead() {
+    #[cfg(unix)]
+    {
+        use nix::sys::termios::{FlushArg, tcflush};
+        // A question that keeps type-ahead is still a question.
+        let _ignored = tcflush(std::io::stdin(), FlushArg::TCIFLUSH);
     }
 }
 

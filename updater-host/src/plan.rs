@@ -1,4 +1,4 @@
-//! What an update is going to do, before it does it.
+//! The plan of an update, shown before it begins.
 
 use serde::Serialize;
 
@@ -9,10 +9,9 @@ use crate::text::bytes_for_people;
 
 /// Bits on a classic bus for a byte of an image: UDS over ISO-TP with 29-bit identifiers.
 const BITS_PER_BYTE: u64 = 19;
-/// What is assumed where nobody knows the bit rate, bit/s.
+/// Bit rate of the example where the real one is unknown, bit/s.
 const USUAL_BIT_RATE: u32 = 500_000;
 
-/// The plan.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Plan {
     event: &'static str,
@@ -41,7 +40,6 @@ pub(crate) struct ReleaseName {
 }
 
 impl ReleaseName {
-    /// The name of a release.
     #[must_use]
     pub(crate) fn of(release: &Release) -> Self {
         let facts = release.facts.as_ref();
@@ -54,7 +52,6 @@ impl ReleaseName {
 }
 
 impl Plan {
-    /// The plan for a device and a release.
     #[must_use]
     pub(crate) fn new(device: &Device, release: &Release, connection: &Connection) -> Self {
         let image_size = release.image.len() as u64;

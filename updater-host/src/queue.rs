@@ -1,7 +1,8 @@
 //! Reports that could not be delivered, kept on disk in order until the next contact with their server.
 //!
 //! One file a report; the token is never in it. A report that the server refuses for what it says is dropped with a
-//! warning, one that it refuses for who sends it (401, 403) or cannot take now is kept.
+//! warning, every other one is kept: the sender is refused (401, 403), the server cannot
+//! take it now, or the answer is not that of an update-server.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -154,13 +155,20 @@ async fn deliver_one(server: &Server, queued: &Queued, output: &Output) -> Resul
             Ok(Delivery::Later)
         }
         Err(Error::ServerRefused { status: 408 | 429 | 500.., .. }) => Ok(Delivery::Later),
+        // Anything that is not a judgement of update-server on this report may be another server's answer.
         Err(error @ Error::ServerRefused { status: 401 | 403, .. }) => Err(error),
-        Err(error @ Error::ServerRefused { .. }) => {
+        Err(error @ Error::ServerRefused { .. }) if judges_a_report(&error) => {
             output.warn(&error.code(), &format!("dropped a report on {}: {error}", queued.serial));
             Ok(Delivery::Done)
         }
         Err(error) => Err(error),
     }
+}
+
+/// Whether the refusal has a code of docs/server-api.md that says something of the report.
+fn judges_a_report(error: &Error) -> bool {
+    let Error::ServerRefused { code: Some(code), .. } = error else { return false };
+    !matches!(code.as_str(), "not-found" | "method-not-allowed")
 }
 
 fn number_of(path: &Path) -> Option<u128> {

@@ -20,13 +20,11 @@ use crate::trusted::now;
 pub(crate) struct Facts {
     /// SHA-256 over the bstr-wrapped manifest: the name of the release.
     pub(crate) manifest_digest: [u8; 32],
-    /// Sequence number.
     pub(crate) sequence: u64,
     /// Version in the text, harmless for a terminal; only a name.
     pub(crate) version: Option<String>,
     /// SHA-256 of the image.
     pub(crate) image_digest: [u8; 32],
-    /// Bytes of the image.
     pub(crate) image_size: u64,
     /// The key that signed the release.
     pub(crate) release_key: Kid,
@@ -34,12 +32,9 @@ pub(crate) struct Facts {
     pub(crate) anchor: Kid,
 }
 
-/// What is sent.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Release {
-    /// The envelope.
     pub(crate) envelope: Vec<u8>,
-    /// The image.
     pub(crate) image: Vec<u8>,
     /// What the envelope says; `None` only when the host's checks were skipped and it does not even authenticate.
     pub(crate) facts: Option<Facts>,
@@ -176,4 +171,4 @@ fn refused(subject: Subject, reason: Reason) -> Error {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,4 +1,4 @@
-//! What the update-server hears of an update. It never decides whether an update goes on.
+//! Reports to the update-server. They never decide whether an update continues.
 
 use std::time::Duration;
 

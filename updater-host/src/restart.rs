@@ -1,4 +1,4 @@
-//! After the transfer: the reset, the swap, the trial, and what the device says came of it.
+//! After the transfer: the reset, the swap, the trial, and the outcome that the device reports.
 
 use std::time::{Duration, Instant};
 
@@ -16,10 +16,10 @@ const LONGEST_INTERVAL: Duration = Duration::from_millis(250);
 /// How long the loader may answer instead of an application before it counts as stuck there.
 const LOADER_GRACE: Duration = Duration::from_secs(5);
 
-/// A restart that takes longer is worth a word.
+/// A restart that takes longer is shown.
 const SILENCE: Duration = Duration::from_secs(2);
 
-/// Resets that are sent at most to a device that goes on waiting for one.
+/// Most resets that are sent to a device that still waits for one.
 const MAX_RESETS: u32 = 4;
 
 /// What became of the new image.
@@ -45,9 +45,7 @@ pub(crate) struct Settled {
 /// The wait for a device that resets.
 #[derive(Debug)]
 pub(crate) struct Restart<'a> {
-    /// The bus.
     pub(crate) connection: &'a mut Connection,
-    /// Its node address.
     pub(crate) node: u8,
     /// Sequence number of the new image; `None` when the host does not know it.
     pub(crate) sequence: Option<u64>,
@@ -55,7 +53,6 @@ pub(crate) struct Restart<'a> {
     pub(crate) digest: Option<[u8; 32]>,
     /// Sequence number of the image that ran before.
     pub(crate) sequence_before: u64,
-    /// Where it is told.
     pub(crate) output: &'a Output,
     /// Whether the wait should end.
     pub(crate) interrupt: &'a Interrupt,
@@ -208,7 +205,7 @@ impl Interval {
     }
 }
 
-/// Waits until a device that resets is there again, whatever it runs.
+/// Waits until a device answers again after a reset, from its loader or its application.
 ///
 /// # Errors
 /// [`Error::DeviceSilent`], [`Error::DeviceAnswer`], [`Error::Bus`]

@@ -1,4 +1,4 @@
-//! Who is on the bus, and which one a person means.
+//! The devices on the bus, and the choice of one.
 
 use std::time::Duration;
 
@@ -11,12 +11,11 @@ use crate::session::Session;
 /// What is being done when a device does not answer here.
 pub(crate) const READING: &str = "reading its state";
 
-/// What a scan found.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     /// Devices, by node address.
     pub(crate) devices: Vec<Device>,
-    /// Nodes that answered the scan, and then not what is asked of a device of ours.
+    /// Nodes that answered the scan and did not identify themselves as supported devices.
     pub(crate) others: Vec<OtherUnit>,
     /// Node addresses that several devices share.
     pub(crate) clashes: Vec<u8>,
@@ -41,7 +40,7 @@ pub(crate) async fn scan(connection: &mut Connection, scan_time: Duration) -> Re
             Ok(device) if device.is_one_device() => found.devices.push(device),
             Ok(_) => found.clashes.push(node),
             Err(Trouble::Bus(error)) => return Err(connection.bus_error(error)),
-            // Nobody was heard of, and nobody answers.
+            // With one pair of identifiers no scan came before: there is no device.
             Err(Trouble::Lost(_)) if !connection.scans() => {}
             Err(trouble) => found.others.push(OtherUnit { node, reason: unknown(&trouble) }),
         }
@@ -107,8 +106,9 @@ pub(crate) async fn choose(
     let found = scan(connection, scan_time).await?;
     let bus = connection.bus_name();
     if let Some(serial) = &choice.serial {
+        let others = found.devices.iter().map(Device::summary).collect();
         let chosen = found.devices.into_iter().find(is_named);
-        return chosen.ok_or_else(|| Error::SerialNotFound { serial: serial.clone(), bus });
+        return chosen.ok_or_else(|| Error::SerialNotFound { serial: serial.clone(), bus, found: others });
     }
     if let Some(&node) = found.clashes.first() {
         // Again, for its evidence.

@@ -6,23 +6,29 @@
 mod download;
 pub(crate) mod wire;
 
+pub(crate) use download::Fetching;
+
 use std::path::Path;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, HeaderValue};
-use reqwest::{Certificate, Client, Method, RequestBuilder, Response, Url};
+use reqwest::{Certificate, Client, Method, RequestBuilder, Response, StatusCode, Url};
 use suit_manifest::limits::MAX_ENVELOPE_LEN;
-use trust::host::without_mark;
+use trust::host::{is_loopback, transfer_time, without_mark};
 use trust::{Domain, MAX_REVOCATION_LIST_LEN};
 use uuid::Uuid;
 
 use crate::cache::{self, detail, digest_of_hex};
 use crate::error::{Error, ServerAnswerError};
 use crate::files::{self, MAX_IMAGE_LEN};
-use wire::{DeviceBody, EventBody, Problem, ReleaseObject};
+use wire::{DeviceBody, EventBody, Problem, RegisteredDevice, ReleaseObject};
 
 /// How long a connection may take to come up.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Codes of docs/server-api.md for what the server does not have.
+const NO_RELEASE: &str = "release-unknown";
+const NOT_OFFERED: &str = "release-not-offered";
+const NO_LIST: &str = "revocation-list-unknown";
 /// How long the server may be silent in the middle of an answer.
 const READ_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long an answer may take in all, if it is no image.
@@ -40,16 +46,15 @@ pub(crate) struct Server {
     client: Client,
     base: Url,
     authorization: Option<HeaderValue>,
+    /// How long an image of so many bytes may take.
+    image_time: fn(u64) -> Duration,
 }
 
 /// For which device a release is asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Kind {
-    /// Vendor id.
     pub(crate) vendor: Uuid,
-    /// Class id.
     pub(crate) class: Uuid,
-    /// Device id.
     pub(crate) device: Uuid,
 }
 
@@ -104,14 +109,15 @@ impl Server {
     /// # Errors
     /// [`Error::ServerUrl`], [`Error::HttpClient`]
     pub(crate) fn new(url: &str, token: Option<&str>, ca: Option<&Path>) -> Result<Self, Error> {
-        let base =
-            Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        let base = base.ok_or_else(|| Error::ServerUrl(url.to_owned()))?;
+        let base = parse_url(url).ok_or_else(|| Error::ServerUrl(without_user(url)))?;
         // A second client in one process finds the provider installed; that is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = Client::builder();
         if let Some(path) = ca {
             builder = builder.tls_certs_only(authorities(path)?);
+        }
+        if is_local(&base) {
+            builder = builder.no_proxy();
         }
         let client = builder
             .user_agent(concat!("updater-host/", env!("CARGO_PKG_VERSION")))
@@ -126,32 +132,19 @@ impl Server {
             value.set_sensitive(true);
             value
         });
-        Ok(Self { client, base, authorization })
+        Ok(Self { client, base, authorization, image_time: transfer_time })
     }
 
-    /// The server's name in messages, in the cache and in the queue; without user and password.
+    /// The server's name in messages, in the cache and in the queue.
     #[must_use]
     pub(crate) fn name(&self) -> String {
-        let mut name = self.base.clone();
-        let _ = name.set_username("");
-        let _ = name.set_password(None);
-        name.set_query(None);
-        name.set_fragment(None);
-        name.as_str().trim_end_matches('/').to_owned()
+        self.base.as_str().trim_end_matches('/').to_owned()
     }
 
-    /// Whether a token would travel in the clear over a network.
+    /// Whether reports would send the token unencrypted to another machine.
     #[must_use]
     pub(crate) fn exposes_token(&self) -> bool {
-        let local = match self.base.host_str() {
-            Some("localhost") => true,
-            Some(host) => host
-                .trim_matches(['[', ']'])
-                .parse::<std::net::IpAddr>()
-                .is_ok_and(|address| address.is_loopback()),
-            None => false,
-        };
-        self.authorization.is_some() && self.base.scheme() == "http" && !local
+        self.authorization.is_some() && self.base.scheme() == "http" && !is_local(&self.base)
     }
 
     /// Whether it can report, that is, has a token.
@@ -173,8 +166,11 @@ impl Server {
         let response = self.send(self.client.get(url).timeout(ANSWER_TIMEOUT)).await?;
         match accepted(response).await {
             Ok(response) => Latest::read(self.body(response, MAX_JSON_LEN).await?),
-            Err(error) if is_absence(&error) => {
+            Err(error) if has_code(&error, NO_RELEASE) => {
                 Err(Error::NoRelease { vendor: kind.vendor, class: kind.class })
+            }
+            Err(Error::ServerRefused { code: Some(code), detail, .. }) if code == NOT_OFFERED => {
+                Err(Error::NotOffered { detail })
             }
             Err(error) => Err(error),
         }
@@ -204,7 +200,7 @@ impl Server {
         let request = self.client.get(url).timeout(ANSWER_TIMEOUT);
         match accepted(self.send(request).await?).await {
             Ok(response) => self.body(response, MAX_REVOCATION_LIST_LEN as u64).await.map(Some),
-            Err(error) if is_absence(&error) => Ok(None),
+            Err(error) if has_code(&error, NO_LIST) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -215,18 +211,26 @@ impl Server {
     /// [`Error::ServerUnreachable`], [`Error::ServerRefused`]
     pub(crate) async fn put_device(&self, serial: &str, body: &DeviceBody) -> Result<(), Error> {
         let url = self.url(&["v1", "devices", serial]);
-        accepted(self.send(self.write(Method::PUT, url).json(body)).await?).await?;
-        Ok(())
+        let response = accepted(self.send(self.write(Method::PUT, url).json(body)).await?).await?;
+        let device = self.body(response, MAX_JSON_LEN).await?;
+        let device: RegisteredDevice = serde_json::from_slice(&device)
+            .map_err(|error| Error::ServerAnswer(ServerAnswerError::Json(error)))?;
+        if device.serial == serial {
+            Ok(())
+        } else {
+            Err(Error::ServerAnswer(ServerAnswerError::OtherContent { what: "device" }))
+        }
     }
 
-    /// Reports what became of an update.
-    ///
     /// # Errors
     /// [`Error::ServerUnreachable`], [`Error::ServerRefused`]
     pub(crate) async fn post_event(&self, serial: &str, body: &EventBody) -> Result<(), Error> {
         let url = self.url(&["v1", "devices", serial, "events"]);
-        accepted(self.send(self.write(Method::POST, url).json(body)).await?).await?;
-        Ok(())
+        let response = accepted(self.send(self.write(Method::POST, url).json(body)).await?).await?;
+        match response.status() {
+            StatusCode::CREATED => Ok(()),
+            status => Err(Error::ServerAnswer(ServerAnswerError::Status(status.as_u16()))),
+        }
     }
 
     /// The path below the base; every segment is percent-encoded, so a serial cannot leave its place.
@@ -269,10 +273,28 @@ impl Server {
     }
 }
 
-/// The server does not have what was asked for. A path that it does not know says something else: it is another kind
-/// of server, or of another version.
-fn is_absence(error: &Error) -> bool {
-    matches!(error, Error::ServerRefused { status: 404, code, .. } if code.as_deref() != Some("not-found"))
+/// A 404 without a code of the API comes from another server, or from a proxy before it.
+fn has_code(error: &Error, absence: &str) -> bool {
+    matches!(error, Error::ServerRefused { code: Some(code), .. } if code == absence)
+}
+
+/// The URL of a server: without user and password, which would be sent beside the token.
+fn parse_url(text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok()?;
+    let plain = url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none();
+    (matches!(url.scheme(), "http" | "https") && url.has_host() && plain).then_some(url)
+}
+
+/// A wrong URL for a message, which must not show a password.
+fn without_user(text: &str) -> String {
+    text.rsplit_once('@').map_or(text, |(_, rest)| rest).to_owned()
+}
+
+fn is_local(url: &Url) -> bool {
+    url.host_str().is_some_and(is_loopback)
 }
 
 /// The answer, when it is a success; else what the server says about it.

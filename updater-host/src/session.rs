@@ -40,8 +40,6 @@ impl<'c> Session<'c> {
         self.connection.tester()
     }
 
-    /// Reads a data identifier.
-    ///
     /// # Errors
     /// [`Trouble`]
     pub(crate) async fn read(&mut self, did: u16) -> Result<Vec<u8>, Trouble> {
@@ -57,16 +55,12 @@ impl<'c> Session<'c> {
         }
     }
 
-    /// The state record.
-    ///
     /// # Errors
     /// [`Trouble`]
     pub(crate) async fn state(&mut self) -> Result<StateRecord, Trouble> {
         Ok(self.tester()?.read_state().await?)
     }
 
-    /// The serial.
-    ///
     /// # Errors
     /// [`Trouble`]
     pub(crate) async fn serial(&mut self) -> Result<DeviceText, Trouble> {

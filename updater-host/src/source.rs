@@ -17,12 +17,12 @@ mod online;
 #[cfg(feature = "http")]
 pub(crate) use online::{Offer, Online, newest_lists};
 
-/// Whether what the host itself would refuse is sent all the same.
+/// Whether the host sends a release that its own checks refuse.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum HostChecks {
     /// It is refused.
     Enforced,
-    /// `--dangerous-skip-host-checks`: it is told and sent.
+    /// `--dangerous-skip-host-checks`: the host warns and sends it.
     Skipped,
 }
 

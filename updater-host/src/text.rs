@@ -1,5 +1,7 @@
 //! Text from devices, servers and manifests, made harmless: a terminal never sees a control character of theirs.
 
+use std::path::Path;
+
 use update_protocol::profile::MAX_TEXT_LEN;
 
 use crate::error::DeviceAnswerError;
@@ -56,6 +58,12 @@ const MAX_SHOWN: usize = 300;
 #[must_use]
 pub(crate) fn printable(text: &str) -> String {
     trust::host::printable_cut(text, MAX_SHOWN)
+}
+
+/// A path for a terminal.
+#[must_use]
+pub(crate) fn shown(path: &Path) -> String {
+    trust::host::printable(&path.display().to_string())
 }
 
 /// A number of bytes for people, rounded to a tenth.

@@ -109,8 +109,6 @@ impl Report for UpdateReport {
     }
 }
 
-/// Runs the command.
-///
 /// # Errors
 /// [`Error`]
 pub(crate) async fn run(

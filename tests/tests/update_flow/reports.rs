@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, Life, UpdateServer};
+use crate::bench::{Bench, Life, Ongoing, UpdateServer};
 
 fn update<'u>(server: &'u UpdateServer, more: &[&'u str]) -> Vec<&'u str> {
     let update =
@@ -54,4 +54,19 @@ fn a_reverted_release_is_not_registered_as_what_runs() {
     let device = server.get("/v1/devices/A-0001");
     assert_eq!(device["manifest_digest"], before["active_digest"]);
     assert_eq!((&device["release_kid"], &device["sequence"]), (&Value::Null, &json!(1)));
+}
+
+/// The token of a server on this machine stays on it.
+#[test]
+fn a_proxy_is_not_asked_for_a_server_on_this_machine() {
+    let (bench, _sim) = Bench::with_device();
+    let server = UpdateServer::start(&bench, 0);
+    bench.release(2, Life::Confirms);
+    server.publish(&bench, 2);
+    let mut command = bench.command(&update(&server, &[]));
+    for variable in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
+        command.env(variable, "http://127.0.0.1:1");
+    }
+    Ongoing::start(&mut command).end().is_result("confirmed", 0);
+    assert_eq!(server.get("/v1/devices/A-0001")["version"], "2.0.0");
 }

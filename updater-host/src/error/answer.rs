@@ -26,12 +26,7 @@ pub(crate) enum DeviceAnswerError {
     IdentityLength(usize),
     /// It wants to resume after the end of the image, or an image of another size.
     #[error("it wants to resume at byte {offset} of {size}")]
-    ResumeOffset {
-        /// What it said.
-        offset: u32,
-        /// Image size, bytes.
-        size: u32,
-    },
+    ResumeOffset { offset: u32, size: u32 },
     /// It accepted the envelope and then shows another install.
     #[error("it accepted the envelope and reports another install")]
     OtherInstall,
@@ -66,8 +61,5 @@ pub(crate) enum ServerAnswerError {
     Status(u16),
     /// The body is not what its name says: it has another digest, or another signer.
     #[error("it sent another {what} than requested")]
-    OtherContent {
-        /// What was asked for.
-        what: &'static str,
-    },
+    OtherContent { what: &'static str },
 }

@@ -33,7 +33,7 @@ impl Error {
             Self::DeviceLost { .. } => "device-lost",
             Self::Interrupted(_) => "interrupted",
             #[cfg(feature = "http")]
-            Self::TokenFile(_) => "token-file",
+            Self::TokenFile { .. } => "token-file",
             #[cfg(feature = "http")]
             Self::Authorities(_) => "ca-file",
             Self::AnchorFile { .. } => Reason::KeyInvalid.slug(),
@@ -60,6 +60,10 @@ impl Error {
             Self::ServerAnswer(_) => "server-answer",
             #[cfg(feature = "http")]
             Self::NoRelease { .. } => "no-release",
+            #[cfg(feature = "http")]
+            Self::NotOffered { .. } => "release-not-offered",
+            #[cfg(feature = "http")]
+            Self::DownloadBusy => "download-busy",
         }
         .to_owned()
     }
@@ -93,12 +97,16 @@ impl Error {
             #[cfg(feature = "http")]
             Self::Write { .. }
             | Self::NoDataDirectory
+            | Self::DownloadBusy
             | Self::ServerUnreachable { .. }
             | Self::HttpClient(_) => 3,
             #[cfg(feature = "http")]
-            Self::TokenFile(_) | Self::Authorities(_) => 4,
+            Self::TokenFile { .. } | Self::Authorities(_) => 4,
             #[cfg(feature = "http")]
-            Self::ServerRefused { .. } | Self::ServerAnswer(_) | Self::NoRelease { .. } => 7,
+            Self::ServerRefused { .. }
+            | Self::ServerAnswer(_)
+            | Self::NoRelease { .. }
+            | Self::NotOffered { .. } => 7,
         }
     }
 

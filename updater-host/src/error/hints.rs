@@ -15,7 +15,7 @@ impl Error {
             Self::Declined => "Run the command again when you want the update.",
             Self::SeveralDevices(_) => "Choose one with --node or --serial.",
             #[cfg(feature = "http")]
-            Self::ServerUrl(_) => "Give it as http://host:port or https://host.",
+            Self::ServerUrl(_) => "Use the form http://host:port or https://host, without user and password.",
             Self::Read { source: ReadError::TooLong(_), .. } | Self::FileEmpty(_) => {
                 "Check that it is the right file."
             }
@@ -28,6 +28,9 @@ impl Error {
             #[cfg(feature = "http")]
             Self::NoDataDirectory => "Pass --data-dir.",
             Self::Bus { address, source } => return words::bus_hint(address, source),
+            Self::SerialNotFound { found, .. } if !found.is_empty() => {
+                "Check the serial, or choose one of the devices that answered."
+            }
             Self::NoDevice { bus, .. } | Self::SerialNotFound { bus, .. } | Self::DeviceSilent { bus, .. }
                 if bus.is_default =>
             {
@@ -56,7 +59,7 @@ impl Error {
             }
             Self::Interrupted(_) => "Run it again to resume.",
             #[cfg(feature = "http")]
-            Self::TokenFile(_) => "Put the server's token into the file, on one line.",
+            Self::TokenFile { .. } => "Put the token of the server into the file, on a line of its own.",
             #[cfg(feature = "http")]
             Self::Authorities(_) => "Ask the operator of the server for the certificate of its authority, in PEM.",
             Self::AnchorFile { source, .. } => source.hint(),
@@ -83,6 +86,10 @@ impl Error {
             Self::ServerRefused { .. } => "Ask the operator of the server to check its log.",
             #[cfg(feature = "http")]
             Self::ServerAnswer(_) => "Check that --server names an update-server of this version.",
+            #[cfg(feature = "http")]
+            Self::NotOffered { .. } => "Ask the manufacturer for a new release for this device.",
+            #[cfg(feature = "http")]
+            Self::DownloadBusy => "End the other updater-host, and run the command again.",
             #[cfg(feature = "http")]
             Self::NoRelease { .. } => {
                 "Check that --server is the right one, and ask the manufacturer for a release for this device."

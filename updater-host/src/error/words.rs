@@ -177,10 +177,15 @@ pub(super) fn list(devices: &[DeviceSummary]) -> String {
     devices.iter().map(|device| format!("\n  {device}")).collect()
 }
 
+/// The devices that answered instead of the one that was asked for.
+pub(super) fn instead(found: &[DeviceSummary]) -> String {
+    if found.is_empty() { String::new() } else { format!("; these devices answered:{}", list(found)) }
+}
+
 /// One line a unit, for the message.
 pub(super) fn units(others: &[OtherUnit]) -> String {
     let lines: String = others.iter().map(|unit| format!("\n  {unit}")).collect();
-    if lines.is_empty() { lines } else { format!("; these units did:{lines}") }
+    if lines.is_empty() { lines } else { format!("; these other units answered:{lines}") }
 }
 
 pub(super) fn clause(facts: Option<&str>) -> String {
@@ -190,9 +195,9 @@ pub(super) fn clause(facts: Option<&str>) -> String {
 pub(super) fn bus_failure(address: &str, source: &can_bus::BusError) -> String {
     // This one names the bus itself.
     if matches!(source, can_bus::BusError::Open { .. }) {
-        return source.to_string();
+        return printable(&source.to_string());
     }
-    format!("the bus {address} failed: {source}")
+    printable(&format!("the bus {address} failed: {source}"))
 }
 
 pub(super) fn device_refusal(refusal: &DeviceRefusal) -> String {

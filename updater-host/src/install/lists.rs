@@ -19,7 +19,6 @@ pub(crate) struct NewestList {
     pub(crate) domain: Domain,
     /// list-sequence.
     pub(crate) sequence: u64,
-    /// The signed list.
     pub(crate) bytes: Vec<u8>,
 }
 

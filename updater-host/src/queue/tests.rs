@@ -31,6 +31,11 @@ async fn report_now(queue: &Queue, server: &Server, reports: Vec<Report>) {
     queue.deliver(server, &output()).await;
 }
 
+/// As update-server answers a registration of the device.
+fn registered() -> Answer {
+    Answer::ok(br#"{"serial":"A-1"}"#.to_vec())
+}
+
 fn offline() -> Server {
     Server::new("http://127.0.0.1:1", Some("secret"), None).unwrap()
 }
@@ -62,7 +67,7 @@ async fn reports_wait_for_the_server_and_go_in_order() {
     report_now(&queue, &offline(), vec![report(3)]).await;
     assert_eq!(queue.waiting().unwrap().len(), 3);
 
-    let server = FakeServer::start(|_| Answer::ok(b"{}".to_vec()));
+    let server = FakeServer::start(|_| registered());
     readdress(&queue, &to(&server));
     report_now(&queue, &to(&server), vec![report(4)]).await;
     assert_eq!(delivered(&server), [1, 2, 3, 4]);
@@ -74,7 +79,7 @@ async fn a_report_that_waited_says_when_it_was_so() {
     let (_folder, queue) = queue();
     let Report::Device(body) = report(1) else { return };
     report_now(&queue, &offline(), vec![Report::Device(DeviceBody { at: Some(77), ..body })]).await;
-    let server = FakeServer::start(|_| Answer::ok(b"{}".to_vec()));
+    let server = FakeServer::start(|_| registered());
     readdress(&queue, &to(&server));
     queue.deliver(&to(&server), &output()).await;
     let sent: serde_json::Value = serde_json::from_slice(&server.requests()[0].body).unwrap();
@@ -100,7 +105,7 @@ async fn the_token_is_not_on_the_disk() {
 async fn reports_of_another_server_stay() {
     let (_folder, queue) = queue();
     report_now(&queue, &offline(), vec![report(1)]).await;
-    let server = FakeServer::start(|_| Answer::ok(b"{}".to_vec()));
+    let server = FakeServer::start(|_| registered());
     queue.deliver(&to(&server), &output()).await;
     assert!(server.requests().is_empty());
     assert_eq!(queue.waiting().unwrap().len(), 1);
@@ -111,7 +116,7 @@ async fn what_the_server_does_not_take_at_all_is_dropped_and_the_rest_goes_on() 
     let (_folder, queue) = queue();
     let server = FakeServer::start(|request| {
         let refused = String::from_utf8_lossy(&request.body).contains("\"sequence\":1");
-        Answer::new(if refused { 400 } else { 200 }, b"{}".to_vec())
+        if refused { Answer::new(400, br#"{"code":"request-malformed"}"#.to_vec()) } else { registered() }
     });
     report_now(&queue, &to(&server), vec![report(1), report(2)]).await;
     assert_eq!(delivered(&server), [1, 2]);
@@ -129,11 +134,31 @@ async fn a_wrong_token_or_a_busy_server_loses_no_report() {
     }
 }
 
+/// A wrong address or a captive portal must not empty the queue.
+#[tokio::test]
+async fn the_answer_of_another_server_loses_no_report() {
+    for (status, body) in [
+        (200, "<html>"),
+        (200, "{}"),
+        (204, ""),
+        (400, "<html>"),
+        (404, ""),
+        (404, r#"{"code":"not-found"}"#),
+        (405, r#"{"code":"method-not-allowed"}"#),
+        (410, "{}"),
+    ] {
+        let (_folder, queue) = queue();
+        let server = FakeServer::start(move |_| Answer::new(status, body.as_bytes().to_vec()));
+        report_now(&queue, &to(&server), vec![report(1), report(2)]).await;
+        assert_eq!(queue.waiting().unwrap().len(), 2, "{status} {body}");
+    }
+}
+
 #[tokio::test]
 async fn a_file_that_is_no_report_is_dropped() {
     let (_folder, queue) = queue();
     report_now(&queue, &offline(), vec![report(1)]).await;
-    let server = FakeServer::start(|_| Answer::ok(b"{}".to_vec()));
+    let server = FakeServer::start(|_| registered());
     readdress(&queue, &to(&server));
     for (name, bytes) in [("0-1.json", &b"{"[..]), ("1-1.json", b""), ("2-1.json", &[b' '; 20_000])] {
         fs::write(queue.folder.join(name), bytes).unwrap();
@@ -148,7 +173,7 @@ async fn a_file_that_is_no_report_is_dropped() {
 async fn a_report_that_is_gone_holds_up_no_other() {
     let (_folder, queue) = queue();
     report_now(&queue, &offline(), vec![report(1)]).await;
-    let server = FakeServer::start(|_| Answer::ok(b"{}".to_vec()));
+    let server = FakeServer::start(|_| registered());
     readdress(&queue, &to(&server));
     // Listed, and not there any more when it is read.
     std::os::unix::fs::symlink("/nowhere/at/all", queue.folder.join("0-1.json")).unwrap();
@@ -174,7 +199,7 @@ async fn the_queue_has_a_limit_and_the_oldest_go() {
 async fn two_programs_do_not_send_the_same_report() {
     let (_folder, queue) = queue();
     report_now(&queue, &offline(), vec![report(1)]).await;
-    let server = FakeServer::start(|_| Answer::ok(b"{}".to_vec()));
+    let server = FakeServer::start(|_| registered());
     readdress(&queue, &to(&server));
     let _other = try_lock(&queue.folder.join("lock")).unwrap().unwrap();
     queue.deliver(&to(&server), &output()).await;

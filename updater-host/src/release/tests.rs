@@ -14,14 +14,14 @@ use crate::text::DeviceText;
 const VENDOR: [u8; 16] = [1; 16];
 const CLASS: [u8; 16] = [2; 16];
 const DEVICE: [u8; 16] = [3; 16];
-const IMAGE: &[u8] = b"an image of some bytes";
+pub(crate) const IMAGE: &[u8] = b"an image of some bytes";
 const CTI: [u8; 16] = [0x55; 16];
 
 fn root() -> SoftwareKey {
     SoftwareKey::from_seed(&[7; 32]).unwrap()
 }
 
-struct Made {
+pub(crate) struct Made {
     description: UpdateDescription,
     role: Role,
     scope: ScopeRequest,
@@ -30,7 +30,7 @@ struct Made {
 }
 
 impl Made {
-    fn good() -> Self {
+    pub(crate) fn good() -> Self {
         let digest: [u8; 32] = Sha256::digest(IMAGE).into();
         Self {
             description: UpdateDescription {
@@ -50,7 +50,11 @@ impl Made {
         }
     }
 
-    fn envelope(&self) -> Vec<u8> {
+    pub(crate) fn envelope(&self) -> Vec<u8> {
+        self.envelope_by(&root())
+    }
+
+    pub(crate) fn envelope_by(&self, root: &SoftwareKey) -> Vec<u8> {
         let key = SoftwareKey::from_seed(&[9; 32]).unwrap();
         let request = CredentialRequest {
             iss: "root".to_owned(),
@@ -65,16 +69,16 @@ impl Made {
             generation: 0,
             sequence_ceiling: None,
         };
-        let credential = issue_credential(&request, &root()).unwrap();
+        let credential = issue_credential(&request, root).unwrap();
         sign(&create(&self.description).unwrap(), &key, &credential).unwrap()
     }
 }
 
-fn trusted() -> TrustStoreBuf {
+pub(crate) fn trusted() -> TrustStoreBuf {
     TrustStoreBuf::new([Anchor::root(root().public_key())])
 }
 
-fn device() -> Device {
+pub(crate) fn device() -> Device {
     let state = StateRecord {
         mode: Mode::Application,
         image: ImageState::Confirmed,

@@ -1,6 +1,6 @@
 //! An image by its digest: resumed with a range request where an earlier try stopped, matched before it is used.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_RANGE, IF_RANGE, RANGE};
@@ -18,24 +18,42 @@ const MAX_WRONG_CONTENT: u32 = 2;
 /// How often it is looked whether another program has finished fetching the same image.
 const OTHER_FETCH_PAUSE: Duration = Duration::from_millis(200);
 
+/// How an image is doing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Fetching {
+    /// So many bytes are here.
+    At(u64),
+    /// Another program fetches it.
+    ByAnother,
+}
+
 impl Server {
-    /// An image from the cache, or from the server into the cache. `progress` hears the bytes that are here.
+    /// An image from the cache, or from the server into the cache.
     ///
     /// # Errors
-    /// [`Error::ServerUnreachable`], [`Error::ServerRefused`], [`Error::ServerAnswer`], [`Error::Write`]
+    /// [`Error::ServerUnreachable`], also of one that is too slow; [`Error::ServerRefused`], [`Error::ServerAnswer`],
+    /// [`Error::Write`], [`Error::DownloadBusy`]
     pub(crate) async fn image(
         &self,
         cache: &Cache,
         digest: &[u8; 32],
         size: u64,
-        progress: &mut dyn FnMut(u64),
+        progress: &mut dyn FnMut(Fetching),
     ) -> Result<Vec<u8>, Error> {
+        let until = Instant::now() + (self.image_time)(size);
         let mut wrong = 0;
+        let mut waits = false;
         loop {
             if let Some(image) = cache.image(digest, size)? {
                 return Ok(image);
             }
             let Some(mut partial) = cache.partial_image(digest)? else {
+                if Instant::now() >= until {
+                    return Err(Error::DownloadBusy);
+                }
+                if !std::mem::replace(&mut waits, true) {
+                    progress(Fetching::ByAnother);
+                }
                 tokio::time::sleep(OTHER_FETCH_PAUSE).await;
                 continue;
             };
@@ -45,9 +63,12 @@ impl Server {
             let mut fruitless = 0;
             while partial.len() < size {
                 let before = partial.len();
-                match self.fetch(&mut partial, digest, size, progress).await {
+                match self.fetch(&mut partial, digest, size, until, progress).await {
                     Ok(()) => {}
                     Err(error @ Error::ServerUnreachable { .. }) => {
+                        if Instant::now() >= until {
+                            return Err(error);
+                        }
                         fruitless = if partial.len() > before { 0 } else { fruitless + 1 };
                         if fruitless == MAX_FRUITLESS_TRIES {
                             return Err(error);
@@ -73,10 +94,12 @@ impl Server {
         partial: &mut crate::cache::PartialImage,
         digest: &[u8; 32],
         size: u64,
-        progress: &mut dyn FnMut(u64),
+        until: Instant,
+        progress: &mut dyn FnMut(Fetching),
     ) -> Result<(), Error> {
         let name = hex::encode(digest);
-        let mut request = self.client.get(self.url(&["v1", "images", &name]));
+        let time_left = until.saturating_duration_since(Instant::now());
+        let mut request = self.client.get(self.url(&["v1", "images", &name])).timeout(time_left);
         if !partial.is_empty() {
             request = request
                 .header(RANGE, format!("bytes={}-", partial.len()))
@@ -101,7 +124,7 @@ impl Server {
                 return Err(Error::ServerAnswer(ServerAnswerError::TooLong(size)));
             }
             partial.append(&chunk)?;
-            progress(partial.len());
+            progress(Fetching::At(partial.len()));
         }
         if partial.len() < size {
             // A server that ends early each time makes no progress and is given up as one that does not answer.

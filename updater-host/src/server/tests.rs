@@ -48,9 +48,15 @@ fn an_address_that_is_no_server_is_refused() {
 }
 
 #[test]
-fn the_name_of_a_server_holds_no_password() {
-    let server = Server::new("https://user:password@host:1/base/?q#f", None, None).unwrap();
-    assert_eq!(server.name(), "https://host:1/base");
+fn a_url_with_a_password_is_refused_and_the_password_is_not_shown() {
+    for bad in
+        ["https://user:password@host:1/base", "https://host/?q", "https://host/#f", "htps://u:password@h"]
+    {
+        let error = Server::new(bad, None, None).unwrap_err();
+        assert_eq!(error.code(), "server-url");
+        assert!(!error.to_string().contains("password"), "{error}");
+    }
+    assert_eq!(Server::new("https://host:1/base/", None, None).unwrap().name(), "https://host:1/base");
 }
 
 #[test]
@@ -101,9 +107,15 @@ async fn the_newest_release_and_its_envelope() {
 
 #[tokio::test]
 async fn no_release_is_an_error_of_its_own() {
-    let server = FakeServer::start(|_| Answer::new(404, vec![]));
+    let server = FakeServer::start(|_| Answer::new(404, br#"{"code":"release-unknown"}"#.to_vec()));
     let error = client(&server).latest(&KIND).await.unwrap_err();
     assert_eq!((error.code().as_str(), error.exit_code()), ("no-release", 7));
+    // The server says why it offers none of its releases.
+    let problem = br#"{"code":"release-not-offered","detail":"withdrawn: bad bearing"}"#.to_vec();
+    let server = FakeServer::start(move |_| Answer::new(404, problem.clone()));
+    let error = client(&server).latest(&KIND).await.unwrap_err();
+    assert_eq!((error.code().as_str(), error.exit_code()), ("release-not-offered", 7));
+    assert!(error.to_string().contains("withdrawn: bad bearing"), "{error}");
 }
 
 #[tokio::test]
@@ -111,6 +123,13 @@ async fn a_path_that_the_server_does_not_know_is_not_an_absence() {
     let server = FakeServer::start(|_| Answer::new(404, br#"{"code":"not-found"}"#.to_vec()));
     assert_eq!(client(&server).latest(&KIND).await.unwrap_err().code(), "not-found");
     assert_eq!(client(&server).revocation_list(Domain(Kid([1; 8]))).await.unwrap_err().code(), "not-found");
+    // Another server's page says nothing of a release or a list.
+    let server = FakeServer::start(|_| Answer::new(404, b"<html>".to_vec()));
+    assert_eq!(client(&server).latest(&KIND).await.unwrap_err().code(), "server-refused");
+    assert_eq!(
+        client(&server).revocation_list(Domain(Kid([1; 8]))).await.unwrap_err().code(),
+        "server-refused"
+    );
     let server = FakeServer::start(|_| Answer::new(404, br#"{"code":"revocation-list-unknown"}"#.to_vec()));
     assert_eq!(client(&server).revocation_list(Domain(Kid([1; 8]))).await.unwrap(), None);
 }
@@ -204,11 +223,11 @@ async fn an_image_that_breaks_off_is_resumed_with_a_range() {
         if request.header("range").is_none() { answer.cut_after(300_000) } else { answer }
     });
     let (_folder, cache) = cache();
-    let mut heard = 0;
+    let mut heard = Fetching::ByAnother;
     let fetched =
-        client(&server).image(&cache, &sha256(&image), image.len() as u64, &mut |bytes| heard = bytes).await;
+        client(&server).image(&cache, &sha256(&image), image.len() as u64, &mut |now| heard = now).await;
     assert_eq!(fetched.unwrap(), image);
-    assert_eq!(heard, image.len() as u64);
+    assert_eq!(heard, Fetching::At(image.len() as u64));
     let requests = server.requests();
     assert_eq!(requests.len(), 2);
     let if_range = requests[1].header("if-range").unwrap();
@@ -294,7 +313,7 @@ async fn a_longer_image_and_a_range_that_was_not_asked_for_are_refused() {
 
 #[tokio::test]
 async fn a_report_carries_the_token() {
-    let server = FakeServer::start(|_| Answer::ok(b"{}".to_vec()));
+    let server = FakeServer::start(|_| Answer::ok(br#"{"serial":"A/1"}"#.to_vec()));
     let body = DeviceBody {
         manifest_digest: None,
         release_kid: None,
@@ -311,4 +330,59 @@ async fn a_report_carries_the_token() {
     assert_eq!(request.header("authorization"), Some("Bearer secret"));
     let sent: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
     assert_eq!((&sent["version"], &sent["at"]), (&"1.0.0".into(), &9.into()));
+}
+
+/// Each byte comes before the silence counts.
+#[tokio::test]
+async fn an_image_that_comes_too_slowly_is_given_up() {
+    let (_folder, cache) = cache();
+    let server = FakeServer::start(|_| Answer::ok(vec![0; 10]).that_drips());
+    let client = Server { image_time: |_| Duration::from_millis(300), ..client(&server) };
+    let error = client.image(&cache, &[1; 32], 1_000_010, &mut |_| ()).await.unwrap_err();
+    assert_eq!(error.code(), "server-unreachable");
+    // What came stays for the next run.
+    assert!(cache.partial_image(&[1; 32]).unwrap().unwrap().len() >= 10);
+}
+
+#[tokio::test]
+async fn another_program_that_fetches_the_same_image_is_not_waited_for_without_end() {
+    let (_folder, cache) = cache();
+    let _other = cache.partial_image(&[1; 32]).unwrap().unwrap();
+    let server = FakeServer::start(|_| Answer::ok(vec![]));
+    let client = Server { image_time: |_| Duration::from_millis(300), ..client(&server) };
+    let mut heard = Vec::new();
+    let error = client.image(&cache, &[1; 32], 10, &mut |now| heard.push(now)).await.unwrap_err();
+    assert_eq!((error.code().as_str(), error.exit_code()), ("download-busy", 3));
+    assert_eq!(heard, [Fetching::ByAnother]);
+}
+
+#[tokio::test]
+async fn a_report_is_delivered_when_an_update_server_says_so() {
+    let body = DeviceBody {
+        manifest_digest: None,
+        release_kid: None,
+        anchors: None,
+        vendor: VENDOR,
+        class: CLASS,
+        version: None,
+        sequence: None,
+        at: None,
+    };
+    let event = EventBody {
+        kind: wire::EventKind::Started,
+        release: None,
+        release_kid: None,
+        version: None,
+        sequence: None,
+        reason: None,
+        at: 0,
+    };
+    for answer in ["", "<html>", "{}", r#"{"serial":"B"}"#] {
+        let server = FakeServer::start(move |_| Answer::ok(answer.as_bytes().to_vec()));
+        let error = client(&server).put_device("A", &body).await.unwrap_err();
+        assert_eq!(error.code(), "server-answer", "{answer}");
+        assert_eq!(client(&server).post_event("A", &event).await.unwrap_err().code(), "server-answer");
+    }
+    let server = FakeServer::start(|_| Answer::new(201, vec![]));
+    client(&server).post_event("A", &event).await.unwrap();
 }

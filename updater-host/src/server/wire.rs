@@ -22,7 +22,6 @@ pub(crate) struct ReleaseObject {
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct ImageObject {
     pub sha256: String,
-    /// Bytes.
     pub(crate) size: u64,
 }
 
@@ -45,7 +44,6 @@ pub(crate) struct Problem {
 pub(crate) struct DeviceBody {
     pub(crate) vendor: Uuid,
     pub(crate) class: Uuid,
-    /// Application version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) version: Option<String>,
     /// Sequence number of the active image.
@@ -65,6 +63,12 @@ pub(crate) struct DeviceBody {
     pub(crate) at: Option<u64>,
 }
 
+/// The answer to a registration, as far as it shows that it was one.
+#[derive(Debug, Deserialize)]
+pub(crate) struct RegisteredDevice {
+    pub(crate) serial: String,
+}
+
 /// What became of an update.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) enum EventKind {
@@ -80,7 +84,6 @@ pub(crate) enum EventKind {
     /// The device went back to the old image.
     #[serde(rename = "update-reverted")]
     Reverted,
-    /// The device refused.
     #[serde(rename = "update-refused")]
     Refused,
     /// The device kept its own revocation list instead of the one it was sent.
@@ -91,7 +94,6 @@ pub(crate) enum EventKind {
 /// Body of `POST /v1/devices/{serial}/events`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct EventBody {
-    /// What happened.
     pub(crate) kind: EventKind,
     /// Manifest digest, hex.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -12,16 +12,14 @@ use crate::error::{Error, ServerAnswerError};
 use crate::output::{Output, Transfer};
 use crate::plan::ReleaseName;
 use crate::release::Release;
-use crate::server::{Kind, Latest, Server};
+use crate::server::{Fetching, Kind, Latest, Server};
 use crate::trusted::add_list;
 
 /// A server and what was fetched from it.
 #[derive(Debug)]
 pub(crate) struct Online<'a> {
     pub(crate) server: &'a Server,
-    /// What was fetched.
     pub(crate) cache: &'a Cache,
-    /// Where it is told.
     pub(crate) output: &'a Output,
 }
 
@@ -35,10 +33,10 @@ pub(crate) enum Offer {
 }
 
 /// Adds the newest revocation list of every domain: the server's, or the one that was fetched last. A list that
-/// was fetched once counts from then on, whatever the server says later.
+/// was fetched once counts from then on, even if the server hands out an older one later.
 ///
 /// # Errors
-/// [`Error::Refused`] for a list of the server's that does not verify; those of the server but for
+/// [`Error::Refused`] for a list of the server's that does not verify, and for one that contradicts another; those of the server but for
 /// [`Error::ServerUnreachable`]
 pub(crate) async fn newest_lists(online: &Online<'_>, trusted: &mut TrustStoreBuf) -> Result<(), Error> {
     let Online { server, cache, output } = online;
@@ -46,6 +44,9 @@ pub(crate) async fn newest_lists(online: &Online<'_>, trusted: &mut TrustStoreBu
         if let Some(bytes) = cache.revocation_list(domain)?
             && let Err(error) = add_list(trusted, "in the cache", bytes)
         {
+            if contradicts(&error) {
+                return Err(error);
+            }
             output.warn(&error.code(), &format!("{error}; this list is ignored"));
         }
         match server.revocation_list(domain).await {
@@ -72,13 +73,20 @@ pub(crate) async fn newest_lists(online: &Online<'_>, trusted: &mut TrustStoreBu
     Ok(())
 }
 
+/// Whether a list verifies and contradicts one that is held. It counts as much as the other one.
+fn contradicts(error: &Error) -> bool {
+    let Error::Refused { reason, .. } = error else { return false };
+    matches!(reason, Reason::RevocationForked | Reason::RevocationDropsEntry)
+}
+
 /// Whether a list verifies, but for another domain than this one.
 fn is_of_another(domain: Domain, trusted: &TrustStoreBuf, bytes: &[u8]) -> bool {
     RevocationList::verify(bytes, trusted.anchors()).is_ok_and(|list| list.domain() != domain)
 }
 
 impl Online<'_> {
-    /// The newest release for a device, checked, unless it is older than what the device accepts. Without the server: the one that was fetched last.
+    /// The newest release for a device, checked, unless it is older than what the device accepts. Without the server:
+    /// the one that was fetched last.
     ///
     /// # Errors
     /// [`Error::Refused`], [`Error::NoRelease`], those of the server and of files
@@ -95,9 +103,10 @@ impl Online<'_> {
         };
         let server = self.server.name();
         let latest = match self.server.latest(&kind).await {
-            Ok(latest) => {
-                self.cache.keep_release_object(&server, &kind, &latest)?;
-                latest
+            Ok(latest) => latest,
+            Err(error @ (Error::NoRelease { .. } | Error::NotOffered { .. })) => {
+                self.cache.forget_release_objects(&server, &kind)?;
+                return Err(error);
             }
             Err(error) if error.is_offline() => {
                 let objects = self.cache.release_objects(&server, &kind)?;
@@ -110,12 +119,19 @@ impl Online<'_> {
             }
             Err(error) => return Err(error),
         };
-        let envelope = self.envelope(&latest).await?;
+        let envelope = match self.envelope(&latest).await {
+            Err(error @ Error::ServerRefused { status: 410, .. }) => {
+                self.cache.forget_release_objects(&server, &kind)?;
+                return Err(error);
+            }
+            envelope => envelope?,
+        };
         let checked = check_envelope(&envelope, trusted, device);
         if let Err(Error::Refused { reason: Reason::SequenceRollback, .. }) = &checked
             && checks == HostChecks::Enforced
             && device.state.mode == Mode::Application
         {
+            self.cache.keep_release_object(&server, &kind, &latest)?;
             return Ok(Offer::Older(ReleaseName {
                 version: None,
                 sequence: Some(latest.sequence),
@@ -128,6 +144,10 @@ impl Online<'_> {
             None => latest.image,
         };
         let image = self.image(&digest, size).await?;
+        // An answer that leads nowhere takes no kept release away.
+        if facts.is_some() {
+            self.cache.keep_release_object(&server, &kind, &latest)?;
+        }
         Ok(Offer::Release(Release { envelope: sendable(envelope, checks, self.output)?, image, facts }))
     }
 
@@ -147,8 +167,11 @@ impl Online<'_> {
         self.output.progress_begin(Transfer::FromServer, 0, size);
         let fetched = self
             .server
-            .image(self.cache, digest, size, &mut |bytes| {
-                self.output.progress(Transfer::FromServer, bytes, size)
+            .image(self.cache, digest, size, &mut |fetching| match fetching {
+                Fetching::At(bytes) => self.output.progress(Transfer::FromServer, bytes, size),
+                Fetching::ByAnother => {
+                    self.output.say("  Another program downloads the same image; waiting for it.");
+                }
             })
             .await;
         self.output.progress_end();

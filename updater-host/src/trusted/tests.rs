@@ -8,11 +8,21 @@ fn root() -> SoftwareKey {
 }
 
 pub(crate) fn list(root: &SoftwareKey, sequence: u64) -> Vec<u8> {
+    list_naming(root, sequence, &[9])
+}
+
+/// The same with an entry more.
+pub(crate) fn revoking(root: &SoftwareKey, sequence: u64) -> Vec<u8> {
+    list_naming(root, sequence, &[8, 9])
+}
+
+fn list_naming(root: &SoftwareKey, sequence: u64, ids: &[u8]) -> Vec<u8> {
+    let revoked = ids.iter().map(|id| RevokedId::Credential([*id; 16]).revoked(Role::Release, 0));
     let request = RevocationRequest {
         iss: "Example root".to_owned(),
         issued_at: UnixTime(1_700_000_000),
         sequence,
-        revoked: vec![RevokedId::Credential([9; 16]).revoked(Role::Release, 0)],
+        revoked: revoked.collect(),
         lowest_generations: vec![],
         minimum_sequences: vec![],
     };

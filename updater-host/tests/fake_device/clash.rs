@@ -21,6 +21,17 @@ fn two_devices_on_one_node_address_are_named_and_refused() {
     assert_eq!((one.asked(), other.asked()), (vec![], vec![]));
 }
 
+/// Two devices that have an identity share the address at which `provision` looks for a new one.
+#[test]
+fn provision_names_a_clash_at_the_address_of_new_devices() {
+    let bench = Bench::new();
+    let one = bench.device(|_| ());
+    let other = bench.device(|script| script.serial = b"FAKE-2".to_vec());
+    bench.made.write("device.cbor", &crate::made::block("A-1", 0x21));
+    bench.run(&["provision", "device.cbor"]).is_error("node-address-clash", 7);
+    assert_eq!((one.asked(), other.asked()), (vec![], vec![]));
+}
+
 /// Where both answers became one on the bus, what they say of themselves does not fit together.
 #[test]
 fn a_device_id_of_another_serial_is_a_clash() {

@@ -33,8 +33,12 @@ pub(crate) struct Script {
     pub(crate) raw_state: Option<Vec<u8>>,
     /// Refuses this object with an NRC and a reason code.
     pub(crate) refuses: Option<(Object, Nrc, u16)>,
-    /// Answers the first image as if its session were over.
-    pub(crate) refuses_first_image: bool,
+    /// Answers this object so many times as if its session were over.
+    pub(crate) loses_session: Option<(Object, u32)>,
+    /// An earlier update left an install that can be resumed.
+    pub(crate) is_resumable: bool,
+    /// Its list has decayed: it refuses every envelope until it gets one of the same number.
+    pub(crate) lost_list: bool,
     /// Hears nothing more after so many image bytes.
     pub(crate) dies_after: Option<usize>,
     /// A pause for every block.
@@ -85,7 +89,9 @@ impl Script {
             resume_offset: 0,
             raw_state: None,
             refuses: None,
-            refuses_first_image: false,
+            loses_session: None,
+            is_resumable: false,
+            lost_list: false,
             dies_after: None,
             block_pause: Duration::ZERO,
             resets_by_itself: false,
@@ -209,7 +215,7 @@ impl Fake {
             active_digest: script.active_digest,
             reverted: false,
             reason: script.old_reason,
-            installing: false,
+            installing: script.is_resumable,
             resume_offset: script.resume_offset,
             open: None,
             dead: false,
@@ -343,10 +349,19 @@ impl Handler for Fake {
             self.reason = reason;
             return Err(nrc);
         }
-        if matches!(object, Object::Image { .. }) && std::mem::take(&mut self.script.refuses_first_image) {
+        if let Some((lost, times)) = &mut self.script.loses_session
+            && *times > 0
+            && same(*lost)
+        {
+            *times -= 1;
             return Err(Nrc::SERVICE_NOT_IN_SESSION);
         }
         match object {
+            Object::Envelope if self.script.lost_list => {
+                self.reason = 0x030b;
+                return Err(Nrc::CONDITIONS_NOT_CORRECT);
+            }
+            Object::RevocationList => self.script.lost_list = false,
             Object::Envelope => self.installing = true,
             Object::Image { .. } => {
                 self.image = ImageState::Pending;
@@ -354,7 +369,7 @@ impl Handler for Fake {
                     self.restart();
                 }
             }
-            Object::RevocationList | Object::ProvisioningBlock => {}
+            Object::ProvisioningBlock => {}
         }
         Ok(())
     }

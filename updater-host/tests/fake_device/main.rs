@@ -8,6 +8,8 @@ mod lost;
 mod made;
 mod revocation;
 mod session;
+#[cfg(unix)]
+mod terminal;
 mod words;
 
 use std::process::{Child, Command, Output, Stdio};
@@ -449,6 +451,35 @@ fn ctrl_c_ends_between_two_blocks_and_says_that_it_resumes() {
     assert_eq!(child.wait().unwrap().code(), Some(3));
     assert_eq!(device.asked().last(), Some(&Asked::Reset));
     assert_eq!(images(&device.asked()), []);
+}
+
+/// A device that still answers is not left in its programming session.
+#[cfg(unix)]
+#[test]
+fn ctrl_c_between_two_tries_lets_the_device_go() {
+    use std::io::{BufRead as _, BufReader};
+    let image = "interrupted after 0 of 20000 bytes; the device keeps its active image and these bytes";
+    for (object, message) in [
+        (Object::Image { offset: 0 }, image),
+        (Object::Envelope, "interrupted before the image was sent; the device keeps its active image"),
+    ] {
+        let bench = Bench::new();
+        let device = bench.device(|script| script.loses_session = Some((object, u32::MAX)));
+        let mut update = vec!["--json", "update", "--release", "release.suit", "--image", "image.bin"];
+        update.extend(["--anchor", "root.cose", "--yes"]);
+        let mut child = bench.command(&update).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        // The second pause is long enough to act in it.
+        for _ in 0..3 {
+            lines.find(|line| line.contains(r#""event":"retry""#)).unwrap();
+        }
+        interrupt(&child);
+        let last: Value = serde_json::from_str(&lines.last().unwrap()).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(3));
+        let told = last["error"]["message"].as_str().unwrap();
+        assert!(told == message || told.starts_with("interrupted after 20000 of 20000"), "{told}");
+        assert_eq!(device.asked().last(), Some(&Asked::Reset), "{object:?}");
+    }
 }
 
 fn is_progress(line: &str) -> bool {

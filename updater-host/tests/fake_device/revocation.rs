@@ -136,7 +136,7 @@ fn a_list_is_judged_once_a_run() {
     let device = bench.device(|script| {
         script.anchors = Some(report(&[(bench.made.root, 3)]));
         script.refuses = Some((Object::RevocationList, Nrc::GENERAL_PROGRAMMING_FAILURE, 0x0111));
-        script.refuses_first_image = true;
+        script.loses_session = Some((Object::Image { offset: 0 }, 1));
     });
     let ended = bench.update(LIST);
     ended.is_result("confirmed", 0);
@@ -145,4 +145,26 @@ fn a_list_is_judged_once_a_run() {
         device.asked().into_iter().filter(|asked| matches!(asked, Asked::Object(Object::RevocationList, _)));
     assert_eq!(lists.count(), 1);
     assert_eq!(super::images(&device.asked()).len(), 2);
+}
+
+/// BOOT14: the number of the list is in the journal, and the list does not read any more.
+#[test]
+fn a_device_that_lost_its_list_gets_it_again() {
+    let bench = Bench::new();
+    let _device = bench.device(|script| {
+        script.anchors = Some(report(&[(bench.made.root, 3)]));
+        script.lost_list = true;
+    });
+    bench.update(&[]).is_error("revocation-malformed", 7);
+    bench.update(LIST).is_result("confirmed", 0);
+}
+
+#[test]
+fn a_file_that_is_no_list_does_not_interrupt_a_device() {
+    let bench = Bench::new();
+    let device = bench.device(|_| ());
+    for (file, code) in [("release.suit", "record-malformed"), ("root.cose", "record-malformed")] {
+        bench.run(&["revocations", file]).is_error(code, 5);
+    }
+    assert_eq!(device.asked(), []);
 }

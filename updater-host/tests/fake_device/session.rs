@@ -59,8 +59,9 @@ mod with_a_server {
                 let mut line = String::new();
                 BufReader::new(&stream).read_line(&mut line).unwrap();
                 if line.starts_with("GET") {
-                    let _ =
-                        stream.write_all(b"HTTP/1.1 404 X\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+                    let problem = r#"{"code":"revocation-list-unknown"}"#;
+                    let head = "HTTP/1.1 404 X\r\nConnection: close\r\nContent-Length:";
+                    let _ = write!(stream, "{head} {}\r\n\r\n{problem}", problem.len());
                 } else {
                     held.push(stream);
                     let _ = reported.send(());
@@ -74,7 +75,7 @@ mod with_a_server {
     fn a_server_that_holds_up_a_report_holds_up_nobody_who_stops() {
         let bench = Bench::new();
         let device = bench.device(|script| script.after = After::StaysOnTrial);
-        bench.made.write("token", b"a-token");
+        bench.made.write("token", b"a-token-for-tests");
         let (url, reports) = held_up();
         let mut update = vec!["--json", "update", "--release", "release.suit", "--image", "image.bin"];
         update.extend(["--anchor", "root.cose", "--yes", "--data-dir", "data"]);
@@ -104,7 +105,7 @@ mod with_a_server {
     #[test]
     fn a_token_in_the_clear_is_told_before_it_travels() {
         let bench = Bench::new();
-        bench.made.write("token", b"a-token");
+        bench.made.write("token", b"a-token-for-tests");
         let ended = bench.update(&["--server", "http://192.0.2.1", "--token-file", "token"]);
         ended.is_error("no-device", 3);
         assert!(ended.stdout.contains("token-exposed"), "{}", ended.stdout);

@@ -252,7 +252,13 @@ fn an_empty_variable_is_unset_and_the_command_line_wins() {
 #[test]
 fn an_install_is_abandoned_and_what_runs_goes_on() {
     let bench = Bench::new();
-    let device = bench.device(|_| ());
+    {
+        // An application is not interrupted when there is nothing to abandon.
+        let device = bench.device(|_| ());
+        bench.run(&["abandon"]).is_result("nothing-to-abandon", 0);
+        assert_eq!(device.asked(), []);
+    }
+    let device = bench.device(|script| script.is_resumable = true);
     let ended = bench.run(&["abandon"]);
     ended.is_result("abandoned", 0);
     assert_eq!(device.asked(), [Asked::Programming, Asked::Abandon, Asked::Reset]);

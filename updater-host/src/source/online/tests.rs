@@ -1,12 +1,21 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use trust::Anchor;
 use trust::author::{Signer as _, SoftwareKey};
 
 use super::*;
+use crate::release::tests::{IMAGE, Made, device, trusted};
 use crate::server::tests::fake::{Answer, FakeServer};
-use crate::trusted::tests::list;
+use crate::trusted::tests::{list, revoking};
 
 fn root(number: u8) -> SoftwareKey {
     SoftwareKey::from_seed(&[number; 32]).unwrap()
+}
+
+/// As update-server says that it has no list of a root.
+fn no_list() -> Answer {
+    Answer::new(404, br#"{"code":"revocation-list-unknown"}"#.to_vec())
 }
 
 /// A cache, and a trust store with the roots 1 and 2.
@@ -28,11 +37,7 @@ impl Bench {
     async fn ask(&mut self, answer: impl Fn() -> Answer + Send + 'static) -> Result<(), Error> {
         let path = format!("/v1/revocations/{}", hex::encode(root(1).public_key().kid().0));
         let server =
-            FakeServer::start(
-                move |request| {
-                    if request.path == path { answer() } else { Answer::new(404, vec![]) }
-                },
-            );
+            FakeServer::start(move |request| if request.path == path { answer() } else { no_list() });
         let server = Server::new(&server.url(), None, None).map(|client| (client, server)).unwrap();
         let output = Output::new(true, false);
         let online = Online { server: &server.0, cache: &self.cache, output: &output };
@@ -73,7 +78,7 @@ async fn a_fetched_list_is_kept_whatever_else_is_held() {
 async fn a_list_that_was_fetched_once_counts_when_the_server_has_none() {
     let mut bench = Bench::new();
     bench.ask(|| Answer::ok(list(&root(1), 5))).await.unwrap();
-    for answer in [|| Answer::new(404, vec![]), || Answer::new(503, vec![]), Answer::hang_up] {
+    for answer in [no_list, || Answer::new(503, vec![]), Answer::hang_up] {
         bench.trusted = TrustStoreBuf::new(bench.trusted.anchors().to_vec());
         bench.ask(answer).await.unwrap();
         assert_eq!(bench.sequences(), [5]);
@@ -90,5 +95,103 @@ async fn a_damaged_list_in_the_cache_does_not_count_and_is_replaced() {
         bench.trusted = TrustStoreBuf::new(bench.trusted.anchors().to_vec());
         bench.ask(|| Answer::ok(list(&root(1), 6))).await.unwrap();
         assert_eq!((bench.kept(1), bench.sequences()), (Some(list(&root(1), 6)), vec![6]));
+    }
+}
+
+/// What was fetched once counts as much as a file: of two lists that contradict each other neither is chosen.
+#[tokio::test]
+async fn a_list_in_the_cache_that_contradicts_a_file_is_refused() {
+    let mut bench = Bench::new();
+    bench.ask(|| Answer::ok(revoking(&root(1), 5))).await.unwrap();
+    for (number, code) in [(5, "revocation-forked"), (4, ""), (6, "revocation-drops-entry")] {
+        bench.trusted = TrustStoreBuf::new(bench.trusted.anchors().to_vec());
+        add_list(&mut bench.trusted, "a file", list(&root(1), number)).unwrap();
+        let outcome = bench.ask(no_list).await;
+        assert_eq!(outcome.err().map(|error| error.code()).unwrap_or_default(), code);
+    }
+}
+
+/// A server with the release of `release::tests`.
+fn with_release(envelope: Vec<u8>) -> FakeServer {
+    let digest = *suit_manifest::author::inspect(&envelope).unwrap().digest();
+    let object = serde_json::json!({
+        "manifest_digest": hex::encode(digest), "envelope_sha256": sha256(&envelope), "sequence": 5,
+        "image": {"sha256": sha256(IMAGE), "size": IMAGE.len()},
+    });
+    FakeServer::start(move |request| match request.path.as_str() {
+        path if path.starts_with("/v1/releases/latest") => Answer::ok(object.to_string().into_bytes()),
+        path if path.ends_with("/envelope") => Answer::ok(envelope.clone()),
+        _ => Answer::ok(IMAGE.to_vec()),
+    })
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    hex::encode(<sha2::Sha256 as sha2::Digest>::digest(bytes))
+}
+
+/// Asks `server`, or none, under the name of one server.
+async fn release(cache: &Cache, server: &FakeServer) -> Result<Offer, Error> {
+    let client = Server::new(&server.url(), None, None).unwrap();
+    let output = Output::new(true, false);
+    let online = Online { server: &client, cache, output: &output };
+    online.release(&trusted(), &device(), HostChecks::Enforced).await
+}
+
+fn kept(cache: &Cache, server: &FakeServer) -> usize {
+    let device = device();
+    let id = Uuid::from_bytes(device.identity.device);
+    let kind = Kind { vendor: device.vendor(), class: device.class(), device: id };
+    cache.release_objects(&server.url(), &kind).unwrap().len()
+}
+
+#[tokio::test]
+async fn a_release_is_kept_once_it_has_verified_with_its_image() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = Cache::new(folder.path().to_owned());
+    let forged = with_release(Made::good().envelope_by(&root(3)));
+    assert_eq!(release(&cache, &forged).await.unwrap_err().code(), "anchor-unknown");
+    assert_eq!(kept(&cache, &forged), 0);
+    let genuine = with_release(Made::good().envelope());
+    assert!(matches!(release(&cache, &genuine).await, Ok(Offer::Release(_))));
+    assert_eq!(kept(&cache, &genuine), 1);
+}
+
+#[tokio::test]
+async fn a_release_that_the_server_does_not_offer_any_more_is_forgotten() {
+    for (status, code) in [(404, "release-unknown"), (404, "release-not-offered"), (410, "release-withdrawn")]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::new(folder.path().to_owned());
+        let gone = Arc::new(AtomicBool::new(false));
+        let envelope = Made::good().envelope();
+        let digest = *suit_manifest::author::inspect(&envelope).unwrap().digest();
+        let object = serde_json::json!({
+            "manifest_digest": hex::encode(digest), "envelope_sha256": sha256(&envelope), "sequence": 5,
+            "image": {"sha256": sha256(IMAGE), "size": IMAGE.len()},
+        });
+        let server = FakeServer::start({
+            let gone = Arc::clone(&gone);
+            move |request| {
+                let is_latest = request.path.starts_with("/v1/releases/latest");
+                let is_gone = gone.load(Ordering::Relaxed);
+                if is_gone && (is_latest == (status == 404)) {
+                    Answer::new(status, format!(r#"{{"code":"{code}"}}"#).into_bytes())
+                } else if is_latest {
+                    Answer::ok(object.to_string().into_bytes())
+                } else if request.path.ends_with("/envelope") {
+                    Answer::ok(envelope.clone())
+                } else {
+                    Answer::ok(IMAGE.to_vec())
+                }
+            }
+        });
+        release(&cache, &server).await.unwrap();
+        assert_eq!(kept(&cache, &server), 1);
+        gone.store(true, Ordering::Relaxed);
+        // The envelope is asked for again, as after a renewed credential.
+        std::fs::remove_dir_all(folder.path().join("envelopes")).unwrap();
+        let code = if code == "release-unknown" { "no-release" } else { code };
+        assert_eq!(release(&cache, &server).await.unwrap_err().code(), code);
+        assert_eq!(kept(&cache, &server), 0, "{code}");
     }
 }
