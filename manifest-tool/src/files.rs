@@ -19,7 +19,7 @@ pub const MAX_ENVELOPE_FILE_LEN: u64 = suit_manifest::MAX_ENVELOPE_LEN as u64;
 
 /// PEM of every kind of private key: `PRIVATE KEY`, `ENCRYPTED PRIVATE KEY`, `EC PRIVATE KEY`, ... (RFC 7468
 /// sections 10 and 11).
-const PEM_PRIVATE_KEY: &[u8] = b"PRIVATE KEY-----";
+pub(crate) const PEM_PRIVATE_KEY: &[u8] = b"PRIVATE KEY-----";
 /// Names standard input as a file that is read, and standard output as one that is written.
 const STANDARD: &str = "-";
 
@@ -185,7 +185,7 @@ fn is_replaceable(path: &Path) -> Result<bool, Error> {
     }
 }
 
-fn contains(bytes: &[u8], words: &[u8]) -> bool {
+pub(crate) fn contains(bytes: &[u8], words: &[u8]) -> bool {
     bytes.windows(words.len()).any(|window| window == words)
 }
 

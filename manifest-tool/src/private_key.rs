@@ -17,7 +17,7 @@ use trust::host::{MAX_KEY_FILE_LEN, Pem, PemError, is_private_key, printable};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::error::Error;
-use crate::files::{must_be_absent, read_secret, write_secret};
+use crate::files::{PEM_PRIVATE_KEY, contains, must_be_absent, read_secret, write_secret};
 use crate::output::warning;
 use crate::passphrase::{PassphraseSource, Purpose};
 
@@ -182,8 +182,10 @@ fn private_block(file: &[u8]) -> Result<Pem<'_>, KeyFault> {
     }
     let blocks = match Pem::find_all(file) {
         Ok(blocks) => blocks,
-        // Bytes that are not text were never PEM.
-        Err(PemError::NotText) if is_private_key(file) => return Err(KeyFault::Der),
+        // Bytes that are not text were never PEM, unless a comment is in another character set.
+        Err(PemError::NotText) if is_private_key(file) && !contains(file, PEM_PRIVATE_KEY) => {
+            return Err(KeyFault::Der);
+        }
         Err(error) => return Err(KeyFault::Pem(error)),
     };
     let private: Vec<Pem<'_>> = blocks.iter().copied().filter(Pem::is_private_key).collect();

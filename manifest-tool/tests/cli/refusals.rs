@@ -293,11 +293,21 @@ fn what_is_not_firmware_makes_no_image_unless_it_is_meant() {
 fn a_private_key_makes_no_image() {
     let workshop = Workshop::new();
     workshop.key("root");
-    let line = "create --image root.pem --vendor anchorage.example --class demo-node --sequence 1 --version 1 \
-                --out u.suit --image-out i.bin";
-    for more in ["", "--image-format bin --allow-non-firmware --force"] {
-        let refusal = workshop.refused(&[split(line), split(more)].concat());
-        assert_eq!(refusal, ("image-unusable".into(), 5), "{more}");
+    let pem = workshop.read("root.pem");
+    // As PowerShell writes it, and with a comment in Latin-1.
+    let text = String::from_utf8(pem.clone()).unwrap();
+    let utf16: Vec<u8> = format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let files =
+        [("root.pem", pem.clone()), ("utf16.pem", utf16), ("latin1.pem", [b"# cl\xe9\n", &pem[..]].concat())];
+    for (name, file) in files {
+        workshop.write(name, &file);
+        for how in ["", " --image-format bin --allow-non-firmware --force"] {
+            let refusal = workshop.refused(&split(&format!(
+                "create --image {name} --vendor anchorage.example --class demo-node --sequence 1 \
+                 --version 1 --out u.suit --image-out i.bin{how}"
+            )));
+            assert_eq!(refusal, ("image-unusable".into(), 5), "{name}{how}");
+        }
     }
 }
 

@@ -2,13 +2,11 @@
 
 use base64ct::{Base64, Encoding as _};
 
-use super::read::without_mark;
+use super::read::{is_utf16, without_mark};
 
 const BEGIN: &str = "-----BEGIN ";
 const END: &str = "-----END ";
 const DASHES: &str = "-----";
-/// U+FEFF in the two byte orders of UTF-16.
-const UTF16_MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
 
 /// Why a text is not one PEM block.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -71,7 +69,7 @@ impl<'a> Pem<'a> {
     /// # Errors
     /// [`PemError`], but for [`PemError::Absent`] and [`PemError::Several`].
     pub fn find_all(file: &'a [u8]) -> Result<Vec<Self>, PemError> {
-        if UTF16_MARKS.iter().any(|mark| file.starts_with(mark)) {
+        if is_utf16(file) {
             return Err(PemError::Utf16);
         }
         let mut text = std::str::from_utf8(without_mark(file)).map_err(|_| PemError::NotText)?;

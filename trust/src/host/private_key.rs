@@ -1,41 +1,51 @@
 //! Private keys are recognised wherever they are not meant to be: as an image, as an anchor, below `--force`.
 
 use super::pem::{Pem, PemError};
+use super::read::from_utf16;
 use crate::cbor::{Major, Reader};
 
 /// Longest file that may be a JWK or a COSE_Key, bytes.
 const MAX_KEY_LEN: usize = 16 * 1024;
 /// d of an OKP or EC2 key (RFC 9053 section 7).
 const COSE_D: i64 = -4;
+/// The end of the label of every private key in PEM, and most of the dashes after it.
+const LABEL_END: &[u8] = b"PRIVATE KEY----";
 /// PKCS#5, the arc of PBES1 and PBES2 (RFC 8018 appendix C): DER of the identifier up to its last number.
 const PKCS5: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x05];
 /// PKCS#12 password-based encryption (RFC 7292 appendix C), likewise.
 const PKCS12_PBE: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x0c, 0x01];
 
-/// Whether a file is a private key, encrypted or not: PEM anywhere in a text (UTF-8, or UTF-16 with its mark), DER (PKCS#8, PKCS#1, SEC 1), JWK, or a
-/// COSE_Key with its private half. Firmware with a PEM parser in it is not one: it is not text.
+/// Whether a file is a private key, encrypted or not: PEM anywhere in a text, DER (PKCS#8, PKCS#1, SEC 1), JWK, or a
+/// COSE_Key with its private half. Text may be in UTF-8, UTF-16 or a character set that extends ASCII. Firmware with a
+/// PEM parser in it is not a key: it is not text.
 #[must_use]
 pub fn is_private_key(file: &[u8]) -> bool {
-    is_pem(file) || is_der(file) || is_jwk(file) || is_cose_key(file)
+    match from_utf16(file) {
+        Some(text) => is_pem(text.as_bytes()) || is_jwk(text.as_bytes()),
+        None => is_pem(file) || is_der(file) || is_jwk(file) || is_cose_key(file),
+    }
 }
 
 fn is_pem(file: &[u8]) -> bool {
     match Pem::find_all(file) {
         Ok(blocks) => blocks.iter().any(Pem::is_private_key),
         // A key that was cut is still a key.
-        Err(PemError::Unfinished) => contains_label(file),
-        Err(PemError::Utf16) => {
-            contains_label(&file.iter().copied().filter(|byte| *byte != 0).collect::<Vec<_>>())
-        }
+        Err(PemError::Unfinished) => has_label(file),
+        // Text in another character set, such as Latin-1 in a comment; firmware has control characters.
+        Err(PemError::NotText) => has_label(file) && !file.iter().any(|byte| is_control(*byte)),
+        // UTF-16 was decoded before.
         Err(
-            PemError::Absent | PemError::NotText | PemError::Headers | PemError::Base64 | PemError::Several,
+            PemError::Absent | PemError::Utf16 | PemError::Headers | PemError::Base64 | PemError::Several,
         ) => false,
     }
 }
 
-fn contains_label(text: &[u8]) -> bool {
-    const LABEL: &[u8] = b"PRIVATE KEY----";
-    text.windows(LABEL.len()).any(|window| window == LABEL)
+fn has_label(file: &[u8]) -> bool {
+    file.windows(LABEL_END.len()).any(|window| window == LABEL_END)
+}
+
+fn is_control(byte: u8) -> bool {
+    byte.is_ascii_control() && !byte.is_ascii_whitespace()
 }
 
 fn is_jwk(file: &[u8]) -> bool {
@@ -126,17 +136,45 @@ mod tests {
             assert!(is_private_key(format!("{before}{PEM}").as_bytes()), "{before:?}");
             assert!(is_private_key(format!("{before}{}", &PEM[..50]).as_bytes()), "cut, {before:?}");
         }
-        for to_bytes in [u16::to_le_bytes, u16::to_be_bytes] {
-            let utf16 = |text: &str| text.encode_utf16().flat_map(to_bytes).collect::<Vec<_>>();
-            assert!(is_private_key(&utf16(&format!("\u{feff}{PEM}"))));
-            assert!(!is_private_key(&utf16(&format!(
-                "\u{feff}{}",
-                PEM.replace("ENCRYPTED PRIVATE", "PUBLIC")
-            ))));
-        }
         for label in ["PRIVATE KEY", "EC PRIVATE KEY", "OPENSSH PRIVATE KEY"] {
             assert!(is_private_key(PEM.replace("ENCRYPTED PRIVATE KEY", label).as_bytes()), "{label}");
         }
+    }
+
+    const JWK: &str = r#"{"kty":"OKP","crv":"Ed25519","x":"AA","d":"AA"}"#;
+
+    fn utf16(text: &str, to_bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
+        text.encode_utf16().flat_map(to_bytes).collect()
+    }
+
+    #[test]
+    fn a_private_key_in_utf_16_is_seen() {
+        for to_bytes in [u16::to_le_bytes, u16::to_be_bytes] {
+            for mark in ["", "\u{feff}"] {
+                for text in [PEM, JWK, &format!("# of the root\r\n{PEM}")] {
+                    let file = utf16(&format!("{mark}{text}"), to_bytes);
+                    assert!(is_private_key(&file), "{mark:?} {text}");
+                }
+                let cut = utf16(&format!("{mark}{PEM}"), to_bytes);
+                // In the middle of a character, too.
+                for len in [100, 101] {
+                    assert!(is_private_key(&cut[..len]), "{mark:?} {len}");
+                }
+                let public = PEM.replace("ENCRYPTED PRIVATE", "PUBLIC");
+                assert!(!is_private_key(&utf16(&format!("{mark}{public}"), to_bytes)));
+            }
+        }
+        // An image that begins like a text and goes on otherwise has none.
+        assert!(!is_private_key(
+            &[&utf16("P", u16::to_le_bytes)[..], &[0xff, 0, 1, 2], PEM.as_bytes()].concat()
+        ));
+    }
+
+    #[test]
+    fn a_private_key_after_a_comment_in_latin_1_is_seen() {
+        let file = [b"# cl\xe9 priv\xe9e\r\n", PEM.as_bytes()].concat();
+        assert!(is_private_key(&file) && is_private_key(&file[..70]));
+        assert!(!is_private_key(&[&file[..], &[0]].concat()), "firmware has control characters");
     }
 
     #[test]

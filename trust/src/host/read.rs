@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use zeroize::Zeroizing;
+
 /// Why a file could not be read.
 #[derive(Debug)]
 pub enum ReadError {
@@ -59,6 +61,52 @@ pub fn open_limited(path: &Path, limit: u64, bytes: &mut Vec<u8>) -> Result<(), 
 #[must_use]
 pub fn without_mark(file: &[u8]) -> &[u8] {
     file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file)
+}
+
+/// A byte order of UTF-16.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum ByteOrder {
+    Little,
+    Big,
+}
+
+/// The byte order of a text in UTF-16, as some editors and shells of Windows write it: by its mark, or, without one,
+/// by the zeros between the characters of ASCII.
+fn utf16_order(file: &[u8]) -> Option<ByteOrder> {
+    const LOOKED_AT: usize = 16;
+    let is_text = |byte: u8| matches!(byte, b' '..=b'~' | b'\t' | b'\n' | b'\r');
+    match file {
+        [0xff, 0xfe, ..] => Some(ByteOrder::Little),
+        [0xfe, 0xff, ..] => Some(ByteOrder::Big),
+        [_, _, _, _, ..] => {
+            let start = || file.chunks_exact(2).take(LOOKED_AT);
+            let little = start().all(|pair| matches!(*pair, [low, 0] if is_text(low)));
+            let big = start().all(|pair| matches!(*pair, [0, low] if is_text(low)));
+            little.then_some(ByteOrder::Little).or(big.then_some(ByteOrder::Big))
+        }
+        _ => None,
+    }
+}
+
+/// Whether a file is a text in UTF-16, with or without a byte order mark.
+pub(super) fn is_utf16(file: &[u8]) -> bool {
+    utf16_order(file).is_some()
+}
+
+/// A text in UTF-16 as UTF-8; `None` for every other file. It may be a private key, so it is wiped.
+pub(super) fn from_utf16(file: &[u8]) -> Option<Zeroizing<String>> {
+    let order = utf16_order(file)?;
+    let units = file.chunks_exact(2).map(|pair| {
+        let pair = [pair.first().copied().unwrap_or(0), pair.get(1).copied().unwrap_or(0)];
+        match order {
+            ByteOrder::Little => u16::from_le_bytes(pair),
+            ByteOrder::Big => u16::from_be_bytes(pair),
+        }
+    });
+    // A character of UTF-16 takes at most three bytes of UTF-8 for its two: the text is never copied unwiped.
+    let mut text = Zeroizing::new(String::with_capacity(file.len().saturating_mul(2)));
+    text.extend(char::decode_utf16(units).map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER)));
+    Some(text)
 }
 
 /// Appends everything that `reader` gives to `bytes`, at most `limit` bytes.

@@ -81,7 +81,8 @@ async fn a_private_key_is_refused_wherever_it_arrives() {
     let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
     let wide = utf16(&format!("\u{feff}{full_pem}"));
     let wide_and_far = utf16(&format!("\u{feff}{}{PEM}", "# a comment\n".repeat(20_000)));
-    for key in [der, cose, jwk, commented, marked, far, wide, wide_and_far] {
+    let latin1 = [&b"# cl\xe9\n"[..], full_pem.as_bytes()].concat();
+    for key in [der, cose, jwk, commented, marked, far, wide, wide_and_far, latin1] {
         let answer = server.put(&format!("/v1/images/{}", sha256(&key)), key.clone()).await;
         assert_eq!(answer.status, 400, "{:?} {answer:?}", String::from_utf8_lossy(&key[..20]));
         answer.is_problem(400, "private-key-refused");
