@@ -9,3 +9,4 @@ mod second_opinions;
 mod support;
 mod unsupported;
 mod vectors;
+mod walk;

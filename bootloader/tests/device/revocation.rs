@@ -327,16 +327,18 @@ fn lists_that_decayed_let_nobody_in_until_they_are_sent_again() {
     board.send(Object::RevocationList, &list).unwrap();
     let image = board.image(64, 1);
     let region = board.layout.region(Area::Revocation(Half::First));
-    for damage in [0usize, 4, 40] {
+    // A flipped bit in header or list; `None`: all of it reads as erased.
+    for damage in [Some(0usize), Some(4), Some(40), None] {
         let mut board = board.twin();
-        let at = region.start as usize + damage;
+        let at = region.start as usize + damage.unwrap_or(0);
         let byte = board.nor.medium().bytes()[at];
-        board.nor.medium_mut().tamper(at, &[byte ^ 1]);
+        let bytes = if damage.is_some() { vec![byte ^ 1] } else { vec![0xFF; region.len as usize] };
+        board.nor.medium_mut().tamper(at, &bytes);
         let reason = refusal(&mut board, Object::Envelope, &factory.envelope(1, &image));
-        assert_eq!(reason, Some(Reason::RevocationMalformed));
+        assert_eq!(reason, Some(Reason::RevocationMalformed), "{damage:?}");
         let older = factory.revocation_list(4, &[]);
         let reason = refusal(&mut board, Object::RevocationList, &older);
-        assert_eq!(reason, Some(Reason::RevocationSequence));
+        assert_eq!(reason, Some(Reason::RevocationSequence), "{damage:?}");
         board.send(Object::RevocationList, &list).unwrap();
         board.send(Object::Envelope, &factory.envelope(1, &image)).unwrap();
     }
