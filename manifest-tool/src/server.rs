@@ -17,6 +17,11 @@ use crate::error::Error;
 use crate::files::{read, read_secret};
 use crate::output::Output;
 
+mod answers;
+
+pub(crate) use answers::ListInForce;
+use answers::{DeviceStatus, MeantMark, Release, ReleaseStatus, Releases, StoredImage, check};
+
 const IMAGE_STEP: &str = "sending the image";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// For a request with a small body, the server's disk included.
@@ -50,20 +55,6 @@ impl std::fmt::Display for Outcome {
     }
 }
 
-/// The revocation list that a server goes by, in the words of its answer.
-#[derive(Clone, PartialEq, Eq, Debug, Deserialize, Serialize)]
-pub(crate) struct ListInForce {
-    /// kid of the root that signed it, hex.
-    pub(crate) issuer_kid: String,
-    pub(crate) list_sequence: u64,
-}
-
-impl std::fmt::Display for ListInForce {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "list-sequence {} of {}", self.list_sequence, self.issuer_kid)
-    }
-}
-
 /// RFC 9457, as far as it is read.
 #[derive(Default, Deserialize)]
 struct Problem {
@@ -71,16 +62,6 @@ struct Problem {
     detail: Option<String>,
     code: Option<String>,
     hint: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Release {
-    envelope_url: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Newest {
-    sequence: u64,
 }
 
 /// Which server, and how to reach it.
@@ -161,39 +142,50 @@ impl Server {
         self.base.scheme() == "http" && !is_local(&self.base)
     }
 
-    /// Sequence number of the newest release that the server offers for this vendor, class and device.
+    /// Highest sequence number of the vendor and class, offered or not: a withdrawn release keeps its number.
     pub(crate) async fn newest_sequence(&self, manifest: &ManifestView) -> Result<Option<u64>, Error> {
         let step = "asking for the newest release";
-        let mut url = self.url(step, &["releases", "latest"])?;
-        url.query_pairs_mut().append_pair("vendor", &manifest.vendor).append_pair("class", &manifest.class);
-        if let Some(device) = &manifest.device {
-            url.query_pairs_mut().append_pair("device", device);
-        }
-        match send(step, self.client.get(url).timeout(REQUEST_TIMEOUT)).await {
-            Ok(answer) => Ok(Some(read_object::<Newest>(step, answer).await?.sequence)),
-            Err(Error::ServerRefused { status: 404, .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
+        let mut url = self.url(step, &["releases"])?;
+        url.query_pairs_mut()
+            .append_pair("vendor", &manifest.vendor)
+            .append_pair("class", &manifest.class)
+            .append_pair("all", "true")
+            .append_pair("limit", "1");
+        let answer = send(step, self.client.get(url).timeout(REQUEST_TIMEOUT)).await?;
+        let Releases { releases } = read_object(step, answer).await?;
+        Ok(releases.iter().map(|release| release.sequence).max())
     }
 
     /// Withdraws a release, or offers it again.
-    pub(crate) async fn put_withdrawal(&self, digest: &str, reason: Option<&str>) -> Result<(), Error> {
+    pub(crate) async fn put_withdrawal(
+        &self,
+        digest: &str,
+        reason: Option<&str>,
+    ) -> Result<ReleaseStatus, Error> {
         let step = if reason.is_some() { "withdrawing the release" } else { "offering the release again" };
-        self.put_mark(step, &["releases", digest, "withdrawal"], reason.map(Some)).await
+        let mark = reason.map(Some);
+        let answer = self.put_mark(step, &["releases", digest, "withdrawal"], mark).await?;
+        check(step, answer, &(digest, mark))
     }
 
     /// Retires a device, or takes it back.
     pub(crate) async fn put_retirement(
         &self,
         serial: &Serial,
-        mark: Option<Option<&str>>,
-    ) -> Result<(), Error> {
+        mark: MeantMark<'_>,
+    ) -> Result<DeviceStatus, Error> {
         let step = if mark.is_some() { "retiring the device" } else { "restoring the device" };
-        self.put_mark(step, &["devices", serial.as_str(), "retirement"], mark).await
+        let answer = self.put_mark(step, &["devices", serial.as_str(), "retirement"], mark).await?;
+        check(step, answer, &(serial.as_str(), mark))
     }
 
     /// `None` takes a mark away; a mark may have a reason.
-    async fn put_mark(&self, step: &str, path: &[&str], mark: Option<Option<&str>>) -> Result<(), Error> {
+    async fn put_mark<T: serde::de::DeserializeOwned>(
+        &self,
+        step: &str,
+        path: &[&str],
+        mark: MeantMark<'_>,
+    ) -> Result<T, Error> {
         let url = self.url(step, path)?;
         let request = match mark {
             Some(reason) => {
@@ -205,7 +197,7 @@ impl Server {
             }
             None => self.client.delete(url),
         };
-        send(step, request.timeout(REQUEST_TIMEOUT)).await.map(drop)
+        read_object(step, send(step, request.timeout(REQUEST_TIMEOUT)).await?).await
     }
 
     /// Sends a list that says `meant`; it is in force when the server says so.
@@ -218,12 +210,7 @@ impl Server {
         let request =
             self.client.put(self.url(step, &["revocations"])?).header(CONTENT_TYPE, "application/cwt");
         let answer = send(step, request.body(list).timeout(REQUEST_TIMEOUT)).await?;
-        let in_force: ListInForce = read_object(step, answer).await?;
-        if in_force != *meant {
-            let detail = format!("{in_force} is in force, where {meant} was sent");
-            return Err(Error::ServerAnswer { step: step.to_owned(), detail });
-        }
-        Ok(in_force)
+        check(step, read_object(step, answer).await?, meant)
     }
 
     /// Sends an image, unless the server holds it whole: a large one is not sent for nothing.
@@ -268,10 +255,18 @@ impl Server {
             .body(body);
         let answer = send(IMAGE_STEP, request).await;
         bar.finish_and_clear();
-        Ok(outcome(answer?.status()))
+        let answer = answer?;
+        let outcome = outcome(answer.status());
+        let _stored: StoredImage = check(IMAGE_STEP, read_object(IMAGE_STEP, answer).await?, &(sha256, len))?;
+        Ok(outcome)
     }
 
-    pub(crate) async fn post_release(&self, envelope: Vec<u8>) -> Result<(Outcome, Option<String>), Error> {
+    /// `digest`: of the manifest, hex.
+    pub(crate) async fn post_release(
+        &self,
+        envelope: Vec<u8>,
+        digest: &str,
+    ) -> Result<(Outcome, Option<String>), Error> {
         let step = "publishing the release";
         let request = self
             .client
@@ -281,7 +276,7 @@ impl Server {
             .body(envelope);
         let answer = send(step, request).await?;
         let outcome = outcome(answer.status());
-        let release: Release = read_object(step, answer).await?;
+        let release: Release = check(step, read_object(step, answer).await?, &digest)?;
         Ok((outcome, release.envelope_url))
     }
 

@@ -119,14 +119,14 @@ impl Release {
     }
 
     async fn send(self, server: &Server, output: Output) -> Result<PublishedRelease, Error> {
-        let sha256 = &self.manifest.image.sha256;
+        let (sha256, digest) = (&self.manifest.image.sha256, &self.manifest.manifest_digest);
         let mut image_upload = server.put_image(sha256, &self.image, output).await?;
-        let posted = match server.post_release(self.envelope.clone()).await {
+        let posted = match server.post_release(self.envelope.clone(), digest).await {
             // The server found its own copy damaged.
             Err(error) if error.code() == IMAGE_DAMAGED => {
                 server.send_image(sha256, &self.image, output).await?;
                 image_upload = Outcome::Repaired;
-                server.post_release(self.envelope).await
+                server.post_release(self.envelope, digest).await
             }
             posted => posted,
         };

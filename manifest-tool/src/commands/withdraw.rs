@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use suit_manifest::author::inspect;
-use trust::host::Serial;
+use trust::host::{Serial, printable};
 
 use crate::error::Error;
 use crate::files::{MAX_ENVELOPE_FILE_LEN, read};
@@ -36,18 +36,22 @@ pub struct Withdrawn {
     manifest_digest: String,
     withdrawn: bool,
     reason: Option<String>,
+    offered: bool,
+    refusal: Option<String>,
 }
 
 impl Withdraw {
     pub fn run(&self, output: Output) -> Result<Withdrawn, Error> {
         let digest = self.digest()?;
         let reason = self.reason.as_deref();
-        self.server.run(output, async |server| server.put_withdrawal(&digest, reason).await)?;
+        let answer = self.server.run(output, async |server| server.put_withdrawal(&digest, reason).await)?;
         Ok(Withdrawn {
             server: self.server.url().to_owned(),
             manifest_digest: digest,
-            withdrawn: !self.undo,
-            reason: self.reason.clone(),
+            withdrawn: answer.withdrawn.is_some(),
+            reason: answer.withdrawn.and_then(|mark| mark.reason),
+            offered: answer.status == "offered",
+            refusal: answer.refusal,
         })
     }
 
@@ -64,13 +68,19 @@ impl Withdraw {
 
 impl Report for Withdrawn {
     fn lines(&self) -> String {
-        let state = if self.withdrawn { "withdrawn: no longer offered" } else { "offered again" };
+        let state = match (self.withdrawn, self.offered, self.refusal.as_deref()) {
+            (true, ..) => "withdrawn: no longer offered".to_owned(),
+            (false, true, _) => "offered again".to_owned(),
+            (false, false, refusal) => {
+                format!("not withdrawn, but not offered: {}", printable(refusal.unwrap_or("no reason")))
+            }
+        };
         let mut rows = vec![
             ("server", self.server.clone()),
             ("manifest", self.manifest_digest.clone()),
-            ("release", state.to_owned()),
+            ("release", state),
         ];
-        rows.extend(self.reason.clone().map(|reason| ("reason", reason)));
+        rows.extend(self.reason.as_deref().map(|reason| ("reason", printable(reason))));
         table(&rows)
     }
 }
@@ -102,12 +112,13 @@ pub struct Retired {
 impl Retire {
     pub fn run(&self, output: Output) -> Result<Retired, Error> {
         let mark = (!self.undo).then_some(self.reason.as_deref());
-        self.server.run(output, async |server| server.put_retirement(&self.serial, mark).await)?;
+        let answer =
+            self.server.run(output, async |server| server.put_retirement(&self.serial, mark).await)?;
         Ok(Retired {
             server: self.server.url().to_owned(),
             serial: self.serial.to_string(),
-            retired: !self.undo,
-            reason: self.reason.clone(),
+            retired: answer.retired.is_some(),
+            reason: answer.retired.and_then(|mark| mark.reason),
         })
     }
 }
@@ -120,7 +131,7 @@ impl Report for Retired {
             ("serial", self.serial.clone()),
             ("device", state.to_owned()),
         ];
-        rows.extend(self.reason.clone().map(|reason| ("reason", reason)));
+        rows.extend(self.reason.as_deref().map(|reason| ("reason", printable(reason))));
         table(&rows)
     }
 }
@@ -128,7 +139,7 @@ impl Report for Retired {
 /// 1 to 200 characters, none of which a terminal would obey.
 fn reason(text: &str) -> Result<String, String> {
     let fits = (1..=MAX_REASON_LEN).contains(&text.chars().count());
-    if fits && trust::host::printable(text) == text {
+    if fits && printable(text) == text {
         Ok(text.to_owned())
     } else {
         Err(format!("a reason is 1 to {MAX_REASON_LEN} printable characters"))

@@ -8,7 +8,8 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use serde_json::json;
+use serde_json::{Value, json};
+use suit_manifest::author::inspect;
 use trust::author::read_unverified_revocation;
 
 use super::workshop::{Run, Workshop, finish};
@@ -24,6 +25,8 @@ pub(super) struct Sent {
 pub(super) struct Record {
     pub(super) sent: Vec<Sent>,
     pub(super) headers: Vec<HeaderMap>,
+    /// Of each GET.
+    pub(super) queries: Vec<String>,
     pub(super) held: HashMap<String, Bytes>,
     answers: HashMap<&'static str, (StatusCode, String)>,
     /// The same, for one time.
@@ -62,6 +65,10 @@ impl FakeServer {
         self.record.lock().unwrap().once.insert(what, (status, body.to_owned()));
     }
 
+    pub(super) fn take_queries(&self) -> Vec<String> {
+        std::mem::take(&mut self.record.lock().unwrap().queries)
+    }
+
     pub(super) fn take_sent(&self) -> Vec<String> {
         std::mem::take(&mut self.record.lock().unwrap().sent).into_iter().map(|sent| sent.what).collect()
     }
@@ -78,7 +85,9 @@ pub(super) async fn answer(State(record): State<Shared>, request: Request) -> Re
     let what = format!("{} {}", parts.method, parts.uri.path());
     let mut record = record.lock().unwrap();
     // A question is not counted among what is sent.
-    if parts.method != "GET" {
+    if parts.method == "GET" {
+        record.queries.push(parts.uri.query().unwrap_or_default().to_owned());
+    } else {
         record.sent.push(Sent { what: what.clone(), body: body.clone() });
         record.headers.push(parts.headers);
     }
@@ -95,8 +104,11 @@ pub(super) async fn answer(State(record): State<Shared>, request: Request) -> Re
             };
             return answer.body(Body::empty()).unwrap();
         }
-        None if what.starts_with("GET ") && what.ends_with("/v1/releases/latest") => {
-            (StatusCode::NOT_FOUND, json!({"title": "Not Found", "code": "release-unknown"}).to_string())
+        None if what.starts_with("GET ") && what.ends_with("/v1/releases") => {
+            (StatusCode::OK, json!({"releases": []}).to_string())
+        }
+        None if what.ends_with("/withdrawal") || what.ends_with("/retirement") => {
+            (StatusCode::OK, marked(parts.method == "PUT", parts.uri.path(), &body).to_string())
         }
         None => {
             let key = match parts.method.as_str() {
@@ -107,7 +119,14 @@ pub(super) async fn answer(State(record): State<Shared>, request: Request) -> Re
                 Ok(list) => {
                     json!({"issuer_kid": hex::encode(list.issuer_kid().0), "list_sequence": list.sequence()})
                 }
-                Err(_) => json!({"envelope_url": "/v1/releases/x/envelope"}),
+                Err(_) if parts.method == "PUT" => {
+                    let sha256 = parts.uri.path().rsplit('/').next();
+                    json!({"sha256": sha256, "size": body.len()})
+                }
+                Err(_) => {
+                    let digest = inspect(&body).map(|envelope| hex::encode(envelope.digest()));
+                    json!({"manifest_digest": digest.ok(), "envelope_url": "/v1/releases/x/envelope"})
+                }
             };
             let known = record.held.insert(key, body).is_some();
             (if known { StatusCode::OK } else { StatusCode::CREATED }, answer.to_string())
@@ -119,4 +138,17 @@ pub(super) async fn answer(State(record): State<Shared>, request: Request) -> Re
         return answer.header("location", body).body(Body::empty()).unwrap();
     }
     answer.body(Body::from(body)).unwrap()
+}
+
+/// The object of a release or device whose mark is at `path`.
+fn marked(is_marked: bool, path: &str, body: &[u8]) -> Value {
+    let subject = path.rsplit('/').nth(1).unwrap().replace("%20", " ");
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let mark = if is_marked { json!({"reason": body["reason"], "at": 1}) } else { Value::Null };
+    if path.ends_with("/retirement") {
+        json!({"serial": subject, "retired": mark})
+    } else {
+        let status = if is_marked { "withdrawn" } else { "offered" };
+        json!({"manifest_digest": subject, "status": status, "refusal": null, "withdrawn": mark})
+    }
 }

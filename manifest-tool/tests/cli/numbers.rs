@@ -64,15 +64,29 @@ fn a_number_far_above_the_servers_newest_is_not_published() {
     workshop.ok(&create("1048579", VENDOR, &["--allow-large-step"]));
     workshop.ok(&split("sign 3.suit --key release.pem --credential release.cwt --out signed.suit --force"));
     std::fs::rename(workshop.path("3.bin"), workshop.path("image.bin")).unwrap();
-    server.answers("GET", StatusCode::OK, &json!({"sequence": 2}).to_string());
+    let newest = |sequence: u64| json!({"releases": [{"sequence": sequence}]}).to_string();
+    server.answers("GET", StatusCode::OK, &newest(2));
     assert_eq!(server.publish(&workshop, &[]).refusal(), ("step-too-large".into(), 2));
     assert!(server.take_sent().is_empty());
     assert_eq!(server.publish(&workshop, &["--allow-large-step"]).exit, 0);
-    server.answers("GET", StatusCode::OK, &json!({"sequence": 3}).to_string());
+    let asked = server.take_queries();
+    let query = asked.last().unwrap();
+    assert!(query.ends_with("&all=true&limit=1"), "withdrawn releases count: {query}");
+    server.answers("GET", StatusCode::OK, &newest(3));
     assert_eq!(server.publish(&workshop, &[]).exit, 0);
     // A server that answers nonsense is not one to publish on.
     server.answers("GET", StatusCode::OK, "{}");
     assert_eq!(server.publish(&workshop, &[]).refusal(), ("server-answer".into(), 7));
+    server.take_sent();
+    for code in ["release-not-offered", "not-found"] {
+        server.answers(
+            "GET",
+            StatusCode::NOT_FOUND,
+            &json!({"title": "Not Found", "code": code}).to_string(),
+        );
+        assert_eq!(server.publish(&workshop, &[]).refusal(), (code.into(), 7));
+    }
+    assert!(server.take_sent().is_empty());
 }
 
 /// A device whose floor lies above every release never updates.

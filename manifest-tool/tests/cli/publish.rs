@@ -239,6 +239,30 @@ fn odd_answers_are_refused() {
     }
 }
 
+/// A portal answers 200 as well: nothing is published on it.
+#[test]
+fn an_upload_is_what_the_server_says() {
+    let digest = "0".repeat(64);
+    let image = json!({"sha256": digest, "size": 5000}).to_string();
+    let release = json!({"manifest_digest": digest, "envelope_url": null}).to_string();
+    for (what, answer) in [
+        ("PUT /v1/images", "<html>"),
+        ("PUT /v1/images", "{}"),
+        ("PUT /v1/images", &image),
+        ("POST", "{}"),
+        ("POST", &release),
+    ] {
+        let (workshop, server) = (workshop(), FakeServer::start());
+        server.answers(what, StatusCode::OK, answer);
+        assert_eq!(server.publish(&workshop, &[]).refusal(), ("server-answer".into(), 7), "{what} {answer}");
+    }
+    let (workshop, server) = (workshop(), FakeServer::start());
+    let sha256 = image_path(&workshop).rsplit('/').next().unwrap().to_owned();
+    server.answers("PUT", StatusCode::OK, &json!({"sha256": sha256, "size": 4999}).to_string());
+    assert_eq!(server.publish(&workshop, &[]).refusal(), ("server-answer".into(), 7));
+    assert!(!server.take_sent().contains(&"POST /v1/releases".to_owned()));
+}
+
 /// The token is for one server.
 #[test]
 fn a_redirect_is_not_followed() {

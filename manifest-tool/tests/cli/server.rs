@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::http::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -79,6 +79,48 @@ fn a_device_is_retired_and_restored() {
     let path = "/v1/devices/SN%201/retirement";
     assert_eq!(server.take_sent(), [format!("PUT {path}"), format!("PUT {path}"), format!("DELETE {path}")]);
     assert_eq!(workshop.refused(&with_server("retire", &server.url, &["\u{fc}"])), ("usage".into(), 2));
+}
+
+/// A portal answers 200 as well, and a server may have done something else.
+#[test]
+fn a_mark_is_what_the_server_says() {
+    let (workshop, server) = (workshop(), FakeServer::start());
+    let digest = workshop.ok(&["inspect", "signed.suit"])["manifest_digest"].as_str().unwrap().to_owned();
+    let refused = |command, arguments: &[&str], answer: &str| {
+        for method in ["PUT", "DELETE"] {
+            server.answers(method, StatusCode::OK, answer);
+        }
+        let refusal = workshop.refused(&with_server(command, &server.url, arguments));
+        assert_eq!(refusal, ("server-answer".into(), 7), "{command} {arguments:?} {answer}");
+    };
+    let release = |digest: &str, withdrawn: Value| {
+        json!({"manifest_digest": digest, "status": "offered", "withdrawn": withdrawn}).to_string()
+    };
+    let device = |serial: &str, retired: Value| json!({"serial": serial, "retired": retired}).to_string();
+    let mark = |reason: &str| json!({"reason": reason, "at": 1});
+    for answer in ["<html>", "{}", &release(&"0".repeat(64), mark("r"))] {
+        refused("withdraw", &["signed.suit", "--reason", "r"], answer);
+    }
+    refused("withdraw", &["signed.suit", "--reason", "r"], &release(&digest, Value::Null));
+    refused("withdraw", &["signed.suit", "--reason", "r"], &release(&digest, mark("other")));
+    refused("withdraw", &["signed.suit", "--undo"], &release(&digest, mark("r")));
+    for answer in ["<html>", "{}", &device("SN-2", mark("r"))] {
+        refused("retire", &["SN-1", "--reason", "r"], answer);
+    }
+    refused("retire", &["SN-1"], &device("SN-1", Value::Null));
+    refused("retire", &["SN-1", "--reason", "r"], &device("SN-1", mark("other")));
+    refused("retire", &["SN-1", "--undo"], &device("SN-1", mark("r")));
+
+    // A reason that was not given is the server's; a release may be refused for another reason than its withdrawal.
+    server.answers("PUT", StatusCode::OK, &device("SN-1", mark("scrapped before")));
+    assert_eq!(workshop.ok(&with_server("retire", &server.url, &["SN-1"]))["reason"], "scrapped before");
+    let expired = json!({"manifest_digest": digest, "status": "refused", "refusal": "credential-expired"});
+    server.answers("DELETE", StatusCode::OK, &expired.to_string());
+    let undo = with_server("withdraw", &server.url, &["signed.suit", "--undo"]);
+    let object = workshop.ok(&undo);
+    assert_eq!((&object["withdrawn"], &object["offered"]), (&json!(false), &json!(false)));
+    let people = workshop.run(&undo);
+    assert!(people.stdout.contains("not offered: credential-expired"), "{people:?}");
 }
 
 /// axum over TLS.

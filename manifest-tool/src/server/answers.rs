@@ -1,0 +1,150 @@
+//! The objects that a server answers with (docs/server-api.md), held against what was meant: a portal or a proxy answers
+//! 200 as well.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+
+/// An object that contains what was sent, or the address to which it was sent.
+pub(super) trait Answer: serde::de::DeserializeOwned {
+    /// Why it does not answer this request.
+    fn difference(&self, meant: &Self::Meant<'_>) -> Option<String>;
+    /// What was sent.
+    type Meant<'a>;
+}
+
+/// The answer, if it answers this request.
+pub(super) fn check<A: Answer>(step: &str, answer: A, meant: &A::Meant<'_>) -> Result<A, Error> {
+    match answer.difference(meant) {
+        Some(detail) => Err(Error::ServerAnswer { step: step.to_owned(), detail }),
+        None => Ok(answer),
+    }
+}
+
+fn named(what: &str, is: &str, meant: &str) -> Option<String> {
+    let is = trust::host::printable(is);
+    (is != meant).then(|| format!("it is about {what} {is}, not {meant}"))
+}
+
+/// The revocation list that a server goes by, in the words of its answer.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize, Serialize)]
+pub(crate) struct ListInForce {
+    /// kid of the root that signed it, hex.
+    pub(crate) issuer_kid: String,
+    pub(crate) list_sequence: u64,
+}
+
+impl std::fmt::Display for ListInForce {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "list-sequence {} of {}", self.list_sequence, trust::host::printable(&self.issuer_kid))
+    }
+}
+
+impl Answer for ListInForce {
+    type Meant<'a> = Self;
+
+    fn difference(&self, meant: &Self) -> Option<String> {
+        (self != meant).then(|| format!("{self} is in force, where {meant} was sent"))
+    }
+}
+
+/// Digest (hex) and size (bytes) of a stored image.
+#[derive(Deserialize)]
+pub(super) struct StoredImage {
+    sha256: String,
+    size: u64,
+}
+
+impl Answer for StoredImage {
+    /// Digest and size.
+    type Meant<'a> = (&'a str, u64);
+
+    fn difference(&self, (sha256, size): &(&str, u64)) -> Option<String> {
+        named("image", &self.sha256, sha256)
+            .or_else(|| (self.size != *size).then(|| format!("{} of {size} bytes are stored", self.size)))
+    }
+}
+
+/// A published release.
+#[derive(Deserialize)]
+pub(super) struct Release {
+    manifest_digest: String,
+    pub(super) envelope_url: Option<String>,
+}
+
+impl Answer for Release {
+    /// Manifest digest, hex.
+    type Meant<'a> = &'a str;
+
+    fn difference(&self, digest: &&str) -> Option<String> {
+        named("manifest", &self.manifest_digest, digest)
+    }
+}
+
+/// Releases of a vendor and class, the highest sequence number first.
+#[derive(Deserialize)]
+pub(super) struct Releases {
+    pub(super) releases: Vec<Numbered>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Numbered {
+    pub(super) sequence: u64,
+}
+
+/// A mark on a release or a device.
+#[derive(Deserialize)]
+pub(crate) struct Mark {
+    pub(crate) reason: Option<String>,
+}
+
+/// The mark that was meant: none, or one with a reason, or one with whatever reason it has.
+pub(crate) type MeantMark<'a> = Option<Option<&'a str>>;
+
+fn mark_difference(what: &str, is: Option<&Mark>, meant: MeantMark<'_>) -> Option<String> {
+    match (is, meant) {
+        (None, None) | (Some(_), Some(None)) => None,
+        (None, Some(_)) => Some(format!("it says not {what}")),
+        (Some(_), None) => Some(format!("it still says {what}")),
+        (Some(mark), Some(Some(reason))) if mark.reason.as_deref() == Some(reason) => None,
+        (Some(_), Some(Some(_))) => Some(format!("it says {what} for another reason")),
+    }
+}
+
+/// A release and its status.
+#[derive(Deserialize)]
+pub(crate) struct ReleaseStatus {
+    manifest_digest: String,
+    /// `offered`, `withdrawn` or `refused`.
+    pub(crate) status: String,
+    /// Why it is refused.
+    pub(crate) refusal: Option<String>,
+    pub(crate) withdrawn: Option<Mark>,
+}
+
+impl Answer for ReleaseStatus {
+    /// Manifest digest, hex; whether it is withdrawn.
+    type Meant<'a> = (&'a str, MeantMark<'a>);
+
+    fn difference(&self, (digest, mark): &(&str, MeantMark<'_>)) -> Option<String> {
+        named("manifest", &self.manifest_digest, digest)
+            .or_else(|| mark_difference("withdrawn", self.withdrawn.as_ref(), *mark))
+    }
+}
+
+/// A device of the registry.
+#[derive(Deserialize)]
+pub(crate) struct DeviceStatus {
+    serial: String,
+    pub(crate) retired: Option<Mark>,
+}
+
+impl Answer for DeviceStatus {
+    /// Serial; whether it is retired.
+    type Meant<'a> = (&'a str, MeantMark<'a>);
+
+    fn difference(&self, (serial, mark): &(&str, MeantMark<'_>)) -> Option<String> {
+        named("serial", &self.serial, serial)
+            .or_else(|| mark_difference("retired", self.retired.as_ref(), *mark))
+    }
+}
