@@ -2,12 +2,14 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use futures::stream::{self, StreamExt as _};
 use serde_json::json;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _};
 
 use crate::harness::*;
 
@@ -144,6 +146,16 @@ async fn what_a_client_sends_is_cut_at_200_characters_and_logged_once() {
     assert_eq!(lines, 40, "one line a request");
 }
 
+/// The number of a table's first page.
+async fn page_of(database: &Path, table: &'static str) -> u64 {
+    let options = SqliteConnectOptions::new().filename(database);
+    let mut connection = options.connect().await.unwrap();
+    let page = sqlx::query_scalar::<_, i64>("SELECT rootpage FROM sqlite_schema WHERE name = $1");
+    let page = page.bind(table).fetch_one(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    u64::try_from(page).unwrap()
+}
+
 #[tokio::test]
 async fn liveness_is_apart_from_readiness_and_readiness_says_what_is_wrong() {
     // Answers are given again for a moment; each fault gets a server of its own, asked once.
@@ -167,12 +179,12 @@ async fn liveness_is_apart_from_readiness_and_readiness_says_what_is_wrong() {
     server.get("/v1/health").await.is_problem(503, "database-moved");
     drop(server);
 
-    // Overwritten from the second page on: what is in memory still answers.
+    // A page that no write touches: the one of an empty table.
     let server = world.start();
     let whole = fs::read(&database).unwrap();
-    let mut file = OpenOptions::new().write(true).open(&database).unwrap();
-    std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(4096)).unwrap();
-    file.write_all(&vec![0xa5; whole.len() - 4096]).unwrap();
+    let page = page_of(&database, "release_events").await;
+    let file = OpenOptions::new().write(true).open(&database).unwrap();
+    file.write_all_at(&[0xa5; 4096], (page - 1) * 4096).unwrap();
     server.get("/v1/health").await.is_problem(503, "database-damaged");
     server.get("/v1/live").await.is(200);
     drop(server);

@@ -1,6 +1,7 @@
 //! What is found among the releases, however many there are, and what nobody may keep.
 
 use serde_json::{Value, json};
+use suit_manifest::author::UpdateDescription;
 
 use crate::harness::*;
 
@@ -27,6 +28,13 @@ async fn what_is_offered_is_found_behind_many_that_are_not() {
     }
     assert_eq!(server.listed().await, (1..=44).rev().collect::<Vec<_>>());
     server.put("/v1/revocations", revocation(&world.root, 1, &[lost.kid()])).await.is(201);
+
+    // Nor are those for single devices everybody's.
+    for sequence in 45..=52 {
+        let device = Some([u8::try_from(sequence).unwrap(); 16]);
+        let single = UpdateDescription { device, ..description(&image, sequence) };
+        server.post("/v1/releases", sign(&single, &kept)).await.is(201);
+    }
 
     assert_eq!(server.latest().await.is(200).json()["sequence"], json!(41));
     assert_eq!(server.listed().await, [41, 7, 1]);
