@@ -12,7 +12,9 @@ use tracing_subscriber::fmt::MakeWriter;
 
 /// Lines that may wait for stderr.
 const QUEUE_LEN: usize = 4096;
-/// Lines that wait are written together, up to so many bytes.
+/// Lines are gathered for so long and written together: to wake the thread for each costs more than to answer a request.
+const GATHER: Duration = Duration::from_millis(2);
+/// Longest run of lines that is written at once, bytes.
 const BATCH_LEN: usize = 16 << 10;
 /// Longest text from outside that one field of a line repeats, characters.
 const MAX_FOREIGN_LEN: usize = 200;
@@ -48,7 +50,7 @@ impl Log {
         let (queue, lines) = sync_channel(QUEUE_LEN);
         let (finished, done) = sync_channel(1);
         let thread = thread::Builder::new().name("log".to_owned()).spawn(move || {
-            write_lines(&lines, &mut io::stderr(), &LOST, BATCH_LEN);
+            write_lines(&lines, &mut io::stderr(), &LOST, GATHER, BATCH_LEN);
             let _ = finished.send(());
         })?;
         let queue = Queue { lines: queue };
@@ -101,14 +103,23 @@ impl MakeWriter<'_> for Queue {
     }
 }
 
-/// Writes lines until an empty one comes; those that wait, up to `batch_len` bytes, at once. After a gap the log says
-/// how many lines are missing.
-fn write_lines(lines: &Receiver<Vec<u8>>, output: &mut impl Write, lost: &AtomicU64, batch_len: usize) {
+/// Writes lines until an empty one comes; those that arrive within `gather`, up to about `batch_len` bytes, at once.
+/// After a gap the log says how many lines are missing.
+fn write_lines(
+    lines: &Receiver<Vec<u8>>,
+    output: &mut impl Write,
+    lost: &AtomicU64,
+    gather: Duration,
+    batch_len: usize,
+) {
     let mut reported = 0;
     let mut is_ended = false;
     while !is_ended && let Ok(mut batch) = lines.recv() {
         is_ended = batch.is_empty();
         let mut count = 1;
+        if !is_ended {
+            thread::sleep(gather);
+        }
         while !is_ended
             && batch.len() < batch_len
             && let Ok(line) = lines.try_recv()
@@ -167,7 +178,7 @@ mod tests {
         }
         let (lost, mut taken) = (AtomicU64::new(0), Vec::new());
         // The second refusal meets the notice of the first.
-        write_lines(&lines, &mut Full { refusals: 3, taken: &mut taken }, &lost, 1);
+        write_lines(&lines, &mut Full { refusals: 3, taken: &mut taken }, &lost, Duration::ZERO, 1);
         assert_eq!(lost.load(Ordering::Relaxed), 2);
         assert_eq!(String::from_utf8(taken).unwrap(), "2 log lines were lost before this one\nthree\n");
     }
@@ -179,7 +190,7 @@ mod tests {
         let mut output = Full { refusals: 1, taken: &mut taken };
         for round in [&["one\n", "two\n", ""][..], &["three\n", "four\n", ""]] {
             round.iter().for_each(|line| queue.send(line.as_bytes().to_vec()).unwrap());
-            write_lines(&lines, &mut output, &lost, BATCH_LEN);
+            write_lines(&lines, &mut output, &lost, Duration::ZERO, BATCH_LEN);
         }
         assert_eq!(lost.load(Ordering::Relaxed), 2);
         assert_eq!(String::from_utf8(taken).unwrap(), "2 log lines were lost before this one\nthree\nfour\n");
