@@ -10,6 +10,7 @@ mod private_key;
 mod read;
 mod server;
 mod terminal;
+mod token_file;
 
 pub use crate::revocation::read_unverified_revocation;
 #[cfg(feature = "command-line")]
@@ -19,5 +20,6 @@ pub use names::{NameError, Serial, VersionText};
 pub use pem::{Pem, PemError};
 pub use private_key::is_private_key;
 pub use read::{ReadError, open_limited, read, read_limited, without_mark};
-pub use server::{MIN_TOKEN_LEN, TokenFileError, is_loopback, read_tokens, transfer_time};
+pub use server::{is_loopback, transfer_time};
 pub use terminal::{printable, printable_cut};
+pub use token_file::{MAX_TOKEN_FILE_LEN, TokenFileError, TokenPermission, read_tokens};

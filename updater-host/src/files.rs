@@ -3,7 +3,7 @@
 use std::path::Path;
 
 #[cfg(feature = "http")]
-use trust::host::{MAX_KEY_FILE_LEN, read_tokens};
+use trust::host::{MAX_TOKEN_FILE_LEN, read_tokens};
 
 use crate::error::Error;
 
@@ -28,10 +28,10 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
 /// As [`read`], and [`Error::TokenFile`].
 #[cfg(feature = "http")]
 pub(crate) fn read_token(path: &Path) -> Result<String, Error> {
-    let file = read(path, MAX_KEY_FILE_LEN)?;
+    let file = read(path, MAX_TOKEN_FILE_LEN)?;
     let unusable = |source| Error::TokenFile { path: path.to_owned(), source };
     let tokens = read_tokens(&file).map_err(unusable)?;
-    Ok(tokens.first().map(|token| (*token).to_owned()).unwrap_or_default())
+    Ok(tokens.first().map(|(token, _)| (*token).to_owned()).unwrap_or_default())
 }
 
 #[cfg(test)]

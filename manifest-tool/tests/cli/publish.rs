@@ -301,7 +301,7 @@ fn bad_tokens_urls_and_absent_servers() {
     assert_eq!(publish("http://127.0.0.1:1"), ("server-unreachable".into(), 3));
     // TLS works as far as there is somebody to speak it with.
     assert_eq!(publish("https://127.0.0.1:1"), ("server-unreachable".into(), 3));
-    for token in [&b""[..], b" \n", b"# only this\n", b"two words", b"\xff"] {
+    for token in [&b""[..], b" \n", b"# only this\n", b"two words", b"report 0123456789abcdef", b"\xff"] {
         workshop.write("token", token);
         assert_eq!(publish("http://127.0.0.1:1"), ("token-invalid".into(), 4));
     }

@@ -9,11 +9,8 @@ use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq as _};
-use trust::host::{ReadError, read_limited, without_mark};
+use trust::host::{MAX_TOKEN_FILE_LEN, ReadError, TokenFileError, read_limited, read_tokens};
 
-const MIN_TOKEN_LEN: usize = 16;
-const MAX_TOKENS: usize = 16;
-const MAX_FILE_LEN: u64 = 16 << 10;
 const OTHERS: u32 = 0o007;
 
 /// Why a token file cannot be used.
@@ -32,31 +29,13 @@ pub enum TokenError {
         /// The file, for the command to run.
         path: String,
     },
-    #[error(
-        "line {line} is neither a token nor `report TOKEN`: a token has at least {MIN_TOKEN_LEN} characters of A-Z a-z 0-9 - . _ ~ + / ="
-    )]
-    Malformed {
-        /// Counted from 1.
-        line: usize,
-    },
-    #[error("it holds no token; for one, run: openssl rand -hex 32")]
-    Empty,
-    /// More than are needed to change over.
-    #[error("it holds more than {MAX_TOKENS} tokens, or is longer than {MAX_FILE_LEN} bytes")]
-    TooMany,
+    #[error("it is longer than {MAX_TOKEN_FILE_LEN} bytes")]
+    TooLong,
+    #[error("{0}")]
+    Content(#[from] TokenFileError),
 }
 
-/// What a token permits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Permission {
-    /// To register devices and report their events: for technicians.
-    Report,
-    /// Everything that writes: for publishers.
-    Write,
-}
-
-/// The word before a token that permits reports only.
-const REPORT: &str = "report";
+pub use trust::host::TokenPermission as Permission;
 
 /// The tokens. Several are there so that one can be changed without a gap.
 #[derive(Clone)]
@@ -71,7 +50,7 @@ impl fmt::Debug for Tokens {
 }
 
 impl Tokens {
-    /// Reads a token file: one token a line, after the word `report` where it permits reports only; empty lines and lines that begin with `#` do not count.
+    /// Reads a token file, as [`read_tokens`] describes it.
     pub fn read(path: &Path) -> Result<Self, TokenError> {
         let mut file = File::open(path)?;
         // Of the file that was opened, not of what the path may name a moment later.
@@ -84,36 +63,17 @@ impl Tokens {
             return Err(TokenError::WorldAccessible { mode, path: path.display().to_string() });
         }
         let mut bytes = Vec::new();
-        read_limited(&mut file, MAX_FILE_LEN, &mut bytes).map_err(|error| match error {
+        read_limited(&mut file, MAX_TOKEN_FILE_LEN, &mut bytes).map_err(|error| match error {
             ReadError::Io(error) => TokenError::Io(error),
-            ReadError::TooLong(_) => TokenError::TooMany,
+            ReadError::TooLong(_) => TokenError::TooLong,
         })?;
-        let text = std::str::from_utf8(without_mark(&bytes)).map_err(io::Error::other)?;
-        Self::parse(text)
+        Self::parse(&bytes)
     }
 
-    fn parse(text: &str) -> Result<Self, TokenError> {
-        let mut digests = Vec::new();
-        for (index, line) in text.lines().enumerate() {
-            let line = line.trim();
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            let (token, permission) = match line.split_once(char::is_whitespace) {
-                Some((REPORT, token)) => (token.trim_start(), Permission::Report),
-                _ => (line, Permission::Write),
-            };
-            let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._~+/=".contains(&b);
-            if token.len() < MIN_TOKEN_LEN || !token.bytes().all(allowed) {
-                return Err(TokenError::Malformed { line: index + 1 });
-            }
-            digests.push((Sha256::digest(token).into(), permission));
-        }
-        match digests.len() {
-            0 => Err(TokenError::Empty),
-            1..=MAX_TOKENS => Ok(Self { digests }),
-            _ => Err(TokenError::TooMany),
-        }
+    fn parse(file: &[u8]) -> Result<Self, TokenError> {
+        let tokens = read_tokens(file)?.into_iter();
+        let digests = tokens.map(|(token, permission)| (Sha256::digest(token).into(), permission));
+        Ok(Self { digests: digests.collect() })
     }
 
     /// What `token` permits; `None` when it is none of them. Takes the same time whichever it is, and however much
@@ -146,7 +106,7 @@ mod tests {
     #[test]
     fn any_of_the_tokens_permits_and_nothing_else_does() {
         let text = "# old\n0123456789abcdef\n\n  fedcba9876543210  \nreport  technician-123456\n";
-        let tokens = Tokens::parse(text).unwrap();
+        let tokens = Tokens::parse(text.as_bytes()).unwrap();
         assert_eq!(tokens.permission(b"0123456789abcdef"), Some(Permission::Write));
         assert_eq!(tokens.permission(b"fedcba9876543210"), Some(Permission::Write));
         assert_eq!(tokens.permission(b"technician-123456"), Some(Permission::Report));
@@ -165,15 +125,11 @@ mod tests {
 
     #[test]
     fn bad_token_files_are_refused() {
-        assert!(matches!(Tokens::parse("# nothing\n"), Err(TokenError::Empty)));
-        assert!(matches!(Tokens::parse("\nshort"), Err(TokenError::Malformed { line: 2 })));
-        for line in ["two words in a line", "write 0123456789abcdef", "report short", "report"] {
-            assert!(matches!(Tokens::parse(line), Err(TokenError::Malformed { line: 1 })), "{line}");
-        }
+        let second = TokenError::Content(TokenFileError::Malformed { line: 2 });
+        assert_eq!(Tokens::parse(b"\nshort").unwrap_err().to_string(), second.to_string());
         for path in ["/dev/null", "/"] {
             assert!(matches!(Tokens::read(Path::new(path)), Err(TokenError::NotAFile)), "{path}");
         }
-        assert!(matches!(Tokens::parse(&"0123456789abcdef\n".repeat(17)), Err(TokenError::TooMany)));
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), "0123456789abcdef").unwrap();
         for (mode, fine) in [(0o600, true), (0o640, true), (0o644, false), (0o602, false)] {
@@ -182,6 +138,6 @@ mod tests {
         }
         fs::set_permissions(file.path(), fs::Permissions::from_mode(0o600)).unwrap();
         fs::write(file.path(), "a".repeat(20 << 10)).unwrap();
-        assert!(matches!(Tokens::read(file.path()), Err(TokenError::TooMany)));
+        assert!(matches!(Tokens::read(file.path()), Err(TokenError::TooLong)));
     }
 }
