@@ -166,7 +166,9 @@ impl Install<'_> {
         self.check_device().await?;
         let state = self.state().await?;
         if state.mode == Mode::Application {
-            return Err(Stop::Final(Error::DeviceAnswer(DeviceAnswerError::NotTheLoader)));
+            // It lost its power after it had opened the session, and started anew.
+            tries.opened = false;
+            return Err(Stop::Again(Trouble::Answer(DeviceAnswerError::NotTheLoader)));
         }
         if self.is_pending(&state) {
             // An earlier run installed it; only the reset is missing.

@@ -39,6 +39,10 @@ pub(crate) struct Script {
     pub(crate) is_resumable: bool,
     /// Its list has decayed: it refuses every envelope until it gets one of the same number.
     pub(crate) lost_list: bool,
+    /// Loses its power so many times as soon as it has opened a programming session.
+    pub(crate) loses_power_in_session: u32,
+    /// What its loader says of the size of the install.
+    pub(crate) image_size: u32,
     /// Hears nothing more after so many image bytes.
     pub(crate) dies_after: Option<usize>,
     /// A pause for every block.
@@ -90,6 +94,8 @@ impl Script {
             raw_state: None,
             refuses: None,
             loses_session: None,
+            loses_power_in_session: 0,
+            image_size: IMAGE_SIZE,
             is_resumable: false,
             lost_list: false,
             dies_after: None,
@@ -273,7 +279,7 @@ impl Fake {
             active_sequence: self.active_sequence,
             revocation_sequence: self.script.revocation_sequence,
             resume_offset: self.resume_offset,
-            image_size: if self.installing { IMAGE_SIZE } else { 0 },
+            image_size: if self.installing { self.script.image_size } else { 0 },
             manifest_digest: if self.installing { self.script.manifest_digest } else { [0; 32] },
             reason: self.reason,
             reason_position: 0,
@@ -318,6 +324,10 @@ impl Handler for Fake {
             self.note(Asked::Programming);
             if let Some(nrc) = self.script.refuses_session {
                 return Err(nrc);
+            }
+            if self.script.loses_power_in_session > 0 {
+                self.script.loses_power_in_session -= 1;
+                return Ok(SessionChange::Enter);
             }
             self.mode = Mode::Loader;
         }

@@ -48,3 +48,18 @@ fn a_second_run_does_not_name_the_trial_as_what_comes_back() {
         assert!(ended.stdout.contains(&format!("brings {before} back")), "{}", ended.stdout);
     }
 }
+
+/// It opened the session, and came back in its application.
+#[test]
+fn a_power_cut_just_after_the_session_opened_is_waited_out() {
+    let bench = Bench::new();
+    let device = bench.device(|script| script.loses_power_in_session = 2);
+    let ended = bench.update(&[]);
+    ended.is_result("confirmed", 0);
+    assert!(ended.stdout.contains(r#""event":"retry""#), "{}", ended.stdout);
+    assert_eq!(device.asked().iter().filter(|asked| **asked == Asked::Programming).count(), 3);
+    // A device that never comes up in its loader is one that makes no sense.
+    let bench = Bench::new();
+    let _device = bench.device(|script| script.loses_power_in_session = u32::MAX);
+    bench.update(&[]).is_error("device-answer", 7);
+}

@@ -338,8 +338,11 @@ fn answers_that_make_no_sense_are_errors() {
 
 #[test]
 fn a_device_that_lies_about_the_install_gets_no_image() {
-    let lies: [fn(&mut Script); 2] =
-        [|script| script.manifest_digest = [9; 32], |script| script.resume_offset = IMAGE_SIZE + 1];
+    let lies: [fn(&mut Script); 3] = [
+        |script| script.manifest_digest = [9; 32],
+        |script| script.image_size = IMAGE_SIZE + 1,
+        |script| script.resume_offset = IMAGE_SIZE + 1,
+    ];
     for lie in lies {
         let bench = Bench::new();
         let device = bench.device(lie);
