@@ -70,3 +70,17 @@ fn a_proxy_is_not_asked_for_a_server_on_this_machine() {
     Ongoing::start(&mut command).end().is_result("confirmed", 0);
     assert_eq!(server.get("/v1/devices/A-0001")["version"], "2.0.0");
 }
+
+/// Installed from files, so that no report named its key: the registration of a device that is up to date does.
+#[test]
+fn the_registry_learns_the_key_of_a_release_that_runs_already() {
+    let (bench, _sim) = Bench::with_device();
+    let server = UpdateServer::start(&bench, 0);
+    bench.release(2, Life::Confirms);
+    server.publish(&bench, 2);
+    bench.update(2, &[]).is_result("confirmed", 0);
+    bench.run(&update(&server, &[])).is_result("up-to-date", 0);
+    let device = server.get("/v1/devices/A-0001");
+    assert_eq!(device["release_kid"], kid(bench.factory.release_kid().0));
+    assert_eq!(device["manifest_digest"], bench.info()["active_digest"]);
+}
