@@ -1,7 +1,8 @@
 //! Revocation lists.
 
 use bootloader::layout::{Area, Half};
-use device_harness::device::{Device, Failure, record};
+use bootloader::state::Status;
+use device_harness::device::{Boot, Device, Failure, record};
 use device_harness::factory::{Factory, provisioning_block};
 use flash_model::Cut;
 use suit_manifest::Reason;
@@ -109,9 +110,8 @@ fn a_list_cannot_take_back_an_anchor_of_its_domain() {
     board.send(Object::Envelope, &two.envelope(1, &image)).unwrap();
 }
 
-/// An anchor with the right *boot* alone boots what was installed under it; nothing new is installed or listed.
 #[test]
-fn a_retired_anchor_boots_and_installs_nothing() {
+fn key18_a_retired_anchor_installs_and_lists_nothing() {
     let (one, two) = (Factory::new(1), Factory::new(2));
     let retired = Anchor::new(*two.anchor().key(), Rights::BOOT, one.anchor().domain());
     let mut board = Board::new(4);
@@ -121,6 +121,44 @@ fn a_retired_anchor_boots_and_installs_nothing() {
     let list = two.revocation_list(1, &[]);
     assert_eq!(refusal(&mut board, Object::RevocationList, &list), Some(Reason::AnchorRights));
     board.send(Object::Envelope, &one.envelope(1, &image)).unwrap();
+}
+
+/// Exchanges the provisioning block in flash for one in which the factory's anchor has retired, and another one not.
+fn retire(board: &Board, factory: &Factory) {
+    let retired = Anchor::new(*factory.anchor().key(), Rights::BOOT, factory.anchor().domain());
+    let mut other = Board::new(4);
+    let block = provisioning_block(&[retired, Factory::new(2).anchor()], None);
+    other.send(Object::ProvisioningBlock, &block).unwrap();
+    let region = board.layout.region(Area::Provisioning);
+    let place = region.start as usize..(region.start + region.len) as usize;
+    board.nor.medium_mut().tamper(place.start, &other.nor.medium().bytes()[place]);
+}
+
+#[test]
+fn key18_what_was_installed_under_an_anchor_that_has_retired_boots_and_comes_back() {
+    let (mut board, factory) = board();
+    let (first, second) = (board.image(6000, 1), board.image(6000, 2));
+    board.update(&factory.envelope(1, &first), &first);
+    board.install(&factory.envelope(2, &second), &second).unwrap();
+
+    // Nothing new is tried under it; what was confirmed runs.
+    let mut dropped = board.twin();
+    retire(&dropped, &factory);
+    for _ in 0..2 {
+        assert!(matches!(dropped.boot(), Boot::Run(_)));
+        let state = dropped.state();
+        assert_eq!((state.status, state.revert_reason), (Status::Idle, Reason::AnchorRights.code()));
+        assert_eq!(dropped.running(first.len()), first);
+    }
+
+    // The way back from a trial leads to it as well.
+    assert!(matches!(board.boot(), Boot::Run(_)));
+    assert_eq!(board.running(second.len()), second);
+    retire(&board, &factory);
+    assert!(matches!(board.boot(), Boot::Run(_)));
+    let state = board.state();
+    assert_eq!((state.status, state.revert_reason), (Status::Idle, Reason::TrialNotConfirmed.code()));
+    assert_eq!(board.running(first.len()), first);
 }
 
 #[test]
