@@ -18,7 +18,7 @@ pub trait Program: Handler {
 #[cfg(feature = "loader")]
 impl<F: embedded_storage::nor_flash::NorFlash> Program for crate::Session<'_, F> {
     fn ends_with_its_session(&self) -> bool {
-        self.has_bootable()
+        self.leads_to_an_image()
     }
 }
 

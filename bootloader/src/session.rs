@@ -4,7 +4,7 @@
 use embedded_storage::nor_flash::NorFlash;
 use suit_manifest::Reason;
 use trust::DOMAINS_MAX;
-use update_protocol::profile::anchors;
+use update_protocol::profile::anchors::{self, AnchorEntry, DomainEntry};
 use update_protocol::profile::{
     DependencyStatus, MAX_ENVELOPE_HEAD_LEN, MAX_PROVISIONING_BLOCK_LEN, MAX_REVOCATION_LIST_LEN, Mode,
     Object, StateRecord, UNPROVISIONED_SERIAL, did, rid,
@@ -19,6 +19,7 @@ use crate::layout::{ENVELOPE_LEN_MAX, PROVISIONING_BLOCK_LEN_MAX, REVOCATION_LIS
 use crate::loader::Loader;
 use crate::refusal::{Refusal, nrc};
 use crate::report::{Circumstances, state_record};
+use crate::state::Status;
 use crate::tag::FactoryTag;
 use crate::token::Entry;
 
@@ -93,6 +94,11 @@ impl<'b, F: NorFlash> Session<'b, F> {
         self.standby.is_some()
     }
 
+    /// Whether a reset leads to an image: to the one that verified, or to a pending one.
+    pub fn leads_to_an_image(&self) -> bool {
+        self.has_bootable() || self.loader.state().status == Status::Pending
+    }
+
     /// Why the device stays in its loader, or refused last; `None` if nothing is wrong.
     pub const fn refusal(&self) -> Option<Refusal> {
         self.refusal
@@ -149,14 +155,12 @@ impl<'b, F: NorFlash> Session<'b, F> {
         let count = u8::try_from(anchors.as_slice().len()).unwrap_or(u8::MAX);
         answer.append(&anchors::head(count))?;
         for anchor in anchors.as_slice() {
-            answer.append(&anchor.kid().0)?;
-            answer.append(&[anchor.rights().bits()])?;
-            answer.append(&anchor.domain().0.0)?;
+            let (kid, rights, domain) = (anchor.kid().0, anchor.rights().bits(), anchor.domain().0.0);
+            answer.append(&AnchorEntry { kid, rights, domain }.encode())?;
         }
         let sequences = self.loader.state().revocation.map_or([0; DOMAINS_MAX], |pointer| pointer.sequences);
         for (domain, list_sequence) in anchors.domains().zip(sequences) {
-            answer.append(&domain.0.0)?;
-            answer.append(&list_sequence.to_be_bytes())?;
+            answer.append(&DomainEntry { domain: domain.0.0, list_sequence }.encode())?;
         }
         Ok(())
     }
@@ -262,7 +266,7 @@ impl<F: NorFlash> Handler for Session<'_, F> {
     fn change_session(&mut self, session: uds::Session) -> Result<SessionChange, Nrc> {
         // The default session never expires: a device with a bootable image returns to it.
         Ok(match session {
-            uds::Session::Default if self.has_bootable() => SessionChange::EnterAndReset,
+            uds::Session::Default if self.leads_to_an_image() => SessionChange::EnterAndReset,
             _ => SessionChange::Enter,
         })
     }

@@ -1,8 +1,9 @@
 //! The loader on the bus: its sessions and what its services may do to each other (docs/can-protocol.md).
 
+use bootloader::device::Program as _;
 use bootloader::handoff::Request;
 use bootloader::session;
-use device_harness::device::{Device, FACTORY_TAG, Failure, download, record, routine};
+use device_harness::device::{Boot, Device, FACTORY_TAG, Failure, download, record, routine};
 use device_harness::factory::Factory;
 use suit_manifest::Reason;
 use update_protocol::isotp::{Config, Link, Target};
@@ -96,6 +97,21 @@ fn a_tester_that_leaves_sends_the_device_back_to_work() {
     let mut bus = Bus::new(session::server(None));
     bus.ask(&mut loader, &[0x10, 0x02]);
     assert_eq!(bus.ask(&mut loader, &[0x10, 0x01]), (answer, None));
+}
+
+/// The host of a first install has gone before it asked for the reset.
+#[test]
+fn bus26_a_pending_first_image_is_tried_when_the_tester_has_gone() {
+    let (mut first, factory) = board();
+    let image = first.image(64, 1);
+    first.install(&factory.envelope(1, &image), &image).unwrap();
+    let mut loader = first.program();
+    assert!(!loader.has_bootable() && loader.ends_with_its_session());
+    let mut bus = Bus::new(session::server(None));
+    bus.ask(&mut loader, &[0x10, 0x02]);
+    assert_eq!(bus.ask(&mut loader, &[0x10, 0x01]), (vec![entered(1)], Some(Event::Reset)));
+    drop(loader);
+    assert!(matches!(first.boot(), Boot::Run(_)));
 }
 
 #[test]
