@@ -12,6 +12,10 @@ pub const MAX_PROVISIONING_BLOCK_LEN: usize = 1024;
 /// Highest node address; the lowest is 1. The same range as `update_protocol::profile::is_node_address`.
 pub const MAX_NODE_ADDRESS: u8 = 239;
 
+/// A device in factory state reports this as its serial, so it is not a serial of any other. The same text as
+/// `update_protocol::profile::UNPROVISIONED_SERIAL`.
+pub const UNPROVISIONED_SERIAL: &str = "unprovisioned";
+
 pub(crate) const VERSION: i32 = 1;
 pub(crate) const FORMAT: i32 = 0;
 pub(crate) const SERIAL: i32 = 1;
@@ -88,7 +92,7 @@ impl ProvisioningBlock {
                 }
                 SERIAL => {
                     serial = reader.name(MAX_SERIAL_LEN)?;
-                    if !is_serial(serial) {
+                    if !is_serial(serial) || serial == UNPROVISIONED_SERIAL {
                         return refuse(ErrorKind::InvalidText);
                     }
                 }

@@ -7,7 +7,7 @@ use device_harness::factory::{Factory, provisioning_block};
 use flash_model::Cut;
 use suit_manifest::Reason;
 use update_protocol::profile::anchors::{AnchorEntry, AnchorReport, DomainEntry};
-use update_protocol::profile::{ImageState, Mode, Object};
+use update_protocol::profile::{ImageState, Mode, Object, UNPROVISIONED_SERIAL};
 use update_protocol::uds::Nrc;
 use update_protocol::uds::server::{Answer, Handler as _};
 
@@ -100,7 +100,7 @@ fn malformed_blocks_are_refused_and_nothing_is_written() {
         change(&mut block);
         block
     };
-    let cases: [(&str, Vec<u8>); 8] = [
+    let cases: [(&str, Vec<u8>); 9] = [
         ("no anchor", provisioning_block(&[], None)),
         ("format version 2", edit(|block| block[2] = 2)),
         (
@@ -113,6 +113,13 @@ fn malformed_blocks_are_refused_and_nothing_is_written() {
         ("keys out of order", edit(|block| block.swap(1, 3))),
         ("trailing byte", edit(|block| block.push(0))),
         ("serial with a control character", edit(|block| block[5] = 7)),
+        (
+            "serial of factory state",
+            edit(|block| {
+                let serial = UNPROVISIONED_SERIAL.bytes();
+                block.splice(4..11, [0x6D].into_iter().chain(serial));
+            }),
+        ),
         ("node address 0", edit(|block| node(block)[1] = 0)),
         ("node address 240", edit(|block| node(block)[1] = 240)),
     ];

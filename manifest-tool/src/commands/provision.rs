@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use trust::author::ProvisioningRequest;
 use trust::host::Serial;
-use trust::provisioning::{MAX_NODE_ADDRESS, is_node_address};
-use trust::{ANCHORS_MAX, AnchorSet, DOMAINS_MAX};
+use trust::provisioning::{MAX_NODE_ADDRESS, UNPROVISIONED_SERIAL, is_node_address};
+use trust::{ANCHORS_MAX, AnchorSet, DOMAINS_MAX, MAX_MINIMUM_SEQUENCE};
 
 use super::read_anchors;
 use crate::describe::{kid, uuid};
@@ -35,7 +35,8 @@ pub struct Provision {
     #[arg(long = "anchor", value_name = "ANCHOR")]
     anchors: Vec<PathBuf>,
     /// Sequence number below which the device refuses releases
-    #[arg(long, value_name = "SEQUENCE", default_value_t = 0)]
+    #[arg(long, value_name = "SEQUENCE", default_value_t = 0,
+          value_parser = clap::value_parser!(u64).range(..=MAX_MINIMUM_SEQUENCE))]
     sequence_floor: u64,
     /// Provisioning block to write
     #[arg(long, value_name = "FILE")]
@@ -66,6 +67,11 @@ impl Provision {
         let anchors = trusted.anchors();
         if AnchorSet::of(anchors).is_err() {
             let message = format!("a device has at most {ANCHORS_MAX} anchors, of {DOMAINS_MAX} domains");
+            return Err(Error::usage(message));
+        }
+        if self.serial.as_str() == UNPROVISIONED_SERIAL {
+            let message =
+                format!("--serial {UNPROVISIONED_SERIAL}: devices without a block report this serial");
             return Err(Error::usage(message));
         }
         self.step.check("sequence floor", 0, self.sequence_floor)?;

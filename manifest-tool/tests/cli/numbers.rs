@@ -94,13 +94,15 @@ fn a_number_far_above_the_servers_newest_is_not_published() {
 fn a_sequence_floor_stays_within_reach() {
     let workshop = Workshop::new();
     let provision = |more: &[&'static str]| {
-        let common = ["provision", "--serial", "A", "--vendor", VENDOR, "--class", CLASS, "--out", "block"];
-        [&common[..], &["--sequence-floor"], more].concat()
+        let common = ["provision", "--vendor", VENDOR, "--class", CLASS, "--out", "block"];
+        let serial: &[&str] = if more.contains(&"--serial") { &[] } else { &["--serial", "A"] };
+        [&common[..], serial, &["--sequence-floor"], more].concat()
     };
     for (more, code) in [
         (&["1048577"][..], "step-too-large"),
         (&["1048577", "--force"], "step-too-large"),
-        (&["18446744073709551615", "--allow-large-step"], "not-possible"),
+        (&["4611686018427387905", "--allow-large-step"], "usage"),
+        (&["0", "--serial", "unprovisioned"], "usage"),
     ] {
         assert_eq!(workshop.refused(&provision(more)), (code.into(), 2), "{more:?}");
     }

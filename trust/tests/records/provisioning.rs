@@ -1,7 +1,7 @@
 //! The provisioning block: what its one writer writes, its one reader reads; all else is refused.
 
 use trust::author::{AuthorError, ProvisioningRequest, Signer as _};
-use trust::provisioning::{MAX_PROVISIONING_BLOCK_LEN, ProvisioningBlock};
+use trust::provisioning::{MAX_PROVISIONING_BLOCK_LEN, ProvisioningBlock, UNPROVISIONED_SERIAL};
 use trust::{Anchor, Domain, ErrorKind, MAX_MINIMUM_SEQUENCE, Rights};
 
 use super::forge::{array, bstr, int, map, tstr};
@@ -184,7 +184,12 @@ fn the_writer_writes_nothing_that_the_reader_refuses() {
         (request(&three), ErrorKind::TooMany),
         (ProvisioningRequest { node_address: 240, ..request(&[]) }, ErrorKind::OutOfRange),
         (ProvisioningRequest { sequence_floor: u64::MAX, ..request(&[]) }, ErrorKind::OutOfRange),
+        (
+            ProvisioningRequest { sequence_floor: MAX_MINIMUM_SEQUENCE + 1, ..request(&[]) },
+            ErrorKind::OutOfRange,
+        ),
         (ProvisioningRequest { serial: "A\n", ..request(&[]) }, ErrorKind::InvalidText),
+        (ProvisioningRequest { serial: UNPROVISIONED_SERIAL, ..request(&[]) }, ErrorKind::InvalidText),
     ] {
         let Err(AuthorError::Refused(refused)) = request.encode() else { panic!("made") };
         assert_eq!(refused.kind, expected);
