@@ -15,9 +15,9 @@ pub mod withdraw;
 
 use std::path::{Path, PathBuf};
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
 use trust::author::SoftwareKey;
-use trust::{Anchor, CredentialClaims, Role, TrustStoreBuf};
+use trust::{Anchor, CredentialClaims, MAX_NAME_LEN, Role, TrustStoreBuf};
 
 use crate::error::Error;
 use crate::files::{MAX_RECORD_FILE_LEN, must_differ, read};
@@ -72,6 +72,25 @@ impl PassphraseArguments {
 fn role() -> impl TypedValueParser<Value = Role> {
     PossibleValuesParser::new(Role::ALL.map(Role::name))
         .try_map(|name| Role::from_name(&name).ok_or("this role has no name"))
+}
+
+/// Name of an issuer or holder.
+fn name() -> impl TypedValueParser<Value = String> {
+    NonEmptyStringValueParser::new().try_map(|name| {
+        if name.len() <= MAX_NAME_LEN {
+            Ok(name)
+        } else {
+            Err(format!("a name is 1 to {MAX_NAME_LEN} bytes"))
+        }
+    })
+}
+
+/// Fails when an option is given more often than the format allows.
+fn at_most(option: &str, given: usize, most: u64) -> Result<(), Error> {
+    if given as u64 <= most {
+        return Ok(());
+    }
+    Err(Error::usage(format!("{option} is given {given} times, and at most {most} are allowed")))
 }
 
 /// Warns of a credential that is not valid now: it may become valid, so it is not an error.

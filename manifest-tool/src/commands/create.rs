@@ -44,7 +44,7 @@ pub struct Create {
     #[arg(long)]
     serial: Option<Serial>,
     /// Sequence number; a device refuses a lower one than it has confirmed
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     sequence: u64,
     /// Envelope of the previous release; the sequence number must be higher
     #[arg(long, value_name = "R.suit")]

@@ -9,7 +9,10 @@ use trust::author::{
     read_unverified_credential,
 };
 use trust::host::Serial;
-use trust::{Anchor, Credential, DEFAULT_SEQUENCE_CEILING, PublicKey, RevocationList, Role, TrustStore};
+use trust::{
+    Anchor, Credential, DEFAULT_SEQUENCE_CEILING, MAX_CLASSES, MAX_GENERATION, MAX_SEQUENCE_CEILING,
+    MAX_SERIALS, PublicKey, RevocationList, Role, TrustStore,
+};
 
 use super::list::{NO_PREVIOUS, OwnCredential, PreviousArguments};
 use super::{SigningKeyArguments, read_anchors};
@@ -44,11 +47,11 @@ pub struct Issue {
     /// Serial of a device; not for role release (repeatable) [default: any]
     #[arg(long = "serial", value_name = "SERIAL")]
     serials: Vec<Serial>,
-    /// Name of the issuer
-    #[arg(long)]
+    /// Name of the issuer, at most 64 bytes
+    #[arg(long, value_parser = super::name())]
     issuer: String,
-    /// Name of the holder
-    #[arg(long)]
+    /// Name of the holder, at most 64 bytes
+    #[arg(long, value_parser = super::name())]
     subject: String,
     /// Start of validity, such as 2030-01-31T00:00:00Z
     #[arg(long, value_name = "TIME")]
@@ -57,10 +60,11 @@ pub struct Issue {
     #[arg(long, value_name = "TIME")]
     expires: Option<Time>,
     /// Highest sequence number that a release key may sign [default: 4294967295]
-    #[arg(long, value_name = "SEQUENCE")]
+    #[arg(long, value_name = "SEQUENCE", value_parser = clap::value_parser!(u64).range(1..=MAX_SEQUENCE_CEILING))]
     ceiling: Option<u64>,
     /// Generation; a revocation list can revoke all generations below one
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0,
+          value_parser = clap::value_parser!(u64).range(..=MAX_GENERATION))]
     generation: u64,
     /// Credential in use: its key gets no second role, its issuer no credential, its numbers are known (repeatable)
     #[arg(long, value_name = "FILE")]
@@ -103,6 +107,13 @@ impl Issue {
         }
         if self.list_out.is_none() && self.previous.is_first() {
             return Err(Error::usage(NO_LIST));
+        }
+        super::at_most("--class", self.classes.len(), MAX_CLASSES)?;
+        super::at_most("--serial", self.serials.len(), MAX_SERIALS)?;
+        if let (Some(Time(begin)), Some(Time(end))) = (self.not_before, self.expires)
+            && begin >= end
+        {
+            return Err(Error::usage(format!("--not-before {} is not before --expires", display(begin))));
         }
         if self.ceiling.is_some() && self.role != Role::Release {
             return Err(Error::usage("--ceiling is for release credentials only"));

@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use trust::author::{
     Minimum, RevocationRequest, Signer as _, SoftwareKey, read_unverified_credential, sign_revocation,
 };
-use trust::{Anchor, Credential, ErrorKind, Kid, RevocationList, Revoked, RevokedId, Role, TrustStore};
+use trust::{
+    Anchor, Credential, ErrorKind, Kid, MAX_MINIMUM_SEQUENCES, MAX_REVOKED, RevocationList, Revoked,
+    RevokedId, Role, TrustStore,
+};
 
 use crate::error::Error;
 use crate::files::{MAX_RECORD_FILE_LEN, read};
@@ -79,6 +82,7 @@ impl PreviousArguments {
         request.sequence = sequence.unwrap_or(request.sequence);
         fill(&mut request)?;
         check_steps(step, &before, &request)?;
+        check_room(&request)?;
 
         let cwt = sign_revocation(&request, root)
             .map_err(|error| Error::author("the revocation list", None, error))?;
@@ -89,6 +93,26 @@ impl PreviousArguments {
         }
         Ok(cwt)
     }
+}
+
+/// The format limits what a list contains, whether this command line named it or an earlier one.
+fn check_room(request: &RevocationRequest) -> Result<(), Error> {
+    let stays = |revoked: &&Revoked| revoked.generation >= request.lowest_generation(revoked.role);
+    let ids = request.revoked.iter().filter(stays).count();
+    if ids > MAX_REVOKED {
+        return Err(Error::usage(format!(
+            "the list would contain {ids} keys and credentials, and at most {MAX_REVOKED} fit: revoke whole \
+             generations with --lowest-generation"
+        )));
+    }
+    let minimums = request.minimum_sequences.len();
+    if minimums as u64 > MAX_MINIMUM_SEQUENCES {
+        return Err(Error::usage(format!(
+            "the list would contain {minimums} minimums, and at most {MAX_MINIMUM_SEQUENCES} fit: set one for all \
+             classes with --minimum *=SEQUENCE"
+        )));
+    }
+    Ok(())
 }
 
 /// Refuses large steps: no later list can lower a number again.

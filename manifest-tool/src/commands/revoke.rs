@@ -8,8 +8,8 @@ use std::str::FromStr;
 use serde::Serialize;
 use trust::author::{Minimum, RevocationRequest, Signer as _, read_unverified_credential};
 use trust::{
-    Anchor, DEFAULT_SEQUENCE_CEILING, Kid, MAX_GENERATION, MAX_LIST_SEQUENCE, RevocationList, Revoked,
-    RevokedId, Role,
+    Anchor, DEFAULT_SEQUENCE_CEILING, Kid, MAX_GENERATION, MAX_LIST_SEQUENCE, MAX_MINIMUM_SEQUENCE,
+    RevocationList, Revoked, RevokedId, Role,
 };
 
 use super::SigningKeyArguments;
@@ -56,7 +56,9 @@ impl FromStr for MinimumArgument {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (class, sequence) = text.rsplit_once('=').ok_or("a minimum is CLASS=SEQUENCE, or *=SEQUENCE")?;
-        let sequence = sequence.parse().map_err(|_| "a sequence number is above zero")?;
+        let sequence =
+            sequence.parse().ok().filter(|sequence: &NonZeroU64| sequence.get() <= MAX_MINIMUM_SEQUENCE);
+        let sequence = sequence.ok_or(format!("a minimum is 1 to {MAX_MINIMUM_SEQUENCE}"))?;
         let class = match class {
             "*" => None,
             class => Some(class.parse().map_err(|error: IdentifierError| error.to_string())?),
@@ -89,8 +91,8 @@ impl FromStr for GenerationArgument {
 pub struct Revoke {
     #[command(flatten)]
     key: SigningKeyArguments,
-    /// Name of the issuer
-    #[arg(long)]
+    /// Name of the issuer, at most 64 bytes
+    #[arg(long, value_parser = super::name())]
     issuer: String,
     #[command(flatten)]
     previous: PreviousArguments,

@@ -126,7 +126,7 @@ fn a_credential_has_its_time() {
          anchorage.example --issuer root --subject s --not-before 2101-01-01T00:00:00Z \
          --expires 2100-01-01T00:00:00Z --out never.cwt",
     ));
-    assert_eq!(refusal, ("not-possible".into(), 2));
+    assert_eq!(refusal, ("usage".into(), 2));
 }
 
 /// `20270101` as seconds was 1970, and the credential was worth nothing from the start.

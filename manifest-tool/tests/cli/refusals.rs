@@ -334,7 +334,7 @@ fn a_description_out_of_range_is_refused() {
             "i.bin",
         ])
     };
-    assert_eq!(create("0", "1"), ("not-possible".into(), 2));
+    assert_eq!(create("0", "1"), ("usage".into(), 2));
     assert_eq!(create("1", ""), ("usage".into(), 2));
     assert_eq!(create("1", &"1".repeat(33)), ("usage".into(), 2));
     assert_eq!(create("18446744073709551616", "1"), ("usage".into(), 2));

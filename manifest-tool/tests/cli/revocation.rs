@@ -361,7 +361,7 @@ fn a_minimum_stays_within_reach() {
                 "--allow-large-step",
                 "--allow-unreachable-minimum",
             ],
-            "not-possible",
+            "usage",
         ),
     ] {
         assert_eq!(workshop.refused(&revoke(more)), (code.into(), 2), "{more:?}");

@@ -244,3 +244,57 @@ fn an_output_is_never_an_input() {
         }
     }
 }
+
+/// The message names the option and its range, not a byte of a file that was never made.
+#[test]
+fn a_value_out_of_range_names_its_option() {
+    let workshop = Workshop::with_release();
+    let long = "x".repeat(65);
+    let issue =
+        "credential issue --key root.pem --for release.cose --role release --vendor v.example --out no";
+    let named = format!("{issue} --issuer i --subject s");
+    let revoke = "revoke --key root.pem --first --out no";
+    let kids = (0..33).map(|number| format!("--kid {number:016x} ")).collect::<String>();
+    let minimums = (0..17).map(|number| format!("--minimum class-{number}=1 ")).collect::<String>();
+    for (line, option, range) in [
+        (format!("{issue} --subject s --issuer={long}"), "--issuer", "64 bytes"),
+        (format!("{issue} --subject s --issuer="), "--issuer", "value"),
+        (format!("{issue} --issuer i --subject={long}"), "--subject", "64 bytes"),
+        (format!("{named} --ceiling 0"), "--ceiling", "1..=9223372036854775807"),
+        (format!("{named} --ceiling 9223372036854775808"), "--ceiling", "1..=9223372036854775807"),
+        (format!("{named} --generation 65536"), "--generation", "0..=65535"),
+        (format!("{named} {}", "--class c ".repeat(9)), "--class", "at most 8"),
+        (
+            format!("{} {}", named.replace("release --v", "service --v"), "--serial s ".repeat(9)),
+            "--serial",
+            "at most 8",
+        ),
+        (
+            format!("{named} --not-before 2100-01-02T00:00:00Z --expires 2100-01-01T00:00:00Z"),
+            "--not-before",
+            "--expires",
+        ),
+        (
+            format!("{revoke} --issuer i --sequence 0 --key-of release.cwt"),
+            "--sequence",
+            "1..=2305843009213693952",
+        ),
+        (format!("{revoke} --issuer={long} --key-of release.cwt"), "--issuer", "64 bytes"),
+        (
+            format!("{revoke} --issuer i --vendor v.example --minimum *=4611686018427387905"),
+            "--minimum",
+            "1 to 4611686018427387904",
+        ),
+        (
+            format!("{revoke} --issuer i --role release --generation 0 {kids}"),
+            "--lowest-generation",
+            "at most 32",
+        ),
+        (format!("{revoke} --issuer i --vendor v.example {minimums}"), "--minimum", "at most 16"),
+    ] {
+        let run = workshop.run(&[&["--json"], &split(&line)[..]].concat());
+        assert_eq!(run.refusal(), ("usage".into(), 2), "{line}");
+        let message = run.object()["error"]["message"].as_str().unwrap().to_owned();
+        assert!(message.contains(option) && message.contains(range), "{line}: {message}");
+    }
+}
