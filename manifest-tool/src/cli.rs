@@ -79,7 +79,7 @@ impl Command {
             Self::Create(command) => report(output, command.run()),
             Self::Sign(command) => report(output, command.run(output)),
             Self::Recertify(command) => report(output, command.run(output)),
-            Self::Verify(command) => report(output, command.run()),
+            Self::Verify(command) => report(output, command.run(output)),
             Self::Inspect(command) => report(output, command.run()),
             Self::Revoke(command) => report(output, command.run()),
             Self::Provision(command) => report(output, command.run()),

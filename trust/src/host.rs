@@ -1,6 +1,7 @@
 //! What every program on an operating system reads and writes alike (std, feature `host`): key files, files with a
 //! limit, serials and versions, text for terminals, token files.
 
+mod clock;
 #[cfg(feature = "command-line")]
 mod command_line;
 mod key_file;
@@ -13,6 +14,7 @@ mod terminal;
 mod token_file;
 
 pub use crate::revocation::read_unverified_revocation;
+pub use clock::clock_warning;
 #[cfg(feature = "command-line")]
 pub use command_line::{parse_command_line, usage_message};
 pub use key_file::{KeyFileError, MAX_KEY_FILE_LEN, open_anchors, open_public_key, parse_public_key};

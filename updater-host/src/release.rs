@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 use suit_manifest::author::sever_text;
 use suit_manifest::reason::Reason;
 use suit_manifest::{Authenticated, Envelope, MAX_ENVELOPE_HEAD_LEN, image_reference, image_reference_for};
+use trust::host::clock_warning;
 use trust::{Kid, TrustStore, TrustStoreBuf};
 use update_protocol::profile::Mode;
 
@@ -30,6 +31,8 @@ pub(crate) struct Facts {
     pub(crate) release_key: Kid,
     /// The anchor that the release goes back to.
     pub(crate) anchor: Kid,
+    /// What is wrong with the clock by which the credential is valid.
+    pub(crate) clock_warning: Option<&'static str>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -154,6 +157,7 @@ fn facts(authenticated: &Authenticated<'_>, device: &Device) -> Result<Facts, Er
         image_size: reference.size,
         release_key: authenticated.authority().credential().key().kid(),
         anchor: authenticated.authority().credential().issuer_kid(),
+        clock_warning: clock_warning(authenticated.authority().credential(), now()),
     })
 }
 

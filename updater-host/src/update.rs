@@ -182,6 +182,7 @@ pub(crate) async fn run(
     output.say(&plan.lines());
     output.event(&plan);
     warn_of_equal_number(device, release, output);
+    warn_of_clock(release, output);
     let on_trial = is_on_trial(device, release) && !options.reinstall;
     if device.state.image == ImageState::Trial && !on_trial {
         output
@@ -345,6 +346,13 @@ fn warn_of_equal_number(device: &Device, release: &Release, output: &Output) {
             facts.sequence
         );
         output.warn("same-number", &words);
+    }
+}
+
+/// A clock that is wrong finds no credential expired.
+fn warn_of_clock(release: &Release, output: &Output) {
+    if let Some(warning) = release.facts.as_ref().and_then(|facts| facts.clock_warning) {
+        output.warn("clock", warning);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
-use trust::host::Serial;
+use trust::host::{Serial, clock_warning};
 
 use super::{add_lists, read_anchors};
 use crate::describe::{CredentialView, ManifestView};
@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::files::{MAX_ENVELOPE_FILE_LEN, read};
 use crate::identifiers::{Class, Vendor, device_id};
 use crate::image::MAX_IMAGE_LEN;
-use crate::output::{Report, table};
+use crate::output::{Output, Report, table};
 use crate::time::{Time, now};
 use crate::verification::{Device, Verification, match_image};
 
@@ -57,7 +57,7 @@ pub struct VerifyReport {
 }
 
 impl Verify {
-    pub fn run(&self) -> Result<VerifyReport, Error> {
+    pub fn run(&self, output: Output) -> Result<VerifyReport, Error> {
         let mut trusted = read_anchors(&self.anchors)?;
         add_lists(&mut trusted, &self.revocations)?;
         let envelope = read(&self.envelope, MAX_ENVELOPE_FILE_LEN)?;
@@ -81,6 +81,9 @@ impl Verify {
             match_image(path, &read(path, MAX_IMAGE_LEN)?, &verified.image)?;
         }
         let authenticated = &verified.authenticated;
+        if let Some(warning) = clock_warning(authenticated.authority().credential(), verification.now) {
+            output.warn(warning);
+        }
         Ok(VerifyReport {
             verified: true,
             image_verified: self.image.is_some(),

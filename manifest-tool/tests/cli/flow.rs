@@ -221,3 +221,14 @@ fn signing_again_replaces_the_signature() {
     assert_eq!(verified["credential"]["subject"], "next");
     assert_eq!(verified["manifest_digest"], workshop.ok(&["inspect", "signed.suit"])["manifest_digest"]);
 }
+
+/// Such a clock finds no credential expired.
+#[test]
+fn a_clock_before_the_credential_was_issued_gives_a_warning() {
+    let workshop = Workshop::with_release();
+    let verify = ["verify", "signed.suit", "--anchor", "root.cose"];
+    assert_eq!(workshop.run(&verify).stderr, "");
+    let run = workshop.run(&[&verify[..], &["--now", "1970-01-01T00:00:00Z"]].concat());
+    assert_eq!(run.exit, 0, "{run:?}");
+    assert!(run.stderr.contains("set the clock"), "{run:?}");
+}

@@ -25,6 +25,7 @@ pub(crate) struct Made {
     description: UpdateDescription,
     role: Role,
     scope: ScopeRequest,
+    issued_at: UnixTime,
     not_before: Option<UnixTime>,
     expires: Option<UnixTime>,
 }
@@ -45,6 +46,7 @@ impl Made {
             },
             role: Role::Release,
             scope: ScopeRequest { vendor: VENDOR, classes: vec![], serials: vec![], actions: None },
+            issued_at: UnixTime(1_700_000_000),
             not_before: None,
             expires: None,
         }
@@ -62,7 +64,7 @@ impl Made {
             key: key.public_key(),
             role: self.role,
             scope: self.scope.clone(),
-            issued_at: UnixTime(1_700_000_000),
+            issued_at: self.issued_at,
             not_before: self.not_before,
             expires: self.expires,
             cti: CTI,
@@ -114,6 +116,17 @@ fn a_good_release_says_what_it_is() {
     assert_eq!(facts.image_size, IMAGE.len() as u64);
     assert_eq!(facts.anchor, root().public_key().kid());
     check_image(&facts, IMAGE).unwrap();
+}
+
+/// Such a clock finds no credential expired.
+#[test]
+fn a_clock_before_the_credential_was_issued_gives_a_warning() {
+    let mut made = Made::good();
+    let warning =
+        |made: &Made| check_envelope(&made.envelope(), &trusted(), &device()).unwrap().clock_warning;
+    assert_eq!(warning(&made), None);
+    made.issued_at = UnixTime(1 << 40);
+    assert!(warning(&made).unwrap().contains("set the clock"));
 }
 
 #[test]
