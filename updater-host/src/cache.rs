@@ -15,6 +15,7 @@ use trust::host::ReadError;
 use trust::{Anchor, Domain, MAX_REVOCATION_LIST_LEN, RevocationList};
 use uuid::Uuid;
 
+use crate::cli::Cli;
 use crate::error::Error;
 use crate::server::{Kind, Latest};
 use crate::text::printable;
@@ -64,6 +65,19 @@ impl Cache {
     #[must_use]
     pub(crate) fn new(root: PathBuf) -> Self {
         Self { root }
+    }
+
+    /// The cache of this command line; `None` when nobody named a folder and this user has none, so that nothing was ever
+    /// kept.
+    ///
+    /// # Errors
+    /// Those of [`DataDirs::new`] but for that one
+    pub(crate) fn of(cli: &Cli) -> Result<Option<Self>, Error> {
+        match DataDirs::new(cli.data_dir.as_deref()) {
+            Ok(dirs) => Ok(Some(Self::new(dirs.cache))),
+            Err(Error::NoDataDirectory) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// An image of `size` bytes, if it is here and has its digest. One that is damaged is deleted.

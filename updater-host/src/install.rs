@@ -4,8 +4,10 @@
 //! What the device has committed is in its state record, so every try begins with a new session, sends the envelope
 //! again and continues at the resume offset.
 
+mod delivery;
 mod lists;
 
+pub(crate) use delivery::Delivery;
 pub(crate) use lists::{Learned, NewestList};
 
 use std::time::{Duration, Instant};

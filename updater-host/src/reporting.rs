@@ -10,7 +10,6 @@ use crate::cli::{Cli, Update};
 use crate::device::{Device, Installed, reason_slug};
 use crate::error::Error;
 use crate::files;
-use crate::install::Learned;
 use crate::interrupt::Interrupt;
 use crate::output::Output;
 use crate::queue::{Queue, Report};
@@ -94,7 +93,7 @@ impl Reporting {
     }
 
     /// Says which revocation lists the device did not take in place of its own; sent when the update has ended.
-    pub(crate) fn lists_refused(&self, device: &Device, learned: &Learned, output: &Output) {
+    pub(crate) fn lists_refused(&self, device: &Device, reasons: &[Reason], output: &Output) {
         let report = |reason: &Reason| {
             Report::Event(EventBody {
                 kind: EventKind::ListRefused,
@@ -106,7 +105,7 @@ impl Reporting {
                 at: now().0,
             })
         };
-        self.keep(device, learned.refused.iter().map(report).collect(), output);
+        self.keep(device, reasons.iter().map(report).collect(), output);
     }
 
     /// Says that the device has the image; sent when the update has ended, since the device waits for its reset now.

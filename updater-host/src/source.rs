@@ -9,13 +9,24 @@ use crate::device::Device;
 use crate::error::Error;
 use crate::files::{self, MAX_IMAGE_LEN};
 use crate::output::Output;
+use crate::plan::ReleaseName;
 use crate::release::{Release, check_envelope, check_image, for_device};
 
 #[cfg(feature = "http")]
 mod online;
 
 #[cfg(feature = "http")]
-pub(crate) use online::{Offer, Online, newest_lists};
+pub(crate) use online::{Online, fetched_lists, newest_lists};
+
+/// What there is for a device.
+#[derive(Debug)]
+pub(crate) enum Offer {
+    /// Something to install.
+    Release(Release),
+    /// The newest release of the server is older than what the device accepts.
+    #[cfg_attr(not(feature = "http"), allow(dead_code))]
+    Older(ReleaseName),
+}
 
 /// Whether the host sends a release that its own checks refuse.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

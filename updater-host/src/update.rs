@@ -7,11 +7,13 @@ use suit_manifest::reason::Reason;
 use trust::{RevocationList, TrustStoreBuf};
 use update_protocol::profile::{ImageState, Mode};
 
+#[cfg(feature = "http")]
+use crate::cache::Cache;
 use crate::cli::{Cli, Update};
 use crate::connection::Connection;
 use crate::device::{Device, Installed, reason_slug};
-use crate::error::{Error, Moment, reason_hint};
-use crate::install::{Install, Learned, NewestList, Sent};
+use crate::error::{Error, Moment, Subject, reason_hint};
+use crate::install::{Delivery, Install, Learned, NewestList, Sent};
 use crate::interrupt::Interrupt;
 use crate::output::{Output, Report};
 use crate::plan::{Plan, ReleaseName};
@@ -21,9 +23,7 @@ use crate::reporting::Reporting;
 use crate::restart::{Outcome, Restart, Settled};
 use crate::scan::choose;
 use crate::session::Session;
-#[cfg(feature = "http")]
-use crate::source::Offer;
-use crate::source::{self, HostChecks};
+use crate::source::{self, HostChecks, Offer};
 use crate::trusted::{add_list_files, read_anchors};
 
 /// Exit code when the device ended up without the release confirmed (docs/errors.md: remote refused).
@@ -127,7 +127,11 @@ pub(crate) async fn run(
     // What was given is read before a device is bothered.
     let mut trusted = read_anchors(&options.anchors)?;
     add_list_files(&mut trusted, &options.revocations)?;
-    let prepared = async {
+    #[cfg(feature = "http")]
+    if let Some(cache) = Cache::of(cli)? {
+        source::fetched_lists(&cache, &mut trusted, output)?;
+    }
+    let found = async {
         #[cfg(feature = "http")]
         let reporting = Reporting::new(cli, options, output)?;
         let mut connection = Connection::open(cli).await?;
@@ -137,47 +141,57 @@ pub(crate) async fn run(
             reporting.deliver(output, interrupt).await;
             source::newest_lists(&reporting.online(output), &mut trusted).await?;
         }
-        let release = match (&options.release, &options.image) {
+        let offer = match (&options.release, &options.image) {
             (Some(envelope), Some(image)) => {
-                source::from_files(envelope, image, &trusted, &device, checks, output)?
+                source::from_files(envelope, image, &trusted, &device, checks, output).map(Offer::Release)
             }
             #[cfg(feature = "http")]
             _ => match &reporting {
-                Some(reporting) => match reporting.online(output).release(&trusted, &device, checks).await? {
-                    Offer::Release(release) => release,
-                    Offer::Older(release) => {
-                        reporting.runs(&device, None, output, interrupt).await;
-                        let runs = device.installed();
-                        return Ok(Err(report(&device, release, UpdateResult::NothingNewer, runs, None)));
-                    }
-                },
-                None => return Err(Error::NothingToInstall),
+                Some(reporting) => reporting.online(output).release(&trusted, &device, checks).await,
+                None => Err(Error::NothingToInstall),
             },
             #[cfg(not(feature = "http"))]
-            _ => return Err(Error::NothingToInstall),
+            _ => Err(Error::NothingToInstall),
         };
-        Ok(Ok(Prepared {
+        let found = Found {
             connection,
             device,
-            release,
             #[cfg(feature = "http")]
             reporting,
-        }))
+        };
+        Ok((found, offer))
     };
-    let mut prepared = match interrupt.or(Moment::BeforeTransfer, prepared).await? {
-        Ok(prepared) => prepared,
-        Err(report) => return Ok(report),
+    let (mut found, offer) = interrupt.or(Moment::BeforeTransfer, found).await?;
+    let lists = newest_lists(&trusted);
+    let knows_one_domain = trusted.domains().count() == 1;
+    let release = match offer {
+        Ok(Offer::Release(release)) if !is_done(&found.device, &release, options) => release,
+        offer => {
+            let delivery = Delivery {
+                connection: &mut found.connection,
+                device: &found.device,
+                lists: &lists,
+                knows_one_domain,
+                output,
+                patience: cli.patience,
+            };
+            let refused = if offer.as_ref().err().is_none_or(is_about_the_release) {
+                let delivery = async { Ok(delivery.run(options.yes).await) };
+                interrupt.or(Moment::Command, delivery).await?
+            } else {
+                Vec::new()
+            };
+            return found.without_install(offer, &refused, output, interrupt).await;
+        }
+    };
+    let mut prepared = Prepared {
+        connection: found.connection,
+        device: found.device,
+        release,
+        #[cfg(feature = "http")]
+        reporting: found.reporting,
     };
     let Prepared { device, release, .. } = &prepared;
-    if already_runs(device, release) && !options.reinstall && checks == HostChecks::Enforced {
-        // An earlier run may have ended before it could say so.
-        #[cfg(feature = "http")]
-        if let Some(reporting) = &prepared.reporting {
-            reporting.runs(device, Some(release), output, interrupt).await;
-        }
-        let release = ReleaseName::of(release);
-        return Ok(report(device, release, UpdateResult::UpToDate, device.installed(), None));
-    }
     let plan = Plan::new(device, release, &prepared.connection);
     output.say(&plan.lines());
     output.event(&plan);
@@ -194,8 +208,68 @@ pub(crate) async fn run(
             return Err(Error::Declined);
         }
     }
-    let lists = newest_lists(&trusted);
     prepared.install(cli, options, &lists, output, interrupt).await
+}
+
+/// A device, and whom to tell of it.
+struct Found {
+    connection: Connection,
+    device: Device,
+    #[cfg(feature = "http")]
+    reporting: Option<Reporting>,
+}
+
+impl Found {
+    /// The end of an update without anything to install: a release that was refused, that runs already or that does not
+    /// exist. `refused` says why the device did not take a revocation list.
+    #[cfg_attr(not(feature = "http"), allow(clippy::unused_async, unused_variables))]
+    async fn without_install(
+        &self,
+        offer: Result<Offer, Error>,
+        refused: &[Reason],
+        output: &Output,
+        interrupt: &Interrupt,
+    ) -> Result<UpdateReport, Error> {
+        #[cfg(feature = "http")]
+        if let Some(reporting) = &self.reporting {
+            reporting.lists_refused(&self.device, refused, output);
+        }
+        let offer = match offer {
+            Ok(offer) => offer,
+            Err(error) => {
+                #[cfg(feature = "http")]
+                if let Some(reporting) = &self.reporting {
+                    reporting.deliver(output, interrupt).await;
+                }
+                return Err(error);
+            }
+        };
+        let (result, release, name) = match offer {
+            Offer::Release(release) => {
+                let name = ReleaseName::of(&release);
+                (UpdateResult::UpToDate, Some(release), name)
+            }
+            Offer::Older(name) => (UpdateResult::NothingNewer, None, name),
+        };
+        // An earlier run may have ended before it could say so.
+        #[cfg(feature = "http")]
+        if let Some(reporting) = &self.reporting {
+            reporting.runs(&self.device, release.as_ref(), output, interrupt).await;
+        }
+        #[cfg(not(feature = "http"))]
+        drop(release);
+        Ok(report(&self.device, name, result, self.device.installed(), None))
+    }
+}
+
+/// Whether an error says that there is no release for the device, and not that this program was not able to look.
+fn is_about_the_release(error: &Error) -> bool {
+    match error {
+        Error::Refused { subject: Subject::Envelope | Subject::Image, .. } => true,
+        #[cfg(feature = "http")]
+        Error::NoRelease { .. } | Error::NotOffered { .. } | Error::ServerRefused { status: 410, .. } => true,
+        _ => false,
+    }
 }
 
 /// Everything is there and verified.
@@ -269,7 +343,7 @@ impl Prepared {
             let learned = install.learned;
             #[cfg(feature = "http")]
             if let Some(reporting) = &self.reporting {
-                reporting.lists_refused(&self.device, &learned, output);
+                reporting.lists_refused(&self.device, &learned.refused, output);
             }
             self.device.trust = learned.trust.or(self.device.trust.take());
             sent = installed?;
@@ -313,9 +387,13 @@ pub(crate) struct Ended {
 }
 
 /// Whether there is nothing to do: the release is confirmed.
-fn already_runs(device: &Device, release: &Release) -> bool {
+fn is_done(device: &Device, release: &Release, options: &Update) -> bool {
     let state = &device.state;
-    runs(device, release) && state.image == ImageState::Confirmed && state.mode == Mode::Application
+    let wants_it_again = options.reinstall || options.dangerous_skip_host_checks;
+    !wants_it_again
+        && runs(device, release)
+        && state.image == ImageState::Confirmed
+        && state.mode == Mode::Application
 }
 
 /// Whether the release runs already and only has to confirm itself. Sending it again would revert it first.

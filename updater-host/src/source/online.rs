@@ -5,7 +5,7 @@ use trust::{Domain, RevocationList, TrustStoreBuf};
 use update_protocol::profile::Mode;
 use uuid::Uuid;
 
-use super::{HostChecks, check_envelope, sendable};
+use super::{HostChecks, Offer, check_envelope, sendable};
 use crate::cache::Cache;
 use crate::device::Device;
 use crate::error::{Error, ServerAnswerError};
@@ -23,17 +23,30 @@ pub(crate) struct Online<'a> {
     pub(crate) output: &'a Output,
 }
 
-/// What a server has for a device.
-#[derive(Debug)]
-pub(crate) enum Offer {
-    /// Something to install.
-    Release(Release),
-    /// Its newest release is older than what the device accepts.
-    Older(ReleaseName),
+/// Adds the revocation list of every domain that was fetched last, by whatever command and from whatever server. A list
+/// that was fetched once counts from then on, whatever files say or a server hands out later.
+///
+/// # Errors
+/// [`Error::Refused`] for a list that verifies and contradicts one that is held: nobody here can tell which of the two
+/// the manufacturer means. One that does not verify is damaged, and only a warning. [`Error::Read`]
+pub(crate) fn fetched_lists(
+    cache: &Cache,
+    trusted: &mut TrustStoreBuf,
+    output: &Output,
+) -> Result<(), Error> {
+    for domain in trusted.domains().collect::<Vec<_>>() {
+        let Some(bytes) = cache.revocation_list(domain)? else { continue };
+        match add_list(trusted, "that was fetched earlier", bytes) {
+            Ok(_) => {}
+            Err(error) if contradicts(&error) => return Err(error),
+            Err(error) => output.warn(&error.code(), &format!("{error}; this list is ignored")),
+        }
+    }
+    Ok(())
 }
 
-/// Adds the newest revocation list of every domain: the server's, or the one that was fetched last. A list that
-/// was fetched once counts from then on, even if the server hands out an older one later.
+/// Adds the newest revocation list of every domain that the server has. Without the server those do that were fetched
+/// earlier.
 ///
 /// # Errors
 /// [`Error::Refused`] for a list of the server's that does not verify, and for one that contradicts another; those of the server but for
@@ -41,14 +54,6 @@ pub(crate) enum Offer {
 pub(crate) async fn newest_lists(online: &Online<'_>, trusted: &mut TrustStoreBuf) -> Result<(), Error> {
     let Online { server, cache, output } = online;
     for domain in trusted.domains().collect::<Vec<_>>() {
-        if let Some(bytes) = cache.revocation_list(domain)?
-            && let Err(error) = add_list(trusted, "in the cache", bytes)
-        {
-            if contradicts(&error) {
-                return Err(error);
-            }
-            output.warn(&error.code(), &format!("{error}; this list is ignored"));
-        }
         match server.revocation_list(domain).await {
             Ok(Some(bytes)) => {
                 // Another domain's must not take its place.

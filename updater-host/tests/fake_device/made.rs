@@ -38,7 +38,23 @@ pub(crate) fn block(serial: &str, node_address: u8) -> Vec<u8> {
     request.encode().unwrap()
 }
 
-/// A folder with `root.cose`, `release.suit`, `image.bin` and `list.cwt`.
+/// A revocation list of this manufacturer that takes back these credentials.
+pub(crate) fn list(sequence: u64, revoked: &[[u8; 16]]) -> Vec<u8> {
+    let root = SoftwareKey::from_seed(&[7; 32]).unwrap();
+    let revoked = revoked.iter().map(|cti| RevokedId::Credential(*cti).revoked(Role::Release, 0));
+    let request = RevocationRequest {
+        iss: "root".to_owned(),
+        issued_at: UnixTime(1_700_000_000),
+        sequence,
+        revoked: revoked.collect(),
+        lowest_generations: vec![],
+        minimum_sequences: vec![],
+    };
+    sign_revocation(&request, &root).unwrap()
+}
+
+/// A folder with `root.cose`, `release.suit`, `image.bin`, `list.cwt` (3) and `revoking.cwt` (4), which takes back the
+/// credential of the release.
 pub(crate) struct Made {
     folder: tempfile::TempDir,
     pub(crate) manifest_digest: [u8; 32],
@@ -77,21 +93,14 @@ impl Made {
         };
         let credential = issue_credential(&request, &root).unwrap();
         let envelope = sign(&create(&description).unwrap(), &key, &credential).unwrap();
-        let list = RevocationRequest {
-            iss: "root".to_owned(),
-            issued_at: UnixTime(1_700_000_000),
-            sequence: 3,
-            revoked: vec![RevokedId::Credential([0xee; 16]).revoked(Role::Release, 0)],
-            lowest_generations: vec![],
-            minimum_sequences: vec![],
-        };
         let manifest_digest = *suit_manifest::author::inspect(&envelope).unwrap().digest();
         let root_kid = root.public_key().kid().0;
         let made = Self { folder: tempfile::tempdir().unwrap(), manifest_digest, root: root_kid };
         made.write("root.cose", &root.public_key().to_cose_key());
         made.write("release.suit", &envelope);
         made.write("image.bin", &image);
-        made.write("list.cwt", &sign_revocation(&list, &root).unwrap());
+        made.write("list.cwt", &list(3, &[[0xee; 16]]));
+        made.write("revoking.cwt", &list(4, &[[0xee; 16], request.cti]));
         made
     }
 

@@ -83,6 +83,7 @@ impl Bench {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_updater-host"));
         command.current_dir(self.made.folder()).env("ANCHORAGE_BUS", &self.bus).args(arguments);
+        command.env("ANCHORAGE_DATA_DIR", "data");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }

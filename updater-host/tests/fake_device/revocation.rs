@@ -4,7 +4,7 @@ use update_protocol::profile::Object;
 use update_protocol::profile::anchors::{self, AnchorEntry, DomainEntry};
 use update_protocol::uds::Nrc;
 
-use super::{Asked, Bench, FakeDevice};
+use super::{Asked, Bench, FakeDevice, made};
 
 const LIST: &[&str] = &["--revocations", "list.cwt"];
 
@@ -167,4 +167,91 @@ fn a_file_that_is_no_list_does_not_interrupt_a_device() {
         bench.run(&["revocations", file]).is_error(code, 5);
     }
     assert_eq!(device.asked(), []);
+}
+
+/// Puts a list where an earlier run with a server would have kept it.
+#[cfg(feature = "http")]
+fn was_fetched(bench: &Bench, list: &str) {
+    let folder = bench.made.folder().join("data/cache/revocations");
+    std::fs::create_dir_all(&folder).unwrap();
+    let name: String = bench.made.root.iter().map(|byte| format!("{byte:02x}")).collect();
+    std::fs::write(folder.join(name), bench.made.read(list)).unwrap();
+}
+
+/// A release on a USB stick whose key was stolen: the list was fetched before, and this run knows no server.
+#[cfg(feature = "http")]
+#[test]
+fn a_list_that_was_fetched_once_counts_for_files_too() {
+    for more in [&[][..], LIST] {
+        let bench = Bench::new();
+        let device = bench.device(|_| ());
+        was_fetched(&bench, "revoking.cwt");
+        bench.update(more).is_error("credential-revoked", 6);
+        // The device learns of it, although it gets no release.
+        let list = Asked::Object(Object::RevocationList, bench.made.read("revoking.cwt"));
+        assert_eq!(device.asked(), [Asked::Programming, list, Asked::Reset], "{more:?}");
+    }
+}
+
+#[cfg(feature = "http")]
+#[test]
+fn a_list_that_was_fetched_once_and_contradicts_a_file_is_refused() {
+    let bench = Bench::new();
+    let device = bench.device(|_| ());
+    was_fetched(&bench, "revoking.cwt");
+    for (number, code) in [(4, "revocation-forked"), (5, "revocation-drops-entry")] {
+        bench.made.write("file.cwt", &made::list(number, &[[0xee; 16]]));
+        bench.update(&["--revocations", "file.cwt"]).is_error(code, 6);
+    }
+    assert_eq!(device.asked(), []);
+}
+
+const REVOKING: &[&str] = &["--revocations", "revoking.cwt"];
+
+#[test]
+fn a_device_that_runs_the_release_already_gets_the_list_that_it_lacks() {
+    for (held, given) in [(2, true), (3, false), (4, false)] {
+        for domains in [true, false] {
+            let bench = Bench::new();
+            let device = bench.device(|script| {
+                (script.active_sequence, script.active_digest) = (5, script.manifest_digest);
+                script.revocation_sequence = if domains { 0 } else { held };
+                script.anchors = domains.then(|| report(&[(bench.made.root, held)]));
+            });
+            bench.update(LIST).is_result("up-to-date", 0);
+            assert_eq!(was_given_the_list(&device), given, "{held} {domains}");
+        }
+    }
+}
+
+/// To take a list an application is left, and a reset reverts an image that is not confirmed.
+#[test]
+fn a_list_alone_is_sent_with_consent_and_to_a_confirmed_image_only() {
+    let bench = Bench::new();
+    let device = bench.device(|_| ());
+    let update = ["update", "--release", "release.suit", "--image", "image.bin", "--anchor", "root.cose"];
+    let ended = bench.run(&[&update[..], REVOKING].concat());
+    ended.is_error("credential-revoked", 6);
+    assert_eq!((warnings(&ended), device.asked()), (vec!["list-not-sent".to_owned()], vec![]));
+    drop(device);
+
+    let bench = Bench::new();
+    let device = bench.device(|script| script.after = super::After::StaysOnTrial);
+    bench.update(&[]).is_result("trial", 7);
+    let before = device.asked();
+    let ended = bench.update(REVOKING);
+    ended.is_error("credential-revoked", 6);
+    assert_eq!((warnings(&ended), device.asked()), (vec!["list-not-sent".to_owned()], before));
+}
+
+#[test]
+fn a_device_that_refuses_a_list_alone_changes_no_ending() {
+    let bench = Bench::new();
+    let device = bench.device(|script| {
+        script.refuses = Some((Object::RevocationList, Nrc::GENERAL_PROGRAMMING_FAILURE, 0x0112));
+    });
+    let ended = bench.update(REVOKING);
+    ended.is_error("credential-revoked", 6);
+    assert_eq!(warnings(&ended), ["revocation-drops-entry"]);
+    assert_eq!(device.asked().last(), Some(&Asked::Reset));
 }

@@ -41,6 +41,7 @@ impl Bench {
         let server = Server::new(&server.url(), None, None).map(|client| (client, server)).unwrap();
         let output = Output::new(true, false);
         let online = Online { server: &server.0, cache: &self.cache, output: &output };
+        fetched_lists(&self.cache, &mut self.trusted, &output)?;
         newest_lists(&online, &mut self.trusted).await
     }
 
