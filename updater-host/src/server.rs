@@ -9,9 +9,10 @@ pub(crate) mod wire;
 pub(crate) use download::Fetching;
 
 use std::path::Path;
-use std::time::Duration;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
-use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Certificate, Client, Method, RequestBuilder, Response, StatusCode, Url};
 use suit_manifest::limits::MAX_ENVELOPE_LEN;
 use trust::host::{is_loopback, transfer_time, without_mark};
@@ -33,6 +34,8 @@ const NO_LIST: &str = "revocation-list-unknown";
 const READ_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long an answer may take in all, if it is no image.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long all answers may take that the plan needs, but for the image. What was fetched before does without them.
+const QUESTIONS_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a server may explain a refusal; without the rest of the words it is one as well.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest file of certificates that is read, bytes.
@@ -48,6 +51,9 @@ pub(crate) struct Server {
     authorization: Option<HeaderValue>,
     /// How long an image of so many bytes may take.
     image_time: fn(u64) -> Duration,
+    /// How long all questions may take together, from the first one.
+    questions_time: Duration,
+    first_question: OnceLock<Instant>,
 }
 
 /// For which device a release is asked.
@@ -132,7 +138,14 @@ impl Server {
             value.set_sensitive(true);
             value
         });
-        Ok(Self { client, base, authorization, image_time: transfer_time })
+        Ok(Self {
+            client,
+            base,
+            authorization,
+            image_time: transfer_time,
+            questions_time: QUESTIONS_TIMEOUT,
+            first_question: OnceLock::new(),
+        })
     }
 
     /// The server's name in messages, in the cache and in the queue.
@@ -163,7 +176,7 @@ impl Server {
             .append_pair("vendor", &kind.vendor.to_string())
             .append_pair("class", &kind.class.to_string())
             .append_pair("device", &kind.device.to_string());
-        let response = self.send(self.client.get(url).timeout(ANSWER_TIMEOUT)).await?;
+        let response = self.ask(url).await?;
         match accepted(response).await {
             Ok(response) => Latest::read(self.body(response, MAX_JSON_LEN).await?),
             Err(error) if has_code(&error, NO_RELEASE) => {
@@ -182,8 +195,7 @@ impl Server {
     /// [`Error::ServerUnreachable`], [`Error::ServerRefused`], [`Error::ServerAnswer`]
     pub(crate) async fn envelope(&self, release: &Latest) -> Result<Vec<u8>, Error> {
         let url = self.url(&["v1", "releases", &hex::encode(release.manifest_digest), "envelope"]);
-        let request = self.client.get(url).timeout(ANSWER_TIMEOUT);
-        let response = accepted(self.send(request).await?).await?;
+        let response = accepted(self.ask(url).await?).await?;
         let bytes = self.body(response, MAX_ENVELOPE_LEN as u64).await?;
         if <sha2::Sha256 as sha2::Digest>::digest(&bytes)[..] != release.envelope_digest[..] {
             return Err(Error::ServerAnswer(ServerAnswerError::OtherContent { what: "envelope" }));
@@ -197,8 +209,7 @@ impl Server {
     /// [`Error::ServerUnreachable`], [`Error::ServerRefused`], [`Error::ServerAnswer`]
     pub(crate) async fn revocation_list(&self, domain: Domain) -> Result<Option<Vec<u8>>, Error> {
         let url = self.url(&["v1", "revocations", &hex::encode(domain.0.0)]);
-        let request = self.client.get(url).timeout(ANSWER_TIMEOUT);
-        match accepted(self.send(request).await?).await {
+        match accepted(self.ask(url).await?).await {
             Ok(response) => self.body(response, MAX_REVOCATION_LIST_LEN as u64).await.map(Some),
             Err(error) if has_code(&error, NO_LIST) => Ok(None),
             Err(error) => Err(error),
@@ -252,6 +263,17 @@ impl Server {
         }
     }
 
+    /// Asks for what the plan needs. A server that takes too long over it counts as one that does not answer.
+    async fn ask(&self, url: Url) -> Result<Response, Error> {
+        let first = self.first_question.get_or_init(Instant::now);
+        let left = self.questions_time.saturating_sub(first.elapsed());
+        if left.is_zero() {
+            let detail = "its answers take too long".to_owned();
+            return Err(Error::ServerUnreachable { url: self.name(), detail });
+        }
+        self.send(self.client.get(url).timeout(left)).await
+    }
+
     async fn send(&self, request: RequestBuilder) -> Result<Response, Error> {
         request.send().await.map_err(|error| self.unreachable(&error))
     }
@@ -301,6 +323,12 @@ fn is_local(url: &Url) -> bool {
 async fn accepted(mut response: Response) -> Result<Response, Error> {
     let status = response.status();
     if status.is_success() {
+        // A portal answers everything with its page.
+        let kind =
+            response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        if kind.trim_start().to_ascii_lowercase().starts_with("text/html") {
+            return Err(Error::ServerAnswer(ServerAnswerError::WebPage));
+        }
         return Ok(response);
     }
     if !status.is_client_error() && !status.is_server_error() {

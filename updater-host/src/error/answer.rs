@@ -47,6 +47,9 @@ pub(crate) enum DeviceAnswerError {
 pub(crate) enum ServerAnswerError {
     #[error("it is longer than {0} bytes")]
     TooLong(u64),
+    /// A web page, which no update-server has: a portal or another server answers.
+    #[error("it is a web page (text/html): another server answers in place of the update-server")]
+    WebPage,
     /// Not the JSON of the API. What it quotes of it is made harmless.
     #[error("{}", printable(&.0.to_string()))]
     Json(serde_json::Error),

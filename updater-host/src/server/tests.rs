@@ -386,3 +386,30 @@ async fn a_report_is_delivered_when_an_update_server_says_so() {
     let server = FakeServer::start(|_| Answer::new(201, vec![]));
     client(&server).post_event("A", &event).await.unwrap();
 }
+
+/// A portal before the Internet answers everything with its page: that is no damaged list and no damaged release.
+#[tokio::test]
+async fn a_web_page_is_no_answer() {
+    let page = || Answer::ok(b"<html>".to_vec()).with("Content-Type", "Text/HTML; charset=utf-8");
+    let server = FakeServer::start(move |_| page());
+    let client = client(&server);
+    for error in [
+        client.latest(&KIND).await.unwrap_err(),
+        client.revocation_list(Domain(Kid([1; 8]))).await.unwrap_err(),
+    ] {
+        assert!(matches!(error, Error::ServerAnswer(ServerAnswerError::WebPage)), "{error}");
+        assert_eq!((error.code().as_str(), error.exit_code()), ("server-answer", 7));
+    }
+}
+
+/// One limit for all questions: a server that trickles does not hold the update up once for each.
+#[tokio::test]
+async fn a_server_that_takes_too_long_is_not_asked_again() {
+    let server = FakeServer::start(|_| Answer::ok(Vec::new()).that_drips());
+    let client = Server { questions_time: Duration::from_millis(300), ..client(&server) };
+    for _ in 0..3 {
+        let error = client.revocation_list(Domain(Kid([1; 8]))).await.unwrap_err();
+        assert!(error.is_offline(), "{error}");
+    }
+    assert_eq!(server.requests().len(), 1);
+}
