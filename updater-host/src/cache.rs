@@ -4,11 +4,13 @@
 //! envelopes are verified again before each use. Files appear whole (written aside and renamed) or, for an image
 //! that is still being fetched, as `.part`, which is locked while a program writes to it.
 
+mod folder;
+
 use std::fs::{self, File, TryLockError};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
-use directories::ProjectDirs;
+use directories::{BaseDirs, ProjectDirs};
 use sha2::{Digest as _, Sha256};
 use suit_manifest::limits::MAX_ENVELOPE_LEN;
 use trust::host::ReadError;
@@ -19,6 +21,7 @@ use crate::cli::Cli;
 use crate::error::Error;
 use crate::server::{Kind, Latest};
 use crate::text::printable;
+use folder::make_folder;
 
 /// Longest release object that is read back, bytes.
 const MAX_RELEASE_OBJECT_LEN: u64 = 16 * 1024;
@@ -35,10 +38,15 @@ impl DataDirs {
     /// `chosen/cache` and `chosen/queue`, or the user's own directories.
     ///
     /// # Errors
-    /// [`Error::NoDataDirectory`]
+    /// [`Error::NoDataDirectory`], [`Error::SharedFolder`]
     pub(crate) fn new(chosen: Option<&Path>) -> Result<Self, Error> {
         if let Some(chosen) = chosen {
+            folder::refuse_shared(chosen)?;
             return Ok(Self { cache: chosen.join("cache"), queue: chosen.join("queue") });
+        }
+        // A home that does not exist is not made here.
+        if !BaseDirs::new().is_some_and(|dirs| dirs.home_dir().is_dir()) {
+            return Err(Error::NoDataDirectory);
         }
         let dirs = ProjectDirs::from("", "", "anchorage").ok_or(Error::NoDataDirectory)?;
         Ok(Self { cache: dirs.cache_dir().to_owned(), queue: dirs.data_dir().join("queue") })
@@ -179,13 +187,7 @@ impl Cache {
         // The lock is a file of its own: the other one is renamed when it is complete.
         let Some(lock) = try_lock(&path.with_extension("lock"))? else { return Ok(None) };
         let failed = |source| Error::write(&path, source);
-        let mut file = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(failed)?;
+        let mut file = folder::open_own(&path)?;
         let len = file.seek(SeekFrom::End(0)).map_err(failed)?;
         Ok(Some(PartialImage { file, path, len, _lock: lock }))
     }
@@ -319,8 +321,7 @@ fn lock(path: &Path) -> Result<File, Error> {
 
 fn open_lock(path: &Path) -> Result<File, Error> {
     make_folder(path)?;
-    let opened = File::options().write(true).create(true).truncate(false).open(path);
-    opened.map_err(|source| Error::write(path, source))
+    folder::open_own(path)
 }
 
 /// Removes a file; one that is not there is fine.
@@ -329,12 +330,6 @@ pub(crate) fn remove(path: &Path) -> Result<(), Error> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::write(path, error)),
         _ => Ok(()),
     }
-}
-
-fn make_folder(path: &Path) -> Result<&Path, Error> {
-    let folder = path.parent().unwrap_or(path);
-    fs::create_dir_all(folder).map_err(|source| Error::write(folder, source))?;
-    Ok(folder)
 }
 
 /// The digest that 64 lowercase hex digits stand for.

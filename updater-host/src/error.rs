@@ -100,6 +100,9 @@ pub(crate) enum Error {
     /// Standard output is gone.
     #[error("the result could not be printed: {0}")]
     Output(std::io::Error),
+    #[cfg(feature = "http")]
+    #[error("everybody on this computer may write to {}", shown(.0))]
+    SharedFolder(PathBuf),
     /// No home directory to keep downloads in.
     #[cfg(feature = "http")]
     #[error("there is no folder for downloads: this user has no home directory")]

@@ -137,3 +137,17 @@ fn a_folder_that_cannot_be_made_is_an_error_with_its_path() {
     assert!(matches!(&error, Error::Write { path, .. } if path.starts_with(file.path())), "{error}");
     assert_eq!(error.exit_code(), 3);
 }
+
+/// The whole way of a download whose name somebody else has taken.
+#[cfg(unix)]
+#[test]
+fn a_link_in_place_of_a_download_overwrites_nothing() {
+    let (folder, cache) = cache();
+    let victim = folder.path().join("victim");
+    fs::write(&victim, b"precious").unwrap();
+    let name = digest(IMAGE);
+    fs::create_dir_all(folder.path().join("cache/images")).unwrap();
+    std::os::unix::fs::symlink(&victim, cache.image_path(&name).with_extension("part")).unwrap();
+    assert_eq!(cache.partial_image(&name).unwrap_err().code(), "file-failed");
+    assert_eq!(fs::read(victim).unwrap(), b"precious");
+}

@@ -23,6 +23,8 @@ impl Error {
             Self::Write { .. } => "file-failed",
             Self::Output(_) => "output-failed",
             #[cfg(feature = "http")]
+            Self::SharedFolder(_) => "shared-folder",
+            #[cfg(feature = "http")]
             Self::NoDataDirectory => "no-data-directory",
             Self::Bus { .. } => "bus-failed",
             Self::NoDevice { .. } => "no-device",
@@ -96,6 +98,7 @@ impl Error {
             Self::ServerUrl(_) => 2,
             #[cfg(feature = "http")]
             Self::Write { .. }
+            | Self::SharedFolder(_)
             | Self::NoDataDirectory
             | Self::DownloadBusy
             | Self::ServerUnreachable { .. }

@@ -26,6 +26,10 @@ impl Error {
             }
             Self::Output(_) => "Check where the output goes.",
             #[cfg(feature = "http")]
+            Self::SharedFolder(_) => {
+                "Pass another folder with --data-dir, or take the right to write from others (chmod o-w)."
+            }
+            #[cfg(feature = "http")]
             Self::NoDataDirectory => "Pass --data-dir.",
             Self::Bus { address, source } => return words::bus_hint(address, source),
             Self::SerialNotFound { found, .. } if !found.is_empty() => {

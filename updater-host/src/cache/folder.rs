@@ -1,0 +1,122 @@
+//! Folders and files that are this user's own: the program may run as root, and somebody else may have been in the folder.
+
+use std::fs::{DirBuilder, File};
+use std::io;
+#[cfg(unix)]
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+use crate::error::Error;
+
+/// The right of everybody to write.
+#[cfg(unix)]
+const WRITABLE_BY_ALL: u32 = 0o002;
+
+/// Makes the folder of a file where it is missing, readable by its owner only, whatever the umask.
+///
+/// # Errors
+/// [`Error::Write`], [`Error::SharedFolder`]
+pub(super) fn make_folder(path: &Path) -> Result<&Path, Error> {
+    let folder = path.parent().unwrap_or(path);
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    builder.mode(0o700);
+    builder.create(folder).map_err(|source| Error::write(folder, source))?;
+    refuse_shared(folder)?;
+    Ok(folder)
+}
+
+/// Refuses a folder in which everybody may delete the lists that were fetched, and put links into the way. One that is
+/// not there yet is fine.
+///
+/// # Errors
+/// [`Error::SharedFolder`]
+pub(super) fn refuse_shared(folder: &Path) -> Result<(), Error> {
+    #[cfg(unix)]
+    if folder.metadata().is_ok_and(|metadata| metadata.mode() & WRITABLE_BY_ALL != 0) {
+        return Err(Error::SharedFolder(folder.to_owned()));
+    }
+    Ok(())
+}
+
+/// Opens a file to read and write it, or makes it for its owner only. It is never another one: no link is followed, and a
+/// file with a second name is refused.
+///
+/// # Errors
+/// [`Error::Write`]
+pub(super) fn open_own(path: &Path) -> Result<File, Error> {
+    let failed = |source| Error::write(path, source);
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    options.mode(0o600).custom_flags(nix::libc::O_NOFOLLOW);
+    let file = options.open(path).map_err(|source| {
+        let is_link = path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink());
+        failed(if is_link { io::Error::other("it is a symbolic link") } else { source })
+    })?;
+    let metadata = file.metadata().map_err(failed)?;
+    #[cfg(unix)]
+    let is_own = metadata.is_file() && metadata.nlink() == 1;
+    #[cfg(not(unix))]
+    let is_own = metadata.is_file();
+    if is_own { Ok(file) } else { Err(failed(io::Error::other("it is a link to another file"))) }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        path.metadata().unwrap().mode() & 0o777
+    }
+
+    #[test]
+    fn folders_and_files_are_their_owners_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("cache/images/part");
+        make_folder(&file).unwrap();
+        open_own(&file).unwrap();
+        assert_eq!([&folder.path().join("cache"), file.parent().unwrap()].map(mode), [0o700; 2]);
+        assert_eq!(mode(&file), 0o600);
+        // What is there is opened as it is.
+        fs::write(&file, b"part").unwrap();
+        assert_eq!(open_own(&file).unwrap().metadata().unwrap().len(), 4);
+    }
+
+    #[test]
+    fn a_link_in_the_cache_leads_to_no_other_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let victim = folder.path().join("victim");
+        fs::write(&victim, b"precious").unwrap();
+        symlink(&victim, folder.path().join("soft")).unwrap();
+        symlink(folder.path().join("absent"), folder.path().join("dangling")).unwrap();
+        fs::hard_link(&victim, folder.path().join("hard")).unwrap();
+        for (name, why) in
+            [("soft", "symbolic link"), ("dangling", "symbolic link"), ("hard", "link to another")]
+        {
+            let error = open_own(&folder.path().join(name)).unwrap_err();
+            assert!(error.to_string().contains(why), "{error}");
+            assert_eq!(error.code(), "file-failed");
+        }
+        assert!(!folder.path().join("absent").exists());
+        assert_eq!(fs::read(victim).unwrap(), b"precious");
+    }
+
+    #[test]
+    fn a_folder_that_everybody_may_write_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        for (mode, code) in [(0o1777, "shared-folder"), (0o777, "shared-folder"), (0o775, ""), (0o700, "")] {
+            fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).unwrap();
+            for outcome in [
+                make_folder(&folder.path().join("file")).map(drop),
+                super::super::DataDirs::new(Some(folder.path())).map(drop),
+            ] {
+                assert_eq!(outcome.err().map(|error| error.code()).unwrap_or_default(), code, "{mode:o}");
+            }
+        }
+    }
+}
