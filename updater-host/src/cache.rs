@@ -51,6 +51,18 @@ impl DataDirs {
         let dirs = ProjectDirs::from("", "", "anchorage").ok_or(Error::NoDataDirectory)?;
         Ok(Self { cache: dirs.cache_dir().to_owned(), queue: dirs.data_dir().join("queue") })
     }
+
+    /// Whether something can be kept there.
+    ///
+    /// # Errors
+    /// [`Error::Write`], [`Error::SharedFolder`]
+    pub(crate) fn check_writable(&self) -> Result<(), Error> {
+        for folder in [&self.cache, &self.queue] {
+            make_folder(&folder.join("new"))?;
+            tempfile::tempfile_in(folder).map_err(|source| Error::write(folder, source))?;
+        }
+        Ok(())
+    }
 }
 
 /// Downloads by digest.

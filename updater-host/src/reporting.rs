@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use suit_manifest::reason::Reason;
+use tempfile::TempDir;
 use update_protocol::profile::MAX_TEXT_LEN;
 
 use crate::cache::{Cache, DataDirs};
@@ -33,6 +34,8 @@ pub(crate) struct Reporting {
     server: Server,
     cache: Cache,
     queue: Queue,
+    /// In place of a data folder that cannot be written; it ends with this run.
+    _temporary: Option<TempDir>,
 }
 
 impl Reporting {
@@ -40,12 +43,22 @@ impl Reporting {
     pub(crate) fn new(cli: &Cli, options: &Update, output: &Output) -> Result<Option<Self>, Error> {
         let Some(url) = &options.server else { return Ok(None) };
         let token = options.token_file.as_deref().map(files::read_token).transpose()?;
-        let dirs = DataDirs::new(cli.data_dir.as_deref())?;
+        let mut dirs = DataDirs::new(cli.data_dir.as_deref())?;
         let server = Server::new(url, token.as_deref(), options.ca.as_deref())?;
         if server.exposes_token() {
             output.warn("token-exposed", "the token is sent unencrypted; use https");
         }
-        Ok(Some(Self { server, cache: Cache::new(dirs.cache), queue: Queue::new(dirs.queue) }))
+        let mut temporary = None;
+        if let Err(error @ Error::Write { .. }) = dirs.check_writable() {
+            // An update needs nothing of what is kept.
+            let Ok(folder) = TempDir::new() else { return Err(error) };
+            let words = format!("{error}; downloads, lists and unsent reports are kept for this run only");
+            output.warn(&error.code(), &words);
+            dirs = DataDirs::new(Some(folder.path()))?;
+            temporary = Some(folder);
+        }
+        let (cache, queue) = (Cache::new(dirs.cache), Queue::new(dirs.queue));
+        Ok(Some(Self { server, cache, queue, _temporary: temporary }))
     }
 
     pub(crate) fn online<'a>(&'a self, output: &'a Output) -> Online<'a> {
@@ -195,4 +208,26 @@ fn reportable(version: &str) -> Option<String> {
     let fits = (1..=MAX_TEXT_LEN).contains(&version.len());
     let printable = version.bytes().all(|byte| (0x20..0x7f).contains(&byte));
     (fits && printable).then(|| version.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::Command;
+
+    #[test]
+    fn a_data_folder_that_cannot_be_written_stops_no_update() {
+        let folder = tempfile::tempdir().unwrap();
+        // As on a full disk or one that is mounted to be read only: root may write to every folder.
+        std::fs::write(folder.path().join("queue"), b"a file").unwrap();
+        let data = folder.path().to_str().unwrap();
+        let line = ["updater-host", "--data-dir", data, "update", "--server", "http://h", "--anchor", "root"];
+        let cli = Cli::try_parse_from(line).unwrap();
+        let Command::Update(options) = &cli.command else { panic!("{cli:?}") };
+        let reporting = Reporting::new(&cli, options, &Output::new(true, false)).unwrap().unwrap();
+        reporting.cache.keep_envelope(b"envelope").unwrap();
+        assert!(!folder.path().join("cache/envelopes").exists());
+    }
 }

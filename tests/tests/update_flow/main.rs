@@ -391,7 +391,9 @@ fn a_damaged_cache_is_fetched_again_and_of_no_use_without_the_server() {
     bytes[1234] ^= 1;
     std::fs::write(&image, bytes).expect("written");
     drop(server);
-    bench.run(&from_server(&url)).is_error("server-unreachable", 3);
+    let ended = bench.run(&from_server(&url));
+    ended.is_error("server-unreachable", 3);
+    assert!(ended.stdout.contains("cache-damaged"), "{}", ended.stdout);
     assert_eq!(bench.info()["version"], "1.0.0");
 
     let _server = UpdateServer::start(&bench, port);

@@ -107,6 +107,7 @@ impl Online<'_> {
             device: Uuid::from_bytes(device.identity.device),
         };
         let server = self.server.name();
+        let mut is_kept = false;
         let latest = match self.server.latest(&kind).await {
             Ok(latest) => latest,
             Err(error @ (Error::NoRelease { .. } | Error::NotOffered { .. })) => {
@@ -115,9 +116,15 @@ impl Online<'_> {
             }
             Err(error) if error.is_offline() => {
                 let objects = self.cache.release_objects(&server, &kind)?;
-                // A damaged one is of no use: the server is needed.
+                let is_damaged = !objects.is_empty();
                 let kept = objects.into_iter().filter_map(|object| Latest::read(object).ok());
-                let Some(latest) = kept.max_by_key(|latest| latest.sequence) else { return Err(error) };
+                let Some(latest) = kept.max_by_key(|latest| latest.sequence) else {
+                    if is_damaged {
+                        self.warn_of_damage();
+                    }
+                    return Err(error);
+                };
+                is_kept = true;
                 let words = format!("{error}; using the release that was fetched earlier");
                 self.output.warn(&error.code(), &words);
                 latest
@@ -127,6 +134,10 @@ impl Online<'_> {
         let envelope = match self.envelope(&latest).await {
             Err(error @ Error::ServerRefused { status: 410, .. }) => {
                 self.cache.forget_release_objects(&server, &kind)?;
+                return Err(error);
+            }
+            Err(error) if is_kept && error.is_offline() => {
+                self.warn_of_damage();
                 return Err(error);
             }
             envelope => envelope?,
@@ -148,12 +159,22 @@ impl Online<'_> {
             Some(facts) => (facts.image_digest, facts.image_size),
             None => latest.image,
         };
-        let image = self.image(&digest, size).await?;
+        let image = self.image(&digest, size).await;
+        if is_kept && image.as_ref().is_err_and(Error::is_offline) {
+            self.warn_of_damage();
+        }
+        let image = image?;
         // An answer that leads nowhere takes no kept release away.
         if facts.is_some() {
             self.cache.keep_release_object(&server, &kind, &latest)?;
         }
         Ok(Offer::Release(Release { envelope: sendable(envelope, checks, self.output)?, image, facts }))
+    }
+
+    /// Something was fetched earlier, and is of no use: the server is needed.
+    fn warn_of_damage(&self) {
+        let words = "the release that was fetched earlier is damaged or incomplete";
+        self.output.warn("cache-damaged", words);
     }
 
     async fn envelope(&self, latest: &Latest) -> Result<Vec<u8>, Error> {
