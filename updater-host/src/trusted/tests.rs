@@ -12,6 +12,7 @@ pub(crate) fn list(root: &SoftwareKey, sequence: u64) -> Vec<u8> {
 }
 
 /// The same with an entry more.
+#[cfg(feature = "http")]
 pub(crate) fn revoking(root: &SoftwareKey, sequence: u64) -> Vec<u8> {
     list_naming(root, sequence, &[8, 9])
 }

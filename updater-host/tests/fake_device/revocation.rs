@@ -4,7 +4,9 @@ use update_protocol::profile::Object;
 use update_protocol::profile::anchors::{self, AnchorEntry, DomainEntry};
 use update_protocol::uds::Nrc;
 
-use super::{Asked, Bench, FakeDevice, made};
+#[cfg(feature = "http")]
+use super::made;
+use super::{Asked, Bench, FakeDevice};
 
 const LIST: &[&str] = &["--revocations", "list.cwt"];
 
