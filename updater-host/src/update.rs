@@ -264,12 +264,14 @@ impl Found {
 
 /// Whether an error says that there is no release for the device, and not that this program was not able to look.
 fn is_about_the_release(error: &Error) -> bool {
-    match error {
-        Error::Refused { subject: Subject::Envelope | Subject::Image, .. } => true,
-        #[cfg(feature = "http")]
-        Error::NoRelease { .. } | Error::NotOffered { .. } | Error::ServerRefused { status: 410, .. } => true,
-        _ => false,
-    }
+    let is_refused = matches!(error, Error::Refused { subject: Subject::Envelope | Subject::Image, .. });
+    #[cfg(feature = "http")]
+    let is_refused = is_refused
+        || matches!(
+            error,
+            Error::NoRelease { .. } | Error::NotOffered { .. } | Error::ServerRefused { status: 410, .. }
+        );
+    is_refused
 }
 
 /// Everything is there and verified.
