@@ -38,6 +38,18 @@ struct Bench {
     longest_unfed_us: u64,
     /// The controller never sends again.
     stuck: bool,
+    /// Arrives after the loop has looked for a frame, before it sleeps.
+    late: Option<Frame>,
+    /// A device has something since [`Board::expect_wake_up`].
+    woken: bool,
+    /// Sleeps that ended at once.
+    woken_sleeps: u32,
+}
+
+impl Bench {
+    fn longest_unfed_us(&self) -> u64 {
+        self.longest_unfed_us.max(self.now_us - self.fed_us)
+    }
 }
 
 impl Board for Bench {
@@ -46,10 +58,17 @@ impl Board for Bench {
         self.fed_us = self.now_us;
     }
 
-    fn expect_wake_up(&mut self) {}
+    fn expect_wake_up(&mut self) {
+        self.woken = false;
+    }
 
     fn receive(&mut self) -> Option<Frame> {
-        if self.inbox.is_empty() { None } else { Some(self.inbox.remove(0)) }
+        let received = if self.inbox.is_empty() { None } else { Some(self.inbox.remove(0)) };
+        if let (None, Some(late)) = (&received, self.late.take()) {
+            self.inbox.push(late);
+            self.woken = true;
+        }
+        received
     }
 
     fn is_idle(&mut self) -> bool {
@@ -68,18 +87,24 @@ impl Board for Bench {
     }
 
     fn sleep_until(&mut self, deadline_us: Option<u64>) {
+        if self.woken {
+            self.woken_sleeps += 1;
+            return;
+        }
         self.now_us = deadline_us.unwrap_or(u64::MAX).clamp(self.now_us, self.now_us + 500_000);
     }
 }
 
+fn single_frame(request: &[u8]) -> Frame {
+    let mut data = [0xCC; 8];
+    data[0] = request.len().try_into().unwrap();
+    data[1..=request.len()].copy_from_slice(request);
+    Frame::new(profile::request_id(0x10), &data).unwrap()
+}
+
 /// Serves until the reset; what the tester asks comes as single frames.
 fn run(board: &mut Bench, server: Server, bootable: bool, requests: &[&[u8]]) -> Reset {
-    for request in requests {
-        let mut data = [0xCC; 8];
-        data[0] = request.len().try_into().unwrap();
-        data[1..=request.len()].copy_from_slice(request);
-        board.inbox.push(Frame::new(profile::request_id(0x10), &data).unwrap());
-    }
+    board.inbox.extend(requests.iter().map(|request| single_frame(request)));
     let (mut request, mut answer) = (vec![0; 64], vec![0; 64]);
     let addressing = profile::device_addressing(0x10);
     let mut link = BorrowedLink::new(addressing, Config::classic(), &mut request[..], &mut answer[..]);
@@ -104,12 +129,22 @@ fn a_reset_does_not_wait_for_ever_for_a_controller_that_sends_no_more() {
 }
 
 #[test]
+fn a_frame_that_arrives_right_before_a_sleep_ends_it() {
+    let mut board = Bench { late: Some(single_frame(&[0x11, 0x01])), ..Bench::default() };
+    run(&mut board, Server::entered(Session::Programming), true, &[]);
+    assert_eq!(board.sent.len(), 1, "served before the session expired");
+    assert!(board.now_us < 10_000, "{} us", board.now_us);
+    assert!(board.woken_sleeps < 10, "awake for {} rounds after one wake-up", board.woken_sleeps);
+}
+
+#[test]
 fn a_loader_whose_tester_has_gone_goes_back_to_work_if_it_can() {
     let mut board = Bench::default();
     run(&mut board, Server::entered(Session::Programming), true, &[]);
     let s3_us = u64::from(S3_SERVER_MS) * 1000;
     assert!((s3_us..s3_us + 1_000_000).contains(&board.now_us), "{} us", board.now_us);
-    assert!(board.longest_unfed_us < 1_000_000, "the watchdog was not fed for {} us", board.longest_unfed_us);
+    let unfed_us = board.longest_unfed_us();
+    assert!(unfed_us < 1_000_000, "the watchdog was not fed for {unfed_us} us");
 }
 
 /// Its last frame was never acknowledged, because the tester was the only other node.
