@@ -61,6 +61,21 @@ fn an_interrupted_install_resumes_where_the_journal_says() {
 }
 
 #[test]
+fn a_transfer_begins_at_the_committed_offset_only() {
+    let (mut board, factory) = board();
+    let image = board.image(15_000, 7);
+    let nor = board.nor.clone();
+    let mut session = board.program();
+    download(&nor, &mut session, Object::Envelope, &factory.envelope(1, &image)).unwrap();
+    for offset in [1u32, 4096, 8192] {
+        let refused = download(&nor, &mut session, Object::Image { offset }, &image[offset as usize..]);
+        assert_eq!(refused.unwrap_err().reason(), Some(Reason::ObjectUnknown), "{offset}");
+    }
+    download(&nor, &mut session, Object::Image { offset: 0 }, &image).unwrap();
+    assert_eq!(record(&session).image, ImageState::Pending);
+}
+
+#[test]
 fn a_lost_tester_resumes_in_the_same_session() {
     let (mut board, factory) = board();
     let image = board.image(10_000, 7);

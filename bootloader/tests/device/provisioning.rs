@@ -14,6 +14,20 @@ use update_protocol::uds::server::{Answer, Handler as _};
 type Board = Device<8, 4096>;
 
 #[test]
+fn a_block_that_was_not_programmed_is_not_final() {
+    let block = provisioning_block(&[Factory::new(1).anchor()], None);
+    // In its header, and in its bytes.
+    for dead in [0, 40] {
+        let mut board = Device::<8, 4096>::new(4);
+        let start = board.layout.region(Area::Provisioning).start as usize;
+        board.nor.medium_mut().wear_out(start + dead);
+        let refused = board.send(Object::ProvisioningBlock, &block).unwrap_err();
+        assert_eq!(refused.reason(), Some(Reason::FlashFailed), "{dead}");
+        assert!(!board.state().provisioned, "{dead}");
+    }
+}
+
+#[test]
 fn a_block_is_taken_once() {
     let factory = Factory::new(1);
     let mut board = Board::new(4);
