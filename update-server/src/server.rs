@@ -184,6 +184,14 @@ impl Server {
         let listener = TcpListener::bind(&config.listen)
             .await
             .map_err(|source| StartError::Listen { address: config.listen, source })?;
+        if let Ok(address) = listener.local_addr()
+            && !address.ip().to_canonical().is_loopback()
+        {
+            tracing::warn!(
+                %address,
+                "listening beyond loopback without TLS: tokens travel unencrypted; let a TLS proxy listen instead"
+            );
+        }
         Ok(Self {
             listener,
             router,

@@ -233,3 +233,19 @@ async fn a_newer_database_and_a_damaged_list_keep_it_from_starting() {
     let (code, said) = world.fail(&[]);
     assert!(code == 3 && said.contains("version 99"), "{code} {said}");
 }
+
+#[tokio::test]
+async fn plain_http_beyond_loopback_is_warned_of() {
+    let world = World::new();
+    for (listen, warned) in [("127.0.0.1:0", false), ("0.0.0.0:0", true)] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_update-server"));
+        command.env_clear().args(["serve", "--listen", listen, "--data"]).arg(world.data());
+        command.arg("--anchor").arg(world.anchor_file()).arg("--token-file").arg(world.token_file());
+        let log = world.path("log");
+        let mut server = world.spawn(command, fs::File::create(&log).unwrap().into());
+        server.signal(Signal::SIGTERM);
+        assert_eq!(server.wait(Duration::from_secs(10)).unwrap().code(), Some(0));
+        let log = fs::read_to_string(log).unwrap();
+        assert_eq!(log.contains("tokens travel unencrypted"), warned, "{listen}: {log}");
+    }
+}
