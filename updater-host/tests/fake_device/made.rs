@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
-use suit_manifest::author::{UpdateDescription, create, image_uri, sign};
+use suit_manifest::author::{UpdateDescription, create, image_uri, recertify, sign};
 use trust::author::{
     CredentialRequest, ProvisioningRequest, RevocationRequest, ScopeRequest, Signer as _, SoftwareKey,
     issue_credential, sign_revocation,
@@ -102,6 +102,26 @@ impl Made {
         made.write("list.cwt", &list(3, &[[0xee; 16]]));
         made.write("revoking.cwt", &list(4, &[[0xee; 16], request.cti]));
         made
+    }
+
+    /// Puts a credential into `release.suit` that is issued at this time, seconds.
+    pub(crate) fn renew(&self, issued_at: u64) {
+        let root = SoftwareKey::from_seed(&[7; 32]).unwrap();
+        let request = CredentialRequest {
+            iss: "root".to_owned(),
+            sub: "release".to_owned(),
+            key: SoftwareKey::from_seed(&[9; 32]).unwrap().public_key(),
+            role: Role::Release,
+            scope: ScopeRequest { vendor: VENDOR, classes: vec![], serials: vec![], actions: None },
+            issued_at: UnixTime(issued_at),
+            not_before: None,
+            expires: None,
+            cti: [5; 16],
+            generation: 0,
+            sequence_ceiling: None,
+        };
+        let credential = issue_credential(&request, &root).unwrap();
+        self.write("release.suit", &recertify(&self.read("release.suit"), &credential).unwrap());
     }
 
     pub(crate) fn folder(&self) -> &Path {

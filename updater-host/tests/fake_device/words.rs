@@ -228,6 +228,17 @@ fn an_equal_number_of_another_manifest_is_no_release_that_runs_already() {
     }
 }
 
+/// Such a clock finds no credential expired.
+#[test]
+fn a_clock_before_the_credential_was_issued_gives_a_warning() {
+    let bench = Bench::new();
+    let _device = bench.device(|_| ());
+    bench.made.renew(1 << 40);
+    let ended = bench.update(&[]);
+    ended.is_result("confirmed", 0);
+    assert!(ended.stdout.contains(r#""code":"clock""#), "{}", ended.stdout);
+}
+
 #[test]
 fn an_empty_variable_is_unset_and_the_command_line_wins() {
     let bench = Bench::new();
