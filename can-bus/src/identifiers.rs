@@ -112,7 +112,7 @@ mod tests {
             ("29bit", "29bit"),
             ("11bit", "11bit"),
             ("11bit:6f0:6F8", "11bit:6F0:6F8"),
-            ("11bit:0:7FF", "11bit:000:7FF"),
+            ("11bit:0:7FF:force", "11bit:000:7FF:force"),
             ("11bit:600:580:force", "11bit:600:580:force"),
         ] {
             let identifiers: Identifiers = text.parse().unwrap();
@@ -127,6 +127,10 @@ mod tests {
     #[test]
     fn attack_identifiers_of_canopen_are_refused_unless_forced() {
         for (text, words) in [
+            ("11bit:0:6F8", "the CAN identifier 000 belongs to CANopen management (000..180); on a bus"),
+            ("11bit:6F0:80", "belongs to CANopen management"),
+            ("11bit:201:6F8", "belongs to CANopen process data"),
+            ("11bit:7E5:7ED", "belongs to CANopen layer settings"),
             ("11bit:601:6F8", "the CAN identifier 601 belongs to CANopen service data (580..67F); on a bus"),
             ("11bit:6F0:581", "belongs to CANopen service data"),
             ("11bit:701:6F8", "belongs to CANopen heartbeats"),

@@ -4,13 +4,19 @@ use core::fmt;
 
 use crate::can::Id;
 
-/// A CANopen service that owns 11-bit identifiers an ISO-TP link could take by mistake.
+/// A CANopen service that owns 11-bit identifiers an ISO-TP link could take by mistake (CiA 301, 7.3; CiA 305).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum CanopenService {
+    /// `000`..=`180`: network management, SYNC, emergencies, time. On `000` a single frame starts and stops nodes.
+    Management,
+    /// `181`..=`57F`: process data objects; `201` may be the control word of a drive.
+    Pdo,
     /// `580`..=`67F`: service data objects.
     Sdo,
     /// `701`..=`77F`: heartbeat and node guarding.
     Heartbeat,
+    /// `7E4` and `7E5`: layer setting services, which change node addresses and bit rates.
+    Lss,
 }
 
 impl CanopenService {
@@ -18,8 +24,11 @@ impl CanopenService {
     #[must_use]
     pub const fn owner_of(id: Id) -> Option<Self> {
         match id {
+            Id::Standard(0x000..=0x180) => Some(Self::Management),
+            Id::Standard(0x181..=0x57F) => Some(Self::Pdo),
             Id::Standard(0x580..=0x67F) => Some(Self::Sdo),
             Id::Standard(0x701..=0x77F) => Some(Self::Heartbeat),
+            Id::Standard(0x7E4..=0x7E5) => Some(Self::Lss),
             Id::Standard(_) | Id::Extended(_) => None,
         }
     }
@@ -41,13 +50,20 @@ impl fmt::Display for AddressingError {
         match self {
             Self::OutOfRange(id) => write!(f, "the CAN identifier {:X} is out of range", id.raw()),
             Self::Ambiguous(id) => write!(f, "the CAN identifier {id} is used twice"),
-            Self::Canopen(id, CanopenService::Sdo) => {
-                write!(f, "the CAN identifier {id} belongs to CANopen service data (580..67F)")
-            }
-            Self::Canopen(id, CanopenService::Heartbeat) => {
-                write!(f, "the CAN identifier {id} belongs to CANopen heartbeats (701..77F)")
-            }
+            Self::Canopen(id, service) => write!(f, "the CAN identifier {id} belongs to CANopen {service}"),
         }
+    }
+}
+
+impl fmt::Display for CanopenService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Management => "management (000..180)",
+            Self::Pdo => "process data (181..57F)",
+            Self::Sdo => "service data (580..67F)",
+            Self::Heartbeat => "heartbeats (701..77F)",
+            Self::Lss => "layer settings (7E4 and 7E5)",
+        })
     }
 }
 

@@ -236,21 +236,30 @@ fn st_min_and_block_size_of_the_receiver_are_kept() {
 
 #[test]
 fn identifiers_of_canopen_are_refused() {
-    let good = Id::Standard(0x123);
+    let good = Id::Standard(0x6F8);
     for (id, service) in [
+        (0x000, CanopenService::Management),
+        (0x080, CanopenService::Management),
+        (0x100, CanopenService::Management),
+        (0x180, CanopenService::Management),
+        (0x181, CanopenService::Pdo),
+        (0x201, CanopenService::Pdo),
+        (0x57F, CanopenService::Pdo),
         (0x580, CanopenService::Sdo),
         (0x600, CanopenService::Sdo),
         (0x67F, CanopenService::Sdo),
         (0x701, CanopenService::Heartbeat),
         (0x77F, CanopenService::Heartbeat),
+        (0x7E4, CanopenService::Lss),
+        (0x7E5, CanopenService::Lss),
     ] {
         let id = Id::Standard(id);
         let error = Err(AddressingError::Canopen(id, service));
         assert_eq!(Addressing::tester(id, good, None), error);
         assert_eq!(Addressing::tester(good, id, None), error);
-        assert_eq!(Addressing::device(good, Id::Standard(1), Some(id)), error);
+        assert_eq!(Addressing::device(good, Id::Standard(0x6F0), Some(id)), error);
     }
-    for id in [0x57F, 0x680, 0x700, 0x780, 0x7DF, 0x7E0, 0x7E8] {
+    for id in [0x680, 0x700, 0x780, 0x7E3, 0x7E6, 0x7FF, 0x7DF, 0x7E0, 0x7E8] {
         assert!(Addressing::tester(Id::Standard(id), good, None).is_ok(), "{id:X}");
     }
     assert!(Addressing::tester(Id::Extended(0x600), good, None).is_ok(), "29 bits are not CANopen's");
@@ -258,7 +267,7 @@ fn identifiers_of_canopen_are_refused() {
 
 #[test]
 fn identifiers_that_make_no_link_are_refused() {
-    let (a, b) = (Id::Standard(1), Id::Standard(2));
+    let (a, b) = (Id::Standard(0x6F0), Id::Standard(0x6F8));
     assert_eq!(Addressing::tester(a, a, None), Err(AddressingError::Ambiguous(a)));
     assert_eq!(Addressing::tester(a, b, Some(b)), Err(AddressingError::Ambiguous(b)));
     let wide = Id::Standard(0x800);
