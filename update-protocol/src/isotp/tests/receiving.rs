@@ -184,7 +184,9 @@ fn attack_first_frame_on_the_functional_identifier_is_ignored() {
 fn attack_remote_frame_with_our_identifier_is_ignored() {
     let mut link = receiving(10);
     for len in 0..=8 {
-        link.on_frame(&Frame::new_remote(REQUEST, len).unwrap(), 0);
+        let frame = Frame::new_remote(REQUEST, len).unwrap();
+        assert!(frame.data().is_empty(), "a remote frame has no bytes that could be parsed");
+        link.on_frame(&frame, 0);
         link.on_frame(&Frame::new_remote(FUNCTIONAL, len).unwrap(), 0);
     }
     assert_eq!(link.take_receive_error(), None);

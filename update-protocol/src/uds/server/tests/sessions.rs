@@ -67,6 +67,18 @@ fn reset_comes_after_its_answer_and_closes_the_download() {
 }
 
 #[test]
+fn a_reset_waits_until_its_answer_has_left_the_link() {
+    let mut rig = Rig::new();
+    rig.tester.send(&[0x11, 0x01], 0).unwrap();
+    rig.device.on_frame(&rig.tester.poll_transmit(0).unwrap(), 0);
+    for _ in 0..3 {
+        assert_eq!(rig.server.poll(&mut rig.device, &mut rig.handler, 0), None);
+    }
+    assert_eq!(rig.device.poll_transmit(0).unwrap().data()[..3], [0x02, 0x51, 0x01]);
+    assert_eq!(rig.server.poll(&mut rig.device, &mut rig.handler, 0), Some(Event::Reset));
+}
+
+#[test]
 fn a_loader_that_is_left_resets_after_the_answer() {
     for (request, answers) in
         [([0x10, 0x01], vec![vec![0x50, 0x01, 0x03, 0x22, 0x01, 0xF4]]), ([0x10, 0x81], vec![])]
