@@ -172,6 +172,20 @@ where
         self.transmitter.next_frame_at()
     }
 
+    /// Tells the link that the frames it gave away have left this node: the waits for a flow control and a consecutive
+    /// frame, and STmin, count from here (L_Data.con of ISO 15765-2). Without it they count from
+    /// [`poll_transmit`](Self::poll_transmit).
+    pub fn frames_left(&mut self, now_us: u64) {
+        self.receiver.frames_left(now_us);
+        self.transmitter.frames_left(now_us);
+    }
+
+    /// Tells the link that a frame it gave away has not left this node within [`N_A_US`](super::N_A_US). The message on
+    /// its way out ends with [`TransmitError::BusTimeout`], also if that frame was its last.
+    pub fn frame_stuck(&mut self) {
+        self.transmitter.frame_stuck();
+    }
+
     /// Ends what has waited too long. May be called at any time; call it when no frame is waiting.
     pub fn on_timeout(&mut self, now_us: u64) {
         self.receiver.on_timeout(now_us);

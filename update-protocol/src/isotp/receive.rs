@@ -169,6 +169,12 @@ impl Receiver {
         Some(status)
     }
 
+    pub(super) fn frames_left(&mut self, now_us: u64) {
+        if let State::Receiving { deadline, .. } = &mut self.state {
+            *deadline = (*deadline).max(now_us.saturating_add(self.patience_us));
+        }
+    }
+
     pub(super) fn next_timeout(&self) -> Option<u64> {
         match (self.flow_control, self.state) {
             (Some((_, since)), _) => Some(since.saturating_add(N_A_US)),

@@ -173,6 +173,25 @@ impl Transmitter {
         }
     }
 
+    pub(super) fn frames_left(&mut self, now_us: u64) {
+        match &mut self.state {
+            State::AwaitingFlowControl { deadline, .. } => {
+                *deadline = (*deadline).max(now_us.saturating_add(self.patience_us));
+            }
+            State::Sending { due, st_min, .. } => {
+                *due = (*due).max(now_us.saturating_add(st_min.as_micros()));
+            }
+            State::Idle | State::Starting { .. } => {}
+        }
+    }
+
+    pub(super) fn frame_stuck(&mut self) {
+        let is_sent = matches!((self.state, self.outcome), (State::Idle, Some(Ok(()))));
+        if is_sent || !self.is_idle() {
+            self.finish(Err(TransmitError::BusTimeout));
+        }
+    }
+
     fn finish(&mut self, outcome: Result<(), TransmitError>) {
         self.state = State::Idle;
         self.outcome = Some(outcome);

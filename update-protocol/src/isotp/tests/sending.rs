@@ -172,3 +172,39 @@ fn what_cannot_be_sent_is_refused_at_once() {
     link.send_functional(&[0x3E, 0x80], 0).unwrap();
     assert_eq!(link.poll_transmit(0).unwrap().id(), FUNCTIONAL);
 }
+
+#[test]
+fn waits_count_from_the_moment_a_frame_has_left() {
+    let mut link = sending(100);
+    assert_eq!(link.next_timeout(), Some(N_BS_US));
+    // The first frame lay in a queue for half a second.
+    link.frames_left(500_000);
+    assert_eq!(link.next_timeout(), Some(500_000 + N_BS_US));
+    answer(&mut link, &[0x30, 2, 5], 500_000);
+    assert!(link.poll_transmit(500_000).is_some());
+    // STmin begins when the frame has left.
+    link.frames_left(502_000);
+    assert_eq!(link.poll_transmit(506_999), None);
+    assert!(link.poll_transmit(507_000).is_some());
+    link.frames_left(509_000);
+    assert_eq!(link.next_timeout(), Some(509_000 + N_BS_US));
+    // It never shortens a wait.
+    link.frames_left(0);
+    assert_eq!(link.next_timeout(), Some(509_000 + N_BS_US));
+}
+
+#[test]
+fn a_frame_that_does_not_leave_ends_its_message() {
+    // A first frame, and the only frame of a message that counted as sent.
+    for len in [100, 5] {
+        let mut link = tester(Config::classic(), 100);
+        link.send(&pattern(len), 0).unwrap();
+        assert!(sent(&mut link).is_some());
+        link.frame_stuck();
+        assert!(!link.is_sending());
+        assert_eq!(link.take_sent(), Some(Err(TransmitError::BusTimeout)));
+    }
+    let mut idle = tester(Config::classic(), 100);
+    idle.frame_stuck();
+    assert_eq!(idle.take_sent(), None);
+}
