@@ -29,7 +29,7 @@ const SPEEDS: [(&str, u32); 9] = [
 pub enum BusAddress {
     /// `udp-multicast[:group[:port]][?interface=IPV4&ttl=N&fd]`
     UdpMulticast(UdpMulticastAddress),
-    /// `slcan:<device>[@baud]`, `slcan:tcp:<host>:<port>`, `slcan:unix:<path>`, `[?speed=500k&fd]`
+    /// `slcan:<device>[@baud]`, `slcan:tcp:<host>:<port>`, `slcan:unix:<path>`, `[?speed=500k&data=2M&fd]`
     Slcan(SlcanAddress),
     /// `socketcan:<interface>[?fd]`, Linux only
     SocketCan(SocketCanAddress),
@@ -58,6 +58,8 @@ pub struct SlcanAddress {
     /// Bit rate of the bus. Without one a serial adapter listens for it, and a line over TCP or a Unix socket is taken for
     /// one without an adapter.
     pub speed: Option<SlcanSpeed>,
+    /// Data bit rate of CAN FD. Without one the adapter keeps its own, and frames are paced at the nominal bit rate.
+    pub data: Option<SlcanDataSpeed>,
     /// Whether CAN FD frames may be sent.
     pub fd: bool,
 }
@@ -83,6 +85,43 @@ impl SlcanSpeed {
     #[must_use]
     pub fn bit_rate(self) -> u32 {
         SPEEDS.get(usize::from(self.0)).map_or(0, |(_, rate)| *rate)
+    }
+}
+
+/// A data bit rate that an adapter for CAN FD can be set to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SlcanDataSpeed(u8);
+
+impl SlcanDataSpeed {
+    /// The digit of the `Y` command: Mbit/s.
+    #[must_use]
+    pub const fn digit(self) -> u8 {
+        self.0
+    }
+
+    /// Bits per second.
+    #[must_use]
+    pub const fn bit_rate(self) -> u32 {
+        self.0 as u32 * 1_000_000
+    }
+}
+
+/// `1M` to `8M`
+impl FromStr for SlcanDataSpeed {
+    type Err = BusAddressError;
+
+    fn from_str(text: &str) -> Result<Self, BusAddressError> {
+        let digit = text.strip_suffix(['M', 'm']).and_then(|digit| digit.parse().ok());
+        digit.filter(|digit| (1..=8).contains(digit)).map(Self).ok_or_else(|| BusAddressError::Invalid {
+            expected: "a data bit rate (1M to 8M)",
+            found: text.to_owned(),
+        })
+    }
+}
+
+impl fmt::Display for SlcanDataSpeed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}M", self.0)
     }
 }
 
@@ -271,14 +310,23 @@ fn slcan<'t>(
         }
         SlcanPeer::Serial { path: path.to_owned(), baud }
     };
-    let mut address = SlcanAddress { peer, speed: None, fd: false };
+    let mut address = SlcanAddress { peer, speed: None, data: None, fd: false };
     for (option, value) in options {
         match option {
             "speed" => {
                 address.speed = Some(value.parse()?);
             }
+            "data" => address.data = Some(value.parse()?),
             "fd" => address.fd = parsed(value, "true or false")?,
             _ => return Err(BusAddressError::Option { kind: "slcan", option: option.to_owned() }),
+        }
+    }
+    if address.data.is_some() {
+        if !address.fd {
+            return Err(BusAddressError::Missing("the option fd, which data needs"));
+        }
+        if address.speed.is_none() && !matches!(address.peer, SlcanPeer::Serial { .. }) {
+            return Err(BusAddressError::Missing("the option speed, which data needs"));
         }
     }
     Ok(address)
@@ -319,6 +367,9 @@ impl fmt::Display for BusAddress {
                 }
                 if let Some(speed) = address.speed {
                     options.push(format!("speed={speed}"));
+                }
+                if let Some(data) = address.data {
+                    options.push(format!("data={data}"));
                 }
             }
             Self::SocketCan(address) => write!(f, "socketcan:{}", address.interface)?,

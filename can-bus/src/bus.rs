@@ -4,7 +4,7 @@ use std::io;
 
 use update_protocol::can::Frame;
 
-use crate::address::{BusAddress, SlcanSpeed};
+use crate::address::{BusAddress, SlcanDataSpeed, SlcanSpeed};
 use crate::slcan::{Slcan, SlcanStream};
 #[cfg(target_os = "linux")]
 use crate::socketcan::SocketCan;
@@ -36,6 +36,24 @@ pub enum BusError {
     /// There is no such bus on this operating system.
     #[error("there is no {0} bus on this operating system")]
     Unsupported(&'static str),
+}
+
+/// Bit rates of a bus, bit/s, as far as they are known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct BitRates {
+    /// Of classic frames, and of the arbitration of CAN FD frames.
+    pub nominal: Option<u32>,
+    /// Of the data of CAN FD frames.
+    pub data: Option<u32>,
+}
+
+/// What a wait for frames to leave ended with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Left {
+    /// They have left, as far as this bus tells.
+    All,
+    /// Another node has said something first.
+    Heard,
 }
 
 /// An open bus. Frames that were sent with it are not received with it.
@@ -87,10 +105,17 @@ impl Bus {
     pub async fn over_slcan_adapter(
         stream: Box<dyn SlcanStream>,
         speed: Option<SlcanSpeed>,
+        data: Option<SlcanDataSpeed>,
         fd: bool,
     ) -> std::io::Result<Self> {
-        let slcan = Slcan::over_adapter(stream, speed).await?;
+        let slcan = Slcan::over_adapter(stream, speed, data).await?;
         Ok(Self { transport: Transport::Slcan(Box::new(slcan)), fd })
+    }
+
+    /// A CAN interface that is not the kernel's.
+    #[cfg(all(test, target_os = "linux"))]
+    pub(crate) fn over_socketcan(can: SocketCan) -> Self {
+        Self { transport: Transport::SocketCan(can), fd: false }
     }
 
     /// Frames that an adapter refused because its queue was full.
@@ -104,11 +129,62 @@ impl Bus {
         }
     }
 
-    /// Tells the bus whether a message of several frames has passed whole: what has no other sign of a full queue is
-    /// paced by that.
-    pub(crate) fn message(&mut self, passed: bool) {
+    /// The bit rates: those that an adapter was opened at, and those that the kernel reports of an interface.
+    #[must_use]
+    pub fn bit_rates(&self) -> BitRates {
+        match &self.transport {
+            Transport::Slcan(bus) => bus.bit_rates(),
+            Transport::UdpMulticast(_) => BitRates::default(),
+            #[cfg(target_os = "linux")]
+            Transport::SocketCan(bus) => bus.bit_rates(),
+        }
+    }
+
+    /// Whether [`left`](Self::left) tells when frames leave the controller.
+    pub(crate) fn confirms(&self) -> bool {
+        match &self.transport {
+            Transport::UdpMulticast(_) | Transport::Slcan(_) => false,
+            #[cfg(target_os = "linux")]
+            Transport::SocketCan(bus) => bus.confirms(),
+        }
+    }
+
+    /// Waits until the frames that were sent have left, as far as this bus tells.
+    pub(crate) async fn left(&mut self) -> Result<(), BusError> {
+        self.wait_to_leave(false).await.map(|_| ())
+    }
+
+    /// The same, but a frame of another node ends it; [`recv`](Self::recv) gives it then.
+    pub(crate) async fn left_or_heard(&mut self) -> Result<Left, BusError> {
+        self.wait_to_leave(true).await
+    }
+
+    async fn wait_to_leave(&mut self, frame_ends_it: bool) -> Result<Left, BusError> {
         match &mut self.transport {
-            Transport::Slcan(bus) => bus.message(passed),
+            Transport::UdpMulticast(_) => Ok(Left::All),
+            Transport::Slcan(bus) => bus.left(frame_ends_it).await,
+            #[cfg(target_os = "linux")]
+            Transport::SocketCan(bus) => bus.left(frame_ends_it).await,
+        }
+    }
+
+    /// How many frames an adapter that answers nothing seems to hold, if it drops those that follow: with one more ahead
+    /// frames were lost at once, again and again, and with so many none.
+    #[must_use]
+    pub fn drops_after(&self) -> Option<u32> {
+        match &self.transport {
+            Transport::Slcan(bus) => bus.drops_after(),
+            Transport::UdpMulticast(_) => None,
+            #[cfg(target_os = "linux")]
+            Transport::SocketCan(_) => None,
+        }
+    }
+
+    /// Tells the bus whether a message has passed whole, and how many of its frames were sent: what has no other sign of
+    /// a full queue is paced by that.
+    pub(crate) fn message(&mut self, passed: bool, frames: u32) {
+        match &mut self.transport {
+            Transport::Slcan(bus) => bus.message(passed, frames),
             Transport::UdpMulticast(_) => {}
             #[cfg(target_os = "linux")]
             Transport::SocketCan(_) => {}

@@ -10,7 +10,7 @@ use update_protocol::isotp::{
     Addressing, Config, Link, N_A_US, ReceiveError, SendError, Target, TransmitError,
 };
 
-use crate::bus::{Bus, BusError};
+use crate::bus::{Bus, BusError, Left};
 use crate::wait::{now_or_never, pause_exactly};
 
 /// Longest message a channel sends and receives, bytes.
@@ -88,6 +88,10 @@ pub struct IsoTpChannel {
     link: Link<Vec<u8>, Vec<u8>>,
     /// A frame that the link gave away and the bus has not taken yet.
     outgoing: Option<Frame>,
+    /// Frames that were sent since the message began.
+    message_frames: u32,
+    /// Whether everything that the bus has taken has left, as far as the bus tells.
+    has_left: bool,
     /// Messages that came while something else was waited for.
     held: VecDeque<(Vec<u8>, Target)>,
     started: Instant,
@@ -111,6 +115,8 @@ impl IsoTpChannel {
             bus,
             link: Link::new(addressing, config, vec![0; capacity], vec![0; capacity]),
             outgoing: None,
+            message_frames: 0,
+            has_left: true,
             held: VecDeque::new(),
             started: Instant::now(),
             reached_us: 0,
@@ -150,6 +156,12 @@ impl IsoTpChannel {
         self.outgoing = None;
         self.held.clear();
         self.link.retarget(addressing);
+    }
+
+    /// The bus.
+    #[must_use]
+    pub const fn bus(&self) -> &Bus {
+        &self.bus
     }
 
     /// The bus, for frames that are no ISO-TP of this link.
@@ -212,12 +224,17 @@ impl IsoTpChannel {
                 self.outgoing = self.link.poll_transmit(now_us);
             }
             let Some(frame) = &self.outgoing else {
+                if self.frames_leave().await? {
+                    continue;
+                }
                 return Ok(());
             };
             match timeout(Duration::from_micros(N_A_US), self.bus.send(frame)).await {
                 Ok(sent) => {
                     self.outgoing = None;
                     sent?;
+                    self.has_left = false;
+                    self.message_frames = self.message_frames.saturating_add(1);
                     // A receiver that has lost a frame says so in the middle of a message.
                     if self.link.is_sending()
                         && let Some(frame) = now_or_never(self.bus.recv()).await
@@ -233,14 +250,50 @@ impl IsoTpChannel {
         }
     }
 
+    /// Nothing more is to be sent for now: waits until what was sent has left, so that the waits for an answer do not
+    /// count the time in a queue. A frame of the peer ends it, since it says that ours have come; returns whether there
+    /// was one.
+    async fn frames_leave(&mut self) -> Result<bool, BusError> {
+        // STmin is exact only where the bus confirms each frame.
+        while !self.has_left && (self.bus.confirms() || self.link.next_frame_at().is_none()) {
+            match self.bus.left_or_heard().await {
+                Ok(Left::All) => {
+                    self.has_left = true;
+                    let now_us = self.now_us();
+                    self.link.frames_left(now_us);
+                }
+                Ok(Left::Heard) => {
+                    let frame = self.bus.recv().await?;
+                    self.take_in(&frame);
+                    if frame.id() == self.link.addressing().rx() {
+                        self.has_left = true;
+                        return Ok(true);
+                    }
+                }
+                Err(BusError::Stuck) => {
+                    self.has_left = true;
+                    self.link.frame_stuck();
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
+    }
+
     /// Begins to send a message; [`next`](Self::next) tells when it is gone. A message that was on its way is given up.
     pub(crate) fn begin(&mut self, message: &[u8], target: Target) -> Result<(), SendError> {
         self.link.abort_send();
+        self.message_frames = 0;
         let now_us = self.now_us();
         match target {
             Target::Physical => self.link.send(message, now_us),
             Target::Functional => self.link.send_functional(message, now_us),
         }
+    }
+
+    /// Tells the bus whether the message that [began](Self::begin) last has passed.
+    pub(crate) fn message(&mut self, passed: bool) {
+        self.bus.message(passed, self.message_frames);
     }
 
     /// What happens next, at most until `until_us`. Messages leave the link at once, so that none is in the way of the
@@ -390,3 +443,6 @@ async fn wait(started: Instant, now_us: u64, until_us: Option<u64>, exact_us: Op
         pause_exactly(left);
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests;

@@ -31,11 +31,13 @@ mod socketcan;
 mod tester;
 mod udp_multicast;
 mod wait;
+mod window;
 
 pub use address::{
-    BusAddress, BusAddressError, SlcanAddress, SlcanPeer, SlcanSpeed, SocketCanAddress, UdpMulticastAddress,
+    BusAddress, BusAddressError, SlcanAddress, SlcanDataSpeed, SlcanPeer, SlcanSpeed, SocketCanAddress,
+    UdpMulticastAddress,
 };
-pub use bus::{Bus, BusError};
+pub use bus::{BitRates, Bus, BusError};
 pub use channel::{ChannelError, IsoTpChannel, MAX_MESSAGE_LEN};
 pub use identifiers::{Identifiers, IdentifiersError};
 pub use scan::{NodeScan, find_nodes, first_frames};

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
+use update_protocol::can::Frame;
 use update_protocol::isotp::{Addressing, Config, Link};
 use update_protocol::profile;
 use update_protocol::uds::{Nrc, sid};
@@ -55,8 +56,7 @@ impl NodeScan {
     /// # Errors
     /// [`BusError`]
     pub async fn next(&mut self, bus: &mut Bus) -> Result<Option<u8>, BusError> {
-        while let Ok(frame) = timeout_at(self.until, bus.recv()).await {
-            let frame = frame?;
+        while let Some(frame) = heard_until(bus, self.until).await? {
             // A single frame with `7E 00` from a device to the tester.
             if let (Some(node), [0x02, 0x7E, 0x00, ..]) = (profile::responding_node(frame.id()), frame.data())
                 && self.found.insert(node)
@@ -92,15 +92,23 @@ pub async fn first_frames(
     while let Some(frame) = link.poll_transmit(0) {
         bus.send(&frame).await?;
     }
+    bus.left().await?;
     let until = Instant::now() + window;
     let mut found = Vec::new();
-    while let Ok(frame) = timeout_at(until, bus.recv()).await {
-        let frame = frame?;
+    while let Some(frame) = heard_until(bus, until).await? {
         if frame.id() == addressing.rx() && begins_answer(frame.data(), service) {
             found.push(frame.data().to_vec());
         }
     }
     Ok(found)
+}
+
+/// The next frame; `None` after the end of the window, also on a bus that never pauses.
+async fn heard_until(bus: &mut Bus, until: Instant) -> Result<Option<Frame>, BusError> {
+    if Instant::now() >= until {
+        return Ok(None);
+    }
+    timeout_at(until, bus.recv()).await.ok().transpose()
 }
 
 /// Whether a frame is a single or a first frame with a final answer to this service (ISO 15765-2, 9.6).
@@ -128,7 +136,7 @@ async fn ask(bus: &mut Bus) -> Result<(), BusError> {
     while let Some(frame) = link.poll_transmit(0) {
         bus.send(&frame).await?;
     }
-    Ok(())
+    bus.left().await
 }
 
 /// Asks every node on 29-bit identifiers whether it is there and collects node addresses for `window`.

@@ -21,8 +21,8 @@ use update_protocol::isotp::N_A_US;
 use update_protocol::slcan::{Decoder, Line, MAX_LINE_LEN, encode};
 
 use self::pacer::{ANSWER_LIMIT, Gate, Pacer};
-use crate::address::{SlcanAddress, SlcanPeer, SlcanSpeed};
-use crate::bus::BusError;
+use crate::address::{SlcanAddress, SlcanDataSpeed, SlcanPeer, SlcanSpeed};
+use crate::bus::{BitRates, BusError, Left};
 
 /// Frames that are held while nobody takes them; reading stops there, and the peer has to wait.
 const MAX_HELD_FRAMES: usize = 4096;
@@ -49,6 +49,7 @@ pub(crate) struct Slcan {
     answer: Answer,
     /// For an adapter; a node at the other end of the line takes frames as fast as the line does.
     pacer: Option<Pacer>,
+    bit_rates: BitRates,
     opened: Instant,
     /// Whether the adapter refused the frame that was written last.
     write_again: bool,
@@ -99,7 +100,7 @@ impl Slcan {
         match address.speed {
             // Nobody is there who would know these commands: the other end of such a line is a node.
             None if !is_serial => Ok(Self::over(stream)),
-            speed => Self::over_adapter(stream, speed).await,
+            speed => Self::over_adapter(stream, speed, address.data).await,
         }
     }
 
@@ -107,6 +108,7 @@ impl Slcan {
     pub(crate) async fn over_adapter(
         stream: Box<dyn SlcanStream>,
         speed: Option<SlcanSpeed>,
+        data: Option<SlcanDataSpeed>,
     ) -> io::Result<Self> {
         let mut bus = Self::over(stream);
         bus.adapter = true;
@@ -116,13 +118,21 @@ impl Slcan {
         };
         // A channel that was left open refuses a bit rate; a refusal to close one that is not open is none.
         bus.command("C\r").await?;
-        for command in [format!("S{}\r", speed.digit()), "O\r".to_owned()] {
+        let set_data = data.map(|data| (format!("Y{}\r", data.digit()), format!("the data bit rate {data}")));
+        let commands = [
+            Some((format!("S{}\r", speed.digit()), format!("the bit rate {speed}"))),
+            set_data,
+            Some(("O\r".to_owned(), format!("to open at {speed}"))),
+        ];
+        for (command, what) in commands.into_iter().flatten() {
             if bus.command(&command).await? == Some(false) {
-                let what = format!("the adapter refuses to open at {speed} (command {})", command.trim_end());
+                let what = format!("the adapter refuses {what} (command {})", command.trim_end());
                 return Err(io::Error::other(what));
             }
         }
-        bus.pacer = Some(Pacer::new(speed.bit_rate()));
+        let data_rate = data.map(SlcanDataSpeed::bit_rate);
+        bus.pacer = Some(Pacer::new(speed.bit_rate(), data_rate));
+        bus.bit_rates = BitRates { nominal: Some(speed.bit_rate()), data: data_rate };
         bus.opened = Instant::now();
         Ok(bus)
     }
@@ -173,9 +183,14 @@ impl Slcan {
             adapter: false,
             answer: Answer::OfFrames,
             pacer: None,
+            bit_rates: BitRates::default(),
             opened: Instant::now(),
             write_again: false,
         }
+    }
+
+    pub(crate) const fn bit_rates(&self) -> BitRates {
+        self.bit_rates
     }
 
     /// Frames that the adapter refused to take.
@@ -183,11 +198,28 @@ impl Slcan {
         self.pacer.as_ref().map_or(0, Pacer::refused_frames)
     }
 
-    /// Whether a message has passed whole, for an adapter that does not say itself what it drops.
-    pub(crate) fn message(&mut self, passed: bool) {
+    /// How many frames the adapter seems to hold, if it drops those that follow without saying so.
+    pub(crate) fn drops_after(&self) -> Option<u32> {
+        self.pacer.as_ref().and_then(Pacer::drops_after)
+    }
+
+    /// Whether a message has passed whole, and how many of its frames were sent, for an adapter that does not say itself what it drops.
+    pub(crate) fn message(&mut self, passed: bool, frames: u32) {
         if let Some(pacer) = &mut self.pacer {
-            pacer.message(passed);
+            pacer.message(passed, frames);
         }
+    }
+
+    /// Waits until the bus has taken what was written to an adapter, by its bit rate, or, if that ends it, until a frame
+    /// of another node has come. Frames that come are held for [`recv`](Self::recv).
+    pub(crate) async fn left(&mut self, frame_ends_it: bool) -> Result<Left, BusError> {
+        while let Some(wait) = self.pacer.as_ref().and_then(|pacer| pacer.queued(self.opened.elapsed())) {
+            if frame_ends_it && !self.frames.is_empty() {
+                return Ok(Left::Heard);
+            }
+            self.read_until(Instant::now() + wait).await?;
+        }
+        Ok(Left::All)
     }
 
     pub(crate) async fn send(&mut self, frame: &Frame) -> Result<(), BusError> {

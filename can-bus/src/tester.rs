@@ -80,7 +80,9 @@ impl TesterError {
         matches!(
             self,
             Self::Client(ClientError::Timeout { .. })
-                | Self::Channel(ChannelError::Transmit(TransmitError::FlowControlTimeout))
+                | Self::Channel(ChannelError::Transmit(
+                    TransmitError::FlowControlTimeout | TransmitError::BusTimeout
+                ))
         )
     }
 
@@ -110,6 +112,14 @@ pub struct Tester {
     default_timing: Timing,
     timing: Timing,
     pace: Pace,
+    /// How long a device may leave everything unanswered.
+    patience_us: u64,
+    /// When it answered last, or when it was first asked something since.
+    since_us: u64,
+    /// Whether its last answer was lost.
+    is_silent: bool,
+    /// Whether it has said NRC 78 to what it is asked now.
+    was_pending: bool,
     /// Whether the device says with each block how much it has; unknown before the first one.
     tells_received: Option<bool>,
     request: Vec<u8>,
@@ -121,7 +131,25 @@ impl Tester {
     pub fn new(channel: IsoTpChannel) -> Self {
         let timing = Timing::default();
         let request = vec![0; crate::MAX_MESSAGE_LEN];
-        Self { channel, default_timing: timing, timing, pace: Pace::default(), tells_received: None, request }
+        Self {
+            channel,
+            default_timing: timing,
+            timing,
+            pace: Pace::default(),
+            patience_us: u64::MAX,
+            since_us: 0,
+            is_silent: false,
+            was_pending: false,
+            tells_received: None,
+            request,
+        }
+    }
+
+    /// The same, but nothing is repeated any more when the device has left everything unanswered for so long. The first
+    /// try of a request is always made, and an answer that a device announced (NRC 78) is always waited for.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience_us: u64::try_from(patience.as_micros()).unwrap_or(u64::MAX), ..self }
     }
 
     /// The same with another patience.
@@ -131,6 +159,12 @@ impl Tester {
     }
 
     /// The channel.
+    #[must_use]
+    pub const fn channel(&self) -> &IsoTpChannel {
+        &self.channel
+    }
+
+    /// The channel, to be changed.
     pub const fn channel_mut(&mut self) -> &mut IsoTpChannel {
         &mut self.channel
     }
@@ -148,7 +182,25 @@ impl Tester {
             self.timing = self.default_timing;
             self.pace = Pace::default();
             self.tells_received = None;
+            self.is_silent = false;
         }
+    }
+
+    /// Something is asked: the time between two questions is no silence of the device.
+    fn ask(&mut self) {
+        self.was_pending = false;
+        if !self.is_silent {
+            self.since_us = self.channel.now_us();
+        }
+    }
+
+    /// Whether another try is to be made after this failure of so many.
+    fn may_repeat(&self, error: &TesterError, repeat: u32, repeats: u32) -> bool {
+        error.is_loss() && repeat < repeats && self.channel.now_us() < self.impatient_us()
+    }
+
+    const fn impatient_us(&self) -> u64 {
+        self.since_us.saturating_add(self.patience_us)
     }
 
     /// Whether another tester on this bus sends with our identifiers: frames that carry one and are not ours have come.
@@ -175,9 +227,10 @@ impl Tester {
             | Request::TesterPresent { .. } => REPEATS,
         };
         let (mut repeat, mut silences, mut busy) = (0, 0, 0);
+        self.ask();
         loop {
             match self.once(request, Try { repeat, silences, another_follows: repeat < repeats }).await {
-                Err(error) if repeat < repeats && error.is_loss() => {
+                Err(error) if self.may_repeat(&error, repeat, repeats) => {
                     repeat += 1;
                     silences += u32::from(error.is_silence());
                 }
@@ -199,6 +252,15 @@ impl Tester {
     }
 
     async fn once(&mut self, request: &Request<'_>, this: Try) -> Result<Vec<u8>, TesterError> {
+        let outcome = self.exchange(request, this).await;
+        self.is_silent = outcome.as_ref().is_err_and(TesterError::is_loss);
+        if !self.is_silent {
+            self.since_us = self.channel.now_us();
+        }
+        outcome
+    }
+
+    async fn exchange(&mut self, request: &Request<'_>, this: Try) -> Result<Vec<u8>, TesterError> {
         let bytes = request.encode(&mut self.request)?;
         let frames = self.channel.link().config().frames_for(bytes.len());
         let is_repeat = this.repeat > 0;
@@ -206,7 +268,9 @@ impl Tester {
             // An answer that came after its request was given up must not be taken for the answer to this one.
             self.channel.discard_received().await?;
         }
-        self.channel.link_mut().set_patience(self.pace.flow_control_patience_us(frames, this.silences));
+        // Where the bus confirms frames, the wait begins when they have left; else they may be queued for some of it.
+        let queued = if self.channel.bus().confirms() { 0 } else { frames };
+        self.channel.link_mut().set_patience(self.pace.flow_control_patience_us(queued, this.silences));
         self.channel.begin(bytes, Target::Physical).map_err(ChannelError::from)?;
         let began_us = self.channel.now_us();
         let mut exchange = Exchange::begin(bytes, self.timing, began_us);
@@ -244,18 +308,33 @@ impl Tester {
         if matches!(request, Request::TesterPresent { answer: false }) {
             return Ok(Vec::new());
         }
+        let is_long = matches!(
+            request,
+            Request::StartRoutine { .. }
+                | Request::Download { .. }
+                | Request::Transfer { .. }
+                | Request::TransferExit
+        );
         let sent_us = self.channel.now_us();
         if !is_pending {
             exchange.sent(sent_us);
         }
-        let expected_us = began_us.saturating_add(self.pace.answer_patience_us(frames, this.silences));
-        let expected_us = expected_us.max(sent_us.saturating_add(self.pace.patience_us(this.silences)));
+        let mut expected_us = sent_us.saturating_add(self.pace.patience_us(this.silences));
+        if !self.channel.bus().confirms() {
+            let queued_us = began_us.saturating_add(self.pace.answer_patience_us(frames, this.silences));
+            expected_us = expected_us.max(queued_us);
+        }
+        // The device may be at work, and what announced it was lost.
+        let at_work_us = if is_long && !self.was_pending { self.timing.p2_star_us } else { 0 };
         let mut silent_until = sent_us.saturating_add(S3_CLIENT_US);
         loop {
-            let deadline = if this.another_follows && !is_pending {
+            let deadline = if is_pending {
+                exchange.deadline()
+            } else if this.another_follows {
                 exchange.deadline().min(expected_us)
             } else {
-                exchange.deadline()
+                let deadline = exchange.deadline().max(sent_us.saturating_add(at_work_us));
+                deadline.min(expected_us.max(self.impatient_us()))
             };
             let is_receiving = self.channel.link().is_receiving();
             let deadline = if is_receiving { at_the_latest(deadline) } else { deadline };
@@ -276,6 +355,7 @@ impl Tester {
                 Heard::Broken(error) => return Err(ChannelError::Receive(error).into()),
                 Heard::Late => {}
             }
+            self.was_pending |= is_pending;
             let now_us = self.channel.now_us();
             if now_us >= deadline {
                 if is_receiving {
@@ -284,7 +364,9 @@ impl Tester {
                     // It has just begun to come.
                     continue;
                 }
-                exchange.on_timeout(now_us)?;
+                if is_pending {
+                    exchange.on_timeout(now_us)?;
+                }
                 return Err(ClientError::Timeout { service: exchange.service() }.into());
             }
             if now_us >= silent_until {

@@ -25,6 +25,8 @@ struct Adapter {
     bus: u32,
     /// Whether there is other traffic, and how much of the bus it takes.
     others: f64,
+    /// Frames in a thousand that the bus loses.
+    lost_per_mille: u64,
 }
 
 #[derive(Default)]
@@ -63,10 +65,17 @@ async fn play(adapter: Adapter, mut line: DuplexStream, mut bus: Bus) {
     let frame_time = Duration::from_secs_f64(134.0 / f64::from(adapter.bus) / (1.0 - adapter.others));
     let mut bytes = [0; 256];
     let mut rate = 0;
+    let mut random: u64 = 1;
     loop {
         while !queue.is_empty() && free_at <= Instant::now() {
             free_at += frame_time;
-            if bus.send(&queue.pop_front().unwrap()).await.is_err() {
+            let frame = queue.pop_front().unwrap();
+            // A linear congruential generator (Knuth's MMIX).
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            if (random >> 33) % 1000 < adapter.lost_per_mille {
+                continue;
+            }
+            if bus.send(&frame).await.is_err() {
                 return;
             }
         }
@@ -148,7 +157,7 @@ fn behind(adapter: Adapter, config: Config) -> DuplexStream {
 
 /// How long an image takes, and how many frames the adapter said that it refused.
 async fn download(adapter: Adapter, config: Config, speed: Option<SlcanSpeed>) -> (Duration, u64) {
-    let bus = Bus::over_slcan_adapter(Box::new(behind(adapter, config)), speed, false).await.unwrap();
+    let bus = Bus::over_slcan_adapter(Box::new(behind(adapter, config)), speed, None, false).await.unwrap();
     let mut tester = Tester::new(IsoTpChannel::new(bus, profile::tester_addressing(0x10)));
     tester.session(Session::Programming).await.unwrap();
     let started = Instant::now();
@@ -165,7 +174,7 @@ async fn adapters_with_a_small_queue_update() {
         let speed: SlcanSpeed = rate.parse().unwrap();
         for (queue, answers) in [(28, true), (28, false), (64, true), (64, false), (10, true)] {
             for block_size in [0, 32] {
-                let adapter = Adapter { queue, answers, bus: speed.bit_rate(), others };
+                let adapter = Adapter { queue, answers, bus: speed.bit_rate(), others, lost_per_mille: 0 };
                 let config = Config::classic().with_block_size(block_size);
                 let (elapsed, refused) = download(adapter, config, Some(speed)).await;
                 let frames = f64::from(u32::try_from(IMAGE_LEN.div_ceil(7)).unwrap());
@@ -190,9 +199,9 @@ async fn adapters_with_a_small_queue_update() {
 #[tokio::test(start_paused = true)]
 async fn no_bit_rate_is_assumed() {
     // Without traffic there is nothing to learn it from.
-    let adapter = Adapter { queue: 28, answers: true, bus: 250_000, others: 0.0 };
+    let adapter = Adapter { queue: 28, answers: true, bus: 250_000, others: 0.0, lost_per_mille: 0 };
     let quiet = Box::new(behind(adapter, Config::classic()));
-    let error = Bus::over_slcan_adapter(quiet, None, false).await.unwrap_err().to_string();
+    let error = Bus::over_slcan_adapter(quiet, None, None, false).await.unwrap_err().to_string();
     assert_eq!(error, "no traffic tells the bit rate of the bus; name it, e.g. ?speed=500k");
 
     let (near, line) = duplex(64 * 1024);
@@ -206,7 +215,7 @@ async fn no_bit_rate_is_assumed() {
         }
     });
     // The adapter fails the test when it is given a frame at another rate.
-    let mut bus = Bus::over_slcan_adapter(Box::new(near), None, false).await.unwrap();
+    let mut bus = Bus::over_slcan_adapter(Box::new(near), None, None, false).await.unwrap();
     bus.send(&Frame::new(profile::FUNCTIONAL_ID, &[2, 0x3E, 0]).unwrap()).await.unwrap();
     let heard = timeout_at(Instant::now() + Duration::from_secs(1), bus.recv()).await;
     assert!(heard.unwrap().is_ok());
@@ -224,6 +233,63 @@ async fn an_adapter_that_refuses_to_open_is_an_error() {
         }
     });
     let speed = SlcanSpeed::of_digit(7);
-    let error = Bus::over_slcan_adapter(Box::new(near), speed, false).await.unwrap_err().to_string();
-    assert_eq!(error, "the adapter refuses to open at 800k (command S7)");
+    let error = Bus::over_slcan_adapter(Box::new(near), speed, None, false).await.unwrap_err().to_string();
+    assert_eq!(error, "the adapter refuses the bit rate 800k (command S7)");
+}
+
+/// After how many frames the adapter was found to drop one.
+async fn drops_after(adapter: Adapter) -> Option<u32> {
+    let speed = Some("500k".parse::<SlcanSpeed>().unwrap());
+    let near = Box::new(behind(adapter, Config::classic().with_block_size(0)));
+    let bus = Bus::over_slcan_adapter(near, speed, None, false).await.unwrap();
+    let mut tester = Tester::new(IsoTpChannel::new(bus, profile::tester_addressing(0x10)));
+    tester.session(Session::Programming).await.unwrap();
+    // It ends all the same: the window becomes as narrow as the queue.
+    let ended = tester.download(Object::Image { offset: 0 }, &image(), |_| Flow::Continue).await;
+    assert_eq!(ended.unwrap(), Ended::Accepted);
+    tester.channel().bus().drops_after()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_adapter_that_drops_without_a_word_is_noticed() {
+    let adapter = Adapter { queue: 4, answers: false, bus: 500_000, others: 0.0, lost_per_mille: 0 };
+    let found = drops_after(adapter).await.expect("not noticed");
+    assert!((3..=6).contains(&found), "{found}");
+    assert_eq!(drops_after(Adapter { queue: 28, ..adapter }).await, None);
+    // One that says so is counted by what it says.
+    assert_eq!(drops_after(Adapter { answers: true, ..adapter }).await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disturbed_bus_is_not_blamed_on_the_adapter() {
+    for lost_per_mille in [1, 5, 20] {
+        let adapter = Adapter { queue: 64, answers: false, bus: 500_000, others: 0.0, lost_per_mille };
+        assert_eq!(drops_after(adapter).await, None, "{lost_per_mille}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn fd_frames_are_paced_at_the_data_bit_rate_or_at_the_nominal_one() {
+    let frame = Frame::new_fd(profile::request_id(0x10), &[0; 64], true).unwrap();
+    // Bits of 100 frames without stuff bits: 49 and 538 each.
+    for (data, seconds) in [(Some("2M"), 100.0 * (49.0 / 5e5 + 538.0 / 2e6)), (None, 100.0 * 587.0 / 5e5)] {
+        let (near, mut line) = duplex(64 * 1024);
+        tokio::spawn(async move {
+            let mut bytes = [0; 256];
+            while line.read(&mut bytes).await.is_ok_and(|len| len > 0) {}
+        });
+        let speed = Some("500k".parse().unwrap());
+        let data = data.map(|data| data.parse().unwrap());
+        let mut bus = Bus::over_slcan_adapter(Box::new(near), speed, data, true).await.unwrap();
+        let started = Instant::now();
+        for _ in 0..100 {
+            bus.send(&frame).await.unwrap();
+        }
+        // All but the window, and timers that count in milliseconds. Time is simulated.
+        let elapsed = started.elapsed().as_secs_f64();
+        assert!(
+            (seconds * 0.85..seconds * 1.05).contains(&elapsed),
+            "{data:?}: {elapsed} instead of {seconds}"
+        );
+    }
 }

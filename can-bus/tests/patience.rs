@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use can_bus::{Bus, Ended, Flow, IsoTpChannel, Tester};
+use can_bus::{Bus, Ended, Flow, IsoTpChannel, Tester, find_nodes, first_frames};
 use tokio::io::duplex;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
@@ -169,4 +169,112 @@ async fn attack_flow_control_as_slow_as_it_may_be() {
     let error = tester(slcan(near)).request(&block).await.unwrap_err();
     assert_eq!(error.to_string(), "the message was not sent within 30 s: the other end takes it too slowly");
     assert!(started.elapsed() < 4 * Duration::from_secs(31), "{:?}", started.elapsed());
+}
+
+/// How long a tester that has this patience asks a device that is silent after its session, and how often.
+async fn asks_a_silent_device(patience: Duration, block: bool) -> (Duration, usize) {
+    let (near, far) = duplex(BUS_LEN);
+    let asked = tokio::spawn(async move {
+        let mut bus = slcan(far);
+        bus.recv().await.unwrap();
+        bus.send(&says(&[0x06, 0x50, 0x02, 0x00, 0x32, 0x01, 0xF4])).await.unwrap();
+        if block {
+            while bus.recv().await.unwrap().data()[0] != 0x21 {
+                let _sent = bus.send(&says(&[0x30, 0, 0])).await;
+            }
+            bus.send(&says(&[0x04, 0x74, 0x20, 0x0F, 0xFF])).await.unwrap();
+        }
+        let mut asked = 0;
+        while let Ok(frame) = bus.recv().await {
+            // A session is kept alive meanwhile.
+            asked += usize::from(frame.id() == profile::request_id(0x10));
+        }
+        asked
+    });
+    let mut tester = tester(slcan(near)).with_patience(patience);
+    tester.session(Session::Programming).await.unwrap();
+    let started = Instant::now();
+    let error = if block {
+        tester.download(Object::Envelope, b"abcd", |_| Flow::Continue).await.unwrap_err()
+    } else {
+        tester.read(did::SERIAL).await.unwrap_err()
+    };
+    assert!(error.to_string().contains("in time"), "{error}");
+    let elapsed = started.elapsed();
+    drop(tester);
+    (elapsed, asked.await.unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_device_is_waited_for_no_longer_than_patience() {
+    // Without a limit all repeats are made.
+    let (whole, asked) = asks_a_silent_device(Duration::MAX, false).await;
+    assert_eq!(asked, 4);
+    for patience in [0, 500, 1000].map(Duration::from_millis) {
+        let (elapsed, _) = asks_a_silent_device(patience, false).await;
+        // The first try is always made, and each lasts until it is clear that no answer comes.
+        let try_ms = Duration::from_millis(300);
+        assert!(elapsed < whole && elapsed <= patience * 2 + try_ms, "{patience:?}: {elapsed:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_block_is_repeated_no_longer_than_patience() {
+    let (whole, asked) = asks_a_silent_device(Duration::MAX, true).await;
+    assert_eq!(asked, 9);
+    assert!(whole > Duration::from_secs(8), "{whole:?}");
+    let (elapsed, asked) = asks_a_silent_device(Duration::from_secs(2), true).await;
+    assert!(asked > 1 && elapsed < Duration::from_secs(4), "{asked} tries in {elapsed:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_that_stays_silent_is_asked_once_when_patience_is_over() {
+    let (near, far) = duplex(BUS_LEN);
+    let asked = tokio::spawn(async move {
+        let (mut bus, mut asked) = (slcan(far), 0);
+        while bus.recv().await.is_ok() {
+            asked += 1;
+        }
+        asked
+    });
+    let mut tester = tester(slcan(near)).with_patience(Duration::from_millis(100));
+    for _ in 0..5 {
+        tester.read(did::SERIAL).await.unwrap_err();
+    }
+    drop(tester);
+    assert_eq!(asked.await.unwrap(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_at_work_whose_nrc_78_was_lost_is_waited_for() {
+    let (near, far) = duplex(BUS_LEN);
+    tokio::spawn(async move {
+        let mut bus = slcan(far);
+        bus.recv().await.unwrap();
+        // Its NRC 78 was lost, and it hears nothing while it works.
+        let works_until = Instant::now() + Duration::from_secs(7);
+        while tokio::time::timeout_at(works_until, bus.recv()).await.is_ok() {}
+        bus.send(&says(&[0x01, 0x77])).await.unwrap();
+        std::future::pending::<()>().await;
+    });
+    assert_eq!(tester(slcan(near)).request(&Request::TransferExit).await.unwrap(), [0x77]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn attack_a_bus_that_never_pauses_does_not_keep_a_scan_from_ending() {
+    let (near, far) = duplex(BUS_LEN);
+    tokio::spawn(async move {
+        let mut bus = slcan(far);
+        let frame = Frame::new(profile::request_id(0x41), &[0; 8]).unwrap();
+        while bus.send(&frame).await.is_ok() {
+            // Time passes although nobody ever waits.
+            tokio::time::advance(Duration::from_micros(100)).await;
+        }
+    });
+    let mut bus = slcan(near);
+    let scan = find_nodes(&mut bus, Duration::from_millis(100));
+    assert_eq!(tokio::time::timeout(Duration::from_secs(10), scan).await.unwrap().unwrap(), []);
+    let addressing = profile::tester_addressing(0x10);
+    let frames = first_frames(&mut bus, &addressing, &[0x3E, 0], Duration::from_millis(100));
+    assert!(tokio::time::timeout(Duration::from_secs(10), frames).await.unwrap().unwrap().is_empty());
 }

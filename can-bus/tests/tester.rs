@@ -179,7 +179,8 @@ async fn a_late_answer_is_not_taken_for_the_next_one() {
         IsoTpChannel::new(Bus::over_slcan_stream(Box::new(far), false), profile::device_addressing(0x10));
     let channel =
         IsoTpChannel::new(Bus::over_slcan_stream(Box::new(near), false), profile::tester_addressing(0x10));
-    let mut tester = Tester::new(channel).with_timing(Timing { p2_us: 20_000, ..Timing::default() });
+    let mut tester =
+        Tester::new(channel).with_timing(Timing { p2_us: 20_000, p2_star_us: 20_000, ..Timing::default() });
     let device = async {
         // The first opening is answered when its tester has given up, after three repeats, the second in time.
         for _ in 0..4 {

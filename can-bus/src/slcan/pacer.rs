@@ -8,14 +8,27 @@ use std::time::Duration;
 
 use update_protocol::can::Frame;
 
-/// Frames in the adapter's queue at most; fewer than any adapter we know holds.
-const WINDOW: u32 = 8;
-/// The queue is not shorter than this, since this program may be woken up that late.
-const SHORTEST_QUEUE: Duration = Duration::from_micros(2_200);
+use crate::window::{self, FRAME_BITS, RECOVERY};
+
 /// Refused frames make the pace slower by half, to this at most.
 const SLOWEST: f64 = 8.0;
-/// Accepted frames in a row after which the window widens by one and the pace rises.
-const RECOVERY: u32 = 200;
+/// Bits of a classic frame without its data, with an identifier of 11 bits.
+const CLASSIC_BITS: f64 = 47.0;
+/// Bits of a CAN FD frame (ISO 11898-1) at the nominal bit rate: the arbitration, and what follows the CRC.
+const FD_NOMINAL_BITS: f64 = 29.0;
+/// Its bits at the data bit rate: ESI, DLC, stuff count and CRC of 17 bits.
+const FD_DATA_BITS: f64 = 26.0;
+/// Frames without a loss after which the window of an adapter that answers nothing widens by one.
+const CALM: u32 = 600;
+/// A loss within so many frames of that comes from it.
+const CLIFF: u32 = 300;
+/// A queue overflows within so many windows of a message: frames come to it faster than they leave. What is lost later
+/// is lost to a pace that is too fast for too long, or to the bus.
+const EARLY: u32 = 3;
+/// So often in a row it is no accident.
+const CLIFFS: u32 = 3;
+/// The narrowest window for an adapter that answers nothing: losses may have other causes.
+const NARROWEST_UNANSWERED: u32 = 3;
 /// How long an answer may take that is not lost.
 pub(super) const ANSWER_LIMIT: Duration = Duration::from_millis(100);
 
@@ -34,6 +47,7 @@ pub(super) enum Gate {
 #[derive(Debug)]
 pub(super) struct Pacer {
     bit_rate: f64,
+    data_rate: f64,
     /// When the bus will have taken everything that was written, as far as can be reckoned.
     free_at: Duration,
     /// What a frame takes longer than by itself: others are on the bus too.
@@ -46,16 +60,23 @@ pub(super) struct Pacer {
     answers: bool,
     accepted: u32,
     refused: u64,
+    /// Frames of messages that passed since the last loss, or since the window was widened after it.
+    calm: u32,
+    /// Whether it was widened after the last loss.
+    is_wider: bool,
+    /// The window at which something was lost just after it was widened, and how often in a row.
+    cliff: u32,
+    cliffs: u32,
+    drops_after: Option<u32>,
 }
 
 impl Pacer {
-    pub(super) fn new(bit_rate: u32) -> Self {
-        let bit_rate = f64::from(bit_rate);
-        let frame = Duration::from_secs_f64(131.0 / bit_rate);
-        let widest = u32::try_from(SHORTEST_QUEUE.as_micros().div_ceil(frame.as_micros().max(1)));
-        let widest = widest.unwrap_or(WINDOW).max(WINDOW);
+    /// `data_rate`: of the data of CAN FD frames, bit/s; without one they are paced at the nominal bit rate.
+    pub(super) fn new(bit_rate: u32, data_rate: Option<u32>) -> Self {
+        let widest = window::widest(Some(bit_rate));
         Self {
-            bit_rate,
+            bit_rate: f64::from(bit_rate),
+            data_rate: f64::from(data_rate.unwrap_or(bit_rate)),
             free_at: Duration::ZERO,
             slowness: 1.0,
             window: widest,
@@ -64,16 +85,30 @@ impl Pacer {
             answers: false,
             accepted: 0,
             refused: 0,
+            calm: 0,
+            is_wider: false,
+            cliff: 0,
+            cliffs: 0,
+            drops_after: None,
         }
     }
 
     /// Least time of a frame on the bus: without stuff bits, so that an idle bus is used to the full.
     fn frame_time(&self, frame: &Frame) -> Duration {
         let id_bits = if frame.id().is_extended() { 20.0 } else { 0.0 };
-        // The data of CAN FD has a bit rate of its own that is not known here, mostly four times as high or higher.
-        let data_bits =
-            if frame.is_fd() { 2.0 } else { 8.0 } * f64::from(u8::try_from(frame.data().len()).unwrap_or(64));
-        Duration::from_secs_f64(self.slowness * (47.0 + id_bits + data_bits) / self.bit_rate)
+        let data_bits = 8.0 * f64::from(u8::try_from(frame.data().len()).unwrap_or(64));
+        let seconds = if frame.is_fd() {
+            let data_rate = if frame.brs() { self.data_rate } else { self.bit_rate };
+            (FD_NOMINAL_BITS + id_bits) / self.bit_rate + (FD_DATA_BITS + data_bits) / data_rate
+        } else {
+            (CLASSIC_BITS + id_bits + data_bits) / self.bit_rate
+        };
+        Duration::from_secs_f64(self.slowness * seconds)
+    }
+
+    /// How long the bus takes for what was written to the adapter, as far as can be reckoned; `None`: it has taken it.
+    pub(super) fn queued(&self, now: Duration) -> Option<Duration> {
+        self.free_at.checked_sub(now).filter(|left| !left.is_zero())
     }
 
     pub(super) fn gate(&self, frame: &Frame, now: Duration) -> Gate {
@@ -114,16 +149,46 @@ impl Pacer {
         self.window = (self.window / 2).max(1);
         self.slowness = (self.slowness * 1.5).min(SLOWEST);
         // The queue has to drain first.
-        self.free_at = self.free_at.max(now) + Duration::from_secs_f64(131.0 * 4.0 / self.bit_rate);
+        self.free_at = self.free_at.max(now) + Duration::from_secs_f64(FRAME_BITS * 4.0 / self.bit_rate);
         alone
     }
 
-    /// A message was lost, or not. That is all there is to go by when an adapter drops frames without a word.
-    pub(super) fn message(&mut self, passed: bool) {
-        if !self.answers {
-            let slowness = if passed { self.slowness / 1.02 } else { self.slowness * 1.25 };
-            self.slowness = slowness.clamp(1.0, SLOWEST);
+    /// A message of so many frames passed, or was lost. That is all there is to go by when an adapter drops frames
+    /// without a word. Its queue shows when the window widens by one: so far nothing was lost, and now it is, again and
+    /// again. A disturbed bus loses frames whatever the window.
+    pub(super) fn message(&mut self, passed: bool, frames: u32) {
+        if self.answers {
+            return;
         }
+        if passed {
+            self.slowness = (self.slowness / 1.02).max(1.0);
+            self.calm = self.calm.saturating_add(frames);
+            if self.calm >= CALM && self.window < self.widest {
+                (self.calm, self.is_wider) = (0, true);
+                self.window += 1;
+            }
+            return;
+        }
+        let is_early = frames <= self.widest.saturating_mul(EARLY);
+        if is_early && self.is_wider && self.calm < CLIFF {
+            self.cliffs = if self.cliff == self.window { self.cliffs.saturating_add(1) } else { 1 };
+            self.cliff = self.window;
+            self.window -= 1;
+            if self.cliffs >= CLIFFS {
+                self.widest = self.window;
+                self.drops_after = Some(self.window);
+            }
+        } else if is_early && self.window > NARROWEST_UNANSWERED {
+            self.window = (self.window - self.window / 4).max(NARROWEST_UNANSWERED);
+        } else {
+            self.slowness = (self.slowness * 1.25).min(SLOWEST);
+        }
+        (self.calm, self.is_wider) = (0, false);
+    }
+
+    /// How many frames the adapter seems to hold, if it drops those that follow without saying so.
+    pub(super) const fn drops_after(&self) -> Option<u32> {
+        self.drops_after
     }
 
     /// An answer did not come: it was lost, or the adapter does not answer frames.

@@ -84,6 +84,7 @@ async fn an_adapter_is_opened_and_closed_over_tcp() {
     let address = SlcanAddress {
         peer: SlcanPeer::Tcp(tcp.local_addr().unwrap().to_string()),
         speed: speed(6),
+        data: None,
         fd: false,
     };
     let (bus, adapter) = soon(async {
@@ -111,7 +112,7 @@ async fn a_line_without_an_adapter_is_told_no_commands() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("board.sock");
     let unix = tokio::net::UnixListener::bind(&path).unwrap();
-    let address = SlcanAddress { peer: SlcanPeer::Unix(path), speed: None, fd: false };
+    let address = SlcanAddress { peer: SlcanPeer::Unix(path), speed: None, data: None, fd: false };
     let mut bus = soon(Slcan::open(&address)).await.unwrap();
     soon(bus.send(&frame(1))).await.unwrap();
     drop(bus);
@@ -127,8 +128,12 @@ async fn a_serial_device_is_opened_by_its_path() {
     use tokio_serial::{SerialPort as _, SerialStream};
     let (mut adapter, terminal) = SerialStream::pair().unwrap();
     let path = terminal.name().unwrap();
-    let address =
-        SlcanAddress { peer: SlcanPeer::Serial { path, baud: 115_200 }, speed: speed(8), fd: false };
+    let address = SlcanAddress {
+        peer: SlcanPeer::Serial { path, baud: 115_200 },
+        speed: speed(8),
+        data: None,
+        fd: false,
+    };
     let mut bus = soon(Slcan::open(&address)).await.unwrap();
     soon(bus.send(&frame(7))).await.unwrap();
     let expected = b"C\rS8\rO\rT18DA10F180707070707070707\r";
@@ -142,7 +147,15 @@ async fn a_serial_device_is_opened_by_its_path() {
 #[tokio::test]
 async fn what_is_not_there_does_not_open() {
     let missing = SlcanPeer::Unix("/nonexistent/board.sock".into());
-    assert!(soon(Slcan::open(&SlcanAddress { peer: missing, speed: speed(8), fd: false })).await.is_err());
+    assert!(
+        soon(Slcan::open(&SlcanAddress { peer: missing, speed: speed(8), data: None, fd: false }))
+            .await
+            .is_err()
+    );
     let missing = SlcanPeer::Serial { path: "/nonexistent/tty".into(), baud: 115_200 };
-    assert!(soon(Slcan::open(&SlcanAddress { peer: missing, speed: speed(8), fd: false })).await.is_err());
+    assert!(
+        soon(Slcan::open(&SlcanAddress { peer: missing, speed: speed(8), data: None, fd: false }))
+            .await
+            .is_err()
+    );
 }

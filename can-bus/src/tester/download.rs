@@ -85,6 +85,7 @@ impl Tester {
         // Lengths of this block that the device may have got whole, without its answer having come back.
         let mut unsure: Vec<usize> = Vec::new();
         let (mut repeat, mut silences, mut busy) = (0, 0, 0);
+        self.ask();
         loop {
             let st_min_us = self.channel.link().peer_st_min().as_micros();
             let wanted = self.pace.block_len(open.max, frame_len, st_min_us);
@@ -103,7 +104,7 @@ impl Tester {
             match self.once(&request, this).await {
                 Ok(answer) => {
                     unsure.push(data.len());
-                    self.channel.bus_mut().message(true);
+                    self.channel.message(true);
                     let received = response::transfer(&answer)?;
                     self.tells_received = Some(received.is_some());
                     let taken = match received {
@@ -121,11 +122,11 @@ impl Tester {
                     }
                     return Ok(());
                 }
-                Err(error) if error.is_loss() && repeat < BLOCK_REPEATS => {
+                Err(error) if self.may_repeat(&error, repeat, BLOCK_REPEATS) => {
                     repeat += 1;
                     silences += u32::from(error.is_silence());
                     // A short question about a block says nothing of longer ones.
-                    self.channel.bus_mut().message(false);
+                    self.channel.message(false);
                     if unsure.is_empty() {
                         self.pace.block_lost(data.len(), single, error.is_silence());
                     }
