@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use can_bus::{Bus, BusAddress, BusError, ChannelError, Identifiers, IsoTpChannel, Tester, TesterError};
+use can_bus::{
+    BitRates, Bus, BusAddress, BusError, ChannelError, Identifiers, IsoTpChannel, Tester, TesterError,
+};
 use update_protocol::isotp::ReceiveError;
 use update_protocol::profile;
 use update_protocol::uds::Nrc;
@@ -109,6 +111,8 @@ pub(crate) struct Connection {
     /// The bus was not named: it is the simulator's.
     is_default: bool,
     identifiers: Identifiers,
+    /// How long a device may be silent.
+    patience: Duration,
 }
 
 impl Connection {
@@ -116,8 +120,9 @@ impl Connection {
     /// [`Error::Bus`]
     pub(crate) async fn open(cli: &Cli) -> Result<Self, Error> {
         let address = cli.bus.clone().unwrap_or_default();
-        let tester = Some(open(&address, cli.identifiers).await?);
-        Ok(Self { tester, address, is_default: cli.bus.is_none(), identifiers: cli.identifiers })
+        let (identifiers, patience) = (cli.identifiers, cli.patience);
+        let tester = Some(open(&address, identifiers, patience).await?);
+        Ok(Self { tester, address, is_default: cli.bus.is_none(), identifiers, patience })
     }
 
     /// Opens the bus again if that is what the trouble was: an adapter may have been unplugged. One that is still
@@ -126,7 +131,7 @@ impl Connection {
         if matches!(trouble, Trouble::Bus(_)) {
             // A serial port is locked, and its adapter's channel closed by what is said last: first the old one goes.
             self.tester = None;
-            self.tester = open(&self.address, self.identifiers).await.ok();
+            self.tester = open(&self.address, self.identifiers, self.patience).await.ok();
         }
         // A message that is half sent or half received is forgotten.
         if let Some(tester) = &mut self.tester {
@@ -145,13 +150,20 @@ impl Connection {
         self.address.is_fd()
     }
 
-    /// Bit rate, bit/s, where this program sets it; that of a kernel interface or of a simulation it does not know.
+    /// Bit rates, as far as this program sets them or the kernel reports them.
     #[must_use]
-    pub(crate) fn bit_rate(&self) -> Option<u32> {
-        match &self.address {
-            BusAddress::Slcan(address) => address.speed.map(can_bus::SlcanSpeed::bit_rate),
-            BusAddress::UdpMulticast(_) | BusAddress::SocketCan(_) => None,
-        }
+    pub(crate) fn bit_rates(&self) -> BitRates {
+        self.tester.as_ref().map_or_else(BitRates::default, |tester| tester.channel().bus().bit_rates())
+    }
+
+    /// Whether CAN FD frames go to an adapter whose data bit rate nobody named.
+    #[must_use]
+    pub(crate) fn lacks_data_rate(&self) -> bool {
+        let rates = self.bit_rates();
+        matches!(self.address, BusAddress::Slcan(_))
+            && self.is_fd()
+            && rates.nominal.is_some()
+            && rates.data.is_none()
     }
 
     /// No device answers at this node address.
@@ -258,6 +270,12 @@ impl Connection {
         self.tester.as_mut().is_some_and(|tester| tester.channel_mut().bus_mut().refused_frames() > 0)
     }
 
+    /// How many frames the adapter seems to hold, if it drops those that follow without saying so.
+    #[must_use]
+    pub(crate) fn drops_after(&self) -> Option<u32> {
+        self.tester.as_ref().and_then(|tester| tester.channel().bus().drops_after())
+    }
+
     /// Whether another tester on this bus sends with our identifiers.
     #[must_use]
     pub(crate) fn has_twin(&self) -> bool {
@@ -265,10 +283,10 @@ impl Connection {
     }
 }
 
-async fn open(address: &BusAddress, identifiers: Identifiers) -> Result<Tester, Error> {
+async fn open(address: &BusAddress, identifiers: Identifiers, patience: Duration) -> Result<Tester, Error> {
     let bus = Bus::open(address).await.map_err(|source| bus_error(address, source))?;
     let addressing = identifiers.addressing(profile::DEFAULT_NODE_ADDRESS);
-    Ok(Tester::new(IsoTpChannel::new(bus, addressing)))
+    Ok(Tester::new(IsoTpChannel::new(bus, addressing)).with_patience(patience))
 }
 
 /// A negative answer in a single frame, classic or FD.

@@ -93,6 +93,8 @@ struct Tries {
     warned: bool,
     /// Whether the person knows that the adapter drops frames.
     warned_of_drops: bool,
+    /// The same, of an adapter that does not report it.
+    warned_of_silent_drops: bool,
 }
 
 impl Install<'_> {
@@ -113,6 +115,7 @@ impl Install<'_> {
             answered: 0,
             warned: false,
             warned_of_drops: false,
+            warned_of_silent_drops: false,
         };
         loop {
             let before = tries.furthest;
@@ -121,6 +124,12 @@ impl Install<'_> {
             if !tries.warned_of_drops && self.connection.drops_frames() {
                 tries.warned_of_drops = true;
                 self.output.warn("adapter-drops", ADAPTER_DROPS);
+            }
+            if !tries.warned_of_silent_drops
+                && let Some(frames) = self.connection.drops_after()
+            {
+                tries.warned_of_silent_drops = true;
+                self.output.warn("adapter-drops-silently", &drops_silently(frames));
             }
             if !tries.warned && self.connection.has_twin() {
                 tries.warned = true;
@@ -300,8 +309,8 @@ impl Install<'_> {
 
     async fn pause(&mut self, tries: &Tries, trouble: &Trouble) -> Result<(), Error> {
         let doubled = FIRST_PAUSE.saturating_mul(2u32.saturating_pow(tries.fruitless.saturating_sub(1)));
-        let pause = doubled.min(LONGEST_PAUSE);
         let left = self.patience.saturating_sub(tries.last_progress.elapsed());
+        let pause = doubled.min(LONGEST_PAUSE).min(left.max(FIRST_PAUSE));
         let has = format!("It has {} of {} bytes.", tries.furthest, self.image_len());
         self.output.retry(&Retry { what: trouble.to_string(), detail: trouble.detail(), has, pause, left });
         tokio::select! {
@@ -350,6 +359,14 @@ impl Install<'_> {
     fn session(&mut self) -> Session<'_> {
         Session::new(self.connection, self.device.node)
     }
+}
+
+fn drops_silently(frames: u32) -> String {
+    format!(
+        "the CAN adapter seems to hold {frames} frames and to drop those that follow without reporting it. The transfer \
+         slows down for it. If it fails, connect the adapter without a hub, reduce the other traffic on the bus, or use an \
+         adapter with a larger transmit queue"
+    )
 }
 
 /// What cannot get better is final.

@@ -1,5 +1,6 @@
 //! The plan of an update, shown before it begins.
 
+use can_bus::BitRates;
 use serde::Serialize;
 
 use crate::connection::Connection;
@@ -9,6 +10,8 @@ use crate::text::bytes_for_people;
 
 /// Bits on a classic bus for a byte of an image: UDS over ISO-TP with 29-bit identifiers.
 const BITS_PER_BYTE: u64 = 19;
+/// Image bytes in a CAN FD frame, and its bits at the nominal and at the data bit rate, stuff bits included.
+const FD_FRAME: (u64, u64, u64) = (63, 55, 590);
 /// Bit rate of the example where the real one is unknown, bit/s.
 const USUAL_BIT_RATE: u32 = 500_000;
 
@@ -22,6 +25,9 @@ pub(crate) struct Plan {
     resume_offset: u64,
     /// Of the bus, bit/s, where it is known.
     bit_rate: Option<u32>,
+    /// Of the data of CAN FD frames, bit/s, where it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_bit_rate: Option<u32>,
     /// `None` where the bit rate is not known.
     estimated_seconds: Option<u64>,
     #[serde(skip)]
@@ -61,7 +67,8 @@ impl Plan {
             .as_ref()
             .is_some_and(|facts| state.flags.resumable && facts.manifest_digest == state.manifest_digest);
         let resume_offset = if resumes { u64::from(state.resume_offset).min(image_size) } else { 0 };
-        let (bit_rate, is_fd) = (connection.bit_rate(), connection.is_fd());
+        let (BitRates { nominal, data }, is_fd) = (connection.bit_rates(), connection.is_fd());
+        let bytes = image_size - resume_offset;
         Self {
             event: "plan",
             device: device.summary(),
@@ -69,10 +76,13 @@ impl Plan {
             release: ReleaseName::of(release),
             image_size,
             resume_offset,
-            bit_rate,
-            estimated_seconds: bit_rate
-                .filter(|_| !is_fd)
-                .map(|rate| seconds(image_size - resume_offset, rate)),
+            bit_rate: nominal,
+            data_bit_rate: data.filter(|_| is_fd),
+            estimated_seconds: match (is_fd, nominal, data) {
+                (false, Some(rate), _) => Some(seconds(bytes, rate)),
+                (true, Some(nominal), Some(data)) => Some(fd_seconds(bytes, nominal, data)),
+                (_, None, _) | (true, Some(_), None) => None,
+            },
             is_fd,
         }
     }
@@ -97,7 +107,9 @@ impl Plan {
         let example = || seconds_for_people(seconds(self.image_size - self.resume_offset, USUAL_BIT_RATE));
         let time = match (self.estimated_seconds, self.bit_rate) {
             (Some(seconds), Some(rate)) => {
-                format!("about {} at {} kbit/s", seconds_for_people(seconds), rate / 1000)
+                let data =
+                    self.data_bit_rate.map_or_else(String::new, |data| format!(" and {}", data / 1000));
+                format!("about {} at {}{data} kbit/s", seconds_for_people(seconds), rate / 1000)
             }
             _ if self.is_fd => "unknown: the bit rates of the CAN FD bus are not known".to_owned(),
             _ => {
@@ -122,6 +134,13 @@ impl Plan {
 
 fn seconds(bytes: u64, bit_rate: u32) -> u64 {
     (bytes * BITS_PER_BYTE).div_ceil(u64::from(bit_rate).max(1))
+}
+
+fn fd_seconds(bytes: u64, nominal: u32, data: u32) -> u64 {
+    let (payload, nominal_bits, data_bits) = FD_FRAME;
+    let frames = bytes.div_ceil(payload);
+    let micros = |bits: u64, rate: u32| (frames * bits * 1_000_000) / u64::from(rate).max(1);
+    (micros(nominal_bits, nominal) + micros(data_bits, data)).div_ceil(1_000_000)
 }
 
 /// A duration for people.

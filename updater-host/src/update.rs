@@ -29,6 +29,10 @@ use crate::trusted::{add_list_files, read_anchors};
 /// Exit code when the device ended up without the release confirmed (docs/errors.md: remote refused).
 const EXIT_NOT_CONFIRMED: u8 = 7;
 
+/// Said before a transfer of CAN FD frames that nobody told the data bit rate of.
+const DATA_RATE_UNKNOWN: &str = "the data bit rate of the CAN FD bus is not known: frames are sent no faster than the \
+    nominal bit rate allows. Append the data bit rate to the bus address, such as &data=2M";
+
 /// How an update ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -197,6 +201,9 @@ pub(crate) async fn run(
     output.event(&plan);
     warn_of_equal_number(device, release, output);
     warn_of_clock(release, output);
+    if prepared.connection.lacks_data_rate() {
+        output.warn("data-bit-rate", DATA_RATE_UNKNOWN);
+    }
     let on_trial = is_on_trial(device, release) && !options.reinstall;
     if device.state.image == ImageState::Trial && !on_trial {
         output
