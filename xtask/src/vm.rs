@@ -1,8 +1,8 @@
 //! `cargo xtask vm`: updates through the Linux CAN stack, on machines whose own kernel has none.
 //!
 //! Debian's kernel boots under emulation with a small initramfs. In it, updater-host updates the simulated
-//! device over vcan (classic and FD), and the Cortex-M4 board over slcan0: a SocketCAN interface on a serial
-//! line that leads to the UART of the board's own QEMU. The guest only runs and reports; the judging is here.
+//! device over vcan (classic, and FD with a driver that echoes), and the Cortex-M4 board over slcan0: a SocketCAN interface on a serial
+//! line that leads to the UART of the board's own QEMU. The tests of can-bus that need interfaces run there. The guest only runs and reports; the judging is here.
 
 mod archive;
 mod judge;
@@ -28,6 +28,8 @@ use kernel::System;
 
 /// Memory of the guest, MiB; its root file system lies in it.
 const MEMORY_MIB: &str = "512";
+/// The tests of can-bus that need interfaces, as a program of the guest.
+const TESTS: &str = "vcan-tests";
 /// The guest powers off by itself long before this.
 const LIMIT: Duration = Duration::from_secs(900);
 
@@ -51,7 +53,9 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     let directory = workspace.fresh_directory("vm/run")?;
     let programs = workspace.host_programs(arguments.programs.as_deref())?;
     let releases = author(workspace, &programs, &directory)?;
-    let initramfs = initramfs(&system, &directory, &workspace.build_static_programs()?)?;
+    let mut guest_programs = workspace.build_static_programs()?;
+    guest_programs.push((TESTS, workspace.build_static_test("can-bus", "vcan")?));
+    let initramfs = initramfs(&system, &directory, &guest_programs)?;
     std::fs::write(directory.join("initramfs"), initramfs)?;
     let loader = board::build_loader(workspace)?;
     eprintln!("built in {:.1} s; booting Linux {}", started.elapsed().as_secs_f64(), system.release()?);
@@ -84,7 +88,7 @@ fn author(workspace: &Workspace, programs: &Path, directory: &Path) -> Result<[R
 }
 
 /// The guest's root file system.
-fn initramfs(system: &System, directory: &Path, programs: &[PathBuf]) -> Result<Vec<u8>> {
+fn initramfs(system: &System, directory: &Path, programs: &[(&str, PathBuf)]) -> Result<Vec<u8>> {
     let mut archive = Archive::new();
     for name in
         ["bin", "dev", "lib", "lib/x86_64-linux-gnu", "lib64", "modules", "proc", "release", "run", "sys"]
@@ -92,17 +96,19 @@ fn initramfs(system: &System, directory: &Path, programs: &[PathBuf]) -> Result<
         archive.directory(name)?;
     }
     archive.program("init", include_bytes!("vm/init.sh"))?;
-    for name in ["busybox", "slcand"] {
+    for name in kernel::PROGRAMS {
         archive.program(&format!("bin/{name}"), &std::fs::read(system.file(name))?)?;
     }
-    // Where the loader of a dynamically linked program, slcand, looks for its library.
-    archive.program("lib64/ld-linux-x86-64.so.2", &std::fs::read(system.file("ld-linux-x86-64.so.2"))?)?;
-    archive.program("lib/x86_64-linux-gnu/libc.so.6", &std::fs::read(system.file("libc.so.6"))?)?;
+    // Where the loader of a dynamically linked program looks for its libraries.
+    let loader = kernel::DYNAMIC_LOADER;
+    archive.program(&format!("lib64/{loader}"), &std::fs::read(system.file(loader))?)?;
+    for name in kernel::LIBRARIES {
+        archive.program(&format!("lib/x86_64-linux-gnu/{name}"), &std::fs::read(system.file(name))?)?;
+    }
     for module in kernel::MODULES {
         archive.file(&format!("modules/{module}.ko"), &std::fs::read(system.module(module))?)?;
     }
-    for program in programs {
-        let name = program.file_name().and_then(|name| name.to_str()).context("a program has a name")?;
+    for (name, program) in programs {
         archive.program(&format!("bin/{name}"), &stripped(program, directory)?)?;
     }
     for name in ["device.cbor", "root.cose", "1.0.0.suit", "1.0.0.bin", "2.0.0.suit", "2.0.0.bin"] {

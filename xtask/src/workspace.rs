@@ -134,14 +134,29 @@ impl Workspace {
     }
 
     /// Builds the programs of the virtual machine, statically linked, and returns their paths.
-    pub(crate) fn build_static_programs(&self) -> Result<Vec<PathBuf>> {
+    pub(crate) fn build_static_programs(&self) -> Result<Vec<(&'static str, PathBuf)>> {
         let mut command = self.cargo();
         // No HTTP in the virtual machine: there is no network, and TLS would bring C code into the build.
         command.args(["build", "--quiet", "--target", STATIC_TARGET, "--no-default-features"]);
         command.args(["--package", "updater-host", "--package", "sim"]);
         process::check(&mut command)?;
         let directory = self.target.join(STATIC_TARGET).join("debug");
-        Ok(["updater-host", "sim"].iter().map(|program| directory.join(program)).collect())
+        Ok(["updater-host", "sim"].map(|program| (program, directory.join(program))).to_vec())
+    }
+
+    /// An integration test as a static program, for the virtual machine.
+    pub(crate) fn build_static_test(&self, package: &str, test: &str) -> Result<PathBuf> {
+        let mut command = self.cargo();
+        command.args(["test", "--quiet", "--no-run", "--target", STATIC_TARGET, "--message-format", "json"]);
+        command.args(["--package", package, "--test", test]);
+        let messages = process::output(&mut command)?;
+        let messages = String::from_utf8(messages)?;
+        let artifacts =
+            messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        artifacts
+            .filter(|artifact| artifact["target"]["name"] == test)
+            .find_map(|artifact| Some(PathBuf::from(artifact["executable"].as_str()?)))
+            .with_context(|| format!("cargo does not say where the test {test} of {package} is"))
     }
 }
 

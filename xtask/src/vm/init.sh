@@ -42,31 +42,69 @@ pipeline() {
     run "$1" info updater-host --json --bus "$2" info
 }
 
-for module in can can-raw can-dev vcan slcan; do
+# device CASE BUS: the simulated device, when its loader has begun to listen.
+device() {
+    sim --flash "/run/$1.flash" --bus "$2" > "/run/$1.log" 2>&1 &
+    device=$!
+    for _ in $(seq 60); do
+        grep -q "the loader stays" "/run/$1.log" && return
+        sleep 1
+    done
+}
+
+# tests MODULE: the tests of can-bus/tests/vcan.rs in a module.
+tests() {
+    echo "== can-bus $1"
+    timeout 300 vcan-tests --ignored --test-threads=1 "$1::" > /run/stdout 2>&1
+    code=$?
+    cat /run/stdout
+    passed=$(sed -n 's/^test result: ok. \([0-9]*\) passed.*/\1/p' /run/stdout)
+    report can-bus "$1" "$code" "{\"passed\": ${passed:-0}}"
+}
+
+# interface NAME
+interface() {
+    ip link add dev "$1" type vcan
+    # 72 bytes: room for a CAN FD frame.
+    ip link set "$1" mtu 72
+    ip link set "$1" up
+}
+
+for module in can can-raw can-dev slcan sch_netem; do
     insmod "/modules/$module.ko"
 done
 report guest up 0 "{\"kernel\": \"$(uname -r)\", \"seconds\": $(cut -d ' ' -f 1 /proc/uptime)}"
 cd /release || poweroff -f
 
-for name in vcan vcan-fd; do
-    ip link add dev "$name" type vcan
-    # 72 bytes: room for a CAN FD frame.
-    ip link set "$name" mtu 72
-    ip link set "$name" up
-    bus=socketcan:$name
-    [ "$name" = vcan-fd ] && bus="$bus?fd"
-    sim --flash "/run/$name.flash" --bus "$bus" &
-    device=$!
-    sleep 1
-    pipeline "$name" "$bus"
-    kill -9 $device
-    traffic "$name" "$name"
-done
+# The kernel echoes what a driver of CAN does not. The first interface is one of a driver that does not.
+insmod /modules/vcan.ko
+interface vcan
+device vcan socketcan:vcan
+pipeline vcan socketcan:vcan
+kill -9 $device
+cat /run/vcan.log
+traffic vcan vcan
+tests plain
+ip link delete vcan
+rmmod vcan
+
+insmod /modules/vcan.ko echo=1
+interface vcan-fd
+device vcan-fd "socketcan:vcan-fd?fd"
+pipeline vcan-fd "socketcan:vcan-fd?fd"
+kill -9 $device
+cat /run/vcan-fd.log
+traffic vcan-fd vcan-fd
+interface vcan-slow
+# A frame counts 16 bytes: 20 ms each, four of them at most.
+/bin/tc qdisc add dev vcan-slow root netem rate 6400bit limit 4
+tests slow
 
 # The second UART leads to the board's own: a serial line that speaks slcan becomes a CAN interface.
-slcand -o -s8 /dev/ttyS1 slcan0
+slcand /dev/ttyS1 slcan0
 sleep 1
-ip link set slcan0 up
+# Sets the bit rate over netlink and brings the interface up.
+tests serial
 pipeline slcan socketcan:slcan0
 traffic slcan slcan0
 

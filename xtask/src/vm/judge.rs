@@ -11,6 +11,9 @@ use crate::authoring::Release;
 /// The buses of the guest, in the order of its script.
 const CASES: [&str; 3] = ["vcan", "vcan-fd", "slcan"];
 
+/// Modules of can-bus/tests/vcan.rs, and how many tests each has.
+const TESTS: [(&str, u64); 3] = [("plain", 2), ("slow", 3), ("serial", 1)];
+
 /// One line of the guest.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Report {
@@ -50,9 +53,19 @@ pub(super) fn judge(reports: &[Report], releases: &[Release; 2]) -> Result<Vec<C
     if let Some(failed) = reports.iter().find(|report| report.exit != 0) {
         bail!("{} {}: exit {}: {}", failed.case, failed.step, failed.exit, failed.answer);
     }
+    judge_tests(reports)?;
     let cases = CASES.iter().map(|case| judge_case(case, reports, releases)).collect::<Result<_>>()?;
     answer(reports, "guest", "done")?;
     Ok(cases)
+}
+
+/// The tests of can-bus that need interfaces.
+fn judge_tests(reports: &[Report]) -> Result<()> {
+    for (module, count) in TESTS {
+        let tests = answer(reports, "can-bus", module)?;
+        ensure!(tests["passed"] == count, "{count} tests of can-bus {module} had to pass: {tests}");
+    }
+    Ok(())
 }
 
 fn judge_case(case: &str, reports: &[Report], [first, second]: &[Release; 2]) -> Result<Case> {

@@ -1,4 +1,4 @@
-//! The guest's system: Debian's kernel, its CAN modules, busybox and slcand, unpacked from their packages.
+//! The guest's system: Debian's kernel, its CAN modules, busybox, slcand and tc, unpacked from their packages.
 //! Nothing is installed; root is not needed. What was fetched once stays in `target/vm/system`.
 
 use std::io::Read;
@@ -13,10 +13,39 @@ use crate::workspace::Workspace;
 
 /// The package that depends on the kernel package of the day.
 const KERNEL: &str = "linux-image-amd64";
-/// What else the guest needs: a shell, the daemon that makes a CAN interface of a serial line, its C library.
-const PACKAGES: [&str; 3] = ["busybox-static", "can-utils", "libc6"];
-/// Loaded in this order.
-pub(super) const MODULES: [&str; 5] = ["can", "can-raw", "can-dev", "vcan", "slcan"];
+/// What else the guest needs: a shell, the daemon that makes a CAN interface of a serial line, `tc`, which gives an
+/// interface a bit rate and a short queue, and their libraries.
+const PACKAGES: [&str; 12] = [
+    "busybox-static",
+    "can-utils",
+    "iproute2",
+    "libbpf1",
+    "libbsd0",
+    "libc6",
+    "libcap2",
+    "libelf1",
+    "libmd0",
+    "libmnl0",
+    "libxtables12",
+    "zlib1g",
+];
+pub(super) const PROGRAMS: [&str; 3] = ["busybox", "slcand", "tc"];
+pub(super) const LIBRARIES: [&str; 10] = [
+    "libbpf.so.1",
+    "libbsd.so.0",
+    "libc.so.6",
+    "libcap.so.2",
+    "libelf.so.1",
+    "libm.so.6",
+    "libmd.so.0",
+    "libmnl.so.0",
+    "libxtables.so.12",
+    "libz.so.1",
+];
+/// The loader of dynamically linked programs.
+pub(super) const DYNAMIC_LOADER: &str = "ld-linux-x86-64.so.2";
+/// Loaded in this order; vcan is loaded a second time, with echoes.
+pub(super) const MODULES: [&str; 6] = ["can", "can-raw", "can-dev", "vcan", "slcan", "sch_netem"];
 /// Written last: the cache is whole.
 const COMPLETE: &str = "complete";
 
@@ -29,7 +58,7 @@ impl System {
     /// Takes the system from the cache, or fetches it.
     pub(super) fn provide(workspace: &Workspace) -> Result<Self> {
         let system = Self { directory: workspace.target().join("vm").join("system") };
-        if !system.directory.join(COMPLETE).is_file() {
+        if !system.is_complete() {
             tools::APT.require()?;
             tools::DPKG_DEB.require()?;
             eprintln!("fetching the guest's kernel into {}", system.directory.display());
@@ -37,6 +66,14 @@ impl System {
             fetch(&directory).context("cannot fetch the guest's system with apt")?;
         }
         Ok(system)
+    }
+
+    /// Whether the cache holds everything; an older one may lack something.
+    fn is_complete(&self) -> bool {
+        let modules = MODULES.map(|module| self.module(module));
+        let files = PROGRAMS.iter().chain(&LIBRARIES).chain(&[DYNAMIC_LOADER, COMPLETE]);
+        modules.iter().all(|module| module.is_file())
+            && files.into_iter().all(|file| self.file(file).is_file())
     }
 
     pub(super) fn kernel(&self) -> PathBuf {
@@ -116,9 +153,9 @@ fn keep(unpacked: &Path, directory: &Path) -> Result<()> {
         let named = |path: &&PathBuf| path.file_name().and_then(|name| name.to_str()).is_some_and(matches);
         files.iter().find(named).cloned().with_context(|| format!("the packages lack {what}"))
     };
-    for name in ["busybox", "slcand", "libc.so.6", "ld-linux-x86-64.so.2"] {
+    for name in PROGRAMS.iter().chain(&LIBRARIES).chain(&[DYNAMIC_LOADER]) {
         // A configuration file may have the same name.
-        let mut named = files.iter().filter(|path| path.file_name().is_some_and(|file| file == name));
+        let mut named = files.iter().filter(|path| path.file_name().is_some_and(|file| file == *name));
         let program = named.find(|path| is_elf(path)).with_context(|| format!("the packages lack {name}"))?;
         std::fs::copy(program, directory.join(name))?;
     }

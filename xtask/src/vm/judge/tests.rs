@@ -28,6 +28,9 @@ fn good() -> Vec<Value> {
         lines.push(line("info", json!({"version": "2.0.0"})));
         lines.push(line("traffic", json!({"interface": case, "frames": frames, "bytes": 17000})));
     }
+    for (module, count) in TESTS {
+        lines.push(json!({"case": "can-bus", "step": module, "exit": 0, "answer": {"passed": count}}));
+    }
     lines.push(json!({"case": "guest", "step": "done", "exit": 0, "answer": null}));
     lines
 }
@@ -88,4 +91,13 @@ fn every_wrong_value_is_noticed() {
     let fd = lines.iter_mut().find(|line| line["case"] == "vcan-fd" && line["step"] == "traffic");
     fd.expect("there")["answer"]["frames"] = json!(2500);
     assert!(judged(&lines).is_err());
+}
+
+#[test]
+fn a_test_that_did_not_run_is_noticed() {
+    let mut lines = good();
+    let tests = lines.iter_mut().find(|line| line["step"] == "slow").expect("there");
+    tests["answer"]["passed"] = json!(2);
+    let error = judged(&lines).expect_err("bad").to_string();
+    assert_eq!(error, "3 tests of can-bus slow had to pass: {\"passed\":2}");
 }
