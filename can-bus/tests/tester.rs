@@ -5,7 +5,7 @@ use std::time::Duration;
 use can_bus::{Bus, BusAddress, Ended, Flow, IsoTpChannel, Tester, find_nodes};
 use tokio::task::JoinHandle;
 use update_protocol::profile::{self, Object, StateRecord, did};
-use update_protocol::uds::client::{Request, Timing, response};
+use update_protocol::uds::client::{Request, Timing};
 use update_protocol::uds::server::{Answer, Download, Event, Handler, Server, SessionChange};
 use update_protocol::uds::{Nrc, Session};
 
@@ -182,21 +182,20 @@ async fn a_late_answer_is_not_taken_for_the_next_one() {
     let mut tester =
         Tester::new(channel).with_timing(Timing { p2_us: 20_000, p2_star_us: 20_000, ..Timing::default() });
     let device = async {
-        // The first opening is answered when its tester has given up, after three repeats, the second in time.
+        // The first request is answered when its tester has given up, after three repeats, the second in time.
         for _ in 0..4 {
-            assert_eq!(device.recv(None).await.unwrap().0[..1], [0x34]);
+            assert_eq!(device.recv(None).await.unwrap().0, [0x31, 1, 0xF0, 1]);
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
-        device.send(&[0x74, 0x10, 0x80]).await.unwrap();
-        assert_eq!(device.recv(None).await.unwrap().0[..1], [0x34]);
-        device.send(&[0x74, 0x10, 0x40]).await.unwrap();
+        device.send(&[0x71, 1, 0xF0, 1, 8]).await.unwrap();
+        assert_eq!(device.recv(None).await.unwrap().0, [0x31, 1, 0xF0, 1]);
+        device.send(&[0x71, 1, 0xF0, 1, 4]).await.unwrap();
     };
     let tester = async {
-        let open = Request::Download { address: 0, size: 9 };
-        let error = tester.request(&open).await.unwrap_err();
-        assert_eq!(error.to_string(), "the device did not answer service 34 in time");
+        let error = tester.routine(0xF001, &[]).await.unwrap_err();
+        assert_eq!(error.to_string(), "the device did not answer service 31 in time");
         tokio::time::sleep(Duration::from_millis(200)).await;
-        assert_eq!(response::download(&tester.request(&open).await.unwrap()), Ok(0x40));
+        assert_eq!(tester.routine(0xF001, &[]).await.unwrap(), [4]);
     };
     tokio::join!(device, tester);
 }

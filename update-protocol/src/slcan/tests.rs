@@ -81,6 +81,11 @@ fn attack_endless_line_holds_nothing_and_ends_at_its_end() {
     let mut bytes = std::vec![b't'; 100_000];
     bytes.extend_from_slice(b"\rt1231AB\r");
     assert_eq!(decode(&bytes).len(), 1);
+    // The end of a line is never a frame of its own, wherever it begins.
+    for junk in 1..600 {
+        let line = [&std::vec![b'x'; junk][..], b"t1231AB\r"].concat();
+        assert_eq!(decode(&line).len(), 0, "after {junk} bytes");
+    }
     // The longest frame with a timestamp is one; with any digit more it is none.
     let longest = Frame::new_fd(Id::Extended(0x1FFF_FFFF), &[0xFF; 64], true).unwrap();
     for (digits, frames) in [(4, 1), (5, 0), (6, 0), (100, 0)] {
