@@ -50,7 +50,7 @@ pub struct UdpMulticastAddress {
     pub fd: bool,
 }
 
-/// What speaks slcan.
+/// An slcan adapter, or a node on a line.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SlcanAddress {
     /// Where it is.
@@ -170,7 +170,7 @@ pub struct SocketCanAddress {
     pub fd: bool,
 }
 
-/// Why a text names no bus.
+/// Why a text is not a bus address.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum BusAddressError {
     /// No such kind.
@@ -181,12 +181,12 @@ pub enum BusAddressError {
     /// Something is missing.
     #[error("the bus address lacks {0}")]
     Missing(&'static str),
-    /// A part is not what it has to be.
+    /// A part has the wrong form.
     #[error("\"{found}\" in the bus address is not {expected}")]
     Invalid {
-        /// What it has to be.
+        /// The expected form.
         expected: &'static str,
-        /// What it is.
+        /// The text.
         found: String,
     },
     /// This kind of bus has no such option.
@@ -279,7 +279,7 @@ fn udp_multicast<'t>(
             _ => return Err(BusAddressError::Option { kind: "udp-multicast", option: option.to_owned() }),
         }
     }
-    // Who names an interface wants to reach its network, but no further.
+    // A named interface is meant to reach its network, and nothing beyond it.
     address.ttl = ttl.unwrap_or(u32::from(!address.interface.is_loopback()));
     Ok(address)
 }

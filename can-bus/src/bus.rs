@@ -1,4 +1,4 @@
-//! One bus, whichever kind it is.
+//! One bus of any kind.
 
 use std::io;
 
@@ -10,7 +10,7 @@ use crate::slcan::{Slcan, SlcanStream};
 use crate::socketcan::SocketCan;
 use crate::udp_multicast::UdpMulticast;
 
-/// Why a bus does not open, take or give a frame.
+/// Why a bus does not open, send or receive.
 #[derive(Debug, thiserror::Error)]
 pub enum BusError {
     /// It cannot be opened.
@@ -47,7 +47,7 @@ pub struct BitRates {
     pub data: Option<u32>,
 }
 
-/// What a wait for frames to leave ended with.
+/// How a wait for frames to leave ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Left {
     /// They have left, as far as this bus tells.
@@ -214,8 +214,8 @@ impl Bus {
         }
     }
 
-    /// The next frame of somebody else. If the future is dropped, no frame is lost. What is no frame (a stray
-    /// datagram, noise on a serial line, an error frame) is stepped over.
+    /// The next frame of another node. If the future is dropped, no frame is lost. Stray datagrams, noise on a serial
+    /// line and error frames are skipped.
     ///
     /// # Errors
     /// [`BusError`]

@@ -17,7 +17,7 @@ use crate::wait::{now_or_never, pause_exactly};
 pub const MAX_MESSAGE_LEN: usize = 64 * 1024;
 /// How many frames of the past [`IsoTpChannel::discard_received`] looks at: more than socket buffers hold.
 const MAX_DISCARDED_FRAMES: usize = 10_000;
-/// Messages that are held while nobody takes them; the oldest goes first.
+/// Messages that are held for the caller; the oldest is dropped first.
 const MAX_HELD_MESSAGES: usize = 64;
 /// The longest a message may take that is being sent, or that is still coming in when its wait is over: a peer with the
 /// shortest blocks and the longest pauses the protocol allows would hold a channel for hours.
@@ -50,7 +50,7 @@ pub enum ChannelError {
     TooSlow,
 }
 
-/// What happened on a channel.
+/// An event on a channel.
 #[derive(Debug)]
 pub(crate) enum Heard {
     /// The message that was being sent is gone, or was given up.
@@ -296,8 +296,8 @@ impl IsoTpChannel {
         self.bus.message(passed, self.message_frames);
     }
 
-    /// What happens next, at most until `until_us`. Messages leave the link at once, so that none is in the way of the
-    /// next one.
+    /// Waits for the next event, at most until `until_us`. Messages leave the link at once, so that none blocks the next
+    /// one.
     pub(crate) async fn next(&mut self, until_us: Option<u64>) -> Result<Heard, BusError> {
         loop {
             self.transmit().await?;
@@ -366,7 +366,7 @@ impl IsoTpChannel {
         outcome
     }
 
-    /// Forgets what has come so far and nobody took: answers that were too late.
+    /// Drops all messages that have come and were not taken: late answers.
     ///
     /// # Errors
     /// [`BusError`]
@@ -423,8 +423,8 @@ pub(crate) fn at_the_latest(until_us: u64) -> u64 {
     until_us.saturating_add(u64::try_from(MESSAGE_LIMIT.as_micros()).unwrap_or(u64::MAX))
 }
 
-/// Waits until a point in time on the clock that began at `started`; for ever without one. `exact_us` is the same point
-/// when being late matters.
+/// Waits until a point in time on the clock that began at `started`; without one it never ends. `exact_us` is the same
+/// point where a late end matters.
 async fn wait(started: Instant, now_us: u64, until_us: Option<u64>, exact_us: Option<u64>) {
     let Some(until_us) = until_us else {
         return std::future::pending().await;
@@ -438,7 +438,7 @@ async fn wait(started: Instant, now_us: u64, until_us: Option<u64>, exact_us: Op
         sleep_until(until - TIMER_STEP).await;
         pause_exactly(TIMER_STEP.min(until.saturating_duration_since(Instant::now())));
     } else {
-        // What has come is looked at before this thread sleeps.
+        // The runtime looks at its sockets before this thread sleeps.
         yield_now().await;
         pause_exactly(left);
     }

@@ -1,4 +1,4 @@
-//! Who is on a bus.
+//! The search for nodes on a bus.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use update_protocol::uds::{Nrc, sid};
 use crate::bus::{Bus, BusError};
 use crate::wait::now_or_never;
 
-/// Frames that may wait when a question is asked; on a bus that never pauses others would come for ever.
+/// Frames that may wait when a question is asked; on a bus that never pauses they would not end.
 const MAX_STALE_FRAMES: u32 = 10_000;
 
 /// A question to every node on 29-bit identifiers whether it is there.

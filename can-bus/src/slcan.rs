@@ -24,7 +24,7 @@ use self::pacer::{ANSWER_LIMIT, Gate, Pacer};
 use crate::address::{SlcanAddress, SlcanDataSpeed, SlcanPeer, SlcanSpeed};
 use crate::bus::{BitRates, BusError, Left};
 
-/// Frames that are held while nobody takes them; reading stops there, and the peer has to wait.
+/// Frames that are held for the caller. Reading stops at this number, and the peer has to wait.
 const MAX_HELD_FRAMES: usize = 4096;
 const READ_LEN: usize = 4096;
 /// How long a bit rate is listened at: the slowest cyclic messages of a bus come once a second or so, others more often.
@@ -34,7 +34,7 @@ const LISTENING_ORDER: [u8; 9] = [6, 5, 8, 4, 7, 3, 2, 1, 0];
 /// Closes the channel of an adapter.
 const CLOSE: &[u8] = b"C\r";
 
-/// What lines can travel on.
+/// A byte stream that carries lines.
 pub trait SlcanStream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin> SlcanStream for S {}
 
@@ -42,7 +42,7 @@ pub(crate) struct Slcan {
     stream: Box<dyn SlcanStream>,
     decoder: Decoder,
     frames: VecDeque<Frame>,
-    /// What is still to be written of a line.
+    /// The rest of a line that is being written.
     unsent: Vec<u8>,
     /// Whether an adapter was opened that has to be closed.
     adapter: bool,
@@ -55,7 +55,7 @@ pub(crate) struct Slcan {
     write_again: bool,
 }
 
-/// What the next answer of an adapter is to.
+/// To which write the next answer of an adapter belongs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 enum Answer {
     #[default]
@@ -98,7 +98,7 @@ impl Slcan {
         };
         let is_serial = matches!(address.peer, SlcanPeer::Serial { .. });
         match address.speed {
-            // Nobody is there who would know these commands: the other end of such a line is a node.
+            // The other end of such a line is a node, which knows none of these commands.
             None if !is_serial => Ok(Self::over(stream)),
             speed => Self::over_adapter(stream, speed, address.data).await,
         }
@@ -158,7 +158,7 @@ impl Slcan {
         Err(io::Error::new(io::ErrorKind::InvalidInput, what))
     }
 
-    /// What an adapter says to a command; `None`: nothing, as some do.
+    /// The answer of an adapter to a command; `None`: some adapters send none.
     async fn command(&mut self, command: &str) -> io::Result<Option<bool>> {
         self.unsent.extend_from_slice(command.as_bytes());
         let outcome = async {
@@ -224,7 +224,7 @@ impl Slcan {
 
     pub(crate) async fn send(&mut self, frame: &Frame) -> Result<(), BusError> {
         let give_up_at = Instant::now() + Duration::from_micros(N_A_US);
-        // What a dropped send left goes first, so that lines stay whole.
+        // The rest of a dropped send goes first, so that lines stay whole.
         self.flush().await?;
         loop {
             self.pass_gate(frame).await?;
@@ -306,7 +306,7 @@ impl Slcan {
         Ok(())
     }
 
-    /// Writes, and reads while writing has to wait: two ends that only wrote would wait for each other for ever.
+    /// Writes, and reads while it cannot write: two ends that only write would block each other without end.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BusError>> {
         if let Poll::Ready(written) = Pin::new(&mut self.stream).poll_write(cx, &self.unsent) {
             return Poll::Ready(match written {

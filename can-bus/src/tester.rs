@@ -18,12 +18,12 @@ use crate::bus::{Bus, BusError};
 use crate::channel::{ChannelError, Heard, IsoTpChannel, at_the_latest};
 use pace::Pace;
 
-/// How often a request is sent again whose answer was lost, if the device can tell a repeat or does not mind.
+/// How often a request is repeated whose answer was lost, where the device recognises a repeat or a repeat is harmless.
 const REPEATS: u32 = 3;
 /// The same for a block of a download; each is waited for longer than the one before.
 const BLOCK_REPEATS: u32 = 8;
-/// How often a device may say that it is busy, or answer something malformed: an old answer to another question may
-/// come in between.
+/// How often a device may say that it is busy, or send a malformed answer: an old answer to another question may come
+/// in between.
 const BUSY_REPEATS: u32 = 2;
 /// How long a device that is busy is left alone.
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
@@ -45,7 +45,7 @@ pub enum TesterError {
     /// The state record cannot be read.
     #[error(transparent)]
     State(#[from] StateRecordError),
-    /// There is no address for the object, or it is longer than 4 GiB, or ends before its offset.
+    /// The object has no address, is longer than 4 GiB, or ends before its offset.
     #[error("{0:?} cannot be sent as an object")]
     Object(Object),
     /// The device has judged the object and its answer was lost; its state record tells.
@@ -60,13 +60,13 @@ impl From<BusError> for TesterError {
 }
 
 impl TesterError {
-    /// The device's own "no", if it is one.
+    /// The NRC, if the device refused.
     #[must_use]
     pub const fn refusal(&self) -> Option<Nrc> {
         if let Self::Client(ClientError::Refused { nrc, .. }) = self { Some(*nrc) } else { None }
     }
 
-    /// Whether a message was lost on the way, so that asking again may help.
+    /// Whether a message was lost, so that a repeat may help.
     const fn is_loss(&self) -> bool {
         matches!(
             self,
@@ -152,7 +152,7 @@ impl Tester {
         Self { patience_us: u64::try_from(patience.as_micros()).unwrap_or(u64::MAX), ..self }
     }
 
-    /// The same with another patience.
+    /// Waits by this timing until a device declares its own.
     #[must_use]
     pub fn with_timing(self, timing: Timing) -> Self {
         Self { default_timing: timing, timing, ..self }
@@ -186,7 +186,7 @@ impl Tester {
         }
     }
 
-    /// Something is asked: the time between two questions is no silence of the device.
+    /// Begins a question: the time between two questions does not count as silence of the device.
     fn ask(&mut self) {
         self.was_pending = false;
         if !self.is_silent {
@@ -370,8 +370,7 @@ impl Tester {
                 return Err(ClientError::Timeout { service: exchange.service() }.into());
             }
             if now_us >= silent_until {
-                // A bus that does not take it is no reason to give up the answer; what is wrong with it, receiving
-                // from it tells.
+                // If the bus does not take it, the answer may still come. A broken bus shows when it is read.
                 let _not_sent = self.keep_alive().await;
                 silent_until = self.channel.now_us().saturating_add(S3_CLIENT_US);
             }

@@ -1,7 +1,7 @@
 //! python-can's `udp_multicast` bus: a frame is a msgpack map in a datagram to a group (can/interfaces/udp_multicast).
 //!
 //! Any process of this machine that uses python-can's defaults for IPv4 is on the same bus. Frames are sent from a
-//! port of their own, by which they are told from those of others.
+//! port of their own, which tells them from the frames of others.
 
 use std::io;
 use std::net::{SocketAddr, SocketAddrV4};
@@ -15,7 +15,7 @@ use update_protocol::can::{Frame, Id};
 use crate::address::UdpMulticastAddress;
 use crate::bus::BusError;
 
-/// What the kernel is asked to hold for a process that is not scheduled; it may grant less (`rmem_max`).
+/// Requested size of the receive buffer, for a process that is not scheduled; the kernel may grant less (`rmem_max`).
 const RECEIVE_BUFFER_LEN: usize = 4 * 1024 * 1024;
 /// Longest datagram that is looked at; python-can reads as much. A frame takes about 250 bytes.
 const MAX_DATAGRAM_LEN: usize = 4096;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 /// By how much the operating system may wake a thread too late.
 const WAKE_UP: Duration = Duration::from_micros(80);
 
-/// What a future has at once, if it has.
+/// The output of a future that is ready now.
 pub(crate) async fn now_or_never<F: Future>(future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     poll_fn(|context| {

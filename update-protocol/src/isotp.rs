@@ -30,7 +30,7 @@ pub const PADDING: u8 = 0xCC;
 pub enum ReceiveError {
     /// The first frame announced more than the buffer holds; answered with "overflow".
     TooLong {
-        /// What it announced, bytes.
+        /// The announced length, bytes.
         announced: u32,
     },
     /// A consecutive frame was lost, repeated or out of order; answered with "overflow", so that the sender stops.
@@ -76,7 +76,7 @@ pub enum SendError {
     Empty,
     /// The message does not fit the transmit buffer.
     TooLong {
-        /// What would have fitted, bytes.
+        /// Size of the buffer, bytes.
         capacity: usize,
     },
     /// A functional message has to fit one frame, and the link needs a functional identifier.

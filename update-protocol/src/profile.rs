@@ -79,7 +79,7 @@ pub const fn declared_p2_ms(max_request_len: u16) -> u16 {
     P2_MS.saturating_add(u16::from_be_bytes([high, low]))
 }
 
-/// What a download is for. The address of a RequestDownload names one of these, not flash.
+/// The object of a download. The address of a RequestDownload names one of these, not flash.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Object {
     /// `00000000`: authentication wrapper, manifest, severed members.

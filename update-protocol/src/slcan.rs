@@ -11,7 +11,7 @@ pub const MAX_LINE_LEN: usize = 1 + 8 + 1 + 128 + 1;
 /// Digits of a timestamp some adapters append to a frame.
 const TIMESTAMP_DIGITS: usize = 4;
 const END: u8 = b'\r';
-/// What an adapter answers to a command it refuses; it ends a line too.
+/// The answer of an adapter to a command that it refuses; it also ends a line.
 const BELL: u8 = 0x07;
 
 /// Writes a frame as a line, carriage return included, and returns that part of `line`.
@@ -38,14 +38,14 @@ pub fn encode<'l>(frame: &Frame, line: &'l mut [u8; MAX_LINE_LEN]) -> &'l [u8] {
     line.get(..len).unwrap_or_default()
 }
 
-/// What a line of a stream is.
+/// A line of a stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Line {
     /// A frame.
     Frame(Frame),
-    /// An adapter did what it was told.
+    /// An adapter accepted a command or a frame.
     Accepted,
-    /// An adapter did not.
+    /// An adapter refused one.
     Refused,
 }
 

@@ -18,7 +18,7 @@ pub const S3_SERVER_MS: u16 = 5000;
 pub const S3_CLIENT_MS: u16 = 2000;
 /// The identifier that a negative answer begins with.
 pub const NEGATIVE_RESPONSE: u8 = 0x7F;
-/// What a positive answer adds to the service identifier.
+/// Added to the service identifier in a positive answer.
 pub const POSITIVE_OFFSET: u8 = 0x40;
 /// The bit of a sub-function that asks for no positive answer.
 pub const SUPPRESS_POSITIVE: u8 = 0x80;

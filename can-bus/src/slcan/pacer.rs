@@ -22,8 +22,8 @@ const FD_DATA_BITS: f64 = 26.0;
 const CALM: u32 = 600;
 /// A loss within so many frames of that comes from it.
 const CLIFF: u32 = 300;
-/// A queue overflows within so many windows of a message: frames come to it faster than they leave. What is lost later
-/// is lost to a pace that is too fast for too long, or to the bus.
+/// A queue overflows within so many windows of a message: frames come to it faster than they leave. Later losses
+/// come from a pace that is too fast for too long, or from the bus.
 const EARLY: u32 = 3;
 /// So often in a row it is no accident.
 const CLIFFS: u32 = 3;
@@ -32,7 +32,7 @@ const NARROWEST_UNANSWERED: u32 = 3;
 /// How long an answer may take that is not lost.
 pub(super) const ANSWER_LIMIT: Duration = Duration::from_millis(100);
 
-/// What has to happen before the next frame is written.
+/// The condition for the next frame to be written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Gate {
     /// Nothing.
@@ -50,7 +50,7 @@ pub(super) struct Pacer {
     data_rate: f64,
     /// When the bus will have taken everything that was written, as far as can be reckoned.
     free_at: Duration,
-    /// What a frame takes longer than by itself: others are on the bus too.
+    /// Factor on the time of a frame: others use the bus too.
     slowness: f64,
     window: u32,
     widest: u32,

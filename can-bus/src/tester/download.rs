@@ -31,7 +31,7 @@ pub enum Ended {
 
 /// A download that is open.
 struct Open<'d> {
-    /// What is to be sent.
+    /// The bytes to send.
     data: &'d [u8],
     /// How much of it the device has.
     taken: usize,

@@ -26,7 +26,7 @@ struct RoundTrip {
     variation_us: u64,
 }
 
-/// What is known of the way to a device and back.
+/// Measurements of the way to a device and back.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Pace {
     round_trip: Option<RoundTrip>,

@@ -132,19 +132,19 @@ impl Addressing {
         [Some(self.tx), Some(self.rx), self.functional_tx, self.functional_rx].into_iter().flatten()
     }
 
-    /// What this end sends with.
+    /// Identifier of the frames that this end sends.
     #[must_use]
     pub const fn tx(&self) -> Id {
         self.tx
     }
 
-    /// What this end may send to all with.
+    /// Identifier of the frames that this end may send to all.
     #[must_use]
     pub const fn functional_tx(&self) -> Option<Id> {
         self.functional_tx
     }
 
-    /// What this end listens to.
+    /// Identifier of the frames that this end receives.
     #[must_use]
     pub const fn rx(&self) -> Id {
         self.rx

@@ -1,4 +1,4 @@
-//! What a link may choose: frame format, padding, and the pace it asks of a sender.
+//! The choices of a link: frame format, padding, and the pace that it asks of a sender.
 
 use super::PADDING;
 use crate::can::{MAX_CLASSIC_LEN, MAX_FD_LEN, fd_len};

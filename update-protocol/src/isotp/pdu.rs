@@ -1,5 +1,5 @@
-//! The four kinds of frames, read and written (ISO 15765-2:2016, 9.2 to 9.6). What is malformed is no PDU: the
-//! standard has it ignored.
+//! The four kinds of frames, read and written (ISO 15765-2:2016, 9.2 to 9.6). The
+//! standard has malformed frames ignored.
 
 use super::Config;
 use super::StMin;
@@ -69,7 +69,7 @@ impl<'f> Pdu<'f> {
         } else {
             return None;
         };
-        // SF_DL 0 is no message; SF_DL beyond the frame would read what is not there.
+        // SF_DL 0 means no message; SF_DL beyond the frame would read past its end.
         if len == 0 { None } else { payload.get(..usize::from(len)).map(Self::Single) }
     }
 

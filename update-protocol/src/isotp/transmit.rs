@@ -62,7 +62,7 @@ impl Transmitter {
 
     pub(super) fn on_flow_control(&mut self, status: FlowStatus, block_size: u8, st_min: StMin, now_us: u64) {
         let State::AwaitingFlowControl { len, sent, number, waits, .. } = self.state else {
-            // A flow control nobody waits for is ignored, but one that says that the rest is useless.
+            // An unexpected flow control is ignored, except an overflow: it says that the rest is useless.
             if status == FlowStatus::Overflow && matches!(self.state, State::Sending { .. }) {
                 self.finish(Err(TransmitError::FrameLost));
             }

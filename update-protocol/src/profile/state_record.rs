@@ -6,7 +6,7 @@ use core::fmt;
 pub const STATE_RECORD_LEN: usize = 112;
 const VERSION: u8 = 1;
 
-/// Who answers.
+/// The program that answers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Mode {
@@ -18,7 +18,7 @@ pub enum Mode {
     Application = 2,
 }
 
-/// What the device would boot, or has booted.
+/// The state of the image that the device would boot, or has booted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum ImageState {
@@ -61,7 +61,7 @@ impl Flags {
 /// The state of a device.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct StateRecord {
-    /// Who answers.
+    /// The program that answers.
     pub mode: Mode,
     /// What is booted or would be.
     pub image: ImageState,

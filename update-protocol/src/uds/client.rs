@@ -35,7 +35,7 @@ pub struct Timing {
     pub max_pending: u16,
 }
 
-/// What a tester adds to what a server declares: for the bus, gateways and a busy machine.
+/// A tester adds this to the times that a server declares: for the bus, gateways and a busy machine.
 const MARGIN_US: u64 = 1_000_000;
 /// The longest P2 that a server may declare.
 pub const MAX_P2_US: u64 = 15_000_000;
@@ -43,7 +43,7 @@ pub const MAX_P2_US: u64 = 15_000_000;
 pub const MAX_P2_STAR_US: u64 = 60_000_000;
 
 impl Timing {
-    /// What a server has declared with its session, within [`MAX_P2_US`] and [`MAX_P2_STAR_US`].
+    /// The times that a server declared with its session, within [`MAX_P2_US`] and [`MAX_P2_STAR_US`].
     #[must_use]
     pub fn declared(self, session: response::SessionTiming) -> Self {
         Self {
@@ -110,7 +110,7 @@ impl fmt::Display for ClientError {
 
 impl core::error::Error for ClientError {}
 
-/// What a message was to an [`Exchange`].
+/// How a message belongs to an [`Exchange`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Progress {
     /// Not the answer to this request: an old one, or of another service.
@@ -125,7 +125,7 @@ pub enum Progress {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Exchange {
     service: u8,
-    /// What the answer repeats of the request after its service, and how much of it.
+    /// The bytes of the request that its answer repeats after the service, and their number.
     echo: [u8; 3],
     echo_len: usize,
     timing: Timing,

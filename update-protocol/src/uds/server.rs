@@ -19,7 +19,7 @@ const PENDING_AGAIN_US: u64 = P2_STAR_MS as u64 * 1000 / 2;
 /// Shortest answer buffer a server works with: every answer without data of the handler fits.
 const SHORTEST_ANSWER_BUFFER: usize = 8;
 
-/// What the caller of [`Server::poll`] has to do.
+/// A task for the caller of [`Server::poll`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Event {
     /// Reset now: the answer has left the link.
@@ -53,12 +53,12 @@ struct OpenDownload {
     last_block: Option<u8>,
 }
 
-/// What a request led to.
+/// The result of a request.
 enum Reply {
     /// This much of the answer buffer.
     Positive(usize),
     Negative(Nrc),
-    /// A positive answer that nobody wants to hear.
+    /// No answer: the tester suppressed it, or none is allowed.
     Silent,
     /// NRC 78 now, the rest later.
     Pending,
@@ -102,7 +102,7 @@ impl Server {
         }
     }
 
-    /// A server in `session` that nobody has to be told of. S3 counts from its first poll.
+    /// A server in `session` that announces nothing. S3 counts from its first poll.
     #[must_use]
     pub const fn entered(session: Session) -> Self {
         Self { session, restart_s3: true, ..Self::new() }
@@ -250,7 +250,7 @@ impl Server {
             || service & POSITIVE_OFFSET != 0
             || (target == Target::Functional && !matches!(service, sid::READ | sid::TESTER_PRESENT))
         {
-            // Answering an answer would let two servers talk for ever. And one request for all, answered by all,
+            // Answering an answer would let two servers talk without end. And one request for all, answered by all,
             // may only be one that is meant so.
             Reply::Silent
         } else {

@@ -23,7 +23,7 @@ pub enum Request<'a> {
     StartRoutine {
         /// Routine identifier.
         routine: u16,
-        /// What the routine is told.
+        /// Parameters of the routine.
         option: &'a [u8],
     },
     /// `34 00 44`

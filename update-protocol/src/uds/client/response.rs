@@ -4,7 +4,7 @@
 use super::super::{POSITIVE_OFFSET, sid};
 use super::ClientError;
 
-/// What a server says of its pace when a session begins (`50`).
+/// The times that a server declares when a session begins (`50`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SessionTiming {
     /// P2server.

@@ -17,7 +17,7 @@ pub enum SessionChange {
     /// Here: the positive answer goes out.
     Enter,
     /// Here, but for the answer only: the positive answer goes out, then comes [`Event::Reset`](super::Event::Reset).
-    /// For a loader that a tester leaves: the default session never expires, so it would stay for ever.
+    /// For a loader that a tester leaves: the default session never expires, so the loader would stay without end.
     EnterAndReset,
     /// In another program: NRC 78 goes out, then comes [`Event::Reset`](super::Event::Reset); that program answers
     /// ([`Server::announcing`](super::Server::announcing)). What it needs to know is stored by then.
@@ -68,7 +68,7 @@ impl<'a> Answer<'a> {
         Ok(())
     }
 
-    /// What was appended.
+    /// The appended bytes.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.len
@@ -87,7 +87,7 @@ impl<'a> Answer<'a> {
 /// `Err(Nrc::RESPONSE_PENDING)`: it has worked for a while and is not done; it is called again with the same
 /// arguments at the next poll, and the tester is kept waiting meanwhile.
 pub trait Handler {
-    /// Appends the content of a data identifier. [`Nrc::REQUEST_OUT_OF_RANGE`]: there is no such identifier here.
+    /// Appends the content of a data identifier. [`Nrc::REQUEST_OUT_OF_RANGE`]: the identifier is unknown here.
     /// The active session (`F186`) is answered by the server.
     ///
     /// # Errors
@@ -131,7 +131,7 @@ pub trait Handler {
     /// Starts a routine; what it answers is appended.
     ///
     /// # Errors
-    /// The refusal for the tester; [`Nrc::REQUEST_OUT_OF_RANGE`]: there is no such routine.
+    /// The refusal for the tester; [`Nrc::REQUEST_OUT_OF_RANGE`]: the routine is unknown.
     fn run_routine(&mut self, _routine: u16, _option: &[u8], _answer: &mut Answer<'_>) -> Result<(), Nrc> {
         Err(Nrc::REQUEST_OUT_OF_RANGE)
     }
