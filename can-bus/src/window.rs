@@ -1,4 +1,4 @@
-//! How many frames may wait between this program and a bus (docs/decisions/0019 and 0022).
+//! How many frames may wait between this program and a bus (docs/decisions/0019 and 0029).
 
 use std::collections::VecDeque;
 use std::time::Duration;
