@@ -1,5 +1,5 @@
-//! SocketCAN itself: the echoes of real interfaces. `cargo xtask vm` runs these in its guest, which has the interfaces;
-//! elsewhere they are ignored.
+//! SocketCAN itself: the echoes of real interfaces. `cargo xtask vm` builds these with the feature `interfaces` and runs
+//! them in its guest, which has the interfaces.
 #![cfg(target_os = "linux")]
 
 use std::time::{Duration, Instant};
@@ -55,13 +55,11 @@ mod plain {
     const BUS: &str = "socketcan:vcan";
 
     #[tokio::test]
-    #[ignore = "needs the interfaces of cargo xtask vm"]
     async fn attack_two_testers_with_one_address_hear_each_other_and_not_themselves() {
         two_testers_with_one_address(BUS).await;
     }
 
     #[tokio::test]
-    #[ignore = "needs the interfaces of cargo xtask vm"]
     async fn the_bit_rate_of_a_virtual_interface_is_not_known() {
         assert_eq!(open(BUS).await.bit_rates(), BitRates::default());
     }
@@ -75,13 +73,11 @@ mod slow {
     const FRAME_TIME: Duration = Duration::from_millis(20);
 
     #[tokio::test]
-    #[ignore = "needs the interfaces of cargo xtask vm"]
     async fn attack_two_testers_with_one_address_hear_each_other_and_not_themselves() {
         two_testers_with_one_address(BUS).await;
     }
 
     #[tokio::test]
-    #[ignore = "needs the interfaces of cargo xtask vm"]
     async fn frames_into_a_short_queue_arrive_whole_and_in_order() {
         let (mut sender, mut receiver) = (open(BUS).await, open(BUS).await);
         let sent: Vec<Frame> = (0..100).map(|number| frame(0x123, number)).collect();
@@ -93,7 +89,6 @@ mod slow {
     }
 
     #[tokio::test]
-    #[ignore = "needs the interfaces of cargo xtask vm"]
     async fn a_message_is_sent_when_its_frame_has_left() {
         let mut channel = IsoTpChannel::new(open(BUS).await, profile::tester_addressing(NODE));
         for _ in 0..5 {
@@ -112,7 +107,6 @@ mod serial {
     const INTERFACE: &str = "slcan0";
 
     #[tokio::test]
-    #[ignore = "needs the interfaces of cargo xtask vm"]
     async fn the_kernel_says_the_bit_rate_of_an_interface_that_has_one() {
         let interface = CanInterface::open(INTERFACE).unwrap();
         interface.set_bitrate(1_000_000, None).unwrap();

@@ -148,7 +148,7 @@ impl Workspace {
     pub(crate) fn build_static_test(&self, package: &str, test: &str) -> Result<PathBuf> {
         let mut command = self.cargo();
         command.args(["test", "--quiet", "--no-run", "--target", STATIC_TARGET, "--message-format", "json"]);
-        command.args(["--package", package, "--test", test]);
+        command.args(["--package", package, "--features", "interfaces", "--test", test]);
         let messages = process::output(&mut command)?;
         let messages = String::from_utf8(messages)?;
         let artifacts =
