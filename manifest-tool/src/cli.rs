@@ -59,6 +59,8 @@ enum KeyCommand {
     Generate(key::Generate),
     /// Write or show the public half of a key
     Public(key::Public),
+    /// Write a private key to another file under a new passphrase
+    Passphrase(key::Passphrase),
 }
 
 #[derive(Subcommand, Debug)]
@@ -74,6 +76,7 @@ impl Command {
         match self {
             Self::Key(KeyCommand::Generate(command)) => report(output, command.run()),
             Self::Key(KeyCommand::Public(command)) => report(output, command.run()),
+            Self::Key(KeyCommand::Passphrase(command)) => report(output, command.run()),
             Self::Credential(CredentialCommand::Issue(command)) => report(output, command.run()),
             Self::Credential(CredentialCommand::Inspect(command)) => report(output, command.run()),
             Self::Create(command) => report(output, command.run()),

@@ -58,6 +58,10 @@ pub struct PassphraseArguments {
 }
 
 impl PassphraseArguments {
+    fn is_given(&self) -> bool {
+        self.passphrase_file.is_some()
+    }
+
     fn source(&self) -> PassphraseSource {
         PassphraseSource::choose(self.passphrase_file.clone())
     }

@@ -136,9 +136,8 @@ pub enum Error {
     ImageMismatch { path: PathBuf, difference: ImageDifference },
 
     // The server.
-    /// Not the URL of a server.
-    #[error("{0:?} is not the URL of a server")]
-    ServerUrl(String),
+    #[error("--server is not the URL of a server: {0}")]
+    ServerUrl(&'static str),
     /// The token file holds no token.
     #[error("{} cannot be used as a token file: {source}", path.display())]
     Token { path: PathBuf, source: TokenFileError },
@@ -182,6 +181,9 @@ pub enum PassphraseFault {
     TooLong,
     #[error("is not UTF-8")]
     NotUtf8,
+    /// Its first line is the same in every key file.
+    #[error("is the first line of a PEM file")]
+    Pem,
     /// The two entries at the terminal.
     #[error("and its repetition differ")]
     Differs,
@@ -192,6 +194,7 @@ impl PassphraseFault {
         match self {
             Self::Empty | Self::TooLong => "Use one line of 1 to 1024 bytes.",
             Self::NotUtf8 => "Save the passphrase file as UTF-8.",
+            Self::Pem => "Pass a file that contains only the passphrase; check that no paths are swapped.",
             Self::Differs => "Run the command again and enter the same passphrase twice.",
         }
     }
@@ -324,7 +327,9 @@ impl Error {
             Self::SameFile(_) => "Use a different file for each input and output.",
             Self::File { .. } => "Check the path, its permissions and the free space.",
             Self::FileTooLong { .. } | Self::FileUnknown(_) => "Check that you passed the right file.",
-            Self::Output(_) => "The output files are written; only the report is lost.",
+            Self::Output(_) => {
+                "Check where standard output goes; output files named on the command line are complete."
+            }
             Self::Clock => "Set the clock, or pass --now.",
             Self::PassphraseNeeded => {
                 "Pass --passphrase-file, set ANCHORAGE_PASSPHRASE_FILE, or run the command in a terminal."

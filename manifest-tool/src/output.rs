@@ -75,8 +75,10 @@ impl Output {
             let detail =
                 FailureDetail { code: error.code(), message, hint: error.hint(), position: error.position() };
             if let Ok(text) = serde_json::to_string(&Failure { error: detail, exit }) {
-                // The reader may be gone; the exit code still tells.
-                let _ignored = writeln!(std::io::stdout().lock(), "{text}");
+                let printed = writeln!(std::io::stdout().lock(), "{text}");
+                if printed.is_err() {
+                    words(&text);
+                }
             }
         } else {
             words(&format!("error: {message} [{}]\n  {}", error.code(), error.hint()));

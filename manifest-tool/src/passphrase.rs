@@ -14,6 +14,8 @@ use crate::files::read_secret;
 
 /// Names a file whose first line is the passphrase, when `--passphrase-file` is not given.
 const PASSPHRASE_FILE_VARIABLE: &str = "ANCHORAGE_PASSPHRASE_FILE";
+/// Begins each PEM file, a swapped key file for one.
+const PEM_MARK: &str = "-----BEGIN ";
 /// The terminal from which rpassword reads.
 const TERMINAL: &str = "/dev/tty";
 /// Least strength of a passphrase for a new key: 10^8 guesses, each of which costs 128 MiB of memory.
@@ -61,6 +63,9 @@ impl PassphraseSource {
             Self::File(path) => first_line(path)?,
             Self::Terminal => ask(purpose, key)?,
         };
+        if purpose != Purpose::Open && passphrase.starts_with(PEM_MARK) {
+            return Err(Error::PassphraseUnusable(PassphraseFault::Pem));
+        }
         match passphrase.len() {
             0 => Err(Error::PassphraseUnusable(PassphraseFault::Empty)),
             1..=MAX_PASSPHRASE_LEN if purpose == Purpose::Protect => {

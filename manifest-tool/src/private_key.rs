@@ -22,6 +22,7 @@ use crate::output::warning;
 use crate::passphrase::{PassphraseSource, Purpose};
 
 const PLAIN_LABEL: &str = "PRIVATE KEY";
+const OPENSSH_LABEL: &str = "OPENSSH PRIVATE KEY";
 const ENCRYPTED_LABEL: &str = "ENCRYPTED PRIVATE KEY";
 /// Permission bits of everybody but the owner.
 const OTHERS: u32 = 0o077;
@@ -58,9 +59,34 @@ pub fn generate(
     let passphrase = passphrase.map(|(source, purpose)| source.passphrase(purpose, path)).transpose()?;
     let mut seed = Zeroizing::new([0; 32]);
     random(seed.as_mut())?;
+    write_key(path, &seed, passphrase, derivation)
+}
+
+/// Writes the key of `from` to another file, under another passphrase (`None`: not encrypted). `from` stays.
+pub fn change_passphrase(
+    from: (&Path, &PassphraseSource),
+    path: &Path,
+    passphrase: Option<(&PassphraseSource, Purpose)>,
+    derivation: Derivation,
+) -> Result<SoftwareKey, Error> {
+    must_be_absent(path)?;
+    let (old, source) = from;
+    let file = read_secret(old, MAX_KEY_FILE_LEN)?;
+    warn_of_readers(old);
+    let seed = decode_seed(old, &file, || source.passphrase(Purpose::Open, old))?;
+    let passphrase = passphrase.map(|(source, purpose)| source.passphrase(purpose, path)).transpose()?;
+    write_key(path, &seed, passphrase, derivation)
+}
+
+fn write_key(
+    path: &Path,
+    seed: &[u8; 32],
+    passphrase: Option<Zeroizing<String>>,
+    derivation: Derivation,
+) -> Result<SoftwareKey, Error> {
     let pem = match &passphrase {
-        Some(passphrase) => encrypt(&seed, passphrase, derivation)?,
-        None => encode(&seed)?,
+        Some(passphrase) => encrypt(seed, passphrase, derivation)?,
+        None => encode(seed)?,
     };
     let key = decode(path, pem.as_bytes(), || {
         passphrase.clone().ok_or(Error::Internal("an unencrypted key needed a passphrase"))
@@ -138,6 +164,16 @@ fn decode(
     file: &[u8],
     passphrase: impl FnOnce() -> Result<Zeroizing<String>, Error>,
 ) -> Result<SoftwareKey, Error> {
+    let seed = decode_seed(path, file, passphrase)?;
+    SoftwareKey::from_seed(&seed)
+        .map_err(|_| Error::PrivateKey { path: path.to_owned(), fault: KeyFault::Unusable })
+}
+
+fn decode_seed(
+    path: &Path,
+    file: &[u8],
+    passphrase: impl FnOnce() -> Result<Zeroizing<String>, Error>,
+) -> Result<Zeroizing<[u8; 32]>, Error> {
     let unusable = |fault| Error::PrivateKey { path: path.to_owned(), fault };
     let pem = private_block(file).map_err(unusable)?;
     let mut der = Zeroizing::new(Vec::new());
@@ -162,6 +198,7 @@ fn decode(
             })?;
             KeypairBytes::from_pkcs8_der(plain.as_bytes())
         }
+        OPENSSH_LABEL => return Err(unusable(KeyFault::OpenSsh)),
         _ => return Err(unusable(KeyFault::Label)),
     }
     .map_err(|_| unusable(KeyFault::Algorithm))?;
@@ -171,7 +208,7 @@ fn decode(
     let key = SoftwareKey::from_seed(&seed).map_err(|_| unusable(KeyFault::Unusable))?;
     match &pair.public_key {
         Some(public) if public.0 != *key.public_key().as_bytes() => Err(unusable(KeyFault::Halves)),
-        _ => Ok(key),
+        _ => Ok(seed),
     }
 }
 

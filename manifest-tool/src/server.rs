@@ -110,7 +110,7 @@ pub(crate) struct Server {
 impl Server {
     fn new(arguments: &ServerArguments) -> Result<Self, Error> {
         let (url, token_file) = (&arguments.server, &arguments.token_file);
-        let base = parse_url(url).ok_or_else(|| Error::ServerUrl(url.clone()))?;
+        let base = parse_url(url).map_err(Error::ServerUrl)?;
         let token = read_secret(token_file, MAX_TOKEN_FILE_LEN)?;
         let unusable = |source| Error::Token { path: token_file.clone(), source };
         let tokens = read_tokens(&token).map_err(unusable)?;
@@ -235,7 +235,8 @@ impl Server {
             matches!(answer.status(), StatusCode::OK | StatusCode::SERVICE_UNAVAILABLE)
         });
         let outcome = self.send_image(sha256, image, output).await?;
-        Ok(if is_damaged { Outcome::Repaired } else { outcome })
+        // A proxy answers 503 too: only an image that was there is repaired.
+        Ok(if is_damaged && outcome == Outcome::Present { Outcome::Repaired } else { outcome })
     }
 
     /// Sends an image whatever the server holds: that repairs what is damaged there.
@@ -303,13 +304,18 @@ fn authorities(path: &Path) -> Result<Vec<Certificate>, Error> {
     if certificates.is_empty() { Err(Error::Authorities(path.to_owned())) } else { Ok(certificates) }
 }
 
-fn parse_url(text: &str) -> Option<Url> {
-    let url = Url::parse(text).ok()?;
-    let plain = url.query().is_none()
-        && url.fragment().is_none()
-        && url.username().is_empty()
-        && url.password().is_none();
-    (matches!(url.scheme(), "http" | "https") && url.has_host() && plain).then_some(url)
+/// The fault does not quote the URL, which may contain a password.
+fn parse_url(text: &str) -> Result<Url, &'static str> {
+    let url = Url::parse(text).map_err(|_| "it is not a URL")?;
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        Err("it does not begin with http:// or https:// and a host")
+    } else if !url.username().is_empty() || url.password().is_some() {
+        Err("it contains a user name or a password")
+    } else if url.query().is_some() || url.fragment().is_some() {
+        Err("it contains a query or a fragment")
+    } else {
+        Ok(url)
+    }
 }
 
 fn is_local(url: &Url) -> bool {

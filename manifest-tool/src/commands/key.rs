@@ -1,10 +1,10 @@
-//! `key generate` and `key public`.
+//! `key generate`, `key public` and `key passphrase`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use trust::PublicKey;
-use trust::author::Signer as _;
+use trust::author::{Signer as _, SoftwareKey};
 use trust::host::{KeyFileError, MAX_KEY_FILE_LEN, parse_public_key};
 
 use super::PassphraseArguments;
@@ -15,6 +15,28 @@ use crate::passphrase::{PassphraseSource, Purpose};
 use crate::private_key::Derivation;
 use crate::{describe, private_key, public_key};
 
+/// How a new key file is protected.
+#[derive(clap::Args, Clone, Debug)]
+struct Protection {
+    /// Derivation of the encryption key from the passphrase
+    #[arg(long, value_enum, default_value = "scrypt")]
+    derivation: Derivation,
+    /// Accept a weak passphrase; for tests only
+    #[arg(long, conflicts_with = "no_passphrase")]
+    weak_passphrase: bool,
+    /// Leave the key unencrypted
+    #[arg(long)]
+    no_passphrase: bool,
+}
+
+impl Protection {
+    /// What protects the key with the passphrase of `source`.
+    fn with<'s>(&self, source: &'s PassphraseSource) -> Option<(&'s PassphraseSource, Purpose)> {
+        let purpose = if self.weak_passphrase { Purpose::ProtectForTests } else { Purpose::Protect };
+        (!self.no_passphrase).then_some((source, purpose))
+    }
+}
+
 /// Make an Ed25519 key
 #[derive(clap::Args, Clone, Debug)]
 pub struct Generate {
@@ -23,15 +45,8 @@ pub struct Generate {
     out: PathBuf,
     #[command(flatten)]
     passphrase: PassphraseArguments,
-    /// Derivation of the encryption key from the passphrase
-    #[arg(long, value_enum, default_value = "scrypt")]
-    derivation: Derivation,
-    /// Accept a weak passphrase; for tests only
-    #[arg(long, conflicts_with = "no_passphrase")]
-    weak_passphrase: bool,
-    /// Leave the key unencrypted
-    #[arg(long, conflicts_with = "passphrase_file")]
-    no_passphrase: bool,
+    #[command(flatten)]
+    protection: Protection,
 }
 
 #[derive(Debug, Serialize)]
@@ -42,18 +57,55 @@ pub struct Generated {
     public_key: String,
 }
 
-impl Generate {
-    pub fn run(&self) -> Result<Generated, Error> {
-        let passphrase: Option<PassphraseSource> = (!self.no_passphrase).then(|| self.passphrase.source());
-        let purpose = if self.weak_passphrase { Purpose::ProtectForTests } else { Purpose::Protect };
-        let protection = passphrase.as_ref().map(|source| (source, purpose));
-        let key = private_key::generate(&self.out, protection, self.derivation)?;
-        Ok(Generated {
-            private_key: self.out.clone(),
-            encrypted: passphrase.is_some(),
+impl Generated {
+    fn new(path: &Path, encrypted: bool, key: &SoftwareKey) -> Self {
+        Self {
+            private_key: path.to_owned(),
+            encrypted,
             kid: describe::kid(key.public_key().kid()),
             public_key: hex::encode(key.public_key().as_bytes()),
-        })
+        }
+    }
+}
+
+impl Generate {
+    pub fn run(&self) -> Result<Generated, Error> {
+        if self.protection.no_passphrase && self.passphrase.is_given() {
+            return Err(Error::usage("--no-passphrase conflicts with --passphrase-file"));
+        }
+        let source = self.passphrase.source();
+        let protection = self.protection.with(&source);
+        let key = private_key::generate(&self.out, protection, self.protection.derivation)?;
+        Ok(Generated::new(&self.out, protection.is_some(), &key))
+    }
+}
+
+/// Write a private key to another file under a new passphrase
+#[derive(clap::Args, Clone, Debug)]
+pub struct Passphrase {
+    /// Private key (PKCS#8 PEM); it stays as it is
+    #[arg(value_name = "KEY.pem")]
+    key: PathBuf,
+    /// Private key to write (PKCS#8 PEM, mode 0600); must not exist
+    #[arg(long, value_name = "NEW.pem")]
+    out: PathBuf,
+    #[command(flatten)]
+    passphrase: PassphraseArguments,
+    /// File whose first line is the new passphrase [default: prompt]
+    #[arg(long, value_name = "FILE", conflicts_with = "no_passphrase")]
+    new_passphrase_file: Option<PathBuf>,
+    #[command(flatten)]
+    protection: Protection,
+}
+
+impl Passphrase {
+    pub fn run(&self) -> Result<Generated, Error> {
+        let old = self.passphrase.source();
+        let new = self.new_passphrase_file.clone().map_or(PassphraseSource::Terminal, PassphraseSource::File);
+        let protection = self.protection.with(&new);
+        let derivation = self.protection.derivation;
+        let key = private_key::change_passphrase((&self.key, &old), &self.out, protection, derivation)?;
+        Ok(Generated::new(&self.out, protection.is_some(), &key))
     }
 }
 

@@ -13,8 +13,10 @@ pub enum KeyFault {
     Der,
     /// A public key, a certificate.
     Public,
-    /// A PEM of another form of private keys, such as SEC 1 or OpenSSH.
+    /// A PEM of another form of private keys, such as SEC 1.
     Label,
+    /// The form of ssh-keygen, which no command of OpenSSL converts.
+    OpenSsh,
     /// Encrypted in another way than PBES2 with a derivation and a cipher that we have.
     Encryption,
     /// Opening it would cost more time or memory than the limits.
@@ -42,6 +44,7 @@ impl KeyFault {
             Self::Public => "Pass the private key of this pair.",
             Self::Pem(PemError::Unfinished | PemError::Base64) => "Restore the file from its backup.",
             Self::Algorithm => "Use an Ed25519 key; manifest-tool key generate makes one.",
+            Self::OpenSsh => "Generate a key with manifest-tool key generate.",
             Self::Empty | Self::Pem(PemError::Absent | PemError::NotText) | Self::Halves | Self::Unusable => {
                 "Pass the file that manifest-tool key generate wrote."
             }
@@ -57,6 +60,7 @@ impl std::fmt::Display for KeyFault {
             Self::Pem(error) => error.message(),
             Self::Der => "it is a private key, but not PEM",
             Self::Public => "it is a public key",
+            Self::OpenSsh => "it is an OpenSSH key",
             Self::Label => "it is PEM of another form than PKCS#8",
             Self::Encryption => "its encryption is not supported",
             Self::Cost => "opening it costs more time or memory than the limits of this program",

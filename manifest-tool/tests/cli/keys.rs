@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use super::workshop::{Workshop, finish};
+use super::workshop::{Workshop, finish, split};
 
 const GENERATE: [&str; 6] = ["key", "generate", "--out", "key.pem", "--passphrase-file", "passphrase"];
 
@@ -77,6 +77,14 @@ fn a_weak_passphrase_protects_no_new_key() {
         workshop.write("passphrase", weak.as_bytes());
         assert_eq!(workshop.refused(&GENERATE), ("passphrase-weak".into(), 4), "{weak}");
     }
+    // The first line of a key file is no secret: the paths were swapped.
+    workshop.key("other");
+    workshop.write("passphrase", &workshop.read("other.pem"));
+    for more in [&[][..], &["--weak-passphrase"]] {
+        let refusal = workshop.refused(&[&GENERATE[..], more].concat());
+        assert_eq!(refusal, ("passphrase-unusable".into(), 4));
+    }
+    workshop.write("passphrase", b"a");
     workshop.ok(&[&GENERATE[..], &["--weak-passphrase"]].concat());
     // It opens, whatever its passphrase is worth.
     workshop.ok(&["key", "public", "key.pem", "--passphrase-file", "passphrase"]);
@@ -181,5 +189,44 @@ fn nothing_shows_the_private_half() {
     ] {
         let run = workshop.run(arguments);
         assert!(!run.stdout.contains(&secret[22..50]) && !run.stderr.contains(&secret[22..50]), "{run:?}");
+    }
+}
+
+/// `openssl pkcs8` does not read it: the advice must not be to convert it.
+#[test]
+fn a_key_of_ssh_keygen_is_named() {
+    let workshop = Workshop::new();
+    let pem = "-----BEGIN OPENSSH PRIVATE KEY-----\nYWJj\n-----END OPENSSH PRIVATE KEY-----\n";
+    workshop.write("ssh", pem.as_bytes());
+    let run = workshop.run(&["key", "public", "ssh"]);
+    assert_eq!(run.exit, 4, "{run:?}");
+    assert!(run.stderr.contains("it is an OpenSSH key") && !run.stderr.contains("openssl"), "{run:?}");
+}
+
+/// Who knew the passphrase and left no longer opens the key; the key itself stays the same.
+#[test]
+fn a_key_gets_another_passphrase() {
+    let workshop = Workshop::new();
+    let made = workshop.ok(&GENERATE);
+    workshop.write("new", b"another correct horse battery\n");
+    let change = |more: &str| format!("key passphrase key.pem --passphrase-file passphrase --out {more}");
+    let changed = workshop.ok(&split(&change("new.pem --new-passphrase-file new")));
+    assert_eq!((&changed["kid"], &changed["encrypted"]), (&made["kid"], &true.into()));
+    let open = |key, passphrase| ["key", "public", key, "--passphrase-file", passphrase];
+    assert_eq!(workshop.ok(&open("new.pem", "new"))["kid"], made["kid"]);
+    assert_eq!(workshop.refused(&open("new.pem", "passphrase")), ("passphrase-wrong".into(), 4));
+    workshop.ok(&open("key.pem", "passphrase"));
+
+    assert_eq!(workshop.ok(&split(&change("plain.pem --no-passphrase")))["encrypted"], false);
+    assert_eq!(workshop.ok(&["key", "public", "plain.pem"])["kid"], made["kid"]);
+    workshop.write("weak", b"a");
+    for (more, code, exit) in [
+        ("key.pem --new-passphrase-file new", "file-exists", 2),
+        ("new.pem --new-passphrase-file new", "file-exists", 2),
+        ("no.pem --new-passphrase-file weak", "passphrase-weak", 4),
+        ("no.pem --new-passphrase-file new --no-passphrase", "usage", 2),
+        ("no.pem", "passphrase-needed", 4),
+    ] {
+        assert_eq!(workshop.refused(&split(&change(more))), (code.into(), exit), "{more}");
     }
 }

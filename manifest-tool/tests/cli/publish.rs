@@ -172,6 +172,14 @@ fn a_closed_pipe_has_published() {
     assert!(server.take_sent().contains(&"POST /v1/releases".to_owned()));
 }
 
+/// nginx answers 503 when it limits requests: that says nothing about the image.
+#[test]
+fn an_image_that_was_not_there_is_not_called_repaired() {
+    let (workshop, server) = (workshop(), FakeServer::start());
+    server.answers_once("HEAD", StatusCode::SERVICE_UNAVAILABLE, "");
+    assert_eq!(server.publish(&workshop, &[]).object()["image_upload"], "created");
+}
+
 #[test]
 fn running_it_again_does_no_harm() {
     let (workshop, server) = (workshop(), FakeServer::start());
@@ -298,6 +306,9 @@ fn bad_tokens_urls_and_absent_servers() {
     ] {
         assert_eq!(publish(url), ("server-url".into(), 2), "{url}");
     }
+    // A log keeps what is printed.
+    let run = workshop.run(&publish_arguments("http://user:secret@localhost"));
+    assert!(!run.stderr.contains("secret") && run.stderr.contains("a user name or a password"), "{run:?}");
     assert_eq!(publish("http://127.0.0.1:1"), ("server-unreachable".into(), 3));
     // TLS works as far as there is somebody to speak it with.
     assert_eq!(publish("https://127.0.0.1:1"), ("server-unreachable".into(), 3));

@@ -408,6 +408,9 @@ fn a_generation_rises_and_never_far() {
     for far in [with("257"), with("65535"), vec!["--lowest-generation", "release=257"]] {
         assert_eq!(workshop.refused(&revoke(&far)), ("step-too-large".into(), 2), "{far:?}");
     }
+    // No list could follow this one, whatever is permitted.
+    let last = ["--sequence", "18446744073709551615", "--allow-large-step"];
+    assert_eq!(workshop.refused(&revoke(&[&with("0")[..], &last].concat())), ("usage".into(), 2));
     workshop.ok(&revoke(&with("256")));
     workshop.ok(&revoke(&[&with("65535")[..], &["--allow-large-step", "--force"]].concat()));
 }

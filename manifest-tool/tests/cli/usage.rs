@@ -171,12 +171,16 @@ fn a_closed_pipe_changes_no_exit_code() {
 #[test]
 fn a_result_that_cannot_be_printed_is_an_error() {
     let workshop = Workshop::with_release();
-    let full = std::fs::File::create("/dev/full").unwrap();
-    let child = workshop.command(&["inspect", "signed.suit"]).stdout(full).stderr(Stdio::piped()).spawn();
-    let output = child.unwrap().wait_with_output().unwrap();
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(3), "{stderr}");
-    assert!(stderr.contains("[output]") && !stderr.contains("panicked"), "{stderr}");
+    for (arguments, code) in
+        [(&["inspect", "signed.suit"][..], "[output]"), (&["--json", "inspect", "signed.suit"], "\"output\"")]
+    {
+        let full = std::fs::File::create("/dev/full").unwrap();
+        let child = workshop.command(arguments).stdout(full).stderr(Stdio::piped()).spawn();
+        let output = child.unwrap().wait_with_output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(3), "{stderr}");
+        assert!(stderr.contains(code) && !stderr.contains("panicked"), "{stderr}");
+    }
 }
 
 /// `command < input` with `-`, or `<(command)`: read once, whole.
