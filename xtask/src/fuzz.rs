@@ -37,12 +37,22 @@ pub(crate) struct Arguments {
     /// Time for each target, seconds
     #[arg(long, default_value_t = 60)]
     seconds: u32,
+    /// Seed of the random numbers [default: another one at each run]
+    #[arg(long)]
+    seed: Option<u32>,
     /// Keep the inputs that reach more code in fuzz/corpus, for the tests to replay
     #[arg(long)]
     keep: bool,
     /// List the targets
     #[arg(long)]
     list: bool,
+}
+
+impl Arguments {
+    /// What `cargo xtask test` runs. One seed, so that two runs on one tree try the same inputs in the same order.
+    pub(crate) fn brief() -> Self {
+        Self { targets: Vec::new(), seconds: 10, seed: Some(1), keep: false, list: false }
+    }
 }
 
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
@@ -77,6 +87,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
             "-print_final_stats=1".to_owned(),
             "-verbosity=0".to_owned(),
         ]);
+        fuzzer.args(arguments.seed.map(|seed| format!("-seed={seed}")));
         let status = fuzzer.status().context("cannot start the fuzzer")?;
         if !status.success() {
             failed.push(name.as_str());

@@ -16,7 +16,7 @@ use crate::tools::{self, DENY};
 use crate::workspace::{
     BOARD_PACKAGES, DEVICE_CRATES, DEVICE_PROFILE, DEVICE_TARGET, STATIC_TARGET, Workspace,
 };
-use crate::{bench, size, tidy};
+use crate::{bench, fuzz, size, tidy};
 
 /// A test that runs a whole pipeline, in a step of its own.
 struct Pipeline {
@@ -59,7 +59,7 @@ enum Outcome {
 type Action = fn(&Workspace) -> Result<Outcome>;
 
 /// The steps, in order.
-const STEPS: [(&str, &str, Action); 14] = [
+const STEPS: [(&str, &str, Action); 15] = [
     ("tools", "installs what the other steps need", provide_tools),
     ("fmt", "formatting", format),
     ("tidy", "rules of the code base", check_rules),
@@ -74,6 +74,7 @@ const STEPS: [(&str, &str, Action); 14] = [
     ("demo-qemu", "the whole pipeline on the Cortex-M4 in QEMU", demo_qemu),
     ("vm", "updates through the Linux CAN stack", vm),
     ("bench", "benchmarks run; results are not gated", measure),
+    ("fuzz", "each fuzz target for ten seconds, from its kept inputs", fuzz_briefly),
 ];
 
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
@@ -228,6 +229,11 @@ fn measure(workspace: &Workspace) -> Result<Outcome> {
         json: false,
     };
     bench::run(workspace, &arguments)?;
+    Ok(Outcome::Done)
+}
+
+fn fuzz_briefly(workspace: &Workspace) -> Result<Outcome> {
+    fuzz::run(workspace, &fuzz::Arguments::brief())?;
     Ok(Outcome::Done)
 }
 

@@ -53,8 +53,8 @@ const PYTHON: SystemTool =
     SystemTool { program: "python3", package: "python3-venv", probe: &["-c", "import venv, ensurepip"] };
 
 /// What the steps of `cargo xtask test` call, beyond Rust and the C compiler that it links with.
-pub(crate) const TEST_TOOLS: [SystemTool; 9] =
-    [QEMU_ARM, QEMU_X86, DPKG_DEB, XZ, STRIP, GIT, KILL, SETPRIV, PYTHON];
+pub(crate) const TEST_TOOLS: [SystemTool; 10] =
+    [QEMU_ARM, QEMU_X86, DPKG_DEB, XZ, STRIP, GIT, KILL, SETPRIV, PYTHON, GXX];
 
 impl SystemTool {
     fn is_here(&self) -> bool {
