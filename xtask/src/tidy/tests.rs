@@ -72,8 +72,8 @@ fn fault(rule: Rule) -> Fault {
             place: "trust",
             edits: vec![Replace(
                 "trust/Cargo.toml",
-                "\ned25519-dalek.workspace = true\n",
-                "\ned25519-dalek = { workspace = true, features = [\"alloc\"] }\n",
+                "\ncurve25519-dalek.workspace = true\n",
+                "\ncurve25519-dalek = { workspace = true, features = [\"alloc\"] }\n",
             )],
         },
         Rule::HeapInDeviceCode => file("trust/src/planted_heap.rs", "use std::vec::Vec;\n"),
