@@ -6,6 +6,7 @@ use suit_manifest::Reason;
 use trust::host::{KeyFileError, ReadError, TokenFileError};
 
 use crate::image::ImageError;
+use crate::kind::Kind;
 use crate::passphrase::MAX_PASSPHRASE_LEN;
 use crate::private_key::KeyFault;
 
@@ -124,12 +125,14 @@ pub enum Error {
 
     // Refused.
     /// A file is refused, with the reason of the table in docs/errors.md.
-    #[error("{} is refused at byte {position}: {}", path.display(), reason.message())]
+    #[error("{} is refused at byte {position}: {}{}", path.display(), reason.message(), instead(*found))]
     Refused {
         path: PathBuf,
         reason: Reason,
         /// Where reading stopped, byte offset in the file.
         position: u32,
+        /// What the file is instead.
+        found: Option<Kind>,
     },
     /// The manifest is good, and the image is not the one it names.
     #[error("{} is not the image of this manifest: it {difference}", path.display())]
@@ -217,6 +220,11 @@ impl std::fmt::Display for ImageDifference {
     }
 }
 
+/// The end of a message about a file of another kind.
+fn instead(found: Option<Kind>) -> String {
+    found.map(|kind| format!(" The file is {kind}.")).unwrap_or_default()
+}
+
 impl Error {
     /// A file cannot be used as a public key, or cannot be read.
     pub fn public_key(path: &Path, source: KeyFileError) -> Self {
@@ -236,12 +244,17 @@ impl Error {
 
     /// A file is refused by the trust chain.
     pub fn refused_record(path: &Path, error: trust::Error) -> Self {
-        Self::Refused { path: path.to_owned(), reason: error.into(), position: error.position }
+        Self::refused(path, error.into(), error.position)
     }
 
     /// A file is refused as an envelope or manifest.
     pub fn refused_manifest(path: &Path, error: suit_manifest::Error) -> Self {
-        Self::Refused { path: path.to_owned(), reason: error.reason(), position: error.position }
+        Self::refused(path, error.reason(), error.position)
+    }
+
+    /// A file is refused.
+    pub fn refused(path: &Path, reason: Reason, position: u32) -> Self {
+        Self::Refused { path: path.to_owned(), reason, position, found: Kind::of_refused(path, reason) }
     }
 
     /// A wrong command line.
@@ -345,6 +358,7 @@ impl Error {
             Self::CredentialOfAnotherKey(_) => "Pass the key for which the credential was issued.",
             Self::Author { .. } => "Correct the value that the message names.",
             Self::Image { source, .. } => source.hint(),
+            Self::Refused { found: Some(_), .. } => "Pass the file that this argument asks for.",
             Self::Refused { reason, .. } => reason.hint(),
             Self::ImageMismatch { .. } => "Pass the image that manifest-tool create wrote for this manifest.",
             Self::ServerUrl(_) => "Pass a URL such as https://updates.example.com.",

@@ -72,7 +72,7 @@ pub fn change_passphrase(
     must_be_absent(path)?;
     let (old, source) = from;
     let file = read_secret(old, MAX_KEY_FILE_LEN)?;
-    warn_of_readers(old);
+    warn_of_readers(old, &file);
     let seed = decode_seed(old, &file, || source.passphrase(Purpose::Open, old))?;
     let passphrase = passphrase.map(|(source, purpose)| source.passphrase(purpose, path)).transpose()?;
     write_key(path, &seed, passphrase, derivation)
@@ -102,15 +102,15 @@ pub fn open(path: &Path, passphrase: &PassphraseSource) -> Result<SoftwareKey, E
 
 /// Opens the content of a key file, which was read from `path`.
 pub fn parse(path: &Path, file: &[u8], passphrase: &PassphraseSource) -> Result<SoftwareKey, Error> {
-    warn_of_readers(path);
+    warn_of_readers(path, file);
     decode(path, file, || passphrase.passphrase(Purpose::Open, path))
 }
 
 /// Warns of a key file that other users can read.
-fn warn_of_readers(path: &Path) {
-    // A pipe has no other readers.
+fn warn_of_readers(path: &Path, file: &[u8]) {
+    // A pipe has no other readers, and any other file in its place no secret of ours.
     let Ok(metadata) = path.metadata() else { return };
-    if metadata.is_file() && metadata.permissions().mode() & OTHERS != 0 {
+    if is_private_key(file) && metadata.is_file() && metadata.permissions().mode() & OTHERS != 0 {
         let name = printable(&path.display().to_string());
         warning(&format!("other users of this machine can read or change {name}; run: chmod 600 {name}"));
     }

@@ -26,7 +26,7 @@ use clap::{Parser, Subcommand};
 use crate::workspace::Workspace;
 
 #[derive(Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "The commands of the workspace")]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "Build, test and measure Anchorage")]
 struct Arguments {
     #[command(subcommand)]
     command: Task,

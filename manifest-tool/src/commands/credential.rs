@@ -223,7 +223,7 @@ impl Issue {
     }
 
     fn for_anchor(&self) -> Error {
-        Error::Refused { path: self.subject_key.clone(), reason: Reason::CredentialForAnchor, position: 0 }
+        Error::refused(&self.subject_key, Reason::CredentialForAnchor, 0)
     }
 }
 

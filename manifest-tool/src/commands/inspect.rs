@@ -15,14 +15,9 @@ use crate::describe::{CredentialView, ManifestView, RevocationView, kid, rights,
 use crate::error::Error;
 use crate::files::read;
 use crate::image::MAX_IMAGE_LEN;
+use crate::kind::{CWT_TAG, SUIT_TAGS, begins_a_block};
 use crate::output::{Report, table};
 
-/// Tag 107, an envelope; tag 1070, a bare manifest (draft-ietf-suit-manifest-37 section 8.2).
-const SUIT_TAGS: [&[u8]; 2] = [&[0xd8, 107], &[0xd9, 0x04, 0x2e]];
-/// Tag 61, a CWT (RFC 8392 section 6).
-const CWT_TAG: &[u8] = &[0xd8, 61];
-/// `format: 1`, the first member of a provisioning block.
-const BLOCK_FORMAT: &[u8] = &[0x00, 0x01];
 const PEM_MARK: &[u8] = b"-----BEGIN ";
 
 /// Show an envelope, record, block, public key or image without verifying it
@@ -164,11 +159,8 @@ fn show(path: &Path, file: &[u8]) -> Result<(Content, Option<Refusal>), Error> {
         return record(path, file).map(|content| (content, None));
     }
     if let Some(block) = block(file) {
-        let block = block.map_err(|error| Error::Refused {
-            path: path.to_owned(),
-            reason: Reason::of_provisioning(error.kind),
-            position: error.position,
-        })?;
+        let block = block
+            .map_err(|error| Error::refused(path, Reason::of_provisioning(error.kind), error.position))?;
         return Ok((Content::ProvisioningBlock(block), None));
     }
     match parse_public_key(file) {
@@ -229,9 +221,7 @@ fn record(path: &Path, file: &[u8]) -> Result<Content, Error> {
 
 /// `None`: the file does not begin as a block does.
 fn block(file: &[u8]) -> Option<Result<BlockView, trust::Error>> {
-    // A map of less than 24 members.
-    let (&head, rest) = file.split_first()?;
-    if !matches!(head, 0xa1..=0xb7) || !rest.starts_with(BLOCK_FORMAT) {
+    if !begins_a_block(file) {
         return None;
     }
     let view = |block: ProvisioningBlock| BlockView {

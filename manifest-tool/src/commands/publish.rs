@@ -106,11 +106,7 @@ impl Release {
         let refused = |error| Error::refused_manifest(envelope_path, error);
         let inspection = inspect(&envelope).map_err(refused)?;
         if inspection.sign1().is_none() {
-            return Err(Error::Refused {
-                path: envelope_path.to_owned(),
-                reason: suit_manifest::Reason::SignatureMissing,
-                position: 0,
-            });
+            return Err(Error::refused(envelope_path, suit_manifest::Reason::SignatureMissing, 0));
         }
         let manifest = ManifestView::of_inspection(&inspection).map_err(refused)?;
         let image = read(image_path, MAX_IMAGE_LEN)?;

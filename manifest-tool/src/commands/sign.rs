@@ -52,11 +52,7 @@ impl Sign {
             return Err(refused(trust::Error::new(trust::ErrorKind::RoleMismatch, 0)));
         }
         if claims.scope().is_limited_to_serials() {
-            return Err(Error::Refused {
-                path: self.credential.clone(),
-                reason: Reason::ScopeDevice,
-                position: 0,
-            });
+            return Err(Error::refused(&self.credential, Reason::ScopeDevice, 0));
         }
         // Signing does not change the manifest. Each device refuses a manifest that fails its dry run.
         let manifest = inspect(&envelope)

@@ -103,6 +103,10 @@ fn a_key_that_others_can_read_gives_a_warning() {
     for (mode, expected) in [(0o600, false), (0o400, false), (0o640, true), (0o644, true), (0o602, true)] {
         assert_eq!(warned(mode), expected, "{mode:o}");
     }
+    // A public key in the place of a private one is no secret.
+    workshop.ok(&["key", "public", "key.pem", "--format", "cose", "--out", "key.cose"]);
+    let run = workshop.run(&["key", "passphrase", "key.cose", "--out", "new.pem"]);
+    assert!(run.exit == 4 && !run.stderr.contains("chmod"), "{}", run.stderr);
 }
 
 #[test]

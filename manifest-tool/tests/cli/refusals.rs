@@ -194,6 +194,33 @@ fn garbage_is_refused_by_every_command() {
 
 /// A good file in the place of another one.
 #[test]
+fn a_file_of_another_kind_is_named() {
+    let workshop = Workshop::with_release();
+    let sign =
+        |credential| format!("sign unsigned.suit --key release.pem --credential {credential} --out no");
+    let verify = |envelope| format!("verify {envelope} --anchor root.cose");
+    for (line, kind) in [
+        (sign("root.pem"), "a private key"),
+        (sign("release.cose"), "a public key"),
+        (sign("unsigned.suit"), "an envelope"),
+        (verify("release.cwt"), "a credential"),
+        ("verify signed.suit --anchor root.cose --revocations signed.suit".to_owned(), "an envelope"),
+    ] {
+        let run = workshop.run(&line.split(' ').chain(["--json"]).collect::<Vec<_>>());
+        let error = &run.object()["error"];
+        let message = error["message"].as_str().unwrap();
+        assert!(message.ends_with(&format!(" The file is {kind}.")), "{line}: {message}");
+        assert_eq!(error["hint"], "Pass the file that this argument asks for.");
+        assert_eq!(run.exit, 5, "{line}");
+    }
+    // The very kind that was asked for, and damaged: nothing to add.
+    let damaged = std::fs::read(workshop.path("signed.suit")).unwrap();
+    workshop.write("damaged.suit", &damaged[..damaged.len() - 1]);
+    let run = workshop.run(&["verify", "damaged.suit", "--anchor", "root.cose", "--json"]);
+    assert!(!run.object()["error"]["message"].as_str().unwrap().contains("The file is"));
+}
+
+#[test]
 fn files_are_not_confused() {
     let workshop = Workshop::with_release();
     for (arguments, code, exit) in [

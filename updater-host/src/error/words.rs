@@ -161,6 +161,9 @@ pub(crate) fn bus_hint(address: &str, source: &can_bus::BusError) -> String {
             "Plug the adapter in. Run ls /dev/ttyACM* /dev/ttyUSB* to list serial adapters, and pass the right one with --bus."
                 .to_owned()
         }
+        ErrorKind::InvalidInput if is_serial || is_socket => {
+            "Ask for the bit rate of the bus and name it, for example: --bus slcan:/dev/ttyACM0?speed=500k".to_owned()
+        }
         ErrorKind::ResourceBusy => "End the other program that uses the adapter, and run the command again.".to_owned(),
         ErrorKind::NetworkDown if is_socketcan => {
             "Start the interface, for example: sudo ip link set can0 up type can bitrate 500000".to_owned()

@@ -50,6 +50,13 @@ async fn an_adapter_that_another_program_uses_is_told() {
 }
 
 #[tokio::test]
+async fn a_bit_rate_that_nothing_tells_is_asked_for() {
+    let (_line, adapter) = SerialStream::pair().unwrap();
+    let path = adapter.name().unwrap();
+    refused(&mut host(), &format!("slcan:{path}"), "no traffic tells the bit rate", "?speed=500k");
+}
+
+#[tokio::test]
 async fn an_adapter_without_permission_is_told_with_the_group() {
     let (_line, adapter) = SerialStream::pair().unwrap();
     let path = adapter.name().unwrap();

@@ -1,0 +1,91 @@
+//! Says of a file what it is, by its first bytes.
+
+use std::fmt;
+use std::path::Path;
+
+use suit_manifest::Reason;
+use trust::author::{read_unverified_credential, read_unverified_revocation};
+use trust::host::{is_private_key, parse_public_key};
+
+use crate::files::read;
+
+/// Tag 107, an envelope; tag 1070, a bare manifest (draft-ietf-suit-manifest-37 section 8.2).
+pub const SUIT_TAGS: [&[u8]; 2] = [&[0xd8, 107], &[0xd9, 0x04, 0x2e]];
+/// Tag 61, a CWT (RFC 8392 section 6).
+pub const CWT_TAG: &[u8] = &[0xd8, 61];
+/// `format: 1`, the first member of a provisioning block.
+const BLOCK_FORMAT: &[u8] = &[0x00, 0x01];
+/// Longest file that is looked at again, bytes: no record, envelope or key is longer.
+const MAX_LEN: u64 = 64 * 1024;
+
+/// Why a reader of envelopes refuses a file of another kind.
+const ENVELOPE_REFUSALS: [Reason; 2] = [Reason::ManifestMalformed, Reason::ManifestBare];
+/// Why a reader of records refuses one.
+const RECORD_REFUSALS: [Reason; 3] = [Reason::RecordMalformed, Reason::RecordType, Reason::CoseUnsupported];
+
+/// Kind of a file of this project.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    PrivateKey,
+    Envelope,
+    Manifest,
+    Credential,
+    RevocationList,
+    ProvisioningBlock,
+    PublicKey,
+    Firmware,
+}
+
+impl Kind {
+    /// The kind of a file with these bytes, if it is one of ours.
+    pub fn of(file: &[u8]) -> Option<Self> {
+        let [envelope, manifest] = SUIT_TAGS;
+        Some(match file {
+            _ if is_private_key(file) => Self::PrivateKey,
+            _ if file.starts_with(envelope) => Self::Envelope,
+            _ if file.starts_with(manifest) => Self::Manifest,
+            _ if file.starts_with(CWT_TAG) && read_unverified_credential(file).is_ok() => Self::Credential,
+            _ if file.starts_with(CWT_TAG) && read_unverified_revocation(file).is_ok() => {
+                Self::RevocationList
+            }
+            _ if begins_a_block(file) => Self::ProvisioningBlock,
+            _ if parse_public_key(file).is_ok() => Self::PublicKey,
+            _ if firmware_image::is_plausible(file, None) => Self::Firmware,
+            _ => return None,
+        })
+    }
+
+    /// The kind of a file that was refused for `reason`, if that may be for its kind.
+    pub fn of_refused(path: &Path, reason: Reason) -> Option<Self> {
+        let own = if ENVELOPE_REFUSALS.contains(&reason) {
+            Self::Envelope
+        } else if RECORD_REFUSALS.contains(&reason) {
+            Self::Credential
+        } else {
+            return None;
+        };
+        // A pipe gives its bytes once.
+        let file = path.is_file().then(|| read(path, MAX_LEN).ok()).flatten()?;
+        Self::of(&file).filter(|kind| *kind != own)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::PrivateKey => "a private key",
+            Self::Envelope => "an envelope",
+            Self::Manifest => "a manifest without an envelope",
+            Self::Credential => "a credential",
+            Self::RevocationList => "a revocation list",
+            Self::ProvisioningBlock => "a provisioning block",
+            Self::PublicKey => "a public key",
+            Self::Firmware => "firmware",
+        })
+    }
+}
+
+/// Whether a file begins as a provisioning block does: a map of fewer than 24 members.
+pub fn begins_a_block(file: &[u8]) -> bool {
+    matches!(file, [0xa1..=0xb7, rest @ ..] if rest.starts_with(BLOCK_FORMAT))
+}
