@@ -28,7 +28,7 @@ class Bytes(udsoncan.DidCodec):
 
 config = dict(udsoncan.configs.default_client_config)
 config["request_timeout"] = 20
-config["data_identifiers"] = {0xFD00: Bytes(80)}
+config["data_identifiers"] = {0xFD00: Bytes(112)}
 parameters = {"stmin": 0, "blocksize": 0, "tx_padding": 0xCC, "max_frame_size": 70000}
 if fd:
     parameters |= {"can_fd": True, "bitrate_switch": True, "tx_data_length": 64}
