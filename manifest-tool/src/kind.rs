@@ -4,17 +4,19 @@ use std::fmt;
 use std::path::Path;
 
 use suit_manifest::Reason;
+use suit_manifest::author::outline;
 use trust::author::{read_unverified_credential, read_unverified_revocation};
 use trust::host::{is_private_key, parse_public_key};
 
 use crate::files::read;
 
 /// Tag 107, an envelope; tag 1070, a bare manifest (draft-ietf-suit-manifest-37 section 8.2).
-pub const SUIT_TAGS: [&[u8]; 2] = [&[0xd8, 107], &[0xd9, 0x04, 0x2e]];
+const SUIT_TAGS: [&[u8]; 2] = [&[0xd8, 107], &[0xd9, 0x04, 0x2e]];
 /// Tag 61, a CWT (RFC 8392 section 6).
-pub const CWT_TAG: &[u8] = &[0xd8, 61];
+const CWT_TAG: &[u8] = &[0xd8, 61];
 /// `format: 1`, the first member of a provisioning block.
 const BLOCK_FORMAT: &[u8] = &[0x00, 0x01];
+const PEM_MARK: &[u8] = b"-----BEGIN ";
 /// Longest file that is looked at again, bytes: no record, envelope or key is longer.
 const MAX_LEN: u64 = 64 * 1024;
 
@@ -31,8 +33,12 @@ pub enum Kind {
     Manifest,
     Credential,
     RevocationList,
+    /// A CWT that is none of these, or damaged.
+    Record,
     ProvisioningBlock,
     PublicKey,
+    /// PEM text of something else.
+    Pem,
     Firmware,
 }
 
@@ -42,14 +48,17 @@ impl Kind {
         let [envelope, manifest] = SUIT_TAGS;
         Some(match file {
             _ if is_private_key(file) => Self::PrivateKey,
-            _ if file.starts_with(envelope) => Self::Envelope,
             _ if file.starts_with(manifest) => Self::Manifest,
-            _ if file.starts_with(CWT_TAG) && read_unverified_credential(file).is_ok() => Self::Credential,
-            _ if file.starts_with(CWT_TAG) && read_unverified_revocation(file).is_ok() => {
-                Self::RevocationList
-            }
+            // Some tools write envelopes without their tag.
+            _ if file.starts_with(envelope) || outline(file).is_some() => Self::Envelope,
+            _ if file.starts_with(CWT_TAG) => match read_unverified_credential(file) {
+                Ok(_) => Self::Credential,
+                Err(_) if read_unverified_revocation(file).is_ok() => Self::RevocationList,
+                Err(_) => Self::Record,
+            },
             _ if begins_a_block(file) => Self::ProvisioningBlock,
             _ if parse_public_key(file).is_ok() => Self::PublicKey,
+            _ if file.windows(PEM_MARK.len()).take(4096).any(|window| window == PEM_MARK) => Self::Pem,
             _ if firmware_image::is_plausible(file, None) => Self::Firmware,
             _ => return None,
         })
@@ -66,7 +75,7 @@ impl Kind {
         };
         // A pipe gives its bytes once.
         let file = path.is_file().then(|| read(path, MAX_LEN).ok()).flatten()?;
-        Self::of(&file).filter(|kind| *kind != own)
+        Self::of(&file).filter(|kind| ![own, Self::Record].contains(kind))
     }
 }
 
@@ -78,14 +87,16 @@ impl fmt::Display for Kind {
             Self::Manifest => "a manifest without an envelope",
             Self::Credential => "a credential",
             Self::RevocationList => "a revocation list",
+            Self::Record => "a signed record",
             Self::ProvisioningBlock => "a provisioning block",
             Self::PublicKey => "a public key",
+            Self::Pem => "PEM text",
             Self::Firmware => "firmware",
         })
     }
 }
 
 /// Whether a file begins as a provisioning block does: a map of fewer than 24 members.
-pub fn begins_a_block(file: &[u8]) -> bool {
+fn begins_a_block(file: &[u8]) -> bool {
     matches!(file, [0xa1..=0xb7, rest @ ..] if rest.starts_with(BLOCK_FORMAT))
 }

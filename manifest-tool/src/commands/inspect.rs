@@ -8,17 +8,15 @@ use suit_manifest::Reason;
 use suit_manifest::author::{Outline, inspect, outline};
 use trust::ErrorKind;
 use trust::author::{read_unverified_credential, read_unverified_revocation};
-use trust::host::{KeyFileError, is_private_key, parse_public_key};
+use trust::host::{KeyFileError, parse_public_key};
 use trust::provisioning::ProvisioningBlock;
 
 use crate::describe::{CredentialView, ManifestView, RevocationView, kid, rights, uuid};
 use crate::error::Error;
 use crate::files::read;
 use crate::image::MAX_IMAGE_LEN;
-use crate::kind::{CWT_TAG, SUIT_TAGS, begins_a_block};
+use crate::kind::Kind;
 use crate::output::{Report, table};
-
-const PEM_MARK: &[u8] = b"-----BEGIN ";
 
 /// Show an envelope, record, block, public key or image without verifying it
 #[derive(clap::Args, Clone, Debug)]
@@ -143,41 +141,30 @@ impl Inspect {
     }
 }
 
-/// Finds out by its first bytes what a file is.
 fn show(path: &Path, file: &[u8]) -> Result<(Content, Option<Refusal>), Error> {
-    if is_private_key(file) {
-        return Err(Error::public_key(path, KeyFileError::PrivateKey));
-    }
-    if let Some(contents) = outline(file) {
-        return Ok(envelope(file, contents));
-    }
-    if SUIT_TAGS.iter().any(|tag| file.starts_with(tag)) {
-        let error = inspect(file).err().ok_or(Error::Internal("the envelope has no outline"))?;
-        return Err(Error::refused_manifest(path, error));
-    }
-    if file.starts_with(CWT_TAG) {
-        return record(path, file).map(|content| (content, None));
-    }
-    if let Some(block) = block(file) {
-        let block = block
-            .map_err(|error| Error::refused(path, Reason::of_provisioning(error.kind), error.position))?;
-        return Ok((Content::ProvisioningBlock(block), None));
-    }
-    match parse_public_key(file) {
-        Ok(key) => {
-            let view = KeyView {
+    let content = match Kind::of(file) {
+        Some(Kind::PrivateKey) => return Err(Error::public_key(path, KeyFileError::PrivateKey)),
+        Some(Kind::Envelope | Kind::Manifest) => {
+            let refused = || match inspect(file) {
+                Ok(_) => Error::Internal("the envelope has no outline"),
+                Err(error) => Error::refused_manifest(path, error),
+            };
+            return outline(file).map(|contents| envelope(file, contents)).ok_or_else(refused);
+        }
+        Some(Kind::Credential | Kind::RevocationList | Kind::Record) => record(path, file)?,
+        Some(Kind::ProvisioningBlock) => Content::ProvisioningBlock(block(path, file)?),
+        Some(Kind::PublicKey | Kind::Pem) => {
+            let key = parse_public_key(file).map_err(|error| Error::public_key(path, error))?;
+            Content::PublicKey(KeyView {
                 kid: kid(key.kid()),
                 public_key: hex::encode(key.as_bytes()),
                 cose_key: hex::encode(key.to_cose_key()),
-            };
-            Ok((Content::PublicKey(view), None))
+            })
         }
-        Err(error) if file.windows(PEM_MARK.len()).take(4096).any(|window| window == PEM_MARK) => {
-            Err(Error::public_key(path, error))
-        }
-        Err(_) if firmware_image::is_plausible(file, None) => Ok((Content::Image(image(file)), None)),
-        Err(_) => Err(Error::FileUnknown(path.to_owned())),
-    }
+        Some(Kind::Firmware) => Content::Image(image(file)),
+        None => return Err(Error::FileUnknown(path.to_owned())),
+    };
+    Ok((content, None))
 }
 
 fn envelope(file: &[u8], contents: Outline) -> (Content, Option<Refusal>) {
@@ -219,12 +206,11 @@ fn record(path: &Path, file: &[u8]) -> Result<Content, Error> {
     }
 }
 
-/// `None`: the file does not begin as a block does.
-fn block(file: &[u8]) -> Option<Result<BlockView, trust::Error>> {
-    if !begins_a_block(file) {
-        return None;
-    }
-    let view = |block: ProvisioningBlock| BlockView {
+fn block(path: &Path, file: &[u8]) -> Result<BlockView, Error> {
+    let refused =
+        |error: trust::Error| Error::refused(path, Reason::of_provisioning(error.kind), error.position);
+    let block = ProvisioningBlock::parse(file).map_err(refused)?;
+    Ok(BlockView {
         serial: block.identity.serial().to_owned(),
         vendor: uuid(&block.identity.vendor),
         class: uuid(&block.identity.class),
@@ -241,8 +227,7 @@ fn block(file: &[u8]) -> Option<Result<BlockView, trust::Error>> {
             })
             .collect(),
         sequence_floor: block.sequence_floor,
-    };
-    Some(ProvisioningBlock::parse(file).map(view))
+    })
 }
 
 fn image(file: &[u8]) -> PlainImageView {

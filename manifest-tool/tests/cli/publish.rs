@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use super::fake_server::{FakeServer, publish_arguments};
-use super::workshop::Workshop;
+use super::workshop::{Workshop, split};
 
 fn workshop() -> Workshop {
     let workshop = Workshop::with_release();
@@ -15,23 +15,11 @@ fn workshop() -> Workshop {
 
 /// A list of the root.
 fn revoke(workshop: &Workshop, out: &str, more: &[&str]) {
-    let arguments = [
-        "revoke",
-        "--key",
-        "root.pem",
-        "--issuer",
-        "r",
-        "--kid",
-        "0102030405060708",
-        "--role",
-        "release",
-        "--generation",
-        "0",
-        "--out",
-        out,
-    ];
+    let line = format!(
+        "revoke --key root.pem --issuer r --kid 0102030405060708 --role release --generation 0 --out {out}"
+    );
     let first: &[&str] = if more.contains(&"--previous") { &[] } else { &["--first"] };
-    workshop.ok(&[&arguments[..], more, first].concat());
+    workshop.ok(&[&split(&line)[..], more, first].concat());
 }
 
 /// What is in force when the root's list with this number is.

@@ -159,58 +159,18 @@ fn revocation_refuses_what_would_not_hold() {
         let arguments = [&["revoke", "--issuer", "i", "--out", "no.cwt", "--key", key], more].concat();
         workshop.refused(&arguments)
     };
+    let id = "--kid 0102030405060709 --role release --generation 0";
     for (key, more, code, exit) in [
-        (
-            "root.pem",
-            &[
-                "--previous",
-                "1.cwt",
-                "--sequence",
-                "1",
-                "--kid",
-                "0102030405060709",
-                "--role",
-                "release",
-                "--generation",
-                "0",
-            ][..],
-            "revocation-sequence",
-            6,
-        ),
-        (
-            "other.pem",
-            &["--previous", "1.cwt", "--kid", "0102030405060709", "--role", "release", "--generation", "0"],
-            "anchor-unknown",
-            5,
-        ),
-        ("other.pem", &["--first", "--credential", "release.cwt"], "anchor-unknown", 5),
-        ("root.pem", &["--first", "--credential", "1.cwt"], "record-type", 5),
-        (
-            "root.pem",
-            &[
-                "--first",
-                "--sequence",
-                "0",
-                "--kid",
-                "0102030405060709",
-                "--role",
-                "release",
-                "--generation",
-                "0",
-            ],
-            "usage",
-            2,
-        ),
-        (
-            "root.pem",
-            &["--first", "--kid", &root_kid, "--role", "release", "--generation", "0"],
-            "not-possible",
-            2,
-        ),
-        ("root.pem", &["--first", "--kid", "01", "--role", "release", "--generation", "0"], "usage", 2),
-        ("root.pem", &["--first"], "usage", 2),
+        ("root.pem", format!("--previous 1.cwt --sequence 1 {id}"), "revocation-sequence", 6),
+        ("other.pem", format!("--previous 1.cwt {id}"), "anchor-unknown", 5),
+        ("other.pem", "--first --credential release.cwt".into(), "anchor-unknown", 5),
+        ("root.pem", "--first --credential 1.cwt".into(), "record-type", 5),
+        ("root.pem", format!("--first --sequence 0 {id}"), "usage", 2),
+        ("root.pem", format!("--first --kid {root_kid} --role release --generation 0"), "not-possible", 2),
+        ("root.pem", "--first --kid 01 --role release --generation 0".into(), "usage", 2),
+        ("root.pem", "--first".into(), "usage", 2),
     ] {
-        assert_eq!(revoke(key, more), (code.into(), exit), "{key} {more:?}");
+        assert_eq!(revoke(key, &split(&more)), (code.into(), exit), "{key} {more}");
     }
     // A foreign list is no list for a verifier either.
     workshop.ok(&split(
@@ -227,23 +187,8 @@ fn revocation_refuses_what_would_not_hold() {
 fn a_list_never_begins_by_an_omission() {
     let workshop = Workshop::with_release();
     let revoke = |more: &[&'static str]| {
-        [
-            &[
-                "revoke",
-                "--key",
-                "root.pem",
-                "--issuer",
-                "root",
-                "--kid",
-                "0102030405060708",
-                "--role",
-                "release",
-                "--generation",
-                "0",
-            ],
-            more,
-        ]
-        .concat()
+        let line = "revoke --key root.pem --issuer root --kid 0102030405060708 --role release --generation 0";
+        [&split(line)[..], more].concat()
     };
     for more in [&["--out", "no.cwt"][..], &["--sequence", "2", "--out", "no.cwt"]] {
         let run = workshop.run(&[&["--json"], &revoke(more)[..]].concat());
