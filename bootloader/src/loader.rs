@@ -54,7 +54,7 @@ impl<'b, F: NorFlash> Loader<'b, F> {
         Self { flash, journal, provisioned, install: None, buffers }
     }
 
-    /// The identity of the device; `None` in factory state, and when its block is unreadable.
+    /// The identity of the device; `None` in factory state, and when its block or its journal is unreadable.
     pub fn identity(&self) -> Option<&Identity> {
         self.provisioned.as_ref().ok().map(|(identity, _)| identity)
     }
@@ -65,7 +65,7 @@ impl<'b, F: NorFlash> Loader<'b, F> {
     }
 
     /// The anchors.
-    pub fn anchors(&self) -> AnchorSet {
+    pub(crate) fn anchors(&self) -> AnchorSet {
         match &self.provisioned {
             Ok((_, anchors)) => *anchors,
             Err(_) => anchor::effective(AnchorSet::EMPTY),
@@ -73,12 +73,12 @@ impl<'b, F: NorFlash> Loader<'b, F> {
     }
 
     /// The state in the journal.
-    pub fn state(&self) -> &BootState {
+    pub(crate) fn state(&self) -> &BootState {
         self.journal.state()
     }
 
     /// The layout of the flash.
-    pub fn layout(&self) -> &crate::layout::Layout {
+    pub(crate) fn layout(&self) -> &crate::layout::Layout {
         self.flash.layout()
     }
 
@@ -96,13 +96,10 @@ impl<'b, F: NorFlash> Loader<'b, F> {
 
     /// Whether a provisioning block may come now.
     pub(crate) fn check_factory(&self) -> Result<(), Refusal> {
-        let untrusted = self.provisioned.as_ref().err();
-        if untrusted == Some(&Reason::NotProvisioned) {
-            Ok(())
-        } else if untrusted == Some(&Reason::JournalCorrupt) {
-            Err(Reason::JournalCorrupt.into())
-        } else {
-            Err(Reason::AlreadyProvisioned.into())
+        match self.provisioned {
+            Err(Reason::NotProvisioned) => Ok(()),
+            Err(Reason::JournalCorrupt) => Err(Reason::JournalCorrupt.into()),
+            Ok(_) | Err(_) => Err(Reason::AlreadyProvisioned.into()),
         }
     }
 

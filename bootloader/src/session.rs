@@ -95,7 +95,7 @@ impl<'b, F: NorFlash> Session<'b, F> {
     }
 
     /// Whether a reset leads to an image: to the one that verified, or to a pending one.
-    pub fn leads_to_an_image(&self) -> bool {
+    pub(crate) fn leads_to_an_image(&self) -> bool {
         self.has_bootable() || self.loader.state().status == Status::Pending
     }
 

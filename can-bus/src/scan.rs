@@ -89,10 +89,7 @@ pub async fn first_frames(
     let mut link = Link::new(*addressing, config(bus), [0; 8], [0; 8]);
     // It is new and idle, and the request is a single frame.
     let _taken = link.send(request, 0);
-    while let Some(frame) = link.poll_transmit(0) {
-        bus.send(&frame).await?;
-    }
-    bus.left().await?;
+    transmit(bus, &mut link).await?;
     let until = Instant::now() + window;
     let mut found = Vec::new();
     while let Some(frame) = heard_until(bus, until).await? {
@@ -133,6 +130,11 @@ async fn ask(bus: &mut Bus) -> Result<(), BusError> {
     let mut link = Link::new(addressing, config(bus), [0; 8], [0; 8]);
     // Two bytes fit every buffer and frame; the link is new and idle.
     let _taken = link.send_functional(&[sid::TESTER_PRESENT, 0], 0);
+    transmit(bus, &mut link).await
+}
+
+/// Sends what a link has to send; returns when it has left.
+async fn transmit(bus: &mut Bus, link: &mut Link<[u8; 8], [u8; 8]>) -> Result<(), BusError> {
     while let Some(frame) = link.poll_transmit(0) {
         bus.send(&frame).await?;
     }

@@ -8,8 +8,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, He
 use reqwest::{Body, Certificate, Client, RequestBuilder, Response, StatusCode, Url, redirect};
 use serde::{Deserialize, Serialize};
 use trust::host::{
-    MAX_TOKEN_FILE_LEN, Serial, TokenFileError, TokenPermission, is_loopback, printable_cut, read_tokens,
-    transfer_time, without_mark,
+    MAX_TOKEN_FILE_LEN, Serial, is_loopback, printable_cut, read_write_token, transfer_time, without_mark,
 };
 use zeroize::Zeroizing;
 
@@ -112,10 +111,8 @@ impl Server {
         let (url, token_file) = (&arguments.server, &arguments.token_file);
         let base = parse_url(url).map_err(Error::ServerUrl)?;
         let token = read_secret(token_file, MAX_TOKEN_FILE_LEN)?;
-        let unusable = |source| Error::Token { path: token_file.clone(), source };
-        let tokens = read_tokens(&token).map_err(unusable)?;
-        let permitted = tokens.iter().find(|(_, permission)| *permission == TokenPermission::Write);
-        let (token, _) = permitted.ok_or_else(|| unusable(TokenFileError::ReportOnly))?;
+        let token =
+            read_write_token(&token).map_err(|source| Error::Token { path: token_file.clone(), source })?;
         let value = Zeroizing::new([b"Bearer ", token.as_bytes()].concat());
         let mut authorization =
             HeaderValue::from_bytes(&value).map_err(|_| Error::Internal("the token is no header"))?;

@@ -1,5 +1,5 @@
 //! What every program on an operating system reads and writes alike (std, feature `host`): key files, files with a
-//! limit, serials and versions, text for terminals, token files.
+//! limit, serials and versions, text for terminals, token files, the warning of a wrong clock, limits of a server's clients.
 
 mod clock;
 #[cfg(feature = "command-line")]
@@ -24,4 +24,4 @@ pub use private_key::is_private_key;
 pub use read::{ReadError, open_limited, read, read_limited, without_mark};
 pub use server::{is_loopback, transfer_time};
 pub use terminal::{printable, printable_cut};
-pub use token_file::{MAX_TOKEN_FILE_LEN, TokenFileError, TokenPermission, read_tokens};
+pub use token_file::{MAX_TOKEN_FILE_LEN, TokenFileError, TokenPermission, read_tokens, read_write_token};

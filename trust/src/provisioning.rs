@@ -108,7 +108,7 @@ impl ProvisioningBlock {
                 ANCHORS => anchors.read(&mut reader)?,
                 SEQUENCE_FLOOR => {
                     sequence_floor = reader.uint()?;
-                    // Above it no release could ever be newer.
+                    // The limit of a list's minimum: it leaves room below the highest ceiling.
                     if sequence_floor > MAX_MINIMUM_SEQUENCE {
                         return refuse(ErrorKind::OutOfRange);
                     }

@@ -193,12 +193,12 @@ impl<'a> Deref for RevocationList<'a> {
     }
 }
 
-/// What a revocation list says, **nothing of it verified**, the signature neither: to show it, or to refuse a file that
-/// is no list before a device is troubled with it.
+/// The claims of a revocation list, **not verified**, the signature included: to show them, or to refuse another file
+/// before it interrupts a device.
 ///
 /// # Errors
-/// Those of the record's form
-#[cfg(any(feature = "author", feature = "host"))]
+/// The kind that names the fault of the record or its claims.
+#[cfg(feature = "host")]
 pub fn read_unverified_revocation(cwt: &[u8]) -> Result<RevocationClaims<'_>, Error> {
     RevocationClaims::read(cwt, &Record::open(cwt, 0, TYP_REVOCATION, MAX_REVOCATION_LIST_LEN)?)
 }

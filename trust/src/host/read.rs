@@ -79,7 +79,7 @@ fn utf16_order(file: &[u8]) -> Option<ByteOrder> {
         [0xff, 0xfe, ..] => Some(ByteOrder::Little),
         [0xfe, 0xff, ..] => Some(ByteOrder::Big),
         [_, _, _, _, ..] => {
-            let start = || file.chunks_exact(2).take(LOOKED_AT);
+            let start = || file.as_chunks().0.iter().take(LOOKED_AT);
             let little = start().all(|pair| matches!(*pair, [low, 0] if is_text(low)));
             let big = start().all(|pair| matches!(*pair, [0, low] if is_text(low)));
             little.then_some(ByteOrder::Little).or(big.then_some(ByteOrder::Big))
@@ -96,12 +96,9 @@ pub(super) fn is_utf16(file: &[u8]) -> bool {
 /// A text in UTF-16 as UTF-8; `None` for every other file. It may be a private key, so it is wiped.
 pub(super) fn from_utf16(file: &[u8]) -> Option<Zeroizing<String>> {
     let order = utf16_order(file)?;
-    let units = file.chunks_exact(2).map(|pair| {
-        let pair = [pair.first().copied().unwrap_or(0), pair.get(1).copied().unwrap_or(0)];
-        match order {
-            ByteOrder::Little => u16::from_le_bytes(pair),
-            ByteOrder::Big => u16::from_be_bytes(pair),
-        }
+    let units = file.as_chunks().0.iter().map(|pair| match order {
+        ByteOrder::Little => u16::from_le_bytes(*pair),
+        ByteOrder::Big => u16::from_be_bytes(*pair),
     });
     // A character of UTF-16 takes at most three bytes of UTF-8 for its two: the text is never copied unwiped.
     let mut text = Zeroizing::new(String::with_capacity(file.len().saturating_mul(2)));

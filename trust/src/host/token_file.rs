@@ -85,6 +85,16 @@ pub fn read_tokens(file: &[u8]) -> Result<Vec<(&str, TokenPermission)>, TokenFil
     }
 }
 
+/// The first token that permits writing.
+///
+/// # Errors
+/// As [`read_tokens`], and [`TokenFileError::ReportOnly`].
+pub fn read_write_token(file: &[u8]) -> Result<&str, TokenFileError> {
+    let tokens = read_tokens(file)?;
+    let permitted = tokens.into_iter().find(|(_, permission)| *permission == TokenPermission::Write);
+    permitted.map(|(token, _)| token).ok_or(TokenFileError::ReportOnly)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -248,7 +248,7 @@ where
         self.transmitter.abort();
     }
 
-    /// How the last message ended, once: `Ok` when its last frame was handed out.
+    /// How the last message ended, once: `Ok` when its last frame was handed out, unless that frame got stuck.
     pub const fn take_sent(&mut self) -> Option<Result<(), TransmitError>> {
         self.transmitter.outcome.take()
     }

@@ -24,8 +24,7 @@ pub struct Program {
 
 impl Program {
     /// The text of memory.x.
-    #[must_use]
-    pub fn memory_x(&self) -> String {
+    fn memory_x(&self) -> String {
         let Self { code_start, code_len, text_start, ram_len, stack_len } = *self;
         let stack_end = crate::RAM_START;
         let stack_start = stack_end + stack_len;
