@@ -96,10 +96,13 @@ impl<'b, F: NorFlash> Loader<'b, F> {
 
     /// Whether a provisioning block may come now.
     pub(crate) fn check_factory(&self) -> Result<(), Refusal> {
-        match self.provisioned {
-            Err(Reason::NotProvisioned) => Ok(()),
-            Err(Reason::JournalCorrupt) => Err(Reason::JournalCorrupt.into()),
-            Ok(_) | Err(_) => Err(Reason::AlreadyProvisioned.into()),
+        let untrusted = self.provisioned.as_ref().err();
+        if untrusted == Some(&Reason::NotProvisioned) {
+            Ok(())
+        } else if untrusted == Some(&Reason::JournalCorrupt) {
+            Err(Reason::JournalCorrupt.into())
+        } else {
+            Err(Reason::AlreadyProvisioned.into())
         }
     }
 

@@ -244,17 +244,29 @@ impl Error {
 
     /// A file is refused by the trust chain.
     pub fn refused_record(path: &Path, error: trust::Error) -> Self {
-        Self::refused(path, error.into(), error.position)
+        let reason = Reason::from(error);
+        // A record of another type is not the one that was wanted; the others may be it, and damaged.
+        let found = if reason == Reason::RecordType {
+            Kind::instead_of(Kind::Record, path)
+        } else if [Reason::RecordMalformed, Reason::CoseUnsupported].contains(&reason) {
+            Kind::instead_of(Kind::Credential, path)
+        } else {
+            None
+        };
+        Self::Refused { path: path.to_owned(), reason, position: error.position, found }
     }
 
     /// A file is refused as an envelope or manifest.
     pub fn refused_manifest(path: &Path, error: suit_manifest::Error) -> Self {
-        Self::refused(path, error.reason(), error.position)
+        let reason = error.reason();
+        let is_form = [Reason::ManifestMalformed, Reason::ManifestBare].contains(&reason);
+        let found = is_form.then(|| Kind::instead_of(Kind::Envelope, path)).flatten();
+        Self::Refused { path: path.to_owned(), reason, position: error.position, found }
     }
 
     /// A file is refused.
     pub fn refused(path: &Path, reason: Reason, position: u32) -> Self {
-        Self::Refused { path: path.to_owned(), reason, position, found: Kind::of_refused(path, reason) }
+        Self::Refused { path: path.to_owned(), reason, position, found: None }
     }
 
     /// A wrong command line.

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::path::Path;
 
-use suit_manifest::Reason;
 use suit_manifest::author::outline;
 use trust::author::{read_unverified_credential, read_unverified_revocation};
 use trust::host::{is_private_key, parse_public_key};
@@ -19,11 +18,6 @@ const BLOCK_FORMAT: &[u8] = &[0x00, 0x01];
 const PEM_MARK: &[u8] = b"-----BEGIN ";
 /// Longest file that is looked at again, bytes: no record, envelope or key is longer.
 const MAX_LEN: u64 = 64 * 1024;
-
-/// Why a reader of envelopes refuses a file of another kind.
-const ENVELOPE_REFUSALS: [Reason; 2] = [Reason::ManifestMalformed, Reason::ManifestBare];
-/// Why a reader of records refuses one.
-const RECORD_REFUSALS: [Reason; 3] = [Reason::RecordMalformed, Reason::RecordType, Reason::CoseUnsupported];
 
 /// Kind of a file of this project.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -64,18 +58,11 @@ impl Kind {
         })
     }
 
-    /// The kind of a file that was refused for `reason`, if that may be for its kind.
-    pub fn of_refused(path: &Path, reason: Reason) -> Option<Self> {
-        let own = if ENVELOPE_REFUSALS.contains(&reason) {
-            Self::Envelope
-        } else if RECORD_REFUSALS.contains(&reason) {
-            Self::Credential
-        } else {
-            return None;
-        };
+    /// The kind of a file that a reader of another kind refused.
+    pub fn instead_of(wanted: Self, path: &Path) -> Option<Self> {
         // A pipe gives its bytes once.
         let file = path.is_file().then(|| read(path, MAX_LEN).ok()).flatten()?;
-        Self::of(&file).filter(|kind| ![own, Self::Record].contains(kind))
+        Self::of(&file).filter(|kind| ![wanted, Self::Record].contains(kind))
     }
 }
 

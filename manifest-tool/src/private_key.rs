@@ -73,7 +73,7 @@ pub fn change_passphrase(
     let (old, source) = from;
     let file = read_secret(old, MAX_KEY_FILE_LEN)?;
     warn_of_readers(old, &file);
-    let seed = decode_seed(old, &file, || source.passphrase(Purpose::Open, old))?;
+    let (seed, _) = decode_with_seed(old, &file, || source.passphrase(Purpose::Open, old))?;
     let passphrase = passphrase.map(|(source, purpose)| source.passphrase(purpose, path)).transpose()?;
     write_key(path, &seed, passphrase, derivation)
 }
@@ -164,16 +164,14 @@ fn decode(
     file: &[u8],
     passphrase: impl FnOnce() -> Result<Zeroizing<String>, Error>,
 ) -> Result<SoftwareKey, Error> {
-    let seed = decode_seed(path, file, passphrase)?;
-    SoftwareKey::from_seed(&seed)
-        .map_err(|_| Error::PrivateKey { path: path.to_owned(), fault: KeyFault::Unusable })
+    decode_with_seed(path, file, passphrase).map(|(_, key)| key)
 }
 
-fn decode_seed(
+fn decode_with_seed(
     path: &Path,
     file: &[u8],
     passphrase: impl FnOnce() -> Result<Zeroizing<String>, Error>,
-) -> Result<Zeroizing<[u8; 32]>, Error> {
+) -> Result<(Zeroizing<[u8; 32]>, SoftwareKey), Error> {
     let unusable = |fault| Error::PrivateKey { path: path.to_owned(), fault };
     let pem = private_block(file).map_err(unusable)?;
     let mut der = Zeroizing::new(Vec::new());
@@ -208,7 +206,7 @@ fn decode_seed(
     let key = SoftwareKey::from_seed(&seed).map_err(|_| unusable(KeyFault::Unusable))?;
     match &pair.public_key {
         Some(public) if public.0 != *key.public_key().as_bytes() => Err(unusable(KeyFault::Halves)),
-        _ => Ok(seed),
+        _ => Ok((seed, key)),
     }
 }
 

@@ -178,7 +178,7 @@ impl Blobs {
             Ok(file) if known.is_settled(digest, &file)? => known.open(digest, file).map(|it| Some(Ok(it))),
             Ok(file) => Ok(Some(Err(file))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                known.is_absent(digest);
+                known.note_absent(digest);
                 Ok(None)
             }
             Err(error) => Err(error),
@@ -238,7 +238,7 @@ impl Blobs {
             Ok(size) => {
                 // Synchronises file and folder before it returns.
                 writer.finish().await?;
-                self.known.is_written(promised);
+                self.known.note_written(promised);
                 Ok(size)
             }
             Err(error) => {
@@ -296,7 +296,7 @@ fn scrub(root: &FilePath, known: &Known, rate: u32) -> io::Result<usize> {
             };
             match open_image(&file.path()).and_then(|file| known.verify(digest, &file, pace)) {
                 Ok(_) => count += 1,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => known.is_absent(digest),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => known.note_absent(digest),
                 Err(error) => tracing::error!(%digest, %error, "a stored image cannot be read"),
             }
         }

@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use trust::Anchor;
 use trust::host::{KeyFileError, open_anchors};
 
-pub use token::{Permission, TokenError, Tokens};
+pub use token::{TokenError, Tokens};
 
 /// `update-server`.
 #[derive(Debug, Parser)]

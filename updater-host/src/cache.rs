@@ -117,7 +117,7 @@ impl Cache {
     }
 
     /// # Errors
-    /// [`Error::Read`], [`Error::Write`]
+    /// [`Error::Write`], [`Error::SharedFolder`]
     pub(crate) fn keep_envelope(&self, bytes: &[u8]) -> Result<(), Error> {
         write_whole(&self.envelope_path(&Sha256::digest(bytes).into()), bytes)
     }
@@ -136,7 +136,7 @@ impl Cache {
     /// higher sequence number, it has been withdrawn, and goes.
     ///
     /// # Errors
-    /// [`Error::Read`], [`Error::Write`]
+    /// [`Error::Write`], [`Error::SharedFolder`]
     pub(crate) fn keep_release_object(
         &self,
         server: &str,
@@ -172,7 +172,7 @@ impl Cache {
     /// Keeps a revocation list, unless the one of its domain that is here is as new.
     ///
     /// # Errors
-    /// [`Error::Read`], [`Error::Write`]
+    /// [`Error::Write`], [`Error::SharedFolder`]
     pub(crate) fn keep_revocation_list(
         &self,
         anchors: &[Anchor],
@@ -192,7 +192,7 @@ impl Cache {
     /// Opens an image for fetching, at what an earlier run left. `None` while another program fetches it.
     ///
     /// # Errors
-    /// [`Error::Read`], [`Error::Write`]
+    /// [`Error::Write`], [`Error::SharedFolder`]
     pub(crate) fn partial_image(&self, digest: &[u8; 32]) -> Result<Option<PartialImage>, Error> {
         let path = self.image_path(digest).with_extension("part");
         make_folder(&path)?;
@@ -270,7 +270,7 @@ impl PartialImage {
     }
 
     /// # Errors
-    /// [`Error::Read`], [`Error::Write`]
+    /// [`Error::Write`]
     pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.file.write_all(bytes).map_err(|source| Error::write(&self.path, source))?;
         self.len = self.len.saturating_add(bytes.len() as u64);
@@ -280,7 +280,7 @@ impl PartialImage {
     /// Throws away what is here.
     ///
     /// # Errors
-    /// [`Error::Read`], [`Error::Write`]
+    /// [`Error::Write`]
     pub(crate) fn restart(&mut self) -> Result<(), Error> {
         let failed = |source| Error::write(&self.path, source);
         self.file.set_len(0).map_err(failed)?;

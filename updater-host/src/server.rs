@@ -295,9 +295,9 @@ impl Server {
     }
 }
 
-/// A 404 without a code of the API comes from another server, or from a proxy before it.
-fn has_code(error: &Error, absence: &str) -> bool {
-    matches!(error, Error::ServerRefused { code: Some(code), .. } if code == absence)
+/// Codes decide, not the status: a 404 without one comes from another server, or from a proxy before it.
+fn has_code(error: &Error, wanted: &str) -> bool {
+    matches!(error, Error::ServerRefused { code: Some(code), .. } if code == wanted)
 }
 
 /// The URL of a server: without user and password, which would be sent beside the token.

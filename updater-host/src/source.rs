@@ -16,7 +16,7 @@ use crate::release::{Release, check_envelope, check_image, for_device};
 mod online;
 
 #[cfg(feature = "http")]
-pub(crate) use online::{Online, fetched_lists, newest_lists};
+pub(crate) use online::{Online, fetch_lists, fetched_lists};
 
 /// What there is for a device.
 #[derive(Debug)]

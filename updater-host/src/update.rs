@@ -143,7 +143,7 @@ pub(crate) async fn run(
         #[cfg(feature = "http")]
         if let Some(reporting) = &reporting {
             reporting.deliver(output, interrupt).await;
-            source::newest_lists(&reporting.online(output), &mut trusted).await?;
+            source::fetch_lists(&reporting.online(output), &mut trusted).await?;
         }
         let offer = match (&options.release, &options.image) {
             (Some(envelope), Some(image)) => {

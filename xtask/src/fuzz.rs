@@ -57,7 +57,11 @@ impl Arguments {
 
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     let _lock = workspace.lock("fuzz")?;
-    let found = workspace.directory("fuzz/corpus")?;
+    // With a seed, a run does not begin with what another one found.
+    let found = match arguments.seed {
+        Some(_) => workspace.fresh_directory("fuzz/seeded")?,
+        None => workspace.directory("fuzz/corpus")?,
+    };
     let all = write_seeds(workspace, &found)?;
     if arguments.list {
         println!("{}", all.join("\n"));

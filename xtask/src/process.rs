@@ -108,6 +108,12 @@ impl Guard {
         }
     }
 
+    /// SIGTERM, and the end that follows within `limit`.
+    pub(crate) fn terminate(&mut self, limit: Duration) -> Result<ExitStatus> {
+        check(Command::new("kill").arg("-TERM").arg(self.0.id().to_string()))?;
+        self.wait(limit)
+    }
+
     /// SIGKILL: for a device process this is the power cut.
     pub(crate) fn kill(&mut self) -> Result<()> {
         self.0.kill()?;

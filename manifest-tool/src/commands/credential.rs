@@ -164,10 +164,10 @@ impl Issue {
             None => None,
         };
         match &list {
-            Some((_, list)) => self.check_under(list, &cwt, &root)?,
+            Some((path, list)) => self.check_under((path, list), &cwt, &root)?,
             None => {
                 for path in self.previous.paths() {
-                    self.check_under(&read(path, MAX_RECORD_FILE_LEN)?, &cwt, &root)?;
+                    self.check_under((path, &read(path, MAX_RECORD_FILE_LEN)?), &cwt, &root)?;
                 }
             }
         }
@@ -183,8 +183,8 @@ impl Issue {
                 let bytes = read(path, MAX_RECORD_FILE_LEN)?;
                 let old =
                     read_unverified_credential(&bytes).map_err(|error| Error::refused_record(path, error))?;
-                if (old.key(), old.role()) != (subject_key, self.role) {
-                    let message = format!("{} is for another key or role: revoke it instead", path.display());
+                if old.key() != subject_key {
+                    let message = format!("{} is for another key: revoke it instead", path.display());
                     return Err(Error::usage(message));
                 }
                 OwnCredential::read(path, root)?.revoke(request);
@@ -194,12 +194,14 @@ impl Issue {
     }
 
     /// A credential whose key or generation a list of its root revokes would never be valid.
-    fn check_under(&self, list: &[u8], cwt: &[u8], root: &SoftwareKey) -> Result<(), Error> {
+    fn check_under(&self, (path, list): (&Path, &[u8]), cwt: &[u8], root: &SoftwareKey) -> Result<(), Error> {
         let anchors = [Anchor::root(root.public_key())];
-        let refused = |error| Error::refused_record(&self.out, error);
-        let lists = [RevocationList::verify(list, &anchors).map_err(refused)?];
+        let list =
+            RevocationList::verify(list, &anchors).map_err(|error| Error::refused_record(path, error))?;
+        let lists = [list];
         let store = TrustStore::new(&anchors).with_lists(&lists);
-        Credential::verify(cwt, &store, self.role).map(drop).map_err(refused)
+        let verified = Credential::verify(cwt, &store, self.role);
+        verified.map(drop).map_err(|error| Error::refused_record(&self.out, error))
     }
 
     /// One key has one role, and a root has none. Generation and ceiling do not rise far above those in use.

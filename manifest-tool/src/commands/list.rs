@@ -62,14 +62,12 @@ impl PreviousArguments {
             .map(|path| Ok((path, read(path, MAX_RECORD_FILE_LEN)?)))
             .collect::<Result<_, Error>>()?;
         let anchors = [Anchor::root(root.public_key())];
-        let verify = |(path, bytes): &'_ (&Path, Vec<u8>)| {
-            RevocationList::verify(bytes, &anchors)
-                .map(drop)
-                .map_err(|error| Error::refused_record(path, error))
-        };
-        files.iter().try_for_each(verify)?;
-        let held: Vec<RevocationList<'_>> =
-            files.iter().filter_map(|(_, bytes)| RevocationList::verify(bytes, &anchors).ok()).collect();
+        let held: Vec<RevocationList<'_>> = files
+            .iter()
+            .map(|(path, bytes)| {
+                RevocationList::verify(bytes, &anchors).map_err(|error| Error::refused_record(path, error))
+            })
+            .collect::<Result<_, _>>()?;
 
         let mut request = RevocationRequest::following(issuer.to_owned(), now(None)?, &held)
             .map_err(|error| Error::author("the revocation list", None, error.into()))?;

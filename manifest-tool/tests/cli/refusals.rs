@@ -205,6 +205,7 @@ fn a_file_of_another_kind_is_named() {
         (sign("unsigned.suit"), "an envelope"),
         (verify("release.cwt"), "a credential"),
         ("verify signed.suit --anchor root.cose --revocations signed.suit".to_owned(), "an envelope"),
+        ("verify signed.suit --anchor root.cose --revocations release.cwt".to_owned(), "a credential"),
     ] {
         let run = workshop.run(&line.split(' ').chain(["--json"]).collect::<Vec<_>>());
         let error = &run.object()["error"];

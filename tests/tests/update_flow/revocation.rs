@@ -1,13 +1,12 @@
 //! Hosts and devices that hold different revocation lists.
 
-use device_harness::factory::Factory;
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, Ended, Life, Sim, UpdateServer};
 
 /// A bench whose device runs release 1 and holds one branch of a fork: list 5 takes the release key back. The host gets
 /// the other one, `host.cwt`: list 5 without an entry. Release 3 is signed by another key.
-fn forked() -> (Bench, Factory, Sim) {
+fn forked() -> (Bench, Sim) {
     let (bench, sim) = Bench::with_device();
     bench.write("device.cwt", &bench.factory.revocation_list(5, &[bench.factory.release_kid()]));
     bench.write("host.cwt", &bench.factory.revocation_list(5, &[]));
@@ -15,7 +14,7 @@ fn forked() -> (Bench, Factory, Sim) {
     let successor = bench.factory.with_new_release_key(9);
     bench.release(2, Life::Confirms);
     bench.release_by(&successor, 3, Life::Confirms, |_| ());
-    (bench, successor, sim)
+    (bench, sim)
 }
 
 fn warning<'e>(ended: &'e Ended, code: &str) -> Option<&'e str> {
@@ -30,7 +29,7 @@ fn list_events(server: &UpdateServer) -> Vec<Value> {
 
 #[test]
 fn a_fork_is_named_and_the_device_judges_by_its_own_list() {
-    let (bench, _successor, _sim) = forked();
+    let (bench, _sim) = forked();
     bench.run(&["revocations", "host.cwt"]).is_error("revocation-forked", 7);
     // By the device's branch the release key of 2 is revoked; the host's does not say so.
     let ended = bench.update(2, &["--revocations", "host.cwt"]);
@@ -49,7 +48,7 @@ fn a_fork_is_named_and_the_device_judges_by_its_own_list() {
 
 #[test]
 fn a_list_that_drops_an_entry_of_the_devices_does_not_stop_the_update() {
-    let (bench, _successor, _sim) = forked();
+    let (bench, _sim) = forked();
     bench.write("host.cwt", &bench.factory.revocation_list(6, &[]));
     let ended = bench.update(3, &["--revocations", "host.cwt"]);
     ended.is_result("confirmed", 0);
@@ -59,7 +58,7 @@ fn a_list_that_drops_an_entry_of_the_devices_does_not_stop_the_update() {
 
 #[test]
 fn a_device_with_a_newer_list_is_named_and_offered_the_release() {
-    let (bench, _successor, _sim) = forked();
+    let (bench, _sim) = forked();
     bench.write("host.cwt", &bench.factory.revocation_list(4, &[]));
     let ended = bench.update(3, &["--revocations", "host.cwt"]);
     ended.is_result("confirmed", 0);
@@ -70,7 +69,7 @@ fn a_device_with_a_newer_list_is_named_and_offered_the_release() {
 /// The server has the other branch, and learns that the device does not take it, whatever becomes of the update.
 #[test]
 fn the_registry_learns_of_a_fork() {
-    let (bench, _successor, _sim) = forked();
+    let (bench, _sim) = forked();
     let server = UpdateServer::start(&bench, 0);
     server.publish_list(&bench, "host.cwt");
     server.publish(&bench, 3);
@@ -90,7 +89,7 @@ fn the_registry_learns_of_a_fork() {
 /// Without the server the list that was fetched before counts, and forks all the same.
 #[test]
 fn a_fork_with_the_list_in_the_cache_is_named() {
-    let (bench, _successor, _sim) = forked();
+    let (bench, _sim) = forked();
     let server = UpdateServer::start(&bench, 0);
     let url = server.url.clone();
     server.publish_list(&bench, "host.cwt");

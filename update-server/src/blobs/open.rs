@@ -208,12 +208,12 @@ impl Known {
     }
 
     /// The image was written, whole.
-    pub(super) fn is_written(&self, digest: Digest) {
+    pub(super) fn note_written(&self, digest: Digest) {
         self.note(digest, true);
     }
 
     /// Nothing lies under the image's name any more.
-    pub(super) fn is_absent(&self, digest: Digest) {
+    pub(super) fn note_absent(&self, digest: Digest) {
         self.note(digest, true);
         self.forget(digest);
     }

@@ -9,7 +9,9 @@ use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq as _};
-use trust::host::{MAX_TOKEN_FILE_LEN, ReadError, TokenFileError, read_limited, read_tokens};
+use trust::host::{
+    MAX_TOKEN_FILE_LEN, ReadError, TokenFileError, TokenPermission, read_limited, read_tokens,
+};
 
 const OTHERS: u32 = 0o007;
 
@@ -35,12 +37,10 @@ pub enum TokenError {
     Content(#[from] TokenFileError),
 }
 
-pub use trust::host::TokenPermission as Permission;
-
 /// The tokens. Several are there so that one can be changed without a gap.
 #[derive(Clone)]
 pub struct Tokens {
-    digests: Vec<([u8; 32], Permission)>,
+    digests: Vec<([u8; 32], TokenPermission)>,
 }
 
 impl fmt::Debug for Tokens {
@@ -78,7 +78,7 @@ impl Tokens {
 
     /// What `token` permits; `None` when it is none of them. Takes the same time whichever it is, and however much
     /// of it is right.
-    pub fn permission(&self, token: &[u8]) -> Option<Permission> {
+    pub fn permission(&self, token: &[u8]) -> Option<TokenPermission> {
         let offered: [u8; 32] = Sha256::digest(token).into();
         let among = |permission| -> bool {
             let digests = self.digests.iter();
@@ -88,9 +88,9 @@ impl Tokens {
             found.into()
         };
         // Both are looked for, whatever is found.
-        match (among(Permission::Write), among(Permission::Report)) {
-            (true, _) => Some(Permission::Write),
-            (false, true) => Some(Permission::Report),
+        match (among(TokenPermission::Write), among(TokenPermission::Report)) {
+            (true, _) => Some(TokenPermission::Write),
+            (false, true) => Some(TokenPermission::Report),
             (false, false) => None,
         }
     }
@@ -107,9 +107,9 @@ mod tests {
     fn any_of_the_tokens_permits_and_nothing_else_does() {
         let text = "# old\n0123456789abcdef\n\n  fedcba9876543210  \nreport  technician-123456\n";
         let tokens = Tokens::parse(text.as_bytes()).unwrap();
-        assert_eq!(tokens.permission(b"0123456789abcdef"), Some(Permission::Write));
-        assert_eq!(tokens.permission(b"fedcba9876543210"), Some(Permission::Write));
-        assert_eq!(tokens.permission(b"technician-123456"), Some(Permission::Report));
+        assert_eq!(tokens.permission(b"0123456789abcdef"), Some(TokenPermission::Write));
+        assert_eq!(tokens.permission(b"fedcba9876543210"), Some(TokenPermission::Write));
+        assert_eq!(tokens.permission(b"technician-123456"), Some(TokenPermission::Report));
         for wrong in [
             "",
             "# old",

@@ -7,10 +7,10 @@ use axum::http::StatusCode;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
+use trust::host::TokenPermission;
 
 use super::App;
 use super::problem::Problem;
-use crate::config::Permission;
 use crate::domain::Malformed;
 
 /// The request bore a token that permits everything. A handler that writes takes this or [`MayReport`] first; only a
@@ -25,8 +25,8 @@ impl FromRequestParts<App> for MayWrite {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         match permission(parts, app)? {
-            Permission::Write => Ok(Self(())),
-            Permission::Report => Err(Problem::new(
+            TokenPermission::Write => Ok(Self(())),
+            TokenPermission::Report => Err(Problem::new(
                 StatusCode::FORBIDDEN,
                 "report-token",
                 "This token permits reports of devices only.",
@@ -41,12 +41,12 @@ impl FromRequestParts<App> for MayReport {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         match permission(parts, app)? {
-            Permission::Write | Permission::Report => Ok(Self(())),
+            TokenPermission::Write | TokenPermission::Report => Ok(Self(())),
         }
     }
 }
 
-fn permission(parts: &Parts, app: &App) -> Result<Permission, Problem> {
+fn permission(parts: &Parts, app: &App) -> Result<TokenPermission, Problem> {
     let mut headers = parts.headers.get_all(AUTHORIZATION).iter();
     let (Some(header), None) = (headers.next(), headers.next()) else {
         return Err(Problem::unauthorized("Writing needs one bearer token."));

@@ -253,7 +253,7 @@ async fn mark_retired(
 ) -> Result<(), StoreError> {
     let changed = sqlx::query(
         "UPDATE devices SET retired_at = $2, retired_reason = $3
-         WHERE serial = $1 AND ((retired_at IS NULL) = $4 OR ($4 AND retired_reason IS NOT COALESCE($3, retired_reason)))",
+         WHERE serial = $1 AND ((retired_at IS NULL) = $4 OR ($4 AND retired_reason IS DISTINCT FROM COALESCE($3, retired_reason)))",
     )
     .bind(serial)
     .bind(retired.then(|| time_key(now)))

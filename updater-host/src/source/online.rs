@@ -51,7 +51,7 @@ pub(crate) fn fetched_lists(
 /// # Errors
 /// [`Error::Refused`] for a list of the server's that does not verify, and for one that contradicts another; those of the server but for
 /// [`Error::ServerUnreachable`]
-pub(crate) async fn newest_lists(online: &Online<'_>, trusted: &mut TrustStoreBuf) -> Result<(), Error> {
+pub(crate) async fn fetch_lists(online: &Online<'_>, trusted: &mut TrustStoreBuf) -> Result<(), Error> {
     let Online { server, cache, output } = online;
     for domain in trusted.domains().collect::<Vec<_>>() {
         match server.revocation_list(domain).await {

@@ -351,7 +351,6 @@ impl Nginx {
 impl Drop for Nginx {
     fn drop(&mut self) {
         // It ends its workers then; killed, it would leave them.
-        let _ = process::check(Command::new("kill").arg("-TERM").arg(self.process.0.id().to_string()));
-        let _ = self.process.wait(START_LIMIT);
+        let _ = self.process.terminate(START_LIMIT);
     }
 }

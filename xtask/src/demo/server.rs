@@ -3,14 +3,14 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use emulator::parent_death;
 
 use crate::authoring::{Release, Workshop};
-use crate::process::{self, Guard};
+use crate::process::Guard;
 
 /// Whoever has the token may publish.
 pub(crate) const TOKEN_FILE: &str = "token";
@@ -84,8 +84,7 @@ impl Server {
 
     /// Tells the server to stop; it must end by itself and in order.
     pub(crate) fn stop(mut self) -> Result<()> {
-        process::check(Command::new("kill").arg("-TERM").arg(self.process.0.id().to_string()))?;
-        let status = self.process.wait(STOP_LIMIT).context("update-server")?;
+        let status = self.process.terminate(STOP_LIMIT).context("update-server")?;
         ensure!(status.success(), "update-server ended with {status}");
         Ok(())
     }

@@ -4,12 +4,13 @@
 
 use anyhow::Result;
 
+use super::tokens::HOST_FEATURES;
 use super::{Finding, Rule};
 use crate::process;
 use crate::workspace::{BOARD_PACKAGES, DEVICE_CRATES, DEVICE_TARGET, Workspace};
 
-/// Features by which a crate asks for a heap or an operating system, or lets a test skip its checks.
-const HEAP: [&str; 5] = ["alloc", "std", "author", "host", "fault-injection"];
+/// Features by which a crate of others asks for a heap or an operating system.
+const HEAP: [&str; 2] = ["alloc", "std"];
 
 /// Asks cargo for the packages and features of every device build.
 pub(super) fn check(workspace: &Workspace) -> Result<Vec<Finding>> {
@@ -31,7 +32,9 @@ fn heap_features(package: &str, tree: &str) -> Vec<Finding> {
     for line in tree.lines() {
         let Some((dependency, features)) = line.split_once('|') else { continue };
         let name = dependency.split(' ').next().unwrap_or(dependency);
-        for feature in features.split(',').filter(|feature| HEAP.contains(feature)) {
+        for feature in
+            features.split(',').filter(|feature| HEAP.contains(feature) || HOST_FEATURES.contains(feature))
+        {
             let message = format!("the device build turns on `{name}/{feature}`");
             let finding = Finding::new(Rule::HeapFeature, package, 0, message);
             if !findings.contains(&finding) {

@@ -25,7 +25,7 @@ rules! {
     Edge "a package depends only on the members that tidy's table allows";
     UnknownPackage "tidy's table of edges lists each package";
     Inclusion "a source takes in files of its own package only";
-    HeapFeature "no device build turns on a feature that needs a heap or std";
+    HeapFeature "no device build turns on a feature for a heap, std, hosts or tests";
     HeapInDeviceCode "code that a device runs names neither alloc nor std";
     Allocator "no allocator in the device's product";
     UnsafeOutsideBoards "unsafe is written in bootloader/boards only";

@@ -218,8 +218,8 @@ fn is_host_cfg(attribute: &Group) -> bool {
     }
 }
 
-/// Features of the device crates that bring std: never on in a device build (`features.rs`).
-const HOST_FEATURES: [&str; 3] = ["author", "host", "fault-injection"];
+/// Features of the device crates for hosts (std) or tests (skipped checks): never on in a device build (`features.rs`).
+pub(super) const HOST_FEATURES: [&str; 3] = ["author", "host", "fault-injection"];
 
 /// `test` and the features of [`HOST_FEATURES`] are not built for a device, nor what `all` and `any` make of them.
 /// What `not` makes is taken to be built.

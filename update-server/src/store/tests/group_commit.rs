@@ -4,16 +4,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
 use futures::future::join_all;
-use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::*;
 
 type Write = JoinHandle<Result<(), StoreError>>;
-
-async fn hold(store: &Store) -> (oneshot::Sender<()>, Write) {
-    store.hold_writer().await
-}
 
 fn write(store: &Store, sql: &'static str) -> Write {
     let store = store.clone();
@@ -68,7 +63,7 @@ async fn writes_that_wait_share_one_commit_and_none_is_answered_before_it() {
         true
     })
     .await;
-    let (release, held) = hold(&store).await;
+    let (release, held) = store.hold_writer().await;
     let mut writes = Vec::new();
     for sql in [ONE, TWO, "SELECT 1"] {
         writes.push(write(&store, sql));
@@ -91,7 +86,7 @@ async fn writes_that_wait_share_one_commit_and_none_is_answered_before_it() {
 #[tokio::test]
 async fn a_write_that_fails_is_rolled_back_alone() {
     let (_dir, store) = store().await;
-    let (release, held) = hold(&store).await;
+    let (release, held) = store.hold_writer().await;
     let mut writes = Vec::new();
     for sql in [ONE, HALF, TWO, ONE] {
         writes.push(write(&store, sql));
@@ -117,7 +112,7 @@ async fn a_commit_that_fails_fails_its_whole_group_and_the_next_one_succeeds() {
         commits != 2
     })
     .await;
-    let (release, held) = hold(&store).await;
+    let (release, held) = store.hold_writer().await;
     let writes = [write(&store, ONE), write(&store, TWO)];
     queued(&store, 2).await;
     drop(release);
@@ -133,7 +128,7 @@ async fn a_commit_that_fails_fails_its_whole_group_and_the_next_one_succeeds() {
 async fn a_connection_in_doubt_is_thrown_away() {
     let (_dir, store) = store().await;
     // SQLite rolls back by itself on a full disk: what is under way for the caller is over for the database.
-    let (release, held) = hold(&store).await;
+    let (release, held) = store.hold_writer().await;
     let writes = [write(&store, ONE), write(&store, "ROLLBACK")];
     queued(&store, 2).await;
     drop(release);
@@ -150,7 +145,7 @@ async fn a_connection_in_doubt_is_thrown_away() {
 #[tokio::test]
 async fn a_write_that_panics_fails_its_group_and_no_later_one() {
     let (_dir, store) = store().await;
-    let (release, held) = hold(&store).await;
+    let (release, held) = store.hold_writer().await;
     let one = write(&store, ONE);
     queued(&store, 1).await;
     let panics = tokio::spawn({
@@ -169,7 +164,7 @@ async fn a_write_that_panics_fails_its_group_and_no_later_one() {
 #[tokio::test]
 async fn a_write_for_which_nobody_waits_is_left_out() {
     let (_dir, store) = store().await;
-    let (release, held) = hold(&store).await;
+    let (release, held) = store.hold_writer().await;
     let gone = write(&store, ONE);
     queued(&store, 1).await;
     gone.abort();
@@ -184,7 +179,7 @@ async fn a_write_for_which_nobody_waits_is_left_out() {
 async fn a_write_waits_for_its_turn_for_a_bounded_time() {
     let (_dir, mut store) = store().await;
     store.writer.turn_limit = Duration::from_millis(50);
-    let (release, held) = hold(&store).await;
+    let (release, held) = store.hold_writer().await;
     let late = write(&store, ONE);
     assert!(matches!(late.await.unwrap(), Err(StoreError::Busy)));
     drop(release);
@@ -202,7 +197,7 @@ async fn a_group_has_a_bound_so_that_the_first_is_answered() {
         true
     })
     .await;
-    let (release, held) = hold(&store).await;
+    let (release, held) = store.hold_writer().await;
     let writes: Vec<_> = (0..100).map(|_| write(&store, "UPDATE readiness SET checked_at = 1")).collect();
     queued(&store, 100).await;
     let before = commits.load(Ordering::Relaxed);
@@ -217,7 +212,7 @@ async fn a_group_has_a_bound_so_that_the_first_is_answered() {
 #[tokio::test]
 async fn the_writes_before_the_end_are_kept_and_later_ones_refused() {
     let (_dir, store) = store().await;
-    let (release, held) = hold(&store).await;
+    let (release, held) = store.hold_writer().await;
     let one = write(&store, ONE);
     queued(&store, 1).await;
     let closing = tokio::spawn({
@@ -236,7 +231,7 @@ async fn the_writes_before_the_end_are_kept_and_later_ones_refused() {
 #[tokio::test]
 async fn readers_do_not_wait_for_a_writer() {
     let (_dir, store) = store().await;
-    let (release, held) = hold(&store).await;
+    let (release, held) = store.hold_writer().await;
     let waiting = write(&store, ONE);
     // More at one time than there are connections.
     for read in join_all((0..64).map(|_| store.releases(None, 10))).await {

@@ -42,7 +42,7 @@ impl Bench {
         let output = Output::new(true, false);
         let online = Online { server: &server.0, cache: &self.cache, output: &output };
         fetched_lists(&self.cache, &mut self.trusted, &output)?;
-        newest_lists(&online, &mut self.trusted).await
+        fetch_lists(&online, &mut self.trusted).await
     }
 
     fn kept(&self, number: u8) -> Option<Vec<u8>> {
