@@ -1,11 +1,13 @@
 //! What every program on an operating system reads and writes alike (std, feature `host`): key files, files with a
-//! limit, serials and versions, text for terminals, token files, the warning of a wrong clock, limits of a server's clients.
+//! limit and files of its own, serials and versions, text for terminals, token files, a clock that is wrong, limits of a
+//! server's clients.
 
 mod clock;
 #[cfg(feature = "command-line")]
 mod command_line;
 mod key_file;
 mod names;
+mod own;
 mod pem;
 mod private_key;
 mod read;
@@ -14,13 +16,16 @@ mod terminal;
 mod token_file;
 
 pub use crate::revocation::read_unverified_revocation;
-pub use clock::clock_warning;
+pub use clock::{ClockFault, clock_fault, clock_warning};
 #[cfg(feature = "command-line")]
 pub use command_line::{parse_command_line, usage_message};
 pub use key_file::{KeyFileError, MAX_KEY_FILE_LEN, open_anchors, open_public_key, parse_public_key};
 pub use names::{NameError, Serial, VersionText};
+#[cfg(unix)]
+pub use own::{OtherOwner, refuse_other_owner};
+pub use own::{check_own_file, kind_of, open_own};
 pub use pem::{Pem, PemError};
-pub use private_key::is_private_key;
+pub use private_key::{PrivateKeyWatch, contains_private_key, is_private_key};
 pub use read::{ReadError, open_limited, read, read_limited, without_mark};
 pub use server::{is_loopback, transfer_time};
 pub use terminal::{printable, printable_cut};

@@ -1,13 +1,84 @@
-//! A clock that cannot be right.
+//! A clock that cannot be right. One that is behind finds no credential expired.
 
 use crate::{CredentialClaims, UnixTime};
 
-/// The warning of a program whose clock is before the time at which a credential was issued: such a clock finds no
-/// credential expired.
+/// Nothing that the pinned compiler built runs before that compiler was made: 2026-04-14, midnight UTC. Move it with
+/// rust-toolchain.toml.
+const BUILT_AFTER: UnixTime = UnixTime(1_776_124_800);
+
+/// What a clock is before of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ClockFault {
+    /// The time at which this program can have been built.
+    BeforeProgram,
+    /// The time at which a credential or a revocation list was issued.
+    BeforeCredential,
+    /// The time of a record that this program made itself.
+    BeforeRecord,
+}
+
+impl ClockFault {
+    /// One sentence without a full stop, with an instruction.
+    #[must_use]
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::BeforeProgram => {
+                "the clock is before the time at which this program was built; set the clock, because an expired \
+                 credential would pass"
+            }
+            Self::BeforeCredential => {
+                "the clock is before the time at which a genuine credential or list was issued; set the clock, because an \
+                 expired credential would pass"
+            }
+            Self::BeforeRecord => {
+                "the clock is before the time of the newest record that was made here; set the clock, because an expired \
+                 credential would pass"
+            }
+        }
+    }
+}
+
+/// The fault of a clock that reads `now`.
+///
+/// `issued_at`: when the newest credential or list that is known to be genuine was issued. `recorded_at`: the newest
+/// time that this program recorded by its own clock.
+#[must_use]
+pub fn clock_fault(
+    now: UnixTime,
+    issued_at: Option<UnixTime>,
+    recorded_at: Option<UnixTime>,
+) -> Option<ClockFault> {
+    let is_before = |time: Option<UnixTime>| time.is_some_and(|time| now < time);
+    if is_before(Some(BUILT_AFTER)) {
+        Some(ClockFault::BeforeProgram)
+    } else if is_before(issued_at) {
+        Some(ClockFault::BeforeCredential)
+    } else if is_before(recorded_at) {
+        Some(ClockFault::BeforeRecord)
+    } else {
+        None
+    }
+}
+
+/// The warning about a time, of the clock or chosen by a user, that is before the issue of a credential.
 #[must_use]
 pub fn clock_warning(credential: &CredentialClaims<'_>, now: UnixTime) -> Option<&'static str> {
-    (now < credential.issued_at()).then_some(
-        "the clock is before the time at which the release's credential was issued; set the clock, because an expired \
-         credential would pass",
-    )
+    (now < credential.issued_at()).then_some(ClockFault::BeforeCredential.message())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_behind_is_told_by_what_it_is_before() {
+        let at = |seconds: u64| UnixTime(BUILT_AFTER.0 + seconds);
+        let fault = |now, issued_at, recorded_at| clock_fault(at(now), issued_at, recorded_at);
+        assert_eq!(clock_fault(UnixTime(BUILT_AFTER.0 - 1), None, None), Some(ClockFault::BeforeProgram));
+        assert_eq!(clock_fault(UnixTime(0), Some(at(5)), Some(at(5))), Some(ClockFault::BeforeProgram));
+        assert_eq!(fault(0, None, None), None);
+        assert_eq!(fault(4, Some(at(5)), None), Some(ClockFault::BeforeCredential));
+        assert_eq!(fault(4, Some(at(4)), Some(at(5))), Some(ClockFault::BeforeRecord));
+        assert_eq!(fault(5, Some(at(5)), Some(at(5))), None);
+    }
 }

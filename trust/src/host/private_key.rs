@@ -1,5 +1,8 @@
 //! Private keys are recognised wherever they are not meant to be: as an image, as an anchor, below `--force`.
 
+mod watch;
+
+pub use self::watch::PrivateKeyWatch;
 use super::pem::{Pem, PemError};
 use super::read::from_utf16;
 use crate::cbor::{Major, Reader};
@@ -8,8 +11,10 @@ use crate::cbor::{Major, Reader};
 const MAX_KEY_LEN: usize = 16 * 1024;
 /// d of an OKP or EC2 key (RFC 9053 section 7).
 const COSE_D: i64 = -4;
-/// The end of the label of every private key in PEM, and most of the dashes after it.
+/// The end of the label of every private key in PEM (RFC 7468 sections 10 and 11), and most of the dashes after it.
 const LABEL_END: &[u8] = b"PRIVATE KEY----";
+/// PKCS#8 of an Ed25519 key between its version and its 32 bytes (RFC 8410 section 7).
+const PKCS8_ED25519: &[u8] = &[0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
 /// PKCS#5, the arc of PBES1 and PBES2 (RFC 8018 appendix C): DER of the identifier up to its last number.
 const PKCS5: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x05];
 /// PKCS#12 password-based encryption (RFC 7292 appendix C), likewise.
@@ -24,6 +29,25 @@ pub fn is_private_key(file: &[u8]) -> bool {
         Some(text) => is_pem(text.as_bytes()) || is_jwk(text.as_bytes()),
         None => is_pem(file) || is_der(file) || is_jwk(file) || is_cose_key(file),
     }
+}
+
+/// Whether a short record or message is a private key, or has one anywhere in it: PEM, or an Ed25519 key in PKCS#8.
+#[must_use]
+pub fn contains_private_key(record: &[u8]) -> bool {
+    let mut rest = record;
+    while let [_, behind @ ..] = rest {
+        if is_pkcs8_ed25519(rest) {
+            return true;
+        }
+        rest = behind;
+    }
+    has_label(record) || is_private_key(record)
+}
+
+/// Whether an unencrypted Ed25519 key in PKCS#8 begins here. The length differs: version 2 (a 1) may have the public
+/// key and attributes after it (RFC 5958 section 2).
+fn is_pkcs8_ed25519(bytes: &[u8]) -> bool {
+    matches!(bytes, [0x30, _, 0x02, 0x01, 0x00 | 0x01, rest @ ..] if rest.starts_with(PKCS8_ED25519))
 }
 
 fn is_pem(file: &[u8]) -> bool {
@@ -119,7 +143,7 @@ fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
 
 #[cfg(test)]
 mod tests {
-    use super::is_private_key;
+    use super::{contains_private_key, is_private_key};
 
     fn hex(text: &str) -> Vec<u8> {
         hex::decode(text.replace([' ', '\n'], "")).unwrap()
@@ -175,6 +199,29 @@ mod tests {
         let file = [b"# cl\xe9 priv\xe9e\r\n", PEM.as_bytes()].concat();
         assert!(is_private_key(&file) && is_private_key(&file[..70]));
         assert!(!is_private_key(&[&file[..], &[0]].concat()), "firmware has control characters");
+    }
+
+    #[test]
+    fn private_keys_are_seen() {
+        // The examples of RFC 8410 section 10.3 with other bytes for the key, and one that `ring` made.
+        const DER_1: [u8; 16] = *b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20";
+        const DER_2: [u8; 16] = *b"\x30\x72\x02\x01\x01\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20";
+        const DER_RING: [u8; 16] = *b"\x30\x53\x02\x01\x01\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20";
+        assert!(contains_private_key(&[b"{\"version\": \"", PEM.as_bytes()].concat()));
+        assert!(
+            contains_private_key(&[&b"\x82\x00\xff"[..], PEM.as_bytes()].concat()),
+            "whatever is around it"
+        );
+        assert!(contains_private_key(JWK.as_bytes()));
+        for der in [DER_1, DER_2, DER_RING] {
+            assert!(contains_private_key(&[&[0x82, 0x58, 0x30], &der[..], &[7; 32]].concat()));
+            // Neither a part of it nor a public key, nor another version.
+            assert!(!contains_private_key(&der[1..]) && !contains_private_key(&der[..15]));
+        }
+        assert!(!contains_private_key(b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00"));
+        assert!(!contains_private_key(b"\x30\x2e\x02\x01\x02\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20"));
+        assert!(!contains_private_key(b"-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA"));
+        assert!(!contains_private_key(b""));
     }
 
     #[test]

@@ -65,21 +65,23 @@ pub fn without_mark(file: &[u8]) -> &[u8] {
 
 /// A byte order of UTF-16.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum ByteOrder {
+pub(super) enum ByteOrder {
     Little,
     Big,
 }
 
+/// So many bytes of a file tell whether it is UTF-16.
+pub(super) const ORDER_LEN: usize = 32;
+
 /// The byte order of a text in UTF-16, as some editors and shells of Windows write it: by its mark, or, without one,
 /// by the zeros between the characters of ASCII.
-fn utf16_order(file: &[u8]) -> Option<ByteOrder> {
-    const LOOKED_AT: usize = 16;
+pub(super) fn utf16_order(file: &[u8]) -> Option<ByteOrder> {
     let is_text = |byte: u8| matches!(byte, b' '..=b'~' | b'\t' | b'\n' | b'\r');
     match file {
         [0xff, 0xfe, ..] => Some(ByteOrder::Little),
         [0xfe, 0xff, ..] => Some(ByteOrder::Big),
         [_, _, _, _, ..] => {
-            let start = || file.as_chunks().0.iter().take(LOOKED_AT);
+            let start = || file.as_chunks().0.iter().take(ORDER_LEN / 2);
             let little = start().all(|pair| matches!(*pair, [low, 0] if is_text(low)));
             let big = start().all(|pair| matches!(*pair, [0, low] if is_text(low)));
             little.then_some(ByteOrder::Little).or(big.then_some(ByteOrder::Big))

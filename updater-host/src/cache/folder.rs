@@ -1,9 +1,8 @@
 //! Folders and files that are this user's own: the program may run as root, and somebody else may have been in the folder.
 
 use std::fs::{DirBuilder, File};
-use std::io;
 #[cfg(unix)]
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::Path;
 
 use crate::error::Error;
@@ -40,27 +39,12 @@ pub(super) fn refuse_shared(folder: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Opens a file to read and write it, or makes it for its owner only. It is never another one: no link is followed, and a
-/// file with a second name is refused.
+/// Opens a file that is this user's own, or makes it.
 ///
 /// # Errors
 /// [`Error::Write`]
 pub(super) fn open_own(path: &Path) -> Result<File, Error> {
-    let failed = |source| Error::write(path, source);
-    let mut options = File::options();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    options.mode(0o600).custom_flags(nix::libc::O_NOFOLLOW);
-    let file = options.open(path).map_err(|source| {
-        let is_link = path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink());
-        failed(if is_link { io::Error::other("it is a symbolic link") } else { source })
-    })?;
-    let metadata = file.metadata().map_err(failed)?;
-    #[cfg(unix)]
-    let is_own = metadata.is_file() && metadata.nlink() == 1;
-    #[cfg(not(unix))]
-    let is_own = metadata.is_file();
-    if is_own { Ok(file) } else { Err(failed(io::Error::other("it is a link to another file"))) }
+    trust::host::open_own(path).map_err(|source| Error::write(path, source))
 }
 
 #[cfg(all(test, unix))]
