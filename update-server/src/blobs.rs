@@ -1,32 +1,30 @@
 //! Images by digest. An image is visible only as a whole: it is written beside its place while its digest is taken,
 //! and put there, file and folder synchronised, when the digest is the promised one.
 //!
-//! `object_store` writes them, staged and synchronised; they are read from their files (`open`).
+//! They are written by `stage`, and read by `open`.
 
 mod open;
+mod stage;
 
-use std::io::Write as _;
-use std::path::{Path as FilePath, PathBuf};
+use std::fs::{self, FileType};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use std::{fs, io};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt as _};
-use object_store::local::LocalFileSystem;
-use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt as _, WriteMultipart};
-use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use trust::host::kind_of;
 
 pub use self::open::{ByteStream, Image};
 use self::open::{Known, Opened};
+use self::stage::Staged;
 use crate::domain::Digest;
 
-/// Memory for a part of an upload, bytes; S3 takes no smaller part.
-const PART_LEN: usize = 5 << 20;
-/// Parts of one upload that may wait for the disk before its sender has to.
-const PARTS_UNDER_WAY: usize = 2;
+/// Bytes of an upload to write at a time. An upload has two parts in memory: one comes while the other is written.
+const PART_LEN: usize = 512 << 10;
 /// Large images that are hashed for readers at one time.
 const MAX_HASHING: usize = 2;
 /// How fast stored images are held against their digests in the background, bytes a second: a few percent of a
@@ -35,8 +33,6 @@ const SCRUB_RATE: u32 = 4 << 20;
 /// File of the readiness check; in the root, where no image lies.
 const PROBE_FILE: &str = "readiness#0";
 const PROBE_LEN: usize = 64 << 10;
-/// `object_store` marks a file that is being written with this; no digest has one.
-const STAGED_MARK: char = '#';
 
 /// Why an image could not be kept or read.
 #[derive(Debug, thiserror::Error)]
@@ -63,13 +59,35 @@ pub enum BlobError {
         /// The length of what is stored, bytes.
         len: u64,
     },
+    /// Something that is no file lies in the place of the image, or what is no folder in the place of its folder. It
+    /// stays there.
+    #[error("{} is {kind}; it is in the way of an image", .path.display())]
+    Obstructed {
+        /// What lies there.
+        path: PathBuf,
+        /// What it is, with its article.
+        kind: &'static str,
+    },
     /// The disk has no space left.
     #[error("the disk is full")]
     Full,
-    /// The disk failed.
-    #[error("the image store failed: {0}")]
-    Store(object_store::Error),
-    /// The folder could not be made or cleaned.
+    /// The disk does not take it.
+    #[error("cannot write {}: {source}", .path.display())]
+    Unwritable {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The disk does not give it.
+    #[error("cannot read {}: {source}", .path.display())]
+    Unreadable {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The folder could not be made or cleaned at the start.
     #[error("cannot use the image folder {}: {source}", .path.display())]
     Folder {
         /// The folder or file.
@@ -79,17 +97,21 @@ pub enum BlobError {
     },
 }
 
-impl From<object_store::Error> for BlobError {
-    fn from(error: object_store::Error) -> Self {
-        if is_full(&error) { Self::Full } else { Self::Store(error) }
+impl BlobError {
+    fn obstructed(path: &Path, kind: FileType) -> Self {
+        Self::Obstructed { path: path.to_owned(), kind: kind_of(kind) }
     }
-}
 
-/// Whether a full disk is among the causes.
-fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
-    std::iter::successors(Some(error), |error| error.source())
-        .filter_map(|error| error.downcast_ref::<io::Error>())
-        .any(|error| matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+    fn unwritable(path: &Path, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full,
+            _ => Self::Unwritable { path: path.to_owned(), source },
+        }
+    }
+
+    fn unreadable(path: &Path, source: io::Error) -> Self {
+        Self::Unreadable { path: path.to_owned(), source }
+    }
 }
 
 /// An upload that ended early: either the sender's fault or ours.
@@ -101,16 +123,15 @@ pub enum UploadError<E> {
     Blob(BlobError),
 }
 
-impl<E, B: Into<BlobError>> From<B> for UploadError<E> {
-    fn from(error: B) -> Self {
-        Self::Blob(error.into())
+impl<E> From<BlobError> for UploadError<E> {
+    fn from(error: BlobError) -> Self {
+        Self::Blob(error)
     }
 }
 
 /// The image store.
 #[derive(Debug)]
 pub struct Blobs {
-    store: Box<dyn ObjectStore>,
     root: PathBuf,
     known: Arc<Known>,
     hashing: Arc<Semaphore>,
@@ -119,36 +140,29 @@ pub struct Blobs {
 impl Blobs {
     /// Opens the folder `root`, creates it if it is missing, and removes uploads that a crash cut off.
     /// The caller holds the data directory's lock: nobody else is uploading.
-    pub fn open(root: &FilePath) -> Result<Self, BlobError> {
-        let folder_error = |source| BlobError::Folder { path: root.to_owned(), source };
-        fs::create_dir_all(root).map_err(folder_error)?;
-        // `object_store` synchronises what is below the root; that the root is there has to last as well.
+    pub fn open(root: &Path) -> Result<Self, BlobError> {
+        let failed = |source| BlobError::Folder { path: root.to_owned(), source };
+        fs::create_dir_all(root).map_err(failed)?;
+        // That the folders are there has to last as well.
+        stage::synchronise_folder(root).map_err(failed)?;
         if let Some(parent) = root.parent() {
-            fs::File::open(parent).and_then(|parent| parent.sync_all()).map_err(folder_error)?;
+            stage::synchronise_folder(parent).map_err(failed)?;
         }
-        let removed = remove_staged(root)?;
+        let removed = stage::remove_staged(root)?;
         if removed > 0 {
             tracing::warn!(removed, "removed unfinished uploads of an earlier run");
         }
-        let store = LocalFileSystem::new_with_prefix(root)?.with_fsync(true);
-        Ok(Self {
-            store: Box::new(store),
-            root: root.to_owned(),
-            known: Arc::default(),
-            hashing: Arc::new(Semaphore::new(MAX_HASHING)),
-        })
+        let hashing = Arc::new(Semaphore::new(MAX_HASHING));
+        Ok(Self { root: root.to_owned(), known: Arc::default(), hashing })
     }
 
     /// Whether a file lies under the image's name, damaged or not.
     ///
     /// # Errors
-    /// The disk failed.
+    /// Something else lies there, or the disk failed.
     pub async fn contains(&self, digest: Digest) -> Result<bool, BlobError> {
-        match self.store.head(&location(digest)).await {
-            Ok(_) => Ok(true),
-            Err(object_store::Error::NotFound { .. }) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
+        let path = self.path(digest);
+        self.on_disk(move || stage::is_there(&path)).await
     }
 
     /// The image, from memory if possible; `None` when it is not stored.
@@ -168,44 +182,50 @@ impl Blobs {
     /// It is damaged, or the disk failed.
     pub async fn stored(&self, digest: Digest) -> Result<Option<Image>, BlobError> {
         let path = self.path(digest);
-        let failed = {
-            let path = path.clone();
-            move |source| BlobError::Folder { path: path.clone(), source }
-        };
         let known = self.known.clone();
         // One visit to the disk, unless a large file has to be hashed: few of those at a time.
-        let first = move || match open_image(&path) {
-            Ok(file) if known.is_settled(digest, &file)? => known.open(digest, file).map(|it| Some(Ok(it))),
-            Ok(file) => Ok(Some(Err(file))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                known.note_absent(digest);
-                Ok(None)
+        let first = {
+            let path = path.clone();
+            move || match open_image(&path) {
+                Ok(Some(file)) => {
+                    let failed = |source| BlobError::unreadable(&path, source);
+                    match known.is_settled(digest, &file).map_err(failed)? {
+                        true => known.open(digest, file).map(|it| Some(Ok(it))).map_err(failed),
+                        false => Ok(Some(Err(file))),
+                    }
+                }
+                Ok(None) => {
+                    known.note_absent(digest);
+                    Ok(None)
+                }
+                Err(error) => {
+                    known.note_unusable(digest, &error);
+                    Err(error)
+                }
             }
-            Err(error) => Err(error),
         };
-        let opened = match blocking(first).await {
-            Ok(None) => return Ok(None),
-            Ok(Some(Ok(opened))) => Ok(opened),
-            Ok(Some(Err(file))) => {
+        let opened = match self.on_disk(first).await? {
+            None => return Ok(None),
+            Some(Ok(opened)) => opened,
+            Some(Err(file)) => {
                 // Nobody closes the semaphore.
                 let place = self.hashing.clone().acquire_owned().await.ok();
                 let known = self.known.clone();
-                blocking(move || {
+                let hash = move || {
                     // Taken along: the reader may be gone before this is done.
                     let _place = place;
-                    known.open(digest, file)
-                })
-                .await
+                    known.open(digest, file).map_err(|source| BlobError::unreadable(&path, source))
+                };
+                self.on_disk(hash).await?
             }
-            Err(error) => Err(error),
         };
-        match opened.map_err(failed)? {
+        match opened {
             Opened::Whole(image) => Ok(Some(image)),
             Opened::Damaged(len) => Err(BlobError::Damaged { digest, len }),
         }
     }
 
-    /// Images that are known to be damaged.
+    /// Images that are known to be damaged, or that cannot be read.
     pub fn damaged(&self) -> usize {
         self.known.damaged()
     }
@@ -217,12 +237,24 @@ impl Blobs {
     /// The folder cannot be read.
     pub async fn scrub(&self) -> io::Result<usize> {
         let (root, known) = (self.root.clone(), self.known.clone());
-        blocking(move || scrub(&root, &known, SCRUB_RATE)).await
+        let scrub = move || scrub(&root, &known, SCRUB_RATE);
+        tokio::task::spawn_blocking(scrub).await.map_err(io::Error::other).flatten()
     }
 
     fn path(&self, digest: Digest) -> PathBuf {
-        let text = digest.to_string();
-        self.root.join(&text[..2]).join(&text)
+        stage::place(&self.root, digest)
+    }
+
+    /// Runs `work` where it may wait for the disk.
+    async fn on_disk<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, BlobError> + Send + 'static,
+    ) -> Result<T, BlobError> {
+        self.join(tokio::task::spawn_blocking(work)).await
+    }
+
+    async fn join<T>(&self, work: JoinHandle<Result<T, BlobError>>) -> Result<T, BlobError> {
+        work.await.map_err(|error| BlobError::unreadable(&self.root, io::Error::other(error))).flatten()
     }
 
     /// Stores the bytes of `source` as `promised` if that is their digest; returns their number. An image that is stored
@@ -232,22 +264,30 @@ impl Blobs {
     where
         S: Stream<Item = Result<Bytes, E>>,
     {
-        let upload = self.store.put_multipart(&location(promised)).await?;
-        let mut writer = WriteMultipart::new_with_chunk_size(upload, PART_LEN);
-        match receive(&mut writer, promised, source, limit).await {
-            Ok(size) => {
-                // Synchronises file and folder before it returns.
-                writer.finish().await?;
-                self.known.note_written(promised);
-                Ok(size)
+        let root = self.root.clone();
+        // A file that is dropped on the way is removed.
+        let mut writing = tokio::task::spawn_blocking(move || Staged::begin(&root, promised));
+        let mut source = std::pin::pin!(source);
+        let mut waiting = BytesMut::new();
+        let mut size = 0_u64;
+        while let Some(part) = source.next().await {
+            let part = part.map_err(UploadError::Source)?;
+            size = size.saturating_add(part.len() as u64);
+            if size > limit {
+                return Err(BlobError::TooLong { limit }.into());
             }
-            Err(error) => {
-                if let Err(cleanup) = writer.abort().await {
-                    tracing::warn!(%promised, error = %cleanup, "could not remove an unfinished upload");
-                }
-                Err(error)
+            // Copied: kept as they came, parts of a few bytes would cost many times their length.
+            waiting.extend_from_slice(&part);
+            if waiting.len() >= PART_LEN {
+                let (mut staged, part) = (self.join(writing).await?, waiting.split());
+                writing = tokio::task::spawn_blocking(move || staged.write(&part).map(|()| staged));
             }
         }
+        let mut staged = self.join(writing).await?;
+        let kept = move || staged.write(&waiting).and_then(|()| staged.keep(promised));
+        self.on_disk(kept).await?;
+        self.known.note_written(promised);
+        Ok(size)
     }
 
     /// Keeps a file of the size of a small image for a moment.
@@ -255,36 +295,49 @@ impl Blobs {
     /// # Errors
     /// The folder takes no file.
     pub async fn check(&self) -> Result<(), BlobError> {
-        let path = self.root.join(PROBE_FILE);
-        let probe = path.clone();
-        let written = blocking(move || {
-            let mut file = fs::File::create(&probe)?;
-            let kept = file.write_all(&[0; PROBE_LEN]).and_then(|()| file.sync_all());
-            fs::remove_file(&probe)?;
-            kept
-        });
-        match written.await {
-            Ok(()) => Ok(()),
-            Err(error) if is_full(&error) => Err(BlobError::Full),
-            Err(source) => Err(BlobError::Folder { path, source }),
+        let root = self.root.clone();
+        self.on_disk(move || check(&root)).await
+    }
+}
+
+/// Opens what lies under an image's name; `None` when nothing does. Waits for no pipe, and follows no link.
+fn open_image(path: &Path) -> Result<Option<fs::File>, BlobError> {
+    if !stage::is_there(path)? {
+        return Ok(None);
+    }
+    match fs::File::open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(BlobError::unreadable(path, source)),
+    }
+}
+
+/// [`Blobs::check`]
+fn check(root: &Path) -> Result<(), BlobError> {
+    let path = root.join(PROBE_FILE);
+    let keep = || {
+        match fs::remove_file(&path) {
+            // Of a check that was cut off, or whatever else has its name: it is not opened.
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        let mut file = fs::File::create_new(&path)?;
+        let kept = file.write_all(&[0; PROBE_LEN]).and_then(|()| file.sync_all());
+        fs::remove_file(&path)?;
+        kept
+    };
+    keep().map_err(|source| BlobError::unwritable(&path, source))?;
+    for folder in fs::read_dir(root).map_err(|source| BlobError::unreadable(root, source))?.flatten() {
+        if stage::is_folder_name(&folder.file_name()) {
+            stage::refuse_no_folder(&folder.path())?;
         }
     }
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(io::Error::other).flatten()
-}
-
-/// Opens what lies under an image's name. Waits for no pipe, and follows no link.
-fn open_image(path: &FilePath) -> io::Result<fs::File> {
-    if !fs::symlink_metadata(path)?.is_file() {
-        return Err(io::Error::other("it is not a file"));
-    }
-    fs::File::open(path)
+    Ok(())
 }
 
 /// [`Blobs::scrub`], with at most `rate` bytes a second.
-fn scrub(root: &FilePath, known: &Known, rate: u32) -> io::Result<usize> {
+fn scrub(root: &Path, known: &Known, rate: u32) -> io::Result<usize> {
     let mut count = 0;
     for folder in fs::read_dir(root)? {
         let Ok(files) = fs::read_dir(folder?.path()) else { continue };
@@ -294,72 +347,19 @@ fn scrub(root: &FilePath, known: &Known, rate: u32) -> io::Result<usize> {
                 let len = u32::try_from(len).unwrap_or(u32::MAX);
                 std::thread::sleep(Duration::from_secs(1) * len / rate);
             };
-            match open_image(&file.path()).and_then(|file| known.verify(digest, &file, pace)) {
-                Ok(_) => count += 1,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => known.note_absent(digest),
-                Err(error) => tracing::error!(%digest, %error, "a stored image cannot be read"),
+            let verified = open_image(&file.path()).and_then(|opened| {
+                let Some(opened) = opened else { return Ok(false) };
+                let verified = known.verify(digest, &opened, pace);
+                verified.map(|_| true).map_err(|source| BlobError::unreadable(&file.path(), source))
+            });
+            match verified {
+                Ok(true) => count += 1,
+                Ok(false) => known.note_absent(digest),
+                Err(error) => known.note_unusable(digest, &error),
             }
         }
     }
     Ok(count)
-}
-
-async fn receive<S, E>(
-    writer: &mut WriteMultipart,
-    promised: Digest,
-    source: S,
-    limit: u64,
-) -> Result<u64, UploadError<E>>
-where
-    S: Stream<Item = Result<Bytes, E>>,
-{
-    let mut source = std::pin::pin!(source);
-    let mut hasher = Sha256::new();
-    let mut size = 0_u64;
-    while let Some(part) = source.next().await {
-        let part = part.map_err(UploadError::Source)?;
-        size = size.saturating_add(part.len() as u64);
-        if size > limit {
-            return Err(BlobError::TooLong { limit }.into());
-        }
-        hasher.update(&part);
-        writer.wait_for_capacity(PARTS_UNDER_WAY).await?;
-        // Copied: kept as they came, parts of a few bytes would cost many times their length.
-        writer.write(&part);
-    }
-    let computed = Digest(hasher.finalize().into());
-    if computed != promised {
-        return Err(BlobError::DigestMismatch { promised, computed }.into());
-    }
-    Ok(size)
-}
-
-/// `ab/abcd..`: no folder grows beyond what a file system lists quickly.
-fn location(digest: Digest) -> Path {
-    let text = digest.to_string();
-    Path::from_iter([&text[..2], text.as_str()])
-}
-
-fn remove_staged(root: &FilePath) -> Result<usize, BlobError> {
-    let folder_error = |path: &FilePath| {
-        let path = path.to_owned();
-        move |source| BlobError::Folder { path, source }
-    };
-    let mut removed = 0;
-    for folder in fs::read_dir(root).map_err(folder_error(root))? {
-        let folder = folder.map_err(folder_error(root))?.path();
-        if !folder.is_dir() {
-            continue;
-        }
-        for file in fs::read_dir(&folder).map_err(folder_error(&folder))? {
-            let file = file.map_err(folder_error(&folder))?;
-            if file.file_name().to_string_lossy().contains(STAGED_MARK) {
-                fs::remove_file(file.path()).map_err(folder_error(&file.path()))?;
-                removed += 1;
-            }
-        }
-    }
-    Ok(removed)
 }
 
 #[cfg(test)]

@@ -116,7 +116,10 @@ impl StartError {
                 Some("give --data a new or an empty folder; nothing was changed")
             }
             Self::DataDir(DataDirError::OtherOwner { .. }) => {
-                Some("run update-server as the user who owns the folder")
+                Some("run update-server as that user, or chown it; look what is in it before")
+            }
+            Self::DataDir(DataDirError::InTheWay { .. }) => {
+                Some("move it away, after a look at what it is; nothing was changed")
             }
             Self::DataDir(DataDirError::WorldWritable { .. }) => {
                 Some("chmod o-w it, after a look at what is in it")

@@ -17,6 +17,7 @@ use futures::stream::{self, BoxStream};
 use hashlink::LruCache;
 use sha2::{Digest as _, Sha256};
 
+use super::BlobError;
 use crate::domain::Digest;
 
 /// Longest image that is kept in memory, and all of them together, bytes.
@@ -196,7 +197,7 @@ impl Known {
         self.judged().insert(digest, Judged { state, is_whole: true });
     }
 
-    /// Images that were found damaged and not whole since.
+    /// Images that were found damaged or unusable, and not whole since.
     pub(super) fn damaged(&self) -> usize {
         self.damaged.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
@@ -210,6 +211,16 @@ impl Known {
     /// The image was written, whole.
     pub(super) fn note_written(&self, digest: Digest) {
         self.note(digest, true);
+    }
+
+    /// Something else lies under the image's name, or the disk does not give it.
+    pub(super) fn note_unusable(&self, digest: Digest, error: &BlobError) {
+        let mut damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
+        if damaged.insert(digest) {
+            tracing::error!(%digest, %error, "a stored image cannot be read");
+        }
+        drop(damaged);
+        self.forget(digest);
     }
 
     /// Nothing lies under the image's name any more.

@@ -13,7 +13,7 @@ fn parts(bytes: &[u8], len: usize) -> impl Stream<Item = Result<Bytes, Infallibl
     stream::iter(bytes.chunks(len).map(|part| Ok(Bytes::copy_from_slice(part))).collect::<Vec<_>>())
 }
 
-fn files(root: &FilePath) -> Vec<String> {
+fn files(root: &Path) -> Vec<String> {
     let mut names = Vec::new();
     for folder in fs::read_dir(root).unwrap() {
         for file in fs::read_dir(folder.unwrap().path()).unwrap() {
@@ -137,13 +137,6 @@ async fn two_uploads_of_one_image_both_succeed() {
 }
 
 #[tokio::test]
-async fn what_is_stored_is_synchronised_to_the_disk() {
-    let dir = tempfile::tempdir().unwrap();
-    // `object_store` tells it in its Debug form only; without the option a 201 could be lost with the power.
-    assert!(format!("{:?}", Blobs::open(dir.path()).unwrap()).contains("fsync: true"));
-}
-
-#[tokio::test]
 async fn never_a_wrong_byte_under_a_digest() {
     let dir = tempfile::tempdir().unwrap();
     let blobs = Blobs::open(dir.path()).unwrap();
@@ -241,20 +234,91 @@ async fn readers_that_hang_up_keep_few_hashes_running() {
     assert!(blobs.stored(digest).await.unwrap().is_some());
 }
 
+/// Puts something that is no file into the place of a file.
+fn obstruct(path: &Path, kind: &str) {
+    match kind {
+        "a folder" => fs::create_dir(path).unwrap(),
+        "a symbolic link" => std::os::unix::fs::symlink("/dev/zero", path).unwrap(),
+        _ => nix::unistd::mkfifo(path, nix::sys::stat::Mode::S_IRWXU).unwrap(),
+    }
+}
+
 #[tokio::test]
-async fn what_is_no_file_is_no_image() {
+async fn what_lies_in_the_way_of_an_image_is_named_and_stays() {
+    for kind in ["a folder", "a symbolic link", "a pipe"] {
+        for of_the_folder in [false, true] {
+            let dir = tempfile::tempdir().unwrap();
+            let blobs = Blobs::open(dir.path()).unwrap();
+            let digest = Digest::of(b"an image");
+            let place = blobs.path(digest);
+            let way = if of_the_folder { place.parent().unwrap().to_owned() } else { place.clone() };
+            if of_the_folder && kind == "a folder" {
+                // The place of a folder takes a folder; a file is in the way there.
+                fs::write(&way, b"").unwrap();
+            } else {
+                fs::create_dir_all(way.parent().unwrap()).unwrap();
+                obstruct(&way, kind);
+            }
+            let kind = if of_the_folder && kind == "a folder" { "a file" } else { kind };
+            let is_named = |error: &BlobError| matches!(error, BlobError::Obstructed { path, kind: named } if *path == way && *named == kind);
+            assert!(is_named(&blobs.image(digest).await.unwrap_err()), "{kind}");
+            assert_eq!(blobs.damaged(), 1, "{kind}");
+            assert!(is_named(&blobs.contains(digest).await.unwrap_err()), "{kind}");
+            match blobs.write(digest, parts(b"an image", 3), LIMIT).await.unwrap_err() {
+                UploadError::Blob(error) => assert!(is_named(&error), "{kind}: {error}"),
+                UploadError::Source(never) => match never {},
+            }
+            assert_eq!(
+                blobs.check().await.is_err(),
+                of_the_folder,
+                "{kind}: no image of that folder can be kept"
+            );
+            let left = fs::symlink_metadata(&way).unwrap();
+            assert_eq!(kind_of(left.file_type()), kind);
+            let beside = fs::read_dir(way.parent().unwrap()).unwrap().count();
+            assert_eq!(beside, 1, "nothing else is left");
+            // Found by the scrub too, which hangs on no pipe.
+            let blobs = Blobs::open(dir.path()).unwrap();
+            scrub(dir.path(), &blobs.known, u32::MAX).unwrap();
+            assert_eq!(blobs.damaged(), usize::from(!of_the_folder), "{kind}");
+
+            let removed = if kind == "a folder" { fs::remove_dir(&way) } else { fs::remove_file(&way) };
+            removed.unwrap();
+            blobs.write(digest, parts(b"an image", 3), LIMIT).await.unwrap();
+            assert_eq!(read(&blobs, digest, 0..8).await.unwrap(), b"an image");
+            assert_eq!(blobs.damaged(), 0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_probe_of_readiness_opens_nothing_that_lies_in_its_place() {
     let dir = tempfile::tempdir().unwrap();
     let blobs = Blobs::open(dir.path()).unwrap();
-    let digest = Digest::of(b"an image");
-    let path = blobs.path(digest);
-    fs::create_dir_all(&path).unwrap();
-    let refused = blobs.image(digest).await;
-    assert!(matches!(refused, Err(BlobError::Folder { path: named, .. }) if named == path));
-    fs::remove_dir(&path).unwrap();
-    let elsewhere = dir.path().join("elsewhere");
-    fs::write(&elsewhere, b"an image").unwrap();
-    std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
-    assert!(matches!(blobs.image(digest).await, Err(BlobError::Folder { .. })));
+    let victim = dir.path().join("victim");
+    fs::write(&victim, b"precious").unwrap();
+    let probe = dir.path().join(PROBE_FILE);
+    std::os::unix::fs::symlink(&victim, &probe).unwrap();
+    blobs.check().await.unwrap();
+    assert_eq!(fs::read(&victim).unwrap(), b"precious");
+    obstruct(&probe, "a pipe");
+    blobs.check().await.unwrap();
+    obstruct(&probe, "a folder");
+    let refused = blobs.check().await;
+    assert!(matches!(refused, Err(BlobError::Unwritable { path, .. }) if path == probe));
+}
+
+#[tokio::test]
+async fn only_unfinished_uploads_are_removed_at_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let digest = Digest::of(b"whole");
+    let folder = dir.path().join(&digest.to_string()[..2]);
+    fs::create_dir(&folder).unwrap();
+    fs::create_dir(folder.join(format!("{digest}#1"))).unwrap();
+    fs::write(folder.join("notes#1"), b"").unwrap();
+    fs::write(folder.join(format!("{digest}#2")), b"").unwrap();
+    Blobs::open(dir.path()).unwrap();
+    assert_eq!(files(dir.path()), [&format!("{digest}#1"), "notes#1"]);
 }
 
 #[tokio::test]

@@ -87,6 +87,31 @@ impl Problem {
         problem
     }
 
+    /// The same request may succeed in a moment.
+    fn busy(detail: &'static str) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail)
+            .hint("Send it again later.")
+            .header(RETRY_AFTER, HeaderValue::from_static("5"))
+    }
+
+    /// The database holds what this program did not write: `cause` is for the log.
+    pub(super) fn database_damaged(cause: impl ToString) -> Self {
+        let hint = "Stop the server and restore a backup of the database.";
+        Self::unavailable("database-damaged", "The server's database is damaged.", hint, cause)
+    }
+
+    /// The server cannot do this until somebody mends what is wrong: `cause` is for the log.
+    pub(super) fn unavailable(
+        code: &'static str,
+        detail: &'static str,
+        hint: &'static str,
+        cause: impl ToString,
+    ) -> Self {
+        let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).hint(hint);
+        problem.internal = Some(cause.to_string());
+        problem
+    }
+
     /// No token, or a wrong one.
     pub(super) fn unauthorized(detail: &'static str) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
@@ -267,23 +292,21 @@ impl From<StoreError> for Problem {
             return Self::storage_full(error);
         }
         if error.is_busy() {
-            let detail = "The database is busy: this write did not get its turn in time.";
-            return Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail)
-                .hint("Send it again later.")
-                .header(RETRY_AFTER, HeaderValue::from_static("5"));
+            return Self::busy("The database is busy: this write did not get its turn in time.");
+        }
+        if error.is_damage() {
+            return Self::database_damaged(error);
         }
         match error {
             StoreError::Commit(_) => {
                 let detail = "The database did not keep the write.";
-                let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "database-unwritable", detail)
-                    .hint("Send it again later; GET /v1/health shows whether the server is ready.")
-                    .header(RETRY_AFTER, HeaderValue::from_static("5"));
-                problem.internal = Some(error.to_string());
-                problem
+                let hint = "Send it again later; GET /v1/health shows whether the server is ready.";
+                Self::unavailable("database-unwritable", detail, hint, error)
+                    .header(RETRY_AFTER, HeaderValue::from_static("5"))
             }
+            StoreError::Corrupt { .. } => Self::database_damaged(error),
             StoreError::Newer { .. }
             | StoreError::Migration(_)
-            | StoreError::Corrupt { .. }
             | StoreError::Busy
             | StoreError::Database(_)
             | StoreError::BrokenOff
@@ -323,7 +346,8 @@ impl From<CatalogueError> for Problem {
                 .hint("Offer it again with DELETE /v1/releases/{manifest digest}/withdrawal."),
             CatalogueError::NoneOffered { .. } => Self::not_found("release-not-offered", detail)
                 .hint("Ask the publisher: a new credential or a new release is needed."),
-            CatalogueError::Damaged(_) => Self::internal(error),
+            CatalogueError::Damaged(_) => Self::database_damaged(error),
+            CatalogueError::Busy => Self::busy("The verdicts on the releases are not up to date yet."),
             CatalogueError::Records(error) => error.into(),
             CatalogueError::Store(error) => error.into(),
             CatalogueError::Blobs(error @ BlobError::Damaged { .. }) => {
@@ -357,13 +381,29 @@ impl From<BlobError> for Problem {
             BlobError::TooLong { limit } => Self::too_large(limit),
             BlobError::Damaged { .. } => {
                 let detail = "The image is stored damaged; it is not served.";
-                let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "image-damaged", detail)
-                    .hint("Upload it again with PUT /v1/images/{sha256}: that repairs it.");
-                problem.internal = Some(error.to_string());
-                problem
+                let hint = "Upload it again with PUT /v1/images/{sha256}: that repairs it.";
+                Self::unavailable("image-damaged", detail, hint, error)
             }
+            BlobError::Obstructed { .. } => Self::unavailable(
+                "image-obstructed",
+                "Something else lies in the place of the image's file on the server's disk. It was left as it is.",
+                "Move it away; the server's log has its path. Then upload the image again.",
+                error,
+            ),
             BlobError::Full => Self::storage_full(error),
-            BlobError::Store(_) | BlobError::Folder { .. } => Self::internal(error),
+            BlobError::Unwritable { .. } => Self::unavailable(
+                "images-unwritable",
+                "The server's image folder does not take the image. Nothing was stored.",
+                "Read the cause in the server's log.",
+                error,
+            ),
+            BlobError::Unreadable { .. } => Self::unavailable(
+                "image-unreadable",
+                "The server's disk does not give the image.",
+                "Read the cause in the server's log.",
+                error,
+            ),
+            BlobError::Folder { .. } => Self::internal(error),
         }
     }
 }

@@ -216,6 +216,57 @@ async fn liveness_is_apart_from_readiness_and_readiness_says_what_is_wrong() {
 }
 
 #[tokio::test]
+async fn what_lies_in_the_way_of_an_image_is_said_with_a_code() {
+    let world = World::new();
+    let server = world.start();
+    let key = release_key(&world.root);
+    let (wanted, other) = (image(1, 1000), image(2, 1000));
+    let digest = sha256(&wanted);
+    let folder = world.data().join("images").join(&digest[..2]);
+    let place = folder.join(&digest);
+    fs::create_dir_all(&place).unwrap();
+    fs::write(place.join("precious"), b"").unwrap();
+
+    let path = format!("/v1/images/{digest}");
+    server.get(&path).await.is_problem(503, "image-obstructed");
+    server.put(&path, wanted.clone()).await.is_problem(503, "image-obstructed");
+    server.post("/v1/releases", envelope(&wanted, 1, &key)).await.is_problem(503, "image-obstructed");
+    assert_eq!(server.get("/v1/live").await.json()["damaged_images"], 1);
+    let log = server.log();
+    let named = |line: &str| line.contains("image-obstructed") && line.contains("is a folder");
+    assert!(log.lines().any(|line| named(line) && line.contains(&digest)), "{log}");
+    assert!(place.join("precious").exists());
+    // Nobody else is hurt.
+    server.publish(&other, &envelope(&other, 2, &key)).await.is(201);
+    fs::rename(&place, world.path("moved")).unwrap();
+    server.publish(&wanted, &envelope(&wanted, 1, &key)).await.is(201);
+    assert_eq!(server.get("/v1/live").await.json()["damaged_images"], 0);
+
+    // The place of a folder of images is that of each image in it.
+    fs::rename(&folder, world.path("folder")).unwrap();
+    fs::write(&folder, b"precious").unwrap();
+    server.put(&path, wanted.clone()).await.is_problem(503, "image-obstructed");
+    drop(server);
+    world.start().get("/v1/health").await.is_problem(503, "images-unwritable");
+    assert_eq!(fs::read(&folder).unwrap(), b"precious");
+}
+
+#[tokio::test]
+async fn a_folder_that_takes_no_image_is_said_with_a_code_and_leaves_nothing() {
+    let world = World::new();
+    let server = start_on_a_small_disk(&world, 8);
+    let small = image(1, 1000);
+    let path = format!("/v1/images/{}", sha256(&small));
+    // A disk that is full only when the image is written, not when it begins.
+    let large = image(2, 12 << 20);
+    server.put(&format!("/v1/images/{}", sha256(&large)), large).await.is_problem(507, "storage-full");
+    server.put(&path, small).await.is(201);
+    let folders = fs::read_dir(seen_by(&server, &world, "images")).unwrap();
+    let files = folders.flat_map(|folder| fs::read_dir(folder.unwrap().path()).unwrap());
+    assert_eq!(files.count(), 1, "what was written of the large one is gone");
+}
+
+#[tokio::test]
 async fn the_scrub_runs_and_health_counts_what_it_finds() {
     let world = World::new();
     let server = world.start();

@@ -215,7 +215,7 @@ async fn a_connection_cut_in_the_middle_of_an_upload_leaves_nothing() {
     stream.write_all(head.as_bytes()).unwrap();
     stream.write_all(&image[..9 << 20]).unwrap();
     eventually("the upload", || !world.image_files().is_empty());
-    assert_eq!(world.image_files(), [format!("{}#1", sha256(&image))]);
+    assert!(world.image_files()[0].starts_with(&format!("{}#", sha256(&image))));
     server.get(&path(&image)).await.is_problem(404, "image-unknown");
 
     drop(stream);

@@ -102,7 +102,7 @@ async fn killed_in_the_middle_of_an_upload_it_starts_clean() {
     eventually("the upload", || world.image_files().len() == 2);
     server.child.kill().unwrap();
     server.child.wait().unwrap();
-    assert!(world.image_files().iter().any(|name| name.ends_with("#1")), "it was cut off in the middle");
+    assert!(world.image_files().iter().any(|name| name.contains('#')), "it was cut off in the middle");
 
     let server = world.start();
     assert_eq!(world.image_files(), [sha256(&kept)]);
@@ -179,7 +179,16 @@ async fn a_wrong_configuration_is_refused_with_what_to_do() {
     let (code, said) = fail(command);
     assert!(code == 3 && said.contains(&address), "{code} {said}");
 
-    fs::create_dir_all(world.data()).unwrap();
+    let database = world.data().join("registry.sqlite");
+    fs::remove_file(&database).unwrap();
+    fs::create_dir(&database).unwrap();
+    let (code, said) = world.fail(&[]);
+    assert!(
+        code == 3 && said.contains("registry.sqlite: it is a folder") && said.contains("hint:"),
+        "{code} {said}"
+    );
+    fs::remove_dir(&database).unwrap();
+
     set_mode(&world.data(), 0o777);
     let (code, said) = world.fail(&[]);
     assert!(code == 3 && said.contains("writable by everybody"), "{code} {said}");

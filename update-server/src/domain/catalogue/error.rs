@@ -56,6 +56,9 @@ pub enum CatalogueError {
     /// The database gives an envelope that does not verify, again and again.
     #[error("the database holds no envelope of the release {0} that verifies")]
     Damaged(Digest),
+    /// The index did not become current in time; its old verdicts are not given.
+    #[error("the verdicts on the releases are not up to date yet")]
+    Busy,
     /// The signed records cannot be used.
     #[error(transparent)]
     Records(#[from] RecordsError),
