@@ -235,6 +235,7 @@ fn an_embedded_payload_or_another_tag_is_refused() {
     assert_eq!(refusal(&cwt[2..]), ErrorKind::UnexpectedType);
     assert_eq!(refusal(&[&[0xd8, 62][..], &cwt[2..]].concat()), ErrorKind::UnexpectedType);
     assert_eq!(chained_refusal(&chained()[1..]), ErrorKind::CoseUnsupported);
+    assert_eq!(chained_refusal(&tag(19, &chained()[1..])), ErrorKind::UnexpectedType);
 }
 
 #[test]
