@@ -320,9 +320,8 @@ impl<'a> Components<'a> {
 
     fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
         let refused = Error::new(ErrorKind::ComponentCount, reader.position());
-        // Section 6.2: not more components than the target has storage for.
         let count = usize::try_from(reader.array()?).unwrap_or(usize::MAX);
-        if count == 0 || count > MAX_COMPONENTS {
+        if count == 0 {
             return Err(refused);
         }
         let mut components = Self { ids: [None; MAX_COMPONENTS] };
@@ -331,6 +330,7 @@ impl<'a> Components<'a> {
             if components.iter().any(|known| known == id) {
                 return Err(refused);
             }
+            // Section 6.2: not more components than the target has storage for.
             *components.ids.get_mut(index).ok_or(refused)? = Some(id);
         }
         Ok(components)

@@ -96,6 +96,12 @@ fn vendor_and_class_must_be_checked_before_a_section_runs() {
     let shared = [identity()[..1].to_vec(), vec![parameters([(2, bytes(&OTHER_CLASS))]), soft]].concat();
     let parts = Parts { shared: sequence(shared), ..Parts::install(fetch("a")) };
     assert_eq!(run(&parts, Section::Install).unwrap_err().kind, ErrorKind::IdentityUnchecked);
+    let soft = try_each_or_nil([sequence([simple(1), simple(ABORT)]), sequence([simple(ABORT)])]);
+    let shared = sequence([identity().swap_remove(0), soft, simple(2)]);
+    let envelope = Parts { shared, ..Parts::install(fetch("a")) }.signed();
+    let mut foreign = Device { vendor: FOREIGN, ..Device::default() };
+    let refused = run_on(&mut foreign, &authenticate(&envelope).unwrap(), Section::Install).unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::IdentityUnchecked);
 }
 
 #[test]

@@ -165,6 +165,10 @@ fn the_detached_payload_is_the_content_of_the_digest_bstr() {
     let bstr = encode(&bytes(&payload));
     assert_eq!(bstr[..2], [0x58, 0x24]);
     assert!(key.verify_strict(&to_be_signed(&bstr), &signature).is_err());
+    // It is the signature of the frozen envelope, and the verdict of our own verifier is the same.
+    let frozen = unhex(FROZEN_1);
+    assert!(frozen.windows(64).any(|window| window == signature.to_bytes()));
+    assert!(authenticate(&frozen).is_ok());
 }
 
 #[test]
