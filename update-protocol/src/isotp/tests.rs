@@ -276,11 +276,22 @@ fn identifiers_that_make_no_link_are_refused() {
 
 // ---- anything ----------------------------------------------------------------------------------------------------
 
+/// Bytes at random, and as often those of a frame in a transfer.
+fn any_data() -> impl Strategy<Value = Vec<u8>> {
+    let frame = (
+        prop_oneof![Just([0x10, 9]), Just([0x10, 64]), Just([0x10, 65]), Just([0x30, 0]), Just([0x30, 2])],
+        any::<[u8; 6]>(),
+    )
+        .prop_map(|(head, rest)| [&head[..], &rest].concat());
+    let next = (0x20_u8..0x24, any::<[u8; 7]>()).prop_map(|(head, rest)| [&[head][..], &rest].concat());
+    prop_oneof![2 => proptest::collection::vec(any::<u8>(), 0..=8), 1 => frame, 1 => next]
+}
+
 proptest! {
     /// Whatever comes, a link neither panics nor delivers more than its buffer, and always has an end.
     #[test]
     fn any_frames_at_any_time(frames in proptest::collection::vec(
-        (any::<bool>(), 0_u64..300_000, proptest::collection::vec(any::<u8>(), 0..=8), any::<bool>()), 0..200,
+        (any::<bool>(), 0_u64..300_000, any_data(), any::<bool>()), 0..200,
     )) {
         let mut link = device(Config::classic(), 64);
         link.send(&pattern(64), 0).unwrap();

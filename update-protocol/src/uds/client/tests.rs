@@ -146,10 +146,16 @@ fn answers_are_read_or_malformed() {
 proptest! {
     #[test]
     fn any_messages_do_no_harm(request in proptest::collection::vec(any::<u8>(), 0..8),
-                               messages in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..8), 0..20)) {
+                               messages in proptest::collection::vec(
+                                   (0_u64..20_000_000, proptest::option::of(proptest::collection::vec(any::<u8>(), 0..8))), 0..20)) {
         let mut exchange = begin(&request);
-        for message in messages {
-            let _progress = exchange.on_message(&message, 1);
+        let mut now_us = 0;
+        for (pause_us, message) in messages {
+            now_us += pause_us;
+            // Or NRC 78.
+            let pending = [0x7F, exchange.service(), 0x78];
+            let message = message.unwrap_or(pending.to_vec());
+            let _progress = exchange.on_message(&message, now_us);
             let _read = (response::session(&message), response::download(&message),
                          response::identifier(&message, 0xFD00), response::routine(&message, 0xF001));
         }
