@@ -169,3 +169,22 @@ impl SlotProof {
         Self { purpose, image }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use firmware_image::Region;
+
+    use super::*;
+
+    /// The last look before the jump, at what [`Entry::of`] has let through.
+    #[test]
+    fn t14_an_entry_whose_evidence_does_not_hold_is_not_redeemed() {
+        let (image, ram) = (Region { start: 0x1000, len: 64 }, Region { start: 0x2000, len: 64 });
+        let vectors = Vectors::check(image, ram, &[0x40, 0x20, 0, 0, 0x09, 0x10, 0, 0]).unwrap();
+        let same = [7; 32];
+        for (compared, redeemed) in [(3, Some(vectors)), (2, None)] {
+            let evidence = Evidence::collect(&[(&same, &same); 3][..compared]);
+            assert_eq!(Entry { vectors, evidence }.redeem(), redeemed);
+        }
+    }
+}

@@ -24,3 +24,18 @@ fn a_mailbox_with_any_bit_flipped_is_none() {
     assert_eq!(Request::decode(&[0; MAILBOX_LEN]), None);
     assert_eq!(Request::decode(&[0xFF; MAILBOX_LEN]), None);
 }
+
+/// With the CRC that belongs to the content: another program's mailbox, or one of a later version.
+#[test]
+fn boot15_a_mailbox_with_another_magic_or_request_is_none() {
+    let bytes = Request::ProgrammingSession { answer: true }.encode();
+    for bit in 0..(MAILBOX_LEN - 4) * 8 {
+        let mut other = bytes;
+        other[bit / 8] ^= 1 << (bit % 8);
+        let (content, crc) = other.split_last_chunk_mut::<4>().unwrap();
+        *crc = checksum(&[content]).to_be_bytes();
+        // The lowest bit of byte 9 says whether the answer is wanted.
+        let expected = (bit == 9 * 8).then_some(Request::ProgrammingSession { answer: false });
+        assert_eq!(Request::decode(&other), expected, "bit {bit}");
+    }
+}

@@ -220,22 +220,27 @@ fn with_manifest_of(other: &[u8], genuine: &[u8]) -> Vec<u8> {
 fn t14_a_skipped_check_of_the_manifest_digest_boots_and_installs_nothing() {
     let (mut board, factory) = board();
     let (signed, other) = (board.image(6000, 1), board.image(6000, 2));
-    let envelope = factory.envelope(1, &signed);
-    let forged = with_manifest_of(&factory.envelope(1, &other), &envelope);
+    let (envelope, another) = (factory.envelope(1, &signed), factory.envelope(1, &other));
     board.update(&envelope, &signed);
-    // With a programmer: the attacker's image and its manifest, behind the head that the journal knows.
-    let start = slot_a(&board);
-    board.nor.medium_mut().tamper(start, &forged);
-    board.nor.medium_mut().tamper(start + 4096, &other);
-    assert_eq!(board.boot(), Boot::Stay(Some(Reason::ManifestDigestMismatch)));
+    // With a programmer: the attacker's image and its manifest, behind the signature that the journal knows; and the
+    // manifest that the journal knows, behind the signature of another one.
+    for (forged, image) in
+        [(with_manifest_of(&another, &envelope), &other), (with_manifest_of(&envelope, &another), &signed)]
+    {
+        let mut board = board.twin();
+        let start = slot_a(&board);
+        board.nor.medium_mut().tamper(start, &forged);
+        board.nor.medium_mut().tamper(start + 4096, image);
+        assert_eq!(board.boot(), Boot::Stay(Some(Reason::ManifestDigestMismatch)));
 
-    fault::skip_manifest_digest(true);
-    let glitched = board.boot();
-    let sent = board.install(&forged, &other);
-    fault::skip_manifest_digest(false);
-    assert_eq!(glitched, Boot::Stay(Some(Reason::HeadInvalid)));
-    assert_eq!(sent.unwrap_err().reason(), Some(Reason::HeadInvalid));
-    assert_eq!(board.boot(), Boot::Stay(Some(Reason::ManifestDigestMismatch)));
+        fault::skip_manifest_digest(true);
+        let glitched = board.boot();
+        let sent = board.install(&forged, image);
+        fault::skip_manifest_digest(false);
+        assert_eq!(glitched, Boot::Stay(Some(Reason::HeadInvalid)));
+        assert_eq!(sent.unwrap_err().reason(), Some(Reason::HeadInvalid));
+        assert_eq!(board.boot(), Boot::Stay(Some(Reason::ManifestDigestMismatch)));
+    }
 }
 
 #[test]

@@ -128,11 +128,18 @@ fn t08_a_head_that_changed_in_flash_is_not_resumed() {
     session.write_object(0, &image[..9000]).unwrap();
     drop(session);
     let slot_b = (board.layout.image_address() - 0x2100_0000 + 4 * 4096) as usize;
-    let byte = nor.medium().bytes()[slot_b + 100];
-    nor.medium_mut().tamper(slot_b + 100, &[byte ^ 1]);
-    let mut session = board.program();
-    download(&nor, &mut session, Object::Envelope, &envelope).unwrap();
-    assert_eq!(record(&session).resume_offset, 0);
+    let mut changed = envelope.clone();
+    changed[100] ^= 1;
+    // The head of another release is whole, and not the one that the journal knows.
+    let another = factory.envelope(1, &board.image(15_000, 2));
+    for (head, sent) in [(&changed, &envelope), (&another, &another)] {
+        let mut board = board.twin();
+        board.nor.medium_mut().tamper(slot_b, head);
+        let nor = board.nor.clone();
+        let mut session = board.program();
+        download(&nor, &mut session, Object::Envelope, sent).unwrap();
+        assert_eq!(record(&session).resume_offset, 0);
+    }
 }
 
 #[test]
@@ -157,21 +164,28 @@ fn t02_bytes_past_the_signed_size_are_refused_and_not_written() {
 
 #[test]
 fn t02_what_lies_behind_the_image_is_not_swapped_in() {
-    let (mut board, factory) = board();
-    let image = board.image(5000, 1);
-    board.install(&factory.envelope(1, &image), &image).unwrap();
-    // An attacker's bytes in the pages behind the image in slot B.
-    let slot_b = (board.layout.image_address() - 0x2100_0000 + 4 * 4096) as usize;
-    board.nor.medium_mut().tamper(slot_b + 4096 + 2 * 4096, &[0xA5; 4096]);
-    assert!(matches!(board.boot(), Boot::Run(_)));
-    assert!(
-        !board.running(4 * 4096).contains(&0xA5)
-            || board.running(4 * 4096)[8192..].iter().all(|&b| b == 0xFF)
-    );
-    assert!(
-        board.running(4 * 4096)[8192..].iter().all(|&byte| byte == 0xFF),
-        "behind the image lies something"
-    );
+    // The image before: none, a longer one, a shorter one.
+    for (before, len) in [(0, 5000), (9000, 5000), (5000, 9000)] {
+        let (mut board, factory) = board();
+        if before > 0 {
+            let old = board.image(before, 1);
+            board.update(&factory.envelope(1, &old), &old);
+        }
+        let image = board.image(len, 2);
+        board.install(&factory.envelope(2, &image), &image).unwrap();
+        // An attacker's bytes in the pages behind the image in slot B.
+        let slot_b = (board.layout.image_address() - 0x2100_0000 + 5 * 4096) as usize;
+        let [old_end, end] = [before, len].map(|len| len.next_multiple_of(4096));
+        board.nor.medium_mut().tamper(slot_b + end, &vec![0xA5; 4 * 4096 - end]);
+        assert!(matches!(board.boot(), Boot::Run(_)));
+        let is_erased = |bytes: &[u8]| bytes.iter().all(|&byte| byte == 0xFF);
+        assert_eq!(board.running(len), image);
+        assert!(is_erased(&board.running(4 * 4096)[end..]), "behind the image lies something");
+        // Nor behind the way back, as far as the exchange went.
+        let medium = board.nor.medium();
+        let behind = &medium.bytes()[slot_b + old_end..slot_b + old_end.max(end)];
+        assert!(is_erased(behind), "behind the way back lies something");
+    }
 }
 
 #[test]

@@ -6,10 +6,11 @@ use device_harness::device::{Boot, Device, Failure, record};
 use device_harness::factory::{Factory, provisioning_block};
 use flash_model::Cut;
 use suit_manifest::Reason;
+use trust::{Anchor, Rights};
 use update_protocol::profile::anchors::{AnchorEntry, AnchorReport, DomainEntry};
 use update_protocol::profile::{ImageState, Mode, Object, UNPROVISIONED_SERIAL};
 use update_protocol::uds::Nrc;
-use update_protocol::uds::server::{Answer, Handler as _};
+use update_protocol::uds::server::{Answer, Download, Handler as _};
 
 type Board = Device<8, 4096>;
 
@@ -32,7 +33,9 @@ fn a_block_is_taken_once() {
     let factory = Factory::new(1);
     let mut board = Board::new(4);
     let floor = (1 << 33) + 5;
-    let block = provisioning_block(&[factory.anchor()], Some(floor));
+    let first = factory.anchor();
+    let second = Anchor::new(*Factory::new(2).anchor().key(), Rights::BOOT, first.domain());
+    let block = provisioning_block(&[first, second], Some(floor));
     board.send(Object::ProvisioningBlock, &block).unwrap();
     let state = record(&board.program());
     assert_eq!(state.sequence_floor, floor);
@@ -42,8 +45,9 @@ fn a_block_is_taken_once() {
     session.read_identifier(0xFD02, &mut answer).unwrap();
     let len = answer.len();
     let report = AnchorReport::decode(&buffer[..len]).unwrap();
-    let (kid, domain) = (factory.anchor().kid().0, factory.anchor().domain().0.0);
-    assert_eq!(report.anchors().collect::<Vec<_>>(), [AnchorEntry { kid, rights: 15, domain }]);
+    let domain = first.domain().0.0;
+    let entry = |anchor: Anchor, rights| AnchorEntry { kid: anchor.kid().0, rights, domain };
+    assert_eq!(report.anchors().collect::<Vec<_>>(), [entry(first, 15), entry(second, 8)]);
     assert_eq!(report.domains().collect::<Vec<_>>(), [DomainEntry { domain, list_sequence: 0 }]);
     drop(session);
 
@@ -94,12 +98,12 @@ fn an_unprovisioned_device_takes_nothing_else() {
     let factory = Factory::new(1);
     let mut board = Board::new(4);
     let image = board.image(64, 1);
-    for (object, bytes) in [
-        (Object::Envelope, factory.envelope(1, &image)),
-        (Object::RevocationList, factory.revocation_list(1, &[])),
-    ] {
-        let refused = board.send(object, &bytes).unwrap_err();
+    for (address, bytes) in [(0, factory.envelope(1, &image)), (0x2000_0000, factory.revocation_list(1, &[]))]
+    {
+        let refused = board.send(Object::at(address).unwrap(), &bytes).unwrap_err();
         assert_eq!(refused, Failure::Refused(Nrc::CONDITIONS_NOT_CORRECT, Some(Reason::NotProvisioned)));
+        let begun = board.program().open_object(Download { address, size: 64 });
+        assert_eq!(begun, Err(Nrc::CONDITIONS_NOT_CORRECT), "refused before anything is sent");
     }
     assert_eq!(board.nor.medium().operations(), 0);
 }
