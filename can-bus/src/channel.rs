@@ -10,6 +10,7 @@ use update_protocol::isotp::{
     Addressing, Config, Link, N_A_US, ReceiveError, SendError, Target, TransmitError,
 };
 
+use crate::answers::{Answers, Surplus};
 use crate::bus::{Bus, BusError, Left};
 use crate::wait::{now_or_never, pause_exactly};
 
@@ -98,6 +99,7 @@ pub struct IsoTpChannel {
     /// A point in time that was waited for exactly: it has been reached, whatever the runtime's clock says.
     reached_us: u64,
     foreign_frames: u64,
+    answers: Answers,
 }
 
 impl IsoTpChannel {
@@ -121,6 +123,7 @@ impl IsoTpChannel {
             started: Instant::now(),
             reached_us: 0,
             foreign_frames: 0,
+            answers: Answers::default(),
         }
     }
 
@@ -148,10 +151,30 @@ impl IsoTpChannel {
         self.foreign_frames
     }
 
+    /// A request to one node is about to leave, which answers it once.
+    pub(crate) fn expect_answer(&mut self, service: u8) {
+        let now_us = self.now_us();
+        self.answers.asked(service, now_us);
+    }
+
+    /// Takes in what comes until so long after the first request to this node; messages are dropped.
+    pub(crate) async fn settle(&mut self, since_first: Duration) -> Result<(), BusError> {
+        let Some(since_us) = self.answers.since_us() else { return Ok(()) };
+        let since_first_us = u64::try_from(since_first.as_micros()).unwrap_or(u64::MAX);
+        while !matches!(self.next(Some(since_us.saturating_add(since_first_us))).await?, Heard::Late) {}
+        Ok(())
+    }
+
+    /// Whether more answers than requests have come. Another tester with these identifiers would have asked for them.
+    pub(crate) fn surplus(&self) -> Option<Surplus> {
+        self.answers.surplus().filter(|_| self.foreign_frames == 0)
+    }
+
     /// Talks to another node from here on.
     pub fn retarget(&mut self, addressing: Addressing) {
         if self.link.addressing() != &addressing {
             self.foreign_frames = 0;
+            self.answers = Answers::default();
         }
         self.outgoing = None;
         self.held.clear();
@@ -212,6 +235,9 @@ impl IsoTpChannel {
         let own = self.link.addressing();
         if frame.id() == own.tx() || Some(frame.id()) == own.functional_tx() {
             self.foreign_frames = self.foreign_frames.saturating_add(1);
+        }
+        if frame.id() == own.rx() {
+            self.answers.heard(frame.data());
         }
         let now_us = self.now_us();
         self.link.on_frame(frame, now_us);

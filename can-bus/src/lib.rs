@@ -21,6 +21,7 @@
 #![warn(missing_docs, clippy::missing_errors_doc, clippy::must_use_candidate)]
 
 mod address;
+mod answers;
 mod bus;
 mod channel;
 mod identifiers;

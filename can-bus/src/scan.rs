@@ -7,8 +7,9 @@ use tokio::time::{Instant, timeout_at};
 use update_protocol::can::Frame;
 use update_protocol::isotp::{Addressing, Config, Link};
 use update_protocol::profile;
-use update_protocol::uds::{Nrc, sid};
+use update_protocol::uds::sid;
 
+use crate::answers::answered_service;
 use crate::bus::{Bus, BusError};
 use crate::wait::now_or_never;
 
@@ -93,7 +94,7 @@ pub async fn first_frames(
     let until = Instant::now() + window;
     let mut found = Vec::new();
     while let Some(frame) = heard_until(bus, until).await? {
-        if frame.id() == addressing.rx() && begins_answer(frame.data(), service) {
+        if frame.id() == addressing.rx() && answered_service(frame.data()) == Some(service) {
             found.push(frame.data().to_vec());
         }
     }
@@ -106,19 +107,6 @@ async fn heard_until(bus: &mut Bus, until: Instant) -> Result<Option<Frame>, Bus
         return Ok(None);
     }
     timeout_at(until, bus.recv()).await.ok().transpose()
-}
-
-/// Whether a frame is a single or a first frame with a final answer to this service (ISO 15765-2, 9.6).
-fn begins_answer(data: &[u8], service: u8) -> bool {
-    let message = match data {
-        [0x01..=0x0F, message @ ..] | [0x00, _, message @ ..] | [0x10..=0x1F, _, message @ ..] => message,
-        _ => return false,
-    };
-    match message {
-        [0x7F, refused, nrc, ..] => *refused == service && *nrc != Nrc::RESPONSE_PENDING.0,
-        [answered, ..] => *answered == service | 0x40,
-        [] => false,
-    }
 }
 
 fn config(bus: &Bus) -> Config {

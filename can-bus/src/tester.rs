@@ -14,6 +14,7 @@ use update_protocol::uds::client::{
 };
 use update_protocol::uds::{Nrc, S3_CLIENT_MS, SUPPRESS_POSITIVE, Session, sid};
 
+use crate::answers::Surplus;
 use crate::bus::{Bus, BusError};
 use crate::channel::{ChannelError, Heard, IsoTpChannel, at_the_latest};
 use pace::Pace;
@@ -48,6 +49,14 @@ pub enum TesterError {
     /// The object has no address, is longer than 4 GiB, or ends before its offset.
     #[error("{0:?} cannot be sent as an object")]
     Object(Object),
+    /// Several devices have this address.
+    #[error("{answers} answers came to {requests} requests")]
+    SharedAddress {
+        /// Answers that came, to all requests so far.
+        answers: u32,
+        /// Requests that were sent, repeats included.
+        requests: u32,
+    },
     /// The device has judged the object and its answer was lost; its state record tells.
     #[error("the answer of the device to the end of the download was lost")]
     VerdictLost,
@@ -209,6 +218,23 @@ impl Tester {
         self.channel.foreign_frames() > 0
     }
 
+    /// Listens until so long after the first request to this node whether several devices answer; does nothing if that
+    /// is over. Later answers count as well, in each request.
+    ///
+    /// # Errors
+    /// [`TesterError::SharedAddress`], [`TesterError::Channel`]
+    pub async fn settle(&mut self, since_first: Duration) -> Result<(), TesterError> {
+        self.channel.settle(since_first).await?;
+        self.one_device()
+    }
+
+    fn one_device(&self) -> Result<(), TesterError> {
+        match self.channel.surplus() {
+            Some(Surplus { answers, requests }) => Err(TesterError::SharedAddress { answers, requests }),
+            None => Ok(()),
+        }
+    }
+
     /// Sends a request and waits for its positive answer, following NRC 78. A request whose answer is lost is sent
     /// again, but a reset is not; a block is not either, [`download`](Self::download) does that. While it waits, it
     /// [keeps the session alive](Self::keep_alive).
@@ -253,6 +279,7 @@ impl Tester {
 
     async fn once(&mut self, request: &Request<'_>, this: Try) -> Result<Vec<u8>, TesterError> {
         let outcome = self.exchange(request, this).await;
+        self.one_device()?;
         self.is_silent = outcome.as_ref().is_err_and(TesterError::is_loss);
         if !self.is_silent {
             self.since_us = self.channel.now_us();
@@ -271,6 +298,9 @@ impl Tester {
         // Where the bus confirms frames, the wait begins when they have left; else they may be queued for some of it.
         let queued = if self.channel.bus().confirms() { 0 } else { frames };
         self.channel.link_mut().set_patience(self.pace.flow_control_patience_us(queued, this.silences));
+        if !matches!(request, Request::TesterPresent { answer: false }) {
+            self.channel.expect_answer(bytes.first().copied().unwrap_or_default());
+        }
         self.channel.begin(bytes, Target::Physical).map_err(ChannelError::from)?;
         let began_us = self.channel.now_us();
         let mut exchange = Exchange::begin(bytes, self.timing, began_us);

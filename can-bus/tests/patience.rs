@@ -150,7 +150,7 @@ async fn attack_answers_that_begin_and_never_end() {
     });
     let started = Instant::now();
     let error = tester(slcan(near)).hard_reset().await.unwrap_err();
-    assert_eq!(error.to_string(), "the device did not answer service 11 in time");
+    assert!(error.to_string().ends_with(" answers came to 1 requests"), "{error}");
     assert!(started.elapsed() < Duration::from_secs(35), "{:?}", started.elapsed());
 }
 

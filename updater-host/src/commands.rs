@@ -32,7 +32,7 @@ pub(crate) async fn scan(cli: &Cli) -> Result<ScanReport, Error> {
     Ok(ScanReport {
         devices: found.devices.iter().map(Device::summary).collect(),
         others: found.others,
-        clashes: found.clashes,
+        clashes: found.clashes.iter().map(|clash| clash.node).collect(),
     })
 }
 
@@ -40,7 +40,9 @@ pub(crate) async fn scan(cli: &Cli) -> Result<ScanReport, Error> {
 /// Those of [`choose`]
 pub(crate) async fn info(cli: &Cli, choice: &Choice) -> Result<InfoReport, Error> {
     let mut connection = Connection::open(cli).await?;
-    Ok(InfoReport::new(&choose(&mut connection, choice, cli.scan_time).await?))
+    let device = choose(&mut connection, choice, cli.scan_time).await?;
+    settle(&mut connection, device.node).await?;
+    Ok(InfoReport::new(&device))
 }
 
 /// Result of a command that changes one thing.
@@ -116,6 +118,10 @@ async fn look_around(
     if tags > 1 || tags == 1 && answers > 1 {
         return conflict(ProvisionConflict::SeveralFactoryDevices(tags.max(answers)));
     }
+    if answers > 1 {
+        let evidence = format!("{answers} answers came to one question");
+        return Err(Error::AddressClash { node: blank_node, evidence });
+    }
     let found = scan::scan(connection, scan_time).await?;
     let node = identity.node_address;
     for device in found.devices.iter().filter(|device| device.state.mode != Mode::Factory) {
@@ -128,13 +134,13 @@ async fn look_around(
         }
     }
     if node != blank_node
-        && (found.clashes.contains(&node) || found.others.iter().any(|unit| unit.node == node))
+        && (found.clashes.iter().any(|clash| clash.node == node)
+            || found.others.iter().any(|unit| unit.node == node))
     {
         return conflict(ProvisionConflict::NodeInUse { node, serial: "another unit".to_owned() });
     }
-    if found.clashes.contains(&blank_node) {
-        let evidence = format!("{answers} answers came to one question");
-        return Err(Error::AddressClash { node: blank_node, evidence });
+    if let Some(clash) = found.clashes.into_iter().find(|clash| clash.node == blank_node) {
+        return Err(clash.into());
     }
     if found.devices.is_empty() {
         return Err(Error::NoDevice { bus: connection.bus_name(), others: found.others });
@@ -221,6 +227,7 @@ pub(crate) async fn abandon(cli: &Cli, choice: &Choice, output: &Output) -> Resu
 pub(crate) async fn restart(cli: &Cli, choice: &Choice, output: &Output) -> Result<InfoReport, Error> {
     let mut connection = Connection::open(cli).await?;
     let device = choose(&mut connection, choice, cli.scan_time).await?;
+    settle(&mut connection, device.node).await?;
     output.step("reset");
     if reset(&mut connection, device.node).await? == Reset::Lost {
         return Err(connection.silent(
@@ -235,8 +242,15 @@ pub(crate) async fn restart(cli: &Cli, choice: &Choice, output: &Output) -> Resu
 
 /// Opens a programming session. An application that refuses continues undisturbed.
 async fn enter(connection: &mut Connection, node: u8) -> Result<(), Error> {
+    settle(connection, node).await?;
     let opened = Session::new(connection, node).open_programming().await;
     opened.map_err(|trouble| trouble.with(connection, node, PROGRAMMING))
+}
+
+/// A device that shares its node address is not touched, and not mixed with another in a report.
+async fn settle(connection: &mut Connection, node: u8) -> Result<(), Error> {
+    let settled = Session::new(connection, node).settle().await;
+    settled.map_err(|trouble| trouble.with(connection, node, READING))
 }
 
 async fn trust(connection: &mut Connection, node: u8) -> Result<Option<DeviceTrust>, Error> {

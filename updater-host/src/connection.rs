@@ -22,7 +22,15 @@ const ANSWER_WINDOW: Duration = Duration::from_millis(100);
 const READ_FACTORY_TAG: [u8; 3] = [0x22, 0xFD, 0x03];
 const TAG_ROUNDS: u32 = 2;
 const TAG_WINDOW: Duration = Duration::from_millis(200);
-const TAG_PAUSE: Duration = Duration::from_millis(1100);
+/// A device waits less long for the flow control of an answer.
+const DEAF_TIME: Duration = Duration::from_millis(1100);
+
+/// `31 01 F001`
+const ABANDON_INSTALL: [u8; 4] = [0x31, 0x01, 0xF0, 0x01];
+/// `11 01`
+const HARD_RESET: [u8; 2] = [0x11, 0x01];
+/// How often several devices are asked to drop an install before they are reset.
+const MAX_FAREWELLS: u32 = 3;
 
 /// How often a scan asks, since its request or an answer may be lost.
 const SCAN_ROUNDS: u32 = 2;
@@ -37,6 +45,11 @@ pub(crate) enum Trouble {
     /// An answer that breaks the protocol.
     Answer(DeviceAnswerError),
     Bus(BusError),
+    /// Several devices have this node address.
+    Clash {
+        answers: u32,
+        requests: u32,
+    },
 }
 
 impl std::fmt::Display for Trouble {
@@ -44,6 +57,7 @@ impl std::fmt::Display for Trouble {
         match self {
             Self::Refused(nrc) => write!(f, "it refuses: {}", nrc_words(*nrc)),
             Self::Lost(_) => f.write_str("it does not answer"),
+            Self::Clash { answers, requests } => write!(f, "{answers} answers came to {requests} requests"),
             Self::Answer(error) => error.fmt(f),
             Self::Bus(error) => error.fmt(f),
         }
@@ -66,6 +80,7 @@ impl From<TesterError> for Trouble {
             // Without another node on the bus no frame is acknowledged: a device that resets looks like that.
             TesterError::Channel(ChannelError::Bus(error @ BusError::Stuck)) => Self::Lost(error.to_string()),
             TesterError::Channel(ChannelError::Bus(error)) => Self::Bus(error),
+            TesterError::SharedAddress { answers, requests } => Self::Clash { answers, requests },
             TesterError::State(error) => Self::Answer(DeviceAnswerError::StateRecord(error)),
             // Asking again does not make it shorter.
             TesterError::Object(_) => Self::Refused(Nrc::REQUEST_OUT_OF_RANGE),
@@ -75,6 +90,12 @@ impl From<TesterError> for Trouble {
 }
 
 impl Trouble {
+    /// Whether asking again cannot help.
+    #[must_use]
+    pub(crate) const fn is_final(&self) -> bool {
+        matches!(self, Self::Clash { .. } | Self::Answer(DeviceAnswerError::PendingForEver))
+    }
+
     /// The same in the words of the protocol, for `-v`.
     #[must_use]
     pub(crate) fn detail(&self) -> String {
@@ -83,6 +104,7 @@ impl Trouble {
             Self::Lost(why) => why.clone(),
             Self::Answer(error) => error.to_string(),
             Self::Bus(error) => error.to_string(),
+            Self::Clash { .. } => self.to_string(),
         }
     }
 
@@ -93,6 +115,7 @@ impl Trouble {
             Self::Bus(error) => connection.bus_error(error),
             Self::Lost(detail) => connection.silent(node, during, detail),
             Self::Answer(error) => Error::DeviceAnswer(error),
+            Self::Clash { .. } => Error::AddressClash { node, evidence: self.to_string() },
             Self::Refused(nrc) => Error::DeviceRefused(DeviceRefusal {
                 subject: Subject::Step(during),
                 nrc,
@@ -215,8 +238,7 @@ impl Connection {
         let mut tags = BTreeSet::new();
         for round in 0..TAG_ROUNDS {
             if round > 0 {
-                // A device waits so long for the flow control of its first answer.
-                tokio::time::sleep(TAG_PAUSE).await;
+                tokio::time::sleep(DEAF_TIME).await;
             }
             let answers = self.first_frames(node, &READ_FACTORY_TAG, TAG_WINDOW).await?;
             tags.extend(answers.into_iter().filter(|answer| !is_refusal(answer)));
@@ -225,6 +247,22 @@ impl Connection {
             }
         }
         Ok(tags.len())
+    }
+
+    /// Has several devices at one node address drop what they took in together, and reset. Each is deaf for N_Bs while
+    /// it waits for the flow control of an answer.
+    ///
+    /// # Errors
+    /// [`Error::Bus`]
+    pub(crate) async fn leave_several(&mut self, node: u8) -> Result<(), Error> {
+        for _ in 0..MAX_FAREWELLS {
+            // An application refuses it: it has nothing to drop.
+            if self.first_frames(node, &ABANDON_INSTALL, ANSWER_WINDOW).await?.len() > 1 {
+                break;
+            }
+            tokio::time::sleep(DEAF_TIME).await;
+        }
+        self.first_frames(node, &HARD_RESET, ANSWER_WINDOW).await.map(drop)
     }
 
     async fn first_frames(

@@ -90,15 +90,28 @@ pub(crate) struct Installed {
     pub(crate) digest: Option<[u8; 32]>,
 }
 
+impl Installed {
+    /// By the application's own name for its version and the state record.
+    #[must_use]
+    pub(crate) fn new(version: Option<&DeviceText>, state: &StateRecord) -> Self {
+        Self {
+            version: version.map(ToString::to_string),
+            sequence: state.active_sequence,
+            digest: active_digest(state),
+        }
+    }
+}
+
+/// Digest of the manifest of the active image, when the device says it.
+fn active_digest(state: &StateRecord) -> Option<[u8; 32]> {
+    Some(state.active_digest).filter(|digest| digest != &[0; 32])
+}
+
 impl Device {
     /// What it runs.
     #[must_use]
     pub(crate) fn installed(&self) -> Installed {
-        Installed {
-            version: self.application_version.as_ref().map(ToString::to_string),
-            sequence: self.state.active_sequence,
-            digest: self.active_digest(),
-        }
+        Installed::new(self.application_version.as_ref(), &self.state)
     }
 
     /// Whether device id and serial belong together (docs/records.md). Two devices that share a node address mix their
@@ -115,7 +128,7 @@ impl Device {
     /// Digest of the manifest of the active image, when the device says it.
     #[must_use]
     pub(crate) fn active_digest(&self) -> Option<[u8; 32]> {
-        Some(self.state.active_digest).filter(|digest| digest != &[0; 32])
+        active_digest(&self.state)
     }
 
     #[must_use]

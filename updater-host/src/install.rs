@@ -119,7 +119,11 @@ impl Install<'_> {
         };
         loop {
             let before = tries.furthest;
-            let outcome = self.attempt(&mut tries).await;
+            let outcome = match self.attempt(&mut tries).await {
+                // A second device may be slower than a short image; nothing starts in it.
+                Ok(()) => self.session().settle().await.map_err(again),
+                stop => stop,
+            };
             self.output.progress_end();
             if !tries.warned_of_drops && self.connection.drops_frames() {
                 tries.warned_of_drops = true;
@@ -143,6 +147,14 @@ impl Install<'_> {
                     }
                     return Err(error);
                 }
+                // More answers than requests: nothing is sent to two devices.
+                Err(Stop::Again(trouble @ Trouble::Clash { .. })) => {
+                    let clash = trouble.with(self.connection, self.device.node, PROGRAMMING);
+                    if tries.opened {
+                        self.leave(&clash).await;
+                    }
+                    return Err(clash);
+                }
                 Err(Stop::Again(trouble)) => trouble,
             };
             if let Some(error) = self.give_up(&mut tries, before, &trouble) {
@@ -164,6 +176,8 @@ impl Install<'_> {
             return Err(Stop::Final(self.interrupted(tries)));
         }
         if let Err(trouble) = self.session().open_programming().await {
+            // One of several devices has opened it.
+            tries.opened = matches!(trouble, Trouble::Clash { .. });
             return Err(match trouble {
                 // Nothing was begun that could have been lost: this is the device's answer.
                 Trouble::Refused(nrc) if nrc != Nrc::BUSY_REPEAT_REQUEST => {
@@ -324,10 +338,15 @@ impl Install<'_> {
     /// After a refusal or an interruption the device goes back to its application, as it was. Otherwise somebody else
     /// may be at work on it.
     async fn leave(&mut self, error: &Error) {
-        if !matches!(error, Error::DeviceRefused(_) | Error::Interrupted(_)) {
+        if !matches!(error, Error::DeviceRefused(_) | Error::Interrupted(_) | Error::AddressClash { .. }) {
             return;
         }
         // Whether it hears us does not change the result.
+        if matches!(error, Error::AddressClash { .. }) {
+            // Whether they hear it does not change the result.
+            let _ = self.connection.leave_several(self.device.node).await;
+            return;
+        }
         if let Ok(Reset::Heard) = self.session().reset().await {
             let _ = await_answer(self.connection, self.device.node, LEAVE_LIMIT).await;
         }

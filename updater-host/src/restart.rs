@@ -11,7 +11,7 @@ use crate::output::Output;
 use crate::session::Session;
 
 /// How soon the device is asked again at first; it doubles up to the longest.
-const FIRST_INTERVAL: Duration = Duration::from_millis(10);
+const FIRST_INTERVAL: Duration = Duration::from_millis(2);
 const LONGEST_INTERVAL: Duration = Duration::from_millis(250);
 /// How long the loader may answer instead of an application before it counts as stuck there.
 const LOADER_GRACE: Duration = Duration::from_secs(5);
@@ -118,7 +118,7 @@ impl Restart<'_> {
             let state = match Session::new(self.connection, self.node).state().await {
                 Ok(state) => state,
                 Err(trouble) => {
-                    if last_heard.elapsed() >= self.patience {
+                    if last_heard.elapsed() >= self.patience || trouble.is_final() {
                         return Err(trouble.with(self.connection, self.node, "the restart"));
                     }
                     if last_heard.elapsed() >= SILENCE {
@@ -220,7 +220,7 @@ pub(crate) async fn await_answer(
         interval.pause().await?;
         match Session::new(connection, node).state().await {
             Ok(_) => return Ok(()),
-            Err(trouble) if started.elapsed() >= patience => {
+            Err(trouble) if started.elapsed() >= patience || trouble.is_final() => {
                 return Err(trouble.with(connection, node, "the restart"));
             }
             Err(trouble) => connection.recover(&trouble).await,

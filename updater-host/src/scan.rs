@@ -18,7 +18,21 @@ pub(crate) struct Found {
     /// Nodes that answered the scan and did not identify themselves as supported devices.
     pub(crate) others: Vec<OtherUnit>,
     /// Node addresses that several devices share.
-    pub(crate) clashes: Vec<u8>,
+    pub(crate) clashes: Vec<Clash>,
+}
+
+/// Several devices at one node address.
+#[derive(Debug)]
+pub(crate) struct Clash {
+    pub(crate) node: u8,
+    /// What showed it.
+    pub(crate) evidence: String,
+}
+
+impl From<Clash> for Error {
+    fn from(Clash { node, evidence }: Clash) -> Self {
+        Self::AddressClash { node, evidence }
+    }
 }
 
 /// How long the first look for a device that was named takes.
@@ -32,13 +46,14 @@ pub(crate) async fn scan(connection: &mut Connection, scan_time: Duration) -> Re
     let nodes = connection.nodes(scan_time).await?;
     let mut found = Found::default();
     for node in nodes {
-        if connection.count_answers(node).await? > 1 {
-            found.clashes.push(node);
-            continue;
-        }
-        match Session::new(connection, node).device().await {
-            Ok(device) if device.is_one_device() => found.devices.push(device),
-            Ok(_) => found.clashes.push(node),
+        match read(connection, node).await {
+            Ok(device) => match one_device(device) {
+                Ok(device) => found.devices.push(device),
+                Err(clash) => found.clashes.push(clash),
+            },
+            Err(trouble @ Trouble::Clash { .. }) => {
+                found.clashes.push(Clash { node, evidence: trouble.to_string() });
+            }
             Err(Trouble::Bus(error)) => return Err(connection.bus_error(error)),
             // With one pair of identifiers no scan came before: there is no device.
             Err(Trouble::Lost(_)) if !connection.scans() => {}
@@ -48,15 +63,32 @@ pub(crate) async fn scan(connection: &mut Connection, scan_time: Duration) -> Re
     Ok(found)
 }
 
+/// What is at a node address, and whether it is one device.
+async fn read(connection: &mut Connection, node: u8) -> Result<Device, Trouble> {
+    let device = read_soon(connection, node).await?;
+    Session::new(connection, node).settle().await?;
+    Ok(device)
+}
+
+/// The same before a slower device has answered, unless the answers make no sense: they may be those of two devices.
+async fn read_soon(connection: &mut Connection, node: u8) -> Result<Device, Trouble> {
+    let mut session = Session::new(connection, node);
+    let device = session.device().await;
+    if device.is_err() {
+        session.settle().await?;
+    }
+    device
+}
+
 /// The one device at a node address.
 async fn read_one(connection: &mut Connection, node: u8) -> Result<Device, Error> {
-    let answers = connection.count_answers(node).await?;
-    if answers > 1 {
-        let evidence = format!("{answers} answers came to one question");
-        return Err(Error::AddressClash { node, evidence });
-    }
-    let read = Session::new(connection, node).device().await;
+    let read = read_soon(connection, node).await;
     let device = read.map_err(|trouble| trouble.with(connection, node, READING))?;
+    Ok(one_device(device)?)
+}
+
+/// A device, unless its answers are those of two.
+fn one_device(device: Device) -> Result<Device, Clash> {
     if device.is_one_device() {
         return Ok(device);
     }
@@ -65,7 +97,7 @@ async fn read_one(connection: &mut Connection, node: u8) -> Result<Device, Error
         uuid::Uuid::from_bytes(device.identity.device),
         device.serial
     );
-    Err(Error::AddressClash { node, evidence })
+    Err(Clash { node: device.node, evidence })
 }
 
 /// What is known of a unit that did not identify itself.
@@ -76,7 +108,7 @@ fn unknown(trouble: &Trouble) -> String {
             "it answers the scan but no question; its answers may come from another address".to_owned()
         }
         Trouble::Answer(error) => format!("it is not a supported device: {error}"),
-        Trouble::Bus(error) => error.to_string(),
+        Trouble::Bus(_) | Trouble::Clash { .. } => trouble.to_string(),
     }
 }
 
@@ -110,9 +142,8 @@ pub(crate) async fn choose(
         let chosen = found.devices.into_iter().find(is_named);
         return chosen.ok_or_else(|| Error::SerialNotFound { serial: serial.clone(), bus, found: others });
     }
-    if let Some(&node) = found.clashes.first() {
-        // Again, for its evidence.
-        return read_one(connection, node).await;
+    if let Some(clash) = found.clashes.into_iter().next() {
+        return Err(clash.into());
     }
     // Only one that is ours counts: on a mixed bus other units answer a scan as well.
     match <[Device; 1]>::try_from(found.devices) {

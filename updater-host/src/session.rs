@@ -1,5 +1,7 @@
 //! What is asked of one device: its state, a programming session, a download, a reset (docs/can-protocol.md).
 
+use std::time::Duration;
+
 use can_bus::{Ended, Flow, Tester};
 use update_protocol::profile::{Mode, Object, StateRecord, did, rid};
 use update_protocol::uds::{Nrc, Session as Level};
@@ -11,6 +13,9 @@ use crate::text::DeviceText;
 
 /// What is being done when a device does not let a host in.
 pub(crate) const PROGRAMMING: &str = "a programming session";
+
+/// How long a device may take to answer: P2 of ISO 14229-2.
+const ANSWER_TIME: Duration = Duration::from_millis(50);
 
 /// A device at one node address.
 #[derive(Debug)]
@@ -75,10 +80,7 @@ impl<'c> Session<'c> {
         let state = self.state().await?;
         let serial = self.serial().await?;
         let identity = device::identity(&self.read(did::IDENTITY).await?).map_err(Trouble::Answer)?;
-        let application_version = match state.mode {
-            Mode::Application => self.read_optional(did::APPLICATION_VERSION).await?,
-            Mode::Loader | Mode::Factory => None,
-        };
+        let application_version = self.application_version(state.mode).await?;
         let loader_version = self.read_optional(did::LOADER_VERSION).await?;
         let trust = self.trust().await?;
         Ok(Device {
@@ -86,10 +88,22 @@ impl<'c> Session<'c> {
             serial,
             identity,
             state,
-            application_version: application_version.as_deref().map(text).transpose()?,
+            application_version,
             loader_version: loader_version.as_deref().map(text).transpose()?,
             trust,
         })
+    }
+
+    /// What an application calls itself; `None` when it does not say.
+    ///
+    /// # Errors
+    /// [`Trouble`]
+    pub(crate) async fn application_version(&mut self, mode: Mode) -> Result<Option<DeviceText>, Trouble> {
+        let version = match mode {
+            Mode::Application => self.read_optional(did::APPLICATION_VERSION).await?,
+            Mode::Loader | Mode::Factory => None,
+        };
+        version.as_deref().map(text).transpose()
     }
 
     /// Its anchors and their domains; `None` when it does not say. A loader does, an application need not.
@@ -99,6 +113,15 @@ impl<'c> Session<'c> {
     pub(crate) async fn trust(&mut self) -> Result<Option<DeviceTrust>, Trouble> {
         let report = self.read_optional(did::ANCHORS).await?;
         report.as_deref().map(DeviceTrust::read).transpose().map_err(Trouble::Answer)
+    }
+
+    /// Listens until every device at this node address must have answered the first question. Each question counts its
+    /// answers; this is for a decision that has to wait for those of a slower device.
+    ///
+    /// # Errors
+    /// [`Trouble::Clash`], [`Trouble::Bus`]
+    pub(crate) async fn settle(&mut self) -> Result<(), Trouble> {
+        Ok(self.tester()?.settle(ANSWER_TIME).await?)
     }
 
     /// Brings the loader into a programming session; an application resets into it first.

@@ -376,14 +376,9 @@ impl Prepared {
         let Settled { outcome, state } =
             if on_trial { restart.wait_or_revert().await? } else { restart.reset_and_wait().await? };
         // The outcome is known; a device that is silent now only keeps the name of its version to itself.
-        let after = match Session::new(&mut self.connection, self.device.node).device().await {
-            Ok(device) => device.installed(),
-            Err(_) => Installed {
-                version: None,
-                sequence: state.active_sequence,
-                digest: Some(state.active_digest).filter(|digest| digest != &[0; 32]),
-            },
-        };
+        let version =
+            Session::new(&mut self.connection, self.device.node).application_version(state.mode).await;
+        let after = Installed::new(version.ok().flatten().as_ref(), &state);
         Ok(Ended { sent, outcome, after })
     }
 }

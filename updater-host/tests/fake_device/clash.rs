@@ -1,6 +1,10 @@
 //! Two devices on one node address: noticed, named, refused.
 
+use std::time::Duration;
+
 use super::Bench;
+use super::fake::Asked;
+use update_protocol::profile::Object;
 
 #[test]
 fn two_devices_on_one_node_address_are_named_and_refused() {
@@ -17,8 +21,42 @@ fn two_devices_on_one_node_address_are_named_and_refused() {
     let ended = bench.update(&["--node", "0x10"]);
     ended.is_error("node-address-clash", 7);
     let message = ended.last["error"]["message"].as_str().unwrap();
-    assert!(message.contains("0x10") && message.contains("2 answers came to one question"), "{message}");
+    assert!(message.contains("0x10") && message.contains(" answers came to "), "{message}");
     assert_eq!((one.asked(), other.asked()), (vec![], vec![]));
+}
+
+/// Every request counts its answers, so a device that answers later is noticed before a command interrupts it, or while
+/// the other one is updated: whatever both took is dropped before they start again.
+#[test]
+fn a_slower_device_on_the_same_address_is_noticed() {
+    for delay in [5, 25] {
+        let two = || {
+            let bench = Bench::new();
+            let one = bench.device(|_| ());
+            let other = bench.device(|script| {
+                script.serial = b"FAKE-2".to_vec();
+                script.answer_delay = Duration::from_millis(delay);
+            });
+            (bench, one, other)
+        };
+        for command in [&["info", "--node", "0x10"][..], &["reset"], &["revocations", "list.cwt"]] {
+            let (bench, one, other) = two();
+            bench.run(command).is_error("node-address-clash", 7);
+            assert_eq!((one.asked(), other.asked()), (vec![], vec![]), "{delay} {command:?}");
+        }
+        let (bench, one, other) = two();
+        bench.update(&["--node", "0x10"]).is_error("node-address-clash", 7);
+        for asked in [one.asked(), other.asked()] {
+            // The slower one may be deaf to what comes while it answers.
+            let last = |wanted: fn(&Asked) -> bool| asked.iter().rposition(wanted);
+            let image = last(|asked| matches!(asked, Asked::Object(Object::Image { .. }, _)));
+            let abandoned = last(|asked| *asked == Asked::Abandon);
+            assert!(image <= abandoned || last(|asked| *asked == Asked::Reset) < image, "{delay}");
+        }
+        let asked: Vec<Asked> =
+            one.asked().into_iter().filter(|asked| !matches!(asked, Asked::Object(..))).collect();
+        assert!(one.asked().last().is_none_or(|last| *last == Asked::Reset), "{delay} {asked:?}");
+    }
 }
 
 /// Two devices that have an identity share the address at which `provision` looks for a new one.

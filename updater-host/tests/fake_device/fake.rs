@@ -45,6 +45,8 @@ pub(crate) struct Script {
     pub(crate) image_size: u32,
     /// Hears nothing more after so many image bytes.
     pub(crate) dies_after: Option<usize>,
+    /// Sends each answer so much later.
+    pub(crate) answer_delay: Duration,
     /// A pause for every block.
     pub(crate) block_pause: Duration,
     /// Resets without having been asked to as soon as it has an image.
@@ -99,6 +101,7 @@ impl Script {
             is_resumable: false,
             lost_list: false,
             dies_after: None,
+            answer_delay: Duration::ZERO,
             block_pause: Duration::ZERO,
             resets_by_itself: false,
             refuses_session: None,
@@ -206,6 +209,9 @@ async fn serve(bus: Bus, mut fake: Fake, stopping: &AtomicBool) {
             server = Server::new();
         }
         fake.resets_next = false;
+        if channel.link().is_sending() {
+            tokio::time::sleep(fake.script.answer_delay).await;
+        }
         let soon = now + 20_000;
         let until = server.next_timeout().map_or(soon, |at| at.min(soon));
         channel.drive(Some(until)).await.unwrap();

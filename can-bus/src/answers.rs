@@ -1,0 +1,137 @@
+//! How many devices answer. Each gives one answer to each request, so more answers than requests come from several
+//! devices with one address. Nobody waits for them: the frames that come anyhow are counted.
+
+use std::collections::BTreeSet;
+
+use update_protocol::uds::{Nrc, POSITIVE_OFFSET};
+
+/// A node that did not see its frame acknowledged sends it again, though it may have come (ISO 11898-1): not more than
+/// one answer in so many, by far, comes twice.
+const REPEATED_ONCE_IN: u32 = 256;
+/// Requests that may still be answered: every try of the one that is repeated most.
+const MAX_OWED: u32 = 8;
+
+/// Requests and the answers to them, on one pair of identifiers.
+#[derive(Debug, Default)]
+pub(crate) struct Answers {
+    /// Services that were asked: a slower device answers an earlier request.
+    services: BTreeSet<u8>,
+    requests: u32,
+    answers: u32,
+    owed: u32,
+    surplus: u32,
+    /// When the first request left, microseconds.
+    since_us: Option<u64>,
+}
+
+/// More answers came than requests were sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Surplus {
+    pub(crate) answers: u32,
+    pub(crate) requests: u32,
+}
+
+impl Answers {
+    /// A request leaves, or leaves again.
+    pub(crate) fn asked(&mut self, service: u8, now_us: u64) {
+        self.since_us.get_or_insert(now_us);
+        self.services.insert(service);
+        self.requests = self.requests.saturating_add(1);
+        self.owed = self.owed.saturating_add(1).min(MAX_OWED);
+    }
+
+    /// A frame came from the address that was asked.
+    pub(crate) fn heard(&mut self, data: &[u8]) {
+        if !answered_service(data).is_some_and(|service| self.services.contains(&service)) {
+            return;
+        }
+        self.answers = self.answers.saturating_add(1);
+        match self.owed.checked_sub(1) {
+            Some(owed) => self.owed = owed,
+            None => self.surplus = self.surplus.saturating_add(1),
+        }
+    }
+
+    /// When the first request left, microseconds.
+    pub(crate) const fn since_us(&self) -> Option<u64> {
+        self.since_us
+    }
+
+    pub(crate) fn surplus(&self) -> Option<Surplus> {
+        let surplus = Surplus { answers: self.answers, requests: self.requests };
+        (self.surplus > self.requests / REPEATED_ONCE_IN).then_some(surplus)
+    }
+}
+
+/// The service that a frame begins to answer finally: a single or a first frame (ISO 15765-2, 9.6).
+pub(crate) fn answered_service(data: &[u8]) -> Option<u8> {
+    let message = match data {
+        [0x01..=0x0F, message @ ..] | [0x00, _, message @ ..] | [0x10..=0x1F, _, message @ ..] => message,
+        _ => return None,
+    };
+    match message {
+        [0x7F, refused, nrc, ..] => (*nrc != Nrc::RESPONSE_PENDING.0).then_some(*refused),
+        [answered, ..] => answered.checked_sub(POSITIVE_OFFSET),
+        [] => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Answers, Surplus};
+
+    const ANSWER: [u8; 4] = [0x03, 0x62, 0xF1, 0x8C];
+    const FIRST: [u8; 8] = [0x10, 0x20, 0x62, 0xFD, 0, 1, 2, 3];
+    const REFUSED: [u8; 4] = [0x03, 0x7F, 0x22, 0x31];
+
+    fn evidence(frames: &[&[u8]], requests: u32) -> bool {
+        let mut answers = Answers::default();
+        for _ in 0..requests {
+            answers.asked(0x22, 0);
+        }
+        for frame in frames {
+            answers.heard(frame);
+        }
+        answers.surplus().is_some()
+    }
+
+    #[test]
+    fn answers_beyond_the_requests_are_counted() {
+        assert!(evidence(&[&ANSWER, &FIRST], 1));
+        assert!(evidence(&[&FIRST, &[0x21, 1], &FIRST], 1));
+        assert!(!evidence(&[&ANSWER, &FIRST, &REFUSED], 3));
+    }
+
+    #[test]
+    fn one_answer_among_hundreds_may_come_twice() {
+        let mut answers = Answers::default();
+        for requests in 1..=300 {
+            answers.asked(0x36, 0);
+            answers.heard(&[0x02, 0x76, 0x01]);
+            assert_eq!(answers.surplus(), None, "{requests}");
+        }
+        answers.heard(&[0x02, 0x76, 0x01]);
+        assert_eq!(answers.surplus(), None);
+        answers.heard(&[0x02, 0x76, 0x01]);
+        assert_eq!(answers.surplus(), Some(Surplus { answers: 302, requests: 300 }));
+    }
+
+    #[test]
+    fn frames_that_begin_no_answer_are_none() {
+        let others: [&[u8]; 5] = [
+            &[0x21, 0x62, 0xF1],       // a consecutive frame
+            &[0x30, 0, 0],             // a flow control
+            &[0x03, 0x7F, 0x22, 0x78], // it is at work
+            &[0x03, 0x7F, 0x10, 0x22], // an answer to another service
+            &[0x02, 0x7E, 0x00],
+        ];
+        assert!(!evidence(&[&ANSWER, others[0], others[1], others[2], others[3], others[4]], 1));
+    }
+
+    /// Requests whose answers were lost do not hide a second device for ever.
+    #[test]
+    fn what_is_owed_has_a_limit() {
+        let both: Vec<&[u8]> = [&ANSWER[..], &REFUSED].repeat(5);
+        assert!(evidence(&both, 100));
+    }
+}
