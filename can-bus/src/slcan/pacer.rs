@@ -145,6 +145,8 @@ impl Pacer {
         let alone = self.unanswered <= 1;
         self.unanswered = self.unanswered.saturating_sub(1);
         self.accepted = 0;
+        // The loss of a message says nothing of a window that was made narrower since it widened.
+        (self.calm, self.is_wider) = (0, false);
         self.refused = self.refused.saturating_add(1);
         self.window = (self.window / 2).max(1);
         self.slowness = (self.slowness * 1.5).min(SLOWEST);
@@ -173,7 +175,7 @@ impl Pacer {
         if is_early && self.is_wider && self.calm < CLIFF {
             self.cliffs = if self.cliff == self.window { self.cliffs.saturating_add(1) } else { 1 };
             self.cliff = self.window;
-            self.window -= 1;
+            self.window = self.window.saturating_sub(1).max(1);
             if self.cliffs >= CLIFFS {
                 self.widest = self.window;
                 self.drops_after = Some(self.window);
@@ -212,3 +214,6 @@ impl Pacer {
         self.answers && self.window == 1
     }
 }
+
+#[cfg(test)]
+mod tests;

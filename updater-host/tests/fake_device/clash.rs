@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use update_protocol::profile::Object;
+
 use super::Bench;
 use super::fake::Asked;
-use update_protocol::profile::Object;
 
 #[test]
 fn two_devices_on_one_node_address_are_named_and_refused() {
