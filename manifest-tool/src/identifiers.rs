@@ -95,9 +95,9 @@ impl FromStr for Class {
     }
 }
 
-/// The device id: UUIDv5 of `device:` and the serial in the namespace of the vendor.
+/// The device id of a serial.
 pub fn device_id(serial: &Serial, vendor: Uuid) -> Uuid {
-    Uuid::new_v5(&vendor, format!("device:{serial}").as_bytes())
+    Uuid::from_bytes(trust::host::device_id(vendor.into_bytes(), serial.as_str()))
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ pub use clock::{ClockFault, clock_fault, clock_warning};
 #[cfg(feature = "command-line")]
 pub use command_line::{parse_command_line, usage_message};
 pub use key_file::{KeyFileError, MAX_KEY_FILE_LEN, open_anchors, open_public_key, parse_public_key};
-pub use names::{NameError, Serial, VersionText};
+pub use names::{NameError, Serial, VersionText, device_id};
 #[cfg(unix)]
 pub use own::{OtherOwner, refuse_other_owner};
 pub use own::{check_own_file, kind_of, open_own};

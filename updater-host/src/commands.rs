@@ -5,7 +5,7 @@ use std::time::Duration;
 use can_bus::Flow;
 use serde::Serialize;
 use suit_manifest::reason::Reason;
-use trust::host::read_unverified_revocation;
+use trust::host::{device_id, read_unverified_revocation};
 use trust::provisioning::{Identity, ProvisioningBlock};
 use update_protocol::profile::{
     DEFAULT_NODE_ADDRESS, ImageState, MAX_PROVISIONING_BLOCK_LEN, MAX_REVOCATION_LIST_LEN, Mode, Object,
@@ -81,6 +81,10 @@ pub(crate) async fn provision(cli: &Cli, options: &Provision, output: &Output) -
     let identity = ProvisioningBlock::parse(&block)
         .map_err(|error| refused(Reason::of_provisioning(error.kind), error.position))?
         .identity;
+    if device_id(identity.vendor, identity.serial()) != identity.device {
+        let serial = identity.serial().to_owned();
+        return Err(Error::ProvisionConflict(ProvisionConflict::ForeignDeviceId { serial }));
+    }
     let mut connection = Connection::open(cli).await?;
     let device = look_around(&mut connection, options, &identity, cli.scan_time, output).await?;
     output.step("provisioning");

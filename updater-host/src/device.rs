@@ -6,6 +6,7 @@ use serde::Serialize;
 use suit_manifest::DeviceIdentity;
 use suit_manifest::reason::Reason;
 use trust::Domain;
+use trust::host::device_id;
 use update_protocol::profile::anchors::{AnchorEntry, AnchorReport, DomainEntry};
 use update_protocol::profile::{ImageState, Mode, StateRecord};
 use uuid::Uuid;
@@ -121,8 +122,7 @@ impl Device {
         let Some(serial) = self.serial.as_str().filter(|_| self.state.mode != Mode::Factory) else {
             return true;
         };
-        let id = Uuid::new_v5(&self.vendor(), format!("device:{serial}").as_bytes());
-        id.as_bytes() == &self.identity.device
+        device_id(self.identity.vendor, serial) == self.identity.device
     }
 
     /// Digest of the manifest of the active image, when the device says it.

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use uuid::Uuid;
+
 use crate::text::{MAX_SERIAL_LEN, MAX_VERSION_LEN, is_serial, is_version};
 
 /// Why a text is not a serial, or not a version.
@@ -34,6 +36,13 @@ impl fmt::Display for NameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.message())
     }
+}
+
+/// The device id of a serial: UUIDv5 of `device:` and the serial in the namespace of the vendor id
+/// (docs/records.md, Identifiers).
+#[must_use]
+pub fn device_id(vendor: [u8; 16], serial: &str) -> [u8; 16] {
+    Uuid::new_v5(&Uuid::from_bytes(vendor), format!("device:{serial}").as_bytes()).into_bytes()
 }
 
 macro_rules! name {

@@ -5,6 +5,10 @@
 pub(crate) enum ProvisionConflict {
     /// More than one device without an identity: all of them would become the same one.
     SeveralFactoryDevices(usize),
+    /// The device id of the block is not the one of its vendor id and serial: no command would speak to such a device.
+    ForeignDeviceId {
+        serial: String,
+    },
     NodeInUse {
         node: u8,
         serial: String,
@@ -19,6 +23,7 @@ impl ProvisionConflict {
     pub(super) fn code(&self) -> &'static str {
         match self {
             Self::SeveralFactoryDevices(_) => "several-factory-devices",
+            Self::ForeignDeviceId { .. } => "device-id-mismatch",
             Self::NodeInUse { .. } => "node-address-in-use",
             Self::SerialInUse { .. } => "serial-in-use",
         }
@@ -27,6 +32,7 @@ impl ProvisionConflict {
     pub(super) fn hint(&self) -> &'static str {
         match self {
             Self::SeveralFactoryDevices(_) => "Connect only one new device, and run the command again.",
+            Self::ForeignDeviceId { .. } => "Make the block again with manifest-tool provision.",
             Self::NodeInUse { .. } => {
                 "Disconnect the other device, or ask for a provisioning block with a free node address."
             }
@@ -44,6 +50,12 @@ impl std::fmt::Display for ProvisionConflict {
                 write!(
                     f,
                     "{count} devices answer at the node address of the new device, and each would get this identity"
+                )
+            }
+            Self::ForeignDeviceId { serial } => {
+                write!(
+                    f,
+                    "the device id of the block does not belong to its vendor id and its serial {serial}"
                 )
             }
             Self::NodeInUse { node, serial } => {

@@ -23,9 +23,13 @@ pub(crate) const IMAGE_SIZE: u32 = 20_000;
 
 /// A provisioning block of this manufacturer.
 pub(crate) fn block(serial: &str, node_address: u8) -> Vec<u8> {
+    block_of_device(serial, node_address, trust::host::device_id(VENDOR, serial))
+}
+
+pub(crate) fn block_of_device(serial: &str, node_address: u8, device: [u8; 16]) -> Vec<u8> {
     let root = SoftwareKey::from_seed(&[7; 32]).unwrap();
     let anchors = [Anchor::root(root.public_key())];
-    let (vendor, class, device) = (VENDOR, CLASS, DEVICE);
+    let (vendor, class) = (VENDOR, CLASS);
     let request = ProvisioningRequest {
         serial,
         vendor,

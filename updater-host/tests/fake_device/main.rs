@@ -529,6 +529,8 @@ fn a_provisioned_device_is_not_provisioned_again() {
     let device = bench.device(|_| ());
     bench.made.write("rubbish", b"no block");
     bench.run(&["provision", "rubbish"]).is_error("provisioning-malformed", 5);
+    bench.made.write("other", &made::block_of_device("A-1", 0x10, [1; 16]));
+    bench.run(&["provision", "other"]).is_error("device-id-mismatch", 7);
     bench.made.write("block", &made::block("A-1", 0x10));
     bench.run(&["provision", "block"]).is_error("already-provisioned", 5);
     bench.run(&["provision", "block", "--node", "0x10"]).is_error("already-provisioned", 5);

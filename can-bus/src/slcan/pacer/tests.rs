@@ -13,11 +13,12 @@ fn frame() -> Frame {
 fn no_order_of_answers_and_losses_closes_the_window() {
     for seed in 0..200_u64 {
         let mut random = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-        let mut pacer = Pacer::new([10_000, 125_000, 500_000, 1_000_000][(seed % 4) as usize], None);
+        let mut pacer =
+            Pacer::new([10_000, 125_000, 500_000, 1_000_000][usize::try_from(seed % 4).unwrap()], None);
         let mut now = Duration::ZERO;
         for _ in 0..2_000 {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let frames = (random >> 20) as u32 % 700;
+            let frames = u32::try_from(random >> 32).unwrap() % 700;
             match (random >> 60) % 8 {
                 0 => pacer.accepted(),
                 1 => drop(pacer.refused(now)),
