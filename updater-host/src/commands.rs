@@ -14,8 +14,9 @@ use update_protocol::profile::{
 use crate::cli::{Choice, Cli, Provision, Revocations};
 use crate::connection::{Connection, Trouble};
 use crate::device::{Device, DeviceTrust, InfoReport, ScanReport};
-use crate::error::{Error, ProvisionConflict, Subject};
+use crate::error::{Error, Moment, ProvisionConflict, Subject};
 use crate::files;
+use crate::interrupt::Interrupt;
 use crate::output::{Output, Report};
 use crate::restart::await_answer;
 use crate::scan::{self, READING, choose};
@@ -76,7 +77,12 @@ impl Report for Done {
 /// # Errors
 /// [`Error::Refused`] for a block that cannot be read and for a device that is provisioned already,
 /// [`Error::DeviceRefused`], those of [`choose`]
-pub(crate) async fn provision(cli: &Cli, options: &Provision, output: &Output) -> Result<Done, Error> {
+pub(crate) async fn provision(
+    cli: &Cli,
+    options: &Provision,
+    output: &Output,
+    interrupt: &Interrupt,
+) -> Result<Done, Error> {
     let block = files::read(&options.block, MAX_PROVISIONING_BLOCK_LEN.into())?;
     let identity = ProvisioningBlock::parse(&block)
         .map_err(|error| refused(Reason::of_provisioning(error.kind), error.position))?
@@ -85,15 +91,19 @@ pub(crate) async fn provision(cli: &Cli, options: &Provision, output: &Output) -
         let serial = identity.serial().to_owned();
         return Err(Error::ProvisionConflict(ProvisionConflict::ForeignDeviceId { serial }));
     }
-    let mut connection = Connection::open(cli).await?;
-    let device = look_around(&mut connection, options, &identity, cli.scan_time, output).await?;
+    let found = async {
+        let mut connection = Connection::open(cli).await?;
+        let device = look_around(&mut connection, options, &identity, cli.scan_time, output).await?;
+        Ok((connection, device))
+    };
+    let (mut connection, device) = interrupt.or(Moment::BeforeTransfer, found).await?;
     output.step("provisioning");
     enter(&mut connection, device.node).await?;
     give(&mut connection, device.node, Object::ProvisioningBlock, &block, Subject::ProvisioningBlock).await?;
     // The device answers at its own node address from the next start on. If it has not heard this, it starts anew when
     // its session expires.
     let _ = reset(&mut connection, device.node).await?;
-    await_answer(&mut connection, identity.node_address, cli.patience).await?;
+    back(&mut connection, identity.node_address, cli, interrupt).await?;
     let provisioned = read(&mut connection, identity.node_address).await?;
     if provisioned.serial.as_str() != Some(identity.serial()) {
         return Err(Error::DeviceChanged {
@@ -166,7 +176,12 @@ fn refused(reason: Reason, position: u32) -> Error {
 
 /// # Errors
 /// [`Error::DeviceRefused`], those of [`choose`]
-pub(crate) async fn revocations(cli: &Cli, options: &Revocations, output: &Output) -> Result<Done, Error> {
+pub(crate) async fn revocations(
+    cli: &Cli,
+    options: &Revocations,
+    output: &Output,
+    interrupt: &Interrupt,
+) -> Result<Done, Error> {
     let list = files::read(&options.list, MAX_REVOCATION_LIST_LEN.into())?;
     let subject = Subject::RevocationList(options.list.display().to_string());
     // A device leaves its application for a list, and not for another file.
@@ -174,8 +189,7 @@ pub(crate) async fn revocations(cli: &Cli, options: &Revocations, output: &Outpu
         let (reason, position) = (Reason::from(error), error.position);
         return Err(Error::Refused { subject, reason, position, facts: None });
     }
-    let mut connection = Connection::open(cli).await?;
-    let device = choose(&mut connection, &options.choice, cli.scan_time).await?;
+    let (mut connection, device) = reach(cli, &options.choice, interrupt).await?;
     if device.state.image == ImageState::Trial {
         output.warn("on-trial", "the device has not confirmed its active image; this command reverts it");
     }
@@ -185,7 +199,7 @@ pub(crate) async fn revocations(cli: &Cli, options: &Revocations, output: &Outpu
     give(&mut connection, device.node, Object::RevocationList, &list, subject).await?;
     let after = trust(&mut connection, device.node).await?;
     let _ = reset(&mut connection, device.node).await?;
-    await_answer(&mut connection, device.node, cli.patience).await?;
+    back_with_a_result(&mut connection, device.node, cli, interrupt).await?;
     let sequence = changed_sequence(before, after);
     let words = match sequence {
         Some(sequence) => format!("{} has the revocation list with list-sequence {sequence}.", device.serial),
@@ -202,10 +216,14 @@ fn changed_sequence(before: Option<DeviceTrust>, after: Option<DeviceTrust>) -> 
 
 /// # Errors
 /// [`Error::DeviceRefused`], those of [`choose`]
-pub(crate) async fn abandon(cli: &Cli, choice: &Choice, output: &Output) -> Result<Done, Error> {
+pub(crate) async fn abandon(
+    cli: &Cli,
+    choice: &Choice,
+    output: &Output,
+    interrupt: &Interrupt,
+) -> Result<Done, Error> {
     const ABANDON: &str = "abandoning the install";
-    let mut connection = Connection::open(cli).await?;
-    let device = choose(&mut connection, choice, cli.scan_time).await?;
+    let (mut connection, device) = reach(cli, choice, interrupt).await?;
     let words = format!("{} has no install in progress; its active image is unchanged.", device.serial);
     // An application is not interrupted for nothing.
     let idle = device.state.image != ImageState::Pending && !device.state.flags.resumable;
@@ -222,15 +240,19 @@ pub(crate) async fn abandon(cli: &Cli, choice: &Choice, output: &Output) -> Resu
     // Whether it hears us does not change the result: its session expires.
     let _ = session.reset().await;
     abandoned.map_err(|trouble| trouble.with(&connection, device.node, ABANDON))?;
-    await_answer(&mut connection, device.node, cli.patience).await?;
+    back_with_a_result(&mut connection, device.node, cli, interrupt).await?;
     Ok(Done::new("abandoned", &device, None, words))
 }
 
 /// # Errors
 /// Those of [`choose`], [`Error::DeviceSilent`]
-pub(crate) async fn restart(cli: &Cli, choice: &Choice, output: &Output) -> Result<InfoReport, Error> {
-    let mut connection = Connection::open(cli).await?;
-    let device = choose(&mut connection, choice, cli.scan_time).await?;
+pub(crate) async fn restart(
+    cli: &Cli,
+    choice: &Choice,
+    output: &Output,
+    interrupt: &Interrupt,
+) -> Result<InfoReport, Error> {
+    let (mut connection, device) = reach(cli, choice, interrupt).await?;
     settle(&mut connection, device.node).await?;
     output.step("reset");
     if reset(&mut connection, device.node).await? == Reset::Lost {
@@ -240,8 +262,37 @@ pub(crate) async fn restart(cli: &Cli, choice: &Choice, output: &Output) -> Resu
             "the answer to the reset was lost".to_owned(),
         ));
     }
-    await_answer(&mut connection, device.node, cli.patience).await?;
+    back(&mut connection, device.node, cli, interrupt).await?;
     Ok(InfoReport::new(&read(&mut connection, device.node).await?))
+}
+
+/// The device that a command is for. Up to here a command may end at any time; from here on it ends what it begins in a
+/// session, since a device that is left in one stays away from its application until the session expires.
+async fn reach(cli: &Cli, choice: &Choice, interrupt: &Interrupt) -> Result<(Connection, Device), Error> {
+    let found = async {
+        let mut connection = Connection::open(cli).await?;
+        let device = choose(&mut connection, choice, cli.scan_time).await?;
+        Ok((connection, device))
+    };
+    interrupt.or(Moment::BeforeTransfer, found).await
+}
+
+/// Waits until a device that resets answers again.
+async fn back(connection: &mut Connection, node: u8, cli: &Cli, interrupt: &Interrupt) -> Result<(), Error> {
+    interrupt.or(Moment::Command, await_answer(connection, node, cli.patience)).await
+}
+
+/// The same where the result is known: Ctrl-C does not change it.
+async fn back_with_a_result(
+    connection: &mut Connection,
+    node: u8,
+    cli: &Cli,
+    interrupt: &Interrupt,
+) -> Result<(), Error> {
+    match back(connection, node, cli, interrupt).await {
+        Err(Error::Interrupted(_)) => Ok(()),
+        outcome => outcome,
+    }
 }
 
 /// Opens a programming session. An application that refuses continues undisturbed.

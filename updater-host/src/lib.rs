@@ -53,22 +53,18 @@ pub async fn run(arguments: Vec<OsString>) -> u8 {
     };
     let output = Output::new(cli.json, cli.verbose);
     let interrupt = Interrupt::listen();
-    let (before, within) = (Moment::BeforeTransfer, Moment::Command);
+    let before = Moment::BeforeTransfer;
     match &cli.command {
         Command::Scan => output.finish(interrupt.or(before, commands::scan(&cli)).await),
         Command::Info(choice) => output.finish(interrupt.or(before, commands::info(&cli, choice)).await),
         Command::Provision(options) => {
-            output.finish(interrupt.or(within, commands::provision(&cli, options, &output)).await)
+            output.finish(commands::provision(&cli, options, &output, &interrupt).await)
         }
         Command::Revocations(options) => {
-            output.finish(interrupt.or(within, commands::revocations(&cli, options, &output)).await)
+            output.finish(commands::revocations(&cli, options, &output, &interrupt).await)
         }
-        Command::Abandon(choice) => {
-            output.finish(interrupt.or(within, commands::abandon(&cli, choice, &output)).await)
-        }
-        Command::Reset(choice) => {
-            output.finish(interrupt.or(within, commands::restart(&cli, choice, &output)).await)
-        }
+        Command::Abandon(choice) => output.finish(commands::abandon(&cli, choice, &output, &interrupt).await),
+        Command::Reset(choice) => output.finish(commands::restart(&cli, choice, &output, &interrupt).await),
         Command::Update(options) => output.finish(update::run(&cli, options, &output, &interrupt).await),
     }
 }

@@ -177,11 +177,11 @@ pub(crate) async fn run(
                 lists: &lists,
                 knows_one_domain,
                 output,
+                interrupt,
                 patience: cli.patience,
             };
             let refused = if offer.as_ref().err().is_none_or(is_about_the_release) {
-                let delivery = async { Ok(delivery.run(options.yes).await) };
-                interrupt.or(Moment::Command, delivery).await?
+                delivery.run(options.yes).await?
             } else {
                 Vec::new()
             };

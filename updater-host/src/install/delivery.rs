@@ -15,7 +15,8 @@ use update_protocol::profile::{ImageState, Object};
 use super::NewestList;
 use crate::connection::{Connection, Trouble};
 use crate::device::{Device, DeviceTrust};
-use crate::error::{Error, Subject};
+use crate::error::{Error, Moment, Subject};
+use crate::interrupt::Interrupt;
 use crate::output::Output;
 use crate::restart::await_answer;
 use crate::session::{PROGRAMMING, Session};
@@ -33,6 +34,8 @@ pub(crate) struct Delivery<'a> {
     pub(crate) knows_one_domain: bool,
     /// Where it is told.
     pub(crate) output: &'a Output,
+    /// Whether it should end.
+    pub(crate) interrupt: &'a Interrupt,
     /// How long the device may take to be there again.
     pub(crate) patience: Duration,
 }
@@ -47,25 +50,29 @@ struct Stored {
 impl Delivery<'_> {
     /// Gives the device the lists that it lacks, if the person wants that: `is_agreed`, or asked here. Returns why it
     /// refused some of them. Nothing that goes wrong here changes how the update ends: it is a warning.
-    pub(crate) async fn run(mut self, is_agreed: bool) -> Vec<Reason> {
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] at the question
+    pub(crate) async fn run(mut self, is_agreed: bool) -> Result<Vec<Reason>, Error> {
         let lacking: Vec<_> = self.lists.iter().filter(|list| self.may_lack(list)).collect();
-        let Some(newest) = lacking.iter().map(|list| list.sequence).max() else { return Vec::new() };
+        let Some(newest) = lacking.iter().map(|list| list.sequence).max() else { return Ok(Vec::new()) };
         let lacks = format!("the device lacks the revocation list with list-sequence {newest}");
         if self.device.state.image != ImageState::Confirmed {
             let words = format!("{lacks}, and gets it when it has confirmed its image");
             self.output.warn("list-not-sent", &words);
-            return Vec::new();
+            return Ok(Vec::new());
         }
         if !is_agreed {
             let question = format!(
                 "The device lacks the revocation list with list-sequence {newest}. It restarts to take it. Send it?"
             );
-            match self.output.confirm(&question).await {
+            let asked = async { Ok(self.output.confirm(&question).await) };
+            match self.interrupt.or(Moment::BeforeTransfer, asked).await? {
                 Ok(true) => {}
-                Ok(false) => return Vec::new(),
+                Ok(false) => return Ok(Vec::new()),
                 Err(_) => {
                     self.output.warn("list-not-sent", &format!("{lacks}. Pass --yes to send it"));
-                    return Vec::new();
+                    return Ok(Vec::new());
                 }
             }
         }
@@ -76,7 +83,7 @@ impl Delivery<'_> {
             let error = trouble.with(self.connection, self.device.node, PROGRAMMING);
             self.output.warn(&error.code(), &format!("{lacks}, and did not get it: {error}"));
         }
-        refused
+        Ok(refused)
     }
 
     /// By what the device says of itself. An application names the highest number of all its domains only, which says
@@ -92,10 +99,11 @@ impl Delivery<'_> {
         let node = self.device.node;
         let mut session = Session::new(self.connection, node);
         session.open_programming().await?;
-        let sent = in_session(&mut session, self.device, lists, self.output, refused).await;
+        let sent = in_session(&mut session, self.device, lists, (self.output, self.interrupt), refused).await;
         // Whether it hears us does not change the result: its session expires.
         if session.reset().await.is_ok() {
-            let _ = await_answer(self.connection, node, self.patience).await;
+            let back = await_answer(self.connection, node, self.patience);
+            let _ = self.interrupt.or(Moment::Command, back).await;
         }
         sent
     }
@@ -105,7 +113,7 @@ async fn in_session(
     session: &mut Session<'_>,
     device: &Device,
     lists: &[&NewestList],
-    output: &Output,
+    (output, interrupt): (&Output, &Interrupt),
     refused: &mut Vec<Reason>,
 ) -> Result<(), Trouble> {
     if session.serial().await? != device.serial {
@@ -114,6 +122,10 @@ async fn in_session(
     }
     let trust: Option<DeviceTrust> = session.trust().await?;
     for list in lists {
+        if interrupt.is_requested() {
+            output.warn("list-not-sent", "interrupted before the next revocation list was sent");
+            break;
+        }
         // The loader knows each domain.
         let held = trust.as_ref().map(|trust| trust.list_sequence(list.domain));
         if held.is_some_and(|held| held.is_none_or(|held| held >= list.sequence)) {

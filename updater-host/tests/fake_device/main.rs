@@ -486,6 +486,36 @@ fn ctrl_c_between_two_tries_lets_the_device_go() {
     }
 }
 
+/// A device is not left in a session that this program opened, and a result that is known stands.
+#[cfg(unix)]
+#[test]
+fn ctrl_c_while_a_list_is_sent_lets_the_device_go() {
+    use std::io::{BufRead as _, BufReader};
+    let update = ["update", "--release", "release.suit", "--image", "image.bin", "--anchor", "root.cose"];
+    let update = [&update[..], &["--revocations", "list.cwt", "--yes"]].concat();
+    for (command, result) in [(&["revocations", "list.cwt"][..], "stored"), (&update, "up-to-date")] {
+        let bench = Bench::new();
+        let device = bench.device(|script| {
+            (script.active_sequence, script.active_digest) = (5, script.manifest_digest);
+            script.revocation_sequence = 1;
+            script.block_pause = Duration::from_millis(200);
+        });
+        let mut child = bench.command(&[&["--json"], command].concat()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        lines.find(|line| line.contains("revocation list")).unwrap();
+        std::thread::sleep(Duration::from_millis(50));
+        interrupt(&child);
+        let last: Value = serde_json::from_str(&lines.last().unwrap()).unwrap();
+        assert_eq!(
+            (last["result"].as_str(), child.wait().unwrap().code()),
+            (Some(result), Some(0)),
+            "{last}"
+        );
+        let list = Asked::Object(Object::RevocationList, bench.made.read("list.cwt"));
+        assert_eq!(device.asked(), [Asked::Programming, list, Asked::Reset]);
+    }
+}
+
 fn is_progress(line: &str) -> bool {
     let event: Value = serde_json::from_str(line).unwrap();
     event["event"] == "progress" && event["bytes"].as_u64() > Some(0)
