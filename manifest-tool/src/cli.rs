@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use clap::{Parser, Subcommand};
-use trust::host::usage_message;
+use trust::host::{parse_command_line, report_usage, usage_message};
 
 use crate::commands::{
     create, credential, inspect, key, provision, publish, recertify, revoke, sign, verify, withdraw,
@@ -100,7 +100,7 @@ fn report(output: Output, result: Result<impl Report, Error>) -> Result<(), Erro
 /// Runs the command line (the program's name first); returns the exit code.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    let command_line = match CommandLine::try_parse_from(&arguments) {
+    let command_line = match parse_command_line::<CommandLine>(arguments.clone()) {
         Ok(command_line) => command_line,
         Err(error) => return usage(&arguments, &error),
     };
@@ -118,7 +118,5 @@ fn usage(arguments: &[OsString], error: &clap::Error) -> u8 {
     if json && error.use_stderr() {
         return Output::new(true).failure(&Error::usage(usage_message(error)));
     }
-    // Nobody may be listening.
-    let _ignored = error.print();
-    if error.use_stderr() { 2 } else { 0 }
+    report_usage(error)
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use server_client::UrlError;
 use suit_manifest::Reason;
 use trust::host::{KeyFileError, ReadError, TokenFileError};
 
@@ -140,10 +141,10 @@ pub enum Error {
 
     // The server.
     #[error("--server is not the URL of a server: {0}")]
-    ServerUrl(&'static str),
+    ServerUrl(UrlError),
     /// The token file holds no token.
     #[error("{} cannot be used as a token file: {source}", path.display())]
-    Token { path: PathBuf, source: TokenFileError },
+    TokenFile { path: PathBuf, source: TokenFileError },
     /// The file of `--ca` holds no certificate.
     #[error("{} contains no certificate in PEM", .0.display())]
     Authorities(PathBuf),
@@ -323,7 +324,7 @@ impl Error {
             Self::Refused { reason, .. } => reason.slug(),
             Self::ImageMismatch { .. } => Reason::ImageDigestMismatch.slug(),
             Self::ServerUrl(_) => "server-url",
-            Self::Token { .. } => "token-invalid",
+            Self::TokenFile { .. } => "token-invalid",
             Self::Authorities(_) => "ca-invalid",
             Self::Http { .. } => "server-unreachable",
             Self::ServerRefused { code, .. } => code.as_deref().unwrap_or("server-refused"),
@@ -377,7 +378,7 @@ impl Error {
             Self::Authorities(_) => {
                 "Pass the PEM certificate of the authority that issued the server's certificate."
             }
-            Self::Token { .. } => "Write the token of the server into the file, on a line of its own.",
+            Self::TokenFile { .. } => "Write the token of the server into the file, on a line of its own.",
             Self::Http { .. } => "Check the URL, the network and the server, then run the command again.",
             Self::ServerRefused { hint: Some(hint), .. } => hint,
             Self::ServerRefused { status: 401 | 403, .. } => "Check the token.",
@@ -413,7 +414,7 @@ impl Error {
             | Self::KeyOperation { .. }
             | Self::Authorities(_)
             | Self::KeyHasRole { .. }
-            | Self::Token { .. } => 4,
+            | Self::TokenFile { .. } => 4,
             Self::CredentialOfAnotherKey(_) => Reason::KeyMismatch.exit_code(),
             Self::FileTooLong { .. }
             | Self::FileUnknown(_)

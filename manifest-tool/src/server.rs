@@ -1,16 +1,17 @@
 //! The server's interface, version 1 (docs/server-api.md), as far as a publisher needs it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Body, Certificate, Client, RequestBuilder, Response, StatusCode, Url, redirect};
-use serde::{Deserialize, Serialize};
-use trust::host::{
-    MAX_TOKEN_FILE_LEN, Serial, is_loopback, printable_cut, read_write_token, transfer_time, without_mark,
+use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
+use reqwest::{Body, Client, RequestBuilder, Response, StatusCode, Url};
+use serde::Serialize;
+use server_client::{
+    MAX_CA_FILE_LEN, MAX_JSON_LEN, Refusal, authorities, bearer, exposes_token, has_etag, is_refusal,
+    is_web_page, parse_url, transfer_time, url_of,
 };
-use zeroize::Zeroizing;
+use trust::host::{MAX_TOKEN_FILE_LEN, Serial, read_write_token};
 
 use crate::describe::ManifestView;
 use crate::error::Error;
@@ -28,12 +29,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// Bytes that are handed over at a time, and counted by the progress bar.
 const CHUNK_LEN: usize = 64 * 1024;
-/// Longest file of certificates, bytes: that of a whole system has a quarter of it.
-const MAX_CA_FILE_LEN: u64 = 1024 * 1024;
-/// Longest answer that is read, bytes.
-const MAX_ANSWER_LEN: usize = 64 * 1024;
-/// Longest part of a server's words that is shown, characters.
-const MAX_DETAIL_LEN: usize = 300;
 
 /// What the server did with an upload.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -53,15 +48,6 @@ impl std::fmt::Display for Outcome {
             Self::Repaired => "repaired: the server's copy was damaged",
         })
     }
-}
-
-/// RFC 9457, as far as it is read.
-#[derive(Default, Deserialize)]
-struct Problem {
-    title: Option<String>,
-    detail: Option<String>,
-    code: Option<String>,
-    hint: Option<String>,
 }
 
 /// Which server, and how to reach it.
@@ -90,7 +76,7 @@ impl ServerArguments {
         task: impl AsyncFnOnce(Server) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let server = Server::new(self)?;
-        if server.sends_the_token_in_clear() {
+        if exposes_token(&server.base) {
             output.warn("the token travels unencrypted: use https");
         }
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -111,48 +97,41 @@ impl Server {
         let (url, token_file) = (&arguments.server, &arguments.token_file);
         let base = parse_url(url).map_err(Error::ServerUrl)?;
         let token = read_secret(token_file, MAX_TOKEN_FILE_LEN)?;
-        let token =
-            read_write_token(&token).map_err(|source| Error::Token { path: token_file.clone(), source })?;
-        let value = Zeroizing::new([b"Bearer ", token.as_bytes()].concat());
-        let mut authorization =
-            HeaderValue::from_bytes(&value).map_err(|_| Error::Internal("the token is no header"))?;
-        authorization.set_sensitive(true);
-
-        // Installed explicitly: which cryptography speaks TLS is not left to features. A second call is one too many.
-        let _installed_before = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = Client::builder()
+        let token = read_write_token(&token)
+            .map_err(|source| Error::TokenFile { path: token_file.clone(), source })?;
+        let authorization = bearer(token).ok_or(Error::Internal("the token is no header"))?;
+        let authorities = match &arguments.ca {
+            Some(path) => {
+                let file = read(path, MAX_CA_FILE_LEN)?;
+                Some(authorities(&file).ok_or_else(|| Error::Authorities(path.to_owned()))?)
+            }
+            None => None,
+        };
+        let client = server_client::client(&base, authorities)
             .user_agent(concat!("anchorage-manifest-tool/", env!("CARGO_PKG_VERSION")))
             .default_headers(HeaderMap::from_iter([(AUTHORIZATION, authorization)]))
-            // The token is for this server only.
-            .redirect(redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
-            .tcp_nodelay(true);
-        if is_local(&base) {
-            builder = builder.no_proxy();
-        }
-        if let Some(path) = &arguments.ca {
-            builder = builder.tls_certs_only(authorities(path)?);
-        }
-        let client = builder.build().map_err(|_| Error::Internal("the HTTP client did not start"))?;
+            .build()
+            .map_err(|_| Error::Internal("the HTTP client did not start"))?;
         Ok(Self { client, base })
-    }
-
-    pub(crate) fn sends_the_token_in_clear(&self) -> bool {
-        self.base.scheme() == "http" && !is_local(&self.base)
     }
 
     /// Highest sequence number of the vendor and class, offered or not: a withdrawn release keeps its number.
     pub(crate) async fn newest_sequence(&self, manifest: &ManifestView) -> Result<Option<u64>, Error> {
         let step = "asking for the newest release";
-        let mut url = self.url(step, &["releases"])?;
+        let mut url = self.url(&["releases"]);
         url.query_pairs_mut()
             .append_pair("vendor", &manifest.vendor)
             .append_pair("class", &manifest.class)
             .append_pair("all", "true")
             .append_pair("limit", "1");
         let answer = send(step, self.client.get(url).timeout(REQUEST_TIMEOUT)).await?;
-        let Releases { releases } = read_object(step, answer).await?;
-        Ok(releases.iter().map(|release| release.sequence).max())
+        let releases: Releases = check(
+            step,
+            read_object(step, answer).await?,
+            &(manifest.vendor.as_str(), manifest.class.as_str()),
+        )?;
+        Ok(releases.releases.iter().map(|release| release.sequence).max())
     }
 
     /// Withdraws a release, or offers it again.
@@ -185,7 +164,7 @@ impl Server {
         path: &[&str],
         mark: MeantMark<'_>,
     ) -> Result<T, Error> {
-        let url = self.url(step, path)?;
+        let url = self.url(path);
         let request = match mark {
             Some(reason) => {
                 let body = match reason {
@@ -206,8 +185,7 @@ impl Server {
         meant: &ListInForce,
     ) -> Result<ListInForce, Error> {
         let step = "sending the revocation list";
-        let request =
-            self.client.put(self.url(step, &["revocations"])?).header(CONTENT_TYPE, "application/cwt");
+        let request = self.client.put(self.url(&["revocations"])).header(CONTENT_TYPE, "application/cwt");
         let answer = send(step, request.body(list).timeout(REQUEST_TIMEOUT)).await?;
         check(step, read_object(step, answer).await?, meant)
     }
@@ -219,11 +197,13 @@ impl Server {
         image: &[u8],
         output: Output,
     ) -> Result<Outcome, Error> {
-        let head = self.client.head(self.url(IMAGE_STEP, &["images", sha256])?).timeout(REQUEST_TIMEOUT);
+        let head = self.client.head(self.url(&["images", sha256])).timeout(REQUEST_TIMEOUT);
         // Whatever the answer, the PUT decides.
         let held = head.send().await.ok();
         let is_whole = |answer: &Response| {
-            answer.status() == StatusCode::OK && named_len(answer) == Some(image.len() as u64)
+            answer.status() == StatusCode::OK
+                && named_len(answer) == Some(image.len() as u64)
+                && has_etag(answer.headers(), sha256)
         };
         if held.as_ref().is_some_and(is_whole) {
             return Ok(Outcome::Present);
@@ -248,7 +228,7 @@ impl Server {
         let body = Body::wrap_stream(chunks(image.to_vec(), bar.clone()));
         let request = self
             .client
-            .put(self.url(IMAGE_STEP, &["images", sha256])?)
+            .put(self.url(&["images", sha256]))
             .header(CONTENT_TYPE, "application/octet-stream")
             .header(CONTENT_LENGTH, len)
             .timeout(transfer_time(len))
@@ -270,7 +250,7 @@ impl Server {
         let step = "publishing the release";
         let request = self
             .client
-            .post(self.url(step, &["releases"])?)
+            .post(self.url(&["releases"]))
             .header(CONTENT_TYPE, "application/suit-envelope+cose")
             .timeout(REQUEST_TIMEOUT)
             .body(envelope);
@@ -280,43 +260,9 @@ impl Server {
         Ok((outcome, release.envelope_url))
     }
 
-    fn url(&self, step: &str, path: &[&str]) -> Result<Url, Error> {
-        let mut url = self.base.clone();
-        match url.path_segments_mut() {
-            Ok(mut segments) => {
-                segments.pop_if_empty().push("v1").extend(path);
-            }
-            Err(()) => {
-                return Err(Error::ServerAnswer { step: step.to_owned(), detail: "no path".to_owned() });
-            }
-        }
-        Ok(url)
+    fn url(&self, path: &[&str]) -> Url {
+        url_of(&self.base, &[&["v1"], path].concat())
     }
-}
-
-/// The certificates of a PEM file.
-fn authorities(path: &Path) -> Result<Vec<Certificate>, Error> {
-    let file = read(path, MAX_CA_FILE_LEN)?;
-    let certificates = Certificate::from_pem_bundle(without_mark(&file)).unwrap_or_default();
-    if certificates.is_empty() { Err(Error::Authorities(path.to_owned())) } else { Ok(certificates) }
-}
-
-/// The fault does not quote the URL, which may contain a password.
-fn parse_url(text: &str) -> Result<Url, &'static str> {
-    let url = Url::parse(text).map_err(|_| "it is not a URL")?;
-    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-        Err("it does not begin with http:// or https:// and a host")
-    } else if !url.username().is_empty() || url.password().is_some() {
-        Err("it contains a user name or a password")
-    } else if url.query().is_some() || url.fragment().is_some() {
-        Err("it contains a query or a fragment")
-    } else {
-        Ok(url)
-    }
-}
-
-fn is_local(url: &Url) -> bool {
-    url.host_str().is_some_and(is_loopback)
 }
 
 /// 2xx; anything else is an error with the server's own words.
@@ -327,29 +273,20 @@ async fn send(step: &str, request: RequestBuilder) -> Result<Response, Error> {
     if status.is_success() {
         return Ok(answer);
     }
-    let body = read_answer(step, answer).await.unwrap_or_default();
-    let Problem { title, detail, code, hint } = serde_json::from_slice(&body).unwrap_or_default();
-    let words =
-        detail.or(title).unwrap_or_else(|| status.canonical_reason().unwrap_or("no reason").to_owned());
-    let is_slug = |code: &String| {
-        code.len() <= 64 && code.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
-    };
-    Err(Error::ServerRefused {
-        step: step.to_owned(),
-        status: status.as_u16(),
-        code: code.filter(is_slug),
-        detail: shown(&words),
-        hint: hint.map(|hint| shown(&hint)).filter(|hint| !hint.is_empty()),
-    })
-}
-
-/// A server's words, as far as they are shown.
-fn shown(words: &str) -> String {
-    printable_cut(words, MAX_DETAIL_LEN)
+    if !is_refusal(status) {
+        return Err(Error::ServerAnswer { step: step.to_owned(), detail: format!("HTTP status {status}") });
+    }
+    let Refusal { code, words, hint } = Refusal::read(&read_answer(step, answer).await.unwrap_or_default());
+    let detail = words.unwrap_or_else(|| status.canonical_reason().unwrap_or("no reason").to_owned());
+    Err(Error::ServerRefused { step: step.to_owned(), status: status.as_u16(), code, detail, hint })
 }
 
 /// The JSON object of an answer.
 async fn read_object<T: serde::de::DeserializeOwned>(step: &str, answer: Response) -> Result<T, Error> {
+    if is_web_page(answer.headers()) {
+        let detail = "it is a web page: a portal or a proxy answers instead of the server".to_owned();
+        return Err(Error::ServerAnswer { step: step.to_owned(), detail });
+    }
     let body = read_answer(step, answer).await?;
     serde_json::from_slice(&body)
         .map_err(|error| Error::ServerAnswer { step: step.to_owned(), detail: error.to_string() })
@@ -365,8 +302,8 @@ async fn read_answer(step: &str, mut answer: Response) -> Result<Vec<u8>, Error>
     let mut body = Vec::new();
     let failed = |source: reqwest::Error| Error::Http { step: step.to_owned(), source: describe(source) };
     while let Some(chunk) = answer.chunk().await.map_err(failed)? {
-        if body.len() + chunk.len() > MAX_ANSWER_LEN {
-            let detail = format!("it is longer than {MAX_ANSWER_LEN} bytes");
+        if (body.len() + chunk.len()) as u64 > MAX_JSON_LEN {
+            let detail = format!("it is longer than {MAX_JSON_LEN} bytes");
             return Err(Error::ServerAnswer { step: step.to_owned(), detail });
         }
         body.extend_from_slice(&chunk);

@@ -1,6 +1,5 @@
 //! What every program on an operating system reads and writes alike (std, feature `host`): key files, files with a
-//! limit and files of its own, serials and versions, text for terminals, token files, a clock that is wrong, limits of a
-//! server's clients.
+//! limit and files of its own, serials and versions, text for terminals, token files, a clock that is wrong.
 
 mod clock;
 #[cfg(feature = "command-line")]
@@ -11,14 +10,13 @@ mod own;
 mod pem;
 mod private_key;
 mod read;
-mod server;
 mod terminal;
 mod token_file;
 
 pub use crate::revocation::read_unverified_revocation;
 pub use clock::{ClockFault, clock_fault, clock_warning};
 #[cfg(feature = "command-line")]
-pub use command_line::{parse_command_line, usage_message};
+pub use command_line::{parse_command_line, parse_or_exit, report_usage, usage_message};
 pub use key_file::{KeyFileError, MAX_KEY_FILE_LEN, open_anchors, open_public_key, parse_public_key};
 pub use names::{NameError, Serial, VersionText, device_id};
 #[cfg(unix)]
@@ -27,6 +25,5 @@ pub use own::{check_own_file, kind_of, open_own};
 pub use pem::{Pem, PemError};
 pub use private_key::{PrivateKeyWatch, contains_private_key, is_private_key};
 pub use read::{ReadError, open_limited, read, read_limited, without_mark};
-pub use server::{is_loopback, transfer_time};
 pub use terminal::{printable, printable_cut};
 pub use token_file::{MAX_TOKEN_FILE_LEN, TokenFileError, TokenPermission, read_tokens, read_write_token};

@@ -5,14 +5,13 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use tracing_subscriber::EnvFilter;
-use trust::host::parse_command_line;
+use trust::host::parse_or_exit;
 use update_server::config::{Cli, Command, Config, ServeArgs};
 use update_server::log::Log;
 use update_server::server::{Server, StartError};
 
 fn main() -> ExitCode {
-    let arguments = std::env::args_os().collect();
-    let cli: Cli = parse_command_line(arguments).unwrap_or_else(|error| error.exit());
+    let cli: Cli = parse_or_exit();
     let Command::Serve(args) = cli.command;
     let filter = match EnvFilter::try_new(&args.log) {
         Ok(filter) => filter,

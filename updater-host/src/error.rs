@@ -85,8 +85,8 @@ pub(crate) enum Error {
     #[error("{} devices answered and none was chosen:{}", .0.len(), list(.0))]
     SeveralDevices(Vec<DeviceSummary>),
     #[cfg(feature = "http")]
-    #[error("{0:?} is not the URL of a server")]
-    ServerUrl(String),
+    #[error("--server is not the URL of a server: {0}")]
+    ServerUrl(server_client::UrlError),
     #[error("{} is empty", shown(.0))]
     FileEmpty(PathBuf),
 

@@ -67,7 +67,7 @@ mod tests {
         assert_eq!(read_token(file(both).path()).unwrap(), "0123456789abcdef");
         for bad in [&b"two words in a line"[..], b"# none\n", b"short", b"0123456789abcdef\xff"] {
             let error = read_token(file(bad).path()).unwrap_err();
-            assert_eq!((error.code().as_str(), error.exit_code()), ("token-file", 4), "{bad:?}");
+            assert_eq!((error.code().as_str(), error.exit_code()), ("token-invalid", 4), "{bad:?}");
         }
     }
 }

@@ -33,7 +33,7 @@ mod update;
 
 use std::ffi::OsString;
 
-use trust::host::{parse_command_line, usage_message};
+use trust::host::{parse_command_line, report_usage, usage_message};
 
 use cli::{Cli, Command};
 use error::Moment;
@@ -46,9 +46,8 @@ pub async fn run(arguments: Vec<OsString>) -> u8 {
     let cli = match parse_command_line::<Cli>(arguments) {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version go to stdout, mistakes to stderr; a closed one is not our matter.
-            let _ = error.print();
-            return if error.use_stderr() { usage_failure(json, &usage_message(&error)) } else { 0 };
+            let exit = report_usage(&error);
+            return if error.use_stderr() { usage_failure(json, &usage_message(&error)) } else { exit };
         }
     };
     let output = Output::new(cli.json, cli.verbose);

@@ -12,17 +12,21 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use reqwest::{Certificate, Client, Method, RequestBuilder, Response, StatusCode, Url};
+use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
+use server_client::{
+    MAX_CA_FILE_LEN, MAX_JSON_LEN, Refusal, authorities, bearer, is_refusal, is_web_page, parse_url,
+    transfer_time, url_of,
+};
+use suit_manifest::author::inspect;
 use suit_manifest::limits::MAX_ENVELOPE_LEN;
-use trust::host::{is_loopback, transfer_time, without_mark};
 use trust::{Domain, MAX_REVOCATION_LIST_LEN};
 use uuid::Uuid;
 
-use crate::cache::{self, detail, digest_of_hex};
+use crate::cache::{detail, digest_of_hex};
 use crate::error::{Error, ServerAnswerError};
 use crate::files::{self, MAX_IMAGE_LEN};
-use wire::{DeviceBody, EventBody, Problem, RegisteredDevice, ReleaseObject};
+use wire::{DeviceBody, EventBody, RegisteredDevice, ReleaseObject};
 
 /// How long a connection may take to come up.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -38,10 +42,6 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 const QUESTIONS_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a server may explain a refusal; without the rest of the words it is one as well.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
-/// Longest file of certificates that is read, bytes.
-const MAX_CA_FILE_LEN: u64 = 1024 * 1024;
-/// Longest JSON answer that is read, bytes.
-const MAX_JSON_LEN: u64 = 64 * 1024;
 
 /// A connection to one update-server.
 #[derive(Clone, Debug)]
@@ -99,13 +99,15 @@ impl Latest {
             object,
         })
     }
-}
 
-/// The certificates of a PEM file.
-fn authorities(path: &Path) -> Result<Vec<Certificate>, Error> {
-    let file = files::read(path, MAX_CA_FILE_LEN)?;
-    let certificates = Certificate::from_pem_bundle(without_mark(&file)).unwrap_or_default();
-    if certificates.is_empty() { Err(Error::Authorities(path.to_owned())) } else { Ok(certificates) }
+    /// Whether it is about the manifest of this envelope. One that cannot be read is for the checks to refuse.
+    #[must_use]
+    pub(crate) fn names(&self, envelope: &[u8]) -> bool {
+        inspect(envelope).map_or(true, |inspection| {
+            *inspection.digest() == self.manifest_digest
+                && inspection.manifest().sequence_number() == self.sequence
+        })
+    }
 }
 
 impl Server {
@@ -115,29 +117,21 @@ impl Server {
     /// # Errors
     /// [`Error::ServerUrl`], [`Error::HttpClient`]
     pub(crate) fn new(url: &str, token: Option<&str>, ca: Option<&Path>) -> Result<Self, Error> {
-        let base = parse_url(url).ok_or_else(|| Error::ServerUrl(without_user(url)))?;
-        // A second client in one process finds the provider installed; that is fine.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = Client::builder();
-        if let Some(path) = ca {
-            builder = builder.tls_certs_only(authorities(path)?);
-        }
-        if is_local(&base) {
-            builder = builder.no_proxy();
-        }
-        let client = builder
+        let base = parse_url(url).map_err(Error::ServerUrl)?;
+        let authorities = match ca {
+            Some(path) => {
+                let file = files::read(path, MAX_CA_FILE_LEN)?;
+                Some(authorities(&file).ok_or_else(|| Error::Authorities(path.to_owned()))?)
+            }
+            None => None,
+        };
+        let client = server_client::client(&base, authorities)
             .user_agent(concat!("updater-host/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(READ_TIMEOUT)
-            // The API has no redirects, and a token is for the server that was named.
-            .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(Error::HttpClient)?;
-        let authorization = token.and_then(|token| HeaderValue::from_str(&format!("Bearer {token}")).ok());
-        let authorization = authorization.map(|mut value| {
-            value.set_sensitive(true);
-            value
-        });
+        let authorization = token.and_then(bearer);
         Ok(Self {
             client,
             base,
@@ -157,7 +151,7 @@ impl Server {
     /// Whether reports would send the token unencrypted to another machine.
     #[must_use]
     pub(crate) fn exposes_token(&self) -> bool {
-        self.authorization.is_some() && self.base.scheme() == "http" && !is_local(&self.base)
+        self.authorization.is_some() && server_client::exposes_token(&self.base)
     }
 
     /// Whether it can report, that is, has a token.
@@ -244,15 +238,8 @@ impl Server {
         }
     }
 
-    /// The path below the base; every segment is percent-encoded, so a serial cannot leave its place.
     fn url(&self, segments: &[&str]) -> Url {
-        let mut url = self.base.clone();
-        url.set_query(None);
-        url.set_fragment(None);
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().extend(segments);
-        }
-        url
+        url_of(&self.base, segments)
     }
 
     fn write(&self, method: Method, url: Url) -> RequestBuilder {
@@ -300,38 +287,16 @@ fn has_code(error: &Error, wanted: &str) -> bool {
     matches!(error, Error::ServerRefused { code: Some(code), .. } if code == wanted)
 }
 
-/// The URL of a server: without user and password, which would be sent beside the token.
-fn parse_url(text: &str) -> Option<Url> {
-    let url = Url::parse(text).ok()?;
-    let plain = url.query().is_none()
-        && url.fragment().is_none()
-        && url.username().is_empty()
-        && url.password().is_none();
-    (matches!(url.scheme(), "http" | "https") && url.has_host() && plain).then_some(url)
-}
-
-/// A wrong URL for a message, which must not show a password.
-fn without_user(text: &str) -> String {
-    text.rsplit_once('@').map_or(text, |(_, rest)| rest).to_owned()
-}
-
-fn is_local(url: &Url) -> bool {
-    url.host_str().is_some_and(is_loopback)
-}
-
 /// The answer, when it is a success; else what the server says about it.
 async fn accepted(mut response: Response) -> Result<Response, Error> {
     let status = response.status();
     if status.is_success() {
-        // A portal answers everything with its page.
-        let kind =
-            response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        if kind.trim_start().to_ascii_lowercase().starts_with("text/html") {
+        if is_web_page(response.headers()) {
             return Err(Error::ServerAnswer(ServerAnswerError::WebPage));
         }
         return Ok(response);
     }
-    if !status.is_client_error() && !status.is_server_error() {
+    if !is_refusal(status) {
         return Err(Error::ServerAnswer(ServerAnswerError::Status(status.as_u16())));
     }
     let mut bytes = Vec::new();
@@ -345,19 +310,9 @@ async fn accepted(mut response: Response) -> Result<Response, Error> {
     };
     // What came in time may be whole.
     let _ = tokio::time::timeout(REFUSAL_TIMEOUT, read).await;
-    let problem: Problem = serde_json::from_slice(&bytes).unwrap_or_default();
-    let words = problem.detail.or(problem.title).unwrap_or_else(|| status.to_string());
-    Err(Error::ServerRefused {
-        status: status.as_u16(),
-        code: problem.code.filter(|code| is_slug(code)),
-        detail: cache::detail(&words),
-    })
-}
-
-/// A slug of docs/errors.md, and not something else that would stand in our output.
-fn is_slug(text: &str) -> bool {
-    (1..=64).contains(&text.len())
-        && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+    let Refusal { code, words, .. } = Refusal::read(&bytes);
+    let detail = words.unwrap_or_else(|| status.to_string());
+    Err(Error::ServerRefused { status: status.as_u16(), code, detail })
 }
 
 /// The cause at the bottom says most: "connection refused" instead of "error sending request".

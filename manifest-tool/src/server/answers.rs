@@ -89,7 +89,21 @@ pub(super) struct Releases {
 
 #[derive(Deserialize)]
 pub(super) struct Numbered {
+    vendor: String,
+    class: String,
     pub(super) sequence: u64,
+}
+
+impl Answer for Releases {
+    /// Vendor and class, UUIDs.
+    type Meant<'a> = (&'a str, &'a str);
+
+    /// A number of another class would let a wrong step pass, or refuse a right one.
+    fn difference(&self, (vendor, class): &(&str, &str)) -> Option<String> {
+        self.releases.iter().find_map(|release| {
+            named("vendor", &release.vendor, vendor).or_else(|| named("class", &release.class, class))
+        })
+    }
 }
 
 /// A mark on a release or a device.

@@ -28,6 +28,8 @@ pub(super) struct Record {
     /// Of each GET.
     pub(super) queries: Vec<String>,
     pub(super) held: HashMap<String, Bytes>,
+    /// `ETag` of each image, in place of its digest.
+    pub(super) tag: Option<Option<String>>,
     answers: HashMap<&'static str, (StatusCode, String)>,
     /// The same, for one time.
     once: HashMap<&'static str, (StatusCode, String)>,
@@ -99,7 +101,14 @@ pub(super) async fn answer(State(record): State<Shared>, request: Request) -> Re
         None if parts.method == "HEAD" => {
             let answer = Response::builder();
             let answer = match record.held.get(parts.uri.path()) {
-                Some(held) => answer.header("content-length", held.len()),
+                Some(held) => {
+                    let digest = parts.uri.path().rsplit('/').next().unwrap();
+                    let answer = answer.header("content-length", held.len());
+                    match record.tag.clone().unwrap_or_else(|| Some(format!("\"{digest}\""))) {
+                        Some(tag) => answer.header("etag", tag),
+                        None => answer,
+                    }
+                }
                 None => answer.status(StatusCode::NOT_FOUND),
             };
             return answer.body(Body::empty()).unwrap();

@@ -1,7 +1,7 @@
 //! Numbers that never fall are not used up by a slip.
 
 use axum::http::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::fake_server::FakeServer;
 use super::workshop::{CLASS, VENDOR, Workshop, split};
@@ -64,7 +64,11 @@ fn a_number_far_above_the_servers_newest_is_not_published() {
     workshop.ok(&create("1048579", VENDOR, &["--allow-large-step"]));
     workshop.ok(&split("sign 3.suit --key release.pem --credential release.cwt --out signed.suit --force"));
     std::fs::rename(workshop.path("3.bin"), workshop.path("image.bin")).unwrap();
-    let newest = |sequence: u64| json!({"releases": [{"sequence": sequence}]}).to_string();
+    let view = workshop.ok(&["inspect", "signed.suit"]);
+    let numbered = |vendor: &Value, class: &Value, sequence: u64| {
+        json!({"releases": [{"vendor": vendor, "class": class, "sequence": sequence}]}).to_string()
+    };
+    let newest = |sequence| numbered(&view["vendor"], &view["class"], sequence);
     server.answers("GET", StatusCode::OK, &newest(2));
     assert_eq!(server.publish(&workshop, &[]).refusal(), ("step-too-large".into(), 2));
     assert!(server.take_sent().is_empty());
@@ -75,9 +79,14 @@ fn a_number_far_above_the_servers_newest_is_not_published() {
     server.answers("GET", StatusCode::OK, &newest(3));
     assert_eq!(server.publish(&workshop, &[]).exit, 0);
     // A server that answers nonsense is not one to publish on.
-    server.answers("GET", StatusCode::OK, "{}");
-    assert_eq!(server.publish(&workshop, &[]).refusal(), ("server-answer".into(), 7));
     server.take_sent();
+    let other = json!("00000000-0000-0000-0000-000000000001");
+    for answer in
+        ["{}", "<html>", &numbered(&other, &view["class"], 3), &numbered(&view["vendor"], &other, 3)]
+    {
+        server.answers("GET", StatusCode::OK, answer);
+        assert_eq!(server.publish(&workshop, &[]).refusal(), ("server-answer".into(), 7), "{answer}");
+    }
     for code in ["release-not-offered", "not-found"] {
         server.answers(
             "GET",

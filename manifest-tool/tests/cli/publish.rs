@@ -125,6 +125,20 @@ fn an_image_of_another_length_is_sent_again() {
     assert_eq!(server.record.lock().unwrap().held[&image], workshop.read("image.bin"));
 }
 
+/// The length alone says nothing: a proxy that serves another file of it, an image that was exchanged.
+#[test]
+fn an_image_of_another_digest_is_sent_again() {
+    let (workshop, server) = (workshop(), FakeServer::start());
+    assert_eq!(server.publish(&workshop, &[]).exit, 0);
+    let image = image_path(&workshop);
+    for tag in [Some("\"00\"".to_owned()), Some(format!("W/\"{}\"", &image[11..])), None] {
+        server.take_sent();
+        server.record.lock().unwrap().tag = Some(tag);
+        assert_eq!(server.publish(&workshop, &[]).object()["image_upload"], "repaired");
+        assert!(server.take_sent().contains(&format!("PUT {image}")));
+    }
+}
+
 /// Damage of the same length is found by the server: when it is asked for the image, or when a release needs it.
 #[test]
 fn a_damaged_image_is_repaired_and_said_to_be() {
@@ -207,7 +221,7 @@ fn a_refusal_is_told_in_the_servers_words() {
     assert!(message.contains("number 2 is taken \\u{1b}[2J (HTTP 409)"), "{message}");
     assert_eq!(hint, "See docs/server-api.md.");
     problem["hint"] = "Use the next number.\n".into();
-    assert_eq!(told(&problem).1, "Use the next number.\\n");
+    assert_eq!(told(&problem).1, "Use the next number.");
     problem["hint"] = "x".repeat(2000).into();
     assert_eq!(told(&problem).1, format!("{}...", "x".repeat(300)));
 }
@@ -265,7 +279,7 @@ fn a_redirect_is_not_followed() {
     let (workshop, server, elsewhere) = (workshop(), FakeServer::start(), FakeServer::start());
     for status in [StatusCode::TEMPORARY_REDIRECT, StatusCode::SEE_OTHER] {
         server.answers("POST", status, &format!("{}/v1/releases", elsewhere.url));
-        assert_eq!(server.publish(&workshop, &[]).refusal(), ("server-refused".into(), 7));
+        assert_eq!(server.publish(&workshop, &[]).refusal(), ("server-answer".into(), 7));
     }
     assert!(elsewhere.take_sent().is_empty());
 }

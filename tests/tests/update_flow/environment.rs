@@ -1,4 +1,4 @@
-//! The environment rule of every program: an empty variable is unset, and the command line wins.
+//! How every program is called: an empty variable is unset, the command line wins, and a mistake is shown escaped.
 
 use std::process::Command;
 
@@ -40,5 +40,21 @@ fn of_update_server() {
         ("ANCHORAGE_SERVER_SHUTDOWN_SECONDS", ["--shutdown-seconds", "1"]),
     ] {
         an_empty_variable_is_unset_and_the_command_line_wins(start, variable, option);
+    }
+}
+
+/// A script that passes on a file name must not let it write to the terminal.
+#[test]
+fn a_mistake_is_shown_escaped() {
+    let hostile = "--\u{202e}x\x1b]0;title\x07\nerror: nothing is wrong";
+    for name in ["manifest-tool", "update-server", "updater-host", "sim"] {
+        let mut command = Command::new(program(name));
+        let ended = command.arg(hostile).env("NO_COLOR", "1").output().expect("it ends");
+        let stderr = String::from_utf8(ended.stderr).expect("text");
+        assert_eq!(ended.status.code(), Some(2), "{name}: {stderr}");
+        assert!(stderr.contains("\\u{202e}x\\u{1b}]0;title"), "{name}: {stderr}");
+        let is_quiet = |character: char| !character.is_control() && character != '\u{202e}';
+        assert!(stderr.lines().all(|line| line.chars().all(is_quiet)), "{name}: {stderr:?}");
+        assert!(!stderr.lines().any(|line| line == "error: nothing is wrong"), "{name}: {stderr}");
     }
 }

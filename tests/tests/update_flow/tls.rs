@@ -88,9 +88,9 @@ fn a_server_of_another_authority_is_trusted_by_its_certificate() {
     update(&[]).is_error("server-unreachable", 3);
     update(&["--ca", "theirs.ca.pem"]).is_error("server-unreachable", 3);
     for no_certificate in ["token", "ours.key"] {
-        update(&["--ca", no_certificate]).is_error("ca-file", 4);
+        update(&["--ca", no_certificate]).is_error("ca-invalid", 4);
     }
-    update(&["--ca", "absent.pem"]).is_error("file-failed", 3);
+    update(&["--ca", "absent.pem"]).is_error("file-read", 3);
     assert_eq!(server.get("/v1/devices")["devices"], serde_json::json!([]));
     update(&["--ca", "ours.ca.pem"]).is_result("confirmed", 0);
     // A bundle, as it comes from Windows.

@@ -84,7 +84,7 @@ mod tests {
         {
             let error = open_own(&folder.path().join(name)).unwrap_err();
             assert!(error.to_string().contains(why), "{error}");
-            assert_eq!(error.code(), "file-failed");
+            assert_eq!(error.code(), "file-write");
         }
         assert!(!folder.path().join("absent").exists());
         assert_eq!(fs::read(victim).unwrap(), b"precious");

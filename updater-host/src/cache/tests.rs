@@ -148,6 +148,6 @@ fn a_link_in_place_of_a_download_overwrites_nothing() {
     let name = digest(IMAGE);
     fs::create_dir_all(folder.path().join("cache/images")).unwrap();
     std::os::unix::fs::symlink(&victim, cache.image_path(&name).with_extension("part")).unwrap();
-    assert_eq!(cache.partial_image(&name).unwrap_err().code(), "file-failed");
+    assert_eq!(cache.partial_image(&name).unwrap_err().code(), "file-write");
     assert_eq!(fs::read(victim).unwrap(), b"precious");
 }

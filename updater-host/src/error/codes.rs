@@ -18,10 +18,10 @@ impl Error {
             Self::ServerUrl(_) => "server-url",
             Self::Read { source: ReadError::TooLong(_), .. } => "file-too-long",
             Self::FileEmpty(_) => "file-empty",
-            Self::Read { source: ReadError::Io(_), .. } => "file-failed",
+            Self::Read { source: ReadError::Io(_), .. } => "file-read",
             #[cfg(feature = "http")]
-            Self::Write { .. } => "file-failed",
-            Self::Output(_) => "output-failed",
+            Self::Write { .. } => "file-write",
+            Self::Output(_) => "output",
             #[cfg(feature = "http")]
             Self::SharedFolder(_) => "shared-folder",
             #[cfg(feature = "http")]
@@ -35,9 +35,9 @@ impl Error {
             Self::DeviceLost { .. } => "device-lost",
             Self::Interrupted(_) => "interrupted",
             #[cfg(feature = "http")]
-            Self::TokenFile { .. } => "token-file",
+            Self::TokenFile { .. } => "token-invalid",
             #[cfg(feature = "http")]
-            Self::Authorities(_) => "ca-file",
+            Self::Authorities(_) => "ca-invalid",
             Self::AnchorFile { .. } => Reason::KeyInvalid.slug(),
             Self::Refused { reason, .. } => reason.slug(),
             Self::DeviceRefused(refusal) => match refusal.reason() {

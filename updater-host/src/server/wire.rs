@@ -25,20 +25,6 @@ pub(crate) struct ImageObject {
     pub(crate) size: u64,
 }
 
-/// `application/problem+json` (RFC 9457).
-#[derive(Clone, Debug, Default, Deserialize)]
-pub(crate) struct Problem {
-    /// Slug of docs/errors.md.
-    #[serde(default)]
-    pub(crate) code: Option<String>,
-    /// What went wrong, in words.
-    #[serde(default)]
-    pub(crate) detail: Option<String>,
-    /// The kind of problem, in words.
-    #[serde(default)]
-    pub(crate) title: Option<String>,
-}
-
 /// Body of `PUT /v1/devices/{serial}`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct DeviceBody {

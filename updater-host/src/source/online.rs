@@ -142,6 +142,13 @@ impl Online<'_> {
             }
             envelope => envelope?,
         };
+        // The number and the digest of the object stand in the plan, in reports and in the cache.
+        if !latest.names(&envelope) {
+            if is_kept {
+                self.warn_of_damage();
+            }
+            return Err(Error::ServerAnswer(ServerAnswerError::OtherContent { what: "release" }));
+        }
         let checked = check_envelope(&envelope, trusted, device);
         if let Err(Error::Refused { reason: Reason::SequenceRollback, .. }) = &checked
             && checks == HostChecks::Enforced

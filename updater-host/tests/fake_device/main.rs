@@ -269,7 +269,7 @@ fn what_does_not_verify_is_not_sent() {
         ("changed.suit", "image.bin", "member-digest-mismatch", 5),
         ("image.bin", "image.bin", "manifest-malformed", 5),
         ("empty", "image.bin", "file-empty", 5),
-        ("nowhere", "image.bin", "file-failed", 3),
+        ("nowhere", "image.bin", "file-read", 3),
     ] {
         let update = ["update", "--release", envelope, "--image", image, "--anchor", "root.cose", "--yes"];
         bench.run(&update).is_error(code, exit);

@@ -11,12 +11,13 @@ use super::{Finding, Rule};
 const UNBOUND: [&str; 3] = ["system-tests", "fuzz-targets", "xtask"];
 
 /// What each package may name, as a normal, build or development dependency.
-const ALLOWED: [(&str, &[&str]); 19] = [
+const ALLOWED: [(&str, &[&str]); 20] = [
     ("trust", &[]),
     ("firmware-image", &[]),
     ("suit-manifest", &["trust"]),
     ("update-protocol", &[]),
     ("can-bus", &["update-protocol"]),
+    ("server-client", &["trust"]),
     // The loader and its boards are one product.
     (
         "bootloader",
@@ -62,8 +63,8 @@ const ALLOWED: [(&str, &[&str]); 19] = [
             "trust",
         ],
     ),
-    ("manifest-tool", &["trust", "firmware-image", "suit-manifest"]),
-    ("updater-host", &["trust", "suit-manifest", "update-protocol", "can-bus"]),
+    ("manifest-tool", &["trust", "firmware-image", "suit-manifest", "server-client"]),
+    ("updater-host", &["trust", "suit-manifest", "update-protocol", "can-bus", "server-client"]),
     ("update-server", &["trust", "suit-manifest"]),
 ];
 

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use can_bus::{Bus, BusAddress};
 use clap::Parser;
-use trust::host::parse_command_line;
+use trust::host::parse_or_exit;
 
 /// A device as a process: the loader and the demo application over a flash in a file
 #[derive(Parser)]
@@ -30,8 +30,7 @@ struct Arguments {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let arguments = std::env::args_os().collect();
-    let arguments: Arguments = parse_command_line(arguments).unwrap_or_else(|error| error.exit());
+    let arguments: Arguments = parse_or_exit();
     match run(&arguments).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
