@@ -7,6 +7,7 @@ mod cli {
     mod foreign;
     mod inspect;
     mod keys;
+    mod memory;
     mod numbers;
     mod openssl;
     mod publish;
