@@ -111,7 +111,6 @@ pub fn authorities(file: &[u8]) -> Option<Vec<Certificate>> {
 }
 
 /// A client for one server: no redirects, no proxy to this machine, and the given authorities instead of the system's.
-#[must_use]
 pub fn client(server: &Url, authorities: Option<Vec<Certificate>>) -> ClientBuilder {
     // Installed explicitly: which cryptography speaks TLS is not left to features. A second call is one too many.
     let _installed_before = rustls::crypto::ring::default_provider().install_default();
