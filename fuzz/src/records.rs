@@ -1,7 +1,8 @@
 //! COSE and CWT. What the strict reader takes is CBOR to another reader, too, and nothing that was not signed verifies.
 
 use device_harness::factory::Factory;
-use trust::author::{read_unverified_credential, read_unverified_revocation};
+use trust::author::read_unverified_credential;
+use trust::host::read_unverified_revocation;
 use trust::{Credential, RevocationList, Role, TrustStore, UnixTime, verify_chained_sign1};
 
 /// A detached payload, as the digest of a manifest is one.

@@ -120,3 +120,6 @@ fn usage(arguments: &[OsString], error: &clap::Error) -> u8 {
     }
     report_usage(error)
 }
+
+#[cfg(test)]
+mod tests;

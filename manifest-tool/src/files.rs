@@ -70,7 +70,7 @@ pub struct OverwriteArguments {
 impl OverwriteArguments {
     /// What happens to a file that is there already.
     pub fn existing(self) -> Existing {
-        if self.force { Existing::Replace } else { Existing::Keep }
+        Existing::of(self.force)
     }
 }
 
@@ -81,6 +81,13 @@ pub enum Existing {
     Keep,
     /// It is replaced (`--force`), unless it is a private key or no regular file.
     Replace,
+}
+
+impl Existing {
+    /// With `--force`, or without it.
+    pub fn of(force: bool) -> Self {
+        if force { Self::Replace } else { Self::Keep }
+    }
 }
 
 /// Writes public files: all, or none unless the disk fails, since each name is checked before the first write.

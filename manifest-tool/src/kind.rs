@@ -4,8 +4,8 @@ use std::fmt;
 use std::path::Path;
 
 use suit_manifest::author::outline;
-use trust::author::{read_unverified_credential, read_unverified_revocation};
-use trust::host::{is_private_key, parse_public_key};
+use trust::author::read_unverified_credential;
+use trust::host::{is_private_key, parse_public_key, read_unverified_revocation};
 
 use crate::files::read;
 

@@ -16,6 +16,11 @@ pub struct StepArguments {
 }
 
 impl StepArguments {
+    /// For a command whose option has an effect beside another one only.
+    pub fn of(allow_large_step: bool) -> Self {
+        Self { allow_large_step }
+    }
+
     /// Refuses to raise `what` from one number to another by more than [`MAX_STEP`].
     pub fn check(self, what: &'static str, from: u64, to: u64) -> Result<(), Error> {
         self.check_limit(what, from, to, MAX_STEP)

@@ -10,6 +10,7 @@ mod cli {
     mod memory;
     mod numbers;
     mod openssl;
+    mod pipes;
     mod publish;
     mod refusals;
     mod revocation;

@@ -27,8 +27,6 @@ pub use provisioning::ProvisioningRequest;
 pub use revocation::{Minimum, RevocationRequest, sign_revocation};
 pub use signer::{SignError, Signer, SoftwareKey};
 
-pub use crate::revocation::read_unverified_revocation;
-
 /// Why something could not be made.
 #[derive(Debug)]
 pub enum AuthorError {

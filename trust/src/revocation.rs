@@ -419,7 +419,7 @@ const _: () = assert!(MAX_GENERATION == u16::MAX as u64);
 
 impl<'a> MinimumSequence<'a> {
     /// True when devices that keep to this one keep to `other` too.
-    fn stands_in_for(&self, other: &MinimumSequence<'_>) -> bool {
+    pub(crate) fn stands_in_for(&self, other: &MinimumSequence<'_>) -> bool {
         self.vendor == other.vendor
             && (self.class.is_none() || self.class == other.class)
             && self.sequence >= other.sequence

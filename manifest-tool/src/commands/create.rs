@@ -61,11 +61,12 @@ pub struct Create {
     /// Image to write, as the device stores it
     #[arg(long, value_name = "I.bin")]
     image_out: PathBuf,
-    /// Accept an image without a vector table; requires --image-format
-    #[arg(long)]
+    /// Accept an image without a vector table
+    #[arg(long, requires = "image_format")]
     allow_non_firmware: bool,
-    #[command(flatten)]
-    step: StepArguments,
+    /// Accept a sequence number that is more than 1048576 above that of --previous-release
+    #[arg(long, requires = "previous_release")]
+    allow_large_step: bool,
     #[command(flatten)]
     overwrite: OverwriteArguments,
 }
@@ -149,7 +150,7 @@ impl Create {
                 format!("--sequence {} is not above {from}, that of {}", self.sequence, path.display());
             return Err(Error::usage(message));
         }
-        self.step.check("sequence number", from, self.sequence)
+        StepArguments::of(self.allow_large_step).check("sequence number", from, self.sequence)
     }
 }
 

@@ -10,8 +10,8 @@ use trust::author::{
 };
 use trust::host::Serial;
 use trust::{
-    Anchor, Credential, DEFAULT_SEQUENCE_CEILING, MAX_CLASSES, MAX_GENERATION, MAX_SEQUENCE_CEILING,
-    MAX_SERIALS, PublicKey, RevocationList, Role, TrustStore,
+    Anchor, Credential, CredentialClaims, DEFAULT_SEQUENCE_CEILING, MAX_CLASSES, MAX_GENERATION,
+    MAX_SEQUENCE_CEILING, MAX_SERIALS, PublicKey, RevocationList, Role, TrustStore,
 };
 
 use super::list::{NO_PREVIOUS, OwnCredential, PreviousArguments};
@@ -94,6 +94,23 @@ pub struct Issued {
     credential: CredentialView,
 }
 
+/// A credential of the command line. It is read once: it may be a pipe.
+struct CredentialFile<'p> {
+    path: &'p Path,
+    bytes: Vec<u8>,
+}
+
+impl<'p> CredentialFile<'p> {
+    fn read_all(paths: &'p [PathBuf]) -> Result<Vec<Self>, Error> {
+        paths.iter().map(|path| Ok(Self { path, bytes: read(path, MAX_RECORD_FILE_LEN)? })).collect()
+    }
+
+    /// Not verified.
+    fn claims(&self) -> Result<CredentialClaims<'_>, Error> {
+        read_unverified_credential(&self.bytes).map_err(|error| Error::refused_record(self.path, error))
+    }
+}
+
 impl Issue {
     pub fn run(&self) -> Result<Issued, Error> {
         let files = self.known.iter().chain(&self.replaces).map(PathBuf::as_path);
@@ -128,7 +145,9 @@ impl Issue {
             return Err(Error::usage(format!("--expires {} lies in the past", display(end))));
         }
         let subject_key = public_key::open(&self.subject_key)?;
-        self.check_known(&subject_key)?;
+        let (known, replaces) =
+            (CredentialFile::read_all(&self.known)?, CredentialFile::read_all(&self.replaces)?);
+        self.check_known(&subject_key, known.iter().chain(&replaces))?;
         let vendor = self.vendor.id();
         let root = self.key.open()?;
         if subject_key == root.public_key() {
@@ -160,7 +179,7 @@ impl Issue {
         let credential = CredentialView::new(&claims).with_names(&self.vendor, &self.classes);
         let mut outputs = vec![(self.out.as_path(), cwt.as_slice())];
         let list = match &self.list_out {
-            Some(path) => Some((path.as_path(), self.replace(&subject_key, &root)?)),
+            Some(path) => Some((path.as_path(), self.replace(&replaces, &subject_key, &root)?)),
             None => None,
         };
         match &list {
@@ -177,17 +196,20 @@ impl Issue {
     }
 
     /// A list that revokes the replaced credentials: the scope of a key is the union over its credentials.
-    fn replace(&self, subject_key: &PublicKey, root: &SoftwareKey) -> Result<Vec<u8>, Error> {
+    fn replace(
+        &self,
+        replaces: &[CredentialFile<'_>],
+        subject_key: &PublicKey,
+        root: &SoftwareKey,
+    ) -> Result<Vec<u8>, Error> {
         self.previous.sign(root, &self.issuer, None, self.step, |request| {
-            for path in &self.replaces {
-                let bytes = read(path, MAX_RECORD_FILE_LEN)?;
-                let old =
-                    read_unverified_credential(&bytes).map_err(|error| Error::refused_record(path, error))?;
-                if old.key() != subject_key {
+            for old in replaces {
+                let CredentialFile { path, bytes } = old;
+                if old.claims()?.key() != subject_key {
                     let message = format!("{} is for another key: revoke it instead", path.display());
                     return Err(Error::usage(message));
                 }
-                OwnCredential::read(path, root)?.revoke(request);
+                OwnCredential::verify(path, bytes, root)?.revoke(request);
             }
             Ok(())
         })
@@ -205,17 +227,19 @@ impl Issue {
     }
 
     /// One key has one role, and a root has none. Generation and ceiling do not rise far above those in use.
-    fn check_known(&self, subject_key: &PublicKey) -> Result<(), Error> {
+    fn check_known<'f>(
+        &self,
+        subject_key: &PublicKey,
+        files: impl Iterator<Item = &'f CredentialFile<'f>>,
+    ) -> Result<(), Error> {
         let (mut generation, mut ceiling) = (0, DEFAULT_SEQUENCE_CEILING);
-        for path in self.known.iter().chain(&self.replaces) {
-            let bytes = read(path, MAX_RECORD_FILE_LEN)?;
-            let known =
-                read_unverified_credential(&bytes).map_err(|error| Error::refused_record(path, error))?;
+        for file in files {
+            let known = file.claims()?;
             if known.issuer_kid() == subject_key.kid() {
                 return Err(self.for_anchor());
             }
             if known.key() == subject_key && known.role() != self.role {
-                return Err(Error::KeyHasRole { path: path.clone(), role: known.role().name() });
+                return Err(Error::KeyHasRole { path: file.path.to_owned(), role: known.role().name() });
             }
             generation = generation.max(known.generation());
             ceiling = ceiling.max(known.sequence_ceiling());

@@ -7,8 +7,8 @@ use sha2::{Digest as _, Sha256};
 use suit_manifest::Reason;
 use suit_manifest::author::{Outline, inspect, outline};
 use trust::ErrorKind;
-use trust::author::{read_unverified_credential, read_unverified_revocation};
-use trust::host::{KeyFileError, parse_public_key};
+use trust::author::read_unverified_credential;
+use trust::host::{KeyFileError, parse_public_key, read_unverified_revocation};
 use trust::provisioning::ProvisioningBlock;
 
 use crate::describe::{CredentialView, ManifestView, RevocationView, kid, rights, uuid};

@@ -9,7 +9,7 @@ use trust::host::{KeyFileError, MAX_KEY_FILE_LEN, parse_public_key};
 
 use super::PassphraseArguments;
 use crate::error::Error;
-use crate::files::{OverwriteArguments, must_differ, read_secret, write};
+use crate::files::{Existing, must_differ, read_secret, write};
 use crate::output::{Report, table};
 use crate::passphrase::{PassphraseSource, Purpose};
 use crate::private_key::Derivation;
@@ -19,7 +19,7 @@ use crate::{describe, private_key, public_key};
 #[derive(clap::Args, Clone, Debug)]
 struct Protection {
     /// Derivation of the encryption key from the passphrase
-    #[arg(long, value_enum, default_value = "scrypt")]
+    #[arg(long, value_enum, default_value = "scrypt", conflicts_with = "no_passphrase")]
     derivation: Derivation,
     /// Accept a weak passphrase; for tests only
     #[arg(long, conflicts_with = "no_passphrase")]
@@ -142,8 +142,9 @@ pub struct Public {
     /// File to write [default: only show the key]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    #[command(flatten)]
-    overwrite: OverwriteArguments,
+    /// Replace the file of --out; a private key is never replaced
+    #[arg(long, requires = "out")]
+    force: bool,
     #[command(flatten)]
     passphrase: PassphraseArguments,
 }
@@ -176,7 +177,7 @@ impl Public {
             }
             must_differ(out, &[&self.key])?;
             self.passphrase.must_differ_from(out)?;
-            write(out, &content, self.overwrite.existing())?;
+            write(out, &content, Existing::of(self.force))?;
         }
         let shown = match self.format {
             PublicFormat::Cose => hex::encode(&content),

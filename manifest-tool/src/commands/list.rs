@@ -158,11 +158,15 @@ pub(super) struct OwnCredential {
 impl OwnCredential {
     /// Verifies it: an entry for a credential of another root would do nothing.
     pub(super) fn read(path: &Path, root: &SoftwareKey) -> Result<Self, Error> {
-        let bytes = read(path, MAX_RECORD_FILE_LEN)?;
+        Self::verify(path, &read(path, MAX_RECORD_FILE_LEN)?, root)
+    }
+
+    /// The same of bytes that were read from `path`, which may be a pipe.
+    pub(super) fn verify(path: &Path, bytes: &[u8], root: &SoftwareKey) -> Result<Self, Error> {
         let refused = |error| Error::refused_record(path, error);
-        let role = read_unverified_credential(&bytes).map_err(refused)?.role();
+        let role = read_unverified_credential(bytes).map_err(refused)?.role();
         let anchors = [Anchor::root(root.public_key())];
-        let credential = Credential::verify(&bytes, &TrustStore::new(&anchors), role).map_err(refused)?;
+        let credential = Credential::verify(bytes, &TrustStore::new(&anchors), role).map_err(refused)?;
         Ok(Self {
             role,
             generation: credential.generation(),

@@ -41,8 +41,9 @@ pub struct Provision {
     /// Provisioning block to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    #[command(flatten)]
-    step: StepArguments,
+    /// Accept a sequence floor above 1048576
+    #[arg(long, requires = "sequence_floor")]
+    allow_large_step: bool,
     #[command(flatten)]
     overwrite: OverwriteArguments,
 }
@@ -74,7 +75,7 @@ impl Provision {
                 format!("--serial {UNPROVISIONED_SERIAL}: devices without a block report this serial");
             return Err(Error::usage(message));
         }
-        self.step.check("sequence floor", 0, self.sequence_floor)?;
+        StepArguments::of(self.allow_large_step).check("sequence floor", 0, self.sequence_floor)?;
         let vendor = self.vendor.id();
         let block = ProvisioningRequest {
             serial: self.serial.as_str(),

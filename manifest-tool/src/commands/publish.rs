@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use suit_manifest::author::inspect;
-use trust::author::read_unverified_revocation;
+use trust::host::read_unverified_revocation;
 
 use crate::describe::{ManifestView, kid};
 use crate::error::Error;
@@ -34,8 +34,9 @@ pub struct Publish {
     /// Revocation list, sent first (repeatable)
     #[arg(long, value_name = "FILE", group = "what")]
     revocations: Vec<PathBuf>,
-    #[command(flatten)]
-    step: StepArguments,
+    /// Accept a sequence number that is more than 1048576 above the highest of the server
+    #[arg(long, requires = "envelope")]
+    allow_large_step: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -72,11 +73,12 @@ impl Publish {
         };
         let lists = self.revocations.iter().map(|path| read_list(path)).collect::<Result<Vec<_>, _>>()?;
 
+        let step = StepArguments::of(self.allow_large_step);
         self.server.run(output, async |server| {
             if let Some(release) = &release
                 && let Some(newest) = server.newest_sequence(&release.manifest).await?
             {
-                self.step.check("sequence number", newest, release.manifest.sequence)?;
+                step.check("sequence number", newest, release.manifest.sequence)?;
             }
             let mut revocations = Vec::new();
             for (list, meant) in lists {

@@ -128,7 +128,7 @@ pub struct Revoke {
     #[arg(long, requires = "minimums")]
     vendor: Option<Vendor>,
     /// Release credential in use; a minimum above all ceilings is refused (repeatable) [default ceiling: 4294967295]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "minimums")]
     known: Vec<PathBuf>,
     /// Revocation list to write
     #[arg(long, value_name = "FILE")]

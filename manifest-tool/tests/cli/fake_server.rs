@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde_json::{Value, json};
 use suit_manifest::author::inspect;
-use trust::author::read_unverified_revocation;
+use trust::host::read_unverified_revocation;
 
 use super::workshop::{Run, Workshop, finish};
 

@@ -45,13 +45,13 @@ fn text(start: &str, end: &str, head: impl Fn(usize) -> Vec<u8>, check: impl Fn(
 fn intel_hex() -> String {
     let head = |address: usize| {
         let [.., upper, lower] = address.to_be_bytes();
-        vec![RECORD as u8, upper, lower, 0]
+        vec![16, upper, lower, 0]
     };
     text(":", ":00000001FF\n", head, u8::wrapping_neg)
 }
 
 fn s_records() -> String {
-    let head = |address: usize| [&[RECORD as u8 + 5], &address.to_be_bytes()[4..]].concat();
+    let head = |address: usize| [&[16 + 5], &address.to_be_bytes()[4..]].concat();
     text("S3", "S70508000000F2\n", head, |sum| !sum)
 }
 

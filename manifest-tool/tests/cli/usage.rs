@@ -235,7 +235,7 @@ fn an_output_is_never_an_input() {
         (&issue, "--list-out new", "--out", "root.pem release.cose release.cwt 1.list"),
         (&issue, "--out new", "--list-out", "root.pem release.cose release.cwt 1.list"),
         (revoke, "", "--out", "root.pem 1.list release.cwt"),
-        (revoke, "--known second.cwt", "--out", "second.cwt"),
+        (revoke, "--known second.cwt --minimum *=1 --vendor anchorage.example", "--out", "second.cwt"),
         (&provision, "", "--out", "root.cose"),
         (sign, "", "--out", "unsigned.suit release.pem release.cwt"),
         (recertify, "", "--out-dir", "."),

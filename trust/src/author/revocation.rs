@@ -7,7 +7,7 @@ use crate::record::{
     CLAIM_IAT, CLAIM_ISS, CLAIM_LIST_SEQUENCE, CLAIM_LOWEST_GENERATIONS, CLAIM_MINIMUM_SEQUENCE,
     CLAIM_REVOKED,
 };
-use crate::revocation::TYP_REVOCATION;
+use crate::revocation::{MinimumSequence, TYP_REVOCATION};
 use crate::{Anchor, Error, ErrorKind, RevocationList, Revoked, RevokedId, Role, UnixTime};
 
 /// The least manifest sequence number that devices should still take.
@@ -19,6 +19,13 @@ pub struct Minimum {
     pub class: Option<[u8; 16]>,
     /// Manifest sequence number, at most [`MAX_MINIMUM_SEQUENCE`](crate::MAX_MINIMUM_SEQUENCE).
     pub sequence: u64,
+}
+
+impl Minimum {
+    /// As a reader of the list finds it.
+    fn as_read(&self) -> MinimumSequence<'_> {
+        MinimumSequence { vendor: &self.vendor, class: self.class.as_ref(), sequence: self.sequence }
+    }
 }
 
 /// The content of a revocation list to sign.
@@ -105,17 +112,12 @@ impl RevocationRequest {
     /// Raises a minimum sequence number. A lower one changes nothing. One for every class of a vendor takes the place
     /// of those for single classes that are not higher.
     pub fn raise_minimum(&mut self, minimum: Minimum) {
-        let Minimum { vendor, class, sequence } = minimum;
-        let stands_in = |wide: &Minimum, narrow: &Minimum| {
-            wide.vendor == narrow.vendor
-                && (wide.class.is_none() || wide.class == narrow.class)
-                && wide.sequence >= narrow.sequence
-        };
-        if self.minimum_sequences.iter().any(|known| stands_in(known, &minimum)) {
+        let new = minimum.as_read();
+        if self.minimum_sequences.iter().any(|known| known.as_read().stands_in_for(&new)) {
             return;
         }
-        self.minimum_sequences.retain(|known| !stands_in(&minimum, known));
-        self.minimum_sequences.push(Minimum { vendor, class, sequence });
+        self.minimum_sequences.retain(|known| !new.stands_in_for(&known.as_read()));
+        self.minimum_sequences.push(minimum);
     }
 
     /// The lowest generation of a role.

@@ -2,8 +2,9 @@
 
 use trust::author::{
     AuthorError, RevocationRequest, Signer as _, SoftwareKey, exchange_credential, issue_credential,
-    read_unverified_credential, read_unverified_revocation, sign_revocation, sign1_detached_chained,
+    read_unverified_credential, sign_revocation, sign1_detached_chained,
 };
+use trust::host::read_unverified_revocation;
 use trust::{
     Anchor, Credential, ErrorKind, Held, MAX_GENERATION, MAX_SEQUENCE_CEILING, MinimumSequence, Replacement,
     RevocationList, Revoked, RevokedId, Rights, Role, TrustStore, TrustStoreBuf, UnixTime,

@@ -1,0 +1,227 @@
+//! Every option of every command has an effect in each command line that is accepted.
+
+use std::collections::BTreeSet;
+
+use clap::CommandFactory as _;
+
+use super::*;
+
+/// A command: the shortest command line that it accepts, the options that have an effect beside it, and those that
+/// need another one, or exclude it. A test finds each option of the tool in here.
+struct Options {
+    shortest: &'static str,
+    alone: &'static [&'static str],
+    /// Option; what has to be there too.
+    needs: &'static [(&'static str, &'static str)],
+    /// Option; what it cannot stand beside.
+    excludes: &'static [(&'static str, &'static str)],
+}
+
+const SERVER: &str = "--server http://h --token-file t";
+
+const COMMANDS: [Options; 15] = [
+    Options {
+        shortest: "key generate --out k",
+        alone: &["--passphrase-file p", "--derivation scrypt", "--weak-passphrase", "--no-passphrase"],
+        needs: &[],
+        excludes: &[("--weak-passphrase", "--no-passphrase"), ("--derivation scrypt", "--no-passphrase")],
+    },
+    Options {
+        shortest: "key public k",
+        alone: &["--format spki", "--out o", "--passphrase-file p"],
+        needs: &[("--force", "--out o")],
+        excludes: &[],
+    },
+    Options {
+        shortest: "key passphrase k --out o",
+        alone: &[
+            "--passphrase-file p",
+            "--new-passphrase-file n",
+            "--derivation scrypt",
+            "--weak-passphrase",
+            "--no-passphrase",
+        ],
+        needs: &[],
+        excludes: &[
+            ("--weak-passphrase", "--no-passphrase"),
+            ("--derivation scrypt", "--no-passphrase"),
+            ("--new-passphrase-file n", "--no-passphrase"),
+        ],
+    },
+    Options {
+        shortest: "credential issue --key k --for p --role release --vendor example.com --issuer i --subject s --out o",
+        // --serial, --ceiling, --first and --previous: `commands/credential.rs` judges them with the role and the list.
+        alone: &[
+            "--class c",
+            "--serial s",
+            "--not-before 2030-01-31T00:00:00Z",
+            "--expires 2030-01-31T00:00:00Z",
+            "--ceiling 5",
+            "--generation 1",
+            "--known f",
+            "--previous f",
+            "--first",
+            "--passphrase-file p",
+            "--allow-large-step",
+            "--force",
+        ],
+        needs: &[("--replaces f", "--list-out l"), ("--list-out l", "--replaces f")],
+        excludes: &[("--first", "--previous f")],
+    },
+    Options {
+        shortest: "credential inspect f",
+        alone: &["--anchor a"],
+        needs: &[("--now 2030-01-31T00:00:00Z", "--anchor a")],
+        excludes: &[],
+    },
+    Options {
+        shortest: "create --image f --vendor example.com --class c --sequence 1 --version 1 --out o --image-out i",
+        alone: &[
+            "--image-format bin",
+            "--base 0x10",
+            "--range 0..9",
+            "--slot-size 9",
+            "--serial s",
+            "--previous-release p",
+            "--description d",
+            "--force",
+        ],
+        needs: &[
+            ("--allow-non-firmware", "--image-format bin"),
+            ("--allow-large-step", "--previous-release p"),
+        ],
+        excludes: &[],
+    },
+    Options {
+        shortest: "sign u --key k --credential c --out o",
+        alone: &["--passphrase-file p", "--force"],
+        needs: &[],
+        excludes: &[],
+    },
+    Options {
+        shortest: "recertify r --credential c --out o",
+        alone: &["--force"],
+        needs: &[],
+        excludes: &[("--out-dir d", "--out o")],
+    },
+    Options {
+        shortest: "verify r --anchor a",
+        alone: &["--revocations l", "--image i", "--sequence-floor 1", "--now 2030-01-31T00:00:00Z"],
+        needs: &[
+            ("--vendor example.com", "--class c"),
+            ("--class c", "--vendor example.com"),
+            ("--serial s", "--vendor example.com --class c"),
+        ],
+        excludes: &[],
+    },
+    Options { shortest: "inspect f", alone: &[], needs: &[], excludes: &[] },
+    Options {
+        shortest: "revoke --key k --issuer i --out o --credential c",
+        // --previous, --first, --role and --generation: `commands/revoke.rs` demands them in words of its own.
+        alone: &[
+            "--previous f",
+            "--first",
+            "--sequence 2",
+            "--key-of f",
+            "--kid 0102030405060708",
+            "--cti 000102030405060708090a0b0c0d0e0f",
+            "--lowest-generation release=1",
+            "--passphrase-file p",
+            "--allow-large-step",
+            "--force",
+        ],
+        needs: &[
+            ("--role release", "--kid 0102030405060708"),
+            ("--generation 1", "--key-of f"),
+            ("--minimum *=5", "--vendor example.com"),
+            ("--vendor example.com", "--minimum *=5"),
+            ("--known f", "--minimum *=5 --vendor example.com"),
+            ("--allow-unreachable-minimum", "--minimum *=5 --vendor example.com"),
+        ],
+        excludes: &[("--first", "--previous f")],
+    },
+    Options {
+        shortest: "provision --serial s --vendor example.com --class c --out o",
+        alone: &["--node-address 5", "--anchor a", "--sequence-floor 5", "--force"],
+        needs: &[("--allow-large-step", "--sequence-floor 5")],
+        excludes: &[],
+    },
+    Options {
+        shortest: "publish --revocations l",
+        alone: &["--ca f"],
+        needs: &[("--image i", "r"), ("--allow-large-step", "r --image i")],
+        excludes: &[],
+    },
+    Options {
+        shortest: "withdraw r --reason x",
+        alone: &["--ca f"],
+        needs: &[],
+        excludes: &[("--undo", "--reason x")],
+    },
+    Options {
+        shortest: "retire s",
+        alone: &["--ca f", "--reason x", "--undo"],
+        needs: &[],
+        excludes: &[("--undo", "--reason x")],
+    },
+];
+
+fn is_accepted(options: &Options, more: &[&str]) -> bool {
+    let needs_server =
+        ["publish", "withdraw", "retire"].iter().any(|name| options.shortest.starts_with(name));
+    let server = if needs_server { SERVER } else { "" };
+    let words = [&["manifest-tool", options.shortest, server], more].concat();
+    // An option that only repeats one of the shortest line is given once.
+    let line = words.join(" ");
+    parse_command_line::<CommandLine>(line.split_whitespace().map(OsString::from).collect()).is_ok()
+}
+
+/// `--force` without an output, a permission for nothing: who gives it believes that it does something.
+#[test]
+fn no_option_is_accepted_without_effect() {
+    for options in &COMMANDS {
+        let line = options.shortest;
+        assert!(is_accepted(options, &[]), "{line}");
+        for option in options.alone {
+            assert!(is_accepted(options, &[option]), "{line} {option}");
+        }
+        for (option, with) in options.needs {
+            assert!(!is_accepted(options, &[option]), "{line} {option}");
+            assert!(is_accepted(options, &[option, with]), "{line} {option} {with}");
+        }
+        for (option, beside) in options.excludes {
+            let beside = if line.contains(beside) { "" } else { beside };
+            assert!(!is_accepted(options, &[option, beside]), "{line} {option} {beside}");
+        }
+    }
+}
+
+#[test]
+fn every_option_is_judged() {
+    let mut judged = BTreeSet::new();
+    for options in &COMMANDS {
+        let command = options.shortest.split(" -").next().unwrap();
+        let command: Vec<&str> = command.split(' ').collect();
+        let depth = if ["key", "credential"].contains(&command[0]) { 2 } else { 1 };
+        let name = command[..depth].join(" ");
+        let pairs = options.needs.iter().chain(options.excludes).map(|(option, _)| option);
+        let server = SERVER.split("  ");
+        let texts = options.alone.iter().chain(pairs).copied().chain([options.shortest]).chain(server);
+        for word in texts.flat_map(str::split_whitespace).filter(|word| word.starts_with("--")) {
+            judged.insert(format!("{name} {word}"));
+        }
+    }
+    let mut pending = vec![(String::new(), CommandLine::command())];
+    while let Some((path, command)) = pending.pop() {
+        for sub in command.get_subcommands() {
+            let path = format!("{path} {}", sub.get_name()).trim_start().to_owned();
+            pending.push((path, sub.clone()));
+        }
+        if command.has_subcommands() {
+            continue;
+        }
+        for option in command.get_arguments().filter_map(clap::Arg::get_long) {
+            assert!(judged.contains(&format!("{path} --{option}")), "{path} --{option} is not in the table");
+        }
+    }
+}
