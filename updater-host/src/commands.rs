@@ -137,6 +137,9 @@ async fn look_around(
         return Err(Error::AddressClash { node: blank_node, evidence });
     }
     let found = scan::scan(connection, scan_time).await?;
+    if let Some(device) = found.devices.iter().find(|device| device.node == blank_node) {
+        device.check_identity()?;
+    }
     let node = identity.node_address;
     for device in found.devices.iter().filter(|device| device.state.mode != Mode::Factory) {
         let serial = device.serial.to_string();

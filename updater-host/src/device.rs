@@ -8,10 +8,10 @@ use suit_manifest::reason::Reason;
 use trust::Domain;
 use trust::host::device_id;
 use update_protocol::profile::anchors::{AnchorEntry, AnchorReport, DomainEntry};
-use update_protocol::profile::{ImageState, Mode, StateRecord};
+use update_protocol::profile::{ImageState, Mode, StateRecord, UNPROVISIONED_SERIAL};
 use uuid::Uuid;
 
-use crate::error::DeviceAnswerError;
+use crate::error::{DeviceAnswerError, Error};
 use crate::output::Report;
 use crate::text::DeviceText;
 
@@ -73,6 +73,10 @@ pub(crate) struct DeviceSummary {
     pub(crate) image: &'static str,
     /// Whether its last update was reverted.
     pub(crate) reverted: bool,
+    /// Whether an interrupted install can be resumed.
+    pub(crate) resumable: bool,
+    /// Whether it was provisioned and cannot read its identity any more.
+    pub(crate) lost_identity: bool,
     /// Version of the application, when it answers.
     pub(crate) version: Option<String>,
     /// Sequence number of the active image; 0: none.
@@ -116,13 +120,34 @@ impl Device {
     }
 
     /// Whether device id and serial belong together (docs/records.md). Two devices that share a node address mix their
-    /// answers. A serial that is not text has no id.
+    /// answers. A serial that is not text has no id, and a device without an identity has neither.
     #[must_use]
     pub(crate) fn is_one_device(&self) -> bool {
-        let Some(serial) = self.serial.as_str().filter(|_| self.state.mode != Mode::Factory) else {
+        let Some(serial) = self.serial.as_str().filter(|_| !self.has_no_identity()) else {
             return true;
         };
         device_id(self.identity.vendor, serial) == self.identity.device
+    }
+
+    /// Whether it reports what a device in factory state does. One in another mode cannot read its identity.
+    fn has_no_identity(&self) -> bool {
+        let DeviceIdentity { vendor, class, device } = &self.identity;
+        self.serial.as_str() == Some(UNPROVISIONED_SERIAL)
+            && [vendor, class, device].into_iter().all(|id| *id == [0; 16])
+    }
+
+    /// Whether it lost the identity that it had.
+    fn lost_identity(&self) -> bool {
+        self.state.mode != Mode::Factory && self.has_no_identity()
+    }
+
+    /// # Errors
+    /// [`Error::NoIdentity`]: no release and no block is meant for it.
+    pub(crate) fn check_identity(&self) -> Result<(), Error> {
+        if !self.lost_identity() {
+            return Ok(());
+        }
+        Err(Error::NoIdentity { node: self.node, reason_code: self.state.reason })
     }
 
     /// Digest of the manifest of the active image, when the device says it.
@@ -151,6 +176,8 @@ impl Device {
             mode: mode_name(self.state.mode),
             image: image_name(self.state.image),
             reverted: self.state.flags.reverted,
+            resumable: self.state.flags.resumable,
+            lost_identity: self.lost_identity(),
             version: self.installed().version,
             sequence: self.state.active_sequence,
         }
@@ -206,6 +233,11 @@ impl std::fmt::Display for DeviceSummary {
             "trial" => f.write_str("  on trial: not confirmed; the next reset reverts it"),
             "pending" => f.write_str("  an installed image waits for a reset"),
             "reverting" => f.write_str("  is reverting to its old image"),
+            _ if self.lost_identity => {
+                f.write_str("  DAMAGED: it does not know its identity any more (see info)")
+            }
+            "none" if self.mode == "loader" => f.write_str("  nothing to run: no valid image (see info)"),
+            _ if self.resumable => f.write_str("  an interrupted install can be resumed"),
             _ if self.reverted => f.write_str("  reverted after a failed update (see info)"),
             _ => Ok(()),
         }
@@ -257,7 +289,6 @@ pub(crate) struct InfoReport {
     loader_version: Option<String>,
     sequence_floor: u64,
     revocation_sequence: u64,
-    resumable: bool,
     anchor_compiled_in: bool,
     resume_offset: u32,
     image_size: u32,
@@ -283,7 +314,6 @@ impl InfoReport {
             loader_version: device.loader_version.as_ref().map(ToString::to_string),
             sequence_floor: state.sequence_floor,
             revocation_sequence: state.revocation_sequence,
-            resumable: state.flags.resumable,
             anchor_compiled_in: state.flags.anchor_compiled_in,
             resume_offset: state.resume_offset,
             image_size: state.image_size,

@@ -218,6 +218,13 @@ pub(crate) enum Error {
         /// Reason code of its state record.
         reason_code: u16,
     },
+    /// Its loader cannot read its provisioning block or its journal.
+    #[error("the device at node address 0x{node:02X} does not know its identity any more{}", because(*.reason_code))]
+    NoIdentity {
+        node: u8,
+        /// Reason code of its state record.
+        reason_code: u16,
+    },
     /// The server said no.
     #[cfg(feature = "http")]
     #[error("the server refused ({status}): {detail}")]

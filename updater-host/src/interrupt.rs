@@ -16,15 +16,22 @@ pub(crate) struct Interrupt {
 }
 
 impl Interrupt {
-    /// Listens to signals from here on. Needs a runtime.
+    /// Listens to signals from here on, in a thread of its own: the program's own may hang in a file that is a pipe, or
+    /// that lies on a network drive.
     #[must_use]
     pub(crate) fn listen() -> Self {
         let (sender, requested) = watch::channel(false);
-        tokio::spawn(async move {
-            signal().await;
-            let _ = sender.send(true);
-            signal().await;
-            std::process::exit(EXIT_AT_ONCE);
+        std::thread::spawn(move || {
+            let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+                // Signals keep what the operating system does by itself: they end the program.
+                return;
+            };
+            runtime.block_on(async {
+                signal().await;
+                let _ = sender.send(true);
+                signal().await;
+                std::process::exit(EXIT_AT_ONCE);
+            });
         });
         Self { requested }
     }

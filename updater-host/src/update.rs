@@ -140,6 +140,7 @@ pub(crate) async fn run(
         let reporting = Reporting::new(cli, options, output)?;
         let mut connection = Connection::open(cli).await?;
         let device = choose(&mut connection, &options.choice, cli.scan_time).await?;
+        device.check_identity()?;
         #[cfg(feature = "http")]
         if let Some(reporting) = &reporting {
             reporting.deliver(output, interrupt).await;

@@ -50,6 +50,7 @@ impl Error {
             Self::DeviceAnswer(_) => "device-answer",
             Self::DeviceChanged { .. } => "device-changed",
             Self::NothingRuns { .. } => Reason::NothingBootable.slug(),
+            Self::NoIdentity { .. } => "no-identity",
             #[cfg(feature = "http")]
             Self::ServerUnreachable { .. } => "server-unreachable",
             #[cfg(feature = "http")]
@@ -93,7 +94,8 @@ impl Error {
             | Self::DeviceChanged { .. }
             | Self::AddressClash { .. }
             | Self::ProvisionConflict(_)
-            | Self::NothingRuns { .. } => 7,
+            | Self::NothingRuns { .. }
+            | Self::NoIdentity { .. } => 7,
             #[cfg(feature = "http")]
             Self::ServerUrl(_) => 2,
             #[cfg(feature = "http")]

@@ -77,6 +77,9 @@ impl Error {
                  manufacturer."
             }
             Self::DeviceChanged { .. } => "Connect only one device with this node address.",
+            Self::NoIdentity { .. } => {
+                "Its memory is damaged. Turn its power off and on once; if that does not help, call the manufacturer."
+            }
             Self::NothingRuns { .. } => "Run the update again; the loader of the device accepts it.",
             #[cfg(feature = "http")]
             Self::ServerUnreachable { .. } => {

@@ -62,6 +62,8 @@ fn several_devices_are_listed() {
         mode: "application",
         image: "confirmed",
         reverted: false,
+        resumable: false,
+        lost_identity: false,
         version: None,
         sequence: 0,
     };

@@ -29,6 +29,8 @@ pub(crate) struct Script {
     pub(crate) active_digest: [u8; 32],
     /// What the loader says it has already.
     pub(crate) resume_offset: u32,
+    /// Stays in its loader, without an image, for this reason code.
+    pub(crate) stays_for: Option<u16>,
     /// Instead of the state record.
     pub(crate) raw_state: Option<Vec<u8>>,
     /// Refuses this object with an NRC and a reason code.
@@ -93,6 +95,7 @@ impl Script {
             active_digest: [4; 32],
             manifest_digest,
             resume_offset: 0,
+            stays_for: None,
             raw_state: None,
             refuses: None,
             loses_session: None,
@@ -221,12 +224,12 @@ async fn serve(bus: Bus, mut fake: Fake, stopping: &AtomicBool) {
 impl Fake {
     fn new(script: Script, asked: Arc<Mutex<Vec<Asked>>>) -> Self {
         Self {
-            mode: Mode::Application,
-            image: ImageState::Confirmed,
+            mode: if script.stays_for.is_some() { Mode::Loader } else { Mode::Application },
+            image: if script.stays_for.is_some() { ImageState::None } else { ImageState::Confirmed },
             active_sequence: script.active_sequence,
             active_digest: script.active_digest,
             reverted: false,
-            reason: script.old_reason,
+            reason: script.stays_for.unwrap_or(script.old_reason),
             installing: script.is_resumable,
             resume_offset: script.resume_offset,
             open: None,

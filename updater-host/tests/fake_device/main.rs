@@ -516,6 +516,32 @@ fn ctrl_c_while_a_list_is_sent_lets_the_device_go() {
     }
 }
 
+/// A file may be a pipe that nobody writes to, or lie on a drive that hangs.
+#[cfg(unix)]
+#[test]
+fn a_second_signal_ends_the_program_while_a_file_hangs() {
+    let bench = Bench::new();
+    let _device = bench.device(|_| ());
+    let pipe = bench.made.folder().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let update =
+        ["--json", "update", "--node", "0x10", "--image", "image.bin", "--anchor", "root.cose", "--yes"];
+    let mut child = bench.command(&[&update[..], &["--release", "pipe"]].concat()).spawn().unwrap();
+    // Opens when the program reads at the other end.
+    let writer = std::fs::OpenOptions::new().write(true).open(&pipe).unwrap();
+    let until = std::time::Instant::now() + Duration::from_secs(60);
+    let status = loop {
+        interrupt(&child);
+        std::thread::sleep(Duration::from_millis(200));
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        assert!(std::time::Instant::now() < until, "signals do not end it");
+    };
+    assert_eq!(status.code(), Some(3));
+    drop(writer);
+}
+
 fn is_progress(line: &str) -> bool {
     let event: Value = serde_json::from_str(line).unwrap();
     event["event"] == "progress" && event["bytes"].as_u64() > Some(0)

@@ -89,6 +89,41 @@ fn a_revert_shows_in_a_scan() {
     assert!(people(&bench, &["scan"]).stdout.contains("reverted after a failed update"));
 }
 
+/// One device whose provisioning block or journal is damaged: it is not taken for two, and its reason shows.
+#[test]
+fn a_device_that_lost_its_identity_is_named_as_damaged() {
+    let bench = Bench::new();
+    let device = bench.device(|script| {
+        script.serial = b"unprovisioned".to_vec();
+        script.identity = vec![0; 48];
+        script.stays_for = Some(0x030a);
+    });
+    let scan = people(&bench, &["scan"]);
+    assert!(scan.stdout.contains("DAMAGED: it does not know its identity any more"), "{}", scan.stdout);
+    let scan = bench.run(&["scan"]);
+    assert_eq!(scan.last["clashes"], serde_json::json!([]));
+    assert_eq!(scan.last["devices"][0]["lost_identity"], true);
+    assert_eq!(bench.run(&["info"]).last["reason"], "journal-corrupt");
+    bench.made.write("block", &crate::made::block("A-1", 0x21));
+    for ended in [bench.run(&UPDATE), bench.run(&["provision", "block"])] {
+        ended.is_error("no-identity", 7);
+        assert!(
+            message(&ended).ends_with("does not know its identity any more: journal-corrupt"),
+            "{}",
+            ended.stdout
+        );
+    }
+    assert_eq!(device.asked(), []);
+}
+
+#[test]
+fn a_device_without_an_image_shows_in_a_scan() {
+    let bench = Bench::new();
+    let _device = bench.device(|script| script.stays_for = Some(0x0311));
+    let scan = people(&bench, &["scan"]);
+    assert!(scan.stdout.contains("nothing to run: no valid image"), "{}", scan.stdout);
+}
+
 #[test]
 fn a_forgotten_bus_is_named() {
     let bench = Bench::new();
