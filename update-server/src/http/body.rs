@@ -8,7 +8,8 @@ use axum::http::{HeaderMap, StatusCode};
 use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt as _};
 use serde::de::DeserializeOwned;
-use trust::host::{PrivateKeyWatch, contains_private_key, is_private_key};
+use tokio::time::Instant;
+use trust::host::{PrivateKeyWatch, contains_private_key, is_private_key, transfer_time};
 
 use super::problem::Problem;
 
@@ -19,8 +20,8 @@ pub(super) const MAX_JSON_LEN: u64 = 4096;
 
 /// Reads a whole body of at most `limit` bytes.
 pub(super) async fn read(headers: &HeaderMap, body: Body, limit: u64) -> Result<Bytes, Problem> {
-    refuse_announced(headers, limit)?;
-    let mut parts = parts(body);
+    let len = announced(headers, limit)?;
+    let mut parts = parts(body, len);
     let mut bytes = BytesMut::new();
     while let Some(part) = parts.next().await {
         let part = part?;
@@ -46,8 +47,8 @@ pub(super) async fn image(
     body: Body,
     limit: u64,
 ) -> Result<impl Stream<Item = Result<Bytes, Problem>> + use<>, Problem> {
-    refuse_announced(headers, limit)?;
-    let mut parts = parts(body);
+    let len = announced(headers, limit)?;
+    let mut parts = parts(body, len);
     // A key file is short: it is looked at as a whole before a byte is stored.
     let mut start = BytesMut::new();
     while start.len() < KEY_FILE_LEN
@@ -77,27 +78,41 @@ pub(super) async fn image(
     }))
 }
 
-fn refuse_announced(headers: &HeaderMap, limit: u64) -> Result<(), Problem> {
+/// The announced length of a body, or `limit`, bytes.
+fn announced(headers: &HeaderMap, limit: u64) -> Result<u64, Problem> {
     let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|announced| announced > limit) { Err(Problem::too_large(limit)) } else { Ok(()) }
+    match announced {
+        Some(announced) if announced > limit => Err(Problem::too_large(limit)),
+        announced => Ok(announced.unwrap_or(limit)),
+    }
 }
 
-fn parts(body: Body) -> impl Stream<Item = Result<Bytes, Problem>> + Unpin + use<> {
-    parts_within(STALL_LIMIT, body)
+/// The parts of a body of at most `len` bytes, for as long as a client waits for such a transfer.
+fn parts(body: Body, len: u64) -> impl Stream<Item = Result<Bytes, Problem>> + Unpin + use<> {
+    parts_within(STALL_LIMIT, transfer_time(len), body)
 }
 
 fn parts_within(
     stall_limit: Duration,
+    time_limit: Duration,
     body: Body,
 ) -> impl Stream<Item = Result<Bytes, Problem>> + Unpin + use<> {
+    let deadline = Instant::now() + time_limit;
     futures::stream::unfold(body.into_data_stream(), move |mut stream: BodyDataStream| async move {
-        match tokio::time::timeout(stall_limit, stream.next()).await {
+        let stalls = Instant::now() + stall_limit;
+        match tokio::time::timeout_at(stalls.min(deadline), stream.next()).await {
             Ok(part) => Some((part?.map_err(|_| incomplete()), stream)),
+            Err(_) if deadline <= stalls => Some((Err(too_slow(time_limit)), stream)),
             Err(_) => Some((Err(stalled()), stream)),
         }
     })
     .fuse()
     .boxed()
+}
+
+fn too_slow(time_limit: Duration) -> Problem {
+    let detail = format!("The body did not arrive within {} seconds.", time_limit.as_secs());
+    Problem::new(StatusCode::REQUEST_TIMEOUT, "body-too-slow", detail)
 }
 
 fn incomplete() -> Problem {
@@ -136,8 +151,21 @@ mod tests {
     #[tokio::test]
     async fn a_silent_sender_is_given_up() {
         let body = Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>());
-        let mut parts = parts_within(Duration::from_millis(50), body);
+        let mut parts = parts_within(Duration::from_millis(50), Duration::from_secs(60), body);
         let problem = parts.next().await.unwrap().unwrap_err();
         assert!(format!("{problem:?}").contains("body-stalled"), "{problem:?}");
+    }
+    /// One byte now and then keeps a connection from being silent, and its place from others.
+    #[tokio::test(start_paused = true)]
+    async fn a_sender_that_drips_is_given_up() {
+        let drips = futures::stream::unfold((), |()| async {
+            tokio::time::sleep(STALL_LIMIT - Duration::from_secs(1)).await;
+            Some((Ok::<_, std::io::Error>(Bytes::from_static(b" ")), ()))
+        });
+        let begun = Instant::now();
+        let problem =
+            read_json::<serde_json::Value>(&HeaderMap::new(), Body::from_stream(drips)).await.unwrap_err();
+        assert!(format!("{problem:?}").contains("body-too-slow"), "{problem:?}");
+        assert_eq!(begun.elapsed().as_secs(), transfer_time(MAX_JSON_LEN).as_secs());
     }
 }
