@@ -306,10 +306,16 @@ async fn insert_event(
     .bind(runs.stated_at)
     .execute(&mut *connection)
     .await?;
+    // A host sends a report again when it did not see the answer: the same of the same time is stored once.
     sqlx::query(
         "INSERT INTO device_events
          (serial, kind, release, version, sequence, reason, at, received_at, release_kid)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9 WHERE NOT EXISTS (
+             SELECT 1 FROM device_events WHERE serial = $1 AND kind = $2 AND at = $7
+             AND release IS NOT DISTINCT FROM $3 AND version IS NOT DISTINCT FROM $4
+             AND sequence IS NOT DISTINCT FROM $5 AND reason IS NOT DISTINCT FROM $6
+             AND release_kid IS NOT DISTINCT FROM $9
+         )",
     )
     .bind(serial)
     .bind(event.kind.as_str())

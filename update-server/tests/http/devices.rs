@@ -106,6 +106,24 @@ async fn a_report_that_comes_late_is_kept_and_undoes_nothing() {
 }
 
 #[tokio::test]
+async fn a_report_that_is_sent_again_is_kept_once() {
+    let world = World::new();
+    let server = world.start();
+    server.put("/v1/devices/A", facts().to_string()).await.is(201);
+    let event = json!({"kind": "update-refused", "reason": "class-mismatch", "at": 150});
+    let other = json!({"kind": "update-refused", "reason": "vendor-mismatch", "at": 150});
+    let later = json!({"kind": "update-refused", "reason": "class-mismatch", "at": 151});
+    for event in [&event, &event, &other, &later, &event, &later] {
+        server.post("/v1/devices/A/events", event.to_string()).await.is(201);
+    }
+    let device = server.get("/v1/devices/A").await.is(200).json();
+    let events: Vec<_> =
+        device["events"].as_array().unwrap().iter().map(|it| (&it["reason"], &it["at"])).collect();
+    let kept = [&later, &other, &event].map(|event| (&event["reason"], &event["at"]));
+    assert_eq!(events, kept);
+}
+
+#[tokio::test]
 async fn any_printable_serial_names_a_device_and_the_list_goes_on() {
     let world = World::new();
     let server = world.start();
