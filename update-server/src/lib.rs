@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod blobs;
+pub mod clock;
 pub mod config;
 pub mod data_dir;
 pub mod domain;

@@ -26,6 +26,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::connections::{Connections, Place};
 use crate::blobs::{BlobError, Blobs};
+use crate::clock::ClockWatch;
 use crate::config::{Config, ConfigError};
 use crate::data_dir::{DataDir, DataDirError};
 use crate::domain::catalogue::{Catalogue, CatalogueError};
@@ -48,6 +49,8 @@ const KEEPALIVE: Duration = Duration::from_secs(60);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// From the end of one verification of all stored images to the next.
 const SCRUB_PAUSE: Duration = Duration::from_secs(600);
+/// From one look at the clock to the next.
+const CLOCK_PAUSE: Duration = Duration::from_secs(60);
 /// Pause after a failed accept (too many open files): the next would fail as well.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
@@ -174,16 +177,20 @@ impl Server {
         let store = Store::connect(&data.database()).await?;
         let blobs = Arc::new(Blobs::open(&data.images())?);
         let records = Records::open(store.clone(), config.anchors).await?;
+        let catalogue = Catalogue::open(store.clone(), blobs.clone(), records.clone(), unix_now()).await?;
+        let clock = Arc::new(ClockWatch::new(store.clone(), catalogue.clone()));
+        clock.fault(unix_now()).await?;
         let router = http::router(Parts {
-            catalogue: Catalogue::open(store.clone(), blobs.clone(), records.clone(), unix_now()).await?,
             registry: Registry::new(store.clone()),
-            readiness: Readiness::new(store.clone(), blobs.clone()),
+            readiness: Readiness::new(store.clone(), blobs.clone(), catalogue.clone(), clock.clone()),
+            catalogue,
             records,
             blobs: blobs.clone(),
             tokens: config.tokens,
             max_image_bytes: config.max_image_bytes,
         });
         tokio::spawn(scrub(Arc::downgrade(&blobs)));
+        tokio::spawn(watch_clock(Arc::downgrade(&clock)));
         let listener = TcpListener::bind(&config.listen)
             .await
             .map_err(|source| StartError::Listen { address: config.listen, source })?;
@@ -284,6 +291,17 @@ async fn scrub(blobs: Weak<Blobs>) {
         }
         drop(blobs);
         tokio::time::sleep(SCRUB_PAUSE).await;
+    }
+}
+
+/// Looks at the clock now and then, also when nobody asks whether the server is ready.
+async fn watch_clock(clock: Weak<ClockWatch>) {
+    loop {
+        tokio::time::sleep(CLOCK_PAUSE).await;
+        let Some(clock) = clock.upgrade() else { return };
+        if let Err(error) = clock.fault(unix_now()).await {
+            tracing::error!(%error, "cannot look at the clock");
+        }
     }
 }
 

@@ -10,6 +10,7 @@ mod judging;
 mod release;
 
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{Mutex, Semaphore};
@@ -32,6 +33,9 @@ const MAX_LOOKUPS: usize = 4;
 /// Readers for whom signatures are verified at one time; others wait their turn. Reading needs no token, and must not
 /// keep every processor from those who write.
 const READERS_VERIFYING: usize = 2;
+
+/// How long an answer waits for verdicts that have to be made again. All of 100,000 releases take about 20 s.
+const TURN_LIMIT: Duration = Duration::from_secs(30);
 
 /// What became of a published envelope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +67,7 @@ pub struct Catalogue {
     indexed: Arc<RwLock<Indexed>>,
     /// Held while releases are judged, so that an older verdict never overwrites a newer one.
     judging: Arc<Mutex<()>>,
+    turn_limit: Duration,
 }
 
 impl Catalogue {
@@ -83,8 +88,9 @@ impl Catalogue {
             places: Arc::new(Semaphore::new(READERS_VERIFYING)),
             indexed: Arc::default(),
             judging: Arc::default(),
+            turn_limit: TURN_LIMIT,
         };
-        catalogue.bring_up_to(now).await?;
+        catalogue.bring_up_at_length(now).await?;
         Ok(catalogue)
     }
 
@@ -130,7 +136,10 @@ impl Catalogue {
             bytes: envelope.clone(),
             published_at: now,
         };
-        let publication = match self.store.insert_envelope(new).await? {
+        let inserted = self.store.insert_envelope(new).await;
+        // Also when it failed: a commit that is reported as failed may still be found later.
+        self.doubt(release.manifest_digest);
+        let publication = match inserted? {
             Insertion::Created => Publication::Created,
             Insertion::AlreadyThere { published_at } => {
                 release.published_at = published_at;
@@ -138,7 +147,7 @@ impl Catalogue {
             }
             Insertion::SequenceTaken { by } => return Err(CatalogueError::SequenceTaken { sequence, by }),
         };
-        self.judge(&[release.manifest_digest], now).await?;
+        self.bring_up_to(now).await?;
         if let Some(known) = self.known(release.manifest_digest).and_then(|entry| entry.release.clone()) {
             release.version = release.version.or_else(|| known.version.clone());
         }
@@ -162,12 +171,13 @@ impl Catalogue {
             if catalogue.known(manifest_digest).is_none_or(|entry| entry.release.is_none()) {
                 return Err(CatalogueError::Unknown);
             }
-            let marked = catalogue.store.mark_withdrawn(manifest_digest, reason.clone(), now).await?;
-            let changed = marked.ok_or(CatalogueError::Unknown)?;
+            let marked = catalogue.store.mark_withdrawn(manifest_digest, reason.clone(), now).await;
+            catalogue.doubt(manifest_digest);
+            let changed = marked?.ok_or(CatalogueError::Unknown)?;
             if changed {
                 tracing::info!(release = %manifest_digest, reason, "withdrawal of a release");
             }
-            catalogue.judge(&[manifest_digest], now).await?;
+            catalogue.bring_up_to(now).await?;
             catalogue.known(manifest_digest).ok_or(CatalogueError::Unknown)
         };
         tokio::spawn(withdrawn.in_current_span()).await?
@@ -288,10 +298,17 @@ impl Catalogue {
                 }
             }
             // A list came meanwhile, or the database is damaged.
+            self.doubt(manifest_digest);
             self.bring_up_to(now).await?;
-            self.judge(&[manifest_digest], now).await?;
         }
         Err(CatalogueError::Damaged(manifest_digest))
+    }
+
+    /// When the newest credential or revocation list was issued, of those that a configured anchor's key signed: seconds
+    /// since the epoch.
+    pub fn newest_issue(&self) -> Option<u64> {
+        let lists = self.records.trust_store().lists().map(|list| list.issued_at().0).max();
+        lists.max(self.look(Index::newest_issue))
     }
 
     fn look<R>(&self, look: impl FnOnce(&Index) -> R) -> R {
@@ -340,4 +357,4 @@ fn none_offered(newest: Option<&Entry>) -> CatalogueError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -57,7 +57,12 @@ impl Entry {
         self.place.sequence
     }
 
-    /// An entry without a release.
+    /// Whether a key of a configured anchor ever signed it, so that it can be told what it is.
+    pub fn can_be_shown(&self) -> bool {
+        self.verdict != Verdict::Damaged && self.release.is_some()
+    }
+
+    /// An entry of a release that nobody signed.
     #[cfg(test)]
     pub(super) fn for_tests(
         vendor: Identifier,
@@ -67,8 +72,23 @@ impl Entry {
         verdict: Verdict,
         boundaries: Vec<u64>,
     ) -> Self {
+        use super::catalogue::{Image, Validity};
+
         let place = Place { vendor, class, device, sequence };
-        Self { verdict, release: None, withdrawal: None, place, boundaries }
+        let release = Release {
+            manifest_digest: Digest([0; 32]),
+            envelope_digest: Digest([0; 32]),
+            sequence,
+            version: None,
+            vendor,
+            class,
+            device,
+            image: Image { digest: Digest([0; 32]), size: 0, uri: String::new() },
+            release_kid: trust::Kid([0; 8]),
+            published_at: 0,
+            validity: Validity { issued_at: 0, not_before: None, expires: None },
+        };
+        Self { verdict, release: Some(Arc::new(release)), withdrawal: None, place, boundaries }
     }
 
     /// Judges a release by its envelopes, the last received first.
@@ -190,6 +210,7 @@ pub struct Index {
     entries: HashMap<Digest, Entry>,
     classes: HashMap<(Identifier, Identifier), Class>,
     boundaries: BTreeMap<u64, BTreeSet<Digest>>,
+    newest_issue: Option<u64>,
 }
 
 impl Index {
@@ -204,6 +225,8 @@ impl Index {
         if entry.verdict == Verdict::Offered {
             shelf.offered.insert(sequence, digest);
         }
+        let issued_at = entry.release.as_ref().map(|release| release.validity.issued_at);
+        self.newest_issue = self.newest_issue.max(issued_at);
         for boundary in &entry.boundaries {
             self.boundaries.entry(*boundary).or_default().insert(digest);
         }
@@ -232,6 +255,11 @@ impl Index {
         self.entries.get(&digest)
     }
 
+    /// When the newest credential was issued that a configured anchor's key signed: seconds since the epoch.
+    pub(super) fn newest_issue(&self) -> Option<u64> {
+        self.newest_issue
+    }
+
     /// Releases whose verdict may differ between two times (seconds since the epoch).
     pub(super) fn bounded_between(&self, one: u64, other: u64) -> Vec<Digest> {
         let span = one.min(other)..=one.max(other);
@@ -251,10 +279,11 @@ impl Index {
         offers
     }
 
-    /// At most `limit` releases of the class, offered or not and for whichever device.
+    /// At most `limit` releases of the class that can be shown, offered or not and for whichever device.
     pub fn every(&self, audience: Audience, below: Option<u64>, limit: usize) -> Vec<Digest> {
         let Some(class) = self.classes.get(&(audience.vendor, audience.class)) else { return Vec::new() };
-        class.every.range(under(below)).rev().take(limit).map(|(_, digest)| *digest).collect()
+        let all = class.every.range(under(below)).rev().map(|(_, digest)| *digest);
+        all.filter(|digest| self.entry(*digest).is_some_and(Entry::can_be_shown)).take(limit).collect()
     }
 
     /// The newest release that is meant for `audience`, offered or not.

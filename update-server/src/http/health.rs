@@ -1,15 +1,16 @@
 //! `/v1/live`: the process answers. `/v1/health`: the server would keep a write now.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use trust::host::ClockFault;
 
 use super::App;
 use super::problem::Problem;
 use crate::domain::unix_now;
-use crate::readiness::Fault;
+use crate::readiness::{Fault, State};
 use crate::{VERSION, log};
 
 #[derive(Serialize)]
@@ -18,27 +19,47 @@ struct Health {
     version: &'static str,
     log_lines_lost: u64,
     damaged_images: usize,
+    /// Of the last check, and so of readiness only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warnings: Option<Vec<Warning>>,
+}
+
+/// What an operator should look at; the server works all the same.
+#[derive(Serialize)]
+struct Warning {
+    code: &'static str,
+    detail: &'static str,
+}
+
+impl From<ClockFault> for Warning {
+    fn from(fault: ClockFault) -> Self {
+        Self { code: "clock-behind", detail: fault.message() }
+    }
 }
 
 impl Health {
-    fn ok(app: &App) -> Json<Self> {
+    fn ok(app: &App, warnings: Option<Vec<Warning>>) -> Json<Self> {
         Json(Self {
             status: "ok",
             version: VERSION,
             log_lines_lost: log::lost(),
             damaged_images: app.blobs.damaged(),
+            warnings,
         })
     }
 }
 
-pub(super) async fn live(State(app): State<App>) -> Response {
-    Health::ok(&app).into_response()
+pub(super) async fn live(extract::State(app): extract::State<App>) -> Response {
+    Health::ok(&app, None).into_response()
 }
 
-pub(super) async fn ready(State(app): State<App>) -> Result<Response, Problem> {
-    let faults = app.readiness.faults(unix_now()).await.map_err(Problem::internal)?;
-    // The first is the code; a second fault follows from it, or is seen once the first is mended.
-    faults.first().map_or_else(|| Ok(Health::ok(&app).into_response()), |first| Err(problem(*first)))
+pub(super) async fn ready(extract::State(app): extract::State<App>) -> Result<Response, Problem> {
+    let State { faults, clock } = app.readiness.state(unix_now()).await.map_err(Problem::internal)?;
+    match faults.first() {
+        None => Ok(Health::ok(&app, Some(clock.map(Warning::from).into_iter().collect())).into_response()),
+        // The first is the code; a second fault follows from it, or is seen once the first is mended.
+        Some(first) => Err(problem(*first)),
+    }
 }
 
 /// The fault, and an instruction for the operator.
@@ -61,5 +82,11 @@ fn problem(fault: Fault) -> Problem {
             Problem::new(STATUS, "images-unwritable", "The image folder takes no files.")
                 .hint("Read the cause in the server's log.")
         }
+        Fault::VerdictsOutdated => Problem::new(
+            STATUS,
+            "verdicts-outdated",
+            "The verdicts on the releases cannot be brought up to date; none is offered.",
+        )
+        .hint("Read the cause in the server's log."),
     }
 }

@@ -8,7 +8,7 @@ use futures::FutureExt as _;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 
-use super::{Store, StoreError, time_key};
+use super::{Store, StoreError, time_key, time_of};
 
 /// The file that was opened: device and inode.
 #[derive(Debug, Clone)]
@@ -74,6 +74,28 @@ impl Store {
             })
             .await?;
         Ok(())
+    }
+
+    /// The newest time that was recorded by this server's clock, seconds since the epoch.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn newest_time(&self) -> Result<Option<u64>, StoreError> {
+        // The last row of a table that only grows is its newest.
+        let newest: Option<i64> = sqlx::query_scalar(
+            "SELECT MAX(at) FROM (
+                 SELECT MAX(published_at) AS at FROM releases
+                 UNION ALL SELECT MAX(published_at) FROM envelopes
+                 UNION ALL SELECT MAX(at) FROM release_events WHERE id = (SELECT MAX(id) FROM release_events)
+                 UNION ALL SELECT MAX(stored_at) FROM revocation_lists
+                 UNION ALL SELECT MAX(last_seen) FROM devices
+                 UNION ALL SELECT MAX(received_at) FROM device_events WHERE id = (SELECT MAX(id) FROM device_events)
+                 UNION ALL SELECT MAX(checked_at) FROM readiness
+             )",
+        )
+        .fetch_one(&self.readers)
+        .await?;
+        newest.map(time_of).transpose()
     }
 
     async fn check_pages(&self) -> Result<(), DatabaseFault> {

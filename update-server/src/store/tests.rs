@@ -48,6 +48,15 @@ impl Store {
         (release, write)
     }
 
+    /// Takes every connection that reads.
+    pub(crate) async fn hold_readers(&self) -> Vec<sqlx::pool::PoolConnection<sqlx::Sqlite>> {
+        let mut held = Vec::new();
+        for _ in 0..READ_CONNECTIONS {
+            held.push(self.readers.acquire().await.unwrap());
+        }
+        held
+    }
+
     /// When the readiness was written last.
     pub(crate) async fn checked_at(&self) -> i64 {
         sqlx::query_scalar("SELECT checked_at FROM readiness").fetch_one(&self.readers).await.unwrap()

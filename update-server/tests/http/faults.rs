@@ -10,6 +10,8 @@ use futures::stream::{self, StreamExt as _};
 use serde_json::json;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
+use trust::UnixTime;
+use update_server::domain::unix_now;
 
 use crate::harness::*;
 
@@ -213,6 +215,40 @@ async fn liveness_is_apart_from_readiness_and_readiness_says_what_is_wrong() {
         answer = server.get("/v1/health").await;
     }
     assert_eq!(answer.is(200).json()["status"], "ok");
+}
+
+#[tokio::test]
+async fn a_clock_that_is_behind_is_warned_of_in_log_and_readiness() {
+    let world = World::new();
+    let server = world.start();
+    let key = release_key(&world.root);
+    let image = image(1, 1000);
+    server.publish(&image, &envelope(&image, 1, &key)).await.is(201);
+    let warnings = async |server: &Server| server.get("/v1/health").await.is(200).json()["warnings"].clone();
+    assert_eq!(warnings(&server).await, json!([]));
+    let warned = |log: &str, what: &str| {
+        log.lines()
+            .any(|line| line.contains("WARN") && line.contains("the clock is before") && line.contains(what))
+    };
+    assert!(!warned(&server.log(), ""));
+    drop(server);
+
+    // As if the clock had been set back since.
+    world.change_database("UPDATE envelopes SET published_at = published_at + 100000").await;
+    let server = world.start();
+    assert!(warned(&server.log(), "newest record"), "{}", server.log());
+    let told = warnings(&server).await;
+    assert_eq!((told.as_array().unwrap().len(), &told[0]["code"]), (1, &json!("clock-behind")));
+    assert!(told[0]["detail"].as_str().unwrap().contains("set the clock"), "{told}");
+    drop(server);
+
+    // As if the maker's clock were right, and the server's behind it.
+    let world = World::new();
+    let server = world.start();
+    let late = release_key_with(&world.root, |request| request.issued_at = UnixTime(unix_now() + 100_000));
+    server.publish(&image, &envelope(&image, 1, &late)).await.is(201);
+    assert_eq!(warnings(&server).await[0]["code"], "clock-behind");
+    assert!(warned(&server.log(), "genuine credential"), "{}", server.log());
 }
 
 #[tokio::test]

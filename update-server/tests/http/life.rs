@@ -180,7 +180,7 @@ async fn a_wrong_configuration_is_refused_with_what_to_do() {
     assert!(code == 3 && said.contains(&address), "{code} {said}");
 
     let database = world.data().join("registry.sqlite");
-    fs::remove_file(&database).unwrap();
+    fs::rename(&database, world.path("moved")).unwrap();
     fs::create_dir(&database).unwrap();
     let (code, said) = world.fail(&[]);
     assert!(
@@ -188,6 +188,7 @@ async fn a_wrong_configuration_is_refused_with_what_to_do() {
         "{code} {said}"
     );
     fs::remove_dir(&database).unwrap();
+    fs::rename(world.path("moved"), &database).unwrap();
 
     set_mode(&world.data(), 0o777);
     let (code, said) = world.fail(&[]);

@@ -496,3 +496,24 @@ async fn anchors_are_told_and_several_are_possible() {
     let server = world.start_with(&["--anchor", file.to_str().unwrap()]);
     assert_eq!(server.get("/v1/revocations").await.json()["revocations"].as_array().unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn a_page_is_full_behind_releases_that_cannot_be_shown() {
+    let world = World::new();
+    let other = World::new();
+    let (key, gone) = (release_key(&world.root), release_key(&other.root));
+    let image = image(1, 1000);
+    let server = world.start_with(&["--anchor", other.anchor_file().to_str().unwrap()]);
+    for (sequence, key) in [(1, &key), (2, &key), (3, &gone), (4, &gone)] {
+        server.publish(&image, &envelope(&image, sequence, key)).await.is(201);
+    }
+    drop(server);
+    // The second root is taken out of the configuration.
+    let server = world.start();
+    let list = format!("/v1/releases?vendor={}&class={}&all=true", uuid(VENDOR), uuid(CLASS));
+    for (limit, expected) in [(1, &[2][..]), (2, &[2, 1]), (9, &[2, 1])] {
+        let page = server.get(&format!("{list}&limit={limit}")).await.is(200).json();
+        let shown = page["releases"].as_array().unwrap().iter().map(|it| it["sequence"].as_u64().unwrap());
+        assert_eq!(shown.collect::<Vec<_>>(), expected, "limit {limit}");
+    }
+}

@@ -1,6 +1,10 @@
 //! When verdicts are made: all of them after a revocation list, those that the time bounds at that time, and one after
 //! a publication or a withdrawal.
+//!
+//! No verdict is given that is known to be outdated: who asks waits until it is made again, for a bounded time. One that
+//! could not be made (the database failed, the task broke off) stays outdated.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
 use tracing::{Instrument as _, Span};
@@ -22,6 +26,9 @@ pub(super) struct Indexed {
     generation: Option<u64>,
     /// At what time, seconds since the epoch.
     judged_at: u64,
+    /// Releases that were changed, or may have been, since their verdict was made, with the number of the last doubt.
+    doubtful: BTreeMap<Digest, u64>,
+    doubts: u64,
 }
 
 impl Indexed {
@@ -30,10 +37,11 @@ impl Indexed {
         if self.generation != Some(generation) {
             return None;
         }
-        if self.judged_at == now {
-            return Some(Vec::new());
+        let mut outdated: Vec<_> = self.doubtful.keys().copied().collect();
+        if self.judged_at != now {
+            outdated.extend(self.index.bounded_between(self.judged_at, now));
         }
-        Some(self.index.bounded_between(self.judged_at, now))
+        Some(outdated)
     }
 }
 
@@ -41,55 +49,98 @@ impl Catalogue {
     /// Makes the index hold at `now`, under the present lists. Mostly there is nothing to do.
     ///
     /// # Errors
-    /// The database or the stored lists cannot be used.
+    /// [`CatalogueError::Busy`] when that did not end in time: the present verdicts may be wrong then. The database or
+    /// the stored lists cannot be used.
     pub async fn bring_up_to(&self, now: u64) -> Result<(), CatalogueError> {
-        if self.outdated(now).is_some_and(|outdated| outdated.is_empty()) {
+        let brought = tokio::time::timeout(self.turn_limit, self.bring_up_at_length(now)).await;
+        brought.unwrap_or(Err(CatalogueError::Busy))
+    }
+
+    /// The same, however long it takes.
+    pub(super) async fn bring_up_at_length(&self, now: u64) -> Result<(), CatalogueError> {
+        if self.is_current(now) {
+            return Ok(());
+        }
+        // Only who has the turn begins: who hangs up before leaves nothing behind.
+        let turn = self.judging.clone().lock_owned().await;
+        let now = self.no_earlier(now);
+        // Another reader may have done it meanwhile.
+        if self.is_current(now) {
             return Ok(());
         }
         // To its end, also when the reader hangs up: the next one would begin again.
         let catalogue = self.clone();
-        let brought = async move {
-            let _turn = catalogue.judging.lock().await;
-            // Another reader may have done it meanwhile.
-            match catalogue.outdated(now) {
-                None => catalogue.judge_all(now).await,
-                Some(outdated) if outdated.is_empty() => Ok(()),
-                Some(outdated) => {
-                    catalogue.judge_in_turn(&outdated, now).await?;
-                    catalogue.indexed.write().unwrap_or_else(PoisonError::into_inner).judged_at = now;
-                    Ok(())
-                }
-            }
+        let judged = async move {
+            let _turn = turn;
+            catalogue.judge_outdated(now).await
         };
-        tokio::spawn(brought.in_current_span()).await?
+        tokio::spawn(judged.in_current_span()).await?
+    }
+
+    /// The time of the last verdicts, where it is so little after `now` that the request only waited; the clock may also
+    /// have been set back.
+    fn no_earlier(&self, now: u64) -> u64 {
+        let judged_at = self.indexed.read().unwrap_or_else(PoisonError::into_inner).judged_at;
+        let waited = judged_at.saturating_sub(now);
+        if waited <= 2 * self.turn_limit.as_secs() { judged_at.max(now) } else { now }
+    }
+
+    /// Whether nothing has to be judged before the index holds at `now`.
+    pub(super) fn is_current(&self, now: u64) -> bool {
+        self.outdated(now).is_some_and(|outdated| outdated.is_empty())
     }
 
     /// What has to be judged again before the index holds at `now`; `None` when it is all.
     fn outdated(&self, now: u64) -> Option<Vec<Digest>> {
-        let indexed = self.indexed.read().unwrap_or_else(PoisonError::into_inner);
+        let Ok(indexed) = self.indexed.read() else {
+            // Somebody panicked in the middle of a change.
+            return None;
+        };
         indexed.outdated(self.records.generation(), now)
     }
 
-    /// Judges some releases again.
-    pub(super) async fn judge(&self, digests: &[Digest], now: u64) -> Result<(), CatalogueError> {
-        let _turn = self.judging.lock().await;
-        self.judge_in_turn(digests, now).await
+    /// The verdict on a release is not given any more before it is made again.
+    pub(crate) fn doubt(&self, digest: Digest) {
+        let mut indexed = self.indexed.write().unwrap_or_else(PoisonError::into_inner);
+        indexed.doubts += 1;
+        let number = indexed.doubts;
+        indexed.doubtful.insert(digest, number);
     }
 
-    async fn judge_in_turn(&self, digests: &[Digest], now: u64) -> Result<(), CatalogueError> {
-        for digest in digests {
-            let entry = match self.store.release(*digest).await? {
-                Some(release) => {
-                    let envelopes = self.store.envelopes(*digest, *digest).await?;
-                    judge_page(self.records.trust_store(), now, vec![release], envelopes).await?.pop()
-                }
-                None => None,
-            };
-            let mut indexed = self.indexed.write().unwrap_or_else(PoisonError::into_inner);
-            match entry {
-                Some((digest, entry)) => indexed.index.put(digest, entry),
-                None => indexed.index.remove(*digest),
+    async fn judge_outdated(&self, now: u64) -> Result<(), CatalogueError> {
+        let outdated = match self.outdated(now) {
+            Some(outdated) => outdated,
+            None => {
+                self.judge_all(now).await?;
+                // Changed meanwhile.
+                self.outdated(now).unwrap_or_default()
             }
+        };
+        for digest in outdated {
+            self.judge(digest, now).await?;
+        }
+        self.indexed.write().unwrap_or_else(PoisonError::into_inner).judged_at = now;
+        Ok(())
+    }
+
+    /// Judges a release again. A doubt that arises meanwhile stays.
+    async fn judge(&self, digest: Digest, now: u64) -> Result<(), CatalogueError> {
+        let doubt = |indexed: &Indexed| indexed.doubtful.get(&digest).copied();
+        let before = doubt(&self.indexed.read().unwrap_or_else(PoisonError::into_inner));
+        let entry = match self.store.release(digest).await? {
+            Some(release) => {
+                let envelopes = self.store.envelopes(digest, digest).await?;
+                judge_page(self.records.trust_store(), now, vec![release], envelopes).await?.pop()
+            }
+            None => None,
+        };
+        let mut indexed = self.indexed.write().unwrap_or_else(PoisonError::into_inner);
+        match entry {
+            Some((digest, entry)) => indexed.index.put(digest, entry),
+            None => indexed.index.remove(digest),
+        }
+        if doubt(&indexed) == before {
+            indexed.doubtful.remove(&digest);
         }
         Ok(())
     }
@@ -108,7 +159,9 @@ impl Catalogue {
             }
         }
         let mut indexed = self.indexed.write().unwrap_or_else(PoisonError::into_inner);
-        *indexed = Indexed { index, generation: Some(generation), judged_at: now };
+        // What was doubted stays so: it may have been changed after it was read.
+        (indexed.index, indexed.generation, indexed.judged_at) = (index, Some(generation), now);
+        self.indexed.clear_poison();
         Ok(())
     }
 }

@@ -8,18 +8,20 @@ use trust::author::{Signer as _, SoftwareKey};
 
 use super::*;
 
-async fn catalogue(dir: &tempfile::TempDir) -> Catalogue {
+/// A catalogue without releases, on a store and blobs of its own.
+pub(crate) async fn catalogue(dir: &tempfile::TempDir) -> (Store, Arc<Blobs>, Catalogue) {
     let store = Store::connect(&dir.path().join("registry.sqlite")).await.unwrap();
     let blobs = Arc::new(Blobs::open(&dir.path().join("images")).unwrap());
     let anchor = Anchor::root(SoftwareKey::generate().unwrap().public_key());
     let records = Records::open(store.clone(), vec![anchor]).await.unwrap();
-    Catalogue::open(store, blobs, records, 0).await.unwrap()
+    let catalogue = Catalogue::open(store.clone(), blobs.clone(), records, 0).await.unwrap();
+    (store, blobs, catalogue)
 }
 
 #[tokio::test]
 async fn few_readers_verify_at_one_time_and_one_that_left_keeps_its_place_until_it_is_done() {
     let dir = tempfile::tempdir().unwrap();
-    let catalogue = catalogue(&dir).await;
+    let (.., catalogue) = catalogue(&dir).await;
     let mut working = Vec::new();
     for _ in 0..READERS_VERIFYING {
         let (start, started) = oneshot::channel();
@@ -49,10 +51,94 @@ async fn few_readers_verify_at_one_time_and_one_that_left_keeps_its_place_until_
 #[tokio::test]
 async fn a_verification_that_panics_is_an_error_and_gives_its_place_back() {
     let dir = tempfile::tempdir().unwrap();
-    let catalogue = catalogue(&dir).await;
+    let (.., catalogue) = catalogue(&dir).await;
     let panicked = catalogue.verify::<()>(0, |_| panic!("on purpose")).await;
     assert!(matches!(panicked, Err(CatalogueError::Verification(_))), "{panicked:?}");
     assert_eq!(catalogue.places.available_permits(), READERS_VERIFYING);
+}
+
+/// Polls until the condition holds.
+async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    for _ in 0..1000 {
+        if condition() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{what} did not happen");
+}
+
+#[tokio::test]
+async fn verdicts_that_a_reader_began_are_made_after_it_hung_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let (.., catalogue) = catalogue(&dir).await;
+    let held = catalogue.store.hold_readers().await;
+    catalogue.doubt(Digest::of(b"a release"));
+    // The first begins, and waits for the database; the others wait for the first.
+    for _ in 0..10 {
+        let mut asked = catalogue.bring_up_to(0).boxed();
+        for _ in 0..5 {
+            assert!(poll!(&mut asked).is_pending());
+            tokio::task::yield_now().await;
+        }
+    }
+    assert_eq!(Arc::strong_count(&catalogue.judging), 3, "one of the ten is at work, and keeps its turn");
+    drop(held);
+    // Nobody asks any more.
+    eventually("the verdict", || catalogue.is_current(0)).await;
+}
+
+#[tokio::test]
+async fn verdicts_that_hang_are_not_given_and_hold_nobody_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let (.., mut catalogue) = catalogue(&dir).await;
+    let digest = Digest::of(b"a release");
+    catalogue.indexed.write().unwrap().index.put(digest, entry(1, None, Verdict::Offered, Vec::new()));
+    assert_eq!(catalogue.every(EVERYBODY, None, 9, 0).await.unwrap().len(), 1);
+
+    catalogue.turn_limit = Duration::from_millis(20);
+    catalogue.doubt(digest);
+    let turn = catalogue.judging.clone().lock_owned().await;
+    let is_busy = |refused: CatalogueError| matches!(refused, CatalogueError::Busy);
+    assert!(is_busy(catalogue.latest(EVERYBODY, 0).await.unwrap_err()));
+    assert!(is_busy(catalogue.offers(EVERYBODY, None, 9, 0).await.unwrap_err()));
+    assert!(is_busy(catalogue.every(EVERYBODY, None, 9, 0).await.unwrap_err()));
+    assert!(is_busy(catalogue.release(digest, 0).await.unwrap_err()));
+    assert!(is_busy(catalogue.envelope(digest, 0).await.unwrap_err()));
+    assert!(is_busy(catalogue.withdraw(digest, None, 0).await.unwrap_err()));
+    assert_eq!(Arc::strong_count(&catalogue.judging), 2, "nobody waits on");
+    drop(turn);
+    // The database does not have it: that is what is told then.
+    assert!(catalogue.every(EVERYBODY, None, 9, 0).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_verdict_that_could_not_be_made_is_not_given_as_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let (.., catalogue) = catalogue(&dir).await;
+    let digest = Digest::of(b"a release");
+    catalogue.indexed.write().unwrap().index.put(digest, entry(1, None, Verdict::Offered, Vec::new()));
+    catalogue.doubt(digest);
+    catalogue.store.close().await;
+    for _ in 0..2 {
+        let refused = catalogue.offers(EVERYBODY, None, 9, 0).await;
+        assert!(matches!(refused, Err(CatalogueError::Store(_))), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_index_in_which_somebody_panicked_is_made_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (.., catalogue) = catalogue(&dir).await;
+    let indexed = catalogue.indexed.clone();
+    let panicked = std::thread::spawn(move || {
+        let mut indexed = indexed.write().unwrap();
+        indexed.index.put(Digest::of(b"half"), entry(1, None, Verdict::Offered, Vec::new()));
+        panic!("on purpose");
+    });
+    panicked.join().unwrap_err();
+    assert!(catalogue.every(EVERYBODY, None, 9, 0).await.unwrap().is_empty());
+    assert!(!catalogue.indexed.is_poisoned());
 }
 
 const VENDOR: Identifier = Identifier([1; 16]);
