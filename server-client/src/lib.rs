@@ -9,7 +9,6 @@
 mod answer;
 
 use std::fmt;
-use std::time::Duration;
 
 use reqwest::header::HeaderValue;
 use reqwest::{Certificate, Client, ClientBuilder, Url, redirect};
@@ -17,15 +16,12 @@ use trust::host::without_mark;
 use zeroize::Zeroizing;
 
 pub use answer::{Refusal, has_etag, is_refusal, is_web_page};
+pub use trust::host::transfer_time;
 
 /// Longest file of certificates, bytes: that of a whole system has a quarter of it.
 pub const MAX_CA_FILE_LEN: u64 = 1024 * 1024;
 /// Longest JSON answer that is read, bytes.
 pub const MAX_JSON_LEN: u64 = 64 * 1024;
-/// Slowest line over which an image is still moved.
-const MIN_BYTES_PER_SECOND: u64 = 8 * 1024;
-/// For a request with a small body, the server's disk included.
-const SMALL_TRANSFER: Duration = Duration::from_secs(60);
 
 /// Why a text is not the URL of a server. It does not quote the text, which may contain a password.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -96,12 +92,6 @@ pub fn exposes_token(server: &Url) -> bool {
 fn is_loopback(host: &str) -> bool {
     let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
-}
-
-/// The longest time that moving so many bytes to or from a server may take.
-#[must_use]
-pub const fn transfer_time(bytes: u64) -> Duration {
-    SMALL_TRANSFER.saturating_add(Duration::from_secs(bytes / MIN_BYTES_PER_SECOND))
 }
 
 /// The certificates of a PEM file, at least one; `None` when there is none, or one that cannot be read.
@@ -176,12 +166,6 @@ mod tests {
             assert!(!is_local(&url) && exposes_token(&url), "{host}");
             assert!(!exposes_token(&parse_url(&format!("https://{host}")).unwrap()), "{host}");
         }
-    }
-
-    #[test]
-    fn a_large_transfer_may_take_longer() {
-        assert_eq!(transfer_time(0), Duration::from_secs(60));
-        assert_eq!(transfer_time(8 * 1024 * 100), Duration::from_secs(160));
     }
 
     #[test]

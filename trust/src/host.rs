@@ -1,5 +1,6 @@
 //! What every program on an operating system reads and writes alike (std, feature `host`): key files, files with a
-//! limit and files of its own, serials and versions, text for terminals, token files, a clock that is wrong.
+//! limit and files of its own, serials and versions, text for terminals, token files, a clock that is wrong,
+//! how slow a line may be.
 
 mod clock;
 #[cfg(feature = "command-line")]
@@ -12,6 +13,7 @@ mod private_key;
 mod read;
 mod terminal;
 mod token_file;
+mod transfer;
 
 pub use crate::revocation::read_unverified_revocation;
 pub use clock::{ClockFault, clock_fault, clock_warning};
@@ -27,3 +29,4 @@ pub use private_key::{PrivateKeyWatch, contains_private_key, is_private_key};
 pub use read::{ReadError, open_limited, read, read_limited, without_mark};
 pub use terminal::{printable, printable_cut};
 pub use token_file::{MAX_TOKEN_FILE_LEN, TokenFileError, TokenPermission, read_tokens, read_write_token};
+pub use transfer::transfer_time;
