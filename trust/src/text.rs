@@ -18,14 +18,32 @@ pub const fn is_printable(text: &str) -> bool {
     true
 }
 
-/// Whether this is a serial: 1 to [`MAX_SERIAL_LEN`] printable ASCII characters.
+/// Whether this is a serial: 1 to [`MAX_SERIAL_LEN`] printable ASCII characters, neither the first nor the last of them a
+/// space, and not `.` or `..`, which a URL takes for folders.
 #[must_use]
 pub const fn is_serial(text: &str) -> bool {
-    !text.is_empty() && text.len() <= MAX_SERIAL_LEN && is_printable(text)
+    !matches!(text.as_bytes(), [] | [b' ', ..] | [.., b' '] | b"." | b"..")
+        && text.len() <= MAX_SERIAL_LEN
+        && is_printable(text)
 }
 
 /// Whether this is the version of a release: 1 to [`MAX_VERSION_LEN`] printable ASCII characters.
 #[must_use]
 pub const fn is_version(text: &str) -> bool {
     !text.is_empty() && text.len() <= MAX_VERSION_LEN && is_printable(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_serial;
+
+    #[test]
+    fn a_serial_is_a_name_in_a_url_and_on_a_label() {
+        for good in ["A", "A-0001", "a b", "...", ".a", "01234567890123456789012345678901"] {
+            assert!(is_serial(good), "{good}");
+        }
+        for bad in ["", " ", " a", "a ", ".", "..", "a\n", "\u{e4}", "012345678901234567890123456789012"] {
+            assert!(!is_serial(bad), "{bad:?}");
+        }
+    }
 }

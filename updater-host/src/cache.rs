@@ -26,6 +26,9 @@ use folder::make_folder;
 /// Longest release object that is read back, bytes.
 const MAX_RELEASE_OBJECT_LEN: u64 = 16 * 1024;
 
+/// Room that anything needs which is kept, bytes.
+const SMALLEST_WRITE: usize = 64 * 1024;
+
 /// Folders for what is kept: downloads, which may be deleted at any time, and reports, which may not.
 #[derive(Clone, Debug)]
 pub(crate) struct DataDirs {
@@ -59,7 +62,10 @@ impl DataDirs {
     pub(crate) fn check_writable(&self) -> Result<(), Error> {
         for folder in [&self.cache, &self.queue] {
             make_folder(&folder.join("new"))?;
-            tempfile::tempfile_in(folder).map_err(|source| Error::write(folder, source))?;
+            let failed = |source| Error::write(folder, source);
+            let mut file = tempfile::tempfile_in(folder).map_err(failed)?;
+            // A full disk still takes an empty file.
+            file.write_all(&[0; SMALLEST_WRITE]).and_then(|()| file.sync_all()).map_err(failed)?;
         }
         Ok(())
     }
@@ -87,12 +93,15 @@ impl Cache {
         Self { root }
     }
 
-    /// The cache of this command line; `None` when nobody named a folder and this user has none, so that nothing was ever
-    /// kept.
+    /// The cache of this command line; `None` with `--no-cache`, and when nobody named a folder and this user has none, so
+    /// that nothing was ever kept.
     ///
     /// # Errors
     /// Those of [`DataDirs::new`] but for that one
     pub(crate) fn of(cli: &Cli) -> Result<Option<Self>, Error> {
+        if cli.no_cache {
+            return Ok(None);
+        }
         match DataDirs::new(cli.data_dir.as_deref()) {
             Ok(dirs) => Ok(Some(Self::new(dirs.cache))),
             Err(Error::NoDataDirectory) => Ok(None),

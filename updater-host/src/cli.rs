@@ -1,5 +1,7 @@
 //! The command line.
 
+#[cfg(feature = "http")]
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -39,6 +41,11 @@ pub(crate) struct Cli {
     #[cfg(feature = "http")]
     #[arg(long, global = true, env = "ANCHORAGE_DATA_DIR", value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+
+    /// Neither read nor write the data folder: downloads lie in a temporary folder, reports that fail are lost
+    #[cfg(feature = "http")]
+    #[arg(long, global = true)]
+    pub(crate) no_cache: bool,
 
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -150,6 +157,19 @@ pub(crate) struct Update {
     pub(crate) dangerous_skip_host_checks: bool,
 }
 
+/// An option that was given and does nothing for this command. A variable may stand for it at all times.
+#[cfg(feature = "http")]
+pub(crate) fn without_effect(cli: &Cli, arguments: &[OsString]) -> Option<String> {
+    let is_update = matches!(cli.command, Command::Update(_));
+    let names_folder = trust::host::names_option(arguments, "data-dir");
+    match (cli.no_cache, names_folder) {
+        (true, _) if !is_update => Some("--no-cache has an effect for update only".to_owned()),
+        (_, true) if !is_update => Some("--data-dir has an effect for update only".to_owned()),
+        (true, true) => Some("--no-cache does not use the folder of --data-dir: pass one of them".to_owned()),
+        _ => None,
+    }
+}
+
 /// `500ms`, `30s`, `2m`, or seconds; at least 1 ms, at most a day.
 fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.len() - text.trim_start_matches(|char: char| char.is_ascii_digit()).len();
@@ -188,6 +208,28 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[cfg(feature = "http")]
+    #[test]
+    fn the_data_folder_is_that_of_updates() {
+        let refused = |line: &str| {
+            let arguments: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            without_effect(&Cli::try_parse_from(&arguments).unwrap(), &arguments).is_some()
+        };
+        let update = "updater-host update --server http://h --anchor a";
+        for more in ["", " --data-dir d", " --no-cache"] {
+            assert!(!refused(&format!("{update}{more}")), "{more}");
+        }
+        for line in [
+            "updater-host scan --no-cache",
+            "updater-host --data-dir d info",
+            "updater-host reset --data-dir=d",
+        ] {
+            assert!(refused(line), "{line}");
+        }
+        assert!(refused(&format!("{update} --no-cache --data-dir d")));
+        assert!(!refused("updater-host scan"));
     }
 
     #[test]

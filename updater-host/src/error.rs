@@ -101,8 +101,12 @@ pub(crate) enum Error {
     #[error("the result could not be printed: {0}")]
     Output(std::io::Error),
     #[cfg(feature = "http")]
-    #[error("everybody on this computer may write to {}", shown(.0))]
-    SharedFolder(PathBuf),
+    #[error("{} is not safe as a data folder: {fault}", shown(path))]
+    SharedFolder {
+        path: PathBuf,
+        /// Who else can change what is in it.
+        fault: String,
+    },
     /// No home directory to keep downloads in.
     #[cfg(feature = "http")]
     #[error("there is no folder for downloads: this user has no home directory")]

@@ -32,6 +32,8 @@ mod trusted;
 mod update;
 
 use std::ffi::OsString;
+#[cfg(feature = "http")]
+use std::io::Write as _;
 
 use trust::host::{parse_command_line, report_usage, usage_message};
 
@@ -43,13 +45,21 @@ use output::{Output, usage_failure};
 /// Runs the program with its arguments (the first is its name) and returns the exit code.
 pub async fn run(arguments: Vec<OsString>) -> u8 {
     let json = arguments.iter().any(|argument| argument == "--json");
-    let cli = match parse_command_line::<Cli>(arguments) {
+    let cli = match parse_command_line::<Cli>(arguments.clone()) {
         Ok(cli) => cli,
         Err(error) => {
             let exit = report_usage(&error);
             return if error.use_stderr() { usage_failure(json, &usage_message(&error)) } else { exit };
         }
     };
+    #[cfg(feature = "http")]
+    if let Some(mistake) = cli::without_effect(&cli, &arguments) {
+        if !json {
+            // Nobody may be listening.
+            let _ = writeln!(std::io::stderr(), "error: {mistake}");
+        }
+        return usage_failure(json, &mistake);
+    }
     let output = Output::new(cli.json, cli.verbose);
     let interrupt = Interrupt::listen();
     let before = Moment::BeforeTransfer;

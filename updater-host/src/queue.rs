@@ -44,20 +44,40 @@ struct Queued {
 #[derive(Clone, Debug)]
 pub(crate) struct Queue {
     folder: PathBuf,
+    keeping: Keeping,
+}
+
+/// How long a queue keeps what it cannot deliver.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Keeping {
+    /// Until the next contact with the server.
+    Lasting,
+    /// Its folder ends with this run.
+    ThisRun,
 }
 
 /// What became of a delivery.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Delivery {
     Done,
+    /// The server knows no way for the reports of this device.
+    SetAside,
     Later,
 }
 
 impl Queue {
     /// A queue in this folder, which is made when a report is kept.
     #[must_use]
-    pub(crate) fn new(folder: PathBuf) -> Self {
-        Self { folder }
+    pub(crate) fn new(folder: PathBuf, keeping: Keeping) -> Self {
+        Self { folder, keeping }
+    }
+
+    /// What becomes of reports that are not delivered, for a message.
+    pub(crate) fn fate(&self) -> &'static str {
+        match self.keeping {
+            Keeping::Lasting => "reports are kept for the next run",
+            Keeping::ThisRun => "reports are lost when this run ends",
+        }
     }
 
     /// Keeps reports for `server` until [`Queue::deliver`]; nothing is sent, so this takes no time. Nothing of it stops
@@ -74,7 +94,7 @@ impl Queue {
     /// Delivers what waits for `server`, oldest first, until it is empty or the server does not take more.
     pub(crate) async fn deliver(&self, server: &Server, output: &Output) {
         if let Err(error) = self.try_deliver(server, output).await {
-            output.warn(&error.code(), &format!("reports are kept for the next run: {error}"));
+            output.warn(&error.code(), &format!("{}: {error}", self.fate()));
         }
     }
 
@@ -84,6 +104,8 @@ impl Queue {
         }
         // Another program that delivers already would send the same; what it has sent is not listed any more.
         let Some(_lock) = try_lock(&self.folder.join("lock"))? else { return Ok(()) };
+        // The order counts within a device; what is wrong with one must not hold up the others.
+        let mut set_aside = Vec::new();
         for path in self.waiting()? {
             let queued = match read_report(&path) {
                 Ok(Some(queued)) => queued,
@@ -101,11 +123,12 @@ impl Queue {
                 }
                 Err(error) => return Err(error),
             };
-            if queued.server != server.name() {
+            if queued.server != server.name() || set_aside.contains(&queued.serial) {
                 continue;
             }
-            match deliver_one(server, &queued, output).await? {
+            match deliver_one(server, &queued, self, output).await? {
                 Delivery::Done => remove(&path)?,
+                Delivery::SetAside => set_aside.push(queued.serial),
                 Delivery::Later => return Ok(()),
             }
         }
@@ -142,8 +165,21 @@ impl Queue {
     }
 }
 
-/// `Later` when the server cannot take anything now.
-async fn deliver_one(server: &Server, queued: &Queued, output: &Output) -> Result<Delivery, Error> {
+/// `Later` when the server cannot take anything now. An answer that is not update-server's is an error: so would be the
+/// next one.
+async fn deliver_one(
+    server: &Server,
+    queued: &Queued,
+    queue: &Queue,
+    output: &Output,
+) -> Result<Delivery, Error> {
+    if !trust::is_serial(&queued.serial) {
+        output.warn(
+            "report-malformed",
+            &format!("dropped a report on {:?}: it is not a serial", queued.serial),
+        );
+        return Ok(Delivery::Done);
+    }
     let sent = match &queued.report {
         Report::Device(body) => server.put_device(&queued.serial, body).await,
         Report::Event(body) => server.post_event(&queued.serial, body).await,
@@ -151,7 +187,14 @@ async fn deliver_one(server: &Server, queued: &Queued, output: &Output) -> Resul
     match sent {
         Ok(()) => Ok(Delivery::Done),
         Err(Error::ServerUnreachable { .. }) => {
-            output.say("  The server cannot be reached; the report is kept until the next run.");
+            match queue.keeping {
+                Keeping::Lasting => {
+                    output.say(&format!("  The server cannot be reached; {}.", queue.fate()));
+                }
+                Keeping::ThisRun => {
+                    output.warn("report-lost", &format!("the server cannot be reached; {}", queue.fate()));
+                }
+            }
             Ok(Delivery::Later)
         }
         Err(Error::ServerRefused { status: 408 | 429 | 500.., .. }) => Ok(Delivery::Later),
@@ -160,6 +203,12 @@ async fn deliver_one(server: &Server, queued: &Queued, output: &Output) -> Resul
         Err(error @ Error::ServerRefused { .. }) if judges_a_report(&error) => {
             output.warn(&error.code(), &format!("dropped a report on {}: {error}", queued.serial));
             Ok(Delivery::Done)
+        }
+        Err(error @ Error::ServerRefused { code: Some(_), .. }) => {
+            let words =
+                format!("reports on {} wait, and those on other devices go on: {error}", queued.serial);
+            output.warn(&error.code(), &words);
+            Ok(Delivery::SetAside)
         }
         Err(error) => Err(error),
     }

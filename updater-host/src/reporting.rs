@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::files;
 use crate::interrupt::Interrupt;
 use crate::output::Output;
-use crate::queue::{Queue, Report};
+use crate::queue::{Keeping, Queue, Report};
 use crate::release::Release;
 use crate::restart::Outcome;
 use crate::server::Server;
@@ -34,7 +34,7 @@ pub(crate) struct Reporting {
     server: Server,
     cache: Cache,
     queue: Queue,
-    /// In place of a data folder that cannot be written; it ends with this run.
+    /// In place of a data folder that cannot be written or must not be; it ends with this run.
     _temporary: Option<TempDir>,
 }
 
@@ -43,21 +43,19 @@ impl Reporting {
     pub(crate) fn new(cli: &Cli, options: &Update, output: &Output) -> Result<Option<Self>, Error> {
         let Some(url) = &options.server else { return Ok(None) };
         let token = options.token_file.as_deref().map(files::read_token).transpose()?;
-        let mut dirs = DataDirs::new(cli.data_dir.as_deref())?;
         let server = Server::new(url, token.as_deref(), options.ca.as_deref())?;
         if server.exposes_token() {
             output.warn("token-exposed", "the token is sent unencrypted; use https");
         }
-        let mut temporary = None;
-        if let Err(error @ Error::Write { .. }) = dirs.check_writable() {
-            // An update needs nothing of what is kept.
-            let Ok(folder) = TempDir::new() else { return Err(error) };
-            let words = format!("{error}; downloads, lists and unsent reports are kept for this run only");
-            output.warn(&error.code(), &words);
-            dirs = DataDirs::new(Some(folder.path()))?;
-            temporary = Some(folder);
-        }
-        let (cache, queue) = (Cache::new(dirs.cache), Queue::new(dirs.queue));
+        let lasting = if cli.no_cache { None } else { lasting(cli, output)? };
+        let (dirs, keeping, temporary) = match lasting {
+            Some(dirs) => (dirs, Keeping::Lasting, None),
+            None => {
+                let folder = TempDir::new().map_err(|source| Error::write(&std::env::temp_dir(), source))?;
+                (DataDirs::new(Some(folder.path()))?, Keeping::ThisRun, Some(folder))
+            }
+        };
+        let (cache, queue) = (Cache::new(dirs.cache), Queue::new(dirs.queue, keeping));
         Ok(Some(Self { server, cache, queue, _temporary: temporary }))
     }
 
@@ -72,7 +70,7 @@ impl Reporting {
             biased;
             () = interrupt.requested() => {}
             delivered = tokio::time::timeout(DELIVERY_LIMIT, delivery) => if delivered.is_err() {
-                output.warn("server-unreachable", "the server takes too long; reports are kept for the next run");
+                output.warn("server-unreachable", &format!("the server takes too long; {}", self.queue.fate()));
             }
         }
     }
@@ -164,6 +162,20 @@ impl Reporting {
     }
 }
 
+/// The data folder, if something can be kept there: an update needs nothing of it.
+fn lasting(cli: &Cli, output: &Output) -> Result<Option<DataDirs>, Error> {
+    let dirs = DataDirs::new(cli.data_dir.as_deref())?;
+    match dirs.check_writable() {
+        Ok(()) => Ok(Some(dirs)),
+        Err(error @ Error::Write { .. }) => {
+            let words = format!("{error}; downloads, lists and unsent reports are kept for this run only");
+            output.warn(&error.code(), &words);
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// What a device runs. `release` names the key that signed it, if it is the one.
 fn registration(device: &Device, installed: &Installed, release: Option<&Release>) -> Report {
     let facts = release.and_then(|release| release.facts.as_ref());
@@ -229,5 +241,34 @@ mod tests {
         let reporting = Reporting::new(&cli, options, &Output::new(true, false)).unwrap().unwrap();
         reporting.cache.keep_envelope(b"envelope").unwrap();
         assert!(!folder.path().join("cache/envelopes").exists());
+    }
+
+    /// Whatever lies in the data folder, and whosever it is.
+    #[test]
+    fn without_cache_the_data_folder_is_not_touched() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        let data = folder.path().to_str().unwrap();
+        let line = [
+            "updater-host",
+            "--data-dir",
+            data,
+            "--no-cache",
+            "update",
+            "--server",
+            "http://h",
+            "--anchor",
+            "r",
+        ];
+        let cli = Cli::try_parse_from(line).unwrap();
+        let Command::Update(options) = &cli.command else { panic!("{cli:?}") };
+        assert!(Cache::of(&cli).unwrap().is_none());
+        let reporting = Reporting::new(&cli, options, &Output::new(true, false)).unwrap().unwrap();
+        reporting.cache.keep_envelope(b"envelope").unwrap();
+        assert_eq!(reporting.queue.fate(), "reports are lost when this run ends");
+        let temporary = reporting._temporary.as_ref().unwrap().path().to_owned();
+        drop(reporting);
+        assert!(!temporary.exists());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }

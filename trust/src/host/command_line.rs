@@ -95,14 +95,15 @@ fn with_environment(command: clap::Command, arguments: &[OsString]) -> clap::Com
     let command = command.mut_args(|option| {
         let Some(variable) = option.get_env() else { return option };
         let is_empty = std::env::var_os(variable).is_some_and(|value| value.is_empty());
-        let is_given = option.get_long().is_some_and(|long| names(arguments, long));
+        let is_given = option.get_long().is_some_and(|long| names_option(arguments, long));
         if is_empty || is_given { option.env(Resettable::<clap::builder::OsStr>::Reset) } else { option }
     });
     command.mut_subcommands(|subcommand| with_environment(subcommand, arguments))
 }
 
 /// Whether the arguments hold `--LONG` or `--LONG=VALUE`.
-fn names(arguments: &[OsString], long: &str) -> bool {
+#[must_use]
+pub fn names_option(arguments: &[OsString], long: &str) -> bool {
     let options = arguments.iter().take_while(|argument| *argument != OsStr::new("--"));
     options.filter_map(|argument| argument.as_encoded_bytes().strip_prefix(b"--")).any(|option| {
         let rest = option.strip_prefix(long.as_bytes());

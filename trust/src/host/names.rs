@@ -22,7 +22,9 @@ impl NameError {
     pub const fn message(self) -> &'static str {
         // The numbers are those of the constants: asserted below.
         match self {
-            Self::Serial => "a serial is 1 to 32 printable ASCII characters",
+            Self::Serial => {
+                "a serial is 1 to 32 printable ASCII characters, without a space at either end, and neither . nor .."
+            }
             Self::Version => "a version is 1 to 32 printable ASCII characters",
         }
     }

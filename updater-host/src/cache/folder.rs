@@ -7,9 +7,9 @@ use std::path::Path;
 
 use crate::error::Error;
 
-/// The right of everybody to write.
+/// The rights of group and others to write.
 #[cfg(unix)]
-const WRITABLE_BY_ALL: u32 = 0o002;
+const WRITABLE_BY_OTHERS: u32 = 0o022;
 
 /// Makes the folder of a file where it is missing, readable by its owner only, whatever the umask.
 ///
@@ -26,15 +26,22 @@ pub(super) fn make_folder(path: &Path) -> Result<&Path, Error> {
     Ok(folder)
 }
 
-/// Refuses a folder in which everybody may delete the lists that were fetched, and put links into the way. One that is
-/// not there yet is fine.
+/// Refuses a folder in which another user may delete the lists that were fetched, and put links into the way. One that
+/// is not there yet is fine.
 ///
 /// # Errors
 /// [`Error::SharedFolder`]
 pub(super) fn refuse_shared(folder: &Path) -> Result<(), Error> {
     #[cfg(unix)]
-    if folder.metadata().is_ok_and(|metadata| metadata.mode() & WRITABLE_BY_ALL != 0) {
-        return Err(Error::SharedFolder(folder.to_owned()));
+    if let Ok(metadata) = folder.metadata() {
+        let unsafe_for = |fault| Err(Error::SharedFolder { path: folder.to_owned(), fault });
+        let mode = metadata.mode() & 0o7777;
+        if mode & WRITABLE_BY_OTHERS != 0 {
+            return unsafe_for(format!("other users may write to it (mode {mode:04o})"));
+        }
+        if let Err(other) = trust::host::refuse_other_owner(&metadata) {
+            return unsafe_for(other.to_string());
+        }
     }
     Ok(())
 }
@@ -91,9 +98,26 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_everybody_may_write_is_refused() {
+    fn a_folder_of_another_user_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        for (mode, code) in [(0o1777, "shared-folder"), (0o777, "shared-folder"), (0o775, ""), (0o700, "")] {
+        // Only root may give a folder away; for everybody else the folder of the devices is root's.
+        let is_root = std::os::unix::fs::chown(folder.path(), Some(65534), None).is_ok();
+        let path = if is_root { folder.path() } else { Path::new("/dev") };
+        let error = super::super::DataDirs::new(Some(path)).unwrap_err();
+        assert_eq!((error.code().as_str(), error.exit_code()), ("shared-folder", 3));
+        assert!(error.to_string().contains("another user"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_that_others_may_write_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        for (mode, code) in [
+            (0o1777, "shared-folder"),
+            (0o777, "shared-folder"),
+            (0o775, "shared-folder"),
+            (0o755, ""),
+            (0o700, ""),
+        ] {
             fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).unwrap();
             for outcome in [
                 make_folder(&folder.path().join("file")).map(drop),

@@ -23,7 +23,7 @@ impl Error {
             Self::Write { .. } => "file-write",
             Self::Output(_) => "output",
             #[cfg(feature = "http")]
-            Self::SharedFolder(_) => "shared-folder",
+            Self::SharedFolder { .. } => "shared-folder",
             #[cfg(feature = "http")]
             Self::NoDataDirectory => "no-data-directory",
             Self::Bus { .. } => "bus-failed",
@@ -100,7 +100,7 @@ impl Error {
             Self::ServerUrl(_) => 2,
             #[cfg(feature = "http")]
             Self::Write { .. }
-            | Self::SharedFolder(_)
+            | Self::SharedFolder { .. }
             | Self::NoDataDirectory
             | Self::DownloadBusy
             | Self::ServerUnreachable { .. }

@@ -26,11 +26,11 @@ impl Error {
             }
             Self::Output(_) => "Check where the output goes.",
             #[cfg(feature = "http")]
-            Self::SharedFolder(_) => {
-                "Pass another folder with --data-dir, or take the right to write from others (chmod o-w)."
+            Self::SharedFolder { .. } => {
+                "Pass a folder of your own with --data-dir, take the right to write from others (chmod go-w), or pass --no-cache."
             }
             #[cfg(feature = "http")]
-            Self::NoDataDirectory => "Pass --data-dir.",
+            Self::NoDataDirectory => "Pass --data-dir or --no-cache.",
             Self::Bus { address, source } => return words::bus_hint(address, source),
             Self::SerialNotFound { found, .. } if !found.is_empty() => {
                 "Check the serial, or choose one of the devices that answered."

@@ -5,7 +5,7 @@ use crate::server::tests::fake::{Answer, FakeServer};
 
 fn queue() -> (tempfile::TempDir, Queue) {
     let folder = tempfile::tempdir().unwrap();
-    let queue = Queue::new(folder.path().join("queue"));
+    let queue = Queue::new(folder.path().join("queue"), Keeping::Lasting);
     (folder, queue)
 }
 
@@ -204,4 +204,24 @@ async fn two_programs_do_not_send_the_same_report() {
     let _other = try_lock(&queue.folder.join("lock")).unwrap().unwrap();
     queue.deliver(&to(&server), &output()).await;
     assert!(server.requests().is_empty());
+}
+
+/// One device with a name that leads nowhere must not keep the reports on all others from the registry.
+#[tokio::test]
+async fn the_trouble_of_one_device_does_not_hold_up_the_others() {
+    let (_folder, queue) = queue();
+    let server = FakeServer::start(|request| match request.path.as_str() {
+        "/v1/devices/A-1" => Answer::new(405, br#"{"code":"method-not-allowed"}"#.to_vec()),
+        path => {
+            let serial = path.rsplit('/').next().unwrap();
+            Answer::ok(serde_json::json!({ "serial": serial }).to_string().into_bytes())
+        }
+    });
+    let client = to(&server);
+    for (serial, sequence) in [("..", 1), ("A-1", 2), ("A-1", 3), ("B-2", 4)] {
+        queue.keep(&client, serial, vec![report(sequence)], &output());
+    }
+    queue.deliver(&client, &output()).await;
+    assert_eq!(delivered(&server), [2, 4]);
+    assert_eq!(queue.waiting().unwrap().len(), 2, "those on A-1 wait in their order");
 }

@@ -64,7 +64,7 @@ pub(crate) async fn fetch_lists(online: &Online<'_>, trusted: &mut TrustStoreBuf
                 add_list(trusted, &format!("of {}", server.name()), bytes.clone())?;
                 // Also where a newer one was given as a file: that one may not be given the next time.
                 if let Ok(fetched) = RevocationList::verify(&bytes, trusted.anchors()) {
-                    cache.keep_revocation_list(trusted.anchors(), &fetched)?;
+                    online.kept(cache.keep_revocation_list(trusted.anchors(), &fetched))?;
                 }
             }
             Ok(None) => {}
@@ -154,7 +154,7 @@ impl Online<'_> {
             && checks == HostChecks::Enforced
             && device.state.mode == Mode::Application
         {
-            self.cache.keep_release_object(&server, &kind, &latest)?;
+            self.kept(self.cache.keep_release_object(&server, &kind, &latest))?;
             return Ok(Offer::Older(ReleaseName {
                 version: None,
                 sequence: Some(latest.sequence),
@@ -173,9 +173,20 @@ impl Online<'_> {
         let image = image?;
         // An answer that leads nowhere takes no kept release away.
         if facts.is_some() {
-            self.cache.keep_release_object(&server, &kind, &latest)?;
+            self.kept(self.cache.keep_release_object(&server, &kind, &latest))?;
         }
         Ok(Offer::Release(Release { envelope: sendable(envelope, checks, self.output)?, image, facts }))
+    }
+
+    /// What cannot be kept is fetched again the next time: no reason to end an update.
+    fn kept(&self, kept: Result<(), Error>) -> Result<(), Error> {
+        match kept {
+            Err(error @ Error::Write { .. }) => {
+                self.output.warn(&error.code(), &format!("{error}; it is fetched again the next time"));
+                Ok(())
+            }
+            kept => kept,
+        }
     }
 
     /// Something was fetched earlier, and is of no use: the server is needed.
@@ -189,7 +200,7 @@ impl Online<'_> {
             return Ok(envelope);
         }
         let envelope = self.server.envelope(latest).await?;
-        self.cache.keep_envelope(&envelope)?;
+        self.kept(self.cache.keep_envelope(&envelope))?;
         Ok(envelope)
     }
 
@@ -197,10 +208,22 @@ impl Online<'_> {
         if let Some(image) = self.cache.image(digest, size)? {
             return Ok(image);
         }
+        match self.fetch_image(self.cache, digest, size).await {
+            Err(error @ Error::Write { .. }) => {
+                // The disk of the data folder is full; that of temporary files may not be.
+                let Ok(folder) = tempfile::TempDir::new() else { return Err(error) };
+                self.output.warn(&error.code(), &format!("{error}; the image is fetched for this run only"));
+                self.fetch_image(&Cache::new(folder.path().to_owned()), digest, size).await.map_err(|_| error)
+            }
+            fetched => fetched,
+        }
+    }
+
+    async fn fetch_image(&self, cache: &Cache, digest: &[u8; 32], size: u64) -> Result<Vec<u8>, Error> {
         self.output.progress_begin(Transfer::FromServer, 0, size);
         let fetched = self
             .server
-            .image(self.cache, digest, size, &mut |fetching| match fetching {
+            .image(cache, digest, size, &mut |fetching| match fetching {
                 Fetching::At(bytes) => self.output.progress(Transfer::FromServer, bytes, size),
                 Fetching::ByAnother => {
                     self.output.say("  Another program downloads the same image; waiting for it.");
