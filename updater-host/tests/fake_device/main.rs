@@ -516,6 +516,26 @@ fn ctrl_c_while_a_list_is_sent_lets_the_device_go() {
     }
 }
 
+/// A scan of ten minutes is not waited for where its device is named and answers.
+#[test]
+fn a_device_that_is_named_is_asked_at_once() {
+    let bench = Bench::new();
+    let _device = bench.device(|_| ());
+    for named in [["--serial", "FAKE-1"], ["--node", "0x10"]] {
+        let mut child =
+            bench.command(&[&["--scan-time", "10m", "info"], &named[..]].concat()).spawn().unwrap();
+        let until = std::time::Instant::now() + Duration::from_secs(60);
+        while child.try_wait().unwrap().is_none() {
+            if std::time::Instant::now() > until {
+                child.kill().unwrap();
+                panic!("{named:?} waits for the whole scan");
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        assert!(child.wait().unwrap().success(), "{named:?}");
+    }
+}
+
 /// A file may be a pipe that nobody writes to, or lie on a drive that hangs.
 #[cfg(unix)]
 #[test]
