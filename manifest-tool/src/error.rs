@@ -149,8 +149,8 @@ pub enum Error {
     #[error("{} contains no certificate in PEM", .0.display())]
     Authorities(PathBuf),
     /// The server could not be reached, or stopped answering.
-    #[error("{step} failed: {source}")]
-    Http { step: String, source: Box<dyn std::error::Error + Send + Sync> },
+    #[error("{step} failed: {cause}")]
+    Http { step: String, cause: String },
     /// The server said no.
     #[error("{step} was refused by the server: {detail} (HTTP {status})")]
     ServerRefused {
@@ -380,14 +380,16 @@ impl Error {
             }
             Self::TokenFile { .. } => "Write the token of the server into the file, on a line of its own.",
             Self::Http { .. } => "Check the URL, the network and the server, then run the command again.",
+            Self::ServerRefused { status: 401 | 403, .. } => "Check --token-file.",
             Self::ServerRefused { hint: Some(hint), .. } => hint,
-            Self::ServerRefused { status: 401 | 403, .. } => "Check the token.",
             Self::ServerRefused { code: Some(code), .. } => {
                 let known = Reason::ALL.iter().find(|reason| reason.slug() == code);
                 known.map_or("See docs/server-api.md.", |reason| reason.hint())
             }
-            Self::ServerRefused { .. } => "See the server's log.",
-            Self::ServerAnswer { .. } => "Check that the URL is that of an update-server of this version.",
+            Self::ServerRefused { .. } => {
+                "Check that --server names an update-server; if it does, read the log of the server."
+            }
+            Self::ServerAnswer { .. } => "Check that --server names an update-server of this version.",
             Self::Internal(_) => "Please report it.",
         }
     }

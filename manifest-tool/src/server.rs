@@ -8,7 +8,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
 use reqwest::{Body, Client, RequestBuilder, Response, StatusCode, Url};
 use serde::Serialize;
 use server_client::{
-    MAX_CA_FILE_LEN, MAX_JSON_LEN, Refusal, authorities, bearer, exposes_token, has_etag, is_refusal,
+    MAX_CA_FILE_LEN, MAX_JSON_LEN, Refusal, authorities, bearer, cause, exposes_token, has_etag, is_refusal,
     is_web_page, parse_url, transfer_time, url_of,
 };
 use trust::host::{MAX_TOKEN_FILE_LEN, Serial, read_write_token};
@@ -267,7 +267,7 @@ impl Server {
 
 /// 2xx; anything else is an error with the server's own words.
 async fn send(step: &str, request: RequestBuilder) -> Result<Response, Error> {
-    let failed = |source: reqwest::Error| Error::Http { step: step.to_owned(), source: describe(source) };
+    let failed = |source: reqwest::Error| Error::Http { step: step.to_owned(), cause: cause(&source) };
     let answer = request.send().await.map_err(failed)?;
     let status = answer.status();
     if status.is_success() {
@@ -277,6 +277,8 @@ async fn send(step: &str, request: RequestBuilder) -> Result<Response, Error> {
         return Err(Error::ServerAnswer { step: step.to_owned(), detail: format!("HTTP status {status}") });
     }
     let Refusal { code, words, hint } = Refusal::read(&read_answer(step, answer).await.unwrap_or_default());
+    // Not in our name: it may be any server.
+    let hint = hint.map(|hint| format!("The server says: {hint}"));
     let detail = words.unwrap_or_else(|| status.canonical_reason().unwrap_or("no reason").to_owned());
     Err(Error::ServerRefused { step: step.to_owned(), status: status.as_u16(), code, detail, hint })
 }
@@ -300,7 +302,7 @@ fn named_len(answer: &Response) -> Option<u64> {
 /// The body, up to the limit.
 async fn read_answer(step: &str, mut answer: Response) -> Result<Vec<u8>, Error> {
     let mut body = Vec::new();
-    let failed = |source: reqwest::Error| Error::Http { step: step.to_owned(), source: describe(source) };
+    let failed = |source: reqwest::Error| Error::Http { step: step.to_owned(), cause: cause(&source) };
     while let Some(chunk) = answer.chunk().await.map_err(failed)? {
         if (body.len() + chunk.len()) as u64 > MAX_JSON_LEN {
             let detail = format!("it is longer than {MAX_JSON_LEN} bytes");
@@ -313,18 +315,6 @@ async fn read_answer(step: &str, mut answer: Response) -> Result<Vec<u8>, Error>
 
 fn outcome(status: StatusCode) -> Outcome {
     if status == StatusCode::CREATED { Outcome::Created } else { Outcome::Present }
-}
-
-/// reqwest says what went wrong in the cause, and names the URL, which people know.
-fn describe(error: reqwest::Error) -> Box<dyn std::error::Error + Send + Sync> {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(&error);
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text.into()
 }
 
 fn progress_bar(len: u64, output: Output) -> ProgressBar {

@@ -58,6 +58,26 @@ pub fn is_refusal(status: StatusCode) -> bool {
     status.is_client_error() || status.is_server_error()
 }
 
+/// Why a request failed, without the URL. The cause at the bottom says most: "connection refused" instead of "error
+/// sending request".
+#[must_use]
+pub fn cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    words_of(&cause.to_string())
+}
+
+/// A cause in words for those who do not know the library that said it.
+fn words_of(cause: &str) -> String {
+    if cause.contains("InvalidContentType") {
+        "the server does not speak TLS on this port; check the scheme and the port of the URL".to_owned()
+    } else {
+        printable_cut(cause.trim(), MAX_WORDS_LEN)
+    }
+}
+
 /// Whether an answer is a page for people: a portal answers everything with its own.
 #[must_use]
 pub fn is_web_page(headers: &HeaderMap) -> bool {
@@ -91,6 +111,13 @@ mod tests {
         let long = format!(r#"{{"detail": "{}", "code": "{}"}}"#, "a".repeat(400), "a".repeat(65));
         let long = Refusal::read(long.as_bytes());
         assert_eq!((long.code, long.words.map(|words| words.len())), (None, Some(303)));
+    }
+
+    #[test]
+    fn a_cause_is_in_words() {
+        let of_rustls = "received corrupt message of type InvalidContentType";
+        assert!(words_of(of_rustls).contains("does not speak TLS"));
+        assert_eq!(words_of("connection refused\u{1b}"), "connection refused\\u{1b}");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use reqwest::{Certificate, Client, ClientBuilder, Url, redirect};
 use trust::host::without_mark;
 use zeroize::Zeroizing;
 
-pub use answer::{Refusal, has_etag, is_refusal, is_web_page};
+pub use answer::{Refusal, cause, has_etag, is_refusal, is_web_page};
 pub use trust::host::transfer_time;
 
 /// Longest file of certificates, bytes: that of a whole system has a quarter of it.

@@ -20,7 +20,6 @@ use uuid::Uuid;
 use crate::cli::Cli;
 use crate::error::Error;
 use crate::server::{Kind, Latest};
-use crate::text::printable;
 use folder::make_folder;
 
 /// Longest release object that is read back, bytes.
@@ -358,11 +357,6 @@ pub(crate) fn digest_of_hex(text: &str) -> Option<[u8; 32]> {
     let lowercase = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     let mut digest = [0; 32];
     (lowercase && hex::decode_to_slice(text, &mut digest).is_ok()).then_some(digest)
-}
-
-/// A server's own words, cut and escaped.
-pub(crate) fn detail(text: &str) -> String {
-    printable(text.trim())
 }
 
 #[cfg(test)]

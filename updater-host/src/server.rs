@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use server_client::{
-    MAX_CA_FILE_LEN, MAX_JSON_LEN, Refusal, authorities, bearer, is_refusal, is_web_page, parse_url,
+    MAX_CA_FILE_LEN, MAX_JSON_LEN, Refusal, authorities, bearer, cause, is_refusal, is_web_page, parse_url,
     transfer_time, url_of,
 };
 use suit_manifest::author::inspect;
@@ -23,7 +23,7 @@ use suit_manifest::limits::MAX_ENVELOPE_LEN;
 use trust::{Domain, MAX_REVOCATION_LIST_LEN};
 use uuid::Uuid;
 
-use crate::cache::{detail, digest_of_hex};
+use crate::cache::digest_of_hex;
 use crate::error::{Error, ServerAnswerError};
 use crate::files::{self, MAX_IMAGE_LEN};
 use wire::{DeviceBody, EventBody, RegisteredDevice, ReleaseObject};
@@ -278,7 +278,7 @@ impl Server {
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> Error {
-        Error::ServerUnreachable { url: self.name(), detail: innermost(error) }
+        Error::ServerUnreachable { url: self.name(), detail: cause(error) }
     }
 }
 
@@ -313,15 +313,6 @@ async fn accepted(mut response: Response) -> Result<Response, Error> {
     let Refusal { code, words, .. } = Refusal::read(&bytes);
     let detail = words.unwrap_or_else(|| status.to_string());
     Err(Error::ServerRefused { status: status.as_u16(), code, detail })
-}
-
-/// The cause at the bottom says most: "connection refused" instead of "error sending request".
-fn innermost(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    detail(&cause.to_string())
 }
 
 #[cfg(test)]

@@ -221,9 +221,9 @@ fn a_refusal_is_told_in_the_servers_words() {
     assert!(message.contains("number 2 is taken \\u{1b}[2J (HTTP 409)"), "{message}");
     assert_eq!(hint, "See docs/server-api.md.");
     problem["hint"] = "Use the next number.\n".into();
-    assert_eq!(told(&problem).1, "Use the next number.");
+    assert_eq!(told(&problem).1, "The server says: Use the next number.");
     problem["hint"] = "x".repeat(2000).into();
-    assert_eq!(told(&problem).1, format!("{}...", "x".repeat(300)));
+    assert_eq!(told(&problem).1, format!("The server says: {}...", "x".repeat(300)));
 }
 
 #[test]

@@ -90,6 +90,10 @@ impl Error {
             #[cfg(feature = "http")]
             Self::ServerRefused { status: 401 | 403, .. } => "Check --token-file.",
             #[cfg(feature = "http")]
+            Self::ServerRefused { code: None, .. } => {
+                "Check that --server names an update-server; if it does, ask its operator to check the log."
+            }
+            #[cfg(feature = "http")]
             Self::ServerRefused { .. } => "Ask the operator of the server to check its log.",
             #[cfg(feature = "http")]
             Self::ServerAnswer(_) => "Check that --server names an update-server of this version.",

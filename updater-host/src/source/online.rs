@@ -1,6 +1,7 @@
 //! Release and revocation lists from an update-server, or what was fetched from it before.
 
 use suit_manifest::reason::Reason;
+use trust::host::read_unverified_revocation;
 use trust::{Domain, RevocationList, TrustStoreBuf};
 use update_protocol::profile::Mode;
 use uuid::Uuid;
@@ -56,8 +57,8 @@ pub(crate) async fn fetch_lists(online: &Online<'_>, trusted: &mut TrustStoreBuf
     for domain in trusted.domains().collect::<Vec<_>>() {
         match server.revocation_list(domain).await {
             Ok(Some(bytes)) => {
-                // Another domain's must not take its place.
-                if is_of_another(domain, trusted, &bytes) {
+                // A page or an empty body is no list to judge; another domain's must not take its place.
+                if read_unverified_revocation(&bytes).is_err() || is_of_another(domain, trusted, &bytes) {
                     let what = "revocation list";
                     return Err(Error::ServerAnswer(ServerAnswerError::OtherContent { what }));
                 }

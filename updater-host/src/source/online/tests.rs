@@ -63,6 +63,16 @@ async fn the_list_of_another_anchor_takes_no_place() {
     assert_eq!((bench.kept(1), bench.kept(2)), (Some(list(&root(1), 5)), None));
 }
 
+/// Another program that answers at this address says nothing of lists, and the manufacturer is not to blame.
+#[tokio::test]
+async fn what_is_no_list_is_the_servers_fault() {
+    let mut bench = Bench::new();
+    for body in [&b"{}"[..], b"", b"<html>"] {
+        let error = bench.ask(|| Answer::ok(body.to_vec())).await.unwrap_err();
+        assert_eq!((error.code().as_str(), error.exit_code()), ("server-answer", 7), "{body:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_fetched_list_is_kept_whatever_else_is_held() {
     let mut bench = Bench::new();
