@@ -206,3 +206,21 @@ async fn a_release_that_the_server_does_not_offer_any_more_is_forgotten() {
         assert_eq!(kept(&cache, &server), 0, "{code}");
     }
 }
+
+/// A full disk, or something in the way: nothing that is kept is needed for this update.
+#[cfg(unix)]
+#[tokio::test]
+async fn what_cannot_be_kept_ends_no_update() {
+    let bench = Bench::new();
+    let digest: [u8; 32] = <sha2::Sha256 as sha2::Digest>::digest(IMAGE).into();
+    let images = bench.folder.path().join("images");
+    std::fs::create_dir(&images).unwrap();
+    std::os::unix::fs::symlink("elsewhere", images.join(format!("{}.part", hex::encode(digest)))).unwrap();
+    let fake = FakeServer::start(|_| Answer::ok(IMAGE.to_vec()));
+    let server = Server::new(&fake.url(), None, None).unwrap();
+    let output = Output::new(true, false);
+    let online = Online { server: &server, cache: &bench.cache, output: &output };
+    assert_eq!(online.image(&digest, IMAGE.len() as u64).await.unwrap(), IMAGE);
+    std::fs::write(bench.folder.path().join("envelopes"), b"a file in place of the folder").unwrap();
+    online.kept(bench.cache.keep_envelope(b"envelope")).unwrap();
+}
