@@ -129,6 +129,12 @@ async fn who_may_not_sign_is_refused_with_the_reason() {
     server.post("/v1/releases", forge(&update, &expired)).await.is_problem(422, "credential-expired");
     let early = release_key_with(&world.root, |it| it.not_before = Some(UnixTime(now + 1000)));
     server.post("/v1/releases", forge(&update, &early)).await.is_problem(422, "credential-not-yet-valid");
+    // A genuine signature, of another manifest.
+    let genuine = release_key(&world.root);
+    let (mut patched, other) = (sign(&update, &genuine), sign(&description(&image, 3), &genuine));
+    let signature = patched.windows(2).rposition(|head| head == [0x58, 0x40]).unwrap() + 2;
+    patched[signature..signature + 64].copy_from_slice(&other[signature..signature + 64]);
+    server.post("/v1/releases", patched).await.is_problem(422, "signature-invalid");
     server.post("/v1/releases", create(&update).unwrap()).await.is_problem(422, "signature-missing");
     assert_eq!(server.listed().await, [10, 2]);
 }

@@ -126,20 +126,37 @@ async fn a_commit_that_fails_fails_its_whole_group_and_the_next_one_succeeds() {
 
 #[tokio::test]
 async fn a_connection_in_doubt_is_thrown_away() {
-    let (_dir, store) = store().await;
-    // SQLite rolls back by itself on a full disk: what is under way for the caller is over for the database.
-    let (release, held) = store.hold_writer().await;
-    let writes = [write(&store, ONE), write(&store, "ROLLBACK")];
-    queued(&store, 2).await;
-    drop(release);
-    for write in [held].into_iter().chain(writes) {
-        assert!(matches!(write.await.unwrap(), Err(StoreError::Commit(_))));
+    for in_doubt in [
+        // SQLite rolls back by itself on a full disk: what is under way for the caller is over for the database.
+        "ROLLBACK",
+        // A transaction is still open when the group has failed, and one after a commit that failed.
+        "ROLLBACK; BEGIN",
+        "PRAGMA defer_foreign_keys = ON;
+         INSERT INTO envelopes (sha256, manifest_digest, bytes, published_at) VALUES (zeroblob(32), zeroblob(32), x'00', 0)",
+    ] {
+        let (_dir, store) = store().await;
+        let (release, held) = store.hold_writer().await;
+        let writes = [write(&store, ONE), write(&store, in_doubt)];
+        queued(&store, 2).await;
+        drop(release);
+        for write in [held].into_iter().chain(writes) {
+            assert!(matches!(write.await.unwrap(), Err(StoreError::Commit(_))), "{in_doubt}");
+        }
+        later_writes_are_kept(&store, in_doubt).await;
     }
+    // One that failed alone may have changed the connection, though its rows are rolled back.
+    let (_dir, store) = store().await;
+    let failed = "PRAGMA query_only = ON; SELECT nothing";
+    assert!(matches!(write(&store, failed).await.unwrap(), Err(StoreError::Database(_))));
+    later_writes_are_kept(&store, failed).await;
+}
+
+async fn later_writes_are_kept(store: &Store, after: &str) {
     for sequence in 0..50 {
         let inserted = store.insert_envelope(envelope(sequence, u64::from(sequence), &[sequence])).await;
-        assert_eq!(inserted.unwrap(), Insertion::Created);
+        assert_eq!(inserted.unwrap(), Insertion::Created, "after {after}");
     }
-    assert!(kept(&store).await.is_empty());
+    assert!(kept(store).await.is_empty());
 }
 
 #[tokio::test]
