@@ -59,6 +59,9 @@ pub enum BlobError {
         /// The length of what is stored, bytes.
         len: u64,
     },
+    /// It was stored once, since a release names it, and is not there any more.
+    #[error("the image {0}, which a release names, is lost")]
+    Lost(Digest),
     /// Something that is no file lies in the place of the image, or what is no folder in the place of its folder. It
     /// stays there.
     #[error("{} is {kind}; it is in the way of an image", .path.display())]
@@ -225,7 +228,12 @@ impl Blobs {
         }
     }
 
-    /// Images that are known to be damaged, or that cannot be read.
+    /// An image that a release names is not there.
+    pub fn note_lost(&self, digest: Digest) {
+        self.known.note_lost(digest);
+    }
+
+    /// Images that are known to be damaged or lost, or that cannot be read.
     pub fn damaged(&self) -> usize {
         self.known.damaged()
     }

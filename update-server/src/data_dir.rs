@@ -44,6 +44,13 @@ pub enum DataDirError {
     /// A folder, a link or a pipe lies where a file of the server should, or a file where a folder should.
     #[error("cannot use {}: {source}", .path.display())]
     InTheWay { path: PathBuf, source: io::Error },
+    /// Started anew, the server would forget releases, withdrawals, revocation lists and devices.
+    #[error("{} holds images, but its database is {state}", .path.display())]
+    DatabaseLost {
+        path: PathBuf,
+        /// "missing" or "empty".
+        state: &'static str,
+    },
     #[error("{} is not a directory", .path.display())]
     NotADirectory { path: PathBuf },
     #[error("cannot use {}: {source}", .path.display())]
@@ -112,7 +119,18 @@ impl DataDir {
 fn refuse_foreign(path: &Path) -> Result<(), DataDirError> {
     let io_error = |source| DataDirError::Io { path: path.to_owned(), source };
     // Whatever it is: what it should be is checked next.
-    if path.join(DATABASE_FILE).symlink_metadata().is_err() {
+    let database = path.join(DATABASE_FILE).symlink_metadata();
+    let lost = match &database {
+        Ok(metadata) if metadata.is_file() && metadata.len() == 0 => Some("empty"),
+        Ok(_) => None,
+        Err(_) => Some("missing"),
+    };
+    if let Some(state) = lost
+        && has_images(&path.join(IMAGES_DIR))
+    {
+        return Err(DataDirError::DatabaseLost { path: path.to_owned(), state });
+    }
+    if database.is_err() {
         for entry in fs::read_dir(path).map_err(io_error)? {
             let name = entry.map_err(io_error)?.file_name();
             if !HARMLESS.iter().any(|harmless| name == *harmless) {
@@ -121,6 +139,12 @@ fn refuse_foreign(path: &Path) -> Result<(), DataDirError> {
         }
     }
     check_owner(path, &path.metadata().map_err(io_error)?)
+}
+
+/// Whether an image lies in the folder: the database of a first start is complete before that.
+fn has_images(images: &Path) -> bool {
+    let folders = fs::read_dir(images).into_iter().flatten().flatten();
+    folders.flat_map(|folder| fs::read_dir(folder.path()).into_iter().flatten()).next().is_some()
 }
 
 fn check_owner(path: &Path, metadata: &fs::Metadata) -> Result<(), DataDirError> {
@@ -251,6 +275,25 @@ mod tests {
         DataDir::open(dir.path()).unwrap();
         // Ours stays ours, whatever an operator lays beside it.
         fs::write(dir.path().join("copy.sqlite"), b"").unwrap();
+        DataDir::open(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn a_database_that_is_lost_beside_its_images_is_not_made_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        DataDir::open(dir.path()).unwrap();
+        let (database, folder) = (dir.path().join("registry.sqlite"), dir.path().join("images/ab"));
+        fs::create_dir(&folder).unwrap();
+        // Nothing is lost yet: no image was ever kept.
+        DataDir::open(dir.path()).unwrap();
+        fs::write(folder.join("abcd"), b"image").unwrap();
+        let refused = DataDir::open(dir.path()).unwrap_err();
+        assert!(matches!(refused, DataDirError::DatabaseLost { state: "empty", .. }), "{refused:?}");
+        fs::remove_file(&database).unwrap();
+        let refused = DataDir::open(dir.path()).unwrap_err();
+        assert!(matches!(refused, DataDirError::DatabaseLost { state: "missing", .. }), "{refused:?}");
+        assert!(!database.exists());
+        fs::write(&database, b"whatever SQLite says of it").unwrap();
         DataDir::open(dir.path()).unwrap();
     }
 

@@ -3,12 +3,12 @@
 
 mod connections;
 mod linger;
+mod start_error;
 
 use std::convert::Infallible;
 use std::io::{self, Write as _};
 use std::net::{IpAddr, SocketAddr};
-use std::process::ExitCode;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -23,19 +23,21 @@ use hyper_util::service::TowerToHyperService;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinSet;
 
 use self::connections::{Connections, Place};
-use crate::blobs::{BlobError, Blobs};
+pub use self::start_error::StartError;
+use crate::blobs::Blobs;
 use crate::clock::ClockWatch;
-use crate::config::{Config, ConfigError};
-use crate::data_dir::{DataDir, DataDirError};
-use crate::domain::catalogue::{Catalogue, CatalogueError};
-use crate::domain::records::{Records, RecordsError};
+use crate::config::Config;
+use crate::data_dir::DataDir;
+use crate::domain::catalogue::Catalogue;
+use crate::domain::records::Records;
 use crate::domain::registry::Registry;
 use crate::domain::unix_now;
 use crate::http::{self, Parts};
 use crate::readiness::Readiness;
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 
 /// Connections at one time; more wait in the system's queue, or take the place of one that only waits. Each may have a
 /// file open too, and 1024 is the usual limit of open files.
@@ -54,110 +56,6 @@ const CLOCK_PAUSE: Duration = Duration::from_secs(60);
 /// Pause after a failed accept (too many open files): the next would fail as well.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
-/// Why the server did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The options point to something unusable.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The data directory.
-    #[error(transparent)]
-    DataDir(#[from] DataDirError),
-    /// The database.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The image store.
-    #[error(transparent)]
-    Blobs(#[from] BlobError),
-    /// The stored revocation lists.
-    #[error(transparent)]
-    Records(#[from] RecordsError),
-    /// The stored releases.
-    #[error("cannot read the stored releases: {0}")]
-    Catalogue(#[from] CatalogueError),
-    /// The address.
-    #[error("cannot listen on {address}: {source}")]
-    Listen {
-        /// As given.
-        address: String,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The runtime, the signals or stdout.
-    #[error("the system failed: {0}")]
-    System(#[from] io::Error),
-}
-
-impl StartError {
-    /// The exit code (docs/errors.md).
-    pub fn exit_code(&self) -> ExitCode {
-        ExitCode::from(match self {
-            Self::Config(_) => 4,
-            Self::Records(RecordsError::StoredList { .. }) => 5,
-            Self::DataDir(_)
-            | Self::Store(_)
-            | Self::Blobs(_)
-            | Self::Records(
-                RecordsError::Refused(_)
-                | RecordsError::NotNewer { .. }
-                | RecordsError::Store(_)
-                | RecordsError::Cut(_),
-            )
-            | Self::Catalogue(_)
-            | Self::Listen { .. }
-            | Self::System(_) => 3,
-        })
-    }
-
-    /// An instruction for the operator, unless the message has it.
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::DataDir(DataDirError::InUse { .. }) => {
-                Some("stop the other one, or give this one its own --data")
-            }
-            Self::DataDir(DataDirError::Foreign { .. }) => {
-                Some("give --data a new or an empty folder; nothing was changed")
-            }
-            Self::DataDir(DataDirError::OtherOwner { .. }) => {
-                Some("run update-server as that user, or chown it; look what is in it before")
-            }
-            Self::DataDir(DataDirError::InTheWay { .. }) => {
-                Some("move it away, after a look at what it is; nothing was changed")
-            }
-            Self::DataDir(DataDirError::WorldWritable { .. }) => {
-                Some("chmod o-w it, after a look at what is in it")
-            }
-            Self::Store(StoreError::Newer { .. }) => {
-                Some("run the update-server that wrote it, or restore a backup from before")
-            }
-            Self::Store(StoreError::Migration(_)) => Some("restore the database from a backup"),
-            Self::Records(RecordsError::StoredList { .. }) => Some(
-                "restore the database from a backup, or check what --anchor names: no list may revoke an anchor",
-            ),
-            Self::Listen { .. } => Some("check --listen; port 0 takes any free port"),
-            Self::Config(_)
-            | Self::DataDir(DataDirError::NotADirectory { .. } | DataDirError::Io { .. })
-            | Self::Store(
-                StoreError::Corrupt { .. }
-                | StoreError::Database(_)
-                | StoreError::Commit(_)
-                | StoreError::Busy
-                | StoreError::BrokenOff
-                | StoreError::File { .. },
-            )
-            | Self::Blobs(_)
-            | Self::Records(
-                RecordsError::Refused(_)
-                | RecordsError::NotNewer { .. }
-                | RecordsError::Store(_)
-                | RecordsError::Cut(_),
-            )
-            | Self::Catalogue(_)
-            | Self::System(_) => None,
-        }
-    }
-}
-
 /// A server that is ready to accept.
 #[derive(Debug)]
 pub struct Server {
@@ -168,6 +66,8 @@ pub struct Server {
     connections_per_address: usize,
     // Held until the last request is done.
     _data: DataDir,
+    // It ends with the server.
+    _background: JoinSet<()>,
 }
 
 impl Server {
@@ -180,6 +80,9 @@ impl Server {
         let catalogue = Catalogue::open(store.clone(), blobs.clone(), records.clone(), unix_now()).await?;
         let clock = Arc::new(ClockWatch::new(store.clone(), catalogue.clone()));
         clock.fault(unix_now()).await?;
+        let mut background = JoinSet::new();
+        background.spawn(scrub(blobs.clone(), catalogue.clone()));
+        background.spawn(watch_clock(clock.clone()));
         let router = http::router(Parts {
             registry: Registry::new(store.clone()),
             readiness: Readiness::new(store.clone(), blobs.clone(), catalogue.clone(), clock.clone()),
@@ -189,8 +92,6 @@ impl Server {
             tokens: config.tokens,
             max_image_bytes: config.max_image_bytes,
         });
-        tokio::spawn(scrub(Arc::downgrade(&blobs)));
-        tokio::spawn(watch_clock(Arc::downgrade(&clock)));
         let listener = TcpListener::bind(&config.listen)
             .await
             .map_err(|source| StartError::Listen { address: config.listen, source })?;
@@ -209,6 +110,7 @@ impl Server {
             shutdown_limit: config.shutdown_limit,
             connections_per_address: config.connections_per_address,
             _data: data,
+            _background: background,
         })
     }
 
@@ -282,23 +184,22 @@ impl Server {
     }
 }
 
-/// Holds the stored images against their digests, over and over, as long as the server uses them.
-async fn scrub(blobs: Weak<Blobs>) {
-    while let Some(blobs) = blobs.upgrade() {
+/// Looks for the images that releases name, and holds those that are stored against their digests, over and over.
+async fn scrub(blobs: Arc<Blobs>, catalogue: Catalogue) {
+    loop {
+        catalogue.look_for_images().await;
         match blobs.scrub().await {
             Ok(images) => tracing::debug!(images, damaged = blobs.damaged(), "verified the stored images"),
             Err(error) => tracing::error!(%error, "cannot verify the stored images"),
         }
-        drop(blobs);
         tokio::time::sleep(SCRUB_PAUSE).await;
     }
 }
 
 /// Looks at the clock now and then, also when nobody asks whether the server is ready.
-async fn watch_clock(clock: Weak<ClockWatch>) {
+async fn watch_clock(clock: Arc<ClockWatch>) {
     loop {
         tokio::time::sleep(CLOCK_PAUSE).await;
-        let Some(clock) = clock.upgrade() else { return };
         if let Err(error) = clock.fault(unix_now()).await {
             tracing::error!(%error, "cannot look at the clock");
         }

@@ -148,6 +148,7 @@ pub(super) struct Known {
     cache: Mutex<Cache>,
     judged: Mutex<LruCache<Digest, Judged>>,
     damaged: Mutex<HashSet<Digest>>,
+    lost: Mutex<HashSet<Digest>>,
 }
 
 /// A large file, and whether its content was the digest's.
@@ -170,6 +171,7 @@ impl Default for Known {
             cache: Mutex::new(Cache { images, len: 0 }),
             judged: Mutex::new(LruCache::new(MAX_REMEMBERED)),
             damaged: Mutex::default(),
+            lost: Mutex::default(),
         }
     }
 }
@@ -197,9 +199,18 @@ impl Known {
         self.judged().insert(digest, Judged { state, is_whole: true });
     }
 
-    /// Images that were found damaged or unusable, and not whole since.
+    /// Images that were found damaged, lost or unusable, and not whole since.
     pub(super) fn damaged(&self) -> usize {
-        self.damaged.lock().unwrap_or_else(PoisonError::into_inner).len()
+        let (damaged, lost) = (self.damaged_now(), self.lost_now());
+        damaged.union(&lost).count()
+    }
+
+    fn damaged_now(&self) -> MutexGuard<'_, HashSet<Digest>> {
+        self.damaged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lost_now(&self) -> MutexGuard<'_, HashSet<Digest>> {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a file can be opened without hashing it at length.
@@ -215,17 +226,22 @@ impl Known {
 
     /// Something else lies under the image's name, or the disk does not give it.
     pub(super) fn note_unusable(&self, digest: Digest, error: &BlobError) {
-        let mut damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
-        if damaged.insert(digest) {
+        if self.damaged_now().insert(digest) {
             tracing::error!(%digest, %error, "a stored image cannot be read");
         }
-        drop(damaged);
         self.forget(digest);
+    }
+
+    /// Nothing lies under the name of an image that was stored once.
+    pub(super) fn note_lost(&self, digest: Digest) {
+        if self.lost_now().insert(digest) {
+            tracing::error!(%digest, "a stored image is lost");
+        }
     }
 
     /// Nothing lies under the image's name any more.
     pub(super) fn note_absent(&self, digest: Digest) {
-        self.note(digest, true);
+        self.damaged_now().remove(&digest);
         self.forget(digest);
     }
 
@@ -281,10 +297,11 @@ impl Known {
     }
 
     fn note(&self, digest: Digest, is_whole: bool) {
-        let mut damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
+        // A file lies there.
+        self.lost_now().remove(&digest);
         if is_whole {
-            damaged.remove(&digest);
-        } else if damaged.insert(digest) {
+            self.damaged_now().remove(&digest);
+        } else if self.damaged_now().insert(digest) {
             tracing::error!(%digest, "a stored image is damaged");
         }
     }

@@ -311,6 +311,21 @@ impl Catalogue {
         lists.max(self.look(Index::newest_issue))
     }
 
+    /// Whether a release names this image, so that it was stored once.
+    pub fn names_image(&self, digest: Digest) -> bool {
+        self.look(|index| index.names_image(digest))
+    }
+
+    /// Looks whether the images are there that releases name. A lost one is logged and counted by [`Blobs::damaged`].
+    pub async fn look_for_images(&self) {
+        let named: Vec<_> = self.look(|index| index.images().collect());
+        for digest in named {
+            if let Ok(false) = self.blobs.contains(digest).await {
+                self.blobs.note_lost(digest);
+            }
+        }
+    }
+
     fn look<R>(&self, look: impl FnOnce(&Index) -> R) -> R {
         look(&self.indexed.read().unwrap_or_else(PoisonError::into_inner).index)
     }

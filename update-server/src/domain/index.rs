@@ -211,6 +211,8 @@ pub struct Index {
     classes: HashMap<(Identifier, Identifier), Class>,
     boundaries: BTreeMap<u64, BTreeSet<Digest>>,
     newest_issue: Option<u64>,
+    /// The images that releases name, with the number of these releases.
+    images: HashMap<Digest, usize>,
 }
 
 impl Index {
@@ -224,6 +226,9 @@ impl Index {
         shelf.all.insert(sequence, digest);
         if entry.verdict == Verdict::Offered {
             shelf.offered.insert(sequence, digest);
+        }
+        if let Some(release) = &entry.release {
+            *self.images.entry(release.image.digest).or_default() += 1;
         }
         let issued_at = entry.release.as_ref().map(|release| release.validity.issued_at);
         self.newest_issue = self.newest_issue.max(issued_at);
@@ -243,6 +248,14 @@ impl Index {
             shelf.all.remove(&sequence);
             shelf.offered.remove(&sequence);
         }
+        if let Some(release) = &entry.release
+            && let Some(count) = self.images.get_mut(&release.image.digest)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.images.remove(&release.image.digest);
+            }
+        }
         for boundary in &entry.boundaries {
             if let Some(digests) = self.boundaries.get_mut(boundary) {
                 digests.remove(&digest);
@@ -258,6 +271,16 @@ impl Index {
     /// When the newest credential was issued that a configured anchor's key signed: seconds since the epoch.
     pub(super) fn newest_issue(&self) -> Option<u64> {
         self.newest_issue
+    }
+
+    /// The images that releases name.
+    pub(super) fn images(&self) -> impl Iterator<Item = Digest> + '_ {
+        self.images.keys().copied()
+    }
+
+    /// Whether a release names this image.
+    pub(super) fn names_image(&self, digest: Digest) -> bool {
+        self.images.contains_key(&digest)
     }
 
     /// Releases whose verdict may differ between two times (seconds since the epoch).

@@ -18,7 +18,7 @@ use super::body;
 use super::conditional::{Selection, select};
 use super::extract::{MayWrite, PathValue};
 use super::problem::Problem;
-use crate::blobs::UploadError;
+use crate::blobs::{BlobError, UploadError};
 use crate::domain::Digest;
 
 #[derive(Serialize)]
@@ -60,13 +60,19 @@ pub(super) async fn send_image(
     method: Method,
     request: HeaderMap,
 ) -> Result<Response, Problem> {
-    let unknown = || Problem::not_found("image-unknown", "No image with this digest is stored.");
+    let absent = || {
+        if app.catalogue.names_image(digest) {
+            app.blobs.note_lost(digest);
+            return Problem::from(BlobError::Lost(digest));
+        }
+        Problem::not_found("image-unknown", "No image with this digest is stored.")
+    };
     // A publisher asks by HEAD whether to send it: then the disk has to have it, not the memory.
     let image = match method {
         Method::HEAD => app.blobs.stored(digest).await?,
         _ => app.blobs.image(digest).await?,
     };
-    let image = image.ok_or_else(unknown)?;
+    let image = image.ok_or_else(absent)?;
     let size = image.size();
     let etag = HeaderValue::try_from(format!("\"{digest}\"")).map_err(Problem::internal)?;
     // RFC 9110 section 14.2: a range is for GET only.

@@ -384,6 +384,12 @@ impl From<BlobError> for Problem {
                 let hint = "Upload it again with PUT /v1/images/{sha256}: that repairs it.";
                 Self::unavailable("image-damaged", detail, hint, error)
             }
+            BlobError::Lost(_) => Self::unavailable(
+                "image-lost",
+                "A release names the image, and it is not stored any more.",
+                "Upload it again with PUT /v1/images/{sha256}.",
+                error,
+            ),
             BlobError::Obstructed { .. } => Self::unavailable(
                 "image-obstructed",
                 "Something else lies in the place of the image's file on the server's disk. It was left as it is.",

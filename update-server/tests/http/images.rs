@@ -300,3 +300,42 @@ async fn a_download_can_be_resumed_where_it_broke_off() {
     got.extend(&rest.is(206).body);
     assert!(got == image);
 }
+
+#[tokio::test]
+async fn an_image_that_is_lost_is_said_and_counted_and_comes_back() {
+    let world = World::new();
+    let server = world.start();
+    let key = release_key(&world.root);
+    let (named, other) = (image(1, 1000), image(2, 1000));
+    server.publish(&named, &envelope(&named, 1, &key)).await.is(201);
+    server.put_image(&other).await;
+    drop(server);
+    for image in [&named, &other] {
+        let digest = sha256(image);
+        std::fs::remove_file(world.data().join("images").join(&digest[..2]).join(&digest)).unwrap();
+    }
+    // Found although nobody asks for it.
+    let server = world.start();
+    let damaged = async |server: &Server| server.get("/v1/live").await.json()["damaged_images"].clone();
+    for _ in 0..200 {
+        if damaged(&server).await == 1 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert_eq!(damaged(&server).await, 1);
+    assert!(
+        server.log().lines().any(|line| line.contains("ERROR") && line.contains("a stored image is lost"))
+    );
+    server.get(&path(&named)).await.is_problem(503, "image-lost");
+    server.get(&path(&other)).await.is_problem(404, "image-unknown");
+    server.put_image(&named).await;
+    assert!(server.get(&path(&named)).await.is(200).body == named);
+    assert_eq!(damaged(&server).await, 0);
+    // And while the server runs.
+    let digest = sha256(&named);
+    std::fs::remove_file(world.data().join("images").join(&digest[..2]).join(&digest)).unwrap();
+    server.send(axum::http::Method::HEAD, &path(&named), &[], Vec::new()).await.is(503);
+    assert_eq!(damaged(&server).await, 1);
+    assert_eq!(server.log().matches("a stored image is lost").count(), 2, "once each time");
+}

@@ -1,0 +1,120 @@
+//! Why the server does not start, the exit code for it, and what the operator can do.
+
+use std::io;
+use std::process::ExitCode;
+
+use crate::blobs::BlobError;
+use crate::config::ConfigError;
+use crate::data_dir::DataDirError;
+use crate::domain::catalogue::CatalogueError;
+use crate::domain::records::RecordsError;
+use crate::store::StoreError;
+
+/// Exit codes (docs/errors.md): the system or the disk, an option's file, a record that is not authentic.
+const SYSTEM: u8 = 3;
+const CONFIGURATION: u8 = 4;
+const RECORD: u8 = 5;
+
+/// Why the server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The options point to something unusable.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The data directory.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The image store.
+    #[error(transparent)]
+    Blobs(#[from] BlobError),
+    /// The stored revocation lists.
+    #[error(transparent)]
+    Records(#[from] RecordsError),
+    /// The stored releases.
+    #[error("cannot read the stored releases: {0}")]
+    Catalogue(#[from] CatalogueError),
+    /// The address.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// As given.
+        address: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The runtime, the signals or stdout.
+    #[error("the system failed: {0}")]
+    System(#[from] io::Error),
+}
+
+impl StartError {
+    /// The exit code (docs/errors.md).
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(self.judge().0)
+    }
+
+    /// An instruction for the operator, unless the message has it.
+    pub fn hint(&self) -> Option<&'static str> {
+        self.judge().1
+    }
+
+    fn judge(&self) -> (u8, Option<&'static str>) {
+        match self {
+            Self::Config(_) => (CONFIGURATION, None),
+            Self::DataDir(error) => (SYSTEM, of_data_dir(error)),
+            Self::Store(error) => (SYSTEM, of_store(error)),
+            Self::Records(RecordsError::StoredList { .. }) => (
+                RECORD,
+                Some(
+                    "restore the database from a backup, or check what --anchor names: no list may revoke an anchor",
+                ),
+            ),
+            Self::Listen { .. } => (SYSTEM, Some("check --listen; port 0 takes any free port")),
+            Self::Records(
+                RecordsError::Refused(_)
+                | RecordsError::NotNewer { .. }
+                | RecordsError::Store(_)
+                | RecordsError::Cut(_),
+            )
+            | Self::Blobs(_)
+            | Self::Catalogue(_)
+            | Self::System(_) => (SYSTEM, None),
+        }
+    }
+}
+
+fn of_data_dir(error: &DataDirError) -> Option<&'static str> {
+    match error {
+        DataDirError::InUse { .. } => Some("stop the other one, or give this one its own --data"),
+        DataDirError::Foreign { .. } => Some("give --data a new or an empty folder; nothing was changed"),
+        DataDirError::DatabaseLost { .. } => Some(
+            "restore registry.sqlite from a backup; to begin anew, without releases, revocation lists and devices, \
+             move `images` away",
+        ),
+        DataDirError::OtherOwner { .. } => {
+            Some("run update-server as that user, or chown it; look what is in it before")
+        }
+        DataDirError::InTheWay { .. } => {
+            Some("move it away, after a look at what it is; nothing was changed")
+        }
+        DataDirError::WorldWritable { .. } => Some("chmod o-w it, after a look at what is in it"),
+        DataDirError::NotADirectory { .. } | DataDirError::Io { .. } => None,
+    }
+}
+
+fn of_store(error: &StoreError) -> Option<&'static str> {
+    match error {
+        StoreError::Newer { .. } => {
+            Some("run the update-server that wrote it, or restore a backup from before")
+        }
+        StoreError::Migration(_) => Some("restore the database from a backup"),
+        StoreError::Corrupt { .. }
+        | StoreError::Database(_)
+        | StoreError::Commit(_)
+        | StoreError::Busy
+        | StoreError::BrokenOff
+        | StoreError::File { .. } => None,
+    }
+}
