@@ -163,6 +163,11 @@ pub(crate) fn revocation(root: &SoftwareKey, sequence: u64, kids: &[Kid]) -> Vec
     trust::author::sign_revocation(&request, root).unwrap()
 }
 
+/// Where the envelope of a release is, by the answer to its publication.
+pub(crate) fn envelope_path(release: &Value) -> String {
+    release["envelope_url"].as_str().unwrap().to_owned()
+}
+
 /// A folder with anchors, tokens and a data directory.
 pub(crate) struct World {
     pub(crate) dir: TempDir,

@@ -10,3 +10,4 @@ mod offers;
 mod proxy;
 mod releases;
 mod revocations;
+mod verdicts;
