@@ -356,7 +356,7 @@ impl Error {
             Self::Output(_) => {
                 "Check where standard output goes; output files named on the command line are complete."
             }
-            Self::Clock => "Set the clock, or pass --now.",
+            Self::Clock => "Set the clock of this machine.",
             Self::PassphraseNeeded => {
                 "Pass --passphrase-file, set ANCHORAGE_PASSPHRASE_FILE, or run the command in a terminal."
             }

@@ -121,7 +121,10 @@ impl Queue {
                 {
                     continue;
                 }
-                Err(error) => return Err(error),
+                Err(error) => {
+                    output.warn(&error.code(), &error.to_string());
+                    continue;
+                }
             };
             if queued.server != server.name() || set_aside.contains(&queued.serial) {
                 continue;
@@ -157,6 +160,8 @@ impl Queue {
         };
         let mut paths: Vec<PathBuf> = entries
             .filter_map(Result::ok)
+            // A folder of that name is nobody's report.
+            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()))
             .map(|entry| entry.path())
             .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
             .collect();

@@ -218,6 +218,7 @@ async fn the_trouble_of_one_device_does_not_hold_up_the_others() {
         }
     });
     let client = to(&server);
+    fs::create_dir_all(queue.folder.join("0-1.json")).unwrap();
     for (serial, sequence) in [("..", 1), ("A-1", 2), ("A-1", 3), ("B-2", 4)] {
         queue.keep(&client, serial, vec![report(sequence)], &output());
     }
