@@ -2,6 +2,7 @@
 //! under way.
 
 mod connections;
+mod flushed;
 mod linger;
 mod start_error;
 
@@ -26,6 +27,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 
 use self::connections::{Connections, Place};
+use self::flushed::Flushed;
 pub use self::start_error::StartError;
 use crate::blobs::Blobs;
 use crate::clock::ClockWatch;
@@ -159,7 +161,8 @@ impl Server {
                     Ok::<_, Infallible>(response.map(|body| progress.answers(body)))
                 }
             });
-            let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+            let stream = TokioIo::new(Flushed::new(stream, place.progress()));
+            let connection = graceful.watch(http.serve_connection(stream, service));
             tokio::spawn(async move {
                 tokio::select! {
                     ended = connection => if let Err(error) = ended {

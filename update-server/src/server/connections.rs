@@ -48,12 +48,14 @@ struct Reading {
     last: Instant,
     /// Bytes.
     taken: u64,
+    /// The last of it has been taken, and may wait in this process to be sent.
+    is_whole: bool,
 }
 
 impl Reading {
     fn beginning_now() -> Self {
         let now = Instant::now();
-        Self { since: now, last: now, taken: 0 }
+        Self { since: now, last: now, taken: 0, is_whole: false }
     }
 
     /// Bytes a second since the start, of a slow reader.
@@ -258,6 +260,15 @@ impl Progress {
         self.connections.enter(self.id, Phase::Waiting(Instant::now()));
     }
 
+    /// Nothing that was taken waits to be sent. After the last of an answer, the connection waits.
+    pub(super) fn flushed(&self) {
+        if let Some(connection) = self.connections.open().connections.get_mut(&self.id)
+            && let Phase::Reading(Reading { is_whole: true, .. }) = connection.phase
+        {
+            connection.phase = Phase::Waiting(Instant::now());
+        }
+    }
+
     /// An answer goes out; once it has, the connection waits.
     pub(super) fn answers(self, body: Body) -> Body {
         let reading = Reading::beginning_now();
@@ -302,7 +313,8 @@ impl HttpBody for Counted {
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.progress.waits();
+        self.reading.is_whole = true;
+        self.progress.connections.enter(self.progress.id, Phase::Reading(self.reading));
     }
 }
 
@@ -344,7 +356,7 @@ mod tests {
         for (since, last, taken) in [(60, 1, 60 << 16), (60, 1, 3 << 19), (60, 1, 1 << 20), (10, 1, 0)] {
             let place = connections.admit(address(1)).await.unwrap();
             let before = |seconds| Instant::now().checked_sub(Duration::from_secs(seconds)).unwrap();
-            let reading = Reading { since: before(since), last: before(last), taken };
+            let reading = Reading { since: before(since), last: before(last), taken, is_whole: false };
             connections.enter(place.id, Phase::Reading(reading));
             places.push(place);
         }
