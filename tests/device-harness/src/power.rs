@@ -1,6 +1,7 @@
 //! Takes the power away at every flash operation of a scenario, and holds the device to its promises after each:
-//! it boots, its image is wholly the old or wholly the new one, floors neither fell nor rose before the image
-//! confirmed, the scenario runs to the same end, and a further boot changes nothing.
+//! it boots, its image is wholly the old or wholly the new one, a trial has a whole image to go back to, floors
+//! neither fell nor rose before the image confirmed, the scenario runs to the same end, and a further boot changes
+//! nothing.
 //!
 //! At each operation nothing of it happens. At the last word of every journal record and at some hundred other
 //! operations something in between happens as well, one kind of [`Cut`] or another, and the power goes away again in
@@ -181,6 +182,29 @@ fn whole<const WORD: usize, const PAGE: usize>(
         return;
     }
     assert!(matches!(boot, Boot::Run(_)), "{at}: does not boot: {boot:?}, {state:?}");
+    runs_a_release(scenario, device, &state, at);
+    if matches!(state.status, Status::Trial { .. }) && state.spare.is_some() {
+        let mut back = device.twin();
+        assert!(matches!(back.boot(), Boot::Run(_)), "{at}: the way back is lost");
+        let reverted = back.state();
+        assert_eq!(reverted.active, state.spare, "{at}: another image came back");
+        runs_a_release(scenario, &back, &reverted, at);
+    }
+    if state.floor > floor {
+        let confirmed =
+            state.status == Status::Idle && state.active.is_some_and(|image| image.sequence == state.floor);
+        assert!(confirmed, "{at}: the floor rose before its image confirmed");
+    }
+    quiet(device, at);
+}
+
+/// The active image is, to the last byte, one of the releases.
+fn runs_a_release<const WORD: usize, const PAGE: usize>(
+    scenario: &impl Scenario<WORD, PAGE>,
+    device: &Device<WORD, PAGE>,
+    state: &BootState,
+    at: &str,
+) {
     let active = state.active.expect("an active image");
     let (_, image) = scenario
         .releases()
@@ -189,11 +213,6 @@ fn whole<const WORD: usize, const PAGE: usize>(
         .unwrap_or_else(|| panic!("{at}: sequence {} was never installed", active.sequence));
     assert_eq!(active.size as usize, image.len(), "{at}: another image");
     assert!(device.running(image.len()) == image, "{at}: the image is torn");
-    if state.floor > floor {
-        let confirmed = state.status == Status::Idle && active.sequence == state.floor;
-        assert!(confirmed, "{at}: the floor rose before its image confirmed");
-    }
-    quiet(device, at);
 }
 
 /// A device that is not on trial does not write when it boots.
