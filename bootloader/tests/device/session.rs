@@ -128,6 +128,45 @@ fn a_programming_session_from_the_mailbox_expires_whether_its_answer_is_wanted_o
     }
 }
 
+/// Their requests come from one address, and neither knows of the other.
+#[test]
+fn bus27_what_two_testers_send_in_turns_becomes_no_image() {
+    let (mut board, factory) = working();
+    let running = board.running(6000);
+    let images = [2, 3].map(|number| board.image(6000, number));
+    let mut loader = board.program();
+    let mut bus = Bus::new(session::server(None));
+    let mut ask = |request: &[u8]| bus.ask(&mut loader, request).0.pop().expect("an answer");
+    let open = |address: u32, size: usize| {
+        let size = u32::try_from(size).unwrap().to_be_bytes();
+        [&[0x34, 0, 0x44][..], &address.to_be_bytes(), &size].concat()
+    };
+    let block = |counter: u8, data: &[u8]| [&[0x36, counter][..], data].concat();
+    // The second one's envelope takes the place of the first one's.
+    ask(&[0x10, 0x02]);
+    for (sequence, image) in [2, 3].into_iter().zip(&images) {
+        let envelope = factory.envelope(sequence, image);
+        for request in [open(0, envelope.len()), block(1, &envelope), vec![0x37], open(0x1000_0000, 6000)] {
+            assert_eq!(ask(&request)[0], request[0] | 0x40);
+        }
+    }
+    // The first one goes on where it was: it is behind,
+    let [first, second] = images.each_ref().map(|image| image.chunks(1000).collect::<Vec<_>>());
+    assert_eq!(ask(&block(2, first[1])), [0x7F, 0x36, 0x73]);
+    assert_eq!(ask(&block(1, second[0]))[0], 0x76);
+    // or just there, and then the second one's block counts as a repeat.
+    assert_eq!(ask(&block(2, first[1]))[0], 0x76);
+    for (counter, data) in (2..).zip(&second[1..]) {
+        assert_eq!(ask(&block(counter, data))[0], 0x76);
+    }
+    assert_eq!(ask(&[0x37]), [0x7F, 0x37, 0x70]);
+    let state = record(&loader);
+    assert_eq!((state.reason, state.image), (Reason::ImageDigestMismatch.code(), ImageState::Confirmed));
+    drop(loader);
+    assert!(matches!(board.boot(), Boot::Run(_)));
+    assert_eq!(board.running(6000), running);
+}
+
 #[test]
 fn a_check_of_the_pending_image_does_not_touch_an_object_that_is_being_received() {
     let (mut board, factory) = board();
