@@ -7,6 +7,7 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use trust::provisioning::UNPROVISIONED_SERIAL;
 use trust::{Kid, PublicKey};
 
 use super::extract::{MayReport, MayWrite, PathValue, QueryOf, page_limit};
@@ -180,6 +181,9 @@ pub(super) async fn register(
     PathValue(serial): PathValue<Serial>,
     request: Request,
 ) -> Result<Response, Problem> {
+    if serial.as_str() == UNPROVISIONED_SERIAL {
+        return Err(Problem::malformed("A device in factory state reports this serial; it names no device."));
+    }
     let (parts, body) = request.into_parts();
     let message: Registration = body::read_json(&parts.headers, body).await?;
     let (new, device) = app.registry.register(&serial, &message.try_into()?, unix_now()).await?;

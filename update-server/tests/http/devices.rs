@@ -348,3 +348,11 @@ async fn a_token_for_reports_permits_reports_only() {
     assert_eq!(&server.get("/v1/devices/A").await.json()["retired"], &Value::Null);
     server.put("/v1/devices/A/retirement", "{}").await.is(200);
 }
+
+#[tokio::test]
+async fn the_serial_of_the_factory_state_names_no_device() {
+    let world = World::new();
+    let server = world.start();
+    server.put("/v1/devices/unprovisioned", facts().to_string()).await.is_problem(400, "request-malformed");
+    assert_eq!(server.get("/v1/devices").await.json()["devices"], json!([]));
+}
