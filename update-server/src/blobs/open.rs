@@ -261,6 +261,12 @@ impl Known {
                 false => Opened::Damaged(state.size),
             });
         }
+        // Whoever asks whether an image is there (HEAD) would have it read and hashed each time otherwise.
+        if self.verdict(digest, &state) == Some(true)
+            && let Some(image) = self.cached(digest)
+        {
+            return Ok(Opened::Whole(image));
+        }
         let len = usize::try_from(state.size).map_err(io::Error::other)?;
         let mut bytes = vec![0; len];
         let is_whole = file.read_exact_at(&mut bytes, 0).is_ok() && Digest::of(&bytes) == digest;
@@ -269,6 +275,7 @@ impl Known {
             self.forget(digest);
             return Ok(Opened::Damaged(state.size));
         }
+        self.remember(digest, state, is_whole);
         let bytes = Bytes::from(bytes);
         self.keep(digest, bytes.clone());
         Ok(Opened::Whole(Image { size: state.size, content: Content::Memory(bytes) }))
@@ -287,13 +294,18 @@ impl Known {
 
     fn judge(&self, digest: Digest, file: &File, state: FileState, pace: impl Fn(usize)) -> io::Result<bool> {
         let is_whole = hash(file, pace)? == digest && state.holds(&file.metadata()?);
-        if state.size > MAX_CACHED_LEN {
-            match !is_whole || state.is_settled() {
-                true => self.judged().insert(digest, Judged { state, is_whole }),
-                false => self.judged().remove(&digest),
-            };
+        if state.size > MAX_CACHED_LEN || !is_whole {
+            self.remember(digest, state, is_whole);
         }
         Ok(is_whole)
+    }
+
+    /// Remembers the verdict on a file, unless it may change again and look the same.
+    fn remember(&self, digest: Digest, state: FileState, is_whole: bool) {
+        match !is_whole || state.is_settled() {
+            true => self.judged().insert(digest, Judged { state, is_whole }),
+            false => self.judged().remove(&digest),
+        };
     }
 
     fn note(&self, digest: Digest, is_whole: bool) {

@@ -214,6 +214,29 @@ async fn damage_that_no_file_time_shows_is_found_by_the_scrub() {
 }
 
 #[tokio::test]
+async fn a_small_image_is_hashed_once_however_often_somebody_asks_for_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let blobs = Blobs::open(dir.path()).unwrap();
+    let digest = Digest::of(b"an image");
+    blobs.write(digest, parts(b"an image", 3), LIMIT).await.unwrap();
+    let path = blobs.path(digest);
+    let set_back = || {
+        let hour = std::time::SystemTime::now() - Duration::from_secs(3600);
+        fs::File::options().write(true).open(&path).unwrap().set_modified(hour).unwrap();
+    };
+    set_back();
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    blobs.stored(digest).await.unwrap().unwrap();
+    let bytes = |image: Image| image.in_memory(0..8).unwrap().as_ptr();
+    let first = bytes(blobs.stored(digest).await.unwrap().unwrap());
+    assert_eq!(bytes(blobs.stored(digest).await.unwrap().unwrap()), first, "the bytes in memory, not others");
+    // Another file is another matter.
+    fs::write(&path, b"damaged!").unwrap();
+    set_back();
+    assert!(is_damaged(blobs.stored(digest).await));
+}
+
+#[tokio::test]
 async fn readers_that_hang_up_keep_few_hashes_running() {
     let dir = tempfile::tempdir().unwrap();
     let blobs = Blobs::open(dir.path()).unwrap();
