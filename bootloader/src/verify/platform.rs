@@ -15,7 +15,6 @@ const CHUNK_LEN: u32 = offset_of(CHUNK);
 /// An image that an image-match hashed and found.
 #[derive(Clone, Copy)]
 pub(crate) struct Examined {
-    pub(crate) size: u32,
     /// SHA-256 of the bytes in flash.
     pub(crate) computed: [u8; 32],
     /// The digest that the manifest gives.
@@ -87,7 +86,7 @@ impl<F: NorFlash> Platform for SlotPlatform<'_, F> {
         let Some(slot) = self.slot else { return Ok(true) };
         let capacity = self.flash.layout().image_capacity();
         let Some(size) = u32::try_from(size).ok().filter(|&size| size <= capacity) else { return Ok(false) };
-        let examined = Examined { size, computed: self.hash(slot, size)?, demanded: *digest.sha256() };
+        let examined = Examined { computed: self.hash(slot, size)?, demanded: *digest.sha256() };
         let matches = examined.computed == examined.demanded;
         if matches {
             self.examined = Some(examined);

@@ -6,7 +6,7 @@ use bootloader::layout::{Area, Half};
 use bootloader::state::Status;
 use device_harness::device::{Boot, Device, Failure, record};
 use device_harness::factory::Factory;
-use flash_model::Cut;
+use flash_model::{Cut, Medium};
 use suit_manifest::{Reason, fault};
 use update_protocol::profile::{ImageState, Mode, Object};
 
@@ -310,19 +310,29 @@ fn a_spare_slot_that_does_not_verify_never_comes_back() {
     }
 }
 
-/// Where an exchange writes, by name, in a board with four image pages.
-fn places_of_an_exchange(board: &Board) -> [(&'static str, usize); 3] {
-    let slot_a = slot_a(board);
-    let scratch = board.layout.region(Area::Scratch).start as usize;
-    [("scratch", scratch), ("slot A", slot_a + 4096), ("slot B", slot_a + SLOT_LEN + 4096)]
+/// Makes a driver fail where an exchange writes, by name: in its erase, or in its program.
+fn faults_of_an_exchange() -> Vec<(String, impl Fn(&Board))> {
+    type Fail = fn(&mut Medium, usize);
+    let kinds: [(&str, Fail); 2] = [("erase", Medium::fail_to_erase), ("program", Medium::fail_to_program)];
+    let places = |board: &Board| {
+        let slot_a = slot_a(board);
+        [board.layout.region(Area::Scratch).start as usize, slot_a + 4096, slot_a + SLOT_LEN + 4096]
+    };
+    let faults = ["scratch", "slot A", "slot B"].into_iter().enumerate().flat_map(|(index, place)| {
+        kinds.map(|(kind, fail)| {
+            let fault = move |board: &Board| fail(&mut board.nor.medium_mut(), places(board)[index]);
+            (format!("{kind}, {place}"), fault)
+        })
+    });
+    faults.collect()
 }
 
 #[test]
 fn boot23_a_flash_that_fails_within_a_swap_is_named_and_a_reset_goes_on() {
     let failed = Boot::Stay(Some(Reason::SwapFailed));
-    for (name, place) in places_of_an_exchange(&board().0) {
+    for (name, fault) in faults_of_an_exchange() {
         let (mut board, _, _, new) = pending();
-        board.nor.medium_mut().fail(place);
+        fault(&board);
         for _ in 0..2 {
             assert_eq!(board.boot(), failed, "{name}");
             assert!(matches!(board.state().status, Status::Swapping(_)), "{name}");
@@ -337,10 +347,10 @@ fn boot23_a_flash_that_fails_within_a_swap_is_named_and_a_reset_goes_on() {
 
 #[test]
 fn boot23_a_flash_that_fails_within_a_revert_is_named_and_a_reset_goes_on() {
-    for (name, place) in places_of_an_exchange(&board().0) {
+    for (name, fault) in faults_of_an_exchange() {
         let (mut board, _, old, _) = pending();
         assert!(matches!(board.boot(), Boot::Run(_)), "{name}");
-        board.nor.medium_mut().fail(place);
+        fault(&board);
         assert_eq!(board.boot(), Boot::Stay(Some(Reason::SwapFailed)), "{name}");
         assert!(matches!(board.state().status, Status::Reverting(_)), "{name}");
         board.nor.medium_mut().mend();

@@ -208,6 +208,23 @@ fn an_image_that_is_not_the_signed_one_is_refused_and_forgotten() {
     }
 }
 
+/// The server of the protocol refuses it before. The loader neither takes it for whole nor forgets it.
+#[test]
+fn an_image_that_ends_early_is_incomplete_and_is_resumed() {
+    let (mut board, factory) = board();
+    let image = board.image(15_000, 1);
+    let envelope = factory.envelope(1, &image);
+    let nor = board.nor.clone();
+    let mut session = board.program();
+    download(&nor, &mut session, Object::Envelope, &envelope).unwrap();
+    session.open_object(Download { address: 0x1000_0000, size: 15_000 }).unwrap();
+    session.write_object(0, &image[..9000]).unwrap();
+    session.finish_object().unwrap_err();
+    assert_eq!(record(&session).reason, Reason::ImageIncomplete.code());
+    download(&nor, &mut session, Object::Envelope, &envelope).unwrap();
+    assert_eq!(record(&session).resume_offset, 8192);
+}
+
 #[test]
 fn conditions_are_checked_before_anything_is_written() {
     let (mut board, factory) = board();

@@ -289,6 +289,27 @@ fn key19_an_older_list_put_in_the_place_of_the_newest_lets_nobody_in() {
     assert_eq!(reason, Some(Reason::RevocationMalformed));
 }
 
+/// With the right number and under the name of the domain, as a device writes it on which both are of one domain.
+#[test]
+fn key19_the_list_of_another_domain_in_its_place_lets_nobody_in() {
+    let (one, two) = (Factory::new(1), Factory::new(2));
+    let of_one = Anchor::new(*two.anchor().key(), Rights::ALL, one.anchor().domain());
+    let [mut board, mut other] = [two.anchor(), of_one].map(|second| {
+        let mut board = Board::new(4);
+        let block = provisioning_block(&[one.anchor(), second], None);
+        board.send(Object::ProvisioningBlock, &block).unwrap();
+        board
+    });
+    board.send(Object::RevocationList, &one.revocation_list(5, &[one.release_kid()])).unwrap();
+    other.send(Object::RevocationList, &two.revocation_list(5, &[])).unwrap();
+    let region = board.layout.region(Area::Revocation(Half::First));
+    let place = region.start as usize..(region.start + region.len) as usize;
+    board.nor.medium_mut().tamper(place.start, &other.nor.medium().bytes()[place]);
+    let image = board.image(64, 1);
+    let reason = refusal(&mut board, Object::Envelope, &one.envelope(1, &image));
+    assert_eq!(reason, Some(Reason::RevocationMalformed));
+}
+
 #[test]
 fn lists_whose_record_reads_torn_later_are_not_erased() {
     let (mut board, factory) = board();

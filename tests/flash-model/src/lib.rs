@@ -68,8 +68,10 @@ pub struct Medium {
     /// The content of doubtful words after the next loss of power.
     later: BTreeMap<usize, Vec<u8>>,
     dead: BTreeSet<usize>,
-    /// Words that cannot be programmed, nor their pages erased.
-    failing: BTreeSet<usize>,
+    /// Words that cannot be programmed.
+    failing_to_program: BTreeSet<usize>,
+    /// Words whose pages cannot be erased.
+    failing_to_erase: BTreeSet<usize>,
     operations: u64,
     /// Where the last operation was.
     last: usize,
@@ -89,7 +91,8 @@ impl Medium {
             doubtful: BTreeSet::new(),
             later: BTreeMap::new(),
             dead: BTreeSet::new(),
-            failing: BTreeSet::new(),
+            failing_to_program: BTreeSet::new(),
+            failing_to_erase: BTreeSet::new(),
             operations: 0,
             last: 0,
             reads: 0,
@@ -158,12 +161,24 @@ impl Medium {
 
     /// Makes the word at this offset fail to be programmed, and its page to be erased; the driver reports it.
     pub fn fail(&mut self, offset: usize) {
-        self.failing.insert(offset / self.word);
+        self.fail_to_program(offset);
+        self.fail_to_erase(offset);
     }
 
-    /// Takes back every [`Medium::fail`].
+    /// [`Self::fail`] without the erase.
+    pub fn fail_to_program(&mut self, offset: usize) {
+        self.failing_to_program.insert(offset / self.word);
+    }
+
+    /// [`Self::fail`] without the program.
+    pub fn fail_to_erase(&mut self, offset: usize) {
+        self.failing_to_erase.insert(offset / self.word);
+    }
+
+    /// Takes back every failure.
     pub fn mend(&mut self) {
-        self.failing.clear();
+        self.failing_to_program.clear();
+        self.failing_to_erase.clear();
     }
 
     /// Changes content without the driver, as an attacker with a programmer does.
@@ -194,7 +209,7 @@ impl Medium {
     fn program_word(&mut self, offset: usize, bytes: &[u8]) -> Result<(), ModelError> {
         let cut = self.operate(offset)?;
         let word = offset / self.word;
-        if self.failing.contains(&word) {
+        if self.failing_to_program.contains(&word) {
             return Err(ModelError::Failed);
         }
         if cut == Cut::Nothing || self.dead.contains(&word) {
@@ -217,7 +232,7 @@ impl Medium {
             return self.told();
         }
         let words = offset / self.word..(offset + page) / self.word;
-        if self.failing.range(words.clone()).next().is_some() {
+        if self.failing_to_erase.range(words.clone()).next().is_some() {
             return Err(ModelError::Failed);
         }
         let erased = vec![ERASED; self.word];
