@@ -8,9 +8,6 @@ use update_protocol::uds::{Nrc, POSITIVE_OFFSET};
 /// A node that did not see its frame acknowledged sends it again, though it may have come (ISO 11898-1): not more than
 /// one answer in so many, by far, comes twice.
 const REPEATED_ONCE_IN: u32 = 256;
-/// Requests that may still be answered: every try of the one that is repeated most.
-const MAX_OWED: u32 = 8;
-
 /// Requests and the answers to them, on one pair of identifiers.
 #[derive(Debug, Default)]
 pub(crate) struct Answers {
@@ -18,6 +15,7 @@ pub(crate) struct Answers {
     services: BTreeSet<u8>,
     requests: u32,
     answers: u32,
+    /// Requests without an answer. A device that starts may answer all that came meanwhile, however many.
     owed: u32,
     surplus: u32,
     /// When the first request left, microseconds.
@@ -37,7 +35,7 @@ impl Answers {
         self.since_us.get_or_insert(now_us);
         self.services.insert(service);
         self.requests = self.requests.saturating_add(1);
-        self.owed = self.owed.saturating_add(1).min(MAX_OWED);
+        self.owed = self.owed.saturating_add(1);
     }
 
     /// A frame came from the address that was asked.
@@ -128,10 +126,11 @@ mod tests {
         assert!(!evidence(&[&ANSWER, others[0], others[1], others[2], others[3], others[4]], 1));
     }
 
-    /// Requests whose answers were lost do not hide a second device for ever.
+    /// What waited in a queue while a device was away is answered late, and not by two.
     #[test]
-    fn what_is_owed_has_a_limit() {
-        let both: Vec<&[u8]> = [&ANSWER[..], &REFUSED].repeat(5);
-        assert!(evidence(&both, 100));
+    fn answers_that_come_all_at_once_are_as_many_as_the_requests() {
+        let late: Vec<&[u8]> = vec![&ANSWER; 300];
+        assert!(!evidence(&late, 300));
+        assert!(evidence(&late, 298));
     }
 }
