@@ -237,8 +237,8 @@ impl std::fmt::Display for DeviceSummary {
                 f.write_str("  DAMAGED: it does not know its identity any more (see info)")
             }
             "none" if self.mode == "loader" => f.write_str("  nothing to run: no valid image (see info)"),
-            _ if self.resumable => f.write_str("  an interrupted install can be resumed"),
             _ if self.reverted => f.write_str("  reverted after a failed update (see info)"),
+            _ if self.resumable => f.write_str("  an interrupted install can be resumed"),
             _ => Ok(()),
         }
     }

@@ -13,7 +13,7 @@ pub(crate) use lists::{Learned, NewestList};
 use std::time::{Duration, Instant};
 
 use can_bus::{Ended, Flow};
-use update_protocol::profile::{ImageState, Mode, Object, StateRecord};
+use update_protocol::profile::{ImageState, Object, StateRecord};
 use update_protocol::uds::Nrc;
 
 use crate::connection::{Connection, Trouble};
@@ -95,6 +95,13 @@ struct Tries {
     warned_of_drops: bool,
     /// The same, of an adapter that does not report it.
     warned_of_silent_drops: bool,
+}
+
+impl Tries {
+    /// The device has the image without this run.
+    fn has_already(&mut self, state: &StateRecord) {
+        self.sent.get_or_insert(Sent { resumed_from: state.image_size, bytes: 0 });
+    }
 }
 
 impl Install<'_> {
@@ -189,16 +196,18 @@ impl Install<'_> {
         }
         tries.opened = true;
         self.check_device().await?;
-        let state = self.state().await?;
-        if state.mode == Mode::Application {
+        if !self.session().is_in_programming().await.map_err(again)? {
             // It lost its power after it had opened the session, and started anew.
             tries.opened = false;
             return Err(Stop::Again(Trouble::Answer(DeviceAnswerError::NotTheLoader)));
         }
-        if self.is_pending(&state) {
-            // An earlier run installed it; only the reset is missing.
-            tries.sent.get_or_insert(Sent { resumed_from: state.image_size, bytes: 0 });
-            return Ok(());
+        // An earlier run installed it, or an earlier try; only the reset is missing.
+        if tries.begun || self.device.state.image == ImageState::Pending {
+            let state = self.state().await?;
+            if self.is_pending(&state) {
+                tries.has_already(&state);
+                return Ok(());
+            }
         }
         tries.begun = true;
         self.send_lists().await?;
@@ -207,7 +216,7 @@ impl Install<'_> {
         self.send(Object::Envelope, Subject::Envelope).await?;
         let state = self.state().await?;
         if self.is_pending(&state) {
-            tries.sent.get_or_insert(Sent { resumed_from: state.image_size, bytes: 0 });
+            tries.has_already(&state);
             return Ok(());
         }
         let offset = self.resume_offset(&state)?;

@@ -73,8 +73,8 @@ impl Restart<'_> {
     pub(crate) async fn reset_and_wait(mut self) -> Result<Settled, Error> {
         self.output.step("restart");
         // A session that expired meanwhile has reset the device already: another reset would end the trial.
-        let mode = Session::new(self.connection, self.node).state().await.map(|state| state.mode);
-        if !matches!(mode, Ok(Mode::Application)) {
+        let is_in_session = Session::new(self.connection, self.node).is_in_programming().await;
+        if is_in_session.unwrap_or(true) {
             self.reset().await?;
         }
         self.wait_or_revert().await

@@ -115,6 +115,14 @@ impl<'c> Session<'c> {
         report.as_deref().map(DeviceTrust::read).transpose().map_err(Trouble::Answer)
     }
 
+    /// Whether its programming session lasts.
+    ///
+    /// # Errors
+    /// [`Trouble`]
+    pub(crate) async fn is_in_programming(&mut self) -> Result<bool, Trouble> {
+        Ok(self.read(did::ACTIVE_SESSION).await? == [Level::Programming as u8])
+    }
+
     /// Listens until every device at this node address must have answered the first question. Each question counts its
     /// answers; this is for a decision that has to wait for those of a slower device.
     ///

@@ -114,6 +114,13 @@ impl Workspace {
         self.build_host_programs(HOST_PROGRAMS.iter().flat_map(|package| ["--package", package]))
     }
 
+    /// The same programs as they are released.
+    pub(crate) fn release_programs(&self) -> Result<PathBuf> {
+        let packages = HOST_PROGRAMS.iter().flat_map(|package| ["--package", package]);
+        process::check(self.cargo().args(["build", "--quiet", "--release"]).args(packages))?;
+        Ok(self.target.join("release"))
+    }
+
     /// The same programs out of what `cargo test` of [`host_selection`](Self::host_selection) compiles: `target` is
     /// one of its test targets, for without one cargo leaves out the features that the tests ask for, and nearly
     /// sixty crates would be compiled a second time.

@@ -142,6 +142,8 @@ struct Fake {
     resume_offset: u32,
     open: Option<(Object, Vec<u8>)>,
     dead: bool,
+    /// Whether it has reset without having been asked to.
+    has_restarted: bool,
     /// Whether it has just been asked for a reset.
     resets_next: bool,
     lost_resets: u32,
@@ -212,6 +214,9 @@ async fn serve(bus: Bus, mut fake: Fake, stopping: &AtomicBool) {
             server = Server::new();
         }
         fake.resets_next = false;
+        if std::mem::take(&mut fake.has_restarted) {
+            server = Server::new();
+        }
         if channel.link().is_sending() {
             tokio::time::sleep(fake.script.answer_delay).await;
         }
@@ -234,6 +239,7 @@ impl Fake {
             resume_offset: script.resume_offset,
             open: None,
             dead: false,
+            has_restarted: false,
             resets_next: false,
             lost_resets: 0,
             asked,
@@ -336,6 +342,7 @@ impl Handler for Fake {
             }
             if self.script.loses_power_in_session > 0 {
                 self.script.loses_power_in_session -= 1;
+                self.has_restarted = true;
                 return Ok(SessionChange::Enter);
             }
             self.mode = Mode::Loader;
@@ -385,6 +392,7 @@ impl Handler for Fake {
             Object::Image { .. } => {
                 self.image = ImageState::Pending;
                 if self.script.resets_by_itself {
+                    self.has_restarted = true;
                     self.restart();
                 }
             }

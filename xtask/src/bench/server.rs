@@ -111,7 +111,7 @@ pub(super) fn measure(
 ) -> Result<Report> {
     let programs = match programs {
         Some(programs) => std::path::absolute(programs)?,
-        None => build(workspace)?,
+        None => workspace.release_programs()?,
     };
     let directory = workspace.fresh_directory("bench-server")?;
     let workshop = Workshop::open(&programs, &directory)?;
@@ -146,12 +146,6 @@ pub(super) fn measure(
         baseline.server.stop()?;
     }
     Ok(Report { puts, latest_alone, latest_under_writers, images, index: index(workspace)? })
-}
-
-fn build(workspace: &Workspace) -> Result<PathBuf> {
-    let packages = ["--package", "update-server", "--package", "manifest-tool"];
-    process::check(workspace.cargo().args(["build", "--quiet", "--release"]).args(packages))?;
-    Ok(workspace.target().join("release"))
 }
 
 fn index(workspace: &Workspace) -> Result<Vec<Value>> {
