@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: a first honest measure, not a contest: how fast an image travels into each device, and
-//! how long a verification takes on this machine. Development builds of our code over optimised dependencies.
+//! how long a verification takes on this machine. Development builds of our code over optimised dependencies; release builds
+//! beside other programs (`--paced`, `--server`).
 
 mod paced;
 mod server;
@@ -31,7 +32,7 @@ pub(crate) struct Arguments {
     /// Take the programs from this directory instead of building them
     #[arg(long, value_name = "DIR")]
     pub(crate) programs: Option<PathBuf>,
-    /// Compare updater-host with udsoncan on buses with a bit rate (installs udsoncan below target/tools)
+    /// Compare updater-host with udsoncan on buses with a bit rate, in a release build (installs udsoncan below target/tools)
     #[arg(long)]
     pub(crate) paced: bool,
     /// Measure update-server only, in a release build: writes, latest, images beside nginx, and the index
@@ -74,7 +75,11 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         }
         return Ok(());
     }
-    let programs = workspace.host_programs(arguments.programs.as_deref())?;
+    // Side by side with another tester, the programs are those of a release.
+    let programs = match &arguments.programs {
+        None if arguments.paced => workspace.release_programs()?,
+        given => workspace.host_programs(given.as_deref())?,
+    };
     let elf = board::build_application(workspace, VERSION, Behaviour::Confirms, Some(BALLAST_LEN))?;
     let directory = workspace.fresh_directory("bench")?;
     let workshop = Workshop::open(&programs, &directory)?;
