@@ -1,16 +1,34 @@
 //! The CRC-32 that everything of ours in flash and in the mailbox carries (docs/flash-layout.md).
 
-use crc::{CRC_32_ISO_HDLC, Crc, NoTable};
+use crc::{CRC_32_ISO_HDLC, Crc, Digest, NoTable};
 
 const CRC: Crc<u32, NoTable> = Crc::<u32, NoTable>::new(&CRC_32_ISO_HDLC);
 
+/// A CRC over parts that come one by one.
+pub(crate) struct Checksum(Digest<'static, u32, NoTable>);
+
+impl Checksum {
+    pub(crate) fn new() -> Self {
+        static CRC_IN_PLACE: Crc<u32, NoTable> = CRC;
+        Self(CRC_IN_PLACE.digest())
+    }
+
+    pub(crate) fn update(&mut self, part: &[u8]) {
+        self.0.update(part);
+    }
+
+    pub(crate) fn value(self) -> u32 {
+        self.0.finalize()
+    }
+}
+
 /// The CRC over these parts, one after the other.
 pub(crate) fn checksum(parts: &[&[u8]]) -> u32 {
-    let mut digest = CRC.digest();
+    let mut crc = Checksum::new();
     for part in parts {
-        digest.update(part);
+        crc.update(part);
     }
-    digest.finalize()
+    crc.value()
 }
 
 #[cfg(test)]

@@ -52,6 +52,7 @@ impl<'b, F: NorFlash> Loader<'b, F> {
         // Rule 1. The journal was recovered when the loader started. Without an identity or anchors the device boots
         // nothing.
         self.known()?;
+        self.mend();
 
         // Rule 2. The loader finishes an interrupted swap in its direction.
         swap::resume(&mut self.flash, &mut self.journal).map_err(not_exchanged)?;

@@ -63,12 +63,12 @@ impl<F: NorFlash> Flash<F> {
         self.device
     }
 
-    /// Fills `out`; offset and length are multiples of [`UNIT`].
+    /// Fills `out`; offset and length are multiples of the driver's read size, which [`UNIT`] is a multiple of.
     ///
     /// # Errors
     /// [`FlashError::OutOfArea`] for a misaligned or outlying access, [`FlashError::Unreadable`] if the driver fails.
     pub fn read(&mut self, area: Area, offset: u32, out: &mut [u8]) -> Result<(), FlashError> {
-        let at = self.locate(area, offset, out.len(), UNIT)?;
+        let at = self.locate(area, offset, out.len(), F::READ_SIZE)?;
         self.device.read(at, out).map_err(|_| FlashError::Unreadable)
     }
 

@@ -213,7 +213,7 @@ impl Writer {
             return Err(Reason::NoEnvelope.into());
         };
         if self.received.is_multiple_of(interval) && self.received > committed {
-            journal.record(flash, Event::Committed(self.received))?;
+            journal.advance(flash, Event::Committed(self.received), 0)?;
         }
         let at = flash.layout().head_len().checked_add(self.received).ok_or(FlashError::OutOfArea)?;
         Ok(flash.erase_page(Area::Slot(Slot::B), at)?)

@@ -1,8 +1,10 @@
 //! The journal: an append-only list of snapshots in two halves (docs/flash-layout.md, Journal). The newest valid
-//! record wins; a torn or unreadable one does not count. When a half is full the next snapshot goes to the other
-//! half, which is erased right before, once this half is proven to hold a whole record. A place that does not take
-//! its record is passed over.
+//! record wins; a torn or unreadable one does not count. Each snapshot is written twice, one right after the other, so
+//! that no word of flash that decays loses it. When a half is full the next snapshot goes to the other half, which is
+//! erased right before, once this half is proven to hold a whole record. A place that does not take its record is
+//! passed over. Steps of a procedure are marks in a region of their own.
 
+mod mark;
 mod record;
 
 use embedded_storage::nor_flash::NorFlash;
@@ -11,6 +13,8 @@ use crate::flash::{Flash, FlashError, is_erased};
 pub use crate::layout::JOURNAL_RECORD_LEN as RECORD_LEN;
 use crate::layout::{Area, Half};
 use crate::state::{BootState, Event, IllegalTransition};
+#[cfg(feature = "loader")]
+use mark::Mark;
 
 /// Why an event was not recorded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -53,7 +57,20 @@ pub struct Journal {
     /// `half` holds a record with a used place right after it. A reset passes a place over, so both were written in one
     /// run, and no cut is in the first of them.
     is_proven: bool,
+    /// The newest state has one whole record only.
+    is_single: bool,
     recovery: Recovery,
+    /// How far the procedure has come is in the record too.
+    is_based: bool,
+    /// CRC of what its next step reads, from the last mark.
+    #[cfg(feature = "loader")]
+    source: Option<u32>,
+    /// Place of the next mark; `None`: their region was not erased since the journal was opened.
+    #[cfg(feature = "loader")]
+    next_mark: Option<u32>,
+    /// Position of the last mark since then.
+    #[cfg(feature = "loader")]
+    marked: Option<u32>,
 }
 
 impl Journal {
@@ -66,13 +83,32 @@ impl Journal {
             next: u32::MAX,
             affirmed: false,
             is_proven: false,
+            is_single: false,
             recovery: Recovery::Blank,
+            is_based: true,
+            #[cfg(feature = "loader")]
+            source: None,
+            #[cfg(feature = "loader")]
+            next_mark: None,
+            #[cfg(feature = "loader")]
+            marked: None,
         };
         let mut passed = 0;
         for half in [Half::First, Half::Second] {
             passed = journal.scan(flash, half).unwrap_or(passed);
         }
         journal.sequence = journal.sequence.saturating_add(passed);
+        if let Some(base) = journal.state.position()
+            && let Some(mark) = mark::furthest(flash, journal.state.marks)
+            && mark.position >= base
+        {
+            journal.state.set_position(mark.position);
+            journal.is_based = false;
+            #[cfg(feature = "loader")]
+            {
+                journal.source = Some(mark.source);
+            }
+        }
         journal
     }
 
@@ -82,28 +118,29 @@ impl Journal {
     fn scan<F: NorFlash>(&mut self, flash: &mut Flash<F>, half: Half) -> Option<u32> {
         let mut end = 0;
         let mut newest_here = None;
-        let (mut follows_record, mut is_proven) = (false, false);
+        let (mut before, mut is_proven) = (None, false);
         for index in 0..capacity(flash, half) {
             let mut bytes = [0; RECORD_LEN];
             let Some(offset) = offset_of(index) else { break };
             let readable = flash.read(Area::Journal(half), offset, &mut bytes).is_ok();
-            let mut is_record = false;
+            let mut here = None;
             if !(readable && is_erased(&bytes)) {
                 end = index;
                 if half == Half::Second && self.recovery == Recovery::Blank {
                     self.recovery = Recovery::Lost;
                 }
-                is_proven |= follows_record;
-                if readable && let Some((sequence, state)) = record::decode(&bytes) {
-                    is_record = true;
-                    if sequence > self.sequence {
-                        (self.sequence, self.state) = (sequence, state);
-                        newest_here = Some(index);
-                        self.recovery = Recovery::Found;
-                    }
+                is_proven |= before.is_some();
+                here = if readable { record::decode(&bytes) } else { None };
+                if let Some((sequence, state)) = here
+                    && sequence > self.sequence
+                {
+                    (self.sequence, self.state) = (sequence, state);
+                    self.is_single = before != Some((sequence.saturating_sub(1), state));
+                    newest_here = Some(index);
+                    self.recovery = Recovery::Found;
                 }
             }
-            follows_record = is_record;
+            before = here;
         }
         let newest = newest_here?;
         (self.half, self.is_proven) = (half, is_proven);
@@ -136,6 +173,114 @@ impl Journal {
         Ok(())
     }
 
+    /// Records a step of the present procedure by a mark, or by a record where no mark is taken. `source` is the CRC of
+    /// what the step after it reads.
+    ///
+    /// # Errors
+    /// Those of [`Journal::record`].
+    #[cfg(feature = "loader")]
+    pub(crate) fn advance<F: NorFlash>(
+        &mut self,
+        flash: &mut Flash<F>,
+        event: Event,
+        source: u32,
+    ) -> Result<(), JournalError> {
+        let state = self.state.after(event).map_err(JournalError::Illegal)?;
+        let is_marked = self.mark(flash, &state, source)?;
+        if !is_marked {
+            self.append(flash, &state)?;
+        }
+        self.is_based = !is_marked;
+        self.state = state;
+        Ok(())
+    }
+
+    /// Whether the present position has no mark yet: the loss of the next one would not show.
+    #[cfg(feature = "loader")]
+    pub(crate) fn lacks_a_mark(&self) -> bool {
+        self.marked != self.state.position()
+    }
+
+    /// Marks the present position. Without a place for the mark, only its use is missing.
+    ///
+    /// # Errors
+    /// [`FlashError`] if the journal takes no record.
+    #[cfg(feature = "loader")]
+    pub(crate) fn anchor<F: NorFlash>(
+        &mut self,
+        flash: &mut Flash<F>,
+        source: u32,
+    ) -> Result<(), FlashError> {
+        let state = self.state;
+        self.mark(flash, &state, source).map(drop)
+    }
+
+    /// `false`: no place took it.
+    #[cfg(feature = "loader")]
+    fn mark<F: NorFlash>(
+        &mut self,
+        flash: &mut Flash<F>,
+        state: &BootState,
+        source: u32,
+    ) -> Result<bool, FlashError> {
+        let Some(position) = state.position() else { return Ok(false) };
+        let mark = Mark { marks: state.marks, position, source };
+        let mut next = match self.next_mark {
+            Some(next) => next,
+            None => {
+                // The marks so far go.
+                if !self.is_based {
+                    let state = self.state;
+                    self.append(flash, &state)?;
+                    self.is_based = true;
+                }
+                if flash.erase_area(Area::Progress).is_err() {
+                    return Ok(false);
+                }
+                0
+            }
+        };
+        for _ in 0..MARK_TRIES {
+            if next >= mark::places::<F>(flash) {
+                // The next one goes to an erased region again, once this step is in a record.
+                self.next_mark = None;
+                return Ok(false);
+            }
+            let is_taken = mark.write(flash, next).is_ok();
+            next = next.saturating_add(1);
+            self.next_mark = Some(next);
+            if is_taken {
+                self.marked = Some(position);
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// CRC of what the next step of the present procedure reads, as the last mark has it. Another one means that the
+    /// step was done and that its mark is lost.
+    #[cfg(feature = "loader")]
+    pub(crate) fn take_source(&mut self) -> Option<u32> {
+        self.source.take()
+    }
+
+    /// Counts a step that was done before the journal was opened, and whose mark is lost.
+    #[cfg(feature = "loader")]
+    pub(crate) fn pass_step(&mut self) -> Result<(), JournalError> {
+        self.state = self.state.after(Event::SwapStepped).map_err(JournalError::Illegal)?;
+        self.is_based = false;
+        Ok(())
+    }
+
+    /// Writes the newest state again if only one whole record of it is left.
+    ///
+    /// # Errors
+    /// [`FlashError`] if no place takes the record.
+    #[cfg(feature = "loader")]
+    pub(crate) fn mend<F: NorFlash>(&mut self, flash: &mut Flash<F>) -> Result<(), FlashError> {
+        if self.is_single { self.affirm(flash) } else { Ok(()) }
+    }
+
     /// Writes the present state once more, unless its record was written since the journal was opened.
     ///
     /// A record that a cut hit may read whole now and torn at the next boot, or the reverse. Before the loader erases
@@ -146,8 +291,7 @@ impl Journal {
         if self.affirmed { Ok(()) } else { self.append(flash, &state) }
     }
 
-    /// Writes a record to the first place that takes it, in this half or else in an erased one. Until the half holds a
-    /// record that is proven to be whole, the record is written twice, one right after the other.
+    /// Writes a record twice, to the first two places in a row that take it, in this half or else in an erased one.
     ///
     /// A full half that is proven stays, and the other one is erased. One that is not proven holds nothing that any
     /// caller was told of, while the other one is proven: it is erased itself, however often power was lost in it.
@@ -172,14 +316,23 @@ impl Journal {
                 self.next = next;
             }
             let is_taken = write(flash, half, index, &record::encode(self.sequence, state)).is_ok();
-            if is_taken && (is_proven || follows_copy) {
+            if is_taken && follows_copy {
                 (self.half, self.next, self.affirmed, self.is_proven) = (half, next, true, true);
+                (self.is_single, self.is_based) = (false, true);
+                #[cfg(feature = "loader")]
+                {
+                    self.marked = None;
+                }
                 return Ok(());
             }
             (index, follows_copy) = (next, is_taken);
         }
     }
 }
+
+/// Places that are tried for a mark.
+#[cfg(feature = "loader")]
+const MARK_TRIES: u32 = 3;
 
 /// Programs a record and reads it back.
 fn write<F: NorFlash>(

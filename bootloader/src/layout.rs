@@ -14,9 +14,9 @@ pub const REVOCATION_LIST_LEN_MAX: usize = trust::MAX_REVOCATION_LIST_LEN;
 pub const PROVISIONING_BLOCK_LEN_MAX: usize = MAX_PROVISIONING_BLOCK_LEN;
 /// Bytes of a record in the journal (docs/flash-layout.md, Journal): whole words of every flash we know.
 pub const JOURNAL_RECORD_LEN: usize = 192;
-/// Records that a half of the journal holds at least: the first one twice, a place that is passed over after a reset, and
-/// one more (docs/flash-layout.md, Journal).
-pub const JOURNAL_HALF_RECORDS: usize = 4;
+/// Records that a half of the journal holds at least: two events, each twice, and the places that are passed over after
+/// two resets (docs/flash-layout.md, Journal).
+pub const JOURNAL_HALF_RECORDS: usize = 6;
 /// All that is read or programmed is a multiple of this, aligned to it: the largest flash word there is.
 pub const UNIT: usize = 32;
 /// A length as flash offsets count it. For constants: a length above 4 GiB does not compile.
@@ -28,8 +28,8 @@ pub(crate) const fn offset_of(len: usize) -> u32 {
 
 /// Header before a stored record (provisioning block, revocation list).
 pub(crate) const RECORD_HEADER_LEN: usize = UNIT;
-/// Bytes the provisioning region holds at least.
-const PROVISIONING_LEN: u32 = offset_of(RECORD_HEADER_LEN + PROVISIONING_BLOCK_LEN_MAX);
+/// Bytes a half of the provisioning region holds at least.
+const PROVISIONING_HALF_LEN: u32 = offset_of(RECORD_HEADER_LEN + PROVISIONING_BLOCK_LEN_MAX);
 /// Bytes a half of the journal holds at least.
 const JOURNAL_HALF_LEN: u32 = offset_of(JOURNAL_HALF_RECORDS * JOURNAL_RECORD_LEN);
 /// Bytes a half of the revocation region holds at least: a list of each domain.
@@ -42,17 +42,18 @@ pub struct Regions {
     pub base: u32,
     /// Bytes that are erased at once: a power of two, 512 to 8192, a multiple of the driver's erase size.
     pub page: u32,
-    /// The provisioning block; at least 1056 bytes.
+    /// Two equal halves of whole pages, each at least 1056 bytes: the provisioning block, twice.
     pub provisioning: Region,
-    /// Two equal halves of whole pages, each at least 768 bytes: four records.
+    /// Two equal halves of whole pages, each at least 1152 bytes: six records.
     pub journal: Region,
     /// Two equal halves of whole pages, each at least 3136 bytes: a list of each of two domains.
     pub revocation: Region,
-    /// Exactly one page, for the swap.
-    pub scratch: Region,
+    /// Whole pages, for the marks of progress: a mark takes 16 bytes, or a word if that is more. A swap of `n` pages
+    /// makes `2 n` of them.
+    pub progress: Region,
     /// The slot that runs: the envelope head, then the image.
     pub slot_a: Region,
-    /// The slot that receives, as large as slot A.
+    /// The slot that receives: one page more than slot A.
     pub slot_b: Region,
     /// Addresses of the RAM an application's first stack pointer may point into.
     pub ram: Region,
@@ -67,7 +68,7 @@ pub enum LayoutError {
     Unaligned,
     /// A region is smaller than what it must hold.
     TooSmall,
-    /// The scratch region is not one page, or the slots or halves differ in size.
+    /// Slot B is not one page longer than slot A, or halves differ in size.
     Unequal,
     /// Two regions share bytes.
     Overlap,
@@ -98,21 +99,24 @@ impl Half {
 pub enum Slot {
     /// Its image runs.
     A,
-    /// It receives images.
+    /// It receives images: the region of slot B without its first page.
     B,
+    /// The image that ran before a swap: the region of slot B without its last page. A swap moves each page of slot A to
+    /// the page before the one that it takes from [`Slot::B`].
+    Kept,
 }
 
 /// A named part of flash. The loader reads, programs and erases nothing outside one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Area {
-    /// The provisioning block.
-    Provisioning,
+    /// One copy of the provisioning block.
+    Provisioning(Half),
     /// One half of the journal.
     Journal(Half),
     /// One half of the revocation region.
     Revocation(Half),
-    /// The swap page.
-    Scratch,
+    /// The marks of progress.
+    Progress,
     /// A slot: the head, then the image.
     Slot(Slot),
 }
@@ -130,9 +134,9 @@ impl Layout {
     /// # use bootloader::layout::{Layout, Region, Regions};
     /// # const REGIONS: Regions = Regions {
     /// #     base: 0x2100_0000, page: 4096,
-    /// #     provisioning: Region { start: 0, len: 4096 }, journal: Region { start: 0x1000, len: 8192 },
-    /// #     revocation: Region { start: 0x3000, len: 16384 }, scratch: Region { start: 0x7000, len: 4096 },
-    /// #     slot_a: Region { start: 0x1_0000, len: 0x8_0000 }, slot_b: Region { start: 0x9_0000, len: 0x8_0000 },
+    /// #     provisioning: Region { start: 0, len: 8192 }, journal: Region { start: 0x2000, len: 8192 },
+    /// #     revocation: Region { start: 0x4000, len: 16384 }, progress: Region { start: 0x8000, len: 8192 },
+    /// #     slot_a: Region { start: 0x1_0000, len: 0x8_0000 }, slot_b: Region { start: 0x9_0000, len: 0x8_1000 },
     /// #     ram: Region { start: 0x2000_0000, len: 0x1_0000 },
     /// # };
     /// const LAYOUT: Layout = match Layout::new(REGIONS) {
@@ -152,7 +156,7 @@ impl Layout {
             regions.provisioning,
             regions.journal,
             regions.revocation,
-            regions.scratch,
+            regions.progress,
             regions.slot_a,
             regions.slot_b,
         ];
@@ -170,13 +174,16 @@ impl Layout {
         if regions.ram.end().is_none() || regions.base.checked_add(a.start).is_none() {
             return Err(LayoutError::Unaligned);
         }
-        if !whole(half(j, Half::First), page) || !whole(half(r, Half::First), page) {
+        if !whole(half(p, Half::First), page)
+            || !whole(half(j, Half::First), page)
+            || !whole(half(r, Half::First), page)
+        {
             return Err(LayoutError::Unequal);
         }
-        if s.len != page || a.len != b.len {
+        if a.len.saturating_add(page) != b.len {
             return Err(LayoutError::Unequal);
         }
-        if p.len < PROVISIONING_LEN
+        if half(p, Half::First).len < PROVISIONING_HALF_LEN
             || half(j, Half::First).len < JOURNAL_HALF_LEN
             || half(r, Half::First).len < REVOCATION_HALF_LEN
             || a.len <= head_len(page)
@@ -239,7 +246,7 @@ impl Layout {
     pub const fn flash_len(&self) -> u32 {
         let r = &self.regions;
         let mut end = 0;
-        let [p, j, v, s, a, b] = [r.provisioning, r.journal, r.revocation, r.scratch, r.slot_a, r.slot_b];
+        let [p, j, v, s, a, b] = [r.provisioning, r.journal, r.revocation, r.progress, r.slot_a, r.slot_b];
         end = larger(end, p);
         end = larger(end, j);
         end = larger(end, v);
@@ -252,12 +259,18 @@ impl Layout {
     #[must_use]
     pub const fn region(&self, area: Area) -> Region {
         match area {
-            Area::Provisioning => self.regions.provisioning,
+            Area::Provisioning(which) => half(self.regions.provisioning, which),
             Area::Journal(which) => half(self.regions.journal, which),
             Area::Revocation(which) => half(self.regions.revocation, which),
-            Area::Scratch => self.regions.scratch,
+            Area::Progress => self.regions.progress,
             Area::Slot(Slot::A) => self.regions.slot_a,
-            Area::Slot(Slot::B) => self.regions.slot_b,
+            Area::Slot(Slot::B) => Region {
+                start: self.regions.slot_b.start.saturating_add(self.regions.page),
+                len: self.regions.slot_a.len,
+            },
+            Area::Slot(Slot::Kept) => {
+                Region { start: self.regions.slot_b.start, len: self.regions.slot_a.len }
+            }
         }
     }
 }

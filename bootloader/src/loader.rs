@@ -225,6 +225,12 @@ impl<'b, F: NorFlash> Loader<'b, F> {
         verifier.slot(&mut self.flash, purpose, expected, buffers)
     }
 
+    /// Writes again what decayed and of which a whole copy is left. Where that fails, the copy still counts.
+    pub(crate) fn mend(&mut self) {
+        let _ = self.journal.mend(&mut self.flash);
+        let _ = provisioning::mend(&mut self.flash);
+    }
+
     /// Succeeds when the device has an identity and anchors.
     pub(crate) fn known(&self) -> Result<(), Refusal> {
         known(&self.provisioned).map(|_| ())

@@ -3,10 +3,13 @@
 //! A snapshot is complete; an [`Event`] that the present [`Status`] does not allow is an error value. A test
 //! generates the table of all pairs and compares it with docs/boot-rules.md.
 
+use suit_manifest::Reason;
 use trust::DOMAINS_MAX;
 
 use crate::layout::Half;
 use crate::token::{Purpose, SlotProof};
+
+const SWAP_FAILED: u16 = Reason::SwapFailed.code();
 
 /// Boots an image gets to confirm itself before it is reverted.
 pub const TRIAL_BOOTS: u8 = 1;
@@ -42,20 +45,18 @@ impl RevocationPointer {
 /// A step of the swap of one page, in this order. Each reads only data that the step before left whole.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Step {
-    /// Page of slot A to scratch.
+    /// The page of slot A goes to the free page of slot B.
     Save,
-    /// Page of slot B to slot A.
+    /// The page of the image that comes goes to slot A; where it was is free then.
     Take,
-    /// Scratch to page of slot B.
-    Put,
 }
 
 /// The progress of a swap: its next step.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SwapProgress {
-    /// Page of the slots.
+    /// How many pages are exchanged.
     pub page: u32,
-    /// Step of that page.
+    /// Step of the next one.
     pub step: Step,
 }
 
@@ -68,9 +69,19 @@ impl SwapProgress {
     pub const fn next(self) -> Self {
         match self.step {
             Step::Save => Self { page: self.page, step: Step::Take },
-            Step::Take => Self { page: self.page, step: Step::Put },
-            Step::Put => Self { page: self.page.saturating_add(1), step: Step::Save },
+            Step::Take => Self { page: self.page.saturating_add(1), step: Step::Save },
         }
+    }
+
+    /// As one number, that of the steps done: for the journal.
+    pub(crate) const fn position(self) -> u32 {
+        self.page.saturating_mul(2).saturating_add(matches!(self.step, Step::Take) as u32)
+    }
+
+    /// The progress after so many steps.
+    pub(crate) const fn at(position: u32) -> Self {
+        let step = if position.is_multiple_of(2) { Step::Save } else { Step::Take };
+        Self { page: position / 2, step }
     }
 }
 
@@ -116,6 +127,9 @@ pub struct BootState {
     pub revert_reason: u16,
     /// Reserved for ownership handover; kept as it is.
     pub ownership_floor: u32,
+    /// The marks of progress that count: those with another number belong to a procedure, or to a stretch of it, that
+    /// is in a record since.
+    pub marks: u32,
 }
 
 impl BootState {
@@ -129,6 +143,7 @@ impl BootState {
         provisioned: false,
         revert_reason: 0,
         ownership_floor: 0,
+        marks: 0,
     };
 }
 
@@ -153,6 +168,10 @@ pub enum Event {
     SwapStarted(SlotProof),
     /// A step of the present exchange is done.
     SwapStepped,
+    /// A page cannot be exchanged to try the spare image: those before it go back, of so many in all.
+    SwapGivenUp(u32),
+    /// A page of slot A takes neither image: no image is known any more.
+    SwapLost,
     /// The last step of the present exchange is done.
     SwapFinished,
     /// The loader is about to hand over to an image on trial.
@@ -173,6 +192,24 @@ pub struct IllegalTransition {
 }
 
 impl BootState {
+    /// How far the present procedure has come, as a number that only grows; `None` if there is none.
+    pub(crate) const fn position(&self) -> Option<u32> {
+        match self.status {
+            Status::Installing { offset } => Some(offset),
+            Status::Swapping(at) | Status::Reverting(at) => Some(at.position()),
+            Status::Idle | Status::Pending | Status::Trial { .. } => None,
+        }
+    }
+
+    /// The same state with its procedure further on.
+    pub(crate) fn set_position(&mut self, position: u32) {
+        match &mut self.status {
+            Status::Installing { offset } => *offset = position,
+            Status::Swapping(at) | Status::Reverting(at) => *at = SwapProgress::at(position),
+            Status::Idle | Status::Pending | Status::Trial { .. } => {}
+        }
+    }
+
     /// The state after an event.
     ///
     /// # Errors
@@ -199,6 +236,7 @@ impl BootState {
             Event::InstallStarted(image) => {
                 self.status = Status::Installing { offset: 0 };
                 self.spare = Some(image);
+                self.marks = self.marks.wrapping_add(1);
                 image.sequence >= self.floor
                     && matches!(status, Status::Idle | Status::Installing { .. } | Status::Pending)
             }
@@ -223,6 +261,7 @@ impl BootState {
             Event::SwapStarted(proof) => {
                 self.status = Status::Swapping(SwapProgress::START);
                 self.revert_reason = 0;
+                self.marks = self.marks.wrapping_add(1);
                 status == Status::Pending && proof.is_for(Purpose::Try, self.spare.as_ref())
             }
             Event::SwapStepped => {
@@ -231,6 +270,24 @@ impl BootState {
                 };
                 *progress = progress.next();
                 true
+            }
+            Event::SwapGivenUp(pages) => {
+                let Status::Swapping(at) = status else { return false };
+                // The page whose new content did not come is taken back only; before it nothing has changed in slot A.
+                let undone = SwapProgress { page: pages.saturating_sub(at.page), step: Step::Save };
+                self.status = Status::Reverting(match at.step {
+                    Step::Save => undone,
+                    Step::Take => SwapProgress { page: undone.page.saturating_sub(1), step: Step::Take },
+                });
+                core::mem::swap(&mut self.active, &mut self.spare);
+                self.revert_reason = SWAP_FAILED;
+                self.marks = self.marks.wrapping_add(1);
+                at.page < pages
+            }
+            Event::SwapLost => {
+                self.active = None;
+                self.settle(Some(SWAP_FAILED));
+                matches!(status, Status::Reverting(_))
             }
             Event::SwapFinished => {
                 core::mem::swap(&mut self.active, &mut self.spare);
@@ -257,6 +314,7 @@ impl BootState {
             Event::RevertStarted(proof, reason) => {
                 self.status = Status::Reverting(SwapProgress::START);
                 self.revert_reason = reason;
+                self.marks = self.marks.wrapping_add(1);
                 matches!(status, Status::Trial { .. }) && proof.is_for(Purpose::Return, self.spare.as_ref())
             }
             Event::TrialDropped(reason) => {

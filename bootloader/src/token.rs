@@ -104,7 +104,8 @@ impl Purpose {
     /// Where such an image lies.
     pub(crate) const fn slot(self) -> Slot {
         match self {
-            Self::Install | Self::Try | Self::Return => Slot::B,
+            Self::Install | Self::Try => Slot::B,
+            Self::Return => Slot::Kept,
             Self::Run => Slot::A,
         }
     }

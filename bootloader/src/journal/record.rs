@@ -5,10 +5,10 @@ use trust::DOMAINS_MAX;
 
 use crate::checksum::checksum;
 use crate::layout::{Half, JOURNAL_RECORD_LEN as RECORD_LEN};
-use crate::state::{BootState, ImageRecord, RevocationPointer, Status, Step, SwapProgress};
+use crate::state::{BootState, ImageRecord, RevocationPointer, Status, SwapProgress};
 
 /// Bytes before the CRC that no field has yet: zeros.
-const RESERVED_LEN: usize = 56;
+const RESERVED_LEN: usize = 52;
 const VERSION: u8 = 1;
 
 const PROVISIONED: u8 = 1 << 0;
@@ -19,7 +19,7 @@ const SPARE: u8 = 1 << 4;
 const ALL_FLAGS: u8 = PROVISIONED | REVOCATION | REVOCATION_SECOND | ACTIVE | SPARE;
 
 pub(super) fn encode(sequence: u32, state: &BootState) -> [u8; RECORD_LEN] {
-    let (status, step, progress) = encode_status(state.status);
+    let (status, boots, progress) = encode_status(state);
     let mut flags = 0;
     if state.provisioned {
         flags |= PROVISIONED;
@@ -44,7 +44,7 @@ pub(super) fn encode(sequence: u32, state: &BootState) -> [u8; RECORD_LEN] {
 
     let [first_list, second_list] = list_sequences;
     let mut out = Writer { bytes: [0; RECORD_LEN], at: 0 };
-    out.put(&[VERSION, status, step, flags]);
+    out.put(&[VERSION, status, boots, flags]);
     out.put(&sequence.to_be_bytes());
     out.put(&progress.to_be_bytes());
     out.put(&active.size.to_be_bytes());
@@ -59,6 +59,7 @@ pub(super) fn encode(sequence: u32, state: &BootState) -> [u8; RECORD_LEN] {
     out.put(&active.manifest_digest);
     out.put(&spare.manifest_digest);
     out.put(&second_list.to_be_bytes());
+    out.put(&state.marks.to_be_bytes());
     out.put(&[0; RESERVED_LEN]);
     let crc = checksum(&[out.written()]);
     out.put(&crc.to_be_bytes());
@@ -72,7 +73,7 @@ pub(super) fn decode(bytes: &[u8; RECORD_LEN]) -> Option<(u32, BootState)> {
         return None;
     }
     let mut input = Reader { rest: content };
-    let [version, status, step, flags] = input.take::<4>()?;
+    let [version, status, boots, flags] = input.take::<4>()?;
     let sequence = u32::from_be_bytes(input.take()?);
     let progress = u32::from_be_bytes(input.take()?);
     let active_size = u32::from_be_bytes(input.take()?);
@@ -87,6 +88,7 @@ pub(super) fn decode(bytes: &[u8; RECORD_LEN]) -> Option<(u32, BootState)> {
     let active_digest = input.take::<32>()?;
     let spare_digest = input.take::<32>()?;
     let second_list = u64::from_be_bytes(input.take()?);
+    let marks = u32::from_be_bytes(input.take()?);
     let unassigned = input.take::<RESERVED_LEN>()?;
     if version != VERSION
         || flags & !ALL_FLAGS != 0
@@ -101,7 +103,7 @@ pub(super) fn decode(bytes: &[u8; RECORD_LEN]) -> Option<(u32, BootState)> {
     };
     let half = if flags & REVOCATION_SECOND != 0 { Half::Second } else { Half::First };
     let state = BootState {
-        status: decode_status(status, step, progress)?,
+        status: decode_status(status, boots, progress)?,
         floor,
         active: image(ACTIVE, active_digest, active_sequence, active_size),
         spare: image(SPARE, spare_digest, spare_sequence, spare_size),
@@ -110,49 +112,34 @@ pub(super) fn decode(bytes: &[u8; RECORD_LEN]) -> Option<(u32, BootState)> {
         provisioned: flags & PROVISIONED != 0,
         revert_reason,
         ownership_floor,
+        marks,
     };
     Some((sequence, state))
 }
 
-/// Status, step or count, progress.
-fn encode_status(status: Status) -> (u8, u8, u32) {
-    match status {
-        Status::Idle => (0, 0, 0),
-        Status::Installing { offset } => (1, 0, offset),
-        Status::Pending => (2, 0, 0),
-        Status::Swapping(at) => (3, encode_step(at.step), at.page),
-        Status::Trial { boots } => (4, boots, 0),
-        Status::Reverting(at) => (5, encode_step(at.step), at.page),
-    }
+/// Status, boots of a trial, progress.
+fn encode_status(state: &BootState) -> (u8, u8, u32) {
+    let (status, boots) = match state.status {
+        Status::Idle => (0, 0),
+        Status::Installing { .. } => (1, 0),
+        Status::Pending => (2, 0),
+        Status::Swapping(_) => (3, 0),
+        Status::Trial { boots } => (4, boots),
+        Status::Reverting(_) => (5, 0),
+    };
+    (status, boots, state.position().unwrap_or(0))
 }
 
-fn decode_status(status: u8, step: u8, progress: u32) -> Option<Status> {
-    Some(match (status, step, progress) {
+fn decode_status(status: u8, boots: u8, progress: u32) -> Option<Status> {
+    Some(match (status, boots, progress) {
         (0, 0, 0) => Status::Idle,
         (1, 0, offset) => Status::Installing { offset },
         (2, 0, 0) => Status::Pending,
-        (3, step, page) => Status::Swapping(SwapProgress { page, step: decode_step(step)? }),
+        (3, 0, position) => Status::Swapping(SwapProgress::at(position)),
         (4, boots, 0) => Status::Trial { boots },
-        (5, step, page) => Status::Reverting(SwapProgress { page, step: decode_step(step)? }),
+        (5, 0, position) => Status::Reverting(SwapProgress::at(position)),
         _ => return None,
     })
-}
-
-const fn encode_step(step: Step) -> u8 {
-    match step {
-        Step::Save => 0,
-        Step::Take => 1,
-        Step::Put => 2,
-    }
-}
-
-const fn decode_step(step: u8) -> Option<Step> {
-    match step {
-        0 => Some(Step::Save),
-        1 => Some(Step::Take),
-        2 => Some(Step::Put),
-        _ => None,
-    }
 }
 
 struct Writer {

@@ -1,6 +1,6 @@
 #![allow(clippy::cast_possible_truncation, reason = "the numbers of a test are small")]
 
-use flash_model::{Cut, Nor};
+use flash_model::{Cut, Medium, Nor};
 
 use super::*;
 use crate::checksum::checksum;
@@ -32,6 +32,7 @@ fn frozen() -> [(u32, BootState, &'static str); 4] {
                 provisioned: true,
                 revert_reason: 0x0303,
                 ownership_floor: 6,
+                marks: 0,
             },
             "0101001f010203040000200000001234ffffffff0000000603030000000000000000000701020304\
              0506070800000000000000090000000000000005a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1\
@@ -42,15 +43,16 @@ fn frozen() -> [(u32, BootState, &'static str); 4] {
         (
             2,
             BootState {
-                status: Status::Reverting(SwapProgress { page: 3, step: Step::Put }),
+                status: Status::Reverting(SwapProgress { page: 3, step: Step::Take }),
                 spare: Some(one),
+                marks: 0x0506_0708,
                 ..BootState::FACTORY
             },
-            "01050210000000020000000300000000000012340000000000000000000000000000000000000000\
+            "01050010000000020000000700000000000012340000000000000000000000000000000000000000\
              00000000010203040506070800000000000000000000000000000000000000000000000000000000\
              000000000000000000000000a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1\
-             a1a1a1a1000000000000000000000000000000000000000000000000000000000000000000000000\
-             000000000000000000000000000000000000000000000000000000009640fc35",
+             a1a1a1a1000000000000000005060708000000000000000000000000000000000000000000000000\
+             00000000000000000000000000000000000000000000000000000000bd52a831",
         ),
         (
             3,
@@ -104,7 +106,7 @@ fn a_record_of_another_version_is_no_record() {
 fn a_record_with_a_byte_where_no_field_is_yet_is_no_record() {
     let bytes = record::encode(1, &BootState::FACTORY);
     assert_eq!(sealed(bytes), bytes);
-    for position in (26..28).chain(132..RECORD_LEN - 4) {
+    for position in (26..28).chain(136..RECORD_LEN - 4) {
         let mut later = bytes;
         later[position] = 1;
         assert_eq!(record::decode(&sealed(later)), None, "byte {position}");
@@ -118,23 +120,23 @@ fn sealed(mut record: [u8; RECORD_LEN]) -> [u8; RECORD_LEN] {
     record
 }
 
-/// A layout that gives the journal two halves of as few pages as hold four records.
+/// A layout that gives the journal two halves of as few pages as hold six records.
 fn layout(page: u32) -> Layout {
     let region = |index: u32, len| Region { start: index * 0x1_0000, len };
     Layout::new(Regions {
         page,
-        provisioning: region(0, 0x2000),
-        journal: region(1, 768u32.next_multiple_of(page) * 2),
+        provisioning: region(0, 0x4000),
+        journal: region(1, 1152u32.next_multiple_of(page) * 2),
         revocation: region(2, 0x4000),
-        scratch: region(3, page),
+        progress: region(3, page),
         slot_a: region(4, 0x4000),
-        slot_b: region(5, 0x4000),
+        slot_b: region(5, 0x4000 + page),
         ..GOOD
     })
     .unwrap()
 }
 
-const FLASH_LEN: u32 = 0x5_4000;
+const FLASH_LEN: u32 = 0x5_6000;
 
 fn flash<const WORD: usize, const PAGE: usize>(nor: &Nor<WORD, PAGE>) -> Flash<Nor<WORD, PAGE>> {
     Flash::new(nor.clone(), layout(PAGE as u32)).unwrap()
@@ -419,13 +421,102 @@ fn an_unreadable_newest_record_leaves_the_one_before() {
     for number in 1..=3 {
         journal.record(&mut device, list(number)).unwrap();
     }
-    // The first record of a half stands there twice.
-    nor.medium_mut().break_word(place(3) + 64);
+    // Each stands there twice.
+    for copy in [place(4), place(5)] {
+        nor.medium_mut().break_word(copy + 64);
+    }
     let mut journal = Journal::open(&mut device);
     assert_eq!(sequence(&journal), 2);
     journal.record(&mut device, list(4)).unwrap();
     assert_eq!(sequence(&Journal::open(&mut device)), 4);
 }
+
+/// One word anywhere that reads otherwise, or not at all, loses no event, and the record that suffered is written again.
+#[test]
+fn no_word_that_decays_loses_an_event() {
+    for told in [1, 2, 9, 10, 11, 25] {
+        let nor = Nor::<8, 4096>::new(FLASH_LEN);
+        let mut device = flash(&nor);
+        let mut journal = Journal::open(&mut device);
+        for number in 1..=told {
+            journal.record(&mut device, list(number)).unwrap();
+        }
+        for word in (0..2 * PLACES * RECORD_LEN).step_by(8) {
+            let offset = place(word / RECORD_LEN) + word % RECORD_LEN;
+            let flip = |medium: &mut Medium, offset: usize| {
+                let byte = medium.bytes()[offset];
+                medium.tamper(offset, &[byte ^ 0x10]);
+            };
+            for decay in [Medium::break_word, flip] {
+                let twin = Nor::<8, 4096>::with(nor.medium().clone());
+                decay(&mut twin.medium_mut(), offset);
+                let mut device = flash(&twin);
+                let mut journal = Journal::open(&mut device);
+                assert_eq!(sequence(&journal), told, "{offset:#x}");
+                journal.mend(&mut device).unwrap();
+                // The other copy of what suffered.
+                let is_first = (word / RECORD_LEN % PLACES).is_multiple_of(2);
+                twin.medium_mut().break_word(if is_first {
+                    offset + RECORD_LEN
+                } else {
+                    offset - RECORD_LEN
+                });
+                assert_eq!(sequence(&Journal::open(&mut device)), told, "{offset:#x}, mended");
+            }
+        }
+    }
+}
+
+/// The state with an install that has come so far.
+fn installing(device: &mut Flash<Nor<8, 4096>>, journal: &mut Journal) -> ImageRecord {
+    let image = ImageRecord { manifest_digest: [3; 32], sequence: 1, size: 0x10_0000 };
+    journal.record(device, Event::InstallStarted(image)).unwrap();
+    image
+}
+
+#[test]
+fn marks_carry_a_procedure_on_and_count_for_it_only() {
+    let nor = Nor::<8, 4096>::new(FLASH_LEN);
+    let mut device = flash(&nor);
+    let mut journal = Journal::open(&mut device);
+    installing(&mut device, &mut journal);
+    let records = nor.medium().operations();
+    for step in 1..=1_000 {
+        journal.advance(&mut device, Event::Committed(step * 16), 7).unwrap();
+        assert_eq!(journal.state().status, Status::Installing { offset: step * 16 });
+        assert_eq!(Journal::open(&mut device).state().status, Status::Installing { offset: step * 16 });
+    }
+    // Far less than 192 bytes each.
+    assert!(nor.medium().operations() - records < 1_000 * 3);
+    // Those of an install that was replaced do not count for the next one.
+    installing(&mut device, &mut journal);
+    assert_eq!(Journal::open(&mut device).state().status, Status::Installing { offset: 0 });
+}
+
+/// A mark lost, or a region that takes none: the procedure goes on from a step before, or by records.
+#[test]
+fn marks_that_decay_or_are_not_taken_cost_steps_only() {
+    let nor = Nor::<8, 4096>::new(FLASH_LEN);
+    let mut device = flash(&nor);
+    let mut journal = Journal::open(&mut device);
+    installing(&mut device, &mut journal);
+    for step in 1..=3 {
+        journal.advance(&mut device, Event::Committed(step), 0).unwrap();
+    }
+    nor.medium_mut().break_word(MARKS + 2 * mark::MARK_LEN);
+    assert_eq!(Journal::open(&mut device).state().status, Status::Installing { offset: 2 });
+    for word in (0..4096).step_by(8) {
+        nor.medium_mut().wear_out(MARKS + word);
+    }
+    let mut journal = Journal::open(&mut device);
+    for step in 3..=40 {
+        journal.advance(&mut device, Event::Committed(step), 0).unwrap();
+        assert_eq!(Journal::open(&mut device).state().status, Status::Installing { offset: step });
+    }
+}
+
+/// Where the marks begin in this layout.
+const MARKS: usize = 0x3_0000;
 
 #[test]
 fn an_event_that_does_not_belong_is_not_written() {

@@ -3,12 +3,12 @@ use super::*;
 pub(crate) const GOOD: Regions = Regions {
     base: 0x2100_0000,
     page: 4096,
-    provisioning: Region { start: 0x0000, len: 0x1000 },
-    journal: Region { start: 0x1000, len: 0x2000 },
-    revocation: Region { start: 0x3000, len: 0x4000 },
-    scratch: Region { start: 0x7000, len: 0x1000 },
+    provisioning: Region { start: 0x0000, len: 0x2000 },
+    journal: Region { start: 0x2000, len: 0x2000 },
+    revocation: Region { start: 0x4000, len: 0x4000 },
+    progress: Region { start: 0x8000, len: 0x2000 },
     slot_a: Region { start: 0x1_0000, len: 0x8_0000 },
-    slot_b: Region { start: 0x9_0000, len: 0x8_0000 },
+    slot_b: Region { start: 0x9_0000, len: 0x8_1000 },
     ram: Region { start: 0x2000_0000, len: 0x1_0000 },
 };
 
@@ -18,8 +18,10 @@ fn the_documented_layout_is_one() {
     assert_eq!(layout.head_len(), 4096);
     assert_eq!(layout.image_address(), 0x2101_1000);
     assert_eq!(layout.image_capacity(), 0x7_F000);
-    assert_eq!(layout.flash_len(), 0x11_0000);
-    assert_eq!(layout.region(Area::Journal(Half::Second)), Region { start: 0x2000, len: 0x1000 });
+    assert_eq!(layout.flash_len(), 0x11_1000);
+    assert_eq!(layout.region(Area::Journal(Half::Second)), Region { start: 0x3000, len: 0x1000 });
+    assert_eq!(layout.region(Area::Slot(Slot::B)), Region { start: 0x9_1000, len: 0x8_0000 });
+    assert_eq!(layout.region(Area::Slot(Slot::Kept)), Region { start: 0x9_0000, len: 0x8_0000 });
 }
 
 #[test]
@@ -31,9 +33,9 @@ fn the_head_takes_whole_pages() {
             provisioning: region(0),
             journal: region(1),
             revocation: region(2),
-            scratch: Region { start: 0x3_0000, len: page },
+            progress: region(3),
             slot_a: region(4),
-            slot_b: region(5),
+            slot_b: Region { start: 0x5_0000, len: 0x8000 + page },
             ..GOOD
         });
         assert_eq!(layout.unwrap().head_len(), head);
@@ -55,7 +57,7 @@ fn wrong_descriptions_are_refused() {
         (
             "wraps",
             LayoutError::Unaligned,
-            Regions { slot_b: Region { start: 0xFFFF_F000, len: 0x8_0000 }, ..GOOD },
+            Regions { slot_b: Region { start: 0xFFFF_F000, len: 0x8_1000 }, ..GOOD },
         ),
         (
             "odd halves",
@@ -63,28 +65,28 @@ fn wrong_descriptions_are_refused() {
             Regions { journal: Region { start: 0x20_0000, len: 0x3000 }, ..GOOD },
         ),
         (
-            "two scratch pages",
-            LayoutError::Unequal,
-            Regions { scratch: Region { start: 0x20_0000, len: 0x2000 }, ..GOOD },
+            "no page for marks",
+            LayoutError::Unaligned,
+            Regions { progress: Region { start: 0x20_0000, len: 16 }, ..GOOD },
         ),
         (
             "unequal slots",
             LayoutError::Unequal,
-            Regions { slot_b: Region { start: 0x9_0000, len: 0x7_F000 }, ..GOOD },
+            Regions { slot_b: Region { start: 0x9_0000, len: 0x8_0000 }, ..GOOD },
         ),
         (
             "slots without room for an image",
             LayoutError::TooSmall,
             Regions {
                 slot_a: Region { start: 0x1_0000, len: 0x1000 },
-                slot_b: Region { start: 0x9_0000, len: 0x1000 },
+                slot_b: Region { start: 0x9_0000, len: 0x2000 },
                 ..GOOD
             },
         ),
         (
             "slots overlap",
             LayoutError::Overlap,
-            Regions { slot_b: Region { start: 0x8_F000, len: 0x8_0000 }, ..GOOD },
+            Regions { slot_b: Region { start: 0x8_F000, len: 0x8_1000 }, ..GOOD },
         ),
         (
             "journal in a slot",
@@ -95,17 +97,12 @@ fn wrong_descriptions_are_refused() {
     for (name, error, regions) in cases {
         assert_eq!(Layout::new(regions), Err(error), "{name}");
     }
-    let small = Regions {
-        page: 512,
-        provisioning: Region { start: 0, len: 512 },
-        scratch: Region { start: 0x7000, len: 512 },
-        ..GOOD
-    };
-    assert_eq!(Layout::new(small), Err(LayoutError::TooSmall), "provisioning region below a record");
-    let page = Regions { page: 512, scratch: Region { start: 0x7000, len: 512 }, ..GOOD };
-    let small = Regions { revocation: Region { start: 0x3000, len: 0x1000 }, ..page };
+    let page = Regions { page: 512, slot_b: Region { start: 0x9_0000, len: 0x8_0200 }, ..GOOD };
+    let small = Regions { provisioning: Region { start: 0, len: 2048 }, ..page };
+    assert_eq!(Layout::new(small), Err(LayoutError::TooSmall), "provisioning half below a record");
+    let small = Regions { revocation: Region { start: 0x4000, len: 0x1000 }, ..page };
     assert_eq!(Layout::new(small), Err(LayoutError::TooSmall), "revocation half below a list of each domain");
-    let small = Regions { journal: Region { start: 0x1000, len: 1024 }, ..page };
-    assert_eq!(Layout::new(small), Err(LayoutError::TooSmall), "journal half below four records");
-    Layout::new(Regions { journal: Region { start: 0x1000, len: 2048 }, ..page }).unwrap();
+    let small = Regions { journal: Region { start: 0x2000, len: 2048 }, ..page };
+    assert_eq!(Layout::new(small), Err(LayoutError::TooSmall), "journal half below six records");
+    Layout::new(Regions { journal: Region { start: 0x2000, len: 3072 }, ..page }).unwrap();
 }

@@ -2,7 +2,7 @@ use super::*;
 
 const OLD: ImageRecord = ImageRecord { manifest_digest: [1; 32], sequence: 5, size: 100 };
 const NEW: ImageRecord = ImageRecord { manifest_digest: [2; 32], sequence: 6, size: 200 };
-const AT: SwapProgress = SwapProgress { page: 4, step: Step::Put };
+const AT: SwapProgress = SwapProgress { page: 4, step: Step::Take };
 
 /// One value of each variant, by name. A variant that is missing here does not compile.
 macro_rules! every {
@@ -38,6 +38,8 @@ every!(events, event_name: Event {
     PendingDropped => Event::PendingDropped(0x301),
     SwapStarted => Event::SwapStarted(SlotProof::forged(Purpose::Try, NEW)),
     SwapStepped => Event::SwapStepped,
+    SwapGivenUp => Event::SwapGivenUp(9),
+    SwapLost => Event::SwapLost,
     SwapFinished => Event::SwapFinished,
     HandedOver => Event::HandedOver,
     Confirmed => Event::Confirmed,
@@ -158,6 +160,36 @@ fn t07_records_change_slots_in_the_same_instant_as_the_swap_ends() {
             let ended = state.after(Event::SwapFinished).unwrap();
             assert_eq!((ended.active, ended.spare), (state.spare, state.active), "{name}");
         }
+    }
+}
+
+/// The pages that were exchanged go back, the last one first; the one that failed is taken back, and not saved.
+#[test]
+fn a_swap_that_is_given_up_turns_round_where_it_is() {
+    let start = BootState { status: Status::Swapping(SwapProgress::START), ..state("Swapping") };
+    for (step, undone) in [
+        (Step::Save, SwapProgress { page: 5, step: Step::Save }),
+        (Step::Take, SwapProgress { page: 4, step: Step::Take }),
+    ] {
+        let state = BootState { status: Status::Swapping(SwapProgress { page: 4, step }), ..start };
+        let turned = state.after(Event::SwapGivenUp(9)).unwrap();
+        assert_eq!(turned.status, Status::Reverting(undone));
+        assert_eq!((turned.active, turned.spare), (state.spare, state.active));
+        assert_ne!(turned.marks, state.marks);
+        let ended = turned.after(Event::SwapFinished).unwrap();
+        assert_eq!((ended.status, ended.active, ended.spare), (Status::Idle, state.active, state.spare));
+        assert_eq!(ended.revert_reason, Reason::SwapFailed.code());
+    }
+    let lost = state("Reverting").after(Event::SwapLost).unwrap();
+    assert_eq!((lost.status, lost.active, lost.spare), (Status::Idle, None, None));
+}
+
+#[test]
+fn a_position_is_a_progress_and_back() {
+    let mut at = SwapProgress::START;
+    for position in 0..100 {
+        assert_eq!((at.position(), SwapProgress::at(position)), (position, at));
+        at = at.next();
     }
 }
 

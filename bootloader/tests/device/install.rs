@@ -1,5 +1,6 @@
 //! Installing and resuming.
 
+use bootloader::layout::{Area, Slot};
 use bootloader::state::Status;
 use device_harness::device::{Boot, Device, Failure, download, install, record, routine};
 use device_harness::factory::{Factory, description};
@@ -127,7 +128,7 @@ fn t08_a_head_that_changed_in_flash_is_not_resumed() {
     session.open_object(Download { address: 0x1000_0000, size: 15_000 }).unwrap();
     session.write_object(0, &image[..9000]).unwrap();
     drop(session);
-    let slot_b = (board.layout.image_address() - 0x2100_0000 + 4 * 4096) as usize;
+    let slot_b = board.layout.region(Area::Slot(Slot::B)).start as usize;
     let mut changed = envelope.clone();
     changed[100] ^= 1;
     // The head of another release is whole, and not the one that the journal knows.
@@ -174,17 +175,19 @@ fn t02_what_lies_behind_the_image_is_not_swapped_in() {
         let image = board.image(len, 2);
         board.install(&factory.envelope(2, &image), &image).unwrap();
         // An attacker's bytes in the pages behind the image in slot B.
-        let slot_b = (board.layout.image_address() - 0x2100_0000 + 5 * 4096) as usize;
+        let slot_b = board.layout.region(Area::Slot(Slot::B)).start as usize;
         let [old_end, end] = [before, len].map(|len| len.next_multiple_of(4096));
-        board.nor.medium_mut().tamper(slot_b + end, &vec![0xA5; 4 * 4096 - end]);
+        board.nor.medium_mut().tamper(slot_b + 4096 + end, &vec![0xA5; 4 * 4096 - end]);
         assert!(matches!(board.boot(), Boot::Run(_)));
         let is_erased = |bytes: &[u8]| bytes.iter().all(|&byte| byte == 0xFF);
         assert_eq!(board.running(len), image);
         assert!(is_erased(&board.running(4 * 4096)[end..]), "behind the image lies something");
-        // Nor behind the way back, as far as the exchange went.
-        let medium = board.nor.medium();
-        let behind = &medium.bytes()[slot_b + old_end..slot_b + old_end.max(end)];
-        assert!(is_erased(behind), "behind the way back lies something");
+        // Nor behind the image that comes back.
+        if before > 0 {
+            assert!(matches!(board.boot(), Boot::Run(_)));
+            let behind = &board.running(4 * 4096)[old_end..old_end.max(end)];
+            assert!(is_erased(behind), "behind the image that came back lies something");
+        }
     }
 }
 
@@ -373,7 +376,7 @@ fn a_pending_image_that_decayed_is_reported() {
     let (mut board, factory) = board();
     let image = board.image(5000, 1);
     board.install(&factory.envelope(1, &image), &image).unwrap();
-    let slot_b = (board.layout.image_address() - 0x2100_0000 + 4 * 4096) as usize;
+    let slot_b = board.layout.region(Area::Slot(Slot::B)).start as usize;
     board.nor.medium_mut().tamper(slot_b + 4096 + 3000, &[0xA5]);
     let mut session = board.program();
     assert_eq!(routine(&mut session, rid::CHECK_PROGRAMMING_DEPENDENCIES), Ok(2));
@@ -395,6 +398,8 @@ fn nothing_is_installed_over_the_way_back() {
         let _ = cut.boot();
         cut.nor.medium_mut().power_on();
     }
+    // What the cut left in doubt is written again once.
+    drop(cut.program());
     let before = cut.nor.medium().operations();
     let begun = cut.program().open_object(Download { address: 0, size: 100 });
     assert_eq!(begun, Err(Nrc::CONDITIONS_NOT_CORRECT), "refused before anything is sent");

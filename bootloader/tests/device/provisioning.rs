@@ -20,7 +20,7 @@ fn a_block_that_was_not_programmed_is_not_final() {
     // In its header, and in its bytes.
     for dead in [0, 40] {
         let mut board = Device::<8, 4096>::new(4);
-        let start = board.layout.region(Area::Provisioning).start as usize;
+        let start = board.layout.region(Area::Provisioning(Half::First)).start as usize;
         board.nor.medium_mut().wear_out(start + dead);
         let refused = board.send(Object::ProvisioningBlock, &block).unwrap_err();
         assert_eq!(refused.reason(), Some(Reason::FlashFailed), "{dead}");
@@ -219,6 +219,50 @@ fn boot13_a_provisioned_device_whose_journal_is_lost_takes_no_block() {
     }
 }
 
+fn decay(board: &Board, offset: usize) {
+    let byte = board.nor.medium().bytes()[offset];
+    board.nor.medium_mut().tamper(offset, &[byte ^ 1]);
+}
+
+/// One word of the block that reads otherwise, or not at all: the other copy counts, and the damaged one is written
+/// again, also when power goes away in that.
+#[test]
+fn no_word_that_decays_loses_the_provisioning_block() {
+    let factory = Factory::new(1);
+    let mut whole = Board::new(4);
+    whole.provision(&factory);
+    let image = whole.image(64, 1);
+    whole.update(&factory.envelope(1, &image), &image);
+    let halves = [Half::First, Half::Second].map(|half| whole.layout.region(Area::Provisioning(half)));
+    let len = provisioning_block(&[factory.anchor()], None).len() + 32;
+    for region in halves {
+        for word in (0..len).step_by(8) {
+            for is_unreadable in [false, true] {
+                let mut board = whole.twin();
+                let offset = region.start as usize + word;
+                if is_unreadable {
+                    board.nor.medium_mut().break_word(offset);
+                } else {
+                    decay(&board, offset);
+                }
+                if word % 24 == 0 {
+                    board.nor.medium_mut().cut_at(word as u64 / 8, Cut::Torn(7));
+                    board.boot();
+                    board.nor.medium_mut().power_on();
+                }
+                assert!(matches!(board.boot(), Boot::Run(_)), "{offset:#x}");
+                let before = board.nor.medium().operations();
+                assert!(matches!(board.boot(), Boot::Run(_)), "{offset:#x}");
+                assert_eq!(board.nor.medium().operations(), before, "mended once");
+                // The copy that was whole.
+                let other = halves.into_iter().find(|half| *half != region).unwrap();
+                decay(&board, other.start as usize + 40);
+                assert!(matches!(board.boot(), Boot::Run(_)), "{offset:#x}: it was not written again");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_provisioned_device_whose_block_decayed_trusts_nobody() {
     let factory = Factory::new(1);
@@ -226,8 +270,9 @@ fn a_provisioned_device_whose_block_decayed_trusts_nobody() {
     board.provision(&factory);
     let image = board.image(64, 1);
     board.update(&factory.envelope(1, &image), &image);
-    let byte = board.nor.medium().bytes()[40];
-    board.nor.medium_mut().tamper(40, &[byte ^ 1]);
+    for half in [Half::First, Half::Second] {
+        decay(&board, board.layout.region(Area::Provisioning(half)).start as usize + 40);
+    }
 
     assert_eq!(board.boot(), Boot::Stay(Some(Reason::ProvisioningMalformed)));
     assert_eq!(record(&board.program()).image, ImageState::None);

@@ -74,19 +74,19 @@ pub fn layout(page: u32, pages: u32) -> Layout {
         at += len;
         Region { start: at - len, len }
     };
-    let records = 768u32.next_multiple_of(page);
+    let records = 1152u32.next_multiple_of(page);
     let record = 1056u32.next_multiple_of(page);
     let lists = (2 * 1568u32).next_multiple_of(page);
     let head = 4096u32.next_multiple_of(page);
     let regions = Regions {
         base: BASE,
         page,
-        provisioning: region(record),
+        provisioning: region(2 * record),
         journal: region(2 * records),
         revocation: region(2 * lists),
-        scratch: region(page),
+        progress: region(page),
         slot_a: region(head + pages * page),
-        slot_b: region(head + pages * page),
+        slot_b: region(head + pages * page + page),
         ram: RAM,
     };
     Layout::new(regions).expect("layout")

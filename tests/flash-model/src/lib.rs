@@ -73,6 +73,8 @@ pub struct Medium {
     /// Words whose pages cannot be erased.
     failing_to_erase: BTreeSet<usize>,
     operations: u64,
+    /// By page, as many as were erased yet.
+    erases: Vec<u32>,
     /// Where the last operation was.
     last: usize,
     reads: u64,
@@ -94,6 +96,7 @@ impl Medium {
             failing_to_program: BTreeSet::new(),
             failing_to_erase: BTreeSet::new(),
             operations: 0,
+            erases: Vec::new(),
             last: 0,
             reads: 0,
             reprogrammed: 0,
@@ -105,6 +108,11 @@ impl Medium {
     /// Words programmed and pages erased since the model was made.
     pub fn operations(&self) -> u64 {
         self.operations
+    }
+
+    /// How often each page was erased, as far as any was.
+    pub fn erases(&self) -> Vec<u32> {
+        self.erases.clone()
     }
 
     /// The offset of the last operation.
@@ -235,6 +243,10 @@ impl Medium {
         if self.failing_to_erase.range(words.clone()).next().is_some() {
             return Err(ModelError::Failed);
         }
+        if self.erases.len() <= offset / page {
+            self.erases.resize(offset / page + 1, 0);
+        }
+        self.erases[offset / page] += 1;
         let erased = vec![ERASED; self.word];
         for word in words {
             self.unreadable.remove(&word);

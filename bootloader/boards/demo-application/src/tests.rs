@@ -13,12 +13,12 @@ const PAGE: u32 = 4096;
 const LAYOUT: Layout = match Layout::new(Regions {
     base: 0,
     page: PAGE,
-    provisioning: Region { start: 0, len: PAGE },
-    journal: Region { start: PAGE, len: 2 * PAGE },
-    revocation: Region { start: 3 * PAGE, len: 4 * PAGE },
-    scratch: Region { start: 7 * PAGE, len: PAGE },
-    slot_a: Region { start: 8 * PAGE, len: 4 * PAGE },
-    slot_b: Region { start: 12 * PAGE, len: 4 * PAGE },
+    provisioning: Region { start: 0, len: 2 * PAGE },
+    journal: Region { start: 2 * PAGE, len: 2 * PAGE },
+    revocation: Region { start: 4 * PAGE, len: 4 * PAGE },
+    progress: Region { start: 8 * PAGE, len: PAGE },
+    slot_a: Region { start: 9 * PAGE, len: 4 * PAGE },
+    slot_b: Region { start: 13 * PAGE, len: 5 * PAGE },
     ram: Region { start: 0x2000_0000, len: 0x1_0000 },
 }) {
     Ok(layout) => layout,

@@ -19,21 +19,21 @@ pub const LOADER_LEN: u32 = 64 * 1024;
 /// Address of offset 0 of the flash array.
 pub const FLASH_START: u32 = 0x2100_0000;
 /// Bytes of the flash array.
-pub const FLASH_LEN: u32 = 0x11_0000;
+pub const FLASH_LEN: u32 = 0x11_1000;
 /// Bytes that are erased at once.
 pub const FLASH_PAGE_LEN: u32 = 4096;
-/// The provisioning block.
-pub const PROVISIONING: (u32, u32) = (0x0_0000, 0x1000);
+/// The two copies of the provisioning block.
+pub const PROVISIONING: (u32, u32) = (0x0_0000, 0x2000);
 /// The two halves of the journal.
-pub const JOURNAL: (u32, u32) = (0x0_1000, 0x2000);
+pub const JOURNAL: (u32, u32) = (0x0_2000, 0x2000);
 /// The two halves of the revocation region.
-pub const REVOCATION: (u32, u32) = (0x0_3000, 0x4000);
-/// The page a swap goes through.
-pub const SCRATCH: (u32, u32) = (0x0_7000, 0x1000);
+pub const REVOCATION: (u32, u32) = (0x0_4000, 0x4000);
+/// The marks of progress.
+pub const PROGRESS: (u32, u32) = (0x0_8000, 0x2000);
 /// The slot that runs.
 pub const SLOT_A: (u32, u32) = (0x1_0000, 0x8_0000);
-/// The slot that receives.
-pub const SLOT_B: (u32, u32) = (0x9_0000, 0x8_0000);
+/// The slot that receives: one page more.
+pub const SLOT_B: (u32, u32) = (0x9_0000, 0x8_1000);
 
 /// Bytes of a slot before its image: the envelope.
 pub const HEAD_LEN: u32 = 4096;

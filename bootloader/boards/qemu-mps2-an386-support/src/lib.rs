@@ -44,7 +44,7 @@ pub const LAYOUT: Layout = match Layout::new(Regions {
     provisioning: region(layout::PROVISIONING),
     journal: region(layout::JOURNAL),
     revocation: region(layout::REVOCATION),
-    scratch: region(layout::SCRATCH),
+    progress: region(layout::PROGRESS),
     slot_a: region(layout::SLOT_A),
     slot_b: region(layout::SLOT_B),
     ram: Region { start: layout::RAM_START, len: layout::APP_RAM_LEN },
