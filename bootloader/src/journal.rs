@@ -287,8 +287,15 @@ impl Journal {
     /// data that another reading of the journal would need, it makes this reading last.
     #[cfg(feature = "loader")]
     pub(crate) fn affirm<F: NorFlash>(&mut self, flash: &mut Flash<F>) -> Result<(), FlashError> {
-        let state = self.state;
-        if self.affirmed { Ok(()) } else { self.append(flash, &state) }
+        if self.affirmed {
+            return Ok(());
+        }
+        let mut state = self.state;
+        // The marks so far count no more, however they read later.
+        state.marks = state.marks.wrapping_add(1);
+        self.append(flash, &state)?;
+        self.state = state;
+        Ok(())
     }
 
     /// Writes a record twice, to the first two places in a row that take it, in this half or else in an erased one.
