@@ -54,18 +54,18 @@ fn store_in<F: NorFlash>(flash: &mut Flash<F>, half: Half, block: &[u8]) -> Resu
     if bytes.get(..len) == Some(block) { Ok(()) } else { Err(FlashError::NotProgrammed) }
 }
 
-/// Writes the copy again that does not read, or differs from the first. The journal has the block as final.
+/// Writes the copy again that does not read. The journal has the block as final, so both were the same.
 #[cfg(feature = "loader")]
 pub(crate) fn mend<F: NorFlash>(flash: &mut Flash<F>) -> Result<(), FlashError> {
-    let (mut first, mut second) = ([0; PROVISIONING_BLOCK_LEN_MAX], [0; PROVISIONING_BLOCK_LEN_MAX]);
-    let copies = (copy_in(flash, Half::First, &mut first), copy_in(flash, Half::Second, &mut second));
-    let (half, block) = match copies {
-        (Some(len), Some(other)) if first.get(..len) == second.get(..other) => return Ok(()),
-        (Some(len), _) => (Half::Second, first.get(..len)),
-        (None, Some(len)) => (Half::First, second.get(..len)),
-        (None, None) => return Ok(()),
-    };
-    store_in(flash, half, block.ok_or(FlashError::OutOfArea)?)
+    let mut bytes = [0; PROVISIONING_BLOCK_LEN_MAX];
+    for half in [Half::First, Half::Second] {
+        if copy_in(flash, half, &mut bytes).is_none()
+            && let Some(len) = copy_in(flash, half.other(), &mut bytes)
+        {
+            store_in(flash, half, bytes.get(..len).ok_or(FlashError::OutOfArea)?)?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether a block's anchors fit a loader that has its own compiled in, or has not.

@@ -183,8 +183,8 @@ mod tests {
         let (image, ram) = (Region { start: 0x1000, len: 64 }, Region { start: 0x2000, len: 64 });
         let vectors = Vectors::check(image, ram, &[0x40, 0x20, 0, 0, 0x09, 0x10, 0, 0]).unwrap();
         let same = [7; 32];
-        for (compared, redeemed) in [(3, Some(vectors)), (2, None)] {
-            let evidence = Evidence::collect(&[(&same, &same); 3][..compared]);
+        for (compared, redeemed) in [(5, Some(vectors)), (4, None)] {
+            let evidence = Evidence::collect(&[(&same, &same); 5][..compared]);
             assert_eq!(Entry { vectors, evidence }.redeem(), redeemed);
         }
     }

@@ -121,7 +121,10 @@ impl Verifier<'_> {
         let examined = platform.examined().ok_or(Refusal::of(Reason::ImageDigestMismatch))?;
 
         let vectors = check_vectors(flash, slot, expected.size)?;
+        let [credential, manifest] = authenticated.commitments();
         let evidence = Evidence::collect(&[
+            (&credential.computed, credential.received),
+            (&manifest.computed, manifest.received),
             (authenticated.digest(), &expected.manifest_digest),
             (&authenticated.computed_digest(), &expected.manifest_digest),
             (&examined.computed, &examined.demanded),

@@ -4,7 +4,7 @@
 //! way to an [`Authenticated`] manifest.
 
 use trust::cbor::{Major, Reader};
-use trust::{Authority, Kid, Role, Scope, TrustStore, claimed_issuer};
+use trust::{Authority, Commitment, Kid, Role, Scope, TrustStore, claimed_issuer};
 
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind};
@@ -239,6 +239,12 @@ impl<'a> Authenticated<'a> {
     #[must_use]
     pub fn digest(&self) -> &'a [u8; 32] {
         self.digest.sha256()
+    }
+
+    /// R of the two signatures that the manifest stands on: of the release key's credential, and of the manifest.
+    #[must_use]
+    pub fn commitments(&self) -> [&Commitment<'a>; 2] {
+        self.authority.commitments()
     }
 
     /// SHA-256 over the bstr-wrapped manifest, computed now. It equals [`Authenticated::digest`] unless a fault let

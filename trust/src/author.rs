@@ -195,7 +195,8 @@ fn verify_made(
     if made.kcwt() != credential {
         return Err(AuthorError::Encoding);
     }
-    Ok(made.verify(payload, claims)?)
+    made.verify(payload, claims)?;
+    Ok(())
 }
 
 /// Exchanges the credential in a COSE_Sign1 that [`sign1_detached_chained`] made: the signature stays, since it does

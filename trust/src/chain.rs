@@ -6,7 +6,7 @@ use crate::cose::{Form, Sign1};
 use crate::credential::TYP_CREDENTIAL;
 use crate::credential::{Credential, CredentialClaims};
 use crate::error::{Error, ErrorKind};
-use crate::key::Kid;
+use crate::key::{Commitment, Kid};
 use crate::record::{MAX_CREDENTIAL_LEN, Record};
 use crate::scope::{Role, Scope};
 
@@ -20,9 +20,16 @@ pub const MAX_DETACHED_PAYLOAD_LEN: usize = 256;
 #[derive(Clone, Debug)]
 pub struct Authority<'a> {
     credential: Credential<'a>,
+    commitment: Commitment<'a>,
 }
 
 impl<'a> Authority<'a> {
+    /// R of the two signatures: of the credential, and over the payload.
+    #[must_use]
+    pub fn commitments(&self) -> [&Commitment<'a>; 2] {
+        [self.credential.commitment(), &self.commitment]
+    }
+
     /// The credential of the key that signed.
     #[must_use]
     pub fn credential(&self) -> &Credential<'a> {
@@ -55,7 +62,11 @@ impl<'a> ChainedSign1<'a> {
     }
 
     /// The signature holds under the key that `claims` certify.
-    pub(crate) fn verify(&self, payload: &[u8], claims: &CredentialClaims<'_>) -> Result<(), Error> {
+    pub(crate) fn verify(
+        &self,
+        payload: &[u8],
+        claims: &CredentialClaims<'_>,
+    ) -> Result<Commitment<'a>, Error> {
         if claims.key().kid() != self.sign1.kid {
             return Err(self.sign1.error(ErrorKind::KeyMismatch));
         }
@@ -96,6 +107,6 @@ pub fn verify_chained_sign1<'a>(
 ) -> Result<Authority<'a>, Error> {
     let chained = ChainedSign1::read(sign1, detached_payload)?;
     let credential = Credential::verify_nested(chained.kcwt, chained.kcwt_position, store, role)?;
-    chained.verify(detached_payload, &credential)?;
-    Ok(Authority { credential })
+    let commitment = chained.verify(detached_payload, &credential)?;
+    Ok(Authority { credential, commitment })
 }

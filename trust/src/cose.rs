@@ -4,7 +4,7 @@
 
 use crate::cbor::{Major, MapCursor, Reader};
 use crate::error::{Error, ErrorKind};
-use crate::key::{Kid, PublicKey};
+use crate::key::{Commitment, Kid, PublicKey};
 
 /// COSE_Sign1, RFC 9052 section 2.
 pub(crate) const TAG_SIGN1: u64 = 18;
@@ -84,7 +84,7 @@ impl<'a> Sign1<'a> {
     ///
     /// The signature is over `["Signature1", protected, h'', payload]` (RFC 9052 section 4.4) with the received byte
     /// strings.
-    pub(crate) fn verify(&self, payload: &[u8], key: &PublicKey) -> Result<(), Error> {
+    pub(crate) fn verify(&self, payload: &[u8], key: &PublicKey) -> Result<Commitment<'a>, Error> {
         let mut heads = [[0; 3]; 2];
         let [protected_head, payload_head] = &mut heads;
         let message = [

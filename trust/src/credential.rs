@@ -5,7 +5,7 @@ use core::ops::Deref;
 use crate::anchor::Domain;
 use crate::cbor::Reader;
 use crate::error::{Error, ErrorKind};
-use crate::key::{Kid, PublicKey};
+use crate::key::{Commitment, Kid, PublicKey};
 use crate::record::{
     CLAIM_CEILING, CLAIM_CNF, CLAIM_CTI, CLAIM_EXP, CLAIM_GENERATION, CLAIM_IAT, CLAIM_ISS, CLAIM_NBF,
     CLAIM_ROLE, CLAIM_SCOPE, CLAIM_SUB, MAX_CREDENTIAL_LEN, MAX_NAME_LEN, Record, is_ignorable,
@@ -47,6 +47,7 @@ pub struct CredentialClaims<'a> {
 pub struct Credential<'a> {
     claims: CredentialClaims<'a>,
     domain: Domain,
+    commitment: Commitment<'a>,
 }
 
 impl<'a> Credential<'a> {
@@ -73,7 +74,8 @@ impl<'a> Credential<'a> {
     ) -> Result<Self, Error> {
         // The order of docs/records.md, "Chain of a manifest".
         let record = Record::open(cwt, base, TYP_CREDENTIAL, MAX_CREDENTIAL_LEN)?;
-        let domain = record.verify(store.anchors(), store.right_to_certify(role))?.domain();
+        let (anchor, commitment) = record.verify(store.anchors(), store.right_to_certify(role))?;
+        let domain = anchor.domain();
         let claims = CredentialClaims::read(&record)?;
 
         let refuse = |kind| Err(Error::new(kind, base));
@@ -104,13 +106,18 @@ impl<'a> Credential<'a> {
                 return refuse(ErrorKind::CredentialExpired);
             }
         }
-        Ok(Self { claims, domain })
+        Ok(Self { claims, domain, commitment })
     }
 
     /// The domain of the anchor that certified it.
     #[must_use]
     pub fn domain(&self) -> Domain {
         self.domain
+    }
+
+    /// R of the signature of the anchor that certified it.
+    pub(crate) fn commitment(&self) -> &Commitment<'a> {
+        &self.commitment
     }
 }
 

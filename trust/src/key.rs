@@ -100,15 +100,21 @@ impl PublicKey {
     ///
     /// The message comes in pieces, so that no caller needs a buffer for the whole of it. `position` is the offset of
     /// the signature.
-    pub(crate) fn verify(&self, message: &[&[u8]], signature: &[u8; 64], position: u32) -> Result<(), Error> {
-        if self.holds(message, signature) == Some(true) {
-            Ok(())
-        } else {
-            Err(Error::new(ErrorKind::SignatureInvalid, position))
-        }
+    pub(crate) fn verify<'a>(
+        &self,
+        message: &[&[u8]],
+        signature: &'a [u8; 64],
+        position: u32,
+    ) -> Result<Commitment<'a>, Error> {
+        let found = self.commitment(message, signature);
+        let commitment = found.ok_or(Error::new(ErrorKind::SignatureInvalid, position))?;
+        let is_equal = commitment.computed == *commitment.received;
+        #[cfg(feature = "fault-injection")]
+        let is_equal = is_equal || crate::fault::skips_signatures();
+        if is_equal { Ok(commitment) } else { Err(Error::new(ErrorKind::SignatureInvalid, position)) }
     }
 
-    fn holds(&self, message: &[&[u8]], signature: &[u8; 64]) -> Option<bool> {
+    fn commitment<'a>(&self, message: &[&[u8]], signature: &'a [u8; 64]) -> Option<Commitment<'a>> {
         let (r, s) = signature.split_first_chunk::<32>()?;
         let s = Scalar::from_canonical_bytes(s.first_chunk()?)?;
         // The reader of the key refused small order already.
@@ -116,8 +122,19 @@ impl PublicKey {
         if !is_usable_point(r) {
             return None;
         }
-        Some(commitment(&s, &challenge(r, &self.x, message), &key) == *r)
+        let computed = commitment(&s, &challenge(r, &self.x, message), &key);
+        Some(Commitment { computed, received: r })
     }
+}
+
+/// R of a signature, as it was computed and as it was received: a signature holds when the two are equal. For a caller
+/// that compares once more.
+#[derive(Clone, Copy, Debug)]
+pub struct Commitment<'a> {
+    /// S times B minus k times A, encoded (RFC 8032 section 5.1.7).
+    pub computed: [u8; 32],
+    /// The first half of the signature.
+    pub received: &'a [u8; 32],
 }
 
 /// k of RFC 8032 section 5.1.7: SHA-512(R || A || message), modulo L.

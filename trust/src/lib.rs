@@ -6,7 +6,7 @@
 //!
 //! A function that returns a large value is `#[inline(never)]`: inlined, the value is copied field by field (1.3 KB
 //! of the loader).
-#![cfg_attr(not(any(feature = "author", feature = "host")), no_std)]
+#![cfg_attr(not(any(feature = "author", feature = "host", feature = "fault-injection")), no_std)]
 #![forbid(unsafe_code)]
 #![warn(missing_docs, clippy::missing_errors_doc, clippy::must_use_candidate)]
 #![cfg_attr(
@@ -20,7 +20,7 @@
     )
 )]
 
-#[cfg(all(test, not(any(feature = "author", feature = "host"))))]
+#[cfg(all(test, not(any(feature = "author", feature = "host", feature = "fault-injection"))))]
 extern crate std;
 
 mod anchor;
@@ -31,6 +31,8 @@ mod chain;
 mod cose;
 mod credential;
 mod error;
+#[cfg(feature = "fault-injection")]
+pub mod fault;
 #[cfg(feature = "host")]
 pub mod host;
 mod key;
@@ -49,7 +51,7 @@ pub use credential::{
     Credential, CredentialClaims, DEFAULT_SEQUENCE_CEILING, MAX_GENERATION, MAX_SEQUENCE_CEILING,
 };
 pub use error::{Error, ErrorKind};
-pub use key::{COSE_KEY_LEN, KID_LEN, Kid, PublicKey, sha256};
+pub use key::{COSE_KEY_LEN, Commitment, KID_LEN, Kid, PublicKey, sha256};
 pub use record::{MAX_CREDENTIAL_LEN, MAX_NAME_LEN};
 pub use revocation::{
     MAX_LIST_SEQUENCE, MAX_MINIMUM_SEQUENCE, MAX_MINIMUM_SEQUENCES, MAX_REVOCATION_LIST_LEN, MAX_REVOKED,

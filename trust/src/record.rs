@@ -4,7 +4,7 @@ use crate::anchor::{Anchor, Rights};
 use crate::cbor::Reader;
 use crate::cose::{Form, Sign1, TAG_CWT};
 use crate::error::{Error, ErrorKind};
-use crate::key::Kid;
+use crate::key::{Commitment, Kid};
 
 /// Longest credential, bytes (docs/records.md).
 pub const MAX_CREDENTIAL_LEN: usize = 1024;
@@ -55,15 +55,20 @@ impl<'a> Record<'a> {
         self.sign1.kid
     }
 
-    /// The signer is one of `anchors`, has one of the `needed` rights, and its signature holds: that anchor.
-    pub(crate) fn verify<'k>(&self, anchors: &'k [Anchor], needed: Rights) -> Result<&'k Anchor, Error> {
+    /// The signer is one of `anchors`, has one of the `needed` rights, and its signature holds: that anchor, and the
+    /// signature's R.
+    pub(crate) fn verify<'k>(
+        &self,
+        anchors: &'k [Anchor],
+        needed: Rights,
+    ) -> Result<(&'k Anchor, Commitment<'a>), Error> {
         let anchor = anchors.iter().find(|anchor| anchor.kid() == self.sign1.kid);
         let anchor = anchor.ok_or(self.sign1.error(ErrorKind::AnchorUnknown))?;
         if !anchor.rights().include_any(needed) {
             return Err(self.sign1.error(ErrorKind::AnchorRights));
         }
-        self.sign1.verify(self.sign1.payload.0, anchor.key())?;
-        Ok(anchor)
+        let commitment = self.sign1.verify(self.sign1.payload.0, anchor.key())?;
+        Ok((anchor, commitment))
     }
 
     /// The claims, still encoded.

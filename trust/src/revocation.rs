@@ -118,7 +118,7 @@ impl<'a> RevocationList<'a> {
     /// [`ErrorKind::RevokesAnchor`], and the kind that names the fault of a malformed or unsupported record
     pub fn verify(cwt: &'a [u8], anchors: &[Anchor]) -> Result<Self, Error> {
         let record = Record::open(cwt, 0, TYP_REVOCATION, MAX_REVOCATION_LIST_LEN)?;
-        let domain = record.verify(anchors, Rights::GOVERNANCE)?.domain();
+        let domain = record.verify(anchors, Rights::GOVERNANCE)?.0.domain();
         let claims = RevocationClaims::read(cwt, &record)?;
         // A root is replaced by its successor, never revoked by a list.
         let mut own = anchors.iter().filter(|anchor| anchor.domain() == domain);

@@ -253,6 +253,35 @@ fn t14_a_skipped_check_of_the_manifest_digest_boots_and_installs_nothing() {
     }
 }
 
+/// One bit of the second half of each signature: what a glitch lets through is compared again.
+#[test]
+fn t14_a_skipped_check_of_a_signature_boots_and_installs_nothing() {
+    let (mut board, factory) = board();
+    let image = board.image(6000, 1);
+    let envelope = factory.envelope(1, &image);
+    board.update(&envelope, &image);
+    let credential = factory.credential();
+    let nested = envelope.windows(credential.len()).position(|bytes| bytes == credential).unwrap();
+    // A signature ends its COSE_Sign1; that of the manifest follows the credential, and a nil.
+    let of_the_credential = nested + credential.len() - 32;
+    let of_the_manifest = nested + credential.len() + 1 + 2 + 32;
+    for offset in [of_the_credential, of_the_manifest] {
+        let mut board = board.twin();
+        let mut forged = envelope.clone();
+        forged[offset] ^= 1;
+        let start = slot_a(&board);
+        board.nor.medium_mut().tamper(start, &forged);
+        assert_eq!(board.boot(), Boot::Stay(Some(Reason::SignatureInvalid)), "{offset}");
+
+        fault::skip_signatures(true);
+        let glitched = board.boot();
+        let sent = board.install(&forged, &image);
+        fault::skip_signatures(false);
+        assert_eq!(glitched, Boot::Stay(Some(Reason::HeadInvalid)), "{offset}");
+        assert_eq!(sent.unwrap_err().reason(), Some(Reason::HeadInvalid), "{offset}");
+    }
+}
+
 #[test]
 fn t05_an_older_genuine_image_put_into_slot_a_does_not_boot() {
     let (mut board, factory) = board();
