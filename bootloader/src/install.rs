@@ -71,8 +71,10 @@ impl Install {
             }
             Status::Installing { .. } | Status::Pending => journal.record(flash, Event::Abandoned)?,
             Status::Idle => {}
+            // It failed in this boot: what it would bring back is given up for the new image.
+            Status::Reverting(_) => journal.record(flash, Event::SwapLost)?,
             // Slot B holds the way back.
-            Status::Trial { .. } | Status::Swapping(_) | Status::Reverting(_) => {
+            Status::Trial { .. } | Status::Swapping(_) => {
                 return Err(Reason::TrialNotConfirmed.into());
             }
         }

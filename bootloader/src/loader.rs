@@ -9,6 +9,7 @@ use crate::anchor;
 use crate::flash::Flash;
 use crate::install::{Accepted, Install};
 use crate::journal::{Journal, Recovery};
+use crate::layout::Area;
 use crate::provisioning::{self, Identity, ProvisioningBlock};
 use crate::refusal::Refusal;
 use crate::revocation::{self, ListBuffer};
@@ -86,11 +87,10 @@ impl<'b, F: NorFlash> Loader<'b, F> {
     pub(crate) fn check_ready(&self) -> Result<(), Refusal> {
         self.known()?;
         match self.state().status {
-            Status::Idle | Status::Installing { .. } | Status::Pending => Ok(()),
+            // A revert that is under way in a session has failed in this boot.
+            Status::Idle | Status::Installing { .. } | Status::Pending | Status::Reverting(_) => Ok(()),
             // Slot B holds the way back.
-            Status::Trial { .. } | Status::Swapping(_) | Status::Reverting(_) => {
-                Err(Reason::TrialNotConfirmed.into())
-            }
+            Status::Trial { .. } | Status::Swapping(_) => Err(Reason::TrialNotConfirmed.into()),
         }
     }
 
@@ -196,11 +196,10 @@ impl<'b, F: NorFlash> Loader<'b, F> {
         provisioning::check_anchors(&block.anchors, anchor::IS_COMPILED_IN)?;
         // A record in doubt may mark the present block as final next time.
         self.journal.affirm(&mut self.flash)?;
+        // Marks of a test in the factory.
+        self.flash.erase_area(Area::Progress)?;
+        // Both copies read back before the journal makes the block final.
         provisioning::store(&mut self.flash, bytes)?;
-        // The block is whole and reads back before the journal makes it final.
-        if provisioning::load(&mut self.flash) != Some(block) {
-            return Err(Reason::FlashFailed.into());
-        }
         self.journal.record(&mut self.flash, Event::Provisioned(block.sequence_floor))?;
         self.provisioned = Ok((block.identity, anchor::effective(block.anchors)));
         Ok(())

@@ -45,32 +45,40 @@ pub(crate) fn begin<F: NorFlash>(
 /// began it took a proof.
 pub(crate) fn resume<F: NorFlash>(flash: &mut Flash<F>, journal: &mut Journal) -> Result<(), JournalError> {
     let Some(exchange) = Exchange::of(flash.layout(), journal.state()) else { return Ok(()) };
-    // A mark that decayed is no step that was not done: what the step would read is gone.
+    // A mark that decayed is no step that was not done: what the step would read is gone, and lies where it puts it.
     if let Some(source) = journal.take_source()
-        && exchange.source(flash) != source
+        && exchange.source(flash).crc != source
+        && exchange.target(flash).crc == source
     {
         journal.pass_step()?;
     }
     // The step that is done again erases what the step before it read.
     journal.affirm(flash)?;
     // Every round ends, moves the progress, which only grows, or turns round once: at most four rounds a page.
+    let mut known = None;
     while let Some(exchange) = Exchange::of(flash.layout(), journal.state()) {
         if exchange.at.page >= exchange.pages() {
             return journal.record(flash, Event::SwapFinished);
         }
+        let content = known.take().unwrap_or_else(|| exchange.source(flash));
         if journal.lacks_a_mark() {
-            let source = exchange.source(flash);
-            journal.anchor(flash, source)?;
+            journal.anchor(flash, content.crc)?;
         }
-        let done = (0..TRIES).any(|_| exchange.step(flash).is_ok()) || exchange.is_done(flash);
-        match (done, exchange.is_revert, exchange.at.step) {
-            (false, false, _) => journal.record(flash, Event::SwapGivenUp(exchange.pages()))?,
-            (false, true, Step::Take) => return journal.record(flash, Event::SwapLost),
-            // What a revert saves is the image that goes: nothing needs it.
-            (true, _, _) | (false, true, Step::Save) => {
+        let (is_vital, is_revert) = (exchange.is_vital(), exchange.is_revert);
+        // A slot that does not answer at all may answer after a reset: what would come of it is not erased for that.
+        if is_revert && is_vital && !content.is_read {
+            return Err(FlashError::Unreadable.into());
+        }
+        let done = (0..=TRIES).any(|tries| exchange.step(flash, tries < TRIES).is_ok());
+        match (done, is_revert) {
+            (false, false) if is_vital => journal.record(flash, Event::SwapGivenUp(exchange.pages()))?,
+            // The next reset tries again, and a new image ends it.
+            (false, true) if is_vital => return Err(FlashError::NotProgrammed.into()),
+            (_, _) => {
                 let next = Exchange { at: exchange.at.next(), ..exchange };
-                let source = next.source(flash);
-                journal.advance(flash, Event::SwapStepped, source)?;
+                let content = next.source(flash);
+                journal.advance(flash, Event::SwapStepped, content.crc)?;
+                known = Some(content);
             }
         }
     }
@@ -92,6 +100,15 @@ struct Exchange {
 
 /// A page of an area, by the offset of its first byte.
 type Page = (Area, u32);
+
+/// The content of a page.
+#[derive(Clone, Copy)]
+struct Content {
+    /// Its CRC; 0 if there is no page.
+    crc: u32,
+    /// Whether any of it reads.
+    is_read: bool,
+}
 
 impl Exchange {
     fn of(layout: &Layout, state: &BootState) -> Option<Self> {
@@ -126,48 +143,55 @@ impl Exchange {
         }
     }
 
-    /// Does the next step.
-    fn step<F: NorFlash>(&self, flash: &mut Flash<F>) -> Result<(), FlashError> {
+    /// Whether an image is lost without the next step. Nobody needs what a revert saves, and what would be erased behind
+    /// the image that comes is neither verified nor run.
+    fn is_vital(&self) -> bool {
+        match self.at.step {
+            Step::Save => !self.is_revert,
+            Step::Take => self.pages_of_step().1.is_some(),
+        }
+    }
+
+    /// Does the next step, or only looks whether it was done: what is written is read back.
+    fn step<F: NorFlash>(&self, flash: &mut Flash<F>, writes: bool) -> Result<(), FlashError> {
         let (Some(to), from) = self.pages_of_step() else { return Ok(()) };
-        flash.erase_page(to.0, to.1)?;
+        if writes {
+            flash.erase_page(to.0, to.1)?;
+        }
         self.each_chunk(|done| {
-            let mut chunk = [ERASED; CHUNK];
+            let (mut chunk, mut found) = ([ERASED; CHUNK], [0; CHUNK]);
             read_or_erased(flash, from, done, &mut chunk);
-            if chunk != [ERASED; CHUNK] {
-                flash.program(to.0, to.1.checked_add(done).ok_or(FlashError::OutOfArea)?, &chunk)?;
+            let at = to.1.checked_add(done).ok_or(FlashError::OutOfArea)?;
+            if writes && chunk != [ERASED; CHUNK] {
+                flash.program(to.0, at, &chunk)?;
             }
-            let mut written = [0; CHUNK];
-            flash.read(to.0, to.1.checked_add(done).ok_or(FlashError::OutOfArea)?, &mut written)?;
-            if written == chunk { Ok(()) } else { Err(FlashError::NotProgrammed) }
+            flash.read(to.0, at, &mut found)?;
+            if found == chunk { Ok(()) } else { Err(FlashError::NotProgrammed) }
         })
     }
 
-    /// Whether the page that the next step fills has its content already.
-    fn is_done<F: NorFlash>(&self, flash: &mut Flash<F>) -> bool {
-        let (Some(to), from) = self.pages_of_step() else { return true };
-        let same = self.each_chunk(|done| {
-            let (mut wanted, mut found) = ([ERASED; CHUNK], [0; CHUNK]);
-            read_or_erased(flash, from, done, &mut wanted);
-            flash.read(to.0, to.1.checked_add(done).ok_or(FlashError::OutOfArea)?, &mut found)?;
-            if wanted == found { Ok(()) } else { Err(FlashError::NotProgrammed) }
-        });
-        same.is_ok()
+    /// What the next step reads.
+    fn source<F: NorFlash>(&self, flash: &mut Flash<F>) -> Content {
+        self.content(flash, self.pages_of_step().1)
     }
 
-    /// CRC of what the next step reads; 0 if it reads nothing.
-    fn source<F: NorFlash>(&self, flash: &mut Flash<F>) -> u32 {
-        if self.at.page >= self.pages() {
-            return 0;
-        }
-        let (_, Some(from)) = self.pages_of_step() else { return 0 };
-        let mut crc = Checksum::new();
+    /// What lies where the next step writes.
+    fn target<F: NorFlash>(&self, flash: &mut Flash<F>) -> Content {
+        self.content(flash, self.pages_of_step().0)
+    }
+
+    fn content<F: NorFlash>(&self, flash: &mut Flash<F>, page: Option<Page>) -> Content {
+        let Some(page) = page.filter(|_| self.at.page < self.pages()) else {
+            return Content { crc: 0, is_read: true };
+        };
+        let (mut crc, mut is_read) = (Checksum::new(), false);
         let _every_chunk = self.each_chunk(|done| {
             let mut chunk = [ERASED; CHUNK];
-            read_or_erased(flash, Some(from), done, &mut chunk);
+            is_read |= read_or_erased(flash, Some(page), done, &mut chunk);
             crc.update(&chunk);
             Ok(())
         });
-        crc.value()
+        Content { crc: crc.value(), is_read }
     }
 
     fn each_chunk(&self, mut each: impl FnMut(u32) -> Result<(), FlashError>) -> Result<(), FlashError> {
@@ -182,7 +206,14 @@ impl Exchange {
 
 /// Data that cannot be read counts as erased: its image fails its digest and does not boot. An exchange that stopped
 /// here would lose the other image too.
-fn read_or_erased<F: NorFlash>(flash: &mut Flash<F>, from: Option<Page>, done: u32, chunk: &mut [u8; CHUNK]) {
+/// Returns whether it can.
+#[inline(never)]
+fn read_or_erased<F: NorFlash>(
+    flash: &mut Flash<F>,
+    from: Option<Page>,
+    done: u32,
+    chunk: &mut [u8; CHUNK],
+) -> bool {
     let read = from.and_then(|(area, offset)| {
         let offset = offset.checked_add(done)?;
         flash.read(area, offset, chunk).ok()
@@ -190,6 +221,7 @@ fn read_or_erased<F: NorFlash>(flash: &mut Flash<F>, from: Option<Page>, done: u
     if read.is_none() {
         *chunk = [ERASED; CHUNK];
     }
+    read.is_some()
 }
 
 /// Pages of a slot that an image with its head takes.

@@ -62,7 +62,7 @@ impl NorFlash for Chip {
 }
 
 fn application(behaviour: Behaviour) -> Application<Chip> {
-    let chip = Chip { bytes: vec![0xFF; 16 * PAGE as usize], operations: 0 };
+    let chip = Chip { bytes: vec![0xFF; LAYOUT.flash_len() as usize], operations: 0 };
     let Ok(flash) = Flash::new(chip, LAYOUT) else { panic!("the chip fits") };
     Application::new(Device::open(flash), Descriptor::new("2.3.4", behaviour).unwrap())
 }
