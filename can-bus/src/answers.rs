@@ -1,9 +1,9 @@
 //! How many devices answer. Each gives one answer to each request, so more answers than requests come from several
 //! devices with one address. Nobody waits for them: the frames that come anyhow are counted.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use update_protocol::uds::{Nrc, POSITIVE_OFFSET};
+use update_protocol::uds::{Nrc, POSITIVE_OFFSET, SUPPRESS_POSITIVE};
 
 /// A node that did not see its frame acknowledged sends it again, though it may have come (ISO 11898-1): not more than
 /// one answer in so many, by far, comes twice.
@@ -11,12 +11,13 @@ const REPEATED_ONCE_IN: u32 = 256;
 /// Requests and the answers to them, on one pair of identifiers.
 #[derive(Debug, Default)]
 pub(crate) struct Answers {
-    /// Services that were asked: a slower device answers an earlier request.
-    services: BTreeSet<u8>,
+    /// By service that was asked: requests without an answer. A device that starts may answer all that came meanwhile,
+    /// however many.
+    owed: BTreeMap<u8, u32>,
+    /// Services that we asked: a slower device answers an earlier request.
+    asked: BTreeSet<u8>,
     requests: u32,
     answers: u32,
-    /// Requests without an answer. A device that starts may answer all that came meanwhile, however many.
-    owed: u32,
     surplus: u32,
     /// When the first request left, microseconds.
     since_us: Option<u64>,
@@ -33,20 +34,36 @@ impl Answers {
     /// A request leaves, or leaves again.
     pub(crate) fn asked(&mut self, service: u8, now_us: u64) {
         self.since_us.get_or_insert(now_us);
-        self.services.insert(service);
         self.requests = self.requests.saturating_add(1);
-        self.owed = self.owed.saturating_add(1);
+        self.asked.insert(service);
+        self.owe(service);
+    }
+
+    /// A frame of another tester came, with an identifier that we send with: the device answers its requests as well.
+    pub(crate) fn overheard(&mut self, data: &[u8]) {
+        if let Some(&[service, sub_function, ..]) = message_of(data) {
+            let is_silent =
+                matches!(service, 0x10 | 0x11 | 0x31 | 0x3E) && sub_function & SUPPRESS_POSITIVE != 0;
+            if !is_silent {
+                self.owe(service);
+            }
+        }
+    }
+
+    fn owe(&mut self, service: u8) {
+        let owed = self.owed.entry(service).or_default();
+        *owed = owed.saturating_add(1);
     }
 
     /// A frame came from the address that was asked.
     pub(crate) fn heard(&mut self, data: &[u8]) {
-        if !answered_service(data).is_some_and(|service| self.services.contains(&service)) {
+        let Some(service) = answered_service(data).filter(|service| self.asked.contains(service)) else {
             return;
-        }
+        };
         self.answers = self.answers.saturating_add(1);
-        match self.owed.checked_sub(1) {
-            Some(owed) => self.owed = owed,
-            None => self.surplus = self.surplus.saturating_add(1),
+        match self.owed.get_mut(&service) {
+            Some(owed) if *owed > 0 => *owed -= 1,
+            _ => self.surplus = self.surplus.saturating_add(1),
         }
     }
 
@@ -61,13 +78,19 @@ impl Answers {
     }
 }
 
-/// The service that a frame begins to answer finally: a single or a first frame (ISO 15765-2, 9.6).
+/// The message that a single or a first frame begins (ISO 15765-2, 9.6).
+fn message_of(data: &[u8]) -> Option<&[u8]> {
+    match data {
+        [0x01..=0x0F, message @ ..] | [0x00, _, message @ ..] | [0x10..=0x1F, _, message @ ..] => {
+            Some(message)
+        }
+        _ => None,
+    }
+}
+
+/// The service that a frame begins to answer finally.
 pub(crate) fn answered_service(data: &[u8]) -> Option<u8> {
-    let message = match data {
-        [0x01..=0x0F, message @ ..] | [0x00, _, message @ ..] | [0x10..=0x1F, _, message @ ..] => message,
-        _ => return None,
-    };
-    match message {
+    match message_of(data)? {
         [0x7F, refused, nrc, ..] => (*nrc != Nrc::RESPONSE_PENDING.0).then_some(*refused),
         [answered, ..] => answered.checked_sub(POSITIVE_OFFSET),
         [] => None,
@@ -124,6 +147,37 @@ mod tests {
             &[0x02, 0x7E, 0x00],
         ];
         assert!(!evidence(&[&ANSWER, others[0], others[1], others[2], others[3], others[4]], 1));
+    }
+
+    /// Another tester with our identifiers gets answers too; one that keeps sessions alive gets none.
+    #[test]
+    fn answers_to_another_tester_are_owed_too() {
+        let clash = |overheard: &[u8]| {
+            let mut answers = Answers::default();
+            answers.asked(0x22, 0);
+            answers.overheard(overheard);
+            answers.heard(&ANSWER);
+            answers.heard(&FIRST);
+            answers.surplus().is_some()
+        };
+        assert!(!clash(&[0x03, 0x22, 0xF1, 0x90]));
+        assert!(clash(&[0x02, 0x3E, 0x80]));
+        assert!(clash(&[0x02, 0x01, 0x0C]));
+        assert!(clash(&[0x30, 0, 0]));
+    }
+
+    /// What was lost of one service hides no second answer to another.
+    #[test]
+    fn lost_requests_of_one_service_count_for_it_only() {
+        let mut answers = Answers::default();
+        for _ in 0..80 {
+            answers.asked(0x10, 0);
+        }
+        answers.asked(0x22, 0);
+        answers.heard(&ANSWER);
+        assert_eq!(answers.surplus(), None);
+        answers.heard(&REFUSED);
+        assert!(answers.surplus().is_some());
     }
 
     /// What waited in a queue while a device was away is answered late, and not by two.

@@ -165,9 +165,9 @@ impl IsoTpChannel {
         Ok(())
     }
 
-    /// Whether more answers than requests have come. Another tester with these identifiers would have asked for them.
+    /// Whether more answers than requests have come, those of another tester with these identifiers included.
     pub(crate) fn surplus(&self) -> Option<Surplus> {
-        self.answers.surplus().filter(|_| self.foreign_frames == 0)
+        self.answers.surplus()
     }
 
     /// Talks to another node from here on.
@@ -235,6 +235,7 @@ impl IsoTpChannel {
         let own = self.link.addressing();
         if frame.id() == own.tx() || Some(frame.id()) == own.functional_tx() {
             self.foreign_frames = self.foreign_frames.saturating_add(1);
+            self.answers.overheard(frame.data());
         }
         if frame.id() == own.rx() {
             self.answers.heard(frame.data());

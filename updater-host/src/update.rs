@@ -21,7 +21,7 @@ use crate::release::Release;
 #[cfg(feature = "http")]
 use crate::reporting::Reporting;
 use crate::restart::{Outcome, Restart, Settled};
-use crate::scan::choose;
+use crate::scan::{READING, choose};
 use crate::session::Session;
 use crate::source::{self, HostChecks, Offer};
 use crate::trusted::{add_list_files, read_anchors};
@@ -172,6 +172,9 @@ pub(crate) async fn run(
     let release = match offer {
         Ok(Offer::Release(release)) if !is_done(&found.device, &release, options) => release,
         offer => {
+            // What is told of a device is told of one.
+            let settled = Session::new(&mut found.connection, found.device.node).settle().await;
+            settled.map_err(|trouble| trouble.with(&found.connection, found.device.node, READING))?;
             let delivery = Delivery {
                 connection: &mut found.connection,
                 device: &found.device,

@@ -52,7 +52,7 @@ impl Delivery<'_> {
     /// refused some of them. Nothing that goes wrong here changes how the update ends: it is a warning.
     ///
     /// # Errors
-    /// [`Error::Interrupted`] at the question
+    /// [`Error::Interrupted`] at the question, [`Error::AddressClash`]
     pub(crate) async fn run(mut self, is_agreed: bool) -> Result<Vec<Reason>, Error> {
         let lacking: Vec<_> = self.lists.iter().filter(|list| self.may_lack(list)).collect();
         let Some(newest) = lacking.iter().map(|list| list.sequence).max() else { return Ok(Vec::new()) };
@@ -80,6 +80,11 @@ impl Delivery<'_> {
         let mut refused = Vec::new();
         let outcome = self.send(&lacking, &mut refused).await;
         if let Err(trouble) = outcome {
+            if matches!(trouble, Trouble::Clash { .. }) {
+                // Whether they hear it does not change the result.
+                let _ = self.connection.leave_several(self.device.node).await;
+                return Err(trouble.with(self.connection, self.device.node, PROGRAMMING));
+            }
             let error = trouble.with(self.connection, self.device.node, PROGRAMMING);
             self.output.warn(&error.code(), &format!("{lacks}, and did not get it: {error}"));
         }
