@@ -290,7 +290,7 @@ impl Catalogue {
                     let read = Release::read(&bytes, store, published_at);
                     read.map(|read| (read, bytes))
                 };
-                if let Ok((read, bytes)) = self.verify(now, decide).await?
+                if let Ok((read, bytes)) = self.verify(self.no_earlier(now), decide).await?
                     && read.manifest_digest == manifest_digest
                     && read.envelope_digest == release.envelope_digest
                 {

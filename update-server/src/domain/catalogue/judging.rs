@@ -79,7 +79,7 @@ impl Catalogue {
 
     /// The time of the last verdicts, where it is so little after `now` that the request only waited; the clock may also
     /// have been set back.
-    fn no_earlier(&self, now: u64) -> u64 {
+    pub(super) fn no_earlier(&self, now: u64) -> u64 {
         let judged_at = self.indexed.read().unwrap_or_else(PoisonError::into_inner).judged_at;
         let waited = judged_at.saturating_sub(now);
         if waited <= 2 * self.turn_limit.as_secs() { judged_at.max(now) } else { now }

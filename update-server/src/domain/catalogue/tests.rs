@@ -2,9 +2,10 @@ use std::sync::mpsc;
 
 use futures::{FutureExt as _, poll};
 use suit_manifest::Reason;
+use suit_manifest::author::{UpdateDescription, create, image_uri, sign};
 use tokio::sync::oneshot;
-use trust::Anchor;
-use trust::author::{Signer as _, SoftwareKey};
+use trust::author::{CredentialRequest, ScopeRequest, Signer as _, SoftwareKey, issue_credential};
+use trust::{Anchor, Role};
 
 use super::*;
 
@@ -183,4 +184,48 @@ fn an_answer_is_one_look_up_behind_any_number_that_are_not_offered() {
     index.remove(digest(1));
     assert_eq!(index.offers(EVERYBODY, None, 10), []);
     assert_eq!(index.bounded_between(0, u64::MAX), []);
+}
+
+/// The index may hold at a later time than a request was made: both judge at that one, also when the clock was set back.
+#[tokio::test]
+async fn a_release_is_handed_out_at_the_time_of_its_verdict() {
+    let dir = tempfile::tempdir().unwrap();
+    let (root, key) = (SoftwareKey::generate().unwrap(), SoftwareKey::generate().unwrap());
+    let store = Store::connect(&dir.path().join("registry.sqlite")).await.unwrap();
+    let blobs = Arc::new(Blobs::open(&dir.path().join("images")).unwrap());
+    let records = Records::open(store.clone(), vec![Anchor::root(root.public_key())]).await.unwrap();
+    let catalogue = Catalogue::open(store, blobs.clone(), records, 1_000).await.unwrap();
+    let image = Bytes::from_static(b"an image");
+    let image_digest = trust::sha256(&image);
+    let source = futures::stream::iter([Ok::<_, std::io::Error>(image.clone())]);
+    blobs.write(Digest(image_digest), source, 100).await.unwrap();
+    let request = CredentialRequest {
+        iss: "root".into(),
+        sub: "release".into(),
+        key: key.public_key(),
+        role: Role::Release,
+        scope: ScopeRequest { vendor: [1; 16], classes: vec![[2; 16]], serials: Vec::new(), actions: None },
+        issued_at: UnixTime(0),
+        not_before: Some(UnixTime(1_010)),
+        expires: None,
+        cti: [7; 16],
+        generation: 0,
+        sequence_ceiling: None,
+    };
+    let update = UpdateDescription {
+        vendor: [1; 16],
+        class: [2; 16],
+        sequence: 1,
+        version: "1.0.0".into(),
+        image_digest,
+        image_size: image.len() as u64,
+        uri: image_uri(&image_digest),
+        ..UpdateDescription::default()
+    };
+    let credential = issue_credential(&request, &root).unwrap();
+    let envelope = Bytes::from(sign(&create(&update).unwrap(), &key, &credential).unwrap());
+    catalogue.publish(envelope, 1_012).await.unwrap();
+    let audience = Audience { vendor: Identifier([1; 16]), class: Identifier([2; 16]), device: None };
+    assert_eq!(catalogue.latest(audience, 1_012).await.unwrap().sequence, 1);
+    assert_eq!(catalogue.latest(audience, 1_009).await.unwrap().sequence, 1);
 }
