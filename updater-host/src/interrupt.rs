@@ -21,7 +21,7 @@ impl Interrupt {
     #[must_use]
     pub(crate) fn listen() -> Self {
         let (sender, requested) = watch::channel(false);
-        std::thread::spawn(move || {
+        let listener = move || {
             let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
                 // Signals keep what the operating system does by itself: they end the program.
                 return;
@@ -32,7 +32,9 @@ impl Interrupt {
                 signal().await;
                 std::process::exit(EXIT_AT_ONCE);
             });
-        });
+        };
+        // Without the thread signals end the program by themselves.
+        let _ = std::thread::Builder::new().spawn(listener);
         Self { requested }
     }
 

@@ -47,9 +47,19 @@ fn of_update_server() {
 #[test]
 fn a_mistake_is_shown_escaped() {
     let hostile = "--\u{202e}x\x1b]0;title\x07\nerror: nothing is wrong";
-    for name in ["manifest-tool", "update-server", "updater-host", "sim"] {
+    // What no option is, and what a value is not: the second one is quoted by the type of the value.
+    let value = "\u{202e}x\x1b]0;title\x07\nerror: nothing is wrong";
+    let cases: [(&str, &[&str]); 6] = [
+        ("manifest-tool", &[hostile]),
+        ("update-server", &[hostile]),
+        ("updater-host", &[hostile]),
+        ("updater-host", &["--bus", value, "scan"]),
+        ("sim", &[hostile]),
+        ("sim", &["--flash", "flash", "--bus", value]),
+    ];
+    for (name, arguments) in cases {
         let mut command = Command::new(program(name));
-        let ended = command.arg(hostile).env("NO_COLOR", "1").output().expect("it ends");
+        let ended = command.args(arguments).env("NO_COLOR", "1").output().expect("it ends");
         let stderr = String::from_utf8(ended.stderr).expect("text");
         assert_eq!(ended.status.code(), Some(2), "{name}: {stderr}");
         assert!(stderr.contains("\\u{202e}x\\u{1b}]0;title"), "{name}: {stderr}");

@@ -41,11 +41,11 @@ pub fn report_usage(error: &Error) -> u8 {
         return 0;
     }
     let source = error.source().map(ToString::to_string).unwrap_or_default();
-    if source.lines().all(|line| printable(line) == line) {
+    if printable(&source) == source {
         // With clap's colours.
         let _ignored = error.print();
     } else {
-        let lines: Vec<String> = error.render().ansi().to_string().lines().map(printable).collect();
+        let lines: Vec<String> = error.render().to_string().lines().map(printable).collect();
         let _ignored = writeln!(std::io::stderr(), "{}", lines.join("\n"));
     }
     USAGE
