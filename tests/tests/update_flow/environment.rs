@@ -49,22 +49,26 @@ fn a_mistake_is_shown_escaped() {
     let hostile = "--\u{202e}x\x1b]0;title\x07\nerror: nothing is wrong";
     // What no option is, and what a value is not: the second one is quoted by the type of the value.
     let value = "\u{202e}x\x1b]0;title\x07\nerror: nothing is wrong";
-    let cases: [(&str, &[&str]); 6] = [
+    let forging = "x\nerror: nothing is wrong";
+    let cases: [(&str, &[&str]); 8] = [
         ("manifest-tool", &[hostile]),
         ("update-server", &[hostile]),
         ("updater-host", &[hostile]),
         ("updater-host", &["--bus", value, "scan"]),
+        ("updater-host", &["--bus", forging, "scan"]),
         ("sim", &[hostile]),
         ("sim", &["--flash", "flash", "--bus", value]),
+        ("sim", &["--flash", "flash", "--bus", forging]),
     ];
     for (name, arguments) in cases {
         let mut command = Command::new(program(name));
         let ended = command.args(arguments).env("NO_COLOR", "1").output().expect("it ends");
         let stderr = String::from_utf8(ended.stderr).expect("text");
         assert_eq!(ended.status.code(), Some(2), "{name}: {stderr}");
-        assert!(stderr.contains("\\u{202e}x\\u{1b}]0;title"), "{name}: {stderr}");
+        let is_escaped = arguments.contains(&forging) || stderr.contains("\\u{202e}x\\u{1b}]0;title");
+        assert!(is_escaped, "{name}: {stderr}");
         let is_quiet = |character: char| !character.is_control() && character != '\u{202e}';
         assert!(stderr.lines().all(|line| line.chars().all(is_quiet)), "{name}: {stderr:?}");
-        assert!(!stderr.lines().any(|line| line == "error: nothing is wrong"), "{name}: {stderr}");
+        assert_eq!(stderr.lines().filter(|line| line.starts_with("error")).count(), 1, "{name}: {stderr}");
     }
 }

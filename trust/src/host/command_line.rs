@@ -45,8 +45,8 @@ pub fn report_usage(error: &Error) -> u8 {
         // With clap's colours.
         let _ignored = error.print();
     } else {
-        let lines: Vec<String> = error.render().to_string().lines().map(printable).collect();
-        let _ignored = writeln!(std::io::stderr(), "{}", lines.join("\n"));
+        let message = usage_message(error);
+        let _ignored = writeln!(std::io::stderr(), "error: {message}\n\nFor more information, try '--help'.");
     }
     USAGE
 }
