@@ -2,15 +2,14 @@
 
 use crc::{CRC_32_ISO_HDLC, Crc, Digest, NoTable};
 
-const CRC: Crc<u32, NoTable> = Crc::<u32, NoTable>::new(&CRC_32_ISO_HDLC);
+static CRC: Crc<u32, NoTable> = Crc::<u32, NoTable>::new(&CRC_32_ISO_HDLC);
 
 /// A CRC over parts that come one by one.
 pub(crate) struct Checksum(Digest<'static, u32, NoTable>);
 
 impl Checksum {
     pub(crate) fn new() -> Self {
-        static CRC_IN_PLACE: Crc<u32, NoTable> = CRC;
-        Self(CRC_IN_PLACE.digest())
+        Self(CRC.digest())
     }
 
     pub(crate) fn update(&mut self, part: &[u8]) {

@@ -170,7 +170,7 @@ pub enum Event {
     SwapStepped,
     /// A page cannot be exchanged to try the spare image: those before it go back, of so many in all.
     SwapGivenUp(u32),
-    /// A page of slot A takes neither image: no image is known any more.
+    /// The pages cannot go back, and a new image comes in their place: no image is known any more.
     SwapLost,
     /// The last step of the present exchange is done.
     SwapFinished,

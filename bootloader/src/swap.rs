@@ -205,8 +205,7 @@ impl Exchange {
 }
 
 /// Data that cannot be read counts as erased: its image fails its digest and does not boot. An exchange that stopped
-/// here would lose the other image too.
-/// Returns whether it can.
+/// here would lose the other image too. Returns whether it can be read.
 #[inline(never)]
 fn read_or_erased<F: NorFlash>(
     flash: &mut Flash<F>,

@@ -3,33 +3,33 @@
 use bootloader::handoff::Request;
 use bootloader::journal::RECORD_LEN;
 use bootloader::layout::{Area, Half, Slot};
-use bootloader::state::{Status, SwapProgress};
+use bootloader::state::Status;
 use device_harness::device::{Boot, Device, Failure, record};
 use device_harness::factory::Factory;
-use flash_model::{Cut, Medium};
+use flash_model::Cut;
 use suit_manifest::{Reason, fault};
 use update_protocol::profile::{ImageState, Mode, Object};
 
-type Board = Device<8, 4096>;
+pub(crate) type Board = Device<8, 4096>;
 
-const SLOT_LEN: usize = 5 * 4096;
+pub(crate) const SLOT_LEN: usize = 5 * 4096;
 
 /// Offset of slot A in the flash, of a board with four image pages.
-fn slot_a(board: &Board) -> usize {
+pub(crate) fn slot_a(board: &Board) -> usize {
     (board.layout.image_address() - 0x2100_0000 - 4096) as usize
 }
 
 /// Offset of the image that ran before a swap.
-fn kept(board: &Board) -> usize {
+pub(crate) fn kept(board: &Board) -> usize {
     board.layout.region(Area::Slot(Slot::Kept)).start as usize
 }
 
 /// Offset of the image that is installed.
-fn slot_b(board: &Board) -> usize {
+pub(crate) fn slot_b(board: &Board) -> usize {
     board.layout.region(Area::Slot(Slot::B)).start as usize
 }
 
-fn board() -> (Board, Factory) {
+pub(crate) fn board() -> (Board, Factory) {
     let factory = Factory::new(1);
     let mut board = Board::new(4);
     board.provision(&factory);
@@ -37,7 +37,7 @@ fn board() -> (Board, Factory) {
 }
 
 /// A board that runs release 1, confirmed, and has release 2 pending.
-fn pending() -> (Board, Factory, Vec<u8>, Vec<u8>) {
+pub(crate) fn pending() -> (Board, Factory, Vec<u8>, Vec<u8>) {
     let (mut board, factory) = board();
     let (old, new) = (board.image(6000, 1), board.image(9000, 2));
     board.update(&factory.envelope(1, &old), &old);
@@ -317,16 +317,24 @@ fn an_image_on_trial_that_decayed_goes_at_once() {
 
 /// A board whose power went away one operation later than the last time.
 fn pending_twin(operations: &mut u64) -> Board {
-    let mut board = pending().0;
+    let board = pending().0;
     *operations += 1;
-    let from_the_end = {
-        let mut clean = board.twin();
-        let before = clean.nor.medium().operations();
-        let _ = clean.boot();
-        clean.nor.medium().operations() - before
-    };
-    board.nor.medium_mut().cut_at(from_the_end - *operations, Cut::Nothing);
-    let _ = board.boot();
+    cut_in_boot(&board, operations_of_a_boot(&board) - *operations)
+}
+
+/// Flash operations of the next boot.
+pub(crate) fn operations_of_a_boot(board: &Board) -> u64 {
+    let mut clean = board.twin();
+    let before = clean.nor.medium().operations();
+    clean.boot();
+    clean.nor.medium().operations() - before
+}
+
+/// The same board after a boot whose power went away in this operation.
+pub(crate) fn cut_in_boot(board: &Board, operation: u64) -> Board {
+    let mut board = board.twin();
+    board.nor.medium_mut().cut_at(operation, Cut::Nothing);
+    board.boot();
     board.nor.medium_mut().power_on();
     board
 }
@@ -347,273 +355,6 @@ fn a_spare_slot_that_does_not_verify_never_comes_back() {
         }
         assert_eq!(board.state().active, None);
     }
-}
-
-type Fail = fn(&mut Medium, usize);
-/// Name of an area, and an offset in the flash.
-type Place = (&'static str, usize);
-/// What a driver reports: it cannot erase the page, or cannot program the word.
-const FAILURES: [(&str, Fail); 2] = [("erase", Medium::fail_to_erase), ("program", Medium::fail_to_program)];
-
-/// A word of each page that an exchange of an image of three pages for one of four writes.
-fn pages_of_an_exchange(board: &Board) -> Vec<Place> {
-    let places = [("slot A", slot_a(board)), ("kept", kept(board)), ("slot B", slot_b(board))];
-    places
-        .into_iter()
-        .flat_map(|(name, start)| (0..4).map(move |page| (name, start + page * 4096 + 72)))
-        .collect()
-}
-
-/// The update is given up with the old image running, and a part that works again takes it. Only while a page of slot A
-/// is erased and takes nothing the device has no image: it stays on the bus.
-#[test]
-fn boot23_a_page_that_fails_within_a_swap_gives_the_update_up() {
-    for ((name, place), (kind, fail)) in cases_of_an_exchange() {
-        let at = format!("{kind}, {name} {place:#x}");
-        let (mut board, factory, old, new) = pending();
-        fail(&mut board.nor.medium_mut(), place);
-        // Behind the old image nothing has to come back.
-        let is_stuck = name == "slot A" && kind == "program" && place < slot_a(&board) + 3 * 4096;
-        for _ in 0..2 {
-            let boot = board.boot();
-            let state = board.state();
-            assert_eq!(state.revert_reason, Reason::SwapFailed.code(), "{at}");
-            if is_stuck {
-                assert_eq!(boot, Boot::Stay(Some(Reason::SwapFailed)), "{at}");
-                assert!(matches!(state.status, Status::Reverting(_)), "{at}");
-                continue;
-            }
-            assert!(matches!(boot, Boot::Run(_)), "{at}");
-            assert_eq!((state.status, board.running(old.len())), (Status::Idle, old.clone()), "{at}");
-        }
-        board.nor.medium_mut().mend();
-        assert!(matches!(board.boot(), Boot::Run(_)), "{at}");
-        assert_eq!(board.running(old.len()), old, "{at}");
-        board.update(&factory.envelope(3, &new), &new);
-        assert_eq!(board.running(new.len()), new, "{at}");
-    }
-}
-
-/// Pages and failures; a swap writes three pages of slot B, which begin with those that are kept.
-fn cases_of_an_exchange() -> Vec<(Place, (&'static str, Fail))> {
-    let board = board().0;
-    let is_written = |(name, place): &(&str, usize)| *name == "slot A" || *place < kept(&board) + 3 * 4096;
-    let pages = pages_of_an_exchange(&board).into_iter().filter(is_written);
-    pages.flat_map(|page| FAILURES.map(|failure| (page, failure))).collect()
-}
-
-/// A word that takes nothing, and a driver that says nothing about it: what is copied is read back before its source goes.
-#[test]
-fn boot23_a_dead_word_in_a_copied_page_loses_no_image() {
-    for (name, place) in pages_of_an_exchange(&board().0) {
-        let (mut board, factory, old, new) = pending();
-        board.nor.medium_mut().wear_out(place);
-        let boot = board.boot();
-        if name == "slot A" && place < slot_a(&board) + 3 * 4096 {
-            // Neither image fits there any more; the device takes one, and stays on the bus.
-            assert_eq!(boot, Boot::Stay(Some(Reason::SwapFailed)), "{place:#x}");
-            board.install(&factory.envelope(3, &new), &new).unwrap();
-            assert_eq!(board.boot(), Boot::Stay(Some(Reason::SwapFailed)), "{place:#x}");
-            continue;
-        }
-        assert!(matches!(boot, Boot::Run(_)), "{name} {place:#x}");
-        let runs = board.state().active.unwrap();
-        let image = if runs.sequence == 1 { &old } else { &new };
-        assert_eq!(&board.running(image.len()), image, "{name} {place:#x}");
-    }
-}
-
-/// What lies behind a shorter image is erased if it can be; nothing depends on it.
-#[test]
-fn boot23_a_page_behind_the_image_that_comes_stops_no_update() {
-    for (_, fail) in FAILURES {
-        let (mut board, factory) = board();
-        let (old, new) = (board.image(9000, 1), board.image(6000, 2));
-        board.update(&factory.envelope(1, &old), &old);
-        board.install(&factory.envelope(2, &new), &new).unwrap();
-        let behind = slot_a(&board) + 3 * 4096 + 72;
-        fail(&mut board.nor.medium_mut(), behind);
-        assert!(matches!(board.boot(), Boot::Run(_)));
-        assert_eq!(board.running(new.len()), new);
-    }
-}
-
-/// A slot B that does not answer at all for one boot: nothing is erased for what cannot be read.
-#[test]
-fn boot23_a_slot_that_does_not_answer_for_a_while_loses_no_image() {
-    let (mut board, _, old, _) = pending();
-    assert!(matches!(board.boot(), Boot::Run(_)));
-    let whole = board.twin();
-    let mut silences = 0;
-    let operations = {
-        let mut clean = whole.twin();
-        let before = clean.nor.medium().operations();
-        clean.boot();
-        clean.nor.medium().operations() - before
-    };
-    for operation in (0..operations).step_by(3) {
-        let mut board = whole.twin();
-        board.nor.medium_mut().cut_at(operation, Cut::Nothing);
-        board.boot();
-        board.nor.medium_mut().power_on();
-        if !matches!(board.state().status, Status::Reverting(_)) {
-            continue;
-        }
-        let mut silent = board.twin();
-        for word in (kept(&board)..kept(&board) + SLOT_LEN + 4096).step_by(8) {
-            silent.nor.medium_mut().break_word(word);
-        }
-        let before = silent.nor.medium().bytes()[slot_a(&board)..slot_a(&board) + 4096].to_vec();
-        if silent.boot() == Boot::Stay(Some(Reason::SwapFailed)) {
-            silences += 1;
-            assert!(matches!(silent.state().status, Status::Reverting(_)), "{operation}");
-            assert_eq!(
-                silent.nor.medium().bytes()[slot_a(&board)..slot_a(&board) + 4096],
-                before,
-                "{operation}"
-            );
-        }
-        assert!(matches!(board.boot(), Boot::Run(_)), "{operation}");
-        assert_eq!(board.running(old.len()), old, "{operation}");
-    }
-    assert!(silences > 10, "{silences}");
-}
-
-/// What a revert saves nobody needs. A page of slot A that fails keeps the device on the bus: it goes on when the page
-/// works again, and takes a new image.
-#[test]
-fn boot23_a_page_that_fails_within_a_revert_leaves_a_device_that_takes_an_image() {
-    for ((name, place), (kind, fail)) in cases_of_an_exchange() {
-        let at = format!("{kind}, {name} {place:#x}");
-        let (mut board, factory, old, new) = pending();
-        assert!(matches!(board.boot(), Boot::Run(_)), "{at}");
-        fail(&mut board.nor.medium_mut(), place);
-        let boot = board.boot();
-        if name == "slot A" && place < slot_a(&board) + 3 * 4096 {
-            assert_eq!(boot, Boot::Stay(Some(Reason::SwapFailed)), "{at}");
-            assert_eq!(record(&board.program()).image, ImageState::Reverting, "{at}");
-            let mut mended = board.twin();
-            mended.nor.medium_mut().mend();
-            assert!(matches!(mended.boot(), Boot::Run(_)), "{at}");
-            assert_eq!(mended.running(old.len()), old, "{at}");
-            board.install(&factory.envelope(3, &new), &new).unwrap();
-            board.nor.medium_mut().mend();
-            assert!(matches!(board.boot(), Boot::Run(_)), "{at}");
-            assert_eq!(board.running(new.len()), new, "{at}");
-            continue;
-        }
-        assert!(matches!(boot, Boot::Run(_)), "{at}");
-        assert_eq!(board.running(old.len()), old, "{at}");
-        assert_eq!(board.state().revert_reason, Reason::TrialNotConfirmed.code(), "{at}");
-    }
-}
-
-/// The last mark is lost with the power: the step after it may have begun, and what an earlier step would read is gone.
-#[test]
-fn boot24_a_mark_that_decays_within_a_swap_loses_no_image() {
-    let (board, _, old, new) = pending();
-    let operations = {
-        let mut clean = board.twin();
-        let before = clean.nor.medium().operations();
-        assert!(matches!(clean.boot(), Boot::Run(_)));
-        clean.nor.medium().operations() - before
-    };
-    let region = board.layout.region(Area::Progress);
-    let mut lost = 0;
-    for operation in 0..operations {
-        let mut board = board.twin();
-        board.nor.medium_mut().cut_at(operation, Cut::Nothing);
-        board.boot();
-        board.nor.medium_mut().power_on();
-        if !matches!(board.state().status, Status::Swapping(_)) {
-            continue;
-        }
-        let words = (region.start..region.start + region.len).step_by(8).map(|word| word as usize);
-        let last = words.rev().find(|&word| board.nor.medium().bytes()[word..word + 8] != [0xFF; 8]);
-        let Some(last) = last else { continue };
-        lost += 1;
-        board.nor.medium_mut().break_word(last);
-        assert!(matches!(board.boot(), Boot::Run(_)), "{operation}");
-        assert_eq!(board.running(new.len()), new, "{operation}");
-        assert!(matches!(board.boot(), Boot::Run(_)), "{operation}: no way back");
-        assert_eq!(board.running(old.len()), old, "{operation}: the way back");
-    }
-    assert!(lost > 100, "{lost}");
-}
-
-/// A source that decayed is no step that was done: in bytes that no digest covers, nothing is lost by doing it again.
-#[test]
-fn boot24_a_source_that_decays_within_a_swap_is_no_step_that_was_done() {
-    let (board, _, old, new) = pending();
-    let mut decayed = 0;
-    for operation in 0..200 {
-        let mut board = board.twin();
-        board.nor.medium_mut().cut_at(operation, Cut::Nothing);
-        board.boot();
-        board.nor.medium_mut().power_on();
-        if board.state().status != Status::Swapping(SwapProgress::START) {
-            continue;
-        }
-        decayed += 1;
-        // Behind the envelope in the head.
-        board.nor.medium_mut().tamper(slot_a(&board) + 4000, &[0x7F]);
-        assert!(matches!(board.boot(), Boot::Run(_)), "{operation}");
-        assert_eq!(board.running(new.len()), new, "{operation}");
-        assert!(matches!(board.boot(), Boot::Run(_)), "{operation}: no way back");
-        assert_eq!(board.running(old.len()), old, "{operation}");
-    }
-    assert!(decayed > 5, "{decayed}");
-}
-
-/// No page is used up by exchanges: erases of each page of an update that is reverted, from the install on.
-#[test]
-fn no_page_is_erased_more_than_three_times_an_update() {
-    let (mut board, factory, _, _) = {
-        let (mut board, factory) = board();
-        let old = board.image(16_000, 1);
-        board.update(&factory.envelope(1, &old), &old);
-        (board, factory, (), ())
-    };
-    let mut journal = 0;
-    for round in 2..12 {
-        let before = board.nor.medium().erases();
-        let new = board.image(16_000, round);
-        board.install(&factory.envelope(round.into(), &new), &new).unwrap();
-        assert!(matches!(board.boot(), Boot::Run(_)));
-        // Not confirmed: it goes back.
-        assert!(matches!(board.boot(), Boot::Run(_)));
-        assert_eq!(board.state().active.unwrap().sequence, 1);
-        let journal_pages =
-            [Half::First, Half::Second].map(|half| board.layout.region(Area::Journal(half)).start / 4096);
-        for (page, (before, after)) in before.iter().zip(board.nor.medium().erases()).enumerate() {
-            let erases = after - before;
-            if journal_pages.contains(&u32::try_from(page).unwrap()) {
-                journal += erases;
-            } else {
-                assert!(erases <= 3, "page {page} was erased {erases} times");
-            }
-        }
-    }
-    // Ten updates that went back: one page of the journal each, at most.
-    assert!(journal <= 10, "{journal}");
-}
-
-#[test]
-fn boot23_a_first_image_that_the_journal_cannot_begin_to_swap_in_is_named() {
-    let (mut board, factory) = board();
-    let image = board.image(6000, 1);
-    board.install(&factory.envelope(1, &image), &image).unwrap();
-    for half in [Half::First, Half::Second] {
-        let region = board.layout.region(Area::Journal(half));
-        for at in (region.start..region.start + region.len).step_by(8) {
-            board.nor.medium_mut().fail(at as usize);
-        }
-    }
-    assert_eq!(board.boot(), Boot::Stay(Some(Reason::SwapFailed)));
-    assert_eq!(board.state().status, Status::Pending);
-    board.nor.medium_mut().mend();
-    assert!(matches!(board.boot(), Boot::Run(_)));
-    assert_eq!(board.running(image.len()), image);
 }
 
 #[test]

@@ -2,8 +2,9 @@
 
 use bootloader::layout::{Area, Slot};
 use bootloader::state::Status;
-use device_harness::device::{Boot, Device, Failure, download, install, record, routine};
+use device_harness::device::{Boot, Device, Failure, Programming, download, install, record, routine};
 use device_harness::factory::{Factory, description};
+use flash_model::Nor;
 use suit_manifest::Reason;
 use update_protocol::profile::{ImageState, Object, rid};
 use update_protocol::uds::Nrc;
@@ -35,6 +36,13 @@ fn an_image_is_installed_tried_and_confirmed() {
     }
 }
 
+/// Opens the install of an image of 15,000 bytes, and sends its beginning.
+fn stream(nor: &Nor<8, 4096>, session: &mut Programming<'_, 8, 4096>, envelope: &[u8], begin: &[u8]) {
+    download(nor, session, Object::Envelope, envelope).unwrap();
+    session.open_object(Download { address: 0x1000_0000, size: 15_000 }).unwrap();
+    session.write_object(0, begin).unwrap();
+}
+
 #[test]
 fn an_interrupted_install_resumes_where_the_journal_says() {
     let (mut board, factory) = board();
@@ -43,9 +51,7 @@ fn an_interrupted_install_resumes_where_the_journal_says() {
     let nor = board.nor.clone();
     {
         let mut session = board.program();
-        download(&nor, &mut session, Object::Envelope, &envelope).unwrap();
-        session.open_object(Download { address: 0x1000_0000, size: 15_000 }).unwrap();
-        session.write_object(0, &image[..9000]).unwrap();
+        stream(&nor, &mut session, &envelope, &image[..9000]);
     }
     // A reset, and nothing is believed before the envelope has come again.
     let mut session = board.program();
@@ -124,9 +130,7 @@ fn t08_a_head_that_changed_in_flash_is_not_resumed() {
     let image = board.image(15_000, 1);
     let envelope = factory.envelope(1, &image);
     let mut session = board.program();
-    download(&nor, &mut session, Object::Envelope, &envelope).unwrap();
-    session.open_object(Download { address: 0x1000_0000, size: 15_000 }).unwrap();
-    session.write_object(0, &image[..9000]).unwrap();
+    stream(&nor, &mut session, &envelope, &image[..9000]);
     drop(session);
     let slot_b = board.layout.region(Area::Slot(Slot::B)).start as usize;
     let mut changed = envelope.clone();
@@ -219,9 +223,7 @@ fn an_image_that_ends_early_is_incomplete_and_is_resumed() {
     let envelope = factory.envelope(1, &image);
     let nor = board.nor.clone();
     let mut session = board.program();
-    download(&nor, &mut session, Object::Envelope, &envelope).unwrap();
-    session.open_object(Download { address: 0x1000_0000, size: 15_000 }).unwrap();
-    session.write_object(0, &image[..9000]).unwrap();
+    stream(&nor, &mut session, &envelope, &image[..9000]);
     session.finish_object().unwrap_err();
     assert_eq!(record(&session).reason, Reason::ImageIncomplete.code());
     download(&nor, &mut session, Object::Envelope, &envelope).unwrap();

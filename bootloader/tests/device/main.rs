@@ -7,4 +7,5 @@ mod install;
 mod provisioning;
 mod revocation;
 mod session;
+mod swap;
 mod walk;

@@ -45,7 +45,8 @@ mod with_a_server {
     use std::net::TcpListener;
     use std::sync::mpsc::{Receiver, channel};
 
-    use super::super::{After, Ended, interrupt};
+    use super::super::interrupt::interrupt;
+    use super::super::{After, Ended};
     use super::*;
 
     /// A server that has no lists and never ends an answer to a report; its URL, and word of every report.
