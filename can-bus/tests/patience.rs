@@ -137,6 +137,31 @@ fn says(data: &[u8]) -> Frame {
     Frame::new(profile::response_id(0x10), data).unwrap()
 }
 
+/// Another tester with the same identifiers asks, and the device answers it as well: that is no second device.
+#[tokio::test(start_paused = true)]
+async fn answers_to_another_tester_are_no_second_device() {
+    for (is_asked, is_one) in [(true, true), (false, false)] {
+        let (near, far) = duplex(BUS_LEN);
+        tokio::spawn(async move {
+            let mut bus = slcan(far);
+            while let Ok(request) = bus.recv().await {
+                if is_asked {
+                    bus.send(&Frame::new(request.id(), &[0x03, 0x22, 0xF1, 0x8C]).unwrap()).await.unwrap();
+                }
+                for serial in *b"AB" {
+                    bus.send(&says(&[0x04, 0x62, 0xF1, 0x8C, serial])).await.unwrap();
+                }
+            }
+        });
+        let mut tester = tester(slcan(near));
+        let mut answers = Vec::new();
+        for _ in 0..3 {
+            answers.push(tester.read(did::SERIAL).await);
+        }
+        assert_eq!(answers.iter().all(Result::is_ok), is_one, "{answers:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn attack_answers_that_begin_and_never_end() {
     let (near, far) = duplex(BUS_LEN);

@@ -515,6 +515,25 @@ fn marks_that_decay_or_are_not_taken_cost_steps_only() {
     }
 }
 
+/// A mark that a cut left in doubt, and that reads whole only after its step was begun again.
+#[test]
+fn a_mark_in_doubt_counts_no_more_once_another_reading_was_affirmed() {
+    let nor = Nor::<8, 4096>::new(FLASH_LEN);
+    let mut device = flash(&nor);
+    let mut journal = Journal::open(&mut device);
+    installing(&mut device, &mut journal);
+    journal.advance(&mut device, Event::Committed(1), 0).unwrap();
+    // The last of the two words of the mark.
+    nor.medium_mut().cut_at(1, Cut::Settles(1));
+    journal.advance(&mut device, Event::Committed(2), 0).unwrap_err();
+    nor.medium_mut().power_on();
+    let mut journal = Journal::open(&mut device);
+    assert_eq!(journal.state().status, Status::Installing { offset: 1 });
+    journal.affirm(&mut device).unwrap();
+    nor.medium_mut().power_cycle();
+    assert_eq!(Journal::open(&mut device).state().status, Status::Installing { offset: 1 });
+}
+
 /// Where the marks begin in this layout.
 const MARKS: usize = 0x3_0000;
 

@@ -2,7 +2,7 @@
 
 use bootloader::layout::{Area, Half};
 use bootloader::provisioning::ProvisioningBlock;
-use device_harness::device::{Boot, Device, Failure, record};
+use device_harness::device::{Boot, Device, Failure, download, record};
 use device_harness::factory::{Factory, provisioning_block};
 use flash_model::Cut;
 use suit_manifest::Reason;
@@ -217,6 +217,31 @@ fn boot13_a_provisioned_device_whose_journal_is_lost_takes_no_block() {
             assert_eq!(board.nor.medium().operations(), before);
         }
     }
+}
+
+/// What a test in the factory left in the progress region has the numbers that the first install will have.
+#[test]
+fn marks_of_a_test_in_the_factory_do_not_count() {
+    let factory = Factory::new(1);
+    let mut tested = Board::new(4);
+    tested.provision(&factory);
+    let image = tested.image(15_000, 1);
+    let envelope = factory.envelope(1, &image);
+    let nor = tested.nor.clone();
+    let mut session = tested.program();
+    download(&nor, &mut session, Object::Envelope, &envelope).unwrap();
+    session.open_object(Download { address: 0x1000_0000, size: 15_000 }).unwrap();
+    session.write_object(0, &image[..9000]).unwrap();
+    drop(session);
+    assert_eq!(record(&tested.program()).resume_offset, 8192);
+    let region = tested.layout.region(Area::Progress);
+    let marks = tested.nor.medium().bytes()[region.start as usize..][..region.len as usize].to_vec();
+
+    let mut board = Board::new(4);
+    board.nor.medium_mut().tamper(region.start as usize, &marks);
+    board.provision(&factory);
+    board.send(Object::Envelope, &envelope).unwrap();
+    assert_eq!(record(&board.program()).resume_offset, 0);
 }
 
 fn decay(board: &Board, offset: usize) {

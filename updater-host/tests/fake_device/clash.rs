@@ -75,6 +75,26 @@ fn a_slower_device_on_the_same_address_is_noticed() {
     }
 }
 
+/// Only the reset is missing: it waits until a second device must have answered.
+#[test]
+fn nothing_is_started_before_a_slower_device_has_answered() {
+    let bench = Bench::new();
+    let waits = |script: &mut Script| (script.is_pending, script.is_resumable) = (true, true);
+    let one = bench.device(waits);
+    let _other = bench.device(|script| {
+        waits(script);
+        script.serial = b"FAKE-2".to_vec();
+        script.answer_delay = Duration::from_millis(35);
+    });
+    bench.update(&["--node", "0x10"]).is_error("node-address-clash", 7);
+    let asked = one.asked();
+    let abandoned = asked.iter().position(|asked| *asked == Asked::Abandon);
+    assert!(
+        abandoned.is_some() && asked.iter().position(|asked| *asked == Asked::Reset) > abandoned,
+        "{asked:?}"
+    );
+}
+
 /// Two devices that have an identity share the address at which `provision` looks for a new one.
 #[test]
 fn provision_names_a_clash_at_the_address_of_new_devices() {

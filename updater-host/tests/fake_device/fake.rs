@@ -31,6 +31,8 @@ pub(crate) struct Script {
     pub(crate) resume_offset: u32,
     /// Stays in its loader, without an image, for this reason code.
     pub(crate) stays_for: Option<u16>,
+    /// An earlier update left an image that waits for a reset.
+    pub(crate) is_pending: bool,
     /// Instead of the state record.
     pub(crate) raw_state: Option<Vec<u8>>,
     /// Refuses this object with an NRC and a reason code.
@@ -96,6 +98,7 @@ impl Script {
             manifest_digest,
             resume_offset: 0,
             stays_for: None,
+            is_pending: false,
             raw_state: None,
             refuses: None,
             loses_session: None,
@@ -230,7 +233,11 @@ impl Fake {
     fn new(script: Script, asked: Arc<Mutex<Vec<Asked>>>) -> Self {
         Self {
             mode: if script.stays_for.is_some() { Mode::Loader } else { Mode::Application },
-            image: if script.stays_for.is_some() { ImageState::None } else { ImageState::Confirmed },
+            image: match script.stays_for {
+                Some(_) => ImageState::None,
+                None if script.is_pending => ImageState::Pending,
+                None => ImageState::Confirmed,
+            },
             active_sequence: script.active_sequence,
             active_digest: script.active_digest,
             reverted: false,
