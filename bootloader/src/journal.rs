@@ -206,7 +206,7 @@ impl Journal {
     /// # Errors
     /// [`FlashError`] if the journal takes no record.
     #[cfg(feature = "loader")]
-    pub(crate) fn anchor<F: NorFlash>(
+    pub(crate) fn mark_here<F: NorFlash>(
         &mut self,
         flash: &mut Flash<F>,
         source: u32,

@@ -62,7 +62,7 @@ pub(crate) fn resume<F: NorFlash>(flash: &mut Flash<F>, journal: &mut Journal) -
         }
         let content = known.take().unwrap_or_else(|| exchange.source(flash));
         if journal.lacks_a_mark() {
-            journal.anchor(flash, content.crc)?;
+            journal.mark_here(flash, content.crc)?;
         }
         let (is_vital, is_revert) = (exchange.is_vital(), exchange.is_revert);
         // A slot that does not answer at all may answer after a reset: what would come of it is not erased for that.
