@@ -279,11 +279,19 @@ impl Blobs {
         let mut waiting = BytesMut::new();
         let mut size = 0_u64;
         while let Some(part) = source.next().await {
-            let part = part.map_err(UploadError::Source)?;
-            size = size.saturating_add(part.len() as u64);
-            if size > limit {
-                return Err(BlobError::TooLong { limit }.into());
-            }
+            let taken = part.map_err(UploadError::Source).and_then(|part| {
+                size = size.saturating_add(part.len() as u64);
+                if size > limit { Err(BlobError::TooLong { limit }.into()) } else { Ok(part) }
+            });
+            let part = match taken {
+                Ok(part) => part,
+                Err(refused) => {
+                    // Nothing of it is left when the sender hears so.
+                    let staged = self.join(writing).await;
+                    self.on_disk(move || staged.map(drop)).await.ok();
+                    return Err(refused);
+                }
+            };
             // Copied: kept as they came, parts of a few bytes would cost many times their length.
             waiting.extend_from_slice(&part);
             if waiting.len() >= PART_LEN {
