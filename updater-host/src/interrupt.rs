@@ -1,6 +1,7 @@
 //! Ctrl-C and SIGTERM: the first one is a request that the command ends where that is safe, the second one ends it.
 
 use std::future::Future;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -8,6 +9,8 @@ use crate::error::{Error, Moment};
 
 /// Exit code after a second signal: as for an interrupted update (docs/updater-host.md).
 const EXIT_AT_ONCE: i32 = 3;
+/// How long a command may end without a word.
+const BEFORE_A_WORD: Duration = Duration::from_secs(1);
 
 /// Whether the person wants the command to end.
 #[derive(Clone, Debug)]
@@ -29,7 +32,14 @@ impl Interrupt {
             runtime.block_on(async {
                 signal().await;
                 let _ = sender.send(true);
-                signal().await;
+                tokio::select! {
+                    () = signal() => {}
+                    // What was begun with a device that answers ends sooner.
+                    () = tokio::time::sleep(BEFORE_A_WORD) => {
+                        eprintln!("Ending what was begun with the device. Press Ctrl-C again to stop at once.");
+                        signal().await;
+                    }
+                }
                 std::process::exit(EXIT_AT_ONCE);
             });
         };

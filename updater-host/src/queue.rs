@@ -1,8 +1,8 @@
 //! Reports that could not be delivered, kept on disk in order until the next contact with their server.
 //!
 //! One file a report; the token is never in it. A report that the server refuses for what it says is dropped with a
-//! warning, every other one is kept: the sender is refused (401, 403), the server cannot
-//! take it now, or the answer is not that of an update-server.
+//! warning, every other one is kept: the server refuses the sender, it cannot take the report now, or the answer is
+//! not that of an update-server.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -20,6 +20,8 @@ use crate::server::wire::{DeviceBody, EventBody};
 
 /// Most reports that are kept; the oldest go first.
 const MAX_QUEUED: usize = 1000;
+/// So many devices in a row whose reports something else than an update-server refuses: so it will do with the rest.
+const MAX_SET_ASIDE_IN_A_ROW: usize = 3;
 /// Longest report that is read back, bytes.
 const MAX_REPORT_LEN: u64 = 16 * 1024;
 
@@ -60,8 +62,9 @@ pub(crate) enum Keeping {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Delivery {
     Done,
-    /// The server knows no way for the reports of this device.
+    /// Something on the way refuses the reports of this device, or has no way for them.
     SetAside,
+    /// Nothing more can be delivered now.
     Later,
 }
 
@@ -98,6 +101,18 @@ impl Queue {
         }
     }
 
+    /// Says how many reports end with this run, if any do.
+    pub(crate) fn tell_lost(&self, output: &Output) {
+        let lost = match self.keeping {
+            Keeping::Lasting => 0,
+            Keeping::ThisRun => self.waiting().map_or(0, |waiting| waiting.len()),
+        };
+        if lost > 0 {
+            let what = if lost == 1 { "1 report is".to_owned() } else { format!("{lost} reports are") };
+            output.warn("report-lost", &format!("{what} lost: the server did not take it in this run"));
+        }
+    }
+
     async fn try_deliver(&self, server: &Server, output: &Output) -> Result<(), Error> {
         if !server.can_report() || self.waiting()?.is_empty() {
             return Ok(());
@@ -106,6 +121,7 @@ impl Queue {
         let Some(_lock) = try_lock(&self.folder.join("lock"))? else { return Ok(()) };
         // The order counts within a device; what is wrong with one must not hold up the others.
         let mut set_aside = Vec::new();
+        let mut in_a_row = 0;
         for path in self.waiting()? {
             let queued = match read_report(&path) {
                 Ok(Some(queued)) => queued,
@@ -130,8 +146,17 @@ impl Queue {
                 continue;
             }
             match deliver_one(server, &queued, self, output).await? {
-                Delivery::Done => remove(&path)?,
-                Delivery::SetAside => set_aside.push(queued.serial),
+                Delivery::Done => {
+                    in_a_row = 0;
+                    remove(&path)?;
+                }
+                Delivery::SetAside => {
+                    set_aside.push(queued.serial);
+                    in_a_row += 1;
+                    if in_a_row == MAX_SET_ASIDE_IN_A_ROW {
+                        return Ok(());
+                    }
+                }
                 Delivery::Later => return Ok(()),
             }
         }
@@ -170,8 +195,7 @@ impl Queue {
     }
 }
 
-/// `Later` when the server cannot take anything now. An answer that is not update-server's is an error: so would be the
-/// next one.
+/// An error when the server refuses the sender: it will do so with every report.
 async fn deliver_one(
     server: &Server,
     queued: &Queued,
@@ -189,40 +213,57 @@ async fn deliver_one(
         Report::Device(body) => server.put_device(&queued.serial, body).await,
         Report::Event(body) => server.post_event(&queued.serial, body).await,
     };
-    match sent {
-        Ok(()) => Ok(Delivery::Done),
-        Err(Error::ServerUnreachable { .. }) => {
-            match queue.keeping {
-                Keeping::Lasting => {
-                    output.say(&format!("  The server cannot be reached; {}.", queue.fate()));
-                }
-                Keeping::ThisRun => {
-                    output.warn("report-lost", &format!("the server cannot be reached; {}", queue.fate()));
-                }
-            }
+    let error = match sent {
+        Ok(()) => return Ok(Delivery::Done),
+        Err(error) => error,
+    };
+    match judged(&error) {
+        Judgement::Away => {
+            output.say(&format!("  The server cannot be reached; {}.", queue.fate()));
             Ok(Delivery::Later)
         }
-        Err(Error::ServerRefused { status: 408 | 429 | 500.., .. }) => Ok(Delivery::Later),
-        // Anything that is not a judgement of update-server on this report may be another server's answer.
-        Err(error @ Error::ServerRefused { status: 401 | 403, .. }) => Err(error),
-        Err(error @ Error::ServerRefused { .. }) if judges_a_report(&error) => {
+        Judgement::Busy => Ok(Delivery::Later),
+        Judgement::Sender => Err(error),
+        Judgement::Report => {
             output.warn(&error.code(), &format!("dropped a report on {}: {error}", queued.serial));
             Ok(Delivery::Done)
         }
-        Err(error @ Error::ServerRefused { code: Some(_), .. }) => {
-            let words =
-                format!("reports on {} wait, and those on other devices go on: {error}", queued.serial);
+        Judgement::NotItsOwn => {
+            let words = format!("the reports on {} are not taken: {error}", queued.serial);
             output.warn(&error.code(), &words);
             Ok(Delivery::SetAside)
         }
-        Err(error) => Err(error),
     }
 }
 
-/// Whether the refusal has a code of docs/server-api.md that says something of the report.
-fn judges_a_report(error: &Error) -> bool {
-    let Error::ServerRefused { code: Some(code), .. } = error else { return false };
-    !matches!(code.as_str(), "not-found" | "method-not-allowed")
+/// What an answer that takes no report says something of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Judgement {
+    /// There was none.
+    Away,
+    /// The server takes nothing now.
+    Busy,
+    /// Who sends it.
+    Sender,
+    /// The report.
+    Report,
+    /// Nothing of these with certainty: it may come from anything on the way, or from a fault of the server.
+    NotItsOwn,
+}
+
+/// The codes are those of docs/server-api.md: what has none is no judgement of update-server.
+fn judged(error: &Error) -> Judgement {
+    let (status, code) = match error {
+        Error::ServerUnreachable { .. } => return Judgement::Away,
+        Error::ServerRefused { status, code, .. } => (*status, code.as_deref()),
+        _ => return Judgement::NotItsOwn,
+    };
+    match (status, code) {
+        (408 | 429 | 502..=504, _) => Judgement::Busy,
+        (_, Some("unauthorized" | "report-token")) => Judgement::Sender,
+        (_, None | Some("not-found" | "method-not-allowed")) | (500.., _) => Judgement::NotItsOwn,
+        (_, Some(_)) => Judgement::Report,
+    }
 }
 
 fn number_of(path: &Path) -> Option<u128> {

@@ -75,6 +75,11 @@ impl Reporting {
         }
     }
 
+    /// Says how many reports end with this run; to be called at its end.
+    pub(crate) fn tell_lost(&self, output: &Output) {
+        self.queue.tell_lost(output);
+    }
+
     /// Says what a device runs with which there is nothing to do.
     pub(crate) async fn runs(
         &self,

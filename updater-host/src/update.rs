@@ -128,109 +128,145 @@ pub(crate) async fn run(
             "THE HOST'S CHECKS ARE OFF: a release that fails verification is sent.",
         );
     }
-    // What was given is read before a device is bothered.
-    let mut trusted = read_anchors(&options.anchors)?;
-    add_list_files(&mut trusted, &options.revocations)?;
     #[cfg(feature = "http")]
-    if let Some(cache) = Cache::of(cli)? {
-        source::fetched_lists(&cache, &mut trusted, output)?;
+    let reporting = Reporting::new(cli, options, output)?;
+    let update = Run {
+        cli,
+        options,
+        checks,
+        #[cfg(feature = "http")]
+        reporting: reporting.as_ref(),
+        output,
+        interrupt,
+    };
+    let outcome = update.run().await;
+    #[cfg(feature = "http")]
+    if let Some(reporting) = &reporting {
+        reporting.tell_lost(output);
     }
-    let found = async {
+    outcome
+}
+
+/// The update of one device.
+struct Run<'r> {
+    cli: &'r Cli,
+    options: &'r Update,
+    checks: HostChecks,
+    #[cfg(feature = "http")]
+    reporting: Option<&'r Reporting>,
+    output: &'r Output,
+    interrupt: &'r Interrupt,
+}
+
+impl Run<'_> {
+    async fn run(&self) -> Result<UpdateReport, Error> {
+        let Self { cli, options, checks, output, interrupt, .. } = *self;
         #[cfg(feature = "http")]
-        let reporting = Reporting::new(cli, options, output)?;
-        let mut connection = Connection::open(cli).await?;
-        let device = choose(&mut connection, &options.choice, cli.scan_time).await?;
-        device.check_identity()?;
+        let reporting = self.reporting;
+        // What was given is read before a device is bothered.
+        let mut trusted = read_anchors(&options.anchors)?;
+        add_list_files(&mut trusted, &options.revocations)?;
         #[cfg(feature = "http")]
-        if let Some(reporting) = &reporting {
-            reporting.deliver(output, interrupt).await;
-            source::fetch_lists(&reporting.online(output), &mut trusted).await?;
+        if let Some(cache) = Cache::of(cli)? {
+            source::fetched_lists(&cache, &mut trusted, output)?;
         }
-        let offer = match (&options.release, &options.image) {
-            (Some(envelope), Some(image)) => {
-                source::from_files(envelope, image, &trusted, &device, checks, output).map(Offer::Release)
+        let found = async {
+            let mut connection = Connection::open(cli).await?;
+            let device = choose(&mut connection, &options.choice, cli.scan_time).await?;
+            device.check_identity()?;
+            #[cfg(feature = "http")]
+            if let Some(reporting) = reporting {
+                reporting.deliver(output, interrupt).await;
+                source::fetch_lists(&reporting.online(output), &mut trusted).await?;
             }
-            #[cfg(feature = "http")]
-            _ => match &reporting {
-                Some(reporting) => reporting.online(output).release(&trusted, &device, checks).await,
-                None => Err(Error::NothingToInstall),
-            },
-            #[cfg(not(feature = "http"))]
-            _ => Err(Error::NothingToInstall),
-        };
-        let found = Found {
-            connection,
-            device,
-            #[cfg(feature = "http")]
-            reporting,
-        };
-        Ok((found, offer))
-    };
-    let (mut found, offer) = interrupt.or(Moment::BeforeTransfer, found).await?;
-    let lists = newest_lists(&trusted);
-    let knows_one_domain = trusted.domains().count() == 1;
-    let release = match offer {
-        Ok(Offer::Release(release)) if !is_done(&found.device, &release, options) => release,
-        offer => {
-            // What is told of a device is told of one.
-            let settled = Session::new(&mut found.connection, found.device.node).settle().await;
-            settled.map_err(|trouble| trouble.with(&found.connection, found.device.node, READING))?;
-            let delivery = Delivery {
-                connection: &mut found.connection,
-                device: &found.device,
-                lists: &lists,
-                knows_one_domain,
-                output,
-                interrupt,
-                patience: cli.patience,
+            let offer = match (&options.release, &options.image) {
+                (Some(envelope), Some(image)) => {
+                    source::from_files(envelope, image, &trusted, &device, checks, output).map(Offer::Release)
+                }
+                #[cfg(feature = "http")]
+                _ => match reporting {
+                    Some(reporting) => reporting.online(output).release(&trusted, &device, checks).await,
+                    None => Err(Error::NothingToInstall),
+                },
+                #[cfg(not(feature = "http"))]
+                _ => Err(Error::NothingToInstall),
             };
-            let refused = if offer.as_ref().err().is_none_or(is_about_the_release) {
-                delivery.run(options.yes).await?
-            } else {
-                Vec::new()
+            let found = Found {
+                connection,
+                device,
+                #[cfg(feature = "http")]
+                reporting,
             };
-            return found.without_install(offer, &refused, output, interrupt).await;
+            Ok((found, offer))
+        };
+        let (mut found, offer) = interrupt.or(Moment::BeforeTransfer, found).await?;
+        let lists = newest_lists(&trusted);
+        let knows_one_domain = trusted.domains().count() == 1;
+        let release = match offer {
+            Ok(Offer::Release(release)) if !is_done(&found.device, &release, options) => release,
+            offer => {
+                // What is told of a device is told of one.
+                let settled = Session::new(&mut found.connection, found.device.node).settle().await;
+                settled.map_err(|trouble| trouble.with(&found.connection, found.device.node, READING))?;
+                let delivery = Delivery {
+                    connection: &mut found.connection,
+                    device: &found.device,
+                    lists: &lists,
+                    knows_one_domain,
+                    output,
+                    interrupt,
+                    patience: cli.patience,
+                };
+                let refused = if offer.as_ref().err().is_none_or(is_about_the_release) {
+                    delivery.run(options.yes).await?
+                } else {
+                    Vec::new()
+                };
+                return found.without_install(offer, &refused, output, interrupt).await;
+            }
+        };
+        let mut prepared = Prepared {
+            connection: found.connection,
+            device: found.device,
+            release,
+            #[cfg(feature = "http")]
+            reporting: found.reporting,
+        };
+        let Prepared { device, release, .. } = &prepared;
+        let plan = Plan::new(device, release, &prepared.connection);
+        output.say(&plan.lines());
+        output.event(&plan);
+        warn_of_equal_number(device, release, output);
+        warn_of_clock(release, output);
+        if prepared.connection.lacks_data_rate() {
+            output.warn("data-bit-rate", DATA_RATE_UNKNOWN);
         }
-    };
-    let mut prepared = Prepared {
-        connection: found.connection,
-        device: found.device,
-        release,
-        #[cfg(feature = "http")]
-        reporting: found.reporting,
-    };
-    let Prepared { device, release, .. } = &prepared;
-    let plan = Plan::new(device, release, &prepared.connection);
-    output.say(&plan.lines());
-    output.event(&plan);
-    warn_of_equal_number(device, release, output);
-    warn_of_clock(release, output);
-    if prepared.connection.lacks_data_rate() {
-        output.warn("data-bit-rate", DATA_RATE_UNKNOWN);
-    }
-    let on_trial = is_on_trial(device, release) && !options.reinstall;
-    if device.state.image == ImageState::Trial && !on_trial {
-        output
-            .warn("on-trial", "the device has not confirmed its active image; this update reverts it first");
-    }
-    if !options.yes && !on_trial {
-        let confirmed = interrupt.or(Moment::BeforeTransfer, output.confirm("Install it?")).await?;
-        if !confirmed {
-            return Err(Error::Declined);
+        let on_trial = is_on_trial(device, release) && !options.reinstall;
+        if device.state.image == ImageState::Trial && !on_trial {
+            output.warn(
+                "on-trial",
+                "the device has not confirmed its active image; this update reverts it first",
+            );
         }
+        if !options.yes && !on_trial {
+            let confirmed = interrupt.or(Moment::BeforeTransfer, output.confirm("Install it?")).await?;
+            if !confirmed {
+                return Err(Error::Declined);
+            }
+        }
+        prepared.install(cli, options, &lists, output, interrupt).await
     }
-    prepared.install(cli, options, &lists, output, interrupt).await
 }
 
 /// A device, and whom to tell of it.
-struct Found {
+struct Found<'r> {
     connection: Connection,
     device: Device,
     #[cfg(feature = "http")]
-    reporting: Option<Reporting>,
+    reporting: Option<&'r Reporting>,
 }
 
-impl Found {
+impl Found<'_> {
     /// The end of an update without anything to install: a release that was refused, that runs already or that does not
     /// exist. `refused` says why the device did not take a revocation list.
     #[cfg_attr(not(feature = "http"), allow(clippy::unused_async, unused_variables))]
@@ -242,14 +278,14 @@ impl Found {
         interrupt: &Interrupt,
     ) -> Result<UpdateReport, Error> {
         #[cfg(feature = "http")]
-        if let Some(reporting) = &self.reporting {
+        if let Some(reporting) = self.reporting {
             reporting.lists_refused(&self.device, refused, output);
         }
         let offer = match offer {
             Ok(offer) => offer,
             Err(error) => {
                 #[cfg(feature = "http")]
-                if let Some(reporting) = &self.reporting {
+                if let Some(reporting) = self.reporting {
                     reporting.deliver(output, interrupt).await;
                 }
                 return Err(error);
@@ -264,7 +300,7 @@ impl Found {
         };
         // An earlier run may have ended before it could say so.
         #[cfg(feature = "http")]
-        if let Some(reporting) = &self.reporting {
+        if let Some(reporting) = self.reporting {
             reporting.runs(&self.device, release.as_ref(), output, interrupt).await;
         }
         #[cfg(not(feature = "http"))]
@@ -286,15 +322,15 @@ fn is_about_the_release(error: &Error) -> bool {
 }
 
 /// Everything is there and verified.
-struct Prepared {
+struct Prepared<'r> {
     connection: Connection,
     device: Device,
     release: Release,
     #[cfg(feature = "http")]
-    reporting: Option<Reporting>,
+    reporting: Option<&'r Reporting>,
 }
 
-impl Prepared {
+impl Prepared<'_> {
     async fn install(
         &mut self,
         cli: &Cli,
@@ -305,12 +341,12 @@ impl Prepared {
     ) -> Result<UpdateReport, Error> {
         let started = Instant::now();
         #[cfg(feature = "http")]
-        if let Some(reporting) = &self.reporting {
+        if let Some(reporting) = self.reporting {
             reporting.started(&self.device, &self.release, output, interrupt).await;
         }
         let outcome = self.transfer_and_restart(cli, options, lists, output, interrupt).await;
         #[cfg(feature = "http")]
-        if let Some(reporting) = &self.reporting {
+        if let Some(reporting) = self.reporting {
             reporting.ended(&self.device, &self.release, &outcome, output, interrupt).await;
         }
         let Ended { sent, outcome, after } = outcome?;
@@ -355,13 +391,13 @@ impl Prepared {
             let installed = install.run().await;
             let learned = install.learned;
             #[cfg(feature = "http")]
-            if let Some(reporting) = &self.reporting {
+            if let Some(reporting) = self.reporting {
                 reporting.lists_refused(&self.device, &learned.refused, output);
             }
             self.device.trust = learned.trust.or(self.device.trust.take());
             sent = installed?;
             #[cfg(feature = "http")]
-            if let Some(reporting) = &self.reporting {
+            if let Some(reporting) = self.reporting {
                 reporting.installed(&self.device, &self.release, output);
             }
         }

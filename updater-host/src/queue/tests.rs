@@ -125,10 +125,19 @@ async fn what_the_server_does_not_take_at_all_is_dropped_and_the_rest_goes_on() 
 
 #[tokio::test]
 async fn a_wrong_token_or_a_busy_server_loses_no_report() {
-    for status in [401, 403, 408, 429, 500, 503] {
+    let answers = [
+        (401, r#"{"code":"unauthorized"}"#),
+        (403, r#"{"code":"report-token"}"#),
+        (408, "{}"),
+        (429, "{}"),
+        (503, r#"{"code":"busy"}"#),
+    ];
+    for (status, body) in answers {
         let (_folder, queue) = queue();
-        let server = FakeServer::start(move |_| Answer::new(status, b"{}".to_vec()));
-        report_now(&queue, &to(&server), vec![report(1), report(2)]).await;
+        let server = FakeServer::start(move |_| Answer::new(status, body.as_bytes().to_vec()));
+        let client = to(&server);
+        queue.keep(&client, "B-2", vec![report(1)], &output());
+        report_now(&queue, &client, vec![report(2)]).await;
         assert_eq!(queue.waiting().unwrap().len(), 2, "{status}");
         assert_eq!(server.requests().len(), 1, "{status}");
     }
@@ -145,7 +154,11 @@ async fn the_answer_of_another_server_loses_no_report() {
         (404, ""),
         (404, r#"{"code":"not-found"}"#),
         (405, r#"{"code":"method-not-allowed"}"#),
+        (401, "<html>"),
+        (403, "<html>"),
         (410, "{}"),
+        (500, "<html>"),
+        (500, r#"{"code":"internal"}"#),
     ] {
         let (_folder, queue) = queue();
         let server = FakeServer::start(move |_| Answer::new(status, body.as_bytes().to_vec()));
@@ -209,20 +222,44 @@ async fn two_programs_do_not_send_the_same_report() {
 /// One device with a name that leads nowhere must not keep the reports on all others from the registry.
 #[tokio::test]
 async fn the_trouble_of_one_device_does_not_hold_up_the_others() {
-    let (_folder, queue) = queue();
-    let server = FakeServer::start(|request| match request.path.as_str() {
-        "/v1/devices/A-1" => Answer::new(405, br#"{"code":"method-not-allowed"}"#.to_vec()),
-        path => {
-            let serial = path.rsplit('/').next().unwrap();
-            Answer::ok(serde_json::json!({ "serial": serial }).to_string().into_bytes())
+    let answers = [
+        (405, r#"{"code":"method-not-allowed"}"#),
+        // Something between that dislikes the serial, and a fault of the server that only this report meets.
+        (403, "<html>"),
+        (404, "<html>"),
+        (500, r#"{"code":"internal"}"#),
+        (200, "<html>"),
+    ];
+    for (status, body) in answers {
+        let (_folder, queue) = queue();
+        let server = FakeServer::start(move |request| match request.path.as_str() {
+            "/v1/devices/A-1" => Answer::new(status, body.as_bytes().to_vec()),
+            path => {
+                let serial = path.rsplit('/').next().unwrap();
+                Answer::ok(serde_json::json!({ "serial": serial }).to_string().into_bytes())
+            }
+        });
+        let client = to(&server);
+        fs::create_dir_all(queue.folder.join("0-1.json")).unwrap();
+        for (serial, sequence) in [("..", 1), ("A-1", 2), ("A-1", 3), ("B-2", 4)] {
+            queue.keep(&client, serial, vec![report(sequence)], &output());
         }
-    });
+        queue.deliver(&client, &output()).await;
+        assert_eq!(delivered(&server), [2, 4], "{status} {body}");
+        assert_eq!(queue.waiting().unwrap().len(), 2, "those on A-1 wait in their order");
+    }
+}
+
+/// A captive portal answers everything: it is asked three times, not a thousand.
+#[tokio::test]
+async fn what_refuses_three_devices_in_a_row_is_asked_no_more() {
+    let (_folder, queue) = queue();
+    let server = FakeServer::start(|_| Answer::new(403, b"<html>".to_vec()));
     let client = to(&server);
-    fs::create_dir_all(queue.folder.join("0-1.json")).unwrap();
-    for (serial, sequence) in [("..", 1), ("A-1", 2), ("A-1", 3), ("B-2", 4)] {
-        queue.keep(&client, serial, vec![report(sequence)], &output());
+    for serial in ["A-1", "A-1", "B-2", "C-3", "D-4", "E-5"] {
+        queue.keep(&client, serial, vec![report(1)], &output());
     }
     queue.deliver(&client, &output()).await;
-    assert_eq!(delivered(&server), [2, 4]);
-    assert_eq!(queue.waiting().unwrap().len(), 2, "those on A-1 wait in their order");
+    assert_eq!(server.requests().len(), 3);
+    assert_eq!(queue.waiting().unwrap().len(), 6);
 }

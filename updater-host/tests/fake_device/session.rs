@@ -103,6 +103,28 @@ mod with_a_server {
         assert!(registration.get("release_kid").is_none(), "{registration}");
     }
 
+    /// Whatever keeps them from the server: here it is a person who does not wait.
+    #[test]
+    fn reports_that_end_with_the_run_are_counted() {
+        let bench = Bench::new();
+        let _device = bench.device(|script| script.after = After::StaysOnTrial);
+        bench.made.write("token", b"a-token-for-tests");
+        let (url, reports) = held_up();
+        let mut update = vec!["--json", "--no-cache", "update", "--release", "release.suit"];
+        update.extend(["--image", "image.bin", "--anchor", "root.cose", "--yes"]);
+        update.extend(["--server", &url, "--token-file", "token"]);
+        let child = bench.command(&update).spawn().unwrap();
+        reports.recv().unwrap();
+        interrupt(&child);
+        let ended = Ended::of(&child.wait_with_output().unwrap());
+        ended.is_error("interrupted", 3);
+        assert!(
+            ended.stdout.contains(r#""code":"report-lost","message":"2 reports are lost"#),
+            "{}",
+            ended.stdout
+        );
+    }
+
     #[test]
     fn a_token_in_the_clear_is_told_before_it_travels() {
         let bench = Bench::new();
