@@ -162,10 +162,14 @@ impl Blobs {
     /// Whether a file lies under the image's name, damaged or not.
     ///
     /// # Errors
-    /// Something else lies there, or the disk failed.
+    /// Something else lies there, or the disk failed: the image is counted by [`damaged`](Self::damaged).
     pub async fn contains(&self, digest: Digest) -> Result<bool, BlobError> {
         let path = self.path(digest);
-        self.on_disk(move || stage::is_there(&path)).await
+        let found = self.on_disk(move || stage::is_there(&path)).await;
+        if let Err(error) = &found {
+            self.known.note_unusable(digest, error);
+        }
+        found
     }
 
     /// The image, from memory if possible; `None` when it is not stored.

@@ -2,8 +2,8 @@
 
 use crate::{CredentialClaims, UnixTime};
 
-/// Nothing that the pinned compiler built runs before that compiler was made: 2026-04-14, midnight UTC. Move it with
-/// rust-toolchain.toml.
+/// Nothing that the pinned compiler built runs before that compiler was made: 2026-04-14, midnight UTC. A test holds it
+/// against the compiler.
 const BUILT_AFTER: UnixTime = UnixTime(1_776_124_800);
 
 /// What a clock is before of.
@@ -68,7 +68,20 @@ pub fn clock_warning(credential: &CredentialClaims<'_>, now: UnixTime) -> Option
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
+
+    /// Moves with rust-toolchain.toml.
+    #[test]
+    fn nothing_is_built_before_its_compiler_was_made() {
+        let told = Command::new("rustc").arg("-Vv").output().unwrap().stdout;
+        let told = String::from_utf8(told).unwrap();
+        let made = told.lines().find_map(|line| line.strip_prefix("commit-date: ")).unwrap();
+        let midnight = humantime::parse_rfc3339(&format!("{made}T00:00:00Z")).unwrap();
+        let seconds = midnight.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        assert_eq!(BUILT_AFTER.0, seconds, "{made}");
+    }
 
     #[test]
     fn a_clock_that_is_behind_is_told_by_what_it_is_before() {

@@ -309,6 +309,9 @@ async fn what_lies_in_the_way_of_an_image_is_named_and_stays() {
             let blobs = Blobs::open(dir.path()).unwrap();
             scrub(dir.path(), &blobs.known, u32::MAX).unwrap();
             assert_eq!(blobs.damaged(), usize::from(!of_the_folder), "{kind}");
+            // What a whole folder hides is found by who looks for what the releases name.
+            assert!(blobs.contains(digest).await.is_err());
+            assert_eq!(blobs.damaged(), 1, "{kind}");
 
             let removed = if kind == "a folder" { fs::remove_dir(&way) } else { fs::remove_file(&way) };
             removed.unwrap();

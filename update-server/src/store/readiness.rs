@@ -85,7 +85,7 @@ impl Store {
         let newest: Option<i64> = sqlx::query_scalar(
             "SELECT MAX(at) FROM (
                  SELECT MAX(published_at) AS at FROM releases
-                 UNION ALL SELECT MAX(published_at) FROM envelopes
+                 UNION ALL SELECT MAX(published_at) FROM envelopes WHERE id = (SELECT MAX(id) FROM envelopes)
                  UNION ALL SELECT MAX(at) FROM release_events WHERE id = (SELECT MAX(id) FROM release_events)
                  UNION ALL SELECT MAX(stored_at) FROM revocation_lists
                  UNION ALL SELECT MAX(last_seen) FROM devices

@@ -107,7 +107,7 @@ async fn a_database_of_a_later_version_is_refused_and_left_alone() {
     .await;
     store.close().await;
     match Store::connect(&path).await {
-        Err(StoreError::Newer { found: 99, known: 4 }) => {}
+        Err(StoreError::Newer { found: 99, known: 5 }) => {}
         other => panic!("{other:?}"),
     }
 }

@@ -214,7 +214,11 @@ impl Online<'_> {
                 // The disk of the data folder is full; that of temporary files may not be.
                 let Ok(folder) = tempfile::TempDir::new() else { return Err(error) };
                 self.output.warn(&error.code(), &format!("{error}; the image is fetched for this run only"));
-                self.fetch_image(&Cache::new(folder.path().to_owned()), digest, size).await.map_err(|_| error)
+                match self.fetch_image(&Cache::new(folder.path().to_owned()), digest, size).await {
+                    // No disk takes it: that of the data folder is the one to make room on.
+                    Err(Error::Write { .. }) => Err(error),
+                    fetched => fetched,
+                }
             }
             fetched => fetched,
         }
