@@ -253,12 +253,11 @@ enum Judgement {
 
 /// The codes are those of docs/server-api.md: what has none is no judgement of update-server.
 fn judged(error: &Error) -> Judgement {
-    let (status, code) = match error {
-        Error::ServerUnreachable { .. } => return Judgement::Away,
-        Error::ServerRefused { status, code, .. } => (*status, code.as_deref()),
-        _ => return Judgement::NotItsOwn,
+    let Error::ServerRefused { status, code, .. } = error else {
+        let is_away = matches!(error, Error::ServerUnreachable { .. });
+        return if is_away { Judgement::Away } else { Judgement::NotItsOwn };
     };
-    match (status, code) {
+    match (*status, code.as_deref()) {
         (408 | 429 | 502..=504, _) => Judgement::Busy,
         (_, Some("unauthorized" | "report-token")) => Judgement::Sender,
         (_, None | Some("not-found" | "method-not-allowed")) | (500.., _) => Judgement::NotItsOwn,
