@@ -82,8 +82,9 @@ impl fmt::Display for FrameError {
 
 impl core::error::Error for FrameError {}
 
+/// The format of a frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Kind {
+pub(crate) enum Kind {
     Data,
     Remote,
     Fd { brs: bool },
@@ -104,9 +105,6 @@ impl Frame {
     /// # Errors
     /// [`FrameError`] for an identifier out of range or more than 8 bytes.
     pub fn new(id: Id, data: &[u8]) -> Result<Self, FrameError> {
-        if data.len() > MAX_CLASSIC_LEN {
-            return Err(FrameError::Length);
-        }
         Self::build(id, Kind::Data, data)
     }
 
@@ -115,9 +113,6 @@ impl Frame {
     /// # Errors
     /// [`FrameError`] for an identifier out of range or a length that is not 0..=8, 12, 16, 20, 24, 32, 48, 64.
     pub fn new_fd(id: Id, data: &[u8], brs: bool) -> Result<Self, FrameError> {
-        if fd_len(data.len()) != Some(data.len()) {
-            return Err(FrameError::Length);
-        }
         Self::build(id, Kind::Fd { brs }, data)
     }
 
@@ -126,26 +121,59 @@ impl Frame {
     /// # Errors
     /// [`FrameError`] for an identifier out of range or a length above 8.
     pub fn new_remote(id: Id, len: usize) -> Result<Self, FrameError> {
-        if len > MAX_CLASSIC_LEN {
-            return Err(FrameError::Length);
-        }
-        let mut frame = Self::build(id, Kind::Remote, &[])?;
-        frame.len = u8::try_from(len).map_err(|_| FrameError::Length)?;
-        Ok(frame)
+        Self::blank(id, Kind::Remote, len)
     }
 
     fn build(id: Id, kind: Kind, data: &[u8]) -> Result<Self, FrameError> {
+        let mut frame = Self::blank(id, kind, data.len())?;
+        frame.data_mut().copy_from_slice(data);
+        Ok(frame)
+    }
+
+    /// A frame of that many zeros.
+    pub(crate) fn blank(id: Id, kind: Kind, len: usize) -> Result<Self, FrameError> {
         if !id.is_valid() {
             return Err(FrameError::IdOutOfRange);
         }
-        let mut frame = Self {
-            id,
-            kind,
-            len: u8::try_from(data.len()).map_err(|_| FrameError::Length)?,
-            data: [0; MAX_FD_LEN],
+        let fits = match kind {
+            Kind::Data | Kind::Remote => len <= MAX_CLASSIC_LEN,
+            Kind::Fd { .. } => fd_len(len) == Some(len),
         };
-        frame.data.get_mut(..data.len()).ok_or(FrameError::Length)?.copy_from_slice(data);
-        Ok(frame)
+        match u8::try_from(len) {
+            Ok(len) if fits => Ok(Self { id, kind, len, data: [0; MAX_FD_LEN] }),
+            _ => Err(FrameError::Length),
+        }
+    }
+
+    /// A frame of `head` and as much of `rest` as `longest` bytes hold, and how much that is. `padding` fills it to
+    /// `shortest` bytes and to the next length of CAN FD. The identifier is one of an [`Addressing`], which are valid.
+    ///
+    /// [`Addressing`]: crate::isotp::Addressing
+    #[inline(never)]
+    pub(crate) fn padded(
+        (id, kind): (Id, Kind),
+        (shortest, longest): (usize, usize),
+        padding: u8,
+        head: &[u8],
+        rest: &[u8],
+    ) -> (Self, usize) {
+        let mut frame = Self { id, kind, len: 0, data: [0; MAX_FD_LEN] };
+        let mut content = head.iter().chain(rest);
+        let mut used: usize = 0;
+        while used < longest.min(MAX_FD_LEN)
+            && let (Some(byte), Some(to)) = (content.next(), frame.data.get_mut(used))
+        {
+            *to = *byte;
+            used = used.saturating_add(1);
+        }
+        frame.len = LEN_OF_DLC.into_iter().find(|&len| usize::from(len) >= used.max(shortest)).unwrap_or(0);
+        frame.data_mut().get_mut(used..).unwrap_or_default().fill(padding);
+        (frame, used.saturating_sub(head.len()))
+    }
+
+    /// The data bytes, to be written.
+    pub(crate) fn data_mut(&mut self) -> &mut [u8] {
+        self.data.get_mut(..usize::from(self.len)).unwrap_or_default()
     }
 
     /// The identifier.

@@ -25,6 +25,11 @@ pub const MAX_WAIT_FRAMES: u8 = 16;
 /// The padding byte of ISO 15765-2 (a pattern with few stuff bits).
 pub const PADDING: u8 = 0xCC;
 
+/// The time that long after `now_us`, µs. 64 bits of microseconds do not overflow: they last 584,000 years.
+pub(crate) const fn after(now_us: u64, wait_us: u64) -> u64 {
+    now_us.wrapping_add(wait_us)
+}
+
 /// Why a reception ended without a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ReceiveError {

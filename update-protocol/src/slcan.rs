@@ -4,7 +4,7 @@
 //! FD with bit rate switch. Both an adapter's and a program's end of the line: [`Decoder`] passes frames on and
 //! steps over everything else (commands, acknowledgements, noise), so two nodes may also be joined directly.
 
-use crate::can::{Frame, Id, len_of_dlc};
+use crate::can::{Frame, Id, Kind, len_of_dlc};
 
 /// Longest line of a frame: kind, 8 digits, DLC, 64 bytes in hex, carriage return.
 pub const MAX_LINE_LEN: usize = 1 + 8 + 1 + 128 + 1;
@@ -24,18 +24,39 @@ pub fn encode<'l>(frame: &Frame, line: &'l mut [u8; MAX_LINE_LEN]) -> &'l [u8] {
         (false, _, false) => b't',
     };
     let (kind, digits) = if frame.id().is_extended() { (kind.to_ascii_uppercase(), 8) } else { (kind, 3) };
-    let raw = frame.id().raw();
-    let head = core::iter::once(kind)
-        .chain((0..digits).rev().map(|digit: u32| hex_digit(raw.wrapping_shr(digit.wrapping_mul(4)))))
-        .chain(core::iter::once(hex_digit(u32::from(frame.dlc()))));
-    let data =
-        frame.data().iter().flat_map(|&byte| [hex_digit(u32::from(byte >> 4)), hex_digit(u32::from(byte))]);
-    let mut len: usize = 0;
-    for (to, from) in line.iter_mut().zip(head.chain(data).chain(core::iter::once(END))) {
-        *to = from;
-        len = len.saturating_add(1);
+    let mut text = Text { line, len: 0 };
+    text.push(kind);
+    text.push_hex(frame.id().raw(), digits);
+    text.push_hex(frame.dlc().into(), 1);
+    for &byte in frame.data() {
+        text.push_hex(byte.into(), 2);
     }
+    text.push(END);
+    let Text { line, len } = text;
     line.get(..len).unwrap_or_default()
+}
+
+/// A line that is being written; [`MAX_LINE_LEN`] bytes hold every frame.
+struct Text<'l> {
+    line: &'l mut [u8; MAX_LINE_LEN],
+    len: usize,
+}
+
+impl Text<'_> {
+    fn push(&mut self, byte: u8) {
+        if let Some(to) = self.line.get_mut(self.len) {
+            *to = byte;
+            self.len = self.len.saturating_add(1);
+        }
+    }
+
+    #[inline(never)]
+    fn push_hex(&mut self, number: u32, digits: u32) {
+        for digit in (0..digits).rev() {
+            let [digit, ..] = (number.wrapping_shr(digit.wrapping_mul(4)) & 0x0F).to_le_bytes();
+            self.push(if digit < 10 { b'0' | digit } else { digit.wrapping_add(b'A' - 10) });
+        }
+    }
 }
 
 /// A line of a stream.
@@ -101,50 +122,45 @@ impl Decoder {
 
 /// A line without its end; `None` for everything that is not a frame.
 fn parse(line: &[u8]) -> Option<Frame> {
-    let (&kind, rest) = line.split_first()?;
-    let extended = kind.is_ascii_uppercase();
-    let (id, rest) = rest.split_at_checked(if extended { 8 } else { 3 })?;
-    let id =
-        id.iter().try_fold(0_u32, |id, &digit| Some(id.wrapping_shl(4) | u32::from(hex_value(digit)?)))?;
-    let id = if extended { Id::Extended(id) } else { Id::Standard(u16::try_from(id).ok()?) };
-    let (&dlc, rest) = rest.split_first()?;
-    let dlc = hex_value(dlc)?;
-    let len = len_of_dlc(dlc)?;
-    let kind = kind.to_ascii_lowercase();
-    if kind == b'r' {
-        return if is_end(rest) { Frame::new_remote(id, len).ok() } else { None };
+    let (&kind, mut rest) = line.split_first()?;
+    let id = if kind.is_ascii_uppercase() {
+        Id::Extended(take_hex(&mut rest, 8)?)
+    } else {
+        Id::Standard(u16::try_from(take_hex(&mut rest, 3)?).ok()?)
+    };
+    let kind = match kind.to_ascii_lowercase() {
+        b't' => Kind::Data,
+        b'r' => Kind::Remote,
+        b'd' => Kind::Fd { brs: false },
+        b'b' => Kind::Fd { brs: true },
+        _ => return None,
+    };
+    let len = len_of_dlc(u8::try_from(take_hex(&mut rest, 1)?).ok()?)?;
+    let mut frame = Frame::blank(id, kind, len).ok()?;
+    if kind != Kind::Remote {
+        for byte in frame.data_mut() {
+            [*byte, ..] = take_hex(&mut rest, 2)?.to_le_bytes();
+        }
     }
-    let (digits, rest) = rest.split_at_checked(len.saturating_mul(2))?;
-    if !is_end(rest) {
-        return None;
-    }
-    let mut data = [0; crate::can::MAX_FD_LEN];
-    for (to, &[high, low]) in data.iter_mut().zip(digits.as_chunks::<2>().0) {
-        *to = hex_value(high)? << 4 | hex_value(low)?;
-    }
-    let data = data.get(..len)?;
-    match kind {
-        b't' => Frame::new(id, data).ok(),
-        b'd' => Frame::new_fd(id, data, false).ok(),
-        b'b' => Frame::new_fd(id, data, true).ok(),
-        _ => None,
-    }
+    let is_end = rest.is_empty() || (rest.len() == TIMESTAMP_DIGITS && take_hex(&mut rest, 4).is_some());
+    is_end.then_some(frame)
 }
 
-fn is_end(rest: &[u8]) -> bool {
-    rest.is_empty()
-        || (rest.len() == TIMESTAMP_DIGITS && rest.iter().all(|&digit| hex_value(digit).is_some()))
-}
-
-fn hex_digit(nibble: u32) -> u8 {
-    char::from_digit(nibble & 0x0F, 16).map_or(b'0', |digit| digit.to_ascii_uppercase() as u8)
+/// Takes that many digits from the front, at most 8.
+#[inline(never)]
+fn take_hex(rest: &mut &[u8], digits: usize) -> Option<u32> {
+    let (number, behind) = rest.split_at_checked(digits)?;
+    *rest = behind;
+    number
+        .iter()
+        .try_fold(0_u32, |number, &digit| Some(number.wrapping_shl(4) | u32::from(hex_value(digit)?)))
 }
 
 const fn hex_value(digit: u8) -> Option<u8> {
     match digit {
         b'0'..=b'9' => Some(digit.wrapping_sub(b'0')),
-        b'a'..=b'f' => Some(digit.wrapping_sub(b'a').wrapping_add(10)),
-        b'A'..=b'F' => Some(digit.wrapping_sub(b'A').wrapping_add(10)),
+        b'a'..=b'f' => Some(digit.wrapping_sub(b'a' - 10)),
+        b'A'..=b'F' => Some(digit.wrapping_sub(b'A' - 10)),
         _ => None,
     }
 }

@@ -1,7 +1,7 @@
 //! The choices of a link: frame format, padding, and the pace that it asks of a sender.
 
 use super::PADDING;
-use crate::can::{MAX_CLASSIC_LEN, MAX_FD_LEN, fd_len};
+use crate::can::{Kind, MAX_CLASSIC_LEN, MAX_FD_LEN, fd_len};
 
 /// The separation time of consecutive frames, as its byte on the wire (ISO 15765-2, 9.6.5.4).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -102,6 +102,10 @@ impl Config {
     #[must_use]
     pub const fn with_padding(self, padding: Option<u8>) -> Self {
         Self { padding, ..self }
+    }
+
+    pub(super) const fn kind(&self) -> Kind {
+        if self.fd { Kind::Fd { brs: self.brs } } else { Kind::Data }
     }
 
     /// CAN FD?

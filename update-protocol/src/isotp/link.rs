@@ -121,39 +121,42 @@ where
     // A call, for size: it is large, and so are its callers on a device.
     #[inline(never)]
     pub fn on_frame(&mut self, frame: &Frame, now_us: u64) {
-        if frame.id() == self.addressing.rx {
-            let buffer = self.rx_buffer.as_mut();
-            match Pdu::parse(frame) {
-                // It keeps the session alive, as the message does that it would end.
-                Some(Pdu::Single(KEEP_ALIVE)) if self.receiver.is_receiving() => {}
-                Some(Pdu::Single(payload)) => self.receiver.on_single(payload, buffer),
-                Some(Pdu::First { len, payload, frame_len }) => {
-                    self.receiver.on_first(len, payload, frame_len, buffer, now_us);
+        let functional = Some(frame.id()) == self.addressing.functional_rx;
+        if !functional && frame.id() != self.addressing.rx {
+            return;
+        }
+        let buffer = self.rx_buffer.as_mut();
+        match Pdu::parse(frame) {
+            Some(Pdu::Single(payload)) if functional => {
+                if self.functional_len == 0
+                    && let Some(to) = self.functional.get_mut(..payload.len())
+                {
+                    to.copy_from_slice(payload);
+                    self.functional_len = payload.len();
                 }
-                Some(Pdu::Consecutive { number, payload, frame_len }) => {
-                    self.receiver.on_consecutive(number, payload, frame_len, buffer, now_us);
-                }
-                Some(Pdu::FlowControl { status, block_size, st_min }) => {
-                    self.transmitter.on_flow_control(status, block_size, st_min, now_us);
-                }
-                None => {}
             }
-        } else if Some(frame.id()) == self.addressing.functional_rx {
             // Only a single frame can be for all; everything else would make every node answer.
-            if let Some(Pdu::Single(payload)) = Pdu::parse(frame)
-                && self.functional_len == 0
-                && let Some(to) = self.functional.get_mut(..payload.len())
-            {
-                to.copy_from_slice(payload);
-                self.functional_len = payload.len();
+            _ if functional => {}
+            // It keeps the session alive, as the message does that it would end.
+            Some(Pdu::Single(KEEP_ALIVE)) if self.receiver.is_receiving() => {}
+            Some(Pdu::Single(payload)) => self.receiver.on_single(payload, buffer),
+            Some(Pdu::First { len, payload, frame_len }) => {
+                self.receiver.on_first(len, payload, frame_len, buffer, now_us);
             }
+            Some(Pdu::Consecutive { number, payload, frame_len }) => {
+                self.receiver.on_consecutive(number, payload, frame_len, buffer, now_us);
+            }
+            Some(Pdu::FlowControl { status, block_size, st_min }) => {
+                self.transmitter.on_flow_control(status, block_size, st_min, now_us);
+            }
+            None => {}
         }
     }
 
     /// The next frame for the bus; call until `None`.
     pub fn poll_transmit(&mut self, now_us: u64) -> Option<Frame> {
         if let Some(status) = self.receiver.take_flow_control(&self.config, now_us) {
-            return pdu::flow_control(self.addressing.tx, &self.config, status);
+            return Some(pdu::flow_control(self.addressing.tx, &self.config, status));
         }
         self.transmitter.poll(&self.addressing, &self.config, self.tx_buffer.as_ref(), now_us)
     }

@@ -3,28 +3,19 @@
 
 use super::Config;
 use super::StMin;
-use crate::can::{Frame, Id, MAX_CLASSIC_LEN, MAX_FD_LEN, fd_len};
+use crate::can::{Frame, Id, MAX_CLASSIC_LEN};
 
 /// The longest message with a 12-bit length.
 pub(super) const MAX_SHORT_LEN: u32 = 0xFFF;
 
+/// The flow status of a flow control: a nibble.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum FlowStatus {
-    Continue,
-    Wait,
-    Overflow,
-    Reserved(u8),
-}
+pub(super) struct FlowStatus(pub(super) u8);
 
 impl FlowStatus {
-    const fn nibble(self) -> u8 {
-        match self {
-            Self::Continue => 0,
-            Self::Wait => 1,
-            Self::Overflow => 2,
-            Self::Reserved(nibble) => nibble,
-        }
-    }
+    pub(super) const CONTINUE: Self = Self(0);
+    pub(super) const WAIT: Self = Self(1);
+    pub(super) const OVERFLOW: Self = Self(2);
 }
 
 /// A frame that means something; payloads are cut to what the header announces where it announces it.
@@ -48,13 +39,8 @@ impl<'f> Pdu<'f> {
             2 => Some(Self::Consecutive { number: low, payload: rest, frame_len: data.len() }),
             3 => {
                 let (&[block_size, st_min], _) = rest.split_first_chunk::<2>()?;
-                let status = match low {
-                    0 => FlowStatus::Continue,
-                    1 => FlowStatus::Wait,
-                    2 => FlowStatus::Overflow,
-                    reserved => FlowStatus::Reserved(reserved),
-                };
-                Some(Self::FlowControl { status, block_size, st_min: StMin::from_byte(st_min) })
+                let (status, st_min) = (FlowStatus(low), StMin::from_byte(st_min));
+                Some(Self::FlowControl { status, block_size, st_min })
             }
             _ => None,
         }
@@ -99,80 +85,62 @@ impl<'f> Pdu<'f> {
     }
 }
 
-/// A frame in the making: header, payload, padding to what the configuration and CAN FD demand.
-pub(super) struct Builder {
-    data: [u8; MAX_FD_LEN],
-    len: usize,
+/// The first bytes of a frame of a message.
+#[derive(Clone, Copy)]
+pub(super) enum Head {
+    /// The whole message of that length in one frame.
+    Single(usize),
+    /// The beginning of a message of that length.
+    First(usize),
+    /// The consecutive frame of that number.
+    Consecutive(u8),
 }
 
-impl Builder {
-    const fn new() -> Self {
-        Self { data: [0; MAX_FD_LEN], len: 0 }
-    }
-
-    /// Appends as much of `bytes` as the frame of `frame_len` takes and says how much that was.
-    fn append(&mut self, bytes: &[u8], frame_len: usize) -> usize {
-        let room = frame_len.min(MAX_FD_LEN).saturating_sub(self.len);
-        let taken = bytes.len().min(room);
-        let end = self.len.saturating_add(taken);
-        if let (Some(to), Some(from)) = (self.data.get_mut(self.len..end), bytes.get(..taken)) {
-            to.copy_from_slice(from);
-            self.len = end;
+/// A frame of a message that begins or goes on with `rest`, and how many bytes of it went along.
+pub(super) fn segment(id: Id, config: &Config, head: Head, rest: &[u8]) -> (Frame, usize) {
+    let mut bytes = [0; 6];
+    let [first, second, long @ ..] = &mut bytes;
+    let head_len = match head {
+        Head::Single(len) => {
+            let [len, ..] = len.to_le_bytes();
+            if len <= 7 {
+                *first = len;
+                1
+            } else {
+                *second = len;
+                2
+            }
         }
-        taken
-    }
-
-    fn finish(mut self, id: Id, config: &Config) -> Option<Frame> {
-        let padded = if self.len > MAX_CLASSIC_LEN {
-            fd_len(self.len)?
-        } else if config.padding.is_some() {
-            MAX_CLASSIC_LEN
-        } else {
-            self.len
-        };
-        self.data.get_mut(self.len..padded)?.fill(config.padding.unwrap_or(super::PADDING));
-        let data = self.data.get(..padded)?;
-        // Identifiers were checked by `Addressing` and lengths just now, so this is always a frame.
-        if config.fd { Frame::new_fd(id, data, config.brs) } else { Frame::new(id, data) }.ok()
-    }
+        Head::First(len) => {
+            // A message is shorter than 4 GiB (`Link::send`).
+            let len = u32::try_from(len).unwrap_or(u32::MAX);
+            let [_, _, high, low] = len.to_be_bytes();
+            *first = 0x10;
+            if len <= MAX_SHORT_LEN {
+                *first |= high;
+                *second = low;
+                2
+            } else {
+                *long = len.to_be_bytes();
+                6
+            }
+        }
+        Head::Consecutive(number) => {
+            *first = 0x20 | (number & 0x0F);
+            1
+        }
+    };
+    let head = bytes.get(..head_len).unwrap_or_default();
+    padded(id, config, head, rest)
 }
 
-pub(super) fn single(id: Id, config: &Config, message: &[u8]) -> Option<Frame> {
-    let mut builder = Builder::new();
-    let len = u8::try_from(message.len()).ok()?;
-    if len <= 7 {
-        builder.append(&[len], config.tx_dl);
-    } else {
-        builder.append(&[0, len], config.tx_dl);
-    }
-    builder.append(message, config.tx_dl);
-    builder.finish(id, config)
+pub(super) fn flow_control(id: Id, config: &Config, status: FlowStatus) -> Frame {
+    let head = [0x30 | status.0, config.block_size, config.st_min.to_byte()];
+    padded(id, config, &head, &[]).0
 }
 
-/// The first frame of `message`, and how many bytes of it went along.
-pub(super) fn first(id: Id, config: &Config, message: &[u8]) -> Option<(Frame, usize)> {
-    let mut builder = Builder::new();
-    let len = u32::try_from(message.len()).ok()?;
-    let [a, b, c, d] = len.to_be_bytes();
-    if len <= MAX_SHORT_LEN {
-        builder.append(&[0x10 | c, d], config.tx_dl);
-    } else {
-        builder.append(&[0x10, 0, a, b, c, d], config.tx_dl);
-    }
-    let taken = builder.append(message, config.tx_dl);
-    Some((builder.finish(id, config)?, taken))
-}
-
-/// The next consecutive frame of `rest`, and how many bytes of it went along.
-pub(super) fn consecutive(id: Id, config: &Config, number: u8, rest: &[u8]) -> Option<(Frame, usize)> {
-    let mut builder = Builder::new();
-    builder.append(&[0x20 | (number & 0x0F)], config.tx_dl);
-    let taken = builder.append(rest, config.tx_dl);
-    Some((builder.finish(id, config)?, taken))
-}
-
-pub(super) fn flow_control(id: Id, config: &Config, status: FlowStatus) -> Option<Frame> {
-    let mut builder = Builder::new();
-    builder.append(&[0x30 | status.nibble(), config.block_size, config.st_min.to_byte()], config.tx_dl);
-    builder.finish(id, config)
+fn padded(id: Id, config: &Config, head: &[u8], rest: &[u8]) -> (Frame, usize) {
+    let shortest = if config.padding.is_some() { MAX_CLASSIC_LEN } else { 0 };
+    let padding = config.padding.unwrap_or(super::PADDING);
+    Frame::padded((id, config.kind()), (shortest, config.tx_dl), padding, head, rest)
 }

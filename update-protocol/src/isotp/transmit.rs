@@ -1,40 +1,33 @@
 //! The sending half: segments on the fly, at the pace the receiver's flow control asks for.
 
-use super::pdu::{self, FlowStatus};
-use super::{Addressing, Config, MAX_WAIT_FRAMES, N_A_US, N_BS_US, StMin, TransmitError};
-use crate::can::{Frame, Id};
+use super::pdu::{self, FlowStatus, Head};
+use super::{Addressing, Config, MAX_WAIT_FRAMES, N_A_US, N_BS_US, StMin, TransmitError, after};
+use crate::can::Frame;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum State {
+enum Phase {
     Idle,
-    /// A single or first frame is to go out since then.
-    Starting {
-        len: usize,
-        since: u64,
-        functional: bool,
-    },
-    AwaitingFlowControl {
-        len: usize,
-        sent: usize,
-        number: u8,
-        waits: u8,
-        deadline: u64,
-    },
-    Sending {
-        len: usize,
-        sent: usize,
-        number: u8,
-        /// Frames left of this block; `None`: no more flow control.
-        left_in_block: Option<u8>,
-        st_min: StMin,
-        /// When the next frame may go out.
-        due: u64,
-    },
+    /// A single or first frame is to go out, until `at` at the latest.
+    Starting,
+    /// The receiver speaks next, until `at` at the latest.
+    AwaitingFlowControl,
+    /// A consecutive frame goes out at `at`.
+    Sending,
 }
 
+// Fields in place of states with data: a device copies less.
 #[derive(Debug)]
 pub(super) struct Transmitter {
-    state: State,
+    phase: Phase,
+    functional: bool,
+    /// Number of the next consecutive frame.
+    number: u8,
+    /// Flow controls in a row that said "wait"; or frames left of this block, 0: no more flow control.
+    count: u8,
+    /// Whole message, bytes.
+    len: usize,
+    sent: usize,
+    at: u64,
     pub(super) outcome: Option<Result<(), TransmitError>>,
     /// How long a flow control is waited for, at most N_Bs.
     pub(super) patience_us: u64,
@@ -44,51 +37,60 @@ pub(super) struct Transmitter {
 
 impl Transmitter {
     pub(super) const fn new() -> Self {
-        Self { state: State::Idle, outcome: None, patience_us: N_BS_US, st_min: StMin::from_millis(0) }
+        Self {
+            phase: Phase::Idle,
+            functional: false,
+            number: 0,
+            count: 0,
+            len: 0,
+            sent: 0,
+            at: 0,
+            outcome: None,
+            patience_us: N_BS_US,
+            st_min: StMin::from_millis(0),
+        }
     }
 
     pub(super) const fn is_idle(&self) -> bool {
-        matches!(self.state, State::Idle)
+        matches!(self.phase, Phase::Idle)
     }
 
     pub(super) fn start(&mut self, len: usize, functional: bool, now_us: u64) {
         self.outcome = None;
-        self.state = State::Starting { len, since: now_us, functional };
+        self.phase = Phase::Starting;
+        self.functional = functional;
+        self.number = 0;
+        self.len = len;
+        self.sent = 0;
+        self.at = after(now_us, N_A_US);
     }
 
     pub(super) fn abort(&mut self) {
-        self.state = State::Idle;
+        self.phase = Phase::Idle;
     }
 
     pub(super) fn on_flow_control(&mut self, status: FlowStatus, block_size: u8, st_min: StMin, now_us: u64) {
-        let State::AwaitingFlowControl { len, sent, number, waits, .. } = self.state else {
-            // An unexpected flow control is ignored, except an overflow: it says that the rest is useless.
-            if status == FlowStatus::Overflow && matches!(self.state, State::Sending { .. }) {
-                self.finish(Err(TransmitError::FrameLost));
-            }
-            return;
-        };
-        match status {
-            FlowStatus::Continue => {
+        let fault = match (self.phase, status) {
+            (Phase::AwaitingFlowControl, FlowStatus::CONTINUE) => {
+                self.phase = Phase::Sending;
                 self.st_min = st_min;
-                self.state = State::Sending {
-                    len,
-                    sent,
-                    number,
-                    left_in_block: (block_size != 0).then_some(block_size),
-                    st_min,
-                    due: now_us,
-                };
+                self.count = block_size;
+                self.at = now_us;
+                return;
             }
-            FlowStatus::Wait if waits >= MAX_WAIT_FRAMES => self.finish(Err(TransmitError::WaitLimit)),
-            FlowStatus::Wait => {
-                let waits = waits.saturating_add(1);
-                let deadline = now_us.saturating_add(N_BS_US);
-                self.state = State::AwaitingFlowControl { len, sent, number, waits, deadline };
+            (Phase::AwaitingFlowControl, FlowStatus::WAIT) if self.count < MAX_WAIT_FRAMES => {
+                self.count = self.count.saturating_add(1);
+                self.at = after(now_us, N_BS_US);
+                return;
             }
-            FlowStatus::Overflow => self.finish(Err(TransmitError::Overflow)),
-            FlowStatus::Reserved(status) => self.finish(Err(TransmitError::FlowStatus(status))),
-        }
+            (Phase::AwaitingFlowControl, FlowStatus::WAIT) => TransmitError::WaitLimit,
+            (Phase::AwaitingFlowControl, FlowStatus::OVERFLOW) => TransmitError::Overflow,
+            (Phase::AwaitingFlowControl, FlowStatus(status)) => TransmitError::FlowStatus(status),
+            // An unexpected flow control is ignored, except an overflow: it says that the rest is useless.
+            (Phase::Sending, FlowStatus::OVERFLOW) => TransmitError::FrameLost,
+            (Phase::Sending | Phase::Idle | Phase::Starting, _) => return,
+        };
+        self.finish(Err(fault));
     }
 
     pub(super) fn poll(
@@ -98,102 +100,75 @@ impl Transmitter {
         buffer: &[u8],
         now_us: u64,
     ) -> Option<Frame> {
-        match self.state {
-            State::Idle | State::AwaitingFlowControl { .. } => None,
-            State::Starting { len, functional, .. } => {
-                let id = if functional { addressing.functional_tx? } else { addressing.tx };
-                self.begin(id, config, buffer.get(..len)?, now_us)
-            }
-            State::Sending { due, .. } if now_us < due => None,
-            State::Sending { len, sent, number, left_in_block, st_min, .. } => {
-                let rest = buffer.get(sent..len)?;
-                let (frame, taken) = pdu::consecutive(addressing.tx, config, number, rest)?;
-                let sent = sent.saturating_add(taken);
-                let number = number.wrapping_add(1) & 0x0F;
-                let left_in_block = left_in_block.map(|left| left.saturating_sub(1));
-                if sent >= len {
-                    self.finish(Ok(()));
-                } else if left_in_block == Some(0) {
-                    let deadline = now_us.saturating_add(self.patience_us);
-                    self.state = State::AwaitingFlowControl { len, sent, number, waits: 0, deadline };
-                } else {
-                    let due = now_us.saturating_add(st_min.as_micros());
-                    self.state = State::Sending { len, sent, number, left_in_block, st_min, due };
-                }
-                Some(frame)
-            }
+        let head = match self.phase {
+            Phase::Starting if self.len <= config.max_single_frame_len() => Head::Single(self.len),
+            Phase::Starting => Head::First(self.len),
+            Phase::Sending if now_us >= self.at => Head::Consecutive(self.number),
+            Phase::Idle | Phase::AwaitingFlowControl | Phase::Sending => return None,
+        };
+        let id = if self.functional { addressing.functional_tx? } else { addressing.tx };
+        let (frame, taken) = pdu::segment(id, config, head, buffer.get(self.sent..self.len)?);
+        self.sent = self.sent.saturating_add(taken);
+        self.number = self.number.wrapping_add(1) & 0x0F;
+        let mut is_due = self.phase == Phase::Starting;
+        if !is_due && self.count != 0 {
+            self.count = self.count.saturating_sub(1);
+            is_due = self.count == 0;
         }
-    }
-
-    fn begin(&mut self, id: Id, config: &Config, message: &[u8], now_us: u64) -> Option<Frame> {
-        if message.len() <= config.max_single_frame_len() {
-            let frame = pdu::single(id, config, message)?;
+        if self.sent >= self.len {
             self.finish(Ok(()));
-            return Some(frame);
+        } else if is_due {
+            self.phase = Phase::AwaitingFlowControl;
+            self.count = 0;
+            self.at = after(now_us, self.patience_us);
+        } else {
+            self.at = after(now_us, self.st_min.as_micros());
         }
-        let (frame, sent) = pdu::first(id, config, message)?;
-        let deadline = now_us.saturating_add(self.patience_us);
-        self.state = State::AwaitingFlowControl { len: message.len(), sent, number: 1, waits: 0, deadline };
         Some(frame)
     }
 
     pub(super) const fn is_awaiting_flow_control(&self) -> bool {
-        matches!(self.state, State::AwaitingFlowControl { .. })
+        matches!(self.phase, Phase::AwaitingFlowControl)
     }
 
     pub(super) const fn next_frame_at(&self) -> Option<u64> {
-        match self.state {
-            State::Sending { due, .. } => Some(due),
-            State::Idle | State::Starting { .. } | State::AwaitingFlowControl { .. } => None,
-        }
+        if matches!(self.phase, Phase::Sending) { Some(self.at) } else { None }
     }
 
     /// When to poll again, or when a wait is over.
     pub(super) fn next_timeout(&self) -> Option<u64> {
-        match self.state {
-            State::Idle => None,
-            State::Starting { since, .. } => Some(since.saturating_add(N_A_US)),
-            State::AwaitingFlowControl { deadline, .. } => Some(deadline),
-            State::Sending { due, .. } => Some(due),
-        }
+        (!self.is_idle()).then_some(self.at)
     }
 
     pub(super) fn on_timeout(&mut self, now_us: u64) {
-        match self.state {
-            State::Starting { since, .. } if now_us >= since.saturating_add(N_A_US) => {
-                self.finish(Err(TransmitError::BusTimeout));
-            }
-            State::AwaitingFlowControl { deadline, .. } if now_us >= deadline => {
-                self.finish(Err(TransmitError::FlowControlTimeout));
-            }
-            State::Sending { due, .. } if now_us >= due.saturating_add(N_A_US) => {
-                self.finish(Err(TransmitError::BusTimeout));
-            }
-            _ => {}
+        let (until_us, fault) = match self.phase {
+            Phase::Idle => return,
+            Phase::Starting => (self.at, TransmitError::BusTimeout),
+            Phase::AwaitingFlowControl => (self.at, TransmitError::FlowControlTimeout),
+            Phase::Sending => (after(self.at, N_A_US), TransmitError::BusTimeout),
+        };
+        if now_us >= until_us {
+            self.finish(Err(fault));
         }
     }
 
     pub(super) fn frames_left(&mut self, now_us: u64) {
-        match &mut self.state {
-            State::AwaitingFlowControl { deadline, .. } => {
-                *deadline = (*deadline).max(now_us.saturating_add(self.patience_us));
-            }
-            State::Sending { due, st_min, .. } => {
-                *due = (*due).max(now_us.saturating_add(st_min.as_micros()));
-            }
-            State::Idle | State::Starting { .. } => {}
-        }
+        let wait_us = match self.phase {
+            Phase::AwaitingFlowControl => self.patience_us,
+            Phase::Sending => self.st_min.as_micros(),
+            Phase::Idle | Phase::Starting => return,
+        };
+        self.at = self.at.max(after(now_us, wait_us));
     }
 
     pub(super) fn frame_stuck(&mut self) {
-        let is_sent = matches!((self.state, self.outcome), (State::Idle, Some(Ok(()))));
-        if is_sent || !self.is_idle() {
+        if !self.is_idle() || self.outcome == Some(Ok(())) {
             self.finish(Err(TransmitError::BusTimeout));
         }
     }
 
     fn finish(&mut self, outcome: Result<(), TransmitError>) {
-        self.state = State::Idle;
+        self.phase = Phase::Idle;
         self.outcome = Some(outcome);
     }
 }
