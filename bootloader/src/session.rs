@@ -179,7 +179,7 @@ impl<F: NorFlash> Handler for Session<'_, F> {
         match identifier {
             did::LOADER_VERSION => answer.append(self.description.loader_version.as_bytes()),
             did::SERIAL => match self.loader.identity() {
-                Some(identity) => answer.append(identity.serial().as_bytes()),
+                Some(identity) => answer.append(identity.serial_bytes()),
                 None => answer.append(UNPROVISIONED_SERIAL.as_bytes()),
             },
             did::STATE_RECORD => answer.append(&self.state_record().encode()),

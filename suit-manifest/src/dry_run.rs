@@ -78,7 +78,7 @@ fn dry_run<'a>(
     let mut platform = DryRun { identity, vendor: None, class: None, device: None };
     let image = rehearse(manifest, &mut platform)?;
     Ok(ImageReference {
-        uri: image.uri,
+        uri: image.uri.as_str(),
         digest: *image.digest.sha256(),
         size: image.size,
         vendor: platform.vendor.ok_or(refused)?,

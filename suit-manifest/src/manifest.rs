@@ -3,7 +3,7 @@
 //! A [`Manifest`] was checked as a whole: every member, every sequence in it and in the envelope, and the digest of
 //! every severed member that is present.
 
-use trust::cbor::{Major, Reader};
+use trust::cbor::{Major, Reader, Utf8};
 use trust::{CredentialClaims, RevocationList};
 
 use crate::digest::Digest;
@@ -62,7 +62,7 @@ impl<'a> Member<'a> {
 pub struct Manifest<'a> {
     sequence_number: u64,
     sequence_number_position: u32,
-    reference_uri: Option<&'a str>,
+    reference_uri: Option<Utf8<'a>>,
     components: Components<'a>,
     shared: Span<'a>,
     validate: Option<Span<'a>>,
@@ -86,7 +86,7 @@ impl<'a> Manifest<'a> {
     /// Address of the full envelope, with the members that were severed from this one.
     #[must_use]
     pub fn reference_uri(&self) -> Option<&'a str> {
-        self.reference_uri
+        self.reference_uri.map(Utf8::as_str)
     }
 
     /// The components in the order of their indices; at least one.

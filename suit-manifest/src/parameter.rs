@@ -1,6 +1,6 @@
 //! Parameters, draft-ietf-suit-manifest-37 section 8.4.8, and the store that the processor keeps for a component.
 
-use trust::cbor::Reader;
+use trust::cbor::{Reader, Utf8};
 
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind};
@@ -15,7 +15,7 @@ pub(crate) enum Parameter<'a> {
     ImageDigest(Digest<'a>),
     ImageSize(u64),
     ComponentSlot(u64),
-    Uri(&'a str),
+    Uri(Utf8<'a>),
     StrictOrder(bool),
     SoftFailure(bool),
     /// The value has been passed over.
@@ -63,7 +63,7 @@ pub(crate) struct Parameters<'a> {
     pub(crate) image_digest: Option<Digest<'a>>,
     pub(crate) image_size: Option<u64>,
     pub(crate) component_slot: Option<u64>,
-    pub(crate) uri: Option<&'a str>,
+    pub(crate) uri: Option<Utf8<'a>>,
 }
 
 impl<'a> Parameters<'a> {

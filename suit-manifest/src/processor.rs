@@ -13,6 +13,8 @@
 
 mod frame;
 
+use trust::cbor::Utf8;
+
 use crate::command::{Command, read_reporting_policy};
 use crate::digest::Digest;
 use crate::envelope::Authenticated;
@@ -79,7 +81,7 @@ pub struct Fetch<'a> {
     /// Index of the component to write.
     pub component: u32,
     /// Where from.
-    pub uri: &'a str,
+    pub uri: Utf8<'a>,
     /// Bytes of the image, if the manifest has set it.
     pub image_size: Option<u64>,
     /// Digest of the image, if the manifest has set it.

@@ -1,6 +1,6 @@
 //! A piece of the envelope with its offset, so that every error has a position.
 
-use trust::cbor::Reader;
+use trust::cbor::{Reader, Utf8};
 
 use crate::error::{Error, ErrorKind};
 use crate::limits::MAX_URI_LEN;
@@ -46,10 +46,10 @@ pub(crate) fn embedded<'a>(reader: &mut Reader<'a>) -> Result<Span<'a>, Error> {
 }
 
 /// A URI of at most [`MAX_URI_LEN`] bytes. An empty one is legal and leads nowhere: `unsupported`.
-pub(crate) fn uri<'a>(reader: &mut Reader<'a>, unsupported: ErrorKind) -> Result<&'a str, Error> {
+pub(crate) fn uri<'a>(reader: &mut Reader<'a>, unsupported: ErrorKind) -> Result<Utf8<'a>, Error> {
     let start = reader.position();
     let uri = reader.text()?;
-    match uri.len() {
+    match uri.as_bytes().len() {
         0 => Err(Error::new(unsupported, start)),
         1..=MAX_URI_LEN => Ok(uri),
         _ => Err(Error::malformed(trust::ErrorKind::TooLong, start)),

@@ -111,7 +111,7 @@ impl<'a> Text<'a> {
         loop {
             let position = reader.position();
             let Some(key) = languages.next_raw(&mut reader)? else { break };
-            let language = Reader::nested(key, position).text()?;
+            let language = Reader::nested(key, position).text()?.as_str();
             if !is_language_tag(language) {
                 return Err(malformed(position));
             }
@@ -122,7 +122,7 @@ impl<'a> Text<'a> {
                 let mut key = Reader::nested(key, position);
                 if key.peek()? != Major::Array {
                     let key = key.int()?;
-                    visit(TextEntry { language, component: None, key, text: reader.text()? });
+                    visit(TextEntry { language, component: None, key, text: reader.text()?.as_str() });
                     continue;
                 }
                 // A component of the text is a component of the manifest.
@@ -132,7 +132,7 @@ impl<'a> Text<'a> {
                 let component = Some(component.ok_or(malformed(position))?);
                 let mut texts = reader.map()?;
                 while let Some(key) = texts.next_int(&mut reader)? {
-                    visit(TextEntry { language, component, key, text: reader.text()? });
+                    visit(TextEntry { language, component, key, text: reader.text()?.as_str() });
                 }
             }
         }

@@ -12,6 +12,8 @@
 //! - A fetch of another image, a second component, an image without digest or size, a validate that does not match
 //!   the image and an invoke of anything else are [`ErrorKind::ImageReference`].
 
+use trust::cbor::Utf8;
+
 use crate::digest::Digest;
 use crate::envelope::Authenticated;
 use crate::error::{Error, ErrorKind};
@@ -24,7 +26,7 @@ pub struct Image<'a> {
     /// Index of the component that holds it.
     pub component: u32,
     /// Where it is fetched from.
-    pub uri: &'a str,
+    pub uri: Utf8<'a>,
     /// Its digest.
     pub digest: Digest<'a>,
     /// Its bytes, above zero.

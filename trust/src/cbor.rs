@@ -11,7 +11,11 @@
 //! when the bytes end within the head, [`ErrorKind::NotCanonical`] when its argument is indefinite or not in its
 //! shortest form, and [`ErrorKind::UnexpectedType`] when it is the head of another type.
 
+mod utf8;
+
 use crate::error::{Error, ErrorKind};
+
+pub use utf8::Utf8;
 
 /// Deepest nesting of arrays, maps and tags that [`Reader::skip`] walks. Our own formats need 4.
 pub const MAX_DEPTH: u8 = 8;
@@ -185,23 +189,22 @@ impl<'b> Reader<'b> {
     ///
     /// # Errors
     /// Those of [`Reader::bytes`]; [`ErrorKind::InvalidText`] when it is not UTF-8.
-    pub fn text(&mut self) -> Result<&'b str, Error> {
+    pub fn text(&mut self) -> Result<Utf8<'b>, Error> {
         let start = self.position();
-        core::str::from_utf8(self.content(Major::Text)?)
-            .map_err(|_| Error::new(ErrorKind::InvalidText, start))
+        Utf8::of(self.content(Major::Text)?).ok_or(Error::new(ErrorKind::InvalidText, start))
     }
 
     /// A text string of 1 to `max_len` bytes.
     ///
     /// # Errors
     /// Those of [`Reader::text`]; [`ErrorKind::OutOfRange`] for another length.
-    pub fn name(&mut self, max_len: usize) -> Result<&'b str, Error> {
+    pub fn name(&mut self, max_len: usize) -> Result<Utf8<'b>, Error> {
         let start = self.position();
         let text = self.text()?;
-        if text.is_empty() || text.len() > max_len {
-            return Err(Error::new(ErrorKind::OutOfRange, start));
+        match text.as_bytes().len() {
+            1.. if text.as_bytes().len() <= max_len => Ok(text),
+            _ => Err(Error::new(ErrorKind::OutOfRange, start)),
         }
-        Ok(text)
     }
 
     /// The head of an array: its number of items, which the caller reads next.

@@ -172,7 +172,7 @@ fn read_protected(mut reader: Reader<'_>, form: Form) -> Result<Kid, Error> {
                 kid = Some(Kid(bytes.map_err(|_| Error::new(ErrorKind::HeaderUnknown, start))?));
             }
             (HEADER_TYP, Form::Record(expected)) => {
-                if reader.text()? != expected {
+                if reader.text()?.as_bytes() != expected.as_bytes() {
                     return Err(Error::new(ErrorKind::RecordType, start));
                 }
                 typ = true;

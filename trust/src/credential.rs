@@ -3,7 +3,7 @@
 use core::ops::Deref;
 
 use crate::anchor::Domain;
-use crate::cbor::Reader;
+use crate::cbor::{Reader, Utf8};
 use crate::error::{Error, ErrorKind};
 use crate::key::{Commitment, Kid, PublicKey};
 use crate::record::{
@@ -28,8 +28,8 @@ pub const DEFAULT_SEQUENCE_CEILING: u64 = 0xFFFF_FFFF;
 #[derive(Clone, Debug)]
 pub struct CredentialClaims<'a> {
     issuer_kid: Kid,
-    iss: &'a str,
-    sub: &'a str,
+    iss: Utf8<'a>,
+    sub: Utf8<'a>,
     expires: Option<UnixTime>,
     not_before: Option<UnixTime>,
     issued_at: UnixTime,
@@ -139,13 +139,13 @@ impl<'a> CredentialClaims<'a> {
     /// Name of the issuer.
     #[must_use]
     pub fn iss(&self) -> &'a str {
-        self.iss
+        self.iss.as_str()
     }
 
     /// Name of the holder.
     #[must_use]
     pub fn sub(&self) -> &'a str {
-        self.sub
+        self.sub.as_str()
     }
 
     /// The credential's own identifier, by which it is revoked.
@@ -209,8 +209,8 @@ impl<'a> CredentialClaims<'a> {
         // One place for the claims, and a bit for each required one: a device has no room for options.
         let mut claims = Self {
             issuer_kid: record.issuer_kid(),
-            iss: "",
-            sub: "",
+            iss: Utf8::EMPTY,
+            sub: Utf8::EMPTY,
             expires: None,
             not_before: None,
             issued_at: UnixTime(0),

@@ -5,7 +5,7 @@ use crate::anchor::AnchorSet;
 use crate::cbor::Reader;
 use crate::error::{Error, ErrorKind};
 use crate::revocation::MAX_MINIMUM_SEQUENCE;
-use crate::text::{MAX_SERIAL_LEN, is_serial};
+use crate::text::{MAX_SERIAL_LEN, is_serial_bytes};
 
 /// Longest block, bytes.
 pub const MAX_PROVISIONING_BLOCK_LEN: usize = 1024;
@@ -48,8 +48,13 @@ impl Identity {
     /// The serial: 1 to 32 printable ASCII characters.
     #[must_use]
     pub fn serial(&self) -> &str {
-        let bytes = self.serial.get(..usize::from(self.serial_len)).unwrap_or_default();
-        core::str::from_utf8(bytes).unwrap_or_default()
+        core::str::from_utf8(self.serial_bytes()).unwrap_or_default()
+    }
+
+    /// The serial as bytes, for a loader, which has no room for `str`.
+    #[must_use]
+    pub fn serial_bytes(&self) -> &[u8] {
+        self.serial.get(..usize::from(self.serial_len)).unwrap_or_default()
     }
 }
 
@@ -77,7 +82,7 @@ impl ProvisioningBlock {
             return Err(Error::new(ErrorKind::TooLong, 0));
         }
         let mut reader = Reader::new(block);
-        let (mut serial, mut node_address, mut ids) = ("", 0, [&[0; 16]; 3]);
+        let (mut serial, mut node_address, mut ids) = (&[][..], 0, [&[0; 16]; 3]);
         let (mut anchors, mut sequence_floor) = (AnchorSet::EMPTY, 0);
         let mut seen = 0u8;
         let mut entries = reader.map()?;
@@ -91,8 +96,8 @@ impl ProvisioningBlock {
                     }
                 }
                 SERIAL => {
-                    serial = reader.name(MAX_SERIAL_LEN)?;
-                    if !is_serial(serial) || serial == UNPROVISIONED_SERIAL {
+                    serial = reader.name(MAX_SERIAL_LEN)?.as_bytes();
+                    if !is_serial_bytes(serial) || serial == UNPROVISIONED_SERIAL.as_bytes() {
                         return refuse(ErrorKind::InvalidText);
                     }
                 }
@@ -129,7 +134,7 @@ impl ProvisioningBlock {
         }
         let [vendor, class, device] = ids.map(|id| *id);
         let mut bytes = [0; MAX_SERIAL_LEN];
-        bytes.get_mut(..serial.len()).ok_or(missing)?.copy_from_slice(serial.as_bytes());
+        bytes.get_mut(..serial.len()).ok_or(missing)?.copy_from_slice(serial);
         let serial_len = u8::try_from(serial.len()).map_err(|_| missing)?;
         let identity = Identity { serial: bytes, serial_len, vendor, class, device, node_address };
         Ok(Self { identity, anchors, sequence_floor })

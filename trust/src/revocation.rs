@@ -6,7 +6,7 @@ use core::ops::Deref;
 
 use crate::UnixTime;
 use crate::anchor::{Anchor, Domain, Rights};
-use crate::cbor::{List, Major, Reader};
+use crate::cbor::{List, Major, Reader, Utf8};
 use crate::credential::{MAX_GENERATION, read_generation};
 use crate::error::{Error, ErrorKind};
 use crate::key::{KID_LEN, Kid};
@@ -36,7 +36,7 @@ const ROLES: usize = Role::ALL.len();
 pub struct RevocationClaims<'a> {
     cwt: &'a [u8],
     issuer_kid: Kid,
-    iss: &'a str,
+    iss: Utf8<'a>,
     issued_at: UnixTime,
     sequence: u64,
     revoked: List<'a>,
@@ -213,7 +213,7 @@ impl<'a> RevocationClaims<'a> {
     /// Name of the issuer.
     #[must_use]
     pub fn iss(&self) -> &'a str {
-        self.iss
+        self.iss.as_str()
     }
 
     /// When it was issued.

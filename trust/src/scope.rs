@@ -1,6 +1,6 @@
 //! The limits of a credential: its role, and its scope of vendor, classes, serials and actions.
 
-use crate::cbor::{List, Reader};
+use crate::cbor::{List, Reader, Utf8};
 use crate::error::{Error, ErrorKind};
 use crate::text::MAX_SERIAL_LEN;
 
@@ -107,7 +107,8 @@ impl<'a> Scope<'a> {
     /// True when the scope names this serial, or no serial at all.
     #[must_use]
     pub fn permits_serial(&self, serial: &str) -> bool {
-        let names = |list: &List<'a>| list.iter(read_serial).any(|named| named == serial);
+        let names =
+            |list: &List<'a>| list.iter(read_serial).any(|named| named.as_bytes() == serial.as_bytes());
         self.serials.as_ref().is_none_or(names)
     }
 
@@ -118,7 +119,7 @@ impl<'a> Scope<'a> {
 
     /// Serials; empty when any serial is permitted.
     pub fn serials(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        self.serials.clone().into_iter().flat_map(|list| list.iter(read_serial))
+        self.serials.clone().into_iter().flat_map(|list| list.iter(read_serial)).map(Utf8::as_str)
     }
 
     /// True when the scope names serials.
@@ -154,6 +155,6 @@ impl<'a> Scope<'a> {
     }
 }
 
-fn read_serial<'a>(reader: &mut Reader<'a>) -> Result<&'a str, Error> {
+fn read_serial<'a>(reader: &mut Reader<'a>) -> Result<Utf8<'a>, Error> {
     reader.name(MAX_SERIAL_LEN)
 }

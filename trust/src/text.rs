@@ -8,7 +8,11 @@ pub const MAX_VERSION_LEN: usize = 32;
 /// Whether every character is printable ASCII, the space included. An empty text is.
 #[must_use]
 pub const fn is_printable(text: &str) -> bool {
-    let mut rest = text.as_bytes();
+    is_printable_ascii(text.as_bytes())
+}
+
+const fn is_printable_ascii(text: &[u8]) -> bool {
+    let mut rest = text;
     while let [first, others @ ..] = rest {
         if !matches!(*first, b' '..=b'~') {
             return false;
@@ -22,9 +26,14 @@ pub const fn is_printable(text: &str) -> bool {
 /// space, and not `.` or `..`, which a URL takes for folders.
 #[must_use]
 pub const fn is_serial(text: &str) -> bool {
-    !matches!(text.as_bytes(), [] | [b' ', ..] | [.., b' '] | b"." | b"..")
+    is_serial_bytes(text.as_bytes())
+}
+
+/// [`is_serial`] of bytes.
+pub(crate) const fn is_serial_bytes(text: &[u8]) -> bool {
+    !matches!(text, [] | [b' ', ..] | [.., b' '] | b"." | b"..")
         && text.len() <= MAX_SERIAL_LEN
-        && is_printable(text)
+        && is_printable_ascii(text)
 }
 
 /// Whether this is the version of a release: 1 to [`MAX_VERSION_LEN`] printable ASCII characters.

@@ -307,7 +307,7 @@ fn run_example(
     let mut steps = vec![];
     loop {
         match processor.run(device)? {
-            Step::Fetch(fetch) => steps.push(format!("fetch {} {}", fetch.component, fetch.uri)),
+            Step::Fetch(fetch) => steps.push(format!("fetch {} {}", fetch.component, fetch.uri.as_str())),
             Step::Invoke { component } => steps.push(format!("invoke {component}")),
             Step::Done => return Ok(steps),
         }
