@@ -4,12 +4,14 @@
 //! The contract is that of a NOR part with ECC: a word is programmed once between two erases of its page, so only
 //! `NorFlash` is asked of a driver, never `MultiwriteNorFlash`.
 
+mod blank;
+mod joined;
+
 use embedded_storage::nor_flash::NorFlash;
 
 use crate::layout::{Area, Layout, UNIT};
-
-/// The value of an erased byte.
-pub const ERASED: u8 = 0xFF;
+pub use blank::{BlankAsErased, BlankCheck};
+pub use joined::{Joined, JoinedError};
 
 /// Why an access failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -95,7 +97,7 @@ impl<F: NorFlash> Flash<F> {
         if rest.is_empty() {
             return Ok(());
         }
-        let mut last = [ERASED; UNIT];
+        let mut last = [self.layout.erased(); UNIT];
         last.get_mut(..rest.len()).ok_or(FlashError::OutOfArea)?.copy_from_slice(rest);
         let last = last.get(..F::WRITE_SIZE).ok_or(FlashError::Geometry)?;
         let at = u32::try_from(whole).ok().and_then(|whole| offset.checked_add(whole));
@@ -107,25 +109,35 @@ impl<F: NorFlash> Flash<F> {
     /// # Errors
     /// [`FlashError::OutOfArea`] if no page of the area begins there, [`FlashError::NotErased`] if the driver fails.
     pub fn erase_page(&mut self, area: Area, offset: u32) -> Result<(), FlashError> {
-        let page = self.layout.page();
-        let len = usize::try_from(page).map_err(|_| FlashError::Geometry)?;
-        let at = self.locate(area, offset, len, len)?;
-        let end = at.checked_add(page).ok_or(FlashError::OutOfArea)?;
-        self.device.erase(at, end).map_err(|_| FlashError::NotErased)
+        self.erase(area, offset, self.layout.page())
     }
 
-    /// Erases a whole area, page by page.
+    /// Erases a whole area: page by page, or at once if its sectors are smaller than a page.
     ///
     /// # Errors
     /// [`FlashError::NotErased`] if the driver fails; the pages before are erased.
     pub fn erase_area(&mut self, area: Area) -> Result<(), FlashError> {
-        let len = self.layout.region(area).len;
+        let (len, page) = (self.layout.region(area).len, self.layout.page());
+        let step = if len.is_multiple_of(page) { page } else { len };
         let mut offset = 0u32;
         while offset < len {
-            self.erase_page(area, offset)?;
-            offset = offset.saturating_add(self.layout.page());
+            self.erase(area, offset, step)?;
+            offset = offset.saturating_add(step);
         }
         Ok(())
+    }
+
+    fn erase(&mut self, area: Area, offset: u32, len: u32) -> Result<(), FlashError> {
+        let size = usize::try_from(len).map_err(|_| FlashError::Geometry)?;
+        let at = self.locate(area, offset, size, size)?;
+        let end = at.checked_add(len).ok_or(FlashError::OutOfArea)?;
+        self.device.erase(at, end).map_err(|_| FlashError::NotErased)
+    }
+
+    /// Whether all of it reads as erased.
+    pub fn is_erased(&self, bytes: &[u8]) -> bool {
+        let erased = self.layout.erased();
+        bytes.iter().all(|&byte| byte == erased)
     }
 
     fn locate(&self, area: Area, offset: u32, len: usize, align: usize) -> Result<u32, FlashError> {
@@ -138,10 +150,4 @@ impl<F: NorFlash> Flash<F> {
         }
         region.start.checked_add(offset).ok_or(FlashError::OutOfArea)
     }
-}
-
-/// Whether all of it reads as erased.
-#[must_use]
-pub fn is_erased(bytes: &[u8]) -> bool {
-    bytes.iter().all(|&byte| byte == ERASED)
 }

@@ -5,7 +5,7 @@
 use embedded_storage::nor_flash::NorFlash;
 use suit_manifest::{Authenticated, Reason, Walk};
 
-use crate::flash::{ERASED, Flash, FlashError};
+use crate::flash::{Flash, FlashError};
 use crate::journal::Journal;
 use crate::layout::{Area, Slot, UNIT};
 use crate::provisioning::Identity;
@@ -92,7 +92,7 @@ impl Install {
         if offset != committed || offset.checked_add(len) != Some(self.image.size) {
             return Err(Reason::ObjectUnknown.into());
         }
-        self.writer = Some(Writer { received: offset, partial: [ERASED; UNIT], partial_len: 0 });
+        self.writer = Some(Writer { received: offset, partial: [0; UNIT], partial_len: 0 });
         Ok(())
     }
 
@@ -259,9 +259,8 @@ impl Writer {
     fn program_partial<F: NorFlash>(&mut self, flash: &mut Flash<F>) -> Result<(), FlashError> {
         let kept = u32::try_from(self.partial_len).map_err(|_| FlashError::OutOfArea)?;
         let at = self.slot_offset(flash)?.checked_sub(kept).ok_or(FlashError::OutOfArea)?;
-        let word = self.partial.get(..Flash::<F>::WORD).ok_or(FlashError::Geometry)?;
-        flash.program(Area::Slot(Slot::B), at, word)?;
-        self.partial = [ERASED; UNIT];
+        let bytes = self.partial.get(..self.partial_len).ok_or(FlashError::Geometry)?;
+        flash.program_padded(Area::Slot(Slot::B), at, bytes)?;
         self.partial_len = 0;
         Ok(())
     }

@@ -9,7 +9,7 @@ mod record;
 
 use embedded_storage::nor_flash::NorFlash;
 
-use crate::flash::{Flash, FlashError, is_erased};
+use crate::flash::{Flash, FlashError};
 pub use crate::layout::JOURNAL_RECORD_LEN as RECORD_LEN;
 use crate::layout::{Area, Half};
 use crate::state::{BootState, Event, IllegalTransition};
@@ -124,7 +124,7 @@ impl Journal {
             let Some(offset) = offset_of(index) else { break };
             let readable = flash.read(Area::Journal(half), offset, &mut bytes).is_ok();
             let mut here = None;
-            if !(readable && is_erased(&bytes)) {
+            if !(readable && flash.is_erased(&bytes)) {
                 end = index;
                 if half == Half::Second && self.recovery == Recovery::Blank {
                     self.recovery = Recovery::Lost;

@@ -19,6 +19,8 @@ pub const JOURNAL_RECORD_LEN: usize = 192;
 pub const JOURNAL_HALF_RECORDS: usize = 6;
 /// All that is read or programmed is a multiple of this, aligned to it: the largest flash word there is.
 pub const UNIT: usize = 32;
+/// The largest page: that of the largest sector of the parts we know.
+const PAGE_MAX: u32 = 131_072;
 /// A length as flash offsets count it. For constants: a length above 4 GiB does not compile.
 #[allow(clippy::cast_possible_truncation, reason = "asserted")]
 pub(crate) const fn offset_of(len: usize) -> u32 {
@@ -35,12 +37,60 @@ const JOURNAL_HALF_LEN: u32 = offset_of(JOURNAL_HALF_RECORDS * JOURNAL_RECORD_LE
 /// Bytes a half of the revocation region holds at least: a list of each domain.
 const REVOCATION_HALF_LEN: u32 = offset_of(DOMAINS_MAX * (RECORD_HEADER_LEN + REVOCATION_LIST_LEN_MAX));
 
+/// Sectors of one length that lie one after the other in a flash device.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sectors {
+    /// How many.
+    pub count: u32,
+    /// Bytes that are erased at once.
+    pub len: u32,
+}
+
+/// The flash of a board: one device, or two that are [`Joined`](crate::flash::Joined).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Part<'s> {
+    /// Its sectors, in the order of their offsets.
+    pub sectors: &'s [Sectors],
+    /// The value of an erased byte: 00 or FF.
+    pub erased: u8,
+}
+
+impl Part<'_> {
+    /// Whether a sector begins or ends at this offset.
+    const fn has_border(&self, offset: u32) -> bool {
+        let (mut rest, mut end) = (self.sectors, 0u32);
+        while let [sectors, after @ ..] = rest {
+            let Some(len) = sectors.count.checked_mul(sectors.len) else { return false };
+            let Some(here) = offset.checked_sub(end) else { return false };
+            if here <= len {
+                return sectors.len != 0 && here.is_multiple_of(sectors.len);
+            }
+            end = end.saturating_add(len);
+            rest = after;
+        }
+        false
+    }
+
+    /// Whether every step of this length through the region ends where a sector does.
+    const fn has(&self, region: Region, step: u32) -> bool {
+        let mut done = 0;
+        while done < region.len {
+            if !self.has_border(region.start.saturating_add(done)) {
+                return false;
+            }
+            done = done.saturating_add(step);
+        }
+        done == region.len && self.has_border(region.start.saturating_add(done))
+    }
+}
+
 /// The memory of a board. All but `base` and `ram` are offsets into its flash device.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Regions {
     /// Address at which offset 0 of the flash device is mapped.
     pub base: u32,
-    /// Bytes that are erased at once: a power of two, 512 to 8192, a multiple of the driver's erase size.
+    /// Bytes of a page, the unit of a swap: a power of two, 512 to 131072, a multiple of the driver's erase size. On a
+    /// part with uneven sectors: the largest sector of a slot.
     pub page: u32,
     /// Two equal halves of whole pages, each at least 1056 bytes: the provisioning block, twice.
     pub provisioning: Region,
@@ -62,16 +112,38 @@ pub struct Regions {
 /// The fault of a description.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LayoutError {
-    /// The page is not a power of two from 512 to 8192.
+    /// The page is not a power of two from 512 to 131072.
     Page,
     /// A region is empty, not whole pages, or wraps around the address space.
     Unaligned,
+    /// A region, a half of one, or a page of a slot does not begin and end where a sector of the part does.
+    Sectors,
+    /// The erased value of the part is neither 00 nor FF.
+    Erased,
     /// A region is smaller than what it must hold.
     TooSmall,
     /// Slot B is not one page longer than slot A, or halves differ in size.
     Unequal,
     /// Two regions share bytes.
     Overlap,
+}
+
+impl LayoutError {
+    /// The fault in words, for the compile error of a board.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Page => "the page is not a power of two from 512 to 131072 bytes",
+            Self::Unaligned => "a region is empty, is not whole pages, or reaches beyond the address space",
+            Self::Sectors => {
+                "a region, a half of one, or a page of a slot does not begin and end with a sector of the part"
+            }
+            Self::Erased => "the erased value of the part is neither 00 nor FF",
+            Self::TooSmall => "a region is smaller than the data that it has to hold",
+            Self::Unequal => "slot B is not one page longer than slot A, or two halves differ in size",
+            Self::Overlap => "two regions overlap",
+        }
+    }
 }
 
 /// One of two alternating halves of a region.
@@ -125,6 +197,7 @@ pub enum Area {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Layout {
     regions: Regions,
+    erased: u8,
 }
 
 impl Layout {
@@ -141,17 +214,101 @@ impl Layout {
     /// # };
     /// const LAYOUT: Layout = match Layout::new(REGIONS) {
     ///     Ok(layout) => layout,
-    ///     Err(_) => panic!("the flash layout of this board is wrong"),
+    ///     Err(error) => panic!("{}", error.words()),
     /// };
     /// ```
     ///
+    /// The sectors of the part are as long as a page, or a part of it, and FF when they are erased.
+    ///
     /// # Errors
-    /// [`LayoutError`] names the first region that does not fit.
+    /// [`LayoutError`] names the first fault.
     pub const fn new(regions: Regions) -> Result<Self, LayoutError> {
-        let page = regions.page;
-        if !page.is_power_of_two() || page < 512 || page > 8192 {
-            return Err(LayoutError::Page);
+        let r = &regions;
+        let page = match page_of(r) {
+            Ok(page) => page,
+            Err(error) => return Err(error),
+        };
+        // Every region is whole pages; on a part whose sectors are uneven `on` compares with those.
+        let [p, j, v, s, a, b] = [r.provisioning, r.journal, r.revocation, r.progress, r.slot_a, r.slot_b];
+        if !whole(p, page)
+            || !whole(j, page)
+            || !whole(v, page)
+            || !whole(s, page)
+            || !whole(a, page)
+            || !whole(b, page)
+        {
+            return Err(LayoutError::Unaligned);
         }
+        if !whole(half(p, Half::First), page)
+            || !whole(half(j, Half::First), page)
+            || !whole(half(v, Half::First), page)
+        {
+            return Err(LayoutError::Unequal);
+        }
+        Self::check(regions, 0xFF)
+    }
+
+    /// Checks a description against the sectors of a part, which may be uneven: a region, and each half of one, is
+    /// whole sectors; a slot is pages that are whole sectors each. `const`, like [`Layout::new`]:
+    ///
+    /// ```
+    /// # use bootloader::layout::{Layout, LayoutError, Part, Region, Regions, Sectors};
+    /// const KIB: u32 = 1024;
+    /// /// STM32F42x, 2 MiB: two banks.
+    /// const PART: Part<'_> = Part {
+    ///     sectors: &[
+    ///         Sectors { count: 4, len: 16 * KIB }, Sectors { count: 1, len: 64 * KIB }, Sectors { count: 7, len: 128 * KIB },
+    ///         Sectors { count: 4, len: 16 * KIB }, Sectors { count: 1, len: 64 * KIB }, Sectors { count: 7, len: 128 * KIB },
+    ///     ],
+    ///     erased: 0xFF,
+    /// };
+    /// # const fn region(start: u32, len: u32) -> Region { Region { start: start * KIB, len: len * KIB } }
+    /// # const REGIONS: Regions = Regions {
+    /// #     base: 0x0800_0000, page: 128 * KIB, provisioning: region(1024, 32), journal: region(1056, 32),
+    /// #     revocation: region(128, 256), progress: region(64, 64), slot_a: region(384, 512), slot_b: region(1152, 640),
+    /// #     ram: Region { start: 0x2000_0000, len: 0x1_0000 },
+    /// # };
+    /// const LAYOUT: Layout = match Layout::on(&PART, REGIONS) {
+    ///     Ok(layout) => layout,
+    ///     Err(error) => panic!("{}", error.words()),
+    /// };
+    /// # let odd = Regions { slot_a: region(320, 512), ..REGIONS };
+    /// # assert_eq!(Layout::on(&PART, odd), Err(LayoutError::Sectors));
+    /// ```
+    ///
+    /// # Errors
+    /// [`LayoutError`] names the first fault.
+    pub const fn on(part: &Part<'_>, regions: Regions) -> Result<Self, LayoutError> {
+        if part.erased != 0 && part.erased != 0xFF {
+            return Err(LayoutError::Erased);
+        }
+        let r = &regions;
+        let page = match page_of(r) {
+            Ok(page) => page,
+            Err(error) => return Err(error),
+        };
+        let [p, j, v, s, a, b] = [r.provisioning, r.journal, r.revocation, r.progress, r.slot_a, r.slot_b];
+        if !p.len.is_multiple_of(2) || !j.len.is_multiple_of(2) || !v.len.is_multiple_of(2) {
+            return Err(LayoutError::Unequal);
+        }
+        if p.len == 0 || j.len == 0 || v.len == 0 || s.len == 0 || !is_pages(a, page) || !is_pages(b, page) {
+            return Err(LayoutError::Unaligned);
+        }
+        if !part.has(p, p.len / 2)
+            || !part.has(j, j.len / 2)
+            || !part.has(v, v.len / 2)
+            || !part.has(s, s.len)
+            || !part.has(a, page)
+            || !part.has(b, page)
+        {
+            return Err(LayoutError::Sectors);
+        }
+        Self::check(regions, part.erased)
+    }
+
+    /// What holds on every part.
+    const fn check(regions: Regions, erased: u8) -> Result<Self, LayoutError> {
+        let page = regions.page;
         let all = [
             regions.provisioning,
             regions.journal,
@@ -162,23 +319,17 @@ impl Layout {
         ];
         // `for` is not const yet; an array pattern names each pair's members instead of indexing.
         let [p, j, r, s, a, b] = all;
-        if !whole(p, page)
-            || !whole(j, page)
-            || !whole(r, page)
-            || !whole(s, page)
-            || !whole(a, page)
-            || !whole(b, page)
+        if p.end().is_none()
+            || j.end().is_none()
+            || r.end().is_none()
+            || s.end().is_none()
+            || a.end().is_none()
+            || b.end().is_none()
         {
             return Err(LayoutError::Unaligned);
         }
         if regions.ram.end().is_none() || regions.base.checked_add(a.start).is_none() {
             return Err(LayoutError::Unaligned);
-        }
-        if !whole(half(p, Half::First), page)
-            || !whole(half(j, Half::First), page)
-            || !whole(half(r, Half::First), page)
-        {
-            return Err(LayoutError::Unequal);
         }
         if a.len.saturating_add(page) != b.len {
             return Err(LayoutError::Unequal);
@@ -208,10 +359,16 @@ impl Layout {
         {
             return Err(LayoutError::Overlap);
         }
-        Ok(Self { regions })
+        Ok(Self { regions, erased })
     }
 
-    /// Bytes that are erased at once.
+    /// The value of an erased byte.
+    #[must_use]
+    pub const fn erased(&self) -> u8 {
+        self.erased
+    }
+
+    /// Bytes of a page: what a swap moves at once.
     #[must_use]
     pub const fn page(&self) -> u32 {
         self.regions.page
@@ -292,6 +449,17 @@ const fn half(region: Region, which: Half) -> Region {
         Half::First => Region { start: region.start, len },
         Half::Second => Region { start: region.start.saturating_add(len), len },
     }
+}
+
+const fn page_of(regions: &Regions) -> Result<u32, LayoutError> {
+    match regions.page {
+        page @ 512..=PAGE_MAX if page.is_power_of_two() => Ok(page),
+        _ => Err(LayoutError::Page),
+    }
+}
+
+const fn is_pages(region: Region, page: u32) -> bool {
+    region.len != 0 && region.len.is_multiple_of(page)
 }
 
 const fn whole(region: Region, page: u32) -> bool {

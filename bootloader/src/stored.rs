@@ -4,7 +4,7 @@
 use embedded_storage::nor_flash::NorFlash;
 
 use crate::checksum::checksum;
-use crate::flash::{Flash, FlashError, is_erased};
+use crate::flash::{Flash, FlashError};
 use crate::layout::{Area, RECORD_HEADER_LEN, UNIT, offset_of};
 
 const VERSION: u8 = 1;
@@ -53,7 +53,7 @@ pub(crate) fn read<F: NorFlash>(
         Err(
             FlashError::Geometry | FlashError::Unreadable | FlashError::NotProgrammed | FlashError::NotErased,
         ) => return Found::Damaged,
-        Ok(()) if is_erased(&header) => return Found::Nothing,
+        Ok(()) if flash.is_erased(&header) => return Found::Nothing,
         Ok(()) => {}
     }
     read_body(flash, area, offset, kind, &header, buffer).unwrap_or(Found::Damaged)

@@ -7,7 +7,7 @@ use embedded_storage::nor_flash::NorFlash;
 use suit_manifest::Reason;
 
 use crate::checksum::Checksum;
-use crate::flash::{ERASED, Flash, FlashError};
+use crate::flash::{Flash, FlashError};
 use crate::journal::{Journal, JournalError};
 use crate::layout::{Area, Layout, Slot, UNIT, offset_of};
 use crate::state::{BootState, Event, ImageRecord, Status, Step, SwapProgress};
@@ -159,10 +159,10 @@ impl Exchange {
             flash.erase_page(to.0, to.1)?;
         }
         self.each_chunk(|done| {
-            let (mut chunk, mut found) = ([ERASED; CHUNK], [0; CHUNK]);
+            let (mut chunk, mut found) = ([0; CHUNK], [0; CHUNK]);
             read_or_erased(flash, from, done, &mut chunk);
             let at = to.1.checked_add(done).ok_or(FlashError::OutOfArea)?;
-            if writes && chunk != [ERASED; CHUNK] {
+            if writes && !flash.is_erased(&chunk) {
                 flash.program(to.0, at, &chunk)?;
             }
             flash.read(to.0, at, &mut found)?;
@@ -186,7 +186,7 @@ impl Exchange {
         };
         let (mut crc, mut is_read) = (Checksum::new(), false);
         let _every_chunk = self.each_chunk(|done| {
-            let mut chunk = [ERASED; CHUNK];
+            let mut chunk = [0; CHUNK];
             is_read |= read_or_erased(flash, Some(page), done, &mut chunk);
             crc.update(&chunk);
             Ok(())
@@ -218,7 +218,7 @@ fn read_or_erased<F: NorFlash>(
         flash.read(area, offset, chunk).ok()
     });
     if read.is_none() {
-        *chunk = [ERASED; CHUNK];
+        *chunk = [flash.layout().erased(); CHUNK];
     }
     read.is_some()
 }

@@ -8,7 +8,7 @@ use embedded_storage::nor_flash::NorFlash;
 use firmware_image::Vectors;
 
 use crate::evidence::Evidence;
-use crate::flash::{Flash, is_erased};
+use crate::flash::Flash;
 use crate::layout::{Area, ENVELOPE_LEN_MAX, Region, Slot, UNIT, offset_of};
 use crate::provisioning::Identity;
 use crate::refusal::Refusal;
@@ -158,7 +158,7 @@ pub(crate) fn read_head<'h, F: NorFlash>(
     let invalid = Refusal::of(Reason::HeadInvalid);
     flash.read(Area::Slot(slot), 0, buffer).map_err(|_| invalid)?;
     let buffer: &'h EnvelopeBuffer = buffer;
-    if is_erased(buffer) {
+    if flash.is_erased(buffer) {
         return Err(invalid);
     }
     trust::cbor::Reader::new(buffer).item().map_err(|_| invalid)
@@ -185,7 +185,7 @@ pub(crate) fn head_is<F: NorFlash>(flash: &mut Flash<F>, slot: Slot, envelope: &
         }
         let chunk = chunks.next().unwrap_or(&[]);
         let Some((same, behind)) = buffer.split_at_checked(chunk.len()) else { return false };
-        if same != chunk || !is_erased(behind) {
+        if same != chunk || !flash.is_erased(behind) {
             return false;
         }
         offset = offset.saturating_add(const { offset_of(UNIT) });

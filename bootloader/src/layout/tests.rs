@@ -47,7 +47,7 @@ fn wrong_descriptions_are_refused() {
     let cases: [(&str, LayoutError, Regions); 12] = [
         ("page not a power of two", LayoutError::Page, Regions { page: 3000, ..GOOD }),
         ("page too small", LayoutError::Page, Regions { page: 256, ..GOOD }),
-        ("page too large", LayoutError::Page, Regions { page: 16384, ..GOOD }),
+        ("page too large", LayoutError::Page, Regions { page: 0x4_0000, ..GOOD }),
         ("empty", LayoutError::Unaligned, Regions { journal: Region { start: 0x1000, len: 0 }, ..GOOD }),
         (
             "not on a page",
@@ -105,4 +105,84 @@ fn wrong_descriptions_are_refused() {
     let small = Regions { journal: Region { start: 0x2000, len: 2048 }, ..page };
     assert_eq!(Layout::new(small), Err(LayoutError::TooSmall), "journal half below six records");
     Layout::new(Regions { journal: Region { start: 0x2000, len: 3072 }, ..page }).unwrap();
+}
+
+const KIB: u32 = 1024;
+
+/// An F4 with two banks.
+const UNEVEN: [Sectors; 6] = [
+    Sectors { count: 4, len: 16 * KIB },
+    Sectors { count: 1, len: 64 * KIB },
+    Sectors { count: 7, len: 128 * KIB },
+    Sectors { count: 4, len: 16 * KIB },
+    Sectors { count: 1, len: 64 * KIB },
+    Sectors { count: 7, len: 128 * KIB },
+];
+
+const fn region(start: u32, len: u32) -> Region {
+    Region { start: start * KIB, len: len * KIB }
+}
+
+const ON_UNEVEN: Regions = Regions {
+    page: 128 * KIB,
+    provisioning: region(1024, 32),
+    journal: region(1056, 32),
+    revocation: region(128, 256),
+    progress: region(64, 64),
+    slot_a: region(384, 512),
+    slot_b: region(1152, 640),
+    ..GOOD
+};
+
+#[test]
+fn a_layout_on_uneven_sectors_has_whole_sectors_everywhere() {
+    let part = Part { sectors: &UNEVEN, erased: 0 };
+    let layout = Layout::on(&part, ON_UNEVEN).unwrap();
+    assert_eq!((layout.erased(), layout.page(), layout.head_len()), (0, 128 * KIB, 128 * KIB));
+    let cases = [
+        ("half a sector", LayoutError::Sectors, Regions { journal: region(1056, 16), ..ON_UNEVEN }),
+        (
+            "a half ends within a sector",
+            LayoutError::Sectors,
+            Regions { revocation: region(128, 128), ..ON_UNEVEN },
+        ),
+        (
+            "slot of small sectors, in part",
+            LayoutError::Sectors,
+            Regions { slot_a: region(320, 512), ..ON_UNEVEN },
+        ),
+        ("beyond the part", LayoutError::Sectors, Regions { slot_b: region(1536, 640), ..ON_UNEVEN }),
+        (
+            "no halves",
+            LayoutError::Unequal,
+            Regions { journal: Region { len: 32 * KIB + 1, ..GOOD.journal }, ..ON_UNEVEN },
+        ),
+        ("no page for marks", LayoutError::Unaligned, Regions { progress: region(64, 0), ..ON_UNEVEN }),
+        ("overlap", LayoutError::Overlap, Regions { provisioning: region(1056, 32), ..ON_UNEVEN }),
+        ("a page of no power of two", LayoutError::Page, Regions { page: 96 * KIB, ..ON_UNEVEN }),
+    ];
+    for (name, error, regions) in cases {
+        assert_eq!(Layout::on(&part, regions), Err(error), "{name}");
+    }
+    assert_eq!(Layout::on(&Part { sectors: &UNEVEN, erased: 0x55 }, ON_UNEVEN), Err(LayoutError::Erased));
+    let none = Part { sectors: &[], erased: 0xFF };
+    assert_eq!(Layout::on(&none, ON_UNEVEN), Err(LayoutError::Sectors));
+    let endless = Part { sectors: &[Sectors { count: u32::MAX, len: 4096 }], erased: 0xFF };
+    assert_eq!(Layout::on(&endless, ON_UNEVEN), Err(LayoutError::Sectors));
+    let flat = Part { sectors: &[Sectors { count: 4096, len: 0 }], erased: 0xFF };
+    assert_eq!(Layout::on(&flat, ON_UNEVEN), Err(LayoutError::Sectors));
+}
+
+#[test]
+fn a_part_with_small_sectors_takes_the_layout_of_larger_pages() {
+    let part = Part { sectors: &[Sectors { count: 1024, len: 2048 }], erased: 0xFF };
+    assert_eq!(Layout::on(&part, GOOD), Layout::new(GOOD));
+}
+
+#[test]
+fn every_fault_of_a_layout_has_words() {
+    use LayoutError::{Erased, Overlap, Page, Sectors, TooSmall, Unaligned, Unequal};
+    let all = [Page, Unaligned, Sectors, Erased, TooSmall, Unequal, Overlap];
+    let words: std::collections::BTreeSet<_> = all.iter().map(|error| error.words()).collect();
+    assert_eq!(words.len(), all.len());
 }

@@ -1,6 +1,8 @@
 //! A device on the bench: the loader library over the flash model, and a host that speaks to it through the
 //! session, object by object. The bus in between is tested elsewhere.
 
+use std::cell::{Ref, RefMut};
+
 use bootloader::firmware_image::Vectors;
 use bootloader::flash::Flash;
 use bootloader::handoff::Request;
@@ -8,7 +10,8 @@ use bootloader::layout::{Layout, Region, Regions};
 use bootloader::session::Description;
 use bootloader::state::BootState;
 use bootloader::{Buffers, ListBuffer, Loader, Session, application};
-use flash_model::Nor;
+use embedded_storage::nor_flash::NorFlash;
+use flash_model::{Medium, Nor};
 use suit_manifest::Reason;
 use update_protocol::profile::{Object, StateRecord};
 use update_protocol::uds::Nrc;
@@ -53,13 +56,41 @@ impl Failure {
     }
 }
 
+/// A flash driver over the model.
+pub trait Part: NorFlash + Clone {
+    /// The driver of a medium of its own.
+    fn over(medium: Medium) -> Self;
+
+    fn medium(&self) -> Ref<'_, Medium>;
+
+    /// The medium, to cut and to tamper with.
+    fn medium_mut(&self) -> RefMut<'_, Medium>;
+}
+
+impl<const WORD: usize, const PAGE: usize> Part for Nor<WORD, PAGE> {
+    fn over(medium: Medium) -> Self {
+        Self::with(medium)
+    }
+
+    fn medium(&self) -> Ref<'_, Medium> {
+        self.medium()
+    }
+
+    fn medium_mut(&self) -> RefMut<'_, Medium> {
+        self.medium_mut()
+    }
+}
+
 /// A loader in its programming session.
 pub type Programming<'b, const WORD: usize, const PAGE: usize> = Session<'b, Nor<WORD, PAGE>>;
 
+/// A device with even sectors.
+pub type Device<const WORD: usize, const PAGE: usize> = DeviceOf<Nor<WORD, PAGE>>;
+
 /// The device.
-pub struct Device<const WORD: usize, const PAGE: usize> {
+pub struct DeviceOf<P> {
     /// Its flash.
-    pub nor: Nor<WORD, PAGE>,
+    pub nor: P,
     /// Where things lie in it.
     pub layout: Layout,
     envelope: Box<[u8; 4096]>,
@@ -98,15 +129,19 @@ impl<const WORD: usize, const PAGE: usize> Device<WORD, PAGE> {
         let layout = layout(PAGE as u32, pages);
         Self::over(Nor::new(layout.flash_len()), layout)
     }
+}
 
+impl<P: Part> DeviceOf<P> {
     /// A device over flash that has a history.
-    pub fn over(nor: Nor<WORD, PAGE>, layout: Layout) -> Self {
+    pub fn over(nor: P, layout: Layout) -> Self {
         Self { nor, layout, envelope: Box::new([0; 4096]), list: Box::new([0; _]) }
     }
 
     /// Another device with a copy of this one's flash.
+    #[must_use]
     pub fn twin(&self) -> Self {
-        Self::over(Nor::with(self.nor.medium().clone()), self.layout)
+        let medium = self.nor.medium().clone();
+        Self::over(P::over(medium), self.layout)
     }
 
     /// An image that runs on it.
@@ -114,12 +149,12 @@ impl<const WORD: usize, const PAGE: usize> Device<WORD, PAGE> {
         factory::image(len, fill, self.layout.image_address(), RAM.start + RAM.len)
     }
 
-    fn flash(&self) -> Flash<Nor<WORD, PAGE>> {
+    fn flash(&self) -> Flash<P> {
         Flash::new(self.nor.clone(), self.layout).expect("geometry")
     }
 
     /// The loader after a reset, before the boot rules.
-    pub fn loader(&mut self) -> Loader<'_, Nor<WORD, PAGE>> {
+    pub fn loader(&mut self) -> Loader<'_, P> {
         let flash = self.flash();
         Loader::start(flash, Buffers { envelope: &mut self.envelope, list: &mut self.list })
     }
@@ -138,7 +173,7 @@ impl<const WORD: usize, const PAGE: usize> Device<WORD, PAGE> {
     }
 
     /// A reset into the programming session.
-    pub fn program(&mut self) -> Programming<'_, WORD, PAGE> {
+    pub fn program(&mut self) -> Session<'_, P> {
         match self.loader().boot(Some(Request::ProgrammingSession { answer: true }), DESCRIPTION) {
             bootloader::Boot::Stay(session) => session,
             bootloader::Boot::Run(_) => panic!("the loader was asked for"),
@@ -146,7 +181,7 @@ impl<const WORD: usize, const PAGE: usize> Device<WORD, PAGE> {
     }
 
     /// The flash as its application opens it.
-    pub fn application(&self) -> application::Device<Nor<WORD, PAGE>> {
+    pub fn application(&self) -> application::Device<P> {
         application::Device::open(self.flash())
     }
 
@@ -188,14 +223,14 @@ impl<const WORD: usize, const PAGE: usize> Device<WORD, PAGE> {
 }
 
 /// The state record.
-pub fn record<const WORD: usize, const PAGE: usize>(session: &Programming<'_, WORD, PAGE>) -> StateRecord {
+pub fn record<P: Part>(session: &Session<'_, P>) -> StateRecord {
     session.state_record()
 }
 
 /// Sends an object in uneven blocks.
-pub fn download<const WORD: usize, const PAGE: usize>(
-    nor: &Nor<WORD, PAGE>,
-    session: &mut Programming<'_, WORD, PAGE>,
+pub fn download<P: Part>(
+    nor: &P,
+    session: &mut Session<'_, P>,
     object: Object,
     bytes: &[u8],
 ) -> Result<(), Failure> {
@@ -218,11 +253,7 @@ pub fn download<const WORD: usize, const PAGE: usize>(
     result.map_err(|nrc| failure(nor, session, nrc))
 }
 
-fn failure<const WORD: usize, const PAGE: usize>(
-    nor: &Nor<WORD, PAGE>,
-    session: &Programming<'_, WORD, PAGE>,
-    nrc: Nrc,
-) -> Failure {
+fn failure<P: Part>(nor: &P, session: &Session<'_, P>, nrc: Nrc) -> Failure {
     if nor.medium().is_off() {
         return Failure::NoPower;
     }
@@ -230,9 +261,9 @@ fn failure<const WORD: usize, const PAGE: usize>(
 }
 
 /// Envelope, then the image from where the device wants it.
-pub fn install<const WORD: usize, const PAGE: usize>(
-    nor: &Nor<WORD, PAGE>,
-    session: &mut Programming<'_, WORD, PAGE>,
+pub fn install<P: Part>(
+    nor: &P,
+    session: &mut Session<'_, P>,
     envelope: &[u8],
     image: &[u8],
 ) -> Result<(), Failure> {
@@ -246,10 +277,7 @@ pub fn install<const WORD: usize, const PAGE: usize>(
 }
 
 /// Runs a routine; what it answered.
-pub fn routine<const WORD: usize, const PAGE: usize>(
-    session: &mut Programming<'_, WORD, PAGE>,
-    identifier: u16,
-) -> Result<u8, Nrc> {
+pub fn routine<P: Part>(session: &mut Session<'_, P>, identifier: u16) -> Result<u8, Nrc> {
     let mut buffer = [0xEE; 4];
     let mut answer = Answer::new(&mut buffer);
     session.run_routine(identifier, &[], &mut answer)?;

@@ -50,7 +50,7 @@ pub const LAYOUT: Layout = match Layout::new(Regions {
     ram: Region { start: layout::RAM_START, len: layout::APP_RAM_LEN },
 }) {
     Ok(layout) => layout,
-    Err(_) => panic!("the layout contradicts itself"),
+    Err(error) => panic!("{}", error.words()),
 };
 
 const _: () = assert!(LAYOUT.image_address() == layout::IMAGE_START);
