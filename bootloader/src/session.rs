@@ -175,6 +175,7 @@ impl<'b, F: NorFlash> Session<'b, F> {
 }
 
 impl<F: NorFlash> Handler for Session<'_, F> {
+    #[inline(never)]
     fn read_identifier(&mut self, identifier: u16, answer: &mut Answer<'_>) -> Result<(), Nrc> {
         match identifier {
             did::LOADER_VERSION => answer.append(self.description.loader_version.as_bytes()),
@@ -204,6 +205,7 @@ impl<F: NorFlash> Handler for Session<'_, F> {
         }
     }
 
+    #[inline(never)]
     fn open_object(&mut self, download: Download) -> Result<(), Nrc> {
         self.refusal = None;
         let checked = self.check_open(Object::at(download.address), download.size);
@@ -212,6 +214,7 @@ impl<F: NorFlash> Handler for Session<'_, F> {
         Ok(())
     }
 
+    #[inline(never)]
     fn write_object(&mut self, offset: u32, data: &[u8]) -> Result<(), Nrc> {
         let open = self.open.ok_or(Nrc::REQUEST_SEQUENCE_ERROR)?;
         let written = match open.object {
@@ -222,6 +225,7 @@ impl<F: NorFlash> Handler for Session<'_, F> {
         self.tell(written)
     }
 
+    #[inline(never)]
     fn finish_object(&mut self) -> Result<(), Nrc> {
         let open = self.open.take().ok_or(Nrc::REQUEST_SEQUENCE_ERROR)?;
         let finished = self.finish(open);
@@ -234,6 +238,7 @@ impl<F: NorFlash> Handler for Session<'_, F> {
         }
     }
 
+    #[inline(never)]
     fn run_routine(&mut self, routine: u16, option: &[u8], answer: &mut Answer<'_>) -> Result<(), Nrc> {
         if !option.is_empty() {
             return Err(Nrc::INCORRECT_LENGTH);

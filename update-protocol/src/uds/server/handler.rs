@@ -61,6 +61,8 @@ impl<'a> Answer<'a> {
     ///
     /// # Errors
     /// [`Nrc::RESPONSE_TOO_LONG`]; nothing is appended then.
+    // A call, for size: it has many callers.
+    #[inline(never)]
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), Nrc> {
         let end = self.len.checked_add(bytes.len()).ok_or(Nrc::RESPONSE_TOO_LONG)?;
         self.buffer.get_mut(self.len..end).ok_or(Nrc::RESPONSE_TOO_LONG)?.copy_from_slice(bytes);
