@@ -3,7 +3,9 @@
 use update_protocol::profile::{Flags, ImageState, Mode, StateRecord};
 
 use crate::layout::Layout;
-use crate::state::{BootState, Status};
+use crate::state::{BootState, ImageRecord, RevocationPointer, Status};
+
+const NO_IMAGE: ImageRecord = ImageRecord { manifest_digest: [0; 32], sequence: 0, size: 0 };
 
 /// The fields that the journal does not know.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,9 +22,11 @@ pub(crate) struct Circumstances {
 /// The record.
 pub(crate) fn state_record(state: &BootState, layout: &Layout, now: &Circumstances) -> StateRecord {
     let in_progress = match state.status {
-        Status::Installing { .. } | Status::Pending => state.spare,
+        Status::Installing { .. } | Status::Pending => state.spare.as_ref(),
         _ => None,
     };
+    let (in_progress, active) =
+        (in_progress.unwrap_or(&NO_IMAGE), state.active.as_ref().unwrap_or(&NO_IMAGE));
     let image = match state.status {
         Status::Pending => ImageState::Pending,
         Status::Trial { .. } | Status::Swapping(_) => ImageState::Trial,
@@ -42,18 +46,18 @@ pub(crate) fn state_record(state: &BootState, layout: &Layout, now: &Circumstanc
             anchor_compiled_in: now.anchor_compiled_in,
         },
         sequence_floor: state.floor,
-        active_sequence: state.active.map_or(0, |image| image.sequence),
-        revocation_sequence: state.revocation.map_or(0, |pointer| pointer.highest()),
+        active_sequence: active.sequence,
+        revocation_sequence: state.revocation.as_ref().map_or(0, RevocationPointer::highest),
         resume_offset: match state.status {
             Status::Installing { offset } => offset,
             _ => 0,
         },
-        image_size: in_progress.map_or(0, |image| image.size),
-        manifest_digest: in_progress.map_or([0; 32], |image| image.manifest_digest),
+        image_size: in_progress.size,
+        manifest_digest: in_progress.manifest_digest,
         reason,
         reason_position,
         max_request_len: now.max_request_len,
         slot_capacity: layout.image_capacity(),
-        active_digest: state.active.map_or([0; 32], |image| image.manifest_digest),
+        active_digest: active.manifest_digest,
     }
 }

@@ -19,9 +19,11 @@ pub fn put(bytes: [u8; MAILBOX_LEN]) {
 /// Takes the content, a message or the bytes of RAM after power-up, and clears it.
 #[must_use]
 pub fn take() -> [u8; MAILBOX_LEN] {
-    let place = with_exposed_provenance::<[u8; MAILBOX_LEN]>(MAILBOX_START as usize);
-    // SAFETY: as above.
-    let bytes = unsafe { place.read_volatile() };
+    let mut bytes = [0; MAILBOX_LEN];
+    for (address, byte) in (MAILBOX_START as usize..).zip(&mut bytes) {
+        // SAFETY: as above.
+        *byte = unsafe { with_exposed_provenance::<u8>(address).read_volatile() };
+    }
     put([0; MAILBOX_LEN]);
     bytes
 }
