@@ -30,7 +30,9 @@ pub struct Loader<'b, F> {
     pub(crate) flash: Flash<F>,
     pub(crate) journal: Journal,
     /// Or why nobody is trusted: [`Reason::NotProvisioned`] in factory state.
-    provisioned: Result<Provisioned, Reason>,
+    identity: Result<Identity, Reason>,
+    /// Those that count once the device has an identity.
+    anchors: AnchorSet,
     install: Option<Install>,
     buffers: Buffers<'b>,
 }
@@ -42,22 +44,24 @@ impl<'b, F: NorFlash> Loader<'b, F> {
     /// before the block is written, so its records were lost.
     pub fn start(mut flash: Flash<F>, buffers: Buffers<'b>) -> Self {
         let journal = Journal::open(&mut flash);
-        let provisioned = match (journal.recovery(), provisioning::load(&mut flash)) {
+        let mut anchors = AnchorSet::EMPTY;
+        let identity = match (journal.recovery(), provisioning::load(&mut flash)) {
             (Recovery::Lost, _) | (Recovery::Blank, Some(_)) => Err(Reason::JournalCorrupt),
             _ if !journal.state().provisioned => Err(Reason::NotProvisioned),
             (_, Some(block))
                 if provisioning::check_anchors(&block.anchors, anchor::IS_COMPILED_IN).is_ok() =>
             {
-                Ok((block.identity, anchor::effective(block.anchors)))
+                anchors = block.anchors;
+                Ok(block.identity)
             }
             _ => Err(Reason::ProvisioningMalformed),
         };
-        Self { flash, journal, provisioned, install: None, buffers }
+        Self { flash, journal, identity, anchors: anchor::effective(anchors), install: None, buffers }
     }
 
     /// The identity of the device; `None` in factory state, and when its block or its journal is unreadable.
     pub fn identity(&self) -> Option<&Identity> {
-        self.provisioned.as_ref().ok().map(|(identity, _)| identity)
+        self.identity.as_ref().ok()
     }
 
     /// Its address on the bus.
@@ -66,11 +70,8 @@ impl<'b, F: NorFlash> Loader<'b, F> {
     }
 
     /// The anchors.
-    pub(crate) fn anchors(&self) -> AnchorSet {
-        match &self.provisioned {
-            Ok((_, anchors)) => *anchors,
-            Err(_) => anchor::effective(AnchorSet::EMPTY),
-        }
+    pub(crate) const fn anchors(&self) -> &AnchorSet {
+        &self.anchors
     }
 
     /// The state in the journal.
@@ -96,7 +97,7 @@ impl<'b, F: NorFlash> Loader<'b, F> {
 
     /// Whether a provisioning block may come now.
     pub(crate) fn check_factory(&self) -> Result<(), Refusal> {
-        let untrusted = self.provisioned.as_ref().err();
+        let untrusted = self.identity.as_ref().err();
         if untrusted == Some(&Reason::NotProvisioned) {
             Ok(())
         } else if untrusted == Some(&Reason::JournalCorrupt) {
@@ -118,7 +119,7 @@ impl<'b, F: NorFlash> Loader<'b, F> {
     pub(crate) fn accept_envelope(&mut self, len: usize) -> Result<Accepted, Refusal> {
         self.check_ready()?;
         self.install = None;
-        let verifier = verifier(&self.provisioned, self.journal.state())?;
+        let verifier = verifier(&self.identity, &self.anchors, self.journal.state())?;
         let envelope = self.buffers.envelope.get(..len).ok_or(Refusal::of(Reason::EnvelopeTooLarge))?;
         let (install, accepted) =
             Install::begin(&mut self.flash, &mut self.journal, &verifier, envelope, self.buffers.list)?;
@@ -142,7 +143,7 @@ impl<'b, F: NorFlash> Loader<'b, F> {
     /// Verifies the image that has come and marks it pending.
     pub(crate) fn finish_image(&mut self) -> Result<(), Refusal> {
         let install = self.install.take().ok_or(Refusal::of(Reason::NoEnvelope))?;
-        let verifier = verifier(&self.provisioned, self.journal.state())?;
+        let verifier = verifier(&self.identity, &self.anchors, self.journal.state())?;
         let buffers = (&mut *self.buffers.envelope, &mut *self.buffers.list);
         install.finish(&mut self.flash, &mut self.journal, &verifier, buffers)
     }
@@ -179,9 +180,9 @@ impl<'b, F: NorFlash> Loader<'b, F> {
 
     /// Judges the first `len` bytes of the buffer as a revocation list and stores it.
     pub(crate) fn accept_list(&mut self, len: usize) -> Result<(), Refusal> {
-        let (_, anchors) = known(&self.provisioned)?;
+        self.known()?;
         let received = self.buffers.envelope.get(..len).ok_or(Refusal::of(Reason::RecordMalformed))?;
-        revocation::accept(&mut self.flash, &mut self.journal, anchors, received, self.buffers.list)
+        revocation::accept(&mut self.flash, &mut self.journal, &self.anchors, received, self.buffers.list)
     }
 
     /// Judges the first `len` bytes of the buffer as a provisioning block and stores it, once.
@@ -201,7 +202,8 @@ impl<'b, F: NorFlash> Loader<'b, F> {
         // Both copies read back before the journal makes the block final.
         provisioning::store(&mut self.flash, bytes)?;
         self.journal.record(&mut self.flash, Event::Provisioned(block.sequence_floor))?;
-        self.provisioned = Ok((block.identity, anchor::effective(block.anchors)));
+        self.identity = Ok(block.identity);
+        self.anchors = anchor::effective(block.anchors);
         Ok(())
     }
 
@@ -219,7 +221,7 @@ impl<'b, F: NorFlash> Loader<'b, F> {
         purpose: Purpose,
         expected: &ImageRecord,
     ) -> Result<VerifiedImage, Refusal> {
-        let verifier = verifier(&self.provisioned, self.journal.state())?;
+        let verifier = verifier(&self.identity, &self.anchors, self.journal.state())?;
         let buffers = (&mut *self.buffers.envelope, &mut *self.buffers.list);
         verifier.slot(&mut self.flash, purpose, expected, buffers)
     }
@@ -232,22 +234,20 @@ impl<'b, F: NorFlash> Loader<'b, F> {
 
     /// Succeeds when the device has an identity and anchors.
     pub(crate) fn known(&self) -> Result<(), Refusal> {
-        known(&self.provisioned).map(|_| ())
+        known(&self.identity).map(|_| ())
     }
 }
 
-/// Identity and anchors of the device.
-type Provisioned = (Identity, AnchorSet);
-
-fn known(provisioned: &Result<Provisioned, Reason>) -> Result<&Provisioned, Refusal> {
-    provisioned.as_ref().map_err(|&reason| reason.into())
+fn known(identity: &Result<Identity, Reason>) -> Result<&Identity, Refusal> {
+    identity.as_ref().map_err(|&reason| reason.into())
 }
 
 /// Verifies for this device.
 fn verifier<'p>(
-    provisioned: &'p Result<Provisioned, Reason>,
+    identity: &'p Result<Identity, Reason>,
+    anchors: &'p AnchorSet,
     state: &BootState,
 ) -> Result<Verifier<'p>, Refusal> {
-    let (identity, anchors) = known(provisioned)?;
+    let identity = known(identity)?;
     Ok(Verifier { identity, anchors, revocation: state.revocation, floor: state.floor })
 }
