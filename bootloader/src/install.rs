@@ -59,9 +59,9 @@ impl Install {
         let lists = verifier.lists(Purpose::Install);
         let authenticated = verifier.authenticate(flash, envelope, lists, list)?;
         let image = image_of(flash, verifier.identity, &authenticated)?;
-        let state = *journal.state();
-        let known = state.spare == Some(image) && head_is(flash, Slot::B, envelope);
-        match state.status {
+        let is_known = journal.state().spare.as_ref() == Some(&image);
+        let known = is_known && head_is(flash, Slot::B, envelope);
+        match journal.state().status {
             Status::Pending if known => return Ok((None, Accepted::Pending)),
             // Below the first commit nothing is worth keeping, and with it the head is whole.
             Status::Installing { offset } if known => {
@@ -103,7 +103,7 @@ impl Install {
 
     /// Whether the next `len` bytes begin a page, which is erased first.
     pub(crate) fn will_erase(&self, page: u32, len: u32) -> bool {
-        self.writer.is_some_and(|writer| {
+        self.writer.as_ref().is_some_and(|writer| {
             let into = writer.received.checked_rem(page).unwrap_or(0);
             into == 0 || into.saturating_add(len) > page
         })
@@ -116,11 +116,10 @@ impl Install {
         journal: &mut Journal,
         data: &[u8],
     ) -> Result<(), Refusal> {
-        let image = self.image;
         let writer = self.writer.as_mut().ok_or(Refusal::of(Reason::NoEnvelope))?;
         // T2: no byte after the signed size.
         let end = u32::try_from(data.len()).ok().and_then(|len| writer.received.checked_add(len));
-        if end.is_none_or(|end| end > image.size) {
+        if end.is_none_or(|end| end > self.image.size) {
             return Err(Reason::ImageOverrun.into());
         }
         let written = writer.write(flash, journal, data);
@@ -133,13 +132,13 @@ impl Install {
 
     /// The whole image has come: verifies what is in slot B and marks it pending.
     pub(crate) fn finish<F: NorFlash>(
-        mut self,
+        &mut self,
         flash: &mut Flash<F>,
         journal: &mut Journal,
         verifier: &Verifier<'_>,
         buffers: (&mut EnvelopeBuffer, &mut ListBuffer),
     ) -> Result<(), Refusal> {
-        let mut writer = self.writer.take().ok_or(Refusal::of(Reason::NoEnvelope))?;
+        let writer = self.writer.as_mut().ok_or(Refusal::of(Reason::NoEnvelope))?;
         if writer.received != self.image.size {
             return Err(Reason::ImageIncomplete.into());
         }

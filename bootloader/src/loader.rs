@@ -142,10 +142,13 @@ impl<'b, F: NorFlash> Loader<'b, F> {
 
     /// Verifies the image that has come and marks it pending.
     pub(crate) fn finish_image(&mut self) -> Result<(), Refusal> {
-        let install = self.install.take().ok_or(Refusal::of(Reason::NoEnvelope))?;
+        let install = self.install.as_mut().ok_or(Refusal::of(Reason::NoEnvelope))?;
         let verifier = verifier(&self.identity, &self.anchors, self.journal.state())?;
         let buffers = (&mut *self.buffers.envelope, &mut *self.buffers.list);
-        install.finish(&mut self.flash, &mut self.journal, &verifier, buffers)
+        let finished = install.finish(&mut self.flash, &mut self.journal, &verifier, buffers);
+        // What is in flash is judged: a new envelope comes first.
+        self.install = None;
+        finished
     }
 
     /// Ends the image stream where it is; what was committed can be resumed.
@@ -157,7 +160,7 @@ impl<'b, F: NorFlash> Loader<'b, F> {
 
     /// Whether the next `len` image bytes cost a page erase.
     pub(crate) fn will_erase(&self, len: u32) -> bool {
-        self.install.is_some_and(|install| install.will_erase(self.flash.layout().page(), len))
+        self.install.as_ref().is_some_and(|install| install.will_erase(self.flash.layout().page(), len))
     }
 
     /// Forgets an install in progress or a pending image; the active image stays. `false`: there was none.

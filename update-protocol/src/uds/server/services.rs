@@ -11,6 +11,9 @@ use crate::profile::{declared_p2_ms, did};
 /// LengthFormatIdentifier of a two-byte block length.
 const LENGTH_FORMAT: u8 = 0x20;
 const NO_COMPRESSION_NO_ENCRYPTION: u8 = 0;
+/// Bytes of the identifiers of one read, at most.
+const LONGEST_READ: u8 = (MAX_IDENTIFIERS * 2).to_le_bytes()[0];
+const _: () = assert!(MAX_IDENTIFIERS * 2 < ANY as usize);
 /// Any length from the shortest on.
 const ANY: u8 = u8::MAX;
 
@@ -47,7 +50,7 @@ static SERVICES: [Service; 8] = [
     service(sid::SESSION, false, (1, 1)).with_sub_functions(0b1110),
     // Hard reset.
     service(sid::RESET, false, (1, 1)).with_sub_functions(0b10),
-    service(sid::READ, false, (2, 2 * MAX_IDENTIFIERS as u8)),
+    service(sid::READ, false, (2, LONGEST_READ)),
     service(sid::TESTER_PRESENT, false, (1, 1)).with_sub_functions(0b1),
     // Start a routine.
     service(sid::ROUTINE, true, (3, ANY)).with_sub_functions(0b10),
@@ -263,7 +266,7 @@ impl Server {
         request: &Request<'_>,
         handler: &mut H,
     ) -> Result<(), Nrc> {
-        if !self.download.as_ref().is_some_and(|open| open.received == open.size) {
+        if self.download.as_ref().is_none_or(|open| open.received != open.size) {
             return Err(Nrc::REQUEST_SEQUENCE_ERROR);
         }
         request.defer_if_slow(handler, Operation::Finish)?;
