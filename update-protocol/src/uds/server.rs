@@ -10,8 +10,7 @@ mod services;
 pub use handler::{Answer, Download, Handler, Operation, SessionChange};
 
 use super::{NEGATIVE_RESPONSE, Nrc, P2_STAR_MS, POSITIVE_OFFSET, S3_SERVER_MS, Session, sid};
-use crate::isotp::{Link, Target};
-use crate::profile::declared_p2_ms;
+use crate::isotp::{Link, Target, after};
 
 const S3_US: u64 = S3_SERVER_MS as u64 * 1000;
 /// A long operation says NRC 78 again this often, well within P2*.
@@ -31,15 +30,10 @@ pub enum Event {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Phase {
     Idle,
-    /// The request stays in the link and is served then ([`Handler::read_delay_us`]).
-    Delayed {
-        until_us: u64,
-        target: Target,
-    },
-    /// NRC 78 was sent at that time; the request stays in the link and is served next.
-    Deferred {
-        pending_at: u64,
-    },
+    /// The request for `target` stays in the link and is served at `at_us` ([`Handler::read_delay_us`]).
+    Delayed,
+    /// NRC 78 was sent at `at_us`; the request stays in the link and is served next.
+    Deferred,
     /// The last answer is on its way, then the device resets.
     Resetting,
 }
@@ -70,6 +64,10 @@ pub struct Server {
     session: Session,
     download: Option<OpenDownload>,
     phase: Phase,
+    /// The request that [`Phase::Delayed`] holds back.
+    target: Target,
+    /// Time of the phase.
+    at_us: u64,
     reset_after_answer: bool,
     /// A session that was switched to before this program ran and still has to be answered.
     announce: Option<Session>,
@@ -94,6 +92,8 @@ impl Server {
             session: Session::Default,
             download: None,
             phase: Phase::Idle,
+            target: Target::Physical,
+            at_us: 0,
             reset_after_answer: false,
             announce: None,
             s3_deadline: u64::MAX,
@@ -137,8 +137,7 @@ impl Server {
     #[must_use]
     pub fn next_timeout(&self) -> Option<u64> {
         match self.phase {
-            Phase::Delayed { until_us, .. } => Some(until_us),
-            Phase::Deferred { pending_at } => Some(pending_at),
+            Phase::Delayed | Phase::Deferred => Some(self.at_us),
             Phase::Resetting => Some(0),
             Phase::Idle if self.announce.is_some() => Some(0),
             Phase::Idle if self.session == Session::Default => None,
@@ -155,7 +154,7 @@ impl Server {
         H: Handler + ?Sized,
     {
         if core::mem::take(&mut self.restart_s3) || link.is_sending() || link.is_receiving() {
-            self.s3_deadline = now_us.saturating_add(S3_US);
+            self.s3_deadline = after(now_us, S3_US);
         }
         if link.is_sending() {
             if !self.gives_way(link) {
@@ -167,8 +166,7 @@ impl Server {
             return Some(Event::Reset);
         }
         if let Some(session) = self.announce.take() {
-            let [p2_high, p2_low] = declared_p2_ms(max_request_len(link)).to_be_bytes();
-            let [star_high, star_low] = (P2_STAR_MS / 10).to_be_bytes();
+            let [p2_high, p2_low, star_high, star_low] = services::timing(max_request_len(link));
             let answer =
                 [sid::SESSION | POSITIVE_OFFSET, session as u8, p2_high, p2_low, star_high, star_low];
             self.restart_s3 = true;
@@ -176,9 +174,9 @@ impl Server {
             let _refused = link.send(&answer, now_us);
             return None;
         }
-        if let Phase::Delayed { until_us, target } = self.phase {
-            if now_us >= until_us {
-                self.serve(target, link, handler, now_us);
+        if self.phase == Phase::Delayed {
+            if now_us >= self.at_us {
+                self.serve(self.target, link, handler, now_us);
             }
             return None;
         }
@@ -242,10 +240,11 @@ impl Server {
         if self.phase == Phase::Idle
             && let delay_us @ 1.. = services::read_delay_us(request, handler)
         {
-            self.phase = Phase::Delayed { until_us: now_us.saturating_add(delay_us.into()), target };
+            (self.phase, self.target) = (Phase::Delayed, target);
+            self.at_us = after(now_us, delay_us.into());
             return true;
         }
-        let resumed = matches!(self.phase, Phase::Deferred { .. });
+        let resumed = self.phase == Phase::Deferred;
         let reply = if answer.len() < SHORTEST_ANSWER_BUFFER
             || service & POSITIVE_OFFSET != 0
             || (target == Target::Functional && !matches!(service, sid::READ | sid::TESTER_PRESENT))
@@ -266,12 +265,8 @@ impl Server {
             // The other program gives the answer; here NRC 78 is the last word.
             Reply::Pending if self.reset_after_answer => negative(answer, service, Nrc::RESPONSE_PENDING),
             Reply::Pending => {
-                let again = match self.phase {
-                    Phase::Deferred { pending_at } => now_us.saturating_sub(pending_at) >= PENDING_AGAIN_US,
-                    Phase::Idle | Phase::Delayed { .. } | Phase::Resetting => true,
-                };
-                if again {
-                    self.phase = Phase::Deferred { pending_at: now_us };
+                if !resumed || now_us.saturating_sub(self.at_us) >= PENDING_AGAIN_US {
+                    (self.phase, self.at_us) = (Phase::Deferred, now_us);
                     let len = negative(answer, service, Nrc::RESPONSE_PENDING);
                     link.send_written(len, now_us);
                 }
