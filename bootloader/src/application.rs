@@ -88,6 +88,7 @@ impl<F: NorFlash> Device<F> {
         let now = Circumstances {
             mode: Mode::Application,
             bootable: true,
+            listening: false,
             anchor_compiled_in: self.provisioning.is_some() && self.anchors().is_empty(),
             refusal: (0, 0),
             max_request_len,

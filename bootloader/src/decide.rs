@@ -3,9 +3,9 @@
 use embedded_storage::nor_flash::NorFlash;
 use suit_manifest::Reason;
 
-use crate::handoff::Request;
 use crate::journal::JournalError;
 use crate::loader::Loader;
+use crate::mailbox::Wake;
 use crate::refusal::Refusal;
 use crate::session::{Description, Session};
 use crate::state::{Event, Status, TRIAL_BOOTS};
@@ -18,7 +18,7 @@ use crate::verify::VerifiedImage;
 pub enum Boot<'b, F> {
     /// Hand over: interrupts off, VTOR, MSP, jump.
     Run(Entry),
-    /// Stay on the bus.
+    /// Stay on the bus; until [`Session::listens_until_us`], if it has a time.
     Stay(Session<'b, F>),
 }
 
@@ -28,6 +28,8 @@ pub(crate) struct Stay {
     pub(crate) standby: Option<Entry>,
     /// The fault; `None` when a tester asked for the loader.
     pub(crate) refusal: Option<Refusal>,
+    /// For how long to listen before the image runs, milliseconds; 0: until a reset.
+    pub(crate) listen_ms: u32,
 }
 
 enum Decision {
@@ -38,17 +40,17 @@ enum Decision {
 impl<'b, F: NorFlash> Loader<'b, F> {
     /// Runs the boot rules once. No rule runs twice within one boot; a watchdog that the flash driver feeds bounds
     /// the swap.
-    pub fn boot(mut self, request: Option<Request>, description: Description) -> Boot<'b, F> {
-        let stay = match self.decide(request) {
+    pub fn boot(mut self, wake: &Wake, description: Description) -> Boot<'b, F> {
+        let stay = match self.decide(wake) {
             Ok(Decision::Run(entry)) => return Boot::Run(entry),
             Ok(Decision::Stay(stay)) => stay,
-            Err(refusal) => Stay { standby: None, refusal: Some(refusal) },
+            Err(refusal) => Stay { standby: None, refusal: Some(refusal), listen_ms: 0 },
         };
         Boot::Stay(Session::new(self, description, stay))
     }
 
     #[inline(never)]
-    fn decide(&mut self, request: Option<Request>) -> Result<Decision, Refusal> {
+    fn decide(&mut self, wake: &Wake) -> Result<Decision, Refusal> {
         // Rule 1. The journal was recovered when the loader started. Without an identity or anchors the device boots
         // nothing.
         self.known()?;
@@ -61,7 +63,7 @@ impl<'b, F: NorFlash> Loader<'b, F> {
         // request for the loader comes first. When the journal takes no record nothing has happened, and the active
         // image still runs.
         let mut tried = Ok(());
-        if self.state().status == Status::Pending && request.is_none() {
+        if self.state().status == Status::Pending && wake.request.is_none() {
             tried = self.try_pending();
             if self.state().status != Status::Pending {
                 tried?;
@@ -84,25 +86,43 @@ impl<'b, F: NorFlash> Loader<'b, F> {
             }
             verified => verified,
         };
-        let entry = image.and_then(Entry::of);
+        // An image on trial is another one than those that were silent.
+        let is_trial = matches!(self.state().status, Status::Trial { .. });
+        let silent_resets = if is_trial { 0 } else { wake.silent_resets };
+        let entry = image.and_then(|image| Entry::of(image, silent_resets));
 
         // Rule 6. With a request in the mailbox the loader stays on the bus.
-        if request.is_some() {
-            return Ok(Decision::Stay(Stay { standby: entry.ok(), refusal: None }));
+        if wake.request.is_some() {
+            return Ok(Decision::Stay(Stay { standby: entry.ok(), refusal: None, listen_ms: 0 }));
         }
 
         // Rule 7. Nothing bootable: stay on the bus and report why.
         let entry = entry.map_err(|refusal| tried.err().unwrap_or(refusal))?;
 
-        // Rule 8. The loader counts a trial before it begins, so that a hang or a watchdog reset ends it.
-        if matches!(self.state().status, Status::Trial { .. })
-            && let Err(error) = self.journal.record(&mut self.flash, Event::HandedOver)
-        {
-            return Ok(Decision::Stay(Stay { standby: Some(entry), refusal: Some(error.into()) }));
+        // Rule 8. The loader listens at power-up if its board wants it, and before it runs an image again that was reset
+        // time and again without a sign of life; a trial ends at its next reset anyway.
+        let listen_ms = if is_trial { wake.with_life().listen_ms() } else { wake.listen_ms() };
+        if listen_ms != 0 {
+            let refusal = (wake.is_silent() && !is_trial).then(|| silent(wake));
+            return Ok(Decision::Stay(Stay { standby: Some(entry), refusal, listen_ms }));
         }
 
-        // Rule 9. The image runs; the jump checks the evidence once more.
-        Ok(Decision::Run(entry))
+        // Rules 9 and 10.
+        Ok(match self.hand_over() {
+            Ok(()) => Decision::Run(entry),
+            Err(refusal) => {
+                Decision::Stay(Stay { standby: Some(entry), refusal: Some(refusal), listen_ms: 0 })
+            }
+        })
+    }
+
+    /// Rule 9. The loader counts a trial before it begins, so that a hang or a watchdog reset ends it. Then the image may
+    /// run (rule 10); the jump checks the evidence once more.
+    pub(crate) fn hand_over(&mut self) -> Result<(), Refusal> {
+        match self.state().status {
+            Status::Trial { .. } => Ok(self.journal.record(&mut self.flash, Event::HandedOver)?),
+            _ => Ok(()),
+        }
     }
 
     /// Rule 3.
@@ -143,6 +163,12 @@ impl<'b, F: NorFlash> Loader<'b, F> {
         let active = self.state().active.ok_or(Refusal::of(nothing))?;
         self.verify(Purpose::Run, &active)
     }
+}
+
+/// The image is whole, but it dies: the count, and the cause of the last reset before it.
+fn silent(wake: &Wake) -> Refusal {
+    let position = u32::from_be_bytes([0, 0, wake.cause as u8, wake.silent_resets]);
+    Refusal { position, ..Refusal::of(Reason::ApplicationSilent) }
 }
 
 /// The slots were not exchanged, or not to the end; the next reset continues.

@@ -3,6 +3,7 @@
 
 use update_protocol::can::Frame;
 use update_protocol::isotp::{BorrowedLink, Link};
+use update_protocol::uds::Session;
 use update_protocol::uds::server::{Event, Handler, Server};
 
 /// Longest time that a reset waits for the last frame to leave the controller.
@@ -22,9 +23,14 @@ impl<F: embedded_storage::nor_flash::NorFlash> Program for crate::Session<'_, F>
     }
 }
 
-/// The device is to be reset: a tester asked for it or for the other program, or left.
+/// Why a program stops serving.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Reset;
+pub enum Ended {
+    /// The device is to be reset: a tester asked for it or for the other program, or left.
+    Reset,
+    /// The time was up. A program that [ends with its session](Program::ends_with_its_session) has no tester then.
+    TimeUp,
+}
 
 /// A program that serves testers.
 #[derive(Debug)]
@@ -39,16 +45,30 @@ impl<'p, P: Program> Service<'p, P> {
         Self { server, program }
     }
 
-    /// Serves at most one request; to be called as [`Server::poll`].
-    pub fn poll<R, T>(&mut self, link: &mut Link<R, T>, now_us: u64) -> Option<Reset>
+    /// Serves at most one request; to be called as [`Server::poll`]. `true`: the device is to be reset.
+    pub fn poll<R, T>(&mut self, link: &mut Link<R, T>, now_us: u64) -> bool
     where
         R: AsRef<[u8]> + AsMut<[u8]>,
         T: AsRef<[u8]> + AsMut<[u8]>,
     {
-        match self.server.poll(link, self.program, now_us)? {
-            Event::Reset => Some(Reset),
-            Event::SessionExpired => self.program.ends_with_its_session().then_some(Reset),
+        match self.server.poll(link, self.program, now_us) {
+            Some(Event::Reset) => true,
+            Some(Event::SessionExpired) => self.program.ends_with_its_session(),
+            None => false,
         }
+    }
+
+    /// Whether the program may stop now: no tester needs it, or it goes on without one.
+    pub fn may_stop<R, T>(&self, link: &Link<R, T>) -> bool
+    where
+        R: AsRef<[u8]> + AsMut<[u8]>,
+        T: AsRef<[u8]> + AsMut<[u8]>,
+    {
+        let is_at_rest = self.server.session() == Session::Default
+            && !self.server.is_busy()
+            && !link.is_sending()
+            && !link.is_receiving();
+        is_at_rest || !self.program.ends_with_its_session()
     }
 
     /// When to poll again at the latest, besides after every frame in or out.
@@ -83,12 +103,15 @@ pub trait Board {
     fn sleep_until(&mut self, deadline_us: Option<u64>);
 }
 
-/// Serves testers until the device is to be reset and the last frame has left.
+/// Serves testers until the device is to be reset and the last frame has left, or until it is `until_us` and no tester
+/// is in the way.
+#[inline(never)]
 pub fn serve<B: Board, P: Program>(
     board: &mut B,
     link: &mut BorrowedLink<'_>,
     service: &mut Service<'_, P>,
-) -> Reset {
+    until_us: Option<u64>,
+) -> Ended {
     let mut reset_at_us = None;
     loop {
         board.feed_watchdog();
@@ -101,13 +124,18 @@ pub fn serve<B: Board, P: Program>(
             None => link.on_timeout(now_us),
         }
         // A session expires once: that the device is to be reset stays known, and nobody is served meanwhile.
-        if reset_at_us.is_none() && service.poll(link, now_us).is_some() {
+        if reset_at_us.is_none() && service.poll(link, now_us) {
             reset_at_us = Some(now_us.saturating_add(LAST_FRAME_US));
         }
         if let Some(at_us) = reset_at_us
             && (board.is_idle() || now_us >= at_us)
         {
-            return Reset;
+            return Ended::Reset;
+        }
+        let may_stop = reset_at_us.is_none() && service.may_stop(link);
+        let until_us = until_us.filter(|_| may_stop);
+        if until_us.is_some_and(|until_us| now_us >= until_us) {
+            return Ended::TimeUp;
         }
         let mut is_quiet = received.is_none();
         let now_us = board.now_us();
@@ -117,7 +145,7 @@ pub fn serve<B: Board, P: Program>(
             is_quiet = false;
         }
         if is_quiet {
-            let deadlines_us = [link.next_timeout(), service.next_timeout(), reset_at_us];
+            let deadlines_us = [link.next_timeout(), service.next_timeout(), reset_at_us, until_us];
             board.sleep_until(deadlines_us.into_iter().flatten().min());
         }
     }

@@ -28,13 +28,13 @@ mod decide;
 pub mod device;
 mod evidence;
 pub mod flash;
-pub mod handoff;
 #[cfg(feature = "loader")]
 mod install;
 pub mod journal;
 pub mod layout;
 #[cfg(feature = "loader")]
 mod loader;
+pub mod mailbox;
 pub mod provisioning;
 #[cfg(feature = "loader")]
 pub mod refusal;

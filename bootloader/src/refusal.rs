@@ -66,7 +66,8 @@ pub const fn nrc(reason: Reason) -> Nrc {
         | Reason::NoEnvelope
         | Reason::TrialNotConfirmed
         | Reason::RevocationMalformed
-        | Reason::NothingBootable => Nrc::CONDITIONS_NOT_CORRECT,
+        | Reason::NothingBootable
+        | Reason::ApplicationSilent => Nrc::CONDITIONS_NOT_CORRECT,
         Reason::ImageIncomplete => Nrc::REQUEST_SEQUENCE_ERROR,
         Reason::ObjectUnknown | Reason::EnvelopeTooLarge => Nrc::REQUEST_OUT_OF_RANGE,
         Reason::KeyInvalid

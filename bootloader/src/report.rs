@@ -13,6 +13,8 @@ pub(crate) struct Circumstances {
     pub(crate) mode: Mode,
     /// The active image was not found wrong.
     pub(crate) bootable: bool,
+    /// The loader listens before it hands over.
+    pub(crate) listening: bool,
     pub(crate) anchor_compiled_in: bool,
     /// Code and position of the last refusal, 0 if none.
     pub(crate) refusal: (u16, u32),
@@ -44,6 +46,7 @@ pub(crate) fn state_record(state: &BootState, layout: &Layout, now: &Circumstanc
             reverted: state.revert_reason != 0,
             resumable: matches!(state.status, Status::Installing { .. }),
             anchor_compiled_in: now.anchor_compiled_in,
+            listening: now.listening,
         },
         sequence_floor: state.floor,
         active_sequence: active.sequence,

@@ -14,9 +14,9 @@ use update_protocol::uds::{self, Nrc};
 
 use crate::anchor;
 use crate::decide::Stay;
-use crate::handoff::Request;
 use crate::layout::{ENVELOPE_LEN_MAX, PROVISIONING_BLOCK_LEN_MAX, REVOCATION_LIST_LEN_MAX};
 use crate::loader::Loader;
+use crate::mailbox::Request;
 use crate::refusal::{Refusal, nrc};
 use crate::report::{Circumstances, state_record};
 use crate::state::Status;
@@ -74,19 +74,35 @@ pub struct Session<'b, F> {
     open: Option<Open>,
     /// The last refusal; a new download forgets it.
     refusal: Option<Refusal>,
+    listen_ms: u32,
 }
 
 impl<'b, F: NorFlash> Session<'b, F> {
     /// A session over a loader whose boot rules led here.
     pub(crate) fn new(loader: Loader<'b, F>, description: Description, stay: Stay) -> Self {
         let tag = FactoryTag::new(description.factory_tag);
-        let Stay { standby, refusal } = stay;
-        Self { loader, description, tag, standby, open: None, refusal }
+        let Stay { standby, refusal, listen_ms } = stay;
+        Self { loader, description, tag, standby, open: None, refusal, listen_ms }
     }
 
     /// The loader.
     pub fn loader(&self) -> &Loader<'b, F> {
         &self.loader
+    }
+
+    /// The time at which the loader stops to listen and hands over, for [`crate::device::serve`]: the board calls
+    /// [`Session::hand_over`] then. `None`: it serves until a reset.
+    pub fn listens_until_us(&self, now_us: u64) -> Option<u64> {
+        let listen_us = u64::from(self.listen_ms).saturating_mul(1000);
+        (listen_us != 0).then(|| now_us.saturating_add(listen_us))
+    }
+
+    /// The image to run now that nobody needed the loader. Without one, and when the flash takes no record of a trial,
+    /// the device is to be reset.
+    pub fn hand_over(&mut self) -> Option<Entry> {
+        let handed_over = self.loader.hand_over();
+        self.tell(handed_over).ok()?;
+        self.standby.take()
     }
 
     /// Whether the device has an image to go back to.
@@ -110,6 +126,7 @@ impl<'b, F: NorFlash> Session<'b, F> {
         let now = Circumstances {
             mode: if self.loader.check_factory().is_ok() { Mode::Factory } else { Mode::Loader },
             bootable: self.has_bootable(),
+            listening: self.listen_ms != 0,
             anchor_compiled_in: anchor::IS_COMPILED_IN,
             refusal: self.refusal.map_or((0, 0), |refusal| (refusal.reason.code(), refusal.position)),
             max_request_len: self.description.max_request_len,

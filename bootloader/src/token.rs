@@ -5,7 +5,7 @@
 //! ```compile_fail,E0451
 //! # use bootloader::{Entry, firmware_image::Vectors};
 //! fn forge(vectors: Vectors) -> Entry {
-//!     Entry { vectors, evidence: unreachable!() }
+//!     Entry { vectors, evidence: unreachable!(), silent_resets: 0 }
 //! }
 //! ```
 //! ```compile_fail,E0382
@@ -82,6 +82,7 @@ use firmware_image::Vectors;
 use suit_manifest::Reason;
 
 use crate::evidence::Evidence;
+use crate::mailbox::{self, MAILBOX_LEN};
 use crate::state::ImageRecord;
 #[cfg(feature = "loader")]
 use crate::{layout::Slot, refusal::Refusal, verify::VerifiedImage};
@@ -125,9 +126,18 @@ impl Purpose {
 pub struct Entry {
     vectors: Vectors,
     evidence: Evidence,
+    /// Hand-overs before this one without a sign of life.
+    silent_resets: u8,
 }
 
 impl Entry {
+    /// The content of the mailbox for the image that runs now: a sign of life is still missing. A board leaves it there
+    /// before it jumps.
+    #[must_use]
+    pub fn mailbox(&self) -> [u8; MAILBOX_LEN] {
+        mailbox::handing_over(self.silent_resets)
+    }
+
     /// Spends it right before the jump: where to, if the evidence is still whole (T14).
     #[must_use]
     pub fn redeem(self) -> Option<Vectors> {
@@ -135,10 +145,10 @@ impl Entry {
     }
 
     #[cfg(feature = "loader")]
-    pub(crate) fn of(image: VerifiedImage) -> Result<Self, Refusal> {
+    pub(crate) fn of(image: VerifiedImage, silent_resets: u8) -> Result<Self, Refusal> {
         let (purpose, _, vectors, evidence) = image.into_parts();
         if purpose == Purpose::Run && evidence.holds() {
-            Ok(Self { vectors, evidence })
+            Ok(Self { vectors, evidence, silent_resets })
         } else {
             Err(Reason::HeadInvalid.into())
         }
@@ -185,7 +195,7 @@ mod tests {
         let same = [7; 32];
         for (compared, redeemed) in [(5, Some(vectors)), (4, None)] {
             let evidence = Evidence::collect(&[(&same, &same); 5][..compared]);
-            assert_eq!(Entry { vectors, evidence }.redeem(), redeemed);
+            assert_eq!(Entry { vectors, evidence, silent_resets: 0 }.redeem(), redeemed);
         }
     }
 }

@@ -323,6 +323,9 @@ reasons! {
     0x0317 ProvisioningIdentityCredential "provisioning-identity-credential" 11 7
         "The block has an identity credential (key 10), which this loader does not support."
         "Use a loader that supports it, or omit it.";
+    0x0318 ApplicationSilent "application-silent" 11 7
+        "The application dies: it was reset again and again without a sign of life."
+        "Install a release that works while the loader listens.";
 }
 
 impl Reason {

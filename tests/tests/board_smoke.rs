@@ -1,5 +1,6 @@
 //! The life of a device, on the emulated Cortex-M4 and on the simulator: provisioned, installed, updated over a power
-//! cut, reverted when the new image does not confirm itself, and when it hangs.
+//! cut, reverted when the new image does not confirm itself, and when it hangs, and updated although its application
+//! dies after it has confirmed itself.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -7,6 +8,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use bootloader::mailbox::SILENT_RESETS_MAX;
 use can_bus::{Bus, Ended, Flow, IsoTpChannel, Tester};
 use device_harness::factory::{Factory, provisioning_block};
 use emulator::{Application, Behaviour, Board, Programs, parent_death};
@@ -147,14 +149,32 @@ impl Bench {
 
     /// Waits until the device answers as `mode` says it is.
     fn wait_for(&mut self, mode: Mode) -> Result<StateRecord> {
+        self.wait(|state| state.mode == mode).with_context(|| format!("waiting for {mode:?}"))
+    }
+
+    /// Waits until the device answers with such a state.
+    fn wait(&mut self, is_right: impl Fn(&StateRecord) -> bool) -> Result<StateRecord> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             match self.on(async |tester| Ok(tester.read_state().await?)) {
-                Ok(state) if state.mode == mode => return Ok(state),
-                answer => ensure!(Instant::now() < deadline, "the device is not up as {mode:?}: {answer:?}"),
+                Ok(state) if is_right(&state) => return Ok(state),
+                answer => ensure!(Instant::now() < deadline, "the device is not there: {answer:?}"),
             }
             std::thread::sleep(Duration::from_millis(100));
         }
+    }
+
+    /// Waits until the device answers with this reason.
+    fn wait_for_reason(&mut self, reason: Reason) -> Result<StateRecord> {
+        self.wait(|state| state.reason == reason.code())
+    }
+
+    /// Waits until the application has died as often as this.
+    fn wait_for_silence(&mut self, resets: u8) -> Result<StateRecord> {
+        self.wait(|state| {
+            state.reason == Reason::ApplicationSilent.code()
+                && state.reason_position & 0xFF >= u32::from(resets)
+        })
     }
 
     fn version(&mut self) -> Result<String> {
@@ -297,6 +317,33 @@ fn live(bench: &mut Bench) -> Result<()> {
     let reverted = bench.expect_confirmed("2.0.0", 2)?;
     ensure!(reverted.flags.reverted, "the image that hangs was not reverted: {reverted:?}");
     step("2.0.0 after the watchdog");
+
+    for (sequence, dying, cause) in [(4, Behaviour::Crashes, 4), (6, Behaviour::Stalls, 5)] {
+        survive(bench, sequence, dying, cause)?;
+        step(&format!("{}.0.0 in the window of an application that dies", sequence + 1));
+    }
+    Ok(())
+}
+
+/// An application that dies after it has confirmed itself: the loader comes to listen, and takes the next release.
+/// `cause` is that of the resets (docs/mailbox.md).
+fn survive(bench: &mut Bench, sequence: u64, behaviour: Behaviour, cause: u8) -> Result<()> {
+    let dying = bench.release(sequence, behaviour)?;
+    bench.install(&dying)?;
+    let state = bench.wait_for_reason(Reason::ApplicationSilent)?;
+    ensure!((state.mode, state.image) == (Mode::Loader, ImageState::Confirmed), "{state:?}");
+    ensure!(state.flags.listening && state.active_sequence == sequence, "{state:?}");
+    let [_, _, last, resets] = state.reason_position.to_be_bytes();
+    ensure!(last == cause && resets >= SILENT_RESETS_MAX, "{resets} resets, the last by {last}");
+
+    if behaviour == Behaviour::Crashes {
+        // Nobody has needed it: it runs the application again, which dies again, and it listens again.
+        let again = bench.wait_for_silence(resets + 1)?;
+        ensure!(again.flags.listening, "{again:?}");
+    }
+    let next = bench.release(sequence + 1, Behaviour::Confirms)?;
+    bench.install(&next)?;
+    bench.expect_confirmed(&format!("{}.0.0", sequence + 1), sequence + 1)?;
     Ok(())
 }
 
@@ -322,7 +369,7 @@ fn a_device_lives_on_the_cortex_m4() -> Result<()> {
     // How deep the stacks were: of the application now, and of the loader after all it ever does.
     let used = bench.board()?.stack_used(layout::APP_STACK_LEN)?;
     println!("stack of the application: {used} of {} bytes", layout::APP_STACK_LEN);
-    let next = bench.release(5, Behaviour::Confirms)?;
+    let next = bench.release(8, Behaviour::Confirms)?;
     bench.transfer(&next)?;
     let used = bench.board()?.stack_used(layout::LOADER_STACK_LEN)?;
     println!("stack of the loader: {used} of {} bytes", layout::LOADER_STACK_LEN);

@@ -75,12 +75,50 @@ pub(crate) struct DeviceSummary {
     pub(crate) reverted: bool,
     /// Whether an interrupted install can be resumed.
     pub(crate) resumable: bool,
+    /// Whether its loader listens for a while before it runs the application.
+    pub(crate) listening: bool,
+    /// Why it does, if the application dies.
+    pub(crate) silence: Option<Silence>,
     /// Whether it was provisioned and cannot read its identity any more.
     pub(crate) lost_identity: bool,
     /// Version of the application, when it answers.
     pub(crate) version: Option<String>,
     /// Sequence number of the active image; 0: none.
     pub(crate) sequence: u64,
+}
+
+/// An application that was reset time and again without a sign of life.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub(crate) struct Silence {
+    /// How often.
+    pub(crate) resets: u8,
+    /// The cause of the last reset: `power`, `brown-out`, `pin`, `software`, `watchdog` or `unknown`.
+    pub(crate) last_reset: &'static str,
+}
+
+impl Silence {
+    fn of(state: &StateRecord) -> Option<Self> {
+        if Reason::from_code(state.reason) != Some(Reason::ApplicationSilent) {
+            return None;
+        }
+        let [_, _, cause, resets] = state.reason_position.to_be_bytes();
+        let last_reset = match cause {
+            1 => "power",
+            2 => "brown-out",
+            3 => "pin",
+            4 => "software",
+            5 => "watchdog",
+            _ => "unknown",
+        };
+        Some(Self { resets, last_reset })
+    }
+}
+
+impl std::fmt::Display for Silence {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { resets, last_reset } = self;
+        write!(f, "{resets} resets without a sign of life, the last by {last_reset}")
+    }
 }
 
 /// What a device runs: for the plan, the result and the server.
@@ -177,6 +215,8 @@ impl Device {
             image: image_name(self.state.image),
             reverted: self.state.flags.reverted,
             resumable: self.state.flags.resumable,
+            listening: self.state.flags.listening,
+            silence: Silence::of(&self.state),
             lost_identity: self.lost_identity(),
             version: self.installed().version,
             sequence: self.state.active_sequence,
@@ -235,6 +275,9 @@ impl std::fmt::Display for DeviceSummary {
             "reverting" => f.write_str("  is reverting to its old image"),
             _ if self.lost_identity => {
                 f.write_str("  DAMAGED: it does not know its identity any more (see info)")
+            }
+            _ if self.silence.is_some() => {
+                f.write_str("  its application dies; install one that works (see info)")
             }
             "none" if self.mode == "loader" => f.write_str("  nothing to run: no valid image (see info)"),
             _ if self.reverted => f.write_str("  reverted after a failed update (see info)"),
@@ -360,7 +403,16 @@ impl Report for InfoReport {
             line("install", digest);
             line("installed", &format_args!("{} of {} bytes", self.resume_offset, self.image_size));
         }
-        if let Some(reason) = &self.reason {
+        if let Some(silence) = &self.summary.silence {
+            line("application dies", silence);
+        }
+        if self.summary.listening {
+            line(
+                "window",
+                &"the loader listens for a moment before it runs the application: update the device now",
+            );
+        }
+        if let Some(reason) = self.reason.as_ref().filter(|_| self.summary.silence.is_none()) {
             let what = if self.summary.reverted { "reverted" } else { "last refusal" };
             match self.reason_position {
                 0 => line(what, reason),

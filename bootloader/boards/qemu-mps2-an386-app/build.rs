@@ -1,5 +1,5 @@
 //! The application's linker scripts, from the board's layout, and what is compiled into it:
-//! `APP_VERSION` (what it reports), `APP_CONFIRM` (`self`, `never` or `hang`), `APP_BALLAST` (bytes of a table that
+//! `APP_VERSION` (what it reports), `APP_CONFIRM` (`self`, `never`, `hang`, `crash` or `stall`), `APP_BALLAST` (bytes of a table that
 //! makes the image as large as a real one).
 
 use std::error::Error;
@@ -27,7 +27,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         None | Some("self") => "Confirms",
         Some("never") => "NeverConfirms",
         Some("hang") => "Hangs",
-        Some(other) => return Err(format!("APP_CONFIRM is {other:?}; it may be self, never or hang").into()),
+        Some("crash") => "Crashes",
+        Some("stall") => "Stalls",
+        Some(other) => {
+            return Err(
+                format!("APP_CONFIRM is {other:?}; it may be self, never, hang, crash or stall").into()
+            );
+        }
     };
     let ballast_len = match variable("APP_BALLAST")? {
         None => DEFAULT_BALLAST_LEN,

@@ -103,13 +103,23 @@ fn single_frame(request: &[u8]) -> Frame {
 }
 
 /// Serves until the reset; what the tester asks comes as single frames.
-fn run(board: &mut Bench, server: Server, bootable: bool, requests: &[&[u8]]) -> Reset {
+fn run(board: &mut Bench, server: Server, bootable: bool, requests: &[&[u8]]) -> Ended {
+    run_until(board, server, bootable, None, requests)
+}
+
+fn run_until(
+    board: &mut Bench,
+    server: Server,
+    bootable: bool,
+    until_us: Option<u64>,
+    requests: &[&[u8]],
+) -> Ended {
     board.inbox.extend(requests.iter().map(|request| single_frame(request)));
     let (mut request, mut answer) = (vec![0; 64], vec![0; 64]);
     let addressing = profile::device_addressing(0x10);
     let mut link = BorrowedLink::new(addressing, Config::classic(), &mut request[..], &mut answer[..]);
     let mut program = Worker { bootable };
-    serve(board, &mut link, &mut Service::new(server, &mut program))
+    serve(board, &mut link, &mut Service::new(server, &mut program), until_us)
 }
 
 #[test]
@@ -166,7 +176,45 @@ fn one_without_an_image_stays() {
     let mut service = Service::new(Server::entered(Session::Programming), &mut program);
     for _ in 0..100 {
         let now_us = board.now_us();
-        assert_eq!(service.poll(&mut link, now_us), None);
+        assert!(!service.poll(&mut link, now_us));
         board.sleep_until(service.next_timeout());
     }
+}
+
+#[test]
+fn boot26_a_loader_listens_for_as_long_as_it_was_told_and_no_longer() {
+    let mut board = Bench::default();
+    assert_eq!(run_until(&mut board, Server::new(), true, Some(700_000), &[]), Ended::TimeUp);
+    assert!((700_000..701_000).contains(&board.now_us), "{} us", board.now_us);
+    // Nobody holds it up with questions, to it or to all.
+    for request in [&[0x3E, 0x00][..], &[0x22, 0xF1, 0x80]] {
+        let mut board = Bench::default();
+        assert_eq!(run_until(&mut board, Server::new(), true, Some(700_000), &[request]), Ended::TimeUp);
+        assert_eq!(board.sent.len(), 1, "answered");
+        assert!((700_000..701_000).contains(&board.now_us), "{} us", board.now_us);
+    }
+}
+
+#[test]
+fn boot26_a_tester_in_its_session_keeps_the_loader() {
+    let mut board = Bench::default();
+    let ended = run_until(&mut board, Server::new(), true, Some(700_000), &[&[0x10, 0x02]]);
+    assert_eq!(ended, Ended::Reset, "when its session has expired, not before");
+    assert!(board.now_us >= u64::from(S3_SERVER_MS) * 1000, "{} us", board.now_us);
+    assert!(board.woken_sleeps < 10 && board.longest_unfed_us() < 1_000_000);
+}
+
+/// An application says that it is alive then, whoever talks to it.
+#[test]
+fn the_time_of_a_program_that_goes_on_without_a_tester_is_up_in_a_session_too() {
+    let mut board = Bench::default();
+    let ended = run_until(&mut board, Server::new(), false, Some(700_000), &[&[0x10, 0x03]]);
+    assert_eq!(ended, Ended::TimeUp);
+    assert!((700_000..701_000).contains(&board.now_us), "{} us", board.now_us);
+}
+
+#[test]
+fn a_reset_that_was_asked_for_comes_before_the_end_of_the_time() {
+    let mut board = Bench::default();
+    assert_eq!(run_until(&mut board, Server::new(), true, Some(300), &[&[0x11, 0x01]]), Ended::Reset);
 }

@@ -1,8 +1,8 @@
 //! The boot rules (docs/boot-rules.md).
 
-use bootloader::handoff::Request;
 use bootloader::journal::RECORD_LEN;
 use bootloader::layout::{Area, Half, Slot};
+use bootloader::mailbox::Request;
 use bootloader::state::Status;
 use device_harness::device::{Boot, Device, Failure, record};
 use device_harness::factory::Factory;

@@ -4,6 +4,7 @@
 mod boot;
 mod hostile;
 mod install;
+mod life;
 mod provisioning;
 mod revocation;
 mod session;

@@ -1,7 +1,7 @@
 //! The loader on the bus: its sessions and what its services may do to each other (docs/can-protocol.md).
 
 use bootloader::device::Program as _;
-use bootloader::handoff::Request;
+use bootloader::mailbox::Request;
 use bootloader::session;
 use device_harness::device::{Boot, Device, FACTORY_TAG, Failure, download, record, routine};
 use device_harness::factory::Factory;

@@ -5,8 +5,8 @@ use std::cell::{Ref, RefMut};
 
 use bootloader::firmware_image::Vectors;
 use bootloader::flash::Flash;
-use bootloader::handoff::Request;
 use bootloader::layout::{Layout, Region, Regions};
+use bootloader::mailbox::{Listening, MAILBOX_LEN, Request, ResetCause, Wake};
 use bootloader::session::Description;
 use bootloader::state::BootState;
 use bootloader::{Buffers, ListBuffer, Loader, Session, application};
@@ -79,6 +79,16 @@ impl<const WORD: usize, const PAGE: usize> Part for Nor<WORD, PAGE> {
     fn medium_mut(&self) -> RefMut<'_, Medium> {
         self.medium_mut()
     }
+}
+
+/// A reset by a program, with a request in the mailbox or nothing.
+pub fn wake(request: Option<Request>) -> Wake {
+    let mut mailbox = [0; MAILBOX_LEN];
+    if let Some(request) = request {
+        let request = request.encode();
+        mailbox[..request.len()].copy_from_slice(&request);
+    }
+    Wake::read(&mailbox, ResetCause::Software, Listening::DEFAULT)
 }
 
 /// A loader in its programming session.
@@ -164,9 +174,9 @@ impl<P: Part> DeviceOf<P> {
         self.boot_with(None)
     }
 
-    /// A reset with this in the mailbox.
+    /// A reset with this request in the mailbox.
     pub fn boot_with(&mut self, request: Option<Request>) -> Boot {
-        match self.loader().boot(request, DESCRIPTION) {
+        match self.loader().boot(&wake(request), DESCRIPTION) {
             bootloader::Boot::Run(entry) => Boot::Run(entry.redeem().expect("whole evidence")),
             bootloader::Boot::Stay(session) => Boot::Stay(session.refusal().map(|refusal| refusal.reason)),
         }
@@ -174,10 +184,15 @@ impl<P: Part> DeviceOf<P> {
 
     /// A reset into the programming session.
     pub fn program(&mut self) -> Session<'_, P> {
-        match self.loader().boot(Some(Request::ProgrammingSession { answer: true }), DESCRIPTION) {
+        match self.wake(&wake(Some(Request::ProgrammingSession { answer: true }))) {
             bootloader::Boot::Stay(session) => session,
             bootloader::Boot::Run(_) => panic!("the loader was asked for"),
         }
+    }
+
+    /// A start of the loader under these circumstances.
+    pub fn wake(&mut self, wake: &Wake) -> bootloader::Boot<'_, P> {
+        self.loader().boot(wake, DESCRIPTION)
     }
 
     /// The flash as its application opens it.

@@ -39,6 +39,10 @@ pub enum Behaviour {
     NeverConfirms,
     /// Neither serves the bus nor feeds the watchdog.
     Hangs,
+    /// Confirms itself and resets the device at once, at every start.
+    Crashes,
+    /// Confirms itself and hangs at once, at every start.
+    Stalls,
 }
 
 /// A demo application to build.
@@ -78,6 +82,8 @@ impl Programs {
             Behaviour::Confirms => "self",
             Behaviour::NeverConfirms => "never",
             Behaviour::Hangs => "hang",
+            Behaviour::Crashes => "crash",
+            Behaviour::Stalls => "stall",
         };
         let mut variables = vec![("APP_VERSION", version.clone()), ("APP_CONFIRM", confirm.to_owned())];
         let mut name = format!("app-{version}-{confirm}");

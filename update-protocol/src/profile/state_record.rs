@@ -43,18 +43,28 @@ pub struct Flags {
     pub resumable: bool,
     /// The anchor is compiled in.
     pub anchor_compiled_in: bool,
+    /// The loader listens for a while before it hands over to the application.
+    pub listening: bool,
 }
 
 impl Flags {
     const fn to_byte(self) -> u8 {
-        self.reverted as u8 | (self.resumable as u8) << 1 | (self.anchor_compiled_in as u8) << 2
+        self.reverted as u8
+            | (self.resumable as u8) << 1
+            | (self.anchor_compiled_in as u8) << 2
+            | (self.listening as u8) << 3
     }
 
     const fn from_byte(byte: u8) -> Option<Self> {
-        if byte & !0x07 != 0 {
+        if byte & !0x0F != 0 {
             return None;
         }
-        Some(Self { reverted: byte & 1 != 0, resumable: byte & 2 != 0, anchor_compiled_in: byte & 4 != 0 })
+        Some(Self {
+            reverted: byte & 1 != 0,
+            resumable: byte & 2 != 0,
+            anchor_compiled_in: byte & 4 != 0,
+            listening: byte & 8 != 0,
+        })
     }
 }
 
@@ -127,7 +137,7 @@ impl StateRecord {
         Self {
             mode: Mode::Factory,
             image: ImageState::None,
-            flags: Flags { reverted: false, resumable: false, anchor_compiled_in: false },
+            flags: Flags { reverted: false, resumable: false, anchor_compiled_in: false, listening: false },
             sequence_floor: 0,
             active_sequence: 0,
             revocation_sequence: 0,

@@ -6,7 +6,7 @@ fn device() -> Device {
     let state = StateRecord {
         mode: Mode::Application,
         image: ImageState::Confirmed,
-        flags: Flags { reverted: true, resumable: true, anchor_compiled_in: false },
+        flags: Flags { reverted: true, resumable: true, anchor_compiled_in: false, listening: false },
         active_sequence: 7,
         reason: Reason::TrialNotConfirmed.code(),
         manifest_digest: [0xab; 32],
@@ -66,6 +66,31 @@ fn info_is_one_flat_object() {
     ] {
         assert_eq!(json[key], value, "{key}");
     }
+}
+
+#[test]
+fn boot26_an_application_that_dies_is_named_with_what_to_do() {
+    let mut device = device();
+    device.state.mode = Mode::Loader;
+    device.state.flags = Flags { listening: true, ..Flags::default() };
+    device.state.reason = Reason::ApplicationSilent.code();
+    device.state.reason_position = 0x0504;
+    device.application_version = None;
+    let line = device.summary().to_string();
+    assert!(line.ends_with("its application dies; install one that works (see info)"), "{line}");
+    let text = InfoReport::new(&device).lines();
+    assert!(
+        text.contains("application dies    4 resets without a sign of life, the last by watchdog"),
+        "{text}"
+    );
+    assert!(text.contains("update the device now") && !text.contains("at byte"), "{text}");
+    let json = serde_json::to_value(InfoReport::new(&device)).unwrap();
+    assert_eq!(json["silence"], serde_json::json!({"resets": 4, "last_reset": "watchdog"}));
+    assert_eq!(json["listening"], true);
+    // A window at power-up has no fault to name.
+    device.state.reason = 0;
+    let text = InfoReport::new(&device).lines();
+    assert!(text.contains("update the device now") && !text.contains("dies"), "{text}");
 }
 
 #[test]

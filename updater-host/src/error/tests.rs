@@ -63,6 +63,8 @@ fn several_devices_are_listed() {
         image: "confirmed",
         reverted: false,
         resumable: false,
+        listening: false,
+        silence: None,
         lost_identity: false,
         version: None,
         sequence: 0,

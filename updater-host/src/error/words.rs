@@ -68,6 +68,10 @@ pub(crate) fn reason_hint(reason: Reason) -> &'static str {
     ) {
         return TRANSFER_AGAIN;
     }
+    if reason == R::ApplicationSilent {
+        return "Install a release that works; run the update while the loader listens. Run it again if the device does \
+                not answer: it listens before each start of its application.";
+    }
     if reason == R::InstallAbandoned {
         return "Run the update again if you still want it.";
     }

@@ -296,7 +296,12 @@ impl Fake {
         let record = StateRecord {
             mode: self.mode,
             image: self.image,
-            flags: Flags { reverted: self.reverted, resumable: self.installing, anchor_compiled_in: false },
+            flags: Flags {
+                reverted: self.reverted,
+                resumable: self.installing,
+                anchor_compiled_in: false,
+                listening: false,
+            },
             sequence_floor: self.script.active_sequence,
             active_sequence: self.active_sequence,
             revocation_sequence: self.script.revocation_sequence,

@@ -17,25 +17,36 @@ pub enum Behaviour {
     NeverConfirms,
     /// Hangs before it serves anything; the watchdog ends it.
     Hangs,
+    /// Confirms itself after its self-test and resets the device at once, at every start.
+    Crashes,
+    /// Confirms itself after its self-test and hangs at once, at every start.
+    Stalls,
 }
 
 impl Behaviour {
     const CONFIRMS: u32 = 1;
     const HANGS: u32 = 1 << 1;
+    const CRASHES: u32 = 1 << 2;
 
     const fn flags(self) -> u32 {
         match self {
             Self::Confirms => Self::CONFIRMS,
             Self::NeverConfirms => 0,
             Self::Hangs => Self::HANGS,
+            Self::Crashes => Self::CONFIRMS | Self::CRASHES,
+            Self::Stalls => Self::CONFIRMS | Self::HANGS,
         }
     }
 
     const fn from_flags(flags: u32) -> Option<Self> {
+        const CRASHES: u32 = Behaviour::Crashes.flags();
+        const STALLS: u32 = Behaviour::Stalls.flags();
         match flags {
             Self::CONFIRMS => Some(Self::Confirms),
             0 => Some(Self::NeverConfirms),
             Self::HANGS => Some(Self::Hangs),
+            CRASHES => Some(Self::Crashes),
+            STALLS => Some(Self::Stalls),
             _ => None,
         }
     }
@@ -143,7 +154,8 @@ mod tests {
 
     #[test]
     fn what_is_encoded_is_parsed() {
-        for behaviour in [Behaviour::Confirms, Behaviour::NeverConfirms, Behaviour::Hangs] {
+        use Behaviour::{Confirms, Crashes, Hangs, NeverConfirms, Stalls};
+        for behaviour in [Confirms, NeverConfirms, Hangs, Crashes, Stalls] {
             for version in ["1", "4.0.0-rc.1+build", "0123456789abcdef0123456789abcdef"] {
                 let descriptor = Descriptor::new(version, behaviour).unwrap();
                 assert_eq!(Descriptor::parse(&descriptor.encode()), Some(descriptor));
@@ -164,7 +176,7 @@ mod tests {
         let good = Descriptor::new("1.2.3", Behaviour::NeverConfirms).unwrap().encode();
         assert_eq!(Descriptor::parse(&[0xFF; DESCRIPTOR_LEN]), None);
         for (position, value) in
-            [(0, b'B'), (15, 2), (16, 0), (21, b' '), (22, b'x'), (47, 1), (48, 3), (51, 1)]
+            [(0, b'B'), (15, 2), (16, 0), (21, b' '), (22, b'x'), (47, 1), (48, 4), (48, 8), (51, 1)]
         {
             let mut bytes = good;
             bytes[position] = value;

@@ -23,8 +23,8 @@ pub use descriptor::{Behaviour, Descriptor};
 
 use bootloader::application::{Confirmation, Device};
 use bootloader::device::Program;
-use bootloader::handoff::{MAILBOX_LEN, Request};
 use bootloader::journal::JournalError;
+use bootloader::mailbox::Request;
 use embedded_storage::nor_flash::NorFlash;
 use update_protocol::profile::{UNPROVISIONED_SERIAL, did};
 use update_protocol::uds::server::{Answer, Handler, SessionChange};
@@ -34,6 +34,9 @@ use update_protocol::uds::{Nrc, Session};
 pub const MAX_REQUEST_LEN: u16 = 256;
 /// Longest answer, bytes: all of its data identifiers at once.
 pub const MAX_ANSWER_LEN: usize = 352;
+
+/// How long it has to have worked before it says that it is alive: then a tester has time to reach it.
+pub const ALIVE_AFTER_US: u64 = 3_000_000;
 
 /// The running application.
 pub struct Application<F> {
@@ -59,14 +62,14 @@ impl<F: NorFlash> Application<F> {
     /// When the journal cannot be written: the trial continues, and the next reset reverts.
     pub fn self_test_passed(&mut self) -> Result<Option<Confirmation>, JournalError> {
         match self.descriptor.behaviour {
-            Behaviour::Confirms => self.device.confirm().map(Some),
+            Behaviour::Confirms | Behaviour::Crashes | Behaviour::Stalls => self.device.confirm().map(Some),
             Behaviour::NeverConfirms | Behaviour::Hangs => Ok(None),
         }
     }
 
-    /// The content of the mailbox for the reset that a tester caused.
-    pub fn mail(&self) -> Option<[u8; MAILBOX_LEN]> {
-        self.request.map(Request::encode)
+    /// The request to leave in the mailbox for the reset that a tester caused.
+    pub const fn request(&self) -> Option<Request> {
+        self.request
     }
 }
 

@@ -94,11 +94,10 @@ fn only_the_programming_session_is_the_loaders() {
     let mut application = application(Behaviour::Confirms);
     for session in [Session::Default, Session::Extended] {
         assert_eq!(application.change_session(session), Ok(SessionChange::Enter));
-        assert_eq!(application.mail(), None);
+        assert_eq!(application.request(), None);
     }
     assert_eq!(application.change_session(Session::Programming), Ok(SessionChange::HandOver));
-    let mail = application.mail().unwrap();
-    assert_eq!(Request::decode(&mail), Some(Request::ProgrammingSession { answer: true }));
+    assert_eq!(application.request(), Some(Request::ProgrammingSession { answer: true }));
 }
 
 #[test]

@@ -3,10 +3,10 @@
 #![no_main]
 
 use bootloader::application::Device;
-use bootloader::device::{self, Reset, Service};
+use bootloader::device::{self, Board as _, Ended, Service};
 use bootloader::flash::Flash;
 use demo_application::descriptor::DESCRIPTOR_LEN;
-use demo_application::{Application, Behaviour, Descriptor, MAX_ANSWER_LEN, MAX_REQUEST_LEN};
+use demo_application::{ALIVE_AFTER_US, Application, Behaviour, Descriptor, MAX_ANSWER_LEN, MAX_REQUEST_LEN};
 use flash_array::FlashArray;
 use qemu_mps2_an386_support::layout::FLASH_LEN;
 use qemu_mps2_an386_support::machine::{Machine, Program};
@@ -48,12 +48,23 @@ fn main() -> ! {
     if machine.can().is_up() && ballast_is_intact() {
         let _unconfirmed = application.self_test_passed();
     }
+    match DESCRIPTOR.behaviour {
+        Behaviour::Confirms | Behaviour::NeverConfirms => {}
+        Behaviour::Crashes => machine.reset(),
+        Behaviour::Hangs | Behaviour::Stalls => machine.halt(),
+    }
 
     let addressing = profile::device_addressing(application.node_address());
     let mut link = BorrowedLink::new(addressing, Config::classic(), &mut REQUEST[..], &mut ANSWER[..]);
-    let Reset = device::serve(&mut machine, &mut link, &mut Service::new(Server::new(), &mut application));
-    if let Some(mail) = application.mail() {
-        mailbox::put(mail);
+    let mut service = Service::new(Server::new(), &mut application);
+    let until_us = machine.now_us().saturating_add(ALIVE_AFTER_US);
+    if device::serve(&mut machine, &mut link, &mut service, Some(until_us)) == Ended::TimeUp {
+        mailbox::say_alive();
+        // It has nothing else to do: this ends with a reset.
+        let _reset = device::serve(&mut machine, &mut link, &mut service, None);
+    }
+    if let Some(request) = application.request() {
+        mailbox::ask(request);
     }
     machine.reset()
 }

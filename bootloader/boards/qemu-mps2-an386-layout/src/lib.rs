@@ -54,6 +54,8 @@ pub const RAM_LEN: u32 = 64 * 1024;
 pub const MAILBOX_LEN: u32 = 64;
 /// Address of the mailbox.
 pub const MAILBOX_START: u32 = RAM_START + RAM_LEN - MAILBOX_LEN;
+/// Address of the word that stands for the reset cause of a chip, after the 32 bytes of the mailbox proper.
+pub const RESET_CAUSE_START: u32 = MAILBOX_START + 32;
 /// Bytes of RAM the loader is linked for, its stack included.
 pub const LOADER_RAM_LEN: u32 = 24 * 1024;
 /// Bytes of them that are stack.

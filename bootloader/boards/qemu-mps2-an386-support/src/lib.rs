@@ -10,6 +10,7 @@
 )]
 
 use bootloader::layout::{Layout, Region, Regions};
+use bootloader::mailbox::Listening;
 pub use qemu_mps2_an386_layout as layout;
 
 #[cfg(target_os = "none")]
@@ -36,6 +37,9 @@ mod watchdog;
 const fn region((start, len): (u32, u32)) -> Region {
     Region { start, len }
 }
+
+/// No delay at power-up, ten seconds for an application that dies.
+pub const LISTENING: Listening = Listening::DEFAULT;
 
 /// The layout as the loader library takes it.
 pub const LAYOUT: Layout = match Layout::new(Regions {

@@ -8,7 +8,7 @@ use update_protocol::can::Frame;
 use crate::can_uart::CanUart;
 use crate::clock::Clock;
 use crate::layout::UNIQUE_ID_START;
-use crate::{guard, handover, watchdog};
+use crate::{guard, handover, mailbox, watchdog};
 
 /// The running program, which decides the memory that it may access.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,12 +59,14 @@ impl Machine {
     }
 
     /// Ends the loader: runs the application. An entry whose evidence is not whole any more ends in a reset.
+    #[inline(never)]
     pub fn hand_over(&mut self, entry: Entry) -> ! {
         handover::jump(&mut self.peripherals, entry)
     }
 
     /// Ends the program.
     pub fn reset(&mut self) -> ! {
+        mailbox::announce_reset();
         SCB::sys_reset()
     }
 

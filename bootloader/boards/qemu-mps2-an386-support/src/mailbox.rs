@@ -1,29 +1,81 @@
-//! RAM that keeps its bytes across a reset, through which an application asks the loader for something.
+//! RAM that keeps its bytes across a reset: the mailbox of loader and application (docs/mailbox.md), and a word that
+//! stands for the reset cause register of a chip, which this board does not have.
 
 use core::ptr::{with_exposed_provenance, with_exposed_provenance_mut};
 
-use bootloader::handoff::MAILBOX_LEN;
+use bootloader::mailbox::{ALIVE, ALIVE_OFFSET, Listening, MAILBOX_LEN, Request, ResetCause, Wake};
 
-use crate::layout::{MAILBOX_LEN as REGION_LEN, MAILBOX_START};
+use crate::layout::{MAILBOX_LEN as REGION_LEN, MAILBOX_START, RESET_CAUSE_START};
 
-const _: () = assert!(MAILBOX_LEN <= REGION_LEN as usize);
+const _: () = assert!(MAILBOX_START as usize + MAILBOX_LEN <= RESET_CAUSE_START as usize);
+const _: () = assert!(RESET_CAUSE_START + 4 <= MAILBOX_START + REGION_LEN);
 
-/// Leaves `bytes` for after the reset.
-pub fn put(bytes: [u8; MAILBOX_LEN]) {
-    let place = with_exposed_provenance_mut::<[u8; MAILBOX_LEN]>(MAILBOX_START as usize);
-    // SAFETY: RAM that no linker script gives to anything else; bytes have no alignment.
-    unsafe { place.write_volatile(bytes) };
+/// Left by the loader: a reset about which no program says anything.
+const PIN: u32 = u32::from_be_bytes(*b"PIN ");
+/// Left by the handlers of faults.rs.
+pub(crate) const SOFTWARE: u32 = u32::from_be_bytes(*b"SOFT");
+/// Left by that of the watchdog.
+pub(crate) const WATCHDOG: u32 = u32::from_be_bytes(*b"WDOG");
+
+/// Leaves `bytes`, whole words, from this offset on for after the reset.
+fn put(offset: usize, bytes: &[u8]) {
+    let (words, _) = bytes.as_chunks();
+    for (address, word) in (MAILBOX_START as usize + offset..).step_by(4).zip(words) {
+        // SAFETY: RAM that no linker script gives to anything else, a multiple of 4; `offset` and `bytes` are parts of
+        // the mailbox.
+        unsafe { with_exposed_provenance_mut::<u32>(address).write_volatile(u32::from_ne_bytes(*word)) };
+    }
     cortex_m::asm::dsb();
 }
 
-/// Takes the content, a message or the bytes of RAM after power-up, and clears it.
+/// The loader's first look: what the application left, and why the board was reset. A request is taken out.
 #[must_use]
-pub fn take() -> [u8; MAILBOX_LEN] {
+pub fn take(listening: Listening) -> Wake {
     let mut bytes = [0; MAILBOX_LEN];
     for (address, byte) in (MAILBOX_START as usize..).zip(&mut bytes) {
-        // SAFETY: as above.
+        // SAFETY: as in `put`.
         *byte = unsafe { with_exposed_provenance::<u8>(address).read_volatile() };
     }
-    put([0; MAILBOX_LEN]);
-    bytes
+    let wake = Wake::read(&bytes, take_cause(), listening);
+    put(0, &wake.mailbox());
+    wake
+}
+
+/// Leaves the count for the image that runs now.
+pub(crate) fn hand_over(mailbox: [u8; MAILBOX_LEN]) {
+    put(0, &mailbox);
+}
+
+/// Leaves a request of the application for the loader.
+pub fn ask(request: Request) {
+    put(0, &request.encode());
+}
+
+/// The application's sign of life.
+pub fn say_alive() {
+    put(ALIVE_OFFSET, &ALIVE);
+}
+
+/// The next reset is a program's own.
+pub(crate) fn announce_reset() {
+    put_cause(SOFTWARE);
+}
+
+fn put_cause(cause: u32) {
+    // SAFETY: as in `put`; a multiple of 4.
+    unsafe { with_exposed_provenance_mut::<u32>(RESET_CAUSE_START as usize).write_volatile(cause) };
+    cortex_m::asm::dsb();
+}
+
+fn take_cause() -> ResetCause {
+    // SAFETY: as in `put_cause`.
+    let cause = unsafe { with_exposed_provenance::<u32>(RESET_CAUSE_START as usize).read_volatile() };
+    put_cause(PIN);
+    match cause {
+        PIN => ResetCause::Pin,
+        SOFTWARE => ResetCause::Software,
+        WATCHDOG => ResetCause::Watchdog,
+        // RAM has lost its content.
+        _ => ResetCause::Power,
+    }
 }

@@ -4,17 +4,15 @@
 
 mod memory;
 
-use bootloader::device::{self, Reset, Service};
+use bootloader::device::{self, Board as _, Ended, Service};
 use bootloader::flash::Flash;
-use bootloader::handoff::Request;
 use bootloader::session::{self, Description, MAX_ANSWER_LEN, MAX_REQUEST_LEN};
 use bootloader::{Boot, Buffers, EnvelopeBuffer, ListBuffer, Loader};
 use flash_array::FlashArray;
-use qemu_mps2_an386_support::LAYOUT;
 use qemu_mps2_an386_support::layout::FLASH_LEN;
 use qemu_mps2_an386_support::machine::{self, Machine, Program};
-use qemu_mps2_an386_support::mailbox;
 use qemu_mps2_an386_support::psram::{self, Psram};
+use qemu_mps2_an386_support::{LAYOUT, LISTENING, mailbox};
 use update_protocol::isotp::{BorrowedLink, Config};
 use update_protocol::profile;
 
@@ -36,7 +34,7 @@ fn main() -> ! {
     static mut REQUEST: [u8; MAX_REQUEST_LEN as usize] = [0; _];
     static mut ANSWER: [u8; MAX_ANSWER_LEN] = [0; _];
 
-    let request = Request::decode(&mailbox::take());
+    let wake = mailbox::take(LISTENING);
     // SAFETY: the first and only start of this program.
     let mut machine = unsafe { Machine::start(Program::Loader) };
     // SAFETY: taken once, and nothing else of the loader touches the PSRAM.
@@ -48,14 +46,19 @@ fn main() -> ! {
         max_request_len: MAX_REQUEST_LEN,
         factory_tag: machine::unique_id(),
     };
-    match loader.boot(request, description) {
+    match loader.boot(&wake, description) {
         Boot::Run(entry) => machine.hand_over(entry),
         Boot::Stay(mut session) => {
             let addressing = profile::device_addressing(session.loader().node_address());
             let mut link =
                 BorrowedLink::new(addressing, Config::classic(), &mut REQUEST[..], &mut ANSWER[..]);
-            let mut service = Service::new(session::server(request), &mut session);
-            let Reset = device::serve(&mut machine, &mut link, &mut service);
+            let until_us = session.listens_until_us(machine.now_us());
+            let mut service = Service::new(session::server(wake.request), &mut session);
+            if device::serve(&mut machine, &mut link, &mut service, until_us) == Ended::TimeUp
+                && let Some(entry) = session.hand_over()
+            {
+                machine.hand_over(entry)
+            }
             machine.reset()
         }
     }

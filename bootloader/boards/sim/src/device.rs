@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 use bootloader::application::Device;
-use bootloader::device::{Program, Reset, Service};
+use bootloader::device::{Ended, Program, Service};
 use bootloader::flash::Flash;
-use bootloader::handoff::{MAILBOX_LEN, Request};
 use bootloader::layout::{Area, ENVELOPE_LEN_MAX, REVOCATION_LIST_LEN_MAX, Slot};
+use bootloader::mailbox::{ALIVE, ALIVE_OFFSET, Listening, MAILBOX_LEN, ResetCause, Wake};
 use bootloader::session::{self, Description, MAX_REQUEST_LEN};
 use bootloader::{Boot, Buffers, Entry, Loader};
 use can_bus::{Bus, BusError, IsoTpChannel};
 use demo_application::descriptor::DESCRIPTOR_LEN;
-use demo_application::{Application, Behaviour, Descriptor};
+use demo_application::{ALIVE_AFTER_US, Application, Behaviour, Descriptor};
 use embedded_storage::nor_flash::ReadNorFlash as _;
 use qemu_mps2_an386_support::LAYOUT;
 use qemu_mps2_an386_support::layout::APP_DESCRIPTOR_OFFSET;
@@ -29,25 +29,28 @@ const BLOCK_SIZE: u8 = 32;
 /// Time until the watchdog resets an application that hangs.
 const WATCHDOG: Duration = Duration::from_secs(2);
 
-/// RAM that outlives a reset.
-type Mailbox = Option<[u8; MAILBOX_LEN]>;
+/// What outlives a reset, but no power cut.
+struct Kept {
+    mailbox: [u8; MAILBOX_LEN],
+    cause: ResetCause,
+}
 
 /// Runs the device for as long as the bus is there.
-pub(crate) async fn run(file: &FlashFile, mut bus: Bus) -> Result<()> {
-    let mut mailbox = Mailbox::None;
+pub(crate) async fn run(file: &FlashFile, mut bus: Bus, listening: Listening) -> Result<()> {
+    let mut kept = Kept { mailbox: [0; _], cause: ResetCause::Power };
     // A process has no unique id of its own that a second one over a copied file would not have.
     let factory_tag = getrandom::u64().context("the operating system gives no entropy")?;
     loop {
-        let request = mailbox.take().as_ref().and_then(Request::decode);
-        bus = match boot(file, request, factory_tag, bus).await? {
+        let wake = Wake::read(&kept.mailbox, kept.cause, listening);
+        kept = Kept { mailbox: wake.mailbox(), cause: ResetCause::Software };
+        bus = match boot(file, &wake, factory_tag, bus).await? {
             Started::Application(entry, bus) => {
-                let (bus, mail) = run_application(file, entry, bus).await?;
-                mailbox = mail;
-                bus
+                kept.mailbox = entry.mailbox();
+                run_application(file, entry, bus, &mut kept).await?
             }
             Started::Ended(bus) => bus,
         };
-        log("reset");
+        log(&format!("reset ({:?})", kept.cause));
     }
 }
 
@@ -65,7 +68,7 @@ fn flash(file: &FlashFile) -> Result<Flash<Chip>> {
 }
 
 /// The loader.
-async fn boot(file: &FlashFile, request: Option<Request>, factory_tag: u64, bus: Bus) -> Result<Started> {
+async fn boot(file: &FlashFile, wake: &Wake, factory_tag: u64, bus: Bus) -> Result<Started> {
     let (mut envelope, mut list) = ([0; ENVELOPE_LEN_MAX], [0; REVOCATION_LIST_LEN_MAX]);
     let loader = Loader::start(flash(file)?, Buffers { envelope: &mut envelope, list: &mut list });
     let description = Description {
@@ -73,21 +76,30 @@ async fn boot(file: &FlashFile, request: Option<Request>, factory_tag: u64, bus:
         max_request_len: MAX_REQUEST_LEN,
         factory_tag,
     };
-    let mut session = match loader.boot(request, description) {
+    let mut session = match loader.boot(wake, description) {
         Boot::Run(entry) => return Ok(Started::Application(entry, bus)),
         Boot::Stay(session) => session,
     };
-    match session.refusal() {
-        Some(refusal) => log(&format!("the loader stays: {}", refusal.reason.slug())),
-        None => log("the loader was asked for"),
-    }
     let mut channel = channel(bus, session.loader().node_address(), MAX_REQUEST_LEN);
-    serve(&mut channel, Service::new(session::server(request), &mut session)).await?;
-    Ok(Started::Ended(channel.into_bus()))
+    let until_us = session.listens_until_us(channel.now_us());
+    match (session.refusal(), until_us) {
+        (Some(refusal), None) => log(&format!("the loader stays: {}", refusal.reason.slug())),
+        (Some(refusal), Some(_)) => log(&format!("the loader listens: {}", refusal.reason.slug())),
+        (None, Some(_)) => log("the loader listens"),
+        (None, None) => log("the loader was asked for"),
+    }
+    let mut service = Service::new(session::server(wake.request), &mut session);
+    let ended = serve(&mut channel, &mut service, until_us).await?;
+    let entry = if ended == Ended::TimeUp { session.hand_over() } else { None };
+    let bus = channel.into_bus();
+    Ok(match entry {
+        Some(entry) => Started::Application(entry, bus),
+        None => Started::Ended(bus),
+    })
 }
 
 /// The image that the loader has handed over to. It ends with a reset.
-async fn run_application(file: &FlashFile, entry: Entry, bus: Bus) -> Result<(Bus, Mailbox)> {
+async fn run_application(file: &FlashFile, entry: Entry, bus: Bus, kept: &mut Kept) -> Result<Bus> {
     let mut chip = flash(file)?.release();
     let image = LAYOUT.region(Area::Slot(Slot::A)).start.saturating_add(LAYOUT.head_len());
     let vectors = entry.redeem().context("what the loader hands over did not verify")?;
@@ -102,8 +114,7 @@ async fn run_application(file: &FlashFile, entry: Entry, bus: Bus) -> Result<(Bu
         Some(descriptor) if descriptor.behaviour != Behaviour::Hangs => descriptor,
         hanging => {
             log(hanging.map_or("the image is no demo application: it hangs", |_| "the application hangs"));
-            tokio::time::sleep(WATCHDOG).await;
-            return Ok((bus, None));
+            return Ok(hang(bus, kept).await);
         }
     };
     log(&format!("application {}", descriptor.version()));
@@ -114,9 +125,43 @@ async fn run_application(file: &FlashFile, entry: Entry, bus: Bus) -> Result<(Bu
         Ok(None) => {}
         Err(error) => log(&format!("application {}: cannot confirm itself: {error:?}", descriptor.version())),
     }
+    match descriptor.behaviour {
+        Behaviour::Confirms | Behaviour::NeverConfirms => {}
+        Behaviour::Crashes => {
+            log("the application crashes");
+            return Ok(bus);
+        }
+        Behaviour::Hangs | Behaviour::Stalls => {
+            log("the application hangs");
+            return Ok(hang(bus, kept).await);
+        }
+    }
     let mut channel = channel(bus, application.node_address(), demo_application::MAX_REQUEST_LEN);
-    serve(&mut channel, Service::new(Server::new(), &mut application)).await?;
-    Ok((channel.into_bus(), application.mail()))
+    let mut service = Service::new(Server::new(), &mut application);
+    let until_us = channel.now_us().saturating_add(ALIVE_AFTER_US);
+    if serve(&mut channel, &mut service, Some(until_us)).await? == Ended::TimeUp {
+        leave(kept, ALIVE_OFFSET, &ALIVE);
+        // It has nothing else to do: this ends with a reset.
+        let _reset = serve(&mut channel, &mut service, None).await?;
+    }
+    if let Some(request) = application.request() {
+        leave(kept, 0, &request.encode());
+    }
+    Ok(channel.into_bus())
+}
+
+/// Until the watchdog resets the device.
+async fn hang(bus: Bus, kept: &mut Kept) -> Bus {
+    tokio::time::sleep(WATCHDOG).await;
+    kept.cause = ResetCause::Watchdog;
+    bus
+}
+
+/// Writes to the mailbox, as an application does.
+fn leave(kept: &mut Kept, offset: usize, bytes: &[u8]) {
+    for (to, from) in kept.mailbox.iter_mut().skip(offset).zip(bytes) {
+        *to = *from;
+    }
 }
 
 fn channel(bus: Bus, node: u8, max_request_len: u16) -> IsoTpChannel {
@@ -125,14 +170,22 @@ fn channel(bus: Bus, node: u8, max_request_len: u16) -> IsoTpChannel {
     IsoTpChannel::with_config(bus, profile::device_addressing(node), config, max_request_len.into())
 }
 
-/// Serves testers until the device is to be reset.
-async fn serve<P: Program>(channel: &mut IsoTpChannel, mut service: Service<'_, P>) -> Result<Reset> {
+/// Serves testers until the device is to be reset, or until it is `until_us` and no tester is in the way.
+async fn serve<P: Program>(
+    channel: &mut IsoTpChannel,
+    service: &mut Service<'_, P>,
+    until_us: Option<u64>,
+) -> Result<Ended> {
     loop {
         let now_us = channel.now_us();
-        if let Some(reset) = service.poll(channel.link_mut(), now_us) {
-            return Ok(reset);
+        if service.poll(channel.link_mut(), now_us) {
+            return Ok(Ended::Reset);
         }
-        match channel.drive(service.next_timeout()).await {
+        let until_us = until_us.filter(|_| service.may_stop(channel.link_mut()));
+        if until_us.is_some_and(|until_us| now_us >= until_us) {
+            return Ok(Ended::TimeUp);
+        }
+        match channel.drive(service.next_timeout().into_iter().chain(until_us).min()).await {
             // Nobody acknowledges on this bus at the moment; the tester tries again.
             Ok(()) | Err(BusError::Stuck) => {}
             Err(error) => return Err(error).context("the device's bus is gone"),

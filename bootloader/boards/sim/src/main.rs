@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
+use bootloader::mailbox::{LISTEN_MS, Listening};
 use can_bus::{Bus, BusAddress};
 use clap::Parser;
 use trust::host::parse_or_exit;
@@ -26,6 +27,12 @@ struct Arguments {
     /// The bus the device is on, e.g. `udp-multicast`, `slcan:unix:/path`, `socketcan:vcan0`
     #[arg(long, env = "ANCHORAGE_BUS", default_value = "udp-multicast")]
     bus: BusAddress,
+    /// Milliseconds for which the loader listens after power-up before it hands over
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    listen_at_power_up: u32,
+    /// Milliseconds for which the loader listens before it runs an application that was reset time and again
+    #[arg(long, value_name = "MS", default_value_t = LISTEN_MS)]
+    listen_after_silence: u32,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -45,5 +52,10 @@ async fn run(arguments: &Arguments) -> Result<()> {
         .with_context(|| format!("cannot use {} as flash", arguments.flash.display()))?;
     let bus = Bus::open(&arguments.bus).await?;
     writeln!(std::io::stdout(), "device with flash {} is on {}", arguments.flash.display(), arguments.bus)?;
-    device::run(&flash, bus).await
+    let listening = Listening {
+        at_power_up_ms: arguments.listen_at_power_up,
+        after_silence_ms: arguments.listen_after_silence,
+        ..Listening::DEFAULT
+    };
+    device::run(&flash, bus, listening).await
 }

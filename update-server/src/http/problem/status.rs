@@ -91,6 +91,7 @@ pub(super) fn status_of(reason: Reason) -> StatusCode {
         | Reason::SwapFailed
         | Reason::VectorTableInvalid
         | Reason::NothingBootable
+        | Reason::ApplicationSilent
         | Reason::TrialNotConfirmed
         | Reason::HeadInvalid
         | Reason::InstallAbandoned
