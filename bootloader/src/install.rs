@@ -71,12 +71,10 @@ impl Install {
             }
             Status::Installing { .. } | Status::Pending => journal.record(flash, Event::Abandoned)?,
             Status::Idle => {}
-            // It failed in this boot: what it would bring back is given up for the new image.
-            Status::Reverting(_) => journal.record(flash, Event::SwapLost)?,
+            // It failed in this boot: what it would bring is given up for the new image.
+            Status::Swapping(_) | Status::Reverting(_) => journal.record(flash, Event::SwapLost)?,
             // Slot B holds the way back.
-            Status::Trial { .. } | Status::Swapping(_) => {
-                return Err(Reason::TrialNotConfirmed.into());
-            }
+            Status::Trial { .. } => return Err(Reason::TrialNotConfirmed.into()),
         }
         // Another reading of the journal may find the way back in slot B.
         journal.affirm(flash)?;
@@ -214,7 +212,7 @@ impl Writer {
             return Err(Reason::NoEnvelope.into());
         };
         if self.received.is_multiple_of(interval) && self.received > committed {
-            journal.advance(flash, Event::Committed(self.received), 0)?;
+            journal.advance(flash, Event::Committed(self.received), |_, _| 0)?;
         }
         let at = flash.layout().head_len().checked_add(self.received).ok_or(FlashError::OutOfArea)?;
         Ok(flash.erase_page(Area::Slot(Slot::B), at)?)

@@ -1,8 +1,8 @@
-//! The journal: an append-only list of snapshots in two halves (docs/flash-layout.md, Journal). The newest valid
+//! The journal: an append-only list of snapshots in two or three parts (docs/flash-layout.md, Journal). The newest valid
 //! record wins; a torn or unreadable one does not count. Each snapshot is written twice, one right after the other, so
-//! that no word of flash that decays loses it. When a half is full the next snapshot goes to the other half, which is
-//! erased right before, once this half is proven to hold a whole record. A place that does not take its record is
-//! passed over. Steps of a procedure are marks in a region of their own.
+//! that no word of flash that decays loses it. When a part is full the next snapshot goes to another part, which is
+//! erased right before, once this one is proven to hold a whole record. A place that does not take its record, and a
+//! part that is not erased, are passed over. Steps of a procedure are marks in a region of their own.
 
 mod mark;
 mod record;
@@ -10,11 +10,14 @@ mod record;
 use embedded_storage::nor_flash::NorFlash;
 
 use crate::flash::{Flash, FlashError};
+use crate::layout::Area;
 pub use crate::layout::JOURNAL_RECORD_LEN as RECORD_LEN;
-use crate::layout::{Area, Half};
+#[cfg(feature = "loader")]
+use crate::state::MARKS_MAX;
 use crate::state::{BootState, Event, IllegalTransition};
 #[cfg(feature = "loader")]
 use mark::Mark;
+use record::Record;
 
 /// Why an event was not recorded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,128 +34,126 @@ impl From<FlashError> for JournalError {
     }
 }
 
-/// What was found in the two halves.
+/// What was found in the parts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Recovery {
     /// At least one valid record.
     Found,
     /// No record that was ever completed.
     Blank,
-    /// Records that are unreadable now: the second half is not erased, and it is used after the first one is proven.
+    /// Records that are unreadable now: a part after the first one is not erased, and is used after the first one is
+    /// proven.
     Lost,
 }
 
 /// The recovered journal.
 #[derive(Clone, Copy, Debug)]
 pub struct Journal {
-    state: BootState,
-    /// Number of the place before `next`, whether its record is whole or not. Numbers grow with the places, so a
-    /// record in doubt never carries the number of a later one, whatever it reads later.
-    sequence: u32,
-    half: Half,
-    /// Index of the record that is to be written next in `half`.
+    /// The state, and the number of the place before `next`, whether its record is whole or not. Numbers grow with the
+    /// places, so a record in doubt never carries the number of a later one, whatever it reads later.
+    newest: Record,
+    /// Where the newest record is.
+    part: u8,
+    /// Index of the record that is to be written next in `part`.
     next: u32,
+    /// The newest part with a record in which no cut is: one with a used place right after it, since a reset passes a
+    /// place over, or the first of two copies of which the second is whole. It is not erased.
+    proven: Option<u8>,
     /// The newest record was written since the journal was opened: no cut is in it.
     affirmed: bool,
-    /// `half` holds a record with a used place right after it. A reset passes a place over, so both were written in one
-    /// run, and no cut is in the first of them.
-    is_proven: bool,
     /// The newest state has one whole record only.
     is_single: bool,
+    /// A part with nothing but records in doubt: it is the first to be erased, so that none of them comes back.
+    torn: Option<u8>,
     recovery: Recovery,
     /// How far the procedure has come is in the record too.
     is_based: bool,
-    /// CRC of what its next step reads, from the last mark.
-    #[cfg(feature = "loader")]
-    source: Option<u32>,
-    /// Place of the next mark; `None`: their region was not erased since the journal was opened.
+    /// The furthest mark may be in a page that does not read.
+    is_silent: bool,
+    /// Place of the next mark, once it is known.
     #[cfg(feature = "loader")]
     next_mark: Option<u32>,
-    /// Position of the last mark since then.
-    #[cfg(feature = "loader")]
-    marked: Option<u32>,
+}
+
+/// The records of a part.
+struct Scan {
+    /// The newest whole one; number 0 if there is none.
+    newest: Record,
+    /// Its place.
+    index: u32,
+    /// Its second copy is missing.
+    is_single: bool,
+    is_proven: bool,
+    /// The place for the next record, 0 if none was used.
+    next: u32,
 }
 
 impl Journal {
     /// Recovers the newest state; without any valid record it is that of a device from the factory.
     pub fn open<F: NorFlash>(flash: &mut Flash<F>) -> Self {
+        let none = Record { sequence: 0, is_second: false, state: BootState::FACTORY };
         let mut journal = Self {
-            state: BootState::FACTORY,
-            sequence: 0,
-            half: Half::First,
+            newest: none,
+            part: 0,
             next: u32::MAX,
+            proven: None,
             affirmed: false,
-            is_proven: false,
             is_single: false,
+            torn: None,
             recovery: Recovery::Blank,
             is_based: true,
-            #[cfg(feature = "loader")]
-            source: None,
+            is_silent: false,
             #[cfg(feature = "loader")]
             next_mark: None,
-            #[cfg(feature = "loader")]
-            marked: None,
         };
-        let mut passed = 0;
-        for half in [Half::First, Half::Second] {
-            passed = journal.scan(flash, half).unwrap_or(passed);
-        }
-        journal.sequence = journal.sequence.saturating_add(passed);
-        if let Some(base) = journal.state.position()
-            && let Some(mark) = mark::furthest(flash, journal.state.marks)
-            && mark.position >= base
-        {
-            journal.state.set_position(mark.position);
-            journal.is_based = false;
-            #[cfg(feature = "loader")]
-            {
-                journal.source = Some(mark.source);
+        let (mut proven, mut passed) = (0, 0u32);
+        for part in 0..flash.layout().journal_parts() {
+            let found = scan(flash, part);
+            let sequence = found.newest.sequence;
+            if sequence == 0 && found.next > 0 {
+                journal.torn = Some(part);
+            }
+            if found.is_proven && sequence > proven {
+                proven = sequence;
+                journal.proven = Some(part);
+            }
+            if sequence > journal.newest.sequence {
+                (journal.newest, journal.is_single) = (found.newest, found.is_single);
+                (journal.part, journal.next) = (part, found.next);
+                passed = found.next.saturating_sub(found.index).saturating_sub(1);
             }
         }
+        journal.recovery = match (journal.newest.sequence, journal.torn) {
+            (0, None | Some(0)) => Recovery::Blank,
+            (0, Some(_)) => Recovery::Lost,
+            _ => Recovery::Found,
+        };
+        // Places that were used after the newest record have numbers too.
+        journal.newest.sequence = journal.newest.sequence.saturating_add(passed);
+        journal.take_marks(flash);
         journal
     }
 
-    /// Takes the newest record of a half, if it is newer than the present state, and returns how many places after it
-    /// are passed over.
-    #[inline(never)]
-    fn scan<F: NorFlash>(&mut self, flash: &mut Flash<F>, half: Half) -> Option<u32> {
-        let mut end = 0;
-        let mut newest_here = None;
-        let (mut before, mut is_proven) = (None, false);
-        for index in 0..capacity(flash, half) {
-            let mut bytes = [0; RECORD_LEN];
-            let Some(offset) = offset_of(index) else { break };
-            let readable = flash.read(Area::Journal(half), offset, &mut bytes).is_ok();
-            let mut here = None;
-            if !(readable && flash.is_erased(&bytes)) {
-                end = index;
-                if half == Half::Second && self.recovery == Recovery::Blank {
-                    self.recovery = Recovery::Lost;
-                }
-                is_proven |= before.is_some();
-                here = if readable { record::decode(&bytes) } else { None };
-                if let Some((sequence, state)) = here
-                    && sequence > self.sequence
-                {
-                    (self.sequence, self.state) = (sequence, state);
-                    self.is_single = before != Some((sequence.saturating_sub(1), state));
-                    newest_here = Some(index);
-                    self.recovery = Recovery::Found;
-                }
+    /// Carries the state on to the furthest mark.
+    fn take_marks<F: NorFlash>(&mut self, flash: &mut Flash<F>) {
+        let state = &mut self.newest.state;
+        if let Some(base) = state.position()
+            && !state.is_unmarked
+        {
+            let marks = mark::scan(flash, state.marks);
+            self.is_silent = marks.is_silent;
+            if let Some(mark) = marks.furthest.filter(|mark| mark.position >= base) {
+                state.set_position(mark.position);
+                state.source = mark.source;
+                self.is_based = false;
             }
-            before = here;
         }
-        let newest = newest_here?;
-        (self.half, self.is_proven) = (half, is_proven);
-        // A cut may have left the word after the last record half programmed, although it reads as erased.
-        self.next = end.saturating_add(2);
-        Some(end.saturating_add(1).saturating_sub(newest))
     }
 
     /// The present state.
     #[must_use]
     pub const fn state(&self) -> &BootState {
-        &self.state
+        &self.newest.state
     }
 
     /// What was found when the journal was opened.
@@ -161,20 +162,24 @@ impl Journal {
         self.recovery
     }
 
+    /// How far the procedure has come is not known in this boot: marks may be there that do not read.
+    #[cfg(feature = "loader")]
+    pub(crate) const fn is_silent(&self) -> bool {
+        self.is_silent
+    }
+
     /// Records an event. The state changes only if its record is in flash and reads back.
     ///
     /// # Errors
     /// [`JournalError::Illegal`] if the state does not allow the event, [`JournalError::Flash`] if no place takes the
     /// record.
     pub fn record<F: NorFlash>(&mut self, flash: &mut Flash<F>, event: Event) -> Result<(), JournalError> {
-        let state = self.state.after(event).map_err(JournalError::Illegal)?;
-        self.append(flash, &state)?;
-        self.state = state;
-        Ok(())
+        let state = self.state().after(event).map_err(JournalError::Illegal)?;
+        Ok(self.append(flash, state)?)
     }
 
-    /// Records a step of the present procedure by a mark, or by a record where no mark is taken. `source` is the CRC of
-    /// what the step after it reads.
+    /// Records a step of the present procedure by a mark, or by a record where no mark is taken; the event that begins
+    /// a procedure by a record. `source` gives the CRC of what the next step reads.
     ///
     /// # Errors
     /// Those of [`Journal::record`].
@@ -183,92 +188,66 @@ impl Journal {
         &mut self,
         flash: &mut Flash<F>,
         event: Event,
-        source: u32,
+        source: fn(&mut Flash<F>, &BootState) -> u32,
     ) -> Result<(), JournalError> {
-        let state = self.state.after(event).map_err(JournalError::Illegal)?;
-        let is_marked = self.mark(flash, &state, source)?;
-        if !is_marked {
-            self.append(flash, &state)?;
+        let mut state = self.state().after(event).map_err(JournalError::Illegal)?;
+        state.source = source(flash, &state);
+        if state.marks != self.state().marks {
+            state.is_unmarked = mark::scan(flash, state.marks).is_silent;
+        } else if !state.is_unmarked {
+            if self.mark(flash, &state)? {
+                self.newest.state = state;
+                self.is_based = false;
+                return Ok(());
+            }
+            state.is_unmarked = true;
         }
-        self.is_based = !is_marked;
-        self.state = state;
-        Ok(())
+        Ok(self.append(flash, state)?)
     }
 
-    /// Whether the present position has no mark yet: the loss of the next one would not show.
+    /// Marks the position of this state; `false`: no place took it.
     #[cfg(feature = "loader")]
-    pub(crate) fn lacks_a_mark(&self) -> bool {
-        self.marked != self.state.position()
-    }
-
-    /// Marks the present position. Without a place for the mark, only its use is missing.
-    ///
-    /// # Errors
-    /// [`FlashError`] if the journal takes no record.
-    #[cfg(feature = "loader")]
-    pub(crate) fn mark_here<F: NorFlash>(
-        &mut self,
-        flash: &mut Flash<F>,
-        source: u32,
-    ) -> Result<(), FlashError> {
-        let state = self.state;
-        self.mark(flash, &state, source).map(drop)
-    }
-
-    /// `false`: no place took it.
-    #[cfg(feature = "loader")]
-    fn mark<F: NorFlash>(
-        &mut self,
-        flash: &mut Flash<F>,
-        state: &BootState,
-        source: u32,
-    ) -> Result<bool, FlashError> {
+    fn mark<F: NorFlash>(&mut self, flash: &mut Flash<F>, state: &BootState) -> Result<bool, FlashError> {
         let Some(position) = state.position() else { return Ok(false) };
-        let mark = Mark { marks: state.marks, position, source };
+        let mark = Mark { marks: state.marks, position, source: state.source };
         let mut next = match self.next_mark {
             Some(next) => next,
-            None => {
-                // The marks so far go.
-                if !self.is_based {
-                    let state = self.state;
-                    self.append(flash, &state)?;
-                    self.is_based = true;
-                }
-                if flash.erase_area(Area::Progress).is_err() {
+            None => mark::scan(flash, state.marks).next,
+        };
+        let mut has_erased = false;
+        loop {
+            if next >= mark::places::<F>(flash) {
+                if has_erased {
                     return Ok(false);
                 }
-                0
-            }
-        };
-        for _ in 0..MARK_TRIES {
-            if next >= mark::places::<F>(flash) {
-                // The next one goes to an erased region again, once this step is in a record.
-                self.next_mark = None;
-                return Ok(false);
+                has_erased = true;
+                // The marks so far go.
+                if !self.is_based {
+                    self.append(flash, *self.state())?;
+                }
+                // A page that is not erased takes no mark.
+                let _ = flash.erase_area(Area::Progress);
+                next = 0;
             }
             let is_taken = mark.write(flash, next).is_ok();
             next = next.saturating_add(1);
             self.next_mark = Some(next);
             if is_taken {
-                self.marked = Some(position);
                 return Ok(true);
             }
         }
-        Ok(false)
-    }
-
-    /// CRC of what the next step of the present procedure reads, as the last mark has it. Another one means that the
-    /// step was done and that its mark is lost.
-    #[cfg(feature = "loader")]
-    pub(crate) fn take_source(&mut self) -> Option<u32> {
-        self.source.take()
     }
 
     /// Counts a step that was done before the journal was opened, and whose mark is lost.
     #[cfg(feature = "loader")]
-    pub(crate) fn pass_step(&mut self) -> Result<(), JournalError> {
-        self.state = self.state.after(Event::SwapStepped).map_err(JournalError::Illegal)?;
-        self.is_based = false;
+    pub(crate) fn pass_step<F: NorFlash>(
+        &mut self,
+        flash: &mut Flash<F>,
+        source: fn(&mut Flash<F>, &BootState) -> u32,
+    ) -> Result<(), JournalError> {
+        let mut state = self.state().after(Event::SwapStepped).map_err(JournalError::Illegal)?;
+        state.source = source(flash, &state);
+        (self.newest.state, self.is_based) = (state, false);
         Ok(())
     }
 
@@ -290,77 +269,104 @@ impl Journal {
         if self.affirmed {
             return Ok(());
         }
-        let mut state = self.state;
-        // The marks so far count no more, however they read later.
-        state.marks = state.marks.wrapping_add(1);
-        self.append(flash, &state)?;
-        self.state = state;
-        Ok(())
+        let mut state = *self.state();
+        // The marks so far count no more, however they read later; those that were not seen do.
+        if !self.is_silent {
+            state.marks = state.marks.wrapping_add(1) & MARKS_MAX;
+        }
+        self.append(flash, state)
     }
 
-    /// Writes a record twice, to the first two places in a row that take it, in this half or else in an erased one.
+    /// Writes a record twice, to the first two places in a row that take it, in this part or else in an erased one.
     ///
-    /// A full half that is proven stays, and the other one is erased. One that is not proven holds nothing that any
-    /// caller was told of, while the other one is proven: it is erased itself, however often power was lost in it.
+    /// The part that is proven stays. One that is not holds nothing that any caller was told of: it is erased itself,
+    /// however often power was lost in it. A part that cannot be erased is passed over.
     #[inline(never)]
-    fn append<F: NorFlash>(&mut self, flash: &mut Flash<F>, state: &BootState) -> Result<(), FlashError> {
+    fn append<F: NorFlash>(&mut self, flash: &mut Flash<F>, state: BootState) -> Result<(), FlashError> {
         self.affirmed = false;
-        let (mut half, mut index, mut is_proven) = (self.half, self.next, self.is_proven);
-        let (mut follows_copy, mut has_erased) = (false, false);
+        let parts = flash.layout().journal_parts();
+        let mut record = Record { is_second: false, state, ..self.newest };
+        let (mut part, mut index, mut turns) = (self.part, self.next, 0u8);
         loop {
-            if index >= capacity(flash, half) {
-                if has_erased {
+            if index >= capacity(flash, part) {
+                if turns >= parts {
                     return Err(FlashError::NotProgrammed);
                 }
-                half = if is_proven { half.other() } else { half };
-                (index, is_proven, follows_copy, has_erased) = (0, false, false, true);
-                flash.erase_area(Area::Journal(half))?;
+                let first = self.torn.unwrap_or(self.part);
+                part = first.saturating_add(turns).checked_rem(parts).unwrap_or(0);
+                turns = turns.saturating_add(1);
+                record.is_second = false;
+                if self.proven != Some(part) && flash.erase_area(Area::Journal(part)).is_ok() {
+                    index = 0;
+                }
+                continue;
             }
             // Whatever happens below, this number and this place have been used.
-            self.sequence = self.sequence.checked_add(1).ok_or(FlashError::OutOfArea)?;
-            let next = index.saturating_add(1);
-            if half == self.half {
-                self.next = next;
+            record.sequence = record.sequence.checked_add(1).ok_or(FlashError::OutOfArea)?;
+            self.newest.sequence = record.sequence;
+            index = index.saturating_add(1);
+            if part == self.part {
+                self.next = index;
             }
-            let is_taken = write(flash, half, index, &record::encode(self.sequence, state)).is_ok();
-            if is_taken && follows_copy {
-                (self.half, self.next, self.affirmed, self.is_proven) = (half, next, true, true);
-                (self.is_single, self.is_based) = (false, true);
-                #[cfg(feature = "loader")]
-                {
-                    self.marked = None;
-                }
+            let is_taken = write(flash, part, index.saturating_sub(1), &record).is_ok();
+            if is_taken && record.is_second {
+                (self.part, self.next, self.proven, self.affirmed) = (part, index, Some(part), true);
+                (self.newest, self.is_single, self.is_based, self.torn) = (record, false, true, None);
                 return Ok(());
             }
-            (index, follows_copy) = (next, is_taken);
+            record.is_second = is_taken;
         }
     }
 }
 
-/// Places that are tried for a mark.
-#[cfg(feature = "loader")]
-const MARK_TRIES: u32 = 3;
+/// Looks at all places of a part.
+#[inline(never)]
+fn scan<F: NorFlash>(flash: &mut Flash<F>, part: u8) -> Scan {
+    let newest = Record { sequence: 0, is_second: false, state: BootState::FACTORY };
+    let mut found = Scan { newest, index: 0, is_single: false, is_proven: false, next: 0 };
+    // Number of the record in the place before; 0 if there is none.
+    let mut before = 0u32;
+    for index in 0..capacity(flash, part) {
+        let mut bytes = [0; RECORD_LEN];
+        let is_readable = flash.read(Area::Journal(part), offset_of(index), &mut bytes).is_ok();
+        if is_readable && flash.is_erased(&bytes) {
+            before = 0;
+            continue;
+        }
+        // A cut may have left the word after this place half programmed, although it reads as erased.
+        found.next = index.saturating_add(2);
+        found.is_proven |= before != 0;
+        let record = if is_readable { Record::decode(&bytes) } else { None };
+        let follows = before.saturating_add(1);
+        before = 0;
+        if let Some(record) = record {
+            before = record.sequence;
+            found.is_proven |= record.is_second;
+            if record.sequence > found.newest.sequence {
+                found.is_single = !(record.is_second && record.sequence == follows);
+                (found.newest, found.index) = (record, index);
+            }
+        }
+    }
+    found
+}
 
-/// Programs a record and reads it back.
-fn write<F: NorFlash>(
-    flash: &mut Flash<F>,
-    half: Half,
-    index: u32,
-    record: &[u8; RECORD_LEN],
-) -> Result<(), FlashError> {
-    let offset = offset_of(index).ok_or(FlashError::OutOfArea)?;
-    flash.program(Area::Journal(half), offset, record)?;
+/// Programs a record and reads it back. What was read is compared with another encoding: one that a fault left wrong is
+/// not taken.
+fn write<F: NorFlash>(flash: &mut Flash<F>, part: u8, index: u32, record: &Record) -> Result<(), FlashError> {
+    flash.program(Area::Journal(part), offset_of(index), &record.encode())?;
     let mut written = [0; RECORD_LEN];
-    flash.read(Area::Journal(half), offset, &mut written)?;
-    if written == *record { Ok(()) } else { Err(FlashError::NotProgrammed) }
+    flash.read(Area::Journal(part), offset_of(index), &mut written)?;
+    if written == record.encode() { Ok(()) } else { Err(FlashError::NotProgrammed) }
 }
 
-fn capacity<F: NorFlash>(flash: &Flash<F>, half: Half) -> u32 {
-    flash.layout().region(Area::Journal(half)).len / RECORD_LEN_U32
+fn capacity<F: NorFlash>(flash: &Flash<F>, part: u8) -> u32 {
+    flash.layout().region(Area::Journal(part)).len / RECORD_LEN_U32
 }
 
-fn offset_of(index: u32) -> Option<u32> {
-    index.checked_mul(RECORD_LEN_U32)
+/// Of a record; beyond any area if it does not fit into 32 bits.
+const fn offset_of(index: u32) -> u32 {
+    index.saturating_mul(RECORD_LEN_U32)
 }
 
 const RECORD_LEN_U32: u32 = crate::layout::offset_of(RECORD_LEN);

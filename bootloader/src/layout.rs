@@ -13,10 +13,10 @@ pub const REVOCATION_LIST_LEN_MAX: usize = trust::MAX_REVOCATION_LIST_LEN;
 /// Bytes of a provisioning block (docs/records.md).
 pub const PROVISIONING_BLOCK_LEN_MAX: usize = MAX_PROVISIONING_BLOCK_LEN;
 /// Bytes of a record in the journal (docs/flash-layout.md, Journal): whole words of every flash we know.
-pub const JOURNAL_RECORD_LEN: usize = 192;
-/// Records that a half of the journal holds at least: two events, each twice, and the places that are passed over after
+pub const JOURNAL_RECORD_LEN: usize = 160;
+/// Records that a part of the journal holds at least: two events, each twice, and the places that are passed over after
 /// two resets (docs/flash-layout.md, Journal).
-pub const JOURNAL_HALF_RECORDS: usize = 6;
+pub const JOURNAL_PART_RECORDS: usize = 6;
 /// All that is read or programmed is a multiple of this, aligned to it: the largest flash word there is.
 pub const UNIT: usize = 32;
 /// The largest page: that of the largest sector of the parts we know.
@@ -32,8 +32,8 @@ pub(crate) const fn offset_of(len: usize) -> u32 {
 pub(crate) const RECORD_HEADER_LEN: usize = UNIT;
 /// Bytes a half of the provisioning region holds at least.
 const PROVISIONING_HALF_LEN: u32 = offset_of(RECORD_HEADER_LEN + PROVISIONING_BLOCK_LEN_MAX);
-/// Bytes a half of the journal holds at least.
-const JOURNAL_HALF_LEN: u32 = offset_of(JOURNAL_HALF_RECORDS * JOURNAL_RECORD_LEN);
+/// Bytes a part of the journal holds at least.
+const JOURNAL_PART_LEN: u32 = offset_of(JOURNAL_PART_RECORDS * JOURNAL_RECORD_LEN);
 /// Bytes a half of the revocation region holds at least: a list of each domain.
 const REVOCATION_HALF_LEN: u32 = offset_of(DOMAINS_MAX * (RECORD_HEADER_LEN + REVOCATION_LIST_LEN_MAX));
 
@@ -94,7 +94,8 @@ pub struct Regions {
     pub page: u32,
     /// Two equal halves of whole pages, each at least 1056 bytes: the provisioning block, twice.
     pub provisioning: Region,
-    /// Two equal halves of whole pages, each at least 1152 bytes: six records.
+    /// Two or three equal parts of whole pages, each at least 960 bytes: six records. Three, if it divides into three
+    /// such parts: then a page of it that fails for good stops nothing.
     pub journal: Region,
     /// Two equal halves of whole pages, each at least 3136 bytes: a list of each of two domains.
     pub revocation: Region,
@@ -183,8 +184,8 @@ pub enum Slot {
 pub enum Area {
     /// One copy of the provisioning block.
     Provisioning(Half),
-    /// One half of the journal.
-    Journal(Half),
+    /// One part of the journal, counted from 0.
+    Journal(u8),
     /// One half of the revocation region.
     Revocation(Half),
     /// The marks of progress.
@@ -197,6 +198,7 @@ pub enum Area {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Layout {
     regions: Regions,
+    journal_parts: u8,
     erased: u8,
 }
 
@@ -239,13 +241,15 @@ impl Layout {
         {
             return Err(LayoutError::Unaligned);
         }
+        let third = part(j, 3, 0);
+        let parts = if j.len.is_multiple_of(3) && whole(third, page) { thirds(third) } else { 2 };
         if !whole(half(p, Half::First), page)
-            || !whole(half(j, Half::First), page)
+            || !whole(part(j, parts, 0), page)
             || !whole(half(v, Half::First), page)
         {
             return Err(LayoutError::Unequal);
         }
-        Self::check(regions, 0xFF)
+        Self::check(regions, parts, 0xFF)
     }
 
     /// Checks a description against the sectors of a part, which may be uneven: a region, and each half of one, is
@@ -288,14 +292,17 @@ impl Layout {
             Err(error) => return Err(error),
         };
         let [p, j, v, s, a, b] = [r.provisioning, r.journal, r.revocation, r.progress, r.slot_a, r.slot_b];
-        if !p.len.is_multiple_of(2) || !j.len.is_multiple_of(2) || !v.len.is_multiple_of(2) {
+        let third = self::part(j, 3, 0);
+        let is_thirds = j.len.is_multiple_of(3) && third.len != 0 && part.has(j, third.len);
+        let parts = if is_thirds { thirds(third) } else { 2 };
+        if !p.len.is_multiple_of(2) || !j.len.is_multiple_of(parts as u32) || !v.len.is_multiple_of(2) {
             return Err(LayoutError::Unequal);
         }
         if p.len == 0 || j.len == 0 || v.len == 0 || s.len == 0 || !is_pages(a, page) || !is_pages(b, page) {
             return Err(LayoutError::Unaligned);
         }
         if !part.has(p, p.len / 2)
-            || !part.has(j, j.len / 2)
+            || !part.has(j, self::part(j, parts, 0).len)
             || !part.has(v, v.len / 2)
             || !part.has(s, s.len)
             || !part.has(a, page)
@@ -303,11 +310,11 @@ impl Layout {
         {
             return Err(LayoutError::Sectors);
         }
-        Self::check(regions, part.erased)
+        Self::check(regions, parts, part.erased)
     }
 
     /// What holds on every part.
-    const fn check(regions: Regions, erased: u8) -> Result<Self, LayoutError> {
+    const fn check(regions: Regions, journal_parts: u8, erased: u8) -> Result<Self, LayoutError> {
         let page = regions.page;
         let all = [
             regions.provisioning,
@@ -335,7 +342,7 @@ impl Layout {
             return Err(LayoutError::Unequal);
         }
         if half(p, Half::First).len < PROVISIONING_HALF_LEN
-            || half(j, Half::First).len < JOURNAL_HALF_LEN
+            || part(j, journal_parts, 0).len < JOURNAL_PART_LEN
             || half(r, Half::First).len < REVOCATION_HALF_LEN
             || a.len <= head_len(page)
         {
@@ -359,13 +366,19 @@ impl Layout {
         {
             return Err(LayoutError::Overlap);
         }
-        Ok(Self { regions, erased })
+        Ok(Self { regions, journal_parts, erased })
     }
 
     /// The value of an erased byte.
     #[must_use]
     pub const fn erased(&self) -> u8 {
         self.erased
+    }
+
+    /// Parts of the journal: two or three.
+    #[must_use]
+    pub const fn journal_parts(&self) -> u8 {
+        self.journal_parts
     }
 
     /// Bytes of a page: what a swap moves at once.
@@ -417,7 +430,7 @@ impl Layout {
     pub const fn region(&self, area: Area) -> Region {
         match area {
             Area::Provisioning(which) => half(self.regions.provisioning, which),
-            Area::Journal(which) => half(self.regions.journal, which),
+            Area::Journal(index) => part(self.regions.journal, self.journal_parts, index),
             Area::Revocation(which) => half(self.regions.revocation, which),
             Area::Progress => self.regions.progress,
             Area::Slot(Slot::A) => self.regions.slot_a,
@@ -444,11 +457,21 @@ const fn head_len(page: u32) -> u32 {
 }
 
 const fn half(region: Region, which: Half) -> Region {
-    let len = region.len / 2;
-    match which {
-        Half::First => Region { start: region.start, len },
-        Half::Second => Region { start: region.start.saturating_add(len), len },
-    }
+    part(region, 2, matches!(which, Half::Second) as u8)
+}
+
+/// Three parts, or two if a third is too small.
+const fn thirds(third: Region) -> u8 {
+    if third.len >= JOURNAL_PART_LEN { 3 } else { 2 }
+}
+
+/// One of `count` equal parts; empty if there is no such part.
+const fn part(region: Region, count: u8, index: u8) -> Region {
+    let len = match region.len.checked_div(count as u32) {
+        Some(len) if index < count => len,
+        _ => 0,
+    };
+    Region { start: region.start.saturating_add(len.saturating_mul(index as u32)), len }
 }
 
 const fn page_of(regions: &Regions) -> Result<u32, LayoutError> {

@@ -12,7 +12,7 @@ use crate::journal::{Journal, Recovery};
 use crate::layout::Area;
 use crate::provisioning::{self, Identity, ProvisioningBlock};
 use crate::refusal::Refusal;
-use crate::revocation::{self, ListBuffer};
+use crate::revocation::{self, ListBuffer, StoredLists};
 use crate::state::{BootState, Event, ImageRecord, Status};
 use crate::token::{Purpose, SlotProof};
 use crate::verify::{EnvelopeBuffer, VerifiedImage, Verifier};
@@ -88,10 +88,14 @@ impl<'b, F: NorFlash> Loader<'b, F> {
     pub(crate) fn check_ready(&self) -> Result<(), Refusal> {
         self.known()?;
         match self.state().status {
-            // A revert that is under way in a session has failed in this boot.
-            Status::Idle | Status::Installing { .. } | Status::Pending | Status::Reverting(_) => Ok(()),
+            // An exchange that is under way in a session has failed in this boot.
+            Status::Idle
+            | Status::Installing { .. }
+            | Status::Pending
+            | Status::Swapping(_)
+            | Status::Reverting(_) => Ok(()),
             // Slot B holds the way back.
-            Status::Trial { .. } | Status::Swapping(_) => Err(Reason::TrialNotConfirmed.into()),
+            Status::Trial { .. } => Err(Reason::TrialNotConfirmed.into()),
         }
     }
 
@@ -252,5 +256,5 @@ fn verifier<'p>(
     state: &BootState,
 ) -> Result<Verifier<'p>, Refusal> {
     let identity = known(identity)?;
-    Ok(Verifier { identity, anchors, revocation: state.revocation, floor: state.floor })
+    Ok(Verifier { identity, anchors, lists: StoredLists::of(state), floor: state.floor })
 }

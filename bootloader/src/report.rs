@@ -3,7 +3,7 @@
 use update_protocol::profile::{Flags, ImageState, Mode, StateRecord};
 
 use crate::layout::Layout;
-use crate::state::{BootState, ImageRecord, RevocationPointer, Status};
+use crate::state::{BootState, ImageRecord, Status};
 
 const NO_IMAGE: ImageRecord = ImageRecord { manifest_digest: [0; 32], sequence: 0, size: 0 };
 
@@ -50,7 +50,7 @@ pub(crate) fn state_record(state: &BootState, layout: &Layout, now: &Circumstanc
         },
         sequence_floor: state.floor,
         active_sequence: active.sequence,
-        revocation_sequence: state.revocation.as_ref().map_or(0, RevocationPointer::highest),
+        revocation_sequence: state.highest_list_sequence(),
         resume_offset: match state.status {
             Status::Installing { offset } => offset,
             _ => 0,

@@ -10,25 +10,41 @@ use crate::flash::{Flash, FlashError};
 use crate::journal::Journal;
 use crate::layout::{Area, Half, REVOCATION_LIST_LEN_MAX};
 use crate::refusal::Refusal;
-use crate::state::{Event, RevocationPointer};
+use crate::state::{BootState, DomainNumbers, Event};
 use crate::stored::{self, Found, Kind};
 
 /// Room for one list.
 pub type ListBuffer = [u8; REVOCATION_LIST_LEN_MAX];
+
+/// The lists that the journal names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct StoredLists {
+    set: u16,
+    domains: [DomainNumbers; DOMAINS_MAX],
+}
+
+impl StoredLists {
+    pub(crate) fn of(state: &BootState) -> Self {
+        Self { set: state.set, domains: state.domains }
+    }
+
+    fn half(self) -> Half {
+        if self.set.is_multiple_of(2) { Half::Second } else { Half::First }
+    }
+}
 
 /// The newest list of one domain, verified; `None` if the domain never sent one.
 ///
 /// Accepted lists that are unreadable are an error: their revoked keys must stay out.
 pub(crate) fn load<'l, F: NorFlash>(
     flash: &mut Flash<F>,
-    pointer: Option<RevocationPointer>,
+    lists: StoredLists,
     anchors: &AnchorSet,
     domain: Domain,
     buffer: &'l mut ListBuffer,
 ) -> Result<Option<RevocationList<'l>>, Refusal> {
-    let Some(pointer) = pointer else { return Ok(None) };
-    let mut numbers = anchors.domains().zip(pointer.sequences);
-    let number = numbers.find(|(known, _)| *known == domain).map_or(0, |(_, number)| number);
+    let mut numbers = anchors.domains().zip(lists.domains);
+    let number = numbers.find(|(known, _)| *known == domain).map_or(0, |(_, numbers)| numbers.list_sequence);
     if number == 0 {
         return Ok(None);
     }
@@ -37,7 +53,7 @@ pub(crate) fn load<'l, F: NorFlash>(
     let mut offset = 0u32;
     // A half holds at most one list for each domain.
     for _ in 0..=DOMAINS_MAX {
-        match stored::read(flash, Area::Revocation(pointer.half), offset, Kind::RevocationList, buffer) {
+        match stored::read(flash, Area::Revocation(lists.half()), offset, Kind::RevocationList, buffer) {
             Found::Record { owner, len } if owner == domain.0.0 => {
                 let bytes = buffer.get(..len).ok_or(damaged)?;
                 let list = RevocationList::verify(bytes, anchors.as_slice()).map_err(|_| damaged)?;
@@ -63,10 +79,10 @@ pub(crate) fn accept<F: NorFlash>(
     let list = RevocationList::verify(received, anchors.as_slice())?;
     let index = anchors.domains().position(|domain| domain == list.domain());
     let index = index.ok_or(Refusal::of(Reason::AnchorUnknown))?;
-    let pointer = journal.state().revocation;
-    let mut sequences = pointer.map_or([0; DOMAINS_MAX], |pointer| pointer.sequences);
+    let lists = StoredLists::of(journal.state());
+    let mut sequences = lists.domains.map(|domain| domain.list_sequence);
     let number = sequences.get_mut(index).ok_or(Refusal::of(Reason::AnchorUnknown))?;
-    match load(flash, pointer, anchors, list.domain(), buffer) {
+    match load(flash, lists, anchors, list.domain(), buffer) {
         Ok(None) => {}
         Ok(Some(held)) => match list.replaces(&held)? {
             Replacement::Newer => {}
@@ -80,14 +96,14 @@ pub(crate) fn accept<F: NorFlash>(
     *number = list.sequence().max(*number);
 
     journal.affirm(flash)?;
-    let to = pointer.map_or(Half::First, |pointer| pointer.half.other());
+    let to = lists.half().other();
     flash.erase_area(Area::Revocation(to))?;
     let mut offset = 0u32;
     for domain in anchors.domains() {
         let bytes = if domain == list.domain() {
             received
         } else {
-            match load(flash, pointer, anchors, domain, buffer) {
+            match load(flash, lists, anchors, domain, buffer) {
                 Ok(Some(other)) => other.as_bytes(),
                 // One that does not read is left out. The journal keeps its number: the domain stays locked out.
                 Ok(None) | Err(_) => continue,
@@ -102,6 +118,6 @@ pub(crate) fn accept<F: NorFlash>(
         }
         offset = offset.saturating_add(stored::footprint(len));
     }
-    journal.record(flash, Event::RevocationStored(RevocationPointer { half: to, sequences }))?;
+    journal.record(flash, Event::RevocationStored(sequences))?;
     Ok(())
 }

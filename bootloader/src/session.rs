@@ -3,7 +3,6 @@
 
 use embedded_storage::nor_flash::NorFlash;
 use suit_manifest::Reason;
-use trust::DOMAINS_MAX;
 use update_protocol::profile::anchors::{self, AnchorEntry, DomainEntry};
 use update_protocol::profile::{
     DependencyStatus, MAX_ENVELOPE_HEAD_LEN, MAX_PROVISIONING_BLOCK_LEN, MAX_REVOCATION_LIST_LEN, Mode,
@@ -175,8 +174,8 @@ impl<'b, F: NorFlash> Session<'b, F> {
             let (kid, rights, domain) = (anchor.kid().0, anchor.rights().bits(), anchor.domain().0.0);
             answer.append(&AnchorEntry { kid, rights, domain }.encode())?;
         }
-        let sequences = self.loader.state().revocation.map_or([0; DOMAINS_MAX], |pointer| pointer.sequences);
-        for (domain, list_sequence) in anchors.domains().zip(sequences) {
+        for (domain, numbers) in anchors.domains().zip(self.loader.state().domains) {
+            let list_sequence = numbers.list_sequence;
             answer.append(&DomainEntry { domain: domain.0.0, list_sequence }.encode())?;
         }
         Ok(())

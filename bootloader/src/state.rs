@@ -6,10 +6,12 @@
 use suit_manifest::Reason;
 use trust::DOMAINS_MAX;
 
-use crate::layout::Half;
 use crate::token::{Purpose, SlotProof};
 
 const SWAP_FAILED: u16 = Reason::SwapFailed.code();
+
+/// The highest number of marks.
+pub(crate) const MARKS_MAX: u32 = 0xFF_FFFF;
 
 /// Boots an image gets to confirm itself before it is reverted.
 pub const TRIAL_BOOTS: u8 = 1;
@@ -25,21 +27,15 @@ pub struct ImageRecord {
     pub size: u32,
 }
 
-/// The place of the lists that count, and their numbers.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct RevocationPointer {
-    /// The half of the region.
-    pub half: Half,
-    /// list-sequence of each domain, in the order of the provisioning block; 0 of one that has no list.
-    pub sequences: [u64; DOMAINS_MAX],
-}
-
-impl RevocationPointer {
-    /// The highest list-sequence of any domain.
-    #[must_use]
-    pub fn highest(&self) -> u64 {
-        self.sequences.iter().copied().max().unwrap_or(0)
-    }
+/// The numbers of a domain that only rise.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct DomainNumbers {
+    /// recovery-epoch of its root.
+    pub recovery_epoch: u16,
+    /// succession-sequence of its root within the epoch.
+    pub succession_sequence: u16,
+    /// list-sequence of its newest revocation list; 0 if it has none.
+    pub list_sequence: u64,
 }
 
 /// A step of the swap of one page, in this order. Each reads only data that the step before left whole.
@@ -119,17 +115,27 @@ pub struct BootState {
     pub active: Option<ImageRecord>,
     /// The image in slot B, whole or on its way. While a swap is under way: what was in slot B before it.
     pub spare: Option<ImageRecord>,
-    /// The revocation lists, if any were ever accepted.
-    pub revocation: Option<RevocationPointer>,
+    /// The number of the set of stored objects that counts; 0: there is none yet.
+    pub set: u16,
+    /// The numbers of each domain, in the order of the provisioning block.
+    pub domains: [DomainNumbers; DOMAINS_MAX],
     /// The provisioning block was written. Never taken back.
     pub provisioned: bool,
     /// Reason code (docs/errors.md) of the last revert, or of a pending image that was dropped; 0 if none.
     pub revert_reason: u16,
     /// Reserved for ownership handover; kept as it is.
     pub ownership_floor: u32,
-    /// The marks of progress that count: those with another number belong to a procedure, or to a stretch of it, that
-    /// is in a record since.
+    /// The marks of progress that count, 24 bits: those with another number belong to a procedure, or to a stretch of
+    /// it, that is in a record since.
     pub marks: u32,
+    /// Each step of the present procedure is a record: no mark counts.
+    pub is_unmarked: bool,
+    /// CRC-32 of what the next step of a swap reads; 0 if it reads nothing.
+    pub source: u32,
+    /// How often a copy of a stored object was not written again, since the last set was written whole; at most 7.
+    pub failed_mends: u8,
+    /// Installs that were begun and not confirmed.
+    pub attempts: [u8; 8],
 }
 
 impl BootState {
@@ -139,12 +145,23 @@ impl BootState {
         floor: 0,
         active: None,
         spare: None,
-        revocation: None,
+        set: 0,
+        domains: [DomainNumbers { recovery_epoch: 0, succession_sequence: 0, list_sequence: 0 }; DOMAINS_MAX],
         provisioned: false,
         revert_reason: 0,
         ownership_floor: 0,
         marks: 0,
+        is_unmarked: false,
+        source: 0,
+        failed_mends: 0,
+        attempts: [0; 8],
     };
+
+    /// The highest list-sequence of any domain.
+    #[must_use]
+    pub fn highest_list_sequence(&self) -> u64 {
+        self.domains.iter().map(|domain| domain.list_sequence).max().unwrap_or(0)
+    }
 }
 
 /// A change of the state. An event that depends on a verified image takes the proof of it.
@@ -152,8 +169,8 @@ impl BootState {
 pub enum Event {
     /// The provisioning block was written; the floor is at least this.
     Provisioned(u64),
-    /// Newer revocation lists were written.
-    RevocationStored(RevocationPointer),
+    /// A set of stored objects with newer revocation lists was written; the list-sequence of each domain.
+    RevocationStored([u64; DOMAINS_MAX]),
     /// An envelope was authenticated, its conditions hold, and its head is in slot B.
     InstallStarted(ImageRecord),
     /// Image bytes below this offset are in slot B.
@@ -170,7 +187,7 @@ pub enum Event {
     SwapStepped,
     /// A page cannot be exchanged to try the spare image: those before it go back, of so many in all.
     SwapGivenUp(u32),
-    /// The pages cannot go back, and a new image comes in their place: no image is known any more.
+    /// The exchange cannot go on, and a new image comes: no image is known any more.
     SwapLost,
     /// The last step of the present exchange is done.
     SwapFinished,
@@ -227,16 +244,17 @@ impl BootState {
                 self.floor = self.floor.max(floor);
                 !core::mem::replace(&mut self.provisioned, true) && status == Status::Idle
             }
-            Event::RevocationStored(pointer) => {
-                let old = self.revocation.replace(pointer);
-                old.is_none_or(|old| {
-                    old.sequences.iter().zip(&pointer.sequences).all(|(old, new)| new >= old)
-                })
+            Event::RevocationStored(sequences) => {
+                self.begin_set();
+                self.domains
+                    .iter_mut()
+                    .zip(sequences)
+                    .all(|(domain, new)| new >= core::mem::replace(&mut domain.list_sequence, new))
             }
             Event::InstallStarted(image) => {
                 self.status = Status::Installing { offset: 0 };
                 self.spare = Some(image);
-                self.marks = self.marks.wrapping_add(1);
+                self.begin_marks();
                 image.sequence >= self.floor
                     && matches!(status, Status::Idle | Status::Installing { .. } | Status::Pending)
             }
@@ -261,7 +279,7 @@ impl BootState {
             Event::SwapStarted(proof) => {
                 self.status = Status::Swapping(SwapProgress::START);
                 self.revert_reason = 0;
-                self.marks = self.marks.wrapping_add(1);
+                self.begin_marks();
                 status == Status::Pending && proof.is_for(Purpose::Try, self.spare.as_ref())
             }
             Event::SwapStepped => {
@@ -281,13 +299,13 @@ impl BootState {
                 });
                 core::mem::swap(&mut self.active, &mut self.spare);
                 self.revert_reason = SWAP_FAILED;
-                self.marks = self.marks.wrapping_add(1);
+                self.begin_marks();
                 at.page < pages
             }
             Event::SwapLost => {
                 self.active = None;
                 self.settle(Some(SWAP_FAILED));
-                matches!(status, Status::Reverting(_))
+                matches!(status, Status::Swapping(_) | Status::Reverting(_))
             }
             Event::SwapFinished => {
                 core::mem::swap(&mut self.active, &mut self.spare);
@@ -314,7 +332,7 @@ impl BootState {
             Event::RevertStarted(proof, reason) => {
                 self.status = Status::Reverting(SwapProgress::START);
                 self.revert_reason = reason;
-                self.marks = self.marks.wrapping_add(1);
+                self.begin_marks();
                 matches!(status, Status::Trial { .. }) && proof.is_for(Purpose::Return, self.spare.as_ref())
             }
             Event::TrialDropped(reason) => {
@@ -323,6 +341,18 @@ impl BootState {
                 matches!(status, Status::Trial { .. })
             }
         }
+    }
+
+    /// The marks so far count no more.
+    pub(crate) fn begin_marks(&mut self) {
+        self.marks = self.marks.wrapping_add(1) & MARKS_MAX;
+        self.is_unmarked = false;
+    }
+
+    /// The next set of stored objects counts.
+    fn begin_set(&mut self) {
+        self.set = self.set.wrapping_add(1);
+        self.failed_mends = 0;
     }
 
     /// Ends the procedure and forgets the image in slot B.

@@ -37,52 +37,54 @@ pub(crate) fn begin<F: NorFlash>(
         Start::Try(proof) => Event::SwapStarted(proof),
         Start::Return(proof, reason) => Event::RevertStarted(proof, reason.code()),
     };
-    journal.record(flash, event)?;
-    resume(flash, journal)
+    journal.advance(flash, event, source)?;
+    run(flash, journal)
 }
 
 /// Continues the exchange that the journal has under way, to its end; does nothing if there is none. The record that
 /// began it took a proof.
 pub(crate) fn resume<F: NorFlash>(flash: &mut Flash<F>, journal: &mut Journal) -> Result<(), JournalError> {
     let Some(exchange) = Exchange::of(flash.layout(), journal.state()) else { return Ok(()) };
+    // A step that was done before would be done again from a page that a later step has filled.
+    if journal.is_silent() {
+        return Err(FlashError::Unreadable.into());
+    }
     // A mark that decayed is no step that was not done: what the step would read is gone, and lies where it puts it.
-    if let Some(source) = journal.take_source()
-        && exchange.source(flash).crc != source
-        && exchange.target(flash).crc == source
-    {
-        journal.pass_step()?;
+    let known = journal.state().source;
+    if exchange.source(flash).crc != known && exchange.target(flash).crc == known {
+        journal.pass_step(flash, source)?;
     }
     // The step that is done again erases what the step before it read.
     journal.affirm(flash)?;
+    run(flash, journal)
+}
+
+fn run<F: NorFlash>(flash: &mut Flash<F>, journal: &mut Journal) -> Result<(), JournalError> {
     // Every round ends, moves the progress, which only grows, or turns round once: at most four rounds a page.
-    let mut known = None;
     while let Some(exchange) = Exchange::of(flash.layout(), journal.state()) {
         if exchange.at.page >= exchange.pages() {
             return journal.record(flash, Event::SwapFinished);
         }
-        let content = known.take().unwrap_or_else(|| exchange.source(flash));
-        if journal.lacks_a_mark() {
-            journal.mark_here(flash, content.crc)?;
-        }
         let (is_vital, is_revert) = (exchange.is_vital(), exchange.is_revert);
         // A slot that does not answer at all may answer after a reset: what would come of it is not erased for that.
-        if is_revert && is_vital && !content.is_read {
+        if is_revert && is_vital && !exchange.source(flash).is_read {
             return Err(FlashError::Unreadable.into());
         }
         let done = (0..=TRIES).any(|tries| exchange.step(flash, tries < TRIES).is_ok());
-        match (done, is_revert) {
-            (false, false) if is_vital => journal.record(flash, Event::SwapGivenUp(exchange.pages()))?,
+        let event = match (done, is_revert) {
+            (false, false) if is_vital => Event::SwapGivenUp(exchange.pages()),
             // The next reset tries again, and a new image ends it.
             (false, true) if is_vital => return Err(FlashError::NotProgrammed.into()),
-            (_, _) => {
-                let next = Exchange { at: exchange.at.next(), ..exchange };
-                let content = next.source(flash);
-                journal.advance(flash, Event::SwapStepped, content.crc)?;
-                known = Some(content);
-            }
-        }
+            (_, _) => Event::SwapStepped,
+        };
+        journal.advance(flash, event, source)?;
     }
     Ok(())
+}
+
+/// CRC of what the next step reads.
+fn source<F: NorFlash>(flash: &mut Flash<F>, state: &BootState) -> u32 {
+    Exchange::of(flash.layout(), state).map_or(0, |exchange| exchange.source(flash).crc)
 }
 
 /// An exchange under way.

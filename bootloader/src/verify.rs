@@ -12,8 +12,8 @@ use crate::flash::Flash;
 use crate::layout::{Area, ENVELOPE_LEN_MAX, Region, Slot, UNIT, offset_of};
 use crate::provisioning::Identity;
 use crate::refusal::Refusal;
-use crate::revocation::{self, ListBuffer};
-use crate::state::{ImageRecord, RevocationPointer};
+use crate::revocation::{self, ListBuffer, StoredLists};
+use crate::state::ImageRecord;
 use crate::token::Purpose;
 pub(crate) use platform::SlotPlatform;
 use suit_manifest::{Authenticated, Envelope, Reason, Walk, Walked};
@@ -27,8 +27,8 @@ pub type EnvelopeBuffer = [u8; ENVELOPE_LEN_MAX];
 pub(crate) enum Lists {
     /// None.
     Ignored,
-    /// Those that the journal points to.
-    At(Option<RevocationPointer>),
+    /// Those that the journal names.
+    Stored(StoredLists),
 }
 
 /// Everything that a verification compares with.
@@ -36,8 +36,8 @@ pub(crate) enum Lists {
 pub(crate) struct Verifier<'v> {
     pub(crate) identity: &'v Identity,
     pub(crate) anchors: &'v AnchorSet,
-    /// The lists to which the journal points.
-    pub(crate) revocation: Option<RevocationPointer>,
+    /// The lists that the journal names.
+    pub(crate) lists: StoredLists,
     /// Lowest sequence number that is accepted.
     pub(crate) floor: u64,
 }
@@ -77,11 +77,11 @@ impl Verifier<'_> {
                 store = store.to_boot();
                 None
             }
-            Lists::At(pointer) => {
+            Lists::Stored(lists) => {
                 let issuer = parsed.claimed_issuer()?;
                 let anchor = self.anchors.as_slice().iter().find(|anchor| anchor.kid() == issuer);
                 match anchor {
-                    Some(anchor) => revocation::load(flash, pointer, self.anchors, anchor.domain(), list)?,
+                    Some(anchor) => revocation::load(flash, lists, self.anchors, anchor.domain(), list)?,
                     // The chain below refuses it, with the position.
                     None => None,
                 }
@@ -94,7 +94,7 @@ impl Verifier<'_> {
 
     /// The lists that count for this purpose.
     pub(crate) const fn lists(&self, purpose: Purpose) -> Lists {
-        if purpose.is_revocable() { Lists::At(self.revocation) } else { Lists::Ignored }
+        if purpose.is_revocable() { Lists::Stored(self.lists) } else { Lists::Ignored }
     }
 
     /// Verifies the image for this purpose, in its slot; the journal says that it is `expected`.

@@ -1,5 +1,5 @@
 //! Marks of progress: short entries in a region of their own, so that a step of a procedure costs no record
-//! (docs/flash-layout.md, Progress).
+//! (docs/flash-layout.md, Progress). The region is a log: it is erased when it is full.
 
 use embedded_storage::nor_flash::NorFlash;
 
@@ -23,70 +23,97 @@ pub(super) struct Mark {
     pub(super) source: u32,
 }
 
+/// The content of the region.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Marks {
+    /// The furthest of the marks that count.
+    pub(super) furthest: Option<Mark>,
+    /// The place for the next one.
+    pub(super) next: u32,
+    /// A page of which no place reads: the furthest mark may be there.
+    pub(super) is_silent: bool,
+}
+
 impl Mark {
-    #[cfg(feature = "loader")]
     fn encode(self) -> [u8; UNIT] {
+        let Self { marks, position, source } = self;
+        let fields = [marks, position, source].map(u32::to_be_bytes);
+        let crc = checksum(&[fields.as_flattened()]).to_be_bytes();
         let mut bytes = [0; UNIT];
-        let crc = self.crc();
-        for (place, field) in
-            bytes.as_chunks_mut::<4>().0.iter_mut().zip([self.marks, self.position, self.source, crc])
-        {
-            *place = field.to_be_bytes();
+        for (place, field) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(fields.iter().chain([&crc])) {
+            *place = *field;
         }
         bytes
     }
 
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        let (&[marks, position, source, crc], _) = bytes.as_chunks::<4>().0.split_first_chunk::<4>()?;
-        let mark = Self {
-            marks: u32::from_be_bytes(marks),
-            position: u32::from_be_bytes(position),
-            source: u32::from_be_bytes(source),
-        };
-        (mark.crc() == u32::from_be_bytes(crc)).then_some(mark)
+    /// It counts if it is written the same again.
+    fn decode(place: &[u8; UNIT]) -> Option<Self> {
+        let (&[marks, position, source], _) = place.as_chunks::<4>().0.split_first_chunk()?;
+        let [marks, position, source] = [marks, position, source].map(u32::from_be_bytes);
+        let mark = Self { marks, position, source };
+        (mark.encode() == *place).then_some(mark)
     }
 
-    fn crc(self) -> u32 {
-        let Self { marks, position, source } = self;
-        checksum(&[&marks.to_be_bytes(), &position.to_be_bytes(), &source.to_be_bytes()])
-    }
-
-    /// Programs it into this place and reads it back.
+    /// Programs it into this place, which has to be erased, and reads it back.
     #[cfg(feature = "loader")]
     pub(super) fn write<F: NorFlash>(self, flash: &mut Flash<F>, index: u32) -> Result<(), FlashError> {
-        let (len, offset) = (place_len::<F>(), offset_of_place::<F>(index).ok_or(FlashError::OutOfArea)?);
         let bytes = self.encode();
+        if !read(flash, index).is_some_and(|place| is_erased(flash, &place)) {
+            return Err(FlashError::NotProgrammed);
+        }
+        let (len, offset) = (place_len::<F>(), offset_of_place::<F>(index).ok_or(FlashError::OutOfArea)?);
         flash.program(Area::Progress, offset, bytes.get(..len).ok_or(FlashError::Geometry)?)?;
-        if read::<F>(flash, index) == Some(self) { Ok(()) } else { Err(FlashError::NotProgrammed) }
+        if read(flash, index) == Some(bytes) { Ok(()) } else { Err(FlashError::NotProgrammed) }
     }
 }
 
-/// The mark in this place. It is read alone: a word beside it that faults costs nothing.
-fn read<F: NorFlash>(flash: &mut Flash<F>, index: u32) -> Option<Mark> {
+/// The content of this place, with zeros after it. It is read alone: a word beside it that faults costs nothing.
+fn read<F: NorFlash>(flash: &mut Flash<F>, index: u32) -> Option<[u8; UNIT]> {
     let mut place = [0; UNIT];
-    let place = place.get_mut(..place_len::<F>())?;
-    flash.read(Area::Progress, offset_of_place::<F>(index)?, place).ok()?;
-    Mark::decode(place)
+    let content = place.get_mut(..place_len::<F>())?;
+    flash.read(Area::Progress, offset_of_place::<F>(index)?, content).ok()?;
+    Some(place)
 }
 
-/// The furthest of these marks.
-pub(super) fn furthest<F: NorFlash>(flash: &mut Flash<F>, marks: u32) -> Option<Mark> {
-    let mut furthest: Option<Mark> = None;
-    for index in 0..places::<F>(flash) {
-        if let Some(mark) = read::<F>(flash, index)
+fn is_erased<F: NorFlash>(flash: &Flash<F>, place: &[u8; UNIT]) -> bool {
+    place.get(..place_len::<F>()).is_some_and(|place| flash.is_erased(place))
+}
+
+/// Looks at all places for the marks with this number.
+#[inline(never)]
+pub(super) fn scan<F: NorFlash>(flash: &mut Flash<F>, marks: u32) -> Marks {
+    let mut found = Marks { furthest: None, next: 0, is_silent: false };
+    let places = places::<F>(flash);
+    let in_a_page = flash.layout().page().checked_div(place_len_u32::<F>()).unwrap_or(1).min(places);
+    let mut unreadable = 0u32;
+    for index in 0..places {
+        // Pages are whole places.
+        if index.checked_rem(in_a_page) == Some(0) {
+            unreadable = 0;
+        }
+        let place = read(flash, index);
+        if place.is_none() {
+            unreadable = unreadable.saturating_add(1);
+            found.is_silent |= unreadable == in_a_page;
+        }
+        if place.is_some_and(|place| is_erased(flash, &place)) {
+            continue;
+        }
+        // A cut may have left the word after this place half programmed, although it reads as erased.
+        found.next = index.saturating_add(2);
+        if let Some(mark) = place.as_ref().and_then(Mark::decode)
             && mark.marks == marks
-            && furthest.is_none_or(|furthest| mark.position > furthest.position)
+            && found.furthest.is_none_or(|furthest| mark.position > furthest.position)
         {
-            furthest = Some(mark);
+            found.furthest = Some(mark);
         }
     }
-    furthest
+    found
 }
 
 /// How many marks there is room for.
 pub(super) fn places<F: NorFlash>(flash: &Flash<F>) -> u32 {
-    let len = u32::try_from(place_len::<F>()).unwrap_or(u32::MAX);
-    flash.layout().region(Area::Progress).len.checked_div(len).unwrap_or(0)
+    flash.layout().region(Area::Progress).len.checked_div(place_len_u32::<F>()).unwrap_or(0)
 }
 
 const fn place_len<F: NorFlash>() -> usize {
@@ -94,6 +121,10 @@ const fn place_len<F: NorFlash>() -> usize {
     if word > MARK_LEN { word } else { MARK_LEN }
 }
 
+const fn place_len_u32<F: NorFlash>() -> u32 {
+    crate::layout::offset_of(place_len::<F>())
+}
+
 fn offset_of_place<F: NorFlash>(index: u32) -> Option<u32> {
-    index.checked_mul(u32::try_from(place_len::<F>()).ok()?)
+    index.checked_mul(place_len_u32::<F>())
 }

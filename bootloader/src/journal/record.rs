@@ -1,176 +1,178 @@
-//! One snapshot as bytes, format version 1 (docs/flash-layout.md, Journal): 192 bytes, big-endian, CRC-32 at the
-//! end. Frozen by literal bytes in a test; a new format is a new version, never another meaning of this one.
+//! One snapshot as bytes, format version 1 (docs/flash-layout.md, Journal): big-endian, CRC-32 at the end. Frozen by
+//! literal bytes in a test; a new format is a new version, never another meaning of this one.
+//!
+//! One pass over the fields reads and writes. A record that was read counts if it is written the same again: that
+//! covers the CRC, the version, and every byte that no field has.
 
 use trust::DOMAINS_MAX;
 
 use crate::checksum::checksum;
-use crate::layout::{Half, JOURNAL_RECORD_LEN as RECORD_LEN};
-use crate::state::{BootState, ImageRecord, RevocationPointer, Status, SwapProgress};
+use crate::layout::{JOURNAL_RECORD_LEN as RECORD_LEN, UNIT};
+use crate::state::{BootState, ImageRecord, Status, SwapProgress};
 
-/// Bytes before the CRC that no field has yet: zeros.
-const RESERVED_LEN: usize = 52;
 const VERSION: u8 = 1;
+/// Components of this device; the format has room for two.
+const COMPONENTS: usize = 1;
+/// Bytes before the first component, and the CRC.
+const FIXED_LEN: usize = 40;
+/// Floor, and digest, sequence number and size of both images.
+const COMPONENT_LEN: usize = 8 + 2 * 44;
+/// recovery-epoch, succession-sequence, list-sequence.
+const DOMAIN_LEN: usize = 2 + 2 + 8;
+/// Bytes of a record with so many of each.
+#[allow(clippy::arithmetic_side_effects, reason = "of constants")]
+const fn len(components: usize, domains: usize) -> usize {
+    (FIXED_LEN + components * COMPONENT_LEN + domains * DOMAIN_LEN).next_multiple_of(UNIT)
+}
+const _: () = assert!(len(COMPONENTS, DOMAINS_MAX) == RECORD_LEN);
+// A device with two of each has a record too.
+const _: () = assert!(len(2, 2) <= 256);
+/// Version, length in units of 32 bytes, components and domains.
+#[allow(clippy::cast_possible_truncation, reason = "asserted")]
+const HEAD: [u8; 3] = [VERSION, (RECORD_LEN / UNIT) as u8, (COMPONENTS << 4 | DOMAINS_MAX) as u8];
 
-const PROVISIONED: u8 = 1 << 0;
-const REVOCATION: u8 = 1 << 1;
-const REVOCATION_SECOND: u8 = 1 << 2;
-const ACTIVE: u8 = 1 << 3;
-const SPARE: u8 = 1 << 4;
-const ALL_FLAGS: u8 = PROVISIONED | REVOCATION | REVOCATION_SECOND | ACTIVE | SPARE;
+const PROVISIONED: u64 = 1 << 0;
+const SECOND_COPY: u64 = 1 << 1;
+const UNMARKED: u64 = 1 << 2;
+const ACTIVE: u64 = 1 << 3;
+const SPARE: u64 = 1 << 4;
 
-pub(super) fn encode(sequence: u32, state: &BootState) -> [u8; RECORD_LEN] {
-    let (status, boots, progress) = encode_status(state);
-    let mut flags = 0;
-    if state.provisioned {
-        flags |= PROVISIONED;
-    }
-    let mut list_sequences = [0; DOMAINS_MAX];
-    if let Some(pointer) = state.revocation {
-        flags |= REVOCATION;
-        if pointer.half == Half::Second {
-            flags |= REVOCATION_SECOND;
+/// A snapshot with its place in time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Record {
+    pub(super) sequence: u32,
+    /// The second of its two copies: the first one was read back before this one was begun.
+    pub(super) is_second: bool,
+    pub(super) state: BootState,
+}
+
+impl Record {
+    #[inline(never)]
+    pub(super) fn encode(&self) -> [u8; RECORD_LEN] {
+        let mut pass = Pass { bytes: [0; RECORD_LEN], at: 0, writes: true };
+        pass.fields(&mut self.clone());
+        if let Some((content, crc)) = pass.bytes.split_last_chunk_mut::<4>() {
+            *crc = checksum(&[content]).to_be_bytes();
         }
-        list_sequences = pointer.sequences;
+        pass.bytes
     }
-    if state.active.is_some() {
-        flags |= ACTIVE;
-    }
-    if state.spare.is_some() {
-        flags |= SPARE;
-    }
-    let none = ImageRecord { manifest_digest: [0; 32], sequence: 0, size: 0 };
-    let active = state.active.as_ref().unwrap_or(&none);
-    let spare = state.spare.as_ref().unwrap_or(&none);
 
-    let [first_list, second_list] = list_sequences;
-    let mut out = Writer { bytes: [0; RECORD_LEN], at: 0 };
-    out.put(&[VERSION, status, boots, flags]);
-    out.put(&sequence.to_be_bytes());
-    out.put(&progress.to_be_bytes());
-    out.put(&active.size.to_be_bytes());
-    out.put(&spare.size.to_be_bytes());
-    out.put(&state.ownership_floor.to_be_bytes());
-    out.put(&state.revert_reason.to_be_bytes());
-    out.put(&[0; 2]);
-    out.put(&state.floor.to_be_bytes());
-    out.put(&active.sequence.to_be_bytes());
-    out.put(&spare.sequence.to_be_bytes());
-    out.put(&first_list.to_be_bytes());
-    out.put(&active.manifest_digest);
-    out.put(&spare.manifest_digest);
-    out.put(&second_list.to_be_bytes());
-    out.put(&state.marks.to_be_bytes());
-    out.put(&[0; RESERVED_LEN]);
-    let crc = checksum(&[out.written()]);
-    out.put(&crc.to_be_bytes());
-    out.bytes
+    /// `None`: torn, of another version, or never one of ours.
+    #[inline(never)]
+    pub(super) fn decode(bytes: &[u8; RECORD_LEN]) -> Option<Self> {
+        let mut record = Self { sequence: 0, is_second: false, state: BootState::FACTORY };
+        Pass { bytes: *bytes, at: 0, writes: false }.fields(&mut record);
+        (record.encode() == *bytes).then_some(record)
+    }
 }
 
-/// `None`: torn, of another version, or never one of ours.
-pub(super) fn decode(bytes: &[u8; RECORD_LEN]) -> Option<(u32, BootState)> {
-    let (content, crc) = bytes.split_last_chunk::<4>()?;
-    if checksum(&[content]) != u32::from_be_bytes(*crc) {
-        return None;
-    }
-    let mut input = Reader { rest: content };
-    let [version, status, boots, flags] = input.take::<4>()?;
-    let sequence = u32::from_be_bytes(input.take()?);
-    let progress = u32::from_be_bytes(input.take()?);
-    let active_size = u32::from_be_bytes(input.take()?);
-    let spare_size = u32::from_be_bytes(input.take()?);
-    let ownership_floor = u32::from_be_bytes(input.take()?);
-    let revert_reason = u16::from_be_bytes(input.take()?);
-    let reserved = input.take::<2>()?;
-    let floor = u64::from_be_bytes(input.take()?);
-    let active_sequence = u64::from_be_bytes(input.take()?);
-    let spare_sequence = u64::from_be_bytes(input.take()?);
-    let first_list = u64::from_be_bytes(input.take()?);
-    let active_digest = input.take::<32>()?;
-    let spare_digest = input.take::<32>()?;
-    let second_list = u64::from_be_bytes(input.take()?);
-    let marks = u32::from_be_bytes(input.take()?);
-    let unassigned = input.take::<RESERVED_LEN>()?;
-    if version != VERSION
-        || flags & !ALL_FLAGS != 0
-        || reserved != [0; 2]
-        || sequence == 0
-        || unassigned != [0; _]
-    {
-        return None;
-    }
-    let image = |flag, manifest_digest, sequence, size| {
-        (flags & flag != 0).then_some(ImageRecord { manifest_digest, sequence, size })
-    };
-    let half = if flags & REVOCATION_SECOND != 0 { Half::Second } else { Half::First };
-    let state = BootState {
-        status: decode_status(status, boots, progress)?,
-        floor,
-        active: image(ACTIVE, active_digest, active_sequence, active_size),
-        spare: image(SPARE, spare_digest, spare_sequence, spare_size),
-        revocation: (flags & REVOCATION != 0)
-            .then_some(RevocationPointer { half, sequences: [first_list, second_list] }),
-        provisioned: flags & PROVISIONED != 0,
-        revert_reason,
-        ownership_floor,
-        marks,
-    };
-    Some((sequence, state))
-}
-
-/// Status, boots of a trial, progress.
-fn encode_status(state: &BootState) -> (u8, u8, u32) {
-    let (status, boots) = match state.status {
-        Status::Idle => (0, 0),
-        Status::Installing { .. } => (1, 0),
-        Status::Pending => (2, 0),
-        Status::Swapping(_) => (3, 0),
-        Status::Trial { boots } => (4, boots),
-        Status::Reverting(_) => (5, 0),
-    };
-    (status, boots, state.position().unwrap_or(0))
-}
-
-fn decode_status(status: u8, boots: u8, progress: u32) -> Option<Status> {
-    Some(match (status, boots, progress) {
-        (0, 0, 0) => Status::Idle,
-        (1, 0, offset) => Status::Installing { offset },
-        (2, 0, 0) => Status::Pending,
-        (3, 0, position) => Status::Swapping(SwapProgress::at(position)),
-        (4, boots, 0) => Status::Trial { boots },
-        (5, 0, position) => Status::Reverting(SwapProgress::at(position)),
-        _ => return None,
-    })
-}
-
-struct Writer {
+/// One pass over all fields of a record.
+struct Pass {
     bytes: [u8; RECORD_LEN],
     at: usize,
+    writes: bool,
 }
 
-impl Writer {
-    /// The fields above add up to [`RECORD_LEN`]: what does not fit cannot be, and is left out.
-    #[inline(never)]
-    fn put(&mut self, field: &[u8]) {
-        let end = self.at.saturating_add(field.len());
-        if let Some(place) = self.bytes.get_mut(self.at..end) {
-            place.copy_from_slice(field);
-            self.at = end;
+impl Pass {
+    /// The order of the fields and their lengths.
+    fn fields(&mut self, record: &mut Record) {
+        let Record { sequence, is_second, state } = record;
+        self.field(&mut { HEAD });
+        let flag = |is_set: bool, flag| if is_set { flag } else { 0 };
+        let flags = flag(state.provisioned, PROVISIONED)
+            | flag(*is_second, SECOND_COPY)
+            | flag(state.is_unmarked, UNMARKED)
+            | flag(state.active.is_some(), ACTIVE)
+            | flag(state.spare.is_some(), SPARE);
+        let flags = self.number(flags, 1);
+        let has = |flag| flags & flag != 0;
+        (state.provisioned, *is_second, state.is_unmarked) =
+            (has(PROVISIONED), has(SECOND_COPY), has(UNMARKED));
+        self.number_32(sequence, 4);
+        self.status(state);
+        self.number_32(&mut state.source, 4);
+        self.number_32(&mut state.marks, 3);
+        self.number_16(&mut state.set);
+        self.number_16(&mut state.revert_reason);
+        self.number_32(&mut state.ownership_floor, 4);
+        self.field(&mut state.attempts);
+        state.floor = self.number(state.floor, 8);
+        for (image, is_there) in [(&mut state.active, has(ACTIVE)), (&mut state.spare, has(SPARE))] {
+            self.image(image, is_there);
+        }
+        for domain in &mut state.domains {
+            self.number_16(&mut domain.recovery_epoch);
+            self.number_16(&mut domain.succession_sequence);
+            domain.list_sequence = self.number(domain.list_sequence, 8);
         }
     }
 
-    fn written(&self) -> &[u8] {
-        self.bytes.get(..self.at).unwrap_or(&[])
+    /// Status, boots of a trial and failed mends in one byte; the position.
+    fn status(&mut self, state: &mut BootState) {
+        let (kind, boots) = match state.status {
+            Status::Idle => (0, 0),
+            Status::Installing { .. } => (1, 0),
+            Status::Pending => (2, 0),
+            Status::Swapping(_) => (3, 0),
+            Status::Trial { boots } => (4, boots),
+            Status::Reverting(_) => (5, 0),
+        };
+        let mut packed = [kind | boots << 3 | state.failed_mends << 5];
+        self.field(&mut packed);
+        let [packed] = packed;
+        let mut position = state.position().unwrap_or(0);
+        self.number_32(&mut position, 4);
+        state.failed_mends = packed >> 5;
+        state.status = match packed & 7 {
+            1 => Status::Installing { offset: position },
+            2 => Status::Pending,
+            3 => Status::Swapping(SwapProgress::at(position)),
+            4 => Status::Trial { boots: packed >> 3 & 3 },
+            5 => Status::Reverting(SwapProgress::at(position)),
+            _ => Status::Idle,
+        };
     }
-}
 
-struct Reader<'a> {
-    rest: &'a [u8],
-}
+    #[inline(never)]
+    fn image(&mut self, place: &mut Option<ImageRecord>, is_there: bool) {
+        let none = ImageRecord { manifest_digest: [0; 32], sequence: 0, size: 0 };
+        let mut image = place.unwrap_or(none);
+        self.field(&mut image.manifest_digest);
+        image.sequence = self.number(image.sequence, 8);
+        self.number_32(&mut image.size, 4);
+        *place = is_there.then_some(image);
+    }
 
-impl Reader<'_> {
-    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (field, rest) = self.rest.split_first_chunk::<N>()?;
-        self.rest = rest;
-        Some(*field)
+    fn number_16(&mut self, number: &mut u16) {
+        *number = u16::try_from(self.number((*number).into(), 2)).unwrap_or(0);
+    }
+
+    #[inline(never)]
+    fn number_32(&mut self, number: &mut u32, width: usize) {
+        *number = u32::try_from(self.number((*number).into(), width)).unwrap_or(0);
+    }
+
+    /// The low `width` bytes of a number.
+    #[inline(never)]
+    fn number(&mut self, number: u64, width: usize) -> u64 {
+        let mut bytes = number.to_be_bytes();
+        if let Some(low) = bytes.len().checked_sub(width).and_then(|start| bytes.get_mut(start..)) {
+            self.field(low);
+        }
+        u64::from_be_bytes(bytes)
+    }
+
+    /// The fields fit into the record, by the assertions above.
+    #[inline(never)]
+    fn field(&mut self, field: &mut [u8]) {
+        let end = self.at.saturating_add(field.len());
+        if let Some(place) = self.bytes.get_mut(self.at..end) {
+            if self.writes {
+                place.copy_from_slice(field)
+            } else {
+                field.copy_from_slice(place)
+            }
+            self.at = end;
+        }
     }
 }

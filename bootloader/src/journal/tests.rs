@@ -5,68 +5,85 @@ use flash_model::{Cut, Medium, Nor};
 use super::*;
 use crate::checksum::checksum;
 use crate::layout::{Layout, Region, Regions, tests::GOOD};
-use crate::state::{ImageRecord, RevocationPointer, Status, Step, SwapProgress};
+use crate::state::{DomainNumbers, ImageRecord, Status, Step, SwapProgress};
 
 /// Every kind of record, format version 1. Devices in the field hold these bytes: do not change, only add.
-fn frozen() -> [(u32, BootState, &'static str); 4] {
+fn frozen() -> [(Record, &'static str); 4] {
     let one = ImageRecord { manifest_digest: [0xA1; 32], sequence: 0x0102_0304_0506_0708, size: 0x1234 };
     let two = ImageRecord { manifest_digest: [0xB2; 32], sequence: 9, size: 0xFFFF_FFFF };
+    let numbers = |recovery_epoch, succession_sequence, list_sequence| DomainNumbers {
+        recovery_epoch,
+        succession_sequence,
+        list_sequence,
+    };
     [
         (
-            1,
-            BootState::FACTORY,
-            "01000000000000010000000000000000000000000000000000000000000000000000000000000000\
+            Record { sequence: 1, is_second: false, state: BootState::FACTORY },
+            "01051200000000010000000000000000000000000000000000000000000000000000000000000000\
              00000000000000000000000000000000000000000000000000000000000000000000000000000000\
              00000000000000000000000000000000000000000000000000000000000000000000000000000000\
-             00000000000000000000000000000000000000000000000000000000000000000000000000000000\
-             00000000000000000000000000000000000000000000000000000000a73c2037",
+             000000000000000000000000000000000000000000000000000000000000000000000000dedbf74c",
         ),
         (
-            0x0102_0304,
-            BootState {
-                status: Status::Installing { offset: 0x2000 },
-                floor: 7,
-                active: Some(one),
-                spare: Some(two),
-                revocation: Some(RevocationPointer { half: Half::Second, sequences: [5, 0x0C0D] }),
-                provisioned: true,
-                revert_reason: 0x0303,
-                ownership_floor: 6,
-                marks: 0,
+            Record {
+                sequence: 0x0102_0304,
+                is_second: true,
+                state: BootState {
+                    status: Status::Installing { offset: 0x2000 },
+                    floor: 7,
+                    active: Some(one),
+                    spare: Some(two),
+                    set: 0x0E0F,
+                    domains: [numbers(1, 2, 5), numbers(0x1112, 0x1314, 0x0C0D)],
+                    provisioned: true,
+                    revert_reason: 0x0303,
+                    ownership_floor: 6,
+                    marks: 0,
+                    is_unmarked: false,
+                    source: 0,
+                    failed_mends: 3,
+                    attempts: [1, 2, 3, 4, 5, 6, 7, 8],
+                },
             },
-            "0101001f010203040000200000001234ffffffff0000000603030000000000000000000701020304\
-             0506070800000000000000090000000000000005a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1\
-             a1a1a1a1a1a1a1a1a1a1a1a1b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2\
-             b2b2b2b20000000000000c0d00000000000000000000000000000000000000000000000000000000\
-             0000000000000000000000000000000000000000000000000000000062fbc288",
+            "0105121b010203046100002000000000000000000e0f030300000006010203040506070800000000\
+             00000007a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a101020304\
+             0506070800001234b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2\
+             0000000000000009ffffffff000100020000000000000005111213140000000000000c0d80ee740b",
         ),
         (
-            2,
-            BootState {
-                status: Status::Reverting(SwapProgress { page: 3, step: Step::Take }),
-                spare: Some(one),
-                marks: 0x0506_0708,
-                ..BootState::FACTORY
+            Record {
+                sequence: 2,
+                is_second: false,
+                state: BootState {
+                    status: Status::Reverting(SwapProgress { page: 3, step: Step::Take }),
+                    spare: Some(one),
+                    marks: 0x0006_0708,
+                    is_unmarked: true,
+                    source: 0x2122_2324,
+                    ..BootState::FACTORY
+                },
             },
-            "01050010000000020000000700000000000012340000000000000000000000000000000000000000\
-             00000000010203040506070800000000000000000000000000000000000000000000000000000000\
-             000000000000000000000000a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1\
-             a1a1a1a1000000000000000005060708000000000000000000000000000000000000000000000000\
-             00000000000000000000000000000000000000000000000000000000bd52a831",
-        ),
-        (
-            3,
-            BootState {
-                status: Status::Trial { boots: 1 },
-                active: Some(two),
-                revocation: Some(RevocationPointer { half: Half::First, sequences: [u64::MAX, 0] }),
-                ..BootState::FACTORY
-            },
-            "0104010a0000000300000000ffffffff000000000000000000000000000000000000000000000000\
-             000000090000000000000000ffffffffffffffffb2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2\
-             b2b2b2b2b2b2b2b2b2b2b2b200000000000000000000000000000000000000000000000000000000\
+            "01051214000000020500000007212223240607080000000000000000000000000000000000000000\
              00000000000000000000000000000000000000000000000000000000000000000000000000000000\
-             000000000000000000000000000000000000000000000000000000004dbe3a17",
+             0000000000000000a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1\
+             010203040506070800001234000000000000000000000000000000000000000000000000c4f73d19",
+        ),
+        (
+            Record {
+                sequence: 3,
+                is_second: true,
+                state: BootState {
+                    status: Status::Trial { boots: 1 },
+                    active: Some(two),
+                    domains: [numbers(0, 0, u64::MAX), numbers(0, 0, 0)],
+                    failed_mends: 7,
+                    ..BootState::FACTORY
+                },
+            },
+            "0105120a00000003ec00000000000000000000000000000000000000000000000000000000000000\
+             00000000b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b200000000\
+             00000009ffffffff0000000000000000000000000000000000000000000000000000000000000000\
+             00000000000000000000000000000000ffffffffffffffff0000000000000000000000001515b1f1",
         ),
     ]
 }
@@ -77,39 +94,43 @@ fn hex(bytes: &[u8]) -> String {
 
 #[test]
 fn the_record_format_is_frozen() {
-    for (sequence, state, expected) in frozen() {
-        let bytes = record::encode(sequence, &state);
+    for (record, expected) in frozen() {
+        let bytes = record.encode();
         assert_eq!(hex(&bytes), expected);
-        assert_eq!(record::decode(&bytes), Some((sequence, state)));
+        let read = Record::decode(&bytes).expect("a record");
+        let Record { sequence, is_second, state } = record;
+        assert_eq!((read.sequence, read.is_second, read.state), (sequence, is_second, state));
     }
 }
 
 #[test]
 fn a_record_with_any_bit_flipped_is_no_record() {
-    let [_, (sequence, state, _), ..] = frozen();
-    let bytes = record::encode(sequence, &state);
+    let [_, (record, _), ..] = frozen();
+    let bytes = record.encode();
     for bit in 0..RECORD_LEN * 8 {
         let mut flipped = bytes;
         flipped[bit / 8] ^= 1 << (bit % 8);
-        assert_eq!(record::decode(&flipped), None, "bit {bit}");
+        assert!(Record::decode(&flipped).is_none(), "bit {bit}");
     }
 }
 
+/// Another version, length or number of components and domains; a flag, a status and boots that there are not; images
+/// that are not there and have content.
 #[test]
-fn a_record_of_another_version_is_no_record() {
-    let mut bytes = record::encode(1, &BootState::FACTORY);
-    bytes[0] = 2;
-    assert_eq!(record::decode(&sealed(bytes)), None);
-}
-
-#[test]
-fn a_record_with_a_byte_where_no_field_is_yet_is_no_record() {
-    let bytes = record::encode(1, &BootState::FACTORY);
+fn a_record_with_a_value_where_no_field_has_it_is_no_record() {
+    let bytes = Record { sequence: 1, is_second: false, state: BootState::FACTORY }.encode();
     assert_eq!(sealed(bytes), bytes);
-    for position in (26..28).chain(136..RECORD_LEN - 4) {
-        let mut later = bytes;
-        later[position] = 1;
-        assert_eq!(record::decode(&sealed(later)), None, "byte {position}");
+    for (position, value) in
+        [(0, 2), (1, 6), (2, 0x22), (2, 0x11), (3, 0x20), (8, 6), (8, 7), (8, 0x08), (12, 1)]
+    {
+        let mut other = bytes;
+        other[position] = value;
+        assert!(Record::decode(&sealed(other)).is_none(), "{value} at {position}");
+    }
+    for position in 44..132 {
+        let mut other = bytes;
+        other[position] = 1;
+        assert!(Record::decode(&sealed(other)).is_none(), "byte {position} of an image");
     }
 }
 
@@ -120,13 +141,13 @@ fn sealed(mut record: [u8; RECORD_LEN]) -> [u8; RECORD_LEN] {
     record
 }
 
-/// A layout that gives the journal two halves of as few pages as hold six records.
-fn layout(page: u32) -> Layout {
+/// A layout that gives the journal parts of as few pages as hold six records.
+fn layout(page: u32, parts: u32) -> Layout {
     let region = |index: u32, len| Region { start: index * 0x1_0000, len };
     Layout::new(Regions {
         page,
         provisioning: region(0, 0x4000),
-        journal: region(1, 1152u32.next_multiple_of(page) * 2),
+        journal: region(1, 960u32.next_multiple_of(page) * parts),
         revocation: region(2, 0x4000),
         progress: region(3, page),
         slot_a: region(4, 0x4000),
@@ -139,15 +160,23 @@ fn layout(page: u32) -> Layout {
 const FLASH_LEN: u32 = 0x5_6000;
 
 fn flash<const WORD: usize, const PAGE: usize>(nor: &Nor<WORD, PAGE>) -> Flash<Nor<WORD, PAGE>> {
-    Flash::new(nor.clone(), layout(PAGE as u32)).unwrap()
+    flash_of(nor, 2)
+}
+
+/// The flash with so many parts of a journal.
+fn flash_of<const WORD: usize, const PAGE: usize>(
+    nor: &Nor<WORD, PAGE>,
+    parts: u32,
+) -> Flash<Nor<WORD, PAGE>> {
+    Flash::new(nor.clone(), layout(PAGE as u32, parts)).unwrap()
 }
 
 fn list(sequence: u64) -> Event {
-    Event::RevocationStored(RevocationPointer { half: Half::First, sequences: [sequence, 0] })
+    Event::RevocationStored([sequence, 0])
 }
 
 fn sequence(journal: &Journal) -> u64 {
-    journal.state().revocation.map_or(0, |pointer| pointer.highest())
+    journal.state().highest_list_sequence()
 }
 
 /// The two plain kinds of cuts, and the others by turns.
@@ -163,9 +192,9 @@ fn cuts(operation: u64) -> [Cut; 3] {
 }
 
 /// Records `events` times, through many turnovers, with a cut at every operation, and goes on after it.
-fn cut_everywhere<const WORD: usize, const PAGE: usize>(events: u64) {
+fn cut_everywhere<const WORD: usize, const PAGE: usize>(events: u64, parts: u32) {
     let clean = Nor::<WORD, PAGE>::new(FLASH_LEN);
-    let mut device = flash(&clean);
+    let mut device = flash_of(&clean, parts);
     let mut journal = Journal::open(&mut device);
     for number in 1..=events {
         journal.record(&mut device, list(number)).unwrap();
@@ -175,7 +204,7 @@ fn cut_everywhere<const WORD: usize, const PAGE: usize>(events: u64) {
         for cut in cuts(operation) {
             let nor = Nor::<WORD, PAGE>::new(FLASH_LEN);
             nor.medium_mut().cut_at(operation, cut);
-            let mut device = flash(&nor);
+            let mut device = flash_of(&nor, parts);
             let mut journal = Journal::open(&mut device);
             let mut told = 0;
             while journal.record(&mut device, list(told + 1)).is_ok() {
@@ -203,18 +232,24 @@ fn cut_everywhere<const WORD: usize, const PAGE: usize>(events: u64) {
 
 #[test]
 fn a_cut_leaves_the_state_before_or_after_in_every_geometry() {
-    cut_everywhere::<1, 512>(7);
-    cut_everywhere::<4, 512>(12);
-    cut_everywhere::<8, 4096>(35);
-    cut_everywhere::<32, 512>(17);
-    cut_everywhere::<32, 8192>(67);
+    cut_everywhere::<1, 512>(7, 2);
+    cut_everywhere::<4, 512>(12, 2);
+    cut_everywhere::<8, 4096>(35, 2);
+    cut_everywhere::<32, 512>(17, 2);
+    cut_everywhere::<32, 8192>(67, 2);
+    cut_everywhere::<8, 512>(14, 3);
+    cut_everywhere::<32, 4096>(40, 3);
 }
 
 /// Operations of the next record, on a copy; the record lasts.
-fn operations_of_a_record<const WORD: usize, const PAGE: usize>(nor: &Nor<WORD, PAGE>, number: u64) -> u64 {
+fn operations_of_a_record<const WORD: usize, const PAGE: usize>(
+    nor: &Nor<WORD, PAGE>,
+    number: u64,
+    parts: u32,
+) -> u64 {
     let twin = Nor::<WORD, PAGE>::with(nor.medium().clone());
     let before = twin.medium().operations();
-    let mut device = flash(&twin);
+    let mut device = flash_of(&twin, parts);
     Journal::open(&mut device).record(&mut device, list(number)).unwrap();
     let operations = twin.medium().operations() - before;
     twin.medium_mut().power_cycle();
@@ -224,11 +259,15 @@ fn operations_of_a_record<const WORD: usize, const PAGE: usize>(nor: &Nor<WORD, 
 
 /// Loses power again and again: at the first operation of what follows, at the end of an erase, and at the last word of
 /// the first record and of the one after it. Whatever became of the words in doubt, what a caller was told of stays.
-fn cut_again<const WORD: usize, const PAGE: usize>(nor: &Nor<WORD, PAGE>, told: u64, cuts: u32) {
-    let mut device = flash(nor);
+fn cut_again<const WORD: usize, const PAGE: usize>(
+    nor: &Nor<WORD, PAGE>,
+    told: u64,
+    (cuts, parts): (u32, u32),
+) {
+    let mut device = flash_of(nor, parts);
     let found = sequence(&Journal::open(&mut device));
     assert!(found >= told, "told {told}, found {found}, {cuts} cuts to come");
-    let operations = operations_of_a_record(nor, found + 1);
+    let operations = operations_of_a_record(nor, found + 1, parts);
     if cuts == 0 {
         return;
     }
@@ -240,22 +279,22 @@ fn cut_again<const WORD: usize, const PAGE: usize>(nor: &Nor<WORD, PAGE>, told: 
         for cut in [Cut::Fades(operation), Cut::Settles(operation)] {
             let nor = Nor::<WORD, PAGE>::with(nor.medium().clone());
             nor.medium_mut().cut_at(operation, cut);
-            let mut device = flash(&nor);
+            let mut device = flash_of(&nor, parts);
             Journal::open(&mut device).record(&mut device, list(found + 1)).unwrap_err();
             nor.medium_mut().power_on();
-            cut_again(&nor, told, cuts - 1);
+            cut_again(&nor, told, (cuts - 1, parts));
         }
     }
 }
 
 /// Every way to lose power `cuts` times in a row, from each number of records in a half, with resets between them and
 /// without.
-fn cut_in_a_row<const WORD: usize, const PAGE: usize>(cuts: u32) {
-    let capacity = u64::from(capacity(&flash(&Nor::<WORD, PAGE>::new(FLASH_LEN)), Half::First));
+fn cut_in_a_row<const WORD: usize, const PAGE: usize>(cuts: u32, parts: u32) {
+    let capacity = u64::from(capacity(&flash_of(&Nor::<WORD, PAGE>::new(FLASH_LEN), parts), 0));
     for told in capacity..=2 * capacity {
         for resets in [false, true] {
             let nor = Nor::<WORD, PAGE>::new(FLASH_LEN);
-            let mut device = flash(&nor);
+            let mut device = flash_of(&nor, parts);
             let mut journal = Journal::open(&mut device);
             for number in 1..=told {
                 journal.record(&mut device, list(number)).unwrap();
@@ -263,16 +302,17 @@ fn cut_in_a_row<const WORD: usize, const PAGE: usize>(cuts: u32) {
                     journal = Journal::open(&mut device);
                 }
             }
-            cut_again(&nor, told, cuts);
+            cut_again(&nor, told, (cuts, parts));
         }
     }
 }
 
 #[test]
 fn boot3_four_cuts_in_a_row_leave_what_was_told_in_every_geometry() {
-    cut_in_a_row::<8, 512>(4);
-    cut_in_a_row::<32, 1024>(4);
-    cut_in_a_row::<8, 4096>(2);
+    cut_in_a_row::<8, 512>(4, 2);
+    cut_in_a_row::<32, 1024>(4, 2);
+    cut_in_a_row::<8, 4096>(2, 2);
+    cut_in_a_row::<8, 512>(4, 3);
 }
 
 /// A supply that fails at the last word of the first record after each reset, and then in the erase.
@@ -287,8 +327,8 @@ fn boot3_a_supply_that_fails_after_each_reset_costs_no_record() {
             journal.record(&mut device, list(number)).unwrap();
         }
         let words = (RECORD_LEN / WORD) as u64;
-        for reset in 0..4 * u64::from(capacity(&device, Half::First)) {
-            let erases = operations_of_a_record(&nor, told) % words;
+        for reset in 0..4 * u64::from(capacity(&device, 0)) {
+            let erases = operations_of_a_record(&nor, told, 2) % words;
             // In the erase as well, when there is one.
             for operation in if erases == 0 { vec![words - 1] } else { vec![0, erases + words - 1] } {
                 nor.medium_mut().cut_at(operation, Cut::Fades(reset));
@@ -482,11 +522,11 @@ fn marks_carry_a_procedure_on_and_count_for_it_only() {
     installing(&mut device, &mut journal);
     let records = nor.medium().operations();
     for step in 1..=1_000 {
-        journal.advance(&mut device, Event::Committed(step * 16), 7).unwrap();
+        journal.advance(&mut device, Event::Committed(step * 16), |_, _| 7).unwrap();
         assert_eq!(journal.state().status, Status::Installing { offset: step * 16 });
         assert_eq!(Journal::open(&mut device).state().status, Status::Installing { offset: step * 16 });
     }
-    // Far less than 192 bytes each.
+    // Far less than 160 bytes each.
     assert!(nor.medium().operations() - records < 1_000 * 3);
     // Those of an install that was replaced do not count for the next one.
     installing(&mut device, &mut journal);
@@ -501,7 +541,7 @@ fn marks_that_decay_or_are_not_taken_cost_steps_only() {
     let mut journal = Journal::open(&mut device);
     installing(&mut device, &mut journal);
     for step in 1..=3 {
-        journal.advance(&mut device, Event::Committed(step), 0).unwrap();
+        journal.advance(&mut device, Event::Committed(step), |_, _| 0).unwrap();
     }
     nor.medium_mut().break_word(MARKS + 2 * mark::MARK_LEN);
     assert_eq!(Journal::open(&mut device).state().status, Status::Installing { offset: 2 });
@@ -510,7 +550,7 @@ fn marks_that_decay_or_are_not_taken_cost_steps_only() {
     }
     let mut journal = Journal::open(&mut device);
     for step in 3..=40 {
-        journal.advance(&mut device, Event::Committed(step), 0).unwrap();
+        journal.advance(&mut device, Event::Committed(step), |_, _| 0).unwrap();
         assert_eq!(Journal::open(&mut device).state().status, Status::Installing { offset: step });
     }
 }
@@ -522,10 +562,10 @@ fn a_mark_in_doubt_counts_no_more_once_another_reading_was_affirmed() {
     let mut device = flash(&nor);
     let mut journal = Journal::open(&mut device);
     installing(&mut device, &mut journal);
-    journal.advance(&mut device, Event::Committed(1), 0).unwrap();
+    journal.advance(&mut device, Event::Committed(1), |_, _| 0).unwrap();
     // The last of the two words of the mark.
     nor.medium_mut().cut_at(1, Cut::Settles(1));
-    journal.advance(&mut device, Event::Committed(2), 0).unwrap_err();
+    journal.advance(&mut device, Event::Committed(2), |_, _| 0).unwrap_err();
     nor.medium_mut().power_on();
     let mut journal = Journal::open(&mut device);
     assert_eq!(journal.state().status, Status::Installing { offset: 1 });
@@ -555,4 +595,62 @@ fn a_sequence_of_lists_that_falls_is_not_written() {
     journal.record(&mut device, list(5)).unwrap();
     assert!(matches!(journal.record(&mut device, list(4)), Err(JournalError::Illegal(_))));
     assert_eq!(sequence(&Journal::open(&mut device)), 5);
+}
+
+/// Two cuts between the copies of a record fill the smallest part but for the two places that the next event takes. Its
+/// first copy decays: the second one is whole, so no cut is in the first, and what is in it was told to a caller.
+#[test]
+fn boot24_a_whole_second_copy_proves_its_part() {
+    type Small = Nor<8, 512>;
+    let nor = Small::new(FLASH_LEN);
+    let mut device = flash(&nor);
+    let words = (RECORD_LEN / 8) as u64;
+    // Two events, and the place that a reset passes over: the first part is full.
+    for number in 1..=2 {
+        Journal::open(&mut device).record(&mut device, list(number)).unwrap();
+    }
+    let erases = 2;
+    nor.medium_mut().cut_at(erases + words, Cut::Nothing);
+    Journal::open(&mut device).record(&mut device, list(8)).unwrap_err();
+    nor.medium_mut().power_on();
+    nor.medium_mut().cut_at(words, Cut::Nothing);
+    Journal::open(&mut device).record(&mut device, list(8)).unwrap_err();
+    nor.medium_mut().power_on();
+    Journal::open(&mut device).record(&mut device, list(9)).unwrap();
+    nor.medium_mut().break_word(0x1_0400 + 4 * RECORD_LEN);
+    assert_eq!(sequence(&Journal::open(&mut device)), 9);
+
+    for operation in 0..erases + 2 * words {
+        let nor = Small::with(nor.medium().clone());
+        let mut device = flash(&nor);
+        nor.medium_mut().cut_at(operation, Cut::Nothing);
+        Journal::open(&mut device).record(&mut device, list(10)).unwrap_err();
+        nor.medium_mut().power_on();
+        assert!(sequence(&Journal::open(&mut device)) >= 9, "cut at {operation}");
+    }
+}
+
+/// A page that is not erased, or takes nothing, for good: with a third part the journal goes on.
+#[test]
+fn boot4_a_part_that_fails_for_good_is_passed_over() {
+    for kind in [Medium::fail_to_erase, Medium::fail_to_program, Medium::wear_out, Medium::break_word] {
+        for part in 0..3 {
+            let nor = Nor::<8, 4096>::new(FLASH_LEN);
+            let mut device = flash_of(&nor, 3);
+            let mut journal = Journal::open(&mut device);
+            for number in 1..=200 {
+                if number == 30 {
+                    for word in (0..4096).step_by(8) {
+                        kind(&mut nor.medium_mut(), 0x1_0000 + part * 4096 + word);
+                    }
+                }
+                if number % 7 == 0 {
+                    journal = Journal::open(&mut device);
+                }
+                // What was in a part that reads no more is the only thing lost.
+                journal.record(&mut device, list(number)).unwrap();
+                assert_eq!(sequence(&Journal::open(&mut device)), number, "part {part}");
+            }
+        }
+    }
 }

@@ -19,7 +19,7 @@ fn the_documented_layout_is_one() {
     assert_eq!(layout.image_address(), 0x2101_1000);
     assert_eq!(layout.image_capacity(), 0x7_F000);
     assert_eq!(layout.flash_len(), 0x11_1000);
-    assert_eq!(layout.region(Area::Journal(Half::Second)), Region { start: 0x3000, len: 0x1000 });
+    assert_eq!(layout.region(Area::Journal(1)), Region { start: 0x3000, len: 0x1000 });
     assert_eq!(layout.region(Area::Slot(Slot::B)), Region { start: 0x9_1000, len: 0x8_0000 });
     assert_eq!(layout.region(Area::Slot(Slot::Kept)), Region { start: 0x9_0000, len: 0x8_0000 });
 }
@@ -62,7 +62,7 @@ fn wrong_descriptions_are_refused() {
         (
             "odd halves",
             LayoutError::Unequal,
-            Regions { journal: Region { start: 0x20_0000, len: 0x3000 }, ..GOOD },
+            Regions { journal: Region { start: 0x20_0000, len: 0x5000 }, ..GOOD },
         ),
         (
             "no page for marks",
@@ -102,9 +102,12 @@ fn wrong_descriptions_are_refused() {
     assert_eq!(Layout::new(small), Err(LayoutError::TooSmall), "provisioning half below a record");
     let small = Regions { revocation: Region { start: 0x4000, len: 0x1000 }, ..page };
     assert_eq!(Layout::new(small), Err(LayoutError::TooSmall), "revocation half below a list of each domain");
-    let small = Regions { journal: Region { start: 0x2000, len: 2048 }, ..page };
-    assert_eq!(Layout::new(small), Err(LayoutError::TooSmall), "journal half below six records");
-    Layout::new(Regions { journal: Region { start: 0x2000, len: 3072 }, ..page }).unwrap();
+    let small = Regions { journal: Region { start: 0x2000, len: 1024 }, ..page };
+    assert_eq!(Layout::new(small), Err(LayoutError::TooSmall), "journal part below six records");
+    for (len, parts) in [(2048, 2), (3072, 3), (6144, 3), (4096, 2)] {
+        let layout = Layout::new(Regions { journal: Region { start: 0x2000, len }, ..page }).unwrap();
+        assert_eq!(layout.journal_parts(), parts, "{len} bytes");
+    }
 }
 
 const KIB: u32 = 1024;

@@ -30,7 +30,7 @@ every!(statuses, status_name: Status {
 
 every!(events, event_name: Event {
     Provisioned => Event::Provisioned(7),
-    RevocationStored => Event::RevocationStored(RevocationPointer { half: Half::First, sequences: [1, 0] }),
+    RevocationStored => Event::RevocationStored([1, 0]),
     InstallStarted => Event::InstallStarted(NEW),
     Committed => Event::Committed(128),
     Matched => Event::Matched(SlotProof::forged(Purpose::Install, NEW)),

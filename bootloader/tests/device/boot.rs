@@ -1,7 +1,7 @@
 //! The boot rules (docs/boot-rules.md).
 
 use bootloader::journal::RECORD_LEN;
-use bootloader::layout::{Area, Half, Slot};
+use bootloader::layout::{Area, Slot};
 use bootloader::mailbox::Request;
 use bootloader::state::Status;
 use device_harness::device::{Boot, Device, Failure, record};
@@ -116,8 +116,8 @@ fn a_pending_image_that_decayed_is_dropped() {
 /// The offset behind the newest record in the journal.
 fn journal_end(board: &Board) -> usize {
     let medium = board.nor.medium();
-    let records = [Half::First, Half::Second].into_iter().flat_map(|half| {
-        let region = board.layout.region(Area::Journal(half));
+    let records = (0..board.layout.journal_parts()).flat_map(|part| {
+        let region = board.layout.region(Area::Journal(part));
         let places = region.len as usize / RECORD_LEN;
         (0..places).map(move |index| region.start as usize + index * RECORD_LEN)
     });
@@ -158,8 +158,8 @@ fn a_place_in_the_journal_that_takes_no_record_does_not_stop_an_update() {
 #[test]
 fn what_is_confirmed_runs_on_when_the_journal_takes_no_record_any_more() {
     let (mut board, _, old, _) = pending();
-    for half in [Half::First, Half::Second] {
-        let region = board.layout.region(Area::Journal(half));
+    for part in 0..board.layout.journal_parts() {
+        let region = board.layout.region(Area::Journal(part));
         for at in (region.start..region.start + region.len).step_by(8) {
             board.nor.medium_mut().wear_out(at as usize);
         }

@@ -186,8 +186,9 @@ fn boot13_a_provisioned_device_whose_journal_is_lost_takes_no_block() {
     for sequence in 1..=8 {
         old.update(&factory.envelope(sequence, &image), &image);
     }
-    let journal = young.layout.region(Area::Journal(Half::First));
-    let (start, len) = (journal.start as usize, 2 * journal.len as usize);
+    let journal = young.layout.region(Area::Journal(0));
+    let parts = usize::from(young.layout.journal_parts());
+    let (start, len) = (journal.start as usize, parts * journal.len as usize);
     for (board, block_too) in [(&young, false), (&old, false), (&old, true)] {
         for unreadable in [true, false] {
             let mut board = board.twin();

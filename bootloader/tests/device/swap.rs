@@ -1,6 +1,6 @@
 //! Exchanges whose flash fails or decays, and what they cost (docs/boot-rules.md, Swap).
 
-use bootloader::layout::{Area, Half};
+use bootloader::layout::Area;
 use bootloader::state::{Status, SwapProgress};
 use device_harness::device::{Boot, record};
 use flash_model::Medium;
@@ -219,8 +219,9 @@ fn no_page_is_erased_more_than_three_times_an_update() {
         // Not confirmed: it goes back.
         assert!(matches!(board.boot(), Boot::Run(_)));
         assert_eq!(board.state().active.unwrap().sequence, 1);
-        let journal_pages =
-            [Half::First, Half::Second].map(|half| board.layout.region(Area::Journal(half)).start / 4096);
+        let parts = 0..board.layout.journal_parts();
+        let journal_pages: Vec<_> =
+            parts.map(|part| board.layout.region(Area::Journal(part)).start / 4096).collect();
         for (page, (before, after)) in before.iter().zip(board.nor.medium().erases()).enumerate() {
             let erases = after - before;
             if journal_pages.contains(&u32::try_from(page).unwrap()) {
@@ -239,8 +240,8 @@ fn boot23_a_first_image_that_the_journal_cannot_begin_to_swap_in_is_named() {
     let (mut board, factory) = board();
     let image = board.image(6000, 1);
     board.install(&factory.envelope(1, &image), &image).unwrap();
-    for half in [Half::First, Half::Second] {
-        let region = board.layout.region(Area::Journal(half));
+    for part in 0..board.layout.journal_parts() {
+        let region = board.layout.region(Area::Journal(part));
         for at in (region.start..region.start + region.len).step_by(8) {
             board.nor.medium_mut().fail(at as usize);
         }
@@ -250,4 +251,120 @@ fn boot23_a_first_image_that_the_journal_cannot_begin_to_swap_in_is_named() {
     board.nor.medium_mut().mend();
     assert!(matches!(board.boot(), Boot::Run(_)));
     assert_eq!(board.running(image.len()), image);
+}
+
+/// Words of an area, by their offset in the flash.
+fn words(board: &Board, area: Area) -> impl Iterator<Item = usize> {
+    let region = board.layout.region(area);
+    (region.start..region.start + region.len).step_by(8).map(|word| word as usize)
+}
+
+/// The slots of a board.
+fn slots(board: &Board) -> Vec<u8> {
+    board.nor.medium().bytes()[slot_a(board)..].to_vec()
+}
+
+/// A region for marks that does not answer for one boot: nothing is done again that was done.
+#[test]
+fn boot24_marks_that_do_not_read_for_a_while_lose_no_image() {
+    let (mut board, _, old, new) = pending();
+    let trial = {
+        let mut board = board.twin();
+        assert!(matches!(board.boot(), Boot::Run(_)));
+        board
+    };
+    let mut silences = 0;
+    for whole in [&mut board, &mut trial.twin()] {
+        for operation in 0..operations_of_a_boot(whole) {
+            let mut board = cut_in_boot(whole, operation);
+            let status = board.state().status;
+            if !matches!(status, Status::Swapping(_) | Status::Reverting(_)) {
+                continue;
+            }
+            let mut silent = board.twin();
+            for word in words(&board, Area::Progress) {
+                silent.nor.medium_mut().break_word(word);
+            }
+            let before = slots(&silent);
+            assert_eq!(silent.boot(), Boot::Stay(Some(Reason::SwapFailed)), "{operation}");
+            silences += 1;
+            assert!(slots(&silent) == before, "{operation}: something was done");
+            assert!(matches!(board.boot(), Boot::Run(_)), "{operation}");
+            if let Status::Swapping(_) = status {
+                assert_eq!(board.running(new.len()), new, "{operation}");
+                assert!(matches!(board.boot(), Boot::Run(_)), "{operation}: no way back");
+            }
+            assert_eq!(board.running(old.len()), old, "{operation}");
+        }
+    }
+    assert!(silences > 1000, "{silences}");
+}
+
+/// Marks that never read again: the device takes a new image.
+#[test]
+fn boot23_a_device_whose_marks_are_lost_for_good_takes_an_image() {
+    let (board, factory, _, new) = pending();
+    for operation in [60, 700, 1500, 3000] {
+        let mut board = cut_in_boot(&board, operation);
+        if !matches!(board.state().status, Status::Swapping(_)) {
+            continue;
+        }
+        for word in words(&board, Area::Progress) {
+            board.nor.medium_mut().break_word(word);
+            board.nor.medium_mut().fail(word);
+        }
+        assert_eq!(board.boot(), Boot::Stay(Some(Reason::SwapFailed)), "{operation}");
+        board.install(&factory.envelope(3, &new), &new).unwrap();
+        // Each step is a record now, also across a reset.
+        let mut cut = cut_in_boot(&board, 1200);
+        for board in [&mut board, &mut cut] {
+            assert!(matches!(board.boot(), Boot::Run(_)), "{operation}");
+            assert_eq!(board.running(new.len()), new, "{operation}");
+        }
+    }
+}
+
+/// A supply that fails in every swap: neither marks nor journal are worn out by it.
+#[test]
+fn boot25_a_reset_within_a_swap_erases_no_page_of_marks() {
+    let (mut board, _, _, new) = pending();
+    let erases = |board: &Board, area| {
+        let region = board.layout.region(area);
+        let page = (region.start / 4096) as usize;
+        board.nor.medium().erases().get(page).copied().unwrap_or(0)
+    };
+    let before = erases(&board, Area::Progress);
+    let journal = |board: &Board| (0..3).map(|part| erases(board, Area::Journal(part))).sum::<u32>();
+    let journal_before = journal(&board);
+    for reset in 0..60 {
+        board = cut_in_boot(&board, 100 + reset % 7);
+        assert!(matches!(board.state().status, Status::Swapping(_)), "{reset}");
+    }
+    assert!(erases(&board, Area::Progress) - before <= 1, "the marks");
+    assert!(journal(&board) - journal_before <= 9, "the journal");
+    assert!(matches!(board.boot(), Boot::Run(_)));
+    assert_eq!(board.running(new.len()), new);
+}
+
+/// A page of the journal that fails for good when a swap is under way, whatever power does meanwhile.
+#[test]
+fn boot23_a_page_of_the_journal_that_fails_within_a_swap_stops_nothing() {
+    for kind in [Medium::fail_to_erase, Medium::fail_to_program] {
+        for part in 0..3 {
+            let (board, factory, _, new) = pending();
+            let mut board = cut_in_boot(&board, 90);
+            assert!(matches!(board.state().status, Status::Swapping(_)));
+            for word in words(&board, Area::Journal(part)) {
+                kind(&mut board.nor.medium_mut(), word);
+            }
+            for reset in 0..40 {
+                board = cut_in_boot(&board, 60 + reset);
+            }
+            for sequence in 3..9 {
+                assert!(matches!(board.boot(), Boot::Run(_)), "part {part}");
+                board.application().confirm().unwrap();
+                board.install(&factory.envelope(sequence, &new), &new).unwrap();
+            }
+        }
+    }
 }

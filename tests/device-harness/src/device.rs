@@ -115,7 +115,7 @@ pub fn layout(page: u32, pages: u32) -> Layout {
         at += len;
         Region { start: at - len, len }
     };
-    let records = 1152u32.next_multiple_of(page);
+    let records = 960u32.next_multiple_of(page);
     let record = 1056u32.next_multiple_of(page);
     let lists = (2 * 1568u32).next_multiple_of(page);
     let head = 4096u32.next_multiple_of(page);
@@ -123,7 +123,7 @@ pub fn layout(page: u32, pages: u32) -> Layout {
         base: BASE,
         page,
         provisioning: region(2 * record),
-        journal: region(2 * records),
+        journal: region(3 * records),
         revocation: region(2 * lists),
         progress: region(page),
         slot_a: region(head + pages * page),

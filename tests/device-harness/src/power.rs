@@ -10,7 +10,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bootloader::journal::RECORD_LEN;
-use bootloader::layout::{Area, Half, Layout};
+use bootloader::layout::{Area, Layout};
 use bootloader::state::{BootState, Status};
 use flash_model::{Cut, Medium, Nor, Random};
 
@@ -135,8 +135,8 @@ fn cut_at<const WORD: usize, const PAGE: usize>(
 
 /// Whether the word at this offset is the last one of a record in the journal.
 fn ends_record(layout: Layout, offset: usize, word: usize) -> bool {
-    [Half::First, Half::Second].into_iter().any(|half| {
-        let region = layout.region(Area::Journal(half));
+    (0..layout.journal_parts()).any(|part| {
+        let region = layout.region(Area::Journal(part));
         let start = region.start as usize;
         (start..start + region.len as usize).contains(&offset)
             && (offset + word - start).is_multiple_of(RECORD_LEN)
