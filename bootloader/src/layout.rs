@@ -453,7 +453,9 @@ const fn larger(end: u32, region: Region) -> u32 {
 const ENVELOPE_LEN: u32 = offset_of(ENVELOPE_LEN_MAX);
 
 const fn head_len(page: u32) -> u32 {
-    ENVELOPE_LEN.next_multiple_of(page)
+    // A page is a power of two.
+    let rest = page.wrapping_sub(1);
+    ENVELOPE_LEN.saturating_add(rest) & !rest
 }
 
 const fn half(region: Region, which: Half) -> Region {

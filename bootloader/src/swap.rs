@@ -227,5 +227,8 @@ fn read_or_erased<F: NorFlash>(
 
 /// Pages of a slot that an image with its head takes.
 fn pages(layout: &Layout, image: Option<ImageRecord>) -> u32 {
-    image.map_or(0, |image| layout.head_len().saturating_add(image.size).div_ceil(layout.page()))
+    let page = layout.page();
+    let len = image.map_or(0, |image| layout.head_len().saturating_add(image.size));
+    // A page has bytes, and a division that nothing checks is a panic.
+    len.saturating_add(page.saturating_sub(1)).checked_div(page).unwrap_or(0)
 }

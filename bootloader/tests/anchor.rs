@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use sha2::{Digest as _, Sha256};
 use trust::author::{Signer as _, SoftwareKey};
+use trust::hash::Sha256;
 
 const DEVELOPMENT_ANCHOR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/keys/development-anchor.cose");
 
@@ -49,7 +49,7 @@ fn file(name: &str, content: &[u8]) -> PathBuf {
 
 #[test]
 fn the_development_anchor_is_the_key_of_its_published_seed() {
-    let seed: [u8; 32] = Sha256::digest(b"anchorage development anchor").into();
+    let seed: [u8; 32] = Sha256::of(b"anchorage development anchor");
     let key = SoftwareKey::from_seed(&seed).unwrap().public_key();
     assert_eq!(std::fs::read(DEVELOPMENT_ANCHOR).unwrap(), key.to_cose_key());
 }

@@ -5,11 +5,11 @@ mod scalar;
 use curve25519_dalek::EdwardsPoint;
 use curve25519_dalek::constants::ED25519_BASEPOINT_POINT;
 use curve25519_dalek::edwards::CompressedEdwardsY;
-use sha2::{Digest as _, Sha256, Sha512};
 
 use self::scalar::{SCALAR_BITS, Scalar};
 use crate::cbor::Reader;
 use crate::error::{Error, ErrorKind};
+use crate::hash::{Sha256, Sha512};
 
 /// Bytes of a [`Kid`].
 pub const KID_LEN: usize = 8;
@@ -144,7 +144,7 @@ fn challenge(r: &[u8; 32], key: &[u8; 32], message: &[&[u8]]) -> Scalar {
     for part in [&r[..], key].iter().chain(message) {
         hash.update(part);
     }
-    Scalar::from_wide_bytes(&hash.finalize().into())
+    Scalar::from_wide_bytes(&hash.finish())
 }
 
 /// A window of a scalar: three bits, because eight times a point is the one multiple that the library doubles to.
@@ -199,7 +199,7 @@ fn decompress(bytes: &[u8; 32]) -> Option<EdwardsPoint> {
 #[inline(never)]
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
-    Sha256::digest(bytes).into()
+    Sha256::of(bytes)
 }
 
 /// RFC 8032 section 5.1.3: y must lie below p = 2^255 - 19 (little-endian, the top bit is the sign of x).

@@ -33,6 +33,7 @@ mod credential;
 mod error;
 #[cfg(feature = "fault-injection")]
 pub mod fault;
+pub mod hash;
 #[cfg(feature = "host")]
 pub mod host;
 mod key;

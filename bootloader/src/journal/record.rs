@@ -167,10 +167,10 @@ impl Pass {
     fn field(&mut self, field: &mut [u8]) {
         let end = self.at.saturating_add(field.len());
         if let Some(place) = self.bytes.get_mut(self.at..end) {
-            if self.writes {
-                place.copy_from_slice(field)
-            } else {
-                field.copy_from_slice(place)
+            // Byte by byte: what copies slices of unproven length links a panic.
+            for (place, field) in place.iter_mut().zip(field) {
+                let (to, from) = if self.writes { (place, *field) } else { (field, *place) };
+                *to = from;
             }
             self.at = end;
         }

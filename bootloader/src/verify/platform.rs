@@ -1,8 +1,8 @@
 //! The answers to the command processor: the identity of the device, and the content of one of its slots.
 
 use embedded_storage::nor_flash::NorFlash;
-use sha2::{Digest as _, Sha256};
 use suit_manifest::{ComponentId, Digest, Platform, PlatformError, Reason};
+use trust::hash::Sha256;
 
 use crate::flash::Flash;
 use crate::layout::{Area, Slot, UNIT, offset_of};
@@ -55,7 +55,7 @@ impl<'p, F: NorFlash> SlotPlatform<'p, F> {
             hash.update(read.get(..len).ok_or(unreadable)?);
             done = done.saturating_add(CHUNK_LEN);
         }
-        Ok(hash.finalize().into())
+        Ok(hash.finish())
     }
 }
 

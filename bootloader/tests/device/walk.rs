@@ -10,10 +10,10 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use sha2::{Digest as _, Sha256};
 use suit_manifest::author::{Command, Parameter, Sequences, compose};
 use suit_manifest::{DeviceIdentity, Envelope, Reason, image_reference_for};
 use trust::TrustStore;
+use trust::hash::Sha256;
 use update_protocol::profile::Object;
 
 type Board = Device<8, 4096>;
@@ -47,7 +47,7 @@ impl Bench {
     }
 
     fn digest(&self, image: usize) -> [u8; 32] {
-        Sha256::digest(&self.images[image]).into()
+        Sha256::of(&self.images[image])
     }
 
     /// Asks the host, then each device to the end, and demands one answer.

@@ -144,7 +144,9 @@ impl Receiver {
         let (Some(to), Some(from)) = (buffer.get_mut(self.received..end), payload.get(..taken)) else {
             return;
         };
-        to.copy_from_slice(from);
+        for (to, from) in to.iter_mut().zip(from) {
+            *to = *from;
+        }
         self.received = end;
         if is_last {
             self.phase = Phase::Complete;

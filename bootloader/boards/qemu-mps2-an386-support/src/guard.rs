@@ -42,7 +42,7 @@ fn apply(mpu: &mut MPU, rules: &[Rule]) {
     release(mpu);
     for (number, rule) in (0_u32..).zip(rules) {
         // The field holds the exponent less one.
-        let size = (rule.len.ilog2() - 1) << 1;
+        let size = (rule.len.trailing_zeros() - 1) << 1;
         // SAFETY: the rules leave the program what it uses: its code, its RAM, devices (by the default map).
         unsafe {
             mpu.rnr.write(number);
