@@ -178,6 +178,15 @@ impl Journal {
         Ok(self.append(flash, state)?)
     }
 
+    /// Puts any state into the journal, as an attacker with access to the flash would.
+    ///
+    /// # Errors
+    /// [`FlashError`] if no place takes the record.
+    #[cfg(feature = "fault-injection")]
+    pub fn forge<F: NorFlash>(&mut self, flash: &mut Flash<F>, state: BootState) -> Result<(), FlashError> {
+        self.append(flash, state)
+    }
+
     /// Records a step of the present procedure by a mark, or by a record where no mark is taken; the event that begins
     /// a procedure by a record. `source` gives the CRC of what the next step reads.
     ///

@@ -13,6 +13,7 @@ mod image;
 mod process;
 mod qemu;
 mod size;
+mod skip;
 mod suite;
 mod tidy;
 mod tools;
@@ -48,6 +49,8 @@ enum Task {
     Image(image::Arguments),
     /// Start the Cortex-M4 board in QEMU and print its bus address
     Qemu(qemu::Arguments),
+    /// Skip each instruction of the loader once, in an emulator: nothing forged may boot
+    Skip(skip::Arguments),
     /// Run the fuzz targets under libFuzzer
     Fuzz(fuzz::Arguments),
     /// Measure chain verification and transfer rate
@@ -81,6 +84,7 @@ fn perform(workspace: &Workspace, task: &Task) -> anyhow::Result<()> {
         Task::Tidy(tidy) => tidy::run(workspace, tidy),
         Task::Image(image) => image::run(workspace, image),
         Task::Qemu(qemu) => qemu::run(workspace, qemu),
+        Task::Skip(skip) => skip::run(workspace, skip),
         Task::Fuzz(fuzz) => fuzz::run(workspace, fuzz),
         Task::Bench(bench) => bench::run(workspace, bench),
     }

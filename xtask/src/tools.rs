@@ -48,8 +48,8 @@ const STRIP: SystemTool = tool("strip", "binutils");
 const GIT: SystemTool = tool("git", "git");
 const KILL: SystemTool = tool("kill", "procps");
 const SETPRIV: SystemTool = tool("setpriv", "util-linux");
-/// The tests against python-can make an environment of their own.
-const PYTHON: SystemTool =
+/// The tests against python-can make an environment of their own, and others are made below `target/tools`.
+pub(crate) const PYTHON: SystemTool =
     SystemTool { program: "python3", package: "python3-venv", probe: &["-c", "import venv, ensurepip"] };
 
 /// What the steps of `cargo xtask test` call, beyond Rust and the C compiler that it links with.
@@ -92,6 +92,21 @@ impl CargoTool {
         }
         Ok(program)
     }
+}
+
+/// The interpreter of an environment below `target/tools` that has these packages; made once.
+pub(crate) fn provide_python(workspace: &Workspace, name: &str, packages: &[&str]) -> Result<PathBuf> {
+    let environment = workspace.directory("tools")?.join(name);
+    let interpreter = environment.join("bin/python");
+    let complete = environment.join("complete");
+    let wanted = packages.join("\n");
+    if std::fs::read_to_string(&complete).is_ok_and(|installed| installed == wanted) {
+        return Ok(interpreter);
+    }
+    process::output(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&environment))?;
+    process::output(Command::new(&interpreter).args(["-m", "pip", "install", "--quiet"]).args(packages))?;
+    std::fs::write(complete, wanted)?;
+    Ok(interpreter)
 }
 
 /// Installs what is missing by apt when we are root; else says the command.

@@ -15,6 +15,7 @@ use crate::authoring::{Authority, Release};
 use crate::demo::device::Device;
 use crate::demo::technician::Technician;
 use crate::process::{self, Guard};
+use crate::tools;
 use crate::workspace::Workspace;
 
 const PACKAGES: [&str; 4] = ["python-can==4.6.1", "msgpack==1.2.4", "can-isotp==2.0.7", "udsoncan==1.26.1"];
@@ -185,17 +186,7 @@ impl Update<'_> {
 
     /// An interpreter with udsoncan; its environment is made once per target directory.
     fn python(&self) -> Result<PathBuf> {
-        let environment = self.workspace.target().join("tools/udsoncan");
-        let interpreter = environment.join("bin/python");
-        let complete = environment.join("complete");
-        let wanted = PACKAGES.join("\n");
-        if std::fs::read_to_string(&complete).is_ok_and(|installed| installed == wanted) {
-            return Ok(interpreter);
-        }
-        process::output(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&environment))?;
-        process::output(Command::new(&interpreter).args(["-m", "pip", "install", "--quiet"]).args(PACKAGES))?;
-        std::fs::write(complete, wanted)?;
-        Ok(interpreter)
+        tools::provide_python(self.workspace, "udsoncan", &PACKAGES)
     }
 
     fn relay(&self) -> Result<PathBuf> {

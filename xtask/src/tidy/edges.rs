@@ -11,7 +11,7 @@ use super::{Finding, Rule};
 const UNBOUND: [&str; 3] = ["system-tests", "fuzz-targets", "xtask"];
 
 /// What each package may name, as a normal, build or development dependency.
-const ALLOWED: [(&str, &[&str]); 20] = [
+const ALLOWED: [(&str, &[&str]); 21] = [
     ("trust", &[]),
     ("firmware-image", &[]),
     ("suit-manifest", &["trust"]),
@@ -26,6 +26,19 @@ const ALLOWED: [(&str, &[&str]); 20] = [
     ("flash-model", &[]),
     ("device-harness", &["bootloader", "flash-model", "suit-manifest", "trust", "update-protocol"]),
     ("emulator", &["qemu-mps2-an386-layout"]),
+    (
+        "fault-injection",
+        &[
+            "bootloader",
+            "device-harness",
+            "emulator",
+            "flash-array",
+            "qemu-mps2-an386-support",
+            "suit-manifest",
+            "trust",
+            "update-protocol",
+        ],
+    ),
     ("flash-array", &[]),
     ("demo-application", &["bootloader", "update-protocol"]),
     ("qemu-mps2-an386-layout", &[]),

@@ -34,9 +34,10 @@ fn main() -> ! {
     static mut REQUEST: [u8; MAX_REQUEST_LEN as usize] = [0; _];
     static mut ANSWER: [u8; MAX_ANSWER_LEN] = [0; _];
 
-    let wake = mailbox::take(LISTENING);
+    // Memory protection before anything is read that others wrote.
     // SAFETY: the first and only start of this program.
     let mut machine = unsafe { Machine::start(Program::Loader) };
+    let wake = mailbox::take(LISTENING);
     // SAFETY: taken once, and nothing else of the loader touches the PSRAM.
     let psram = unsafe { Psram::take() };
     let buffers = Buffers { envelope: ENVELOPE, list: LIST };

@@ -1,0 +1,105 @@
+//! What an attack achieved: judged by the loader library over the flash that it left.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use bootloader::state::BootState;
+use qemu_mps2_an386_support::LAYOUT;
+use serde::Serialize;
+
+use crate::cases::Prepared;
+use crate::subject::Subject;
+use crate::workers::{Attack, End};
+
+/// How far the jump leads into an image: its reset vector, without the thumb bit.
+const RESET_VECTOR: u32 = 8;
+
+/// The success of an attack.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Finding {
+    /// Something runs that must not.
+    Boots,
+    /// It runs after a further reset.
+    BootsLater,
+    /// The sequence floor fell.
+    FloorFell,
+    /// A revocation list is forgotten.
+    RevocationFell,
+    /// The device counts as new.
+    ProvisioningLost,
+}
+
+/// The verdict about an attack.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Verdict {
+    /// Its successes.
+    pub(crate) findings: Vec<Finding>,
+    /// Nothing runs any more, although something should.
+    pub(crate) is_lost: bool,
+}
+
+/// Judges the attacks of one case.
+pub(crate) struct Judge<'p> {
+    prepared: &'p Prepared,
+    before: BootState,
+    folder: PathBuf,
+    known: HashMap<(String, Option<u32>), Verdict>,
+}
+
+impl<'p> Judge<'p> {
+    /// Of the device that was prepared; the memories lie in this folder.
+    pub(crate) fn new(prepared: &'p Prepared, folder: &std::path::Path) -> Result<Self> {
+        let before = prepared.subject.state()?;
+        Ok(Self { prepared, before, folder: folder.to_owned(), known: HashMap::new() })
+    }
+
+    /// The verdict about an attack.
+    pub(crate) fn judge(&mut self, attack: &Attack) -> Result<Verdict> {
+        let key = (attack.flash.clone(), (attack.end == End::Image).then_some(attack.pc));
+        if let Some(verdict) = self.known.get(&key) {
+            return Ok(verdict.clone());
+        }
+        let verdict =
+            self.examine(attack).with_context(|| format!("the flash {} cannot be judged", attack.flash))?;
+        self.known.insert(key, verdict.clone());
+        Ok(verdict)
+    }
+
+    fn examine(&self, attack: &Attack) -> Result<Verdict> {
+        let memory = std::fs::read(self.folder.join(&attack.flash))?;
+        let subject = Subject::of(memory);
+        let mut findings = self.losses(&subject.state()?);
+        if attack.end == End::Image
+            && !(self.is_allowed(&subject) && attack.pc == LAYOUT.image_address() + RESET_VECTOR)
+        {
+            findings.push(Finding::Boots);
+        }
+        let runs = subject.settle()?;
+        if runs && !self.is_allowed(&subject) {
+            findings.push(Finding::BootsLater);
+        }
+        findings.extend(self.losses(&subject.state()?));
+        findings.sort_unstable();
+        findings.dedup();
+        Ok(Verdict { findings, is_lost: self.prepared.allowed.is_some() && !runs })
+    }
+
+    /// Whether slot A holds the image that may run.
+    fn is_allowed(&self, subject: &Subject) -> bool {
+        self.prepared.allowed.as_ref().is_some_and(|image| subject.running(image.len()) == *image)
+    }
+
+    /// What the journal forgot.
+    fn losses(&self, after: &BootState) -> Vec<Finding> {
+        let mut domains = self.before.domains.iter().zip(&after.domains);
+        let fell = domains.any(|(before, after)| after.list_sequence < before.list_sequence);
+        let losses = [
+            (after.floor < self.before.floor, Finding::FloorFell),
+            (fell, Finding::RevocationFell),
+            (self.before.provisioned && !after.provisioned, Finding::ProvisioningLost),
+        ];
+        losses.into_iter().filter_map(|(is_lost, finding)| is_lost.then_some(finding)).collect()
+    }
+}

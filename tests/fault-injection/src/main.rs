@@ -1,0 +1,107 @@
+//! Skips each instruction of the built loader once, in an emulated Cortex-M4, from the reset to the jump, and judges
+//! what the device does: nothing forged may run, now or after any reset, and no floor may fall. docs/attacks.md, T14;
+//! `cargo xtask skip` builds the loader and starts this.
+#![forbid(unsafe_code)]
+
+mod cases;
+mod judge;
+mod loader;
+mod plan;
+mod report;
+mod subject;
+mod workers;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Result, ensure};
+use clap::Parser;
+
+use crate::cases::{CASES, Case};
+use crate::judge::Judge;
+use crate::loader::Loader;
+use crate::plan::Plan;
+use crate::report::Report;
+use crate::workers::Workers;
+
+/// Skip each instruction of the loader once, from the reset to the jump
+#[derive(Parser)]
+pub(crate) struct Arguments {
+    /// The loader, an ELF for the emulated board
+    #[arg(long)]
+    loader: PathBuf,
+    /// An ELF of the same code with line tables, for the source lines in the report
+    #[arg(long)]
+    lines: Option<PathBuf>,
+    /// A Python interpreter that has unicorn
+    #[arg(long)]
+    python: PathBuf,
+    /// Attack this case only (repeatable) [default: all]
+    #[arg(long = "case", value_name = "NAME")]
+    cases: Vec<String>,
+    /// List the cases
+    #[arg(long)]
+    list: bool,
+    /// Skip this instruction only: its address in hex, and the number of its execution (repeatable)
+    #[arg(long, value_name = "ADDRESS[:NUMBER]")]
+    at: Vec<plan::Place>,
+    /// Attack only the code that decides, each instruction at its first execution
+    #[arg(long)]
+    brief: bool,
+    /// Take the comparison before the jump out of the loader: a control that must find forged boots
+    #[arg(long)]
+    without_evidence: bool,
+    /// Attacks at once [default: one for each core]
+    #[arg(long, value_name = "NUMBER")]
+    jobs: Option<usize>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(&arguments) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("fault-injection: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether no attack succeeded.
+fn run(arguments: &Arguments) -> Result<bool> {
+    if arguments.list {
+        for Case { name, about, .. } in &CASES {
+            println!("{name:18} {about}");
+        }
+        return Ok(true);
+    }
+    for name in &arguments.cases {
+        ensure!(CASES.iter().any(|case| case.name == name), "there is no case `{name}`; see --list");
+    }
+    let loader = Loader::read(&arguments.loader, arguments.lines.as_deref())?;
+    let workers = Workers::new(arguments, &loader)?;
+    let mut reports = Vec::new();
+    for case in CASES
+        .iter()
+        .filter(|case| arguments.cases.is_empty() || arguments.cases.iter().any(|name| name == case.name))
+    {
+        let prepared = case.prepare()?;
+        let trace = workers.trace(&prepared.subject)?;
+        let plan = Plan::new(&trace, &loader, arguments)?;
+        let mut report = Report::new(case.name, &plan);
+        let mut judge = Judge::new(&prepared, workers.folder())?;
+        workers.attack(case.name, &prepared.subject, &plan, |attack| {
+            report.add(attack, judge.judge(attack)?, &loader);
+            Ok(())
+        })?;
+        if !arguments.json {
+            report.print(!arguments.at.is_empty());
+        }
+        reports.push(report);
+    }
+    report::finish(&reports, arguments.json)
+}

@@ -1,0 +1,173 @@
+//! The device whose loader is attacked: the flash of the emulated board in memory, and the loader library over it. It
+//! makes the flash of each case, and judges the flash that an attack leaves.
+
+use std::cell::RefCell;
+use std::convert::Infallible;
+use std::rc::Rc;
+
+use anyhow::{Result, anyhow, bail};
+use bootloader::flash::Flash;
+use bootloader::journal::Journal;
+use bootloader::layout::{Area, Slot};
+use bootloader::mailbox::Request;
+use bootloader::session::Description;
+use bootloader::state::BootState;
+use bootloader::{Boot, Buffers, Loader, Session, application};
+use device_harness::device::wake;
+use flash_array::{FlashArray, Store, store_len};
+use qemu_mps2_an386_support::LAYOUT;
+use qemu_mps2_an386_support::layout::FLASH_LEN;
+use update_protocol::profile::Object;
+use update_protocol::uds::server::{Download, Handler as _};
+
+/// Bytes of the PSRAM that the flash takes.
+pub(crate) const STORE_LEN: usize = store_len(FLASH_LEN) as usize;
+/// More resets than any procedure needs.
+const RESETS_MAX: usize = 8;
+
+const DESCRIPTION: Description =
+    Description { loader_version: "test", max_request_len: 4095, factory_tag: 0x0123_4567_89AB_CDEF };
+
+#[derive(Clone, Debug)]
+struct Memory(Rc<RefCell<Vec<u8>>>);
+
+impl Store for Memory {
+    type Error = Infallible;
+
+    fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), Infallible> {
+        let start = offset as usize;
+        bytes.copy_from_slice(&self.0.borrow()[start..start + bytes.len()]);
+        Ok(())
+    }
+
+    fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), Infallible> {
+        let start = offset as usize;
+        self.0.borrow_mut()[start..start + bytes.len()].copy_from_slice(bytes);
+        Ok(())
+    }
+}
+
+type Array = FlashArray<Memory>;
+
+/// A device that no attack has reached yet, or what one left.
+pub(crate) struct Subject(Memory);
+
+impl Subject {
+    /// A new chip.
+    pub(crate) fn new() -> Self {
+        Self::of(vec![0; STORE_LEN])
+    }
+
+    /// A device with this memory.
+    pub(crate) fn of(memory: Vec<u8>) -> Self {
+        Self(Memory(Rc::new(RefCell::new(memory))))
+    }
+
+    /// Its memory.
+    pub(crate) fn memory(&self) -> Vec<u8> {
+        self.0.0.borrow().clone()
+    }
+
+    fn flash(&self) -> Result<Flash<Array>> {
+        let array = FlashArray::power_up(self.0.clone(), FLASH_LEN).map_err(|error| anyhow!("{error:?}"))?;
+        Flash::new(array, LAYOUT).map_err(|error| anyhow!("{error:?}"))
+    }
+
+    /// What the journal says.
+    pub(crate) fn state(&self) -> Result<BootState> {
+        Ok(*application::Device::open(self.flash()?).state())
+    }
+
+    /// A reset; whether an image runs.
+    pub(crate) fn boot(&self) -> Result<bool> {
+        self.with_loader(None, |boot| Ok(matches!(boot, Boot::Run(_))))
+    }
+
+    /// Resets until nothing changes any more; whether an image runs then.
+    pub(crate) fn settle(&self) -> Result<bool> {
+        for _ in 0..RESETS_MAX {
+            let before = self.memory();
+            let runs = self.boot()?;
+            if self.memory() == before {
+                return Ok(runs);
+            }
+        }
+        bail!("the device does not come to rest within {RESETS_MAX} resets")
+    }
+
+    /// Ends the trial of the running image.
+    pub(crate) fn confirm(&self) -> Result<()> {
+        application::Device::open(self.flash()?).confirm().map(drop).map_err(|error| anyhow!("{error:?}"))
+    }
+
+    fn with_loader<T>(
+        &self,
+        request: Option<Request>,
+        use_it: impl FnOnce(Boot<'_, Array>) -> Result<T>,
+    ) -> Result<T> {
+        let (mut envelope, mut list) = ([0; _], [0; _]);
+        let buffers = Buffers { envelope: &mut envelope, list: &mut list };
+        use_it(Loader::start(self.flash()?, buffers).boot(&wake(request), DESCRIPTION))
+    }
+
+    /// Sends objects in one session.
+    pub(crate) fn send(&self, objects: &[(Object, &[u8])]) -> Result<()> {
+        self.with_loader(Some(Request::ProgrammingSession { answer: true }), |boot| {
+            let Boot::Stay(mut session) = boot else { bail!("the loader was asked for") };
+            objects.iter().try_for_each(|(object, bytes)| download(&mut session, *object, bytes))
+        })
+    }
+
+    /// Installs, tries and confirms a release.
+    pub(crate) fn update(&self, envelope: &[u8], image: &[u8]) -> Result<()> {
+        self.send(&[(Object::Envelope, envelope), (Object::Image { offset: 0 }, image)])?;
+        if !self.boot()? {
+            bail!("the new image does not boot");
+        }
+        self.confirm()
+    }
+
+    /// Puts a head and an image into a slot, as an attacker with access to the flash would.
+    pub(crate) fn place(&self, slot: Slot, envelope: &[u8], image: &[u8]) -> Result<()> {
+        let mut flash = self.flash()?;
+        let result = flash.erase_area(Area::Slot(slot)).and_then(|()| {
+            flash.program_padded(Area::Slot(slot), 0, envelope)?;
+            flash.program_padded(Area::Slot(slot), LAYOUT.head_len(), image)
+        });
+        result.map_err(|error| anyhow!("{error:?}"))
+    }
+
+    /// Puts a state into the journal, as an attacker with access to the flash would.
+    pub(crate) fn forge(&self, change: impl FnOnce(&mut BootState)) -> Result<()> {
+        let mut flash = self.flash()?;
+        let mut journal = Journal::open(&mut flash);
+        let mut state = *journal.state();
+        change(&mut state);
+        journal.forge(&mut flash, state).map_err(|error| anyhow!("{error:?}"))
+    }
+
+    /// Flips a bit of a slot.
+    pub(crate) fn flip(&self, slot: Slot, offset: u32, bit: u8) {
+        let at = LAYOUT.region(Area::Slot(slot)).start + offset;
+        self.0.0.borrow_mut()[at as usize] ^= 1 << bit;
+    }
+
+    /// The bytes of slot A that the loader would run: the image of this many bytes.
+    pub(crate) fn running(&self, len: usize) -> Vec<u8> {
+        let start = (LAYOUT.region(Area::Slot(Slot::A)).start + LAYOUT.head_len()) as usize;
+        self.0.0.borrow()[start..start + len].to_vec()
+    }
+}
+
+fn download(session: &mut Session<'_, Array>, object: Object, bytes: &[u8]) -> Result<()> {
+    let address = object.address().ok_or_else(|| anyhow!("{object:?} has no address"))?;
+    let size = u32::try_from(bytes.len())?;
+    let mut result = session.open_object(Download { address, size });
+    let mut offset = 0;
+    for block in bytes.chunks(1024) {
+        result = result.and_then(|_| session.write_object(offset, block));
+        offset += u32::try_from(block.len())?;
+    }
+    let result = result.and_then(|()| session.finish_object());
+    result.map_err(|nrc| anyhow!("{object:?} was refused: {nrc:?}, {:?}", session.refusal()))
+}
