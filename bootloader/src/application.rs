@@ -45,7 +45,7 @@ impl<F: NorFlash> Device<F> {
     /// Reads journal and provisioning block; writes nothing.
     pub fn open(mut flash: Flash<F>) -> Self {
         let journal = Journal::open(&mut flash);
-        let provisioning = provisioning::load(&mut flash);
+        let provisioning = provisioning::load(&mut flash, journal.state());
         Self { flash, journal, provisioning }
     }
 

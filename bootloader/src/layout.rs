@@ -28,14 +28,23 @@ pub(crate) const fn offset_of(len: usize) -> u32 {
     len as u32
 }
 
-/// Header before a stored record (provisioning block, revocation list).
-pub(crate) const RECORD_HEADER_LEN: usize = UNIT;
-/// Bytes a half of the provisioning region holds at least.
-const PROVISIONING_HALF_LEN: u32 = offset_of(RECORD_HEADER_LEN + PROVISIONING_BLOCK_LEN_MAX);
+/// Header before a stored object.
+pub(crate) const OBJECT_HEADER_LEN: usize = UNIT;
+/// Bytes a half of the region of stored objects holds at least: a provisioning block, a list of each domain, and later
+/// the anchor set, the report and the device keys.
+pub const STORED_HALF_LEN: u32 = offset_of(
+    object(PROVISIONING_BLOCK_LEN_MAX)
+        + DOMAINS_MAX * object(REVOCATION_LIST_LEN_MAX)
+        + object(1024)
+        + 2 * object(512),
+);
+/// Bytes of flash for an object.
+#[allow(clippy::arithmetic_side_effects, reason = "of constants")]
+const fn object(len: usize) -> usize {
+    OBJECT_HEADER_LEN + len
+}
 /// Bytes a part of the journal holds at least.
 const JOURNAL_PART_LEN: u32 = offset_of(JOURNAL_PART_RECORDS * JOURNAL_RECORD_LEN);
-/// Bytes a half of the revocation region holds at least: a list of each domain.
-const REVOCATION_HALF_LEN: u32 = offset_of(DOMAINS_MAX * (RECORD_HEADER_LEN + REVOCATION_LIST_LEN_MAX));
 
 /// Sectors of one length that lie one after the other in a flash device.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -92,13 +101,11 @@ pub struct Regions {
     /// Bytes of a page, the unit of a swap: a power of two, 512 to 131072, a multiple of the driver's erase size. On a
     /// part with uneven sectors: the largest sector of a slot.
     pub page: u32,
-    /// Two equal halves of whole pages, each at least 1056 bytes: the provisioning block, twice.
-    pub provisioning: Region,
+    /// Two equal halves of whole pages, each at least 6336 bytes: the stored objects, twice.
+    pub stored: Region,
     /// Two or three equal parts of whole pages, each at least 960 bytes: six records. Three, if it divides into three
     /// such parts: then a page of it that fails for good stops nothing.
     pub journal: Region,
-    /// Two equal halves of whole pages, each at least 3136 bytes: a list of each of two domains.
-    pub revocation: Region,
     /// Whole pages, for the marks of progress: a mark takes 16 bytes, or a word if that is more. A swap of `n` pages
     /// makes `2 n` of them.
     pub progress: Region,
@@ -182,12 +189,10 @@ pub enum Slot {
 /// A named part of flash. The loader reads, programs and erases nothing outside one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Area {
-    /// One copy of the provisioning block.
-    Provisioning(Half),
+    /// One half of the stored objects.
+    Stored(Half),
     /// One part of the journal, counted from 0.
     Journal(u8),
-    /// One half of the revocation region.
-    Revocation(Half),
     /// The marks of progress.
     Progress,
     /// A slot: the head, then the image.
@@ -209,8 +214,8 @@ impl Layout {
     /// # use bootloader::layout::{Layout, Region, Regions};
     /// # const REGIONS: Regions = Regions {
     /// #     base: 0x2100_0000, page: 4096,
-    /// #     provisioning: Region { start: 0, len: 8192 }, journal: Region { start: 0x2000, len: 8192 },
-    /// #     revocation: Region { start: 0x4000, len: 16384 }, progress: Region { start: 0x8000, len: 8192 },
+    /// #     stored: Region { start: 0, len: 16384 }, journal: Region { start: 0x4000, len: 12288 },
+    /// #     progress: Region { start: 0x8000, len: 8192 },
     /// #     slot_a: Region { start: 0x1_0000, len: 0x8_0000 }, slot_b: Region { start: 0x9_0000, len: 0x8_1000 },
     /// #     ram: Region { start: 0x2000_0000, len: 0x1_0000 },
     /// # };
@@ -231,22 +236,13 @@ impl Layout {
             Err(error) => return Err(error),
         };
         // Every region is whole pages; on a part whose sectors are uneven `on` compares with those.
-        let [p, j, v, s, a, b] = [r.provisioning, r.journal, r.revocation, r.progress, r.slot_a, r.slot_b];
-        if !whole(p, page)
-            || !whole(j, page)
-            || !whole(v, page)
-            || !whole(s, page)
-            || !whole(a, page)
-            || !whole(b, page)
-        {
+        let [o, j, s, a, b] = [r.stored, r.journal, r.progress, r.slot_a, r.slot_b];
+        if !whole(o, page) || !whole(j, page) || !whole(s, page) || !whole(a, page) || !whole(b, page) {
             return Err(LayoutError::Unaligned);
         }
         let third = part(j, 3, 0);
         let parts = if j.len.is_multiple_of(3) && whole(third, page) { thirds(third) } else { 2 };
-        if !whole(half(p, Half::First), page)
-            || !whole(part(j, parts, 0), page)
-            || !whole(half(v, Half::First), page)
-        {
+        if !whole(half(o, Half::First), page) || !whole(part(j, parts, 0), page) {
             return Err(LayoutError::Unequal);
         }
         Self::check(regions, parts, 0xFF)
@@ -268,8 +264,8 @@ impl Layout {
     /// };
     /// # const fn region(start: u32, len: u32) -> Region { Region { start: start * KIB, len: len * KIB } }
     /// # const REGIONS: Regions = Regions {
-    /// #     base: 0x0800_0000, page: 128 * KIB, provisioning: region(1024, 32), journal: region(1056, 32),
-    /// #     revocation: region(128, 256), progress: region(64, 64), slot_a: region(384, 512), slot_b: region(1152, 640),
+    /// #     base: 0x0800_0000, page: 128 * KIB, stored: region(1024, 32), journal: region(1056, 32),
+    /// #     progress: region(64, 64), slot_a: region(384, 512), slot_b: region(1152, 640),
     /// #     ram: Region { start: 0x2000_0000, len: 0x1_0000 },
     /// # };
     /// const LAYOUT: Layout = match Layout::on(&PART, REGIONS) {
@@ -291,19 +287,18 @@ impl Layout {
             Ok(page) => page,
             Err(error) => return Err(error),
         };
-        let [p, j, v, s, a, b] = [r.provisioning, r.journal, r.revocation, r.progress, r.slot_a, r.slot_b];
+        let [o, j, s, a, b] = [r.stored, r.journal, r.progress, r.slot_a, r.slot_b];
         let third = self::part(j, 3, 0);
         let is_thirds = j.len.is_multiple_of(3) && third.len != 0 && part.has(j, third.len);
         let parts = if is_thirds { thirds(third) } else { 2 };
-        if !p.len.is_multiple_of(2) || !j.len.is_multiple_of(parts as u32) || !v.len.is_multiple_of(2) {
+        if !o.len.is_multiple_of(2) || !j.len.is_multiple_of(parts as u32) {
             return Err(LayoutError::Unequal);
         }
-        if p.len == 0 || j.len == 0 || v.len == 0 || s.len == 0 || !is_pages(a, page) || !is_pages(b, page) {
+        if o.len == 0 || j.len == 0 || s.len == 0 || !is_pages(a, page) || !is_pages(b, page) {
             return Err(LayoutError::Unaligned);
         }
-        if !part.has(p, p.len / 2)
+        if !part.has(o, o.len / 2)
             || !part.has(j, self::part(j, parts, 0).len)
-            || !part.has(v, v.len / 2)
             || !part.has(s, s.len)
             || !part.has(a, page)
             || !part.has(b, page)
@@ -316,19 +311,11 @@ impl Layout {
     /// What holds on every part.
     const fn check(regions: Regions, journal_parts: u8, erased: u8) -> Result<Self, LayoutError> {
         let page = regions.page;
-        let all = [
-            regions.provisioning,
-            regions.journal,
-            regions.revocation,
-            regions.progress,
-            regions.slot_a,
-            regions.slot_b,
-        ];
+        let all = [regions.stored, regions.journal, regions.progress, regions.slot_a, regions.slot_b];
         // `for` is not const yet; an array pattern names each pair's members instead of indexing.
-        let [p, j, r, s, a, b] = all;
-        if p.end().is_none()
+        let [o, j, s, a, b] = all;
+        if o.end().is_none()
             || j.end().is_none()
-            || r.end().is_none()
             || s.end().is_none()
             || a.end().is_none()
             || b.end().is_none()
@@ -341,25 +328,19 @@ impl Layout {
         if a.len.saturating_add(page) != b.len {
             return Err(LayoutError::Unequal);
         }
-        if half(p, Half::First).len < PROVISIONING_HALF_LEN
+        if half(o, Half::First).len < STORED_HALF_LEN
             || part(j, journal_parts, 0).len < JOURNAL_PART_LEN
-            || half(r, Half::First).len < REVOCATION_HALF_LEN
             || a.len <= head_len(page)
         {
             return Err(LayoutError::TooSmall);
         }
-        if p.overlaps(j)
-            || p.overlaps(r)
-            || p.overlaps(s)
-            || p.overlaps(a)
-            || p.overlaps(b)
-            || j.overlaps(r)
+        if o.overlaps(j)
+            || o.overlaps(s)
+            || o.overlaps(a)
+            || o.overlaps(b)
             || j.overlaps(s)
             || j.overlaps(a)
             || j.overlaps(b)
-            || r.overlaps(s)
-            || r.overlaps(a)
-            || r.overlaps(b)
             || s.overlaps(a)
             || s.overlaps(b)
             || a.overlaps(b)
@@ -416,10 +397,9 @@ impl Layout {
     pub const fn flash_len(&self) -> u32 {
         let r = &self.regions;
         let mut end = 0;
-        let [p, j, v, s, a, b] = [r.provisioning, r.journal, r.revocation, r.progress, r.slot_a, r.slot_b];
-        end = larger(end, p);
+        let [o, j, s, a, b] = [r.stored, r.journal, r.progress, r.slot_a, r.slot_b];
+        end = larger(end, o);
         end = larger(end, j);
-        end = larger(end, v);
         end = larger(end, s);
         end = larger(end, a);
         larger(end, b)
@@ -429,9 +409,8 @@ impl Layout {
     #[must_use]
     pub const fn region(&self, area: Area) -> Region {
         match area {
-            Area::Provisioning(which) => half(self.regions.provisioning, which),
+            Area::Stored(which) => half(self.regions.stored, which),
             Area::Journal(index) => part(self.regions.journal, self.journal_parts, index),
-            Area::Revocation(which) => half(self.regions.revocation, which),
             Area::Progress => self.regions.progress,
             Area::Slot(Slot::A) => self.regions.slot_a,
             Area::Slot(Slot::B) => Region {

@@ -14,6 +14,7 @@ use crate::provisioning::{self, Identity, ProvisioningBlock};
 use crate::refusal::Refusal;
 use crate::revocation::{self, ListBuffer, StoredLists};
 use crate::state::{BootState, Event, ImageRecord, Status};
+use crate::stored::{self, DEVICE, Kind};
 use crate::token::{Purpose, SlotProof};
 use crate::verify::{EnvelopeBuffer, VerifiedImage, Verifier};
 
@@ -45,12 +46,15 @@ impl<'b, F: NorFlash> Loader<'b, F> {
     pub fn start(mut flash: Flash<F>, buffers: Buffers<'b>) -> Self {
         let journal = Journal::open(&mut flash);
         let mut anchors = AnchorSet::EMPTY;
-        let identity = match (journal.recovery(), provisioning::load(&mut flash)) {
-            (Recovery::Lost, _) | (Recovery::Blank, Some(_)) => Err(Reason::JournalCorrupt),
+        let is_lost = match journal.recovery() {
+            Recovery::Found => false,
+            Recovery::Lost => true,
+            Recovery::Blank => stored::is_used(&mut flash),
+        };
+        let identity = match provisioning::load(&mut flash, journal.state()) {
+            _ if is_lost => Err(Reason::JournalCorrupt),
             _ if !journal.state().provisioned => Err(Reason::NotProvisioned),
-            (_, Some(block))
-                if provisioning::check_anchors(&block.anchors, anchor::IS_COMPILED_IN).is_ok() =>
-            {
+            Some(block) if provisioning::check_anchors(&block.anchors, anchor::IS_COMPILED_IN).is_ok() => {
                 anchors = block.anchors;
                 Ok(block.identity)
             }
@@ -207,7 +211,7 @@ impl<'b, F: NorFlash> Loader<'b, F> {
         // Marks of a test in the factory.
         self.flash.erase_area(Area::Progress)?;
         // Both copies read back before the journal makes the block final.
-        provisioning::store(&mut self.flash, bytes)?;
+        stored::replace(&mut self.flash, self.journal.state(), (Kind::Provisioning, DEVICE), bytes)?;
         self.journal.record(&mut self.flash, Event::Provisioned(block.sequence_floor))?;
         self.identity = Ok(block.identity);
         self.anchors = anchor::effective(block.anchors);
@@ -236,7 +240,7 @@ impl<'b, F: NorFlash> Loader<'b, F> {
     /// Writes again what decayed and of which a whole copy is left. Where that fails, the copy still counts.
     pub(crate) fn mend(&mut self) {
         let _ = self.journal.mend(&mut self.flash);
-        let _ = provisioning::mend(&mut self.flash);
+        let _ = stored::mend(&mut self.flash, &mut self.journal);
     }
 
     /// Succeeds when the device has an identity and anchors.

@@ -1,17 +1,16 @@
-//! The revocation lists in flash: the newest one of each domain, as it was signed, in the half to which the journal
-//! points. A newer list goes to the other half, together with those of the other domains; then the journal points
-//! there. The loader verifies lists again at each use.
+//! The revocation lists in flash: the newest one of each domain, as it was signed, a stored object
+//! ([`crate::stored`]). The loader verifies lists again at each use, and the journal has their numbers.
 
 use embedded_storage::nor_flash::NorFlash;
 use suit_manifest::Reason;
 use trust::{AnchorSet, DOMAINS_MAX, Domain, Replacement, RevocationList};
 
-use crate::flash::{Flash, FlashError};
+use crate::flash::Flash;
 use crate::journal::Journal;
-use crate::layout::{Area, Half, REVOCATION_LIST_LEN_MAX};
+use crate::layout::REVOCATION_LIST_LEN_MAX;
 use crate::refusal::Refusal;
 use crate::state::{BootState, DomainNumbers, Event};
-use crate::stored::{self, Found, Kind};
+use crate::stored::{self, Kind};
 
 /// Room for one list.
 pub type ListBuffer = [u8; REVOCATION_LIST_LEN_MAX];
@@ -26,10 +25,6 @@ pub(crate) struct StoredLists {
 impl StoredLists {
     pub(crate) fn of(state: &BootState) -> Self {
         Self { set: state.set, domains: state.domains }
-    }
-
-    fn half(self) -> Half {
-        if self.set.is_multiple_of(2) { Half::Second } else { Half::First }
     }
 }
 
@@ -50,21 +45,11 @@ pub(crate) fn load<'l, F: NorFlash>(
     }
     // From here on a list is missed that is not found, however its place reads.
     let damaged = Refusal::of(Reason::RevocationMalformed);
-    let mut offset = 0u32;
-    // A half holds at most one list for each domain.
-    for _ in 0..=DOMAINS_MAX {
-        match stored::read(flash, Area::Revocation(lists.half()), offset, Kind::RevocationList, buffer) {
-            Found::Record { owner, len } if owner == domain.0.0 => {
-                let bytes = buffer.get(..len).ok_or(damaged)?;
-                let list = RevocationList::verify(bytes, anchors.as_slice()).map_err(|_| damaged)?;
-                let is_it = list.domain() == domain && list.sequence() == number;
-                return if is_it { Ok(Some(list)) } else { Err(damaged) };
-            }
-            Found::Record { len, .. } => offset = offset.saturating_add(stored::footprint(len)),
-            Found::Nothing | Found::Damaged => return Err(damaged),
-        }
-    }
-    Err(damaged)
+    let len = stored::load(flash, lists.set, (Kind::RevocationList, domain.0.0), buffer).ok_or(damaged)?;
+    let bytes = buffer.get(..len).ok_or(damaged)?;
+    let list = RevocationList::verify(bytes, anchors.as_slice()).map_err(|_| damaged)?;
+    let is_it = list.domain() == domain && list.sequence() == number;
+    if is_it { Ok(Some(list)) } else { Err(damaged) }
 }
 
 /// Verifies a received list and puts it in the place of its domain's older one.
@@ -96,28 +81,10 @@ pub(crate) fn accept<F: NorFlash>(
     *number = list.sequence().max(*number);
 
     journal.affirm(flash)?;
-    let to = lists.half().other();
-    flash.erase_area(Area::Revocation(to))?;
-    let mut offset = 0u32;
-    for domain in anchors.domains() {
-        let bytes = if domain == list.domain() {
-            received
-        } else {
-            match load(flash, lists, anchors, domain, buffer) {
-                Ok(Some(other)) => other.as_bytes(),
-                // One that does not read is left out. The journal keeps its number: the domain stays locked out.
-                Ok(None) | Err(_) => continue,
-            }
-        };
-        let (owner, len) = (domain.0.0, bytes.len());
-        stored::write(flash, Area::Revocation(to), offset, (Kind::RevocationList, owner), bytes)?;
-        // A list that is not in flash revokes nothing: the journal must not point to it.
-        let found = stored::read(flash, Area::Revocation(to), offset, Kind::RevocationList, buffer);
-        if found != (Found::Record { owner, len }) {
-            return Err(FlashError::NotProgrammed.into());
-        }
-        offset = offset.saturating_add(stored::footprint(len));
-    }
+    // A list of another domain that does not read is left out. The journal keeps its number: the domain stays locked out.
+    stored::replace(flash, journal.state(), (Kind::RevocationList, list.domain().0.0), received)?;
     journal.record(flash, Event::RevocationStored(sequences))?;
+    // The list counts; if its second copy fails, the next boot tries again.
+    let _ = stored::mend(flash, journal);
     Ok(())
 }

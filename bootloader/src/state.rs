@@ -13,6 +13,10 @@ const SWAP_FAILED: u16 = Reason::SwapFailed.code();
 /// The highest number of marks.
 pub(crate) const MARKS_MAX: u32 = 0xFF_FFFF;
 
+/// How often the loader tries to write a copy of the stored objects again that it cannot write: each try erases its
+/// pages. The next set is another try.
+pub(crate) const FAILED_MENDS_MAX: u8 = 3;
+
 /// Boots an image gets to confirm itself before it is reverted.
 pub const TRIAL_BOOTS: u8 = 1;
 
@@ -167,10 +171,12 @@ impl BootState {
 /// A change of the state. An event that depends on a verified image takes the proof of it.
 #[derive(PartialEq, Eq, Debug)]
 pub enum Event {
-    /// The provisioning block was written; the floor is at least this.
+    /// The first set of stored objects was written, with the provisioning block; the floor is at least this.
     Provisioned(u64),
     /// A set of stored objects with newer revocation lists was written; the list-sequence of each domain.
     RevocationStored([u64; DOMAINS_MAX]),
+    /// A copy of the stored objects could not be written again.
+    MendFailed,
     /// An envelope was authenticated, its conditions hold, and its head is in slot B.
     InstallStarted(ImageRecord),
     /// Image bytes below this offset are in slot B.
@@ -242,6 +248,7 @@ impl BootState {
         match event {
             Event::Provisioned(floor) => {
                 self.floor = self.floor.max(floor);
+                self.begin_set();
                 !core::mem::replace(&mut self.provisioned, true) && status == Status::Idle
             }
             Event::RevocationStored(sequences) => {
@@ -250,6 +257,10 @@ impl BootState {
                     .iter_mut()
                     .zip(sequences)
                     .all(|(domain, new)| new >= core::mem::replace(&mut domain.list_sequence, new))
+            }
+            Event::MendFailed => {
+                self.failed_mends = self.failed_mends.saturating_add(1);
+                self.failed_mends <= FAILED_MENDS_MAX
             }
             Event::InstallStarted(image) => {
                 self.status = Status::Installing { offset: 0 };
@@ -349,9 +360,18 @@ impl BootState {
         self.is_unmarked = false;
     }
 
+    /// The number of the set of stored objects after the present one.
+    #[must_use]
+    pub const fn next_set(&self) -> u16 {
+        match self.set.checked_add(1) {
+            Some(next) => next,
+            None => 1,
+        }
+    }
+
     /// The next set of stored objects counts.
     fn begin_set(&mut self) {
-        self.set = self.set.wrapping_add(1);
+        self.set = self.next_set();
         self.failed_mends = 0;
     }
 

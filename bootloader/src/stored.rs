@@ -1,16 +1,25 @@
-//! A record in an area of its own: header, then the bytes as they were received (docs/flash-layout.md, Stored
-//! records). The header is programmed last, so a record with a header is whole; its CRC detects decay.
+//! Stored objects: the provisioning block, the newest revocation list of each domain, and later others, as they were
+//! received (docs/flash-layout.md, Stored objects). One mechanism for all kinds: the objects of a device are a set, and
+//! both halves of the region hold it. The journal names the set that counts. A new set goes to one half while the other
+//! one keeps the old set; then the journal names the new one, and the other half becomes its copy.
 
 use embedded_storage::nor_flash::NorFlash;
 
+#[cfg(feature = "loader")]
+use crate::checksum::Checksum;
 use crate::checksum::checksum;
-use crate::flash::{Flash, FlashError};
-use crate::layout::{Area, RECORD_HEADER_LEN, UNIT, offset_of};
+use crate::flash::Flash;
+#[cfg(feature = "loader")]
+use crate::flash::FlashError;
+#[cfg(feature = "loader")]
+use crate::journal::{Journal, JournalError};
+use crate::layout::{Area, Half, OBJECT_HEADER_LEN, UNIT, offset_of};
+#[cfg(feature = "loader")]
+use crate::state::{BootState, Event, FAILED_MENDS_MAX};
 
 const VERSION: u8 = 1;
-const HEADER_LEN: u32 = offset_of(RECORD_HEADER_LEN);
-
-/// The kind of a record; a reader of one kind takes no other.
+const HEADER_LEN: u32 = offset_of(OBJECT_HEADER_LEN);
+/// The kind of an object. A loader copies objects of a kind that it does not know with its set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
     Provisioning = 1,
@@ -18,91 +27,251 @@ pub(crate) enum Kind {
     RevocationList = 2,
 }
 
-/// The owner of a record: the domain of a list, zeros for a provisioning block.
+/// The owner of an object: the domain of a list, zeros for an object of the device.
 pub(crate) type Owner = [u8; 8];
+/// What there is one object of.
+pub(crate) type Name = (Kind, Owner);
+/// The owner of the provisioning block.
+pub(crate) const DEVICE: Owner = [0; 8];
 
-/// The content at an offset.
+/// The header of an object.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Found {
-    /// A record; this many of its bytes were put into the buffer.
-    Record { owner: Owner, len: usize },
-    /// Nothing was written there.
-    Nothing,
-    /// Bytes that are not a whole record.
-    Damaged,
+struct Header {
+    kind: u8,
+    owner: Owner,
+    /// Bytes of the object.
+    len: u16,
+    /// CRC over them.
+    crc: u32,
+    /// The set that it belongs to.
+    set: u16,
 }
 
-/// Bytes of flash that a record takes, a multiple of [`UNIT`].
+impl Header {
+    fn encode(&self) -> [u8; OBJECT_HEADER_LEN] {
+        let mut bytes = [0; OBJECT_HEADER_LEN];
+        let ([l0, l1], [c0, c1, c2, c3]) = (self.len.to_be_bytes(), self.crc.to_be_bytes());
+        let [s0, s1] = self.set.to_be_bytes();
+        let [o0, o1, o2, o3, o4, o5, o6, o7] = self.owner;
+        let fields =
+            [self.kind, VERSION, l0, l1, o0, o1, o2, o3, o4, o5, o6, o7, c0, c1, c2, c3, s0, s1, 0, 0];
+        if let Some(place) = bytes.first_chunk_mut() {
+            *place = fields;
+        }
+        if let Some((content, crc)) = bytes.split_last_chunk_mut::<4>() {
+            *crc = checksum(&[content]).to_be_bytes();
+        }
+        bytes
+    }
+
+    /// It counts if it is written the same again.
+    fn decode(bytes: &[u8; OBJECT_HEADER_LEN]) -> Option<Self> {
+        let (&[kind, _, l0, l1, o0, o1, o2, o3, o4, o5, o6, o7, c0, c1, c2, c3, s0, s1], _) =
+            bytes.split_first_chunk()?;
+        let header = Self {
+            kind,
+            owner: [o0, o1, o2, o3, o4, o5, o6, o7],
+            len: u16::from_be_bytes([l0, l1]),
+            crc: u32::from_be_bytes([c0, c1, c2, c3]),
+            set: u16::from_be_bytes([s0, s1]),
+        };
+        (header.encode() == *bytes).then_some(header)
+    }
+
+    fn is(&self, (kind, owner): Name) -> bool {
+        self.kind == kind as u8 && self.owner == owner
+    }
+
+    /// Bytes of the object in flash, a multiple of [`UNIT`].
+    fn padded_len(&self) -> u32 {
+        u32::from(self.len).next_multiple_of(const { offset_of(UNIT) })
+    }
+
+    /// Where the object after this one begins.
+    fn end(&self, offset: u32) -> u32 {
+        offset.saturating_add(HEADER_LEN).saturating_add(self.padded_len())
+    }
+}
+
+/// The header in this half.
+#[inline(never)]
+fn header_in<F: NorFlash>(flash: &mut Flash<F>, half: Half, offset: u32) -> Option<Header> {
+    let mut bytes = [0; OBJECT_HEADER_LEN];
+    flash.read(Area::Stored(half), offset, &mut bytes).ok()?;
+    Header::decode(&bytes)
+}
+
+/// The header of the object of this set at an offset, from the first half that has it.
+fn header_at<F: NorFlash>(flash: &mut Flash<F>, set: u16, offset: u32) -> Option<Header> {
+    [Half::First, Half::Second]
+        .into_iter()
+        .find_map(|half| header_in(flash, half, offset).filter(|header| header.set == set))
+}
+
+/// Whether a half holds this object whole.
 #[cfg(feature = "loader")]
-pub(crate) fn footprint(len: usize) -> u32 {
-    let padded = len.checked_next_multiple_of(UNIT).and_then(|len| len.checked_add(RECORD_HEADER_LEN));
-    padded.and_then(|len| u32::try_from(len).ok()).unwrap_or(u32::MAX)
+#[inline(never)]
+fn is_whole<F: NorFlash>(flash: &mut Flash<F>, half: Half, offset: u32, header: &Header) -> bool {
+    if header_in(flash, half, offset) != Some(*header) {
+        return false;
+    }
+    let mut crc = Checksum::new();
+    let mut at = offset.saturating_add(HEADER_LEN);
+    let mut rest = usize::from(header.len);
+    while rest > 0 {
+        let (mut unit, len) = ([0; UNIT], rest.min(UNIT));
+        if flash.read(Area::Stored(half), at, &mut unit).is_err() {
+            return false;
+        }
+        crc.update(unit.get(..len).unwrap_or(&[]));
+        at = at.saturating_add(const { offset_of(UNIT) });
+        rest = rest.saturating_sub(len);
+    }
+    crc.value() == header.crc
 }
 
-/// Reads the record at `offset`; `buffer` holds whole [`UNIT`]s and at least the longest record of its kind.
-pub(crate) fn read<F: NorFlash>(
+/// Reads an object of a set into the buffer, which holds whole [`UNIT`]s and the longest object of its kind, from the
+/// first half that holds it whole; its length.
+#[inline(never)]
+pub(crate) fn load<F: NorFlash>(
     flash: &mut Flash<F>,
-    area: Area,
-    offset: u32,
-    kind: Kind,
+    set: u16,
+    name: Name,
     buffer: &mut [u8],
-) -> Found {
-    let mut header = [0; RECORD_HEADER_LEN];
-    match flash.read(area, offset, &mut header) {
-        Err(FlashError::OutOfArea) => return Found::Nothing,
-        Err(
-            FlashError::Geometry | FlashError::Unreadable | FlashError::NotProgrammed | FlashError::NotErased,
-        ) => return Found::Damaged,
-        Ok(()) if flash.is_erased(&header) => return Found::Nothing,
-        Ok(()) => {}
+) -> Option<usize> {
+    let mut offset = 0;
+    while let Some(header) = header_at(flash, set, offset) {
+        if header.is(name) {
+            let len = usize::from(header.len);
+            let body = buffer.get_mut(..len.next_multiple_of(UNIT))?;
+            let at = offset.saturating_add(HEADER_LEN);
+            return [Half::First, Half::Second].into_iter().find_map(|half| {
+                flash.read(Area::Stored(half), at, body).ok()?;
+                let bytes = body.get(..len)?;
+                (checksum(&[bytes]) == header.crc).then_some(len)
+            });
+        }
+        offset = header.end(offset);
     }
-    read_body(flash, area, offset, kind, &header, buffer).unwrap_or(Found::Damaged)
+    None
 }
 
-fn read_body<F: NorFlash>(
-    flash: &mut Flash<F>,
-    area: Area,
-    offset: u32,
-    kind: Kind,
-    header: &[u8; RECORD_HEADER_LEN],
-    buffer: &mut [u8],
-) -> Option<Found> {
-    let (fields, rest) = header.split_first_chunk::<12>()?;
-    let (crc, padding) = rest.split_first_chunk::<4>()?;
-    let [found_kind, version, len_high, len_low, owner @ ..] = *fields;
-    if found_kind != kind as u8 || version != VERSION || padding.iter().any(|&byte| byte != 0) {
-        return None;
-    }
-    let len = usize::from(u16::from_be_bytes([len_high, len_low]));
-    let body = buffer.get_mut(..len.checked_next_multiple_of(UNIT)?)?;
-    if !body.is_empty() {
-        flash.read(area, offset.checked_add(HEADER_LEN)?, body).ok()?;
-    }
-    let bytes = body.get(..len)?;
-    (checksum(&[fields, bytes]) == u32::from_be_bytes(*crc)).then_some(Found::Record { owner, len })
-}
-
-/// Writes a record into erased flash.
+/// Whether an object of any set was ever written.
 #[cfg(feature = "loader")]
-pub(crate) fn write<F: NorFlash>(
+pub(crate) fn is_used<F: NorFlash>(flash: &mut Flash<F>) -> bool {
+    [Half::First, Half::Second].into_iter().any(|half| header_in(flash, half, 0).is_some())
+}
+
+/// Whether a half holds each object of the set that the other one holds.
+#[cfg(feature = "loader")]
+#[inline(never)]
+fn holds_all<F: NorFlash>(flash: &mut Flash<F>, set: u16, half: Half) -> bool {
+    let mut offset = 0;
+    while let Some(header) = header_at(flash, set, offset) {
+        if !is_whole(flash, half, offset, &header) && is_whole(flash, half.other(), offset, &header) {
+            return false;
+        }
+        offset = header.end(offset);
+    }
+    true
+}
+
+/// Writes the set after the one that the journal names, with this object in the place of the one with its name: into
+/// one half, while the other one keeps all of the old set. The first set of a device goes to both.
+///
+/// # Errors
+/// [`FlashError`] if no half is free for it, or does not take it; the old set is as it was.
+#[cfg(feature = "loader")]
+#[inline(never)]
+pub(crate) fn replace<F: NorFlash>(
     flash: &mut Flash<F>,
-    area: Area,
-    offset: u32,
-    (kind, owner): (Kind, Owner),
+    state: &BootState,
+    name: Name,
     bytes: &[u8],
 ) -> Result<(), FlashError> {
-    let [len_high, len_low] = u16::try_from(bytes.len()).map_err(|_| FlashError::OutOfArea)?.to_be_bytes();
-    let mut header = [0; RECORD_HEADER_LEN];
-    if let Some((fields, rest)) = header.split_first_chunk_mut::<12>() {
-        let [o0, o1, o2, o3, o4, o5, o6, o7] = owner;
-        *fields = [kind as u8, VERSION, len_high, len_low, o0, o1, o2, o3, o4, o5, o6, o7];
-        if let Some(crc) = rest.first_chunk_mut::<4>() {
-            *crc = checksum(&[fields, bytes]).to_be_bytes();
+    let (set, next) = (state.set, state.next_set());
+    let to = if holds_all(flash, set, Half::Second) { Half::First } else { Half::Second };
+    if !holds_all(flash, set, to.other()) {
+        return Err(FlashError::Unreadable);
+    }
+    write_set(flash, to, (set, next), Some((name, bytes)))?;
+    if set == 0 { write_set(flash, to.other(), (next, next), None) } else { Ok(()) }
+}
+
+/// Makes both halves hold all of the set that the journal names. A half that does not take it is left after some tries,
+/// until the next set.
+///
+/// # Errors
+/// Those of [`Journal::record`].
+#[cfg(feature = "loader")]
+#[inline(never)]
+pub(crate) fn mend<F: NorFlash>(flash: &mut Flash<F>, journal: &mut Journal) -> Result<(), JournalError> {
+    let set = journal.state().set;
+    for half in [Half::First, Half::Second] {
+        if journal.state().failed_mends < FAILED_MENDS_MAX
+            && !holds_all(flash, set, half)
+            && holds_all(flash, set, half.other())
+        {
+            // Another reading of the journal may name what this half holds.
+            journal.affirm(flash)?;
+            if write_set(flash, half, (set, set), None).is_err() {
+                journal.record(flash, Event::MendFailed)?;
+            }
         }
     }
-    let body = offset.checked_add(HEADER_LEN).ok_or(FlashError::OutOfArea)?;
-    if !bytes.is_empty() {
-        flash.program_padded(area, body, bytes)?;
+    Ok(())
+}
+
+/// Erases a half and copies the objects of the other one there, as objects of the set `to_set`; with `new` in the place
+/// of the object with its name. An object that is whole in no half is left out.
+#[cfg(feature = "loader")]
+#[inline(never)]
+fn write_set<F: NorFlash>(
+    flash: &mut Flash<F>,
+    to: Half,
+    (from_set, to_set): (u16, u16),
+    new: Option<(Name, &[u8])>,
+) -> Result<(), FlashError> {
+    flash.erase_area(Area::Stored(to))?;
+    let (from, mut read_at, mut write_at) = (to.other(), 0, 0u32);
+    while let Some(header) = header_in(flash, from, read_at).filter(|header| header.set == from_set) {
+        let is_replaced = new.is_some_and(|(name, _)| header.is(name));
+        if !is_replaced && is_whole(flash, from, read_at, &header) {
+            let mut done = HEADER_LEN;
+            while done < header.end(0) {
+                let mut unit = [0; UNIT];
+                flash.read(Area::Stored(from), read_at.saturating_add(done), &mut unit)?;
+                // Padding reads as erased, and need not be programmed.
+                if !flash.is_erased(&unit) {
+                    flash.program(Area::Stored(to), write_at.saturating_add(done), &unit)?;
+                }
+                done = done.saturating_add(const { offset_of(UNIT) });
+            }
+            write_at = seal(flash, to, write_at, Header { set: to_set, ..header })?;
+        }
+        read_at = header.end(read_at);
     }
-    flash.program(area, offset, &header)
+    if let Some(((kind, owner), bytes)) = new {
+        let len = u16::try_from(bytes.len()).map_err(|_| FlashError::OutOfArea)?;
+        let header = Header { kind: kind as u8, owner, len, crc: checksum(&[bytes]), set: to_set };
+        flash.program_padded(Area::Stored(to), write_at.saturating_add(HEADER_LEN), bytes)?;
+        seal(flash, to, write_at, header)?;
+    }
+    Ok(())
+}
+
+/// Programs the header after its object and reads both back; where the next object begins.
+#[cfg(feature = "loader")]
+fn seal<F: NorFlash>(
+    flash: &mut Flash<F>,
+    half: Half,
+    offset: u32,
+    header: Header,
+) -> Result<u32, FlashError> {
+    flash.program(Area::Stored(half), offset, &header.encode())?;
+    if is_whole(flash, half, offset, &header) {
+        Ok(header.end(offset))
+    } else {
+        Err(FlashError::NotProgrammed)
+    }
 }

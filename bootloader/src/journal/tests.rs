@@ -146,9 +146,8 @@ fn layout(page: u32, parts: u32) -> Layout {
     let region = |index: u32, len| Region { start: index * 0x1_0000, len };
     Layout::new(Regions {
         page,
-        provisioning: region(0, 0x4000),
+        stored: region(0, 0x4000),
         journal: region(1, 960u32.next_multiple_of(page) * parts),
-        revocation: region(2, 0x4000),
         progress: region(3, page),
         slot_a: region(4, 0x4000),
         slot_b: region(5, 0x4000 + page),

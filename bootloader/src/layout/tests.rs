@@ -3,9 +3,8 @@ use super::*;
 pub(crate) const GOOD: Regions = Regions {
     base: 0x2100_0000,
     page: 4096,
-    provisioning: Region { start: 0x0000, len: 0x2000 },
-    journal: Region { start: 0x2000, len: 0x2000 },
-    revocation: Region { start: 0x4000, len: 0x4000 },
+    stored: Region { start: 0x0000, len: 0x4000 },
+    journal: Region { start: 0x4000, len: 0x3000 },
     progress: Region { start: 0x8000, len: 0x2000 },
     slot_a: Region { start: 0x1_0000, len: 0x8_0000 },
     slot_b: Region { start: 0x9_0000, len: 0x8_1000 },
@@ -19,7 +18,7 @@ fn the_documented_layout_is_one() {
     assert_eq!(layout.image_address(), 0x2101_1000);
     assert_eq!(layout.image_capacity(), 0x7_F000);
     assert_eq!(layout.flash_len(), 0x11_1000);
-    assert_eq!(layout.region(Area::Journal(1)), Region { start: 0x3000, len: 0x1000 });
+    assert_eq!(layout.region(Area::Journal(1)), Region { start: 0x5000, len: 0x1000 });
     assert_eq!(layout.region(Area::Slot(Slot::B)), Region { start: 0x9_1000, len: 0x8_0000 });
     assert_eq!(layout.region(Area::Slot(Slot::Kept)), Region { start: 0x9_0000, len: 0x8_0000 });
 }
@@ -30,9 +29,8 @@ fn the_head_takes_whole_pages() {
         let region = |index: u32| Region { start: index * 0x10_000, len: 0x8000 };
         let layout = Layout::new(Regions {
             page,
-            provisioning: region(0),
+            stored: region(0),
             journal: region(1),
-            revocation: region(2),
             progress: region(3),
             slot_a: region(4),
             slot_b: Region { start: 0x5_0000, len: 0x8000 + page },
@@ -98,14 +96,13 @@ fn wrong_descriptions_are_refused() {
         assert_eq!(Layout::new(regions), Err(error), "{name}");
     }
     let page = Regions { page: 512, slot_b: Region { start: 0x9_0000, len: 0x8_0200 }, ..GOOD };
-    let small = Regions { provisioning: Region { start: 0, len: 2048 }, ..page };
-    assert_eq!(Layout::new(small), Err(LayoutError::TooSmall), "provisioning half below a record");
-    let small = Regions { revocation: Region { start: 0x4000, len: 0x1000 }, ..page };
-    assert_eq!(Layout::new(small), Err(LayoutError::TooSmall), "revocation half below a list of each domain");
-    let small = Regions { journal: Region { start: 0x2000, len: 1024 }, ..page };
+    let small = Regions { stored: Region { start: 0, len: 2 * 6144 }, ..page };
+    assert_eq!(Layout::new(small), Err(LayoutError::TooSmall), "half below an object of each kind");
+    Layout::new(Regions { stored: Region { start: 0, len: 2 * 6656 }, ..page }).unwrap();
+    let small = Regions { journal: Region { start: 0x4000, len: 1024 }, ..page };
     assert_eq!(Layout::new(small), Err(LayoutError::TooSmall), "journal part below six records");
     for (len, parts) in [(2048, 2), (3072, 3), (6144, 3), (4096, 2)] {
-        let layout = Layout::new(Regions { journal: Region { start: 0x2000, len }, ..page }).unwrap();
+        let layout = Layout::new(Regions { journal: Region { start: 0x4000, len }, ..page }).unwrap();
         assert_eq!(layout.journal_parts(), parts, "{len} bytes");
     }
 }
@@ -128,9 +125,8 @@ const fn region(start: u32, len: u32) -> Region {
 
 const ON_UNEVEN: Regions = Regions {
     page: 128 * KIB,
-    provisioning: region(1024, 32),
+    stored: region(1024, 32),
     journal: region(1056, 32),
-    revocation: region(128, 256),
     progress: region(64, 64),
     slot_a: region(384, 512),
     slot_b: region(1152, 640),
@@ -147,7 +143,7 @@ fn a_layout_on_uneven_sectors_has_whole_sectors_everywhere() {
         (
             "a half ends within a sector",
             LayoutError::Sectors,
-            Regions { revocation: region(128, 128), ..ON_UNEVEN },
+            Regions { stored: region(128, 128), ..ON_UNEVEN },
         ),
         (
             "slot of small sectors, in part",
@@ -161,7 +157,7 @@ fn a_layout_on_uneven_sectors_has_whole_sectors_everywhere() {
             Regions { journal: Region { len: 32 * KIB + 1, ..GOOD.journal }, ..ON_UNEVEN },
         ),
         ("no page for marks", LayoutError::Unaligned, Regions { progress: region(64, 0), ..ON_UNEVEN }),
-        ("overlap", LayoutError::Overlap, Regions { provisioning: region(1056, 32), ..ON_UNEVEN }),
+        ("overlap", LayoutError::Overlap, Regions { stored: region(1056, 32), ..ON_UNEVEN }),
         ("a page of no power of two", LayoutError::Page, Regions { page: 96 * KIB, ..ON_UNEVEN }),
     ];
     for (name, error, regions) in cases {

@@ -31,6 +31,7 @@ every!(statuses, status_name: Status {
 every!(events, event_name: Event {
     Provisioned => Event::Provisioned(7),
     RevocationStored => Event::RevocationStored([1, 0]),
+    MendFailed => Event::MendFailed,
     InstallStarted => Event::InstallStarted(NEW),
     Committed => Event::Committed(128),
     Matched => Event::Matched(SlotProof::forged(Purpose::Install, NEW)),

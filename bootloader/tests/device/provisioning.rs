@@ -17,10 +17,10 @@ type Board = Device<8, 4096>;
 #[test]
 fn a_block_that_was_not_programmed_is_not_final() {
     let block = provisioning_block(&[Factory::new(1).anchor()], None);
-    // In its header, and in its bytes.
-    for dead in [0, 40] {
+    // In its header, and in its bytes, of either copy.
+    for (half, dead) in [(Half::First, 0), (Half::First, 40), (Half::Second, 0), (Half::Second, 40)] {
         let mut board = Device::<8, 4096>::new(4);
-        let start = board.layout.region(Area::Provisioning(Half::First)).start as usize;
+        let start = board.layout.region(Area::Stored(half)).start as usize;
         board.nor.medium_mut().wear_out(start + dead);
         let refused = board.send(Object::ProvisioningBlock, &block).unwrap_err();
         assert_eq!(refused.reason(), Some(Reason::FlashFailed), "{dead}");
@@ -259,7 +259,7 @@ fn no_word_that_decays_loses_the_provisioning_block() {
     whole.provision(&factory);
     let image = whole.image(64, 1);
     whole.update(&factory.envelope(1, &image), &image);
-    let halves = [Half::First, Half::Second].map(|half| whole.layout.region(Area::Provisioning(half)));
+    let halves = [Half::First, Half::Second].map(|half| whole.layout.region(Area::Stored(half)));
     let len = provisioning_block(&[factory.anchor()], None).len() + 32;
     for region in halves {
         for word in (0..len).step_by(8) {
@@ -297,7 +297,7 @@ fn a_provisioned_device_whose_block_decayed_trusts_nobody() {
     let image = board.image(64, 1);
     board.update(&factory.envelope(1, &image), &image);
     for half in [Half::First, Half::Second] {
-        decay(&board, board.layout.region(Area::Provisioning(half)).start as usize + 40);
+        decay(&board, board.layout.region(Area::Stored(half)).start as usize + 40);
     }
 
     assert_eq!(board.boot(), Boot::Stay(Some(Reason::ProvisioningMalformed)));

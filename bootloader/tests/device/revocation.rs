@@ -1,5 +1,6 @@
 //! Revocation lists.
 
+use bootloader::journal::RECORD_LEN;
 use bootloader::layout::{Area, Half};
 use bootloader::state::Status;
 use device_harness::device::{Boot, Device, Failure, record};
@@ -47,7 +48,7 @@ fn a_list_takes_back_a_key_across_resets_and_never_grows_older() {
         let list = factory.revocation_list(sequence, kids);
         assert_eq!(refusal(&mut board, Object::RevocationList, &list), Some(reason));
     }
-    // Newer lists replace, back and forth between the two halves.
+    // Newer lists replace, set after set.
     for sequence in 6..12 {
         board
             .send(Object::RevocationList, &factory.revocation_list(sequence, &[stolen.release_kid()]))
@@ -129,7 +130,7 @@ fn retire(board: &Board, factory: &Factory) {
     let mut other = Board::new(4);
     let block = provisioning_block(&[retired, Factory::new(2).anchor()], None);
     other.send(Object::ProvisioningBlock, &block).unwrap();
-    let region = board.layout.region(Area::Provisioning(Half::First));
+    let region = board.layout.region(Area::Stored(Half::First));
     let place = region.start as usize..(region.start + 2 * region.len) as usize;
     board.nor.medium_mut().tamper(place.start, &other.nor.medium().bytes()[place]);
 }
@@ -205,14 +206,9 @@ fn each_domain_has_its_own_list() {
     assert_eq!(numbers, [(one.anchor().domain().0.0, 10), (two.anchor().domain().0.0, 2)]);
 }
 
-/// The half that holds the lists that count.
-fn current(board: &Board) -> Half {
-    if board.state().set % 2 == 1 { Half::First } else { Half::Second }
-}
-
 /// A board with two domains, one with list 9 and two with list 2, each of which takes back the signer's own release
-/// key; with what the half of the flash that holds them is called.
-fn two_anchors() -> (Board, [Factory; 2], Half) {
+/// key.
+fn two_anchors() -> (Board, [Factory; 2]) {
     let factories = [Factory::new(1), Factory::new(2)];
     let mut board = Board::new(4);
     let anchors: Vec<_> = factories.iter().map(Factory::anchor).collect();
@@ -221,17 +217,20 @@ fn two_anchors() -> (Board, [Factory; 2], Half) {
         let list = factory.revocation_list(sequence, &[factory.release_kid()]);
         board.send(Object::RevocationList, &list).unwrap();
     }
-    let half = current(&board);
-    (board, factories, half)
+    (board, factories)
 }
 
-/// Where the list of the anchor with this number lies in the half.
-fn list_at(board: &Board, half: Half, number: usize) -> usize {
-    let start = board.layout.region(Area::Revocation(half)).start as usize;
-    let medium = board.nor.medium();
-    let first = &medium.bytes()[start..];
-    let len = usize::from(u16::from_be_bytes([first[2], first[3]]));
-    start + number * (32 + len.next_multiple_of(32))
+/// Where the stored object with this number, the block being number 0, lies in both halves.
+fn object_at(board: &Board, number: usize) -> [usize; 2] {
+    [Half::First, Half::Second].map(|half| {
+        let mut at = board.layout.region(Area::Stored(half)).start as usize;
+        for _ in 0..number {
+            let medium = board.nor.medium();
+            let len = usize::from(u16::from_be_bytes([medium.bytes()[at + 2], medium.bytes()[at + 3]]));
+            at += 32 + len.next_multiple_of(32);
+        }
+        at
+    })
 }
 
 #[test]
@@ -239,12 +238,14 @@ fn a_list_that_decayed_is_not_forgotten_when_another_domain_sends_one() {
     // The other domain's list decayed, or the signer's own with it behind it.
     for (decayed, signer) in [(0, 1), (1, 0), (0, 0), (1, 1)] {
         for word in [None, Some(0), Some(32), Some(64)] {
-            let (mut board, factories, half) = two_anchors();
-            let at = list_at(&board, half, decayed);
-            match word {
-                Some(word) => board.nor.medium_mut().break_word(at + word),
-                // What has lost its charge reads as erased.
-                None => board.nor.medium_mut().tamper(at, &[0xFF; 32]),
+            let (mut board, factories) = two_anchors();
+            // Both copies.
+            for at in object_at(&board, 1 + decayed) {
+                match word {
+                    Some(word) => board.nor.medium_mut().break_word(at + word),
+                    // What has lost its charge reads as erased.
+                    None => board.nor.medium_mut().tamper(at, &[0xFF; 32]),
+                }
             }
             let image = board.image(64, 1);
             let owner = &factories[decayed];
@@ -276,22 +277,35 @@ fn a_list_that_decayed_is_not_forgotten_when_another_domain_sends_one() {
     }
 }
 
+/// Puts the stored objects of one board in the place of another one's.
+fn exchange_objects(board: &Board, other: &Board) {
+    let region = board.layout.region(Area::Stored(Half::First));
+    let place = region.start as usize..(region.start + 2 * region.len) as usize;
+    board.nor.medium_mut().tamper(place.start, &other.nor.medium().bytes()[place]);
+}
+
+/// In a set with the right number, and in one with an older number.
 #[test]
 fn key19_an_older_list_put_in_the_place_of_the_newest_lets_nobody_in() {
     let (mut board, factory) = board();
-    let region = board.layout.region(Area::Revocation(Half::First));
-    let (start, len) = (region.start as usize, region.len as usize);
-    board.send(Object::RevocationList, &factory.revocation_list(1, &[])).unwrap();
-    let older = board.nor.medium().bytes()[start..start + len].to_vec();
-    for sequence in [2, 3] {
-        let list = factory.revocation_list(sequence, &[factory.release_kid()]);
-        board.send(Object::RevocationList, &list).unwrap();
-    }
-    assert_eq!(current(&board), Half::First);
-    board.nor.medium_mut().tamper(start, &older);
+    let mut older = board.twin();
+    older.send(Object::RevocationList, &factory.revocation_list(1, &[])).unwrap();
+    let list = factory.revocation_list(2, &[factory.release_kid()]);
+    board.send(Object::RevocationList, &list).unwrap();
+    assert_eq!(board.state().set, older.state().set);
     let image = board.image(64, 1);
-    let reason = refusal(&mut board, Object::Envelope, &factory.envelope(1, &image));
-    assert_eq!(reason, Some(Reason::RevocationMalformed));
+    for sequence in [2, 3] {
+        let mut exchanged = board.twin();
+        exchange_objects(&exchanged, &older);
+        let reason = refusal(&mut exchanged, Object::Envelope, &factory.envelope(1, &image));
+        // An older set has no block that counts.
+        let shut = if sequence == 2 { Reason::RevocationMalformed } else { Reason::ProvisioningMalformed };
+        assert_eq!(reason, Some(shut));
+        let list = factory.revocation_list(3, &[factory.release_kid()]);
+        if sequence == 2 {
+            board.send(Object::RevocationList, &list).unwrap();
+        }
+    }
 }
 
 /// With the right number and under the name of the domain, as a device writes it on which both are of one domain.
@@ -307,9 +321,11 @@ fn key19_the_list_of_another_domain_in_its_place_lets_nobody_in() {
     });
     board.send(Object::RevocationList, &one.revocation_list(5, &[one.release_kid()])).unwrap();
     other.send(Object::RevocationList, &two.revocation_list(5, &[])).unwrap();
-    let region = board.layout.region(Area::Revocation(Half::First));
-    let place = region.start as usize..(region.start + region.len) as usize;
-    board.nor.medium_mut().tamper(place.start, &other.nor.medium().bytes()[place]);
+    // The list only: the block says which domains there are.
+    for at in object_at(&board, 1).into_iter().zip(object_at(&other, 1)) {
+        let bytes = other.nor.medium().bytes()[at.1..at.1 + 1024].to_vec();
+        board.nor.medium_mut().tamper(at.0, &bytes);
+    }
     let image = board.image(64, 1);
     let reason = refusal(&mut board, Object::Envelope, &one.envelope(1, &image));
     assert_eq!(reason, Some(Reason::RevocationMalformed));
@@ -320,18 +336,25 @@ fn lists_whose_record_reads_torn_later_are_not_erased() {
     let (mut board, factory) = board();
     let list = |sequence| factory.revocation_list(sequence, &[factory.release_kid()]);
     board.send(Object::RevocationList, &list(1)).unwrap();
-    let operations = {
+    // The last word of each copy of the record that names the set with list 2, after the one that affirms list 1.
+    let journal = board.layout.region(Area::Journal(0));
+    let journal = journal.start as usize..(journal.start + 3 * journal.len) as usize;
+    let cut = (0..).map(|operation| {
         let mut board = board.twin();
-        let before = board.nor.medium().operations();
-        board.send(Object::RevocationList, &list(2)).unwrap();
-        board.nor.medium().operations() - before
-    };
-    // The last word of the record that points to list 2.
-    board.nor.medium_mut().cut_at(operations - 1, Cut::Fades(1));
-    assert_eq!(board.send(Object::RevocationList, &list(2)), Err(Failure::NoPower));
-    board.nor.medium_mut().power_on();
+        board.nor.medium_mut().cut_at(operation, Cut::Fades(1));
+        let sent = board.send(Object::RevocationList, &list(2));
+        let at = board.nor.medium().last_offset();
+        let ends = journal.contains(&at) && (at + 8 - journal.start) % 4096 % RECORD_LEN == 0;
+        board.nor.medium_mut().power_on();
+        (board, operation, sent.is_ok(), ends)
+    });
+    let cut = cut.take_while(|(_, _, is_sent, _)| !is_sent).filter(|(.., ends)| *ends);
+    let [.., (first, ..), (board, operations, ..)] = &cut.collect::<Vec<_>>()[..] else { panic!("records") };
+    assert!(first.state().set == board.state().set, "list 2 counts for now");
     let image = board.image(64, 1);
-    for again in 0..operations {
+    for (board, again) in
+        [first, board].into_iter().flat_map(|board| (0..*operations).map(move |again| (board, again)))
+    {
         let mut board = board.twin();
         board.nor.medium_mut().cut_at(again, Cut::Nothing);
         assert_eq!(board.send(Object::RevocationList, &list(3)), Err(Failure::NoPower));
@@ -345,20 +368,18 @@ fn lists_whose_record_reads_torn_later_are_not_erased() {
 
 #[test]
 fn a_list_that_was_not_programmed_does_not_take_the_place_of_the_one_that_counts() {
-    let (mut board, factories, half) = two_anchors();
+    let (mut board, factories) = two_anchors();
     let last = factories[1].revocation_list(11, &[factories[1].release_kid()]);
     let image = board.image(64, 1);
-    for number in [0, 1] {
+    for number in [0, 1, 2] {
         for word in [0, 40] {
             let mut board = board.twin();
-            let at = list_at(&board, half, number);
-            let other = board.layout.region(Area::Revocation(half.other())).start as usize;
-            let start = board.layout.region(Area::Revocation(half)).start as usize;
-            board.nor.medium_mut().wear_out(at - start + other + word);
+            let [at, _] = object_at(&board, number);
+            board.nor.medium_mut().wear_out(at + word);
             let refused = board.send(Object::RevocationList, &last).unwrap_err();
             assert_eq!(refused.reason(), Some(Reason::FlashFailed));
             for factory in &factories {
-                let reason = refusal(&mut board, Object::Envelope, &factory.envelope(1, &image));
+                let reason = board.send(Object::Envelope, &factory.envelope(1, &image)).unwrap_err().reason();
                 assert_eq!(reason, Some(Reason::KeyRevoked));
             }
         }
@@ -392,14 +413,15 @@ fn lists_that_decayed_let_nobody_in_until_they_are_sent_again() {
     let list = factory.revocation_list(5, &[factory.with_new_release_key(7).release_kid()]);
     board.send(Object::RevocationList, &list).unwrap();
     let image = board.image(64, 1);
-    let region = board.layout.region(Area::Revocation(Half::First));
-    // A flipped bit in header or list; `None`: all of it reads as erased.
+    // A flipped bit in header or list of both copies; `None`: all of it reads as erased.
     for damage in [Some(0usize), Some(4), Some(40), None] {
         let mut board = board.twin();
-        let at = region.start as usize + damage.unwrap_or(0);
-        let byte = board.nor.medium().bytes()[at];
-        let bytes = if damage.is_some() { vec![byte ^ 1] } else { vec![0xFF; region.len as usize] };
-        board.nor.medium_mut().tamper(at, &bytes);
+        for at in object_at(&board, 1) {
+            let at = at + damage.unwrap_or(0);
+            let byte = board.nor.medium().bytes()[at];
+            let bytes = if damage.is_some() { vec![byte ^ 1] } else { vec![0xFF; 512] };
+            board.nor.medium_mut().tamper(at, &bytes);
+        }
         let reason = refusal(&mut board, Object::Envelope, &factory.envelope(1, &image));
         assert_eq!(reason, Some(Reason::RevocationMalformed), "{damage:?}");
         let older = factory.revocation_list(4, &[]);

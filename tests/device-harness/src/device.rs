@@ -5,7 +5,7 @@ use std::cell::{Ref, RefMut};
 
 use bootloader::firmware_image::Vectors;
 use bootloader::flash::Flash;
-use bootloader::layout::{Layout, Region, Regions};
+use bootloader::layout::{Layout, Region, Regions, STORED_HALF_LEN};
 use bootloader::mailbox::{Listening, MAILBOX_LEN, Request, ResetCause, Wake};
 use bootloader::session::Description;
 use bootloader::state::BootState;
@@ -116,15 +116,13 @@ pub fn layout(page: u32, pages: u32) -> Layout {
         Region { start: at - len, len }
     };
     let records = 960u32.next_multiple_of(page);
-    let record = 1056u32.next_multiple_of(page);
-    let lists = (2 * 1568u32).next_multiple_of(page);
+    let objects = STORED_HALF_LEN.next_multiple_of(page);
     let head = 4096u32.next_multiple_of(page);
     let regions = Regions {
         base: BASE,
         page,
-        provisioning: region(2 * record),
+        stored: region(2 * objects),
         journal: region(3 * records),
-        revocation: region(2 * lists),
         progress: region(page),
         slot_a: region(head + pages * page),
         slot_b: region(head + pages * page + page),

@@ -13,9 +13,8 @@ const PAGE: u32 = 4096;
 const LAYOUT: Layout = match Layout::new(Regions {
     base: 0,
     page: PAGE,
-    provisioning: Region { start: 0, len: 2 * PAGE },
-    journal: Region { start: 2 * PAGE, len: 2 * PAGE },
-    revocation: Region { start: 4 * PAGE, len: 4 * PAGE },
+    stored: Region { start: 0, len: 4 * PAGE },
+    journal: Region { start: 4 * PAGE, len: 3 * PAGE },
     progress: Region { start: 8 * PAGE, len: PAGE },
     slot_a: Region { start: 9 * PAGE, len: 4 * PAGE },
     slot_b: Region { start: 13 * PAGE, len: 5 * PAGE },

@@ -22,12 +22,10 @@ pub const FLASH_START: u32 = 0x2100_0000;
 pub const FLASH_LEN: u32 = 0x11_1000;
 /// Bytes that are erased at once.
 pub const FLASH_PAGE_LEN: u32 = 4096;
-/// The two copies of the provisioning block.
-pub const PROVISIONING: (u32, u32) = (0x0_0000, 0x2000);
-/// The two halves of the journal.
-pub const JOURNAL: (u32, u32) = (0x0_2000, 0x2000);
-/// The two halves of the revocation region.
-pub const REVOCATION: (u32, u32) = (0x0_4000, 0x4000);
+/// The two halves of the stored objects.
+pub const STORED: (u32, u32) = (0x0_0000, 0x4000);
+/// The three parts of the journal.
+pub const JOURNAL: (u32, u32) = (0x0_4000, 0x3000);
 /// The marks of progress.
 pub const PROGRESS: (u32, u32) = (0x0_8000, 0x2000);
 /// The slot that runs.

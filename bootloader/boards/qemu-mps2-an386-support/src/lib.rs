@@ -45,9 +45,8 @@ pub const LISTENING: Listening = Listening::DEFAULT;
 pub const LAYOUT: Layout = match Layout::new(Regions {
     base: layout::FLASH_START,
     page: layout::FLASH_PAGE_LEN,
-    provisioning: region(layout::PROVISIONING),
+    stored: region(layout::STORED),
     journal: region(layout::JOURNAL),
-    revocation: region(layout::REVOCATION),
     progress: region(layout::PROGRESS),
     slot_a: region(layout::SLOT_A),
     slot_b: region(layout::SLOT_B),
