@@ -14,6 +14,10 @@ pub(crate) struct Evidence {
 const FIRST: u32 = 0x3CA5_965A;
 const SECOND: u32 = 0xC35A_69A6;
 
+/// Pairs that are compared.
+#[cfg(feature = "loader")]
+pub(crate) const PAIRS: u32 = 7;
+
 impl Evidence {
     /// Folds the pairs that must be equal into two words.
     #[cfg(feature = "loader")]
@@ -42,15 +46,15 @@ fn fold(start: u32, pairs: &[(&[u8; 32], &[u8; 32])]) -> u32 {
             compared = black_box(compared).wrapping_add(1);
         }
     }
-    // Five pairs of 32 bytes have to have been looked at, all of them.
-    start ^ u32::from(difference) ^ (compared ^ 160)
+    // All bytes of all pairs have to have been looked at.
+    start ^ u32::from(difference) ^ (compared ^ const { 32 * PAIRS })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const PAIRS: usize = 5;
+    const PAIRS: usize = super::PAIRS as usize;
 
     #[test]
     fn t14_any_difference_in_any_pair_is_a_no() {

@@ -75,6 +75,11 @@ pub struct Journal {
     next_mark: Option<u32>,
 }
 
+/// Recoveries of which two have to agree.
+const RECOVERIES: u8 = 4;
+/// No record.
+const NONE: Record = Record { sequence: 0, is_second: false, state: BootState::FACTORY };
+
 /// The records of a part.
 struct Scan {
     /// The newest whole one; number 0 if there is none.
@@ -90,10 +95,35 @@ struct Scan {
 
 impl Journal {
     /// Recovers the newest state; without any valid record it is that of a device from the factory.
+    ///
+    /// T14: recovery runs again, from another part on, until two runs after one another agree on all of it. Without two
+    /// such runs no state counts.
     pub fn open<F: NorFlash>(flash: &mut Flash<F>) -> Self {
-        let none = Record { sequence: 0, is_second: false, state: BootState::FACTORY };
+        let mut journal = Self::recover(flash, 0);
+        for first in 1..RECOVERIES {
+            let again = Self::recover(flash, first);
+            if journal.is_same(&again) {
+                return again;
+            }
+            journal = again;
+        }
+        Self { recovery: Recovery::Lost, newest: NONE, ..journal }
+    }
+
+    /// Whether both recoveries found the same, as bytes.
+    #[inline(never)]
+    fn is_same(&self, other: &Self) -> bool {
+        let rest = |journal: &Self| {
+            (journal.part, journal.next, journal.proven, journal.torn, journal.is_single, journal.is_silent)
+        };
+        self.newest.encode() == other.newest.encode() && rest(self) == rest(other)
+    }
+
+    /// One recovery; the first part that it looks at makes no difference to the result.
+    #[inline(never)]
+    pub(crate) fn recover<F: NorFlash>(flash: &mut Flash<F>, first: u8) -> Self {
         let mut journal = Self {
-            newest: none,
+            newest: NONE,
             part: 0,
             next: u32::MAX,
             proven: None,
@@ -107,11 +137,13 @@ impl Journal {
             next_mark: None,
         };
         let (mut proven, mut passed) = (0, 0u32);
-        for part in 0..flash.layout().journal_parts() {
+        let parts = flash.layout().journal_parts();
+        for turn in 0..parts {
+            let part = first.saturating_add(turn).checked_rem(parts).unwrap_or(0);
             let found = scan(flash, part);
             let sequence = found.newest.sequence;
             if sequence == 0 && found.next > 0 {
-                journal.torn = Some(part);
+                journal.torn = journal.torn.max(Some(part));
             }
             if found.is_proven && sequence > proven {
                 proven = sequence;
@@ -331,8 +363,7 @@ impl Journal {
 /// Looks at all places of a part.
 #[inline(never)]
 fn scan<F: NorFlash>(flash: &mut Flash<F>, part: u8) -> Scan {
-    let newest = Record { sequence: 0, is_second: false, state: BootState::FACTORY };
-    let mut found = Scan { newest, index: 0, is_single: false, is_proven: false, next: 0 };
+    let mut found = Scan { newest: NONE, index: 0, is_single: false, is_proven: false, next: 0 };
     // Number of the record in the place before; 0 if there is none.
     let mut before = 0u32;
     for index in 0..capacity(flash, part) {

@@ -26,6 +26,12 @@ impl StoredLists {
     pub(crate) fn of(state: &BootState) -> Self {
         Self { set: state.set, domains: state.domains }
     }
+
+    /// list-sequence of a domain, 0 of one that never sent a list.
+    pub(crate) fn number(&self, anchors: &AnchorSet, domain: Domain) -> u64 {
+        let mut numbers = anchors.domains().zip(self.domains);
+        numbers.find(|(known, _)| *known == domain).map_or(0, |(_, numbers)| numbers.list_sequence)
+    }
 }
 
 /// The newest list of one domain, verified; `None` if the domain never sent one.
@@ -38,8 +44,7 @@ pub(crate) fn load<'l, F: NorFlash>(
     domain: Domain,
     buffer: &'l mut ListBuffer,
 ) -> Result<Option<RevocationList<'l>>, Refusal> {
-    let mut numbers = anchors.domains().zip(lists.domains);
-    let number = numbers.find(|(known, _)| *known == domain).map_or(0, |(_, numbers)| numbers.list_sequence);
+    let number = lists.number(anchors, domain);
     if number == 0 {
         return Ok(None);
     }

@@ -239,7 +239,12 @@ impl BootState {
     /// [`IllegalTransition`] if the state does not allow the event.
     pub fn after(&self, event: Event) -> Result<Self, IllegalTransition> {
         let mut next = *self;
-        if next.apply(event) { Ok(next) } else { Err(IllegalTransition { status: self.status }) }
+        // T14: no event lowers the floor, whatever became of its own comparison.
+        if next.apply(event) && next.floor >= self.floor {
+            Ok(next)
+        } else {
+            Err(IllegalTransition { status: self.status })
+        }
     }
 
     /// Applies an event; `false` when the state does not allow it, which leaves an unusable state.

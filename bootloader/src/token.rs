@@ -186,6 +186,7 @@ mod tests {
     use firmware_image::Region;
 
     use super::*;
+    use crate::evidence::PAIRS;
 
     /// The last look before the jump, at what [`Entry::of`] has let through.
     #[test]
@@ -193,8 +194,8 @@ mod tests {
         let (image, ram) = (Region { start: 0x1000, len: 64 }, Region { start: 0x2000, len: 64 });
         let vectors = Vectors::check(image, ram, &[0x40, 0x20, 0, 0, 0x09, 0x10, 0, 0]).unwrap();
         let same = [7; 32];
-        for (compared, redeemed) in [(5, Some(vectors)), (4, None)] {
-            let evidence = Evidence::collect(&[(&same, &same); 5][..compared]);
+        for (compared, redeemed) in [(PAIRS as usize, Some(vectors)), (PAIRS as usize - 1, None)] {
+            let evidence = Evidence::collect(&[(&same, &same); PAIRS as usize][..compared]);
             assert_eq!(Entry { vectors, evidence, silent_resets: 0 }.redeem(), redeemed);
         }
     }

@@ -9,15 +9,16 @@ use firmware_image::Vectors;
 
 use crate::evidence::Evidence;
 use crate::flash::Flash;
+use crate::journal::Journal;
 use crate::layout::{Area, ENVELOPE_LEN_MAX, Region, Slot, UNIT, offset_of};
 use crate::provisioning::Identity;
 use crate::refusal::Refusal;
 use crate::revocation::{self, ListBuffer, StoredLists};
-use crate::state::ImageRecord;
+use crate::state::{BootState, ImageRecord};
 use crate::token::Purpose;
 pub(crate) use platform::SlotPlatform;
 use suit_manifest::{Authenticated, Envelope, Reason, Walk, Walked};
-use trust::{AnchorSet, TrustStore};
+use trust::{AnchorSet, Role, TrustStore};
 
 /// Room for an envelope.
 pub type EnvelopeBuffer = [u8; ENVELOPE_LEN_MAX];
@@ -121,6 +122,12 @@ impl Verifier<'_> {
         let examined = platform.examined().ok_or(Refusal::of(Reason::ImageDigestMismatch))?;
 
         let vectors = check_vectors(flash, slot, expected.size)?;
+        // T14: a second recovery says what the journal records, and how low a number may be.
+        let journal = Journal::recover(flash, 1);
+        let state = journal.state();
+        let recorded = if purpose == Purpose::Run { state.active } else { state.spare };
+        let recorded = recorded.map_or([0; 32], |image| image.manifest_digest);
+        let shortfalls = self.shortfalls(flash, purpose, state, &authenticated, list);
         let [credential, manifest] = authenticated.commitments();
         let evidence = Evidence::collect(&[
             (&credential.computed, credential.received),
@@ -128,8 +135,48 @@ impl Verifier<'_> {
             (authenticated.digest(), &expected.manifest_digest),
             (&authenticated.computed_digest(), &expected.manifest_digest),
             (&examined.computed, &examined.demanded),
+            (&authenticated.computed_digest(), &recorded),
+            (&shortfalls, &[0; 32]),
         ]);
         Ok(VerifiedImage { purpose, image: *expected, vectors, evidence })
+    }
+
+    /// T14: floor and revocation once more, as numbers that are 0 if nothing is wrong: whether the sequence number is
+    /// below the floor or the list's minimum, whether the list takes the signer's key back, and in which bits the
+    /// numbers of list and journal differ.
+    #[inline(never)]
+    fn shortfalls<F: NorFlash>(
+        &self,
+        flash: &mut Flash<F>,
+        purpose: Purpose,
+        state: &BootState,
+        authenticated: &Authenticated<'_>,
+        list: &mut ListBuffer,
+    ) -> [u8; 32] {
+        let sequence = authenticated.manifest().sequence_number();
+        let is_below = |limit| sequence.overflowing_sub(limit).1;
+        let (mut is_revoked, mut difference) = (false, 0);
+        if purpose.is_revocable() {
+            let credential = authenticated.authority().credential();
+            let lists = StoredLists::of(state);
+            difference = lists.number(self.anchors, credential.domain());
+            if let Ok(Some(held)) = revocation::load(flash, lists, self.anchors, credential.domain(), list) {
+                difference ^= held.sequence();
+                let minimum = held.minimum_sequence(&self.identity.vendor, &self.identity.class);
+                is_revoked = held.revokes_cti(Role::Release, credential.cti())
+                    | held.revokes_kid(Role::Release, &credential.key().kid())
+                    | (credential.generation() < held.lowest_generation(Role::Release))
+                    | is_below(minimum.unwrap_or(0));
+            }
+        }
+        let mut shortfalls = [0; 32];
+        if let Some((flags, rest)) = shortfalls.split_first_chunk_mut::<2>() {
+            *flags = [is_below(state.floor), is_revoked].map(u8::from);
+            if let Some(place) = rest.first_chunk_mut() {
+                *place = difference.to_be_bytes();
+            }
+        }
+        shortfalls
     }
 }
 

@@ -86,7 +86,10 @@ impl<'a> Credential<'a> {
         if store.anchors().iter().any(|anchor| *anchor.key() == claims.key) {
             return refuse(ErrorKind::CredentialForAnchor);
         }
-        if let Some(list) = store.list_of(domain) {
+        let list = store.list_of(domain);
+        #[cfg(feature = "fault-injection")]
+        let list = list.filter(|_| !crate::fault::skips_lists());
+        if let Some(list) = list {
             if list.revokes_cti(role, claims.cti) {
                 return refuse(ErrorKind::CredentialRevoked);
             }

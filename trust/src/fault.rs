@@ -4,11 +4,21 @@ use std::cell::Cell;
 
 thread_local! {
     static SIGNATURES: Cell<bool> = const { Cell::new(false) };
+    static LISTS: Cell<bool> = const { Cell::new(false) };
 }
 
 /// From now on, whether this thread skips the branch that refuses a signature.
 pub fn skip_signatures(skips: bool) {
     SIGNATURES.set(skips);
+}
+
+/// From now on, whether this thread skips the branches that refuse what a revocation list takes back.
+pub fn skip_lists(skips: bool) {
+    LISTS.set(skips);
+}
+
+pub(crate) fn skips_lists() -> bool {
+    LISTS.get()
 }
 
 pub(crate) fn skips_signatures() -> bool {

@@ -1,5 +1,6 @@
 #![allow(clippy::cast_possible_truncation, reason = "the numbers of a test are small")]
 
+use embedded_storage::nor_flash::{ErrorType, NorFlashErrorKind, ReadNorFlash};
 use flash_model::{Cut, Medium, Nor};
 
 use super::*;
@@ -652,4 +653,78 @@ fn boot4_a_part_that_fails_for_good_is_passed_over() {
             }
         }
     }
+}
+
+/// A driver whose read with this number answers with an erased word, or not at all.
+struct Glitch {
+    nor: Nor<8, 4096>,
+    reads: u64,
+    at: u64,
+    is_error: bool,
+}
+
+impl ErrorType for Glitch {
+    type Error = NorFlashErrorKind;
+}
+
+impl ReadNorFlash for Glitch {
+    const READ_SIZE: usize = 8;
+
+    fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), Self::Error> {
+        self.reads += 1;
+        self.nor.read(offset, bytes).map_err(|_| NorFlashErrorKind::Other)?;
+        match (self.reads == self.at, self.is_error) {
+            (true, true) => Err(NorFlashErrorKind::Other),
+            (true, false) => {
+                bytes.fill(0xFF);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn capacity(&self) -> usize {
+        self.nor.capacity()
+    }
+}
+
+impl NorFlash for Glitch {
+    const WRITE_SIZE: usize = 8;
+    const ERASE_SIZE: usize = 4096;
+
+    fn erase(&mut self, from: u32, to: u32) -> Result<(), Self::Error> {
+        self.nor.erase(from, to).map_err(|_| NorFlashErrorKind::Other)
+    }
+
+    fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), Self::Error> {
+        self.nor.write(offset, bytes).map_err(|_| NorFlashErrorKind::Other)
+    }
+}
+
+/// Whatever goes wrong once within recovery, it finds the newest record, and where the next one goes.
+#[test]
+fn t14_a_fault_within_recovery_downgrades_nothing() {
+    let nor = Nor::<8, 4096>::new(FLASH_LEN);
+    let mut device = flash_of(&nor, 3);
+    let mut journal = Journal::open(&mut device);
+    for number in 1..=30 {
+        journal.record(&mut device, list(number)).unwrap();
+    }
+    journal = Journal::open(&mut device);
+    let glitch = |at, is_error| {
+        let driver = Glitch { nor: nor.clone(), reads: 0, at, is_error };
+        let mut device = Flash::new(driver, layout(4096, 3)).unwrap();
+        let found = Journal::open(&mut device);
+        (found, device.release().reads)
+    };
+    let (_, reads) = glitch(0, false);
+    for at in 1..=reads {
+        for is_error in [false, true] {
+            let (found, _) = glitch(at, is_error);
+            assert_eq!(sequence(&found), 30, "read {at}");
+            assert!(found.is_same(&journal), "read {at}");
+        }
+    }
+    // Two recoveries that never agree are none.
+    assert!(!journal.is_same(&Journal::recover(&mut flash_of(&Nor::<8, 4096>::new(FLASH_LEN), 3), 0)));
 }

@@ -389,3 +389,49 @@ fn the_boot_of_a_confirmed_image_writes_nothing() {
     board.application().confirm().unwrap();
     assert_eq!(board.nor.medium().operations(), before);
 }
+
+/// An older genuine image in slot A, and one that the journal records below the floor.
+#[test]
+fn t14_a_skipped_check_of_the_floor_boots_nothing() {
+    let (mut board, factory) = board();
+    let (first, second) = (board.image(6000, 1), board.image(6000, 2));
+    board.update(&factory.envelope(1, &first), &first);
+    let state = board.state();
+    board.update(&factory.envelope(2, &second), &second);
+    // The journal says that the first one is active, and keeps its floor.
+    let start = slot_a(&board);
+    let mut older = board.twin();
+    let slot = kept(&board);
+    let bytes = board.nor.medium().bytes()[slot..slot + SLOT_LEN].to_vec();
+    older.nor.medium_mut().tamper(start, &bytes);
+    forge(&older, bootloader::state::BootState { active: state.active, ..board.state() });
+    assert_eq!(older.boot(), Boot::Stay(Some(Reason::SequenceRollback)));
+    fault::skip_sequence(true);
+    let glitched = older.boot();
+    fault::skip_sequence(false);
+    assert_eq!(glitched, Boot::Stay(Some(Reason::HeadInvalid)));
+}
+
+/// A pending image whose key, credential, generation or number a list has taken back since.
+#[test]
+fn t14_a_skipped_check_of_a_revocation_installs_and_tries_nothing() {
+    let (board, factory, _, new) = pending();
+    for list in [factory.revocation_list(1, &[factory.release_kid()]), factory.longest_revocation_list(1)] {
+        let mut board = board.twin();
+        board.send(Object::RevocationList, &list).unwrap();
+        let mut installing = board.twin();
+        fault::skip_lists(true);
+        let glitched = board.boot();
+        let sent = installing.install(&factory.envelope(3, &new), &new);
+        fault::skip_lists(false);
+        assert!(matches!(glitched, Boot::Run(_)));
+        assert_eq!(board.state().revert_reason, Reason::HeadInvalid.code());
+        assert_eq!(sent.unwrap_err().reason(), Some(Reason::HeadInvalid));
+    }
+}
+
+/// Writes this state into the journal.
+fn forge(board: &Board, state: bootloader::state::BootState) {
+    let mut flash = bootloader::flash::Flash::new(board.nor.clone(), board.layout).unwrap();
+    bootloader::journal::Journal::open(&mut flash).forge(&mut flash, state).unwrap();
+}
