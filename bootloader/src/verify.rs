@@ -208,7 +208,10 @@ pub(crate) fn read_head<'h, F: NorFlash>(
     if flash.is_erased(buffer) {
         return Err(invalid);
     }
-    trust::cbor::Reader::new(buffer).item().map_err(|_| invalid)
+    let mut reader = trust::cbor::Reader::new(buffer);
+    let envelope = reader.item();
+    reader.check().map_err(|_| invalid)?;
+    Ok(envelope)
 }
 
 /// T13: the first two vectors of the image in `slot`, as they are when it runs in slot A.

@@ -17,9 +17,7 @@ use trust::Role;
 use trust::author::{Signer, read_unverified_credential};
 
 use crate::dry_run::image_for_any;
-use crate::envelope::{
-    AUTHENTICATION_WRAPPER, ENVELOPE_TAG, Envelope, MANIFEST, Severed, may_sign_manifests,
-};
+use crate::envelope::{AUTHENTICATION_WRAPPER, ENVELOPE_TAG, Envelope, MANIFEST, may_sign_manifests};
 use crate::error::{Error, ErrorKind};
 use crate::limits::{MAX_ENVELOPE_HEAD_LEN, MAX_URI_LEN};
 use crate::manifest::{INSTALL, Manifest, PAYLOAD_FETCH, TEXT};
@@ -271,12 +269,12 @@ fn text(update: &UpdateDescription) -> Value {
 
 /// The envelope with another authentication wrapper, with or without its text.
 fn rewrite(envelope: &Envelope<'_>, wrapper: &[u8], with_text: bool) -> Result<Vec<u8>, AuthorError> {
-    let severed =
-        [(PAYLOAD_FETCH, Severed::PayloadFetch), (INSTALL, Severed::Install), (TEXT, Severed::Text)];
+    let mut severed = *envelope.severed();
     let mut members =
         vec![(AUTHENTICATION_WRAPPER, bytes(wrapper)), (MANIFEST, bytes(envelope.manifest().content.bytes))];
-    for (key, which) in severed {
-        if let Some(member) = envelope.severed(which).filter(|_| with_text || which != Severed::Text) {
+    for key in [PAYLOAD_FETCH, INSTALL, TEXT] {
+        let member = severed.member(key).and_then(|member| member.take());
+        if let Some(member) = member.filter(|_| with_text || key != TEXT) {
             members.push((key, bytes(member.content.bytes)));
         }
     }

@@ -57,10 +57,6 @@ impl Command {
 }
 
 /// Reads a SUIT_Rep_Policy. Nothing is reported by this crate; the bits are checked and passed over.
-pub(crate) fn read_reporting_policy(reader: &mut trust::cbor::Reader<'_>) -> Result<(), trust::Error> {
-    let start = reader.position();
-    if reader.uint()? > REPORTING_POLICY_MAX {
-        return Err(trust::Error::new(trust::ErrorKind::OutOfRange, start));
-    }
-    Ok(())
+pub(crate) fn read_reporting_policy(reader: &mut trust::cbor::Reader<'_>) {
+    reader.uint_within(0, REPORTING_POLICY_MAX);
 }

@@ -22,16 +22,15 @@ impl<'a> Digest<'a> {
     }
 
     /// `[-16, bstr .size 32]`. An extension after the two elements is refused.
+    #[inline(never)]
     pub(crate) fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
         let start = reader.position();
-        let elements = reader.array()?;
-        let algorithm = reader.label()?;
-        let bytes = reader.bytes()?;
-        if elements != 2 {
-            // The CDDL has room for extensions, and none is registered.
-            return Err(Error::new(ErrorKind::DigestAlgorithmUnsupported, start));
-        }
+        let elements = reader.array().remaining();
+        let algorithm = reader.label();
+        let bytes = reader.bytes();
         let refused = match bytes.try_into() {
+            // The CDDL has room for extensions, and none is registered.
+            _ if elements != 2 => ErrorKind::DigestAlgorithmUnsupported,
             Ok(sha256) if algorithm == SHA_256 => return Ok(Self { sha256 }),
             _ if algorithm == SHA_256 => ErrorKind::DigestLength,
             // T11: a wrong length has its own error even where the algorithm is unsupported.
@@ -40,14 +39,6 @@ impl<'a> Digest<'a> {
             }
             _ => ErrorKind::DigestAlgorithmUnsupported,
         };
-        Err(Error::new(refused, start))
-    }
-
-    /// `bstr .cbor SUIT_Digest`.
-    pub(crate) fn read_wrapped(reader: &mut Reader<'a>) -> Result<Self, Error> {
-        let mut inner = reader.embedded()?;
-        let digest = Self::read(&mut inner)?;
-        inner.finish()?;
-        Ok(digest)
+        Err(Error::of(reader, refused, start))
     }
 }

@@ -3,14 +3,14 @@
 //! [`Envelope::parse`] reads the outer structure and nothing of the manifest. [`Envelope::authenticate`] is the only
 //! way to an [`Authenticated`] manifest.
 
-use trust::cbor::{Major, Reader};
+use trust::cbor::{Major, Reader, Span};
 use trust::{Authority, Commitment, Kid, Role, Scope, TrustStore, claimed_issuer};
 
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind};
 use crate::limits::MAX_ENVELOPE_LEN;
 use crate::manifest::{INSTALL, Manifest, PAYLOAD_FETCH, TEXT};
-use crate::span::{Span, Wrapped, embedded};
+use crate::span::Wrapped;
 
 /// CBOR tag of SUIT_Envelope.
 pub(crate) const ENVELOPE_TAG: u64 = 107;
@@ -19,12 +19,24 @@ pub(crate) const MANIFEST_TAG: u64 = 1070;
 pub(crate) const AUTHENTICATION_WRAPPER: i32 = 2;
 pub(crate) const MANIFEST: i32 = 3;
 
-/// Severed members that an envelope may hold.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Severed {
-    PayloadFetch,
-    Install,
-    Text,
+/// One of each of the members that can be severed (section 8.6).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Severable<T> {
+    pub(crate) payload_fetch: T,
+    pub(crate) install: T,
+    pub(crate) text: T,
+}
+
+impl<T> Severable<T> {
+    /// The one with this key.
+    pub(crate) fn member(&mut self, key: i32) -> Option<&mut T> {
+        Some(match key {
+            PAYLOAD_FETCH => &mut self.payload_fetch,
+            INSTALL => &mut self.install,
+            TEXT => &mut self.text,
+            _ => return None,
+        })
+    }
 }
 
 /// The outer structure of a SUIT envelope.
@@ -37,11 +49,10 @@ pub struct Envelope<'a> {
     /// Content of the digest bstr: the detached payload of the signature.
     signed: Span<'a>,
     sign1: Option<Span<'a>>,
+    /// Content of the authentication wrapper.
     wrapper: Span<'a>,
     manifest: Wrapped<'a>,
-    payload_fetch: Option<Wrapped<'a>>,
-    install: Option<Wrapped<'a>>,
-    text: Option<Wrapped<'a>>,
+    severed: Severable<Option<Wrapped<'a>>>,
 }
 
 impl<'a> Envelope<'a> {
@@ -58,40 +69,51 @@ impl<'a> Envelope<'a> {
             return Err(Error::new(ErrorKind::EnvelopeTooLarge, 0));
         }
         let mut reader = Reader::new(bytes);
-        match reader.tag()? {
+        match reader.tag() {
             ENVELOPE_TAG => {}
             MANIFEST_TAG => return Err(Error::new(ErrorKind::ManifestBare, 0)),
-            _ => return Err(Error::malformed(trust::ErrorKind::UnexpectedType, 0)),
+            _ => reader.refuse(trust::ErrorKind::UnexpectedType, 0),
         }
-        let mut entries = reader.map()?;
+        let mut entries = reader.map();
         let (mut wrapper, mut manifest) = (None, None);
-        let (mut payload_fetch, mut install, mut text) = (None, None, None);
+        let mut severed = Severable { payload_fetch: None, install: None, text: None };
         loop {
             let position = reader.position();
-            let Some(key) = entries.next_raw(&mut reader)? else { break };
-            let mut key = Reader::nested(key, position);
-            if key.peek()? == Major::Text {
-                return Err(Error::new(ErrorKind::IntegratedPayloadUnsupported, position));
+            if !entries.next(&mut reader) {
+                break;
             }
             // The cursor sees to canonical order, and so to key 2 before key 3 (section 8.3).
-            match key.label()? {
-                AUTHENTICATION_WRAPPER => wrapper = Some(embedded(&mut reader)?),
-                MANIFEST => manifest = Some(Wrapped::read(&mut reader)?),
-                PAYLOAD_FETCH => payload_fetch = Some(Wrapped::read(&mut reader)?),
-                INSTALL => install = Some(Wrapped::read(&mut reader)?),
-                TEXT => text = Some(Wrapped::read(&mut reader)?),
-                // suit-update-management, suit-multiple-trust-domains.
-                14 | 15 | 18 => return Err(Error::new(ErrorKind::EnvelopeMemberUnsupported, position)),
-                // T1: nothing authenticates it. That holds for key 1, reserved, as well.
-                _ => return Err(Error::new(ErrorKind::EnvelopeMemberUnknown, position)),
-            }
+            let refused = match reader.peek() {
+                Major::Text => ErrorKind::IntegratedPayloadUnsupported,
+                _ => match reader.label() {
+                    AUTHENTICATION_WRAPPER => {
+                        wrapper = Some(reader.span());
+                        continue;
+                    }
+                    MANIFEST => {
+                        manifest = Some(Wrapped::read(&mut reader));
+                        continue;
+                    }
+                    // suit-update-management, suit-multiple-trust-domains.
+                    14 | 15 | 18 => ErrorKind::EnvelopeMemberUnsupported,
+                    key => match severed.member(key) {
+                        Some(member) => {
+                            *member = Some(Wrapped::read(&mut reader));
+                            continue;
+                        }
+                        // T1: nothing authenticates it. That holds for key 1, reserved, as well.
+                        None => ErrorKind::EnvelopeMemberUnknown,
+                    },
+                },
+            };
+            return Err(Error::of(&reader, refused, position));
         }
         reader.finish()?;
         let (Some(wrapper), Some(manifest)) = (wrapper, manifest) else {
             return Err(Error::malformed(trust::ErrorKind::MissingKey, reader.position()));
         };
         let (digest, signed, sign1) = read_authentication(wrapper)?;
-        Ok(Self { digest, signed, sign1, wrapper, manifest, payload_fetch, install, text })
+        Ok(Self { digest, signed, sign1, wrapper, manifest, severed })
     }
 
     /// Verifies, in this order: one signature is there; the chain anchor, credential, signature, with role and
@@ -143,7 +165,7 @@ impl<'a> Envelope<'a> {
 
     /// The digest over the bstr-wrapped manifest, its head included (section 8.3).
     pub(crate) fn check_manifest_digest(&self) -> Result<(), Error> {
-        let is_equal = self.manifest.item.sha256() == *self.digest.sha256();
+        let is_equal = trust::sha256(self.manifest.item.bytes) == *self.digest.sha256();
         #[cfg(feature = "fault-injection")]
         let is_equal = is_equal || crate::fault::skips_manifest_digest();
         if is_equal {
@@ -179,12 +201,8 @@ impl<'a> Envelope<'a> {
         self.manifest
     }
 
-    pub(crate) fn severed(&self, which: Severed) -> Option<Wrapped<'a>> {
-        match which {
-            Severed::PayloadFetch => self.payload_fetch,
-            Severed::Install => self.install,
-            Severed::Text => self.text,
-        }
+    pub(crate) fn severed(&self) -> &Severable<Option<Wrapped<'a>>> {
+        &self.severed
     }
 }
 
@@ -204,15 +222,13 @@ pub(crate) fn may_sign_manifests(scope: &Scope<'_>) -> Result<(), ErrorKind> {
 /// question which one counts.
 fn read_authentication(wrapper: Span<'_>) -> Result<(Digest<'_>, Span<'_>, Option<Span<'_>>), Error> {
     let mut reader = wrapper.reader();
-    let blocks = reader.array()?;
-    let signed = embedded(&mut reader)?;
-    let mut inner = signed.reader();
-    let digest = Digest::read(&mut inner)?;
-    inner.finish()?;
+    let blocks = reader.array().remaining();
+    let (signed, digest) = reader.embedded(|reader| (reader.left(), Digest::read(reader)));
+    let digest = digest?;
     let sign1 = match blocks {
         1 => None,
-        2 => Some(embedded(&mut reader)?),
-        _ => return Err(Error::new(ErrorKind::SignatureMultiple, reader.position())),
+        2 => Some(reader.span()),
+        _ => return Err(Error::of(&reader, ErrorKind::SignatureMultiple, reader.position())),
     };
     reader.finish()?;
     Ok((digest, signed, sign1))
@@ -251,7 +267,7 @@ impl<'a> Authenticated<'a> {
     /// another manifest through: for a caller that compares once more.
     #[must_use]
     pub fn computed_digest(&self) -> [u8; 32] {
-        self.wrapped_manifest.sha256()
+        trust::sha256(self.wrapped_manifest.bytes)
     }
 
     /// The right by which it was signed.

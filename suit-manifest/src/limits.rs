@@ -12,7 +12,7 @@ pub const MAX_ENVELOPE_LEN: usize = 64 * 1024;
 pub const MAX_COMPONENTS: usize = 4;
 
 /// Byte strings in one component identifier.
-pub const MAX_COMPONENT_SEGMENTS: u64 = 4;
+pub const MAX_COMPONENT_SEGMENTS: u32 = 4;
 
 /// Bytes of one byte string in a component identifier.
 pub const MAX_COMPONENT_SEGMENT_LEN: usize = 32;
@@ -21,10 +21,10 @@ pub const MAX_COMPONENT_SEGMENT_LEN: usize = 32;
 pub const MAX_NESTING: usize = 4;
 
 /// Commands of one sequence.
-pub const MAX_COMMANDS: u64 = 64;
+pub const MAX_COMMANDS: u32 = 64;
 
 /// Sequences of one try-each, nil included.
-pub const MAX_ALTERNATIVES: u64 = 8;
+pub const MAX_ALTERNATIVES: u32 = 8;
 
 /// Commands that one run of shared sequence and section executes; a command that applies to several components
 /// counts once for each.

@@ -3,14 +3,14 @@
 //! A [`Manifest`] was checked as a whole: every member, every sequence in it and in the envelope, and the digest of
 //! every severed member that is present.
 
-use trust::cbor::{Major, Reader, Utf8};
+use trust::cbor::{Major, Reader, Span, Utf8, bit};
 use trust::{CredentialClaims, RevocationList};
 
 use crate::digest::Digest;
-use crate::envelope::{Envelope, Severed};
+use crate::envelope::{Envelope, Severable};
 use crate::error::{Error, ErrorKind};
 use crate::limits::{MAX_COMPONENT_SEGMENT_LEN, MAX_COMPONENT_SEGMENTS, MAX_COMPONENTS};
-use crate::span::{Span, Wrapped, array_up_to, embedded, uri};
+use crate::span::{Wrapped, uri};
 use crate::structure::{Bounds, SequenceCheck};
 use crate::text::Text;
 
@@ -67,9 +67,7 @@ pub struct Manifest<'a> {
     shared: Span<'a>,
     validate: Option<Span<'a>>,
     invoke: Option<Span<'a>>,
-    payload_fetch: Member<'a>,
-    install: Member<'a>,
-    text: Member<'a>,
+    severable: Severable<Member<'a>>,
 }
 
 impl<'a> Manifest<'a> {
@@ -99,8 +97,8 @@ impl<'a> Manifest<'a> {
     #[must_use]
     pub fn has_section(&self, section: Section) -> bool {
         match section {
-            Section::PayloadFetch => !matches!(self.payload_fetch, Member::Absent),
-            Section::Install => !matches!(self.install, Member::Absent),
+            Section::PayloadFetch => !matches!(self.severable.payload_fetch, Member::Absent),
+            Section::Install => !matches!(self.severable.install, Member::Absent),
             Section::Validate => self.validate.is_some(),
             Section::Invoke => self.invoke.is_some(),
         }
@@ -112,7 +110,7 @@ impl<'a> Manifest<'a> {
     /// [`ErrorKind::TextMalformed`]; [`ErrorKind::Malformed`] with `TooLong`, `TooMany` or `TooDeep` when the
     /// text exceeds a limit.
     pub fn text(&self) -> Result<Option<Text<'a>>, Error> {
-        match self.text {
+        match self.severable.text {
             Member::Here(text) => Text::read(text, &self.components).map(Some),
             Member::Absent | Member::Severed => Ok(None),
         }
@@ -131,8 +129,8 @@ impl<'a> Manifest<'a> {
     /// The commands of a section; `None` when the manifest does not have it.
     pub(crate) fn section(&self, section: Section) -> Result<Option<Span<'a>>, Error> {
         let member = match section {
-            Section::PayloadFetch => self.payload_fetch,
-            Section::Install => self.install,
+            Section::PayloadFetch => self.severable.payload_fetch,
+            Section::Install => self.severable.install,
             Section::Validate => return Ok(self.validate),
             Section::Invoke => return Ok(self.invoke),
         };
@@ -167,124 +165,121 @@ impl<'a> Manifest<'a> {
         let check = |section: Option<Span<'_>>| section.map_or(Ok(()), |sequence| rules.section(sequence));
         check(manifest.validate)?;
         check(manifest.invoke)?;
-        check(manifest.payload_fetch.here())?;
-        check(manifest.install.here())?;
+        check(manifest.severable.payload_fetch.here())?;
+        check(manifest.severable.install.here())?;
         Ok(manifest)
     }
 
     #[inline(never)]
     fn read_members(envelope: &Envelope<'a>) -> Result<Self, Error> {
+        let mut manifest = Self {
+            sequence_number: 0,
+            sequence_number_position: 0,
+            reference_uri: None,
+            components: Components { ids: [None; MAX_COMPONENTS] },
+            shared: Span::EMPTY,
+            validate: None,
+            invoke: None,
+            severable: Severable {
+                payload_fetch: Member::Absent,
+                install: Member::Absent,
+                text: Member::Absent,
+            },
+        };
+        let mut severed = *envelope.severed();
         let mut reader = envelope.manifest().content.reader();
-        let mut entries = reader.map()?;
-        let mut sequence_number = None;
-        let mut sequence_number_position = 0;
-        let mut version = None;
-        let mut common = None;
-        let mut reference_uri = None;
-        let (mut validate, mut invoke) = (None, None);
-        let (mut payload_fetch, mut install, mut text) = (Member::Absent, Member::Absent, Member::Absent);
+        let mut seen = 0;
+        let mut entries = reader.map();
         loop {
             let key_position = reader.position();
-            let Some(key) = entries.next_label(&mut reader)? else { break };
+            let Some(key) = entries.next_label(&mut reader) else { break };
+            seen |= bit(key);
             let position = reader.position();
             match key {
                 // Section 6.1: an unsupported encoding version fails. It is the first key in canonical order.
                 VERSION => {
-                    version = Some(reader.uint()?);
-                    if version != Some(1) {
-                        return Err(Error::new(ErrorKind::ManifestVersion, position));
+                    if reader.uint() != 1 {
+                        return Err(Error::of(&reader, ErrorKind::ManifestVersion, position));
                     }
                 }
                 SEQUENCE_NUMBER => {
-                    sequence_number = Some(reader.uint()?);
-                    sequence_number_position = position;
+                    manifest.sequence_number = reader.uint();
+                    manifest.sequence_number_position = position;
                 }
-                COMMON => common = Some(Common::read(embedded(&mut reader)?)?),
+                COMMON => reader.embedded(|reader| manifest.read_common(reader))?,
                 REFERENCE_URI => {
-                    reference_uri = Some(uri(&mut reader, ErrorKind::ManifestElementUnsupported)?)
+                    manifest.reference_uri = Some(uri(&mut reader, ErrorKind::ManifestElementUnsupported)?);
                 }
-                VALIDATE => validate = Some(embedded(&mut reader)?),
-                INVOKE => invoke = Some(embedded(&mut reader)?),
-                PAYLOAD_FETCH => {
-                    payload_fetch = member(&mut reader, envelope.severed(Severed::PayloadFetch))?
-                }
-                INSTALL => install = member(&mut reader, envelope.severed(Severed::Install))?,
-                TEXT => text = member(&mut reader, envelope.severed(Severed::Text))?,
-                _ => return Err(Error::new(ErrorKind::ManifestElementUnsupported, key_position)),
+                VALIDATE => manifest.validate = Some(reader.span()),
+                INVOKE => manifest.invoke = Some(reader.span()),
+                key => match (manifest.severable.member(key), severed.member(key)) {
+                    // What remains of `severed` has no digest in the manifest.
+                    (Some(member), Some(severed)) => *member = read_member(&mut reader, severed.take())?,
+                    _ => return Err(Error::of(&reader, ErrorKind::ManifestElementUnsupported, key_position)),
+                },
             }
         }
         reader.finish()?;
         // T1: a severed member is only as good as the digest that the manifest has for it.
-        for (which, member) in
-            [(Severed::PayloadFetch, &payload_fetch), (Severed::Install, &install), (Severed::Text, &text)]
-        {
-            if let (Member::Absent, Some(severed)) = (member, envelope.severed(which)) {
-                return Err(Error::new(ErrorKind::EnvelopeMemberUnauthenticated, severed.item.base));
+        if let Some(unauthenticated) = severed.payload_fetch.or(severed.install).or(severed.text) {
+            return Err(Error::new(ErrorKind::EnvelopeMemberUnauthenticated, unauthenticated.item.base));
+        }
+        if seen & REQUIRED != REQUIRED {
+            return Err(Error::malformed(trust::ErrorKind::MissingKey, reader.position()));
+        }
+        Ok(manifest)
+    }
+
+    /// suit-common. Both members are optional in the CDDL, and needed here.
+    fn read_common(&mut self, reader: &mut Reader<'a>) -> Result<(), Error> {
+        let start = reader.position();
+        let mut seen = 0;
+        let mut entries = reader.map();
+        loop {
+            let position = reader.position();
+            let Some(key) = entries.next_label(reader) else { break };
+            seen |= bit(key);
+            match key {
+                COMMON_COMPONENTS => self.components.read(reader)?,
+                COMMON_SHARED_SEQUENCE => self.shared = reader.span(),
+                _ => return Err(Error::of(reader, ErrorKind::ManifestElementUnsupported, position)),
             }
         }
-        let (Some(_), Some(sequence_number), Some(common)) = (version, sequence_number, common) else {
-            return Err(Error::malformed(trust::ErrorKind::MissingKey, reader.position()));
-        };
-        let Common { components, shared } = common;
-        Ok(Self {
-            sequence_number,
-            sequence_number_position,
-            reference_uri,
-            components,
-            shared,
-            validate,
-            invoke,
-            payload_fetch,
-            install,
-            text,
-        })
+        reader.finish()?;
+        if seen & bit(COMMON_COMPONENTS) == 0 {
+            return Err(Error::new(ErrorKind::ComponentCount, start));
+        }
+        if seen & bit(COMMON_SHARED_SEQUENCE) == 0 {
+            return Err(Error::new(ErrorKind::IdentityUnchecked, start));
+        }
+        Ok(())
     }
 }
 
+/// The members that every manifest has.
+const REQUIRED: u32 = bit(VERSION) | bit(SEQUENCE_NUMBER) | bit(COMMON);
+
 /// Reads a severable member: a bstr, or the digest of what stands in the envelope (section 8.4.12).
-fn member<'a>(reader: &mut Reader<'a>, severed: Option<Wrapped<'a>>) -> Result<Member<'a>, Error> {
-    if reader.peek()? != Major::Array {
-        let here = embedded(reader)?;
+#[inline(never)]
+fn read_member<'a>(reader: &mut Reader<'a>, severed: Option<Wrapped<'a>>) -> Result<Member<'a>, Error> {
+    if reader.peek() != Major::Array {
+        let here = reader.span();
         return match severed {
             None => Ok(Member::Here(here)),
             // No digest in the manifest covers the envelope's copy.
-            Some(severed) => Err(Error::new(ErrorKind::EnvelopeMemberUnauthenticated, severed.item.base)),
+            Some(severed) => {
+                Err(Error::of(reader, ErrorKind::EnvelopeMemberUnauthenticated, severed.item.base))
+            }
         };
     }
     let digest = Digest::read(reader)?;
     match severed {
         None => Ok(Member::Severed),
         // T3. The digest is over the whole bstr, its head included.
-        Some(severed) if severed.item.sha256() == *digest.sha256() => Ok(Member::Here(severed.content)),
-        Some(severed) => Err(Error::new(ErrorKind::MemberDigestMismatch, severed.item.base)),
-    }
-}
-
-struct Common<'a> {
-    components: Components<'a>,
-    shared: Span<'a>,
-}
-
-impl<'a> Common<'a> {
-    #[inline(never)]
-    fn read(span: Span<'a>) -> Result<Self, Error> {
-        let mut reader = span.reader();
-        let mut entries = reader.map()?;
-        let (mut components, mut shared) = (None, None);
-        loop {
-            let position = reader.position();
-            match entries.next_label(&mut reader)? {
-                Some(COMMON_COMPONENTS) => components = Some(Components::read(&mut reader)?),
-                Some(COMMON_SHARED_SEQUENCE) => shared = Some(embedded(&mut reader)?),
-                Some(_) => return Err(Error::new(ErrorKind::ManifestElementUnsupported, position)),
-                None => break,
-            }
+        Some(severed) if trust::sha256(severed.item.bytes) == *digest.sha256() => {
+            Ok(Member::Here(severed.content))
         }
-        reader.finish()?;
-        // Both are optional in the CDDL, and needed here.
-        let components = components.ok_or(Error::new(ErrorKind::ComponentCount, span.base))?;
-        let shared = shared.ok_or(Error::new(ErrorKind::IdentityUnchecked, span.base))?;
-        Ok(Self { components, shared })
+        Some(severed) => Err(Error::new(ErrorKind::MemberDigestMismatch, severed.item.base)),
     }
 }
 
@@ -318,22 +313,22 @@ impl<'a> Components<'a> {
         self.ids.into_iter().flatten()
     }
 
-    fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
-        let refused = Error::new(ErrorKind::ComponentCount, reader.position());
-        let count = usize::try_from(reader.array()?).unwrap_or(usize::MAX);
-        if count == 0 {
-            return Err(refused);
+    #[inline(never)]
+    fn read(&mut self, reader: &mut Reader<'a>) -> Result<(), Error> {
+        let start = reader.position();
+        let mut items = reader.array();
+        if items.remaining() == 0 {
+            return Err(Error::of(reader, ErrorKind::ComponentCount, start));
         }
-        let mut components = Self { ids: [None; MAX_COMPONENTS] };
-        for index in 0..count {
+        while items.next(reader) {
             let id = ComponentId::read(reader)?;
-            if components.iter().any(|known| known == id) {
-                return Err(refused);
-            }
             // Section 6.2: not more components than the target has storage for.
-            *components.ids.get_mut(index).ok_or(refused)? = Some(id);
+            match self.ids.iter_mut().find(|known| known.is_none_or(|known| known == id)) {
+                Some(free @ None) => *free = Some(id),
+                Some(Some(_)) | None => return Err(Error::of(reader, ErrorKind::ComponentCount, start)),
+            }
         }
-        Ok(components)
+        Ok(())
     }
 }
 
@@ -357,20 +352,22 @@ impl<'a> ComponentId<'a> {
     /// The byte strings.
     pub fn segments(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let mut reader = Reader::new(self.encoded);
-        let count = reader.array().unwrap_or(0);
-        (0..count).map_while(move |_| reader.bytes().ok())
+        let mut segments = reader.array();
+        core::iter::from_fn(move || segments.next(&reader).then(|| reader.bytes()))
     }
 
     pub(crate) fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
-        let encoded = reader.clone().item()?;
+        let start = reader.position();
+        let encoded = reader.peek_item();
         if encoded == [0x80] {
             // `[* bstr]`: legal, and no component that there is.
-            return Err(Error::new(ErrorKind::ComponentUnsupported, reader.position()));
+            return Err(Error::of(reader, ErrorKind::ComponentUnsupported, start));
         }
-        for _ in 0..array_up_to(reader, MAX_COMPONENT_SEGMENTS)? {
+        let mut segments = reader.array_within(1, MAX_COMPONENT_SEGMENTS);
+        while segments.next(reader) {
             let position = reader.position();
-            if reader.bytes()?.len() > MAX_COMPONENT_SEGMENT_LEN {
-                return Err(Error::malformed(trust::ErrorKind::TooLong, position));
+            if reader.bytes().len() > MAX_COMPONENT_SEGMENT_LEN {
+                reader.refuse(trust::ErrorKind::TooLong, position);
             }
         }
         Ok(Self { encoded })

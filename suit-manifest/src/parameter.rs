@@ -1,57 +1,38 @@
 //! Parameters, draft-ietf-suit-manifest-37 section 8.4.8, and the store that the processor keeps for a component.
 
-use trust::cbor::{Reader, Utf8};
+use trust::cbor::{Major, Reader, Utf8};
 
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind};
 use crate::span::uri;
 
-/// One entry of an override-parameters map.
+// Keys.
+const VENDOR_ID: i32 = 1;
+const CLASS_ID: i32 = 2;
+const IMAGE_DIGEST: i32 = 3;
+const COMPONENT_SLOT: i32 = 5;
+const STRICT_ORDER: i32 = 12;
+const SOFT_FAILURE: i32 = 13;
+const IMAGE_SIZE: i32 = 14;
+const ENCRYPTION_INFO: i32 = 19;
+const URI: i32 = 21;
+const DEVICE_ID: i32 = 24;
+
+/// What one entry of an override-parameters map has set.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Parameter<'a> {
     VendorId(&'a [u8; 16]),
     ClassId(&'a [u8; 16]),
-    DeviceId(&'a [u8; 16]),
-    ImageDigest(Digest<'a>),
-    ImageSize(u64),
-    ComponentSlot(u64),
-    Uri(Utf8<'a>),
+    /// Digest or size of the image.
+    Image,
+    Other,
+    /// The two parameters of the processor itself, which are not kept for a component.
     StrictOrder(bool),
     SoftFailure(bool),
     /// The value has been passed over.
     EncryptionInfo,
     /// Anything else; the value has been passed over.
     Unsupported,
-}
-
-impl<'a> Parameter<'a> {
-    /// Reads the value of parameter `key`.
-    pub(crate) fn read(key: i32, reader: &mut Reader<'a>) -> Result<Self, Error> {
-        Ok(match key {
-            // A vendor given as a CBOR PEN (tag 112) is not supported: it could not be matched with a scope.
-            1 if reader.peek()? == trust::cbor::Major::Tag => {
-                reader.skip()?;
-                Self::Unsupported
-            }
-            1 => Self::VendorId(reader.byte_array()?),
-            2 => Self::ClassId(reader.byte_array()?),
-            3 => Self::ImageDigest(Digest::read_wrapped(reader)?),
-            5 => Self::ComponentSlot(reader.uint()?),
-            12 => Self::StrictOrder(reader.bool()?),
-            13 => Self::SoftFailure(reader.bool()?),
-            14 => Self::ImageSize(reader.uint()?),
-            21 => Self::Uri(uri(reader, ErrorKind::ParameterUnsupported)?),
-            24 => Self::DeviceId(reader.byte_array()?),
-            19 => {
-                reader.skip()?;
-                Self::EncryptionInfo
-            }
-            _ => {
-                reader.skip()?;
-                Self::Unsupported
-            }
-        })
-    }
 }
 
 /// The parameters of one component.
@@ -67,20 +48,42 @@ pub(crate) struct Parameters<'a> {
 }
 
 impl<'a> Parameters<'a> {
-    /// Section 8.4.10.3: replaces what was set. The two parameters of the processor itself are not kept here.
-    pub(crate) fn set(&mut self, parameter: Parameter<'a>) {
-        match parameter {
-            Parameter::VendorId(id) => self.vendor_id = Some(id),
-            Parameter::ClassId(id) => self.class_id = Some(id),
-            Parameter::DeviceId(id) => self.device_id = Some(id),
-            Parameter::ImageDigest(digest) => self.image_digest = Some(digest),
-            Parameter::ImageSize(size) => self.image_size = Some(size),
-            Parameter::ComponentSlot(slot) => self.component_slot = Some(slot),
-            Parameter::Uri(uri) => self.uri = Some(uri),
-            Parameter::StrictOrder(_)
-            | Parameter::SoftFailure(_)
-            | Parameter::EncryptionInfo
-            | Parameter::Unsupported => {}
+    /// Section 8.4.10.3: reads the value of parameter `key`, which replaces what was set.
+    #[inline(never)]
+    pub(crate) fn read(&mut self, key: i32, reader: &mut Reader<'a>) -> Result<Parameter<'a>, Error> {
+        match key {
+            // A vendor given as a CBOR PEN (tag 112) is not supported: it could not be matched with a scope.
+            VENDOR_ID if reader.peek() != Major::Tag => {
+                let id = reader.byte_array();
+                self.vendor_id = Some(id);
+                return Ok(Parameter::VendorId(id));
+            }
+            CLASS_ID => {
+                let id = reader.byte_array();
+                self.class_id = Some(id);
+                return Ok(Parameter::ClassId(id));
+            }
+            DEVICE_ID => self.device_id = Some(reader.byte_array()),
+            COMPONENT_SLOT => self.component_slot = Some(reader.uint()),
+            URI => self.uri = Some(uri(reader, ErrorKind::ParameterUnsupported)?),
+            IMAGE_DIGEST => {
+                self.image_digest = Some(reader.embedded(Digest::read)?);
+                return Ok(Parameter::Image);
+            }
+            IMAGE_SIZE => {
+                self.image_size = Some(reader.uint());
+                return Ok(Parameter::Image);
+            }
+            STRICT_ORDER => return Ok(Parameter::StrictOrder(reader.bool())),
+            SOFT_FAILURE => return Ok(Parameter::SoftFailure(reader.bool())),
+            _ => {
+                reader.skip();
+                return Ok(match key {
+                    ENCRYPTION_INFO => Parameter::EncryptionInfo,
+                    _ => Parameter::Unsupported,
+                });
+            }
         }
+        Ok(Parameter::Other)
     }
 }

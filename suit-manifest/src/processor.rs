@@ -13,7 +13,7 @@
 
 mod frame;
 
-use trust::cbor::Utf8;
+use trust::cbor::{Reader, Span, Utf8};
 
 use crate::command::{Command, read_reporting_policy};
 use crate::digest::Digest;
@@ -23,7 +23,6 @@ use crate::limits::{MAX_COMPONENTS, MAX_NESTING, MAX_STEPS};
 use crate::manifest::{ComponentId, Components, Manifest, Section};
 use crate::parameter::{Parameter, Parameters};
 use crate::reason::Reason;
-use crate::span::{Span, embedded};
 use crate::structure::{Alternative, IndexForm, alternatives, parameter_map, read_component_index};
 use frame::{Caller, Frame, IndexRule, Selection};
 
@@ -281,9 +280,10 @@ impl<'a> Processor<'a> {
             self.leave()?;
             return Ok(None);
         }
-        let mut reader = frame.reader.clone();
+        let mut reader = frame.rest.reader();
         let position = reader.position();
-        let command = Command::from_code(reader.label()?);
+        let command = Command::from_code(reader.label());
+        reader.check()?;
         let (component, soft_failure, multiple, strict_order) =
             (frame.component(), frame.soft_failure, frame.selection.is_multiple(), frame.strict_order);
         let index_rule = frame.enter_command(command).map_err(|kind| Error::new(kind, position))?;
@@ -291,7 +291,8 @@ impl<'a> Processor<'a> {
 
         match command {
             Command::Condition(condition) => {
-                read_reporting_policy(&mut reader)?;
+                read_reporting_policy(&mut reader);
+                reader.check()?;
                 if self.holds(condition, component, platform, position)? {
                     self.complete()?;
                 } else {
@@ -307,16 +308,22 @@ impl<'a> Processor<'a> {
             }
             Command::OverrideParameters => {
                 self.override_parameters(&mut reader, component)?;
+                reader.check()?;
                 self.complete()?;
             }
             Command::TryEach => {
-                let mut rest = alternatives(&mut reader)?;
-                match rest.next(&mut reader)? {
-                    Some(Alternative::Sequence(first)) => {
-                        let caller = Caller::TryEach { rest, reader };
+                let mut left = alternatives(&mut reader);
+                match left.next(&mut reader) {
+                    Some(Alternative::Sequence) => {
+                        let first = reader.span();
+                        reader.check()?;
+                        let caller = Caller::TryEach { left, rest: reader.left() };
                         self.push(Frame::nested(first, caller, component, true, strict_order, index_rule)?)?;
                     }
-                    Some(Alternative::Nil) | None => self.complete()?,
+                    Some(Alternative::Nil) | None => {
+                        reader.check()?;
+                        self.complete()?;
+                    }
                 }
             }
             Command::RunSequence => {
@@ -326,11 +333,13 @@ impl<'a> Processor<'a> {
                     (false, false) => IndexRule::First,
                     (false, true) => IndexRule::Never,
                 };
-                let body = embedded(&mut reader)?;
+                let body = reader.span();
+                reader.check()?;
                 self.push(Frame::nested(body, Caller::RunSequence, component, false, true, index_rule)?)?;
             }
             Command::Fetch => {
-                read_reporting_policy(&mut reader)?;
+                read_reporting_policy(&mut reader);
+                reader.check()?;
                 let parameters = self.parameters(component)?;
                 let step = Fetch {
                     component,
@@ -343,7 +352,8 @@ impl<'a> Processor<'a> {
                 return Ok(Some(Step::Fetch(step)));
             }
             Command::Invoke => {
-                read_reporting_policy(&mut reader)?;
+                read_reporting_policy(&mut reader);
+                reader.check()?;
                 self.complete()?;
                 return Ok(Some(Step::Invoke { component }));
             }
@@ -390,45 +400,38 @@ impl<'a> Processor<'a> {
         Ok(held)
     }
 
-    fn override_parameters(
-        &mut self,
-        reader: &mut trust::cbor::Reader<'a>,
-        component: u32,
-    ) -> Result<(), Error> {
-        let mut entries = parameter_map(reader)?;
+    fn override_parameters(&mut self, reader: &mut Reader<'a>, component: u32) -> Result<(), Error> {
+        let mut entries = parameter_map(reader);
         loop {
             let position = reader.position();
-            let Some(key) = entries.next_label(reader)? else { return Ok(()) };
-            let parameter = Parameter::read(key, reader)?;
+            let Some(key) = entries.next_label(reader) else { return Ok(()) };
+            let parameter = self.parameters(component)?.read(key, reader)?;
             match parameter {
                 Parameter::Unsupported => {
-                    return Err(Error::new(ErrorKind::ParameterUnsupported, position));
+                    return Err(Error::of(reader, ErrorKind::ParameterUnsupported, position));
                 }
                 Parameter::EncryptionInfo => {
-                    return Err(Error::new(ErrorKind::EncryptionUnsupported, position));
+                    return Err(Error::of(reader, ErrorKind::EncryptionUnsupported, position));
                 }
                 // Section 8.4.8.15: not outside of try-each and run-sequence.
                 Parameter::SoftFailure(soft_failure) => match self.top() {
                     Some(frame) if !matches!(frame.caller, Caller::Section) => {
                         frame.soft_failure = soft_failure;
                     }
-                    _ => return Err(Error::new(ErrorKind::SoftFailureMisplaced, position)),
+                    _ => return Err(Error::of(reader, ErrorKind::SoftFailureMisplaced, position)),
                 },
                 Parameter::StrictOrder(strict_order) => {
                     if let Some(frame) = self.top() {
                         frame.strict_order = strict_order;
                     }
                 }
-                Parameter::ImageDigest(_) | Parameter::ImageSize(_) => {
-                    self.set_image_held(component, false);
-                    self.parameters(component)?.set(parameter);
-                }
-                _ => self.parameters(component)?.set(parameter),
+                Parameter::Image => self.set_image_held(component, false),
+                Parameter::VendorId(_) | Parameter::ClassId(_) | Parameter::Other => {}
             }
         }
     }
 
-    fn read_selection(&self, reader: &mut trust::cbor::Reader<'a>) -> Result<Selection, Error> {
+    fn read_selection(&self, reader: &mut Reader<'a>) -> Result<Selection, Error> {
         let start = reader.position();
         let count = self.components.len();
         let mut selection = Selection::EMPTY;
@@ -436,6 +439,7 @@ impl<'a> Processor<'a> {
             let wanted = usize::try_from(wanted).ok().filter(|wanted| *wanted < count);
             wanted.and_then(|wanted| selection.add(wanted)).ok_or(ErrorKind::ComponentIndex)
         })?;
+        reader.check()?;
         match form {
             IndexForm::One => {}
             IndexForm::List => selection.set_multiple(),
@@ -456,12 +460,23 @@ impl<'a> Processor<'a> {
         match &mut frame.caller {
             Caller::Section => Err(error),
             Caller::RunSequence => self.leave(),
-            Caller::TryEach { rest, reader } => match rest.next(reader)? {
-                // Every sequence has failed: the last one's condition is the reason.
-                None => Err(error),
-                Some(Alternative::Nil) => self.leave(),
-                Some(Alternative::Sequence(next)) => frame.restart(next),
-            },
+            Caller::TryEach { left, rest } => {
+                let mut reader = rest.reader();
+                match left.next(&mut reader) {
+                    // Every sequence has failed: the last one's condition is the reason.
+                    None => Err(error),
+                    Some(Alternative::Nil) => {
+                        reader.check()?;
+                        self.leave()
+                    }
+                    Some(Alternative::Sequence) => {
+                        let next = reader.span();
+                        reader.check()?;
+                        *rest = reader.left();
+                        frame.restart(next)
+                    }
+                }
+            }
         }
     }
 
@@ -483,7 +498,7 @@ impl<'a> Processor<'a> {
     }
 
     fn push(&mut self, frame: Frame<'a>) -> Result<(), Error> {
-        let too_deep = Error::new(ErrorKind::NestingTooDeep, frame.reader.position());
+        let too_deep = Error::new(ErrorKind::NestingTooDeep, frame.rest.base);
         *self.frames.iter_mut().find(|free| free.is_none()).ok_or(too_deep)? = Some(frame);
         Ok(())
     }

@@ -1,11 +1,10 @@
 //! suit-text, draft-ietf-suit-manifest-37 section 8.4.4: the text of a manifest for people, by language.
 
-use trust::cbor::{Major, Reader};
+use trust::cbor::{Major, Span};
 
 use crate::error::{Error, ErrorKind};
 use crate::manifest::{ComponentId, Components};
 use crate::reason::Reason;
-use crate::span::Span;
 
 /// Keys of texts about the manifest as a whole.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -104,35 +103,35 @@ impl<'a> Text<'a> {
     fn walk(&self, visit: &mut dyn FnMut(TextEntry<'a>)) -> Result<(), Error> {
         let malformed = |position| Error::new(ErrorKind::TextMalformed, position);
         let mut reader = self.span.reader();
-        let mut languages = reader.map()?;
+        let mut languages = reader.map();
         if languages.remaining() == 0 {
             return Err(malformed(self.span.base));
         }
-        loop {
+        while languages.next(&mut reader) {
             let position = reader.position();
-            let Some(key) = languages.next_raw(&mut reader)? else { break };
-            let language = Reader::nested(key, position).text()?.as_str();
+            let language = reader.text().as_str();
             if !is_language_tag(language) {
-                return Err(malformed(position));
+                return Err(Error::of(&reader, ErrorKind::TextMalformed, position));
             }
-            let mut entries = reader.map()?;
-            loop {
+            let mut entries = reader.map();
+            while entries.next(&mut reader) {
                 let position = reader.position();
-                let Some(key) = entries.next_raw(&mut reader)? else { break };
-                let mut key = Reader::nested(key, position);
-                if key.peek()? != Major::Array {
-                    let key = key.int()?;
-                    visit(TextEntry { language, component: None, key, text: reader.text()?.as_str() });
+                if reader.peek() != Major::Array {
+                    let (key, text) = (reader.int(), reader.text().as_str());
+                    visit(TextEntry { language, component: None, key, text });
                     continue;
                 }
                 // A component of the text is a component of the manifest.
-                let id = ComponentId::read(&mut key)?;
+                let id = ComponentId::read(&mut reader)?;
                 let index = self.components.iter().position(|known| known == id);
                 let component = index.and_then(|index| u32::try_from(index).ok());
-                let component = Some(component.ok_or(malformed(position))?);
-                let mut texts = reader.map()?;
-                while let Some(key) = texts.next_int(&mut reader)? {
-                    visit(TextEntry { language, component, key, text: reader.text()?.as_str() });
+                if component.is_none() {
+                    return Err(Error::of(&reader, ErrorKind::TextMalformed, position));
+                }
+                let mut texts = reader.map();
+                while texts.next(&mut reader) {
+                    let (key, text) = (reader.int(), reader.text().as_str());
+                    visit(TextEntry { language, component, key, text });
                 }
             }
         }

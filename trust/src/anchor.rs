@@ -118,12 +118,11 @@ impl Anchor {
     }
 
     /// `[COSE_Key, rights, domain]`.
-    fn read(reader: &mut Reader<'_>) -> Result<Self, Error> {
-        reader.array_of(3)?;
-        let key = PublicKey::read(reader)?;
-        let out_of_range = reader.error(ErrorKind::OutOfRange);
-        let rights = Rights::from_bits(reader.uint()?).ok_or(out_of_range)?;
-        Ok(Self { key, rights, domain: Domain(Kid(*reader.byte_array()?)) })
+    fn read(reader: &mut Reader<'_>) -> Self {
+        reader.array_of(3);
+        let key = PublicKey::read(reader);
+        let [rights, ..] = reader.uint_within(1, Rights::ALL.0.into()).to_le_bytes();
+        Self { key, rights: Rights(rights), domain: Domain(Kid(*reader.byte_array())) }
     }
 }
 
@@ -181,18 +180,17 @@ impl AnchorSet {
     }
 
     /// Adds `[1*4 [COSE_Key, rights, domain]]`.
-    pub(crate) fn read(&mut self, reader: &mut Reader<'_>) -> Result<(), Error> {
-        let start = reader.position();
-        let count = reader.array()?;
-        if count == 0 {
-            return Err(Error::new(ErrorKind::OutOfRange, start));
-        }
-        for _ in 0..count {
+    #[inline(never)]
+    pub(crate) fn read(&mut self, reader: &mut Reader<'_>) {
+        let mut items = reader.array_within(1, u32::MAX);
+        while items.next(reader) {
             let start = reader.position();
-            let anchor = Anchor::read(reader)?;
-            self.add(anchor).map_err(|kind| Error::new(kind, start))?;
+            let anchor = Anchor::read(reader);
+            // The fifth anchor is refused where it stands, or for its own fault.
+            if let Err(kind) = self.add(anchor) {
+                reader.refuse(kind, start);
+            }
         }
-        Ok(())
     }
 }
 

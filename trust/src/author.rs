@@ -6,7 +6,7 @@
 use ciborium::value::Value;
 use coset::{AsCborValue as _, CborSerializable as _, CoseSign1Builder, Header, HeaderBuilder, iana};
 
-use crate::chain::ChainedSign1;
+use crate::chain::{read_chained, verify_chained};
 use crate::cose::{HEADER_KCWT, HEADER_TYP, TAG_CWT, TAG_SIGN1};
 use crate::credential::{CNF_COSE_KEY, TYP_CREDENTIAL};
 use crate::record::{
@@ -191,11 +191,11 @@ fn verify_made(
     credential: &[u8],
     claims: &CredentialClaims<'_>,
 ) -> Result<(), AuthorError> {
-    let made = ChainedSign1::read(sign1, payload)?;
-    if made.kcwt() != credential {
+    let made = read_chained(sign1, payload)?;
+    if made.kcwt.bytes != credential {
         return Err(AuthorError::Encoding);
     }
-    made.verify(payload, claims)?;
+    verify_chained(&made, payload, claims)?;
     Ok(())
 }
 
@@ -207,8 +207,8 @@ fn verify_made(
 /// [`AuthorError::Refused`] when the result does not verify
 pub fn exchange_credential(sign1: &[u8], payload: &[u8], credential: &[u8]) -> Result<Vec<u8>, AuthorError> {
     let claims = read_unverified_credential(credential)?;
-    let old = ChainedSign1::read(sign1, payload)?;
-    if *read_unverified_credential(old.kcwt())?.key() != *claims.key() {
+    let old = read_chained(sign1, payload)?;
+    if *read_unverified_credential(old.kcwt.bytes)?.key() != *claims.key() {
         return Err(AuthorError::NotTheSignersCredential);
     }
     let Value::Tag(TAG_SIGN1, parts) = decode(sign1)? else { return Err(AuthorError::Encoding) };
@@ -234,7 +234,7 @@ fn sign_record(typ: &str, claims: Value, root: &dyn Signer) -> Result<Vec<u8>, A
         .try_create_signature(&[], |message| root.sign(message).map(Vec::from))?
         .build();
     let sign1 = sign1.to_cbor_value().map_err(|_| AuthorError::Encoding)?;
-    encode(&Value::Tag(TAG_CWT, Box::new(Value::Tag(TAG_SIGN1, Box::new(sign1)))))
+    encode(&Value::Tag(TAG_CWT.into(), Box::new(Value::Tag(TAG_SIGN1, Box::new(sign1)))))
 }
 
 fn protected(signer: &dyn Signer, typ: Option<&str>) -> Header {

@@ -6,8 +6,14 @@
 //! One function, `Reader::next_head`, reads every head: a device has no room for a reader of all of CBOR
 //! (docs/decisions/0007).
 //!
-//! # Errors of a head
-//! Every item begins with a head. Whatever reads one returns, at the offset of the item, [`ErrorKind::Truncated`]
+//! # A fault stays
+//! A [`Reader`] keeps its first [`Error`] and from then on reads nothing: every read returns an empty value (zero, no
+//! bytes, no entry). A caller reads a whole record, then asks once, with [`Reader::finish`] or [`Reader::check`]; until
+//! one of them succeeds, no value means anything. This is a third of the code of a `Result` for each item
+//! (docs/decisions/0031).
+//!
+//! # Faults of a head
+//! Every item begins with a head. Whatever reads one can meet, at the offset of the item, [`ErrorKind::Truncated`]
 //! when the bytes end within the head, [`ErrorKind::NotCanonical`] when its argument is indefinite or not in its
 //! shortest form, and [`ErrorKind::UnexpectedType`] when it is the head of another type.
 
@@ -58,16 +64,48 @@ impl Major {
 }
 
 // Simple values, RFC 8949 section 3.3.
-const FALSE: u64 = 20;
-const TRUE: u64 = 21;
-const NULL: u64 = 22;
+const FALSE: u32 = 20;
+const TRUE: u32 = 21;
+const NULL: u32 = 22;
 
-/// A strict reader over one byte slice. Positions in errors are relative to the outermost input.
+/// A piece of the outermost input.
+#[derive(Clone, Copy, Debug)]
+pub struct Span<'b> {
+    /// The bytes.
+    pub bytes: &'b [u8],
+    /// Offset of the first of them in the outermost input.
+    pub base: u32,
+}
+
+impl<'b> Span<'b> {
+    /// A placeholder.
+    pub const EMPTY: Self = Self { bytes: &[], base: 0 };
+
+    /// A reader over the bytes.
+    #[must_use]
+    pub fn reader(self) -> Reader<'b> {
+        Reader::nested(self.bytes, self.base)
+    }
+}
+
+/// The bit of a label of 0 to 31, to note which entries of a map have been there; 0 for every other label.
+#[must_use]
+pub const fn bit(label: i32) -> u32 {
+    match 1u32.checked_shl(label.cast_unsigned()) {
+        Some(bit) => bit,
+        None => 0,
+    }
+}
+
+/// A strict reader over one byte slice that [keeps its first fault](self#a-fault-stays). Positions in errors are
+/// relative to the outermost input.
 #[derive(Clone, Debug)]
 pub struct Reader<'b> {
+    /// Empty after a fault.
     rest: &'b [u8],
     /// Offset in the outermost input at which `rest` ends. Positions wrap, beyond what any of our limits lets in.
     end: u32,
+    fault: Option<Error>,
 }
 
 impl<'b> Reader<'b> {
@@ -80,7 +118,7 @@ impl<'b> Reader<'b> {
     /// Reads `bytes`, which lie at offset `base` of the outermost input.
     #[must_use]
     pub fn nested(bytes: &'b [u8], base: u32) -> Self {
-        Self { rest: bytes, end: base.wrapping_add(offset_of(bytes.len())) }
+        Self { rest: bytes, end: base.wrapping_add(offset_of(bytes.len())), fault: None }
     }
 
     /// The bytes that are left.
@@ -89,291 +127,452 @@ impl<'b> Reader<'b> {
         self.rest
     }
 
+    /// The bytes that are left, and where they lie.
+    #[must_use]
+    pub fn left(&self) -> Span<'b> {
+        Span { bytes: self.rest, base: self.position() }
+    }
+
     /// Offset of the next item in the outermost input.
     #[must_use]
     pub fn position(&self) -> u32 {
         self.end.wrapping_sub(offset_of(self.rest.len()))
     }
 
-    /// An error of `kind` at the present position.
-    #[must_use]
-    pub fn error(&self, kind: ErrorKind) -> Error {
-        Error::new(kind, self.position())
-    }
-
-    /// True when nothing is left.
+    /// True when nothing is left, and after a fault.
     #[must_use]
     pub fn is_at_end(&self) -> bool {
         self.rest.is_empty()
     }
 
-    /// Succeeds when nothing is left.
-    ///
-    /// # Errors
-    /// [`ErrorKind::TrailingBytes`] at the first byte that is left.
-    pub fn finish(&self) -> Result<(), Error> {
-        if self.is_at_end() { Ok(()) } else { Err(self.error(ErrorKind::TrailingBytes)) }
+    /// Refuses what was read: a fault of `kind` at `position`, unless there is one already.
+    #[inline(never)]
+    pub fn refuse(&mut self, kind: ErrorKind, position: u32) {
+        if self.fault.is_none() {
+            self.fault = Some(Error::new(kind, position));
+        }
+        self.rest = &[];
     }
 
-    /// Major type of the next item, without consuming it.
+    /// Succeeds when there was no fault.
     ///
     /// # Errors
+    /// The first fault.
+    pub fn check(&self) -> Result<(), Error> {
+        self.fault.map_or(Ok(()), Err)
+    }
+
+    /// Nothing may be left: [`ErrorKind::TrailingBytes`] at the first byte that is.
+    pub fn expect_end(&mut self) {
+        if !self.is_at_end() {
+            self.refuse(ErrorKind::TrailingBytes, self.position());
+        }
+    }
+
+    /// Succeeds when there was no fault and nothing is left.
+    ///
+    /// # Errors
+    /// The first fault; that of [`Reader::expect_end`].
+    #[inline(never)]
+    pub fn finish(&mut self) -> Result<(), Error> {
+        self.expect_end();
+        self.check()
+    }
+
+    /// Major type of the next item, without consuming it; [`Major::Simple`] after a fault.
+    ///
+    /// # Faults
     /// [`ErrorKind::Truncated`] when nothing is left.
-    pub fn peek(&self) -> Result<Major, Error> {
-        self.rest.first().map(|initial| Major::of(*initial)).ok_or(self.error(ErrorKind::Truncated))
+    #[inline(never)]
+    pub fn peek(&mut self) -> Major {
+        match self.rest.first() {
+            Some(initial) => Major::of(*initial),
+            None => {
+                self.refuse(ErrorKind::Truncated, self.position());
+                Major::Simple
+            }
+        }
     }
 
     /// An unsigned integer.
     ///
-    /// # Errors
-    /// [Of a head](self#errors-of-a-head).
-    pub fn uint(&mut self) -> Result<u64, Error> {
+    /// # Faults
+    /// [Of a head](self#faults-of-a-head).
+    pub fn uint(&mut self) -> u64 {
         self.head(Major::Unsigned)
+    }
+
+    /// An unsigned integer of `min..=max`.
+    ///
+    /// # Faults
+    /// Those of [`Reader::uint`]; [`ErrorKind::OutOfRange`].
+    #[inline(never)]
+    pub fn uint_within(&mut self, min: u32, max: u64) -> u64 {
+        let start = self.position();
+        let value = self.uint();
+        if value < u64::from(min) || value > max {
+            self.refuse(ErrorKind::OutOfRange, start);
+        }
+        value
     }
 
     /// An integer, negative or not.
     ///
-    /// # Errors
-    /// [Of a head](self#errors-of-a-head); [`ErrorKind::OutOfRange`] when it does not fit an `i64`.
-    pub fn int(&mut self) -> Result<i64, Error> {
+    /// # Faults
+    /// [Of a head](self#faults-of-a-head); [`ErrorKind::OutOfRange`] when it does not fit an `i64`.
+    pub fn int(&mut self) -> i64 {
         let start = self.position();
-        let (major, argument) = self.next_head()?;
-        let value = i64::try_from(argument).map_err(|_| ErrorKind::OutOfRange);
-        match major {
-            Major::Unsigned => value,
-            // -1 - argument
-            Major::Negative => value.map(|value| !value),
-            _ => Err(ErrorKind::UnexpectedType),
+        let (major, argument) = self.next_head();
+        if !matches!(major, Major::Unsigned | Major::Negative) {
+            self.refuse(ErrorKind::UnexpectedType, start);
         }
-        .map_err(|kind| Error::new(kind, start))
+        let value = i64::try_from(argument).unwrap_or_else(|_| {
+            self.refuse(ErrorKind::OutOfRange, start);
+            0
+        });
+        // -1 - argument
+        if major == Major::Negative { !value } else { value }
     }
 
     /// An integer that names something: a map key, a command. No format of ours has one that does not fit an
-    /// `i32`, so that such a name is as unknown as `i32::MAX`, which it is read as.
+    /// `i32`, so that such a name is as unknown as `i32::MAX`, which it is read as. So is one that has a fault.
     ///
-    /// # Errors
+    /// # Faults
     /// Those of [`Reader::int`].
-    pub fn label(&mut self) -> Result<i32, Error> {
-        self.int().map(|label| i32::try_from(label).unwrap_or(i32::MAX))
+    #[inline(never)]
+    pub fn label(&mut self) -> i32 {
+        let label = self.int();
+        if self.fault.is_some() { i32::MAX } else { i32::try_from(label).unwrap_or(i32::MAX) }
     }
 
     /// A byte string.
     ///
-    /// # Errors
-    /// [Of a head](self#errors-of-a-head); [`ErrorKind::Truncated`] when fewer bytes are left than the head
+    /// # Faults
+    /// [Of a head](self#faults-of-a-head); [`ErrorKind::Truncated`] when fewer bytes are left than the head
     /// announces.
-    pub fn bytes(&mut self) -> Result<&'b [u8], Error> {
-        self.content(Major::Bytes)
-    }
-
-    /// A byte string of exactly `N` bytes.
-    ///
-    /// # Errors
-    /// Those of [`Reader::bytes`]; [`ErrorKind::UnexpectedType`] for another length.
-    pub fn byte_array<const N: usize>(&mut self) -> Result<&'b [u8; N], Error> {
+    #[inline(never)]
+    pub fn bytes(&mut self) -> &'b [u8] {
         let start = self.position();
-        self.bytes()?.try_into().map_err(|_| Error::new(ErrorKind::UnexpectedType, start))
+        let len = self.head(Major::Bytes);
+        self.take(len, start)
     }
 
-    /// A byte string, as a reader over its content (`bstr .cbor`).
+    /// A byte string of exactly `N` bytes; zeros after a fault.
     ///
-    /// # Errors
-    /// Those of [`Reader::bytes`]. Its content is not looked at yet.
-    pub fn embedded(&mut self) -> Result<Reader<'b>, Error> {
-        let content = self.bytes()?;
+    /// # Faults
+    /// Those of [`Reader::bytes`]; [`ErrorKind::UnexpectedType`] for another length.
+    pub fn byte_array<const N: usize>(&mut self) -> &'b [u8; N] {
+        let start = self.position();
+        self.bytes().try_into().unwrap_or_else(|_| {
+            self.refuse(ErrorKind::UnexpectedType, start);
+            const { &[0; N] }
+        })
+    }
+
+    /// The content of a byte string, and where it lies. Nothing of it is read.
+    ///
+    /// # Faults
+    /// Those of [`Reader::bytes`].
+    #[inline(never)]
+    pub fn span(&mut self) -> Span<'b> {
+        let bytes = self.bytes();
         // The content has just been read: it ends where this reader stands.
-        Ok(Reader { rest: content, end: self.position() })
+        Span { bytes, base: self.position().wrapping_sub(offset_of(bytes.len())) }
+    }
+
+    /// A byte string, as a reader over its content (`bstr .cbor`). `read` reads all of it.
+    ///
+    /// # Faults
+    /// Those of [`Reader::bytes`]; those of `read`; [`ErrorKind::TrailingBytes`] when it leaves something.
+    pub fn embedded<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> T {
+        let after = self.enter();
+        let value = read(self);
+        self.leave(&after);
+        value
+    }
+
+    /// Goes into a byte string: what follows it.
+    #[inline(never)]
+    fn enter(&mut self) -> Self {
+        let content = self.bytes();
+        let after = self.clone();
+        // The content has just been read: it ends where this reader stands.
+        self.end = self.position();
+        self.rest = content;
+        after
+    }
+
+    #[inline(never)]
+    fn leave(&mut self, after: &Self) {
+        self.expect_end();
+        if self.fault.is_none() {
+            *self = after.clone();
+        }
     }
 
     /// A text string.
     ///
-    /// # Errors
+    /// # Faults
     /// Those of [`Reader::bytes`]; [`ErrorKind::InvalidText`] when it is not UTF-8.
-    pub fn text(&mut self) -> Result<Utf8<'b>, Error> {
+    pub fn text(&mut self) -> Utf8<'b> {
         let start = self.position();
-        Utf8::of(self.content(Major::Text)?).ok_or(Error::new(ErrorKind::InvalidText, start))
+        let len = self.head(Major::Text);
+        self.text_of(len, start)
     }
 
     /// A text string of 1 to `max_len` bytes.
     ///
-    /// # Errors
+    /// # Faults
     /// Those of [`Reader::text`]; [`ErrorKind::OutOfRange`] for another length.
-    pub fn name(&mut self, max_len: usize) -> Result<Utf8<'b>, Error> {
+    #[inline(never)]
+    pub fn name(&mut self, max_len: usize) -> Utf8<'b> {
         let start = self.position();
-        let text = self.text()?;
-        match text.as_bytes().len() {
-            1.. if text.as_bytes().len() <= max_len => Ok(text),
-            _ => Err(Error::new(ErrorKind::OutOfRange, start)),
+        let text = self.text();
+        if !(1..=max_len).contains(&text.as_bytes().len()) {
+            self.refuse(ErrorKind::OutOfRange, start);
         }
+        text
     }
 
-    /// The head of an array: its number of items, which the caller reads next.
+    /// The head of an array; its items are counted with the cursor.
     ///
-    /// # Errors
-    /// [Of a head](self#errors-of-a-head).
-    pub fn array(&mut self) -> Result<u64, Error> {
-        self.head(Major::Array)
+    /// # Faults
+    /// [Of a head](self#faults-of-a-head).
+    pub fn array(&mut self) -> Items {
+        Items { remaining: self.count(Major::Array) }
+    }
+
+    /// The head of an array of `min..=max` items.
+    ///
+    /// # Faults
+    /// Those of [`Reader::array`]; [`ErrorKind::OutOfRange`] for fewer items, [`ErrorKind::TooMany`] for more.
+    #[inline(never)]
+    pub fn array_within(&mut self, min: u32, max: u32) -> Items {
+        let start = self.position();
+        let items = self.array();
+        if items.remaining < min {
+            self.refuse(ErrorKind::OutOfRange, start);
+        }
+        if items.remaining > max {
+            self.refuse(ErrorKind::TooMany, start);
+        }
+        items
     }
 
     /// The head of an array that has exactly `len` items.
     ///
-    /// # Errors
-    /// [Of a head](self#errors-of-a-head); [`ErrorKind::UnexpectedType`] for another number of items.
-    pub fn array_of(&mut self, len: u64) -> Result<(), Error> {
-        let start = self.position();
-        if self.array()? == len { Ok(()) } else { Err(Error::new(ErrorKind::UnexpectedType, start)) }
+    /// # Faults
+    /// [Of a head](self#faults-of-a-head); [`ErrorKind::UnexpectedType`] for another number of items.
+    pub fn array_of(&mut self, len: u32) {
+        self.expect(Major::Array, len);
     }
 
     /// The head of a map; its entries are walked with the cursor.
     ///
-    /// # Errors
-    /// [Of a head](self#errors-of-a-head).
-    pub fn map(&mut self) -> Result<MapCursor<'b>, Error> {
-        Ok(MapCursor { remaining: self.head(Major::Map)?, previous: &[] })
+    /// # Faults
+    /// [Of a head](self#faults-of-a-head).
+    pub fn map(&mut self) -> MapCursor<'b> {
+        MapCursor { remaining: self.count(Major::Map), previous: &[] }
     }
 
     /// A tag number; the tagged item follows.
     ///
-    /// # Errors
-    /// [Of a head](self#errors-of-a-head).
-    pub fn tag(&mut self) -> Result<u64, Error> {
+    /// # Faults
+    /// [Of a head](self#faults-of-a-head).
+    pub fn tag(&mut self) -> u64 {
         self.head(Major::Tag)
     }
 
     /// Exactly this tag number.
     ///
-    /// # Errors
-    /// [Of a head](self#errors-of-a-head); [`ErrorKind::UnexpectedType`] for another tag.
-    pub fn expect_tag(&mut self, tag: u64) -> Result<(), Error> {
-        let start = self.position();
-        if self.tag()? == tag { Ok(()) } else { Err(Error::new(ErrorKind::UnexpectedType, start)) }
+    /// # Faults
+    /// [Of a head](self#faults-of-a-head); [`ErrorKind::UnexpectedType`] for another tag.
+    pub fn expect_tag(&mut self, tag: u32) {
+        self.expect(Major::Tag, tag);
     }
 
     /// `null`.
     ///
-    /// # Errors
-    /// [Of a head](self#errors-of-a-head); [`ErrorKind::UnexpectedType`] for another simple value.
-    pub fn null(&mut self) -> Result<(), Error> {
-        let start = self.position();
-        if self.simple()? == NULL { Ok(()) } else { Err(Error::new(ErrorKind::UnexpectedType, start)) }
+    /// # Faults
+    /// [Of a head](self#faults-of-a-head); [`ErrorKind::UnexpectedType`] for another simple value.
+    pub fn null(&mut self) {
+        self.expect(Major::Simple, NULL);
     }
 
     /// `true` or `false`.
     ///
-    /// # Errors
-    /// [Of a head](self#errors-of-a-head); [`ErrorKind::UnexpectedType`] for another simple value.
-    pub fn bool(&mut self) -> Result<bool, Error> {
+    /// # Faults
+    /// [Of a head](self#faults-of-a-head); [`ErrorKind::UnexpectedType`] for another simple value.
+    pub fn bool(&mut self) -> bool {
         let start = self.position();
-        match self.simple()? {
-            FALSE => Ok(false),
-            TRUE => Ok(true),
-            _ => Err(Error::new(ErrorKind::UnexpectedType, start)),
+        let value = self.head(Major::Simple);
+        if value != FALSE.into() && value != TRUE.into() {
+            self.refuse(ErrorKind::UnexpectedType, start);
         }
+        value == TRUE.into()
     }
 
     /// Walks over one whole item with the same strictness.
     ///
-    /// # Errors
+    /// # Faults
     /// Those of reading the item and the items inside it; [`ErrorKind::TooDeep`] when they lie
     /// deeper than [`MAX_DEPTH`].
-    pub fn skip(&mut self) -> Result<(), Error> {
-        self.skip_nested(MAX_DEPTH)
+    pub fn skip(&mut self) {
+        self.skip_nested(MAX_DEPTH);
     }
 
     /// One whole item, checked like [`Reader::skip`]: its encoded bytes.
     ///
-    /// # Errors
+    /// # Faults
     /// Those of [`Reader::skip`].
-    pub fn item(&mut self) -> Result<&'b [u8], Error> {
-        self.item_nested(MAX_DEPTH)
-    }
-
-    fn item_nested(&mut self, depth: u8) -> Result<&'b [u8], Error> {
+    #[inline(never)]
+    pub fn item(&mut self) -> &'b [u8] {
         let before = self.rest;
-        self.skip_nested(depth)?;
-        let len = before.len().saturating_sub(self.rest.len());
-        Ok(before.get(..len).unwrap_or_default())
+        self.skip();
+        self.read_of(before)
     }
 
-    fn skip_nested(&mut self, depth: u8) -> Result<(), Error> {
-        let inner = depth.checked_sub(1).ok_or(self.error(ErrorKind::TooDeep))?;
-        let items = match self.peek()? {
-            Major::Unsigned | Major::Negative => self.next_head().map(|_| 0)?,
-            Major::Bytes => self.bytes().map(|_| 0)?,
-            Major::Text => self.text().map(|_| 0)?,
-            Major::Simple => self.simple().map(|_| 0)?,
-            Major::Tag => self.tag().map(|_| 1)?,
-            Major::Array => self.array()?,
-            Major::Map => {
-                let mut entries = self.map()?;
-                while entries.next_item(self, inner)?.is_some() {
-                    self.skip_nested(inner)?;
+    /// [`Reader::item`], and this reader stands before it again.
+    ///
+    /// # Faults
+    /// Those of [`Reader::skip`].
+    pub fn peek_item(&mut self) -> &'b [u8] {
+        self.peek_item_nested(MAX_DEPTH)
+    }
+
+    #[inline(never)]
+    fn peek_item_nested(&mut self, depth: u8) -> &'b [u8] {
+        let before = self.rest;
+        self.skip_nested(depth);
+        let item = self.read_of(before);
+        if self.fault.is_none() {
+            self.rest = before;
+        }
+        item
+    }
+
+    /// What of `before` has been read since then.
+    fn read_of(&self, before: &'b [u8]) -> &'b [u8] {
+        before.get(..before.len().wrapping_sub(self.rest.len())).unwrap_or_default()
+    }
+
+    #[inline(never)]
+    fn skip_nested(&mut self, depth: u8) {
+        let start = self.position();
+        let Some(inner) = depth.checked_sub(1) else { return self.refuse(ErrorKind::TooDeep, start) };
+        let (major, argument) = self.next_head();
+        match major {
+            Major::Unsigned | Major::Negative => {}
+            Major::Bytes => drop(self.take(argument, start)),
+            Major::Text => drop(self.text_of(argument, start)),
+            Major::Tag => self.skip_nested(inner),
+            Major::Array => {
+                let mut items = Items { remaining: saturated(argument) };
+                while items.next(self) {
+                    self.skip_nested(inner);
                 }
-                0
             }
+            Major::Map => {
+                let mut entries = MapCursor { remaining: saturated(argument), previous: &[] };
+                while entries.next_nested(self, inner) {
+                    self.skip_nested(inner);
+                    self.skip_nested(inner);
+                }
+            }
+            // `false`, `true` or `null`; what else there is of major type 7 is refused.
+            Major::Simple if (FALSE.into()..=NULL.into()).contains(&argument) => {}
+            Major::Simple => self.refuse(ErrorKind::UnexpectedType, start),
+        }
+    }
+
+    /// The content of a byte or text string whose head lies at `start`.
+    fn take(&mut self, len: u64, start: u32) -> &'b [u8] {
+        let split = usize::try_from(len).ok().and_then(|len| self.rest.split_at_checked(len));
+        let Some((content, rest)) = split else {
+            self.refuse(ErrorKind::Truncated, start);
+            return &[];
         };
-        for _ in 0..items {
-            self.skip_nested(inner)?;
-        }
-        Ok(())
-    }
-
-    /// `false`, `true` or `null`; what else there is of major type 7 is refused.
-    fn simple(&mut self) -> Result<u64, Error> {
-        let start = self.position();
-        match self.head(Major::Simple)? {
-            value @ FALSE..=NULL => Ok(value),
-            _ => Err(Error::new(ErrorKind::UnexpectedType, start)),
-        }
-    }
-
-    /// The content of a byte or text string.
-    fn content(&mut self, major: Major) -> Result<&'b [u8], Error> {
-        let start = self.position();
-        let len = usize::try_from(self.head(major)?).ok();
-        let split = len.and_then(|len| self.rest.split_at_checked(len));
-        let (content, rest) = split.ok_or(Error::new(ErrorKind::Truncated, start))?;
         self.rest = rest;
-        Ok(content)
+        content
+    }
+
+    #[inline(never)]
+    fn text_of(&mut self, len: u64, start: u32) -> Utf8<'b> {
+        Utf8::of(self.take(len, start)).unwrap_or_else(|| {
+            self.refuse(ErrorKind::InvalidText, start);
+            Utf8::EMPTY
+        })
+    }
+
+    /// A head of this type and this argument.
+    #[inline(never)]
+    fn expect(&mut self, major: Major, argument: u32) {
+        let start = self.position();
+        if self.head(major) != argument.into() {
+            self.refuse(ErrorKind::UnexpectedType, start);
+        }
+    }
+
+    /// The argument of a head of this type, as a number of items.
+    #[inline(never)]
+    fn count(&mut self, major: Major) -> u32 {
+        saturated(self.head(major))
     }
 
     /// The argument of a head of this type.
     #[inline(never)]
-    fn head(&mut self, major: Major) -> Result<u64, Error> {
+    fn head(&mut self, major: Major) -> u64 {
         let start = self.position();
-        match self.next_head()? {
-            (found, argument) if found == major => Ok(argument),
-            _ => Err(Error::new(ErrorKind::UnexpectedType, start)),
+        let (found, argument) = self.next_head();
+        if found != major {
+            self.refuse(ErrorKind::UnexpectedType, start);
+            return 0;
         }
+        argument
     }
 
     /// One head: the initial byte and its argument, which must be in its shortest form and definite.
     #[inline(never)]
-    pub(crate) fn next_head(&mut self) -> Result<(Major, u64), Error> {
-        let truncated = self.error(ErrorKind::Truncated);
-        let not_canonical = self.error(ErrorKind::NotCanonical);
-        let (initial, rest) = self.rest.split_first().ok_or(truncated)?;
-        let information = initial & 0x1f;
-        // Bytes of the argument, and the least value that needs as many.
-        let (len, least) = match information {
-            0..=23 => (0, 0),
-            24 => (1, 24),
-            25 => (2, 1 << 8),
-            26 => (4, 1 << 16),
-            27 => (8, 1 << 32),
-            _ => return Err(not_canonical),
+    fn next_head(&mut self) -> (Major, u64) {
+        let start = self.position();
+        let refused = match read_head(self.rest) {
+            Ok((head, rest)) => {
+                self.rest = rest;
+                return head;
+            }
+            Err(kind) => kind,
         };
-        let (bytes, rest) = rest.split_at_checked(len).ok_or(truncated)?;
-        let argument = match bytes {
-            [] => u64::from(information),
-            _ => bytes.iter().fold(0, |argument, byte| (argument << 8) | u64::from(*byte)),
-        };
-        if argument < least {
-            return Err(not_canonical);
-        }
-        self.rest = rest;
-        Ok((Major::of(*initial), argument))
+        self.refuse(refused, start);
+        (Major::Unsigned, 0)
     }
+}
+
+fn read_head(bytes: &[u8]) -> Result<((Major, u64), &[u8]), ErrorKind> {
+    let (initial, rest) = bytes.split_first().ok_or(ErrorKind::Truncated)?;
+    let information = initial & 0x1f;
+    // Bytes of the argument, and the least value that needs as many.
+    let (len, least) = match information {
+        0..=23 => (0, 0),
+        24 => (1, 24),
+        25 => (2, 1 << 8),
+        26 => (4, 1 << 16),
+        27 => (8, 1 << 32),
+        _ => return Err(ErrorKind::NotCanonical),
+    };
+    let (bytes, rest) = rest.split_at_checked(len).ok_or(ErrorKind::Truncated)?;
+    let argument = match bytes {
+        [] => u64::from(information),
+        _ => bytes.iter().fold(0, |argument, byte| (argument << 8) | u64::from(*byte)),
+    };
+    if argument < least {
+        return Err(ErrorKind::NotCanonical);
+    }
+    Ok(((Major::of(*initial), argument), rest))
+}
+
+/// A number of items. No input that fits the memory of a device or a position has as many as `u32::MAX`: it ends before.
+fn saturated(argument: u64) -> u32 {
+    u32::try_from(argument).unwrap_or(u32::MAX)
 }
 
 /// A length as an offset in the outermost input.
@@ -381,122 +580,161 @@ fn offset_of(len: usize) -> u32 {
     u32::try_from(len).unwrap_or(u32::MAX)
 }
 
+/// Counts the items of an array.
+#[derive(Clone, Copy, Debug)]
+pub struct Items {
+    remaining: u32,
+}
+
+impl Items {
+    /// Number of items that are left.
+    #[must_use]
+    pub fn remaining(&self) -> u32 {
+        self.remaining
+    }
+
+    /// True when there is a next item, which the caller reads; false after a fault.
+    pub fn next(&mut self, reader: &Reader<'_>) -> bool {
+        let counted = self.remaining.checked_sub(1);
+        self.remaining = counted.unwrap_or(0);
+        counted.is_some() && reader.fault.is_none()
+    }
+}
+
 /// Walks the entries of a map and sees to it that the encoded keys strictly ascend.
 #[derive(Clone, Debug)]
 pub struct MapCursor<'b> {
-    remaining: u64,
+    remaining: u32,
     previous: &'b [u8],
 }
 
 impl<'b> MapCursor<'b> {
     /// Number of entries that are left.
     #[must_use]
-    pub fn remaining(&self) -> u64 {
+    pub fn remaining(&self) -> u32 {
         self.remaining
     }
 
-    /// The next key as an integer, or `None` at the end of the map. The caller reads the value next.
+    /// The next key as a [`Reader::label`], or `None` at the end of the map and after a fault. The caller reads the
+    /// value next.
     ///
-    /// # Errors
-    /// Those of [`MapCursor::next_raw`]; those of [`Reader::int`] when the key is not an integer.
-    pub fn next_int(&mut self, reader: &mut Reader<'b>) -> Result<Option<i64>, Error> {
-        let start = reader.position();
-        match self.next_raw(reader)? {
-            Some(key) => Reader::nested(key, start).int().map(Some),
-            None => Ok(None),
+    /// # Faults
+    /// Those of [`MapCursor::next`]; those of [`Reader::label`] when the key is not an integer.
+    #[inline(never)]
+    pub fn next_label(&mut self, reader: &mut Reader<'b>) -> Option<i32> {
+        if !self.next(reader) {
+            return None;
         }
+        let label = reader.label();
+        reader.fault.is_none().then_some(label)
     }
 
-    /// The next key as a [`Reader::label`], or `None` at the end of the map. The caller reads the value next.
+    /// True when there is a next entry: the reader stands before its key, whatever its type. False at the end of the
+    /// map and after a fault. The caller reads key and value next.
     ///
-    /// # Errors
-    /// Those of [`MapCursor::next_raw`]; those of [`Reader::label`] when the key is not an integer.
-    pub fn next_label(&mut self, reader: &mut Reader<'b>) -> Result<Option<i32>, Error> {
-        let start = reader.position();
-        match self.next_raw(reader)? {
-            Some(key) => Reader::nested(key, start).label().map(Some),
-            None => Ok(None),
-        }
-    }
-
-    /// The next key in its encoded form, whatever its type, or `None` at the end of the map.
-    ///
-    /// # Errors
+    /// # Faults
     /// Those of [`Reader::skip`]; [`ErrorKind::KeyOrder`] when the key does not sort after the one before it.
-    pub fn next_raw(&mut self, reader: &mut Reader<'b>) -> Result<Option<&'b [u8]>, Error> {
-        self.next_item(reader, MAX_DEPTH)
+    pub fn next(&mut self, reader: &mut Reader<'b>) -> bool {
+        self.next_nested(reader, MAX_DEPTH)
     }
 
-    fn next_item(&mut self, reader: &mut Reader<'b>, depth: u8) -> Result<Option<&'b [u8]>, Error> {
-        let Some(remaining) = self.remaining.checked_sub(1) else { return Ok(None) };
+    #[inline(never)]
+    fn next_nested(&mut self, reader: &mut Reader<'b>, depth: u8) -> bool {
+        let Some(remaining) = self.remaining.checked_sub(1) else { return false };
         self.remaining = remaining;
         let start = reader.position();
-        let key = reader.item_nested(depth)?;
+        let key = reader.peek_item_nested(depth);
         if key <= self.previous {
-            return Err(Error::new(ErrorKind::KeyOrder, start));
+            reader.refuse(ErrorKind::KeyOrder, start);
         }
         self.previous = key;
-        Ok(Some(key))
+        reader.fault.is_none()
     }
 }
 
 /// An array whose items have each been read once, and can be read again.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct List<'b> {
-    reader: Reader<'b>,
-    remaining: u32,
+    /// From the first item on.
+    rest: &'b [u8],
+    position: u32,
+    items: Items,
 }
 
 impl<'b> List<'b> {
     /// No items.
-    pub(crate) const EMPTY: Self = Self { reader: Reader { rest: &[], end: 0 }, remaining: 0 };
+    pub(crate) const EMPTY: Self = Self { rest: &[], position: 0, items: Items { remaining: 0 } };
 
-    /// Consumes an array of `min..=max` items, each of which `item` must accept.
+    /// Consumes an array of `min..=max` items, each of which `item` reads.
     ///
-    /// # Errors
-    /// [Of a head](self#errors-of-a-head); [`ErrorKind::OutOfRange`] for fewer than `min` items,
-    /// [`ErrorKind::TooMany`] for more than `max`; what `item` refuses.
-    pub fn read<T>(
-        reader: &mut Reader<'b>,
-        min: u64,
-        max: u64,
-        item: fn(&mut Reader<'b>) -> Result<T, Error>,
-    ) -> Result<Self, Error> {
-        let list = Self::head(reader, min, max)?;
-        for _ in 0..list.remaining {
-            item(reader)?;
+    /// # Faults
+    /// Those of [`Reader::array_within`]; those of `item`.
+    #[inline(never)]
+    pub fn read(reader: &mut Reader<'b>, min: u32, max: u32, item: fn(&mut Reader<'b>)) -> Self {
+        let items = reader.array_within(min, max);
+        let list = Self { rest: reader.rest, position: reader.position(), items };
+        let mut left = items;
+        while left.next(reader) {
+            item(reader);
         }
-        Ok(list)
+        list
     }
 
-    fn head(reader: &mut Reader<'b>, min: u64, max: u64) -> Result<Self, Error> {
-        let start = reader.position();
-        let len = reader.array()?;
-        if len < min {
-            return Err(Error::new(ErrorKind::OutOfRange, start));
-        }
-        match u32::try_from(len) {
-            Ok(remaining) if len <= max => Ok(Self { reader: reader.clone(), remaining }),
-            _ => Err(Error::new(ErrorKind::TooMany, start)),
-        }
+    /// The items once more: before the first of them.
+    #[must_use]
+    pub fn items(&self) -> (Reader<'b>, Items) {
+        (Reader::nested(self.rest, self.position), self.items)
     }
 
     /// The items once more.
-    pub fn iter<T>(
-        &self,
-        item: fn(&mut Reader<'b>) -> Result<T, Error>,
-    ) -> impl Iterator<Item = T> + use<'b, T> {
-        let Self { mut reader, mut remaining } = self.clone();
-        core::iter::from_fn(move || {
-            remaining = remaining.checked_sub(1)?;
-            item(&mut reader).ok()
-        })
+    pub fn iter<T>(&self, item: fn(&mut Reader<'b>) -> T) -> impl Iterator<Item = T> + use<'b, T> {
+        let (mut reader, mut items) = self.items();
+        core::iter::from_fn(move || items.next(&reader).then(|| item(&mut reader)))
+    }
+
+    /// Of a list of byte strings, or of texts: whether this is one of them.
+    #[must_use]
+    #[inline(never)]
+    pub fn contains(&self, content: &[u8]) -> bool {
+        let (mut reader, mut items) = self.items();
+        while items.next(&reader) {
+            let start = reader.position();
+            let (_, len) = reader.next_head();
+            if reader.take(len, start) == content {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Of two such lists: whether every item of `other` is in this one.
+    #[must_use]
+    pub fn contains_all(&self, other: &List<'_>) -> bool {
+        let (mut reader, mut items) = other.items();
+        while items.next(&reader) {
+            if !self.contains(reader.bytes()) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Number of items.
+    #[must_use]
+    pub fn len(&self) -> u32 {
+        self.items.remaining
+    }
+
+    /// True when there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// Where the first item lies.
     #[must_use]
     pub fn position(&self) -> u32 {
-        self.reader.position()
+        self.position
     }
 }
 

@@ -1,7 +1,7 @@
 //! Chain of a signed payload: anchor -> credential (`kcwt`) -> detached signature (docs/records.md).
 
 use crate::TrustStore;
-use crate::cbor::Reader;
+use crate::cbor::{Reader, Span};
 use crate::cose::{Form, Sign1};
 use crate::credential::TYP_CREDENTIAL;
 use crate::credential::{Credential, CredentialClaims};
@@ -43,40 +43,25 @@ impl<'a> Authority<'a> {
     }
 }
 
-/// A COSE_Sign1 with detached payload, taken apart.
-pub(crate) struct ChainedSign1<'a> {
-    sign1: Sign1<'a>,
-    kcwt: &'a [u8],
-    kcwt_position: u32,
+/// Takes a COSE_Sign1 with detached payload apart; its `kcwt` is there.
+#[inline(never)]
+pub(crate) fn read_chained<'a>(bytes: &'a [u8], payload: &[u8]) -> Result<Sign1<'a>, Error> {
+    if bytes.len() > MAX_CHAINED_SIGN1_LEN || payload.len() > MAX_DETACHED_PAYLOAD_LEN {
+        return Err(Error::new(ErrorKind::TooLong, 0));
+    }
+    Sign1::read(&mut Reader::new(bytes), Form::Chained)
 }
 
-impl<'a> ChainedSign1<'a> {
-    #[inline(never)]
-    pub(crate) fn read(bytes: &'a [u8], payload: &[u8]) -> Result<Self, Error> {
-        if bytes.len() > MAX_CHAINED_SIGN1_LEN || payload.len() > MAX_DETACHED_PAYLOAD_LEN {
-            return Err(Error::new(ErrorKind::TooLong, 0));
-        }
-        let sign1 = Sign1::read(&mut Reader::new(bytes), Form::Chained)?;
-        let (kcwt, kcwt_position) = sign1.kcwt.ok_or(sign1.error(ErrorKind::HeaderMissing))?;
-        Ok(Self { sign1, kcwt, kcwt_position })
+/// The signature over a detached payload holds under the key that `claims` certify.
+pub(crate) fn verify_chained<'a>(
+    sign1: &Sign1<'a>,
+    payload: &[u8],
+    claims: &CredentialClaims<'_>,
+) -> Result<Commitment<'a>, Error> {
+    if claims.key().kid() != sign1.kid {
+        return Err(sign1.error(ErrorKind::KeyMismatch));
     }
-
-    /// The signature holds under the key that `claims` certify.
-    pub(crate) fn verify(
-        &self,
-        payload: &[u8],
-        claims: &CredentialClaims<'_>,
-    ) -> Result<Commitment<'a>, Error> {
-        if claims.key().kid() != self.sign1.kid {
-            return Err(self.sign1.error(ErrorKind::KeyMismatch));
-        }
-        self.sign1.verify(payload, claims.key())
-    }
-
-    #[cfg(feature = "author")]
-    pub(crate) fn kcwt(&self) -> &'a [u8] {
-        self.kcwt
-    }
+    sign1.verify(payload, claims.key())
 }
 
 /// kid of the anchor that the signer's credential names as its issuer, **not verified**: to find the revocation list
@@ -86,8 +71,8 @@ impl<'a> ChainedSign1<'a> {
 /// [`ErrorKind::TooLong`]; [`ErrorKind::HeaderMissing`] without a `kcwt`; the kind that names the fault when
 /// signature or credential is malformed or unsupported.
 pub fn claimed_issuer(sign1: &[u8]) -> Result<Kid, Error> {
-    let chained = ChainedSign1::read(sign1, &[])?;
-    Ok(Record::open(chained.kcwt, chained.kcwt_position, TYP_CREDENTIAL, MAX_CREDENTIAL_LEN)?.issuer_kid())
+    let Span { bytes, base } = read_chained(sign1, &[])?.kcwt;
+    Ok(Record::open(bytes, base, TYP_CREDENTIAL, MAX_CREDENTIAL_LEN)?.issuer_kid())
 }
 
 /// Verifies a COSE_Sign1 (tag 18) over `detached_payload` whose `kcwt` header is the signer's credential.
@@ -105,8 +90,8 @@ pub fn verify_chained_sign1<'a>(
     store: &TrustStore<'_>,
     role: Role,
 ) -> Result<Authority<'a>, Error> {
-    let chained = ChainedSign1::read(sign1, detached_payload)?;
-    let credential = Credential::verify_nested(chained.kcwt, chained.kcwt_position, store, role)?;
-    let commitment = chained.verify(detached_payload, &credential)?;
+    let sign1 = read_chained(sign1, detached_payload)?;
+    let credential = Credential::verify_nested(sign1.kcwt.bytes, sign1.kcwt.base, store, role)?;
+    let commitment = verify_chained(&sign1, detached_payload, &credential)?;
     Ok(Authority { credential, commitment })
 }

@@ -2,9 +2,9 @@
 //!
 //! [`Sign1`] takes a COSE_Sign1 apart; then its signature is verified with a key, over the received bytes.
 
-use crate::cbor::{Major, MapCursor, Reader};
+use crate::cbor::{Major, MapCursor, Reader, Span, bit};
 use crate::error::{Error, ErrorKind};
-use crate::key::{Commitment, Kid, PublicKey};
+use crate::key::{Commitment, KID_LEN, Kid, PublicKey};
 
 /// COSE_Sign1, RFC 9052 section 2.
 pub(crate) const TAG_SIGN1: u64 = 18;
@@ -15,7 +15,7 @@ const TAG_ENCRYPT: u64 = 96;
 const TAG_MAC: u64 = 97;
 const TAG_SIGN: u64 = 98;
 /// CWT, RFC 8392 section 6.
-pub(crate) const TAG_CWT: u64 = 61;
+pub(crate) const TAG_CWT: u32 = 61;
 /// Ed25519, RFC 9864.
 pub(crate) const ALG_ED25519: i32 = -19;
 pub(crate) const HEADER_ALG: i32 = 1;
@@ -30,10 +30,10 @@ pub(crate) const HEADER_TYP: i32 = 16;
 pub(crate) struct Sign1<'a> {
     protected: &'a [u8],
     pub(crate) kid: Kid,
-    /// `kcwt` of the unprotected header: the embedded CWT, and the offset at which it lies.
-    pub(crate) kcwt: Option<(&'a [u8], u32)>,
-    /// Content of the payload and the offset at which it lies; empty when detached (nil).
-    pub(crate) payload: (&'a [u8], u32),
+    /// `kcwt` of the unprotected header: the embedded CWT; empty in a record.
+    pub(crate) kcwt: Span<'a>,
+    /// Content of the payload; empty when detached (nil).
+    pub(crate) payload: Span<'a>,
     signature: &'a [u8; 64],
     signature_position: u32,
 }
@@ -49,34 +49,37 @@ pub(crate) enum Form {
 
 impl<'a> Sign1<'a> {
     /// Reads `18([protected, unprotected, payload, signature])`.
+    #[inline(never)]
     pub(crate) fn read(reader: &mut Reader<'a>, form: Form) -> Result<Self, Error> {
-        expect_sign1(reader)?;
-        reader.array_of(4)?;
-
-        let (protected, position) = content(reader)?;
-        let kid = read_protected(Reader::nested(protected, position), form)?;
+        expect_sign1(reader);
+        reader.array_of(4);
+        let (protected, kid) = reader.embedded(|reader| (reader.rest(), read_protected(reader, form)));
 
         let start = reader.position();
-        let mut unprotected = reader.map()?;
-        let mut kcwt = None;
-        while let Some(label) = next_header(&mut unprotected, reader)? {
+        let mut unprotected = reader.map();
+        let mut kcwt = Span::EMPTY;
+        while let Some(label) = next_header(&mut unprotected, reader) {
             // RFC 9052 section 3.1: alg and crit have no say here; nothing but kcwt does.
             if label != HEADER_KCWT || !matches!(form, Form::Chained) {
-                return Err(Error::new(ErrorKind::HeaderUnknown, start));
+                reader.refuse(ErrorKind::HeaderUnknown, start);
             }
-            let position = reader.position();
-            kcwt = Some((reader.item()?, position));
+            let base = reader.position();
+            kcwt = Span { bytes: reader.item(), base };
         }
         let payload = match form {
-            Form::Record(_) => content(reader)?,
+            Form::Record(_) => reader.span(),
             Form::Chained => {
-                reader.null()?;
-                (&[][..], reader.position())
+                reader.null();
+                Span::EMPTY
             }
         };
         let signature_position = reader.position();
-        let signature = reader.byte_array()?;
-        reader.finish()?;
+        let signature = reader.byte_array();
+        reader.expect_end();
+        if matches!(form, Form::Chained) && kcwt.bytes.is_empty() {
+            reader.refuse(ErrorKind::HeaderMissing, signature_position);
+        }
+        reader.check()?;
         Ok(Self { protected, kid, kcwt, payload, signature, signature_position })
     }
 
@@ -116,73 +119,75 @@ fn byte_string_head<'h>(content: &[u8], buffer: &'h mut [u8; 3]) -> &'h [u8] {
     buffer.get(..len).unwrap_or_default()
 }
 
-/// A byte string's content and the offset at which it lies.
-fn content<'a>(reader: &mut Reader<'a>) -> Result<(&'a [u8], u32), Error> {
-    let embedded = reader.embedded()?;
-    Ok((embedded.rest(), embedded.position()))
-}
-
 /// COSE_Sign1_Tagged. Another structure of COSE, and an untagged one, are unsupported, not malformed.
-fn expect_sign1(reader: &mut Reader<'_>) -> Result<(), Error> {
+fn expect_sign1(reader: &mut Reader<'_>) {
     let start = reader.position();
-    let kind = match reader.peek()? {
+    let kind = match reader.peek() {
         Major::Array => ErrorKind::CoseUnsupported,
-        _ => match reader.tag()? {
-            TAG_SIGN1 => return Ok(()),
+        _ => match reader.tag() {
+            TAG_SIGN1 => return,
             TAG_ENCRYPT0 | TAG_MAC0 | TAG_ENCRYPT | TAG_MAC | TAG_SIGN => ErrorKind::CoseUnsupported,
             _ => ErrorKind::UnexpectedType,
         },
     };
-    Err(Error::new(kind, start))
+    reader.refuse(kind, start);
 }
 
 /// The next header's label. A text is a legal one (RFC 9052 section 3), and none that is known here.
-fn next_header<'a>(entries: &mut MapCursor<'a>, reader: &mut Reader<'a>) -> Result<Option<i32>, Error> {
+#[inline(never)]
+fn next_header<'a>(entries: &mut MapCursor<'a>, reader: &mut Reader<'a>) -> Option<i32> {
     let start = reader.position();
-    let Some(key) = entries.next_raw(reader)? else { return Ok(None) };
-    let mut key = Reader::nested(key, start);
-    if key.peek()? == Major::Text {
-        return Err(Error::new(ErrorKind::HeaderUnknown, start));
+    if !entries.next(reader) {
+        return None;
     }
-    key.label().map(Some)
+    if reader.peek() == Major::Text {
+        reader.refuse(ErrorKind::HeaderUnknown, start);
+    }
+    Some(reader.label())
 }
 
 /// Exactly `{1: -19, 4: kid}`, and `16: typ` in a record.
-fn read_protected(mut reader: Reader<'_>, form: Form) -> Result<Kid, Error> {
+#[inline(never)]
+fn read_protected(reader: &mut Reader<'_>, form: Form) -> Kid {
     if reader.is_at_end() {
         // RFC 9052 section 3: an empty byte string stands for an empty map.
-        return Err(reader.error(ErrorKind::HeaderMissing));
+        reader.refuse(ErrorKind::HeaderMissing, reader.position());
     }
-    let (mut alg, mut kid, mut typ) = (false, None, false);
-    let mut entries = reader.map()?;
-    while let Some(label) = next_header(&mut entries, &mut reader)? {
+    let mut kid = Kid([0; KID_LEN]);
+    let mut seen = 0;
+    let mut entries = reader.map();
+    while let Some(label) = next_header(&mut entries, reader) {
+        seen |= bit(label);
         let start = reader.position();
-        match (label, form) {
-            (HEADER_ALG, _) => {
-                // A name is as legal as a number, RFC 9052 section 3.1.
-                if reader.peek()? == Major::Text || reader.label()? != ALG_ED25519 {
-                    return Err(Error::new(ErrorKind::AlgorithmUnsupported, start));
-                }
-                alg = true;
-            }
-            (HEADER_CRIT, _) => return Err(Error::new(ErrorKind::CriticalHeader, start)),
+        let (holds, refusal) = match (label, form) {
+            // A name is as legal as a number, RFC 9052 section 3.1.
+            (HEADER_ALG, _) => (
+                reader.peek() != Major::Text && reader.label() == ALG_ED25519,
+                ErrorKind::AlgorithmUnsupported,
+            ),
+            (HEADER_CRIT, _) => (false, ErrorKind::CriticalHeader),
+            // A kid of another length is legal, and of no key of ours.
             (HEADER_KID, _) => {
-                // A kid of another length is legal, and of no key of ours.
-                let bytes = reader.bytes()?.try_into();
-                kid = Some(Kid(bytes.map_err(|_| Error::new(ErrorKind::HeaderUnknown, start))?));
+                let read = reader.bytes().try_into();
+                kid = read.map_or(kid, Kid);
+                (read.is_ok(), ErrorKind::HeaderUnknown)
             }
             (HEADER_TYP, Form::Record(expected)) => {
-                if reader.text()?.as_bytes() != expected.as_bytes() {
-                    return Err(Error::new(ErrorKind::RecordType, start));
-                }
-                typ = true;
+                (reader.text().as_bytes() == expected.as_bytes(), ErrorKind::RecordType)
             }
-            _ => return Err(Error::new(ErrorKind::HeaderUnknown, start)),
+            _ => (false, ErrorKind::HeaderUnknown),
+        };
+        if !holds {
+            reader.refuse(refusal, start);
         }
     }
-    reader.finish()?;
-    match kid {
-        Some(kid) if alg && typ == matches!(form, Form::Record(_)) => Ok(kid),
-        _ => Err(reader.error(ErrorKind::HeaderMissing)),
+    reader.expect_end();
+    let typ = match form {
+        Form::Record(_) => bit(HEADER_TYP),
+        Form::Chained => 0,
+    };
+    if seen != bit(HEADER_ALG) | bit(HEADER_KID) | typ {
+        reader.refuse(ErrorKind::HeaderMissing, reader.position());
     }
+    kid
 }

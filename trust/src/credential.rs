@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind};
 use crate::key::{Commitment, Kid, PublicKey};
 use crate::record::{
     CLAIM_CEILING, CLAIM_CNF, CLAIM_CTI, CLAIM_EXP, CLAIM_GENERATION, CLAIM_IAT, CLAIM_ISS, CLAIM_NBF,
-    CLAIM_ROLE, CLAIM_SCOPE, CLAIM_SUB, MAX_CREDENTIAL_LEN, MAX_NAME_LEN, Record, is_ignorable,
+    CLAIM_ROLE, CLAIM_SCOPE, CLAIM_SUB, MAX_CREDENTIAL_LEN, MAX_NAME_LEN, Record, bit, is_ignorable,
 };
 use crate::scope::{Role, Scope};
 use crate::{TrustStore, UnixTime};
@@ -23,6 +23,16 @@ pub const MAX_GENERATION: u64 = 0xFFFF;
 pub const MAX_SEQUENCE_CEILING: u64 = i64::MAX.unsigned_abs();
 /// The sequence ceiling of a release credential for which none is asked.
 pub const DEFAULT_SEQUENCE_CEILING: u64 = 0xFFFF_FFFF;
+
+/// The claims that every credential has.
+const REQUIRED: u32 = bit(CLAIM_ISS)
+    | bit(CLAIM_SUB)
+    | bit(CLAIM_IAT)
+    | bit(CLAIM_CTI)
+    | bit(CLAIM_CNF)
+    | bit(CLAIM_ROLE)
+    | bit(CLAIM_SCOPE)
+    | bit(CLAIM_GENERATION);
 
 /// The claims of a credential, read and **not verified**: [`Credential`] is the verified one.
 #[derive(Clone, Debug)]
@@ -209,7 +219,7 @@ impl<'a> CredentialClaims<'a> {
     pub(crate) fn read(record: &Record<'a>) -> Result<Self, Error> {
         let mut reader = record.claims();
         let reader = &mut reader;
-        // One place for the claims, and a bit for each required one: a device has no room for options.
+        // One place for the claims, and a bit for each: a device has no room for options.
         let mut claims = Self {
             issuer_kid: record.issuer_kid(),
             iss: Utf8::EMPTY,
@@ -224,92 +234,53 @@ impl<'a> CredentialClaims<'a> {
             generation: 0,
             ceiling: 0,
         };
-        let mut seen = 0u16;
-        let mut entries = reader.map()?;
-        while let Some(claim) = entries.next_label(reader)? {
+        let mut seen = 0;
+        let mut entries = reader.map();
+        while let Some(claim) = entries.next_label(reader) {
+            seen |= bit(claim);
             let start = reader.position();
-            let out_of_range = Error::new(ErrorKind::OutOfRange, start);
-            seen |= match claim {
-                CLAIM_ISS => {
-                    claims.iss = reader.name(MAX_NAME_LEN)?;
-                    1 << 0
-                }
-                CLAIM_SUB => {
-                    claims.sub = reader.name(MAX_NAME_LEN)?;
-                    1 << 1
-                }
-                CLAIM_EXP => {
-                    claims.expires = Some(UnixTime(reader.uint()?));
-                    0
-                }
-                CLAIM_NBF => {
-                    claims.not_before = Some(UnixTime(reader.uint()?));
-                    0
-                }
-                CLAIM_IAT => {
-                    claims.issued_at = UnixTime(reader.uint()?);
-                    1 << 2
-                }
-                CLAIM_CTI => {
-                    claims.cti = reader.byte_array()?;
-                    1 << 3
-                }
-                CLAIM_CNF => {
-                    claims.key = read_confirmation(reader)?;
-                    1 << 4
-                }
-                CLAIM_ROLE => {
-                    claims.role = Role::from_code(reader.uint()?).ok_or(out_of_range)?;
-                    1 << 5
-                }
-                CLAIM_SCOPE => {
-                    claims.scope = Scope::read(reader)?;
-                    1 << 6
-                }
-                CLAIM_GENERATION => {
-                    claims.generation = read_generation(reader)?;
-                    1 << 7
-                }
+            match claim {
+                CLAIM_ISS => claims.iss = reader.name(MAX_NAME_LEN),
+                CLAIM_SUB => claims.sub = reader.name(MAX_NAME_LEN),
+                CLAIM_EXP => claims.expires = Some(UnixTime(reader.uint())),
+                CLAIM_NBF => claims.not_before = Some(UnixTime(reader.uint())),
+                CLAIM_IAT => claims.issued_at = UnixTime(reader.uint()),
+                CLAIM_CTI => claims.cti = reader.byte_array(),
+                CLAIM_CNF => claims.key = read_confirmation(reader),
+                CLAIM_ROLE => claims.role = Role::read(reader),
+                CLAIM_SCOPE => claims.scope = Scope::read(reader),
+                CLAIM_GENERATION => claims.generation = read_generation(reader),
                 // The role stands before it. For another one it would bound nothing.
                 CLAIM_CEILING if claims.role == Role::Release => {
-                    claims.ceiling = reader.uint()?;
-                    if !(1..=MAX_SEQUENCE_CEILING).contains(&claims.ceiling) {
-                        return Err(out_of_range);
-                    }
-                    0
+                    claims.ceiling = reader.uint_within(1, MAX_SEQUENCE_CEILING);
                 }
-                claim if is_ignorable(claim) => {
-                    reader.skip()?;
-                    0
-                }
-                _ => return Err(Error::new(ErrorKind::UnknownKey, start)),
-            };
+                claim if is_ignorable(claim) => reader.skip(),
+                _ => reader.refuse(ErrorKind::UnknownKey, start),
+            }
         }
-        reader.finish()?;
-        if seen != 0xFF || (claims.role == Role::Release && claims.ceiling == 0) {
-            return Err(reader.error(ErrorKind::MissingKey));
+        reader.expect_end();
+        let ceiling = if claims.role == Role::Release { bit(CLAIM_CEILING) } else { 0 };
+        if (REQUIRED | ceiling) & !seen != 0 {
+            reader.refuse(ErrorKind::MissingKey, reader.position());
         }
+        reader.check()?;
         Ok(claims)
     }
 }
 
 /// 0 to [`MAX_GENERATION`].
-pub(crate) fn read_generation(reader: &mut Reader<'_>) -> Result<u64, Error> {
-    let start = reader.position();
-    let generation = reader.uint()?;
-    if generation > MAX_GENERATION {
-        return Err(Error::new(ErrorKind::OutOfRange, start));
-    }
-    Ok(generation)
+pub(crate) fn read_generation(reader: &mut Reader<'_>) -> u64 {
+    reader.uint_within(0, MAX_GENERATION)
 }
 
 /// `{1: COSE_Key}`.
-fn read_confirmation(reader: &mut Reader<'_>) -> Result<PublicKey, Error> {
-    let mut entries = reader.map()?;
+fn read_confirmation(reader: &mut Reader<'_>) -> PublicKey {
+    let mut entries = reader.map();
     let start = reader.position();
-    match (entries.next_label(reader)?, entries.remaining()) {
-        (Some(CNF_COSE_KEY), 0) => PublicKey::read(reader),
-        (None, _) => Err(Error::new(ErrorKind::MissingKey, start)),
-        _ => Err(Error::new(ErrorKind::UnknownKey, start)),
+    match (entries.next_label(reader), entries.remaining()) {
+        (Some(CNF_COSE_KEY), 0) => {}
+        (None, _) => reader.refuse(ErrorKind::MissingKey, start),
+        _ => reader.refuse(ErrorKind::UnknownKey, start),
     }
+    PublicKey::read(reader)
 }

@@ -41,7 +41,7 @@ impl PublicKey {
     /// [`Reader::item`] refuses.
     pub fn from_cose_key(bytes: &[u8]) -> Result<Self, Error> {
         let mut reader = Reader::new(bytes);
-        let key = Self::read(&mut reader)?;
+        let key = Self::read(&mut reader);
         reader.finish()?;
         Ok(key)
     }
@@ -52,7 +52,7 @@ impl PublicKey {
     /// [`ErrorKind::KeyInvalid`] when they are not the canonical encoding of a point, or the point is of
     /// small order.
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, Error> {
-        Self::at(bytes, 0)
+        Self::of(bytes).ok_or(Error::new(ErrorKind::KeyInvalid, 0))
     }
 
     /// Name of the key in headers and revocation lists.
@@ -79,20 +79,20 @@ impl PublicKey {
     }
 
     /// Reads a COSE_Key in the middle of something else.
-    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, Error> {
+    #[inline(never)]
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Self {
         let start = reader.position();
-        let item = reader.item()?;
+        let item = reader.item();
         // One encoding only: the head is compared as bytes.
         let x = item.strip_prefix(&COSE_KEY_HEAD).and_then(|x| x.try_into().ok());
-        Self::at(x.ok_or(Error::new(ErrorKind::KeyInvalid, start))?, start)
+        x.and_then(Self::of).unwrap_or_else(|| {
+            reader.refuse(ErrorKind::KeyInvalid, start);
+            Self::VACANT
+        })
     }
 
-    fn at(bytes: &[u8; 32], position: u32) -> Result<Self, Error> {
-        if is_canonical(bytes) && is_usable_point(bytes) {
-            Ok(Self { x: *bytes })
-        } else {
-            Err(Error::new(ErrorKind::KeyInvalid, position))
-        }
+    fn of(x: &[u8; 32]) -> Option<Self> {
+        (is_canonical(x) && is_usable_point(x)).then_some(Self { x: *x })
     }
 
     /// Ed25519 with the rules of ed25519-dalek's `verify_strict` (RFC 8032 section 5.1.7, without the cofactor): S below

@@ -2,7 +2,7 @@
 //! `author::ProvisioningRequest` is its only writer.
 
 use crate::anchor::AnchorSet;
-use crate::cbor::Reader;
+use crate::cbor::{Reader, bit};
 use crate::error::{Error, ErrorKind};
 use crate::revocation::MAX_MINIMUM_SEQUENCE;
 use crate::text::{MAX_SERIAL_LEN, is_serial_bytes};
@@ -51,6 +51,18 @@ impl Identity {
         core::str::from_utf8(self.serial_bytes()).unwrap_or_default()
     }
 
+    fn read_serial(&mut self, reader: &mut Reader<'_>) {
+        let start = reader.position();
+        let serial = reader.name(MAX_SERIAL_LEN).as_bytes();
+        if !is_serial_bytes(serial) || serial == UNPROVISIONED_SERIAL.as_bytes() {
+            reader.refuse(ErrorKind::InvalidText, start);
+        }
+        for (to, from) in self.serial.iter_mut().zip(serial) {
+            *to = *from;
+        }
+        self.serial_len = u8::try_from(serial.len()).unwrap_or(0);
+    }
+
     /// The serial as bytes, for a loader, which has no room for `str`.
     #[must_use]
     pub fn serial_bytes(&self) -> &[u8] {
@@ -82,64 +94,58 @@ impl ProvisioningBlock {
             return Err(Error::new(ErrorKind::TooLong, 0));
         }
         let mut reader = Reader::new(block);
-        let (mut serial, mut node_address, mut ids) = (&[][..], 0, [&[0; 16]; 3]);
-        let (mut anchors, mut sequence_floor) = (AnchorSet::EMPTY, 0);
-        let mut seen = 0u8;
-        let mut entries = reader.map()?;
-        while let Some(key) = entries.next_label(&mut reader)? {
+        let mut read = Self {
+            identity: Identity {
+                serial: [0; MAX_SERIAL_LEN],
+                serial_len: 0,
+                vendor: [0; 16],
+                class: [0; 16],
+                device: [0; 16],
+                node_address: 0,
+            },
+            anchors: AnchorSet::EMPTY,
+            sequence_floor: 0,
+        };
+        let mut seen = 0;
+        let mut entries = reader.map();
+        while let Some(key) = entries.next_label(&mut reader) {
+            seen |= bit(key);
             let start = reader.position();
-            let refuse = |kind| Err(Error::new(kind, start));
             match key {
                 FORMAT => {
-                    if reader.label()? != VERSION {
-                        return refuse(ErrorKind::OutOfRange);
+                    if reader.label() != VERSION {
+                        reader.refuse(ErrorKind::OutOfRange, start);
                     }
                 }
-                SERIAL => {
-                    serial = reader.name(MAX_SERIAL_LEN)?.as_bytes();
-                    if !is_serial_bytes(serial) || serial == UNPROVISIONED_SERIAL.as_bytes() {
-                        return refuse(ErrorKind::InvalidText);
-                    }
-                }
-                VENDOR => ids = [reader.byte_array()?; 3],
-                CLASS => ids = [ids[0], reader.byte_array()?, ids[2]],
-                DEVICE => ids = [ids[0], ids[1], reader.byte_array()?],
+                SERIAL => read.identity.read_serial(&mut reader),
+                VENDOR => read.identity.vendor = *reader.byte_array(),
+                CLASS => read.identity.class = *reader.byte_array(),
+                DEVICE => read.identity.device = *reader.byte_array(),
                 NODE_ADDRESS => {
-                    node_address = u8::try_from(reader.uint()?).unwrap_or(0);
-                    if !is_node_address(node_address) {
-                        return refuse(ErrorKind::OutOfRange);
-                    }
+                    [read.identity.node_address, ..] =
+                        reader.uint_within(1, MAX_NODE_ADDRESS.into()).to_le_bytes();
                 }
-                ANCHORS => anchors.read(&mut reader)?,
-                SEQUENCE_FLOOR => {
-                    sequence_floor = reader.uint()?;
-                    // The limit of a list's minimum: it leaves room below the highest ceiling.
-                    if sequence_floor > MAX_MINIMUM_SEQUENCE {
-                        return refuse(ErrorKind::OutOfRange);
-                    }
-                }
-                DEVICE_KEYS => return refuse(ErrorKind::DeviceKeysUnsupported),
-                POLICY => return refuse(ErrorKind::PolicyUnsupported),
-                IDENTITY_CREDENTIAL => return refuse(ErrorKind::IdentityCredentialUnsupported),
-                _ => return refuse(ErrorKind::UnknownKey),
+                ANCHORS => read.anchors.read(&mut reader),
+                // The limit of a list's minimum: it leaves room below the highest ceiling.
+                SEQUENCE_FLOOR => read.sequence_floor = reader.uint_within(0, MAX_MINIMUM_SEQUENCE),
+                DEVICE_KEYS => reader.refuse(ErrorKind::DeviceKeysUnsupported, start),
+                POLICY => reader.refuse(ErrorKind::PolicyUnsupported, start),
+                IDENTITY_CREDENTIAL => reader.refuse(ErrorKind::IdentityCredentialUnsupported, start),
+                _ => reader.refuse(ErrorKind::UnknownKey, start),
             }
-            // The keys that got here are 0 to 7.
-            seen |= 1u8.checked_shl(key.unsigned_abs()).unwrap_or(0);
         }
-        reader.finish()?;
+        reader.expect_end();
         // All but anchors and floor are required.
-        let missing = reader.error(ErrorKind::MissingKey);
-        if seen & 0x3F != 0x3F {
-            return Err(missing);
+        if REQUIRED & !seen != 0 {
+            reader.refuse(ErrorKind::MissingKey, reader.position());
         }
-        let [vendor, class, device] = ids.map(|id| *id);
-        let mut bytes = [0; MAX_SERIAL_LEN];
-        bytes.get_mut(..serial.len()).ok_or(missing)?.copy_from_slice(serial);
-        let serial_len = u8::try_from(serial.len()).map_err(|_| missing)?;
-        let identity = Identity { serial: bytes, serial_len, vendor, class, device, node_address };
-        Ok(Self { identity, anchors, sequence_floor })
+        reader.check()?;
+        Ok(read)
     }
 }
+
+/// The keys that every block has.
+const REQUIRED: u32 = bit(FORMAT) | bit(SERIAL) | bit(VENDOR) | bit(CLASS) | bit(DEVICE) | bit(NODE_ADDRESS);
 
 /// True for 1 to [`MAX_NODE_ADDRESS`].
 #[must_use]

@@ -1,7 +1,7 @@
 //! The form that credentials and revocation lists share: a CWT (RFC 8392), `61(18([..]))`.
 
 use crate::anchor::{Anchor, Rights};
-use crate::cbor::Reader;
+use crate::cbor::{self, Reader};
 use crate::cose::{Form, Sign1, TAG_CWT};
 use crate::error::{Error, ErrorKind};
 use crate::key::{Commitment, Kid};
@@ -28,6 +28,12 @@ pub(crate) const CLAIM_GENERATION: i32 = -70006;
 pub(crate) const CLAIM_CEILING: i32 = -70007;
 pub(crate) const CLAIM_LOWEST_GENERATIONS: i32 = -70008;
 
+/// The bit of a claim, to note which of them have been there.
+pub(crate) const fn bit(claim: i32) -> u32 {
+    // Registered claims take the lower half, our own the upper one.
+    cbor::bit(if claim < 0 { CLAIM_ROLE.wrapping_sub(claim).wrapping_add(16) } else { claim })
+}
+
 /// True for a claim that a reader ignores when it is unknown; every other unknown claim is refused.
 pub(crate) const fn is_ignorable(claim: i32) -> bool {
     matches!(claim, -70199..=-70100)
@@ -46,7 +52,7 @@ impl<'a> Record<'a> {
             return Err(Error::new(ErrorKind::TooLong, base));
         }
         let mut reader = Reader::nested(cwt, base);
-        reader.expect_tag(TAG_CWT)?;
+        reader.expect_tag(TAG_CWT);
         Ok(Self { sign1: Sign1::read(&mut reader, Form::Record(typ))? })
     }
 
@@ -67,13 +73,12 @@ impl<'a> Record<'a> {
         if !anchor.rights().include_any(needed) {
             return Err(self.sign1.error(ErrorKind::AnchorRights));
         }
-        let commitment = self.sign1.verify(self.sign1.payload.0, anchor.key())?;
+        let commitment = self.sign1.verify(self.sign1.payload.bytes, anchor.key())?;
         Ok((anchor, commitment))
     }
 
     /// The claims, still encoded.
     pub(crate) fn claims(&self) -> Reader<'a> {
-        let (payload, position) = self.sign1.payload;
-        Reader::nested(payload, position)
+        self.sign1.payload.reader()
     }
 }

@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind};
 use crate::key::{KID_LEN, Kid};
 use crate::record::{
     CLAIM_IAT, CLAIM_ISS, CLAIM_LIST_SEQUENCE, CLAIM_LOWEST_GENERATIONS, CLAIM_MINIMUM_SEQUENCE,
-    CLAIM_REVOKED, MAX_NAME_LEN, Record, is_ignorable,
+    CLAIM_REVOKED, MAX_NAME_LEN, Record, bit, is_ignorable,
 };
 use crate::scope::Role;
 
@@ -21,15 +21,18 @@ pub(crate) const TYP_REVOCATION: &str = "anchorage-revocation+cwt";
 /// Longest revocation list, bytes; the largest that the counts below allow is not longer.
 pub const MAX_REVOCATION_LIST_LEN: usize = 1536;
 /// Most kids and ctis of a list, of all roles together.
-pub const MAX_REVOKED: usize = 32;
+pub const MAX_REVOKED: u32 = 32;
 /// Most minimum sequences of a list.
-pub const MAX_MINIMUM_SEQUENCES: u64 = 16;
+pub const MAX_MINIMUM_SEQUENCES: u32 = 16;
 /// Highest minimum sequence number: below every [ceiling](crate::MAX_SEQUENCE_CEILING) that a credential may have.
 pub const MAX_MINIMUM_SEQUENCE: u64 = 1 << 62;
 /// Highest list-sequence: a list always leaves room for its successors.
 pub const MAX_LIST_SEQUENCE: u64 = 1 << 62;
-/// Roles, and so most entries of a list.
+/// Roles.
 const ROLES: usize = Role::ALL.len();
+/// Most entries of a list: one a role.
+const MAX_ENTRIES: u32 = 5;
+const _: () = assert!(MAX_ENTRIES as usize == ROLES);
 
 /// The claims of a revocation list, read and **not verified**: [`RevocationList`] is the verified one.
 #[derive(Clone, Debug)]
@@ -179,9 +182,8 @@ impl<'a> RevocationList<'a> {
         if held.generation < lowest {
             return true;
         }
-        self.entry(role).is_some_and(|own| {
-            own.generation >= held.generation && held.ids.iter(Reader::bytes).all(|id| own.names(id))
-        })
+        self.entry(role)
+            .is_some_and(|own| own.generation >= held.generation && own.ids.contains_all(&held.ids))
     }
 }
 
@@ -248,7 +250,7 @@ impl<'a> RevocationClaims<'a> {
 
     /// The two kinds of ids differ in length.
     fn revokes(&self, role: Role, id: &[u8]) -> bool {
-        self.entry(role).is_some_and(|entry| entry.names(id))
+        self.entry(role).is_some_and(|entry| entry.ids.contains(id))
     }
 
     /// For any role.
@@ -301,37 +303,52 @@ impl<'a> RevocationClaims<'a> {
     pub(crate) fn read(cwt: &'a [u8], record: &Record<'a>) -> Result<Self, Error> {
         let mut reader = record.claims();
         let reader = &mut reader;
-        let (mut iss, mut issued_at, mut sequence, mut revoked) = (None, None, None, None);
-        let (mut lowest_generations, mut minimum_sequences) = (None, List::EMPTY);
-        let mut entries = reader.map()?;
-        while let Some(claim) = entries.next_label(reader)? {
+        let mut claims = Self {
+            cwt,
+            issuer_kid: record.issuer_kid(),
+            iss: Utf8::EMPTY,
+            issued_at: UnixTime(0),
+            sequence: 0,
+            revoked: List::EMPTY,
+            lowest_generations: LowestGenerations([0; ROLES]),
+            minimum_sequences: List::EMPTY,
+        };
+        let mut seen = 0;
+        let mut entries = reader.map();
+        while let Some(claim) = entries.next_label(reader) {
+            seen |= bit(claim);
             let start = reader.position();
             match claim {
-                CLAIM_ISS => iss = Some(reader.name(MAX_NAME_LEN)?),
-                CLAIM_IAT => issued_at = Some(UnixTime(reader.uint()?)),
-                CLAIM_LIST_SEQUENCE => match reader.uint()? {
-                    number @ 1..=MAX_LIST_SEQUENCE => sequence = Some(number),
-                    _ => return Err(Error::new(ErrorKind::OutOfRange, start)),
-                },
-                CLAIM_REVOKED => revoked = Some(read_revoked(reader)?),
+                CLAIM_ISS => claims.iss = reader.name(MAX_NAME_LEN),
+                CLAIM_IAT => claims.issued_at = UnixTime(reader.uint()),
+                CLAIM_LIST_SEQUENCE => claims.sequence = reader.uint_within(1, MAX_LIST_SEQUENCE),
+                CLAIM_REVOKED => claims.revoked = read_revoked(reader),
                 CLAIM_MINIMUM_SEQUENCE => {
-                    minimum_sequences = List::read(reader, 1, MAX_MINIMUM_SEQUENCES, MinimumSequence::read)?;
+                    let read = |reader: &mut Reader<'a>| {
+                        MinimumSequence::read(reader);
+                    };
+                    claims.minimum_sequences = List::read(reader, 1, MAX_MINIMUM_SEQUENCES, read);
                 }
-                CLAIM_LOWEST_GENERATIONS => lowest_generations = Some(LowestGenerations::read(reader)?),
-                claim if is_ignorable(claim) => reader.skip()?,
-                _ => return Err(Error::new(ErrorKind::UnknownKey, start)),
+                CLAIM_LOWEST_GENERATIONS => claims.lowest_generations.read(reader),
+                claim if is_ignorable(claim) => reader.skip(),
+                _ => reader.refuse(ErrorKind::UnknownKey, start),
             }
         }
-        reader.finish()?;
-        let (Some(iss), Some(issued_at), Some(sequence), Some(revoked), Some(lowest_generations)) =
-            (iss, issued_at, sequence, revoked, lowest_generations)
-        else {
-            return Err(reader.error(ErrorKind::MissingKey));
-        };
-        let issuer_kid = record.issuer_kid();
-        Ok(Self { cwt, issuer_kid, iss, issued_at, sequence, revoked, lowest_generations, minimum_sequences })
+        reader.expect_end();
+        if REQUIRED & !seen != 0 {
+            reader.refuse(ErrorKind::MissingKey, reader.position());
+        }
+        reader.check()?;
+        Ok(claims)
     }
 }
+
+/// The claims that every revocation list has.
+const REQUIRED: u32 = bit(CLAIM_ISS)
+    | bit(CLAIM_IAT)
+    | bit(CLAIM_LIST_SEQUENCE)
+    | bit(CLAIM_REVOKED)
+    | bit(CLAIM_LOWEST_GENERATIONS);
 
 /// `[role, generation, [+ id]]`: the revoked ids of one role.
 #[derive(Clone, Debug)]
@@ -342,46 +359,51 @@ struct Entry<'a> {
 }
 
 impl<'a> Entry<'a> {
-    fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
-        reader.array_of(3)?;
-        let role = read_role(reader)?;
-        let generation = read_generation(reader)?;
-        Ok(Self { role, generation, ids: List::read(reader, 1, MAX_REVOKED as u64, read_id)? })
-    }
-
-    fn names(&self, id: &[u8]) -> bool {
-        self.ids.iter(Reader::bytes).any(|named| named == id)
+    #[inline(never)]
+    fn read(reader: &mut Reader<'a>) -> Self {
+        reader.array_of(3);
+        let role = Role::read(reader);
+        let generation = read_generation(reader);
+        Self { role, generation, ids: List::read(reader, 1, MAX_REVOKED, check_id) }
     }
 }
 
 /// `[* [role, generation, [+ id]]]`: roles ascend, so that each has one entry at most.
-#[inline(never)]
-fn read_revoked<'a>(reader: &mut Reader<'a>) -> Result<List<'a>, Error> {
+fn read_revoked<'a>(reader: &mut Reader<'a>) -> List<'a> {
     let start = reader.position();
-    let list = List::read(reader, 0, ROLES as u64, Entry::read)?;
-    let (mut previous, mut ids) = (0, 0usize);
-    for entry in list.iter(Entry::read) {
+    let list = List::read(reader, 0, MAX_ENTRIES, |reader| {
+        Entry::read(reader);
+    });
+    let (mut previous, mut ids) = (0, 0u32);
+    let (mut again, mut items) = list.items();
+    while reader.check().is_ok() && items.next(&again) {
+        let entry = Entry::read(&mut again);
         if entry.role.code() <= previous {
-            return Err(Error::new(ErrorKind::KeyOrder, start));
+            reader.refuse(ErrorKind::KeyOrder, start);
         }
         previous = entry.role.code();
-        ids = ids.saturating_add(entry.ids.iter(Reader::bytes).count());
+        ids = ids.saturating_add(entry.ids.len());
     }
-    if ids > MAX_REVOKED { Err(Error::new(ErrorKind::TooMany, start)) } else { Ok(list) }
+    if ids > MAX_REVOKED {
+        reader.refuse(ErrorKind::TooMany, start);
+    }
+    list
 }
 
-fn read_role(reader: &mut Reader<'_>) -> Result<Role, Error> {
-    let start = reader.position();
-    Role::from_code(reader.uint()?).ok_or(Error::new(ErrorKind::OutOfRange, start))
+fn read_id(reader: &mut Reader<'_>) -> RevokedId {
+    let bytes = reader.bytes();
+    match bytes.try_into() {
+        Ok(kid) => RevokedId::Key(Kid(kid)),
+        Err(_) => RevokedId::Credential(bytes.try_into().unwrap_or_default()),
+    }
 }
 
-fn read_id(reader: &mut Reader<'_>) -> Result<RevokedId, Error> {
+/// 8 or 16 bytes.
+fn check_id(reader: &mut Reader<'_>) {
     let start = reader.position();
-    let bytes = reader.bytes()?;
-    if let Ok(kid) = <[u8; KID_LEN]>::try_from(bytes) {
-        return Ok(RevokedId::Key(Kid(kid)));
+    if !matches!(reader.bytes().len(), KID_LEN | 16) {
+        reader.refuse(ErrorKind::UnexpectedType, start);
     }
-    bytes.try_into().map(RevokedId::Credential).map_err(|_| Error::new(ErrorKind::UnexpectedType, start))
 }
 
 /// The lowest generation of each role that is still good.
@@ -391,19 +413,19 @@ struct LowestGenerations([u16; ROLES]);
 impl LowestGenerations {
     /// `{* role => generation}`.
     #[inline(never)]
-    fn read(reader: &mut Reader<'_>) -> Result<Self, Error> {
-        let mut lowest = Self([0; ROLES]);
-        let mut entries = reader.map()?;
+    fn read(&mut self, reader: &mut Reader<'_>) {
+        let mut entries = reader.map();
         let start = reader.position();
-        while let Some(label) = entries.next_label(reader)? {
-            let role = u64::try_from(label).ok().and_then(Role::from_code);
-            let role = role.ok_or(Error::new(ErrorKind::OutOfRange, start))?;
-            let generation = u16::try_from(read_generation(reader)?).unwrap_or(u16::MAX);
-            if let Some(place) = lowest.0.get_mut(Self::index(role)) {
-                *place = generation;
+        while let Some(label) = entries.next_label(reader) {
+            let place = usize::try_from(label).ok().and_then(|label| self.0.get_mut(label.checked_sub(1)?));
+            if place.is_none() {
+                reader.refuse(ErrorKind::OutOfRange, start);
+            }
+            let generation = read_generation(reader);
+            if let Some(place) = place {
+                *place = u16::try_from(generation).unwrap_or(u16::MAX);
             }
         }
-        Ok(lowest)
     }
 
     fn of(self, role: Role) -> u64 {
@@ -426,20 +448,16 @@ impl<'a> MinimumSequence<'a> {
     }
 
     /// `[vendor id, class id / null, uint]`.
-    fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
-        reader.array_of(3)?;
-        let vendor = reader.byte_array()?;
-        let class = if reader.peek()? == Major::Simple {
-            reader.null()?;
+    #[inline(never)]
+    fn read(reader: &mut Reader<'a>) -> Self {
+        reader.array_of(3);
+        let vendor = reader.byte_array();
+        let class = if reader.peek() == Major::Simple {
+            reader.null();
             None
         } else {
-            Some(reader.byte_array()?)
+            Some(reader.byte_array())
         };
-        let out_of_range = reader.error(ErrorKind::OutOfRange);
-        let sequence = reader.uint()?;
-        if sequence > MAX_MINIMUM_SEQUENCE {
-            return Err(out_of_range);
-        }
-        Ok(Self { vendor, class, sequence })
+        Self { vendor, class, sequence: reader.uint_within(0, MAX_MINIMUM_SEQUENCE) }
     }
 }

@@ -1,13 +1,13 @@
 //! The limits of a credential: its role, and its scope of vendor, classes, serials and actions.
 
-use crate::cbor::{List, Reader, Utf8};
-use crate::error::{Error, ErrorKind};
+use crate::cbor::{List, Reader, Utf8, bit};
+use crate::error::ErrorKind;
 use crate::text::MAX_SERIAL_LEN;
 
 /// Most classes in a scope.
-pub const MAX_CLASSES: u64 = 8;
+pub const MAX_CLASSES: u32 = 8;
 /// Most serials in a scope.
-pub const MAX_SERIALS: u64 = 8;
+pub const MAX_SERIALS: u32 = 8;
 
 pub(crate) const SCOPE_VENDOR: i32 = 1;
 pub(crate) const SCOPE_CLASSES: i32 = 2;
@@ -50,6 +50,15 @@ impl Role {
             4 => Self::Device,
             5 => Self::Operator,
             _ => return None,
+        })
+    }
+
+    /// The number of a role.
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Self {
+        let start = reader.position();
+        Self::from_code(reader.uint()).unwrap_or_else(|| {
+            reader.refuse(ErrorKind::OutOfRange, start);
+            Self::Release
         })
     }
 
@@ -100,26 +109,23 @@ impl<'a> Scope<'a> {
     /// True when the scope names this class, or no class at all.
     #[must_use]
     pub fn permits_class(&self, class: &[u8; 16]) -> bool {
-        let names = |list: &List<'a>| list.iter(Reader::byte_array::<16>).any(|named| named == class);
-        self.classes.as_ref().is_none_or(names)
+        self.classes.is_none_or(|list| list.contains(class))
     }
 
     /// True when the scope names this serial, or no serial at all.
     #[must_use]
     pub fn permits_serial(&self, serial: &str) -> bool {
-        let names =
-            |list: &List<'a>| list.iter(read_serial).any(|named| named.as_bytes() == serial.as_bytes());
-        self.serials.as_ref().is_none_or(names)
+        self.serials.is_none_or(|list| list.contains(serial.as_bytes()))
     }
 
     /// Class ids, UUIDs; empty when any class is permitted.
     pub fn classes(&self) -> impl Iterator<Item = &'a [u8; 16]> + use<'a> {
-        self.classes.clone().into_iter().flat_map(|list| list.iter(Reader::byte_array::<16>))
+        self.classes.into_iter().flat_map(|list| list.iter(Reader::byte_array::<16>))
     }
 
     /// Serials; empty when any serial is permitted.
     pub fn serials(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        self.serials.clone().into_iter().flat_map(|list| list.iter(read_serial)).map(Utf8::as_str)
+        self.serials.into_iter().flat_map(|list| list.iter(Reader::text)).map(Utf8::as_str)
     }
 
     /// True when the scope names serials.
@@ -135,26 +141,32 @@ impl<'a> Scope<'a> {
     }
 
     #[inline(never)]
-    pub(crate) fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
-        let (mut vendor, mut classes, mut serials, mut actions) = (None, None, None, None);
-        let mut entries = reader.map()?;
-        while let Some(key) = entries.next_label(reader)? {
+    pub(crate) fn read(reader: &mut Reader<'a>) -> Self {
+        let mut scope = Self::VACANT;
+        let mut seen = 0;
+        let mut entries = reader.map();
+        while let Some(key) = entries.next_label(reader) {
+            seen |= bit(key);
             let start = reader.position();
             match key {
-                SCOPE_VENDOR => vendor = Some(reader.byte_array()?),
-                SCOPE_CLASSES => {
-                    classes = Some(List::read(reader, 1, MAX_CLASSES, Reader::byte_array::<16>)?);
-                }
-                SCOPE_SERIALS => serials = Some(List::read(reader, 1, MAX_SERIALS, read_serial)?),
-                SCOPE_ACTIONS => actions = Some(reader.uint()?),
-                _ => return Err(Error::new(ErrorKind::UnknownKey, start)),
+                SCOPE_VENDOR => scope.vendor = reader.byte_array(),
+                SCOPE_CLASSES => scope.classes = Some(List::read(reader, 1, MAX_CLASSES, read_class)),
+                SCOPE_SERIALS => scope.serials = Some(List::read(reader, 1, MAX_SERIALS, read_serial)),
+                SCOPE_ACTIONS => scope.actions = Some(reader.uint()),
+                _ => reader.refuse(ErrorKind::UnknownKey, start),
             }
         }
-        let vendor = vendor.ok_or(reader.error(ErrorKind::MissingKey))?;
-        Ok(Self { vendor, classes, serials, actions })
+        if seen & bit(SCOPE_VENDOR) == 0 {
+            reader.refuse(ErrorKind::MissingKey, reader.position());
+        }
+        scope
     }
 }
 
-fn read_serial<'a>(reader: &mut Reader<'a>) -> Result<Utf8<'a>, Error> {
-    reader.name(MAX_SERIAL_LEN)
+fn read_class(reader: &mut Reader<'_>) {
+    reader.byte_array::<16>();
+}
+
+fn read_serial(reader: &mut Reader<'_>) {
+    reader.name(MAX_SERIAL_LEN);
 }

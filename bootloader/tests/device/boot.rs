@@ -218,10 +218,10 @@ fn t14_a_signed_image_that_the_journal_does_not_know_does_not_boot() {
 /// The genuine wrapper and signature, with the manifest of another envelope of the same length behind them.
 fn with_manifest_of(other: &[u8], genuine: &[u8]) -> Vec<u8> {
     let mut reader = trust::cbor::Reader::new(genuine);
-    reader.tag().unwrap();
-    let mut members = reader.map().unwrap();
-    members.next_raw(&mut reader).unwrap();
-    reader.item().unwrap();
+    reader.tag();
+    let mut members = reader.map();
+    assert!(members.next_label(&mut reader).is_some());
+    reader.skip();
     let manifest = reader.position() as usize;
     [&genuine[..manifest], &other[manifest..]].concat()
 }

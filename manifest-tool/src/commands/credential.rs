@@ -125,8 +125,8 @@ impl Issue {
         if self.list_out.is_none() && self.previous.is_first() {
             return Err(Error::usage(NO_LIST));
         }
-        super::at_most("--class", self.classes.len(), MAX_CLASSES)?;
-        super::at_most("--serial", self.serials.len(), MAX_SERIALS)?;
+        super::at_most("--class", self.classes.len(), MAX_CLASSES.into())?;
+        super::at_most("--serial", self.serials.len(), MAX_SERIALS.into())?;
         if let (Some(Time(begin)), Some(Time(end))) = (self.not_before, self.expires)
             && begin >= end
         {

@@ -97,14 +97,14 @@ impl PreviousArguments {
 fn check_room(request: &RevocationRequest) -> Result<(), Error> {
     let stays = |revoked: &&Revoked| revoked.generation >= request.lowest_generation(revoked.role);
     let ids = request.revoked.iter().filter(stays).count();
-    if ids > MAX_REVOKED {
+    if ids > MAX_REVOKED as usize {
         return Err(Error::usage(format!(
             "the list would contain {ids} keys and credentials, and at most {MAX_REVOKED} fit: revoke whole \
              generations with --lowest-generation"
         )));
     }
     let minimums = request.minimum_sequences.len();
-    if minimums as u64 > MAX_MINIMUM_SEQUENCES {
+    if minimums > MAX_MINIMUM_SEQUENCES as usize {
         return Err(Error::usage(format!(
             "the list would contain {minimums} minimums, and at most {MAX_MINIMUM_SEQUENCES} fit: set one for all \
              classes with --minimum *=SEQUENCE"

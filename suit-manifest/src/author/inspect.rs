@@ -1,14 +1,15 @@
 //! Reads an envelope without verifying its signature: for tools that show or sign it. Nothing here returns an
 //! [`crate::Authenticated`].
 
+use trust::cbor::Span;
+
 use crate::dry_run::{ImageReference, image_for_any};
 use crate::envelope::Envelope;
 use crate::error::Error;
 use crate::manifest::Manifest;
-use crate::span::Span;
 
 /// COSE header label of the credential, RFC 9528.
-const KCWT: i64 = 13;
+const KCWT: i32 = 13;
 
 /// The content of an envelope; only its digests are verified.
 #[derive(Clone, Debug)]
@@ -53,17 +54,19 @@ impl<'a> Inspection<'a> {
     #[must_use]
     pub fn credential(&self) -> Option<&'a [u8]> {
         let mut reader = self.sign1?.reader();
-        reader.expect_tag(18).ok()?;
-        reader.array_of(4).ok()?;
-        reader.bytes().ok()?;
-        let mut headers = reader.map().ok()?;
-        while let Some(label) = headers.next_int(&mut reader).ok()? {
-            let value = reader.item().ok()?;
+        reader.expect_tag(18);
+        reader.array_of(4);
+        reader.bytes();
+        let mut headers = reader.map();
+        let mut credential = None;
+        while let Some(label) = headers.next_label(&mut reader) {
+            let value = reader.item();
             if label == KCWT {
-                return Some(value);
+                credential = Some(value);
             }
         }
-        None
+        reader.check().ok()?;
+        credential
     }
 
     /// The image that the manifest installs.

@@ -1,11 +1,10 @@
 //! One command sequence in execution, and the components for which it runs.
 
-use trust::cbor::Reader;
+use trust::cbor::Span;
 
 use crate::command::Command;
 use crate::error::{Error, ErrorKind};
 use crate::limits::MAX_COMPONENTS;
-use crate::span::Span;
 use crate::structure::{Alternatives, commands};
 
 /// The components that a set-component-index has selected, in its order. Never empty in a frame.
@@ -63,17 +62,17 @@ pub(super) enum Caller<'a> {
     Section,
     RunSequence,
     TryEach {
-        /// The alternatives after the running one; `reader` stands before them.
-        rest: Alternatives,
-        reader: Reader<'a>,
+        /// The alternatives after the running one, and where they are.
+        left: Alternatives,
+        rest: Span<'a>,
     },
 }
 
 /// A sequence in execution.
 #[derive(Clone, Debug)]
 pub(super) struct Frame<'a> {
-    /// Stands before the code of the present command.
-    pub(super) reader: Reader<'a>,
+    /// From the code of the present command on.
+    pub(super) rest: Span<'a>,
     pub(super) commands_left: u32,
     pub(super) selection: Selection,
     /// The present command has been run for so many components of the selection.
@@ -102,11 +101,10 @@ impl<'a> Frame<'a> {
         strict_order: bool,
         index_rule: IndexRule,
     ) -> Result<Self, Error> {
-        let mut reader = sequence.reader();
-        let commands_left = commands(&mut reader)?;
+        let (commands_left, rest) = first_command(sequence)?;
         let selection = Selection::one(component);
         Ok(Self {
-            reader,
+            rest,
             commands_left,
             selection,
             served: 0,
@@ -121,8 +119,7 @@ impl<'a> Frame<'a> {
 
     /// The next alternative of the try-each takes the place of the one that failed (section 8.4.10.2).
     pub(super) fn restart(&mut self, sequence: Span<'a>) -> Result<(), Error> {
-        self.reader = sequence.reader();
-        self.commands_left = commands(&mut self.reader)?;
+        (self.commands_left, self.rest) = first_command(sequence)?;
         self.selection = Selection::one(self.called_for);
         self.served = 0;
         // soft-failure is true: the try-each would have failed otherwise.
@@ -160,7 +157,19 @@ impl<'a> Frame<'a> {
     pub(super) fn complete_for_all(&mut self) -> Result<(), Error> {
         self.served = 0;
         self.commands_left = self.commands_left.saturating_sub(1);
-        self.reader.label()?;
-        Ok(self.reader.skip()?)
+        let mut reader = self.rest.reader();
+        reader.label();
+        reader.skip();
+        self.rest = reader.left();
+        Ok(reader.check()?)
     }
+}
+
+/// The number of commands of a sequence, and where the first of them is.
+#[inline(never)]
+fn first_command(sequence: Span<'_>) -> Result<(u32, Span<'_>), Error> {
+    let mut reader = sequence.reader();
+    let commands = commands(&mut reader);
+    reader.check()?;
+    Ok((commands, reader.left()))
 }

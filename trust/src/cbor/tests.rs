@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::{List, MAX_DEPTH, Major, Reader, Utf8};
+use super::{List, MAX_DEPTH, Major, Reader};
 use crate::error::{Error, ErrorKind};
 
 fn bytes(hex: &str) -> Vec<u8> {
@@ -10,7 +10,7 @@ fn bytes(hex: &str) -> Vec<u8> {
 fn skip(hex: &str) -> Result<(), Error> {
     let bytes = bytes(hex);
     let mut reader = Reader::new(&bytes);
-    reader.skip()?;
+    reader.skip();
     reader.finish()
 }
 
@@ -117,52 +117,117 @@ fn nesting_is_limited() {
     assert_eq!(skip(&("a1".repeat(100) + "00")).unwrap_err().kind, ErrorKind::TooDeep);
 }
 
+/// What `read` reads, when all of the bytes could be read.
+fn read<'b, T>(bytes: &'b [u8], read: impl FnOnce(&mut Reader<'b>) -> T) -> Result<T, Error> {
+    let mut reader = Reader::new(bytes);
+    let value = read(&mut reader);
+    reader.check().map(|()| value)
+}
+
 #[test]
 fn embedded_items_keep_their_position() {
     let bytes = bytes("82 00 43 82 01 61");
     let mut reader = Reader::new(&bytes);
-    reader.array_of(2).unwrap();
-    reader.uint().unwrap();
-    let mut embedded = reader.embedded().unwrap();
-    assert_eq!(embedded.rest(), &bytes[3..]);
-    embedded.array_of(2).unwrap();
-    assert_eq!(embedded.uint(), Ok(1));
-    assert_eq!(embedded.text(), Err(Error::new(ErrorKind::Truncated, 5)));
-    assert_eq!(reader.finish(), Ok(()));
+    reader.array_of(2);
+    assert_eq!(reader.uint(), 0);
+    let mut after = reader.clone();
+    let span = after.span();
+    assert_eq!((span.bytes, span.base), (&bytes[3..], 3));
+    assert_eq!(after.finish(), Ok(()));
+    reader.embedded(|embedded| {
+        embedded.array_of(2);
+        assert_eq!(embedded.uint(), 1);
+        embedded.text();
+    });
+    assert_eq!(reader.finish(), Err(Error::new(ErrorKind::Truncated, 5)));
+}
+
+#[test]
+fn an_embedded_item_is_read_to_its_end() {
+    let bytes = bytes("82 42 01 02 03");
+    let mut reader = Reader::new(&bytes);
+    reader.array_of(2);
+    assert_eq!(reader.embedded(Reader::uint), 1);
+    assert_eq!(reader.check(), Err(Error::new(ErrorKind::TrailingBytes, 3)));
+}
+
+#[test]
+fn the_first_fault_stays_and_nothing_is_read_after_it() {
+    let bytes = bytes("85 60 01 4101 f5 a1 01 02");
+    let mut reader = Reader::new(&bytes);
+    let mut items = reader.array();
+    assert!(items.next(&reader));
+    // A text, where an integer stands.
+    assert_eq!(reader.uint(), 0);
+    let fault = Err(Error::new(ErrorKind::UnexpectedType, 1));
+    assert_eq!(reader.check(), fault);
+    assert!(!items.next(&reader));
+    assert_eq!((reader.uint(), reader.bytes(), reader.bool(), reader.label()), (0, &[][..], false, i32::MAX));
+    assert_eq!((reader.byte_array(), reader.item(), reader.peek_item()), (&[0; 4], &[][..], &[][..]));
+    assert_eq!((reader.text().as_str(), reader.name(3).as_str()), ("", ""));
+    assert!(reader.map().next_label(&mut reader).is_none());
+    assert_eq!(List::read(&mut reader, 0, 8, Reader::skip).iter(Reader::uint).count(), 0);
+    reader.embedded(|embedded| assert!(embedded.is_at_end()));
+    reader.refuse(ErrorKind::TooLong, 0);
+    assert_eq!((reader.check(), reader.finish()), (fault, fault));
 }
 
 #[test]
 fn typed_reads_refuse_other_types() {
     let at = |hex: &str| bytes(hex);
-    let refused = Err(Error::new(ErrorKind::UnexpectedType, 0));
-    assert_eq!(Reader::new(&at("20")).uint(), refused);
-    assert_eq!(
-        Reader::new(&at("4100")).byte_array::<2>().map(drop),
-        Err(Error::new(ErrorKind::UnexpectedType, 0))
-    );
-    assert_eq!(Reader::new(&at("83010203")).array_of(2), Err(Error::new(ErrorKind::UnexpectedType, 0)));
-    assert_eq!(Reader::new(&at("d28440")).expect_tag(61), Err(Error::new(ErrorKind::UnexpectedType, 0)));
-    assert_eq!(Reader::new(&at("3bffffffffffffffff")).int(), Err(Error::new(ErrorKind::OutOfRange, 0)));
-    assert_eq!(Reader::new(&at("60")).name(4), Err(Error::new(ErrorKind::OutOfRange, 0)));
-    assert_eq!(Reader::new(&at("656162636465")).name(4), Err(Error::new(ErrorKind::OutOfRange, 0)));
-    assert_eq!(Reader::new(&at("3a00011170")).int(), Ok(-70001));
-    assert_eq!(Reader::new(&at("a1")).peek(), Ok(Major::Map));
+    let (unexpected, out_of_range) =
+        (Error::new(ErrorKind::UnexpectedType, 0), Error::new(ErrorKind::OutOfRange, 0));
+    assert_eq!(read(&at("20"), Reader::uint), Err(unexpected));
+    assert_eq!(read(&at("4100"), |reader| *reader.byte_array::<2>()), Err(unexpected));
+    assert_eq!(read(&at("83010203"), |reader| reader.array_of(2)), Err(unexpected));
+    assert_eq!(read(&at("d28440"), |reader| reader.expect_tag(61)), Err(unexpected));
+    assert_eq!(read(&at("f5"), Reader::null), Err(unexpected));
+    assert_eq!(read(&at("f6"), Reader::bool), Err(unexpected));
+    assert_eq!(read(&at("60"), Reader::int), Err(unexpected));
+    assert_eq!(read(&at("3bffffffffffffffff"), Reader::int), Err(out_of_range));
+    assert_eq!(read(&at("60"), |reader| reader.name(4)), Err(out_of_range));
+    assert_eq!(read(&at("656162636465"), |reader| reader.name(4)), Err(out_of_range));
+    assert_eq!(read(&at("01"), |reader| reader.uint_within(2, 3)), Err(out_of_range));
+    assert_eq!(read(&at("03"), |reader| reader.uint_within(2, 3)), Ok(3));
+    assert_eq!(read(&at("04"), |reader| reader.uint_within(2, 3)), Err(out_of_range));
+    assert_eq!(read(&at("3a00011170"), Reader::int), Ok(-70001));
+    assert_eq!(read(&at("a1"), Reader::peek), Ok(Major::Map));
     for (hex, label) in [("3a00011170", -70001), ("1a80000000", i32::MAX), ("3a80000000", i32::MAX)] {
-        assert_eq!(Reader::new(&at(hex)).label(), Ok(label), "{hex}");
+        assert_eq!(read(&at(hex), Reader::label), Ok(label), "{hex}");
     }
+}
+
+fn uint(reader: &mut Reader<'_>) {
+    reader.uint();
 }
 
 #[test]
 fn lists_have_bounds() {
-    let read = |hex: &str| {
+    let list = |hex: &str| {
         let bytes = bytes(hex);
-        List::read(&mut Reader::new(&bytes), 1, 2, Reader::uint)
+        read(&bytes, |reader| List::read(reader, 1, 2, uint))
             .map(|list| list.iter(Reader::uint).collect::<Vec<_>>())
     };
-    assert_eq!(read("820102"), Ok(vec![1, 2]));
-    assert_eq!(read("80"), Err(Error::new(ErrorKind::OutOfRange, 0)));
-    assert_eq!(read("83010203"), Err(Error::new(ErrorKind::TooMany, 0)));
-    assert_eq!(read("820160"), Err(Error::new(ErrorKind::UnexpectedType, 2)));
+    assert_eq!(list("820102"), Ok(vec![1, 2]));
+    assert_eq!(list("80"), Err(Error::new(ErrorKind::OutOfRange, 0)));
+    assert_eq!(list("83010203"), Err(Error::new(ErrorKind::TooMany, 0)));
+    assert_eq!(list("820160"), Err(Error::new(ErrorKind::UnexpectedType, 2)));
+}
+
+#[test]
+fn lists_of_strings_are_searched() {
+    let bytes = bytes("83 4101 6161 420203");
+    let list = read(&bytes, |reader| List::read(reader, 0, 3, Reader::skip)).unwrap();
+    for (content, is_there) in [(&[1][..], true), (b"a", true), (&[2, 3], true), (&[2], false), (&[], false)]
+    {
+        assert_eq!(list.contains(content), is_there, "{content:?}");
+    }
+}
+
+#[test]
+fn a_bit_is_of_one_label() {
+    let labels = [-1, 0, 1, 31, 32, i32::MIN, i32::MAX];
+    assert_eq!(labels.map(super::bit), [0, 1, 2, 1 << 31, 0, 0, 0]);
 }
 
 proptest! {
@@ -170,7 +235,8 @@ proptest! {
     fn random_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let mut reader = Reader::new(&bytes);
         // Tags 2 and 3 are bignums to ciborium, which it writes back as integers.
-        if reader.skip().is_ok() && !bytes.iter().any(|byte| matches!(byte, 0xc2 | 0xc3)) {
+        reader.skip();
+        if reader.check().is_ok() && !bytes.iter().any(|byte| matches!(byte, 0xc2 | 0xc3)) {
             // What the strict reader accepts, ciborium reads, and writes back as it was.
             let len = usize::try_from(reader.position()).unwrap();
             let value: ciborium::Value = ciborium::from_reader(&bytes[..len]).unwrap();
@@ -181,8 +247,8 @@ proptest! {
     }
 }
 
-fn text<'b>(reader: &mut Reader<'b>) -> Result<&'b str, Error> {
-    reader.text().map(Utf8::as_str)
+fn text<'b>(reader: &mut Reader<'b>) -> &'b str {
+    reader.text().as_str()
 }
 
 proptest! {
@@ -198,12 +264,13 @@ proptest! {
         macro_rules! same {
             ($read:expr, $decode:expr) => {{
                 let (mut ours, mut theirs) = (ours.clone(), theirs.clone());
-                if let Ok(value) = $read(&mut ours) {
+                let value = $read(&mut ours);
+                if let Ok(()) = ours.check() {
                     prop_assert_eq!(Some(value), $decode(&mut theirs).ok());
                     prop_assert_eq!(usize::try_from(ours.position()).unwrap(), theirs.position());
                 } else if $decode(&mut theirs).is_ok() {
                     // Only what is not in its shortest form, or of indefinite length, is refused here alone.
-                    prop_assert_eq!(Reader::new(&bytes).next_head().unwrap_err().kind, ErrorKind::NotCanonical);
+                    prop_assert_eq!(ours.check().unwrap_err().kind, ErrorKind::NotCanonical);
                 }
             }};
         }
@@ -213,8 +280,15 @@ proptest! {
         same!(Reader::null, minicbor::Decoder::null);
         same!(Reader::bytes, minicbor::Decoder::bytes);
         same!(text, minicbor::Decoder::str);
-        same!(|reader: &mut Reader<'_>| reader.array().map(Some), minicbor::Decoder::array);
-        same!(|reader: &mut Reader<'_>| reader.map().map(|map| Some(map.remaining())), minicbor::Decoder::map);
+        let items = |count: Option<u64>| count.map(|count| u32::try_from(count).unwrap_or(u32::MAX));
+        same!(
+            |reader: &mut Reader<'_>| Some(reader.array().remaining()),
+            |decoder: &mut minicbor::Decoder<'_>| decoder.array().map(items)
+        );
+        same!(
+            |reader: &mut Reader<'_>| Some(reader.map().remaining()),
+            |decoder: &mut minicbor::Decoder<'_>| decoder.map().map(items)
+        );
         same!(Reader::tag, |decoder: &mut minicbor::Decoder<'_>| decoder.tag().map(|tag| tag.as_u64()));
     }
 }

@@ -5,7 +5,7 @@ mod watch;
 pub use self::watch::PrivateKeyWatch;
 use super::pem::{Pem, PemError};
 use super::read::from_utf16;
-use crate::cbor::{Major, Reader};
+use crate::cbor::Reader;
 
 /// Longest file that may be a JWK or a COSE_Key, bytes.
 const MAX_KEY_LEN: usize = 16 * 1024;
@@ -87,17 +87,17 @@ fn is_cose_key(file: &[u8]) -> bool {
         return false;
     }
     let mut reader = Reader::new(file);
-    let Ok((Major::Map, count)) = reader.next_head() else { return false };
+    let entries = reader.map();
     // In whatever order: this need not be a key that we would take.
     let mut has_private_half = false;
-    for _ in 0..count {
-        let Ok(label) = reader.int() else { return false };
-        has_private_half |= label == COSE_D;
-        if reader.item().is_err() {
+    for _ in 0..entries.remaining() {
+        has_private_half |= reader.int() == COSE_D;
+        reader.skip();
+        if reader.check().is_err() {
             return false;
         }
     }
-    has_private_half && reader.is_at_end()
+    has_private_half && reader.finish().is_ok()
 }
 
 /// A DER SEQUENCE that fills the file, and begins as a private key does.

@@ -143,7 +143,7 @@ fn the_largest_list_that_the_counts_allow_fits() {
         iss: "i".repeat(64),
         issued_at: UnixTime(u64::MAX),
         sequence: MAX_LIST_SEQUENCE,
-        revoked: (0..MAX_REVOKED)
+        revoked: (0..MAX_REVOKED as usize)
             .map(|number| {
                 let role = Role::ALL[number % Role::ALL.len()];
                 RevokedId::Credential([u8::try_from(number).unwrap(); 16]).revoked(role, MAX_GENERATION)
@@ -162,7 +162,7 @@ fn the_largest_list_that_the_counts_allow_fits() {
     assert!(cwt.len() <= MAX_REVOCATION_LIST_LEN, "{} bytes", cwt.len());
     let anchors = anchors();
     let list = RevocationList::verify(&cwt, &anchors).unwrap();
-    assert_eq!((list.revoked().count(), list.minimum_sequences().count()), (MAX_REVOKED, 16));
+    assert_eq!((list.revoked().count(), list.minimum_sequences().count()), (MAX_REVOKED as usize, 16));
 }
 
 #[test]
