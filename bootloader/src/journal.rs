@@ -216,6 +216,7 @@ impl Journal {
     /// [`FlashError`] if no place takes the record.
     #[cfg(feature = "fault-injection")]
     pub fn forge<F: NorFlash>(&mut self, flash: &mut Flash<F>, state: BootState) -> Result<(), FlashError> {
+        self.newest.state = state;
         self.append(flash, state)
     }
 
@@ -327,6 +328,9 @@ impl Journal {
         self.affirmed = false;
         let parts = flash.layout().journal_parts();
         let mut record = Record { is_second: false, state, ..self.newest };
+        if !keeps(&record.encode(), self.state()) {
+            return Err(FlashError::NotProgrammed);
+        }
         let (mut part, mut index, mut turns) = (self.part, self.next, 0u8);
         loop {
             if index >= capacity(flash, part) {
@@ -349,7 +353,7 @@ impl Journal {
             if part == self.part {
                 self.next = index;
             }
-            let is_taken = write(flash, part, index.saturating_sub(1), &record).is_ok();
+            let is_taken = write(flash, part, index.saturating_sub(1), &record, self.state()).is_ok();
             if is_taken && record.is_second {
                 (self.part, self.next, self.proven, self.affirmed) = (part, index, Some(part), true);
                 (self.newest, self.is_single, self.is_based, self.torn) = (record, false, true, None);
@@ -391,13 +395,41 @@ fn scan<F: NorFlash>(flash: &mut Flash<F>, part: u8) -> Scan {
     found
 }
 
-/// Programs a record and reads it back. What was read is compared with another encoding: one that a fault left wrong is
-/// not taken.
-fn write<F: NorFlash>(flash: &mut Flash<F>, part: u8, index: u32, record: &Record) -> Result<(), FlashError> {
-    flash.program(Area::Journal(part), offset_of(index), &record.encode())?;
+/// Programs a record after this state and reads it back.
+///
+/// T14: the bytes that are programmed, and those that were read, say themselves that they take back nothing of the state
+/// before; and those that were read are another encoding. A record that a fault left wrong is not programmed, or not
+/// taken.
+fn write<F: NorFlash>(
+    flash: &mut Flash<F>,
+    part: u8,
+    index: u32,
+    record: &Record,
+    before: &BootState,
+) -> Result<(), FlashError> {
+    let bytes = record.encode();
+    if !keeps(&bytes, before) {
+        return Err(FlashError::NotProgrammed);
+    }
+    flash.program(Area::Journal(part), offset_of(index), &bytes)?;
     let mut written = [0; RECORD_LEN];
     flash.read(Area::Journal(part), offset_of(index), &mut written)?;
-    if written == record.encode() { Ok(()) } else { Err(FlashError::NotProgrammed) }
+    if written == record.encode() && keeps(&written, before) {
+        Ok(())
+    } else {
+        Err(FlashError::NotProgrammed)
+    }
+}
+
+/// Whether this is a record in which nothing fell that only rises.
+#[inline(never)]
+fn keeps(bytes: &[u8; RECORD_LEN], before: &BootState) -> bool {
+    Record::decode(bytes).is_some_and(|Record { state, .. }| {
+        let domains = state.domains.iter().zip(&before.domains);
+        state.floor >= before.floor
+            && state.provisioned >= before.provisioned
+            && domains.fold(true, |keeps, (now, before)| keeps & now.keeps(before))
+    })
 }
 
 fn capacity<F: NorFlash>(flash: &Flash<F>, part: u8) -> u32 {

@@ -42,6 +42,15 @@ pub struct DomainNumbers {
     pub list_sequence: u64,
 }
 
+impl DomainNumbers {
+    /// Whether none of the numbers fell, in their order.
+    pub(crate) fn keeps(&self, before: &Self) -> bool {
+        let root = |numbers: &Self| (numbers.recovery_epoch, numbers.succession_sequence);
+        // A succession begins the lists again.
+        root(self) > root(before) || root(self) == root(before) && self.list_sequence >= before.list_sequence
+    }
+}
+
 /// A step of the swap of one page, in this order. Each reads only data that the step before left whole.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Step {

@@ -728,3 +728,41 @@ fn t14_a_fault_within_recovery_downgrades_nothing() {
     // Two recoveries that never agree are none.
     assert!(!journal.is_same(&Journal::recover(&mut flash_of(&Nor::<8, 4096>::new(FLASH_LEN), 3), 0)));
 }
+
+/// A state that a fault made of the one before takes back nothing: neither floor nor provisioning nor a list.
+#[test]
+fn t14_a_record_that_takes_something_back_is_not_written() {
+    let numbers = |list_sequence| DomainNumbers { recovery_epoch: 1, succession_sequence: 2, list_sequence };
+    let held =
+        BootState { floor: 7, provisioned: true, domains: [numbers(5), numbers(0)], ..BootState::FACTORY };
+    let nor = Nor::<8, 4096>::new(FLASH_LEN);
+    let mut device = flash(&nor);
+    let mut journal = Journal::open(&mut device);
+    journal.newest.state = held;
+    journal.append(&mut device, held).unwrap();
+    let root = |recovery_epoch, succession_sequence| {
+        let numbers = DomainNumbers { recovery_epoch, succession_sequence, list_sequence: 9 };
+        BootState { domains: [numbers; 2], ..held }
+    };
+    for wrong in [
+        BootState::FACTORY,
+        BootState { floor: 6, ..held },
+        BootState { provisioned: false, ..held },
+        BootState { domains: [numbers(4), numbers(0)], ..held },
+        BootState { domains: [numbers(5), DomainNumbers::default()], ..held },
+        root(1, 1),
+        root(0, 3),
+    ] {
+        let before = nor.medium().bytes().to_vec();
+        assert_eq!(journal.append(&mut device, wrong), Err(FlashError::NotProgrammed), "{wrong:?}");
+        assert!(before == nor.medium().bytes(), "something of it was written");
+        assert_eq!(Journal::open(&mut device).state(), &held);
+    }
+    for right in [root(1, 3), root(2, 0), BootState { floor: 8, ..held }] {
+        let twin = Nor::<8, 4096>::with(nor.medium().clone());
+        let mut device = flash(&twin);
+        let mut journal = Journal::open(&mut device);
+        journal.append(&mut device, right).unwrap();
+        assert_eq!(Journal::open(&mut device).state(), &right);
+    }
+}
