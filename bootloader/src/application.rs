@@ -89,6 +89,7 @@ impl<F: NorFlash> Device<F> {
             mode: Mode::Application,
             bootable: true,
             listening: false,
+            accepted: None,
             anchor_compiled_in: self.provisioning.is_some() && self.anchors().is_empty(),
             refusal: (0, 0),
             max_request_len,

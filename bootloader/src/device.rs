@@ -11,6 +11,9 @@ const LAST_FRAME_US: u64 = 100_000;
 
 /// A program on the bus.
 pub trait Program: Handler {
+    /// It is so late now, microseconds; called before each look for a request.
+    fn set_now(&mut self, _now_us: u64) {}
+
     /// Whether the device resets when its tester stays silent (S3): a loader with a bootable image does, an
     /// application continues.
     fn ends_with_its_session(&self) -> bool;
@@ -18,6 +21,10 @@ pub trait Program: Handler {
 
 #[cfg(feature = "loader")]
 impl<F: embedded_storage::nor_flash::NorFlash> Program for crate::Session<'_, F> {
+    fn set_now(&mut self, now_us: u64) {
+        Self::set_now(self, now_us);
+    }
+
     fn ends_with_its_session(&self) -> bool {
         self.leads_to_an_image()
     }
@@ -51,6 +58,7 @@ impl<'p, P: Program> Service<'p, P> {
         R: AsRef<[u8]> + AsMut<[u8]>,
         T: AsRef<[u8]> + AsMut<[u8]>,
     {
+        self.program.set_now(now_us);
         match self.server.poll(link, self.program, now_us) {
             Some(Event::Reset) => true,
             Some(Event::SessionExpired) => self.program.ends_with_its_session(),

@@ -21,11 +21,8 @@ pub const COMMIT_INTERVAL: u32 = 4096;
 /// The result of an accepted envelope.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Accepted {
-    /// The image is expected from this byte on.
-    Expecting {
-        /// Committed image bytes.
-        offset: u32,
-    },
+    /// The image is expected: from its first byte on, or from where an earlier install stopped.
+    Expecting,
     /// This very image is in slot B already and waits for the reset.
     Pending,
 }
@@ -34,7 +31,19 @@ pub enum Accepted {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Install {
     image: ImageRecord,
+    stage: Stage,
     writer: Option<Writer>,
+}
+
+/// How far an install has come. An envelope alone writes nothing: it costs nobody anything to send one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Stage {
+    /// Its envelope, of so many bytes, is in the buffer only.
+    New(usize),
+    /// Its head is in slot B since before the loader started.
+    Resumed,
+    /// The journal has it, and slot B is being written.
+    Begun,
 }
 
 /// The end of the image stream.
@@ -48,27 +57,45 @@ struct Writer {
 }
 
 impl Install {
-    /// Judges an envelope and prepares slot B for its image, or finds that it is prepared.
-    pub(crate) fn begin<F: NorFlash>(
+    /// Judges an envelope; nothing is written. `is_good`: the active image verifies.
+    pub(crate) fn accept<F: NorFlash>(
         flash: &mut Flash<F>,
-        journal: &mut Journal,
+        journal: &Journal,
         verifier: &Verifier<'_>,
         envelope: &[u8],
         list: &mut ListBuffer,
+        is_good: bool,
     ) -> Result<(Option<Self>, Accepted), Refusal> {
         let lists = verifier.lists(Purpose::Install);
         let authenticated = verifier.authenticate(flash, envelope, lists, list)?;
         let image = image_of(flash, verifier.identity, &authenticated)?;
-        let is_known = journal.state().spare.as_ref() == Some(&image);
-        let known = is_known && head_is(flash, Slot::B, envelope);
-        match journal.state().status {
-            Status::Pending if known => return Ok((None, Accepted::Pending)),
+        let state = journal.state();
+        if is_good && state.active.as_ref() == Some(&image) {
+            return Err(Reason::RunsAlready.into());
+        }
+        let is_known = state.spare.as_ref() == Some(&image) && head_is(flash, Slot::B, envelope);
+        let stage = match state.status {
+            Status::Pending if is_known => return Ok((None, Accepted::Pending)),
             // Below the first commit nothing is worth keeping, and with it the head is whole.
-            Status::Installing { offset } if known => {
-                // Another reading of the journal may find the next page full.
-                journal.affirm(flash)?;
-                return Ok((Some(Self { image, writer: None }), Accepted::Expecting { offset }));
-            }
+            Status::Installing { .. } if is_known => Stage::Resumed,
+            _ => Stage::New(envelope.len()),
+        };
+        Ok((Some(Self { image, stage, writer: None }), Accepted::Expecting))
+    }
+
+    /// Prepares slot B for the first bytes that come since the envelope was accepted. `buffer` begins with it.
+    #[inline(never)]
+    fn begin<F: NorFlash>(
+        &mut self,
+        flash: &mut Flash<F>,
+        journal: &mut Journal,
+        buffer: &EnvelopeBuffer,
+    ) -> Result<(), Refusal> {
+        let Stage::New(len) = self.stage else {
+            // Another reading of the journal may find the next page full.
+            return Ok(journal.affirm(flash)?);
+        };
+        match journal.state().status {
             Status::Installing { .. } | Status::Pending => journal.record(flash, Event::Abandoned)?,
             Status::Idle => {}
             // It failed in this boot: what it would bring is given up for the new image.
@@ -79,9 +106,19 @@ impl Install {
         // Another reading of the journal may find the way back in slot B.
         journal.affirm(flash)?;
         erase_head(flash)?;
+        let envelope = buffer.get(..len).ok_or(Refusal::of(Reason::NoEnvelope))?;
         flash.program_padded(Area::Slot(Slot::B), 0, envelope)?;
-        journal.record(flash, Event::InstallStarted(image))?;
-        Ok((Some(Self { image, writer: None }), Accepted::Expecting { offset: 0 }))
+        Ok(journal.record(flash, Event::InstallStarted(self.image))?)
+    }
+
+    /// The image of an install that nothing but the buffer knows of.
+    pub(crate) fn in_buffer(&self) -> Option<&ImageRecord> {
+        matches!(self.stage, Stage::New(_)).then_some(&self.image)
+    }
+
+    /// Manifest digest of its release.
+    pub(crate) const fn digest(&self) -> &[u8; 32] {
+        &self.image.manifest_digest
     }
 
     /// Begins to stream at `offset`, which has to be the committed one, for the `len` bytes that are missing.
@@ -107,19 +144,27 @@ impl Install {
         })
     }
 
-    /// Takes the next bytes of the image.
+    /// T2: no byte after the signed size.
+    pub(crate) fn check(&self, len: usize) -> Result<(), Refusal> {
+        let writer = self.writer.as_ref().ok_or(Refusal::of(Reason::NoEnvelope))?;
+        let end = u32::try_from(len).ok().and_then(|len| writer.received.checked_add(len));
+        if end.is_some_and(|end| end <= self.image.size) { Ok(()) } else { Err(Reason::ImageOverrun.into()) }
+    }
+
+    /// Takes the next bytes of the image, of which there are not too many. `buffer` begins with the envelope if these are
+    /// the first ones.
     pub(crate) fn write<F: NorFlash>(
         &mut self,
         flash: &mut Flash<F>,
         journal: &mut Journal,
+        buffer: &EnvelopeBuffer,
         data: &[u8],
     ) -> Result<(), Refusal> {
-        let writer = self.writer.as_mut().ok_or(Refusal::of(Reason::NoEnvelope))?;
-        // T2: no byte after the signed size.
-        let end = u32::try_from(data.len()).ok().and_then(|len| writer.received.checked_add(len));
-        if end.is_none_or(|end| end > self.image.size) {
-            return Err(Reason::ImageOverrun.into());
+        if self.stage != Stage::Begun {
+            self.begin(flash, journal, buffer)?;
+            self.stage = Stage::Begun;
         }
+        let writer = self.writer.as_mut().ok_or(Refusal::of(Reason::NoEnvelope))?;
         let written = writer.write(flash, journal, data);
         if written.is_err() {
             // The content of that page is unknown now; the install resumes where the journal says.

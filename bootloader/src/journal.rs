@@ -200,6 +200,12 @@ impl Journal {
         self.is_silent
     }
 
+    /// The present procedure went on after its newest record was written, before the journal was opened or since.
+    #[cfg(feature = "loader")]
+    pub(crate) const fn has_progress(&self) -> bool {
+        !self.is_based
+    }
+
     /// Records an event. The state changes only if its record is in flash and reads back.
     ///
     /// # Errors
@@ -312,6 +318,10 @@ impl Journal {
             return Ok(());
         }
         let mut state = *self.state();
+        // An install that comes no further begins again: it erases the same page.
+        if self.is_based {
+            state.count_resumption();
+        }
         // The marks so far count no more, however they read later; those that were not seen do.
         if !self.is_silent {
             state.marks = state.marks.wrapping_add(1) & MARKS_MAX;

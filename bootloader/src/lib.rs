@@ -22,6 +22,7 @@ mod address;
 #[cfg(feature = "loader")]
 pub mod anchor;
 pub mod application;
+pub mod attempts;
 mod checksum;
 #[cfg(feature = "loader")]
 mod decide;

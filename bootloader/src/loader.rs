@@ -6,6 +6,7 @@ use suit_manifest::Reason;
 use trust::AnchorSet;
 
 use crate::anchor;
+use crate::attempts::Pace;
 use crate::flash::Flash;
 use crate::install::{Accepted, Install};
 use crate::journal::{Journal, Recovery};
@@ -35,6 +36,9 @@ pub struct Loader<'b, F> {
     /// Those that count once the device has an identity.
     anchors: AnchorSet,
     install: Option<Install>,
+    pace: Pace,
+    /// Where the image stream that was opened last begins, until its first byte comes.
+    opened_at: Option<u32>,
     buffers: Buffers<'b>,
 }
 
@@ -60,7 +64,16 @@ impl<'b, F: NorFlash> Loader<'b, F> {
             }
             _ => Err(Reason::ProvisioningMalformed),
         };
-        Self { flash, journal, identity, anchors: anchor::effective(anchors), install: None, buffers }
+        Self {
+            flash,
+            journal,
+            identity,
+            anchors: anchor::effective(anchors),
+            install: None,
+            pace: Pace::START,
+            opened_at: None,
+            buffers,
+        }
     }
 
     /// The identity of the device; `None` in factory state, and when its block or its journal is unreadable.
@@ -117,35 +130,55 @@ impl<'b, F: NorFlash> Loader<'b, F> {
 
     /// Puts bytes of an object into the buffer; `false` if they do not fit.
     pub(crate) fn receive(&mut self, offset: u32, data: &[u8]) -> bool {
+        self.free_buffer();
         let start = usize::try_from(offset).ok();
         let end = start.and_then(|start| start.checked_add(data.len()));
         let place = start.zip(end).and_then(|(start, end)| self.buffers.envelope.get_mut(start..end));
         place.map(|place| place.copy_from_slice(data)).is_some()
     }
 
-    /// Judges the first `len` bytes of the buffer as an envelope and opens or resumes its install.
-    pub(crate) fn accept_envelope(&mut self, len: usize) -> Result<Accepted, Refusal> {
+    /// Judges the first `len` bytes of the buffer as an envelope; its install begins with the first byte of the image.
+    /// `is_good`: the active image verifies.
+    pub(crate) fn accept_envelope(&mut self, len: usize, is_good: bool) -> Result<Accepted, Refusal> {
         self.check_ready()?;
         self.install = None;
         let verifier = verifier(&self.identity, &self.anchors, self.journal.state())?;
         let envelope = self.buffers.envelope.get(..len).ok_or(Refusal::of(Reason::EnvelopeTooLarge))?;
         let (install, accepted) =
-            Install::begin(&mut self.flash, &mut self.journal, &verifier, envelope, self.buffers.list)?;
+            Install::accept(&mut self.flash, &self.journal, &verifier, envelope, self.buffers.list, is_good)?;
         self.install = install;
         Ok(accepted)
     }
 
-    /// Begins the image stream at `offset`, `len` bytes to its end.
+    /// Begins the image stream at `offset`, `len` bytes to its end, unless it has to wait.
     pub(crate) fn open_image(&mut self, offset: u32, len: u32) -> Result<(), Refusal> {
         let committed = self.committed();
-        let install = self.install.as_mut().ok_or(Refusal::of(Reason::NoEnvelope))?;
-        install.open(committed.ok_or(Refusal::of(Reason::NoEnvelope))?, offset, len)
+        let missing = Refusal::of(Reason::NoEnvelope);
+        let install = self.install.as_mut().ok_or(missing)?;
+        let is_new = install.in_buffer().is_some();
+        install.open(if is_new { 0 } else { committed.ok_or(missing)? }, offset, len)?;
+        let has_progress = !is_new && self.journal.has_progress();
+        let attempts = &self.journal.state().attempts;
+        match self.pace.delay_s(attempts, install.digest(), offset, has_progress) {
+            0 => {
+                self.opened_at = Some(offset);
+                Ok(())
+            }
+            delay_s => {
+                install.close();
+                Err(Refusal { position: delay_s, ..Refusal::of(Reason::InstallDelayed) })
+            }
+        }
     }
 
     /// Takes the next bytes of the image.
     pub(crate) fn write_image(&mut self, data: &[u8]) -> Result<(), Refusal> {
         let install = self.install.as_mut().ok_or(Refusal::of(Reason::NoEnvelope))?;
-        install.write(&mut self.flash, &mut self.journal, data)
+        install.check(data.len())?;
+        if let Some(offset) = self.opened_at.take() {
+            self.pace.erase(offset, install.in_buffer().is_some());
+        }
+        install.write(&mut self.flash, &mut self.journal, self.buffers.envelope, data)
     }
 
     /// Verifies the image that has come and marks it pending.
@@ -173,19 +206,23 @@ impl<'b, F: NorFlash> Loader<'b, F> {
 
     /// Forgets an install in progress or a pending image; the active image stays. `false`: there was none.
     pub(crate) fn abandon(&mut self) -> Result<bool, Refusal> {
+        let was_in_buffer = self.in_buffer().is_some();
         self.install = None;
         match self.state().status {
             Status::Installing { .. } | Status::Pending => {
                 self.journal.record(&mut self.flash, Event::Abandoned)?;
                 Ok(true)
             }
-            Status::Idle | Status::Trial { .. } | Status::Swapping(_) | Status::Reverting(_) => Ok(false),
+            Status::Idle | Status::Trial { .. } | Status::Swapping(_) | Status::Reverting(_) => {
+                Ok(was_in_buffer)
+            }
         }
     }
 
     /// Verifies the pending image again; `None` if there is none.
     pub(crate) fn check_pending(&mut self) -> Option<Result<(), Refusal>> {
         let expected = self.state().spare.filter(|_| self.state().status == Status::Pending)?;
+        self.free_buffer();
         Some(self.verify(Purpose::Try, &expected).and_then(SlotProof::of).map(drop))
     }
 
@@ -216,6 +253,23 @@ impl<'b, F: NorFlash> Loader<'b, F> {
         self.identity = Ok(block.identity);
         self.anchors = anchor::effective(block.anchors);
         Ok(())
+    }
+
+    /// The image of an install that has not begun yet: its envelope is in the buffer.
+    pub(crate) fn in_buffer(&self) -> Option<&ImageRecord> {
+        self.install.as_ref().and_then(Install::in_buffer)
+    }
+
+    /// Another object comes into the buffer.
+    fn free_buffer(&mut self) {
+        if self.in_buffer().is_some() {
+            self.install = None;
+        }
+    }
+
+    /// It is so late now, seconds.
+    pub(crate) fn set_now(&mut self, now_s: u32) {
+        self.pace.set_now(now_s);
     }
 
     /// Image bytes that are committed, while an install is under way.

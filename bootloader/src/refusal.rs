@@ -67,7 +67,8 @@ pub const fn nrc(reason: Reason) -> Nrc {
         | Reason::TrialNotConfirmed
         | Reason::RevocationMalformed
         | Reason::NothingBootable
-        | Reason::ApplicationSilent => Nrc::CONDITIONS_NOT_CORRECT,
+        | Reason::ApplicationSilent
+        | Reason::RunsAlready => Nrc::CONDITIONS_NOT_CORRECT,
         Reason::ImageIncomplete => Nrc::REQUEST_SEQUENCE_ERROR,
         Reason::ObjectUnknown | Reason::EnvelopeTooLarge => Nrc::REQUEST_OUT_OF_RANGE,
         Reason::KeyInvalid
@@ -93,6 +94,7 @@ pub const fn nrc(reason: Reason) -> Nrc {
         | Reason::ScopeClass
         | Reason::ScopeDevice
         | Reason::ScopeActions => Nrc::SECURITY_ACCESS_DENIED,
+        Reason::InstallDelayed => Nrc::REQUIRED_TIME_DELAY_NOT_EXPIRED,
         Reason::ImageOverrun => Nrc::TRANSFER_DATA_SUSPENDED,
         Reason::FlashFailed | Reason::JournalCorrupt | Reason::SwapFailed => Nrc::GENERAL_PROGRAMMING_FAILURE,
         Reason::RecordMalformed

@@ -9,27 +9,30 @@ const NO_IMAGE: ImageRecord = ImageRecord { manifest_digest: [0; 32], sequence: 
 
 /// The fields that the journal does not know.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Circumstances {
+pub(crate) struct Circumstances<'a> {
     pub(crate) mode: Mode,
     /// The active image was not found wrong.
     pub(crate) bootable: bool,
     /// The loader listens before it hands over.
     pub(crate) listening: bool,
     pub(crate) anchor_compiled_in: bool,
+    /// The image of an install that is to begin with its first byte.
+    pub(crate) accepted: Option<&'a ImageRecord>,
     /// Code and position of the last refusal, 0 if none.
     pub(crate) refusal: (u16, u32),
     pub(crate) max_request_len: u16,
 }
 
 /// The record.
-pub(crate) fn state_record(state: &BootState, layout: &Layout, now: &Circumstances) -> StateRecord {
-    let in_progress = match state.status {
-        Status::Installing { .. } | Status::Pending => state.spare.as_ref(),
+pub(crate) fn state_record(state: &BootState, layout: &Layout, now: &Circumstances<'_>) -> StateRecord {
+    let status = if now.accepted.is_some() { Status::Installing { offset: 0 } } else { state.status };
+    let in_progress = match status {
+        Status::Installing { .. } | Status::Pending => now.accepted.or(state.spare.as_ref()),
         _ => None,
     };
     let (in_progress, active) =
         (in_progress.unwrap_or(&NO_IMAGE), state.active.as_ref().unwrap_or(&NO_IMAGE));
-    let image = match state.status {
+    let image = match status {
         Status::Pending => ImageState::Pending,
         Status::Trial { .. } | Status::Swapping(_) => ImageState::Trial,
         Status::Reverting(_) => ImageState::Reverting,
@@ -44,14 +47,14 @@ pub(crate) fn state_record(state: &BootState, layout: &Layout, now: &Circumstanc
         image,
         flags: Flags {
             reverted: state.revert_reason != 0,
-            resumable: matches!(state.status, Status::Installing { .. }),
+            resumable: matches!(status, Status::Installing { .. }),
             anchor_compiled_in: now.anchor_compiled_in,
             listening: now.listening,
         },
         sequence_floor: state.floor,
         active_sequence: active.sequence,
         revocation_sequence: state.highest_list_sequence(),
-        resume_offset: match state.status {
+        resume_offset: match status {
             Status::Installing { offset } => offset,
             _ => 0,
         },

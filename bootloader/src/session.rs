@@ -104,6 +104,11 @@ impl<'b, F: NorFlash> Session<'b, F> {
         self.standby.take()
     }
 
+    /// It is so late now, microseconds since the board's start: installs may have to wait.
+    pub fn set_now(&mut self, now_us: u64) {
+        self.loader.set_now(u32::try_from(now_us / 1_000_000).unwrap_or(u32::MAX));
+    }
+
     /// Whether the device has an image to go back to.
     pub const fn has_bootable(&self) -> bool {
         self.standby.is_some()
@@ -126,6 +131,7 @@ impl<'b, F: NorFlash> Session<'b, F> {
             mode: if self.loader.check_factory().is_ok() { Mode::Factory } else { Mode::Loader },
             bootable: self.has_bootable(),
             listening: self.listen_ms != 0,
+            accepted: self.loader.in_buffer(),
             anchor_compiled_in: anchor::IS_COMPILED_IN,
             refusal: self.refusal.map_or((0, 0), |refusal| (refusal.reason.code(), refusal.position)),
             max_request_len: self.description.max_request_len,
@@ -158,7 +164,7 @@ impl<'b, F: NorFlash> Session<'b, F> {
     fn finish(&mut self, open: Open) -> Result<(), Refusal> {
         let len = usize::try_from(open.size).map_err(|_| Refusal::of(Reason::ObjectUnknown))?;
         match open.object {
-            Object::Envelope => self.loader.accept_envelope(len).map(|_| ()),
+            Object::Envelope => self.loader.accept_envelope(len, self.standby.is_some()).map(|_| ()),
             Object::Image { .. } => self.loader.finish_image(),
             Object::RevocationList => self.loader.accept_list(len),
             Object::ProvisioningBlock => self.loader.provision(len),

@@ -6,6 +6,7 @@
 use suit_manifest::Reason;
 use trust::DOMAINS_MAX;
 
+use crate::attempts::Attempts;
 use crate::token::{Purpose, SlotProof};
 
 const SWAP_FAILED: u16 = Reason::SwapFailed.code();
@@ -147,8 +148,8 @@ pub struct BootState {
     pub source: u32,
     /// How often a copy of a stored object was not written again, since the last set was written whole; at most 7.
     pub failed_mends: u8,
-    /// Installs that were begun and not confirmed.
-    pub attempts: [u8; 8],
+    /// Installs that began since the last confirmation.
+    pub attempts: Attempts,
 }
 
 impl BootState {
@@ -167,7 +168,7 @@ impl BootState {
         is_unmarked: false,
         source: 0,
         failed_mends: 0,
-        attempts: [0; 8],
+        attempts: Attempts::NONE,
     };
 
     /// The highest list-sequence of any domain.
@@ -242,6 +243,14 @@ impl BootState {
         }
     }
 
+    /// An install that is resumed counts as another one.
+    #[cfg(feature = "loader")]
+    pub(crate) fn count_resumption(&mut self) {
+        if let (Status::Installing { .. }, Some(image)) = (self.status, &self.spare) {
+            self.attempts.add(&image.manifest_digest);
+        }
+    }
+
     /// The state after an event.
     ///
     /// # Errors
@@ -279,6 +288,7 @@ impl BootState {
             Event::InstallStarted(image) => {
                 self.status = Status::Installing { offset: 0 };
                 self.spare = Some(image);
+                self.attempts.add(&image.manifest_digest);
                 self.begin_marks();
                 image.sequence >= self.floor
                     && matches!(status, Status::Idle | Status::Installing { .. } | Status::Pending)
@@ -351,6 +361,7 @@ impl BootState {
             Event::Confirmed => {
                 let Status::Trial { boots } = status else { return false };
                 self.status = Status::Idle;
+                self.attempts = Attempts::NONE;
                 self.floor = self.active.as_ref().map_or(self.floor, |image| self.floor.max(image.sequence));
                 boots > 0
             }

@@ -326,6 +326,12 @@ reasons! {
     0x0318 ApplicationSilent "application-silent" 11 7
         "The application dies: it was reset again and again without a sign of life."
         "Install a release that works while the loader listens.";
+    0x0319 RunsAlready "runs-already" 11 7
+        "The device runs this very release, and its image verifies."
+        "Nothing is to be done; the device does not install what it runs.";
+    0x031a InstallDelayed "install-delayed" 11 7
+        "Installs began and were not confirmed too often; the device delays the next one."
+        "Keep the device powered in its loader for the reported number of seconds.";
 }
 
 impl Reason {

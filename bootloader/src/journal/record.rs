@@ -95,7 +95,7 @@ impl Pass {
         self.number_16(&mut state.set);
         self.number_16(&mut state.revert_reason);
         self.number_32(&mut state.ownership_floor, 4);
-        self.field(&mut state.attempts);
+        self.field(&mut state.attempts.0);
         state.floor = self.number(state.floor, 8);
         for (image, is_there) in [(&mut state.active, has(ACTIVE)), (&mut state.spare, has(SPARE))] {
             self.image(image, is_there);

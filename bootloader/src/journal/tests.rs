@@ -4,6 +4,7 @@ use embedded_storage::nor_flash::{ErrorType, NorFlashErrorKind, ReadNorFlash};
 use flash_model::{Cut, Medium, Nor};
 
 use super::*;
+use crate::attempts::Attempts;
 use crate::checksum::checksum;
 use crate::layout::{Layout, Region, Regions, tests::GOOD};
 use crate::state::{DomainNumbers, ImageRecord, Status, Step, SwapProgress};
@@ -43,7 +44,7 @@ fn frozen() -> [(Record, &'static str); 4] {
                     is_unmarked: false,
                     source: 0,
                     failed_mends: 3,
-                    attempts: [1, 2, 3, 4, 5, 6, 7, 8],
+                    attempts: Attempts([1, 2, 3, 4, 5, 6, 7, 8]),
                 },
             },
             "0105121b010203046100002000000000000000000e0f030300000006010203040506070800000000\

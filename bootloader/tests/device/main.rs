@@ -11,3 +11,4 @@ mod revocation;
 mod session;
 mod swap;
 mod walk;
+mod wear;

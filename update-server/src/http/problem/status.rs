@@ -92,6 +92,8 @@ pub(super) fn status_of(reason: Reason) -> StatusCode {
         | Reason::VectorTableInvalid
         | Reason::NothingBootable
         | Reason::ApplicationSilent
+        | Reason::RunsAlready
+        | Reason::InstallDelayed
         | Reason::TrialNotConfirmed
         | Reason::HeadInvalid
         | Reason::InstallAbandoned
