@@ -11,6 +11,7 @@ mod demo;
 mod fuzz;
 mod image;
 mod process;
+mod prove;
 mod qemu;
 mod size;
 mod skip;
@@ -53,6 +54,8 @@ enum Task {
     Skip(skip::Arguments),
     /// Run the fuzz targets under libFuzzer
     Fuzz(fuzz::Arguments),
+    /// Try every fault of the flash at every operation of a device's life
+    Prove(prove::Arguments),
     /// Measure chain verification and transfer rate
     Bench(bench::Arguments),
 }
@@ -86,6 +89,7 @@ fn perform(workspace: &Workspace, task: &Task) -> anyhow::Result<()> {
         Task::Qemu(qemu) => qemu::run(workspace, qemu),
         Task::Skip(skip) => skip::run(workspace, skip),
         Task::Fuzz(fuzz) => fuzz::run(workspace, fuzz),
+        Task::Prove(prove) => prove::run(workspace, prove),
         Task::Bench(bench) => bench::run(workspace, bench),
     }
 }

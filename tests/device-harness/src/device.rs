@@ -1,26 +1,22 @@
 //! A device on the bench: the loader library over the flash model, and a host that speaks to it through the
 //! session, object by object. The bus in between is tested elsewhere.
 
-use std::cell::{Ref, RefMut};
-
 use bootloader::firmware_image::Vectors;
 use bootloader::flash::Flash;
-use bootloader::layout::{Layout, Region, Regions, STORED_HALF_LEN};
+use bootloader::layout::Layout;
 use bootloader::mailbox::{Listening, MAILBOX_LEN, Request, ResetCause, Wake};
 use bootloader::session::Description;
 use bootloader::state::BootState;
 use bootloader::{Buffers, ListBuffer, Loader, Session, application};
-use embedded_storage::nor_flash::NorFlash;
-use flash_model::{Medium, Nor};
+use flash_model::Nor;
 use suit_manifest::Reason;
 use update_protocol::profile::{Object, StateRecord};
 use update_protocol::uds::Nrc;
 use update_protocol::uds::server::{Answer, Download, Handler as _};
 
 use crate::factory::{self, Factory};
-
-const RAM: Region = Region { start: 0x2000_0000, len: 0x1_0000 };
-const BASE: u32 = 0x2100_0000;
+use crate::part::{BASE, RAM};
+pub use crate::part::{Part, layout};
 
 /// The unique id of its board.
 pub const FACTORY_TAG: u64 = 0x0123_4567_89AB_CDEF;
@@ -56,31 +52,6 @@ impl Failure {
     }
 }
 
-/// A flash driver over the model.
-pub trait Part: NorFlash + Clone {
-    /// The driver of a medium of its own.
-    fn over(medium: Medium) -> Self;
-
-    fn medium(&self) -> Ref<'_, Medium>;
-
-    /// The medium, to cut and to tamper with.
-    fn medium_mut(&self) -> RefMut<'_, Medium>;
-}
-
-impl<const WORD: usize, const PAGE: usize> Part for Nor<WORD, PAGE> {
-    fn over(medium: Medium) -> Self {
-        Self::with(medium)
-    }
-
-    fn medium(&self) -> Ref<'_, Medium> {
-        self.medium()
-    }
-
-    fn medium_mut(&self) -> RefMut<'_, Medium> {
-        self.medium_mut()
-    }
-}
-
 /// A reset by a program, with a request in the mailbox or nothing.
 pub fn wake(request: Option<Request>) -> Wake {
     let mut mailbox = [0; MAILBOX_LEN];
@@ -105,30 +76,6 @@ pub struct DeviceOf<P> {
     pub layout: Layout,
     envelope: Box<[u8; 4096]>,
     list: Box<ListBuffer>,
-}
-
-/// A small layout: slots of `pages` image pages.
-pub fn layout(page: u32, pages: u32) -> Layout {
-    let mut at = 0;
-    let mut region = |bytes: u32| {
-        let len = bytes.next_multiple_of(page);
-        at += len;
-        Region { start: at - len, len }
-    };
-    let records = 960u32.next_multiple_of(page);
-    let objects = STORED_HALF_LEN.next_multiple_of(page);
-    let head = 4096u32.next_multiple_of(page);
-    let regions = Regions {
-        base: BASE,
-        page,
-        stored: region(2 * objects),
-        journal: region(3 * records),
-        progress: region(page),
-        slot_a: region(head + pages * page),
-        slot_b: region(head + pages * page + page),
-        ram: RAM,
-    };
-    Layout::new(regions).expect("layout")
 }
 
 impl<const WORD: usize, const PAGE: usize> Device<WORD, PAGE> {

@@ -4,4 +4,5 @@
 
 pub mod device;
 pub mod factory;
+pub mod part;
 pub mod power;

@@ -135,9 +135,14 @@ impl Medium {
         })
     }
 
-    /// Lengths of the words in a range.
-    pub(crate) fn words(&self, start: usize, len: usize) -> impl Iterator<Item = usize> + '_ {
-        self.word_starts(start, len).map(|word| self.geometry.word(word))
+    /// The offsets at which chips end.
+    pub fn chip_ends(&self) -> impl Iterator<Item = usize> + '_ {
+        self.geometry.chip_ends()
+    }
+
+    /// Lengths of the words that the chips in a range have.
+    pub(crate) fn words_in(&self, start: usize, len: usize) -> impl Iterator<Item = usize> + '_ {
+        self.geometry.words_in(start, start + len)
     }
 
     /// The offsets at which sectors begin.

@@ -52,7 +52,7 @@ impl<const WORD: usize, const PAGE: usize> Nor<WORD, PAGE> {
 
     /// The driver of `len` bytes of a medium that other drivers have parts of.
     pub fn window(medium: &Rc<RefCell<Medium>>, start: usize, len: usize) -> Self {
-        let has_words = medium.borrow().words(start, len).all(|word| WORD.is_multiple_of(word));
+        let has_words = medium.borrow().words_in(start, len).all(|word| WORD.is_multiple_of(word));
         assert!(has_words, "the driver's word is whole words of the chip");
         Self { medium: Rc::clone(medium), start, len }
     }

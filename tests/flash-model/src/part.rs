@@ -79,6 +79,17 @@ impl Geometry {
         offset - offset % self.word(offset)
     }
 
+    pub(crate) fn chip_ends(&self) -> impl Iterator<Item = usize> + '_ {
+        self.chips.iter().map(|chip| chip.end)
+    }
+
+    /// Bytes of the words of each chip that lies in this range.
+    pub(crate) fn words_in(&self, start: usize, end: usize) -> impl Iterator<Item = usize> + '_ {
+        let starts = std::iter::once(0).chain(self.chips.iter().map(|chip| chip.end));
+        let chips = self.chips.iter().zip(starts);
+        chips.filter(move |(chip, begin)| *begin < end && start < chip.end).map(|(chip, _)| chip.word)
+    }
+
     pub(crate) fn erased(&self, offset: usize) -> u8 {
         self.chip(offset).erased
     }

@@ -25,6 +25,19 @@ const ALLOWED: [(&str, &[&str]); 21] = [
     ),
     ("flash-model", &[]),
     ("device-harness", &["bootloader", "flash-model", "suit-manifest", "trust", "update-protocol"]),
+    (
+        "prove",
+        &[
+            "bootloader",
+            "can-bus",
+            "device-harness",
+            "emulator",
+            "flash-model",
+            "qemu-mps2-an386-layout",
+            "suit-manifest",
+            "update-protocol",
+        ],
+    ),
     ("emulator", &["qemu-mps2-an386-layout"]),
     (
         "fault-injection",

@@ -1,0 +1,174 @@
+//! Flash drivers over the model, and where things lie in their parts.
+
+use std::cell::{Ref, RefCell, RefMut};
+use std::rc::Rc;
+
+use bootloader::flash::{BlankAsErased, BlankCheck, Joined};
+use bootloader::layout::{self, Layout, Region, Regions, STORED_HALF_LEN};
+use embedded_storage::nor_flash::{ErrorType, NorFlash, ReadNorFlash};
+use flash_model::{Chip, Medium, ModelError, Nor};
+
+pub(crate) const RAM: Region = Region { start: 0x2000_0000, len: 0x1_0000 };
+pub(crate) const BASE: u32 = 0x2100_0000;
+
+/// A flash driver over the model.
+pub trait Part: NorFlash + Clone {
+    /// The driver of a medium of its own.
+    fn over(medium: Medium) -> Self;
+
+    fn medium(&self) -> Ref<'_, Medium>;
+
+    /// The medium, to cut and to tamper with.
+    fn medium_mut(&self) -> RefMut<'_, Medium>;
+}
+
+impl<const WORD: usize, const PAGE: usize> Part for Nor<WORD, PAGE> {
+    fn over(medium: Medium) -> Self {
+        Self::with(medium)
+    }
+
+    fn medium(&self) -> Ref<'_, Medium> {
+        self.medium()
+    }
+
+    fn medium_mut(&self) -> RefMut<'_, Medium> {
+        self.medium_mut()
+    }
+}
+
+/// Slot B in external flash.
+pub type Two<const WORD: usize, const PAGE: usize, const OUTER_WORD: usize, const OUTER_PAGE: usize> =
+    Joined<Nor<WORD, PAGE>, Nor<OUTER_WORD, OUTER_PAGE>>;
+
+impl<const WORD: usize, const PAGE: usize, const OUTER_WORD: usize, const OUTER_PAGE: usize> Part
+    for Two<WORD, PAGE, OUTER_WORD, OUTER_PAGE>
+{
+    fn over(medium: Medium) -> Self {
+        let ends: Vec<_> = medium.chip_ends().collect();
+        let [inner, outer] = *ends else { panic!("two chips") };
+        let medium = Rc::new(RefCell::new(medium));
+        Self::new(Nor::window(&medium, 0, inner), Nor::window(&medium, inner, outer - inner))
+    }
+
+    fn medium(&self) -> Ref<'_, Medium> {
+        self.devices().0.medium()
+    }
+
+    fn medium_mut(&self) -> RefMut<'_, Medium> {
+        self.devices().0.medium_mut()
+    }
+}
+
+/// A driver whose controller has a blank check.
+#[derive(Clone)]
+pub struct Checked<const WORD: usize, const PAGE: usize>(Nor<WORD, PAGE>);
+
+impl<const WORD: usize, const PAGE: usize> ErrorType for Checked<WORD, PAGE> {
+    type Error = ModelError;
+}
+
+impl<const WORD: usize, const PAGE: usize> ReadNorFlash for Checked<WORD, PAGE> {
+    const READ_SIZE: usize = WORD;
+
+    fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), ModelError> {
+        self.0.read(offset, bytes)
+    }
+
+    fn capacity(&self) -> usize {
+        self.0.capacity()
+    }
+}
+
+impl<const WORD: usize, const PAGE: usize> NorFlash for Checked<WORD, PAGE> {
+    const WRITE_SIZE: usize = WORD;
+    const ERASE_SIZE: usize = PAGE;
+
+    fn erase(&mut self, from: u32, to: u32) -> Result<(), ModelError> {
+        self.0.erase(from, to)
+    }
+
+    fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), ModelError> {
+        self.0.write(offset, bytes)
+    }
+}
+
+impl<const WORD: usize, const PAGE: usize> BlankCheck for Checked<WORD, PAGE> {
+    fn is_blank(&mut self, offset: u32, len: usize) -> Result<bool, ModelError> {
+        self.0.is_blank(offset, len)
+    }
+}
+
+/// A part whose erased words fault when they are read.
+pub type Faulting<const WORD: usize, const PAGE: usize> = BlankAsErased<Checked<WORD, PAGE>>;
+
+impl<const WORD: usize, const PAGE: usize> Part for Faulting<WORD, PAGE> {
+    fn over(medium: Medium) -> Self {
+        Self::new(Checked(Nor::with(medium)), 0xFF)
+    }
+
+    fn medium(&self) -> Ref<'_, Medium> {
+        self.device().0.medium()
+    }
+
+    fn medium_mut(&self) -> RefMut<'_, Medium> {
+        self.device().0.medium_mut()
+    }
+}
+
+/// A small layout: slots of `pages` image pages.
+pub fn layout(page: u32, pages: u32) -> Layout {
+    Layout::new(regions(page, pages)).expect("layout")
+}
+
+/// The regions of [`layout`]; slot B comes last.
+pub fn regions(page: u32, pages: u32) -> Regions {
+    let mut at = 0;
+    let mut region = |bytes: u32| {
+        let len = bytes.next_multiple_of(page);
+        at += len;
+        Region { start: at - len, len }
+    };
+    let records = 960u32.next_multiple_of(page);
+    let objects = STORED_HALF_LEN.next_multiple_of(page);
+    let head = 4096u32.next_multiple_of(page);
+    Regions {
+        base: BASE,
+        page,
+        stored: region(2 * objects),
+        journal: region(3 * records),
+        progress: region(page),
+        slot_a: region(head + pages * page),
+        slot_b: region(head + pages * page + page),
+        ram: RAM,
+    }
+}
+
+/// A layout on sectors that erase to another value.
+pub fn layout_erased_to(erased: u8, page: u32, pages: u32) -> Layout {
+    let regions = regions(page, pages);
+    let slot_b = regions.slot_b;
+    let sectors = [layout::Sectors { count: (slot_b.start + slot_b.len) / page, len: page }];
+    Layout::on(&layout::Part { sectors: &sectors, erased }, regions).expect("layout")
+}
+
+/// Chips of one bank of an F4 with two banks, whose sectors are `unit` times 1, 4 and 8 long; and the layout on both.
+/// Its slots have two sectors and three.
+pub fn uneven(word: usize, unit: u32) -> (Chip, Layout) {
+    let runs = [(4, 1), (1, 4), (7, 8), (4, 1), (1, 4), (7, 8)];
+    let sectors = runs.map(|(count, len)| layout::Sectors { count, len: len * unit });
+    let lens = sectors.iter().flat_map(|run| std::iter::repeat_n(run.len as usize, run.count as usize));
+    let chip = Chip { sectors: lens.collect(), ..Chip::even(word, 1, 0) };
+    let region = |start: u32, len: u32| Region { start: start * unit, len: len * unit };
+    let regions = Regions {
+        base: BASE,
+        page: 8 * unit,
+        progress: region(3, 1),
+        stored: region(8, 16),
+        slot_a: region(24, 16),
+        journal: region(64, 3),
+        slot_b: region(72, 24),
+        ram: RAM,
+    };
+    let part = layout::Part { sectors: &sectors, erased: 0xFF };
+    (chip, Layout::on(&part, regions).expect("layout"))
+}

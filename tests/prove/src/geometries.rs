@@ -1,0 +1,65 @@
+//! The geometries: words of 1 to 32 bytes, pages of 512 to 16384, uneven sectors, 00 when erased, erased words that fault,
+//! and slot B in a flash of its own.
+
+use device_harness::part::{self, Faulting, Two};
+use flash_model::{Chip, Nor};
+
+use crate::bench::{Bench, Geometry};
+
+/// Image pages of a slot.
+const PAGES: u32 = 2;
+
+type Maker = fn(&'static str) -> Box<dyn Geometry>;
+
+fn even<const WORD: usize, const PAGE: usize>(name: &'static str) -> Box<dyn Geometry> {
+    let layout = part::layout(u32::try_from(PAGE).expect("a page"), PAGES);
+    let chip = Chip::even(WORD, PAGE, layout.flash_len() as usize);
+    Box::new(Bench::<Nor<WORD, PAGE>>::new(name, &[chip], layout))
+}
+
+fn erased_to_zero<const WORD: usize, const PAGE: usize>(name: &'static str) -> Box<dyn Geometry> {
+    let layout = part::layout_erased_to(0, u32::try_from(PAGE).expect("a page"), PAGES);
+    let chip = Chip { erased: 0, ..Chip::even(WORD, PAGE, layout.flash_len() as usize) };
+    Box::new(Bench::<Nor<WORD, PAGE>>::new(name, &[chip], layout))
+}
+
+fn faulting<const WORD: usize, const PAGE: usize>(name: &'static str) -> Box<dyn Geometry> {
+    let layout = part::layout(u32::try_from(PAGE).expect("a page"), PAGES);
+    let chip = Chip { faults_when_erased: true, ..Chip::even(WORD, PAGE, layout.flash_len() as usize) };
+    Box::new(Bench::<Faulting<WORD, PAGE>>::new(name, &[chip], layout))
+}
+
+/// Slot B comes last, and lies in external flash.
+fn two<const WORD: usize, const PAGE: usize, const OUTER_WORD: usize, const OUTER_PAGE: usize>(
+    name: &'static str,
+) -> Box<dyn Geometry> {
+    let page = u32::try_from(PAGE.max(OUTER_PAGE)).expect("a page");
+    let (layout, regions) = (part::layout(page, PAGES), part::regions(page, PAGES));
+    let chips = [
+        Chip::even(WORD, PAGE, regions.slot_b.start as usize),
+        Chip::even(OUTER_WORD, OUTER_PAGE, regions.slot_b.len as usize),
+    ];
+    Box::new(Bench::<Two<WORD, PAGE, OUTER_WORD, OUTER_PAGE>>::new(name, &chips, layout))
+}
+
+/// The sectors of an F4 with two banks, an eighth as long.
+fn uneven(name: &'static str) -> Box<dyn Geometry> {
+    let (chip, layout) = part::uneven(4, 2048);
+    Box::new(Bench::<Nor<4, 2048>>::new(name, &[chip], layout))
+}
+
+/// Every geometry by its name.
+pub const ALL: [(&str, Maker); 12] = [
+    ("w4-p512", even::<4, 512>),
+    ("w32-p512", even::<32, 512>),
+    ("w1-p1024", even::<1, 1024>),
+    ("w2-p1024", even::<2, 1024>),
+    ("w8-p2048", even::<8, 2048>),
+    ("w8-p4096", even::<8, 4096>),
+    ("w16-p8192", even::<16, 8192>),
+    ("w32-p8192", even::<32, 8192>),
+    ("w4-p512-00", erased_to_zero::<4, 512>),
+    ("w16-p512-fault", faulting::<16, 512>),
+    ("w4-uneven", uneven),
+    ("w8-p2048+w1-p4096", two::<8, 2048, 1, 4096>),
+];
