@@ -134,7 +134,8 @@ impl<P: Part> Observer<P> for Judge<'_> {
                 self.idle_resets = 0;
                 self.examine(device, &state);
             }
-            Boot::Stay(_) => self.idle_resets += 1,
+            Boot::Stay(_) if self.must_run => self.idle_resets += 1,
+            Boot::Stay(_) => {}
         }
     }
 
