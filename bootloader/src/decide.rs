@@ -37,6 +37,9 @@ enum Decision {
     Stay(Stay),
 }
 
+/// How often the image in slot B is verified before a revert counts it as damaged.
+const RETURN_TRIES: u32 = 2;
+
 impl<'b, F: NorFlash> Loader<'b, F> {
     /// Runs the boot rules once. No rule runs twice within one boot; a watchdog that the flash driver feeds bounds
     /// the swap.
@@ -141,10 +144,15 @@ impl<'b, F: NorFlash> Loader<'b, F> {
 
     /// Rules 4 and 5: reverts to the image in slot B if it verifies; an empty or damaged slot never comes back.
     fn revert(&mut self, why: Refusal) -> Result<(), Refusal> {
-        let verified = match self.state().spare {
-            Some(spare) => self.verify(Purpose::Return, &spare).and_then(SlotProof::of),
-            None => Err(Reason::NothingBootable.into()),
-        };
+        let mut verified = Err(Reason::NothingBootable.into());
+        if let Some(spare) = self.state().spare {
+            // What is dropped here never comes back: a read that fails once does not decide that.
+            for _ in 0..RETURN_TRIES {
+                if verified.is_err() {
+                    verified = self.verify(Purpose::Return, &spare).and_then(SlotProof::of);
+                }
+            }
+        }
         match verified {
             Ok(proof) => {
                 let start = Start::Return(proof, why.reason);

@@ -215,14 +215,15 @@ fn read_or_erased<F: NorFlash>(
     done: u32,
     chunk: &mut [u8; CHUNK],
 ) -> bool {
-    let read = from.and_then(|(area, offset)| {
-        let offset = offset.checked_add(done)?;
-        flash.read(area, offset, chunk).ok()
+    let is_read = from.is_some_and(|(area, offset)| {
+        let offset = offset.saturating_add(done);
+        // A driver that fails once costs no image.
+        (0..TRIES).any(|_| flash.read(area, offset, chunk).is_ok())
     });
-    if read.is_none() {
+    if !is_read {
         *chunk = [flash.layout().erased(); CHUNK];
     }
-    read.is_some()
+    is_read
 }
 
 /// Pages of a slot that an image with its head takes.

@@ -11,6 +11,10 @@ use crate::life::{Living, Observer, Release, Step, World};
 
 /// Words that decay in the slots, of as many as there are.
 const SLOT_WORDS: u64 = 600;
+/// A brief run covers every operation of a geometry that has no more than this, and so many of any other one: those
+/// have the same operations, with more words each.
+const EVERY_OPERATION: u64 = 4000;
+const SOME_OPERATIONS: u64 = 1000;
 /// Lives, of as many operations as a step has.
 const OPERATIONS_A_LIFE: u64 = 8;
 
@@ -46,7 +50,8 @@ pub trait Geometry: Sync + Send {
     /// One line: operations, and erases of a clean update by region.
     fn describe(&self) -> String;
     fn cases(&self, step: Step, kind: Kind, seed: u64) -> Vec<Case>;
-    /// One case for each operation of a step, of a kind that the seed chooses.
+    /// One case for each operation of a step, of a kind that the seed chooses; of a geometry with many operations, for
+    /// some of them.
     fn brief(&self, step: Step, kinds: &[Kind], seed: u64) -> Vec<Case>;
     fn judge(&self, case: &Case, traces: bool) -> Verdict;
 }
@@ -203,7 +208,10 @@ impl<P: Part> Geometry for Bench<P> {
 
     fn brief(&self, step: Step, kinds: &[Kind], seed: u64) -> Vec<Case> {
         let operations = self.count(step, Unit::Operation);
-        let cases = (0..operations).filter_map(|operation| {
+        let all: u64 = self.steps.iter().map(|(_, facts)| facts.operations).sum();
+        let stride = if all > EVERY_OPERATION { all / SOME_OPERATIONS } else { 1 };
+        let stride = usize::try_from(stride).expect("few");
+        let cases = (0..operations).step_by(stride).filter_map(|operation| {
             let mut random = Random(seed ^ (operation << 8) ^ step as u64);
             let kind = kinds[usize::try_from(random.below(kinds.len() as u64)).expect("an index")];
             let count = self.count(step, kind.unit());

@@ -27,7 +27,7 @@ struct Arguments {
     /// Try this geometry only (repeatable)
     #[arg(long, value_name = "NAME")]
     geometry: Vec<String>,
-    /// Cover every operation once, with a kind that the seed chooses
+    /// Cover every operation once with a kind that the seed chooses; in geometries with many operations some of them
     #[arg(long)]
     brief: bool,
     /// Try every N-th case only [default: 1]

@@ -1,0 +1,23 @@
+//! The part of `cargo xtask prove` that every test run has: each operation of a life once, with a kind of fault that the
+//! seed chooses and a cut in the recovery.
+
+use std::sync::atomic::AtomicBool;
+
+use prove::case::Kind;
+use prove::engine::{Selection, Summary, run};
+use prove::geometries;
+
+#[test]
+fn every_operation_survives_a_fault_and_a_cut_in_the_recovery() {
+    let selection = Selection { kinds: Kind::ALL.to_vec(), seed: 1, brief: true, every: 1 };
+    let mut summary = Summary::default();
+    for (name, make) in geometries::ALL {
+        run(make(name).as_ref(), &selection, &AtomicBool::new(false), &mut summary);
+    }
+    println!("{summary}");
+    for failing in &summary.failures {
+        println!("{}: cargo xtask prove --replay {}", failing.what, failing.case);
+    }
+    assert!(summary.is_good(), "{summary}: {:?}", summary.failures);
+    assert!(summary.cases > 10_000, "{summary}");
+}
