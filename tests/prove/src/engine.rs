@@ -24,6 +24,8 @@ pub struct Summary {
     pub double_programs: u64,
     /// Other broken promises.
     pub others: u64,
+    /// Cases in which nothing ran, as it may be: slot A takes no image, or the only copy of one was lost.
+    pub excused: u64,
     /// Most resets until an image ran, after faults that pass.
     pub worst_resets: u32,
     /// Most erases of one sector in one step with a fault that passes.
@@ -51,6 +53,7 @@ impl Summary {
 
     fn add(&mut self, case: &Case, verdict: Verdict) {
         self.cases += 1;
+        self.excused += u64::from(verdict.is_excused);
         self.worst_resets = self.worst_resets.max(verdict.resets);
         self.worst_erases = self.worst_erases.max(verdict.erases);
         let Some(violation) = verdict.violation else { return };
@@ -69,12 +72,20 @@ impl Summary {
 impl std::fmt::Display for Summary {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self {
-            cases, bricks, floor_violations, double_programs, others, worst_resets, worst_erases, ..
+            cases,
+            bricks,
+            floor_violations,
+            double_programs,
+            others,
+            excused,
+            worst_resets,
+            worst_erases,
+            ..
         } = self;
         write!(
             f,
             "cases={cases} bricks={bricks} floor_violations={floor_violations} double_programs={double_programs} \
-             others={others} worst_resets={worst_resets} worst_erases={worst_erases}"
+             others={others} excused={excused} worst_resets={worst_resets} worst_erases={worst_erases}"
         )
     }
 }
