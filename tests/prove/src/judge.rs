@@ -418,7 +418,7 @@ fn end<P: Part>(
     let is_broken = case.kind == Kind::ReadLasts && (touches(living, Slot::B) || touches(living, Slot::Kept));
     let is_excused = touches(living, Slot::A) || is_in_a_slot || is_broken || is_in_a_window;
     living.observer.is_excused = !runs && living.observer.must_run && is_excused;
-    if is_in_a_window && living.device.loader().identity().is_none() {
+    if is_in_a_window && !runs {
         living.observer.is_excused = true;
         return;
     }
