@@ -11,7 +11,7 @@ use super::{Finding, Rule};
 const UNBOUND: [&str; 3] = ["system-tests", "fuzz-targets", "xtask"];
 
 /// What each package may name, as a normal, build or development dependency.
-const ALLOWED: [(&str, &[&str]); 21] = [
+const ALLOWED: [(&str, &[&str]); 22] = [
     ("trust", &[]),
     ("firmware-image", &[]),
     ("suit-manifest", &["trust"]),
