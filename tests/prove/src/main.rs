@@ -1,4 +1,5 @@
 //! `prove`: every fault of the flash model at every operation of a device's life. `cargo xtask prove` runs it.
+#![forbid(unsafe_code)]
 
 use std::process::ExitCode;
 use std::sync::Arc;

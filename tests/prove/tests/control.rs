@@ -58,12 +58,12 @@ fn pending() -> Medium {
     let mut updater = BlockingFirmwareUpdater::new(FirmwareUpdaterConfig { dfu, state }, aligned.as_mut());
     updater.write_firmware(0, &image(2)).unwrap();
     updater.mark_updated().unwrap();
-    let medium = device.medium.borrow().clone();
-    medium
+    drop(updater);
+    Rc::unwrap_or_clone(device.medium).into_inner()
 }
 
 fn image(fill: u8) -> Vec<u8> {
-    (0..DFU).map(|index| (index as u32).wrapping_mul(0x9E37_79B1).to_le_bytes()[3] ^ fill).collect()
+    (0..DFU as u64).map(|index| index.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes()[0] ^ fill).collect()
 }
 
 /// Cuts at which no image boots any more.
