@@ -12,9 +12,6 @@ use crate::cases::Prepared;
 use crate::subject::Subject;
 use crate::workers::{Attack, End};
 
-/// How far the jump leads into an image: its reset vector, without the thumb bit.
-const RESET_VECTOR: u32 = 8;
-
 /// The success of an attack.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -71,9 +68,7 @@ impl<'p> Judge<'p> {
         let memory = std::fs::read(self.folder.join(&attack.flash))?;
         let subject = Subject::of(memory);
         let mut findings = self.losses(&subject.state()?);
-        if attack.end == End::Image
-            && !(self.is_allowed(&subject) && attack.pc == LAYOUT.image_address() + RESET_VECTOR)
-        {
+        if attack.end == End::Image && !(self.is_allowed(&subject) && self.is_inside(attack.pc)) {
             findings.push(Finding::Boots);
         }
         let runs = subject.settle()?;
@@ -89,6 +84,13 @@ impl<'p> Judge<'p> {
     /// Whether slot A holds the image that may run.
     fn is_allowed(&self, subject: &Subject) -> bool {
         self.prepared.allowed.as_ref().is_some_and(|image| subject.running(image.len()) == *image)
+    }
+
+    /// Whether an address lies in the image that may run: a jump to another place of it runs nothing forged.
+    fn is_inside(&self, address: u32) -> bool {
+        let offset = address.checked_sub(LAYOUT.image_address());
+        let len = self.prepared.allowed.as_ref().map_or(0, Vec::len);
+        offset.is_some_and(|offset| (offset as usize) < len)
     }
 
     /// What the journal forgot.
