@@ -25,6 +25,9 @@ pub(crate) struct Arguments {
     /// Skip this instruction only: its address in hex, and the number of its execution (repeatable)
     #[arg(long, value_name = "ADDRESS[:NUMBER]")]
     at: Vec<String>,
+    /// Attack only functions whose name contains this (repeatable)
+    #[arg(long = "in", value_name = "FUNCTION")]
+    functions: Vec<String>,
     /// Attack only the code that decides, each instruction at its first execution
     #[arg(long)]
     brief: bool,
@@ -43,6 +46,9 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     let mut command = command(workspace)?;
     for case in &arguments.cases {
         command.args(["--case", case]);
+    }
+    for function in &arguments.functions {
+        command.args(["--in", function]);
     }
     for place in &arguments.at {
         command.args(["--at", place]);

@@ -45,6 +45,9 @@ pub(crate) struct Arguments {
     /// Skip this instruction only: its address in hex, and the number of its execution (repeatable)
     #[arg(long, value_name = "ADDRESS[:NUMBER]")]
     at: Vec<plan::Place>,
+    /// Attack only functions whose name contains this (repeatable)
+    #[arg(long = "in", value_name = "FUNCTION")]
+    functions: Vec<String>,
     /// Attack only the code that decides, each instruction at its first execution
     #[arg(long)]
     brief: bool,

@@ -69,7 +69,10 @@ impl Plan {
         let executed = &trace.executed;
         for &(address, count, _) in executed {
             if arguments.at.is_empty() {
-                if arguments.brief && !decides(loader.name_at(address)) {
+                let name = loader.name_at(address);
+                let functions = &arguments.functions;
+                let is_named = functions.is_empty() || functions.iter().any(|part| name.contains(part));
+                if !is_named || arguments.brief && !decides(name) {
                     continue;
                 }
                 let last = if arguments.brief { 1 } else { count };
@@ -89,6 +92,7 @@ impl Plan {
             let address = place.address;
             ensure!(executed.iter().any(|(at, ..)| *at == address), "no instruction runs at {address:#x}");
         }
+        ensure!(!attacks.is_empty(), "none of these functions runs in this case");
         let executed = executed.iter().map(|(address, ..)| *address).collect();
         Ok(Self { executed, attacks, joints: joints(trace, loader) })
     }
