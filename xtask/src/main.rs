@@ -42,7 +42,7 @@ enum Task {
     Test(suite::Arguments),
     /// Update devices through the Linux CAN stack in a virtual machine: vcan and slcan
     Vm(vm::Arguments),
-    /// Show flash and RAM of the loader with its largest contributors; fail above the budget
+    /// Show flash and RAM of the loader with its largest contributors; fail above the budget and at a panic
     Size(size::Arguments),
     /// Check the rules of the code base: edges, unsafe, heap, names, attacks, codes, imports
     Tidy(tidy::Arguments),

@@ -2,6 +2,7 @@
 
 mod contributors;
 mod elf;
+mod panics;
 
 use std::path::PathBuf;
 
@@ -37,6 +38,8 @@ struct Report {
     /// Reserved for the stack by the linker script.
     stack: u64,
     ram_budget: u64,
+    /// Functions of `core` that only a panic or a formatted text needs.
+    panics: Vec<String>,
     flash_by_crate: Vec<Contributor>,
     flash_by_symbol: Vec<Contributor>,
     ram_by_symbol: Vec<Contributor>,
@@ -55,6 +58,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         ram: image.ram,
         stack: image.stack,
         ram_budget: RAM_BUDGET,
+        panics: panics::of(&image.flash_symbols),
         flash_by_crate: contributors::largest(
             contributors::by_crate(&image.flash_symbols, image.flash),
             SHOWN,
@@ -82,6 +86,12 @@ fn gate(report: &Report) -> Result<()> {
     }
     if ram > RAM_BUDGET {
         bail!("the loader takes {ram} bytes of RAM, the budget is {RAM_BUDGET}");
+    }
+    if let [first, ..] = report.panics.as_slice() {
+        bail!(
+            "the loader links code that panics or formats text: {first} and {} more",
+            report.panics.len() - 1
+        );
     }
     Ok(())
 }
@@ -125,6 +135,7 @@ mod tests {
             ram,
             stack,
             ram_budget: RAM_BUDGET,
+            panics: Vec::new(),
             flash_by_crate: Vec::new(),
             flash_by_symbol: Vec::new(),
             ram_by_symbol: Vec::new(),
@@ -137,5 +148,11 @@ mod tests {
         assert!(gate(&report(FLASH_BUDGET + 1, 1024, 8192)).is_err());
         assert!(gate(&report(1024, RAM_BUDGET - 8192, 8192)).is_ok());
         assert!(gate(&report(1024, RAM_BUDGET - 8192, 8193)).is_err());
+    }
+
+    #[test]
+    fn the_gate_closes_at_the_first_panic() {
+        let panics = vec!["core::panicking::panic_fmt".to_owned()];
+        assert!(gate(&Report { panics, ..report(1024, 1024, 1024) }).is_err());
     }
 }
