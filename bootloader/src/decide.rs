@@ -32,7 +32,7 @@ pub(crate) struct Stay {
     pub(crate) listen_ms: u32,
 }
 
-enum Decision {
+pub(crate) enum Decision {
     Run(Entry),
     Stay(Stay),
 }
@@ -41,19 +41,18 @@ enum Decision {
 const RETURN_TRIES: u32 = 2;
 
 impl<'b, F: NorFlash> Loader<'b, F> {
-    /// Runs the boot rules once. No rule runs twice within one boot; a watchdog that the flash driver feeds bounds
-    /// the swap.
-    pub fn boot(mut self, wake: &Wake, description: Description) -> Boot<'b, F> {
-        let stay = match self.decide(wake) {
-            Ok(Decision::Run(entry)) => return Boot::Run(entry),
-            Ok(Decision::Stay(stay)) => stay,
-            Err(refusal) => Stay { standby: None, refusal: Some(refusal), listen_ms: 0 },
-        };
-        Boot::Stay(Session::new(self, description, stay))
+    /// A session of this loader after the boot rules ([`Session::boot`]), if it does not hand over at once. Moves the
+    /// loader: a board with little RAM has its session in place from the start.
+    pub fn boot(self, wake: &Wake, description: Description) -> Boot<'b, F> {
+        let mut session = Session::new(self, description);
+        match session.boot(wake) {
+            Some(entry) => Boot::Run(entry),
+            None => Boot::Stay(session),
+        }
     }
 
     #[inline(never)]
-    fn decide(&mut self, wake: &Wake) -> Result<Decision, Refusal> {
+    pub(crate) fn decide(&mut self, wake: &Wake) -> Result<Decision, Refusal> {
         // Rule 1. The journal was recovered when the loader started. Without an identity or anchors the device boots
         // nothing.
         self.known()?;

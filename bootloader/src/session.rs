@@ -12,10 +12,10 @@ use update_protocol::uds::server::{Answer, Download, Handler, Operation, Server,
 use update_protocol::uds::{self, Nrc};
 
 use crate::anchor;
-use crate::decide::Stay;
+use crate::decide::{Decision, Stay};
 use crate::layout::{ENVELOPE_LEN_MAX, PROVISIONING_BLOCK_LEN_MAX, REVOCATION_LIST_LEN_MAX};
 use crate::loader::Loader;
-use crate::mailbox::Request;
+use crate::mailbox::{Request, Wake};
 use crate::refusal::{Refusal, nrc};
 use crate::report::{Circumstances, state_record};
 use crate::state::Status;
@@ -77,11 +77,24 @@ pub struct Session<'b, F> {
 }
 
 impl<'b, F: NorFlash> Session<'b, F> {
-    /// A session over a loader whose boot rules led here.
-    pub(crate) fn new(loader: Loader<'b, F>, description: Description, stay: Stay) -> Self {
+    /// A session over a loader before its boot rules.
+    pub const fn new(loader: Loader<'b, F>, description: Description) -> Self {
         let tag = FactoryTag::new(description.factory_tag);
-        let Stay { standby, refusal, listen_ms } = stay;
-        Self { loader, description, tag, standby, open: None, refusal, listen_ms }
+        Self { loader, description, tag, standby: None, open: None, refusal: None, listen_ms: 0 }
+    }
+
+    /// Runs the boot rules once: the image to run at once. `None`: the device stays on the bus, until
+    /// [`Session::listens_until_us`] if it has a time. No rule runs twice within one boot; a watchdog that the flash
+    /// driver feeds bounds the swap.
+    pub fn boot(&mut self, wake: &Wake) -> Option<Entry> {
+        match self.loader.decide(wake) {
+            Ok(Decision::Run(entry)) => return Some(entry),
+            Ok(Decision::Stay(stay)) => {
+                Stay { standby: self.standby, refusal: self.refusal, listen_ms: self.listen_ms } = stay;
+            }
+            Err(refusal) => self.refusal = Some(refusal),
+        }
+        None
     }
 
     /// The loader.

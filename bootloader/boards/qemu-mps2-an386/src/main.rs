@@ -7,7 +7,7 @@ mod memory;
 use bootloader::device::{self, Board as _, Ended, Service};
 use bootloader::flash::Flash;
 use bootloader::session::{self, Description, MAX_ANSWER_LEN, MAX_REQUEST_LEN};
-use bootloader::{Boot, Buffers, EnvelopeBuffer, ListBuffer, Loader};
+use bootloader::{Buffers, EnvelopeBuffer, ListBuffer, Loader, Session};
 use flash_array::FlashArray;
 use qemu_mps2_an386_support::layout::FLASH_LEN;
 use qemu_mps2_an386_support::machine::{self, Machine, Program};
@@ -41,33 +41,33 @@ fn main() -> ! {
     // SAFETY: taken once, and nothing else of the loader touches the PSRAM.
     let psram = unsafe { Psram::take() };
     let buffers = Buffers { envelope: ENVELOPE, list: LIST };
-    let Some(loader) = start(psram, buffers) else { machine.halt() };
     let description = Description {
         loader_version: env!("CARGO_PKG_VERSION"),
         max_request_len: MAX_REQUEST_LEN,
         factory_tag: machine::unique_id(),
     };
-    match loader.boot(&wake, description) {
-        Boot::Run(entry) => machine.hand_over(entry),
-        Boot::Stay(mut session) => {
-            let addressing = profile::device_addressing(session.loader().node_address());
-            let mut link =
-                BorrowedLink::new(addressing, Config::classic(), &mut REQUEST[..], &mut ANSWER[..]);
-            let until_us = session.listens_until_us(machine.now_us());
-            let mut service = Service::new(session::server(wake.request), &mut session);
-            if device::serve(&mut machine, &mut link, &mut service, until_us) == Ended::TimeUp
-                && let Some(entry) = session.hand_over()
-            {
-                machine.hand_over(entry)
-            }
-            machine.reset()
-        }
+    // By reference from here on: a session that moves takes its RAM twice.
+    let mut started = start(psram, buffers, description);
+    let Some(session) = &mut started else { machine.halt() };
+    if let Some(entry) = session.boot(&wake) {
+        machine.hand_over(entry)
     }
+    let addressing = profile::device_addressing(session.loader().node_address());
+    let mut link = BorrowedLink::new(addressing, Config::classic(), &mut REQUEST[..], &mut ANSWER[..]);
+    let until_us = session.listens_until_us(machine.now_us());
+    let mut service = Service::new(session::server(wake.request), session);
+    if device::serve(&mut machine, &mut link, &mut service, until_us) == Ended::TimeUp
+        && let Some(entry) = session.hand_over()
+    {
+        machine.hand_over(entry)
+    }
+    machine.reset()
 }
 
 /// Powers up the flash and recovers the journal. A call of its own, so that its stack is free again afterwards.
 #[inline(never)]
-fn start(psram: Psram, buffers: Buffers<'_>) -> Option<Loader<'_, psram::Flash>> {
+fn start(psram: Psram, buffers: Buffers<'_>, description: Description) -> Option<Session<'_, psram::Flash>> {
     let array = FlashArray::power_up(psram, FLASH_LEN).ok()?;
-    Some(Loader::start(Flash::new(array, LAYOUT).ok()?, buffers))
+    let loader = Loader::start(Flash::new(array, LAYOUT).ok()?, buffers);
+    Some(Session::new(loader, description))
 }
