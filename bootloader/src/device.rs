@@ -1,5 +1,5 @@
 //! The main loop of a device: serves its program on the bus until a reset. A board provides frames, time and the
-//! watchdog ([`Board`]); the simulator, which has none, drives [`Service`] itself.
+//! watchdog ([`Drivers`]); the simulator, which has none, drives [`Service`] itself.
 
 use update_protocol::can::Frame;
 use update_protocol::isotp::{BorrowedLink, Link};
@@ -86,8 +86,8 @@ impl<'p, P: Program> Service<'p, P> {
     }
 }
 
-/// The services of a board that the loop uses.
-pub trait Board {
+/// The drivers of a board that the loop uses: CAN, clock, watchdog.
+pub trait Drivers {
     /// Restarts the watchdog.
     fn feed_watchdog(&mut self);
 
@@ -114,7 +114,7 @@ pub trait Board {
 /// Serves testers until the device is to be reset and the last frame has left, or until it is `until_us` and no tester
 /// is in the way.
 #[inline(never)]
-pub fn serve<B: Board, P: Program>(
+pub fn serve<B: Drivers, P: Program>(
     board: &mut B,
     link: &mut BorrowedLink<'_>,
     service: &mut Service<'_, P>,

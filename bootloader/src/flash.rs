@@ -6,12 +6,14 @@
 
 mod blank;
 mod joined;
+mod supply;
 
 use embedded_storage::nor_flash::NorFlash;
 
 use crate::layout::{Area, Layout, UNIT};
 pub use blank::{BlankAsErased, BlankCheck};
 pub use joined::{Joined, JoinedError};
+pub use supply::{Supplied, SuppliedError};
 
 /// Why an access failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

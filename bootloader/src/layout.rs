@@ -368,6 +368,12 @@ impl Layout {
         self.regions.page
     }
 
+    /// Address of offset 0 of the flash.
+    #[must_use]
+    pub const fn base(&self) -> u32 {
+        self.regions.base
+    }
+
     /// Bytes of a slot before its image: the envelope's, rounded up to whole pages.
     #[must_use]
     pub const fn head_len(&self) -> u32 {

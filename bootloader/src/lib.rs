@@ -23,6 +23,8 @@ mod address;
 pub mod anchor;
 pub mod application;
 pub mod attempts;
+#[cfg(feature = "loader")]
+pub mod board;
 mod checksum;
 #[cfg(feature = "loader")]
 mod decide;

@@ -40,7 +40,7 @@ struct Bench {
     stuck: bool,
     /// Arrives after the loop has looked for a frame, before it sleeps.
     late: Option<Frame>,
-    /// A device has something since [`Board::expect_wake_up`].
+    /// A device has something since [`Drivers::expect_wake_up`].
     woken: bool,
     /// Sleeps that ended at once.
     woken_sleeps: u32,
@@ -52,7 +52,7 @@ impl Bench {
     }
 }
 
-impl Board for Bench {
+impl Drivers for Bench {
     fn feed_watchdog(&mut self) {
         self.longest_unfed_us = self.longest_unfed_us.max(self.now_us - self.fed_us);
         self.fed_us = self.now_us;

@@ -1,6 +1,7 @@
 //! The device side of the named cases and of bad input, over the flash model and the session.
 #![allow(clippy::cast_possible_truncation, reason = "the numbers of a test are small")]
 
+mod board;
 mod boot;
 mod decay;
 mod hostile;

@@ -3,7 +3,7 @@
 #![no_main]
 
 use bootloader::application::Device;
-use bootloader::device::{self, Board as _, Ended, Service};
+use bootloader::device::{self, Drivers as _, Ended, Service};
 use bootloader::flash::Flash;
 use demo_application::descriptor::DESCRIPTOR_LEN;
 use demo_application::{ALIVE_AFTER_US, Application, Behaviour, Descriptor, MAX_ANSWER_LEN, MAX_REQUEST_LEN};

@@ -20,7 +20,6 @@ pub(crate) fn jump(peripherals: &mut Peripherals, entry: Entry) -> ! {
         }
     }
     crate::guard::release(&mut peripherals.MPU);
-    crate::mailbox::hand_over(entry.mailbox());
     let Some(vectors) = entry.redeem() else { SCB::sys_reset() };
     let stack_pointer = with_exposed_provenance(vectors.stack_pointer() as usize);
     let reset_vector = with_exposed_provenance(vectors.reset_vector() as usize);

@@ -10,9 +10,10 @@
 )]
 
 use bootloader::layout::{Layout, Region, Regions};
-use bootloader::mailbox::Listening;
 pub use qemu_mps2_an386_layout as layout;
 
+#[cfg(all(target_os = "none", feature = "loader"))]
+mod board;
 #[cfg(target_os = "none")]
 mod can_uart;
 #[cfg(target_os = "none")]
@@ -21,7 +22,7 @@ mod clock;
 mod fault;
 #[cfg(target_os = "none")]
 mod guard;
-#[cfg(target_os = "none")]
+#[cfg(all(target_os = "none", feature = "loader"))]
 mod handover;
 #[cfg(target_os = "none")]
 pub mod machine;
@@ -37,9 +38,6 @@ mod watchdog;
 const fn region((start, len): (u32, u32)) -> Region {
     Region { start, len }
 }
-
-/// No delay at power-up, ten seconds for an application that dies.
-pub const LISTENING: Listening = Listening::DEFAULT;
 
 /// The layout as the loader library takes it.
 pub const LAYOUT: Layout = match Layout::new(Regions {

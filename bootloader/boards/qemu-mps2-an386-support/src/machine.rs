@@ -1,14 +1,12 @@
 //! The board as its programs see it: start it, serve the bus, hand over, reset.
 
-use bootloader::Entry;
-use bootloader::device::Board;
+use bootloader::device::Drivers;
 use cortex_m::peripheral::{Peripherals, SCB};
 use update_protocol::can::Frame;
 
 use crate::can_uart::CanUart;
 use crate::clock::Clock;
-use crate::layout::UNIQUE_ID_START;
-use crate::{guard, handover, mailbox, watchdog};
+use crate::{guard, mailbox, watchdog};
 
 /// The running program, which decides the memory that it may access.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,19 +17,12 @@ pub enum Program {
     Application,
 }
 
-/// The number of this board that no other has; 0 if the emulator was given none.
-#[must_use]
-pub fn unique_id() -> u64 {
-    let place = core::ptr::with_exposed_provenance::<u64>(UNIQUE_ID_START as usize);
-    // SAFETY: RAM that no program writes, and a multiple of 8.
-    unsafe { place.read_volatile() }
-}
-
 /// The running board.
 pub struct Machine {
     can: CanUart,
     clock: Clock,
-    peripherals: Peripherals,
+    #[cfg(feature = "loader")]
+    pub(crate) peripherals: Peripherals,
 }
 
 impl Machine {
@@ -49,19 +40,18 @@ impl Machine {
             Program::Application => guard::protect_application(&mut peripherals.MPU),
         }
         let clock = Clock::start(&mut peripherals.SYST);
-        Self { can: CanUart::start(), clock, peripherals }
+        Self {
+            can: CanUart::start(),
+            clock,
+            #[cfg(feature = "loader")]
+            peripherals,
+        }
     }
 
     /// The CAN controller.
     #[must_use]
     pub fn can(&self) -> &CanUart {
         &self.can
-    }
-
-    /// Ends the loader: runs the application. An entry whose evidence is not whole any more ends in a reset.
-    #[inline(never)]
-    pub fn hand_over(&mut self, entry: Entry) -> ! {
-        handover::jump(&mut self.peripherals, entry)
     }
 
     /// Ends the program.
@@ -78,7 +68,7 @@ impl Machine {
     }
 }
 
-impl Board for Machine {
+impl Drivers for Machine {
     fn feed_watchdog(&mut self) {
         watchdog::feed();
     }

@@ -3,7 +3,7 @@
 
 use core::ptr::{with_exposed_provenance, with_exposed_provenance_mut};
 
-use bootloader::mailbox::{ALIVE, ALIVE_OFFSET, Listening, MAILBOX_LEN, Request, ResetCause, Wake};
+use bootloader::mailbox::{ALIVE, ALIVE_OFFSET, MAILBOX_LEN, Request, ResetCause};
 
 use crate::layout::{MAILBOX_LEN as REGION_LEN, MAILBOX_START, RESET_CAUSE_START};
 
@@ -18,7 +18,7 @@ pub(crate) const SOFTWARE: u32 = u32::from_be_bytes(*b"SOFT");
 pub(crate) const WATCHDOG: u32 = u32::from_be_bytes(*b"WDOG");
 
 /// Leaves `bytes`, whole words, from this offset on for after the reset.
-fn put(offset: usize, bytes: &[u8]) {
+pub(crate) fn put(offset: usize, bytes: &[u8]) {
     let (words, _) = bytes.as_chunks();
     for (address, word) in (MAILBOX_START as usize + offset..).step_by(4).zip(words) {
         // SAFETY: RAM that no linker script gives to anything else, a multiple of 4; `offset` and `bytes` are parts of
@@ -28,22 +28,15 @@ fn put(offset: usize, bytes: &[u8]) {
     cortex_m::asm::dsb();
 }
 
-/// The loader's first look: what the application left, and why the board was reset. A request is taken out.
+/// The content.
 #[must_use]
-pub fn take(listening: Listening) -> Wake {
+pub fn get() -> [u8; MAILBOX_LEN] {
     let mut bytes = [0; MAILBOX_LEN];
     for (address, byte) in (MAILBOX_START as usize..).zip(&mut bytes) {
         // SAFETY: as in `put`.
         *byte = unsafe { with_exposed_provenance::<u8>(address).read_volatile() };
     }
-    let wake = Wake::read(&bytes, take_cause(), listening);
-    put(0, &wake.mailbox());
-    wake
-}
-
-/// Leaves the count for the image that runs now.
-pub(crate) fn hand_over(mailbox: [u8; MAILBOX_LEN]) {
-    put(0, &mailbox);
+    bytes
 }
 
 /// Leaves a request of the application for the loader.
@@ -67,7 +60,9 @@ fn put_cause(cause: u32) {
     cortex_m::asm::dsb();
 }
 
-fn take_cause() -> ResetCause {
+/// Why the board was reset; the next reset has a cause of its own.
+#[must_use]
+pub fn take_cause() -> ResetCause {
     // SAFETY: as in `put_cause`.
     let cause = unsafe { with_exposed_provenance::<u32>(RESET_CAUSE_START as usize).read_volatile() };
     put_cause(PIN);

@@ -1,0 +1,65 @@
+//! The board as its loader sees it: a description, and drivers.
+
+use bootloader::Entry;
+use bootloader::board::Board;
+use bootloader::layout::{Layout, Region};
+use bootloader::mailbox::{Listening, MAILBOX_LEN, ResetCause};
+use flash_array::FlashArray;
+use update_protocol::isotp::Config;
+
+use crate::layout::{FLASH_LEN, LOADER_LEN, LOADER_START, UNIQUE_ID_START};
+use crate::machine::Machine;
+use crate::psram::{self, Psram};
+use crate::{LAYOUT, handover, mailbox};
+
+impl Board for Machine {
+    type Flash = psram::Flash;
+
+    const LOADER_VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const LAYOUT: Layout = LAYOUT;
+    const LOADER: Region = Region { start: LOADER_START, len: LOADER_LEN };
+    /// As many as a Cortex-M4 may have.
+    const VECTORS: u32 = 256;
+    /// No delay at power-up, ten seconds for an application that dies.
+    const LISTENING: Listening = Listening::DEFAULT;
+    const CAN: Config = Config::classic();
+
+    fn mailbox(&mut self) -> [u8; MAILBOX_LEN] {
+        mailbox::get()
+    }
+
+    fn put_mailbox(&mut self, content: &[u8; MAILBOX_LEN]) {
+        mailbox::put(0, content);
+    }
+
+    fn take_reset_cause(&mut self) -> ResetCause {
+        mailbox::take_cause()
+    }
+
+    /// 0 if the emulator was given none.
+    fn unique_id(&mut self) -> u64 {
+        let place = core::ptr::with_exposed_provenance::<u64>(UNIQUE_ID_START as usize);
+        // SAFETY: RAM that no program writes, and a multiple of 8.
+        unsafe { place.read_volatile() }
+    }
+
+    fn power_up_flash(&mut self) -> Option<psram::Flash> {
+        // SAFETY: called once, and nothing else of the loader touches the PSRAM.
+        FlashArray::power_up(unsafe { Psram::take() }, FLASH_LEN).ok()
+    }
+
+    /// Nothing: the emulated flash has no write protection.
+    fn lock(&mut self) {}
+
+    fn jump(&mut self, entry: Entry) -> ! {
+        handover::jump(&mut self.peripherals, entry)
+    }
+
+    fn reset(&mut self) -> ! {
+        Self::reset(self)
+    }
+
+    fn halt(&mut self) -> ! {
+        Self::halt(self)
+    }
+}
