@@ -67,8 +67,10 @@ impl Install {
         is_good: bool,
     ) -> Result<(Option<Self>, Accepted), Refusal> {
         let lists = verifier.lists(Purpose::Install);
-        let authenticated = verifier.authenticate(flash, envelope, lists, list)?;
-        let image = image_of(flash, verifier.identity, &authenticated)?;
+        // By reference: it is large, and one copy of it is enough.
+        let authenticated = verifier.authenticate(flash, envelope, lists, list);
+        let authenticated = authenticated.as_ref().map_err(|&refusal| refusal)?;
+        let image = image_of(flash, verifier.identity, authenticated)?;
         let state = journal.state();
         if is_good && state.active.as_ref() == Some(&image) {
             return Err(Reason::RunsAlready.into());

@@ -88,9 +88,11 @@ impl Verifier<'_> {
                 }
             }
         };
-        let authenticated = parsed.authenticate(&store.with_lists(held.as_slice()))?;
-        authenticated.check_sequence(self.floor)?;
-        Ok(authenticated)
+        let authenticated = parsed.authenticate(&store.with_lists(held.as_slice()));
+        if let Ok(authenticated) = &authenticated {
+            authenticated.check_sequence(self.floor)?;
+        }
+        authenticated.map_err(Refusal::from)
     }
 
     /// The lists that count for this purpose.
@@ -107,10 +109,24 @@ impl Verifier<'_> {
         (head, list): (&mut EnvelopeBuffer, &mut ListBuffer),
     ) -> Result<VerifiedImage, Refusal> {
         // The envelope, as it lies in flash.
-        let slot = purpose.slot();
-        let envelope = read_head(flash, slot, head)?;
-        let authenticated = self.authenticate(flash, envelope, self.lists(purpose), list)?;
+        let envelope = read_head(flash, purpose.slot(), head)?;
+        // By reference: it is large, and one copy of it is enough.
+        let authenticated = self.authenticate(flash, envelope, self.lists(purpose), list);
+        self.judge(flash, purpose, expected, authenticated.as_ref().map_err(|&refusal| refusal)?, list)
+    }
 
+    /// Whether a head that authenticates is that of the expected image, and whether that image is in its slot.
+    // A call, for the stack: what it holds must not lie above the verification of the signature.
+    #[inline(never)]
+    fn judge<F: NorFlash>(
+        &self,
+        flash: &mut Flash<F>,
+        purpose: Purpose,
+        expected: &ImageRecord,
+        authenticated: &Authenticated<'_>,
+        list: &mut ListBuffer,
+    ) -> Result<VerifiedImage, Refusal> {
+        let slot = purpose.slot();
         // The journal recorded this image when it authenticated.
         if authenticated.digest() != &expected.manifest_digest {
             return Err(Reason::HeadInvalid.into());
@@ -118,7 +134,7 @@ impl Verifier<'_> {
 
         // Its conditions, and its image in this slot.
         let mut platform = SlotPlatform::new(flash, self.identity, Some(slot));
-        walk(&authenticated, purpose, expected.size, &mut platform)?;
+        walk(authenticated, purpose, expected.size, &mut platform)?;
         let examined = platform.examined().ok_or(Refusal::of(Reason::ImageDigestMismatch))?;
 
         let vectors = check_vectors(flash, slot, expected.size)?;
@@ -127,7 +143,7 @@ impl Verifier<'_> {
         let state = journal.state();
         let recorded = if purpose == Purpose::Run { state.active } else { state.spare };
         let recorded = recorded.map_or([0; 32], |image| image.manifest_digest);
-        let shortfalls = self.shortfalls(flash, purpose, state, &authenticated, list);
+        let shortfalls = self.shortfalls(flash, purpose, state, authenticated, list);
         let [credential, manifest] = authenticated.commitments();
         let evidence = Evidence::collect(&[
             (&credential.computed, credential.received),

@@ -141,6 +141,13 @@ impl<'a> Envelope<'a> {
         self.check_manifest_digest()?;
         may_sign_manifests(authority.scope()).map_err(|kind| Error::new(kind, sign1.base))?;
         // Section 6.2: only now is anything of the manifest read.
+        self.read(authority, store)
+    }
+
+    // A call, for the stack: the verification of the signature is the deepest call of a device, and the manifest is not
+    // there yet.
+    #[inline(never)]
+    fn read(&self, authority: Authority<'a>, store: &TrustStore<'_>) -> Result<Authenticated<'a>, Error> {
         let credential = authority.credential();
         let manifest = Manifest::read(self, Some((credential, store.list_of(credential.domain()))))?;
         Ok(Authenticated { manifest, digest: self.digest, wrapped_manifest: self.manifest.item, authority })

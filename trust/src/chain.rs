@@ -91,7 +91,9 @@ pub fn verify_chained_sign1<'a>(
     role: Role,
 ) -> Result<Authority<'a>, Error> {
     let sign1 = read_chained(sign1, detached_payload)?;
-    let credential = Credential::verify_nested(sign1.kcwt.bytes, sign1.kcwt.base, store, role)?;
-    let commitment = verify_chained(&sign1, detached_payload, &credential)?;
-    Ok(Authority { credential, commitment })
+    let credential = Credential::verify_nested(sign1.kcwt.bytes, sign1.kcwt.base, store, role);
+    // By reference: a credential is large, and below lies the deepest stack of a device.
+    let verified = credential.as_ref().map_err(|&error| error)?;
+    let commitment = verify_chained(&sign1, detached_payload, verified)?;
+    credential.map(|credential| Authority { credential, commitment })
 }

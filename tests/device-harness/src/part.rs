@@ -8,8 +8,8 @@ use bootloader::layout::{self, Layout, Region, Regions, STORED_HALF_LEN};
 use embedded_storage::nor_flash::{ErrorType, NorFlash, ReadNorFlash};
 use flash_model::{Chip, Medium, ModelError, Nor};
 
-pub(crate) const RAM: Region = Region { start: 0x2000_0000, len: 0x1_0000 };
-pub(crate) const BASE: u32 = 0x2100_0000;
+pub const RAM: Region = Region { start: 0x2000_0000, len: 0x1_0000 };
+pub const BASE: u32 = 0x2100_0000;
 
 /// A flash driver over the model.
 pub trait Part: NorFlash + Clone {
