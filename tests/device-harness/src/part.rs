@@ -8,7 +8,9 @@ use bootloader::layout::{self, Layout, Region, Regions, STORED_HALF_LEN};
 use embedded_storage::nor_flash::{ErrorType, NorFlash, ReadNorFlash};
 use flash_model::{Chip, Medium, ModelError, Nor};
 
+/// RAM of its application.
 pub const RAM: Region = Region { start: 0x2000_0000, len: 0x1_0000 };
+/// Address of offset 0 of its flash.
 pub const BASE: u32 = 0x2100_0000;
 
 /// A flash driver over the model.
