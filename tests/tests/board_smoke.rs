@@ -12,8 +12,6 @@ use bootloader::mailbox::SILENT_RESETS_MAX;
 use can_bus::{Bus, Ended, Flow, IsoTpChannel, Tester};
 use device_harness::factory::{Factory, provisioning_block};
 use emulator::{Application, Behaviour, Board, Programs, parent_death};
-use object::read::elf::{FileHeader as _, ProgramHeader as _};
-use object::{Endianness, elf};
 use qemu_mps2_an386_layout as layout;
 use suit_manifest::Reason;
 use system_tests::{addresses, xtask};
@@ -84,27 +82,6 @@ impl Drop for Device {
     }
 }
 
-/// An application as an image: what its ELF loads, from the vector table on.
-fn image(elf_path: &Path) -> Result<Vec<u8>> {
-    let bytes = std::fs::read(elf_path)?;
-    let header = elf::FileHeader32::<Endianness>::parse(&*bytes)?;
-    let endian = header.endian()?;
-    let mut image = Vec::new();
-    for segment in header.program_headers(endian, &*bytes)? {
-        let data =
-            segment.data(endian, &*bytes).map_err(|()| anyhow::anyhow!("a segment outside the file"))?;
-        if segment.p_type(endian) != elf::PT_LOAD || data.is_empty() {
-            continue;
-        }
-        let at = segment.p_paddr(endian).checked_sub(layout::IMAGE_START).context("below the slot")?;
-        let at = usize::try_from(at)?;
-        ensure!(at >= image.len(), "segments out of order");
-        image.resize(at, 0xFF);
-        image.extend_from_slice(data);
-    }
-    Ok(image)
-}
-
 /// The bench: a device, a manufacturer, and a tester on the device's bus.
 struct Bench {
     runtime: Runtime,
@@ -132,7 +109,7 @@ impl Bench {
         let version = format!("{sequence}.0.0");
         let elf =
             self.programs.application(&Application { version, behaviour, ballast_len: Some(BALLAST_LEN) })?;
-        let image = image(&elf)?;
+        let image = emulator::image(&elf)?;
         Ok(Release { envelope: self.factory.envelope(sequence, &image), image })
     }
 

@@ -21,6 +21,10 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     process::check(workspace.cargo().args(["build", "--quiet", "--release", "--package", "prove"]))?;
     let program = workspace.target().join("release/prove");
     let mut command = Command::new(&program);
-    let error = command.args(&arguments.options).current_dir(workspace.root()).exec();
+    let error = command
+        .args(&arguments.options)
+        .env("CARGO_TARGET_DIR", workspace.target())
+        .current_dir(workspace.root())
+        .exec();
     Err(error).with_context(|| format!("cannot start {}", program.display()))
 }

@@ -11,6 +11,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use object::read::elf::{FileHeader as _, ProgramHeader as _};
+use object::{Endianness, elf};
 use qemu_mps2_an386_layout as layout;
 use serde_json::{Value, json};
 
@@ -128,6 +130,27 @@ impl Programs {
         std::fs::rename(&unfinished, &program)?;
         Ok(program)
     }
+}
+
+/// An application as an image: what its ELF loads, from the vector table on.
+pub fn image(elf_path: &Path) -> Result<Vec<u8>> {
+    let bytes = std::fs::read(elf_path)?;
+    let header = elf::FileHeader32::<Endianness>::parse(&*bytes)?;
+    let endian = header.endian()?;
+    let mut image = Vec::new();
+    for segment in header.program_headers(endian, &*bytes)? {
+        let data =
+            segment.data(endian, &*bytes).map_err(|()| anyhow::anyhow!("a segment outside the file"))?;
+        if segment.p_type(endian) != elf::PT_LOAD || data.is_empty() {
+            continue;
+        }
+        let at = segment.p_paddr(endian).checked_sub(layout::IMAGE_START).context("below the slot")?;
+        let at = usize::try_from(at)?;
+        ensure!(at >= image.len(), "segments out of order");
+        image.resize(at, 0xFF);
+        image.extend_from_slice(data);
+    }
+    Ok(image)
 }
 
 /// A board with its power on, until it is dropped. The flash file outlives it.

@@ -8,3 +8,4 @@ pub mod engine;
 pub mod geometries;
 pub mod judge;
 pub mod life;
+pub mod qemu;

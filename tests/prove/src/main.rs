@@ -11,7 +11,7 @@ use clap::Parser;
 use prove::bench::Geometry;
 use prove::case::{Case, Kind};
 use prove::engine::{Selection, Summary, run};
-use prove::geometries;
+use prove::{geometries, qemu};
 
 /// Exit code of a run that was interrupted.
 const INTERRUPTED: u8 = 130;
@@ -37,6 +37,9 @@ struct Arguments {
     /// Run one case and print its trace
     #[arg(long, value_name = "CASE", conflicts_with_all = ["kind", "geometry", "brief", "every"])]
     replay: Option<Case>,
+    /// Update the Cortex-M4 board in QEMU N times, with resets and power cuts at random instants
+    #[arg(long, value_name = "N", conflicts_with_all = ["kind", "geometry", "brief", "every", "replay"])]
+    qemu: Option<u32>,
     /// List geometries and kinds
     #[arg(long)]
     list: bool,
@@ -72,6 +75,9 @@ fn perform(arguments: &Arguments) -> Result<ExitCode> {
     }
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_interrupt(&stop)?;
+    if let Some(rounds) = arguments.qemu {
+        return in_qemu(rounds, arguments, &stop);
+    }
     let kinds = if arguments.kind.is_empty() { Kind::ALL.to_vec() } else { arguments.kind.clone() };
     let Arguments { seed, brief, every, .. } = *arguments;
     let selection = Selection { kinds, seed, brief, every };
@@ -92,6 +98,26 @@ fn perform(arguments: &Arguments) -> Result<ExitCode> {
     }
     report(&summary, arguments.json)?;
     Ok(match (summary.is_good(), summary.interrupted) {
+        (false, _) => ExitCode::FAILURE,
+        (true, true) => ExitCode::from(INTERRUPTED),
+        (true, false) => ExitCode::SUCCESS,
+    })
+}
+
+fn in_qemu(rounds: u32, arguments: &Arguments, stop: &AtomicBool) -> Result<ExitCode> {
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), std::path::PathBuf::from);
+    let tell = |round: u32, words: &str| eprintln!("{:5} of {rounds}: {words}", round + 1);
+    let summary = qemu::run(rounds, arguments.seed, &std::path::absolute(target)?, stop, tell)?;
+    if arguments.json {
+        println!("{}", serde_json::to_string(&summary)?);
+    } else {
+        for failure in &summary.failures {
+            println!("FAILED {failure}");
+        }
+        println!("{summary}");
+    }
+    Ok(match (summary.failures.is_empty(), summary.interrupted) {
         (false, _) => ExitCode::FAILURE,
         (true, true) => ExitCode::from(INTERRUPTED),
         (true, false) => ExitCode::SUCCESS,
