@@ -16,12 +16,11 @@
 //! ```
 
 use embedded_storage::nor_flash::NorFlash;
-use trust::AnchorSet;
 use update_protocol::profile::{Mode, StateRecord};
 
 use crate::flash::Flash;
 use crate::journal::{Journal, JournalError};
-use crate::provisioning::{self, Identity, ProvisioningBlock};
+use crate::provisioning::{self, Identity};
 use crate::report::{Circumstances, state_record};
 use crate::state::{BootState, Event, Status};
 
@@ -38,15 +37,18 @@ pub enum Confirmation {
 pub struct Device<F> {
     flash: Flash<F>,
     journal: Journal,
-    provisioning: Option<ProvisioningBlock>,
+    identity: Option<Identity>,
+    /// The device is provisioned without anchors.
+    anchor_compiled_in: bool,
 }
 
 impl<F: NorFlash> Device<F> {
     /// Reads journal and provisioning block; writes nothing.
     pub fn open(mut flash: Flash<F>) -> Self {
         let journal = Journal::open(&mut flash);
-        let provisioning = provisioning::load(&mut flash, journal.state());
-        Self { flash, journal, provisioning }
+        let block = provisioning::load_identity(&mut flash, journal.state());
+        let anchor_compiled_in = matches!(block, Some((_, false)));
+        Self { flash, journal, identity: block.map(|(identity, _)| identity), anchor_compiled_in }
     }
 
     /// Ends the trial: the application works, the bus is up, and it is reachable. Raises the sequence floor.
@@ -65,12 +67,7 @@ impl<F: NorFlash> Device<F> {
 
     /// The identity of the device.
     pub fn identity(&self) -> Option<&Identity> {
-        self.provisioning.as_ref().map(|block| &block.identity)
-    }
-
-    /// The anchors of the provisioning block; none when the loader has its anchor compiled in.
-    pub fn anchors(&self) -> AnchorSet {
-        self.provisioning.map_or(AnchorSet::EMPTY, |block| block.anchors)
+        self.identity.as_ref()
     }
 
     /// Its address on the bus.
@@ -90,7 +87,7 @@ impl<F: NorFlash> Device<F> {
             bootable: true,
             listening: false,
             accepted: None,
-            anchor_compiled_in: self.provisioning.is_some() && self.anchors().is_empty(),
+            anchor_compiled_in: self.anchor_compiled_in,
             refusal: (0, 0),
             max_request_len,
         };

@@ -6,6 +6,8 @@ use suit_manifest::MAX_ENVELOPE_HEAD_LEN;
 use trust::DOMAINS_MAX;
 use trust::provisioning::MAX_PROVISIONING_BLOCK_LEN;
 
+use crate::checksum::Checksum;
+
 /// Bytes of an envelope head the loader holds and stores (docs/can-protocol.md, Downloads).
 pub const ENVELOPE_LEN_MAX: usize = MAX_ENVELOPE_HEAD_LEN;
 /// Bytes of a revocation list (docs/records.md, Revocation).
@@ -199,6 +201,19 @@ pub enum Area {
     Slot(Slot),
 }
 
+/// How many [`Layout::numbers`] there are.
+pub const LAYOUT_NUMBERS: usize = 17;
+
+/// Makes the last number the CRC-32 over the others, each big-endian.
+fn seal(numbers: &mut [u32; LAYOUT_NUMBERS]) {
+    let [content @ .., seal] = numbers;
+    let mut crc = Checksum::new();
+    for number in content {
+        crc.update(&number.to_be_bytes());
+    }
+    *seal = crc.value();
+}
+
 /// A checked [`Regions`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Layout {
@@ -360,6 +375,66 @@ impl Layout {
     #[must_use]
     pub const fn journal_parts(&self) -> u8 {
         self.journal_parts
+    }
+
+    /// The description that was checked.
+    #[must_use]
+    pub const fn regions(&self) -> &Regions {
+        &self.regions
+    }
+
+    /// The layout as numbers: for an application that is built without this crate (docs/applications.md).
+    #[must_use]
+    pub fn numbers(&self) -> [u32; LAYOUT_NUMBERS] {
+        let r = &self.regions;
+        let [o, j, s, a, b, ram] = [r.stored, r.journal, r.progress, r.slot_a, r.slot_b, r.ram];
+        let mut numbers = [
+            r.base,
+            r.page,
+            self.erased.into(),
+            self.journal_parts.into(),
+            o.start,
+            o.len,
+            j.start,
+            j.len,
+            s.start,
+            s.len,
+            a.start,
+            a.len,
+            b.start,
+            b.len,
+            ram.start,
+            ram.len,
+            0,
+        ];
+        seal(&mut numbers);
+        numbers
+    }
+
+    /// The layout with these [`numbers`](Self::numbers). Whoever made them checked them; the last one tells whether
+    /// these are the same.
+    #[must_use]
+    pub fn from_numbers(numbers: &[u32; LAYOUT_NUMBERS]) -> Option<Self> {
+        let mut sealed = *numbers;
+        seal(&mut sealed);
+        if sealed != *numbers {
+            return None;
+        }
+        let [base, page, erased, journal_parts, rest @ .., _] = numbers;
+        let (regions, _) = rest.as_chunks::<2>();
+        let mut regions = regions.iter().map(|[start, len]| Region { start: *start, len: *len });
+        let ([erased, ..], [journal_parts, ..]) = (erased.to_le_bytes(), journal_parts.to_le_bytes());
+        let regions = Regions {
+            base: *base,
+            page: *page,
+            stored: regions.next()?,
+            journal: regions.next()?,
+            progress: regions.next()?,
+            slot_a: regions.next()?,
+            slot_b: regions.next()?,
+            ram: regions.next()?,
+        };
+        Some(Self { regions, journal_parts, erased })
     }
 
     /// Bytes of a page: what a swap moves at once.

@@ -12,16 +12,31 @@ use crate::flash::Flash;
 use crate::layout::PROVISIONING_BLOCK_LEN_MAX;
 use crate::state::BootState;
 use crate::stored::{self, DEVICE, Kind};
-pub use trust::provisioning::{Identity, ProvisioningBlock};
+pub use trust::provisioning::Identity;
+#[cfg(feature = "loader")]
+pub use trust::provisioning::ProvisioningBlock;
 
 // A block names an address that the bus profile takes.
 const _: () = assert!(MAX_NODE_ADDRESS == update_protocol::profile::MAX_NODE_ADDRESS);
 
 /// Reads the block of the set that the journal names; `None` when there is none, or none reads.
+#[cfg(feature = "loader")]
 pub fn load<F: NorFlash>(flash: &mut Flash<F>, state: &BootState) -> Option<ProvisioningBlock> {
+    read(flash, state, |block| ProvisioningBlock::parse(block).ok())
+}
+
+/// Reads the identity in the block, and whether the block has anchors.
+pub(crate) fn load_identity<F: NorFlash>(
+    flash: &mut Flash<F>,
+    state: &BootState,
+) -> Option<(Identity, bool)> {
+    read(flash, state, Identity::in_front_of)
+}
+
+fn read<F: NorFlash, T>(flash: &mut Flash<F>, state: &BootState, parse: fn(&[u8]) -> Option<T>) -> Option<T> {
     let mut bytes = [0; PROVISIONING_BLOCK_LEN_MAX];
     let len = stored::load(flash, state.set, (Kind::Provisioning, DEVICE), &mut bytes)?;
-    ProvisioningBlock::parse(bytes.get(..len)?).ok()
+    parse(bytes.get(..len)?)
 }
 
 /// Whether a block's anchors fit a loader that has its own compiled in, or has not.

@@ -51,23 +51,80 @@ impl Identity {
         core::str::from_utf8(self.serial_bytes()).unwrap_or_default()
     }
 
-    fn read_serial(&mut self, reader: &mut Reader<'_>) {
-        let start = reader.position();
-        let serial = reader.name(MAX_SERIAL_LEN).as_bytes();
-        if !is_serial_bytes(serial) || serial == UNPROVISIONED_SERIAL.as_bytes() {
-            reader.refuse(ErrorKind::InvalidText, start);
-        }
-        for (to, from) in self.serial.iter_mut().zip(serial) {
-            *to = *from;
-        }
-        self.serial_len = u8::try_from(serial.len()).unwrap_or(0);
-    }
-
     /// The serial as bytes, for a loader, which has no room for `str`.
     #[must_use]
     pub fn serial_bytes(&self) -> &[u8] {
         self.serial.get(..usize::from(self.serial_len)).unwrap_or_default()
     }
+
+    /// Reads the identity at the front of a block, and whether anchors follow. For an application, which has room neither
+    /// for a CBOR reader nor for keys: the loader parsed the block before it wrote it, and took the identity from here.
+    ///
+    /// The keys of the map ascend and 0 to 5 are required, so the front of a block has one form. `None`: another form, or
+    /// a value that [`ProvisioningBlock::parse`] refuses.
+    #[inline(never)]
+    #[must_use]
+    pub fn in_front_of(block: &[u8]) -> Option<(Self, bool)> {
+        let rest = match block.split_first()? {
+            (0xA6..=0xA8, rest) => rest,
+            _ => return None,
+        };
+        let rest = rest.strip_prefix(&[key(FORMAT), key(VERSION), key(SERIAL)])?;
+        let (serial_len, rest) = argument(rest, TEXT)?;
+        let (text, mut rest) = rest.split_at_checked(usize::from(serial_len))?;
+        if !is_serial_bytes(text) || text == UNPROVISIONED_SERIAL.as_bytes() {
+            return None;
+        }
+        let mut identity = Self {
+            serial: [0; MAX_SERIAL_LEN],
+            serial_len,
+            vendor: [0; 16],
+            class: [0; 16],
+            device: [0; 16],
+            node_address: 0,
+        };
+        for (to, from) in identity.serial.iter_mut().zip(text) {
+            *to = *from;
+        }
+        let ids = [&mut identity.vendor, &mut identity.class, &mut identity.device];
+        for (id, label) in ids.into_iter().zip([VENDOR, CLASS, DEVICE]) {
+            let (found, after) = rest.strip_prefix(&[key(label), BYTES_16])?.split_first_chunk()?;
+            (*id, rest) = (*found, after);
+        }
+        (identity.node_address, rest) = argument(rest.strip_prefix(&[key(NODE_ADDRESS)])?, 0)?;
+        if !is_node_address(identity.node_address) {
+            return None;
+        }
+        Some((identity, rest.first() == Some(&key(ANCHORS))))
+    }
+}
+
+fn check_serial(reader: &mut Reader<'_>) {
+    let start = reader.position();
+    let serial = reader.name(MAX_SERIAL_LEN).as_bytes();
+    if !is_serial_bytes(serial) || serial == UNPROVISIONED_SERIAL.as_bytes() {
+        reader.refuse(ErrorKind::InvalidText, start);
+    }
+}
+
+/// Initial byte of an empty text.
+const TEXT: u8 = 0x60;
+/// Initial byte of a byte string of 16 bytes.
+const BYTES_16: u8 = 0x50;
+
+/// The argument of a head of this type, and what follows it; `None` unless it is below 256 and in its shortest form.
+fn argument(bytes: &[u8], major: u8) -> Option<(u8, &[u8])> {
+    let (initial, rest) = bytes.split_first()?;
+    match (initial.checked_sub(major)?, rest) {
+        (argument @ 0..=23, rest) => Some((argument, rest)),
+        (24, [argument, rest @ ..]) if *argument >= 24 => Some((*argument, rest)),
+        _ => None,
+    }
+}
+
+/// A label of 0 to 23 as a key of a map.
+const fn key(label: i32) -> u8 {
+    label.to_le_bytes()[0]
 }
 
 /// The content of a provisioning block.
@@ -94,18 +151,7 @@ impl ProvisioningBlock {
             return Err(Error::new(ErrorKind::TooLong, 0));
         }
         let mut reader = Reader::new(block);
-        let mut read = Self {
-            identity: Identity {
-                serial: [0; MAX_SERIAL_LEN],
-                serial_len: 0,
-                vendor: [0; 16],
-                class: [0; 16],
-                device: [0; 16],
-                node_address: 0,
-            },
-            anchors: AnchorSet::EMPTY,
-            sequence_floor: 0,
-        };
+        let (mut anchors, mut sequence_floor) = (AnchorSet::EMPTY, 0);
         let mut seen = 0;
         let mut entries = reader.map();
         while let Some(key) = entries.next_label(&mut reader) {
@@ -117,17 +163,16 @@ impl ProvisioningBlock {
                         reader.refuse(ErrorKind::OutOfRange, start);
                     }
                 }
-                SERIAL => read.identity.read_serial(&mut reader),
-                VENDOR => read.identity.vendor = *reader.byte_array(),
-                CLASS => read.identity.class = *reader.byte_array(),
-                DEVICE => read.identity.device = *reader.byte_array(),
-                NODE_ADDRESS => {
-                    [read.identity.node_address, ..] =
-                        reader.uint_within(1, MAX_NODE_ADDRESS.into()).to_le_bytes();
+                SERIAL => check_serial(&mut reader),
+                VENDOR | CLASS | DEVICE => {
+                    reader.byte_array::<16>();
                 }
-                ANCHORS => read.anchors.read(&mut reader),
+                NODE_ADDRESS => {
+                    reader.uint_within(1, MAX_NODE_ADDRESS.into());
+                }
+                ANCHORS => anchors.read(&mut reader),
                 // The limit of a list's minimum: it leaves room below the highest ceiling.
-                SEQUENCE_FLOOR => read.sequence_floor = reader.uint_within(0, MAX_MINIMUM_SEQUENCE),
+                SEQUENCE_FLOOR => sequence_floor = reader.uint_within(0, MAX_MINIMUM_SEQUENCE),
                 DEVICE_KEYS => reader.refuse(ErrorKind::DeviceKeysUnsupported, start),
                 POLICY => reader.refuse(ErrorKind::PolicyUnsupported, start),
                 IDENTITY_CREDENTIAL => reader.refuse(ErrorKind::IdentityCredentialUnsupported, start),
@@ -140,7 +185,9 @@ impl ProvisioningBlock {
             reader.refuse(ErrorKind::MissingKey, reader.position());
         }
         reader.check()?;
-        Ok(read)
+        // The checks above are those of the front; their faults have names and places here.
+        let (identity, _) = Identity::in_front_of(block).ok_or(Error::new(ErrorKind::MissingKey, 0))?;
+        Ok(Self { identity, anchors, sequence_floor })
     }
 }
 

@@ -1,5 +1,6 @@
-//! `cargo xtask size`: flash and RAM of the loader, who uses them, and whether they are within the budget.
+//! `cargo xtask size`: flash and RAM of the loader, who uses them, the C library, and whether they are within the budget.
 
+mod c_library;
 mod contributors;
 mod elf;
 mod panics;
@@ -43,6 +44,7 @@ struct Report {
     flash_by_crate: Vec<Contributor>,
     flash_by_symbol: Vec<Contributor>,
     ram_by_symbol: Vec<Contributor>,
+    c_library: Vec<c_library::Size>,
 }
 
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
@@ -50,6 +52,8 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         Some(path) => path.clone(),
         None => board::build_loader(workspace)?,
     };
+    // A program that somebody else has built is measured alone.
+    let c_library = if arguments.elf.is_none() { c_library::measure(workspace)? } else { Vec::new() };
     let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let image = elf::Image::read(&bytes)?;
     let report = Report {
@@ -65,13 +69,15 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         ),
         flash_by_symbol: contributors::largest(contributors::by_symbol(&image.flash_symbols), SHOWN),
         ram_by_symbol: contributors::largest(contributors::by_symbol(&image.ram_symbols), SHOWN),
+        c_library,
     };
     if arguments.json {
         println!("{}", serde_json::to_string(&report)?);
     } else {
         print(&report);
     }
-    gate(&report)
+    gate(&report)?;
+    c_library::gate(&report.c_library)
 }
 
 /// RAM that counts: static data and the stack reserved for it.
@@ -115,6 +121,7 @@ fn print(report: &Report) {
     table("flash by crate", &report.flash_by_crate);
     table("flash by symbol", &report.flash_by_symbol);
     table("RAM by symbol", &report.ram_by_symbol);
+    c_library::print(&report.c_library);
 }
 
 fn table(title: &str, contributors: &[Contributor]) {
@@ -139,6 +146,7 @@ mod tests {
             flash_by_crate: Vec::new(),
             flash_by_symbol: Vec::new(),
             ram_by_symbol: Vec::new(),
+            c_library: Vec::new(),
         }
     }
 

@@ -38,6 +38,9 @@ const fn tool(program: &'static str, package: &'static str) -> SystemTool {
 pub(crate) const QEMU_ARM: SystemTool = tool("qemu-system-arm", "qemu-system-arm");
 pub(crate) const QEMU_X86: SystemTool = tool("qemu-system-x86_64", "qemu-system-x86");
 pub(crate) const GXX: SystemTool = tool("g++", "g++");
+const GCC: SystemTool = tool("gcc", "gcc");
+/// C applications for the board, and headers as they take them.
+const GCC_ARM: SystemTool = tool("arm-none-eabi-gcc", "gcc-arm-none-eabi");
 pub(crate) const APT: SystemTool = tool("apt-get", "apt");
 pub(crate) const DPKG_DEB: SystemTool = tool("dpkg-deb", "dpkg");
 /// Modules of kernels after Debian 12.
@@ -53,8 +56,8 @@ pub(crate) const PYTHON: SystemTool =
     SystemTool { program: "python3", package: "python3-venv", probe: &["-c", "import venv, ensurepip"] };
 
 /// What the steps of `cargo xtask test` call, beyond Rust and the C compiler that it links with.
-pub(crate) const TEST_TOOLS: [SystemTool; 10] =
-    [QEMU_ARM, QEMU_X86, DPKG_DEB, XZ, STRIP, GIT, KILL, SETPRIV, PYTHON, GXX];
+pub(crate) const TEST_TOOLS: [SystemTool; 12] =
+    [QEMU_ARM, QEMU_X86, DPKG_DEB, XZ, STRIP, GIT, KILL, SETPRIV, PYTHON, GXX, GCC, GCC_ARM];
 
 impl SystemTool {
     fn is_here(&self) -> bool {

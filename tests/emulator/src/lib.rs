@@ -16,6 +16,7 @@ use object::{Endianness, elf};
 use qemu_mps2_an386_layout as layout;
 use serde_json::{Value, json};
 
+pub mod c_programs;
 pub mod parent_death;
 
 /// The emulator.
@@ -58,6 +59,11 @@ pub struct Application {
     pub ballast_len: Option<u32>,
 }
 
+/// The workspace.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
 /// Builds the device programs into one target directory.
 #[derive(Clone, Debug)]
 pub struct Programs {
@@ -96,13 +102,20 @@ impl Programs {
         self.build("qemu-mps2-an386-app", &format!("{name}.elf"), &[], &variables)
     }
 
+    /// Every variant of a program has the same path in the target directory: one at a time.
+    fn lock(&self) -> Result<File> {
+        let lock = File::create(self.target_dir.join("boards/lock"))?;
+        lock.lock()?;
+        Ok(lock)
+    }
+
     fn cargo(&self, arguments: &[&str], variables: &[(&str, String)]) -> Result<()> {
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo
             .args(arguments)
             .arg("--target-dir")
             .arg(&self.target_dir)
-            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))
+            .current_dir(root())
             .env_remove("APP_BALLAST")
             .envs(variables.iter().map(|(name, value)| (name, value)));
         let status = cargo.status().context("cannot run cargo")?;
@@ -117,9 +130,7 @@ impl Programs {
         features: &[&str],
         variables: &[(&str, String)],
     ) -> Result<PathBuf> {
-        // Every variant of an application has the same path in the target directory: one at a time.
-        let lock = File::create(self.target_dir.join("boards/lock"))?;
-        lock.lock()?;
+        let _lock = self.lock()?;
         let common = ["build", "--quiet", "--package", package, "--target", TARGET, "--profile", "device"];
         self.cargo(&[&common, features].concat(), variables)?;
         let program = self.target_dir.join("boards").join(name);

@@ -1,7 +1,7 @@
 //! The provisioning block: what its one writer writes, its one reader reads; all else is refused.
 
 use trust::author::{AuthorError, ProvisioningRequest, Signer as _};
-use trust::provisioning::{MAX_PROVISIONING_BLOCK_LEN, ProvisioningBlock, UNPROVISIONED_SERIAL};
+use trust::provisioning::{Identity, MAX_PROVISIONING_BLOCK_LEN, ProvisioningBlock, UNPROVISIONED_SERIAL};
 use trust::{Anchor, Domain, ErrorKind, MAX_MINIMUM_SEQUENCE, Rights};
 
 use super::forge::{array, bstr, int, map, tstr};
@@ -84,6 +84,49 @@ fn what_is_written_is_read() {
         ([0xa1; 16], [0xc1; 16], [0xd1; 16])
     );
     assert_eq!(read.sequence_floor, 300);
+}
+
+/// Bytes of a block up to the end of the node address.
+fn front_len(identity: &Identity) -> usize {
+    let (serial_len, address) = (identity.serial().len(), identity.node_address);
+    5 + serial_len + usize::from(serial_len > 23) + 3 * 18 + 2 + usize::from(address > 23)
+}
+
+/// What an application reads is what the loader parsed, and the front of a block that the loader refuses is none.
+#[test]
+fn an_identity_is_read_from_every_block_and_from_nothing_else() {
+    let one = [root(1)];
+    for (serial_len, anchors, sequence_floor) in
+        [(1, &one[..], 0), (23, &one, 7), (24, &[], 0), (32, &[], 7), (31, &one, 1)]
+    {
+        let serial = "s".repeat(serial_len);
+        for node_address in [1, 23, 24, 239] {
+            let block =
+                ProvisioningRequest { serial: &serial, node_address, sequence_floor, ..request(anchors) }
+                    .encode()
+                    .unwrap();
+            let expected = ProvisioningBlock::parse(&block).unwrap().identity;
+            assert_eq!((expected.serial(), expected.node_address), (serial.as_str(), node_address));
+            assert_eq!(Identity::in_front_of(&block), Some((expected, !anchors.is_empty())));
+
+            let front = front_len(&expected);
+            for len in 0..front {
+                assert_eq!(Identity::in_front_of(&block[..len]), None, "{len}");
+            }
+            for (offset, value) in (0..front).flat_map(|offset| (0..=255).map(move |value| (offset, value))) {
+                let mut other = block.clone();
+                other[offset] = value;
+                let found = Identity::in_front_of(&other).map(|(identity, _)| identity);
+                match ProvisioningBlock::parse(&other) {
+                    Ok(block) => assert_eq!(found, Some(block.identity), "{offset}: {value:#04x}"),
+                    // A fault after a front that is whole.
+                    Err(error) if found.is_some_and(|found| error.position as usize >= front_len(&found)) => {
+                    }
+                    Err(error) => assert_eq!(found, None, "{offset}: {value:#04x}, {error:?}"),
+                }
+            }
+        }
+    }
 }
 
 #[test]

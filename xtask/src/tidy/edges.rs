@@ -23,6 +23,7 @@ const ALLOWED: [(&str, &[&str]); 22] = [
         "bootloader",
         &["trust", "firmware-image", "suit-manifest", "update-protocol", "device-harness", "flash-model"],
     ),
+    ("anchorage-app", &["bootloader", "update-protocol"]),
     ("flash-model", &[]),
     ("device-harness", &["bootloader", "flash-model", "suit-manifest", "trust", "update-protocol"]),
     (

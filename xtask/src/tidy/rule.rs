@@ -28,8 +28,8 @@ rules! {
     HeapFeature "no device build turns on a feature for a heap, std, hosts or tests";
     HeapInDeviceCode "code that a device runs names neither alloc nor std";
     Allocator "no allocator in the device's product";
-    UnsafeOutsideBoards "unsafe is written in bootloader/boards only";
-    ForbidUnsafe "each crate root outside of the boards forbids unsafe code";
+    UnsafeOutsideBoards "unsafe is written in bootloader/boards and anchorage-app only";
+    ForbidUnsafe "each crate root outside of the boards and the C library forbids unsafe code";
     LibraryLint "each library warns of missing documentation, # Errors sections and #[must_use]";
     EmptyCrate "each crate does something";
     NotRust "each .rs file is Rust";

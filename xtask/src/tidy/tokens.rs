@@ -9,10 +9,12 @@ use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 
 use super::{Finding, MAX_LINES, Rule};
 
-/// Here, and nowhere else, may `unsafe` be written; every use says why it is sound (clippy checks that).
-const UNSAFE_ALLOWED: &str = "bootloader/boards/";
+/// Here, and nowhere else, may `unsafe` be written: at the hardware, and at the border to C. Every use says why it is sound
+/// (clippy checks that).
+const UNSAFE_ALLOWED: [&str; 2] = ["bootloader/boards/", "anchorage-app/"];
 /// Sources that run on a device: no heap and no operating system.
-const HEAP_FREE: [&str; 11] = [
+const HEAP_FREE: [&str; 12] = [
+    "anchorage-app/src/",
     "trust/src/",
     "firmware-image/src/",
     "suit-manifest/src/",
@@ -26,7 +28,7 @@ const HEAP_FREE: [&str; 11] = [
     "bootloader/boards/qemu-mps2-an386-app/src/",
 ];
 /// With an allocator here a device build would link whatever asks for a heap, and prove nothing by that.
-const WITHOUT_ALLOCATOR: &str = "bootloader/";
+const WITHOUT_ALLOCATOR: [&str; 2] = ["bootloader/", "anchorage-app/"];
 /// Crates only a heap or an operating system can give.
 const HEAP_CRATES: [&str; 2] = ["alloc", "std"];
 /// Macros that say the work is not done.
@@ -114,7 +116,7 @@ fn check_crate_root(
     if !source.is_crate_root() {
         return;
     }
-    if !source.is_below(UNSAFE_ALLOWED) && !forbids_unsafe(tokens) {
+    if !UNSAFE_ALLOWED.iter().any(|place| source.is_below(place)) && !forbids_unsafe(tokens) {
         findings.push(Finding::new(Rule::ForbidUnsafe, source.place(), 0, "has no #![forbid(unsafe_code)]"));
     }
     if source.path.ends_with("src/lib.rs") && !PROGRAMS.iter().any(|program| source.is_below(program)) {
@@ -335,7 +337,9 @@ impl Walk<'_> {
             self.report(Rule::IgnoredTest, &tree, "an ignored test");
         }
         let place = TokenTree::Group(attribute.clone());
-        if self.source.is_below(WITHOUT_ALLOCATOR) && mentions(attribute, "global_allocator") {
+        if WITHOUT_ALLOCATOR.iter().any(|place| self.source.is_below(place))
+            && mentions(attribute, "global_allocator")
+        {
             self.report(Rule::Allocator, &place, "an allocator in the device's product");
         }
         if let Some(named) = inclusion::of_attribute(attribute) {
@@ -358,8 +362,8 @@ impl Walk<'_> {
         for named in inclusion::of_macro(trees, index) {
             self.inclusion(tree, &named);
         }
-        if word == "unsafe" && !self.source.is_below(UNSAFE_ALLOWED) {
-            self.report(Rule::UnsafeOutsideBoards, tree, "`unsafe` outside the boards");
+        if word == "unsafe" && !UNSAFE_ALLOWED.iter().any(|place| self.source.is_below(place)) {
+            self.report(Rule::UnsafeOutsideBoards, tree, "`unsafe` outside the boards and the C library");
         }
         if UNFINISHED.contains(&word.as_str()) && next(1, '!') {
             self.report(Rule::Unfinished, tree, format!("`{word}!` in finished code"));

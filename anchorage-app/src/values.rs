@@ -1,0 +1,113 @@
+//! What the functions give back, as C has it.
+
+use bootloader::provisioning::Identity;
+use update_protocol::profile::{DEFAULT_NODE_ADDRESS, MAX_TEXT_LEN, StateRecord, UNPROVISIONED_SERIAL};
+
+/// `anchorage_result`. The numbers are stable.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(i32)]
+pub enum CResult {
+    /// Done.
+    Ok = 0,
+    /// There was no trial: nothing was written.
+    AlreadyConfirmed = 1,
+    /// A pointer is null or not aligned, or a callback is missing.
+    Pointer = 2,
+    /// The layout is not one that was generated, or its word does not suit.
+    Layout = 3,
+    /// The application was not opened.
+    NotOpen = 4,
+    /// The device has no readable provisioning block: it has no identity.
+    NotProvisioned = 5,
+    /// The flash did not take the record: the trial goes on, and the next reset reverts.
+    Flash = 6,
+    /// The journal has a trial, but not of a program that was handed over to.
+    NotHandedOver = 7,
+}
+
+impl CResult {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 8] = [
+        Self::Ok,
+        Self::AlreadyConfirmed,
+        Self::Pointer,
+        Self::Layout,
+        Self::NotOpen,
+        Self::NotProvisioned,
+        Self::Flash,
+        Self::NotHandedOver,
+    ];
+}
+
+/// `anchorage_state`.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CState {
+    /// Sequence number of the image that runs.
+    pub sequence: u64,
+    /// Lowest sequence number that may be installed.
+    pub floor: u64,
+    /// Manifest digest of the image that runs.
+    pub digest: [u8; 32],
+    /// Why the last release was reverted or dropped (docs/errors.md), 0 if it was not.
+    pub reason: u16,
+    /// State of the image that runs: 1 confirmed, 2 on trial.
+    pub image: u8,
+    /// Zero.
+    pub reserved: u8,
+}
+
+impl CState {
+    pub(crate) fn of(record: &StateRecord) -> Self {
+        Self {
+            sequence: record.active_sequence,
+            floor: record.sequence_floor,
+            digest: record.active_digest,
+            reason: record.reason,
+            image: record.image as u8,
+            reserved: 0,
+        }
+    }
+}
+
+/// Bytes of a serial with its end.
+pub const SERIAL_LEN: usize = MAX_TEXT_LEN + 1;
+
+/// `anchorage_identity`.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CIdentity {
+    /// Vendor id.
+    pub vendor: [u8; 16],
+    /// Class id.
+    pub class_id: [u8; 16],
+    /// Device id.
+    pub device: [u8; 16],
+    /// Serial, ended by a zero.
+    pub serial: [u8; SERIAL_LEN],
+    /// Address on the bus.
+    pub node_address: u8,
+}
+
+impl CIdentity {
+    /// That of a device; one without has the serial and the address of a device in factory state.
+    pub(crate) fn of(identity: Option<&Identity>) -> Self {
+        let mut out = Self {
+            vendor: [0; 16],
+            class_id: [0; 16],
+            device: [0; 16],
+            serial: [0; SERIAL_LEN],
+            node_address: DEFAULT_NODE_ADDRESS,
+        };
+        let mut serial = UNPROVISIONED_SERIAL.as_bytes();
+        if let Some(identity) = identity {
+            serial = identity.serial_bytes();
+            (out.vendor, out.class_id, out.device) = (identity.vendor, identity.class, identity.device);
+            out.node_address = identity.node_address;
+        }
+        for (to, from) in out.serial.iter_mut().zip(serial) {
+            *to = *from;
+        }
+        out
+    }
+}
