@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use bootloader::mailbox::SILENT_RESETS_MAX;
 use can_bus::{Bus, Ended, Flow, IsoTpChannel, Tester};
-use device_harness::factory::{Factory, provisioning_block};
+use device_harness::factory::{self, Factory, provisioning_block};
 use emulator::{Application, Behaviour, Board, Programs, parent_death};
 use qemu_mps2_an386_layout as layout;
 use suit_manifest::Reason;
@@ -110,6 +110,22 @@ impl Bench {
         let elf =
             self.programs.application(&Application { version, behaviour, ballast_len: Some(BALLAST_LEN) })?;
         let image = emulator::image(&elf)?;
+        Ok(Release { envelope: self.factory.envelope(sequence, &image), image })
+    }
+
+    /// A release of the application in C.
+    fn c_release(&self, sequence: u64, confirms: bool) -> Result<Release> {
+        let version = format!("{sequence}.0.0");
+        let elf = self.programs.c_application(&version, confirms)?;
+        // As its maker makes it.
+        let folder = tempfile::tempdir()?;
+        let (envelope, bytes) = (folder.path().join("unsigned.suit"), folder.path().join("app.bin"));
+        let mut tool = std::process::Command::new(xtask::build_programs()?.join("manifest-tool"));
+        tool.args(["create", "--vendor", "example.com", "--class", "node", "--version", &version]);
+        tool.arg("--sequence").arg(sequence.to_string()).arg("--image").arg(&elf);
+        let output = tool.arg("--out").arg(envelope).arg("--image-out").arg(&bytes).output()?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let image = std::fs::read(bytes)?;
         Ok(Release { envelope: self.factory.envelope(sequence, &image), image })
     }
 
@@ -354,6 +370,59 @@ fn a_device_lives_on_the_cortex_m4() -> Result<()> {
         used <= layout::LOADER_STACK_LEN - STACK_RESERVE,
         "{used} bytes of the loader's stack are in use"
     );
+    Ok(())
+}
+
+/// Applications in C: installed and confirmed, updated over the bus with a power cut half-way, and reverted.
+#[test]
+fn a_device_with_applications_in_c_lives_on_the_cortex_m4() -> Result<()> {
+    ensure!(emulator::is_installed(), "{} is not on this machine (Debian: qemu-system-arm)", emulator::QEMU);
+    let programs = programs()?;
+    let loader = programs.loader()?;
+    let folder = tempfile::tempdir()?;
+    let board = Board::power_on(&loader, &folder.path().join("flash"))?;
+    let mut bench = Bench::new(Device::Board(board), programs)?;
+    bench.provision()?;
+    let first = bench.c_release(1, true)?;
+    bench.install(&first)?;
+    bench.expect_confirmed("1.0.0", 1)?;
+    let serial = bench.on(async |tester| Ok(tester.read(did::SERIAL).await?))?;
+    ensure!(serial == b"A-0001", "another serial: {serial:?}");
+    let identity = bench.on(async |tester| Ok(tester.read(did::IDENTITY).await?))?;
+    ensure!(identity == [factory::VENDOR, factory::CLASS, factory::DEVICE].concat(), "{identity:?}");
+
+    let second = bench.c_release(2, true)?;
+    bench.install_half(&second)?;
+    bench.cut_power()?;
+    bench.device.restore_power()?;
+    bench.expect_confirmed("1.0.0", 1)?;
+    bench.install(&second)?;
+    bench.expect_confirmed("2.0.0", 2)?;
+
+    let silent = bench.c_release(3, false)?;
+    bench.install(&silent)?;
+    let trial = bench.wait_for(Mode::Application)?;
+    ensure!(bench.version()? == "3.0.0" && trial.image == ImageState::Trial, "{trial:?}");
+    ensure!(trial.sequence_floor == 2, "the floor rose before the confirmation: {trial:?}");
+    bench.on(async |tester| Ok(tester.hard_reset().await?))?;
+    let reverted = bench.expect_confirmed("2.0.0", 2)?;
+    ensure!(reverted.reason == Reason::TrialNotConfirmed.code(), "{reverted:?}");
+
+    // An application in Rust takes its place, and the other way round.
+    let rust = bench.release(4, Behaviour::Confirms)?;
+    bench.install(&rust)?;
+    bench.expect_confirmed("4.0.0", 4)?;
+    let c = bench.c_release(5, true)?;
+    bench.install(&c)?;
+    bench.expect_confirmed("5.0.0", 5)?;
+
+    // It says that it is alive: any number of resets, and the loader never listens.
+    for _ in 0..=SILENT_RESETS_MAX {
+        std::thread::sleep(Duration::from_secs(4));
+        bench.on(async |tester| Ok(tester.hard_reset().await?))?;
+        let state = bench.wait_for(Mode::Application)?;
+        ensure!(!state.flags.listening, "{state:?}");
+    }
     Ok(())
 }
 

@@ -5,7 +5,7 @@
 use std::error::Error;
 
 use qemu_mps2_an386_layout as layout;
-use qemu_mps2_an386_layout::linker::Program;
+use qemu_mps2_an386_layout::linker::{APPLICATION, Program};
 
 const DEFAULT_VERSION: &str = "0.1.0";
 const DESCRIPTOR_START: u32 = layout::IMAGE_START + layout::APP_DESCRIPTOR_OFFSET;
@@ -13,14 +13,8 @@ const DEFAULT_BALLAST_LEN: usize = 160 * 1024;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=build.rs");
-    Program {
-        code_start: layout::IMAGE_START,
-        code_len: layout::IMAGE_LEN_MAX,
-        text_start: Some(DESCRIPTOR_START + layout::APP_DESCRIPTOR_LEN),
-        ram_len: layout::APP_RAM_LEN,
-        stack_len: layout::APP_STACK_LEN,
-    }
-    .link(&[("descriptor.x", descriptor_x())])?;
+    Program { text_start: Some(DESCRIPTOR_START + layout::APP_DESCRIPTOR_LEN), ..APPLICATION }
+        .link(&[("descriptor.x", descriptor_x())])?;
 
     let version = variable("APP_VERSION")?.unwrap_or_else(|| DEFAULT_VERSION.to_owned());
     let behaviour = match variable("APP_CONFIRM")?.as_deref() {

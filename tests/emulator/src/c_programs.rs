@@ -3,9 +3,17 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use anchorage_app::header::Board;
 use anyhow::{Context as _, Result, ensure};
+use qemu_mps2_an386_layout as layout;
+use qemu_mps2_an386_support::LAYOUT;
 
 use crate::Programs;
+
+/// GCC for Arm (Debian: gcc-arm-none-eabi).
+pub const GCC_ARM: &str = "arm-none-eabi-gcc";
+/// Bytes of a word of the board's flash.
+const FLASH_WORD: u32 = 8;
 
 /// The package of the library, and its archive.
 const LIBRARY: &str = "anchorage-app";
@@ -42,6 +50,54 @@ impl Programs {
         }
         std::fs::rename(&unfinished, &archive)?;
         Ok(archive)
+    }
+}
+
+/// The sources of the C application.
+const SOURCES: [&str; 5] = ["startup.c", "memory.c", "board.c", "uds.c", "main.c"];
+/// A Cortex-M4 with a floating-point unit, as the library's target has it; no C library.
+const GCC_OPTIONS: [&str; 17] = [
+    "-std=c11",
+    "-Os",
+    "-mcpu=cortex-m4",
+    "-mthumb",
+    "-mfloat-abi=hard",
+    "-mfpu=fpv4-sp-d16",
+    "-ffreestanding",
+    "-fno-tree-loop-distribute-patterns",
+    "-ffunction-sections",
+    "-fdata-sections",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-pedantic",
+    "-nostdlib",
+    "-Wl,--gc-sections,--nmagic,-z,noexecstack",
+    "-T",
+];
+
+impl Programs {
+    /// The application in C, an ELF; its headers and linker script are generated from the board's layout.
+    pub fn c_application(&self, version: &str, confirms: bool) -> Result<PathBuf> {
+        let library = self.c_library(Some(crate::TARGET))?;
+        let generated = self.target_dir.join("boards/c-app");
+        std::fs::create_dir_all(&generated)?;
+        let board = Board { layout: &LAYOUT, word: FLASH_WORD, mailbox: layout::MAILBOX_START };
+        let program = generated.join(format!("app-{version}-{confirms}.elf"));
+        let _lock = self.lock()?;
+        std::fs::write(generated.join("anchorage_layout.h"), board.layout_h())?;
+        std::fs::write(generated.join("memory.x"), layout::linker::APPLICATION.memory_x())?;
+        let sources = crate::root().join("bootloader/boards/qemu-mps2-an386-c-app");
+        let mut gcc = Command::new(GCC_ARM);
+        gcc.args(GCC_OPTIONS).arg(sources.join("application.ld"));
+        gcc.arg(format!("-DAPP_VERSION=\"{version}\"")).arg(format!("-DAPP_CONFIRMS={}", u8::from(confirms)));
+        gcc.arg("-I").arg(crate::root().join(LIBRARY).join("include"));
+        for option in ["-I", "-L"] {
+            gcc.arg(option).arg(&generated);
+        }
+        gcc.args(SOURCES.map(|source| sources.join(source))).arg(library).args(["-lgcc", "-o"]);
+        output(gcc.arg(&program))?;
+        Ok(program)
     }
 }
 

@@ -39,7 +39,7 @@ const ALLOWED: [(&str, &[&str]); 22] = [
             "update-protocol",
         ],
     ),
-    ("emulator", &["qemu-mps2-an386-layout"]),
+    ("emulator", &["anchorage-app", "qemu-mps2-an386-layout", "qemu-mps2-an386-support"]),
     (
         "fault-injection",
         &[

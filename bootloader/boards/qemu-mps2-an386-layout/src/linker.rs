@@ -22,9 +22,19 @@ pub struct Program {
     pub stack_len: u32,
 }
 
+/// The application, in Rust or in C: its code from the image's start on.
+pub const APPLICATION: Program = Program {
+    code_start: crate::IMAGE_START,
+    code_len: crate::IMAGE_LEN_MAX,
+    text_start: None,
+    ram_len: crate::APP_RAM_LEN,
+    stack_len: crate::APP_STACK_LEN,
+};
+
 impl Program {
-    /// The text of memory.x.
-    fn memory_x(&self) -> String {
+    /// The text of memory.x. Its assertions name symbols that the program's own linker script has to define.
+    #[must_use]
+    pub fn memory_x(&self) -> String {
         let Self { code_start, code_len, text_start, ram_len, stack_len } = *self;
         let stack_end = crate::RAM_START;
         let stack_start = stack_end + stack_len;
