@@ -21,6 +21,7 @@ use crate::envelope::{AUTHENTICATION_WRAPPER, ENVELOPE_TAG, Envelope, MANIFEST, 
 use crate::error::{Error, ErrorKind};
 use crate::limits::{MAX_ENVELOPE_HEAD_LEN, MAX_URI_LEN};
 use crate::manifest::{INSTALL, Manifest, PAYLOAD_FETCH, TEXT};
+use crate::structure::Bounds;
 use crate::text::{ComponentText, ManifestText};
 
 pub use inspect::{Inspection, inspect};
@@ -188,7 +189,7 @@ fn check_authority(parsed: &Envelope<'_>, credential: &[u8]) -> Result<(), Autho
         return Err(AuthorError::Role);
     }
     may_sign_manifests(claims.scope()).map_err(|kind| Error::new(kind, parsed.wrapper().base))?;
-    Manifest::read(parsed, Some((&claims, None)))?.text()?;
+    Manifest::read(parsed, Some(Bounds { credential: &claims, list: None }))?.text()?;
     Ok(())
 }
 

@@ -11,6 +11,7 @@ use crate::error::{Error, ErrorKind};
 use crate::limits::MAX_ENVELOPE_LEN;
 use crate::manifest::{INSTALL, Manifest, PAYLOAD_FETCH, TEXT};
 use crate::span::Wrapped;
+use crate::structure::Bounds;
 
 /// CBOR tag of SUIT_Envelope.
 pub(crate) const ENVELOPE_TAG: u64 = 107;
@@ -149,7 +150,7 @@ impl<'a> Envelope<'a> {
     #[inline(never)]
     fn read(&self, authority: Authority<'a>, store: &TrustStore<'_>) -> Result<Authenticated<'a>, Error> {
         let credential = authority.credential();
-        let manifest = Manifest::read(self, Some((credential, store.list_of(credential.domain()))))?;
+        let manifest = Manifest::read(self, Some(Bounds { credential, list: store.list_of(credential.domain()) }))?;
         Ok(Authenticated { manifest, digest: self.digest, wrapped_manifest: self.manifest.item, authority })
     }
 

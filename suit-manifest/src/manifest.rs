@@ -4,7 +4,6 @@
 //! every severed member that is present.
 
 use trust::cbor::{Major, Reader, Span, Utf8, bit};
-use trust::{CredentialClaims, RevocationList};
 
 use crate::digest::Digest;
 use crate::envelope::{Envelope, Severable};
@@ -141,33 +140,31 @@ impl<'a> Manifest<'a> {
         }
     }
 
-    /// Reads and checks the manifest of an envelope whose signature holds, or that is being written.
-    pub(crate) fn read(
-        envelope: &Envelope<'a>,
-        authority: Option<(&CredentialClaims<'_>, Option<&RevocationList<'_>>)>,
-    ) -> Result<Self, Error> {
+    /// The manifest of an envelope whose signature holds, or that is being written; checked as a whole.
+    pub(crate) fn read(envelope: &Envelope<'a>, authority: Option<Bounds<'_>>) -> Result<Self, Error> {
         let manifest = Self::read_members(envelope)?;
-        let bounds = authority.map(|(credential, list)| Bounds {
-            credential,
-            list,
-            sequence_number: manifest.sequence_number,
-        });
+        manifest.check(authority)?;
+        Ok(manifest)
+    }
+
+    #[inline(never)]
+    fn check(&self, bounds: Option<Bounds<'_>>) -> Result<(), Error> {
         // Section 6.1 bounds a sequence number from below only; a number that nothing exceeds ends a class of
         // devices.
-        if let Some((credential, _)) = authority
-            && manifest.sequence_number > credential.sequence_ceiling()
-        {
-            return Err(Error::new(ErrorKind::SequenceAboveCeiling, manifest.sequence_number_position));
+        if bounds.is_some_and(|bounds| self.sequence_number > bounds.credential.sequence_ceiling()) {
+            return Err(Error::new(ErrorKind::SequenceAboveCeiling, self.sequence_number_position));
         }
-        let several_components = manifest.components.len() > 1;
-        let rules = SequenceCheck { shared: false, several_components, bounds };
-        SequenceCheck { shared: true, ..rules }.section(manifest.shared)?;
-        let check = |section: Option<Span<'_>>| section.map_or(Ok(()), |sequence| rules.section(sequence));
-        check(manifest.validate)?;
-        check(manifest.invoke)?;
-        check(manifest.severable.payload_fetch.here())?;
-        check(manifest.severable.install.here())?;
-        Ok(manifest)
+        let rules = SequenceCheck {
+            several_components: self.components.len() > 1,
+            sequence_number: self.sequence_number,
+            bounds,
+        };
+        rules.section(Some(self.shared), true)?;
+        let Severable { payload_fetch, install, .. } = self.severable;
+        for section in [self.validate, self.invoke, payload_fetch.here(), install.here()] {
+            rules.section(section, false)?;
+        }
+        Ok(())
     }
 
     #[inline(never)]

@@ -17,24 +17,24 @@ pub(crate) struct Bounds<'c> {
     pub(crate) credential: &'c CredentialClaims<'c>,
     /// The revocation list of the credential's domain.
     pub(crate) list: Option<&'c RevocationList<'c>>,
-    pub(crate) sequence_number: u64,
 }
 
 /// The check of one sequence and those inside it.
 #[derive(Clone, Copy)]
 pub(crate) struct SequenceCheck<'c> {
-    /// The sequence is the shared sequence or lies in it.
-    pub(crate) shared: bool,
     /// The manifest has more than one component.
     pub(crate) several_components: bool,
+    /// Of the manifest.
+    pub(crate) sequence_number: u64,
     /// `None` while a manifest is being written and has no signer yet.
     pub(crate) bounds: Option<Bounds<'c>>,
 }
 
 impl SequenceCheck<'_> {
-    /// Checks a section or the shared sequence.
+    /// Checks a section, if the manifest has it, or the shared sequence.
     #[inline(never)]
-    pub(crate) fn section(&self, sequence: Span<'_>) -> Result<(), Error> {
+    pub(crate) fn section(&self, sequence: Option<Span<'_>>, shared: bool) -> Result<(), Error> {
+        let Some(sequence) = sequence else { return Ok(()) };
         let mut reader = sequence.reader();
         // Section 6.2: with more than one component each sequence begins with set-component-index.
         if self.several_components {
@@ -44,31 +44,31 @@ impl SequenceCheck<'_> {
             }
             reader = sequence.reader();
         }
-        self.sequence(&mut reader, MAX_NESTING)?;
+        self.sequence(&mut reader, shared, MAX_NESTING)?;
         Ok(reader.finish()?)
     }
 
     #[inline(never)]
-    fn sequence(&self, reader: &mut Reader<'_>, nesting_left: usize) -> Result<(), Error> {
+    fn sequence(&self, reader: &mut Reader<'_>, shared: bool, nesting_left: usize) -> Result<(), Error> {
         let start = reader.position();
         let too_deep = Error::of(reader, ErrorKind::NestingTooDeep, start);
         let nesting_left = nesting_left.checked_sub(1).ok_or(too_deep)?;
         for _ in 0..commands(reader) {
             let position = reader.position();
             let command = Command::from_code(reader.label());
-            if self.shared && !command.may_be_shared() {
+            if shared && !command.may_be_shared() {
                 return Err(Error::of(reader, ErrorKind::CommandNotShared, position));
             }
             match command {
                 Command::Condition(_) | Command::Fetch | Command::Invoke => read_reporting_policy(reader),
                 Command::SetComponentIndex => read_component_index(reader, &mut |_| Ok(())).map(drop)?,
                 Command::OverrideParameters => self.parameters(reader)?,
-                Command::RunSequence => self.embedded(reader, nesting_left)?,
+                Command::RunSequence => self.embedded(reader, shared, nesting_left)?,
                 Command::TryEach => {
                     let mut alternatives = alternatives(reader);
                     while let Some(alternative) = alternatives.next(reader) {
                         if alternative == Alternative::Sequence {
-                            self.embedded(reader, nesting_left)?;
+                            self.embedded(reader, shared, nesting_left)?;
                         }
                     }
                 }
@@ -79,8 +79,8 @@ impl SequenceCheck<'_> {
         Ok(())
     }
 
-    fn embedded(&self, reader: &mut Reader<'_>, nesting_left: usize) -> Result<(), Error> {
-        reader.embedded(|reader| self.sequence(reader, nesting_left))
+    fn embedded(&self, reader: &mut Reader<'_>, shared: bool, nesting_left: usize) -> Result<(), Error> {
+        reader.embedded(|reader| self.sequence(reader, shared, nesting_left))
     }
 
     fn parameters(&self, reader: &mut Reader<'_>) -> Result<(), Error> {
@@ -97,7 +97,7 @@ impl SequenceCheck<'_> {
                 // The scope has one vendor, so that this is every pair of vendor and class that can be set.
                 Parameter::ClassId(id) => {
                     let minimum = bounds.list.and_then(|list| list.minimum_sequence(scope.vendor(), id));
-                    if minimum.is_none_or(|minimum| bounds.sequence_number >= minimum) {
+                    if minimum.is_none_or(|minimum| self.sequence_number >= minimum) {
                         continue;
                     }
                     ErrorKind::SequenceBelowMinimum

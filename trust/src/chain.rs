@@ -84,6 +84,7 @@ pub fn claimed_issuer(sign1: &[u8]) -> Result<Kid, Error> {
 /// `kcwt`; the kind that names the fault of a malformed or unsupported signature; those of [`Credential::verify`];
 /// [`ErrorKind::KeyMismatch`] when `kid` names another key than the credential certifies;
 /// [`ErrorKind::SignatureInvalid`].
+#[inline(never)]
 pub fn verify_chained_sign1<'a>(
     sign1: &'a [u8],
     detached_payload: &[u8],

@@ -5,7 +5,7 @@ use core::ops::Deref;
 use crate::anchor::Domain;
 use crate::cbor::{Reader, Utf8};
 use crate::error::{Error, ErrorKind};
-use crate::key::{Commitment, Kid, PublicKey};
+use crate::key::{Commitment, KID_LEN, Kid, PublicKey};
 use crate::record::{
     CLAIM_CEILING, CLAIM_CNF, CLAIM_CTI, CLAIM_EXP, CLAIM_GENERATION, CLAIM_IAT, CLAIM_ISS, CLAIM_NBF,
     CLAIM_ROLE, CLAIM_SCOPE, CLAIM_SUB, MAX_CREDENTIAL_LEN, MAX_NAME_LEN, Record, bit, is_ignorable,
@@ -86,7 +86,9 @@ impl<'a> Credential<'a> {
         let record = Record::open(cwt, base, TYP_CREDENTIAL, MAX_CREDENTIAL_LEN)?;
         let (anchor, commitment) = record.verify(store.anchors(), store.right_to_certify(role))?;
         let domain = anchor.domain();
-        let claims = CredentialClaims::read(&record)?;
+        let mut credential = Self { claims: CredentialClaims::VACANT, domain, commitment };
+        let claims = &mut credential.claims;
+        claims.read_from(&record)?;
 
         let refuse = |kind| Err(Error::new(kind, base));
         if claims.role != role {
@@ -119,7 +121,7 @@ impl<'a> Credential<'a> {
                 return refuse(ErrorKind::CredentialExpired);
             }
         }
-        Ok(Self { claims, domain, commitment })
+        Ok(credential)
     }
 
     /// The domain of the anchor that certified it.
@@ -215,56 +217,65 @@ impl<'a> CredentialClaims<'a> {
         self.ceiling
     }
 
-    #[inline(never)]
+    /// A placeholder; no function returns it.
+    const VACANT: Self = Self {
+        issuer_kid: Kid([0; KID_LEN]),
+        iss: Utf8::EMPTY,
+        sub: Utf8::EMPTY,
+        expires: None,
+        not_before: None,
+        issued_at: UnixTime(0),
+        cti: &[0; 16],
+        key: PublicKey::VACANT,
+        role: Role::Release,
+        scope: Scope::VACANT,
+        generation: 0,
+        ceiling: 0,
+    };
+
+    #[cfg(feature = "author")]
     pub(crate) fn read(record: &Record<'a>) -> Result<Self, Error> {
+        let mut claims = Self::VACANT;
+        claims.read_from(record)?;
+        Ok(claims)
+    }
+
+    /// Reads them in place: a device has no room for copies.
+    #[inline(never)]
+    fn read_from(&mut self, record: &Record<'a>) -> Result<(), Error> {
+        self.issuer_kid = record.issuer_kid();
         let mut reader = record.claims();
         let reader = &mut reader;
-        // One place for the claims, and a bit for each: a device has no room for options.
-        let mut claims = Self {
-            issuer_kid: record.issuer_kid(),
-            iss: Utf8::EMPTY,
-            sub: Utf8::EMPTY,
-            expires: None,
-            not_before: None,
-            issued_at: UnixTime(0),
-            cti: &[0; 16],
-            key: PublicKey::VACANT,
-            role: Role::Release,
-            scope: Scope::VACANT,
-            generation: 0,
-            ceiling: 0,
-        };
         let mut seen = 0;
         let mut entries = reader.map();
         while let Some(claim) = entries.next_label(reader) {
             seen |= bit(claim);
             let start = reader.position();
             match claim {
-                CLAIM_ISS => claims.iss = reader.name(MAX_NAME_LEN),
-                CLAIM_SUB => claims.sub = reader.name(MAX_NAME_LEN),
-                CLAIM_EXP => claims.expires = Some(UnixTime(reader.uint())),
-                CLAIM_NBF => claims.not_before = Some(UnixTime(reader.uint())),
-                CLAIM_IAT => claims.issued_at = UnixTime(reader.uint()),
-                CLAIM_CTI => claims.cti = reader.byte_array(),
-                CLAIM_CNF => claims.key = read_confirmation(reader),
-                CLAIM_ROLE => claims.role = Role::read(reader),
-                CLAIM_SCOPE => claims.scope = Scope::read(reader),
-                CLAIM_GENERATION => claims.generation = read_generation(reader),
+                CLAIM_ISS => self.iss = reader.name(MAX_NAME_LEN),
+                CLAIM_SUB => self.sub = reader.name(MAX_NAME_LEN),
+                CLAIM_EXP => self.expires = Some(UnixTime(reader.uint())),
+                CLAIM_NBF => self.not_before = Some(UnixTime(reader.uint())),
+                CLAIM_IAT => self.issued_at = UnixTime(reader.uint()),
+                CLAIM_CTI => self.cti = reader.byte_array(),
+                CLAIM_CNF => self.key = read_confirmation(reader),
+                CLAIM_ROLE => self.role = Role::read(reader),
+                CLAIM_SCOPE => self.scope = Scope::read(reader),
+                CLAIM_GENERATION => self.generation = read_generation(reader),
                 // The role stands before it. For another one it would bound nothing.
-                CLAIM_CEILING if claims.role == Role::Release => {
-                    claims.ceiling = reader.uint_within(1, MAX_SEQUENCE_CEILING);
+                CLAIM_CEILING if self.role == Role::Release => {
+                    self.ceiling = reader.uint_within(1, MAX_SEQUENCE_CEILING);
                 }
                 claim if is_ignorable(claim) => reader.skip(),
                 _ => reader.refuse(ErrorKind::UnknownKey, start),
             }
         }
         reader.expect_end();
-        let ceiling = if claims.role == Role::Release { bit(CLAIM_CEILING) } else { 0 };
+        let ceiling = if self.role == Role::Release { bit(CLAIM_CEILING) } else { 0 };
         if (REQUIRED | ceiling) & !seen != 0 {
             reader.refuse(ErrorKind::MissingKey, reader.position());
         }
-        reader.check()?;
-        Ok(claims)
+        reader.check()
     }
 }
 

@@ -58,15 +58,13 @@ impl<'a> Inspection<'a> {
         reader.array_of(4);
         reader.bytes();
         let mut headers = reader.map();
-        let mut credential = None;
         while let Some(label) = headers.next_label(&mut reader) {
             let value = reader.item();
-            if label == KCWT {
-                credential = Some(value);
+            if label == KCWT && reader.check().is_ok() {
+                return Some(value);
             }
         }
-        reader.check().ok()?;
-        credential
+        None
     }
 
     /// The image that the manifest installs.
