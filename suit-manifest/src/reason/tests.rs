@@ -92,6 +92,7 @@ const FROZEN: &[(u16, &str, u8, u8)] = &[
     (0x0315, "provisioning-device-keys", 11, 7),
     (0x0316, "provisioning-policy", 11, 7),
     (0x0317, "provisioning-identity-credential", 11, 7),
+    (0x0318, "application-silent", 11, 7),
 ];
 
 #[test]
