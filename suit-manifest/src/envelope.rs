@@ -150,7 +150,8 @@ impl<'a> Envelope<'a> {
     #[inline(never)]
     fn read(&self, authority: Authority<'a>, store: &TrustStore<'_>) -> Result<Authenticated<'a>, Error> {
         let credential = authority.credential();
-        let manifest = Manifest::read(self, Some(Bounds { credential, list: store.list_of(credential.domain()) }))?;
+        let manifest =
+            Manifest::read(self, Some(Bounds { credential, list: store.list_of(credential.domain()) }))?;
         Ok(Authenticated { manifest, digest: self.digest, wrapped_manifest: self.manifest.item, authority })
     }
 

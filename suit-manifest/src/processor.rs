@@ -24,7 +24,7 @@ use crate::manifest::{ComponentId, Components, Manifest, Section};
 use crate::parameter::{Parameter, Parameters};
 use crate::reason::Reason;
 use crate::structure::{Alternative, IndexForm, alternatives, parameter_map, read_component_index};
-use frame::{Caller, Frame, IndexRule, Selection};
+use frame::{Call, Caller, Frame, IndexRule, Selection, first_command};
 
 /// The reason for which the platform could not answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -138,7 +138,9 @@ pub struct Processor<'a> {
     shared: Span<'a>,
     section: Option<Span<'a>>,
     stage: Stage,
-    frames: [Option<Frame<'a>>; MAX_NESTING],
+    /// The sequences in execution, the innermost last; `depth` of them.
+    frames: [Frame<'a>; MAX_NESTING],
+    depth: usize,
     parameters: [Parameters<'a>; MAX_COMPONENTS],
     steps_left: u16,
     vendor_held: bool,
@@ -164,7 +166,8 @@ impl<'a> Processor<'a> {
             shared: manifest.shared(),
             section: manifest.section(section)?,
             stage: Stage::Start,
-            frames: [const { None }; MAX_NESTING],
+            frames: [const { Frame::VACANT }; MAX_NESTING],
+            depth: 0,
             parameters: [Parameters::default(); MAX_COMPONENTS],
             steps_left: MAX_STEPS,
             vendor_held: false,
@@ -248,7 +251,7 @@ impl<'a> Processor<'a> {
                     if self.components.iter().any(|id| !platform.supports(&id)) {
                         return Err(Error::new(ErrorKind::ComponentUnsupported, self.shared.base));
                     }
-                    self.push(Frame::top(self.shared)?)?;
+                    self.call(self.shared, Call::SECTION)?;
                     self.stage = Stage::Shared;
                 }
                 Stage::Shared | Stage::Section => {}
@@ -265,7 +268,7 @@ impl<'a> Processor<'a> {
                     return Err(Error::new(ErrorKind::IdentityUnchecked, self.shared.base));
                 }
                 (Stage::Shared, Some(section)) => {
-                    self.push(Frame::top(section)?)?;
+                    self.call(section, Call::SECTION)?;
                     Stage::Section
                 }
                 _ => Stage::Done,
@@ -318,7 +321,8 @@ impl<'a> Processor<'a> {
                         let first = reader.span();
                         reader.check()?;
                         let caller = Caller::TryEach { left, rest: reader.left() };
-                        self.push(Frame::nested(first, caller, component, true, strict_order, index_rule)?)?;
+                        let call = Call { caller, component, soft_failure: true, strict_order, index_rule };
+                        self.call(first, call)?;
                     }
                     Some(Alternative::Nil) | None => {
                         reader.check()?;
@@ -335,7 +339,9 @@ impl<'a> Processor<'a> {
                 };
                 let body = reader.span();
                 reader.check()?;
-                self.push(Frame::nested(body, Caller::RunSequence, component, false, true, index_rule)?)?;
+                let caller = Caller::RunSequence;
+                let call = Call { caller, component, soft_failure: false, strict_order: true, index_rule };
+                self.call(body, call)?;
             }
             Command::Fetch => {
                 read_reporting_policy(&mut reader);
@@ -482,9 +488,7 @@ impl<'a> Processor<'a> {
 
     /// Ends the sequence; the command that called it is complete for its present component.
     fn leave(&mut self) -> Result<(), Error> {
-        if let Some(last) = self.frames.iter_mut().rev().find(|frame| frame.is_some()) {
-            *last = None;
-        }
+        self.depth = self.depth.saturating_sub(1);
         self.complete()
     }
 
@@ -494,12 +498,16 @@ impl<'a> Processor<'a> {
     }
 
     fn top(&mut self) -> Option<&mut Frame<'a>> {
-        self.frames.iter_mut().rev().find_map(Option::as_mut)
+        self.frames.get_mut(self.depth.checked_sub(1)?)
     }
 
-    fn push(&mut self, frame: Frame<'a>) -> Result<(), Error> {
-        let too_deep = Error::new(ErrorKind::NestingTooDeep, frame.rest.base);
-        *self.frames.iter_mut().find(|free| free.is_none()).ok_or(too_deep)? = Some(frame);
+    #[inline(never)]
+    fn call(&mut self, sequence: Span<'a>, call: Call<'a>) -> Result<(), Error> {
+        let (commands, rest) = first_command(sequence)?;
+        let frame =
+            self.frames.get_mut(self.depth).ok_or(Error::new(ErrorKind::NestingTooDeep, rest.base))?;
+        frame.enter(commands, rest, call);
+        self.depth = self.depth.saturating_add(1);
         Ok(())
     }
 

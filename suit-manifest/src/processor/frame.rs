@@ -86,27 +86,48 @@ pub(super) struct Frame<'a> {
     called_in_strict_order: bool,
 }
 
-impl<'a> Frame<'a> {
-    /// A section or the shared sequence: component 0 until it says otherwise, failures are not soft, strict order.
-    pub(super) fn top(sequence: Span<'a>) -> Result<Self, Error> {
-        Self::nested(sequence, Caller::Section, 0, false, true, IndexRule::Free)
-    }
+/// How a sequence is called. Section 6.5: with an integer index.
+pub(super) struct Call<'a> {
+    pub(super) caller: Caller<'a>,
+    pub(super) component: u32,
+    pub(super) soft_failure: bool,
+    pub(super) strict_order: bool,
+    pub(super) index_rule: IndexRule,
+}
 
-    /// A sequence inside a command. Section 6.5: it is called with an integer index.
-    pub(super) fn nested(
-        sequence: Span<'a>,
-        caller: Caller<'a>,
-        component: u32,
-        soft_failure: bool,
-        strict_order: bool,
-        index_rule: IndexRule,
-    ) -> Result<Self, Error> {
-        let (commands_left, rest) = first_command(sequence)?;
-        let selection = Selection::one(component);
-        Ok(Self {
+impl Call<'_> {
+    /// A section or the shared sequence: component 0 until it says otherwise, failures are not soft, strict order.
+    pub(super) const SECTION: Self = Self {
+        caller: Caller::Section,
+        component: 0,
+        soft_failure: false,
+        strict_order: true,
+        index_rule: IndexRule::Free,
+    };
+}
+
+impl<'a> Frame<'a> {
+    /// A place for a frame.
+    pub(super) const VACANT: Self = Self {
+        rest: Span::EMPTY,
+        commands_left: 0,
+        selection: Selection::EMPTY,
+        served: 0,
+        caller: Caller::Section,
+        soft_failure: false,
+        strict_order: true,
+        index_rule: IndexRule::Free,
+        called_for: 0,
+        called_in_strict_order: true,
+    };
+
+    /// Becomes the frame of a sequence of so many commands, the first of which is at `rest`.
+    pub(super) fn enter(&mut self, commands: u32, rest: Span<'a>, call: Call<'a>) {
+        let Call { caller, component, soft_failure, strict_order, index_rule } = call;
+        *self = Self {
             rest,
-            commands_left,
-            selection,
+            commands_left: commands,
+            selection: Selection::one(component),
             served: 0,
             caller,
             soft_failure,
@@ -114,7 +135,7 @@ impl<'a> Frame<'a> {
             index_rule,
             called_for: component,
             called_in_strict_order: strict_order,
-        })
+        };
     }
 
     /// The next alternative of the try-each takes the place of the one that failed (section 8.4.10.2).
@@ -167,7 +188,7 @@ impl<'a> Frame<'a> {
 
 /// The number of commands of a sequence, and where the first of them is.
 #[inline(never)]
-fn first_command(sequence: Span<'_>) -> Result<(u32, Span<'_>), Error> {
+pub(super) fn first_command(sequence: Span<'_>) -> Result<(u32, Span<'_>), Error> {
     let mut reader = sequence.reader();
     let commands = commands(&mut reader);
     reader.check()?;
