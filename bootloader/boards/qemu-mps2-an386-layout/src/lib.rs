@@ -55,9 +55,10 @@ pub const MAILBOX_START: u32 = RAM_START + RAM_LEN - MAILBOX_LEN;
 /// Address of the word that stands for the reset cause of a chip, after the 32 bytes of the mailbox proper.
 pub const RESET_CAUSE_START: u32 = MAILBOX_START + 32;
 /// Bytes of RAM the loader is linked for, its stack included.
-pub const LOADER_RAM_LEN: u32 = 24 * 1024;
-/// Bytes of them that are stack.
-pub const LOADER_STACK_LEN: u32 = 16 * 1024 + 512;
+pub const LOADER_RAM_LEN: u32 = 18 * 1024;
+/// Bytes of them that are stack. The deepest use is read from the painted stack after a whole life (board_smoke.rs), and
+/// 512 bytes more have to be free.
+pub const LOADER_STACK_LEN: u32 = 11 * 1024;
 /// Where the emulator lays down what is a unique id in a chip, 8 bytes: in RAM that no program is linked for. A reset
 /// lays it down again.
 pub const UNIQUE_ID_START: u32 = RAM_START + (1 << 20);
