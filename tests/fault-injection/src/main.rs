@@ -95,14 +95,14 @@ fn run(arguments: &Arguments) -> Result<bool> {
         let prepared = case.prepare()?;
         let trace = workers.trace(&prepared.subject)?;
         let plan = Plan::new(&trace, &loader, arguments)?;
-        let mut report = Report::new(case.name, &plan);
+        let mut report = Report::new(case.name, &plan, arguments);
         let mut judge = Judge::new(&prepared, workers.folder())?;
         workers.attack(case.name, &prepared.subject, &plan, |attack| {
             report.add(attack, judge.judge(attack)?, &loader);
             Ok(())
         })?;
         if !arguments.json {
-            report.print(!arguments.at.is_empty());
+            report.print();
         }
         reports.push(report);
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use serde::Serialize;
 
+use crate::Arguments;
 use crate::judge::{Finding, Verdict};
 use crate::loader::Loader;
 use crate::plan::Plan;
@@ -33,13 +34,17 @@ pub(crate) struct Report {
     /// Attacks after which nothing runs any more: a loss, and no success.
     lost: usize,
     successes: Vec<Line>,
+    /// Each success is printed when it is found.
     #[serde(skip)]
-    asked: Vec<Line>,
+    prints: bool,
+    /// And every other attack.
+    #[serde(skip)]
+    shows_all: bool,
 }
 
 impl Report {
     /// Before any attack.
-    pub(crate) fn new(case: &'static str, plan: &Plan) -> Self {
+    pub(crate) fn new(case: &'static str, plan: &Plan, arguments: &Arguments) -> Self {
         let mut addresses: Vec<_> = plan.attacks.iter().map(|(address, _)| address).collect();
         addresses.dedup();
         Self {
@@ -51,7 +56,8 @@ impl Report {
             floors_fallen: 0,
             lost: 0,
             successes: Vec::new(),
-            asked: Vec::new(),
+            prints: !arguments.json,
+            shows_all: !arguments.json && !arguments.at.is_empty(),
         }
     }
 
@@ -65,6 +71,9 @@ impl Report {
         let has = |wanted: &[Finding]| usize::from(findings.iter().any(|finding| wanted.contains(finding)));
         self.boots += has(&[Finding::Boots, Finding::BootsLater]);
         self.floors_fallen += has(&[Finding::FloorFell, Finding::RevocationFell, Finding::ProvisioningLost]);
+        if findings.is_empty() && !self.shows_all {
+            return;
+        }
         let is_success = !findings.is_empty();
         let line = Line {
             place: format!("{:#x}:{}", attack.address, attack.number),
@@ -72,24 +81,28 @@ impl Report {
             end: format!("{end} at {:#x}", attack.pc),
             findings,
         };
+        if self.prints {
+            line.print();
+        }
         if is_success {
             self.successes.push(line);
-        } else {
-            self.asked.push(line);
         }
     }
 
-    /// For people.
-    pub(crate) fn print(&self, all: bool) {
+    /// The sum, for people.
+    pub(crate) fn print(&self) {
         let Self { case, instructions, skips, boots, floors_fallen, lost, .. } = self;
         println!(
             "{case:18} instructions={instructions} skips={skips} boots={boots} floors_fallen={floors_fallen} lost={lost}"
         );
-        let asked = if all { &self.asked[..] } else { &[] };
-        for line in self.successes.iter().chain(asked) {
-            let findings: Vec<_> = line.findings.iter().map(|finding| format!("{finding:?}")).collect();
-            println!("    {} {} -> {} {}", line.place, line.instruction, line.end, findings.join(" "));
-        }
+    }
+}
+
+impl Line {
+    fn print(&self) {
+        let Self { place, instruction, end, findings } = self;
+        let findings: Vec<_> = findings.iter().map(|finding| format!("{finding:?}")).collect();
+        println!("{place:12} {instruction} -> {end} {}", findings.join(" "));
     }
 }
 

@@ -161,7 +161,8 @@ impl Workers {
             }
             drop(sender);
             for attack in receiver {
-                each(&attack?)?;
+                let attack = attack?;
+                progress.suspend(|| each(&attack))?;
                 progress.inc(1);
             }
             Ok(())
