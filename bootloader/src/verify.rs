@@ -143,7 +143,7 @@ impl Verifier<'_> {
         let state = journal.state();
         let recorded = if purpose == Purpose::Run { state.active } else { state.spare };
         let recorded = recorded.map_or([0; 32], |image| image.manifest_digest);
-        let shortfalls = self.shortfalls(flash, purpose, state, authenticated, list);
+        let shortfalls = self.shortfalls(flash, purpose, state, authenticated, expected.sequence, list);
         let [credential, manifest] = authenticated.commitments();
         let evidence = Evidence::collect(&[
             (&credential.computed, credential.received),
@@ -159,7 +159,7 @@ impl Verifier<'_> {
 
     /// T14: floor and revocation once more, as numbers that are 0 if nothing is wrong: whether the sequence number is
     /// below the floor or the list's minimum, whether the list takes the signer's key back, and in which bits the
-    /// numbers of list and journal differ.
+    /// numbers of list and journal differ, or those of the image in manifest and journal.
     #[inline(never)]
     fn shortfalls<F: NorFlash>(
         &self,
@@ -167,6 +167,7 @@ impl Verifier<'_> {
         purpose: Purpose,
         state: &BootState,
         authenticated: &Authenticated<'_>,
+        recorded: u64,
         list: &mut ListBuffer,
     ) -> [u8; 32] {
         let sequence = authenticated.manifest().sequence_number();
@@ -185,6 +186,7 @@ impl Verifier<'_> {
                     | is_below(minimum.unwrap_or(0));
             }
         }
+        difference |= core::hint::black_box(sequence ^ recorded);
         let mut shortfalls = [0; 32];
         if let Some((flags, rest)) = shortfalls.split_first_chunk_mut::<2>() {
             *flags = [is_below(state.floor), is_revoked].map(u8::from);
