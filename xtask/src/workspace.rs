@@ -15,8 +15,8 @@ pub(crate) const DEVICE_PROFILE: &str = "device";
 /// Programs that run in the virtual machine are linked for this target: they need no library there.
 pub(crate) const STATIC_TARGET: &str = "x86_64-unknown-linux-musl";
 /// The crates that run on a device; each must build alone for [`DEVICE_TARGET`].
-pub(crate) const DEVICE_CRATES: [&str; 5] =
-    ["trust", "firmware-image", "suit-manifest", "update-protocol", "bootloader"];
+pub(crate) const DEVICE_CRATES: [&str; 6] =
+    ["trust", "firmware-image", "suit-manifest", "update-protocol", "anchorage-app", "bootloader"];
 /// Packages that exist for [`DEVICE_TARGET`] only.
 pub(crate) const BOARD_PACKAGES: [&str; 2] = ["qemu-mps2-an386", "qemu-mps2-an386-app"];
 /// What the demonstration runs on this machine.
