@@ -37,9 +37,6 @@ pub(crate) enum Decision {
     Stay(Stay),
 }
 
-/// How often the image in slot B is verified before a revert counts it as damaged.
-const RETURN_TRIES: u32 = 2;
-
 impl<'b, F: NorFlash> Loader<'b, F> {
     /// A session of this loader after the boot rules ([`Session::boot`]), if it does not hand over at once. Moves the
     /// loader: a board with little RAM has its session in place from the start.
@@ -143,15 +140,10 @@ impl<'b, F: NorFlash> Loader<'b, F> {
 
     /// Rules 4 and 5: reverts to the image in slot B if it verifies; an empty or damaged slot never comes back.
     fn revert(&mut self, why: Refusal) -> Result<(), Refusal> {
-        let mut verified = Err(Reason::NothingBootable.into());
-        if let Some(spare) = self.state().spare {
-            // What is dropped here never comes back: a read that fails once does not decide that.
-            for _ in 0..RETURN_TRIES {
-                if verified.is_err() {
-                    verified = self.verify(Purpose::Return, &spare).and_then(SlotProof::of);
-                }
-            }
-        }
+        let verified = match self.state().spare {
+            Some(spare) => self.verify(Purpose::Return, &spare).and_then(SlotProof::of),
+            None => Err(Reason::NothingBootable.into()),
+        };
         match verified {
             Ok(proof) => {
                 let start = Start::Return(proof, why.reason);

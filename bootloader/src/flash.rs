@@ -30,6 +30,9 @@ pub enum FlashError {
     NotErased,
 }
 
+/// How often a read is tried before its words count as unreadable.
+const READ_TRIES: u32 = 2;
+
 /// A flash device with its layout.
 pub struct Flash<F> {
     device: F,
@@ -73,7 +76,9 @@ impl<F: NorFlash> Flash<F> {
     /// [`FlashError::OutOfArea`] for a misaligned or outlying access, [`FlashError::Unreadable`] if the driver fails.
     pub fn read(&mut self, area: Area, offset: u32, out: &mut [u8]) -> Result<(), FlashError> {
         let at = self.locate(area, offset, out.len(), F::READ_SIZE)?;
-        self.device.read(at, out).map_err(|_| FlashError::Unreadable)
+        // A driver that fails once costs nothing: its callers take an unreadable word for one that is lost.
+        let is_read = (0..READ_TRIES).any(|_| self.device.read(at, out).is_ok());
+        if is_read { Ok(()) } else { Err(FlashError::Unreadable) }
     }
 
     /// Programs whole words that have not been programmed since their page was erased.

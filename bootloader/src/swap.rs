@@ -217,8 +217,7 @@ fn read_or_erased<F: NorFlash>(
 ) -> bool {
     let is_read = from.is_some_and(|(area, offset)| {
         let offset = offset.saturating_add(done);
-        // A driver that fails once costs no image.
-        (0..TRIES).any(|_| flash.read(area, offset, chunk).is_ok())
+        flash.read(area, offset, chunk).is_ok()
     });
     if !is_read {
         *chunk = [flash.layout().erased(); CHUNK];
