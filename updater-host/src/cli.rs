@@ -140,7 +140,7 @@ pub(crate) struct Update {
     #[arg(long, short)]
     pub(crate) yes: bool,
 
-    /// Install the release even if the device already runs it
+    /// Send the release even if the device reports that it runs it; the device refuses it while its image is whole
     #[arg(long)]
     pub(crate) reinstall: bool,
 

@@ -416,6 +416,9 @@ impl Report for InfoReport {
             let what = if self.summary.reverted { "reverted" } else { "last refusal" };
             match self.reason_position {
                 0 => line(what, reason),
+                seconds if reason == Reason::InstallDelayed.slug() => {
+                    line(what, &format_args!("{reason} (for {seconds} s)"));
+                }
                 position => line(what, &format_args!("{reason} (at byte {position})")),
             }
         }

@@ -4,6 +4,7 @@
 //! What the device has committed is in its state record, so every try begins with a new session, sends the envelope
 //! again and continues at the resume offset.
 
+mod delay;
 mod delivery;
 mod lists;
 
@@ -13,12 +14,13 @@ pub(crate) use lists::{Learned, NewestList};
 use std::time::{Duration, Instant};
 
 use can_bus::{Ended, Flow};
+use suit_manifest::reason::Reason;
 use update_protocol::profile::{ImageState, Object, StateRecord};
 use update_protocol::uds::Nrc;
 
 use crate::connection::{Connection, Trouble};
 use crate::device::Device;
-use crate::error::{DeviceAnswerError, Error, Moment, Subject};
+use crate::error::{DeviceAnswerError, DeviceRefusal, Error, Moment, Subject};
 use crate::interrupt::Interrupt;
 use crate::output::{Output, Retry, Transfer};
 use crate::release::Release;
@@ -74,6 +76,19 @@ enum Stop {
     Again(Trouble),
     /// Another one does not help.
     Final(Error),
+    /// The device runs the release, and its image verifies.
+    RunsAlready,
+    /// The device delays the install, by so many seconds.
+    Delayed(u32, DeviceRefusal),
+}
+
+/// What the device has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Delivered {
+    /// The release, pending; in its programming session.
+    Pending(Sent),
+    /// It ran the release before; it was let go.
+    RunsAlready,
 }
 
 /// How far the tries have come.
@@ -89,6 +104,8 @@ struct Tries {
     last_progress: Instant,
     fruitless: u32,
     answered: u32,
+    /// Delays of the device that were waited for.
+    delays: u32,
     /// Whether the person knows of another tester.
     warned: bool,
     /// Whether the person knows that the adapter drops frames.
@@ -105,13 +122,12 @@ impl Tries {
 }
 
 impl Install<'_> {
-    /// Sends the release until the device has it and accepts it. The device is then in its programming session with
-    /// the image pending.
+    /// Sends the release until the device has it and accepts it, or says that it runs it.
     ///
     /// # Errors
     /// [`Error::DeviceRefused`], [`Error::DeviceLost`], [`Error::DeviceAnswer`], [`Error::DeviceChanged`],
     /// [`Error::Interrupted`]
-    pub(crate) async fn run(&mut self) -> Result<Sent, Error> {
+    pub(crate) async fn run(&mut self) -> Result<Delivered, Error> {
         let mut tries = Tries {
             opened: false,
             begun: false,
@@ -120,6 +136,7 @@ impl Install<'_> {
             last_progress: Instant::now(),
             fruitless: 0,
             answered: 0,
+            delays: 0,
             warned: false,
             warned_of_drops: false,
             warned_of_silent_drops: false,
@@ -147,7 +164,20 @@ impl Install<'_> {
                 self.output.warn("another-tester", ANOTHER_TESTER);
             }
             let trouble = match outcome {
-                Ok(()) => return Ok(tries.sent.unwrap_or_default()),
+                Ok(()) => return Ok(Delivered::Pending(tries.sent.unwrap_or_default())),
+                Err(Stop::RunsAlready) => {
+                    self.keep_active().await?;
+                    return Ok(Delivered::RunsAlready);
+                }
+                Err(Stop::Delayed(delay_s, refusal)) => {
+                    let error = match self.wait_for_device(&mut tries, delay_s).await {
+                        Ok(true) => continue,
+                        Ok(false) => Error::DeviceRefused(refusal),
+                        Err(error) => error,
+                    };
+                    self.leave(&error).await;
+                    return Err(error);
+                }
                 Err(Stop::Final(error)) => {
                     if tries.opened {
                         self.leave(&error).await;
@@ -301,10 +331,33 @@ impl Install<'_> {
         match trouble {
             Trouble::Refused(nrc) if session_is_lost(nrc) => Stop::Again(trouble),
             Trouble::Refused(nrc) => {
-                Stop::Final(Error::DeviceRefused(self.session().refusal(subject, nrc).await))
+                let refusal = self.session().refusal(subject, nrc).await;
+                if refusal.reason() == Some(Reason::RunsAlready) {
+                    Stop::RunsAlready
+                } else if refusal.reason() == Some(Reason::InstallDelayed) {
+                    Stop::Delayed(refusal.position, refusal)
+                } else {
+                    Stop::Final(Error::DeviceRefused(refusal))
+                }
             }
             other => again(other),
         }
+    }
+
+    /// Lets a device go that runs the release: nothing else may come up instead of it.
+    async fn keep_active(&mut self) -> Result<(), Error> {
+        let node = self.device.node;
+        let state = self.session().state().await;
+        let others = state.is_ok_and(|state| state.image == ImageState::Pending || state.flags.resumable);
+        if others {
+            let abandoned = self.session().abandon().await;
+            abandoned
+                .map_err(|trouble| trouble.with(self.connection, node, "abandoning the other install"))?;
+        }
+        if let Ok(Reset::Heard) = self.session().reset().await {
+            let _ = await_answer(self.connection, node, LEAVE_LIMIT).await;
+        }
+        Ok(())
     }
 
     fn give_up(&self, tries: &mut Tries, before: u32, trouble: &Trouble) -> Option<Error> {

@@ -13,7 +13,7 @@ use crate::cli::{Cli, Update};
 use crate::connection::Connection;
 use crate::device::{Device, Installed, reason_slug};
 use crate::error::{Error, Moment, Subject, reason_hint};
-use crate::install::{Delivery, Install, Learned, NewestList, Sent};
+use crate::install::{Delivered, Delivery, Install, Learned, NewestList, Sent};
 use crate::interrupt::Interrupt;
 use crate::output::{Output, Report};
 use crate::plan::{Plan, ReleaseName};
@@ -349,8 +349,9 @@ impl Prepared<'_> {
         if let Some(reporting) = self.reporting {
             reporting.ended(&self.device, &self.release, &outcome, output, interrupt).await;
         }
-        let Ended { sent, outcome, after } = outcome?;
+        let Ended { sent, outcome, after, ran_already } = outcome?;
         let (result, reason) = match outcome {
+            Outcome::Confirmed if ran_already => (UpdateResult::UpToDate, None),
             Outcome::Confirmed => (UpdateResult::Confirmed, None),
             Outcome::Trial => (UpdateResult::Trial, None),
             Outcome::Reverted(reason) => (UpdateResult::Reverted, Some(reason)),
@@ -395,7 +396,10 @@ impl Prepared<'_> {
                 reporting.lists_refused(&self.device, &learned.refused, output);
             }
             self.device.trust = learned.trust.or(self.device.trust.take());
-            sent = installed?;
+            sent = match installed? {
+                Delivered::Pending(sent) => sent,
+                Delivered::RunsAlready => return Ok(self.runs_already().await),
+            };
             #[cfg(feature = "http")]
             if let Some(reporting) = self.reporting {
                 reporting.installed(&self.device, &self.release, output);
@@ -419,7 +423,21 @@ impl Prepared<'_> {
         let version =
             Session::new(&mut self.connection, self.device.node).application_version(state.mode).await;
         let after = Installed::new(version.ok().flatten().as_ref(), &state);
-        Ok(Ended { sent, outcome, after })
+        Ok(Ended { sent, outcome, after, ran_already: false })
+    }
+
+    /// The end of an update that the device did not need: it was let go with the image that it ran.
+    async fn runs_already(&mut self) -> Ended {
+        let mut session = Session::new(&mut self.connection, self.device.node);
+        let after = match session.state().await {
+            Ok(state) => {
+                let version = session.application_version(state.mode).await;
+                Installed::new(version.ok().flatten().as_ref(), &state)
+            }
+            // It has said what it runs; a device that is silent now only keeps the name of its version to itself.
+            Err(_) => self.device.installed(),
+        };
+        Ended { sent: Sent::default(), outcome: Outcome::Confirmed, after, ran_already: true }
     }
 }
 
@@ -428,6 +446,8 @@ pub(crate) struct Ended {
     pub(crate) sent: Sent,
     pub(crate) outcome: Outcome,
     pub(crate) after: Installed,
+    /// The device ran the release before, and refused to install it again.
+    pub(crate) ran_already: bool,
 }
 
 /// Whether there is nothing to do: the release is confirmed.

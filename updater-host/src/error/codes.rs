@@ -49,6 +49,9 @@ impl Error {
             },
             Self::DeviceAnswer(_) => "device-answer",
             Self::DeviceChanged { .. } => "device-changed",
+            Self::NothingRuns { reason_code } if *reason_code == Reason::ApplicationSilent.code() => {
+                Reason::ApplicationSilent.slug()
+            }
             Self::NothingRuns { .. } => Reason::NothingBootable.slug(),
             Self::NoIdentity { .. } => "no-identity",
             #[cfg(feature = "http")]

@@ -1,5 +1,6 @@
 //! What the technician can do about each error.
 
+use suit_manifest::reason::Reason;
 use trust::host::ReadError;
 
 use super::words::{self, reason_hint};
@@ -79,6 +80,9 @@ impl Error {
             Self::DeviceChanged { .. } => "Connect only one device with this node address.",
             Self::NoIdentity { .. } => {
                 "Its memory is damaged. Turn its power off and on once; if that does not help, call the manufacturer."
+            }
+            Self::NothingRuns { reason_code } if *reason_code == Reason::ApplicationSilent.code() => {
+                reason_hint(Reason::ApplicationSilent)
             }
             Self::NothingRuns { .. } => "Run the update again; the loader of the device accepts it.",
             #[cfg(feature = "http")]

@@ -72,6 +72,13 @@ pub(crate) fn reason_hint(reason: Reason) -> &'static str {
         return "Install a release that works; run the update while the loader listens. Run it again if the device does \
                 not answer: it listens before each start of its application.";
     }
+    if reason == R::InstallDelayed {
+        return "Run the update again and leave it running: it waits until the device takes the install, at most an hour. Keep \
+                the device powered, and find out why its updates were not confirmed.";
+    }
+    if reason == R::RunsAlready {
+        return "The device runs this release; there is nothing to do.";
+    }
     if reason == R::InstallAbandoned {
         return "Run the update again if you still want it.";
     }

@@ -37,6 +37,8 @@ pub(crate) struct Script {
     pub(crate) raw_state: Option<Vec<u8>>,
     /// Refuses this object with an NRC and a reason code.
     pub(crate) refuses: Option<(Object, Nrc, u16)>,
+    /// Delays the image so many times, by so many seconds.
+    pub(crate) delays: (u32, u32),
     /// Answers this object so many times as if its session were over.
     pub(crate) loses_session: Option<(Object, u32)>,
     /// An earlier update left an install that can be resumed.
@@ -101,6 +103,7 @@ impl Script {
             is_pending: false,
             raw_state: None,
             refuses: None,
+            delays: (0, 0),
             loses_session: None,
             loses_power_in_session: 0,
             image_size: IMAGE_SIZE,
@@ -141,6 +144,7 @@ struct Fake {
     active_digest: [u8; 32],
     reverted: bool,
     reason: u16,
+    reason_position: u32,
     installing: bool,
     resume_offset: u32,
     open: Option<(Object, Vec<u8>)>,
@@ -242,6 +246,7 @@ impl Fake {
             active_digest: script.active_digest,
             reverted: false,
             reason: script.stays_for.unwrap_or(script.old_reason),
+            reason_position: 0,
             installing: script.is_resumable,
             resume_offset: script.resume_offset,
             open: None,
@@ -309,7 +314,7 @@ impl Fake {
             image_size: if self.installing { self.script.image_size } else { 0 },
             manifest_digest: if self.installing { self.script.manifest_digest } else { [0; 32] },
             reason: self.reason,
-            reason_position: 0,
+            reason_position: self.reason_position,
             max_request_len: 1024,
             slot_capacity: 0x8_0000,
             active_digest: self.active_digest,
@@ -364,6 +369,12 @@ impl Handler for Fake {
 
     fn open_object(&mut self, download: Download) -> Result<(), Nrc> {
         let object = Object::at(download.address).ok_or(Nrc::REQUEST_OUT_OF_RANGE)?;
+        let (times, delay_s) = &mut self.script.delays;
+        if matches!(object, Object::Image { .. }) && *times > 0 {
+            *times -= 1;
+            (self.reason, self.reason_position) = (0x031a, *delay_s);
+            return Err(Nrc::REQUIRED_TIME_DELAY_NOT_EXPIRED);
+        }
         self.open = Some((object, Vec::new()));
         Ok(())
     }
@@ -422,6 +433,10 @@ impl Handler for Fake {
             return Err(Nrc::REQUEST_OUT_OF_RANGE);
         }
         self.note(Asked::Abandon);
+        self.installing = false;
+        if self.image == ImageState::Pending {
+            self.image = ImageState::Confirmed;
+        }
         answer.append(&[0])
     }
 

@@ -6,6 +6,7 @@ mod clash;
 mod fake;
 #[cfg(unix)]
 mod interrupt;
+mod life;
 mod lost;
 mod made;
 mod revocation;
