@@ -89,7 +89,6 @@ pub(crate) fn accept<F: NorFlash>(
     // A list of another domain that does not read is left out. The journal keeps its number: the domain stays locked out.
     stored::replace(flash, journal.state(), (Kind::RevocationList, list.domain().0.0), received)?;
     journal.record(flash, Event::RevocationStored(sequences))?;
-    // The list counts; if its second copy fails, the next boot tries again.
-    let _ = stored::mend(flash, journal);
-    Ok(())
+    // The list counts. A half that does not take its copy is tried again at the next boots.
+    Ok(stored::mend(flash, journal)?)
 }

@@ -431,3 +431,21 @@ fn lists_that_decayed_let_nobody_in_until_they_are_sent_again() {
         board.send(Object::Envelope, &factory.envelope(1, &image)).unwrap();
     }
 }
+
+/// Each half has lost something that the other one has: no set can be written without losing one of them.
+#[test]
+fn boot24_a_set_of_which_each_half_lacks_an_object_is_kept() {
+    let (mut board, factories) = two_anchors();
+    let ([first, _], [_, second]) = (object_at(&board, 1), object_at(&board, 2));
+    for at in [first, second] {
+        board.nor.medium_mut().break_word(at + 40);
+    }
+    let image = board.image(64, 1);
+    let list = factories[1].revocation_list(11, &[factories[1].release_kid()]);
+    let refused = board.send(Object::RevocationList, &list).unwrap_err();
+    assert_eq!(refused.reason(), Some(Reason::FlashFailed));
+    for factory in &factories {
+        let reason = refusal(&mut board, Object::Envelope, &factory.envelope(1, &image));
+        assert_eq!(reason, Some(Reason::KeyRevoked));
+    }
+}

@@ -289,6 +289,12 @@ fn boot24_marks_that_do_not_read_for_a_while_lose_no_image() {
             assert_eq!(silent.boot(), Boot::Stay(Some(Reason::SwapFailed)), "{operation}");
             silences += 1;
             assert!(slots(&silent) == before, "{operation}: something was done");
+            // What the loader wrote into the journal meanwhile takes no mark back.
+            for part in 0..3 {
+                let region = board.layout.region(Area::Journal(part));
+                let place = region.start as usize..(region.start + region.len) as usize;
+                board.nor.medium_mut().tamper(place.start, &silent.nor.medium().bytes()[place]);
+            }
             assert!(matches!(board.boot(), Boot::Run(_)), "{operation}");
             if let Status::Swapping(_) = status {
                 assert_eq!(board.running(new.len()), new, "{operation}");
@@ -336,12 +342,19 @@ fn boot25_a_reset_within_a_swap_erases_no_page_of_marks() {
     let before = erases(&board, Area::Progress);
     let journal = |board: &Board| (0..3).map(|part| erases(board, Area::Journal(part))).sum::<u32>();
     let journal_before = journal(&board);
-    for reset in 0..60 {
-        board = cut_in_boot(&board, 100 + reset % 7);
-        assert!(matches!(board.state().status, Status::Swapping(_)), "{reset}");
+    // Most fail before a step is marked, the last ones after one.
+    let mut marked = 0;
+    for operation in [100, 300].repeat(20).into_iter().chain([700; 6]) {
+        let cut = cut_in_boot(&board, operation);
+        if !matches!(cut.state().status, Status::Swapping(_)) {
+            break;
+        }
+        board = cut;
+        marked += u32::from(operation == 700);
     }
+    assert!(marked >= 3, "{marked}");
     assert!(erases(&board, Area::Progress) - before <= 1, "the marks");
-    assert!(journal(&board) - journal_before <= 9, "the journal");
+    assert!(journal(&board) - journal_before <= 7, "the journal");
     assert!(matches!(board.boot(), Boot::Run(_)));
     assert_eq!(board.running(new.len()), new);
 }
