@@ -113,8 +113,7 @@ impl<S: Store> FlashArray<S> {
             return Err(Error::NotAligned);
         }
         let mut array = Self { store, capacity };
-        let mut header = [0; HEADER_LEN as usize];
-        array.store.read(header_offset(capacity), &mut header).map_err(Error::Store)?;
+        let header = array.header()?;
         let mut expected = [0; HEADER_LEN as usize];
         let (magic, rest) = expected.split_at_mut(MAGIC.len());
         magic.copy_from_slice(&MAGIC);
@@ -124,9 +123,12 @@ impl<S: Store> FlashArray<S> {
         if header == expected {
             return Ok(array);
         }
-        // Memory that was written before is not erased: it may belong to something else.
-        if header != [0; HEADER_LEN as usize] {
-            return Err(Error::ForeignArray);
+        // Memory that was written before is not erased: it may belong to something else. Read once more, since what is
+        // erased is gone: one instruction that is skipped must not read zeros here.
+        for header in [header, array.header()?] {
+            if header != [0; HEADER_LEN as usize] {
+                return Err(Error::ForeignArray);
+            }
         }
         let mut page = 0;
         while page < capacity {
@@ -136,6 +138,13 @@ impl<S: Store> FlashArray<S> {
         // Last, so that a cut in between starts over.
         array.store.write(header_offset(capacity), &expected).map_err(Error::Store)?;
         Ok(array)
+    }
+
+    #[inline(never)]
+    fn header(&mut self) -> Result<[u8; HEADER_LEN as usize], Error<S::Error>> {
+        let mut header = [0; HEADER_LEN as usize];
+        self.store.read(header_offset(self.capacity), &mut header).map_err(Error::Store)?;
+        Ok(header)
     }
 
     fn map_offset(&self, offset: u32) -> u32 {
