@@ -5,7 +5,7 @@
 //! ```compile_fail,E0451
 //! # use bootloader::{Entry, firmware_image::Vectors};
 //! fn forge(vectors: Vectors) -> Entry {
-//!     Entry { vectors, evidence: unreachable!(), silent_resets: 0 }
+//!     Entry { vectors: [vectors; 2], evidence: unreachable!(), silent_resets: 0 }
 //! }
 //! ```
 //! ```compile_fail,E0382
@@ -77,6 +77,8 @@
 //! }
 //! ```
 
+use core::hint::black_box;
+
 use firmware_image::Vectors;
 #[cfg(feature = "loader")]
 use suit_manifest::Reason;
@@ -124,7 +126,8 @@ impl Purpose {
 /// The right to jump into the image in slot A.
 #[derive(Debug)]
 pub struct Entry {
-    vectors: Vectors,
+    /// As they were read twice.
+    vectors: [Vectors; 2],
     evidence: Evidence,
     /// Hand-overs before this one without a sign of life.
     silent_resets: u8,
@@ -138,10 +141,12 @@ impl Entry {
         mailbox::handing_over(self.silent_resets)
     }
 
-    /// Spends it right before the jump: where to, if the evidence is still whole (T14).
+    /// Spends it right before the jump: where to, if the evidence is still whole and both readings of the vectors agree
+    /// (T14).
     #[must_use]
     pub fn redeem(self) -> Option<Vectors> {
-        self.evidence.holds().then_some(self.vectors)
+        let [vectors, again] = black_box(self.vectors);
+        (self.evidence.holds() & (vectors == again)).then_some(vectors)
     }
 
     #[cfg(feature = "loader")]
@@ -188,6 +193,16 @@ mod tests {
     use super::*;
     use crate::evidence::PAIRS;
 
+    /// A word of the vectors that went astray on the way leads nowhere.
+    #[test]
+    fn t14_an_entry_whose_vectors_differ_is_not_redeemed() {
+        let (image, ram) = (Region { start: 0x1000, len: 64 }, Region { start: 0x2000, len: 64 });
+        let check = |reset| Vectors::check(image, ram, &[0x40, 0x20, 0, 0, reset, 0x10, 0, 0]).unwrap();
+        let same = [7; 32];
+        let evidence = Evidence::collect(&[(&same, &same); PAIRS as usize]);
+        assert_eq!(Entry { vectors: [check(9), check(11)], evidence, silent_resets: 0 }.redeem(), None);
+    }
+
     /// The last look before the jump, at what [`Entry::of`] has let through.
     #[test]
     fn t14_an_entry_whose_evidence_does_not_hold_is_not_redeemed() {
@@ -196,7 +211,7 @@ mod tests {
         let same = [7; 32];
         for (compared, redeemed) in [(PAIRS as usize, Some(vectors)), (PAIRS as usize - 1, None)] {
             let evidence = Evidence::collect(&[(&same, &same); PAIRS as usize][..compared]);
-            assert_eq!(Entry { vectors, evidence, silent_resets: 0 }.redeem(), redeemed);
+            assert_eq!(Entry { vectors: [vectors; 2], evidence, silent_resets: 0 }.redeem(), redeemed);
         }
     }
 }

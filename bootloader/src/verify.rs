@@ -4,6 +4,8 @@
 
 mod platform;
 
+use core::hint::black_box;
+
 use embedded_storage::nor_flash::NorFlash;
 use firmware_image::Vectors;
 
@@ -18,7 +20,7 @@ use crate::state::{BootState, ImageRecord};
 use crate::token::Purpose;
 pub(crate) use platform::SlotPlatform;
 use suit_manifest::{Authenticated, Envelope, Reason, Walk, Walked};
-use trust::{AnchorSet, Role, TrustStore};
+use trust::{Anchor, AnchorSet, Role, TrustStore};
 
 /// Room for an envelope.
 pub type EnvelopeBuffer = [u8; ENVELOPE_LEN_MAX];
@@ -49,13 +51,13 @@ pub(crate) struct Verifier<'v> {
 pub(crate) struct VerifiedImage {
     purpose: Purpose,
     image: ImageRecord,
-    vectors: Vectors,
+    vectors: [Vectors; 2],
     evidence: Evidence,
 }
 
 impl VerifiedImage {
     /// The parts of a token.
-    pub(crate) fn into_parts(self) -> (Purpose, ImageRecord, Vectors, Evidence) {
+    pub(crate) fn into_parts(self) -> (Purpose, ImageRecord, [Vectors; 2], Evidence) {
         (self.purpose, self.image, self.vectors, self.evidence)
     }
 }
@@ -137,7 +139,8 @@ impl Verifier<'_> {
         walk(authenticated, purpose, expected.size, &mut platform)?;
         let examined = platform.examined().ok_or(Refusal::of(Reason::ImageDigestMismatch))?;
 
-        let vectors = check_vectors(flash, slot, expected.size)?;
+        let vectors =
+            [check_vectors(flash, slot, expected.size)?, check_vectors(flash, slot, expected.size)?];
         // T14: a second recovery says what the journal records, and how low a number may be.
         let journal = Journal::recover(flash, 1);
         let state = journal.state();
@@ -158,8 +161,9 @@ impl Verifier<'_> {
     }
 
     /// T14: floor and revocation once more, as numbers that are 0 if nothing is wrong: whether the sequence number is
-    /// below the floor or the list's minimum, whether the list takes the signer's key back, and in which bits the
-    /// numbers of list and journal differ, or those of the image in manifest and journal.
+    /// below the floor or the list's minimum, whether the list takes the signer's key back, whether the domain of that
+    /// list is not the issuer's, and in which bits the numbers of list and journal differ, or those of the image in
+    /// manifest and journal.
     #[inline(never)]
     fn shortfalls<F: NorFlash>(
         &self,
@@ -172,12 +176,16 @@ impl Verifier<'_> {
     ) -> [u8; 32] {
         let sequence = authenticated.manifest().sequence_number();
         let is_below = |limit| sequence.overflowing_sub(limit).1;
+        let credential = authenticated.authority().credential();
+        let domain = black_box(credential.domain());
+        let is_of_issuer =
+            |anchor: &Anchor| anchor.domain() == domain && anchor.kid() == credential.issuer_kid();
+        let is_astray = !self.anchors.as_slice().iter().any(is_of_issuer);
         let (mut is_revoked, mut difference) = (false, 0);
         if purpose.is_revocable() {
-            let credential = authenticated.authority().credential();
             let lists = StoredLists::of(state);
-            difference = lists.number(self.anchors, credential.domain());
-            if let Ok(Some(held)) = revocation::load(flash, lists, self.anchors, credential.domain(), list) {
+            difference = lists.number(self.anchors, domain);
+            if let Ok(Some(held)) = revocation::load(flash, lists, self.anchors, domain, list) {
                 difference ^= held.sequence();
                 let minimum = held.minimum_sequence(&self.identity.vendor, &self.identity.class);
                 is_revoked = held.revokes_cti(Role::Release, credential.cti())
@@ -186,10 +194,10 @@ impl Verifier<'_> {
                     | is_below(minimum.unwrap_or(0));
             }
         }
-        difference |= core::hint::black_box(sequence ^ recorded);
+        difference |= black_box(sequence ^ recorded);
         let mut shortfalls = [0; 32];
-        if let Some((flags, rest)) = shortfalls.split_first_chunk_mut::<2>() {
-            *flags = [is_below(state.floor), is_revoked].map(u8::from);
+        if let Some((flags, rest)) = shortfalls.split_first_chunk_mut::<3>() {
+            *flags = [is_below(state.floor), is_revoked, is_astray].map(u8::from);
             if let Some(place) = rest.first_chunk_mut() {
                 *place = difference.to_be_bytes();
             }
@@ -233,6 +241,7 @@ pub(crate) fn read_head<'h, F: NorFlash>(
 }
 
 /// T13: the first two vectors of the image in `slot`, as they are when it runs in slot A.
+#[inline(never)]
 fn check_vectors<F: NorFlash>(flash: &mut Flash<F>, slot: Slot, size: u32) -> Result<Vectors, Refusal> {
     let mut start = [0; UNIT];
     flash.read(Area::Slot(slot), flash.layout().head_len(), &mut start)?;
