@@ -67,7 +67,12 @@ impl<'p> Judge<'p> {
     fn examine(&self, attack: &Attack) -> Result<Verdict> {
         let memory = std::fs::read(self.folder.join(&attack.flash))?;
         let subject = Subject::of(memory);
-        let mut findings = self.losses(&subject.state()?);
+        let Ok(state) = subject.state() else {
+            // The head of the emulated chip is gone, which no chip has: nothing can run from it.
+            let findings = if attack.end == End::Image { vec![Finding::Boots] } else { Vec::new() };
+            return Ok(Verdict { findings, is_lost: true });
+        };
+        let mut findings = self.losses(&state);
         if attack.end == End::Image && !(self.is_allowed(&subject) && self.is_inside(attack.pc)) {
             findings.push(Finding::Boots);
         }
