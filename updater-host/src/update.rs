@@ -130,15 +130,9 @@ pub(crate) async fn run(
     }
     #[cfg(feature = "http")]
     let reporting = Reporting::new(cli, options, output)?;
-    let update = Run {
-        cli,
-        options,
-        checks,
-        #[cfg(feature = "http")]
-        reporting: reporting.as_ref(),
-        output,
-        interrupt,
-    };
+    #[cfg(not(feature = "http"))]
+    let reporting: Option<Reporting> = None;
+    let update = Run { cli, options, checks, reporting: reporting.as_ref(), output, interrupt };
     let outcome = update.run().await;
     #[cfg(feature = "http")]
     if let Some(reporting) = &reporting {
@@ -147,12 +141,15 @@ pub(crate) async fn run(
     outcome
 }
 
+/// A program without HTTP reports to nobody.
+#[cfg(not(feature = "http"))]
+enum Reporting {}
+
 /// The update of one device.
 struct Run<'r> {
     cli: &'r Cli,
     options: &'r Update,
     checks: HostChecks,
-    #[cfg(feature = "http")]
     reporting: Option<&'r Reporting>,
     output: &'r Output,
     interrupt: &'r Interrupt,
@@ -161,7 +158,6 @@ struct Run<'r> {
 impl Run<'_> {
     async fn run(&self) -> Result<UpdateReport, Error> {
         let Self { cli, options, checks, output, interrupt, .. } = *self;
-        #[cfg(feature = "http")]
         let reporting = self.reporting;
         // What was given is read before a device is bothered.
         let mut trusted = read_anchors(&options.anchors)?;
@@ -191,12 +187,7 @@ impl Run<'_> {
                 #[cfg(not(feature = "http"))]
                 _ => Err(Error::NothingToInstall),
             };
-            let found = Found {
-                connection,
-                device,
-                #[cfg(feature = "http")]
-                reporting,
-            };
+            let found = Found { connection, device, reporting };
             Ok((found, offer))
         };
         let (mut found, offer) = interrupt.or(Moment::BeforeTransfer, found).await?;
@@ -229,7 +220,6 @@ impl Run<'_> {
             connection: found.connection,
             device: found.device,
             release,
-            #[cfg(feature = "http")]
             reporting: found.reporting,
         };
         let Prepared { device, release, .. } = &prepared;
@@ -262,7 +252,6 @@ impl Run<'_> {
 struct Found<'r> {
     connection: Connection,
     device: Device,
-    #[cfg(feature = "http")]
     reporting: Option<&'r Reporting>,
 }
 
@@ -326,7 +315,7 @@ struct Prepared<'r> {
     connection: Connection,
     device: Device,
     release: Release,
-    #[cfg(feature = "http")]
+    #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "there is nobody to tell"))]
     reporting: Option<&'r Reporting>,
 }
 
