@@ -17,51 +17,20 @@
 //! when the bytes end within the head, [`ErrorKind::NotCanonical`] when its argument is indefinite or not in its
 //! shortest form, and [`ErrorKind::UnexpectedType`] when it is the head of another type.
 
+mod cursors;
+mod head;
+mod item;
 mod utf8;
 
 use crate::error::{Error, ErrorKind};
 
+pub use cursors::{Items, List, MapCursor};
+pub use head::Major;
+use head::read_head;
 pub use utf8::Utf8;
 
 /// Deepest nesting of arrays, maps and tags that [`Reader::skip`] walks. Our own formats need 4.
 pub const MAX_DEPTH: u8 = 8;
-
-/// The major type of an item, RFC 8949 section 3.1.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Major {
-    /// 0
-    Unsigned,
-    /// 1
-    Negative,
-    /// 2
-    Bytes,
-    /// 3
-    Text,
-    /// 4
-    Array,
-    /// 5
-    Map,
-    /// 6
-    Tag,
-    /// 7: false, true, null; anything else of it is refused when it is read
-    Simple,
-}
-
-impl Major {
-    /// The upper three bits of an initial byte.
-    const fn of(initial: u8) -> Self {
-        match initial >> 5 {
-            0 => Self::Unsigned,
-            1 => Self::Negative,
-            2 => Self::Bytes,
-            3 => Self::Text,
-            4 => Self::Array,
-            5 => Self::Map,
-            6 => Self::Tag,
-            _ => Self::Simple,
-        }
-    }
-}
 
 // Simple values, RFC 8949 section 3.3.
 const FALSE: u32 = 20;
@@ -339,7 +308,7 @@ impl<'b> Reader<'b> {
     /// # Faults
     /// [Of a head](self#faults-of-a-head).
     pub fn array(&mut self) -> Items {
-        Items { remaining: self.count(Major::Array) }
+        Items::of(self.count(Major::Array))
     }
 
     /// The head of an array of `min..=max` items.
@@ -350,10 +319,10 @@ impl<'b> Reader<'b> {
     pub fn array_within(&mut self, min: u32, max: u32) -> Items {
         let start = self.position();
         let items = self.array();
-        if items.remaining < min {
+        if items.remaining() < min {
             self.refuse(ErrorKind::OutOfRange, start);
         }
-        if items.remaining > max {
+        if items.remaining() > max {
             self.refuse(ErrorKind::TooMany, start);
         }
         items
@@ -372,7 +341,7 @@ impl<'b> Reader<'b> {
     /// # Faults
     /// [Of a head](self#faults-of-a-head).
     pub fn map(&mut self) -> MapCursor<'b> {
-        MapCursor { remaining: self.count(Major::Map), previous: &[] }
+        MapCursor::of(self.count(Major::Map))
     }
 
     /// A tag number; the tagged item follows.
@@ -410,79 +379,6 @@ impl<'b> Reader<'b> {
             self.refuse(ErrorKind::UnexpectedType, start);
         }
         value == TRUE.into()
-    }
-
-    /// Walks over one whole item with the same strictness.
-    ///
-    /// # Faults
-    /// Those of reading the item and the items inside it; [`ErrorKind::TooDeep`] when they lie
-    /// deeper than [`MAX_DEPTH`].
-    pub fn skip(&mut self) {
-        self.skip_nested(MAX_DEPTH);
-    }
-
-    /// One whole item, checked like [`Reader::skip`]: its encoded bytes.
-    ///
-    /// # Faults
-    /// Those of [`Reader::skip`].
-    #[inline(never)]
-    pub fn item(&mut self) -> &'b [u8] {
-        let before = self.rest;
-        self.skip();
-        self.read_of(before)
-    }
-
-    /// [`Reader::item`], and this reader stands before it again.
-    ///
-    /// # Faults
-    /// Those of [`Reader::skip`].
-    pub fn peek_item(&mut self) -> &'b [u8] {
-        self.peek_item_nested(MAX_DEPTH)
-    }
-
-    #[inline(never)]
-    fn peek_item_nested(&mut self, depth: u8) -> &'b [u8] {
-        let before = self.rest;
-        self.skip_nested(depth);
-        let item = self.read_of(before);
-        if self.fault.is_none() {
-            self.rest = before;
-        }
-        item
-    }
-
-    /// What of `before` has been read since then.
-    fn read_of(&self, before: &'b [u8]) -> &'b [u8] {
-        before.get(..before.len().wrapping_sub(self.rest.len())).unwrap_or_default()
-    }
-
-    #[inline(never)]
-    fn skip_nested(&mut self, depth: u8) {
-        let start = self.position();
-        let Some(inner) = depth.checked_sub(1) else { return self.refuse(ErrorKind::TooDeep, start) };
-        let (major, argument) = self.next_head();
-        match major {
-            Major::Unsigned | Major::Negative => {}
-            Major::Bytes => drop(self.take(argument, start)),
-            Major::Text => drop(self.text_of(argument, start)),
-            Major::Tag => self.skip_nested(inner),
-            Major::Array => {
-                let mut items = Items { remaining: saturated(argument) };
-                while items.next(self) {
-                    self.skip_nested(inner);
-                }
-            }
-            Major::Map => {
-                let mut entries = MapCursor { remaining: saturated(argument), previous: &[] };
-                while entries.next_nested(self, inner) {
-                    self.skip_nested(inner);
-                    self.skip_nested(inner);
-                }
-            }
-            // `false`, `true` or `null`; what else there is of major type 7 is refused.
-            Major::Simple if (FALSE.into()..=NULL.into()).contains(&argument) => {}
-            Major::Simple => self.refuse(ErrorKind::UnexpectedType, start),
-        }
     }
 
     /// The content of a byte or text string whose head lies at `start`.
@@ -547,29 +443,6 @@ impl<'b> Reader<'b> {
     }
 }
 
-fn read_head(bytes: &[u8]) -> Result<((Major, u64), &[u8]), ErrorKind> {
-    let (initial, rest) = bytes.split_first().ok_or(ErrorKind::Truncated)?;
-    let information = initial & 0x1f;
-    // Bytes of the argument, and the least value that needs as many.
-    let (len, least) = match information {
-        0..=23 => (0, 0),
-        24 => (1, 24),
-        25 => (2, 1 << 8),
-        26 => (4, 1 << 16),
-        27 => (8, 1 << 32),
-        _ => return Err(ErrorKind::NotCanonical),
-    };
-    let (bytes, rest) = rest.split_at_checked(len).ok_or(ErrorKind::Truncated)?;
-    let argument = match bytes {
-        [] => u64::from(information),
-        _ => bytes.iter().fold(0, |argument, byte| (argument << 8) | u64::from(*byte)),
-    };
-    if argument < least {
-        return Err(ErrorKind::NotCanonical);
-    }
-    Ok(((Major::of(*initial), argument), rest))
-}
-
 /// A number of items. No input that fits the memory of a device or a position has as many as `u32::MAX`: it ends before.
 fn saturated(argument: u64) -> u32 {
     u32::try_from(argument).unwrap_or(u32::MAX)
@@ -578,164 +451,6 @@ fn saturated(argument: u64) -> u32 {
 /// A length as an offset in the outermost input.
 fn offset_of(len: usize) -> u32 {
     u32::try_from(len).unwrap_or(u32::MAX)
-}
-
-/// Counts the items of an array.
-#[derive(Clone, Copy, Debug)]
-pub struct Items {
-    remaining: u32,
-}
-
-impl Items {
-    /// Number of items that are left.
-    #[must_use]
-    pub fn remaining(&self) -> u32 {
-        self.remaining
-    }
-
-    /// True when there is a next item, which the caller reads; false after a fault.
-    pub fn next(&mut self, reader: &Reader<'_>) -> bool {
-        let counted = self.remaining.checked_sub(1);
-        self.remaining = counted.unwrap_or(0);
-        counted.is_some() && reader.fault.is_none()
-    }
-}
-
-/// Walks the entries of a map and sees to it that the encoded keys strictly ascend.
-#[derive(Clone, Debug)]
-pub struct MapCursor<'b> {
-    remaining: u32,
-    previous: &'b [u8],
-}
-
-impl<'b> MapCursor<'b> {
-    /// Number of entries that are left.
-    #[must_use]
-    pub fn remaining(&self) -> u32 {
-        self.remaining
-    }
-
-    /// The next key as a [`Reader::label`], or `None` at the end of the map and after a fault. The caller reads the
-    /// value next.
-    ///
-    /// # Faults
-    /// Those of [`MapCursor::next`]; those of [`Reader::label`] when the key is not an integer.
-    #[inline(never)]
-    pub fn next_label(&mut self, reader: &mut Reader<'b>) -> Option<i32> {
-        if !self.next(reader) {
-            return None;
-        }
-        let label = reader.label();
-        reader.fault.is_none().then_some(label)
-    }
-
-    /// True when there is a next entry: the reader stands before its key, whatever its type. False at the end of the
-    /// map and after a fault. The caller reads key and value next.
-    ///
-    /// # Faults
-    /// Those of [`Reader::skip`]; [`ErrorKind::KeyOrder`] when the key does not sort after the one before it.
-    pub fn next(&mut self, reader: &mut Reader<'b>) -> bool {
-        self.next_nested(reader, MAX_DEPTH)
-    }
-
-    #[inline(never)]
-    fn next_nested(&mut self, reader: &mut Reader<'b>, depth: u8) -> bool {
-        let Some(remaining) = self.remaining.checked_sub(1) else { return false };
-        self.remaining = remaining;
-        let start = reader.position();
-        let key = reader.peek_item_nested(depth);
-        if key <= self.previous {
-            reader.refuse(ErrorKind::KeyOrder, start);
-        }
-        self.previous = key;
-        reader.fault.is_none()
-    }
-}
-
-/// An array whose items have each been read once, and can be read again.
-#[derive(Clone, Copy, Debug)]
-pub struct List<'b> {
-    /// From the first item on.
-    rest: &'b [u8],
-    position: u32,
-    items: Items,
-}
-
-impl<'b> List<'b> {
-    /// No items.
-    pub(crate) const EMPTY: Self = Self { rest: &[], position: 0, items: Items { remaining: 0 } };
-
-    /// Consumes an array of `min..=max` items, each of which `item` reads.
-    ///
-    /// # Faults
-    /// Those of [`Reader::array_within`]; those of `item`.
-    #[inline(never)]
-    pub fn read(reader: &mut Reader<'b>, min: u32, max: u32, item: fn(&mut Reader<'b>)) -> Self {
-        let items = reader.array_within(min, max);
-        let list = Self { rest: reader.rest, position: reader.position(), items };
-        let mut left = items;
-        while left.next(reader) {
-            item(reader);
-        }
-        list
-    }
-
-    /// The items once more: before the first of them.
-    #[must_use]
-    pub fn items(&self) -> (Reader<'b>, Items) {
-        (Reader::nested(self.rest, self.position), self.items)
-    }
-
-    /// The items once more.
-    pub fn iter<T>(&self, item: fn(&mut Reader<'b>) -> T) -> impl Iterator<Item = T> + use<'b, T> {
-        let (mut reader, mut items) = self.items();
-        core::iter::from_fn(move || items.next(&reader).then(|| item(&mut reader)))
-    }
-
-    /// Of a list of byte strings, or of texts: whether this is one of them.
-    #[must_use]
-    #[inline(never)]
-    pub fn contains(&self, content: &[u8]) -> bool {
-        let (mut reader, mut items) = self.items();
-        while items.next(&reader) {
-            let start = reader.position();
-            let (_, len) = reader.next_head();
-            if reader.take(len, start) == content {
-                return true;
-            }
-        }
-        false
-    }
-
-    /// Of two such lists: whether every item of `other` is in this one.
-    #[must_use]
-    pub fn contains_all(&self, other: &List<'_>) -> bool {
-        let (mut reader, mut items) = other.items();
-        while items.next(&reader) {
-            if !self.contains(reader.bytes()) {
-                return false;
-            }
-        }
-        true
-    }
-
-    /// Number of items.
-    #[must_use]
-    pub fn len(&self) -> u32 {
-        self.items.remaining
-    }
-
-    /// True when there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Where the first item lies.
-    #[must_use]
-    pub fn position(&self) -> u32 {
-        self.position
-    }
 }
 
 #[cfg(test)]

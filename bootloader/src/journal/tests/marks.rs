@@ -1,0 +1,73 @@
+//! Marks of progress.
+
+use super::*;
+
+/// The state with an install that has come so far.
+fn installing(device: &mut Flash<Nor<8, 4096>>, journal: &mut Journal) -> ImageRecord {
+    let image = ImageRecord { manifest_digest: [3; 32], sequence: 1, size: 0x10_0000 };
+    journal.record(device, Event::InstallStarted(image)).unwrap();
+    image
+}
+
+#[test]
+fn marks_carry_a_procedure_on_and_count_for_it_only() {
+    let nor = Nor::<8, 4096>::new(FLASH_LEN);
+    let mut device = flash(&nor);
+    let mut journal = Journal::open(&mut device);
+    installing(&mut device, &mut journal);
+    let records = nor.medium().operations();
+    for step in 1..=1_000 {
+        journal.advance(&mut device, Event::Committed(step * 16), |_, _| 7).unwrap();
+        assert_eq!(journal.state().status, Status::Installing { offset: step * 16 });
+        assert_eq!(Journal::open(&mut device).state().status, Status::Installing { offset: step * 16 });
+    }
+    // Far less than 160 bytes each.
+    assert!(nor.medium().operations() - records < 1_000 * 3);
+    // Those of an install that was replaced do not count for the next one.
+    installing(&mut device, &mut journal);
+    assert_eq!(Journal::open(&mut device).state().status, Status::Installing { offset: 0 });
+}
+
+/// A mark lost, or a region that takes none: the procedure goes on from a step before, or by records.
+#[test]
+fn marks_that_decay_or_are_not_taken_cost_steps_only() {
+    let nor = Nor::<8, 4096>::new(FLASH_LEN);
+    let mut device = flash(&nor);
+    let mut journal = Journal::open(&mut device);
+    installing(&mut device, &mut journal);
+    for step in 1..=3 {
+        journal.advance(&mut device, Event::Committed(step), |_, _| 0).unwrap();
+    }
+    nor.medium_mut().break_word(MARKS + 2 * mark::MARK_LEN);
+    assert_eq!(Journal::open(&mut device).state().status, Status::Installing { offset: 2 });
+    for word in (0..4096).step_by(8) {
+        nor.medium_mut().wear_out(MARKS + word);
+    }
+    let mut journal = Journal::open(&mut device);
+    for step in 3..=40 {
+        journal.advance(&mut device, Event::Committed(step), |_, _| 0).unwrap();
+        assert_eq!(Journal::open(&mut device).state().status, Status::Installing { offset: step });
+    }
+}
+
+/// A mark that a cut left in doubt, and that reads whole only after its step was begun again.
+#[test]
+fn a_mark_in_doubt_counts_no_more_once_another_reading_was_affirmed() {
+    let nor = Nor::<8, 4096>::new(FLASH_LEN);
+    let mut device = flash(&nor);
+    let mut journal = Journal::open(&mut device);
+    installing(&mut device, &mut journal);
+    journal.advance(&mut device, Event::Committed(1), |_, _| 0).unwrap();
+    // The last of the two words of the mark.
+    nor.medium_mut().cut_at(1, Cut::Settles(1));
+    journal.advance(&mut device, Event::Committed(2), |_, _| 0).unwrap_err();
+    nor.medium_mut().power_on();
+    let mut journal = Journal::open(&mut device);
+    assert_eq!(journal.state().status, Status::Installing { offset: 1 });
+    journal.affirm(&mut device).unwrap();
+    nor.medium_mut().power_cycle();
+    assert_eq!(Journal::open(&mut device).state().status, Status::Installing { offset: 1 });
+}
+
+/// Where the marks begin in this layout.
+const MARKS: usize = 0x3_0000;
