@@ -345,14 +345,18 @@ fn programs() -> Result<Programs> {
     Programs::new(target)
 }
 
-#[test]
-fn a_device_lives_on_the_cortex_m4() -> Result<()> {
+/// The board, with its flash in this folder.
+fn board_in(folder: &Path) -> Result<Bench> {
     ensure!(emulator::is_installed(), "{} is not on this machine (Debian: qemu-system-arm)", emulator::QEMU);
     let programs = programs()?;
-    let loader = programs.loader()?;
+    let board = Board::power_on(&programs.loader()?, &folder.join("flash"))?;
+    Bench::new(Device::Board(board), programs)
+}
+
+#[test]
+fn a_device_lives_on_the_cortex_m4() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let board = Board::power_on(&loader, &folder.path().join("flash"))?;
-    let mut bench = Bench::new(Device::Board(board), programs)?;
+    let mut bench = board_in(folder.path())?;
     let tag = bench.factory_tag()?;
     bench.cut_power()?;
     bench.device.restore_power()?;
@@ -376,12 +380,8 @@ fn a_device_lives_on_the_cortex_m4() -> Result<()> {
 /// Applications in C: installed and confirmed, updated over the bus with a power cut half-way, and reverted.
 #[test]
 fn a_device_with_applications_in_c_lives_on_the_cortex_m4() -> Result<()> {
-    ensure!(emulator::is_installed(), "{} is not on this machine (Debian: qemu-system-arm)", emulator::QEMU);
-    let programs = programs()?;
-    let loader = programs.loader()?;
     let folder = tempfile::tempdir()?;
-    let board = Board::power_on(&loader, &folder.path().join("flash"))?;
-    let mut bench = Bench::new(Device::Board(board), programs)?;
+    let mut bench = board_in(folder.path())?;
     bench.provision()?;
     let first = bench.c_release(1, true)?;
     bench.install(&first)?;

@@ -11,6 +11,7 @@ mod demo;
 mod fuzz;
 mod image;
 mod process;
+mod program;
 mod prove;
 mod qemu;
 mod size;
@@ -51,11 +52,11 @@ enum Task {
     /// Start the Cortex-M4 board in QEMU and print its bus address
     Qemu(qemu::Arguments),
     /// Skip each instruction of the loader once, in an emulator: nothing forged may boot
-    Skip(skip::Arguments),
+    Skip(program::Options),
     /// Run the fuzz targets under libFuzzer
     Fuzz(fuzz::Arguments),
     /// Try every fault of the flash at every operation of a device's life
-    Prove(prove::Arguments),
+    Prove(program::Options),
     /// Measure chain verification and transfer rate
     Bench(bench::Arguments),
 }

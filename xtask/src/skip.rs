@@ -8,63 +8,15 @@ use anyhow::{Result, ensure};
 
 use crate::board;
 use crate::process;
+use crate::program::Options;
 use crate::tools;
 use crate::workspace::Workspace;
 
 /// The emulator (GPL-2.0): a tool of the tests in a process of its own. Its wheel brings the library along.
 const UNICORN: &str = "unicorn==2.1.3";
 
-#[derive(clap::Args)]
-pub(crate) struct Arguments {
-    /// Attack this case only (repeatable) [default: all]
-    #[arg(long = "case", value_name = "NAME")]
-    cases: Vec<String>,
-    /// List the cases
-    #[arg(long)]
-    list: bool,
-    /// Skip this instruction only: its address in hex, and the number of its execution (repeatable)
-    #[arg(long, value_name = "ADDRESS[:NUMBER]")]
-    at: Vec<String>,
-    /// Attack only functions whose name contains this (repeatable)
-    #[arg(long = "in", value_name = "FUNCTION")]
-    functions: Vec<String>,
-    /// Attack only the code that decides, each instruction at its first execution
-    #[arg(long)]
-    brief: bool,
-    /// Take the comparison before the jump out of the loader: a control that must find forged boots
-    #[arg(long)]
-    without_evidence: bool,
-    /// Attacks at once [default: one for each core]
-    #[arg(long, value_name = "NUMBER")]
-    jobs: Option<usize>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
-}
-
-pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
-    let mut command = command(workspace)?;
-    for case in &arguments.cases {
-        command.args(["--case", case]);
-    }
-    for function in &arguments.functions {
-        command.args(["--in", function]);
-    }
-    for place in &arguments.at {
-        command.args(["--at", place]);
-    }
-    for (flag, is_given) in [
-        ("--list", arguments.list),
-        ("--brief", arguments.brief),
-        ("--without-evidence", arguments.without_evidence),
-        ("--json", arguments.json),
-    ] {
-        command.args(is_given.then_some(flag));
-    }
-    if let Some(jobs) = arguments.jobs {
-        command.args(["--jobs", &jobs.to_string()]);
-    }
-    process::check(&mut command)
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    options.run(workspace, command(workspace)?)
 }
 
 /// The program with what it needs, for the loader as it is now.

@@ -72,20 +72,26 @@ mod with_a_server {
         (url, reports)
     }
 
-    #[test]
-    fn a_server_that_holds_up_a_report_holds_up_nobody_who_stops() {
-        let bench = Bench::new();
-        let device = bench.device(|script| script.after = After::StaysOnTrial);
+    /// An update with these options, ended by Ctrl-C when its server holds up the first report.
+    fn stopped_at_a_report(bench: &Bench, options: &[&str]) -> Ended {
         bench.made.write("token", b"a-token-for-tests");
         let (url, reports) = held_up();
         let mut update = vec!["--json", "update", "--release", "release.suit", "--image", "image.bin"];
-        update.extend(["--anchor", "root.cose", "--yes", "--data-dir", "data"]);
-        update.extend(["--server", &url, "--token-file", "token"]);
+        update.extend(["--anchor", "root.cose", "--yes", "--server", &url, "--token-file", "token"]);
+        update.extend(options);
         let child = bench.command(&update).spawn().unwrap();
         reports.recv().unwrap();
         interrupt(&child);
         let ended = Ended::of(&child.wait_with_output().unwrap());
         ended.is_error("interrupted", 3);
+        ended
+    }
+
+    #[test]
+    fn a_server_that_holds_up_a_report_holds_up_nobody_who_stops() {
+        let bench = Bench::new();
+        let device = bench.device(|script| script.after = After::StaysOnTrial);
+        let ended = stopped_at_a_report(&bench, &["--data-dir", "data"]);
         assert_eq!(ended.last["error"]["message"], "interrupted before anything was sent");
         // Nor was the device bothered.
         assert_eq!(device.asked(), []);
@@ -108,16 +114,7 @@ mod with_a_server {
     fn reports_that_end_with_the_run_are_counted() {
         let bench = Bench::new();
         let _device = bench.device(|script| script.after = After::StaysOnTrial);
-        bench.made.write("token", b"a-token-for-tests");
-        let (url, reports) = held_up();
-        let mut update = vec!["--json", "--no-cache", "update", "--release", "release.suit"];
-        update.extend(["--image", "image.bin", "--anchor", "root.cose", "--yes"]);
-        update.extend(["--server", &url, "--token-file", "token"]);
-        let child = bench.command(&update).spawn().unwrap();
-        reports.recv().unwrap();
-        interrupt(&child);
-        let ended = Ended::of(&child.wait_with_output().unwrap());
-        ended.is_error("interrupted", 3);
+        let ended = stopped_at_a_report(&bench, &["--no-cache"]);
         assert!(
             ended.stdout.contains(r#""code":"report-lost","message":"2 reports are lost"#),
             "{}",
