@@ -52,8 +52,9 @@ pub trait Board: Drivers {
     /// Brings up the flash. Asked once.
     fn power_up_flash(&mut self) -> Option<Self::Flash>;
 
-    /// Protects the loader, the provisioning and the journal's floor from the application until the next reset, as far as
-    /// the part can. Called right before the jump; docs/boards.md says what each board protects.
+    /// Protects the loader and the stored objects from the application until the next reset, as far as the part can; not
+    /// the journal, in which the application confirms itself. Called right before the jump; docs/boards.md says what each
+    /// board protects.
     fn lock(&mut self);
 
     /// Leaves the core as after a reset, [redeems](Entry::redeem) the entry as the last thing, and jumps. An entry that is
