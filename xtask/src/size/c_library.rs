@@ -9,6 +9,7 @@ use object::elf::{SHF_ALLOC, SHF_WRITE, SHT_NOBITS};
 use object::{Object, ObjectSection, ObjectSymbol, SectionFlags};
 use serde::Serialize;
 
+use super::panics;
 use crate::process;
 use crate::tools;
 use crate::workspace::Workspace;
@@ -19,8 +20,6 @@ pub(super) const BUDGET: u64 = 8 * 1024;
 const TARGETS: [&str; 4] =
     ["thumbv6m-none-eabi", "thumbv7m-none-eabi", "thumbv7em-none-eabihf", "thumbv8m.main-none-eabi"];
 const HEADER: &str = "anchorage-app/include/anchorage_app.h";
-/// Code that formats or panics is not for this library.
-const UNWANTED: [&str; 2] = ["core::panicking", "core::fmt"];
 
 /// The library for one target.
 #[derive(Serialize)]
@@ -87,7 +86,7 @@ fn read(target: &'static str, elf: &[u8]) -> Result<Size> {
     for symbol in file.symbols() {
         let name = symbol.name()?;
         let path = format!("{:#}", rustc_demangle::demangle(name));
-        if UNWANTED.iter().any(|unwanted| path.contains(unwanted)) {
+        if panics::is_forbidden(&path) {
             size.unwanted.push(path);
         } else if symbol.is_undefined() && !name.is_empty() && !is_of_the_c_compiler(name) {
             size.missing.push(path);

@@ -9,11 +9,15 @@ const FORBIDDEN: [&str; 3] = ["core::panicking", "core::fmt", "rust_begin_unwind
 /// The forbidden functions among these.
 pub(super) fn of(symbols: &[Symbol]) -> Vec<String> {
     let paths = symbols.iter().map(|symbol| format!("{:#}", rustc_demangle::demangle(&symbol.name)));
-    let mut found: Vec<_> =
-        paths.filter(|path| FORBIDDEN.iter().any(|forbidden| path.contains(forbidden))).collect();
+    let mut found: Vec<_> = paths.filter(|path| is_forbidden(path)).collect();
     found.sort();
     found.dedup();
     found
+}
+
+/// Whether a function panics or formats, by its demangled path.
+pub(super) fn is_forbidden(path: &str) -> bool {
+    FORBIDDEN.iter().any(|forbidden| path.contains(forbidden))
 }
 
 #[cfg(test)]
