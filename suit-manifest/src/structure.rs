@@ -117,6 +117,7 @@ pub(crate) fn commands(reader: &mut Reader<'_>) -> u32 {
     let items = reader.array_within(1, MAX_COMMANDS.saturating_mul(2)).remaining();
     if !items.is_multiple_of(2) {
         reader.refuse(trust::ErrorKind::UnexpectedType, start);
+        return 0;
     }
     items / 2
 }

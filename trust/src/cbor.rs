@@ -181,6 +181,7 @@ impl<'b> Reader<'b> {
         let value = self.uint();
         if value < u64::from(min) || value > max {
             self.refuse(ErrorKind::OutOfRange, start);
+            return 0;
         }
         value
     }
@@ -192,15 +193,15 @@ impl<'b> Reader<'b> {
     pub fn int(&mut self) -> i64 {
         let start = self.position();
         let (major, argument) = self.next_head();
-        if !matches!(major, Major::Unsigned | Major::Negative) {
-            self.refuse(ErrorKind::UnexpectedType, start);
-        }
-        let value = i64::try_from(argument).unwrap_or_else(|_| {
-            self.refuse(ErrorKind::OutOfRange, start);
-            0
-        });
-        // -1 - argument
-        if major == Major::Negative { !value } else { value }
+        let kind = match (major, i64::try_from(argument)) {
+            (Major::Unsigned, Ok(value)) => return value,
+            // -1 - argument
+            (Major::Negative, Ok(value)) => return !value,
+            (Major::Unsigned | Major::Negative, Err(_)) => ErrorKind::OutOfRange,
+            _ => ErrorKind::UnexpectedType,
+        };
+        self.refuse(kind, start);
+        0
     }
 
     /// An integer that names something: a map key, a command. No format of ours has one that does not fit an
@@ -299,6 +300,7 @@ impl<'b> Reader<'b> {
         let text = self.text();
         if !(1..=max_len).contains(&text.as_bytes().len()) {
             self.refuse(ErrorKind::OutOfRange, start);
+            return Utf8::EMPTY;
         }
         text
     }
@@ -306,9 +308,11 @@ impl<'b> Reader<'b> {
     /// The head of an array; its items are counted with the cursor.
     ///
     /// # Faults
-    /// [Of a head](self#faults-of-a-head).
+    /// [Of a head](self#faults-of-a-head); [`ErrorKind::Truncated`] when the head announces more items than bytes are left.
     pub fn array(&mut self) -> Items {
-        Items::of(self.count(Major::Array))
+        let start = self.position();
+        let len = self.head(Major::Array);
+        Items::of(self.count(len, start))
     }
 
     /// The head of an array of `min..=max` items.
@@ -319,13 +323,13 @@ impl<'b> Reader<'b> {
     pub fn array_within(&mut self, min: u32, max: u32) -> Items {
         let start = self.position();
         let items = self.array();
-        if items.remaining() < min {
-            self.refuse(ErrorKind::OutOfRange, start);
-        }
-        if items.remaining() > max {
-            self.refuse(ErrorKind::TooMany, start);
-        }
-        items
+        let kind = match items.remaining() {
+            few if few < min => ErrorKind::OutOfRange,
+            many if many > max => ErrorKind::TooMany,
+            _ => return items,
+        };
+        self.refuse(kind, start);
+        Items::of(0)
     }
 
     /// The head of an array that has exactly `len` items.
@@ -339,9 +343,11 @@ impl<'b> Reader<'b> {
     /// The head of a map; its entries are walked with the cursor.
     ///
     /// # Faults
-    /// [Of a head](self#faults-of-a-head).
+    /// [Of a head](self#faults-of-a-head); [`ErrorKind::Truncated`] when the head announces more entries than bytes are left.
     pub fn map(&mut self) -> MapCursor<'b> {
-        MapCursor::of(self.count(Major::Map))
+        let start = self.position();
+        let len = self.head(Major::Map);
+        MapCursor::of(self.count(len, start))
     }
 
     /// A tag number; the tagged item follows.
@@ -409,10 +415,17 @@ impl<'b> Reader<'b> {
         }
     }
 
-    /// The argument of a head of this type, as a number of items.
+    /// A number of items, announced by a head at `start`. Each takes a byte or more: as many as there are bytes left can be
+    /// true, and bounds every loop over them.
     #[inline(never)]
-    fn count(&mut self, major: Major) -> u32 {
-        saturated(self.head(major))
+    fn count(&mut self, announced: u64, start: u32) -> u32 {
+        match u32::try_from(announced) {
+            Ok(count) if usize::try_from(count).is_ok_and(|count| count <= self.rest.len()) => count,
+            _ => {
+                self.refuse(ErrorKind::Truncated, start);
+                0
+            }
+        }
     }
 
     /// The argument of a head of this type.
@@ -441,11 +454,6 @@ impl<'b> Reader<'b> {
         self.refuse(refused, start);
         (Major::Unsigned, 0)
     }
-}
-
-/// A number of items. No input that fits the memory of a device or a position has as many as `u32::MAX`: it ends before.
-fn saturated(argument: u64) -> u32 {
-    u32::try_from(argument).unwrap_or(u32::MAX)
 }
 
 /// A length as an offset in the outermost input.

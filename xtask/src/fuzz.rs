@@ -95,6 +95,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         let status = fuzzer.status().context("cannot start the fuzzer")?;
         if !status.success() {
             failed.push(name.as_str());
+            print_inputs(&artifacts, name)?;
         } else if arguments.keep {
             keep(&program, name, &found, &kept)?;
         }
@@ -108,6 +109,18 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         );
     }
     println!("\nno target failed: {}", chosen.join(", "));
+    Ok(())
+}
+
+/// Prints the inputs that `name` failed on, as hexadecimal: who has this log, has the finding.
+fn print_inputs(artifacts: &Path, name: &str) -> Result<()> {
+    for entry in std::fs::read_dir(artifacts)? {
+        let path = entry?.path();
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        if file.starts_with(&format!("{name}-")) {
+            println!("{file}: {}", hex::encode(std::fs::read(&path)?));
+        }
+    }
     Ok(())
 }
 

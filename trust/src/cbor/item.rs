@@ -1,6 +1,6 @@
 //! Items that are walked over as a whole.
 
-use super::{FALSE, Items, MAX_DEPTH, Major, MapCursor, NULL, Reader, saturated};
+use super::{FALSE, Items, MAX_DEPTH, Major, MapCursor, NULL, Reader};
 use crate::error::ErrorKind;
 
 impl<'b> Reader<'b> {
@@ -59,13 +59,13 @@ impl<'b> Reader<'b> {
             Major::Text => drop(self.text_of(argument, start)),
             Major::Tag => self.skip_nested(inner),
             Major::Array => {
-                let mut items = Items::of(saturated(argument));
+                let mut items = Items::of(self.count(argument, start));
                 while items.next(self) {
                     self.skip_nested(inner);
                 }
             }
             Major::Map => {
-                let mut entries = MapCursor::of(saturated(argument));
+                let mut entries = MapCursor::of(self.count(argument, start));
                 while entries.next_nested(self, inner) {
                     self.skip_nested(inner);
                     self.skip_nested(inner);
