@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use server_client::UrlError;
 use suit_manifest::Reason;
-use trust::host::{KeyFileError, ReadError, TokenFileError};
+use trust::host::{ClockFault, KeyFileError, ReadError, TokenFileError};
 
 use crate::image::ImageError;
 use crate::kind::Kind;
@@ -79,9 +79,9 @@ pub enum Error {
     /// Standard output is gone.
     #[error("the result could not be printed: {0}")]
     Output(std::io::Error),
-    /// The system clock cannot be used.
-    #[error("the system clock is set before 1970")]
-    Clock,
+    /// The system clock cannot be right.
+    #[error("{}", .0.message())]
+    Clock(ClockFault),
 
     // Keys and credentials.
     /// No passphrase was given, and there is no terminal to ask on.
@@ -309,7 +309,7 @@ impl Error {
             Self::FileTooLong { .. } => "file-too-long",
             Self::FileUnknown(_) => "file-unknown",
             Self::Output(_) => "output",
-            Self::Clock => "clock",
+            Self::Clock(_) => "clock",
             Self::PassphraseNeeded => "passphrase-needed",
             Self::PassphraseUnusable(_) => "passphrase-unusable",
             Self::PassphraseWrong(_) => "passphrase-wrong",
@@ -356,7 +356,9 @@ impl Error {
             Self::Output(_) => {
                 "Check where standard output goes; output files named on the command line are complete."
             }
-            Self::Clock => "Set the clock of this machine.",
+            Self::Clock(_) => {
+                "Set the clock of this machine. If it is right, pass --now with the time of now."
+            }
             Self::PassphraseNeeded => {
                 "Pass --passphrase-file, set ANCHORAGE_PASSPHRASE_FILE, or run the command in a terminal."
             }
@@ -406,7 +408,7 @@ impl Error {
             | Self::BelowLowestGeneration { .. }
             | Self::ServerUrl(_)
             | Self::Author { .. } => 2,
-            Self::File { .. } | Self::Output(_) | Self::Clock | Self::Http { .. } => 3,
+            Self::File { .. } | Self::Output(_) | Self::Clock(_) | Self::Http { .. } => 3,
             Self::PassphraseNeeded
             | Self::PassphraseUnusable(_)
             | Self::PassphraseWrong(_)

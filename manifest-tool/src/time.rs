@@ -4,6 +4,7 @@ use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use trust::UnixTime;
+use trust::host::{ClockFault, clock_fault};
 
 use crate::error::Error;
 
@@ -32,8 +33,28 @@ pub fn now(given: Option<Time>) -> Result<UnixTime, Error> {
         Some(Time(time)) => Ok(time),
         None => match SystemTime::now().duration_since(UNIX_EPOCH) {
             Ok(since_epoch) => Ok(UnixTime(since_epoch.as_secs())),
-            Err(_) => Err(Error::Clock),
+            Err(_) => Err(Error::Clock(ClockFault::BeforeProgram)),
         },
+    }
+}
+
+/// `--now` of what issues records.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub struct IssueTime {
+    /// Time of issue [default: that of this machine's clock, which must not be before an earlier record's]
+    #[arg(long, value_name = "TIME")]
+    now: Option<Time>,
+}
+
+impl IssueTime {
+    /// The time that is given, else that of the system clock, which must be able to be right. `earlier`: when the records
+    /// that the new one replaces or stands beside were issued; what looks older than they are never counts.
+    pub fn after(self, earlier: impl IntoIterator<Item = UnixTime>) -> Result<UnixTime, Error> {
+        let now = now(self.now)?;
+        match clock_fault(now, earlier.into_iter().max(), None) {
+            Some(fault) if self.now.is_none() => Err(Error::Clock(fault)),
+            _ => Ok(now),
+        }
     }
 }
 

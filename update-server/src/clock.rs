@@ -46,7 +46,7 @@ impl ClockWatch {
                     let recorded_at = last.recorded_at;
                     tracing::warn!(now, issued_at, recorded_at, "{}", fault.message());
                 }
-                None => tracing::info!(now, "the clock is not before what was recorded any more"),
+                None => tracing::info!(now, "the clock is plausible again"),
             }
             last.fault = fault;
         }

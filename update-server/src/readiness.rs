@@ -144,7 +144,7 @@ mod tests {
     #[tokio::test]
     async fn a_clock_before_the_newest_record_is_warned_of_until_it_is_set() {
         let dir = tempfile::tempdir().unwrap();
-        let later = 1 << 40;
+        let later = 2_000_000_000;
         let (store, readiness) = readiness(&dir).await;
         assert_eq!(readiness.state(later).await.unwrap(), State::default());
         // The check of a server that starts with a wrong clock writes an older time; that the other one was later is

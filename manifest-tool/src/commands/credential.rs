@@ -11,7 +11,7 @@ use trust::author::{
 use trust::host::Serial;
 use trust::{
     Anchor, Credential, CredentialClaims, DEFAULT_SEQUENCE_CEILING, MAX_CLASSES, MAX_GENERATION,
-    MAX_SEQUENCE_CEILING, MAX_SERIALS, PublicKey, RevocationList, Role, TrustStore,
+    MAX_SEQUENCE_CEILING, MAX_SERIALS, PublicKey, RevocationList, Role, TrustStore, UnixTime,
 };
 
 use super::list::{NO_PREVIOUS, OwnCredential, PreviousArguments};
@@ -23,7 +23,7 @@ use crate::identifiers::{Class, Vendor};
 use crate::output::{Report, table};
 use crate::public_key;
 use crate::step::StepArguments;
-use crate::time::{Time, display, now};
+use crate::time::{IssueTime, Time, display, now};
 
 const NO_LIST: &str = "--first requires --replaces and --list-out";
 
@@ -77,6 +77,8 @@ pub struct Issue {
     list_out: Option<PathBuf>,
     #[command(flatten)]
     previous: PreviousArguments,
+    #[command(flatten)]
+    time: IssueTime,
     /// Credential to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -140,14 +142,14 @@ impl Issue {
                 "a release credential cannot be limited to serials: omit --serial, or pass it to create",
             ));
         }
-        let issued_at = now(None)?;
-        if let Some(Time(end)) = self.expires.filter(|Time(end)| *end <= issued_at) {
-            return Err(Error::usage(format!("--expires {} lies in the past", display(end))));
-        }
         let subject_key = public_key::open(&self.subject_key)?;
         let (known, replaces) =
             (CredentialFile::read_all(&self.known)?, CredentialFile::read_all(&self.replaces)?);
-        self.check_known(&subject_key, known.iter().chain(&replaces))?;
+        let latest = self.check_known(&subject_key, known.iter().chain(&replaces))?;
+        let issued_at = self.time.after(latest)?;
+        if let Some(Time(end)) = self.expires.filter(|Time(end)| *end <= issued_at) {
+            return Err(Error::usage(format!("--expires {} lies in the past", display(end))));
+        }
         let vendor = self.vendor.id();
         let root = self.key.open()?;
         if subject_key == root.public_key() {
@@ -202,7 +204,7 @@ impl Issue {
         subject_key: &PublicKey,
         root: &SoftwareKey,
     ) -> Result<Vec<u8>, Error> {
-        self.previous.sign(root, &self.issuer, None, self.step, |request| {
+        self.previous.sign(root, &self.issuer, None, self.step, self.time, |request| {
             for old in replaces {
                 let CredentialFile { path, bytes } = old;
                 if old.claims()?.key() != subject_key {
@@ -226,13 +228,14 @@ impl Issue {
         verified.map(drop).map_err(|error| Error::refused_record(&self.out, error))
     }
 
-    /// One key has one role, and a root has none. Generation and ceiling do not rise far above those in use.
+    /// One key has one role, and a root has none. Generation and ceiling do not rise far above those in use. When the latest
+    /// of them was issued.
     fn check_known<'f>(
         &self,
         subject_key: &PublicKey,
         files: impl Iterator<Item = &'f CredentialFile<'f>>,
-    ) -> Result<(), Error> {
-        let (mut generation, mut ceiling) = (0, DEFAULT_SEQUENCE_CEILING);
+    ) -> Result<Option<UnixTime>, Error> {
+        let (mut generation, mut ceiling, mut latest) = (0, DEFAULT_SEQUENCE_CEILING, None);
         for file in files {
             let known = file.claims()?;
             if known.issuer_kid() == subject_key.kid() {
@@ -243,9 +246,11 @@ impl Issue {
             }
             generation = generation.max(known.generation());
             ceiling = ceiling.max(known.sequence_ceiling());
+            latest = latest.max(Some(known.issued_at()));
         }
         self.step.check_generation("generation", generation, self.generation)?;
-        self.step.check("sequence ceiling", ceiling, self.ceiling.unwrap_or(0))
+        self.step.check("sequence ceiling", ceiling, self.ceiling.unwrap_or(0))?;
+        Ok(latest)
     }
 
     fn for_anchor(&self) -> Error {

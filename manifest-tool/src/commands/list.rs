@@ -14,7 +14,7 @@ use trust::{
 use crate::error::Error;
 use crate::files::{MAX_RECORD_FILE_LEN, read};
 use crate::step::StepArguments;
-use crate::time::now;
+use crate::time::IssueTime;
 
 /// A list that drops a revocation lets a stolen key sign again, so no list begins by omission.
 pub(super) const NO_PREVIOUS: &str =
@@ -52,6 +52,7 @@ impl PreviousArguments {
         issuer: &str,
         sequence: Option<u64>,
         step: StepArguments,
+        time: IssueTime,
         fill: impl FnOnce(&mut RevocationRequest) -> Result<(), Error>,
     ) -> Result<Vec<u8>, Error> {
         if !self.is_given() {
@@ -69,7 +70,8 @@ impl PreviousArguments {
             })
             .collect::<Result<_, _>>()?;
 
-        let mut request = RevocationRequest::following(issuer.to_owned(), now(None)?, &held)
+        let issued_at = time.after(held.iter().map(|list| list.issued_at()))?;
+        let mut request = RevocationRequest::following(issuer.to_owned(), issued_at, &held)
             .map_err(|error| Error::author("the revocation list", None, error.into()))?;
         let before = request.clone();
         if let (Some(sequence), Some((path, _))) = (sequence, files.first())

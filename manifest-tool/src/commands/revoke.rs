@@ -20,6 +20,7 @@ use crate::files::{MAX_RECORD_FILE_LEN, OverwriteArguments, read, write};
 use crate::identifiers::{Class, IdentifierError, Vendor};
 use crate::output::{Report, table};
 use crate::step::StepArguments;
+use crate::time::IssueTime;
 
 /// Highest list-sequence of the command line: as many are left for its successors.
 const HIGHEST_SEQUENCE: u64 = MAX_LIST_SEQUENCE / 2;
@@ -137,6 +138,8 @@ pub struct Revoke {
     #[arg(long, requires = "minimums")]
     allow_unreachable_minimum: bool,
     #[command(flatten)]
+    time: IssueTime,
+    #[command(flatten)]
     step: StepArguments,
     #[command(flatten)]
     overwrite: OverwriteArguments,
@@ -161,19 +164,20 @@ impl Revoke {
         let mut named = self.bare()?;
         let ceiling = self.highest_ceiling()?;
         let root = self.key.open()?;
-        let cwt = self.previous.sign(&root, &self.issuer, self.sequence, self.step, |request| {
-            for path in &self.keys_of {
-                named.push(OwnCredential::read(path, &root)?.key(self.generation.unwrap_or(0)));
-            }
-            for Revoked { role, generation, id } in &named {
-                request.revoke(*role, *generation, *id);
-            }
-            for path in &self.credentials {
-                OwnCredential::read(path, &root)?.revoke(request);
-            }
-            self.raise_generations(request)?;
-            self.raise_minimums(request, ceiling)
-        })?;
+        let cwt =
+            self.previous.sign(&root, &self.issuer, self.sequence, self.step, self.time, |request| {
+                for path in &self.keys_of {
+                    named.push(OwnCredential::read(path, &root)?.key(self.generation.unwrap_or(0)));
+                }
+                for Revoked { role, generation, id } in &named {
+                    request.revoke(*role, *generation, *id);
+                }
+                for path in &self.credentials {
+                    OwnCredential::read(path, &root)?.revoke(request);
+                }
+                self.raise_generations(request)?;
+                self.raise_minimums(request, ceiling)
+            })?;
         let anchors = [Anchor::root(root.public_key())];
         let list = RevocationList::verify(&cwt, &anchors)
             .map_err(|_| Error::Internal("the signed list cannot be read back"))?;

@@ -118,3 +118,38 @@ fn a_sequence_floor_stays_within_reach() {
     workshop.ok(&provision(&["1048577", "--allow-large-step"]));
     workshop.ok(&provision(&["1048576", "--force"]));
 }
+
+/// A record that looks older than the one it replaces never counts, and the key that signs it lies on a machine without
+/// a network to set its clock by.
+#[test]
+fn a_clock_before_an_earlier_record_issues_nothing() {
+    let workshop = Workshop::with_release();
+    workshop.key("next");
+    let issue = |out: &str, more: &str| {
+        split(&format!(
+            "credential issue --key root.pem --for next.cose --role release --issuer root --subject next --vendor {VENDOR} --out \
+             {out} {more}"
+        ))
+        .into_iter()
+        .map(str::to_owned)
+        .collect::<Vec<_>>()
+    };
+    let arguments =
+        |owned: &[String]| workshop.refused(&owned.iter().map(String::as_str).collect::<Vec<_>>());
+    let done = |owned: &[String]| workshop.ok(&owned.iter().map(String::as_str).collect::<Vec<_>>());
+    done(&issue("ahead.cwt", "--now 2050-01-01T00:00:00Z"));
+    let clock = ("clock".to_owned(), 3);
+    assert_eq!(arguments(&issue("next.cwt", "--known ahead.cwt")), clock);
+    let replaced = "--replaces ahead.cwt --list-out list.cwt --first";
+    assert_eq!(arguments(&issue("next.cwt", replaced)), clock);
+    let issued = done(&issue("next.cwt", "--known ahead.cwt --now 2050-01-02T00:00:00Z"));
+    assert_eq!(issued["issued_at"], 2_524_694_400_u64);
+    let expired = "--known ahead.cwt --now 2050-01-02T00:00:00Z --expires 2040-01-01T00:00:00Z";
+    assert_eq!(arguments(&issue("late.cwt", expired)), ("usage".to_owned(), 2));
+
+    let revoke = "revoke --key root.pem --issuer root --credential next.cwt";
+    workshop.ok(&split(&format!("{revoke} --first --now 2050-01-01T00:00:00Z --out list.cwt")));
+    let second = format!("{revoke} --previous list.cwt --out second.cwt");
+    assert_eq!(workshop.refused(&split(&second)), clock);
+    workshop.ok(&split(&format!("{second} --now 2050-01-01T00:00:00Z")));
+}

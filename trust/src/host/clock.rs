@@ -1,10 +1,13 @@
-//! A clock that cannot be right. One that is behind finds no credential expired.
+//! A clock that cannot be right. One that is behind finds no credential expired; a credential that was issued by a clock
+//! that is ahead looks newer than each later one.
 
 use crate::{CredentialClaims, UnixTime};
 
 /// Nothing that the pinned compiler built runs before that compiler was made: 2026-04-14, midnight UTC. A test holds it
 /// against the compiler.
 const BUILT_AFTER: UnixTime = UnixTime(1_776_124_800);
+/// Nobody runs this program 30 years after its compiler was made, seconds.
+const LONGEST_USE: u64 = 30 * 365 * 24 * 60 * 60;
 
 /// What a clock is before of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -15,6 +18,8 @@ pub enum ClockFault {
     BeforeCredential,
     /// The time of a record that this program made itself.
     BeforeRecord,
+    /// Far after the time at which this program was built.
+    FarAhead,
 }
 
 impl ClockFault {
@@ -33,6 +38,10 @@ impl ClockFault {
             Self::BeforeRecord => {
                 "the clock is before the time of the newest record that was made here; set the clock, because an expired \
                  credential would pass"
+            }
+            Self::FarAhead => {
+                "the clock is more than 30 years after the time at which this program was built; set the clock, because a \
+                 valid credential would count as expired"
             }
         }
     }
@@ -55,6 +64,8 @@ pub fn clock_fault(
         Some(ClockFault::BeforeCredential)
     } else if is_before(recorded_at) {
         Some(ClockFault::BeforeRecord)
+    } else if now.0.saturating_sub(BUILT_AFTER.0) > LONGEST_USE {
+        Some(ClockFault::FarAhead)
     } else {
         None
     }
@@ -84,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_behind_is_told_by_what_it_is_before() {
+    fn a_wrong_clock_is_told_by_what_it_is_before_or_after() {
         let at = |seconds: u64| UnixTime(BUILT_AFTER.0 + seconds);
         let fault = |now, issued_at, recorded_at| clock_fault(at(now), issued_at, recorded_at);
         assert_eq!(clock_fault(UnixTime(BUILT_AFTER.0 - 1), None, None), Some(ClockFault::BeforeProgram));
@@ -93,5 +104,8 @@ mod tests {
         assert_eq!(fault(4, Some(at(5)), None), Some(ClockFault::BeforeCredential));
         assert_eq!(fault(4, Some(at(4)), Some(at(5))), Some(ClockFault::BeforeRecord));
         assert_eq!(fault(5, Some(at(5)), Some(at(5))), None);
+        assert_eq!(fault(LONGEST_USE, Some(at(5)), None), None);
+        assert_eq!(fault(LONGEST_USE + 1, Some(at(5)), None), Some(ClockFault::FarAhead));
+        assert_eq!(clock_fault(UnixTime(u64::MAX), None, None), Some(ClockFault::FarAhead));
     }
 }

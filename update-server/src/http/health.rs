@@ -33,7 +33,7 @@ struct Warning {
 
 impl From<ClockFault> for Warning {
     fn from(fault: ClockFault) -> Self {
-        Self { code: "clock-behind", detail: fault.message() }
+        Self { code: "clock", detail: fault.message() }
     }
 }
 
