@@ -89,6 +89,17 @@ fn name() -> impl TypedValueParser<Value = String> {
     })
 }
 
+/// The values of an option, each once.
+fn distinct<T, K: PartialEq>(given: &[T], key: impl Fn(&T) -> K) -> Vec<&T> {
+    let mut kept: Vec<&T> = Vec::new();
+    for value in given {
+        if kept.iter().all(|other| key(other) != key(value)) {
+            kept.push(value);
+        }
+    }
+    kept
+}
+
 /// Fails when an option is given more often than the format allows.
 fn at_most(option: &str, given: usize, most: u64) -> Result<(), Error> {
     if given as u64 <= most {

@@ -85,7 +85,7 @@ impl CredentialView {
     }
 
     /// Adds the names of which the command line made the ids.
-    pub(crate) fn with_names(mut self, vendor: &Vendor, classes: &[Class]) -> Self {
+    pub(crate) fn with_names(mut self, vendor: &Vendor, classes: &[&Class]) -> Self {
         self.vendor_domain = vendor.domain().map(str::to_owned);
         self.class_names = classes.iter().map(|class| class.name().map(str::to_owned)).collect();
         self

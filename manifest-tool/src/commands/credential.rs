@@ -15,7 +15,7 @@ use trust::{
 };
 
 use super::list::{NO_PREVIOUS, OwnCredential, PreviousArguments};
-use super::{SigningKeyArguments, read_anchors};
+use super::{SigningKeyArguments, at_most, distinct, read_anchors};
 use crate::describe::CredentialView;
 use crate::error::Error;
 use crate::files::{MAX_RECORD_FILE_LEN, OverwriteArguments, read, write_all};
@@ -127,8 +127,11 @@ impl Issue {
         if self.list_out.is_none() && self.previous.is_first() {
             return Err(Error::usage(NO_LIST));
         }
-        super::at_most("--class", self.classes.len(), MAX_CLASSES.into())?;
-        super::at_most("--serial", self.serials.len(), MAX_SERIALS.into())?;
+        let vendor = self.vendor.id();
+        let classes = distinct(&self.classes, |class| class.id(vendor));
+        let serials = distinct(&self.serials, |serial| serial.as_str().to_owned());
+        at_most("--class", classes.len(), MAX_CLASSES.into())?;
+        at_most("--serial", serials.len(), MAX_SERIALS.into())?;
         if let (Some(Time(begin)), Some(Time(end))) = (self.not_before, self.expires)
             && begin >= end
         {
@@ -150,7 +153,6 @@ impl Issue {
         if let Some(Time(end)) = self.expires.filter(|Time(end)| *end <= issued_at) {
             return Err(Error::usage(format!("--expires {} lies in the past", display(end))));
         }
-        let vendor = self.vendor.id();
         let root = self.key.open()?;
         if subject_key == root.public_key() {
             return Err(self.for_anchor());
@@ -162,8 +164,8 @@ impl Issue {
             role: self.role,
             scope: ScopeRequest {
                 vendor: vendor.into_bytes(),
-                classes: self.classes.iter().map(|class| class.id(vendor).into_bytes()).collect(),
-                serials: self.serials.iter().map(|serial| serial.as_str().to_owned()).collect(),
+                classes: classes.iter().map(|class| class.id(vendor).into_bytes()).collect(),
+                serials: serials.iter().map(|serial| serial.as_str().to_owned()).collect(),
                 actions: None,
             },
             issued_at,
@@ -178,7 +180,7 @@ impl Issue {
             .map_err(|error| Error::author("the credential", None, error))?;
         let claims = read_unverified_credential(&cwt)
             .map_err(|_| Error::Internal("the issued credential cannot be read back"))?;
-        let credential = CredentialView::new(&claims).with_names(&self.vendor, &self.classes);
+        let credential = CredentialView::new(&claims).with_names(&self.vendor, &classes);
         let mut outputs = vec![(self.out.as_path(), cwt.as_slice())];
         let list = match &self.list_out {
             Some(path) => Some((path.as_path(), self.replace(&replaces, &subject_key, &root)?)),

@@ -146,6 +146,19 @@ fn an_expiry_is_a_time_that_lies_ahead() {
     workshop.credential("root", "release", &["--expires", "2100-01-01T00:00:00Z"]);
 }
 
+/// A class by name and by its UUID is one class: the scope has eight places.
+#[test]
+fn what_a_scope_names_twice_is_in_it_once() {
+    let workshop = Workshop::with_release();
+    let by_name = workshop.credential("root", "release", &["--class", CLASS, "--force"]);
+    let id = by_name["classes"][0].as_str().unwrap();
+    let both = ["--class", CLASS, "--class", id, "--class", CLASS, "--force"];
+    assert_eq!(workshop.credential("root", "release", &both)["classes"], by_name["classes"]);
+    let serials = ["--role", "identity", "--serial", "S-1", "--serial", "S-2", "--serial", "S-1", "--force"];
+    let issued = workshop.credential("root", "release", &serials);
+    assert_eq!(issued["serials"], serde_json::json!(["S-1", "S-2"]));
+}
+
 #[test]
 fn a_scope_and_a_role_bind_the_signer() {
     let workshop = Workshop::with_release();
