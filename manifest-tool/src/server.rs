@@ -87,6 +87,15 @@ impl ServerArguments {
     }
 }
 
+/// What a host gets that asks for a release.
+#[derive(Debug)]
+pub(crate) enum HandedOut {
+    This,
+    Another,
+    /// The server's reason.
+    Nothing(String),
+}
+
 pub(crate) struct Server {
     client: Client,
     base: Url,
@@ -258,6 +267,21 @@ impl Server {
         let outcome = outcome(answer.status());
         let release: Release = check(step, read_object(step, answer).await?, &digest)?;
         Ok((outcome, release.envelope_url))
+    }
+
+    /// Whether hosts get this very envelope of the release; otherwise why not. A better one may be there, and a release that
+    /// is withdrawn stays so.
+    pub(crate) async fn hands_out(&self, digest: &str, envelope: &[u8]) -> Result<HandedOut, Error> {
+        let step = "asking for the published envelope";
+        let url = self.url(&["releases", digest, "envelope"]);
+        match send(step, self.client.get(url).timeout(REQUEST_TIMEOUT)).await {
+            Ok(answer) => {
+                let is_this = read_answer(step, answer).await? == envelope;
+                Ok(if is_this { HandedOut::This } else { HandedOut::Another })
+            }
+            Err(Error::ServerRefused { status: 404 | 410, detail, .. }) => Ok(HandedOut::Nothing(detail)),
+            Err(error) => Err(error),
+        }
     }
 
     fn url(&self, path: &[&str]) -> Url {

@@ -12,12 +12,16 @@ use crate::error::Error;
 use crate::files::{MAX_ENVELOPE_FILE_LEN, MAX_RECORD_FILE_LEN, read};
 use crate::image::MAX_IMAGE_LEN;
 use crate::output::{Output, Report, table};
-use crate::server::{ListInForce, Outcome, Server, ServerArguments};
+use crate::server::{HandedOut, ListInForce, Outcome, Server, ServerArguments};
 use crate::step::StepArguments;
 use crate::verification::match_image;
 
 /// The server holds other bytes under the digest of the image (docs/server-api.md).
 const IMAGE_DAMAGED: &str = "image-damaged";
+
+/// The order in which a server prefers envelopes: docs/server-api.md.
+const ANOTHER: &str = "the server hands out another envelope of this release: one with the text, or under a credential that \
+                       was issued later";
 
 /// Send a release, revocation lists, or both to an update-server
 #[derive(clap::Args, Clone, Debug)]
@@ -53,6 +57,8 @@ struct PublishedRelease {
     release: Outcome,
     image_upload: Outcome,
     envelope_url: Option<String>,
+    /// Hosts get this envelope, and not one that the server prefers.
+    handed_out: bool,
     #[serde(flatten)]
     manifest: ManifestView,
 }
@@ -124,12 +130,23 @@ impl Release {
             Err(error) if error.code() == IMAGE_DAMAGED => {
                 server.send_image(sha256, &self.image, output).await?;
                 image_upload = Outcome::Repaired;
-                server.post_release(self.envelope, digest).await
+                server.post_release(self.envelope.clone(), digest).await
             }
             posted => posted,
         };
         let (release, envelope_url) = posted?;
-        Ok(PublishedRelease { release, image_upload, envelope_url, manifest: self.manifest })
+        let handed_out = match server.hands_out(digest, &self.envelope).await? {
+            HandedOut::This => true,
+            HandedOut::Another => {
+                output.warn(ANOTHER);
+                false
+            }
+            HandedOut::Nothing(why) => {
+                output.warn(&format!("the server has the release and offers it to no host: {why}"));
+                false
+            }
+        };
+        Ok(PublishedRelease { release, image_upload, envelope_url, handed_out, manifest: self.manifest })
     }
 }
 

@@ -116,6 +116,10 @@ pub(super) async fn answer(State(record): State<Shared>, request: Request) -> Re
         None if what.starts_with("GET ") && what.ends_with("/v1/releases") => {
             (StatusCode::OK, json!({"releases": []}).to_string())
         }
+        None if what.starts_with("GET ") && what.ends_with("/envelope") => {
+            let envelope = record.held.get("envelope").cloned().unwrap_or_default();
+            return Response::new(Body::from(envelope));
+        }
         None if what.ends_with("/withdrawal") || what.ends_with("/retirement") => {
             (StatusCode::OK, marked(parts.method == "PUT", parts.uri.path(), &body).to_string())
         }
@@ -137,6 +141,9 @@ pub(super) async fn answer(State(record): State<Shared>, request: Request) -> Re
                     json!({"manifest_digest": digest.ok(), "envelope_url": "/v1/releases/x/envelope"})
                 }
             };
+            if parts.method == "POST" {
+                record.held.insert("envelope".to_owned(), body.clone());
+            }
             let known = record.held.insert(key, body).is_some();
             (if known { StatusCode::OK } else { StatusCode::CREATED }, answer.to_string())
         }

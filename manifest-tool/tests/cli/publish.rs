@@ -319,3 +319,24 @@ fn bad_tokens_urls_and_absent_servers() {
         assert_eq!(publish("http://127.0.0.1:1"), ("token-invalid".into(), 4));
     }
 }
+
+/// A renewed envelope that no host gets would let the old credential expire in the field.
+#[test]
+fn publish_says_when_the_server_hands_out_another_envelope() {
+    let (workshop, server) = (workshop(), FakeServer::start());
+    let run = server.publish(&workshop, &[]);
+    assert_eq!((run.exit, &run.object()["handed_out"], run.stderr.as_str()), (0, &json!(true), ""));
+    for (status, answer, words) in [
+        (StatusCode::OK, "another", "hands out another envelope"),
+        (
+            StatusCode::GONE,
+            r#"{"code": "release-withdrawn", "detail": "it bricks"}"#,
+            "to no host: it bricks",
+        ),
+    ] {
+        server.answers("GET /v1/releases/", status, answer);
+        let run = server.publish(&workshop, &[]);
+        assert_eq!((run.exit, &run.object()["handed_out"]), (0, &json!(false)), "{run:?}");
+        assert!(run.stderr.contains(words), "{run:?}");
+    }
+}

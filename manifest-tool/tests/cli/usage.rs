@@ -259,6 +259,7 @@ fn a_value_out_of_range_names_its_option() {
     let named = format!("{issue} --issuer i --subject s");
     let revoke = "revoke --key root.pem --first --out no";
     let kids = (0..33).map(|number| format!("--kid {number:016x} ")).collect::<String>();
+    let classes = (0..9).map(|number| format!("--class c{number} ")).collect::<String>();
     let minimums = (0..17).map(|number| format!("--minimum class-{number}=1 ")).collect::<String>();
     for (line, option, range) in [
         (format!("{issue} --subject s --issuer={long}"), "--issuer", "64 bytes"),
@@ -267,9 +268,9 @@ fn a_value_out_of_range_names_its_option() {
         (format!("{named} --ceiling 0"), "--ceiling", "1..=9223372036854775807"),
         (format!("{named} --ceiling 9223372036854775808"), "--ceiling", "1..=9223372036854775807"),
         (format!("{named} --generation 65536"), "--generation", "0..=65535"),
-        (format!("{named} {}", "--class c ".repeat(9)), "--class", "at most 8"),
+        (format!("{named} {classes}"), "--class", "at most 8"),
         (
-            format!("{} {}", named.replace("release --v", "service --v"), "--serial s ".repeat(9)),
+            format!("{} {}", named.replace("release --v", "service --v"), classes.replace("class", "serial")),
             "--serial",
             "at most 8",
         ),
