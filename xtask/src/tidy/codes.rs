@@ -231,7 +231,8 @@ impl<'ast> Visit<'ast> for Patterns {
     }
 }
 
-/// Codes of a program: text in a function or field called `code`, and in arguments of `Problem::...`.
+/// Codes of a program: text in a function or field called `code`, in arguments of `Problem::...`, and the first of the two
+/// arguments of `warn`.
 struct Literals {
     place: String,
     found: BTreeMap<String, (String, usize)>,
@@ -290,6 +291,20 @@ impl<'ast> Visit<'ast> for Literals {
             }
         }
         visit::visit_expr_call(self, call);
+    }
+
+    fn visit_expr_method_call(&mut self, call: &'ast syn::ExprMethodCall) {
+        let mut arguments = call.args.iter();
+        if call.method == "warn"
+            && let (Some(code @ Expr::Lit(_)), Some(_)) = (arguments.next(), arguments.next())
+        {
+            let mut texts = Texts(Vec::new());
+            texts.visit_expr(code);
+            for (text, line) in texts.0 {
+                self.add(&text, line);
+            }
+        }
+        visit::visit_expr_method_call(self, call);
     }
 }
 

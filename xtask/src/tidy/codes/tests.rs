@@ -94,3 +94,15 @@ fn codes_of_the_server_stand_in_its_problems() {
     assert_eq!(of_programs("update-server/src/http/a.rs", server, page, "").len(), 1);
     assert_eq!(of_programs("update-server/src/http/a.rs", "", page, table).len(), 1);
 }
+
+#[test]
+fn the_code_of_a_warning_is_documented() {
+    let host = "fn f() { output.warn(\"bus-slow\", \"words\"); output.warn(&error.code(), \"not-this\"); tracing.warn(\"nor-this\"); }";
+    let page = "docs/updater-host.md";
+    let table = "| warning code | |\n|---|---|\n| `bus-slow` | x |\n";
+    assert_eq!(of_programs("updater-host/src/a.rs", host, page, table), [""; 0]);
+    assert_eq!(
+        of_programs("updater-host/src/a.rs", host, page, ""),
+        ["updater-host/src/a.rs:1: `bus-slow` is not in docs/updater-host.md"]
+    );
+}
