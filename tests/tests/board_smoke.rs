@@ -12,7 +12,7 @@ use bootloader::mailbox::SILENT_RESETS_MAX;
 use can_bus::{Bus, Ended, Flow, IsoTpChannel, Tester};
 use device_harness::factory::{self, Factory, provisioning_block};
 use emulator::{Application, Behaviour, Board, Programs, parent_death};
-use qemu_mps2_an386_layout as layout;
+use qemu_mps2_layout as layout;
 use suit_manifest::Reason;
 use system_tests::{addresses, xtask};
 use tokio::runtime::Runtime;

@@ -5,5 +5,5 @@ use system_tests::demonstration;
 
 #[test]
 fn entire_pipeline_on_the_cortex_m4() -> Result<()> {
-    demonstration::check("qemu", "qemu-mps2-an386")
+    demonstration::check("qemu", "qemu-mps2")
 }

@@ -191,7 +191,7 @@ fn entire_tour_of_the_readme() -> Result<()> {
         ensure!(stdout.contains(expected), "the tour never said {expected}:\n{stdout}");
     }
     // Two ways from an ELF to an image: objcopy, and manifest-tool by itself.
-    let objcopy = std::fs::read(state.join("2.0.0/qemu-mps2-an386-app.bin"))?;
+    let objcopy = std::fs::read(state.join("2.0.0/qemu-mps2-app.bin"))?;
     ensure!(
         objcopy == std::fs::read(state.join("2.bin"))?,
         "manifest-tool and objcopy made different images"

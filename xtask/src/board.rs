@@ -8,9 +8,9 @@ use emulator::{Application, Behaviour, Programs};
 use crate::workspace::{DEVICE_PROFILE, DEVICE_TARGET, Workspace};
 
 /// Package of the loader; also the name the device goes by in reports.
-pub(crate) const LOADER: &str = "qemu-mps2-an386";
+pub(crate) const LOADER: &str = "qemu-mps2";
 /// Package of the demo application.
-pub(crate) const APPLICATION: &str = "qemu-mps2-an386-app";
+pub(crate) const APPLICATION: &str = "qemu-mps2-app";
 
 /// The cargo arguments that choose a board package with the features of the demonstration.
 pub(crate) fn selection(package: &str) -> Vec<&str> {

@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 
 use anchorage_app::header::Board;
 use anyhow::{Context as _, Result, ensure};
-use qemu_mps2_an386_layout as layout;
-use qemu_mps2_an386_support::LAYOUT;
+use qemu_mps2_layout as layout;
+use qemu_mps2_support::LAYOUT;
 
 use crate::Programs;
 
@@ -87,7 +87,7 @@ impl Programs {
         let _lock = self.lock()?;
         std::fs::write(generated.join("anchorage_layout.h"), board.layout_h())?;
         std::fs::write(generated.join("memory.x"), layout::linker::APPLICATION.memory_x())?;
-        let sources = crate::root().join("bootloader/boards/qemu-mps2-an386-c-app");
+        let sources = crate::root().join("bootloader/boards/qemu-mps2-c-app");
         let mut gcc = Command::new(GCC_ARM);
         gcc.args(GCC_OPTIONS).arg(sources.join("application.ld"));
         gcc.arg(format!("-DAPP_VERSION=\"{version}\"")).arg(format!("-DAPP_CONFIRMS={}", u8::from(confirms)));

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use object::read::elf::{FileHeader as _, ProgramHeader as _};
 use object::{Endianness, elf};
-use qemu_mps2_an386_layout as layout;
+use qemu_mps2_layout as layout;
 use serde_json::{Value, json};
 
 pub mod c_programs;
@@ -80,7 +80,7 @@ impl Programs {
 
     /// The loader, an ELF. Its anchor comes with the provisioning block.
     pub fn loader(&self) -> Result<PathBuf> {
-        self.build("qemu-mps2-an386", "loader.elf", &["--features", "provisioned-anchor"], &[])
+        self.build("qemu-mps2", "loader.elf", &["--features", "provisioned-anchor"], &[])
     }
 
     /// An application, an ELF.
@@ -99,7 +99,7 @@ impl Programs {
             variables.push(("APP_BALLAST", len.to_string()));
             name = format!("{name}-{len}");
         }
-        self.build("qemu-mps2-an386-app", &format!("{name}.elf"), &[], &variables)
+        self.build("qemu-mps2-app", &format!("{name}.elf"), &[], &variables)
     }
 
     /// Every variant of a program has the same path in the target directory: one at a time.

@@ -51,7 +51,7 @@ impl Device {
 
     pub(crate) fn description(&self) -> &'static str {
         match self {
-            Self::Board(_) => "qemu-mps2-an386: the loader binary on a Cortex-M4 in QEMU, slcan on its UART",
+            Self::Board(_) => "qemu-mps2: the loader binary on a Cortex-M4 in QEMU, slcan on its UART",
             Self::Sim { .. } => {
                 "sim: the loader library in a process, its flash a file, CAN over UDP multicast"
             }

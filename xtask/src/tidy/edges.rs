@@ -34,12 +34,12 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "device-harness",
             "emulator",
             "flash-model",
-            "qemu-mps2-an386-layout",
+            "qemu-mps2-layout",
             "suit-manifest",
             "update-protocol",
         ],
     ),
-    ("emulator", &["anchorage-app", "qemu-mps2-an386-layout", "qemu-mps2-an386-support"]),
+    ("emulator", &["anchorage-app", "qemu-mps2-layout", "qemu-mps2-support"]),
     (
         "fault-injection",
         &[
@@ -47,7 +47,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "device-harness",
             "emulator",
             "flash-array",
-            "qemu-mps2-an386-support",
+            "qemu-mps2-support",
             "suit-manifest",
             "trust",
             "update-protocol",
@@ -55,23 +55,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("flash-array", &[]),
     ("demo-application", &["bootloader", "update-protocol"]),
-    ("qemu-mps2-an386-layout", &[]),
-    ("qemu-mps2-an386-support", &["qemu-mps2-an386-layout", "bootloader", "update-protocol", "flash-array"]),
+    ("qemu-mps2-layout", &[]),
+    ("qemu-mps2-support", &["qemu-mps2-layout", "bootloader", "update-protocol", "flash-array"]),
+    ("qemu-mps2", &["qemu-mps2-layout", "qemu-mps2-support", "bootloader", "update-protocol", "flash-array"]),
     (
-        "qemu-mps2-an386",
+        "qemu-mps2-app",
         &[
-            "qemu-mps2-an386-layout",
-            "qemu-mps2-an386-support",
-            "bootloader",
-            "update-protocol",
-            "flash-array",
-        ],
-    ),
-    (
-        "qemu-mps2-an386-app",
-        &[
-            "qemu-mps2-an386-layout",
-            "qemu-mps2-an386-support",
+            "qemu-mps2-layout",
+            "qemu-mps2-support",
             "demo-application",
             "bootloader",
             "update-protocol",
@@ -81,7 +72,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "sim",
         &[
-            "qemu-mps2-an386-support",
+            "qemu-mps2-support",
             "demo-application",
             "bootloader",
             "update-protocol",

@@ -22,10 +22,10 @@ const HEAP_FREE: [&str; 12] = [
     "bootloader/src/",
     "bootloader/boards/demo-application/src/",
     "bootloader/boards/flash-array/src/",
-    "bootloader/boards/qemu-mps2-an386-layout/src/",
-    "bootloader/boards/qemu-mps2-an386-support/src/",
-    "bootloader/boards/qemu-mps2-an386/src/",
-    "bootloader/boards/qemu-mps2-an386-app/src/",
+    "bootloader/boards/qemu-mps2-layout/src/",
+    "bootloader/boards/qemu-mps2-support/src/",
+    "bootloader/boards/qemu-mps2/src/",
+    "bootloader/boards/qemu-mps2-app/src/",
 ];
 /// With an allocator here a device build would link whatever asks for a heap, and prove nothing by that.
 const WITHOUT_ALLOCATOR: [&str; 2] = ["bootloader/", "anchorage-app/"];

@@ -1,5 +1,5 @@
 //! The device from power-up on: loader, hand-over, application, reset, and again. Written like the board's two
-//! programs (qemu-mps2-an386, qemu-mps2-an386-app); only the jump is another: the simulator cannot run the image's
+//! programs (qemu-mps2, qemu-mps2-app); only the jump is another: the simulator cannot run the image's
 //! code, it runs the demo application as the image's descriptor says.
 
 use std::time::Duration;
@@ -16,8 +16,8 @@ use can_bus::{Bus, BusError, IsoTpChannel};
 use demo_application::descriptor::DESCRIPTOR_LEN;
 use demo_application::{ALIVE_AFTER_US, Application, Behaviour, Descriptor};
 use embedded_storage::nor_flash::ReadNorFlash as _;
-use qemu_mps2_an386_support::LAYOUT;
-use qemu_mps2_an386_support::layout::APP_DESCRIPTOR_OFFSET;
+use qemu_mps2_support::LAYOUT;
+use qemu_mps2_support::layout::APP_DESCRIPTOR_OFFSET;
 use update_protocol::isotp::Config;
 use update_protocol::profile;
 use update_protocol::uds::server::Server;

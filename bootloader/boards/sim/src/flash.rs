@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use flash_array::{FlashArray, HEADER_LEN, Store, store_len};
-use qemu_mps2_an386_support::layout::FLASH_LEN;
+use qemu_mps2_support::layout::FLASH_LEN;
 
 /// As large as the PSRAM of the board; the file is sparse.
 const FILE_LEN: u64 = 16 * 1024 * 1024;

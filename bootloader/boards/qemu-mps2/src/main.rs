@@ -5,7 +5,7 @@
 mod memory;
 
 use bootloader::board::{self, Memory};
-use qemu_mps2_an386_support::machine::{Machine, Program};
+use qemu_mps2_support::machine::{Machine, Program};
 
 unsafe extern "C" {
     fn DefaultHandler();

@@ -10,7 +10,7 @@
 )]
 
 use bootloader::layout::{Layout, Region, Regions};
-pub use qemu_mps2_an386_layout as layout;
+pub use qemu_mps2_layout as layout;
 
 #[cfg(all(target_os = "none", feature = "loader"))]
 mod board;

@@ -4,8 +4,8 @@
 
 use std::error::Error;
 
-use qemu_mps2_an386_layout as layout;
-use qemu_mps2_an386_layout::linker::{APPLICATION, Program};
+use qemu_mps2_layout as layout;
+use qemu_mps2_layout::linker::{APPLICATION, Program};
 
 const DEFAULT_VERSION: &str = "0.1.0";
 const DESCRIPTOR_START: u32 = layout::IMAGE_START + layout::APP_DESCRIPTOR_OFFSET;

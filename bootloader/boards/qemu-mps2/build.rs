@@ -1,7 +1,7 @@
 //! The loader's linker scripts, from the board's layout.
 
-use qemu_mps2_an386_layout as layout;
-use qemu_mps2_an386_layout::linker::Program;
+use qemu_mps2_layout as layout;
+use qemu_mps2_layout::linker::Program;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=build.rs");
