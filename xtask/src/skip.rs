@@ -5,15 +5,13 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Result, ensure};
+use emulator::python;
 
 use crate::board;
 use crate::process;
 use crate::program::Options;
 use crate::tools;
 use crate::workspace::Workspace;
-
-/// The emulator (GPL-2.0): a tool of the tests in a process of its own. Its wheel brings the library along.
-const UNICORN: &str = "unicorn==2.1.3";
 
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     options.run(workspace, command(workspace)?)
@@ -22,7 +20,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
 /// The program with what it needs, for the loader as it is now.
 fn command(workspace: &Workspace) -> Result<Command> {
     tools::PYTHON.require()?;
-    let python = tools::provide_python(workspace, "unicorn", &[UNICORN])?;
+    let python = python::environment(workspace.target(), "unicorn", &[python::UNICORN])?;
     let loader = board::build_loader(workspace)?;
     let lines = build_lines(workspace)?;
     process::check(workspace.cargo().args(["build", "--quiet", "--package", "fault-injection"]))?;

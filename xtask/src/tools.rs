@@ -97,21 +97,6 @@ impl CargoTool {
     }
 }
 
-/// The interpreter of an environment below `target/tools` that has these packages; made once.
-pub(crate) fn provide_python(workspace: &Workspace, name: &str, packages: &[&str]) -> Result<PathBuf> {
-    let environment = workspace.directory("tools")?.join(name);
-    let interpreter = environment.join("bin/python");
-    let complete = environment.join("complete");
-    let wanted = packages.join("\n");
-    if std::fs::read_to_string(&complete).is_ok_and(|installed| installed == wanted) {
-        return Ok(interpreter);
-    }
-    process::output(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&environment))?;
-    process::output(Command::new(&interpreter).args(["-m", "pip", "install", "--quiet"]).args(packages))?;
-    std::fs::write(complete, wanted)?;
-    Ok(interpreter)
-}
-
 /// Installs what is missing by apt when we are root; else says the command.
 pub(crate) fn provide_system_tools(tools: &[SystemTool]) -> Result<()> {
     let missing: Vec<&str> = tools.iter().filter(|tool| !tool.is_here()).map(|tool| tool.package).collect();

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 pub mod c_programs;
 pub mod parent_death;
+pub mod python;
 
 /// The emulator.
 pub const QEMU: &str = "qemu-system-arm";

@@ -15,7 +15,6 @@ use crate::authoring::{Authority, Release};
 use crate::demo::device::Device;
 use crate::demo::technician::Technician;
 use crate::process::{self, Guard};
-use crate::tools;
 use crate::workspace::Workspace;
 
 const PACKAGES: [&str; 4] = ["python-can==4.6.1", "msgpack==1.2.4", "can-isotp==2.0.7", "udsoncan==1.26.1"];
@@ -186,7 +185,7 @@ impl Update<'_> {
 
     /// An interpreter with udsoncan; its environment is made once per target directory.
     fn python(&self) -> Result<PathBuf> {
-        tools::provide_python(self.workspace, "udsoncan", &PACKAGES)
+        emulator::python::environment(self.workspace.target(), "udsoncan", &PACKAGES)
     }
 
     fn relay(&self) -> Result<PathBuf> {

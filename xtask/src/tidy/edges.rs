@@ -53,6 +53,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "update-protocol",
         ],
     ),
+    ("chips", &["can-bus", "device-harness", "emulator", "update-protocol"]),
     ("flash-array", &[]),
     ("demo-application", &["bootloader", "update-protocol"]),
     ("qemu-mps2-layout", &[]),
