@@ -28,8 +28,8 @@ pub trait Board: Drivers {
     const LOADER_VERSION: &'static str;
     /// Where things lie in flash, and the RAM of an application.
     const LAYOUT: Layout;
-    /// The addresses of the loader itself.
-    const LOADER: Region;
+    /// The addresses of the loader itself: one region, or more if sectors with other data lie between them.
+    const LOADER: &'static [Region];
     /// Vectors of the part, those of the core included: they decide the alignment of an application's table.
     const VECTORS: u32;
     /// How long the loader listens before it hands over.
@@ -144,15 +144,19 @@ const fn check<B: Board>() {
         B::LAYOUT.image_address().is_multiple_of(alignment),
         "the vector table of an image in slot A is not aligned to its size"
     );
-    assert!(B::LOADER.len != 0, "the loader's region is empty");
-    let flash = Region { start: B::LAYOUT.base(), len: B::LAYOUT.flash_len() };
-    assert!(!B::LOADER.overlaps(flash), "the loader's region and the flash of the layout share bytes");
+    assert!(!B::LOADER.is_empty(), "the loader has no region");
+    let mut rest = B::LOADER;
+    while let [region, after @ ..] = rest {
+        assert!(region.len != 0, "a region of the loader is empty");
+        assert!(!B::LAYOUT.uses(*region), "a region of the loader and one of the layout share bytes");
+        assert!(
+            !region.overlaps(B::LAYOUT.ram()),
+            "a region of the loader and the application's RAM share bytes"
+        );
+        rest = after;
+    }
     assert!(
-        !B::LOADER.overlaps(B::LAYOUT.ram()),
-        "the loader's region and the application's RAM share bytes"
-    );
-    assert!(
-        !flash.overlaps(B::LAYOUT.ram()),
+        !B::LAYOUT.uses(B::LAYOUT.ram()),
         "the flash of the layout and the application's RAM share bytes"
     );
     assert!(B::LOADER_VERSION.len() <= profile::MAX_TEXT_LEN, "the version of the loader is too long");

@@ -7,7 +7,7 @@ use suit_manifest::{Authenticated, Reason, Walk};
 
 use crate::flash::{Flash, FlashError};
 use crate::journal::Journal;
-use crate::layout::{Area, Slot, UNIT};
+use crate::layout::{Area, Layout, Slot, UNIT};
 use crate::provisioning::Identity;
 use crate::refusal::Refusal;
 use crate::revocation::ListBuffer;
@@ -78,8 +78,13 @@ impl Install {
         let is_known = state.spare.as_ref() == Some(&image) && head_is(flash, Slot::B, envelope);
         let stage = match state.status {
             Status::Pending if is_known => return Ok((None, Accepted::Pending)),
-            // Below the first commit nothing is worth keeping, and with it the head is whole.
-            Status::Installing { .. } if is_known => Stage::Resumed,
+            // Below the first commit nothing is worth keeping, and with it the head is whole. A first page that has
+            // the head too is erased with it.
+            Status::Installing { offset }
+                if is_known && (offset > 0 || !flash.layout().head_shares_page()) =>
+            {
+                Stage::Resumed
+            }
             _ => Stage::New(envelope.len()),
         };
         Ok((Some(Self { image, stage, writer: None }), Accepted::Expecting))
@@ -124,8 +129,18 @@ impl Install {
     }
 
     /// Begins to stream at `offset`, which has to be the committed one, for the `len` bytes that are missing.
-    pub(crate) fn open(&mut self, committed: u32, offset: u32, len: u32) -> Result<(), Refusal> {
+    pub(crate) fn open(
+        &mut self,
+        layout: &Layout,
+        committed: u32,
+        offset: u32,
+        len: u32,
+    ) -> Result<(), Refusal> {
         self.writer = None;
+        // The page of the first byte holds the head: an envelope begins it again.
+        if self.stage == Stage::Begun && offset == 0 && layout.head_shares_page() {
+            return Err(Reason::NoEnvelope.into());
+        }
         if offset != committed || offset.checked_add(len) != Some(self.image.size) {
             return Err(Reason::ObjectUnknown.into());
         }
@@ -138,11 +153,11 @@ impl Install {
         self.writer = None;
     }
 
-    /// Whether the next `len` bytes begin a page, which is erased first.
-    pub(crate) fn will_erase(&self, page: u32, len: u32) -> bool {
+    /// Whether the next `len` bytes begin the install or a page, which is erased first.
+    pub(crate) fn will_erase(&self, layout: &Layout, len: u32) -> bool {
         self.writer.as_ref().is_some_and(|writer| {
-            let into = writer.received.checked_rem(page).unwrap_or(0);
-            into == 0 || into.saturating_add(len) > page
+            let into = writer.offset_in_page(layout);
+            self.stage != Stage::Begun || into == 0 || into.saturating_add(len) > layout.page()
         })
     }
 
@@ -228,6 +243,11 @@ fn erase_head<F: NorFlash>(flash: &mut Flash<F>) -> Result<(), FlashError> {
 }
 
 impl Writer {
+    /// Bytes of the slot's page before the next byte.
+    fn offset_in_page(&self, layout: &Layout) -> u32 {
+        layout.head_len().saturating_add(self.received).checked_rem(layout.page()).unwrap_or(0)
+    }
+
     fn write<F: NorFlash>(
         &mut self,
         flash: &mut Flash<F>,
@@ -236,7 +256,7 @@ impl Writer {
     ) -> Result<(), Refusal> {
         let page = flash.layout().page();
         while !data.is_empty() {
-            let into_page = self.received.checked_rem(page).unwrap_or(0);
+            let into_page = self.offset_in_page(flash.layout());
             if into_page == 0 {
                 self.begin_page(flash, journal)?;
             }
@@ -258,10 +278,10 @@ impl Writer {
         let Status::Installing { offset: committed } = journal.state().status else {
             return Err(Reason::NoEnvelope.into());
         };
-        if self.received.is_multiple_of(interval) && self.received > committed {
+        let at = self.slot_offset(flash)?;
+        if at.is_multiple_of(interval) && self.received > committed {
             journal.advance(flash, Event::Committed(self.received), |_, _| 0)?;
         }
-        let at = flash.layout().head_len().checked_add(self.received).ok_or(FlashError::OutOfArea)?;
         Ok(flash.erase_page(Area::Slot(Slot::B), at)?)
     }
 

@@ -109,7 +109,7 @@ pub struct Regions {
     /// such parts: then a page of it that fails for good stops nothing.
     pub journal: Region,
     /// Whole pages, for the marks of progress: a mark takes 16 bytes, or a word if that is more. A swap of `n` pages
-    /// makes `2 n` of them.
+    /// makes `2 n` of them. On a part with uneven sectors it may be empty: then each step is a record of the journal.
     pub progress: Region,
     /// The slot that runs: the envelope head, then the image.
     pub slot_a: Region,
@@ -309,7 +309,7 @@ impl Layout {
         if !o.len.is_multiple_of(2) || !j.len.is_multiple_of(parts as u32) {
             return Err(LayoutError::Unequal);
         }
-        if o.len == 0 || j.len == 0 || s.len == 0 || !is_pages(a, page) || !is_pages(b, page) {
+        if o.len == 0 || j.len == 0 || !is_pages(a, page) || !is_pages(b, page) {
             return Err(LayoutError::Unaligned);
         }
         if !part.has(o, o.len / 2)
@@ -345,7 +345,7 @@ impl Layout {
         }
         if half(o, Half::First).len < STORED_HALF_LEN
             || part(j, journal_parts, 0).len < JOURNAL_PART_LEN
-            || a.len <= head_len(page)
+            || a.len <= HEAD_LEN
         {
             return Err(LayoutError::TooSmall);
         }
@@ -449,10 +449,16 @@ impl Layout {
         self.regions.base
     }
 
-    /// Bytes of a slot before its image: the envelope's, rounded up to whole pages.
+    /// Bytes of a slot before its image: those of the longest envelope. Whole pages, or a part of the first one.
     #[must_use]
     pub const fn head_len(&self) -> u32 {
-        head_len(self.regions.page)
+        HEAD_LEN
+    }
+
+    /// Whether the image begins in the page that holds the head.
+    #[must_use]
+    pub const fn head_shares_page(&self) -> bool {
+        self.regions.page > HEAD_LEN
     }
 
     /// Largest image a slot holds, in bytes.
@@ -486,6 +492,22 @@ impl Layout {
         larger(end, b)
     }
 
+    /// Whether a region shares these addresses.
+    #[must_use]
+    pub const fn uses(&self, addresses: Region) -> bool {
+        let r = &self.regions;
+        let all = [r.stored, r.journal, r.progress, r.slot_a, r.slot_b];
+        let mut rest: &[Region] = &all;
+        while let [region, after @ ..] = rest {
+            let start = r.base.saturating_add(region.start);
+            if region.len != 0 && addresses.overlaps(Region { start, len: region.len }) {
+                return true;
+            }
+            rest = after;
+        }
+        false
+    }
+
     /// The region of an area, as offsets into the flash device.
     #[must_use]
     pub const fn region(&self, area: Area) -> Region {
@@ -510,13 +532,9 @@ const fn larger(end: u32, region: Region) -> u32 {
     if own > end { own } else { end }
 }
 
-const ENVELOPE_LEN: u32 = offset_of(ENVELOPE_LEN_MAX);
-
-const fn head_len(page: u32) -> u32 {
-    // A page is a power of two.
-    let rest = page.wrapping_sub(1);
-    ENVELOPE_LEN.saturating_add(rest) & !rest
-}
+/// Whole pages of any part whose pages are smaller, and whole words of every other one.
+const HEAD_LEN: u32 = offset_of(ENVELOPE_LEN_MAX);
+const _: () = assert!(HEAD_LEN.is_power_of_two());
 
 const fn half(region: Region, which: Half) -> Region {
     part(region, 2, matches!(which, Half::Second) as u8)

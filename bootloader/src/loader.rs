@@ -156,7 +156,8 @@ impl<'b, F: NorFlash> Loader<'b, F> {
         let missing = Refusal::of(Reason::NoEnvelope);
         let install = self.install.as_mut().ok_or(missing)?;
         let is_new = install.in_buffer().is_some();
-        install.open(if is_new { 0 } else { committed.ok_or(missing)? }, offset, len)?;
+        let committed = if is_new { 0 } else { committed.ok_or(missing)? };
+        install.open(self.flash.layout(), committed, offset, len)?;
         let has_progress = !is_new && self.journal.has_progress();
         let attempts = &self.journal.state().attempts;
         match self.pace.delay_s(attempts, install.digest(), offset, has_progress) {
@@ -201,7 +202,7 @@ impl<'b, F: NorFlash> Loader<'b, F> {
 
     /// Whether the next `len` image bytes cost a page erase.
     pub(crate) fn will_erase(&self, len: u32) -> bool {
-        self.install.as_ref().is_some_and(|install| install.will_erase(self.flash.layout().page(), len))
+        self.install.as_ref().is_some_and(|install| install.will_erase(self.flash.layout(), len))
     }
 
     /// Forgets an install in progress or a pending image; the active image stays. `false`: there was none.

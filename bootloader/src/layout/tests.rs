@@ -24,8 +24,8 @@ fn the_documented_layout_is_one() {
 }
 
 #[test]
-fn the_head_takes_whole_pages() {
-    for (page, head) in [(512, 4096), (4096, 4096), (8192, 8192)] {
+fn the_head_is_as_long_as_an_envelope_on_every_part() {
+    for (page, shares) in [(512, false), (4096, false), (8192, true)] {
         let region = |index: u32| Region { start: index * 0x10_000, len: 0x8000 };
         let layout = Layout::new(Regions {
             page,
@@ -36,7 +36,8 @@ fn the_head_takes_whole_pages() {
             slot_b: Region { start: 0x5_0000, len: 0x8000 + page },
             ..GOOD
         });
-        assert_eq!(layout.unwrap().head_len(), head);
+        let layout = layout.unwrap();
+        assert_eq!((layout.head_len(), layout.head_shares_page()), (4096, shares));
     }
 }
 
@@ -137,7 +138,7 @@ const ON_UNEVEN: Regions = Regions {
 fn a_layout_on_uneven_sectors_has_whole_sectors_everywhere() {
     let part = Part { sectors: &UNEVEN, erased: 0 };
     let layout = Layout::on(&part, ON_UNEVEN).unwrap();
-    assert_eq!((layout.erased(), layout.page(), layout.head_len()), (0, 128 * KIB, 128 * KIB));
+    assert_eq!((layout.erased(), layout.page(), layout.head_len()), (0, 128 * KIB, 4096));
     let cases = [
         ("half a sector", LayoutError::Sectors, Regions { journal: region(1056, 16), ..ON_UNEVEN }),
         (
@@ -156,7 +157,6 @@ fn a_layout_on_uneven_sectors_has_whole_sectors_everywhere() {
             LayoutError::Unequal,
             Regions { journal: Region { len: 32 * KIB + 1, ..GOOD.journal }, ..ON_UNEVEN },
         ),
-        ("no page for marks", LayoutError::Unaligned, Regions { progress: region(64, 0), ..ON_UNEVEN }),
         ("overlap", LayoutError::Overlap, Regions { stored: region(1056, 32), ..ON_UNEVEN }),
         ("a page of no power of two", LayoutError::Page, Regions { page: 96 * KIB, ..ON_UNEVEN }),
     ];
@@ -184,4 +184,39 @@ fn every_fault_of_a_layout_has_words() {
     let all = [Page, Unaligned, Sectors, Erased, TooSmall, Unequal, Overlap];
     let words: std::collections::BTreeSet<_> = all.iter().map(|error| error.words()).collect();
     assert_eq!(words.len(), all.len());
+}
+
+/// An F407: the loader in the first small sector and in the middle one.
+const F407: [Sectors; 3] = [
+    Sectors { count: 4, len: 16 * KIB },
+    Sectors { count: 1, len: 64 * KIB },
+    Sectors { count: 7, len: 128 * KIB },
+];
+
+#[test]
+fn a_part_of_few_sectors_has_no_marks() {
+    let part = Part { sectors: &F407, erased: 0xFF };
+    let regions = Regions {
+        base: 0x0800_0000,
+        page: 128 * KIB,
+        journal: region(16, 48),
+        progress: region(64, 0),
+        stored: region(128, 256),
+        slot_a: region(384, 256),
+        slot_b: region(640, 384),
+        ram: Region { start: 0x2000_0000, len: 0x2_0000 },
+    };
+    let layout = Layout::on(&part, regions).unwrap();
+    assert_eq!((layout.journal_parts(), layout.region(Area::Progress).len), (3, 0));
+    assert_eq!((layout.image_address(), layout.image_capacity()), (0x0806_1000, 252 * KIB));
+    assert_eq!(Layout::from_numbers(&layout.numbers()), Some(layout));
+    // The loader lies between regions of the layout.
+    let region = |start, len| Region { start: 0x0800_0000 + start * KIB, len: len * KIB };
+    let used = [(0, 16), (16, 16), (60, 8), (64, 64), (64, 65), (640, 1), (1024, 1)];
+    assert_eq!(
+        used.map(|(start, len)| layout.uses(region(start, len))),
+        [false, true, true, false, true, true, false]
+    );
+    let misplaced = Regions { progress: Region { start: 1, len: 0 }, ..regions };
+    assert_eq!(Layout::on(&part, misplaced), Err(LayoutError::Sectors));
 }

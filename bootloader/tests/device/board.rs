@@ -89,7 +89,7 @@ impl Board for Bench {
 
     const LOADER_VERSION: &'static str = "1.2.3";
     const LAYOUT: Layout = LAYOUT;
-    const LOADER: Region = Region { start: 0, len: 0x1000 };
+    const LOADER: &'static [Region] = &[Region { start: 0, len: 0x1000 }];
     const VECTORS: u32 = 64;
     const LISTENING: Listening = Listening { at_power_up_ms: 200, ..Listening::DEFAULT };
     const CAN: Config = Config::classic();

@@ -2,13 +2,16 @@
 
 use bootloader::layout::{Area, Slot};
 use bootloader::state::Status;
-use device_harness::device::{Boot, Device, Failure, Programming, download, install, record, routine};
+use device_harness::device::{
+    Boot, Device, DeviceOf, Failure, Programming, download, install, record, routine,
+};
 use device_harness::factory::{Factory, description};
-use flash_model::Nor;
+use device_harness::part::{self, Part as _};
+use flash_model::{Medium, Nor};
 use suit_manifest::Reason;
 use update_protocol::profile::{ImageState, Object, rid};
 use update_protocol::uds::Nrc;
-use update_protocol::uds::server::{Download, Handler as _};
+use update_protocol::uds::server::{Download, Handler as _, Operation};
 
 type Board = Device<8, 4096>;
 
@@ -95,6 +98,53 @@ fn a_lost_tester_resumes_in_the_same_session() {
     session.close_object();
     assert_eq!(session.write_object(5003, &image[5003..]), Err(Nrc::REQUEST_SEQUENCE_ERROR));
     install(&nor, &mut session, &envelope, &image).unwrap();
+}
+
+/// The image begins in the page that holds the envelope.
+#[test]
+fn boot62_a_page_that_the_head_and_the_image_share_is_erased_before_it_is_filled_again() {
+    let (chip, layout) = part::few_sectors(4, 1024);
+    let mut board = DeviceOf::over(Nor::<4, 1024>::over(Medium::of(&[chip])), layout);
+    assert!(layout.head_shares_page());
+    let factory = Factory::new(1);
+    board.provision(&factory);
+    let image = board.image(10_000, 7);
+    let envelope = factory.envelope(1, &image);
+    let nor = board.nor.clone();
+    let open = Download { address: 0x1000_0000, size: 10_000 };
+    let write = Operation::Write { offset: 0, len: 1 };
+    let mut session = board.program();
+    download(&nor, &mut session, Object::Envelope, &envelope).unwrap();
+    session.open_object(open).unwrap();
+    assert!(session.is_slow(write), "the first byte erases");
+    session.write_object(0, &image[..3000]).unwrap();
+    assert!(!session.is_slow(write));
+    session.close_object();
+    // Nothing is committed, so the head would have to go too: the envelope has to come again.
+    let refused = download(&nor, &mut session, Object::Image { offset: 0 }, &image);
+    assert_eq!(refused.unwrap_err().reason(), Some(Reason::NoEnvelope));
+    drop(session);
+    for len in [1, 4095] {
+        let mut session = board.program();
+        download(&nor, &mut session, Object::Envelope, &envelope).unwrap();
+        assert_eq!(record(&session).resume_offset, 0);
+        session.open_object(open).unwrap();
+        session.write_object(0, &image[..len]).unwrap();
+    }
+    // The first commit is where the second page begins.
+    let mut session = board.program();
+    download(&nor, &mut session, Object::Envelope, &envelope).unwrap();
+    session.open_object(open).unwrap();
+    session.write_object(0, &image[..5000]).unwrap();
+    drop(session);
+    let mut session = board.program();
+    download(&nor, &mut session, Object::Envelope, &envelope).unwrap();
+    assert_eq!(record(&session).resume_offset, 4096);
+    download(&nor, &mut session, Object::Image { offset: 4096 }, &image[4096..]).unwrap();
+    drop(session);
+    assert!(matches!(board.boot(), Boot::Run(_)));
+    assert_eq!(board.running(image.len()), image);
+    assert_eq!(nor.medium().double_programs(), 0);
 }
 
 #[test]

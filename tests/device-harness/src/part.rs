@@ -153,13 +153,21 @@ pub fn layout_erased_to(erased: u8, page: u32, pages: u32) -> Layout {
     Layout::on(&layout::Part { sectors: &sectors, erased }, regions).expect("layout")
 }
 
-/// Chips of one bank of an F4 with two banks, whose sectors are `unit` times 1, 4 and 8 long; and the layout on both.
-/// Its slots have two sectors and three.
-pub fn uneven(word: usize, unit: u32) -> (Chip, Layout) {
-    let runs = [(4, 1), (1, 4), (7, 8), (4, 1), (1, 4), (7, 8)];
+/// Sectors that are `unit` times as long as these runs say: for the model, and for a layout.
+fn sectors<const RUNS: usize>(
+    word: usize,
+    unit: u32,
+    runs: [(u32, u32); RUNS],
+) -> (Chip, [layout::Sectors; RUNS]) {
     let sectors = runs.map(|(count, len)| layout::Sectors { count, len: len * unit });
     let lens = sectors.iter().flat_map(|run| std::iter::repeat_n(run.len as usize, run.count as usize));
-    let chip = Chip { sectors: lens.collect(), ..Chip::even(word, 1, 0) };
+    (Chip { sectors: lens.collect(), ..Chip::even(word, 1, 0) }, sectors)
+}
+
+/// An F4 with two banks, whose sectors are `unit` times 1, 4 and 8 long, and a layout on both. Its slots have two
+/// sectors and three.
+pub fn uneven(word: usize, unit: u32) -> (Chip, Layout) {
+    let (chip, sectors) = sectors(word, unit, [(4, 1), (1, 4), (7, 8), (4, 1), (1, 4), (7, 8)]);
     let region = |start: u32, len: u32| Region { start: start * unit, len: len * unit };
     let regions = Regions {
         base: BASE,
@@ -169,6 +177,24 @@ pub fn uneven(word: usize, unit: u32) -> (Chip, Layout) {
         slot_a: region(24, 16),
         journal: region(64, 3),
         slot_b: region(72, 24),
+        ram: RAM,
+    };
+    let part = layout::Part { sectors: &sectors, erased: 0xFF };
+    (chip, Layout::on(&part, regions).expect("layout"))
+}
+
+/// An F407 with the layout of its board: the loader lies between the regions, and there is no sector for marks.
+pub fn few_sectors(word: usize, unit: u32) -> (Chip, Layout) {
+    let (chip, sectors) = sectors(word, unit, [(4, 1), (1, 4), (7, 8)]);
+    let region = |start: u32, len: u32| Region { start: start * unit, len: len * unit };
+    let regions = Regions {
+        base: BASE,
+        page: 8 * unit,
+        journal: region(1, 3),
+        progress: region(4, 0),
+        stored: region(8, 16),
+        slot_a: region(24, 16),
+        slot_b: region(40, 24),
         ram: RAM,
     };
     let part = layout::Part { sectors: &sectors, erased: 0xFF };

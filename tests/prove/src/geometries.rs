@@ -1,5 +1,5 @@
-//! The geometries: words of 1 to 32 bytes, pages of 512 to 16384, uneven sectors, 00 when erased, erased words that fault,
-//! and slot B in a flash of its own.
+//! The geometries: words of 1 to 32 bytes, pages of 512 to 16384, uneven sectors, none for marks, 00 when erased, erased
+//! words that fault, and slot B in a flash of its own.
 
 use device_harness::part::{self, Faulting, Two};
 use flash_model::{Chip, Nor};
@@ -48,8 +48,14 @@ fn uneven(name: &'static str) -> Box<dyn Geometry> {
     Box::new(Bench::<Nor<4, 2048>>::new(name, &[chip], layout))
 }
 
+/// The sectors of an F407, a sixteenth as long.
+fn few_sectors(name: &'static str) -> Box<dyn Geometry> {
+    let (chip, layout) = part::few_sectors(4, 1024);
+    Box::new(Bench::<Nor<4, 1024>>::new(name, &[chip], layout))
+}
+
 /// Every geometry by its name.
-pub const ALL: [(&str, Maker); 12] = [
+pub const ALL: [(&str, Maker); 13] = [
     ("w4-p512", even::<4, 512>),
     ("w32-p512", even::<32, 512>),
     ("w1-p1024", even::<1, 1024>),
@@ -61,5 +67,6 @@ pub const ALL: [(&str, Maker); 12] = [
     ("w4-p512-00", erased_to_zero::<4, 512>),
     ("w16-p512-fault", faulting::<16, 512>),
     ("w4-uneven", uneven),
+    ("w4-f407", few_sectors),
     ("w8-p2048+w1-p4096", two::<8, 2048, 1, 4096>),
 ];

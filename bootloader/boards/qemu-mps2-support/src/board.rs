@@ -17,7 +17,7 @@ impl Board for Machine {
 
     const LOADER_VERSION: &'static str = env!("CARGO_PKG_VERSION");
     const LAYOUT: Layout = LAYOUT;
-    const LOADER: Region = Region { start: LOADER_START, len: LOADER_LEN };
+    const LOADER: &'static [Region] = &[Region { start: LOADER_START, len: LOADER_LEN }];
     /// As many as a Cortex-M4 may have.
     const VECTORS: u32 = 256;
     /// No delay at power-up, ten seconds for an application that dies.
