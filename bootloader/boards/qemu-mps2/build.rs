@@ -9,6 +9,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         code_start: layout::LOADER_START,
         code_len: layout::LOADER_LEN,
         text_start: None,
+        ram_start: layout::RAM_START,
         ram_len: layout::LOADER_RAM_LEN,
         stack_len: layout::LOADER_STACK_LEN,
     }

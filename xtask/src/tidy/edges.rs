@@ -56,8 +56,12 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("chips", &["can-bus", "device-harness", "emulator", "update-protocol"]),
     ("flash-array", &[]),
     ("demo-application", &["bootloader", "update-protocol"]),
-    ("qemu-mps2-layout", &[]),
-    ("qemu-mps2-support", &["qemu-mps2-layout", "bootloader", "update-protocol", "flash-array"]),
+    ("cortex-m-board", &["bootloader"]),
+    ("qemu-mps2-layout", &["cortex-m-board"]),
+    (
+        "qemu-mps2-support",
+        &["qemu-mps2-layout", "cortex-m-board", "bootloader", "update-protocol", "flash-array"],
+    ),
     ("qemu-mps2", &["qemu-mps2-layout", "qemu-mps2-support", "bootloader", "update-protocol", "flash-array"]),
     (
         "qemu-mps2-app",

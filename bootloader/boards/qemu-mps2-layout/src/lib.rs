@@ -6,9 +6,6 @@
 #![warn(missing_docs, clippy::missing_errors_doc, clippy::must_use_candidate)]
 
 #[cfg(feature = "host")]
-extern crate std;
-
-#[cfg(feature = "host")]
 pub mod linker;
 
 /// Where the loader is linked and starts.

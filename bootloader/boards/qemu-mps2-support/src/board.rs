@@ -10,7 +10,7 @@ use update_protocol::isotp::Config;
 use crate::layout::{FLASH_LEN, LOADER_LEN, LOADER_START, UNIQUE_ID_START};
 use crate::machine::Machine;
 use crate::psram::{self, Psram};
-use crate::{LAYOUT, handover, mailbox};
+use crate::{LAYOUT, mailbox};
 
 impl Board for Machine {
     type Flash = psram::Flash;
@@ -52,7 +52,7 @@ impl Board for Machine {
     fn lock(&mut self) {}
 
     fn jump(&mut self, entry: Entry) -> ! {
-        handover::jump(&mut self.peripherals, entry)
+        cortex_m_board::handover::jump(&mut self.peripherals, entry)
     }
 
     fn reset(&mut self) -> ! {

@@ -1,10 +1,9 @@
 //! The CAN controller of this board: UART 0, which speaks slcan. QEMU connects it to a socket; there is nothing to
 //! configure, so the commands an adapter would obey (`S6`, `O`, ..) are stepped over.
 
+use cortex_m_board::mmio::Register;
 use update_protocol::can::Frame;
 use update_protocol::slcan::{self, Decoder};
-
-use crate::mmio::Register;
 
 // SAFETY: CMSDK UART 0 of this board (AN386, memory map); only `CanUart` touches it.
 const DATA: Register = unsafe { Register::at(0x4000_4000) };

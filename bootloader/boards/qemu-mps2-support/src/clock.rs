@@ -5,8 +5,7 @@
 
 use cortex_m::peripheral::syst::SystClkSource;
 use cortex_m::peripheral::{NVIC, SYST};
-
-use crate::mmio::Register;
+use cortex_m_board::mmio::Register;
 
 /// SysTick counts 24 bits of the board's 1 MHz reference: it has to be read every 16 s.
 const COUNT_MASK: u32 = 0x00FF_FFFF;

@@ -22,14 +22,10 @@ mod clock;
 mod fault;
 #[cfg(target_os = "none")]
 mod guard;
-#[cfg(all(target_os = "none", feature = "loader"))]
-mod handover;
 #[cfg(target_os = "none")]
 pub mod machine;
 #[cfg(target_os = "none")]
 pub mod mailbox;
-#[cfg(target_os = "none")]
-mod mmio;
 #[cfg(target_os = "none")]
 pub mod psram;
 #[cfg(target_os = "none")]

@@ -1,8 +1,9 @@
 //! The CMSDK watchdog: started by the loader, never stopped, fed by loader and application. An application that
 //! hangs on trial is reset by it, and so reverted.
 
+use cortex_m_board::mmio::Register;
+
 use crate::clock::PERIPHERAL_MHZ;
-use crate::mmio::Register;
 
 /// Unfed for this long, the board resets. Generous: on a busy host QEMU's time goes on while the guest does not.
 const TIMEOUT_US: u32 = 10_000_000;

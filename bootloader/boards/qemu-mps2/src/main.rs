@@ -2,8 +2,6 @@
 #![no_std]
 #![no_main]
 
-mod memory;
-
 use bootloader::board::{self, Memory};
 use qemu_mps2_support::machine::{Machine, Program};
 

@@ -6,7 +6,7 @@ use bootloader::Entry;
 use cortex_m::peripheral::{Peripherals, SCB};
 
 /// Never returns: runs the application.
-pub(crate) fn jump(peripherals: &mut Peripherals, entry: Entry) -> ! {
+pub fn jump(peripherals: &mut Peripherals, entry: Entry) -> ! {
     cortex_m::interrupt::disable();
     peripherals.SYST.disable_counter();
     peripherals.SYST.disable_interrupt();
@@ -19,7 +19,7 @@ pub(crate) fn jump(peripherals: &mut Peripherals, entry: Entry) -> ! {
             pending.write(u32::MAX);
         }
     }
-    crate::guard::release(&mut peripherals.MPU);
+    crate::protection::release(&mut peripherals.MPU);
     let Some(vectors) = entry.redeem() else { SCB::sys_reset() };
     let stack_pointer = with_exposed_provenance(vectors.stack_pointer() as usize);
     let reset_vector = with_exposed_provenance(vectors.reset_vector() as usize);
