@@ -7,6 +7,9 @@ use trust::UnixTime;
 use trust::host::{ClockFault, clock_fault};
 
 use crate::error::Error;
+use crate::output::warning;
+
+const SECONDS_A_DAY: u64 = 24 * 60 * 60;
 
 /// A time on the command line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,7 +44,7 @@ pub fn now(given: Option<Time>) -> Result<UnixTime, Error> {
 /// `--now` of what issues records.
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub struct IssueTime {
-    /// Time of issue [default: that of this machine's clock, which must not be before an earlier record's]
+    /// Time of issue, not before that of an earlier record [default: that of this machine's clock]
     #[arg(long, value_name = "TIME")]
     now: Option<Time>,
 }
@@ -50,10 +53,32 @@ impl IssueTime {
     /// The time that is given, else that of the system clock, which must be able to be right. `earlier`: when the records
     /// that the new one replaces or stands beside were issued; what looks older than they are never counts.
     pub fn after(self, earlier: impl IntoIterator<Item = UnixTime>) -> Result<UnixTime, Error> {
-        let now = now(self.now)?;
-        match clock_fault(now, earlier.into_iter().max(), None) {
-            Some(fault) if self.now.is_none() => Err(Error::Clock(fault)),
-            _ => Ok(now),
+        let earlier = earlier.into_iter().max();
+        match self.now {
+            Some(Time(given)) => {
+                if let Some(earlier) = earlier.filter(|earlier| given < *earlier) {
+                    return Err(Error::usage(format!(
+                        "--now {} is before {}, when an earlier record was issued",
+                        display(given),
+                        display(earlier)
+                    )));
+                }
+                // A slip of a year, if it is the clock that is right.
+                if let Ok(clock) = now(None)
+                    && clock.0.abs_diff(given.0) > SECONDS_A_DAY
+                {
+                    warning(&format!(
+                        "the clock of this machine reads {}, --now {}",
+                        display(clock),
+                        display(given)
+                    ));
+                }
+                Ok(given)
+            }
+            None => {
+                let now = now(None)?;
+                clock_fault(now, earlier, None).map_or(Ok(now), |fault| Err(Error::Clock(fault)))
+            }
         }
     }
 }

@@ -151,6 +151,12 @@ fn active_digest(state: &StateRecord) -> Option<[u8; 32]> {
 }
 
 impl Device {
+    /// That its application dies, if it does.
+    #[must_use]
+    pub(crate) fn silence(&self) -> Option<Silence> {
+        Silence::of(&self.state)
+    }
+
     /// What it runs.
     #[must_use]
     pub(crate) fn installed(&self) -> Installed {
@@ -216,7 +222,7 @@ impl Device {
             reverted: self.state.flags.reverted,
             resumable: self.state.flags.resumable,
             listening: self.state.flags.listening,
-            silence: Silence::of(&self.state),
+            silence: self.silence(),
             lost_identity: self.lost_identity(),
             version: self.installed().version,
             sequence: self.state.active_sequence,
@@ -413,12 +419,12 @@ impl Report for InfoReport {
             );
         }
         if let Some(reason) = self.reason.as_ref().filter(|_| self.summary.silence.is_none()) {
-            let what = if self.summary.reverted { "reverted" } else { "last refusal" };
+            // No image is reverted for a delay: a refusal hides the older reason.
+            let is_delay = reason == Reason::InstallDelayed.slug();
+            let what = if self.summary.reverted && !is_delay { "reverted" } else { "last refusal" };
             match self.reason_position {
                 0 => line(what, reason),
-                seconds if reason == Reason::InstallDelayed.slug() => {
-                    line(what, &format_args!("{reason} (for {seconds} s)"));
-                }
+                seconds if is_delay => line(what, &format_args!("{reason} ({seconds} s at that time)")),
                 position => line(what, &format_args!("{reason} (at byte {position})")),
             }
         }

@@ -294,6 +294,10 @@ impl Found<'_> {
         }
         #[cfg(not(feature = "http"))]
         drop(release);
+        // It holds this release, or none is newer; a device that works is something else.
+        if self.device.silence().is_some() {
+            return Err(Error::NothingRuns { reason_code: self.device.state.reason });
+        }
         Ok(report(&self.device, name, result, self.device.installed(), None))
     }
 }

@@ -7,8 +7,8 @@ use trust::author::{
     Minimum, RevocationRequest, Signer as _, SoftwareKey, read_unverified_credential, sign_revocation,
 };
 use trust::{
-    Anchor, Credential, ErrorKind, Kid, MAX_MINIMUM_SEQUENCES, MAX_REVOKED, RevocationList, Revoked,
-    RevokedId, Role, TrustStore,
+    Anchor, Credential, Kid, MAX_MINIMUM_SEQUENCES, MAX_REVOKED, RevocationList, Revoked, RevokedId, Role,
+    TrustStore,
 };
 
 use crate::error::Error;
@@ -77,7 +77,11 @@ impl PreviousArguments {
         if let (Some(sequence), Some((path, _))) = (sequence, files.first())
             && sequence < request.sequence
         {
-            return Err(Error::refused_record(path, trust::Error::new(ErrorKind::RevocationSequence, 0)));
+            return Err(Error::usage(format!(
+                "--sequence {sequence} is not above the list-sequence of {}: omit it, or pass {} or more",
+                path.display(),
+                request.sequence
+            )));
         }
         request.sequence = sequence.unwrap_or(request.sequence);
         fill(&mut request)?;

@@ -143,6 +143,8 @@ fn a_clock_before_an_earlier_record_issues_nothing() {
     assert_eq!(arguments(&issue("next.cwt", "--known ahead.cwt")), clock);
     let replaced = "--replaces ahead.cwt --list-out list.cwt --first";
     assert_eq!(arguments(&issue("next.cwt", replaced)), clock);
+    let slip = "--known ahead.cwt --now 2049-12-31T23:59:59Z";
+    assert_eq!(arguments(&issue("next.cwt", slip)), ("usage".to_owned(), 2));
     let issued = done(&issue("next.cwt", "--known ahead.cwt --now 2050-01-02T00:00:00Z"));
     assert_eq!(issued["issued_at"], 2_524_694_400_u64);
     let expired = "--known ahead.cwt --now 2050-01-02T00:00:00Z --expires 2040-01-01T00:00:00Z";
@@ -152,5 +154,6 @@ fn a_clock_before_an_earlier_record_issues_nothing() {
     workshop.ok(&split(&format!("{revoke} --first --now 2050-01-01T00:00:00Z --out list.cwt")));
     let second = format!("{revoke} --previous list.cwt --out second.cwt");
     assert_eq!(workshop.refused(&split(&second)), clock);
-    workshop.ok(&split(&format!("{second} --now 2050-01-01T00:00:00Z")));
+    let run = workshop.run(&split(&format!("{second} --now 2050-01-01T00:00:00Z")));
+    assert!(run.exit == 0 && run.stderr.contains("the clock of this machine reads"), "{run:?}");
 }

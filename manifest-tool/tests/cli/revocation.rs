@@ -161,7 +161,7 @@ fn revocation_refuses_what_would_not_hold() {
     };
     let id = "--kid 0102030405060709 --role release --generation 0";
     for (key, more, code, exit) in [
-        ("root.pem", format!("--previous 1.cwt --sequence 1 {id}"), "revocation-sequence", 6),
+        ("root.pem", format!("--previous 1.cwt --sequence 1 {id}"), "usage", 2),
         ("other.pem", format!("--previous 1.cwt {id}"), "anchor-unknown", 5),
         ("other.pem", "--first --credential release.cwt".into(), "anchor-unknown", 5),
         ("root.pem", "--first --credential 1.cwt".into(), "record-type", 5),

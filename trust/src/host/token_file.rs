@@ -30,6 +30,11 @@ pub enum TokenFileError {
         /// Counted from 1.
         line: usize,
     },
+    /// A line permits another thing to a token than an earlier line does. Lines count from 1.
+    Contradicts {
+        /// Counted from 1.
+        line: usize,
+    },
     /// No line counts.
     Empty,
     /// More than are needed to change over.
@@ -49,6 +54,10 @@ impl fmt::Display for TokenFileError {
                     "line {line} is neither a token nor `report TOKEN`: a token has at least {MIN_TOKEN_LEN} characters of A-Z a-z 0-9 - . _ ~ + / ="
                 )
             }
+            Self::Contradicts { line } => write!(
+                f,
+                "line {line} holds the token of an earlier line, once with `report` and once without: remove one of them"
+            ),
             Self::Empty => f.write_str("it holds no token; for one, run: openssl rand -hex 32"),
             Self::TooMany => write!(f, "it holds more than {MAX_TOKENS} tokens"),
             Self::ReportOnly => f.write_str("its tokens permit reports only"),
@@ -76,7 +85,11 @@ pub fn read_tokens(file: &[u8]) -> Result<Vec<(&str, TokenPermission)>, TokenFil
         let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(byte);
         let token = str::from_utf8(line).ok().filter(|_| line.iter().all(allowed));
         let token = token.filter(|token| token.len() >= MIN_TOKEN_LEN);
-        tokens.push((token.ok_or(TokenFileError::Malformed { line: number })?, permission));
+        let token = token.ok_or(TokenFileError::Malformed { line: number })?;
+        if tokens.iter().any(|(other, permitted)| *other == token && *permitted != permission) {
+            return Err(TokenFileError::Contradicts { line: number });
+        }
+        tokens.push((token, permission));
     }
     match tokens.len() {
         0 => Err(TokenFileError::Empty),
@@ -128,6 +141,9 @@ mod tests {
             assert_eq!(read_tokens(&[b"0123456789abcdef\n", line].concat()), second, "{line:?}");
         }
         assert_eq!(read_tokens(&b"0123456789abcdef\n".repeat(16)).map(|tokens| tokens.len()), Ok(16));
+        // Whoever adds `report` to take a permission away has not taken it away.
+        let both = b"report 0123456789abcdef\n# old\n0123456789abcdef\n";
+        assert_eq!(read_tokens(both), Err(TokenFileError::Contradicts { line: 3 }));
         assert_eq!(read_tokens(&b"0123456789abcdef\n".repeat(17)), Err(TokenFileError::TooMany));
     }
 }

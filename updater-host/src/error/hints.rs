@@ -4,7 +4,7 @@ use suit_manifest::reason::Reason;
 use trust::host::ReadError;
 
 use super::words::{self, reason_hint};
-use super::{Error, Moment};
+use super::{Error, Moment, Subject};
 
 impl Error {
     /// What to do about it.
@@ -68,6 +68,9 @@ impl Error {
             #[cfg(feature = "http")]
             Self::Authorities(_) => "Ask the operator of the server for the certificate of its authority, in PEM.",
             Self::AnchorFile { source, .. } => source.hint(),
+            Self::Refused { subject: Subject::ProvisioningBlock, reason: Reason::ProvisioningMalformed, .. } => {
+                "Check that the file is the block that was made for this device, or get it again from the manufacturer."
+            }
             Self::Refused { reason, .. } => reason_hint(*reason),
             Self::DeviceRefused(refusal) => match refusal.reason() {
                 Some(reason) => reason_hint(reason),

@@ -57,7 +57,8 @@ impl Delivery<'_> {
         let lacking: Vec<_> = self.lists.iter().filter(|list| self.may_lack(list)).collect();
         let Some(newest) = lacking.iter().map(|list| list.sequence).max() else { return Ok(Vec::new()) };
         let lacks = format!("the device lacks the revocation list with list-sequence {newest}");
-        if self.device.state.image != ImageState::Confirmed {
+        // A device without an image has nothing that a reset could revert.
+        if !matches!(self.device.state.image, ImageState::Confirmed | ImageState::None) {
             let words = format!("{lacks}, and gets it when it has confirmed its image");
             self.output.warn("list-not-sent", &words);
             return Ok(Vec::new());

@@ -37,6 +37,17 @@ fn boot28_an_image_that_would_replace_what_is_wanted_and_runs_is_abandoned() {
     assert_eq!(asked[asked.len() - 2..], [Asked::Abandon, Asked::Reset]);
 }
 
+/// The second try of the job that installed it must not end well.
+#[test]
+fn boot26_a_device_whose_application_dies_is_not_up_to_date() {
+    let bench = Bench::new();
+    let _device = bench.device(|script| {
+        (script.active_sequence, script.active_digest) = (5, script.manifest_digest);
+        script.old_reason = 0x0318;
+    });
+    bench.update(&[]).is_error("application-silent", 7);
+}
+
 #[test]
 fn boot27_a_delay_is_shown_and_waited_for() {
     let bench = Bench::new();

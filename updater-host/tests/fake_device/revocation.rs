@@ -246,6 +246,19 @@ fn a_list_alone_is_sent_with_consent_and_to_a_confirmed_image_only() {
     assert_eq!((warnings(&ended), device.asked()), (vec!["list-not-sent".to_owned()], before));
 }
 
+/// Nothing runs that a reset could revert.
+#[test]
+fn a_device_without_an_image_gets_a_list_alone() {
+    let bench = Bench::new();
+    let device = bench.device(|script| {
+        script.stays_for = Some(0x030e);
+        script.anchors = Some(report(&[(bench.made.root, 0)]));
+    });
+    let ended = bench.update(REVOKING);
+    ended.is_error("credential-revoked", 6);
+    assert_eq!((was_given_the_list(&device), warnings(&ended)), (true, vec![]));
+}
+
 #[test]
 fn a_device_that_refuses_a_list_alone_changes_no_ending() {
     let bench = Bench::new();
