@@ -15,7 +15,7 @@ pub(crate) const APPLICATION: &str = "qemu-mps2-app";
 /// The cargo arguments that choose a board package with the features of the demonstration.
 pub(crate) fn selection(package: &str) -> Vec<&str> {
     let mut arguments = vec!["--package", package, "--profile", DEVICE_PROFILE, "--target", DEVICE_TARGET];
-    if package == LOADER {
+    if package == LOADER || package == "stm32f407" {
         // A loader for the production line: its anchors arrive with the provisioning block.
         arguments.extend(["--features", "provisioned-anchor"]);
     }

@@ -18,7 +18,7 @@ pub(crate) const STATIC_TARGET: &str = "x86_64-unknown-linux-musl";
 pub(crate) const DEVICE_CRATES: [&str; 6] =
     ["trust", "firmware-image", "suit-manifest", "update-protocol", "anchorage-app", "bootloader"];
 /// Packages that exist for [`DEVICE_TARGET`] only.
-pub(crate) const BOARD_PACKAGES: [&str; 2] = ["qemu-mps2", "qemu-mps2-app"];
+pub(crate) const BOARD_PACKAGES: [&str; 4] = ["qemu-mps2", "qemu-mps2-app", "stm32f407", "stm32f407-app"];
 /// What the demonstration runs on this machine.
 pub(crate) const HOST_PROGRAMS: [&str; 4] = ["manifest-tool", "update-server", "updater-host", "sim"];
 

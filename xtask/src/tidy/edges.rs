@@ -57,7 +57,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("flash-array", &[]),
     ("demo-application", &["bootloader", "update-protocol"]),
     ("cortex-m-board", &["bootloader"]),
-    ("qemu-mps2-layout", &["cortex-m-board"]),
+    ("linker-scripts", &[]),
+    ("qemu-mps2-layout", &["linker-scripts"]),
     (
         "qemu-mps2-support",
         &["qemu-mps2-layout", "cortex-m-board", "bootloader", "update-protocol", "flash-array"],
@@ -72,6 +73,19 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "bootloader",
             "update-protocol",
             "flash-array",
+        ],
+    ),
+    ("stm32f407-layout", &[]),
+    ("stm32f407", &["linker-scripts", "stm32f407-layout", "cortex-m-board", "bootloader", "update-protocol"]),
+    (
+        "stm32f407-app",
+        &[
+            "linker-scripts",
+            "stm32f407-layout",
+            "stm32f407",
+            "demo-application",
+            "bootloader",
+            "update-protocol",
         ],
     ),
     (

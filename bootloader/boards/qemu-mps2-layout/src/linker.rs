@@ -1,6 +1,6 @@
 //! The programs of the board for linker scripts.
 
-pub use cortex_m_board::linker::Program;
+pub use linker_scripts::Program;
 
 /// The application, in Rust or in C: its code from the image's start on.
 pub const APPLICATION: Program = Program {

@@ -1,0 +1,118 @@
+//! The running board.
+
+use bootloader::device::Drivers;
+use bootloader::flash::Supplied;
+use bootloader::mailbox::{ALIVE, ALIVE_OFFSET, REQUEST_LEN, Request};
+use cortex_m::peripheral::{Peripherals, SCB};
+use cortex_m_board::retained::Retained;
+use update_protocol::can::Frame;
+
+use crate::can::Can;
+use crate::clock::Clock;
+use crate::flash::Controller;
+use crate::memory_map::MAILBOX_START;
+use crate::{guard, power, rcc, watchdog};
+
+// SAFETY: the first part of the mailbox: RAM that no linker script gives to anything else, a multiple of 4.
+const REQUEST: Retained<REQUEST_LEN> = unsafe { Retained::at(MAILBOX_START as usize) };
+// SAFETY: another part of it.
+const LIFE: Retained<4> = unsafe { Retained::at(MAILBOX_START as usize + ALIVE_OFFSET) };
+
+/// The flash, which erases only while the supply is sufficient.
+pub type Flash = Supplied<Controller, fn() -> bool>;
+
+/// The running program, which decides the memory that it may access.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Program {
+    /// Runs at reset.
+    Loader,
+    /// Runs in slot A.
+    Application,
+}
+
+/// The running board.
+pub struct Machine {
+    can: Can,
+    clock: Clock,
+    #[cfg(feature = "loader")]
+    pub(crate) peripherals: Peripherals,
+}
+
+impl Machine {
+    /// Brings up watchdog, protection, clocks, supply detector, timer and CAN controller.
+    ///
+    /// # Safety
+    /// To be called once, as the first thing of a program that is `program`.
+    #[must_use]
+    pub unsafe fn start(program: Program) -> Self {
+        watchdog::start();
+        // SAFETY: the caller calls this once, so these are the only ones.
+        let mut peripherals = unsafe { Peripherals::steal() };
+        guard::protect(&mut peripherals.MPU, program);
+        rcc::start();
+        power::start();
+        Self {
+            clock: Clock::start(),
+            can: Can::start(),
+            #[cfg(feature = "loader")]
+            peripherals,
+        }
+    }
+
+    /// The flash.
+    ///
+    /// # Safety
+    /// To be called once.
+    #[must_use]
+    pub unsafe fn take_flash(&mut self) -> Flash {
+        // SAFETY: the caller calls this once, and nothing else writes to the flash.
+        Supplied::new(unsafe { Controller::take() }, power::is_sufficient)
+    }
+
+    /// An application's sign of life.
+    pub fn say_alive(&mut self) {
+        LIFE.put(&ALIVE);
+    }
+
+    /// Leaves a request of an application for the loader.
+    pub fn ask(&mut self, request: Request) {
+        REQUEST.put(&request.encode());
+    }
+
+    /// Ends the program.
+    pub fn reset_now(&mut self) -> ! {
+        SCB::sys_reset()
+    }
+}
+
+impl Drivers for Machine {
+    fn feed_watchdog(&mut self) {
+        watchdog::feed();
+    }
+
+    fn expect_wake_up(&mut self) {
+        // First the cause, then the pending interrupt.
+        self.can.acknowledge();
+        self.clock.expect_wake_up();
+    }
+
+    fn receive(&mut self) -> Option<Frame> {
+        self.can.receive()
+    }
+
+    fn is_idle(&mut self) -> bool {
+        self.can.is_idle()
+    }
+
+    fn transmit(&mut self, frame: &Frame) {
+        self.can.transmit(frame);
+    }
+
+    fn now_us(&mut self) -> u64 {
+        self.clock.now_us()
+    }
+
+    fn sleep_until(&mut self, deadline_us: Option<u64>) {
+        self.clock.sleep_until(deadline_us);
+    }
+}
