@@ -4,22 +4,26 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use emulator::{Application, Behaviour, Programs};
+use qemu_mps2_layout::AN386;
 
-use crate::workspace::{DEVICE_PROFILE, DEVICE_TARGET, Workspace};
+use crate::workspace::{Build, DEVICE_PROFILE, Workspace};
 
-/// Package of the loader; also the name the device goes by in reports.
+/// Package of the loader.
 pub(crate) const LOADER: &str = "qemu-mps2";
 /// Package of the demo application.
 pub(crate) const APPLICATION: &str = "qemu-mps2-app";
 
-/// The cargo arguments that choose a board package with the features of the demonstration.
-pub(crate) fn selection(package: &str) -> Vec<&str> {
-    let mut arguments = vec!["--package", package, "--profile", DEVICE_PROFILE, "--target", DEVICE_TARGET];
-    if package == LOADER || package == "stm32f407" {
-        // A loader for the production line: its anchors arrive with the provisioning block.
-        arguments.extend(["--features", "provisioned-anchor"]);
-    }
-    arguments
+/// The cargo arguments for one build of a board package.
+pub(crate) fn selection(package: &str, build: &Build) -> Vec<String> {
+    let Build { target, features } = build;
+    let words =
+        ["--package", package, "--profile", DEVICE_PROFILE, "--target", target, "--features", features];
+    words.map(str::to_owned).into()
+}
+
+/// How the loader with the budget is built.
+pub(crate) fn gated() -> Build {
+    Build { target: AN386.target.to_owned(), features: format!("{},provisioned-anchor", AN386.name) }
 }
 
 /// Builds the loader and returns its ELF.
@@ -36,4 +40,28 @@ pub(crate) fn build_application(
 ) -> Result<PathBuf> {
     let application = Application { version: version.to_owned(), behaviour, ballast_len };
     Programs::new(workspace.target())?.application(&application)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use qemu_mps2_layout::MACHINES;
+
+    use super::*;
+
+    #[test]
+    fn the_emulated_board_is_built_for_each_machine() {
+        let workspace = Workspace::locate().unwrap();
+        for (package, more) in [(LOADER, ",provisioned-anchor"), (APPLICATION, "")] {
+            let board = workspace.boards().iter().find(|board| board.package == package).unwrap();
+            let builds: BTreeSet<_> =
+                board.builds.iter().map(|build| (build.target.clone(), build.features.clone())).collect();
+            let machines =
+                MACHINES.map(|machine| (machine.target.to_owned(), format!("{}{more}", machine.name)));
+            assert_eq!(builds, machines.into(), "{package}");
+        }
+        let loader = workspace.boards().iter().find(|board| board.package == LOADER).unwrap();
+        assert!(loader.builds.contains(&gated()));
+    }
 }

@@ -8,9 +8,12 @@ mod panics;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
+use emulator::Programs;
+use qemu_mps2_layout::{AN386, MACHINES, Machine};
 use serde::Serialize;
 
 use crate::board;
+use crate::tools;
 use crate::workspace::Workspace;
 use contributors::Contributor;
 
@@ -44,7 +47,36 @@ struct Report {
     flash_by_crate: Vec<Contributor>,
     flash_by_symbol: Vec<Contributor>,
     ram_by_symbol: Vec<Contributor>,
+    /// The loader on the other machines; no budget.
+    other_machines: Vec<Other>,
     c_library: Vec<c_library::Size>,
+}
+
+/// The loader on a machine without a budget.
+#[derive(Serialize)]
+struct Other {
+    machine: &'static str,
+    core: &'static str,
+    target: &'static str,
+    flash: u64,
+    ram: u64,
+    panics: Vec<String>,
+}
+
+/// The loader on each machine but the one whose loader has a budget.
+fn other_machines(workspace: &Workspace) -> Result<Vec<Other>> {
+    let others = MACHINES.into_iter().filter(|machine| *machine != AN386);
+    let measured = others.map(|machine| {
+        tools::provide_rust_target(workspace, machine.target)?;
+        let path = Programs::new(workspace.target())?.on(machine).loader()?;
+        let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let image = elf::Image::read(&bytes)?;
+        let (flash, ram) = (image.flash, image.ram.saturating_add(image.stack));
+        let panics = panics::of(&image.flash_symbols);
+        let Machine { name, core, target, .. } = machine;
+        Ok(Other { machine: name, core, target, flash, ram, panics })
+    });
+    measured.collect()
 }
 
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
@@ -53,7 +85,10 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         None => board::build_loader(workspace)?,
     };
     // A program that somebody else has built is measured alone.
-    let c_library = if arguments.elf.is_none() { c_library::measure(workspace)? } else { Vec::new() };
+    let (other_machines, c_library) = match arguments.elf {
+        None => (other_machines(workspace)?, c_library::measure(workspace)?),
+        Some(_) => (Vec::new(), Vec::new()),
+    };
     let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let image = elf::Image::read(&bytes)?;
     let report = Report {
@@ -69,6 +104,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         ),
         flash_by_symbol: contributors::largest(contributors::by_symbol(&image.flash_symbols), SHOWN),
         ram_by_symbol: contributors::largest(contributors::by_symbol(&image.ram_symbols), SHOWN),
+        other_machines,
         c_library,
     };
     if arguments.json {
@@ -93,11 +129,14 @@ fn gate(report: &Report) -> Result<()> {
     if ram > RAM_BUDGET {
         bail!("the loader takes {ram} bytes of RAM, the budget is {RAM_BUDGET}");
     }
-    if let [first, ..] = report.panics.as_slice() {
-        bail!(
-            "the loader links code that panics or formats text: {first} and {} more",
-            report.panics.len() - 1
-        );
+    let others = report.other_machines.iter().map(|other| (other.machine, &other.panics));
+    for (machine, panics) in std::iter::once((AN386.name, &report.panics)).chain(others) {
+        if let [first, ..] = panics.as_slice() {
+            bail!(
+                "the loader for {machine} links code that panics or formats text: {first} and {} more",
+                panics.len() - 1
+            );
+        }
     }
     Ok(())
 }
@@ -121,6 +160,12 @@ fn print(report: &Report) {
     table("flash by crate", &report.flash_by_crate);
     table("flash by symbol", &report.flash_by_symbol);
     table("RAM by symbol", &report.ram_by_symbol);
+    if !report.other_machines.is_empty() {
+        println!("\nother machines, without a budget");
+    }
+    for Other { machine, core, target, flash, ram, .. } in &report.other_machines {
+        println!("{flash:>7}  flash, {ram} RAM: {machine}, {core}, {target}");
+    }
     c_library::print(&report.c_library);
 }
 
@@ -146,6 +191,7 @@ mod tests {
             flash_by_crate: Vec::new(),
             flash_by_symbol: Vec::new(),
             ram_by_symbol: Vec::new(),
+            other_machines: Vec::new(),
             c_library: Vec::new(),
         }
     }
@@ -161,6 +207,9 @@ mod tests {
     #[test]
     fn the_gate_closes_at_the_first_panic() {
         let panics = vec!["core::panicking::panic_fmt".to_owned()];
+        let other =
+            Other { machine: "an385", core: "", target: "", flash: 1, ram: 1, panics: panics.clone() };
         assert!(gate(&Report { panics, ..report(1024, 1024, 1024) }).is_err());
+        assert!(gate(&Report { other_machines: vec![other], ..report(1024, 1024, 1024) }).is_err());
     }
 }

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use anyhow::{Result, ensure};
 use emulator::python;
+use qemu_mps2_layout::AN386;
 
 use crate::board;
 use crate::process;
@@ -33,13 +34,10 @@ fn command(workspace: &Workspace) -> Result<Command> {
 fn build_lines(workspace: &Workspace) -> Result<PathBuf> {
     let target = workspace.directory("lines")?;
     let mut command = workspace.cargo();
-    command.args(["build", "--quiet"]).args(board::selection(board::LOADER));
+    command.args(["build", "--quiet"]).args(board::selection(board::LOADER, &board::gated()));
     command.arg("--target-dir").arg(&target).env("CARGO_PROFILE_DEVICE_DEBUG", "line-tables-only");
     process::check(&mut command)?;
-    let elf = target
-        .join(crate::workspace::DEVICE_TARGET)
-        .join(crate::workspace::DEVICE_PROFILE)
-        .join(board::LOADER);
+    let elf = target.join(AN386.target).join(crate::workspace::DEVICE_PROFILE).join(board::LOADER);
     ensure!(elf.is_file(), "cargo did not build {}", elf.display());
     Ok(elf)
 }

@@ -14,7 +14,7 @@ use crate::board;
 use crate::process::{self, Finished};
 use crate::tools::{self, DENY};
 use crate::workspace::{
-    BOARD_PACKAGES, DEVICE_CRATES, DEVICE_PROFILE, DEVICE_TARGET, STATIC_TARGET, Workspace,
+    DEVICE_CRATES, DEVICE_PROFILE, DEVICE_TARGET, DEVICE_TARGETS, STATIC_TARGET, Workspace,
 };
 use crate::{bench, fuzz, size, tidy};
 
@@ -63,7 +63,7 @@ const STEPS: [(&str, &str, Action); 15] = [
     ("tools", "installs what the other steps need", provide_tools),
     ("fmt", "formatting", format),
     ("tidy", "rules of the code base", check_rules),
-    ("device", "builds each device crate and board for the Cortex-M4", build_device),
+    ("device", "builds each device crate and board for each core", build_device),
     ("clippy", "lints, host and device", lint),
     ("test", "tests of every crate", test),
     ("size", "flash and RAM of the loader", check_size),
@@ -111,7 +111,9 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
 fn provide_tools(workspace: &Workspace) -> Result<Outcome> {
     tools::provide_system_tools(&tools::TEST_TOOLS)?;
     tools::BINUTILS.provide(workspace)?;
-    tools::provide_rust_target(workspace, STATIC_TARGET)?;
+    for target in DEVICE_TARGETS.into_iter().chain([STATIC_TARGET]) {
+        tools::provide_rust_target(workspace, target)?;
+    }
     Ok(Outcome::Done)
 }
 
@@ -125,22 +127,28 @@ fn check_rules(workspace: &Workspace) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// Arguments of every device build. Each package is built alone: together, cargo would unify their features,
-/// and one crate's heap would hide in another's.
-fn device_builds() -> Vec<Vec<&'static str>> {
-    let library =
-        |package| vec!["--package", package, "--profile", DEVICE_PROFILE, "--target", DEVICE_TARGET];
-    let mut builds: Vec<_> = DEVICE_CRATES.into_iter().map(library).collect();
-    // Without the feature a loader must have its anchor compiled in, or it does not build.
-    if let Some(bootloader) = builds.last_mut() {
-        bootloader.extend(["--features", "provisioned-anchor"]);
+/// Arguments of every device build: the crates for these targets, the boards for each machine. Each package is built
+/// alone: together, cargo would unify their features, and one crate's heap would hide in another's.
+fn device_builds(workspace: &Workspace, targets: &[&str]) -> Vec<Vec<String>> {
+    let mut builds = Vec::new();
+    for target in targets {
+        for package in DEVICE_CRATES {
+            let mut build = vec!["--package", package, "--profile", DEVICE_PROFILE, "--target", target];
+            // Without the feature a loader must have its anchor compiled in, or it does not build.
+            if package == "bootloader" {
+                build.extend(["--features", "provisioned-anchor"]);
+            }
+            builds.push(build.into_iter().map(str::to_owned).collect());
+        }
     }
-    builds.extend(BOARD_PACKAGES.map(board::selection));
+    for board in workspace.boards() {
+        builds.extend(board.builds.iter().map(|build| board::selection(&board.package, build)));
+    }
     builds
 }
 
 fn build_device(workspace: &Workspace) -> Result<Outcome> {
-    for build in device_builds() {
+    for build in device_builds(workspace, &DEVICE_TARGETS) {
         process::check(workspace.cargo().arg("build").args(build))?;
     }
     Ok(Outcome::Done)
@@ -148,13 +156,14 @@ fn build_device(workspace: &Workspace) -> Result<Outcome> {
 
 fn lint(workspace: &Workspace) -> Result<Outcome> {
     let mut host = workspace.cargo();
-    host.arg("clippy").args(Workspace::host_selection()).args(["--all-targets", "--", "--deny", "warnings"]);
+    host.arg("clippy").args(workspace.host_selection()).args(["--all-targets", "--", "--deny", "warnings"]);
     process::check(&mut host)?;
     // The virtual machine's programs are built without a server.
     let offline =
         ["clippy", "--package", "updater-host", "--no-default-features", "--", "--deny", "warnings"];
     process::check(workspace.cargo().args(offline))?;
-    for build in device_builds() {
+    // The crates have the same lines for each target; the boards do not.
+    for build in device_builds(workspace, &[DEVICE_TARGET]) {
         process::check(workspace.cargo().arg("clippy").args(build).args(["--", "--deny", "warnings"]))?;
     }
     Ok(Outcome::Done)
@@ -164,7 +173,7 @@ fn lint(workspace: &Workspace) -> Result<Outcome> {
 fn cargo_test(workspace: &Workspace) -> Result<Command> {
     let programs = workspace.build_tested_programs(TOUR.target)?;
     let mut command = workspace.cargo();
-    command.arg("test").args(Workspace::host_selection()).env(PROGRAMS, programs);
+    command.arg("test").args(workspace.host_selection()).env(PROGRAMS, programs);
     Ok(command)
 }
 

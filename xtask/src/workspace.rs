@@ -4,21 +4,23 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::process;
 
-/// The target of the device crates and boards.
+/// The target of the Cortex-M4F, on which the loader is gated.
 pub(crate) const DEVICE_TARGET: &str = "thumbv7em-none-eabihf";
+/// The targets that device crates and C library are built for: Cortex-M0, M3, M4 and M7, M33.
+pub(crate) const DEVICE_TARGETS: [&str; 4] =
+    ["thumbv6m-none-eabi", "thumbv7m-none-eabi", DEVICE_TARGET, "thumbv8m.main-none-eabi"];
 /// Profile of the Cortex-M images (root Cargo.toml).
 pub(crate) const DEVICE_PROFILE: &str = "device";
 /// Programs that run in the virtual machine are linked for this target: they need no library there.
 pub(crate) const STATIC_TARGET: &str = "x86_64-unknown-linux-musl";
-/// The crates that run on a device; each must build alone for [`DEVICE_TARGET`].
+/// The crates that run on a device; each must build alone for each of [`DEVICE_TARGETS`].
 pub(crate) const DEVICE_CRATES: [&str; 6] =
     ["trust", "firmware-image", "suit-manifest", "update-protocol", "anchorage-app", "bootloader"];
-/// Packages that exist for [`DEVICE_TARGET`] only.
-pub(crate) const BOARD_PACKAGES: [&str; 4] = ["qemu-mps2", "qemu-mps2-app", "stm32f407", "stm32f407-app"];
 /// What the demonstration runs on this machine.
 pub(crate) const HOST_PROGRAMS: [&str; 4] = ["manifest-tool", "update-server", "updater-host", "sim"];
 
@@ -26,6 +28,36 @@ pub(crate) const HOST_PROGRAMS: [&str; 4] = ["manifest-tool", "update-server", "
 pub(crate) struct Workspace {
     root: PathBuf,
     target: PathBuf,
+    boards: Vec<Board>,
+}
+
+/// A program of a board: a package that exists for its machine only, and says so in `[package.metadata.board]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Board {
+    pub(crate) package: String,
+    pub(crate) builds: Vec<Build>,
+}
+
+/// One of the ways in which it is built.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Build {
+    pub(crate) target: String,
+    /// With commas between them.
+    pub(crate) features: String,
+}
+
+/// The boards among the packages of `cargo metadata`.
+fn boards(metadata: &Value) -> Result<Vec<Board>> {
+    let packages = metadata["packages"].as_array().context("cargo metadata lists no packages")?;
+    let boards = packages.iter().filter(|package| !package["metadata"]["board"].is_null()).map(|package| {
+        let name = package["name"].as_str().context("a package without a name")?;
+        let builds = Vec::deserialize(&package["metadata"]["board"]["builds"])
+            .with_context(|| format!("`builds` in [package.metadata.board] of {name}"))?;
+        ensure!(!builds.is_empty(), "[package.metadata.board] of {name} has no builds");
+        Ok(Board { package: name.to_owned(), builds })
+    });
+    boards.collect()
 }
 
 impl Workspace {
@@ -42,11 +74,17 @@ impl Workspace {
         let path = |key: &str| -> Result<PathBuf> {
             Ok(metadata[key].as_str().with_context(|| format!("cargo metadata has no {key}"))?.into())
         };
-        Ok(Self { root: path("workspace_root")?, target: path("target_directory")? })
+        let boards = boards(&metadata)?;
+        Ok(Self { root: path("workspace_root")?, target: path("target_directory")?, boards })
     }
 
     pub(crate) fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// The programs that exist for a machine only.
+    pub(crate) fn boards(&self) -> &[Board] {
+        &self.boards
     }
 
     /// cargo's target directory (`CARGO_TARGET_DIR` is honoured); our own state lives beside cargo's in it.
@@ -98,10 +136,10 @@ impl Workspace {
 
     /// `--workspace` without the boards: the selection every host build uses, so that nothing is built twice
     /// because cargo unified features over another set of packages.
-    pub(crate) fn host_selection() -> Vec<String> {
+    pub(crate) fn host_selection(&self) -> Vec<String> {
         let mut arguments = vec!["--workspace".to_owned()];
-        for package in BOARD_PACKAGES {
-            arguments.extend(["--exclude".to_owned(), package.to_owned()]);
+        for Board { package, .. } in &self.boards {
+            arguments.extend(["--exclude".to_owned(), package.clone()]);
         }
         arguments
     }
@@ -125,7 +163,7 @@ impl Workspace {
     /// one of its test targets, for without one cargo leaves out the features that the tests ask for, and nearly
     /// sixty crates would be compiled a second time.
     pub(crate) fn build_tested_programs(&self, target: &str) -> Result<PathBuf> {
-        let selection = Self::host_selection();
+        let selection = self.host_selection();
         let programs = HOST_PROGRAMS.iter().flat_map(|program| ["--bin", program]);
         let selection = selection.iter().map(String::as_str).chain(programs).chain(["--test", target]);
         self.build_host_programs(selection)
@@ -176,4 +214,23 @@ pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&std::env::var_os("PATH")?)
         .map(|directory| directory.join(name))
         .find(|path| path.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_board_says_how_it_is_built() {
+        let package =
+            |board: Value| json!({"packages": [{"name": "a", "metadata": {"board": board}}, {"name": "b"}]});
+        let build = Build { target: "t".to_owned(), features: "x,y".to_owned() };
+        let found = boards(&package(json!({"builds": [{"target": "t", "features": "x,y"}]}))).unwrap();
+        assert_eq!(found, [Board { package: "a".to_owned(), builds: vec![build] }]);
+        for wrong in [json!({}), json!({"builds": []}), json!({"builds": [{"target": "t"}]})] {
+            assert!(boards(&package(wrong.clone())).is_err(), "{wrong}");
+        }
+    }
 }

@@ -5,16 +5,17 @@
 use std::error::Error;
 
 use qemu_mps2_layout as layout;
-use qemu_mps2_layout::linker::{APPLICATION, Program};
+use qemu_mps2_layout::linker::{self, Program};
 
 const DEFAULT_VERSION: &str = "0.1.0";
-const DESCRIPTOR_START: u32 = layout::IMAGE_START + layout::APP_DESCRIPTOR_OFFSET;
 const DEFAULT_BALLAST_LEN: usize = 160 * 1024;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=build.rs");
-    Program { text_start: Some(DESCRIPTOR_START + layout::APP_DESCRIPTOR_LEN), ..APPLICATION }
-        .link(&[("descriptor.x", descriptor_x())])?;
+    let application = linker::application(&linker::machine()?);
+    let descriptor_start = application.code_start + layout::APP_DESCRIPTOR_OFFSET;
+    Program { text_start: Some(descriptor_start + layout::APP_DESCRIPTOR_LEN), ..application }
+        .link(&[("descriptor.x", descriptor_x(descriptor_start))])?;
 
     let version = variable("APP_VERSION")?.unwrap_or_else(|| DEFAULT_VERSION.to_owned());
     let behaviour = match variable("APP_CONFIRM")?.as_deref() {
@@ -60,17 +61,17 @@ fn variable(name: &str) -> Result<Option<String>, Box<dyn Error>> {
 }
 
 /// Puts the descriptor right after the vector table, where the simulator looks for it.
-fn descriptor_x() -> String {
+fn descriptor_x(start: u32) -> String {
     format!(
         "SECTIONS
 {{
-  .app_descriptor {DESCRIPTOR_START:#010x} :
+  .app_descriptor {start:#010x} :
   {{
     KEEP(*(.app_descriptor));
   }} > FLASH
 }}
 INSERT AFTER .vector_table;
-ASSERT(ADDR(.vector_table) + SIZEOF(.vector_table) == {DESCRIPTOR_START:#010x}, \"the vectors are not as long as the layout has it\");
+ASSERT(ADDR(.vector_table) + SIZEOF(.vector_table) == {start:#010x}, \"the vectors are not as long as the layout has it\");
 ASSERT(SIZEOF(.app_descriptor) == {len}, \"the descriptor is not as long as the layout has it\");
 ",
         len = layout::APP_DESCRIPTOR_LEN

@@ -258,6 +258,10 @@ void uds_frame(const struct can_frame *frame)
     if ((!is_functional && frame->id != (0x18da0000u | (uint32_t)node << 8 | TESTER)) || frame->length == 0) {
         return;
     }
+    /* About to reset: only the answer to that is still sent. */
+    if (wish != UDS_NOTHING && frame->data[0] >> 4 != 3) {
+        return;
+    }
     switch (frame->data[0] >> 4) {
     case 0:
         if (length > 0 && length < frame->length) {

@@ -5,8 +5,9 @@ use std::process::{Command, Stdio};
 
 use anchorage_app::header::Board;
 use anyhow::{Context as _, Result, ensure};
-use qemu_mps2_layout as layout;
-use qemu_mps2_support::LAYOUT;
+use qemu_mps2_layout::AN386;
+use qemu_mps2_layout::linker::application;
+use qemu_mps2_support::AN386_LAYOUT;
 
 use crate::Programs;
 
@@ -77,16 +78,16 @@ const GCC_OPTIONS: [&str; 17] = [
 ];
 
 impl Programs {
-    /// The application in C, an ELF; its headers and linker script are generated from the board's layout.
+    /// The application in C for the Cortex-M4F, an ELF; its headers and linker script are generated from the board's layout.
     pub fn c_application(&self, version: &str, confirms: bool) -> Result<PathBuf> {
-        let library = self.c_library(Some(crate::TARGET))?;
+        let library = self.c_library(Some(AN386.target))?;
         let generated = self.target_dir.join("boards/c-app");
         std::fs::create_dir_all(&generated)?;
-        let board = Board { layout: &LAYOUT, word: FLASH_WORD, mailbox: layout::MAILBOX_START };
+        let board = Board { layout: &AN386_LAYOUT, word: FLASH_WORD, mailbox: AN386.mailbox_start() };
         let program = generated.join(format!("app-{version}-{confirms}.elf"));
         let _lock = self.lock()?;
         std::fs::write(generated.join("anchorage_layout.h"), board.layout_h())?;
-        std::fs::write(generated.join("memory.x"), layout::linker::APPLICATION.memory_x())?;
+        std::fs::write(generated.join("memory.x"), application(&AN386).memory_x())?;
         let sources = crate::root().join("bootloader/boards/qemu-mps2-c-app");
         let mut gcc = Command::new(GCC_ARM);
         gcc.args(GCC_OPTIONS).arg(sources.join("application.ld"));

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use object::read::elf::{FileHeader as _, ProgramHeader as _};
 use object::{Endianness, elf};
-use qemu_mps2_layout as layout;
+use qemu_mps2_layout::{AN386, Machine};
 use serde_json::{Value, json};
 
 pub mod c_programs;
@@ -22,7 +22,6 @@ pub mod python;
 
 /// The emulator.
 pub const QEMU: &str = "qemu-system-arm";
-const TARGET: &str = "thumbv7em-none-eabihf";
 /// QEMU answers within this, on a busy machine too.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The pattern with which cortex-m-rt paints the stack.
@@ -69,19 +68,32 @@ fn root() -> PathBuf {
 #[derive(Clone, Debug)]
 pub struct Programs {
     target_dir: PathBuf,
+    machine: Machine,
 }
 
 impl Programs {
-    /// `target_dir` is cargo's; finished programs are left in its `boards` folder.
+    /// For the Cortex-M4F. `target_dir` is cargo's; finished programs are left in its `boards` folder.
     pub fn new(target_dir: impl Into<PathBuf>) -> Result<Self> {
         let target_dir = target_dir.into();
         std::fs::create_dir_all(target_dir.join("boards"))?;
-        Ok(Self { target_dir })
+        Ok(Self { target_dir, machine: AN386 })
+    }
+
+    /// The same for another machine.
+    #[must_use]
+    pub fn on(self, machine: Machine) -> Self {
+        Self { machine, ..self }
+    }
+
+    /// What they run on.
+    #[must_use]
+    pub const fn machine(&self) -> Machine {
+        self.machine
     }
 
     /// The loader, an ELF. Its anchor comes with the provisioning block.
     pub fn loader(&self) -> Result<PathBuf> {
-        self.build("qemu-mps2", "loader.elf", &["--features", "provisioned-anchor"], &[])
+        self.build("qemu-mps2", "loader.elf", "provisioned-anchor", &[])
     }
 
     /// An application, an ELF.
@@ -100,7 +112,7 @@ impl Programs {
             variables.push(("APP_BALLAST", len.to_string()));
             name = format!("{name}-{len}");
         }
-        self.build("qemu-mps2-app", &format!("{name}.elf"), &[], &variables)
+        self.build("qemu-mps2-app", &format!("{name}.elf"), "", &variables)
     }
 
     /// Every variant of a program has the same path in the target directory: one at a time.
@@ -128,14 +140,16 @@ impl Programs {
         &self,
         package: &str,
         name: &str,
-        features: &[&str],
+        features: &str,
         variables: &[(&str, String)],
     ) -> Result<PathBuf> {
         let _lock = self.lock()?;
-        let common = ["build", "--quiet", "--package", package, "--target", TARGET, "--profile", "device"];
-        self.cargo(&[&common, features].concat(), variables)?;
-        let program = self.target_dir.join("boards").join(name);
-        let built = self.target_dir.join(TARGET).join("device").join(package);
+        let Machine { name: machine, target, .. } = self.machine;
+        let features = format!("{machine},{features}");
+        let selection = ["--package", package, "--features", &features, "--target", target];
+        self.cargo(&[&["build", "--quiet", "--profile", "device"], &selection[..]].concat(), variables)?;
+        let program = self.target_dir.join("boards").join(format!("{machine}-{name}"));
+        let built = self.target_dir.join(target).join("device").join(package);
         // Readers of the program take no lock: the rename makes it appear as a whole.
         let unfinished = program.with_extension("unfinished");
         std::fs::copy(&built, &unfinished).with_context(|| format!("no program at {}", built.display()))?;
@@ -149,14 +163,15 @@ pub fn image(elf_path: &Path) -> Result<Vec<u8>> {
     let bytes = std::fs::read(elf_path)?;
     let header = elf::FileHeader32::<Endianness>::parse(&*bytes)?;
     let endian = header.endian()?;
-    let mut image = Vec::new();
+    let (mut start, mut image) = (None, Vec::new());
     for segment in header.program_headers(endian, &*bytes)? {
         let data =
             segment.data(endian, &*bytes).map_err(|()| anyhow::anyhow!("a segment outside the file"))?;
         if segment.p_type(endian) != elf::PT_LOAD || data.is_empty() {
             continue;
         }
-        let at = segment.p_paddr(endian).checked_sub(layout::IMAGE_START).context("below the slot")?;
+        let address = segment.p_paddr(endian);
+        let at = address.checked_sub(*start.get_or_insert(address)).context("segments out of order")?;
         let at = usize::try_from(at)?;
         ensure!(at >= image.len(), "segments out of order");
         image.resize(at, 0xFF);
@@ -168,6 +183,7 @@ pub fn image(elf_path: &Path) -> Result<Vec<u8>> {
 /// A board with its power on, until it is dropped. The flash file outlives it.
 #[derive(Debug)]
 pub struct Board {
+    machine: Machine,
     loader: PathBuf,
     flash: PathBuf,
     /// Sockets and QEMU's log. Short, as a socket's path may have 107 bytes only.
@@ -190,11 +206,17 @@ impl Drop for Running {
 }
 
 impl Board {
-    /// Starts a board that runs `loader` (an ELF) and has its flash in the file `flash`; a file that does not exist
+    /// Starts a Cortex-M4F that runs `loader` (an ELF) and has its flash in the file `flash`; a file that does not exist
     /// yet is a new chip.
     pub fn power_on(loader: &Path, flash: &Path) -> Result<Self> {
+        Self::power_on_machine(AN386, loader, flash)
+    }
+
+    /// The same with another machine, which `loader` was built for.
+    pub fn power_on_machine(machine: Machine, loader: &Path, flash: &Path) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("board").tempdir()?;
-        let mut board = Self { loader: loader.to_owned(), flash: flash.to_owned(), folder, running: None };
+        let (loader, flash) = (loader.to_owned(), flash.to_owned());
+        let mut board = Self { machine, loader, flash, folder, running: None };
         board.restore_power()?;
         Ok(board)
     }
@@ -239,7 +261,9 @@ impl Board {
         let log = File::options().create(true).append(true).open(self.folder.path().join("log"))?;
         let monitor_socket = self.folder.path().join("monitor");
         let mut process = parent_death::command(QEMU)
-            .args(["-machine", "mps2-an386,memory-backend=flash", "-m", "16M", "-object"])
+            .arg("-machine")
+            .arg(format!("mps2-{},memory-backend=flash", self.machine.name))
+            .args(["-m", "16M", "-object"])
             .arg(format!("memory-backend-file,id=flash,size=16M,share=on,mem-path={}", escaped(&self.flash)?))
             .args(["-display", "none", "-nodefaults", "-monitor", "none", "-chardev"])
             // mux: its buffer lets the guest take bytes without a round through QEMU's main loop for each.
@@ -249,7 +273,7 @@ impl Board {
             .arg("-device")
             .arg(format!(
                 "loader,addr={:#x},data={:#x},data-len=8",
-                layout::UNIQUE_ID_START,
+                self.machine.unique_id_start(),
                 unique_id(&self.flash)?
             ))
             .arg("-kernel")
@@ -276,7 +300,7 @@ impl Board {
     pub fn memory(&mut self, address: u32, len: u32) -> Result<Vec<u8>> {
         let dump = self.folder.path().join("memory");
         let arguments = json!({"val": address, "size": len, "filename": dump});
-        self.monitor()?.execute("pmemsave", arguments)?;
+        self.monitor()?.execute("memsave", arguments)?;
         let bytes = std::fs::read(&dump)?;
         ensure!(bytes.len() == len as usize, "{} bytes of memory instead of {len}", bytes.len());
         Ok(bytes)
@@ -285,7 +309,7 @@ impl Board {
     /// Deepest use of the stack since the program that runs has started, in bytes. `stack_len` is what the program
     /// was linked for (layout).
     pub fn stack_used(&mut self, stack_len: u32) -> Result<u32> {
-        let stack = self.memory(layout::RAM_START, stack_len)?;
+        let stack = self.memory(self.machine.ram_start, stack_len)?;
         let untouched = stack.chunks_exact(4).take_while(|word| **word == STACK_PAINT.to_le_bytes()).count();
         ensure!(untouched > 0, "the stack of {stack_len} bytes was used up, or never painted");
         Ok(stack_len - u32::try_from(untouched * 4)?)

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use bootloader::layout::Slot;
 use bootloader::state::{ImageRecord, Status};
 use device_harness::factory::{Factory, description, image, provisioning_block};
-use qemu_mps2_support::LAYOUT;
+use qemu_mps2_support::AN386_LAYOUT as LAYOUT;
 use sha2::{Digest as _, Sha256};
 use suit_manifest::author::{create, inspect};
 use update_protocol::profile::Object;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use bootloader::state::BootState;
-use qemu_mps2_support::LAYOUT;
+use qemu_mps2_support::AN386_LAYOUT as LAYOUT;
 use serde::Serialize;
 
 use crate::cases::Prepared;

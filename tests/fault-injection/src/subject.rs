@@ -15,7 +15,7 @@ use bootloader::state::BootState;
 use bootloader::{Boot, Buffers, Loader, Session, application};
 use device_harness::device::wake;
 use flash_array::{FlashArray, Store, store_len};
-use qemu_mps2_support::LAYOUT;
+use qemu_mps2_support::AN386_LAYOUT as LAYOUT;
 use qemu_mps2_support::layout::FLASH_LEN;
 use update_protocol::profile::Object;
 use update_protocol::uds::server::{Download, Handler as _};

@@ -9,7 +9,7 @@ use anchorage_app::calls::{APP_LEN, App};
 use anchorage_app::header::Board;
 use anchorage_app::values::{CIdentity, CResult, CState, SERIAL_LEN};
 use bootloader::mailbox::MAILBOX_LEN;
-use qemu_mps2_support::LAYOUT;
+use qemu_mps2_support::AN386_LAYOUT as LAYOUT;
 use update_protocol::profile::{ImageState, STATE_RECORD_LEN};
 
 use crate::driver::{STRICT, compile, library};

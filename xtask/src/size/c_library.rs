@@ -12,13 +12,10 @@ use serde::Serialize;
 use super::panics;
 use crate::process;
 use crate::tools;
-use crate::workspace::Workspace;
+use crate::workspace::{DEVICE_TARGETS, Workspace};
 
 /// Flash of the library, bytes: the aim is 4096.
 pub(super) const BUDGET: u64 = 8 * 1024;
-/// Cortex-M0, M3, M4 and M7, M33.
-const TARGETS: [&str; 4] =
-    ["thumbv6m-none-eabi", "thumbv7m-none-eabi", "thumbv7em-none-eabihf", "thumbv8m.main-none-eabi"];
 const HEADER: &str = "anchorage-app/include/anchorage_app.h";
 
 /// The library for one target.
@@ -40,7 +37,7 @@ pub(super) fn measure(workspace: &Workspace) -> Result<Vec<Size>> {
     let header = std::fs::read_to_string(&header).with_context(|| format!("no {}", header.display()))?;
     let functions = functions(&header);
     ensure!(!functions.is_empty(), "the header declares no function");
-    let sizes = TARGETS.iter().map(|target| {
+    let sizes = DEVICE_TARGETS.iter().map(|target| {
         tools::provide_rust_target(workspace, target)?;
         let archive = programs.c_library(Some(target))?;
         let linked = archive.with_extension("elf");

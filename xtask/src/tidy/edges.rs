@@ -105,11 +105,30 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("update-server", &["trust", "suit-manifest"]),
 ];
 
+/// What the packages of a board may name beside each other, if the table does not say more: `NAME` and `NAME-app`, which have
+/// `[package.metadata.board]`.
+const BOARD: [&str; 5] = ["bootloader", "cortex-m-board", "flash-array", "linker-scripts", "update-protocol"];
+/// The end of the name of a board's memory map.
+const LAYOUT: &str = "-layout";
+
 /// A member of the workspace and the members it names.
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) name: String,
     pub(super) names: Vec<String>,
+    /// It says that it is a program of a board.
+    is_board: bool,
+}
+
+/// The packages that a board may name which the table does not have.
+fn of_a_board(member: &Member, members: &[Member]) -> Option<Vec<String>> {
+    if let Some(board) = member.name.strip_suffix(LAYOUT) {
+        return members.iter().any(|other| other.is_board && other.name == board).then(Vec::new);
+    }
+    let board = member.name.strip_suffix("-app").unwrap_or(&member.name);
+    let mut own = vec![board.to_owned(), format!("{board}{LAYOUT}")];
+    own.extend(BOARD.map(str::to_owned));
+    member.is_board.then_some(own)
 }
 
 /// Reads the members and the edges between them out of `cargo metadata`.
@@ -123,7 +142,7 @@ pub(super) fn members(metadata: &Value) -> Result<Vec<Member>> {
         // A package that names itself only chooses its own features for its tests.
         let others = |dependency: &String| *dependency != own && known.contains(dependency);
         let names = dependencies.iter().map(name).filter(others).collect();
-        Member { name: own, names }
+        Member { name: own, names, is_board: !package["metadata"]["board"].is_null() }
     });
     Ok(members.collect())
 }
@@ -136,7 +155,9 @@ pub(super) fn check(members: &[Member]) -> Vec<Finding> {
         if UNBOUND.contains(&member.name.as_str()) {
             continue;
         }
-        let Some(allowed) = allowed.get(member.name.as_str()) else {
+        let listed = allowed.get(member.name.as_str());
+        let listed = listed.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
+        let Some(allowed) = listed.or_else(|| of_a_board(member, members)) else {
             findings.push(Finding::new(
                 Rule::UnknownPackage,
                 &member.name,
@@ -145,7 +166,7 @@ pub(super) fn check(members: &[Member]) -> Vec<Finding> {
             ));
             continue;
         };
-        for name in member.names.iter().filter(|name| !allowed.contains(&name.as_str())) {
+        for name in member.names.iter().filter(|name| !allowed.contains(name)) {
             findings.push(Finding::new(Rule::Edge, &member.name, 0, format!("may not depend on `{name}`")));
         }
     }
@@ -189,6 +210,25 @@ mod tests {
     #[test]
     fn an_unknown_package_is_found() {
         assert_eq!(findings("gateway", "trust"), ["gateway: is not in tidy's table of dependency edges"]);
+    }
+
+    #[test]
+    fn a_board_that_says_so_may_name_what_boards_need() {
+        let board = |dependency: &str| {
+            let metadata = json!({"packages": [
+                {"name": "gizmo", "metadata": {"board": {}}, "dependencies": [{"name": "gizmo-layout"}, {"name": dependency}]},
+                {"name": "gizmo-layout", "dependencies": []},
+                {"name": dependency, "dependencies": []},
+            ]});
+            let members = members(&metadata).expect("well-formed");
+            check(&members).into_iter().filter(|finding| finding.to_string().starts_with("gizmo")).count()
+        };
+        assert_eq!(board("bootloader"), 0);
+        assert_eq!(board("cortex-m-board"), 0);
+        assert_eq!(board("trust"), 1);
+        assert_eq!(board("manifest-tool"), 1);
+        // Without a board, a layout is a package that nobody knows.
+        assert_eq!(findings("gizmo-layout", "trust").len(), 1);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::tokens::HOST_FEATURES;
 use super::{Finding, Rule};
 use crate::process;
-use crate::workspace::{BOARD_PACKAGES, DEVICE_CRATES, DEVICE_TARGET, Workspace};
+use crate::workspace::{DEVICE_CRATES, DEVICE_TARGET, Workspace};
 
 /// Features by which a crate of others asks for a heap or an operating system.
 const HEAP: [&str; 2] = ["alloc", "std"];
@@ -15,9 +15,15 @@ const HEAP: [&str; 2] = ["alloc", "std"];
 /// Asks cargo for the packages and features of every device build.
 pub(super) fn check(workspace: &Workspace) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
-    for package in DEVICE_CRATES.iter().chain(&BOARD_PACKAGES) {
+    let crates = DEVICE_CRATES.iter().map(|package| (*package, DEVICE_TARGET, ""));
+    // The features of a board choose a machine of the same drivers: one build shows them all.
+    let boards = workspace.boards().iter().filter_map(|board| {
+        let build = board.builds.first()?;
+        Some((board.package.as_str(), build.target.as_str(), build.features.as_str()))
+    });
+    for (package, target, features) in crates.chain(boards) {
         let mut command = workspace.cargo();
-        command.args(["tree", "--package", package, "--target", DEVICE_TARGET]);
+        command.args(["tree", "--package", package, "--target", target, "--features", features]);
         command.args(["--edges", "normal,no-proc-macro", "--prefix", "none", "--no-dedupe"]);
         command.args(["--format", "{p}|{f}"]);
         let tree = String::from_utf8(process::output(&mut command)?)?;

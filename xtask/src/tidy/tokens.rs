@@ -13,24 +13,17 @@ use super::{Finding, MAX_LINES, Rule};
 /// (clippy checks that).
 const UNSAFE_ALLOWED: [&str; 2] = ["bootloader/boards/", "anchorage-app/"];
 /// Sources that run on a device: no heap and no operating system.
-const HEAP_FREE: [&str; 16] = [
+const HEAP_FREE: [&str; 6] = [
     "anchorage-app/src/",
     "trust/src/",
     "firmware-image/src/",
     "suit-manifest/src/",
     "update-protocol/src/",
     "bootloader/src/",
-    "bootloader/boards/demo-application/src/",
-    "bootloader/boards/flash-array/src/",
-    "bootloader/boards/cortex-m-board/src/",
-    "bootloader/boards/stm32f407-layout/src/",
-    "bootloader/boards/stm32f407/src/",
-    "bootloader/boards/stm32f407-app/src/",
-    "bootloader/boards/qemu-mps2-layout/src/",
-    "bootloader/boards/qemu-mps2-support/src/",
-    "bootloader/boards/qemu-mps2/src/",
-    "bootloader/boards/qemu-mps2-app/src/",
 ];
+/// Where each board is one of them, but for those that run on an operating system.
+const BOARDS: &str = "bootloader/boards/";
+const HOST_BOARDS: [&str; 2] = ["bootloader/boards/sim/", "bootloader/boards/linker-scripts/"];
 /// With an allocator here a device build would link whatever asks for a heap, and prove nothing by that.
 const WITHOUT_ALLOCATOR: [&str; 2] = ["bootloader/", "anchorage-app/"];
 /// Crates only a heap or an operating system can give.
@@ -102,12 +95,20 @@ pub(super) fn check(sources: &[Source]) -> Vec<Finding> {
     for (source, tokens) in &parsed {
         let in_host_module = host_only.iter().any(|module| source.path.starts_with(module))
             || host_only.contains(&source.path.with_extension(""));
-        let heap_free = HEAP_FREE.iter().any(|place| source.is_below(place)) && !in_host_module;
+        let heap_free = is_heap_free(source) && !in_host_module;
         let mut walk = Walk { source, heap_free, findings: &mut findings };
         walk.stream(tokens, false);
         check_crate_root(source, tokens, &parsed, &mut findings);
     }
     findings
+}
+
+/// Whether a device runs it: the sources of the device crates, and of each board that is not for an operating system.
+fn is_heap_free(source: &Source) -> bool {
+    let is_of_a_board = source.is_below(BOARDS)
+        && !HOST_BOARDS.iter().any(|place| source.is_below(place))
+        && source.path.iter().nth(3).is_some_and(|directory| directory == "src");
+    is_of_a_board || HEAP_FREE.iter().any(|place| source.is_below(place))
 }
 
 /// What every crate root must say, and that there is a crate behind it.

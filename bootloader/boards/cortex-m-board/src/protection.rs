@@ -1,20 +1,21 @@
-//! The memory protection unit (ARMv7-M, B3.5). It is off in the fault handler itself (HFNMIENA = 0).
+//! The memory protection unit: PMSAv7 (ARMv7-M, B3.5) or PMSAv8 (ARMv8-M, B9.3). It is off in the fault handler itself (HFNMIENA = 0).
 
 use cortex_m::peripheral::MPU;
 
+#[cfg(not(armv8m))]
+mod v7;
+#[cfg(armv8m)]
+mod v8;
+
+#[cfg(not(armv8m))]
+use v7 as unit;
+#[cfg(armv8m)]
+use v8 as unit;
+
+pub use unit::{EXECUTE_NEVER, NO_ACCESS, READ_ONLY, READ_WRITE};
+
 const ENABLE: u32 = 1;
 const PRIVILEGED_DEFAULT: u32 = 1 << 2;
-/// No code there.
-pub const EXECUTE_NEVER: u32 = 1 << 28;
-/// Each access faults.
-pub const NO_ACCESS: u32 = 0;
-/// Data.
-pub const READ_WRITE: u32 = 0b011 << 24;
-/// Constants, and code if nothing else says.
-pub const READ_ONLY: u32 = 0b110 << 24;
-/// Normal memory, write-back.
-const NORMAL: u32 = 0b001 << 19 | 1 << 17 | 1 << 16;
-
 /// A power of two of bytes from a multiple of itself on, and its permission.
 #[derive(Clone, Copy, Debug)]
 pub struct Rule {
@@ -26,20 +27,18 @@ pub struct Rule {
     pub permission: u32,
 }
 
-/// Applies up to eight rules; a later one goes before an earlier one. Privileged code may access the rest.
+/// Applies up to eight rules. A later one goes before an earlier one; with PMSAv8 they may not overlap. Privileged code may
+/// access the rest.
 ///
 /// # Safety
 /// The rules leave the program what it uses: its code, its variables, its stack.
 pub unsafe fn apply(mpu: &mut MPU, rules: &[Rule]) {
     release(mpu);
     for (number, rule) in (0_u32..).zip(rules) {
-        // The field holds the exponent less one.
-        let size = (rule.len.trailing_zeros() - 1) << 1;
         // SAFETY: the caller vouches for the rules; devices are accessible by the default map.
         unsafe {
             mpu.rnr.write(number);
-            mpu.rbar.write(rule.start);
-            mpu.rasr.write(rule.permission | NORMAL | size | ENABLE);
+            unit::set(mpu, rule);
         }
     }
     // SAFETY: as above.
@@ -59,7 +58,7 @@ pub fn release(mpu: &mut MPU) {
         // SAFETY: the MPU is off.
         unsafe {
             mpu.rnr.write(number);
-            mpu.rasr.write(0);
+            unit::clear(mpu);
         }
     }
 }

@@ -56,6 +56,8 @@ ASSERT(__euninit <= {stack_end:#010x} + {ram_len:#x}, \"variables leave RAM\");
     pub fn link(&self, scripts: &[(&str, String)]) -> Result<(), Box<dyn Error>> {
         let out = PathBuf::from(std::env::var("OUT_DIR")?);
         std::fs::write(out.join("memory.x"), self.memory_x())?;
+        // cortex-m-rt includes it, for handlers of interrupts with other names than `DefaultHandler`: none here.
+        std::fs::write(out.join("device.x"), "")?;
         println!("cargo:rustc-link-search={}", out.display());
         // Programs for this machine (tests of the libraries) have nothing to do with linker scripts.
         if std::env::var("CARGO_CFG_TARGET_OS")? == "none" {

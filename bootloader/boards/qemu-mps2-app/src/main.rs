@@ -8,7 +8,7 @@ use bootloader::flash::Flash;
 use demo_application::descriptor::DESCRIPTOR_LEN;
 use demo_application::{ALIVE_AFTER_US, Application, Behaviour, Descriptor, MAX_ANSWER_LEN, MAX_REQUEST_LEN};
 use flash_array::FlashArray;
-use qemu_mps2_support::layout::FLASH_LEN;
+use qemu_mps2_support::layout::{APP_VECTORS, FLASH_LEN};
 use qemu_mps2_support::machine::{Machine, Program};
 use qemu_mps2_support::psram::Psram;
 use qemu_mps2_support::{LAYOUT, mailbox};
@@ -27,6 +27,20 @@ const DESCRIPTOR: Descriptor = match Descriptor::new(VERSION, BEHAVIOUR) {
 #[unsafe(link_section = ".app_descriptor")]
 #[used]
 static DESCRIPTOR_BYTES: [u8; DESCRIPTOR_LEN] = DESCRIPTOR.encode();
+
+unsafe extern "C" {
+    fn DefaultHandler();
+}
+
+/// Vectors of the core.
+const EXCEPTIONS: usize = 16;
+
+/// Interrupts stay masked (clock.rs): none of these is taken. Each core has them, so that the descriptor lies at one
+/// place.
+// SAFETY: the section of interrupt vectors, and a handler that resets.
+#[unsafe(link_section = ".vector_table.interrupts")]
+#[unsafe(no_mangle)]
+static __INTERRUPTS: [unsafe extern "C" fn(); APP_VECTORS as usize - EXCEPTIONS] = [DefaultHandler; _];
 
 #[cortex_m_rt::entry]
 fn main() -> ! {

@@ -1,20 +1,118 @@
-//! The memory map of the emulated board. Its drivers, the linker scripts of loader and application (`linker`), the
-//! simulator and the emulator's launcher take every address from here; docs/flash-layout.md describes the regions.
-//! A flash region is (offset in the flash array, length), in bytes.
+//! The memory maps of the emulated boards: machines of ARM's MPS2 family, as QEMU has them. Drivers, the linker scripts
+//! of loader and application (`linker`), the simulator and the emulator's launcher take every address from here;
+//! docs/flash-layout.md describes the regions. The flash array and the lengths are those of all machines; a
+//! [`Machine`] has the addresses. A flash region is (offset in the flash array, length), in bytes.
 #![no_std]
 #![forbid(unsafe_code)]
 #![warn(missing_docs, clippy::missing_errors_doc, clippy::must_use_candidate)]
 
 #[cfg(feature = "host")]
+extern crate std;
+
+#[cfg(feature = "host")]
 pub mod linker;
 
-/// Where the loader is linked and starts.
-pub const LOADER_START: u32 = 0x0000_0000;
+/// A machine: its addresses, its clock and its interrupt lines.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Machine {
+    /// Name of the FPGA image, and of the features that choose it; QEMU's machine is `mps2-` and this.
+    pub name: &'static str,
+    /// The core.
+    pub core: &'static str,
+    /// The target of rustc for its programs.
+    pub target: &'static str,
+    /// Where the loader is linked and starts.
+    pub loader_start: u32,
+    /// Address of offset 0 of the flash array: the PSRAM.
+    pub flash_start: u32,
+    /// First byte of RAM, and the lowest a stack may reach: below lies nothing, and a guard.
+    pub ram_start: u32,
+    /// CMSDK UART 0, the CAN controller.
+    pub uart: u32,
+    /// CMSDK timer 0, which ends a sleep.
+    pub sleep_timer: u32,
+    /// CMSDK timer 1, the clock.
+    pub clock_timer: u32,
+    /// CMSDK watchdog.
+    pub watchdog: u32,
+    /// Frequency of timers and watchdog.
+    pub peripheral_mhz: u32,
+    /// Interrupt lines of the UART, both directions.
+    pub uart_interrupts: [u16; 2],
+    /// Interrupt line of timer 0.
+    pub sleep_interrupt: u16,
+}
+
+/// Cortex-M4F.
+pub const AN386: Machine = Machine {
+    name: "an386",
+    core: "Cortex-M4F",
+    target: "thumbv7em-none-eabihf",
+    loader_start: 0x0000_0000,
+    flash_start: 0x2100_0000,
+    ram_start: 0x2000_0000,
+    uart: 0x4000_4000,
+    sleep_timer: 0x4000_0000,
+    clock_timer: 0x4000_1000,
+    watchdog: 0x4000_8000,
+    peripheral_mhz: 25,
+    uart_interrupts: [0, 1],
+    sleep_interrupt: 8,
+};
+/// Cortex-M3.
+pub const AN385: Machine =
+    Machine { name: "an385", core: "Cortex-M3", target: "thumbv7m-none-eabi", ..AN386 };
+/// Cortex-M7, with its PSRAM in the external memory of the architecture's map.
+pub const AN500: Machine = Machine { name: "an500", core: "Cortex-M7", flash_start: 0x6000_0000, ..AN386 };
+/// Cortex-M33, which starts in secure state and stays there: code, RAM and peripherals at their secure addresses.
+pub const AN505: Machine = Machine {
+    name: "an505",
+    core: "Cortex-M33",
+    target: "thumbv8m.main-none-eabi",
+    loader_start: 0x1000_0000,
+    flash_start: 0x8000_0000,
+    ram_start: 0x3800_0000,
+    uart: 0x5020_0000,
+    sleep_timer: 0x5000_0000,
+    clock_timer: 0x5000_1000,
+    watchdog: 0x5008_1000,
+    peripheral_mhz: 20,
+    uart_interrupts: [32, 33],
+    sleep_interrupt: 3,
+};
+/// All of them.
+pub const MACHINES: [Machine; 4] = [AN385, AN386, AN500, AN505];
+
+impl Machine {
+    /// Address of the image in slot A, where an application is linked.
+    #[must_use]
+    pub const fn image_start(&self) -> u32 {
+        self.flash_start + SLOT_A.0 + HEAD_LEN
+    }
+
+    /// Address of the mailbox.
+    #[must_use]
+    pub const fn mailbox_start(&self) -> u32 {
+        self.ram_start + RAM_LEN - MAILBOX_LEN
+    }
+
+    /// Address of the word that stands for the reset cause of a chip, after the 32 bytes of the mailbox proper.
+    #[must_use]
+    pub const fn reset_cause_start(&self) -> u32 {
+        self.mailbox_start() + 32
+    }
+
+    /// Where the emulator lays down what is a unique id in a chip, 8 bytes: in RAM that no program is linked for. A
+    /// reset lays it down again.
+    #[must_use]
+    pub const fn unique_id_start(&self) -> u32 {
+        self.ram_start + (1 << 20)
+    }
+}
+
 /// Bytes the loader may occupy.
 pub const LOADER_LEN: u32 = 64 * 1024;
 
-/// Address of offset 0 of the flash array.
-pub const FLASH_START: u32 = 0x2100_0000;
 /// Bytes of the flash array.
 pub const FLASH_LEN: u32 = 0x11_1000;
 /// Bytes that are erased at once.
@@ -32,33 +130,24 @@ pub const SLOT_B: (u32, u32) = (0x9_0000, 0x8_1000);
 
 /// Bytes of a slot before its image: the envelope.
 pub const HEAD_LEN: u32 = 4096;
-/// Address of the image in slot A, where an application is linked.
-pub const IMAGE_START: u32 = FLASH_START + SLOT_A.0 + HEAD_LEN;
 /// Largest image in bytes.
 pub const IMAGE_LEN_MAX: u32 = SLOT_A.1 - HEAD_LEN;
-/// Where the descriptor of a demo application lies in its image: after the vectors of a Cortex-M4.
-pub const APP_DESCRIPTOR_OFFSET: u32 = 0x400;
+/// Vectors of an application's table, those of the core included.
+pub const APP_VECTORS: u32 = 256;
+/// Where the descriptor of a demo application lies in its image: after the vectors.
+pub const APP_DESCRIPTOR_OFFSET: u32 = APP_VECTORS * 4;
 /// Bytes of that descriptor.
 pub const APP_DESCRIPTOR_LEN: u32 = 52;
 
-/// First byte of RAM, and the lowest a stack may reach: below lies nothing, and a guard (src/guard.rs).
-pub const RAM_START: u32 = 0x2000_0000;
 /// Bytes of RAM that loader and application use.
 pub const RAM_LEN: u32 = 64 * 1024;
 /// Bytes of the mailbox between application and loader, at the end of RAM. Neither's linker places anything there.
 pub const MAILBOX_LEN: u32 = 64;
-/// Address of the mailbox.
-pub const MAILBOX_START: u32 = RAM_START + RAM_LEN - MAILBOX_LEN;
-/// Address of the word that stands for the reset cause of a chip, after the 32 bytes of the mailbox proper.
-pub const RESET_CAUSE_START: u32 = MAILBOX_START + 32;
 /// Bytes of RAM the loader is linked for, its stack included.
 pub const LOADER_RAM_LEN: u32 = 18 * 1024;
 /// Bytes of them that are stack. The deepest use is read from the painted stack after a whole life (board_smoke.rs), and
 /// 512 bytes more have to be free.
 pub const LOADER_STACK_LEN: u32 = 11 * 1024;
-/// Where the emulator lays down what is a unique id in a chip, 8 bytes: in RAM that no program is linked for. A reset
-/// lays it down again.
-pub const UNIQUE_ID_START: u32 = RAM_START + (1 << 20);
 /// Bytes of RAM the application is linked for, its stack included.
 pub const APP_RAM_LEN: u32 = RAM_LEN - MAILBOX_LEN;
 /// Bytes of them that are stack.

@@ -7,19 +7,18 @@ use bootloader::mailbox::{Listening, MAILBOX_LEN, ResetCause};
 use flash_array::FlashArray;
 use update_protocol::isotp::Config;
 
-use crate::layout::{FLASH_LEN, LOADER_LEN, LOADER_START, UNIQUE_ID_START};
+use crate::layout::{APP_VECTORS, FLASH_LEN, LOADER_LEN};
 use crate::machine::Machine;
 use crate::psram::{self, Psram};
-use crate::{LAYOUT, mailbox};
+use crate::{LAYOUT, MACHINE, clock, mailbox};
 
 impl Board for Machine {
     type Flash = psram::Flash;
 
     const LOADER_VERSION: &'static str = env!("CARGO_PKG_VERSION");
     const LAYOUT: Layout = LAYOUT;
-    const LOADER: &'static [Region] = &[Region { start: LOADER_START, len: LOADER_LEN }];
-    /// As many as a Cortex-M4 may have.
-    const VECTORS: u32 = 256;
+    const LOADER: &'static [Region] = &[Region { start: MACHINE.loader_start, len: LOADER_LEN }];
+    const VECTORS: u32 = APP_VECTORS;
     /// No delay at power-up, ten seconds for an application that dies.
     const LISTENING: Listening = Listening::DEFAULT;
     const CAN: Config = Config::classic();
@@ -38,7 +37,7 @@ impl Board for Machine {
 
     /// 0 if the emulator was given none.
     fn unique_id(&mut self) -> u64 {
-        let place = core::ptr::with_exposed_provenance::<u64>(UNIQUE_ID_START as usize);
+        let place = core::ptr::with_exposed_provenance::<u64>(MACHINE.unique_id_start() as usize);
         // SAFETY: RAM that no program writes, and a multiple of 8.
         unsafe { place.read_volatile() }
     }
@@ -52,6 +51,7 @@ impl Board for Machine {
     fn lock(&mut self) {}
 
     fn jump(&mut self, entry: Entry) -> ! {
+        clock::stop();
         cortex_m_board::handover::jump(&mut self.peripherals, entry)
     }
 

@@ -5,16 +5,18 @@ use cortex_m_board::mmio::Register;
 use update_protocol::can::Frame;
 use update_protocol::slcan::{self, Decoder};
 
-// SAFETY: CMSDK UART 0 of this board (AN386, memory map); only `CanUart` touches it.
-const DATA: Register = unsafe { Register::at(0x4000_4000) };
+use crate::MACHINE;
+
+// SAFETY: CMSDK UART 0 of this board (its memory map); only `CanUart` touches it.
+const DATA: Register = unsafe { Register::at(MACHINE.uart as usize) };
 // SAFETY: as above.
-const STATE: Register = unsafe { Register::at(0x4000_4004) };
+const STATE: Register = unsafe { Register::at(MACHINE.uart as usize + 0x04) };
 // SAFETY: as above.
-const CTRL: Register = unsafe { Register::at(0x4000_4008) };
+const CTRL: Register = unsafe { Register::at(MACHINE.uart as usize + 0x08) };
 // SAFETY: as above.
-const INTCLEAR: Register = unsafe { Register::at(0x4000_400C) };
+const INTCLEAR: Register = unsafe { Register::at(MACHINE.uart as usize + 0x0C) };
 // SAFETY: as above.
-const BAUDDIV: Register = unsafe { Register::at(0x4000_4010) };
+const BAUDDIV: Register = unsafe { Register::at(MACHINE.uart as usize + 0x10) };
 
 const TX_FULL: u32 = 1;
 const RX_FULL: u32 = 1 << 1;

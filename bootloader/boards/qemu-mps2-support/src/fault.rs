@@ -4,8 +4,7 @@ use core::panic::PanicInfo;
 
 use cortex_m::peripheral::SCB;
 
-use crate::layout::RESET_CAUSE_START;
-use crate::mailbox::{self, SOFTWARE, WATCHDOG};
+use crate::mailbox::{self, RESET_CAUSE_START, SOFTWARE, WATCHDOG};
 
 #[panic_handler]
 fn panic(_: &PanicInfo<'_>) -> ! {

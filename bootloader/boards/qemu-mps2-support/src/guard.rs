@@ -4,14 +4,17 @@
 use cortex_m::peripheral::MPU;
 use cortex_m_board::protection::{EXECUTE_NEVER, NO_ACCESS, READ_ONLY, READ_WRITE, Rule, apply};
 
-use crate::layout::{FLASH_START, LOADER_LEN, LOADER_START, RAM_START};
+use crate::MACHINE;
+use crate::layout::LOADER_LEN;
 
 /// Below RAM, where a stack at the bottom of RAM overflows to. QEMU would ignore the writes.
 const BELOW_STACK: Rule =
-    Rule { start: RAM_START - (16 << 20), len: 16 << 20, permission: NO_ACCESS | EXECUTE_NEVER };
-const RAM: Rule = Rule { start: RAM_START, len: 4 << 20, permission: READ_WRITE | EXECUTE_NEVER };
-const LOADER_CODE: Rule = Rule { start: LOADER_START, len: LOADER_LEN, permission: READ_ONLY };
-const FLASH: Rule = Rule { start: FLASH_START, len: 16 << 20, permission: READ_WRITE | EXECUTE_NEVER };
+    Rule { start: MACHINE.ram_start - (16 << 20), len: 16 << 20, permission: NO_ACCESS | EXECUTE_NEVER };
+/// All that a machine has at least.
+const RAM: Rule = Rule { start: MACHINE.ram_start, len: 2 << 20, permission: READ_WRITE | EXECUTE_NEVER };
+const LOADER_CODE: Rule = Rule { start: MACHINE.loader_start, len: LOADER_LEN, permission: READ_ONLY };
+const FLASH: Rule =
+    Rule { start: MACHINE.flash_start, len: 16 << 20, permission: READ_WRITE | EXECUTE_NEVER };
 
 /// While the loader runs, nothing in flash can.
 pub(crate) fn protect_loader(mpu: &mut MPU) {

@@ -1,5 +1,6 @@
-//! QEMU's mps2-an386 as a board: a Cortex-M4F whose flash is emulated in PSRAM and whose CAN controller is a UART
-//! that speaks slcan. Loader and demo application share these drivers. docs/boards.md says how to run it.
+//! ARM's MPS2 boards in QEMU: a Cortex-M3, M4, M7 or M33 whose flash is emulated in PSRAM and whose CAN controller is a
+//! UART that speaks slcan. A feature chooses the machine; its numbers are in the layout crate. Loader and demo
+//! application share these drivers. docs/boards.md says how to run them.
 //!
 //! All that is unsafe in this project is in the boards; every such line says why it is sound.
 #![no_std]
@@ -35,21 +36,56 @@ const fn region((start, len): (u32, u32)) -> Region {
     Region { start, len }
 }
 
-/// The layout as the loader library takes it.
-pub const LAYOUT: Layout = match Layout::new(Regions {
-    base: layout::FLASH_START,
-    page: layout::FLASH_PAGE_LEN,
-    stored: region(layout::STORED),
-    journal: region(layout::JOURNAL),
-    progress: region(layout::PROGRESS),
-    slot_a: region(layout::SLOT_A),
-    slot_b: region(layout::SLOT_B),
-    ram: Region { start: layout::RAM_START, len: layout::APP_RAM_LEN },
-}) {
-    Ok(layout) => layout,
-    Err(error) => panic!("{}", error.words()),
-};
+#[cfg(feature = "an385")]
+pub use layout::AN385 as MACHINE;
+#[cfg(feature = "an386")]
+pub use layout::AN386 as MACHINE;
+#[cfg(feature = "an500")]
+pub use layout::AN500 as MACHINE;
+#[cfg(feature = "an505")]
+pub use layout::AN505 as MACHINE;
+#[cfg(all(
+    target_os = "none",
+    not(any(feature = "an385", feature = "an386", feature = "an500", feature = "an505"))
+))]
+compile_error!("choose a machine: feature an385, an386, an500 or an505");
 
-const _: () = assert!(LAYOUT.image_address() == layout::IMAGE_START);
-const _: () = assert!(LAYOUT.image_capacity() == layout::IMAGE_LEN_MAX);
-const _: () = assert!(LAYOUT.flash_len() == layout::FLASH_LEN);
+/// The layout of the machine, as the loader library takes it.
+#[cfg(target_os = "none")]
+pub const LAYOUT: Layout = layout_of(&MACHINE);
+
+/// The layout of the Cortex-M4F, which the simulator shares.
+pub const AN386_LAYOUT: Layout = layout_of(&layout::AN386);
+
+/// The layout of a machine. For constants: a wrong one does not compile.
+#[must_use]
+#[allow(clippy::panic, reason = "at compile time")]
+pub const fn layout_of(machine: &layout::Machine) -> Layout {
+    let regions = Regions {
+        base: machine.flash_start,
+        page: layout::FLASH_PAGE_LEN,
+        stored: region(layout::STORED),
+        journal: region(layout::JOURNAL),
+        progress: region(layout::PROGRESS),
+        slot_a: region(layout::SLOT_A),
+        slot_b: region(layout::SLOT_B),
+        ram: Region { start: machine.ram_start, len: layout::APP_RAM_LEN },
+    };
+    match Layout::new(regions) {
+        Ok(layout) => layout,
+        Err(error) => panic!("{}", error.words()),
+    }
+}
+
+/// The linker scripts of a machine take the same numbers.
+const fn agrees(machine: &layout::Machine) -> bool {
+    let checked = layout_of(machine);
+    checked.image_address() == machine.image_start()
+        && checked.image_capacity() == layout::IMAGE_LEN_MAX
+        && checked.flash_len() == layout::FLASH_LEN
+}
+
+const _: () = {
+    let [a, b, c, d] = &layout::MACHINES;
+    assert!(agrees(a) && agrees(b) && agrees(c) && agrees(d));
+};

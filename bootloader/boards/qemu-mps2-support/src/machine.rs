@@ -39,7 +39,7 @@ impl Machine {
             Program::Loader => guard::protect_loader(&mut peripherals.MPU),
             Program::Application => guard::protect_application(&mut peripherals.MPU),
         }
-        let clock = Clock::start(&mut peripherals.SYST);
+        let clock = Clock::start();
         Self {
             can: CanUart::start(),
             clock,

@@ -5,7 +5,11 @@ use core::ptr::{with_exposed_provenance, with_exposed_provenance_mut};
 
 use bootloader::mailbox::{ALIVE, ALIVE_OFFSET, MAILBOX_LEN, Request, ResetCause};
 
-use crate::layout::{MAILBOX_LEN as REGION_LEN, MAILBOX_START, RESET_CAUSE_START};
+use crate::MACHINE;
+use crate::layout::MAILBOX_LEN as REGION_LEN;
+
+const MAILBOX_START: u32 = MACHINE.mailbox_start();
+pub(crate) const RESET_CAUSE_START: u32 = MACHINE.reset_cause_start();
 
 const _: () = assert!(MAILBOX_START as usize + MAILBOX_LEN <= RESET_CAUSE_START as usize);
 const _: () = assert!(RESET_CAUSE_START + 4 <= MAILBOX_START + REGION_LEN);

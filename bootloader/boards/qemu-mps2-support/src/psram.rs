@@ -5,8 +5,8 @@ use core::ptr::{with_exposed_provenance, with_exposed_provenance_mut};
 
 use flash_array::{FlashArray, Store};
 
-use crate::layout::{FLASH_LEN, FLASH_START};
-use crate::watchdog;
+use crate::layout::FLASH_LEN;
+use crate::{MACHINE, watchdog};
 
 const PSRAM_LEN: u32 = 16 * 1024 * 1024;
 const _: () = assert!(flash_array::store_len(FLASH_LEN) <= PSRAM_LEN);
@@ -34,7 +34,7 @@ impl Psram {
     fn address(offset: u32, len: usize) -> Result<usize, Unmapped> {
         let len = u32::try_from(len).map_err(|_| Unmapped)?;
         let end = offset.checked_add(len).ok_or(Unmapped)?;
-        if end <= PSRAM_LEN { Ok(FLASH_START as usize + offset as usize) } else { Err(Unmapped) }
+        if end <= PSRAM_LEN { Ok(MACHINE.flash_start as usize + offset as usize) } else { Err(Unmapped) }
     }
 }
 

@@ -3,19 +3,19 @@
 
 use cortex_m_board::mmio::Register;
 
-use crate::clock::PERIPHERAL_MHZ;
+use crate::MACHINE;
 
 /// Unfed for this long, the board resets. Generous: on a busy host QEMU's time goes on while the guest does not.
 const TIMEOUT_US: u32 = 10_000_000;
 
-// SAFETY: the CMSDK watchdog of this board (AN386, memory map); its registers take any value.
-const LOAD: Register = unsafe { Register::at(0x4000_8000) };
+// SAFETY: the CMSDK watchdog of this board (its memory map); its registers take any value.
+const LOAD: Register = unsafe { Register::at(MACHINE.watchdog as usize) };
 // SAFETY: as above.
-const CTRL: Register = unsafe { Register::at(0x4000_8008) };
+const CTRL: Register = unsafe { Register::at(MACHINE.watchdog as usize + 0x008) };
 // SAFETY: as above.
-const INTCLR: Register = unsafe { Register::at(0x4000_800C) };
+const INTCLR: Register = unsafe { Register::at(MACHINE.watchdog as usize + 0x00C) };
 // SAFETY: as above.
-const LOCK: Register = unsafe { Register::at(0x4000_8C00) };
+const LOCK: Register = unsafe { Register::at(MACHINE.watchdog as usize + 0xC00) };
 const UNLOCK: u32 = 0x1ACC_E551;
 const INTERRUPT: u32 = 1;
 const RESET: u32 = 1 << 1;
@@ -23,7 +23,7 @@ const RESET: u32 = 1 << 1;
 /// Starts it. The first expiry is the NMI, which resets (src/fault.rs); the second would reset without the core.
 pub(crate) fn start() {
     LOCK.write(UNLOCK);
-    LOAD.write(TIMEOUT_US * PERIPHERAL_MHZ);
+    LOAD.write(TIMEOUT_US * MACHINE.peripheral_mhz);
     CTRL.write(INTERRUPT | RESET);
     LOCK.write(0);
 }

@@ -1,4 +1,4 @@
-//! The loader of the emulated board: the `bootloader` library over its drivers.
+//! The loader of the emulated boards: the `bootloader` library over its drivers.
 #![no_std]
 #![no_main]
 

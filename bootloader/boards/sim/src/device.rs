@@ -16,7 +16,7 @@ use can_bus::{Bus, BusError, IsoTpChannel};
 use demo_application::descriptor::DESCRIPTOR_LEN;
 use demo_application::{ALIVE_AFTER_US, Application, Behaviour, Descriptor};
 use embedded_storage::nor_flash::ReadNorFlash as _;
-use qemu_mps2_support::LAYOUT;
+use qemu_mps2_support::AN386_LAYOUT as LAYOUT;
 use qemu_mps2_support::layout::APP_DESCRIPTOR_OFFSET;
 use update_protocol::isotp::Config;
 use update_protocol::profile;

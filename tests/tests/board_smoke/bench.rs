@@ -1,0 +1,279 @@
+//! A device, a manufacturer, and a tester on the device's bus.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use can_bus::{Bus, Ended, Flow, IsoTpChannel, Tester};
+use device_harness::factory::{Factory, provisioning_block};
+use emulator::{Application, Behaviour, Board, Programs, parent_death};
+use qemu_mps2_layout::{LOADER_STACK_LEN, Machine};
+use suit_manifest::Reason;
+use system_tests::xtask;
+use tokio::runtime::Runtime;
+use update_protocol::profile::{self, DEFAULT_NODE_ADDRESS, ImageState, Mode, Object, StateRecord, did};
+use update_protocol::uds::Session;
+
+/// What the provisioning block says.
+const NODE: u8 = 0x21;
+/// A reset, with a hanging application and its watchdog in between, takes no longer on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Large enough for a transfer that can be cut, small enough for a slow machine.
+const BALLAST_LEN: u32 = 16 * 1024;
+
+/// What must stay unused of the loader's stack, bytes.
+const STACK_RESERVE: u32 = 512;
+
+pub(super) enum Device {
+    Board(Board),
+    Sim { program: PathBuf, flash: PathBuf, bus: String, process: Option<Child> },
+}
+
+impl Device {
+    pub(super) fn bus(&self) -> String {
+        match self {
+            Self::Board(board) => board.bus(),
+            Self::Sim { bus, .. } => bus.clone(),
+        }
+    }
+
+    pub(super) fn cut_power(&mut self) -> Result<()> {
+        match self {
+            Self::Board(board) => board.cut_power(),
+            Self::Sim { process, .. } => {
+                if let Some(mut process) = process.take() {
+                    process.kill()?;
+                    process.wait()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn restore_power(&mut self) -> Result<()> {
+        match self {
+            Self::Board(board) => board.restore_power(),
+            Self::Sim { program, flash, bus, process } => {
+                let mut child = parent_death::command(program)
+                    .args(["--bus", bus, "--flash"])
+                    .arg(flash)
+                    .stdout(Stdio::piped())
+                    .spawn()
+                    .context("cannot run the simulator")?;
+                let stdout = child.stdout.take().context("no stdout")?;
+                *process = Some(child);
+                let mut line = String::new();
+                ensure!(BufReader::new(stdout).read_line(&mut line)? != 0, "the simulator ended at once");
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Drop for Device {
+    fn drop(&mut self) {
+        // A simulator that is still alive must not outlive the test; there is nobody to tell if it already ended.
+        let _ = self.cut_power();
+    }
+}
+
+/// The bench: a device, a manufacturer, and a tester on the device's bus.
+pub(super) struct Bench {
+    runtime: Runtime,
+    pub(super) device: Device,
+    factory: Factory,
+    programs: Programs,
+    tester: Option<Tester>,
+    node: u8,
+}
+
+pub(super) struct Release {
+    envelope: Vec<u8>,
+    image: Vec<u8>,
+}
+
+impl Bench {
+    pub(super) fn new(device: Device, programs: Programs) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let factory = Factory::new(7);
+        let node = DEFAULT_NODE_ADDRESS;
+        Ok(Self { runtime, device, factory, programs, tester: None, node })
+    }
+
+    pub(super) fn release(&self, sequence: u64, behaviour: Behaviour) -> Result<Release> {
+        let version = format!("{sequence}.0.0");
+        let elf =
+            self.programs.application(&Application { version, behaviour, ballast_len: Some(BALLAST_LEN) })?;
+        let image = emulator::image(&elf)?;
+        Ok(Release { envelope: self.factory.envelope(sequence, &image), image })
+    }
+
+    /// A release of the application in C.
+    pub(super) fn c_release(&self, sequence: u64, confirms: bool) -> Result<Release> {
+        let version = format!("{sequence}.0.0");
+        let elf = self.programs.c_application(&version, confirms)?;
+        // As its maker makes it.
+        let folder = tempfile::tempdir()?;
+        let (envelope, bytes) = (folder.path().join("unsigned.suit"), folder.path().join("app.bin"));
+        let mut tool = std::process::Command::new(xtask::build_programs()?.join("manifest-tool"));
+        tool.args(["create", "--vendor", "example.com", "--class", "node", "--version", &version]);
+        tool.arg("--sequence").arg(sequence.to_string()).arg("--image").arg(&elf);
+        let output = tool.arg("--out").arg(envelope).arg("--image-out").arg(&bytes).output()?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let image = std::fs::read(bytes)?;
+        Ok(Release { envelope: self.factory.envelope(sequence, &image), image })
+    }
+
+    pub(super) fn on<T>(&mut self, work: impl AsyncFnOnce(&mut Tester) -> Result<T>) -> Result<T> {
+        let (bus, node) = (self.device.bus(), self.node);
+        self.runtime.block_on(async {
+            if self.tester.is_none() {
+                let bus = Bus::open(&bus.parse()?).await?;
+                self.tester = Some(Tester::new(IsoTpChannel::new(bus, profile::tester_addressing(node))));
+            }
+            work(self.tester.as_mut().context("no tester")?).await
+        })
+    }
+
+    /// Waits until the device answers as `mode` says it is.
+    pub(super) fn wait_for(&mut self, mode: Mode) -> Result<StateRecord> {
+        self.wait(|state| state.mode == mode).with_context(|| format!("waiting for {mode:?}"))
+    }
+
+    /// Waits until the device answers with such a state.
+    pub(super) fn wait(&mut self, is_right: impl Fn(&StateRecord) -> bool) -> Result<StateRecord> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.on(async |tester| Ok(tester.read_state().await?)) {
+                Ok(state) if is_right(&state) => return Ok(state),
+                answer => ensure!(Instant::now() < deadline, "the device is not there: {answer:?}"),
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Waits until the device answers with this reason.
+    pub(super) fn wait_for_reason(&mut self, reason: Reason) -> Result<StateRecord> {
+        self.wait(|state| state.reason == reason.code())
+    }
+
+    /// Waits until the application has died as often as this.
+    pub(super) fn wait_for_silence(&mut self, resets: u8) -> Result<StateRecord> {
+        self.wait(|state| {
+            state.reason == Reason::ApplicationSilent.code()
+                && state.reason_position & 0xFF >= u32::from(resets)
+        })
+    }
+
+    pub(super) fn version(&mut self) -> Result<String> {
+        let version = self.on(async |tester| Ok(tester.read(did::APPLICATION_VERSION).await?))?;
+        Ok(String::from_utf8(version)?)
+    }
+
+    pub(super) fn cut_power(&mut self) -> Result<()> {
+        self.tester = None;
+        self.device.cut_power()
+    }
+
+    /// What tells the device from others in factory state.
+    pub(super) fn factory_tag(&mut self) -> Result<Vec<u8>> {
+        self.wait_for(Mode::Factory)?;
+        let tag = self.on(async |tester| Ok(tester.read(did::FACTORY_TAG).await?))?;
+        ensure!(tag.len() == 8 && tag != [0; 8], "no tag: {tag:?}");
+        Ok(tag)
+    }
+
+    pub(super) fn provision(&mut self) -> Result<()> {
+        let state = self.wait_for(Mode::Factory)?;
+        ensure!(state.image == ImageState::None, "a new device has an image: {state:?}");
+        let block = provisioning_block(&[self.factory.anchor()], None);
+        self.on(async |tester| {
+            tester.session(Session::Programming).await?;
+            tester.download(Object::ProvisioningBlock, &block, |_| Flow::Continue).await?;
+            Ok(tester.hard_reset().await?)
+        })?;
+        self.node = NODE;
+        self.tester = None;
+        self.wait_for(Mode::Loader)?;
+        Ok(())
+    }
+
+    /// Hands the envelope over and says from where on the image is wanted.
+    pub(super) fn offer(&mut self, release: &Release) -> Result<usize> {
+        self.on(async |tester| {
+            tester.session(Session::Programming).await?;
+            tester.download(Object::Envelope, &release.envelope, |_| Flow::Continue).await?;
+            let state = tester.read_state().await?;
+            ensure!(state.mode == Mode::Loader, "an application took an envelope");
+            Ok(usize::try_from(state.resume_offset)?)
+        })
+    }
+
+    /// Sends what the device does not have yet, up to the verdict.
+    pub(super) fn transfer(&mut self, release: &Release) -> Result<usize> {
+        let resumed_from = self.offer(release)?;
+        self.on(async |tester| {
+            let object = Object::Image { offset: u32::try_from(resumed_from)? };
+            tester.download(object, &release.image, |_| Flow::Continue).await?;
+            ensure!(tester.read_state().await?.image == ImageState::Pending, "not pending");
+            Ok(())
+        })?;
+        Ok(resumed_from)
+    }
+
+    pub(super) fn install(&mut self, release: &Release) -> Result<usize> {
+        let resumed_from = self.transfer(release)?;
+        self.on(async |tester| Ok(tester.hard_reset().await?))?;
+        Ok(resumed_from)
+    }
+
+    /// Enough of the loader's stack was never used.
+    pub(super) fn expect_stack_reserve(&mut self) -> Result<()> {
+        let used = self.board()?.stack_used(LOADER_STACK_LEN)?;
+        println!("stack of the loader: {used} of {LOADER_STACK_LEN} bytes");
+        ensure!(used <= LOADER_STACK_LEN - STACK_RESERVE, "{used} bytes of the loader's stack are in use");
+        Ok(())
+    }
+
+    pub(super) fn board(&mut self) -> Result<&mut Board> {
+        match &mut self.device {
+            Device::Board(board) => Ok(board),
+            Device::Sim { .. } => anyhow::bail!("not the board"),
+        }
+    }
+
+    pub(super) fn install_half(&mut self, release: &Release) -> Result<()> {
+        ensure!(self.offer(release)? == 0, "nothing was sent yet");
+        self.on(async |tester| {
+            let half = release.image.len() / 2;
+            let stop = |taken| if taken < half { Flow::Continue } else { Flow::Stop };
+            let ended = tester.download(Object::Image { offset: 0 }, &release.image, stop).await?;
+            ensure!(ended == Ended::Stopped, "it was not stopped");
+            Ok(())
+        })
+    }
+
+    /// The device runs this, confirmed.
+    pub(super) fn expect_confirmed(&mut self, version: &str, sequence: u64) -> Result<StateRecord> {
+        let state = self.wait_for(Mode::Application)?;
+        ensure!(self.version()? == version, "{version} does not run: {state:?}");
+        ensure!(state.image == ImageState::Confirmed, "{version} is not confirmed: {state:?}");
+        ensure!((state.sequence_floor, state.active_sequence) == (sequence, sequence), "{state:?}");
+        Ok(state)
+    }
+}
+
+pub(super) fn programs() -> Result<Programs> {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().context("no target directory")?;
+    Programs::new(target)
+}
+
+/// A board, with its flash in this folder.
+pub(super) fn board_in(machine: Machine, folder: &Path) -> Result<Bench> {
+    ensure!(emulator::is_installed(), "{} is not on this machine (Debian: qemu-system-arm)", emulator::QEMU);
+    let programs = programs()?.on(machine);
+    let board = Board::power_on_machine(machine, &programs.loader()?, &folder.join("flash"))?;
+    Bench::new(Device::Board(board), programs)
+}

@@ -1,0 +1,60 @@
+//! The same loader on the other cores: from a new chip to a confirmed update, over the bus.
+
+use anyhow::{Result, ensure};
+use emulator::Behaviour;
+use qemu_mps2_layout::{AN385, AN500, AN505, Machine};
+use suit_manifest::Reason;
+use update_protocol::profile::{ImageState, Mode};
+
+use super::bench::board_in;
+
+/// Provisioned, installed and confirmed; an update on trial is reverted, another one over a power cut is confirmed.
+fn live_briefly(machine: Machine) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut bench = board_in(machine, folder.path())?;
+    bench.provision()?;
+    let first = bench.release(1, Behaviour::Confirms)?;
+    bench.install(&first)?;
+    bench.expect_confirmed("1.0.0", 1)?;
+
+    let silent = bench.release(2, Behaviour::NeverConfirms)?;
+    bench.install(&silent)?;
+    let trial = bench.wait_for(Mode::Application)?;
+    ensure!(bench.version()? == "2.0.0" && trial.image == ImageState::Trial, "{trial:?}");
+    ensure!(trial.sequence_floor == 1, "the floor rose before the confirmation: {trial:?}");
+    bench.on(async |tester| Ok(tester.hard_reset().await?))?;
+    let reverted = bench.expect_confirmed("1.0.0", 1)?;
+    ensure!(reverted.reason == Reason::TrialNotConfirmed.code(), "{reverted:?}");
+
+    let second = bench.release(3, Behaviour::Confirms)?;
+    bench.install_half(&second)?;
+    bench.cut_power()?;
+    bench.device.restore_power()?;
+    bench.expect_confirmed("1.0.0", 1)?;
+    ensure!(bench.transfer(&second)? > 0, "the transfer began anew");
+    bench.expect_stack_reserve()?;
+    bench.on(async |tester| Ok(tester.hard_reset().await?))?;
+    bench.expect_confirmed("3.0.0", 3)?;
+
+    // The watchdog ends an application that hangs, and nothing else does.
+    let hanging = bench.release(4, Behaviour::Hangs)?;
+    bench.install(&hanging)?;
+    let reverted = bench.expect_confirmed("3.0.0", 3)?;
+    ensure!(reverted.flags.reverted, "{reverted:?}");
+    Ok(())
+}
+
+#[test]
+fn a_device_lives_briefly_on_the_cortex_m3() -> Result<()> {
+    live_briefly(AN385)
+}
+
+#[test]
+fn a_device_lives_briefly_on_the_cortex_m7() -> Result<()> {
+    live_briefly(AN500)
+}
+
+#[test]
+fn a_device_lives_briefly_on_the_cortex_m33() -> Result<()> {
+    live_briefly(AN505)
+}
