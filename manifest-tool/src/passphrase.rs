@@ -113,7 +113,11 @@ fn ask(purpose: Purpose, key: &Path) -> Result<Zeroizing<String>, Error> {
 
 fn prompt(text: String) -> Result<Zeroizing<String>, Error> {
     let _quiet = Quiet::new().map_err(|_| Error::PassphraseNeeded)?;
-    rpassword::prompt_password(text).map(Zeroizing::new).map_err(|_| Error::PassphraseNeeded)
+    rpassword::prompt_password(text).map(Zeroizing::new).map_err(|error| match error.kind() {
+        // Ctrl-D.
+        std::io::ErrorKind::UnexpectedEof => Error::PassphraseUnusable(PassphraseFault::Empty),
+        _ => Error::PassphraseNeeded,
+    })
 }
 
 /// A terminal without echo and without type-ahead, from before the prompt appears until this is dropped: otherwise the

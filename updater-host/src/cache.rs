@@ -40,10 +40,14 @@ impl DataDirs {
     /// `chosen/cache` and `chosen/queue`, or the user's own directories.
     ///
     /// # Errors
-    /// [`Error::NoDataDirectory`], [`Error::SharedFolder`]
+    /// [`Error::NoDataDirectory`], [`Error::SharedFolder`], [`Error::Write`] when `chosen` is no folder
     pub(crate) fn new(chosen: Option<&Path>) -> Result<Self, Error> {
         if let Some(chosen) = chosen {
             folder::refuse_shared(chosen)?;
+            // A folder that cannot be written is one thing; a name that can be none is a slip.
+            if std::fs::metadata(chosen).is_ok_and(|found| !found.is_dir()) {
+                return Err(Error::write(chosen, std::io::ErrorKind::NotADirectory.into()));
+            }
             return Ok(Self { cache: chosen.join("cache"), queue: chosen.join("queue") });
         }
         // A home that does not exist is not made here.

@@ -11,6 +11,9 @@ use crate::error::{Error, Moment};
 const EXIT_AT_ONCE: i32 = 3;
 /// How long a command may end without a word.
 const BEFORE_A_WORD: Duration = Duration::from_secs(1);
+/// A signal that follows the first one within this time is the same request: `timeout` signals the program, and then the
+/// group that it is in.
+const SAME_REQUEST: Duration = Duration::from_millis(500);
 
 /// Whether the person wants the command to end.
 #[derive(Clone, Debug)]
@@ -32,6 +35,8 @@ impl Interrupt {
             runtime.block_on(async {
                 signal().await;
                 let _ = sender.send(true);
+                // Nobody listens meanwhile.
+                tokio::time::sleep(SAME_REQUEST).await;
                 tokio::select! {
                     () = signal() => {}
                     // What was begun with a device that answers ends sooner.

@@ -119,3 +119,13 @@ fn ctrl_c_at_the_prompt_leaves_the_terminal_as_it_was() {
     assert!(flags(&terminal).contains(before), "{:?}", flags(&terminal));
     assert!(!workshop.path("root.pem").exists());
 }
+
+#[test]
+fn the_end_of_input_at_the_prompt_is_an_empty_passphrase() {
+    let workshop = Workshop::new();
+    let mut terminal = Terminal::run(&workshop, "", &["key", "generate", "--out", "root.pem"]);
+    terminal.wait_for("Passphrase for root.pem: ");
+    terminal.keyboard.write_all(b"\x04").unwrap();
+    let (exit, shown) = terminal.end();
+    assert!(exit == Some(4) && shown.contains("the passphrase is empty"), "{shown}");
+}

@@ -138,6 +138,14 @@ fn a_folder_that_cannot_be_made_is_an_error_with_its_path() {
     assert_eq!(error.exit_code(), 3);
 }
 
+/// Not a folder that cannot be written, which is a warning.
+#[test]
+fn a_data_folder_that_is_a_file_is_an_error() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let error = DataDirs::new(Some(file.path())).map(drop).unwrap_err();
+    assert_eq!((error.code().as_ref(), error.exit_code()), ("file-write", 3));
+}
+
 /// The whole way of a download whose name somebody else has taken.
 #[cfg(unix)]
 #[test]

@@ -70,7 +70,7 @@ pub(crate) async fn fetch_lists(online: &Online<'_>, trusted: &mut TrustStoreBuf
             }
             Ok(None) => {}
             Err(error) if error.is_offline() => {
-                let words = format!("{error}; using the revocation lists that were fetched earlier");
+                let words = format!("{error}; using the revocation lists that this computer has");
                 output.warn(&error.code(), &words);
             }
             Err(error) => return Err(error),

@@ -20,6 +20,8 @@ fn ctrl_c_ends_between_two_blocks_and_says_that_it_resumes() {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
     lines.find(|line| is_progress(line)).unwrap();
     interrupt(&child);
+    // `timeout` signals twice: the program, and the group that it is in.
+    interrupt(&child);
     let last: Value = serde_json::from_str(&lines.last().unwrap()).unwrap();
     assert_eq!(last["error"]["code"], "interrupted", "{last}");
     assert_eq!(last["error"]["hint"], "Run it again to resume.");
