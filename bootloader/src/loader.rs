@@ -268,9 +268,9 @@ impl<'b, F: NorFlash> Loader<'b, F> {
         }
     }
 
-    /// It is so late now, seconds.
-    pub(crate) fn set_now(&mut self, now_s: u32) {
-        self.pace.set_now(now_s);
+    /// It is so late now, microseconds.
+    pub(crate) fn set_now_us(&mut self, now_us: u64) {
+        self.pace.set_now_us(now_us);
     }
 
     /// Image bytes that are committed, while an install is under way.

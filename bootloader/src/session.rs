@@ -119,7 +119,7 @@ impl<'b, F: NorFlash> Session<'b, F> {
 
     /// It is so late now, microseconds since the board's start: installs may have to wait.
     pub fn set_now(&mut self, now_us: u64) {
-        self.loader.set_now(u32::try_from(now_us / 1_000_000).unwrap_or(u32::MAX));
+        self.loader.set_now_us(now_us);
     }
 
     /// Whether the device has an image to go back to.
