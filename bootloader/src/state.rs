@@ -219,10 +219,7 @@ pub enum Event {
 
 /// An event that the present state does not allow. Nothing has changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct IllegalTransition {
-    /// The procedure that was under way.
-    pub status: Status,
-}
+pub struct IllegalTransition;
 
 impl BootState {
     /// How far the present procedure has come, as a number that only grows; `None` if there is none.
@@ -258,11 +255,7 @@ impl BootState {
     pub fn after(&self, event: Event) -> Result<Self, IllegalTransition> {
         let mut next = *self;
         // T14: no event lowers the floor, whatever became of its own comparison.
-        if next.apply(event) && next.floor >= self.floor {
-            Ok(next)
-        } else {
-            Err(IllegalTransition { status: self.status })
-        }
+        if next.apply(event) && next.floor >= self.floor { Ok(next) } else { Err(IllegalTransition) }
     }
 
     /// Applies an event; `false` when the state does not allow it, which leaves an unusable state.
