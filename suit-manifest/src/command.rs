@@ -57,6 +57,6 @@ impl Command {
 }
 
 /// Reads a SUIT_Rep_Policy. Nothing is reported by this crate; the bits are checked and passed over.
-pub(crate) fn read_reporting_policy(reader: &mut trust::cbor::Reader<'_>) {
-    reader.uint_within(0, REPORTING_POLICY_MAX);
+pub(crate) fn read_reporting_policy(source: &mut crate::source::Source<'_>) {
+    source.uint_within(0, REPORTING_POLICY_MAX);
 }

@@ -1,8 +1,7 @@
 //! SUIT_Digest, draft-ietf-suit-manifest-37 section 10. Only SHA-256 is accepted.
 
-use trust::cbor::Reader;
-
-use crate::error::{Error, ErrorKind};
+use crate::error::ErrorKind;
+use crate::source::Source;
 
 /// COSE algorithm numbers (RFC 9054) and the length of what they produce.
 const SHA_256: i32 = -16;
@@ -15,6 +14,9 @@ pub struct Digest<'a> {
 }
 
 impl<'a> Digest<'a> {
+    /// A placeholder; no function returns it without a fault.
+    pub(crate) const VACANT: Self = Self { sha256: &[0; 32] };
+
     /// The 32 bytes.
     #[must_use]
     pub fn sha256(&self) -> &'a [u8; 32] {
@@ -23,15 +25,15 @@ impl<'a> Digest<'a> {
 
     /// `[-16, bstr .size 32]`. An extension after the two elements is refused.
     #[inline(never)]
-    pub(crate) fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
-        let start = reader.position();
-        let elements = reader.array().remaining();
-        let algorithm = reader.label();
-        let bytes = reader.bytes();
+    pub(crate) fn read(source: &mut Source<'a>) -> Self {
+        let start = source.position();
+        let elements = source.array().remaining();
+        let algorithm = source.label();
+        let bytes = source.bytes();
         let refused = match bytes.try_into() {
             // The CDDL has room for extensions, and none is registered.
             _ if elements != 2 => ErrorKind::DigestAlgorithmUnsupported,
-            Ok(sha256) if algorithm == SHA_256 => return Ok(Self { sha256 }),
+            Ok(sha256) if algorithm == SHA_256 => return Self { sha256 },
             _ if algorithm == SHA_256 => ErrorKind::DigestLength,
             // T11: a wrong length has its own error even where the algorithm is unsupported.
             _ if OTHERS.iter().any(|&(known, len)| known == algorithm && len != bytes.len()) => {
@@ -39,6 +41,7 @@ impl<'a> Digest<'a> {
             }
             _ => ErrorKind::DigestAlgorithmUnsupported,
         };
-        Err(Error::of(reader, refused, start))
+        source.refuse_as(refused, start);
+        Self::VACANT
     }
 }

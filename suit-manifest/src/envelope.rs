@@ -3,13 +3,14 @@
 //! [`Envelope::parse`] reads the outer structure and nothing of the manifest. [`Envelope::authenticate`] is the only
 //! way to an [`Authenticated`] manifest.
 
-use trust::cbor::{Major, Reader, Span};
+use trust::cbor::{Major, Span};
 use trust::{Authority, Commitment, Kid, Role, Scope, TrustStore, claimed_issuer};
 
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind};
 use crate::limits::MAX_ENVELOPE_LEN;
 use crate::manifest::{INSTALL, Manifest, PAYLOAD_FETCH, TEXT};
+use crate::source::Source;
 use crate::span::Wrapped;
 use crate::structure::Bounds;
 
@@ -69,37 +70,37 @@ impl<'a> Envelope<'a> {
         if bytes.len() > MAX_ENVELOPE_LEN {
             return Err(Error::new(ErrorKind::EnvelopeTooLarge, 0));
         }
-        let mut reader = Reader::new(bytes);
-        match reader.tag() {
+        let source = &mut Source::of(Span { bytes, base: 0 });
+        match source.tag() {
             ENVELOPE_TAG => {}
-            MANIFEST_TAG => return Err(Error::new(ErrorKind::ManifestBare, 0)),
-            _ => reader.refuse(trust::ErrorKind::UnexpectedType, 0),
+            MANIFEST_TAG => source.refuse_as(ErrorKind::ManifestBare, 0),
+            _ => source.refuse(trust::ErrorKind::UnexpectedType, 0),
         }
-        let mut entries = reader.map();
+        let mut entries = source.map();
         let (mut wrapper, mut manifest) = (None, None);
         let mut severed = Severable { payload_fetch: None, install: None, text: None };
         loop {
-            let position = reader.position();
-            if !entries.next(&mut reader) {
+            let position = source.position();
+            if !entries.next(source) {
                 break;
             }
             // The cursor sees to canonical order, and so to key 2 before key 3 (section 8.3).
-            let refused = match reader.peek() {
+            let refused = match source.peek() {
                 Major::Text => ErrorKind::IntegratedPayloadUnsupported,
-                _ => match reader.label() {
+                _ => match source.label() {
                     AUTHENTICATION_WRAPPER => {
-                        wrapper = Some(reader.span());
+                        wrapper = Some(source.span());
                         continue;
                     }
                     MANIFEST => {
-                        manifest = Some(Wrapped::read(&mut reader));
+                        manifest = Some(Wrapped::read(source));
                         continue;
                     }
                     // suit-update-management, suit-multiple-trust-domains.
                     14 | 15 | 18 => ErrorKind::EnvelopeMemberUnsupported,
                     key => match severed.member(key) {
                         Some(member) => {
-                            *member = Some(Wrapped::read(&mut reader));
+                            *member = Some(Wrapped::read(source));
                             continue;
                         }
                         // T1: nothing authenticates it. That holds for key 1, reserved, as well.
@@ -107,11 +108,11 @@ impl<'a> Envelope<'a> {
                     },
                 },
             };
-            return Err(Error::of(&reader, refused, position));
+            source.refuse_as(refused, position);
         }
-        reader.finish()?;
+        source.finish()?;
         let (Some(wrapper), Some(manifest)) = (wrapper, manifest) else {
-            return Err(Error::malformed(trust::ErrorKind::MissingKey, reader.position()));
+            return Err(Error::malformed(trust::ErrorKind::MissingKey, source.position()));
         };
         let (digest, signed, sign1) = read_authentication(wrapper)?;
         Ok(Self { digest, signed, sign1, wrapper, manifest, severed })
@@ -230,16 +231,18 @@ pub(crate) fn may_sign_manifests(scope: &Scope<'_>) -> Result<(), ErrorKind> {
 /// `[bstr .cbor SUIT_Digest, ? bstr .cbor COSE_Sign1_Tagged]`: at most one block is taken, so that there is no
 /// question which one counts.
 fn read_authentication(wrapper: Span<'_>) -> Result<(Digest<'_>, Span<'_>, Option<Span<'_>>), Error> {
-    let mut reader = wrapper.reader();
-    let blocks = reader.array().remaining();
-    let (signed, digest) = reader.embedded(|reader| (reader.left(), Digest::read(reader)));
-    let digest = digest?;
+    let mut source = Source::of(wrapper);
+    let blocks = source.array().remaining();
+    let (signed, digest) = source.embedded(|source| (source.left(), Digest::read(source)));
     let sign1 = match blocks {
         1 => None,
-        2 => Some(reader.span()),
-        _ => return Err(Error::of(&reader, ErrorKind::SignatureMultiple, reader.position())),
+        2 => Some(source.span()),
+        _ => {
+            source.refuse_as(ErrorKind::SignatureMultiple, source.position());
+            None
+        }
     };
-    reader.finish()?;
+    source.finish()?;
     Ok((digest, signed, sign1))
 }
 

@@ -1,7 +1,5 @@
 //! Refusals of envelopes, manifests and commands: a small `Copy` error of a kind and a byte offset.
 
-use trust::cbor::Reader;
-
 use crate::reason::Reason;
 
 /// A refusal. `position` is the offset of the offending item in the envelope that was given to
@@ -24,12 +22,6 @@ impl Error {
     /// Bytes that do not match the format.
     pub(crate) const fn malformed(kind: trust::ErrorKind, position: u32) -> Self {
         Self::new(ErrorKind::Malformed(kind), position)
-    }
-
-    /// The fault of `reader`, or else one of `kind` at byte `position`.
-    #[inline(never)]
-    pub(crate) fn of(reader: &Reader<'_>, kind: ErrorKind, position: u32) -> Self {
-        reader.check().err().map_or(Self::new(kind, position), Self::from)
     }
 
     /// A refusal by the trust chain over bytes that lie at offset `base` of the envelope.

@@ -35,6 +35,7 @@ mod manifest;
 mod parameter;
 mod processor;
 pub mod reason;
+mod source;
 mod span;
 mod structure;
 mod text;

@@ -9,6 +9,7 @@ use crate::digest::Digest;
 use crate::envelope::{Envelope, Severable};
 use crate::error::{Error, ErrorKind};
 use crate::limits::{MAX_COMPONENT_SEGMENT_LEN, MAX_COMPONENT_SEGMENTS, MAX_COMPONENTS};
+use crate::source::Source;
 use crate::span::{Wrapped, uri};
 use crate::structure::{Bounds, SequenceCheck};
 use crate::text::Text;
@@ -184,72 +185,73 @@ impl<'a> Manifest<'a> {
             },
         };
         let mut severed = *envelope.severed();
-        let mut reader = envelope.manifest().content.reader();
+        let source = &mut Source::of(envelope.manifest().content);
         let mut seen = 0;
-        let mut entries = reader.map();
+        let mut entries = source.map();
         loop {
-            let key_position = reader.position();
-            let Some(key) = entries.next_label(&mut reader) else { break };
+            let key_position = source.position();
+            let Some(key) = entries.next_label(source) else { break };
             seen |= bit(key);
-            let position = reader.position();
+            let position = source.position();
             match key {
                 // Section 6.1: an unsupported encoding version fails. It is the first key in canonical order.
                 VERSION => {
-                    if reader.uint() != 1 {
-                        return Err(Error::of(&reader, ErrorKind::ManifestVersion, position));
+                    if source.uint() != 1 {
+                        source.refuse_as(ErrorKind::ManifestVersion, position);
                     }
                 }
                 SEQUENCE_NUMBER => {
-                    manifest.sequence_number = reader.uint();
+                    manifest.sequence_number = source.uint();
                     manifest.sequence_number_position = position;
                 }
-                COMMON => reader.embedded(|reader| manifest.read_common(reader))?,
+                COMMON => source.embedded(|source| manifest.read_common(source)),
                 REFERENCE_URI => {
-                    manifest.reference_uri = Some(uri(&mut reader, ErrorKind::ManifestElementUnsupported)?);
+                    manifest.reference_uri = Some(uri(source, ErrorKind::ManifestElementUnsupported));
                 }
-                VALIDATE => manifest.validate = Some(reader.span()),
-                INVOKE => manifest.invoke = Some(reader.span()),
+                VALIDATE => manifest.validate = Some(source.span()),
+                INVOKE => manifest.invoke = Some(source.span()),
                 key => match (manifest.severable.member(key), severed.member(key)) {
                     // What remains of `severed` has no digest in the manifest.
-                    (Some(member), Some(severed)) => *member = read_member(&mut reader, severed.take())?,
-                    _ => return Err(Error::of(&reader, ErrorKind::ManifestElementUnsupported, key_position)),
+                    (Some(member), Some(severed)) => *member = read_member(source, severed.take()),
+                    _ => source.refuse_as(ErrorKind::ManifestElementUnsupported, key_position),
                 },
             }
         }
-        reader.finish()?;
+        source.expect_end();
         // T1: a severed member is only as good as the digest that the manifest has for it.
         if let Some(unauthenticated) = severed.payload_fetch.or(severed.install).or(severed.text) {
-            return Err(Error::new(ErrorKind::EnvelopeMemberUnauthenticated, unauthenticated.item.base));
+            source.refuse_as(ErrorKind::EnvelopeMemberUnauthenticated, unauthenticated.item.base);
         }
         if seen & REQUIRED != REQUIRED {
-            return Err(Error::malformed(trust::ErrorKind::MissingKey, reader.position()));
+            let end = source.position();
+            source.refuse(trust::ErrorKind::MissingKey, end);
         }
+        source.check()?;
         Ok(manifest)
     }
 
     /// suit-common. Both members are optional in the CDDL, and needed here.
-    fn read_common(&mut self, reader: &mut Reader<'a>) -> Result<(), Error> {
-        let start = reader.position();
+    fn read_common(&mut self, source: &mut Source<'a>) {
+        let start = source.position();
         let mut seen = 0;
-        let mut entries = reader.map();
+        let mut entries = source.map();
         loop {
-            let position = reader.position();
-            let Some(key) = entries.next_label(reader) else { break };
+            let position = source.position();
+            let Some(key) = entries.next_label(source) else { break };
             seen |= bit(key);
             match key {
-                COMMON_COMPONENTS => self.components.read(reader)?,
-                COMMON_SHARED_SEQUENCE => self.shared = reader.span(),
-                _ => return Err(Error::of(reader, ErrorKind::ManifestElementUnsupported, position)),
+                COMMON_COMPONENTS => self.components.read(source),
+                COMMON_SHARED_SEQUENCE => self.shared = source.span(),
+                _ => source.refuse_as(ErrorKind::ManifestElementUnsupported, position),
             }
         }
-        reader.finish()?;
+        source.expect_end();
         if seen & bit(COMMON_COMPONENTS) == 0 {
-            return Err(Error::new(ErrorKind::ComponentCount, start));
+            source.refuse_as(ErrorKind::ComponentCount, start);
         }
         if seen & bit(COMMON_SHARED_SEQUENCE) == 0 {
-            return Err(Error::new(ErrorKind::IdentityUnchecked, start));
+            source.refuse_as(ErrorKind::IdentityUnchecked, start);
         }
-        Ok(())
     }
 }
 
@@ -258,26 +260,22 @@ const REQUIRED: u32 = bit(VERSION) | bit(SEQUENCE_NUMBER) | bit(COMMON);
 
 /// Reads a severable member: a bstr, or the digest of what stands in the envelope (section 8.4.12).
 #[inline(never)]
-fn read_member<'a>(reader: &mut Reader<'a>, severed: Option<Wrapped<'a>>) -> Result<Member<'a>, Error> {
-    if reader.peek() != Major::Array {
-        let here = reader.span();
-        return match severed {
-            None => Ok(Member::Here(here)),
-            // No digest in the manifest covers the envelope's copy.
-            Some(severed) => {
-                Err(Error::of(reader, ErrorKind::EnvelopeMemberUnauthenticated, severed.item.base))
-            }
-        };
-    }
-    let digest = Digest::read(reader)?;
-    match severed {
-        None => Ok(Member::Severed),
-        // T3. The digest is over the whole bstr, its head included.
-        Some(severed) if trust::sha256(severed.item.bytes) == *digest.sha256() => {
-            Ok(Member::Here(severed.content))
+fn read_member<'a>(source: &mut Source<'a>, severed: Option<Wrapped<'a>>) -> Member<'a> {
+    if source.peek() != Major::Array {
+        // No digest in the manifest covers the envelope's copy.
+        let here = source.span();
+        if let Some(severed) = severed {
+            source.refuse_as(ErrorKind::EnvelopeMemberUnauthenticated, severed.item.base);
         }
-        Some(severed) => Err(Error::new(ErrorKind::MemberDigestMismatch, severed.item.base)),
+        return Member::Here(here);
     }
+    let digest = Digest::read(source);
+    let Some(severed) = severed else { return Member::Severed };
+    // T3. The digest is over the whole bstr, its head included.
+    if trust::sha256(severed.item.bytes) != *digest.sha256() {
+        source.refuse_as(ErrorKind::MemberDigestMismatch, severed.item.base);
+    }
+    Member::Here(severed.content)
 }
 
 /// The component identifiers of a manifest (section 8.4.5), 1 to [`MAX_COMPONENTS`].
@@ -311,21 +309,20 @@ impl<'a> Components<'a> {
     }
 
     #[inline(never)]
-    fn read(&mut self, reader: &mut Reader<'a>) -> Result<(), Error> {
-        let start = reader.position();
-        let mut items = reader.array();
+    fn read(&mut self, source: &mut Source<'a>) {
+        let start = source.position();
+        let mut items = source.array();
         if items.remaining() == 0 {
-            return Err(Error::of(reader, ErrorKind::ComponentCount, start));
+            source.refuse_as(ErrorKind::ComponentCount, start);
         }
-        while items.next(reader) {
-            let id = ComponentId::read(reader)?;
+        while items.next(source) {
+            let id = ComponentId::read(source);
             // Section 6.2: not more components than the target has storage for.
             match self.ids.iter_mut().find(|known| known.is_none_or(|known| known == id)) {
                 Some(free @ None) => *free = Some(id),
-                Some(Some(_)) | None => return Err(Error::of(reader, ErrorKind::ComponentCount, start)),
+                Some(Some(_)) | None => source.refuse_as(ErrorKind::ComponentCount, start),
             }
         }
-        Ok(())
     }
 }
 
@@ -353,20 +350,20 @@ impl<'a> ComponentId<'a> {
         core::iter::from_fn(move || segments.next(&reader).then(|| reader.bytes()))
     }
 
-    pub(crate) fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
-        let start = reader.position();
-        let encoded = reader.peek_item();
+    pub(crate) fn read(source: &mut Source<'a>) -> Self {
+        let start = source.position();
+        let encoded = source.peek_item();
         if encoded == [0x80] {
             // `[* bstr]`: legal, and no component that there is.
-            return Err(Error::of(reader, ErrorKind::ComponentUnsupported, start));
+            source.refuse_as(ErrorKind::ComponentUnsupported, start);
         }
-        let mut segments = reader.array_within(1, MAX_COMPONENT_SEGMENTS);
-        while segments.next(reader) {
-            let position = reader.position();
-            if reader.bytes().len() > MAX_COMPONENT_SEGMENT_LEN {
-                reader.refuse(trust::ErrorKind::TooLong, position);
+        let mut segments = source.array_within(1, MAX_COMPONENT_SEGMENTS);
+        while segments.next(source) {
+            let position = source.position();
+            if source.bytes().len() > MAX_COMPONENT_SEGMENT_LEN {
+                source.refuse(trust::ErrorKind::TooLong, position);
             }
         }
-        Ok(Self { encoded })
+        Self { encoded }
     }
 }

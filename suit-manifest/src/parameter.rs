@@ -1,9 +1,10 @@
 //! Parameters, draft-ietf-suit-manifest-37 section 8.4.8, and the store that the processor keeps for a component.
 
-use trust::cbor::{Major, Reader, Utf8};
+use trust::cbor::{Major, Utf8};
 
 use crate::digest::Digest;
-use crate::error::{Error, ErrorKind};
+use crate::error::ErrorKind;
+use crate::source::Source;
 use crate::span::uri;
 
 // Keys.
@@ -50,40 +51,40 @@ pub(crate) struct Parameters<'a> {
 impl<'a> Parameters<'a> {
     /// Section 8.4.10.3: reads the value of parameter `key`, which replaces what was set.
     #[inline(never)]
-    pub(crate) fn read(&mut self, key: i32, reader: &mut Reader<'a>) -> Result<Parameter<'a>, Error> {
+    pub(crate) fn read(&mut self, key: i32, source: &mut Source<'a>) -> Parameter<'a> {
         match key {
             // A vendor given as a CBOR PEN (tag 112) is not supported: it could not be matched with a scope.
-            VENDOR_ID if reader.peek() != Major::Tag => {
-                let id = reader.byte_array();
+            VENDOR_ID if source.peek() != Major::Tag => {
+                let id = source.byte_array();
                 self.vendor_id = Some(id);
-                return Ok(Parameter::VendorId(id));
+                return Parameter::VendorId(id);
             }
             CLASS_ID => {
-                let id = reader.byte_array();
+                let id = source.byte_array();
                 self.class_id = Some(id);
-                return Ok(Parameter::ClassId(id));
+                return Parameter::ClassId(id);
             }
-            DEVICE_ID => self.device_id = Some(reader.byte_array()),
-            COMPONENT_SLOT => self.component_slot = Some(reader.uint()),
-            URI => self.uri = Some(uri(reader, ErrorKind::ParameterUnsupported)?),
+            DEVICE_ID => self.device_id = Some(source.byte_array()),
+            COMPONENT_SLOT => self.component_slot = Some(source.uint()),
+            URI => self.uri = Some(uri(source, ErrorKind::ParameterUnsupported)),
             IMAGE_DIGEST => {
-                self.image_digest = Some(reader.embedded(Digest::read)?);
-                return Ok(Parameter::Image);
+                self.image_digest = Some(source.embedded(Digest::read));
+                return Parameter::Image;
             }
             IMAGE_SIZE => {
-                self.image_size = Some(reader.uint());
-                return Ok(Parameter::Image);
+                self.image_size = Some(source.uint());
+                return Parameter::Image;
             }
-            STRICT_ORDER => return Ok(Parameter::StrictOrder(reader.bool())),
-            SOFT_FAILURE => return Ok(Parameter::SoftFailure(reader.bool())),
+            STRICT_ORDER => return Parameter::StrictOrder(source.bool()),
+            SOFT_FAILURE => return Parameter::SoftFailure(source.bool()),
             _ => {
-                reader.skip();
-                return Ok(match key {
+                source.skip();
+                return match key {
                     ENCRYPTION_INFO => Parameter::EncryptionInfo,
                     _ => Parameter::Unsupported,
-                });
+                };
             }
         }
-        Ok(Parameter::Other)
+        Parameter::Other
     }
 }

@@ -13,7 +13,7 @@
 
 mod frame;
 
-use trust::cbor::{Reader, Span, Utf8};
+use trust::cbor::{Span, Utf8};
 
 use crate::command::{Command, read_reporting_policy};
 use crate::digest::Digest;
@@ -23,8 +23,9 @@ use crate::limits::{MAX_COMPONENTS, MAX_NESTING, MAX_STEPS};
 use crate::manifest::{ComponentId, Components, Manifest, Section};
 use crate::parameter::{Parameter, Parameters};
 use crate::reason::Reason;
-use crate::structure::{Alternative, IndexForm, alternatives, parameter_map, read_component_index};
-use frame::{Call, Caller, Frame, IndexRule, Selection, first_command};
+use crate::source::Source;
+use crate::structure::{Alternative, IndexForm, alternatives, commands, parameter_map, read_component_index};
+use frame::{Call, Caller, Frame, IndexRule, Selection};
 
 /// The reason for which the platform could not answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -139,7 +140,7 @@ pub struct Processor<'a> {
     section: Option<Span<'a>>,
     stage: Stage,
     /// The sequences in execution, the innermost last; `depth` of them.
-    frames: [Frame<'a>; MAX_NESTING],
+    frames: [Option<Frame<'a>>; MAX_NESTING],
     depth: usize,
     parameters: [Parameters<'a>; MAX_COMPONENTS],
     steps_left: u16,
@@ -166,7 +167,7 @@ impl<'a> Processor<'a> {
             shared: manifest.shared(),
             section: manifest.section(section)?,
             stage: Stage::Start,
-            frames: [const { Frame::VACANT }; MAX_NESTING],
+            frames: [const { None }; MAX_NESTING],
             depth: 0,
             parameters: [Parameters::default(); MAX_COMPONENTS],
             steps_left: MAX_STEPS,
@@ -234,38 +235,64 @@ impl<'a> Processor<'a> {
     /// [`ErrorKind::SoftFailureMisplaced`], [`ErrorKind::ComponentIndex`] and [`ErrorKind::StrictOrder`];
     /// [`ErrorKind::StepLimit`] and [`ErrorKind::NestingTooDeep`].
     pub fn run(&mut self, platform: &mut dyn Platform) -> Result<Step<'a>, Error> {
-        let result = self.advance(platform);
-        if let Err(error) = result {
-            self.stage = Stage::Failed(error);
+        match self.advance(platform) {
+            Some(step) => Ok(step),
+            None => Err(self.failure()),
         }
-        result
     }
 
-    fn advance(&mut self, platform: &mut dyn Platform) -> Result<Step<'a>, Error> {
+    /// Why the run failed. All functions below return `None` then: an error in each of their results costs a device half
+    /// of their code (docs/decisions/0045).
+    fn failure(&self) -> Error {
+        match self.stage {
+            Stage::Failed(error) => error,
+            // Nothing returns `None` before it has failed.
+            _ => Error::new(ErrorKind::StepLimit, self.shared.base),
+        }
+    }
+
+    /// Fails the run.
+    #[inline(never)]
+    fn refuse(&mut self, kind: ErrorKind, position: u32) -> Option<()> {
+        self.stage = Stage::Failed(Error::new(kind, position));
+        None
+    }
+
+    /// Fails the run if the source has a fault.
+    #[inline(never)]
+    fn check(&mut self, source: &Source<'_>) -> Option<()> {
+        match source.check() {
+            Ok(()) => Some(()),
+            Err(Error { kind, position }) => self.refuse(kind, position),
+        }
+    }
+
+    fn advance(&mut self, platform: &mut dyn Platform) -> Option<Step<'a>> {
         loop {
             match self.stage {
-                Stage::Failed(error) => return Err(error),
-                Stage::Done => return Ok(Step::Done),
+                Stage::Failed(_) => return None,
+                Stage::Done => return Some(Step::Done),
                 Stage::Start => {
                     // Section 6.1: an unsupported component identifier excludes the manifest.
                     if self.components.iter().any(|id| !platform.supports(&id)) {
-                        return Err(Error::new(ErrorKind::ComponentUnsupported, self.shared.base));
+                        self.refuse(ErrorKind::ComponentUnsupported, self.shared.base)?;
                     }
                     self.call(self.shared, Call::SECTION)?;
                     self.stage = Stage::Shared;
                 }
                 Stage::Shared | Stage::Section => {}
             }
-            while self.top().is_some() {
+            while self.depth > 0 {
                 if let Some(step) = self.step(platform)? {
-                    return Ok(step);
+                    return Some(step);
                 }
             }
             self.stage = match (self.stage, self.section) {
                 // Section 6.2: the shared sequence checks vendor and class. Without that, a manifest would be good
                 // for any device that trusts the anchor, whatever the scope of its credential.
                 (Stage::Shared, _) if !(self.vendor_held && self.class_held) => {
-                    return Err(Error::new(ErrorKind::IdentityUnchecked, self.shared.base));
+                    self.refuse(ErrorKind::IdentityUnchecked, self.shared.base)?;
+                    Stage::Done
                 }
                 (Stage::Shared, Some(section)) => {
                     self.call(section, Call::SECTION)?;
@@ -277,55 +304,64 @@ impl<'a> Processor<'a> {
     }
 
     /// Runs one command for one component, or leaves a sequence that is at its end.
-    fn step(&mut self, platform: &mut dyn Platform) -> Result<Option<Step<'a>>, Error> {
-        let Some(frame) = self.top() else { return Ok(None) };
+    fn step(&mut self, platform: &mut dyn Platform) -> Option<Option<Step<'a>>> {
+        let Some(frame) = self.top() else { return Some(None) };
         if frame.commands_left == 0 {
             self.leave()?;
-            return Ok(None);
+            return Some(None);
         }
-        let mut reader = frame.rest.reader();
-        let position = reader.position();
-        let command = Command::from_code(reader.label());
-        reader.check()?;
+        let mut source = Source::of(frame.rest);
+        let position = source.position();
+        let command = Command::from_code(source.label());
         let (component, soft_failure, multiple, strict_order) =
             (frame.component(), frame.soft_failure, frame.selection.is_multiple(), frame.strict_order);
-        let index_rule = frame.enter_command(command).map_err(|kind| Error::new(kind, position))?;
-        self.steps_left = self.steps_left.checked_sub(1).ok_or(Error::new(ErrorKind::StepLimit, position))?;
+        let index_rule = frame.enter_command(command);
+        let steps_left = self.steps_left.checked_sub(1);
+        let index_rule = index_rule.unwrap_or_else(|| {
+            source.refuse_as(ErrorKind::StrictOrder, position);
+            IndexRule::Never
+        });
+        self.steps_left = steps_left.unwrap_or_else(|| {
+            source.refuse_as(ErrorKind::StepLimit, position);
+            0
+        });
+        if matches!(command, Command::Condition(_) | Command::Fetch | Command::Invoke) {
+            read_reporting_policy(&mut source);
+        }
+        self.check(&source)?;
 
         match command {
             Command::Condition(condition) => {
-                read_reporting_policy(&mut reader);
-                reader.check()?;
                 if self.holds(condition, component, platform, position)? {
                     self.complete()?;
                 } else {
-                    self.fail(Error::new(ErrorKind::ConditionFailed(condition), position), soft_failure)?;
+                    self.fail(condition, position, soft_failure)?;
                 }
             }
             Command::SetComponentIndex => {
-                let selection = self.read_selection(&mut reader)?;
+                let selection = self.read_selection(&mut source)?;
                 if let Some(frame) = self.top() {
                     frame.select(selection);
-                    frame.complete_for_all()?;
+                    self.complete_for_all()?;
                 }
             }
             Command::OverrideParameters => {
-                self.override_parameters(&mut reader, component)?;
-                reader.check()?;
+                self.override_parameters(&mut source, component);
+                self.check(&source)?;
                 self.complete()?;
             }
             Command::TryEach => {
-                let mut left = alternatives(&mut reader);
-                match left.next(&mut reader) {
+                let mut left = alternatives(&mut source);
+                match left.next(&mut source) {
                     Some(Alternative::Sequence) => {
-                        let first = reader.span();
-                        reader.check()?;
-                        let caller = Caller::TryEach { left, rest: reader.left() };
+                        let first = source.span();
+                        self.check(&source)?;
+                        let caller = Caller::TryEach { left, rest: source.left() };
                         let call = Call { caller, component, soft_failure: true, strict_order, index_rule };
                         self.call(first, call)?;
                     }
                     Some(Alternative::Nil) | None => {
-                        reader.check()?;
+                        self.check(&source)?;
                         self.complete()?;
                     }
                 }
@@ -337,36 +373,31 @@ impl<'a> Processor<'a> {
                     (false, false) => IndexRule::First,
                     (false, true) => IndexRule::Never,
                 };
-                let body = reader.span();
-                reader.check()?;
+                let body = source.span();
+                self.check(&source)?;
                 let caller = Caller::RunSequence;
                 let call = Call { caller, component, soft_failure: false, strict_order: true, index_rule };
                 self.call(body, call)?;
             }
             Command::Fetch => {
-                read_reporting_policy(&mut reader);
-                reader.check()?;
-                let parameters = self.parameters(component)?;
-                let step = Fetch {
-                    component,
-                    uri: parameters.uri.ok_or(Error::new(ErrorKind::ParameterMissing, position))?,
-                    image_size: parameters.image_size,
-                    digest: parameters.image_digest,
+                let Parameters { uri, image_size, image_digest: digest, .. } = *self.parameters(component)?;
+                let Some(uri) = uri else {
+                    self.refuse(ErrorKind::ParameterMissing, position)?;
+                    return None;
                 };
+                let step = Fetch { component, uri, image_size, digest };
                 self.set_image_held(component, false);
                 self.complete()?;
-                return Ok(Some(Step::Fetch(step)));
+                return Some(Some(Step::Fetch(step)));
             }
             Command::Invoke => {
-                read_reporting_policy(&mut reader);
-                reader.check()?;
                 self.complete()?;
-                return Ok(Some(Step::Invoke { component }));
+                return Some(Some(Step::Invoke { component }));
             }
             // Section 6.4: an unknown command aborts.
-            Command::Unknown => return Err(Error::new(ErrorKind::CommandUnknown, position)),
+            Command::Unknown => self.refuse(ErrorKind::CommandUnknown, position)?,
         }
-        Ok(None)
+        Some(None)
     }
 
     /// Section 8.4.9: a condition whose parameter has not been set fails.
@@ -376,7 +407,7 @@ impl<'a> Processor<'a> {
         component: u32,
         platform: &mut dyn Platform,
         position: u32,
-    ) -> Result<bool, Error> {
+    ) -> Option<bool> {
         let parameters = *self.parameters(component)?;
         let held = match condition {
             Condition::Vendor => {
@@ -390,9 +421,15 @@ impl<'a> Processor<'a> {
                 parameters.component_slot.is_some_and(|slot| platform.component_slot(component) == Some(slot))
             }
             Condition::ImageMatch => match (parameters.image_digest, parameters.image_size) {
-                (Some(digest), Some(size)) if self.contents.may_match(component, &digest, size) => platform
-                    .image_matches(component, &digest, size)
-                    .map_err(|PlatformError(reason)| Error::new(ErrorKind::Platform(reason), position))?,
+                (Some(digest), Some(size)) if self.contents.may_match(component, &digest, size) => {
+                    match platform.image_matches(component, &digest, size) {
+                        Ok(matches) => matches,
+                        Err(PlatformError(reason)) => {
+                            self.refuse(ErrorKind::Platform(reason), position)?;
+                            false
+                        }
+                    }
+                }
                 _ => false,
             },
             Condition::Abort | Condition::Unknown => false,
@@ -403,28 +440,27 @@ impl<'a> Processor<'a> {
             Condition::ImageMatch => self.set_image_held(component, held),
             _ => {}
         }
-        Ok(held)
+        Some(held)
     }
 
-    fn override_parameters(&mut self, reader: &mut Reader<'a>, component: u32) -> Result<(), Error> {
-        let mut entries = parameter_map(reader);
+    fn override_parameters(&mut self, source: &mut Source<'a>, component: u32) {
+        let mut entries = parameter_map(source);
         loop {
-            let position = reader.position();
-            let Some(key) = entries.next_label(reader) else { return Ok(()) };
-            let parameter = self.parameters(component)?.read(key, reader)?;
-            match parameter {
-                Parameter::Unsupported => {
-                    return Err(Error::of(reader, ErrorKind::ParameterUnsupported, position));
-                }
-                Parameter::EncryptionInfo => {
-                    return Err(Error::of(reader, ErrorKind::EncryptionUnsupported, position));
-                }
+            let position = source.position();
+            let Some(key) = entries.next_label(source) else { return };
+            let parameters = index(component).and_then(|index| self.parameters.get_mut(index));
+            let Some(parameters) = parameters else {
+                return source.refuse_as(ErrorKind::ComponentIndex, self.shared.base);
+            };
+            match parameters.read(key, source) {
+                Parameter::Unsupported => source.refuse_as(ErrorKind::ParameterUnsupported, position),
+                Parameter::EncryptionInfo => source.refuse_as(ErrorKind::EncryptionUnsupported, position),
                 // Section 8.4.8.15: not outside of try-each and run-sequence.
                 Parameter::SoftFailure(soft_failure) => match self.top() {
                     Some(frame) if !matches!(frame.caller, Caller::Section) => {
                         frame.soft_failure = soft_failure;
                     }
-                    _ => return Err(Error::of(reader, ErrorKind::SoftFailureMisplaced, position)),
+                    _ => source.refuse_as(ErrorKind::SoftFailureMisplaced, position),
                 },
                 Parameter::StrictOrder(strict_order) => {
                     if let Some(frame) = self.top() {
@@ -437,85 +473,113 @@ impl<'a> Processor<'a> {
         }
     }
 
-    fn read_selection(&self, reader: &mut Reader<'a>) -> Result<Selection, Error> {
-        let start = reader.position();
+    fn read_selection(&mut self, source: &mut Source<'a>) -> Option<Selection> {
         let count = self.components.len();
         let mut selection = Selection::EMPTY;
-        let form = read_component_index(reader, &mut |wanted| {
+        let form = read_component_index(source, &mut |wanted| {
             let wanted = usize::try_from(wanted).ok().filter(|wanted| *wanted < count);
-            wanted.and_then(|wanted| selection.add(wanted)).ok_or(ErrorKind::ComponentIndex)
-        })?;
-        reader.check()?;
+            wanted.and_then(|wanted| selection.add(wanted))
+        });
+        self.check(source)?;
         match form {
             IndexForm::One => {}
             IndexForm::List => selection.set_multiple(),
             IndexForm::All => {
+                // There is room for each, and none is there yet.
                 for every in 0..count {
-                    selection.add(every).ok_or(Error::new(ErrorKind::ComponentIndex, start))?;
+                    selection.add(every);
                 }
                 selection.set_multiple();
             }
         }
-        Ok(selection)
+        Some(selection)
     }
 
     /// A condition did not hold. A soft failure continues with the next alternative, or after the run-sequence. Any
     /// other fails the directive that called the sequence, which aborts the run.
-    fn fail(&mut self, error: Error, soft_failure: bool) -> Result<(), Error> {
-        let Some(frame) = self.top().filter(|_| soft_failure) else { return Err(error) };
-        match &mut frame.caller {
-            Caller::Section => Err(error),
-            Caller::RunSequence => self.leave(),
-            Caller::TryEach { left, rest } => {
-                let mut reader = rest.reader();
-                match left.next(&mut reader) {
+    fn fail(&mut self, condition: Condition, position: u32, soft_failure: bool) -> Option<()> {
+        let caller = self.top().filter(|_| soft_failure).map(|frame| &mut frame.caller);
+        match caller {
+            Some(Caller::RunSequence) => return self.leave(),
+            Some(Caller::TryEach { left, rest }) => {
+                let mut source = Source::of(*rest);
+                match left.next(&mut source) {
                     // Every sequence has failed: the last one's condition is the reason.
-                    None => Err(error),
+                    None => {}
                     Some(Alternative::Nil) => {
-                        reader.check()?;
-                        self.leave()
+                        self.check(&source)?;
+                        return self.leave();
                     }
                     Some(Alternative::Sequence) => {
-                        let next = reader.span();
-                        reader.check()?;
-                        *rest = reader.left();
-                        frame.restart(next)
+                        let next = source.span();
+                        *rest = source.left();
+                        self.check(&source)?;
+                        let (commands, first) = self.first_command(next)?;
+                        if let Some(frame) = self.top() {
+                            frame.restart(commands, first);
+                        }
+                        return Some(());
                     }
                 }
             }
+            Some(Caller::Section) | None => {}
         }
+        self.refuse(ErrorKind::ConditionFailed(condition), position)
     }
 
     /// Ends the sequence; the command that called it is complete for its present component.
-    fn leave(&mut self) -> Result<(), Error> {
+    fn leave(&mut self) -> Option<()> {
         self.depth = self.depth.saturating_sub(1);
         self.complete()
     }
 
     /// The present command is complete for the present component.
-    fn complete(&mut self) -> Result<(), Error> {
-        self.top().map_or(Ok(()), Frame::complete)
+    #[inline(never)]
+    fn complete(&mut self) -> Option<()> {
+        let Some(frame) = self.top() else { return Some(()) };
+        if frame.serve_next() { Some(()) } else { self.complete_for_all() }
+    }
+
+    /// On with the next command.
+    #[inline(never)]
+    fn complete_for_all(&mut self) -> Option<()> {
+        let Some(frame) = self.top() else { return Some(()) };
+        let mut source = Source::of(frame.rest);
+        source.label();
+        source.skip();
+        frame.go_on(source.left());
+        self.check(&source)
     }
 
     fn top(&mut self) -> Option<&mut Frame<'a>> {
-        self.frames.get_mut(self.depth.checked_sub(1)?)
+        self.frames.get_mut(self.depth.checked_sub(1)?)?.as_mut()
+    }
+
+    /// The number of commands of a sequence, and where the first of them is.
+    fn first_command(&mut self, sequence: Span<'a>) -> Option<(u32, Span<'a>)> {
+        let mut source = Source::of(sequence);
+        let commands = commands(&mut source);
+        self.check(&source)?;
+        Some((commands, source.left()))
     }
 
     #[inline(never)]
-    fn call(&mut self, sequence: Span<'a>, call: Call<'a>) -> Result<(), Error> {
-        let (commands, rest) = first_command(sequence)?;
-        let frame =
-            self.frames.get_mut(self.depth).ok_or(Error::new(ErrorKind::NestingTooDeep, rest.base))?;
-        frame.enter(commands, rest, call);
+    fn call(&mut self, sequence: Span<'a>, call: Call<'a>) -> Option<()> {
+        let (commands, rest) = self.first_command(sequence)?;
+        let Some(frame) = self.frames.get_mut(self.depth) else {
+            return self.refuse(ErrorKind::NestingTooDeep, rest.base);
+        };
+        *frame = Some(Frame::of(commands, rest, call));
         self.depth = self.depth.saturating_add(1);
-        Ok(())
+        Some(())
     }
 
-    fn parameters(&mut self, component: u32) -> Result<&mut Parameters<'a>, Error> {
-        let position = self.shared.base;
-        index(component)
-            .and_then(|index| self.parameters.get_mut(index))
-            .ok_or(Error::new(ErrorKind::ComponentIndex, position))
+    fn parameters(&mut self, component: u32) -> Option<&mut Parameters<'a>> {
+        let index = index(component).filter(|&index| index < MAX_COMPONENTS);
+        if index.is_none() {
+            self.refuse(ErrorKind::ComponentIndex, self.shared.base)?;
+        }
+        self.parameters.get_mut(index?)
     }
 
     fn set_image_held(&mut self, component: u32, held: bool) {

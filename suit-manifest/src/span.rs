@@ -2,8 +2,9 @@
 
 use trust::cbor::{Reader, Span, Utf8};
 
-use crate::error::{Error, ErrorKind};
+use crate::error::ErrorKind;
 use crate::limits::MAX_URI_LEN;
+use crate::source::Source;
 
 /// A `bstr` that wraps CBOR: what it holds, and the whole item with its head. Digests of wrapped elements are
 /// taken over the latter (draft-ietf-suit-manifest-37 sections 8.3 and 8.4.12).
@@ -23,13 +24,13 @@ impl<'a> Wrapped<'a> {
 
 /// A URI of at most [`MAX_URI_LEN`] bytes. An empty one is legal and leads nowhere: `unsupported`.
 #[inline(never)]
-pub(crate) fn uri<'a>(reader: &mut Reader<'a>, unsupported: ErrorKind) -> Result<Utf8<'a>, Error> {
-    let start = reader.position();
-    let uri = reader.text();
+pub(crate) fn uri<'a>(source: &mut Source<'a>, unsupported: ErrorKind) -> Utf8<'a> {
+    let start = source.position();
+    let uri = source.text();
     match uri.as_bytes().len() {
-        0 => return Err(Error::of(reader, unsupported, start)),
+        0 => source.refuse_as(unsupported, start),
         1..=MAX_URI_LEN => {}
-        _ => reader.refuse(trust::ErrorKind::TooLong, start),
+        _ => source.refuse(trust::ErrorKind::TooLong, start),
     }
-    Ok(uri)
+    uri
 }

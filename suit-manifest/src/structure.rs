@@ -3,13 +3,14 @@
 //! (8.4.5), and the vendor and classes that the signer may name (section 9: an access control list, here the scope of
 //! the credential).
 
-use trust::cbor::{Major, Reader, Span};
+use trust::cbor::{Major, Span};
 use trust::{CredentialClaims, RevocationList};
 
 use crate::command::{Command, read_reporting_policy};
 use crate::error::{Error, ErrorKind};
 use crate::limits::{MAX_ALTERNATIVES, MAX_COMMANDS, MAX_COMPONENTS, MAX_NESTING};
 use crate::parameter::{Parameter, Parameters};
+use crate::source::Source;
 
 /// The authority that bounds what a manifest may name.
 #[derive(Clone, Copy)]
@@ -35,60 +36,60 @@ impl SequenceCheck<'_> {
     #[inline(never)]
     pub(crate) fn section(&self, sequence: Option<Span<'_>>, shared: bool) -> Result<(), Error> {
         let Some(sequence) = sequence else { return Ok(()) };
-        let mut reader = sequence.reader();
+        let mut source = Source::of(sequence);
         // Section 6.2: with more than one component each sequence begins with set-component-index.
         if self.several_components {
-            reader.array();
-            if reader.label() != Command::SET_COMPONENT_INDEX {
-                return Err(Error::of(&reader, ErrorKind::ComponentIndex, sequence.base));
+            let mut ahead = source.clone();
+            ahead.array();
+            if ahead.label() != Command::SET_COMPONENT_INDEX {
+                ahead.refuse_as(ErrorKind::ComponentIndex, sequence.base);
+                source = ahead;
             }
-            reader = sequence.reader();
         }
-        self.sequence(&mut reader, shared, MAX_NESTING)?;
-        Ok(reader.finish()?)
+        self.sequence(&mut source, shared, MAX_NESTING);
+        source.finish()
     }
 
     #[inline(never)]
-    fn sequence(&self, reader: &mut Reader<'_>, shared: bool, nesting_left: usize) -> Result<(), Error> {
-        let start = reader.position();
-        let too_deep = Error::of(reader, ErrorKind::NestingTooDeep, start);
-        let nesting_left = nesting_left.checked_sub(1).ok_or(too_deep)?;
-        for _ in 0..commands(reader) {
-            let position = reader.position();
-            let command = Command::from_code(reader.label());
+    fn sequence(&self, source: &mut Source<'_>, shared: bool, nesting_left: usize) {
+        let Some(nesting_left) = nesting_left.checked_sub(1) else {
+            return source.refuse_as(ErrorKind::NestingTooDeep, source.position());
+        };
+        for _ in 0..commands(source) {
+            let position = source.position();
+            let command = Command::from_code(source.label());
             if shared && !command.may_be_shared() {
-                return Err(Error::of(reader, ErrorKind::CommandNotShared, position));
+                source.refuse_as(ErrorKind::CommandNotShared, position);
             }
             match command {
-                Command::Condition(_) | Command::Fetch | Command::Invoke => read_reporting_policy(reader),
-                Command::SetComponentIndex => read_component_index(reader, &mut |_| Ok(())).map(drop)?,
-                Command::OverrideParameters => self.parameters(reader)?,
-                Command::RunSequence => self.embedded(reader, shared, nesting_left)?,
+                Command::Condition(_) | Command::Fetch | Command::Invoke => read_reporting_policy(source),
+                Command::SetComponentIndex => drop(read_component_index(source, &mut |_| Some(()))),
+                Command::OverrideParameters => self.parameters(source),
+                Command::RunSequence => self.embedded(source, shared, nesting_left),
                 Command::TryEach => {
-                    let mut alternatives = alternatives(reader);
-                    while let Some(alternative) = alternatives.next(reader) {
+                    let mut alternatives = alternatives(source);
+                    while let Some(alternative) = alternatives.next(source) {
                         if alternative == Alternative::Sequence {
-                            self.embedded(reader, shared, nesting_left)?;
+                            self.embedded(source, shared, nesting_left);
                         }
                     }
                 }
                 // It aborts when it is reached (section 6.4); until then only its shape counts.
-                Command::Unknown => reader.skip(),
+                Command::Unknown => source.skip(),
             }
         }
-        Ok(())
     }
 
-    fn embedded(&self, reader: &mut Reader<'_>, shared: bool, nesting_left: usize) -> Result<(), Error> {
-        reader.embedded(|reader| self.sequence(reader, shared, nesting_left))
+    fn embedded(&self, source: &mut Source<'_>, shared: bool, nesting_left: usize) {
+        source.embedded(|source| self.sequence(source, shared, nesting_left));
     }
 
-    fn parameters(&self, reader: &mut Reader<'_>) -> Result<(), Error> {
+    fn parameters(&self, source: &mut Source<'_>) {
         let mut parameters = Parameters::default();
-        let mut entries = parameter_map(reader);
-        while let Some(key) = entries.next_label(reader) {
-            let position = reader.position();
-            let parameter = parameters.read(key, reader)?;
+        let mut entries = parameter_map(source);
+        while let Some(key) = entries.next_label(source) {
+            let position = source.position();
+            let parameter = parameters.read(key, source);
             let Some(bounds) = &self.bounds else { continue };
             let scope = bounds.credential.scope();
             let refused = match parameter {
@@ -104,30 +105,29 @@ impl SequenceCheck<'_> {
                 }
                 _ => continue,
             };
-            return Err(Error::of(reader, refused, position));
+            source.refuse_as(refused, position);
         }
-        Ok(())
     }
 }
 
 /// The head of a command sequence: the number of commands, each a code and an argument.
 #[inline(never)]
-pub(crate) fn commands(reader: &mut Reader<'_>) -> u32 {
-    let start = reader.position();
-    let items = reader.array_within(1, MAX_COMMANDS.saturating_mul(2)).remaining();
+pub(crate) fn commands(source: &mut Source<'_>) -> u32 {
+    let start = source.position();
+    let items = source.array_within(1, MAX_COMMANDS.saturating_mul(2)).remaining();
     if !items.is_multiple_of(2) {
-        reader.refuse(trust::ErrorKind::UnexpectedType, start);
+        source.refuse(trust::ErrorKind::UnexpectedType, start);
         return 0;
     }
     items / 2
 }
 
 /// The head of the map of override-parameters, which is not empty.
-pub(crate) fn parameter_map<'a>(reader: &mut Reader<'a>) -> trust::cbor::MapCursor<'a> {
-    let start = reader.position();
-    let entries = reader.map();
+pub(crate) fn parameter_map<'a>(source: &mut Source<'a>) -> trust::cbor::MapCursor<'a> {
+    let start = source.position();
+    let entries = source.map();
     if entries.remaining() == 0 {
-        reader.refuse(trust::ErrorKind::OutOfRange, start);
+        source.refuse(trust::ErrorKind::OutOfRange, start);
     }
     entries
 }
@@ -144,28 +144,30 @@ pub(crate) enum IndexForm {
     List,
 }
 
-/// Reads IndexArg (section 8.4.10.1): an index, `true`, or a list of indices, each given to `index`.
+/// Reads IndexArg (section 8.4.10.1): an index, `true`, or a list of indices, each given to `index`, which may refuse it.
 #[inline(never)]
 pub(crate) fn read_component_index(
-    reader: &mut Reader<'_>,
-    index: &mut dyn FnMut(u64) -> Result<(), ErrorKind>,
-) -> Result<IndexForm, Error> {
-    let start = reader.position();
-    let (form, count) = match reader.peek() {
+    source: &mut Source<'_>,
+    index: &mut dyn FnMut(u64) -> Option<()>,
+) -> IndexForm {
+    let start = source.position();
+    let (form, count) = match source.peek() {
         Major::Unsigned => (IndexForm::One, 1),
         Major::Simple => {
-            if !reader.bool() {
-                reader.refuse(trust::ErrorKind::OutOfRange, start);
+            if !source.bool() {
+                source.refuse(trust::ErrorKind::OutOfRange, start);
             }
             (IndexForm::All, 0)
         }
-        _ => (IndexForm::List, reader.array_within(1, MAX_INDICES).remaining()),
+        _ => (IndexForm::List, source.array_within(1, MAX_INDICES).remaining()),
     };
     for _ in 0..count {
-        let position = reader.position();
-        index(reader.uint()).map_err(|kind| Error::of(reader, kind, position))?;
+        let position = source.position();
+        if index(source.uint()).is_none() {
+            source.refuse_as(ErrorKind::ComponentIndex, position);
+        }
     }
-    Ok(form)
+    form
 }
 
 /// One entry of a try-each.
@@ -186,23 +188,23 @@ pub(crate) struct Alternatives {
 }
 
 /// The head of the argument of a try-each.
-pub(crate) fn alternatives(reader: &mut Reader<'_>) -> Alternatives {
-    let start = reader.position();
-    let [left, ..] = reader.array_within(1, MAX_ALTERNATIVES).remaining().to_le_bytes();
+pub(crate) fn alternatives(source: &mut Source<'_>) -> Alternatives {
+    let start = source.position();
+    let [left, ..] = source.array_within(1, MAX_ALTERNATIVES).remaining().to_le_bytes();
     if left < 2 {
-        reader.refuse(trust::ErrorKind::OutOfRange, start);
+        source.refuse(trust::ErrorKind::OutOfRange, start);
     }
     Alternatives { left, may_be_nil: left > 2 }
 }
 
 impl Alternatives {
-    /// The next entry; `reader` stands after the previous one. `None` after the last, and after a fault.
+    /// The next entry; `source` stands after the previous one. `None` after the last, and after a fault.
     #[inline(never)]
-    pub(crate) fn next(&mut self, reader: &mut Reader<'_>) -> Option<Alternative> {
+    pub(crate) fn next(&mut self, source: &mut Source<'_>) -> Option<Alternative> {
         self.left = self.left.checked_sub(1)?;
-        reader.check().ok()?;
-        if self.left == 0 && self.may_be_nil && reader.peek() == Major::Simple {
-            reader.null();
+        source.check().ok()?;
+        if self.left == 0 && self.may_be_nil && source.peek() == Major::Simple {
+            source.null();
             return Some(Alternative::Nil);
         }
         Some(Alternative::Sequence)

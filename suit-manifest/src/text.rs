@@ -5,6 +5,7 @@ use trust::cbor::{Major, Span};
 use crate::error::{Error, ErrorKind};
 use crate::manifest::{ComponentId, Components};
 use crate::reason::Reason;
+use crate::source::Source;
 
 /// Keys of texts about the manifest as a whole.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -101,41 +102,40 @@ impl<'a> Text<'a> {
     }
 
     fn walk(&self, visit: &mut dyn FnMut(TextEntry<'a>)) -> Result<(), Error> {
-        let malformed = |position| Error::new(ErrorKind::TextMalformed, position);
-        let mut reader = self.span.reader();
-        let mut languages = reader.map();
+        let source = &mut Source::of(self.span);
+        let mut languages = source.map();
         if languages.remaining() == 0 {
-            return Err(malformed(self.span.base));
+            source.refuse_as(ErrorKind::TextMalformed, self.span.base);
         }
-        while languages.next(&mut reader) {
-            let position = reader.position();
-            let language = reader.text().as_str();
+        while languages.next(source) {
+            let position = source.position();
+            let language = source.text().as_str();
             if !is_language_tag(language) {
-                return Err(Error::of(&reader, ErrorKind::TextMalformed, position));
+                source.refuse_as(ErrorKind::TextMalformed, position);
             }
-            let mut entries = reader.map();
-            while entries.next(&mut reader) {
-                let position = reader.position();
-                if reader.peek() != Major::Array {
-                    let (key, text) = (reader.int(), reader.text().as_str());
+            let mut entries = source.map();
+            while entries.next(source) {
+                let position = source.position();
+                if source.peek() != Major::Array {
+                    let (key, text) = (source.int(), source.text().as_str());
                     visit(TextEntry { language, component: None, key, text });
                     continue;
                 }
                 // A component of the text is a component of the manifest.
-                let id = ComponentId::read(&mut reader)?;
+                let id = ComponentId::read(source);
                 let index = self.components.iter().position(|known| known == id);
                 let component = index.and_then(|index| u32::try_from(index).ok());
                 if component.is_none() {
-                    return Err(Error::of(&reader, ErrorKind::TextMalformed, position));
+                    source.refuse_as(ErrorKind::TextMalformed, position);
                 }
-                let mut texts = reader.map();
-                while texts.next(&mut reader) {
-                    let (key, text) = (reader.int(), reader.text().as_str());
+                let mut texts = source.map();
+                while texts.next(source) {
+                    let (key, text) = (source.int(), source.text().as_str());
                     visit(TextEntry { language, component, key, text });
                 }
             }
         }
-        Ok(reader.finish()?)
+        source.finish()
     }
 }
 

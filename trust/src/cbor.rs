@@ -261,9 +261,13 @@ impl<'b> Reader<'b> {
         value
     }
 
-    /// Goes into a byte string: what follows it.
+    /// Goes into a byte string, whose content is then read to its end: what follows it.
+    ///
+    /// # Faults
+    /// Those of [`Reader::bytes`].
     #[inline(never)]
-    fn enter(&mut self) -> Self {
+    #[must_use]
+    pub fn enter(&mut self) -> Self {
         let content = self.bytes();
         let after = self.clone();
         // The content has just been read: it ends where this reader stands.
@@ -272,8 +276,12 @@ impl<'b> Reader<'b> {
         after
     }
 
+    /// Leaves the byte string that [`Reader::enter`] went into.
+    ///
+    /// # Faults
+    /// [`ErrorKind::TrailingBytes`] when something of it is left.
     #[inline(never)]
-    fn leave(&mut self, after: &Self) {
+    pub fn leave(&mut self, after: &Self) {
         self.expect_end();
         if self.fault.is_none() {
             *self = after.clone();

@@ -3,9 +3,8 @@
 use trust::cbor::Span;
 
 use crate::command::Command;
-use crate::error::{Error, ErrorKind};
 use crate::limits::MAX_COMPONENTS;
-use crate::structure::{Alternatives, commands};
+use crate::structure::Alternatives;
 
 /// The components that a set-component-index has selected, in its order. Never empty in a frame.
 #[derive(Clone, Copy, Debug)]
@@ -107,24 +106,10 @@ impl Call<'_> {
 }
 
 impl<'a> Frame<'a> {
-    /// A place for a frame.
-    pub(super) const VACANT: Self = Self {
-        rest: Span::EMPTY,
-        commands_left: 0,
-        selection: Selection::EMPTY,
-        served: 0,
-        caller: Caller::Section,
-        soft_failure: false,
-        strict_order: true,
-        index_rule: IndexRule::Free,
-        called_for: 0,
-        called_in_strict_order: true,
-    };
-
-    /// Becomes the frame of a sequence of so many commands, the first of which is at `rest`.
-    pub(super) fn enter(&mut self, commands: u32, rest: Span<'a>, call: Call<'a>) {
+    /// The frame of a sequence of so many commands, the first of which is at `rest`.
+    pub(super) fn of(commands: u32, rest: Span<'a>, call: Call<'a>) -> Self {
         let Call { caller, component, soft_failure, strict_order, index_rule } = call;
-        *self = Self {
+        Self {
             rest,
             commands_left: commands,
             selection: Selection::one(component),
@@ -135,17 +120,16 @@ impl<'a> Frame<'a> {
             index_rule,
             called_for: component,
             called_in_strict_order: strict_order,
-        };
+        }
     }
 
     /// The next alternative of the try-each takes the place of the one that failed (section 8.4.10.2).
-    pub(super) fn restart(&mut self, sequence: Span<'a>) -> Result<(), Error> {
-        (self.commands_left, self.rest) = first_command(sequence)?;
+    pub(super) fn restart(&mut self, commands: u32, rest: Span<'a>) {
+        (self.commands_left, self.rest) = (commands, rest);
         self.selection = Selection::one(self.called_for);
         self.served = 0;
         // soft-failure is true: the try-each would have failed otherwise.
         self.strict_order = self.called_in_strict_order;
-        Ok(())
     }
 
     /// The component for which the present command runs.
@@ -153,14 +137,15 @@ impl<'a> Frame<'a> {
         self.selection.indices.get(usize::from(self.served)).copied().unwrap_or(u8::MAX).into()
     }
 
-    /// Notes that `command` is about to run, and gives the rule for sequences inside it.
-    pub(super) fn enter_command(&mut self, command: Command) -> Result<IndexRule, ErrorKind> {
+    /// Notes that `command` is about to run, and gives the rule for sequences inside it; `None` if the rule of this
+    /// sequence forbids the command.
+    pub(super) fn enter_command(&mut self, command: Command) -> Option<IndexRule> {
         match (self.index_rule, command == Command::SetComponentIndex) {
             (IndexRule::First, true) => self.index_rule = IndexRule::Never,
-            (IndexRule::First, false) | (IndexRule::Never, true) => return Err(ErrorKind::StrictOrder),
+            (IndexRule::First, false) | (IndexRule::Never, true) => return None,
             _ => {}
         }
-        Ok(self.index_rule)
+        Some(self.index_rule)
     }
 
     pub(super) fn select(&mut self, selection: Selection) {
@@ -168,29 +153,16 @@ impl<'a> Frame<'a> {
         self.served = 0;
     }
 
-    /// The present command is complete for one component; on with the next component or the next command.
-    pub(super) fn complete(&mut self) -> Result<(), Error> {
+    /// The present command is complete for one component: whether it runs for another one.
+    pub(super) fn serve_next(&mut self) -> bool {
         self.served = self.served.saturating_add(1);
-        if self.served < self.selection.len { Ok(()) } else { self.complete_for_all() }
+        self.served < self.selection.len
     }
 
-    /// On with the next command.
-    pub(super) fn complete_for_all(&mut self) -> Result<(), Error> {
+    /// The present command is complete for all components; the next one is at `rest`.
+    pub(super) fn go_on(&mut self, rest: Span<'a>) {
         self.served = 0;
         self.commands_left = self.commands_left.saturating_sub(1);
-        let mut reader = self.rest.reader();
-        reader.label();
-        reader.skip();
-        self.rest = reader.left();
-        Ok(reader.check()?)
+        self.rest = rest;
     }
-}
-
-/// The number of commands of a sequence, and where the first of them is.
-#[inline(never)]
-pub(super) fn first_command(sequence: Span<'_>) -> Result<(u32, Span<'_>), Error> {
-    let mut reader = sequence.reader();
-    let commands = commands(&mut reader);
-    reader.check()?;
-    Ok((commands, reader.left()))
 }
