@@ -3,30 +3,36 @@
 
 use sha2::block_api::{compress256, compress512};
 
-/// The bytes that do not fill a block yet.
+/// Bytes of the longer block, that of SHA-512.
+const BLOCK_MAX: usize = 128;
+
+/// The bytes that do not fill a block yet. One for both hashes, so that their code is there once.
 #[derive(Clone, Debug)]
-struct Input<const BLOCK: usize> {
-    block: [u8; BLOCK],
+struct Input {
+    block: [u8; BLOCK_MAX],
     /// Bytes of `block` that are there; fewer than all.
     filled: usize,
+    /// Bytes of a block of this hash, a power of two.
+    block_len: usize,
     /// Bytes in all.
     len: u64,
 }
 
-impl<const BLOCK: usize> Input<BLOCK> {
-    const EMPTY: Self = Self { block: [0; BLOCK], filled: 0, len: 0 };
+impl Input {
+    const fn of(block_len: usize) -> Self {
+        Self { block: [0; _], filled: 0, block_len, len: 0 }
+    }
 
     fn push(&mut self, byte: u8) -> bool {
         if let Some(place) = self.block.get_mut(self.filled) {
             *place = byte;
         }
-        // A block is a power of two.
-        self.filled = self.filled.wrapping_add(1) & BLOCK.wrapping_sub(1);
+        self.filled = self.filled.wrapping_add(1) & self.block_len.wrapping_sub(1);
         self.filled == 0
     }
 
     #[inline(never)]
-    fn absorb(&mut self, bytes: &[u8], compress: &mut dyn FnMut(&[u8; BLOCK])) {
+    fn absorb(&mut self, bytes: &[u8], compress: &mut dyn FnMut(&[u8; BLOCK_MAX])) {
         for byte in bytes {
             self.len = self.len.wrapping_add(1);
             if self.push(*byte) {
@@ -38,12 +44,14 @@ impl<const BLOCK: usize> Input<BLOCK> {
     /// Pads with a one, zeros, and the number of bits in the last eight bytes (FIPS 180-4, 5.1; messages are shorter
     /// than 2^61 bytes).
     #[inline(never)]
-    fn end(&mut self, len_len: usize, compress: &mut dyn FnMut(&[u8; BLOCK])) {
+    fn end(&mut self, compress: &mut dyn FnMut(&[u8; BLOCK_MAX])) {
         let bits = self.len.wrapping_shl(3).to_be_bytes();
+        // Bytes of the number.
+        let len_len = self.block_len / 8;
         if self.push(0x80) {
             compress(&self.block);
         }
-        while self.filled != BLOCK.wrapping_sub(len_len) {
+        while self.filled != self.block_len.wrapping_sub(len_len) {
             if self.push(0) {
                 compress(&self.block);
             }
@@ -55,13 +63,18 @@ impl<const BLOCK: usize> Input<BLOCK> {
     }
 }
 
+/// The block of a hash whose block may be shorter, as the compression takes it.
+fn first<const BLOCK: usize>(block: &[u8; BLOCK_MAX]) -> &[[u8; BLOCK]] {
+    block.as_chunks().0.get(..1).unwrap_or_default()
+}
+
 macro_rules! hash {
     ($(#[$doc:meta])* $name:ident, $word:ty, $block:literal, $len:literal, $compress:ident, $initial:expr) => {
         $(#[$doc])*
         #[derive(Clone, Debug)]
         pub struct $name {
             state: [$word; 8],
-            input: Input<$block>,
+            input: Input,
         }
 
         impl Default for $name {
@@ -72,9 +85,12 @@ macro_rules! hash {
 
         impl $name {
             /// The hash of nothing yet.
+            // A call: in each of its callers it is as many instructions as the state has words.
+            #[inline(never)]
             #[must_use]
             pub const fn new() -> Self {
-                Self { state: $initial, input: Input::EMPTY }
+                const INITIAL: [$word; 8] = $initial;
+                Self { state: INITIAL, input: Input::of($block) }
             }
 
             /// The hash of these bytes.
@@ -88,17 +104,24 @@ macro_rules! hash {
             /// Takes more of the message.
             pub fn update(&mut self, bytes: &[u8]) {
                 let state = &mut self.state;
-                self.input.absorb(bytes, &mut |block| $compress(state, core::slice::from_ref(block)));
+                self.input.absorb(bytes, &mut |block| $compress(state, first(block)));
             }
 
             /// The hash of what was taken.
+            #[inline(always)]
             #[must_use]
             pub fn finish(mut self) -> [u8; $len] {
+                self.end()
+            }
+
+            /// In place: a state is large.
+            #[inline(never)]
+            fn end(&mut self) -> [u8; $len] {
                 let state = &mut self.state;
-                self.input.end($block / 8, &mut |block| $compress(state, core::slice::from_ref(block)));
+                self.input.end(&mut |block| $compress(state, first(block)));
                 let mut bytes = [0; $len];
-                for (to, from) in bytes.iter_mut().zip(self.state.iter().flat_map(|word| word.to_be_bytes())) {
-                    *to = from;
+                for (to, word) in bytes.as_chunks_mut().0.iter_mut().zip(&self.state) {
+                    *to = word.to_be_bytes();
                 }
                 bytes
             }
