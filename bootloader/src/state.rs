@@ -373,6 +373,7 @@ impl BootState {
     }
 
     /// The marks so far count no more.
+    #[inline(never)]
     pub(crate) fn begin_marks(&mut self) {
         self.marks = self.marks.wrapping_add(1) & MARKS_MAX;
         self.is_unmarked = false;
@@ -388,12 +389,14 @@ impl BootState {
     }
 
     /// The next set of stored objects counts.
+    #[inline(never)]
     fn begin_set(&mut self) {
         self.set = self.next_set();
         self.failed_mends = 0;
     }
 
     /// Ends the procedure and forgets the image in slot B.
+    #[inline(never)]
     fn settle(&mut self, reason: Option<u16>) {
         self.status = Status::Idle;
         self.spare = None;
