@@ -117,8 +117,12 @@ impl PublicKey {
     fn commitment<'a>(&self, message: &[&[u8]], signature: &'a [u8; 64]) -> Option<Commitment<'a>> {
         let (r, s) = signature.split_first_chunk::<32>()?;
         let s = Scalar::from_canonical_bytes(s.first_chunk()?)?;
-        // The reader of the key refused small order already.
-        let key = decompress(&self.x)?;
+        // The reader of the key refused small order already: the other sign of x makes it the negative of the point.
+        let mut negative = self.x;
+        if let Some(high) = negative.last_mut() {
+            *high ^= 0x80;
+        }
+        let key = decompress(&negative)?;
         if !is_usable_point(r) {
             return None;
         }
@@ -147,25 +151,33 @@ fn challenge(r: &[u8; 32], key: &[u8; 32], message: &[&[u8]]) -> Scalar {
     Scalar::from_wide_bytes(&hash.finish())
 }
 
-/// A window of a scalar: three bits, because eight times a point is the one multiple that the library doubles to.
-const WINDOW_BITS: usize = 3;
-/// Numbers that a window holds.
-const MULTIPLES: usize = 1 << WINDOW_BITS;
+/// Bits of a window of a scalar: three, because eight times a point is the one multiple that the library doubles to.
+const WINDOW_BITS: u32 = 3;
+/// Numbers that a window holds, but for 0.
+const MULTIPLES: usize = (1 << WINDOW_BITS) - 1;
 
-/// `[S]B - [k]A`, encoded: the R that a signature must have. Its time depends on the numbers, and all of them are public
-/// (docs/decisions/0023).
+/// A point times 1 to 7.
+type Multiples = [EdwardsPoint; MULTIPLES];
+
+/// `[S]B + [k]A`, encoded: the R that a signature must have, if `key` is -A. Its time depends on the numbers, and all of
+/// them are public (docs/decisions/0023).
 #[inline(never)]
 #[allow(clippy::arithmetic_side_effects, reason = "of points, which form a group")]
 fn commitment(s: &Scalar, k: &Scalar, key: &EdwardsPoint) -> [u8; 32] {
-    let mut of_base = [EdwardsPoint::default(); MULTIPLES];
-    fill(&mut of_base, &ED25519_BASEPOINT_POINT);
-    let mut of_key = [EdwardsPoint::default(); MULTIPLES];
-    fill(&mut of_key, &-key);
-    let mut sum = EdwardsPoint::default();
-    for window in (0..SCALAR_BITS.div_ceil(WINDOW_BITS)).rev() {
+    let mut sum = identity();
+    // One array, for the stack: an array of arrays is made beside itself.
+    let mut tables = [sum; 2 * MULTIPLES];
+    let factors = [(s, &ED25519_BASEPOINT_POINT), (k, key)];
+    for (multiples, (_, point)) in tables.as_chunks_mut().0.iter_mut().zip(&factors) {
+        fill(multiples, point);
+    }
+    let mut bit = SCALAR_BITS;
+    while let Some(lower) = bit.checked_sub(WINDOW_BITS) {
+        bit = lower;
         sum = sum.mul_by_cofactor();
-        for (scalar, multiples) in [(s, &of_base), (k, &of_key)] {
-            if let Some(multiple) = multiples.get(scalar.window(window.saturating_mul(WINDOW_BITS))) {
+        for (multiples, (scalar, _)) in tables.as_chunks::<MULTIPLES>().0.iter().zip(&factors) {
+            // Nothing is added for 0.
+            if let Some(multiple) = multiples.get(scalar.window(bit).wrapping_sub(1)) {
                 sum += multiple;
             }
         }
@@ -173,14 +185,19 @@ fn commitment(s: &Scalar, k: &Scalar, key: &EdwardsPoint) -> [u8; 32] {
     sum.compress().to_bytes()
 }
 
-/// A point times 0 to 7, in place: tables are large.
+#[inline(never)]
+fn identity() -> EdwardsPoint {
+    EdwardsPoint::default()
+}
+
+/// In place: tables are large.
 #[inline(never)]
 #[allow(clippy::arithmetic_side_effects, reason = "of points, which form a group")]
-fn fill(multiples: &mut [EdwardsPoint; MULTIPLES], point: &EdwardsPoint) {
-    let mut sum = EdwardsPoint::default();
+fn fill(multiples: &mut Multiples, point: &EdwardsPoint) {
+    let mut sum = identity();
     for multiple in multiples {
-        *multiple = sum;
         sum += point;
+        *multiple = sum;
     }
 }
 

@@ -2,8 +2,8 @@
 //! All of them are public. The library's own are made for secrets and cost 4 KB of a loader's flash
 //! (docs/decisions/0023).
 
-/// Bits of a number below L = 2^252 + 27742317777372353535851937790883648493.
-pub(super) const SCALAR_BITS: usize = 253;
+/// Bits of a number below L = 2^252 + 27742317777372353535851937790883648493, in whole windows.
+pub(super) const SCALAR_BITS: u32 = 255;
 
 /// L, least significant limb first.
 const ORDER: [u32; 8] = [0x5cf5_d3ed, 0x5812_631a, 0xa2f7_9cd6, 0x14de_f9de, 0, 0, 0, 0x1000_0000];
@@ -40,11 +40,11 @@ impl Scalar {
     }
 
     /// Three bits, of which `bit` is the lowest.
-    pub(super) fn window(&self, bit: usize) -> usize {
-        let limb = |at: usize| u64::from(self.0.get(at).copied().unwrap_or(0));
-        let limbs = limb(bit / 32) | limb((bit / 32).saturating_add(1)) << 32;
-        let [low, ..] = (limbs >> (bit % 32)).to_le_bytes();
-        usize::from(low & 7)
+    pub(super) fn window(&self, bit: u32) -> usize {
+        (bit..bit.saturating_add(3)).rev().fold(0, |window, bit| {
+            let limb = usize::try_from(bit / 32).ok().and_then(|limb| self.0.get(limb)).copied().unwrap_or(0);
+            (window << 1) | usize::from((limb >> (bit % 32)) & 1 == 1)
+        })
     }
 }
 
