@@ -242,7 +242,7 @@ impl<'a> Processor<'a> {
     }
 
     /// Why the run failed. All functions below return `None` then: an error in each of their results costs a device half
-    /// of their code (docs/decisions/0045).
+    /// of their code (docs/decisions/0049).
     fn failure(&self) -> Error {
         match self.stage {
             Stage::Failed(error) => error,
