@@ -1,6 +1,7 @@
 //! Chips on a bench: the very ELF of a board's loader in an emulated Cortex-M4, with register models of the chip that are
 //! written from its reference manual, and a tester on its CAN bus. The emulator is a script over unicorn
-//! (`src/emulation`), in a process of its own; its time is a count of instructions, so every run is the same.
+//! (`src/emulation`), in a process of its own; its time is a count of accesses to devices, so every run is the
+//! same.
 #![forbid(unsafe_code)]
 
 mod bench;

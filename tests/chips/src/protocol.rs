@@ -66,8 +66,6 @@ pub struct Ran {
     pub wake_us: Option<u64>,
     /// Writes to flash and to the registers of its controller since the chip was new.
     pub operations: u64,
-    /// Instructions since power came, to a thousand.
-    pub instructions: u64,
     /// Whether the power has gone, as [`Chip::cut_at`](crate::Chip::cut_at) wanted.
     #[serde(default)]
     pub cut: bool,

@@ -22,6 +22,8 @@ pub mod python;
 
 /// The emulator.
 pub const QEMU: &str = "qemu-system-arm";
+/// The target of the chips that have models: Cortex-M4F.
+const CHIPS: &str = "thumbv7em-none-eabihf";
 /// QEMU answers within this, on a busy machine too.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The pattern with which cortex-m-rt paints the stack.
@@ -130,10 +132,27 @@ impl Programs {
             .arg(&self.target_dir)
             .current_dir(root())
             .env_remove("APP_BALLAST")
+            .env_remove("APP_CONFIRM")
             .envs(variables.iter().map(|(name, value)| (name, value)));
         let status = cargo.status().context("cannot run cargo")?;
         ensure!(status.success(), "cargo {arguments:?} failed: {status}");
         Ok(())
+    }
+
+    /// The loader of a board for a chip, an ELF. Its anchor comes with the provisioning block.
+    pub fn chip_loader(&self, board: &str) -> Result<PathBuf> {
+        self.build_for(board, CHIPS, "provisioned-anchor", &format!("{board}.elf"), &[])
+    }
+
+    /// An application for a chip, an ELF: that of the package `{board}-app`, which reports this version.
+    pub fn chip_application(&self, board: &str, version: &str, confirms: bool) -> Result<PathBuf> {
+        let mut variables = vec![("APP_VERSION", version.to_owned())];
+        let mut name = format!("{board}-app-{version}");
+        if !confirms {
+            variables.push(("APP_CONFIRM", "never".to_owned()));
+            name.push_str("-never");
+        }
+        self.build_for(&format!("{board}-app"), CHIPS, "", &format!("{name}.elf"), &variables)
     }
 
     fn build(
@@ -143,12 +162,28 @@ impl Programs {
         features: &str,
         variables: &[(&str, String)],
     ) -> Result<PathBuf> {
-        let _lock = self.lock()?;
         let Machine { name: machine, target, .. } = self.machine;
-        let features = format!("{machine},{features}");
-        let selection = ["--package", package, "--features", &features, "--target", target];
+        self.build_for(
+            package,
+            target,
+            &format!("{machine},{features}"),
+            &format!("{machine}-{name}"),
+            variables,
+        )
+    }
+
+    fn build_for(
+        &self,
+        package: &str,
+        target: &str,
+        features: &str,
+        name: &str,
+        variables: &[(&str, String)],
+    ) -> Result<PathBuf> {
+        let _lock = self.lock()?;
+        let selection = ["--package", package, "--features", features, "--target", target];
         self.cargo(&[&["build", "--quiet", "--profile", "device"], &selection[..]].concat(), variables)?;
-        let program = self.target_dir.join("boards").join(format!("{machine}-{name}"));
+        let program = self.target_dir.join("boards").join(name);
         let built = self.target_dir.join(target).join("device").join(package);
         // Readers of the program take no lock: the rename makes it appear as a whole.
         let unfinished = program.with_extension("unfinished");

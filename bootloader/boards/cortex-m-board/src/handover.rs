@@ -5,8 +5,17 @@ use core::ptr::with_exposed_provenance;
 use bootloader::Entry;
 use cortex_m::peripheral::{Peripherals, SCB};
 
+/// Loads the stack pointer and branches to the reset vector.
+pub type Branch = unsafe fn(stack_pointer: *const u32, reset_vector: *const u32) -> !;
+
 /// Never returns: runs the application.
 pub fn jump(peripherals: &mut Peripherals, entry: Entry) -> ! {
+    jump_by(peripherals, entry, cortex_m::asm::bootstrap)
+}
+
+/// The same for a part that leaves its loader in a way of its own.
+#[inline(always)]
+pub fn jump_by(peripherals: &mut Peripherals, entry: Entry, branch: Branch) -> ! {
     cortex_m::interrupt::disable();
     peripherals.SYST.disable_counter();
     peripherals.SYST.disable_interrupt();
@@ -31,6 +40,6 @@ pub fn jump(peripherals: &mut Peripherals, entry: Entry) -> ! {
         cortex_m::asm::isb();
         // Nothing is enabled or pending any more: what remains is the core's state after a reset.
         cortex_m::interrupt::enable();
-        cortex_m::asm::bootstrap(stack_pointer, reset_vector)
+        branch(stack_pointer, reset_vector)
     }
 }

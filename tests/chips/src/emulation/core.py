@@ -1,8 +1,9 @@
 """A microcontroller around an emulated Cortex-M4 (unicorn): memories, registers of devices, exceptions, time, a CAN bus.
 
 A chip is a `Chip` with its memory map and its devices; `serve` runs it for a test, which speaks JSON, one object a
-line, on stdin and stdout. Time is a count: an instruction takes 1/RATE of a microsecond, an access to a register ACCESS
-nanoseconds. Nothing depends on the clock of this machine, so that every run of a test is the same.
+line, on stdin and stdout. Time is a count: each access to a register of a device takes ACCESS_NS, an operation of the
+flash its typical time, and computing between two accesses none. Nothing depends on the clock of this machine, so that
+every run of a test is the same; but a program that computes for HANG seconds of it without an access hangs.
 
 What a program does that the hardware does not promise to take (an address without a device, a register that a model
 does not have, a word of flash that is programmed twice) ends the run with an error: `ModelError`.
@@ -25,16 +26,18 @@ from unicorn import (
     UC_MODE_THUMB,
     UC_PROT_ALL,
     UC_PROT_EXEC,
+    UC_PROT_NONE,
     UC_PROT_READ,
+    UC_QUERY_TIMEOUT,
     Uc,
     UcError,
 )
 from unicorn import arm_const as arm
 
-# Instructions that run before time, devices and interrupts are looked at again; and how long they take.
-SLICE, SLICE_NS = 1000, 10_000
-# Nanoseconds of an access to a register of a device.
-ACCESS_NS = 40
+# Nanoseconds of an access to a register of a device, with the instructions around it.
+ACCESS_NS = 500
+# Seconds after which a program that accesses no device hangs; the longest computation takes one on an idle machine.
+HANG = 120
 # The system control space of an Armv7-M core.
 SYSTEM, SYSTEM_LEN = 0xE000_E000, 0x1000
 RESET_KEY = 0x05FA
@@ -253,7 +256,7 @@ class Chip:
         self.is_asleep = False
         self.nmi = False
         self.error = None
-        self.instructions = 0
+        self.event_ns = 0
         self.fault = None
         self.uc = None
 
@@ -298,7 +301,7 @@ class Chip:
 
         def read(uc, offset, size, _):
             try:
-                self.ns += ACCESS_NS
+                self.access()
                 address = first + offset
                 device = find(address)
                 value = device.read(address - device.BASE & ~3)
@@ -310,14 +313,21 @@ class Chip:
 
         def write(uc, offset, size, value, _):
             try:
-                self.ns += ACCESS_NS
+                self.access()
                 address = first + offset
                 device = find(address)
                 self.write_device(device, address - device.BASE, size, value)
+                self.event_ns = 0
             except (ModelError, PowerCut) as error:
                 self.stop(error)
 
         uc.mmio_map(first, length, read, None, write, None)
+
+    def access(self):
+        """The program turns to a device: time has gone by."""
+        self.ns += ACCESS_NS
+        if self.ns >= self.event_ns:
+            self.tick()
 
     def write_device(self, device, offset, size, value):
         """Registers take whole words; a chip says which take less."""
@@ -335,6 +345,15 @@ class Chip:
         at = address - self.FLASH[0]
         self.flash[at : at + len(data)] = data
         self.uc.mem_write(address, bytes(data))
+
+    def erase(self, address, length):
+        """Sectors of flash are as new."""
+        self.poke(address, bytes([self.ERASED]) * length)
+        first, last = self.word(address), self.word(address + length)
+        for word in range(first, last):
+            if self.marks[word] == 2:
+                self.forget(word)
+        self.marks[first:last] = bytes(last - first)
 
     def word(self, address):
         return (address - self.FLASH[0]) // self.WORD
@@ -476,11 +495,11 @@ class Chip:
     # Time.
 
     def slice(self):
-        """Runs some instructions."""
+        """Runs the program until it sleeps, is reset, or something happens in its core."""
         uc = self.uc
         self.interrupt = None
         try:
-            uc.emu_start(uc.reg_read(arm.UC_ARM_REG_PC) | 1, 0xFFFF_FFFE, count=SLICE)
+            uc.emu_start(uc.reg_read(arm.UC_ARM_REG_PC) | 1, 0xFFFF_FFFE, timeout=HANG * 1_000_000)
         except UcError as error:
             if self.error is None and self.reset_cause is None:
                 self.fault = f"{error} at {uc.reg_read(arm.UC_ARM_REG_PC):#x}"
@@ -503,8 +522,8 @@ class Chip:
         if self.interrupt is not None:
             self.exception(HARD_FAULT)
             return
-        self.ns += SLICE_NS
-        self.instructions += SLICE
+        if uc.query(UC_QUERY_TIMEOUT):
+            raise Lockup("the program computes and computes")
         at = uc.reg_read(arm.UC_ARM_REG_PC)
         if struct.unpack("<H", uc.mem_read(at - 2, 2))[0] == WFI:
             self.is_asleep = True
@@ -513,9 +532,11 @@ class Chip:
         self.bus.tick()
         for device in self.devices:
             device.tick()
+        at = self.next_ns()
+        self.event_ns = float("inf") if at is None else at
 
     def run(self, until_ns):
-        """Until the chip has sent something, or it is so late."""
+        """Until the chip sleeps after it has sent something, or it is so late. The core stops for nothing in between."""
         while self.ns < until_ns and not self.sent:
             if self.reset_cause is not None:
                 self.reset(self.reset_cause)
@@ -629,7 +650,6 @@ def serve(chip_type):
                 wake_us=chip.wake_us(),
                 fault=chip.fault,
                 operations=chip.operations,
-                instructions=chip.instructions,
             )
         print(json.dumps(answer), flush=True)
         chip.sent.clear()

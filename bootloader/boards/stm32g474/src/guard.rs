@@ -1,0 +1,26 @@
+//! The memory protection of this part: a stack that overflows, code in data memory and stray writes to code fault
+//! instead of going on.
+
+use cortex_m::peripheral::MPU;
+use cortex_m_board::protection::{self, EXECUTE_NEVER, NO_ACCESS, READ_ONLY, READ_WRITE, Rule};
+
+use crate::machine::Program;
+use crate::memory_map::{BANK_LEN, LOADER_LEN, LOADER_START, RAM_START};
+
+/// Below RAM, where a stack at the bottom of RAM overflows to: system memory of bank 2. The unique id lies below it.
+const BELOW_STACK: Rule =
+    Rule { start: RAM_START - 0x8000, len: 0x8000, permission: NO_ACCESS | EXECUTE_NEVER };
+const RAM: Rule = Rule { start: RAM_START, len: 128 * 1024, permission: READ_WRITE | EXECUTE_NEVER };
+const FLASH: Rule = Rule { start: LOADER_START, len: 2 * BANK_LEN, permission: READ_WRITE | EXECUTE_NEVER };
+const LOADER_CODE: Rule = Rule { start: LOADER_START, len: LOADER_LEN, permission: READ_ONLY };
+const NO_LOADER: Rule = Rule { start: LOADER_START, len: LOADER_LEN, permission: NO_ACCESS | EXECUTE_NEVER };
+
+/// While the loader runs, nothing else in flash can; an application has nothing to do in the loader.
+pub(crate) fn protect(mpu: &mut MPU, program: Program) {
+    let rules: &[Rule] = match program {
+        Program::Loader => &[BELOW_STACK, RAM, FLASH, LOADER_CODE],
+        Program::Application => &[BELOW_STACK, RAM, NO_LOADER],
+    };
+    // SAFETY: they leave each program its code, its RAM and its flash; devices are accessible by the default map.
+    unsafe { protection::apply(mpu, rules) };
+}

@@ -1,0 +1,58 @@
+//! STM32G474xE as a board: Cortex-M4F at 144 MHz, FDCAN1 at 500 kbit/s and 2 Mbit/s on PA11 and PA12, 512 KiB of flash
+//! in two banks, a crystal of 24 MHz. Sections are those of RM0440, revision 8. docs/boards.md says what ran where.
+//!
+//! The registers are constants over one volatile wrapper and no peripheral access crate: the loader uses forty of them,
+//! and the crates for this part compile ten thousand.
+#![no_std]
+#![warn(missing_docs, clippy::missing_errors_doc, clippy::must_use_candidate)]
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+)]
+
+use bootloader::layout::{Layout, Region, Regions};
+pub use stm32g474_layout as memory_map;
+
+#[cfg(all(target_os = "none", feature = "loader"))]
+mod board;
+#[cfg(target_os = "none")]
+mod ecc;
+#[cfg(target_os = "none")]
+mod fdcan;
+#[cfg(target_os = "none")]
+pub mod flash;
+#[cfg(target_os = "none")]
+mod guard;
+#[cfg(target_os = "none")]
+pub mod machine;
+#[cfg(target_os = "none")]
+mod power;
+#[cfg(target_os = "none")]
+mod rcc;
+#[cfg(target_os = "none")]
+mod registers;
+
+const fn region((start, len): (u32, u32)) -> Region {
+    Region { start, len }
+}
+
+/// The layout as the loader library takes it.
+pub const LAYOUT: Layout = match Layout::new(Regions {
+    base: memory_map::FLASH_START,
+    page: memory_map::PAGE_LEN,
+    stored: region(memory_map::STORED),
+    journal: region(memory_map::JOURNAL),
+    progress: region(memory_map::PROGRESS),
+    slot_a: region(memory_map::SLOT_A),
+    slot_b: region(memory_map::SLOT_B),
+    ram: Region { start: memory_map::RAM_START, len: memory_map::APP_RAM_LEN },
+}) {
+    Ok(layout) => layout,
+    Err(error) => panic!("{}", error.words()),
+};
+
+const _: () = assert!(LAYOUT.image_address() == memory_map::IMAGE_START);
+const _: () = assert!(LAYOUT.image_capacity() == memory_map::IMAGE_LEN_MAX);
+const _: () = assert!(LAYOUT.flash_len() == memory_map::FLASH_LEN);
+const _: () = assert!(LAYOUT.journal_parts() == 3);
+const _: () = assert!(memory_map::LOADER_LEN + memory_map::FLASH_LEN <= 2 * memory_map::BANK_LEN);

@@ -1,0 +1,136 @@
+//! The running board.
+
+use bootloader::device::Drivers;
+use bootloader::flash::Supplied;
+#[cfg(feature = "loader")]
+use bootloader::mailbox::MAILBOX_LEN;
+use bootloader::mailbox::{ALIVE, ALIVE_OFFSET, REQUEST_LEN, Request};
+use cortex_m::peripheral::{Peripherals, SCB};
+use cortex_m_board::retained::Retained;
+use stm32_support::clock::Clock;
+use stm32_support::watchdog;
+use update_protocol::can::Frame;
+
+use crate::fdcan::{self, Can};
+use crate::memory_map::MAILBOX_START;
+use crate::{flash, guard, power, rcc};
+
+// SAFETY: RAM that no linker script gives to anything else, a multiple of 4, with room for the mailbox.
+#[cfg(feature = "loader")]
+pub(crate) const MAILBOX: Retained<MAILBOX_LEN> = unsafe { Retained::at(MAILBOX_START as usize) };
+// SAFETY: its first part.
+const REQUEST: Retained<REQUEST_LEN> = unsafe { Retained::at(MAILBOX_START as usize) };
+// SAFETY: a part of it.
+const LIFE: Retained<4> = unsafe { Retained::at(MAILBOX_START as usize + ALIVE_OFFSET) };
+
+/// The flash, which erases only while the supply is sufficient.
+pub type Flash = Supplied<flash::Flash, fn() -> bool>;
+
+/// The running program, which decides the memory that it may access.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Program {
+    /// Runs at reset.
+    Loader,
+    /// Runs in slot A.
+    Application,
+}
+
+/// The running board.
+pub struct Machine {
+    can: Can,
+    clock: Clock,
+    #[cfg(feature = "loader")]
+    pub(crate) peripherals: Peripherals,
+}
+
+impl Machine {
+    /// Brings up watchdog, protection, clocks, supply detector, timer and CAN controller.
+    ///
+    /// # Safety
+    /// To be called once, as the first thing of a program that is `program`.
+    #[must_use]
+    pub unsafe fn start(program: Program) -> Self {
+        watchdog::start();
+        // SAFETY: the caller calls this once, so these are the only ones.
+        let mut peripherals = unsafe { Peripherals::steal() };
+        guard::protect(&mut peripherals.MPU, program);
+        rcc::start();
+        power::start();
+        Self {
+            clock: Clock::start(rcc::TIMER_MHZ, fdcan::LINE),
+            can: Can::start(),
+            #[cfg(feature = "loader")]
+            peripherals,
+        }
+    }
+
+    /// The flash, unless the option bytes contradict the layout.
+    ///
+    /// # Safety
+    /// To be called once.
+    #[must_use]
+    pub unsafe fn take_flash(&mut self) -> Option<Flash> {
+        // SAFETY: the caller calls this once.
+        let flash = unsafe { flash::Flash::take() }?;
+        Some(Supplied::new(flash, power::is_sufficient))
+    }
+
+    /// The CAN controller.
+    #[must_use]
+    pub const fn can(&self) -> &Can {
+        &self.can
+    }
+
+    /// An application's sign of life.
+    pub fn say_alive(&mut self) {
+        LIFE.put(&ALIVE);
+    }
+
+    /// Leaves a request of an application for the loader.
+    pub fn ask(&mut self, request: Request) {
+        REQUEST.put(&request.encode());
+    }
+
+    /// Ends the program.
+    pub fn reset_now(&mut self) -> ! {
+        SCB::sys_reset()
+    }
+
+    /// There is nothing left to do; the watchdog resets in the end.
+    pub fn halt_now(&mut self) -> ! {
+        loop {
+            cortex_m::asm::wfi();
+        }
+    }
+}
+
+impl Drivers for Machine {
+    fn feed_watchdog(&mut self) {
+        watchdog::feed();
+    }
+
+    fn expect_wake_up(&mut self) {
+        self.can.acknowledge();
+        self.clock.expect_wake_up();
+    }
+
+    fn receive(&mut self) -> Option<Frame> {
+        self.can.receive()
+    }
+
+    fn is_idle(&mut self) -> bool {
+        self.can.is_idle()
+    }
+
+    fn transmit(&mut self, frame: &Frame) {
+        self.can.transmit(frame);
+    }
+
+    fn now_us(&mut self) -> u64 {
+        self.clock.now_us()
+    }
+
+    fn sleep_until(&mut self, deadline_us: Option<u64>) {
+        self.clock.sleep_until(deadline_us);
+    }
+}
