@@ -36,15 +36,12 @@ fn a_device_is_provisioned_and_updated() -> Result<()> {
     let factory = Factory::new(7);
     let mut bench = bench(&programs, false)?;
     bench.provision(&factory)?;
-    println!("provisioned: {:?}", bench.last());
     let first = release(&programs, &factory, 1, true)?;
     bench.install(&first.envelope, &first.image)?;
     bench.expect_confirmed("1.0.0", 1)?;
     ensure!(bench.last().runs == Program::Application, "{:?}", bench.last());
-    println!("1.0.0: {:?}", bench.last());
     let second = release(&programs, &factory, 2, true)?;
     bench.install(&second.envelope, &second.image)?;
     bench.expect_confirmed("2.0.0", 2)?;
-    println!("2.0.0: {:?}", bench.last());
     Ok(())
 }

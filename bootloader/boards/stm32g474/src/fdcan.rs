@@ -26,6 +26,7 @@ registers! {
     TXBRP = 0xC8;
     TXBAR = 0xCC;
     TXBTIE = 0xDC;
+    CKDIV = 0x100;
 }
 
 /// FDCAN1_IT0.
@@ -94,12 +95,13 @@ fn poke(address: usize, value: u32) {
 pub struct Can(());
 
 impl Can {
-    /// On the bus.
-    pub(crate) fn start() -> Self {
+    /// On the bus. `is_halved`: the kernel clock has 48 MHz in place of 24.
+    pub(crate) fn start(is_halved: bool) -> Self {
         CCCR.write(INIT);
         while CCCR.read() & INIT == 0 {}
         CCCR.write(INIT | CONFIGURATION);
         CCCR.write(INIT | CONFIGURATION | FD | BIT_RATE_SWITCH);
+        CKDIV.write(is_halved.into());
         NBTP.write(NOMINAL);
         DBTP.write(DATA);
         TDCR.write(DELAY_COMPENSATION);

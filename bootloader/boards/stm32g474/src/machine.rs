@@ -54,11 +54,11 @@ impl Machine {
         // SAFETY: the caller calls this once, so these are the only ones.
         let mut peripherals = unsafe { Peripherals::steal() };
         guard::protect(&mut peripherals.MPU, program);
-        rcc::start();
+        let has_crystal = rcc::start();
         power::start();
         Self {
             clock: Clock::start(rcc::TIMER_MHZ, fdcan::LINE),
-            can: Can::start(),
+            can: Can::start(!has_crystal),
             #[cfg(feature = "loader")]
             peripherals,
         }

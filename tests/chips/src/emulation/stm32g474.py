@@ -42,7 +42,8 @@ class Rcc(Device):
         value = self.values[offset]
         if offset == self.CR:
             # Each is ready as soon as it is on.
-            return value | (value & (self.HSI_ON | self.HSE_ON | self.PLL_ON)) << 1 | (value & self.HSI_ON) << 2 & bit(10)
+            ready = self.PLL_ON | (self.HSE_ON if self.chip.has_crystal else 0)
+            return value | (value & ready) << 1 | (value & self.HSI_ON) << 2
         if offset == self.CFGR:
             return value & ~0b1100 | (value & 3) << 2
         return value
@@ -63,6 +64,8 @@ class Rcc(Device):
             raise ModelError("PLLCFGR is written while the PLL runs")
         if offset == self.CR and value & self.PLL_ON and self.values[self.PLLCFGR] & 3 == 3 and not value & self.HSE_ON:
             raise ModelError("the PLL has no source")
+        if offset == self.CR and value & self.PLL_ON and self.values[self.PLLCFGR] & 3 == 3 and not self.chip.has_crystal:
+            raise ModelError("the PLL's source does not run")
         if offset == self.CR and self.values[self.CFGR] & 3 == 3 and not value & self.PLL_ON:
             raise ModelError("the PLL stops while the core runs from it")
         if offset == self.CR:
@@ -389,10 +392,10 @@ class Fdcan(Device):
     LINE = 21
     DBTP, CCCR, NBTP, TDCR, IR, IE, ILS, ILE = 0x0C, 0x18, 0x1C, 0x48, 0x50, 0x54, 0x58, 0x5C
     RXGFC, XIDAM, RXF0S, RXF0A, TXFQS, TXBRP, TXBAR, TXBTO, TXBTIE = 0x80, 0x84, 0x90, 0x94, 0xC4, 0xC8, 0xCC, 0xD4, 0xDC
-    PSR = 0x44
+    PSR, CKDIV = 0x44, 0x100
     INIT, CCE, FDOE, BRSE = bit(0), bit(1), bit(8), bit(9)
-    PROTECTED = (DBTP, NBTP, TDCR, RXGFC, XIDAM)
-    KEPT = (DBTP, NBTP, TDCR, RXGFC, XIDAM, IE, ILS, ILE, TXBTIE)
+    PROTECTED = (DBTP, NBTP, TDCR, RXGFC, XIDAM, CKDIV)
+    KEPT = (DBTP, NBTP, TDCR, RXGFC, XIDAM, CKDIV, IE, ILS, ILE, TXBTIE)
     RF0N, RF0F, RF0L, TC, BO = bit(0), bit(1), bit(2), bit(7), bit(19)
     LENGTHS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 20, 24, 32, 48, 64]
     FILTERS, FIFO, BUFFERS, ELEMENT = 0x70, 0xB0, 0x278, 72
@@ -478,11 +481,25 @@ class Fdcan(Device):
     def rates(self):
         """Bit rates of arbitration and data, and whether the clock permits them."""
         select = self.chip.rcc.values[Rcc.CCIPR] >> 24 & 3
-        if select != 0 or not self.chip.rcc.values[Rcc.CR] & Rcc.HSE_ON:
-            raise ModelError("FDCAN has no kernel clock")
+        if select == 0:
+            if not (self.chip.rcc.values[Rcc.CR] & Rcc.HSE_ON and self.chip.has_crystal):
+                raise ModelError("FDCAN has no kernel clock")
+            hz = CRYSTAL_HZ
+        elif select == 1:
+            value = self.chip.rcc.values[Rcc.PLLCFGR]
+            if not value & bit(20):
+                raise ModelError("FDCAN has no kernel clock")
+            # Output R against output Q.
+            hz = self.chip.rcc.core_hz() * ((value >> 25 & 3) + 1) / ((value >> 21 & 3) + 1)
+        else:
+            raise ModelError("no model of this kernel clock")
+        divider = self.values[self.CKDIV] & 15
+        hz /= 2 * divider if divider else 1
+        if hz > self.chip.rcc.bus_hz():
+            raise ModelError("the kernel clock is faster than the bus clock")
         nominal, data = self.values[self.NBTP], self.values[self.DBTP]
-        n = CRYSTAL_HZ / ((nominal >> 16 & 511) + 1) / (3 + (nominal >> 8 & 255) + (nominal & 127))
-        d = CRYSTAL_HZ / ((data >> 16 & 31) + 1) / (3 + (data >> 8 & 31) + (data >> 4 & 15))
+        n = hz / ((nominal >> 16 & 511) + 1) / (3 + (nominal >> 8 & 255) + (nominal & 127))
+        d = hz / ((data >> 16 & 31) + 1) / (3 + (data >> 8 & 31) + (data >> 4 & 15))
         return n, d
 
     def on_bus(self):
@@ -634,6 +651,7 @@ class Stm32g474(core.Chip):
     def __init__(self, elf, seed):
         super().__init__(elf, seed)
         self.supply_is_low = False
+        self.has_crystal = True
         self.lost_frames = 0
         self.rcc = Rcc(self)
         self.controller = Flash(self)

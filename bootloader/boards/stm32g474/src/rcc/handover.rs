@@ -3,8 +3,9 @@
 use bootloader::mailbox::ResetCause;
 
 use super::{
-    ACR, AHB2ENR, APB1ENR1, CFGR, CR, FDCAN, FLASH_ACR, GPIOA, GPIOA_AFRH, GPIOA_MODER, HALF_MASK, HALVED,
-    HSE_ON, PINS_FUNCTION_MASK, PINS_MODE, PLL_ON, PLL_READY, PLLCFGR, PWR, SWITCH_STATUS, TIM2,
+    ACR, AHB2ENR, APB1ENR1, CCIPR, CFGR, CR, FDCAN, FDCAN_FROM_PLL, FLASH_ACR, GPIOA, GPIOA_AFRH,
+    GPIOA_MODER, HALF_MASK, HALVED, HSE_ON, PINS_FUNCTION_MASK, PINS_MODE, PLL_ON, PLL_READY, PLLCFGR, PWR,
+    SWITCH_STATUS, TIM2,
 };
 use crate::registers::registers;
 
@@ -59,6 +60,7 @@ pub(crate) fn stop() {
     while CR.read() & PLL_READY != 0 {}
     CR.clear(HSE_ON);
     PLLCFGR.write(PLLCFGR_RESET);
+    CCIPR.clear(FDCAN_FROM_PLL);
     APB1ENR1.clear(TIM2 | FDCAN | PWR);
     AHB2ENR.clear(GPIOA);
     // What the cache holds of slot A may be older than its image.
