@@ -8,6 +8,8 @@ use update_protocol::uds::server::{Event, Handler, Server};
 
 /// Longest time that a reset waits for the last frame to leave the controller.
 const LAST_FRAME_US: u64 = 100_000;
+/// A time that does not come.
+const NEVER: u64 = u64::MAX;
 
 /// A program on the bus.
 pub trait Program: Handler {
@@ -120,7 +122,9 @@ pub fn serve<B: Drivers, P: Program>(
     service: &mut Service<'_, P>,
     until_us: Option<u64>,
 ) -> Ended {
-    let mut reset_at_us = None;
+    // NEVER in place of an `Option`: comparisons without cases.
+    let until_us = until_us.unwrap_or(NEVER);
+    let mut reset_at_us = NEVER;
     loop {
         board.feed_watchdog();
         // The order keeps a wake-up that comes between the two.
@@ -132,18 +136,19 @@ pub fn serve<B: Drivers, P: Program>(
             None => link.on_timeout(now_us),
         }
         // A session expires once: that the device is to be reset stays known, and nobody is served meanwhile.
-        if reset_at_us.is_none() && service.poll(link, now_us) {
-            reset_at_us = Some(now_us.saturating_add(LAST_FRAME_US));
+        if reset_at_us == NEVER && service.poll(link, now_us) {
+            reset_at_us = now_us.wrapping_add(LAST_FRAME_US);
         }
-        if let Some(at_us) = reset_at_us
-            && (board.is_idle() || now_us >= at_us)
-        {
-            return Ended::Reset;
-        }
-        let may_stop = reset_at_us.is_none() && service.may_stop(link);
-        let until_us = until_us.filter(|_| may_stop);
-        if until_us.is_some_and(|until_us| now_us >= until_us) {
-            return Ended::TimeUp;
+        let mut stop_at_us = NEVER;
+        if reset_at_us != NEVER {
+            if board.is_idle() || now_us >= reset_at_us {
+                return Ended::Reset;
+            }
+        } else if service.may_stop(link) {
+            stop_at_us = until_us;
+            if now_us >= until_us {
+                return Ended::TimeUp;
+            }
         }
         let mut is_quiet = received.is_none();
         let now_us = board.now_us();
@@ -153,8 +158,10 @@ pub fn serve<B: Drivers, P: Program>(
             is_quiet = false;
         }
         if is_quiet {
-            let deadlines_us = [link.next_timeout(), service.next_timeout(), reset_at_us, until_us];
-            board.sleep_until(deadlines_us.into_iter().flatten().min());
+            let link_us = link.next_timeout().unwrap_or(NEVER);
+            let service_us = service.next_timeout().unwrap_or(NEVER);
+            let at_us = link_us.min(service_us).min(reset_at_us).min(stop_at_us);
+            board.sleep_until((at_us != NEVER).then_some(at_us));
         }
     }
 }

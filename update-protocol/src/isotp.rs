@@ -25,6 +25,14 @@ pub const MAX_WAIT_FRAMES: u8 = 16;
 /// The padding byte of ISO 15765-2 (a pattern with few stuff bits).
 pub const PADDING: u8 = 0xCC;
 
+/// A time that does not come: nothing is waited for.
+pub(crate) const NEVER: u64 = u64::MAX;
+
+/// `NEVER` as a device's interface says it.
+pub(crate) const fn due(at_us: u64) -> Option<u64> {
+    if at_us == NEVER { None } else { Some(at_us) }
+}
+
 /// The time that long after `now_us`, µs. 64 bits of microseconds do not overflow: they last 584,000 years.
 pub(crate) const fn after(now_us: u64, wait_us: u64) -> u64 {
     now_us.wrapping_add(wait_us)

@@ -121,6 +121,7 @@ impl Decoder {
 }
 
 /// A line without its end; `None` for everything that is not a frame.
+#[inline(never)]
 fn parse(line: &[u8]) -> Option<Frame> {
     let (&kind, mut rest) = line.split_first()?;
     let id = if kind.is_ascii_uppercase() {

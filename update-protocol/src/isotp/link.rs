@@ -3,7 +3,7 @@
 use super::pdu::{self, Pdu};
 use super::receive::Receiver;
 use super::transmit::Transmitter;
-use super::{Addressing, Config, N_BS_US, ReceiveError, SendError, StMin, TransmitError};
+use super::{Addressing, Config, N_BS_US, ReceiveError, SendError, StMin, TransmitError, due};
 use crate::can::{Frame, MAX_FD_LEN};
 use crate::uds::{SUPPRESS_POSITIVE, sid};
 
@@ -163,10 +163,7 @@ where
 
     /// When to call [`poll_transmit`](Self::poll_transmit) and [`on_timeout`](Self::on_timeout) again at the latest.
     pub fn next_timeout(&self) -> Option<u64> {
-        match (self.receiver.next_timeout(), self.transmitter.next_timeout()) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        due(self.receiver.deadline.min(self.transmitter.at))
     }
 
     /// When the next consecutive frame may leave. Unlike the other timeouts this one is worth being exact about: STmin

@@ -1,7 +1,7 @@
 //! The receiving half: single frames, and first frame, flow control, consecutive frames.
 
 use super::pdu::FlowStatus;
-use super::{Config, N_A_US, N_CR_US, ReceiveError, after};
+use super::{Config, N_A_US, N_CR_US, NEVER, ReceiveError, after};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Phase {
@@ -26,8 +26,8 @@ pub(super) struct Receiver {
     received: usize,
     /// RX_DL, learnt from the first frame.
     frame_len: usize,
-    /// When the flow control has to be out, or the next consecutive frame has to be there.
-    deadline: u64,
+    /// When the flow control has to be out, or the next consecutive frame has to be there; else [`NEVER`].
+    pub(super) deadline: u64,
     pub(super) error: Option<ReceiveError>,
     /// How long a consecutive frame is waited for, at most N_Cr.
     pub(super) patience_us: u64,
@@ -43,7 +43,7 @@ impl Receiver {
             len: 0,
             received: 0,
             frame_len: 0,
-            deadline: 0,
+            deadline: NEVER,
             error: None,
             patience_us: N_CR_US,
         }
@@ -150,6 +150,7 @@ impl Receiver {
         self.received = end;
         if is_last {
             self.phase = Phase::Complete;
+            self.deadline = NEVER;
             return;
         }
         self.next_number = number.wrapping_add(1) & 0x0F;
@@ -172,7 +173,7 @@ impl Receiver {
     pub(super) fn take_flow_control(&mut self, config: &Config, now_us: u64) -> Option<FlowStatus> {
         let status = self.flow_control.take()?;
         self.until_flow_control = config.block_size;
-        self.deadline = after(now_us, self.patience_us);
+        self.deadline = if self.is_receiving() { after(now_us, self.patience_us) } else { NEVER };
         Some(status)
     }
 
@@ -182,12 +183,8 @@ impl Receiver {
         }
     }
 
-    pub(super) fn next_timeout(&self) -> Option<u64> {
-        (self.flow_control.is_some() || self.is_receiving()).then_some(self.deadline)
-    }
-
     pub(super) fn on_timeout(&mut self, now_us: u64) {
-        if self.next_timeout().is_none_or(|deadline| now_us < deadline) {
+        if now_us < self.deadline {
             return;
         }
         self.fail(match self.flow_control {
@@ -201,6 +198,7 @@ impl Receiver {
             self.phase = Phase::Idle;
         }
         self.flow_control = None;
+        self.deadline = NEVER;
         self.error = Some(error);
     }
 }

@@ -1,7 +1,7 @@
 //! The sending half: segments on the fly, at the pace the receiver's flow control asks for.
 
 use super::pdu::{self, FlowStatus, Head};
-use super::{Addressing, Config, MAX_WAIT_FRAMES, N_A_US, N_BS_US, StMin, TransmitError, after};
+use super::{Addressing, Config, MAX_WAIT_FRAMES, N_A_US, N_BS_US, NEVER, StMin, TransmitError, after};
 use crate::can::Frame;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,7 +27,8 @@ pub(super) struct Transmitter {
     /// Whole message, bytes.
     len: usize,
     sent: usize,
-    at: u64,
+    /// Time of the phase, when to poll again or when a wait is over; [`NEVER`] in [`Phase::Idle`].
+    pub(super) at: u64,
     pub(super) outcome: Option<Result<(), TransmitError>>,
     /// How long a flow control is waited for, at most N_Bs.
     pub(super) patience_us: u64,
@@ -44,7 +45,7 @@ impl Transmitter {
             count: 0,
             len: 0,
             sent: 0,
-            at: 0,
+            at: NEVER,
             outcome: None,
             patience_us: N_BS_US,
             st_min: StMin::from_millis(0),
@@ -67,6 +68,7 @@ impl Transmitter {
 
     pub(super) fn abort(&mut self) {
         self.phase = Phase::Idle;
+        self.at = NEVER;
     }
 
     pub(super) fn on_flow_control(&mut self, status: FlowStatus, block_size: u8, st_min: StMin, now_us: u64) {
@@ -135,19 +137,14 @@ impl Transmitter {
         if matches!(self.phase, Phase::Sending) { Some(self.at) } else { None }
     }
 
-    /// When to poll again, or when a wait is over.
-    pub(super) fn next_timeout(&self) -> Option<u64> {
-        (!self.is_idle()).then_some(self.at)
-    }
-
     pub(super) fn on_timeout(&mut self, now_us: u64) {
-        let (until_us, fault) = match self.phase {
+        let (patience_us, fault) = match self.phase {
             Phase::Idle => return,
-            Phase::Starting => (self.at, TransmitError::BusTimeout),
-            Phase::AwaitingFlowControl => (self.at, TransmitError::FlowControlTimeout),
-            Phase::Sending => (after(self.at, N_A_US), TransmitError::BusTimeout),
+            Phase::Starting => (0, TransmitError::BusTimeout),
+            Phase::AwaitingFlowControl => (0, TransmitError::FlowControlTimeout),
+            Phase::Sending => (N_A_US, TransmitError::BusTimeout),
         };
-        if now_us >= until_us {
+        if now_us >= after(self.at, patience_us) {
             self.finish(Err(fault));
         }
     }
@@ -168,7 +165,7 @@ impl Transmitter {
     }
 
     fn finish(&mut self, outcome: Result<(), TransmitError>) {
-        self.phase = Phase::Idle;
+        self.abort();
         self.outcome = Some(outcome);
     }
 }

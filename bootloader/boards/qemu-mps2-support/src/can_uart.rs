@@ -58,6 +58,7 @@ impl CanUart {
     }
 
     /// The next frame that has come.
+    #[inline(never)]
     pub fn receive(&mut self) -> Option<Frame> {
         for _ in 0..BYTES_PER_CALL {
             if STATE.read() & RX_FULL == 0 {
