@@ -366,7 +366,20 @@ impl From<Error> for Reason {
             ErrorKind::Malformed(
                 trust::ErrorKind::TooLong | trust::ErrorKind::TooMany | trust::ErrorKind::TooDeep,
             ) => Self::ManifestLimit,
-            ErrorKind::Malformed(_) => Self::ManifestMalformed,
+            kind => Self::of_kind(kind),
+        }
+    }
+}
+
+impl Reason {
+    /// The reason of a kind that carries nothing. Apart, so that it compiles to a table.
+    #[inline(never)]
+    const fn of_kind(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::Malformed(_)
+            | ErrorKind::Trust(_)
+            | ErrorKind::ConditionFailed(_)
+            | ErrorKind::Platform(_) => Self::ManifestMalformed,
             ErrorKind::ManifestBare => Self::ManifestBare,
             ErrorKind::EnvelopeMemberUnsupported => Self::EnvelopeMemberUnsupported,
             ErrorKind::EncryptionUnsupported => Self::EncryptionUnsupported,
