@@ -133,8 +133,8 @@ pub struct AnchorSet {
     len: u8,
 }
 
-/// A placeholder; no function returns it.
-const VACANT: Anchor = Anchor::new(PublicKey::VACANT, Rights::BOOT, Domain(Kid([0; 8])));
+/// A placeholder of zeros, which need no copy in flash; no function returns it.
+const VACANT: Anchor = Anchor::new(PublicKey::VACANT, Rights(0), Domain(Kid([0; 8])));
 
 impl AnchorSet {
     /// No anchor.
