@@ -1,6 +1,9 @@
 //! What a loader trusts, as it reports it (`FD02`, docs/can-protocol.md): its anchors, and the list-sequence of each
 //! of their domains. Kids, rights and domains are opaque here.
 
+use crate::uds::Nrc;
+use crate::uds::server::Answer;
+
 /// First byte of the report.
 pub const VERSION: u8 = 1;
 /// Bytes of an entry for an anchor.
@@ -103,23 +106,46 @@ pub const fn head(anchors: u8) -> [u8; HEAD_LEN] {
 }
 
 impl AnchorEntry {
+    /// Appends it to an answer.
+    ///
+    /// # Errors
+    /// [`Nrc::RESPONSE_TOO_LONG`]; part of it is appended then.
+    pub fn append_to(&self, answer: &mut Answer<'_>) -> Result<(), Nrc> {
+        answer.append(&self.kid)?;
+        answer.append(&[self.rights])?;
+        answer.append(&self.domain)
+    }
+
     /// Its bytes.
     #[must_use]
     pub fn encode(&self) -> [u8; ANCHOR_LEN] {
-        let [k0, k1, k2, k3, k4, k5, k6, k7] = self.kid;
-        let [d0, d1, d2, d3, d4, d5, d6, d7] = self.domain;
-        [k0, k1, k2, k3, k4, k5, k6, k7, self.rights, d0, d1, d2, d3, d4, d5, d6, d7]
+        entry(|answer| self.append_to(answer))
     }
 }
 
 impl DomainEntry {
+    /// Appends it to an answer.
+    ///
+    /// # Errors
+    /// [`Nrc::RESPONSE_TOO_LONG`]; part of it is appended then.
+    pub fn append_to(&self, answer: &mut Answer<'_>) -> Result<(), Nrc> {
+        answer.append(&self.domain)?;
+        answer.append(&self.list_sequence.to_be_bytes())
+    }
+
     /// Its bytes.
     #[must_use]
     pub fn encode(&self) -> [u8; DOMAIN_LEN] {
-        let [d0, d1, d2, d3, d4, d5, d6, d7] = self.domain;
-        let [s0, s1, s2, s3, s4, s5, s6, s7] = self.list_sequence.to_be_bytes();
-        [d0, d1, d2, d3, d4, d5, d6, d7, s0, s1, s2, s3, s4, s5, s6, s7]
+        entry(|answer| self.append_to(answer))
     }
+}
+
+/// An entry, which fills `N` bytes.
+fn entry<const N: usize>(append: impl FnOnce(&mut Answer<'_>) -> Result<(), Nrc>) -> [u8; N] {
+    let mut bytes = [0; N];
+    let fits = append(&mut Answer::new(&mut bytes));
+    debug_assert!(fits.is_ok(), "its fields add up to the length of an entry");
+    bytes
 }
 
 #[cfg(test)]
