@@ -98,9 +98,16 @@ pub fn run<B: Board>(board: &mut B, memory: &mut Memory) -> ! {
     let wake = Wake::read(&mailbox, cause, B::LISTENING);
     board.put_mailbox(&wake.mailbox());
     let Memory { envelope, list, request, answer } = memory;
-    // By reference from here on: a session that moves takes its RAM twice.
-    let mut started = start(board, Buffers { envelope, list });
-    let Some(session) = &mut started else { board.halt() };
+    let flash = board.power_up_flash().and_then(|flash| Flash::new(flash, B::LAYOUT).ok());
+    let Some(flash) = flash else { board.halt() };
+    let description = Description {
+        loader_version: B::LOADER_VERSION,
+        max_request_len: MAX_REQUEST_LEN,
+        factory_tag: board.unique_id(),
+    };
+    // Made where it stays: a session that moves takes its RAM twice.
+    let session = &mut Session::new(Loader::new(flash, Buffers { envelope, list }), description);
+    session.recover();
     if let Some(entry) = session.boot(&wake) {
         hand_over(board, entry)
     }
@@ -114,18 +121,6 @@ pub fn run<B: Board>(board: &mut B, memory: &mut Memory) -> ! {
         hand_over(board, entry)
     }
     board.reset()
-}
-
-/// Powers up the flash and recovers the journal. A call of its own, so that its stack is free again afterwards.
-#[inline(never)]
-fn start<'b, B: Board>(board: &mut B, buffers: Buffers<'b>) -> Option<Session<'b, B::Flash>> {
-    let flash = Flash::new(board.power_up_flash()?, B::LAYOUT).ok()?;
-    let description = Description {
-        loader_version: B::LOADER_VERSION,
-        max_request_len: MAX_REQUEST_LEN,
-        factory_tag: board.unique_id(),
-    };
-    Some(Session::new(Loader::start(flash, buffers), description))
 }
 
 #[inline(never)]

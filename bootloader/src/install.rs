@@ -217,6 +217,7 @@ impl Install {
 
 /// Asks the manifest which image it installs on this device. Every condition holds then, up to its invoke, once the
 /// image is there.
+#[inline(never)]
 fn image_of<F: NorFlash>(
     flash: &mut Flash<F>,
     identity: &Identity,

@@ -94,10 +94,31 @@ struct Scan {
 }
 
 impl Journal {
+    /// Before its recovery.
+    // Not a constant: stores take less room than a copy of its zeros.
+    #[inline(never)]
+    pub(crate) const fn unread() -> Self {
+        Self {
+            newest: NONE,
+            part: 0,
+            next: u32::MAX,
+            proven: None,
+            affirmed: false,
+            is_single: false,
+            torn: None,
+            recovery: Recovery::Blank,
+            is_based: true,
+            is_silent: false,
+            #[cfg(feature = "loader")]
+            next_mark: None,
+        }
+    }
+
     /// Recovers the newest state; without any valid record it is that of a device from the factory.
     ///
     /// T14: recovery runs again, from another part on, until two runs after one another agree on all of it. Without two
     /// such runs no state counts.
+    #[inline(never)]
     pub fn open<F: NorFlash>(flash: &mut Flash<F>) -> Self {
         let mut journal = Self::recover(flash, 0);
         for first in 1..RECOVERIES {
@@ -122,20 +143,7 @@ impl Journal {
     /// One recovery; the first part that it looks at makes no difference to the result.
     #[inline(never)]
     pub(crate) fn recover<F: NorFlash>(flash: &mut Flash<F>, first: u8) -> Self {
-        let mut journal = Self {
-            newest: NONE,
-            part: 0,
-            next: u32::MAX,
-            proven: None,
-            affirmed: false,
-            is_single: false,
-            torn: None,
-            recovery: Recovery::Blank,
-            is_based: true,
-            is_silent: false,
-            #[cfg(feature = "loader")]
-            next_mark: None,
-        };
+        let mut journal = Self::unread();
         let (mut proven, mut passed) = (0, 0u32);
         let parts = flash.layout().journal_parts();
         for turn in 0..parts {

@@ -43,37 +43,60 @@ pub struct Loader<'b, F> {
 }
 
 impl<'b, F: NorFlash> Loader<'b, F> {
-    /// Recovers the journal and reads the identity of the device; writes nothing. A block that the journal does not
-    /// know was interrupted by a cut and may read differently next time, so the device stays in factory state until
-    /// the host sends the block again. A whole block beside a journal without a record was not: the journal lasts
-    /// before the block is written, so its records were lost.
-    pub fn start(mut flash: Flash<F>, buffers: Buffers<'b>) -> Self {
-        let journal = Journal::open(&mut flash);
-        let mut anchors = AnchorSet::EMPTY;
-        let is_lost = match journal.recovery() {
-            Recovery::Found => false,
-            Recovery::Lost => true,
-            Recovery::Blank => stored::is_used(&mut flash),
-        };
-        let identity = match provisioning::load(&mut flash, journal.state()) {
-            _ if is_lost => Err(Reason::JournalCorrupt),
-            _ if !journal.state().provisioned => Err(Reason::NotProvisioned),
-            Some(block) if provisioning::check_anchors(&block.anchors, anchor::IS_COMPILED_IN).is_ok() => {
-                anchors = block.anchors;
-                Ok(block.identity)
-            }
-            _ => Err(Reason::ProvisioningMalformed),
-        };
+    /// A loader that has read nothing yet and trusts nobody.
+    pub fn new(flash: Flash<F>, buffers: Buffers<'b>) -> Self {
         Self {
             flash,
-            journal,
-            identity,
-            anchors: anchor::effective(anchors),
+            journal: Journal::unread(),
+            identity: Err(Reason::JournalCorrupt),
+            anchors: anchor::effective(AnchorSet::EMPTY),
             install: None,
             pace: Pace::START,
             opened_at: None,
             buffers,
         }
+    }
+
+    /// [`Loader::new`], [recovered](Self::recover).
+    pub fn start(flash: Flash<F>, buffers: Buffers<'b>) -> Self {
+        let mut loader = Self::new(flash, buffers);
+        loader.recover();
+        loader
+    }
+
+    /// Recovers the journal and reads the identity of the device; writes nothing. A block that the journal does not
+    /// know was interrupted by a cut and may read differently next time, so the device stays in factory state until
+    /// the host sends the block again. A whole block beside a journal without a record was not: the journal lasts
+    /// before the block is written, so its records were lost.
+    // In place, and apart: a loader that moves costs code and takes its RAM twice.
+    #[inline(never)]
+    pub fn recover(&mut self) {
+        self.journal = Journal::open(&mut self.flash);
+        let is_lost = match self.journal.recovery() {
+            Recovery::Found => false,
+            Recovery::Lost => true,
+            Recovery::Blank => stored::is_used(&mut self.flash),
+        };
+        if is_lost {
+            return;
+        }
+        let state = self.journal.state();
+        if !state.provisioned {
+            self.identity = Err(Reason::NotProvisioned);
+            return;
+        }
+        match provisioning::load(&mut self.flash, state) {
+            Some(block) if provisioning::check_anchors(&block.anchors, anchor::IS_COMPILED_IN).is_ok() => {
+                self.take(&block);
+            }
+            _ => self.identity = Err(Reason::ProvisioningMalformed),
+        }
+    }
+
+    /// Goes by the identity and the anchors of this block from here on.
+    fn take(&mut self, block: &ProvisioningBlock) {
+        self.identity = Ok(block.identity);
+        self.anchors = anchor::effective(block.anchors);
     }
 
     /// The identity of the device; `None` in factory state, and when its block or its journal is unreadable.
@@ -251,8 +274,7 @@ impl<'b, F: NorFlash> Loader<'b, F> {
         // Both copies read back before the journal makes the block final.
         stored::replace(&mut self.flash, self.journal.state(), (Kind::Provisioning, DEVICE), bytes)?;
         self.journal.record(&mut self.flash, Event::Provisioned(block.sequence_floor))?;
-        self.identity = Ok(block.identity);
-        self.anchors = anchor::effective(block.anchors);
+        self.take(&block);
         Ok(())
     }
 
@@ -309,6 +331,7 @@ fn known(identity: &Result<Identity, Reason>) -> Result<&Identity, Refusal> {
 }
 
 /// Verifies for this device.
+#[inline(never)]
 fn verifier<'p>(
     identity: &'p Result<Identity, Reason>,
     anchors: &'p AnchorSet,

@@ -83,6 +83,11 @@ impl<'b, F: NorFlash> Session<'b, F> {
         Self { loader, description, tag, standby: None, open: None, refusal: None, listen_ms: 0 }
     }
 
+    /// Recovers the loader, once and before the boot rules.
+    pub(crate) fn recover(&mut self) {
+        self.loader.recover();
+    }
+
     /// Runs the boot rules once: the image to run at once. `None`: the device stays on the bus, until
     /// [`Session::listens_until_us`] if it has a time. No rule runs twice within one boot; a watchdog that the flash
     /// driver feeds bounds the swap.
@@ -191,11 +196,11 @@ impl<'b, F: NorFlash> Session<'b, F> {
         answer.append(&anchors::head(count))?;
         for anchor in anchors.as_slice() {
             let (kid, rights, domain) = (anchor.kid().0, anchor.rights().bits(), anchor.domain().0.0);
-            answer.append(&AnchorEntry { kid, rights, domain }.encode())?;
+            AnchorEntry { kid, rights, domain }.append_to(answer)?;
         }
         for (domain, numbers) in anchors.domains().zip(self.loader.state().domains) {
             let list_sequence = numbers.list_sequence;
-            answer.append(&DomainEntry { domain: domain.0.0, list_sequence }.encode())?;
+            DomainEntry { domain: domain.0.0, list_sequence }.append_to(answer)?;
         }
         Ok(())
     }

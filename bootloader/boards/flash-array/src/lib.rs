@@ -113,20 +113,19 @@ impl<S: Store> FlashArray<S> {
             return Err(Error::NotAligned);
         }
         let mut array = Self { store, capacity };
-        let header = array.header()?;
         let mut expected = [0; HEADER_LEN as usize];
         let (magic, rest) = expected.split_at_mut(MAGIC.len());
         magic.copy_from_slice(&MAGIC);
         if let Some((capacity_field, _)) = rest.split_first_chunk_mut() {
             *capacity_field = capacity.to_le_bytes();
         }
-        if header == expected {
+        if array.has_header(&expected)? {
             return Ok(array);
         }
-        // Memory that was written before is not erased: it may belong to something else. Read once more, since what is
+        // Memory that was written before is not erased: it may belong to something else. Read twice, since what is
         // erased is gone: one instruction that is skipped must not read zeros here.
-        for header in [header, array.header()?] {
-            if header != [0; HEADER_LEN as usize] {
+        for _ in 0..2 {
+            if !array.has_header(&[0; _])? {
                 return Err(Error::ForeignArray);
             }
         }
@@ -141,10 +140,10 @@ impl<S: Store> FlashArray<S> {
     }
 
     #[inline(never)]
-    fn header(&mut self) -> Result<[u8; HEADER_LEN as usize], Error<S::Error>> {
+    fn has_header(&mut self, expected: &[u8; HEADER_LEN as usize]) -> Result<bool, Error<S::Error>> {
         let mut header = [0; HEADER_LEN as usize];
         self.store.read(header_offset(self.capacity), &mut header).map_err(Error::Store)?;
-        Ok(header)
+        Ok(header == *expected)
     }
 
     fn map_offset(&self, offset: u32) -> u32 {
