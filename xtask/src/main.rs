@@ -10,6 +10,7 @@ mod board;
 mod demo;
 mod fuzz;
 mod image;
+mod new_board;
 mod process;
 mod program;
 mod prove;
@@ -49,6 +50,8 @@ enum Task {
     Tidy(tidy::Arguments),
     /// Build loader and application and write their ELF and flat images
     Image(image::Arguments),
+    /// Make the packages of a new board, with its drivers left to write
+    NewBoard(new_board::Arguments),
     /// Start the Cortex-M4 board in QEMU and print its bus address
     Qemu(qemu::Arguments),
     /// Skip each instruction of the loader once, in an emulator: nothing forged may boot
@@ -87,6 +90,7 @@ fn perform(workspace: &Workspace, task: &Task) -> anyhow::Result<()> {
         Task::Size(size) => size::run(workspace, size),
         Task::Tidy(tidy) => tidy::run(workspace, tidy),
         Task::Image(image) => image::run(workspace, image),
+        Task::NewBoard(new_board) => new_board::run(workspace, new_board),
         Task::Qemu(qemu) => qemu::run(workspace, qemu),
         Task::Skip(skip) => skip::run(workspace, skip),
         Task::Fuzz(fuzz) => fuzz::run(workspace, fuzz),
