@@ -1,11 +1,12 @@
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
+
+use anyhow::anyhow;
+use clap::Parser as _;
 
 use super::*;
 
-/// A machine with flash and RAM where the skeleton has them.
-const QEMU_MACHINE: &str = "netduinoplus2";
-const NAME: &str = "gizmo-2";
+/// The board of the guide.
+const NAME: &str = "gizmo";
 
 #[test]
 fn a_bad_name_is_refused() {
@@ -63,50 +64,81 @@ fn copy_folder(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Cargo on the board of the copy, with the warnings of a build as errors.
-fn cargo(workspace: &Workspace, target: &Path, command: &str) -> Command {
-    let mut cargo = workspace.cargo();
-    cargo.args([command, "--quiet", "--offline", "--package", NAME, "--profile", "device"]);
-    cargo.args(["--target", DEVICE_TARGET, "--features", "provisioned-anchor", "--target-dir"]).arg(target);
-    if command == "clippy" {
-        cargo.args(["--", "--deny", "warnings"]);
-    }
-    cargo
+/// The guide. Each of its commands is run here as it is written.
+const GUIDE: &str = include_str!("../../../docs/porting.md");
+
+/// The words of each command in the guide.
+fn commands() -> Vec<Vec<&'static str>> {
+    let blocks = GUIDE.split("```sh\n").skip(1).filter_map(|rest| Some(rest.split_once("```")?.0));
+    let spans = GUIDE.split('`').filter(|span| span.starts_with("cargo xtask size "));
+    blocks.flat_map(str::lines).chain(spans).map(|line| line.split(' ').collect()).collect()
 }
 
-/// What the program says to a debugger.
-fn run_in_qemu(elf: &Path) -> Result<String> {
-    let mut qemu = emulator::parent_death::command(emulator::QEMU);
-    qemu.args(["-machine", QEMU_MACHINE, "-display", "none", "-nodefaults", "-monitor", "none"]);
-    qemu.args(["-semihosting-config", "enable=on,target=native", "-kernel"]).arg(elf);
-    let output = qemu.stdin(Stdio::null()).output()?;
-    ensure!(!output.status.success(), "a board without drivers ended well");
-    Ok(String::from_utf8(output.stderr)? + &String::from_utf8(output.stdout)?)
+/// Runs a command of the guide in the copy; what it prints, if it is not one of ours.
+fn perform(workspace: &Workspace, target: &Path, words: &[&str]) -> Result<String> {
+    match words {
+        ["cargo", "xtask", arguments @ ..] => {
+            let built =
+                |word: &&str| word.strip_prefix("target/").map(|path| target.join(path).into_os_string());
+            let words = arguments.iter().map(|word| built(word).unwrap_or_else(|| (*word).into()));
+            let arguments = crate::Arguments::try_parse_from(std::iter::once("xtask".into()).chain(words))?;
+            crate::perform(workspace, &arguments.command).map(|()| String::new())
+        }
+        ["cargo", arguments @ ..] => {
+            let mut cargo = workspace.cargo();
+            cargo.args(arguments).args(["--quiet", "--offline", "--target-dir"]).arg(target);
+            process::check(&mut cargo).map(|()| String::new())
+        }
+        [emulator::QEMU, arguments @ ..] => {
+            let mut qemu = emulator::parent_death::command(emulator::QEMU);
+            for word in arguments {
+                let built = word.strip_prefix("target/").map(|path| target.join(path));
+                qemu.arg(built.unwrap_or_else(|| word.into()));
+            }
+            let output = qemu.stdin(Stdio::null()).output()?;
+            ensure!(!output.status.success(), "a board without drivers ended well");
+            Ok(String::from_utf8(output.stderr)? + &String::from_utf8(output.stdout)?)
+        }
+        _ => bail!("the guide has a command that this test cannot run: {words:?}"),
+    }
+}
+
+/// The board of the copy as the suite lints it.
+fn lint(workspace: &Workspace, target: &Path) -> Result<()> {
+    let board = workspace.boards().iter().find(|board| board.package == NAME);
+    let board = board.context("the workspace does not know the board")?;
+    let mut clippy = workspace.cargo();
+    clippy.args(["clippy", "--quiet", "--offline", "--target-dir"]).arg(target);
+    clippy.args(crate::board::selection(NAME, board.builds.first().context("no build")?));
+    process::check(clippy.args(["--", "--deny", "warnings"]))
 }
 
 #[test]
 fn a_new_board_compiles_and_says_what_is_left() -> Result<()> {
     let target = Workspace::locate()?.directory("new-board-target")?;
     let copy = copy_of_the_workspace()?;
-    let arguments = Arguments { name: NAME.to_owned(), target: DEVICE_TARGET.to_owned(), json: false };
-    run(&copy, &arguments)?;
+    let [new_board, build, run_it, size] = <[_; 4]>::try_from(commands())
+        .map_err(|commands| anyhow!("the guide has other commands: {commands:?}"))?;
+    perform(&copy, &target, &new_board)?;
     let copy = Workspace::around(copy.root())?;
-    ensure!(copy.boards().iter().any(|board| board.package == NAME), "the workspace does not know it");
     // A second one of that name changes nothing.
     let manifest = std::fs::read(copy.root().join("Cargo.toml"))?;
-    ensure!(run(&copy, &arguments).is_err(), "the name was taken twice");
+    ensure!(perform(&copy, &target, &new_board).is_err(), "the name was taken twice");
     ensure!(std::fs::read(copy.root().join("Cargo.toml"))? == manifest, "the manifest has changed");
 
-    process::check(&mut cargo(&copy, &target, "clippy"))?;
-    process::check(&mut cargo(&copy, &target, "build"))?;
-    let elf: PathBuf = target.join(DEVICE_TARGET).join("device").join(NAME);
-    let said = run_in_qemu(&elf)?;
+    lint(&copy, &target)?;
+    perform(&copy, &target, &build)?;
+    perform(&copy, &target, &size)?;
+    let said = perform(&copy, &target, &run_it)?;
     let all =
-        ["MemoryMap", "Watchdog", "Protection", "Clock", "Can", "ResetCause", "UniqueId", "Flash", "Lock"];
-    ensure!(said.contains("gizmo-2 stops. Left to do here:\n  MemoryMap: "), "{said}");
+        ["MemoryMap", "Watchdog", "Protection", "Clock", "Can", "ResetCause", "Flash", "UniqueId", "Lock"];
+    ensure!(said.contains("gizmo stops. Left to do here:\n  MemoryMap: "), "{said}");
     let (_, list) = said.split_once("All that is left to do:\n").context("no list")?;
     let names: Vec<_> = list.lines().filter_map(|line| Some(line.trim().split_once(':')?.0)).collect();
     ensure!(names == all, "{said}");
+    let sections: Vec<_> =
+        GUIDE.lines().filter_map(|line| Some(line.strip_prefix("## ")?.split_once(". `")?.1)).collect();
+    ensure!(sections == all.map(|name| format!("{name}`")), "the guide has other sections: {sections:?}");
 
     // The porter does the first thing: the loader stops at the second one.
     let board = copy.root().join(BOARDS).join(NAME).join("src");
@@ -116,14 +148,13 @@ fn a_new_board_compiles_and_says_what_is_left() -> Result<()> {
         Ok(std::fs::write(board.join(file), text.replace(from, to))?)
     };
     change("machine.rs", "    left(Left::MemoryMap)\n", "")?;
-    let refused = cargo(&copy, &target, "build").output()?;
-    let error = String::from_utf8(refused.stderr)?;
-    ensure!(!refused.status.success() && error.contains("`MemoryMap` is never constructed"), "{error}");
+    let refused = perform(&copy, &target, &build);
+    ensure!(refused.is_err(), "an entry that nothing names compiles");
     let entry = std::fs::read_to_string(board.join("left.rs"))?;
     let entry = entry.lines().find(|line| line.trim().starts_with("MemoryMap:")).context("no entry")?;
     change("left.rs", &format!("{entry}\n"), "")?;
-    process::check(&mut cargo(&copy, &target, "build"))?;
-    let said = run_in_qemu(&elf)?;
+    perform(&copy, &target, &build)?;
+    let said = perform(&copy, &target, &run_it)?;
     ensure!(said.contains("Left to do here:\n  Watchdog: ") && !said.contains("MemoryMap"), "{said}");
     Ok(())
 }
