@@ -4,7 +4,8 @@
  * image back. It says that it is alive, answers the tester from its state and its identity, and asks for the loader when
  * the tester wants the programming session.
  *
- * Link libanchorage_app.a. It uses no heap and takes less than 8 KiB of flash. It needs what every C library for Arm has:
+ * Link libanchorage_app.a. It uses no heap. With --gc-sections it takes less than 8 KiB of flash, and less than
+ * 5.5 KiB for an application that opens it, confirms, says that it is alive and requests the loader. It needs what every C library for Arm has:
  * memcpy, memmove, memset, memcmp under their names of the run-time ABI (__aeabi_memcpy, ...).
  *
  * Every function checks each pointer for null and for the alignment of its type, and returns ANCHORAGE_POINTER if one is
@@ -142,8 +143,8 @@ struct anchorage_identity {
 /* Bytes of the mailbox; it is aligned to 4. */
 #define ANCHORAGE_MAILBOX_LENGTH 32
 
-/* Reads the journal and the provisioning block; writes nothing. `layout` and `flash` are copied. A journal or a block that
- * does not read is no error: the state is then that of a new device, and there is no identity.
+/* Reads the journal; writes nothing. `layout` and `flash` are copied. A journal that does not read is no error: the state is
+ * then that of a new device.
  * ANCHORAGE_OK, ANCHORAGE_POINTER, ANCHORAGE_LAYOUT_WRONG. */
 anchorage_result anchorage_app_open(struct anchorage_app *app, const struct anchorage_layout *layout,
                                     const struct anchorage_flash *flash);
@@ -157,7 +158,8 @@ anchorage_result anchorage_app_confirm(struct anchorage_app *app);
 /* ANCHORAGE_OK, ANCHORAGE_POINTER, ANCHORAGE_NOT_OPEN. */
 anchorage_result anchorage_app_state(struct anchorage_app *app, struct anchorage_state *state);
 
-/* The identity of the device. ANCHORAGE_NOT_PROVISIONED fills it too: with zeros, the serial "unprovisioned" and the
+/* Reads the identity of the device in the provisioning block; takes 1 KiB of stack for it, as the state and its record do. A
+ * block that does not read is as none. ANCHORAGE_NOT_PROVISIONED fills it too: with zeros, the serial "unprovisioned" and the
  * default address, as data identifiers F18C and FD01 have them for such a device.
  * ANCHORAGE_OK, ANCHORAGE_NOT_PROVISIONED, ANCHORAGE_POINTER, ANCHORAGE_NOT_OPEN. */
 anchorage_result anchorage_app_identity(struct anchorage_app *app, struct anchorage_identity *identity);

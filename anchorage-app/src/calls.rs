@@ -44,7 +44,7 @@ unsafe fn opened<'a>(app: *mut App) -> Result<&'a mut Device<Callbacks>, CResult
     Ok(unsafe { &mut (*app).device })
 }
 
-/// Reads journal and provisioning block.
+/// Reads the journal.
 ///
 /// # Safety
 /// As the header says.
@@ -119,9 +119,10 @@ pub unsafe extern "C" fn anchorage_app_identity(app: *mut App, identity: *mut CI
     if !is_writable(identity) {
         return CResult::Pointer;
     }
+    let found = device.identity();
     // SAFETY: checked, and memory of the caller.
-    unsafe { identity.write(CIdentity::of(device.identity())) };
-    if device.identity().is_some() { CResult::Ok } else { CResult::NotProvisioned }
+    unsafe { identity.write(CIdentity::of(found.as_ref())) };
+    if found.is_some() { CResult::Ok } else { CResult::NotProvisioned }
 }
 
 /// The state record, the content of data identifier `FD00`.

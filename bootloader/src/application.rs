@@ -37,18 +37,13 @@ pub enum Confirmation {
 pub struct Device<F> {
     flash: Flash<F>,
     journal: Journal,
-    identity: Option<Identity>,
-    /// The device is provisioned without anchors.
-    anchor_compiled_in: bool,
 }
 
 impl<F: NorFlash> Device<F> {
-    /// Reads journal and provisioning block; writes nothing.
+    /// Reads the journal; writes nothing.
     pub fn open(mut flash: Flash<F>) -> Self {
         let journal = Journal::open(&mut flash);
-        let block = provisioning::load_identity(&mut flash, journal.state());
-        let anchor_compiled_in = matches!(block, Some((_, false)));
-        Self { flash, journal, identity: block.map(|(identity, _)| identity), anchor_compiled_in }
+        Self { flash, journal }
     }
 
     /// Ends the trial: the application works, the bus is up, and it is reachable. Raises the sequence floor.
@@ -65,14 +60,20 @@ impl<F: NorFlash> Device<F> {
         }
     }
 
-    /// The identity of the device.
-    pub fn identity(&self) -> Option<&Identity> {
-        self.identity.as_ref()
+    /// Reads the identity of the device in the provisioning block.
+    pub fn identity(&mut self) -> Option<Identity> {
+        self.block().map(|(identity, _)| identity)
     }
 
-    /// Its address on the bus.
-    pub fn node_address(&self) -> u8 {
-        crate::address::node_address(self.identity())
+    /// Reads its address on the bus there.
+    pub fn node_address(&mut self) -> u8 {
+        crate::address::node_address(self.identity().as_ref())
+    }
+
+    /// The identity, and whether the block has anchors. Read when it is asked for: an application that only confirms
+    /// itself does not link the reader.
+    fn block(&mut self) -> Option<(Identity, bool)> {
+        provisioning::load_identity(&mut self.flash, self.journal.state())
     }
 
     /// The state in the journal.
@@ -80,14 +81,16 @@ impl<F: NorFlash> Device<F> {
         self.journal.state()
     }
 
-    /// The state record an application answers.
-    pub fn state_record(&self, max_request_len: u16) -> StateRecord {
+    /// The state record an application answers. Reads the provisioning block.
+    pub fn state_record(&mut self, max_request_len: u16) -> StateRecord {
+        // The device is provisioned without anchors.
+        let anchor_compiled_in = matches!(self.block(), Some((_, false)));
         let now = Circumstances {
             mode: Mode::Application,
             bootable: true,
             listening: false,
             accepted: None,
-            anchor_compiled_in: self.anchor_compiled_in,
+            anchor_compiled_in,
             refusal: (0, 0),
             max_request_len,
         };

@@ -7,6 +7,7 @@
 mod authoring;
 mod bench;
 mod board;
+mod c_library;
 mod demo;
 mod fuzz;
 mod image;
@@ -50,6 +51,8 @@ enum Task {
     Tidy(tidy::Arguments),
     /// Build loader and application and write their ELF and flat images
     Image(image::Arguments),
+    /// Write the C library for applications: header, an archive for each core, and how to link them
+    CLibrary(c_library::Arguments),
     /// Make the packages of a new board, with its drivers left to write
     NewBoard(new_board::Arguments),
     /// Start the Cortex-M4 board in QEMU and print its bus address
@@ -90,6 +93,7 @@ fn perform(workspace: &Workspace, task: &Task) -> anyhow::Result<()> {
         Task::Size(size) => size::run(workspace, size),
         Task::Tidy(tidy) => tidy::run(workspace, tidy),
         Task::Image(image) => image::run(workspace, image),
+        Task::CLibrary(c_library) => c_library::run(workspace, c_library),
         Task::NewBoard(new_board) => new_board::run(workspace, new_board),
         Task::Qemu(qemu) => qemu::run(workspace, qemu),
         Task::Skip(skip) => skip::run(workspace, skip),

@@ -16,9 +16,42 @@ pub const GCC_ARM: &str = "arm-none-eabi-gcc";
 /// Bytes of a word of the board's flash.
 const FLASH_WORD: u32 = 8;
 
-/// The package of the library, and its archive.
+/// The package of the library, its archive and its header.
 const LIBRARY: &str = "anchorage-app";
 const ARCHIVE: &str = "libanchorage_app.a";
+const HEADER: &str = "anchorage_app.h";
+
+/// A core that the library is built for: the target of rustc, and GCC's options for the same calls and instructions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Core {
+    /// The target.
+    pub target: &'static str,
+    /// Its cores.
+    pub cores: &'static str,
+    /// GCC's options.
+    pub options: &'static [&'static str],
+}
+
+/// All cores.
+pub const CORES: [Core; 5] = [
+    Core { target: "thumbv6m-none-eabi", cores: "Cortex-M0, M0+", options: &["-mcpu=cortex-m0", "-mthumb"] },
+    Core { target: "thumbv7m-none-eabi", cores: "Cortex-M3", options: &["-mcpu=cortex-m3", "-mthumb"] },
+    Core {
+        target: "thumbv7em-none-eabi",
+        cores: "Cortex-M4, M7 without floating-point registers in calls",
+        options: &["-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=soft"],
+    },
+    Core {
+        target: "thumbv7em-none-eabihf",
+        cores: "Cortex-M4F, M7F",
+        options: &["-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"],
+    },
+    Core {
+        target: "thumbv8m.main-none-eabi",
+        cores: "Cortex-M33 without floating-point registers in calls",
+        options: &["-mcpu=cortex-m33", "-mthumb", "-mfloat-abi=soft"],
+    },
+];
 
 impl Programs {
     /// The C library (an archive) for a target of rustc, or for this machine.
@@ -54,16 +87,79 @@ impl Programs {
     }
 }
 
+impl Programs {
+    /// Writes the library for these cores into a folder: the header in `include`, an archive in `lib/TARGET` each, and how
+    /// to link them in `README.md`.
+    ///
+    /// An earlier export there is replaced; a folder that has other content is refused.
+    pub fn export_c_library(&self, folder: &Path, cores: &[Core]) -> Result<()> {
+        let header = folder.join("include").join(HEADER);
+        let is_free = match std::fs::read_dir(folder) {
+            Ok(mut entries) => entries.next().is_none(),
+            Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+        };
+        ensure!(
+            is_free || header.is_file(),
+            "{} is neither an empty folder nor an earlier export; choose another one",
+            folder.display()
+        );
+        let archives = cores.iter().map(|core| Ok((core, self.c_library(Some(core.target))?)));
+        for (core, archive) in archives.collect::<Result<Vec<_>>>()? {
+            place(&archive, &folder.join("lib").join(core.target).join(ARCHIVE))?;
+        }
+        place(&crate::root().join(LIBRARY).join("include").join(HEADER), &header)?;
+        std::fs::write(folder.join("README.md"), readme(cores))
+            .with_context(|| format!("cannot write {}", folder.display()))
+    }
+}
+
+/// Copies a file, and makes its folder.
+fn place(from: &Path, to: &Path) -> Result<()> {
+    let folder = to.parent().context("a file is in a folder")?;
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    // Readers take no lock: the rename makes it appear as a whole.
+    let unfinished = to.with_extension(format!("unfinished-{}", std::process::id()));
+    std::fs::copy(from, &unfinished).with_context(|| format!("cannot write {}", unfinished.display()))?;
+    std::fs::rename(&unfinished, to).with_context(|| format!("cannot write {}", to.display()))
+}
+
+/// How an export is linked.
+fn readme(cores: &[Core]) -> String {
+    let mut text = String::from(
+        "# anchorage-app
+
+The application's side of the Anchorage loader, for applications in C (C11, C++17). The functions and their contracts are in
+`include/anchorage_app.h`. The numbers of a board are in `anchorage_layout.h`, which the build of its loader writes.
+
+The library has no heap, no static data and no panic. It needs `memcpy`, `memmove`, `memset`, `memcmp` and their names of Arm's
+run-time ABI (`__aeabi_memcpy`, ...), which every C library for Arm has. Link with `--gc-sections`: functions that are not
+called take no room.
+
+",
+    );
+    for core in cores {
+        let Core { target, cores, .. } = core;
+        let line = link_line(core).join(" ");
+        text +=
+            &format!("## {cores}\n\n```sh\narm-none-eabi-gcc {line} app.c -o app.elf -lanchorage_app\n```\n");
+        text += &format!("The archive: `lib/{target}/{ARCHIVE}`.\n\n");
+    }
+    text
+}
+
+/// GCC's options for an application for a core, in the folder of an export, but for sources, output and libraries.
+fn link_line(core: &Core) -> Vec<String> {
+    let mut line: Vec<_> = core.options.iter().map(|option| (*option).to_owned()).collect();
+    line.extend(["-Iinclude".to_owned(), format!("-Llib/{}", core.target), "-Wl,--gc-sections".to_owned()]);
+    line
+}
+
 /// The sources of the C application.
 const SOURCES: [&str; 5] = ["startup.c", "memory.c", "board.c", "uds.c", "main.c"];
-/// A Cortex-M4 with a floating-point unit, as the library's target has it; no C library.
-const GCC_OPTIONS: [&str; 17] = [
+/// Without a C library.
+const GCC_OPTIONS: [&str; 13] = [
     "-std=c11",
     "-Os",
-    "-mcpu=cortex-m4",
-    "-mthumb",
-    "-mfloat-abi=hard",
-    "-mfpu=fpv4-sp-d16",
     "-ffreestanding",
     "-fno-tree-loop-distribute-patterns",
     "-ffunction-sections",
@@ -73,14 +169,17 @@ const GCC_OPTIONS: [&str; 17] = [
     "-Werror",
     "-pedantic",
     "-nostdlib",
-    "-Wl,--gc-sections,--nmagic,-z,noexecstack",
+    "-Wl,--nmagic,-z,noexecstack",
     "-T",
 ];
 
 impl Programs {
     /// The application in C for the Cortex-M4F, an ELF; its headers and linker script are generated from the board's layout.
     pub fn c_application(&self, version: &str, confirms: bool) -> Result<PathBuf> {
-        let library = self.c_library(Some(AN386.target))?;
+        let core =
+            CORES.iter().find(|core| core.target == AN386.target).context("the library has no such core")?;
+        let library = self.target_dir.join("boards/c-library");
+        self.export_c_library(&library, &[*core])?;
         let generated = self.target_dir.join("boards/c-app");
         std::fs::create_dir_all(&generated)?;
         let board = Board { layout: &AN386_LAYOUT, word: FLASH_WORD, mailbox: AN386.mailbox_start() };
@@ -90,13 +189,12 @@ impl Programs {
         std::fs::write(generated.join("memory.x"), application(&AN386).memory_x())?;
         let sources = crate::root().join("bootloader/boards/qemu-mps2-c-app");
         let mut gcc = Command::new(GCC_ARM);
-        gcc.args(GCC_OPTIONS).arg(sources.join("application.ld"));
+        gcc.current_dir(&library).args(link_line(core)).args(GCC_OPTIONS).arg(sources.join("application.ld"));
         gcc.arg(format!("-DAPP_VERSION=\"{version}\"")).arg(format!("-DAPP_CONFIRMS={}", u8::from(confirms)));
-        gcc.arg("-I").arg(crate::root().join(LIBRARY).join("include"));
         for option in ["-I", "-L"] {
             gcc.arg(option).arg(&generated);
         }
-        gcc.args(SOURCES.map(|source| sources.join(source))).arg(library).args(["-lgcc", "-o"]);
+        gcc.args(SOURCES.map(|source| sources.join(source))).args(["-lanchorage_app", "-lgcc", "-o"]);
         output(gcc.arg(&program))?;
         Ok(program)
     }

@@ -4,6 +4,7 @@
 #![allow(clippy::cast_possible_truncation, reason = "the numbers of a test are small")]
 
 mod driver;
+mod export;
 mod header;
 
 use bootloader::application::Confirmation;
@@ -40,7 +41,7 @@ fn compare<const WORD: usize, const PAGE: usize>(
     place: &str,
 ) {
     assert_eq!(driver.open(&device.nor, &device.layout), CResult::Ok, "{place}");
-    let application = device.application();
+    let mut application = device.application();
     let record = application.state_record(256);
     let (result, bytes) = driver.call(&device.nor, b'r');
     assert_eq!((result, bytes.as_slice()), (CResult::Ok, &record.encode()[..]), "{place}");

@@ -52,7 +52,7 @@ impl<F: NorFlash> Application<F> {
     }
 
     /// Its node address.
-    pub fn node_address(&self) -> u8 {
+    pub fn node_address(&mut self) -> u8 {
         self.device.node_address()
     }
 
@@ -75,16 +75,19 @@ impl<F: NorFlash> Application<F> {
 
 impl<F: NorFlash> Handler for Application<F> {
     fn read_identifier(&mut self, identifier: u16, answer: &mut Answer<'_>) -> Result<(), Nrc> {
-        let identity = self.device.identity();
         match identifier {
             did::APPLICATION_VERSION => answer.append(self.descriptor.version().as_bytes()),
             did::SERIAL => {
-                answer.append(identity.map_or(UNPROVISIONED_SERIAL, |identity| identity.serial()).as_bytes())
+                let identity = self.device.identity();
+                let serial = identity.as_ref().map_or(UNPROVISIONED_SERIAL, |identity| identity.serial());
+                answer.append(serial.as_bytes())
             }
             did::STATE_RECORD => answer.append(&self.device.state_record(MAX_REQUEST_LEN).encode()),
             did::IDENTITY => {
                 let unknown = [0; 16];
+                let identity = self.device.identity();
                 let ids = identity
+                    .as_ref()
                     .map_or([&unknown; 3], |identity| [&identity.vendor, &identity.class, &identity.device]);
                 ids.iter().try_for_each(|id| answer.append(*id))
             }
