@@ -55,7 +55,15 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     (
         "chips",
-        &["can-bus", "device-harness", "emulator", "stm32g474-layout", "suit-manifest", "update-protocol"],
+        &[
+            "can-bus",
+            "device-harness",
+            "emulator",
+            "stm32f407-layout",
+            "stm32g474-layout",
+            "suit-manifest",
+            "update-protocol",
+        ],
     ),
     ("flash-array", &[]),
     ("demo-application", &["bootloader", "update-protocol"]),
@@ -103,7 +111,17 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("stm32f407-layout", &[]),
-    ("stm32f407", &["linker-scripts", "stm32f407-layout", "cortex-m-board", "bootloader", "update-protocol"]),
+    (
+        "stm32f407",
+        &[
+            "linker-scripts",
+            "stm32-support",
+            "stm32f407-layout",
+            "cortex-m-board",
+            "bootloader",
+            "update-protocol",
+        ],
+    ),
     (
         "stm32f407-app",
         &[

@@ -52,13 +52,14 @@ unsafe impl InterruptNumber for Line {
 pub struct Clock {
     last: u32,
     elapsed_us: u64,
-    waking: [Line; 2],
+    devices: &'static [Line],
 }
 
 impl Clock {
-    /// Starts counting from 0. TIM2 has a clock of `timer_mhz`; `device` is the line, besides its own, that ends a sleep.
+    /// Starts counting from 0. TIM2 has a clock of `timer_mhz`; `devices` are the lines, besides its own, that
+    /// end a sleep.
     #[must_use]
-    pub fn start(timer_mhz: u32, device: Line) -> Self {
+    pub fn start(timer_mhz: u32, devices: &'static [Line]) -> Self {
         cortex_m::interrupt::disable();
         CR1.write(0);
         PSC.write(timer_mhz.saturating_sub(1));
@@ -67,12 +68,11 @@ impl Clock {
         EGR.write(UPDATE);
         SR.write(0);
         CR1.write(ENABLE);
-        let waking = [TIMER_LINE, device];
-        for line in waking {
+        for line in waking(devices) {
             // SAFETY: interrupts are masked for good; unmasking a line only lets it end a sleep.
             unsafe { NVIC::unmask(line) };
         }
-        Self { last: CNT.read(), elapsed_us: 0, waking }
+        Self { last: CNT.read(), elapsed_us: 0, devices }
     }
 
     /// Microseconds since the start. To be asked every hour at least.
@@ -86,7 +86,7 @@ impl Clock {
     /// Forgets wake-ups that were seen. What comes after this ends the next [`sleep_until`](Self::sleep_until) at
     /// once, so first this, then the look at the devices, then the sleep.
     pub fn expect_wake_up(&mut self) {
-        for line in self.waking {
+        for line in waking(self.devices) {
             NVIC::unpend(line);
         }
     }
@@ -106,4 +106,9 @@ impl Clock {
         DIER.write(0);
         SR.write(!COMPARE);
     }
+}
+
+/// All lines that end a sleep.
+fn waking(devices: &'static [Line]) -> impl Iterator<Item = Line> {
+    devices.iter().copied().chain([TIMER_LINE])
 }

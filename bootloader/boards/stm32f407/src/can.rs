@@ -1,6 +1,7 @@
 //! CAN1 (bxCAN; RM0090, 32) at 500 kbit/s. PD0 receives, PD1 transmits.
 
 use cortex_m_board::mmio::Register;
+use stm32_support::clock::Line;
 use update_protocol::can::{Frame, Id};
 
 use crate::registers::{CAN1, GPIOD};
@@ -41,6 +42,9 @@ const BTR: Register = CAN1.register(0x01C);
 const BIT_TIMING: u32 = bit_timing(6, 11, 2, 1);
 const APB1_HZ: u32 = 42_000_000;
 const _: () = assert!(APB1_HZ / 6 / (1 + 11 + 2) == 500_000);
+
+/// Its interrupts (12.2, table 61): a frame has left, a frame has come.
+pub(crate) const LINES: [Line; 2] = [Line(19), Line(20)];
 
 const FMR: Register = CAN1.register(0x200);
 const FILTERS_OFF: u32 = 1;

@@ -7,10 +7,11 @@ use core::ptr::{with_exposed_provenance, with_exposed_provenance_mut};
 
 use cortex_m_board::mmio::Register;
 use embedded_storage::nor_flash::{ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash};
+use stm32_support::watchdog;
 
+use crate::PART;
 use crate::memory_map::{CODE, FLASH_LEN, FLASH_START, VECTORS};
 use crate::registers::FLASH;
-use crate::{PART, watchdog};
 
 const KEYR: Register = FLASH.register(0x04);
 const KEYS: [u32; 2] = [0x4567_0123, 0xCDEF_89AB];

@@ -18,8 +18,6 @@ mod board;
 #[cfg(target_os = "none")]
 mod can;
 #[cfg(target_os = "none")]
-mod clock;
-#[cfg(target_os = "none")]
 mod flash;
 #[cfg(target_os = "none")]
 mod guard;
@@ -31,8 +29,6 @@ mod power;
 mod rcc;
 #[cfg(target_os = "none")]
 mod registers;
-#[cfg(target_os = "none")]
-mod watchdog;
 
 /// The sectors of the part (3.4, table 5).
 pub const PART: Part<'_> = Part {

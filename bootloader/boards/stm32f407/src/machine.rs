@@ -5,13 +5,14 @@ use bootloader::flash::Supplied;
 use bootloader::mailbox::{ALIVE, ALIVE_OFFSET, REQUEST_LEN, Request};
 use cortex_m::peripheral::{Peripherals, SCB};
 use cortex_m_board::retained::Retained;
+use stm32_support::clock::Clock;
+use stm32_support::watchdog;
 use update_protocol::can::Frame;
 
 use crate::can::Can;
-use crate::clock::Clock;
 use crate::flash::Controller;
 use crate::memory_map::MAILBOX_START;
-use crate::{guard, power, rcc, watchdog};
+use crate::{can, guard, power, rcc};
 
 // SAFETY: the first part of the mailbox: RAM that no linker script gives to anything else, a multiple of 4.
 const REQUEST: Retained<REQUEST_LEN> = unsafe { Retained::at(MAILBOX_START as usize) };
@@ -52,7 +53,7 @@ impl Machine {
         rcc::start();
         power::start();
         Self {
-            clock: Clock::start(),
+            clock: Clock::start(rcc::TIMER_MHZ, &can::LINES),
             can: Can::start(),
             #[cfg(feature = "loader")]
             peripherals,

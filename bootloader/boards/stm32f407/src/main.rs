@@ -9,7 +9,7 @@ unsafe extern "C" {
     fn DefaultHandler();
 }
 
-/// Interrupts stay masked (clock.rs), so the core never reads a vector after the exceptions. cortex-m-rt requires
+/// Interrupts stay masked, so the core never reads a vector after the exceptions. cortex-m-rt requires
 /// one.
 // SAFETY: the section of interrupt vectors, and a handler that resets.
 #[unsafe(link_section = ".vector_table.interrupts")]

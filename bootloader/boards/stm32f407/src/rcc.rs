@@ -27,6 +27,9 @@ const DIVIDERS: u32 = 0b101 << 10 | 0b100 << 13;
 const AHB1ENR: Register = RCC.register(0x30);
 const APB1ENR: Register = RCC.register(0x40);
 
+/// Clock of TIM2: twice APB1, since that is divided.
+pub(crate) const TIMER_MHZ: u32 = 84;
+
 const GPIOD: u32 = 1 << 3;
 const TIM2: u32 = 1;
 const CAN1: u32 = 1 << 25;

@@ -6,8 +6,6 @@ use cortex_m_board::mmio::Register;
 #[derive(Clone, Copy)]
 pub(crate) struct Peripheral(usize);
 
-pub(crate) const TIM2: Peripheral = Peripheral(0x4000_0000);
-pub(crate) const IWDG: Peripheral = Peripheral(0x4000_3000);
 pub(crate) const CAN1: Peripheral = Peripheral(0x4000_6400);
 pub(crate) const PWR: Peripheral = Peripheral(0x4000_7000);
 pub(crate) const GPIOD: Peripheral = Peripheral(0x4002_0C00);

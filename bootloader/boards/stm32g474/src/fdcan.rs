@@ -30,7 +30,7 @@ registers! {
 }
 
 /// FDCAN1_IT0.
-pub(crate) const LINE: Line = Line(21);
+pub(crate) const LINES: [Line; 1] = [Line(21)];
 
 const MESSAGE_RAM: usize = 0x4000_A400;
 const EXTENDED_FILTERS: usize = MESSAGE_RAM + 0x70;

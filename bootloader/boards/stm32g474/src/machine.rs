@@ -57,7 +57,7 @@ impl Machine {
         let has_crystal = rcc::start();
         power::start();
         Self {
-            clock: Clock::start(rcc::TIMER_MHZ, fdcan::LINE),
+            clock: Clock::start(rcc::TIMER_MHZ, &fdcan::LINES),
             can: Can::start(!has_crystal),
             #[cfg(feature = "loader")]
             peripherals,
