@@ -185,6 +185,15 @@ impl Chip {
         Ok(Memory(std::fs::read(&path).with_context(|| format!("operation {operation} was not kept"))?))
     }
 
+    /// Changes what is around the chip, or breaks it; its script says which settings there are.
+    ///
+    /// # Errors
+    /// When the emulator fails, or does not know a setting.
+    pub fn configure(&mut self, mut settings: Value) -> Result<()> {
+        settings.as_object_mut().context("no object")?.insert("do".to_owned(), "configure".into());
+        self.command(&settings).map(drop)
+    }
+
     /// Bytes of RAM.
     ///
     /// # Errors

@@ -596,7 +596,7 @@ def serve(chip_type):
     `power`: power is off, then on; `reset`: the reset pin; `run`: at `at_us`, `frames` come, until `until_us` or an answer;
     `memory`, `restore`: flash to and from a file; `spoil`: the word at `address` becomes unreadable; `cut`: the power
     goes away before so manyth operation from now on; `want`: the memory before each of these operations goes to a file
-    of its number, without ending the run; `peek`: bytes of RAM."""
+    of its number, without ending the run; `peek`: bytes of RAM; `configure`: what the chip's script says."""
     elf, seed, folder = sys.argv[1:]
     chip = chip_type(elf, int(seed))
 
@@ -636,6 +636,8 @@ def serve(chip_type):
             chip.cut_at = chip.operations + command["operation"]
         elif what == "want":
             chip.wanted = {chip.operations + operation for operation in command["operations"]}
+        elif what == "configure":
+            chip.configure(**command)
         elif what == "peek":
             answer["bytes"] = bytes(chip.uc.mem_read(command["address"], command["len"])).hex()
         else:
