@@ -162,18 +162,22 @@ pub(crate) fn is_used<F: NorFlash>(flash: &mut Flash<F>) -> bool {
     [Half::First, Half::Second].into_iter().any(|half| header_in(flash, half, 0).is_some())
 }
 
-/// Whether a half holds each object of the set that the other one holds.
+/// How many objects of the set a half holds whole; `None` if it lacks one that the other half holds, or the provisioning
+/// block, without which there is no set.
 #[cfg(feature = "loader")]
 #[inline(never)]
-fn holds_all<F: NorFlash>(flash: &mut Flash<F>, set: u16, half: Half) -> bool {
-    let mut offset = 0;
+fn held<F: NorFlash>(flash: &mut Flash<F>, set: u16, half: Half) -> Option<u32> {
+    let (mut offset, mut held) = (0, 0u32);
     while let Some(header) = header_at(flash, set, offset) {
-        if !is_whole(flash, half, offset, &header) && is_whole(flash, half.other(), offset, &header) {
-            return false;
+        if is_whole(flash, half, offset, &header) {
+            held = held.saturating_add(1);
+        } else if offset == 0 || is_whole(flash, half.other(), offset, &header) {
+            return None;
         }
         offset = header.end(offset);
     }
-    true
+    // The block comes first.
+    (held > 0 || set == 0).then_some(held)
 }
 
 /// Writes the set after the one that the journal names, with this object in the place of the one with its name: into
@@ -190,12 +194,12 @@ pub(crate) fn replace<F: NorFlash>(
     bytes: &[u8],
 ) -> Result<(), FlashError> {
     let (set, next) = (state.set, state.next_set());
-    let to = if holds_all(flash, set, Half::Second) { Half::First } else { Half::Second };
-    if !holds_all(flash, set, to.other()) {
-        return Err(FlashError::Unreadable);
-    }
-    write_set(flash, to, (set, next), Some((name, bytes)))?;
-    if set == 0 { write_set(flash, to.other(), (next, next), None) } else { Ok(()) }
+    let (to, objects) = match held(flash, set, Half::Second) {
+        Some(objects) => (Half::First, objects),
+        None => (Half::Second, held(flash, set, Half::First).ok_or(FlashError::Unreadable)?),
+    };
+    write_set(flash, to, (set, next), objects, Some((name, bytes)))?;
+    if set == 0 { write_set(flash, to.other(), (next, next), 1, None) } else { Ok(()) }
 }
 
 /// Makes both halves hold all of the set that the journal names. A half that does not take it is left after some tries,
@@ -209,12 +213,12 @@ pub(crate) fn mend<F: NorFlash>(flash: &mut Flash<F>, journal: &mut Journal) -> 
     let set = journal.state().set;
     for half in [Half::First, Half::Second] {
         if journal.state().failed_mends < FAILED_MENDS_MAX
-            && !holds_all(flash, set, half)
-            && holds_all(flash, set, half.other())
+            && held(flash, set, half).is_none()
+            && let Some(objects) = held(flash, set, half.other())
         {
             // Another reading of the journal may name what this half holds.
             journal.affirm(flash)?;
-            if write_set(flash, half, (set, set), None).is_err() {
+            if write_set(flash, half, (set, set), objects, None).is_err() {
                 journal.record(flash, Event::MendFailed)?;
             }
         }
@@ -224,19 +228,29 @@ pub(crate) fn mend<F: NorFlash>(flash: &mut Flash<F>, journal: &mut Journal) -> 
 
 /// Erases a half and copies the objects of the other one there, as objects of the set `to_set`; with `new` in the place
 /// of the object with its name. An object that is whole in no half is left out.
+///
+/// # Errors
+/// [`FlashError::Unreadable`] if it does not find as many objects as the other half held a moment ago, before it erases
+/// and while it copies: a read that fails for a while must lose nothing.
 #[cfg(feature = "loader")]
 #[inline(never)]
 fn write_set<F: NorFlash>(
     flash: &mut Flash<F>,
     to: Half,
     (from_set, to_set): (u16, u16),
+    objects: u32,
     new: Option<(Name, &[u8])>,
 ) -> Result<(), FlashError> {
+    let (from, mut read_at, mut write_at, mut missing) = (to.other(), 0, 0u32, objects);
+    if held(flash, from_set, from) != Some(objects) {
+        return Err(FlashError::Unreadable);
+    }
     flash.erase_area(Area::Stored(to))?;
-    let (from, mut read_at, mut write_at) = (to.other(), 0, 0u32);
     while let Some(header) = header_in(flash, from, read_at).filter(|header| header.set == from_set) {
         let is_replaced = new.is_some_and(|(name, _)| header.is(name));
-        if !is_replaced && is_whole(flash, from, read_at, &header) {
+        let is_whole = is_whole(flash, from, read_at, &header);
+        missing = missing.wrapping_sub(is_whole.into());
+        if !is_replaced && is_whole {
             let mut done = HEADER_LEN;
             while done < header.end(0) {
                 let mut unit = [0; UNIT];
@@ -250,6 +264,13 @@ fn write_set<F: NorFlash>(
             write_at = seal(flash, to, write_at, Header { set: to_set, ..header })?;
         }
         read_at = header.end(read_at);
+        // A copy of the set has its objects where the set has them, though one may be missing.
+        if from_set == to_set {
+            write_at = read_at;
+        }
+    }
+    if missing != 0 {
+        return Err(FlashError::Unreadable);
     }
     if let Some(((kind, owner), bytes)) = new {
         let len = u16::try_from(bytes.len()).map_err(|_| FlashError::OutOfArea)?;

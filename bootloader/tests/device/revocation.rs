@@ -449,3 +449,52 @@ fn boot24_a_set_of_which_each_half_lacks_an_object_is_kept() {
         assert_eq!(reason, Some(Reason::KeyRevoked));
     }
 }
+
+/// A read that fails for a while, at each read of a replacement, for as long as one try and its repetition and for
+/// longer; while both halves hold the set, and while one does.
+#[test]
+fn boot24_a_read_that_fails_for_a_while_drops_no_object() {
+    let (board, factories) = two_anchors();
+    let list = factories[0].revocation_list(10, &[factories[0].release_kid()]);
+    let envelope = |factory: &Factory| factory.envelope(1, &board.image(64, 1));
+    let envelopes = [0, 1].map(|index| envelope(&factories[index]));
+    let mut refused = 0;
+    for lacking in [None, Some(Half::First), Some(Half::Second)] {
+        let mut base = board.twin();
+        if let Some(half) = lacking {
+            decay_for_good(&mut base, half);
+        }
+        let mut clean = base.twin();
+        let before = clean.nor.medium().reads();
+        clean.send(Object::RevocationList, &list).unwrap();
+        let reads = clean.nor.medium().reads() - before;
+        for read in 0..reads {
+            for outage in [2, 9] {
+                let mut board = base.twin();
+                for further in 0..outage {
+                    board.nor.medium_mut().fail_read_at(read + further, false);
+                }
+                refused += u32::from(board.send(Object::RevocationList, &list).is_err());
+                board.nor.medium_mut().power_cycle();
+                let at = format!("{lacking:?}, read {read} of {reads}, {outage} in a row");
+                // Both lists count, and the device knows who it is.
+                for envelope in &envelopes {
+                    let reason = board.send(Object::Envelope, envelope).unwrap_err().reason();
+                    assert_eq!(reason, Some(Reason::KeyRevoked), "{at}");
+                }
+            }
+        }
+    }
+    assert!(refused > 100, "{refused}");
+}
+
+/// A half that has decayed and was tried again as often as it is: only the other one holds the set.
+fn decay_for_good(board: &mut Board, half: Half) {
+    let start = board.layout.region(Area::Stored(half)).start as usize;
+    board.nor.medium_mut().break_word(start);
+    board.nor.medium_mut().fail(start);
+    for _ in 0..4 {
+        board.boot();
+    }
+    board.nor.medium_mut().mend();
+}
