@@ -146,7 +146,8 @@ impl Verifier<'_> {
         let state = journal.state();
         let recorded = if purpose == Purpose::Run { state.active } else { state.spare };
         let recorded = recorded.map_or([0; 32], |image| image.manifest_digest);
-        let shortfalls = self.shortfalls(flash, purpose, state, authenticated, expected.sequence, list);
+        let shortfalls =
+            self.shortfalls(flash, (purpose, slot), state, authenticated, expected.sequence, list);
         let [credential, manifest] = authenticated.commitments();
         let evidence = Evidence::collect(&[
             (&credential.computed, credential.received),
@@ -162,13 +163,13 @@ impl Verifier<'_> {
 
     /// T14: floor and revocation once more, as numbers that are 0 if nothing is wrong: whether the sequence number is
     /// below the floor or the list's minimum, whether the list takes the signer's key back, whether the domain of that
-    /// list is not the issuer's, and in which bits the numbers of list and journal differ, or those of the image in
-    /// manifest and journal.
+    /// list is not the issuer's, whether the image that was hashed lies in another slot than that of the purpose, and in
+    /// which bits the numbers of list and journal differ, or those of the image in manifest and journal.
     #[inline(never)]
     fn shortfalls<F: NorFlash>(
         &self,
         flash: &mut Flash<F>,
-        purpose: Purpose,
+        (purpose, hashed): (Purpose, Slot),
         state: &BootState,
         authenticated: &Authenticated<'_>,
         recorded: u64,
@@ -181,6 +182,7 @@ impl Verifier<'_> {
         let is_of_issuer =
             |anchor: &Anchor| anchor.domain() == domain && anchor.kid() == credential.issuer_kid();
         let is_astray = !self.anchors.as_slice().iter().any(is_of_issuer);
+        let is_elsewhere = black_box(purpose).slot() != hashed;
         let (mut is_revoked, mut difference) = (false, 0);
         if purpose.is_revocable() {
             let lists = StoredLists::of(state);
@@ -196,8 +198,8 @@ impl Verifier<'_> {
         }
         difference |= black_box(sequence ^ recorded);
         let mut shortfalls = [0; 32];
-        if let Some((flags, rest)) = shortfalls.split_first_chunk_mut::<3>() {
-            *flags = [is_below(state.floor), is_revoked, is_astray].map(u8::from);
+        if let Some((flags, rest)) = shortfalls.split_first_chunk_mut::<4>() {
+            *flags = [is_below(state.floor), is_revoked, is_astray, is_elsewhere].map(u8::from);
             if let Some(place) = rest.first_chunk_mut() {
                 *place = difference.to_be_bytes();
             }
