@@ -29,8 +29,12 @@ const TOUR: Pipeline = Pipeline { target: "readme", test: "entire_tour_of_the_re
 const DEMO_SIM: Pipeline = Pipeline { target: "demo", test: "entire_pipeline_on_the_simulated_device" };
 const DEMO_QEMU: Pipeline = Pipeline { target: "pipeline", test: "entire_pipeline_on_the_cortex_m4" };
 const VM: Pipeline = Pipeline { target: "vm", test: "entire_updates_through_socketcan" };
+const SKIP: Pipeline =
+    Pipeline { target: "skip", test: "t14_no_skipped_instruction_boots_anything_forged_or_lowers_a_floor" };
+const SKIP_CONTROL: Pipeline =
+    Pipeline { target: "skip", test: "t14_without_the_second_comparison_a_skipped_instruction_boots" };
 /// Every other test runs in the step `test`.
-const PIPELINES: [&Pipeline; 4] = [&TOUR, &DEMO_SIM, &DEMO_QEMU, &VM];
+const PIPELINES: [&Pipeline; 6] = [&TOUR, &DEMO_SIM, &DEMO_QEMU, &VM, &SKIP, &SKIP_CONTROL];
 /// Tells the system tests where the programs are that are built already.
 const PROGRAMS: &str = "XTASK_PROGRAMS";
 /// Reaching the advisory database takes no longer, or is in vain.
@@ -59,7 +63,7 @@ enum Outcome {
 type Action = fn(&Workspace) -> Result<Outcome>;
 
 /// The steps, in order.
-const STEPS: [(&str, &str, Action); 15] = [
+const STEPS: [(&str, &str, Action); 16] = [
     ("tools", "installs what the other steps need", provide_tools),
     ("fmt", "formatting", format),
     ("tidy", "rules of the code base", check_rules),
@@ -72,6 +76,7 @@ const STEPS: [(&str, &str, Action); 15] = [
     ("readme", "runs the tour of the README", tour),
     ("demo-sim", "the whole pipeline on the simulated device", demo_sim),
     ("demo-qemu", "the whole pipeline on the Cortex-M4 in QEMU", demo_qemu),
+    ("skip", "skips each instruction of the verification, in an emulator", skip),
     ("vm", "updates through the Linux CAN stack", vm),
     ("bench", "benchmarks run; results are not gated", measure),
     ("fuzz", "each fuzz target for ten seconds, from its kept inputs", fuzz_briefly),
@@ -230,6 +235,11 @@ fn demo_qemu(workspace: &Workspace) -> Result<Outcome> {
 
 fn vm(workspace: &Workspace) -> Result<Outcome> {
     run_pipeline(workspace, &VM)
+}
+
+fn skip(workspace: &Workspace) -> Result<Outcome> {
+    run_pipeline(workspace, &SKIP)?;
+    run_pipeline(workspace, &SKIP_CONTROL)
 }
 
 fn measure(workspace: &Workspace) -> Result<Outcome> {

@@ -42,6 +42,7 @@ pub(crate) enum Life {
     Confirms = 1,
     NeverConfirms = 0,
     Hangs = 2,
+    Crashes = 5,
 }
 
 /// A folder with the files of a manufacturer and a bus.

@@ -5,6 +5,7 @@ mod anchors;
 mod bench;
 mod environment;
 mod identity;
+mod life;
 mod relay;
 mod reports;
 mod revocation;
