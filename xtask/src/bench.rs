@@ -16,6 +16,7 @@ use crate::authoring::{Authority, Release, Workshop};
 use crate::board;
 use crate::demo::device::Device;
 use crate::demo::technician::Technician;
+use crate::skip;
 use crate::tools::QEMU_ARM;
 use crate::workspace::{self, Workspace};
 
@@ -29,6 +30,9 @@ const VERSION: &str = "1.0.0";
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
+    /// Measure this only
+    #[arg(value_enum, value_name = "WHAT", conflicts_with_all = ["programs", "paced", "server"])]
+    pub(crate) what: Option<What>,
     /// Take the programs from this directory instead of building them
     #[arg(long, value_name = "DIR")]
     pub(crate) programs: Option<PathBuf>,
@@ -44,6 +48,13 @@ pub(crate) struct Arguments {
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// A part of the bench that is named.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub(crate) enum What {
+    /// Instructions of the loader from the reset to the jump, beside bare SHA-256 and bare verifications
+    Boot,
 }
 
 #[derive(Serialize)]
@@ -66,6 +77,9 @@ struct Transfer {
 
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     let _lock = workspace.lock("bench")?;
+    if arguments.what == Some(What::Boot) {
+        return skip::count_boot(workspace, arguments.json);
+    }
     if arguments.server {
         let report =
             server::measure(workspace, arguments.programs.as_deref(), arguments.baseline.as_deref())?;

@@ -4,6 +4,7 @@ mod c_library;
 mod contributors;
 mod elf;
 mod panics;
+mod prices;
 
 use std::path::{Path, PathBuf};
 
@@ -31,6 +32,9 @@ pub(crate) struct Arguments {
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
+    /// Add the price of each cargo feature, and the device crates on each kind of Cortex-M: more builds
+    #[arg(long, conflicts_with = "elf")]
+    pub(crate) prices: bool,
     /// Measure this ELF instead of building the loader
     #[arg(long)]
     pub(crate) elf: Option<PathBuf>,
@@ -52,6 +56,8 @@ struct Report {
     /// The loader on the other machines and on chips; no budget.
     other_machines: Vec<Other>,
     c_library: Vec<c_library::Size>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prices: Option<prices::Prices>,
 }
 
 /// The loader on a machine without a budget.
@@ -116,6 +122,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         ram_by_symbol: contributors::largest(contributors::by_symbol(&image.ram_symbols), SHOWN),
         other_machines,
         c_library,
+        prices: arguments.prices.then(|| prices::measure(workspace)).transpose()?,
     };
     if arguments.json {
         println!("{}", serde_json::to_string(&report)?);
@@ -177,6 +184,9 @@ fn print(report: &Report) {
         println!("{flash:>7}  flash, {ram} RAM: {machine}, {core}, {target}");
     }
     c_library::print(&report.c_library);
+    if let Some(prices) = &report.prices {
+        prices::print(prices);
+    }
 }
 
 fn table(title: &str, contributors: &[Contributor]) {
@@ -203,6 +213,7 @@ mod tests {
             ram_by_symbol: Vec::new(),
             other_machines: Vec::new(),
             c_library: Vec::new(),
+            prices: None,
         }
     }
 

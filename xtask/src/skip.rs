@@ -18,6 +18,13 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     options.run(workspace, command(workspace)?)
 }
 
+/// Counts the instructions of a boot, and prints them.
+pub(crate) fn count_boot(workspace: &Workspace, json: bool) -> Result<()> {
+    let mut command = command(workspace)?;
+    command.arg("--cost").args(json.then_some("--json"));
+    process::check(command.env("CARGO_TARGET_DIR", workspace.target()).current_dir(workspace.root()))
+}
+
 /// The program with what it needs, for the loader as it is now.
 fn command(workspace: &Workspace) -> Result<Command> {
     tools::PYTHON.require()?;

@@ -245,6 +245,7 @@ fn skip(workspace: &Workspace) -> Result<Outcome> {
 fn measure(workspace: &Workspace) -> Result<Outcome> {
     let programs = workspace.build_tested_programs(TOUR.target)?;
     let arguments = bench::Arguments {
+        what: None,
         programs: Some(programs),
         paced: false,
         server: false,
@@ -261,7 +262,7 @@ fn fuzz_briefly(workspace: &Workspace) -> Result<Outcome> {
 }
 
 fn check_size(workspace: &Workspace) -> Result<Outcome> {
-    size::run(workspace, &size::Arguments { json: false, elf: None })?;
+    size::run(workspace, &size::Arguments { json: false, elf: None, prices: false })?;
     Ok(Outcome::Done)
 }
 

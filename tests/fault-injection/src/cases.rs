@@ -90,6 +90,11 @@ impl Case {
     }
 }
 
+/// A device that nobody has attacked: it runs its second release, of so many bytes, and has a revocation list.
+pub(crate) fn confirmed(image_len: usize) -> Result<Subject> {
+    History::with_images(image_len)?.device()
+}
+
 /// A manufacturer and two releases.
 struct History {
     factory: Factory,
@@ -98,9 +103,13 @@ struct History {
 
 impl History {
     fn new() -> Result<Self> {
+        Self::with_images(IMAGE_LEN)
+    }
+
+    fn with_images(len: usize) -> Result<Self> {
         let ram = LAYOUT.ram();
         let top = ram.end().context("RAM has no end")?;
-        let make = |fill| image(IMAGE_LEN, fill, LAYOUT.image_address(), top);
+        let make = |fill| image(len, fill, LAYOUT.image_address(), top);
         Ok(Self { factory: Factory::new(1), images: [make(0x11), make(0x22), make(0x33)] })
     }
 

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod cases;
+mod cost;
 mod judge;
 mod loader;
 mod plan;
@@ -51,6 +52,9 @@ pub(crate) struct Arguments {
     /// Attack only the code that decides, each instruction at its first execution
     #[arg(long)]
     brief: bool,
+    /// Attack nothing: count the instructions of the boot of a confirmed device, from the reset to the jump
+    #[arg(long, conflicts_with_all = ["cases", "at", "functions", "brief", "without_evidence"])]
+    cost: bool,
     /// Take the comparison before the jump out of the loader: a control that must find forged boots
     #[arg(long)]
     without_evidence: bool,
@@ -87,6 +91,10 @@ fn run(arguments: &Arguments) -> Result<bool> {
     }
     let loader = Loader::read(&arguments.loader, arguments.lines.as_deref())?;
     let workers = Workers::new(arguments, &loader)?;
+    if arguments.cost {
+        cost::measure(&loader, &workers, arguments.json)?;
+        return Ok(true);
+    }
     let mut reports = Vec::new();
     for case in CASES
         .iter()

@@ -1,7 +1,8 @@
 """Runs the loader in an emulated Cortex-M4 (unicorn) and skips one of its instructions at a time.
 
 Arguments: the ELF, the memory of the flash before the reset, a directory for the memories that attacks leave, and the
-task: `trace` or `attack`. Patches of the code come as `ADDRESS=BYTES`, in hex. `attack` reads a JSON object from stdin:
+task: `trace`, `count` or `attack`. `count` answers as `trace` does, from whole blocks of instructions: faster, for long
+runs, and without the order. Patches of the code come as `ADDRESS=BYTES`, in hex. `attack` reads a JSON object from stdin:
 `executed`, the addresses that `trace` gave, `attacks`, each an address and the number of its execution from 1 on, and
 `joints`: first instructions of functions where a run is compared with the runs before it. What it would do from there
 on is known if an earlier one was in the same state; what lies below the stack pointer does not count.
@@ -27,6 +28,7 @@ import time
 
 from unicorn import (
     UC_ARCH_ARM,
+    UC_HOOK_BLOCK,
     UC_HOOK_CODE,
     UC_MODE_MCLASS,
     UC_MODE_THUMB,
@@ -288,6 +290,26 @@ class Task:
         flash = bytes(machine.uc.mem_read(PSRAM, len(self.flash)))
         say(end=end, pc=at, flash=self.keep(flash), steps=steps, executed=sorted((at, *counted) for at, counted in counts.items()))
 
+    def count(self):
+        """Counts the executions of each instruction by those of the blocks: a block runs to its end."""
+        machine = self.machine()
+        blocks = {}
+
+        def enter(uc, address, size, data):
+            block = address, size
+            blocks[block] = blocks.get(block, 0) + 1
+
+        machine.uc.hook_add(UC_HOOK_BLOCK, enter)
+        end, pc, _ = machine.run(machine.start)
+        counts = {}
+        for (address, size), runs in blocks.items():
+            at = address
+            # What runs in RAM or flash is no longer the loader.
+            while at < min(address + size, CODE + CODE_LEN):
+                counts[at] = counts.get(at, 0) + runs
+                at += self.code.size(at)
+        say(end=end, pc=pc, steps=sum(counts.values()), executed=[(at, count, 0) for at, count in sorted(counts.items())])
+
     def attack(self, executed, attacks, joints):
         """Makes each attack when a run without attack comes to its place."""
         wanted = {}
@@ -356,6 +378,8 @@ def main():
     task = Task(elf, flash, folder, [(int(at, 16), bytes.fromhex(patch)) for at, patch in patches])
     if what == "trace":
         task.trace()
+    elif what == "count":
+        task.count()
     else:
         plan = json.load(sys.stdin)
         task.attack(**plan)

@@ -51,6 +51,7 @@ pub(crate) struct Attack {
 /// A run without attack.
 #[derive(Deserialize)]
 pub(crate) struct Trace {
+    pub(crate) end: End,
     /// Instructions that ran.
     pub(crate) steps: u64,
     /// Each of them by its address.
@@ -123,7 +124,16 @@ impl Workers {
 
     /// Runs the loader once and counts the executions of each instruction.
     pub(crate) fn trace(&self, subject: &Subject) -> Result<Trace> {
-        let mut child = self.start(&self.memory(subject)?, "trace")?;
+        self.observe(subject, "trace")
+    }
+
+    /// The same for a long run, without the order of the instructions.
+    pub(crate) fn count(&self, subject: &Subject) -> Result<Trace> {
+        self.observe(subject, "count")
+    }
+
+    fn observe(&self, subject: &Subject, task: &str) -> Result<Trace> {
+        let mut child = self.start(&self.memory(subject)?, task)?;
         let mut line = String::new();
         BufReader::new(child.stdout.take().context("no stdout")?).read_line(&mut line)?;
         finish(child)?;
