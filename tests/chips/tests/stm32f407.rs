@@ -5,12 +5,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use can_bus::Flow;
 use chips::{Bench, Chip, Memory, Model, PowerGone, Program};
 use device_harness::factory::Factory;
 use emulator::{Programs, image};
 use serde_json::json;
-use stm32f407_layout::{FLASH_LEN, FLASH_START, SLOT_B};
-use update_protocol::profile::{ImageState, Mode, StateRecord, did};
+use stm32f407_layout::{FLASH_LEN, FLASH_START, LOADER_STACK_LEN, RAM_START, SLOT_B};
+use update_protocol::profile::{ImageState, Mode, Object, StateRecord, did};
+use update_protocol::uds::Session;
 
 const MODEL: Model = Model { script: "stm32f407.py", flash: (FLASH_START, FLASH_LEN), word: 4 };
 const BOARD: &str = "stm32f407";
@@ -21,6 +23,8 @@ const CUTS_AT_ONCE: usize = 200;
 /// Error flags of the controller.
 const WRPERR: u32 = 1 << 4;
 const PGSERR: u32 = 1 << 7;
+/// What cortex-m-rt paints the stack with.
+const PAINT: u8 = 0xCC;
 
 struct Release {
     envelope: Vec<u8>,
@@ -217,6 +221,27 @@ fn a_low_supply_erases_nothing_and_a_missing_crystal_stops_nothing() -> Result<(
     ensure!(after.bytes(MODEL)[slot_b.clone()] == before.bytes(MODEL)[slot_b], "slot B has changed");
     bench.install(&second.envelope, &second.image)?;
     bench.expect_confirmed("2.0.0", 2).map(drop)
+}
+
+/// The deepest use is a verification; start-up code has painted the stack.
+#[test]
+fn the_loader_leaves_512_bytes_of_its_stack() -> Result<()> {
+    let factory = Factory::new(7);
+    let mut bench = bench(8)?;
+    bench.provision(&factory)?;
+    let Release { envelope, image } = release(&factory, 1, true, 0)?;
+    bench.on(async |tester| {
+        tester.session(Session::Programming).await?;
+        tester.download(Object::Envelope, &envelope, |_| Flow::Continue).await?;
+        tester.download(Object::Image { offset: 0 }, &image, |_| Flow::Continue).await?;
+        Ok(())
+    })?;
+    let stack = bench.chip().peek(RAM_START, LOADER_STACK_LEN)?;
+    let free = stack.iter().take_while(|byte| **byte == PAINT).count();
+    println!("{free} of {LOADER_STACK_LEN} bytes are free");
+    ensure!(free >= 512, "{free} bytes are free");
+    ensure!(free < stack.len() / 2, "the stack is not painted, or not used");
+    Ok(())
 }
 
 #[test]
