@@ -112,9 +112,13 @@ fn header_at<F: NorFlash>(flash: &mut Flash<F>, set: u16, offset: u32) -> Option
 #[cfg(feature = "loader")]
 #[inline(never)]
 fn is_whole<F: NorFlash>(flash: &mut Flash<F>, half: Half, offset: u32, header: &Header) -> bool {
-    if header_in(flash, half, offset) != Some(*header) {
-        return false;
-    }
+    header_in(flash, half, offset) == Some(*header) && has_bytes(flash, half, offset, header)
+}
+
+/// Whether a half holds the bytes of this object, whatever its header there says.
+#[cfg(feature = "loader")]
+#[inline(never)]
+fn has_bytes<F: NorFlash>(flash: &mut Flash<F>, half: Half, offset: u32, header: &Header) -> bool {
     let mut crc = Checksum::new();
     let mut at = offset.saturating_add(HEADER_LEN);
     let mut rest = usize::from(header.len);
@@ -162,8 +166,8 @@ pub(crate) fn is_used<F: NorFlash>(flash: &mut Flash<F>) -> bool {
     [Half::First, Half::Second].into_iter().any(|half| header_in(flash, half, 0).is_some())
 }
 
-/// How many objects of the set a half holds whole; `None` if it lacks one that the other half holds, or the provisioning
-/// block, without which there is no set.
+/// How many objects of the set a half holds whole; `None` if it lacks one that counts still, be its header in one half and
+/// its bytes in the other, or the provisioning block, without which there is no set.
 #[cfg(feature = "loader")]
 #[inline(never)]
 fn held<F: NorFlash>(flash: &mut Flash<F>, set: u16, half: Half) -> Option<u32> {
@@ -171,7 +175,9 @@ fn held<F: NorFlash>(flash: &mut Flash<F>, set: u16, half: Half) -> Option<u32> 
     while let Some(header) = header_at(flash, set, offset) {
         if is_whole(flash, half, offset, &header) {
             held = held.saturating_add(1);
-        } else if offset == 0 || is_whole(flash, half.other(), offset, &header) {
+        } else if offset == 0
+            || [half, half.other()].into_iter().any(|half| has_bytes(flash, half, offset, &header))
+        {
             return None;
         }
         offset = header.end(offset);
