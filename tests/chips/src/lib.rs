@@ -36,8 +36,17 @@ pub struct Memory(Vec<u8>);
 
 impl Memory {
     /// Its bytes, from the first address of flash on.
+    #[must_use]
     pub fn bytes(&self, model: Model) -> &[u8] {
         &self.0[..model.flash.1 as usize]
+    }
+
+    /// Addresses of the words between these addresses that have been programmed.
+    #[must_use]
+    pub fn programmed(&self, model: Model, addresses: std::ops::Range<u32>) -> Vec<u32> {
+        let (start, len) = model.flash;
+        let words = (start..).step_by(model.word as usize).zip(&self.0[len as usize..]);
+        words.filter(|(at, mark)| addresses.contains(at) && **mark == 1).map(|(at, _)| at).collect()
     }
 }
 
@@ -176,13 +185,25 @@ impl Chip {
         self.command(&json!({ "do": "want", "operations": operations })).map(drop)
     }
 
-    /// What lay in flash before the operation of this number, counted since the chip was new.
+    /// What lay in flash before the operation of this number, counted since the chip was new; and what lies there after a
+    /// cut within it, if it changes flash.
     ///
     /// # Errors
     /// When it was not kept.
-    pub fn kept(&self, operation: u64) -> Result<Memory> {
+    pub fn kept(&self, operation: u64) -> Result<(Memory, Option<Memory>)> {
         let path: PathBuf = self.folder.path().join(operation.to_string());
-        Ok(Memory(std::fs::read(&path).with_context(|| format!("operation {operation} was not kept"))?))
+        let before = std::fs::read(&path).with_context(|| format!("operation {operation} was not kept"))?;
+        let torn = std::fs::read(self.folder.path().join(format!("{operation}-torn"))).ok();
+        Ok((Memory(before), torn.map(Memory)))
+    }
+
+    /// Changes what is around the chip, or breaks it; its script says which settings there are.
+    ///
+    /// # Errors
+    /// When the emulator fails, or does not know a setting.
+    pub fn configure(&mut self, mut settings: Value) -> Result<()> {
+        settings.as_object_mut().context("no object")?.insert("do".to_owned(), "configure".into());
+        self.command(&settings).map(drop)
     }
 
     /// Changes what is around the chip, or breaks it; its script says which settings there are.

@@ -69,6 +69,10 @@ pub struct Ran {
     /// Whether the power has gone, as [`Chip::cut_at`](crate::Chip::cut_at) wanted.
     #[serde(default)]
     pub cut: bool,
+    /// Whether the loader's own flash is hidden from what runs.
+    pub hidden: bool,
+    /// Frames for which the CAN controller had no room.
+    pub lost_frames: u64,
     /// The last fault that the core has taken, in words.
     pub fault: Option<String>,
 }

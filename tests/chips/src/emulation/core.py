@@ -77,6 +77,8 @@ class Device:
 
     BASE = 0
     LEN = 0x400
+    # Whether a write to it can change when something happens by itself, or an interrupt.
+    ACTS = True
 
     def __init__(self, chip):
         self.chip = chip
@@ -105,6 +107,7 @@ class Device:
 class Plain(Device):
     """Registers that keep what is written to them: of devices whose effects no test looks at."""
 
+    ACTS = False
     RESET = {}
 
     def reset(self):
@@ -160,7 +163,7 @@ class System(Device):
             self.values[offset] = value
 
     def tick(self):
-        for device in self.chip.devices:
+        for device in self.chip.acting:
             for line in device.interrupts():
                 self.pending |= 1 << line
 
@@ -228,6 +231,7 @@ class Chip:
 
     def __init__(self, elf, seed):
         self.random = random.Random(seed)
+        self.acting = []
         self.segments = list(load_segments(elf))
         self.loader = (min(a for a, _ in self.segments), max(a + len(b) for a, b in self.segments))
         start, length = self.FLASH
@@ -251,10 +255,11 @@ class Chip:
         self.operations = 0
         self.cut_at = None
         self.wanted = set()
-        self.on_wanted = None
+        self.on_wanted = self.on_torn = None
+        self.hidden = False
+        self.lost_frames = 0
         self.reset_cause = None
         self.is_asleep = False
-        self.nmi = False
         self.error = None
         self.event_ns = 0
         self.fault = None
@@ -317,7 +322,8 @@ class Chip:
                 address = first + offset
                 device = find(address)
                 self.write_device(device, address - device.BASE, size, value)
-                self.event_ns = 0
+                if device.ACTS:
+                    self.event_ns = 0
             except (ModelError, PowerCut) as error:
                 self.stop(error)
 
@@ -340,20 +346,34 @@ class Chip:
             self.error = error
         self.uc.emu_stop()
 
-    def poke(self, address, data):
-        """The content of flash changes."""
+    def poke(self, address, data, mark):
+        """The content of flash changes, and whether its words are programmed."""
         at = address - self.FLASH[0]
+        first, last = self.word(address), self.word(address + len(data))
+        if self.operations - 1 in self.wanted:
+            self.on_torn(self.operations - 1, self.torn(at, data, first, last, mark))
+        for word in range(first, last):
+            self.forget(word)
         self.flash[at : at + len(data)] = data
+        self.marks[first:last] = bytes([mark]) * (last - first)
         self.uc.mem_write(address, bytes(data))
 
     def erase(self, address, length):
         """Sectors of flash are as new."""
-        self.poke(address, bytes([self.ERASED]) * length)
-        first, last = self.word(address), self.word(address + length)
+        self.poke(address, bytes([self.ERASED]) * length, 0)
+
+    def torn(self, at, data, first, last, mark):
+        """The memory if the power goes away within this change: each word is the old one, the new one, or unreadable."""
+        flash, marks = bytearray(self.flash), bytearray(self.marks)
         for word in range(first, last):
-            if self.marks[word] == 2:
-                self.forget(word)
-        self.marks[first:last] = bytes(last - first)
+            end = self.random.choice(("old", "new", "unreadable")) if last - first > 1 else "unreadable"
+            start = word * self.WORD
+            if end == "new":
+                flash[start : start + self.WORD] = data[start - at : start - at + self.WORD]
+                marks[word] = mark
+            elif end == "unreadable":
+                marks[word] = 2
+        return bytes(flash) + bytes(marks)
 
     def word(self, address):
         return (address - self.FLASH[0]) // self.WORD
@@ -371,10 +391,15 @@ class Chip:
             self.uc.hook_del(self.read_hooks.pop(word))
 
     def spoil(self, address):
-        """The word at this address cannot be read any more."""
-        self.marks[self.word(address)] = 2
+        """The word at this address cannot be read any more: two of its bits have flipped."""
+        word = self.word(address)
+        start = word * self.WORD
+        for bit in (3, 4):
+            self.flash[start] ^= 1 << bit
+        self.marks[word] = 2
         if self.uc is not None:
-            self.watch(self.word(address))
+            self.uc.mem_write(self.FLASH[0] + start, bytes(self.flash[start : start + self.WORD]))
+            self.watch(word)
 
     def on_bad_read(self, uc, access, address, size, value, _):
         if self.passes == self.ns:
@@ -478,8 +503,9 @@ class Chip:
 
     def start(self):
         self.reset_cause = None
+        self.acting = [device for device in self.devices if device.ACTS]
         self.is_asleep = False
-        self.nmi = False
+        self.hidden = False
         self.bad_read = None
         self.passes = None
         self.interrupt = None
@@ -530,7 +556,7 @@ class Chip:
 
     def tick(self):
         self.bus.tick()
-        for device in self.devices:
+        for device in self.acting:
             device.tick()
         at = self.next_ns()
         self.event_ns = float("inf") if at is None else at
@@ -562,7 +588,7 @@ class Chip:
 
     def next_ns(self):
         """When something happens in a device or on the bus."""
-        times = [self.bus.next_ns(), *(device.next_ns() for device in self.devices)]
+        times = [self.bus.next_ns(), *(device.next_ns() for device in self.acting)]
         times = [at for at in times if at is not None and at > self.ns]
         return min(times) if times else None
 
@@ -596,15 +622,17 @@ def serve(chip_type):
     `power`: power is off, then on; `reset`: the reset pin; `run`: at `at_us`, `frames` come, until `until_us` or an answer;
     `memory`, `restore`: flash to and from a file; `spoil`: the word at `address` becomes unreadable; `cut`: the power
     goes away before so manyth operation from now on; `want`: the memory before each of these operations goes to a file
-    of its number, without ending the run; `peek`: bytes of RAM; `configure`: what the chip's script says."""
+    of its number, and one after a cut within it to another file, without ending the run; `peek`: bytes of RAM;
+    `configure`: what the chip's script says."""
     elf, seed, folder = sys.argv[1:]
     chip = chip_type(elf, int(seed))
 
-    def keep(operation):
-        with open(os.path.join(folder, str(operation)), "wb") as file:
-            file.write(chip.memory())
+    def keep(name, memory):
+        with open(os.path.join(folder, name), "wb") as file:
+            file.write(memory)
 
-    chip.on_wanted = keep
+    chip.on_wanted = lambda operation: keep(str(operation), chip.memory())
+    chip.on_torn = lambda operation, memory: keep(f"{operation}-torn", memory)
     for line in sys.stdin:
         command = json.loads(line)
         what = command.pop("do")
@@ -651,6 +679,8 @@ def serve(chip_type):
                 asleep=chip.is_asleep,
                 wake_us=chip.wake_us(),
                 fault=chip.fault,
+                hidden=chip.hidden,
+                lost_frames=chip.lost_frames,
                 operations=chip.operations,
             )
         print(json.dumps(answer), flush=True)

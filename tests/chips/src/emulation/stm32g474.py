@@ -108,6 +108,7 @@ class Rcc(Device):
 class Flash(Device):
     """The controller of the flash (3): locks, programs, erases, errors, ECC."""
 
+    ACTS = False
     BASE = 0x4002_2000
     ACR, KEYR, SR, CR, ECCR, OPTR, SEC1R = 0x00, 0x08, 0x10, 0x14, 0x18, 0x20, 0x70
     KEYS = (0x4567_0123, 0xCDEF_89AB)
@@ -249,8 +250,7 @@ class Flash(Device):
                 self.sr |= self.PROGERR
                 raise ModelError(f"the word at {start:#x} is programmed twice")
             raise ModelError(f"the word at {start:#x} is overwritten with zeros")
-        self.chip.poke(start, data)
-        self.chip.marks[word] = 1
+        self.chip.poke(start, data, 1)
         self.stall(start, PROGRAM_NS)
 
     def detected(self, address):
@@ -452,6 +452,7 @@ class Fdcan(Device):
                 value &= ~self.CCE
                 self.bus_off = False
             self.cccr = value
+            self.transmit()
         elif offset in self.PROTECTED:
             if not self.cccr & self.CCE:
                 raise ModelError(f"the register at {offset:#x} is written without CCE")
@@ -508,6 +509,13 @@ class Fdcan(Device):
         if self.rates() != (self.chip.NOMINAL, self.chip.DATA):
             raise ModelError(f"bit rates {self.rates()} on a bus of {self.chip.NOMINAL}, {self.chip.DATA}")
         return True
+
+    def leave_bus(self):
+        """Too many errors: the controller initialises itself, and stays away until it is told to come back (44.4.19)."""
+        self.cccr |= self.INIT
+        self.bus_off = True
+        self.ir |= self.BO
+        self.sending = None
 
     def ram(self, offset, length):
         return self.chip.message_ram.bytes[offset : offset + length]
@@ -594,6 +602,7 @@ class Fdcan(Device):
 class MessageRam(Device):
     """Of FDCAN1: words only."""
 
+    ACTS = False
     BASE, LEN = 0x4000_A400, 0x350
 
     def __init__(self, chip):
@@ -610,6 +619,7 @@ class MessageRam(Device):
 class Power(Device):
     """PWR (6): the voltage detector."""
 
+    ACTS = False
     BASE = 0x4000_7000
     CR1, CR2, SR2 = 0x00, 0x04, 0x14
 
@@ -652,7 +662,6 @@ class Stm32g474(core.Chip):
         super().__init__(elf, seed)
         self.supply_is_low = False
         self.has_crystal = True
-        self.lost_frames = 0
         self.rcc = Rcc(self)
         self.controller = Flash(self)
         self.timer = Timer(self)
@@ -661,6 +670,15 @@ class Stm32g474(core.Chip):
         self.power = Power(self)
         self.gpio = GpioA(self)
         self.devices += [self.controller, self.rcc, Watchdog(self), self.timer, self.can, self.message_ram, self.power, self.gpio]
+
+    def configure(self, supply_is_low=None, has_crystal=None, bus_off=False):
+        """The supply and the crystal from now on; whether the CAN controller leaves the bus now."""
+        if supply_is_low is not None:
+            self.supply_is_low = supply_is_low
+        if has_crystal is not None:
+            self.has_crystal = has_crystal
+        if bus_off:
+            self.can.leave_bus()
 
     def build(self):
         super().build()
@@ -684,6 +702,7 @@ class Stm32g474(core.Chip):
 
     def hide(self, length):
         """Nothing in the securable area is there any more (3.5.4)."""
+        self.hidden = True
         self.uc.mem_protect(self.FLASH[0], length, core.UC_PROT_NONE)
         self.uc.ctl_flush_tb()
 
