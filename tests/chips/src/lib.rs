@@ -8,7 +8,7 @@ mod bench;
 mod protocol;
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -186,15 +186,19 @@ impl Chip {
     }
 
     /// What lay in flash before the operation of this number, counted since the chip was new; and what lies there after a
-    /// cut within it, if it changes flash.
+    /// cut within it, if it changes flash. It is kept no longer.
     ///
     /// # Errors
     /// When it was not kept.
     pub fn kept(&self, operation: u64) -> Result<(Memory, Option<Memory>)> {
-        let path: PathBuf = self.folder.path().join(operation.to_string());
-        let before = std::fs::read(&path).with_context(|| format!("operation {operation} was not kept"))?;
-        let torn = std::fs::read(self.folder.path().join(format!("{operation}-torn"))).ok();
-        Ok((Memory(before), torn.map(Memory)))
+        let take = |name: String| {
+            let path = self.folder.path().join(name);
+            let memory = std::fs::read(&path)?;
+            std::fs::remove_file(path).map(|()| Memory(memory))
+        };
+        let before =
+            take(operation.to_string()).with_context(|| format!("operation {operation} was not kept"))?;
+        Ok((before, take(format!("{operation}-torn")).ok()))
     }
 
     /// Changes what is around the chip, or breaks it; its script says which settings there are.

@@ -28,6 +28,8 @@ const ERASE_BANK_2: u32 = 1 << 11;
 const START: u32 = 1 << 16;
 const LOCK: u32 = 1 << 31;
 const TWO_BANKS: u32 = 1 << 22;
+/// Flips an address to another line of the controller's buffer, in the same page.
+const OTHER_LINE: usize = 64;
 
 /// Why an access failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -116,8 +118,11 @@ impl ReadNorFlash for Flash {
             return Ok(());
         }
         // The controller's buffer still holds the word, and would answer the next read without an error (3.3.2).
-        // SAFETY: the loader's own first words, or those of slot A's bank: flash that is there.
-        let _other = unsafe { with_exposed_provenance::<u32>(LOADER_START as usize).read_volatile() };
+        let other = start ^ OTHER_LINE;
+        let _is_good = ecc::watch(|| {
+            // SAFETY: in the same page of flash.
+            let _word = unsafe { with_exposed_provenance::<u8>(other).read_volatile() };
+        });
         Err(FlashError::Ecc)
     }
 

@@ -19,6 +19,7 @@ import sys
 
 from unicorn import (
     UC_ARCH_ARM,
+    UC_HOOK_CODE,
     UC_HOOK_INTR,
     UC_HOOK_MEM_READ,
     UC_HOOK_MEM_WRITE_PROT,
@@ -44,6 +45,7 @@ RESET_KEY = 0x05FA
 EXCEPTION_EXIT = 8
 THREAD_MAIN_STACK = 0xFFFF_FFF9
 WFI = 0xBF30
+DSB = bytes.fromhex("bff34f8f")
 NMI, HARD_FAULT = 2, 3
 
 FRAME_REGISTERS = [
@@ -282,6 +284,7 @@ class Chip:
         for first, length in self.regions():
             self.map_devices(uc, first, length)
         self.uc = uc
+        self.hook_barriers(uc)
         self.read_hooks = {}
         for word, mark in enumerate(self.marks):
             if mark == 2:
@@ -402,11 +405,21 @@ class Chip:
             self.watch(word)
 
     def on_bad_read(self, uc, access, address, size, value, _):
-        if self.passes == self.ns:
-            return
-        # Stops before the load; `slice` lets it happen and then takes the exception.
+        # Here the program counter is not exact, so the exception has to wait for the barrier after the read.
         self.bad_read = address
-        uc.emu_stop()
+
+    def on_barrier(self, uc, address, size, _):
+        """What was read before has come, and with it the exception."""
+        if self.bad_read is not None:
+            uc.emu_stop()
+
+    def hook_barriers(self, uc):
+        """All `dsb sy` in flash, and what looks like one."""
+        at = self.flash.find(DSB)
+        while at >= 0:
+            address = self.FLASH[0] + at
+            uc.hook_add(UC_HOOK_CODE, self.on_barrier, begin=address, end=address)
+            at = self.flash.find(DSB, at + 2)
 
     def bad_word_was_read(self, address):
         """What a chip makes of it; whether an NMI comes."""
@@ -507,7 +520,6 @@ class Chip:
         self.is_asleep = False
         self.hidden = False
         self.bad_read = None
-        self.passes = None
         self.interrupt = None
         self.build()
         for address, content in self.ram.items():
@@ -534,11 +546,6 @@ class Chip:
             raise self.error
         if self.bad_read is not None:
             address, self.bad_read = self.bad_read, None
-            self.passes = self.ns
-            uc.emu_start(uc.reg_read(arm.UC_ARM_REG_PC) | 1, 0xFFFF_FFFE, count=1)
-            self.passes = None
-            if self.error is not None:
-                raise self.error
             if self.bad_word_was_read(address):
                 self.exception(NMI)
             return
