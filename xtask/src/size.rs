@@ -23,7 +23,7 @@ const FLASH_BUDGET: u64 = 56 * 1024;
 /// RAM of the loader, stack included, bytes.
 const RAM_BUDGET: u64 = 18 * 1024;
 /// Boards of chips, whose loaders have no budget: all Cortex-M4F.
-const CHIPS: [&str; 1] = ["stm32f407"];
+const CHIPS: [&str; 2] = ["stm32f407", "stm32g474"];
 /// How many contributors are printed.
 const SHOWN: usize = 10;
 

@@ -210,15 +210,6 @@ impl Chip {
         self.command(&settings).map(drop)
     }
 
-    /// Changes what is around the chip, or breaks it; its script says which settings there are.
-    ///
-    /// # Errors
-    /// When the emulator fails, or does not know a setting.
-    pub fn configure(&mut self, mut settings: Value) -> Result<()> {
-        settings.as_object_mut().context("no object")?.insert("do".to_owned(), "configure".into());
-        self.command(&settings).map(drop)
-    }
-
     /// Bytes of RAM.
     ///
     /// # Errors

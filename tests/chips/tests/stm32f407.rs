@@ -106,7 +106,7 @@ fn judge_cuts(bench: &mut Bench, before: &Memory, second: &Release, cuts: &[u64]
     bench.install(&second.envelope, &second.image)?;
     bench.expect_confirmed("2.0.0", 2)?;
     for (number, cut) in cuts.iter().enumerate() {
-        let memory = bench.chip().kept(begin + cut)?;
+        let (memory, _torn) = bench.chip().kept(begin + cut)?;
         bench.power_cycle(Some(&memory))?;
         let judged = judge(bench, second, number.is_multiple_of(8));
         judged.with_context(|| format!("a cut before operation {cut} of the update"))?;

@@ -349,16 +349,17 @@ class Chip:
             self.error = error
         self.uc.emu_stop()
 
-    def poke(self, address, data, mark):
-        """The content of flash changes, and whether its words are programmed."""
+    def poke(self, address, data, mark=None):
+        """The content of flash changes; with a mark, that of its words too, and a cut within the change is kept."""
         at = address - self.FLASH[0]
-        first, last = self.word(address), self.word(address + len(data))
-        if self.operations - 1 in self.wanted:
-            self.on_torn(self.operations - 1, self.torn(at, data, first, last, mark))
-        for word in range(first, last):
-            self.forget(word)
+        if mark is not None:
+            first, last = self.word(address), self.word(address + len(data))
+            if self.operations - 1 in self.wanted:
+                self.on_torn(self.operations - 1, self.torn(at, data, first, last, mark))
+            for word in range(first, last):
+                self.forget(word)
+            self.marks[first:last] = bytes([mark]) * (last - first)
         self.flash[at : at + len(data)] = data
-        self.marks[first:last] = bytes([mark]) * (last - first)
         self.uc.mem_write(address, bytes(data))
 
     def erase(self, address, length):
