@@ -75,7 +75,7 @@ impl<F: NorFlash> Flash<F> {
     /// # Errors
     /// [`FlashError::OutOfArea`] for a misaligned or outlying access, [`FlashError::Unreadable`] if the driver fails.
     pub fn read(&mut self, area: Area, offset: u32, out: &mut [u8]) -> Result<(), FlashError> {
-        let at = self.locate(area, offset, out.len(), F::READ_SIZE)?;
+        let at = self.locate(area, offset, out.len(), F::READ_SIZE).ok_or(FlashError::OutOfArea)?;
         // A driver that fails once costs nothing: its callers take an unreadable word for one that is lost.
         let is_read = (0..READ_TRIES).any(|_| self.device.read(at, out).is_ok());
         if is_read { Ok(()) } else { Err(FlashError::Unreadable) }
@@ -87,7 +87,7 @@ impl<F: NorFlash> Flash<F> {
     /// [`FlashError::OutOfArea`] for a misaligned or outlying access, [`FlashError::NotProgrammed`] if the driver
     /// fails.
     pub fn program(&mut self, area: Area, offset: u32, words: &[u8]) -> Result<(), FlashError> {
-        let at = self.locate(area, offset, words.len(), F::WRITE_SIZE)?;
+        let at = self.locate(area, offset, words.len(), F::WRITE_SIZE).ok_or(FlashError::OutOfArea)?;
         self.device.write(at, words).map_err(|_| FlashError::NotProgrammed)
     }
 
@@ -136,7 +136,7 @@ impl<F: NorFlash> Flash<F> {
 
     fn erase(&mut self, area: Area, offset: u32, len: u32) -> Result<(), FlashError> {
         let size = usize::try_from(len).map_err(|_| FlashError::Geometry)?;
-        let at = self.locate(area, offset, size, size)?;
+        let at = self.locate(area, offset, size, size).ok_or(FlashError::OutOfArea)?;
         let end = at.checked_add(len).ok_or(FlashError::OutOfArea)?;
         self.device.erase(at, end).map_err(|_| FlashError::NotErased)
     }
@@ -147,14 +147,15 @@ impl<F: NorFlash> Flash<F> {
         bytes.iter().all(|&byte| byte == erased)
     }
 
-    fn locate(&self, area: Area, offset: u32, len: usize, align: usize) -> Result<u32, FlashError> {
+    /// Where an access begins; `None`: it is not aligned, or leaves its area.
+    #[inline(never)]
+    fn locate(&self, area: Area, offset: u32, len: usize, align: usize) -> Option<u32> {
         let region = self.layout.region(area);
-        let len = u32::try_from(len).map_err(|_| FlashError::OutOfArea)?;
-        let align = u32::try_from(align).map_err(|_| FlashError::Geometry)?;
+        let (len, align) = (u32::try_from(len).ok()?, u32::try_from(align).ok()?);
         let inside = offset.checked_add(len).is_some_and(|end| end <= region.len);
         if !inside || len == 0 || !offset.is_multiple_of(align) || !len.is_multiple_of(align) {
-            return Err(FlashError::OutOfArea);
+            return None;
         }
-        region.start.checked_add(offset).ok_or(FlashError::OutOfArea)
+        region.start.checked_add(offset)
     }
 }
