@@ -175,6 +175,8 @@ impl Journal {
     }
 
     /// Carries the state on to the furthest mark.
+    // A call, so that the journal above stays in memory: taken apart into fields it costs 0.2 KB of moves.
+    #[inline(never)]
     fn take_marks<F: NorFlash>(&mut self, flash: &mut Flash<F>) {
         let state = &mut self.newest.state;
         if let Some(base) = state.position()
@@ -220,8 +222,9 @@ impl Journal {
     /// [`JournalError::Illegal`] if the state does not allow the event, [`JournalError::Flash`] if no place takes the
     /// record.
     pub fn record<F: NorFlash>(&mut self, flash: &mut Flash<F>, event: Event) -> Result<(), JournalError> {
-        let state = self.state().after(event).map_err(JournalError::Illegal)?;
-        Ok(self.append(flash, state)?)
+        let mut state = *self.state();
+        state.go_on(event).map_err(JournalError::Illegal)?;
+        Ok(self.append(flash, &state)?)
     }
 
     /// Puts any state into the journal, as an attacker with access to the flash would.
@@ -231,7 +234,7 @@ impl Journal {
     #[cfg(feature = "fault-injection")]
     pub fn forge<F: NorFlash>(&mut self, flash: &mut Flash<F>, state: BootState) -> Result<(), FlashError> {
         self.newest.state = state;
-        self.append(flash, state)
+        self.append(flash, &state)
     }
 
     /// Records a step of the present procedure by a mark, or by a record where no mark is taken; the event that begins
@@ -246,7 +249,8 @@ impl Journal {
         event: Event,
         source: fn(&mut Flash<F>, &BootState) -> u32,
     ) -> Result<(), JournalError> {
-        let mut state = self.state().after(event).map_err(JournalError::Illegal)?;
+        let mut state = *self.state();
+        state.go_on(event).map_err(JournalError::Illegal)?;
         state.source = source(flash, &state);
         if state.marks != self.state().marks {
             state.is_unmarked = mark::scan(flash, state.marks).is_silent;
@@ -258,7 +262,7 @@ impl Journal {
             }
             state.is_unmarked = true;
         }
-        Ok(self.append(flash, state)?)
+        Ok(self.append(flash, &state)?)
     }
 
     /// Marks the position of this state; `false`: no place took it.
@@ -279,7 +283,8 @@ impl Journal {
                 has_erased = true;
                 // The marks so far go.
                 if !self.is_based {
-                    self.append(flash, *self.state())?;
+                    let state = *self.state();
+                    self.append(flash, &state)?;
                 }
                 // A page that is not erased takes no mark.
                 let _ = flash.erase_area(Area::Progress);
@@ -301,9 +306,9 @@ impl Journal {
         flash: &mut Flash<F>,
         source: fn(&mut Flash<F>, &BootState) -> u32,
     ) -> Result<(), JournalError> {
-        let mut state = self.state().after(Event::SwapStepped).map_err(JournalError::Illegal)?;
-        state.source = source(flash, &state);
-        (self.newest.state, self.is_based) = (state, false);
+        self.newest.state.go_on(Event::SwapStepped).map_err(JournalError::Illegal)?;
+        self.newest.state.source = source(flash, self.state());
+        self.is_based = false;
         Ok(())
     }
 
@@ -334,7 +339,7 @@ impl Journal {
         if !self.is_silent {
             state.marks = state.marks.wrapping_add(1) & MARKS_MAX;
         }
-        self.append(flash, state)
+        self.append(flash, &state)
     }
 
     /// Writes a record twice, to the first two places in a row that take it, in this part or else in an erased one.
@@ -342,10 +347,10 @@ impl Journal {
     /// The part that is proven stays. One that is not holds nothing that any caller was told of: it is erased itself,
     /// however often power was lost in it. A part that cannot be erased is passed over.
     #[inline(never)]
-    fn append<F: NorFlash>(&mut self, flash: &mut Flash<F>, state: BootState) -> Result<(), FlashError> {
+    fn append<F: NorFlash>(&mut self, flash: &mut Flash<F>, state: &BootState) -> Result<(), FlashError> {
         self.affirmed = false;
         let parts = flash.layout().journal_parts();
-        let mut record = Record { is_second: false, state, ..self.newest };
+        let mut record = Record { is_second: false, state: *state, ..self.newest };
         if !keeps(&record.encode(), self.state()) {
             return Err(FlashError::NotProgrammed);
         }

@@ -254,8 +254,18 @@ impl BootState {
     /// [`IllegalTransition`] if the state does not allow the event.
     pub fn after(&self, event: Event) -> Result<Self, IllegalTransition> {
         let mut next = *self;
+        next.go_on(event)?;
+        Ok(next)
+    }
+
+    /// Becomes the state after an event.
+    ///
+    /// # Errors
+    /// [`IllegalTransition`] if the state does not allow the event; the state is unusable then.
+    pub(crate) fn go_on(&mut self, event: Event) -> Result<(), IllegalTransition> {
+        let floor = self.floor;
         // T14: no event lowers the floor, whatever became of its own comparison.
-        if next.apply(event) && next.floor >= self.floor { Ok(next) } else { Err(IllegalTransition) }
+        if self.apply(event) && self.floor >= floor { Ok(()) } else { Err(IllegalTransition) }
     }
 
     /// Applies an event; `false` when the state does not allow it, which leaves an unusable state.

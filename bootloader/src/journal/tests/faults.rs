@@ -85,7 +85,7 @@ fn t14_a_record_that_takes_something_back_is_not_written() {
     let mut device = flash(&nor);
     let mut journal = Journal::open(&mut device);
     journal.newest.state = held;
-    journal.append(&mut device, held).unwrap();
+    journal.append(&mut device, &held).unwrap();
     let root = |recovery_epoch, succession_sequence| {
         let numbers = DomainNumbers { recovery_epoch, succession_sequence, list_sequence: 9 };
         BootState { domains: [numbers; 2], ..held }
@@ -100,7 +100,7 @@ fn t14_a_record_that_takes_something_back_is_not_written() {
         root(0, 3),
     ] {
         let before = nor.medium().bytes().to_vec();
-        assert_eq!(journal.append(&mut device, wrong), Err(FlashError::NotProgrammed), "{wrong:?}");
+        assert_eq!(journal.append(&mut device, &wrong), Err(FlashError::NotProgrammed), "{wrong:?}");
         assert!(before == nor.medium().bytes(), "something of it was written");
         assert_eq!(Journal::open(&mut device).state(), &held);
     }
@@ -108,7 +108,7 @@ fn t14_a_record_that_takes_something_back_is_not_written() {
         let twin = Nor::<8, 4096>::with(nor.medium().clone());
         let mut device = flash(&twin);
         let mut journal = Journal::open(&mut device);
-        journal.append(&mut device, right).unwrap();
+        journal.append(&mut device, &right).unwrap();
         assert_eq!(Journal::open(&mut device).state(), &right);
     }
 }
