@@ -142,7 +142,8 @@ pub struct Processor<'a> {
     /// The sequences in execution, the innermost last; `depth` of them.
     frames: [Option<Frame<'a>>; MAX_NESTING],
     depth: usize,
-    parameters: [Parameters<'a>; MAX_COMPONENTS],
+    /// `None`: none is set.
+    parameters: [Option<Parameters<'a>>; MAX_COMPONENTS],
     steps_left: u16,
     vendor_held: bool,
     class_held: bool,
@@ -169,7 +170,7 @@ impl<'a> Processor<'a> {
             stage: Stage::Start,
             frames: [const { None }; MAX_NESTING],
             depth: 0,
-            parameters: [Parameters::default(); MAX_COMPONENTS],
+            parameters: [None; MAX_COMPONENTS],
             steps_left: MAX_STEPS,
             vendor_held: false,
             class_held: false,
@@ -184,7 +185,7 @@ impl<'a> Processor<'a> {
     pub(crate) fn restart(&mut self, manifest: &Manifest<'a>, section: Section) -> Result<(), Error> {
         self.section = manifest.section(section)?;
         self.stage = Stage::Start;
-        self.parameters = [Parameters::default(); MAX_COMPONENTS];
+        self.parameters = [None; MAX_COMPONENTS];
         self.steps_left = MAX_STEPS;
         self.vendor_held = false;
         self.class_held = false;
@@ -448,8 +449,7 @@ impl<'a> Processor<'a> {
         loop {
             let position = source.position();
             let Some(key) = entries.next_label(source) else { return };
-            let parameters = index(component).and_then(|index| self.parameters.get_mut(index));
-            let Some(parameters) = parameters else {
+            let Some(parameters) = self.parameters(component) else {
                 return source.refuse_as(ErrorKind::ComponentIndex, self.shared.base);
             };
             match parameters.read(key, source) {
@@ -574,12 +574,13 @@ impl<'a> Processor<'a> {
         Some(())
     }
 
+    #[inline(never)]
     fn parameters(&mut self, component: u32) -> Option<&mut Parameters<'a>> {
         let index = index(component).filter(|&index| index < MAX_COMPONENTS);
         if index.is_none() {
             self.refuse(ErrorKind::ComponentIndex, self.shared.base)?;
         }
-        self.parameters.get_mut(index?)
+        Some(self.parameters.get_mut(index?)?.get_or_insert_default())
     }
 
     fn set_image_held(&mut self, component: u32, held: bool) {
