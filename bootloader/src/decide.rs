@@ -22,19 +22,14 @@ pub enum Boot<'b, F> {
     Stay(Session<'b, F>),
 }
 
-/// Why the device stays in its loader.
-pub(crate) struct Stay {
-    /// The image to return to once no tester needs the loader.
-    pub(crate) standby: Option<Entry>,
+/// What the device does with the image that it may run.
+pub(crate) struct Decision {
+    /// It runs at once. Else the device stays in its loader.
+    pub(crate) runs: bool,
     /// The fault; `None` when a tester asked for the loader.
     pub(crate) refusal: Option<Refusal>,
     /// For how long to listen before the image runs, milliseconds; 0: until a reset.
     pub(crate) listen_ms: u32,
-}
-
-pub(crate) enum Decision {
-    Run(Entry),
-    Stay(Stay),
 }
 
 impl<'b, F: NorFlash> Loader<'b, F> {
@@ -48,8 +43,10 @@ impl<'b, F: NorFlash> Loader<'b, F> {
         }
     }
 
+    /// The boot rules. `standby` becomes the image to run, at once or once no tester needs the loader: in place, since it
+    /// is large.
     #[inline(never)]
-    pub(crate) fn decide(&mut self, wake: &Wake) -> Result<Decision, Refusal> {
+    pub(crate) fn decide(&mut self, wake: &Wake, standby: &mut Option<Entry>) -> Result<Decision, Refusal> {
         // Rule 1. The journal was recovered when the loader started. Without an identity or anchors the device boots
         // nothing.
         self.known()?;
@@ -88,31 +85,36 @@ impl<'b, F: NorFlash> Loader<'b, F> {
         // An image on trial is another one than those that were silent.
         let is_trial = matches!(self.state().status, Status::Trial { .. });
         let silent_resets = if is_trial { 0 } else { wake.silent_resets };
-        let entry = image.and_then(|image| Entry::of(image, silent_resets));
+        let refused = match image.and_then(|image| Entry::of(image, silent_resets)) {
+            Ok(entry) => {
+                *standby = Some(entry);
+                None
+            }
+            Err(refusal) => Some(refusal),
+        };
+        let stays = Decision { runs: false, refusal: None, listen_ms: 0 };
 
         // Rule 6. With a request in the mailbox the loader stays on the bus.
         if wake.request.is_some() {
-            return Ok(Decision::Stay(Stay { standby: entry.ok(), refusal: None, listen_ms: 0 }));
+            return Ok(stays);
         }
 
         // Rule 7. Nothing bootable: stay on the bus and report why.
-        let entry = entry.map_err(|refusal| tried.err().unwrap_or(refusal))?;
+        if let Some(refusal) = refused {
+            return Err(tried.err().unwrap_or(refusal));
+        }
 
         // Rule 8. The loader listens at power-up if its board wants it, and before it runs an image again that was reset
         // time and again without a sign of life; a trial ends at its next reset anyway.
         let listen_ms = if is_trial { wake.with_life().listen_ms() } else { wake.listen_ms() };
         if listen_ms != 0 {
             let refusal = (wake.is_silent() && !is_trial).then(|| silent(wake));
-            return Ok(Decision::Stay(Stay { standby: Some(entry), refusal, listen_ms }));
+            return Ok(Decision { refusal, listen_ms, ..stays });
         }
 
         // Rules 9 and 10.
-        Ok(match self.hand_over() {
-            Ok(()) => Decision::Run(entry),
-            Err(refusal) => {
-                Decision::Stay(Stay { standby: Some(entry), refusal: Some(refusal), listen_ms: 0 })
-            }
-        })
+        let refusal = self.hand_over().err();
+        Ok(Decision { runs: refusal.is_none(), refusal, ..stays })
     }
 
     /// Rule 9. The loader counts a trial before it begins, so that a hang or a watchdog reset ends it. Then the image may

@@ -12,7 +12,7 @@ use update_protocol::uds::server::{Answer, Download, Handler, Operation, Server,
 use update_protocol::uds::{self, Nrc};
 
 use crate::anchor;
-use crate::decide::{Decision, Stay};
+use crate::decide::Decision;
 use crate::layout::{ENVELOPE_LEN_MAX, PROVISIONING_BLOCK_LEN_MAX, REVOCATION_LIST_LEN_MAX};
 use crate::loader::Loader;
 use crate::mailbox::{Request, Wake};
@@ -92,14 +92,11 @@ impl<'b, F: NorFlash> Session<'b, F> {
     /// [`Session::listens_until_us`] if it has a time. No rule runs twice within one boot; a watchdog that the flash
     /// driver feeds bounds the swap.
     pub fn boot(&mut self, wake: &Wake) -> Option<Entry> {
-        match self.loader.decide(wake) {
-            Ok(Decision::Run(entry)) => return Some(entry),
-            Ok(Decision::Stay(stay)) => {
-                Stay { standby: self.standby, refusal: self.refusal, listen_ms: self.listen_ms } = stay;
-            }
-            Err(refusal) => self.refusal = Some(refusal),
-        }
-        None
+        let decided = self.loader.decide(wake, &mut self.standby);
+        let stays = |refusal| Decision { runs: false, refusal: Some(refusal), listen_ms: 0 };
+        let Decision { runs, refusal, listen_ms } = decided.unwrap_or_else(stays);
+        (self.refusal, self.listen_ms) = (refusal, listen_ms);
+        if runs { self.standby.take() } else { None }
     }
 
     /// The loader.
