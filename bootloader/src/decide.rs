@@ -173,6 +173,7 @@ fn silent(wake: &Wake) -> Refusal {
 }
 
 /// The slots were not exchanged, or not to the end; the next reset continues.
+#[inline(never)]
 fn not_exchanged(error: JournalError) -> Refusal {
     match error {
         JournalError::Flash(_) => Reason::SwapFailed.into(),

@@ -48,6 +48,7 @@ impl From<FlashError> for Refusal {
 }
 
 impl From<JournalError> for Refusal {
+    #[inline(never)]
     fn from(error: JournalError) -> Self {
         match error {
             JournalError::Flash(error) => Self::from(error),

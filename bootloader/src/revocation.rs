@@ -29,8 +29,8 @@ impl StoredLists {
 
     /// list-sequence of a domain, 0 of one that never sent a list.
     pub(crate) fn number(&self, anchors: &AnchorSet, domain: Domain) -> u64 {
-        let mut numbers = anchors.domains().zip(self.domains);
-        numbers.find(|(known, _)| *known == domain).map_or(0, |(_, numbers)| numbers.list_sequence)
+        let numbers = anchors.domain_index(domain).and_then(|index| self.domains.get(index));
+        numbers.map_or(0, |numbers| numbers.list_sequence)
     }
 }
 
@@ -67,11 +67,11 @@ pub(crate) fn accept<F: NorFlash>(
     buffer: &mut ListBuffer,
 ) -> Result<(), Refusal> {
     let list = RevocationList::verify(received, anchors.as_slice())?;
-    let index = anchors.domains().position(|domain| domain == list.domain());
-    let index = index.ok_or(Refusal::of(Reason::AnchorUnknown))?;
     let lists = StoredLists::of(journal.state());
     let mut sequences = lists.domains.map(|domain| domain.list_sequence);
-    let number = sequences.get_mut(index).ok_or(Refusal::of(Reason::AnchorUnknown))?;
+    let index = anchors.domain_index(list.domain());
+    let number = index.and_then(|index| sequences.get_mut(index));
+    let number = number.ok_or(Refusal::of(Reason::AnchorUnknown))?;
     match load(flash, lists, anchors, list.domain(), buffer) {
         Ok(None) => {}
         Ok(Some(held)) => match list.replaces(&held)? {

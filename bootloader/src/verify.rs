@@ -82,8 +82,7 @@ impl Verifier<'_> {
             }
             Lists::Stored(lists) => {
                 let issuer = parsed.claimed_issuer()?;
-                let anchor = self.anchors.as_slice().iter().find(|anchor| anchor.kid() == issuer);
-                match anchor {
+                match self.anchors.signer(issuer) {
                     Some(anchor) => revocation::load(flash, lists, self.anchors, anchor.domain(), list)?,
                     // The chain below refuses it, with the position.
                     None => None,

@@ -152,7 +152,14 @@ impl AnchorSet {
         Ok(set)
     }
 
+    /// The anchor with a key of this name.
+    #[must_use]
+    pub fn signer(&self, kid: Kid) -> Option<&Anchor> {
+        signer(self.as_slice(), kid)
+    }
+
     /// The anchors.
+    #[inline(never)]
     #[must_use]
     pub fn as_slice(&self) -> &[Anchor] {
         self.anchors.get(..usize::from(self.len)).unwrap_or_default()
@@ -169,6 +176,14 @@ impl AnchorSet {
         domains(self.as_slice())
     }
 
+    /// The place of a domain among [`AnchorSet::domains`].
+    // A call: this search is several times in a loader.
+    #[inline(never)]
+    #[must_use]
+    pub fn domain_index(&self, domain: Domain) -> Option<usize> {
+        self.domains().position(|known| known == domain)
+    }
+
     fn add(&mut self, anchor: Anchor) -> Result<(), ErrorKind> {
         if self.as_slice().iter().any(|known| known.key == anchor.key) {
             return Err(ErrorKind::Repeated);
@@ -176,7 +191,9 @@ impl AnchorSet {
         let place = self.anchors.get_mut(usize::from(self.len)).ok_or(ErrorKind::TooMany)?;
         *place = anchor;
         self.len = self.len.saturating_add(1);
-        if self.domains().count() > DOMAINS_MAX { Err(ErrorKind::TooMany) } else { Ok(()) }
+        // The domains before it are few enough.
+        let is_within = self.domain_index(anchor.domain).is_some_and(|index| index < DOMAINS_MAX);
+        if is_within { Ok(()) } else { Err(ErrorKind::TooMany) }
     }
 
     /// Adds `[1*4 [COSE_Key, rights, domain]]`.
@@ -201,6 +218,12 @@ impl PartialEq for AnchorSet {
 }
 
 impl Eq for AnchorSet {}
+
+/// The anchor with a key of this name.
+#[inline(never)]
+pub(crate) fn signer(anchors: &[Anchor], kid: Kid) -> Option<&Anchor> {
+    anchors.iter().find(|anchor| anchor.kid() == kid)
+}
 
 /// The domains of `anchors`, each once, in order of their first anchor.
 pub(crate) fn domains(anchors: &[Anchor]) -> impl Iterator<Item = Domain> + '_ {

@@ -1,6 +1,6 @@
 //! The form that credentials and revocation lists share: a CWT (RFC 8392), `61(18([..]))`.
 
-use crate::anchor::{Anchor, Rights};
+use crate::anchor::{Anchor, Rights, signer};
 use crate::cbor::{self, Reader};
 use crate::cose::{Form, Sign1, TAG_CWT};
 use crate::error::{Error, ErrorKind};
@@ -68,7 +68,7 @@ impl<'a> Record<'a> {
         anchors: &'k [Anchor],
         needed: Rights,
     ) -> Result<(&'k Anchor, Commitment<'a>), Error> {
-        let anchor = anchors.iter().find(|anchor| anchor.kid() == self.sign1.kid);
+        let anchor = signer(anchors, self.sign1.kid);
         let anchor = anchor.ok_or(self.sign1.error(ErrorKind::AnchorUnknown))?;
         if !anchor.rights().include_any(needed) {
             return Err(self.sign1.error(ErrorKind::AnchorRights));
