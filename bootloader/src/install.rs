@@ -66,9 +66,8 @@ impl Install {
         list: &mut ListBuffer,
         is_good: bool,
     ) -> Result<(Option<Self>, Accepted), Refusal> {
-        let lists = verifier.lists(Purpose::Install);
         // By reference: it is large, and one copy of it is enough.
-        let authenticated = verifier.authenticate(flash, envelope, lists, list);
+        let authenticated = verifier.authenticate(flash, journal.state(), Purpose::Install, envelope, list);
         let authenticated = authenticated.as_ref().map_err(|&refusal| refusal)?;
         let image = image_of(flash, verifier.identity, authenticated)?;
         let state = journal.state();
@@ -203,7 +202,7 @@ impl Install {
             return Err(Reason::ImageIncomplete.into());
         }
         writer.flush(flash)?;
-        let verified = verifier.slot(flash, Purpose::Install, &self.image, buffers).and_then(SlotProof::of);
+        let verified = verifier.slot(flash, journal.state(), Purpose::Install, &self.image, buffers).and_then(SlotProof::of);
         match verified {
             Ok(proof) => Ok(journal.record(flash, Event::Matched(proof))?),
             Err(refusal) => {

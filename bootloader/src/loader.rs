@@ -13,7 +13,7 @@ use crate::journal::{Journal, Recovery};
 use crate::layout::Area;
 use crate::provisioning::{self, Identity, ProvisioningBlock};
 use crate::refusal::Refusal;
-use crate::revocation::{self, ListBuffer, StoredLists};
+use crate::revocation::{self, ListBuffer};
 use crate::state::{BootState, Event, ImageRecord, Status};
 use crate::stored::{self, DEVICE, Kind};
 use crate::token::{Purpose, SlotProof};
@@ -165,7 +165,7 @@ impl<'b, F: NorFlash> Loader<'b, F> {
     pub(crate) fn accept_envelope(&mut self, len: usize, is_good: bool) -> Result<Accepted, Refusal> {
         self.check_ready()?;
         self.install = None;
-        let verifier = verifier(&self.identity, &self.anchors, self.journal.state())?;
+        let verifier = verifier(&self.identity, &self.anchors)?;
         let envelope = self.buffers.envelope.get(..len).ok_or(Refusal::of(Reason::EnvelopeTooLarge))?;
         let (install, accepted) =
             Install::accept(&mut self.flash, &self.journal, &verifier, envelope, self.buffers.list, is_good)?;
@@ -208,7 +208,7 @@ impl<'b, F: NorFlash> Loader<'b, F> {
     /// Verifies the image that has come and marks it pending.
     pub(crate) fn finish_image(&mut self) -> Result<(), Refusal> {
         let install = self.install.as_mut().ok_or(Refusal::of(Reason::NoEnvelope))?;
-        let verifier = verifier(&self.identity, &self.anchors, self.journal.state())?;
+        let verifier = verifier(&self.identity, &self.anchors)?;
         let buffers = (&mut *self.buffers.envelope, &mut *self.buffers.list);
         let finished = install.finish(&mut self.flash, &mut self.journal, &verifier, buffers);
         // What is in flash is judged: a new envelope comes first.
@@ -309,9 +309,9 @@ impl<'b, F: NorFlash> Loader<'b, F> {
         purpose: Purpose,
         expected: &ImageRecord,
     ) -> Result<VerifiedImage, Refusal> {
-        let verifier = verifier(&self.identity, &self.anchors, self.journal.state())?;
+        let verifier = verifier(&self.identity, &self.anchors)?;
         let buffers = (&mut *self.buffers.envelope, &mut *self.buffers.list);
-        verifier.slot(&mut self.flash, purpose, expected, buffers)
+        verifier.slot(&mut self.flash, self.journal.state(), purpose, expected, buffers)
     }
 
     /// Writes again what decayed and of which a whole copy is left. Where that fails, the copy still counts.
@@ -335,8 +335,7 @@ fn known(identity: &Result<Identity, Reason>) -> Result<&Identity, Refusal> {
 fn verifier<'p>(
     identity: &'p Result<Identity, Reason>,
     anchors: &'p AnchorSet,
-    state: &BootState,
 ) -> Result<Verifier<'p>, Refusal> {
     let identity = known(identity)?;
-    Ok(Verifier { identity, anchors, lists: StoredLists::of(state), floor: state.floor })
+    Ok(Verifier { identity, anchors })
 }

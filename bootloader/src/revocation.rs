@@ -3,35 +3,23 @@
 
 use embedded_storage::nor_flash::NorFlash;
 use suit_manifest::Reason;
-use trust::{AnchorSet, DOMAINS_MAX, Domain, Replacement, RevocationList};
+use trust::{AnchorSet, Domain, Replacement, RevocationList};
 
 use crate::flash::Flash;
 use crate::journal::Journal;
 use crate::layout::REVOCATION_LIST_LEN_MAX;
 use crate::refusal::Refusal;
-use crate::state::{BootState, DomainNumbers, Event};
+use crate::state::{BootState, Event};
 use crate::stored::{self, Kind};
 
 /// Room for one list.
 pub type ListBuffer = [u8; REVOCATION_LIST_LEN_MAX];
 
-/// The lists that the journal names.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct StoredLists {
-    set: u16,
-    domains: [DomainNumbers; DOMAINS_MAX],
-}
-
-impl StoredLists {
-    pub(crate) fn of(state: &BootState) -> Self {
-        Self { set: state.set, domains: state.domains }
-    }
-
-    /// list-sequence of a domain, 0 of one that never sent a list.
-    pub(crate) fn number(&self, anchors: &AnchorSet, domain: Domain) -> u64 {
-        let numbers = anchors.domain_index(domain).and_then(|index| self.domains.get(index));
-        numbers.map_or(0, |numbers| numbers.list_sequence)
-    }
+/// list-sequence of a domain in the journal, 0 of one that never sent a list.
+#[inline(never)]
+pub(crate) fn number(state: &BootState, anchors: &AnchorSet, domain: Domain) -> u64 {
+    let numbers = anchors.domain_index(domain).and_then(|index| state.domains.get(index));
+    numbers.map_or(0, |numbers| numbers.list_sequence)
 }
 
 /// The newest list of one domain, verified; `None` if the domain never sent one.
@@ -39,18 +27,18 @@ impl StoredLists {
 /// Accepted lists that are unreadable are an error: their revoked keys must stay out.
 pub(crate) fn load<'l, F: NorFlash>(
     flash: &mut Flash<F>,
-    lists: StoredLists,
+    state: &BootState,
     anchors: &AnchorSet,
     domain: Domain,
     buffer: &'l mut ListBuffer,
 ) -> Result<Option<RevocationList<'l>>, Refusal> {
-    let number = lists.number(anchors, domain);
+    let number = number(state, anchors, domain);
     if number == 0 {
         return Ok(None);
     }
     // From here on a list is missed that is not found, however its place reads.
     let damaged = Refusal::of(Reason::RevocationMalformed);
-    let len = stored::load(flash, lists.set, (Kind::RevocationList, domain.0.0), buffer).ok_or(damaged)?;
+    let len = stored::load(flash, state.set, (Kind::RevocationList, domain.0.0), buffer).ok_or(damaged)?;
     let bytes = buffer.get(..len).ok_or(damaged)?;
     let list = RevocationList::verify(bytes, anchors.as_slice()).map_err(|_| damaged)?;
     let is_it = list.domain() == domain && list.sequence() == number;
@@ -67,12 +55,11 @@ pub(crate) fn accept<F: NorFlash>(
     buffer: &mut ListBuffer,
 ) -> Result<(), Refusal> {
     let list = RevocationList::verify(received, anchors.as_slice())?;
-    let lists = StoredLists::of(journal.state());
-    let mut sequences = lists.domains.map(|domain| domain.list_sequence);
+    let mut sequences = journal.state().domains.map(|domain| domain.list_sequence);
     let index = anchors.domain_index(list.domain());
     let number = index.and_then(|index| sequences.get_mut(index));
     let number = number.ok_or(Refusal::of(Reason::AnchorUnknown))?;
-    match load(flash, lists, anchors, list.domain(), buffer) {
+    match load(flash, journal.state(), anchors, list.domain(), buffer) {
         Ok(None) => {}
         Ok(Some(held)) => match list.replaces(&held)? {
             Replacement::Newer => {}

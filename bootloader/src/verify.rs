@@ -15,7 +15,7 @@ use crate::journal::Journal;
 use crate::layout::{Area, ENVELOPE_LEN_MAX, Region, Slot, UNIT, offset_of};
 use crate::provisioning::Identity;
 use crate::refusal::Refusal;
-use crate::revocation::{self, ListBuffer, StoredLists};
+use crate::revocation::{self, ListBuffer};
 use crate::state::{BootState, ImageRecord};
 use crate::token::Purpose;
 pub(crate) use platform::SlotPlatform;
@@ -25,24 +25,12 @@ use trust::{Anchor, AnchorSet, Role, TrustStore};
 /// Room for an envelope.
 pub type EnvelopeBuffer = [u8; ENVELOPE_LEN_MAX];
 
-/// The revocation lists that count.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Lists {
-    /// None.
-    Ignored,
-    /// Those that the journal names.
-    Stored(StoredLists),
-}
-
-/// Everything that a verification compares with.
+/// What a verification compares with, beside the state in the journal: that has the floor, and the numbers of the
+/// revocation lists.
 #[derive(Clone, Copy)]
 pub(crate) struct Verifier<'v> {
     pub(crate) identity: &'v Identity,
     pub(crate) anchors: &'v AnchorSet,
-    /// The lists that the journal names.
-    pub(crate) lists: StoredLists,
-    /// Lowest sequence number that is accepted.
-    pub(crate) floor: u64,
 }
 
 /// An image that verified, in the slot it was verified in. Only [`Verifier::slot`] makes one.
@@ -63,48 +51,41 @@ impl VerifiedImage {
 }
 
 impl Verifier<'_> {
-    /// Authenticates an envelope with the revocation list of its anchor's domain, and compares it with the floor.
+    /// Authenticates an envelope for this purpose, with the revocation list of its anchor's domain, and compares it with
+    /// the floor.
     pub(crate) fn authenticate<'a, F: NorFlash>(
         &self,
         flash: &mut Flash<F>,
+        state: &BootState,
+        purpose: Purpose,
         envelope: &'a [u8],
-        lists: Lists,
         list: &mut ListBuffer,
     ) -> Result<Authenticated<'a>, Refusal> {
         let parsed = Envelope::parse(envelope)?;
         // A loader has no clock; hosts and servers check the times in credentials.
         let mut store = TrustStore::new(self.anchors.as_slice());
-        let held = match lists {
+        let mut held = None;
+        if purpose.is_revocable() {
+            // The chain below refuses an issuer that is unknown, with the position.
+            if let Some(anchor) = self.anchors.signer(parsed.claimed_issuer()?) {
+                held = revocation::load(flash, state, self.anchors, anchor.domain(), list)?;
+            }
+        } else {
             // The journal names the image in the slot: it was installed under these anchors.
-            Lists::Ignored => {
-                store = store.to_boot();
-                None
-            }
-            Lists::Stored(lists) => {
-                let issuer = parsed.claimed_issuer()?;
-                match self.anchors.signer(issuer) {
-                    Some(anchor) => revocation::load(flash, lists, self.anchors, anchor.domain(), list)?,
-                    // The chain below refuses it, with the position.
-                    None => None,
-                }
-            }
-        };
+            store = store.to_boot();
+        }
         let authenticated = parsed.authenticate(&store.with_lists(held.as_slice()));
         if let Ok(authenticated) = &authenticated {
-            authenticated.check_sequence(self.floor)?;
+            authenticated.check_sequence(state.floor)?;
         }
         authenticated.map_err(Refusal::from)
-    }
-
-    /// The lists that count for this purpose.
-    pub(crate) const fn lists(&self, purpose: Purpose) -> Lists {
-        if purpose.is_revocable() { Lists::Stored(self.lists) } else { Lists::Ignored }
     }
 
     /// Verifies the image for this purpose, in its slot; the journal says that it is `expected`.
     pub(crate) fn slot<F: NorFlash>(
         &self,
         flash: &mut Flash<F>,
+        state: &BootState,
         purpose: Purpose,
         expected: &ImageRecord,
         (head, list): (&mut EnvelopeBuffer, &mut ListBuffer),
@@ -112,7 +93,7 @@ impl Verifier<'_> {
         // The envelope, as it lies in flash.
         let envelope = read_head(flash, purpose.slot(), head)?;
         // By reference: it is large, and one copy of it is enough.
-        let authenticated = self.authenticate(flash, envelope, self.lists(purpose), list);
+        let authenticated = self.authenticate(flash, state, purpose, envelope, list);
         self.judge(flash, purpose, expected, authenticated.as_ref().map_err(|&refusal| refusal)?, list)
     }
 
@@ -184,9 +165,8 @@ impl Verifier<'_> {
         let is_elsewhere = black_box(purpose).slot() != hashed;
         let (mut is_revoked, mut difference) = (false, 0);
         if purpose.is_revocable() {
-            let lists = StoredLists::of(state);
-            difference = lists.number(self.anchors, domain);
-            if let Ok(Some(held)) = revocation::load(flash, lists, self.anchors, domain, list) {
+            difference = revocation::number(state, self.anchors, domain);
+            if let Ok(Some(held)) = revocation::load(flash, state, self.anchors, domain, list) {
                 difference ^= held.sequence();
                 let minimum = held.minimum_sequence(&self.identity.vendor, &self.identity.class);
                 is_revoked = held.revokes_cti(Role::Release, credential.cti())
