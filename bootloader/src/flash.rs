@@ -142,6 +142,7 @@ impl<F: NorFlash> Flash<F> {
     }
 
     /// Whether all of it reads as erased.
+    #[inline(never)]
     pub fn is_erased(&self, bytes: &[u8]) -> bool {
         let erased = self.layout.erased();
         bytes.iter().all(|&byte| byte == erased)

@@ -202,7 +202,9 @@ impl Install {
             return Err(Reason::ImageIncomplete.into());
         }
         writer.flush(flash)?;
-        let verified = verifier.slot(flash, journal.state(), Purpose::Install, &self.image, buffers).and_then(SlotProof::of);
+        let verified = verifier
+            .slot(flash, journal.state(), Purpose::Install, &self.image, buffers)
+            .and_then(SlotProof::of);
         match verified {
             Ok(proof) => Ok(journal.record(flash, Event::Matched(proof))?),
             Err(refusal) => {
@@ -278,7 +280,7 @@ impl Writer {
         let Status::Installing { offset: committed } = journal.state().status else {
             return Err(Reason::NoEnvelope.into());
         };
-        let at = self.slot_offset(flash)?;
+        let at = self.slot_offset(flash).ok_or(FlashError::OutOfArea)?;
         if at.is_multiple_of(interval) && self.received > committed {
             journal.advance(flash, Event::Committed(self.received), |_, _| 0)?;
         }
@@ -302,7 +304,8 @@ impl Writer {
         let whole = rest.len().saturating_sub(rest.len().checked_rem(word).unwrap_or(0));
         let (words, tail) = rest.split_at_checked(whole).ok_or(FlashError::OutOfArea)?;
         if !words.is_empty() {
-            flash.program(Area::Slot(Slot::B), self.slot_offset(flash)?, words)?;
+            let at = self.slot_offset(flash).ok_or(FlashError::OutOfArea)?;
+            flash.program(Area::Slot(Slot::B), at, words)?;
             self.advance(words.len())?;
         }
         self.keep(tail)
@@ -322,7 +325,7 @@ impl Writer {
 
     fn program_partial<F: NorFlash>(&mut self, flash: &mut Flash<F>) -> Result<(), FlashError> {
         let kept = u32::try_from(self.partial_len).map_err(|_| FlashError::OutOfArea)?;
-        let at = self.slot_offset(flash)?.checked_sub(kept).ok_or(FlashError::OutOfArea)?;
+        let at = self.slot_offset(flash).and_then(|at| at.checked_sub(kept)).ok_or(FlashError::OutOfArea)?;
         let bytes = self.partial.get(..self.partial_len).ok_or(FlashError::Geometry)?;
         flash.program_padded(Area::Slot(Slot::B), at, bytes)?;
         self.partial_len = 0;
@@ -335,7 +338,7 @@ impl Writer {
         Ok(())
     }
 
-    fn slot_offset<F: NorFlash>(&self, flash: &Flash<F>) -> Result<u32, FlashError> {
-        flash.layout().head_len().checked_add(self.received).ok_or(FlashError::OutOfArea)
+    fn slot_offset<F: NorFlash>(&self, flash: &Flash<F>) -> Option<u32> {
+        flash.layout().head_len().checked_add(self.received)
     }
 }

@@ -88,6 +88,7 @@ impl Header {
     }
 
     /// Where the object after this one begins.
+    #[inline(never)]
     fn end(&self, offset: u32) -> u32 {
         offset.saturating_add(HEADER_LEN).saturating_add(self.padded_len())
     }
@@ -267,7 +268,9 @@ fn write_set<F: NorFlash>(
                 }
                 done = done.saturating_add(const { offset_of(UNIT) });
             }
-            write_at = seal(flash, to, write_at, Header { set: to_set, ..header })?;
+            let sealed = Header { set: to_set, ..header };
+            seal(flash, to, write_at, &sealed)?;
+            write_at = sealed.end(write_at);
         }
         read_at = header.end(read_at);
         // A copy of the set has its objects where the set has them, though one may be missing.
@@ -282,23 +285,19 @@ fn write_set<F: NorFlash>(
         let len = u16::try_from(bytes.len()).map_err(|_| FlashError::OutOfArea)?;
         let header = Header { kind: kind as u8, owner, len, crc: checksum(&[bytes]), set: to_set };
         flash.program_padded(Area::Stored(to), write_at.saturating_add(HEADER_LEN), bytes)?;
-        seal(flash, to, write_at, header)?;
+        seal(flash, to, write_at, &header)?;
     }
     Ok(())
 }
 
-/// Programs the header after its object and reads both back; where the next object begins.
+/// Programs the header after its object and reads both back.
 #[cfg(feature = "loader")]
 fn seal<F: NorFlash>(
     flash: &mut Flash<F>,
     half: Half,
     offset: u32,
-    header: Header,
-) -> Result<u32, FlashError> {
+    header: &Header,
+) -> Result<(), FlashError> {
     flash.program(Area::Stored(half), offset, &header.encode())?;
-    if is_whole(flash, half, offset, &header) {
-        Ok(header.end(offset))
-    } else {
-        Err(FlashError::NotProgrammed)
-    }
+    if is_whole(flash, half, offset, header) { Ok(()) } else { Err(FlashError::NotProgrammed) }
 }
