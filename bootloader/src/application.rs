@@ -18,7 +18,7 @@
 use embedded_storage::nor_flash::NorFlash;
 use update_protocol::profile::{Mode, StateRecord};
 
-use crate::flash::Flash;
+use crate::flash::{Flash, FlashError};
 use crate::journal::{Journal, JournalError};
 use crate::provisioning::{self, Identity};
 use crate::report::{Circumstances, state_record};
@@ -56,6 +56,8 @@ impl<F: NorFlash> Device<F> {
                 self.journal.record(&mut self.flash, Event::Confirmed)?;
                 Ok(Confirmation::Confirmed)
             }
+            // No loader boots an image of a device without provisioning: it is the journal that does not read.
+            _ if !self.state().provisioned => Err(FlashError::Unreadable.into()),
             _ => Ok(Confirmation::AlreadyConfirmed),
         }
     }

@@ -120,6 +120,9 @@ pub fn run<B: Board>(board: &mut B, memory: &mut Memory) -> ! {
     {
         hand_over(board, entry)
     }
+    if session.is_retry() {
+        board.put_mailbox(&wake.mailbox_of_retry());
+    }
     board.reset()
 }
 

@@ -131,6 +131,7 @@ impl<'b, F: NorFlash> Loader<'b, F> {
         let spare = self.state().spare.ok_or(Refusal::of(Reason::JournalCorrupt))?;
         match self.verify(Purpose::Try, &spare).and_then(SlotProof::of) {
             Ok(proof) => {
+                self.journal.make_room(&mut self.flash).map_err(|error| not_exchanged(error.into()))?;
                 swap::begin(&mut self.flash, &mut self.journal, Start::Try(proof)).map_err(not_exchanged)
             }
             Err(refusal) => {
@@ -150,6 +151,12 @@ impl<'b, F: NorFlash> Loader<'b, F> {
             Ok(proof) => {
                 let start = Start::Return(proof, why.reason);
                 swap::begin(&mut self.flash, &mut self.journal, start).map_err(not_exchanged)
+            }
+            // A slot that does not read now may read after a reset, so the loader forgets nothing. The trial is used up: a
+            // new image ends it.
+            Err(refusal) if refusal.reason == Reason::FlashFailed => {
+                let _ = self.journal.record(&mut self.flash, Event::HandedOver);
+                Err(refusal)
             }
             Err(_) => {
                 let dropped = Event::TrialDropped(why.reason.code());

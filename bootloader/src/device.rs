@@ -28,7 +28,7 @@ impl<F: embedded_storage::nor_flash::NorFlash> Program for crate::Session<'_, F>
     }
 
     fn ends_with_its_session(&self) -> bool {
-        self.leads_to_an_image()
+        self.leads_to_an_image() || self.is_retry()
     }
 }
 

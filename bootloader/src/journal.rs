@@ -12,9 +12,9 @@ use embedded_storage::nor_flash::NorFlash;
 use crate::flash::{Flash, FlashError};
 use crate::layout::Area;
 pub use crate::layout::JOURNAL_RECORD_LEN as RECORD_LEN;
-#[cfg(feature = "loader")]
-use crate::state::MARKS_MAX;
 use crate::state::{BootState, Event, IllegalTransition};
+#[cfg(feature = "loader")]
+use crate::state::{MARKS_MAX, Status};
 #[cfg(feature = "loader")]
 use mark::Mark;
 use record::Record;
@@ -77,6 +77,10 @@ pub struct Journal {
 
 /// Recoveries of which two have to agree.
 const RECOVERIES: u8 = 4;
+/// Places of a part that an exchange and its trial take: the records of its begin, of a turn of the marks, of its end, of
+/// the hand-over and of the confirmation or the revert, twice each, and two places that a reset passes over.
+#[cfg(feature = "loader")]
+const EXCHANGE_PLACES: u32 = 14;
 /// No record.
 const NONE: Record = Record { sequence: 0, is_second: false, state: BootState::FACTORY };
 
@@ -253,9 +257,9 @@ impl Journal {
         state.go_on(event).map_err(JournalError::Illegal)?;
         state.source = source(flash, &state);
         if state.marks != self.state().marks {
-            state.is_unmarked = mark::scan(flash, state.marks).is_silent;
+            state.is_unmarked = self.begin_marks(flash, state.marks);
         } else if !state.is_unmarked {
-            if self.mark(flash, &state)? {
+            if self.mark(flash, &mut state)? {
                 self.newest.state = state;
                 self.is_based = false;
                 return Ok(());
@@ -265,11 +269,24 @@ impl Journal {
         Ok(self.append(flash, &state)?)
     }
 
+    /// Whether a procedure that begins takes no marks. A region that does not read, after a cut in its erase, is erased
+    /// again, unless marks in it may count at the next boot.
+    #[cfg(feature = "loader")]
+    fn begin_marks<F: NorFlash>(&self, flash: &mut Flash<F>, marks: u32) -> bool {
+        let mut is_silent = mark::scan(flash, marks).is_silent;
+        let is_exchange = matches!(self.state().status, Status::Swapping(_) | Status::Reverting(_));
+        if is_silent && (!is_exchange || self.state().is_unmarked) {
+            let _ = flash.erase_area(Area::Progress);
+            is_silent = mark::scan(flash, marks).is_silent;
+        }
+        is_silent
+    }
+
     /// Marks the position of this state; `false`: no place took it.
     #[cfg(feature = "loader")]
-    fn mark<F: NorFlash>(&mut self, flash: &mut Flash<F>, state: &BootState) -> Result<bool, FlashError> {
+    fn mark<F: NorFlash>(&mut self, flash: &mut Flash<F>, state: &mut BootState) -> Result<bool, FlashError> {
         let Some(position) = state.position() else { return Ok(false) };
-        let mark = Mark { marks: state.marks, position, source: state.source };
+        let mut mark = Mark { marks: state.marks, position, source: state.source };
         let mut next = match self.next_mark {
             Some(next) => next,
             None => mark::scan(flash, state.marks).next,
@@ -281,13 +298,16 @@ impl Journal {
                     return Ok(false);
                 }
                 has_erased = true;
-                // The marks so far go.
-                if !self.is_based {
-                    let state = *self.state();
-                    self.append(flash, &state)?;
+                // The marks so far go, and a cut in the erase leaves words that do not read: no mark counts until it is done.
+                let unmarked = BootState { is_unmarked: true, ..*self.state() };
+                self.append(flash, &unmarked)?;
+                if flash.erase_area(Area::Progress).is_err() {
+                    return Ok(false);
                 }
-                // A page that is not erased takes no mark.
-                let _ = flash.erase_area(Area::Progress);
+                mark.marks = mark.marks.wrapping_add(1) & MARKS_MAX;
+                state.marks = mark.marks;
+                let marked = BootState { is_unmarked: false, marks: mark.marks, ..unmarked };
+                self.append(flash, &marked)?;
                 next = 0;
             }
             let is_taken = mark.write(flash, next).is_ok();
@@ -310,6 +330,12 @@ impl Journal {
         self.newest.state.source = source(flash, self.state());
         self.is_based = false;
         Ok(())
+    }
+
+    /// What the next step of the exchange reads has this CRC now.
+    #[cfg(feature = "loader")]
+    pub(crate) const fn take_source(&mut self, crc: u32) {
+        self.newest.state.source = crc;
     }
 
     /// Writes the newest state again if only one whole record of it is left.
@@ -342,6 +368,26 @@ impl Journal {
         self.append(flash, &state)
     }
 
+    /// Makes room for the records of an exchange and the trial after it: in a journal whose other parts take none, they
+    /// would stop the device between two images.
+    ///
+    /// # Errors
+    /// [`FlashError`] if no part has the room.
+    #[cfg(feature = "loader")]
+    pub(crate) fn make_room<F: NorFlash>(&mut self, flash: &mut Flash<F>) -> Result<(), FlashError> {
+        let capacity = capacity(flash, self.part);
+        if capacity.saturating_sub(self.next) >= EXCHANGE_PLACES.min(capacity) {
+            return Ok(());
+        }
+        let next = core::mem::replace(&mut self.next, capacity);
+        let state = *self.state();
+        let made = self.append(flash, &state);
+        if made.is_err() {
+            self.next = next;
+        }
+        made
+    }
+
     /// Writes a record twice, to the first two places in a row that take it, in this part or else in an erased one.
     ///
     /// The part that is proven stays. One that is not holds nothing that any caller was told of: it is erased itself,
@@ -353,6 +399,15 @@ impl Journal {
         let mut record = Record { is_second: false, state: *state, ..self.newest };
         if !keeps(&record.encode(), self.state()) {
             return Err(FlashError::NotProgrammed);
+        }
+        // A record in doubt that comes back must not be the newest.
+        if let Some(torn) = self.torn.filter(|torn| *torn != self.part) {
+            if flash.erase_area(Area::Journal(torn)).is_ok() {
+                self.torn = None;
+            } else {
+                let doubtful = capacity(flash, torn).saturating_mul(2);
+                record.sequence = record.sequence.checked_add(doubtful).ok_or(FlashError::OutOfArea)?;
+            }
         }
         let (mut part, mut index, mut turns) = (self.part, self.next, 0u8);
         loop {

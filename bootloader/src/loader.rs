@@ -14,7 +14,7 @@ use crate::layout::Area;
 use crate::provisioning::{self, Identity, ProvisioningBlock};
 use crate::refusal::Refusal;
 use crate::revocation::{self, ListBuffer};
-use crate::state::{BootState, Event, ImageRecord, Status};
+use crate::state::{BootState, Event, ImageRecord, Status, TRIAL_BOOTS};
 use crate::stored::{self, DEVICE, Kind};
 use crate::token::{Purpose, SlotProof};
 use crate::verify::{EnvelopeBuffer, VerifiedImage, Verifier};
@@ -134,6 +134,8 @@ impl<'b, F: NorFlash> Loader<'b, F> {
             | Status::Pending
             | Status::Swapping(_)
             | Status::Reverting(_) => Ok(()),
+            // So has a revert; the trial of an image that boots is not used up before it is handed over.
+            Status::Trial { boots } if boots >= TRIAL_BOOTS => Ok(()),
             // Slot B holds the way back.
             Status::Trial { .. } => Err(Reason::TrialNotConfirmed.into()),
         }

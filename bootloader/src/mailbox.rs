@@ -19,6 +19,8 @@ pub const ALIVE: [u8; 4] = *b"LIVE";
 pub const SILENT_RESETS_MAX: u8 = 3;
 /// For how long it does, unless its board chooses another time.
 pub const LISTEN_MS: u32 = 10_000;
+/// How often the loader resets by itself, after as long, because a fault that may pass kept it from its image.
+pub const RETRIES_MAX: u8 = 3;
 
 const REQUEST_MAGIC: [u8; 8] = *b"ANCHRMB1";
 const PROGRAMMING_SESSION: u8 = 1;
@@ -101,6 +103,8 @@ pub struct Wake {
     pub request: Option<Request>,
     /// Hand-overs since the last sign of life.
     pub silent_resets: u8,
+    /// Resets of the loader by itself in a row.
+    pub retries: u8,
     /// Why the loader started.
     pub cause: ResetCause,
     /// Power came.
@@ -115,8 +119,9 @@ impl Wake {
         let (rest, alive) = mailbox.split_at(ALIVE_OFFSET);
         let (request, count) = rest.split_at(REQUEST_LEN);
         let request = Request::decode(request);
-        let counted = count.get(COUNT_MAGIC.len()).copied().unwrap_or(0);
-        let is_whole = counting(counted).split_at(REQUEST_LEN).1.starts_with(count);
+        let [counted, retries] =
+            count.get(4..6).and_then(|count| count.first_chunk().copied()).unwrap_or_default();
+        let is_whole = counting(counted, retries).split_at(REQUEST_LEN).1.starts_with(count);
         let count = is_whole.then_some(counted);
         let is_power_up = match cause {
             ResetCause::Power => true,
@@ -129,13 +134,20 @@ impl Wake {
             Some(count) if is_counted && alive != ALIVE && request.is_none() => count,
             _ => 0,
         };
-        Self { request, silent_resets, cause, is_power_up, listening }
+        let retries = if is_whole && !is_power_up && request.is_none() { retries } else { 0 };
+        Self { request, silent_resets, retries, cause, is_power_up, listening }
     }
 
-    /// The mailbox while the loader runs: the request is taken, the count is kept.
+    /// The mailbox while the loader runs: the request is taken, the counts are kept.
     #[must_use]
     pub fn mailbox(&self) -> [u8; MAILBOX_LEN] {
-        counting(self.silent_resets)
+        counting(self.silent_resets, self.retries)
+    }
+
+    /// The mailbox for a reset of the loader by itself.
+    #[must_use]
+    pub fn mailbox_of_retry(&self) -> [u8; MAILBOX_LEN] {
+        counting(self.silent_resets, self.retries.saturating_add(1))
     }
 
     /// The same start as if the application had given a sign of life.
@@ -162,13 +174,13 @@ impl Wake {
 
 /// The mailbox for a hand-over after `silent_resets` others without a sign of life.
 pub(crate) fn handing_over(silent_resets: u8) -> [u8; MAILBOX_LEN] {
-    counting(silent_resets.saturating_add(1))
+    counting(silent_resets.saturating_add(1), 0)
 }
 
 #[inline(never)]
-fn counting(count: u8) -> [u8; MAILBOX_LEN] {
+fn counting(count: u8, retries: u8) -> [u8; MAILBOX_LEN] {
     let [m0, m1, m2, m3] = COUNT_MAGIC;
-    let content = [m0, m1, m2, m3, count, 0, 0, 0];
+    let content = [m0, m1, m2, m3, count, retries, 0, 0];
     let mut mailbox = [0; MAILBOX_LEN];
     let (_, place) = mailbox.split_at_mut(REQUEST_LEN);
     for (to, from) in place.iter_mut().zip(content.into_iter().chain(checksum(&[&content]).to_be_bytes())) {

@@ -15,7 +15,7 @@ use crate::anchor;
 use crate::decide::Decision;
 use crate::layout::{ENVELOPE_LEN_MAX, PROVISIONING_BLOCK_LEN_MAX, REVOCATION_LIST_LEN_MAX};
 use crate::loader::Loader;
-use crate::mailbox::{Request, Wake};
+use crate::mailbox::{LISTEN_MS, RETRIES_MAX, Request, Wake};
 use crate::refusal::{Refusal, nrc};
 use crate::report::{Circumstances, state_record};
 use crate::state::Status;
@@ -74,13 +74,31 @@ pub struct Session<'b, F> {
     /// The last refusal; a new download forgets it.
     refusal: Option<Refusal>,
     listen_ms: u32,
+    /// It listens before a reset that may help.
+    is_retry: bool,
+}
+
+/// Whether a fault may be gone after a reset: reads and programs failed, which a supply that sags or a flash device that
+/// is busy does too.
+fn may_pass(reason: Reason) -> bool {
+    [Reason::FlashFailed, Reason::SwapFailed, Reason::JournalCorrupt, Reason::ProvisioningMalformed]
+        .contains(&reason)
 }
 
 impl<'b, F: NorFlash> Session<'b, F> {
     /// A session over a loader before its boot rules.
     pub const fn new(loader: Loader<'b, F>, description: Description) -> Self {
         let tag = FactoryTag::new(description.factory_tag);
-        Self { loader, description, tag, standby: None, open: None, refusal: None, listen_ms: 0 }
+        Self {
+            loader,
+            description,
+            tag,
+            standby: None,
+            open: None,
+            refusal: None,
+            listen_ms: 0,
+            is_retry: false,
+        }
     }
 
     /// Recovers the loader, once and before the boot rules.
@@ -96,7 +114,16 @@ impl<'b, F: NorFlash> Session<'b, F> {
         let stays = |refusal| Decision { runs: false, refusal: Some(refusal), listen_ms: 0 };
         let Decision { runs, refusal, listen_ms } = decided.unwrap_or_else(stays);
         (self.refusal, self.listen_ms) = (refusal, listen_ms);
-        if runs { self.standby.take() } else { None }
+        if runs {
+            return self.standby.take();
+        }
+        // Whoever could reset the device may be far away.
+        let may_retry = listen_ms == 0 && wake.request.is_none() && wake.retries < RETRIES_MAX;
+        self.is_retry = may_retry && refusal.is_some_and(|refusal| may_pass(refusal.reason));
+        if self.is_retry {
+            self.listen_ms = LISTEN_MS;
+        }
+        None
     }
 
     /// The loader.
@@ -124,6 +151,11 @@ impl<'b, F: NorFlash> Session<'b, F> {
         self.loader.set_now_us(now_us);
     }
 
+    /// Whether the loader resets by itself once no tester needs it, to get to its image after a fault that may pass.
+    pub const fn is_retry(&self) -> bool {
+        self.is_retry
+    }
+
     /// Whether the device has an image to go back to.
     pub const fn has_bootable(&self) -> bool {
         self.standby.is_some()
@@ -145,7 +177,7 @@ impl<'b, F: NorFlash> Session<'b, F> {
         let now = Circumstances {
             mode: if self.loader.check_factory().is_ok() { Mode::Factory } else { Mode::Loader },
             bootable: self.has_bootable(),
-            listening: self.listen_ms != 0,
+            listening: self.listen_ms != 0 && self.has_bootable(),
             accepted: self.loader.in_buffer(),
             anchor_compiled_in: anchor::IS_COMPILED_IN,
             refusal: self.refusal.map_or((0, 0), |refusal| (refusal.reason.code(), refusal.position)),

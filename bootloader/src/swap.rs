@@ -50,9 +50,14 @@ pub(crate) fn resume<F: NorFlash>(flash: &mut Flash<F>, journal: &mut Journal) -
         return Err(FlashError::Unreadable.into());
     }
     // A mark that decayed is no step that was not done: what the step would read is gone, and lies where it puts it.
-    let known = journal.state().source;
-    if exchange.source(flash).crc != known && exchange.target(flash).crc == known {
-        journal.pass_step(flash, source)?;
+    let (known, found) = (journal.state().source, exchange.source(flash).crc);
+    if found != known {
+        if exchange.target(flash).crc == known {
+            journal.pass_step(flash, source)?;
+        } else {
+            // It has decayed since: what is left of it goes on.
+            journal.take_source(found);
+        }
     }
     // The step that is done again erases what the step before it read.
     journal.affirm(flash)?;
@@ -70,7 +75,14 @@ fn run<F: NorFlash>(flash: &mut Flash<F>, journal: &mut Journal) -> Result<(), J
         if is_revert && is_vital && !exchange.source(flash).is_read {
             return Err(FlashError::Unreadable.into());
         }
-        let done = (0..=TRIES).any(|tries| exchange.step(flash, tries < TRIES).is_ok());
+        let mut known = journal.state().source;
+        let done = (0..=TRIES).any(|tries| {
+            // It may be the record that read wrong.
+            if tries.saturating_add(1) == TRIES {
+                known = exchange.source(flash).crc;
+            }
+            exchange.step(flash, tries < TRIES, known).is_ok()
+        });
         let event = match (done, is_revert) {
             (false, false) if is_vital => Event::SwapGivenUp(exchange.pages()),
             // The next reset tries again, and a new image ends it.
@@ -154,12 +166,14 @@ impl Exchange {
         }
     }
 
-    /// Does the next step, or only looks whether it was done: what is written is read back.
-    fn step<F: NorFlash>(&self, flash: &mut Flash<F>, writes: bool) -> Result<(), FlashError> {
+    /// Does the next step, or only looks whether it was done: what is written is read back, and has the CRC of what was to
+    /// be copied, since reads that fail for a moment leave a hole.
+    fn step<F: NorFlash>(&self, flash: &mut Flash<F>, writes: bool, known: u32) -> Result<(), FlashError> {
         let (Some(to), from) = self.pages_of_step() else { return Ok(()) };
         if writes {
             flash.erase_page(to.0, to.1)?;
         }
+        let mut crc = Checksum::new();
         self.each_chunk(|done| {
             let (mut chunk, mut found) = ([0; CHUNK], [0; CHUNK]);
             read_or_erased(flash, from, done, &mut chunk);
@@ -168,8 +182,10 @@ impl Exchange {
                 flash.program(to.0, at, &chunk)?;
             }
             flash.read(to.0, at, &mut found)?;
+            crc.update(&found);
             if found == chunk { Ok(()) } else { Err(FlashError::NotProgrammed) }
-        })
+        })?;
+        if from.is_none() || crc.value() == known { Ok(()) } else { Err(FlashError::Unreadable) }
     }
 
     /// What the next step reads.

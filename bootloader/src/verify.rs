@@ -210,15 +210,30 @@ pub(crate) fn read_head<'h, F: NorFlash>(
     buffer: &'h mut EnvelopeBuffer,
 ) -> Result<&'h [u8], Refusal> {
     let invalid = Refusal::of(Reason::HeadInvalid);
-    flash.read(Area::Slot(slot), 0, buffer).map_err(|_| invalid)?;
+    // The rest of a head is never used: a word of it that does not read costs nothing.
+    let (mut len, mut readable) = (0usize, 0usize);
+    for unit in buffer.as_chunks_mut::<UNIT>().0 {
+        if flash.read(Area::Slot(slot), offset_of(len), unit).is_err() {
+            *unit = [flash.layout().erased(); UNIT];
+        } else if readable == len {
+            readable = readable.saturating_add(UNIT);
+        }
+        len = len.saturating_add(UNIT);
+    }
+    // A slot that does not read now may read after a reset.
+    if readable == 0 {
+        return Err(Reason::FlashFailed.into());
+    }
     let buffer: &'h EnvelopeBuffer = buffer;
     if flash.is_erased(buffer) {
         return Err(invalid);
     }
     let mut reader = trust::cbor::Reader::new(buffer);
     let envelope = reader.item();
-    reader.check().map_err(|_| invalid)?;
-    Ok(envelope)
+    match reader.check() {
+        Ok(()) if envelope.len() <= readable => Ok(envelope),
+        _ => Err(invalid),
+    }
 }
 
 /// T13: the first two vectors of the image in `slot`, as they are when it runs in slot A.

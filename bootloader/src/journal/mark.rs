@@ -84,7 +84,9 @@ fn is_erased<F: NorFlash>(flash: &Flash<F>, place: &[u8; UNIT]) -> bool {
 pub(super) fn scan<F: NorFlash>(flash: &mut Flash<F>, marks: u32) -> Marks {
     let mut found = Marks { furthest: None, next: 0, is_silent: false };
     let places = places::<F>(flash);
-    let in_a_page = flash.layout().page().checked_div(place_len_u32::<F>()).unwrap_or(1).min(places);
+    // What one erase and one fault hit together: a sector of a page, or less.
+    let sector = flash.layout().page().min(crate::layout::offset_of(F::ERASE_SIZE));
+    let in_a_page = sector.checked_div(place_len_u32::<F>()).unwrap_or(1).clamp(1, places.max(1));
     let mut unreadable = 0u32;
     for index in 0..places {
         // Pages are whole places.

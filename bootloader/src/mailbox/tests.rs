@@ -40,7 +40,7 @@ fn the_mailbox_is_frozen() {
     ];
     for (count, bytes) in counts {
         let expected = mailbox(&[(16, &bytes)]);
-        assert_eq!(counting(count), expected);
+        assert_eq!(counting(count, 0), expected);
         assert_eq!(read(expected, Software).silent_resets, count);
         assert_eq!(read(mailbox(&[(16, &bytes), (28, b"LIVE")]), Software).silent_resets, 0);
     }
@@ -77,7 +77,7 @@ fn boot15_a_mailbox_with_another_magic_or_request_is_none() {
 
 #[test]
 fn boot26_a_count_with_any_bit_flipped_is_none() {
-    let bytes = counting(3);
+    let bytes = counting(3, 0);
     for bit in REQUEST_LEN * 8..ALIVE_OFFSET * 8 {
         let mut flipped = bytes;
         flipped[bit / 8] ^= 1 << (bit % 8);
@@ -85,7 +85,12 @@ fn boot26_a_count_with_any_bit_flipped_is_none() {
         // With its own CRC: another magic, or bytes that no count has.
         let (content, crc) = flipped[REQUEST_LEN..ALIVE_OFFSET].split_last_chunk_mut::<4>().unwrap();
         *crc = checksum(&[content]).to_be_bytes();
-        let expected = if (20 * 8..21 * 8).contains(&bit) { 3 ^ (1 << (bit % 8)) } else { 0 };
+        let expected = match bit / 8 {
+            20 => 3 ^ (1 << (bit % 8)),
+            // Another number of retries.
+            21 => 3,
+            _ => 0,
+        };
         let changed = bit < (ALIVE_OFFSET - 4) * 8;
         assert_eq!(read(flipped, Software).silent_resets, if changed { expected } else { 3 }, "bit {bit}");
     }
@@ -148,4 +153,20 @@ fn the_window_at_power_up_is_for_power_only() {
     assert_eq!(listen_ms(handing_over(9), Power), 50, "power cleared the count");
     assert_eq!(listen_ms(handing_over(9), Unknown), 700);
     assert_eq!(Listening::DEFAULT.at_power_up_ms, 0);
+}
+
+/// A loader that resets itself has an end of it, and a hand-over begins it anew.
+#[test]
+fn retries_are_counted_until_the_power_goes() {
+    let wake = read(handing_over(1), Software);
+    assert_eq!((wake.silent_resets, wake.retries), (2, 0));
+    let second = read(wake.mailbox_of_retry(), Software);
+    assert_eq!((second.silent_resets, second.retries), (2, 1));
+    assert_eq!(read(second.mailbox(), Watchdog).retries, 1);
+    assert_eq!(read(second.mailbox_of_retry(), Software).retries, 2);
+    assert_eq!(read(second.mailbox_of_retry(), Power).retries, 0);
+    assert_eq!(read(handing_over(second.silent_resets), Software).retries, 0);
+    let mut torn = second.mailbox_of_retry();
+    torn[21] ^= 1;
+    assert_eq!((read(torn, Software).silent_resets, read(torn, Software).retries), (0, 0));
 }

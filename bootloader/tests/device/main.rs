@@ -7,6 +7,7 @@ mod decay;
 mod hostile;
 mod install;
 mod life;
+mod outage;
 mod provisioning;
 mod revocation;
 mod session;

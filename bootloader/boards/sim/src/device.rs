@@ -49,6 +49,10 @@ pub(crate) async fn run(file: &FlashFile, mut bus: Bus, listening: Listening) ->
                 run_application(file, entry, bus, &mut kept).await?
             }
             Started::Ended(bus) => bus,
+            Started::Retries(bus) => {
+                kept.mailbox = wake.mailbox_of_retry();
+                bus
+            }
         };
         log(&format!("reset ({:?})", kept.cause));
     }
@@ -60,6 +64,8 @@ enum Started {
     Application(Entry, Bus),
     /// It stayed on the bus, and is to be reset.
     Ended(Bus),
+    /// The same, by itself, after a fault that may pass.
+    Retries(Bus),
 }
 
 fn flash(file: &FlashFile) -> Result<Flash<Chip>> {
@@ -94,6 +100,7 @@ async fn boot(file: &FlashFile, wake: &Wake, factory_tag: u64, bus: Bus) -> Resu
     let bus = channel.into_bus();
     Ok(match entry {
         Some(entry) => Started::Application(entry, bus),
+        None if session.is_retry() => Started::Retries(bus),
         None => Started::Ended(bus),
     })
 }

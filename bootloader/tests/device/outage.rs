@@ -1,0 +1,106 @@
+//! Flash that does not answer for a while, or takes no record any more: no image is forgotten for it
+//! (docs/boot-rules.md).
+
+use bootloader::layout::Area;
+use bootloader::mailbox::{Listening, RETRIES_MAX, Request, ResetCause, Wake};
+use bootloader::state::Status;
+use device_harness::device::{Boot, wake};
+use suit_manifest::Reason;
+
+use crate::boot::{Board, SLOT_LEN, board, kept, pending, slot_a};
+
+/// All words of a stretch do not read.
+fn silence(board: &mut Board, start: usize, len: usize) {
+    for word in (start..start + len).step_by(8) {
+        board.nor.medium_mut().break_word(word);
+    }
+}
+
+/// A trial that ends while the slot with the way back does not answer: as after a watchdog reset within an access to an
+/// external flash.
+#[test]
+fn boot63_a_way_back_that_does_not_read_for_a_while_is_not_forgotten() {
+    let (mut board, factory, old, new) = pending();
+    assert!(matches!(board.boot(), Boot::Run(_)), "the trial");
+    let mut silent = board.twin();
+    let start = kept(&board);
+    silence(&mut silent, start, SLOT_LEN);
+    for _ in 0..2 {
+        assert_eq!(silent.boot(), Boot::Stay(Some(Reason::FlashFailed)));
+        assert_eq!(silent.state(), board.state());
+    }
+    // The flash answers again.
+    assert!(matches!(board.boot(), Boot::Run(_)));
+    assert!(board.running(old.len()) == old);
+    // It never does: a new image comes.
+    silent.install(&factory.envelope(3, &new), &new).unwrap();
+    assert!(matches!(silent.boot(), Boot::Run(_)));
+    assert!(silent.running(new.len()) == new);
+}
+
+/// The image on trial does not read, nor does the way back: its trial is over, and nothing is forgotten.
+#[test]
+fn boot63_two_slots_that_do_not_read_for_a_while_are_not_forgotten() {
+    let (mut board, factory, _, new) = pending();
+    assert!(matches!(board.boot(), Boot::Run(_)), "the trial");
+    let mut silent = board.twin();
+    let (start, behind) = (slot_a(&board), kept(&board));
+    silence(&mut silent, start, SLOT_LEN);
+    silence(&mut silent, behind, SLOT_LEN);
+    assert_eq!(silent.boot(), Boot::Stay(Some(Reason::FlashFailed)));
+    let state = silent.state();
+    assert_eq!((state.active, state.spare), (board.state().active, board.state().spare));
+    silent.install(&factory.envelope(3, &new), &new).unwrap();
+}
+
+/// A journal whose other parts do not erase: an update begins only with room for all of its records.
+#[test]
+fn boot64_a_journal_without_room_stops_no_device_between_two_images() {
+    for filling in 0..7 {
+        let (mut board, factory) = board();
+        let (old, new) = (board.image(9000, 1), board.image(9000, 2));
+        board.update(&factory.envelope(1, &old), &old);
+        for _ in 0..filling {
+            board.install(&factory.envelope(3, &old), &old).unwrap();
+        }
+        board.install(&factory.envelope(2, &new), &new).unwrap();
+        for part in 0..board.layout.journal_parts() {
+            let start = board.layout.region(Area::Journal(part)).start as usize;
+            board.nor.medium_mut().fail_to_erase(start);
+        }
+        for _ in 0..3 {
+            assert!(matches!(board.boot(), Boot::Run(_)), "{filling}");
+            assert_eq!(board.state().status, Status::Pending, "{filling}");
+            assert!(board.running(old.len()) == old, "{filling}");
+        }
+        board.nor.medium_mut().mend();
+        assert!(matches!(board.boot(), Boot::Run(_)), "{filling}");
+        assert!(board.running(new.len()) == new, "{filling}");
+    }
+}
+
+/// Nobody is there who could reset the device: it does so itself, a few times, after it has listened.
+#[test]
+fn boot65_a_fault_that_may_pass_is_tried_again_without_anybody() {
+    let (mut board, factory) = board();
+    let image = board.image(9000, 1);
+    board.update(&factory.envelope(1, &image), &image);
+    let start = slot_a(&board);
+    silence(&mut board, start, SLOT_LEN);
+    let mut start = wake(None);
+    for retry in 0..=RETRIES_MAX {
+        assert_eq!(start.retries, retry);
+        let bootloader::Boot::Stay(mut session) = board.wake(&start) else { panic!("it does not read") };
+        let is_retry = retry < RETRIES_MAX;
+        assert_eq!((session.is_retry(), session.listens_until_us(0).is_some()), (is_retry, is_retry));
+        assert!(session.hand_over().is_none());
+        start = Wake::read(&start.mailbox_of_retry(), ResetCause::Software, Listening::DEFAULT);
+    }
+    // A tester who asked for the loader is not left alone.
+    let bootloader::Boot::Stay(session) =
+        board.wake(&wake(Some(Request::ProgrammingSession { answer: true })))
+    else {
+        panic!("it was asked for")
+    };
+    assert!(!session.is_retry());
+}
