@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use emulator::Programs;
-use qemu_mps2_layout::{AN386, MACHINES, Machine};
+use qemu_mps2_layout::{AN385_AS_M0, AN386, MACHINES, Machine};
 use serde::Serialize;
 
 use crate::board;
@@ -73,7 +73,7 @@ struct Other {
 
 /// The loader on each machine but the one whose loader has a budget, and on each chip.
 fn other_machines(workspace: &Workspace) -> Result<Vec<Other>> {
-    let others = MACHINES.into_iter().filter(|machine| *machine != AN386);
+    let others = MACHINES.into_iter().filter(|machine| *machine != AN386).chain([AN385_AS_M0]);
     let measured = others.map(|machine| {
         tools::provide_rust_target(workspace, machine.target)?;
         let Machine { name, core, target, .. } = machine;

@@ -2,8 +2,12 @@
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rustc-check-cfg=cfg(armv6m)");
     println!("cargo:rustc-check-cfg=cfg(armv8m)");
-    if std::env::var("TARGET").is_ok_and(|target| target.starts_with("thumbv8m")) {
-        println!("cargo:rustc-cfg=armv8m");
+    let target = std::env::var("TARGET").unwrap_or_default();
+    for architecture in ["v6m", "v8m"] {
+        if target.starts_with(&format!("thumb{architecture}")) {
+            println!("cargo:rustc-cfg=arm{architecture}");
+        }
     }
 }

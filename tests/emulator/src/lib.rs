@@ -183,7 +183,9 @@ impl Programs {
         let _lock = self.lock()?;
         let selection = ["--package", package, "--features", features, "--target", target];
         self.cargo(&[&["build", "--quiet", "--profile", "device"], &selection[..]].concat(), variables)?;
-        let program = self.target_dir.join("boards").join(name);
+        let folder = self.target_dir.join("boards").join(target);
+        std::fs::create_dir_all(&folder)?;
+        let program = folder.join(name);
         let built = self.target_dir.join(target).join("device").join(package);
         // Readers of the program take no lock: the rename makes it appear as a whole.
         let unfinished = program.with_extension("unfinished");

@@ -11,7 +11,8 @@
 mod fault;
 #[cfg(all(target_os = "none", feature = "loader"))]
 pub mod handover;
-#[cfg(all(target_os = "none", feature = "loader"))]
+// ARMv6-M has no conditional instructions: those of compiler_builtins serve there.
+#[cfg(all(target_os = "none", feature = "loader", not(armv6m)))]
 mod memory;
 #[cfg(target_os = "none")]
 pub mod mmio;
