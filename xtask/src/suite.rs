@@ -186,7 +186,8 @@ fn test(workspace: &Workspace) -> Result<Outcome> {
     let skipped = PIPELINES.iter().flat_map(|pipeline| ["--skip", pipeline.test]);
     let mut command = cargo_test(workspace)?;
     command.env("RUSTDOC", rustdoc_with_codes(workspace)?);
-    process::check(command.args(["--", "--exact"]).args(skipped))?;
+    // Every failure shows in one run.
+    process::check(command.args(["--no-fail-fast", "--", "--exact"]).args(skipped))?;
     Ok(Outcome::Done)
 }
 
