@@ -115,6 +115,9 @@ impl Trouble {
             Self::Bus(error) => connection.bus_error(error),
             Self::Lost(detail) => connection.silent(node, during, detail),
             Self::Answer(error) => Error::DeviceAnswer(error),
+            Self::Clash { .. } if connection.has_twin() => {
+                Error::AnotherTester { evidence: self.to_string() }
+            }
             Self::Clash { .. } => Error::AddressClash { node, evidence: self.to_string() },
             Self::Refused(nrc) => Error::DeviceRefused(DeviceRefusal {
                 subject: Subject::Step(during),

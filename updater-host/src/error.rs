@@ -127,6 +127,12 @@ pub(crate) enum Error {
         /// What showed it.
         evidence: String,
     },
+    /// Another tester works on the same device, so that nobody knows whom an answer was for.
+    #[error("another tester with this one's address F1 is at work on the bus: {evidence}")]
+    AnotherTester {
+        /// What showed it.
+        evidence: String,
+    },
     /// What `provision` found in its way.
     #[error("nothing was written: {0}")]
     ProvisionConflict(ProvisionConflict),

@@ -178,6 +178,11 @@ impl Install<'_> {
                     self.leave(&error).await;
                     return Err(error);
                 }
+                // Its requests and ours got mixed: the refusal may be of either, and a reset would end its work.
+                Err(Stop::Final(Error::DeviceRefused(refusal))) if self.connection.has_twin() => {
+                    let evidence = Error::DeviceRefused(refusal).to_string();
+                    return Err(Error::AnotherTester { evidence });
+                }
                 Err(Stop::Final(error)) => {
                     if tries.opened {
                         self.leave(&error).await;

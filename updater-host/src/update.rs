@@ -33,6 +33,9 @@ const EXIT_NOT_CONFIRMED: u8 = 7;
 const DATA_RATE_UNKNOWN: &str = "the data bit rate of the CAN FD bus is not known: frames are sent no faster than the \
     nominal bit rate allows. Append the data bit rate to the bus address, such as &data=2M";
 
+const STILL_ON_TRIAL: &str = "Run the same command again to wait longer. Without a confirmation the next reset ends the \
+    trial; call the manufacturer if it stays away.";
+
 /// How an update ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -524,9 +527,8 @@ fn report(
     let known = reason_code.and_then(Reason::from_code);
     let hint = match result {
         UpdateResult::Confirmed | UpdateResult::UpToDate | UpdateResult::NothingNewer => None,
-        UpdateResult::Trial | UpdateResult::Reverted => {
-            Some(reason_hint(known.unwrap_or(Reason::TrialNotConfirmed)))
-        }
+        UpdateResult::Trial => Some(STILL_ON_TRIAL),
+        UpdateResult::Reverted => Some(reason_hint(known.unwrap_or(Reason::TrialNotConfirmed))),
     };
     UpdateReport {
         result,

@@ -157,6 +157,12 @@ impl Issue {
         if subject_key == root.public_key() {
             return Err(self.for_anchor());
         }
+        for file in known.iter().chain(&replaces) {
+            let claims = file.claims()?;
+            if *claims.key() == root.public_key() {
+                return Err(Error::KeyHasRole { path: file.path.to_owned(), role: claims.role().name() });
+            }
+        }
         let request = CredentialRequest {
             iss: self.issuer.clone(),
             sub: self.subject.clone(),

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::workshop::{Workshop, split};
+use super::workshop::{VENDOR, Workshop, split};
 
 /// `credential issue` for the release key of the workshop.
 fn issue<'a>(subject: &'a str, more: &[&'a str]) -> Vec<&'a str> {
@@ -205,5 +205,22 @@ fn envelopes_get_a_renewed_credential() {
         (&["recertify", "signed.suit", "--credential", "new.cwt", "--out", "image.bin"], "file-exists", 2),
     ] {
         assert_eq!(workshop.refused(arguments), (code.into(), exit), "{arguments:?}");
+    }
+}
+
+/// The wrong key lay on the desk: no device would take what it certifies.
+#[test]
+fn a_key_that_has_a_role_certifies_nothing() {
+    let workshop = Workshop::with_release();
+    workshop.key("third");
+    let issue = format!(
+        "credential issue --key release.pem --for third.cose --role release --vendor {VENDOR} --issuer r --subject t --out t.cwt"
+    );
+    for known in ["--known release.cwt", "--replaces release.cwt --list-out l.cwt --first"] {
+        assert_eq!(
+            workshop.refused(&split(&format!("{issue} {known}"))),
+            ("key-has-role".into(), 4),
+            "{known}"
+        );
     }
 }

@@ -29,6 +29,7 @@ impl Error {
             Self::Bus { .. } => "bus-failed",
             Self::NoDevice { .. } => "no-device",
             Self::AddressClash { .. } => "node-address-clash",
+            Self::AnotherTester { .. } => "another-tester",
             Self::ProvisionConflict(conflict) => conflict.code(),
             Self::SerialNotFound { .. } => "serial-not-found",
             Self::DeviceSilent { .. } => "device-silent",
@@ -96,6 +97,7 @@ impl Error {
             | Self::DeviceAnswer(_)
             | Self::DeviceChanged { .. }
             | Self::AddressClash { .. }
+            | Self::AnotherTester { .. }
             | Self::ProvisionConflict(_)
             | Self::NothingRuns { .. }
             | Self::NoIdentity { .. } => 7,

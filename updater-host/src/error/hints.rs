@@ -55,6 +55,9 @@ impl Error {
             Self::AddressClash { .. } => {
                 "Disconnect all devices with this node address but one, and run the command again."
             }
+            Self::AnotherTester { .. } => {
+                "End the other program, or wait until it has finished, and run the command again: it resumes."
+            }
             Self::ProvisionConflict(conflict) => conflict.hint(),
             Self::DeviceLost { .. } => {
                 "Check power and cable, and run the same command again: it resumes where it stopped."

@@ -417,6 +417,9 @@ fn a_device_that_reset_by_itself_is_not_reset_again() {
 fn an_unconfirmed_image_can_be_reset_away() {
     let bench = Bench::new();
     let _device = bench.device(|script| script.after = After::StaysOnTrial);
+    let trial = bench.update(&[]);
+    trial.is_result("trial", 7);
+    assert!(trial.last["hint"].as_str().unwrap().contains("wait longer"), "{}", trial.last);
     let ended = bench.update(&["--revert-unconfirmed"]);
     ended.is_result("reverted", 7);
     assert_eq!(ended.last["reason"], "trial-not-confirmed");
