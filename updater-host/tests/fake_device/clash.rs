@@ -117,3 +117,25 @@ fn a_device_id_of_another_serial_is_a_clash() {
     assert!(message.contains("does not belong to the serial FAKE-2"), "{message}");
     assert_eq!(device.asked(), []);
 }
+
+/// Two hosts update one device: an answer to one reaches both. What the device refuses then says nothing of the file.
+#[test]
+fn bus45_two_updates_of_one_device_call_no_good_file_damaged() {
+    for (head_start_ms, is_slow) in [(0, false), (30, true), (200, true)] {
+        let bench = Bench::new();
+        let _device = bench.device(|script| {
+            script.block_pause = Duration::from_millis(if is_slow { 40 } else { 0 });
+        });
+        let update =
+            ["--json", "--patience", "2s", "update", "--release", "release.suit", "--image", "image.bin"];
+        let first =
+            bench.command(&[&update[..], &["--anchor", "root.cose", "--yes"]].concat()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(head_start_ms));
+        let second = bench.update(&[]);
+        let first = String::from_utf8(first.wait_with_output().unwrap().stdout).unwrap();
+        let first: serde_json::Value = serde_json::from_str(first.lines().last().unwrap()).unwrap();
+        for ended in [&first, &second.last] {
+            assert!(ended["error"]["refused_by"].is_null(), "{head_start_ms} ms: {ended}");
+        }
+    }
+}
