@@ -59,7 +59,7 @@ impl<F: NorFlash> Application<F> {
     /// To be called when the board's self-test was good: confirms the image, if it is one that does.
     ///
     /// # Errors
-    /// When the journal cannot be written: the trial continues, and the next reset reverts.
+    /// When the journal cannot be written: the next reset reverts, or finds a copy that was written.
     pub fn self_test_passed(&mut self) -> Result<Option<Confirmation>, JournalError> {
         match self.descriptor.behaviour {
             Behaviour::Confirms | Behaviour::Crashes | Behaviour::Stalls => self.device.confirm().map(Some),

@@ -58,7 +58,7 @@ fn main() -> ! {
     let Ok(flash) = Flash::new(array, LAYOUT) else { machine.halt() };
 
     let mut application = Application::new(Device::open(flash), DESCRIPTOR);
-    // A journal that cannot be written leaves the trial as it is: the next reset reverts, which is right.
+    // A journal that cannot be written leaves the trial as it is: the next reset reverts, or finds a copy that was written.
     if machine.can().is_up() && ballast_is_intact() {
         let _unconfirmed = application.self_test_passed();
     }

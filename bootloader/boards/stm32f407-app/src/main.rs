@@ -45,7 +45,7 @@ fn main() -> ! {
     // SAFETY: taken once; what the application runs from is never written by it.
     let Ok(flash) = Flash::new(unsafe { machine.take_flash() }, LAYOUT) else { machine.reset_now() };
     let mut application = Application::new(Device::open(flash), DESCRIPTOR);
-    // A journal that cannot be written leaves the trial as it is: the next reset reverts, which is right.
+    // A journal that cannot be written leaves the trial as it is: the next reset reverts, or finds a copy that was written.
     if ballast_is_intact() {
         let _unconfirmed = application.self_test_passed();
     }

@@ -46,7 +46,7 @@ fn main() -> ! {
     let Some(controller) = (unsafe { machine.take_flash() }) else { machine.halt_now() };
     let Ok(flash) = Flash::new(controller, LAYOUT) else { machine.halt_now() };
     let mut application = Application::new(Device::open(flash), DESCRIPTOR);
-    // A journal that cannot be written leaves the trial as it is: the next reset reverts, which is right.
+    // A journal that cannot be written leaves the trial as it is: the next reset reverts, or finds a copy that was written.
     if machine.can().is_up() && ballast_is_intact() {
         let _unconfirmed = application.self_test_passed();
     }
