@@ -2,7 +2,7 @@ extern crate std;
 use std::vec;
 use std::vec::Vec;
 
-use bootloader::flash::Flash;
+use bootloader::flash::{Flash, FlashError};
 use bootloader::layout::{Layout, Region, Regions};
 use embedded_storage::nor_flash::{ErrorType, NorFlashErrorKind, ReadNorFlash};
 use update_protocol::profile::{DEFAULT_NODE_ADDRESS, ImageState, Mode, StateRecord};
@@ -107,10 +107,11 @@ fn no_download_is_taken_and_no_routine_run() {
     assert!(application.run_routine(0xF001, &[], &mut Answer::new(&mut [0; 8])).is_err());
 }
 
+/// An application that runs has been provisioned: it is the journal that does not read, and perhaps holds a trial.
 #[test]
-fn without_a_trial_there_is_nothing_to_confirm() {
+fn without_provisioning_nothing_is_confirmed() {
     let mut confirming = application(Behaviour::Confirms);
-    assert_eq!(confirming.self_test_passed(), Ok(Some(Confirmation::AlreadyConfirmed)));
+    assert_eq!(confirming.self_test_passed(), Err(JournalError::Flash(FlashError::Unreadable)));
     for behaviour in [Behaviour::NeverConfirms, Behaviour::Hangs] {
         assert_eq!(application(behaviour).self_test_passed(), Ok(None));
     }
