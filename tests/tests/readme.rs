@@ -23,8 +23,21 @@ const SERVER: &str = "127.0.0.1:18080";
 /// Far above what the tour takes when it compiles the device's programs first.
 const TOUR_LIMIT: Duration = Duration::from_secs(1800);
 /// Tasks that other tests and steps of `cargo xtask test` run, or that are it.
-const TASKS: [&str; 11] =
-    ["bench", "demo", "fuzz", "image", "prove", "qemu", "size", "skip", "test", "tidy", "vm"];
+const TASKS: [&str; 13] = [
+    "bench",
+    "c-library",
+    "demo",
+    "fuzz",
+    "image",
+    "new-board",
+    "prove",
+    "qemu",
+    "size",
+    "skip",
+    "test",
+    "tidy",
+    "vm",
+];
 
 fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
