@@ -66,6 +66,8 @@ UNIQUE_ID = 0x2010_0000
 PSRAM, PSRAM_LEN = 0x2100_0000, 0x100_0000
 PERIPHERALS, PERIPHERALS_LEN = 0x4000_0000, 0x1_0000
 SYSTEM, SYSTEM_LEN = 0xE000_E000, 0x1000
+# The T bit of the XPSR.
+THUMB = 1 << 24
 # Registers of the system control space, by their offset in it.
 AIRCR, MPU_CTRL = 0xD0C, 0xD94
 RESET_REQUEST = 0x05FA_0004
@@ -198,7 +200,9 @@ class Machine:
             end = "reset"
         elif fault:
             outside = RAM <= at < RAM + RAM_LEN or PSRAM <= at < PSRAM + PSRAM_LEN
-            end = "image" if outside and not self.protected else "fault"
+            # An even address clears the T bit, and the core faults (INVSTATE, Armv7-M B1.5.14).
+            is_thumb = self.uc.reg_read(UC_ARM_REG_XPSR) & THUMB != 0
+            end = "image" if outside and is_thumb and not self.protected else "fault"
         elif hung:
             end = "hang"
         else:
