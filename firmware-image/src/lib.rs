@@ -37,6 +37,12 @@ pub struct Region {
 }
 
 impl Region {
+    /// Of a memory map, whose crate names no other: first byte, and length in bytes.
+    #[must_use]
+    pub const fn of((start, len): (u32, u32)) -> Self {
+        Self { start, len }
+    }
+
     /// The address after the last byte; `None` if the region wraps around the address space.
     #[must_use]
     pub const fn end(self) -> Option<u32> {

@@ -6,7 +6,6 @@ use stm32f407_layout as memory_map;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=build.rs");
-    println!("cargo:rerun-if-env-changed=APP_BALLAST");
     Program {
         code_start: memory_map::IMAGE_START,
         code_len: memory_map::IMAGE_LEN_MAX,
@@ -16,11 +15,5 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         stack_len: memory_map::APP_STACK_LEN,
     }
     .link(&[])?;
-    let out = std::path::PathBuf::from(std::env::var("OUT_DIR")?);
-    // cortex-m-rt takes it in where the handlers of interrupts have other names than `DefaultHandler`: none here.
-    std::fs::write(out.join("device.x"), "")?;
-    let len: u32 = std::env::var("APP_BALLAST").map_or(Ok(0), |len| len.parse())?;
-    let ballast: Vec<u8> = (0..len).map(|index| index.wrapping_mul(0x9E37_79B1).to_le_bytes()[3]).collect();
-    std::fs::write(out.join("ballast.bin"), ballast)?;
-    Ok(())
+    linker_scripts::write_ballast()
 }

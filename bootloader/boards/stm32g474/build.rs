@@ -13,8 +13,5 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ram_len: memory_map::LOADER_RAM_LEN,
         stack_len: memory_map::LOADER_STACK_LEN,
     }
-    .link(&[])?;
-    // cortex-m-rt takes it in where the handlers of interrupts have other names than `DefaultHandler`: none here.
-    std::fs::write(std::path::PathBuf::from(std::env::var("OUT_DIR")?).join("device.x"), "")?;
-    Ok(())
+    .link(&[])
 }

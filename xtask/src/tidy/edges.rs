@@ -74,10 +74,21 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "qemu-mps2-support",
         &["qemu-mps2-layout", "cortex-m-board", "bootloader", "update-protocol", "flash-array"],
     ),
-    ("qemu-mps2", &["qemu-mps2-layout", "qemu-mps2-support", "bootloader", "update-protocol", "flash-array"]),
+    (
+        "qemu-mps2",
+        &[
+            "qemu-mps2-layout",
+            "cortex-m-board",
+            "qemu-mps2-support",
+            "bootloader",
+            "update-protocol",
+            "flash-array",
+        ],
+    ),
     (
         "qemu-mps2-app",
         &[
+            "cortex-m-board",
             "qemu-mps2-layout",
             "qemu-mps2-support",
             "demo-application",
@@ -102,6 +113,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "stm32g474-app",
         &[
+            "cortex-m-board",
             "linker-scripts",
             "stm32g474-layout",
             "stm32g474",
@@ -125,6 +137,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "stm32f407-app",
         &[
+            "cortex-m-board",
             "linker-scripts",
             "stm32f407-layout",
             "stm32f407",

@@ -18,8 +18,10 @@
 )]
 
 pub mod descriptor;
+mod service;
 
 pub use descriptor::{Behaviour, Descriptor};
+pub use service::{ballast_is_intact, serve};
 
 use bootloader::application::{Confirmation, Device};
 use bootloader::device::Program;

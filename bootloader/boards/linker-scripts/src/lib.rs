@@ -72,3 +72,15 @@ ASSERT(__euninit <= {stack_end:#010x} + {ram_len:#x}, \"variables leave RAM\");
         Ok(())
     }
 }
+
+/// Writes `ballast.bin` of `APP_BALLAST` bytes, 0 without it, to `OUT_DIR`: a table that makes an image larger.
+///
+/// # Errors
+/// When the file cannot be written, or `APP_BALLAST` is no number.
+pub fn write_ballast() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-env-changed=APP_BALLAST");
+    let len: u32 = std::env::var("APP_BALLAST").map_or(Ok(0), |len| len.parse())?;
+    // Of no regularity that a fault of the flash would keep.
+    let ballast: Vec<u8> = (0..len).map(|index| index.wrapping_mul(0x9E37_79B1).to_le_bytes()[3]).collect();
+    Ok(std::fs::write(PathBuf::from(std::env::var("OUT_DIR")?).join("ballast.bin"), ballast)?)
+}

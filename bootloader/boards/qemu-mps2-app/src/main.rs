@@ -3,18 +3,16 @@
 #![no_main]
 
 use bootloader::application::Device;
-use bootloader::device::{self, Drivers as _, Ended, Service};
 use bootloader::flash::Flash;
+use cortex_m_board::Program;
 use demo_application::descriptor::DESCRIPTOR_LEN;
-use demo_application::{ALIVE_AFTER_US, Application, Behaviour, Descriptor, MAX_ANSWER_LEN, MAX_REQUEST_LEN};
+use demo_application::{Application, Behaviour, Descriptor, MAX_ANSWER_LEN, MAX_REQUEST_LEN};
 use flash_array::FlashArray;
+use qemu_mps2_support::LAYOUT;
 use qemu_mps2_support::layout::{APP_VECTORS, FLASH_LEN};
-use qemu_mps2_support::machine::{Machine, Program};
+use qemu_mps2_support::machine::Machine;
+use qemu_mps2_support::mailbox::MAILBOX;
 use qemu_mps2_support::psram::Psram;
-use qemu_mps2_support::{LAYOUT, mailbox};
-use update_protocol::isotp::{BorrowedLink, Config};
-use update_protocol::profile;
-use update_protocol::uds::server::Server;
 
 include!(concat!(env!("OUT_DIR"), "/build.rs"));
 
@@ -28,19 +26,11 @@ const DESCRIPTOR: Descriptor = match Descriptor::new(VERSION, BEHAVIOUR) {
 #[used]
 static DESCRIPTOR_BYTES: [u8; DESCRIPTOR_LEN] = DESCRIPTOR.encode();
 
-unsafe extern "C" {
-    fn DefaultHandler();
-}
-
 /// Vectors of the core.
 const EXCEPTIONS: usize = 16;
 
-/// Interrupts stay masked (clock.rs): none of these is taken. Each core has them, so that the descriptor lies at one
-/// place.
-// SAFETY: the section of interrupt vectors, and a handler that resets.
-#[unsafe(link_section = ".vector_table.interrupts")]
-#[unsafe(no_mangle)]
-static __INTERRUPTS: [unsafe extern "C" fn(); APP_VECTORS as usize - EXCEPTIONS] = [DefaultHandler; _];
+// Each core has as many, so that the descriptor lies at one place.
+cortex_m_board::masked_interrupts!(APP_VECTORS as usize - EXCEPTIONS);
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
@@ -68,17 +58,10 @@ fn main() -> ! {
         Behaviour::Hangs | Behaviour::Stalls => machine.halt(),
     }
 
-    let addressing = profile::device_addressing(application.node_address());
-    let mut link = BorrowedLink::new(addressing, Config::classic(), &mut REQUEST[..], &mut ANSWER[..]);
-    let mut service = Service::new(Server::new(), &mut application);
-    let until_us = machine.now_us().saturating_add(ALIVE_AFTER_US);
-    if device::serve(&mut machine, &mut link, &mut service, Some(until_us)) == Ended::TimeUp {
-        mailbox::say_alive();
-        // It has nothing else to do: this ends with a reset.
-        let _reset = device::serve(&mut machine, &mut link, &mut service, None);
-    }
-    if let Some(request) = application.request() {
-        mailbox::ask(request);
+    let request =
+        demo_application::serve(&mut machine, application, REQUEST, ANSWER, |_| MAILBOX.say_alive());
+    if let Some(request) = request {
+        MAILBOX.ask(request);
     }
     machine.reset()
 }

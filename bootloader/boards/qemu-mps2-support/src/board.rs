@@ -24,11 +24,11 @@ impl Board for Machine {
     const CAN: Config = Config::classic();
 
     fn mailbox(&mut self) -> [u8; MAILBOX_LEN] {
-        mailbox::get()
+        mailbox::MAILBOX.get()
     }
 
     fn put_mailbox(&mut self, content: &[u8; MAILBOX_LEN]) {
-        mailbox::put(0, content);
+        mailbox::MAILBOX.put(content);
     }
 
     fn take_reset_cause(&mut self) -> ResetCause {

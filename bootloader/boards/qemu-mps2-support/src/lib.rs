@@ -32,10 +32,6 @@ pub mod psram;
 #[cfg(target_os = "none")]
 mod watchdog;
 
-const fn region((start, len): (u32, u32)) -> Region {
-    Region { start, len }
-}
-
 #[cfg(feature = "an385")]
 pub use layout::AN385 as MACHINE;
 #[cfg(feature = "an386")]
@@ -64,11 +60,11 @@ pub const fn layout_of(machine: &layout::Machine) -> Layout {
     let regions = Regions {
         base: machine.flash_start,
         page: layout::FLASH_PAGE_LEN,
-        stored: region(layout::STORED),
-        journal: region(layout::JOURNAL),
-        progress: region(layout::PROGRESS),
-        slot_a: region(layout::SLOT_A),
-        slot_b: region(layout::SLOT_B),
+        stored: Region::of(layout::STORED),
+        journal: Region::of(layout::JOURNAL),
+        progress: Region::of(layout::PROGRESS),
+        slot_a: Region::of(layout::SLOT_A),
+        slot_b: Region::of(layout::SLOT_B),
         ram: Region { start: machine.ram_start, len: layout::APP_RAM_LEN },
     };
     match Layout::new(regions) {

@@ -2,20 +2,12 @@
 
 use bootloader::device::Drivers;
 use cortex_m::peripheral::{Peripherals, SCB};
+use cortex_m_board::Program;
 use update_protocol::can::Frame;
 
 use crate::can_uart::CanUart;
 use crate::clock::Clock;
 use crate::{guard, mailbox, watchdog};
-
-/// The running program, which decides the memory that it may access.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Program {
-    /// Runs at reset.
-    Loader,
-    /// Runs in slot A.
-    Application,
-}
 
 /// The running board.
 pub struct Machine {

@@ -5,16 +5,14 @@ use bootloader::board::Board;
 use bootloader::layout::{Layout, Region};
 use bootloader::mailbox::{Listening, MAILBOX_LEN, ResetCause};
 use cortex_m_board::handover;
-use cortex_m_board::retained::Retained;
+use stm32_support::unique_id;
 use update_protocol::isotp::Config;
 
-use crate::machine::{Flash, Machine};
-use crate::memory_map::{CODE, MAILBOX_START, VECTORS};
+use crate::machine::{Flash, MAILBOX, Machine};
+use crate::memory_map::{CODE, VECTORS};
 use crate::rcc::handover as rcc;
 use crate::{LAYOUT, flash};
 
-// SAFETY: RAM that no linker script gives to anything else, a multiple of 4, with room for the mailbox.
-const MAILBOX: Retained<MAILBOX_LEN> = unsafe { Retained::at(MAILBOX_START as usize) };
 /// The three words of the unique id (39.1).
 const UNIQUE_ID: usize = 0x1FFF_7A10;
 
@@ -43,14 +41,9 @@ impl Board for Machine {
         rcc::take_reset_cause()
     }
 
-    /// The 96 bits of the part, folded: place on the wafer, number of the wafer, lot.
     fn unique_id(&mut self) -> u64 {
-        let word = |index: usize| {
-            let place = core::ptr::with_exposed_provenance::<u32>(UNIQUE_ID + 4 * index);
-            // SAFETY: three words of system memory, which nobody writes.
-            u64::from(unsafe { place.read_volatile() })
-        };
-        (word(2) << 32 | word(1)) ^ word(0).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+        // SAFETY: the address of this part.
+        unsafe { unique_id::folded(UNIQUE_ID) }
     }
 
     fn power_up_flash(&mut self) -> Option<Self::Flash> {

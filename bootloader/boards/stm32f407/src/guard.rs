@@ -1,9 +1,9 @@
 //! What the loader protects itself from: a stack that overflows, code in data memory, stray writes to its own code.
 
 use cortex_m::peripheral::MPU;
+use cortex_m_board::Program;
 use cortex_m_board::protection::{EXECUTE_NEVER, NO_ACCESS, READ_ONLY, READ_WRITE, Rule, apply};
 
-use crate::machine::Program;
 use crate::memory_map::{CODE, FLASH_LEN, FLASH_START, RAM_LEN, RAM_START, VECTORS};
 
 /// Below RAM, where a stack at the bottom of RAM overflows to. The unique id lies lower.

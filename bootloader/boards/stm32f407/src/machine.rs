@@ -2,9 +2,10 @@
 
 use bootloader::device::Drivers;
 use bootloader::flash::Supplied;
-use bootloader::mailbox::{ALIVE, ALIVE_OFFSET, REQUEST_LEN, Request};
+use bootloader::mailbox::Request;
 use cortex_m::peripheral::{Peripherals, SCB};
-use cortex_m_board::retained::Retained;
+use cortex_m_board::Program;
+use cortex_m_board::mailbox::Mailbox;
 use stm32_support::clock::Clock;
 use stm32_support::watchdog;
 use update_protocol::can::Frame;
@@ -14,22 +15,11 @@ use crate::flash::Controller;
 use crate::memory_map::MAILBOX_START;
 use crate::{can, guard, power, rcc};
 
-// SAFETY: the first part of the mailbox: RAM that no linker script gives to anything else, a multiple of 4.
-const REQUEST: Retained<REQUEST_LEN> = unsafe { Retained::at(MAILBOX_START as usize) };
-// SAFETY: another part of it.
-const LIFE: Retained<4> = unsafe { Retained::at(MAILBOX_START as usize + ALIVE_OFFSET) };
+// SAFETY: RAM that no linker script gives to anything else, a multiple of 4, with room for the mailbox.
+pub(crate) const MAILBOX: Mailbox = unsafe { Mailbox::at(MAILBOX_START as usize) };
 
 /// The flash, which erases only while the supply is sufficient.
 pub type Flash = Supplied<Controller, fn() -> bool>;
-
-/// The running program, which decides the memory that it may access.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Program {
-    /// Runs at reset.
-    Loader,
-    /// Runs in slot A.
-    Application,
-}
 
 /// The running board.
 pub struct Machine {
@@ -72,12 +62,12 @@ impl Machine {
 
     /// An application's sign of life.
     pub fn say_alive(&mut self) {
-        LIFE.put(&ALIVE);
+        MAILBOX.say_alive();
     }
 
     /// Leaves a request of an application for the loader.
     pub fn ask(&mut self, request: Request) {
-        REQUEST.put(&request.encode());
+        MAILBOX.ask(request);
     }
 
     /// Ends the program.

@@ -4,14 +4,13 @@
 #![no_main]
 
 use bootloader::application::Device;
-use bootloader::device::{self, Drivers as _, Ended, Service};
 use bootloader::flash::Flash;
-use demo_application::{ALIVE_AFTER_US, Application, Behaviour, Descriptor, MAX_ANSWER_LEN, MAX_REQUEST_LEN};
+use cortex_m_board::Program;
+use demo_application::{
+    Application, Behaviour, Descriptor, MAX_ANSWER_LEN, MAX_REQUEST_LEN, ballast_is_intact,
+};
 use stm32g474::LAYOUT;
-use stm32g474::machine::{Machine, Program};
-use update_protocol::isotp::{BorrowedLink, Config};
-use update_protocol::profile;
-use update_protocol::uds::server::Server;
+use stm32g474::machine::Machine;
 
 const VERSION: &str = match option_env!("APP_VERSION") {
     Some(version) => version,
@@ -25,15 +24,7 @@ const DESCRIPTOR: Descriptor = match Descriptor::new(VERSION, BEHAVIOUR) {
 };
 static BALLAST: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/ballast.bin"));
 
-unsafe extern "C" {
-    fn DefaultHandler();
-}
-
-/// Interrupts stay masked. cortex-m-rt requires a vector.
-// SAFETY: the section of interrupt vectors, and a handler that resets.
-#[unsafe(link_section = ".vector_table.interrupts")]
-#[unsafe(no_mangle)]
-static __INTERRUPTS: [unsafe extern "C" fn(); 1] = [DefaultHandler];
+cortex_m_board::masked_interrupts!();
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
@@ -47,26 +38,12 @@ fn main() -> ! {
     let Ok(flash) = Flash::new(controller, LAYOUT) else { machine.halt_now() };
     let mut application = Application::new(Device::open(flash), DESCRIPTOR);
     // A journal that cannot be written leaves the trial as it is: the next reset reverts, or finds a copy that was written.
-    if machine.can().is_up() && ballast_is_intact() {
+    if machine.can().is_up() && ballast_is_intact(BALLAST) {
         let _unconfirmed = application.self_test_passed();
     }
-    let addressing = profile::device_addressing(application.node_address());
-    let mut link = BorrowedLink::new(addressing, Config::classic(), &mut REQUEST[..], &mut ANSWER[..]);
-    let mut service = Service::new(Server::new(), &mut application);
-    let until_us = machine.now_us().saturating_add(ALIVE_AFTER_US);
-    if device::serve(&mut machine, &mut link, &mut service, Some(until_us)) == Ended::TimeUp {
-        machine.say_alive();
-        // It has nothing else to do: this ends with a reset.
-        let _reset = device::serve(&mut machine, &mut link, &mut service, None);
-    }
-    if let Some(request) = application.request() {
+    let request = demo_application::serve(&mut machine, application, REQUEST, ANSWER, Machine::say_alive);
+    if let Some(request) = request {
         machine.ask(request);
     }
     machine.reset_now()
-}
-
-/// The self-test: the image reads back from flash as it was built.
-fn ballast_is_intact() -> bool {
-    let mut bytes = core::hint::black_box(BALLAST).iter().zip(0u32..);
-    bytes.all(|(byte, index)| *byte == index.wrapping_mul(0x9E37_79B1).to_le_bytes()[3])
 }

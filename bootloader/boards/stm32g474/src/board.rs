@@ -5,6 +5,7 @@ use bootloader::board::Board;
 use bootloader::layout::{Layout, Region};
 use bootloader::mailbox::{Listening, MAILBOX_LEN, ResetCause};
 use cortex_m_board::handover;
+use stm32_support::unique_id;
 use update_protocol::isotp::Config;
 
 use crate::machine::{Flash, MAILBOX, Machine};
@@ -38,14 +39,9 @@ impl Board for Machine {
         rcc::handover::take_reset_cause()
     }
 
-    /// The 96 bits of the part, folded: place on the wafer, number of the wafer, lot.
     fn unique_id(&mut self) -> u64 {
-        let word = |index: usize| {
-            let place = core::ptr::with_exposed_provenance::<u32>(UNIQUE_ID + 4 * index);
-            // SAFETY: system memory, which is read only.
-            u64::from(unsafe { place.read_volatile() })
-        };
-        (word(2) << 32 | word(1)) ^ word(0).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+        // SAFETY: the address of this part.
+        unsafe { unique_id::folded(UNIQUE_ID) }
     }
 
     fn power_up_flash(&mut self) -> Option<Self::Flash> {

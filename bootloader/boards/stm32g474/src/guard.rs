@@ -2,9 +2,9 @@
 //! instead of going on.
 
 use cortex_m::peripheral::MPU;
+use cortex_m_board::Program;
 use cortex_m_board::protection::{self, EXECUTE_NEVER, NO_ACCESS, READ_ONLY, READ_WRITE, Rule};
 
-use crate::machine::Program;
 use crate::memory_map::{BANK_LEN, LOADER_LEN, LOADER_START, RAM_START};
 
 /// Below RAM, where a stack at the bottom of RAM overflows to: system memory of bank 2. The unique id lies below it.

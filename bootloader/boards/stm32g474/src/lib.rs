@@ -32,19 +32,15 @@ mod rcc;
 #[cfg(target_os = "none")]
 mod registers;
 
-const fn region((start, len): (u32, u32)) -> Region {
-    Region { start, len }
-}
-
 /// The layout as the loader library takes it.
 pub const LAYOUT: Layout = match Layout::new(Regions {
     base: memory_map::FLASH_START,
     page: memory_map::PAGE_LEN,
-    stored: region(memory_map::STORED),
-    journal: region(memory_map::JOURNAL),
-    progress: region(memory_map::PROGRESS),
-    slot_a: region(memory_map::SLOT_A),
-    slot_b: region(memory_map::SLOT_B),
+    stored: Region::of(memory_map::STORED),
+    journal: Region::of(memory_map::JOURNAL),
+    progress: Region::of(memory_map::PROGRESS),
+    slot_a: Region::of(memory_map::SLOT_A),
+    slot_b: Region::of(memory_map::SLOT_B),
     ram: Region { start: memory_map::RAM_START, len: memory_map::APP_RAM_LEN },
 }) {
     Ok(layout) => layout,

@@ -2,11 +2,10 @@
 
 use bootloader::device::Drivers;
 use bootloader::flash::Supplied;
-#[cfg(feature = "loader")]
-use bootloader::mailbox::MAILBOX_LEN;
-use bootloader::mailbox::{ALIVE, ALIVE_OFFSET, REQUEST_LEN, Request};
+use bootloader::mailbox::Request;
 use cortex_m::peripheral::{Peripherals, SCB};
-use cortex_m_board::retained::Retained;
+use cortex_m_board::Program;
+use cortex_m_board::mailbox::Mailbox;
 use stm32_support::clock::Clock;
 use stm32_support::watchdog;
 use update_protocol::can::Frame;
@@ -16,24 +15,10 @@ use crate::memory_map::MAILBOX_START;
 use crate::{flash, guard, power, rcc};
 
 // SAFETY: RAM that no linker script gives to anything else, a multiple of 4, with room for the mailbox.
-#[cfg(feature = "loader")]
-pub(crate) const MAILBOX: Retained<MAILBOX_LEN> = unsafe { Retained::at(MAILBOX_START as usize) };
-// SAFETY: its first part.
-const REQUEST: Retained<REQUEST_LEN> = unsafe { Retained::at(MAILBOX_START as usize) };
-// SAFETY: a part of it.
-const LIFE: Retained<4> = unsafe { Retained::at(MAILBOX_START as usize + ALIVE_OFFSET) };
+pub(crate) const MAILBOX: Mailbox = unsafe { Mailbox::at(MAILBOX_START as usize) };
 
 /// The flash, which erases only while the supply is sufficient.
 pub type Flash = Supplied<flash::Flash, fn() -> bool>;
-
-/// The running program, which decides the memory that it may access.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Program {
-    /// Runs at reset.
-    Loader,
-    /// Runs in slot A.
-    Application,
-}
 
 /// The running board.
 pub struct Machine {
@@ -83,12 +68,12 @@ impl Machine {
 
     /// An application's sign of life.
     pub fn say_alive(&mut self) {
-        LIFE.put(&ALIVE);
+        MAILBOX.say_alive();
     }
 
     /// Leaves a request of an application for the loader.
     pub fn ask(&mut self, request: Request) {
-        REQUEST.put(&request.encode());
+        MAILBOX.ask(request);
     }
 
     /// Ends the program.

@@ -3,18 +3,10 @@
 #![no_main]
 
 use bootloader::board::{self, Memory};
-use stm32g474::machine::{Machine, Program};
+use cortex_m_board::Program;
+use stm32g474::machine::Machine;
 
-unsafe extern "C" {
-    fn DefaultHandler();
-}
-
-/// Interrupts stay masked (stm32-support, clock.rs), so the core never reads a vector after the exceptions. cortex-m-rt
-/// requires one.
-// SAFETY: the section of interrupt vectors, and a handler that resets.
-#[unsafe(link_section = ".vector_table.interrupts")]
-#[unsafe(no_mangle)]
-static __INTERRUPTS: [unsafe extern "C" fn(); 1] = [DefaultHandler];
+cortex_m_board::masked_interrupts!();
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
