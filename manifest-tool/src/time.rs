@@ -50,6 +50,15 @@ pub struct IssueTime {
 }
 
 impl IssueTime {
+    /// Warns once of a time that is given and not that of the clock: a slip of a year, if it is the clock that is right.
+    pub fn warn(self) {
+        if let (Some(Time(given)), Ok(clock)) = (self.now, now(None))
+            && clock.0.abs_diff(given.0) > SECONDS_A_DAY
+        {
+            warning(&format!("the clock of this machine reads {}, --now {}", display(clock), display(given)));
+        }
+    }
+
     /// The time that is given, else that of the system clock, which must be able to be right. `earlier`: when the records
     /// that the new one replaces or stands beside were issued; what looks older than they are never counts.
     pub fn after(self, earlier: impl IntoIterator<Item = UnixTime>) -> Result<UnixTime, Error> {
@@ -62,16 +71,6 @@ impl IssueTime {
                         display(given),
                         display(earlier)
                     )));
-                }
-                // A slip of a year, if it is the clock that is right.
-                if let Ok(clock) = now(None)
-                    && clock.0.abs_diff(given.0) > SECONDS_A_DAY
-                {
-                    warning(&format!(
-                        "the clock of this machine reads {}, --now {}",
-                        display(clock),
-                        display(given)
-                    ));
                 }
                 Ok(given)
             }

@@ -160,8 +160,7 @@ struct Run<'r> {
 
 impl Run<'_> {
     async fn run(&self) -> Result<UpdateReport, Error> {
-        let Self { cli, options, checks, output, interrupt, .. } = *self;
-        let reporting = self.reporting;
+        let Self { cli, options, checks, reporting, output, interrupt } = *self;
         // What was given is read before a device is bothered.
         let mut trusted = read_anchors(&options.anchors)?;
         add_list_files(&mut trusted, &options.revocations)?;

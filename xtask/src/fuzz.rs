@@ -112,7 +112,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Prints the inputs that `name` failed on, as hexadecimal: who has this log, has the finding.
+/// Prints the inputs that `name` failed on, in this run or an earlier one, as hexadecimal: who has this log, has the finding.
 fn print_inputs(artifacts: &Path, name: &str) -> Result<()> {
     for entry in std::fs::read_dir(artifacts)? {
         let path = entry?.path();

@@ -63,7 +63,7 @@ enum Task {
     Fuzz(fuzz::Arguments),
     /// Try every fault of the flash at every operation of a device's life
     Prove(program::Options),
-    /// Measure chain verification and transfer rate
+    /// Measure chain verification, transfer rate, or a boot
     Bench(bench::Arguments),
 }
 

@@ -41,13 +41,13 @@ const FILES: [(&str, &str, &str); 9] = [
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Name of the board: lower-case letters, digits and hyphens
-    pub(crate) name: String,
+    name: String,
     /// Target of rustc for its core
     #[arg(long, default_value = DEVICE_TARGET, value_parser = TARGETS)]
-    pub(crate) target: String,
+    target: String,
     /// Print one JSON object
     #[arg(long)]
-    pub(crate) json: bool,
+    json: bool,
 }
 
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {

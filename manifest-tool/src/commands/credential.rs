@@ -150,6 +150,7 @@ impl Issue {
             (CredentialFile::read_all(&self.known)?, CredentialFile::read_all(&self.replaces)?);
         let latest = self.check_known(&subject_key, known.iter().chain(&replaces))?;
         let issued_at = self.time.after(latest)?;
+        self.time.warn();
         if let Some(Time(end)) = self.expires.filter(|Time(end)| *end <= issued_at) {
             return Err(Error::usage(format!("--expires {} lies in the past", display(end))));
         }

@@ -163,6 +163,7 @@ impl Revoke {
         }
         let mut named = self.bare()?;
         let ceiling = self.highest_ceiling()?;
+        self.time.warn();
         let root = self.key.open()?;
         let cwt =
             self.previous.sign(&root, &self.issuer, self.sequence, self.step, self.time, |request| {

@@ -60,7 +60,7 @@ pub struct Ran {
     pub resets: Vec<String>,
     /// What runs now.
     pub runs: Program,
-    /// Whether its core sleeps, and when something wakes it that is not a frame.
+    /// Whether its core sleeps.
     pub asleep: bool,
     /// When the chip itself does something again, if its core sleeps.
     pub wake_us: Option<u64>,

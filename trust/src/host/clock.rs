@@ -9,7 +9,7 @@ const BUILT_AFTER: UnixTime = UnixTime(1_776_124_800);
 /// Nobody runs this program 30 years after its compiler was made, seconds.
 const LONGEST_USE: u64 = 30 * 365 * 24 * 60 * 60;
 
-/// What a clock is before of.
+/// Why a clock cannot be right.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ClockFault {
     /// The time at which this program can have been built.

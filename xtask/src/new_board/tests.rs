@@ -39,7 +39,7 @@ fn a_manifest_without_the_known_member_is_refused() {
     assert!(with_members("[workspace]\nmembers = []\n", NAME).is_err());
 }
 
-/// The tracked files of the workspace, in a folder of their own below `target`: one place, so that cargo compiles the
+/// The workspace without `target` and `.git`, in a folder of their own below `target`: one place, so that cargo compiles the
 /// dependencies once.
 fn copy_of_the_workspace() -> Result<Workspace> {
     let workspace = Workspace::locate()?;

@@ -98,54 +98,6 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("stm32-support", &["cortex-m-board"]),
-    ("stm32g474-layout", &[]),
-    (
-        "stm32g474",
-        &[
-            "linker-scripts",
-            "stm32-support",
-            "stm32g474-layout",
-            "cortex-m-board",
-            "bootloader",
-            "update-protocol",
-        ],
-    ),
-    (
-        "stm32g474-app",
-        &[
-            "cortex-m-board",
-            "linker-scripts",
-            "stm32g474-layout",
-            "stm32g474",
-            "demo-application",
-            "bootloader",
-            "update-protocol",
-        ],
-    ),
-    ("stm32f407-layout", &[]),
-    (
-        "stm32f407",
-        &[
-            "linker-scripts",
-            "stm32-support",
-            "stm32f407-layout",
-            "cortex-m-board",
-            "bootloader",
-            "update-protocol",
-        ],
-    ),
-    (
-        "stm32f407-app",
-        &[
-            "cortex-m-board",
-            "linker-scripts",
-            "stm32f407-layout",
-            "stm32f407",
-            "demo-application",
-            "bootloader",
-            "update-protocol",
-        ],
-    ),
     (
         "sim",
         &[
@@ -165,7 +117,15 @@ const ALLOWED: &[(&str, &[&str])] = &[
 
 /// What the packages of a board may name beside each other, if the table does not say more: `NAME` and `NAME-app`, which have
 /// `[package.metadata.board]`.
-const BOARD: [&str; 5] = ["bootloader", "cortex-m-board", "flash-array", "linker-scripts", "update-protocol"];
+const BOARD: [&str; 7] = [
+    "bootloader",
+    "cortex-m-board",
+    "demo-application",
+    "flash-array",
+    "linker-scripts",
+    "stm32-support",
+    "update-protocol",
+];
 /// The end of the name of a board's memory map.
 const LAYOUT: &str = "-layout";
 

@@ -1,4 +1,4 @@
-//! What the programs of Cortex-M boards share (ARMv7-M): functions for memory, device registers, memory protection, the
+//! What the programs of Cortex-M boards share: functions for memory, device registers, memory protection, the
 //! mailbox in RAM that outlives a reset, and the jump into an application.
 #![no_std]
 #![warn(missing_docs, clippy::missing_errors_doc, clippy::must_use_candidate)]
@@ -11,9 +11,9 @@
 mod fault;
 #[cfg(all(target_os = "none", feature = "loader"))]
 pub mod handover;
-// ARMv6-M has no conditional instructions: those of compiler_builtins serve there.
 #[cfg(target_os = "none")]
 pub mod mailbox;
+// ARMv6-M has no conditional instructions: those of compiler_builtins serve there.
 #[cfg(all(target_os = "none", feature = "loader", not(armv6m)))]
 mod memory;
 #[cfg(target_os = "none")]

@@ -16,6 +16,7 @@ pub use unit::{EXECUTE_NEVER, NO_ACCESS, READ_ONLY, READ_WRITE};
 
 const ENABLE: u32 = 1;
 const PRIVILEGED_DEFAULT: u32 = 1 << 2;
+
 /// A power of two of bytes from a multiple of itself on, and its permission.
 #[derive(Clone, Copy, Debug)]
 pub struct Rule {

@@ -1,7 +1,8 @@
-//! The memory protection unit: a stack that overflows, code in data memory and stray writes to code fault instead of
-//! going on. The MPU is off in the fault handler itself (HFNMIENA = 0).
+//! The memory protection of these machines: a stack that overflows, code in data memory and stray writes to code fault
+//! instead of going on.
 
 use cortex_m::peripheral::MPU;
+use cortex_m_board::Program;
 use cortex_m_board::protection::{EXECUTE_NEVER, NO_ACCESS, READ_ONLY, READ_WRITE, Rule, apply};
 
 use crate::MACHINE;
@@ -16,14 +17,12 @@ const LOADER_CODE: Rule = Rule { start: MACHINE.loader_start, len: LOADER_LEN, p
 const FLASH: Rule =
     Rule { start: MACHINE.flash_start, len: 16 << 20, permission: READ_WRITE | EXECUTE_NEVER };
 
-/// While the loader runs, nothing in flash can.
-pub(crate) fn protect_loader(mpu: &mut MPU) {
-    // SAFETY: the loader's code, all RAM, and flash as data.
-    unsafe { apply(mpu, &[BELOW_STACK, RAM, LOADER_CODE, FLASH]) };
-}
-
-/// The application runs in flash, and may not touch the loader.
-pub(crate) fn protect_application(mpu: &mut MPU) {
-    // SAFETY: all RAM, and by the default map the application in flash.
-    unsafe { apply(mpu, &[BELOW_STACK, RAM, LOADER_CODE]) };
+/// While the loader runs, nothing in flash can; an application runs there, and may not touch the loader.
+pub(crate) fn protect(mpu: &mut MPU, program: Program) {
+    let rules: &[Rule] = match program {
+        Program::Loader => &[BELOW_STACK, RAM, LOADER_CODE, FLASH],
+        Program::Application => &[BELOW_STACK, RAM, LOADER_CODE],
+    };
+    // SAFETY: all RAM, and the program's own code: the loader's with flash as data, or by the default map that in flash.
+    unsafe { apply(mpu, rules) };
 }

@@ -27,10 +27,7 @@ impl Machine {
         watchdog::start();
         // SAFETY: the caller calls this once, so these are the only ones.
         let mut peripherals = unsafe { Peripherals::steal() };
-        match program {
-            Program::Loader => guard::protect_loader(&mut peripherals.MPU),
-            Program::Application => guard::protect_application(&mut peripherals.MPU),
-        }
+        guard::protect(&mut peripherals.MPU, program);
         let clock = Clock::start();
         Self {
             can: CanUart::start(),

@@ -25,7 +25,7 @@ const RESET_CAUSE: Retained<4> = unsafe { Retained::at(RESET_CAUSE_START as usiz
 /// Left by the loader: a reset about which no program says anything.
 #[cfg(feature = "loader")]
 const PIN: u32 = u32::from_be_bytes(*b"PIN ");
-/// Left by the handlers of faults.rs.
+/// Left by the handlers of fault.rs.
 pub(crate) const SOFTWARE: u32 = u32::from_be_bytes(*b"SOFT");
 /// Left by that of the watchdog.
 pub(crate) const WATCHDOG: u32 = u32::from_be_bytes(*b"WDOG");

