@@ -56,7 +56,7 @@ static inline const char *anchorage_result_text(anchorage_result result)
     case ANCHORAGE_NOT_PROVISIONED:
         return "the device has no readable provisioning block";
     case ANCHORAGE_FLASH:
-        return "the flash did not take the record; the next reset confirms or reverts";
+        return "the journal does not read, or did not take the record; the next reset confirms or reverts";
     case ANCHORAGE_NOT_HANDED_OVER:
         return "the image on trial was not started by the loader";
     default:

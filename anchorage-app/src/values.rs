@@ -19,7 +19,7 @@ pub enum CResult {
     NotOpen = 4,
     /// The device has no readable provisioning block: it has no identity.
     NotProvisioned = 5,
-    /// The flash did not take the record, or one copy of it only: the next reset confirms or reverts.
+    /// The journal does not read, or did not take the record, or one copy of it only: the next reset confirms or reverts.
     Flash = 6,
     /// The journal has a trial, but not of a program that was handed over to.
     NotHandedOver = 7,

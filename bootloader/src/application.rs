@@ -49,7 +49,7 @@ impl<F: NorFlash> Device<F> {
     /// Ends the trial: the application works, the bus is up, and it is reachable. Raises the sequence floor.
     ///
     /// # Errors
-    /// [`JournalError`] if the record did not reach flash whole: the next reset shows whether one copy of it did, and else reverts.
+    /// [`JournalError`] if the journal does not read, or did not take the record whole: the next reset shows whether one copy of it did, and else reverts.
     pub fn confirm(&mut self) -> Result<Confirmation, JournalError> {
         match self.journal.state().status {
             Status::Trial { .. } => {

@@ -8,7 +8,7 @@ use crate::loader::Loader;
 use crate::mailbox::Wake;
 use crate::refusal::Refusal;
 use crate::session::{Description, Session};
-use crate::state::{Event, Status, TRIAL_BOOTS};
+use crate::state::{Event, Status};
 use crate::swap::{self, Start};
 use crate::token::{Entry, Purpose, SlotProof};
 use crate::verify::VerifiedImage;
@@ -67,9 +67,7 @@ impl<'b, F: NorFlash> Loader<'b, F> {
         }
 
         // Rule 4. An image that used its trial boot without confirming is reverted.
-        if let Status::Trial { boots } = self.state().status
-            && boots >= TRIAL_BOOTS
-        {
+        if self.state().status.is_trial_over() {
             self.revert(Reason::TrialNotConfirmed.into())?;
         }
 
@@ -155,7 +153,7 @@ impl<'b, F: NorFlash> Loader<'b, F> {
             // A slot that does not read now may read after a reset, so the loader forgets nothing. The trial is used up: a
             // new image ends it.
             Err(refusal) if refusal.reason == Reason::FlashFailed => {
-                let _ = self.journal.record(&mut self.flash, Event::HandedOver);
+                let _ = self.hand_over();
                 Err(refusal)
             }
             Err(_) => {

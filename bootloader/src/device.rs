@@ -16,8 +16,8 @@ pub trait Program: Handler {
     /// It is so late now, microseconds; called before each look for a request.
     fn set_now(&mut self, _now_us: u64) {}
 
-    /// Whether the device resets when its tester stays silent (S3): a loader with a bootable image does, an
-    /// application continues.
+    /// Whether the device resets when its tester stays silent (S3): a loader with a bootable image does, and one that
+    /// tries again; an application continues.
     fn ends_with_its_session(&self) -> bool;
 }
 

@@ -11,7 +11,7 @@ use crate::layout::{Area, Layout, Slot, UNIT};
 use crate::provisioning::Identity;
 use crate::refusal::Refusal;
 use crate::revocation::ListBuffer;
-use crate::state::{Event, ImageRecord, Status, TRIAL_BOOTS};
+use crate::state::{Event, ImageRecord, Status};
 use crate::token::{Purpose, SlotProof};
 use crate::verify::{EnvelopeBuffer, SlotPlatform, Verifier, head_is};
 
@@ -107,7 +107,7 @@ impl Install {
             // It failed in this boot: what it would bring is given up for the new image.
             Status::Swapping(_) | Status::Reverting(_) => journal.record(flash, Event::SwapLost)?,
             // The way back did not read in this boot.
-            Status::Trial { boots } if boots >= TRIAL_BOOTS => {
+            status if status.is_trial_over() => {
                 journal.record(flash, Event::TrialDropped(Reason::TrialNotConfirmed.code()))?;
             }
             // Slot B holds the way back.

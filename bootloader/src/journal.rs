@@ -68,7 +68,7 @@ pub struct Journal {
     recovery: Recovery,
     /// How far the procedure has come is in the record too.
     is_based: bool,
-    /// The furthest mark may be in a page that does not read.
+    /// The furthest mark may be in a sector that does not read.
     is_silent: bool,
     /// Place of the next mark, once it is known.
     #[cfg(feature = "loader")]
@@ -257,7 +257,7 @@ impl Journal {
         state.go_on(event).map_err(JournalError::Illegal)?;
         state.source = source(flash, &state);
         if state.marks != self.state().marks {
-            state.is_unmarked = self.begin_marks(flash, state.marks);
+            state.is_unmarked = self.takes_no_marks(flash, state.marks);
         } else if !state.is_unmarked {
             if self.mark(flash, &mut state)? {
                 self.newest.state = state;
@@ -272,7 +272,7 @@ impl Journal {
     /// Whether a procedure that begins takes no marks. A region that does not read, after a cut in its erase, is erased
     /// again, unless marks in it may count at the next boot.
     #[cfg(feature = "loader")]
-    fn begin_marks<F: NorFlash>(&self, flash: &mut Flash<F>, marks: u32) -> bool {
+    fn takes_no_marks<F: NorFlash>(&self, flash: &mut Flash<F>, marks: u32) -> bool {
         let mut is_silent = mark::scan(flash, marks).is_silent;
         let is_exchange = matches!(self.state().status, Status::Swapping(_) | Status::Reverting(_));
         if is_silent && (!is_exchange || self.state().is_unmarked) {
@@ -294,7 +294,8 @@ impl Journal {
         let mut has_erased = false;
         loop {
             if next >= mark::places::<F>(flash) {
-                if has_erased {
+                // A region without a place has none after an erase either.
+                if has_erased || next == 0 {
                     return Ok(false);
                 }
                 has_erased = true;
@@ -304,9 +305,9 @@ impl Journal {
                 if flash.erase_area(Area::Progress).is_err() {
                     return Ok(false);
                 }
-                mark.marks = mark.marks.wrapping_add(1) & MARKS_MAX;
-                state.marks = mark.marks;
-                let marked = BootState { is_unmarked: false, marks: mark.marks, ..unmarked };
+                let mut marked = unmarked;
+                marked.begin_marks();
+                (mark.marks, state.marks) = (marked.marks, marked.marks);
                 self.append(flash, &marked)?;
                 next = 0;
             }

@@ -14,7 +14,7 @@ use crate::layout::Area;
 use crate::provisioning::{self, Identity, ProvisioningBlock};
 use crate::refusal::Refusal;
 use crate::revocation::{self, ListBuffer};
-use crate::state::{BootState, Event, ImageRecord, Status, TRIAL_BOOTS};
+use crate::state::{BootState, Event, ImageRecord, Status};
 use crate::stored::{self, DEVICE, Kind};
 use crate::token::{Purpose, SlotProof};
 use crate::verify::{EnvelopeBuffer, VerifiedImage, Verifier};
@@ -135,7 +135,7 @@ impl<'b, F: NorFlash> Loader<'b, F> {
             | Status::Swapping(_)
             | Status::Reverting(_) => Ok(()),
             // So has a revert; the trial of an image that boots is not used up before it is handed over.
-            Status::Trial { boots } if boots >= TRIAL_BOOTS => Ok(()),
+            status if status.is_trial_over() => Ok(()),
             // Slot B holds the way back.
             Status::Trial { .. } => Err(Reason::TrialNotConfirmed.into()),
         }

@@ -1,5 +1,5 @@
 //! The mailbox: 32 bytes of RAM that a reset keeps, in which an application asks for the loader and says that it is
-//! alive, and in which the loader counts its hand-overs without such a sign (docs/mailbox.md). Plain bytes in and out;
+//! alive, and in which the loader counts its hand-overs without such a sign, and its own resets after faults (docs/mailbox.md). Plain bytes in and out;
 //! the place of the mailbox is the board's.
 //!
 //! RAM is hostile: after a power cut it holds anything. Each part is read by itself, and a part that is not whole is
@@ -19,7 +19,7 @@ pub const ALIVE: [u8; 4] = *b"LIVE";
 pub const SILENT_RESETS_MAX: u8 = 3;
 /// For how long it does, unless its board chooses another time.
 pub const LISTEN_MS: u32 = 10_000;
-/// How often the loader resets by itself, after as long, because a fault that may pass kept it from its image.
+/// How often the loader resets by itself, after [`LISTEN_MS`], because a fault that may pass kept it from its image.
 pub const RETRIES_MAX: u8 = 3;
 
 const REQUEST_MAGIC: [u8; 8] = *b"ANCHRMB1";
@@ -120,7 +120,7 @@ impl Wake {
         let (request, count) = rest.split_at(REQUEST_LEN);
         let request = Request::decode(request);
         let [counted, retries] =
-            count.get(4..6).and_then(|count| count.first_chunk().copied()).unwrap_or_default();
+            count.get(COUNT_MAGIC.len()..).and_then(|count| count.first_chunk().copied()).unwrap_or_default();
         let is_whole = counting(counted, retries).split_at(REQUEST_LEN).1.starts_with(count);
         let count = is_whole.then_some(counted);
         let is_power_up = match cause {

@@ -131,7 +131,7 @@ impl<'b, F: NorFlash> Session<'b, F> {
         &self.loader
     }
 
-    /// The time at which the loader stops to listen and hands over, for [`crate::device::serve`]: the board calls
+    /// The time at which the loader stops to listen, and hands over or resets, for [`crate::device::serve`]: the board calls
     /// [`Session::hand_over`] then. `None`: it serves until a reset.
     pub fn listens_until_us(&self, now_us: u64) -> Option<u64> {
         let listen_us = u64::from(self.listen_ms).saturating_mul(1000);

@@ -118,6 +118,14 @@ pub enum Status {
     Reverting(SwapProgress),
 }
 
+impl Status {
+    /// Whether the image on trial has had its boots without confirming itself.
+    #[cfg(feature = "loader")]
+    pub(crate) const fn is_trial_over(&self) -> bool {
+        matches!(self, Self::Trial { boots } if *boots >= TRIAL_BOOTS)
+    }
+}
+
 /// Everything the journal remembers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BootState {
@@ -207,13 +215,13 @@ pub enum Event {
     SwapLost,
     /// The last step of the present exchange is done.
     SwapFinished,
-    /// The loader is about to hand over to an image on trial.
+    /// A boot of the image on trial is used up: the loader is about to hand over, or cannot revert now.
     HandedOver,
     /// The application says that it works.
     Confirmed,
     /// The image on trial is reverted to the one in slot B; the reason code.
     RevertStarted(SlotProof, u16),
-    /// The image on trial is dropped and slot B has none to revert to; the reason code.
+    /// The image on trial is dropped and slot B has none to revert to, or a new image comes; the reason code.
     TrialDropped(u16),
 }
 

@@ -220,7 +220,7 @@ pub(crate) fn read_head<'h, F: NorFlash>(
         }
         len = len.saturating_add(UNIT);
     }
-    // A slot that does not read now may read after a reset.
+    // A head whose first words do not read may do so after a reset.
     if readable == 0 {
         return Err(Reason::FlashFailed.into());
     }

@@ -372,7 +372,8 @@ impl From<Error> for Reason {
 }
 
 impl Reason {
-    /// The reason of a kind that carries nothing. Apart, so that it compiles to a table.
+    /// The reason of every other kind, whatever it carries; those that `From<Error>` took do not come here. Apart, so that it
+    /// compiles to a table.
     #[inline(never)]
     const fn of_kind(kind: ErrorKind) -> Self {
         match kind {

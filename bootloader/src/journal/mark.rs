@@ -30,7 +30,7 @@ pub(super) struct Marks {
     pub(super) furthest: Option<Mark>,
     /// The place for the next one.
     pub(super) next: u32,
-    /// A page of which no place reads: the furthest mark may be there.
+    /// A sector of which no place reads: the furthest mark may be there.
     pub(super) is_silent: bool,
 }
 
@@ -86,17 +86,17 @@ pub(super) fn scan<F: NorFlash>(flash: &mut Flash<F>, marks: u32) -> Marks {
     let places = places::<F>(flash);
     // What one erase and one fault hit together: a sector of a page, or less.
     let sector = flash.layout().page().min(crate::layout::offset_of(F::ERASE_SIZE));
-    let in_a_page = sector.checked_div(place_len_u32::<F>()).unwrap_or(1).clamp(1, places.max(1));
+    let in_a_sector = sector.checked_div(place_len_u32::<F>()).unwrap_or(1).min(places).max(1);
     let mut unreadable = 0u32;
     for index in 0..places {
-        // Pages are whole places.
-        if index.checked_rem(in_a_page) == Some(0) {
+        // Sectors are whole places.
+        if index.checked_rem(in_a_sector) == Some(0) {
             unreadable = 0;
         }
         let place = read(flash, index);
         if place.is_none() {
             unreadable = unreadable.saturating_add(1);
-            found.is_silent |= unreadable == in_a_page;
+            found.is_silent |= unreadable == in_a_sector;
         }
         if place.is_some_and(|place| is_erased(flash, &place)) {
             continue;
