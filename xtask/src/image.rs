@@ -1,16 +1,16 @@
-//! `cargo xtask image`: the loader and the demo application as ELF and as flat images (objcopy of cargo-binutils).
+//! `cargo xtask image`: programs of a board as ELF and as flat images (objcopy of cargo-binutils).
 
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context, Result};
-use emulator::Behaviour;
+use anyhow::{Context, Result, bail};
+use emulator::{Behaviour, Programs};
 use serde_json::json;
 
 use crate::board;
 use crate::process;
 use crate::tools;
-use crate::workspace::Workspace;
+use crate::workspace::{Board, Build, Workspace};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -20,6 +20,9 @@ pub(crate) struct Arguments {
     /// Build an application that never confirms itself, so that its trial is reverted
     #[arg(long)]
     never_confirms: bool,
+    /// Build this package in place of the emulated board's loader and application: one with `[package.metadata.board]`
+    #[arg(long, value_name = "PACKAGE", conflicts_with = "never_confirms")]
+    board: Option<String>,
     /// Output folder [default: target/image]
     #[arg(long)]
     out: Option<PathBuf>,
@@ -34,12 +37,13 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         None => workspace.directory("image")?,
     };
     std::fs::create_dir_all(&directory)?;
-    let behaviour = if arguments.never_confirms { Behaviour::NeverConfirms } else { Behaviour::Confirms };
-    let loader = board::build_loader(workspace)?;
-    let application = board::build_application(workspace, &arguments.version, behaviour, None)?;
+    let programs = match &arguments.board {
+        None => emulated(workspace, arguments)?,
+        Some(package) => packaged(workspace, arguments, package)?,
+    };
     let objcopy = tools::BINUTILS.provide(workspace)?;
     let mut written = Vec::new();
-    for (name, elf) in [(board::LOADER, loader), (board::APPLICATION, application)] {
+    for (name, elf) in programs {
         std::fs::copy(&elf, directory.join(format!("{name}.elf")))
             .with_context(|| format!("cannot copy {}", elf.display()))?;
         let image = std::path::absolute(directory.join(format!("{name}.bin")))?;
@@ -57,4 +61,27 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Names and ELF files of the emulated board's programs.
+fn emulated(workspace: &Workspace, arguments: &Arguments) -> Result<Vec<(String, PathBuf)>> {
+    let behaviour = if arguments.never_confirms { Behaviour::NeverConfirms } else { Behaviour::Confirms };
+    let loader = board::build_loader(workspace)?;
+    let application = board::build_application(workspace, &arguments.version, behaviour, None)?;
+    Ok(vec![(board::LOADER.to_owned(), loader), (board::APPLICATION.to_owned(), application)])
+}
+
+/// The same of a package, which is built for its first machine.
+fn packaged(workspace: &Workspace, arguments: &Arguments, package: &str) -> Result<Vec<(String, PathBuf)>> {
+    let boards = workspace.boards();
+    let Some(Board { builds, .. }) = boards.iter().find(|board| board.package == package) else {
+        let known: Vec<_> = boards.iter().map(|board| board.package.as_str()).collect();
+        bail!("no package {package} has [package.metadata.board]; these have: {}", known.join(", "));
+    };
+    let Build { target, features } = builds.first().context("a board has a build")?;
+    tools::provide_rust_target(workspace, target)?;
+    let variables = [("APP_VERSION", arguments.version.clone())];
+    let programs = Programs::new(workspace.target())?.of(workspace.root());
+    let program = programs.program(package, target, features, &variables)?;
+    Ok(vec![(package.to_owned(), program)])
 }

@@ -72,9 +72,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         }
         return Err(error.context(format!("{name} was not made; nothing has changed")));
     }
-    let build = format!(
-        "cargo build --package {name} --target {target} --profile device --features provisioned-anchor"
-    );
+    let build = format!("cargo xtask image --board {name}");
     if *json {
         println!("{}", json!({ "board": name, "target": target, "folders": folders, "build": build }));
         return Ok(());

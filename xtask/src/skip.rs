@@ -4,15 +4,14 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Result, ensure};
-use emulator::python;
-use qemu_mps2_layout::AN386;
+use anyhow::Result;
+use emulator::{Programs, python};
 
 use crate::board;
 use crate::process;
 use crate::program::Options;
 use crate::tools;
-use crate::workspace::Workspace;
+use crate::workspace::{Build, Workspace};
 
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     options.run(workspace, command(workspace)?)
@@ -39,12 +38,7 @@ fn command(workspace: &Workspace) -> Result<Command> {
 
 /// The loader with line tables: its functions are those of the loader, in another order maybe.
 fn build_lines(workspace: &Workspace) -> Result<PathBuf> {
-    let target = workspace.directory("lines")?;
-    let mut command = workspace.cargo();
-    command.args(["build", "--quiet"]).args(board::selection(board::LOADER, &board::gated()));
-    command.arg("--target-dir").arg(&target).env("CARGO_PROFILE_DEVICE_DEBUG", "line-tables-only");
-    process::check(&mut command)?;
-    let elf = target.join(AN386.target).join(crate::workspace::DEVICE_PROFILE).join(board::LOADER);
-    ensure!(elf.is_file(), "cargo did not build {}", elf.display());
-    Ok(elf)
+    let Build { target, features } = board::gated();
+    let variables = [("CARGO_PROFILE_DEVICE_DEBUG", "line-tables-only".to_owned())];
+    Programs::new(workspace.directory("lines")?)?.program(board::LOADER, &target, &features, &variables)
 }

@@ -9,12 +9,13 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use emulator::Programs;
 
 use crate::board;
 use crate::process::{self, Finished};
 use crate::tools::{self, DENY};
 use crate::workspace::{
-    DEVICE_CRATES, DEVICE_PROFILE, DEVICE_TARGET, DEVICE_TARGETS, STATIC_TARGET, Workspace,
+    Board, Build, DEVICE_CRATES, DEVICE_PROFILE, DEVICE_TARGET, DEVICE_TARGETS, STATIC_TARGET, Workspace,
 };
 use crate::{bench, fuzz, size, tidy};
 
@@ -132,9 +133,9 @@ fn check_rules(workspace: &Workspace) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// Arguments of every device build: the crates for these targets, the boards for each machine. Each package is built
-/// alone: together, cargo would unify their features, and one crate's heap would hide in another's.
-fn device_builds(workspace: &Workspace, targets: &[&str]) -> Vec<Vec<String>> {
+/// Arguments of the builds of the device crates for these targets. Each package is built alone: together, cargo would unify
+/// their features, and one crate's heap would hide in another's.
+fn device_builds(targets: &[&str]) -> Vec<Vec<String>> {
     let mut builds = Vec::new();
     for target in targets {
         for package in DEVICE_CRATES {
@@ -146,15 +147,18 @@ fn device_builds(workspace: &Workspace, targets: &[&str]) -> Vec<Vec<String>> {
             builds.push(build.into_iter().map(str::to_owned).collect());
         }
     }
-    for board in workspace.boards() {
-        builds.extend(board.builds.iter().map(|build| board::selection(&board.package, build)));
-    }
     builds
 }
 
 fn build_device(workspace: &Workspace) -> Result<Outcome> {
-    for build in device_builds(workspace, &DEVICE_TARGETS) {
+    for build in device_builds(&DEVICE_TARGETS) {
         process::check(workspace.cargo().arg("build").args(build))?;
+    }
+    let programs = Programs::new(workspace.target())?;
+    for Board { package, builds } in workspace.boards() {
+        for Build { target, features } in builds {
+            programs.program(package, target, features, &[])?;
+        }
     }
     Ok(Outcome::Done)
 }
@@ -168,7 +172,11 @@ fn lint(workspace: &Workspace) -> Result<Outcome> {
         ["clippy", "--package", "updater-host", "--no-default-features", "--", "--deny", "warnings"];
     process::check(workspace.cargo().args(offline))?;
     // The crates have the same lines for each target; the boards do not.
-    for build in device_builds(workspace, &[DEVICE_TARGET]) {
+    let boards = workspace
+        .boards()
+        .iter()
+        .flat_map(|Board { package, builds }| builds.iter().map(|build| board::selection(package, build)));
+    for build in device_builds(&[DEVICE_TARGET]).into_iter().chain(boards) {
         process::check(workspace.cargo().arg("clippy").args(build).args(["--", "--deny", "warnings"]))?;
     }
     Ok(Outcome::Done)

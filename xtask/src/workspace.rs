@@ -78,6 +78,12 @@ impl Workspace {
         Ok(Self { root: path("workspace_root")?, target: path("target_directory")?, boards })
     }
 
+    /// The same with another target directory.
+    #[cfg(test)]
+    pub(crate) fn built_into(self, target: &Path) -> Self {
+        Self { target: target.to_owned(), ..self }
+    }
+
     pub(crate) fn root(&self) -> &Path {
         &self.root
     }

@@ -5,11 +5,12 @@ use std::process::{Command, Stdio};
 
 use anchorage_app::header::Board;
 use anyhow::{Context as _, Result, ensure};
+use device_linker::{bitcode_of, compile, llvm_tool};
 use qemu_mps2_layout::AN386;
 use qemu_mps2_layout::linker::application;
 use qemu_mps2_support::AN386_LAYOUT;
 
-use crate::Programs;
+use crate::programs::{self, FINAL_BITCODE, Programs, place};
 
 /// GCC for Arm (Debian: gcc-arm-none-eabi).
 pub const GCC_ARM: &str = "arm-none-eabi-gcc";
@@ -60,16 +61,16 @@ impl Programs {
     /// that links it.
     pub fn c_library(&self, target: Option<&str>) -> Result<PathBuf> {
         let _lock = self.lock()?;
-        let mut arguments =
-            vec!["rustc", "--quiet", "--package", LIBRARY, "--lib", "--crate-type", "staticlib"];
+        let mut arguments = vec!["--package", LIBRARY, "--lib", "--crate-type", "staticlib", "--features"];
         match target {
             Some(target) => {
-                arguments.extend(["--features", "static-library", "--target", target, "--profile", "device"]);
+                arguments.extend(["static-library", "--target", target, "--profile", "device"]);
+                arguments.extend(["--", FINAL_BITCODE]);
             }
             // The panic handler of std.
-            None => arguments.extend(["--features", "static-library,host"]),
+            None => arguments.push("static-library,host"),
         }
-        self.cargo(&arguments, &[])?;
+        self.cargo("rustc", &arguments, &[])?;
         let built = match target {
             Some(target) => self.target_dir.join(target).join("device"),
             None => self.target_dir.join("debug"),
@@ -80,7 +81,7 @@ impl Programs {
         let unfinished = archive.with_extension("unfinished");
         std::fs::copy(built.join(ARCHIVE), &unfinished)?;
         if target.is_some() {
-            leave_own_objects(&unfinished)?;
+            compile_own_objects(&unfinished, &built.join("deps"))?;
         }
         std::fs::rename(&unfinished, &archive)?;
         Ok(archive)
@@ -107,20 +108,10 @@ impl Programs {
         for (core, archive) in archives.collect::<Result<Vec<_>>>()? {
             place(&archive, &folder.join("lib").join(core.target).join(ARCHIVE))?;
         }
-        place(&crate::root().join(LIBRARY).join("include").join(HEADER), &header)?;
+        place(&programs::root().join(LIBRARY).join("include").join(HEADER), &header)?;
         std::fs::write(folder.join("README.md"), readme(cores))
             .with_context(|| format!("cannot write {}", folder.display()))
     }
-}
-
-/// Copies a file, and makes its folder.
-fn place(from: &Path, to: &Path) -> Result<()> {
-    let folder = to.parent().context("a file is in a folder")?;
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    // Readers take no lock: the rename makes it appear as a whole.
-    let unfinished = to.with_extension(format!("unfinished-{}", std::process::id()));
-    std::fs::copy(from, &unfinished).with_context(|| format!("cannot write {}", unfinished.display()))?;
-    std::fs::rename(&unfinished, to).with_context(|| format!("cannot write {}", to.display()))
 }
 
 /// How an export is linked.
@@ -187,7 +178,7 @@ impl Programs {
         let _lock = self.lock()?;
         std::fs::write(generated.join("anchorage_layout.h"), board.layout_h())?;
         std::fs::write(generated.join("memory.x"), application(&AN386).memory_x())?;
-        let sources = crate::root().join("bootloader/boards/qemu-mps2-c-app");
+        let sources = programs::root().join("bootloader/boards/qemu-mps2-c-app");
         let mut gcc = Command::new(GCC_ARM);
         gcc.current_dir(&library).args(link_line(core)).args(GCC_OPTIONS).arg(sources.join("application.ld"));
         gcc.arg(format!("-DAPP_VERSION=\"{version}\"")).arg(format!("-DAPP_CONFIRMS={}", u8::from(confirms)));
@@ -200,23 +191,23 @@ impl Programs {
     }
 }
 
-/// Removes the objects of other crates: link-time optimisation has taken what we need out of them.
-fn leave_own_objects(archive: &Path) -> Result<()> {
-    let ar = llvm_tool("llvm-ar")?;
+/// Removes the objects of other crates: link-time optimisation has taken what we need out of them. Compiles our own ones
+/// once more, from the bitcode in `folder`.
+fn compile_own_objects(archive: &Path, folder: &Path) -> Result<()> {
+    let ar = llvm_tool(&programs::root(), "llvm-ar")?;
     let listed = output(Command::new(&ar).arg("t").arg(archive))?;
     let own = LIBRARY.replace('-', "_");
-    let others: Vec<_> = listed.lines().filter(|object| !object.starts_with(&own)).collect();
-    ensure!(others.len() < listed.lines().count(), "{} has no object of {own}", archive.display());
-    output(Command::new(ar).arg("d").arg(archive).args(others)).map(drop)
-}
-
-/// A program of the toolchain's component llvm-tools.
-pub fn llvm_tool(name: &str) -> Result<PathBuf> {
-    let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
-    rustc.current_dir(crate::root()).args(["--print", "target-libdir"]);
-    let tool = Path::new(output(&mut rustc)?.trim()).with_file_name("bin").join(name);
-    ensure!(tool.is_file(), "{} is missing: rustup component add llvm-tools", tool.display());
-    Ok(tool)
+    let (own, others): (Vec<_>, Vec<_>) = listed.lines().partition(|object| object.starts_with(&own));
+    ensure!(!own.is_empty(), "{} has no object of {LIBRARY}", archive.display());
+    output(Command::new(&ar).arg("d").arg(archive).args(others))?;
+    let again = tempfile::tempdir()?;
+    for name in own {
+        let object = again.path().join(name);
+        let bitcode = bitcode_of(name).with_context(|| format!("{name} is not an object of rustc"))?;
+        compile(&folder.join(bitcode), &object)?;
+        output(Command::new(&ar).arg("r").arg(archive).arg(object))?;
+    }
+    Ok(())
 }
 
 fn output(command: &mut Command) -> Result<String> {

@@ -18,12 +18,13 @@ use serde_json::{Value, json};
 
 pub mod c_programs;
 pub mod parent_death;
+mod programs;
 pub mod python;
+
+pub use programs::{Application, Behaviour, Programs};
 
 /// The emulator.
 pub const QEMU: &str = "qemu-system-arm";
-/// The target of the chips that have models: Cortex-M4F.
-const CHIPS: &str = "thumbv7em-none-eabihf";
 /// QEMU answers within this, on a busy machine too.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The pattern with which cortex-m-rt paints the stack.
@@ -33,166 +34,6 @@ const STACK_PAINT: u32 = 0xCCCC_CCCC;
 #[must_use]
 pub fn is_installed() -> bool {
     Command::new(QEMU).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
-}
-
-/// The behaviour of a demo application after its start.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Behaviour {
-    /// Confirms itself after its self-test.
-    Confirms,
-    /// Serves the bus and never confirms itself.
-    NeverConfirms,
-    /// Neither serves the bus nor feeds the watchdog.
-    Hangs,
-    /// Confirms itself and resets the device at once, at every start.
-    Crashes,
-    /// Confirms itself and hangs at once, at every start.
-    Stalls,
-}
-
-/// A demo application to build.
-#[derive(Clone, Debug)]
-pub struct Application {
-    /// The version that it reports, at most 32 ASCII characters.
-    pub version: String,
-    /// Its behaviour.
-    pub behaviour: Behaviour,
-    /// Bytes of table that make the image as large as a real one; the board's default if `None`.
-    pub ballast_len: Option<u32>,
-}
-
-/// The workspace.
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-/// Builds the device programs into one target directory.
-#[derive(Clone, Debug)]
-pub struct Programs {
-    target_dir: PathBuf,
-    machine: Machine,
-}
-
-impl Programs {
-    /// For the Cortex-M4F. `target_dir` is cargo's; finished programs are left in its `boards` folder.
-    pub fn new(target_dir: impl Into<PathBuf>) -> Result<Self> {
-        let target_dir = target_dir.into();
-        std::fs::create_dir_all(target_dir.join("boards"))?;
-        Ok(Self { target_dir, machine: AN386 })
-    }
-
-    /// The same for another machine.
-    #[must_use]
-    pub fn on(self, machine: Machine) -> Self {
-        Self { machine, ..self }
-    }
-
-    /// What they run on.
-    #[must_use]
-    pub const fn machine(&self) -> Machine {
-        self.machine
-    }
-
-    /// The loader, an ELF. Its anchor comes with the provisioning block.
-    pub fn loader(&self) -> Result<PathBuf> {
-        self.build("qemu-mps2", "loader.elf", "provisioned-anchor", &[])
-    }
-
-    /// An application, an ELF.
-    pub fn application(&self, application: &Application) -> Result<PathBuf> {
-        let Application { version, behaviour, ballast_len } = application;
-        let confirm = match behaviour {
-            Behaviour::Confirms => "self",
-            Behaviour::NeverConfirms => "never",
-            Behaviour::Hangs => "hang",
-            Behaviour::Crashes => "crash",
-            Behaviour::Stalls => "stall",
-        };
-        let mut variables = vec![("APP_VERSION", version.clone()), ("APP_CONFIRM", confirm.to_owned())];
-        let mut name = format!("app-{version}-{confirm}");
-        if let Some(len) = ballast_len {
-            variables.push(("APP_BALLAST", len.to_string()));
-            name = format!("{name}-{len}");
-        }
-        self.build("qemu-mps2-app", &format!("{name}.elf"), "", &variables)
-    }
-
-    /// Every variant of a program has the same path in the target directory: one at a time.
-    fn lock(&self) -> Result<File> {
-        let lock = File::create(self.target_dir.join("boards/lock"))?;
-        lock.lock()?;
-        Ok(lock)
-    }
-
-    fn cargo(&self, arguments: &[&str], variables: &[(&str, String)]) -> Result<()> {
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo
-            .args(arguments)
-            .arg("--target-dir")
-            .arg(&self.target_dir)
-            .current_dir(root())
-            .env_remove("APP_BALLAST")
-            .env_remove("APP_CONFIRM")
-            .envs(variables.iter().map(|(name, value)| (name, value)));
-        let status = cargo.status().context("cannot run cargo")?;
-        ensure!(status.success(), "cargo {arguments:?} failed: {status}");
-        Ok(())
-    }
-
-    /// The loader of a board for a chip, an ELF. Its anchor comes with the provisioning block.
-    pub fn chip_loader(&self, board: &str) -> Result<PathBuf> {
-        self.build_for(board, CHIPS, "provisioned-anchor", &format!("{board}.elf"), &[])
-    }
-
-    /// An application for a chip, an ELF: that of the package `{board}-app`, which reports this version.
-    pub fn chip_application(&self, board: &str, version: &str, confirms: bool) -> Result<PathBuf> {
-        let mut variables = vec![("APP_VERSION", version.to_owned())];
-        let mut name = format!("{board}-app-{version}");
-        if !confirms {
-            variables.push(("APP_CONFIRM", "never".to_owned()));
-            name.push_str("-never");
-        }
-        self.build_for(&format!("{board}-app"), CHIPS, "", &format!("{name}.elf"), &variables)
-    }
-
-    fn build(
-        &self,
-        package: &str,
-        name: &str,
-        features: &str,
-        variables: &[(&str, String)],
-    ) -> Result<PathBuf> {
-        let Machine { name: machine, target, .. } = self.machine;
-        self.build_for(
-            package,
-            target,
-            &format!("{machine},{features}"),
-            &format!("{machine}-{name}"),
-            variables,
-        )
-    }
-
-    fn build_for(
-        &self,
-        package: &str,
-        target: &str,
-        features: &str,
-        name: &str,
-        variables: &[(&str, String)],
-    ) -> Result<PathBuf> {
-        let _lock = self.lock()?;
-        let selection = ["--package", package, "--features", features, "--target", target];
-        self.cargo(&[&["build", "--quiet", "--profile", "device"], &selection[..]].concat(), variables)?;
-        let folder = self.target_dir.join("boards").join(target);
-        std::fs::create_dir_all(&folder)?;
-        let program = folder.join(name);
-        let built = self.target_dir.join(target).join("device").join(package);
-        // Readers of the program take no lock: the rename makes it appear as a whole.
-        let unfinished = program.with_extension("unfinished");
-        std::fs::copy(&built, &unfinished).with_context(|| format!("no program at {}", built.display()))?;
-        std::fs::rename(&unfinished, &program)?;
-        Ok(program)
-    }
 }
 
 /// An application as an image: what its ELF loads, from the vector table on.

@@ -115,12 +115,18 @@ fn lint(workspace: &Workspace, target: &Path) -> Result<()> {
 
 #[test]
 fn a_new_board_compiles_and_says_what_is_left() -> Result<()> {
-    let target = Workspace::locate()?.directory("new-board-target")?;
-    let copy = copy_of_the_workspace()?;
+    let workspace = Workspace::locate()?;
+    let target = workspace.directory("new-board-target")?;
+    // Tools are compiled once for all.
+    let tools = target.join("tools");
+    if !tools.exists() {
+        std::os::unix::fs::symlink(workspace.directory("tools")?, tools)?;
+    }
+    let copy = copy_of_the_workspace()?.built_into(&target);
     let [new_board, build, run_it, size] = <[_; 4]>::try_from(commands())
         .map_err(|commands| anyhow!("the guide has other commands: {commands:?}"))?;
     perform(&copy, &target, &new_board)?;
-    let copy = Workspace::around(copy.root())?;
+    let copy = Workspace::around(copy.root())?.built_into(&target);
     // A second one of that name changes nothing.
     let manifest = std::fs::read(copy.root().join("Cargo.toml"))?;
     ensure!(perform(&copy, &target, &new_board).is_err(), "the name was taken twice");

@@ -10,6 +10,8 @@ use qemu_mps2_layout::AN386;
 use serde::Serialize;
 
 use super::elf;
+use emulator::Programs;
+
 use crate::board;
 use crate::process;
 use crate::tools;
@@ -74,16 +76,11 @@ fn provisioned_anchor(workspace: &Workspace) -> Result<Feature> {
 }
 
 fn flash(workspace: &Workspace, build: &Build, anchor: Option<&str>) -> Result<u64> {
-    let target = workspace.directory("prices")?;
-    let mut command = workspace.cargo();
-    command.args(["build", "--quiet"]).args(board::selection(board::LOADER, build));
-    command
-        .arg("--target-dir")
-        .arg(&target)
-        .env_remove("ANCHOR")
-        .envs(anchor.map(|path| ("ANCHOR", workspace.root().join("bootloader").join(path))));
-    process::check(&mut command)?;
-    let path = target.join(&build.target).join(DEVICE_PROFILE).join(board::LOADER);
+    let anchor = anchor.map(|path| workspace.root().join("bootloader").join(path));
+    let anchor = anchor.unwrap_or_default().into_os_string().into_string();
+    let anchor = anchor.ok().context("a path that is not UTF-8")?;
+    let programs = Programs::new(workspace.directory("prices")?)?;
+    let path = programs.program(board::LOADER, &build.target, &build.features, &[("ANCHOR", anchor)])?;
     let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
     Ok(elf::Image::read(&bytes)?.flash)
 }

@@ -39,7 +39,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "update-protocol",
         ],
     ),
-    ("emulator", &["anchorage-app", "qemu-mps2-layout", "qemu-mps2-support"]),
+    ("device-linker", &[]),
+    ("emulator", &["anchorage-app", "device-linker", "qemu-mps2-layout", "qemu-mps2-support"]),
     (
         "fault-injection",
         &[
