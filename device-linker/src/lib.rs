@@ -4,6 +4,7 @@
 //! which `-Csave-temps` leaves beside the object, says so in an attribute: here it loses the attribute, is optimised for
 //! size once more, and is compiled again, all by the tools of the very toolchain (component llvm-tools).
 #![forbid(unsafe_code)]
+#![warn(missing_docs, clippy::missing_errors_doc, clippy::must_use_candidate)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -43,6 +44,9 @@ const COMPILER: [&str; 14] = [
 ];
 
 /// A program of the toolchain's component llvm-tools, for the toolchain of `directory`.
+///
+/// # Errors
+/// The toolchain does not have it, or has no rustc.
 pub fn llvm_tool(directory: &Path, name: &str) -> Result<PathBuf> {
     let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
     rustc.current_dir(directory).args(["--print", "target-libdir"]);
@@ -59,6 +63,9 @@ pub fn bitcode_of(object: &str) -> Option<PathBuf> {
 }
 
 /// Compiles the final bitcode of a crate once more, into `object`.
+///
+/// # Errors
+/// rustc left no bitcode, or none with frame pointers; a tool failed; the disk is full.
 pub fn compile(bitcode: &Path, object: &Path) -> Result<()> {
     ensure!(bitcode.is_file(), "{} is missing: rustc has to run with -Csave-temps", bitcode.display());
     let tool = |name| llvm_tool(Path::new("."), name).map(Command::new);

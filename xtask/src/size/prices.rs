@@ -4,14 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
+use emulator::Programs;
 use object::read::archive::ArchiveFile;
 use object::{Object as _, ObjectSection as _, SectionKind};
 use qemu_mps2_layout::AN386;
 use serde::Serialize;
 
 use super::elf;
-use emulator::Programs;
-
 use crate::board;
 use crate::process;
 use crate::tools;
