@@ -98,7 +98,7 @@ pub unsafe extern "C" fn anchorage_app_state(app: *mut App, state: *mut CState) 
     // SAFETY: the header's promise.
     match unsafe { opened(app) } {
         // SAFETY: checked, and memory of the caller.
-        Ok(device) if is_writable(state) => unsafe { state.write(CState::of(&device.state_record(0))) },
+        Ok(device) if is_writable(state) => unsafe { state.write(CState::of(&device.running())) },
         Ok(_) => return CResult::Pointer,
         Err(result) => return result,
     }
@@ -120,8 +120,12 @@ pub unsafe extern "C" fn anchorage_app_identity(app: *mut App, identity: *mut CI
         return CResult::Pointer;
     }
     let found = device.identity();
-    // SAFETY: checked, and memory of the caller.
-    unsafe { identity.write(CIdentity::of(found.as_ref())) };
+    // SAFETY: checked, and memory of the caller, of any content before the write.
+    let identity = unsafe {
+        identity.write(CIdentity::EMPTY);
+        &mut *identity
+    };
+    identity.fill(found.as_ref());
     if found.is_some() { CResult::Ok } else { CResult::NotProvisioned }
 }
 
@@ -139,7 +143,7 @@ pub unsafe extern "C" fn anchorage_app_state_record(
     match unsafe { opened(app) } {
         Ok(device) if is_writable(record) => {
             // SAFETY: checked, and memory of the caller.
-            unsafe { record.write(device.state_record(max_request_length).encode()) }
+            unsafe { record.write(device.state_record(max_request_length)) }
         }
         Ok(_) => return CResult::Pointer,
         Err(result) => return result,

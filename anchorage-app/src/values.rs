@@ -1,7 +1,8 @@
 //! What the functions give back, as C has it.
 
+use bootloader::application::Running;
 use bootloader::provisioning::Identity;
-use update_protocol::profile::{DEFAULT_NODE_ADDRESS, MAX_TEXT_LEN, StateRecord, UNPROVISIONED_SERIAL};
+use update_protocol::profile::{DEFAULT_NODE_ADDRESS, MAX_TEXT_LEN, UNPROVISIONED_SERIAL};
 
 /// `anchorage_result`. The numbers are stable.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,15 +59,10 @@ pub struct CState {
 }
 
 impl CState {
-    pub(crate) fn of(record: &StateRecord) -> Self {
-        Self {
-            sequence: record.active_sequence,
-            floor: record.sequence_floor,
-            digest: record.active_digest,
-            reason: record.reason,
-            image: record.image as u8,
-            reserved: 0,
-        }
+    pub(crate) fn of(running: &Running<'_>) -> Self {
+        let Running { image, sequence, floor, digest, reason } = *running;
+        let digest = digest.first_chunk().map_or([0; 32], |digest| *digest);
+        Self { sequence, floor, digest, reason, image: image as u8, reserved: 0 }
     }
 }
 
@@ -90,24 +86,25 @@ pub struct CIdentity {
 }
 
 impl CIdentity {
-    /// That of a device; one without has the serial and the address of a device in factory state.
-    pub(crate) fn of(identity: Option<&Identity>) -> Self {
-        let mut out = Self {
-            vendor: [0; 16],
-            class_id: [0; 16],
-            device: [0; 16],
-            serial: [0; SERIAL_LEN],
-            node_address: DEFAULT_NODE_ADDRESS,
-        };
+    pub(crate) const EMPTY: Self = Self {
+        vendor: [0; 16],
+        class_id: [0; 16],
+        device: [0; 16],
+        serial: [0; SERIAL_LEN],
+        node_address: 0,
+    };
+
+    /// That of a device, into an empty one; one without has the serial and the address of a device in factory state.
+    pub(crate) fn fill(&mut self, identity: Option<&Identity>) {
         let mut serial = UNPROVISIONED_SERIAL.as_bytes();
+        self.node_address = DEFAULT_NODE_ADDRESS;
         if let Some(identity) = identity {
             serial = identity.serial_bytes();
-            (out.vendor, out.class_id, out.device) = (identity.vendor, identity.class, identity.device);
-            out.node_address = identity.node_address;
+            (self.vendor, self.class_id, self.device) = (identity.vendor, identity.class, identity.device);
+            self.node_address = identity.node_address;
         }
-        for (to, from) in out.serial.iter_mut().zip(serial) {
+        for (to, from) in self.serial.iter_mut().zip(serial) {
             *to = *from;
         }
-        out
     }
 }

@@ -16,13 +16,14 @@
 //! ```
 
 use embedded_storage::nor_flash::NorFlash;
-use update_protocol::profile::{Mode, StateRecord};
+use update_protocol::profile::{ImageState, STATE_RECORD_LEN};
 
 use crate::flash::{Flash, FlashError};
-use crate::journal::{Journal, JournalError};
+use crate::journal::packed::{ACTIVE_DIGEST, ACTIVE_SEQUENCE, FLOOR, REVERT_REASON};
+use crate::journal::{Journal, JournalError, Packed};
 use crate::provisioning::{self, Identity};
-use crate::report::{Circumstances, state_record};
-use crate::state::{BootState, Event, Status};
+use crate::report::{application_record, image_state};
+use crate::state::BootState;
 
 /// The result of confirming.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,7 +37,7 @@ pub enum Confirmation {
 /// The device, as its application sees it.
 pub struct Device<F> {
     flash: Flash<F>,
-    journal: Journal,
+    journal: Journal<Packed>,
 }
 
 impl<F: NorFlash> Device<F> {
@@ -51,14 +52,15 @@ impl<F: NorFlash> Device<F> {
     /// # Errors
     /// [`JournalError`] if the journal does not read, or did not take the record whole: the next reset shows whether one copy of it did, and else reverts.
     pub fn confirm(&mut self) -> Result<Confirmation, JournalError> {
-        match self.journal.state().status {
-            Status::Trial { .. } => {
-                self.journal.record(&mut self.flash, Event::Confirmed)?;
-                Ok(Confirmation::Confirmed)
-            }
+        let state = self.journal.state();
+        if state.is_trial() {
+            self.journal.confirm(&mut self.flash)?;
+            Ok(Confirmation::Confirmed)
+        } else if state.is_provisioned() {
+            Ok(Confirmation::AlreadyConfirmed)
+        } else {
             // No loader boots an image of a device without provisioning: it is the journal that does not read.
-            _ if !self.state().provisioned => Err(FlashError::Unreadable.into()),
-            _ => Ok(Confirmation::AlreadyConfirmed),
+            Err(FlashError::Unreadable.into())
         }
     }
 
@@ -75,27 +77,51 @@ impl<F: NorFlash> Device<F> {
     /// The identity, and whether the block has anchors. Read when it is asked for: an application that only confirms
     /// itself does not link the reader.
     fn block(&mut self) -> Option<(Identity, bool)> {
-        provisioning::load_identity(&mut self.flash, self.journal.state())
+        provisioning::load_identity(&mut self.flash, self.journal.state().set())
     }
 
     /// The state in the journal.
-    pub fn state(&self) -> &BootState {
-        self.journal.state()
+    #[must_use]
+    pub fn state(&self) -> BootState {
+        self.journal.state().fields()
     }
 
-    /// The state record an application answers. Reads the provisioning block.
-    pub fn state_record(&mut self, max_request_len: u16) -> StateRecord {
+    /// The state record that an application answers (`FD00`), its longest request being this long. Reads the provisioning
+    /// block. [`StateRecord`](update_protocol::profile::StateRecord) has its fields.
+    pub fn state_record(&mut self, max_request_len: u16) -> [u8; STATE_RECORD_LEN] {
         // The device is provisioned without anchors.
         let anchor_compiled_in = matches!(self.block(), Some((_, false)));
-        let now = Circumstances {
-            mode: Mode::Application,
-            bootable: true,
-            listening: false,
-            accepted: None,
-            anchor_compiled_in,
-            refusal: (0, 0),
-            max_request_len,
-        };
-        state_record(self.journal.state(), self.flash.layout(), &now)
+        application_record(self.journal.state(), self.flash.layout(), anchor_compiled_in, max_request_len)
     }
+
+    /// What runs. Reads nothing.
+    #[must_use]
+    pub fn running(&self) -> Running<'_> {
+        let state = self.journal.state();
+        Running {
+            image: image_state(state),
+            sequence: state
+                .field(ACTIVE_SEQUENCE)
+                .first_chunk()
+                .map_or(0, |number| u64::from_be_bytes(*number)),
+            floor: state.field(FLOOR).first_chunk().map_or(0, |number| u64::from_be_bytes(*number)),
+            digest: state.field(ACTIVE_DIGEST),
+            reason: state.field(REVERT_REASON).first_chunk().map_or(0, |number| u16::from_be_bytes(*number)),
+        }
+    }
+}
+
+/// The image that runs, as the journal has it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Running<'a> {
+    /// Its state.
+    pub image: ImageState,
+    /// Its sequence number; 0: none is known.
+    pub sequence: u64,
+    /// Lowest sequence number that may be installed.
+    pub floor: u64,
+    /// Its manifest digest, 32 bytes; zeros: none is known.
+    pub digest: &'a [u8],
+    /// Why the last release was reverted or dropped (docs/errors.md); 0: it was not.
+    pub reason: u16,
 }

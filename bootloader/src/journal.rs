@@ -5,6 +5,7 @@
 //! part that is not erased, are passed over. Steps of a procedure are marks in a region of their own.
 
 mod mark;
+pub(crate) mod packed;
 mod record;
 
 use embedded_storage::nor_flash::NorFlash;
@@ -17,7 +18,9 @@ use crate::state::{BootState, Event, IllegalTransition};
 use crate::state::{MARKS_MAX, Status};
 #[cfg(feature = "loader")]
 use mark::Mark;
+pub use packed::Packed;
 use record::Record;
+pub use record::Snapshot;
 
 /// Why an event was not recorded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,12 +49,12 @@ pub(crate) enum Recovery {
     Lost,
 }
 
-/// The recovered journal.
+/// The recovered journal, with its newest state as a loader or as an application has it.
 #[derive(Clone, Copy, Debug)]
-pub struct Journal {
+pub struct Journal<S = BootState> {
     /// The state, and the number of the place before `next`, whether its record is whole or not. Numbers grow with the
     /// places, so a record in doubt never carries the number of a later one, whatever it reads later.
-    newest: Record,
+    newest: Record<S>,
     /// Where the newest record is.
     part: u8,
     /// Index of the record that is to be written next in `part`.
@@ -81,13 +84,11 @@ const RECOVERIES: u8 = 4;
 /// the hand-over and of the confirmation or the revert, twice each, and two places that a reset passes over.
 #[cfg(feature = "loader")]
 const EXCHANGE_PLACES: u32 = 14;
-/// No record.
-const NONE: Record = Record { sequence: 0, is_second: false, state: BootState::FACTORY };
 
 /// The records of a part.
-struct Scan {
+struct Scan<S> {
     /// The newest whole one; number 0 if there is none.
-    newest: Record,
+    newest: Record<S>,
     /// Its place.
     index: u32,
     /// Its second copy is missing.
@@ -97,13 +98,13 @@ struct Scan {
     next: u32,
 }
 
-impl Journal {
+impl<S: Snapshot> Journal<S> {
     /// Before its recovery.
     // Not a constant: stores take less room than a copy of its zeros.
     #[inline(never)]
     pub(crate) const fn unread() -> Self {
         Self {
-            newest: NONE,
+            newest: Record::NONE,
             part: 0,
             next: u32::MAX,
             proven: None,
@@ -132,7 +133,7 @@ impl Journal {
             }
             journal = again;
         }
-        Self { recovery: Recovery::Lost, newest: NONE, ..journal }
+        Self { recovery: Recovery::Lost, newest: Record::NONE, ..journal }
     }
 
     /// Whether both recoveries found the same, as bytes.
@@ -183,14 +184,11 @@ impl Journal {
     #[inline(never)]
     fn take_marks<F: NorFlash>(&mut self, flash: &mut Flash<F>) {
         let state = &mut self.newest.state;
-        if let Some(base) = state.position()
-            && !state.is_unmarked
-        {
-            let marks = mark::scan(flash, state.marks);
+        if let Some((base, marks)) = state.marked() {
+            let marks = mark::scan(flash, marks);
             self.is_silent = marks.is_silent;
             if let Some(mark) = marks.furthest.filter(|mark| mark.position >= base) {
-                state.set_position(mark.position);
-                state.source = mark.source;
+                state.go_to(mark.position, mark.source);
                 self.is_based = false;
             }
         }
@@ -198,10 +196,12 @@ impl Journal {
 
     /// The present state.
     #[must_use]
-    pub const fn state(&self) -> &BootState {
+    pub const fn state(&self) -> &S {
         &self.newest.state
     }
+}
 
+impl Journal {
     /// What was found when the journal was opened.
     #[cfg(feature = "loader")]
     pub(crate) const fn recovery(&self) -> Recovery {
@@ -388,17 +388,19 @@ impl Journal {
         }
         made
     }
+}
 
+impl<S: Snapshot> Journal<S> {
     /// Writes a record twice, to the first two places in a row that take it, in this part or else in an erased one.
     ///
     /// The part that is proven stays. One that is not holds nothing that any caller was told of: it is erased itself,
     /// however often power was lost in it. A part that cannot be erased is passed over.
     #[inline(never)]
-    fn append<F: NorFlash>(&mut self, flash: &mut Flash<F>, state: &BootState) -> Result<(), FlashError> {
+    fn append<F: NorFlash>(&mut self, flash: &mut Flash<F>, state: &S) -> Result<(), FlashError> {
         self.affirmed = false;
         let parts = flash.layout().journal_parts();
         let mut record = Record { is_second: false, state: *state, ..self.newest };
-        if !keeps(&record.encode(), self.state()) {
+        if !S::keeps(&record.encode(), self.state()) {
             return Err(FlashError::NotProgrammed);
         }
         // A record in doubt that comes back must not be the newest.
@@ -443,10 +445,24 @@ impl Journal {
     }
 }
 
+impl Journal<Packed> {
+    /// Records that the image on trial works.
+    ///
+    /// # Errors
+    /// Those of [`Journal::record`].
+    pub(crate) fn confirm<F: NorFlash>(&mut self, flash: &mut Flash<F>) -> Result<(), JournalError> {
+        let mut state = *self.state();
+        if !state.confirm() {
+            return Err(JournalError::Illegal(IllegalTransition));
+        }
+        Ok(self.append(flash, &state)?)
+    }
+}
+
 /// Looks at all places of a part.
 #[inline(never)]
-fn scan<F: NorFlash>(flash: &mut Flash<F>, part: u8) -> Scan {
-    let mut found = Scan { newest: NONE, index: 0, is_single: false, is_proven: false, next: 0 };
+fn scan<F: NorFlash, S: Snapshot>(flash: &mut Flash<F>, part: u8) -> Scan<S> {
+    let mut found = Scan { newest: Record::<S>::NONE, index: 0, is_single: false, is_proven: false, next: 0 };
     // Number of the record in the place before; 0 if there is none.
     let mut before = 0u32;
     for index in 0..capacity(flash, part) {
@@ -459,7 +475,7 @@ fn scan<F: NorFlash>(flash: &mut Flash<F>, part: u8) -> Scan {
         // A cut may have left the word after this place half programmed, although it reads as erased.
         found.next = index.saturating_add(2);
         found.is_proven |= before != 0;
-        let record = if is_readable { Record::decode(&bytes) } else { None };
+        let record = if is_readable { S::decode(&bytes) } else { None };
         let follows = before.saturating_add(1);
         before = 0;
         if let Some(record) = record {
@@ -479,36 +495,25 @@ fn scan<F: NorFlash>(flash: &mut Flash<F>, part: u8) -> Scan {
 /// T14: the bytes that are programmed, and those that were read, say themselves that they take back nothing of the state
 /// before; and those that were read are another encoding. A record that a fault left wrong is not programmed, or not
 /// taken.
-fn write<F: NorFlash>(
+fn write<F: NorFlash, S: Snapshot>(
     flash: &mut Flash<F>,
     part: u8,
     index: u32,
-    record: &Record,
-    before: &BootState,
+    record: &Record<S>,
+    before: &S,
 ) -> Result<(), FlashError> {
     let bytes = record.encode();
-    if !keeps(&bytes, before) {
+    if !S::keeps(&bytes, before) {
         return Err(FlashError::NotProgrammed);
     }
     flash.program(Area::Journal(part), offset_of(index), &bytes)?;
     let mut written = [0; RECORD_LEN];
     flash.read(Area::Journal(part), offset_of(index), &mut written)?;
-    if written == record.encode() && keeps(&written, before) {
+    if written == record.encode() && S::keeps(&written, before) {
         Ok(())
     } else {
         Err(FlashError::NotProgrammed)
     }
-}
-
-/// Whether this is a record in which nothing fell that only rises.
-#[inline(never)]
-fn keeps(bytes: &[u8; RECORD_LEN], before: &BootState) -> bool {
-    Record::decode(bytes).is_some_and(|Record { state, .. }| {
-        let domains = state.domains.iter().zip(&before.domains);
-        state.floor >= before.floor
-            && state.provisioned >= before.provisioned
-            && domains.fold(true, |keeps, (now, before)| keeps & now.keeps(before))
-    })
 }
 
 fn capacity<F: NorFlash>(flash: &Flash<F>, part: u8) -> u32 {

@@ -204,14 +204,13 @@ pub enum Area {
 /// How many [`Layout::numbers`] there are.
 pub const LAYOUT_NUMBERS: usize = 17;
 
-/// Makes the last number the CRC-32 over the others, each big-endian.
-fn seal(numbers: &mut [u32; LAYOUT_NUMBERS]) {
-    let [content @ .., seal] = numbers;
+/// The last number: the CRC-32 over the others, each big-endian.
+fn seal([content @ .., _]: &[u32; LAYOUT_NUMBERS]) -> u32 {
     let mut crc = Checksum::new();
     for number in content {
         crc.update(&number.to_be_bytes());
     }
-    *seal = crc.value();
+    crc.value()
 }
 
 /// A checked [`Regions`].
@@ -407,7 +406,7 @@ impl Layout {
             ram.len,
             0,
         ];
-        seal(&mut numbers);
+        numbers[LAYOUT_NUMBERS - 1] = seal(&numbers);
         numbers
     }
 
@@ -415,12 +414,10 @@ impl Layout {
     /// these are the same.
     #[must_use]
     pub fn from_numbers(numbers: &[u32; LAYOUT_NUMBERS]) -> Option<Self> {
-        let mut sealed = *numbers;
-        seal(&mut sealed);
-        if sealed != *numbers {
+        let [base, page, erased, journal_parts, rest @ .., last] = numbers;
+        if seal(numbers) != *last {
             return None;
         }
-        let [base, page, erased, journal_parts, rest @ .., _] = numbers;
         let (regions, _) = rest.as_chunks::<2>();
         let mut regions = regions.iter().map(|[start, len]| Region { start: *start, len: *len });
         let ([erased, ..], [journal_parts, ..]) = (erased.to_le_bytes(), journal_parts.to_le_bytes());

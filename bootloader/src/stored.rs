@@ -48,6 +48,7 @@ struct Header {
 }
 
 impl Header {
+    #[cfg(feature = "loader")]
     fn encode(&self) -> [u8; OBJECT_HEADER_LEN] {
         let mut bytes = [0; OBJECT_HEADER_LEN];
         let ([l0, l1], [c0, c1, c2, c3]) = (self.len.to_be_bytes(), self.crc.to_be_bytes());
@@ -64,18 +65,20 @@ impl Header {
         bytes
     }
 
-    /// It counts if it is written the same again.
+    /// It counts if it is one that [`encode`](Self::encode) writes.
     fn decode(bytes: &[u8; OBJECT_HEADER_LEN]) -> Option<Self> {
-        let (&[kind, _, l0, l1, o0, o1, o2, o3, o4, o5, o6, o7, c0, c1, c2, c3, s0, s1], _) =
-            bytes.split_first_chunk()?;
-        let header = Self {
+        let (content, seal) = bytes.split_last_chunk::<4>()?;
+        let (&[kind, version, l0, l1], rest) = content.split_first_chunk()?;
+        let (owner, rest) = rest.split_first_chunk()?;
+        let (&[c0, c1, c2, c3, s0, s1], unused) = rest.split_first_chunk()?;
+        let is_whole = checksum(&[content]).to_be_bytes() == *seal;
+        (is_whole && version == VERSION && unused == [0; 10]).then_some(Self {
             kind,
-            owner: [o0, o1, o2, o3, o4, o5, o6, o7],
+            owner: *owner,
             len: u16::from_be_bytes([l0, l1]),
             crc: u32::from_be_bytes([c0, c1, c2, c3]),
             set: u16::from_be_bytes([s0, s1]),
-        };
-        (header.encode() == *bytes).then_some(header)
+        })
     }
 
     fn is(&self, (kind, owner): Name) -> bool {

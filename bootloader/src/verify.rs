@@ -122,7 +122,7 @@ impl Verifier<'_> {
         let vectors =
             [check_vectors(flash, slot, expected.size)?, check_vectors(flash, slot, expected.size)?];
         // T14: a second recovery says what the journal records, and how low a number may be.
-        let journal = Journal::recover(flash, 1);
+        let journal: Journal = Journal::recover(flash, 1);
         let state = journal.state();
         let recorded = if purpose == Purpose::Run { state.active } else { state.spare };
         let recorded = recorded.map_or([0; 32], |image| image.manifest_digest);

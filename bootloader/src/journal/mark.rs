@@ -35,23 +35,25 @@ pub(super) struct Marks {
 }
 
 impl Mark {
+    #[cfg(any(feature = "loader", test))]
+    #[inline(never)]
     fn encode(self) -> [u8; UNIT] {
-        let Self { marks, position, source } = self;
-        let fields = [marks, position, source].map(u32::to_be_bytes);
-        let crc = checksum(&[fields.as_flattened()]).to_be_bytes();
         let mut bytes = [0; UNIT];
-        for (place, field) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(fields.iter().chain([&crc])) {
-            *place = *field;
-        }
+        let [marks, position, source, crc, ..] = bytes.as_chunks_mut::<4>().0 else { return bytes };
+        (*marks, *position) = (self.marks.to_be_bytes(), self.position.to_be_bytes());
+        *source = self.source.to_be_bytes();
+        *crc = checksum(&[&*marks, &*position, &*source]).to_be_bytes();
         bytes
     }
 
-    /// It counts if it is written the same again.
+    /// It counts if it is one that [`encode`](Self::encode) writes.
     fn decode(place: &[u8; UNIT]) -> Option<Self> {
-        let (&[marks, position, source], _) = place.as_chunks::<4>().0.split_first_chunk()?;
+        let (content, rest) = place.split_first_chunk::<12>()?;
+        let (crc, unused) = rest.split_first_chunk::<4>()?;
+        let is_whole = checksum(&[content]).to_be_bytes() == *crc && unused.iter().all(|byte| *byte == 0);
+        let (&[marks, position, source], _) = content.as_chunks::<4>().0.split_first_chunk()?;
         let [marks, position, source] = [marks, position, source].map(u32::from_be_bytes);
-        let mark = Self { marks, position, source };
-        (mark.encode() == *place).then_some(mark)
+        is_whole.then_some(Self { marks, position, source })
     }
 
     /// Programs it into this place, which has to be erased, and reads it back.

@@ -29,40 +29,94 @@ const _: () = assert!(len(COMPONENTS, DOMAINS_MAX) == RECORD_LEN);
 const _: () = assert!(len(2, 2) <= 256);
 /// Version, length in units of 32 bytes, components and domains.
 #[allow(clippy::cast_possible_truncation, reason = "asserted")]
-const HEAD: [u8; 3] = [VERSION, (RECORD_LEN / UNIT) as u8, (COMPONENTS << 4 | DOMAINS_MAX) as u8];
+pub(super) const HEAD: [u8; 3] = [VERSION, (RECORD_LEN / UNIT) as u8, (COMPONENTS << 4 | DOMAINS_MAX) as u8];
 
-const PROVISIONED: u64 = 1 << 0;
-const SECOND_COPY: u64 = 1 << 1;
-const UNMARKED: u64 = 1 << 2;
-const ACTIVE: u64 = 1 << 3;
-const SPARE: u64 = 1 << 4;
+pub(super) const PROVISIONED: u64 = 1 << 0;
+pub(super) const SECOND_COPY: u64 = 1 << 1;
+pub(super) const UNMARKED: u64 = 1 << 2;
+pub(super) const ACTIVE: u64 = 1 << 3;
+pub(super) const SPARE: u64 = 1 << 4;
 
 /// A snapshot with its place in time.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Record {
+pub struct Record<S = BootState> {
     pub(super) sequence: u32,
     /// The second of its two copies: the first one was read back before this one was begun.
     pub(super) is_second: bool,
-    pub(super) state: BootState,
+    pub(super) state: S,
 }
 
-impl Record {
-    #[inline(never)]
+/// A state as a journal keeps it in memory: its fields, or the bytes of its record ([`Packed`](super::Packed)).
+pub trait Snapshot: Copy {
+    /// That of a device as it comes from the factory.
+    const FACTORY: Self;
+
+    /// The bytes of a record.
+    #[must_use]
+    fn encode(record: &Record<Self>) -> [u8; RECORD_LEN];
+
+    /// `None`: torn, of another version, or never one of ours.
+    #[must_use]
+    fn decode(bytes: &[u8; RECORD_LEN]) -> Option<Record<Self>>;
+
+    /// Whether this is a record in which nothing fell that only rises.
+    #[must_use]
+    fn keeps(bytes: &[u8; RECORD_LEN], before: &Self) -> bool;
+
+    /// How far the procedure has come, if marks say that it has come further, and the number of the marks that count.
+    #[must_use]
+    fn marked(&self) -> Option<(u32, u32)>;
+
+    /// The same state with its procedure further on, by a mark.
+    fn go_to(&mut self, position: u32, source: u32);
+}
+
+impl<S: Snapshot> Record<S> {
+    /// No record.
+    pub(super) const NONE: Self = Self { sequence: 0, is_second: false, state: S::FACTORY };
+
     pub(super) fn encode(&self) -> [u8; RECORD_LEN] {
+        S::encode(self)
+    }
+}
+
+impl Snapshot for BootState {
+    const FACTORY: Self = Self::FACTORY;
+
+    #[inline(never)]
+    fn encode(record: &Record) -> [u8; RECORD_LEN] {
         let mut pass = Pass { bytes: [0; RECORD_LEN], at: 0, writes: true };
-        pass.fields(&mut self.clone());
+        pass.fields(&mut record.clone());
         if let Some((content, crc)) = pass.bytes.split_last_chunk_mut::<4>() {
             *crc = checksum(&[content]).to_be_bytes();
         }
         pass.bytes
     }
 
-    /// `None`: torn, of another version, or never one of ours.
     #[inline(never)]
-    pub(super) fn decode(bytes: &[u8; RECORD_LEN]) -> Option<Self> {
-        let mut record = Self { sequence: 0, is_second: false, state: BootState::FACTORY };
+    fn decode(bytes: &[u8; RECORD_LEN]) -> Option<Record> {
+        let mut record = Record::NONE;
         Pass { bytes: *bytes, at: 0, writes: false }.fields(&mut record);
         (record.encode() == *bytes).then_some(record)
+    }
+
+    #[inline(never)]
+    fn keeps(bytes: &[u8; RECORD_LEN], before: &Self) -> bool {
+        Self::decode(bytes).is_some_and(|Record { state, .. }| {
+            let domains = state.domains.iter().zip(&before.domains);
+            state.floor >= before.floor
+                && state.provisioned >= before.provisioned
+                && domains.fold(true, |keeps, (now, before)| keeps & now.keeps(before))
+        })
+    }
+
+    fn marked(&self) -> Option<(u32, u32)> {
+        self.position().filter(|_| !self.is_unmarked).map(|position| (position, self.marks))
+    }
+
+    fn go_to(&mut self, position: u32, source: u32) {
+        self.set_position(position);
+        self.source = source;
     }
 }
 

@@ -9,9 +9,13 @@ use crate::checksum::checksum;
 use crate::layout::{Layout, Region, Regions, tests::GOOD};
 use crate::state::{DomainNumbers, ImageRecord, Status, Step, SwapProgress};
 
+/// That of a loader.
+type Journal = super::Journal;
+
 mod cuts;
 mod faults;
 mod marks;
+mod packed;
 mod places;
 mod record;
 

@@ -7,7 +7,7 @@ use device_harness::device::{Boot, Device, FACTORY_TAG, Failure, download, recor
 use device_harness::factory::Factory;
 use suit_manifest::Reason;
 use update_protocol::isotp::{Config, Link, Target};
-use update_protocol::profile::{self, FACTORY_TAG_DELAY_MS, ImageState, Object, rid};
+use update_protocol::profile::{self, FACTORY_TAG_DELAY_MS, ImageState, Object, StateRecord, rid};
 use update_protocol::uds::Nrc;
 use update_protocol::uds::server::{Download, Event, Handler, Server};
 
@@ -245,6 +245,9 @@ fn boot20_loader_and_application_say_which_manifest_runs() {
         let expected = board.state().active.unwrap().manifest_digest;
         assert_eq!(pending.manifest_digest, expected, "what was pending runs");
         assert_eq!(record(&board.program()).active_digest, expected);
-        assert_eq!(board.application().state_record(256).active_digest, expected);
+        assert_eq!(
+            StateRecord::decode(&board.application().state_record(256)).unwrap().active_digest,
+            expected
+        );
     }
 }

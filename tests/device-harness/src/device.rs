@@ -147,7 +147,7 @@ impl<P: Part> DeviceOf<P> {
 
     /// The state in the journal.
     pub fn state(&self) -> BootState {
-        *self.application().state()
+        self.application().state()
     }
 
     /// The bytes of the image in slot A, as many as asked for.

@@ -75,7 +75,7 @@ impl Subject {
 
     /// What the journal says.
     pub(crate) fn state(&self) -> Result<BootState> {
-        Ok(*application::Device::open(self.flash()?).state())
+        Ok(application::Device::open(self.flash()?).state())
     }
 
     /// A reset; whether an image runs.
@@ -140,7 +140,7 @@ impl Subject {
     /// Puts a state into the journal, as an attacker with access to the flash would.
     pub(crate) fn forge(&self, change: impl FnOnce(&mut BootState)) -> Result<()> {
         let mut flash = self.flash()?;
-        let mut journal = Journal::open(&mut flash);
+        let mut journal: Journal = Journal::open(&mut flash);
         let mut state = *journal.state();
         change(&mut state);
         journal.forge(&mut flash, state).map_err(|error| anyhow!("{error:?}"))

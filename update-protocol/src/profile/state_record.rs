@@ -4,7 +4,6 @@ use core::fmt;
 
 /// Length of the encoded record, bytes.
 pub const STATE_RECORD_LEN: usize = 112;
-const VERSION: u8 = 1;
 
 /// The program that answers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,7 +47,9 @@ pub struct Flags {
 }
 
 impl Flags {
-    const fn to_byte(self) -> u8 {
+    /// The byte of the record.
+    #[must_use]
+    pub const fn to_byte(self) -> u8 {
         self.reverted as u8
             | (self.resumable as u8) << 1
             | (self.anchor_compiled_in as u8) << 2
@@ -131,6 +132,9 @@ impl fmt::Display for StateRecordError {
 impl core::error::Error for StateRecordError {}
 
 impl StateRecord {
+    /// The version of the record.
+    pub const VERSION: u8 = 1;
+
     /// A device in factory state that has nothing.
     #[must_use]
     pub const fn factory(max_request_len: u16, slot_capacity: u32) -> Self {
@@ -157,7 +161,7 @@ impl StateRecord {
     pub fn encode(&self) -> [u8; STATE_RECORD_LEN] {
         let mut bytes = [0; STATE_RECORD_LEN];
         let mut rest = &mut bytes[..];
-        put(&mut rest, [VERSION, self.mode as u8, self.image as u8, self.flags.to_byte()]);
+        put(&mut rest, [Self::VERSION, self.mode as u8, self.image as u8, self.flags.to_byte()]);
         put(&mut rest, self.sequence_floor.to_be_bytes());
         put(&mut rest, self.active_sequence.to_be_bytes());
         put(&mut rest, self.revocation_sequence.to_be_bytes());
@@ -183,7 +187,7 @@ impl StateRecord {
         }
         let mut rest = bytes;
         let [version, mode, image, flags] = take(&mut rest).ok_or(length)?;
-        if version != VERSION {
+        if version != Self::VERSION {
             return Err(StateRecordError::Version(version));
         }
         Ok(Self {

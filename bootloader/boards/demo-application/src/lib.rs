@@ -84,7 +84,7 @@ impl<F: NorFlash> Handler for Application<F> {
                 let serial = identity.as_ref().map_or(UNPROVISIONED_SERIAL, |identity| identity.serial());
                 answer.append(serial.as_bytes())
             }
-            did::STATE_RECORD => answer.append(&self.device.state_record(MAX_REQUEST_LEN).encode()),
+            did::STATE_RECORD => answer.append(&self.device.state_record(MAX_REQUEST_LEN)),
             did::IDENTITY => {
                 let unknown = [0; 16];
                 let identity = self.device.identity();

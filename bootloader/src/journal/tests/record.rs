@@ -92,7 +92,7 @@ fn the_record_format_is_frozen() {
     for (record, expected) in frozen() {
         let bytes = record.encode();
         assert_eq!(hex(&bytes), expected);
-        let read = Record::decode(&bytes).expect("a record");
+        let read = BootState::decode(&bytes).expect("a record");
         let Record { sequence, is_second, state } = record;
         assert_eq!((read.sequence, read.is_second, read.state), (sequence, is_second, state));
     }
@@ -105,7 +105,7 @@ fn a_record_with_any_bit_flipped_is_no_record() {
     for bit in 0..RECORD_LEN * 8 {
         let mut flipped = bytes;
         flipped[bit / 8] ^= 1 << (bit % 8);
-        assert!(Record::decode(&flipped).is_none(), "bit {bit}");
+        assert!(BootState::decode(&flipped).is_none(), "bit {bit}");
     }
 }
 
@@ -120,17 +120,17 @@ fn a_record_with_a_value_where_no_field_has_it_is_no_record() {
     {
         let mut other = bytes;
         other[position] = value;
-        assert!(Record::decode(&sealed(other)).is_none(), "{value} at {position}");
+        assert!(BootState::decode(&sealed(other)).is_none(), "{value} at {position}");
     }
     for position in 44..132 {
         let mut other = bytes;
         other[position] = 1;
-        assert!(Record::decode(&sealed(other)).is_none(), "byte {position} of an image");
+        assert!(BootState::decode(&sealed(other)).is_none(), "byte {position} of an image");
     }
 }
 
 /// The record with the CRC that belongs to its content.
-fn sealed(mut record: [u8; RECORD_LEN]) -> [u8; RECORD_LEN] {
+pub(super) fn sealed(mut record: [u8; RECORD_LEN]) -> [u8; RECORD_LEN] {
     let (content, crc) = record.split_last_chunk_mut::<4>().unwrap();
     *crc = checksum(&[content]).to_be_bytes();
     record
