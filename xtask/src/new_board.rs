@@ -25,18 +25,39 @@ const MEMBER_AFTER: &str = "    \"bootloader/boards/sim\",\n";
 const TARGETS: [&str; 4] =
     [DEVICE_TARGET, "thumbv7em-none-eabi", "thumbv7m-none-eabi", "thumbv8m.main-none-eabi"];
 
-/// The files of the two packages, without the name of the board: package, path, text.
-const FILES: [(&str, &str, &str); 9] = [
+/// The packages of a board, without its name.
+const PACKAGES: [&str; 3] = ["BOARD-layout", "BOARD", "BOARD-app"];
+/// Their files: package, path, text.
+const FILES: [(&str, &str, &str); 14] = [
     ("BOARD-layout", "Cargo.toml", include_str!("new_board/skeleton/layout.toml.txt")),
     ("BOARD-layout", "src/lib.rs", include_str!("new_board/skeleton/layout.rs.txt")),
     ("BOARD", "Cargo.toml", include_str!("new_board/skeleton/board.toml.txt")),
     ("BOARD", "build.rs", include_str!("new_board/skeleton/build.rs.txt")),
+    ("BOARD", "src/lib.rs", include_str!("new_board/skeleton/lib.rs.txt")),
     ("BOARD", "src/main.rs", include_str!("new_board/skeleton/main.rs.txt")),
     ("BOARD", "src/machine.rs", include_str!("new_board/skeleton/machine.rs.txt")),
     ("BOARD", "src/board.rs", include_str!("new_board/skeleton/board.rs.txt")),
     ("BOARD", "src/flash.rs", include_str!("new_board/skeleton/flash.rs.txt")),
-    ("BOARD", "src/left.rs", include_str!("new_board/skeleton/left.rs.txt")),
+    ("BOARD", "src/left.rs", LEFT),
+    ("BOARD-app", "Cargo.toml", include_str!("new_board/skeleton/app.toml.txt")),
+    ("BOARD-app", "build.rs", include_str!("new_board/skeleton/app_build.rs.txt")),
+    ("BOARD-app", "src/main.rs", include_str!("new_board/skeleton/app_main.rs.txt")),
+    ("BOARD-app", "src/left.rs", LEFT),
 ];
+
+/// What is left to do, in either program: the mechanism, and below the entries of each.
+const LEFT: &str = include_str!("new_board/skeleton/left.rs.txt");
+/// The entries of a package, and how the compiler treats one that nothing names.
+fn entries(package: &str) -> (&'static str, &'static str) {
+    match package {
+        "BOARD-app" => (include_str!("new_board/skeleton/left_app.txt"), "#[deny(dead_code)]"),
+        // The application takes no notice of what only the loader needs.
+        _ => (
+            include_str!("new_board/skeleton/left_board.txt"),
+            "#[cfg_attr(feature = \"loader\", deny(dead_code))]\n        #[cfg_attr(not(feature = \"loader\"), allow(dead_code))]",
+        ),
+    }
+}
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -59,7 +80,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         std::fs::read_to_string(&manifest).with_context(|| format!("cannot read {}", manifest.display()))?;
     let after = with_members(&before, name)?;
 
-    let folders = [name.clone(), format!("{name}-layout")].map(|package| format!("{BOARDS}/{package}"));
+    let folders = packages(name).map(|package| format!("{BOARDS}/{package}"));
     let made = write(workspace.root(), name, target).and_then(|()| {
         std::fs::write(&manifest, after).with_context(|| format!("cannot write {}", manifest.display()))?;
         complete(workspace, name)
@@ -77,10 +98,17 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         println!("{}", json!({ "board": name, "target": target, "folders": folders, "build": build }));
         return Ok(());
     }
-    println!("made {} and {}", folders[0], folders[1]);
+    println!("made {}", folders.join(", "));
     println!("build it with: {build}");
-    println!("left to do: {BOARDS}/{name}/src/left.rs lists it; docs/porting.md leads through it");
+    println!(
+        "left to do: {BOARDS}/{name}/src/left.rs lists it, and that of {name}-app; docs/porting.md leads through it"
+    );
     Ok(())
+}
+
+/// The packages of a board.
+fn packages(name: &str) -> [String; 3] {
+    PACKAGES.map(|package| package.replace("BOARD", name))
 }
 
 /// A name that is good for a package, a folder and a module.
@@ -108,7 +136,7 @@ fn check_form(name: &str) -> Result<()> {
 fn check_is_free(workspace: &Workspace, name: &str) -> Result<()> {
     let lock = workspace.root().join("Cargo.lock");
     let lock = std::fs::read_to_string(&lock).with_context(|| format!("cannot read {}", lock.display()))?;
-    for package in [name.to_owned(), format!("{name}-layout")] {
+    for package in packages(name) {
         let folder = workspace.root().join(BOARDS).join(&package);
         ensure!(!folder.exists(), "{BOARDS}/{package} exists already; use another name");
         let line = format!("name = \"{package}\"");
@@ -125,13 +153,20 @@ fn with_members(manifest: &str, name: &str) -> Result<String> {
     let Some((before, after)) = manifest.split_once(MEMBER_AFTER) else {
         bail!("Cargo.toml has no member {} to put the board before", MEMBER_AFTER.trim());
     };
-    Ok(format!("{before}    \"{BOARDS}/{name}-layout\",\n    \"{BOARDS}/{name}\",\n{MEMBER_AFTER}{after}"))
+    let members = packages(name).map(|package| format!("    \"{BOARDS}/{package}\",\n"));
+    Ok(format!("{before}{}{MEMBER_AFTER}{after}", members.concat()))
 }
 
 fn write(root: &Path, name: &str, target: &str) -> Result<()> {
     for (package, path, text) in FILES {
+        let (entries, dead) = entries(package);
         let fill = |text: &str| {
-            text.replace("BOARD", name).replace("MODULE", &name.replace('-', "_")).replace("TARGET", target)
+            text.replace("ENTRIES", entries)
+                .replace("DEAD", dead)
+                .replace("PROGRAM", package)
+                .replace("BOARD", name)
+                .replace("MODULE", &name.replace('-', "_"))
+                .replace("TARGET", target)
         };
         let file = root.join(BOARDS).join(fill(package)).join(path);
         let folder = file.parent().context("a file is in a folder")?;
@@ -145,6 +180,6 @@ fn write(root: &Path, name: &str, target: &str) -> Result<()> {
 fn complete(workspace: &Workspace, name: &str) -> Result<()> {
     let metadata = ["metadata", "--format-version", "1", "--quiet"];
     process::output(workspace.cargo().args(metadata))?;
-    let layout = format!("{name}-layout");
-    process::check(workspace.cargo().args(["fmt", "--package", name, "--package", &layout]))
+    let packages = packages(name);
+    process::check(workspace.cargo().arg("fmt").args(packages.iter().flat_map(|name| ["--package", name])))
 }

@@ -103,14 +103,17 @@ fn perform(workspace: &Workspace, target: &Path, words: &[&str]) -> Result<Strin
     }
 }
 
-/// The board of the copy as the suite lints it.
+/// The programs of the board in the copy as the suite lints them.
 fn lint(workspace: &Workspace, target: &Path) -> Result<()> {
-    let board = workspace.boards().iter().find(|board| board.package == NAME);
-    let board = board.context("the workspace does not know the board")?;
-    let mut clippy = workspace.cargo();
-    clippy.args(["clippy", "--quiet", "--offline", "--target-dir"]).arg(target);
-    clippy.args(crate::board::selection(NAME, board.builds.first().context("no build")?));
-    process::check(clippy.args(["--", "--deny", "warnings"]))
+    for program in [NAME.to_owned(), format!("{NAME}-app")] {
+        let board = workspace.boards().iter().find(|board| board.package == program);
+        let board = board.with_context(|| format!("the workspace does not know {program}"))?;
+        let mut clippy = workspace.cargo();
+        clippy.args(["clippy", "--quiet", "--offline", "--target-dir"]).arg(target);
+        clippy.args(crate::board::selection(&program, board.builds.first().context("no build")?));
+        process::check(clippy.args(["--", "--deny", "warnings"]))?;
+    }
+    Ok(())
 }
 
 #[test]
@@ -123,7 +126,7 @@ fn a_new_board_compiles_and_says_what_is_left() -> Result<()> {
         std::os::unix::fs::symlink(workspace.directory("tools")?, tools)?;
     }
     let copy = copy_of_the_workspace()?.built_into(&target);
-    let [new_board, build, run_it, size] = <[_; 4]>::try_from(commands())
+    let [new_board, build, run_it, application, size] = <[_; 5]>::try_from(commands())
         .map_err(|commands| anyhow!("the guide has other commands: {commands:?}"))?;
     perform(&copy, &target, &new_board)?;
     let copy = Workspace::around(copy.root())?.built_into(&target);
@@ -135,6 +138,7 @@ fn a_new_board_compiles_and_says_what_is_left() -> Result<()> {
     lint(&copy, &target)?;
     perform(&copy, &target, &build)?;
     perform(&copy, &target, &size)?;
+    perform(&copy, &target, &application)?;
     let said = perform(&copy, &target, &run_it)?;
     let all =
         ["MemoryMap", "Watchdog", "Protection", "Clock", "Can", "ResetCause", "Flash", "UniqueId", "Lock"];
@@ -160,6 +164,8 @@ fn a_new_board_compiles_and_says_what_is_left() -> Result<()> {
     let entry = entry.lines().find(|line| line.trim().starts_with("MemoryMap:")).context("no entry")?;
     change("left.rs", &format!("{entry}\n"), "")?;
     perform(&copy, &target, &build)?;
+    // The drivers of the application are the loader's, whatever is left of them.
+    perform(&copy, &target, &application)?;
     let said = perform(&copy, &target, &run_it)?;
     ensure!(said.contains("Left to do here:\n  Watchdog: ") && !said.contains("MemoryMap"), "{said}");
     Ok(())
