@@ -42,6 +42,8 @@ pub(crate) fn load<'l, F: NorFlash>(
     let bytes = buffer.get(..len).ok_or(damaged)?;
     let list = RevocationList::verify(bytes, anchors.as_slice()).map_err(|_| damaged)?;
     let is_it = list.domain() == domain && list.sequence() == number;
+    #[cfg(feature = "fault-injection")]
+    let is_it = is_it || trust::fault::skips_list_number();
     if is_it { Ok(Some(list)) } else { Err(damaged) }
 }
 

@@ -151,8 +151,10 @@ impl<'a> Envelope<'a> {
     #[inline(never)]
     fn read(&self, authority: Authority<'a>, store: &TrustStore<'_>) -> Result<Authenticated<'a>, Error> {
         let credential = authority.credential();
-        let manifest =
-            Manifest::read(self, Some(Bounds { credential, list: store.list_of(credential.domain()) }))?;
+        let list = store.list_of(credential.domain());
+        #[cfg(feature = "fault-injection")]
+        let list = list.filter(|_| !trust::fault::skips_lists());
+        let manifest = Manifest::read(self, Some(Bounds { credential, list }))?;
         Ok(Authenticated { manifest, digest: self.digest, wrapped_manifest: self.manifest.item, authority })
     }
 

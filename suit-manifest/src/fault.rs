@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-pub use trust::fault::{skip_lists, skip_signatures};
+pub use trust::fault::{skip_list_number, skip_lists, skip_signatures};
 
 thread_local! {
     static MANIFEST_DIGEST: Cell<bool> = const { Cell::new(false) };

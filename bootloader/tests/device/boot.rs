@@ -1,13 +1,15 @@
 //! The boot rules (docs/boot-rules.md).
 
-use bootloader::journal::RECORD_LEN;
+use bootloader::journal::{Journal, RECORD_LEN};
 use bootloader::layout::{Area, Slot};
 use bootloader::mailbox::Request;
-use bootloader::state::Status;
+use bootloader::state::{ImageRecord, Status};
 use device_harness::device::{Boot, Device, Failure, record};
 use device_harness::factory::Factory;
 use flash_model::Cut;
 use suit_manifest::{Reason, fault};
+use trust::RevokedId;
+use trust::Role;
 use update_protocol::profile::{ImageState, Mode, Object};
 
 pub(crate) type Board = Device<8, 4096>;
@@ -416,7 +418,14 @@ fn t14_a_skipped_check_of_the_floor_boots_nothing() {
 #[test]
 fn t14_a_skipped_check_of_a_revocation_installs_and_tries_nothing() {
     let (board, factory, _, new) = pending();
-    for list in [factory.revocation_list(1, &[factory.release_kid()]), factory.longest_revocation_list(1)] {
+    let cti = RevokedId::Credential(factory.credential_cti());
+    for list in [
+        factory.revocation_list(1, &[factory.release_kid()]),
+        factory.revocation_list_with(1, |list| list.revoked = vec![cti.revoked(Role::Release, 0)]),
+        factory.revocation_list_with(1, |list| list.lowest_generations = vec![(Role::Release, 1)]),
+        factory.revocation_list_of(1, &[], &[4]),
+        factory.longest_revocation_list(1),
+    ] {
         let mut board = board.twin();
         board.send(Object::RevocationList, &list).unwrap();
         let mut installing = board.twin();
@@ -430,8 +439,42 @@ fn t14_a_skipped_check_of_a_revocation_installs_and_tries_nothing() {
     }
 }
 
+/// An older list in the place of the newest one: it does not take the key back yet.
+#[test]
+fn t14_a_skipped_check_of_a_lists_number_tries_nothing() {
+    let (board, factory, _, _) = pending();
+    let mut older = board.twin();
+    older.send(Object::RevocationList, &factory.revocation_list(1, &[])).unwrap();
+    let mut newer = older.twin();
+    newer.send(Object::RevocationList, &factory.revocation_list(2, &[factory.release_kid()])).unwrap();
+    let state = older.state();
+    forge(&older, bootloader::state::BootState { domains: newer.state().domains, ..state });
+    fault::skip_list_number(true);
+    let glitched = older.boot();
+    fault::skip_list_number(false);
+    assert!(matches!(glitched, Boot::Run(_)));
+    assert_eq!(older.state().revert_reason, Reason::HeadInvalid.code());
+}
+
+/// The journal records the image under another sequence number than its manifest's.
+#[test]
+fn t14_an_image_that_was_recorded_with_another_number_does_not_boot() {
+    let (mut board, factory) = board();
+    let image = board.image(6000, 7);
+    board.update(&factory.envelope(7, &image), &image);
+    let state = board.state();
+    for sequence in [6, 8] {
+        let active = state.active.map(|image| ImageRecord { sequence, ..image });
+        forge(&board, bootloader::state::BootState { active, ..state });
+        assert_eq!(board.boot(), Boot::Stay(Some(Reason::HeadInvalid)), "{sequence}");
+    }
+    forge(&board, state);
+    assert!(matches!(board.boot(), Boot::Run(_)));
+}
+
 /// Writes this state into the journal.
 fn forge(board: &Board, state: bootloader::state::BootState) {
     let mut flash = bootloader::flash::Flash::new(board.nor.clone(), board.layout).unwrap();
-    bootloader::journal::Journal::open(&mut flash).forge(&mut flash, state).unwrap();
+    let mut journal: Journal = Journal::open(&mut flash);
+    journal.forge(&mut flash, state).unwrap();
 }

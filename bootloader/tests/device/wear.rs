@@ -147,6 +147,22 @@ fn boot27_a_stranger_who_installs_and_abandons_in_a_loop_wears_nothing_out() {
     assert!(worst <= u32::from(FREE_ATTEMPTS), "{worst} erases of one page");
 }
 
+/// A stream is one install, in however many pieces it comes.
+#[test]
+fn boot27_a_stream_in_many_pieces_counts_once() {
+    let Public { mut board, newer: (envelope, image), .. } = public();
+    let nor = board.nor.clone();
+    let mut session = board.program();
+    download(&nor, &mut session, Object::Envelope, &envelope).unwrap();
+    let size = u32::try_from(image.len()).unwrap();
+    session.open_object(Download { address: 0x1000_0000, size }).unwrap();
+    for (piece, offset) in image.chunks(100).zip((0..).step_by(100)).take(20) {
+        session.write_object(offset, piece).unwrap();
+    }
+    session.close_object();
+    begin(&mut session, &image).expect("the second of those that do not wait");
+}
+
 /// The same without abandoning: each round resumes at the same byte, which erases its page again.
 #[test]
 fn boot27_a_stranger_who_resumes_in_a_loop_wears_nothing_out() {

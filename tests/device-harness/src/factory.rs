@@ -103,6 +103,17 @@ impl Factory {
         sign_revocation(&request, &self.root).expect("revocation list")
     }
 
+    /// A revocation list that takes back nothing but what `change` adds.
+    pub fn revocation_list_with(
+        &self,
+        sequence: u64,
+        change: impl FnOnce(&mut RevocationRequest),
+    ) -> Vec<u8> {
+        let mut request = RevocationRequest { sequence, ..RevocationRequest::first("root".into(), NOW) };
+        change(&mut request);
+        sign_revocation(&request, &self.root).expect("revocation list")
+    }
+
     /// A revocation list with minimum sequence numbers for the class under test.
     pub fn revocation_list_of(&self, sequence: u64, kids: &[Kid], minimums: &[u64]) -> Vec<u8> {
         let request = RevocationRequest {

@@ -71,3 +71,26 @@ fn a_mark_in_doubt_counts_no_more_once_another_reading_was_affirmed() {
 
 /// Where the marks begin in this layout.
 const MARKS: usize = 0x3_0000;
+
+/// Marks that do not read for a while may read later: a record that is written meanwhile takes none of them back.
+#[test]
+fn boot24_marks_that_do_not_read_outlive_a_record_that_is_written_again() {
+    let nor = Nor::<8, 4096>::new(FLASH_LEN);
+    let mut device = flash(&nor);
+    let mut journal = Journal::open(&mut device);
+    installing(&mut device, &mut journal);
+    for step in 1..=3 {
+        journal.advance(&mut device, Event::Committed(step), |_, _| 0).unwrap();
+    }
+    let silent = Nor::<8, 4096>::with(nor.medium().clone());
+    for word in (0..4096).step_by(8) {
+        silent.medium_mut().break_word(MARKS + word);
+    }
+    let mut journal = Journal::open(&mut flash(&silent));
+    assert!(journal.is_silent());
+    journal.affirm(&mut flash(&silent)).unwrap();
+    // The record of the one, the marks of the other.
+    let records = place(0)..place(2 * PLACES);
+    nor.medium_mut().tamper(records.start, &silent.medium().bytes()[records.clone()]);
+    assert_eq!(Journal::open(&mut device).state().status, Status::Installing { offset: 3 });
+}
