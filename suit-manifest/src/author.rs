@@ -68,8 +68,8 @@ pub struct UpdateDescription {
 /// Why no envelope was made.
 #[derive(Debug)]
 pub enum AuthorError {
-    /// The description is incomplete or out of range: which field.
-    Description(&'static str),
+    /// A field of the description is missing or out of range: which one, and the bytes that a text may have at most.
+    Description(&'static str, Option<usize>),
     /// The signature could not be made.
     Signature(trust::author::AuthorError),
     /// The envelope, as it was given or as it was made, is refused by the decoder.
@@ -85,7 +85,10 @@ pub enum AuthorError {
 impl std::fmt::Display for AuthorError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Description(field) => write!(f, "the {field} is missing or out of range"),
+            Self::Description(field, None) => write!(f, "the {field} is 0; it has to be at least 1"),
+            Self::Description(field, Some(limit)) => {
+                write!(f, "the {field} has to have 1 to {limit} bytes of printable text")
+            }
             Self::Signature(error) => write!(f, "no signature could be made: {error}"),
             Self::Refused(error) => write!(f, "{error}"),
             Self::Role => write!(f, "the credential is not a release credential"),
@@ -105,7 +108,7 @@ impl std::error::Error for AuthorError {
         match self {
             Self::Signature(error) => Some(error),
             Self::Refused(error) => Some(error),
-            Self::Description(_) | Self::Role | Self::TooLarge(_) | Self::Encoding => None,
+            Self::Description(..) | Self::Role | Self::TooLarge(_) | Self::Encoding => None,
         }
     }
 }
@@ -223,16 +226,16 @@ fn check_description(update: &UpdateDescription) -> Result<(), AuthorError> {
     let fits =
         |text: &Option<String>| text.as_ref().is_none_or(|text| (1..=MAX_TEXT_LEN).contains(&text.len()));
     let checks = [
-        ("sequence number", update.sequence > 0),
-        ("version", trust::is_version(&update.version)),
-        ("image size", update.image_size > 0),
-        ("URI", (1..=MAX_URI_LEN).contains(&update.uri.len())),
-        ("vendor domain", fits(&update.vendor_domain)),
-        ("model", fits(&update.model)),
-        ("description", fits(&update.description)),
+        ("sequence number", None, update.sequence > 0),
+        ("version", Some(trust::MAX_VERSION_LEN), trust::is_version(&update.version)),
+        ("image size", None, update.image_size > 0),
+        ("URI", Some(MAX_URI_LEN), (1..=MAX_URI_LEN).contains(&update.uri.len())),
+        ("vendor domain", Some(MAX_TEXT_LEN), fits(&update.vendor_domain)),
+        ("model", Some(MAX_TEXT_LEN), fits(&update.model)),
+        ("description", Some(MAX_TEXT_LEN), fits(&update.description)),
     ];
-    match checks.into_iter().find(|(_, holds)| !holds) {
-        Some((field, _)) => Err(AuthorError::Description(field)),
+    match checks.into_iter().find(|(_, _, holds)| !holds) {
+        Some((field, limit, _)) => Err(AuthorError::Description(field, limit)),
         None => Ok(()),
     }
 }

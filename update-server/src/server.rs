@@ -10,7 +10,7 @@ use std::convert::Infallible;
 use std::io::{self, Write as _};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::body::Body;
@@ -75,6 +75,9 @@ pub struct Server {
 impl Server {
     /// Locks the data directory, opens what is in it, and listens.
     pub async fn open(config: Config) -> Result<Self, StartError> {
+        if SystemTime::now() < UNIX_EPOCH {
+            return Err(StartError::Clock);
+        }
         let data = DataDir::open(&config.data)?;
         let store = Store::connect(&data.database()).await?;
         let blobs = Arc::new(Blobs::open(&data.images())?);

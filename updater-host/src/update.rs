@@ -92,13 +92,14 @@ impl Report for UpdateReport {
             }
             UpdateResult::Trial => {
                 // A run that only went on waiting found the trial itself.
-                let before = match self.before.sequence == self.after.sequence {
-                    true => "the image before it".to_owned(),
-                    false => name(&self.before),
+                let next = match self.before.sequence == self.after.sequence {
+                    true => "The next reset brings the image before it back.".to_owned(),
+                    false if self.before.sequence == 0 => {
+                        "No image was there before it: the next reset ends it, and the device then waits for one.".to_owned()
+                    }
+                    false => format!("The next reset brings {} back.", name(&self.before)),
                 };
-                format!(
-                    "{serial} runs {after} on trial and has not confirmed it. The next reset brings {before} back."
-                )
+                format!("{serial} runs {after} on trial and has not confirmed it. {next}")
             }
             UpdateResult::Reverted => format!("{serial} reverted to {after}: {reason}."),
         }

@@ -52,7 +52,7 @@ pub struct Create {
     /// Human-readable version, such as 2.0.0
     #[arg(long)]
     version: VersionText,
-    /// Description of the update
+    /// Description of the update, 1 to 4096 bytes
     #[arg(long)]
     description: Option<String>,
     /// Unsigned envelope to write

@@ -78,7 +78,7 @@ pub(super) fn explain(envelope: &Path, credential: &Path, error: AuthorError) ->
     match error {
         AuthorError::Refused(error) => Error::refused_manifest(envelope, error),
         AuthorError::Signature(error) => Error::author("the signature", Some(credential), error),
-        other @ (AuthorError::Description(_)
+        other @ (AuthorError::Description(..)
         | AuthorError::Role
         | AuthorError::TooLarge(_)
         | AuthorError::Encoding) => Error::Author { what: "the signed envelope", source: Box::new(other) },

@@ -179,7 +179,7 @@ fn a_description_is_checked() {
         let mut update = update();
         change(&mut update);
         match create(&update) {
-            Err(AuthorError::Description(field)) => field,
+            Err(AuthorError::Description(field, _)) => field,
             other => panic!("{other:?}"),
         }
     };
@@ -195,6 +195,9 @@ fn a_description_is_checked() {
     for sequence in [1, u64::MAX] {
         assert!(create(&UpdateDescription { sequence, ..update() }).is_ok());
     }
+    let long = UpdateDescription { description: Some("x".repeat(MAX_TEXT_LEN + 1)), ..update() };
+    let words = create(&long).unwrap_err().to_string();
+    assert_eq!(words, format!("the description has to have 1 to {MAX_TEXT_LEN} bytes of printable text"));
     let bare = UpdateDescription { vendor_domain: None, model: None, description: None, ..update() };
     assert!(create(&bare).is_ok());
 }

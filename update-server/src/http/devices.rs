@@ -92,7 +92,8 @@ impl From<StoredEvent> for EventMessage {
             version: event.version,
             sequence: event.sequence,
             reason: event.reason,
-            at: event.at,
+            // What lies in the future was not observed; stored as it was said, so that a repeat is known for one.
+            at: event.at.filter(|at| *at <= event.received_at),
             received_at: event.received_at,
         }
     }

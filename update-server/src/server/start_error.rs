@@ -44,6 +44,9 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
+    /// No answer can have a date.
+    #[error("the clock is before 1970")]
+    Clock,
     /// The runtime, the signals or stdout.
     #[error("the system failed: {0}")]
     System(#[from] io::Error),
@@ -71,6 +74,7 @@ impl StartError {
                     "restore the database from a backup, or check what --anchor names: no list may revoke an anchor",
                 ),
             ),
+            Self::Clock => (SYSTEM, Some("set the clock, then start the server")),
             Self::Listen { .. } => (SYSTEM, Some("check --listen; port 0 takes any free port")),
             Self::Records(
                 RecordsError::Refused(_)

@@ -105,6 +105,25 @@ async fn a_report_that_comes_late_is_kept_and_undoes_nothing() {
     assert_eq!((&device["events"][0]["version"], &device["events"][0]["at"]), (&json!("2.0"), &json!(150)));
 }
 
+/// Its time of arrival counts; the same of it again is one all the same.
+#[tokio::test]
+async fn a_time_in_the_future_is_none() {
+    let world = World::new();
+    let server = world.start();
+    server.put("/v1/devices/A", facts().to_string()).await.is(201);
+    for at in [4_000_000_000_u64, 1 << 63] {
+        let report =
+            json!({"kind": "update-started", "version": "2.0.0", "sequence": at / 1_000_000, "at": at});
+        for _ in 0..2 {
+            server.post("/v1/devices/A/events", report.to_string()).await.is(201);
+        }
+    }
+    let device = server.get("/v1/devices/A").await.is(200).json();
+    let events = device["events"].as_array().unwrap();
+    assert_eq!(events.len(), 2, "{events:?}");
+    assert!(events.iter().all(|event| event["at"].is_null() && event["received_at"].is_u64()), "{events:?}");
+}
+
 #[tokio::test]
 async fn a_report_that_is_sent_again_is_kept_once() {
     let world = World::new();

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -25,6 +26,30 @@ async fn it_stops_at_once_when_nothing_is_under_way() {
     // SQLite has put its log away.
     assert!(!world.data().join("registry.sqlite-wal").exists());
     assert_eq!(world.data().metadata().unwrap().mode() & 0o777, 0o700);
+}
+
+/// An answer has a date, and no date is before 1970.
+#[test]
+fn a_clock_before_1970_is_refused_at_the_start() {
+    let world = World::new();
+    let (source, library) = (world.path("clock.c"), world.path("clock.so"));
+    fs::write(
+        &source,
+        "#include <sys/syscall.h>\n#include <time.h>\n#include <unistd.h>\n\
+         int clock_gettime(clockid_t clock, struct timespec *time) {\n\
+             long result = syscall(SYS_clock_gettime, clock, time);\n\
+             if (clock == CLOCK_REALTIME) time->tv_sec = -1;\n\
+             return (int)result;\n}\n",
+    )
+    .unwrap();
+    let mut gcc = Command::new("gcc");
+    gcc.args(["-D_GNU_SOURCE", "-shared", "-fPIC", "-o"]).arg(&library).arg(&source);
+    assert!(gcc.status().unwrap().success());
+    let mut command = world.command(&[]);
+    command.env("LD_PRELOAD", &library);
+    let (code, said) = fail(command);
+    assert_eq!(code, 3, "{said}");
+    assert!(said.contains("error: the clock is before 1970\nhint: set the clock"), "{said}");
 }
 
 /// Begins a download of `image` and reads the head of the answer only.
