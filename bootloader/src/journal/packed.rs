@@ -4,11 +4,10 @@
 
 use core::ops::Range;
 
+use super::record::{ACTIVE, HEAD, PROVISIONED, Record, SECOND_COPY, SPARE, Snapshot, UNMARKED};
 use crate::checksum::checksum;
 use crate::layout::JOURNAL_RECORD_LEN as RECORD_LEN;
 use crate::state::BootState;
-
-use super::record::{ACTIVE, HEAD, PROVISIONED, Record, SECOND_COPY, SPARE, Snapshot, UNMARKED};
 
 // Where the fields are, in the order of the pass that reads and writes all of them.
 const FLAGS: usize = 3;
