@@ -108,6 +108,79 @@ fn wrong_descriptions_are_refused() {
     }
 }
 
+/// The regions, by number.
+const REGIONS: usize = 5;
+
+/// A description with another region of this number.
+fn with(mut regions: Regions, number: usize, change: impl Fn(Region) -> Region) -> Regions {
+    let region = region_of(&mut regions, number);
+    *region = change(*region);
+    regions
+}
+
+fn region_of(regions: &mut Regions, number: usize) -> &mut Region {
+    let Regions { stored, journal, progress, slot_a, slot_b, .. } = regions;
+    [stored, journal, progress, slot_a, slot_b].into_iter().nth(number).unwrap()
+}
+
+#[test]
+fn each_region_has_whole_pages_and_ends() {
+    for number in 0..REGIONS {
+        let refused = |name: &str, change: fn(Region) -> Region| {
+            assert_eq!(
+                Layout::new(with(GOOD, number, change)),
+                Err(LayoutError::Unaligned),
+                "{name}, {number}"
+            );
+        };
+        refused("empty", |region| Region { len: 0, ..region });
+        refused("begins within a page", |region| Region { start: region.start + 512, ..region });
+        refused("ends within a page", |region| Region { len: region.len + 512, ..region });
+        refused("wraps around", |region| Region { start: 0xFFFF_F000, ..region });
+    }
+    let ram = Region { start: 0xFFFF_0000, len: 0x2_0000 };
+    assert_eq!(Layout::new(Regions { ram, ..GOOD }), Err(LayoutError::Unaligned), "RAM wraps around");
+    assert_eq!(
+        Layout::new(Regions { base: 0xFFFF_0000, ..GOOD }),
+        Err(LayoutError::Unaligned),
+        "the flash does"
+    );
+    let odd = Regions { stored: Region { start: 0, len: 0x3000 }, ..GOOD };
+    assert_eq!(Layout::new(odd), Err(LayoutError::Unequal), "halves of a page and a half");
+}
+
+/// Each two of the regions, with one page in common and none with the others.
+#[test]
+fn no_two_regions_share_a_page() {
+    let mut apart = GOOD;
+    for (number, start) in (0..REGIONS).zip((0..).step_by(0x20_0000)) {
+        region_of(&mut apart, number).start = start;
+    }
+    Layout::new(apart).unwrap();
+    for number in 0..REGIONS {
+        let end = region_of(&mut apart, number).end().unwrap();
+        for other in (0..REGIONS).filter(|other| *other != number) {
+            let moved = with(apart, other, |region| Region { start: end - 4096, ..region });
+            assert_eq!(Layout::new(moved), Err(LayoutError::Overlap), "{other} in {number}");
+            let beside = with(apart, other, |region| Region { start: end, ..region });
+            Layout::new(beside).unwrap_or_else(|error| panic!("{other} behind {number}: {error:?}"));
+        }
+    }
+}
+
+/// A number that was changed, whichever, is noticed: an application has no other check of them.
+#[test]
+fn numbers_that_were_changed_are_no_layout() {
+    let numbers = Layout::new(GOOD).unwrap().numbers();
+    for index in 0..LAYOUT_NUMBERS {
+        for bit in 0..32 {
+            let mut changed = numbers;
+            changed[index] ^= 1 << bit;
+            assert_eq!(Layout::from_numbers(&changed), None, "number {index}, bit {bit}");
+        }
+    }
+}
+
 const KIB: u32 = 1024;
 
 /// An F4 with two banks.
@@ -162,6 +235,15 @@ fn a_layout_on_uneven_sectors_has_whole_sectors_everywhere() {
     ];
     for (name, error, regions) in cases {
         assert_eq!(Layout::on(&part, regions), Err(error), "{name}");
+    }
+    // Stored objects and journal have bytes, slots have whole pages.
+    for number in [0, 1, 3, 4] {
+        let empty = with(ON_UNEVEN, number, |region| Region { len: 0, ..region });
+        assert_eq!(Layout::on(&part, empty), Err(LayoutError::Unaligned), "{number} is empty");
+    }
+    for number in [3, 4] {
+        let odd = with(ON_UNEVEN, number, |region| Region { len: region.len + 64 * KIB, ..region });
+        assert_eq!(Layout::on(&part, odd), Err(LayoutError::Unaligned), "{number} ends within a page");
     }
     assert_eq!(Layout::on(&Part { sectors: &UNEVEN, erased: 0x55 }, ON_UNEVEN), Err(LayoutError::Erased));
     let none = Part { sectors: &[], erased: 0xFF };

@@ -1,6 +1,9 @@
 //! Flash that does not answer for a while, or takes no record any more: no image is forgotten for it
 //! (docs/boot-rules.md).
 
+use bootloader::application::Confirmation;
+use bootloader::flash::FlashError;
+use bootloader::journal::JournalError;
 use bootloader::layout::Area;
 use bootloader::mailbox::{Listening, RETRIES_MAX, Request, ResetCause, Wake};
 use bootloader::state::Status;
@@ -36,6 +39,38 @@ fn boot63_a_way_back_that_does_not_read_for_a_while_is_not_forgotten() {
     silent.install(&factory.envelope(3, &new), &new).unwrap();
     assert!(matches!(silent.boot(), Boot::Run(_)));
     assert!(silent.running(new.len()) == new);
+}
+
+/// One read that fails costs nothing: it is tried again.
+#[test]
+fn boot50_a_read_that_fails_once_stops_no_boot() {
+    let (mut board, factory) = board();
+    let image = board.image(6000, 1);
+    board.update(&factory.envelope(1, &image), &image);
+    let reads = {
+        let mut clean = board.twin();
+        let before = clean.nor.medium().reads();
+        assert!(matches!(clean.boot(), Boot::Run(_)));
+        clean.nor.medium().reads() - before
+    };
+    for read in 0..reads {
+        let mut board = board.twin();
+        board.nor.medium_mut().fail_read_at(read, false);
+        assert!(matches!(board.boot(), Boot::Run(_)), "read {read} of {reads}");
+    }
+}
+
+/// An application whose journal does not read is not told that all is well: the loader may see its trial yet.
+#[test]
+fn a_confirmation_over_a_journal_that_does_not_read_is_an_error() {
+    let (mut board, _, _, _) = pending();
+    assert!(matches!(board.boot(), Boot::Run(_)), "the trial");
+    let region = board.layout.region(Area::Journal(0));
+    let mut silent = board.twin();
+    silence(&mut silent, region.start as usize, 3 * region.len as usize);
+    assert_eq!(silent.application().confirm(), Err(JournalError::Flash(FlashError::Unreadable)));
+    board.application().confirm().unwrap();
+    assert_eq!(board.application().confirm(), Ok(Confirmation::AlreadyConfirmed));
 }
 
 /// The image on trial does not read, nor does the way back: its trial is over, and nothing is forgotten.

@@ -3,7 +3,7 @@
 use bootloader::layout::Area;
 use bootloader::state::{Status, SwapProgress};
 use device_harness::device::{Boot, record};
-use flash_model::Medium;
+use flash_model::{Cut, Fault, Medium};
 use suit_manifest::Reason;
 use update_protocol::profile::ImageState;
 
@@ -96,6 +96,49 @@ fn boot23_a_page_behind_the_image_that_comes_stops_no_update() {
         assert!(matches!(board.boot(), Boot::Run(_)));
         assert_eq!(board.running(new.len()), new);
     }
+}
+
+/// An operation that fails once, with or without a word from the driver, is tried again: the update is not given up.
+#[test]
+fn boot23_an_operation_that_fails_once_within_a_swap_gives_nothing_up() {
+    let (board, _, _, new) = pending();
+    let faults = [Fault::Error { effect: Cut::Nothing, lasts: false }, Fault::Silent { lasts: false }];
+    for operation in (0..operations_of_a_boot(&board)).step_by(7) {
+        for fault in faults {
+            let mut board = board.twin();
+            board.nor.medium_mut().plan_at(operation, fault);
+            assert!(matches!(board.boot(), Boot::Run(_)), "{operation}, {fault:?}");
+            assert!(board.running(new.len()) == new, "{operation}, {fault:?}");
+        }
+    }
+}
+
+/// Two reads in a row that fail leave a hole in a page that is copied: it is not taken for the page.
+#[test]
+fn boot23_two_reads_that_fail_within_a_swap_leave_no_hole() {
+    let (board, _, old, new) = pending();
+    let reads = {
+        let mut clean = board.twin();
+        let before = clean.nor.medium().reads();
+        assert!(matches!(clean.boot(), Boot::Run(_)));
+        clean.nor.medium().reads() - before
+    };
+    let mut tried = 0;
+    for read in (0..reads).step_by(5) {
+        let mut board = board.twin();
+        for failing in [read, read + 1] {
+            board.nor.medium_mut().fail_read_at(failing, false);
+        }
+        board.boot();
+        if board.state().status == (Status::Trial { boots: 1 }) {
+            tried += 1;
+            assert!(board.running(new.len()) == new, "{read}");
+            // And the way back is whole.
+            assert!(matches!(board.boot(), Boot::Run(_)), "{read}");
+            assert!(board.running(old.len()) == old, "{read}");
+        }
+    }
+    assert!(tried > 100, "{tried}");
 }
 
 /// A slot B that does not answer at all for one boot: nothing is erased for what cannot be read.

@@ -94,3 +94,36 @@ fn boot24_marks_that_do_not_read_outlive_a_record_that_is_written_again() {
     nor.medium_mut().tamper(records.start, &silent.medium().bytes()[records.clone()]);
     assert_eq!(Journal::open(&mut device).state().status, Status::Installing { offset: 3 });
 }
+
+/// A record that is written between marks has the position too: marks of before that are left when later ones are lost
+/// take nothing back.
+#[test]
+fn marks_before_a_record_take_nothing_back() {
+    let nor = Nor::<8, 4096>::new(FLASH_LEN);
+    let mut device = flash(&nor);
+    let mut journal = Journal::open(&mut device);
+    installing(&mut device, &mut journal);
+    for step in 1..=3 {
+        journal.advance(&mut device, Event::Committed(step), |_, _| 0).unwrap();
+    }
+    journal.record(&mut device, Event::MendFailed).unwrap();
+    for lost in [1, 2] {
+        nor.medium_mut().break_word(MARKS + lost * mark::MARK_LEN);
+    }
+    assert_eq!(Journal::open(&mut device).state().status, Status::Installing { offset: 3 });
+}
+
+/// A place that is used already takes no mark, and nothing is programmed over what is there.
+#[test]
+fn a_place_that_is_not_erased_any_more_takes_no_mark() {
+    let nor = Nor::<8, 4096>::new(FLASH_LEN);
+    let mut device = flash(&nor);
+    let mut journal = Journal::open(&mut device);
+    installing(&mut device, &mut journal);
+    journal.advance(&mut device, Event::Committed(1), |_, _| 0).unwrap();
+    nor.medium_mut().tamper(MARKS + mark::MARK_LEN, &[0x5A; 8]);
+    nor.medium_mut().count_double_programs();
+    journal.advance(&mut device, Event::Committed(2), |_, _| 0).unwrap();
+    assert_eq!(nor.medium().double_programs(), 0);
+    assert_eq!(Journal::open(&mut device).state().status, Status::Installing { offset: 2 });
+}
