@@ -48,6 +48,26 @@ struct Powered {
     /// The moment at which power came.
     since: Instant,
     last: Ran,
+    sent: Sent,
+}
+
+/// The frames that a chip has sent.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Sent {
+    /// All of them.
+    pub frames: u64,
+    /// Those that are FD frames with bit rate switching.
+    pub fast: u64,
+    /// Data bytes of the longest one.
+    pub longest: usize,
+}
+
+impl Sent {
+    fn count(&mut self, frame: &Frame) {
+        self.frames += 1;
+        self.fast += u64::from(frame.is_fd() && frame.brs());
+        self.longest = self.longest.max(frame.data().len());
+    }
 }
 
 /// Bytes of the pipe between the tester and the chip.
@@ -81,7 +101,7 @@ impl Bench {
             tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build()?;
         let last = chip.power_on()?;
         let since = runtime.block_on(async { Instant::now() });
-        let powered = Rc::new(RefCell::new(Powered { chip, since, last }));
+        let powered = Rc::new(RefCell::new(Powered { chip, since, last, sent: Sent::default() }));
         let wire = Rc::default();
         Ok(Self {
             runtime,
@@ -104,6 +124,12 @@ impl Bench {
     #[must_use]
     pub fn last(&self) -> Ran {
         self.powered.borrow().last.clone()
+    }
+
+    /// The frames that the chip has sent so far.
+    #[must_use]
+    pub fn sent(&self) -> Sent {
+        self.powered.borrow().sent
     }
 
     /// Power off; then what lies in flash is this, if anything is given; then power on.
@@ -273,8 +299,10 @@ async fn step(powered: &RefCell<Powered>, Wire { stream, decoder }: &mut Wire) -
         powered.last.clone()
     };
     for frame in &ran.frames {
+        let frame = frame.frame()?;
+        powered.borrow_mut().sent.count(&frame);
         let mut line = [0; MAX_LINE_LEN];
-        stream.write_all(encode(&frame.frame()?, &mut line)).await?;
+        stream.write_all(encode(&frame, &mut line)).await?;
     }
     if ran.cut {
         return Err(PowerGone.into());

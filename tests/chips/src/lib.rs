@@ -16,7 +16,7 @@ use emulator::{parent_death, python};
 use serde_json::{Value, json};
 use update_protocol::can::Frame;
 
-pub use bench::{Bench, PowerGone};
+pub use bench::{Bench, PowerGone, Sent};
 pub use protocol::{Program, Ran};
 
 /// A chip that has models.

@@ -124,6 +124,22 @@ fn a_device_is_provisioned_and_updated() -> Result<()> {
     nothing_went_wrong(&bench)
 }
 
+/// With the feature `fd` the loader answers with FD frames and switches the bit rate in them.
+#[test]
+fn a_loader_that_sends_fd_frames_is_provisioned_and_updated() -> Result<()> {
+    let programs = Programs::new(target()?)?;
+    let loader = programs.chip_loader_with(BOARD, "fd")?;
+    let image = emulator::image(&programs.chip_application(BOARD, "1.0.0", true)?)?;
+    let factory = Factory::new(7);
+    let mut bench = bench(&loader, true)?;
+    bench.provision(&factory)?;
+    bench.install(&factory.envelope(1, &image), &image)?;
+    let sent = bench.sent();
+    ensure!(sent.frames > 20 && sent.fast == sent.frames && sent.longest == 64, "{sent:?}");
+    bench.expect_confirmed("1.0.0", 1)?;
+    nothing_went_wrong(&bench)
+}
+
 #[test]
 fn a_cut_between_or_within_flash_operations_is_survived() -> Result<()> {
     let life = life();

@@ -171,6 +171,12 @@ impl Programs {
         self.build_for(board, CHIPS, "provisioned-anchor", &format!("{board}.elf"), &[])
     }
 
+    /// The same with further features of its package.
+    pub fn chip_loader_with(&self, board: &str, features: &str) -> Result<PathBuf> {
+        let all = format!("provisioned-anchor,{features}");
+        self.build_for(board, CHIPS, &all, &format!("{board}-{features}.elf"), &[])
+    }
+
     /// An application for a chip, an ELF: that of the package `{board}-app`, which reports this version.
     pub fn chip_application(&self, board: &str, version: &str, confirms: bool) -> Result<PathBuf> {
         let mut variables = vec![("APP_VERSION", version.to_owned())];
