@@ -148,7 +148,7 @@ impl Frame {
         }
     }
 
-    /// A frame of `head` and as much of `rest` as `longest` bytes hold, and how much that is. `padding` fills it to
+    /// A frame of `head` and as much of `rest` as `longest` bytes hold. `padding` fills it to
     /// `shortest` bytes and to the next length of CAN FD. The identifier is one of an [`Addressing`], which are valid.
     ///
     /// [`Addressing`]: crate::isotp::Addressing
@@ -159,7 +159,7 @@ impl Frame {
         padding: u8,
         head: &[u8],
         rest: &[u8],
-    ) -> (Self, usize) {
+    ) -> Self {
         let mut frame = Self { id, kind, len: 0, data: [0; MAX_FD_LEN] };
         let mut content = head.iter().chain(rest);
         let mut used: usize = 0;
@@ -171,7 +171,7 @@ impl Frame {
         }
         frame.len = LEN_OF_DLC.into_iter().find(|&len| usize::from(len) >= used.max(shortest)).unwrap_or(0);
         frame.data_mut().get_mut(used..).unwrap_or_default().fill(padding);
-        (frame, used.saturating_sub(head.len()))
+        frame
     }
 
     /// The data bytes, to be written.

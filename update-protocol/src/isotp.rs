@@ -8,6 +8,7 @@ mod config;
 mod link;
 mod pdu;
 mod receive;
+mod told;
 mod transmit;
 
 pub use addressing::{Addressing, AddressingError, CanopenService};

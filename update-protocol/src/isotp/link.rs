@@ -3,7 +3,9 @@
 use super::pdu::{self, Pdu};
 use super::receive::Receiver;
 use super::transmit::Transmitter;
-use super::{Addressing, Config, N_BS_US, ReceiveError, SendError, StMin, TransmitError, due};
+use super::{Addressing, Config, N_BS_US, SendError, StMin, due};
+#[cfg(feature = "tester")]
+use super::{ReceiveError, TransmitError};
 use crate::can::{Frame, MAX_FD_LEN};
 use crate::uds::{SUPPRESS_POSITIVE, sid};
 
@@ -50,16 +52,18 @@ pub type BorrowedLink<'b> = Link<&'b mut [u8], &'b mut [u8]>;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
+// Small fields first: the short instructions of a device reach them.
+#[repr(C)]
 pub struct Link<R, T> {
-    addressing: Addressing,
     config: Config,
-    receiver: Receiver,
     transmitter: Transmitter,
+    receiver: Receiver,
+    addressing: Addressing,
+    functional_len: usize,
     rx_buffer: R,
     tx_buffer: T,
     /// What came for all; apart, because it may come in the middle of a physical message and must not end it.
     functional: [u8; MAX_FD_LEN],
-    functional_len: usize,
 }
 
 impl<R, T> Link<R, T>
@@ -182,6 +186,7 @@ where
 
     /// Tells the link that a frame it gave away has not left this node within [`N_A_US`](super::N_A_US). The message on
     /// its way out ends with [`TransmitError::BusTimeout`], also if that frame was its last.
+    #[cfg(feature = "tester")]
     pub fn frame_stuck(&mut self) {
         self.transmitter.frame_stuck();
     }
@@ -249,11 +254,13 @@ where
     }
 
     /// How the last message ended, once: `Ok` when its last frame was handed out, unless that frame got stuck.
+    #[cfg(feature = "tester")]
     pub const fn take_sent(&mut self) -> Option<Result<(), TransmitError>> {
         self.transmitter.outcome.take()
     }
 
     /// Why a reception ended without a message, once.
+    #[cfg(feature = "tester")]
     pub const fn take_receive_error(&mut self) -> Option<ReceiveError> {
         self.receiver.error.take()
     }

@@ -131,15 +131,16 @@ pub(super) fn segment(id: Id, config: &Config, head: Head, rest: &[u8]) -> (Fram
         }
     };
     let head = bytes.get(..head_len).unwrap_or_default();
-    padded(id, config, head, rest)
+    let taken = rest.len().min(config.tx_dl.saturating_sub(head.len()));
+    (padded(id, config, head, rest), taken)
 }
 
 pub(super) fn flow_control(id: Id, config: &Config, status: FlowStatus) -> Frame {
     let head = [0x30 | status.0, config.block_size, config.st_min.to_byte()];
-    padded(id, config, &head, &[]).0
+    padded(id, config, &head, &[])
 }
 
-fn padded(id: Id, config: &Config, head: &[u8], rest: &[u8]) -> (Frame, usize) {
+fn padded(id: Id, config: &Config, head: &[u8], rest: &[u8]) -> Frame {
     let shortest = if config.padding.is_some() { MAX_CLASSIC_LEN } else { 0 };
     let padding = config.padding.unwrap_or(super::PADDING);
     Frame::padded((id, config.kind()), (shortest, config.tx_dl), padding, head, rest)

@@ -1,6 +1,7 @@
 //! The receiving half: single frames, and first frame, flow control, consecutive frames.
 
 use super::pdu::FlowStatus;
+use super::told::Told;
 use super::{Config, N_A_US, N_CR_US, NEVER, ReceiveError, after};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -14,6 +15,8 @@ enum Phase {
 
 // Fields in place of states with data: a device copies less.
 #[derive(Debug)]
+// Small fields first: the short instructions of a device reach them.
+#[repr(C)]
 pub(super) struct Receiver {
     phase: Phase,
     next_number: u8,
@@ -21,6 +24,7 @@ pub(super) struct Receiver {
     until_flow_control: u8,
     /// The flow control that has to go out.
     flow_control: Option<FlowStatus>,
+    pub(super) error: Told<ReceiveError>,
     /// Whole message, bytes.
     len: usize,
     received: usize,
@@ -28,7 +32,6 @@ pub(super) struct Receiver {
     frame_len: usize,
     /// When the flow control has to be out, or the next consecutive frame has to be there; else [`NEVER`].
     pub(super) deadline: u64,
-    pub(super) error: Option<ReceiveError>,
     /// How long a consecutive frame is waited for, at most N_Cr.
     pub(super) patience_us: u64,
 }
@@ -44,7 +47,7 @@ impl Receiver {
             received: 0,
             frame_len: 0,
             deadline: NEVER,
-            error: None,
+            error: Told::NOTHING,
             patience_us: N_CR_US,
         }
     }
@@ -88,7 +91,7 @@ impl Receiver {
         let announced = u32::try_from(payload.len()).unwrap_or(u32::MAX);
         match self.begin(announced, payload, buffer) {
             Ok(()) => self.phase = Phase::Complete,
-            Err(error) => self.error = Some(error),
+            Err(error) => self.error.tell(error),
         }
     }
 
@@ -109,7 +112,7 @@ impl Receiver {
                 self.answer(FlowStatus::CONTINUE, now_us);
             }
             Err(error) => {
-                self.error = Some(error);
+                self.error.tell(error);
                 self.answer(FlowStatus::OVERFLOW, now_us);
             }
         }
@@ -199,6 +202,6 @@ impl Receiver {
         }
         self.flow_control = None;
         self.deadline = NEVER;
-        self.error = Some(error);
+        self.error.tell(error);
     }
 }

@@ -1,10 +1,13 @@
 //! The sending half: segments on the fly, at the pace the receiver's flow control asks for.
 
 use super::pdu::{self, FlowStatus, Head};
+use super::told::Told;
 use super::{Addressing, Config, MAX_WAIT_FRAMES, N_A_US, N_BS_US, NEVER, StMin, TransmitError, after};
 use crate::can::Frame;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+// A word, for size: a device widens a byte again after each call.
+#[repr(u32)]
 enum Phase {
     Idle,
     /// A single or first frame is to go out, until `at` at the latest.
@@ -17,6 +20,8 @@ enum Phase {
 
 // Fields in place of states with data: a device copies less.
 #[derive(Debug)]
+// Small fields first: the short instructions of a device reach them.
+#[repr(C)]
 pub(super) struct Transmitter {
     phase: Phase,
     functional: bool,
@@ -24,16 +29,16 @@ pub(super) struct Transmitter {
     number: u8,
     /// Flow controls in a row that said "wait"; or frames left of this block, 0: no more flow control.
     count: u8,
+    /// STmin of the last flow control.
+    pub(super) st_min: StMin,
+    pub(super) outcome: Told<Result<(), TransmitError>>,
     /// Whole message, bytes.
     len: usize,
     sent: usize,
     /// Time of the phase, when to poll again or when a wait is over; [`NEVER`] in [`Phase::Idle`].
     pub(super) at: u64,
-    pub(super) outcome: Option<Result<(), TransmitError>>,
     /// How long a flow control is waited for, at most N_Bs.
     pub(super) patience_us: u64,
-    /// STmin of the last flow control.
-    pub(super) st_min: StMin,
 }
 
 impl Transmitter {
@@ -46,7 +51,7 @@ impl Transmitter {
             len: 0,
             sent: 0,
             at: NEVER,
-            outcome: None,
+            outcome: Told::NOTHING,
             patience_us: N_BS_US,
             st_min: StMin::from_millis(0),
         }
@@ -57,7 +62,7 @@ impl Transmitter {
     }
 
     pub(super) fn start(&mut self, len: usize, functional: bool, now_us: u64) {
-        self.outcome = None;
+        self.outcome = Told::NOTHING;
         self.phase = Phase::Starting;
         self.functional = functional;
         self.number = 0;
@@ -158,14 +163,15 @@ impl Transmitter {
         self.at = self.at.max(after(now_us, wait_us));
     }
 
+    #[cfg(feature = "tester")]
     pub(super) fn frame_stuck(&mut self) {
-        if !self.is_idle() || self.outcome == Some(Ok(())) {
+        if !self.is_idle() || self.outcome.is(Ok(())) {
             self.finish(Err(TransmitError::BusTimeout));
         }
     }
 
     fn finish(&mut self, outcome: Result<(), TransmitError>) {
         self.abort();
-        self.outcome = Some(outcome);
+        self.outcome.tell(outcome);
     }
 }
