@@ -167,20 +167,6 @@ impl<S: Store> FlashArray<S> {
         (ones << first).to_le_bytes()[0]
     }
 
-    /// The parts of a program operation that share a byte of the map: offset and length.
-    fn steps(offset: u32, len: usize) -> impl Iterator<Item = (u32, usize)> {
-        let end = offset.saturating_add(u32::try_from(len).unwrap_or(u32::MAX));
-        core::iter::successors(Some(offset), |at| {
-            Some((at / BYTES_PER_MAP_BYTE).saturating_add(1).saturating_mul(BYTES_PER_MAP_BYTE))
-        })
-        .take_while(move |at| *at < end)
-        .map(move |at| {
-            let left = end.saturating_sub(at) as usize;
-            let room = STEP_LEN.saturating_sub((at % BYTES_PER_MAP_BYTE) as usize);
-            (at, left.min(room))
-        })
-    }
-
     fn map_byte(&mut self, offset: u32) -> Result<u8, Error<S::Error>> {
         let mut byte = [0];
         self.store.read(self.map_offset(offset), &mut byte).map_err(Error::Store)?;
@@ -235,22 +221,27 @@ impl<S: Store> NorFlash for FlashArray<S> {
             return Err(Error::NotAligned);
         }
         self.within(offset, bytes.len())?;
-        for (at, len) in Self::steps(offset, bytes.len()) {
-            let first = (at / WORD_LEN) % 8;
-            let taken = self.map_byte(at)? & Self::mask(first, len);
-            if taken != 0 {
-                let ahead = taken.trailing_zeros().saturating_sub(first).saturating_mul(WORD_LEN);
-                return Err(Error::AlreadyProgrammed { offset: at.saturating_add(ahead) });
+        // Every word is looked at before the first one is written.
+        for writes in [false, true] {
+            let (mut at, mut rest) = (offset, bytes);
+            // The parts that share a byte of the map.
+            while !rest.is_empty() {
+                let room = STEP_LEN.saturating_sub((at % BYTES_PER_MAP_BYTE) as usize);
+                let (step, tail) = rest.split_at_checked(room).unwrap_or((rest, &[]));
+                let first = (at / WORD_LEN) % 8;
+                let (mask, map_byte) = (Self::mask(first, step.len()), self.map_byte(at)?);
+                if writes {
+                    // The word first, then its mark: a cut in between leaves a word that reads as programmed.
+                    self.store.write(at, step).map_err(Error::Store)?;
+                    self.store.write(self.map_offset(at), &[map_byte | mask]).map_err(Error::Store)?;
+                } else if map_byte & mask != 0 {
+                    let ahead =
+                        (map_byte & mask).trailing_zeros().saturating_sub(first).saturating_mul(WORD_LEN);
+                    return Err(Error::AlreadyProgrammed { offset: at.saturating_add(ahead) });
+                }
+                at = (at / BYTES_PER_MAP_BYTE).saturating_add(1).saturating_mul(BYTES_PER_MAP_BYTE);
+                rest = tail;
             }
-        }
-        let mut rest = bytes;
-        for (at, len) in Self::steps(offset, bytes.len()) {
-            let Some((step, tail)) = rest.split_at_checked(len) else { return Err(Error::OutOfBounds) };
-            rest = tail;
-            // The word first, then its mark: a cut in between leaves a word that reads as programmed.
-            self.store.write(at, step).map_err(Error::Store)?;
-            let map_byte = self.map_byte(at)? | Self::mask((at / WORD_LEN) % 8, len);
-            self.store.write(self.map_offset(at), &[map_byte]).map_err(Error::Store)?;
         }
         Ok(())
     }
