@@ -1,12 +1,14 @@
 //! The loader over a board (docs/boards.md, docs/decisions/0037). A board is a description and drivers; every decision
 //! is here, the same on all boards.
 
+use core::marker::PhantomData;
+
 use embedded_storage::nor_flash::NorFlash;
 use update_protocol::isotp::{BorrowedLink, Config};
 use update_protocol::profile;
 
 use crate::device::{self, Drivers, Ended, Service};
-use crate::flash::Flash;
+use crate::flash::{Flash, HasLayout};
 use crate::layout::{Layout, Region};
 use crate::loader::{Buffers, Loader};
 use crate::mailbox::{Listening, MAILBOX_LEN, ResetCause, Wake};
@@ -91,6 +93,15 @@ impl Default for Memory {
     }
 }
 
+/// The layout of a board.
+struct Known<B>(PhantomData<B>);
+
+impl<B: Board> HasLayout for Known<B> {
+    fn layout(&self) -> &Layout {
+        const { &B::LAYOUT }
+    }
+}
+
 /// Runs the loader: boots an image, or serves testers. A board calls it once, with its watchdog running.
 pub fn run<B: Board>(board: &mut B, memory: &mut Memory) -> ! {
     const { check::<B>() };
@@ -98,7 +109,7 @@ pub fn run<B: Board>(board: &mut B, memory: &mut Memory) -> ! {
     let wake = Wake::read(&mailbox, cause, B::LISTENING);
     board.put_mailbox(&wake.mailbox());
     let Memory { envelope, list, request, answer } = memory;
-    let flash = board.power_up_flash().and_then(|flash| Flash::new(flash, B::LAYOUT).ok());
+    let flash = board.power_up_flash().and_then(|flash| Flash::new(flash, Known::<B>(PhantomData)).ok());
     let Some(flash) = flash else { board.halt() };
     let description = Description {
         loader_version: B::LOADER_VERSION,

@@ -3,7 +3,9 @@
 use embedded_storage::nor_flash::NorFlash;
 use suit_manifest::Reason;
 
+use crate::flash::HasLayout;
 use crate::journal::JournalError;
+use crate::layout::Layout;
 use crate::loader::Loader;
 use crate::mailbox::Wake;
 use crate::refusal::Refusal;
@@ -15,11 +17,11 @@ use crate::verify::VerifiedImage;
 
 /// The result of the boot rules, and the only two things that a board does next.
 #[expect(clippy::large_enum_variant, reason = "there is one, matched in place; no heap to box it on")]
-pub enum Boot<'b, F> {
+pub enum Boot<'b, F, L = Layout> {
     /// Hand over: interrupts off, VTOR, MSP, jump.
     Run(Entry),
     /// Stay on the bus; until [`Session::listens_until_us`], if it has a time.
-    Stay(Session<'b, F>),
+    Stay(Session<'b, F, L>),
 }
 
 /// What the device does with the image that it may run.
@@ -32,10 +34,10 @@ pub(crate) struct Decision {
     pub(crate) listen_ms: u32,
 }
 
-impl<'b, F: NorFlash> Loader<'b, F> {
+impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
     /// A session of this loader after the boot rules ([`Session::boot`]), if it does not hand over at once. Moves the
     /// loader: a board with little RAM has its session in place from the start.
-    pub fn boot(self, wake: &Wake, description: Description) -> Boot<'b, F> {
+    pub fn boot(self, wake: &Wake, description: Description) -> Boot<'b, F, L> {
         let mut session = Session::new(self, description);
         match session.boot(wake) {
             Some(entry) => Boot::Run(entry),
@@ -126,8 +128,7 @@ impl<'b, F: NorFlash> Loader<'b, F> {
 
     /// Rule 3.
     fn try_pending(&mut self) -> Result<(), Refusal> {
-        let spare = self.state().spare.ok_or(Refusal::of(Reason::JournalCorrupt))?;
-        match self.verify(Purpose::Try, &spare).and_then(SlotProof::of) {
+        match self.verify(Purpose::Try, Reason::JournalCorrupt).and_then(SlotProof::of) {
             Ok(proof) => {
                 self.journal.make_room(&mut self.flash).map_err(|error| not_exchanged(error.into()))?;
                 swap::begin(&mut self.flash, &mut self.journal, Start::Try(proof)).map_err(not_exchanged)
@@ -141,11 +142,7 @@ impl<'b, F: NorFlash> Loader<'b, F> {
 
     /// Rules 4 and 5: reverts to the image in slot B if it verifies; an empty or damaged slot never comes back.
     fn revert(&mut self, why: Refusal) -> Result<(), Refusal> {
-        let verified = match self.state().spare {
-            Some(spare) => self.verify(Purpose::Return, &spare).and_then(SlotProof::of),
-            None => Err(Reason::NothingBootable.into()),
-        };
-        match verified {
+        match self.verify(Purpose::Return, Reason::NothingBootable).and_then(SlotProof::of) {
             Ok(proof) => {
                 let start = Start::Return(proof, why.reason);
                 swap::begin(&mut self.flash, &mut self.journal, start).map_err(not_exchanged)
@@ -166,8 +163,7 @@ impl<'b, F: NorFlash> Loader<'b, F> {
     /// Rule 5.
     fn verify_active(&mut self) -> Result<VerifiedImage, Refusal> {
         let nothing = Reason::from_code(self.state().revert_reason).unwrap_or(Reason::NothingBootable);
-        let active = self.state().active.ok_or(Refusal::of(nothing))?;
-        self.verify(Purpose::Run, &active)
+        self.verify(Purpose::Run, nothing)
     }
 }
 

@@ -22,7 +22,9 @@ pub trait Program: Handler {
 }
 
 #[cfg(feature = "loader")]
-impl<F: embedded_storage::nor_flash::NorFlash> Program for crate::Session<'_, F> {
+impl<F: embedded_storage::nor_flash::NorFlash, L: crate::flash::HasLayout> Program
+    for crate::Session<'_, F, L>
+{
     fn set_now(&mut self, now_us: u64) {
         Self::set_now(self, now_us);
     }

@@ -17,6 +17,8 @@ pub use supply::{Supplied, SuppliedError};
 
 /// Why an access failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+// A word, for size: a device widens a byte again after each call.
+#[repr(u32)]
 pub enum FlashError {
     /// The driver's word, page or capacity does not fit the layout.
     Geometry,
@@ -33,13 +35,26 @@ pub enum FlashError {
 /// How often a read is tried before its words count as unreadable.
 const READ_TRIES: u32 = 2;
 
-/// A flash device with its layout.
-pub struct Flash<F> {
-    device: F,
-    layout: Layout,
+/// Where a [`Flash`] has its layout from: a value, or a type whose layout the compiler knows, which makes a loader
+/// smaller.
+pub trait HasLayout {
+    /// The layout.
+    fn layout(&self) -> &Layout;
 }
 
-impl<F: NorFlash> Flash<F> {
+impl HasLayout for Layout {
+    fn layout(&self) -> &Layout {
+        self
+    }
+}
+
+/// A flash device with its layout.
+pub struct Flash<F, L = Layout> {
+    device: F,
+    layout: L,
+}
+
+impl<F: NorFlash, L: HasLayout> Flash<F, L> {
     /// Bytes of a word, the unit of programming.
     pub const WORD: usize = F::WRITE_SIZE;
 
@@ -50,19 +65,20 @@ impl<F: NorFlash> Flash<F> {
     ///
     /// # Errors
     /// [`FlashError::Geometry`] if word, page or capacity of the driver do not fit the layout.
-    pub fn new(device: F, layout: Layout) -> Result<Self, FlashError> {
+    pub fn new(device: F, layout: L) -> Result<Self, FlashError> {
+        let described = layout.layout();
         let fits = F::WRITE_SIZE.is_power_of_two()
             && F::WRITE_SIZE <= UNIT
             && F::READ_SIZE.is_power_of_two()
             && F::READ_SIZE <= UNIT
-            && usize::try_from(layout.page()).is_ok_and(|page| page.is_multiple_of(F::ERASE_SIZE))
-            && usize::try_from(layout.flash_len()).is_ok_and(|len| len <= device.capacity());
+            && usize::try_from(described.page()).is_ok_and(|page| page.is_multiple_of(F::ERASE_SIZE))
+            && usize::try_from(described.flash_len()).is_ok_and(|len| len <= device.capacity());
         if fits { Ok(Self { device, layout }) } else { Err(FlashError::Geometry) }
     }
 
     /// The layout.
-    pub const fn layout(&self) -> &Layout {
-        &self.layout
+    pub fn layout(&self) -> &Layout {
+        self.layout.layout()
     }
 
     /// Gives the driver back.
@@ -104,7 +120,7 @@ impl<F: NorFlash> Flash<F> {
         if rest.is_empty() {
             return Ok(());
         }
-        let mut last = [self.layout.erased(); UNIT];
+        let mut last = [self.layout().erased(); UNIT];
         last.get_mut(..rest.len()).ok_or(FlashError::OutOfArea)?.copy_from_slice(rest);
         let last = last.get(..F::WRITE_SIZE).ok_or(FlashError::Geometry)?;
         let at = u32::try_from(whole).ok().and_then(|whole| offset.checked_add(whole));
@@ -116,7 +132,7 @@ impl<F: NorFlash> Flash<F> {
     /// # Errors
     /// [`FlashError::OutOfArea`] if no page of the area begins there, [`FlashError::NotErased`] if the driver fails.
     pub fn erase_page(&mut self, area: Area, offset: u32) -> Result<(), FlashError> {
-        self.erase(area, offset, self.layout.page())
+        self.erase(area, offset, self.layout().page())
     }
 
     /// Erases a whole area: page by page, or at once if its sectors are smaller than a page.
@@ -124,7 +140,7 @@ impl<F: NorFlash> Flash<F> {
     /// # Errors
     /// [`FlashError::NotErased`] if the driver fails; the pages before are erased.
     pub fn erase_area(&mut self, area: Area) -> Result<(), FlashError> {
-        let (len, page) = (self.layout.region(area).len, self.layout.page());
+        let (len, page) = (self.layout().region(area).len, self.layout().page());
         let step = if len.is_multiple_of(page) { page } else { len };
         let mut offset = 0u32;
         while offset < len {
@@ -144,14 +160,14 @@ impl<F: NorFlash> Flash<F> {
     /// Whether all of it reads as erased.
     #[inline(never)]
     pub fn is_erased(&self, bytes: &[u8]) -> bool {
-        let erased = self.layout.erased();
+        let erased = self.layout().erased();
         bytes.iter().all(|&byte| byte == erased)
     }
 
     /// Where an access begins; `None`: it is not aligned, or leaves its area.
     #[inline(never)]
     fn locate(&self, area: Area, offset: u32, len: usize, align: usize) -> Option<u32> {
-        let region = self.layout.region(area);
+        let region = self.layout().region(area);
         let (len, align) = (u32::try_from(len).ok()?, u32::try_from(align).ok()?);
         let inside = offset.checked_add(len).is_some_and(|end| end <= region.len);
         if !inside || len == 0 || !offset.is_multiple_of(align) || !len.is_multiple_of(align) {

@@ -5,7 +5,7 @@
 use embedded_storage::nor_flash::NorFlash;
 use suit_manifest::{Authenticated, Reason, Walk};
 
-use crate::flash::{Flash, FlashError};
+use crate::flash::{Flash, FlashError, HasLayout};
 use crate::journal::Journal;
 use crate::layout::{Area, Layout, Slot, UNIT};
 use crate::provisioning::Identity;
@@ -17,15 +17,6 @@ use crate::verify::{EnvelopeBuffer, SlotPlatform, Verifier, head_is};
 
 /// Image bytes between two progress records; at least a page.
 pub const COMMIT_INTERVAL: u32 = 4096;
-
-/// The result of an accepted envelope.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Accepted {
-    /// The image is expected: from its first byte on, or from where an earlier install stopped.
-    Expecting,
-    /// This very image is in slot B already and waits for the reset.
-    Pending,
-}
 
 /// An install whose envelope was accepted since the loader started.
 #[derive(Clone, Copy, Debug)]
@@ -58,25 +49,27 @@ struct Writer {
 
 impl Install {
     /// Judges an envelope; nothing is written. `is_good`: the active image verifies.
-    pub(crate) fn accept<F: NorFlash>(
-        flash: &mut Flash<F>,
+    pub(crate) fn accept<F: NorFlash, L: HasLayout>(
+        flash: &mut Flash<F, L>,
         journal: &Journal,
         verifier: &Verifier<'_>,
         envelope: &[u8],
         list: &mut ListBuffer,
         is_good: bool,
-    ) -> Result<(Option<Self>, Accepted), Refusal> {
+        install: &mut Option<Self>,
+    ) -> Result<(), Refusal> {
         // By reference: it is large, and one copy of it is enough.
         let authenticated = verifier.authenticate(flash, journal.state(), Purpose::Install, envelope, list);
-        let authenticated = authenticated.as_ref().map_err(|&refusal| refusal)?;
-        let image = image_of(flash, verifier.identity, authenticated)?;
+        let authenticated = authenticated.as_ref().map_err(|&error| Refusal::from(error))?;
+        let mut image = ImageRecord { manifest_digest: *authenticated.digest(), sequence: 0, size: 0 };
+        image_of(flash, verifier.identity, authenticated, &mut image)?;
         let state = journal.state();
         if is_good && state.active.as_ref() == Some(&image) {
             return Err(Reason::RunsAlready.into());
         }
         let is_known = state.spare.as_ref() == Some(&image) && head_is(flash, Slot::B, envelope);
         let stage = match state.status {
-            Status::Pending if is_known => return Ok((None, Accepted::Pending)),
+            Status::Pending if is_known => return Ok(()),
             // Below the first commit nothing is worth keeping, and with it the head is whole. A first page that has
             // the head too is erased with it.
             Status::Installing { offset }
@@ -86,14 +79,15 @@ impl Install {
             }
             _ => Stage::New(envelope.len()),
         };
-        Ok((Some(Self { image, stage, writer: None }), Accepted::Expecting))
+        *install = Some(Self { image, stage, writer: None });
+        Ok(())
     }
 
     /// Prepares slot B for the first bytes that come since the envelope was accepted. `buffer` begins with it.
     #[inline(never)]
-    fn begin<F: NorFlash>(
+    fn begin<F: NorFlash, L: HasLayout>(
         &mut self,
-        flash: &mut Flash<F>,
+        flash: &mut Flash<F, L>,
         journal: &mut Journal,
         buffer: &EnvelopeBuffer,
     ) -> Result<(), Refusal> {
@@ -173,9 +167,9 @@ impl Install {
 
     /// Takes the next bytes of the image, of which there are not too many. `buffer` begins with the envelope if these are
     /// the first ones.
-    pub(crate) fn write<F: NorFlash>(
+    pub(crate) fn write<F: NorFlash, L: HasLayout>(
         &mut self,
-        flash: &mut Flash<F>,
+        flash: &mut Flash<F, L>,
         journal: &mut Journal,
         buffer: &EnvelopeBuffer,
         data: &[u8],
@@ -194,9 +188,9 @@ impl Install {
     }
 
     /// The whole image has come: verifies what is in slot B and marks it pending.
-    pub(crate) fn finish<F: NorFlash>(
+    pub(crate) fn finish<F: NorFlash, L: HasLayout>(
         &mut self,
-        flash: &mut Flash<F>,
+        flash: &mut Flash<F, L>,
         journal: &mut Journal,
         verifier: &Verifier<'_>,
         buffers: (&mut EnvelopeBuffer, &mut ListBuffer),
@@ -223,22 +217,21 @@ impl Install {
 /// Asks the manifest which image it installs on this device. Every condition holds then, up to its invoke, once the
 /// image is there.
 #[inline(never)]
-fn image_of<F: NorFlash>(
-    flash: &mut Flash<F>,
+fn image_of<F: NorFlash, L: HasLayout>(
+    flash: &mut Flash<F, L>,
     identity: &Identity,
     authenticated: &Authenticated<'_>,
-) -> Result<ImageRecord, Refusal> {
+    record: &mut ImageRecord,
+) -> Result<(), Refusal> {
     let capacity = flash.layout().image_capacity();
     let image = Walk::rehearse(authenticated, &mut SlotPlatform::new(flash, identity, None))?;
     let fits = u32::try_from(image.size).ok().filter(|&size| size <= capacity);
-    Ok(ImageRecord {
-        manifest_digest: *authenticated.digest(),
-        sequence: authenticated.manifest().sequence_number(),
-        size: fits.ok_or(Refusal::of(Reason::ImageTooLarge))?,
-    })
+    record.sequence = authenticated.manifest().sequence_number();
+    record.size = fits.ok_or(Refusal::of(Reason::ImageTooLarge))?;
+    Ok(())
 }
 
-fn erase_head<F: NorFlash>(flash: &mut Flash<F>) -> Result<(), FlashError> {
+fn erase_head<F: NorFlash, L: HasLayout>(flash: &mut Flash<F, L>) -> Result<(), FlashError> {
     let (page, head_len) = (flash.layout().page(), flash.layout().head_len());
     let mut offset = 0u32;
     while offset < head_len {
@@ -254,9 +247,9 @@ impl Writer {
         layout.head_len().saturating_add(self.received).checked_rem(layout.page()).unwrap_or(0)
     }
 
-    fn write<F: NorFlash>(
+    fn write<F: NorFlash, L: HasLayout>(
         &mut self,
-        flash: &mut Flash<F>,
+        flash: &mut Flash<F, L>,
         journal: &mut Journal,
         mut data: &[u8],
     ) -> Result<(), Refusal> {
@@ -275,9 +268,9 @@ impl Writer {
     }
 
     /// All before this byte is in flash, since pages are whole words; the page that begins here is erased.
-    fn begin_page<F: NorFlash>(
+    fn begin_page<F: NorFlash, L: HasLayout>(
         &mut self,
-        flash: &mut Flash<F>,
+        flash: &mut Flash<F, L>,
         journal: &mut Journal,
     ) -> Result<(), Refusal> {
         let interval = COMMIT_INTERVAL.max(flash.layout().page());
@@ -292,8 +285,12 @@ impl Writer {
     }
 
     /// Programs whole words and keeps the rest.
-    fn write_in_page<F: NorFlash>(&mut self, flash: &mut Flash<F>, data: &[u8]) -> Result<(), FlashError> {
-        let word = Flash::<F>::WORD;
+    fn write_in_page<F: NorFlash, L: HasLayout>(
+        &mut self,
+        flash: &mut Flash<F, L>,
+        data: &[u8],
+    ) -> Result<(), FlashError> {
+        let word = Flash::<F, L>::WORD;
         let mut rest = data;
         if self.partial_len > 0 {
             let (fill, behind) =
@@ -316,7 +313,7 @@ impl Writer {
     }
 
     /// Programs the last word, padded as erased.
-    fn flush<F: NorFlash>(&mut self, flash: &mut Flash<F>) -> Result<(), FlashError> {
+    fn flush<F: NorFlash, L: HasLayout>(&mut self, flash: &mut Flash<F, L>) -> Result<(), FlashError> {
         if self.partial_len == 0 { Ok(()) } else { self.program_partial(flash) }
     }
 
@@ -327,7 +324,10 @@ impl Writer {
         self.advance(bytes.len())
     }
 
-    fn program_partial<F: NorFlash>(&mut self, flash: &mut Flash<F>) -> Result<(), FlashError> {
+    fn program_partial<F: NorFlash, L: HasLayout>(
+        &mut self,
+        flash: &mut Flash<F, L>,
+    ) -> Result<(), FlashError> {
         let kept = u32::try_from(self.partial_len).map_err(|_| FlashError::OutOfArea)?;
         let at = self.slot_offset(flash).and_then(|at| at.checked_sub(kept)).ok_or(FlashError::OutOfArea)?;
         let bytes = self.partial.get(..self.partial_len).ok_or(FlashError::Geometry)?;
@@ -342,7 +342,7 @@ impl Writer {
         Ok(())
     }
 
-    fn slot_offset<F: NorFlash>(&self, flash: &Flash<F>) -> Option<u32> {
+    fn slot_offset<F: NorFlash, L: HasLayout>(&self, flash: &Flash<F, L>) -> Option<u32> {
         flash.layout().head_len().checked_add(self.received)
     }
 }

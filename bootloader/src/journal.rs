@@ -10,7 +10,7 @@ mod record;
 
 use embedded_storage::nor_flash::NorFlash;
 
-use crate::flash::{Flash, FlashError};
+use crate::flash::{Flash, FlashError, HasLayout};
 use crate::layout::Area;
 pub use crate::layout::JOURNAL_RECORD_LEN as RECORD_LEN;
 use crate::state::{BootState, Event, IllegalTransition};
@@ -51,31 +51,33 @@ pub(crate) enum Recovery {
 
 /// The recovered journal, with its newest state as a loader or as an application has it.
 #[derive(Clone, Copy, Debug)]
+// Small fields first: the short instructions of a device reach them.
+#[repr(C)]
 pub struct Journal<S = BootState> {
-    /// The state, and the number of the place before `next`, whether its record is whole or not. Numbers grow with the
-    /// places, so a record in doubt never carries the number of a later one, whatever it reads later.
-    newest: Record<S>,
     /// Where the newest record is.
     part: u8,
-    /// Index of the record that is to be written next in `part`.
-    next: u32,
     /// The newest part with a record in which no cut is: one with a used place right after it, since a reset passes a
     /// place over, or the first of two copies of which the second is whole. It is not erased.
     proven: Option<u8>,
+    /// A part with nothing but records in doubt: it is the first to be erased, so that none of them comes back.
+    torn: Option<u8>,
     /// The newest record was written since the journal was opened: no cut is in it.
     affirmed: bool,
     /// The newest state has one whole record only.
     is_single: bool,
-    /// A part with nothing but records in doubt: it is the first to be erased, so that none of them comes back.
-    torn: Option<u8>,
     recovery: Recovery,
     /// How far the procedure has come is in the record too.
     is_based: bool,
     /// The furthest mark may be in a sector that does not read.
     is_silent: bool,
+    /// Index of the record that is to be written next in `part`.
+    next: u32,
     /// Place of the next mark, once it is known.
     #[cfg(feature = "loader")]
     next_mark: Option<u32>,
+    /// The state, and the number of the place before `next`, whether its record is whole or not. Numbers grow with the
+    /// places, so a record in doubt never carries the number of a later one, whatever it reads later.
+    newest: Record<S>,
 }
 
 /// Recoveries of which two have to agree.
@@ -124,7 +126,7 @@ impl<S: Snapshot> Journal<S> {
     /// T14: recovery runs again, from another part on, until two runs after one another agree on all of it. Without two
     /// such runs no state counts.
     #[inline(never)]
-    pub fn open<F: NorFlash>(flash: &mut Flash<F>) -> Self {
+    pub fn open<F: NorFlash, L: HasLayout>(flash: &mut Flash<F, L>) -> Self {
         let mut journal = Self::recover(flash, 0);
         for first in 1..RECOVERIES {
             let again = Self::recover(flash, first);
@@ -147,7 +149,7 @@ impl<S: Snapshot> Journal<S> {
 
     /// One recovery; the first part that it looks at makes no difference to the result.
     #[inline(never)]
-    pub(crate) fn recover<F: NorFlash>(flash: &mut Flash<F>, first: u8) -> Self {
+    pub(crate) fn recover<F: NorFlash, L: HasLayout>(flash: &mut Flash<F, L>, first: u8) -> Self {
         let mut journal = Self::unread();
         let (mut proven, mut passed) = (0, 0u32);
         let parts = flash.layout().journal_parts();
@@ -182,7 +184,7 @@ impl<S: Snapshot> Journal<S> {
     /// Carries the state on to the furthest mark.
     // A call, so that the journal above stays in memory: taken apart into fields it costs 0.2 KB of moves.
     #[inline(never)]
-    fn take_marks<F: NorFlash>(&mut self, flash: &mut Flash<F>) {
+    fn take_marks<F: NorFlash, L: HasLayout>(&mut self, flash: &mut Flash<F, L>) {
         let state = &mut self.newest.state;
         if let Some((base, marks)) = state.marked() {
             let marks = mark::scan(flash, marks);
@@ -225,7 +227,11 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Illegal`] if the state does not allow the event, [`JournalError::Flash`] if no place takes the
     /// record.
-    pub fn record<F: NorFlash>(&mut self, flash: &mut Flash<F>, event: Event) -> Result<(), JournalError> {
+    pub fn record<F: NorFlash, L: HasLayout>(
+        &mut self,
+        flash: &mut Flash<F, L>,
+        event: Event,
+    ) -> Result<(), JournalError> {
         let mut state = *self.state();
         state.go_on(event).map_err(JournalError::Illegal)?;
         Ok(self.append(flash, &state)?)
@@ -236,7 +242,11 @@ impl Journal {
     /// # Errors
     /// [`FlashError`] if no place takes the record.
     #[cfg(feature = "fault-injection")]
-    pub fn forge<F: NorFlash>(&mut self, flash: &mut Flash<F>, state: BootState) -> Result<(), FlashError> {
+    pub fn forge<F: NorFlash, L: HasLayout>(
+        &mut self,
+        flash: &mut Flash<F, L>,
+        state: BootState,
+    ) -> Result<(), FlashError> {
         self.newest.state = state;
         self.append(flash, &state)
     }
@@ -247,11 +257,11 @@ impl Journal {
     /// # Errors
     /// Those of [`Journal::record`].
     #[cfg(feature = "loader")]
-    pub(crate) fn advance<F: NorFlash>(
+    pub(crate) fn advance<F: NorFlash, L: HasLayout>(
         &mut self,
-        flash: &mut Flash<F>,
+        flash: &mut Flash<F, L>,
         event: Event,
-        source: fn(&mut Flash<F>, &BootState) -> u32,
+        source: fn(&mut Flash<F, L>, &BootState) -> u32,
     ) -> Result<(), JournalError> {
         let mut state = *self.state();
         state.go_on(event).map_err(JournalError::Illegal)?;
@@ -272,7 +282,7 @@ impl Journal {
     /// Whether a procedure that begins takes no marks. A region that does not read, after a cut in its erase, is erased
     /// again, unless marks in it may count at the next boot.
     #[cfg(feature = "loader")]
-    fn takes_no_marks<F: NorFlash>(&self, flash: &mut Flash<F>, marks: u32) -> bool {
+    fn takes_no_marks<F: NorFlash, L: HasLayout>(&self, flash: &mut Flash<F, L>, marks: u32) -> bool {
         let mut is_silent = mark::scan(flash, marks).is_silent;
         let is_exchange = matches!(self.state().status, Status::Swapping(_) | Status::Reverting(_));
         if is_silent && (!is_exchange || self.state().is_unmarked) {
@@ -284,7 +294,11 @@ impl Journal {
 
     /// Marks the position of this state; `false`: no place took it.
     #[cfg(feature = "loader")]
-    fn mark<F: NorFlash>(&mut self, flash: &mut Flash<F>, state: &mut BootState) -> Result<bool, FlashError> {
+    fn mark<F: NorFlash, L: HasLayout>(
+        &mut self,
+        flash: &mut Flash<F, L>,
+        state: &mut BootState,
+    ) -> Result<bool, FlashError> {
         let Some(position) = state.position() else { return Ok(false) };
         let mut mark = Mark { marks: state.marks, position, source: state.source };
         let mut next = match self.next_mark {
@@ -293,22 +307,22 @@ impl Journal {
         };
         let mut has_erased = false;
         loop {
-            if next >= mark::places::<F>(flash) {
+            if next >= mark::places(flash) {
                 // A region without a place has none after an erase either.
                 if has_erased || next == 0 {
                     return Ok(false);
                 }
                 has_erased = true;
                 // The marks so far go, and a cut in the erase leaves words that do not read: no mark counts until it is done.
-                let unmarked = BootState { is_unmarked: true, ..*self.state() };
-                self.append(flash, &unmarked)?;
+                let mut turned = *self.state();
+                turned.is_unmarked = true;
+                self.append(flash, &turned)?;
                 if flash.erase_area(Area::Progress).is_err() {
                     return Ok(false);
                 }
-                let mut marked = unmarked;
-                marked.begin_marks();
-                (mark.marks, state.marks) = (marked.marks, marked.marks);
-                self.append(flash, &marked)?;
+                turned.begin_marks();
+                (mark.marks, state.marks) = (turned.marks, turned.marks);
+                self.append(flash, &turned)?;
                 next = 0;
             }
             let is_taken = mark.write(flash, next).is_ok();
@@ -322,10 +336,10 @@ impl Journal {
 
     /// Counts a step that was done before the journal was opened, and whose mark is lost.
     #[cfg(feature = "loader")]
-    pub(crate) fn pass_step<F: NorFlash>(
+    pub(crate) fn pass_step<F: NorFlash, L: HasLayout>(
         &mut self,
-        flash: &mut Flash<F>,
-        source: fn(&mut Flash<F>, &BootState) -> u32,
+        flash: &mut Flash<F, L>,
+        source: fn(&mut Flash<F, L>, &BootState) -> u32,
     ) -> Result<(), JournalError> {
         self.newest.state.go_on(Event::SwapStepped).map_err(JournalError::Illegal)?;
         self.newest.state.source = source(flash, self.state());
@@ -344,7 +358,10 @@ impl Journal {
     /// # Errors
     /// [`FlashError`] if no place takes the record.
     #[cfg(feature = "loader")]
-    pub(crate) fn mend<F: NorFlash>(&mut self, flash: &mut Flash<F>) -> Result<(), FlashError> {
+    pub(crate) fn mend<F: NorFlash, L: HasLayout>(
+        &mut self,
+        flash: &mut Flash<F, L>,
+    ) -> Result<(), FlashError> {
         if self.is_single { self.affirm(flash) } else { Ok(()) }
     }
 
@@ -353,7 +370,10 @@ impl Journal {
     /// A record that a cut hit may read whole now and torn at the next boot, or the reverse. Before the loader erases
     /// data that another reading of the journal would need, it makes this reading last.
     #[cfg(feature = "loader")]
-    pub(crate) fn affirm<F: NorFlash>(&mut self, flash: &mut Flash<F>) -> Result<(), FlashError> {
+    pub(crate) fn affirm<F: NorFlash, L: HasLayout>(
+        &mut self,
+        flash: &mut Flash<F, L>,
+    ) -> Result<(), FlashError> {
         if self.affirmed {
             return Ok(());
         }
@@ -375,7 +395,10 @@ impl Journal {
     /// # Errors
     /// [`FlashError`] if no part has the room.
     #[cfg(feature = "loader")]
-    pub(crate) fn make_room<F: NorFlash>(&mut self, flash: &mut Flash<F>) -> Result<(), FlashError> {
+    pub(crate) fn make_room<F: NorFlash, L: HasLayout>(
+        &mut self,
+        flash: &mut Flash<F, L>,
+    ) -> Result<(), FlashError> {
         let capacity = capacity(flash, self.part);
         if capacity.saturating_sub(self.next) >= EXCHANGE_PLACES.min(capacity) {
             return Ok(());
@@ -396,7 +419,11 @@ impl<S: Snapshot> Journal<S> {
     /// The part that is proven stays. One that is not holds nothing that any caller was told of: it is erased itself,
     /// however often power was lost in it. A part that cannot be erased is passed over.
     #[inline(never)]
-    fn append<F: NorFlash>(&mut self, flash: &mut Flash<F>, state: &S) -> Result<(), FlashError> {
+    fn append<F: NorFlash, L: HasLayout>(
+        &mut self,
+        flash: &mut Flash<F, L>,
+        state: &S,
+    ) -> Result<(), FlashError> {
         self.affirmed = false;
         let parts = flash.layout().journal_parts();
         let mut record = Record { is_second: false, state: *state, ..self.newest };
@@ -461,7 +488,7 @@ impl Journal<Packed> {
 
 /// Looks at all places of a part.
 #[inline(never)]
-fn scan<F: NorFlash, S: Snapshot>(flash: &mut Flash<F>, part: u8) -> Scan<S> {
+fn scan<F: NorFlash, L: HasLayout, S: Snapshot>(flash: &mut Flash<F, L>, part: u8) -> Scan<S> {
     let mut found = Scan { newest: Record::<S>::NONE, index: 0, is_single: false, is_proven: false, next: 0 };
     // Number of the record in the place before; 0 if there is none.
     let mut before = 0u32;
@@ -495,8 +522,8 @@ fn scan<F: NorFlash, S: Snapshot>(flash: &mut Flash<F>, part: u8) -> Scan<S> {
 /// T14: the bytes that are programmed, and those that were read, say themselves that they take back nothing of the state
 /// before; and those that were read are another encoding. A record that a fault left wrong is not programmed, or not
 /// taken.
-fn write<F: NorFlash, S: Snapshot>(
-    flash: &mut Flash<F>,
+fn write<F: NorFlash, L: HasLayout, S: Snapshot>(
+    flash: &mut Flash<F, L>,
     part: u8,
     index: u32,
     record: &Record<S>,
@@ -516,7 +543,7 @@ fn write<F: NorFlash, S: Snapshot>(
     }
 }
 
-fn capacity<F: NorFlash>(flash: &Flash<F>, part: u8) -> u32 {
+fn capacity<F: NorFlash, L: HasLayout>(flash: &Flash<F, L>, part: u8) -> u32 {
     flash.layout().region(Area::Journal(part)).len / RECORD_LEN_U32
 }
 

@@ -60,7 +60,7 @@ mod verify;
 pub use decide::Boot;
 pub use firmware_image;
 #[cfg(feature = "loader")]
-pub use install::{Accepted, COMMIT_INTERVAL};
+pub use install::COMMIT_INTERVAL;
 #[cfg(feature = "loader")]
 pub use loader::{Buffers, Loader};
 #[cfg(feature = "loader")]

@@ -7,10 +7,10 @@ use trust::AnchorSet;
 
 use crate::anchor;
 use crate::attempts::Pace;
-use crate::flash::Flash;
-use crate::install::{Accepted, Install};
+use crate::flash::{Flash, HasLayout};
+use crate::install::Install;
 use crate::journal::{Journal, Recovery};
-use crate::layout::Area;
+use crate::layout::{Area, Layout};
 use crate::provisioning::{self, Identity, ProvisioningBlock};
 use crate::refusal::Refusal;
 use crate::revocation::{self, ListBuffer};
@@ -28,23 +28,25 @@ pub struct Buffers<'b> {
 }
 
 /// The loader of one device.
-pub struct Loader<'b, F> {
-    pub(crate) flash: Flash<F>,
-    pub(crate) journal: Journal,
-    /// Or why nobody is trusted: [`Reason::NotProvisioned`] in factory state.
-    identity: Result<Identity, Reason>,
-    /// Those that count once the device has an identity.
-    anchors: AnchorSet,
+// Small fields first: the short instructions of a device reach them.
+#[repr(C)]
+pub struct Loader<'b, F, L = Layout> {
     install: Option<Install>,
     pace: Pace,
     /// Where the image stream that was opened last begins, until its first byte comes.
     opened_at: Option<u32>,
     buffers: Buffers<'b>,
+    pub(crate) journal: Journal,
+    pub(crate) flash: Flash<F, L>,
+    /// Or why nobody is trusted: [`Reason::NotProvisioned`] in factory state.
+    identity: Result<Identity, Reason>,
+    /// Those that count once the device has an identity.
+    anchors: AnchorSet,
 }
 
-impl<'b, F: NorFlash> Loader<'b, F> {
+impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
     /// A loader that has read nothing yet and trusts nobody.
-    pub fn new(flash: Flash<F>, buffers: Buffers<'b>) -> Self {
+    pub fn new(flash: Flash<F, L>, buffers: Buffers<'b>) -> Self {
         Self {
             flash,
             journal: Journal::unread(),
@@ -58,7 +60,7 @@ impl<'b, F: NorFlash> Loader<'b, F> {
     }
 
     /// [`Loader::new`], [recovered](Self::recover).
-    pub fn start(flash: Flash<F>, buffers: Buffers<'b>) -> Self {
+    pub fn start(flash: Flash<F, L>, buffers: Buffers<'b>) -> Self {
         let mut loader = Self::new(flash, buffers);
         loader.recover();
         loader
@@ -85,12 +87,19 @@ impl<'b, F: NorFlash> Loader<'b, F> {
             self.identity = Err(Reason::NotProvisioned);
             return;
         }
-        match provisioning::load(&mut self.flash, state) {
-            Some(block) if provisioning::check_anchors(&block.anchors, anchor::IS_COMPILED_IN).is_ok() => {
-                self.take(&block);
+        let name = (Kind::Provisioning, DEVICE);
+        let len = stored::load(&mut self.flash, state.set, name, self.buffers.envelope).unwrap_or(0);
+        match &self.parse(len) {
+            Ok(block) if provisioning::check_anchors(&block.anchors, anchor::IS_COMPILED_IN).is_ok() => {
+                self.take(block);
             }
             _ => self.identity = Err(Reason::ProvisioningMalformed),
         }
+    }
+
+    /// The provisioning block in the buffer.
+    fn parse(&self, len: usize) -> Result<ProvisioningBlock, trust::Error> {
+        ProvisioningBlock::parse(self.buffers.envelope.get(..len).unwrap_or_default())
     }
 
     /// Goes by the identity and the anchors of this block from here on.
@@ -125,6 +134,7 @@ impl<'b, F: NorFlash> Loader<'b, F> {
     }
 
     /// Whether an envelope may come now.
+    #[inline(always)]
     pub(crate) fn check_ready(&self) -> Result<(), Refusal> {
         self.known()?;
         match self.state().status {
@@ -164,15 +174,13 @@ impl<'b, F: NorFlash> Loader<'b, F> {
 
     /// Judges the first `len` bytes of the buffer as an envelope; its install begins with the first byte of the image.
     /// `is_good`: the active image verifies.
-    pub(crate) fn accept_envelope(&mut self, len: usize, is_good: bool) -> Result<Accepted, Refusal> {
+    pub(crate) fn accept_envelope(&mut self, len: usize, is_good: bool) -> Result<(), Refusal> {
         self.check_ready()?;
         self.install = None;
         let verifier = verifier(&self.identity, &self.anchors)?;
         let envelope = self.buffers.envelope.get(..len).ok_or(Refusal::of(Reason::EnvelopeTooLarge))?;
-        let (install, accepted) =
-            Install::accept(&mut self.flash, &self.journal, &verifier, envelope, self.buffers.list, is_good)?;
-        self.install = install;
-        Ok(accepted)
+        let (list, install) = (&mut *self.buffers.list, &mut self.install);
+        Install::accept(&mut self.flash, &self.journal, &verifier, envelope, list, is_good, install)
     }
 
     /// Begins the image stream at `offset`, `len` bytes to its end, unless it has to wait.
@@ -247,9 +255,9 @@ impl<'b, F: NorFlash> Loader<'b, F> {
 
     /// Verifies the pending image again; `None` if there is none.
     pub(crate) fn check_pending(&mut self) -> Option<Result<(), Refusal>> {
-        let expected = self.state().spare.filter(|_| self.state().status == Status::Pending)?;
+        self.state().spare.as_ref().filter(|_| self.state().status == Status::Pending)?;
         self.free_buffer();
-        Some(self.verify(Purpose::Try, &expected).and_then(SlotProof::of).map(drop))
+        Some(self.verify(Purpose::Try, Reason::JournalCorrupt).and_then(SlotProof::of).map(drop))
     }
 
     /// Judges the first `len` bytes of the buffer as a revocation list and stores it.
@@ -263,8 +271,8 @@ impl<'b, F: NorFlash> Loader<'b, F> {
     #[inline(never)]
     pub(crate) fn provision(&mut self, len: usize) -> Result<(), Refusal> {
         self.check_factory()?;
-        let bytes = self.buffers.envelope.get(..len).ok_or(Refusal::of(Reason::ProvisioningMalformed))?;
-        let block = ProvisioningBlock::parse(bytes).map_err(|error| Refusal {
+        let parsed = self.parse(len);
+        let block = parsed.as_ref().map_err(|error| Refusal {
             position: error.position,
             ..Refusal::of(Reason::of_provisioning(error.kind))
         })?;
@@ -274,9 +282,10 @@ impl<'b, F: NorFlash> Loader<'b, F> {
         // Marks of a test in the factory.
         self.flash.erase_area(Area::Progress)?;
         // Both copies read back before the journal makes the block final.
+        let bytes = self.buffers.envelope.get(..len).unwrap_or_default();
         stored::replace(&mut self.flash, self.journal.state(), (Kind::Provisioning, DEVICE), bytes)?;
         self.journal.record(&mut self.flash, Event::Provisioned(block.sequence_floor))?;
-        self.take(&block);
+        self.take(block);
         Ok(())
     }
 
@@ -305,15 +314,14 @@ impl<'b, F: NorFlash> Loader<'b, F> {
         }
     }
 
-    /// Verifies the image in the slot of this purpose.
-    pub(crate) fn verify(
-        &mut self,
-        purpose: Purpose,
-        expected: &ImageRecord,
-    ) -> Result<VerifiedImage, Refusal> {
+    /// Verifies the image in the slot of this purpose, which the journal has there, or refuses with `missing`.
+    pub(crate) fn verify(&mut self, purpose: Purpose, missing: Reason) -> Result<VerifiedImage, Refusal> {
         let verifier = verifier(&self.identity, &self.anchors)?;
+        let state = self.journal.state();
+        let recorded = if purpose == Purpose::Run { &state.active } else { &state.spare };
+        let expected = recorded.as_ref().ok_or(Refusal::of(missing))?;
         let buffers = (&mut *self.buffers.envelope, &mut *self.buffers.list);
-        verifier.slot(&mut self.flash, self.journal.state(), purpose, expected, buffers)
+        verifier.slot(&mut self.flash, state, purpose, expected, buffers)
     }
 
     /// Writes again what decayed and of which a whole copy is left. Where that fails, the copy still counts.

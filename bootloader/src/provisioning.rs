@@ -8,10 +8,8 @@ use suit_manifest::Reason;
 use trust::AnchorSet;
 use trust::provisioning::MAX_NODE_ADDRESS;
 
-use crate::flash::Flash;
+use crate::flash::{Flash, HasLayout};
 use crate::layout::PROVISIONING_BLOCK_LEN_MAX;
-#[cfg(feature = "loader")]
-use crate::state::BootState;
 use crate::stored::{self, DEVICE, Kind};
 pub use trust::provisioning::Identity;
 #[cfg(feature = "loader")]
@@ -20,18 +18,19 @@ pub use trust::provisioning::ProvisioningBlock;
 // A block names an address that the bus profile takes.
 const _: () = assert!(MAX_NODE_ADDRESS == update_protocol::profile::MAX_NODE_ADDRESS);
 
-/// Reads the block of the set that the journal names; `None` when there is none, or none reads.
-#[cfg(feature = "loader")]
-pub fn load<F: NorFlash>(flash: &mut Flash<F>, state: &BootState) -> Option<ProvisioningBlock> {
-    read(flash, state.set, |block| ProvisioningBlock::parse(block).ok())
-}
-
 /// Reads the identity in the block, and whether the block has anchors.
-pub(crate) fn load_identity<F: NorFlash>(flash: &mut Flash<F>, set: u16) -> Option<(Identity, bool)> {
+pub(crate) fn load_identity<F: NorFlash, L: HasLayout>(
+    flash: &mut Flash<F, L>,
+    set: u16,
+) -> Option<(Identity, bool)> {
     read(flash, set, Identity::in_front_of)
 }
 
-fn read<F: NorFlash, T>(flash: &mut Flash<F>, set: u16, parse: fn(&[u8]) -> Option<T>) -> Option<T> {
+fn read<F: NorFlash, L: HasLayout, T>(
+    flash: &mut Flash<F, L>,
+    set: u16,
+    parse: fn(&[u8]) -> Option<T>,
+) -> Option<T> {
     let mut bytes = [0; PROVISIONING_BLOCK_LEN_MAX];
     let len = stored::load(flash, set, (Kind::Provisioning, DEVICE), &mut bytes)?;
     parse(bytes.get(..len)?)

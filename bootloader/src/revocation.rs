@@ -5,7 +5,7 @@ use embedded_storage::nor_flash::NorFlash;
 use suit_manifest::Reason;
 use trust::{AnchorSet, Domain, Replacement, RevocationList};
 
-use crate::flash::Flash;
+use crate::flash::{Flash, HasLayout};
 use crate::journal::Journal;
 use crate::layout::REVOCATION_LIST_LEN_MAX;
 use crate::refusal::Refusal;
@@ -22,55 +22,59 @@ pub(crate) fn number(state: &BootState, anchors: &AnchorSet, domain: Domain) -> 
     numbers.map_or(0, |numbers| numbers.list_sequence)
 }
 
-/// The newest list of one domain, verified; `None` if the domain never sent one.
+/// The newest list of a domain that sent one, verified, with the number that the journal has.
 ///
-/// Accepted lists that are unreadable are an error: their revoked keys must stay out.
-pub(crate) fn load<'l, F: NorFlash>(
-    flash: &mut Flash<F>,
+/// An accepted list that is unreadable is an error: its revoked keys must stay out.
+#[inline(never)]
+pub(crate) fn load<'l, F: NorFlash, L: HasLayout>(
+    flash: &mut Flash<F, L>,
     state: &BootState,
     anchors: &AnchorSet,
     domain: Domain,
     buffer: &'l mut ListBuffer,
-) -> Result<Option<RevocationList<'l>>, Refusal> {
-    let number = number(state, anchors, domain);
-    if number == 0 {
-        return Ok(None);
-    }
+) -> Result<RevocationList<'l>, trust::Error> {
     // From here on a list is missed that is not found, however its place reads.
-    let damaged = Refusal::of(Reason::RevocationMalformed);
-    let len = stored::load(flash, state.set, (Kind::RevocationList, domain.0.0), buffer).ok_or(damaged)?;
-    let bytes = buffer.get(..len).ok_or(damaged)?;
-    let list = RevocationList::verify(bytes, anchors.as_slice()).map_err(|_| damaged)?;
-    let is_it = list.domain() == domain && list.sequence() == number;
-    #[cfg(feature = "fault-injection")]
-    let is_it = is_it || trust::fault::skips_list_number();
-    if is_it { Ok(Some(list)) } else { Err(damaged) }
+    let len = stored::load(flash, state.set, (Kind::RevocationList, domain.0.0), buffer).unwrap_or(0);
+    let mut list = RevocationList::verify(buffer.get(..len).unwrap_or_default(), anchors.as_slice());
+    let is_other = |list: &RevocationList<'_>| {
+        let is_it = list.domain() == domain && list.sequence() == number(state, anchors, domain);
+        #[cfg(feature = "fault-injection")]
+        let is_it = is_it || trust::fault::skips_list_number();
+        !is_it
+    };
+    if list.as_ref().is_ok_and(is_other) {
+        list = Err(trust::Error::new(trust::ErrorKind::RevocationSequence, 0));
+    }
+    list
 }
 
 /// Verifies a received list and puts it in the place of its domain's older one.
 #[inline(never)]
-pub(crate) fn accept<F: NorFlash>(
-    flash: &mut Flash<F>,
+pub(crate) fn accept<F: NorFlash, L: HasLayout>(
+    flash: &mut Flash<F, L>,
     journal: &mut Journal,
     anchors: &AnchorSet,
     received: &[u8],
     buffer: &mut ListBuffer,
 ) -> Result<(), Refusal> {
-    let list = RevocationList::verify(received, anchors.as_slice())?;
+    // By reference: lists are large.
+    let list = RevocationList::verify(received, anchors.as_slice());
+    let list = list.as_ref().map_err(|&error| error)?;
     let mut sequences = journal.state().domains.map(|domain| domain.list_sequence);
     let index = anchors.domain_index(list.domain());
     let number = index.and_then(|index| sequences.get_mut(index));
     let number = number.ok_or(Refusal::of(Reason::AnchorUnknown))?;
-    match load(flash, journal.state(), anchors, list.domain(), buffer) {
-        Ok(None) => {}
-        Ok(Some(held)) => match list.replaces(&held)? {
+    let held = (*number != 0).then(|| load(flash, journal.state(), anchors, list.domain(), buffer));
+    match &held {
+        None => {}
+        Some(Ok(held)) => match list.replaces(held)? {
             Replacement::Newer => {}
             Replacement::Same => return Err(Reason::RevocationSequence.into()),
         },
         // Of an unreadable list only the number is known: the domain may send the same list again, not an older one.
         // The number of another domain does not matter.
-        Err(_) if list.sequence() < *number => return Err(Reason::RevocationSequence.into()),
-        Err(_) => {}
+        Some(Err(_)) if list.sequence() < *number => return Err(Reason::RevocationSequence.into()),
+        Some(Err(_)) => {}
     }
     *number = list.sequence().max(*number);
 

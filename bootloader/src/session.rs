@@ -13,7 +13,8 @@ use update_protocol::uds::{self, Nrc};
 
 use crate::anchor;
 use crate::decide::Decision;
-use crate::layout::{ENVELOPE_LEN_MAX, PROVISIONING_BLOCK_LEN_MAX, REVOCATION_LIST_LEN_MAX};
+use crate::flash::HasLayout;
+use crate::layout::{ENVELOPE_LEN_MAX, Layout, PROVISIONING_BLOCK_LEN_MAX, REVOCATION_LIST_LEN_MAX};
 use crate::loader::Loader;
 use crate::mailbox::{LISTEN_MS, RETRIES_MAX, Request, Wake};
 use crate::refusal::{Refusal, nrc};
@@ -64,8 +65,8 @@ struct Open {
 }
 
 /// The loader as the handler of a UDS server.
-pub struct Session<'b, F> {
-    loader: Loader<'b, F>,
+pub struct Session<'b, F, L = Layout> {
+    loader: Loader<'b, F, L>,
     description: Description,
     tag: FactoryTag,
     /// The verified image to return to when the session ends without an install.
@@ -85,9 +86,9 @@ fn may_pass(reason: Reason) -> bool {
         .contains(&reason)
 }
 
-impl<'b, F: NorFlash> Session<'b, F> {
+impl<'b, F: NorFlash, L: HasLayout> Session<'b, F, L> {
     /// A session over a loader before its boot rules.
-    pub const fn new(loader: Loader<'b, F>, description: Description) -> Self {
+    pub const fn new(loader: Loader<'b, F, L>, description: Description) -> Self {
         let tag = FactoryTag::new(description.factory_tag);
         Self {
             loader,
@@ -127,7 +128,7 @@ impl<'b, F: NorFlash> Session<'b, F> {
     }
 
     /// The loader.
-    pub fn loader(&self) -> &Loader<'b, F> {
+    pub fn loader(&self) -> &Loader<'b, F, L> {
         &self.loader
     }
 
@@ -211,7 +212,7 @@ impl<'b, F: NorFlash> Session<'b, F> {
     fn finish(&mut self, open: Open) -> Result<(), Refusal> {
         let len = usize::try_from(open.size).map_err(|_| Refusal::of(Reason::ObjectUnknown))?;
         match open.object {
-            Object::Envelope => self.loader.accept_envelope(len, self.standby.is_some()).map(|_| ()),
+            Object::Envelope => self.loader.accept_envelope(len, self.standby.is_some()),
             Object::Image { .. } => self.loader.finish_image(),
             Object::RevocationList => self.loader.accept_list(len),
             Object::ProvisioningBlock => self.loader.provision(len),
@@ -235,6 +236,7 @@ impl<'b, F: NorFlash> Session<'b, F> {
     }
 
     /// Keeps a refusal for the state record and returns its NRC.
+    #[inline(always)]
     fn tell<T>(&mut self, result: Result<T, Refusal>) -> Result<T, Nrc> {
         result.map_err(|refusal| {
             self.refusal = Some(refusal);
@@ -243,7 +245,7 @@ impl<'b, F: NorFlash> Session<'b, F> {
     }
 }
 
-impl<F: NorFlash> Handler for Session<'_, F> {
+impl<F: NorFlash, L: HasLayout> Handler for Session<'_, F, L> {
     #[inline(never)]
     fn read_identifier(&mut self, identifier: u16, answer: &mut Answer<'_>) -> Result<(), Nrc> {
         match identifier {

@@ -54,6 +54,8 @@ impl DomainNumbers {
 
 /// A step of the swap of one page, in this order. Each reads only data that the step before left whole.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+// A word, for size: a device widens a byte again after each call.
+#[repr(u32)]
 pub enum Step {
     /// The page of slot A goes to the free page of slot B.
     Save,
@@ -128,36 +130,38 @@ impl Status {
 
 /// Everything the journal remembers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+// Small fields first: the short instructions of a device reach them.
+#[repr(C)]
 pub struct BootState {
     /// The procedure that is under way.
     pub status: Status,
+    /// The number of the set of stored objects that counts; 0: there is none yet.
+    pub set: u16,
+    /// Reason code (docs/errors.md) of the last revert, or of a pending image that was dropped; 0 if none.
+    pub revert_reason: u16,
+    /// The provisioning block was written. Never taken back.
+    pub provisioned: bool,
+    /// Each step of the present procedure is a record: no mark counts.
+    pub is_unmarked: bool,
+    /// How often a copy of a stored object was not written again, since the last set was written whole; at most 7.
+    pub failed_mends: u8,
+    /// The marks of progress that count, 24 bits: those with another number belong to a procedure, or to a stretch of
+    /// it, that is in a record since.
+    pub marks: u32,
+    /// CRC-32 of what the next step of a swap reads; 0 if it reads nothing.
+    pub source: u32,
+    /// Reserved for ownership handover; kept as it is.
+    pub ownership_floor: u32,
+    /// Installs that began since the last confirmation.
+    pub attempts: Attempts,
     /// Lowest sequence number that may be installed or booted. Never falls; rises when an image confirms.
     pub floor: u64,
+    /// The numbers of each domain, in the order of the provisioning block.
+    pub domains: [DomainNumbers; DOMAINS_MAX],
     /// The image in slot A. While a swap is under way: what was in slot A before it.
     pub active: Option<ImageRecord>,
     /// The image in slot B, whole or on its way. While a swap is under way: what was in slot B before it.
     pub spare: Option<ImageRecord>,
-    /// The number of the set of stored objects that counts; 0: there is none yet.
-    pub set: u16,
-    /// The numbers of each domain, in the order of the provisioning block.
-    pub domains: [DomainNumbers; DOMAINS_MAX],
-    /// The provisioning block was written. Never taken back.
-    pub provisioned: bool,
-    /// Reason code (docs/errors.md) of the last revert, or of a pending image that was dropped; 0 if none.
-    pub revert_reason: u16,
-    /// Reserved for ownership handover; kept as it is.
-    pub ownership_floor: u32,
-    /// The marks of progress that count, 24 bits: those with another number belong to a procedure, or to a stretch of
-    /// it, that is in a record since.
-    pub marks: u32,
-    /// Each step of the present procedure is a record: no mark counts.
-    pub is_unmarked: bool,
-    /// CRC-32 of what the next step of a swap reads; 0 if it reads nothing.
-    pub source: u32,
-    /// How often a copy of a stored object was not written again, since the last set was written whole; at most 7.
-    pub failed_mends: u8,
-    /// Installs that began since the last confirmation.
-    pub attempts: Attempts,
 }
 
 impl BootState {
@@ -283,7 +287,7 @@ impl BootState {
             Event::Provisioned(floor) => {
                 self.floor = self.floor.max(floor);
                 self.begin_set();
-                !core::mem::replace(&mut self.provisioned, true) && status == Status::Idle
+                !core::mem::replace(&mut self.provisioned, true) && matches!(status, Status::Idle)
             }
             Event::RevocationStored(sequences) => {
                 self.begin_set();
@@ -320,13 +324,13 @@ impl BootState {
             }
             Event::PendingDropped(reason) => {
                 self.settle(Some(reason));
-                status == Status::Pending
+                matches!(status, Status::Pending)
             }
             Event::SwapStarted(proof) => {
                 self.status = Status::Swapping(SwapProgress::START);
                 self.revert_reason = 0;
                 self.begin_marks();
-                status == Status::Pending && proof.is_for(Purpose::Try, self.spare.as_ref())
+                matches!(status, Status::Pending) && proof.is_for(Purpose::Try, self.spare.as_ref())
             }
             Event::SwapStepped => {
                 let (Status::Swapping(progress) | Status::Reverting(progress)) = &mut self.status else {

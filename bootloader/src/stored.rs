@@ -8,9 +8,9 @@ use embedded_storage::nor_flash::NorFlash;
 #[cfg(feature = "loader")]
 use crate::checksum::Checksum;
 use crate::checksum::checksum;
-use crate::flash::Flash;
 #[cfg(feature = "loader")]
 use crate::flash::FlashError;
+use crate::flash::{Flash, HasLayout};
 #[cfg(feature = "loader")]
 use crate::journal::{Journal, JournalError};
 use crate::layout::{Area, Half, OBJECT_HEADER_LEN, UNIT, offset_of};
@@ -21,6 +21,8 @@ const VERSION: u8 = 1;
 const HEADER_LEN: u32 = offset_of(OBJECT_HEADER_LEN);
 /// The kind of an object. A loader copies objects of a kind that it does not know with its set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+// A word, for size: a device widens a byte again after each call.
+#[repr(u32)]
 pub(crate) enum Kind {
     Provisioning = 1,
     #[cfg(feature = "loader")]
@@ -99,14 +101,14 @@ impl Header {
 
 /// The header in this half.
 #[inline(never)]
-fn header_in<F: NorFlash>(flash: &mut Flash<F>, half: Half, offset: u32) -> Option<Header> {
+fn header_in<F: NorFlash, L: HasLayout>(flash: &mut Flash<F, L>, half: Half, offset: u32) -> Option<Header> {
     let mut bytes = [0; OBJECT_HEADER_LEN];
     flash.read(Area::Stored(half), offset, &mut bytes).ok()?;
     Header::decode(&bytes)
 }
 
 /// The header of the object of this set at an offset, from the first half that has it.
-fn header_at<F: NorFlash>(flash: &mut Flash<F>, set: u16, offset: u32) -> Option<Header> {
+fn header_at<F: NorFlash, L: HasLayout>(flash: &mut Flash<F, L>, set: u16, offset: u32) -> Option<Header> {
     [Half::First, Half::Second]
         .into_iter()
         .find_map(|half| header_in(flash, half, offset).filter(|header| header.set == set))
@@ -115,14 +117,24 @@ fn header_at<F: NorFlash>(flash: &mut Flash<F>, set: u16, offset: u32) -> Option
 /// Whether a half holds this object whole.
 #[cfg(feature = "loader")]
 #[inline(never)]
-fn is_whole<F: NorFlash>(flash: &mut Flash<F>, half: Half, offset: u32, header: &Header) -> bool {
+fn is_whole<F: NorFlash, L: HasLayout>(
+    flash: &mut Flash<F, L>,
+    half: Half,
+    offset: u32,
+    header: &Header,
+) -> bool {
     header_in(flash, half, offset) == Some(*header) && has_bytes(flash, half, offset, header)
 }
 
 /// Whether a half holds the bytes of this object, whatever its header there says.
 #[cfg(feature = "loader")]
 #[inline(never)]
-fn has_bytes<F: NorFlash>(flash: &mut Flash<F>, half: Half, offset: u32, header: &Header) -> bool {
+fn has_bytes<F: NorFlash, L: HasLayout>(
+    flash: &mut Flash<F, L>,
+    half: Half,
+    offset: u32,
+    header: &Header,
+) -> bool {
     let mut crc = Checksum::new();
     let mut at = offset.saturating_add(HEADER_LEN);
     let mut rest = usize::from(header.len);
@@ -141,8 +153,8 @@ fn has_bytes<F: NorFlash>(flash: &mut Flash<F>, half: Half, offset: u32, header:
 /// Reads an object of a set into the buffer, which holds whole [`UNIT`]s and the longest object of its kind, from the
 /// first half that holds it whole; its length.
 #[inline(never)]
-pub(crate) fn load<F: NorFlash>(
-    flash: &mut Flash<F>,
+pub(crate) fn load<F: NorFlash, L: HasLayout>(
+    flash: &mut Flash<F, L>,
     set: u16,
     name: Name,
     buffer: &mut [u8],
@@ -166,7 +178,7 @@ pub(crate) fn load<F: NorFlash>(
 
 /// Whether an object of any set was ever written.
 #[cfg(feature = "loader")]
-pub(crate) fn is_used<F: NorFlash>(flash: &mut Flash<F>) -> bool {
+pub(crate) fn is_used<F: NorFlash, L: HasLayout>(flash: &mut Flash<F, L>) -> bool {
     [Half::First, Half::Second].into_iter().any(|half| header_in(flash, half, 0).is_some())
 }
 
@@ -174,7 +186,7 @@ pub(crate) fn is_used<F: NorFlash>(flash: &mut Flash<F>) -> bool {
 /// its bytes in the other, or the provisioning block, without which there is no set.
 #[cfg(feature = "loader")]
 #[inline(never)]
-fn held<F: NorFlash>(flash: &mut Flash<F>, set: u16, half: Half) -> Option<u32> {
+fn held<F: NorFlash, L: HasLayout>(flash: &mut Flash<F, L>, set: u16, half: Half) -> Option<u32> {
     let (mut offset, mut held) = (0, 0u32);
     while let Some(header) = header_at(flash, set, offset) {
         if is_whole(flash, half, offset, &header) {
@@ -197,8 +209,8 @@ fn held<F: NorFlash>(flash: &mut Flash<F>, set: u16, half: Half) -> Option<u32> 
 /// [`FlashError`] if no half is free for it, or does not take it; the old set is as it was.
 #[cfg(feature = "loader")]
 #[inline(never)]
-pub(crate) fn replace<F: NorFlash>(
-    flash: &mut Flash<F>,
+pub(crate) fn replace<F: NorFlash, L: HasLayout>(
+    flash: &mut Flash<F, L>,
     state: &BootState,
     name: Name,
     bytes: &[u8],
@@ -219,7 +231,10 @@ pub(crate) fn replace<F: NorFlash>(
 /// Those of [`Journal::record`].
 #[cfg(feature = "loader")]
 #[inline(never)]
-pub(crate) fn mend<F: NorFlash>(flash: &mut Flash<F>, journal: &mut Journal) -> Result<(), JournalError> {
+pub(crate) fn mend<F: NorFlash, L: HasLayout>(
+    flash: &mut Flash<F, L>,
+    journal: &mut Journal,
+) -> Result<(), JournalError> {
     let set = journal.state().set;
     for half in [Half::First, Half::Second] {
         if journal.state().failed_mends < FAILED_MENDS_MAX
@@ -244,8 +259,8 @@ pub(crate) fn mend<F: NorFlash>(flash: &mut Flash<F>, journal: &mut Journal) -> 
 /// and while it copies: a read that fails for a while must lose nothing.
 #[cfg(feature = "loader")]
 #[inline(never)]
-fn write_set<F: NorFlash>(
-    flash: &mut Flash<F>,
+fn write_set<F: NorFlash, L: HasLayout>(
+    flash: &mut Flash<F, L>,
     to: Half,
     (from_set, to_set): (u16, u16),
     objects: u32,
@@ -295,8 +310,8 @@ fn write_set<F: NorFlash>(
 
 /// Programs the header after its object and reads both back.
 #[cfg(feature = "loader")]
-fn seal<F: NorFlash>(
-    flash: &mut Flash<F>,
+fn seal<F: NorFlash, L: HasLayout>(
+    flash: &mut Flash<F, L>,
     half: Half,
     offset: u32,
     header: &Header,

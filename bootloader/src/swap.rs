@@ -7,7 +7,7 @@ use embedded_storage::nor_flash::NorFlash;
 use suit_manifest::Reason;
 
 use crate::checksum::Checksum;
-use crate::flash::{Flash, FlashError};
+use crate::flash::{Flash, FlashError, HasLayout};
 use crate::journal::{Journal, JournalError};
 use crate::layout::{Area, Layout, Slot, UNIT, offset_of};
 use crate::state::{BootState, Event, ImageRecord, Status, Step, SwapProgress};
@@ -28,8 +28,9 @@ const CHUNK_U32: u32 = offset_of(CHUNK);
 const TRIES: u32 = 3;
 
 /// Begins an exchange and runs it to its end.
-pub(crate) fn begin<F: NorFlash>(
-    flash: &mut Flash<F>,
+#[inline(always)]
+pub(crate) fn begin<F: NorFlash, L: HasLayout>(
+    flash: &mut Flash<F, L>,
     journal: &mut Journal,
     start: Start,
 ) -> Result<(), JournalError> {
@@ -43,7 +44,10 @@ pub(crate) fn begin<F: NorFlash>(
 
 /// Continues the exchange that the journal has under way, to its end; does nothing if there is none. The record that
 /// began it took a proof.
-pub(crate) fn resume<F: NorFlash>(flash: &mut Flash<F>, journal: &mut Journal) -> Result<(), JournalError> {
+pub(crate) fn resume<F: NorFlash, L: HasLayout>(
+    flash: &mut Flash<F, L>,
+    journal: &mut Journal,
+) -> Result<(), JournalError> {
     let Some(exchange) = Exchange::of(flash.layout(), journal.state()) else { return Ok(()) };
     // A step that was done before would be done again from a page that a later step has filled.
     if journal.is_silent() {
@@ -64,7 +68,10 @@ pub(crate) fn resume<F: NorFlash>(flash: &mut Flash<F>, journal: &mut Journal) -
     run(flash, journal)
 }
 
-fn run<F: NorFlash>(flash: &mut Flash<F>, journal: &mut Journal) -> Result<(), JournalError> {
+fn run<F: NorFlash, L: HasLayout>(
+    flash: &mut Flash<F, L>,
+    journal: &mut Journal,
+) -> Result<(), JournalError> {
     // Every round ends, moves the progress, which only grows, or turns round once: at most four rounds a page.
     while let Some(exchange) = Exchange::of(flash.layout(), journal.state()) {
         if exchange.at.page >= exchange.pages() {
@@ -95,7 +102,7 @@ fn run<F: NorFlash>(flash: &mut Flash<F>, journal: &mut Journal) -> Result<(), J
 }
 
 /// CRC of what the next step reads.
-fn source<F: NorFlash>(flash: &mut Flash<F>, state: &BootState) -> u32 {
+fn source<F: NorFlash, L: HasLayout>(flash: &mut Flash<F, L>, state: &BootState) -> u32 {
     Exchange::of(flash.layout(), state).map_or(0, |exchange| exchange.source(flash).crc)
 }
 
@@ -168,7 +175,12 @@ impl Exchange {
 
     /// Does the next step, or only looks whether it was done: what is written is read back, and has the CRC of what was to
     /// be copied, since reads that fail for a moment leave a hole.
-    fn step<F: NorFlash>(&self, flash: &mut Flash<F>, writes: bool, known: u32) -> Result<(), FlashError> {
+    fn step<F: NorFlash, L: HasLayout>(
+        &self,
+        flash: &mut Flash<F, L>,
+        writes: bool,
+        known: u32,
+    ) -> Result<(), FlashError> {
         let (Some(to), from) = self.pages_of_step() else { return Ok(()) };
         if writes {
             flash.erase_page(to.0, to.1)?;
@@ -189,16 +201,16 @@ impl Exchange {
     }
 
     /// What the next step reads.
-    fn source<F: NorFlash>(&self, flash: &mut Flash<F>) -> Content {
+    fn source<F: NorFlash, L: HasLayout>(&self, flash: &mut Flash<F, L>) -> Content {
         self.content(flash, self.pages_of_step().1)
     }
 
     /// What lies where the next step writes.
-    fn target<F: NorFlash>(&self, flash: &mut Flash<F>) -> Content {
+    fn target<F: NorFlash, L: HasLayout>(&self, flash: &mut Flash<F, L>) -> Content {
         self.content(flash, self.pages_of_step().0)
     }
 
-    fn content<F: NorFlash>(&self, flash: &mut Flash<F>, page: Option<Page>) -> Content {
+    fn content<F: NorFlash, L: HasLayout>(&self, flash: &mut Flash<F, L>, page: Option<Page>) -> Content {
         let Some(page) = page.filter(|_| self.at.page < self.pages()) else {
             return Content { crc: 0, is_read: true };
         };
@@ -225,8 +237,8 @@ impl Exchange {
 /// Data that cannot be read counts as erased: its image fails its digest and does not boot. An exchange that stopped
 /// here would lose the other image too. Returns whether it can be read.
 #[inline(never)]
-fn read_or_erased<F: NorFlash>(
-    flash: &mut Flash<F>,
+fn read_or_erased<F: NorFlash, L: HasLayout>(
+    flash: &mut Flash<F, L>,
     from: Option<Page>,
     done: u32,
     chunk: &mut [u8; CHUNK],

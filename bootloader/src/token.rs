@@ -91,6 +91,8 @@ use crate::{layout::Slot, refusal::Refusal, verify::VerifiedImage};
 
 /// The purpose for which an image was verified.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+// A word, for size: a device widens a byte again after each call.
+#[repr(u32)]
 pub enum Purpose {
     /// Slot B, just streamed: to wait there for the next boot.
     Install,

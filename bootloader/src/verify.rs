@@ -10,7 +10,7 @@ use embedded_storage::nor_flash::NorFlash;
 use firmware_image::Vectors;
 
 use crate::evidence::Evidence;
-use crate::flash::Flash;
+use crate::flash::{Flash, HasLayout};
 use crate::journal::Journal;
 use crate::layout::{Area, ENVELOPE_LEN_MAX, Region, Slot, UNIT, offset_of};
 use crate::provisioning::Identity;
@@ -19,7 +19,7 @@ use crate::revocation::{self, ListBuffer};
 use crate::state::{BootState, ImageRecord};
 use crate::token::Purpose;
 pub(crate) use platform::SlotPlatform;
-use suit_manifest::{Authenticated, Envelope, Reason, Walk, Walked};
+use suit_manifest::{Authenticated, Envelope, ErrorKind, Reason, Walk, Walked};
 use trust::{Anchor, AnchorSet, Role, TrustStore};
 
 /// Room for an envelope.
@@ -53,38 +53,52 @@ impl VerifiedImage {
 impl Verifier<'_> {
     /// Authenticates an envelope for this purpose, with the revocation list of its anchor's domain, and compares it with
     /// the floor.
-    pub(crate) fn authenticate<'a, F: NorFlash>(
+    pub(crate) fn authenticate<'a, F: NorFlash, L: HasLayout>(
         &self,
-        flash: &mut Flash<F>,
+        flash: &mut Flash<F, L>,
         state: &BootState,
         purpose: Purpose,
         envelope: &'a [u8],
         list: &mut ListBuffer,
-    ) -> Result<Authenticated<'a>, Refusal> {
-        let parsed = Envelope::parse(envelope)?;
+    ) -> Result<Authenticated<'a>, suit_manifest::Error> {
+        // By reference: both are large.
+        let parsed = Envelope::parse(envelope);
+        let parsed = parsed.as_ref().map_err(|&error| error)?;
         // A loader has no clock; hosts and servers check the times in credentials.
         let mut store = TrustStore::new(self.anchors.as_slice());
         let mut held = None;
         if purpose.is_revocable() {
             // The chain below refuses an issuer that is unknown, with the position.
             if let Some(anchor) = self.anchors.signer(parsed.claimed_issuer()?) {
-                held = revocation::load(flash, state, self.anchors, anchor.domain(), list)?;
+                let domain = anchor.domain();
+                if revocation::number(state, self.anchors, domain) != 0 {
+                    held = Some(revocation::load(flash, state, self.anchors, domain, list));
+                }
             }
         } else {
             // The journal names the image in the slot: it was installed under these anchors.
             store = store.to_boot();
         }
-        let authenticated = parsed.authenticate(&store.with_lists(held.as_slice()));
-        if let Ok(authenticated) = &authenticated {
-            authenticated.check_sequence(state.floor)?;
+        if let Some(list) = &held {
+            let damaged = ErrorKind::Platform(Reason::RevocationMalformed);
+            let list = list.as_ref().map_err(|_| suit_manifest::Error::new(damaged, 0))?;
+            store = store.with_lists(core::slice::from_ref(list));
         }
-        authenticated.map_err(Refusal::from)
+        let mut authenticated = parsed.authenticate(&store);
+        let checked = match &authenticated {
+            Ok(authenticated) => authenticated.check_sequence(state.floor),
+            Err(_) => Ok(()),
+        };
+        if let Err(error) = checked {
+            authenticated = Err(error);
+        }
+        authenticated
     }
 
     /// Verifies the image for this purpose, in its slot; the journal says that it is `expected`.
-    pub(crate) fn slot<F: NorFlash>(
+    pub(crate) fn slot<F: NorFlash, L: HasLayout>(
         &self,
-        flash: &mut Flash<F>,
+        flash: &mut Flash<F, L>,
         state: &BootState,
         purpose: Purpose,
         expected: &ImageRecord,
@@ -94,15 +108,21 @@ impl Verifier<'_> {
         let envelope = read_head(flash, purpose.slot(), head)?;
         // By reference: it is large, and one copy of it is enough.
         let authenticated = self.authenticate(flash, state, purpose, envelope, list);
-        self.judge(flash, purpose, expected, authenticated.as_ref().map_err(|&refusal| refusal)?, list)
+        self.judge(
+            flash,
+            purpose,
+            expected,
+            authenticated.as_ref().map_err(|&error| Refusal::from(error))?,
+            list,
+        )
     }
 
     /// Whether a head that authenticates is that of the expected image, and whether that image is in its slot.
     // A call, for the stack: what it holds must not lie above the verification of the signature.
     #[inline(never)]
-    fn judge<F: NorFlash>(
+    fn judge<F: NorFlash, L: HasLayout>(
         &self,
-        flash: &mut Flash<F>,
+        flash: &mut Flash<F, L>,
         purpose: Purpose,
         expected: &ImageRecord,
         authenticated: &Authenticated<'_>,
@@ -146,9 +166,9 @@ impl Verifier<'_> {
     /// list is not the issuer's, whether the image that was hashed lies in another slot than that of the purpose, and in
     /// which bits the numbers of list and journal differ, or those of the image in manifest and journal.
     #[inline(never)]
-    fn shortfalls<F: NorFlash>(
+    fn shortfalls<F: NorFlash, L: HasLayout>(
         &self,
-        flash: &mut Flash<F>,
+        flash: &mut Flash<F, L>,
         (purpose, hashed): (Purpose, Slot),
         state: &BootState,
         authenticated: &Authenticated<'_>,
@@ -166,13 +186,15 @@ impl Verifier<'_> {
         let (mut is_revoked, mut difference) = (false, 0);
         if purpose.is_revocable() {
             difference = revocation::number(state, self.anchors, domain);
-            if let Ok(Some(held)) = revocation::load(flash, state, self.anchors, domain, list) {
+            if difference != 0
+                && let Ok(held) = &revocation::load(flash, state, self.anchors, domain, list)
+            {
                 difference ^= held.sequence();
                 let minimum = held.minimum_sequence(&self.identity.vendor, &self.identity.class);
                 is_revoked = held.revokes_cti(Role::Release, credential.cti())
                     | held.revokes_kid(Role::Release, &credential.key().kid())
                     | (credential.generation() < held.lowest_generation(Role::Release))
-                    | is_below(minimum.unwrap_or(0));
+                    | is_below(minimum);
             }
         }
         difference |= black_box(sequence ^ recorded);
@@ -189,23 +211,23 @@ impl Verifier<'_> {
 
 /// Walks the manifest to its end, over the bytes in flash: the image that it fetches is there.
 #[inline(never)]
-fn walk<F: NorFlash>(
+fn walk<F: NorFlash, L: HasLayout>(
     authenticated: &Authenticated<'_>,
     purpose: Purpose,
     size: u32,
-    platform: &mut SlotPlatform<'_, F>,
+    platform: &mut SlotPlatform<'_, F, L>,
 ) -> Result<(), Refusal> {
     let mut walk = match purpose {
-        Purpose::Install => Walk::install(authenticated)?,
-        Purpose::Try | Purpose::Return | Purpose::Run => Walk::boot(authenticated, size.into())?,
+        Purpose::Install => Walk::install(authenticated),
+        Purpose::Try | Purpose::Return | Purpose::Run => Walk::boot(authenticated, size.into()),
     };
     while walk.run(platform)? != Walked::Invoke {}
     Ok(())
 }
 
 /// Reads a slot's head; the envelope ends where its outermost CBOR item ends. It is not verified yet.
-pub(crate) fn read_head<'h, F: NorFlash>(
-    flash: &mut Flash<F>,
+pub(crate) fn read_head<'h, F: NorFlash, L: HasLayout>(
+    flash: &mut Flash<F, L>,
     slot: Slot,
     buffer: &'h mut EnvelopeBuffer,
 ) -> Result<&'h [u8], Refusal> {
@@ -238,7 +260,11 @@ pub(crate) fn read_head<'h, F: NorFlash>(
 
 /// T13: the first two vectors of the image in `slot`, as they are when it runs in slot A.
 #[inline(never)]
-fn check_vectors<F: NorFlash>(flash: &mut Flash<F>, slot: Slot, size: u32) -> Result<Vectors, Refusal> {
+fn check_vectors<F: NorFlash, L: HasLayout>(
+    flash: &mut Flash<F, L>,
+    slot: Slot,
+    size: u32,
+) -> Result<Vectors, Refusal> {
     let mut start = [0; UNIT];
     flash.read(Area::Slot(slot), flash.layout().head_len(), &mut start)?;
     let vectors = start.first_chunk().ok_or(Refusal::of(Reason::VectorTableInvalid))?;
@@ -248,7 +274,11 @@ fn check_vectors<F: NorFlash>(flash: &mut Flash<F>, slot: Slot, size: u32) -> Re
 }
 
 /// Whether the head in flash is exactly this envelope.
-pub(crate) fn head_is<F: NorFlash>(flash: &mut Flash<F>, slot: Slot, envelope: &[u8]) -> bool {
+pub(crate) fn head_is<F: NorFlash, L: HasLayout>(
+    flash: &mut Flash<F, L>,
+    slot: Slot,
+    envelope: &[u8],
+) -> bool {
     let mut buffer = [0; UNIT];
     let mut offset = 0u32;
     let mut chunks = envelope.chunks(UNIT);

@@ -3,7 +3,7 @@
 //! [`Envelope::parse`] reads the outer structure and nothing of the manifest. [`Envelope::authenticate`] is the only
 //! way to an [`Authenticated`] manifest.
 
-use trust::cbor::{Major, Span};
+use trust::cbor::{Major, Span, bit};
 use trust::{Authority, Commitment, Kid, Role, Scope, TrustStore, claimed_issuer};
 
 use crate::digest::Digest;
@@ -30,6 +30,16 @@ pub(crate) struct Severable<T> {
 }
 
 impl<T> Severable<T> {
+    /// The one with this key.
+    pub(crate) fn at(&self, key: i32) -> Option<&T> {
+        Some(match key {
+            PAYLOAD_FETCH => &self.payload_fetch,
+            INSTALL => &self.install,
+            TEXT => &self.text,
+            _ => return None,
+        })
+    }
+
     /// The one with this key.
     pub(crate) fn member(&mut self, key: i32) -> Option<&mut T> {
         Some(match key {
@@ -67,6 +77,20 @@ impl<'a> Envelope<'a> {
     /// and [`ErrorKind::DigestAlgorithmUnsupported`] of the manifest's digest; [`ErrorKind::Malformed`].
     #[inline(never)]
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
+        let mut envelope = Self {
+            digest: Digest::VACANT,
+            signed: Span::EMPTY,
+            sign1: None,
+            wrapper: Span::EMPTY,
+            manifest: Wrapped::EMPTY,
+            severed: Severable { payload_fetch: None, install: None, text: None },
+        };
+        envelope.read_members(bytes)?;
+        Ok(envelope)
+    }
+
+    /// In place: an envelope is large.
+    fn read_members(&mut self, bytes: &'a [u8]) -> Result<(), Error> {
         if bytes.len() > MAX_ENVELOPE_LEN {
             return Err(Error::new(ErrorKind::EnvelopeTooLarge, 0));
         }
@@ -77,8 +101,7 @@ impl<'a> Envelope<'a> {
             _ => source.refuse(trust::ErrorKind::UnexpectedType, 0),
         }
         let mut entries = source.map();
-        let (mut wrapper, mut manifest) = (None, None);
-        let mut severed = Severable { payload_fetch: None, install: None, text: None };
+        let mut seen = 0;
         loop {
             let position = source.position();
             if !entries.next(source) {
@@ -89,16 +112,18 @@ impl<'a> Envelope<'a> {
                 Major::Text => ErrorKind::IntegratedPayloadUnsupported,
                 _ => match source.label() {
                     AUTHENTICATION_WRAPPER => {
-                        wrapper = Some(source.span());
+                        seen |= bit(AUTHENTICATION_WRAPPER);
+                        self.wrapper = source.span();
                         continue;
                     }
                     MANIFEST => {
-                        manifest = Some(Wrapped::read(source));
+                        seen |= bit(MANIFEST);
+                        self.manifest = Wrapped::read(source);
                         continue;
                     }
                     // suit-update-management, suit-multiple-trust-domains.
                     14 | 15 | 18 => ErrorKind::EnvelopeMemberUnsupported,
-                    key => match severed.member(key) {
+                    key => match self.severed.member(key) {
                         Some(member) => {
                             *member = Some(Wrapped::read(source));
                             continue;
@@ -110,12 +135,26 @@ impl<'a> Envelope<'a> {
             };
             source.refuse_as(refused, position);
         }
-        source.finish()?;
-        let (Some(wrapper), Some(manifest)) = (wrapper, manifest) else {
-            return Err(Error::malformed(trust::ErrorKind::MissingKey, source.position()));
-        };
-        let (digest, signed, sign1) = read_authentication(wrapper)?;
-        Ok(Self { digest, signed, sign1, wrapper, manifest, severed })
+        source.expect_end();
+        if seen != bit(AUTHENTICATION_WRAPPER) | bit(MANIFEST) {
+            let end = source.position();
+            source.refuse(trust::ErrorKind::MissingKey, end);
+        }
+        source.check()?;
+        self.read_authentication()
+    }
+
+    /// The digest of the manifest, what is signed, and the signature if there is one.
+    fn read_authentication(&mut self) -> Result<(), Error> {
+        let source = &mut Source::of(self.wrapper);
+        let blocks = source.array().remaining();
+        (self.signed, self.digest) = source.embedded(|source| (source.left(), Digest::read(source)));
+        match blocks {
+            1 => {}
+            2 => self.sign1 = Some(source.span()),
+            _ => source.refuse_as(ErrorKind::SignatureMultiple, source.position()),
+        }
+        source.finish()
     }
 
     /// Verifies, in this order: one signature is there; the chain anchor, credential, signature, with role and
@@ -138,24 +177,31 @@ impl<'a> Envelope<'a> {
         // Section 8.3: the processor requires an authentication block.
         let sign1 = self.sign1.ok_or(Error::new(ErrorKind::SignatureMissing, self.wrapper.base))?;
         // The detached payload is the content of the digest bstr, not the bstr itself.
-        let authority = trust::verify_chained_sign1(sign1.bytes, self.signed.bytes, store, Role::Release)
-            .map_err(|error| Error::trust(error, sign1.base))?;
-        self.check_manifest_digest()?;
-        may_sign_manifests(authority.scope()).map_err(|kind| Error::new(kind, sign1.base))?;
-        // Section 6.2: only now is anything of the manifest read.
-        self.read(authority, store)
+        let authority = trust::verify_chained_sign1(sign1.bytes, self.signed.bytes, store, Role::Release);
+        self.read(authority, sign1.base, store)
     }
 
     // A call, for the stack: the verification of the signature is the deepest call of a device, and the manifest is not
     // there yet.
     #[inline(never)]
-    fn read(&self, authority: Authority<'a>, store: &TrustStore<'_>) -> Result<Authenticated<'a>, Error> {
-        let credential = authority.credential();
+    fn read(
+        &self,
+        authority: Result<Authority<'a>, trust::Error>,
+        base: u32,
+        store: &TrustStore<'_>,
+    ) -> Result<Authenticated<'a>, Error> {
+        let authority = authority.map_err(|error| Error::trust(error, base))?;
+        self.check_manifest_digest()?;
+        may_sign_manifests(authority.scope()).map_err(|kind| Error::new(kind, base))?;
+        // Section 6.2: only now is anything of the manifest read.
+        let (manifest, wrapped_manifest) = (Manifest::vacant(), self.manifest.item);
+        let mut authenticated = Authenticated { manifest, digest: self.digest, wrapped_manifest, authority };
+        let credential = authenticated.authority.credential();
         let list = store.list_of(credential.domain());
         #[cfg(feature = "fault-injection")]
         let list = list.filter(|_| !trust::fault::skips_lists());
-        let manifest = Manifest::read(self, Some(Bounds { credential, list }))?;
-        Ok(Authenticated { manifest, digest: self.digest, wrapped_manifest: self.manifest.item, authority })
+        authenticated.manifest.read_checked(self, Some(Bounds { credential, list }))?;
+        Ok(authenticated)
     }
 
     /// kid of the anchor that the signer's credential names as its issuer, **nothing of it verified**: to find the
@@ -228,24 +274,6 @@ pub(crate) fn may_sign_manifests(scope: &Scope<'_>) -> Result<(), ErrorKind> {
         return Err(ErrorKind::ScopeActions);
     }
     Ok(())
-}
-
-/// `[bstr .cbor SUIT_Digest, ? bstr .cbor COSE_Sign1_Tagged]`: at most one block is taken, so that there is no
-/// question which one counts.
-fn read_authentication(wrapper: Span<'_>) -> Result<(Digest<'_>, Span<'_>, Option<Span<'_>>), Error> {
-    let mut source = Source::of(wrapper);
-    let blocks = source.array().remaining();
-    let (signed, digest) = source.embedded(|source| (source.left(), Digest::read(source)));
-    let sign1 = match blocks {
-        1 => None,
-        2 => Some(source.span()),
-        _ => {
-            source.refuse_as(ErrorKind::SignatureMultiple, source.position());
-            None
-        }
-    };
-    source.finish()?;
-    Ok((digest, signed, sign1))
 }
 
 /// A manifest whose signature and digest hold, that is well-formed as a whole and within its signer's authority.

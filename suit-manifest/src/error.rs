@@ -19,11 +19,6 @@ impl Error {
         Self { kind, position }
     }
 
-    /// Bytes that do not match the format.
-    pub(crate) const fn malformed(kind: trust::ErrorKind, position: u32) -> Self {
-        Self::new(ErrorKind::Malformed(kind), position)
-    }
-
     /// A refusal by the trust chain over bytes that lie at offset `base` of the envelope.
     pub(crate) fn trust(error: trust::Error, base: u32) -> Self {
         Self::new(ErrorKind::Trust(error.kind), base.saturating_add(error.position))

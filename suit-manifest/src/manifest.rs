@@ -142,10 +142,40 @@ impl<'a> Manifest<'a> {
     }
 
     /// The manifest of an envelope whose signature holds, or that is being written; checked as a whole.
-    pub(crate) fn read(envelope: &Envelope<'a>, authority: Option<Bounds<'_>>) -> Result<Self, Error> {
-        let manifest = Self::read_members(envelope)?;
-        manifest.check(authority)?;
+    #[cfg(any(test, feature = "author"))]
+    pub(crate) fn read(envelope: &Envelope<'a>, bounds: Option<Bounds<'_>>) -> Result<Self, Error> {
+        let mut manifest = Self::vacant();
+        manifest.read_checked(envelope, bounds)?;
         Ok(manifest)
+    }
+
+    /// Of no envelope.
+    #[inline(never)]
+    pub(crate) fn vacant() -> Self {
+        Self {
+            sequence_number: 0,
+            sequence_number_position: 0,
+            reference_uri: None,
+            components: Components { ids: [None; MAX_COMPONENTS] },
+            shared: Span::EMPTY,
+            validate: None,
+            invoke: None,
+            severable: Severable {
+                payload_fetch: Member::Absent,
+                install: Member::Absent,
+                text: Member::Absent,
+            },
+        }
+    }
+
+    /// Reads and checks into a vacant one, which counts only if there is no error. In place: it is large.
+    pub(crate) fn read_checked(
+        &mut self,
+        envelope: &Envelope<'a>,
+        bounds: Option<Bounds<'_>>,
+    ) -> Result<(), Error> {
+        self.read_members(envelope)?;
+        self.check(bounds)
     }
 
     #[inline(never)]
@@ -169,22 +199,8 @@ impl<'a> Manifest<'a> {
     }
 
     #[inline(never)]
-    fn read_members(envelope: &Envelope<'a>) -> Result<Self, Error> {
-        let mut manifest = Self {
-            sequence_number: 0,
-            sequence_number_position: 0,
-            reference_uri: None,
-            components: Components { ids: [None; MAX_COMPONENTS] },
-            shared: Span::EMPTY,
-            validate: None,
-            invoke: None,
-            severable: Severable {
-                payload_fetch: Member::Absent,
-                install: Member::Absent,
-                text: Member::Absent,
-            },
-        };
-        let mut severed = *envelope.severed();
+    fn read_members(&mut self, envelope: &Envelope<'a>) -> Result<(), Error> {
+        let severed = envelope.severed();
         let source = &mut Source::of(envelope.manifest().content);
         let mut seen = 0;
         let mut entries = source.map();
@@ -201,33 +217,35 @@ impl<'a> Manifest<'a> {
                     }
                 }
                 SEQUENCE_NUMBER => {
-                    manifest.sequence_number = source.uint();
-                    manifest.sequence_number_position = position;
+                    self.sequence_number = source.uint();
+                    self.sequence_number_position = position;
                 }
-                COMMON => source.embedded(|source| manifest.read_common(source)),
+                COMMON => source.embedded(|source| self.read_common(source)),
                 REFERENCE_URI => {
-                    manifest.reference_uri = Some(uri(source, ErrorKind::ManifestElementUnsupported));
+                    self.reference_uri = Some(uri(source, ErrorKind::ManifestElementUnsupported));
                 }
-                VALIDATE => manifest.validate = Some(source.span()),
-                INVOKE => manifest.invoke = Some(source.span()),
-                key => match (manifest.severable.member(key), severed.member(key)) {
-                    // What remains of `severed` has no digest in the manifest.
-                    (Some(member), Some(severed)) => *member = read_member(source, severed.take()),
+                VALIDATE => self.validate = Some(source.span()),
+                INVOKE => self.invoke = Some(source.span()),
+                key => match (self.severable.member(key), severed.at(key)) {
+                    (Some(member), Some(severed)) => *member = read_member(source, severed.as_ref()),
                     _ => source.refuse_as(ErrorKind::ManifestElementUnsupported, key_position),
                 },
             }
         }
         source.expect_end();
         // T1: a severed member is only as good as the digest that the manifest has for it.
-        if let Some(unauthenticated) = severed.payload_fetch.or(severed.install).or(severed.text) {
-            source.refuse_as(ErrorKind::EnvelopeMemberUnauthenticated, unauthenticated.item.base);
+        for key in [PAYLOAD_FETCH, INSTALL, TEXT] {
+            if let Some(Some(severed)) = severed.at(key)
+                && seen & bit(key) == 0
+            {
+                source.refuse_as(ErrorKind::EnvelopeMemberUnauthenticated, severed.item.base);
+            }
         }
         if seen & REQUIRED != REQUIRED {
             let end = source.position();
             source.refuse(trust::ErrorKind::MissingKey, end);
         }
-        source.check()?;
-        Ok(manifest)
+        source.check()
     }
 
     /// suit-common. Both members are optional in the CDDL, and needed here.
@@ -260,7 +278,7 @@ const REQUIRED: u32 = bit(VERSION) | bit(SEQUENCE_NUMBER) | bit(COMMON);
 
 /// Reads a severable member: a bstr, or the digest of what stands in the envelope (section 8.4.12).
 #[inline(never)]
-fn read_member<'a>(source: &mut Source<'a>, severed: Option<Wrapped<'a>>) -> Member<'a> {
+fn read_member<'a>(source: &mut Source<'a>, severed: Option<&Wrapped<'a>>) -> Member<'a> {
     if source.peek() != Major::Array {
         // No digest in the manifest covers the envelope's copy.
         let here = source.span();

@@ -1,6 +1,6 @@
 //! Parameters, draft-ietf-suit-manifest-37 section 8.4.8, and the store that the processor keeps for a component.
 
-use trust::cbor::{Major, Utf8};
+use trust::cbor::{Major, Uint, Utf8};
 
 use crate::digest::Digest;
 use crate::error::ErrorKind;
@@ -43,8 +43,8 @@ pub(crate) struct Parameters<'a> {
     pub(crate) class_id: Option<&'a [u8; 16]>,
     pub(crate) device_id: Option<&'a [u8; 16]>,
     pub(crate) image_digest: Option<Digest<'a>>,
-    pub(crate) image_size: Option<u64>,
-    pub(crate) component_slot: Option<u64>,
+    pub(crate) image_size: Option<Uint>,
+    pub(crate) component_slot: Option<Uint>,
     pub(crate) uri: Option<Utf8<'a>>,
 }
 
@@ -65,14 +65,14 @@ impl<'a> Parameters<'a> {
                 return Parameter::ClassId(id);
             }
             DEVICE_ID => self.device_id = Some(source.byte_array()),
-            COMPONENT_SLOT => self.component_slot = Some(source.uint()),
+            COMPONENT_SLOT => self.component_slot = Some(Uint::of(source.uint())),
             URI => self.uri = Some(uri(source, ErrorKind::ParameterUnsupported)),
             IMAGE_DIGEST => {
                 self.image_digest = Some(source.embedded(Digest::read));
                 return Parameter::Image;
             }
             IMAGE_SIZE => {
-                self.image_size = Some(source.uint());
+                self.image_size = Some(Uint::of(source.uint()));
                 return Parameter::Image;
             }
             STRICT_ORDER => return Parameter::StrictOrder(source.bool()),

@@ -13,7 +13,7 @@
 
 mod frame;
 
-use trust::cbor::{Span, Utf8};
+use trust::cbor::{Span, Uint, Utf8};
 
 use crate::command::{Command, read_reporting_policy};
 use crate::digest::Digest;
@@ -159,14 +159,23 @@ impl<'a> Processor<'a> {
     /// # Errors
     /// [`ErrorKind::MemberSevered`] when the section has been severed away.
     pub fn new(authenticated: &Authenticated<'a>, section: Section) -> Result<Self, Error> {
-        Self::over(authenticated.manifest(), section)
+        Self::ready(authenticated.manifest(), section)
     }
 
-    pub(crate) fn over(manifest: &Manifest<'a>, section: Section) -> Result<Self, Error> {
-        Ok(Self {
+    pub(crate) fn ready(manifest: &Manifest<'a>, section: Section) -> Result<Self, Error> {
+        let processor = Self::over(manifest, section, Contents::Unknown);
+        match processor.stage {
+            Stage::Failed(error) => Err(error),
+            _ => Ok(processor),
+        }
+    }
+
+    /// When the section has been severed away the processor fails.
+    pub(crate) fn over(manifest: &Manifest<'a>, section: Section, contents: Contents<'a>) -> Self {
+        let mut processor = Self {
             components: *manifest.components(),
             shared: manifest.shared(),
-            section: manifest.section(section)?,
+            section: None,
             stage: Stage::Start,
             frames: [const { None }; MAX_NESTING],
             depth: 0,
@@ -175,22 +184,26 @@ impl<'a> Processor<'a> {
             vendor_held: false,
             class_held: false,
             images_held: [false; MAX_COMPONENTS],
-            contents: Contents::Unknown,
-        })
+            contents,
+        };
+        processor.restart(manifest, section);
+        processor
     }
 
-    /// The same for another section, in place, after [`Step::Done`]: a device has no room for a processor for each.
-    /// The contents of the components stay.
+    /// Begins with a section, in place, also after [`Step::Done`]: a device has no room for a processor for each. The
+    /// contents of the components stay. When the section has been severed away the processor fails.
     #[inline(never)]
-    pub(crate) fn restart(&mut self, manifest: &Manifest<'a>, section: Section) -> Result<(), Error> {
-        self.section = manifest.section(section)?;
+    pub(crate) fn restart(&mut self, manifest: &Manifest<'a>, section: Section) {
         self.stage = Stage::Start;
+        match manifest.section(section) {
+            Ok(section) => self.section = section,
+            Err(error) => self.stage = Stage::Failed(error),
+        }
         self.parameters = [None; MAX_COMPONENTS];
         self.steps_left = MAX_STEPS;
         self.vendor_held = false;
         self.class_held = false;
         self.images_held = [false; MAX_COMPONENTS];
-        Ok(())
     }
 
     pub(crate) fn contents(&self) -> Contents<'a> {
@@ -386,6 +399,7 @@ impl<'a> Processor<'a> {
                     self.refuse(ErrorKind::ParameterMissing, position)?;
                     return None;
                 };
+                let image_size = image_size.map(Uint::get);
                 let step = Fetch { component, uri, image_size, digest };
                 self.set_image_held(component, false);
                 self.complete()?;
@@ -418,10 +432,10 @@ impl<'a> Processor<'a> {
             Condition::Device => {
                 parameters.device_id.is_some_and(|id| platform.device_matches(component, id))
             }
-            Condition::ComponentSlot => {
-                parameters.component_slot.is_some_and(|slot| platform.component_slot(component) == Some(slot))
-            }
-            Condition::ImageMatch => match (parameters.image_digest, parameters.image_size) {
+            Condition::ComponentSlot => parameters
+                .component_slot
+                .is_some_and(|slot| platform.component_slot(component) == Some(slot.get())),
+            Condition::ImageMatch => match (parameters.image_digest, parameters.image_size.map(Uint::get)) {
                 (Some(digest), Some(size)) if self.contents.may_match(component, &digest, size) => {
                     match platform.image_matches(component, &digest, size) {
                         Ok(matches) => matches,

@@ -15,6 +15,8 @@ pub(crate) struct Wrapped<'a> {
 }
 
 impl<'a> Wrapped<'a> {
+    pub(crate) const EMPTY: Self = Self { content: Span::EMPTY, item: Span::EMPTY };
+
     #[inline(never)]
     pub(crate) fn read(reader: &mut Reader<'a>) -> Self {
         let item = Span { base: reader.position(), bytes: reader.peek_item() };

@@ -97,8 +97,8 @@ impl SequenceCheck<'_> {
                 Parameter::ClassId(id) if !scope.permits_class(id) => ErrorKind::ScopeClass,
                 // The scope has one vendor, so that this is every pair of vendor and class that can be set.
                 Parameter::ClassId(id) => {
-                    let minimum = bounds.list.and_then(|list| list.minimum_sequence(scope.vendor(), id));
-                    if minimum.is_none_or(|minimum| self.sequence_number >= minimum) {
+                    let minimum = bounds.list.map_or(0, |list| list.minimum_sequence(scope.vendor(), id));
+                    if self.sequence_number >= minimum {
                         continue;
                     }
                     ErrorKind::SequenceBelowMinimum

@@ -54,20 +54,14 @@ pub struct Walk<'m, 'a> {
 
 impl<'m, 'a> Walk<'m, 'a> {
     /// The walk of an update, from payload-fetch to invoke.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::MemberSevered`] when payload-fetch has been severed away.
-    pub fn install(authenticated: &'m Authenticated<'a>) -> Result<Self, Error> {
+    #[must_use]
+    pub fn install(authenticated: &'m Authenticated<'a>) -> Self {
         Self::over(authenticated.manifest(), Section::PayloadFetch, Contents::Empty)
     }
 
     /// The walk of a boot, over the `size` bytes that component 0 holds.
-    ///
-    /// # Errors
-    ///
-    /// None today: sections that a boot runs cannot be severed away.
-    pub fn boot(authenticated: &'m Authenticated<'a>, size: u64) -> Result<Self, Error> {
+    #[must_use]
+    pub fn boot(authenticated: &'m Authenticated<'a>, size: u64) -> Self {
         let contents = Contents::Image { component: 0, size, digest: None };
         Self::over(authenticated.manifest(), Section::Validate, contents)
     }
@@ -86,17 +80,16 @@ impl<'m, 'a> Walk<'m, 'a> {
     }
 
     #[inline(never)]
-    fn over(manifest: &'m Manifest<'a>, section: Section, contents: Contents<'a>) -> Result<Self, Error> {
-        let mut processor = Processor::over(manifest, section)?;
-        processor.set_contents(contents);
-        Ok(Self { manifest, section, processor })
+    fn over(manifest: &'m Manifest<'a>, section: Section, contents: Contents<'a>) -> Self {
+        Self { manifest, section, processor: Processor::over(manifest, section, contents) }
     }
 
     /// Runs on to the fetch of the image, or to the end.
     ///
     /// # Errors
     ///
-    /// Those of [`Processor::run`]; [`ErrorKind::ImageReference`]. After an error, the same error again.
+    /// Those of [`Processor::run`]; [`ErrorKind::MemberSevered`] when a section has been severed away;
+    /// [`ErrorKind::ImageReference`]. After an error, the same error again.
     pub fn run(&mut self, platform: &mut dyn Platform) -> Result<Walked<'a>, Error> {
         loop {
             let step = self.processor.run(platform)?;
@@ -126,7 +119,7 @@ impl<'m, 'a> Walk<'m, 'a> {
                 _ => break,
             };
             self.section = next;
-            self.processor.restart(self.manifest, next)?;
+            self.processor.restart(self.manifest, next);
         }
         let refused = Error::new(ErrorKind::ImageReference, self.manifest.sequence_number_position());
         Err(self.processor.abort(refused))
@@ -136,7 +129,7 @@ impl<'m, 'a> Walk<'m, 'a> {
 /// [`Walk::rehearse`], also of a manifest that is being written.
 #[inline(never)]
 pub(crate) fn rehearse<'a>(manifest: &Manifest<'a>, platform: &mut dyn Platform) -> Result<Image<'a>, Error> {
-    let mut walk = Walk::over(manifest, Section::PayloadFetch, Contents::Empty)?;
+    let mut walk = Walk::over(manifest, Section::PayloadFetch, Contents::Empty);
     let Walked::Fetch(image) = walk.run(platform)? else {
         return Err(Error::new(ErrorKind::ImageReference, manifest.sequence_number_position()));
     };

@@ -227,10 +227,19 @@ pub(crate) fn signer(anchors: &[Anchor], kid: Kid) -> Option<&Anchor> {
 
 /// The domains of `anchors`, each once, in order of their first anchor.
 pub(crate) fn domains(anchors: &[Anchor]) -> impl Iterator<Item = Domain> + '_ {
-    let earlier = |index, domain| anchors.iter().take(index).any(|anchor| anchor.domain == domain);
-    anchors
-        .iter()
-        .enumerate()
-        .filter(move |(index, anchor)| !earlier(*index, anchor.domain))
-        .map(|(_, anchor)| anchor.domain)
+    (0..anchors.len()).map_while(|place| domain_at(anchors, place))
+}
+
+// A call: the iterator over them is several times in a loader.
+#[inline(never)]
+fn domain_at(anchors: &[Anchor], place: usize) -> Option<Domain> {
+    let mut left = place;
+    for (index, anchor) in anchors.iter().enumerate() {
+        let earlier = anchors.get(..index).unwrap_or_default();
+        if earlier.iter().all(|other| other.domain != anchor.domain) {
+            let Some(fewer) = left.checked_sub(1) else { return Some(anchor.domain) };
+            left = fewer;
+        }
+    }
+    None
 }

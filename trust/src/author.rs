@@ -9,6 +9,7 @@ use coset::{AsCborValue as _, CborSerializable as _, CoseSign1Builder, Header, H
 use crate::chain::{read_chained, verify_chained};
 use crate::cose::{HEADER_KCWT, HEADER_TYP, TAG_CWT, TAG_SIGN1};
 use crate::credential::{CNF_COSE_KEY, TYP_CREDENTIAL};
+use crate::key::Commitment;
 use crate::record::{
     CLAIM_CEILING, CLAIM_CNF, CLAIM_CTI, CLAIM_EXP, CLAIM_GENERATION, CLAIM_IAT, CLAIM_ISS, CLAIM_NBF,
     CLAIM_ROLE, CLAIM_SCOPE, CLAIM_SUB, MAX_CREDENTIAL_LEN, Record,
@@ -195,7 +196,7 @@ fn verify_made(
     if made.kcwt.bytes != credential {
         return Err(AuthorError::Encoding);
     }
-    verify_chained(&made, payload, claims)?;
+    verify_chained(&made, payload, claims, &mut { Commitment::VACANT })?;
     Ok(())
 }
 

@@ -20,6 +20,7 @@
 mod cursors;
 mod head;
 mod item;
+mod uint;
 mod utf8;
 
 use crate::error::{Error, ErrorKind};
@@ -27,6 +28,7 @@ use crate::error::{Error, ErrorKind};
 pub use cursors::{Items, List, MapCursor};
 pub use head::Major;
 use head::read_head;
+pub use uint::Uint;
 pub use utf8::Utf8;
 
 /// Deepest nesting of arrays, maps and tags that [`Reader::skip`] walks. Our own formats need 4.

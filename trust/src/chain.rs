@@ -57,11 +57,12 @@ pub(crate) fn verify_chained<'a>(
     sign1: &Sign1<'a>,
     payload: &[u8],
     claims: &CredentialClaims<'_>,
-) -> Result<Commitment<'a>, Error> {
+    commitment: &mut Commitment<'a>,
+) -> Result<(), Error> {
     if claims.key().kid() != sign1.kid {
         return Err(sign1.error(ErrorKind::KeyMismatch));
     }
-    sign1.verify(payload, claims.key())
+    sign1.verify(payload, claims.key(), commitment)
 }
 
 /// kid of the anchor that the signer's credential names as its issuer, **not verified**: to find the revocation list
@@ -72,7 +73,7 @@ pub(crate) fn verify_chained<'a>(
 /// signature or credential is malformed or unsupported.
 pub fn claimed_issuer(sign1: &[u8]) -> Result<Kid, Error> {
     let Span { bytes, base } = read_chained(sign1, &[])?.kcwt;
-    Ok(Record::open(bytes, base, TYP_CREDENTIAL, MAX_CREDENTIAL_LEN)?.issuer_kid())
+    Record::open(bytes, base, TYP_CREDENTIAL, MAX_CREDENTIAL_LEN).map(|record| record.issuer_kid())
 }
 
 /// Verifies a COSE_Sign1 (tag 18) over `detached_payload` whose `kcwt` header is the signer's credential.
@@ -91,10 +92,23 @@ pub fn verify_chained_sign1<'a>(
     store: &TrustStore<'_>,
     role: Role,
 ) -> Result<Authority<'a>, Error> {
-    let sign1 = read_chained(sign1, detached_payload)?;
-    let credential = Credential::verify_nested(sign1.kcwt.bytes, sign1.kcwt.base, store, role);
-    // By reference: a credential is large, and below lies the deepest stack of a device.
-    let verified = credential.as_ref().map_err(|&error| error)?;
-    let commitment = verify_chained(&sign1, detached_payload, verified)?;
-    credential.map(|credential| Authority { credential, commitment })
+    let mut authority = Authority { credential: Credential::vacant(), commitment: Commitment::VACANT };
+    authority.fill(sign1, detached_payload, store, role)?;
+    Ok(authority)
+}
+
+impl<'a> Authority<'a> {
+    /// In place: it is large, and below lies the deepest stack of a device.
+    fn fill(
+        &mut self,
+        sign1: &'a [u8],
+        detached_payload: &[u8],
+        store: &TrustStore<'_>,
+        role: Role,
+    ) -> Result<(), Error> {
+        let read = read_chained(sign1, detached_payload);
+        let sign1 = read.as_ref().map_err(|&error| error)?;
+        self.credential.fill(sign1.kcwt.bytes, sign1.kcwt.base, store, role)?;
+        verify_chained(sign1, detached_payload, &self.credential, &mut self.commitment)
+    }
 }

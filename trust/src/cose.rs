@@ -87,7 +87,12 @@ impl<'a> Sign1<'a> {
     ///
     /// The signature is over `["Signature1", protected, h'', payload]` (RFC 9052 section 4.4) with the received byte
     /// strings.
-    pub(crate) fn verify(&self, payload: &[u8], key: &PublicKey) -> Result<Commitment<'a>, Error> {
+    pub(crate) fn verify(
+        &self,
+        payload: &[u8],
+        key: &PublicKey,
+        commitment: &mut Commitment<'a>,
+    ) -> Result<(), Error> {
         let mut heads = [[0; 3]; 2];
         let [protected_head, payload_head] = &mut heads;
         let message = [
@@ -98,7 +103,7 @@ impl<'a> Sign1<'a> {
             byte_string_head(payload, payload_head),
             payload,
         ];
-        key.verify(&message, self.signature, self.signature_position)
+        key.verify(&message, self.signature, self.signature_position, commitment)
     }
 
     /// An error of `kind` at the start of the signature.

@@ -3,7 +3,7 @@
 use core::ops::Deref;
 
 use crate::anchor::Domain;
-use crate::cbor::{Reader, Utf8};
+use crate::cbor::{Reader, Uint, Utf8};
 use crate::error::{Error, ErrorKind};
 use crate::key::{Commitment, KID_LEN, Kid, PublicKey};
 use crate::record::{
@@ -40,8 +40,8 @@ pub struct CredentialClaims<'a> {
     issuer_kid: Kid,
     iss: Utf8<'a>,
     sub: Utf8<'a>,
-    expires: Option<UnixTime>,
-    not_before: Option<UnixTime>,
+    expires: Option<Uint>,
+    not_before: Option<Uint>,
     issued_at: UnixTime,
     cti: &'a [u8; 16],
     key: PublicKey,
@@ -72,23 +72,38 @@ impl<'a> Credential<'a> {
     /// [`ErrorKind::GenerationRevoked`] by the list; [`ErrorKind::CredentialNotYetValid`] and
     /// [`ErrorKind::CredentialExpired`] at the time of the store. They are found in this order.
     pub fn verify(cwt: &'a [u8], store: &TrustStore<'_>, role: Role) -> Result<Self, Error> {
-        Self::verify_nested(cwt, 0, store, role)
+        let mut credential = Self::vacant();
+        credential.fill(cwt, 0, store, role)?;
+        Ok(credential)
     }
 
+    /// Of nobody: what no verification has filled.
     #[inline(never)]
-    pub(crate) fn verify_nested(
+    pub(crate) fn vacant() -> Self {
+        Self {
+            claims: CredentialClaims::vacant(),
+            domain: Domain(Kid([0; KID_LEN])),
+            commitment: Commitment::VACANT,
+        }
+    }
+
+    /// Verifies into a vacant one, which counts only if there is no error. In place: it is large.
+    #[inline(never)]
+    pub(crate) fn fill(
+        &mut self,
         cwt: &'a [u8],
         base: u32,
         store: &TrustStore<'_>,
         role: Role,
-    ) -> Result<Self, Error> {
+    ) -> Result<(), Error> {
         // The order of docs/records.md, "Chain of a manifest".
-        let record = Record::open(cwt, base, TYP_CREDENTIAL, MAX_CREDENTIAL_LEN)?;
-        let (anchor, commitment) = record.verify(store.anchors(), store.right_to_certify(role))?;
-        let domain = anchor.domain();
-        let mut credential = Self { claims: CredentialClaims::VACANT, domain, commitment };
-        let claims = &mut credential.claims;
-        claims.read_from(&record)?;
+        let opened = Record::open(cwt, base, TYP_CREDENTIAL, MAX_CREDENTIAL_LEN);
+        let record = opened.as_ref().map_err(|&error| error)?;
+        let right = store.right_to_certify(role);
+        let domain = record.verify(store.anchors(), right, &mut self.commitment)?.domain();
+        self.domain = domain;
+        let claims = &mut self.claims;
+        claims.read_from(record)?;
 
         let refuse = |kind| Err(Error::new(kind, base));
         if claims.role != role {
@@ -114,14 +129,14 @@ impl<'a> Credential<'a> {
         }
         // RFC 8392 sections 3.1.4 and 3.1.5: good from nbf on, no longer good at exp.
         if let Some(now) = store.now() {
-            if claims.not_before.is_some_and(|begin| now < begin) {
+            if claims.not_before().is_some_and(|begin| now < begin) {
                 return refuse(ErrorKind::CredentialNotYetValid);
             }
-            if claims.expires.is_some_and(|end| now >= end) {
+            if claims.expires().is_some_and(|end| now >= end) {
                 return refuse(ErrorKind::CredentialExpired);
             }
         }
-        Ok(credential)
+        Ok(())
     }
 
     /// The domain of the anchor that certified it.
@@ -190,13 +205,13 @@ impl<'a> CredentialClaims<'a> {
     /// First second at which it is good, if it is limited.
     #[must_use]
     pub fn not_before(&self) -> Option<UnixTime> {
-        self.not_before
+        self.not_before.map(|time| UnixTime(time.get()))
     }
 
     /// First second at which it is no longer good, if it is limited.
     #[must_use]
     pub fn expires(&self) -> Option<UnixTime> {
-        self.expires
+        self.expires.map(|time| UnixTime(time.get()))
     }
 
     /// When it was issued.
@@ -218,24 +233,26 @@ impl<'a> CredentialClaims<'a> {
     }
 
     /// A placeholder; no function returns it.
-    const VACANT: Self = Self {
-        issuer_kid: Kid([0; KID_LEN]),
-        iss: Utf8::EMPTY,
-        sub: Utf8::EMPTY,
-        expires: None,
-        not_before: None,
-        issued_at: UnixTime(0),
-        cti: &[0; 16],
-        key: PublicKey::VACANT,
-        role: Role::Release,
-        scope: Scope::VACANT,
-        generation: 0,
-        ceiling: 0,
-    };
+    fn vacant() -> Self {
+        Self {
+            issuer_kid: Kid([0; KID_LEN]),
+            iss: Utf8::EMPTY,
+            sub: Utf8::EMPTY,
+            expires: None,
+            not_before: None,
+            issued_at: UnixTime(0),
+            cti: &[0; 16],
+            key: PublicKey::VACANT,
+            role: Role::Release,
+            scope: Scope::VACANT,
+            generation: 0,
+            ceiling: 0,
+        }
+    }
 
     #[cfg(feature = "author")]
     pub(crate) fn read(record: &Record<'a>) -> Result<Self, Error> {
-        let mut claims = Self::VACANT;
+        let mut claims = Self::vacant();
         claims.read_from(record)?;
         Ok(claims)
     }
@@ -254,8 +271,8 @@ impl<'a> CredentialClaims<'a> {
             match claim {
                 CLAIM_ISS => self.iss = reader.name(MAX_NAME_LEN),
                 CLAIM_SUB => self.sub = reader.name(MAX_NAME_LEN),
-                CLAIM_EXP => self.expires = Some(UnixTime(reader.uint())),
-                CLAIM_NBF => self.not_before = Some(UnixTime(reader.uint())),
+                CLAIM_EXP => self.expires = Some(Uint::of(reader.uint())),
+                CLAIM_NBF => self.not_before = Some(Uint::of(reader.uint())),
                 CLAIM_IAT => self.issued_at = UnixTime(reader.uint()),
                 CLAIM_CTI => self.cti = reader.byte_array(),
                 CLAIM_CNF => self.key = read_confirmation(reader),

@@ -105,16 +105,21 @@ impl PublicKey {
         message: &[&[u8]],
         signature: &'a [u8; 64],
         position: u32,
-    ) -> Result<Commitment<'a>, Error> {
-        let found = self.commitment(message, signature);
-        let commitment = found.ok_or(Error::new(ErrorKind::SignatureInvalid, position))?;
-        let is_equal = commitment.computed == *commitment.received;
+        commitment: &mut Commitment<'a>,
+    ) -> Result<(), Error> {
+        let found = self.commit(message, signature, commitment);
+        let is_equal = found.is_some() && commitment.computed == *commitment.received;
         #[cfg(feature = "fault-injection")]
-        let is_equal = is_equal || crate::fault::skips_signatures();
-        if is_equal { Ok(commitment) } else { Err(Error::new(ErrorKind::SignatureInvalid, position)) }
+        let is_equal = is_equal || found.is_some() && crate::fault::skips_signatures();
+        if is_equal { Ok(()) } else { Err(Error::new(ErrorKind::SignatureInvalid, position)) }
     }
 
-    fn commitment<'a>(&self, message: &[&[u8]], signature: &'a [u8; 64]) -> Option<Commitment<'a>> {
+    fn commit<'a>(
+        &self,
+        message: &[&[u8]],
+        signature: &'a [u8; 64],
+        place: &mut Commitment<'a>,
+    ) -> Option<()> {
         let (r, s) = signature.split_first_chunk::<32>()?;
         let s = Scalar::from_canonical_bytes(s.first_chunk()?)?;
         // The reader of the key refused small order already: the other sign of x makes it the negative of the point.
@@ -126,8 +131,9 @@ impl PublicKey {
         if !is_usable_point(r) {
             return None;
         }
-        let computed = commitment(&s, &challenge(r, &self.x, message), &key);
-        Some(Commitment { computed, received: r })
+        place.received = r;
+        place.computed = commitment(&s, &challenge(r, &self.x, message), &key);
+        Some(())
     }
 }
 
@@ -139,6 +145,11 @@ pub struct Commitment<'a> {
     pub computed: [u8; 32],
     /// The first half of the signature.
     pub received: &'a [u8; 32],
+}
+
+impl Commitment<'_> {
+    /// Of no signature: it does not hold.
+    pub(crate) const VACANT: Self = Self { computed: [0; 32], received: &[0xFF; 32] };
 }
 
 /// k of RFC 8032 section 5.1.7: SHA-512(R || A || message), modulo L.

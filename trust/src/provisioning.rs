@@ -62,9 +62,25 @@ impl Identity {
     ///
     /// The keys of the map ascend and 0 to 5 are required, so the front of a block has one form. `None`: another form, or
     /// a value that [`ProvisioningBlock::parse`] refuses.
-    #[inline(never)]
     #[must_use]
     pub fn in_front_of(block: &[u8]) -> Option<(Self, bool)> {
+        let mut identity = Self::VACANT;
+        let has_anchors = identity.read_front(block)?;
+        Some((identity, has_anchors))
+    }
+
+    const VACANT: Self = Self {
+        serial: [0; MAX_SERIAL_LEN],
+        serial_len: 0,
+        vendor: [0; 16],
+        class: [0; 16],
+        device: [0; 16],
+        node_address: 0,
+    };
+
+    // Into a vacant one, in place: it is large.
+    #[inline(never)]
+    fn read_front(&mut self, block: &[u8]) -> Option<bool> {
         let rest = match block.split_first()? {
             (0xA6..=0xA8, rest) => rest,
             _ => return None,
@@ -75,27 +91,20 @@ impl Identity {
         if !is_serial_bytes(text) || text == UNPROVISIONED_SERIAL.as_bytes() {
             return None;
         }
-        let mut identity = Self {
-            serial: [0; MAX_SERIAL_LEN],
-            serial_len,
-            vendor: [0; 16],
-            class: [0; 16],
-            device: [0; 16],
-            node_address: 0,
-        };
-        for (to, from) in identity.serial.iter_mut().zip(text) {
+        self.serial_len = serial_len;
+        for (to, from) in self.serial.iter_mut().zip(text) {
             *to = *from;
         }
-        let ids = [&mut identity.vendor, &mut identity.class, &mut identity.device];
+        let ids = [&mut self.vendor, &mut self.class, &mut self.device];
         for (id, label) in ids.into_iter().zip([VENDOR, CLASS, DEVICE]) {
             let (found, after) = rest.strip_prefix(&[key(label), BYTES_16])?.split_first_chunk()?;
             (*id, rest) = (*found, after);
         }
-        (identity.node_address, rest) = argument(rest.strip_prefix(&[key(NODE_ADDRESS)])?, 0)?;
-        if !is_node_address(identity.node_address) {
+        (self.node_address, rest) = argument(rest.strip_prefix(&[key(NODE_ADDRESS)])?, 0)?;
+        if !is_node_address(self.node_address) {
             return None;
         }
-        Some((identity, rest.first() == Some(&key(ANCHORS))))
+        Some(rest.first() == Some(&key(ANCHORS)))
     }
 }
 
@@ -150,8 +159,14 @@ impl ProvisioningBlock {
         if block.len() > MAX_PROVISIONING_BLOCK_LEN {
             return Err(Error::new(ErrorKind::TooLong, 0));
         }
+        let mut parsed = Self { identity: Identity::VACANT, anchors: AnchorSet::EMPTY, sequence_floor: 0 };
+        parsed.read(block)?;
+        Ok(parsed)
+    }
+
+    // Into a vacant one, in place: it is large.
+    fn read(&mut self, block: &[u8]) -> Result<(), Error> {
         let mut reader = Reader::new(block);
-        let (mut anchors, mut sequence_floor) = (AnchorSet::EMPTY, 0);
         let mut seen = 0;
         let mut entries = reader.map();
         while let Some(key) = entries.next_label(&mut reader) {
@@ -170,9 +185,9 @@ impl ProvisioningBlock {
                 NODE_ADDRESS => {
                     reader.uint_within(1, MAX_NODE_ADDRESS.into());
                 }
-                ANCHORS => anchors.read(&mut reader),
+                ANCHORS => self.anchors.read(&mut reader),
                 // The limit of a list's minimum: it leaves room below the highest ceiling.
-                SEQUENCE_FLOOR => sequence_floor = reader.uint_within(0, MAX_MINIMUM_SEQUENCE),
+                SEQUENCE_FLOOR => self.sequence_floor = reader.uint_within(0, MAX_MINIMUM_SEQUENCE),
                 DEVICE_KEYS => reader.refuse(ErrorKind::DeviceKeysUnsupported, start),
                 POLICY => reader.refuse(ErrorKind::PolicyUnsupported, start),
                 IDENTITY_CREDENTIAL => reader.refuse(ErrorKind::IdentityCredentialUnsupported, start),
@@ -186,8 +201,7 @@ impl ProvisioningBlock {
         }
         reader.check()?;
         // The checks above are those of the front; their faults have names and places here.
-        let (identity, _) = Identity::in_front_of(block).ok_or(Error::new(ErrorKind::MissingKey, 0))?;
-        Ok(Self { identity, anchors, sequence_floor })
+        self.identity.read_front(block).map(drop).ok_or(Error::new(ErrorKind::MissingKey, 0))
     }
 }
 

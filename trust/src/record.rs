@@ -53,7 +53,7 @@ impl<'a> Record<'a> {
         }
         let mut reader = Reader::nested(cwt, base);
         reader.expect_tag(TAG_CWT);
-        Ok(Self { sign1: Sign1::read(&mut reader, Form::Record(typ))? })
+        Sign1::read(&mut reader, Form::Record(typ)).map(|sign1| Self { sign1 })
     }
 
     /// kid of the signer, as the record has it.
@@ -61,20 +61,21 @@ impl<'a> Record<'a> {
         self.sign1.kid
     }
 
-    /// The signer is one of `anchors`, has one of the `needed` rights, and its signature holds: that anchor, and the
-    /// signature's R.
+    /// The signer is one of `anchors`, has one of the `needed` rights, and its signature holds: that anchor. The
+    /// signature's R goes to `commitment`.
     pub(crate) fn verify<'k>(
         &self,
         anchors: &'k [Anchor],
         needed: Rights,
-    ) -> Result<(&'k Anchor, Commitment<'a>), Error> {
+        commitment: &mut Commitment<'a>,
+    ) -> Result<&'k Anchor, Error> {
         let anchor = signer(anchors, self.sign1.kid);
         let anchor = anchor.ok_or(self.sign1.error(ErrorKind::AnchorUnknown))?;
         if !anchor.rights().include_any(needed) {
             return Err(self.sign1.error(ErrorKind::AnchorRights));
         }
-        let commitment = self.sign1.verify(self.sign1.payload.bytes, anchor.key())?;
-        Ok((anchor, commitment))
+        self.sign1.verify(self.sign1.payload.bytes, anchor.key(), commitment)?;
+        Ok(anchor)
     }
 
     /// The claims, still encoded.

@@ -9,7 +9,7 @@ use crate::anchor::{Anchor, Domain, Rights};
 use crate::cbor::{List, Major, Reader, Utf8};
 use crate::credential::{MAX_GENERATION, read_generation};
 use crate::error::{Error, ErrorKind};
-use crate::key::{KID_LEN, Kid};
+use crate::key::{Commitment, KID_LEN, Kid};
 use crate::record::{
     CLAIM_IAT, CLAIM_ISS, CLAIM_LIST_SEQUENCE, CLAIM_LOWEST_GENERATIONS, CLAIM_MINIMUM_SEQUENCE,
     CLAIM_REVOKED, MAX_NAME_LEN, Record, bit, is_ignorable,
@@ -120,15 +120,24 @@ impl<'a> RevocationList<'a> {
     /// [`ErrorKind::AnchorUnknown`], [`ErrorKind::AnchorRights`], [`ErrorKind::SignatureInvalid`],
     /// [`ErrorKind::RevokesAnchor`], and the kind that names the fault of a malformed or unsupported record
     pub fn verify(cwt: &'a [u8], anchors: &[Anchor]) -> Result<Self, Error> {
-        let record = Record::open(cwt, 0, TYP_REVOCATION, MAX_REVOCATION_LIST_LEN)?;
-        let domain = record.verify(anchors, Rights::GOVERNANCE)?.0.domain();
-        let claims = RevocationClaims::read(cwt, &record)?;
+        let domain = Domain(Kid([0; KID_LEN]));
+        let mut list = Self { claims: RevocationClaims::vacant(cwt), domain };
+        list.fill(cwt, anchors)?;
+        Ok(list)
+    }
+
+    /// In place: it is large.
+    fn fill(&mut self, cwt: &'a [u8], anchors: &[Anchor]) -> Result<(), Error> {
+        let opened = Record::open(cwt, 0, TYP_REVOCATION, MAX_REVOCATION_LIST_LEN);
+        let record = opened.as_ref().map_err(|&error| error)?;
+        self.domain = record.verify(anchors, Rights::GOVERNANCE, &mut { Commitment::VACANT })?.domain();
+        self.claims.read_from(record)?;
         // A root is replaced by its successor, never revoked by a list.
-        let mut own = anchors.iter().filter(|anchor| anchor.domain() == domain);
-        if own.any(|anchor| claims.names(&anchor.kid().0)) {
-            return Err(Error::new(ErrorKind::RevokesAnchor, claims.revoked.position()));
+        let mut own = anchors.iter().filter(|anchor| anchor.domain() == self.domain);
+        if own.any(|anchor| self.claims.names(&anchor.kid().0)) {
+            return Err(Error::new(ErrorKind::RevokesAnchor, self.claims.revoked.position()));
         }
-        Ok(Self { claims, domain })
+        Ok(())
     }
 
     /// A list that verified before, for the anchor of this domain: its signature is not checked again.
@@ -286,50 +295,62 @@ impl<'a> RevocationClaims<'a> {
         self.minimum_sequences.iter(MinimumSequence::read)
     }
 
-    /// The least manifest sequence number for devices of this class, if the list has one; it is for releases under
+    /// The least manifest sequence number for devices of this class, 0 if the list has none; it is for releases under
     /// credentials of the list's domain.
     #[must_use]
-    pub fn minimum_sequence(&self, vendor: &[u8; 16], class: &[u8; 16]) -> Option<u64> {
-        let mut highest = None;
+    pub fn minimum_sequence(&self, vendor: &[u8; 16], class: &[u8; 16]) -> u64 {
+        let mut highest = 0;
         for minimum in self.minimums() {
             if minimum.vendor == vendor && minimum.class.is_none_or(|named| named == class) {
-                highest = highest.max(Some(minimum.sequence));
+                highest = minimum.sequence.max(highest);
             }
         }
         highest
     }
 
     #[inline(never)]
-    pub(crate) fn read(cwt: &'a [u8], record: &Record<'a>) -> Result<Self, Error> {
-        let mut reader = record.claims();
-        let reader = &mut reader;
-        let mut claims = Self {
+    fn vacant(cwt: &'a [u8]) -> Self {
+        Self {
             cwt,
-            issuer_kid: record.issuer_kid(),
+            issuer_kid: Kid([0; KID_LEN]),
             iss: Utf8::EMPTY,
             issued_at: UnixTime(0),
             sequence: 0,
             revoked: List::EMPTY,
             lowest_generations: LowestGenerations([0; ROLES]),
             minimum_sequences: List::EMPTY,
-        };
+        }
+    }
+
+    #[cfg(feature = "host")]
+    fn read(cwt: &'a [u8], record: &Record<'a>) -> Result<Self, Error> {
+        let mut claims = Self::vacant(cwt);
+        claims.read_from(record)?;
+        Ok(claims)
+    }
+
+    #[inline(never)]
+    fn read_from(&mut self, record: &Record<'a>) -> Result<(), Error> {
+        self.issuer_kid = record.issuer_kid();
+        let mut reader = record.claims();
+        let reader = &mut reader;
         let mut seen = 0;
         let mut entries = reader.map();
         while let Some(claim) = entries.next_label(reader) {
             seen |= bit(claim);
             let start = reader.position();
             match claim {
-                CLAIM_ISS => claims.iss = reader.name(MAX_NAME_LEN),
-                CLAIM_IAT => claims.issued_at = UnixTime(reader.uint()),
-                CLAIM_LIST_SEQUENCE => claims.sequence = reader.uint_within(1, MAX_LIST_SEQUENCE),
-                CLAIM_REVOKED => claims.revoked = read_revoked(reader),
+                CLAIM_ISS => self.iss = reader.name(MAX_NAME_LEN),
+                CLAIM_IAT => self.issued_at = UnixTime(reader.uint()),
+                CLAIM_LIST_SEQUENCE => self.sequence = reader.uint_within(1, MAX_LIST_SEQUENCE),
+                CLAIM_REVOKED => self.revoked = read_revoked(reader),
                 CLAIM_MINIMUM_SEQUENCE => {
                     let read = |reader: &mut Reader<'a>| {
                         MinimumSequence::read(reader);
                     };
-                    claims.minimum_sequences = List::read(reader, 1, MAX_MINIMUM_SEQUENCES, read);
+                    self.minimum_sequences = List::read(reader, 1, MAX_MINIMUM_SEQUENCES, read);
                 }
-                CLAIM_LOWEST_GENERATIONS => claims.lowest_generations.read(reader),
+                CLAIM_LOWEST_GENERATIONS => self.lowest_generations.read(reader),
                 claim if is_ignorable(claim) => reader.skip(),
                 _ => reader.refuse(ErrorKind::UnknownKey, start),
             }
@@ -338,8 +359,7 @@ impl<'a> RevocationClaims<'a> {
         if REQUIRED & !seen != 0 {
             reader.refuse(ErrorKind::MissingKey, reader.position());
         }
-        reader.check()?;
-        Ok(claims)
+        reader.check()
     }
 }
 

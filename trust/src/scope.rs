@@ -1,6 +1,6 @@
 //! The limits of a credential: its role, and its scope of vendor, classes, serials and actions.
 
-use crate::cbor::{List, Reader, Utf8, bit};
+use crate::cbor::{List, Reader, Uint, Utf8, bit};
 use crate::error::ErrorKind;
 use crate::text::MAX_SERIAL_LEN;
 
@@ -87,7 +87,7 @@ pub struct Scope<'a> {
     vendor: &'a [u8; 16],
     classes: Option<List<'a>>,
     serials: Option<List<'a>>,
-    actions: Option<u64>,
+    actions: Option<Uint>,
 }
 
 impl<'a> Scope<'a> {
@@ -137,7 +137,7 @@ impl<'a> Scope<'a> {
     /// Permitted actions, a bit set; `None` when any action is.
     #[must_use]
     pub fn actions(&self) -> Option<u64> {
-        self.actions
+        self.actions.map(Uint::get)
     }
 
     #[inline(never)]
@@ -152,7 +152,7 @@ impl<'a> Scope<'a> {
                 SCOPE_VENDOR => scope.vendor = reader.byte_array(),
                 SCOPE_CLASSES => scope.classes = Some(List::read(reader, 1, MAX_CLASSES, read_class)),
                 SCOPE_SERIALS => scope.serials = Some(List::read(reader, 1, MAX_SERIALS, read_serial)),
-                SCOPE_ACTIONS => scope.actions = Some(reader.uint()),
+                SCOPE_ACTIONS => scope.actions = Some(Uint::of(reader.uint())),
                 _ => reader.refuse(ErrorKind::UnknownKey, start),
             }
         }

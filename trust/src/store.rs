@@ -2,6 +2,7 @@
 
 use crate::UnixTime;
 use crate::anchor::{Anchor, Domain, Rights};
+use crate::cbor::Uint;
 use crate::revocation::RevocationList;
 use crate::scope::Role;
 
@@ -19,7 +20,7 @@ pub use owned::{Held, TrustStoreBuf};
 pub struct TrustStore<'a> {
     anchors: &'a [Anchor],
     lists: &'a [RevocationList<'a>],
-    now: Option<UnixTime>,
+    now: Option<Uint>,
     boots: bool,
 }
 
@@ -39,7 +40,7 @@ impl<'a> TrustStore<'a> {
     /// At this time; without one, the times in credentials are not checked.
     #[must_use]
     pub const fn at(self, now: UnixTime) -> Self {
-        Self { now: Some(now), ..self }
+        Self { now: Some(Uint::of(now.0)), ..self }
     }
 
     /// To boot an image that was installed before: an anchor with the right *boot* suffices.
@@ -56,8 +57,8 @@ impl<'a> TrustStore<'a> {
 
     /// The time, if the verifier has a clock.
     #[must_use]
-    pub const fn now(&self) -> Option<UnixTime> {
-        self.now
+    pub fn now(&self) -> Option<UnixTime> {
+        self.now.map(|now| UnixTime(now.get()))
     }
 
     /// The newest revocation list of a domain.

@@ -4,9 +4,9 @@
 use embedded_storage::nor_flash::NorFlash;
 
 use crate::checksum::checksum;
-use crate::flash::Flash;
 #[cfg(feature = "loader")]
 use crate::flash::FlashError;
+use crate::flash::{Flash, HasLayout};
 use crate::layout::{Area, UNIT};
 
 /// Bytes of a mark; it takes at least a word.
@@ -58,34 +58,39 @@ impl Mark {
 
     /// Programs it into this place, which has to be erased, and reads it back.
     #[cfg(feature = "loader")]
-    pub(super) fn write<F: NorFlash>(self, flash: &mut Flash<F>, index: u32) -> Result<(), FlashError> {
+    pub(super) fn write<F: NorFlash, L: HasLayout>(
+        self,
+        flash: &mut Flash<F, L>,
+        index: u32,
+    ) -> Result<(), FlashError> {
         let bytes = self.encode();
-        if !read(flash, index).is_some_and(|place| is_erased(flash, &place)) {
+        let mut place = [0; UNIT];
+        if !read(flash, index, &mut place) || !is_erased(flash, &place) {
             return Err(FlashError::NotProgrammed);
         }
         let (len, offset) = (place_len::<F>(), offset_of_place::<F>(index).ok_or(FlashError::OutOfArea)?);
         flash.program(Area::Progress, offset, bytes.get(..len).ok_or(FlashError::Geometry)?)?;
-        if read(flash, index) == Some(bytes) { Ok(()) } else { Err(FlashError::NotProgrammed) }
+        if read(flash, index, &mut place) && place == bytes { Ok(()) } else { Err(FlashError::NotProgrammed) }
     }
 }
 
 /// The content of this place, with zeros after it. It is read alone: a word beside it that faults costs nothing.
-fn read<F: NorFlash>(flash: &mut Flash<F>, index: u32) -> Option<[u8; UNIT]> {
-    let mut place = [0; UNIT];
-    let content = place.get_mut(..place_len::<F>())?;
-    flash.read(Area::Progress, offset_of_place::<F>(index)?, content).ok()?;
-    Some(place)
+#[inline(never)]
+fn read<F: NorFlash, L: HasLayout>(flash: &mut Flash<F, L>, index: u32, place: &mut [u8; UNIT]) -> bool {
+    *place = [0; UNIT];
+    let content = place.get_mut(..place_len::<F>()).zip(offset_of_place::<F>(index));
+    content.is_some_and(|(content, offset)| flash.read(Area::Progress, offset, content).is_ok())
 }
 
-fn is_erased<F: NorFlash>(flash: &Flash<F>, place: &[u8; UNIT]) -> bool {
+fn is_erased<F: NorFlash, L: HasLayout>(flash: &Flash<F, L>, place: &[u8; UNIT]) -> bool {
     place.get(..place_len::<F>()).is_some_and(|place| flash.is_erased(place))
 }
 
 /// Looks at all places for the marks with this number.
 #[inline(never)]
-pub(super) fn scan<F: NorFlash>(flash: &mut Flash<F>, marks: u32) -> Marks {
+pub(super) fn scan<F: NorFlash, L: HasLayout>(flash: &mut Flash<F, L>, marks: u32) -> Marks {
     let mut found = Marks { furthest: None, next: 0, is_silent: false };
-    let places = places::<F>(flash);
+    let places = places(flash);
     // What one erase and one fault hit together: a sector of a page, or less.
     let sector = flash.layout().page().min(crate::layout::offset_of(F::ERASE_SIZE));
     let in_a_sector = sector.checked_div(place_len_u32::<F>()).unwrap_or(1).min(places).max(1);
@@ -95,17 +100,18 @@ pub(super) fn scan<F: NorFlash>(flash: &mut Flash<F>, marks: u32) -> Marks {
         if index.checked_rem(in_a_sector) == Some(0) {
             unreadable = 0;
         }
-        let place = read(flash, index);
-        if place.is_none() {
+        let mut place = [0; UNIT];
+        let is_readable = read(flash, index, &mut place);
+        if !is_readable {
             unreadable = unreadable.saturating_add(1);
             found.is_silent |= unreadable == in_a_sector;
-        }
-        if place.is_some_and(|place| is_erased(flash, &place)) {
+        } else if is_erased(flash, &place) {
             continue;
         }
         // A cut may have left the word after this place half programmed, although it reads as erased.
         found.next = index.saturating_add(2);
-        if let Some(mark) = place.as_ref().and_then(Mark::decode)
+        if is_readable
+            && let Some(mark) = Mark::decode(&place)
             && mark.marks == marks
             && found.furthest.is_none_or(|furthest| mark.position > furthest.position)
         {
@@ -116,7 +122,7 @@ pub(super) fn scan<F: NorFlash>(flash: &mut Flash<F>, marks: u32) -> Marks {
 }
 
 /// How many marks there is room for.
-pub(super) fn places<F: NorFlash>(flash: &Flash<F>) -> u32 {
+pub(super) fn places<F: NorFlash, L: HasLayout>(flash: &Flash<F, L>) -> u32 {
     flash.layout().region(Area::Progress).len.checked_div(place_len_u32::<F>()).unwrap_or(0)
 }
 

@@ -4,7 +4,7 @@ use embedded_storage::nor_flash::NorFlash;
 use suit_manifest::{ComponentId, Digest, Platform, PlatformError, Reason};
 use trust::hash::Sha256;
 
-use crate::flash::Flash;
+use crate::flash::{Flash, HasLayout};
 use crate::layout::{Area, Slot, UNIT, offset_of};
 use crate::provisioning::Identity;
 
@@ -22,16 +22,16 @@ pub(crate) struct Examined {
 }
 
 /// The device, with the component `["app"]` lying in one slot, or yet to come.
-pub(crate) struct SlotPlatform<'p, F> {
-    flash: &'p mut Flash<F>,
+pub(crate) struct SlotPlatform<'p, F, L> {
+    flash: &'p mut Flash<F, L>,
     identity: &'p Identity,
     /// `None`: as if the image had come.
     slot: Option<Slot>,
     examined: Option<Examined>,
 }
 
-impl<'p, F: NorFlash> SlotPlatform<'p, F> {
-    pub(crate) fn new(flash: &'p mut Flash<F>, identity: &'p Identity, slot: Option<Slot>) -> Self {
+impl<'p, F: NorFlash, L: HasLayout> SlotPlatform<'p, F, L> {
+    pub(crate) fn new(flash: &'p mut Flash<F, L>, identity: &'p Identity, slot: Option<Slot>) -> Self {
         Self { flash, identity, slot, examined: None }
     }
 
@@ -59,7 +59,7 @@ impl<'p, F: NorFlash> SlotPlatform<'p, F> {
     }
 }
 
-impl<F: NorFlash> Platform for SlotPlatform<'_, F> {
+impl<F: NorFlash, L: HasLayout> Platform for SlotPlatform<'_, F, L> {
     fn vendor_matches(&mut self, _component: u32, id: &[u8; 16]) -> bool {
         self.identity.vendor == *id
     }

@@ -303,7 +303,7 @@ fn run_example(
     section: Section,
 ) -> Result<Vec<String>, Error> {
     let manifest: &Manifest<'_> = inspection.manifest();
-    let mut processor = Processor::over(manifest, section)?;
+    let mut processor = Processor::ready(manifest, section)?;
     let mut steps = vec![];
     loop {
         match processor.run(device)? {

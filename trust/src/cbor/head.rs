@@ -4,6 +4,8 @@ use crate::error::ErrorKind;
 
 /// The major type of an item, RFC 8949 section 3.1.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+// A word, for size: a device widens a byte again after each call.
+#[repr(u32)]
 pub enum Major {
     /// 0
     Unsigned,

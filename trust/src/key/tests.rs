@@ -4,7 +4,7 @@ use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use sha2::{Digest as _, Sha512};
 
 use super::scalar::Scalar;
-use super::{Kid, PublicKey, commitment, is_canonical};
+use super::{Commitment, Kid, PublicKey, commitment, is_canonical};
 use crate::error::ErrorKind;
 
 /// RFC 8032 section 7.1, test 1.
@@ -103,7 +103,7 @@ fn verify_both_ways(key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> boo
     // A key of small order is refused when it is read.
     let ours = PublicKey::from_bytes(key).is_ok_and(|key| {
         let (first, second) = message.split_at(message.len() / 3);
-        key.verify(&[first, b"", second], signature, 0).is_ok()
+        key.verify(&[first, b"", second], signature, 0, &mut { Commitment::VACANT }).is_ok()
     });
     assert_eq!(ours, theirs, "{} {} {}", hex::encode(key), hex::encode(message), hex::encode(signature));
     ours
