@@ -19,7 +19,7 @@ use crate::workspace::Workspace;
 use contributors::Contributor;
 
 /// Flash of the whole loader, bytes. Its region has 64 KiB (docs/decisions/0008); this is only ever lowered.
-const FLASH_BUDGET: u64 = 53 * 1024;
+const FLASH_BUDGET: u64 = 50 * 1024;
 /// RAM of the loader, stack included, bytes.
 const RAM_BUDGET: u64 = 18 * 1024;
 /// Boards of chips, whose loaders have no budget: all Cortex-M4F.
