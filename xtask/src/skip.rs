@@ -21,7 +21,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
 pub(crate) fn count_boot(workspace: &Workspace, json: bool) -> Result<()> {
     let mut command = command(workspace)?;
     command.arg("--cost").args(json.then_some("--json"));
-    process::check(command.env("CARGO_TARGET_DIR", workspace.target()).current_dir(workspace.root()))
+    process::check(command.current_dir(workspace.root()))
 }
 
 /// The program with what it needs, for the loader as it is now.

@@ -170,33 +170,60 @@ fn boot3_a_supply_that_fails_after_each_reset_costs_no_record() {
     fail_always::<32, 8192>();
 }
 
-/// The next part is not erased for once, and power goes away in the first record of the one after it. That record reads
-/// whole later: by then it has to be gone.
-#[test]
-fn boot3_a_part_with_records_in_doubt_is_erased_first() {
+/// A journal with a record in doubt: after so many records the places of the first part from there on take none, the next
+/// part is not erased for once, and power goes away in the first record of the one after it. Everything is mended then.
+fn in_doubt(records: u64, fail: fn(&mut Medium, usize)) -> Nor<8, 4096> {
     let nor = Nor::<8, 4096>::new(FLASH_LEN);
     let mut device = flash_of(&nor, 3);
     let mut journal = Journal::open(&mut device);
-    for number in 1..=12 {
+    for number in 1..=records {
         journal.record(&mut device, list(number)).unwrap();
     }
-    nor.medium_mut().wear_out(place(24));
+    for index in 2 * usize::try_from(records).unwrap()..PLACES {
+        fail(&mut nor.medium_mut(), place(index));
+    }
     nor.medium_mut().wear_out(place(50));
     nor.medium_mut().wear_out(place(51));
     nor.medium_mut().fail_to_erase(place(25));
     let words = (RECORD_LEN / 8) as u64;
-    let last = (2 * words..6 * words).find(|&operation| {
+    let last = (2 * words..12 * words).find(|&operation| {
         let twin = Nor::<8, 4096>::with(nor.medium().clone());
         twin.medium_mut().cut_at(operation, Cut::Nothing);
         let mut device = flash_of(&twin, 3);
-        Journal::open(&mut device).record(&mut device, list(13)).unwrap_err();
+        Journal::open(&mut device).record(&mut device, list(records + 1)).unwrap_err();
         twin.medium().last_offset() == place(52) + RECORD_LEN - 8
     });
     nor.medium_mut().cut_at(last.expect("the last word of the first copy"), Cut::Settles(1));
-    Journal::open(&mut device).record(&mut device, list(13)).unwrap_err();
+    Journal::open(&mut device).record(&mut device, list(records + 1)).unwrap_err();
     nor.medium_mut().power_on();
     nor.medium_mut().mend();
+    nor
+}
+
+/// The record in doubt reads whole later: by then it has to be gone, or older than what was told since.
+fn nothing_in_doubt_comes_back(nor: &Nor<8, 4096>) {
+    let mut device = flash_of(nor, 3);
     Journal::open(&mut device).record(&mut device, list(20)).unwrap();
     nor.medium_mut().power_cycle();
+    nor.medium_mut().mend();
     assert_eq!(sequence(&Journal::open(&mut device)), 20);
+}
+
+#[test]
+fn boot3_a_part_with_records_in_doubt_is_erased_first() {
+    nothing_in_doubt_comes_back(&in_doubt(12, Medium::wear_out));
+}
+
+/// The part with the newest record takes records again: nothing else would erase the other one.
+#[test]
+fn boot3_a_part_with_records_in_doubt_is_erased_though_another_one_has_room() {
+    nothing_in_doubt_comes_back(&in_doubt(10, Medium::fail_to_program));
+}
+
+/// It is not erased: what is written has a higher number than each place of it may have.
+#[test]
+fn boot3_a_part_with_records_in_doubt_that_cannot_be_erased_is_outnumbered() {
+    let nor = in_doubt(10, Medium::fail_to_program);
+    nor.medium_mut().fail_to_erase(place(50));
+    nothing_in_doubt_comes_back(&nor);
 }

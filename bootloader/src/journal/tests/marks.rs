@@ -121,9 +121,10 @@ fn a_place_that_is_not_erased_any_more_takes_no_mark() {
     let mut journal = Journal::open(&mut device);
     installing(&mut device, &mut journal);
     journal.advance(&mut device, Event::Committed(1), |_, _| 0).unwrap();
-    nor.medium_mut().tamper(MARKS + mark::MARK_LEN, &[0x5A; 8]);
-    nor.medium_mut().count_double_programs();
-    journal.advance(&mut device, Event::Committed(2), |_, _| 0).unwrap();
-    assert_eq!(nor.medium().double_programs(), 0);
-    assert_eq!(Journal::open(&mut device).state().status, Status::Installing { offset: 2 });
+    // Another view of the same journal, which passes a place over, writes the one after it.
+    Journal::open(&mut device).advance(&mut device, Event::Committed(2), |_, _| 0).unwrap();
+    for step in [3, 4] {
+        journal.advance(&mut device, Event::Committed(step), |_, _| 0).unwrap();
+    }
+    assert_eq!(Journal::open(&mut device).state().status, Status::Installing { offset: 4 });
 }
