@@ -79,8 +79,8 @@ impl Pace {
         self.now_s = seconds(now_us);
     }
 
-    /// Seconds for which an image stream from this byte on has to wait. `has_progress`: the install goes on further than
-    /// where it was begun or resumed before this loader started.
+    /// Seconds for which an image stream from this byte on has to wait. `has_progress`: the install came further by an
+    /// eighth of its image since it was begun or resumed before this loader started.
     pub(crate) fn delay_s(
         &self,
         attempts: &Attempts,

@@ -16,11 +16,7 @@ impl Checksum {
     #[inline(never)]
     pub(crate) fn update(&mut self, part: &[u8]) {
         for byte in part {
-            self.0 ^= u32::from(*byte);
-            for _ in 0..8 {
-                let feedback = if self.0 & 1 == 0 { 0 } else { POLYNOMIAL };
-                self.0 = self.0 >> 1 ^ feedback;
-            }
+            self.0 = after_a_byte_fast(self.0 ^ u32::from(*byte));
         }
     }
 
@@ -28,6 +24,39 @@ impl Checksum {
         !self.0
     }
 }
+
+/// The CRC after the eight bits in the low byte of this one.
+#[inline(always)]
+const fn after_a_byte(mut crc: u32) -> u32 {
+    let mut bits = 0u8;
+    while bits < 8 {
+        let feedback = if crc & 1 == 0 { 0 } else { POLYNOMIAL };
+        crc = crc >> 1 ^ feedback;
+        bits = bits.wrapping_add(1);
+    }
+    crc
+}
+
+/// The same from a table: a device has no room for it, and tests simulate thousands of lives.
+#[cfg(not(target_os = "none"))]
+fn after_a_byte_fast(crc: u32) -> u32 {
+    #[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "while it is compiled")]
+    static TABLE: [u32; 256] = {
+        let (mut table, mut byte) = ([0; 256], 0u8);
+        loop {
+            table[byte as usize] = after_a_byte(byte as u32);
+            if byte == u8::MAX {
+                break table;
+            }
+            byte += 1;
+        }
+    };
+    let [low, ..] = crc.to_le_bytes();
+    TABLE.get(usize::from(low)).copied().unwrap_or(0) ^ crc >> 8
+}
+
+#[cfg(target_os = "none")]
+use after_a_byte as after_a_byte_fast;
 
 /// The CRC over these parts, one after the other.
 pub(crate) fn checksum(parts: &[&[u8]]) -> u32 {
@@ -54,7 +83,10 @@ mod tests {
         #[test]
         fn it_is_what_the_crate_crc_computes(one: Vec<u8>, other: Vec<u8>) {
             let crc = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);
-            prop_assert_eq!(checksum(&[&one, &other]), crc.checksum(&[one, other].concat()));
+            let parts = [one.clone(), other.clone()].concat();
+            prop_assert_eq!(checksum(&[&one, &other]), crc.checksum(&parts));
+            let bit_by_bit = parts.iter().fold(u32::MAX, |crc, byte| after_a_byte(crc ^ u32::from(*byte)));
+            prop_assert_eq!(!bit_by_bit, crc.checksum(&parts));
         }
     }
 }

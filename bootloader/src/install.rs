@@ -93,7 +93,7 @@ impl Install {
     ) -> Result<(), Refusal> {
         let Stage::New(len) = self.stage else {
             // Another reading of the journal may find the next page full.
-            return Ok(journal.affirm(flash)?);
+            return Ok(journal.resume(flash)?);
         };
         match journal.state().status {
             Status::Installing { .. } | Status::Pending => journal.record(flash, Event::Abandoned)?,
@@ -279,7 +279,7 @@ impl Writer {
         };
         let at = self.slot_offset(flash).ok_or(FlashError::OutOfArea)?;
         if at.is_multiple_of(interval) && self.received > committed {
-            journal.advance(flash, Event::Committed(self.received), |_, _| 0)?;
+            journal.advance(flash, Event::Committed(self.received), |_, state| state.source)?;
         }
         Ok(flash.erase_page(Area::Slot(Slot::B), at)?)
     }

@@ -66,8 +66,6 @@ pub struct Journal<S = BootState> {
     /// The newest state has one whole record only.
     is_single: bool,
     recovery: Recovery,
-    /// How far the procedure has come is in the record too.
-    is_based: bool,
     /// The furthest mark may be in a sector that does not read.
     is_silent: bool,
     /// Index of the record that is to be written next in `part`.
@@ -80,8 +78,8 @@ pub struct Journal<S = BootState> {
     newest: Record<S>,
 }
 
-/// Recoveries of which two have to agree.
-const RECOVERIES: u8 = 4;
+/// Recoveries of which two or three have to agree.
+const RECOVERIES: u8 = 5;
 /// Places of a part that an exchange and its trial take: the records of its begin, of a turn of the marks, of its end, of
 /// the hand-over and of the confirmation or the revert, twice each, and two places that a reset passes over.
 #[cfg(feature = "loader")]
@@ -114,7 +112,6 @@ impl<S: Snapshot> Journal<S> {
             is_single: false,
             torn: None,
             recovery: Recovery::Blank,
-            is_based: true,
             is_silent: false,
             #[cfg(feature = "loader")]
             next_mark: None,
@@ -123,17 +120,20 @@ impl<S: Snapshot> Journal<S> {
 
     /// Recovers the newest state; without any valid record it is that of a device from the factory.
     ///
-    /// T14: recovery runs again, from another part on, until two runs after one another agree on all of it. Without two
-    /// such runs no state counts.
+    /// T14: recovery runs again, from another part on, until two runs after one another agree on all of it. A part that
+    /// holds nothing whole may be one that does not read for a moment: then three have to agree, and a moment that hides it
+    /// from three hides everything from the one between. Without such runs no state counts.
     #[inline(never)]
     pub fn open<F: NorFlash, L: HasLayout>(flash: &mut Flash<F, L>) -> Self {
-        let mut journal = Self::recover(flash, 0);
+        let (mut journal, mut agreed) = (Self::recover(flash, 0), false);
         for first in 1..RECOVERIES {
             let again = Self::recover(flash, first);
-            if journal.is_same(&again) {
-                return again;
-            }
+            let agrees = journal.is_same(&again);
             journal = again;
+            if agrees && (agreed || journal.torn.is_none()) {
+                return journal;
+            }
+            agreed = agrees;
         }
         Self { recovery: Recovery::Lost, newest: Record::NONE, ..journal }
     }
@@ -191,7 +191,6 @@ impl<S: Snapshot> Journal<S> {
             self.is_silent = marks.is_silent;
             if let Some(mark) = marks.furthest.filter(|mark| mark.position >= base) {
                 state.go_to(mark.position, mark.source);
-                self.is_based = false;
             }
         }
     }
@@ -214,12 +213,6 @@ impl Journal {
     #[cfg(feature = "loader")]
     pub(crate) const fn is_silent(&self) -> bool {
         self.is_silent
-    }
-
-    /// The present procedure went on after its newest record was written, before the journal was opened or since.
-    #[cfg(feature = "loader")]
-    pub(crate) const fn has_progress(&self) -> bool {
-        !self.is_based
     }
 
     /// Records an event. The state changes only if its record is in flash and reads back.
@@ -271,7 +264,6 @@ impl Journal {
         } else if !state.is_unmarked {
             if self.mark(flash, &mut state)? {
                 self.newest.state = state;
-                self.is_based = false;
                 return Ok(());
             }
             state.is_unmarked = true;
@@ -343,7 +335,6 @@ impl Journal {
     ) -> Result<(), JournalError> {
         self.newest.state.go_on(Event::SwapStepped).map_err(JournalError::Illegal)?;
         self.newest.state.source = source(flash, self.state());
-        self.is_based = false;
         Ok(())
     }
 
@@ -378,15 +369,26 @@ impl Journal {
             return Ok(());
         }
         let mut state = *self.state();
-        // An install that comes no further begins again: it erases the same page.
-        if self.is_based {
-            state.count_resumption();
-        }
         // The marks so far count no more, however they read later; those that were not seen do.
         if !self.is_silent {
             state.marks = state.marks.wrapping_add(1) & MARKS_MAX;
         }
         self.append(flash, &state)
+    }
+
+    /// [`Journal::affirm`] for an install that is resumed, once after the journal was opened.
+    ///
+    /// # Errors
+    /// [`FlashError`] if no place takes the record.
+    #[cfg(feature = "loader")]
+    pub(crate) fn resume<F: NorFlash, L: HasLayout>(
+        &mut self,
+        flash: &mut Flash<F, L>,
+    ) -> Result<(), FlashError> {
+        if !self.affirmed {
+            self.newest.state.resume_install();
+        }
+        self.affirm(flash)
     }
 
     /// Makes room for the records of an exchange and the trial after it: in a journal whose other parts take none, they
@@ -417,7 +419,7 @@ impl<S: Snapshot> Journal<S> {
     /// Writes a record twice, to the first two places in a row that take it, in this part or else in an erased one.
     ///
     /// The part that is proven stays. One that is not holds nothing that any caller was told of: it is erased itself,
-    /// however often power was lost in it. A part that cannot be erased is passed over.
+    /// however often power was lost in it. A part that cannot be erased is passed over, once one is proven.
     #[inline(never)]
     fn append<F: NorFlash, L: HasLayout>(
         &mut self,
@@ -425,7 +427,12 @@ impl<S: Snapshot> Journal<S> {
         state: &S,
     ) -> Result<(), FlashError> {
         self.affirmed = false;
-        let parts = flash.layout().journal_parts();
+        // A device without a sure record is one from the factory: one in another part that a cut hits would look like loss.
+        let parts = if cfg!(feature = "loader") && self.proven.is_none() {
+            1
+        } else {
+            flash.layout().journal_parts()
+        };
         let mut record = Record { is_second: false, state: *state, ..self.newest };
         if !S::keeps(&record.encode(), self.state()) {
             return Err(FlashError::NotProgrammed);
@@ -464,7 +471,7 @@ impl<S: Snapshot> Journal<S> {
             let is_taken = write(flash, part, index.saturating_sub(1), &record, self.state()).is_ok();
             if is_taken && record.is_second {
                 (self.part, self.next, self.proven, self.affirmed) = (part, index, Some(part), true);
-                (self.newest, self.is_single, self.is_based, self.torn) = (record, false, true, None);
+                (self.newest, self.is_single, self.torn) = (record, false, None);
                 return Ok(());
             }
             record.is_second = is_taken;

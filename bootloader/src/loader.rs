@@ -151,6 +151,12 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
         }
     }
 
+    /// Whether an exchange, or the end of a trial, failed in this boot.
+    pub(crate) fn is_between_images(&self) -> bool {
+        let status = self.state().status;
+        status.is_trial_over() || matches!(status, Status::Swapping(_) | Status::Reverting(_))
+    }
+
     /// Whether a provisioning block may come now.
     pub(crate) fn check_factory(&self) -> Result<(), Refusal> {
         let untrusted = self.identity.as_ref().err();
@@ -191,7 +197,7 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
         let is_new = install.in_buffer().is_some();
         let committed = if is_new { 0 } else { committed.ok_or(missing)? };
         install.open(self.flash.layout(), committed, offset, len)?;
-        let has_progress = !is_new && self.journal.has_progress();
+        let has_progress = !is_new && self.journal.state().has_progress();
         let attempts = &self.journal.state().attempts;
         match self.pace.delay_s(attempts, install.digest(), offset, has_progress) {
             0 => {

@@ -194,6 +194,10 @@ impl<'b, F: NorFlash, L: HasLayout> Session<'b, F, L> {
         match object {
             Object::Envelope => {
                 limited(MAX_ENVELOPE_HEAD_LEN, Reason::EnvelopeTooLarge)?;
+                // An install gives both images of an exchange up: not before the resets that may finish it.
+                if self.is_retry && self.loader.is_between_images() {
+                    return Err(Reason::SwapFailed.into());
+                }
                 self.loader.check_ready()?;
             }
             Object::Image { offset } => self.loader.open_image(offset, size)?,

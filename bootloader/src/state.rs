@@ -148,7 +148,8 @@ pub struct BootState {
     /// The marks of progress that count, 24 bits: those with another number belong to a procedure, or to a stretch of
     /// it, that is in a record since.
     pub marks: u32,
-    /// CRC-32 of what the next step of a swap reads; 0 if it reads nothing.
+    /// Swapping, reverting: CRC-32 of what the next step reads; 0 if it reads nothing. Installing: the committed image
+    /// bytes when the install was begun or resumed last.
     pub source: u32,
     /// Reserved for ownership handover; kept as it is.
     pub ownership_floor: u32,
@@ -252,11 +253,23 @@ impl BootState {
         }
     }
 
-    /// An install that is resumed counts as another one.
+    /// Whether an install came further by more than an eighth of its image since it was begun or resumed.
     #[cfg(feature = "loader")]
-    pub(crate) fn count_resumption(&mut self) {
-        if let (Status::Installing { .. }, Some(image)) = (self.status, &self.spare) {
-            self.attempts.add(&image.manifest_digest);
+    pub(crate) fn has_progress(&self) -> bool {
+        let (Status::Installing { offset }, Some(image)) = (self.status, &self.spare) else { return false };
+        offset.saturating_sub(self.source) > image.size >> 3
+    }
+
+    /// An install that is resumed and came no further counts as another one: it erases the same page, or a stranger resumes
+    /// it to wear the journal out.
+    #[cfg(feature = "loader")]
+    pub(crate) fn resume_install(&mut self) {
+        let is_counted = !self.has_progress();
+        if let (Status::Installing { offset }, Some(image)) = (self.status, &self.spare) {
+            self.source = offset;
+            if is_counted {
+                self.attempts.add(&image.manifest_digest);
+            }
         }
     }
 
@@ -301,7 +314,7 @@ impl BootState {
                 self.failed_mends <= FAILED_MENDS_MAX
             }
             Event::InstallStarted(image) => {
-                self.status = Status::Installing { offset: 0 };
+                (self.status, self.source) = (Status::Installing { offset: 0 }, 0);
                 self.spare = Some(image);
                 self.attempts.add(&image.manifest_digest);
                 self.begin_marks();

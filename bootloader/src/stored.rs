@@ -216,12 +216,21 @@ pub(crate) fn replace<F: NorFlash, L: HasLayout>(
     bytes: &[u8],
 ) -> Result<(), FlashError> {
     let (set, next) = (state.set, state.next_set());
-    let (to, objects) = match held(flash, set, Half::Second) {
-        Some(objects) => (Half::First, objects),
-        None => (Half::Second, held(flash, set, Half::First).ok_or(FlashError::Unreadable)?),
-    };
-    write_set(flash, to, (set, next), objects, Some((name, bytes)))?;
-    if set == 0 { write_set(flash, to.other(), (next, next), 1, None) } else { Ok(()) }
+    let mut written = Err(FlashError::Unreadable);
+    for to in [Half::First, Half::Second] {
+        if written.is_err()
+            && let Some(objects) = held(flash, set, to.other())
+        {
+            written = write_set(flash, to, (set, next), objects, Some((name, bytes)));
+            if written.is_err() {
+                // A half with a word that takes nothing may take the old set still, and the other half the new one.
+                let _ = write_set(flash, to, (set, set), objects, None);
+            } else if set == 0 {
+                return write_set(flash, to.other(), (next, next), 1, None);
+            }
+        }
+    }
+    written
 }
 
 /// Makes both halves hold all of the set that the journal names. A half that does not take it is left after some tries,

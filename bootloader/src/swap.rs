@@ -174,7 +174,8 @@ impl Exchange {
     }
 
     /// Does the next step, or only looks whether it was done: what is written is read back, and has the CRC of what was to
-    /// be copied, since reads that fail for a moment leave a hole.
+    /// be copied, since reads that fail for a moment leave a hole. In slot A a word that has nothing to hold need not read:
+    /// verification tells whether the image needs it.
     fn step<F: NorFlash, L: HasLayout>(
         &self,
         flash: &mut Flash<F, L>,
@@ -193,9 +194,10 @@ impl Exchange {
             if writes && !flash.is_erased(&chunk) {
                 flash.program(to.0, at, &chunk)?;
             }
-            flash.read(to.0, at, &mut found)?;
+            let is_read = read_or_erased(flash, Some(to), done, &mut found);
             crc.update(&found);
-            if found == chunk { Ok(()) } else { Err(FlashError::NotProgrammed) }
+            let is_there = found == chunk && (is_read || self.at.step == Step::Take);
+            if is_there { Ok(()) } else { Err(FlashError::NotProgrammed) }
         })?;
         if from.is_none() || crc.value() == known { Ok(()) } else { Err(FlashError::Unreadable) }
     }
@@ -234,21 +236,24 @@ impl Exchange {
     }
 }
 
-/// Data that cannot be read counts as erased: its image fails its digest and does not boot. An exchange that stopped
-/// here would lose the other image too. Returns whether it can be read.
+/// Data that cannot be read counts as erased, unit by unit: its image fails its digest and does not boot. An exchange
+/// that stopped here would lose the other image too. Returns whether all of it can be read.
 #[inline(never)]
 fn read_or_erased<F: NorFlash, L: HasLayout>(
     flash: &mut Flash<F, L>,
     from: Option<Page>,
-    done: u32,
+    mut done: u32,
     chunk: &mut [u8; CHUNK],
 ) -> bool {
-    let is_read = from.is_some_and(|(area, offset)| {
-        let offset = offset.saturating_add(done);
-        flash.read(area, offset, chunk).is_ok()
-    });
-    if !is_read {
-        *chunk = [flash.layout().erased(); CHUNK];
+    let mut is_read = true;
+    for unit in chunk.as_chunks_mut::<UNIT>().0 {
+        let is_unit_read =
+            from.is_some_and(|(area, offset)| flash.read(area, offset.saturating_add(done), unit).is_ok());
+        if !is_unit_read {
+            *unit = [flash.layout().erased(); UNIT];
+        }
+        is_read &= is_unit_read;
+        done = done.saturating_add(const { offset_of(UNIT) });
     }
     is_read
 }

@@ -157,7 +157,7 @@ impl Entry {
         if purpose == Purpose::Run && evidence.holds() {
             Ok(Self { vectors, evidence, silent_resets })
         } else {
-            Err(Reason::HeadInvalid.into())
+            Err(Reason::FlashFailed.into())
         }
     }
 }
@@ -178,7 +178,8 @@ impl SlotProof {
     #[cfg(feature = "loader")]
     pub(crate) fn of(image: VerifiedImage) -> Result<Self, Refusal> {
         let (purpose, image, _, evidence) = image.into_parts();
-        if evidence.holds() { Ok(Self { purpose, image }) } else { Err(Reason::HeadInvalid.into()) }
+        // What verified a moment ago reads differently now: no verdict.
+        if evidence.holds() { Ok(Self { purpose, image }) } else { Err(Reason::FlashFailed.into()) }
     }
 
     /// For the table of transitions.

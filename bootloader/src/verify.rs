@@ -231,7 +231,6 @@ pub(crate) fn read_head<'h, F: NorFlash, L: HasLayout>(
     slot: Slot,
     buffer: &'h mut EnvelopeBuffer,
 ) -> Result<&'h [u8], Refusal> {
-    let invalid = Refusal::of(Reason::HeadInvalid);
     // The rest of a head is never used: a word of it that does not read costs nothing.
     let (mut len, mut readable) = (0usize, 0usize);
     for unit in buffer.as_chunks_mut::<UNIT>().0 {
@@ -242,10 +241,9 @@ pub(crate) fn read_head<'h, F: NorFlash, L: HasLayout>(
         }
         len = len.saturating_add(UNIT);
     }
-    // A head whose first words do not read may do so after a reset.
-    if readable == 0 {
-        return Err(Reason::FlashFailed.into());
-    }
+    // A head of which some words do not read may be whole after a reset.
+    let is_read = readable == len;
+    let invalid = Refusal::of(if is_read { Reason::HeadInvalid } else { Reason::FlashFailed });
     let buffer: &'h EnvelopeBuffer = buffer;
     if flash.is_erased(buffer) {
         return Err(invalid);

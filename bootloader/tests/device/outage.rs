@@ -7,7 +7,7 @@ use bootloader::journal::JournalError;
 use bootloader::layout::Area;
 use bootloader::mailbox::{Listening, RETRIES_MAX, Request, ResetCause, Wake};
 use bootloader::state::Status;
-use device_harness::device::{Boot, wake};
+use device_harness::device::{Boot, install, wake};
 use suit_manifest::Reason;
 
 use crate::boot::{Board, SLOT_LEN, board, kept, pending, slot_a};
@@ -138,4 +138,29 @@ fn boot65_a_fault_that_may_pass_is_tried_again_without_anybody() {
         panic!("it was asked for")
     };
     assert!(!session.is_retry());
+}
+
+/// A stranger who comes within an outage: an install would give both images up, and the next reset may need them.
+#[test]
+fn boot67_an_outage_lets_nobody_give_two_images_up() {
+    let (mut board, factory, _, new) = pending();
+    assert!(matches!(board.boot(), Boot::Run(_)), "the trial");
+    let start = kept(&board);
+    silence(&mut board, start, SLOT_LEN);
+    let (state, nor) = (board.state(), board.nor.clone());
+    let envelope = factory.envelope(3, &new);
+    let mut start = wake(None);
+    for retry in 0..=RETRIES_MAX {
+        let bootloader::Boot::Stay(mut session) = board.wake(&start) else { panic!("it does not read") };
+        let sent = install(&nor, &mut session, &envelope, &new);
+        if retry < RETRIES_MAX {
+            assert_eq!(sent.unwrap_err().reason(), Some(Reason::SwapFailed), "{retry}");
+            assert_eq!((board.state().active, board.state().spare), (state.active, state.spare), "{retry}");
+        } else {
+            sent.unwrap();
+        }
+        start = Wake::read(&start.mailbox_of_retry(), ResetCause::Software, Listening::DEFAULT);
+    }
+    assert!(matches!(board.boot(), Boot::Run(_)));
+    assert!(board.running(new.len()) == new);
 }

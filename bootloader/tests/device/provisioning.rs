@@ -4,7 +4,7 @@ use bootloader::layout::{Area, Half};
 use bootloader::provisioning::ProvisioningBlock;
 use device_harness::device::{Boot, Device, Failure, download, record};
 use device_harness::factory::{Factory, provisioning_block};
-use flash_model::Cut;
+use flash_model::{Cut, Fault};
 use suit_manifest::Reason;
 use trust::{Anchor, Rights};
 use update_protocol::profile::anchors::{AnchorEntry, AnchorReport, DomainEntry};
@@ -315,4 +315,30 @@ fn a_provisioned_device_whose_block_decayed_trusts_nobody() {
         assert_eq!(board.send(object, &bytes).unwrap_err().reason(), Some(reason));
     }
     assert_eq!(board.nor.medium().operations(), before);
+}
+
+/// The first part of the journal is not erased, for a moment or for good. No other part takes the first record: a cut there
+/// would look like a journal that was lost.
+#[test]
+fn boot13_a_failing_first_part_of_the_journal_locks_no_device_of_the_factory() {
+    let block = provisioning_block(&[Factory::new(1).anchor()], None);
+    for lasts in [false, true] {
+        for cut in (0..60).step_by(3) {
+            let mut board = Board::new(4);
+            board.nor.medium_mut().cut_at(1 + cut, Cut::Unreadable);
+            board.nor.medium_mut().plan_at(0, Fault::Error { effect: Cut::Nothing, lasts });
+            for _ in 0..2 {
+                let _ = board.send(Object::ProvisioningBlock, &block);
+            }
+            board.nor.medium_mut().power_on();
+            assert_eq!(record(&board.program()).mode, Mode::Factory, "{lasts}, {cut}");
+            let sent = board.send(Object::ProvisioningBlock, &block);
+            if lasts {
+                assert_eq!(sent.unwrap_err().reason(), Some(Reason::FlashFailed), "{cut}");
+            } else {
+                sent.unwrap();
+            }
+            assert_eq!(board.state().provisioned, !lasts, "{cut}");
+        }
+    }
 }

@@ -3,7 +3,10 @@
 use bootloader::Session;
 use bootloader::attempts::{FIRST_DELAY_S, FREE_ATTEMPTS, LONGEST_DELAY_S};
 use bootloader::state::Status;
-use device_harness::device::{Boot, Failure, download, install, record, routine};
+use device_harness::device::{Boot, DeviceOf, Failure, Part, download, install, record, routine};
+use device_harness::factory::Factory;
+use device_harness::part;
+use flash_model::{Medium, Nor};
 use suit_manifest::Reason;
 use update_protocol::profile::{ImageState, Object, rid};
 use update_protocol::uds::Nrc;
@@ -276,4 +279,44 @@ fn boot27_an_install_that_goes_on_does_not_wait() {
     }
     assert_eq!(board.state().attempts.count(), 1);
     board.update(&envelope, &image);
+}
+
+/// Resumes an install over and over, so many commits further each time; how many resumptions the journal counted.
+fn resumes<P: Part>(board: &mut DeviceOf<P>, envelope: &[u8], image: &[u8], step: usize, rounds: u8) -> u8 {
+    let nor = board.nor.clone();
+    for _ in 0..=rounds {
+        let mut session = board.program();
+        download(&nor, &mut session, Object::Envelope, envelope).unwrap();
+        let offset = record(&session).resume_offset;
+        let size = u32::try_from(image.len()).unwrap() - offset;
+        session.open_object(Download { address: 0x1000_0000 + offset, size }).unwrap();
+        let at = offset as usize;
+        session.write_object(0, &image[at..at + step + 100]).unwrap();
+    }
+    board.state().attempts.count() - 1
+}
+
+/// Each resumption costs places of the journal, so a stranger who comes one commit further each time waits too.
+#[test]
+fn boot27_a_resumption_that_comes_little_further_counts() {
+    let factory = Factory::new(1);
+    let mut board = Board::new(16);
+    board.provision(&factory);
+    let image = board.image(60_000, 1);
+    let envelope = factory.envelope(1, &image);
+    assert_eq!(resumes(&mut board.twin(), &envelope, &image, 4096, 7), 7);
+    assert_eq!(resumes(&mut board, &envelope, &image, 8192, 6), 0);
+}
+
+/// Steps that are records count no more than marks do.
+#[test]
+fn boot27_an_install_that_goes_on_without_marks_does_not_wait() {
+    let (chip, layout) = part::few_sectors(4, 1024);
+    let factory = Factory::new(1);
+    let mut board = DeviceOf::over(Nor::<4, 1024>::with(Medium::of(&[chip])), layout);
+    board.provision(&factory);
+    let image = board.image(12_000, 1);
+    let envelope = factory.envelope(1, &image);
+    assert_eq!(resumes(&mut board, &envelope, &image, 4096, 1), 0);
+    assert_eq!(board.state().status, Status::Installing { offset: 4096 });
 }

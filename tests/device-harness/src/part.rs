@@ -122,8 +122,19 @@ pub fn layout(page: u32, pages: u32) -> Layout {
     Layout::new(regions(page, pages)).expect("layout")
 }
 
+/// The same with two parts of a journal.
+pub fn layout_of_two_parts(page: u32, pages: u32) -> Layout {
+    let layout = Layout::new(regions_with(2, page, pages)).expect("layout");
+    assert_eq!(layout.journal_parts(), 2);
+    layout
+}
+
 /// The regions of [`layout`]; slot B comes last.
 pub fn regions(page: u32, pages: u32) -> Regions {
+    regions_with(3, page, pages)
+}
+
+fn regions_with(journal_parts: u32, page: u32, pages: u32) -> Regions {
     let mut at = 0;
     let mut region = |bytes: u32| {
         let len = bytes.next_multiple_of(page);
@@ -137,7 +148,7 @@ pub fn regions(page: u32, pages: u32) -> Regions {
         base: BASE,
         page,
         stored: region(2 * objects),
-        journal: region(3 * records),
+        journal: region(journal_parts * records),
         progress: region(page),
         slot_a: region(head + pages * page),
         slot_b: region(head + pages * page + page),

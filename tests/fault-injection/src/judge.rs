@@ -33,8 +33,8 @@ pub(crate) enum Finding {
 pub(crate) struct Verdict {
     /// Its successes.
     pub(crate) findings: Vec<Finding>,
-    /// Nothing runs any more, although something should.
-    pub(crate) is_lost: bool,
+    /// Nothing runs any more, although something should: why the device stays, and what its journal says.
+    pub(crate) lost: Option<String>,
 }
 
 /// Judges the attacks of one case.
@@ -70,7 +70,7 @@ impl<'p> Judge<'p> {
         let Ok(state) = subject.state() else {
             // The head of the emulated chip is gone, which no chip has: nothing can run from it.
             let findings = if attack.end == End::Image { vec![Finding::Boots] } else { Vec::new() };
-            return Ok(Verdict { findings, is_lost: true });
+            return Ok(Verdict { findings, lost: Some("no memory of a chip".to_owned()) });
         };
         let mut findings = self.losses(&state);
         if attack.end == End::Image && !(self.is_allowed(&subject) && self.is_inside(attack.pc)) {
@@ -83,7 +83,23 @@ impl<'p> Judge<'p> {
         findings.extend(self.losses(&subject.state()?));
         findings.sort_unstable();
         findings.dedup();
-        Ok(Verdict { findings, is_lost: self.prepared.allowed.is_some() && !runs })
+        let lost = match &self.prepared.allowed {
+            Some(image) if !runs => Some(self.describe_loss(&subject, image)?),
+            _ => None,
+        };
+        Ok(Verdict { findings, lost })
+    }
+
+    fn describe_loss(&self, subject: &Subject, image: &[u8]) -> Result<String> {
+        let state = subject.state()?;
+        let reason = subject.refusal()?.map_or("no reason".to_owned(), |reason| format!("{reason:?}"));
+        let is_there = if subject.running(image.len()) == image { "is" } else { "is not" };
+        let active = match (state.active, self.before.active) {
+            (None, _) => "names no image",
+            (Some(active), Some(before)) if active == before => "names it",
+            _ => "names another one",
+        };
+        Ok(format!("{reason}, {:?}, the image {is_there} in slot A and the journal {active}", state.status))
     }
 
     /// Whether slot A holds the image that may run.

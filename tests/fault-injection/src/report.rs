@@ -33,6 +33,8 @@ pub(crate) struct Report {
     floors_fallen: usize,
     /// Attacks after which nothing runs any more: a loss, and no success.
     lost: usize,
+    /// Why, and how many.
+    losses: BTreeMap<String, usize>,
     successes: Vec<Line>,
     /// Each success is printed when it is found.
     #[serde(skip)]
@@ -55,6 +57,7 @@ impl Report {
             boots: 0,
             floors_fallen: 0,
             lost: 0,
+            losses: BTreeMap::new(),
             successes: Vec::new(),
             prints: !arguments.json,
             shows_all: !arguments.json && !arguments.at.is_empty(),
@@ -66,8 +69,11 @@ impl Report {
         self.skips += 1;
         let end = word(attack.end);
         *self.ends.entry(end.clone()).or_default() += 1;
-        let Verdict { findings, is_lost } = verdict;
-        self.lost += usize::from(is_lost);
+        let Verdict { findings, lost } = verdict;
+        if let Some(loss) = lost {
+            self.lost += 1;
+            *self.losses.entry(loss).or_default() += 1;
+        }
         let has = |wanted: &[Finding]| usize::from(findings.iter().any(|finding| wanted.contains(finding)));
         self.boots += has(&[Finding::Boots, Finding::BootsLater]);
         self.floors_fallen += has(&[Finding::FloorFell, Finding::RevocationFell, Finding::ProvisioningLost]);
@@ -91,10 +97,13 @@ impl Report {
 
     /// The sum, for people.
     pub(crate) fn print(&self) {
-        let Self { case, instructions, skips, boots, floors_fallen, lost, .. } = self;
+        let Self { case, instructions, skips, boots, floors_fallen, lost, losses, .. } = self;
         println!(
             "{case:18} instructions={instructions} skips={skips} boots={boots} floors_fallen={floors_fallen} lost={lost}"
         );
+        for (loss, count) in losses {
+            println!("{:18} lost {count} times: {loss}", "");
+        }
     }
 }
 

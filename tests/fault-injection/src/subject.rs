@@ -17,6 +17,7 @@ use device_harness::device::wake;
 use flash_array::{FlashArray, Store, store_len};
 use qemu_mps2_support::AN386_LAYOUT as LAYOUT;
 use qemu_mps2_support::layout::FLASH_LEN;
+use suit_manifest::Reason;
 use update_protocol::profile::Object;
 use update_protocol::uds::server::{Download, Handler as _};
 
@@ -81,6 +82,14 @@ impl Subject {
     /// A reset; whether an image runs.
     pub(crate) fn boot(&self) -> Result<bool> {
         self.with_loader(None, |boot| Ok(matches!(boot, Boot::Run(_))))
+    }
+
+    /// A reset; why the device stays on its bus.
+    pub(crate) fn refusal(&self) -> Result<Option<Reason>> {
+        self.with_loader(None, |boot| match boot {
+            Boot::Run(_) => Ok(None),
+            Boot::Stay(session) => Ok(session.refusal().map(|refusal| refusal.reason)),
+        })
     }
 
     /// Resets until nothing changes any more; whether an image runs then.

@@ -47,6 +47,9 @@ pub struct Medium {
     /// Operations and reads after which nothing happens any more: the user runs away.
     limit: u64,
     trace: Option<Vec<Operation>>,
+    /// Whether a fault that lasts keeps the part as it was before.
+    keeps_strike: bool,
+    strike: Option<(usize, Box<Medium>)>,
     power: bool,
 }
 
@@ -84,6 +87,8 @@ impl Medium {
             read_plan: BTreeMap::new(),
             limit: NEVER,
             trace: None,
+            keeps_strike: false,
+            strike: None,
             power: true,
         }
     }
@@ -297,6 +302,33 @@ impl Medium {
         self.operations + self.reads > self.limit
     }
 
+    /// Keeps the part as it is right before the first fault that lasts, from now on.
+    pub fn keep_strike(&mut self) {
+        (self.keeps_strike, self.strike) = (true, None);
+    }
+
+    /// The offset of the first fault that lasts, and the part right before it.
+    pub fn take_strike(&mut self) -> Option<(usize, Box<Self>)> {
+        self.strike.take()
+    }
+
+    fn strike(&mut self, offset: usize) {
+        if std::mem::take(&mut self.keeps_strike) {
+            self.strike = Some((offset, Box::new(self.clone())));
+        }
+    }
+
+    /// Whether these bytes are there, and read in whole units of so many bytes.
+    #[must_use]
+    pub fn holds(&self, offset: usize, bytes: &[u8], unit: usize) -> bool {
+        let end = offset + bytes.len();
+        let units = offset - offset % unit..end.next_multiple_of(unit);
+        self.bytes.get(offset..end) == Some(bytes)
+            && [&self.unreadable, &self.broken]
+                .iter()
+                .all(|words| words.range(units.clone()).next().is_none())
+    }
+
     /// Keeps a list of operations from now on.
     pub fn start_trace(&mut self) {
         self.trace = Some(Vec::new());
@@ -321,6 +353,7 @@ impl Medium {
         }
         if let Some(lasts) = self.read_plan.remove(&(self.reads - 1)) {
             if lasts {
+                self.strike(start);
                 self.broken.insert(self.geometry.word_start(start));
             }
             return Err(ModelError::Failed);
@@ -389,6 +422,9 @@ impl Medium {
         let number = self.operations;
         self.operations += 1;
         let mut fault = self.plan.remove(&number);
+        if matches!(fault, Some(Fault::Error { lasts: true, .. } | Fault::Silent { lasts: true })) {
+            self.strike(offset);
+        }
         if self.is_over_limit() {
             fault = Some(Fault::Cut(Cut::Nothing));
         }
@@ -497,6 +533,7 @@ impl Medium {
         let fails = self.failing_to_erase.range(sector.start..end).next().is_some();
         if fails || self.endurance.get(&number).is_some_and(|&endurance| self.erases[number] >= endurance) {
             self.told()?;
+            self.strike(sector.start);
             return Err(ModelError::Failed);
         }
         let (cut, result) = self.effect(sector.start, fault, true);

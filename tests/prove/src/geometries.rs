@@ -1,5 +1,5 @@
-//! The geometries: words of 1 to 32 bytes, pages of 512 to 16384, uneven sectors, none for marks, 00 when erased, erased
-//! words that fault, and slot B in a flash of its own.
+//! The geometries: words of 1 to 32 bytes, pages of 512 to 16384, uneven sectors, none for marks, two parts of a journal,
+//! 00 when erased, erased words that fault, and slot B in a flash of its own.
 
 use device_harness::part::{self, Faulting, Two};
 use flash_model::{Chip, Nor};
@@ -13,6 +13,13 @@ type Maker = fn(&'static str) -> Box<dyn Geometry>;
 
 fn even<const WORD: usize, const PAGE: usize>(name: &'static str) -> Box<dyn Geometry> {
     let layout = part::layout(u32::try_from(PAGE).expect("a page"), PAGES);
+    let chip = Chip::even(WORD, PAGE, layout.flash_len() as usize);
+    Box::new(Bench::<Nor<WORD, PAGE>>::new(name, &[chip], layout))
+}
+
+/// Two parts of a journal.
+fn two_parts<const WORD: usize, const PAGE: usize>(name: &'static str) -> Box<dyn Geometry> {
+    let layout = part::layout_of_two_parts(u32::try_from(PAGE).expect("a page"), PAGES);
     let chip = Chip::even(WORD, PAGE, layout.flash_len() as usize);
     Box::new(Bench::<Nor<WORD, PAGE>>::new(name, &[chip], layout))
 }
@@ -55,7 +62,7 @@ fn few_sectors(name: &'static str) -> Box<dyn Geometry> {
 }
 
 /// Every geometry by its name.
-pub const ALL: [(&str, Maker); 13] = [
+pub const ALL: [(&str, Maker); 15] = [
     ("w4-p512", even::<4, 512>),
     ("w32-p512", even::<32, 512>),
     ("w1-p1024", even::<1, 1024>),
@@ -64,6 +71,8 @@ pub const ALL: [(&str, Maker); 13] = [
     ("w8-p4096", even::<8, 4096>),
     ("w16-p8192", even::<16, 8192>),
     ("w32-p8192", even::<32, 8192>),
+    ("w8-p512-two-parts", two_parts::<8, 512>),
+    ("w8-p4096-two-parts", two_parts::<8, 4096>),
     ("w4-p512-00", erased_to_zero::<4, 512>),
     ("w16-p512-fault", faulting::<16, 512>),
     ("w4-uneven", uneven),

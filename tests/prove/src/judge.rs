@@ -4,7 +4,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use bootloader::layout::{Area, Half, Slot};
+use bootloader::layout::{Area, Slot};
 use bootloader::state::{BootState, Status};
 use device_harness::device::{Boot, DeviceOf, Failure, Part};
 use flash_model::{Medium, Random};
@@ -12,6 +12,7 @@ use flash_model::{Medium, Random};
 use crate::bench::{Bench, Facts};
 use crate::case::{Case, Kind, LIVES, any_cut};
 use crate::life::{Living, Observer, Release, Step, is_rescue};
+use crate::loss::{Scene, Strike, halves_with};
 
 /// Resets within which a device boots again.
 pub const RESETS: u32 = 3;
@@ -19,6 +20,9 @@ pub const RESETS: u32 = 3;
 const ATTEMPTS: u32 = 4;
 /// Operations and reads of a case; one that needs more runs for ever.
 const LIMIT: u64 = 3_000_000;
+
+/// Reads in a row that fail, at most.
+const OUTAGE_MAX: u64 = 8;
 
 /// A broken promise.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,7 +45,7 @@ pub struct Violation {
 #[derive(Clone, Debug, Default)]
 pub struct Verdict {
     pub violation: Option<Violation>,
-    /// Nothing ran, as it may be: slot A takes no image any more, or the only copy of an image or a set was lost.
+    /// Nothing ran, as it may be ([`crate::loss`]): the fault took the image, or the only copy of the provisioning block.
     pub is_excused: bool,
     /// Most resets in a row until an image ran; 0 for faults that last.
     pub resets: u32,
@@ -77,6 +81,13 @@ impl Judge<'_> {
     fn fail(&mut self, promise: Promise, words: String) {
         self.say(&format!("BROKEN: {words}"));
         self.violation.get_or_insert(Violation { promise, words });
+    }
+
+    /// The release that has confirmed itself last, and that has to run.
+    fn confirmed_release(&self, state: &BootState) -> Option<&Release> {
+        let old = self.bench.before.active.map(|image| image.sequence);
+        let confirmed = self.confirmed.iter().copied().find(|&sequence| sequence == state.floor).or(old)?;
+        self.releases.iter().find(|release| release.sequence == confirmed)
     }
 
     fn say(&mut self, words: &str) {
@@ -120,6 +131,7 @@ impl Judge<'_> {
             self.fail(Promise::Brick, format!("release {} runs: neither old nor new", active.sequence));
         }
         let release = self.releases.iter().find(|release| release.sequence == active.sequence);
+        // Of the head, a severable member may go: the loader verifies what counts.
         if release.is_none_or(|release| device.running(release.image.len()) != release.image) {
             self.fail(Promise::Brick, format!("release {} runs and is not whole", active.sequence));
         }
@@ -267,6 +279,9 @@ fn one<P: Part>(
         medium.power_on();
         medium.count_double_programs();
         medium.limit(LIMIT);
+        if !case.kind.passes() {
+            medium.keep_strike();
+        }
         if traces {
             medium.start_trace();
         }
@@ -276,8 +291,11 @@ fn one<P: Part>(
     arm(&living.device, case, random.number());
     let first = living.run(case.step, release);
     living.observer.flush(&living.device);
-    let decayed = match case.kind {
-        Kind::Flip | Kind::Decay => usize::try_from(case.at).ok(),
+    let strike = match case.kind {
+        Kind::Flip | Kind::Decay => {
+            let offset = usize::try_from(case.at).expect("an offset");
+            Some((offset, facts.base.clone()))
+        }
         Kind::DecayWithin => decay_anywhere(&living.device, case, &mut random),
         _ => None,
     };
@@ -286,7 +304,19 @@ fn one<P: Part>(
     } else {
         recover(&mut living, case, release, &mut random)
     };
-    end(&mut living, facts, case, (done.is_ok(), decayed, is_last));
+    let struck = living.device.nor.medium_mut().take_strike();
+    let strike = strike.or_else(|| struck.map(|(offset, before)| (offset, *before)));
+    let strike = strike.map(|(offset, before)| {
+        let mut then = before.clone();
+        then.power_on();
+        let BootState { status, set, .. } = DeviceOf::over(P::over(then), bench.layout).state();
+        living.observer.say(&format!("the fault struck at {offset:#x}, {status:?}"));
+        let is_within_an_exchange =
+            matches!(status, Status::Swapping(_) | Status::Reverting(_) | Status::Trial { .. });
+        let is_reverting = matches!(status, Status::Reverting(_));
+        Strike { offset, before, is_within_an_exchange, is_reverting, set }
+    });
+    end(&mut living, facts, case, (done.is_ok(), strike.as_ref(), is_last));
     living.observer.flush(&living.device);
     let medium = living.device.nor.medium().clone();
     let mut observer = living.observer;
@@ -307,7 +337,9 @@ fn one<P: Part>(
 fn arm<P: Part>(device: &DeviceOf<P>, case: &Case, seed: u64) {
     let mut medium = device.nor.medium_mut();
     match case.kind {
-        Kind::Read | Kind::ReadLasts => medium.fail_read_at(case.at, case.kind == Kind::ReadLasts),
+        Kind::ReadLasts => medium.fail_read_at(case.at, true),
+        // The loader tries a read again: an outage is longer than that, or not.
+        Kind::Read => (0..1 + seed % OUTAGE_MAX).for_each(|read| medium.fail_read_at(case.at + read, false)),
         Kind::Flip | Kind::Decay => {
             medium.decay(usize::try_from(case.at).expect("an offset"), case.kind.decay(seed))
         }
@@ -326,14 +358,19 @@ fn arm<P: Part>(device: &DeviceOf<P>, case: &Case, seed: u64) {
 }
 
 /// A programmed word decays while there is no power.
-fn decay_anywhere<P: Part>(device: &DeviceOf<P>, case: &Case, random: &mut Random) -> Option<usize> {
+fn decay_anywhere<P: Part>(
+    device: &DeviceOf<P>,
+    case: &Case,
+    random: &mut Random,
+) -> Option<(usize, Medium)> {
     let mut medium = device.nor.medium_mut();
     let len = medium.bytes().len() as u64;
     for _ in 0..64 {
         let offset = usize::try_from(random.below(len)).expect("an offset");
         if medium.is_programmed(offset) {
+            let before = medium.clone();
             medium.decay(offset, case.kind.decay(random.number()));
-            return Some(offset);
+            return Some((offset, before));
         }
     }
     None
@@ -361,6 +398,9 @@ fn recover<P: Part>(
                 medium.cut_at(random.below(range), cut);
             }
         }
+        if attempt == 0 && living.observer.must_run && case.kind.passes() {
+            comes_up(living);
+        }
         // These steps reset the device into its session; a device comes up by itself first.
         if !matches!(case.step, Step::First | Step::Update | Step::Turnover | Step::Revert)
             && living.boot().is_err()
@@ -375,12 +415,29 @@ fn recover<P: Part>(
     last
 }
 
+/// A device with an image comes up by itself, without a host, also through the cut in the recovery.
+fn comes_up<P: Part>(living: &mut Living<'_, P, Judge<'_>>) {
+    // One more, for the cut.
+    for _ in 0..=RESETS {
+        if matches!(living.boot(), Ok(Boot::Run(_))) {
+            return;
+        }
+        let mut medium = living.device.nor.medium_mut();
+        if medium.is_off() {
+            medium.power_on();
+        }
+    }
+    let state = living.device.state();
+    let words = format!("nothing comes up without a host: {:?}, floor {}", state.status, state.floor);
+    living.observer.fail(Promise::Brick, words);
+}
+
 /// The promises at the end of a case.
 fn end<P: Part>(
     living: &mut Living<'_, P, Judge<'_>>,
     facts: &Facts,
     case: &Case,
-    (is_done, decayed, is_last): (bool, Option<usize>, bool),
+    (is_done, strike, is_last): (bool, Option<&Strike>, bool),
 ) {
     if living.device.nor.medium().is_over_limit() {
         return living.observer.fail(Promise::Other, "the device works for ever".to_owned());
@@ -393,60 +450,76 @@ fn end<P: Part>(
             break;
         }
     }
+    let state = living.device.state();
     let layout = living.device.layout;
-    let touches_stored = |living: &Living<'_, P, Judge<'_>>| {
-        [Half::First, Half::Second].iter().any(|&half| {
-            let region = layout.region(Area::Stored(half));
-            let (start, len) = (region.start as usize, region.len as usize);
-            let has_decayed = decayed.is_some_and(|offset| (start..start + len).contains(&offset));
-            has_decayed || living.device.nor.medium().has_lasting_fault(start, len)
-        })
+    let (is_unknown, is_lost) = {
+        let medium = living.device.nor.medium();
+        let scene = Scene { layout: &layout, medium: &medium, kind: case.kind, strike };
+        let confirmed = living.observer.confirmed_release(&state);
+        (
+            state.provisioned && scene.took_the_only_copy(living.world.block()),
+            confirmed.is_some_and(|release| scene.took_the_image(release)),
+        )
     };
-    // While a set of stored objects is replaced, one copy of it is there: a word of that one that is lost then is lost.
-    let is_in_a_window = matches!(case.kind, Kind::DecayWithin | Kind::ReadLasts) && touches_stored(living);
-    let touches = |living: &Living<'_, P, Judge<'_>>, slot| {
-        let region = layout.region(Area::Slot(slot));
-        living.device.nor.medium().has_lasting_fault(region.start as usize, region.len as usize)
-    };
-    // An image in a slot that decayed is lost, and so is one in a slot A that takes none any more.
-    let is_in_a_slot = decayed.is_some_and(|offset| {
-        [Slot::A, Slot::B, Slot::Kept].iter().any(|&slot| {
-            let region = layout.region(Area::Slot(slot));
-            (region.start as usize..(region.start + region.len) as usize).contains(&offset)
-        })
-    });
-    let is_broken = case.kind == Kind::ReadLasts && (touches(living, Slot::B) || touches(living, Slot::Kept));
-    let is_excused = touches(living, Slot::A) || is_in_a_slot || is_broken || is_in_a_window;
-    living.observer.is_excused = !runs && living.observer.must_run && is_excused;
-    if is_in_a_window && !runs {
+    living.observer.is_excused = !runs && living.observer.must_run && (is_unknown || is_lost);
+    if is_unknown && !runs {
         living.observer.is_excused = true;
         return;
     }
-    if !runs && living.observer.must_run && !is_excused {
-        let state = living.device.state();
+    if !runs && living.observer.must_run && !living.observer.is_excused {
         let words = format!("nothing runs after {RESETS} resets: {:?}, floor {}", state.status, state.floor);
         living.observer.fail(Promise::Brick, words);
     }
     if is_done {
-        let state = living.device.state();
-        let same = |state: &BootState| {
-            (state.status, state.floor, state.active.map(|image| image.sequence), state.provisioned)
-        };
-        if case.kind.passes() && same(&state) != same(&facts.after) {
-            living
-                .observer
-                .fail(Promise::Other, format!("another end: {state:?} instead of {:?}", facts.after));
-        }
+        compare(living, facts, case, (&state, strike, runs));
     } else if case.kind.passes() {
         living.observer.fail(Promise::Other, "the step does not come to an end".to_owned());
     }
     still(living, case);
+    let slot_b = layout.region(Area::Slot(Slot::B));
+    let is_slot_b_lost =
+        living.device.nor.medium().has_lasting_fault(slot_b.start as usize, slot_b.len as usize);
     if is_last
         && living.observer.violation.is_none()
         && (!runs || case.kind == Kind::Wear)
         && living.device.state().provisioned
     {
-        lives_on(living, case, touches(living, Slot::B), runs);
+        lives_on(living, case, is_slot_b_lost, runs);
+    }
+}
+
+/// A step that its host was told to be done has the end that it has without a fault: what only rises, after every fault;
+/// the image, after each that did not take it; all of it, after a fault that passes.
+fn compare<P: Part>(
+    living: &mut Living<'_, P, Judge<'_>>,
+    facts: &Facts,
+    case: &Case,
+    (state, strike, runs): (&BootState, Option<&Strike>, bool),
+) {
+    let rising = |state: &BootState| {
+        (state.floor, state.provisioned, state.domains.map(|domain| domain.list_sequence))
+    };
+    let passes = case.kind.passes();
+    // A revert, or an image that was dropped, may leave nothing to run where a fault lasts.
+    let counts_image = passes || runs || !matches!(case.step, Step::Revert | Step::Abandon);
+    let is_same = rising(state) == rising(&facts.after)
+        && (!counts_image || state.active == facts.after.active)
+        && (!passes || state.status == facts.after.status);
+    if !is_same {
+        let words = format!("another end: {state:?} instead of {:?}", facts.after);
+        living.observer.fail(Promise::Other, words);
+    }
+    let world = living.world;
+    let layout = living.device.layout;
+    let medium = living.device.nor.medium().clone();
+    let scene = Scene { layout: &layout, medium: &medium, kind: case.kind, strike };
+    for object in state.provisioned.then_some(world.block()).into_iter().chain(world.list(state)) {
+        let copies = halves_with(&layout, &medium, object, Some(state.set)).len();
+        let enough = if passes { 2 } else { 1 };
+        if copies < enough && !scene.took_the_only_copy(object) {
+            let words = format!("{copies} copies of a stored object are left, and not {enough}");
+            living.observer.fail(Promise::Other, words);
+        }
     }
 }
 

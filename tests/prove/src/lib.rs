@@ -8,4 +8,5 @@ pub mod engine;
 pub mod geometries;
 pub mod judge;
 pub mod life;
+pub mod loss;
 pub mod qemu;

@@ -1,6 +1,6 @@
 //! The life of a device, step by step. A step goes on from whatever state a fault left, as a host and an application do.
 
-use bootloader::state::Status;
+use bootloader::state::{BootState, Status};
 use device_harness::device::{Boot, DeviceOf, Failure, Part, routine};
 use device_harness::factory::{Factory, provisioning_block};
 use suit_manifest::Reason;
@@ -86,6 +86,16 @@ impl World {
             lists: [factory.revocation_list(1, &holders[..1]), factory.revocation_list(2, &holders)],
             releases,
         }
+    }
+
+    pub fn block(&self) -> &[u8] {
+        &self.block
+    }
+
+    /// The newest list that a device in this state has.
+    pub fn list(&self, state: &BootState) -> Option<&[u8]> {
+        let number = usize::try_from(state.domains[0].list_sequence).ok()?;
+        self.lists.get(number.checked_sub(1)?).map(Vec::as_slice)
     }
 
     pub fn release(&self, sequence: u64) -> Option<&Release> {

@@ -132,3 +132,50 @@ fn a_sequence_of_lists_that_falls_is_not_written() {
     assert!(matches!(journal.record(&mut device, list(4)), Err(JournalError::Illegal(_))));
     assert_eq!(sequence(&Journal::open(&mut device)), 5);
 }
+
+/// An outage of any length at any read of the recovery: the newest record counts, or none does in this boot.
+#[test]
+fn boot66_an_outage_within_recovery_brings_no_older_record_back() {
+    let mut were_lost = [0, 0];
+    for parts in [2, 3] {
+        let nor = Nor::<8, 512>::new(FLASH_LEN);
+        let mut device = flash_of(&nor, parts);
+        let mut journal = Journal::open(&mut device);
+        for number in 1..=7 {
+            journal.record(&mut device, list(number)).unwrap();
+            // A cut in the erase of the part that comes next: it holds nothing, and stays so until the next record.
+            for next in [None, Some((journal.part + 1) % parts as u8)] {
+                let (other, start) = (Nor::<8, 512>::with(nor.medium().clone()), 0x1_0000);
+                let mut twin = flash_of(&other, parts);
+                if let Some(next) = next {
+                    let start = start + usize::from(next) * 1024;
+                    (start..start + 1024).for_each(|byte| other.medium_mut().break_word(byte));
+                }
+                let before = other.medium().reads();
+                let clean = Journal::open(&mut twin);
+                let reads = other.medium().reads() - before;
+                assert_eq!(sequence(&clean), sequence(&journal));
+                let newest = sequence(&clean);
+                for from in 0..reads {
+                    for len in 1..=2 * reads - from {
+                        let mut medium = other.medium_mut();
+                        medium.power_on();
+                        (from..from + len).for_each(|read| medium.fail_read_at(read, false));
+                        drop(medium);
+                        let found = Journal::open(&mut twin);
+                        let is_lost = found.recovery() == Recovery::Lost
+                            || (found.recovery() == Recovery::Blank && found.newest.sequence == 0);
+                        were_lost[usize::from(is_lost)] += 1;
+                        assert!(
+                            is_lost || sequence(&found) == newest,
+                            "{parts} parts, record {number}, {next:?}: reads {from}..{} bring {} back",
+                            from + len,
+                            sequence(&found)
+                        );
+                    }
+                }
+            }
+        }
+    }
+    assert!(were_lost.iter().all(|&count| count > 1000), "{were_lost:?}");
+}

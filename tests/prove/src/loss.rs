@@ -1,0 +1,127 @@
+//! What a fault may cost. A fault that passes costs nothing. Of one that lasts, and of content that decayed, the rules
+//! (docs/boot-rules.md, docs/flash-layout.md) excuse two losses, each only where the fault itself struck:
+//! an image that slot A does not take any more or whose copy is gone, and stored objects of which one copy was there.
+
+use bootloader::layout::{Area, Half, Layout, Slot, UNIT};
+use crc::{CRC_32_ISO_HDLC, Crc};
+use flash_model::Medium;
+
+use crate::case::Kind;
+use crate::life::Release;
+
+/// Bytes of the header of a stored object; its last four are its CRC.
+const HEADER_LEN: usize = UNIT;
+/// Where it has the number of its set.
+const SET: usize = 16;
+const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
+
+/// Where the fault of a case struck, and the part as it was right before.
+pub struct Strike {
+    pub offset: usize,
+    pub before: Medium,
+    /// Whether slots were being exchanged: pages of the image that ran may lie in slot B.
+    pub is_within_an_exchange: bool,
+    /// Whether they were going back: a page that is in slot A again is taken from slot B no more.
+    pub is_reverting: bool,
+    /// The set of stored objects that the journal named.
+    pub set: u16,
+}
+
+/// A part, and what happened to it.
+pub struct Scene<'s> {
+    pub layout: &'s Layout,
+    /// The part at the end.
+    pub medium: &'s Medium,
+    pub kind: Kind,
+    pub strike: Option<&'s Strike>,
+}
+
+impl Scene<'_> {
+    /// Whether this kind takes content away.
+    fn takes_content(&self) -> bool {
+        matches!(self.kind, Kind::Flip | Kind::Decay | Kind::DecayWithin | Kind::ReadLasts)
+    }
+
+    fn struck_in(&self, start: usize, len: usize) -> bool {
+        self.strike.is_some_and(|strike| (start..start + len).contains(&strike.offset))
+    }
+
+    /// While a set of stored objects is replaced or mended, one copy of it is there: whether the fault took that one.
+    /// `bytes`: the object.
+    pub fn took_the_only_copy(&self, bytes: &[u8]) -> bool {
+        let Some(strike) = self.strike else { return false };
+        let struck = [Half::First, Half::Second].into_iter().find(|&half| {
+            let (start, len) = range(self.layout, Area::Stored(half));
+            self.struck_in(start, len)
+        });
+        struck.is_some_and(|half| {
+            self.takes_content()
+                && !halves_with(self.layout, self.medium, bytes, None).contains(&half)
+                && !halves_with(self.layout, &strike.before, bytes, Some(strike.set)).contains(&half.other())
+        })
+    }
+
+    /// Whether the fault is why this image, which has confirmed itself, cannot run: slot A does not take one of its
+    /// pages any more, or the only copy of one is gone.
+    pub fn took_the_image(&self, release: &Release) -> bool {
+        let page = self.layout.page() as usize;
+        let (slot, len) = range(self.layout, Area::Slot(Slot::A));
+        let (kept, _) = range(self.layout, Area::Slot(Slot::Kept));
+        (0..len / page).any(|number| {
+            let parts = content(self.layout, release, number * page, page);
+            let is_there = |start: usize| {
+                parts.iter().all(|(offset, bytes)| self.medium.holds(start + offset, bytes, UNIT))
+            };
+            if is_there(slot) || parts.is_empty() {
+                return false;
+            }
+            let (own, copy) = (slot + number * page, kept + number * page);
+            let is_refused = self.medium.has_lasting_fault(own, page) && self.struck_in(own, page);
+            let may_be_in_b = self.strike.is_some_and(|strike| {
+                let was_there =
+                    |(offset, bytes): &(usize, &[u8])| strike.before.holds(slot + offset, bytes, UNIT);
+                strike.is_within_an_exchange && !(strike.is_reverting && parts.iter().all(was_there))
+            });
+            let is_lost = self.takes_content()
+                && if may_be_in_b {
+                    !is_there(kept) && (self.struck_in(own, page) || self.struck_in(copy, page))
+                } else {
+                    self.struck_in(own, page)
+                };
+            is_refused || is_lost
+        })
+    }
+}
+
+/// The bytes of a release that lie in a range of its slot, with their offsets.
+fn content<'r>(layout: &Layout, release: &'r Release, start: usize, len: usize) -> Vec<(usize, &'r [u8])> {
+    let parts = [(0, &release.envelope), (layout.head_len() as usize, &release.image)];
+    let cut = |(offset, bytes): (usize, &'r Vec<u8>)| {
+        let first = start.max(offset);
+        let end = (start + len).min(offset + bytes.len());
+        (first < end).then(|| (first, &bytes[first - offset..end - offset]))
+    };
+    parts.into_iter().filter_map(cut).collect()
+}
+
+/// The halves of the stored objects that hold these bytes whole, with a header of this set, or of any.
+pub fn halves_with(layout: &Layout, medium: &Medium, bytes: &[u8], set: Option<u16>) -> Vec<Half> {
+    let holds = |half: &Half| {
+        let (start, len) = range(layout, Area::Stored(*half));
+        let places = start..=(start + len).saturating_sub(HEADER_LEN + bytes.len());
+        places.step_by(UNIT).any(|at| {
+            let header = &medium.bytes()[at..at + HEADER_LEN];
+            let (fields, crc) = header.split_at(HEADER_LEN - 4);
+            crc == CRC.checksum(fields).to_be_bytes()
+                && set.is_none_or(|set| fields[SET..SET + 2] == set.to_be_bytes())
+                && medium.holds(at, header, UNIT)
+                && medium.holds(at + HEADER_LEN, bytes, UNIT)
+        })
+    };
+    [Half::First, Half::Second].into_iter().filter(holds).collect()
+}
+
+fn range(layout: &Layout, area: Area) -> (usize, usize) {
+    let region = layout.region(area);
+    (region.start as usize, region.len as usize)
+}
