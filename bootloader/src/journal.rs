@@ -493,33 +493,37 @@ impl Journal<Packed> {
     }
 }
 
-/// Looks at all places of a part.
+/// Looks at the places of a part, from the last one down: numbers grow with the places, so the first whole record is the
+/// newest. What lies below it counts until a record of the part is proven.
 #[inline(never)]
 fn scan<F: NorFlash, L: HasLayout, S: Snapshot>(flash: &mut Flash<F, L>, part: u8) -> Scan<S> {
     let mut found = Scan { newest: Record::<S>::NONE, index: 0, is_single: false, is_proven: false, next: 0 };
-    // Number of the record in the place before; 0 if there is none.
-    let mut before = 0u32;
-    for index in 0..capacity(flash, part) {
+    let mut index = capacity(flash, part);
+    // The place above is used.
+    let mut is_followed = false;
+    // One place below the newest record: its first copy may be there.
+    while index > 0 && (!found.is_proven || found.index == index) {
+        index = index.saturating_sub(1);
         let mut bytes = [0; RECORD_LEN];
         let is_readable = flash.read(Area::Journal(part), offset_of(index), &mut bytes).is_ok();
         if is_readable && flash.is_erased(&bytes) {
-            before = 0;
+            is_followed = false;
             continue;
         }
-        // A cut may have left the word after this place half programmed, although it reads as erased.
-        found.next = index.saturating_add(2);
-        found.is_proven |= before != 0;
+        if found.next == 0 {
+            // A cut may have left the word after this place half programmed, although it reads as erased.
+            found.next = index.saturating_add(2);
+        }
         let record = if is_readable { S::decode(&bytes) } else { None };
-        let follows = before.saturating_add(1);
-        before = 0;
         if let Some(record) = record {
-            before = record.sequence;
-            found.is_proven |= record.is_second;
-            if record.sequence > found.newest.sequence {
-                found.is_single = !(record.is_second && record.sequence == follows);
-                (found.newest, found.index) = (record, index);
+            found.is_proven |= record.is_second || is_followed;
+            if found.newest.sequence == 0 {
+                (found.newest, found.index, found.is_single) = (record, index, true);
+            } else if found.index == index.saturating_add(1) && found.newest.is_second {
+                found.is_single = record.sequence.saturating_add(1) != found.newest.sequence;
             }
         }
+        is_followed = true;
     }
     found
 }

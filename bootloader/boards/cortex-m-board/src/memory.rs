@@ -27,18 +27,18 @@ unsafe extern "C" fn memmove() {
 unsafe extern "C" fn memcpy() {
     core::arch::naked_asm!(
         "mov r12, r0",
-        "0: subs r2, #4",
-        "bmi 1f",
-        "ldr r3, [r1], #4",
+        "b 1f",
+        "0: ldr r3, [r1], #4",
         "str r3, [r12], #4",
-        "b 0b",
-        "1: adds r2, #4",
-        "2: subs r2, #1",
-        "it mi",
-        "bxmi lr",
-        "ldrb r3, [r1], #1",
+        "1: subs r2, #4",
+        "bpl 0b",
+        "adds r2, #4",
+        "b 3f",
+        "2: ldrb r3, [r1], #1",
         "strb r3, [r12], #1",
-        "b 2b",
+        "3: subs r2, #1",
+        "bpl 2b",
+        "bx lr",
     )
 }
 
@@ -46,7 +46,7 @@ unsafe extern "C" fn memcpy() {
 #[unsafe(no_mangle)]
 #[unsafe(naked)]
 unsafe extern "C" fn memset() {
-    core::arch::naked_asm!("0: subs r2, #1", "it mi", "bxmi lr", "strb r1, [r0, r2]", "b 0b",)
+    core::arch::naked_asm!("b 1f", "0: strb r1, [r0, r2]", "1: subs r2, #1", "bpl 0b", "bx lr")
 }
 
 /// `r0`, `r1`: what is compared, `r2`: bytes; the difference of the first bytes that differ, else 0.
