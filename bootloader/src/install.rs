@@ -224,7 +224,7 @@ fn image_of<F: NorFlash, L: HasLayout>(
     record: &mut ImageRecord,
 ) -> Result<(), Refusal> {
     let capacity = flash.layout().image_capacity();
-    let image = Walk::rehearse(authenticated, &mut SlotPlatform::new(flash, identity, None))?;
+    let image = Walk::rehearse(authenticated, &mut SlotPlatform::new(flash, identity, None, &mut None))?;
     let fits = u32::try_from(image.size).ok().filter(|&size| size <= capacity);
     record.sequence = authenticated.manifest().sequence_number();
     record.size = fits.ok_or(Refusal::of(Reason::ImageTooLarge))?;

@@ -171,6 +171,7 @@ pub struct SlotProof {
 
 impl SlotProof {
     /// Whether it is a proof for this purpose, and of the image that the journal has in slot B.
+    #[inline(always)]
     pub(crate) fn is_for(&self, purpose: Purpose, spare: Option<&ImageRecord>) -> bool {
         self.purpose == purpose && spare == Some(&self.image)
     }

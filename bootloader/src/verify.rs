@@ -135,9 +135,10 @@ impl Verifier<'_> {
         }
 
         // Its conditions, and its image in this slot.
-        let mut platform = SlotPlatform::new(flash, self.identity, Some(slot));
+        let mut examined = None;
+        let mut platform = SlotPlatform::new(flash, self.identity, Some(slot), &mut examined);
         walk(authenticated, purpose, expected.size, &mut platform)?;
-        let examined = platform.examined().ok_or(Refusal::of(Reason::ImageDigestMismatch))?;
+        let examined = examined.as_ref().ok_or(Refusal::of(Reason::ImageDigestMismatch))?;
 
         let vectors =
             [check_vectors(flash, slot, expected.size)?, check_vectors(flash, slot, expected.size)?];

@@ -27,20 +27,21 @@ pub(crate) struct SlotPlatform<'p, F, L> {
     identity: &'p Identity,
     /// `None`: as if the image had come.
     slot: Option<Slot>,
-    examined: Option<Examined>,
+    /// The image that was hashed last and matched: the walk invokes none but that one.
+    examined: &'p mut Option<Examined>,
 }
 
 impl<'p, F: NorFlash, L: HasLayout> SlotPlatform<'p, F, L> {
-    pub(crate) fn new(flash: &'p mut Flash<F, L>, identity: &'p Identity, slot: Option<Slot>) -> Self {
-        Self { flash, identity, slot, examined: None }
+    pub(crate) fn new(
+        flash: &'p mut Flash<F, L>,
+        identity: &'p Identity,
+        slot: Option<Slot>,
+        examined: &'p mut Option<Examined>,
+    ) -> Self {
+        Self { flash, identity, slot, examined }
     }
 
-    /// The image that was hashed last and matched: the walk invokes none but that one.
-    pub(crate) fn examined(&self) -> Option<Examined> {
-        self.examined
-    }
-
-    fn hash(&mut self, slot: Slot, size: u32) -> Result<[u8; 32], PlatformError> {
+    fn hash(&mut self, slot: Slot, size: u32, digest: &mut [u8; 32]) -> Result<(), PlatformError> {
         let unreadable = PlatformError(Reason::FlashFailed);
         let start = self.flash.layout().head_len();
         let mut hash = Sha256::new();
@@ -55,7 +56,8 @@ impl<'p, F: NorFlash, L: HasLayout> SlotPlatform<'p, F, L> {
             hash.update(read.get(..len).ok_or(unreadable)?);
             done = done.saturating_add(CHUNK_LEN);
         }
-        Ok(hash.finish())
+        *digest = hash.finish();
+        Ok(())
     }
 }
 
@@ -86,10 +88,11 @@ impl<F: NorFlash, L: HasLayout> Platform for SlotPlatform<'_, F, L> {
         let Some(slot) = self.slot else { return Ok(true) };
         let capacity = self.flash.layout().image_capacity();
         let Some(size) = u32::try_from(size).ok().filter(|&size| size <= capacity) else { return Ok(false) };
-        let examined = Examined { computed: self.hash(slot, size)?, demanded: *digest.sha256() };
+        let mut examined = Examined { computed: [0; 32], demanded: *digest.sha256() };
+        self.hash(slot, size, &mut examined.computed)?;
         let matches = examined.computed == examined.demanded;
         if matches {
-            self.examined = Some(examined);
+            *self.examined = Some(examined);
         }
         Ok(matches)
     }
