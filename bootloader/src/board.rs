@@ -9,7 +9,7 @@ use update_protocol::profile;
 
 use crate::device::{self, Drivers, Ended, Service};
 use crate::flash::{Flash, HasLayout};
-use crate::layout::{Layout, Region};
+use crate::layout::{Layout, Region, Slot};
 use crate::loader::{Buffers, Loader};
 use crate::mailbox::{Listening, MAILBOX_LEN, ResetCause, Wake};
 use crate::revocation::ListBuffer;
@@ -60,7 +60,8 @@ pub trait Board: Drivers {
     fn lock(&mut self);
 
     /// Leaves the core as after a reset, [redeems](Entry::redeem) the entry as the last thing, and jumps. An entry that is
-    /// not whole any more ends in a reset.
+    /// not whole any more ends in a reset. A board that switches banks redeems it [with its
+    /// bank](crate::layout::Strategy::BankSwitch), and switches and jumps in one: the loader may lie in the bank that goes.
     fn jump(&mut self, entry: Entry) -> !;
 
     /// Resets.
@@ -152,6 +153,10 @@ const fn check<B: Board>() {
     assert!(
         B::LAYOUT.image_address().is_multiple_of(alignment),
         "the vector table of an image in slot A is not aligned to its size"
+    );
+    assert!(
+        B::LAYOUT.run_address(Slot::B).is_multiple_of(alignment),
+        "the vector table of an image in slot B is not aligned to its size"
     );
     assert!(!B::LOADER.is_empty(), "the loader has no region");
     let mut rest = B::LOADER;

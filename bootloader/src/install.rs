@@ -13,6 +13,8 @@ use crate::refusal::Refusal;
 use crate::revocation::ListBuffer;
 use crate::state::{Event, ImageRecord, Status};
 use crate::token::{Purpose, SlotProof};
+#[cfg(feature = "remap")]
+use crate::verify::vectors_of;
 use crate::verify::{EnvelopeBuffer, SlotPlatform, Verifier, head_is};
 
 /// Image bytes between two progress records; at least a page.
@@ -61,13 +63,16 @@ impl Install {
         // By reference: it is large, and one copy of it is enough.
         let authenticated = verifier.authenticate(flash, journal.state(), Purpose::Install, envelope, list);
         let authenticated = authenticated.as_ref().map_err(|&error| Refusal::from(error))?;
+        let slot = journal.state().spare_slot(flash.layout());
         let mut image = ImageRecord { manifest_digest: *authenticated.digest(), sequence: 0, size: 0 };
-        image_of(flash, verifier.identity, authenticated, &mut image)?;
+        image_of(flash, verifier.identity, authenticated, slot, &mut image)?;
         let state = journal.state();
-        if is_good && state.active.as_ref() == Some(&image) {
+        // Its size may be another one in the other slot.
+        let active = state.active.as_ref().map(|active| &active.manifest_digest);
+        if is_good && active == Some(&image.manifest_digest) {
             return Err(Reason::RunsAlready.into());
         }
-        let is_known = state.spare.as_ref() == Some(&image) && head_is(flash, Slot::B, envelope);
+        let is_known = state.spare.as_ref() == Some(&image) && head_is(flash, slot, envelope);
         let stage = match state.status {
             Status::Pending if is_known => return Ok(()),
             // Below the first commit nothing is worth keeping, and with it the head is whole. A first page that has
@@ -109,9 +114,10 @@ impl Install {
         }
         // Another reading of the journal may find the way back in slot B.
         journal.affirm(flash)?;
-        erase_head(flash)?;
+        let slot = journal.state().spare_slot(flash.layout());
+        erase_head(flash, slot)?;
         let envelope = buffer.get(..len).ok_or(Refusal::of(Reason::NoEnvelope))?;
-        flash.program_padded(Area::Slot(Slot::B), 0, envelope)?;
+        flash.program_padded(Area::Slot(slot), 0, envelope)?;
         Ok(journal.record(flash, Event::InstallStarted(self.image))?)
     }
 
@@ -175,6 +181,14 @@ impl Install {
         data: &[u8],
     ) -> Result<(), Refusal> {
         if self.stage != Stage::Begun {
+            // What is linked for the other slot erases nothing.
+            #[cfg(feature = "remap")]
+            if let (Stage::New(_), Some(vectors)) = (self.stage, data.first_chunk())
+                && !flash.layout().swaps()
+            {
+                let slot = journal.state().spare_slot(flash.layout());
+                vectors_of(flash.layout(), slot, self.image.size, vectors)?;
+            }
             self.begin(flash, journal, buffer)?;
             self.stage = Stage::Begun;
         }
@@ -199,7 +213,7 @@ impl Install {
         if writer.received != self.image.size {
             return Err(Reason::ImageIncomplete.into());
         }
-        writer.flush(flash)?;
+        writer.flush(flash, journal.state().spare_slot(flash.layout()))?;
         let verified = verifier
             .slot(flash, journal.state(), Purpose::Install, &self.image, buffers)
             .and_then(SlotProof::of);
@@ -221,21 +235,23 @@ fn image_of<F: NorFlash, L: HasLayout>(
     flash: &mut Flash<F, L>,
     identity: &Identity,
     authenticated: &Authenticated<'_>,
+    slot: Slot,
     record: &mut ImageRecord,
 ) -> Result<(), Refusal> {
     let capacity = flash.layout().image_capacity();
-    let image = Walk::rehearse(authenticated, &mut SlotPlatform::new(flash, identity, None, &mut None))?;
+    let platform = &mut SlotPlatform::new(flash, identity, slot, None);
+    let image = Walk::rehearse(authenticated, platform)?;
     let fits = u32::try_from(image.size).ok().filter(|&size| size <= capacity);
     record.sequence = authenticated.manifest().sequence_number();
     record.size = fits.ok_or(Refusal::of(Reason::ImageTooLarge))?;
     Ok(())
 }
 
-fn erase_head<F: NorFlash, L: HasLayout>(flash: &mut Flash<F, L>) -> Result<(), FlashError> {
+fn erase_head<F: NorFlash, L: HasLayout>(flash: &mut Flash<F, L>, slot: Slot) -> Result<(), FlashError> {
     let (page, head_len) = (flash.layout().page(), flash.layout().head_len());
     let mut offset = 0u32;
     while offset < head_len {
-        flash.erase_page(Area::Slot(Slot::B), offset)?;
+        flash.erase_page(Area::Slot(slot), offset)?;
         offset = offset.saturating_add(page);
     }
     Ok(())
@@ -254,14 +270,15 @@ impl Writer {
         mut data: &[u8],
     ) -> Result<(), Refusal> {
         let page = flash.layout().page();
+        let slot = journal.state().spare_slot(flash.layout());
         while !data.is_empty() {
             let into_page = self.offset_in_page(flash.layout());
             if into_page == 0 {
-                self.begin_page(flash, journal)?;
+                self.begin_page(flash, journal, slot)?;
             }
             let room = usize::try_from(page.saturating_sub(into_page)).unwrap_or(0);
             let (now, later) = data.split_at_checked(room).unwrap_or((data, &[]));
-            self.write_in_page(flash, now)?;
+            self.write_in_page(flash, slot, now)?;
             data = later;
         }
         Ok(())
@@ -272,6 +289,7 @@ impl Writer {
         &mut self,
         flash: &mut Flash<F, L>,
         journal: &mut Journal,
+        slot: Slot,
     ) -> Result<(), Refusal> {
         let interval = COMMIT_INTERVAL.max(flash.layout().page());
         let Status::Installing { offset: committed } = journal.state().status else {
@@ -281,13 +299,14 @@ impl Writer {
         if at.is_multiple_of(interval) && self.received > committed {
             journal.advance(flash, Event::Committed(self.received), |_, state| state.source)?;
         }
-        Ok(flash.erase_page(Area::Slot(Slot::B), at)?)
+        Ok(flash.erase_page(Area::Slot(slot), at)?)
     }
 
     /// Programs whole words and keeps the rest.
     fn write_in_page<F: NorFlash, L: HasLayout>(
         &mut self,
         flash: &mut Flash<F, L>,
+        slot: Slot,
         data: &[u8],
     ) -> Result<(), FlashError> {
         let word = Flash::<F, L>::WORD;
@@ -300,21 +319,25 @@ impl Writer {
             if self.partial_len < word {
                 return Ok(());
             }
-            self.program_partial(flash)?;
+            self.program_partial(flash, slot)?;
         }
         let whole = rest.len().saturating_sub(rest.len().checked_rem(word).unwrap_or(0));
         let (words, tail) = rest.split_at_checked(whole).ok_or(FlashError::OutOfArea)?;
         if !words.is_empty() {
             let at = self.slot_offset(flash).ok_or(FlashError::OutOfArea)?;
-            flash.program(Area::Slot(Slot::B), at, words)?;
+            flash.program(Area::Slot(slot), at, words)?;
             self.advance(words.len())?;
         }
         self.keep(tail)
     }
 
     /// Programs the last word, padded as erased.
-    fn flush<F: NorFlash, L: HasLayout>(&mut self, flash: &mut Flash<F, L>) -> Result<(), FlashError> {
-        if self.partial_len == 0 { Ok(()) } else { self.program_partial(flash) }
+    fn flush<F: NorFlash, L: HasLayout>(
+        &mut self,
+        flash: &mut Flash<F, L>,
+        slot: Slot,
+    ) -> Result<(), FlashError> {
+        if self.partial_len == 0 { Ok(()) } else { self.program_partial(flash, slot) }
     }
 
     fn keep(&mut self, bytes: &[u8]) -> Result<(), FlashError> {
@@ -327,11 +350,12 @@ impl Writer {
     fn program_partial<F: NorFlash, L: HasLayout>(
         &mut self,
         flash: &mut Flash<F, L>,
+        slot: Slot,
     ) -> Result<(), FlashError> {
         let kept = u32::try_from(self.partial_len).map_err(|_| FlashError::OutOfArea)?;
         let at = self.slot_offset(flash).and_then(|at| at.checked_sub(kept)).ok_or(FlashError::OutOfArea)?;
         let bytes = self.partial.get(..self.partial_len).ok_or(FlashError::Geometry)?;
-        flash.program_padded(Area::Slot(Slot::B), at, bytes)?;
+        flash.program_padded(Area::Slot(slot), at, bytes)?;
         self.partial_len = 0;
         Ok(())
     }

@@ -48,6 +48,20 @@ const fn object(len: usize) -> usize {
 /// Bytes a part of the journal holds at least.
 const JOURNAL_PART_LEN: u32 = offset_of(JOURNAL_PART_RECORDS * JOURNAL_RECORD_LEN);
 
+/// How the image that was installed comes to run (docs/boot-rules.md, Remap).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Strategy {
+    /// The slots are exchanged page by page: every image runs in slot A.
+    Swap,
+    /// Images run where they lie, from either slot. A release has an image for each slot.
+    #[cfg(feature = "remap")]
+    InPlace,
+    /// The board maps the slot of the image that runs to the addresses of slot A, right before the jump.
+    #[cfg(feature = "remap")]
+    BankSwitch,
+}
+
 /// Sectors of one length that lie one after the other in a flash device.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Sectors {
@@ -111,9 +125,9 @@ pub struct Regions {
     /// Whole pages, for the marks of progress: a mark takes 16 bytes, or a word if that is more. A swap of `n` pages
     /// makes `2 n` of them. On a part with uneven sectors it may be empty: then each step is a record of the journal.
     pub progress: Region,
-    /// The slot that runs: the envelope head, then the image.
+    /// The slot that runs, or one of both: the envelope head, then the image.
     pub slot_a: Region,
-    /// The slot that receives: one page more than slot A.
+    /// The slot that receives: one page more than slot A. On a board that does not swap: the other one, as long as slot A.
     pub slot_b: Region,
     /// Addresses of the RAM an application's first stack pointer may point into.
     pub ram: Region,
@@ -132,7 +146,7 @@ pub enum LayoutError {
     Erased,
     /// A region is smaller than what it must hold.
     TooSmall,
-    /// Slot B is not one page longer than slot A, or halves differ in size.
+    /// Slot B is not one page longer than slot A, or as long on a board that does not swap, or halves differ in size.
     Unequal,
     /// Two regions share bytes.
     Overlap,
@@ -150,7 +164,9 @@ impl LayoutError {
             }
             Self::Erased => "the erased value of the part is neither 00 nor FF",
             Self::TooSmall => "a region is smaller than the data that it has to hold",
-            Self::Unequal => "slot B is not one page longer than slot A, or two halves differ in size",
+            Self::Unequal => {
+                "slot B is not one page longer than slot A (as long as slot A, without a swap), or two halves differ in size"
+            }
             Self::Overlap => "two regions overlap",
         }
     }
@@ -179,9 +195,9 @@ impl Half {
 /// One of the two slots.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Slot {
-    /// Its image runs.
+    /// Its image runs. On a board that does not swap: the one at [`Regions::slot_a`], whether its image runs or not.
     A,
-    /// It receives images: the region of slot B without its first page.
+    /// It receives images: the region of slot B without its first page. On a board that does not swap: the other one, whole.
     B,
     /// The image that ran before a swap: the region of slot B without its last page. A swap moves each page of slot A to
     /// the page before the one that it takes from [`Slot::B`].
@@ -219,6 +235,8 @@ pub struct Layout {
     regions: Regions,
     journal_parts: u8,
     erased: u8,
+    #[cfg(feature = "remap")]
+    strategy: Strategy,
 }
 
 impl Layout {
@@ -244,6 +262,26 @@ impl Layout {
     /// # Errors
     /// [`LayoutError`] names the first fault.
     pub const fn new(regions: Regions) -> Result<Self, LayoutError> {
+        Self::even(regions, Strategy::Swap)
+    }
+
+    /// The same for a board that does not swap; with a part, as [`Layout::on`].
+    ///
+    /// # Errors
+    /// [`LayoutError`] names the first fault.
+    #[cfg(feature = "remap")]
+    pub const fn of(
+        strategy: Strategy,
+        part: Option<&Part<'_>>,
+        regions: Regions,
+    ) -> Result<Self, LayoutError> {
+        match part {
+            Some(part) => Self::uneven(part, regions, strategy),
+            None => Self::even(regions, strategy),
+        }
+    }
+
+    const fn even(regions: Regions, strategy: Strategy) -> Result<Self, LayoutError> {
         let r = &regions;
         let page = match page_of(r) {
             Ok(page) => page,
@@ -259,7 +297,7 @@ impl Layout {
         if !whole(half(o, Half::First), page) || !whole(part(j, parts, 0), page) {
             return Err(LayoutError::Unequal);
         }
-        Self::check(regions, parts, 0xFF)
+        Self::check(regions, parts, 0xFF, strategy)
     }
 
     /// Checks a description against the sectors of a part, which may be uneven: a region, and each half of one, is
@@ -293,6 +331,10 @@ impl Layout {
     /// # Errors
     /// [`LayoutError`] names the first fault.
     pub const fn on(part: &Part<'_>, regions: Regions) -> Result<Self, LayoutError> {
+        Self::uneven(part, regions, Strategy::Swap)
+    }
+
+    const fn uneven(part: &Part<'_>, regions: Regions, strategy: Strategy) -> Result<Self, LayoutError> {
         if part.erased != 0 && part.erased != 0xFF {
             return Err(LayoutError::Erased);
         }
@@ -319,20 +361,29 @@ impl Layout {
         {
             return Err(LayoutError::Sectors);
         }
-        Self::check(regions, parts, part.erased)
+        Self::check(regions, parts, part.erased, strategy)
     }
 
     /// What holds on every part.
-    const fn check(regions: Regions, journal_parts: u8, erased: u8) -> Result<Self, LayoutError> {
-        let page = regions.page;
+    const fn check(
+        regions: Regions,
+        journal_parts: u8,
+        erased: u8,
+        strategy: Strategy,
+    ) -> Result<Self, LayoutError> {
+        // A swap moves each page to the one before.
+        let offset = if matches!(strategy, Strategy::Swap) { regions.page } else { 0 };
         let all = [regions.stored, regions.journal, regions.progress, regions.slot_a, regions.slot_b];
         // `for` is not const yet; an array pattern names each pair's members instead of indexing. No region wraps around: it
         // has whole pages, or ends where a sector does.
         let [o, j, s, a, b] = all;
-        if regions.ram.end().is_none() || regions.base.checked_add(a.start).is_none() {
+        if regions.ram.end().is_none()
+            || regions.base.checked_add(a.start).is_none()
+            || regions.base.checked_add(b.start).is_none()
+        {
             return Err(LayoutError::Unaligned);
         }
-        if a.len.saturating_add(page) != b.len {
+        if a.len.saturating_add(offset) != b.len {
             return Err(LayoutError::Unequal);
         }
         if half(o, Half::First).len < STORED_HALF_LEN
@@ -354,7 +405,34 @@ impl Layout {
         {
             return Err(LayoutError::Overlap);
         }
-        Ok(Self { regions, journal_parts, erased })
+        Ok(Self {
+            regions,
+            journal_parts,
+            erased,
+            #[cfg(feature = "remap")]
+            strategy,
+        })
+    }
+
+    /// How an image comes to run.
+    #[must_use]
+    #[cfg(feature = "remap")]
+    pub const fn strategy(&self) -> Strategy {
+        self.strategy
+    }
+
+    /// How an image comes to run.
+    #[must_use]
+    #[cfg(not(feature = "remap"))]
+    #[allow(clippy::unused_self, reason = "as with the feature")]
+    pub const fn strategy(&self) -> Strategy {
+        Strategy::Swap
+    }
+
+    /// Whether images are exchanged, so that each one runs in slot A.
+    #[must_use]
+    pub const fn swaps(&self) -> bool {
+        matches!(self.strategy(), Strategy::Swap)
     }
 
     /// The value of an erased byte.
@@ -383,7 +461,7 @@ impl Layout {
         let mut numbers = [
             r.base,
             r.page,
-            self.erased.into(),
+            u32::from_le_bytes([self.erased, self.strategy() as u8, 0, 0]),
             self.journal_parts.into(),
             o.start,
             o.len,
@@ -413,7 +491,17 @@ impl Layout {
         }
         let (regions, _) = rest.as_chunks::<2>();
         let mut regions = regions.iter().map(|[start, len]| Region { start: *start, len: *len });
-        let ([erased, ..], [journal_parts, ..]) = (erased.to_le_bytes(), journal_parts.to_le_bytes());
+        let ([erased, strategy, ..], [journal_parts, ..]) =
+            (erased.to_le_bytes(), journal_parts.to_le_bytes());
+        let strategy = match strategy {
+            0 => Strategy::Swap,
+            #[cfg(feature = "remap")]
+            1 => Strategy::InPlace,
+            #[cfg(feature = "remap")]
+            2 => Strategy::BankSwitch,
+            // This library was built without it: it would write a journal that the loader does not know.
+            _ => return None,
+        };
         let regions = Regions {
             base: *base,
             page: *page,
@@ -424,7 +512,15 @@ impl Layout {
             slot_b: regions.next()?,
             ram: regions.next()?,
         };
-        Some(Self { regions, journal_parts, erased })
+        #[cfg(not(feature = "remap"))]
+        let Strategy::Swap = strategy;
+        Some(Self {
+            regions,
+            journal_parts,
+            erased,
+            #[cfg(feature = "remap")]
+            strategy,
+        })
     }
 
     /// Bytes of a page: what a swap moves at once.
@@ -461,6 +557,45 @@ impl Layout {
     #[must_use]
     pub const fn image_address(&self) -> u32 {
         self.regions.base.saturating_add(self.regions.slot_a.start).saturating_add(self.head_len())
+    }
+
+    /// The slot that receives, by what the journal says of it.
+    #[must_use]
+    pub const fn receiving_slot(&self, in_b: bool) -> Slot {
+        if self.swaps() || in_b { Slot::B } else { Slot::A }
+    }
+
+    /// Address at which the image in a slot begins while it runs.
+    #[must_use]
+    pub const fn run_address(&self, slot: Slot) -> u32 {
+        match (self.strategy(), slot) {
+            #[cfg(feature = "remap")]
+            (Strategy::InPlace, Slot::B) => {
+                self.regions.base.saturating_add(self.regions.slot_b.start).saturating_add(self.head_len())
+            }
+            _ => self.image_address(),
+        }
+    }
+
+    /// The slot to map to the addresses of slot A for an image in this slot to run.
+    #[must_use]
+    #[cfg(feature = "remap")]
+    pub const fn bank(&self, slot: Slot) -> Slot {
+        match (self.strategy, slot) {
+            (Strategy::BankSwitch, slot) => slot,
+            _ => Slot::A,
+        }
+    }
+
+    /// The number of a slot for the condition component-slot of a manifest: that of the place for which an image is
+    /// linked.
+    #[must_use]
+    pub const fn component_slot(&self, slot: Slot) -> u64 {
+        match (self.strategy(), slot) {
+            #[cfg(feature = "remap")]
+            (Strategy::InPlace, Slot::B) => 1,
+            _ => 0,
+        }
     }
 
     /// The RAM that a first stack pointer may point into.
@@ -507,7 +642,11 @@ impl Layout {
             Area::Progress => self.regions.progress,
             Area::Slot(Slot::A) => self.regions.slot_a,
             Area::Slot(Slot::B) => Region {
-                start: self.regions.slot_b.start.saturating_add(self.regions.page),
+                start: self.regions.slot_b.start.saturating_add(if self.swaps() {
+                    self.regions.page
+                } else {
+                    0
+                }),
                 len: self.regions.slot_a.len,
             },
             Area::Slot(Slot::Kept) => {

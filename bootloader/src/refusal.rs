@@ -148,6 +148,7 @@ pub const fn nrc(reason: Reason) -> Nrc {
         | Reason::AnchorCompiledIn
         | Reason::ImageTooLarge
         | Reason::VectorTableInvalid
+        | Reason::ImageNotForSlot
         | Reason::HeadInvalid
         | Reason::InstallAbandoned => Nrc::UPLOAD_DOWNLOAD_NOT_ACCEPTED,
     }

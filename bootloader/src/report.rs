@@ -58,6 +58,7 @@ pub(crate) fn state_record(state: &BootState, layout: &Layout, now: &Circumstanc
             resumable: matches!(status, Status::Installing { .. }),
             anchor_compiled_in: now.anchor_compiled_in,
             listening: now.listening,
+            second_slot: layout.component_slot(state.spare_slot(layout)) != 0,
         },
         sequence_floor: state.floor,
         active_sequence: active.sequence,
@@ -102,6 +103,7 @@ pub(crate) fn application_record(
         resumable: is_install,
         anchor_compiled_in,
         listening: false,
+        second_slot: layout.component_slot(layout.receiving_slot(state.receives_in_b())) != 0,
     };
     let mut record = [0; STATE_RECORD_LEN];
     // In the order of the record; what is not put is zeros.

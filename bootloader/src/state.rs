@@ -7,6 +7,7 @@ use suit_manifest::Reason;
 use trust::DOMAINS_MAX;
 
 use crate::attempts::Attempts;
+use crate::layout::{Layout, Slot};
 use crate::token::{Purpose, SlotProof};
 
 const SWAP_FAILED: u16 = Reason::SwapFailed.code();
@@ -143,6 +144,8 @@ pub struct BootState {
     pub provisioned: bool,
     /// Each step of the present procedure is a record: no mark counts.
     pub is_unmarked: bool,
+    /// Slot B receives, and not slot A as from the factory. Always false where images are swapped.
+    pub receives_in_b: bool,
     /// How often a copy of a stored object was not written again, since the last set was written whole; at most 7.
     pub failed_mends: u8,
     /// The marks of progress that count, 24 bits: those with another number belong to a procedure, or to a stretch of
@@ -159,9 +162,11 @@ pub struct BootState {
     pub floor: u64,
     /// The numbers of each domain, in the order of the provisioning block.
     pub domains: [DomainNumbers; DOMAINS_MAX],
-    /// The image in slot A. While a swap is under way: what was in slot A before it.
+    /// The image that runs: in slot A, but on a board that does not swap in the slot that does not receive. While a swap
+    /// is under way: what was in slot A before it.
     pub active: Option<ImageRecord>,
-    /// The image in slot B, whole or on its way. While a swap is under way: what was in slot B before it.
+    /// The image in the slot that receives, whole or on its way: slot B where images are swapped. While a swap is under
+    /// way: what was in slot B before it.
     pub spare: Option<ImageRecord>,
 }
 
@@ -172,6 +177,7 @@ impl BootState {
         floor: 0,
         active: None,
         spare: None,
+        receives_in_b: false,
         set: 0,
         domains: [DomainNumbers { recovery_epoch: 0, succession_sequence: 0, list_sequence: 0 }; DOMAINS_MAX],
         provisioned: false,
@@ -183,6 +189,12 @@ impl BootState {
         failed_mends: 0,
         attempts: Attempts::NONE,
     };
+
+    /// The slot that receives images.
+    #[must_use]
+    pub const fn spare_slot(&self, layout: &Layout) -> Slot {
+        layout.receiving_slot(self.receives_in_b)
+    }
 
     /// The highest list-sequence of any domain.
     #[must_use]
@@ -220,6 +232,12 @@ pub enum Event {
     SwapLost,
     /// The last step of the present exchange is done.
     SwapFinished,
+    /// The pending image verified and runs where it lies: its trial begins, and the other slot receives.
+    #[cfg(feature = "remap")]
+    Remapped(SlotProof),
+    /// The image on trial is reverted to the one in the other slot, which runs where it lies; the reason code.
+    #[cfg(feature = "remap")]
+    RemappedBack(SlotProof, u16),
     /// A boot of the image on trial is used up: the loader is about to hand over, or cannot revert now.
     HandedOver,
     /// The application says that it works.
@@ -381,6 +399,23 @@ impl BootState {
                 };
                 true
             }
+            #[cfg(feature = "remap")]
+            Event::Remapped(proof) => {
+                let is_good = status == Status::Pending && proof.is_for(Purpose::Try, self.spare.as_ref());
+                self.turn();
+                self.status = Status::Trial { boots: 0 };
+                self.revert_reason = 0;
+                is_good
+            }
+            #[cfg(feature = "remap")]
+            Event::RemappedBack(proof, reason) => {
+                let is_good = matches!(status, Status::Trial { .. })
+                    && proof.is_for(Purpose::Return, self.spare.as_ref());
+                self.turn();
+                self.status = Status::Idle;
+                self.revert_reason = reason;
+                is_good
+            }
             Event::HandedOver => {
                 let Status::Trial { boots } = status else { return false };
                 self.status = Status::Trial { boots: boots.saturating_add(1) };
@@ -405,6 +440,13 @@ impl BootState {
                 matches!(status, Status::Trial { .. })
             }
         }
+    }
+
+    /// The slots change places: images and place in one record.
+    #[cfg(feature = "remap")]
+    fn turn(&mut self) {
+        core::mem::swap(&mut self.active, &mut self.spare);
+        self.receives_in_b = !self.receives_in_b;
     }
 
     /// The marks so far count no more.

@@ -13,7 +13,7 @@ use crate::layout::{Area, Layout, Slot, UNIT, offset_of};
 use crate::state::{BootState, Event, ImageRecord, Status, Step, SwapProgress};
 use crate::token::SlotProof;
 
-/// Why the slots are exchanged, with the proof for the image that moves to slot A.
+/// Why another image is to run, with the proof for it. Where images are swapped it moves to slot A.
 pub(crate) enum Start {
     /// The pending image is tried.
     Try(SlotProof),
@@ -27,13 +27,24 @@ const CHUNK_U32: u32 = offset_of(CHUNK);
 /// How often a page is tried before the exchange is given up.
 const TRIES: u32 = 3;
 
-/// Begins an exchange and runs it to its end.
+/// Makes another image the active one: an exchange of the slots, to its end, or one record.
 #[inline(always)]
 pub(crate) fn begin<F: NorFlash, L: HasLayout>(
     flash: &mut Flash<F, L>,
     journal: &mut Journal,
     start: Start,
 ) -> Result<(), JournalError> {
+    // Without a swap the record alone says which image runs.
+    #[cfg(feature = "remap")]
+    if !flash.layout().swaps() {
+        return journal.record(
+            flash,
+            match start {
+                Start::Try(proof) => Event::Remapped(proof),
+                Start::Return(proof, reason) => Event::RemappedBack(proof, reason.code()),
+            },
+        );
+    }
     let event = match start {
         Start::Try(proof) => Event::SwapStarted(proof),
         Start::Return(proof, reason) => Event::RevertStarted(proof, reason.code()),

@@ -5,7 +5,7 @@
 //! ```compile_fail,E0451
 //! # use bootloader::{Entry, firmware_image::Vectors};
 //! fn forge(vectors: Vectors) -> Entry {
-//!     Entry { vectors: [vectors; 2], evidence: unreachable!(), silent_resets: 0 }
+//!     Entry { vectors: [vectors; 2], evidence: unreachable!(), silent_resets: 0, banks: unreachable!() }
 //! }
 //! ```
 //! ```compile_fail,E0382
@@ -84,10 +84,12 @@ use firmware_image::Vectors;
 use suit_manifest::Reason;
 
 use crate::evidence::Evidence;
+#[cfg(any(feature = "loader", feature = "remap"))]
+use crate::layout::Slot;
 use crate::mailbox::{self, MAILBOX_LEN};
 use crate::state::ImageRecord;
 #[cfg(feature = "loader")]
-use crate::{layout::Slot, refusal::Refusal, verify::VerifiedImage};
+use crate::{layout::Layout, refusal::Refusal, state::BootState, verify::VerifiedImage};
 
 /// The purpose for which an image was verified.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -106,12 +108,14 @@ pub enum Purpose {
 
 #[cfg(feature = "loader")]
 impl Purpose {
-    /// Where such an image lies.
-    pub(crate) const fn slot(self) -> Slot {
-        match self {
-            Self::Install | Self::Try => Slot::B,
-            Self::Return => Slot::Kept,
-            Self::Run => Slot::A,
+    /// Where such an image lies in this state.
+    pub(crate) const fn slot(self, layout: &Layout, state: &BootState) -> Slot {
+        let spare = state.spare_slot(layout);
+        match (self, spare) {
+            (Self::Return, _) if layout.swaps() => Slot::Kept,
+            (Self::Install | Self::Try | Self::Return, spare) => spare,
+            (Self::Run, Slot::B) => Slot::A,
+            (Self::Run, _) => Slot::B,
         }
     }
 
@@ -133,6 +137,9 @@ pub struct Entry {
     evidence: Evidence,
     /// Hand-overs before this one without a sign of life.
     silent_resets: u8,
+    /// The slot to map to the addresses of slot A, twice.
+    #[cfg(feature = "remap")]
+    banks: [Slot; 2],
 }
 
 impl Entry {
@@ -144,8 +151,27 @@ impl Entry {
     }
 
     /// Spends it right before the jump: where to, if the evidence is still whole and both readings of the vectors agree
+    /// (T14). `None` too for an image that runs only after a bank switch: [`Entry::redeem_with_bank`].
+    #[must_use]
+    #[cfg(feature = "remap")]
+    pub fn redeem(self) -> Option<Vectors> {
+        let (vectors, bank) = self.redeem_with_bank()?;
+        (bank == Slot::A).then_some(vectors)
+    }
+
+    /// The same for a board that [switches banks](crate::layout::Strategy::BankSwitch): it maps this slot to the addresses
+    /// of slot A, and jumps.
+    #[must_use]
+    #[cfg(feature = "remap")]
+    pub fn redeem_with_bank(self) -> Option<(Vectors, Slot)> {
+        let ([vectors, again], [bank, bank_again]) = black_box((self.vectors, self.banks));
+        (self.evidence.holds() & (vectors == again) & (bank == bank_again)).then_some((vectors, bank))
+    }
+
+    /// Spends it right before the jump: where to, if the evidence is still whole and both readings of the vectors agree
     /// (T14).
     #[must_use]
+    #[cfg(not(feature = "remap"))]
     pub fn redeem(self) -> Option<Vectors> {
         let [vectors, again] = black_box(self.vectors);
         (self.evidence.holds() & (vectors == again)).then_some(vectors)
@@ -153,9 +179,17 @@ impl Entry {
 
     #[cfg(feature = "loader")]
     pub(crate) fn of(image: VerifiedImage, silent_resets: u8) -> Result<Self, Refusal> {
+        #[cfg(feature = "remap")]
+        let banks = image.banks();
         let (purpose, _, vectors, evidence) = image.into_parts();
         if purpose == Purpose::Run && evidence.holds() {
-            Ok(Self { vectors, evidence, silent_resets })
+            Ok(Self {
+                vectors,
+                evidence,
+                silent_resets,
+                #[cfg(feature = "remap")]
+                banks,
+            })
         } else {
             Err(Reason::FlashFailed.into())
         }
@@ -197,6 +231,27 @@ mod tests {
     use super::*;
     use crate::evidence::PAIRS;
 
+    fn entry(vectors: Vectors, evidence: Evidence) -> Entry {
+        Entry { vectors: [vectors; 2], evidence, silent_resets: 0, banks: [Slot::A; 2] }
+    }
+
+    /// Which bank is mapped is decided by two readings that agree, and by a board that knows how.
+    #[test]
+    fn t14_an_entry_whose_banks_differ_or_that_nobody_maps_is_not_redeemed() {
+        let (image, ram) = (Region { start: 0x1000, len: 64 }, Region { start: 0x2000, len: 64 });
+        let vectors = Vectors::check(image, ram, &[0x40, 0x20, 0, 0, 0x09, 0x10, 0, 0]).unwrap();
+        let same = [7; 32];
+        let with = |banks| {
+            let evidence = Evidence::collect(&[(&same, &same); PAIRS as usize]);
+            Entry { banks, ..entry(vectors, evidence) }
+        };
+        assert_eq!(with([Slot::A, Slot::B]).redeem_with_bank(), None);
+        assert_eq!(with([Slot::B, Slot::A]).redeem_with_bank(), None);
+        assert_eq!(with([Slot::B; 2]).redeem(), None);
+        assert_eq!(with([Slot::B; 2]).redeem_with_bank(), Some((vectors, Slot::B)));
+        assert_eq!(with([Slot::A; 2]).redeem(), Some(vectors));
+    }
+
     /// A word of the vectors that went astray on the way leads nowhere.
     #[test]
     fn t14_an_entry_whose_vectors_differ_is_not_redeemed() {
@@ -204,7 +259,7 @@ mod tests {
         let check = |reset| Vectors::check(image, ram, &[0x40, 0x20, 0, 0, reset, 0x10, 0, 0]).unwrap();
         let same = [7; 32];
         let evidence = Evidence::collect(&[(&same, &same); PAIRS as usize]);
-        assert_eq!(Entry { vectors: [check(9), check(11)], evidence, silent_resets: 0 }.redeem(), None);
+        assert_eq!(Entry { vectors: [check(9), check(11)], ..entry(check(9), evidence) }.redeem(), None);
     }
 
     /// The last look before the jump, at what [`Entry::of`] has let through.
@@ -215,7 +270,7 @@ mod tests {
         let same = [7; 32];
         for (compared, redeemed) in [(PAIRS as usize, Some(vectors)), (PAIRS as usize - 1, None)] {
             let evidence = Evidence::collect(&[(&same, &same); PAIRS as usize][..compared]);
-            assert_eq!(Entry { vectors: [vectors; 2], evidence, silent_resets: 0 }.redeem(), redeemed);
+            assert_eq!(entry(vectors, evidence).redeem(), redeemed);
         }
     }
 }

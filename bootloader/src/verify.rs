@@ -7,12 +7,12 @@ mod platform;
 use core::hint::black_box;
 
 use embedded_storage::nor_flash::NorFlash;
-use firmware_image::Vectors;
+use firmware_image::{VECTORS_LEN, Vectors};
 
 use crate::evidence::Evidence;
 use crate::flash::{Flash, HasLayout};
 use crate::journal::Journal;
-use crate::layout::{Area, ENVELOPE_LEN_MAX, Region, Slot, UNIT, offset_of};
+use crate::layout::{Area, ENVELOPE_LEN_MAX, Layout, Region, Slot, UNIT, offset_of};
 use crate::provisioning::Identity;
 use crate::refusal::Refusal;
 use crate::revocation::{self, ListBuffer};
@@ -41,9 +41,17 @@ pub(crate) struct VerifiedImage {
     image: ImageRecord,
     vectors: [Vectors; 2],
     evidence: Evidence,
+    /// The slot to map to the addresses of slot A, computed twice.
+    #[cfg(feature = "remap")]
+    banks: [Slot; 2],
 }
 
 impl VerifiedImage {
+    #[cfg(feature = "remap")]
+    pub(crate) const fn banks(&self) -> [Slot; 2] {
+        self.banks
+    }
+
     /// The parts of a token.
     pub(crate) fn into_parts(self) -> (Purpose, ImageRecord, [Vectors; 2], Evidence) {
         (self.purpose, self.image, self.vectors, self.evidence)
@@ -105,16 +113,12 @@ impl Verifier<'_> {
         (head, list): (&mut EnvelopeBuffer, &mut ListBuffer),
     ) -> Result<VerifiedImage, Refusal> {
         // The envelope, as it lies in flash.
-        let envelope = read_head(flash, purpose.slot(), head)?;
+        let slot = purpose.slot(flash.layout(), state);
+        let envelope = read_head(flash, slot, head)?;
         // By reference: it is large, and one copy of it is enough.
         let authenticated = self.authenticate(flash, state, purpose, envelope, list);
-        self.judge(
-            flash,
-            purpose,
-            expected,
-            authenticated.as_ref().map_err(|&error| Refusal::from(error))?,
-            list,
-        )
+        let authenticated = authenticated.as_ref().map_err(|&error| Refusal::from(error))?;
+        self.judge(flash, (purpose, slot), expected, authenticated, list)
     }
 
     /// Whether a head that authenticates is that of the expected image, and whether that image is in its slot.
@@ -123,12 +127,11 @@ impl Verifier<'_> {
     fn judge<F: NorFlash, L: HasLayout>(
         &self,
         flash: &mut Flash<F, L>,
-        purpose: Purpose,
+        (purpose, slot): (Purpose, Slot),
         expected: &ImageRecord,
         authenticated: &Authenticated<'_>,
         list: &mut ListBuffer,
     ) -> Result<VerifiedImage, Refusal> {
-        let slot = purpose.slot();
         // The journal recorded this image when it authenticated.
         if authenticated.digest() != &expected.manifest_digest {
             return Err(Reason::HeadInvalid.into());
@@ -136,7 +139,7 @@ impl Verifier<'_> {
 
         // Its conditions, and its image in this slot.
         let mut examined = None;
-        let mut platform = SlotPlatform::new(flash, self.identity, Some(slot), &mut examined);
+        let mut platform = SlotPlatform::new(flash, self.identity, slot, Some(&mut examined));
         walk(authenticated, purpose, expected.size, &mut platform)?;
         let examined = examined.as_ref().ok_or(Refusal::of(Reason::ImageDigestMismatch))?;
 
@@ -159,7 +162,17 @@ impl Verifier<'_> {
             (&authenticated.computed_digest(), &recorded),
             (&shortfalls, &[0; 32]),
         ]);
-        Ok(VerifiedImage { purpose, image: *expected, vectors, evidence })
+        Ok(VerifiedImage {
+            purpose,
+            image: *expected,
+            vectors,
+            evidence,
+            #[cfg(feature = "remap")]
+            banks: [
+                flash.layout().bank(slot),
+                black_box(flash.layout()).bank(purpose.slot(flash.layout(), state)),
+            ],
+        })
     }
 
     /// T14: floor and revocation once more, as numbers that are 0 if nothing is wrong: whether the sequence number is
@@ -183,7 +196,7 @@ impl Verifier<'_> {
         let is_of_issuer =
             |anchor: &Anchor| anchor.domain() == domain && anchor.kid() == credential.issuer_kid();
         let is_astray = !self.anchors.as_slice().iter().any(is_of_issuer);
-        let is_elsewhere = black_box(purpose).slot() != hashed;
+        let is_elsewhere = black_box(purpose).slot(flash.layout(), state) != hashed;
         let (mut is_revoked, mut difference) = (false, 0);
         if purpose.is_revocable() {
             difference = revocation::number(state, self.anchors, domain);
@@ -257,7 +270,7 @@ pub(crate) fn read_head<'h, F: NorFlash, L: HasLayout>(
     }
 }
 
-/// T13: the first two vectors of the image in `slot`, as they are when it runs in slot A.
+/// T13: the first two vectors of the image in `slot`, as they are where it runs.
 #[inline(never)]
 fn check_vectors<F: NorFlash, L: HasLayout>(
     flash: &mut Flash<F, L>,
@@ -267,9 +280,25 @@ fn check_vectors<F: NorFlash, L: HasLayout>(
     let mut start = [0; UNIT];
     flash.read(Area::Slot(slot), flash.layout().head_len(), &mut start)?;
     let vectors = start.first_chunk().ok_or(Refusal::of(Reason::VectorTableInvalid))?;
-    let layout = flash.layout();
-    let image = Region { start: layout.image_address(), len: size };
-    Vectors::check(image, layout.ram(), vectors).map_err(|_| Refusal::of(Reason::VectorTableInvalid))
+    vectors_of(flash.layout(), slot, size, vectors)
+}
+
+/// The same of the first bytes of an image.
+pub(crate) fn vectors_of(
+    layout: &Layout,
+    slot: Slot,
+    size: u32,
+    vectors: &[u8; VECTORS_LEN],
+) -> Result<Vectors, Refusal> {
+    let image = Region { start: layout.run_address(slot), len: size };
+    Vectors::check(image, layout.ram(), vectors).map_err(|_error| {
+        // Where images run in either slot, one that is linked for the other slot is the likely mistake.
+        #[cfg(feature = "remap")]
+        if !layout.swaps() && _error == firmware_image::VectorError::OutsideImage {
+            return Refusal::of(Reason::ImageNotForSlot);
+        }
+        Refusal::of(Reason::VectorTableInvalid)
+    })
 }
 
 /// Whether the head in flash is exactly this envelope.

@@ -57,7 +57,7 @@ impl Verification<'_> {
                 class: device.class,
                 device: device.device.or(image.device).unwrap_or_default(),
             };
-            image = image_reference_for(&authenticated, &identity)?;
+            image = image_reference_for(&authenticated, &identity, 0)?;
         }
         // A device receives only the head; the text can be severed.
         let fits = |envelope: &[u8]| envelope.len() <= MAX_ENVELOPE_HEAD_LEN;

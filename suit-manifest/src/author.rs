@@ -57,12 +57,26 @@ pub struct UpdateDescription {
     pub image_size: u64,
     /// Where the image is: [`image_uri`] of its digest, or another URI of at most 256 bytes.
     pub uri: String,
+    /// The image for component-slot 1, of devices that run images where they lie; the fields above are those for slot 0.
+    /// Without it the image is for either slot.
+    pub second_slot: Option<SlotImage>,
     /// Domain of which the vendor id was made.
     pub vendor_domain: Option<String>,
     /// Name of which the class id was made.
     pub model: Option<String>,
     /// Release notes for people.
     pub description: Option<String>,
+}
+
+/// An image that is linked for one slot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlotImage {
+    /// SHA-256 of the image.
+    pub digest: [u8; 32],
+    /// Bytes of the image, above zero.
+    pub size: u64,
+    /// Where the image is, as [`UpdateDescription::uri`].
+    pub uri: String,
 }
 
 /// Why no envelope was made.
@@ -136,12 +150,18 @@ pub fn create(update: &UpdateDescription) -> Result<Vec<u8>, AuthorError> {
 
     // The processor of a device reads back the update that was asked for.
     let read = read_unsigned(&envelope)?;
-    let image = image_for_any(&read)?;
-    let meant = (&update.image_digest, update.image_size, update.uri.as_str(), &update.vendor, &update.class);
-    if (&image.digest, image.size, image.uri, &image.vendor, &image.class) != meant
-        || image.device != update.device
-        || read.version_text() != Some(&update.version)
-    {
+    let first = (&update.image_digest, update.image_size, update.uri.as_str());
+    let second = update.second_slot.as_ref().map(|image| (&image.digest, image.size, image.uri.as_str()));
+    for (slot, meant) in [(0, first), (1, second.unwrap_or(first))] {
+        let image = image_for_any(&read, slot)?;
+        if (&image.digest, image.size, image.uri) != meant
+            || (&image.vendor, &image.class) != (&update.vendor, &update.class)
+            || image.device != update.device
+        {
+            return Err(AuthorError::Encoding);
+        }
+    }
+    if read.version_text() != Some(&update.version) {
         return Err(AuthorError::Encoding);
     }
     Ok(envelope)
@@ -225,7 +245,16 @@ pub fn sever_text(envelope: &[u8]) -> Result<Vec<u8>, AuthorError> {
 fn check_description(update: &UpdateDescription) -> Result<(), AuthorError> {
     let fits =
         |text: &Option<String>| text.as_ref().is_none_or(|text| (1..=MAX_TEXT_LEN).contains(&text.len()));
+    let second = update.second_slot.as_ref();
     let checks = [
+        ("size of the image for slot 1", None, second.is_none_or(|image| image.size > 0)),
+        (
+            "URI of the image for slot 1",
+            Some(MAX_URI_LEN),
+            second.is_none_or(|image| (1..=MAX_URI_LEN).contains(&image.uri.len())),
+        ),
+        // Two alternatives that are the same would say that it is linked for both.
+        ("image for slot 1", None, second.is_none_or(|image| image.digest != update.image_digest)),
         ("sequence number", None, update.sequence > 0),
         ("version", Some(trust::MAX_VERSION_LEN), trust::is_version(&update.version)),
         ("image size", None, update.image_size > 0),

@@ -4,7 +4,7 @@
 
 use crate::digest::Digest;
 use crate::envelope::Authenticated;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Condition, Error, ErrorKind};
 use crate::manifest::{ComponentId, Manifest};
 use crate::processor::{Platform, PlatformError};
 use crate::walk::rehearse;
@@ -37,17 +37,35 @@ pub struct DeviceIdentity {
     pub device: [u8; 16],
 }
 
-/// The image for any device that the manifest is for. For hosts and servers: the text for people has to be readable
-/// too.
+/// The image for any device that the manifest is for, and for component-slot 0, which most devices have only. For hosts
+/// and servers: the text for people has to be readable too.
 ///
 /// # Errors
 ///
 /// Those of a [`crate::Walk`] on any device; [`crate::ErrorKind::TextMalformed`].
 pub fn image_reference<'a>(authenticated: &Authenticated<'a>) -> Result<ImageReference<'a>, Error> {
-    image_for_any(authenticated.manifest())
+    image_for_any(authenticated.manifest(), 0)
 }
 
-/// The image for this device. For hosts: the text for people has to be readable too.
+/// The image for component-slot 1, if the manifest has one of its own: devices that run images where they lie take it
+/// when they write their second slot.
+///
+/// # Errors
+///
+/// Those of [`image_reference`], but the one for a manifest that has no image for that slot.
+pub fn second_image_reference<'a>(
+    authenticated: &Authenticated<'a>,
+) -> Result<Option<ImageReference<'a>>, Error> {
+    let first = image_reference(authenticated)?;
+    match image_for_any(authenticated.manifest(), 1) {
+        Ok(second) if second.digest == first.digest => Ok(None),
+        Ok(second) => Ok(Some(second)),
+        Err(Error { kind: ErrorKind::ConditionFailed(Condition::ComponentSlot), .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The image for this device and the component-slot that it writes next. For hosts: the text for people has to be readable too.
 ///
 /// # Errors
 ///
@@ -55,27 +73,29 @@ pub fn image_reference<'a>(authenticated: &Authenticated<'a>) -> Result<ImageRef
 pub fn image_reference_for<'a>(
     authenticated: &Authenticated<'a>,
     identity: &DeviceIdentity,
+    slot: u64,
 ) -> Result<ImageReference<'a>, Error> {
     let manifest = authenticated.manifest();
     manifest.text()?;
-    dry_run(manifest, Some(*identity))
+    dry_run(manifest, Some(*identity), slot)
 }
 
 /// The first run has no identity, and every identity condition holds: it finds the device. Contradicting conditions
 /// hold then as well, so the second run, as that device, decides.
-pub(crate) fn image_for_any<'a>(manifest: &Manifest<'a>) -> Result<ImageReference<'a>, Error> {
+pub(crate) fn image_for_any<'a>(manifest: &Manifest<'a>, slot: u64) -> Result<ImageReference<'a>, Error> {
     manifest.text()?;
-    let found = dry_run(manifest, None)?;
+    let found = dry_run(manifest, None, slot)?;
     let (vendor, class, device) = (found.vendor, found.class, found.device.unwrap_or_default());
-    dry_run(manifest, Some(DeviceIdentity { vendor, class, device }))
+    dry_run(manifest, Some(DeviceIdentity { vendor, class, device }), slot)
 }
 
 fn dry_run<'a>(
     manifest: &Manifest<'a>,
     identity: Option<DeviceIdentity>,
+    slot: u64,
 ) -> Result<ImageReference<'a>, Error> {
     let refused = Error::new(ErrorKind::ImageReference, manifest.sequence_number_position());
-    let mut platform = DryRun { identity, vendor: None, class: None, device: None };
+    let mut platform = DryRun { identity, slot, vendor: None, class: None, device: None };
     let image = rehearse(manifest, &mut platform)?;
     Ok(ImageReference {
         uri: image.uri.as_str(),
@@ -89,6 +109,8 @@ fn dry_run<'a>(
 
 struct DryRun {
     identity: Option<DeviceIdentity>,
+    /// The slot that the device writes next, as it numbers it.
+    slot: u64,
     vendor: Option<[u8; 16]>,
     class: Option<[u8; 16]>,
     device: Option<[u8; 16]>,
@@ -116,9 +138,8 @@ impl Platform for DryRun {
         identity_matches(self.identity.map(|identity| identity.device), id, &mut self.device)
     }
 
-    /// As on a device: images are linked for one slot, wherever they lie before they are swapped in.
     fn component_slot(&mut self, _component: u32) -> Option<u64> {
-        Some(0)
+        Some(self.slot)
     }
 
     /// The walk asks for nothing but the image that was fetched.

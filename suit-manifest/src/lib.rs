@@ -42,7 +42,9 @@ mod text;
 mod walk;
 
 pub use digest::Digest;
-pub use dry_run::{DeviceIdentity, ImageReference, image_reference, image_reference_for};
+pub use dry_run::{
+    DeviceIdentity, ImageReference, image_reference, image_reference_for, second_image_reference,
+};
 pub use envelope::{Authenticated, Envelope};
 pub use error::{Condition, Error, ErrorKind};
 pub use limits::{MAX_ENVELOPE_HEAD_LEN, MAX_ENVELOPE_LEN};

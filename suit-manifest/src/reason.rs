@@ -332,6 +332,9 @@ reasons! {
     0x031a InstallDelayed "install-delayed" 11 7
         "Installs began and were not confirmed too often; the device delays the next one."
         "Keep the device powered in its loader for the reported number of seconds.";
+    0x031b ImageNotForSlot "image-not-for-slot" 11 7
+        "The image is not linked for the slot in which it would run."
+        "Create the release with an image linked for each slot: manifest-tool create --slot-image.";
 }
 
 impl Reason {

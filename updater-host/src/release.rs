@@ -147,7 +147,8 @@ fn with_facts(error: suit_manifest::Error, authenticated: &Authenticated<'_>, de
 
 fn facts(authenticated: &Authenticated<'_>, device: &Device) -> Result<Facts, Error> {
     let compared = |error: suit_manifest::Error| with_facts(error, authenticated, device);
-    let reference = image_reference_for(authenticated, &device.identity).map_err(compared)?;
+    let slot = u64::from(device.state.flags.second_slot);
+    let reference = image_reference_for(authenticated, &device.identity, slot).map_err(compared)?;
     let manifest = authenticated.manifest();
     Ok(Facts {
         manifest_digest: *authenticated.digest(),

@@ -4,7 +4,9 @@
 
 use core::ops::Range;
 
-use super::record::{ACTIVE, HEAD, PROVISIONED, Record, SECOND_COPY, SPARE, Snapshot, UNMARKED};
+use super::record::{
+    ACTIVE, HEAD, PROVISIONED, RECEIVES_IN_B, Record, SECOND_COPY, SPARE, Snapshot, UNMARKED,
+};
 use crate::checksum::checksum;
 use crate::layout::JOURNAL_RECORD_LEN as RECORD_LEN;
 use crate::state::BootState;
@@ -98,6 +100,11 @@ impl Packed {
         self.flags() & ACTIVE != 0
     }
 
+    /// Whether slot B receives, where images are not swapped.
+    pub(crate) fn receives_in_b(&self) -> bool {
+        self.flags() & RECEIVES_IN_B != 0
+    }
+
     /// Whether the device was provisioned.
     pub(crate) fn is_provisioned(&self) -> bool {
         self.flags() & PROVISIONED != 0
@@ -132,7 +139,7 @@ impl Packed {
         let (status, boots) = (self.status(), self.boots());
         let is_zero = |range| self.field(range).iter().all(|byte| *byte == 0);
         self.field(0..3) == HEAD
-            && self.0[FLAGS] < 1 << 5
+            && self.0[FLAGS] < 1 << 6
             && status <= Self::REVERTING
             && (status == Self::TRIAL || boots == 0)
             && (status & 1 == 1 || is_zero(POSITION))

@@ -36,6 +36,7 @@ pub(super) const SECOND_COPY: u64 = 1 << 1;
 pub(super) const UNMARKED: u64 = 1 << 2;
 pub(super) const ACTIVE: u64 = 1 << 3;
 pub(super) const SPARE: u64 = 1 << 4;
+pub(super) const RECEIVES_IN_B: u64 = 1 << 5;
 
 /// A snapshot with its place in time.
 #[derive(Clone, Copy, Debug)]
@@ -137,11 +138,13 @@ impl Pass {
             | flag(*is_second, SECOND_COPY)
             | flag(state.is_unmarked, UNMARKED)
             | flag(state.active.is_some(), ACTIVE)
-            | flag(state.spare.is_some(), SPARE);
+            | flag(state.spare.is_some(), SPARE)
+            | flag(state.receives_in_b, RECEIVES_IN_B);
         let flags = self.number(flags, 1);
         let has = |flag| flags & flag != 0;
         (state.provisioned, *is_second, state.is_unmarked) =
             (has(PROVISIONED), has(SECOND_COPY), has(UNMARKED));
+        state.receives_in_b = has(RECEIVES_IN_B);
         self.number_32(sequence, 4);
         self.status(state);
         self.number_32(&mut state.source, 4);

@@ -1,4 +1,5 @@
 use super::*;
+use crate::state::BootState;
 
 pub(crate) const GOOD: Regions = Regions {
     base: 0x2100_0000,
@@ -21,6 +22,37 @@ fn the_documented_layout_is_one() {
     assert_eq!(layout.region(Area::Journal(1)), Region { start: 0x5000, len: 0x1000 });
     assert_eq!(layout.region(Area::Slot(Slot::B)), Region { start: 0x9_1000, len: 0x8_0000 });
     assert_eq!(layout.region(Area::Slot(Slot::Kept)), Region { start: 0x9_0000, len: 0x8_0000 });
+}
+
+#[test]
+fn without_a_swap_both_slots_are_as_long_and_each_strategy_has_its_addresses() {
+    let equal = Regions { slot_b: Region { start: 0x9_0000, len: 0x8_0000 }, ..GOOD };
+    for (strategy, address, slot, bank) in
+        [(Strategy::InPlace, 0x2109_1000, 1, Slot::A), (Strategy::BankSwitch, 0x2101_1000, 0, Slot::B)]
+    {
+        let layout = Layout::of(strategy, None, equal).unwrap();
+        assert_eq!(layout.region(Area::Slot(Slot::B)), equal.slot_b);
+        assert_eq!((layout.run_address(Slot::A), layout.component_slot(Slot::A)), (0x2101_1000, 0));
+        assert_eq!((layout.run_address(Slot::B), layout.component_slot(Slot::B)), (address, slot));
+        assert_eq!((layout.bank(Slot::A), layout.bank(Slot::B)), (Slot::A, bank));
+        assert_eq!(Layout::from_numbers(&layout.numbers()), Some(layout));
+        assert_eq!(Layout::of(strategy, None, GOOD), Err(LayoutError::Unequal));
+        let (state, next) = (BootState::FACTORY, BootState { receives_in_b: true, ..BootState::FACTORY });
+        assert_eq!([state, next].map(|state| state.spare_slot(&layout)), [Slot::A, Slot::B]);
+    }
+    assert_eq!(Layout::of(Strategy::Swap, None, GOOD), Layout::new(GOOD));
+    let swapping = Layout::new(GOOD).unwrap();
+    assert_eq!((swapping.run_address(Slot::B), swapping.component_slot(Slot::B)), (0x2101_1000, 0));
+    assert_eq!((swapping.bank(Slot::B), BootState::FACTORY.spare_slot(&swapping)), (Slot::A, Slot::B));
+}
+
+/// A library that does not know how an image comes to run reads no journal of such a device.
+#[test]
+fn numbers_of_an_unknown_strategy_are_no_layout() {
+    let mut numbers = Layout::new(GOOD).unwrap().numbers();
+    numbers[2] |= 3 << 8;
+    seal(&mut numbers);
+    assert_eq!(Layout::from_numbers(&numbers), None);
 }
 
 #[test]

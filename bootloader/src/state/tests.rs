@@ -46,6 +46,8 @@ every!(events, event_name: Event {
     Confirmed => Event::Confirmed,
     RevertStarted => Event::RevertStarted(SlotProof::forged(Purpose::Return, NEW), 0x302),
     TrialDropped => Event::TrialDropped(0x302),
+    Remapped => Event::Remapped(SlotProof::forged(Purpose::Try, NEW)),
+    RemappedBack => Event::RemappedBack(SlotProof::forged(Purpose::Return, NEW), 0x302),
 });
 
 /// Every state in which an event may come: a device from the factory, each status, and a trial without a boot.
@@ -112,10 +114,12 @@ fn no_event_lowers_the_floor_and_only_confirming_and_provisioning_raise_it() {
 #[test]
 fn boot21_a_proof_of_another_image_or_for_another_purpose_is_refused() {
     type Make = fn(SlotProof) -> Event;
-    let cases: [(&str, Purpose, Make); 3] = [
+    let cases: [(&str, Purpose, Make); 5] = [
         ("Installing", Purpose::Install, Event::Matched),
         ("Pending", Purpose::Try, Event::SwapStarted),
         ("Trial", Purpose::Return, |proof| Event::RevertStarted(proof, 1)),
+        ("Pending", Purpose::Try, Event::Remapped),
+        ("Trial", Purpose::Return, |proof| Event::RemappedBack(proof, 1)),
     ];
     for (name, purpose, event) in cases {
         let state = state(name);
@@ -160,6 +164,27 @@ fn t07_records_change_slots_in_the_same_instant_as_the_swap_ends() {
             assert_eq!((stepped.active, stepped.spare), (state.active, state.spare), "{name}");
             let ended = state.after(Event::SwapFinished).unwrap();
             assert_eq!((ended.active, ended.spare), (state.spare, state.active), "{name}");
+        }
+    }
+}
+
+/// Without a swap, images and slots change places in one record, and no other event moves them.
+#[test]
+fn boot29_a_remap_is_one_record_and_its_revert_another() {
+    let pending = state("Pending");
+    let tried = pending.after(Event::Remapped(SlotProof::forged(Purpose::Try, NEW))).unwrap();
+    assert_eq!((tried.active, tried.spare, tried.receives_in_b), (Some(NEW), Some(OLD), true));
+    assert_eq!((tried.status, tried.floor), (Status::Trial { boots: 0 }, pending.floor));
+    let booted = tried.after(Event::HandedOver).unwrap();
+    let back = booted.after(Event::RemappedBack(SlotProof::forged(Purpose::Return, OLD), 0x30F)).unwrap();
+    assert_eq!((back.active, back.spare, back.receives_in_b), (Some(OLD), Some(NEW), false));
+    assert_eq!((back.status, back.revert_reason), (Status::Idle, 0x30F));
+    for (name, state) in states() {
+        for event in events() {
+            let (moves, event_name) =
+                (matches!(event, Event::Remapped(_) | Event::RemappedBack(..)), event_name(&event));
+            let Ok(next) = state.after(event) else { continue };
+            assert_eq!(next.receives_in_b != state.receives_in_b, moves, "{name} {event_name}");
         }
     }
 }

@@ -21,27 +21,26 @@ pub(crate) struct Examined {
     pub(crate) demanded: [u8; 32],
 }
 
-/// The device, with the component `["app"]` lying in one slot, or yet to come.
+/// The device, with the component `["app"]` lying in one slot, or yet to come there.
 pub(crate) struct SlotPlatform<'p, F, L> {
     flash: &'p mut Flash<F, L>,
     identity: &'p Identity,
-    /// `None`: as if the image had come.
-    slot: Option<Slot>,
-    /// The image that was hashed last and matched: the walk invokes none but that one.
-    examined: &'p mut Option<Examined>,
+    slot: Slot,
+    /// The image that was hashed last and matched: the walk invokes none but that one. `None`: as if the image had come.
+    examined: Option<&'p mut Option<Examined>>,
 }
 
 impl<'p, F: NorFlash, L: HasLayout> SlotPlatform<'p, F, L> {
     pub(crate) fn new(
         flash: &'p mut Flash<F, L>,
         identity: &'p Identity,
-        slot: Option<Slot>,
-        examined: &'p mut Option<Examined>,
+        slot: Slot,
+        examined: Option<&'p mut Option<Examined>>,
     ) -> Self {
         Self { flash, identity, slot, examined }
     }
 
-    fn hash(&mut self, slot: Slot, size: u32, digest: &mut [u8; 32]) -> Result<(), PlatformError> {
+    fn hash(&mut self, size: u32, digest: &mut [u8; 32]) -> Result<(), PlatformError> {
         let unreadable = PlatformError(Reason::FlashFailed);
         let start = self.flash.layout().head_len();
         let mut hash = Sha256::new();
@@ -52,7 +51,7 @@ impl<'p, F: NorFlash, L: HasLayout> SlotPlatform<'p, F, L> {
             // Whole units are read; only the image's own bytes are hashed.
             let read = buffer.get_mut(..len.next_multiple_of(UNIT)).ok_or(unreadable)?;
             let offset = start.checked_add(done).ok_or(unreadable)?;
-            self.flash.read(Area::Slot(slot), offset, read).map_err(|_| unreadable)?;
+            self.flash.read(Area::Slot(self.slot), offset, read).map_err(|_| unreadable)?;
             hash.update(read.get(..len).ok_or(unreadable)?);
             done = done.saturating_add(CHUNK_LEN);
         }
@@ -74,9 +73,9 @@ impl<F: NorFlash, L: HasLayout> Platform for SlotPlatform<'_, F, L> {
         self.identity.device == *id
     }
 
-    /// Images are linked for slot A, wherever they lie before they are swapped in.
+    /// The slot for which the image is linked: where images are swapped that is slot A, wherever they lie before.
     fn component_slot(&mut self, _component: u32) -> Option<u64> {
-        Some(0)
+        Some(self.flash.layout().component_slot(self.slot))
     }
 
     fn image_matches(
@@ -85,14 +84,16 @@ impl<F: NorFlash, L: HasLayout> Platform for SlotPlatform<'_, F, L> {
         digest: &Digest<'_>,
         size: u64,
     ) -> Result<bool, PlatformError> {
-        let Some(slot) = self.slot else { return Ok(true) };
+        if self.examined.is_none() {
+            return Ok(true);
+        }
         let capacity = self.flash.layout().image_capacity();
         let Some(size) = u32::try_from(size).ok().filter(|&size| size <= capacity) else { return Ok(false) };
-        let mut examined = Examined { computed: [0; 32], demanded: *digest.sha256() };
-        self.hash(slot, size, &mut examined.computed)?;
-        let matches = examined.computed == examined.demanded;
-        if matches {
-            *self.examined = Some(examined);
+        let mut found = Examined { computed: [0; 32], demanded: *digest.sha256() };
+        self.hash(size, &mut found.computed)?;
+        let matches = found.computed == found.demanded;
+        if let Some(examined) = self.examined.as_mut().filter(|_| matches) {
+            **examined = Some(found);
         }
         Ok(matches)
     }

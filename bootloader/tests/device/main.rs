@@ -9,6 +9,7 @@ mod install;
 mod life;
 mod outage;
 mod provisioning;
+mod remap;
 mod revocation;
 mod session;
 mod swap;

@@ -111,6 +111,7 @@ impl Create {
             image_digest,
             image_size: image.bytes.len() as u64,
             uri: image_uri(&image_digest),
+            second_slot: None,
             vendor_domain: self.vendor.domain().map(str::to_owned),
             model: self.class.name().map(str::to_owned),
             description: self.description.clone(),

@@ -72,6 +72,6 @@ impl<'a> Inspection<'a> {
     /// # Errors
     /// Those of [`crate::image_reference`].
     pub fn image_reference(&self) -> Result<ImageReference<'a>, Error> {
-        image_for_any(&self.manifest)
+        image_for_any(&self.manifest, 0)
     }
 }

@@ -85,26 +85,45 @@ impl Sequences {
     /// The sequences that [`super::create`] writes for this update.
     #[must_use]
     pub fn of(update: &UpdateDescription) -> Self {
-        let mut identity = vec![
-            Parameter::Vendor(update.vendor),
-            Parameter::Class(update.class),
-            Parameter::ImageDigest(update.image_digest),
-            Parameter::ImageSize(update.image_size),
-        ];
+        let image = [Parameter::ImageDigest(update.image_digest), Parameter::ImageSize(update.image_size)];
+        let uri = Parameter::Uri(update.uri.clone());
+        let mut identity = vec![Parameter::Vendor(update.vendor), Parameter::Class(update.class)];
+        if update.second_slot.is_none() {
+            identity.extend(image.clone());
+        }
         let mut checks = vec![Command::CheckVendor, Command::CheckClass];
         if let Some(device) = update.device {
             identity.push(Parameter::Device(device));
             checks.push(Command::CheckDevice);
         }
-        let uri = Command::Override(vec![Parameter::Uri(update.uri.clone())]);
+        let mut shared = [vec![Command::Override(identity)], checks].concat();
+        let mut uris = Command::Override(vec![uri.clone()]);
+        // Appendix B, example 3 (A/B images): the slot chooses the image.
+        if let Some(second) = &update.second_slot {
+            let second_image = [Parameter::ImageDigest(second.digest), Parameter::ImageSize(second.size)];
+            shared.push(in_each_slot([image.to_vec(), second_image.to_vec()]));
+            uris = in_each_slot([vec![uri], vec![Parameter::Uri(second.uri.clone())]]);
+        }
         Self {
-            shared: [vec![Command::Override(identity)], checks].concat(),
+            shared,
             payload_fetch: None,
-            install: Some(vec![uri, Command::Fetch, Command::ImageMatch]),
+            install: Some(vec![uris, Command::Fetch, Command::ImageMatch]),
             validate: Some(vec![Command::ImageMatch]),
             invoke: Some(vec![Command::Invoke]),
         }
     }
+}
+
+/// try-each over the slots: the parameters for the one that the device writes, or runs.
+fn in_each_slot(parameters: [Vec<Parameter>; 2]) -> Command {
+    let sequence = |(slot, parameters)| {
+        vec![
+            Command::Override(vec![Parameter::Slot(slot)]),
+            Command::CheckSlot,
+            Command::Override(parameters),
+        ]
+    };
+    Command::TryEach { sequences: (0..).zip(parameters).map(sequence).collect(), or_nothing: false }
 }
 
 /// Makes an unsigned envelope with these sequences; sequence number and text are those of `update`. Nothing is

@@ -95,6 +95,7 @@ const FROZEN: &[(u16, &str, u8, u8)] = &[
     (0x0318, "application-silent", 11, 7),
     (0x0319, "runs-already", 11, 7),
     (0x031a, "install-delayed", 11, 7),
+    (0x031b, "image-not-for-slot", 11, 7),
 ];
 
 #[test]

@@ -6,12 +6,13 @@ use trust::{Anchor, PublicKey, Role, TrustStore, UnixTime};
 
 use super::support::*;
 use crate::author::{
-    AuthorError, MAX_TEXT_LEN, UpdateDescription, create, image_uri, inspect, recertify, sever_text, sign,
+    AuthorError, MAX_TEXT_LEN, SlotImage, UpdateDescription, create, image_uri, inspect, recertify,
+    sever_text, sign,
 };
 use crate::limits::MAX_URI_LEN;
 use crate::{
-    Condition, DeviceIdentity, Envelope, ErrorKind, MAX_ENVELOPE_HEAD_LEN, Section, image_reference,
-    image_reference_for,
+    Condition, DeviceIdentity, Envelope, ErrorKind, ImageReference, MAX_ENVELOPE_HEAD_LEN, Section,
+    image_reference, image_reference_for, second_image_reference,
 };
 
 /// For another key or other times than those of `support`.
@@ -64,6 +65,41 @@ fn a_release_says_which_image_it_installs() {
     assert_eq!(inspection.credential(), Some(credential().as_slice()));
 }
 
+/// Tool, host and device find the same image for each slot, and none where there is none.
+#[test]
+fn the_slot_chooses_the_image() {
+    let second = SlotImage { digest: [0x5A; 32], size: 4321, uri: image_uri(&[0x5A; 32]) };
+    let both = UpdateDescription { second_slot: Some(second.clone()), ..update() };
+    let envelope = sign(&create(&both).unwrap(), &release_key(), &credential()).unwrap();
+    let authenticated = authenticate(&envelope).unwrap();
+    let own = DeviceIdentity { vendor: VENDOR, class: CLASS, device: DEVICE };
+    let found = |slot| image_reference_for(&authenticated, &own, slot);
+    let of = |image: ImageReference<'_>| (image.digest, image.size, image.uri.to_owned());
+    assert_eq!(of(found(0).unwrap()), (IMAGE, IMAGE_SIZE, image_uri(&IMAGE)));
+    assert_eq!(of(found(1).unwrap()), (second.digest, second.size, second.uri.clone()));
+    let refused = found(2).unwrap_err().kind;
+    assert_eq!(refused, ErrorKind::ConditionFailed(Condition::ComponentSlot));
+    assert_eq!(second_image_reference(&authenticated).unwrap().map(of), Some(of(found(1).unwrap())));
+    for slot in [0, 1] {
+        let image = found(slot).unwrap();
+        let images = vec![(image.digest, image.size)];
+        let mut device = Device { slot: Some(slot), images, ..Device::default() };
+        let fetched = run_on(&mut device, &authenticated, Section::Install).unwrap();
+        assert_eq!(fetched, [format!("fetch 0 {}", image.uri)]);
+    }
+
+    let one = release();
+    assert_eq!(second_image_reference(&authenticate(&one).unwrap()).unwrap(), None);
+    for (field, wrong) in [
+        ("image for slot 1", SlotImage { digest: IMAGE, ..second.clone() }),
+        ("size of the image for slot 1", SlotImage { size: 0, ..second.clone() }),
+        ("URI of the image for slot 1", SlotImage { uri: String::new(), ..second }),
+    ] {
+        let refused = create(&UpdateDescription { second_slot: Some(wrong), ..update() });
+        assert!(matches!(refused, Err(AuthorError::Description(named, _)) if named == field), "{field}");
+    }
+}
+
 #[test]
 fn a_dry_run_for_a_device_fails_as_the_device_would() {
     let single = UpdateDescription { device: Some(DEVICE), ..update() };
@@ -71,7 +107,7 @@ fn a_dry_run_for_a_device_fails_as_the_device_would() {
     let authenticated = authenticate(&envelope).unwrap();
     let own = DeviceIdentity { vendor: VENDOR, class: CLASS, device: DEVICE };
     let refused = |identity: DeviceIdentity| {
-        let refused = image_reference_for(&authenticated, &identity).err().map(|error| error.kind);
+        let refused = image_reference_for(&authenticated, &identity, 0).err().map(|error| error.kind);
         let mut device = Device {
             vendor: identity.vendor,
             class: identity.class,
@@ -82,7 +118,7 @@ fn a_dry_run_for_a_device_fails_as_the_device_would() {
         assert_eq!(refused, by_device.map(|error| error.kind));
         refused
     };
-    assert_eq!(image_reference_for(&authenticated, &own).unwrap().device, Some(DEVICE));
+    assert_eq!(image_reference_for(&authenticated, &own, 0).unwrap().device, Some(DEVICE));
     assert_eq!(refused(own), None);
     let failed = |condition| Some(ErrorKind::ConditionFailed(condition));
     assert_eq!(refused(DeviceIdentity { vendor: FOREIGN, ..own }), failed(Condition::Vendor));

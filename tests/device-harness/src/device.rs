@@ -3,7 +3,7 @@
 
 use bootloader::firmware_image::Vectors;
 use bootloader::flash::Flash;
-use bootloader::layout::Layout;
+use bootloader::layout::{Area, Layout, Slot};
 use bootloader::mailbox::{Listening, MAILBOX_LEN, Request, ResetCause, Wake};
 use bootloader::session::Description;
 use bootloader::state::BootState;
@@ -15,7 +15,7 @@ use update_protocol::uds::Nrc;
 use update_protocol::uds::server::{Answer, Download, Handler as _};
 
 use crate::factory::{self, Factory};
-use crate::part::{BASE, RAM};
+use crate::part::RAM;
 pub use crate::part::{Part, layout};
 
 /// The unique id of its board.
@@ -27,7 +27,7 @@ const DESCRIPTION: Description =
 /// The result of a reset.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Boot {
-    /// The image in slot A runs.
+    /// The active image runs.
     Run(Vectors),
     /// The loader stays on the bus; the reason, if something is wrong.
     Stay(Option<Reason>),
@@ -99,9 +99,22 @@ impl<P: Part> DeviceOf<P> {
         Self::over(P::over(medium), self.layout)
     }
 
-    /// An image that runs on it.
+    /// An image that runs on it: in slot A, if images run where they lie.
     pub fn image(&self, len: usize, fill: u8) -> Vec<u8> {
-        factory::image(len, fill, self.layout.image_address(), RAM.start + RAM.len)
+        self.image_for(Slot::A, len, fill)
+    }
+
+    /// An image that runs in this slot.
+    pub fn image_for(&self, slot: Slot, len: usize, fill: u8) -> Vec<u8> {
+        factory::image(len, fill, self.layout.run_address(slot), RAM.start + RAM.len)
+    }
+
+    /// The slot of the image that runs.
+    pub fn active_slot(&self) -> Slot {
+        match self.state().spare_slot(&self.layout) {
+            Slot::B => Slot::A,
+            _ => Slot::B,
+        }
     }
 
     fn flash(&self) -> Flash<P> {
@@ -122,7 +135,14 @@ impl<P: Part> DeviceOf<P> {
     /// A reset with this request in the mailbox.
     pub fn boot_with(&mut self, request: Option<Request>) -> Boot {
         match self.loader().boot(&wake(request), DESCRIPTION) {
-            bootloader::Boot::Run(entry) => Boot::Run(entry.redeem().expect("whole evidence")),
+            bootloader::Boot::Run(entry) => {
+                let (vectors, bank) = entry.redeem_with_bank().expect("whole evidence");
+                // What the journal calls active is what runs.
+                let slot = self.active_slot();
+                let meant = (self.layout.run_address(slot), self.layout.bank(slot));
+                assert_eq!((vectors.vector_table(), bank), meant, "the image in the other slot runs");
+                Boot::Run(vectors)
+            }
             bootloader::Boot::Stay(session) => Boot::Stay(session.refusal().map(|refusal| refusal.reason)),
         }
     }
@@ -150,9 +170,10 @@ impl<P: Part> DeviceOf<P> {
         self.application().state()
     }
 
-    /// The bytes of the image in slot A, as many as asked for.
+    /// The bytes of the image that runs, as many as asked for.
     pub fn running(&self, len: usize) -> Vec<u8> {
-        let start = (self.layout.image_address() - BASE) as usize;
+        let slot = self.layout.region(Area::Slot(self.active_slot()));
+        let start = (slot.start + self.layout.head_len()) as usize;
         self.nor.medium().bytes()[start..start + len].to_vec()
     }
 

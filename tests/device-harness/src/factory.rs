@@ -1,7 +1,7 @@
 //! Keys, envelopes, images and blocks for device tests, made by the code the tools use.
 
 use sha2::{Digest as _, Sha256};
-use suit_manifest::author::{UpdateDescription, create, image_uri, sign};
+use suit_manifest::author::{SlotImage, UpdateDescription, create, image_uri, sign};
 use trust::author::{
     CredentialRequest, Minimum, ProvisioningRequest, RevocationRequest, ScopeRequest, Signer as _,
     SoftwareKey, issue_credential, sign_revocation,
@@ -67,6 +67,13 @@ impl Factory {
     /// A signed envelope for `image`.
     pub fn envelope(&self, sequence: u64, image: &[u8]) -> Vec<u8> {
         self.envelope_of(&description(sequence, image))
+    }
+
+    /// A signed envelope for an image for each slot.
+    pub fn envelope_for_slots(&self, sequence: u64, [first, second]: [&[u8]; 2]) -> Vec<u8> {
+        let digest: [u8; 32] = Sha256::digest(second).into();
+        let second = SlotImage { digest, size: second.len() as u64, uri: image_uri(&digest) };
+        self.envelope_of(&UpdateDescription { second_slot: Some(second), ..description(sequence, first) })
     }
 
     /// A signed envelope for whatever is described.

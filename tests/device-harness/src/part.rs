@@ -156,6 +156,13 @@ fn regions_with(journal_parts: u32, page: u32, pages: u32) -> Regions {
     }
 }
 
+/// A layout of a board that does not swap.
+pub fn remapped(strategy: layout::Strategy, page: u32, pages: u32) -> Layout {
+    let mut regions = regions(page, pages);
+    regions.slot_b.len = regions.slot_a.len;
+    Layout::of(strategy, None, regions).expect("layout")
+}
+
 /// A layout on sectors that erase to another value.
 pub fn layout_erased_to(erased: u8, page: u32, pages: u32) -> Layout {
     let regions = regions(page, pages);

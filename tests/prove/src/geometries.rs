@@ -1,6 +1,7 @@
 //! The geometries: words of 1 to 32 bytes, pages of 512 to 16384, uneven sectors, none for marks, two parts of a journal,
-//! 00 when erased, erased words that fault, and slot B in a flash of its own.
+//! 00 when erased, erased words that fault, slot B in a flash of its own, and images that run in either slot.
 
+use bootloader::layout::Strategy;
 use device_harness::part::{self, Faulting, Two};
 use flash_model::{Chip, Nor};
 
@@ -49,6 +50,24 @@ fn two<const WORD: usize, const PAGE: usize, const OUTER_WORD: usize, const OUTE
     Box::new(Bench::<Two<WORD, PAGE, OUTER_WORD, OUTER_PAGE>>::new(name, &chips, layout))
 }
 
+/// Images run where they lie, or after a bank switch.
+fn in_place<const WORD: usize, const PAGE: usize>(name: &'static str) -> Box<dyn Geometry> {
+    remapped::<WORD, PAGE>(name, Strategy::InPlace)
+}
+
+fn bank_switch<const WORD: usize, const PAGE: usize>(name: &'static str) -> Box<dyn Geometry> {
+    remapped::<WORD, PAGE>(name, Strategy::BankSwitch)
+}
+
+fn remapped<const WORD: usize, const PAGE: usize>(
+    name: &'static str,
+    strategy: Strategy,
+) -> Box<dyn Geometry> {
+    let layout = part::remapped(strategy, u32::try_from(PAGE).expect("a page"), PAGES);
+    let chip = Chip::even(WORD, PAGE, layout.flash_len() as usize);
+    Box::new(Bench::<Nor<WORD, PAGE>>::new(name, &[chip], layout))
+}
+
 /// The sectors of an F4 with two banks, an eighth as long.
 fn uneven(name: &'static str) -> Box<dyn Geometry> {
     let (chip, layout) = part::uneven(4, 2048);
@@ -62,7 +81,7 @@ fn few_sectors(name: &'static str) -> Box<dyn Geometry> {
 }
 
 /// Every geometry by its name.
-pub const ALL: [(&str, Maker); 15] = [
+pub const ALL: [(&str, Maker); 19] = [
     ("w4-p512", even::<4, 512>),
     ("w32-p512", even::<32, 512>),
     ("w1-p1024", even::<1, 1024>),
@@ -78,4 +97,8 @@ pub const ALL: [(&str, Maker); 15] = [
     ("w4-uneven", uneven),
     ("w4-f407", few_sectors),
     ("w8-p2048+w1-p4096", two::<8, 2048, 1, 4096>),
+    ("w4-p512-in-place", in_place::<4, 512>),
+    ("w16-p8192-in-place", in_place::<16, 8192>),
+    ("w8-p2048-banks", bank_switch::<8, 2048>),
+    ("w32-p512-banks", bank_switch::<32, 512>),
 ];

@@ -132,7 +132,11 @@ impl Judge<'_> {
         }
         let release = self.releases.iter().find(|release| release.sequence == active.sequence);
         // Of the head, a severable member may go: the loader verifies what counts.
-        if release.is_none_or(|release| device.running(release.image.len()) != release.image) {
+        let is_whole = release.is_some_and(|release| {
+            let image = release.image(&device.layout, device.active_slot());
+            device.running(image.len()) == image
+        });
+        if !is_whole {
             self.fail(Promise::Brick, format!("release {} runs and is not whole", active.sequence));
         }
     }
@@ -476,7 +480,7 @@ fn end<P: Part>(
         living.observer.fail(Promise::Other, "the step does not come to an end".to_owned());
     }
     still(living, case);
-    let slot_b = layout.region(Area::Slot(Slot::B));
+    let slot_b = layout.region(Area::Slot(living.device.state().spare_slot(&layout)));
     let is_slot_b_lost =
         living.device.nor.medium().has_lasting_fault(slot_b.start as usize, slot_b.len as usize);
     if is_last
@@ -569,6 +573,10 @@ fn lives_on<P: Part>(living: &mut Living<'_, P, Judge<'_>>, case: &Case, is_slot
     }
     // With a part that works again, the next release runs.
     living.device.nor.medium_mut().mend();
+    // The one that was taken may run already, on trial: it confirms itself.
+    if case.kind != Kind::Wear {
+        let _ = living.update(world.rescues().next().expect("a release"));
+    }
     let last = world.rescues().last().expect("a release");
     if living.update(last).is_err() {
         living.observer.fail(Promise::Brick, "a device whose flash works again takes no image".to_owned());

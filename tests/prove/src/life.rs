@@ -1,5 +1,6 @@
 //! The life of a device, step by step. A step goes on from whatever state a fault left, as a host and an application do.
 
+use bootloader::layout::{Layout, Slot};
 use bootloader::state::{BootState, Status};
 use device_harness::device::{Boot, DeviceOf, Failure, Part, routine};
 use device_harness::factory::{Factory, provisioning_block};
@@ -47,7 +48,15 @@ impl Step {
 pub struct Release {
     pub sequence: u64,
     pub envelope: Vec<u8>,
-    pub image: Vec<u8>,
+    /// For slot A, and for slot B where images run in either.
+    images: [Vec<u8>; 2],
+}
+
+impl Release {
+    /// The image that is linked for this slot of a device.
+    pub fn image(&self, layout: &Layout, slot: Slot) -> &[u8] {
+        &self.images[usize::from(layout.component_slot(slot) != 0)]
+    }
 }
 
 /// Sequence numbers of releases: those of the steps, those that wear the journal, and those that rescue a device.
@@ -78,8 +87,16 @@ impl World {
         for sequence in SEQUENCES.into_iter().chain(OF_TURNOVERS).chain(OF_RESCUES) {
             // A short one takes the place of a longer one and the reverse; no length ends with a page or word.
             let len = if sequence.is_multiple_of(2) { page + 21 } else { page / 2 + 13 };
-            let image = device.image(len.min(capacity), sequence.to_le_bytes()[0] ^ 0x55);
-            releases.push(Release { sequence, envelope: factory.envelope(sequence, &image), image });
+            let fill = sequence.to_le_bytes()[0] ^ 0x55;
+            // The image for the other slot has another length, too.
+            let images = [(Slot::A, len), (Slot::B, len + 3)]
+                .map(|(slot, len)| device.image_for(slot, len.min(capacity), fill));
+            let [first, second] = &images;
+            let envelope = match device.layout.component_slot(Slot::B) {
+                0 => factory.envelope(sequence, first),
+                _ => factory.envelope_for_slots(sequence, [first, second]),
+            };
+            releases.push(Release { sequence, envelope, images });
         }
         Self {
             block: provisioning_block(&[factory.anchor()], None),
@@ -193,7 +210,9 @@ impl<P: Part, O: Observer<P>> Living<'_, P, O> {
 
     /// Installs; a device that misses its list gets it first.
     pub fn install(&mut self, release: &Release) -> Result<(), Failure> {
-        let first = self.device.install(&release.envelope, &release.image);
+        let layout = self.device.layout;
+        let image = release.image(&layout, self.device.state().spare_slot(&layout));
+        let first = self.device.install(&release.envelope, image);
         match first {
             Err(failure) if failure.reason() == Some(Reason::RevocationMalformed) => {
                 self.observer.says("the device misses its list");
@@ -201,7 +220,7 @@ impl<P: Part, O: Observer<P>> Living<'_, P, O> {
                 let newest = domains.map(|domain| domain.list_sequence)[0];
                 let list = &self.world.lists[if newest == 2 { 1 } else { 0 }];
                 self.send_once(Object::RevocationList, list, Reason::RevocationSequence)?;
-                self.device.install(&release.envelope, &release.image)
+                self.device.install(&release.envelope, image)
             }
             result => result,
         }

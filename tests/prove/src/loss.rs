@@ -64,11 +64,14 @@ impl Scene<'_> {
     /// Whether the fault is why this image, which has confirmed itself, cannot run: slot A does not take one of its
     /// pages any more, or the only copy of one is gone.
     pub fn took_the_image(&self, release: &Release) -> bool {
+        if !self.layout.swaps() {
+            return self.took_every_copy(release);
+        }
         let page = self.layout.page() as usize;
         let (slot, len) = range(self.layout, Area::Slot(Slot::A));
         let (kept, _) = range(self.layout, Area::Slot(Slot::Kept));
         (0..len / page).any(|number| {
-            let parts = content(self.layout, release, number * page, page);
+            let parts = content(self.layout, (release, Slot::A), number * page, page);
             let is_there = |start: usize| {
                 parts.iter().all(|(offset, bytes)| self.medium.holds(start + offset, bytes, UNIT))
             };
@@ -91,12 +94,36 @@ impl Scene<'_> {
             is_refused || is_lost
         })
     }
+
+    /// The same where an image runs in either slot: nothing writes to a slot that has an image to run, so that only content
+    /// which the fault took is lost.
+    fn took_every_copy(&self, release: &Release) -> bool {
+        let is_whole = |medium: &Medium, slot| {
+            let (start, len) = range(self.layout, Area::Slot(slot));
+            let parts = content(self.layout, (release, slot), 0, len);
+            parts.iter().all(|(offset, bytes)| medium.holds(start + offset, bytes, UNIT))
+        };
+        let struck_it = |slot: &Slot| {
+            let (start, len) = range(self.layout, Area::Slot(*slot));
+            self.struck_in(start, len) && self.strike.is_some_and(|strike| is_whole(&strike.before, *slot))
+        };
+        let slots = [Slot::A, Slot::B];
+        self.takes_content()
+            && slots.iter().all(|&slot| !is_whole(self.medium, slot))
+            && slots.iter().any(struck_it)
+    }
 }
 
 /// The bytes of a release that lie in a range of its slot, with their offsets.
-fn content<'r>(layout: &Layout, release: &'r Release, start: usize, len: usize) -> Vec<(usize, &'r [u8])> {
-    let parts = [(0, &release.envelope), (layout.head_len() as usize, &release.image)];
-    let cut = |(offset, bytes): (usize, &'r Vec<u8>)| {
+fn content<'r>(
+    layout: &Layout,
+    (release, slot): (&'r Release, Slot),
+    start: usize,
+    len: usize,
+) -> Vec<(usize, &'r [u8])> {
+    let image = release.image(layout, slot);
+    let parts = [(0, release.envelope.as_slice()), (layout.head_len() as usize, image)];
+    let cut = |(offset, bytes): (usize, &'r [u8])| {
         let first = start.max(offset);
         let end = (start + len).min(offset + bytes.len());
         (first < end).then(|| (first, &bytes[first - offset..end - offset]))

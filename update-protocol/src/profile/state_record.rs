@@ -44,6 +44,8 @@ pub struct Flags {
     pub anchor_compiled_in: bool,
     /// The loader listens for a while before it hands over to the application.
     pub listening: bool,
+    /// The device takes the image for component-slot 1 next; else the one for slot 0, which most devices always take.
+    pub second_slot: bool,
 }
 
 impl Flags {
@@ -54,10 +56,11 @@ impl Flags {
             | (self.resumable as u8) << 1
             | (self.anchor_compiled_in as u8) << 2
             | (self.listening as u8) << 3
+            | (self.second_slot as u8) << 4
     }
 
     const fn from_byte(byte: u8) -> Option<Self> {
-        if byte & !0x0F != 0 {
+        if byte & !0x1F != 0 {
             return None;
         }
         Some(Self {
@@ -65,6 +68,7 @@ impl Flags {
             resumable: byte & 2 != 0,
             anchor_compiled_in: byte & 4 != 0,
             listening: byte & 8 != 0,
+            second_slot: byte & 16 != 0,
         })
     }
 }
@@ -141,7 +145,13 @@ impl StateRecord {
         Self {
             mode: Mode::Factory,
             image: ImageState::None,
-            flags: Flags { reverted: false, resumable: false, anchor_compiled_in: false, listening: false },
+            flags: Flags {
+                reverted: false,
+                resumable: false,
+                anchor_compiled_in: false,
+                listening: false,
+                second_slot: false,
+            },
             sequence_floor: 0,
             active_sequence: 0,
             revocation_sequence: 0,

@@ -6,7 +6,7 @@ fn device() -> Device {
     let state = StateRecord {
         mode: Mode::Application,
         image: ImageState::Confirmed,
-        flags: Flags { reverted: true, resumable: true, anchor_compiled_in: false, listening: false },
+        flags: Flags { reverted: true, resumable: true, ..Flags::default() },
         active_sequence: 7,
         reason: Reason::TrialNotConfirmed.code(),
         manifest_digest: [0xab; 32],

@@ -306,6 +306,7 @@ impl Fake {
                 resumable: self.installing,
                 anchor_compiled_in: false,
                 listening: false,
+                second_slot: false,
             },
             sequence_floor: self.script.active_sequence,
             active_sequence: self.active_sequence,

@@ -6,6 +6,7 @@ use update_protocol::profile::Mode;
 
 use super::record::sealed;
 use super::*;
+use crate::layout::{Region, Regions, Strategy};
 use crate::report::{Circumstances, application_record, image_state, state_record};
 
 fn status() -> impl Strategy<Value = Status> {
@@ -41,16 +42,17 @@ fn domain() -> impl Strategy<Value = DomainNumbers> {
 fn state() -> impl Strategy<Value = BootState> {
     let images = (image(), image(), [domain(), domain()]);
     let numbers = (0..4_u64, any::<u16>(), select(vec![0, 0x0303_u16]), any::<u32>(), 0..=MARKS_MAX);
-    let rest = (any::<u32>(), 0..8_u8, any::<[u8; 8]>(), any::<bool>(), any::<bool>());
+    let rest = (any::<u32>(), 0..8_u8, any::<[u8; 8]>(), any::<bool>(), any::<bool>(), any::<bool>());
     (status(), images, numbers, rest).prop_map(|(status, images, numbers, rest)| {
         let (active, spare, domains) = images;
         let (floor, set, revert_reason, ownership_floor, marks) = numbers;
-        let (source, failed_mends, attempts, provisioned, is_unmarked) = rest;
+        let (source, failed_mends, attempts, provisioned, is_unmarked, receives_in_b) = rest;
         BootState {
             status,
             floor,
             active,
             spare,
+            receives_in_b,
             set,
             domains,
             provisioned,
@@ -137,7 +139,8 @@ proptest! {
     /// One test holds what the loader and an application say of the same state.
     #[test]
     fn a_state_record_of_bytes_is_the_one_of_the_state(state in state(), anchor_compiled_in: bool, max_request_len: u16) {
-        let layout = Layout::new(GOOD).unwrap();
+        let equal = Regions { slot_b: Region { len: GOOD.slot_a.len, ..GOOD.slot_b }, ..GOOD };
+        let layouts = [Layout::new(GOOD).unwrap(), Layout::of(Strategy::InPlace, None, equal).unwrap()];
         let now = Circumstances {
             mode: Mode::Application,
             bootable: true,
@@ -147,11 +150,13 @@ proptest! {
             refusal: (0, 0),
             max_request_len,
         };
-        let expected = state_record(&state, &layout, &now);
         let (_, packed) = packed(1, false, state);
-        let found = application_record(&packed, &layout, anchor_compiled_in, max_request_len);
-        prop_assert_eq!(found, expected.encode());
-        prop_assert_eq!(image_state(&packed), expected.image);
+        for layout in layouts {
+            let expected = state_record(&state, &layout, &now);
+            let found = application_record(&packed, &layout, anchor_compiled_in, max_request_len);
+            prop_assert_eq!(found, expected.encode());
+            prop_assert_eq!(image_state(&packed), expected.image);
+        }
     }
 }
 

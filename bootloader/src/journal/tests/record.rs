@@ -28,6 +28,7 @@ fn frozen() -> [(Record, &'static str); 4] {
                     floor: 7,
                     active: Some(one),
                     spare: Some(two),
+                    receives_in_b: false,
                     set: 0x0E0F,
                     domains: [numbers(1, 2, 5), numbers(0x1112, 0x1314, 0x0C0D)],
                     provisioned: true,
@@ -52,16 +53,17 @@ fn frozen() -> [(Record, &'static str); 4] {
                 state: BootState {
                     status: Status::Reverting(SwapProgress { page: 3, step: Step::Take }),
                     spare: Some(one),
+                    receives_in_b: true,
                     marks: 0x0006_0708,
                     is_unmarked: true,
                     source: 0x2122_2324,
                     ..BootState::FACTORY
                 },
             },
-            "01051214000000020500000007212223240607080000000000000000000000000000000000000000\
+            "01051234000000020500000007212223240607080000000000000000000000000000000000000000\
              00000000000000000000000000000000000000000000000000000000000000000000000000000000\
              0000000000000000a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1\
-             010203040506070800001234000000000000000000000000000000000000000000000000c4f73d19",
+             010203040506070800001234000000000000000000000000000000000000000000000000ed9dc767",
         ),
         (
             Record {
@@ -116,7 +118,7 @@ fn a_record_with_a_value_where_no_field_has_it_is_no_record() {
     let bytes = Record { sequence: 1, is_second: false, state: BootState::FACTORY }.encode();
     assert_eq!(sealed(bytes), bytes);
     for (position, value) in
-        [(0, 2), (1, 6), (2, 0x22), (2, 0x11), (3, 0x20), (8, 6), (8, 7), (8, 0x08), (12, 1)]
+        [(0, 2), (1, 6), (2, 0x22), (2, 0x11), (3, 0x40), (8, 6), (8, 7), (8, 0x08), (12, 1)]
     {
         let mut other = bytes;
         other[position] = value;

@@ -94,6 +94,7 @@ pub(super) fn status_of(reason: Reason) -> StatusCode {
         | Reason::ApplicationSilent
         | Reason::RunsAlready
         | Reason::InstallDelayed
+        | Reason::ImageNotForSlot
         | Reason::TrialNotConfirmed
         | Reason::HeadInvalid
         | Reason::InstallAbandoned
