@@ -46,7 +46,7 @@ pub(crate) fn build_application(
 mod tests {
     use std::collections::BTreeSet;
 
-    use qemu_mps2_layout::MACHINES;
+    use qemu_mps2_layout::{MACHINES, Machine};
 
     use super::*;
 
@@ -57,9 +57,12 @@ mod tests {
             let board = workspace.boards().iter().find(|board| board.package == package).unwrap();
             let builds: BTreeSet<_> =
                 board.builds.iter().map(|build| (build.target.clone(), build.features.clone())).collect();
-            let machines =
-                MACHINES.map(|machine| (machine.target.to_owned(), format!("{}{more}", machine.name)));
-            assert_eq!(builds, machines.into(), "{package}");
+            let build = |machine: &Machine, more: &str| {
+                (machine.target.to_owned(), format!("{}{more}", machine.name))
+            };
+            let mut meant: BTreeSet<_> = MACHINES.iter().map(|machine| build(machine, more)).collect();
+            meant.insert(build(&AN386, &format!("{more},in-place")));
+            assert_eq!(builds, meant, "{package}");
         }
         let loader = workspace.boards().iter().find(|board| board.package == LOADER).unwrap();
         assert!(loader.builds.contains(&gated()));

@@ -1,6 +1,6 @@
 //! The application's linker scripts, from the board's layout, and what is compiled into it:
 //! `APP_VERSION` (what it reports), `APP_CONFIRM` (`self`, `never`, `hang`, `crash` or `stall`), `APP_BALLAST` (bytes of a table that
-//! makes the image as large as a real one).
+//! makes the image as large as a real one), `APP_SLOT` (`1`: linked for slot B, for the feature `in-place`).
 
 use std::error::Error;
 
@@ -12,7 +12,17 @@ const DEFAULT_BALLAST_LEN: usize = 160 * 1024;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=build.rs");
-    let application = linker::application(&linker::machine()?);
+    let machine = linker::machine()?;
+    let mut application = linker::application(&machine);
+    match variable("APP_SLOT")?.as_deref() {
+        None | Some("0") => {}
+        Some("1") if std::env::var_os("CARGO_FEATURE_IN_PLACE").is_some() => {
+            application.code_start = machine.second_image_start();
+        }
+        Some(other) => {
+            return Err(format!("APP_SLOT is {other:?}; it may be 0, or 1 with --features in-place").into());
+        }
+    }
     let descriptor_start = application.code_start + layout::APP_DESCRIPTOR_OFFSET;
     Program { text_start: Some(descriptor_start + layout::APP_DESCRIPTOR_LEN), ..application }
         .link(&[("descriptor.x", descriptor_x(descriptor_start))])?;

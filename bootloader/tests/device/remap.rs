@@ -10,7 +10,7 @@ use device_harness::part::remapped;
 use flash_model::Nor;
 use suit_manifest::Reason;
 use suit_manifest::author::{Command, Parameter, Sequences, compose};
-use update_protocol::profile::Object;
+use update_protocol::profile::{Object, StateRecord};
 
 type Board = Device<8, 4096>;
 
@@ -78,7 +78,8 @@ fn boot29_releases_run_in_either_slot_in_turn_and_the_state_record_names_the_nex
         board.application().confirm().unwrap();
         let image = &release.images[usize::from(second)];
         assert_eq!((board.active_slot(), &board.running(image.len())), (slot, image));
-        assert_eq!(board.application().state_record(0).flags.second_slot, !second);
+        let told = StateRecord::decode(&board.application().state_record(0)).unwrap();
+        assert_eq!(told.flags.second_slot, !second);
     }
 }
 

@@ -52,6 +52,8 @@ pub struct Programs {
     root: PathBuf,
     pub(crate) target_dir: PathBuf,
     machine: Machine,
+    /// Images run where they lie.
+    in_place: bool,
 }
 
 impl Programs {
@@ -59,7 +61,7 @@ impl Programs {
     pub fn new(target_dir: impl Into<PathBuf>) -> Result<Self> {
         let target_dir = target_dir.into();
         std::fs::create_dir_all(target_dir.join("boards"))?;
-        Ok(Self { root: root(), target_dir, machine: AN386 })
+        Ok(Self { root: root(), target_dir, machine: AN386, in_place: false })
     }
 
     /// The same of another workspace than this one.
@@ -72,6 +74,12 @@ impl Programs {
     #[must_use]
     pub fn on(self, machine: Machine) -> Self {
         Self { machine, ..self }
+    }
+
+    /// The same with images that run in place, from either slot.
+    #[must_use]
+    pub fn in_place(self) -> Self {
+        Self { in_place: true, ..self }
     }
 
     /// What they run on.
@@ -87,6 +95,11 @@ impl Programs {
 
     /// An application, an ELF.
     pub fn application(&self, application: &Application) -> Result<PathBuf> {
+        self.application_for(0, application)
+    }
+
+    /// An application that is linked for this slot, an ELF; other slots than 0 are for programs that run in place.
+    pub fn application_for(&self, slot: u8, application: &Application) -> Result<PathBuf> {
         let Application { version, behaviour, ballast_len } = application;
         let confirm = match behaviour {
             Behaviour::Confirms => "self",
@@ -100,6 +113,10 @@ impl Programs {
         if let Some(len) = ballast_len {
             variables.push(("APP_BALLAST", len.to_string()));
             name = format!("{name}-{len}");
+        }
+        if slot != 0 {
+            variables.push(("APP_SLOT", slot.to_string()));
+            name = format!("{name}-slot-{slot}");
         }
         self.build("qemu-mps2-app", &format!("{name}.elf"), "", &variables)
     }
@@ -126,6 +143,7 @@ impl Programs {
             .current_dir(&self.root)
             .env_remove("APP_BALLAST")
             .env_remove("APP_CONFIRM")
+            .env_remove("APP_SLOT")
             .envs(variables.iter().map(|(name, value)| (name, value)));
         let status = cargo.status().context("cannot run cargo")?;
         ensure!(status.success(), "{cargo:?} failed: {status}");
@@ -196,13 +214,9 @@ impl Programs {
         variables: &[(&str, String)],
     ) -> Result<PathBuf> {
         let Machine { name: machine, target, .. } = self.machine;
-        self.build_for(
-            package,
-            target,
-            &format!("{machine},{features}"),
-            &format!("{machine}-{name}"),
-            variables,
-        )
+        let (strategy, prefix) = if self.in_place { ("in-place", "in-place-") } else { ("", "") };
+        let features = format!("{machine},{features},{strategy}");
+        self.build_for(package, target, &features, &format!("{machine}-{prefix}{name}"), variables)
     }
 
     fn build_for(

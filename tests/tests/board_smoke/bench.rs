@@ -92,6 +92,15 @@ pub(super) struct Bench {
 pub(super) struct Release {
     envelope: Vec<u8>,
     image: Vec<u8>,
+    /// Linked for the second slot, of a device whose images run in place.
+    second: Option<Vec<u8>>,
+}
+
+impl Release {
+    /// The image that the device takes in this state.
+    fn image(&self, state: &StateRecord) -> &[u8] {
+        self.second.as_ref().filter(|_| state.flags.second_slot).unwrap_or(&self.image)
+    }
 }
 
 impl Bench {
@@ -107,7 +116,17 @@ impl Bench {
         let elf =
             self.programs.application(&Application { version, behaviour, ballast_len: Some(BALLAST_LEN) })?;
         let image = emulator::image(&elf)?;
-        Ok(Release { envelope: self.factory.envelope(sequence, &image), image })
+        Ok(Release { envelope: self.factory.envelope(sequence, &image), image, second: None })
+    }
+
+    /// A release with an image for each slot.
+    pub(super) fn release_for_slots(&self, sequence: u64, behaviour: Behaviour) -> Result<Release> {
+        let application =
+            Application { version: format!("{sequence}.0.0"), behaviour, ballast_len: Some(BALLAST_LEN) };
+        let link = |slot| emulator::image(&self.programs.application_for(slot, &application)?);
+        let (image, second) = (link(0)?, link(1)?);
+        let envelope = self.factory.envelope_for_slots(sequence, [&image, &second]);
+        Ok(Release { envelope, image, second: Some(second) })
     }
 
     /// A release of the application in C.
@@ -123,7 +142,7 @@ impl Bench {
         let output = tool.arg("--out").arg(envelope).arg("--image-out").arg(&bytes).output()?;
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let image = std::fs::read(bytes)?;
-        Ok(Release { envelope: self.factory.envelope(sequence, &image), image })
+        Ok(Release { envelope: self.factory.envelope(sequence, &image), image, second: None })
     }
 
     pub(super) fn on<T>(&mut self, work: impl AsyncFnOnce(&mut Tester) -> Result<T>) -> Result<T> {
@@ -216,7 +235,8 @@ impl Bench {
         let resumed_from = self.offer(release)?;
         self.on(async |tester| {
             let object = Object::Image { offset: u32::try_from(resumed_from)? };
-            tester.download(object, &release.image, |_| Flow::Continue).await?;
+            let image = release.image(&tester.read_state().await?);
+            tester.download(object, image, |_| Flow::Continue).await?;
             ensure!(tester.read_state().await?.image == ImageState::Pending, "not pending");
             Ok(())
         })?;
@@ -247,9 +267,10 @@ impl Bench {
     pub(super) fn install_half(&mut self, release: &Release) -> Result<()> {
         ensure!(self.offer(release)? == 0, "nothing was sent yet");
         self.on(async |tester| {
-            let half = release.image.len() / 2;
+            let image = release.image(&tester.read_state().await?);
+            let half = image.len() / 2;
             let stop = |taken| if taken < half { Flow::Continue } else { Flow::Stop };
-            let ended = tester.download(Object::Image { offset: 0 }, &release.image, stop).await?;
+            let ended = tester.download(Object::Image { offset: 0 }, image, stop).await?;
             ensure!(ended == Ended::Stopped, "it was not stopped");
             Ok(())
         })
@@ -272,8 +293,12 @@ pub(super) fn programs() -> Result<Programs> {
 
 /// A board, with its flash in this folder.
 pub(super) fn board_in(machine: Machine, folder: &Path) -> Result<Bench> {
+    board_of(programs()?.on(machine), folder)
+}
+
+/// A board with these programs, with its flash in this folder.
+pub(super) fn board_of(programs: Programs, folder: &Path) -> Result<Bench> {
     ensure!(emulator::is_installed(), "{} is not on this machine (Debian: qemu-system-arm)", emulator::QEMU);
-    let programs = programs()?.on(machine);
-    let board = Board::power_on_machine(machine, &programs.loader()?, &folder.join("flash"))?;
+    let board = Board::power_on_machine(programs.machine(), &programs.loader()?, &folder.join("flash"))?;
     Bench::new(Device::Board(board), programs)
 }

@@ -2,11 +2,11 @@
 
 use anyhow::{Result, ensure};
 use emulator::Behaviour;
-use qemu_mps2_layout::{AN385, AN500, AN505, Machine};
+use qemu_mps2_layout::{AN385, AN386, AN500, AN505, Machine};
 use suit_manifest::Reason;
 use update_protocol::profile::{ImageState, Mode};
 
-use super::bench::board_in;
+use super::bench::{board_in, board_of, programs};
 
 /// Provisioned, installed and confirmed; an update on trial is reverted, another one over a power cut is confirmed.
 fn live_briefly(machine: Machine) -> Result<()> {
@@ -57,4 +57,49 @@ fn a_device_lives_briefly_on_the_cortex_m7() -> Result<()> {
 #[test]
 fn a_device_lives_briefly_on_the_cortex_m33() -> Result<()> {
     live_briefly(AN505)
+}
+
+/// Images that run where they lie, from one slot and from the other: each release is linked for both.
+#[test]
+fn a_device_lives_in_place_on_the_cortex_m4() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut bench = board_of(programs()?.on(AN386).in_place(), folder.path())?;
+    bench.provision()?;
+    for (sequence, next_is_second) in [(1, true), (2, false), (3, true)] {
+        let release = bench.release_for_slots(sequence, Behaviour::Confirms)?;
+        bench.install(&release)?;
+        let state = bench.expect_confirmed(&format!("{sequence}.0.0"), sequence)?;
+        ensure!(state.flags.second_slot == next_is_second, "{state:?}");
+    }
+
+    // The image of slot A would run in slot B.
+    let wrong = bench.release(4, Behaviour::Confirms)?;
+    ensure!(bench.transfer(&wrong).is_err(), "an image for the other slot was taken");
+    let state = bench.wait_for_reason(Reason::ImageNotForSlot)?;
+    ensure!(state.image == ImageState::Confirmed && state.active_sequence == 3, "{state:?}");
+
+    let silent = bench.release_for_slots(4, Behaviour::NeverConfirms)?;
+    bench.install(&silent)?;
+    let trial = bench.wait_for(Mode::Application)?;
+    ensure!(bench.version()? == "4.0.0" && trial.image == ImageState::Trial, "{trial:?}");
+    ensure!(trial.sequence_floor == 3, "the floor rose before the confirmation: {trial:?}");
+    bench.on(async |tester| Ok(tester.hard_reset().await?))?;
+    let reverted = bench.expect_confirmed("3.0.0", 3)?;
+    ensure!(reverted.reason == Reason::TrialNotConfirmed.code(), "{reverted:?}");
+
+    let next = bench.release_for_slots(5, Behaviour::Confirms)?;
+    bench.install_half(&next)?;
+    bench.cut_power()?;
+    bench.device.restore_power()?;
+    bench.expect_confirmed("3.0.0", 3)?;
+    ensure!(bench.transfer(&next)? > 0, "the transfer began anew");
+    bench.expect_stack_reserve()?;
+    bench.on(async |tester| Ok(tester.hard_reset().await?))?;
+    bench.expect_confirmed("5.0.0", 5)?;
+
+    let hanging = bench.release_for_slots(6, Behaviour::Hangs)?;
+    bench.install(&hanging)?;
+    let reverted = bench.expect_confirmed("5.0.0", 5)?;
+    ensure!(reverted.flags.reverted, "{reverted:?}");
+    Ok(())
 }

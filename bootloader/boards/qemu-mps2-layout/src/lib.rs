@@ -93,6 +93,12 @@ impl Machine {
         self.flash_start + SLOT_A.0 + HEAD_LEN
     }
 
+    /// Address of the image in slot B, where a second link of an application lies if images run in place.
+    #[must_use]
+    pub const fn second_image_start(&self) -> u32 {
+        self.flash_start + SLOT_B_IN_PLACE.0 + HEAD_LEN
+    }
+
     /// Address of the mailbox.
     #[must_use]
     pub const fn mailbox_start(&self) -> u32 {
@@ -130,6 +136,8 @@ pub const PROGRESS: (u32, u32) = (0x0_8000, 0x2000);
 pub const SLOT_A: (u32, u32) = (0x1_0000, 0x8_0000);
 /// The slot that receives: one page more.
 pub const SLOT_B: (u32, u32) = (0x9_0000, 0x8_1000);
+/// The same on a board whose images run in place: as long as slot A.
+pub const SLOT_B_IN_PLACE: (u32, u32) = (SLOT_B.0, SLOT_A.1);
 
 /// Bytes of a slot before its image: the envelope.
 pub const HEAD_LEN: u32 = 4096;

@@ -10,7 +10,9 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
-use bootloader::layout::{Layout, Region, Regions};
+use bootloader::layout::{Layout, LayoutError, Region, Regions};
+#[cfg(feature = "in-place")]
+use bootloader::layout::{Slot, Strategy};
 pub use qemu_mps2_layout as layout;
 
 #[cfg(all(target_os = "none", feature = "loader"))]
@@ -47,8 +49,12 @@ pub use layout::AN505 as MACHINE;
 compile_error!("choose a machine: feature an385, an386, an500 or an505");
 
 /// The layout of the machine, as the loader library takes it.
-#[cfg(target_os = "none")]
+#[cfg(all(target_os = "none", not(feature = "in-place")))]
 pub const LAYOUT: Layout = layout_of(&MACHINE);
+
+/// The layout of the machine, as the loader library takes it.
+#[cfg(all(target_os = "none", feature = "in-place"))]
+pub const LAYOUT: Layout = in_place_layout_of(&MACHINE);
 
 /// The layout of the Cortex-M4F, which the simulator shares.
 pub const AN386_LAYOUT: Layout = layout_of(&layout::AN386);
@@ -57,7 +63,24 @@ pub const AN386_LAYOUT: Layout = layout_of(&layout::AN386);
 #[must_use]
 #[allow(clippy::panic, reason = "at compile time")]
 pub const fn layout_of(machine: &layout::Machine) -> Layout {
-    let regions = Regions {
+    checked(Layout::new(regions_of(machine)))
+}
+
+/// The same for images that run in place.
+#[must_use]
+#[cfg(feature = "in-place")]
+pub const fn in_place_layout_of(machine: &layout::Machine) -> Layout {
+    let slot_b = Region::of(layout::SLOT_B_IN_PLACE);
+    let layout = checked(Layout::of(Strategy::InPlace, None, Regions { slot_b, ..regions_of(machine) }));
+    assert!(
+        layout.run_address(Slot::B) == machine.second_image_start(),
+        "the linker scripts have another slot B"
+    );
+    layout
+}
+
+const fn regions_of(machine: &layout::Machine) -> Regions {
+    Regions {
         base: machine.flash_start,
         page: layout::FLASH_PAGE_LEN,
         stored: Region::of(layout::STORED),
@@ -66,8 +89,12 @@ pub const fn layout_of(machine: &layout::Machine) -> Layout {
         slot_a: Region::of(layout::SLOT_A),
         slot_b: Region::of(layout::SLOT_B),
         ram: Region { start: machine.ram_start, len: layout::APP_RAM_LEN },
-    };
-    match Layout::new(regions) {
+    }
+}
+
+#[allow(clippy::panic, reason = "at compile time")]
+const fn checked(layout: Result<Layout, LayoutError>) -> Layout {
+    match layout {
         Ok(layout) => layout,
         Err(error) => panic!("{}", error.words()),
     }

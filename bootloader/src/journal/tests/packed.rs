@@ -6,7 +6,7 @@ use update_protocol::profile::Mode;
 
 use super::record::sealed;
 use super::*;
-use crate::layout::{Region, Regions, Strategy};
+use crate::layout::Strategy;
 use crate::report::{Circumstances, application_record, image_state, state_record};
 
 fn status() -> impl Strategy<Value = Status> {
