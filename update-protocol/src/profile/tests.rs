@@ -15,7 +15,7 @@ fn state_record_version_1_is_these_bytes() {
     let record = StateRecord {
         mode: Mode::Application,
         image: ImageState::Reverting,
-        flags: Flags { reverted: true, resumable: false, anchor_compiled_in: true, listening: false },
+        flags: Flags { reverted: true, anchor_compiled_in: true, ..Flags::default() },
         sequence_floor: 0x0102_0304_0506_0708,
         active_sequence: 0x1112_1314_1516_1718,
         revocation_sequence: 0x2122_2324_2526_2728,
@@ -50,6 +50,9 @@ fn state_record_version_1_is_these_bytes() {
     let listening = StateRecord { flags: Flags { listening: true, ..record.flags }, ..record };
     assert_eq!(listening.encode()[3], 0x0D);
     assert_eq!(StateRecord::decode(&listening.encode()), Ok(listening));
+    let second_slot = StateRecord { flags: Flags { second_slot: true, ..record.flags }, ..record };
+    assert_eq!(second_slot.encode()[3], 0x15);
+    assert_eq!(StateRecord::decode(&second_slot.encode()), Ok(second_slot));
 }
 
 #[test]
@@ -62,7 +65,7 @@ fn a_record_that_is_not_version_1_is_refused() {
         (0, 2, StateRecordError::Version(2)),
         (1, 3, StateRecordError::Mode(3)),
         (2, 5, StateRecordError::Image(5)),
-        (3, 16, StateRecordError::Flags(16)),
+        (3, 32, StateRecordError::Flags(32)),
     ] {
         let mut bad = good;
         bad[at] = value;
