@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use suit_manifest::author::Inspection;
-use suit_manifest::{ComponentText, Manifest, ManifestText};
+use suit_manifest::{ComponentText, ImageReference, Manifest, ManifestText};
 use trust::{
     CredentialClaims, Kid, MinimumSequence, RevocationClaims, Revoked, Rights, Role, Scope, UnixTime,
 };
@@ -128,6 +128,9 @@ pub(crate) struct ManifestView {
     pub(crate) class: String,
     pub(crate) device: Option<String>,
     pub(crate) image: ImageView,
+    /// That for component-slot 1, if it is another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) second_image: Option<ImageView>,
 }
 
 /// The image that a manifest installs.
@@ -138,15 +141,26 @@ pub(crate) struct ImageView {
     pub(crate) uri: String,
 }
 
+impl ImageView {
+    fn of(image: &ImageReference<'_>) -> Self {
+        Self { sha256: hex::encode(image.digest), size: image.size, uri: image.uri.to_owned() }
+    }
+
+    fn in_words(&self) -> String {
+        format!("{} bytes, SHA-256 {}", self.size, self.sha256)
+    }
+}
+
 impl ManifestView {
     pub(crate) fn of_inspection(inspection: &Inspection<'_>) -> Result<Self, suit_manifest::Error> {
-        Self::new(inspection.manifest(), inspection.digest(), &inspection.image_reference()?)
+        let (image, second_image) = (inspection.image_reference()?, inspection.second_image_reference()?);
+        Self::new(inspection.manifest(), inspection.digest(), (&image, second_image.as_ref()))
     }
 
     pub(crate) fn new(
         manifest: &Manifest<'_>,
         digest: &[u8; 32],
-        image: &suit_manifest::ImageReference<'_>,
+        (image, second_image): (&ImageReference<'_>, Option<&ImageReference<'_>>),
     ) -> Result<Self, suit_manifest::Error> {
         let text = manifest.text()?;
         let owned = |text: Option<&str>| text.map(str::to_owned);
@@ -161,11 +175,8 @@ impl ManifestView {
             vendor: uuid(&image.vendor),
             class: uuid(&image.class),
             device: image.device.as_ref().map(uuid),
-            image: ImageView {
-                sha256: hex::encode(image.digest),
-                size: image.size,
-                uri: image.uri.to_owned(),
-            },
+            image: ImageView::of(image),
+            second_image: second_image.map(ImageView::of),
         })
     }
 
@@ -194,8 +205,12 @@ impl ManifestView {
         ];
         rows.extend(self.device.clone().map(|device| ("device", device)));
         rows.extend(self.description.clone().map(|description| ("description", description)));
-        rows.push(("image", format!("{} bytes, SHA-256 {}", self.image.size, self.image.sha256)));
+        rows.push(("image", self.image.in_words()));
         rows.push(("image URI", self.image.uri.clone()));
+        if let Some(second) = &self.second_image {
+            rows.push(("second image", second.in_words()));
+            rows.push(("second image URI", second.uri.clone()));
+        }
         rows
     }
 }

@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 use suit_manifest::author::sever_text;
 use suit_manifest::{
     Authenticated, DeviceIdentity, Envelope, ErrorKind, ImageReference, MAX_ENVELOPE_HEAD_LEN,
-    image_reference, image_reference_for,
+    image_reference, image_reference_for, second_image_reference,
 };
 use trust::{TrustStoreBuf, UnixTime};
 
@@ -41,6 +41,8 @@ pub struct Verified<'a> {
     pub authenticated: Authenticated<'a>,
     /// The image that it installs.
     pub image: ImageReference<'a>,
+    /// The image that it installs in component-slot 1, if that is another one.
+    pub second_image: Option<ImageReference<'a>>,
 }
 
 impl Verification<'_> {
@@ -64,7 +66,8 @@ impl Verification<'_> {
         if !fits(envelope) && !sever_text(envelope).is_ok_and(|severed| fits(&severed)) {
             return Err(suit_manifest::Error::new(ErrorKind::EnvelopeTooLarge, 0));
         }
-        Ok(Verified { authenticated, image })
+        let second_image = second_image_reference(&authenticated)?;
+        Ok(Verified { authenticated, image, second_image })
     }
 }
 

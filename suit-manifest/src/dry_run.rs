@@ -56,8 +56,12 @@ pub fn image_reference<'a>(authenticated: &Authenticated<'a>) -> Result<ImageRef
 pub fn second_image_reference<'a>(
     authenticated: &Authenticated<'a>,
 ) -> Result<Option<ImageReference<'a>>, Error> {
-    let first = image_reference(authenticated)?;
-    match image_for_any(authenticated.manifest(), 1) {
+    second_image_for_any(authenticated.manifest())
+}
+
+pub(crate) fn second_image_for_any<'a>(manifest: &Manifest<'a>) -> Result<Option<ImageReference<'a>>, Error> {
+    let first = image_for_any(manifest, 0)?;
+    match image_for_any(manifest, 1) {
         Ok(second) if second.digest == first.digest => Ok(None),
         Ok(second) => Ok(Some(second)),
         Err(Error { kind: ErrorKind::ConditionFailed(Condition::ComponentSlot), .. }) => Ok(None),

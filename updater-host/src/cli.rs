@@ -111,12 +111,12 @@ pub(crate) struct Update {
     pub(crate) server: Option<String>,
 
     /// Install the release in this signed envelope
-    #[arg(long, value_name = "FILE", requires = "image", group = "source")]
+    #[arg(long, value_name = "FILE", requires = "images", group = "source")]
     pub(crate) release: Option<PathBuf>,
 
-    /// Image of the release in --release
-    #[arg(long, value_name = "FILE", requires = "release")]
-    pub(crate) image: Option<PathBuf>,
+    /// Image of the release in --release; of a release with one for each slot, both: the device's slot chooses (repeatable)
+    #[arg(long = "image", value_name = "FILE", requires = "release")]
+    pub(crate) images: Vec<PathBuf>,
 
     /// Trust this root: COSE_Key, or public key in PEM (repeatable)
     #[arg(long = "anchor", value_name = "FILE", required_unless_present = "dangerous_skip_host_checks")]

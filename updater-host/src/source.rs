@@ -1,6 +1,6 @@
 //! Where a release comes from: files, or the update-server with its cache.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use suit_manifest::limits::MAX_ENVELOPE_LEN;
 use trust::TrustStoreBuf;
@@ -51,21 +51,25 @@ impl HostChecks {
     }
 }
 
-/// Reads a release from files and checks all of it.
+/// Reads a release from files and checks all of it. Of several images it is the one that the manifest has for this device.
 ///
 /// # Errors
 /// [`Error::Refused`], and those of [`files::read`]
 pub(crate) fn from_files(
     envelope: &Path,
-    image: &Path,
+    images: &[PathBuf],
     trusted: &TrustStoreBuf,
     device: &Device,
     checks: HostChecks,
     output: &Output,
 ) -> Result<Release, Error> {
     let envelope = files::read(envelope, MAX_ENVELOPE_LEN as u64)?;
-    let image = files::read(image, MAX_IMAGE_LEN)?;
+    let read = |path: &PathBuf| files::read(path, MAX_IMAGE_LEN);
+    let images = images.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     let facts = checks.apply(check_envelope(&envelope, trusted, device), output)?;
+    let is_meant = |image: &Vec<u8>| facts.as_ref().is_some_and(|facts| check_image(facts, image).is_ok());
+    let chosen = images.iter().position(is_meant).unwrap_or(0);
+    let image = images.into_iter().nth(chosen).ok_or(Error::NothingToInstall)?;
     if let Some(facts) = &facts {
         checks.apply(check_image(facts, &image), output)?;
     }

@@ -178,9 +178,10 @@ impl Run<'_> {
                 reporting.deliver(output, interrupt).await;
                 source::fetch_lists(&reporting.online(output), &mut trusted).await?;
             }
-            let offer = match (&options.release, &options.image) {
-                (Some(envelope), Some(image)) => {
-                    source::from_files(envelope, image, &trusted, &device, checks, output).map(Offer::Release)
+            let offer = match &options.release {
+                Some(envelope) => {
+                    source::from_files(envelope, &options.images, &trusted, &device, checks, output)
+                        .map(Offer::Release)
                 }
                 #[cfg(feature = "http")]
                 _ => match reporting {

@@ -1,18 +1,18 @@
 //! `create`: an image and the unsigned envelope that describes it.
 
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
-use suit_manifest::author::{UpdateDescription, image_uri, inspect};
+use suit_manifest::author::{SlotImage, UpdateDescription, image_uri, inspect};
 use trust::host::{Serial, VersionText};
 
 use crate::describe::ManifestView;
 use crate::error::Error;
 use crate::files::{MAX_ENVELOPE_FILE_LEN, OverwriteArguments, must_differ, read, write_all};
 use crate::identifiers::{Class, Vendor, device_id};
-use crate::image::{self, Format, MAX_INPUT_LEN};
+use crate::image::{self, Format, Image, MAX_INPUT_LEN};
 use crate::output::{Report, table};
 use crate::step::StepArguments;
 
@@ -34,6 +34,9 @@ pub struct Create {
     /// Refuse an image longer than this slot: bytes, or with suffix K or M
     #[arg(long, value_name = "SIZE", value_parser = size)]
     slot_size: Option<u64>,
+    /// The same firmware, linked for the second slot of devices that run images in place
+    #[arg(long, value_name = "FILE", requires = "second_image_out", conflicts_with_all = ["base", "range"])]
+    second_image: Option<PathBuf>,
     /// Vendor of the devices: UUID or domain
     #[arg(long)]
     vendor: Vendor,
@@ -61,6 +64,9 @@ pub struct Create {
     /// Image to write, as the device stores it
     #[arg(long, value_name = "I.bin")]
     image_out: PathBuf,
+    /// Image for the second slot to write
+    #[arg(long, value_name = "I2.bin", requires = "second_image")]
+    second_image_out: Option<PathBuf>,
     /// Accept an image without a vector table
     #[arg(long, requires = "image_format")]
     allow_non_firmware: bool,
@@ -79,27 +85,34 @@ pub struct Created {
     image_address: Option<u64>,
     /// Bytes of the firmware file outside of `--range`.
     image_left_out: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    second_image_file: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    second_image_address: Option<u64>,
     #[serde(flatten)]
     manifest: ManifestView,
 }
 
 impl Create {
     pub fn run(&self) -> Result<Created, Error> {
-        for output in [&self.out, &self.image_out] {
+        for output in [&self.out, &self.image_out].into_iter().chain(&self.second_image_out) {
             must_differ(output, &[&self.image])?;
+            must_differ(output, self.second_image.as_deref().as_slice())?;
             must_differ(output, self.previous_release.as_deref().as_slice())?;
         }
         self.check_previous()?;
-        let input = read(&self.image, MAX_INPUT_LEN)?;
-        let options = image::Options {
-            format: self.image_format,
-            base: self.base,
-            range: self.range.clone(),
-            slot_size: self.slot_size,
-            any_content: self.allow_non_firmware,
-        };
-        let image = image::make(&input, &options)
-            .map_err(|source| Error::Image { path: self.image.clone(), source })?;
+        let image = self.make(&self.image)?;
+        let second = self.second_image.as_deref().map(|path| self.make(path)).transpose()?;
+        if let Some(second) = &second {
+            let address = image.address.filter(|&address| Some(address) == second.address);
+            if address.is_some() || image.bytes == second.bytes {
+                let at = address.map_or(String::new(), |address| format!(" (at {address:#010x})"));
+                let message = format!(
+                    "--image and --second-image are linked for one place{at}; link the second one for the second slot"
+                );
+                return Err(Error::usage(message));
+            }
+        }
         let vendor = self.vendor.id();
         let image_digest: [u8; 32] = Sha256::digest(&image.bytes).into();
         let update = UpdateDescription {
@@ -111,7 +124,10 @@ impl Create {
             image_digest,
             image_size: image.bytes.len() as u64,
             uri: image_uri(&image_digest),
-            second_slot: None,
+            second_slot: second.as_ref().map(|image| {
+                let digest: [u8; 32] = Sha256::digest(&image.bytes).into();
+                SlotImage { digest, size: image.bytes.len() as u64, uri: image_uri(&digest) }
+            }),
             vendor_domain: self.vendor.domain().map(str::to_owned),
             model: self.class.name().map(str::to_owned),
             description: self.description.clone(),
@@ -121,19 +137,38 @@ impl Create {
         let manifest = inspect(&envelope)
             .and_then(|inspection| ManifestView::of_inspection(&inspection))
             .map_err(|_| Error::Internal("the created envelope cannot be read back"))?;
-        write_all(&[(&self.image_out, &image.bytes), (&self.out, &envelope)], self.overwrite.existing())?;
+        let mut files: Vec<(&Path, &[u8])> = vec![(&self.image_out, &image.bytes)];
+        if let Some((path, second)) = self.second_image_out.as_deref().zip(second.as_ref()) {
+            files.push((path, &second.bytes));
+        }
+        files.push((&self.out, &envelope));
+        write_all(&files, self.overwrite.existing())?;
         Ok(Created {
             envelope: self.out.clone(),
             image_file: self.image_out.clone(),
             image_format: image.format,
             image_address: image.address,
             image_left_out: image.left_out,
+            second_image_file: self.second_image_out.clone(),
+            second_image_address: second.and_then(|image| image.address),
             manifest,
         })
     }
 }
 
 impl Create {
+    fn make(&self, path: &Path) -> Result<Image, Error> {
+        let input = read(path, MAX_INPUT_LEN)?;
+        let options = image::Options {
+            format: self.image_format,
+            base: self.base,
+            range: self.range.clone(),
+            slot_size: self.slot_size,
+            any_content: self.allow_non_firmware,
+        };
+        image::make(&input, &options).map_err(|source| Error::Image { path: path.to_owned(), source })
+    }
+
     /// A sequence number rises, never far, and within one vendor and class.
     fn check_previous(&self) -> Result<(), Error> {
         let Some(path) = &self.previous_release else { return Ok(()) };
@@ -163,6 +198,12 @@ impl Report for Created {
             ("made from", self.image_format.name().to_owned()),
         ];
         rows.extend(self.image_address.map(|address| ("linked at", format!("{address:#010x}"))));
+        rows.extend(
+            self.second_image_file.as_ref().map(|path| ("second image file", path.display().to_string())),
+        );
+        rows.extend(
+            self.second_image_address.map(|address| ("second linked at", format!("{address:#010x}"))),
+        );
         if self.image_left_out > 0 {
             rows.push(("left out", format!("{} bytes outside of --range", self.image_left_out)));
         }

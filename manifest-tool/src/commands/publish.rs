@@ -33,6 +33,9 @@ pub struct Publish {
     /// Image of the release
     #[arg(long, value_name = "I.bin", requires = "envelope")]
     image: Option<PathBuf>,
+    /// Image of the release for the second slot, if it has one of its own
+    #[arg(long, value_name = "I2.bin", requires = "envelope")]
+    second_image: Option<PathBuf>,
     #[command(flatten)]
     server: ServerArguments,
     /// Revocation list, sent first (repeatable)
@@ -66,7 +69,8 @@ struct PublishedRelease {
 /// A release whose parts belong together.
 struct Release {
     envelope: Vec<u8>,
-    image: Vec<u8>,
+    /// Each with its digest, hex.
+    images: Vec<(String, Vec<u8>)>,
     manifest: ManifestView,
 }
 
@@ -74,7 +78,9 @@ impl Publish {
     /// Sends the release last: the server offers nothing whose image it lacks.
     pub fn run(&self, output: Output) -> Result<Published, Error> {
         let release = match (&self.envelope, &self.image) {
-            (Some(envelope), Some(image)) => Some(Release::read(envelope, image)?),
+            (Some(envelope), Some(image)) => {
+                Some(Release::read(envelope, image, self.second_image.as_deref())?)
+            }
             _ => None,
         };
         let lists = self.revocations.iter().map(|path| read_list(path)).collect::<Result<Vec<_>, _>>()?;
@@ -109,7 +115,11 @@ fn read_list(path: &Path) -> Result<(Vec<u8>, ListInForce), Error> {
 
 impl Release {
     /// Refuses before sending anything that the server would refuse.
-    fn read(envelope_path: &Path, image_path: &Path) -> Result<Self, Error> {
+    fn read(
+        envelope_path: &Path,
+        image_path: &Path,
+        second_image_path: Option<&Path>,
+    ) -> Result<Self, Error> {
         let envelope = read(envelope_path, MAX_ENVELOPE_FILE_LEN)?;
         let refused = |error| Error::refused_manifest(envelope_path, error);
         let inspection = inspect(&envelope).map_err(refused)?;
@@ -117,18 +127,45 @@ impl Release {
             return Err(Error::refused(envelope_path, suit_manifest::Reason::SignatureMissing, 0));
         }
         let manifest = ManifestView::of_inspection(&inspection).map_err(refused)?;
-        let image = read(image_path, MAX_IMAGE_LEN)?;
-        match_image(image_path, &image, &inspection.image_reference().map_err(refused)?)?;
-        Ok(Self { envelope, image, manifest })
+        let second = inspection.second_image_reference().map_err(refused)?;
+        let second = match (second, second_image_path) {
+            (Some(named), Some(path)) => Some((path, named)),
+            (None, None) => None,
+            (Some(_), None) => {
+                return Err(Error::usage(
+                    "the release has an image for the second slot; pass --second-image",
+                ));
+            }
+            (None, Some(_)) => {
+                return Err(Error::usage("the release has one image for both slots; omit --second-image"));
+            }
+        };
+        let mut images = Vec::new();
+        let first = (image_path, inspection.image_reference().map_err(refused)?);
+        for (path, named) in std::iter::once(first).chain(second) {
+            let image = read(path, MAX_IMAGE_LEN)?;
+            match_image(path, &image, &named)?;
+            images.push((hex::encode(named.digest), image));
+        }
+        Ok(Self { envelope, images, manifest })
     }
 
     async fn send(self, server: &Server, output: Output) -> Result<PublishedRelease, Error> {
-        let (sha256, digest) = (&self.manifest.image.sha256, &self.manifest.manifest_digest);
-        let mut image_upload = server.put_image(sha256, &self.image, output).await?;
+        let digest = &self.manifest.manifest_digest;
+        let mut image_upload = Outcome::Present;
+        for (sha256, image) in &self.images {
+            let outcome = server.put_image(sha256, image, output).await?;
+            // Of two, what was new is the news.
+            if outcome != Outcome::Present {
+                image_upload = outcome;
+            }
+        }
         let posted = match server.post_release(self.envelope.clone(), digest).await {
             // The server found its own copy damaged.
             Err(error) if error.code() == IMAGE_DAMAGED => {
-                server.send_image(sha256, &self.image, output).await?;
+                for (sha256, image) in &self.images {
+                    server.send_image(sha256, image, output).await?;
+                }
                 image_upload = Outcome::Repaired;
                 server.post_release(self.envelope.clone(), digest).await
             }

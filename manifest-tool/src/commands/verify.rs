@@ -27,7 +27,7 @@ pub struct Verify {
     /// Revocation list; the newest of each root counts (repeatable)
     #[arg(long, value_name = "FILE")]
     revocations: Vec<PathBuf>,
-    /// Image to compare with the manifest
+    /// Image to compare with the manifest; of a release with two, either
     #[arg(long, value_name = "I.bin")]
     image: Option<PathBuf>,
     /// Vendor of the target devices: UUID or domain
@@ -78,7 +78,12 @@ impl Verify {
         let refused = |error| Error::refused_manifest(&self.envelope, error);
         let verified = verification.of(&envelope).map_err(refused)?;
         if let Some(path) = &self.image {
-            match_image(path, &read(path, MAX_IMAGE_LEN)?, &verified.image)?;
+            let image = read(path, MAX_IMAGE_LEN)?;
+            let second = verified.second_image.as_ref();
+            match second.filter(|second| match_image(path, &image, second).is_ok()) {
+                Some(_) => {}
+                None => match_image(path, &image, &verified.image)?,
+            }
         }
         let authenticated = &verified.authenticated;
         if let Some(warning) = clock_warning(authenticated.authority().credential(), verification.now) {
@@ -87,8 +92,12 @@ impl Verify {
         Ok(VerifyReport {
             verified: true,
             image_verified: self.image.is_some(),
-            manifest: ManifestView::new(authenticated.manifest(), authenticated.digest(), &verified.image)
-                .map_err(refused)?,
+            manifest: ManifestView::new(
+                authenticated.manifest(),
+                authenticated.digest(),
+                (&verified.image, verified.second_image.as_ref()),
+            )
+            .map_err(refused)?,
             credential: CredentialView::new(authenticated.authority().credential()),
         })
     }

@@ -4,6 +4,37 @@ use serde_json::json;
 
 use super::workshop::{CLASS, VENDOR, Workshop, firmware, split};
 
+/// One release with an image for each slot: `verify` and `inspect` read back what `create` writes.
+#[test]
+fn a_release_for_two_slots() {
+    let workshop = Workshop::with_release();
+    // The same firmware with its reset vector in another slot.
+    let mut second = workshop.read("firmware.bin");
+    second[6] ^= 1;
+    workshop.write("second.bin", &second);
+    let create = "create --image firmware.bin --second-image second.bin --vendor anchorage.example --class \
+                  demo-node --sequence 3 --version 3 --out unsigned.suit --image-out image.bin --force";
+    let created = workshop.ok(&split(&format!("{create} --second-image-out image2.bin")));
+    assert_eq!(created["second_image_file"], "image2.bin");
+    assert_eq!(workshop.read("image2.bin"), second);
+    let (first, other) = (&created["image"]["sha256"], &created["second_image"]["sha256"]);
+    assert!(first.is_string() && other.is_string() && first != other, "{created}");
+    workshop.sign("release", "two.suit");
+    assert_eq!(workshop.ok(&["inspect", "two.suit"])["second_image"], created["second_image"]);
+    for image in ["image.bin", "image2.bin"] {
+        let verified = workshop.ok(&["verify", "two.suit", "--anchor", "root.cose", "--image", image]);
+        assert_eq!((&verified["image_verified"], &verified["second_image"]["sha256"]), (&json!(true), other));
+    }
+    let refused = workshop.refused(&["verify", "two.suit", "--anchor", "root.cose", "--image", "passphrase"]);
+    assert_eq!(refused, ("image-digest-mismatch".into(), 5));
+
+    // One file for both slots is linked for one of them; and the second one has a place to go.
+    let same = create.replace("second.bin", "firmware.bin");
+    assert_eq!(workshop.refused(&split(&format!("{same} --second-image-out image3.bin"))).1, 2);
+    assert_eq!(workshop.refused(&split(create)).1, 2);
+    assert!(!workshop.path("image3.bin").exists());
+}
+
 #[test]
 fn from_a_root_to_a_verified_release() {
     let workshop = Workshop::with_release();

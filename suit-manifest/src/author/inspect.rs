@@ -3,7 +3,7 @@
 
 use trust::cbor::Span;
 
-use crate::dry_run::{ImageReference, image_for_any};
+use crate::dry_run::{ImageReference, image_for_any, second_image_for_any};
 use crate::envelope::Envelope;
 use crate::error::Error;
 use crate::manifest::Manifest;
@@ -73,5 +73,13 @@ impl<'a> Inspection<'a> {
     /// Those of [`crate::image_reference`].
     pub fn image_reference(&self) -> Result<ImageReference<'a>, Error> {
         image_for_any(&self.manifest, 0)
+    }
+
+    /// [`crate::second_image_reference`] of a manifest that nobody has verified.
+    ///
+    /// # Errors
+    /// Those of [`crate::second_image_reference`].
+    pub fn second_image_reference(&self) -> Result<Option<ImageReference<'a>>, Error> {
+        second_image_for_any(&self.manifest)
     }
 }

@@ -121,11 +121,12 @@ impl Catalogue {
         if let Some(withdrawal) = self.known(release.manifest_digest).and_then(|entry| entry.withdrawal) {
             return Err(CatalogueError::Withdrawn(withdrawal));
         }
-        let Image { digest, size: manifest, .. } = release.image;
-        let stored =
-            self.blobs.stored(digest).await?.ok_or(CatalogueError::ImageNotStored { digest })?.size();
-        if stored != manifest {
-            return Err(CatalogueError::ImageSize { digest, manifest, stored });
+        for &Image { digest, size: manifest, .. } in release.images() {
+            let stored =
+                self.blobs.stored(digest).await?.ok_or(CatalogueError::ImageNotStored { digest })?.size();
+            if stored != manifest {
+                return Err(CatalogueError::ImageSize { digest, manifest, stored });
+            }
         }
         let sequence = release.sequence;
         let new = NewEnvelope {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use suit_manifest::Reason;
 use trust::TrustStore;
 
-use super::catalogue::{Audience, Release};
+use super::catalogue::{Audience, Image, Release};
 use super::{Digest, Identifier};
 use crate::store::{StoredEnvelope, StoredRelease, Withdrawal};
 
@@ -72,7 +72,7 @@ impl Entry {
         verdict: Verdict,
         boundaries: Vec<u64>,
     ) -> Self {
-        use super::catalogue::{Image, Validity};
+        use super::catalogue::Validity;
 
         let place = Place { vendor, class, device, sequence };
         let release = Release {
@@ -84,6 +84,7 @@ impl Entry {
             class,
             device,
             image: Image { digest: Digest([0; 32]), size: 0, uri: String::new() },
+            second_image: None,
             release_kid: trust::Kid([0; 8]),
             published_at: 0,
             validity: Validity { issued_at: 0, not_before: None, expires: None },
@@ -227,8 +228,8 @@ impl Index {
         if entry.verdict == Verdict::Offered {
             shelf.offered.insert(sequence, digest);
         }
-        if let Some(release) = &entry.release {
-            *self.images.entry(release.image.digest).or_default() += 1;
+        for image in entry.release.iter().flat_map(|release| release.images()) {
+            *self.images.entry(image.digest).or_default() += 1;
         }
         let issued_at = entry.release.as_ref().map(|release| release.validity.issued_at);
         self.newest_issue = self.newest_issue.max(issued_at);
@@ -248,12 +249,12 @@ impl Index {
             shelf.all.remove(&sequence);
             shelf.offered.remove(&sequence);
         }
-        if let Some(release) = &entry.release
-            && let Some(count) = self.images.get_mut(&release.image.digest)
-        {
-            *count -= 1;
-            if *count == 0 {
-                self.images.remove(&release.image.digest);
+        for Image { digest, .. } in entry.release.iter().flat_map(|release| release.images()) {
+            if let Some(count) = self.images.get_mut(digest) {
+                *count -= 1;
+                if *count == 0 {
+                    self.images.remove(digest);
+                }
             }
         }
         for boundary in &entry.boundaries {

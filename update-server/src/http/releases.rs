@@ -10,7 +10,7 @@ use suit_manifest::limits::MAX_ENVELOPE_LEN;
 use super::extract::{MayWrite, PathValue, QueryOf, page_limit};
 use super::problem::Problem;
 use super::{App, body, raw};
-use crate::domain::catalogue::{Audience, CatalogueError, Publication, Release};
+use crate::domain::catalogue::{Audience, CatalogueError, Image, Publication, Release};
 use crate::domain::index::{Entry, Verdict};
 use crate::domain::{Digest, Malformed, Note, unix_now};
 use crate::store::ReleaseEvent;
@@ -30,6 +30,9 @@ struct ReleaseMessage {
     #[serde(skip_serializing_if = "Option::is_none")]
     device: Option<String>,
     image: ImageMessage,
+    /// For component-slot 1, if it is another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    second_image: Option<ImageMessage>,
     release_kid: String,
     published_at: u64,
     envelope_url: String,
@@ -41,6 +44,12 @@ struct ImageMessage {
     sha256: String,
     size: u64,
     uri: String,
+}
+
+impl From<&Image> for ImageMessage {
+    fn from(image: &Image) -> Self {
+        Self { sha256: image.digest.to_string(), size: image.size, uri: image.uri.clone() }
+    }
 }
 
 impl From<&Release> for ReleaseMessage {
@@ -55,11 +64,8 @@ impl From<&Release> for ReleaseMessage {
             device: release.device.map(|device| device.to_string()),
             envelope_url: format!("/v1/releases/{}/envelope", release.manifest_digest),
             image_url: format!("/v1/images/{}", release.image.digest),
-            image: ImageMessage {
-                sha256: release.image.digest.to_string(),
-                size: release.image.size,
-                uri: release.image.uri.clone(),
-            },
+            image: ImageMessage::from(&release.image),
+            second_image: release.second_image.as_ref().map(ImageMessage::from),
             release_kid: hex::encode(release.release_kid.0),
             published_at: release.published_at,
         }

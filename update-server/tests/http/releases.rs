@@ -2,7 +2,8 @@
 
 use ciborium::Value as Cbor;
 use serde_json::json;
-use suit_manifest::author::{UpdateDescription, create};
+use sha2::{Digest as _, Sha256};
+use suit_manifest::author::{SlotImage, UpdateDescription, create};
 use trust::author::{Signer as _, SoftwareKey};
 use trust::{Role, UnixTime};
 use update_server::domain::unix_now;
@@ -79,6 +80,29 @@ async fn the_image_has_to_be_there_and_as_the_manifest_says() {
     server.post("/v1/releases", sign(&lie, &key)).await.is_problem(422, "image-digest-mismatch");
     assert_eq!(server.listed().await, [0; 0]);
     server.post("/v1/releases", envelope(&image, 1, &key)).await.is(201);
+}
+
+/// A release with an image for each slot: both are stored, named and served.
+#[tokio::test]
+async fn a_release_for_two_slots_has_both_images_or_is_not_taken() {
+    let world = World::new();
+    let server = world.start();
+    let key = release_key(&world.root);
+    let (first, second) = (image(1, 1000), image(2, 2000));
+    let digest: [u8; 32] = Sha256::digest(&second).into();
+    let slot = |size| Some(SlotImage { digest, size, uri: "ni:///sha-256;second".into() });
+    let with = |size| UpdateDescription { second_slot: slot(size), ..description(&first, 1) };
+    let envelope = sign(&with(2000), &key);
+    server.put_image(&first).await;
+    server.post("/v1/releases", envelope.clone()).await.is_problem(409, "image-not-stored");
+    server.put_image(&second).await;
+    server.post("/v1/releases", sign(&with(1999), &key)).await.is_problem(422, "image-digest-mismatch");
+    let release = server.post("/v1/releases", envelope).await.is(201).json();
+    assert_eq!(release["image"]["sha256"], json!(sha256(&first)));
+    let named = json!({"sha256": sha256(&second), "size": 2000, "uri": "ni:///sha-256;second"});
+    assert_eq!(release["second_image"], named);
+    let fetched = server.get(&format!("/v1/images/{}", sha256(&second))).await;
+    assert_eq!(fetched.is(200).body, second);
 }
 
 #[tokio::test]

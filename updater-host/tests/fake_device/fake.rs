@@ -19,6 +19,8 @@ use crate::made::{CLASS, DEVICE, IMAGE_SIZE, SEQUENCE, VENDOR};
 #[derive(Clone)]
 pub(crate) struct Script {
     pub(crate) node: u8,
+    /// It takes the image for component-slot 1 next.
+    pub(crate) second_slot: bool,
     pub(crate) serial: Vec<u8>,
     pub(crate) serial_in_loader: Option<Vec<u8>>,
     pub(crate) identity: Vec<u8>,
@@ -91,6 +93,7 @@ impl Script {
     pub(crate) fn good(manifest_digest: [u8; 32]) -> Self {
         Self {
             node: DEFAULT_NODE_ADDRESS,
+            second_slot: false,
             serial: b"FAKE-1".to_vec(),
             serial_in_loader: None,
             identity: [VENDOR, CLASS, DEVICE].concat(),
@@ -306,7 +309,7 @@ impl Fake {
                 resumable: self.installing,
                 anchor_compiled_in: false,
                 listening: false,
-                second_slot: false,
+                second_slot: self.script.second_slot,
             },
             sequence_floor: self.script.active_sequence,
             active_sequence: self.active_sequence,

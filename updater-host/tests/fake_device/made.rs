@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
-use suit_manifest::author::{UpdateDescription, create, image_uri, recertify, sign};
+use suit_manifest::author::{SlotImage, UpdateDescription, create, image_uri, recertify, sign};
 use trust::author::{
     CredentialRequest, ProvisioningRequest, RevocationRequest, ScopeRequest, Signer as _, SoftwareKey,
     issue_credential, sign_revocation,
@@ -57,7 +57,7 @@ pub(crate) fn list(sequence: u64, revoked: &[[u8; 16]]) -> Vec<u8> {
     sign_revocation(&request, &root).unwrap()
 }
 
-/// A folder with `root.cose`, `release.suit`, `image.bin`, `list.cwt` (3) and `revoking.cwt` (4), which takes back the
+/// A folder with `root.cose`, `release.suit`, `image.bin`, `two.suit` and `image2.bin` (for two slots), `list.cwt` (3) and `revoking.cwt` (4), which takes back the
 /// credential of the release.
 pub(crate) struct Made {
     folder: tempfile::TempDir,
@@ -104,8 +104,19 @@ impl Made {
         made.write("release.suit", &envelope);
         made.write("image.bin", &image);
         made.write("list.cwt", &list(3, &[[0xee; 16]]));
+        let second = made.second_image();
+        let digest: [u8; 32] = Sha256::digest(&second).into();
+        let second_slot = Some(SlotImage { digest, size: second.len() as u64, uri: image_uri(&digest) });
+        let two = UpdateDescription { second_slot, ..description };
+        made.write("two.suit", &sign(&create(&two).unwrap(), &key, &credential).unwrap());
+        made.write("image2.bin", &second);
         made.write("revoking.cwt", &list(4, &[[0xee; 16], request.cti]));
         made
+    }
+
+    /// The image of `two.suit` for the second slot; for the first one it has that of the release.
+    pub(crate) fn second_image(&self) -> Vec<u8> {
+        (0..=249).cycle().take(IMAGE_LEN).collect()
     }
 
     /// Puts a credential into `release.suit` that is issued at this time, seconds.

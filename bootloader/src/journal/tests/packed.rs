@@ -6,7 +6,6 @@ use update_protocol::profile::Mode;
 
 use super::record::sealed;
 use super::*;
-use crate::layout::Strategy;
 use crate::report::{Circumstances, application_record, image_state, state_record};
 
 fn status() -> impl Strategy<Value = Status> {
@@ -140,7 +139,7 @@ proptest! {
     #[test]
     fn a_state_record_of_bytes_is_the_one_of_the_state(state in state(), anchor_compiled_in: bool, max_request_len: u16) {
         let equal = Regions { slot_b: Region { len: GOOD.slot_a.len, ..GOOD.slot_b }, ..GOOD };
-        let layouts = [Layout::new(GOOD).unwrap(), Layout::of(Strategy::InPlace, None, equal).unwrap()];
+        let layouts = [Layout::new(GOOD).unwrap(), Layout::of(crate::layout::Strategy::InPlace, None, equal).unwrap()];
         let now = Circumstances {
             mode: Mode::Application,
             bootable: true,

@@ -1,6 +1,6 @@
 //! A release, read from an envelope that verified.
 
-use suit_manifest::{Envelope, Reason, image_reference};
+use suit_manifest::{Envelope, ImageReference, Reason, image_reference, second_image_reference};
 use trust::{Kid, TrustStore};
 
 use crate::domain::{Digest, Identifier};
@@ -14,6 +14,12 @@ pub struct Image {
     pub size: u64,
     /// The URI in the manifest.
     pub uri: String,
+}
+
+impl Image {
+    fn of(image: &ImageReference<'_>) -> Self {
+        Self { digest: Digest(image.digest), size: image.size, uri: image.uri.to_owned() }
+    }
 }
 
 /// A release, read from an envelope that verified.
@@ -35,6 +41,8 @@ pub struct Release {
     pub device: Option<Identifier>,
     /// What is installed.
     pub image: Image,
+    /// What is installed in component-slot 1 of devices that run images in place; `None`: the same.
+    pub second_image: Option<Image>,
     /// The key that signed the manifest.
     pub release_kid: Kid,
     /// When this envelope was published: seconds since the epoch.
@@ -81,11 +89,17 @@ impl Release {
             vendor: Identifier(image.vendor),
             class: Identifier(image.class),
             device: image.device.map(Identifier),
-            image: Image { digest: Digest(image.digest), size: image.size, uri: image.uri.to_owned() },
+            image: Image::of(&image),
+            second_image: second_image_reference(&authenticated)?.as_ref().map(Image::of),
             release_kid: credential.key().kid(),
             published_at,
             validity,
         })
+    }
+
+    /// Its images, of which none is there twice.
+    pub fn images(&self) -> impl Iterator<Item = &Image> {
+        std::iter::once(&self.image).chain(&self.second_image)
     }
 
     /// Whether this envelope of a manifest takes the place of `other`: one with the text does of one without, and of
