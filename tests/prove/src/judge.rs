@@ -4,7 +4,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use bootloader::layout::{Area, Slot};
+use bootloader::layout::Area;
 use bootloader::state::{BootState, Status};
 use device_harness::device::{Boot, DeviceOf, Failure, Part};
 use flash_model::{Medium, Random};
