@@ -494,15 +494,19 @@ impl Journal<Packed> {
 }
 
 /// Looks at the places of a part, from the last one down: numbers grow with the places, so the first whole record is the
-/// newest. What lies below it counts until a record of the part is proven.
+/// newest. What lies below it counts until a record of the part is proven. Where an erase that was reported as done left old
+/// records above the new ones, the first place has a higher number than those.
 #[inline(never)]
 fn scan<F: NorFlash, L: HasLayout, S: Snapshot>(flash: &mut Flash<F, L>, part: u8) -> Scan<S> {
     let mut found = Scan { newest: Record::<S>::NONE, index: 0, is_single: false, is_proven: false, next: 0 };
     let mut index = capacity(flash, part);
     // The place above is used.
     let mut is_followed = false;
+    let mut bytes = [0; RECORD_LEN];
+    let is_readable = flash.read(Area::Journal(part), 0, &mut bytes).is_ok();
+    let first = if is_readable { S::decode(&bytes) } else { None }.map_or(0, |record| record.sequence);
     // One place below the newest record: its first copy may be there.
-    while index > 0 && (!found.is_proven || found.index == index) {
+    while index > 0 && (!found.is_proven || found.index == index || found.newest.sequence < first) {
         index = index.saturating_sub(1);
         let mut bytes = [0; RECORD_LEN];
         let is_readable = flash.read(Area::Journal(part), offset_of(index), &mut bytes).is_ok();
@@ -517,7 +521,7 @@ fn scan<F: NorFlash, L: HasLayout, S: Snapshot>(flash: &mut Flash<F, L>, part: u
         let record = if is_readable { S::decode(&bytes) } else { None };
         if let Some(record) = record {
             found.is_proven |= record.is_second || is_followed;
-            if found.newest.sequence == 0 {
+            if record.sequence > found.newest.sequence {
                 (found.newest, found.index, found.is_single) = (record, index, true);
             } else if found.index == index.saturating_add(1) && found.newest.is_second {
                 found.is_single = record.sequence.saturating_add(1) != found.newest.sequence;
