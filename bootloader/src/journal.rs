@@ -493,20 +493,16 @@ impl Journal<Packed> {
     }
 }
 
-/// Looks at the places of a part, from the last one down: numbers grow with the places, so the first whole record is the
-/// newest. What lies below it counts until a record of the part is proven. Where an erase that was reported as done left old
-/// records above the new ones, the first place has a higher number than those.
+/// Looks at all places of a part, from the last one down: numbers grow with the places, so the first whole record is the
+/// newest, and hardly any other is decoded. An erase that did nothing leaves older records above newer ones.
 #[inline(never)]
 fn scan<F: NorFlash, L: HasLayout, S: Snapshot>(flash: &mut Flash<F, L>, part: u8) -> Scan<S> {
     let mut found = Scan { newest: Record::<S>::NONE, index: 0, is_single: false, is_proven: false, next: 0 };
     let mut index = capacity(flash, part);
     // The place above is used.
     let mut is_followed = false;
-    let mut bytes = [0; RECORD_LEN];
-    let is_readable = flash.read(Area::Journal(part), 0, &mut bytes).is_ok();
-    let first = if is_readable { S::decode(&bytes) } else { None }.map_or(0, |record| record.sequence);
-    // One place below the newest record: its first copy may be there.
-    while index > 0 && (!found.is_proven || found.index == index || found.newest.sequence < first) {
+    while index > 0 {
+        let above = index;
         index = index.saturating_sub(1);
         let mut bytes = [0; RECORD_LEN];
         let is_readable = flash.read(Area::Journal(part), offset_of(index), &mut bytes).is_ok();
@@ -518,12 +514,15 @@ fn scan<F: NorFlash, L: HasLayout, S: Snapshot>(flash: &mut Flash<F, L>, part: u
             // A cut may have left the word after this place half programmed, although it reads as erased.
             found.next = index.saturating_add(2);
         }
-        let record = if is_readable { S::decode(&bytes) } else { None };
+        let is_newest_above = found.index == above && found.newest.is_second;
+        let counts =
+            !found.is_proven || is_newest_above || record::sequence_in(&bytes) > found.newest.sequence;
+        let record = if is_readable && counts { S::decode(&bytes) } else { None };
         if let Some(record) = record {
             found.is_proven |= record.is_second || is_followed;
             if record.sequence > found.newest.sequence {
                 (found.newest, found.index, found.is_single) = (record, index, true);
-            } else if found.index == index.saturating_add(1) && found.newest.is_second {
+            } else if is_newest_above {
                 found.is_single = record.sequence.saturating_add(1) != found.newest.sequence;
             }
         }

@@ -121,6 +121,12 @@ impl Snapshot for BootState {
     }
 }
 
+/// The number that a record has if it is whole.
+pub(super) fn sequence_in(bytes: &[u8; RECORD_LEN]) -> u32 {
+    let [_, _, _, _, s0, s1, s2, s3, ..] = *bytes;
+    u32::from_be_bytes([s0, s1, s2, s3])
+}
+
 /// One pass over all fields of a record.
 struct Pass {
     bytes: [u8; RECORD_LEN],

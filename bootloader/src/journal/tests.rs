@@ -18,6 +18,7 @@ mod marks;
 mod packed;
 mod places;
 mod record;
+mod scan;
 
 /// A layout that gives the journal parts of as few pages as hold six records.
 fn layout(page: u32, parts: u32) -> Layout {
