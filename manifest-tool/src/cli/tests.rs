@@ -89,6 +89,8 @@ const COMMANDS: [Options; 15] = [
         ],
         needs: &[
             ("--allow-non-firmware", "--image-format bin"),
+            ("--second-image s", "--second-image-out t"),
+            ("--second-image-out t", "--second-image s"),
             ("--allow-large-step", "--previous-release p"),
         ],
         excludes: &[],
@@ -151,7 +153,11 @@ const COMMANDS: [Options; 15] = [
     Options {
         shortest: "publish --revocations l",
         alone: &["--ca f"],
-        needs: &[("--image i", "r"), ("--allow-large-step", "r --image i")],
+        needs: &[
+            ("--image i", "r"),
+            ("--second-image s", "r --image i"),
+            ("--allow-large-step", "r --image i"),
+        ],
         excludes: &[],
     },
     Options {
