@@ -21,3 +21,15 @@ fn every_operation_survives_a_fault_and_a_cut_in_the_recovery() {
     assert!(summary.is_good(), "{summary}: {:?}", summary.failures);
     assert!(summary.cases > 10_000, "{summary}");
 }
+
+/// Whatever number they have by now: one of them within a swap took devices out of service, when it hit the erase of the
+/// marks.
+#[test]
+fn boot50_a_device_survives_each_cut_that_leaves_words_unreadable() {
+    let selection = Selection { kinds: vec![Kind::CutUnreadable], seed: 1, brief: false, every: 1 };
+    let mut summary = Summary::default();
+    let name = "w32-p512";
+    let (_, make) = geometries::ALL.into_iter().find(|(known, _)| *known == name).unwrap();
+    run(make(name).as_ref(), &selection, &AtomicBool::new(false), &mut summary);
+    assert!(summary.is_good() && summary.cases > 1_000, "{summary}: {:?}", summary.failures);
+}

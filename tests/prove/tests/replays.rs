@@ -4,17 +4,7 @@ use prove::case::Case;
 use prove::geometries;
 
 /// Cases, and the fault of the loader that each found.
-const FOUND: [(&str, &[&str]); 5] = [
-    (
-        "a cut in the erase of the marks within a swap stopped the device",
-        &[
-            "w32-p512/update/cut-unreadable/177/1",
-            "w32-p512/turnover/cut-unreadable/189/1",
-            "w32-p512/revert/cut-unreadable/163/1",
-            "w32-p512/revert/cut-unreadable/322/1",
-            "w32-p512/revert/cut-unreadable/413/1",
-        ],
-    ),
+const FOUND: [(&str, &[&str]); 4] = [
     (
         "a word of slot A that has nothing to hold, and does not read, stopped every swap",
         &[
