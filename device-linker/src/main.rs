@@ -9,7 +9,8 @@ use device_linker::{bitcode_of, compile, llvm_tool};
 
 fn main() -> Result<ExitCode> {
     let mut objects = 0;
-    let arguments = std::env::args().skip(1).map(|argument| {
+    let arguments = std::env::args_os().skip(1).map(|argument| {
+        let argument = argument.into_string().ok().context("a path that is not UTF-8")?;
         let Some(bitcode) = bitcode_of(&argument) else { return Ok(argument) };
         objects += 1;
         let object = PathBuf::from(&argument).with_extension("again.o");

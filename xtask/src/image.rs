@@ -23,6 +23,12 @@ pub(crate) struct Arguments {
     /// Build this package in place of the emulated board's loader and application: one with `[package.metadata.board]`
     #[arg(long, value_name = "PACKAGE", conflicts_with = "never_confirms")]
     board: Option<String>,
+    /// Features of the package, in place of those of its first build
+    #[arg(long, requires = "board")]
+    features: Option<String>,
+    /// Link an application for this slot of a board that does not swap: 0 or 1
+    #[arg(long, requires = "board", value_parser = clap::value_parser!(u8).range(0..=1))]
+    slot: Option<u8>,
     /// Output folder [default: target/image]
     #[arg(long)]
     out: Option<PathBuf>,
@@ -80,8 +86,51 @@ fn packaged(workspace: &Workspace, arguments: &Arguments, package: &str) -> Resu
     };
     let Build { target, features } = builds.first().context("a board has a build")?;
     tools::provide_rust_target(workspace, target)?;
-    let variables = [("APP_VERSION", arguments.version.clone())];
+    let features = arguments.features.as_ref().unwrap_or(features);
+    let mut variables = vec![("APP_VERSION", arguments.version.clone())];
+    let mut name = package.to_owned();
+    if let Some(slot) = arguments.slot {
+        variables.push(("APP_SLOT", slot.to_string()));
+        name = format!("{name}-slot-{slot}");
+    }
     let programs = Programs::new(workspace.target())?.of(workspace.root());
-    let program = programs.program(package, target, features, &variables)?;
-    Ok(vec![(package.to_owned(), program)])
+    Ok(vec![(name, programs.program(package, target, features, &variables)?)])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use clap::Parser as _;
+
+    use super::*;
+
+    const GUIDE: &str = include_str!("../../docs/boards.md");
+
+    #[test]
+    fn the_commands_of_the_guide_build_what_they_name() -> Result<()> {
+        let workspace = Workspace::locate()?;
+        let out = tempfile::tempdir()?;
+        let commands: BTreeSet<_> =
+            GUIDE.split(['`', '\n']).filter_map(|text| text.strip_prefix("cargo xtask image ")).collect();
+        assert!(commands.len() >= 3, "{commands:?}");
+        for command in commands {
+            let words = ["xtask", "image"].into_iter().chain(command.split_whitespace());
+            let words = words.map(std::ffi::OsString::from).chain(["--out".into(), out.path().into()]);
+            crate::perform(&workspace, &crate::Arguments::try_parse_from(words)?.command)?;
+        }
+        for name in ["stm32f407.elf", "stm32g474.bin", "qemu-mps2-app-slot-1.elf"] {
+            assert!(out.path().join(name).is_file(), "{name}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_package_that_is_no_board_is_refused_with_those_that_are() {
+        let words = ["xtask", "image", "--board", "trust"];
+        let arguments = crate::Arguments::try_parse_from(words).unwrap();
+        let error =
+            crate::perform(&Workspace::locate().unwrap(), &arguments.command).unwrap_err().to_string();
+        assert!(error.contains("trust") && error.contains("stm32g474"), "{error}");
+    }
 }

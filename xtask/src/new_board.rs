@@ -81,6 +81,8 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     let after = with_members(&before, name)?;
 
     let folders = packages(name).map(|package| format!("{BOARDS}/{package}"));
+    let lock = workspace.root().join("Cargo.lock");
+    let locked = std::fs::read(&lock).with_context(|| format!("cannot read {}", lock.display()))?;
     let made = write(workspace.root(), name, target).and_then(|()| {
         std::fs::write(&manifest, after).with_context(|| format!("cannot write {}", manifest.display()))?;
         complete(workspace, name)
@@ -88,6 +90,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     if let Err(error) = made {
         // As it was: a half of a board would keep cargo from doing anything.
         let _ = std::fs::write(&manifest, before);
+        let _ = std::fs::write(&lock, locked);
         for folder in &folders {
             let _ = std::fs::remove_dir_all(workspace.root().join(folder));
         }

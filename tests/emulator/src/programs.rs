@@ -141,6 +141,8 @@ impl Programs {
             .arg(&self.target_dir)
             .args(arguments)
             .current_dir(&self.root)
+            // Programs go where they are looked for.
+            .env_remove("CARGO_BUILD_TARGET")
             .env_remove("APP_BALLAST")
             .env_remove("APP_CONFIRM")
             .env_remove("APP_SLOT")
@@ -150,10 +152,20 @@ impl Programs {
         Ok(())
     }
 
-    /// Builds one program of a board, and returns its path, which the next build of the package may overwrite.
-    ///
-    /// `variables` are set for cargo.
+    /// Builds one program of a board, an ELF; `variables` are set for cargo.
     pub fn program(
+        &self,
+        package: &str,
+        target: &str,
+        features: &str,
+        variables: &[(&str, String)],
+    ) -> Result<PathBuf> {
+        let name = format!("{package}-{}.elf", features.replace(',', "-"));
+        self.build_for(package, target, features, &name, variables)
+    }
+
+    /// The same, where cargo leaves it: the next build of the package overwrites it, so it needs the [lock](Self::lock).
+    fn link(
         &self,
         package: &str,
         target: &str,
@@ -228,7 +240,7 @@ impl Programs {
         variables: &[(&str, String)],
     ) -> Result<PathBuf> {
         let _lock = self.lock()?;
-        let built = self.program(package, target, features, variables)?;
+        let built = self.link(package, target, features, variables)?;
         let program = self.target_dir.join("boards").join(target).join(name);
         place(&built, &program)?;
         Ok(program)
