@@ -185,8 +185,8 @@ impl Exchange {
     }
 
     /// Does the next step, or only looks whether it was done: what is written is read back, and has the CRC of what was to
-    /// be copied, since reads that fail for a moment leave a hole. In slot A a word that has nothing to hold need not read:
-    /// verification tells whether the image needs it.
+    /// be copied, since reads that fail for a moment leave a hole. In slot A a word that has nothing to hold need not read,
+    /// if what it is to hold reads: verification tells whether the image needs it. Where neither reads, nothing is known.
     fn step<F: NorFlash, L: HasLayout>(
         &self,
         flash: &mut Flash<F, L>,
@@ -200,14 +200,14 @@ impl Exchange {
         let mut crc = Checksum::new();
         self.each_chunk(|done| {
             let (mut chunk, mut found) = ([0; CHUNK], [0; CHUNK]);
-            read_or_erased(flash, from, done, &mut chunk);
+            let is_known = from.is_none() | read_or_erased(flash, from, done, &mut chunk);
             let at = to.1.checked_add(done).ok_or(FlashError::OutOfArea)?;
             if writes && !flash.is_erased(&chunk) {
                 flash.program(to.0, at, &chunk)?;
             }
             let is_read = read_or_erased(flash, Some(to), done, &mut found);
             crc.update(&found);
-            let is_there = found == chunk && (is_read || self.at.step == Step::Take);
+            let is_there = found == chunk && (is_read || is_known && self.at.step == Step::Take);
             if is_there { Ok(()) } else { Err(FlashError::NotProgrammed) }
         })?;
         if from.is_none() || crc.value() == known { Ok(()) } else { Err(FlashError::Unreadable) }

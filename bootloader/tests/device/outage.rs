@@ -164,3 +164,29 @@ fn boot67_an_outage_lets_nobody_give_two_images_up() {
     assert!(matches!(board.boot(), Boot::Run(_)));
     assert!(board.running(new.len()) == new);
 }
+
+/// Flash that answers nothing for a while within the way back, wherever it begins and however long it lasts: a page that
+/// was not taken never counts as taken.
+#[test]
+fn boot23_an_outage_within_the_way_back_loses_no_page() {
+    let (mut board, _, old, _) = pending();
+    assert!(matches!(board.boot(), Boot::Run(_)), "the trial");
+    let reads = {
+        let mut clean = board.twin();
+        let before = clean.nor.medium().reads();
+        assert!(matches!(clean.boot(), Boot::Run(_)));
+        assert!(clean.running(old.len()) == old);
+        clean.nor.medium().reads() - before
+    };
+    for len in [9, 70, 150, 300, 600, 1200] {
+        for start in (0..reads).step_by(23) {
+            let mut board = board.twin();
+            for read in start..start + len {
+                board.nor.medium_mut().fail_read_at(read, false);
+            }
+            let ends: Vec<_> = (0..8).map(|_| board.boot()).collect();
+            assert!(matches!(ends.last(), Some(Boot::Run(_))), "{len} reads from {start} on: {ends:?}");
+            assert!(board.running(old.len()) == old, "{len} reads from {start} on");
+        }
+    }
+}
