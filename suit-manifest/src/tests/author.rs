@@ -6,8 +6,8 @@ use trust::{Anchor, PublicKey, Role, TrustStore, UnixTime};
 
 use super::support::*;
 use crate::author::{
-    AuthorError, MAX_TEXT_LEN, SlotImage, UpdateDescription, create, image_uri, inspect, recertify,
-    sever_text, sign,
+    AuthorError, Command, MAX_TEXT_LEN, Parameter, Sequences, SlotImage, UpdateDescription, compose, create,
+    image_uri, inspect, recertify, sever_text, sign,
 };
 use crate::limits::MAX_URI_LEN;
 use crate::{
@@ -97,6 +97,48 @@ fn the_slot_chooses_the_image() {
     ] {
         let refused = create(&UpdateDescription { second_slot: Some(wrong), ..update() });
         assert!(matches!(refused, Err(AuthorError::Description(named, _)) if named == field), "{field}");
+    }
+}
+
+/// However a manifest leaves slot 1 without an image, devices that write slot 0 take it: it has one image.
+#[test]
+fn a_manifest_for_slot_0_alone_has_no_second_image() {
+    let image = [Parameter::ImageDigest(IMAGE), Parameter::ImageSize(IMAGE_SIZE)];
+    let first = vec![
+        Command::Override(vec![Parameter::Slot(0)]),
+        Command::CheckSlot,
+        Command::Override(image.to_vec()),
+    ];
+    let unset = Sequences::of(&UpdateDescription {
+        second_slot: Some(SlotImage { digest: [0x5A; 32], size: 1, uri: "second".into() }),
+        ..update()
+    });
+    let own = DeviceIdentity { vendor: VENDOR, class: CLASS, device: DEVICE };
+    let seventh = vec![Command::Override(vec![Parameter::Slot(7)]), Command::CheckSlot];
+    let without_digest = vec![Command::Override(vec![Parameter::ImageSize(IMAGE_SIZE)])];
+    for (alternatives, or_nothing) in [
+        (vec![first.clone(), seventh.clone()], false),
+        (vec![first.clone(), seventh], true),
+        (vec![first.clone(), vec![Command::Abort]], false),
+        (vec![first, without_digest], false),
+    ] {
+        let mut sequences = unset.clone();
+        *sequences.shared.last_mut().unwrap() = Command::TryEach { sequences: alternatives, or_nothing };
+        let install = Some(vec![
+            Command::Override(vec![Parameter::Uri("u".into())]),
+            Command::Fetch,
+            Command::ImageMatch,
+        ]);
+        sequences.install = install;
+        let envelope = compose(&update(), &sequences).unwrap();
+        let envelope = sign(&envelope, &release_key(), &credential()).unwrap();
+        let authenticated = authenticate(&envelope).unwrap();
+        let case = format!("{sequences:?}");
+        assert_eq!(image_reference(&authenticated).unwrap().digest, IMAGE, "{case}");
+        assert_eq!(second_image_reference(&authenticated), Ok(None), "{case}");
+        assert_eq!(inspect(&envelope).unwrap().second_image_reference(), Ok(None), "{case}");
+        // A device that writes slot 1 takes nothing of it.
+        assert!(image_reference_for(&authenticated, &own, 1).is_err(), "{case}");
     }
 }
 
