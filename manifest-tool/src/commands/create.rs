@@ -104,14 +104,7 @@ impl Create {
         let image = self.make(&self.image)?;
         let second = self.second_image.as_deref().map(|path| self.make(path)).transpose()?;
         if let Some(second) = &second {
-            let address = image.address.filter(|&address| Some(address) == second.address);
-            if address.is_some() || image.bytes == second.bytes {
-                let at = address.map_or(String::new(), |address| format!(" (at {address:#010x})"));
-                let message = format!(
-                    "--image and --second-image are linked for one place{at}; link the second one for the second slot"
-                );
-                return Err(Error::usage(message));
-            }
+            check_apart(&image, second)?;
         }
         let vendor = self.vendor.id();
         let image_digest: [u8; 32] = Sha256::digest(&image.bytes).into();
@@ -210,6 +203,24 @@ impl Report for Created {
         rows.extend(self.manifest.rows());
         table(&rows)
     }
+}
+
+/// Two images are for two slots: they share no address. A plain binary has none; two of them only differ.
+fn check_apart(first: &Image, second: &Image) -> Result<(), Error> {
+    let addresses =
+        |image: &Image| image.address.map(|start| start..start.saturating_add(image.bytes.len() as u64));
+    let message = match (addresses(first), addresses(second)) {
+        (Some(first), Some(second)) if first.start < second.end && second.start < first.end => format!(
+            "--image ({:#010x}..{:#010x}) and --second-image ({:#010x}..{:#010x}) overlap; link the second one for the \
+             second slot",
+            first.start, first.end, second.start, second.end
+        ),
+        _ if first.bytes == second.bytes => {
+            "--image and --second-image are equal; link the second one for the second slot".to_owned()
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::usage(message))
 }
 
 /// Decimal, or hexadecimal with `0x`.

@@ -51,6 +51,9 @@ pub struct Verify {
 pub struct VerifyReport {
     verified: bool,
     image_verified: bool,
+    /// Component slot whose image `--image` is, of a release with an image for each.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image_slot: Option<u8>,
     #[serde(flatten)]
     manifest: ManifestView,
     credential: CredentialView,
@@ -77,13 +80,15 @@ impl Verify {
         };
         let refused = |error| Error::refused_manifest(&self.envelope, error);
         let verified = verification.of(&envelope).map_err(refused)?;
+        let mut image_slot = None;
         if let Some(path) = &self.image {
             let image = read(path, MAX_IMAGE_LEN)?;
             let second = verified.second_image.as_ref();
-            match second.filter(|second| match_image(path, &image, second).is_ok()) {
-                Some(_) => {}
-                None => match_image(path, &image, &verified.image)?,
+            let is_second = second.is_some_and(|second| match_image(path, &image, second).is_ok());
+            if !is_second {
+                match_image(path, &image, &verified.image)?;
             }
+            image_slot = second.map(|_| u8::from(is_second));
         }
         let authenticated = &verified.authenticated;
         if let Some(warning) = clock_warning(authenticated.authority().credential(), verification.now) {
@@ -92,6 +97,7 @@ impl Verify {
         Ok(VerifyReport {
             verified: true,
             image_verified: self.image.is_some(),
+            image_slot,
             manifest: ManifestView::new(
                 authenticated.manifest(),
                 authenticated.digest(),
@@ -105,7 +111,12 @@ impl Verify {
 
 impl Report for VerifyReport {
     fn lines(&self) -> String {
-        let image = if self.image_verified { "yes" } else { "not checked: no --image was given" };
+        let image = match (self.image_verified, self.image_slot) {
+            (false, _) => "not checked: no --image was given",
+            (true, None) => "yes",
+            (true, Some(0)) => "yes (first slot)",
+            (true, Some(_)) => "yes (second slot)",
+        };
         let mut rows = vec![("verified", "yes".to_owned()), ("image matches", image.to_owned())];
         rows.extend(self.manifest.rows());
         rows.push(("signed by", format!("{} ({})", self.credential.subject, self.credential.kid)));

@@ -2,36 +2,87 @@
 
 use serde_json::json;
 
-use super::workshop::{CLASS, VENDOR, Workshop, firmware, split};
+use super::workshop::{CLASS, TWO_SLOTS, VENDOR, Workshop, firmware, split};
+
+/// Intel HEX of firmware that is linked at this address; `len` bytes, a multiple of 16.
+fn intel_hex(address: u32, len: u32) -> Vec<u8> {
+    let vectors = [0x2001_0000, address + 0x41, 0, 0].into_iter().flat_map(u32::to_le_bytes);
+    let bytes: Vec<u8> = vectors.chain(std::iter::repeat(0x5A)).take(len as usize).collect();
+    let mut records = Vec::new();
+    for (at, data) in (address..).step_by(16).zip(bytes.chunks(16)) {
+        records.push(ihex::Record::ExtendedLinearAddress((at >> 16) as u16));
+        records.push(ihex::Record::Data { offset: (at & 0xFFFF) as u16, value: data.to_vec() });
+    }
+    records.push(ihex::Record::EndOfFile);
+    ihex::create_object_file_representation(&records).unwrap().into_bytes()
+}
+
+/// Two images of one release lie in two slots: their addresses do not overlap.
+#[test]
+fn images_for_two_slots_share_no_address() {
+    let workshop = Workshop::with_release();
+    let create = |first: (u32, u32), second: (u32, u32)| {
+        workshop.write("first.hex", &intel_hex(first.0, first.1));
+        workshop.write("second.hex", &intel_hex(second.0, second.1));
+        let line = TWO_SLOTS.replace("firmware.bin", "first.hex").replace("second.bin", "second.hex");
+        workshop.run(&split(&format!("--json {line} --second-image-out image2.bin")))
+    };
+    let first = (0x0800_8000, 1024);
+    for second in [
+        // One address, with other lengths and so other bytes.
+        (0x0800_8000, 1024 - 16),
+        (0x0800_8000, 1024 + 16),
+        // The last bytes of the first one, its first bytes, all of it.
+        (0x0800_8400 - 256, 1024),
+        (0x0800_8000 - 1024 + 256, 1024),
+        (0x0800_8000 - 256, 2048),
+        (0x0800_8100, 256),
+    ] {
+        for (one, other) in [(first, second), (second, first)] {
+            let run = create(one, other);
+            assert_eq!(run.refusal(), ("usage".into(), 2), "{one:x?} {other:x?}");
+            assert!(run.object()["error"]["message"].as_str().unwrap().contains("overlap"), "{run:?}");
+            assert!(!workshop.path("image2.bin").exists());
+        }
+    }
+    // They may touch.
+    for (one, other) in [(first, (0x0800_8400, 1024)), ((0x0800_8400, 1024), first)] {
+        let run = create(one, other);
+        assert_eq!((run.exit, &run.object()["second_image_address"]), (0, &json!(other.0)), "{run:?}");
+    }
+}
 
 /// One release with an image for each slot: `verify` and `inspect` read back what `create` writes.
 #[test]
 fn a_release_for_two_slots() {
     let workshop = Workshop::with_release();
-    // The same firmware with its reset vector in another slot.
-    let mut second = workshop.read("firmware.bin");
-    second[6] ^= 1;
-    workshop.write("second.bin", &second);
-    let create = "create --image firmware.bin --second-image second.bin --vendor anchorage.example --class \
-                  demo-node --sequence 3 --version 3 --out unsigned.suit --image-out image.bin --force";
-    let created = workshop.ok(&split(&format!("{create} --second-image-out image2.bin")));
+    let created = workshop.two_slots();
+    let second = workshop.read("second.bin");
     assert_eq!(created["second_image_file"], "image2.bin");
     assert_eq!(workshop.read("image2.bin"), second);
     let (first, other) = (&created["image"]["sha256"], &created["second_image"]["sha256"]);
     assert!(first.is_string() && other.is_string() && first != other, "{created}");
-    workshop.sign("release", "two.suit");
     assert_eq!(workshop.ok(&["inspect", "two.suit"])["second_image"], created["second_image"]);
-    for image in ["image.bin", "image2.bin"] {
-        let verified = workshop.ok(&["verify", "two.suit", "--anchor", "root.cose", "--image", image]);
+    for (slot, image, name) in [(0, "image.bin", "first"), (1, "image2.bin", "second")] {
+        let verify = ["verify", "two.suit", "--anchor", "root.cose", "--image", image];
+        let verified = workshop.ok(&verify);
         assert_eq!((&verified["image_verified"], &verified["second_image"]["sha256"]), (&json!(true), other));
+        assert_eq!(verified["image_slot"], slot);
+        let people = workshop.run(&verify).stdout;
+        let row = people.lines().find(|line| line.starts_with("image matches")).unwrap();
+        assert!(row.ends_with(&format!("yes ({name} slot)")), "{people}");
     }
+    let one = workshop.ok(&["verify", "signed.suit", "--anchor", "root.cose", "--image", "image.bin"]);
+    assert_eq!((&one["image_verified"], one.get("image_slot")), (&json!(true), None));
     let refused = workshop.refused(&["verify", "two.suit", "--anchor", "root.cose", "--image", "passphrase"]);
     assert_eq!(refused, ("image-digest-mismatch".into(), 5));
 
     // One file for both slots is linked for one of them; and the second one has a place to go.
-    let same = create.replace("second.bin", "firmware.bin");
-    assert_eq!(workshop.refused(&split(&format!("{same} --second-image-out image3.bin"))).1, 2);
-    assert_eq!(workshop.refused(&split(create)).1, 2);
+    let same = TWO_SLOTS.replace("second.bin", "firmware.bin");
+    let run = workshop.run(&split(&format!("--json {same} --second-image-out image3.bin")));
+    assert_eq!(run.refusal(), ("usage".into(), 2));
+    assert!(run.object()["error"]["message"].as_str().unwrap().contains("are equal"), "{run:?}");
+    assert_eq!(workshop.refused(&split(TWO_SLOTS)).1, 2);
     assert!(!workshop.path("image3.bin").exists());
 }
 

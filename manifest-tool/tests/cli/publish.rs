@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use super::fake_server::{FakeServer, publish_arguments};
-use super::workshop::{Workshop, split};
+use super::workshop::{Workshop, finish, split};
 
 fn workshop() -> Workshop {
     let workshop = Workshop::with_release();
@@ -160,6 +160,50 @@ fn a_damaged_image_is_repaired_and_said_to_be() {
     // Once: what stays damaged is an error.
     server.answers("POST", StatusCode::CONFLICT, &damaged);
     assert_eq!(server.publish(&workshop, &[]).refusal(), ("image-damaged".into(), 7));
+}
+
+/// Of a release with an image for each slot both are sent; of the two outcomes the report has the news.
+#[test]
+fn both_images_of_a_release_are_published() {
+    let (workshop, server) = (workshop(), FakeServer::start());
+    let created = workshop.two_slots();
+    let common = ["publish", "--token-file", "token", "--server", &server.url];
+    let publish = |more: &[&str]| finish(workshop.command(&[&["--json"], &common[..], more].concat()));
+    // One of two, two of one, and two that are exchanged.
+    for (more, code) in [
+        (&["two.suit", "--image", "image.bin"][..], ("usage", 2)),
+        (&["signed.suit", "--image", "image.bin", "--second-image", "image2.bin"], ("usage", 2)),
+        (&["two.suit", "--image", "image2.bin", "--second-image", "image.bin"], ("image-digest-mismatch", 5)),
+        (&["two.suit", "--image", "image.bin", "--second-image", "image.bin"], ("image-digest-mismatch", 5)),
+    ] {
+        assert_eq!(publish(more).refusal(), (code.0.into(), code.1), "{more:?}");
+    }
+    assert!(server.take_sent().is_empty());
+
+    let both = ["two.suit", "--image", "image.bin", "--second-image", "image2.bin"];
+    let path = |member: &str| format!("/v1/images/{}", created[member]["sha256"].as_str().unwrap());
+    let (first, second) = (path("image"), path("second_image"));
+    let (head, put, post) =
+        (|path| format!("HEAD {path}"), |path| format!("PUT {path}"), "POST /v1/releases".to_owned());
+    let upload = || publish(&both).object()["image_upload"].clone();
+    assert_eq!(upload(), "created");
+    assert_eq!(server.take_sent(), [head(&first), put(&first), head(&second), put(&second), post.clone()]);
+    for (path, name) in [(&first, "image.bin"), (&second, "image2.bin")] {
+        assert_eq!(server.record.lock().unwrap().held[path], workshop.read(name));
+    }
+    assert_eq!(upload(), "present");
+    assert_eq!(server.take_sent(), [head(&first), head(&second), post.clone()]);
+    for path in [&first, &second] {
+        server.record.lock().unwrap().held.remove(path);
+        assert_eq!(upload(), "created");
+        assert!(server.take_sent().contains(&put(path)));
+    }
+    // The server does not say which of them is damaged.
+    let damaged = json!({"title": "Conflict", "status": 409, "code": "image-damaged"}).to_string();
+    server.answers_once("POST", StatusCode::CONFLICT, &damaged);
+    assert_eq!(upload(), "repaired");
+    let sent = [head(&first), head(&second), post.clone(), put(&first), put(&second), post];
+    assert_eq!(server.take_sent(), sent);
 }
 
 /// `publish | head -1` has published: nobody must think that it has not.

@@ -8,6 +8,10 @@ use serde_json::Value;
 pub(super) const VENDOR: &str = "anchorage.example";
 pub(super) const CLASS: &str = "demo-node";
 
+/// Makes the unsigned envelope of [`Workshop::two_slots`], but for `--second-image-out`.
+pub(super) const TWO_SLOTS: &str = "create --image firmware.bin --second-image second.bin --vendor anchorage.example \
+    --class demo-node --sequence 3 --version 3 --out unsigned.suit --image-out image.bin --force";
+
 /// The arguments of a command line; none of them contains a space.
 pub(super) fn split(line: &str) -> Vec<&str> {
     line.split_whitespace().collect()
@@ -79,6 +83,18 @@ impl Workshop {
         ]);
         workshop.sign("release", "signed.suit");
         workshop
+    }
+
+    /// Beside the release of [`Workshop::with_release`] one with an image for each slot, sequence number 3: `two.suit`,
+    /// `image.bin` and `image2.bin`. Returns the report of `create`.
+    pub(super) fn two_slots(&self) -> Value {
+        // The same firmware with its reset vector in another slot.
+        let mut second = self.read("firmware.bin");
+        second[6] ^= 1;
+        self.write("second.bin", &second);
+        let created = self.ok(&split(&format!("{TWO_SLOTS} --second-image-out image2.bin")));
+        self.sign("release", "two.suit");
+        created
     }
 
     /// `NAME.pem` (not encrypted: deriving keys takes time) and `NAME.cose`.
