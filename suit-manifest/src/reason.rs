@@ -334,7 +334,7 @@ reasons! {
         "Keep the device powered in its loader for the reported number of seconds.";
     0x031b ImageNotForSlot "image-not-for-slot" 11 7
         "The image is not linked for the slot in which it would run."
-        "Create the release with an image linked for each slot: manifest-tool create --second-image.";
+        "Link the image for the slot where it runs; check that two images are not exchanged.";
 }
 
 impl Reason {

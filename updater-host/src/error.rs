@@ -11,7 +11,7 @@ pub(crate) use answer::DeviceAnswerError;
 #[cfg(feature = "http")]
 pub(crate) use answer::ServerAnswerError;
 pub(crate) use provision::ProvisionConflict;
-pub(crate) use words::{nrc_words, reason_hint};
+pub(crate) use words::{nrc_words, reason_hint, slot_name};
 
 use std::path::{Path, PathBuf};
 
@@ -30,6 +30,10 @@ use words::{because, bus_failure, clause, device_refusal, instead, list, lower, 
 pub(crate) enum Subject {
     Envelope,
     Image,
+    /// The image for one of the two slots, of a release that has one for each.
+    SlotImage {
+        second_slot: bool,
+    },
     /// A revocation list, with its source.
     RevocationList(String),
     ProvisioningBlock,
@@ -42,6 +46,9 @@ impl std::fmt::Display for Subject {
         match self {
             Self::Envelope => f.write_str("the release's envelope"),
             Self::Image => f.write_str("the release's image"),
+            Self::SlotImage { second_slot } => {
+                write!(f, "the release's image for the {} slot", slot_name(*second_slot))
+            }
             Self::RevocationList(source) => write!(f, "the revocation list {}", printable(source)),
             Self::ProvisioningBlock => f.write_str("the provisioning block"),
             Self::Step(step) => f.write_str(step),
@@ -221,6 +228,12 @@ pub(crate) enum Error {
         expected: String,
         /// Serial of the one that answers.
         found: String,
+    },
+    /// The device writes another slot than the one that the image was chosen for, and that slot's image is not here.
+    #[error("the device takes the image for the {} slot now, and that one was not given", slot_name(*second_slot))]
+    SlotChanged {
+        /// The slot that it writes now.
+        second_slot: bool,
     },
     /// After the reset the device runs nothing.
     #[error("after the reset the device has no application that can run{}", because(*.reason_code))]

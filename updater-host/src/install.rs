@@ -20,7 +20,7 @@ use update_protocol::uds::Nrc;
 
 use crate::connection::{Connection, Trouble};
 use crate::device::Device;
-use crate::error::{DeviceAnswerError, DeviceRefusal, Error, Moment, Subject};
+use crate::error::{DeviceAnswerError, DeviceRefusal, Error, Moment, Subject, slot_name};
 use crate::interrupt::Interrupt;
 use crate::output::{Output, Retry, Transfer};
 use crate::release::Release;
@@ -48,8 +48,8 @@ pub(crate) struct Install<'a> {
     pub(crate) connection: &'a mut Connection,
     /// The device, as it was when the release was chosen for it.
     pub(crate) device: &'a Device,
-    /// What it gets.
-    pub(crate) release: &'a Release,
+    /// What it gets; the image is that for the slot that it writes in its session.
+    pub(crate) release: &'a mut Release,
     /// The newest revocation list of each domain that is trusted here; the device may know others.
     pub(crate) lists: &'a [NewestList],
     /// What this run learns of the device.
@@ -126,7 +126,7 @@ impl Install<'_> {
     ///
     /// # Errors
     /// [`Error::DeviceRefused`], [`Error::DeviceLost`], [`Error::DeviceAnswer`], [`Error::DeviceChanged`],
-    /// [`Error::Interrupted`]
+    /// [`Error::SlotChanged`], [`Error::Refused`] for the image of the other slot, [`Error::Interrupted`]
     pub(crate) async fn run(&mut self) -> Result<Delivered, Error> {
         let mut tries = Tries {
             opened: false,
@@ -236,6 +236,7 @@ impl Install<'_> {
             tries.opened = false;
             return Err(Stop::Again(Trouble::Answer(DeviceAnswerError::NotTheLoader)));
         }
+        self.follow_slot().await?;
         // An earlier run installed it, or an earlier try; only the reset is missing.
         if tries.begun || self.device.state.image == ImageState::Pending {
             let state = self.state().await?;
@@ -268,6 +269,19 @@ impl Install<'_> {
             expected: self.device.serial.to_string(),
             found: serial.to_string(),
         }))
+    }
+
+    /// The session may have ended a trial, after which the device writes the other slot.
+    async fn follow_slot(&mut self) -> Result<(), Stop> {
+        if !self.release.depends_on_slot() {
+            return Ok(());
+        }
+        let state = self.state().await?;
+        if self.release.follow_slot(&state).map_err(Stop::Final)? {
+            let slot = slot_name(state.flags.second_slot);
+            self.output.say(&format!("  The device takes the image for the {slot} slot now."));
+        }
+        Ok(())
     }
 
     async fn send(&mut self, object: Object, subject: Subject) -> Result<(), Stop> {
@@ -405,7 +419,14 @@ impl Install<'_> {
     /// After a refusal or an interruption the device goes back to its application, as it was. Otherwise somebody else
     /// may be at work on it.
     async fn leave(&mut self, error: &Error) {
-        if !matches!(error, Error::DeviceRefused(_) | Error::Interrupted(_) | Error::AddressClash { .. }) {
+        if !matches!(
+            error,
+            Error::DeviceRefused(_)
+                | Error::Interrupted(_)
+                | Error::AddressClash { .. }
+                | Error::SlotChanged { .. }
+                | Error::Refused { .. }
+        ) {
             return;
         }
         // Whether it hears us does not change the result.

@@ -9,7 +9,7 @@ use suit_manifest::reason::Reason;
 use suit_manifest::{Authenticated, Envelope, MAX_ENVELOPE_HEAD_LEN, image_reference, image_reference_for};
 use trust::host::clock_warning;
 use trust::{Kid, TrustStore, TrustStoreBuf};
-use update_protocol::profile::Mode;
+use update_protocol::profile::{Mode, StateRecord};
 
 use crate::device::Device;
 use crate::error::{Error, Subject};
@@ -24,9 +24,13 @@ pub(crate) struct Facts {
     pub(crate) sequence: u64,
     /// Version in the text, harmless for a terminal; only a name.
     pub(crate) version: Option<String>,
-    /// SHA-256 of the image.
+    /// SHA-256 of the image for the slot that the device writes.
     pub(crate) image_digest: [u8; 32],
     pub(crate) image_size: u64,
+    /// Whether that slot is component-slot 1.
+    pub(crate) second_slot: bool,
+    /// The image for the other slot, if the manifest names another one there.
+    pub(crate) other_image: Option<NamedImage>,
     /// The key that signed the release.
     pub(crate) release_key: Kid,
     /// The anchor that the release goes back to.
@@ -35,12 +39,49 @@ pub(crate) struct Facts {
     pub(crate) clock_warning: Option<&'static str>,
 }
 
+/// An image as a manifest names it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct NamedImage {
+    pub(crate) digest: [u8; 32],
+    pub(crate) size: u64,
+}
+
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Release {
     pub(crate) envelope: Vec<u8>,
+    /// The image for the slot that the device writes.
     pub(crate) image: Vec<u8>,
+    /// The image for the other slot, if there is another one and it is here.
+    pub(crate) other_image: Option<Vec<u8>>,
     /// What the envelope says; `None` only when the host's checks were skipped and it does not even authenticate.
     pub(crate) facts: Option<Facts>,
+}
+
+impl Release {
+    /// Takes the image for the slot that the device writes now. A programming session ends a trial, and with the image
+    /// before it the other slot is written. Returns whether the image changed.
+    ///
+    /// # Errors
+    /// [`Error::SlotChanged`] when that image is not here, [`Error::Refused`] when it does not fit
+    pub(crate) fn follow_slot(&mut self, state: &StateRecord) -> Result<bool, Error> {
+        let Some(facts) = &mut self.facts else { return Ok(false) };
+        let second_slot = state.flags.second_slot;
+        let Some(named) = facts.other_image.filter(|_| facts.second_slot != second_slot) else {
+            return Ok(false);
+        };
+        let Some(image) = self.other_image.take() else { return Err(Error::SlotChanged { second_slot }) };
+        check_size(named.size, state.slot_capacity)?;
+        self.other_image = Some(std::mem::replace(&mut self.image, image));
+        facts.other_image = Some(NamedImage { digest: facts.image_digest, size: facts.image_size });
+        (facts.image_digest, facts.image_size) = (named.digest, named.size);
+        facts.second_slot = second_slot;
+        Ok(true)
+    }
+
+    /// Whether the manifest names an image for each slot.
+    pub(crate) fn depends_on_slot(&self) -> bool {
+        self.facts.as_ref().is_some_and(|facts| facts.other_image.is_some())
+    }
 }
 
 /// Checks an envelope for a device: form, signature, revocation, time, sequence number, vendor, class, device, size.
@@ -60,13 +101,17 @@ pub(crate) fn check_envelope(
     let compared = |error: suit_manifest::Error| with_facts(error, &authenticated, device);
     authenticated.check_sequence(device.state.sequence_floor).map_err(compared)?;
     let facts = facts(&authenticated, device)?;
-    let capacity = device.state.slot_capacity;
-    if facts.image_size > u64::from(capacity) {
-        let facts = format!("the image has {} bytes, the device has room for {capacity}", facts.image_size);
-        let (subject, reason) = (Subject::Image, Reason::ImageTooLarge);
-        return Err(Error::Refused { subject, reason, position: 0, facts: Some(facts) });
-    }
+    check_size(facts.image_size, device.state.slot_capacity)?;
     Ok(facts)
+}
+
+fn check_size(size: u64, capacity: u32) -> Result<(), Error> {
+    if size <= u64::from(capacity) {
+        return Ok(());
+    }
+    let facts = format!("the image has {size} bytes, the device has room for {capacity}");
+    let (subject, reason) = (Subject::Image, Reason::ImageTooLarge);
+    Err(Error::Refused { subject, reason, position: 0, facts: Some(facts) })
 }
 
 /// The envelope as a device takes it: where it is too long, without its text, which is for people and is severed away
@@ -84,15 +129,26 @@ pub(crate) fn for_device(envelope: &[u8]) -> Result<Vec<u8>, Error> {
     }
 }
 
-/// Checks that an image is the one an envelope names.
+/// Checks that an image is the one an envelope names for the slot that the device writes.
 ///
 /// # Errors
 /// [`Error::Refused`]
 pub(crate) fn check_image(facts: &Facts, image: &[u8]) -> Result<(), Error> {
-    if image.len() as u64 == facts.image_size && Sha256::digest(image)[..] == facts.image_digest[..] {
-        Ok(())
-    } else {
-        Err(refused(Subject::Image, Reason::ImageDigestMismatch))
+    let named = NamedImage { digest: facts.image_digest, size: facts.image_size };
+    if named.is(image) {
+        return Ok(());
+    }
+    let subject = match facts.other_image {
+        Some(_) => Subject::SlotImage { second_slot: facts.second_slot },
+        None => Subject::Image,
+    };
+    Err(refused(subject, Reason::ImageDigestMismatch))
+}
+
+impl NamedImage {
+    /// Whether these bytes are that image.
+    pub(crate) fn is(&self, image: &[u8]) -> bool {
+        image.len() as u64 == self.size && Sha256::digest(image)[..] == self.digest[..]
     }
 }
 
@@ -147,8 +203,10 @@ fn with_facts(error: suit_manifest::Error, authenticated: &Authenticated<'_>, de
 
 fn facts(authenticated: &Authenticated<'_>, device: &Device) -> Result<Facts, Error> {
     let compared = |error: suit_manifest::Error| with_facts(error, authenticated, device);
-    let slot = u64::from(device.state.flags.second_slot);
-    let reference = image_reference_for(authenticated, &device.identity, slot).map_err(compared)?;
+    let second_slot = device.state.flags.second_slot;
+    let named = |slot: bool| image_reference_for(authenticated, &device.identity, u64::from(slot));
+    let reference = named(second_slot).map_err(compared)?;
+    let other = named(!second_slot).ok().filter(|other| other.digest != reference.digest);
     let manifest = authenticated.manifest();
     Ok(Facts {
         manifest_digest: *authenticated.digest(),
@@ -156,6 +214,8 @@ fn facts(authenticated: &Authenticated<'_>, device: &Device) -> Result<Facts, Er
         version: manifest.version_text().map(printable),
         image_digest: reference.digest,
         image_size: reference.size,
+        second_slot,
+        other_image: other.map(|other| NamedImage { digest: other.digest, size: other.size }),
         release_key: authenticated.authority().credential().key().kid(),
         anchor: authenticated.authority().credential().issuer_kid(),
         clock_warning: clock_warning(authenticated.authority().credential(), now()),

@@ -69,11 +69,13 @@ pub(crate) fn from_files(
     let facts = checks.apply(check_envelope(&envelope, trusted, device), output)?;
     let is_meant = |image: &Vec<u8>| facts.as_ref().is_some_and(|facts| check_image(facts, image).is_ok());
     let chosen = images.iter().position(is_meant).unwrap_or(0);
-    let image = images.into_iter().nth(chosen).ok_or(Error::NothingToInstall)?;
+    let image = images.get(chosen).ok_or(Error::NothingToInstall)?.clone();
     if let Some(facts) = &facts {
         checks.apply(check_image(facts, &image), output)?;
     }
-    Ok(Release { envelope: sendable(envelope, checks, output)?, image, facts })
+    let other = facts.as_ref().and_then(|facts| facts.other_image);
+    let other_image = other.and_then(|named| images.into_iter().find(|image| named.is(image)));
+    Ok(Release { envelope: sendable(envelope, checks, output)?, image, other_image, facts })
 }
 
 /// What of an envelope is sent.

@@ -308,7 +308,10 @@ impl Found<'_> {
 
 /// Whether an error says that there is no release for the device, and not that this program was not able to look.
 fn is_about_the_release(error: &Error) -> bool {
-    let is_refused = matches!(error, Error::Refused { subject: Subject::Envelope | Subject::Image, .. });
+    let is_refused = matches!(
+        error,
+        Error::Refused { subject: Subject::Envelope | Subject::Image | Subject::SlotImage { .. }, .. }
+    );
     #[cfg(feature = "http")]
     let is_refused = is_refused
         || matches!(
@@ -379,7 +382,7 @@ impl Prepared<'_> {
             let mut install = Install {
                 connection: &mut self.connection,
                 device: &self.device,
-                release: &self.release,
+                release: &mut self.release,
                 lists,
                 learned: Learned::default(),
                 output,

@@ -41,6 +41,27 @@ pub(crate) enum DeviceAnswerError {
     PendingForEver,
 }
 
+impl DeviceAnswerError {
+    /// Whether a value is unknown here, as a newer loader sends it.
+    pub(super) fn is_of_a_newer_loader(self) -> bool {
+        use update_protocol::profile::StateRecordError as State;
+        use update_protocol::profile::anchors::AnchorReportError as Anchors;
+        match self {
+            Self::StateRecord(error) => !matches!(error, State::Length(_)),
+            Self::AnchorReport(error) => matches!(error, Anchors::Version(_)),
+            Self::Malformed { .. }
+            | Self::TooLong(_)
+            | Self::TextTooLong(_)
+            | Self::IdentityLength(_)
+            | Self::ResumeOffset { .. }
+            | Self::OtherInstall
+            | Self::NotTheLoader
+            | Self::NoReset
+            | Self::PendingForEver => false,
+        }
+    }
+}
+
 /// How a server's answer breaks docs/server-api.md.
 #[cfg(feature = "http")]
 #[derive(Debug, thiserror::Error)]

@@ -50,6 +50,7 @@ impl Error {
             },
             Self::DeviceAnswer(_) => "device-answer",
             Self::DeviceChanged { .. } => "device-changed",
+            Self::SlotChanged { .. } => "slot-changed",
             Self::NothingRuns { reason_code } if *reason_code == Reason::ApplicationSilent.code() => {
                 Reason::ApplicationSilent.slug()
             }
@@ -96,6 +97,7 @@ impl Error {
             Self::DeviceRefused(_)
             | Self::DeviceAnswer(_)
             | Self::DeviceChanged { .. }
+            | Self::SlotChanged { .. }
             | Self::AddressClash { .. }
             | Self::AnotherTester { .. }
             | Self::ProvisionConflict(_)

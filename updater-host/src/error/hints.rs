@@ -74,16 +74,25 @@ impl Error {
             Self::Refused { subject: Subject::ProvisioningBlock, reason: Reason::ProvisioningMalformed, .. } => {
                 "Check that the file is the block that was made for this device, or get it again from the manufacturer."
             }
+            Self::Refused { subject: Subject::SlotImage { .. }, reason: Reason::ImageDigestMismatch, .. } => {
+                "Pass both images of the release with --image."
+            }
             Self::Refused { reason, .. } => reason_hint(*reason),
             Self::DeviceRefused(refusal) => match refusal.reason() {
                 Some(reason) => reason_hint(reason),
                 None => words::nrc_hint(refusal.nrc),
             },
+            Self::DeviceAnswer(error) if error.is_of_a_newer_loader() => {
+                "Use an updater-host of the loader's version."
+            }
             Self::DeviceAnswer(_) => {
                 "Disconnect other tools from the bus and run the command again. If it fails again, call the \
                  manufacturer."
             }
             Self::DeviceChanged { .. } => "Connect only one device with this node address.",
+            Self::SlotChanged { .. } => {
+                "Run the update again; with --release, pass both images of the release with --image."
+            }
             Self::NoIdentity { .. } => {
                 "Its memory is damaged. Turn its power off and on once; if that does not help, call the manufacturer."
             }

@@ -52,6 +52,44 @@ fn a_message_says_what_happened_to_what() {
     );
 }
 
+/// An unknown flag, version, mode or image state comes from a newer loader; a wrong length from anything.
+#[test]
+fn a_record_of_a_newer_loader_asks_for_a_newer_host() {
+    use update_protocol::profile::{StateRecord, anchors::AnchorReportError};
+    let hint = |error| Error::DeviceAnswer(error).hint();
+    let newer = "Use an updater-host of the loader's version.";
+    let good = StateRecord::factory(1024, 1024).encode();
+    for at in 0..4 {
+        let mut bytes = good;
+        bytes[at] = 0xE0;
+        let error = StateRecord::decode(&bytes).unwrap_err();
+        assert_eq!(hint(DeviceAnswerError::StateRecord(error)), newer, "{error}");
+    }
+    assert_eq!(hint(DeviceAnswerError::AnchorReport(AnchorReportError::Version(9))), newer);
+    let short = StateRecord::decode(&good[1..]).unwrap_err();
+    for other in [
+        DeviceAnswerError::StateRecord(short),
+        DeviceAnswerError::AnchorReport(AnchorReportError::Length),
+        DeviceAnswerError::OtherInstall,
+    ] {
+        assert!(hint(other).starts_with("Disconnect other tools"), "{other}");
+    }
+}
+
+/// An image of the wrong slot is the wrong release, or one file of two.
+#[test]
+fn an_image_of_the_wrong_slot_has_a_hint_of_its_own() {
+    assert_eq!(reason_hint(Reason::ImageNotForSlot), reason_hint(Reason::VectorTableInvalid));
+    assert!(Reason::ImageNotForSlot.hint().contains("not exchanged"));
+    for (second_slot, name) in [(false, "first"), (true, "second")] {
+        let subject = Subject::SlotImage { second_slot };
+        let reason = Reason::ImageDigestMismatch;
+        let error = Error::Refused { subject, reason, position: 0, facts: None };
+        assert_eq!(error.hint(), "Pass both images of the release with --image.");
+        assert!(error.to_string().contains(&format!("image for the {name} slot")), "{error}");
+    }
+}
+
 #[test]
 fn several_devices_are_listed() {
     let device = |node, serial: &str| DeviceSummary {

@@ -19,7 +19,7 @@ pub(crate) fn reason_hint(reason: Reason) -> &'static str {
     if matches!(reason, R::VendorMismatch | R::ClassMismatch | R::DeviceMismatch | R::SlotMismatch) {
         return OTHER_RELEASE;
     }
-    if matches!(reason, R::ImageTooLarge | R::VectorTableInvalid) {
+    if matches!(reason, R::ImageTooLarge | R::VectorTableInvalid | R::ImageNotForSlot) {
         return "The image does not fit this device. Check that it is the release for it, and call the manufacturer.";
     }
     if matches!(reason, R::SequenceRollback | R::SequenceBelowMinimum) {
@@ -87,6 +87,12 @@ pub(crate) fn reason_hint(reason: Reason) -> &'static str {
         5 => "Get the file again from the manufacturer; this one is damaged, or made for another loader.",
         _ => CALL_WITH_CODE,
     }
+}
+
+/// A component slot in words.
+#[must_use]
+pub(crate) fn slot_name(second_slot: bool) -> &'static str {
+    if second_slot { "second" } else { "first" }
 }
 
 /// What a device means by a negative answer, in a clause that follows "the device refused ...".

@@ -1,4 +1,4 @@
-use suit_manifest::author::{UpdateDescription, create, image_uri, sign};
+use suit_manifest::author::{SlotImage, UpdateDescription, create, image_uri, sign};
 use trust::UnixTime;
 use trust::author::{
     CredentialRequest, Minimum, RevocationRequest, ScopeRequest, Signer as _, SoftwareKey, issue_credential,
@@ -50,6 +50,14 @@ impl Made {
             not_before: None,
             expires: None,
         }
+    }
+
+    /// The same with an image of its own for the second slot.
+    pub(crate) fn with_second_image(mut self, image: &[u8]) -> Self {
+        let digest: [u8; 32] = Sha256::digest(image).into();
+        self.description.second_slot =
+            Some(SlotImage { digest, size: image.len() as u64, uri: image_uri(&digest) });
+        self
     }
 
     pub(crate) fn envelope(&self) -> Vec<u8> {
@@ -163,6 +171,35 @@ fn an_image_that_does_not_fit_the_slot_is_refused() {
     assert_eq!(refusal(&envelope, &trusted(), &device), ("image-too-large".to_owned(), 5));
     device.state.slot_capacity += 1;
     assert!(check_envelope(&envelope, &trusted(), &device).is_ok());
+}
+
+/// The image for the slot that the device writes in its session has to fit as well.
+#[test]
+fn the_image_of_the_other_slot_fits_or_is_refused() {
+    let (device, second) = (device(), b"the image for the second slot".to_vec());
+    let envelope = Made::good().with_second_image(&second).envelope();
+    let release = Release {
+        facts: Some(check_envelope(&envelope, &trusted(), &device).unwrap()),
+        envelope,
+        image: IMAGE.to_vec(),
+        other_image: Some(second.clone()),
+    };
+    let mut state = device.state;
+    assert!(!release.clone().follow_slot(&state).unwrap());
+    state.flags.second_slot = true;
+    let mut followed = release.clone();
+    assert!(followed.follow_slot(&state).unwrap());
+    assert_eq!((&followed.image, followed.other_image.as_deref()), (&second, Some(IMAGE)));
+    check_image(followed.facts.as_ref().unwrap(), &second).unwrap();
+    assert!(!followed.follow_slot(&state).unwrap());
+    state.flags.second_slot = false;
+    assert!(followed.follow_slot(&state).unwrap());
+    assert_eq!(followed, release);
+    state.flags.second_slot = true;
+    state.slot_capacity = u32::try_from(second.len()).unwrap() - 1;
+    assert_eq!(release.clone().follow_slot(&state).unwrap_err().code(), "image-too-large");
+    let mut alone = Release { other_image: None, ..release };
+    assert_eq!(alone.follow_slot(&state).unwrap_err().code(), "slot-changed");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::device::Device;
 use crate::error::{Error, ServerAnswerError};
 use crate::output::{Output, Transfer};
 use crate::plan::ReleaseName;
-use crate::release::Release;
+use crate::release::{NamedImage, Release};
 use crate::server::{Fetching, Kind, Latest, Server};
 use crate::trusted::add_list;
 
@@ -167,16 +167,15 @@ impl Online<'_> {
             Some(facts) => (facts.image_digest, facts.image_size),
             None => latest.image,
         };
-        let image = self.image(&digest, size).await;
-        if is_kept && image.as_ref().is_err_and(Error::is_offline) {
-            self.warn_of_damage();
-        }
-        let image = image?;
+        let named = NamedImage { digest, size };
+        let other = facts.as_ref().and_then(|facts| facts.other_image);
+        let (image, other_image) = self.images(named, other, is_kept).await?;
         // An answer that leads nowhere takes no kept release away.
         if facts.is_some() {
             self.kept(self.cache.keep_release_object(&server, &kind, &latest))?;
         }
-        Ok(Offer::Release(Release { envelope: sendable(envelope, checks, self.output)?, image, facts }))
+        let envelope = sendable(envelope, checks, self.output)?;
+        Ok(Offer::Release(Release { envelope, image, other_image, facts }))
     }
 
     /// What cannot be kept is fetched again the next time: no reason to end an update.
@@ -205,16 +204,58 @@ impl Online<'_> {
         Ok(envelope)
     }
 
-    async fn image(&self, digest: &[u8; 32], size: u64) -> Result<Vec<u8>, Error> {
-        if let Some(image) = self.cache.image(digest, size)? {
+    /// The image for the slot that the device writes, and the one for the other slot: for this device when a trial ends,
+    /// and for other devices of the class. Without the other one the update goes on.
+    async fn images(
+        &self,
+        named: NamedImage,
+        other: Option<NamedImage>,
+        is_kept: bool,
+    ) -> Result<(Vec<u8>, Option<Vec<u8>>), Error> {
+        let is_here = |named: NamedImage| -> Result<bool, Error> {
+            Ok(self.cache.image(&named.digest, named.size)?.is_some())
+        };
+        let here = is_here(named)?;
+        // The server is away: what is here is all there is.
+        let other_here = match other {
+            Some(other) => is_kept || is_here(other)?,
+            None => true,
+        };
+        let first = if here { 0 } else { named.size };
+        let total = other.filter(|_| !other_here).map_or(first, |other| first.saturating_add(other.size));
+        let image = self.image(named, 0, total).await;
+        if is_kept && image.as_ref().is_err_and(Error::is_offline) {
+            self.warn_of_damage();
+        }
+        let image = image?;
+        let other_image = match other {
+            Some(other) if is_kept => self.cache.image(&other.digest, other.size)?,
+            Some(other) => match self.image(other, first, total).await {
+                Ok(image) => Some(image),
+                Err(error) => {
+                    let words = format!("{error}; the image for the other slot is fetched the next time");
+                    self.output.warn(&error.code(), &words);
+                    None
+                }
+            },
+            None => None,
+        };
+        Ok((image, other_image))
+    }
+
+    /// An image from the cache or the server. Of `total` bytes from the server, `before` are here already.
+    async fn image(&self, named: NamedImage, before: u64, total: u64) -> Result<Vec<u8>, Error> {
+        let NamedImage { digest, size } = named;
+        if let Some(image) = self.cache.image(&digest, size)? {
             return Ok(image);
         }
-        match self.fetch_image(self.cache, digest, size).await {
+        match self.fetch_image(self.cache, named, before, total).await {
             Err(error @ Error::Write { .. }) => {
                 // The disk of the data folder is full; that of temporary files may not be.
                 let Ok(folder) = tempfile::TempDir::new() else { return Err(error) };
                 self.output.warn(&error.code(), &format!("{error}; the image is fetched for this run only"));
-                match self.fetch_image(&Cache::new(folder.path().to_owned()), digest, size).await {
+                let cache = Cache::new(folder.path().to_owned());
+                match self.fetch_image(&cache, named, before, total).await {
                     // No disk takes it: that of the data folder is the one to make room on.
                     Err(Error::Write { .. }) => Err(error),
                     fetched => fetched,
@@ -224,12 +265,20 @@ impl Online<'_> {
         }
     }
 
-    async fn fetch_image(&self, cache: &Cache, digest: &[u8; 32], size: u64) -> Result<Vec<u8>, Error> {
-        self.output.progress_begin(Transfer::FromServer, 0, size);
+    async fn fetch_image(
+        &self,
+        cache: &Cache,
+        named: NamedImage,
+        before: u64,
+        total: u64,
+    ) -> Result<Vec<u8>, Error> {
+        self.output.progress_begin(Transfer::FromServer, before, total);
         let fetched = self
             .server
-            .image(cache, digest, size, &mut |fetching| match fetching {
-                Fetching::At(bytes) => self.output.progress(Transfer::FromServer, bytes, size),
+            .image(cache, &named.digest, named.size, &mut |fetching| match fetching {
+                Fetching::At(bytes) => {
+                    self.output.progress(Transfer::FromServer, before.saturating_add(bytes), total);
+                }
                 Fetching::ByAnother => {
                     self.output.say("  Another program downloads the same image; waiting for it.");
                 }

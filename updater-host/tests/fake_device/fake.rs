@@ -21,6 +21,8 @@ pub(crate) struct Script {
     pub(crate) node: u8,
     /// It takes the image for component-slot 1 next.
     pub(crate) second_slot: bool,
+    /// Its active image is on trial in the other slot: a programming session reverts it, and the slots change.
+    pub(crate) is_on_trial: bool,
     pub(crate) serial: Vec<u8>,
     pub(crate) serial_in_loader: Option<Vec<u8>>,
     pub(crate) identity: Vec<u8>,
@@ -94,6 +96,7 @@ impl Script {
         Self {
             node: DEFAULT_NODE_ADDRESS,
             second_slot: false,
+            is_on_trial: false,
             serial: b"FAKE-1".to_vec(),
             serial_in_loader: None,
             identity: [VENDOR, CLASS, DEVICE].concat(),
@@ -243,6 +246,7 @@ impl Fake {
             image: match script.stays_for {
                 Some(_) => ImageState::None,
                 None if script.is_pending => ImageState::Pending,
+                None if script.is_on_trial => ImageState::Trial,
                 None => ImageState::Confirmed,
             },
             active_sequence: script.active_sequence,
@@ -287,6 +291,7 @@ impl Fake {
 
     fn run_new(&mut self, image: ImageState) {
         (self.image, self.active_sequence) = (image, SEQUENCE);
+        (self.reverted, self.reason) = (false, 0);
         // A device that does not say what it runs does not say it afterwards.
         if self.active_digest != [0; 32] {
             self.active_digest = self.script.manifest_digest;
@@ -365,6 +370,10 @@ impl Handler for Fake {
                 self.script.loses_power_in_session -= 1;
                 self.has_restarted = true;
                 return Ok(SessionChange::Enter);
+            }
+            if std::mem::take(&mut self.script.is_on_trial) {
+                self.revert();
+                self.script.second_slot = !self.script.second_slot;
             }
             self.mode = Mode::Loader;
         }

@@ -11,6 +11,7 @@ mod lost;
 mod made;
 mod revocation;
 mod session;
+mod slots;
 #[cfg(unix)]
 mod terminal;
 mod words;
@@ -141,30 +142,6 @@ fn an_update_from_files() {
     let progress = events.iter().rfind(|event| event["event"] == "progress").unwrap();
     assert_eq!((&progress["bytes"], &progress["total"]), (&IMAGE_LEN.into(), &IMAGE_LEN.into()));
     assert!(events.iter().any(|event| event["event"] == "plan"));
-}
-
-/// The device says which slot it writes, and gets the image that is linked for it.
-#[test]
-fn the_slot_of_the_device_chooses_the_image() {
-    let both = ["update", "--release", "two.suit", "--image", "image.bin", "--image", "image2.bin"];
-    let rest = ["--confirm-timeout", "1s", "--anchor", "root.cose", "--yes"];
-    for (second_slot, name) in [(false, "image.bin"), (true, "image2.bin")] {
-        let bench = Bench::new();
-        let envelope = bench.made.read("two.suit");
-        let manifest_digest = *suit_manifest::author::inspect(&envelope).unwrap().digest();
-        let device = bench
-            .device(|script| (script.second_slot, script.manifest_digest) = (second_slot, manifest_digest));
-        bench.run(&[&both[..], &rest].concat()).is_result("confirmed", 0);
-        let image = Asked::Object(Object::Image { offset: 0 }, bench.made.read(name));
-        assert!(device.asked().contains(&image), "{name}");
-        // The image for the other slot alone is refused before the device hears of it.
-        let bench = Bench::new();
-        let device = bench
-            .device(|script| (script.second_slot, script.manifest_digest) = (!second_slot, manifest_digest));
-        let one = ["update", "--release", "two.suit", "--image", name];
-        bench.run(&[&one[..], &rest].concat()).is_error("image-digest-mismatch", 5);
-        assert!(images(&device.asked()).is_empty());
-    }
 }
 
 #[test]

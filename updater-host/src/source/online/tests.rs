@@ -142,10 +142,14 @@ fn sha256(bytes: &[u8]) -> String {
 
 /// Asks `server`, or none, under the name of one server.
 async fn release(cache: &Cache, server: &FakeServer) -> Result<Offer, Error> {
+    release_for(&device(), cache, server).await
+}
+
+async fn release_for(device: &Device, cache: &Cache, server: &FakeServer) -> Result<Offer, Error> {
     let client = Server::new(&server.url(), None, None).unwrap();
     let output = Output::new(true, false);
     let online = Online { server: &client, cache, output: &output };
-    online.release(&trusted(), &device(), HostChecks::Enforced).await
+    online.release(&trusted(), device, HostChecks::Enforced).await
 }
 
 fn kept(cache: &Cache, server: &FakeServer) -> usize {
@@ -165,6 +169,51 @@ async fn a_release_is_kept_once_it_has_verified_with_its_image() {
     let genuine = with_release(Made::good().envelope());
     assert!(matches!(release(&cache, &genuine).await, Ok(Offer::Release(_))));
     assert_eq!(kept(&cache, &genuine), 1);
+}
+
+/// A release with an image for each slot is whole with both: another device of the class may write the other slot, and
+/// this one writes it after a reverted trial.
+#[tokio::test]
+async fn both_images_of_a_release_are_fetched_and_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = Cache::new(folder.path().to_owned());
+    let away = Arc::new(AtomicBool::new(false));
+    let lacks_second = Arc::new(AtomicBool::new(true));
+    let second: &[u8] = b"the image for the second slot";
+    let envelope = Made::good().with_second_image(second).envelope();
+    let digest = *suit_manifest::author::inspect(&envelope).unwrap().digest();
+    let object = serde_json::json!({
+        "manifest_digest": hex::encode(digest), "envelope_sha256": sha256(&envelope), "sequence": 5,
+        "image": {"sha256": sha256(IMAGE), "size": IMAGE.len()},
+    });
+    let server = FakeServer::start({
+        let (away, lacks_second) = (Arc::clone(&away), Arc::clone(&lacks_second));
+        move |request| match request.path.as_str() {
+            _ if away.load(Ordering::Relaxed) => Answer::new(503, vec![]),
+            path if path.starts_with("/v1/releases/latest") => Answer::ok(object.to_string().into_bytes()),
+            path if path.ends_with("/envelope") => Answer::ok(envelope.clone()),
+            path if path.ends_with(&sha256(IMAGE)) => Answer::ok(IMAGE.to_vec()),
+            _ if lacks_second.load(Ordering::Relaxed) => Answer::new(404, vec![]),
+            _ => Answer::ok(second.to_vec()),
+        }
+    });
+    let offered = async |second_slot: bool| {
+        let mut device = device();
+        device.state.flags.second_slot = second_slot;
+        match release_for(&device, &cache, &server).await {
+            Ok(Offer::Release(release)) => Ok((release.image, release.other_image)),
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => Err(error.code()),
+        }
+    };
+    // The image for the other slot holds up no update, and is fetched the next time.
+    assert_eq!(offered(false).await, Ok((IMAGE.to_vec(), None)));
+    lacks_second.store(false, Ordering::Relaxed);
+    assert_eq!(offered(false).await, Ok((IMAGE.to_vec(), Some(second.to_vec()))));
+    // Without the server a device gets its image, whichever slot it writes.
+    away.store(true, Ordering::Relaxed);
+    assert_eq!(offered(true).await, Ok((second.to_vec(), Some(IMAGE.to_vec()))));
+    assert_eq!(offered(false).await, Ok((IMAGE.to_vec(), Some(second.to_vec()))));
 }
 
 #[tokio::test]
@@ -220,7 +269,8 @@ async fn what_cannot_be_kept_ends_no_update() {
     let server = Server::new(&fake.url(), None, None).unwrap();
     let output = Output::new(true, false);
     let online = Online { server: &server, cache: &bench.cache, output: &output };
-    assert_eq!(online.image(&digest, IMAGE.len() as u64).await.unwrap(), IMAGE);
+    let (size, named) = (IMAGE.len() as u64, NamedImage { digest, size: IMAGE.len() as u64 });
+    assert_eq!(online.image(named, 0, size).await.unwrap(), IMAGE);
     std::fs::write(bench.folder.path().join("envelopes"), b"a file in place of the folder").unwrap();
     online.kept(bench.cache.keep_envelope(b"envelope")).unwrap();
 }
