@@ -6,7 +6,11 @@ use suit_manifest::MAX_ENVELOPE_HEAD_LEN;
 use trust::DOMAINS_MAX;
 use trust::provisioning::MAX_PROVISIONING_BLOCK_LEN;
 
-use crate::checksum::Checksum;
+mod check;
+mod numbers;
+
+pub use check::{LayoutError, Part, Sectors};
+pub use numbers::LAYOUT_NUMBERS;
 
 /// Bytes of an envelope head the loader holds and stores (docs/can-protocol.md, Downloads).
 pub const ENVELOPE_LEN_MAX: usize = MAX_ENVELOPE_HEAD_LEN;
@@ -21,8 +25,6 @@ pub const JOURNAL_RECORD_LEN: usize = 160;
 pub const JOURNAL_PART_RECORDS: usize = 6;
 /// All that is read or programmed is a multiple of this, aligned to it: the largest flash word there is.
 pub const UNIT: usize = 32;
-/// The largest page: that of the largest sector of the parts we know.
-const PAGE_MAX: u32 = 131_072;
 /// A length as flash offsets count it. For constants: a length above 4 GiB does not compile.
 #[allow(clippy::cast_possible_truncation, reason = "asserted")]
 pub(crate) const fn offset_of(len: usize) -> u32 {
@@ -45,9 +47,6 @@ pub const STORED_HALF_LEN: u32 = offset_of(
 const fn object(len: usize) -> usize {
     OBJECT_HEADER_LEN + len
 }
-/// Bytes a part of the journal holds at least.
-const JOURNAL_PART_LEN: u32 = offset_of(JOURNAL_PART_RECORDS * JOURNAL_RECORD_LEN);
-
 /// How the image that was installed comes to run (docs/boot-rules.md, Remap).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
@@ -60,53 +59,6 @@ pub enum Strategy {
     /// The board maps the slot of the image that runs to the addresses of slot A, right before the jump.
     #[cfg(feature = "remap")]
     BankSwitch,
-}
-
-/// Sectors of one length that lie one after the other in a flash device.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Sectors {
-    /// How many.
-    pub count: u32,
-    /// Bytes that are erased at once.
-    pub len: u32,
-}
-
-/// The flash of a board: one device, or two that are [`Joined`](crate::flash::Joined).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Part<'s> {
-    /// Its sectors, in the order of their offsets.
-    pub sectors: &'s [Sectors],
-    /// The value of an erased byte: 00 or FF.
-    pub erased: u8,
-}
-
-impl Part<'_> {
-    /// Whether a sector begins or ends at this offset.
-    const fn has_border(&self, offset: u32) -> bool {
-        let (mut rest, mut end) = (self.sectors, 0u32);
-        while let [sectors, after @ ..] = rest {
-            let Some(len) = sectors.count.checked_mul(sectors.len) else { return false };
-            let Some(here) = offset.checked_sub(end) else { return false };
-            if here <= len {
-                return sectors.len != 0 && here.is_multiple_of(sectors.len);
-            }
-            end = end.saturating_add(len);
-            rest = after;
-        }
-        false
-    }
-
-    /// Whether every step of this length through the region ends where a sector does.
-    const fn has(&self, region: Region, step: u32) -> bool {
-        let mut done = 0;
-        while done < region.len {
-            if !self.has_border(region.start.saturating_add(done)) {
-                return false;
-            }
-            done = done.saturating_add(step);
-        }
-        done == region.len && self.has_border(region.start.saturating_add(done))
-    }
 }
 
 /// The memory of a board. All but `base` and `ram` are offsets into its flash device.
@@ -131,45 +83,6 @@ pub struct Regions {
     pub slot_b: Region,
     /// Addresses of the RAM an application's first stack pointer may point into.
     pub ram: Region,
-}
-
-/// The fault of a description.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum LayoutError {
-    /// The page is not a power of two from 512 to 131072.
-    Page,
-    /// A region is empty, not whole pages, or wraps around the address space.
-    Unaligned,
-    /// A region, a half of one, or a page of a slot does not begin and end where a sector of the part does.
-    Sectors,
-    /// The erased value of the part is neither 00 nor FF.
-    Erased,
-    /// A region is smaller than what it must hold.
-    TooSmall,
-    /// Slot B is not one page longer than slot A, or as long on a board that does not swap, or halves differ in size.
-    Unequal,
-    /// Two regions share bytes.
-    Overlap,
-}
-
-impl LayoutError {
-    /// The fault in words, for the compile error of a board.
-    #[must_use]
-    pub const fn words(self) -> &'static str {
-        match self {
-            Self::Page => "the page is not a power of two from 512 to 131072 bytes",
-            Self::Unaligned => "a region is empty, is not whole pages, or reaches beyond the address space",
-            Self::Sectors => {
-                "a region, a half of one, or a page of a slot does not begin and end with a sector of the part"
-            }
-            Self::Erased => "the erased value of the part is neither 00 nor FF",
-            Self::TooSmall => "a region is smaller than the data that it has to hold",
-            Self::Unequal => {
-                "slot B is not one page longer than slot A (as long as slot A, without a swap), or two halves differ in size"
-            }
-            Self::Overlap => "two regions overlap",
-        }
-    }
 }
 
 /// One of two alternating halves of a region.
@@ -217,18 +130,6 @@ pub enum Area {
     Slot(Slot),
 }
 
-/// How many [`Layout::numbers`] there are.
-pub const LAYOUT_NUMBERS: usize = 17;
-
-/// The last number: the CRC-32 over the others, each big-endian.
-fn seal([content @ .., _]: &[u32; LAYOUT_NUMBERS]) -> u32 {
-    let mut crc = Checksum::new();
-    for number in content {
-        crc.update(&number.to_be_bytes());
-    }
-    crc.value()
-}
-
 /// A checked [`Regions`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Layout {
@@ -240,178 +141,17 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Checks a description. `const`, so that a board's wrong description does not compile:
-    ///
-    /// ```
-    /// # use bootloader::layout::{Layout, Region, Regions};
-    /// # const REGIONS: Regions = Regions {
-    /// #     base: 0x2100_0000, page: 4096,
-    /// #     stored: Region { start: 0, len: 16384 }, journal: Region { start: 0x4000, len: 12288 },
-    /// #     progress: Region { start: 0x8000, len: 8192 },
-    /// #     slot_a: Region { start: 0x1_0000, len: 0x8_0000 }, slot_b: Region { start: 0x9_0000, len: 0x8_1000 },
-    /// #     ram: Region { start: 0x2000_0000, len: 0x1_0000 },
-    /// # };
-    /// const LAYOUT: Layout = match Layout::new(REGIONS) {
-    ///     Ok(layout) => layout,
-    ///     Err(error) => panic!("{}", error.words()),
-    /// };
-    /// ```
-    ///
-    /// The sectors of the part are as long as a page, or a part of it, and FF when they are erased.
-    ///
-    /// # Errors
-    /// [`LayoutError`] names the first fault.
-    pub const fn new(regions: Regions) -> Result<Self, LayoutError> {
-        Self::even(regions, Strategy::Swap)
-    }
-
-    /// The same for a board that does not swap; with a part, as [`Layout::on`].
-    ///
-    /// # Errors
-    /// [`LayoutError`] names the first fault.
-    #[cfg(feature = "remap")]
-    pub const fn of(
-        strategy: Strategy,
-        part: Option<&Part<'_>>,
-        regions: Regions,
-    ) -> Result<Self, LayoutError> {
-        match part {
-            Some(part) => Self::uneven(part, regions, strategy),
-            None => Self::even(regions, strategy),
-        }
-    }
-
-    const fn even(regions: Regions, strategy: Strategy) -> Result<Self, LayoutError> {
-        let r = &regions;
-        let page = match page_of(r) {
-            Ok(page) => page,
-            Err(error) => return Err(error),
-        };
-        // Every region is whole pages; on a part whose sectors are uneven `on` compares with those.
-        let [o, j, s, a, b] = [r.stored, r.journal, r.progress, r.slot_a, r.slot_b];
-        if !whole(o, page) || !whole(j, page) || !whole(s, page) || !whole(a, page) || !whole(b, page) {
-            return Err(LayoutError::Unaligned);
-        }
-        let third = part(j, 3, 0);
-        let parts = if j.len.is_multiple_of(3) && whole(third, page) { thirds(third) } else { 2 };
-        if !whole(half(o, Half::First), page) || !whole(part(j, parts, 0), page) {
-            return Err(LayoutError::Unequal);
-        }
-        Self::check(regions, parts, 0xFF, strategy)
-    }
-
-    /// Checks a description against the sectors of a part, which may be uneven: a region, and each half of one, is
-    /// whole sectors; a slot is pages that are whole sectors each. `const`, like [`Layout::new`]:
-    ///
-    /// ```
-    /// # use bootloader::layout::{Layout, LayoutError, Part, Region, Regions, Sectors};
-    /// const KIB: u32 = 1024;
-    /// /// STM32F42x, 2 MiB: two banks.
-    /// const PART: Part<'_> = Part {
-    ///     sectors: &[
-    ///         Sectors { count: 4, len: 16 * KIB }, Sectors { count: 1, len: 64 * KIB }, Sectors { count: 7, len: 128 * KIB },
-    ///         Sectors { count: 4, len: 16 * KIB }, Sectors { count: 1, len: 64 * KIB }, Sectors { count: 7, len: 128 * KIB },
-    ///     ],
-    ///     erased: 0xFF,
-    /// };
-    /// # const fn region(start: u32, len: u32) -> Region { Region { start: start * KIB, len: len * KIB } }
-    /// # const REGIONS: Regions = Regions {
-    /// #     base: 0x0800_0000, page: 128 * KIB, stored: region(1024, 32), journal: region(1056, 32),
-    /// #     progress: region(64, 64), slot_a: region(384, 512), slot_b: region(1152, 640),
-    /// #     ram: Region { start: 0x2000_0000, len: 0x1_0000 },
-    /// # };
-    /// const LAYOUT: Layout = match Layout::on(&PART, REGIONS) {
-    ///     Ok(layout) => layout,
-    ///     Err(error) => panic!("{}", error.words()),
-    /// };
-    /// # let odd = Regions { slot_a: region(320, 512), ..REGIONS };
-    /// # assert_eq!(Layout::on(&PART, odd), Err(LayoutError::Sectors));
-    /// ```
-    ///
-    /// # Errors
-    /// [`LayoutError`] names the first fault.
-    pub const fn on(part: &Part<'_>, regions: Regions) -> Result<Self, LayoutError> {
-        Self::uneven(part, regions, Strategy::Swap)
-    }
-
-    const fn uneven(part: &Part<'_>, regions: Regions, strategy: Strategy) -> Result<Self, LayoutError> {
-        if part.erased != 0 && part.erased != 0xFF {
-            return Err(LayoutError::Erased);
-        }
-        let r = &regions;
-        let page = match page_of(r) {
-            Ok(page) => page,
-            Err(error) => return Err(error),
-        };
-        let [o, j, s, a, b] = [r.stored, r.journal, r.progress, r.slot_a, r.slot_b];
-        let third = self::part(j, 3, 0);
-        let is_thirds = j.len.is_multiple_of(3) && third.len != 0 && part.has(j, third.len);
-        let parts = if is_thirds { thirds(third) } else { 2 };
-        if !o.len.is_multiple_of(2) || !j.len.is_multiple_of(parts as u32) {
-            return Err(LayoutError::Unequal);
-        }
-        if o.len == 0 || j.len == 0 || !is_pages(a, page) || !is_pages(b, page) {
-            return Err(LayoutError::Unaligned);
-        }
-        if !part.has(o, o.len / 2)
-            || !part.has(j, self::part(j, parts, 0).len)
-            || !part.has(s, s.len)
-            || !part.has(a, page)
-            || !part.has(b, page)
-        {
-            return Err(LayoutError::Sectors);
-        }
-        Self::check(regions, parts, part.erased, strategy)
-    }
-
-    /// What holds on every part.
-    const fn check(
-        regions: Regions,
-        journal_parts: u8,
-        erased: u8,
-        strategy: Strategy,
-    ) -> Result<Self, LayoutError> {
-        // A swap moves each page to the one before.
-        let offset = if matches!(strategy, Strategy::Swap) { regions.page } else { 0 };
-        let all = [regions.stored, regions.journal, regions.progress, regions.slot_a, regions.slot_b];
-        // `for` is not const yet; an array pattern names each pair's members instead of indexing. No region wraps around: it
-        // has whole pages, or ends where a sector does.
-        let [o, j, s, a, b] = all;
-        if regions.ram.end().is_none()
-            || regions.base.checked_add(a.start).is_none()
-            || regions.base.checked_add(b.start).is_none()
-        {
-            return Err(LayoutError::Unaligned);
-        }
-        if a.len.saturating_add(offset) != b.len {
-            return Err(LayoutError::Unequal);
-        }
-        if half(o, Half::First).len < STORED_HALF_LEN
-            || part(j, journal_parts, 0).len < JOURNAL_PART_LEN
-            || a.len <= HEAD_LEN
-        {
-            return Err(LayoutError::TooSmall);
-        }
-        if o.overlaps(j)
-            || o.overlaps(s)
-            || o.overlaps(a)
-            || o.overlaps(b)
-            || j.overlaps(s)
-            || j.overlaps(a)
-            || j.overlaps(b)
-            || s.overlaps(a)
-            || s.overlaps(b)
-            || a.overlaps(b)
-        {
-            return Err(LayoutError::Overlap);
-        }
-        Ok(Self {
+    /// Of a description that was checked.
+    const fn assembled(regions: Regions, journal_parts: u8, erased: u8, strategy: Strategy) -> Self {
+        #[cfg(not(feature = "remap"))]
+        let Strategy::Swap = strategy;
+        Self {
             regions,
             journal_parts,
             erased,
             #[cfg(feature = "remap")]
             strategy,
-        })
+        }
     }
 
     /// How an image comes to run.
@@ -451,76 +191,6 @@ impl Layout {
     #[must_use]
     pub const fn regions(&self) -> &Regions {
         &self.regions
-    }
-
-    /// The layout as numbers: for an application that is built without this crate (docs/applications.md).
-    #[must_use]
-    pub fn numbers(&self) -> [u32; LAYOUT_NUMBERS] {
-        let r = &self.regions;
-        let [o, j, s, a, b, ram] = [r.stored, r.journal, r.progress, r.slot_a, r.slot_b, r.ram];
-        let mut numbers = [
-            r.base,
-            r.page,
-            u32::from_le_bytes([self.erased, self.strategy() as u8, 0, 0]),
-            self.journal_parts.into(),
-            o.start,
-            o.len,
-            j.start,
-            j.len,
-            s.start,
-            s.len,
-            a.start,
-            a.len,
-            b.start,
-            b.len,
-            ram.start,
-            ram.len,
-            0,
-        ];
-        numbers[LAYOUT_NUMBERS - 1] = seal(&numbers);
-        numbers
-    }
-
-    /// The layout with these [`numbers`](Self::numbers). Whoever made them checked them; the last one tells whether
-    /// these are the same.
-    #[must_use]
-    pub fn from_numbers(numbers: &[u32; LAYOUT_NUMBERS]) -> Option<Self> {
-        let [base, page, erased, journal_parts, rest @ .., last] = numbers;
-        if seal(numbers) != *last {
-            return None;
-        }
-        let (regions, _) = rest.as_chunks::<2>();
-        let mut regions = regions.iter().map(|[start, len]| Region { start: *start, len: *len });
-        let ([erased, strategy, ..], [journal_parts, ..]) =
-            (erased.to_le_bytes(), journal_parts.to_le_bytes());
-        let strategy = match strategy {
-            0 => Strategy::Swap,
-            #[cfg(feature = "remap")]
-            1 => Strategy::InPlace,
-            #[cfg(feature = "remap")]
-            2 => Strategy::BankSwitch,
-            // This library was built without it: it would write a journal that the loader does not know.
-            _ => return None,
-        };
-        let regions = Regions {
-            base: *base,
-            page: *page,
-            stored: regions.next()?,
-            journal: regions.next()?,
-            progress: regions.next()?,
-            slot_a: regions.next()?,
-            slot_b: regions.next()?,
-            ram: regions.next()?,
-        };
-        #[cfg(not(feature = "remap"))]
-        let Strategy::Swap = strategy;
-        Some(Self {
-            regions,
-            journal_parts,
-            erased,
-            #[cfg(feature = "remap")]
-            strategy,
-        })
     }
 
     /// Bytes of a page: what a swap moves at once.
@@ -669,11 +339,6 @@ const fn half(region: Region, which: Half) -> Region {
     part(region, 2, matches!(which, Half::Second) as u8)
 }
 
-/// Three parts, or two if a third is too small.
-const fn thirds(third: Region) -> u8 {
-    if third.len >= JOURNAL_PART_LEN { 3 } else { 2 }
-}
-
 /// One of `count` equal parts; empty if there is no such part.
 const fn part(region: Region, count: u8, index: u8) -> Region {
     let len = match region.len.checked_div(count as u32) {
@@ -681,24 +346,6 @@ const fn part(region: Region, count: u8, index: u8) -> Region {
         _ => 0,
     };
     Region { start: region.start.saturating_add(len.saturating_mul(index as u32)), len }
-}
-
-const fn page_of(regions: &Regions) -> Result<u32, LayoutError> {
-    match regions.page {
-        page @ 512..=PAGE_MAX if page.is_power_of_two() => Ok(page),
-        _ => Err(LayoutError::Page),
-    }
-}
-
-const fn is_pages(region: Region, page: u32) -> bool {
-    region.len != 0 && region.len.is_multiple_of(page)
-}
-
-const fn whole(region: Region, page: u32) -> bool {
-    region.len != 0
-        && region.start.is_multiple_of(page)
-        && region.len.is_multiple_of(page)
-        && region.end().is_some()
 }
 
 #[cfg(test)]

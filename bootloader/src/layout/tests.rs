@@ -1,3 +1,4 @@
+use super::numbers::seal;
 use super::*;
 use crate::state::BootState;
 
