@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-use emulator::{Behaviour, Programs};
+use emulator::{Behaviour, Program, Programs};
 use serde_json::json;
 
 use crate::board;
@@ -94,7 +94,8 @@ fn packaged(workspace: &Workspace, arguments: &Arguments, package: &str) -> Resu
         name = format!("{name}-slot-{slot}");
     }
     let programs = Programs::new(workspace.target())?.of(workspace.root());
-    Ok(vec![(name, programs.program(package, target, features, &variables)?)])
+    let program = Program { package, target, features, variables: &variables };
+    Ok(vec![(name, programs.program(&program)?)])
 }
 
 #[cfg(test)]

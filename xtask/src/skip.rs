@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Result;
-use emulator::{Programs, python};
+use emulator::{Program, Programs, python};
 
 use crate::board;
 use crate::process;
@@ -40,5 +40,7 @@ fn command(workspace: &Workspace) -> Result<Command> {
 fn build_lines(workspace: &Workspace) -> Result<PathBuf> {
     let Build { target, features } = board::gated();
     let variables = [("CARGO_PROFILE_DEVICE_DEBUG", "line-tables-only".to_owned())];
-    Programs::new(workspace.directory("lines")?)?.program(board::LOADER, &target, &features, &variables)
+    let program =
+        Program { package: board::LOADER, target: &target, features: &features, variables: &variables };
+    Programs::new(workspace.directory("lines")?)?.program(&program)
 }

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use emulator::Programs;
+use emulator::{Program, Programs};
 
 use crate::board;
 use crate::process::{self, Finished};
@@ -157,7 +157,7 @@ fn build_device(workspace: &Workspace) -> Result<Outcome> {
     let programs = Programs::new(workspace.target())?;
     for Board { package, builds } in workspace.boards() {
         for Build { target, features } in builds {
-            programs.program(package, target, features, &[])?;
+            programs.program(&Program { package, target, features, variables: &[] })?;
         }
     }
     Ok(Outcome::Done)

@@ -21,7 +21,7 @@ pub mod parent_death;
 mod programs;
 pub mod python;
 
-pub use programs::{Application, Behaviour, Programs};
+pub use programs::{Application, Behaviour, Program, Programs};
 
 /// The emulator.
 pub const QEMU: &str = "qemu-system-arm";

@@ -46,6 +46,19 @@ pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
+/// A program of a board, as cargo builds it.
+#[derive(Clone, Copy, Debug)]
+pub struct Program<'p> {
+    /// Its package, which has one binary of that name.
+    pub package: &'p str,
+    /// Target of rustc.
+    pub target: &'p str,
+    /// Features of the package, with commas between them.
+    pub features: &'p str,
+    /// Variables that are set for cargo: what is compiled in.
+    pub variables: &'p [(&'p str, String)],
+}
+
 /// Builds the device programs into one target directory.
 #[derive(Clone, Debug)]
 pub struct Programs {
@@ -152,26 +165,24 @@ impl Programs {
         Ok(())
     }
 
-    /// Builds one program of a board, an ELF; `variables` are set for cargo.
-    pub fn program(
-        &self,
-        package: &str,
-        target: &str,
-        features: &str,
-        variables: &[(&str, String)],
-    ) -> Result<PathBuf> {
-        let name = format!("{package}-{}.elf", features.replace(',', "-"));
-        self.build_for(package, target, features, &name, variables)
+    /// Builds one program of a board, an ELF.
+    pub fn program(&self, program: &Program<'_>) -> Result<PathBuf> {
+        let Program { package, features, .. } = program;
+        self.place(program, &format!("{package}-{}.elf", features.replace(',', "-")))
+    }
+
+    /// The same under this name.
+    fn place(&self, program: &Program<'_>, name: &str) -> Result<PathBuf> {
+        let _lock = self.lock()?;
+        let built = self.link(program)?;
+        let placed = self.target_dir.join("boards").join(program.target).join(name);
+        place(&built, &placed)?;
+        Ok(placed)
     }
 
     /// The same, where cargo leaves it: the next build of the package overwrites it, so it needs the [lock](Self::lock).
-    fn link(
-        &self,
-        package: &str,
-        target: &str,
-        features: &str,
-        variables: &[(&str, String)],
-    ) -> Result<PathBuf> {
+    fn link(&self, program: &Program<'_>) -> Result<PathBuf> {
+        let &Program { package, target, features, variables } = program;
         let linker = self.linker()?;
         let linker = format!("-Clinker={}", linker.display());
         let selection = ["--package", package, "--bin", package, "--features", features, "--target", target];
@@ -198,13 +209,16 @@ impl Programs {
 
     /// The loader of a board for a chip, an ELF. Its anchor comes with the provisioning block.
     pub fn chip_loader(&self, board: &str) -> Result<PathBuf> {
-        self.build_for(board, CHIPS, "provisioned-anchor", &format!("{board}.elf"), &[])
+        let features = "provisioned-anchor";
+        let program = Program { package: board, target: CHIPS, features, variables: &[] };
+        self.place(&program, &format!("{board}.elf"))
     }
 
     /// The same with further features of its package.
     pub fn chip_loader_with(&self, board: &str, features: &str) -> Result<PathBuf> {
         let all = format!("provisioned-anchor,{features}");
-        self.build_for(board, CHIPS, &all, &format!("{board}-{features}.elf"), &[])
+        let program = Program { package: board, target: CHIPS, features: &all, variables: &[] };
+        self.place(&program, &format!("{board}-{features}.elf"))
     }
 
     /// An application for a chip, an ELF: that of the package `{board}-app`, which reports this version.
@@ -215,7 +229,9 @@ impl Programs {
             variables.push(("APP_CONFIRM", "never".to_owned()));
             name.push_str("-never");
         }
-        self.build_for(&format!("{board}-app"), CHIPS, "", &format!("{name}.elf"), &variables)
+        let package = format!("{board}-app");
+        let program = Program { package: &package, target: CHIPS, features: "", variables: &variables };
+        self.place(&program, &format!("{name}.elf"))
     }
 
     fn build(
@@ -228,22 +244,8 @@ impl Programs {
         let Machine { name: machine, target, .. } = self.machine;
         let (strategy, prefix) = if self.in_place { ("in-place", "in-place-") } else { ("", "") };
         let features = format!("{machine},{features},{strategy}");
-        self.build_for(package, target, &features, &format!("{machine}-{prefix}{name}"), variables)
-    }
-
-    fn build_for(
-        &self,
-        package: &str,
-        target: &str,
-        features: &str,
-        name: &str,
-        variables: &[(&str, String)],
-    ) -> Result<PathBuf> {
-        let _lock = self.lock()?;
-        let built = self.link(package, target, features, variables)?;
-        let program = self.target_dir.join("boards").join(target).join(name);
-        place(&built, &program)?;
-        Ok(program)
+        let program = Program { package, target, features: &features, variables };
+        self.place(&program, &format!("{machine}-{prefix}{name}"))
     }
 }
 

@@ -6,9 +6,9 @@ use qemu_mps2_layout::{AN385, AN386, AN500, AN505, Machine};
 use suit_manifest::Reason;
 use update_protocol::profile::{ImageState, Mode};
 
-use super::bench::{board_in, board_of, programs};
+use super::bench::{Bench, Release, board_in, board_of, programs};
 
-/// Provisioned, installed and confirmed; an update on trial is reverted, another one over a power cut is confirmed.
+/// Provisioned, installed and confirmed; then what an update meets.
 fn live_briefly(machine: Machine) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let mut bench = board_in(machine, folder.path())?;
@@ -17,29 +17,40 @@ fn live_briefly(machine: Machine) -> Result<()> {
     bench.install(&first)?;
     bench.expect_confirmed("1.0.0", 1)?;
 
-    let silent = bench.release(2, Behaviour::NeverConfirms)?;
+    survive(&mut bench, 1, Bench::release)
+}
+
+/// On a device that runs this release: one that does not confirm is reverted, one over a power cut is confirmed, and one
+/// that hangs is reverted by the watchdog.
+fn survive<R: Fn(&Bench, u64, Behaviour) -> Result<Release>>(
+    bench: &mut Bench,
+    running: u64,
+    release: R,
+) -> Result<()> {
+    let version = |sequence| format!("{sequence}.0.0");
+    let silent = release(bench, running + 1, Behaviour::NeverConfirms)?;
     bench.install(&silent)?;
     let trial = bench.wait_for(Mode::Application)?;
-    ensure!(bench.version()? == "2.0.0" && trial.image == ImageState::Trial, "{trial:?}");
-    ensure!(trial.sequence_floor == 1, "the floor rose before the confirmation: {trial:?}");
+    ensure!(bench.version()? == version(running + 1) && trial.image == ImageState::Trial, "{trial:?}");
+    ensure!(trial.sequence_floor == running, "the floor rose before the confirmation: {trial:?}");
     bench.on(async |tester| Ok(tester.hard_reset().await?))?;
-    let reverted = bench.expect_confirmed("1.0.0", 1)?;
+    let reverted = bench.expect_confirmed(&version(running), running)?;
     ensure!(reverted.reason == Reason::TrialNotConfirmed.code(), "{reverted:?}");
 
-    let second = bench.release(3, Behaviour::Confirms)?;
-    bench.install_half(&second)?;
+    let next = release(bench, running + 2, Behaviour::Confirms)?;
+    bench.install_half(&next)?;
     bench.cut_power()?;
     bench.device.restore_power()?;
-    bench.expect_confirmed("1.0.0", 1)?;
-    ensure!(bench.transfer(&second)? > 0, "the transfer began anew");
+    bench.expect_confirmed(&version(running), running)?;
+    ensure!(bench.transfer(&next)? > 0, "the transfer began anew");
     bench.expect_stack_reserve()?;
     bench.on(async |tester| Ok(tester.hard_reset().await?))?;
-    bench.expect_confirmed("3.0.0", 3)?;
+    bench.expect_confirmed(&version(running + 2), running + 2)?;
 
     // The watchdog ends an application that hangs, and nothing else does.
-    let hanging = bench.release(4, Behaviour::Hangs)?;
+    let hanging = release(bench, running + 3, Behaviour::Hangs)?;
     bench.install(&hanging)?;
-    let reverted = bench.expect_confirmed("3.0.0", 3)?;
+    let reverted = bench.expect_confirmed(&version(running + 2), running + 2)?;
     ensure!(reverted.flags.reverted, "{reverted:?}");
     Ok(())
 }
@@ -78,28 +89,5 @@ fn a_device_lives_in_place_on_the_cortex_m4() -> Result<()> {
     let state = bench.wait_for_reason(Reason::ImageNotForSlot)?;
     ensure!(state.image == ImageState::Confirmed && state.active_sequence == 3, "{state:?}");
 
-    let silent = bench.release_for_slots(4, Behaviour::NeverConfirms)?;
-    bench.install(&silent)?;
-    let trial = bench.wait_for(Mode::Application)?;
-    ensure!(bench.version()? == "4.0.0" && trial.image == ImageState::Trial, "{trial:?}");
-    ensure!(trial.sequence_floor == 3, "the floor rose before the confirmation: {trial:?}");
-    bench.on(async |tester| Ok(tester.hard_reset().await?))?;
-    let reverted = bench.expect_confirmed("3.0.0", 3)?;
-    ensure!(reverted.reason == Reason::TrialNotConfirmed.code(), "{reverted:?}");
-
-    let next = bench.release_for_slots(5, Behaviour::Confirms)?;
-    bench.install_half(&next)?;
-    bench.cut_power()?;
-    bench.device.restore_power()?;
-    bench.expect_confirmed("3.0.0", 3)?;
-    ensure!(bench.transfer(&next)? > 0, "the transfer began anew");
-    bench.expect_stack_reserve()?;
-    bench.on(async |tester| Ok(tester.hard_reset().await?))?;
-    bench.expect_confirmed("5.0.0", 5)?;
-
-    let hanging = bench.release_for_slots(6, Behaviour::Hangs)?;
-    bench.install(&hanging)?;
-    let reverted = bench.expect_confirmed("5.0.0", 5)?;
-    ensure!(reverted.flags.reverted, "{reverted:?}");
-    Ok(())
+    survive(&mut bench, 3, Bench::release_for_slots)
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
-use emulator::Programs;
+use emulator::{Program, Programs};
 use object::read::archive::ArchiveFile;
 use object::{Object as _, ObjectSection as _, SectionKind};
 use qemu_mps2_layout::AN386;
@@ -79,7 +79,9 @@ fn flash(workspace: &Workspace, build: &Build, anchor: Option<&str>) -> Result<u
     let anchor = anchor.unwrap_or_default().into_os_string().into_string();
     let anchor = anchor.ok().context("a path that is not UTF-8")?;
     let programs = Programs::new(workspace.directory("prices")?)?;
-    let path = programs.program(board::LOADER, &build.target, &build.features, &[("ANCHOR", anchor)])?;
+    let Build { target, features } = build;
+    let variables = &[("ANCHOR", anchor)];
+    let path = programs.program(&Program { package: board::LOADER, target, features, variables })?;
     let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
     Ok(elf::Image::read(&bytes)?.flash)
 }

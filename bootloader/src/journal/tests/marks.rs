@@ -9,6 +9,14 @@ fn installing(device: &mut Flash<Nor<8, 4096>>, journal: &mut Journal) -> ImageR
     image
 }
 
+/// An install that has begun, and three marks after it.
+fn three_steps(device: &mut Flash<Nor<8, 4096>>, journal: &mut Journal) {
+    installing(device, journal);
+    for step in 1..=3 {
+        journal.advance(device, Event::Committed(step), |_, _| 0).unwrap();
+    }
+}
+
 #[test]
 fn marks_carry_a_procedure_on_and_count_for_it_only() {
     let nor = Nor::<8, 4096>::new(FLASH_LEN);
@@ -34,10 +42,7 @@ fn marks_that_decay_or_are_not_taken_cost_steps_only() {
     let nor = Nor::<8, 4096>::new(FLASH_LEN);
     let mut device = flash(&nor);
     let mut journal = Journal::open(&mut device);
-    installing(&mut device, &mut journal);
-    for step in 1..=3 {
-        journal.advance(&mut device, Event::Committed(step), |_, _| 0).unwrap();
-    }
+    three_steps(&mut device, &mut journal);
     nor.medium_mut().break_word(MARKS + 2 * mark::MARK_LEN);
     assert_eq!(Journal::open(&mut device).state().status, Status::Installing { offset: 2 });
     for word in (0..4096).step_by(8) {
@@ -78,10 +83,7 @@ fn boot24_marks_that_do_not_read_outlive_a_record_that_is_written_again() {
     let nor = Nor::<8, 4096>::new(FLASH_LEN);
     let mut device = flash(&nor);
     let mut journal = Journal::open(&mut device);
-    installing(&mut device, &mut journal);
-    for step in 1..=3 {
-        journal.advance(&mut device, Event::Committed(step), |_, _| 0).unwrap();
-    }
+    three_steps(&mut device, &mut journal);
     let silent = Nor::<8, 4096>::with(nor.medium().clone());
     for word in (0..4096).step_by(8) {
         silent.medium_mut().break_word(MARKS + word);
@@ -102,10 +104,7 @@ fn marks_before_a_record_take_nothing_back() {
     let nor = Nor::<8, 4096>::new(FLASH_LEN);
     let mut device = flash(&nor);
     let mut journal = Journal::open(&mut device);
-    installing(&mut device, &mut journal);
-    for step in 1..=3 {
-        journal.advance(&mut device, Event::Committed(step), |_, _| 0).unwrap();
-    }
+    three_steps(&mut device, &mut journal);
     journal.record(&mut device, Event::MendFailed).unwrap();
     for lost in [1, 2] {
         nor.medium_mut().break_word(MARKS + lost * mark::MARK_LEN);
