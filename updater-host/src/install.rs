@@ -302,7 +302,7 @@ impl Install<'_> {
             if state.manifest_digest != facts.manifest_digest {
                 return answer(DeviceAnswerError::OtherInstall);
             }
-            if u64::from(state.image_size) != facts.image_size {
+            if u64::from(state.image_size) != facts.image.size {
                 return answer(DeviceAnswerError::OtherInstall);
             }
         }

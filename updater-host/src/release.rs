@@ -24,9 +24,8 @@ pub(crate) struct Facts {
     pub(crate) sequence: u64,
     /// Version in the text, harmless for a terminal; only a name.
     pub(crate) version: Option<String>,
-    /// SHA-256 of the image for the slot that the device writes.
-    pub(crate) image_digest: [u8; 32],
-    pub(crate) image_size: u64,
+    /// The image for the slot that the device writes.
+    pub(crate) image: NamedImage,
     /// Whether that slot is component-slot 1.
     pub(crate) second_slot: bool,
     /// The image for the other slot, if the manifest names another one there.
@@ -39,7 +38,7 @@ pub(crate) struct Facts {
     pub(crate) clock_warning: Option<&'static str>,
 }
 
-/// An image as a manifest names it.
+/// An image as a manifest names it: SHA-256 and bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct NamedImage {
     pub(crate) digest: [u8; 32],
@@ -72,8 +71,7 @@ impl Release {
         let Some(image) = self.other_image.take() else { return Err(Error::SlotChanged { second_slot }) };
         check_size(named.size, state.slot_capacity)?;
         self.other_image = Some(std::mem::replace(&mut self.image, image));
-        facts.other_image = Some(NamedImage { digest: facts.image_digest, size: facts.image_size });
-        (facts.image_digest, facts.image_size) = (named.digest, named.size);
+        facts.other_image = Some(std::mem::replace(&mut facts.image, named));
         facts.second_slot = second_slot;
         Ok(true)
     }
@@ -101,7 +99,7 @@ pub(crate) fn check_envelope(
     let compared = |error: suit_manifest::Error| with_facts(error, &authenticated, device);
     authenticated.check_sequence(device.state.sequence_floor).map_err(compared)?;
     let facts = facts(&authenticated, device)?;
-    check_size(facts.image_size, device.state.slot_capacity)?;
+    check_size(facts.image.size, device.state.slot_capacity)?;
     Ok(facts)
 }
 
@@ -134,8 +132,7 @@ pub(crate) fn for_device(envelope: &[u8]) -> Result<Vec<u8>, Error> {
 /// # Errors
 /// [`Error::Refused`]
 pub(crate) fn check_image(facts: &Facts, image: &[u8]) -> Result<(), Error> {
-    let named = NamedImage { digest: facts.image_digest, size: facts.image_size };
-    if named.is(image) {
+    if facts.image.is(image) {
         return Ok(());
     }
     let subject = match facts.other_image {
@@ -204,18 +201,19 @@ fn with_facts(error: suit_manifest::Error, authenticated: &Authenticated<'_>, de
 fn facts(authenticated: &Authenticated<'_>, device: &Device) -> Result<Facts, Error> {
     let compared = |error: suit_manifest::Error| with_facts(error, authenticated, device);
     let second_slot = device.state.flags.second_slot;
-    let named = |slot: bool| image_reference_for(authenticated, &device.identity, u64::from(slot));
-    let reference = named(second_slot).map_err(compared)?;
-    let other = named(!second_slot).ok().filter(|other| other.digest != reference.digest);
+    let named = |slot: bool| {
+        image_reference_for(authenticated, &device.identity, u64::from(slot))
+            .map(|image| NamedImage { digest: image.digest, size: image.size })
+    };
+    let image = named(second_slot).map_err(compared)?;
     let manifest = authenticated.manifest();
     Ok(Facts {
         manifest_digest: *authenticated.digest(),
         sequence: manifest.sequence_number(),
         version: manifest.version_text().map(printable),
-        image_digest: reference.digest,
-        image_size: reference.size,
+        image,
         second_slot,
-        other_image: other.map(|other| NamedImage { digest: other.digest, size: other.size }),
+        other_image: named(!second_slot).ok().filter(|other| other.digest != image.digest),
         release_key: authenticated.authority().credential().key().kid(),
         anchor: authenticated.authority().credential().issuer_kid(),
         clock_warning: clock_warning(authenticated.authority().credential(), now()),

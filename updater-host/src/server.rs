@@ -26,6 +26,7 @@ use uuid::Uuid;
 use crate::cache::digest_of_hex;
 use crate::error::{Error, ServerAnswerError};
 use crate::files::{self, MAX_IMAGE_LEN};
+use crate::release::NamedImage;
 use wire::{DeviceBody, EventBody, RegisteredDevice, ReleaseObject};
 
 /// How long a connection may take to come up.
@@ -78,7 +79,7 @@ pub(crate) struct Latest {
     /// The single device that it is for, if it is.
     pub(crate) device: Option<Uuid>,
     /// Digest and size of the image; only for an envelope whose own word the host could not check.
-    pub(crate) image: ([u8; 32], u64),
+    pub(crate) image: NamedImage,
 }
 
 impl Latest {
@@ -95,7 +96,10 @@ impl Latest {
             envelope_digest: digest(&release.envelope_sha256)?,
             sequence: release.sequence,
             device: release.device,
-            image: (digest(&release.image.sha256)?, release.image.size.min(MAX_IMAGE_LEN)),
+            image: NamedImage {
+                digest: digest(&release.image.sha256)?,
+                size: release.image.size.min(MAX_IMAGE_LEN),
+            },
             object,
         })
     }

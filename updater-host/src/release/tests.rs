@@ -121,7 +121,7 @@ fn refused(made: &Made, slug: &str, exit: u8) {
 fn a_good_release_says_what_it_is() {
     let facts = check_envelope(&Made::good().envelope(), &trusted(), &device()).unwrap();
     assert_eq!((facts.sequence, facts.version.as_deref()), (5, Some("2.0.0")));
-    assert_eq!(facts.image_size, IMAGE.len() as u64);
+    assert_eq!(facts.image.size, IMAGE.len() as u64);
     assert_eq!(facts.anchor, root().public_key().kid());
     check_image(&facts, IMAGE).unwrap();
 }

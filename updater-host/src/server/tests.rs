@@ -99,7 +99,7 @@ async fn the_newest_release_and_its_envelope() {
     let client = client(&server);
     let latest = client.latest(&KIND).await.unwrap();
     assert_eq!(latest.manifest_digest, [0x11; 32]);
-    assert_eq!(latest.image, ([0x22; 32], 5));
+    assert_eq!(latest.image, NamedImage { digest: [0x22; 32], size: 5 });
     assert_eq!(client.envelope(&latest).await.unwrap(), b"an envelope");
     // Reading needs no token, so none is shown.
     assert!(server.requests().iter().all(|request| request.header("authorization").is_none()));
@@ -162,7 +162,7 @@ async fn another_envelope_than_the_one_that_is_listed_is_refused() {
         envelope_digest: sha256(b"the one"),
         sequence: 1,
         device: None,
-        image: ([0; 32], 0),
+        image: NamedImage { digest: [0; 32], size: 0 },
     };
     let error = client(&server).envelope(&latest).await.unwrap_err();
     assert_eq!((error.code().as_str(), error.exit_code()), ("server-answer", 7));

@@ -163,11 +163,7 @@ impl Online<'_> {
             }));
         }
         let facts = checks.apply(checked, self.output)?;
-        let (digest, size) = match &facts {
-            Some(facts) => (facts.image_digest, facts.image_size),
-            None => latest.image,
-        };
-        let named = NamedImage { digest, size };
+        let named = facts.as_ref().map_or(latest.image, |facts| facts.image);
         let other = facts.as_ref().and_then(|facts| facts.other_image);
         let (image, other_image) = self.images(named, other, is_kept).await?;
         // An answer that leads nowhere takes no kept release away.
