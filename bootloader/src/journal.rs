@@ -80,10 +80,8 @@ pub struct Journal<S = BootState> {
 
 /// Recoveries of which two or three have to agree.
 const RECOVERIES: u8 = 5;
-/// Places of a part that an exchange and its trial take: the records of its begin, of a turn of the marks, of its end, of
-/// the hand-over and of the confirmation or the revert, twice each, and two places that a reset passes over.
 #[cfg(feature = "loader")]
-const EXCHANGE_PLACES: u32 = 14;
+const EXCHANGE_PLACES: u32 = crate::layout::offset_of(crate::layout::EXCHANGE_PLACES);
 
 /// The records of a part.
 struct Scan<S> {

@@ -23,6 +23,12 @@ pub const JOURNAL_RECORD_LEN: usize = 160;
 /// Records that a part of the journal holds at least: two events, each twice, and the places that are passed over after
 /// two resets (docs/flash-layout.md, Journal).
 pub const JOURNAL_PART_RECORDS: usize = 6;
+/// Places of a part that an exchange and its trial take, twice for each record: the begin and the end of the exchange and
+/// of its revert, a turn of the marks in each, the hand-over, and two places that a reset passes over.
+pub(crate) const EXCHANGE_PLACES: usize = 20;
+/// Records that a part of the journal holds at least where there are two: if the other one fails for good, this one holds
+/// an exchange and the record that began the part.
+pub const JOURNAL_LONE_PART_RECORDS: usize = EXCHANGE_PLACES + 2;
 /// All that is read or programmed is a multiple of this, aligned to it: the largest flash word there is.
 pub const UNIT: usize = 32;
 /// A length as flash offsets count it. For constants: a length above 4 GiB does not compile.
@@ -71,8 +77,8 @@ pub struct Regions {
     pub page: u32,
     /// Two equal halves of whole pages, each at least 6336 bytes: the stored objects, twice.
     pub stored: Region,
-    /// Two or three equal parts of whole pages, each at least 960 bytes: six records. Three, if it divides into three
-    /// such parts: then a page of it that fails for good stops nothing.
+    /// Three equal parts of whole pages, each at least 960 bytes (6 records), if it divides into them: then a page of it
+    /// that fails for good stops nothing. Else two of at least 3520 bytes (22 records).
     pub journal: Region,
     /// Whole pages, for the marks of progress: a mark takes 16 bytes, or a word if that is more. A swap of `n` pages
     /// makes `2 n` of them. On a part with uneven sectors it may be empty: then each step is a record of the journal.
@@ -142,7 +148,12 @@ pub struct Layout {
 
 impl Layout {
     /// Of a description that was checked.
-    const fn assembled(regions: Regions, journal_parts: u8, erased: u8, strategy: Strategy) -> Self {
+    pub(crate) const fn assembled(
+        regions: Regions,
+        journal_parts: u8,
+        erased: u8,
+        strategy: Strategy,
+    ) -> Self {
         #[cfg(not(feature = "remap"))]
         let Strategy::Swap = strategy;
         Self {

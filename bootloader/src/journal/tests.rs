@@ -6,7 +6,7 @@ use flash_model::{Cut, Medium, Nor};
 use super::*;
 use crate::attempts::Attempts;
 use crate::checksum::checksum;
-use crate::layout::{Layout, Region, Regions, tests::GOOD};
+use crate::layout::{self, Layout, Region, Regions, tests::GOOD};
 use crate::state::{DomainNumbers, ImageRecord, Status, Step, SwapProgress};
 
 /// That of a loader.
@@ -20,10 +20,11 @@ mod places;
 mod record;
 mod scan;
 
-/// A layout that gives the journal parts of as few pages as hold six records.
+/// A layout that gives the journal parts of as few pages as hold six records, also where there are two, which a board
+/// does not have: then a part is full after three events.
 fn layout(page: u32, parts: u32) -> Layout {
     let region = |index: u32, len| Region { start: index * 0x1_0000, len };
-    Layout::new(Regions {
+    let regions = Regions {
         page,
         stored: region(0, 0x4000),
         journal: region(1, 960u32.next_multiple_of(page) * parts),
@@ -31,8 +32,8 @@ fn layout(page: u32, parts: u32) -> Layout {
         slot_a: region(4, 0x4000),
         slot_b: region(5, 0x4000 + page),
         ..GOOD
-    })
-    .unwrap()
+    };
+    Layout::assembled(regions, parts as u8, 0xFF, layout::Strategy::Swap)
 }
 
 const FLASH_LEN: u32 = 0x5_6000;

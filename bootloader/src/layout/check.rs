@@ -1,14 +1,16 @@
 //! The checks of a description, all of them `const`: what does not fit its part does not compile (docs/flash-layout.md).
 
 use super::{
-    HEAD_LEN, Half, JOURNAL_PART_RECORDS, JOURNAL_RECORD_LEN, Layout, Region, Regions, STORED_HALF_LEN,
+    HEAD_LEN, Half, JOURNAL_LONE_PART_RECORDS, JOURNAL_PART_RECORDS, JOURNAL_RECORD_LEN, Layout, Region,
+    Regions, STORED_HALF_LEN,
 };
 use super::{Strategy, half, offset_of, part};
 
 /// The largest page: that of the largest sector of the parts we know.
 const PAGE_MAX: u32 = 131_072;
-/// Bytes a part of the journal holds at least.
+/// Bytes a part of the journal holds at least, and one of two.
 const JOURNAL_PART_LEN: u32 = offset_of(JOURNAL_PART_RECORDS * JOURNAL_RECORD_LEN);
+const JOURNAL_LONE_PART_LEN: u32 = offset_of(JOURNAL_LONE_PART_RECORDS * JOURNAL_RECORD_LEN);
 
 /// Sectors of one length that lie one after the other in a flash device.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -243,8 +245,9 @@ impl Layout {
         if a.len.saturating_add(offset) != b.len {
             return Err(LayoutError::Unequal);
         }
+        let journal_part_len = if journal_parts < 3 { JOURNAL_LONE_PART_LEN } else { JOURNAL_PART_LEN };
         if half(o, Half::First).len < STORED_HALF_LEN
-            || part(j, journal_parts, 0).len < JOURNAL_PART_LEN
+            || part(j, journal_parts, 0).len < journal_part_len
             || a.len <= HEAD_LEN
         {
             return Err(LayoutError::TooSmall);

@@ -135,7 +135,9 @@ fn wrong_descriptions_are_refused() {
     Layout::new(Regions { stored: Region { start: 0, len: 2 * 6656 }, ..page }).unwrap();
     let small = Regions { journal: Region { start: 0x4000, len: 1024 }, ..page };
     assert_eq!(Layout::new(small), Err(LayoutError::TooSmall), "journal part below six records");
-    for (len, parts) in [(2048, 2), (3072, 3), (6144, 3), (4096, 2)] {
+    let small = Regions { journal: Region { start: 0x4000, len: 4096 }, ..page };
+    assert_eq!(Layout::new(small), Err(LayoutError::TooSmall), "one of two parts below an exchange");
+    for (len, parts) in [(3072, 3), (6144, 3), (2 * 3584, 2), (8192, 2)] {
         let layout = Layout::new(Regions { journal: Region { start: 0x4000, len }, ..page }).unwrap();
         assert_eq!(layout.journal_parts(), parts, "{len} bytes");
     }

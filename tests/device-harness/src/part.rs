@@ -4,7 +4,10 @@ use std::cell::{Ref, RefCell, RefMut};
 use std::rc::Rc;
 
 use bootloader::flash::{BlankAsErased, BlankCheck, Joined};
-use bootloader::layout::{self, Layout, Region, Regions, STORED_HALF_LEN};
+use bootloader::layout::{
+    self, JOURNAL_LONE_PART_RECORDS, JOURNAL_PART_RECORDS, JOURNAL_RECORD_LEN, Layout, Region, Regions,
+    STORED_HALF_LEN,
+};
 use embedded_storage::nor_flash::{ErrorType, NorFlash, ReadNorFlash};
 use flash_model::{Chip, Medium, ModelError, Nor};
 
@@ -141,7 +144,8 @@ fn regions_with(journal_parts: u32, page: u32, pages: u32) -> Regions {
         at += len;
         Region { start: at - len, len }
     };
-    let records = 960u32.next_multiple_of(page);
+    let records = if journal_parts < 3 { JOURNAL_LONE_PART_RECORDS } else { JOURNAL_PART_RECORDS };
+    let records = u32::try_from(records * JOURNAL_RECORD_LEN).expect("a part").next_multiple_of(page);
     let objects = STORED_HALF_LEN.next_multiple_of(page);
     let head = 4096u32.next_multiple_of(page);
     Regions {
