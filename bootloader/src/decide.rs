@@ -130,7 +130,11 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
     fn try_pending(&mut self) -> Result<(), Refusal> {
         match self.verify(Purpose::Try, Reason::JournalCorrupt).and_then(SlotProof::of) {
             Ok(proof) => {
-                self.journal.make_room(&mut self.flash).map_err(|error| not_exchanged(error.into()))?;
+                let room = self.journal.make_room(&mut self.flash);
+                // A device that has nothing else to run tries it without.
+                if self.state().active.is_some() {
+                    room.map_err(|error| not_exchanged(error.into()))?;
+                }
                 swap::begin(&mut self.flash, &mut self.journal, Start::Try(proof)).map_err(not_exchanged)
             }
             Err(refusal) => {

@@ -480,16 +480,27 @@ fn end<P: Part>(
         living.observer.fail(Promise::Other, "the step does not come to an end".to_owned());
     }
     still(living, case);
-    let slot_b = layout.region(Area::Slot(living.device.state().spare_slot(&layout)));
-    let is_slot_b_lost =
-        living.device.nor.medium().has_lasting_fault(slot_b.start as usize, slot_b.len as usize);
+    let takes_none = takes_no_install(living);
     if is_last
         && living.observer.violation.is_none()
         && (!runs || case.kind == Kind::Wear)
         && living.device.state().provisioned
     {
-        lives_on(living, case, is_slot_b_lost, runs);
+        lives_on(living, case, takes_none, runs);
     }
+}
+
+/// Whether the device may refuse installs: a fault lasts in the slot that receives, or in one of two parts of its journal,
+/// which takes no record once the other part is full (docs/flash-layout.md, Journal).
+fn takes_no_install<P: Part>(living: &mut Living<'_, P, Judge<'_>>) -> bool {
+    let layout = living.device.layout;
+    let spare = Area::Slot(living.device.state().spare_slot(&layout));
+    let parts = (0..layout.journal_parts()).filter(|_| layout.journal_parts() < 3).map(Area::Journal);
+    let medium = living.device.nor.medium();
+    parts
+        .chain([spare])
+        .map(|area| layout.region(area))
+        .any(|region| medium.has_lasting_fault(region.start as usize, region.len as usize))
 }
 
 /// A step that its host was told to be done has the end that it has without a fault: what only rises, after every fault;
@@ -546,14 +557,14 @@ fn still<P: Part>(living: &mut Living<'_, P, Judge<'_>>, case: &Case) {
 }
 
 /// A device that cannot run anything takes a new install, and runs it once its flash works again.
-fn lives_on<P: Part>(living: &mut Living<'_, P, Judge<'_>>, case: &Case, is_slot_b_lost: bool, ran: bool) {
+fn lives_on<P: Part>(living: &mut Living<'_, P, Judge<'_>>, case: &Case, takes_none: bool, ran: bool) {
     let world = living.world;
     living.observer.is_rescued = true;
     for release in world.rescues() {
         let taken = living.install(release);
         living.observer.say(&format!("rescue by release {}: {taken:?}", release.sequence));
         if case.kind != Kind::Wear {
-            if taken.is_err() && !is_slot_b_lost {
+            if taken.is_err() && !takes_none {
                 return living
                     .observer
                     .fail(Promise::Brick, format!("nothing runs, and no install is taken: {taken:?}"));
