@@ -68,6 +68,9 @@ pub struct Journal<S = BootState> {
     recovery: Recovery,
     /// The furthest mark may be in a sector that does not read.
     is_silent: bool,
+    /// A resumption of the install has been counted since the journal was opened.
+    #[cfg(feature = "loader")]
+    is_resumed: bool,
     /// Index of the record that is to be written next in `part`.
     next: u32,
     /// Place of the next mark, once it is known.
@@ -111,6 +114,8 @@ impl<S: Snapshot> Journal<S> {
             torn: None,
             recovery: Recovery::Blank,
             is_silent: false,
+            #[cfg(feature = "loader")]
+            is_resumed: false,
             #[cfg(feature = "loader")]
             next_mark: None,
         }
@@ -383,8 +388,10 @@ impl Journal {
         &mut self,
         flash: &mut Flash<F, L>,
     ) -> Result<(), FlashError> {
-        if !self.affirmed {
+        // Whatever record this boot wrote before it has another count.
+        if !core::mem::replace(&mut self.is_resumed, true) {
             self.newest.state.resume_install();
+            self.affirmed = false;
         }
         self.affirm(flash)
     }

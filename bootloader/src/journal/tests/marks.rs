@@ -127,3 +127,22 @@ fn a_place_that_is_not_erased_any_more_takes_no_mark() {
     }
     assert_eq!(Journal::open(&mut device).state().status, Status::Installing { offset: 4 });
 }
+
+/// Whatever the boot wrote before it, a list that came or a copy that was mended: a stranger cannot resume for nothing.
+#[test]
+fn boot27_a_resumption_counts_once_a_boot_also_after_another_record() {
+    let nor = Nor::<8, 4096>::new(FLASH_LEN);
+    let mut device = flash(&nor);
+    let mut journal = Journal::open(&mut device);
+    installing(&mut device, &mut journal);
+    for boot in 1..=5 {
+        let mut journal = Journal::open(&mut device);
+        let before = journal.state().attempts.count();
+        journal.record(&mut device, list(boot)).unwrap();
+        for _ in 0..3 {
+            journal.resume(&mut device).unwrap();
+            assert_eq!(journal.state().attempts.count(), before + 1);
+            assert_eq!(Journal::open(&mut device).state().attempts.count(), before + 1, "boot {boot}");
+        }
+    }
+}
