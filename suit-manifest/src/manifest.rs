@@ -263,7 +263,6 @@ impl<'a> Manifest<'a> {
                 _ => source.refuse_as(ErrorKind::ManifestElementUnsupported, position),
             }
         }
-        source.expect_end();
         if seen & bit(COMMON_COMPONENTS) == 0 {
             source.refuse_as(ErrorKind::ComponentCount, start);
         }

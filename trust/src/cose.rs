@@ -186,7 +186,6 @@ fn read_protected(reader: &mut Reader<'_>, form: Form) -> Kid {
             reader.refuse(refusal, start);
         }
     }
-    reader.expect_end();
     let typ = match form {
         Form::Record(_) => bit(HEADER_TYP),
         Form::Chained => 0,

@@ -1,11 +1,12 @@
 //! Manifest, common and text: draft-ietf-suit-manifest-37 sections 8.4.1 to 8.4.5.
 
 use ciborium::Value;
+use sha2::{Digest as _, Sha256};
 use trust::ErrorKind as Trust;
 
 use super::support::*;
 use crate::limits::{MAX_COMPONENT_SEGMENT_LEN, MAX_COMPONENT_SEGMENTS, MAX_COMPONENTS, MAX_URI_LEN};
-use crate::{ComponentId, ComponentText, ErrorKind, ManifestText, Section};
+use crate::{ComponentId, ComponentText, ErrorKind, ManifestText, Reason, Section};
 
 #[test]
 fn the_version_is_one() {
@@ -162,4 +163,56 @@ fn malformed_text_is_refused_when_it_is_read() {
     ] {
         assert_eq!(refused(text.clone()), ErrorKind::TextMalformed, "{text:?}");
     }
+}
+
+/// One byte more, behind each part of an envelope that ends before its enclosing byte string does. All of it is signed.
+#[test]
+fn suit25_nothing_follows_any_part_of_a_signed_envelope() {
+    const MORE: u8 = 0x17;
+    let more = |part: &[u8]| [part, &[MORE]].concat();
+    let section = sequence([simple(3)]);
+    let nested = |command| sequence([command, simple(3)]);
+    let with = |key, content: Vec<u8>| Parts::default().with(key, Value::Bytes(content)).signed();
+    let common =
+        map([(2, Value::Array(Parts::default().components)), (4, Value::Bytes(Parts::default().shared))]);
+    let common = Value::Bytes(more(&encode(&common)));
+    let manifest = encode(&map([(1, 1.into()), (2, 5.into()), (3, common)]));
+    let mut cases = vec![
+        ("the manifest", seal(&more(&Parts::default().manifest()), &[], &credential())),
+        ("common", seal(&manifest, &[], &credential())),
+        ("shared", Parts { shared: more(&sequence(identity())), ..Parts::default() }.signed()),
+        ("install, severed", Parts::default().with_severed(20, &more(&section)).signed()),
+        ("a sequence within", with(20, nested(run_sequence(more(&section))))),
+        ("an alternative", with(20, nested(try_each([section.clone(), more(&section)])))),
+        (
+            "an image digest",
+            with(20, nested(parameters([(3, Value::Bytes(more(&encode(&digest_value(-16, &IMAGE)))))]))),
+        ),
+    ];
+    cases.extend([7, 9, 16, 20].map(|key| ("a section", with(key, more(&section)))));
+    // The digest that is signed, and the array around it, which is not.
+    let manifest = Parts::default().manifest();
+    let digest = encode(&digest_value(-16, &Sha256::digest(encode(&bytes(&manifest)))));
+    let signed = |digest: &[u8]| {
+        let sign1 = trust::author::sign1_detached_chained(digest, &release_key(), &credential()).unwrap();
+        Value::Array(vec![bytes(digest), bytes(&sign1)])
+    };
+    let envelope = |wrapper: &[u8]| {
+        let members = vec![(2.into(), bytes(wrapper)), (3.into(), bytes(&manifest))];
+        encode(&Value::Tag(107, Box::new(Value::Map(members))))
+    };
+    assert!(authenticate(&envelope(&encode(&signed(&digest)))).is_ok());
+    cases.push(("the digest", envelope(&encode(&signed(&more(&digest))))));
+    cases.push(("the authentication", envelope(&more(&encode(&signed(&digest))))));
+    cases.push(("the envelope", more(&Parts::default().signed())));
+    for (part, envelope) in cases {
+        let refused = authenticate(&envelope).err().unwrap_or_else(|| panic!("{part} is accepted"));
+        assert_eq!(refused.kind, ErrorKind::Malformed(Trust::TrailingBytes), "{part}");
+        assert_eq!(refused.reason(), Reason::ManifestMalformed, "{part}");
+        assert_eq!(envelope[refused.position as usize], MORE, "{part}");
+    }
+
+    let envelope = with(23, more(&encode(&text_map("en", vec![]))));
+    let refused = authenticate(&envelope).unwrap().manifest().text().unwrap_err();
+    assert_eq!((refused.kind, envelope[refused.position as usize]), (ErrorKind::TextMalformed, MORE));
 }

@@ -4,7 +4,7 @@ use curve25519_dalek::Scalar;
 use ed25519_dalek::{Signature, SigningKey, Verifier as _};
 use sha2::{Digest as _, Sha512};
 use trust::author::{Signer as _, issue_credential};
-use trust::{Credential, ErrorKind, RevocationList, Role, verify_chained_sign1};
+use trust::{Credential, Error, ErrorKind, RevocationList, Role, verify_chained_sign1};
 
 use super::forge::{
     CREDENTIAL, NIL, REVOCATION, Sign1, array, bstr, credential_claims, int, map, protected,
@@ -269,11 +269,49 @@ fn an_encoding_that_is_not_deterministic_is_refused() {
     let good = headers(|_| ());
     parts.protected = [&[0xbf][..], &good[1..], &[0xff]].concat();
     assert_eq!(refusal(&parts.cwt(&root)), ErrorKind::NotCanonical);
-    parts.protected = [&good[..], &[0]].concat();
-    assert_eq!(refusal(&parts.cwt(&root)), ErrorKind::TrailingBytes);
     parts.protected = good;
     parts.unprotected = vec![0xbf, 0xff];
     assert_eq!(refusal(&parts.cwt(&root)), ErrorKind::NotCanonical);
+}
+
+/// One byte more, behind each part of a record that ends before its enclosing byte string does. All of it is signed.
+#[test]
+fn key24_nothing_follows_any_part_of_a_signed_record() {
+    const MORE: u8 = 0x17;
+    let more = |part: &[u8]| [part, &[MORE]].concat();
+    let trailing = |part: &str, bytes: &[u8], refused: Option<Error>| {
+        let refused = refused.unwrap_or_else(|| panic!("{part}: accepted"));
+        assert_eq!(refused.kind, ErrorKind::TrailingBytes, "{part}");
+        assert_eq!(bytes[refused.position as usize], MORE, "{part}");
+    };
+    let (credential_claims, list_claims) = (map(&credential_claims(&release())), map(&revocation_claims()));
+    for change in ["claims", "protected header", "record"] {
+        let forge = |typ, claims: &[u8]| {
+            let claims = if change == "claims" { more(claims) } else { claims.to_vec() };
+            let mut parts = Sign1::record(&root(), typ, &claims);
+            if change == "protected header" {
+                parts.protected = more(&parts.protected);
+            }
+            let cwt = parts.cwt(&root());
+            if change == "record" { more(&cwt) } else { cwt }
+        };
+        let cwt = forge(CREDENTIAL, &credential_claims);
+        trailing(change, &cwt, Credential::verify(&cwt, &store(&anchors()), Role::Release).err());
+        // The same one, where the signature of a manifest brings it.
+        let sign1 = Sign1::chained(&release(), &cwt, PAYLOAD).sign(&release());
+        let refused = verify_chained_sign1(&sign1, PAYLOAD, &store(&anchors()), Role::Release).err();
+        if change != "record" {
+            trailing(change, &sign1, refused);
+        }
+        let list = forge(REVOCATION, &list_claims);
+        trailing(change, &list, RevocationList::verify(&list, &anchors()).err());
+    }
+    let verify = |sign1: &[u8]| verify_chained_sign1(sign1, PAYLOAD, &store(&anchors()), Role::Release).err();
+    let mut parts = chained_parts();
+    parts.protected = more(&parts.protected);
+    let sign1 = parts.sign(&release());
+    trailing("protected header of a manifest's signature", &sign1, verify(&sign1));
+    trailing("a manifest's signature", &more(&chained()), verify(&more(&chained())));
 }
 
 #[test]
