@@ -1,7 +1,7 @@
 //! The boot rules (docs/boot-rules.md).
 
 use bootloader::journal::{Journal, RECORD_LEN};
-use bootloader::layout::{Area, Slot};
+use bootloader::layout::{Area, Layout, Region, Regions, Slot};
 use bootloader::mailbox::Request;
 use bootloader::state::{ImageRecord, Status};
 use device_harness::device::{Boot, Device, Failure, record};
@@ -227,6 +227,31 @@ fn an_unreadable_word_of_the_active_image_is_a_reason_not_a_trap() {
     let mut head = board.twin();
     head.nor.medium_mut().break_word(start + 64);
     assert_eq!(head.boot(), Boot::Stay(Some(Reason::FlashFailed)));
+}
+
+/// An image that a loader with more RAM took in: its stack begins behind the RAM that this board has.
+#[test]
+fn t13_an_image_whose_vectors_lead_elsewhere_does_not_boot() {
+    let (mut board, factory) = board();
+    let old = board.image(6000, 1);
+    board.update(&factory.envelope(1, &old), &old);
+    let regions = *board.layout.regions();
+    let ram = Region { len: 2 * regions.ram.len, ..regions.ram };
+    let larger = Layout::new(Regions { ram, ..regions }).unwrap();
+    let mut other = Board::over(board.twin().nor, larger);
+    let mut new = other.image(9000, 2);
+    new[..4].copy_from_slice(&(ram.start + ram.len).to_le_bytes());
+    let envelope = factory.envelope(2, &new);
+    other.install(&envelope, &new).unwrap();
+
+    let mut pending = Board::over(other.twin().nor, board.layout);
+    assert!(matches!(pending.boot(), Boot::Run(_)));
+    assert_eq!(pending.running(old.len()), old);
+    assert_eq!(pending.state().revert_reason, Reason::VectorTableInvalid.code());
+
+    other.update(&envelope, &new);
+    let mut active = Board::over(other.twin().nor, board.layout);
+    assert_eq!(active.boot(), Boot::Stay(Some(Reason::VectorTableInvalid)));
 }
 
 #[test]
