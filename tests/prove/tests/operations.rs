@@ -23,7 +23,7 @@ fn every_operation_survives_a_fault_and_a_cut_in_the_recovery() {
 }
 
 /// Runs every case of one kind in one geometry, whatever number a case that was found once has by now.
-fn survives_each(kind: Kind, name: &str) {
+fn survives_each(kind: Kind, name: &'static str) {
     let selection = Selection { kinds: vec![kind], seed: 1, brief: false, every: 1 };
     let mut summary = Summary::default();
     let (_, make) = geometries::ALL.into_iter().find(|(known, _)| *known == name).unwrap();
