@@ -55,16 +55,32 @@ const fn object(len: usize) -> usize {
 }
 /// How the image that was installed comes to run (docs/boot-rules.md, Remap).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
 pub enum Strategy {
     /// The slots are exchanged page by page: every image runs in slot A.
     Swap,
     /// Images run where they lie, from either slot. A release has an image for each slot.
     #[cfg(feature = "remap")]
     InPlace,
-    /// The board maps the slot of the image that runs to the addresses of slot A, right before the jump.
+    /// The board exchanges two banks of this many bytes each, right before the jump: the slot of the image that runs is at
+    /// the addresses of slot A.
     #[cfg(feature = "remap")]
-    BankSwitch,
+    BankSwitch {
+        /// Bytes of a bank: what lies between a place and the one that it is exchanged with.
+        bank: u32,
+    },
+}
+
+impl Strategy {
+    /// Its number in [`Layout::numbers`].
+    const fn number(self) -> u8 {
+        match self {
+            Self::Swap => 0,
+            #[cfg(feature = "remap")]
+            Self::InPlace => 1,
+            #[cfg(feature = "remap")]
+            Self::BankSwitch { .. } => 2,
+        }
+    }
 }
 
 /// The memory of a board. All but `base` and `ram` are offsets into its flash device.
@@ -263,7 +279,7 @@ impl Layout {
     #[cfg(feature = "remap")]
     pub const fn bank(&self, slot: Slot) -> Slot {
         match (self.strategy, slot) {
-            (Strategy::BankSwitch, slot) => slot,
+            (Strategy::BankSwitch { .. }, slot) => slot,
             _ => Slot::A,
         }
     }

@@ -74,6 +74,8 @@ pub enum LayoutError {
     TooSmall,
     /// Slot B is not one page longer than slot A, or as long on a board that does not swap, or halves differ in size.
     Unequal,
+    /// Slots of a board that switches banks are not at one offset of two banks.
+    Banks,
     /// Two regions share bytes.
     Overlap,
 }
@@ -93,6 +95,7 @@ impl LayoutError {
             Self::Unequal => {
                 "slot B is not one page longer than slot A (as long as slot A, without a swap), or two halves differ in size"
             }
+            Self::Banks => "the slots do not lie at one offset of two banks",
             Self::Overlap => "two regions overlap",
         }
     }
@@ -245,6 +248,12 @@ impl Layout {
         if a.len.saturating_add(offset) != b.len {
             return Err(LayoutError::Unequal);
         }
+        #[cfg(feature = "remap")]
+        if let Strategy::BankSwitch { bank } = strategy
+            && !are_exchanged(a, b, bank)
+        {
+            return Err(LayoutError::Banks);
+        }
         let journal_part_len = if journal_parts < 3 { JOURNAL_LONE_PART_LEN } else { JOURNAL_PART_LEN };
         if half(o, Half::First).len < STORED_HALF_LEN
             || part(j, journal_parts, 0).len < journal_part_len
@@ -267,6 +276,18 @@ impl Layout {
         }
         Ok(Self::assembled(regions, journal_parts, erased, strategy))
     }
+}
+
+/// Whether each byte of one slot changes places with that of the other one when two banks of this length do: the banks
+/// follow one another, the first of a pair at an even multiple of its length.
+#[cfg(feature = "remap")]
+const fn are_exchanged(a: Region, b: Region, bank: u32) -> bool {
+    let (low, high) = if a.start < b.start { (a, b) } else { (b, a) };
+    let Some(pair) = bank.checked_mul(2) else { return false };
+    let Some(offset) = low.start.checked_rem(pair) else { return false };
+    let (end, distance) = (offset.saturating_add(low.len), low.start.abs_diff(high.start));
+    // The lengths are equal.
+    end <= bank && distance == bank
 }
 
 /// Three parts, or two if a third is too small.

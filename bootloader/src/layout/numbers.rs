@@ -24,7 +24,7 @@ impl Layout {
         let mut numbers = [
             r.base,
             r.page,
-            u32::from_le_bytes([self.erased, self.strategy() as u8, 0, 0]),
+            u32::from_le_bytes([self.erased, self.strategy().number(), 0, 0]),
             self.journal_parts.into(),
             o.start,
             o.len,
@@ -56,15 +56,6 @@ impl Layout {
         let mut regions = regions.iter().map(|[start, len]| Region { start: *start, len: *len });
         let ([erased, strategy, ..], [journal_parts, ..]) =
             (erased.to_le_bytes(), journal_parts.to_le_bytes());
-        let strategy = match strategy {
-            0 => Strategy::Swap,
-            #[cfg(feature = "remap")]
-            1 => Strategy::InPlace,
-            #[cfg(feature = "remap")]
-            2 => Strategy::BankSwitch,
-            // This library was built without it: it would write a journal that the loader does not know.
-            _ => return None,
-        };
         let regions = Regions {
             base: *base,
             page: *page,
@@ -74,6 +65,15 @@ impl Layout {
             slot_a: regions.next()?,
             slot_b: regions.next()?,
             ram: regions.next()?,
+        };
+        let strategy = match strategy {
+            0 => Strategy::Swap,
+            #[cfg(feature = "remap")]
+            1 => Strategy::InPlace,
+            #[cfg(feature = "remap")]
+            2 => Strategy::BankSwitch { bank: regions.slot_a.start.abs_diff(regions.slot_b.start) },
+            // This library was built without it: it would write a journal that the loader does not know.
+            _ => return None,
         };
         Some(Self::assembled(regions, journal_parts, erased, strategy))
     }

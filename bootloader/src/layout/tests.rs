@@ -28,11 +28,14 @@ fn the_documented_layout_is_one() {
 #[test]
 fn without_a_swap_both_slots_are_as_long_and_each_strategy_has_its_addresses() {
     let equal = Regions { slot_b: Region { start: 0x9_0000, len: 0x8_0000 }, ..GOOD };
-    for (strategy, address, slot, bank) in
-        [(Strategy::InPlace, 0x2109_1000, 1, Slot::A), (Strategy::BankSwitch, 0x2101_1000, 0, Slot::B)]
-    {
-        let layout = Layout::of(strategy, None, equal).unwrap();
-        assert_eq!(layout.region(Area::Slot(Slot::B)), equal.slot_b);
+    let bank = 0x9_0000;
+    let in_banks = Regions { slot_b: Region { start: 0xA_0000, len: 0x8_0000 }, ..GOOD };
+    for (strategy, regions, address, slot, bank) in [
+        (Strategy::InPlace, equal, 0x2109_1000, 1, Slot::A),
+        (Strategy::BankSwitch { bank }, in_banks, 0x2101_1000, 0, Slot::B),
+    ] {
+        let layout = Layout::of(strategy, None, regions).unwrap();
+        assert_eq!(layout.region(Area::Slot(Slot::B)), regions.slot_b);
         assert_eq!((layout.run_address(Slot::A), layout.component_slot(Slot::A)), (0x2101_1000, 0));
         assert_eq!((layout.run_address(Slot::B), layout.component_slot(Slot::B)), (address, slot));
         assert_eq!((layout.bank(Slot::A), layout.bank(Slot::B)), (Slot::A, bank));
@@ -45,6 +48,31 @@ fn without_a_swap_both_slots_are_as_long_and_each_strategy_has_its_addresses() {
     let swapping = Layout::new(GOOD).unwrap();
     assert_eq!((swapping.run_address(Slot::B), swapping.component_slot(Slot::B)), (0x2101_1000, 0));
     assert_eq!((swapping.bank(Slot::B), BootState::FACTORY.spare_slot(&swapping)), (Slot::A, Slot::B));
+}
+
+/// A bank switch that brings another part of the flash to the addresses of slot A would run no image.
+#[test]
+fn slots_that_a_bank_switch_does_not_exchange_are_refused() {
+    let with = |bank, a: u32, b: u32, len| {
+        let slots = [a, b].map(|start| Region { start, len });
+        let regions = Regions { slot_a: slots[0], slot_b: slots[1], ..GOOD };
+        Layout::of(Strategy::BankSwitch { bank }, None, regions)
+    };
+    let bank = 0x4_0000;
+    for (a, b) in [(0x1_0000, 0x5_0000), (0x5_0000, 0x1_0000), (0x9_0000, 0xD_0000)] {
+        let layout = with(bank, a, b, 0x3_0000).unwrap();
+        assert_eq!(Layout::from_numbers(&layout.numbers()), Some(layout));
+    }
+    for (name, bank, a, b, len) in [
+        ("another offset", bank, 0x1_0000, 0x5_1000, 0x2_0000),
+        ("beyond its bank", bank, 0x1_1000, 0x5_1000, 0x3_0000),
+        ("in banks that are no pair", bank, 0x5_0000, 0x9_0000, 0x3_0000),
+        ("two banks on", bank, 0x1_0000, 0x9_0000, 0x3_0000),
+        ("no bank", 0, 0x1_0000, 0x5_0000, 0x3_0000),
+        ("a bank beyond the address space", 0x8000_0000, 0x1_0000, 0x5_0000, 0x3_0000),
+    ] {
+        assert_eq!(with(bank, a, b, len), Err(LayoutError::Banks), "{name}");
+    }
 }
 
 /// A library that does not know how an image comes to run reads no journal of such a device.

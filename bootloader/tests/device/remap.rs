@@ -2,11 +2,11 @@
 
 use bootloader::flash::Flash;
 use bootloader::journal::Journal;
-use bootloader::layout::{Area, Slot, Strategy};
+use bootloader::layout::{Area, Layout, Slot, Strategy};
 use bootloader::state::{BootState, Status};
 use device_harness::device::{Boot, Device, Failure, download, record, wake};
 use device_harness::factory::{Factory, description};
-use device_harness::part::remapped;
+use device_harness::part::{bank_switch, in_place};
 use flash_model::Nor;
 use suit_manifest::Reason;
 use suit_manifest::author::{Command, Parameter, Sequences, compose};
@@ -14,8 +14,8 @@ use update_protocol::profile::{Object, StateRecord};
 
 type Board = Device<8, 4096>;
 
-fn board(strategy: Strategy) -> (Board, Factory) {
-    let layout = remapped(strategy, 4096, 4);
+fn board(layout: fn(u32, u32) -> Layout) -> (Board, Factory) {
+    let layout = layout(4096, 4);
     let factory = Factory::new(1);
     let mut board = Board::over(Nor::new(layout.flash_len()), layout);
     board.provision(&factory);
@@ -65,7 +65,7 @@ fn place(board: &Board, slot: Slot) -> usize {
 
 #[test]
 fn boot29_releases_run_in_either_slot_in_turn_and_the_state_record_names_the_next_one() {
-    let (mut board, factory) = board(Strategy::InPlace);
+    let (mut board, factory) = board(in_place);
     for (sequence, slot) in [(1, Slot::A), (2, Slot::B), (3, Slot::A), (4, Slot::B)] {
         let second = slot == Slot::B;
         assert_eq!(record(&board.program()).flags.second_slot, second);
@@ -85,11 +85,11 @@ fn boot29_releases_run_in_either_slot_in_turn_and_the_state_record_names_the_nex
 
 #[test]
 fn boot29_a_trial_that_fails_goes_back_by_a_record_and_nothing_is_erased() {
-    for strategy in [Strategy::InPlace, Strategy::BankSwitch] {
-        let (mut board, factory) = board(strategy);
+    for layout in [in_place, bank_switch] {
+        let (mut board, factory) = board(layout);
         let old = Release::new(&board, &factory, 1);
         let new = board.image(7000, 2);
-        match strategy {
+        match board.layout.strategy() {
             Strategy::InPlace => {
                 old.update(&mut board);
                 Release::new(&board, &factory, 2).install(&mut board).unwrap();
@@ -105,7 +105,12 @@ fn boot29_a_trial_that_fails_goes_back_by_a_record_and_nothing_is_erased() {
         assert!(matches!(board.boot(), Boot::Run(_)));
         // One record is written twice, 160 bytes each.
         let record_words = 2 * 160 / 8;
-        assert_eq!(board.nor.medium().operations() - operations, record_words, "{strategy:?}");
+        assert_eq!(
+            board.nor.medium().operations() - operations,
+            record_words,
+            "{:?}",
+            board.layout.strategy()
+        );
         assert_eq!(erases(&board), before);
         let state = board.state();
         assert_eq!((board.active_slot(), state.status, state.floor), (Slot::A, Status::Idle, 1));
@@ -117,12 +122,12 @@ fn boot29_a_trial_that_fails_goes_back_by_a_record_and_nothing_is_erased() {
 /// An image for the other slot costs no erase where it is seen in time, and never runs.
 #[test]
 fn boot30_an_image_linked_for_the_other_slot_is_refused_before_an_erase() {
-    for strategy in [Strategy::InPlace, Strategy::BankSwitch] {
-        let (mut board, factory) = board(strategy);
+    for layout in [in_place, bank_switch] {
+        let (mut board, factory) = board(layout);
         let first = board.image(9000, 1);
         board.update(&factory.envelope(1, &first), &first);
         // Linked for the addresses of a slot in which it will not run.
-        let wrong = match strategy {
+        let wrong = match board.layout.strategy() {
             Strategy::InPlace => board.image_for(Slot::A, 9000, 2),
             _ => {
                 let address = board.layout.base() + board.layout.regions().slot_b.start + 4096;
@@ -133,7 +138,7 @@ fn boot30_an_image_linked_for_the_other_slot_is_refused_before_an_erase() {
         let state = board.state();
         let before = board.nor.medium().operations();
         let refused = board.install(&envelope, &wrong).unwrap_err();
-        assert_eq!(refused.reason(), Some(Reason::ImageNotForSlot), "{strategy:?}");
+        assert_eq!(refused.reason(), Some(Reason::ImageNotForSlot), "{:?}", board.layout.strategy());
         assert_eq!(board.nor.medium().operations(), before, "it writes nothing");
         assert_eq!(board.state(), state);
 
@@ -142,7 +147,7 @@ fn boot30_an_image_linked_for_the_other_slot_is_refused_before_an_erase() {
         let mut session = board.program();
         download(&nor, &mut session, Object::Envelope, &envelope).unwrap();
         let refused = byte_by_byte(&mut session, &wrong);
-        assert!(refused.is_err(), "{strategy:?}");
+        assert!(refused.is_err(), "{:?}", board.layout.strategy());
         assert_eq!(record(&session).reason, Reason::ImageNotForSlot.code());
         drop(session);
         assert_eq!(board.state().status, Status::Idle);
@@ -167,7 +172,7 @@ fn byte_by_byte(
 /// A release that names no image for the slot that receives is refused by its envelope.
 #[test]
 fn boot30_a_release_without_an_image_for_the_slot_is_refused_by_its_envelope() {
-    let (mut board, factory) = board(Strategy::InPlace);
+    let (mut board, factory) = board(in_place);
     let image = board.image_for(Slot::B, 6000, 1);
     let update = description(1, &image);
     let mut sequences = Sequences::of(&update);
@@ -183,7 +188,7 @@ fn boot30_a_release_without_an_image_for_the_slot_is_refused_by_its_envelope() {
 #[test]
 fn boot30_an_image_in_the_other_slot_does_not_boot() {
     for with_both in [true, false] {
-        let (mut board, factory) = board(Strategy::InPlace);
+        let (mut board, factory) = board(in_place);
         let release = Release::new(&board, &factory, 1);
         let (envelope, image) = match with_both {
             true => (release.envelope.clone(), release.images[0].clone()),
@@ -204,7 +209,7 @@ fn boot30_an_image_in_the_other_slot_does_not_boot() {
 
 #[test]
 fn boot29_the_release_that_runs_is_not_installed_again_in_the_other_slot_unless_it_is_damaged() {
-    let (mut board, factory) = board(Strategy::InPlace);
+    let (mut board, factory) = board(in_place);
     let release = Release::new(&board, &factory, 1);
     release.update(&mut board);
     let operations = board.nor.medium().operations();
@@ -221,7 +226,7 @@ fn boot29_the_release_that_runs_is_not_installed_again_in_the_other_slot_unless_
 /// A board that does not know of banks would jump into the other image.
 #[test]
 fn boot31_an_image_that_needs_a_bank_switch_is_not_redeemed_without() {
-    let (mut board, factory) = board(Strategy::BankSwitch);
+    let (mut board, factory) = board(bank_switch);
     for (sequence, bank) in [(1, Slot::A), (2, Slot::B)] {
         let image = board.image(6000, sequence as u8);
         board.update(&factory.envelope(sequence, &image), &image);

@@ -160,11 +160,20 @@ fn regions_with(journal_parts: u32, page: u32, pages: u32) -> Regions {
     }
 }
 
-/// A layout of a board that does not swap.
-pub fn remapped(strategy: layout::Strategy, page: u32, pages: u32) -> Layout {
+/// A layout of a board that runs images in either slot.
+pub fn in_place(page: u32, pages: u32) -> Layout {
     let mut regions = regions(page, pages);
     regions.slot_b.len = regions.slot_a.len;
-    Layout::of(strategy, None, regions).expect("layout")
+    Layout::of(layout::Strategy::InPlace, None, regions).expect("layout")
+}
+
+/// A layout of a board that switches banks; the first one ends with slot A.
+pub fn bank_switch(page: u32, pages: u32) -> Layout {
+    let mut regions = regions(page, pages);
+    let Region { start, len } = regions.slot_a;
+    let bank = start + len;
+    regions.slot_b = Region { start: bank + start, len };
+    Layout::of(layout::Strategy::BankSwitch { bank }, None, regions).expect("layout")
 }
 
 /// A layout on sectors that erase to another value.

@@ -1,7 +1,7 @@
 //! The geometries: words of 1 to 32 bytes, pages of 512 to 16384, uneven sectors, none for marks, two parts of a journal,
 //! 00 when erased, erased words that fault, slot B in a flash of its own, and images that run in either slot.
 
-use bootloader::layout::Strategy;
+use bootloader::layout::Layout;
 use device_harness::part::{self, Faulting, Two};
 use flash_model::{Chip, Nor};
 
@@ -52,18 +52,18 @@ fn two<const WORD: usize, const PAGE: usize, const OUTER_WORD: usize, const OUTE
 
 /// Images run where they lie, or after a bank switch.
 fn in_place<const WORD: usize, const PAGE: usize>(name: &'static str) -> Box<dyn Geometry> {
-    remapped::<WORD, PAGE>(name, Strategy::InPlace)
+    remapped::<WORD, PAGE>(name, part::in_place)
 }
 
 fn bank_switch<const WORD: usize, const PAGE: usize>(name: &'static str) -> Box<dyn Geometry> {
-    remapped::<WORD, PAGE>(name, Strategy::BankSwitch)
+    remapped::<WORD, PAGE>(name, part::bank_switch)
 }
 
 fn remapped<const WORD: usize, const PAGE: usize>(
     name: &'static str,
-    strategy: Strategy,
+    layout: fn(u32, u32) -> Layout,
 ) -> Box<dyn Geometry> {
-    let layout = part::remapped(strategy, u32::try_from(PAGE).expect("a page"), PAGES);
+    let layout = layout(u32::try_from(PAGE).expect("a page"), PAGES);
     let chip = Chip::even(WORD, PAGE, layout.flash_len() as usize);
     Box::new(Bench::<Nor<WORD, PAGE>>::new(name, &[chip], layout))
 }
