@@ -84,7 +84,7 @@ fn nothing_is_started_before_a_slower_device_has_answered() {
     let _other = bench.device(|script| {
         waits(script);
         script.serial = b"FAKE-2".to_vec();
-        script.answer_delay = Duration::from_millis(35);
+        script.answer_delay = Duration::from_millis(20);
     });
     bench.update(&["--node", "0x10"]).is_error("node-address-clash", 7);
     let asked = one.asked();
