@@ -129,6 +129,18 @@ fn an_identity_is_read_from_every_block_and_from_nothing_else() {
     }
 }
 
+/// The serial of devices in factory state is none of a block.
+#[test]
+fn an_application_takes_no_device_for_one_in_factory_state() {
+    let serial = "x".repeat(UNPROVISIONED_SERIAL.len());
+    let mut block = ProvisioningRequest { serial: &serial, ..request(&[root(1)]) }.encode().unwrap();
+    assert_eq!(Identity::in_front_of(&block).unwrap().0.serial(), serial);
+    let at = block.windows(serial.len()).position(|window| window == serial.as_bytes()).unwrap();
+    block[at..at + serial.len()].copy_from_slice(UNPROVISIONED_SERIAL.as_bytes());
+    assert_eq!(Identity::in_front_of(&block), None);
+    assert_eq!(ProvisioningBlock::parse(&block).unwrap_err().kind, ErrorKind::InvalidText);
+}
+
 #[test]
 fn what_is_default_is_left_out() {
     let block = ProvisioningRequest { serial: "A", sequence_floor: 0, ..request(&[]) }.encode().unwrap();

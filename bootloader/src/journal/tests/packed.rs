@@ -159,6 +159,33 @@ proptest! {
     }
 }
 
+/// Each value of each byte of the record of each status.
+#[test]
+fn any_byte_of_a_record_counts_for_bytes_as_for_the_state() {
+    let image = ImageRecord { manifest_digest: [0xA5; 32], sequence: 3, size: 77 };
+    let at = SwapProgress::at(5);
+    let statuses = [
+        Status::Idle,
+        Status::Installing { offset: 5 },
+        Status::Pending,
+        Status::Swapping(at),
+        Status::Trial { boots: 1 },
+        Status::Reverting(at),
+    ];
+    for status in statuses {
+        let state = BootState { status, active: Some(image), ..BootState::FACTORY };
+        let (bytes, _) = packed(7, false, state);
+        for (index, value) in (0..RECORD_LEN - 4).flat_map(|index| (0..=255).map(move |value| (index, value)))
+        {
+            let mut other = bytes;
+            other[index] = value;
+            let other = sealed(other);
+            let (packed, fields) = (Packed::decode(&other), BootState::decode(&other));
+            assert_eq!(packed.is_some(), fields.is_some(), "{status:?}, byte {index}: {value:#04x}");
+        }
+    }
+}
+
 #[test]
 fn without_a_record_there_is_the_state_of_the_factory() {
     assert_eq!(Packed::FACTORY.fields(), BootState::FACTORY);
