@@ -14,7 +14,11 @@ use crate::tools;
 use crate::workspace::{Build, Workspace};
 
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
-    options.run(workspace, command(workspace)?)
+    let mut command = command(workspace)?;
+    let in_place = Programs::new(workspace.target())?.in_place().loader()?;
+    command.arg("--lines").arg(build_lines(workspace, "")?);
+    command.arg("--in-place").arg(in_place).arg("--in-place-lines").arg(build_lines(workspace, ",in-place")?);
+    options.run(workspace, command)
 }
 
 /// Counts the instructions of a boot, and prints them.
@@ -29,16 +33,16 @@ fn command(workspace: &Workspace) -> Result<Command> {
     tools::PYTHON.require()?;
     let python = python::environment(workspace.target(), "unicorn", &[python::UNICORN])?;
     let loader = board::build_loader(workspace)?;
-    let lines = build_lines(workspace)?;
     process::check(workspace.cargo().args(["build", "--quiet", "--package", "fault-injection"]))?;
     let mut command = Command::new(workspace.target().join("debug/fault-injection"));
-    command.arg("--loader").arg(loader).arg("--lines").arg(lines).arg("--python").arg(python);
+    command.arg("--loader").arg(loader).arg("--python").arg(python);
     Ok(command)
 }
 
-/// The loader with line tables: its functions are those of the loader, in another order maybe.
-fn build_lines(workspace: &Workspace) -> Result<PathBuf> {
+/// A loader with line tables: its functions are those of the loader, in another order maybe.
+fn build_lines(workspace: &Workspace, more: &str) -> Result<PathBuf> {
     let Build { target, features } = board::gated();
+    let features = features + more;
     let variables = [("CARGO_PROFILE_DEVICE_DEBUG", "line-tables-only".to_owned())];
     let program =
         Program { package: board::LOADER, target: &target, features: &features, variables: &variables };

@@ -1,10 +1,10 @@
 //! The cases: a device, what was forged of it, and the image that it may run.
 
 use anyhow::{Context as _, Result};
-use bootloader::layout::Slot;
+use bootloader::layout::{Layout, Slot};
 use bootloader::state::{ImageRecord, Status};
 use device_harness::factory::{Factory, description, image, provisioning_block};
-use qemu_mps2_support::AN386_LAYOUT as LAYOUT;
+use qemu_mps2_support::{AN386_LAYOUT, in_place_layout_of, layout::AN386};
 use sha2::{Digest as _, Sha256};
 use suit_manifest::author::{create, inspect};
 use update_protocol::profile::Object;
@@ -22,65 +22,87 @@ pub(crate) struct Case {
     pub(crate) name: &'static str,
     /// What was forged.
     pub(crate) about: &'static str,
-    make: fn(&History) -> Result<Prepared>,
+    /// The loader that is attacked.
+    pub(crate) strategy: Strategy,
+    make: Make,
+}
+
+/// How a loader brings an image to where it runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Strategy {
+    Swap,
+    InPlace,
+}
+
+impl Strategy {
+    const fn layout(self) -> Layout {
+        match self {
+            Self::Swap => AN386_LAYOUT,
+            Self::InPlace => in_place_layout_of(&AN386),
+        }
+    }
 }
 
 /// A device that is ready to be attacked.
 pub(crate) struct Prepared {
     pub(crate) subject: Subject,
-    /// The image that may run; `None`: nothing may.
-    pub(crate) allowed: Option<Vec<u8>>,
+    /// The image that may run, and its slot; `None`: nothing may.
+    pub(crate) allowed: Option<(Slot, Vec<u8>)>,
 }
 
 /// All cases.
-pub(crate) const CASES: [Case; 9] = [
-    Case { name: "flipped-image", about: "one bit of the active image", make: flipped_image },
-    Case {
-        name: "forged-signature",
-        about: "one bit of the signature in the active head",
-        make: forged_signature,
-    },
-    Case {
-        name: "forged-manifest",
-        about: "another manifest under the genuine signature, with its image",
-        make: forged_manifest,
-    },
-    Case {
-        name: "forged-head",
-        about: "a manifest and its image that the key never signed, and their digest in the journal",
-        make: forged_head,
-    },
-    Case {
-        name: "forged-credential",
-        about: "a credential that the root never signed, its release, and their digest in the journal",
-        make: forged_credential,
-    },
-    Case {
-        name: "revoked-pending",
-        about: "a pending release whose key was revoked since",
-        make: revoked_pending,
-    },
-    Case {
-        name: "lower-pending",
-        about: "a pending release below the floor, in the journal",
-        make: lower_pending,
-    },
-    Case {
-        name: "lower-active",
-        about: "an active release below the floor, in the journal",
-        make: lower_active,
-    },
-    Case { name: "rollback", about: "nothing: the release before is in slot B", make: rollback },
+pub(crate) const CASES: [Case; 11] = [
+    swap("flipped-image", "one bit of the active image", flipped_image),
+    swap("forged-signature", "one bit of the signature in the active head", forged_signature),
+    swap("forged-manifest", "another manifest under the genuine signature, with its image", forged_manifest),
+    swap(
+        "forged-head",
+        "a manifest and its image that the key never signed, and their digest in the journal",
+        forged_head,
+    ),
+    swap(
+        "forged-credential",
+        "a credential that the root never signed, its release, and their digest in the journal",
+        forged_credential,
+    ),
+    swap("revoked-pending", "a pending release whose key was revoked since", revoked_pending),
+    swap("lower-pending", "a pending release below the floor, in the journal", lower_pending),
+    swap("lower-active", "an active release below the floor, in the journal", lower_active),
+    swap("rollback", "nothing: the release before is in slot B", rollback),
+    in_place(
+        "in-place-active",
+        "in the slot that runs, an image that the key never signed, and its digest in the journal",
+        forged_in_place,
+    ),
+    in_place(
+        "in-place-pending",
+        "in the other slot, a pending image that the key never signed, and its digest in the journal",
+        forged_pending_in_place,
+    ),
 ];
+
+type Make = fn(&History) -> Result<Prepared>;
+
+const fn swap(name: &'static str, about: &'static str, make: Make) -> Case {
+    Case { name, about, strategy: Strategy::Swap, make }
+}
+
+const fn in_place(name: &'static str, about: &'static str, make: Make) -> Case {
+    Case { name, about, strategy: Strategy::InPlace, make }
+}
 
 impl Case {
     /// Makes the device and holds it against the loader library: it must refuse the forged thing.
     pub(crate) fn prepare(&self) -> Result<Prepared> {
-        let prepared = History::new().and_then(|history| (self.make)(&history));
+        let history = History::with_images(self.strategy.layout(), IMAGE_LEN);
+        let prepared = history.and_then(|history| (self.make)(&history));
         let prepared = prepared.with_context(|| format!("cannot prepare the case {}", self.name))?;
-        let clean = Subject::of(prepared.subject.memory());
+        let clean = Subject::of(prepared.subject.layout, prepared.subject.memory());
         let runs = clean.boot()?;
-        let expected = prepared.allowed.as_ref().is_none_or(|image| clean.running(image.len()) == *image);
+        let expected = match &prepared.allowed {
+            Some((slot, image)) => clean.runs((*slot, image))?,
+            None => true,
+        };
         anyhow::ensure!(
             runs == prepared.allowed.is_some() && expected,
             "the loader library boots the forged part of the case {}",
@@ -92,49 +114,68 @@ impl Case {
 
 /// A device that nobody has attacked: it runs its second release, of so many bytes, and has a revocation list.
 pub(crate) fn confirmed(image_len: usize) -> Result<Subject> {
-    History::with_images(image_len)?.device()
+    History::with_images(Strategy::Swap.layout(), image_len)?.device()
 }
 
-/// A manufacturer and two releases.
+/// A manufacturer and three releases.
 struct History {
     factory: Factory,
-    images: [Vec<u8>; 3],
+    layout: Layout,
+    /// Linked for slot A, and for slot B, which are the same where images are swapped.
+    images: [[Vec<u8>; 2]; 3],
 }
 
 impl History {
-    fn new() -> Result<Self> {
-        Self::with_images(IMAGE_LEN)
+    fn with_images(layout: Layout, len: usize) -> Result<Self> {
+        let top = layout.ram().end().context("RAM has no end")?;
+        let make = |fill| [Slot::A, Slot::B].map(|slot| image(len, fill, layout.run_address(slot), top));
+        Ok(Self { factory: Factory::new(1), layout, images: [0x11, 0x22, 0x33].map(make) })
     }
 
-    fn with_images(len: usize) -> Result<Self> {
-        let ram = LAYOUT.ram();
-        let top = ram.end().context("RAM has no end")?;
-        let make = |fill| image(len, fill, LAYOUT.image_address(), top);
-        Ok(Self { factory: Factory::new(1), images: [make(0x11), make(0x22), make(0x33)] })
+    /// The image of a release in a slot.
+    fn image(&self, release: usize, slot: Slot) -> &[u8] {
+        &self.images[release - 1][usize::from(self.layout.component_slot(slot) != 0)]
+    }
+
+    /// The envelope of a release with this number.
+    fn envelope(&self, sequence: u64, release: usize) -> Vec<u8> {
+        let [first, second] = &self.images[release - 1];
+        if self.layout.swaps() {
+            self.factory.envelope(sequence, first)
+        } else {
+            self.factory.envelope_for_slots(sequence, [first, second])
+        }
+    }
+
+    /// The same, of which the signature is that of release 2.
+    fn forged(&self, sequence: u64, release: usize) -> Result<Vec<u8>> {
+        let (own, genuine) = (self.envelope(sequence, release), self.envelope(2, 2));
+        with_signature_of(&own, &signed(&own)?, &signed(&genuine)?)
     }
 
     /// A device that runs release 2, confirmed, with a revocation list and release 1 in slot B.
     fn device(&self) -> Result<Subject> {
-        let subject = Subject::new();
+        let subject = Subject::new(self.layout);
         let block = provisioning_block(&[self.factory.anchor()], None);
         subject.send(&[(Object::ProvisioningBlock, &block)])?;
-        for (sequence, image) in (1..).zip(&self.images[..2]) {
-            subject.update(&self.factory.envelope(sequence, image), image)?;
+        for (sequence, release) in [(1, 1), (2, 2)] {
+            let slot = subject.state()?.spare_slot(&self.layout);
+            subject.update(&self.envelope(sequence, release), self.image(release, slot))?;
         }
         subject.send(&[(Object::RevocationList, &self.factory.revocation_list(1, &[]))])?;
         Ok(subject)
     }
 
     fn first(&self) -> &[u8] {
-        &self.images[0]
+        self.image(1, Slot::A)
     }
 
     fn second(&self) -> &[u8] {
-        &self.images[1]
+        self.image(2, Slot::A)
     }
 
     fn third(&self) -> &[u8] {
-        &self.images[2]
+        self.image(3, Slot::A)
     }
 
     /// A device with `envelope` and `image` in slot A, and a journal that calls them active.
@@ -154,7 +195,7 @@ fn record(envelope: &[u8], image: &[u8], sequence: u64) -> Result<ImageRecord> {
 
 fn flipped_image(history: &History) -> Result<Prepared> {
     let subject = history.device()?;
-    subject.flip(Slot::A, LAYOUT.head_len() + 100, 3);
+    subject.flip(Slot::A, history.layout.head_len() + 100, 3);
     Ok(Prepared { subject, allowed: None })
 }
 
@@ -218,9 +259,7 @@ fn signed(envelope: &[u8]) -> Result<Vec<u8>> {
 }
 
 fn forged_head(history: &History) -> Result<Prepared> {
-    let factory = &history.factory;
-    let (own, genuine) = (factory.envelope(2, history.third()), factory.envelope(2, history.second()));
-    let envelope = with_signature_of(&own, &signed(&own)?, &signed(&genuine)?)?;
+    let envelope = history.forged(2, 3)?;
     let subject = history.with_active(&envelope, history.third(), 2)?;
     Ok(Prepared { subject, allowed: None })
 }
@@ -244,7 +283,7 @@ fn revoked_pending(history: &History) -> Result<Prepared> {
     let state = subject.state()?;
     anyhow::ensure!(state.status == Status::Pending, "the release is not pending: {:?}", state.status);
     anyhow::ensure!(state.highest_list_sequence() == 2, "the list was not stored");
-    Ok(Prepared { subject, allowed: Some(history.second().to_vec()) })
+    Ok(Prepared { subject, allowed: Some((Slot::A, history.second().to_vec())) })
 }
 
 fn lower_pending(history: &History) -> Result<Prepared> {
@@ -256,7 +295,7 @@ fn lower_pending(history: &History) -> Result<Prepared> {
         state.status = Status::Pending;
         state.spare = Some(record);
     })?;
-    Ok(Prepared { subject, allowed: Some(history.second().to_vec()) })
+    Ok(Prepared { subject, allowed: Some((Slot::A, history.second().to_vec())) })
 }
 
 fn lower_active(history: &History) -> Result<Prepared> {
@@ -266,5 +305,26 @@ fn lower_active(history: &History) -> Result<Prepared> {
 }
 
 fn rollback(history: &History) -> Result<Prepared> {
-    Ok(Prepared { subject: history.device()?, allowed: Some(history.second().to_vec()) })
+    Ok(Prepared { subject: history.device()?, allowed: Some((Slot::A, history.second().to_vec())) })
+}
+
+/// Release 2 runs in slot B.
+fn forged_in_place(history: &History) -> Result<Prepared> {
+    let (subject, envelope, image) = (history.device()?, history.forged(2, 3)?, history.image(3, Slot::B));
+    anyhow::ensure!(subject.active_slot()? == Slot::B, "release 2 is not in slot B");
+    subject.place(Slot::B, &envelope, image)?;
+    let record = record(&envelope, image, 2)?;
+    subject.forge(|state| state.active = Some(record))?;
+    Ok(Prepared { subject, allowed: None })
+}
+
+fn forged_pending_in_place(history: &History) -> Result<Prepared> {
+    let (subject, envelope, image) = (history.device()?, history.forged(3, 3)?, history.image(3, Slot::A));
+    subject.place(Slot::A, &envelope, image)?;
+    let record = record(&envelope, image, 3)?;
+    subject.forge(|state| {
+        state.status = Status::Pending;
+        state.spare = Some(record);
+    })?;
+    Ok(Prepared { subject, allowed: Some((Slot::B, history.image(2, Slot::B).to_vec())) })
 }

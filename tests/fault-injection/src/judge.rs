@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
+use bootloader::layout::Slot;
 use bootloader::state::BootState;
-use qemu_mps2_support::AN386_LAYOUT as LAYOUT;
 use serde::Serialize;
 
 use crate::cases::Prepared;
@@ -66,52 +66,56 @@ impl<'p> Judge<'p> {
 
     fn examine(&self, attack: &Attack) -> Result<Verdict> {
         let memory = std::fs::read(self.folder.join(&attack.flash))?;
-        let subject = Subject::of(memory);
+        let subject = Subject::of(self.prepared.subject.layout, memory);
         let Ok(state) = subject.state() else {
             // The head of the emulated chip is gone, which no chip has: nothing can run from it.
             let findings = if attack.end == End::Image { vec![Finding::Boots] } else { Vec::new() };
             return Ok(Verdict { findings, lost: Some("no memory of a chip".to_owned()) });
         };
         let mut findings = self.losses(&state);
-        if attack.end == End::Image && !(self.is_allowed(&subject) && self.is_inside(attack.pc)) {
+        if attack.end == End::Image && !self.runs_allowed(&subject, attack.pc) {
             findings.push(Finding::Boots);
         }
         let runs = subject.settle()?;
-        if runs && !self.is_allowed(&subject) {
+        if runs && !self.is_allowed(&subject)? {
             findings.push(Finding::BootsLater);
         }
         findings.extend(self.losses(&subject.state()?));
         findings.sort_unstable();
         findings.dedup();
         let lost = match &self.prepared.allowed {
-            Some(image) if !runs => Some(self.describe_loss(&subject, image)?),
+            Some((slot, image)) if !runs => Some(self.describe_loss(&subject, (*slot, image))?),
             _ => None,
         };
         Ok(Verdict { findings, lost })
     }
 
-    fn describe_loss(&self, subject: &Subject, image: &[u8]) -> Result<String> {
+    fn describe_loss(&self, subject: &Subject, (slot, image): (Slot, &[u8])) -> Result<String> {
         let state = subject.state()?;
         let reason = subject.refusal()?.map_or("no reason".to_owned(), |reason| format!("{reason:?}"));
-        let is_there = if subject.running(image.len()) == image { "is" } else { "is not" };
+        let is_there = if subject.holds(slot, image) { "is" } else { "is not" };
         let active = match (state.active, self.before.active) {
             (None, _) => "names no image",
             (Some(active), Some(before)) if active == before => "names it",
             _ => "names another one",
         };
-        Ok(format!("{reason}, {:?}, the image {is_there} in slot A and the journal {active}", state.status))
+        Ok(format!("{reason}, {:?}, the image {is_there} in its slot and the journal {active}", state.status))
     }
 
-    /// Whether slot A holds the image that may run.
-    fn is_allowed(&self, subject: &Subject) -> bool {
-        self.prepared.allowed.as_ref().is_some_and(|image| subject.running(image.len()) == *image)
+    /// Whether the image that the loader would run now may run.
+    fn is_allowed(&self, subject: &Subject) -> Result<bool> {
+        match &self.prepared.allowed {
+            Some((slot, image)) => subject.runs((*slot, image)),
+            None => Ok(false),
+        }
     }
 
     /// Whether an address lies in the image that may run: a jump to another place of it runs nothing forged.
-    fn is_inside(&self, address: u32) -> bool {
-        let offset = address.checked_sub(LAYOUT.image_address());
-        let len = self.prepared.allowed.as_ref().map_or(0, Vec::len);
-        offset.is_some_and(|offset| (offset as usize) < len)
+    fn runs_allowed(&self, subject: &Subject, address: u32) -> bool {
+        self.prepared.allowed.as_ref().is_some_and(|(slot, image)| {
+            let offset = address.checked_sub(subject.layout.run_address(*slot));
+            offset.is_some_and(|offset| (offset as usize) < image.len()) && subject.holds(*slot, image)
+        })
     }
 
     /// What the journal forgot.

@@ -15,10 +15,10 @@ mod workers;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
 
-use crate::cases::{CASES, Case};
+use crate::cases::{CASES, Case, Strategy};
 use crate::judge::Judge;
 use crate::loader::Loader;
 use crate::plan::Plan;
@@ -34,6 +34,12 @@ pub(crate) struct Arguments {
     /// An ELF of the same code with line tables, for the source lines in the report
     #[arg(long)]
     lines: Option<PathBuf>,
+    /// The loader of images that run in place, for the cases that attack it
+    #[arg(long, value_name = "LOADER")]
+    in_place: Option<PathBuf>,
+    /// An ELF of its code with line tables
+    #[arg(long, value_name = "LINES")]
+    in_place_lines: Option<PathBuf>,
     /// A Python interpreter that has unicorn
     #[arg(long)]
     python: PathBuf,
@@ -89,24 +95,42 @@ fn run(arguments: &Arguments) -> Result<bool> {
     for name in &arguments.cases {
         ensure!(CASES.iter().any(|case| case.name == name), "there is no case `{name}`; see --list");
     }
-    let loader = Loader::read(&arguments.loader, arguments.lines.as_deref())?;
-    let workers = Workers::new(arguments, &loader)?;
     if arguments.cost {
-        cost::measure(&loader, &workers, arguments.json)?;
+        let loader = Loader::read(&arguments.loader, None)?;
+        cost::measure(&loader, &Workers::new(arguments, &loader)?, arguments.json)?;
         return Ok(true);
     }
     let mut reports = Vec::new();
-    for case in CASES
-        .iter()
-        .filter(|case| arguments.cases.is_empty() || arguments.cases.iter().any(|name| name == case.name))
-    {
+    for strategy in [Strategy::Swap, Strategy::InPlace] {
+        let is_meant =
+            |name: &str| arguments.cases.is_empty() || arguments.cases.iter().any(|case| case == name);
+        let cases: Vec<_> =
+            CASES.iter().filter(|case| case.strategy == strategy && is_meant(case.name)).collect();
+        if cases.is_empty() {
+            continue;
+        }
+        let (path, lines) = match strategy {
+            Strategy::Swap => (Some(&arguments.loader), &arguments.lines),
+            Strategy::InPlace => (arguments.in_place.as_ref(), &arguments.in_place_lines),
+        };
+        let path = path.context("cases in place need --in-place LOADER")?;
+        let loader = Loader::read(path, lines.as_deref())?;
+        attack(&cases, &loader, arguments, &mut reports)?;
+    }
+    report::finish(&reports, arguments.json)
+}
+
+/// Attacks a loader in each of these cases.
+fn attack(cases: &[&Case], loader: &Loader, arguments: &Arguments, reports: &mut Vec<Report>) -> Result<()> {
+    let workers = Workers::new(arguments, loader)?;
+    for case in cases {
         let prepared = case.prepare()?;
         let trace = workers.trace(&prepared.subject)?;
-        let plan = Plan::new(&trace, &loader, arguments)?;
+        let plan = Plan::new(&trace, loader, arguments)?;
         let mut report = Report::new(case.name, &plan, arguments);
         let mut judge = Judge::new(&prepared, workers.folder())?;
         workers.attack(case.name, &prepared.subject, &plan, |attack| {
-            report.add(attack, judge.judge(attack)?, &loader);
+            report.add(attack, judge.judge(attack)?, loader);
             Ok(())
         })?;
         if !arguments.json {
@@ -114,5 +138,5 @@ fn run(arguments: &Arguments) -> Result<bool> {
         }
         reports.push(report);
     }
-    report::finish(&reports, arguments.json)
+    Ok(())
 }

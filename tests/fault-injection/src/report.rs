@@ -33,8 +33,8 @@ pub(crate) struct Report {
     floors_fallen: usize,
     /// Attacks after which nothing runs any more: a loss, and no success.
     lost: usize,
-    /// Why, and how many.
-    losses: BTreeMap<String, usize>,
+    /// Why, and after which skips, for `--at`.
+    losses: BTreeMap<String, Vec<String>>,
     successes: Vec<Line>,
     /// Each success is printed when it is found.
     #[serde(skip)]
@@ -72,7 +72,7 @@ impl Report {
         let Verdict { findings, lost } = verdict;
         if let Some(loss) = lost {
             self.lost += 1;
-            *self.losses.entry(loss).or_default() += 1;
+            self.losses.entry(loss).or_default().push(place(attack));
         }
         let has = |wanted: &[Finding]| usize::from(findings.iter().any(|finding| wanted.contains(finding)));
         self.boots += has(&[Finding::Boots, Finding::BootsLater]);
@@ -82,7 +82,7 @@ impl Report {
         }
         let is_success = !findings.is_empty();
         let line = Line {
-            place: format!("{:#x}:{}", attack.address, attack.number),
+            place: place(attack),
             instruction: loader.describe(attack.address),
             end: format!("{end} at {:#x}", attack.pc),
             findings,
@@ -101,8 +101,8 @@ impl Report {
         println!(
             "{case:18} instructions={instructions} skips={skips} boots={boots} floors_fallen={floors_fallen} lost={lost}"
         );
-        for (loss, count) in losses {
-            println!("{:18} lost {count} times: {loss}", "");
+        for (loss, places) in losses {
+            println!("{:18} lost {} times, as after {}: {loss}", "", places.len(), places[0]);
         }
     }
 }
@@ -113,6 +113,10 @@ impl Line {
         let findings: Vec<_> = findings.iter().map(|finding| format!("{finding:?}")).collect();
         println!("{place:12} {instruction} -> {end} {}", findings.join(" "));
     }
+}
+
+fn place(attack: &Attack) -> String {
+    format!("{:#x}:{}", attack.address, attack.number)
 }
 
 fn word(end: End) -> String {

@@ -8,14 +8,13 @@ use std::rc::Rc;
 use anyhow::{Result, anyhow, bail};
 use bootloader::flash::Flash;
 use bootloader::journal::Journal;
-use bootloader::layout::{Area, Slot};
+use bootloader::layout::{Area, Layout, Slot};
 use bootloader::mailbox::Request;
 use bootloader::session::Description;
 use bootloader::state::BootState;
 use bootloader::{Boot, Buffers, Loader, Session, application};
 use device_harness::device::wake;
 use flash_array::{FlashArray, Store, store_len};
-use qemu_mps2_support::AN386_LAYOUT as LAYOUT;
 use qemu_mps2_support::layout::FLASH_LEN;
 use suit_manifest::Reason;
 use update_protocol::profile::Object;
@@ -51,27 +50,31 @@ impl Store for Memory {
 type Array = FlashArray<Memory>;
 
 /// A device that no attack has reached yet, or what one left.
-pub(crate) struct Subject(Memory);
+pub(crate) struct Subject {
+    memory: Memory,
+    pub(crate) layout: Layout,
+}
 
 impl Subject {
     /// A new chip.
-    pub(crate) fn new() -> Self {
-        Self::of(vec![0; STORE_LEN])
+    pub(crate) fn new(layout: Layout) -> Self {
+        Self::of(layout, vec![0; STORE_LEN])
     }
 
     /// A device with this memory.
-    pub(crate) fn of(memory: Vec<u8>) -> Self {
-        Self(Memory(Rc::new(RefCell::new(memory))))
+    pub(crate) fn of(layout: Layout, memory: Vec<u8>) -> Self {
+        Self { memory: Memory(Rc::new(RefCell::new(memory))), layout }
     }
 
     /// Its memory.
     pub(crate) fn memory(&self) -> Vec<u8> {
-        self.0.0.borrow().clone()
+        self.memory.0.borrow().clone()
     }
 
     fn flash(&self) -> Result<Flash<Array>> {
-        let array = FlashArray::power_up(self.0.clone(), FLASH_LEN).map_err(|error| anyhow!("{error:?}"))?;
-        Flash::new(array, LAYOUT).map_err(|error| anyhow!("{error:?}"))
+        let array =
+            FlashArray::power_up(self.memory.clone(), FLASH_LEN).map_err(|error| anyhow!("{error:?}"))?;
+        Flash::new(array, self.layout).map_err(|error| anyhow!("{error:?}"))
     }
 
     /// What the journal says.
@@ -141,7 +144,7 @@ impl Subject {
         let mut flash = self.flash()?;
         let result = flash.erase_area(Area::Slot(slot)).and_then(|()| {
             flash.program_padded(Area::Slot(slot), 0, envelope)?;
-            flash.program_padded(Area::Slot(slot), LAYOUT.head_len(), image)
+            flash.program_padded(Area::Slot(slot), self.layout.head_len(), image)
         });
         result.map_err(|error| anyhow!("{error:?}"))
     }
@@ -157,14 +160,27 @@ impl Subject {
 
     /// Flips a bit of a slot.
     pub(crate) fn flip(&self, slot: Slot, offset: u32, bit: u8) {
-        let at = LAYOUT.region(Area::Slot(slot)).start + offset;
-        self.0.0.borrow_mut()[at as usize] ^= 1 << bit;
+        let at = self.layout.region(Area::Slot(slot)).start + offset;
+        self.memory.0.borrow_mut()[at as usize] ^= 1 << bit;
     }
 
-    /// The bytes of slot A that the loader would run: the image of this many bytes.
-    pub(crate) fn running(&self, len: usize) -> Vec<u8> {
-        let start = (LAYOUT.region(Area::Slot(Slot::A)).start + LAYOUT.head_len()) as usize;
-        self.0.0.borrow()[start..start + len].to_vec()
+    /// The slot of the image that the journal calls active.
+    pub(crate) fn active_slot(&self) -> Result<Slot> {
+        Ok(match self.state()?.spare_slot(&self.layout) {
+            Slot::B => Slot::A,
+            _ => Slot::B,
+        })
+    }
+
+    /// Whether a slot holds this image.
+    pub(crate) fn holds(&self, slot: Slot, image: &[u8]) -> bool {
+        let start = (self.layout.region(Area::Slot(slot)).start + self.layout.head_len()) as usize;
+        self.memory.0.borrow()[start..start + image.len()] == *image
+    }
+
+    /// Whether this image in this slot is what the loader would run.
+    pub(crate) fn runs(&self, (slot, image): (Slot, &[u8])) -> Result<bool> {
+        Ok(self.active_slot()? == slot && self.holds(slot, image))
     }
 }
 
