@@ -218,13 +218,9 @@ impl FromStr for Case {
         let [geometry, step, kind, at, seed] = *parts else {
             bail!("`{text}` is no case: GEOMETRY/STEP/KIND/AT/SEED, as a failing run prints it");
         };
-        let steps = || Step::ALL.map(Step::name).join(", ");
         Ok(Self {
             geometry: geometry.to_owned(),
-            step: Step::ALL
-                .into_iter()
-                .find(|known| known.name() == step)
-                .with_context(|| format!("there is no step `{step}`; steps: {}", steps()))?,
+            step: step.parse()?,
             kind: kind.parse()?,
             at: at.parse().with_context(|| format!("`{at}` is no number"))?,
             seed: seed.parse().with_context(|| format!("`{seed}` is no number"))?,

@@ -94,17 +94,20 @@ impl std::fmt::Display for Summary {
 #[derive(Clone, Debug)]
 pub struct Selection {
     pub kinds: Vec<Kind>,
+    pub steps: Vec<Step>,
     pub seed: u64,
     /// One case for each operation, of a kind that the seed chooses.
     pub brief: bool,
     /// Every how many cases one is run.
     pub every: usize,
+    /// Each excused case is named.
+    pub names_excused: bool,
 }
 
 /// Runs the cases of one geometry and adds them to the summary.
 pub fn run(geometry: &dyn Geometry, selection: &Selection, stop: &AtomicBool, summary: &mut Summary) {
     let mut cases = Vec::new();
-    for step in Step::ALL {
+    for &step in &selection.steps {
         if selection.brief {
             cases.extend(geometry.brief(step, &selection.kinds, selection.seed));
             continue;
@@ -125,6 +128,9 @@ pub fn run(geometry: &dyn Geometry, selection: &Selection, stop: &AtomicBool, su
                     let verdict = geometry.judge(case, false);
                     if let Some(violation) = &verdict.violation {
                         bar.suspend(|| eprintln!("{case}: {}", violation.words));
+                    }
+                    if verdict.is_excused && selection.names_excused {
+                        bar.suspend(|| println!("excused: {case}"));
                     }
                     found.lock().expect("no thread panics with it").add(case, verdict);
                     bar.inc(1);

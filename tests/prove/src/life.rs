@@ -1,5 +1,8 @@
 //! The life of a device, step by step. A step goes on from whatever state a fault left, as a host and an application do.
 
+use std::str::FromStr;
+
+use anyhow::{Context as _, Error};
 use bootloader::layout::{Layout, Slot};
 use bootloader::state::{BootState, Status};
 use device_harness::device::{Boot, DeviceOf, Failure, Part, routine};
@@ -40,6 +43,18 @@ impl Step {
             Self::Abandon => "abandon",
             Self::Turnover => "turnover",
         }
+    }
+}
+
+impl FromStr for Step {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        let known = || Self::ALL.map(Self::name).join(", ");
+        Self::ALL
+            .into_iter()
+            .find(|step| step.name() == name)
+            .with_context(|| format!("there is no step `{name}`; steps: {}", known()))
     }
 }
 
