@@ -228,6 +228,8 @@ class Chip:
     ROM = []
     FLASH = (0, 0)
     WORD = 8
+    # What of the flash can go away at once, if any: unicorn splits no memory while the core accesses a device.
+    PIECE = None
     ERASED = 0xFF
     NOMINAL, DATA = 500_000, 2_000_000
 
@@ -266,6 +268,7 @@ class Chip:
         self.event_ns = 0
         self.fault = None
         self.uc = None
+        self.deferred = None
 
     # Memory and core.
 
@@ -273,7 +276,8 @@ class Chip:
         uc = Uc(UC_ARCH_ARM, UC_MODE_THUMB | UC_MODE_MCLASS)
         uc.ctl_set_cpu_model(arm.UC_CPU_ARM_CORTEX_M4)
         start, length = self.FLASH
-        uc.mem_map(start, length, UC_PROT_READ | UC_PROT_EXEC)
+        for at in range(start, start + length, self.PIECE or length):
+            uc.mem_map(at, self.PIECE or length, UC_PROT_READ | UC_PROT_EXEC)
         uc.mem_write(start, bytes(self.flash))
         for address, length in self.ROM:
             uc.mem_map(address, length, UC_PROT_READ)
@@ -360,7 +364,7 @@ class Chip:
                 self.forget(word)
             self.marks[first:last] = bytes([mark]) * (last - first)
         self.flash[at : at + len(data)] = data
-        self.uc.mem_write(address, bytes(data))
+        self.uc.mem_write(self.seen(address), bytes(data))
 
     def erase(self, address, length):
         """Sectors of flash are as new."""
@@ -379,6 +383,11 @@ class Chip:
                 marks[word] = 2
         return bytes(flash) + bytes(marks)
 
+    def seen(self, address):
+        """Where the core sees an address of the flash, whose bytes and words are counted as after a reset; and the other
+        way round."""
+        return address
+
     def word(self, address):
         return (address - self.FLASH[0]) // self.WORD
 
@@ -386,7 +395,7 @@ class Chip:
         """Reads of this word are no longer quiet."""
         if word in self.read_hooks:
             return
-        address = self.FLASH[0] + word * self.WORD
+        address = self.seen(self.FLASH[0] + word * self.WORD)
         hook = self.uc.hook_add(UC_HOOK_MEM_READ, self.on_bad_read, begin=address, end=address + self.WORD - 1)
         self.read_hooks[word] = hook
 
@@ -402,7 +411,8 @@ class Chip:
             self.flash[start] ^= 1 << bit
         self.marks[word] = 2
         if self.uc is not None:
-            self.uc.mem_write(self.FLASH[0] + start, bytes(self.flash[start : start + self.WORD]))
+            at = self.seen(self.FLASH[0] + start)
+            self.uc.mem_write(at, bytes(self.flash[start : start + self.WORD]))
             self.watch(word)
 
     def on_bad_read(self, uc, access, address, size, value, _):
@@ -418,7 +428,7 @@ class Chip:
         """All `dsb sy` in flash, and what looks like one."""
         at = self.flash.find(DSB)
         while at >= 0:
-            address = self.FLASH[0] + at
+            address = self.seen(self.FLASH[0] + at)
             uc.hook_add(UC_HOOK_CODE, self.on_barrier, begin=address, end=address)
             at = self.flash.find(DSB, at + 2)
 
@@ -432,7 +442,7 @@ class Chip:
             if not start <= address < start + length:
                 raise ModelError(f"a write to {address:#x}, which cannot be written")
             self.operation()
-            self.program(address, size, value & ((1 << size * 8) - 1))
+            self.program(self.seen(address), size, value & ((1 << size * 8) - 1))
         except (ModelError, PowerCut) as error:
             self.stop(error)
         return True
@@ -522,6 +532,7 @@ class Chip:
         self.hidden = False
         self.bad_read = None
         self.interrupt = None
+        self.deferred = None
         self.build()
         for address, content in self.ram.items():
             self.uc.mem_write(address, content)
@@ -545,9 +556,14 @@ class Chip:
                 self.exception(HARD_FAULT)
         if self.error is not None:
             raise self.error
+        if self.deferred is not None:
+            # What cannot be done to the memory within an access of the core. The block of code that made the access runs
+            # again from its start.
+            change, self.deferred = self.deferred, None
+            return change()
         if self.bad_read is not None:
             address, self.bad_read = self.bad_read, None
-            if self.bad_word_was_read(address):
+            if self.bad_word_was_read(self.seen(address)):
                 self.exception(NMI)
             return
         if self.interrupt == EXCEPTION_EXIT:
@@ -607,7 +623,7 @@ class Chip:
 
     def where(self):
         """Which program runs: that of the ELF, or another one."""
-        at = self.uc.reg_read(arm.UC_ARM_REG_PC)
+        at = self.seen(self.uc.reg_read(arm.UC_ARM_REG_PC))
         return "loader" if self.loader[0] <= at < self.loader[1] else "application"
 
     def memory(self):

@@ -3,7 +3,7 @@
 import struct
 
 import core
-from core import Device, ModelError, Plain
+from core import Device, ModelError, Plain, arm
 
 MILLISECOND = 1_000_000
 # Typical times of the data sheet (table 46): a double word, a page; and LSI's frequency.
@@ -12,6 +12,12 @@ LSI_HZ = 32_000
 CRYSTAL_HZ, HSI_HZ = 24_000_000, 16_000_000
 PAGE, BANK = 2048, 256 * 1024
 UNIQUE_ID = 0x1FFF_7590
+# All that the core holds outside of an exception, without floating point.
+CORE_REGISTERS = [
+    *(getattr(arm, f"UC_ARM_REG_R{number}") for number in range(13)),
+    arm.UC_ARM_REG_CONTROL, arm.UC_ARM_REG_MSP, arm.UC_ARM_REG_PRIMASK, arm.UC_ARM_REG_BASEPRI, arm.UC_ARM_REG_XPSR,
+    arm.UC_ARM_REG_SP, arm.UC_ARM_REG_LR, arm.UC_ARM_REG_PC,
+]  # fmt: skip
 
 
 def bit(number):
@@ -22,7 +28,8 @@ class Rcc(Device):
     """Clocks (7): oscillators start when they are asked to; reset flags."""
 
     BASE = 0x4002_1000
-    CR, CFGR, PLLCFGR, APB1RSTR1, AHB2ENR, APB1ENR1, CCIPR, CSR = 0x00, 0x08, 0x0C, 0x38, 0x4C, 0x58, 0x88, 0x94
+    CR, CFGR, PLLCFGR, APB1RSTR1, AHB2ENR, APB1ENR1, APB2ENR = 0x00, 0x08, 0x0C, 0x38, 0x4C, 0x58, 0x60
+    CCIPR, CSR = 0x88, 0x94
     HSI_ON, HSE_ON, PLL_ON = bit(8), bit(16), bit(24)
     FLAGS = {"power": bit(27) | bit(26), "pin": bit(26), "software": bit(28) | bit(26), "watchdog": bit(29) | bit(26)}
     FORGET = bit(23)
@@ -32,7 +39,7 @@ class Rcc(Device):
         self.flags = 0
 
     def reset(self):
-        self.values = {self.CR: self.HSI_ON, self.CFGR: 1, self.PLLCFGR: 0x1000, self.CCIPR: 0, self.AHB2ENR: 0, self.APB1ENR1: 0}
+        self.values = {self.CR: self.HSI_ON, self.CFGR: 1, self.PLLCFGR: 0x1000, self.CCIPR: 0, self.AHB2ENR: 0, self.APB1ENR1: 0, self.APB2ENR: 0}
 
     def read(self, offset):
         if offset == self.CSR:
@@ -119,9 +126,12 @@ class Flash(Device):
     SEC_PROT1, OPTLOCK, LOCK = bit(28), bit(30), bit(31)
     WRITABLE = PG | PER | 0x7F << 3 | BKER | SEC_PROT1
     ECCC, ECCD = bit(30), bit(31)
+    # Instruction and data cache, and what empties them.
+    CACHES, EMPTYING = (bit(9), bit(10)), (bit(11), bit(12))
 
     def reset(self):
         self.acr = 0x0004_0601
+        self.stale = 0
         self.latency = 1
         self.locked = True
         self.keys = 0
@@ -159,6 +169,13 @@ class Flash(Device):
         if offset in (self.KEYR, self.SR, self.CR):
             self.chip.operation()
         if offset == self.ACR:
+            for cache, emptying in zip(self.CACHES, self.EMPTYING):
+                if value & emptying and (value | self.acr) & cache:
+                    raise ModelError("a cache is emptied while it is on")
+                if value & emptying:
+                    self.stale &= ~cache
+            if value & self.stale:
+                raise ModelError("a cache goes on with what it held before the banks were exchanged")
             self.acr = value & 0x0004_670F
             self.latency = value & 15
         elif offset == self.KEYR:
@@ -215,7 +232,7 @@ class Flash(Device):
     def stall(self, address, duration):
         """An operation goes on; a program in the same bank waits for it anyway."""
         self.busy_until = self.chip.ns + duration
-        if self.chip.bank(address) == self.chip.bank(self.chip.uc.reg_read(core.arm.UC_ARM_REG_PC)):
+        if self.chip.bank(address) == self.chip.bank(self.chip.seen(self.chip.uc.reg_read(arm.UC_ARM_REG_PC))):
             self.chip.ns = self.busy_until
 
     def is_protected(self, address):
@@ -260,6 +277,34 @@ class Flash(Device):
             self.eccr = offset % BANK | (bit(21) if offset >= BANK else 0)
         self.eccr |= self.ECCD
         return True
+
+
+class Syscfg(Device):
+    """SYSCFG (10): which bank lies at the first address of flash, until a reset. Page numbers and banks in the registers of
+    the flash controller, and the areas of its option bytes, go with the bank and not with its address."""
+
+    BASE = 0x4001_0000
+    MEMRMP = 0x00
+    FB_MODE = bit(8)
+
+    def reset(self):
+        self.mode = 0
+
+    def clocked(self):
+        if not self.chip.rcc.values[Rcc.APB2ENR] & bit(0):
+            raise ModelError("SYSCFG has no clock")
+
+    def read(self, offset):
+        self.clocked()
+        return self.mode if offset == self.MEMRMP else super().read(offset)
+
+    def write(self, offset, value):
+        self.clocked()
+        if offset != self.MEMRMP or value & ~self.FB_MODE:
+            return super().write(offset, value)
+        if value != self.mode:
+            self.mode = value
+            self.chip.exchange(value != 0)
 
 
 class Watchdog(Device):
@@ -658,10 +703,12 @@ class Stm32g474(core.Chip):
     # Two banks, watchdog started by software; the loader's pages are a securable area.
     OPTIONS = 0xFFEF_F8AA
     SECURED_PAGES = 32
+    PIECE = SECURED_PAGES * PAGE
 
     def __init__(self, elf, seed):
         super().__init__(elf, seed)
         self.has_crystal = True
+        self.is_exchanged = False
         self.rcc = Rcc(self)
         self.controller = Flash(self)
         self.timer = Timer(self)
@@ -670,6 +717,7 @@ class Stm32g474(core.Chip):
         self.power = Power(self)
         self.gpio = GpioA(self)
         self.devices += [self.controller, self.rcc, Watchdog(self), self.timer, self.can, self.message_ram, self.power, self.gpio]
+        self.devices.append(Syscfg(self))
 
     def configure(self, has_crystal=None, bus_off=False):
         """The crystal from now on; whether the CAN controller leaves the bus now."""
@@ -678,8 +726,14 @@ class Stm32g474(core.Chip):
         if bus_off:
             self.can.leave_bus()
 
+    def start(self):
+        self.is_exchanged = False
+        super().start()
+
     def build(self):
         super().build()
+        if self.is_exchanged:
+            self.uc.mem_write(self.FLASH[0], bytes(self.flash[BANK:] + self.flash[:BANK]))
         self.uc.mem_write(UNIQUE_ID, struct.pack("<III", 0x0034_0021, 0x5034_5008, 0x2037_3158))
 
     def powered_up(self):
@@ -698,11 +752,41 @@ class Stm32g474(core.Chip):
     def bank(self, address):
         return (address - self.FLASH[0]) // BANK
 
+    def seen(self, address):
+        start, length = self.FLASH
+        return address ^ BANK if self.is_exchanged and start <= address < start + length else address
+
+    def exchange(self, is_exchanged):
+        """The banks change places. What the core has read of them lies in its caches yet."""
+        start, length = self.FLASH
+        if start <= self.uc.reg_read(arm.UC_ARM_REG_PC) < start + length:
+            raise ModelError("the banks are exchanged under the program that does it")
+        if self.controller.acr & sum(Flash.CACHES) or self.controller.busy:
+            raise ModelError("the banks are exchanged while a cache is on, or the controller busy")
+        if self.hidden:
+            raise ModelError("no model of an exchange after SEC_PROT1")
+        self.controller.stale = sum(Flash.CACHES)
+        self.deferred = lambda: self.exchange_now(is_exchanged)
+        self.uc.emu_stop()
+
+    def exchange_now(self, is_exchanged):
+        """The core goes on in a new emulation, with the flash as it lies now: unicorn keeps code that it has translated."""
+        registers = [(register, self.uc.reg_read(register)) for register in CORE_REGISTERS]
+        self.ram = {address: bytes(self.uc.mem_read(address, length)) for address, length in self.RAM}
+        self.is_exchanged = is_exchanged
+        self.build()
+        for address, content in self.ram.items():
+            self.uc.mem_write(address, content)
+        for register, value in registers:
+            self.uc.reg_write(register, value | (register == arm.UC_ARM_REG_PC))
+
     def hide(self, length):
         """Nothing in the securable area is there any more (3.5.4)."""
         self.hidden = True
-        self.uc.mem_protect(self.FLASH[0], length, core.UC_PROT_NONE)
-        self.uc.ctl_flush_tb()
+        self.uc.mem_protect(self.seen(self.FLASH[0]), length, core.UC_PROT_NONE)
+        if not self.is_exchanged:
+            # After an exchange, nothing of it has been translated.
+            self.uc.ctl_flush_tb()
 
     def pins_are_can(self):
         mode, function = self.gpio.values.get(0x00, 0), self.gpio.values.get(0x24, 0)
