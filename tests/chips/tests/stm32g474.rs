@@ -1,5 +1,6 @@
 //! The STM32G474 board in an emulator, with register models of the chip: its very loader, from the factory on; a power
-//! cut between and within its flash operations; words of flash that have two bad bits.
+//! cut between and within its flash operations; words of flash that have two bad bits. All of it with a swap, and with
+//! banks that are exchanged (feature `bank-switch`).
 //!
 //! `EVERY_CUT=1 cargo test -p chips --test stm32g474 cut_between` cuts the power at every operation of an update, for hours.
 
@@ -34,6 +35,8 @@ struct Release {
 struct Life {
     loader: std::path::PathBuf,
     second: Release,
+    /// That does not confirm itself.
+    silent: Release,
     /// With 1.0.0, confirmed.
     installed: Memory,
     /// Operations of the update to 2.0.0.
@@ -59,16 +62,20 @@ fn nothing_went_wrong(bench: &Bench) -> Result<()> {
     Ok(())
 }
 
-fn live() -> Result<Life> {
+/// With further features of loader and application.
+fn live(features: &str) -> Result<Life> {
     let programs = Programs::new(target()?)?;
     let factory = Factory::new(7);
-    let release = |sequence: u64| -> Result<Release> {
-        let elf = programs.chip_application(BOARD, &format!("{sequence}.0.0"), true)?;
+    let release = |sequence: u64, confirms: bool| -> Result<Release> {
+        let elf = programs.chip_application_with(BOARD, &format!("{sequence}.0.0"), confirms, features)?;
         let image = emulator::image(&elf)?;
         Ok(Release { envelope: factory.envelope(sequence, &image), image })
     };
-    let (first, second) = (release(1)?, release(2)?);
-    let loader = programs.chip_loader(BOARD)?;
+    let (first, second, silent) = (release(1, true)?, release(2, true)?, release(3, false)?);
+    let loader = match features {
+        "" => programs.chip_loader(BOARD)?,
+        features => programs.chip_loader_with(BOARD, features)?,
+    };
     let mut bench = bench(&loader, false)?;
     bench.provision(&factory)?;
     nothing_went_wrong(&bench)?;
@@ -80,13 +87,20 @@ fn live() -> Result<Life> {
     update(&mut bench, &second)?;
     let operations = bench.last().operations - began;
     let updated = bench.chip().memory()?;
-    Ok(Life { loader, second, installed, operations, updated })
+    Ok(Life { loader, second, silent, installed, operations, updated })
 }
 
 /// The life that the tests share.
 fn life() -> &'static Life {
     static LIFE: OnceLock<Life> = OnceLock::new();
-    LIFE.get_or_init(|| live().expect("a device is provisioned and updated"))
+    LIFE.get_or_init(|| live("").expect("a device is provisioned and updated"))
+}
+
+/// The same where the banks are exchanged. From the factory slot A receives, so 1.0.0 lies in slot A and 2.0.0 in slot B:
+/// after the update, the banks are exchanged.
+fn exchanging() -> &'static Life {
+    static LIFE: OnceLock<Life> = OnceLock::new();
+    LIFE.get_or_init(|| live("bank-switch").expect("a device is provisioned and updated"))
 }
 
 /// From 1.0.0 to 2.0.0.
@@ -142,7 +156,16 @@ fn a_loader_that_sends_fd_frames_is_provisioned_and_updated() -> Result<()> {
 
 #[test]
 fn a_cut_between_or_within_flash_operations_is_survived() -> Result<()> {
-    let life = life();
+    cut_everywhere(life())
+}
+
+/// Of the update into the bank that does not run, and of the confirmation by an application in the bank that was exchanged.
+#[test]
+fn a_cut_between_or_within_flash_operations_is_survived_where_banks_are_exchanged() -> Result<()> {
+    cut_everywhere(exchanging())
+}
+
+fn cut_everywhere(life: &Life) -> Result<()> {
     let wanted: Vec<u64> = if std::env::var_os("EVERY_CUT").is_some() {
         (0..life.operations).collect()
     } else {
@@ -176,7 +199,10 @@ fn a_cut_between_or_within_flash_operations_is_survived() -> Result<()> {
 
 #[test]
 fn a_word_of_the_journal_with_two_bad_bits_loses_nothing() -> Result<()> {
-    let life = life();
+    spoil_the_journal(life())
+}
+
+fn spoil_the_journal(life: &Life) -> Result<()> {
     let mut bench = bench(&life.loader, false)?;
     bench.turn_to(NODE);
     let start = layout::FLASH_START + layout::JOURNAL.0;
@@ -204,6 +230,50 @@ fn a_word_of_the_image_with_two_bad_bits_is_repaired_by_its_release() -> Result<
     ensure!(state.sequence_floor == 2, "{state:?}");
     nothing_went_wrong(&bench)?;
     update(&mut bench, &life.second)
+}
+
+/// An ECC fault in the bank that was exchanged: FLASH_ECCR names the bank, and not where it lies.
+#[test]
+fn a_word_of_an_exchanged_bank_with_two_bad_bits_is_repaired_by_its_release() -> Result<()> {
+    let life = exchanging();
+    let mut bench = bench(&life.loader, false)?;
+    bench.turn_to(NODE);
+    let slot_b = layout::FLASH_START + layout::SLOT_B_IN_BANK_2.0 + layout::HEAD_LEN;
+    for word in [slot_b + 0x400, slot_b] {
+        bench.power_cycle(Some(&life.updated))?;
+        bench.chip().spoil(word)?;
+        let state = bench.wait_for(Mode::Loader)?;
+        ensure!(state.sequence_floor == 2, "{state:?}");
+        nothing_went_wrong(&bench)?;
+        update(&mut bench, &life.second)?;
+    }
+    Ok(())
+}
+
+/// The application confirms itself and reads its state in a journal whose bank lies elsewhere while it runs.
+#[test]
+fn a_word_of_a_journal_in_an_exchanged_bank_with_two_bad_bits_loses_nothing() -> Result<()> {
+    spoil_the_journal(exchanging())
+}
+
+/// A release that does not confirm itself comes from the bank that lies first after a reset; the next reset exchanges
+/// the banks again for the one before.
+#[test]
+fn an_image_that_does_not_confirm_itself_is_reverted_by_an_exchange() -> Result<()> {
+    let life = exchanging();
+    let mut bench = bench(&life.loader, false)?;
+    bench.turn_to(NODE);
+    bench.power_cycle(Some(&life.updated))?;
+    bench.expect_confirmed("2.0.0", 2)?;
+    bench.install(&life.silent.envelope, &life.silent.image)?;
+    let state = bench.wait_for(Mode::Application)?;
+    ensure!(state.image == ImageState::Trial && state.active_sequence == 3, "{state:?}");
+    nothing_went_wrong(&bench)?;
+    bench.on(async |tester| Ok(tester.hard_reset().await?))?;
+    let state = bench.wait(|state| state.image == ImageState::Confirmed)?;
+    ensure!((state.active_sequence, state.sequence_floor) == (2, 2), "{state:?}");
+    bench.expect_confirmed("2.0.0", 2)?;
+    nothing_went_wrong(&bench)
 }
 
 #[test]

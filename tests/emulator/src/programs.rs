@@ -223,14 +223,28 @@ impl Programs {
 
     /// An application for a chip, an ELF: that of the package `{board}-app`, which reports this version.
     pub fn chip_application(&self, board: &str, version: &str, confirms: bool) -> Result<PathBuf> {
+        self.chip_application_with(board, version, confirms, "")
+    }
+
+    /// The same with features of its package.
+    pub fn chip_application_with(
+        &self,
+        board: &str,
+        version: &str,
+        confirms: bool,
+        features: &str,
+    ) -> Result<PathBuf> {
         let mut variables = vec![("APP_VERSION", version.to_owned())];
         let mut name = format!("{board}-app-{version}");
+        if !features.is_empty() {
+            name = format!("{name}-{features}");
+        }
         if !confirms {
             variables.push(("APP_CONFIRM", "never".to_owned()));
             name.push_str("-never");
         }
         let package = format!("{board}-app");
-        let program = Program { package: &package, target: CHIPS, features: "", variables: &variables };
+        let program = Program { package: &package, target: CHIPS, features, variables: &variables };
         self.place(&program, &format!("{name}.elf"))
     }
 

@@ -3,6 +3,9 @@
 use core::ptr::with_exposed_provenance;
 
 use bootloader::Entry;
+use bootloader::firmware_image::Vectors;
+#[cfg(feature = "remap")]
+use bootloader::layout::Slot;
 use cortex_m::peripheral::{Peripherals, SCB};
 
 /// Loads the stack pointer and branches to the reset vector.
@@ -16,6 +19,26 @@ pub fn jump(peripherals: &mut Peripherals, entry: Entry) -> ! {
 /// The same for a part that leaves its loader in a way of its own.
 #[inline(always)]
 pub fn jump_by(peripherals: &mut Peripherals, entry: Entry, branch: Branch) -> ! {
+    quiesce(peripherals);
+    let Some(vectors) = entry.redeem() else { SCB::sys_reset() };
+    hand_over(peripherals, vectors, branch)
+}
+
+/// The same for a part that [switches banks](bootloader::layout::Strategy::BankSwitch): `switch` does so before it
+/// branches, from RAM.
+#[cfg(feature = "remap")]
+pub fn jump_with_bank(peripherals: &mut Peripherals, entry: Entry, branch: Branch, switch: Branch) -> ! {
+    quiesce(peripherals);
+    match entry.redeem_with_bank() {
+        Some((vectors, Slot::A)) => hand_over(peripherals, vectors, branch),
+        Some((vectors, Slot::B)) => hand_over(peripherals, vectors, switch),
+        Some((_, Slot::Kept)) | None => SCB::sys_reset(),
+    }
+}
+
+/// Nothing interrupts any more, and nothing is protected.
+#[inline(always)]
+fn quiesce(peripherals: &mut Peripherals) {
     cortex_m::interrupt::disable();
     peripherals.SYST.disable_counter();
     peripherals.SYST.disable_interrupt();
@@ -29,7 +52,10 @@ pub fn jump_by(peripherals: &mut Peripherals, entry: Entry, branch: Branch) -> !
         }
     }
     crate::protection::release(&mut peripherals.MPU);
-    let Some(vectors) = entry.redeem() else { SCB::sys_reset() };
+}
+
+#[inline(always)]
+fn hand_over(peripherals: &mut Peripherals, vectors: Vectors, branch: Branch) -> ! {
     let stack_pointer = with_exposed_provenance(vectors.stack_pointer() as usize);
     let reset_vector = with_exposed_provenance(vectors.reset_vector() as usize);
     // SAFETY: an `Entry` exists only for an image that was verified and whose stack pointer and reset vector were

@@ -2,7 +2,7 @@
 //! length), in bytes.
 //!
 //! Bank 1 holds the loader and slot A, bank 2 everything that is written while one of them runs: a program goes on while
-//! the other bank is erased. A swap alone writes to bank 1.
+//! the other bank is erased. A swap alone writes to bank 1; where the banks are exchanged, installs to slot A do.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -23,7 +23,8 @@ pub const WORD_LEN: usize = 8;
 pub const BANK_LEN: u32 = 256 * 1024;
 /// Address of offset 0.
 pub const FLASH_START: u32 = LOADER_START + LOADER_LEN;
-/// Bytes from there to the end of what the layout uses. After it lie 34 KiB for data of the application.
+/// Bytes from there to the end of what the layout uses. After it lie 34 KiB for data of the application. Where the banks
+/// are exchanged, 36 KiB lie before slot B.
 pub const FLASH_LEN: u32 = SLOT_B.0 + SLOT_B.1;
 
 /// The slot that runs: the rest of bank 1.
@@ -36,6 +37,9 @@ pub const JOURNAL: (u32, u32) = (STORED.0 + STORED.1, 3 * PAGE_LEN);
 pub const PROGRESS: (u32, u32) = (JOURNAL.0 + JOURNAL.1, 3 * PAGE_LEN);
 /// The slot that receives: one page more than slot A.
 pub const SLOT_B: (u32, u32) = (PROGRESS.0 + PROGRESS.1, SLOT_A.1 + PAGE_LEN);
+
+/// The same slot where the banks are exchanged (feature `bank-switch` of the board): at the offset of slot A in its bank.
+pub const SLOT_B_IN_BANK_2: (u32, u32) = (SLOT_A.0 + BANK_LEN, SLOT_A.1);
 
 /// Bytes of a slot before its image: the envelope.
 pub const HEAD_LEN: u32 = 4096;

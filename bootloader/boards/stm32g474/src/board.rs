@@ -57,7 +57,10 @@ impl Board for Machine {
 
     fn jump(&mut self, entry: Entry) -> ! {
         rcc::handover::stop();
-        handover::jump_by(&mut self.peripherals, entry, flash::leave)
+        #[cfg(not(feature = "bank-switch"))]
+        handover::jump_by(&mut self.peripherals, entry, flash::leave);
+        #[cfg(feature = "bank-switch")]
+        handover::jump_with_bank(&mut self.peripherals, entry, flash::leave, crate::banks::switch)
     }
 
     fn reset(&mut self) -> ! {

@@ -5,9 +5,9 @@ use core::ptr::{with_exposed_provenance, with_exposed_provenance_mut};
 use embedded_storage::nor_flash::{ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash};
 use stm32_support::watchdog;
 
-use crate::ecc;
-use crate::memory_map::{BANK_LEN, FLASH_LEN, FLASH_START, LOADER_START, PAGE_LEN, WORD_LEN};
+use crate::memory_map::{BANK_LEN, FLASH_START, LOADER_START, PAGE_LEN, WORD_LEN};
 use crate::registers::registers;
+use crate::{FLASH_LEN, banks, ecc};
 
 registers! {
     0x4002_2000:
@@ -65,7 +65,7 @@ impl Flash {
         (OPTR.read() & TWO_BANKS != 0).then_some(Self(()))
     }
 
-    /// Address of `len` bytes at `offset`.
+    /// Address of `len` bytes at `offset`, while the banks are not exchanged.
     fn address(offset: u32, len: u32) -> Result<u32, FlashError> {
         match offset.checked_add(len) {
             Some(end) if end <= FLASH_LEN => Ok(FLASH_START + offset),
@@ -108,17 +108,18 @@ impl ReadNorFlash for Flash {
         watchdog::feed();
         let len = u32::try_from(bytes.len()).map_err(|_| FlashError::Outside)?;
         let start = Self::address(offset, len)? as usize;
+        let flip = banks::flip() as usize;
         let is_good = ecc::watch(|| {
             for (address, byte) in (start..).zip(bytes) {
                 // SAFETY: within the flash, which has no side effects that `ecc` does not catch.
-                *byte = unsafe { with_exposed_provenance::<u8>(address).read_volatile() };
+                *byte = unsafe { with_exposed_provenance::<u8>(address ^ flip).read_volatile() };
             }
         });
         if is_good {
             return Ok(());
         }
         // The controller's buffer still holds the word, and would answer the next read without an error (3.3.2).
-        let other = start ^ OTHER_LINE;
+        let other = start ^ flip ^ OTHER_LINE;
         let _is_good = ecc::watch(|| {
             // SAFETY: in the same page of flash.
             let _word = unsafe { with_exposed_provenance::<u8>(other).read_volatile() };
@@ -146,6 +147,7 @@ impl NorFlash for Flash {
         let mut done = 0;
         while done < len && result.is_ok() {
             watchdog::feed();
+            // The registers name the bank, wherever it lies.
             let at = start + done - LOADER_START;
             let bank = if at < BANK_LEN { 0 } else { ERASE_BANK_2 };
             let page = ERASE_PAGE | (at % BANK_LEN / PAGE_LEN) << PAGE | bank;
@@ -167,11 +169,12 @@ impl NorFlash for Flash {
         }
         unlock();
         CR.write(PROGRAM);
+        let flip = banks::flip() as usize;
         let mut result = Ok(());
         for (address, word) in (start as usize..).step_by(WORD_LEN).zip(words) {
             watchdog::feed();
             let [a, b, c, d, e, f, g, h] = *word;
-            for (address, half) in (address..).step_by(4).zip([[a, b, c, d], [e, f, g, h]]) {
+            for (address, half) in (address ^ flip..).step_by(4).zip([[a, b, c, d], [e, f, g, h]]) {
                 // SAFETY: within the flash, aligned. The controller takes the write, and programs at the second half.
                 unsafe {
                     with_exposed_provenance_mut::<u32>(address).write_volatile(u32::from_le_bytes(half))
@@ -191,6 +194,8 @@ impl NorFlash for Flash {
 
 #[cfg(feature = "loader")]
 pub(crate) use secured::leave;
+#[cfg(all(feature = "loader", feature = "bank-switch"))]
+pub(crate) use secured::unlock_to_hide;
 
 /// The securable area (3.5.4).
 #[cfg(feature = "loader")]
@@ -205,6 +210,15 @@ mod secured {
     }
 
     const SIZE: u32 = 0xFF;
+    #[cfg(feature = "bank-switch")]
+    const HIDE: u32 = 1 << 28;
+
+    /// Unlocks the controller; what FLASH_CR takes for the loader to be hidden as [`leave`] does it.
+    #[cfg(feature = "bank-switch")]
+    pub(crate) fn unlock_to_hide() -> u32 {
+        unlock();
+        if SEC1R.read() & SIZE == SECURED_PAGES { HIDE } else { 0 }
+    }
 
     /// Branches to an application. If the option bytes make the loader's pages a securable area, neither they nor their
     /// content are there for it until the next reset.

@@ -10,9 +10,13 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
-use bootloader::layout::{Layout, Region, Regions};
+#[cfg(feature = "bank-switch")]
+use bootloader::layout::Strategy;
+use bootloader::layout::{Layout, LayoutError, Region, Regions};
 pub use stm32g474_layout as memory_map;
 
+#[cfg(target_os = "none")]
+mod banks;
 #[cfg(all(target_os = "none", feature = "loader"))]
 mod board;
 #[cfg(target_os = "none")]
@@ -32,23 +36,43 @@ mod rcc;
 #[cfg(target_os = "none")]
 mod registers;
 
-/// The layout as the loader library takes it.
-pub const LAYOUT: Layout = match Layout::new(Regions {
+#[cfg(not(feature = "bank-switch"))]
+const SLOT_B: (u32, u32) = memory_map::SLOT_B;
+#[cfg(feature = "bank-switch")]
+const SLOT_B: (u32, u32) = memory_map::SLOT_B_IN_BANK_2;
+
+const REGIONS: Regions = Regions {
     base: memory_map::FLASH_START,
     page: memory_map::PAGE_LEN,
     stored: Region::of(memory_map::STORED),
     journal: Region::of(memory_map::JOURNAL),
     progress: Region::of(memory_map::PROGRESS),
     slot_a: Region::of(memory_map::SLOT_A),
-    slot_b: Region::of(memory_map::SLOT_B),
+    slot_b: Region::of(SLOT_B),
     ram: Region { start: memory_map::RAM_START, len: memory_map::APP_RAM_LEN },
-}) {
+};
+
+#[cfg(not(feature = "bank-switch"))]
+const CHECKED: Result<Layout, LayoutError> = Layout::new(REGIONS);
+#[cfg(feature = "bank-switch")]
+const CHECKED: Result<Layout, LayoutError> =
+    Layout::of(Strategy::BankSwitch { bank: memory_map::BANK_LEN }, None, REGIONS);
+
+/// The layout as the loader library takes it.
+pub const LAYOUT: Layout = match CHECKED {
     Ok(layout) => layout,
     Err(error) => panic!("{}", error.words()),
 };
 
+/// Bytes from offset 0 to the end of what the layout uses.
+const FLASH_LEN: u32 = LAYOUT.flash_len();
+
 const _: () = assert!(LAYOUT.image_address() == memory_map::IMAGE_START);
 const _: () = assert!(LAYOUT.image_capacity() == memory_map::IMAGE_LEN_MAX);
-const _: () = assert!(LAYOUT.flash_len() == memory_map::FLASH_LEN);
 const _: () = assert!(LAYOUT.journal_parts() == 3);
-const _: () = assert!(memory_map::LOADER_LEN + memory_map::FLASH_LEN <= 2 * memory_map::BANK_LEN);
+const _: () = assert!(memory_map::LOADER_LEN + FLASH_LEN <= 2 * memory_map::BANK_LEN);
+#[cfg(feature = "bank-switch")]
+const _: () = assert!(
+    memory_map::LOADER_LEN + memory_map::SLOT_A.0 + memory_map::SLOT_A.1 <= memory_map::BANK_LEN,
+    "slot A leaves bank 1"
+);

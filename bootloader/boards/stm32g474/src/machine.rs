@@ -12,7 +12,7 @@ use update_protocol::can::Frame;
 
 use crate::fdcan::{self, Can};
 use crate::memory_map::MAILBOX_START;
-use crate::{flash, guard, power, rcc};
+use crate::{banks, flash, guard, power, rcc};
 
 // SAFETY: RAM that no linker script gives to anything else, a multiple of 4, with room for the mailbox.
 pub(crate) const MAILBOX: Mailbox = unsafe { Mailbox::at(MAILBOX_START as usize) };
@@ -38,6 +38,7 @@ impl Machine {
         watchdog::start();
         // SAFETY: the caller calls this once, so these are the only ones.
         let mut peripherals = unsafe { Peripherals::steal() };
+        banks::start();
         guard::protect(&mut peripherals.MPU, program);
         let has_crystal = rcc::start();
         power::start();
