@@ -17,13 +17,16 @@ pub(crate) struct Arguments {
     /// Target of rustc (repeatable) [default: those of Cortex-M0, M3, M4F and M33]
     #[arg(long, value_name = "TARGET", value_parser = CORES.map(|core| core.target))]
     target: Vec<String>,
+    /// Serve boards without a swap too (their layouts are refused otherwise)
+    #[arg(long)]
+    remap: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
 
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
-    let Arguments { folder, target: targets, json } = arguments;
+    let Arguments { folder, target: targets, remap, json } = arguments;
     let folder = std::path::absolute(folder)?;
     let is_chosen = |core: &Core| match targets.as_slice() {
         [] => DEVICE_TARGETS.contains(&core.target),
@@ -33,7 +36,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     for core in &cores {
         tools::provide_rust_target(workspace, core.target)?;
     }
-    Programs::new(workspace.target())?.export_c_library(&folder, &cores)?;
+    Programs::new(workspace.target())?.export_c_library(&folder, &cores, *remap)?;
     if *json {
         let targets: Vec<_> = cores.iter().map(|core| core.target).collect();
         println!("{}", json!({ "folder": folder, "targets": targets }));

@@ -59,16 +59,19 @@ impl Programs {
     ///
     /// For a target it has our own code only: what a compiler brings itself (memcpy, division) is left to the C compiler
     /// that links it.
-    pub fn c_library(&self, target: Option<&str>) -> Result<PathBuf> {
+    ///
+    /// `remap`: it serves layouts without a swap too.
+    pub fn c_library(&self, target: Option<&str>, remap: bool) -> Result<PathBuf> {
         let _lock = self.lock()?;
-        let mut arguments = vec!["--package", LIBRARY, "--lib", "--crate-type", "staticlib", "--features"];
-        match target {
-            Some(target) => {
-                arguments.extend(["static-library", "--target", target, "--profile", "device"]);
-                arguments.extend(["--", FINAL_BITCODE]);
-            }
-            // The panic handler of std.
-            None => arguments.push("static-library,host"),
+        // The panic handler of std.
+        let mut features = if target.is_some() { "static-library" } else { "static-library,host" }.to_owned();
+        if remap {
+            features.push_str(",remap");
+        }
+        let mut arguments = vec!["--package", LIBRARY, "--lib", "--crate-type", "staticlib"];
+        arguments.extend(["--features", &features]);
+        if let Some(target) = target {
+            arguments.extend(["--target", target, "--profile", "device", "--", FINAL_BITCODE]);
         }
         self.cargo("rustc", &arguments, &[])?;
         let built = match target {
@@ -76,6 +79,7 @@ impl Programs {
             None => self.target_dir.join("debug"),
         };
         let folder = self.target_dir.join("boards").join(target.unwrap_or("host"));
+        let folder = if remap { folder.join("remap") } else { folder };
         std::fs::create_dir_all(&folder)?;
         let archive = folder.join(ARCHIVE);
         let unfinished = archive.with_extension("unfinished");
@@ -92,8 +96,8 @@ impl Programs {
     /// Writes the library for these cores into a folder: the header in `include`, an archive in `lib/TARGET` each, and how
     /// to link them in `README.md`.
     ///
-    /// An earlier export there is replaced; a folder that has other content is refused.
-    pub fn export_c_library(&self, folder: &Path, cores: &[Core]) -> Result<()> {
+    /// `remap`: it serves layouts without a swap too. An earlier export there is replaced; a folder that has other content is refused.
+    pub fn export_c_library(&self, folder: &Path, cores: &[Core], remap: bool) -> Result<()> {
         let header = folder.join("include").join(HEADER);
         let is_free = match std::fs::read_dir(folder) {
             Ok(mut entries) => entries.next().is_none(),
@@ -104,7 +108,7 @@ impl Programs {
             "{} is neither an empty folder nor an earlier export; choose another one",
             folder.display()
         );
-        let archives = cores.iter().map(|core| Ok((core, self.c_library(Some(core.target))?)));
+        let archives = cores.iter().map(|core| Ok((core, self.c_library(Some(core.target), remap)?)));
         for (core, archive) in archives.collect::<Result<Vec<_>>>()? {
             place(&archive, &folder.join("lib").join(core.target).join(ARCHIVE))?;
         }
@@ -170,7 +174,7 @@ impl Programs {
         let core =
             CORES.iter().find(|core| core.target == AN386.target).context("the library has no such core")?;
         let library = self.target_dir.join("boards/c-library");
-        self.export_c_library(&library, &[*core])?;
+        self.export_c_library(&library, &[*core], false)?;
         let generated = self.target_dir.join("boards/c-app");
         std::fs::create_dir_all(&generated)?;
         let board = Board { layout: &AN386_LAYOUT, word: FLASH_WORD, mailbox: AN386.mailbox_start() };

@@ -26,20 +26,25 @@ pub(crate) fn compile(compiler: &mut Command) {
 }
 
 /// The driver, compiled and linked once.
-static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
+static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| program("c-driver", false));
+/// The same over a library that serves layouts without a swap.
+static REMAPPING: LazyLock<PathBuf> = LazyLock::new(|| program("c-driver-remap", true));
+
+fn program(name: &str, remap: bool) -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
     let target = folder.parent().expect("a target directory");
-    let archive = Programs::new(target).and_then(|programs| programs.c_library(None)).expect("a library");
-    let unfinished = folder.join(format!("c-driver-{}", std::process::id()));
+    let archive =
+        Programs::new(target).and_then(|programs| programs.c_library(None, remap)).expect("a library");
+    let unfinished = folder.join(format!("{name}-{}", std::process::id()));
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c_library/driver.c");
     let mut gcc = Command::new("gcc");
     gcc.args(["-std=c11", "-O1", "-fsanitize=undefined", "-fno-sanitize-recover"]).args(STRICT);
     gcc.arg("-I").arg(library().join("include")).arg("-o").arg(&unfinished).arg(source).arg(archive);
     compile(gcc.args(["-lpthread", "-ldl", "-lm"]));
-    let program = folder.join("c-driver");
+    let program = folder.join(name);
     std::fs::rename(unfinished, &program).expect("a program");
     program
-});
+}
 
 /// The running program.
 pub(crate) struct Driver {
@@ -57,7 +62,16 @@ impl Drop for Driver {
 
 impl Driver {
     pub(crate) fn start() -> Self {
-        let mut process = parent_death::command(&*PROGRAM)
+        Self::run(&PROGRAM)
+    }
+
+    /// With the library's feature `remap`.
+    pub(crate) fn start_remapping() -> Self {
+        Self::run(&REMAPPING)
+    }
+
+    fn run(program: &Path) -> Self {
+        let mut process = parent_death::command(program)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

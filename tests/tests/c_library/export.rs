@@ -38,7 +38,7 @@ fn each_link_line_of_an_export_links() {
     let cores = cores();
     // Twice: an earlier export is replaced.
     for _ in 0..2 {
-        programs().export_c_library(&export, &cores).expect("an export");
+        programs().export_c_library(&export, &cores, false).expect("an export");
     }
     let memory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bootloader/boards/qemu-mps2-c-app/memory.c");
     std::fs::write(export.join("app.c"), application()).expect("a source");
@@ -61,7 +61,7 @@ fn each_link_line_of_an_export_links() {
 fn a_folder_with_other_content_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("thesis.tex"), "years of work").expect("a file");
-    let error = programs().export_c_library(folder.path(), &cores()).expect_err("it is refused");
+    let error = programs().export_c_library(folder.path(), &cores(), false).expect_err("it is refused");
     assert!(error.to_string().contains("neither an empty folder nor an earlier export"), "{error}");
     assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1);
 }

@@ -8,9 +8,11 @@ mod export;
 mod header;
 
 use bootloader::application::Confirmation;
+use bootloader::layout::Slot;
 use bootloader::state::Status;
 use device_harness::device::{Boot, Device, download};
 use device_harness::factory::Factory;
+use device_harness::part;
 use flash_model::{Cut, Nor};
 use update_protocol::profile::{DEFAULT_NODE_ADDRESS, Object, StateRecord};
 use update_protocol::uds::server::{Download, Handler as _};
@@ -136,6 +138,36 @@ fn a_confirmation_from_c_is_the_one_from_rust() {
     assert_eq!(device.nor.medium().operations(), operations);
     compare(&mut driver, &device, "confirmed");
     assert_eq!(device.state().floor, 2);
+}
+
+/// The image of either slot is on trial and confirms itself. A library without the feature refuses the layout: it would
+/// write a journal that the loader does not know.
+#[test]
+fn a_confirmation_from_c_without_a_swap_is_the_one_from_rust() {
+    let (mut swapping, mut driver) = (Driver::start(), Driver::start_remapping());
+    let swapped = on_trial::<8, 2048>();
+    compare(&mut driver, &swapped, "with a swap");
+    for layout in [part::in_place, part::bank_switch] {
+        let factory = Factory::new(7);
+        let layout = layout(2048, 4);
+        let mut device = Device::<8, 2048>::over(Nor::new(layout.flash_len()), layout);
+        device.provision(&factory);
+        for (sequence, slot) in [(1, Slot::A), (2, Slot::B), (3, Slot::A)] {
+            let place = format!("{:?}, release {sequence}", layout.strategy());
+            let image = device.image_for(slot, 900, sequence as u8);
+            device.install(&factory.envelope(sequence, &image), &image).expect("install");
+            assert!(matches!(device.boot(), Boot::Run(_)), "{place}");
+            compare(&mut driver, &device, &place);
+            assert_eq!(swapping.open(&device.nor, &device.layout), CResult::Layout, "{place}");
+            let rust = device.twin();
+            assert_eq!(rust.application().confirm(), Ok(Confirmation::Confirmed), "{place}");
+            assert_eq!(driver.open(&device.nor, &device.layout), CResult::Ok, "{place}");
+            assert_eq!(driver.call(&device.nor, b'c').0, CResult::Ok, "{place}");
+            assert_eq!(device.nor.medium().bytes(), rust.nor.medium().bytes(), "{place}");
+            assert_eq!(device.state().floor, sequence, "{place}");
+            compare(&mut driver, &device, &place);
+        }
+    }
 }
 
 /// An install that was interrupted: the marks, which take places of 16 or of 32 bytes.

@@ -58,7 +58,7 @@ pub(super) fn measure(workspace: &Workspace) -> Result<Vec<Size>> {
     let linker = llvm_tool(workspace.root(), "rust-lld")?;
     let sizes = DEVICE_TARGETS.iter().map(|target| {
         tools::provide_rust_target(workspace, target)?;
-        let archive = programs.c_library(Some(target))?;
+        let archive = programs.c_library(Some(target), false)?;
         let measure = |functions: &[String], name: &str| {
             let linked = archive.with_extension(name);
             link(&linker, &archive, functions, &linked)?;
