@@ -67,12 +67,14 @@ pub(crate) struct Pace {
     from: Option<u32>,
     /// How often that was the same byte as before. The journal does not know of these.
     again: u8,
+    /// How often an install was to begin and did not: the journal knows nothing of its release.
+    failed: u8,
 }
 
 #[cfg(feature = "loader")]
 impl Pace {
     /// A loader that has just started.
-    pub(crate) const START: Self = Self { now_s: 0, erased_s: 0, from: None, again: 0 };
+    pub(crate) const START: Self = Self { now_s: 0, erased_s: 0, from: None, again: 0, failed: 0 };
 
     /// It is so late now, microseconds.
     pub(crate) fn set_now_us(&mut self, now_us: u64) {
@@ -89,9 +91,10 @@ impl Pace {
         has_progress: bool,
     ) -> u32 {
         let goes_on = self.from.map_or(has_progress, |from| offset > from);
-        let over = attempts.count().saturating_add(self.again).checked_sub(FREE_ATTEMPTS);
-        match over {
-            Some(over) if attempts.has(digest) && !goes_on => {
+        let sum = attempts.count().saturating_add(self.again).saturating_add(self.failed);
+        let is_tried = attempts.has(digest) || self.failed >= FREE_ATTEMPTS;
+        match sum.checked_sub(FREE_ATTEMPTS) {
+            Some(over) if is_tried && !goes_on => {
                 let delay_s = FIRST_DELAY_S.checked_shl(over.min(6).into()).unwrap_or(u32::MAX);
                 let waited_s = self.now_s.saturating_sub(self.erased_s);
                 delay_s.min(LONGEST_DELAY_S).saturating_sub(waited_s)
@@ -100,9 +103,12 @@ impl Pace {
         }
     }
 
-    /// Slot B is erased for an image stream from this byte on. `is_counted`: the journal counts it.
-    pub(crate) fn erase(&mut self, offset: u32, is_counted: bool) {
-        if self.from == Some(offset) && !is_counted {
+    /// Slot B was erased for an image stream from this byte on, of an install that began now or went on; `has_failed`: it
+    /// did not begin.
+    pub(crate) fn erase(&mut self, offset: u32, is_new: bool, has_failed: bool) {
+        if has_failed {
+            self.failed = self.failed.saturating_add(1);
+        } else if self.from == Some(offset) && !is_new {
             self.again = self.again.saturating_add(1);
         }
         (self.from, self.erased_s) = (Some(offset), self.now_s);
@@ -187,7 +193,7 @@ mod tests {
             pace.set_now_us(now_s * 1_000_000);
             assert_eq!(pace.delay_s(&attempts, &ONE, 0, false), left_s, "after {now_s} s");
         }
-        pace.erase(0, true);
+        pace.erase(0, true, false);
         assert_eq!(pace.delay_s(&tried(10, &ONE), &ONE, 0, false), 240);
         pace.set_now_us(501 * 1_000_000);
         assert_eq!(pace.delay_s(&tried(10, &ONE), &ONE, 0, false), 239);
@@ -202,14 +208,14 @@ mod tests {
         assert_eq!(Pace::START.delay_s(&attempts, &ONE, 8192, true), 0);
         assert_eq!(Pace::START.delay_s(&attempts, &ONE, 8192, false), 3600);
         let mut pace = Pace::START;
-        pace.erase(8192, false);
+        pace.erase(8192, false, false);
         // What the journal knows of earlier progress is used up.
         assert_eq!(pace.delay_s(&attempts, &ONE, 8192, true), 3600);
         assert_eq!(pace.delay_s(&attempts, &ONE, 12288, false), 0);
         let few = tried(1, &ONE);
         for _ in 0..7 {
             assert_eq!(pace.delay_s(&few, &ONE, 8192, false), 0);
-            pace.erase(8192, false);
+            pace.erase(8192, false, false);
         }
         assert_eq!(pace.delay_s(&few, &ONE, 8192, false), 60);
     }

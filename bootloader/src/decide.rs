@@ -10,7 +10,7 @@ use crate::loader::Loader;
 use crate::mailbox::Wake;
 use crate::refusal::Refusal;
 use crate::session::{Description, Session};
-use crate::state::{Event, Status};
+use crate::state::{Event, ImageRecord, Status};
 use crate::swap::{self, Start};
 use crate::token::{Entry, Purpose, SlotProof};
 use crate::verify::VerifiedImage;
@@ -55,14 +55,14 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
         self.mend();
 
         // Rule 2. The loader finishes an interrupted swap in its direction.
-        swap::resume(&mut self.flash, &mut self.journal).map_err(not_exchanged)?;
+        swap::resume(&mut self.flash, &mut self.journal, wake.may_retry()).map_err(not_exchanged)?;
 
         // Rule 3. The loader swaps in a pending image that verifies, revocation included, and drops any other. A
         // request for the loader comes first. When the journal takes no record nothing has happened, and the active
         // image still runs.
         let mut tried = Ok(());
         if self.state().status == Status::Pending && wake.request.is_none() {
-            tried = self.try_pending();
+            tried = self.try_pending(wake);
             if self.state().status != Status::Pending {
                 tried?;
             }
@@ -76,7 +76,10 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
         // Rule 5. The active image verifies, without revocation lists, and is not below the floor. An image on trial
         // that does not verify is reverted at once.
         let image = match self.verify_active() {
-            Err(refusal) if matches!(self.state().status, Status::Trial { .. }) => {
+            Err(refusal)
+                if matches!(self.state().status, Status::Trial { .. })
+                    && !is_kept(wake, refusal, self.state().spare) =>
+            {
                 self.revert(refusal)?;
                 self.verify_active()
             }
@@ -96,7 +99,7 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
 
         // Rule 6. With a request in the mailbox the loader stays on the bus.
         if wake.request.is_some() {
-            return Ok(stays);
+            return Ok(Decision { refusal: refused, ..stays });
         }
 
         // Rule 7. Nothing bootable: stay on the bus and report why.
@@ -127,7 +130,7 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
     }
 
     /// Rule 3.
-    fn try_pending(&mut self) -> Result<(), Refusal> {
+    fn try_pending(&mut self, wake: &Wake) -> Result<(), Refusal> {
         match self.verify(Purpose::Try, Reason::JournalCorrupt).and_then(SlotProof::of) {
             Ok(proof) => {
                 let room = self.journal.make_room(&mut self.flash);
@@ -135,8 +138,10 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
                 if self.state().active.is_some() {
                     room.map_err(|error| not_exchanged(error.into()))?;
                 }
-                swap::begin(&mut self.flash, &mut self.journal, Start::Try(proof)).map_err(not_exchanged)
+                swap::begin(&mut self.flash, &mut self.journal, Start::Try(proof), wake.may_retry())
+                    .map_err(not_exchanged)
             }
+            Err(refusal) if is_kept(wake, refusal, self.state().active) => Err(refusal),
             Err(refusal) => {
                 let dropped = Event::PendingDropped(refusal.reason.code());
                 Ok(self.journal.record(&mut self.flash, dropped)?)
@@ -149,7 +154,7 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
         match self.verify(Purpose::Return, Reason::NothingBootable).and_then(SlotProof::of) {
             Ok(proof) => {
                 let start = Start::Return(proof, why.reason);
-                swap::begin(&mut self.flash, &mut self.journal, start).map_err(not_exchanged)
+                swap::begin(&mut self.flash, &mut self.journal, start, true).map_err(not_exchanged)
             }
             // A slot that does not read now may read after a reset, so the loader forgets nothing. The trial is used up: a
             // new image ends it.
@@ -175,6 +180,12 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
 fn silent(wake: &Wake) -> Refusal {
     let position = u32::from_be_bytes([0, 0, wake.cause as u8, wake.silent_resets]);
     Refusal { position, ..Refusal::of(Reason::ApplicationSilent) }
+}
+
+/// Whether an image that does not read is not dropped yet: there is no other one, and the loader resets by itself to try
+/// it again. Where a tester asked for the loader, one is there to bring another image.
+fn is_kept(wake: &Wake, refusal: Refusal, other: Option<ImageRecord>) -> bool {
+    refusal.reason == Reason::FlashFailed && other.is_none() && wake.request.is_none() && wake.may_retry()
 }
 
 /// The slots were not exchanged, or not to the end; the next reset continues.

@@ -215,10 +215,12 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
     pub(crate) fn write_image(&mut self, data: &[u8]) -> Result<(), Refusal> {
         let install = self.install.as_mut().ok_or(Refusal::of(Reason::NoEnvelope))?;
         install.check(data.len())?;
+        let is_new = install.in_buffer().is_some();
+        let written = install.write(&mut self.flash, &mut self.journal, self.buffers.envelope, data);
         if let Some(offset) = self.opened_at.take() {
-            self.pace.erase(offset, install.in_buffer().is_some());
+            self.pace.erase(offset, is_new, install.in_buffer().is_some());
         }
-        install.write(&mut self.flash, &mut self.journal, self.buffers.envelope, data)
+        written
     }
 
     /// Verifies the image that has come and marks it pending.

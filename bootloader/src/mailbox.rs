@@ -157,6 +157,12 @@ impl Wake {
         Self { silent_resets: 0, ..self }
     }
 
+    /// Whether the loader may reset by itself after a fault that may pass.
+    #[cfg(feature = "loader")]
+    pub(crate) const fn may_retry(&self) -> bool {
+        self.retries < RETRIES_MAX
+    }
+
     /// Whether the application died so often that the loader listens before it runs it again.
     #[must_use]
     pub const fn is_silent(&self) -> bool {

@@ -16,7 +16,7 @@ use crate::decide::Decision;
 use crate::flash::HasLayout;
 use crate::layout::{ENVELOPE_LEN_MAX, Layout, PROVISIONING_BLOCK_LEN_MAX, REVOCATION_LIST_LEN_MAX};
 use crate::loader::Loader;
-use crate::mailbox::{LISTEN_MS, RETRIES_MAX, Request, Wake};
+use crate::mailbox::{LISTEN_MS, Request, Wake};
 use crate::refusal::{Refusal, nrc};
 use crate::report::{Circumstances, state_record};
 use crate::state::Status;
@@ -119,7 +119,7 @@ impl<'b, F: NorFlash, L: HasLayout> Session<'b, F, L> {
             return self.standby.take();
         }
         // Whoever could reset the device may be far away.
-        let may_retry = listen_ms == 0 && wake.request.is_none() && wake.retries < RETRIES_MAX;
+        let may_retry = listen_ms == 0 && wake.may_retry();
         self.is_retry = may_retry && refusal.is_some_and(|refusal| may_pass(refusal.reason));
         if self.is_retry {
             self.listen_ms = LISTEN_MS;

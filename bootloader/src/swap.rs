@@ -33,6 +33,7 @@ pub(crate) fn begin<F: NorFlash, L: HasLayout>(
     flash: &mut Flash<F, L>,
     journal: &mut Journal,
     start: Start,
+    waits: bool,
 ) -> Result<(), JournalError> {
     // Without a swap the record alone says which image runs.
     #[cfg(feature = "remap")]
@@ -50,14 +51,15 @@ pub(crate) fn begin<F: NorFlash, L: HasLayout>(
         Start::Return(proof, reason) => Event::RevertStarted(proof, reason.code()),
     };
     journal.advance(flash, event, source)?;
-    run(flash, journal)
+    run(flash, journal, waits)
 }
 
 /// Continues the exchange that the journal has under way, to its end; does nothing if there is none. The record that
-/// began it took a proof.
+/// began it took a proof. `waits`: the loader will reset by itself if a slot does not answer.
 pub(crate) fn resume<F: NorFlash, L: HasLayout>(
     flash: &mut Flash<F, L>,
     journal: &mut Journal,
+    waits: bool,
 ) -> Result<(), JournalError> {
     let Some(exchange) = Exchange::of(flash.layout(), journal.state()) else { return Ok(()) };
     // A step that was done before would be done again from a page that a later step has filled.
@@ -67,7 +69,8 @@ pub(crate) fn resume<F: NorFlash, L: HasLayout>(
     // A mark that decayed is no step that was not done: what the step would read is gone, and lies where it puts it.
     let (known, found) = (journal.state().source, exchange.source(flash).crc);
     if found != known {
-        if exchange.target(flash).crc == known {
+        let target = exchange.target(flash);
+        if target.is_read && target.crc == known {
             journal.pass_step(flash, source)?;
         } else {
             // It has decayed since: what is left of it goes on.
@@ -76,12 +79,13 @@ pub(crate) fn resume<F: NorFlash, L: HasLayout>(
     }
     // The step that is done again erases what the step before it read.
     journal.affirm(flash)?;
-    run(flash, journal)
+    run(flash, journal, waits)
 }
 
 fn run<F: NorFlash, L: HasLayout>(
     flash: &mut Flash<F, L>,
     journal: &mut Journal,
+    waits: bool,
 ) -> Result<(), JournalError> {
     // Every round ends, moves the progress, which only grows, or turns round once: at most four rounds a page.
     while let Some(exchange) = Exchange::of(flash.layout(), journal.state()) {
@@ -89,15 +93,17 @@ fn run<F: NorFlash, L: HasLayout>(
             return journal.record(flash, Event::SwapFinished);
         }
         let (is_vital, is_revert) = (exchange.is_vital(), exchange.is_revert);
-        // A slot that does not answer at all may answer after a reset: what would come of it is not erased for that.
-        if is_revert && is_vital && !exchange.source(flash).is_read {
+        // A slot that does not answer at all may answer after a reset: what would come of it is not erased for that. Of the
+        // image that goes a page may be dead for good: after the last reset it is saved as an erased one.
+        if (is_revert || waits) && is_vital && !exchange.source(flash).is_read {
             return Err(FlashError::Unreadable.into());
         }
         let mut known = journal.state().source;
         let done = (0..=TRIES).any(|tries| {
-            // It may be the record that read wrong.
-            if tries.saturating_add(1) == TRIES {
-                known = exchange.source(flash).crc;
+            // It may be the record that read wrong; a page that does not read any more is no other content.
+            let now = exchange.source(flash);
+            if tries.saturating_add(1) == TRIES && now.is_read {
+                known = now.crc;
             }
             exchange.step(flash, tries < TRIES, known).is_ok()
         });
@@ -136,7 +142,7 @@ type Page = (Area, u32);
 /// The content of a page.
 #[derive(Clone, Copy)]
 struct Content {
-    /// Its CRC; 0 if there is no page.
+    /// Its CRC; 0 if there is no page, and another one than that of an erased page if nothing of it reads.
     crc: u32,
     /// Whether any of it reads.
     is_read: bool,
@@ -210,7 +216,10 @@ impl Exchange {
             let is_there = found == chunk && (is_read || is_known && self.at.step == Step::Take);
             if is_there { Ok(()) } else { Err(FlashError::NotProgrammed) }
         })?;
-        if from.is_none() || crc.value() == known { Ok(()) } else { Err(FlashError::Unreadable) }
+        // A dead page of the image that goes is saved as an erased one.
+        let crc = crc.value();
+        let is_known = crc == known || !self.is_revert && crc == unread(known);
+        if from.is_none() || is_known { Ok(()) } else { Err(FlashError::Unreadable) }
     }
 
     /// What the next step reads.
@@ -234,7 +243,7 @@ impl Exchange {
             crc.update(&chunk);
             Ok(())
         });
-        Content { crc: crc.value(), is_read }
+        Content { crc: if is_read { crc.value() } else { unread(crc.value()) }, is_read }
     }
 
     fn each_chunk(&self, mut each: impl FnMut(u32) -> Result<(), FlashError>) -> Result<(), FlashError> {
@@ -245,6 +254,12 @@ impl Exchange {
         }
         Ok(())
     }
+}
+
+/// The CRC of a page of which nothing reads: not that of an erased one, as which its data counts. A page that was erased
+/// and not filled yet would pass for a copy of it.
+const fn unread(crc: u32) -> u32 {
+    !crc
 }
 
 /// Data that cannot be read counts as erased, unit by unit: its image fails its digest and does not boot. An exchange

@@ -86,14 +86,16 @@ fn is_erased<F: NorFlash, L: HasLayout>(flash: &Flash<F, L>, place: &[u8; UNIT])
     place.get(..place_len::<F>()).is_some_and(|place| flash.is_erased(place))
 }
 
+/// Bytes of the smallest sector of the parts we know.
+const SECTOR_MIN: u32 = 128;
+
 /// Looks at all places for the marks with this number.
 #[inline(never)]
 pub(super) fn scan<F: NorFlash, L: HasLayout>(flash: &mut Flash<F, L>, marks: u32) -> Marks {
     let mut found = Marks { furthest: None, next: 0, is_silent: false };
     let places = places(flash);
-    // What one erase and one fault hit together: a sector of a page, or less.
-    let sector = flash.layout().page().min(crate::layout::offset_of(F::ERASE_SIZE));
-    let in_a_sector = sector.checked_div(place_len_u32::<F>()).unwrap_or(1).min(places).max(1);
+    // One erase and one fault hit a sector at least. Its length is not known: the driver of two devices names the larger one.
+    let in_a_sector = SECTOR_MIN.checked_div(place_len_u32::<F>()).unwrap_or(1).min(places).max(1);
     let mut unreadable = 0u32;
     for index in 0..places {
         // Sectors are whole places.

@@ -4,7 +4,7 @@ use super::{
     HEAD_LEN, Half, JOURNAL_LONE_PART_RECORDS, JOURNAL_PART_RECORDS, JOURNAL_RECORD_LEN, Layout, Region,
     Regions, STORED_HALF_LEN,
 };
-use super::{Strategy, half, offset_of, part};
+use super::{Strategy, UNIT, half, offset_of, part};
 
 /// The largest page: that of the largest sector of the parts we know.
 const PAGE_MAX: u32 = 131_072;
@@ -44,6 +44,11 @@ impl Part<'_> {
             rest = after;
         }
         false
+    }
+
+    /// Whether a region can be erased in areas of this length: page by page if they are whole pages, else at once.
+    const fn erases(&self, region: Region, area_len: u32, page: u32) -> bool {
+        self.has(region, if area_len.is_multiple_of(page) { page } else { area_len })
     }
 
     /// Whether every step of this length through the region ends where a sector does.
@@ -215,9 +220,9 @@ impl Layout {
         if o.len == 0 || j.len == 0 || !is_pages(a, page) || !is_pages(b, page) {
             return Err(LayoutError::Unaligned);
         }
-        if !part.has(o, o.len / 2)
-            || !part.has(j, self::part(j, parts, 0).len)
-            || !part.has(s, s.len)
+        if !part.erases(o, o.len / 2, page)
+            || !part.erases(j, self::part(j, parts, 0).len, page)
+            || !part.erases(s, s.len, page)
             || !part.has(a, page)
             || !part.has(b, page)
         {
@@ -253,6 +258,14 @@ impl Layout {
             && !are_exchanged(a, b, bank)
         {
             return Err(LayoutError::Banks);
+        }
+        // A turn of the marks takes places of the journal, of which one is reckoned with.
+        let steps = b.len.div_ceil(regions.page).saturating_mul(2);
+        if journal_parts < 3
+            && matches!(strategy, Strategy::Swap)
+            && s.len < steps.saturating_mul(offset_of(UNIT))
+        {
+            return Err(LayoutError::TooSmall);
         }
         let journal_part_len = if journal_parts < 3 { JOURNAL_LONE_PART_LEN } else { JOURNAL_PART_LEN };
         if half(o, Half::First).len < STORED_HALF_LEN

@@ -151,7 +151,7 @@ fn wrong_descriptions_are_refused() {
         (
             "journal in a slot",
             LayoutError::Overlap,
-            Regions { journal: Region { start: 0x1_0000, len: 0x2000 }, ..GOOD },
+            Regions { journal: Region { start: 0x1_0000, len: 0x3000 }, ..GOOD },
         ),
     ];
     for (name, error, regions) in cases {
@@ -163,8 +163,18 @@ fn wrong_descriptions_are_refused() {
     Layout::new(Regions { stored: Region { start: 0, len: 2 * 6656 }, ..page }).unwrap();
     let small = Regions { journal: Region { start: 0x4000, len: 1024 }, ..page };
     assert_eq!(Layout::new(small), Err(LayoutError::TooSmall), "journal part below six records");
+    // As many marks as an exchange has steps, where there are two parts.
+    let steps = (2 * page.slot_b.len / page.page * 32).next_multiple_of(page.page);
+    let page = Regions { progress: Region { start: 0x20_0000, len: steps }, ..page };
     let small = Regions { journal: Region { start: 0x4000, len: 4096 }, ..page };
     assert_eq!(Layout::new(small), Err(LayoutError::TooSmall), "one of two parts below an exchange");
+    let two = Region { start: 0x4000, len: 8192 };
+    let small = Regions { journal: two, progress: Region { start: 0x20_0000, len: steps - 512 }, ..page };
+    assert_eq!(
+        Layout::new(small),
+        Err(LayoutError::TooSmall),
+        "two parts, and too few marks for an exchange"
+    );
     for (len, parts) in [(3072, 3), (6144, 3), (2 * 3584, 2), (8192, 2)] {
         let layout = Layout::new(Regions { journal: Region { start: 0x4000, len }, ..page }).unwrap();
         assert_eq!(layout.journal_parts(), parts, "{len} bytes");
@@ -309,6 +319,19 @@ fn a_layout_on_uneven_sectors_has_whole_sectors_everywhere() {
         assert_eq!(Layout::on(&part, odd), Err(LayoutError::Unaligned), "{number} ends within a page");
     }
     assert_eq!(Layout::on(&Part { sectors: &UNEVEN, erased: 0x55 }, ON_UNEVEN), Err(LayoutError::Erased));
+    // A half of two pages is erased page by page: each of them is whole sectors.
+    let halves = [64, 128, 64, 64, 128, 64].map(|len| Sectors { count: 1, len: len * KIB });
+    let sectors = [&halves[..], &[Sectors { count: 12, len: 128 * KIB }]].concat();
+    let stored = Regions { stored: region(0, 512), slot_a: region(512, 512), ..ON_UNEVEN };
+    let crossed = Regions {
+        journal: region(1664, 256),
+        progress: region(1920, 128),
+        slot_b: region(1024, 640),
+        ..stored
+    };
+    assert_eq!(Layout::on(&Part { sectors: &sectors, erased: 0 }, crossed), Err(LayoutError::Sectors));
+    let even = [Sectors { count: 16, len: 128 * KIB }];
+    Layout::on(&Part { sectors: &even, erased: 0 }, crossed).unwrap();
     let none = Part { sectors: &[], erased: 0xFF };
     assert_eq!(Layout::on(&none, ON_UNEVEN), Err(LayoutError::Sectors));
     let endless = Part { sectors: &[Sectors { count: u32::MAX, len: 4096 }], erased: 0xFF };

@@ -6,8 +6,8 @@ use bootloader::Entry;
 use bootloader::board::{self, Board, Memory};
 use bootloader::device::Drivers;
 use bootloader::flash::{Supplied, SuppliedError};
-use bootloader::layout::{Layout, Region, Regions};
-use bootloader::mailbox::{Listening, MAILBOX_LEN, Request, ResetCause};
+use bootloader::layout::{Area, Layout, Region, Regions, Slot};
+use bootloader::mailbox::{Listening, MAILBOX_LEN, Request, ResetCause, Wake};
 use device_harness::device::DeviceOf;
 use device_harness::factory::Factory;
 use device_harness::part::{BASE, RAM};
@@ -170,12 +170,34 @@ fn boot60_the_loader_locks_before_it_jumps() {
     assert_eq!(bench.now_us, 200_000, "it listened");
 }
 
+/// `11 01`.
+fn tester_reset(node_address: u8) -> Frame {
+    Frame::new(request_id(node_address), &[2, 0x11, 1]).unwrap()
+}
+
 #[test]
 fn a_tester_resets_the_loader() {
-    let reset = Frame::new(request_id(DEFAULT_NODE_ADDRESS), &[2, 0x11, 1]).unwrap();
     let blank = Chip::new(LAYOUT.flash_len());
-    let bench = run(Some(blank), &Request::ProgrammingSession { answer: false }.encode(), vec![reset]);
+    let bench = run(
+        Some(blank),
+        &Request::ProgrammingSession { answer: false }.encode(),
+        vec![tester_reset(DEFAULT_NODE_ADDRESS)],
+    );
     assert_eq!(bench.asked, [&BEGINNING[..], &[Asked::Reset]].concat());
+}
+
+/// The loader resets by itself after an outage, a few times: a reset that a tester asks for is not one of them.
+#[test]
+fn boot67_a_stranger_does_not_use_up_the_resets_of_the_loader() {
+    let mut device = device();
+    let node_address = device.loader().node_address();
+    let slot = LAYOUT.region(Area::Slot(Slot::A));
+    device.nor.medium_mut().silence(slot.start as usize, slot.len as usize);
+    for (inbox, retries) in [(Vec::new(), 1), (vec![tester_reset(node_address)], 0)] {
+        let bench = run(Some(device.nor.clone()), &[], inbox);
+        assert_eq!(bench.asked.last(), Some(&Asked::Reset));
+        assert_eq!(Wake::read(&bench.mailbox, ResetCause::Software, Listening::DEFAULT).retries, retries);
+    }
 }
 
 #[test]

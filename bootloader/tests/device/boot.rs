@@ -40,8 +40,13 @@ pub(crate) fn board() -> (Board, Factory) {
 
 /// A board that runs release 1, confirmed, and has release 2 pending.
 pub(crate) fn pending() -> (Board, Factory, Vec<u8>, Vec<u8>) {
+    pending_of(6000, 9000)
+}
+
+/// The same with images of these lengths.
+pub(crate) fn pending_of(old: usize, new: usize) -> (Board, Factory, Vec<u8>, Vec<u8>) {
     let (mut board, factory) = board();
-    let (old, new) = (board.image(6000, 1), board.image(9000, 2));
+    let (old, new) = (board.image(old, 1), board.image(new, 2));
     board.update(&factory.envelope(1, &old), &old);
     board.install(&factory.envelope(2, &new), &new).unwrap();
     (board, factory, old, new)

@@ -10,7 +10,9 @@ use bootloader::state::Status;
 use device_harness::device::{Boot, install, wake};
 use suit_manifest::Reason;
 
-use crate::boot::{Board, SLOT_LEN, board, kept, pending, slot_a};
+use crate::boot::{
+    Board, SLOT_LEN, board, cut_in_boot, kept, operations_of_a_boot, pending, pending_of, slot_a, slot_b,
+};
 
 /// All words of a stretch do not read.
 fn silence(board: &mut Board, start: usize, len: usize) {
@@ -131,13 +133,111 @@ fn boot65_a_fault_that_may_pass_is_tried_again_without_anybody() {
         assert!(session.hand_over().is_none());
         start = Wake::read(&start.mailbox_of_retry(), ResetCause::Software, Listening::DEFAULT);
     }
-    // A tester who asked for the loader is not left alone.
+    // A tester who asked for the loader has it as long as the session lives; then the loader tries again.
     let bootloader::Boot::Stay(session) =
         board.wake(&wake(Some(Request::ProgrammingSession { answer: true })))
     else {
         panic!("it was asked for")
     };
-    assert!(!session.is_retry());
+    assert!(session.is_retry());
+    assert_eq!(session.refusal().map(|refusal| refusal.reason), Some(Reason::FlashFailed));
+}
+
+/// A request for the loader in an outage, with the way back under way: no install gives both images up.
+#[test]
+fn boot67_a_request_in_an_outage_gives_no_image_up() {
+    let (mut board, factory, _, new) = pending();
+    assert!(matches!(board.boot(), Boot::Run(_)), "the trial");
+    let start = kept(&board);
+    board.nor.medium_mut().silence(start, SLOT_LEN);
+    let (state, nor) = (board.state(), board.nor.clone());
+    let sent = install(&nor, &mut board.program(), &factory.envelope(3, &new), &new);
+    assert_eq!(sent.unwrap_err().reason(), Some(Reason::SwapFailed));
+    assert_eq!((board.state().active, board.state().spare), (state.active, state.spare));
+}
+
+/// The only image does not read for a moment, at any read of its first boot: pending, or on trial. It is not dropped.
+#[test]
+fn boot63_the_only_image_is_not_dropped_for_reads_that_fail() {
+    let (mut board, factory) = board();
+    let image = board.image(6000, 1);
+    board.install(&factory.envelope(1, &image), &image).unwrap();
+    let reads = {
+        let mut clean = board.twin();
+        let before = clean.nor.medium().reads();
+        assert!(matches!(clean.boot(), Boot::Run(_)));
+        clean.nor.medium().reads() - before
+    };
+    let mut outages = 0;
+    for read in (0..reads).step_by(3) {
+        let mut board = board.twin();
+        (read..read + 6).for_each(|read| board.nor.medium_mut().fail_read_at(read, false));
+        let ends: Vec<_> = (0..4).map(|_| board.boot()).collect();
+        outages += u32::from(!matches!(ends.first(), Some(Boot::Run(_))));
+        assert!(ends.iter().any(|end| matches!(end, Boot::Run(_))), "reads from {read} on: {ends:?}");
+    }
+    assert!(outages > 10, "{outages}");
+}
+
+/// It never reads again: after the resets by itself the loader drops it, and takes another one.
+#[test]
+fn boot63_the_only_image_is_dropped_if_it_never_reads() {
+    for is_on_trial in [false, true] {
+        let (mut board, factory) = board();
+        let image = board.image(6000, 1);
+        board.install(&factory.envelope(1, &image), &image).unwrap();
+        let start = if is_on_trial { slot_a(&board) } else { slot_b(&board) } + 4096;
+        if is_on_trial {
+            // The power goes away right before the hand-over.
+            let cuts =
+                (0..operations_of_a_boot(&board)).rev().map(|operation| cut_in_boot(&board, operation));
+            board = cuts.into_iter().find(|cut| cut.state().status == Status::Trial { boots: 0 }).unwrap();
+        }
+        board.nor.medium_mut().silence(start, 4096);
+        let mut start = wake(None);
+        for retry in 0..=RETRIES_MAX {
+            let bootloader::Boot::Stay(session) = board.wake(&start) else { panic!("it does not read") };
+            assert_eq!(session.is_retry(), retry < RETRIES_MAX, "{retry}");
+            start = Wake::read(&start.mailbox_of_retry(), ResetCause::Software, Listening::DEFAULT);
+        }
+        board.nor.medium_mut().mend();
+        let next = board.image(7000, 2);
+        board.update(&factory.envelope(2, &next), &next);
+    }
+}
+
+/// A slot that does not answer for whole boots in the middle of an exchange, after a cut at any operation, and answers
+/// again: no page of it counts as copied.
+#[test]
+fn boot80_a_slot_that_answers_again_has_lost_no_image() {
+    for (old, new) in [(6000, 9000), (9000, 5000)] {
+        let (mut board, _, old, new) = pending_of(old, new);
+        for is_revert in [false, true] {
+            if is_revert {
+                assert!(matches!(board.boot(), Boot::Run(_)), "the trial");
+            }
+            let silent = [(slot_a(&board), SLOT_LEN), (kept(&board), SLOT_LEN + 4096)];
+            for operation in (0..operations_of_a_boot(&board)).step_by(5) {
+                let cut = cut_in_boot(&board, operation);
+                for (start, len) in silent {
+                    let mut board = cut.twin();
+                    board.nor.medium_mut().silence(start, len);
+                    let first = [board.boot(), board.boot()];
+                    board.nor.medium_mut().mend();
+                    let runs = (0..4).any(|_| matches!(board.boot(), Boot::Run(_)));
+                    let at = format!("revert: {is_revert}, cut at {operation}, silent {start:#x}: {first:?}");
+                    assert!(runs, "{at}: {:?}", board.state());
+                    let is_old = board.running(old.len()) == old;
+                    assert!(is_old || !is_revert && board.running(new.len()) == new, "{at}");
+                    // The way back of a trial is whole too.
+                    if !is_old {
+                        assert!(matches!(board.boot(), Boot::Run(_)), "{at}");
+                        assert!(board.running(old.len()) == old, "{at}");
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// A stranger who comes within an outage: an install would give both images up, and the next reset may need them.

@@ -2,6 +2,7 @@
 
 use bootloader::Session;
 use bootloader::attempts::{FIRST_DELAY_S, FREE_ATTEMPTS, LONGEST_DELAY_S};
+use bootloader::layout::{Area, Slot};
 use bootloader::state::Status;
 use device_harness::device::{Boot, DeviceOf, Failure, Part, download, install, record, routine};
 use device_harness::factory::Factory;
@@ -190,6 +191,24 @@ fn boot27_a_stranger_who_resumes_in_a_loop_wears_nothing_out() {
         begun <= bound && worst <= bound,
         "{begun} begun, {worst} erases of one page, {bound} are the bound"
     );
+}
+
+/// A head that does not take its envelope: an install that never begins erases it each time, and waits all the same.
+#[test]
+fn boot27_a_stranger_who_begins_what_cannot_begin_wears_nothing_out() {
+    let Public { mut board, newer: (envelope, image), .. } = public();
+    let head = board.layout.region(Area::Slot(Slot::B)).start as usize;
+    board.nor.medium_mut().fail_to_program(head);
+    let before = board.nor.medium().erases().to_vec();
+    let nor = board.nor.clone();
+    let mut session = board.program();
+    for _ in 0..100 {
+        download(&nor, &mut session, Object::Envelope, &envelope).unwrap();
+        begin(&mut session, &image).unwrap_err();
+    }
+    drop(session);
+    let worst = worst(&board, &before);
+    assert!(worst <= u32::from(FREE_ATTEMPTS) + 1, "{worst} erases of one page");
 }
 
 /// Whole installs of a release that never confirms: each is a swap and a revert.

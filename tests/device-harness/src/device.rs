@@ -6,7 +6,7 @@ use bootloader::flash::Flash;
 use bootloader::layout::{Area, Layout, Slot};
 use bootloader::mailbox::{Listening, MAILBOX_LEN, Request, ResetCause, Wake};
 use bootloader::session::Description;
-use bootloader::state::BootState;
+use bootloader::state::{BootState, Status};
 use bootloader::{Buffers, ListBuffer, Loader, Session, application};
 use flash_model::Nor;
 use suit_manifest::Reason;
@@ -76,6 +76,10 @@ pub struct DeviceOf<P> {
     pub layout: Layout,
     envelope: Box<[u8; 4096]>,
     list: Box<ListBuffer>,
+    /// The next start of a loader that is about to reset by itself.
+    retry: Option<Wake>,
+    /// The start of one that has done so as often as it does, and stays.
+    rest: Option<Wake>,
 }
 
 impl<const WORD: usize, const PAGE: usize> Device<WORD, PAGE> {
@@ -89,7 +93,7 @@ impl<const WORD: usize, const PAGE: usize> Device<WORD, PAGE> {
 impl<P: Part> DeviceOf<P> {
     /// A device over flash that has a history.
     pub fn over(nor: P, layout: Layout) -> Self {
-        Self { nor, layout, envelope: Box::new([0; 4096]), list: Box::new([0; _]) }
+        Self { nor, layout, envelope: Box::new([0; 4096]), list: Box::new([0; _]), retry: None, rest: None }
     }
 
     /// Another device with a copy of this one's flash.
@@ -134,7 +138,12 @@ impl<P: Part> DeviceOf<P> {
 
     /// A reset with this request in the mailbox.
     pub fn boot_with(&mut self, request: Option<Request>) -> Boot {
-        match self.loader().boot(&wake(request), DESCRIPTION) {
+        self.start(&wake(request))
+    }
+
+    fn start(&mut self, wake: &Wake) -> Boot {
+        (self.retry, self.rest) = (None, None);
+        match self.loader().boot(wake, DESCRIPTION) {
             bootloader::Boot::Run(entry) => {
                 let (vectors, bank) = entry.redeem_with_bank().expect("whole evidence");
                 // What the journal calls active is what runs.
@@ -143,13 +152,27 @@ impl<P: Part> DeviceOf<P> {
                 assert_eq!((vectors.vector_table(), bank), meant, "the image in the other slot runs");
                 Boot::Run(vectors)
             }
-            bootloader::Boot::Stay(session) => Boot::Stay(session.refusal().map(|refusal| refusal.reason)),
+            bootloader::Boot::Stay(session) => {
+                let (retry, reason) = (session.is_retry(), session.refusal().map(|refusal| refusal.reason));
+                let again = || Wake::read(&wake.mailbox_of_retry(), ResetCause::Software, Listening::DEFAULT);
+                // Without power there is nothing that resets.
+                self.retry = (retry && !self.nor.medium().is_off()).then(again);
+                self.rest = (!retry && wake.retries > 0).then_some(*wake);
+                Boot::Stay(reason)
+            }
         }
     }
 
-    /// A reset into the programming session.
+    /// A reset into the programming session; where the loader was left about to reset by itself, after it has done so as
+    /// often as it does.
     pub fn program(&mut self) -> Session<'_, P> {
-        match self.wake(&wake(Some(Request::ProgrammingSession { answer: true }))) {
+        while let Some(again) = self.retry {
+            self.start(&again);
+        }
+        // A tester finds the loader there, or asks for it.
+        let rest = self.rest.filter(|_| self.state().status != Status::Pending);
+        let wake = rest.unwrap_or_else(|| wake(Some(Request::ProgrammingSession { answer: true })));
+        match self.wake(&wake) {
             bootloader::Boot::Stay(session) => session,
             bootloader::Boot::Run(_) => panic!("the loader was asked for"),
         }

@@ -148,12 +148,14 @@ fn regions_with(journal_parts: u32, page: u32, pages: u32) -> Regions {
     let records = u32::try_from(records * JOURNAL_RECORD_LEN).expect("a part").next_multiple_of(page);
     let objects = STORED_HALF_LEN.next_multiple_of(page);
     let head = 4096u32.next_multiple_of(page);
+    // Two parts of a journal want all marks of an exchange in the region.
+    let marks = if journal_parts < 3 { 64 * (head / page + pages + 1) } else { page }.next_multiple_of(page);
     Regions {
         base: BASE,
         page,
         stored: region(2 * objects),
         journal: region(journal_parts * records),
-        progress: region(page),
+        progress: region(marks),
         slot_a: region(head + pages * page),
         slot_b: region(head + pages * page + page),
         ram: RAM,

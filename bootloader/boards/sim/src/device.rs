@@ -100,7 +100,7 @@ async fn boot(file: &FlashFile, wake: &Wake, factory_tag: u64, bus: Bus) -> Resu
     let bus = channel.into_bus();
     Ok(match entry {
         Some(entry) => Started::Application(entry, bus),
-        None if session.is_retry() => Started::Retries(bus),
+        None if ended == Ended::TimeUp && session.is_retry() => Started::Retries(bus),
         None => Started::Ended(bus),
     })
 }

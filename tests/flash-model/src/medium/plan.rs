@@ -50,6 +50,12 @@ impl Medium {
         self.decay(offset, Decay::Fault);
     }
 
+    /// Nothing of this stretch reads, whatever is written there, until [`Self::mend`]; what it holds stays.
+    pub fn silence(&mut self, start: usize, len: usize) {
+        let words: Vec<_> = self.word_starts(start, len).collect();
+        self.broken.extend(words);
+    }
+
     /// Lets a word decay that nobody touches.
     pub fn decay(&mut self, offset: usize, decay: Decay) {
         let word = self.geometry.word_start(offset);
