@@ -124,6 +124,17 @@ fn a_sector_wears_out() {
 }
 
 #[test]
+fn a_failure_lasts_in_its_word_or_its_sector() {
+    let part = Part::new(1024);
+    let mut medium = part.medium_mut();
+    medium.fail_to_program(520);
+    assert!(medium.has_lasting_fault(520, 8) && !medium.has_lasting_fault(528, 8));
+    assert!(medium.has_lasting_fault(0, 1024) && !medium.has_lasting_fault(0, 512));
+    medium.fail_to_erase(512);
+    assert!(medium.has_lasting_fault(528, 8) && !medium.has_lasting_fault(0, 512));
+}
+
+#[test]
 fn sectors_are_uneven_and_erased_whole() {
     let chip = Chip { sectors: vec![512, 512, 2048], erased: 0, ..Chip::even(8, 512, 0) };
     let mut part = Part::with(Medium::of(&[chip]));

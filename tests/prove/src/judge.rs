@@ -4,7 +4,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use bootloader::layout::Area;
+use bootloader::layout::{Area, Half, Layout, Slot};
 use bootloader::state::{BootState, Status};
 use device_harness::device::{Boot, DeviceOf, Failure, Part};
 use flash_model::{Medium, Random};
@@ -314,7 +314,15 @@ fn one<P: Part>(
         let mut then = before.clone();
         then.power_on();
         let BootState { status, set, .. } = DeviceOf::over(P::over(then), bench.layout).state();
-        living.observer.say(&format!("the fault struck at {offset:#x}, {status:?}"));
+        let area = areas(&bench.layout).find(|area| {
+            let region = bench.layout.region(*area);
+            (region.start as usize..(region.start + region.len) as usize).contains(&offset)
+        });
+        let place = area.map_or_else(
+            || "no area".to_owned(),
+            |area| format!("{area:?}+{:#x}", offset - bench.layout.region(area).start as usize),
+        );
+        living.observer.say(&format!("the fault struck at {offset:#x}, {place}, {status:?}"));
         let is_within_an_exchange =
             matches!(status, Status::Swapping(_) | Status::Reverting(_) | Status::Trial { .. });
         let is_reverting = matches!(status, Status::Reverting(_));
@@ -336,6 +344,13 @@ fn one<P: Part>(
         trace: observer.trace.unwrap_or_default(),
     };
     (verdict, medium)
+}
+
+/// All areas, for a trace.
+fn areas(layout: &Layout) -> impl Iterator<Item = Area> {
+    let journal = (0..layout.journal_parts()).map(Area::Journal);
+    let stored = [Half::First, Half::Second].map(Area::Stored);
+    stored.into_iter().chain(journal).chain([Area::Progress, Area::Slot(Slot::A), Area::Slot(Slot::B)])
 }
 
 fn arm<P: Part>(device: &DeviceOf<P>, case: &Case, seed: u64) {

@@ -11,6 +11,8 @@ use crate::life::Release;
 
 /// Bytes of the header of a stored object; its last four are its CRC.
 const HEADER_LEN: usize = UNIT;
+/// Bytes that an exchange programs at a time.
+const COPIED: usize = 8 * UNIT;
 /// Where it has the number of its set.
 const SET: usize = 16;
 const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
@@ -78,19 +80,27 @@ impl Scene<'_> {
             if is_there(slot) || parts.is_empty() {
                 return false;
             }
-            let (own, copy) = (slot + number * page, kept + number * page);
-            let is_refused = self.medium.has_lasting_fault(own, page) && self.struck_in(own, page);
+            // What the image needs there, in whole pieces of so many bytes.
+            let needed = |start: usize, piece: usize| {
+                parts.iter().map(move |(offset, bytes)| {
+                    let from = (start + offset) / piece * piece;
+                    (from, (start + offset + bytes.len()).next_multiple_of(piece) - from)
+                })
+            };
+            // An exchange erases a page at once and programs it by pieces: a sector that is not erased costs the page, a word
+            // that takes nothing its piece.
+            let own = slot + number * page;
+            let fails = |(from, len)| self.medium.has_lasting_fault(from, len);
+            let is_refused = self.struck_in(own, page)
+                && (self.medium.takes_no_erase(own, page) || needed(slot, COPIED).any(fails));
+            let struck = |start: usize| needed(start, UNIT).any(|(from, len)| self.struck_in(from, len));
             let may_be_in_b = self.strike.is_some_and(|strike| {
                 let was_there =
                     |(offset, bytes): &(usize, &[u8])| strike.before.holds(slot + offset, bytes, UNIT);
                 strike.is_within_an_exchange && !(strike.is_reverting && parts.iter().all(was_there))
             });
             let is_lost = self.takes_content()
-                && if may_be_in_b {
-                    !is_there(kept) && (self.struck_in(own, page) || self.struck_in(copy, page))
-                } else {
-                    self.struck_in(own, page)
-                };
+                && if may_be_in_b { !is_there(kept) && (struck(slot) || struck(kept)) } else { struck(slot) };
             is_refused || is_lost
         })
     }
@@ -151,4 +161,52 @@ pub fn halves_with(layout: &Layout, medium: &Medium, bytes: &[u8], set: Option<u
 fn range(layout: &Layout, area: Area) -> (usize, usize) {
     let region = layout.region(area);
     (region.start as usize, region.len as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use device_harness::device::DeviceOf;
+    use device_harness::part;
+    use flash_model::{Chip, Nor};
+
+    use super::*;
+    use crate::life::World;
+
+    const PAGE: usize = 4096;
+
+    /// Whether a fault of this kind, at this offset of slot A, is why release 1 cannot run: the page after the head is gone.
+    fn is_excused(kind: Kind, offset: usize) -> bool {
+        let layout = part::layout(u32::try_from(PAGE).unwrap(), 2);
+        let mut medium = Medium::of(&[Chip::even(8, PAGE, layout.flash_len() as usize)]);
+        let world = World::new(&DeviceOf::over(Nor::<8, PAGE>::with(medium.clone()), layout));
+        let release = world.release(1).unwrap();
+        let (slot, _) = range(&layout, Area::Slot(Slot::A));
+        medium.tamper(slot, &release.envelope);
+        medium.tamper(slot + PAGE, release.image(&layout, Slot::A));
+        let before = medium.clone();
+        let offset = slot + offset;
+        match kind {
+            Kind::ErrorLasts if offset.is_multiple_of(PAGE) => medium.fail_to_erase(offset),
+            Kind::ErrorLasts => medium.fail_to_program(offset),
+            _ => medium.break_word(offset),
+        }
+        let strike = Strike { offset, before, is_within_an_exchange: false, is_reverting: false, set: 1 };
+        medium.tamper(slot + PAGE, &[0; 64]);
+        Scene { layout: &layout, medium: &medium, kind, strike: Some(&strike) }.took_the_image(release)
+    }
+
+    /// The image has 2061 bytes in its page.
+    #[test]
+    fn a_fault_excuses_the_loss_of_what_it_struck_only() {
+        for kind in [Kind::ErrorLasts, Kind::ReadLasts, Kind::Decay] {
+            for offset in [PAGE + 8, PAGE + 2056] {
+                assert!(is_excused(kind, offset), "{kind:?} at {offset}");
+            }
+            for offset in [2048, PAGE + 2304, 2 * PAGE - 8, 2 * PAGE + 8] {
+                assert!(!is_excused(kind, offset), "{kind:?} at {offset}");
+            }
+        }
+        assert!(is_excused(Kind::ErrorLasts, PAGE), "a page that is not erased any more");
+        assert!(!is_excused(Kind::ErrorLasts, 2 * PAGE), "another page");
+    }
 }

@@ -122,11 +122,18 @@ impl Medium {
     #[must_use]
     pub fn has_lasting_fault(&self, start: usize, len: usize) -> bool {
         let end = start + len;
-        let words = [&self.failing_to_program, &self.failing_to_erase, &self.broken, &self.dead];
-        let sectors = self.geometry.sector(start)..self.geometry.sector(end - 1) + 1;
-        words.iter().any(|words| words.range(start..end).next().is_some())
+        let words = [&self.failing_to_program, &self.broken, &self.dead];
+        words.iter().any(|words| words.range(start..end).next().is_some()) || self.takes_no_erase(start, len)
+    }
+
+    /// Whether a sector of this range is not erased any more.
+    #[must_use]
+    pub fn takes_no_erase(&self, start: usize, len: usize) -> bool {
+        let sectors = self.geometry.sector(start)..self.geometry.sector(start + len - 1) + 1;
+        let fails_to_erase = |word: &usize| sectors.contains(&self.geometry.sector(*word));
+        self.failing_to_erase.iter().any(fails_to_erase)
             || self.dead_sectors.range(sectors.clone()).next().is_some()
-            || self.endurance.range(sectors).any(|(&sector, &erases)| self.erases[sector] >= erases)
+            || self.endurance.range(sectors.clone()).any(|(&sector, &erases)| self.erases[sector] >= erases)
     }
 
     /// Counts words that are programmed twice where the model would panic otherwise.
