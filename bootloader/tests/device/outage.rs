@@ -290,3 +290,35 @@ fn boot23_an_outage_within_the_way_back_loses_no_page() {
         }
     }
 }
+
+/// The same where a slot falls silent at any read of the boot that exchanges the images.
+#[test]
+fn boot80_a_slot_that_falls_silent_within_an_exchange_has_lost_no_image() {
+    for (old, new) in [(6000, 9000), (9000, 5000)] {
+        let (mut board, _, old, new) = pending_of(old, new);
+        for is_revert in [false, true] {
+            if is_revert {
+                assert!(matches!(board.boot(), Boot::Run(_)), "the trial");
+            }
+            let reads = {
+                let mut clean = board.twin();
+                let before = clean.nor.medium().reads();
+                clean.boot();
+                clean.nor.medium().reads() - before
+            };
+            for (start, len) in [(slot_a(&board), SLOT_LEN), (kept(&board), SLOT_LEN + 4096)] {
+                for read in (0..reads).step_by(31) {
+                    let mut board = board.twin();
+                    board.nor.medium_mut().silence_after(read, start, len);
+                    let first = board.boot();
+                    board.nor.medium_mut().mend();
+                    let runs = (0..4).any(|_| matches!(board.boot(), Boot::Run(_)));
+                    let at = format!("revert: {is_revert}, read {read}, silent {start:#x}: {first:?}");
+                    assert!(runs, "{at}: {:?}", board.state());
+                    let is_old = board.running(old.len()) == old;
+                    assert!(is_old || !is_revert && board.running(new.len()) == new, "{at}");
+                }
+            }
+        }
+    }
+}

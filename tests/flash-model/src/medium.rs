@@ -32,6 +32,8 @@ pub struct Medium {
     failing_to_erase: BTreeSet<usize>,
     /// Words that do not read any more, erased or not.
     broken: BTreeSet<usize>,
+    /// A stretch of which nothing reads from this read on: its start and its length.
+    silence: Option<(u64, usize, usize)>,
     operations: u64,
     /// By sector.
     erases: Vec<u32>,
@@ -78,6 +80,7 @@ impl Medium {
             failing_to_program: BTreeSet::new(),
             failing_to_erase: BTreeSet::new(),
             broken: BTreeSet::new(),
+            silence: None,
             operations: 0,
             endurance: BTreeMap::new(),
             last: 0,
@@ -166,6 +169,9 @@ impl Medium {
     pub(crate) fn read(&mut self, start: usize, bytes: &mut [u8]) -> Result<(), ModelError> {
         self.told()?;
         self.reads += 1;
+        if let Some((_, start, len)) = self.silence.take_if(|(read, ..)| *read < self.reads) {
+            self.silence(start, len);
+        }
         if self.is_over_limit() {
             self.power = false;
             return Err(ModelError::NoPower);

@@ -146,3 +146,18 @@ fn boot27_a_resumption_counts_once_a_boot_also_after_another_record() {
         }
     }
 }
+
+/// Two devices have sectors of their own lengths, and the driver names the larger one.
+#[test]
+fn boot23_a_short_sector_of_marks_that_does_not_read_leaves_the_position_unknown() {
+    let nor = Nor::<8, 4096>::new(FLASH_LEN);
+    let mut device = flash(&nor);
+    let mut journal = Journal::open(&mut device);
+    three_steps(&mut device, &mut journal);
+    for (len, is_silent) in [(112, false), (128, true)] {
+        for word in (0x3_0800..0x3_0800 + len).step_by(8) {
+            nor.medium_mut().break_word(word);
+        }
+        assert_eq!(Journal::open(&mut device).is_silent(), is_silent, "{len}");
+    }
+}

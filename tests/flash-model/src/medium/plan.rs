@@ -56,6 +56,11 @@ impl Medium {
         self.broken.extend(words);
     }
 
+    /// [`Self::silence`] once there were so many more reads.
+    pub fn silence_after(&mut self, reads: u64, start: usize, len: usize) {
+        self.silence = Some((self.reads + reads, start, len));
+    }
+
     /// Lets a word decay that nobody touches.
     pub fn decay(&mut self, offset: usize, decay: Decay) {
         let word = self.geometry.word_start(offset);
