@@ -65,7 +65,8 @@ pub enum Strategy {
     /// the addresses of slot A.
     #[cfg(feature = "remap")]
     BankSwitch {
-        /// Bytes of a bank: what lies between a place and the one that it is exchanged with.
+        /// Bytes of a bank: what lies between a place and the one that it is exchanged with. The first bank of a pair has
+        /// an address that is an even multiple of it.
         bank: u32,
     },
 }

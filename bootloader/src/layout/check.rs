@@ -255,7 +255,7 @@ impl Layout {
         }
         #[cfg(feature = "remap")]
         if let Strategy::BankSwitch { bank } = strategy
-            && !are_exchanged(a, b, bank)
+            && !are_exchanged(regions.base, a, b, bank)
         {
             return Err(LayoutError::Banks);
         }
@@ -292,12 +292,13 @@ impl Layout {
 }
 
 /// Whether each byte of one slot changes places with that of the other one when two banks of this length do: the banks
-/// follow one another, the first of a pair at an even multiple of its length.
+/// follow one another, the first of a pair at an address that is an even multiple of its length. The flash device may begin
+/// within a bank.
 #[cfg(feature = "remap")]
-const fn are_exchanged(a: Region, b: Region, bank: u32) -> bool {
+const fn are_exchanged(base: u32, a: Region, b: Region, bank: u32) -> bool {
     let (low, high) = if a.start < b.start { (a, b) } else { (b, a) };
     let Some(pair) = bank.checked_mul(2) else { return false };
-    let Some(offset) = low.start.checked_rem(pair) else { return false };
+    let Some(offset) = base.saturating_add(low.start).checked_rem(pair) else { return false };
     let (end, distance) = (offset.saturating_add(low.len), low.start.abs_diff(high.start));
     // The lengths are equal.
     end <= bank && distance == bank

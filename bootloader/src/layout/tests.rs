@@ -28,8 +28,8 @@ fn the_documented_layout_is_one() {
 #[test]
 fn without_a_swap_both_slots_are_as_long_and_each_strategy_has_its_addresses() {
     let equal = Regions { slot_b: Region { start: 0x9_0000, len: 0x8_0000 }, ..GOOD };
-    let bank = 0x9_0000;
-    let in_banks = Regions { slot_b: Region { start: 0xA_0000, len: 0x8_0000 }, ..GOOD };
+    let bank = 0x10_0000;
+    let in_banks = Regions { slot_b: Region { start: 0x11_0000, len: 0x8_0000 }, ..GOOD };
     for (strategy, regions, address, slot, bank) in [
         (Strategy::InPlace, equal, 0x2109_1000, 1, Slot::A),
         (Strategy::BankSwitch { bank }, in_banks, 0x2101_1000, 0, Slot::B),
@@ -73,6 +73,17 @@ fn slots_that_a_bank_switch_does_not_exchange_are_refused() {
     ] {
         assert_eq!(with(bank, a, b, len), Err(LayoutError::Banks), "{name}");
     }
+    // A device that begins behind the loader, 64 KiB into its first bank.
+    let behind = |len| {
+        let [stored, journal, progress] =
+            [0x3_0000, 0x3_4000, 0x3_8000].map(|start| Region { start, len: 0x4000 });
+        let journal = Region { len: 0x3000, ..journal };
+        let [slot_a, slot_b] = [0, bank].map(|start| Region { start, len });
+        let regions = Regions { base: 0x0801_0000, stored, journal, progress, slot_a, slot_b, ..GOOD };
+        Layout::of(Strategy::BankSwitch { bank }, None, regions)
+    };
+    behind(0x3_0000).unwrap();
+    assert_eq!(behind(0x3_1000), Err(LayoutError::Banks), "beyond its bank");
 }
 
 /// A library that does not know how an image comes to run reads no journal of such a device.

@@ -175,6 +175,7 @@ pub fn bank_switch(page: u32, pages: u32) -> Layout {
     let Region { start, len } = regions.slot_a;
     let bank = start + len;
     regions.slot_b = Region { start: bank + start, len };
+    regions.base -= regions.base % (2 * bank);
     Layout::of(layout::Strategy::BankSwitch { bank }, None, regions).expect("layout")
 }
 

@@ -71,8 +71,3 @@ const _: () = assert!(LAYOUT.image_address() == memory_map::IMAGE_START);
 const _: () = assert!(LAYOUT.image_capacity() == memory_map::IMAGE_LEN_MAX);
 const _: () = assert!(LAYOUT.journal_parts() == 3);
 const _: () = assert!(memory_map::LOADER_LEN + FLASH_LEN <= 2 * memory_map::BANK_LEN);
-#[cfg(feature = "bank-switch")]
-const _: () = assert!(
-    memory_map::LOADER_LEN + memory_map::SLOT_A.0 + memory_map::SLOT_A.1 <= memory_map::BANK_LEN,
-    "slot A leaves bank 1"
-);
