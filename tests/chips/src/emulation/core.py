@@ -124,11 +124,12 @@ class Plain(Device):
 
 class System(Device):
     """System control space: reset, vector table, interrupts that are pending. The memory protection unit takes what it
-    is told and protects nothing."""
+    is told and protects nothing; a chip judges what is to be inaccessible."""
 
     BASE, LEN = SYSTEM, SYSTEM_LEN
     ISER, ICER, ISPR, ICPR = 0x100, 0x180, 0x200, 0x280
     ICSR, VTOR, AIRCR, CPACR = 0xD04, 0xD08, 0xD0C, 0xD88
+    MPU_RBAR, MPU_RASR = 0xD9C, 0xDA0
 
     def reset(self):
         self.values = {}
@@ -163,6 +164,8 @@ class System(Device):
                 self.chip.request_reset("software")
         else:
             self.values[offset] = value
+            if offset == self.MPU_RASR and value & 1 and value >> 24 & 7 == 0:
+                self.chip.deny(self.values[self.MPU_RBAR] & ~0x1F, 2 << (value >> 1 & 31))
 
     def tick(self):
         for device in self.chip.acting:
@@ -387,6 +390,9 @@ class Chip:
         """Where the core sees an address of the flash, whose bytes and words are counted as after a reset; and the other
         way round."""
         return address
+
+    def deny(self, address, length):
+        """The program makes memory inaccessible to itself."""
 
     def word(self, address):
         return (address - self.FLASH[0]) // self.WORD

@@ -756,6 +756,12 @@ class Stm32g474(core.Chip):
         start, length = self.FLASH
         return address ^ BANK if self.is_exchanged and start <= address < start + length else address
 
+    def deny(self, address, length):
+        """Of flash, an application denies itself the loader, wherever that lies, and nothing else: it reads the rest."""
+        start, size = self.FLASH
+        if address < start + size and start < address + length and (address, length) != (self.seen(start), self.PIECE):
+            raise ModelError(f"{length} bytes at {address:#x} are no longer accessible")
+
     def exchange(self, is_exchanged):
         """The banks change places. What the core has read of them lies in its caches yet."""
         start, length = self.FLASH
