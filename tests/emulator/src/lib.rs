@@ -27,6 +27,8 @@ pub use programs::{Application, Behaviour, Program, Programs};
 pub const QEMU: &str = "qemu-system-arm";
 /// QEMU answers within this, on a busy machine too.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a connection to it waits for its greeting.
+const GREETING: Duration = Duration::from_secs(2);
 /// The pattern with which cortex-m-rt paints the stack.
 const STACK_PAINT: u32 = 0xCCCC_CCCC;
 
@@ -219,9 +221,9 @@ struct Monitor {
 impl Monitor {
     fn connect(socket: &Path, process: &mut Child) -> Result<Self> {
         let deadline = Instant::now() + PATIENCE;
-        let stream = loop {
-            match UnixStream::connect(socket) {
-                Ok(stream) => break stream,
+        let mut monitor = loop {
+            match Self::greeted(socket) {
+                Ok(monitor) => break monitor,
                 Err(_) if Instant::now() < deadline => {
                     if let Some(status) = process.try_wait()? {
                         bail!("{QEMU} ended: {status}");
@@ -231,10 +233,18 @@ impl Monitor {
                 Err(error) => return Err(error).context("no monitor"),
             }
         };
-        stream.set_read_timeout(Some(PATIENCE))?;
+        monitor.lines.get_ref().set_read_timeout(Some(PATIENCE))?;
+        monitor.execute("qmp_capabilities", json!({}))?;
+        Ok(monitor)
+    }
+
+    /// A connection on which QEMU has said that it is one. One that comes while QEMU is still opening its monitor gets no
+    /// greeting, or a part of one: the next connection does.
+    fn greeted(socket: &Path) -> Result<Self> {
+        let stream = UnixStream::connect(socket)?;
+        stream.set_read_timeout(Some(GREETING))?;
         let mut monitor = Self { lines: BufReader::new(stream) };
         ensure!(monitor.line()?.get("QMP").is_some(), "no QMP greeting");
-        monitor.execute("qmp_capabilities", json!({}))?;
         Ok(monitor)
     }
 
