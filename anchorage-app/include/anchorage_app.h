@@ -96,7 +96,7 @@ struct anchorage_layout {
  * read: any offset and length. A word that does not read (an ECC fault) has to come back as an error, not as a trap.
  * Erased words have to read as erased: where they fault, ask the blank check of the controller first.
  * program: whole words, aligned, that were not programmed since their page was erased; at most 256 bytes.
- * erase: whole pages, aligned. Needed although an application erases rarely: a full half of the journal makes room by it.
+ * erase: whole sectors, aligned: a page, or where sectors are shorter a part of the journal. Needed although an application erases rarely: a full half of the journal makes room by it.
  */
 struct anchorage_flash {
     void *context;

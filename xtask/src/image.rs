@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use emulator::{Behaviour, Program, Programs};
 use serde_json::json;
 
@@ -80,7 +80,7 @@ fn emulated(workspace: &Workspace, arguments: &Arguments) -> Result<Vec<(String,
 /// The same of a package, which is built for its first machine.
 fn packaged(workspace: &Workspace, arguments: &Arguments, package: &str) -> Result<Vec<(String, PathBuf)>> {
     let boards = workspace.boards();
-    let Some(Board { builds, .. }) = boards.iter().find(|board| board.package == package) else {
+    let Some(Board { builds, has_slots, .. }) = boards.iter().find(|board| board.package == package) else {
         let known: Vec<_> = boards.iter().map(|board| board.package.as_str()).collect();
         bail!("no package {package} has [package.metadata.board]; these have: {}", known.join(", "));
     };
@@ -90,6 +90,11 @@ fn packaged(workspace: &Workspace, arguments: &Arguments, package: &str) -> Resu
     let mut variables = vec![("APP_VERSION", arguments.version.clone())];
     let mut name = package.to_owned();
     if let Some(slot) = arguments.slot {
+        ensure!(
+            *has_slots,
+            "{package} is not linked for a slot: its build script has to take APP_SLOT, and its \
+             [package.metadata.board] to say slots = true"
+        );
         variables.push(("APP_SLOT", slot.to_string()));
         name = format!("{name}-slot-{slot}");
     }

@@ -155,7 +155,7 @@ fn build_device(workspace: &Workspace) -> Result<Outcome> {
         process::check(workspace.cargo().arg("build").args(build))?;
     }
     let programs = Programs::new(workspace.target())?;
-    for Board { package, builds } in workspace.boards() {
+    for Board { package, builds, .. } in workspace.boards() {
         for Build { target, features } in builds {
             programs.program(&Program { package, target, features, variables: &[] })?;
         }
@@ -172,10 +172,9 @@ fn lint(workspace: &Workspace) -> Result<Outcome> {
         ["clippy", "--package", "updater-host", "--no-default-features", "--", "--deny", "warnings"];
     process::check(workspace.cargo().args(offline))?;
     // The crates have the same lines for each target; the boards do not.
-    let boards = workspace
-        .boards()
-        .iter()
-        .flat_map(|Board { package, builds }| builds.iter().map(|build| board::selection(package, build)));
+    let boards = workspace.boards().iter().flat_map(|Board { package, builds, .. }| {
+        builds.iter().map(|build| board::selection(package, build))
+    });
     for build in device_builds(&[DEVICE_TARGET]).into_iter().chain(boards) {
         process::check(workspace.cargo().arg("clippy").args(build).args(["--", "--deny", "warnings"]))?;
     }

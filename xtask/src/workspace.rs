@@ -36,6 +36,8 @@ pub(crate) struct Workspace {
 pub(crate) struct Board {
     pub(crate) package: String,
     pub(crate) builds: Vec<Build>,
+    /// Its build script links it for the slot in APP_SLOT.
+    pub(crate) has_slots: bool,
 }
 
 /// One of the ways in which it is built.
@@ -55,7 +57,8 @@ fn boards(metadata: &Value) -> Result<Vec<Board>> {
         let builds = Vec::deserialize(&package["metadata"]["board"]["builds"])
             .with_context(|| format!("`builds` in [package.metadata.board] of {name}"))?;
         ensure!(!builds.is_empty(), "[package.metadata.board] of {name} has no builds");
-        Ok(Board { package: name.to_owned(), builds })
+        let has_slots = package["metadata"]["board"]["slots"].as_bool().unwrap_or(false);
+        Ok(Board { package: name.to_owned(), builds, has_slots })
     });
     boards.collect()
 }
@@ -234,7 +237,7 @@ mod tests {
             |board: Value| json!({"packages": [{"name": "a", "metadata": {"board": board}}, {"name": "b"}]});
         let build = Build { target: "t".to_owned(), features: "x,y".to_owned() };
         let found = boards(&package(json!({"builds": [{"target": "t", "features": "x,y"}]}))).unwrap();
-        assert_eq!(found, [Board { package: "a".to_owned(), builds: vec![build] }]);
+        assert_eq!(found, [Board { package: "a".to_owned(), builds: vec![build], has_slots: false }]);
         for wrong in [json!({}), json!({"builds": []}), json!({"builds": [{"target": "t"}]})] {
             assert!(boards(&package(wrong.clone())).is_err(), "{wrong}");
         }

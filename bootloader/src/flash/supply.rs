@@ -1,12 +1,12 @@
-//! A driver that looks at the supply before each erase: an erase that starves leaves bits that read differently each
-//! time.
+//! A driver that looks at the supply before it erases or programs: what starves leaves bits that read differently each
+//! time, however they read right afterwards.
 
 use embedded_storage::nor_flash::{ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash};
 
 /// Why an access failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SuppliedError<E> {
-    /// The supply is too low to erase; nothing was done.
+    /// The supply is too low; nothing was done.
     LowSupply,
     /// The driver failed.
     Driver(E),
@@ -21,7 +21,7 @@ impl<E: NorFlashError> NorFlashError for SuppliedError<E> {
     }
 }
 
-/// A driver that erases only when `is_sufficient` says that the supply lasts for it.
+/// A driver that erases and programs only when `is_sufficient` says that the supply lasts for it.
 #[derive(Clone, Debug)]
 pub struct Supplied<F, S> {
     device: F,
@@ -32,6 +32,10 @@ impl<F: NorFlash, S: FnMut() -> bool> Supplied<F, S> {
     /// Over a driver.
     pub const fn new(device: F, is_sufficient: S) -> Self {
         Self { device, is_sufficient }
+    }
+
+    fn check(&mut self) -> Result<(), SuppliedError<F::Error>> {
+        if (self.is_sufficient)() { Ok(()) } else { Err(SuppliedError::LowSupply) }
     }
 }
 
@@ -56,13 +60,12 @@ impl<F: NorFlash, S: FnMut() -> bool> NorFlash for Supplied<F, S> {
     const ERASE_SIZE: usize = F::ERASE_SIZE;
 
     fn erase(&mut self, from: u32, to: u32) -> Result<(), Self::Error> {
-        if !(self.is_sufficient)() {
-            return Err(SuppliedError::LowSupply);
-        }
+        self.check()?;
         self.device.erase(from, to).map_err(SuppliedError::Driver)
     }
 
     fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), Self::Error> {
+        self.check()?;
         self.device.write(offset, bytes).map_err(SuppliedError::Driver)
     }
 }

@@ -205,9 +205,9 @@ fn a_board_without_its_flash_halts() {
     assert_eq!(run(None, &[], Vec::new()).asked, [&BEGINNING[..], &[Asked::Halt]].concat());
 }
 
-/// A supply that is too low refuses an erase, and nothing else.
+/// A supply that is too low refuses to erase and to program, and nothing else.
 #[test]
-fn boot61_a_low_supply_erases_nothing() {
+fn boot61_a_low_supply_erases_and_programs_nothing() {
     let mut is_sufficient = false;
     let mut chip = Chip::new(LAYOUT.flash_len());
     chip.write(0, &[0x55; 8]).unwrap();
@@ -218,6 +218,10 @@ fn boot61_a_low_supply_erases_nothing() {
         let mut bytes = [0; 8];
         chip.read(0, &mut bytes).unwrap();
         assert_eq!(bytes == [0x55; 8], expected.is_err());
+        let mut supplied = Supplied::new(&mut chip, || is_sufficient);
+        assert_eq!(supplied.write(8, &[0x33; 8]).is_ok(), is_sufficient);
+        supplied.read(8, &mut bytes).unwrap();
+        assert_eq!(bytes == [0x33; 8], is_sufficient);
         is_sufficient = true;
     }
 }

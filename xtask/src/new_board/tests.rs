@@ -140,8 +140,18 @@ fn a_new_board_compiles_and_says_what_is_left() -> Result<()> {
     perform(&copy, &target, &size)?;
     perform(&copy, &target, &application)?;
     let said = perform(&copy, &target, &run_it)?;
-    let all =
-        ["MemoryMap", "Watchdog", "Protection", "Clock", "Can", "ResetCause", "Flash", "UniqueId", "Lock"];
+    let all = [
+        "MemoryMap",
+        "Watchdog",
+        "Protection",
+        "Clock",
+        "Can",
+        "ResetCause",
+        "Flash",
+        "UniqueId",
+        "Lock",
+        "Stop",
+    ];
     ensure!(said.contains("gizmo stops. Left to do here:\n  MemoryMap: "), "{said}");
     let (_, list) = said.split_once("All that is left to do:\n").context("no list")?;
     let names: Vec<_> = list.lines().filter_map(|line| Some(line.trim().split_once(':')?.0)).collect();

@@ -17,7 +17,7 @@ use crate::{banks, flash, guard, power, rcc};
 // SAFETY: RAM that no linker script gives to anything else, a multiple of 4, with room for the mailbox.
 pub(crate) const MAILBOX: Mailbox = unsafe { Mailbox::at(MAILBOX_START as usize) };
 
-/// The flash, which erases only while the supply is sufficient.
+/// The flash, which erases and programs only while the supply is sufficient.
 pub type Flash = Supplied<flash::Flash, fn() -> bool>;
 
 /// The running board.

@@ -1,4 +1,4 @@
-//! The supply (RM0440 6.2.2): the detector says whether it lasts for an erase.
+//! The supply (RM0440 6.2.2): the detector says whether it lasts to erase and to program.
 
 use crate::registers::registers;
 

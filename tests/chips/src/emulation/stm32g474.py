@@ -271,11 +271,9 @@ class Flash(Device):
         self.stall(start, PROGRAM_NS)
 
     def detected(self, address):
-        """Two bad bits; whether an NMI comes (3.3.2): the flag of an earlier one keeps its address."""
-        if not self.eccr & (self.ECCC | self.ECCD):
-            offset = (address & ~7) - self.chip.FLASH[0]
-            self.eccr = offset % BANK | (bit(21) if offset >= BANK else 0)
-        self.eccr |= self.ECCD
+        """Two bad bits; whether an NMI comes (3.3.2). Of a word that a reset interrupted the register may say anything (device
+        errata): here always that a word of the loader is bad."""
+        self.eccr = 0x100 | self.ECCD
         return True
 
 
