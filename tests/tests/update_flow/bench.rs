@@ -146,6 +146,21 @@ impl Bench {
         self.run(&[&files(&envelope, &image)[..], &["--anchor", "root.cose"], more].concat())
     }
 
+    /// manifest-tool with these arguments, and the object that it prints.
+    pub(crate) fn manifest_tool(&self, arguments: &[&str]) -> Value {
+        let ended = self.maker(&[&["--json"], arguments].concat());
+        assert_eq!(ended.code, 0, "{}\n{}", ended.stdout, ended.stderr);
+        ended.last
+    }
+
+    /// manifest-tool in the bench's folder.
+    fn maker(&self, arguments: &[&str]) -> Ended {
+        let mut command = parent_death::command(program("manifest-tool"));
+        command.current_dir(self.folder.path()).args(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Ongoing::start(&mut command).end()
+    }
+
     /// What the device says of itself, once it answers.
     pub(crate) fn info(&self) -> Value {
         let started = Instant::now();
@@ -162,6 +177,11 @@ impl Bench {
 /// The arguments of an update from files.
 pub(crate) fn files<'a>(envelope: &'a str, image: &'a str) -> Vec<&'a str> {
     vec!["update", "--yes", "--release", envelope, "--image", image]
+}
+
+/// The arguments of an update from a server.
+pub(crate) fn from_server(url: &str) -> Vec<&str> {
+    vec!["update", "--yes", "--server", url, "--anchor", "root.cose", "--token-file", "token"]
 }
 
 fn application(sequence: u64, life: Life) -> Vec<u8> {
@@ -258,13 +278,15 @@ impl UpdateServer {
         self.publish_files(bench, &["--revocations", list]);
     }
 
-    fn publish_files(&self, bench: &Bench, files: &[&str]) {
-        let mut command = parent_death::command(program("manifest-tool"));
-        command.current_dir(bench.folder.path()).arg("publish").args(files);
-        command.args(["--server", &self.url, "--token-file", "token"]);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let ended = Ongoing::start(&mut command).end();
+    pub(crate) fn publish_files(&self, bench: &Bench, files: &[&str]) {
+        let ended = self.publication(bench, files);
         assert_eq!(ended.code, 0, "{}", ended.stderr);
+    }
+
+    /// `manifest-tool publish` with these files.
+    pub(crate) fn publication(&self, bench: &Bench, files: &[&str]) -> Ended {
+        let server = ["--server", &self.url, "--token-file", "token"];
+        bench.maker(&[&["publish"], files, &server].concat())
     }
 
     /// `GET` of a path that answers JSON.

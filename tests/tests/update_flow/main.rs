@@ -5,6 +5,7 @@ mod anchors;
 mod bench;
 mod environment;
 mod identity;
+mod in_place;
 mod life;
 mod relay;
 mod reports;
@@ -15,7 +16,7 @@ use device_harness::factory::Factory;
 use serde_json::{Value, json};
 use system_tests::addresses;
 
-use bench::{Bench, Ended, IMAGE_LEN, Life, Ongoing, UpdateServer, files, unchanged};
+use bench::{Bench, Ended, IMAGE_LEN, Life, Ongoing, UpdateServer, files, from_server, unchanged};
 use relay::{Manner, Relay};
 
 const HALF: u64 = IMAGE_LEN as u64 / 2;
@@ -399,10 +400,6 @@ fn a_damaged_cache_is_fetched_again_and_of_no_use_without_the_server() {
 
     let _server = UpdateServer::start(&bench, port);
     bench.run(&from_server(&url)).is_result("confirmed", 0);
-}
-
-fn from_server(url: &str) -> Vec<&str> {
-    vec!["update", "--yes", "--server", url, "--anchor", "root.cose", "--token-file", "token"]
 }
 
 fn update_command(bench: &Bench, sequence: u64, more: &[&str]) -> std::process::Command {
