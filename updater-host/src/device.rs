@@ -11,7 +11,7 @@ use update_protocol::profile::anchors::{AnchorEntry, AnchorReport, DomainEntry};
 use update_protocol::profile::{ImageState, Mode, StateRecord, UNPROVISIONED_SERIAL};
 use uuid::Uuid;
 
-use crate::error::{DeviceAnswerError, Error};
+use crate::error::{DeviceAnswerError, Error, NO_IDENTITY, state_hint};
 use crate::output::Report;
 use crate::text::DeviceText;
 
@@ -185,6 +185,11 @@ impl Device {
         self.state.mode != Mode::Factory && self.has_no_identity()
     }
 
+    /// What the technician can do about its state; `None`: nothing.
+    fn hint(&self) -> Option<&'static str> {
+        if self.lost_identity() { Some(NO_IDENTITY) } else { state_hint(&self.state) }
+    }
+
     /// # Errors
     /// [`Error::NoIdentity`]: no release and no block is meant for it.
     pub(crate) fn check_identity(&self) -> Result<(), Error> {
@@ -346,6 +351,8 @@ pub(crate) struct InfoReport {
     active_digest: Option<String>,
     reason: Option<String>,
     reason_position: u32,
+    /// What the technician can do about its state, if there is something.
+    hint: Option<&'static str>,
     max_request_len: u16,
     slot_capacity: u32,
     anchors: Vec<String>,
@@ -370,6 +377,7 @@ impl InfoReport {
             active_digest: device.active_digest().map(hex::encode),
             reason: reason_slug(state.reason),
             reason_position: state.reason_position,
+            hint: device.hint(),
             max_request_len: state.max_request_len,
             slot_capacity: state.slot_capacity,
             anchors: device
@@ -427,6 +435,9 @@ impl Report for InfoReport {
                 seconds if is_delay => line(what, &format_args!("{reason} ({seconds} s at that time)")),
                 position => line(what, &format_args!("{reason} (at byte {position})")),
             }
+        }
+        if let Some(hint) = &self.hint {
+            line("to do", hint);
         }
         line("slot", &format_args!("{} bytes", self.slot_capacity));
         if !self.anchors.is_empty() {

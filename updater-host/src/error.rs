@@ -5,13 +5,15 @@ mod answer;
 mod codes;
 mod hints;
 mod provision;
+mod reasons;
 mod words;
 
 pub(crate) use answer::DeviceAnswerError;
 #[cfg(feature = "http")]
 pub(crate) use answer::ServerAnswerError;
 pub(crate) use provision::ProvisionConflict;
-pub(crate) use words::{nrc_words, reason_hint, slot_name};
+pub(crate) use reasons::{NO_IDENTITY, reason_hint, state_hint};
+pub(crate) use words::{nrc_words, slot_name};
 
 use std::path::{Path, PathBuf};
 

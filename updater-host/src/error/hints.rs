@@ -3,8 +3,8 @@
 use suit_manifest::reason::Reason;
 use trust::host::ReadError;
 
-use super::words::{self, reason_hint};
-use super::{Error, Moment, Subject};
+use super::reasons::{NO_IDENTITY, OTHER_HOST, nothing_runs_hint, reason_hint};
+use super::{Error, Moment, Subject, words};
 
 impl Error {
     /// What to do about it.
@@ -80,11 +80,10 @@ impl Error {
             Self::Refused { reason, .. } => reason_hint(*reason),
             Self::DeviceRefused(refusal) => match refusal.reason() {
                 Some(reason) => reason_hint(reason),
+                None if refusal.reason_code != 0 => OTHER_HOST,
                 None => words::nrc_hint(refusal.nrc),
             },
-            Self::DeviceAnswer(error) if error.is_of_a_newer_loader() => {
-                "Use an updater-host of the loader's version."
-            }
+            Self::DeviceAnswer(error) if error.is_of_a_newer_loader() => OTHER_HOST,
             Self::DeviceAnswer(_) => {
                 "Disconnect other tools from the bus and run the command again. If it fails again, call the \
                  manufacturer."
@@ -93,13 +92,8 @@ impl Error {
             Self::SlotChanged { .. } => {
                 "Run the update again; with --release, pass both images of the release with --image."
             }
-            Self::NoIdentity { .. } => {
-                "Its memory is damaged. Turn its power off and on once; if that does not help, call the manufacturer."
-            }
-            Self::NothingRuns { reason_code } if *reason_code == Reason::ApplicationSilent.code() => {
-                reason_hint(Reason::ApplicationSilent)
-            }
-            Self::NothingRuns { .. } => "Run the update again; the loader of the device accepts it.",
+            Self::NoIdentity { .. } => NO_IDENTITY,
+            Self::NothingRuns { reason_code } => nothing_runs_hint(*reason_code),
             #[cfg(feature = "http")]
             Self::ServerUnreachable { .. } => {
                 "Check the network. A release that was fetched earlier installs without the server."

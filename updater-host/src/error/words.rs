@@ -1,93 +1,10 @@
 //! Words for a technician, who can check power, bus and state of the machine, and call the manufacturer with a code.
-//! The hints of `suit_manifest::reason` are for the people who make releases.
 
-use suit_manifest::reason::Reason;
 use update_protocol::uds::Nrc;
 
 use super::DeviceRefusal;
 use crate::device::{DeviceSummary, OtherUnit, reason_slug};
 use crate::text::printable;
-
-const CALL_WITH_CODE: &str = "Call the manufacturer and name the code in brackets.";
-const OTHER_RELEASE: &str = "This release is not for this device. Choose the release for it, or ask the manufacturer which one it is.";
-const TRANSFER_AGAIN: &str = "Run the update again; it resumes. If it fails again, call the manufacturer.";
-
-/// What a technician can do about a refusal by host, device or server.
-#[must_use]
-pub(crate) fn reason_hint(reason: Reason) -> &'static str {
-    use Reason as R;
-    if matches!(reason, R::VendorMismatch | R::ClassMismatch | R::DeviceMismatch | R::SlotMismatch) {
-        return OTHER_RELEASE;
-    }
-    if matches!(reason, R::ImageTooLarge | R::VectorTableInvalid | R::ImageNotForSlot) {
-        return "The image does not fit this device. Check that it is the release for it, and call the manufacturer.";
-    }
-    if matches!(reason, R::SequenceRollback | R::SequenceBelowMinimum) {
-        return "Use a newer release. The manufacturer can publish an older firmware again under a higher number.";
-    }
-    if reason == R::ImageDigestMismatch {
-        return "Get the image and the envelope again, both from the same release.";
-    }
-    if matches!(reason, R::AnchorUnknown | R::SignatureInvalid | R::KeyMismatch) {
-        return "Check that --anchor names the root key of this device's manufacturer. If it does, do not install the \
-                release, and call the manufacturer.";
-    }
-    if matches!(reason, R::CredentialExpired | R::CredentialNotYetValid) {
-        return "Check the clock of this computer. If it is right, ask the manufacturer for a renewed release.";
-    }
-    if matches!(reason, R::CredentialRevoked | R::KeyRevoked) {
-        return "The manufacturer has withdrawn the key of this release. Do not install it; get a newer one.";
-    }
-    if reason == R::RevocationSequence {
-        return "The device has this list or a newer one; there is nothing to do.";
-    }
-    if matches!(reason, R::RevocationForked | R::RevocationDropsEntry) {
-        return "Call the manufacturer and name the code in brackets: two revocation lists contradict each other, and \
-                only a new list that continues both ends this.";
-    }
-    if reason == R::NotProvisioned {
-        return "Give the device its identity first: updater-host provision BLOCK.";
-    }
-    if reason == R::AlreadyProvisioned {
-        return "Choose a device that has no identity yet. Run updater-host scan to list the devices and their serials.";
-    }
-    if matches!(reason, R::FlashFailed | R::JournalCorrupt) {
-        return "Run the update again. If it fails again, the device is broken: replace it.";
-    }
-    if reason == R::TrialNotConfirmed {
-        return "The device works with its old firmware. Call the manufacturer: the new firmware did not start properly.";
-    }
-    if matches!(
-        reason,
-        R::ImageIncomplete
-            | R::ImageOverrun
-            | R::NoEnvelope
-            | R::HeadInvalid
-            | R::SwapFailed
-            | R::NothingBootable
-    ) {
-        return TRANSFER_AGAIN;
-    }
-    if reason == R::ApplicationSilent {
-        return "Install a release that works; run the update while the loader listens. Run it again if the device does \
-                not answer: it listens before each start of its application.";
-    }
-    if reason == R::InstallDelayed {
-        return "Run the update again and leave it running: it waits until the device takes the install, at most an hour. Keep \
-                the device powered, and find out why its updates were not confirmed.";
-    }
-    if reason == R::RunsAlready {
-        return "The device runs this release; there is nothing to do.";
-    }
-    if reason == R::InstallAbandoned {
-        return "Run the update again if you still want it.";
-    }
-    match reason.exit_code() {
-        4 => reason.hint(),
-        5 => "Get the file again from the manufacturer; this one is damaged, or made for another loader.",
-        _ => CALL_WITH_CODE,
-    }
-}
 
 /// A component slot in words.
 #[must_use]
@@ -137,9 +54,7 @@ pub(crate) fn nrc_hint(nrc: Nrc) -> &'static str {
         Nrc(0x81..=0x91) => {
             "Bring the machine into the state that the device asks for, and run the command again."
         }
-        _ => {
-            "Run updater-host info to see the state of the device, and call the manufacturer with the code in brackets."
-        }
+        _ => "Run updater-host info to see the state of the device, and call the manufacturer with the code.",
     }
 }
 

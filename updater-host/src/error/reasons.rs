@@ -1,0 +1,203 @@
+//! What a technician can do about the reason that a host or a device gives, and about the state that a device reports.
+//! The hints of `suit_manifest::reason` are for the people who make releases.
+
+use suit_manifest::reason::Reason;
+use update_protocol::profile::{ImageState, Mode, StateRecord};
+
+const OTHER_RELEASE: &str = "This release is not for this device. Choose the release for it, or ask the manufacturer which one it is.";
+const TRANSFER_AGAIN: &str = "Run the update again; it resumes. If it fails again, call the manufacturer.";
+const FILE_AGAIN: &str =
+    "Get the file again from the manufacturer; this one is damaged, or made for another loader.";
+const SIGN_AGAIN: &str = "Call the manufacturer and name the code: no device takes this file until the manufacturer signs it anew.";
+const OTHER_BLOCK: &str =
+    "Ask the manufacturer for a provisioning block that is made for this loader, and name the code.";
+const RESUME: &str =
+    "Run the update again; it resumes. Run updater-host abandon to drop the interrupted install.";
+pub(super) const OTHER_HOST: &str = "Use an updater-host of the loader's version.";
+
+/// What to do where the identity of a provisioned device is lost.
+pub(crate) const NO_IDENTITY: &str =
+    "Its memory is damaged. Turn its power off and on once; if that does not help, call the manufacturer.";
+
+/// What a technician can do about a refusal by host or device. Without a `_` arm: each new reason is judged here.
+#[must_use]
+pub(crate) const fn reason_hint(reason: Reason) -> &'static str {
+    use Reason as R;
+    match reason {
+        R::VendorMismatch
+        | R::ClassMismatch
+        | R::DeviceMismatch
+        | R::SlotMismatch
+        | R::ComponentUnsupported => OTHER_RELEASE,
+        R::Aborted => {
+            "The device is in a state for which this release is not made. Ask the manufacturer which one is."
+        }
+        R::ImageTooLarge | R::VectorTableInvalid | R::ImageNotForSlot => {
+            "The image does not fit this device. Check that it is the release for it, and call the manufacturer."
+        }
+        R::SequenceRollback | R::SequenceBelowMinimum => {
+            "Use a newer release. The manufacturer can publish an older firmware again under a higher number."
+        }
+        R::ImageDigestMismatch => "Get the image and the envelope again, both from the same release.",
+        R::AnchorUnknown | R::SignatureInvalid | R::KeyMismatch => {
+            "Check that --anchor names the root key of this device's manufacturer. If it does, do not install the \
+             release, and call the manufacturer."
+        }
+        R::CredentialExpired | R::CredentialNotYetValid => {
+            "Check the clock of this computer. If it is right, ask the manufacturer for a renewed release."
+        }
+        R::CredentialRevoked | R::KeyRevoked | R::GenerationRevoked => {
+            "The manufacturer has withdrawn the key of this release. Do not install it; get a newer one."
+        }
+        R::RevocationSequence => "The device has this list or a newer one; there is nothing to do.",
+        R::RevocationForked | R::RevocationDropsEntry => {
+            "Call the manufacturer and name the code: two revocation lists contradict each other, and only a new list \
+             that continues both ends this."
+        }
+        R::RevocationMalformed => {
+            "The device cannot read its revocation list. Send it the newest one: updater-host revocations LIST."
+        }
+        R::NotProvisioned => "Give the device its identity first: updater-host provision BLOCK.",
+        R::AlreadyProvisioned => {
+            "Choose a device that has no identity yet. Run updater-host scan to list the devices and their serials."
+        }
+        R::ProvisioningMalformed
+        | R::AnchorCompiledIn
+        | R::ProvisioningDeviceKeys
+        | R::ProvisioningPolicy
+        | R::ProvisioningIdentityCredential => OTHER_BLOCK,
+        R::ObjectUnknown => OTHER_HOST,
+        R::FlashFailed | R::JournalCorrupt => {
+            "Run the update again. If it fails again, the device is broken: replace it."
+        }
+        R::TrialNotConfirmed => {
+            "The device works with its old firmware. Call the manufacturer: the new firmware did not start properly."
+        }
+        R::ImageIncomplete | R::ImageOverrun | R::NoEnvelope | R::HeadInvalid | R::SwapFailed => {
+            TRANSFER_AGAIN
+        }
+        R::NothingBootable => {
+            "The device waits in its loader. Run the update to install a release; if it fails, call the manufacturer."
+        }
+        R::ApplicationSilent => {
+            "Install a release that works; run the update while the loader listens. Run it again if the device does \
+             not answer: it listens before each start of its application."
+        }
+        R::InstallDelayed => {
+            "Run the update again and leave it running: it waits until the device takes the install, at most an hour. \
+             Keep the device powered, and find out why its updates were not confirmed."
+        }
+        R::RunsAlready => "The device runs this release; there is nothing to do.",
+        R::InstallAbandoned => "Run the update again if you still want it.",
+        R::RoleMismatch
+        | R::RevocationNamesAnchor
+        | R::AnchorRights
+        | R::CredentialForAnchor
+        | R::ScopeVendor
+        | R::ScopeClass
+        | R::ScopeDevice
+        | R::ScopeActions
+        | R::SequenceAboveCeiling => SIGN_AGAIN,
+        R::RecordMalformed
+        | R::AlgorithmUnsupported
+        | R::HeaderUnsupported
+        | R::RecordType
+        | R::KeyInvalid
+        | R::CoseUnsupported
+        | R::ManifestMalformed
+        | R::EnvelopeTooLarge
+        | R::EnvelopeMemberUnknown
+        | R::EnvelopeMemberUnauthenticated
+        | R::IntegratedPayloadUnsupported
+        | R::SignatureMissing
+        | R::SignatureMultiple
+        | R::DigestAlgorithmUnsupported
+        | R::DigestLength
+        | R::ManifestDigestMismatch
+        | R::MemberDigestMismatch
+        | R::MemberSevered
+        | R::ManifestVersion
+        | R::ManifestElementUnsupported
+        | R::ComponentCount
+        | R::ComponentIndex
+        | R::CommandUnknown
+        | R::CommandNotShared
+        | R::ParameterUnsupported
+        | R::ParameterMissing
+        | R::SoftFailureMisplaced
+        | R::StrictOrder
+        | R::NestingTooDeep
+        | R::StepLimit
+        | R::IdentityUnchecked
+        | R::ConditionUnknown
+        | R::ImageReference
+        | R::TextMalformed
+        | R::ManifestBare
+        | R::ManifestLimit
+        | R::EnvelopeMemberUnsupported
+        | R::EncryptionUnsupported => FILE_AGAIN,
+    }
+}
+
+/// What to do about a device without an application that can run, by the reason code that it reports. It takes a release
+/// whatever the reason; where it had an image before, the reason says what became of that one.
+#[must_use]
+pub(crate) const fn nothing_runs_hint(reason_code: u16) -> &'static str {
+    use Reason as R;
+    match Reason::from_code(reason_code) {
+        Some(R::ApplicationSilent) => reason_hint(R::ApplicationSilent),
+        Some(R::TrialNotConfirmed) => {
+            "The new firmware did not confirm itself, and the device has no older one. It waits in its loader: install \
+             another release, or call the manufacturer if there is none."
+        }
+        Some(R::CredentialRevoked | R::KeyRevoked | R::GenerationRevoked) => {
+            "The manufacturer has withdrawn the key of the firmware, and the device has no other one. It waits in its \
+             loader: install a newer release."
+        }
+        Some(R::FlashFailed | R::JournalCorrupt | R::SwapFailed) => {
+            "Turn the power of the device off and on once: it tries again. If it still runs nothing, run the update. If \
+             that fails, the device is broken: replace it."
+        }
+        _ => reason_hint(R::NothingBootable),
+    }
+}
+
+/// What a technician can do about the state that a device reports; `None`: it runs a confirmed image and refused nothing.
+#[must_use]
+pub(crate) const fn state_hint(state: &StateRecord) -> Option<&'static str> {
+    if matches!(state.mode, Mode::Factory) {
+        return Some(reason_hint(Reason::NotProvisioned));
+    }
+    match state.image {
+        ImageState::Pending => {
+            return Some(
+                "An installed image waits for a reset. Run updater-host reset to start it, or updater-host abandon to \
+                 drop it.",
+            );
+        }
+        ImageState::Trial => {
+            return Some(
+                "The image runs on trial, and the next reset reverts it. Run the update again to wait until it \
+                 confirms itself.",
+            );
+        }
+        ImageState::Reverting => {
+            return Some(
+                "The device goes back to its old image. Keep it powered, and look again in a minute.",
+            );
+        }
+        ImageState::None if matches!(state.mode, Mode::Loader) => {
+            return Some(if state.flags.resumable { RESUME } else { nothing_runs_hint(state.reason) });
+        }
+        ImageState::None | ImageState::Confirmed => {}
+    }
+    match Reason::from_code(state.reason) {
+        Some(reason) => Some(reason_hint(reason)),
+        None if state.reason != 0 => Some(OTHER_HOST),
+        None if state.flags.resumable => Some(RESUME),
+        None => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;
