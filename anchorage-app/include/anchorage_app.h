@@ -71,8 +71,8 @@ struct anchorage_region {
     uint32_t length;
 };
 
-/* The board's memory map, the same numbers as the loader's. The board's build writes them to anchorage_layout.h, as
- * ANCHORAGE_LAYOUT, after it has checked them; docs/flash-layout.md explains each. */
+/* The board's memory map, the same numbers as the loader's. A program of the board's maker writes them to anchorage_layout.h,
+ * as ANCHORAGE_LAYOUT, from the layout that was checked (docs/applications.md); docs/flash-layout.md explains each. */
 struct anchorage_layout {
     uint32_t base;   /* address of offset 0 of the flash device */
     uint32_t page;   /* bytes of a page */

@@ -1,4 +1,4 @@
-//! The header `anchorage_layout.h`, which a board's build writes from its checked layout: C applications and the loader
+//! The header `anchorage_layout.h`, which a program of the board's maker writes from its checked layout: C applications and the loader
 //! take the same numbers.
 
 use std::format;

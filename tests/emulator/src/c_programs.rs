@@ -124,7 +124,7 @@ fn readme(cores: &[Core]) -> String {
         "# anchorage-app
 
 The application's side of the Anchorage loader, for applications in C (C11, C++17). The functions and their contracts are in
-`include/anchorage_app.h`. The numbers of a board are in `anchorage_layout.h`, which the build of its loader writes.
+`include/anchorage_app.h`. The numbers of a board are in `anchorage_layout.h`, made from the layout of its loader (docs/applications.md).
 
 The library has no heap, no static data and no panic. It needs `memcpy`, `memmove`, `memset`, `memcmp` and their names of Arm's
 run-time ABI (`__aeabi_memcpy`, ...), which every C library for Arm has. Link with `--gc-sections`: functions that are not
