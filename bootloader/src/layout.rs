@@ -53,6 +53,7 @@ pub const STORED_HALF_LEN: u32 = offset_of(
 const fn object(len: usize) -> usize {
     OBJECT_HEADER_LEN + len
 }
+
 /// How the image that was installed comes to run (docs/boot-rules.md, Remap).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Strategy {

@@ -27,7 +27,7 @@ const CHUNK_U32: u32 = offset_of(CHUNK);
 /// How often a page is tried before the exchange is given up.
 const TRIES: u32 = 3;
 
-/// Makes another image the active one: an exchange of the slots, to its end, or one record.
+/// Makes another image the active one: an exchange of the slots, to its end, or one record. `waits`: as in [`resume`].
 #[inline(always)]
 pub(crate) fn begin<F: NorFlash, L: HasLayout>(
     flash: &mut Flash<F, L>,

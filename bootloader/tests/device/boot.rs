@@ -390,6 +390,14 @@ pub(crate) fn operations_of_a_boot(board: &Board) -> u64 {
     clean.nor.medium().operations() - before
 }
 
+/// Reads of the next boot, which runs an image.
+pub(crate) fn reads_of_a_boot(board: &Board) -> u64 {
+    let mut clean = board.twin();
+    let before = clean.nor.medium().reads();
+    assert!(matches!(clean.boot(), Boot::Run(_)));
+    clean.nor.medium().reads() - before
+}
+
 /// The same board after a boot whose power went away in this operation.
 pub(crate) fn cut_in_boot(board: &Board, operation: u64) -> Board {
     let mut board = board.twin();

@@ -11,11 +11,12 @@ use device_harness::device::{Boot, install, wake};
 use suit_manifest::Reason;
 
 use crate::boot::{
-    Board, SLOT_LEN, board, cut_in_boot, kept, operations_of_a_boot, pending, pending_of, slot_a, slot_b,
+    Board, SLOT_LEN, board, cut_in_boot, kept, operations_of_a_boot, pending, pending_of, reads_of_a_boot,
+    slot_a, slot_b,
 };
 
-/// All words of a stretch do not read.
-fn silence(board: &mut Board, start: usize, len: usize) {
+/// All words of a stretch do not read until they are erased.
+fn spoil(board: &mut Board, start: usize, len: usize) {
     for word in (start..start + len).step_by(8) {
         board.nor.medium_mut().break_word(word);
     }
@@ -29,7 +30,7 @@ fn boot63_a_way_back_that_does_not_read_for_a_while_is_not_forgotten() {
     assert!(matches!(board.boot(), Boot::Run(_)), "the trial");
     let mut silent = board.twin();
     let start = kept(&board);
-    silence(&mut silent, start, SLOT_LEN);
+    spoil(&mut silent, start, SLOT_LEN);
     for _ in 0..2 {
         assert_eq!(silent.boot(), Boot::Stay(Some(Reason::FlashFailed)));
         assert_eq!(silent.state(), board.state());
@@ -49,12 +50,7 @@ fn boot50_a_read_that_fails_once_stops_no_boot() {
     let (mut board, factory) = board();
     let image = board.image(6000, 1);
     board.update(&factory.envelope(1, &image), &image);
-    let reads = {
-        let mut clean = board.twin();
-        let before = clean.nor.medium().reads();
-        assert!(matches!(clean.boot(), Boot::Run(_)));
-        clean.nor.medium().reads() - before
-    };
+    let reads = reads_of_a_boot(&board);
     for read in 0..reads {
         let mut board = board.twin();
         board.nor.medium_mut().fail_read_at(read, false);
@@ -69,7 +65,7 @@ fn a_confirmation_over_a_journal_that_does_not_read_is_an_error() {
     assert!(matches!(board.boot(), Boot::Run(_)), "the trial");
     let region = board.layout.region(Area::Journal(0));
     let mut silent = board.twin();
-    silence(&mut silent, region.start as usize, 3 * region.len as usize);
+    spoil(&mut silent, region.start as usize, 3 * region.len as usize);
     assert_eq!(silent.application().confirm(), Err(JournalError::Flash(FlashError::Unreadable)));
     board.application().confirm().unwrap();
     assert_eq!(board.application().confirm(), Ok(Confirmation::AlreadyConfirmed));
@@ -82,8 +78,8 @@ fn boot63_two_slots_that_do_not_read_for_a_while_are_not_forgotten() {
     assert!(matches!(board.boot(), Boot::Run(_)), "the trial");
     let mut silent = board.twin();
     let (start, behind) = (slot_a(&board), kept(&board));
-    silence(&mut silent, start, SLOT_LEN);
-    silence(&mut silent, behind, SLOT_LEN);
+    spoil(&mut silent, start, SLOT_LEN);
+    spoil(&mut silent, behind, SLOT_LEN);
     assert_eq!(silent.boot(), Boot::Stay(Some(Reason::FlashFailed)));
     let state = silent.state();
     assert_eq!((state.active, state.spare), (board.state().active, board.state().spare));
@@ -123,7 +119,7 @@ fn boot65_a_fault_that_may_pass_is_tried_again_without_anybody() {
     let image = board.image(9000, 1);
     board.update(&factory.envelope(1, &image), &image);
     let start = slot_a(&board);
-    silence(&mut board, start, SLOT_LEN);
+    spoil(&mut board, start, SLOT_LEN);
     let mut start = wake(None);
     for retry in 0..=RETRIES_MAX {
         assert_eq!(start.retries, retry);
@@ -162,12 +158,7 @@ fn boot63_the_only_image_is_not_dropped_for_reads_that_fail() {
     let (mut board, factory) = board();
     let image = board.image(6000, 1);
     board.install(&factory.envelope(1, &image), &image).unwrap();
-    let reads = {
-        let mut clean = board.twin();
-        let before = clean.nor.medium().reads();
-        assert!(matches!(clean.boot(), Boot::Run(_)));
-        clean.nor.medium().reads() - before
-    };
+    let reads = reads_of_a_boot(&board);
     let mut outages = 0;
     for read in (0..reads).step_by(3) {
         let mut board = board.twin();
@@ -206,35 +197,62 @@ fn boot63_the_only_image_is_dropped_if_it_never_reads() {
     }
 }
 
+/// A device before an update, and before the revert after it; the old image is longer, or the new one.
+struct Exchange {
+    board: Board,
+    is_revert: bool,
+    old: Vec<u8>,
+    new: Vec<u8>,
+}
+
+impl Exchange {
+    fn all() -> Vec<Self> {
+        let mut all = Vec::new();
+        for (old, new) in [(6000, 9000), (9000, 5000)] {
+            for is_revert in [false, true] {
+                let (mut board, _, old, new) = pending_of(old, new);
+                if is_revert {
+                    assert!(matches!(board.boot(), Boot::Run(_)), "the trial");
+                }
+                all.push(Self { board, is_revert, old, new });
+            }
+        }
+        all
+    }
+
+    /// Slot A, and both parts of slot B.
+    fn slots(&self) -> [(usize, usize); 2] {
+        [(slot_a(&self.board), SLOT_LEN), (kept(&self.board), SLOT_LEN + 4096)]
+    }
+
+    /// Its flash answers again: the device runs a whole image, and the old one at the end.
+    fn comes_back(&self, board: &mut Board, at: &str) {
+        let at = format!("revert: {}, {at}", self.is_revert);
+        board.nor.medium_mut().mend();
+        let runs = (0..4).any(|_| matches!(board.boot(), Boot::Run(_)));
+        assert!(runs, "{at}: {:?}", board.state());
+        let is_old = board.running(self.old.len()) == self.old;
+        assert!(is_old || !self.is_revert && board.running(self.new.len()) == self.new, "{at}");
+        // The way back of a trial is whole too.
+        if !is_old {
+            assert!(matches!(board.boot(), Boot::Run(_)), "{at}");
+            assert!(board.running(self.old.len()) == self.old, "{at}");
+        }
+    }
+}
+
 /// A slot that does not answer for whole boots in the middle of an exchange, after a cut at any operation, and answers
 /// again: no page of it counts as copied.
 #[test]
 fn boot80_a_slot_that_answers_again_has_lost_no_image() {
-    for (old, new) in [(6000, 9000), (9000, 5000)] {
-        let (mut board, _, old, new) = pending_of(old, new);
-        for is_revert in [false, true] {
-            if is_revert {
-                assert!(matches!(board.boot(), Boot::Run(_)), "the trial");
-            }
-            let silent = [(slot_a(&board), SLOT_LEN), (kept(&board), SLOT_LEN + 4096)];
-            for operation in (0..operations_of_a_boot(&board)).step_by(5) {
-                let cut = cut_in_boot(&board, operation);
-                for (start, len) in silent {
-                    let mut board = cut.twin();
-                    board.nor.medium_mut().silence(start, len);
-                    let first = [board.boot(), board.boot()];
-                    board.nor.medium_mut().mend();
-                    let runs = (0..4).any(|_| matches!(board.boot(), Boot::Run(_)));
-                    let at = format!("revert: {is_revert}, cut at {operation}, silent {start:#x}: {first:?}");
-                    assert!(runs, "{at}: {:?}", board.state());
-                    let is_old = board.running(old.len()) == old;
-                    assert!(is_old || !is_revert && board.running(new.len()) == new, "{at}");
-                    // The way back of a trial is whole too.
-                    if !is_old {
-                        assert!(matches!(board.boot(), Boot::Run(_)), "{at}");
-                        assert!(board.running(old.len()) == old, "{at}");
-                    }
-                }
+    for exchange in Exchange::all() {
+        for operation in (0..operations_of_a_boot(&exchange.board)).step_by(5) {
+            let cut = cut_in_boot(&exchange.board, operation);
+            for (start, len) in exchange.slots() {
+                let mut board = cut.twin();
+                board.nor.medium_mut().silence(start, len);
+                let first = [board.boot(), board.boot()];
+                exchange.comes_back(&mut board, &format!("cut at {operation}, silent {start:#x}: {first:?}"));
             }
         }
     }
@@ -246,7 +264,7 @@ fn boot67_an_outage_lets_nobody_give_two_images_up() {
     let (mut board, factory, _, new) = pending();
     assert!(matches!(board.boot(), Boot::Run(_)), "the trial");
     let start = kept(&board);
-    silence(&mut board, start, SLOT_LEN);
+    spoil(&mut board, start, SLOT_LEN);
     let (state, nor) = (board.state(), board.nor.clone());
     let envelope = factory.envelope(3, &new);
     let mut start = wake(None);
@@ -271,13 +289,10 @@ fn boot67_an_outage_lets_nobody_give_two_images_up() {
 fn boot23_an_outage_within_the_way_back_loses_no_page() {
     let (mut board, _, old, _) = pending();
     assert!(matches!(board.boot(), Boot::Run(_)), "the trial");
-    let reads = {
-        let mut clean = board.twin();
-        let before = clean.nor.medium().reads();
-        assert!(matches!(clean.boot(), Boot::Run(_)));
-        assert!(clean.running(old.len()) == old);
-        clean.nor.medium().reads() - before
-    };
+    let reads = reads_of_a_boot(&board);
+    let mut clean = board.twin();
+    assert!(matches!(clean.boot(), Boot::Run(_)));
+    assert!(clean.running(old.len()) == old);
     for len in [9, 70, 150, 300, 600, 1200] {
         for start in (0..reads).step_by(23) {
             let mut board = board.twin();
@@ -294,30 +309,13 @@ fn boot23_an_outage_within_the_way_back_loses_no_page() {
 /// The same where a slot falls silent at any read of the boot that exchanges the images.
 #[test]
 fn boot80_a_slot_that_falls_silent_within_an_exchange_has_lost_no_image() {
-    for (old, new) in [(6000, 9000), (9000, 5000)] {
-        let (mut board, _, old, new) = pending_of(old, new);
-        for is_revert in [false, true] {
-            if is_revert {
-                assert!(matches!(board.boot(), Boot::Run(_)), "the trial");
-            }
-            let reads = {
-                let mut clean = board.twin();
-                let before = clean.nor.medium().reads();
-                clean.boot();
-                clean.nor.medium().reads() - before
-            };
-            for (start, len) in [(slot_a(&board), SLOT_LEN), (kept(&board), SLOT_LEN + 4096)] {
-                for read in (0..reads).step_by(31) {
-                    let mut board = board.twin();
-                    board.nor.medium_mut().silence_after(read, start, len);
-                    let first = board.boot();
-                    board.nor.medium_mut().mend();
-                    let runs = (0..4).any(|_| matches!(board.boot(), Boot::Run(_)));
-                    let at = format!("revert: {is_revert}, read {read}, silent {start:#x}: {first:?}");
-                    assert!(runs, "{at}: {:?}", board.state());
-                    let is_old = board.running(old.len()) == old;
-                    assert!(is_old || !is_revert && board.running(new.len()) == new, "{at}");
-                }
+    for exchange in Exchange::all() {
+        for (start, len) in exchange.slots() {
+            for read in (0..reads_of_a_boot(&exchange.board)).step_by(31) {
+                let mut board = exchange.board.twin();
+                board.nor.medium_mut().silence_after(read, start, len);
+                let first = board.boot();
+                exchange.comes_back(&mut board, &format!("read {read}, silent {start:#x}: {first:?}"));
             }
         }
     }

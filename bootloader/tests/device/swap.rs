@@ -7,7 +7,9 @@ use flash_model::{Cut, Fault, Medium};
 use suit_manifest::Reason;
 use update_protocol::profile::ImageState;
 
-use crate::boot::{Board, SLOT_LEN, board, cut_in_boot, kept, operations_of_a_boot, pending, slot_a, slot_b};
+use crate::boot::{
+    Board, SLOT_LEN, board, cut_in_boot, kept, operations_of_a_boot, pending, reads_of_a_boot, slot_a, slot_b,
+};
 
 type Fail = fn(&mut Medium, usize);
 /// Name of an area, and an offset in the flash.
@@ -117,12 +119,7 @@ fn boot23_an_operation_that_fails_once_within_a_swap_gives_nothing_up() {
 #[test]
 fn boot23_two_reads_that_fail_within_a_swap_leave_no_hole() {
     let (board, _, old, new) = pending();
-    let reads = {
-        let mut clean = board.twin();
-        let before = clean.nor.medium().reads();
-        assert!(matches!(clean.boot(), Boot::Run(_)));
-        clean.nor.medium().reads() - before
-    };
+    let reads = reads_of_a_boot(&board);
     let mut tried = 0;
     for read in (0..reads).step_by(5) {
         let mut board = board.twin();
