@@ -16,7 +16,7 @@ pub mod withdraw;
 use std::path::{Path, PathBuf};
 
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
-use trust::author::SoftwareKey;
+use trust::author::Signer;
 use trust::{Anchor, CredentialClaims, MAX_NAME_LEN, Role, TrustStoreBuf};
 
 use crate::error::Error;
@@ -37,8 +37,9 @@ pub struct SigningKeyArguments {
 }
 
 impl SigningKeyArguments {
-    fn open(&self) -> Result<SoftwareKey, Error> {
-        private_key::open(&self.key, &self.passphrase.source())
+    /// Opens the key, wherever it is kept.
+    fn open(&self) -> Result<Box<dyn Signer>, Error> {
+        Ok(Box::new(private_key::open(&self.key, &self.passphrase.source())?))
     }
 
     /// Fails when an output is also an input: the key, the passphrase file, or one of `inputs`.

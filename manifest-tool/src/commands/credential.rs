@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use suit_manifest::Reason;
 use trust::author::{
-    CredentialRequest, ScopeRequest, Signer as _, SoftwareKey, issue_credential, random_cti,
-    read_unverified_credential,
+    CredentialRequest, ScopeRequest, Signer, issue_credential, random_cti, read_unverified_credential,
 };
 use trust::host::Serial;
 use trust::{
@@ -183,21 +182,21 @@ impl Issue {
             generation: self.generation,
             sequence_ceiling: self.ceiling,
         };
-        let cwt = issue_credential(&request, &root)
+        let cwt = issue_credential(&request, root.as_ref())
             .map_err(|error| Error::author("the credential", None, error))?;
         let claims = read_unverified_credential(&cwt)
             .map_err(|_| Error::Internal("the issued credential cannot be read back"))?;
         let credential = CredentialView::new(&claims).with_names(&self.vendor, &classes);
         let mut outputs = vec![(self.out.as_path(), cwt.as_slice())];
         let list = match &self.list_out {
-            Some(path) => Some((path.as_path(), self.replace(&replaces, &subject_key, &root)?)),
+            Some(path) => Some((path.as_path(), self.replace(&replaces, &subject_key, root.as_ref())?)),
             None => None,
         };
         match &list {
-            Some((path, list)) => self.check_under((path, list), &cwt, &root)?,
+            Some((path, list)) => self.check_under((path, list), &cwt, root.as_ref())?,
             None => {
                 for path in self.previous.paths() {
-                    self.check_under((path, &read(path, MAX_RECORD_FILE_LEN)?), &cwt, &root)?;
+                    self.check_under((path, &read(path, MAX_RECORD_FILE_LEN)?), &cwt, root.as_ref())?;
                 }
             }
         }
@@ -211,7 +210,7 @@ impl Issue {
         &self,
         replaces: &[CredentialFile<'_>],
         subject_key: &PublicKey,
-        root: &SoftwareKey,
+        root: &dyn Signer,
     ) -> Result<Vec<u8>, Error> {
         self.previous.sign(root, &self.issuer, None, self.step, self.time, |request| {
             for old in replaces {
@@ -227,7 +226,7 @@ impl Issue {
     }
 
     /// A credential whose key or generation a list of its root revokes would never be valid.
-    fn check_under(&self, (path, list): (&Path, &[u8]), cwt: &[u8], root: &SoftwareKey) -> Result<(), Error> {
+    fn check_under(&self, (path, list): (&Path, &[u8]), cwt: &[u8], root: &dyn Signer) -> Result<(), Error> {
         let anchors = [Anchor::root(root.public_key())];
         let list =
             RevocationList::verify(list, &anchors).map_err(|error| Error::refused_record(path, error))?;

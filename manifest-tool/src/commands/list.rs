@@ -3,9 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use trust::author::{
-    Minimum, RevocationRequest, Signer as _, SoftwareKey, read_unverified_credential, sign_revocation,
-};
+use trust::author::{Minimum, RevocationRequest, Signer, read_unverified_credential, sign_revocation};
 use trust::{
     Anchor, Credential, Kid, MAX_MINIMUM_SEQUENCES, MAX_REVOKED, RevocationList, Revoked, RevokedId, Role,
     TrustStore,
@@ -48,7 +46,7 @@ impl PreviousArguments {
     /// the next one.
     pub(super) fn sign(
         &self,
-        root: &SoftwareKey,
+        root: &dyn Signer,
         issuer: &str,
         sequence: Option<u64>,
         step: StepArguments,
@@ -163,12 +161,12 @@ pub(super) struct OwnCredential {
 
 impl OwnCredential {
     /// Verifies it: an entry for a credential of another root would do nothing.
-    pub(super) fn read(path: &Path, root: &SoftwareKey) -> Result<Self, Error> {
+    pub(super) fn read(path: &Path, root: &dyn Signer) -> Result<Self, Error> {
         Self::verify(path, &read(path, MAX_RECORD_FILE_LEN)?, root)
     }
 
     /// The same of bytes that were read from `path`, which may be a pipe.
-    pub(super) fn verify(path: &Path, bytes: &[u8], root: &SoftwareKey) -> Result<Self, Error> {
+    pub(super) fn verify(path: &Path, bytes: &[u8], root: &dyn Signer) -> Result<Self, Error> {
         let refused = |error| Error::refused_record(path, error);
         let role = read_unverified_credential(bytes).map_err(refused)?.role();
         let anchors = [Anchor::root(root.public_key())];

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::Serialize;
-use trust::author::{Minimum, RevocationRequest, Signer as _, read_unverified_credential};
+use trust::author::{Minimum, RevocationRequest, read_unverified_credential};
 use trust::{
     Anchor, DEFAULT_SEQUENCE_CEILING, Kid, MAX_GENERATION, MAX_LIST_SEQUENCE, MAX_MINIMUM_SEQUENCE,
     RevocationList, Revoked, RevokedId, Role,
@@ -165,20 +165,20 @@ impl Revoke {
         let ceiling = self.highest_ceiling()?;
         self.time.warn();
         let root = self.key.open()?;
-        let cwt =
-            self.previous.sign(&root, &self.issuer, self.sequence, self.step, self.time, |request| {
-                for path in &self.keys_of {
-                    named.push(OwnCredential::read(path, &root)?.key(self.generation.unwrap_or(0)));
-                }
-                for Revoked { role, generation, id } in &named {
-                    request.revoke(*role, *generation, *id);
-                }
-                for path in &self.credentials {
-                    OwnCredential::read(path, &root)?.revoke(request);
-                }
-                self.raise_generations(request)?;
-                self.raise_minimums(request, ceiling)
-            })?;
+        let root = root.as_ref();
+        let cwt = self.previous.sign(root, &self.issuer, self.sequence, self.step, self.time, |request| {
+            for path in &self.keys_of {
+                named.push(OwnCredential::read(path, root)?.key(self.generation.unwrap_or(0)));
+            }
+            for Revoked { role, generation, id } in &named {
+                request.revoke(*role, *generation, *id);
+            }
+            for path in &self.credentials {
+                OwnCredential::read(path, root)?.revoke(request);
+            }
+            self.raise_generations(request)?;
+            self.raise_minimums(request, ceiling)
+        })?;
         let anchors = [Anchor::root(root.public_key())];
         let list = RevocationList::verify(&cwt, &anchors)
             .map_err(|_| Error::Internal("the signed list cannot be read back"))?;

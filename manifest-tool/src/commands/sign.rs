@@ -60,7 +60,7 @@ impl Sign {
             .map_err(|error| Error::refused_manifest(&self.envelope, error))?;
 
         let key = self.key.open()?;
-        let signed = sign(&envelope, &key, &credential)
+        let signed = sign(&envelope, key.as_ref(), &credential)
             .map_err(|error| explain(&self.envelope, &self.credential, error))?;
         warn_of_time(output, &claims)?;
         write(&self.out, &signed, self.overwrite.existing())?;
