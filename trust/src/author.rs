@@ -26,7 +26,7 @@ mod signer;
 
 pub use provisioning::ProvisioningRequest;
 pub use revocation::{Minimum, RevocationRequest, sign_revocation};
-pub use signer::{SignError, Signer, SoftwareKey};
+pub use signer::{MAX_SIGNED_LEN, SIGNATURE_LEN, SignError, Signer, SoftwareKey, check_signature, signature};
 
 /// Why something could not be made.
 #[derive(Debug)]
@@ -177,7 +177,7 @@ pub fn sign1_detached_chained(
     let sign1 = CoseSign1Builder::new()
         .protected(protected(signer, None))
         .unprotected(HeaderBuilder::new().value(HEADER_KCWT.into(), kcwt).build())
-        .try_create_detached_signature(payload, &[], |message| signer.sign(message).map(Vec::from))?
+        .try_create_detached_signature(payload, &[], |message| signature(signer, message).map(Vec::from))?
         .build();
     let out =
         encode(&Value::Tag(TAG_SIGN1, Box::new(sign1.to_cbor_value().map_err(|_| AuthorError::Encoding)?)))?;
@@ -232,7 +232,7 @@ fn sign_record(typ: &str, claims: Value, root: &dyn Signer) -> Result<Vec<u8>, A
     let sign1 = CoseSign1Builder::new()
         .protected(protected(root, Some(typ)))
         .payload(encode(&claims)?)
-        .try_create_signature(&[], |message| root.sign(message).map(Vec::from))?
+        .try_create_signature(&[], |message| signature(root, message).map(Vec::from))?
         .build();
     let sign1 = sign1.to_cbor_value().map_err(|_| AuthorError::Encoding)?;
     encode(&Value::Tag(TAG_CWT.into(), Box::new(Value::Tag(TAG_SIGN1, Box::new(sign1)))))
