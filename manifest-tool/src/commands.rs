@@ -15,39 +15,78 @@ pub mod withdraw;
 
 use std::path::{Path, PathBuf};
 
-use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
+use clap::builder::{NonEmptyStringValueParser, OsStringValueParser, PossibleValuesParser, TypedValueParser};
 use trust::author::Signer;
 use trust::{Anchor, CredentialClaims, MAX_NAME_LEN, Role, TrustStoreBuf};
 
 use crate::error::Error;
 use crate::files::{MAX_RECORD_FILE_LEN, must_differ, read};
+use crate::keys::{Location, PinSource, Place, Secrets};
 use crate::output::Output;
 use crate::passphrase::PassphraseSource;
+use crate::public_key;
 use crate::time::now;
-use crate::{private_key, public_key};
 
 /// The private key that signs.
 #[derive(clap::Args, Clone, Debug)]
 pub struct SigningKeyArguments {
-    /// Private key (PKCS#8 PEM) that signs
-    #[arg(long, value_name = "KEY.pem")]
-    key: PathBuf,
+    /// Private key that signs: FILE, -, env:NAME, pkcs11:URI, ssh-agent:NAME or exec:PROGRAM?public=FILE
+    #[arg(long, value_name = "KEY", value_parser = location())]
+    key: Location,
     #[command(flatten)]
-    passphrase: PassphraseArguments,
+    secrets: SecretArguments,
 }
 
 impl SigningKeyArguments {
     /// Opens the key, wherever it is kept.
     fn open(&self) -> Result<Box<dyn Signer>, Error> {
-        Ok(Box::new(private_key::open(&self.key, &self.passphrase.source())?))
+        self.key.open(&self.secrets.of(&self.key)?)
     }
 
-    /// Fails when an output is also an input: the key, the passphrase file, or one of `inputs`.
+    /// Fails when an output is also an input: a file of the key, of its passphrase or PIN, or one of `inputs`.
     fn must_differ_from(&self, output: &Path, inputs: &[&Path]) -> Result<(), Error> {
-        must_differ(output, &[&self.key])?;
-        self.passphrase.must_differ_from(output)?;
+        self.secrets.must_differ_from(output, &self.key)?;
         must_differ(output, inputs)
     }
+}
+
+/// What opens a key, wherever it is kept.
+#[derive(clap::Args, Clone, Debug)]
+pub struct SecretArguments {
+    #[command(flatten)]
+    passphrase: PassphraseArguments,
+    /// File whose first line is the PIN of the token [env: ANCHORAGE_PIN_FILE] [default: prompt]
+    #[arg(long, value_name = "FILE")]
+    pin_file: Option<PathBuf>,
+}
+
+impl SecretArguments {
+    /// Fails when an option is for keys that are kept elsewhere: it would have no effect.
+    fn of(&self, key: &Location) -> Result<Secrets, Error> {
+        let (has_passphrase, has_pin) = match key.place()? {
+            Place::File(_) | Place::Environment(_) => (true, false),
+            Place::Token(_) => (false, true),
+            Place::Agent(_) | Place::Program(_) => (false, false),
+        };
+        if self.passphrase.is_given() && !has_passphrase {
+            return Err(Error::usage("--passphrase-file is for keys in files and in the environment"));
+        }
+        if self.pin_file.is_some() && !has_pin {
+            return Err(Error::usage("--pin-file is for keys in tokens (pkcs11:...)"));
+        }
+        Ok(Secrets { passphrase: self.passphrase.source(), pin: PinSource::new(self.pin_file.clone()) })
+    }
+
+    /// Fails when an output is a file of the key, or of what opens it.
+    fn must_differ_from(&self, output: &Path, key: &Location) -> Result<(), Error> {
+        let paths = key.paths(&self.of(key)?)?;
+        must_differ(output, &paths.iter().map(PathBuf::as_path).collect::<Vec<_>>())
+    }
+}
+
+/// Where a key is kept. Parsed later: the messages of this parser would repeat a PIN.
+fn location() -> impl TypedValueParser<Value = Location> {
+    OsStringValueParser::new().map(Location::from)
 }
 
 /// Where the passphrase of a private key comes from.
@@ -65,11 +104,6 @@ impl PassphraseArguments {
 
     fn source(&self) -> PassphraseSource {
         PassphraseSource::choose(self.passphrase_file.clone())
-    }
-
-    /// Fails when an output is the passphrase file, named on the command line or in the environment.
-    fn must_differ_from(&self, output: &Path) -> Result<(), Error> {
-        must_differ(output, self.source().file().as_slice())
     }
 }
 

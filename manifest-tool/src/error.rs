@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 
 use server_client::UrlError;
 use suit_manifest::Reason;
+use trust::author::SignError;
 use trust::host::{ClockFault, KeyFileError, ReadError, TokenFileError};
 
 use crate::image::ImageError;
+use crate::keys::HolderError;
 use crate::kind::Kind;
 use crate::passphrase::MAX_PASSPHRASE_LEN;
 use crate::private_key::KeyFault;
@@ -105,6 +107,12 @@ pub enum Error {
     /// A key could not be generated, encrypted or used.
     #[error("the key could not be {doing}: {source}")]
     KeyOperation { doing: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
+    /// A token, an agent, a program or the environment does not give what the key is needed for.
+    #[error(transparent)]
+    Holder(HolderError),
+    /// What came back from outside is not a signature of the key.
+    #[error("the signature that came back does not verify under the public key of --key")]
+    SignatureForeign,
     /// One key for two roles: whoever steals it has both.
     #[error("{} already certifies this key for the role {role}", path.display())]
     KeyHasRole { path: PathBuf, role: &'static str },
@@ -283,14 +291,24 @@ impl Error {
     ) -> Self {
         use trust::author::AuthorError;
         match (error, credential) {
-            (AuthorError::Signer(source), _) => {
-                Self::KeyOperation { doing: "used", source: Box::new(source) }
-            }
+            (AuthorError::Signer(source), _) => Self::of_signer(source),
             (AuthorError::NotTheSignersCredential, Some(path)) => {
                 Self::CredentialOfAnotherKey(path.to_owned())
             }
             (AuthorError::Refused(error), Some(path)) => Self::refused_record(path, error),
             (error, _) => Self::Author { what, source: Box::new(error) },
+        }
+    }
+
+    /// A signer gave no signature that can be used.
+    pub(crate) fn of_signer(error: SignError) -> Self {
+        match error {
+            SignError::Foreign => Self::SignatureForeign,
+            SignError::TooLong(_) => Self::Author { what: "the signature", source: Box::new(error) },
+            SignError::Holder(source) => match source.downcast() {
+                Ok(error) => Self::Holder(*error),
+                Err(source) => Self::KeyOperation { doing: "used", source },
+            },
         }
     }
 
@@ -317,6 +335,8 @@ impl Error {
             Self::PrivateKey { .. } => "private-key-invalid",
             Self::PublicKey { .. } => Reason::KeyInvalid.slug(),
             Self::KeyOperation { .. } => "key-operation",
+            Self::Holder(error) => error.code(),
+            Self::SignatureForeign => "signature-foreign",
             Self::CredentialOfAnotherKey(_) => Reason::KeyMismatch.slug(),
             Self::Author { .. } => "not-possible",
             Self::Image { source: ImageError::NotFirmware, .. } => "image-not-firmware",
@@ -370,6 +390,10 @@ impl Error {
             }
             Self::PublicKey { source, .. } => source.hint(),
             Self::KeyOperation { .. } => "Run the command again.",
+            Self::Holder(error) => error.hint(),
+            Self::SignatureForeign => {
+                "Check that the public key belongs to the key that signs, and that it signs the bytes as they are (pure Ed25519)."
+            }
             Self::CredentialOfAnotherKey(_) => "Pass the key for which the credential was issued.",
             Self::Author { .. } => "Correct the value that the message names.",
             Self::Image { source, .. } => source.hint(),
@@ -418,7 +442,9 @@ impl Error {
             | Self::KeyOperation { .. }
             | Self::Authorities(_)
             | Self::KeyHasRole { .. }
+            | Self::SignatureForeign
             | Self::TokenFile { .. } => 4,
+            Self::Holder(error) => error.exit_code(),
             Self::CredentialOfAnotherKey(_) => Reason::KeyMismatch.exit_code(),
             Self::FileTooLong { .. }
             | Self::FileUnknown(_)

@@ -11,6 +11,7 @@ pub mod error;
 pub mod files;
 pub mod identifiers;
 pub mod image;
+pub mod keys;
 pub mod kind;
 mod output;
 mod passphrase;

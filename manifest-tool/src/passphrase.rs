@@ -78,7 +78,7 @@ impl PassphraseSource {
     }
 }
 
-fn first_line(path: &Path) -> Result<Zeroizing<String>, Error> {
+pub(crate) fn first_line(path: &Path) -> Result<Zeroizing<String>, Error> {
     let bytes = read_secret(path, MAX_KEY_FILE_LEN)?;
     let line = without_mark(&bytes).split(|byte| *byte == b'\n').next().unwrap_or_default();
     let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -100,9 +100,6 @@ fn check_strength(passphrase: &str) -> Result<(), Error> {
 }
 
 fn ask(purpose: Purpose, key: &Path) -> Result<Zeroizing<String>, Error> {
-    if !std::io::stdin().is_terminal() {
-        return Err(Error::PassphraseNeeded);
-    }
     let key = printable(&key.display().to_string());
     let passphrase = prompt(format!("Passphrase for {key}: "))?;
     if purpose != Purpose::Open && *passphrase != *prompt("Repeat it: ".to_owned())? {
@@ -111,7 +108,11 @@ fn ask(purpose: Purpose, key: &Path) -> Result<Zeroizing<String>, Error> {
     Ok(passphrase)
 }
 
-fn prompt(text: String) -> Result<Zeroizing<String>, Error> {
+/// Asks a person; [`Error::PassphraseNeeded`] when there is none.
+pub(crate) fn prompt(text: String) -> Result<Zeroizing<String>, Error> {
+    if !std::io::stdin().is_terminal() {
+        return Err(Error::PassphraseNeeded);
+    }
     let _quiet = Quiet::new().map_err(|_| Error::PassphraseNeeded)?;
     rpassword::prompt_password(text).map(Zeroizing::new).map_err(|error| match error.kind() {
         // Ctrl-D.

@@ -106,6 +106,11 @@ pub fn parse(path: &Path, file: &[u8], passphrase: &PassphraseSource) -> Result<
     decode(path, file, || passphrase.passphrase(Purpose::Open, path))
 }
 
+/// Opens the content of a key file that is kept elsewhere; `name` is for messages.
+pub fn parse_value(name: &Path, pem: &[u8], passphrase: &PassphraseSource) -> Result<SoftwareKey, Error> {
+    decode(name, pem, || passphrase.passphrase(Purpose::Open, name))
+}
+
 /// Warns of a key file that other users can read.
 fn warn_of_readers(path: &Path, file: &[u8]) {
     // A pipe has no other readers, and any other file in its place no secret of ours.

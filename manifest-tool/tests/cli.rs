@@ -1,21 +1,25 @@
 //! The program as people and CI run it: real processes, real files.
 
 mod cli {
+    mod agent;
     mod custody;
     mod fake_server;
     mod flow;
     mod foreign;
+    mod holders;
     mod inspect;
     mod keys;
     mod memory;
     mod numbers;
     mod openssl;
+    mod page;
     mod pipes;
     mod publish;
     mod refusals;
     mod revocation;
     mod server;
     mod terminal;
+    mod token;
     mod usage;
     mod workshop;
 }

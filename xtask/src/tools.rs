@@ -51,13 +51,21 @@ const STRIP: SystemTool = tool("strip", "binutils");
 const GIT: SystemTool = tool("git", "git");
 const KILL: SystemTool = tool("kill", "procps");
 const SETPRIV: SystemTool = tool("setpriv", "util-linux");
+const OPENSSL: SystemTool = tool("openssl", "openssl");
+/// A token in software.
+const SOFTHSM: SystemTool = tool("softhsm2-util", "softhsm2");
+/// Another program's view of a token.
+const OPENSC: SystemTool = tool("pkcs11-tool", "opensc");
+const SSH_AGENT: SystemTool = tool("ssh-agent", "openssh-client");
 /// The tests against python-can make an environment of their own, and others are made below `target/tools`.
 pub(crate) const PYTHON: SystemTool =
     SystemTool { program: "python3", package: "python3-venv", probe: &["-c", "import venv, ensurepip"] };
 
 /// What the steps of `cargo xtask test` call, beyond Rust and the C compiler that it links with.
-pub(crate) const TEST_TOOLS: [SystemTool; 12] =
-    [QEMU_ARM, QEMU_X86, DPKG_DEB, XZ, STRIP, GIT, KILL, SETPRIV, PYTHON, GXX, GCC, GCC_ARM];
+pub(crate) const TEST_TOOLS: [SystemTool; 16] = [
+    QEMU_ARM, QEMU_X86, DPKG_DEB, XZ, STRIP, GIT, KILL, SETPRIV, PYTHON, GXX, GCC, GCC_ARM, OPENSSL, SOFTHSM,
+    OPENSC, SSH_AGENT,
+];
 
 impl SystemTool {
     fn is_here(&self) -> bool {

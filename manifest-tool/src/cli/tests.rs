@@ -19,16 +19,33 @@ struct Options {
 
 const SERVER: &str = "--server http://h --token-file t";
 
-const COMMANDS: [Options; 15] = [
+// --passphrase-file and --pin-file beside --key: `commands.rs` judges them when it knows where the key is kept.
+const COMMANDS: [Options; 16] = [
     Options {
         shortest: "key generate --out k",
         alone: &["--passphrase-file p", "--derivation scrypt", "--weak-passphrase", "--no-passphrase"],
         needs: &[],
-        excludes: &[("--weak-passphrase", "--no-passphrase"), ("--derivation scrypt", "--no-passphrase")],
+        excludes: &[
+            ("--weak-passphrase", "--no-passphrase"),
+            ("--derivation scrypt", "--no-passphrase"),
+            ("--key pkcs11:", "--out k"),
+            ("--pin-file p", "--out k"),
+        ],
+    },
+    Options {
+        shortest: "key generate --key pkcs11:",
+        alone: &["--pin-file p"],
+        needs: &[],
+        excludes: &[
+            ("--passphrase-file p", "--key pkcs11:"),
+            ("--derivation scrypt", "--key pkcs11:"),
+            ("--weak-passphrase", "--key pkcs11:"),
+            ("--no-passphrase", "--key pkcs11:"),
+        ],
     },
     Options {
         shortest: "key public k",
-        alone: &["--format spki", "--out o", "--passphrase-file p"],
+        alone: &["--format spki", "--out o", "--passphrase-file p", "--pin-file p"],
         needs: &[("--force", "--out o")],
         excludes: &[],
     },
@@ -63,6 +80,7 @@ const COMMANDS: [Options; 15] = [
             "--first",
             "--now 2030-01-31T00:00:00Z",
             "--passphrase-file p",
+            "--pin-file p",
             "--allow-large-step",
             "--force",
         ],
@@ -97,7 +115,7 @@ const COMMANDS: [Options; 15] = [
     },
     Options {
         shortest: "sign u --key k --credential c --out o",
-        alone: &["--passphrase-file p", "--force"],
+        alone: &["--passphrase-file p", "--pin-file p", "--force"],
         needs: &[],
         excludes: &[],
     },
@@ -131,6 +149,7 @@ const COMMANDS: [Options; 15] = [
             "--lowest-generation release=1",
             "--now 2030-01-31T00:00:00Z",
             "--passphrase-file p",
+            "--pin-file p",
             "--allow-large-step",
             "--force",
         ],

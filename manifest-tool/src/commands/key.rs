@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use trust::PublicKey;
 use trust::author::{Signer as _, SoftwareKey};
-use trust::host::{KeyFileError, MAX_KEY_FILE_LEN, parse_public_key};
+use trust::host::parse_public_key;
 
-use super::PassphraseArguments;
+use super::{PassphraseArguments, SecretArguments};
 use crate::error::Error;
-use crate::files::{Existing, must_differ, read_secret, write};
+use crate::files::{Existing, write};
+use crate::keys::{Location, PinSource};
 use crate::output::{Report, table};
 use crate::passphrase::{PassphraseSource, Purpose};
 use crate::private_key::Derivation;
@@ -37,12 +38,20 @@ impl Protection {
     }
 }
 
-/// Make an Ed25519 key
+/// Make an Ed25519 key, in a file or in a token
 #[derive(clap::Args, Clone, Debug)]
+#[command(group = clap::ArgGroup::new("place").required(true))]
 pub struct Generate {
     /// Private key to write (PKCS#8 PEM, mode 0600); must not exist
-    #[arg(long, value_name = "KEY.pem")]
-    out: PathBuf,
+    #[arg(long, value_name = "KEY.pem", group = "place")]
+    out: Option<PathBuf>,
+    /// Token to make the key in, with the label (object=) or id of the key, which must be free
+    #[arg(long, value_name = "pkcs11:URI", value_parser = super::location(), group = "place",
+          conflicts_with_all = ["passphrase_file", "no_passphrase", "weak_passphrase", "derivation"])]
+    key: Option<Location>,
+    /// File whose first line is the PIN of the token [env: ANCHORAGE_PIN_FILE] [default: prompt]
+    #[arg(long, value_name = "FILE", conflicts_with = "out")]
+    pin_file: Option<PathBuf>,
     #[command(flatten)]
     passphrase: PassphraseArguments,
     #[command(flatten)]
@@ -51,32 +60,48 @@ pub struct Generate {
 
 #[derive(Debug, Serialize)]
 pub struct Generated {
-    private_key: PathBuf,
-    encrypted: bool,
+    private_key: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encrypted: Option<bool>,
     kid: String,
     public_key: String,
 }
 
 impl Generated {
-    fn new(path: &Path, encrypted: bool, key: &SoftwareKey) -> Self {
+    fn in_file(path: &Path, encrypted: bool, key: &SoftwareKey) -> Self {
+        Self { encrypted: Some(encrypted), ..Self::in_token(path.display().to_string(), &key.public_key()) }
+    }
+
+    fn in_token(name: String, key: &PublicKey) -> Self {
         Self {
-            private_key: path.to_owned(),
-            encrypted,
-            kid: describe::kid(key.public_key().kid()),
-            public_key: hex::encode(key.public_key().as_bytes()),
+            private_key: name,
+            encrypted: None,
+            kid: describe::kid(key.kid()),
+            public_key: hex::encode(key.as_bytes()),
         }
     }
 }
 
 impl Generate {
     pub fn run(&self) -> Result<Generated, Error> {
+        match (&self.key, &self.out) {
+            (Some(location), _) => {
+                let key = location.generate(&PinSource::new(self.pin_file.clone()))?;
+                Ok(Generated::in_token(location.name(), &key))
+            }
+            (None, Some(out)) => self.in_file(out),
+            (None, None) => Err(Error::usage("--out or --key is required")),
+        }
+    }
+
+    fn in_file(&self, out: &Path) -> Result<Generated, Error> {
         if self.protection.no_passphrase && self.passphrase.is_given() {
             return Err(Error::usage("--no-passphrase conflicts with --passphrase-file"));
         }
         let source = self.passphrase.source();
         let protection = self.protection.with(&source);
-        let key = private_key::generate(&self.out, protection, self.protection.derivation)?;
-        Ok(Generated::new(&self.out, protection.is_some(), &key))
+        let key = private_key::generate(out, protection, self.protection.derivation)?;
+        Ok(Generated::in_file(out, protection.is_some(), &key))
     }
 }
 
@@ -105,15 +130,18 @@ impl Passphrase {
         let protection = self.protection.with(&new);
         let derivation = self.protection.derivation;
         let key = private_key::change_passphrase((&self.key, &old), &self.out, protection, derivation)?;
-        Ok(Generated::new(&self.out, protection.is_some(), &key))
+        Ok(Generated::in_file(&self.out, protection.is_some(), &key))
     }
 }
 
 impl Report for Generated {
     fn lines(&self) -> String {
         table(&[
-            ("private key", self.private_key.display().to_string()),
-            ("encrypted", if self.encrypted { "yes" } else { "NO" }.to_owned()),
+            ("private key", self.private_key.clone()),
+            match self.encrypted {
+                Some(encrypted) => ("encrypted", if encrypted { "yes" } else { "NO" }.to_owned()),
+                None => ("kept", "in the token: sensitive, not extractable; it signed once".to_owned()),
+            },
             ("kid", self.kid.clone()),
         ])
     }
@@ -133,9 +161,9 @@ pub enum PublicFormat {
 /// Write or show the public half of a key
 #[derive(clap::Args, Clone, Debug)]
 pub struct Public {
-    /// Private key (PKCS#8 PEM), or a public key to convert (COSE_Key or SPKI PEM)
-    #[arg(value_name = "KEY")]
-    key: PathBuf,
+    /// Private key, wherever it is kept, or a public key to convert (COSE_Key or SPKI PEM)
+    #[arg(value_name = "KEY", value_parser = super::location())]
+    key: Location,
     /// Form of the output
     #[arg(long, value_enum, default_value = "cose")]
     format: PublicFormat,
@@ -146,7 +174,7 @@ pub struct Public {
     #[arg(long, requires = "out")]
     force: bool,
     #[command(flatten)]
-    passphrase: PassphraseArguments,
+    secrets: SecretArguments,
 }
 
 #[derive(Debug, Serialize)]
@@ -164,7 +192,7 @@ impl Public {
         if self.format == PublicFormat::Hex && self.out.is_some() {
             return Err(Error::usage("--out requires the format cose or spki; hex is only shown"));
         }
-        let key = self.read()?;
+        let key = self.key.public_key(&self.secrets.of(&self.key)?)?;
         let content = match self.format {
             PublicFormat::Cose => key.to_cose_key().to_vec(),
             PublicFormat::Spki => public_key::to_spki_pem(&key)?.into_bytes(),
@@ -175,8 +203,7 @@ impl Public {
             if parse_public_key(&content).ok() != Some(key) {
                 return Err(Error::Internal("the public key file cannot be read back"));
             }
-            must_differ(out, &[&self.key])?;
-            self.passphrase.must_differ_from(out)?;
+            self.secrets.must_differ_from(out, &self.key)?;
             write(out, &content, Existing::of(self.force))?;
         }
         let shown = match self.format {
@@ -190,17 +217,6 @@ impl Public {
             out: self.out.clone(),
             shown,
         })
-    }
-
-    /// The file is read once: it may be a pipe.
-    fn read(&self) -> Result<PublicKey, Error> {
-        let file = read_secret(&self.key, MAX_KEY_FILE_LEN)?;
-        match parse_public_key(&file) {
-            Err(KeyFileError::PrivateKey) => {
-                Ok(private_key::parse(&self.key, &file, &self.passphrase.source())?.public_key())
-            }
-            key => key.map_err(|error| Error::public_key(&self.key, error)),
-        }
     }
 }
 

@@ -1,0 +1,28 @@
+//! docs/keys.md says only what works: its commands are run as they stand, from the first to the last.
+
+use std::process::{Command, Stdio};
+
+use super::agent::Agent;
+use super::token::Token;
+use super::workshop::finish;
+
+const PAGE: &str = include_str!("../../../docs/keys.md");
+
+#[test]
+fn every_command_of_the_page_about_keys_works() {
+    let blocks: Vec<&str> =
+        PAGE.split("```sh\n").skip(1).map(|rest| rest.split_once("```").unwrap().0).collect();
+    assert!(blocks.len() >= 5, "{blocks:?}");
+    let (token, agent) = (Token::empty(), Agent::start());
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_manifest-tool"));
+    let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
+    let mut shell = Command::new("sh");
+    shell.args(["-e", "-x", "-c", &blocks.concat()]).current_dir(token.workshop.path(""));
+    shell.env("PATH", path).env("SSH_AUTH_SOCK", &agent.socket).env("SOFTHSM2_CONF", token.configuration());
+    shell.env_remove("ANCHORAGE_PASSPHRASE_FILE").stdin(Stdio::null());
+    let run = finish(shell);
+    assert_eq!(run.exit, 0, "{}", run.stderr);
+    for made in ["root.cose", "release.cwt", "token.cwt", "agent.cwt", "list.cwt"] {
+        assert!(token.workshop.path(made).exists(), "{made}");
+    }
+}
