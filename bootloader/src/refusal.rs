@@ -82,6 +82,8 @@ pub const fn nrc(reason: Reason) -> Nrc {
         | Reason::KeyRevoked
         | Reason::GenerationRevoked
         | Reason::CredentialForAnchor
+        | Reason::SuccessionRights
+        | Reason::SuccessionKey
         | Reason::SequenceAboveCeiling
         | Reason::CredentialExpired
         | Reason::CredentialNotYetValid
@@ -143,6 +145,9 @@ pub const fn nrc(reason: Reason) -> Nrc {
         | Reason::ProvisioningDeviceKeys
         | Reason::ProvisioningPolicy
         | Reason::ProvisioningIdentityCredential
+        | Reason::SuccessionOrder
+        | Reason::SuccessionOld
+        | Reason::SuccessionForked
         | Reason::RevocationForked
         | Reason::RevocationDropsEntry
         | Reason::AnchorCompiledIn

@@ -79,8 +79,8 @@ reasons! {
         "The signature is invalid: the data was changed, or another key signed it."
         "Re-export the file from its source, or sign it again.";
     0x0108 KeyMismatch "key-mismatch" 4 5
-        "The signature names another key than its credential."
-        "Sign with the key that the credential certifies.";
+        "The signature names another key than its credential or succession."
+        "Sign with the key that the record certifies.";
     0x0109 RoleMismatch "role-mismatch" 4 6
         "The credential has the wrong role."
         "Use a credential with the required role; a manifest requires a release credential.";
@@ -120,6 +120,21 @@ reasons! {
     0x0117 CoseUnsupported "cose-unsupported" 2 5
         "The signature is unsupported: it is not a tagged COSE_Sign1."
         "Sign with manifest-tool sign; MAC and multi-signer structures are unsupported.";
+    0x0118 SuccessionOrder "succession-order" 4 6
+        "The succession does not follow the one before it, or is for another domain."
+        "Send the whole succession chain, in its order.";
+    0x0119 SuccessionOld "succession-old" 4 6
+        "The succession is not newer than the root that is held."
+        "Nothing is to be done if the newest root is held; else use the newest succession chain.";
+    0x011a SuccessionForked "succession-forked" 4 6
+        "Another succession with the same numbers names another root."
+        "End the fork with a succession signed by the recovery root.";
+    0x011b SuccessionRights "succession-rights" 4 6
+        "The new root gets more rights than it may have, or too few."
+        "Ask for governance and succession, and for no right that the replaced root lacks.";
+    0x011c SuccessionKey "succession-key" 4 6
+        "The succession names a key that is an anchor or was a root before."
+        "Generate a new key for the new root.";
 
     0x0201 ManifestMalformed "manifest-malformed" 1 5
         "The envelope or manifest is malformed."
@@ -468,6 +483,11 @@ impl From<trust::ErrorKind> for Reason {
             Kind::RevocationDropsEntry => Self::RevocationDropsEntry,
             Kind::GenerationRevoked => Self::GenerationRevoked,
             Kind::CredentialForAnchor => Self::CredentialForAnchor,
+            Kind::SuccessionOrder => Self::SuccessionOrder,
+            Kind::SuccessionOld => Self::SuccessionOld,
+            Kind::SuccessionForked => Self::SuccessionForked,
+            Kind::SuccessionRights => Self::SuccessionRights,
+            Kind::SuccessionKey => Self::SuccessionKey,
             Kind::DeviceKeysUnsupported => Self::ProvisioningDeviceKeys,
             Kind::PolicyUnsupported => Self::ProvisioningPolicy,
             Kind::IdentityCredentialUnsupported => Self::ProvisioningIdentityCredential,

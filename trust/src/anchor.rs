@@ -6,8 +6,10 @@ use crate::error::{Error, ErrorKind};
 use crate::key::{Kid, PublicKey};
 use crate::scope::Role;
 
-/// Most anchors of a device.
-pub const ANCHORS_MAX: usize = 4;
+/// Most anchors of a device: those of its provisioning block, later roots, and retired ones.
+pub const ANCHORS_MAX: usize = 8;
+/// Most anchors of a provisioning block, so that successions find room.
+pub const BLOCK_ANCHORS_MAX: usize = 4;
 /// Most domains that the anchors of a device may belong to: its manufacturer's and its owner's.
 pub const DOMAINS_MAX: usize = 2;
 
@@ -30,6 +32,8 @@ impl Rights {
     pub const BOOT: Self = Self(8);
     /// All of them: those of a root.
     pub const ALL: Self = Self(15);
+    /// Those that every root has.
+    pub(crate) const OF_ANY_ROOT: Self = Self::GOVERNANCE.and(Self::SUCCESSION);
 
     /// The set with these bits; `None` for the empty set and for an unknown bit.
     #[must_use]
@@ -44,6 +48,12 @@ impl Rights {
     #[must_use]
     pub const fn bits(self) -> u8 {
         self.0
+    }
+
+    /// 1 to 15.
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Self {
+        let [bits, ..] = reader.uint_within(1, Self::ALL.0.into()).to_le_bytes();
+        Self(bits)
     }
 
     /// The rights of both.
@@ -93,6 +103,36 @@ impl Anchor {
         Self::new(key, Rights::ALL, Domain(key.kid()))
     }
 
+    /// The recovery root of a domain, which names successors of its root and does nothing else.
+    #[must_use]
+    pub const fn recovery(key: PublicKey, domain: Domain) -> Self {
+        Self::new(key, Rights::SUCCESSION, domain)
+    }
+
+    /// Whether it is the root of its domain: it governs, and names its successor.
+    #[must_use]
+    pub const fn is_root(&self) -> bool {
+        self.rights.include(Rights::OF_ANY_ROOT)
+    }
+
+    /// Whether it is the recovery root of its domain: it names successors, and does nothing else.
+    #[must_use]
+    pub const fn is_recovery(&self) -> bool {
+        self.rights.0 == Rights::SUCCESSION.0
+    }
+
+    /// Whether it has retired: what was installed under it boots, and nothing else.
+    #[must_use]
+    pub const fn is_retired(&self) -> bool {
+        self.rights.0 == Rights::BOOT.0
+    }
+
+    /// The same anchor after it has retired. A recovery root never does.
+    #[must_use]
+    pub const fn retired(self) -> Self {
+        if self.is_recovery() { self } else { Self { rights: Rights::BOOT, ..self } }
+    }
+
     /// The key.
     #[must_use]
     pub const fn key(&self) -> &PublicKey {
@@ -121,12 +161,13 @@ impl Anchor {
     fn read(reader: &mut Reader<'_>) -> Self {
         reader.array_of(3);
         let key = PublicKey::read(reader);
-        let [rights, ..] = reader.uint_within(1, Rights::ALL.0.into()).to_le_bytes();
-        Self { key, rights: Rights(rights), domain: Domain(Kid(*reader.byte_array())) }
+        let rights = Rights::read(reader);
+        Self { key, rights, domain: Domain(Kid(*reader.byte_array())) }
     }
 }
 
-/// The anchors of a device: at most [`ANCHORS_MAX`], of at most [`DOMAINS_MAX`] domains, no key twice.
+/// The anchors of a device: at most [`ANCHORS_MAX`], of at most [`DOMAINS_MAX`] domains, no key twice, and in each domain
+/// at most one root and one recovery root.
 #[derive(Clone, Copy, Debug)]
 pub struct AnchorSet {
     anchors: [Anchor; ANCHORS_MAX],
@@ -143,7 +184,8 @@ impl AnchorSet {
     /// These anchors.
     ///
     /// # Errors
-    /// [`ErrorKind::TooMany`] anchors or domains; [`ErrorKind::Repeated`] when a key is there twice
+    /// [`ErrorKind::TooMany`] anchors or domains; [`ErrorKind::Repeated`] when a key is there twice, or a domain has two
+    /// roots or two recovery roots
     pub fn of(anchors: &[Anchor]) -> Result<Self, Error> {
         let mut set = Self::EMPTY;
         for anchor in anchors {
@@ -184,8 +226,13 @@ impl AnchorSet {
         self.domains().position(|known| known == domain)
     }
 
-    fn add(&mut self, anchor: Anchor) -> Result<(), ErrorKind> {
-        if self.as_slice().iter().any(|known| known.key == anchor.key) {
+    pub(crate) fn add(&mut self, anchor: Anchor) -> Result<(), ErrorKind> {
+        let is_in_the_way = |known: &Anchor| {
+            known.key == anchor.key
+                || known.domain == anchor.domain
+                    && (known.is_root() && anchor.is_root() || known.is_recovery() && anchor.is_recovery())
+        };
+        if self.as_slice().iter().any(is_in_the_way) {
             return Err(ErrorKind::Repeated);
         }
         let place = self.anchors.get_mut(usize::from(self.len)).ok_or(ErrorKind::TooMany)?;
@@ -196,15 +243,16 @@ impl AnchorSet {
         if is_within { Ok(()) } else { Err(ErrorKind::TooMany) }
     }
 
-    /// Adds `[1*4 [COSE_Key, rights, domain]]`.
+    /// Adds `[1*max [COSE_Key, rights, domain]]`.
     #[inline(never)]
-    pub(crate) fn read(&mut self, reader: &mut Reader<'_>) {
+    pub(crate) fn read(&mut self, reader: &mut Reader<'_>, max: usize) {
         let mut items = reader.array_within(1, u32::MAX);
         while items.next(reader) {
             let start = reader.position();
             let anchor = Anchor::read(reader);
-            // The fifth anchor is refused where it stands, or for its own fault.
-            if let Err(kind) = self.add(anchor) {
+            // One too many is refused where it stands, or for its own fault.
+            let added = if self.as_slice().len() < max { self.add(anchor) } else { Err(ErrorKind::TooMany) };
+            if let Err(kind) = added {
                 reader.refuse(kind, start);
             }
         }
@@ -218,6 +266,16 @@ impl PartialEq for AnchorSet {
 }
 
 impl Eq for AnchorSet {}
+
+/// The root of a domain.
+pub(crate) fn root_of(anchors: &[Anchor], domain: Domain) -> Option<&Anchor> {
+    anchors.iter().find(|anchor| anchor.domain == domain && anchor.is_root())
+}
+
+/// The recovery root of a domain.
+pub(crate) fn recovery_of(anchors: &[Anchor], domain: Domain) -> Option<&Anchor> {
+    anchors.iter().find(|anchor| anchor.domain == domain && anchor.is_recovery())
+}
 
 /// The anchor with a key of this name.
 #[inline(never)]

@@ -23,10 +23,12 @@ use crate::{
 mod provisioning;
 mod revocation;
 mod signer;
+mod succession;
 
 pub use provisioning::ProvisioningRequest;
 pub use revocation::{Minimum, RevocationRequest, sign_revocation};
 pub use signer::{MAX_SIGNED_LEN, SIGNATURE_LEN, SignError, Signer, SoftwareKey, check_signature, signature};
+pub use succession::{SuccessionRequest, grant_succession, request_succession};
 
 /// Why something could not be made.
 #[derive(Debug)]
@@ -229,9 +231,13 @@ pub fn read_unverified_credential(cwt: &[u8]) -> Result<CredentialClaims<'_>, Er
 }
 
 fn sign_record(typ: &str, claims: Value, root: &dyn Signer) -> Result<Vec<u8>, AuthorError> {
+    sign_payload(typ, encode(&claims)?, root)
+}
+
+fn sign_payload(typ: &str, payload: Vec<u8>, root: &dyn Signer) -> Result<Vec<u8>, AuthorError> {
     let sign1 = CoseSign1Builder::new()
         .protected(protected(root, Some(typ)))
-        .payload(encode(&claims)?)
+        .payload(payload)
         .try_create_signature(&[], |message| signature(root, message).map(Vec::from))?
         .build();
     let sign1 = sign1.to_cbor_value().map_err(|_| AuthorError::Encoding)?;

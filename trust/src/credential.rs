@@ -302,7 +302,8 @@ pub(crate) fn read_generation(reader: &mut Reader<'_>) -> u64 {
 }
 
 /// `{1: COSE_Key}`.
-fn read_confirmation(reader: &mut Reader<'_>) -> PublicKey {
+#[inline(never)]
+pub(crate) fn read_confirmation(reader: &mut Reader<'_>) -> PublicKey {
     let mut entries = reader.map();
     let start = reader.position();
     match (entries.next_label(reader), entries.remaining()) {

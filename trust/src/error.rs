@@ -73,7 +73,7 @@ pub enum ErrorKind {
     AnchorRights,
     /// An Ed25519 signature does not hold.
     SignatureInvalid,
-    /// The signature names another key than the credential that came with it.
+    /// The signature names another key than the record that came with it.
     KeyMismatch,
 
     // Limits of the credential
@@ -93,7 +93,7 @@ pub enum ErrorKind {
     CredentialNotYetValid,
 
     // Revocation lists
-    /// A revocation list names the key of an anchor.
+    /// A revocation list names the key of an anchor of its domain.
     RevokesAnchor,
     /// A revocation list is not newer than the one that is held.
     RevocationSequence,
@@ -101,6 +101,18 @@ pub enum ErrorKind {
     RevocationDropsEntry,
     /// Two different revocation lists of a domain have the same list-sequence.
     RevocationForked,
+
+    // Successions
+    /// The numbers of a succession do not follow those before it, or it is for another domain.
+    SuccessionOrder,
+    /// A succession is not newer than the root that is held.
+    SuccessionOld,
+    /// Two successions of a domain with the same numbers name different roots.
+    SuccessionForked,
+    /// A succession gives its root more rights than it may, or too few.
+    SuccessionRights,
+    /// A succession names a key that is an anchor, or was a root before.
+    SuccessionKey,
 
     // Provisioning blocks
     /// Key 8, device keys: the reader lacks the feature.
@@ -147,7 +159,7 @@ impl ErrorKind {
             Self::AnchorUnknown => "it is not signed by a configured anchor",
             Self::AnchorRights => "the anchor lacks the right that this needs",
             Self::SignatureInvalid => "the signature does not hold",
-            Self::KeyMismatch => "the signature names another key than its credential",
+            Self::KeyMismatch => "the signature names another key than the record that certifies it",
             Self::RoleMismatch => "the credential has another role",
             Self::CredentialRevoked => "the credential is revoked",
             Self::KeyRevoked => "the credential's key is revoked",
@@ -159,6 +171,11 @@ impl ErrorKind {
             Self::RevocationSequence => "the revocation list is not newer than the one that is held",
             Self::RevocationDropsEntry => "the revocation list drops something that the held one revokes",
             Self::RevocationForked => "another revocation list with the same list-sequence is held",
+            Self::SuccessionOrder => "the succession does not follow the one before it",
+            Self::SuccessionOld => "the succession is not newer than the root that is held",
+            Self::SuccessionForked => "another succession with the same numbers names another root",
+            Self::SuccessionRights => "the succession gives the new root more or fewer rights than it may",
+            Self::SuccessionKey => "the succession names a key that is an anchor or was a root before",
             Self::DeviceKeysUnsupported => "device keys (key 8) are not supported",
             Self::PolicyUnsupported => "a policy (key 9) is not supported",
             Self::IdentityCredentialUnsupported => "an identity credential (key 10) is not supported",

@@ -42,9 +42,10 @@ mod record;
 mod revocation;
 mod scope;
 mod store;
+mod succession;
 mod text;
 
-pub use anchor::{ANCHORS_MAX, Anchor, AnchorSet, DOMAINS_MAX, Domain, Rights};
+pub use anchor::{ANCHORS_MAX, Anchor, AnchorSet, BLOCK_ANCHORS_MAX, DOMAINS_MAX, Domain, Rights};
 pub use chain::{
     Authority, MAX_CHAINED_SIGN1_LEN, MAX_DETACHED_PAYLOAD_LEN, claimed_issuer, verify_chained_sign1,
 };
@@ -62,6 +63,12 @@ pub use scope::{MAX_CLASSES, MAX_SERIALS, Role, Scope};
 pub use store::TrustStore;
 #[cfg(feature = "host")]
 pub use store::{Held, TrustStoreBuf};
+pub use succession::{
+    Holding, MAX_SUCCESSION_CHAIN_LEN, MAX_SUCCESSION_LEN, MAX_SUCCESSIONS, Succeeded, SuccessionChain,
+    SuccessionClaims, SuccessionNumber, succession_domain,
+};
+#[cfg(feature = "host")]
+pub use succession::{encode_succession_chain, read_unverified_succession, verify_succession_request};
 pub use text::{MAX_SERIAL_LEN, MAX_VERSION_LEN, is_printable, is_serial, is_version};
 
 /// Seconds since the Unix epoch.

@@ -1,7 +1,7 @@
 //! The provisioning block (docs/records.md): the identity of a device, and its anchors. This is its only reader;
 //! `author::ProvisioningRequest` is its only writer.
 
-use crate::anchor::AnchorSet;
+use crate::anchor::{AnchorSet, BLOCK_ANCHORS_MAX};
 use crate::cbor::{Reader, bit};
 use crate::error::{Error, ErrorKind};
 use crate::revocation::MAX_MINIMUM_SEQUENCE;
@@ -185,7 +185,7 @@ impl ProvisioningBlock {
                 NODE_ADDRESS => {
                     reader.uint_within(1, MAX_NODE_ADDRESS.into());
                 }
-                ANCHORS => self.anchors.read(&mut reader),
+                ANCHORS => self.anchors.read(&mut reader, BLOCK_ANCHORS_MAX),
                 // The limit of a list's minimum: it leaves room below the highest ceiling.
                 SEQUENCE_FLOOR => self.sequence_floor = reader.uint_within(0, MAX_MINIMUM_SEQUENCE),
                 DEVICE_KEYS => reader.refuse(ErrorKind::DeviceKeysUnsupported, start),

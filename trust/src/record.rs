@@ -1,10 +1,10 @@
-//! The form that credentials and revocation lists share: a CWT (RFC 8392), `61(18([..]))`.
+//! The form that credentials, revocation lists and successions share: a CWT (RFC 8392), `61(18([..]))`.
 
 use crate::anchor::{Anchor, Rights, signer};
-use crate::cbor::{self, Reader};
+use crate::cbor::{self, Reader, Span};
 use crate::cose::{Form, Sign1, TAG_CWT};
 use crate::error::{Error, ErrorKind};
-use crate::key::{Commitment, Kid};
+use crate::key::{Commitment, Kid, PublicKey};
 
 /// Longest credential, bytes (docs/records.md).
 pub const MAX_CREDENTIAL_LEN: usize = 1024;
@@ -27,6 +27,10 @@ pub(crate) const CLAIM_MINIMUM_SEQUENCE: i32 = -70005;
 pub(crate) const CLAIM_GENERATION: i32 = -70006;
 pub(crate) const CLAIM_CEILING: i32 = -70007;
 pub(crate) const CLAIM_LOWEST_GENERATIONS: i32 = -70008;
+pub(crate) const CLAIM_DOMAIN: i32 = -70009;
+pub(crate) const CLAIM_SUCCESSION_SEQUENCE: i32 = -70010;
+pub(crate) const CLAIM_RECOVERY_EPOCH: i32 = -70011;
+pub(crate) const CLAIM_RIGHTS: i32 = -70012;
 
 /// The bit of a claim, to note which of them have been there.
 pub(crate) const fn bit(claim: i32) -> u32 {
@@ -70,12 +74,27 @@ impl<'a> Record<'a> {
         commitment: &mut Commitment<'a>,
     ) -> Result<&'k Anchor, Error> {
         let anchor = signer(anchors, self.sign1.kid);
-        let anchor = anchor.ok_or(self.sign1.error(ErrorKind::AnchorUnknown))?;
+        let anchor = anchor.ok_or(self.error(ErrorKind::AnchorUnknown))?;
         if !anchor.rights().include_any(needed) {
-            return Err(self.sign1.error(ErrorKind::AnchorRights));
+            return Err(self.error(ErrorKind::AnchorRights));
         }
-        self.sign1.verify(self.sign1.payload.bytes, anchor.key(), commitment)?;
+        self.verify_by(anchor.key(), commitment)?;
         Ok(anchor)
+    }
+
+    /// The signature holds under this key. Its R goes to `commitment`.
+    pub(crate) fn verify_by(&self, key: &PublicKey, commitment: &mut Commitment<'a>) -> Result<(), Error> {
+        self.sign1.verify(self.sign1.payload.bytes, key, commitment)
+    }
+
+    /// An error of `kind` at the signature.
+    pub(crate) fn error(&self, kind: ErrorKind) -> Error {
+        self.sign1.error(kind)
+    }
+
+    /// What was signed.
+    pub(crate) fn payload(&self) -> Span<'a> {
+        self.sign1.payload
     }
 
     /// The claims, still encoded.

@@ -133,7 +133,8 @@ impl<'a> RevocationList<'a> {
         self.domain = record.verify(anchors, Rights::GOVERNANCE, &mut { Commitment::VACANT })?.domain();
         self.claims.read_from(record)?;
         // A root is replaced by its successor, never revoked by a list.
-        let mut own = anchors.iter().filter(|anchor| anchor.domain() == self.domain);
+        // A retired one has no say, and a device may have dropped it: its name there has no effect.
+        let mut own = anchors.iter().filter(|anchor| anchor.domain() == self.domain && !anchor.is_retired());
         if own.any(|anchor| self.claims.names(&anchor.kid().0)) {
             return Err(Error::new(ErrorKind::RevokesAnchor, self.claims.revoked.position()));
         }
@@ -182,7 +183,13 @@ impl<'a> RevocationList<'a> {
             let lowest = self.lowest_generation(*role);
             lowest >= held.lowest_generation(*role) && self.covers_entry(*role, lowest, held)
         });
-        roles && held.minimums().all(|held| self.minimums().any(|own| own.stands_in_for(&held)))
+        roles && self.states_minimums_of(held)
+    }
+
+    /// Every minimum of `held` is there, or one that stands in for it.
+    #[inline(never)]
+    pub(crate) fn states_minimums_of(&self, held: &RevocationClaims<'_>) -> bool {
+        held.minimums().all(|held| self.minimums().any(|own| own.stands_in_for(&held)))
     }
 
     #[inline(never)]

@@ -11,4 +11,7 @@ mod records {
     mod revocation;
     mod roots;
     mod second_opinion;
+    mod succession;
+    mod succession_store;
+    mod thrones;
 }

@@ -97,7 +97,7 @@ fn a_list_of_somebody_else_is_refused() {
 #[test]
 fn a_list_cannot_take_back_an_anchor_of_its_domain() {
     let (one, two) = (Factory::new(1), Factory::new(2));
-    let second = Anchor::new(*two.anchor().key(), Rights::BOOT, one.anchor().domain());
+    let second = Anchor::new(*two.anchor().key(), Rights::FIRMWARE, one.anchor().domain());
     let list = one.revocation_list(1, &[two.anchor().kid()]);
     let mut board = Board::new(4);
     board.send(Object::ProvisioningBlock, &provisioning_block(&[one.anchor(), second], None)).unwrap();
@@ -312,7 +312,7 @@ fn key19_an_older_list_put_in_the_place_of_the_newest_lets_nobody_in() {
 #[test]
 fn key19_the_list_of_another_domain_in_its_place_lets_nobody_in() {
     let (one, two) = (Factory::new(1), Factory::new(2));
-    let of_one = Anchor::new(*two.anchor().key(), Rights::ALL, one.anchor().domain());
+    let of_one = Anchor::new(*two.anchor().key(), Rights::GOVERNANCE, one.anchor().domain());
     let [mut board, mut other] = [two.anchor(), of_one].map(|second| {
         let mut board = Board::new(4);
         let block = provisioning_block(&[one.anchor(), second], None);

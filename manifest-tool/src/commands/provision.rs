@@ -6,7 +6,7 @@ use serde::Serialize;
 use trust::author::ProvisioningRequest;
 use trust::host::Serial;
 use trust::provisioning::{MAX_NODE_ADDRESS, UNPROVISIONED_SERIAL, is_node_address};
-use trust::{ANCHORS_MAX, AnchorSet, DOMAINS_MAX, MAX_MINIMUM_SEQUENCE};
+use trust::{AnchorSet, BLOCK_ANCHORS_MAX, DOMAINS_MAX, MAX_MINIMUM_SEQUENCE};
 
 use super::read_anchors;
 use crate::describe::{kid, uuid};
@@ -66,8 +66,9 @@ impl Provision {
         must_differ(&self.out, &inputs)?;
         let trusted = read_anchors(&self.anchors)?;
         let anchors = trusted.anchors();
-        if AnchorSet::of(anchors).is_err() {
-            let message = format!("a device has at most {ANCHORS_MAX} anchors, of {DOMAINS_MAX} domains");
+        if anchors.len() > BLOCK_ANCHORS_MAX || AnchorSet::of(anchors).is_err() {
+            let message =
+                format!("a device has at most {BLOCK_ANCHORS_MAX} anchors, of {DOMAINS_MAX} domains");
             return Err(Error::usage(message));
         }
         if self.serial.as_str() == UNPROVISIONED_SERIAL {

@@ -25,6 +25,11 @@ const FROZEN: &[(u16, &str, u8, u8)] = &[
     (0x0113, "generation-revoked", 4, 6),
     (0x0114, "credential-for-anchor", 4, 6),
     (0x0117, "cose-unsupported", 2, 5),
+    (0x0118, "succession-order", 4, 6),
+    (0x0119, "succession-old", 4, 6),
+    (0x011a, "succession-forked", 4, 6),
+    (0x011b, "succession-rights", 4, 6),
+    (0x011c, "succession-key", 4, 6),
     (0x0201, "manifest-malformed", 1, 5),
     (0x0202, "envelope-too-large", 1, 5),
     (0x0203, "envelope-member-unknown", 4, 5),
@@ -201,6 +206,11 @@ fn every_refusal_of_the_chain_has_its_reason() {
         (Kind::CredentialExpired, Reason::CredentialExpired),
         (Kind::CredentialNotYetValid, Reason::CredentialNotYetValid),
         (Kind::RevokesAnchor, Reason::RevocationNamesAnchor),
+        (Kind::SuccessionOrder, Reason::SuccessionOrder),
+        (Kind::SuccessionOld, Reason::SuccessionOld),
+        (Kind::SuccessionForked, Reason::SuccessionForked),
+        (Kind::SuccessionRights, Reason::SuccessionRights),
+        (Kind::SuccessionKey, Reason::SuccessionKey),
         (Kind::RevocationSequence, Reason::RevocationSequence),
     ];
     for (kind, reason) in own {

@@ -3,7 +3,8 @@
 use ciborium::value::Value;
 
 use super::{AuthorError, bytes, encode, map, text, uint};
-use crate::anchor::{Anchor, AnchorSet};
+use crate::anchor::{Anchor, AnchorSet, BLOCK_ANCHORS_MAX};
+use crate::error::{Error, ErrorKind};
 use crate::provisioning::{
     ANCHORS, CLASS, DEVICE, FORMAT, NODE_ADDRESS, ProvisioningBlock, SEQUENCE_FLOOR, SERIAL, VENDOR, VERSION,
 };
@@ -34,6 +35,9 @@ impl ProvisioningRequest<'_> {
     /// [`AuthorError::Refused`] when a device would refuse the block
     pub fn encode(&self) -> Result<Vec<u8>, AuthorError> {
         AnchorSet::of(self.anchors)?;
+        if self.anchors.len() > BLOCK_ANCHORS_MAX {
+            return Err(Error::new(ErrorKind::TooMany, 0).into());
+        }
         let mut entries = vec![
             (FORMAT, Value::from(VERSION)),
             (SERIAL, text(self.serial)),

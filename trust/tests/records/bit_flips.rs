@@ -1,15 +1,41 @@
 //! Nothing of a signed record can be changed: every bit, every length, random bytes.
 
 use proptest::prelude::*;
-use trust::{Credential, Error, ErrorKind, RevocationList, Role, verify_chained_sign1};
+use trust::{
+    Credential, Error, ErrorKind, RevocationList, Role, TrustStoreBuf, encode_succession_chain,
+    verify_chained_sign1,
+};
 
 use super::roots::{PAYLOAD, anchors, chained, credential, revocation, store};
+use super::thrones::{by_root, first_list, given};
 
 type Verify = fn(&[u8]) -> Result<(), Error>;
 
-/// All three kinds of records, and how each is verified.
+/// All kinds of records, and how each is verified.
 fn records() -> Vec<(Vec<u8>, Verify)> {
-    vec![(credential(), verify_credential), (revocation(), verify_revocation), (chained(), verify_chained)]
+    vec![
+        (credential(), verify_credential),
+        (revocation(), verify_revocation),
+        (chained(), verify_chained),
+        (succession(), verify_succession),
+        (chain(), verify_chain),
+    ]
+}
+
+fn succession() -> Vec<u8> {
+    by_root(1, 4, 1).record()
+}
+
+fn chain() -> Vec<u8> {
+    encode_succession_chain(&[&succession()], &first_list(4)).unwrap()
+}
+
+fn verify_succession(bytes: &[u8]) -> Result<(), Error> {
+    TrustStoreBuf::new(given()).add_succession(bytes.to_vec()).map(drop)
+}
+
+fn verify_chain(bytes: &[u8]) -> Result<(), Error> {
+    TrustStoreBuf::new(given()).add_chain(bytes).map(drop)
 }
 
 fn verify_credential(bytes: &[u8]) -> Result<(), Error> {
@@ -52,10 +78,13 @@ fn every_truncation_and_extension_is_refused() {
 #[test]
 fn one_kind_of_record_is_no_other() {
     // The type tells the two kinds of CWT apart before anything of their claims is read, the tags tell the third kind.
+    let (typ, other) = (Some(ErrorKind::RecordType), Some(ErrorKind::UnexpectedType));
     let refusals = [
-        [None, Some(ErrorKind::RecordType), Some(ErrorKind::UnexpectedType)],
-        [Some(ErrorKind::RecordType), None, Some(ErrorKind::UnexpectedType)],
-        [Some(ErrorKind::UnexpectedType), Some(ErrorKind::UnexpectedType), None],
+        [None, typ, other, typ, other],
+        [typ, None, other, typ, other],
+        [other, other, None, other, other],
+        [typ, typ, other, None, other],
+        [other, other, Some(ErrorKind::CoseUnsupported), other, None],
     ];
     for ((good, _), refusals) in records().into_iter().zip(refusals) {
         for ((_, verify), refusal) in records().into_iter().zip(refusals) {

@@ -338,8 +338,15 @@ fn a_list_cannot_name_an_anchor_of_its_domain() {
     let request = RevocationRequest { revoked: vec![revoked_key(5)], ..revocation_request() };
     let cwt = sign_revocation(&request, &root()).unwrap();
     let own = anchors()[0];
-    let same_domain = [own, Anchor::new(other, Rights::BOOT, own.domain())];
-    assert_eq!(RevocationList::verify(&cwt, &same_domain).unwrap_err().kind, ErrorKind::RevokesAnchor);
+    for rights in [Rights::FIRMWARE, Rights::GOVERNANCE, Rights::SUCCESSION] {
+        let same_domain = [own, Anchor::new(other, rights, own.domain())];
+        assert_eq!(RevocationList::verify(&cwt, &same_domain).unwrap_err().kind, ErrorKind::RevokesAnchor);
+    }
+    let retired = [own, Anchor::new(other, Rights::BOOT, own.domain())];
+    assert!(
+        RevocationList::verify(&cwt, &retired).is_ok(),
+        "a root that has retired, and that others have dropped"
+    );
     assert!(RevocationList::verify(&cwt, &[own, anchor(5)]).is_ok(), "an anchor of another domain");
     assert!(RevocationList::verify(&cwt, &[own]).is_ok(), "a key that is no anchor here");
     let own = RevocationRequest { revoked: vec![revoked_key(1)], ..revocation_request() };

@@ -1,11 +1,13 @@
 //! Claims, well signed: each that is missing, unknown, doubled, out of range or too many.
 
-use trust::{Credential, ErrorKind, RevocationList, Role};
+use trust::{Credential, ErrorKind, RevocationList, Role, TrustStoreBuf};
 
 use super::forge::{
-    CREDENTIAL, NIL, REVOCATION, Sign1, array, bstr, credential_claims, int, map, revocation_claims, tstr,
+    CREDENTIAL, NIL, REVOCATION, Sign1, array, bstr, credential_claims, int, map, revocation_claims,
+    succession, succession_claims, tstr,
 };
-use super::roots::{anchors, release, root, store};
+use super::roots::{anchors, key, release, root, store};
+use super::thrones::given;
 
 type Claims = Vec<(Vec<u8>, Vec<u8>)>;
 /// Why claims are refused, if they are.
@@ -21,6 +23,11 @@ fn revocation_result(claims: &Claims) -> Option<ErrorKind> {
     RevocationList::verify(&cwt, &anchors()).err().map(|error| error.kind)
 }
 
+fn succession_result(claims: &Claims) -> Option<ErrorKind> {
+    let record = succession(claims, &key(4), &root());
+    TrustStoreBuf::new(given()).add_succession(record).err().map(|error| error.kind)
+}
+
 /// The good claims with the value of one replaced.
 fn with(mut claims: Claims, key: i64, value: Vec<u8>) -> Claims {
     let entry = claims.iter_mut().find(|(claim, _)| *claim == int(key)).unwrap();
@@ -30,8 +37,11 @@ fn with(mut claims: Claims, key: i64, value: Vec<u8>) -> Claims {
 
 #[test]
 fn every_claim_is_required() {
-    let kinds: [(Claims, Refusal); 2] =
-        [(credential_claims(&release()), credential_result), (revocation_claims(), revocation_result)];
+    let kinds: [(Claims, Refusal); 3] = [
+        (credential_claims(&release()), credential_result),
+        (revocation_claims(), revocation_result),
+        (succession_claims(&root(), &key(4)), succession_result),
+    ];
     for (claims, result) in kinds {
         assert_eq!(result(&claims), None);
         for index in 0..claims.len() {
@@ -50,7 +60,7 @@ fn every_claim_is_required() {
         // A claim that the other kind of record has, one that none has, and the neighbours of the ignored ones.
         for (unknown, expected) in [
             (3, Some(ErrorKind::UnknownKey)),
-            (-70009, Some(ErrorKind::UnknownKey)),
+            (-70013, Some(ErrorKind::UnknownKey)),
             (-70015, Some(ErrorKind::UnknownKey)),
             (-70099, Some(ErrorKind::UnknownKey)),
             (-70100, None),
@@ -178,6 +188,37 @@ fn revocation_values_have_ranges() {
         claims.insert(4, (int(-70005), array(&[minimum(16, class(), 7)])));
         let claims = with(claims, claim, value.clone());
         assert_eq!(revocation_result(&claims), expected, "claim {claim}: {}", hex::encode(value));
+    }
+}
+
+#[test]
+fn succession_values_have_ranges() {
+    use ErrorKind::{KeyInvalid, OutOfRange, SuccessionOrder, SuccessionRights, UnexpectedType, UnknownKey};
+    for (claim, value, expected) in [
+        (1, tstr(&"n".repeat(64)), None),
+        (1, tstr(&"n".repeat(65)), Some(OutOfRange)),
+        (1, tstr(""), Some(OutOfRange)),
+        (6, int(-1), Some(UnexpectedType)),
+        (8, map(&[(int(2), release_key())]), Some(UnknownKey)),
+        (8, map(&[(int(1), map(&[]))]), Some(KeyInvalid)),
+        (-70009, bstr(&[0; 7]), Some(UnexpectedType)),
+        (-70009, bstr(&[0; 9]), Some(UnexpectedType)),
+        (-70010, int(0), Some(OutOfRange)),
+        (-70010, int(2), Some(SuccessionOrder)),
+        (-70010, int(65_535), Some(SuccessionOrder)),
+        (-70010, int(65_536), Some(OutOfRange)),
+        (-70010, int(-1), Some(UnexpectedType)),
+        (-70011, int(1), Some(SuccessionOrder)),
+        (-70011, int(65_536), Some(OutOfRange)),
+        (-70012, int(0), Some(OutOfRange)),
+        (-70012, int(1), Some(SuccessionRights)),
+        (-70012, int(6), None),
+        (-70012, int(15), None),
+        (-70012, int(16), Some(OutOfRange)),
+        (-70012, tstr("7"), Some(UnexpectedType)),
+    ] {
+        let claims = with(succession_claims(&root(), &key(4)), claim, value.clone());
+        assert_eq!(succession_result(&claims), expected, "claim {claim}: {}", hex::encode(value));
     }
 }
 

@@ -144,5 +144,26 @@ pub(super) fn revocation_claims() -> Vec<(Vec<u8>, Vec<u8>)> {
     ]
 }
 
+/// Claims of a succession of the domain of `root` by `key`, as entries to be changed.
+pub(super) fn succession_claims(root: &SoftwareKey, key: &SoftwareKey) -> Vec<(Vec<u8>, Vec<u8>)> {
+    vec![
+        (int(1), tstr("Example root 2")),
+        (int(6), int(1_700_000_000)),
+        (int(8), map(&[(int(1), key.public_key().to_cose_key().to_vec())])),
+        (int(-70009), bstr(&root.public_key().kid().0)),
+        (int(-70010), int(1)),
+        (int(-70011), int(0)),
+        (int(-70012), int(7)),
+    ]
+}
+
+/// A succession with these claims, as a careless author would sign it.
+pub(super) fn succession(claims: &[(Vec<u8>, Vec<u8>)], key: &SoftwareKey, grantor: &SoftwareKey) -> Vec<u8> {
+    let request = Sign1::record(key, SUCCESSION, &map(claims)).cwt(key);
+    Sign1::record(grantor, SUCCESSION_GRANT, &request).cwt(grantor)
+}
+
+pub(super) const SUCCESSION: &str = "anchorage-succession+cwt";
+pub(super) const SUCCESSION_GRANT: &str = "anchorage-succession-grant+cwt";
 pub(super) const CREDENTIAL: &str = "anchorage-credential+cwt";
 pub(super) const REVOCATION: &str = "anchorage-revocation+cwt";

@@ -3,9 +3,13 @@
 //! Never edit these: a new version of a format gets a vector of its own.
 
 use trust::author::Signer as _;
-use trust::{Credential, RevocationList, Role, verify_chained_sign1};
+use trust::{
+    Credential, RevocationList, Role, SuccessionNumber, TrustStoreBuf, encode_succession_chain,
+    verify_chained_sign1,
+};
 
 use super::roots::{PAYLOAD, anchors, chained, credential, key, revocation, store};
+use super::thrones::{RECOVERY, Succession, by_root, domain, first_list, given};
 
 /// kid of the keys whose seeds are 32 times 1, and 32 times 2.
 const ROOT_KID: &str = "dd2fb4e18b5e1ce3";
@@ -40,6 +44,40 @@ const CHAINED_V1: &str = concat!(
     "c5599c9d6e86e44cd170a17f0dc8c74033052bc03cee9fcb4e41868573aa360dcb9ccee5a3b8c301",
 );
 
+const SUCCESSION_V1: &str = concat!(
+    "d83dd284582ea301320448dd2fb4e18b5e1ce310781e616e63686f726167652d73756363657373696f6e2d6772616e74",
+    "2b637774a058d5d83dd2845828a30132044825d8ac30ce5eb2c3107818616e63686f726167652d73756363657373696f",
+    "6e2b637774a05862a7016e4578616d706c6520726f6f742032061a6553f10008a101a301012006215820ca93ac170518",
+    "7071d67b83c7ff0efe8108e8ec4530575d7726879333dbdabe7c3a0001117848dd2fb4e18b5e1ce33a00011179013a00",
+    "01117a003a0001117b07584013b5c470b9a0045966d791939184f01db9e80bdd0ab08defa05f7cedc548809ee9e7b869",
+    "bb169bc2845c1640f9402d05fc374e69b687a2722ca70a60bc2d7e005840dae4d8d440332955c45102066eddae724a5b",
+    "e8c37908b35cbf1efefcd136185479049cda2179f8a912dd941d61ab2ea67c5d29e865a0748b27050ab53d0c600b",
+);
+
+const RECOVERY_V1: &str = concat!(
+    "d83dd284582ea30132044872d16fafc7e5497610781e616e63686f726167652d73756363657373696f6e2d6772616e74",
+    "2b637774a058d5d83dd2845828a30132044825d8ac30ce5eb2c3107818616e63686f726167652d73756363657373696f",
+    "6e2b637774a05862a7016e4578616d706c6520726f6f742032061a6553f10008a101a301012006215820ca93ac170518",
+    "7071d67b83c7ff0efe8108e8ec4530575d7726879333dbdabe7c3a0001117848dd2fb4e18b5e1ce33a00011179003a00",
+    "01117a013a0001117b0758408c4f240f2753519ccc65d3cde3c97093f41c3cbf22127d8fbd3ef3af57862dbfe4ead4ee",
+    "ba7bb44107995d10b497fd2ea49c7e4b1dc982a0eb88dbc40ac9b8085840af759bc9371750ae24f85ef61c08c4d6413b",
+    "c775ca1083845615841e7ef96dae4d21816a1a919074faee538712237bf3cac54d45ef70f10351d539953983a609",
+);
+
+const CHAIN_V1: &str = concat!(
+    "82d83dd284582ea301320448dd2fb4e18b5e1ce310781e616e63686f726167652d73756363657373696f6e2d6772616e",
+    "742b637774a058d5d83dd2845828a30132044825d8ac30ce5eb2c3107818616e63686f726167652d7375636365737369",
+    "6f6e2b637774a05862a7016e4578616d706c6520726f6f742032061a6553f10008a101a301012006215820ca93ac1705",
+    "187071d67b83c7ff0efe8108e8ec4530575d7726879333dbdabe7c3a0001117848dd2fb4e18b5e1ce33a00011179013a",
+    "0001117a003a0001117b07584013b5c470b9a0045966d791939184f01db9e80bdd0ab08defa05f7cedc548809ee9e7b8",
+    "69bb169bc2845c1640f9402d05fc374e69b687a2722ca70a60bc2d7e005840dae4d8d440332955c45102066eddae724a",
+    "5be8c37908b35cbf1efefcd136185479049cda2179f8a912dd941d61ab2ea67c5d29e865a0748b27050ab53d0c600bd8",
+    "3dd2845828a30132044825d8ac30ce5eb2c3107818616e63686f726167652d7265766f636174696f6e2b637774a05829",
+    "a5016e4578616d706c6520726f6f742032061a6553f1003a00011172013a00011173803a00011177a05840f9f3c1ccfb",
+    "10c7fc9de06bb785088bddb4dafe1a616de300291432529e082c5d4fdb5d9638e9e49ba9b2d0bb2906d81346c2988e40",
+    "02fa2ab354044284d4a708",
+);
+
 #[test]
 fn frozen_kids() {
     assert_eq!(hex::encode(key(1).public_key().kid().0), ROOT_KID);
@@ -65,4 +103,30 @@ fn frozen_chained_signature() {
     assert_eq!(hex::encode(chained()), CHAINED_V1);
     let bytes = hex::decode(CHAINED_V1).unwrap();
     assert!(verify_chained_sign1(&bytes, PAYLOAD, &store(&anchors()), Role::Release).is_ok());
+}
+
+#[test]
+fn frozen_succession() {
+    let domain = domain();
+    for (frozen, grantor, recovery_epoch, succession_sequence) in
+        [(SUCCESSION_V1, 1, 0, 1), (RECOVERY_V1, RECOVERY, 1, 0)]
+    {
+        let number = SuccessionNumber { recovery_epoch, succession_sequence };
+        let record = Succession { number, ..by_root(1, 4, 1) }.grant(grantor);
+        assert_eq!(hex::encode(&record), frozen);
+        let mut store = TrustStoreBuf::new(given());
+        store.add_succession(hex::decode(frozen).unwrap()).unwrap();
+        assert_eq!(store.number_of(domain), number);
+        assert_eq!(*store.root_of(domain).unwrap().key(), key(4).public_key());
+    }
+}
+
+#[test]
+fn frozen_chain() {
+    let record = by_root(1, 4, 1).record();
+    let list = first_list(4);
+    assert_eq!(hex::encode(encode_succession_chain(&[&record], &list).unwrap()), CHAIN_V1);
+    let mut store = TrustStoreBuf::new(given());
+    store.add_chain(&hex::decode(CHAIN_V1).unwrap()).unwrap();
+    assert_eq!(store.list_of(domain()).unwrap().as_bytes(), list);
 }

@@ -155,7 +155,8 @@ fn the_largest_block_fits() {
     let domains = [root(1).domain(), root(2).domain(), root(1).domain(), root(2).domain()];
     let anchors: Vec<_> = (1..=4)
         .zip(domains)
-        .map(|(seed, domain)| Anchor::new(key(seed).public_key(), Rights::ALL, domain))
+        .zip([Rights::ALL, Rights::ALL, Rights::BOOT, Rights::BOOT])
+        .map(|((seed, domain), rights)| Anchor::new(key(seed).public_key(), rights, domain))
         .collect();
     let serial = "S".repeat(32);
     let largest = ProvisioningRequest {
@@ -192,7 +193,8 @@ fn values_have_ranges() {
     use ErrorKind::{InvalidText, OutOfRange, Repeated, TooMany, UnexpectedType};
     let own = key(1).public_key().kid().0;
     let anchors = |items: &[Vec<u8>]| array(items);
-    let many: Vec<_> = (1..=5).map(|seed| anchor_item(seed, 15, &own)).collect();
+    let many: Vec<_> = (1..=5).map(|seed| anchor_item(seed, 8, &own)).collect();
+    let two_of = |rights| [anchor_item(1, rights, &own), anchor_item(2, rights, &own)];
     let domains: Vec<_> = (1..=3).map(|seed| anchor_item(seed, 15, &[seed; 8])).collect();
     for (key, value, expected) in [
         (0, int(2), OutOfRange),
@@ -210,6 +212,9 @@ fn values_have_ranges() {
         (6, anchors(&many), TooMany),
         (6, anchors(&domains), TooMany),
         (6, anchors(&[many[0].clone(), anchor_item(1, 8, &own)]), Repeated),
+        (6, anchors(&two_of(15)), Repeated),
+        (6, anchors(&two_of(6)), Repeated),
+        (6, anchors(&two_of(4)), Repeated),
         (6, anchors(&[anchor_item(1, 0, &own)]), OutOfRange),
         (6, anchors(&[anchor_item(1, 16, &own)]), OutOfRange),
         (6, anchors(&[anchor_item(1, 15, &own[1..])]), UnexpectedType),

@@ -54,6 +54,12 @@ pub(crate) const fn reason_hint(reason: Reason) -> &'static str {
             "Call the manufacturer and name the code: two revocation lists contradict each other, and only a new list \
              that continues both ends this."
         }
+        R::SuccessionOld => "The device has this root or a newer one; there is nothing to do.",
+        R::SuccessionOrder => "Get the whole succession chain from the manufacturer or the server.",
+        R::SuccessionForked => {
+            "Call the manufacturer and name the code: two successions contradict each other, and only the recovery root \
+             ends this."
+        }
         R::RevocationMalformed => {
             "The device cannot read its revocation list. Send it the newest one: updater-host revocations LIST."
         }
@@ -93,6 +99,8 @@ pub(crate) const fn reason_hint(reason: Reason) -> &'static str {
         | R::RevocationNamesAnchor
         | R::AnchorRights
         | R::CredentialForAnchor
+        | R::SuccessionRights
+        | R::SuccessionKey
         | R::ScopeVendor
         | R::ScopeClass
         | R::ScopeDevice

@@ -12,9 +12,12 @@ pub(super) fn status_of(reason: Reason) -> StatusCode {
         | Reason::DigestLength
         | Reason::TextMalformed => StatusCode::BAD_REQUEST,
         Reason::EnvelopeTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        Reason::RevocationSequence | Reason::RevocationForked | Reason::RevocationDropsEntry => {
-            StatusCode::CONFLICT
-        }
+        Reason::RevocationSequence
+        | Reason::RevocationForked
+        | Reason::RevocationDropsEntry
+        | Reason::SuccessionOrder
+        | Reason::SuccessionOld
+        | Reason::SuccessionForked => StatusCode::CONFLICT,
         Reason::AlgorithmUnsupported
         | Reason::CoseUnsupported
         | Reason::ManifestBare
@@ -33,6 +36,8 @@ pub(super) fn status_of(reason: Reason) -> StatusCode {
         | Reason::KeyRevoked
         | Reason::GenerationRevoked
         | Reason::CredentialForAnchor
+        | Reason::SuccessionRights
+        | Reason::SuccessionKey
         | Reason::SequenceAboveCeiling
         | Reason::CredentialExpired
         | Reason::CredentialNotYetValid

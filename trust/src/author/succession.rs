@@ -1,0 +1,66 @@
+//! Making successions: the new root asks, the present root or the recovery root grants.
+
+use super::{AuthorError, Signer, bytes, cose_key, map, sign_payload, sign_record, text, uint};
+use crate::credential::CNF_COSE_KEY;
+use crate::record::{
+    CLAIM_CNF, CLAIM_DOMAIN, CLAIM_IAT, CLAIM_ISS, CLAIM_RECOVERY_EPOCH, CLAIM_RIGHTS,
+    CLAIM_SUCCESSION_SEQUENCE,
+};
+use crate::succession::{TYP_SUCCESSION, TYP_SUCCESSION_GRANT, verify_grant};
+use crate::{Domain, Error, ErrorKind, Rights, SuccessionNumber, UnixTime, verify_succession_request};
+
+/// The content of a succession that a new root asks for.
+#[derive(Clone, Debug)]
+pub struct SuccessionRequest {
+    /// Name of the new root, 1 to 64 bytes.
+    pub iss: String,
+    /// When the succession is issued.
+    pub issued_at: UnixTime,
+    /// The domain whose root is replaced.
+    pub domain: Domain,
+    /// The number of the new root: one above that of the present one, by the root or by the recovery root.
+    pub number: SuccessionNumber,
+    /// The rights of the new root: governance and succession at least.
+    pub rights: Rights,
+}
+
+/// The request, signed by the new root: what a ceremony carries to the machine of the present or the recovery root.
+///
+/// # Errors
+/// [`AuthorError::Refused`] when a device would refuse it; [`AuthorError::Signer`]
+pub fn request_succession(
+    request: &SuccessionRequest,
+    new_root: &dyn Signer,
+) -> Result<Vec<u8>, AuthorError> {
+    let claims = map([
+        (CLAIM_ISS, text(&request.iss)),
+        (CLAIM_IAT, uint(request.issued_at.0)),
+        (CLAIM_CNF, map([(CNF_COSE_KEY, cose_key(&new_root.public_key())?)])),
+        (CLAIM_DOMAIN, bytes(&request.domain.0.0)),
+        (CLAIM_SUCCESSION_SEQUENCE, uint(request.number.succession_sequence.into())),
+        (CLAIM_RECOVERY_EPOCH, uint(request.number.recovery_epoch.into())),
+        (CLAIM_RIGHTS, uint(request.rights.bits().into())),
+    ]);
+    let signed = sign_record(TYP_SUCCESSION, claims, new_root)?;
+    let read = verify_succession_request(&signed)?;
+    if !read.rights().include(Rights::OF_ANY_ROOT) {
+        return Err(Error::new(ErrorKind::SuccessionRights, 0).into());
+    }
+    Ok(signed)
+}
+
+/// The succession: a request, signed by the present root or the recovery root. Whether that one may grant it, a trust
+/// store knows: `TrustStoreBuf::add_succession`.
+///
+/// # Errors
+/// [`AuthorError::Refused`] when the request does not verify, or the result is longer than its limit, or the grantor
+/// would be its own successor; [`AuthorError::Signer`]
+pub fn grant_succession(request: &[u8], grantor: &dyn Signer) -> Result<Vec<u8>, AuthorError> {
+    let claims = verify_succession_request(request)?;
+    if *claims.key() == grantor.public_key() {
+        return Err(Error::new(ErrorKind::SuccessionKey, 0).into());
+    }
+    let record = sign_payload(TYP_SUCCESSION_GRANT, request.to_vec(), grantor)?;
+    verify_grant(&record, &grantor.public_key())?;
+    Ok(record)
+}
