@@ -19,7 +19,9 @@ pub use crate::revocation::read_unverified_revocation;
 pub use clock::{ClockFault, clock_fault, clock_warning};
 #[cfg(feature = "command-line")]
 pub use command_line::{names_option, parse_command_line, parse_or_exit, report_usage, usage_message};
-pub use key_file::{KeyFileError, MAX_KEY_FILE_LEN, open_anchors, open_public_key, parse_public_key};
+pub use key_file::{
+    KeyFileError, MAX_KEY_FILE_LEN, open_anchors, open_public_key, parse_public_key, to_ssh_line,
+};
 pub use names::{NameError, Serial, VersionText, device_id};
 #[cfg(unix)]
 pub use own::{OtherOwner, refuse_other_owner};

@@ -1,6 +1,6 @@
 use base64ct::{Base64, Encoding as _};
 
-use super::{KeyFileError, PemError, open_public_key, parse_public_key};
+use super::{KeyFileError, PemError, open_public_key, parse_public_key, to_ssh_line};
 use crate::host::ReadError;
 
 // RFC 8410 section 10.1, the public key and the private key of the examples.
@@ -19,6 +19,56 @@ fn both_forms_give_the_same_key() {
     let from_pem = parse_public_key(PUBLIC.as_bytes()).unwrap();
     assert_eq!(hex::encode(from_pem.as_bytes()), KEY);
     assert_eq!(parse_public_key(&from_pem.to_cose_key()).unwrap(), from_pem);
+}
+
+/// The same key as ssh-keygen and OpenSSL write it.
+#[test]
+fn der_and_the_line_of_openssh_are_read() {
+    let key = parse_public_key(PUBLIC.as_bytes()).unwrap();
+    let der = hex::decode(format!("302a300506032b6570032100{KEY}")).unwrap();
+    assert_eq!(parse_public_key(&der).unwrap(), key);
+    let line = to_ssh_line(&key, "the root");
+    assert!(
+        line.starts_with("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI") && line.ends_with(" the root"),
+        "{line}"
+    );
+    assert_eq!(to_ssh_line(&key, "").split(' ').count(), 2);
+    for text in [line.clone(), to_ssh_line(&key, ""), format!("\u{feff}# root\r\n{line}\r\n\r\n")] {
+        assert_eq!(parse_public_key(text.as_bytes()).unwrap(), key, "{text:?}");
+    }
+
+    let refused = |bytes: &[u8]| parse_public_key(bytes).unwrap_err();
+    assert!(matches!(refused(&der[..43]), KeyFileError::Unknown));
+    assert!(matches!(refused(&[&der[..], &[0]].concat()), KeyFileError::Unknown));
+    assert!(matches!(refused(format!("{line}\n{line}\n").as_bytes()), KeyFileError::Several));
+    assert!(matches!(refused(&line.as_bytes()[..40]), KeyFileError::OpenSsh));
+    assert!(matches!(
+        refused(line.replace("ssh-ed25519 A", "ssh-ed25519 B").as_bytes()),
+        KeyFileError::OpenSsh
+    ));
+    for other in ["ssh-rsa AAAA", "ecdsa-sha2-nistp256 AAAA", "sk-ssh-ed25519@openssh.com AAAA"] {
+        assert!(matches!(refused(other.as_bytes()), KeyFileError::Algorithm), "{other}");
+    }
+    // Options of authorized_keys say more than the key.
+    assert!(matches!(refused(format!("command=\"a\" {line}").as_bytes()), KeyFileError::Unknown));
+}
+
+#[test]
+fn a_key_in_another_form_is_named() {
+    for (text, words) in [
+        ("age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p\n", "an age recipient"),
+        (
+            "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmDMEY\n-----END PGP PUBLIC KEY BLOCK-----\n",
+            "PGP PUBLIC KEY",
+        ),
+        ("---- BEGIN SSH2 PUBLIC KEY ----\nAAAA\n---- END SSH2 PUBLIC KEY ----\n", "RFC 4716"),
+        ("untrusted comment: minisign public key\nRWQ\n", "minisign"),
+        (r#"{"kty":"OKP","crv":"Ed25519","x":"AA"}"#, "JWK"),
+    ] {
+        let error = parse_public_key(text.as_bytes()).unwrap_err();
+        assert!(error.to_string().contains(words), "{text}: {error}");
+        assert!(error.hint().contains("Ed25519"), "{error}: {}", error.hint());
+    }
 }
 
 /// Editors, mail and other systems change these; none of it changes the key.
