@@ -61,6 +61,12 @@ enum KeyCommand {
     Public(key::Public),
     /// Write a private key to another file under a new passphrase
     Passphrase(key::Passphrase),
+    /// Write a private key of another program (PKCS#8 DER, OpenSSH) to a PKCS#8 PEM file
+    Import(key::Import),
+    /// Write a private key in the form of another program
+    Convert(key::Convert),
+    /// Show what a key is, and how it is protected
+    Info(key::Info),
 }
 
 #[derive(Subcommand, Debug)]
@@ -77,6 +83,9 @@ impl Command {
             Self::Key(KeyCommand::Generate(command)) => report(output, command.run()),
             Self::Key(KeyCommand::Public(command)) => report(output, command.run()),
             Self::Key(KeyCommand::Passphrase(command)) => report(output, command.run()),
+            Self::Key(KeyCommand::Import(command)) => report(output, command.run()),
+            Self::Key(KeyCommand::Convert(command)) => report(output, command.run()),
+            Self::Key(KeyCommand::Info(command)) => report(output, command.run()),
             Self::Credential(CredentialCommand::Issue(command)) => report(output, command.run()),
             Self::Credential(CredentialCommand::Inspect(command)) => report(output, command.run()),
             Self::Create(command) => report(output, command.run()),

@@ -10,6 +10,7 @@ use trust::host::{MAX_KEY_FILE_LEN, ReadError, is_private_key, open_limited, rea
 use zeroize::Zeroizing;
 
 use crate::error::{Error, FileAction};
+use crate::memory;
 use crate::output::write_data;
 
 /// Longest credential or revocation list that is read; what is too long for the format is refused by it.
@@ -39,6 +40,7 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
 
 /// Reads a whole file that holds a secret; the memory is wiped when it is dropped.
 pub fn read_secret(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, Error> {
+    memory::lock();
     // Growing would leave copies behind.
     let capacity = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1);
     let mut bytes = Zeroizing::new(Vec::with_capacity(capacity));

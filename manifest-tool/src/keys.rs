@@ -13,8 +13,10 @@ pub use exec::ProgramFault;
 pub use fault::HolderError;
 pub use location::{AgentKey, LocationFault, Place, ProgramKey};
 pub use pin::PinSource;
+pub(crate) use pkcs11::details as token_details;
 pub use pkcs11::{Exposure, TokenFault, TriesLeft};
 pub use ssh_agent::AgentFault;
+pub(crate) use ssh_agent::fingerprint as ssh_fingerprint;
 pub use uri::TokenUri;
 
 use std::ffi::OsString;
@@ -28,7 +30,7 @@ use zeroize::Zeroizing;
 use crate::error::Error;
 use crate::files::read_secret;
 use crate::passphrase::PassphraseSource;
-use crate::{private_key, public_key};
+use crate::{memory, private_key, public_key};
 
 /// What opens keys.
 #[derive(Clone, Debug)]
@@ -131,6 +133,7 @@ impl Location {
 fn value_of(variable: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
     use std::os::unix::ffi::OsStringExt as _;
 
+    memory::lock();
     let value = std::env::var_os(variable).map(|value| Zeroizing::new(value.into_vec()));
     value.ok_or_else(|| Error::Holder(HolderError::VariableAbsent(variable.to_owned())))
 }

@@ -13,6 +13,7 @@ pub mod identifiers;
 pub mod image;
 pub mod keys;
 pub mod kind;
+pub mod memory;
 mod output;
 mod passphrase;
 pub mod private_key;

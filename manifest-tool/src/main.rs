@@ -4,5 +4,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    manifest_tool::memory::protect();
     ExitCode::from(manifest_tool::cli::main(std::env::args_os()))
 }

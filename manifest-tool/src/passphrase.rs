@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, PassphraseFault};
 use crate::files::read_secret;
+use crate::memory;
 
 /// Names a file whose first line is the passphrase, when `--passphrase-file` is not given.
 const PASSPHRASE_FILE_VARIABLE: &str = "ANCHORAGE_PASSPHRASE_FILE";
@@ -113,6 +114,7 @@ pub(crate) fn prompt(text: String) -> Result<Zeroizing<String>, Error> {
     if !std::io::stdin().is_terminal() {
         return Err(Error::PassphraseNeeded);
     }
+    memory::lock();
     let _quiet = Quiet::new().map_err(|_| Error::PassphraseNeeded)?;
     rpassword::prompt_password(text).map(Zeroizing::new).map_err(|error| match error.kind() {
         // Ctrl-D.

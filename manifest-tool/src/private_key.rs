@@ -2,8 +2,11 @@
 //! given.
 
 mod fault;
+mod foreign;
+mod form;
 
 pub use fault::KeyFault;
+pub use form::{FileForm, form};
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -11,19 +14,32 @@ use std::path::Path;
 use ed25519_dalek::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, KeypairBytes};
 use pkcs8::pkcs5::pbes2::{self, Kdf, Pbkdf2Params, Salt, ScryptParams};
 use pkcs8::pkcs5::{self, EncryptionScheme};
-use pkcs8::{EncryptedPrivateKeyInfoRef, LineEnding, PrivateKeyInfoRef};
+use pkcs8::{EncryptedPrivateKeyInfoRef, LineEnding, PrivateKeyInfoRef, SecretDocument};
+use trust::PublicKey;
 use trust::author::{Signer as _, SoftwareKey};
-use trust::host::{MAX_KEY_FILE_LEN, Pem, PemError, is_private_key, printable};
+use trust::host::{MAX_KEY_FILE_LEN, Pem, PemError, is_private_key, printable, without_mark};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::error::Error;
 use crate::files::{PEM_PRIVATE_KEY, contains, must_be_absent, read_secret, write_secret};
+use crate::memory;
 use crate::output::warning;
 use crate::passphrase::{PassphraseSource, Purpose};
 
 const PLAIN_LABEL: &str = "PRIVATE KEY";
 const OPENSSH_LABEL: &str = "OPENSSH PRIVATE KEY";
+/// PEM of other algorithms, before PKCS#8 (RFC 7468 section 10).
+const OTHER_ALGORITHMS: [&str; 3] = ["EC PRIVATE KEY", "RSA PRIVATE KEY", "DSA PRIVATE KEY"];
+/// Forms that are known and not read: how such a file begins, and its name.
+const OTHER_FORMS: [(&[u8], &str); 4] = [
+    (b"-----BEGIN PGP", "an OpenPGP key"),
+    (b"AGE-SECRET-KEY-", "an age identity"),
+    (b"PuTTY-User-Key-File", "a PuTTY key"),
+    (b"{", "JSON, such as a JWK"),
+];
 const ENCRYPTED_LABEL: &str = "ENCRYPTED PRIVATE KEY";
+/// The tag with which DER begins.
+const DER_SEQUENCE: u8 = 0x30;
 /// Permission bits of everybody but the owner.
 const OTHERS: u32 = 0o077;
 
@@ -62,20 +78,51 @@ pub fn generate(
     write_key(path, &seed, passphrase, derivation)
 }
 
-/// Writes the key of `from` to another file, under another passphrase (`None`: not encrypted). `from` stays.
-pub fn change_passphrase(
+/// Form of a private key file to write.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub enum Form {
+    /// PKCS#8 PEM, the form of all commands that sign
+    Pkcs8,
+    /// PKCS#8 DER
+    Pkcs8Der,
+    /// OpenSSH, as ssh-keygen writes it
+    Openssh,
+}
+
+/// Writes the key of `from`, in whatever form it is, to another file under another passphrase (`None`: not encrypted).
+/// `from` stays.
+pub fn rewrite(
     from: (&Path, &PassphraseSource),
-    path: &Path,
+    to: (&Path, Form),
     passphrase: Option<(&PassphraseSource, Purpose)>,
     derivation: Derivation,
 ) -> Result<SoftwareKey, Error> {
+    let ((old, source), (path, form)) = (from, to);
     must_be_absent(path)?;
-    let (old, source) = from;
     let file = read_secret(old, MAX_KEY_FILE_LEN)?;
     warn_of_readers(old, &file);
-    let (seed, _) = decode_with_seed(old, &file, || source.passphrase(Purpose::Open, old))?;
+    let (seed, _) = foreign::decode(old, &file, || source.passphrase(Purpose::Open, old))?;
     let passphrase = passphrase.map(|(source, purpose)| source.passphrase(purpose, path)).transpose()?;
-    write_key(path, &seed, passphrase, derivation)
+    let content = match form {
+        Form::Pkcs8 => return write_key(path, &seed, passphrase, derivation),
+        Form::Pkcs8Der => {
+            let pem = pem_of(&seed, passphrase.as_deref(), derivation)?;
+            let (_, der) = SecretDocument::from_pem(&pem).map_err(|error| operation("encoded", error))?;
+            Zeroizing::new(der.as_bytes().to_vec())
+        }
+        Form::Openssh => {
+            let pem = foreign::encode_ssh(&seed, passphrase.as_ref().map(|passphrase| passphrase.as_str()))?;
+            Zeroizing::new(pem.as_bytes().to_vec())
+        }
+    };
+    let (again, key) = foreign::decode(path, &content, || {
+        passphrase.clone().ok_or(Error::Internal("an unencrypted key needed a passphrase"))
+    })?;
+    if *again != *seed {
+        return Err(Error::Internal("the private key file cannot be read back"));
+    }
+    write_secret(path, &content)?;
+    Ok(key)
 }
 
 fn write_key(
@@ -84,15 +131,23 @@ fn write_key(
     passphrase: Option<Zeroizing<String>>,
     derivation: Derivation,
 ) -> Result<SoftwareKey, Error> {
-    let pem = match &passphrase {
-        Some(passphrase) => encrypt(seed, passphrase, derivation)?,
-        None => encode(seed)?,
-    };
+    let pem = pem_of(seed, passphrase.as_deref(), derivation)?;
     let key = decode(path, pem.as_bytes(), || {
         passphrase.clone().ok_or(Error::Internal("an unencrypted key needed a passphrase"))
     })?;
     write_secret(path, pem.as_bytes())?;
     Ok(key)
+}
+
+fn pem_of(
+    seed: &[u8; 32],
+    passphrase: Option<&String>,
+    derivation: Derivation,
+) -> Result<Zeroizing<String>, Error> {
+    match passphrase {
+        Some(passphrase) => encrypt(seed, passphrase, derivation),
+        None => encode(seed),
+    }
 }
 
 /// Opens a key file; only an encrypted key needs the passphrase.
@@ -104,6 +159,12 @@ pub fn open(path: &Path, passphrase: &PassphraseSource) -> Result<SoftwareKey, E
 pub fn parse(path: &Path, file: &[u8], passphrase: &PassphraseSource) -> Result<SoftwareKey, Error> {
     warn_of_readers(path, file);
     decode(path, file, || passphrase.passphrase(Purpose::Open, path))
+}
+
+/// The public half of a private key file in any form, also of one that has to be imported before it signs.
+pub fn public_half(path: &Path, file: &[u8], passphrase: &PassphraseSource) -> Result<PublicKey, Error> {
+    let (_, key) = foreign::decode(path, file, || passphrase.passphrase(Purpose::Open, path))?;
+    Ok(key.public_key())
 }
 
 /// Opens the content of a key file that is kept elsewhere; `name` is for messages.
@@ -122,6 +183,7 @@ fn warn_of_readers(path: &Path, file: &[u8]) {
 }
 
 fn random(bytes: &mut [u8]) -> Result<(), Error> {
+    memory::lock();
     getrandom::fill(bytes).map_err(|error| operation("generated", error))
 }
 
@@ -181,11 +243,25 @@ fn decode_with_seed(
     let pem = private_block(file).map_err(unusable)?;
     let mut der = Zeroizing::new(Vec::new());
     pem.decode(&mut der).map_err(|error| unusable(KeyFault::Pem(error)))?;
-    let mut pair = match pem.label() {
-        PLAIN_LABEL => KeypairBytes::from_pkcs8_der(&der),
+    match pem.label() {
+        OPENSSH_LABEL => Err(unusable(KeyFault::OpenSsh)),
+        label => decode_der(path, label, &der, passphrase),
+    }
+}
+
+/// Reads PKCS#8 in DER; the label of its PEM says whether it is encrypted.
+fn decode_der(
+    path: &Path,
+    label: &str,
+    der: &[u8],
+    passphrase: impl FnOnce() -> Result<Zeroizing<String>, Error>,
+) -> Result<(Zeroizing<[u8; 32]>, SoftwareKey), Error> {
+    let unusable = |fault| Error::PrivateKey { path: path.to_owned(), fault };
+    let mut pair = match label {
+        PLAIN_LABEL => KeypairBytes::from_pkcs8_der(der),
         ENCRYPTED_LABEL => {
-            let encrypted = EncryptedPrivateKeyInfoRef::try_from(der.as_slice())
-                .map_err(|_| unusable(KeyFault::Encryption))?;
+            let encrypted =
+                EncryptedPrivateKeyInfoRef::try_from(der).map_err(|_| unusable(KeyFault::Encryption))?;
             let EncryptionScheme::Pbes2(parameters) = &encrypted.encryption_algorithm else {
                 return Err(unusable(KeyFault::Encryption));
             };
@@ -201,7 +277,7 @@ fn decode_with_seed(
             })?;
             KeypairBytes::from_pkcs8_der(plain.as_bytes())
         }
-        OPENSSH_LABEL => return Err(unusable(KeyFault::OpenSsh)),
+        _ if OTHER_ALGORITHMS.contains(&label) => return Err(unusable(KeyFault::Algorithm)),
         _ => return Err(unusable(KeyFault::Label)),
     }
     .map_err(|_| unusable(KeyFault::Algorithm))?;
@@ -220,22 +296,31 @@ fn private_block(file: &[u8]) -> Result<Pem<'_>, KeyFault> {
     if file.is_empty() {
         return Err(KeyFault::Empty);
     }
+    let start = without_mark(file).trim_ascii_start();
+    if let Some((_, name)) = OTHER_FORMS.iter().find(|(mark, _)| start.starts_with(mark)) {
+        return Err(KeyFault::OtherForm(name));
+    }
     let blocks = match Pem::find_all(file) {
         Ok(blocks) => blocks,
         // Bytes that are not text were never PEM, unless a comment is in another character set.
         Err(PemError::NotText) if is_private_key(file) && !contains(file, PEM_PRIVATE_KEY) => {
-            return Err(KeyFault::Der);
+            return Err(of_bytes(file));
         }
         Err(error) => return Err(KeyFault::Pem(error)),
     };
     let private: Vec<Pem<'_>> = blocks.iter().copied().filter(Pem::is_private_key).collect();
     match (&private[..], &blocks[..]) {
         ([block], _) => Ok(*block),
-        ([], []) if is_private_key(file) => Err(KeyFault::Der),
+        ([], []) if is_private_key(file) => Err(of_bytes(file)),
         ([], []) => Err(KeyFault::Pem(PemError::Absent)),
         ([], _) => Err(KeyFault::Public),
         _ => Err(KeyFault::Pem(PemError::Several)),
     }
+}
+
+/// A private key that is not text: DER, else a COSE_Key.
+fn of_bytes(file: &[u8]) -> KeyFault {
+    if file.first() == Some(&DER_SEQUENCE) { KeyFault::Der } else { KeyFault::OtherForm("a COSE_Key") }
 }
 
 /// A hostile file could ask for hours of computation, for all memory, or for parameters that RFC 7914 section 2

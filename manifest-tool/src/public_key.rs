@@ -1,4 +1,4 @@
-//! Public key files: COSE_Key (`.cose`, docs/records.md) or SPKI PEM (RFC 8410).
+//! Public key files: COSE_Key (`.cose`, docs/records.md), SPKI in PEM or DER (RFC 8410), OpenSSH.
 
 use std::path::Path;
 
@@ -19,6 +19,13 @@ pub fn open(path: &Path) -> Result<PublicKey, Error> {
 /// Reads the content of a public key file.
 pub fn decode(path: &Path, bytes: &[u8]) -> Result<PublicKey, Error> {
     parse_public_key(bytes).map_err(|error| Error::public_key(path, error))
+}
+
+pub fn to_spki_der(key: &PublicKey) -> Result<Vec<u8>, Error> {
+    PublicKeyBytes(*key.as_bytes())
+        .to_public_key_der()
+        .map(|document| document.as_bytes().to_vec())
+        .map_err(|error| Error::KeyOperation { doing: "encoded", source: Box::new(error) })
 }
 
 pub fn to_spki_pem(key: &PublicKey) -> Result<String, Error> {

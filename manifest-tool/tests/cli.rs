@@ -2,6 +2,7 @@
 
 mod cli {
     mod agent;
+    mod conversions;
     mod custody;
     mod fake_server;
     mod flow;
@@ -10,6 +11,7 @@ mod cli {
     mod inspect;
     mod keys;
     mod memory;
+    mod memory_of_secrets;
     mod numbers;
     mod openssl;
     mod page;

@@ -17,10 +17,17 @@ struct Options {
     excludes: &'static [(&'static str, &'static str)],
 }
 
+const REWRITING: &[&str] = &[
+    "--passphrase-file p",
+    "--new-passphrase-file n",
+    "--derivation scrypt",
+    "--weak-passphrase",
+    "--no-passphrase",
+];
 const SERVER: &str = "--server http://h --token-file t";
 
 // --passphrase-file and --pin-file beside --key: `commands.rs` judges them when it knows where the key is kept.
-const COMMANDS: [Options; 16] = [
+const COMMANDS: [Options; 19] = [
     Options {
         shortest: "key generate --out k",
         alone: &["--passphrase-file p", "--derivation scrypt", "--weak-passphrase", "--no-passphrase"],
@@ -64,6 +71,25 @@ const COMMANDS: [Options; 16] = [
             ("--derivation scrypt", "--no-passphrase"),
             ("--new-passphrase-file n", "--no-passphrase"),
         ],
+    },
+    // key import and key convert: `commands/key/rewrite.rs` judges --derivation with the form.
+    Options {
+        shortest: "key import k --out o",
+        alone: REWRITING,
+        needs: &[],
+        excludes: &[("--weak-passphrase", "--no-passphrase"), ("--new-passphrase-file n", "--no-passphrase")],
+    },
+    Options {
+        shortest: "key convert k --to openssh --out o",
+        alone: REWRITING,
+        needs: &[],
+        excludes: &[("--weak-passphrase", "--no-passphrase"), ("--derivation scrypt", "--no-passphrase")],
+    },
+    Options {
+        shortest: "key info k",
+        alone: &["--passphrase-file p", "--pin-file p"],
+        needs: &[],
+        excludes: &[],
     },
     Options {
         shortest: "credential issue --key k --for p --role release --vendor example.com --issuer i --subject s --out o",

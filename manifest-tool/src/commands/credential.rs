@@ -31,7 +31,7 @@ const NO_LIST: &str = "--first requires --replaces and --list-out";
 pub struct Issue {
     #[command(flatten)]
     key: SigningKeyArguments,
-    /// Public key to certify (COSE_Key or SPKI PEM)
+    /// Public key to certify (COSE_Key, SPKI PEM or DER, OpenSSH)
     #[arg(long = "for", value_name = "PUBLIC")]
     subject_key: PathBuf,
     /// Role of the key

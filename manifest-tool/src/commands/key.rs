@@ -1,11 +1,17 @@
-//! `key generate`, `key public` and `key passphrase`.
+//! The commands about keys: `key generate`, `key public`, and those of the files below.
+
+mod info;
+mod rewrite;
+
+pub use info::Info;
+pub use rewrite::{Convert, Import, Passphrase};
 
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use trust::PublicKey;
 use trust::author::{Signer as _, SoftwareKey};
-use trust::host::parse_public_key;
+use trust::host::{parse_public_key, to_ssh_line};
 
 use super::{PassphraseArguments, SecretArguments};
 use crate::error::Error;
@@ -19,9 +25,9 @@ use crate::{describe, private_key, public_key};
 /// How a new key file is protected.
 #[derive(clap::Args, Clone, Debug)]
 struct Protection {
-    /// Derivation of the encryption key from the passphrase
-    #[arg(long, value_enum, default_value = "scrypt", conflicts_with = "no_passphrase")]
-    derivation: Derivation,
+    /// Derivation of the encryption key from the passphrase [default: scrypt]
+    #[arg(long, value_enum, conflicts_with = "no_passphrase")]
+    derivation: Option<Derivation>,
     /// Accept a weak passphrase; for tests only
     #[arg(long, conflicts_with = "no_passphrase")]
     weak_passphrase: bool,
@@ -100,37 +106,8 @@ impl Generate {
         }
         let source = self.passphrase.source();
         let protection = self.protection.with(&source);
-        let key = private_key::generate(out, protection, self.protection.derivation)?;
+        let key = private_key::generate(out, protection, self.protection.derivation.unwrap_or_default())?;
         Ok(Generated::in_file(out, protection.is_some(), &key))
-    }
-}
-
-/// Write a private key to another file under a new passphrase
-#[derive(clap::Args, Clone, Debug)]
-pub struct Passphrase {
-    /// Private key (PKCS#8 PEM); it stays as it is
-    #[arg(value_name = "KEY.pem")]
-    key: PathBuf,
-    /// Private key to write (PKCS#8 PEM, mode 0600); must not exist
-    #[arg(long, value_name = "NEW.pem")]
-    out: PathBuf,
-    #[command(flatten)]
-    passphrase: PassphraseArguments,
-    /// File whose first line is the new passphrase [default: prompt]
-    #[arg(long, value_name = "FILE", conflicts_with = "no_passphrase")]
-    new_passphrase_file: Option<PathBuf>,
-    #[command(flatten)]
-    protection: Protection,
-}
-
-impl Passphrase {
-    pub fn run(&self) -> Result<Generated, Error> {
-        let old = self.passphrase.source();
-        let new = self.new_passphrase_file.clone().map_or(PassphraseSource::Terminal, PassphraseSource::File);
-        let protection = self.protection.with(&new);
-        let derivation = self.protection.derivation;
-        let key = private_key::change_passphrase((&self.key, &old), &self.out, protection, derivation)?;
-        Ok(Generated::in_file(&self.out, protection.is_some(), &key))
     }
 }
 
@@ -154,6 +131,10 @@ pub enum PublicFormat {
     Cose,
     /// SubjectPublicKeyInfo PEM (RFC 8410).
     Spki,
+    /// SubjectPublicKeyInfo DER.
+    SpkiDer,
+    /// The line of OpenSSH's .pub files.
+    Openssh,
     /// The 32 bytes in hex; shown only
     Hex,
 }
@@ -161,7 +142,7 @@ pub enum PublicFormat {
 /// Write or show the public half of a key
 #[derive(clap::Args, Clone, Debug)]
 pub struct Public {
-    /// Private key, wherever it is kept, or a public key to convert (COSE_Key or SPKI PEM)
+    /// Private key, wherever it is kept, or a public key to convert (COSE_Key, SPKI PEM or DER, OpenSSH)
     #[arg(value_name = "KEY", value_parser = super::location())]
     key: Location,
     /// Form of the output
@@ -190,12 +171,14 @@ pub struct PublicReport {
 impl Public {
     pub fn run(&self) -> Result<PublicReport, Error> {
         if self.format == PublicFormat::Hex && self.out.is_some() {
-            return Err(Error::usage("--out requires the format cose or spki; hex is only shown"));
+            return Err(Error::usage("--out requires another format; hex is only shown"));
         }
         let key = self.key.public_key(&self.secrets.of(&self.key)?)?;
         let content = match self.format {
             PublicFormat::Cose => key.to_cose_key().to_vec(),
             PublicFormat::Spki => public_key::to_spki_pem(&key)?.into_bytes(),
+            PublicFormat::SpkiDer => public_key::to_spki_der(&key)?,
+            PublicFormat::Openssh => format!("{}\n", to_ssh_line(&key, "")).into_bytes(),
             PublicFormat::Hex => format!("{}\n", hex::encode(key.as_bytes())).into_bytes(),
         };
         if let Some(out) = &self.out {
@@ -207,8 +190,10 @@ impl Public {
             write(out, &content, Existing::of(self.force))?;
         }
         let shown = match self.format {
-            PublicFormat::Cose => hex::encode(&content),
-            PublicFormat::Spki | PublicFormat::Hex => String::from_utf8_lossy(&content).trim_end().to_owned(),
+            PublicFormat::Cose | PublicFormat::SpkiDer => hex::encode(&content),
+            PublicFormat::Spki | PublicFormat::Openssh | PublicFormat::Hex => {
+                String::from_utf8_lossy(&content).trim_end().to_owned()
+            }
         };
         Ok(PublicReport {
             kid: describe::kid(key.kid()),

@@ -18,6 +18,7 @@ use cryptoki::slot::{Slot, TokenInfo};
 use cryptoki::types::AuthPin;
 use trust::PublicKey;
 use trust::author::{SIGNATURE_LEN, SignError, Signer};
+use trust::host::printable_cut;
 use zeroize::Zeroizing;
 
 use self::objects::Private;
@@ -181,4 +182,36 @@ pub(super) fn public_key(given: &str, uri: &TokenUri, pin: &PinSource) -> Result
     let pin = token.log_in(&session, pin)?;
     let private = objects::private(&session, uri).map_err(|fault| failed(given, fault))?;
     Ok(TokenSigner::of_pair(given, session, private, pin)?.public)
+}
+
+/// What a token says of itself, and of the key when a file gives the PIN; nobody is asked for it.
+pub(crate) fn details(
+    given: &str,
+    uri: &TokenUri,
+    pin: &PinSource,
+) -> Result<Vec<(&'static str, String)>, Error> {
+    let token = Token::find(given, uri)?;
+    let state = match &token.info {
+        info if info.user_pin_locked() => "locked",
+        info if info.user_pin_final_try() => "the next wrong PIN locks it",
+        info if info.user_pin_count_low() => "wrong PINs were entered",
+        info if !info.login_required() => "not asked for",
+        _ => "in order",
+    };
+    let mut rows = vec![
+        ("token", printable_cut(token.info.label(), 32)),
+        ("made by", printable_cut(token.info.manufacturer_id(), 32)),
+        ("model", printable_cut(token.info.model(), 32)),
+        ("serial", printable_cut(token.info.serial_number(), 32)),
+        ("PIN", state.to_owned()),
+    ];
+    if pin.file(uri.pin_source.as_deref()).is_some() {
+        let session = token.session(false)?;
+        token.log_in(&session, pin)?;
+        let attributes = objects::private(&session, uri)
+            .and_then(|private| objects::protection(&session, &private))
+            .map_err(|fault| failed(given, fault))?;
+        rows.push(("private half", attributes));
+    }
+    Ok(rows)
 }

@@ -9,13 +9,15 @@ pub enum KeyFault {
     Empty,
     /// PEM that cannot be read.
     Pem(PemError),
-    /// A private key, but not PEM: DER, JWK or COSE_Key.
+    /// A private key, but not PEM: DER or COSE_Key.
     Der,
+    /// A key in a form that is not read: its name.
+    OtherForm(&'static str),
     /// A public key, a certificate.
     Public,
     /// A PEM of another form of private keys, such as SEC 1.
     Label,
-    /// The form of ssh-keygen, which no command of OpenSSL converts.
+    /// The form of ssh-keygen, or one that is damaged.
     OpenSsh,
     /// Encrypted in another way than PBES2 with a derivation and a cipher that we have.
     Encryption,
@@ -38,13 +40,15 @@ impl KeyFault {
                 "Convert it: openssl pkcs8 -topk8 -v2 aes-256-cbc -in KEY -out NEW.pem (for keys of OpenSSL before \
                  1.0 add: -provider legacy -provider default)."
             }
-            Self::Der => "Convert it: openssl pkcs8 -topk8 -v2 aes-256-cbc -inform DER -in KEY -out NEW.pem",
+            Self::Der | Self::OpenSsh => "Import it: manifest-tool key import KEY --out NEW.pem",
+            Self::OtherForm(_) => {
+                "Export it as PKCS#8 from the program that made it, or generate a key with manifest-tool key generate."
+            }
             Self::Pem(PemError::Utf16) => "Save the file as ASCII or UTF-8.",
             Self::Pem(PemError::Several) => "Leave one private key in the file.",
             Self::Public => "Pass the private key of this pair.",
             Self::Pem(PemError::Unfinished | PemError::Base64) => "Restore the file from its backup.",
             Self::Algorithm => "Use an Ed25519 key; manifest-tool key generate makes one.",
-            Self::OpenSsh => "Generate a key with manifest-tool key generate.",
             Self::Empty | Self::Pem(PemError::Absent | PemError::NotText) | Self::Halves | Self::Unusable => {
                 "Pass the file that manifest-tool key generate wrote."
             }
@@ -59,6 +63,7 @@ impl std::fmt::Display for KeyFault {
             Self::Empty => "it is empty",
             Self::Pem(error) => error.message(),
             Self::Der => "it is a private key, but not PEM",
+            Self::OtherForm(name) => return write!(f, "it is {name}"),
             Self::Public => "it is a public key",
             Self::OpenSsh => "it is an OpenSSH key",
             Self::Label => "it is PEM of another form than PKCS#8",

@@ -1,5 +1,6 @@
 use std::path::Path;
 
+use base64ct::{Base64, Encoding as _};
 use pkcs8::der::Encode as _;
 use pkcs8::der::asn1::OctetStringRef;
 use pkcs8::pkcs5::EncryptionScheme;
@@ -7,10 +8,11 @@ use pkcs8::pkcs5::pbes2::{
     EncryptionScheme as Cipher, Kdf, Parameters, Pbkdf2Params, Pbkdf2Prf, Salt, ScryptParams,
 };
 use pkcs8::{EncryptedPrivateKeyInfoRef, LineEnding, SecretDocument};
-use trust::author::Signer as _;
+use trust::author::{Signer as _, SoftwareKey};
+use trust::host::Pem;
 use zeroize::Zeroizing;
 
-use super::{Derivation, KeyFault, PLAIN_LABEL, decode, encode, encrypt, is_affordable};
+use super::{Derivation, KeyFault, PLAIN_LABEL, decode, encode, encrypt, foreign, is_affordable};
 use crate::error::Error;
 
 /// One key, as OpenSSL 3 writes it: plain, and under the passphrase `secret`.
@@ -182,6 +184,60 @@ fn unaffordable_encryption_is_refused_before_it_is_tried() {
     // What others use is still read.
     for kdf in [scrypt(1 << 14, 8, 1), scrypt(1 << 18, 8, 1), scrypt(1 << 15, 8, 16)] {
         assert!(is_affordable(&kdf));
+    }
+}
+
+/// A key of OpenSSH, changed between its base64.
+fn changed_ssh(passphrase: Option<&str>, change: impl FnOnce(&mut Vec<u8>)) -> String {
+    let pem = foreign::encode_ssh(&[7; 32], passphrase).unwrap();
+    let mut bytes = Vec::new();
+    Pem::find(pem.as_bytes()).unwrap().decode(&mut bytes).unwrap();
+    change(&mut bytes);
+    format!(
+        "-----BEGIN OPENSSH PRIVATE KEY-----\n{}\n-----END OPENSSH PRIVATE KEY-----\n",
+        Base64::encode_string(&bytes)
+    )
+}
+
+fn import(pem: &str, passphrase: &str) -> Result<[u8; 32], Error> {
+    let passphrase = || Ok(Zeroizing::new(passphrase.to_owned()));
+    foreign::decode(Path::new("key"), pem.as_bytes(), passphrase).map(|(seed, _)| *seed)
+}
+
+#[test]
+fn a_key_of_openssh_comes_back() {
+    assert_eq!(import(&changed_ssh(None, |_| {}), "not asked for").unwrap(), [7; 32]);
+    let encrypted = changed_ssh(Some("secret"), |_| {});
+    assert_eq!(import(&encrypted, "secret").unwrap(), [7; 32]);
+    assert!(matches!(import(&encrypted, "Secret"), Err(Error::PassphraseWrong(_))));
+    assert!(matches!(import(&encrypted[..200], "secret"), Err(Error::PrivateKey { .. })));
+}
+
+#[test]
+fn an_unaffordable_key_of_openssh_is_refused_before_it_is_tried() {
+    let dear = changed_ssh(Some("secret"), |bytes| {
+        let rounds = 64u32.to_be_bytes();
+        let place = bytes.windows(4).position(|window| window == rounds).unwrap();
+        bytes[place..place + 4].copy_from_slice(&u32::MAX.to_be_bytes());
+    });
+    match import(&dear, "secret") {
+        Err(Error::PrivateKey { fault, .. }) => assert_eq!(fault, KeyFault::Cost),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_foreign_public_half_in_a_key_of_openssh_is_refused() {
+    let own = SoftwareKey::from_seed(&[7; 32]).unwrap().public_key();
+    let other = SoftwareKey::from_seed(&[8; 32]).unwrap().public_key();
+    let changed = changed_ssh(None, |bytes| {
+        while let Some(place) = bytes.windows(32).position(|window| window == own.as_bytes()) {
+            bytes[place..place + 32].copy_from_slice(other.as_bytes());
+        }
+    });
+    match import(&changed, "") {
+        Err(Error::PrivateKey { fault, .. }) => assert_eq!(fault, KeyFault::Halves),
+        other => panic!("{other:?}"),
     }
 }
 

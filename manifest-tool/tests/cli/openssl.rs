@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use super::workshop::{Workshop, finish};
+use super::workshop::{Workshop, finish, split};
 
 /// Runs the OpenSSL of this machine in the workshop's folder; must succeed.
 fn openssl(workshop: &Workshop, arguments: &str) {
@@ -30,7 +30,9 @@ fn encrypted_keys_of_every_openssl_open() {
     for (name, how) in [
         // OpenSSL 1.0 and LibreSSL derive with HMAC-SHA-1.
         ("sha1.pem", "-v2 aes-256-cbc -v2prf hmacWithSHA1"),
+        ("sha224.pem", "-v2 aes-192-cbc -v2prf hmacWithSHA224"),
         ("sha256.pem", "-v2 aes-256-cbc -v2prf hmacWithSHA256"),
+        ("sha384.pem", "-v2 aes-256-cbc -v2prf hmacWithSHA384"),
         ("sha512.pem", "-v2 aes-128-cbc -v2prf hmacWithSHA512"),
         ("scrypt.pem", "-scrypt"),
     ] {
@@ -60,11 +62,13 @@ fn a_key_that_is_not_read_comes_with_the_command_that_converts_it() {
         assert_eq!(open(&workshop, "NEW.pem"), Ok(kid.clone()), "{how}");
     }
     let hint = open(&workshop, "plain.der").unwrap_err();
-    let convert = "openssl pkcs8 -topk8 -v2 aes-256-cbc -inform DER -in KEY -out NEW.pem";
-    assert!(hint.contains(convert), "{hint}");
-    let convert = convert.trim_start_matches("openssl ").replace("KEY", "plain.der");
-    openssl(&workshop, &format!("{convert} -passout file:passphrase"));
-    assert_eq!(open(&workshop, "NEW.pem"), Ok(kid));
+    let import = "manifest-tool key import KEY --out NEW.pem";
+    assert!(hint.contains(import), "{hint}");
+    let import =
+        import.trim_start_matches("manifest-tool ").replace("KEY", "plain.der").replace("NEW", "DER");
+    let made = workshop.ok(&split(&format!("{import} --new-passphrase-file passphrase")));
+    assert_eq!(made["kid"], kid.as_str());
+    assert_eq!(open(&workshop, "DER.pem"), Ok(kid));
 }
 
 #[test]

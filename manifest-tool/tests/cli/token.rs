@@ -129,6 +129,14 @@ fn a_token_certifies_and_signs_a_release() {
         token.ok(&format!("key public pkcs11:token=anchorage;object={name} --out {name}.cose"));
     }
     assert_eq!(token.workshop.ok(&["key", "public", "root.cose"])["kid"], made["kid"]);
+    let shown = token.ok(&format!("key info {ROOT} --pin-file pin"));
+    assert_eq!(shown["kid"], made["kid"]);
+    let kept = shown["token"].to_string();
+    for words in
+        ["anchorage", "SoftHSM", "sensitive, always was, not extractable, never was, made in the token"]
+    {
+        assert!(kept.contains(words), "{words}: {kept}");
+    }
     token.ok(&issue("--pin-file pin"));
     let workshop = &token.workshop;
     workshop.write("firmware.bin", &super::workshop::firmware());

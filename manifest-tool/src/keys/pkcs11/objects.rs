@@ -110,6 +110,32 @@ pub(super) fn public_half(session: &Session, private: &Private) -> Result<[u8; 3
     }
 }
 
+/// How the token keeps a private key, in its own words.
+pub(super) fn protection(session: &Session, private: &Private) -> Result<String, TokenFault> {
+    let wanted = [
+        AttributeType::Sensitive,
+        AttributeType::AlwaysSensitive,
+        AttributeType::Extractable,
+        AttributeType::NeverExtractable,
+        AttributeType::Local,
+        AttributeType::AlwaysAuthenticate,
+    ];
+    let found = session.get_attributes(private.handle, &wanted).map_err(TokenFault::of)?;
+    let words = found.iter().filter_map(|attribute| match attribute {
+        Attribute::Sensitive(true) => Some("sensitive"),
+        Attribute::Sensitive(false) => Some("NOT SENSITIVE"),
+        Attribute::AlwaysSensitive(true) => Some("always was"),
+        Attribute::Extractable(false) => Some("not extractable"),
+        Attribute::Extractable(true) => Some("EXTRACTABLE"),
+        Attribute::NeverExtractable(true) => Some("never was"),
+        Attribute::Local(true) => Some("made in the token"),
+        Attribute::Local(false) => Some("IMPORTED"),
+        Attribute::AlwaysAuthenticate(true) => Some("PIN for each signature"),
+        _ => None,
+    });
+    Ok(words.collect::<Vec<_>>().join(", "))
+}
+
 /// The public key object that the URI names, if there is just one.
 pub(super) fn public(session: &Session, uri: &TokenUri) -> Result<Option<[u8; 32]>, TokenFault> {
     let mut points = Vec::new();
