@@ -1,13 +1,17 @@
-//! Files that people hand to the tools: firmware, public keys. An image fits the limit, and a key reads the same when it
-//! is written again.
+//! What people hand to the tools: firmware, public keys, places of private keys. An image fits the limit, a key reads the
+//! same when it is written again, and no place has a PIN in it.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
 
 use base64ct::{Base64, Encoding as _};
 use device_harness::factory::Factory;
 use manifest_tool::image::{Format, MAX_IMAGE_LEN, Options, make};
+use manifest_tool::keys::Place;
 use trust::PublicKey;
-use trust::host::parse_public_key;
+use trust::host::{parse_public_key, to_ssh_line};
 
-/// The bytes as a firmware file, and as a key file.
+/// The bytes as a firmware file, as a key file, and as the place of a key.
 pub(crate) fn files(data: &[u8]) -> bool {
     let mut taken = false;
     let forms = [Format::Elf, Format::Hex, Format::Srec].map(|format| (Some(format), Some(0x1000..0x2000)));
@@ -20,6 +24,12 @@ pub(crate) fn files(data: &[u8]) -> bool {
     if let Ok(key) = parse_public_key(data) {
         taken = true;
         assert_eq!(PublicKey::from_cose_key(&key.to_cose_key()), Ok(key));
+        assert_eq!(parse_public_key(to_ssh_line(&key, "comment").as_bytes()).ok(), Some(key));
+    }
+    let place = Place::parse(&OsString::from_vec(data.to_vec()));
+    if let Ok(Place::Token(_)) = place {
+        taken = true;
+        assert!(!data.windows(9).any(|window| window == b"pin-value"));
     }
     taken
 }
@@ -38,6 +48,9 @@ pub(crate) fn files_seeds() -> Vec<Vec<u8>> {
     vec![
         key.to_cose_key().to_vec(),
         pem(&spki).into_bytes(),
+        spki,
+        to_ssh_line(key, "root").into_bytes(),
+        b"pkcs11:token=a%20b;object=root;id=%01?module-path=/m.so&pin-source=file:/pin".to_vec(),
         b"\xef\xbb\xbf; comment\r\n:041000007465787427\r\n:00000001FF\r\n".to_vec(),
         b"S00600004844521B\nS10710007465787423\nS9030000FC\n".to_vec(),
         elf,
