@@ -85,6 +85,7 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
             }
             verified => verified,
         };
+        self.runs_under = image.as_ref().ok().map(VerifiedImage::issuer);
         // An image on trial is another one than those that were silent.
         let is_trial = matches!(self.state().status, Status::Trial { .. });
         let silent_resets = if is_trial { 0 } else { wake.silent_resets };

@@ -102,15 +102,7 @@ impl Install {
         };
         match journal.state().status {
             Status::Installing { .. } | Status::Pending => journal.record(flash, Event::Abandoned)?,
-            Status::Idle => {}
-            // It failed in this boot: what it would bring is given up for the new image.
-            Status::Swapping(_) | Status::Reverting(_) => journal.record(flash, Event::SwapLost)?,
-            // The way back did not read in this boot.
-            status if status.is_trial_over() => {
-                journal.record(flash, Event::TrialDropped(Reason::TrialNotConfirmed.code()))?;
-            }
-            // Slot B holds the way back.
-            Status::Trial { .. } => return Err(Reason::TrialNotConfirmed.into()),
+            _ => give_up(flash, journal)?,
         }
         // Another reading of the journal may find the way back in slot B.
         journal.affirm(flash)?;
@@ -226,6 +218,25 @@ impl Install {
             }
         }
     }
+}
+
+/// Gives up what an exchange or a trial that failed in this boot would bring: something new comes.
+#[inline(never)]
+pub(crate) fn give_up<F: NorFlash, L: HasLayout>(
+    flash: &mut Flash<F, L>,
+    journal: &mut Journal,
+) -> Result<(), Refusal> {
+    match journal.state().status {
+        Status::Idle | Status::Installing { .. } | Status::Pending => {}
+        Status::Swapping(_) | Status::Reverting(_) => journal.record(flash, Event::SwapLost)?,
+        // The way back did not read in this boot.
+        status if status.is_trial_over() => {
+            journal.record(flash, Event::TrialDropped(Reason::TrialNotConfirmed.code()))?;
+        }
+        // Slot B holds the way back.
+        Status::Trial { .. } => return Err(Reason::TrialNotConfirmed.into()),
+    }
+    Ok(())
 }
 
 /// Asks the manifest which image it installs on this device. Every condition holds then, up to its invoke, once the

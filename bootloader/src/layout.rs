@@ -18,6 +18,9 @@ pub const ENVELOPE_LEN_MAX: usize = MAX_ENVELOPE_HEAD_LEN;
 pub const REVOCATION_LIST_LEN_MAX: usize = trust::MAX_REVOCATION_LIST_LEN;
 /// Bytes of a provisioning block (docs/records.md).
 pub const PROVISIONING_BLOCK_LEN_MAX: usize = MAX_PROVISIONING_BLOCK_LEN;
+/// Bytes of an anchor set.
+pub const ANCHOR_SET_LEN_MAX: usize = 1024;
+const _: () = assert!(trust::MAX_ANCHOR_SET_LEN <= ANCHOR_SET_LEN_MAX);
 /// Bytes of a record in the journal (docs/flash-layout.md, Journal): whole words of every flash we know.
 pub const JOURNAL_RECORD_LEN: usize = 160;
 /// Records that a part of the journal holds at least: two events, each twice, and the places that are passed over after
@@ -40,12 +43,12 @@ pub(crate) const fn offset_of(len: usize) -> u32 {
 
 /// Header before a stored object.
 pub(crate) const OBJECT_HEADER_LEN: usize = UNIT;
-/// Bytes a half of the region of stored objects holds at least: a provisioning block, a list of each domain, and later
-/// the anchor set, the report and the device keys.
+/// Bytes a half of the region of stored objects holds at least: a provisioning block, a list of each domain, the anchor
+/// set, and later the report and the device keys.
 pub const STORED_HALF_LEN: u32 = offset_of(
     object(PROVISIONING_BLOCK_LEN_MAX)
         + DOMAINS_MAX * object(REVOCATION_LIST_LEN_MAX)
-        + object(1024)
+        + object(ANCHOR_SET_LEN_MAX)
         + 2 * object(512),
 );
 /// Bytes of flash for an object.

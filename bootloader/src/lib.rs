@@ -49,6 +49,8 @@ pub mod session;
 pub mod state;
 mod stored;
 #[cfg(feature = "loader")]
+mod succession;
+#[cfg(feature = "loader")]
 mod swap;
 #[cfg(feature = "loader")]
 mod tag;

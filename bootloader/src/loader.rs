@@ -3,7 +3,7 @@
 
 use embedded_storage::nor_flash::NorFlash;
 use suit_manifest::Reason;
-use trust::AnchorSet;
+use trust::{AnchorSet, Kid};
 
 use crate::anchor;
 use crate::attempts::Pace;
@@ -16,6 +16,7 @@ use crate::refusal::Refusal;
 use crate::revocation::{self, ListBuffer};
 use crate::state::{BootState, Event, ImageRecord, Status};
 use crate::stored::{self, DEVICE, Kind};
+use crate::succession::{self, Anchors};
 use crate::token::{Purpose, SlotProof};
 use crate::verify::{EnvelopeBuffer, VerifiedImage, Verifier};
 
@@ -35,13 +36,15 @@ pub struct Loader<'b, F, L = Layout> {
     pace: Pace,
     /// Where the image stream that was opened last begins, until its first byte comes.
     opened_at: Option<u32>,
+    /// The anchor under which the image that runs was installed, once that has verified.
+    pub(crate) runs_under: Option<Kid>,
     buffers: Buffers<'b>,
     pub(crate) journal: Journal,
     pub(crate) flash: Flash<F, L>,
     /// Or why nobody is trusted: [`Reason::NotProvisioned`] in factory state.
     identity: Result<Identity, Reason>,
     /// Those that count once the device has an identity.
-    anchors: AnchorSet,
+    anchors: Anchors,
 }
 
 impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
@@ -51,7 +54,8 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
             flash,
             journal: Journal::unread(),
             identity: Err(Reason::JournalCorrupt),
-            anchors: anchor::effective(AnchorSet::EMPTY),
+            anchors: Anchors::given(&AnchorSet::EMPTY),
+            runs_under: None,
             install: None,
             pace: Pace::START,
             opened_at: None,
@@ -92,6 +96,7 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
         match &self.parse(len) {
             Ok(block) if provisioning::check_anchors(&block.anchors, anchor::IS_COMPILED_IN).is_ok() => {
                 self.take(block);
+                self.anchors.load(&mut self.flash, self.journal.state(), self.buffers.envelope);
             }
             _ => self.identity = Err(Reason::ProvisioningMalformed),
         }
@@ -105,7 +110,7 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
     /// Goes by the identity and the anchors of this block from here on.
     fn take(&mut self, block: &ProvisioningBlock) {
         self.identity = Ok(block.identity);
-        self.anchors = anchor::effective(block.anchors);
+        self.anchors = Anchors::given(&block.anchors);
     }
 
     /// The identity of the device; `None` in factory state, and when its block or its journal is unreadable.
@@ -120,7 +125,7 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
 
     /// The anchors.
     pub(crate) const fn anchors(&self) -> &AnchorSet {
-        &self.anchors
+        &self.anchors.set
     }
 
     /// The state in the journal.
@@ -133,8 +138,8 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
         self.flash.layout()
     }
 
-    /// Whether an envelope may come now.
-    #[inline(always)]
+    /// Whether an envelope or a succession chain may come now.
+    #[inline(never)]
     pub(crate) fn check_ready(&self) -> Result<(), Refusal> {
         self.known()?;
         match self.state().status {
@@ -182,8 +187,9 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
     /// `is_good`: the active image verifies.
     pub(crate) fn accept_envelope(&mut self, len: usize, is_good: bool) -> Result<(), Refusal> {
         self.check_ready()?;
+        self.governed()?;
         self.install = None;
-        let verifier = verifier(&self.identity, &self.anchors)?;
+        let verifier = verifier(&self.identity, &self.anchors.set)?;
         let envelope = self.buffers.envelope.get(..len).ok_or(Refusal::of(Reason::EnvelopeTooLarge))?;
         let (list, install) = (&mut *self.buffers.list, &mut self.install);
         Install::accept(&mut self.flash, &self.journal, &verifier, envelope, list, is_good, install)
@@ -226,7 +232,7 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
     /// Verifies the image that has come and marks it pending.
     pub(crate) fn finish_image(&mut self) -> Result<(), Refusal> {
         let install = self.install.as_mut().ok_or(Refusal::of(Reason::NoEnvelope))?;
-        let verifier = verifier(&self.identity, &self.anchors)?;
+        let verifier = verifier(&self.identity, &self.anchors.set)?;
         let buffers = (&mut *self.buffers.envelope, &mut *self.buffers.list);
         let finished = install.finish(&mut self.flash, &mut self.journal, &verifier, buffers);
         // What is in flash is judged: a new envelope comes first.
@@ -270,9 +276,19 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
 
     /// Judges the first `len` bytes of the buffer as a revocation list and stores it.
     pub(crate) fn accept_list(&mut self, len: usize) -> Result<(), Refusal> {
-        self.known()?;
+        self.governed()?;
         let received = self.buffers.envelope.get(..len).ok_or(Refusal::of(Reason::RecordMalformed))?;
-        revocation::accept(&mut self.flash, &mut self.journal, &self.anchors, received, self.buffers.list)
+        revocation::accept(&mut self.flash, &mut self.journal, &self.anchors.set, received, self.buffers.list)
+    }
+
+    /// Judges the first `len` bytes of the buffer as a succession chain and stores its end. What is not swapped in yet is
+    /// abandoned.
+    pub(crate) fn accept_chain(&mut self, len: usize) -> Result<(), Refusal> {
+        self.check_ready()?;
+        self.install = None;
+        let received = self.buffers.envelope.get(..len).ok_or(Refusal::of(Reason::RecordMalformed))?;
+        let (flash, journal, anchors) = (&mut self.flash, &mut self.journal, &mut self.anchors);
+        succession::accept(flash, journal, anchors, self.runs_under, received, self.buffers.list)
     }
 
     /// Judges the first `len` bytes of the buffer as a provisioning block and stores it, once.
@@ -291,7 +307,8 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
         self.flash.erase_area(Area::Progress)?;
         // Both copies read back before the journal makes the block final.
         let bytes = self.buffers.envelope.get(..len).unwrap_or_default();
-        stored::replace(&mut self.flash, self.journal.state(), (Kind::Provisioning, DEVICE), bytes)?;
+        let objects = [((Kind::Provisioning, DEVICE), bytes)];
+        stored::replace(&mut self.flash, self.journal.state(), &objects)?;
         self.journal.record(&mut self.flash, Event::Provisioned(block.sequence_floor))?;
         self.take(block);
         Ok(())
@@ -324,7 +341,10 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
 
     /// Verifies the image in the slot of this purpose, which the journal has there, or refuses with `missing`.
     pub(crate) fn verify(&mut self, purpose: Purpose, missing: Reason) -> Result<VerifiedImage, Refusal> {
-        let verifier = verifier(&self.identity, &self.anchors)?;
+        if purpose.is_revocable() {
+            self.governed()?;
+        }
+        let verifier = verifier(&self.identity, &self.anchors.set)?;
         let state = self.journal.state();
         let recorded = if purpose == Purpose::Run { &state.active } else { &state.spare };
         let expected = recorded.as_ref().ok_or(Refusal::of(missing))?;
@@ -336,6 +356,12 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
     pub(crate) fn mend(&mut self) {
         let _ = self.journal.mend(&mut self.flash);
         let _ = stored::mend(&mut self.flash, &mut self.journal);
+    }
+
+    /// Succeeds when the device has an identity, and the anchors that the journal knows of.
+    pub(crate) fn governed(&self) -> Result<(), Refusal> {
+        self.known()?;
+        if self.anchors.is_lost { Err(Reason::AnchorSetMalformed.into()) } else { Ok(()) }
     }
 
     /// Succeeds when the device has an identity and anchors.

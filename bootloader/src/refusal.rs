@@ -67,6 +67,7 @@ pub const fn nrc(reason: Reason) -> Nrc {
         | Reason::NoEnvelope
         | Reason::TrialNotConfirmed
         | Reason::RevocationMalformed
+        | Reason::AnchorSetMalformed
         | Reason::NothingBootable
         | Reason::ApplicationSilent
         | Reason::RunsAlready => Nrc::CONDITIONS_NOT_CORRECT,

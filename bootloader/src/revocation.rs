@@ -80,7 +80,8 @@ pub(crate) fn accept<F: NorFlash, L: HasLayout>(
 
     journal.affirm(flash)?;
     // A list of another domain that does not read is left out. The journal keeps its number: the domain stays locked out.
-    stored::replace(flash, journal.state(), (Kind::RevocationList, list.domain().0.0), received)?;
+    let objects = [((Kind::RevocationList, list.domain().0.0), received)];
+    stored::replace(flash, journal.state(), &objects)?;
     journal.record(flash, Event::RevocationStored(sequences))?;
     // The list counts. A half that does not take its copy is tried again at the next boots.
     Ok(stored::mend(flash, journal)?)

@@ -5,8 +5,8 @@ use embedded_storage::nor_flash::NorFlash;
 use suit_manifest::Reason;
 use update_protocol::profile::anchors::{self, AnchorEntry, DomainEntry};
 use update_protocol::profile::{
-    DependencyStatus, MAX_ENVELOPE_HEAD_LEN, MAX_PROVISIONING_BLOCK_LEN, MAX_REVOCATION_LIST_LEN, Mode,
-    Object, StateRecord, UNPROVISIONED_SERIAL, did, rid,
+    DependencyStatus, MAX_ENVELOPE_HEAD_LEN, MAX_PROVISIONING_BLOCK_LEN, MAX_REVOCATION_LIST_LEN,
+    MAX_SUCCESSION_CHAIN_LEN, Mode, Object, StateRecord, UNPROVISIONED_SERIAL, did, rid,
 };
 use update_protocol::uds::server::{Answer, Download, Handler, Operation, Server, SessionChange};
 use update_protocol::uds::{self, Nrc};
@@ -19,7 +19,7 @@ use crate::loader::Loader;
 use crate::mailbox::{LISTEN_MS, Request, Wake};
 use crate::refusal::{Refusal, nrc};
 use crate::report::{Circumstances, state_record};
-use crate::state::Status;
+use crate::state::{DomainNumbers, Status};
 use crate::tag::FactoryTag;
 use crate::token::Entry;
 
@@ -28,6 +28,8 @@ const _: () = assert!(
     ENVELOPE_LEN_MAX == MAX_ENVELOPE_HEAD_LEN as usize
         && REVOCATION_LIST_LEN_MAX == MAX_REVOCATION_LIST_LEN as usize
         && PROVISIONING_BLOCK_LEN_MAX == MAX_PROVISIONING_BLOCK_LEN as usize
+        && trust::MAX_SUCCESSION_CHAIN_LEN == MAX_SUCCESSION_CHAIN_LEN as usize
+        && MAX_SUCCESSION_CHAIN_LEN as usize <= ENVELOPE_LEN_MAX
 );
 
 /// Longest request of a loader, bytes: a TransferData of a quarter of a page of 4096 bytes.
@@ -192,9 +194,14 @@ impl<'b, F: NorFlash, L: HasLayout> Session<'b, F, L> {
         let object = object.ok_or(unknown)?;
         let limited = |limit: u32, reason| if size <= limit { Ok(()) } else { Err(Refusal::of(reason)) };
         match object {
-            Object::Envelope => {
-                limited(MAX_ENVELOPE_HEAD_LEN, Reason::EnvelopeTooLarge)?;
-                // An install gives both images of an exchange up: not before the resets that may finish it.
+            Object::Envelope | Object::SuccessionChain => {
+                if object == Object::Envelope {
+                    limited(MAX_ENVELOPE_HEAD_LEN, Reason::EnvelopeTooLarge)?;
+                    self.loader.governed()?;
+                } else {
+                    limited(MAX_SUCCESSION_CHAIN_LEN, Reason::ObjectUnknown)?;
+                }
+                // Either gives both images of an exchange up: not before the resets that may finish it.
                 if self.is_retry && self.loader.is_between_images() {
                     return Err(Reason::SwapFailed.into());
                 }
@@ -203,7 +210,7 @@ impl<'b, F: NorFlash, L: HasLayout> Session<'b, F, L> {
             Object::Image { offset } => self.loader.open_image(offset, size)?,
             Object::RevocationList => {
                 limited(MAX_REVOCATION_LIST_LEN, Reason::ObjectUnknown)?;
-                self.loader.known()?;
+                self.loader.governed()?;
             }
             Object::ProvisioningBlock => {
                 limited(MAX_PROVISIONING_BLOCK_LEN, Reason::ObjectUnknown)?;
@@ -219,6 +226,7 @@ impl<'b, F: NorFlash, L: HasLayout> Session<'b, F, L> {
             Object::Envelope => self.loader.accept_envelope(len, self.standby.is_some()),
             Object::Image { .. } => self.loader.finish_image(),
             Object::RevocationList => self.loader.accept_list(len),
+            Object::SuccessionChain => self.loader.accept_chain(len),
             Object::ProvisioningBlock => self.loader.provision(len),
         }
     }
@@ -233,8 +241,9 @@ impl<'b, F: NorFlash, L: HasLayout> Session<'b, F, L> {
             AnchorEntry { kid, rights, domain }.append_to(answer)?;
         }
         for (domain, numbers) in anchors.domains().zip(self.loader.state().domains) {
-            let list_sequence = numbers.list_sequence;
-            DomainEntry { domain: domain.0.0, list_sequence }.append_to(answer)?;
+            let DomainNumbers { recovery_epoch, succession_sequence, list_sequence } = numbers;
+            let domain = domain.0.0;
+            DomainEntry { domain, list_sequence, recovery_epoch, succession_sequence }.append_to(answer)?;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@
 //! generates the table of all pairs and compares it with docs/boot-rules.md.
 
 use suit_manifest::Reason;
-use trust::DOMAINS_MAX;
+use trust::{DOMAINS_MAX, SuccessionNumber};
 
 use crate::attempts::Attempts;
 use crate::layout::{Layout, Slot};
@@ -45,11 +45,17 @@ pub struct DomainNumbers {
 }
 
 impl DomainNumbers {
+    /// Those of its root.
+    pub(crate) fn root(&self) -> SuccessionNumber {
+        let Self { recovery_epoch, succession_sequence, .. } = *self;
+        SuccessionNumber { recovery_epoch, succession_sequence }
+    }
+
     /// Whether none of the numbers fell, in their order.
     pub(crate) fn keeps(&self, before: &Self) -> bool {
-        let root = |numbers: &Self| (numbers.recovery_epoch, numbers.succession_sequence);
         // A succession begins the lists again.
-        root(self) > root(before) || root(self) == root(before) && self.list_sequence >= before.list_sequence
+        self.root() > before.root()
+            || self.root() == before.root() && self.list_sequence >= before.list_sequence
     }
 }
 
@@ -144,6 +150,9 @@ pub struct BootState {
     pub provisioned: bool,
     /// Each step of the present procedure is a record: no mark counts.
     pub is_unmarked: bool,
+    /// The anchors are those of the stored anchor set: those of the provisioning block, or of the build, have retired. Never
+    /// taken back.
+    pub has_anchor_set: bool,
     /// Slot B receives, and not slot A as from the factory. Always false where images are swapped.
     pub receives_in_b: bool,
     /// How often a copy of a stored object was not written again, since the last set was written whole; at most 7.
@@ -178,6 +187,7 @@ impl BootState {
         active: None,
         spare: None,
         receives_in_b: false,
+        has_anchor_set: false,
         set: 0,
         domains: [DomainNumbers { recovery_epoch: 0, succession_sequence: 0, list_sequence: 0 }; DOMAINS_MAX],
         provisioned: false,
@@ -210,6 +220,8 @@ pub enum Event {
     Provisioned(u64),
     /// A set of stored objects with newer revocation lists was written; the list-sequence of each domain.
     RevocationStored([u64; DOMAINS_MAX]),
+    /// A set of stored objects with another anchor set, and the list of a new root, was written; the numbers of each domain.
+    Succeeded([DomainNumbers; DOMAINS_MAX]),
     /// A copy of the stored objects could not be written again.
     MendFailed,
     /// An envelope was authenticated, its conditions hold, and its head is in slot B.
@@ -326,6 +338,21 @@ impl BootState {
                     .iter_mut()
                     .zip(sequences)
                     .all(|(domain, new)| new >= core::mem::replace(&mut domain.list_sequence, new))
+            }
+            Event::Succeeded(numbers) => {
+                self.begin_set();
+                self.has_anchor_set = true;
+                // What is not swapped in yet was installed under a root that may have retired.
+                if !matches!(status, Status::Idle) {
+                    self.settle(None);
+                }
+                matches!(status, Status::Idle | Status::Installing { .. } | Status::Pending)
+                    && self.provisioned
+                    && self
+                        .domains
+                        .iter_mut()
+                        .zip(numbers)
+                        .all(|(domain, new)| new.keeps(&core::mem::replace(domain, new)))
             }
             Event::MendFailed => {
                 self.failed_mends = self.failed_mends.saturating_add(1);

@@ -1,5 +1,5 @@
-//! Stored objects: the provisioning block, the newest revocation list of each domain, and later others, as they were
-//! received (docs/flash-layout.md, Stored objects). One mechanism for all kinds: the objects of a device are a set, and
+//! Stored objects: the provisioning block, the newest revocation list of each domain, as they were received, the anchors
+//! after successions, and later others (docs/flash-layout.md, Stored objects). One mechanism for all kinds: the objects of a device are a set, and
 //! both halves of the region hold it. The journal names the set that counts. A new set goes to one half while the other
 //! one keeps the old set; then the journal names the new one, and the other half becomes its copy.
 
@@ -27,13 +27,15 @@ pub(crate) enum Kind {
     Provisioning = 1,
     #[cfg(feature = "loader")]
     RevocationList = 2,
+    #[cfg(feature = "loader")]
+    AnchorSet = 3,
 }
 
 /// The owner of an object: the domain of a list, zeros for an object of the device.
 pub(crate) type Owner = [u8; 8];
 /// What there is one object of.
 pub(crate) type Name = (Kind, Owner);
-/// The owner of the provisioning block.
+/// The owner of the provisioning block and of the anchor set.
 pub(crate) const DEVICE: Owner = [0; 8];
 
 /// The header of an object.
@@ -202,7 +204,11 @@ fn held<F: NorFlash, L: HasLayout>(flash: &mut Flash<F, L>, set: u16, half: Half
     (held > 0 || set == 0).then_some(held)
 }
 
-/// Writes the set after the one that the journal names, with this object in the place of the one with its name: into
+/// Objects by their names.
+#[cfg(feature = "loader")]
+pub(crate) type Objects<'o> = &'o [(Name, &'o [u8])];
+
+/// Writes the set after the one that the journal names, with these objects in the places of those with their names: into
 /// one half, while the other one keeps all of the old set. The first set of a device goes to both.
 ///
 /// # Errors
@@ -212,8 +218,7 @@ fn held<F: NorFlash, L: HasLayout>(flash: &mut Flash<F, L>, set: u16, half: Half
 pub(crate) fn replace<F: NorFlash, L: HasLayout>(
     flash: &mut Flash<F, L>,
     state: &BootState,
-    name: Name,
-    bytes: &[u8],
+    new: Objects<'_>,
 ) -> Result<(), FlashError> {
     let (set, next) = (state.set, state.next_set());
     let mut written = Err(FlashError::Unreadable);
@@ -221,12 +226,12 @@ pub(crate) fn replace<F: NorFlash, L: HasLayout>(
         if written.is_err()
             && let Some(objects) = held(flash, set, to.other())
         {
-            written = write_set(flash, to, (set, next), objects, Some((name, bytes)));
+            written = write_set(flash, to, (set, next), objects, new);
             if written.is_err() {
                 // A half with a word that takes nothing may take the old set still, and the other half the new one.
-                let _ = write_set(flash, to, (set, set), objects, None);
+                let _ = write_set(flash, to, (set, set), objects, &[]);
             } else if set == 0 {
-                return write_set(flash, to.other(), (next, next), 1, None);
+                return write_set(flash, to.other(), (next, next), 1, &[]);
             }
         }
     }
@@ -252,7 +257,7 @@ pub(crate) fn mend<F: NorFlash, L: HasLayout>(
         {
             // Another reading of the journal may name what this half holds.
             journal.affirm(flash)?;
-            if write_set(flash, half, (set, set), objects, None).is_err() {
+            if write_set(flash, half, (set, set), objects, &[]).is_err() {
                 journal.record(flash, Event::MendFailed)?;
             }
         }
@@ -260,8 +265,8 @@ pub(crate) fn mend<F: NorFlash, L: HasLayout>(
     Ok(())
 }
 
-/// Erases a half and copies the objects of the other one there, as objects of the set `to_set`; with `new` in the place
-/// of the object with its name. An object that is whole in no half is left out.
+/// Erases a half and copies the objects of the other one there, as objects of the set `to_set`; with `new` in the places
+/// of the objects with their names. An object that is whole in no half is left out.
 ///
 /// # Errors
 /// [`FlashError::Unreadable`] if it does not find as many objects as the other half held a moment ago, before it erases
@@ -273,7 +278,7 @@ fn write_set<F: NorFlash, L: HasLayout>(
     to: Half,
     (from_set, to_set): (u16, u16),
     objects: u32,
-    new: Option<(Name, &[u8])>,
+    new: Objects<'_>,
 ) -> Result<(), FlashError> {
     let (from, mut read_at, mut write_at, mut missing) = (to.other(), 0, 0u32, objects);
     if held(flash, from_set, from) != Some(objects) {
@@ -281,7 +286,7 @@ fn write_set<F: NorFlash, L: HasLayout>(
     }
     flash.erase_area(Area::Stored(to))?;
     while let Some(header) = header_in(flash, from, read_at).filter(|header| header.set == from_set) {
-        let is_replaced = new.is_some_and(|(name, _)| header.is(name));
+        let is_replaced = new.iter().any(|(name, _)| header.is(*name));
         let is_whole = is_whole(flash, from, read_at, &header);
         missing = missing.wrapping_sub(is_whole.into());
         if !is_replaced && is_whole {
@@ -308,11 +313,12 @@ fn write_set<F: NorFlash, L: HasLayout>(
     if missing != 0 {
         return Err(FlashError::Unreadable);
     }
-    if let Some(((kind, owner), bytes)) = new {
+    for &((kind, owner), bytes) in new {
         let len = u16::try_from(bytes.len()).map_err(|_| FlashError::OutOfArea)?;
         let header = Header { kind: kind as u8, owner, len, crc: checksum(&[bytes]), set: to_set };
         flash.program_padded(Area::Stored(to), write_at.saturating_add(HEADER_LEN), bytes)?;
         seal(flash, to, write_at, &header)?;
+        write_at = header.end(write_at);
     }
     Ok(())
 }

@@ -20,7 +20,7 @@ use crate::state::{BootState, ImageRecord};
 use crate::token::Purpose;
 pub(crate) use platform::SlotPlatform;
 use suit_manifest::{Authenticated, Envelope, ErrorKind, Reason, Walk, Walked};
-use trust::{Anchor, AnchorSet, Role, TrustStore};
+use trust::{Anchor, AnchorSet, Kid, Role, TrustStore};
 
 /// Room for an envelope.
 pub type EnvelopeBuffer = [u8; ENVELOPE_LEN_MAX];
@@ -39,6 +39,8 @@ pub(crate) struct Verifier<'v> {
 pub(crate) struct VerifiedImage {
     purpose: Purpose,
     image: ImageRecord,
+    /// The anchor under which it verified.
+    issuer: Kid,
     vectors: [Vectors; 2],
     evidence: Evidence,
     /// The slot to map to the addresses of slot A, computed twice.
@@ -50,6 +52,11 @@ impl VerifiedImage {
     #[cfg(feature = "remap")]
     pub(crate) const fn banks(&self) -> [Slot; 2] {
         self.banks
+    }
+
+    /// kid of the anchor under which it verified.
+    pub(crate) const fn issuer(&self) -> Kid {
+        self.issuer
     }
 
     /// The parts of a token.
@@ -165,6 +172,7 @@ impl Verifier<'_> {
         Ok(VerifiedImage {
             purpose,
             image: *expected,
+            issuer: authenticated.authority().credential().issuer_kid(),
             vectors,
             evidence,
             #[cfg(feature = "remap")]

@@ -350,6 +350,9 @@ reasons! {
     0x031b ImageNotForSlot "image-not-for-slot" 11 7
         "The image is not linked for the slot in which it would run."
         "Link the image for the slot where it runs; check that two images are not exchanged.";
+    0x031c AnchorSetMalformed "anchor-set-malformed" 1 7
+        "The stored set of anchors is unreadable."
+        "Send the whole succession chain.";
 }
 
 impl Reason {

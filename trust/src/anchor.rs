@@ -3,7 +3,7 @@
 
 use crate::cbor::Reader;
 use crate::error::{Error, ErrorKind};
-use crate::key::{Kid, PublicKey};
+use crate::key::{COSE_KEY_LEN, Kid, PublicKey};
 use crate::scope::Role;
 
 /// Most anchors of a device: those of its provisioning block, later roots, and retired ones.
@@ -12,6 +12,13 @@ pub const ANCHORS_MAX: usize = 8;
 pub const BLOCK_ANCHORS_MAX: usize = 4;
 /// Most domains that the anchors of a device may belong to: its manufacturer's and its owner's.
 pub const DOMAINS_MAX: usize = 2;
+
+/// Bytes of an encoded anchor, and of an encoded set of [`ANCHORS_MAX`] of them.
+const ANCHOR_LEN: usize = COSE_KEY_LEN + 11;
+/// Longest encoded [`AnchorSet`], bytes.
+pub const MAX_ANCHOR_SET_LEN: usize = 1 + ANCHORS_MAX * ANCHOR_LEN;
+// The head of an array of so many is one byte.
+const _: () = assert!(ANCHORS_MAX < 24);
 
 /// The name of a domain: the kid of its first root. It never changes, whatever root the domain has later.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord)]
@@ -192,6 +199,50 @@ impl AnchorSet {
             set.add(*anchor).map_err(|kind| Error::new(kind, 0))?;
         }
         Ok(set)
+    }
+
+    /// Reads a set that [`AnchorSet::encode`] wrote.
+    ///
+    /// # Errors
+    /// The kind that names the fault
+    #[inline(never)]
+    pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
+        let mut set = Self::EMPTY;
+        let mut reader = Reader::new(bytes);
+        set.read(&mut reader, ANCHORS_MAX);
+        reader.finish()?;
+        Ok(set)
+    }
+
+    /// `[1*8 [COSE_Key, rights, domain]]` in deterministic CBOR; its length.
+    #[inline(never)]
+    #[must_use]
+    pub fn encode(&self, out: &mut [u8; MAX_ANCHOR_SET_LEN]) -> usize {
+        let mut len = 0;
+        let mut put = |bytes: &[u8]| {
+            for (to, from) in out.iter_mut().skip(len).zip(bytes) {
+                *to = *from;
+            }
+            len = len.saturating_add(bytes.len());
+        };
+        put(&[0x80 | self.len]);
+        for anchor in self.as_slice() {
+            put(&[0x83]);
+            put(&anchor.key.to_cose_key());
+            put(&[anchor.rights.0, 0x48]);
+            put(&anchor.domain.0.0);
+        }
+        len
+    }
+
+    /// The anchors of the domains for which `retires` says so retire.
+    #[inline(never)]
+    pub fn retire(&mut self, retires: &dyn Fn(Domain) -> bool) {
+        for anchor in self.anchors.iter_mut().take(self.len.into()) {
+            if retires(anchor.domain) {
+                *anchor = anchor.retired();
+            }
+        }
     }
 
     /// The anchor with a key of this name.

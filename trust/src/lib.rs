@@ -45,7 +45,9 @@ mod store;
 mod succession;
 mod text;
 
-pub use anchor::{ANCHORS_MAX, Anchor, AnchorSet, BLOCK_ANCHORS_MAX, DOMAINS_MAX, Domain, Rights};
+pub use anchor::{
+    ANCHORS_MAX, Anchor, AnchorSet, BLOCK_ANCHORS_MAX, DOMAINS_MAX, Domain, MAX_ANCHOR_SET_LEN, Rights,
+};
 pub use chain::{
     Authority, MAX_CHAINED_SIGN1_LEN, MAX_DETACHED_PAYLOAD_LEN, claimed_issuer, verify_chained_sign1,
 };

@@ -6,7 +6,7 @@ use core::ops::Deref;
 
 use crate::UnixTime;
 use crate::anchor::{Anchor, Domain, Rights};
-use crate::cbor::{List, Major, Reader, Utf8};
+use crate::cbor::{List, Major, Reader, Span, Utf8};
 use crate::credential::{MAX_GENERATION, read_generation};
 use crate::error::{Error, ErrorKind};
 use crate::key::{Commitment, KID_LEN, Kid};
@@ -120,15 +120,21 @@ impl<'a> RevocationList<'a> {
     /// [`ErrorKind::AnchorUnknown`], [`ErrorKind::AnchorRights`], [`ErrorKind::SignatureInvalid`],
     /// [`ErrorKind::RevokesAnchor`], and the kind that names the fault of a malformed or unsupported record
     pub fn verify(cwt: &'a [u8], anchors: &[Anchor]) -> Result<Self, Error> {
+        Self::verify_at(Span { bytes: cwt, base: 0 }, anchors)
+    }
+
+    /// The same of a list in the middle of something else.
+    #[inline(never)]
+    pub(crate) fn verify_at(cwt: Span<'a>, anchors: &[Anchor]) -> Result<Self, Error> {
         let domain = Domain(Kid([0; KID_LEN]));
-        let mut list = Self { claims: RevocationClaims::vacant(cwt), domain };
+        let mut list = Self { claims: RevocationClaims::vacant(cwt.bytes), domain };
         list.fill(cwt, anchors)?;
         Ok(list)
     }
 
     /// In place: it is large.
-    fn fill(&mut self, cwt: &'a [u8], anchors: &[Anchor]) -> Result<(), Error> {
-        let opened = Record::open(cwt, 0, TYP_REVOCATION, MAX_REVOCATION_LIST_LEN);
+    fn fill(&mut self, cwt: Span<'a>, anchors: &[Anchor]) -> Result<(), Error> {
+        let opened = Record::open(cwt.bytes, cwt.base, TYP_REVOCATION, MAX_REVOCATION_LIST_LEN);
         let record = opened.as_ref().map_err(|&error| error)?;
         self.domain = record.verify(anchors, Rights::GOVERNANCE, &mut { Commitment::VACANT })?.domain();
         self.claims.read_from(record)?;

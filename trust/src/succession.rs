@@ -37,7 +37,7 @@ pub const MAX_SUCCESSION_CHAIN_LEN: usize = 4096;
 pub const MAX_SUCCESSIONS: u32 = 12;
 
 /// The place of a root among those of its domain: higher is later, whatever the order in which records come.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Default)]
 pub struct SuccessionNumber {
     /// How often the recovery root named a root. It counts before everything that roots signed.
     pub recovery_epoch: u16,
@@ -67,10 +67,38 @@ impl SuccessionNumber {
         }
     }
 
+    /// Numbers in their order.
+    const fn code(self) -> u32 {
+        (self.recovery_epoch as u32) << 16 | self.succession_sequence as u32
+    }
+
+    /// Whether it is that of the successor whom the root or the recovery root of `before` names.
+    const fn is_after(self, before: Self) -> bool {
+        // After the last number of an epoch comes the next epoch: it is the recovery root's in any case.
+        self.code() == before.code().wrapping_add(1) || self.is_named_by_recovery(before)
+    }
+
+    /// Whether it is that of the successor whom the recovery root of `before` names. None is, in the last epoch.
+    const fn is_named_by_recovery(self, before: Self) -> bool {
+        self.code() == (before.code() | 0xFFFF).wrapping_add(1)
+    }
+
     /// Whether the recovery root named the root with this number.
     #[must_use]
     pub const fn is_of_recovery(self) -> bool {
         self.recovery_epoch != 0 && self.succession_sequence == 0
+    }
+}
+
+impl Ord for SuccessionNumber {
+    fn cmp(&self, other: &Self) -> core::cmp::Ordering {
+        self.code().cmp(&other.code())
+    }
+}
+
+impl PartialOrd for SuccessionNumber {
+    fn partial_cmp(&self, other: &Self) -> Option<core::cmp::Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -202,7 +230,12 @@ struct Opened<'a> {
 }
 
 impl<'a> Opened<'a> {
+    /// The next item of a chain.
     #[inline(never)]
+    fn next(reader: &mut Reader<'a>) -> Result<Self, Error> {
+        Self::read(chain::read_item(reader)?)
+    }
+
     fn read(record: Span<'a>) -> Result<Self, Error> {
         let grant = Record::open(record.bytes, record.base, TYP_SUCCESSION_GRANT, MAX_SUCCESSION_LEN)?;
         let request = open_request(grant.payload())?;

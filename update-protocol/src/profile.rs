@@ -62,6 +62,8 @@ pub const MAX_ENVELOPE_HEAD_LEN: u32 = 4096;
 pub const MAX_REVOCATION_LIST_LEN: u32 = 1536;
 /// Longest provisioning block a device takes, bytes.
 pub const MAX_PROVISIONING_BLOCK_LEN: u32 = 1024;
+/// Longest succession chain a device takes, bytes.
+pub const MAX_SUCCESSION_CHAIN_LEN: u32 = 4096;
 
 /// The slowest bit rate that our devices are built for, 125 kbit/s, in bits per millisecond.
 pub const SLOWEST_BITS_PER_MS: u32 = 125;
@@ -93,6 +95,8 @@ pub enum Object {
     RevocationList,
     /// `30000000`: a provisioning block.
     ProvisioningBlock,
+    /// `40000000`: a succession chain.
+    SuccessionChain,
 }
 
 impl Object {
@@ -108,6 +112,7 @@ impl Object {
             0x1000_0000..=0x1FFF_FFFF => Some(Self::Image { offset: address & Self::MAX_IMAGE_OFFSET }),
             0x2000_0000 => Some(Self::RevocationList),
             0x3000_0000 => Some(Self::ProvisioningBlock),
+            0x4000_0000 => Some(Self::SuccessionChain),
             _ => None,
         }
     }
@@ -121,6 +126,7 @@ impl Object {
             Self::Image { .. } => None,
             Self::RevocationList => Some(0x2000_0000),
             Self::ProvisioningBlock => Some(0x3000_0000),
+            Self::SuccessionChain => Some(0x4000_0000),
         }
     }
 }

@@ -5,7 +5,7 @@
 use core::ops::Range;
 
 use super::record::{
-    ACTIVE, HEAD, PROVISIONED, RECEIVES_IN_B, Record, SECOND_COPY, SPARE, Snapshot, UNMARKED,
+    ACTIVE, ANCHOR_SET, HEAD, PROVISIONED, RECEIVES_IN_B, Record, SECOND_COPY, SPARE, Snapshot, UNMARKED,
 };
 use crate::checksum::checksum;
 use crate::layout::JOURNAL_RECORD_LEN as RECORD_LEN;
@@ -139,7 +139,7 @@ impl Packed {
         let (status, boots) = (self.status(), self.boots());
         let is_zero = |range| self.field(range).iter().all(|byte| *byte == 0);
         self.field(0..3) == HEAD
-            && self.0[FLAGS] < 1 << 6
+            && self.0[FLAGS] < 1 << 7
             && status <= Self::REVERTING
             && (status == Self::TRIAL || boots == 0)
             && (status & 1 == 1 || is_zero(POSITION))
@@ -182,7 +182,8 @@ impl Snapshot for Packed {
         let [first, second] = DOMAINS;
         Self::decode(bytes).is_some_and(|Record { state, .. }| {
             let rising = [FLOOR, first, second].into_iter();
-            state.is_provisioned() >= before.is_provisioned()
+            let lasting = |state: &Self| state.flags() & (PROVISIONED | ANCHOR_SET);
+            lasting(&state) & lasting(before) == lasting(before)
                 && rising
                     .fold(true, |keeps, range| keeps & (state.field(range.clone()) >= before.field(range)))
         })

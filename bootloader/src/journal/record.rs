@@ -37,6 +37,7 @@ pub(super) const UNMARKED: u64 = 1 << 2;
 pub(super) const ACTIVE: u64 = 1 << 3;
 pub(super) const SPARE: u64 = 1 << 4;
 pub(super) const RECEIVES_IN_B: u64 = 1 << 5;
+pub(super) const ANCHOR_SET: u64 = 1 << 6;
 
 /// A snapshot with its place in time.
 #[derive(Clone, Copy, Debug)]
@@ -107,6 +108,7 @@ impl Snapshot for BootState {
             let domains = state.domains.iter().zip(&before.domains);
             state.floor >= before.floor
                 && state.provisioned >= before.provisioned
+                && state.has_anchor_set >= before.has_anchor_set
                 && domains.fold(true, |keeps, (now, before)| keeps & now.keeps(before))
         })
     }
@@ -145,12 +147,13 @@ impl Pass {
             | flag(state.is_unmarked, UNMARKED)
             | flag(state.active.is_some(), ACTIVE)
             | flag(state.spare.is_some(), SPARE)
-            | flag(state.receives_in_b, RECEIVES_IN_B);
+            | flag(state.receives_in_b, RECEIVES_IN_B)
+            | flag(state.has_anchor_set, ANCHOR_SET);
         let flags = self.number(flags, 1);
         let has = |flag| flags & flag != 0;
         (state.provisioned, *is_second, state.is_unmarked) =
             (has(PROVISIONED), has(SECOND_COPY), has(UNMARKED));
-        state.receives_in_b = has(RECEIVES_IN_B);
+        (state.receives_in_b, state.has_anchor_set) = (has(RECEIVES_IN_B), has(ANCHOR_SET));
         self.number_32(sequence, 4);
         self.status(state);
         self.number_32(&mut state.source, 4);

@@ -2,6 +2,8 @@ use super::*;
 
 const OLD: ImageRecord = ImageRecord { manifest_digest: [1; 32], sequence: 5, size: 100 };
 const NEW: ImageRecord = ImageRecord { manifest_digest: [2; 32], sequence: 6, size: 200 };
+const SUCCEEDED: DomainNumbers =
+    DomainNumbers { recovery_epoch: 0, succession_sequence: 1, list_sequence: 1 };
 const AT: SwapProgress = SwapProgress { page: 4, step: Step::Take };
 
 /// One value of each variant, by name. A variant that is missing here does not compile.
@@ -31,6 +33,7 @@ every!(statuses, status_name: Status {
 every!(events, event_name: Event {
     Provisioned => Event::Provisioned(7),
     RevocationStored => Event::RevocationStored([1, 0]),
+    Succeeded => Event::Succeeded([SUCCEEDED, DomainNumbers::default()]),
     MendFailed => Event::MendFailed,
     InstallStarted => Event::InstallStarted(NEW),
     Committed => Event::Committed(128),

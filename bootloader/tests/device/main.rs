@@ -12,6 +12,7 @@ mod provisioning;
 mod remap;
 mod revocation;
 mod session;
+mod succession;
 mod swap;
 mod walk;
 mod wear;

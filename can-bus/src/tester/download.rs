@@ -56,7 +56,10 @@ impl Tester {
     ) -> Result<Ended, TesterError> {
         let begin = match object {
             Object::Image { offset } => usize::try_from(offset).map_err(|_| TesterError::Object(object))?,
-            Object::Envelope | Object::RevocationList | Object::ProvisioningBlock => 0,
+            Object::Envelope
+            | Object::RevocationList
+            | Object::ProvisioningBlock
+            | Object::SuccessionChain => 0,
         };
         let rest = data.get(begin..).ok_or(TesterError::Object(object))?;
         let (Some(address), Ok(size)) = (object.address(), u32::try_from(rest.len())) else {

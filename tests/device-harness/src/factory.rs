@@ -35,6 +35,11 @@ impl Factory {
         Self { root, release, credential, cti }
     }
 
+    /// The root's key.
+    pub(crate) fn root(&self) -> &SoftwareKey {
+        &self.root
+    }
+
     /// The root as an anchor.
     pub fn anchor(&self) -> Anchor {
         Anchor::root(self.root.public_key())

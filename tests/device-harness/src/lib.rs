@@ -6,3 +6,4 @@ pub mod device;
 pub mod factory;
 pub mod part;
 pub mod power;
+pub mod succession;

@@ -168,11 +168,10 @@ impl TrustStoreBuf {
             Err(error) if error.kind == ErrorKind::SuccessionOld => return self.add_old_list(&rows, list),
             Err(error) => return Err(error),
         };
-        let at_list = |error: Error| Error { position: verified.list_position(), ..error };
         let succeeded = *verified.succeeded();
         let after = self.anchors_after(&succeeded);
-        let first = verified.list(&after).map_err(at_list)?;
-        succeeded.admits(&first, self.held_list(succeeded.domain()).as_ref()).map_err(at_list)?;
+        let first = verified.list(&after)?;
+        succeeded.admits(&first, self.held_list(succeeded.domain()).as_ref())?;
         let applied = (0..).zip(&rows).filter(|(place, _)| succeeded.has_applied(*place));
         self.take(&succeeded, applied.map(|(_, record)| record.to_vec()));
         self.hold_list(succeeded.domain(), list.to_vec());

@@ -4,7 +4,7 @@ use core::hint::black_box;
 
 use super::{MAX_SUCCESSION_CHAIN_LEN, MAX_SUCCESSIONS, Opened, SuccessionClaims, SuccessionNumber};
 use crate::anchor::{Anchor, AnchorSet, Domain, Rights, domains, recovery_of, root_of, signer};
-use crate::cbor::{Reader, Span};
+use crate::cbor::{Reader, Span, bit};
 use crate::error::{Error, ErrorKind};
 use crate::key::{Commitment, KID_LEN, Kid, PublicKey};
 use crate::record::Record;
@@ -67,7 +67,7 @@ impl Succeeded {
     /// Whether the record at this place was on the way; the others were held already, or the recovery root put them aside.
     #[cfg(feature = "host")]
     pub(crate) const fn has_applied(&self, place: u32) -> bool {
-        self.applied & crate::cbor::bit(place.cast_signed()) != 0
+        self.applied & bit(place.cast_signed()) != 0
     }
 
     /// The anchors after the succession: the new root in the place of the one that was held, which has retired and stands
@@ -76,10 +76,24 @@ impl Succeeded {
     ///
     /// # Errors
     /// [`ErrorKind::TooMany`] if the anchors that did not retire leave no room
-    #[inline(never)]
     pub fn anchors_after(&self, held: &[Anchor], needed: Option<Kid>) -> Result<AnchorSet, Error> {
-        let is_needed = |anchor: &Anchor| needed.is_none_or(|kid| kid == anchor.kid());
         let mut after = AnchorSet::EMPTY;
+        self.place_anchors(held, needed, &mut after)?;
+        Ok(after)
+    }
+
+    /// [`Self::anchors_after`] into an empty set, in place: it is large.
+    ///
+    /// # Errors
+    /// The same.
+    #[inline(never)]
+    pub fn place_anchors(
+        &self,
+        held: &[Anchor],
+        needed: Option<Kid>,
+        after: &mut AnchorSet,
+    ) -> Result<(), Error> {
+        let is_needed = |anchor: &Anchor| needed.is_none_or(|kid| kid == anchor.kid());
         let mut replaced = None;
         let mut result = Ok(());
         for anchor in held {
@@ -101,8 +115,7 @@ impl Succeeded {
         if let Some(replaced) = replaced.filter(is_needed) {
             let _ = after.add(replaced);
         }
-        result.map_err(|kind| Error::new(kind, 0))?;
-        Ok(after)
+        result.map_err(|kind| Error::new(kind, 0))
     }
 
     /// Whether a verified list may be the first one under this root, where `held` is the list of the domain that counted
@@ -150,7 +163,6 @@ impl<'a> SuccessionChain<'a> {
     /// [`ErrorKind::SuccessionForked`]; [`ErrorKind::AnchorUnknown`] and [`ErrorKind::AnchorRights`] of a grantor;
     /// [`ErrorKind::SuccessionRights`]; [`ErrorKind::SuccessionKey`]; [`ErrorKind::KeyMismatch`];
     /// [`ErrorKind::SignatureInvalid`]; the kind that names the fault of a malformed or unsupported record
-    #[inline(never)]
     pub fn verify(chain: &'a [u8], holding: &Holding<'_>) -> Result<Self, Error> {
         let (mut reader, count) = open(chain)?;
         let succeeded = follow(&mut reader, count, holding)?;
@@ -169,13 +181,7 @@ impl<'a> SuccessionChain<'a> {
     /// # Errors
     /// Those of [`RevocationList::verify`]
     pub fn list(&self, after: &[Anchor]) -> Result<RevocationList<'a>, Error> {
-        RevocationList::verify(self.list.bytes, after)
-    }
-
-    /// Where the list lies in the chain.
-    #[must_use]
-    pub const fn list_position(&self) -> u32 {
-        self.list.base
+        RevocationList::verify_at(self.list, after)
     }
 
     /// The bytes of the list.
@@ -197,7 +203,7 @@ fn open(chain: &[u8]) -> Result<(Reader<'_>, u32), Error> {
 }
 
 /// One whole item, a record or a list.
-fn read_item<'a>(reader: &mut Reader<'a>) -> Result<Span<'a>, Error> {
+pub(super) fn read_item<'a>(reader: &mut Reader<'a>) -> Result<Span<'a>, Error> {
     let base = reader.position();
     let bytes = reader.item();
     reader.check()?;
@@ -216,7 +222,7 @@ fn read_list<'a>(reader: &mut Reader<'a>) -> Result<Span<'a>, Error> {
 /// The kind that names the fault of the chain or its first record.
 pub fn succession_domain(chain: &[u8]) -> Result<Domain, Error> {
     let (mut reader, _) = open(chain)?;
-    Ok(Opened::read(read_item(&mut reader)?)?.claims.domain())
+    Ok(Opened::next(&mut reader)?.claims.domain())
 }
 
 /// A succession chain: these records, in their order, then the current list of the last root.
@@ -277,58 +283,21 @@ pub(crate) fn verify_grant(record: &[u8], grantor: &PublicKey) -> Result<(), Err
 /// Follows `count` records, from the root that is held on.
 #[inline(never)]
 fn follow(reader: &mut Reader<'_>, count: u32, holding: &Holding<'_>) -> Result<Succeeded, Error> {
-    let mut kids = [Kid([0; KID_LEN]); MAX_SUCCESSIONS as usize];
-    let mut previous = None;
-    let mut walk: Option<Walk<'_>> = None;
-    // What stops the row, unless the recovery root goes on.
-    let mut stopped = Ok(());
-    let (mut place, mut end) = (0, 0);
+    let first = Opened::next(&mut reader.clone());
+    let first = first.as_ref().map_err(|&error| error)?;
+    let mut walk = Walk::begin(holding, &first.claims, reader.position())?;
+    let mut place = 0;
     while place < count {
-        let item = read_item(reader)?;
-        end = item.base;
-        let opened = Opened::read(item);
+        walk.position = reader.position();
+        let opened = Opened::next(reader);
         let opened = opened.as_ref().map_err(|&error| error)?;
-        let claims = &opened.claims;
-        let earlier = usize::try_from(place).ok().and_then(|place| kids.split_at_mut_checked(place));
-        let Some((earlier, [kid, ..])) = earlier else { return Err(Error::new(ErrorKind::TooMany, end)) };
-        let earlier: &[Kid] = earlier;
-        *kid = opened.request.issuer_kid();
-
-        let walk = match &mut walk {
-            Some(walk) => walk,
-            none => none.insert(Walk::begin(holding, claims.domain, end)?),
-        };
-        // 1. A row of one domain without a gap.
-        let is_next = |previous: SuccessionNumber| {
-            let next = [previous.named_by_root(), previous.named_by_recovery()];
-            next.contains(&Some(claims.number))
-        };
-        if claims.domain != walk.root.domain() || !previous.is_none_or(is_next) {
-            return Err(Error::new(ErrorKind::SuccessionOrder, end));
-        }
-        previous = Some(claims.number);
-
-        // 2. What the recovery root says counts, whatever the roots did before; else the first fault stops the row.
-        let is_of_recovery = Some(claims.number) == walk.number.named_by_recovery();
-        if is_of_recovery {
-            stopped = Ok(());
-        }
-        if stopped.is_ok() {
-            let judged = if is_of_recovery || Some(claims.number) == walk.number.named_by_root() {
-                walk.step(opened, is_of_recovery, earlier).map(|()| walk.applied |= 1 << place)
-            } else {
-                walk.pass(claims).map_err(|kind| Error::new(kind, end))
-            };
-            stopped = judged;
-        }
+        walk.follow(opened, place)?;
         place = place.saturating_add(1);
     }
-    stopped?;
-    let old = Error::new(ErrorKind::SuccessionOld, end);
-    let walk = walk.ok_or(old)?;
-    // 3. It leads further than what is held; where the root was lost, at least as far.
+    walk.stopped?;
+    // It leads further than what is held; where the root was lost, at least as far.
     if walk.applied == 0 || walk.number < walk.least {
-        return Err(old);
+        return Err(walk.error(ErrorKind::SuccessionOld));
     }
     Ok(Succeeded {
         root: walk.root,
@@ -345,19 +314,29 @@ struct Walk<'h> {
     recovery: Option<&'h Anchor>,
     /// The rights of the first root of the domain.
     first: Rights,
-    root: Anchor,
+    /// The number of the record before.
+    previous: SuccessionNumber,
     number: SuccessionNumber,
     /// The number that it has to come to at least.
     least: SuccessionNumber,
     by_recovery: bool,
+    /// The places of the records that led on.
     applied: u32,
+    /// Of the record that is looked at.
+    position: u32,
+    /// What stops the row, unless the recovery root goes on.
+    stopped: Result<(), Error>,
+    root: Anchor,
+    /// kids of the roots so far.
+    kids: [Kid; MAX_SUCCESSIONS as usize],
 }
 
 impl<'h> Walk<'h> {
-    #[inline(never)]
-    fn begin(holding: &'h Holding<'_>, domain: Domain, position: u32) -> Result<Self, Error> {
-        let unknown = Error::new(ErrorKind::AnchorUnknown, position);
-        let least = holding.number_of(domain).ok_or(unknown)?;
+    // Made where it stays.
+    #[inline(always)]
+    fn begin(holding: &'h Holding<'_>, record: &SuccessionClaims<'_>, position: u32) -> Result<Self, Error> {
+        let domain = record.domain;
+        let least = holding.number_of(domain).ok_or(Error::new(ErrorKind::AnchorUnknown, position))?;
         // A domain that began without a root has nobody to succeed.
         let first = root_of(holding.given, domain).ok_or(Error::new(ErrorKind::AnchorRights, position))?;
         let held = root_of(holding.held, domain);
@@ -365,13 +344,50 @@ impl<'h> Walk<'h> {
             holding,
             recovery: recovery_of(holding.held, domain),
             first: first.rights(),
-            root: *held.unwrap_or(first),
+            previous: SuccessionNumber::FIRST,
             // Without its root the whole chain is asked for.
             number: if held.is_some() { least } else { SuccessionNumber::FIRST },
             least,
             by_recovery: false,
             applied: 0,
+            position,
+            stopped: Ok(()),
+            root: *held.unwrap_or(first),
+            kids: [Kid([0; KID_LEN]); MAX_SUCCESSIONS as usize],
         })
+    }
+
+    fn error(&self, kind: ErrorKind) -> Error {
+        Error::new(kind, self.position)
+    }
+
+    /// Looks at the next record.
+    fn follow(&mut self, opened: &Opened<'_>, place: u32) -> Result<(), Error> {
+        let (number, domain) = (opened.claims.number, opened.claims.domain);
+        // 1. A row of one domain without a gap.
+        let is_next = place == 0 || number.is_after(self.previous);
+        if domain != self.root.domain() || !is_next {
+            return Err(self.error(ErrorKind::SuccessionOrder));
+        }
+        self.previous = number;
+
+        // 2. What the recovery root says counts, whatever the roots did before; else the first fault stops the row.
+        let is_of_recovery = number.is_named_by_recovery(self.number);
+        if is_of_recovery {
+            self.stopped = Ok(());
+        }
+        if self.stopped.is_ok() {
+            self.stopped = if is_of_recovery || number.is_after(self.number) {
+                self.step(opened, is_of_recovery, place)
+            } else {
+                self.pass(&opened.claims).map_err(|kind| self.error(kind))
+            };
+        }
+        // There are as many places as a chain may have records.
+        if let Some(kid) = usize::try_from(place).ok().and_then(|place| self.kids.get_mut(place)) {
+            *kid = opened.request.issuer_kid();
+        }
+        Ok(())
     }
 
     /// A record that neither the root nor the recovery root may sign next: one that is held already is passed over.
@@ -379,32 +395,34 @@ impl<'h> Walk<'h> {
         if claims.number > self.number {
             return Err(ErrorKind::SuccessionOrder);
         }
-        let is_held = (claims.key, claims.rights) == (*self.root.key(), self.root.rights());
+        let is_held = claims.key == *self.root.key() && claims.rights == self.root.rights();
         if claims.number == self.number && !is_held { Err(ErrorKind::SuccessionForked) } else { Ok(()) }
     }
 
     /// Verifies the record that is next, and takes it.
-    #[inline(never)]
-    fn step(&mut self, opened: &Opened<'_>, is_of_recovery: bool, earlier: &[Kid]) -> Result<(), Error> {
+    fn step(&mut self, opened: &Opened<'_>, is_of_recovery: bool, place: u32) -> Result<(), Error> {
         let (grant, claims) = (&opened.grant, &opened.claims);
         // 1. The present root granted it, or the recovery root did.
         let grantor = if is_of_recovery { self.recovery } else { Some(&self.root) };
         let Some(grantor) = grantor.filter(|anchor| anchor.kid() == claims.grantor) else {
             let is_known = signer(self.holding.held, claims.grantor).is_some();
-            let kind = if is_known { ErrorKind::AnchorRights } else { ErrorKind::AnchorUnknown };
-            return Err(grant.error(kind));
+            return Err(self.error(if is_known {
+                ErrorKind::AnchorRights
+            } else {
+                ErrorKind::AnchorUnknown
+            }));
         };
         // 2. The new root has the rights of a root, and none that the replaced one lacks. What a thief took from the
         // rights of the domain the recovery root gives back.
         let most = if is_of_recovery { self.first } else { self.root.rights() };
         if !claims.rights.include(Rights::OF_ANY_ROOT) || !most.include(claims.rights) {
-            return Err(grant.error(ErrorKind::SuccessionRights));
+            return Err(self.error(ErrorKind::SuccessionRights));
         }
         // 3. A key is a root once: with it would come back what it signed before.
-        let anchors = self.holding.given.iter().chain(self.holding.held);
-        let is_known = anchors.chain([&self.root]).any(|anchor| *anchor.key() == claims.key);
-        if is_known || earlier.contains(&opened.request.issuer_kid()) {
-            return Err(grant.error(ErrorKind::SuccessionKey));
+        let kid = opened.request.issuer_kid();
+        let is_known = [self.holding.given, self.holding.held].iter().any(|set| signer(set, kid).is_some());
+        if is_known || kid == self.root.kid() || self.kids.contains(&kid) {
+            return Err(self.error(ErrorKind::SuccessionKey));
         }
         // 4. Both signatures.
         verify_possession(&opened.request, &claims.key)?;
@@ -412,6 +430,7 @@ impl<'h> Walk<'h> {
         self.root = Anchor::new(claims.key, claims.rights, claims.domain);
         self.number = claims.number;
         self.by_recovery |= is_of_recovery;
+        self.applied |= bit(place.cast_signed());
         Ok(())
     }
 }

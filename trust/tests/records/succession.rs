@@ -257,7 +257,6 @@ fn key34_a_domain_that_lost_its_root_takes_the_whole_chain_and_no_older_one() {
 }
 
 /// T14: the verdict on each signature is skipped.
-#[cfg(feature = "fault-injection")]
 #[test]
 fn t14_a_forged_succession_does_not_count_if_the_verdict_on_its_signatures_is_skipped() {
     let claims = succession_claims(&root(), &key(4));

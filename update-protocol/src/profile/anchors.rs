@@ -1,15 +1,17 @@
-//! What a loader trusts, as it reports it (`FD02`, docs/can-protocol.md): its anchors, and the list-sequence of each
-//! of their domains. Kids, rights and domains are opaque here.
+//! What a loader trusts, as it reports it (`FD02`, docs/can-protocol.md): its anchors, and the numbers of each of their
+//! domains. Kids, rights and domains are opaque here.
 
 use crate::uds::Nrc;
 use crate::uds::server::Answer;
 
-/// First byte of the report.
-pub const VERSION: u8 = 1;
+/// First byte of the report. In version 1 a domain has no numbers of its root.
+pub const VERSION: u8 = 2;
 /// Bytes of an entry for an anchor.
 pub const ANCHOR_LEN: usize = 17;
 /// Bytes of an entry for a domain.
-pub const DOMAIN_LEN: usize = 16;
+pub const DOMAIN_LEN: usize = 20;
+/// Bytes of it in version 1.
+const DOMAIN_LEN_1: usize = 16;
 /// Bytes before the first anchor: version, number of anchors.
 pub const HEAD_LEN: usize = 2;
 
@@ -25,12 +27,16 @@ pub struct AnchorEntry {
 }
 
 /// One domain of a device's anchors.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Hash)]
 pub struct DomainEntry {
     /// Its name.
     pub domain: [u8; 8],
     /// list-sequence of the newest revocation list that the device took; 0: none.
     pub list_sequence: u64,
+    /// recovery-epoch of its root.
+    pub recovery_epoch: u16,
+    /// succession-sequence of its root within that epoch.
+    pub succession_sequence: u16,
 }
 
 /// Why bytes are no report.
@@ -38,7 +44,7 @@ pub struct DomainEntry {
 pub enum AnchorReportError {
     /// Too short, or not whole entries.
     Length,
-    /// Another version than [`VERSION`].
+    /// A later version than [`VERSION`], or 0.
     Version(u8),
 }
 
@@ -59,7 +65,8 @@ impl core::fmt::Display for AnchorReportError {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct AnchorReport<'a> {
     anchors: &'a [[u8; ANCHOR_LEN]],
-    domains: &'a [[u8; DOMAIN_LEN]],
+    domains: &'a [u8],
+    domain_len: usize,
 }
 
 impl<'a> AnchorReport<'a> {
@@ -69,14 +76,18 @@ impl<'a> AnchorReport<'a> {
     /// [`AnchorReportError`]
     pub fn decode(bytes: &'a [u8]) -> Result<Self, AnchorReportError> {
         let (version, rest) = bytes.split_first().ok_or(AnchorReportError::Length)?;
-        if *version != VERSION {
-            return Err(AnchorReportError::Version(*version));
-        }
+        let domain_len = match *version {
+            1 => DOMAIN_LEN_1,
+            VERSION => DOMAIN_LEN,
+            other => return Err(AnchorReportError::Version(other)),
+        };
         let (count, rest) = rest.split_first().ok_or(AnchorReportError::Length)?;
         let len = usize::from(*count).checked_mul(ANCHOR_LEN).ok_or(AnchorReportError::Length)?;
         let (anchors, domains) = rest.split_at_checked(len).ok_or(AnchorReportError::Length)?;
-        match (anchors.as_chunks(), domains.as_chunks()) {
-            ((anchors, []), (domains, [])) => Ok(Self { anchors, domains }),
+        match anchors.as_chunks() {
+            (anchors, []) if domains.len().is_multiple_of(domain_len) => {
+                Ok(Self { anchors, domains, domain_len })
+            }
             _ => Err(AnchorReportError::Length),
         }
     }
@@ -92,10 +103,27 @@ impl<'a> AnchorReport<'a> {
 
     /// The domains.
     pub fn domains(&self) -> impl Iterator<Item = DomainEntry> + use<'a> {
-        self.domains.iter().filter_map(|entry| {
-            let (domain, sequence) = entry.split_first_chunk()?;
-            Some(DomainEntry { domain: *domain, list_sequence: u64::from_be_bytes(*sequence.first_chunk()?) })
+        self.domains.chunks(self.domain_len).filter_map(|entry| {
+            let (domain, rest) = entry.split_first_chunk()?;
+            let (sequence, rest) = rest.split_first_chunk()?;
+            let [e0, e1, s0, s1] = *rest.first_chunk().unwrap_or(&[0; 4]);
+            Some(DomainEntry {
+                domain: *domain,
+                list_sequence: u64::from_be_bytes(*sequence),
+                recovery_epoch: u16::from_be_bytes([e0, e1]),
+                succession_sequence: u16::from_be_bytes([s0, s1]),
+            })
         })
+    }
+
+    /// The root of a domain: the anchor that governs it and names its successor, by the rights of docs/records.md.
+    #[must_use]
+    pub fn root_of(&self, domain: [u8; 8]) -> Option<AnchorEntry> {
+        const GOVERNANCE_AND_SUCCESSION: u8 = 6;
+        let is_root = |anchor: &AnchorEntry| {
+            anchor.domain == domain && anchor.rights & GOVERNANCE_AND_SUCCESSION == GOVERNANCE_AND_SUCCESSION
+        };
+        self.anchors().find(is_root)
     }
 }
 
@@ -130,7 +158,10 @@ impl DomainEntry {
     /// [`Nrc::RESPONSE_TOO_LONG`]; part of it is appended then.
     pub fn append_to(&self, answer: &mut Answer<'_>) -> Result<(), Nrc> {
         answer.append(&self.domain)?;
-        answer.append(&self.list_sequence.to_be_bytes())
+        answer.append(&self.list_sequence.to_be_bytes())?;
+        // Two numbers of two bytes, put together.
+        let numbers = u32::from(self.recovery_epoch) << 16 | u32::from(self.succession_sequence);
+        answer.append(&numbers.to_be_bytes())
     }
 
     /// Its bytes.

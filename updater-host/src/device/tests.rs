@@ -21,7 +21,7 @@ fn device() -> Device {
         loader_version: None,
         trust: Some(DeviceTrust {
             anchors: vec![AnchorEntry { kid: [3; 8], rights: 15, domain: [3; 8] }],
-            domains: vec![DomainEntry { domain: [3; 8], list_sequence: 0 }],
+            domains: vec![DomainEntry { domain: [3; 8], ..DomainEntry::default() }],
         }),
     }
 }

@@ -63,6 +63,9 @@ pub(crate) const fn reason_hint(reason: Reason) -> &'static str {
         R::RevocationMalformed => {
             "The device cannot read its revocation list. Send it the newest one: updater-host revocations LIST."
         }
+        R::AnchorSetMalformed => {
+            "The device cannot read which roots it trusts. Send it the whole succession chain of its manufacturer."
+        }
         R::NotProvisioned => "Give the device its identity first: updater-host provision BLOCK.",
         R::AlreadyProvisioned => {
             "Choose a device that has no identity yet. Run updater-host scan to list the devices and their serials."

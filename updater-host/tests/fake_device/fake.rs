@@ -432,7 +432,7 @@ impl Handler for Fake {
                     self.restart();
                 }
             }
-            Object::ProvisioningBlock => {}
+            Object::ProvisioningBlock | Object::SuccessionChain => {}
         }
         Ok(())
     }

@@ -17,7 +17,8 @@ fn report(domains: &[([u8; 8], u64)]) -> Vec<u8> {
         report.extend(AnchorEntry { kid: *kid, rights: 15, domain: *kid }.encode());
     }
     for (domain, list_sequence) in domains {
-        report.extend(DomainEntry { domain: *domain, list_sequence: *list_sequence }.encode());
+        let (domain, list_sequence) = (*domain, *list_sequence);
+        report.extend(DomainEntry { domain, list_sequence, ..DomainEntry::default() }.encode());
     }
     report
 }

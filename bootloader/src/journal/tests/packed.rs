@@ -41,17 +41,19 @@ fn domain() -> impl Strategy<Value = DomainNumbers> {
 fn state() -> impl Strategy<Value = BootState> {
     let images = (image(), image(), [domain(), domain()]);
     let numbers = (0..4_u64, any::<u16>(), select(vec![0, 0x0303_u16]), any::<u32>(), 0..=MARKS_MAX);
-    let rest = (any::<u32>(), 0..8_u8, any::<[u8; 8]>(), any::<bool>(), any::<bool>(), any::<bool>());
+    let rest = (any::<u32>(), 0..8_u8, any::<[u8; 8]>(), any::<bool>(), any::<bool>(), any::<[bool; 2]>());
     (status(), images, numbers, rest).prop_map(|(status, images, numbers, rest)| {
         let (active, spare, domains) = images;
         let (floor, set, revert_reason, ownership_floor, marks) = numbers;
-        let (source, failed_mends, attempts, provisioned, is_unmarked, receives_in_b) = rest;
+        let (source, failed_mends, attempts, provisioned, is_unmarked, more) = rest;
+        let [receives_in_b, has_anchor_set] = more;
         BootState {
             status,
             floor,
             active,
             spare,
             receives_in_b,
+            has_anchor_set,
             set,
             domains,
             provisioned,

@@ -29,6 +29,7 @@ fn frozen() -> [(Record, &'static str); 4] {
                     active: Some(one),
                     spare: Some(two),
                     receives_in_b: false,
+                    has_anchor_set: false,
                     set: 0x0E0F,
                     domains: [numbers(1, 2, 5), numbers(0x1112, 0x1314, 0x0C0D)],
                     provisioned: true,
@@ -118,7 +119,7 @@ fn a_record_with_a_value_where_no_field_has_it_is_no_record() {
     let bytes = Record { sequence: 1, is_second: false, state: BootState::FACTORY }.encode();
     assert_eq!(sealed(bytes), bytes);
     for (position, value) in
-        [(0, 2), (1, 6), (2, 0x22), (2, 0x11), (3, 0x40), (8, 6), (8, 7), (8, 0x08), (12, 1)]
+        [(0, 2), (1, 6), (2, 0x22), (2, 0x11), (3, 0x80), (8, 6), (8, 7), (8, 0x08), (12, 1)]
     {
         let mut other = bytes;
         other[position] = value;

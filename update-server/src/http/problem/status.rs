@@ -93,6 +93,7 @@ pub(super) fn status_of(reason: Reason) -> StatusCode {
         | Reason::FlashFailed
         | Reason::JournalCorrupt
         | Reason::RevocationMalformed
+        | Reason::AnchorSetMalformed
         | Reason::SwapFailed
         | Reason::VectorTableInvalid
         | Reason::NothingBootable
