@@ -368,16 +368,21 @@ fn key32_a_thief_who_goes_first_does_not_keep_the_recovery_root_out() {
 
 /// Both copies of the anchor set are unreadable.
 fn lose_anchors(board: &Board) {
+    lose(board, 3);
+}
+
+/// Both copies of the first object of this kind are.
+fn lose(board: &Board, wanted: u8) {
     for half in [Half::First, Half::Second] {
         let mut at = board.layout.region(Area::Stored(half)).start as usize;
         loop {
             let medium = board.nor.medium();
             let (kind, len) = (medium.bytes()[at], [medium.bytes()[at + 2], medium.bytes()[at + 3]]);
             drop(medium);
-            if kind == 3 {
+            if kind == wanted {
                 break;
             }
-            assert!([1, 2].contains(&kind), "no anchor set");
+            assert!([1, 2, 3].contains(&kind), "no object of kind {wanted}");
             at += 32 + usize::from(u16::from_be_bytes(len)).next_multiple_of(32);
         }
         board.nor.medium_mut().break_word(at + 40);
@@ -439,6 +444,22 @@ fn key35_a_device_that_lost_its_anchors_boots_and_takes_the_whole_chain_only() {
     let rescue = chain(&[dynasty.by_recovery(&fourth, 1)], &fourth.revocation_list(1, &[]));
     base.send(Object::SuccessionChain, &rescue).unwrap();
     base.update(&fourth.envelope(2, &image), &image);
+}
+
+/// The list is unreadable too: only its number is known.
+#[test]
+fn key35_an_older_list_does_not_come_back_with_the_chain() {
+    let (mut board, dynasty) = board();
+    let next = Factory::new(2);
+    let record = dynasty.by_root(dynasty.first(), &next, (0, 1));
+    let with = |list: u64| chain(std::slice::from_ref(&record), &next.revocation_list(list, &[]));
+    board.send(Object::SuccessionChain, &with(4)).unwrap();
+    lose(&board, 3);
+    lose(&board, 2);
+    let refused = refusal(&mut board, Object::SuccessionChain, &with(3));
+    assert_eq!(refused, Some(Reason::RevocationSequence));
+    board.send(Object::SuccessionChain, &with(4)).unwrap();
+    assert_eq!(numbers(&board), (0, 1, 4));
 }
 
 /// What runs was installed under a root that only the lost set knows: the loader waits for the chain.
