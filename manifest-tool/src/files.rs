@@ -1,12 +1,12 @@
 //! Files: read up to a limit, written whole or not at all.
 
-use std::fs::{File, Permissions};
-use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use trust::host::{MAX_KEY_FILE_LEN, ReadError, is_private_key, open_limited, read_limited};
+use trust::host::{
+    Existing, MAX_KEY_FILE_LEN, ReadError, Readers, folder_of, is_private_key, open_limited, read_limited,
+    write_whole,
+};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, FileAction};
@@ -69,26 +69,16 @@ pub struct OverwriteArguments {
     force: bool,
 }
 
+/// With `--force`, regular files are replaced that hold no private key; without it, only the very same content is taken
+/// as written already.
+pub fn existing(force: bool) -> Existing {
+    if force { Existing::Replace } else { Existing::Keep }
+}
+
 impl OverwriteArguments {
     /// What happens to a file that is there already.
     pub fn existing(self) -> Existing {
-        Existing::of(self.force)
-    }
-}
-
-/// What happens to a file that is there already.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Existing {
-    /// It stays; only the very same content is taken as written already.
-    Keep,
-    /// It is replaced (`--force`), unless it is a private key or no regular file.
-    Replace,
-}
-
-impl Existing {
-    /// With `--force`, or without it.
-    pub fn of(force: bool) -> Self {
-        if force { Self::Replace } else { Self::Keep }
+        existing(self.force)
     }
 }
 
@@ -118,7 +108,7 @@ pub fn write_all(files: &[(&Path, &[u8])], existing: Existing) -> Result<(), Err
         if is_standard(path) {
             write_data(content)?;
         } else {
-            write_atomically(path, content, 0o666, existing)?;
+            write_atomically(path, content, Readers::Everybody, existing)?;
         }
     }
     Ok(())
@@ -134,7 +124,7 @@ pub fn write_secret(path: &Path, content: &[u8]) -> Result<(), Error> {
     if is_standard(path) {
         return Err(Error::usage("a private key can only be written to a file"));
     }
-    write_atomically(path, content, 0o600, Existing::Keep)
+    write_atomically(path, content, Readers::Owner, Existing::Keep)
 }
 
 /// Fails early when `path` exists. The write checks again.
@@ -202,40 +192,17 @@ fn same_file(one: &Path, other: &Path) -> bool {
     let resolve = |path: &Path| {
         path.canonicalize().or_else(|_| {
             let name = path.file_name().unwrap_or_default();
-            directory(path).canonicalize().map(|directory| directory.join(name))
+            folder_of(path).canonicalize().map(|directory| directory.join(name))
         })
     };
     one == other || matches!((resolve(one), resolve(other)), (Ok(one), Ok(other)) if one == other)
 }
 
-fn directory(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => PathBuf::from("."),
-    }
-}
-
-/// A temporary file in the same folder, synchronised, then given its name; then the folder is synchronised.
-fn write_atomically(path: &Path, content: &[u8], mode: u32, existing: Existing) -> Result<(), Error> {
-    let failed = |source| Error::File { action: FileAction::Write, path: path.to_owned(), source };
-    let directory = directory(path);
-    let mut file = tempfile::Builder::new()
-        .prefix(".anchorage-")
-        .permissions(Permissions::from_mode(mode))
-        .tempfile_in(&directory)
-        .map_err(failed)?;
-    file.write_all(content).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
-    match existing {
-        Existing::Replace => file.persist(path).map(drop).map_err(|error| failed(error.error))?,
-        Existing::Keep => file.persist_noclobber(path).map(drop).map_err(|error| {
-            if error.error.kind() == std::io::ErrorKind::AlreadyExists {
-                Error::FileExists(path.to_owned())
-            } else {
-                failed(error.error)
-            }
-        })?,
-    }
-    File::open(&directory).and_then(|directory| directory.sync_all()).map_err(failed)
+fn write_atomically(path: &Path, content: &[u8], readers: Readers, existing: Existing) -> Result<(), Error> {
+    write_whole(path, content, readers, existing).map_err(|source| match source.kind() {
+        std::io::ErrorKind::AlreadyExists => Error::FileExists(path.to_owned()),
+        _ => Error::File { action: FileAction::Write, path: path.to_owned(), source },
+    })
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use ciborium::value::Value;
 use coset::{AsCborValue as _, CborSerializable as _, CoseSign1Builder, Header, HeaderBuilder, iana};
 
 use crate::chain::{read_chained, verify_chained};
-use crate::cose::{HEADER_KCWT, HEADER_TYP, TAG_CWT, TAG_SIGN1};
+use crate::cose::{HEADER_KCWT, HEADER_TYP, TAG_SIGN1};
 use crate::credential::{CNF_COSE_KEY, TYP_CREDENTIAL};
 use crate::key::Commitment;
 use crate::record::{
@@ -16,19 +16,23 @@ use crate::record::{
 };
 use crate::scope::{SCOPE_ACTIONS, SCOPE_CLASSES, SCOPE_SERIALS, SCOPE_VENDOR};
 use crate::{
-    Anchor, Credential, CredentialClaims, DEFAULT_SEQUENCE_CEILING, Error, PublicKey, Role, TrustStore,
-    UnixTime,
+    Anchor, Credential, CredentialClaims, DEFAULT_SEQUENCE_CEILING, Error, ErrorKind, PublicKey, Role,
+    TrustStore, UnixTime,
 };
 
+mod ledger_head;
 mod provisioning;
 mod revocation;
 mod signer;
 mod succession;
+mod unsigned;
 
+pub use ledger_head::prepare_ledger_head;
 pub use provisioning::ProvisioningRequest;
-pub use revocation::{Minimum, RevocationRequest, sign_revocation};
+pub use revocation::{Minimum, RevocationRequest, prepare_revocation, sign_revocation};
 pub use signer::{MAX_SIGNED_LEN, SIGNATURE_LEN, SignError, Signer, SoftwareKey, check_signature, signature};
-pub use succession::{SuccessionRequest, grant_succession, request_succession};
+pub use succession::{SuccessionRequest, grant_succession, prepare_succession, request_succession};
+pub use unsigned::{RecordKind, Unsigned};
 
 /// Why something could not be made.
 #[derive(Debug)]
@@ -137,6 +141,16 @@ pub fn random_cti() -> Result<[u8; 16], SignError> {
 /// [`AuthorError::Signer`]; [`AuthorError::Refused`] when a device would refuse the result, for instance for
 /// a key that is the root's own.
 pub fn issue_credential(request: &CredentialRequest, root: &dyn Signer) -> Result<Vec<u8>, AuthorError> {
+    let cwt = prepare_credential(request, &root.public_key())?.sign(root)?;
+    Credential::verify(&cwt, &TrustStore::new(&[Anchor::root(root.public_key())]), request.role)?;
+    Ok(cwt)
+}
+
+/// A credential for `root` to sign.
+///
+/// # Errors
+/// [`AuthorError::NeverValid`]; [`AuthorError::Refused`] when a device would refuse it, whatever its signature
+pub fn prepare_credential(request: &CredentialRequest, root: &PublicKey) -> Result<Unsigned, AuthorError> {
     if let (Some(begin), Some(end)) = (request.not_before, request.expires)
         && begin >= end
     {
@@ -155,9 +169,12 @@ pub fn issue_credential(request: &CredentialRequest, root: &dyn Signer) -> Resul
     ]);
     let default = (request.role == Role::Release).then_some(DEFAULT_SEQUENCE_CEILING);
     claims.extend(request.sequence_ceiling.or(default).map(|ceiling| (CLAIM_CEILING, uint(ceiling))));
-    let cwt = sign_record(TYP_CREDENTIAL, map(claims), root)?;
-    Credential::verify(&cwt, &TrustStore::new(&[Anchor::root(root.public_key())]), request.role)?;
-    Ok(cwt)
+    let unsigned = Unsigned::new(TYP_CREDENTIAL, &map(claims), root)?;
+    read_unverified_credential(&unsigned.with_blank_signature()?)?;
+    if request.key == *root {
+        return Err(Error::new(ErrorKind::CredentialForAnchor, 0).into());
+    }
+    Ok(unsigned)
 }
 
 /// Signs a payload that travels elsewhere; the signer's credential travels in the signature's `kcwt` header.
@@ -177,7 +194,7 @@ pub fn sign1_detached_chained(
     }
     let kcwt = decode(credential)?;
     let sign1 = CoseSign1Builder::new()
-        .protected(protected(signer, None))
+        .protected(protected(&signer.public_key(), None))
         .unprotected(HeaderBuilder::new().value(HEADER_KCWT.into(), kcwt).build())
         .try_create_detached_signature(payload, &[], |message| signature(signer, message).map(Vec::from))?
         .build();
@@ -230,23 +247,8 @@ pub fn read_unverified_credential(cwt: &[u8]) -> Result<CredentialClaims<'_>, Er
     CredentialClaims::read(&Record::open(cwt, 0, TYP_CREDENTIAL, MAX_CREDENTIAL_LEN)?)
 }
 
-fn sign_record(typ: &str, claims: Value, root: &dyn Signer) -> Result<Vec<u8>, AuthorError> {
-    sign_payload(typ, encode(&claims)?, root)
-}
-
-fn sign_payload(typ: &str, payload: Vec<u8>, root: &dyn Signer) -> Result<Vec<u8>, AuthorError> {
-    let sign1 = CoseSign1Builder::new()
-        .protected(protected(root, Some(typ)))
-        .payload(payload)
-        .try_create_signature(&[], |message| signature(root, message).map(Vec::from))?
-        .build();
-    let sign1 = sign1.to_cbor_value().map_err(|_| AuthorError::Encoding)?;
-    encode(&Value::Tag(TAG_CWT.into(), Box::new(Value::Tag(TAG_SIGN1, Box::new(sign1)))))
-}
-
-fn protected(signer: &dyn Signer, typ: Option<&str>) -> Header {
-    let header =
-        HeaderBuilder::new().algorithm(iana::Algorithm::Ed25519).key_id(signer.public_key().kid().0.to_vec());
+fn protected(signer: &PublicKey, typ: Option<&str>) -> Header {
+    let header = HeaderBuilder::new().algorithm(iana::Algorithm::Ed25519).key_id(signer.kid().0.to_vec());
     match typ {
         Some(typ) => header.value(HEADER_TYP.into(), text(typ)).build(),
         None => header.build(),

@@ -14,6 +14,8 @@ mod read;
 mod terminal;
 mod token_file;
 mod transfer;
+#[cfg(feature = "files")]
+mod whole;
 
 pub use crate::revocation::read_unverified_revocation;
 pub use clock::{ClockFault, clock_fault, clock_warning};
@@ -32,3 +34,5 @@ pub use read::{ReadError, open_limited, read, read_limited, without_mark};
 pub use terminal::{printable, printable_cut};
 pub use token_file::{MAX_TOKEN_FILE_LEN, TokenFileError, TokenPermission, read_tokens, read_write_token};
 pub use transfer::transfer_time;
+#[cfg(feature = "files")]
+pub use whole::{Existing, Readers, folder_of, write_whole};

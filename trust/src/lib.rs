@@ -37,6 +37,8 @@ pub mod hash;
 #[cfg(feature = "host")]
 pub mod host;
 mod key;
+#[cfg(feature = "host")]
+mod ledger_head;
 pub mod provisioning;
 mod record;
 mod revocation;
@@ -56,6 +58,8 @@ pub use credential::{
 };
 pub use error::{Error, ErrorKind};
 pub use key::{COSE_KEY_LEN, Commitment, KID_LEN, Kid, PublicKey, sha256};
+#[cfg(feature = "host")]
+pub use ledger_head::{LedgerHead, MAX_LEDGER_ENTRIES};
 pub use record::{MAX_CREDENTIAL_LEN, MAX_NAME_LEN};
 pub use revocation::{
     MAX_LIST_SEQUENCE, MAX_MINIMUM_SEQUENCE, MAX_MINIMUM_SEQUENCES, MAX_REVOCATION_LIST_LEN, MAX_REVOKED,

@@ -280,6 +280,12 @@ impl<'a> RevocationClaims<'a> {
         Role::ALL.iter().any(|role| self.revokes(*role, id))
     }
 
+    /// True when the key is revoked for some role.
+    #[cfg(feature = "author")]
+    pub(crate) fn revokes_any(&self, kid: &Kid) -> bool {
+        self.names(&kid.0)
+    }
+
     /// The entry of a role.
     #[inline(never)]
     fn entry(&self, role: Role) -> Option<Entry<'a>> {

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use directories::{BaseDirs, ProjectDirs};
 use sha2::{Digest as _, Sha256};
 use suit_manifest::limits::MAX_ENVELOPE_LEN;
-use trust::host::ReadError;
+use trust::host::{Existing, ReadError, Readers};
 use trust::{Anchor, Domain, MAX_REVOCATION_LIST_LEN, RevocationList};
 use uuid::Uuid;
 
@@ -318,12 +318,9 @@ fn read_if_there(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Error> {
 
 /// Writes a file so that it is there wholly or not at all, also after a power cut.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let folder = make_folder(path)?;
+    make_folder(path)?;
     let failed = |source| Error::write(path, source);
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
-    file.persist(path).map_err(|error| failed(error.error))?;
-    Ok(())
+    trust::host::write_whole(path, bytes, Readers::Owner, Existing::Replace).map_err(failed)
 }
 
 /// Locks a file, which is made if need be and stays; `None` while another program has it. Closing it unlocks it.

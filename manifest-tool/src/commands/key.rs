@@ -15,7 +15,7 @@ use trust::host::{parse_public_key, to_ssh_line};
 
 use super::{PassphraseArguments, SecretArguments};
 use crate::error::Error;
-use crate::files::{Existing, write};
+use crate::files::{existing, write};
 use crate::keys::{Location, PinSource};
 use crate::output::{Report, table};
 use crate::passphrase::{PassphraseSource, Purpose};
@@ -187,7 +187,7 @@ impl Public {
                 return Err(Error::Internal("the public key file cannot be read back"));
             }
             self.secrets.must_differ_from(out, &self.key)?;
-            write(out, &content, Existing::of(self.force))?;
+            write(out, &content, existing(self.force))?;
         }
         let shown = match self.format {
             PublicFormat::Cose | PublicFormat::SpkiDer => hex::encode(&content),

@@ -1,7 +1,9 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use super::{Existing, must_differ, read, write, write_all, write_secret};
+use trust::host::Existing;
+
+use super::{must_differ, read, write, write_all, write_secret};
 use crate::error::Error;
 
 #[test]

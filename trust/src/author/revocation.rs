@@ -2,13 +2,13 @@
 
 use ciborium::value::Value;
 
-use super::{AuthorError, Signer, bytes, map, sign_record, text, uint};
+use super::{AuthorError, Signer, Unsigned, bytes, map, text, uint};
 use crate::record::{
     CLAIM_IAT, CLAIM_ISS, CLAIM_LIST_SEQUENCE, CLAIM_LOWEST_GENERATIONS, CLAIM_MINIMUM_SEQUENCE,
     CLAIM_REVOKED,
 };
-use crate::revocation::{MinimumSequence, TYP_REVOCATION};
-use crate::{Anchor, Error, ErrorKind, RevocationList, Revoked, RevokedId, Role, UnixTime};
+use crate::revocation::{MinimumSequence, TYP_REVOCATION, read_unverified_revocation};
+use crate::{Anchor, Error, ErrorKind, PublicKey, RevocationList, Revoked, RevokedId, Role, UnixTime};
 
 /// The least manifest sequence number that devices should still take.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -147,6 +147,16 @@ impl RevocationRequest {
 /// # Errors
 /// [`AuthorError::Refused`] when a device would refuse it; [`AuthorError::Signer`]
 pub fn sign_revocation(request: &RevocationRequest, root: &dyn Signer) -> Result<Vec<u8>, AuthorError> {
+    let cwt = prepare_revocation(request, &root.public_key())?.sign(root)?;
+    RevocationList::verify(&cwt, &[Anchor::root(root.public_key())])?;
+    Ok(cwt)
+}
+
+/// A revocation list for an anchor's key to sign.
+///
+/// # Errors
+/// [`AuthorError::Refused`] when a device would refuse it, whatever its signature
+pub fn prepare_revocation(request: &RevocationRequest, root: &PublicKey) -> Result<Unsigned, AuthorError> {
     let entries = Role::ALL.into_iter().filter_map(|role| request.entry(role));
     let mut claims = vec![
         (CLAIM_ISS, text(&request.iss)),
@@ -164,7 +174,10 @@ pub fn sign_revocation(request: &RevocationRequest, root: &dyn Signer) -> Result
     let lowest = Role::ALL.into_iter().map(|role| (i32::from(role.code()), request.lowest_generation(role)));
     let lowest = lowest.filter(|(_, lowest)| *lowest > 0).map(|(role, lowest)| (role, uint(lowest)));
     claims.push((CLAIM_LOWEST_GENERATIONS, map(lowest)));
-    let cwt = sign_record(TYP_REVOCATION, map(claims), root)?;
-    RevocationList::verify(&cwt, &[Anchor::root(root.public_key())])?;
-    Ok(cwt)
+    let unsigned = Unsigned::new(TYP_REVOCATION, &map(claims), root)?;
+    let blank = unsigned.with_blank_signature()?;
+    if read_unverified_revocation(&blank)?.revokes_any(&root.kid()) {
+        return Err(Error::new(ErrorKind::RevokesAnchor, 0).into());
+    }
+    Ok(unsigned)
 }

@@ -1,13 +1,15 @@
 //! Making successions: the new root asks, the present root or the recovery root grants.
 
-use super::{AuthorError, Signer, bytes, cose_key, map, sign_payload, sign_record, text, uint};
+use super::{AuthorError, Signer, Unsigned, bytes, cose_key, map, text, uint};
 use crate::credential::CNF_COSE_KEY;
 use crate::record::{
     CLAIM_CNF, CLAIM_DOMAIN, CLAIM_IAT, CLAIM_ISS, CLAIM_RECOVERY_EPOCH, CLAIM_RIGHTS,
     CLAIM_SUCCESSION_SEQUENCE,
 };
 use crate::succession::{TYP_SUCCESSION, TYP_SUCCESSION_GRANT, verify_grant};
-use crate::{Domain, Error, ErrorKind, Rights, SuccessionNumber, UnixTime, verify_succession_request};
+use crate::{
+    Domain, Error, ErrorKind, PublicKey, Rights, SuccessionNumber, UnixTime, verify_succession_request,
+};
 
 /// The content of a succession that a new root asks for.
 #[derive(Clone, Debug)]
@@ -41,7 +43,7 @@ pub fn request_succession(
         (CLAIM_RECOVERY_EPOCH, uint(request.number.recovery_epoch.into())),
         (CLAIM_RIGHTS, uint(request.rights.bits().into())),
     ]);
-    let signed = sign_record(TYP_SUCCESSION, claims, new_root)?;
+    let signed = Unsigned::new(TYP_SUCCESSION, &claims, &new_root.public_key())?.sign(new_root)?;
     let read = verify_succession_request(&signed)?;
     if !read.rights().include(Rights::OF_ANY_ROOT) {
         return Err(Error::new(ErrorKind::SuccessionRights, 0).into());
@@ -56,11 +58,19 @@ pub fn request_succession(
 /// [`AuthorError::Refused`] when the request does not verify, or the result is longer than its limit, or the grantor
 /// would be its own successor; [`AuthorError::Signer`]
 pub fn grant_succession(request: &[u8], grantor: &dyn Signer) -> Result<Vec<u8>, AuthorError> {
-    let claims = verify_succession_request(request)?;
-    if *claims.key() == grantor.public_key() {
-        return Err(Error::new(ErrorKind::SuccessionKey, 0).into());
-    }
-    let record = sign_payload(TYP_SUCCESSION_GRANT, request.to_vec(), grantor)?;
+    let record = prepare_succession(request, &grantor.public_key())?.sign(grantor)?;
     verify_grant(&record, &grantor.public_key())?;
     Ok(record)
+}
+
+/// The same for a grantor to sign.
+///
+/// # Errors
+/// Those of [`grant_succession`], but for the signature
+pub fn prepare_succession(request: &[u8], grantor: &PublicKey) -> Result<Unsigned, AuthorError> {
+    let claims = verify_succession_request(request)?;
+    if claims.key() == grantor {
+        return Err(Error::new(ErrorKind::SuccessionKey, 0).into());
+    }
+    Unsigned::of_payload(TYP_SUCCESSION_GRANT, request.to_vec(), grantor)
 }
