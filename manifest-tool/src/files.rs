@@ -1,6 +1,6 @@
 //! Files: read up to a limit, written whole or not at all.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use trust::host::{

@@ -169,6 +169,17 @@ impl<'a> RevocationList<'a> {
     /// a lowest generation or a minimum of the held list
     #[inline(never)]
     pub fn replaces(&self, held: &RevocationList<'_>) -> Result<Replacement, Error> {
+        self.claims.continues(held)
+    }
+}
+
+impl RevocationClaims<'_> {
+    /// [`RevocationList::replaces`] of a list that is not signed yet.
+    ///
+    /// # Errors
+    /// Those of [`RevocationList::replaces`]
+    #[cfg_attr(not(feature = "host"), allow(unreachable_pub))]
+    pub fn continues(&self, held: &RevocationList<'_>) -> Result<Replacement, Error> {
         let refuse = |kind| Err(Error::new(kind, 0));
         if self.sequence < held.sequence {
             return refuse(ErrorKind::RevocationSequence);

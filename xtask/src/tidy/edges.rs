@@ -111,7 +111,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "trust",
         ],
     ),
-    ("manifest-tool", &["trust", "firmware-image", "suit-manifest", "server-client"]),
+    ("ledger", &["trust"]),
+    ("manifest-tool", &["trust", "firmware-image", "suit-manifest", "server-client", "ledger"]),
     ("updater-host", &["trust", "suit-manifest", "update-protocol", "can-bus", "server-client"]),
     ("update-server", &["trust", "suit-manifest"]),
 ];

@@ -1,0 +1,347 @@
+//! Reading a ledger: nothing of it is believed before the chain, the records and the head agree.
+
+use std::path::{Path, PathBuf};
+
+use trust::author::{SIGNATURE_LEN, Unsigned};
+use trust::{Anchor, LedgerHead, PublicKey, RevocationList, sha256};
+
+use crate::disk::{self, HEAD_FILE, HeadFile, Name};
+use crate::entry::{Entry, Event, Open};
+use crate::error::{Error, Fault};
+use crate::facts::{Facts, names_hold};
+use crate::values::Hex;
+use crate::{MAX_NAME_LEN, MAX_TEXT_LEN};
+
+/// An entry, as it is stored.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Stored {
+    /// The entry.
+    pub entry: Entry,
+    /// SHA-256 of its file.
+    pub digest: [u8; 32],
+    /// The signed record, if the entry has one.
+    pub record: Option<Vec<u8>>,
+}
+
+impl Stored {
+    /// Whether it waits for a signature.
+    #[must_use]
+    pub fn is_unsigned(&self) -> bool {
+        self.record.is_none() && self.entry.event.to_be_signed().is_some()
+    }
+}
+
+/// The signed head.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Signed {
+    /// What it says.
+    pub head: LedgerHead,
+    /// The CWT.
+    pub record: Vec<u8>,
+}
+
+/// A ledger whose chain, records and head were verified.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    folder: PathBuf,
+    key: PublicKey,
+    opened: Open,
+    entries: Vec<Stored>,
+    head: Option<Signed>,
+}
+
+impl Ledger {
+    /// Reads and verifies the ledger in a folder.
+    ///
+    /// # Errors
+    /// [`Error::Absent`], [`Error::File`], [`Error::Newer`], [`Error::Damaged`]
+    pub fn open(folder: &Path) -> Result<Self, Error> {
+        let names = disk::list(folder)?;
+        let mut entries: Vec<Stored> = Vec::new();
+        let mut records = names.iter().filter(|name| name.is_record).peekable();
+        for name in names.iter().filter(|name| !name.is_record) {
+            let stored = read_entry(folder, name, entries.last())?;
+            entries.push(stored);
+        }
+        let Some(first) = entries.first() else { return Err(Error::Absent(folder.to_owned())) };
+        let (opened, key) = opened(folder, &first.entry)?;
+        while let Some(name) = records.next() {
+            let path = disk::record_path(folder, name.number, &name.kind);
+            let of =
+                usize::try_from(name.number).ok().and_then(|number| entries.get_mut(number.checked_sub(1)?));
+            match of.filter(|stored| stored.entry.event.kind() == name.kind) {
+                Some(stored) => stored.record = Some(disk::read(&path)?),
+                None => return Err(Error::damaged(&path, Fault::NoEntry)),
+            }
+            if records.peek().is_some_and(|next| next.number == name.number) {
+                return Err(Error::damaged(&path, Fault::Twice));
+            }
+        }
+        check_events(folder, &entries, &key)?;
+        let head = read_head(folder, &entries, &key)?;
+        Ok(Self { folder: folder.to_owned(), key, opened, entries, head })
+    }
+
+    /// Where it lies.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The key that it is about.
+    #[must_use]
+    pub fn key(&self) -> &PublicKey {
+        &self.key
+    }
+
+    /// What the first entry says.
+    #[must_use]
+    pub fn opened(&self) -> &Open {
+        &self.opened
+    }
+
+    /// All entries, in order.
+    #[must_use]
+    pub fn entries(&self) -> &[Stored] {
+        &self.entries
+    }
+
+    /// An entry by its number.
+    #[must_use]
+    pub fn entry(&self, number: u64) -> Option<&Stored> {
+        self.entries.get(usize::try_from(number).ok()?.checked_sub(1)?)
+    }
+
+    /// The head that the key signed last.
+    #[must_use]
+    pub fn head(&self) -> Option<&Signed> {
+        self.head.as_ref()
+    }
+
+    /// The entries that the head does not cover yet.
+    #[must_use]
+    pub fn uncovered(&self) -> &[Stored] {
+        let covered = self.head.as_ref().map_or(0, |signed| signed.head.entries);
+        self.entries.get(usize::try_from(covered).unwrap_or(usize::MAX)..).unwrap_or_default()
+    }
+
+    /// The entry that was begun and waits for its signature.
+    #[must_use]
+    pub fn begun(&self) -> Option<&Stored> {
+        self.entries.iter().find(|stored| stored.is_unsigned() && !self.is_void(stored.entry.number))
+    }
+
+    /// Whether a later entry gave this one up.
+    #[must_use]
+    pub fn is_void(&self, number: u64) -> bool {
+        is_void(&self.entries, number)
+    }
+
+    /// Whether the next list joins those of two copies.
+    pub(crate) fn joins_a_fork(&self) -> bool {
+        joins_a_fork(&self.entries)
+    }
+
+    pub(crate) fn push(&mut self, stored: Stored) {
+        self.entries.push(stored);
+    }
+
+    pub(crate) fn set_record(&mut self, number: u64, record: Vec<u8>) {
+        let place = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
+        if let Some(stored) = place.and_then(|place| self.entries.get_mut(place)) {
+            stored.record = Some(record);
+        }
+    }
+
+    pub(crate) fn set_head(&mut self, signed: Signed) {
+        self.head = Some(signed);
+    }
+}
+
+fn is_void(entries: &[Stored], number: u64) -> bool {
+    entries.iter().any(|stored| matches!(&stored.entry.event, Event::Void(void) if void.entry == number))
+}
+
+fn read_entry(folder: &Path, name: &Name, before: Option<&Stored>) -> Result<Stored, Error> {
+    let path = disk::entry_path(folder, name.number, &name.kind);
+    let fault = |fault| Err(Error::damaged(&path, fault));
+    let expected = before.map_or(1, |before| before.entry.number.saturating_add(1));
+    if name.number < expected {
+        return fault(Fault::Twice);
+    }
+    if name.number > expected {
+        return fault(Fault::Gap(expected));
+    }
+    let bytes = disk::read(&path)?;
+    let entry: Entry = disk::parse(&path, &bytes)?;
+    if entry.number != name.number {
+        return fault(Fault::Number(entry.number));
+    }
+    if entry.event.kind() != name.kind {
+        return fault(Fault::Kind(entry.event.kind()));
+    }
+    if entry.previous != before.map(|before| Hex(before.digest)) {
+        return fault(Fault::Chain);
+    }
+    if before.is_some_and(|before| entry.time < before.entry.time) {
+        return fault(Fault::Time);
+    }
+    if matches!(entry.event, Event::Open(_)) != before.is_none() {
+        return fault(Fault::Place("a ledger begins with one entry of the kind open"));
+    }
+    if !texts_hold(&entry) {
+        return fault(Fault::Text);
+    }
+    Ok(Stored { entry, digest: sha256(&bytes), record: None })
+}
+
+fn opened(folder: &Path, first: &Entry) -> Result<(Open, PublicKey), Error> {
+    let path = disk::entry_path(folder, first.number, first.event.kind());
+    let Event::Open(open) = &first.event else {
+        return Err(Error::damaged(&path, Fault::Place("a ledger begins with one entry of the kind open")));
+    };
+    match PublicKey::from_cose_key(&open.public_key.0) {
+        Ok(key) if key.kid().0 == open.kid.0 => Ok((open.clone(), key)),
+        _ => Err(Error::damaged(&path, Fault::Key)),
+    }
+}
+
+/// What each event needs of those before it: its record, names, numbers.
+fn check_events(folder: &Path, entries: &[Stored], key: &PublicKey) -> Result<(), Error> {
+    let anchors = [Anchor::root(*key)];
+    let mut newest: Option<RevocationList<'_>> = None;
+    for (place, stored) in entries.iter().enumerate() {
+        let Entry { number, event, .. } = &stored.entry;
+        let path = disk::entry_path(folder, *number, event.kind());
+        let record = disk::record_path(folder, *number, event.kind());
+        let fault = |fault| Err(Error::damaged(&path, fault));
+        let (before, after) = entries.split_at(place);
+        if let Some(to_be_signed) = event.to_be_signed() {
+            let unsigned = match Unsigned::from_to_be_signed(to_be_signed, key) {
+                Ok(unsigned) => unsigned,
+                Err(error) => return fault(Fault::ToBeSigned(error.to_string())),
+            };
+            match Facts::of(&unsigned) {
+                Ok(facts) if facts.are_those_of(event) => {}
+                Ok(_) => return fault(Fault::Facts),
+                Err(error) => return fault(Fault::ToBeSigned(error.to_string())),
+            }
+            match &stored.record {
+                Some(bytes) if is_signed(&unsigned, bytes) => {}
+                Some(_) => return Err(Error::damaged(&record, Fault::Record)),
+                // Only the newest one may wait, be it followed by entries that need no signature.
+                None if is_void(after, *number) => {}
+                None if after.iter().skip(1).any(|later| later.entry.event.to_be_signed().is_some()) => {
+                    return Err(Error::damaged(&record, Fault::NoRecord));
+                }
+                None => {}
+            }
+        } else if stored.record.is_some() {
+            return Err(Error::damaged(&record, Fault::NoEntry));
+        }
+        match event {
+            Event::Credential(entry) => {
+                if !names_hold(entry) {
+                    return fault(Fault::Facts);
+                }
+            }
+            Event::RevocationList(_) => {
+                if let Some(bytes) = &stored.record {
+                    let list = RevocationList::verify(bytes, &anchors);
+                    let list = list.map_err(|_| Error::damaged(&record, Fault::Record))?;
+                    if let Some(held) = &newest
+                        && let Err(error) = list.replaces(held)
+                        && !joins_a_fork(before)
+                    {
+                        return Err(Error::damaged(&record, Fault::List(error.to_string())));
+                    }
+                    newest = Some(list);
+                }
+            }
+            Event::Void(void) => {
+                let of = before.iter().find(|stored| stored.entry.number == void.entry);
+                if !of.is_some_and(Stored::is_unsigned) || is_void(before, void.entry) {
+                    return fault(Fault::Place("it gives up an entry that does not wait for a signature"));
+                }
+            }
+            Event::BackupCheck(check) => {
+                let of = before.iter().find(|stored| stored.entry.number == check.backup);
+                if !of.is_some_and(|stored| matches!(stored.entry.event, Event::Backup(_))) {
+                    return fault(Fault::Place("it checks an entry that is no backup"));
+                }
+            }
+            Event::Merge(merge) => {
+                if merge.common >= *number {
+                    return fault(Fault::Place("it joins at a later entry"));
+                }
+            }
+            Event::Open(_) | Event::Custody(_) | Event::Backup(_) | Event::Import(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// The first list after a merge continues the lists of both copies, and the other copy's lists are not entries here.
+fn joins_a_fork(before: &[Stored]) -> bool {
+    let last = before
+        .iter()
+        .rev()
+        .find(|stored| matches!(stored.entry.event, Event::RevocationList(_) | Event::Merge(_)));
+    last.is_some_and(|stored| matches!(stored.entry.event, Event::Merge(_)))
+}
+
+/// The record is the one of these bytes, with a signature that holds.
+fn is_signed(unsigned: &Unsigned, record: &[u8]) -> bool {
+    let signature = record.last_chunk::<SIGNATURE_LEN>();
+    signature.is_some_and(|signature| unsigned.attach(signature).is_ok_and(|made| made == record))
+}
+
+/// The head, if there is one.
+fn read_head(folder: &Path, entries: &[Stored], key: &PublicKey) -> Result<Option<Signed>, Error> {
+    let path = folder.join(HEAD_FILE);
+    let fault = |fault| Err(Error::damaged(&path, fault));
+    let bytes = match disk::read(&path) {
+        Err(Error::File { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        bytes => bytes?,
+    };
+    let file: HeadFile = disk::parse(&path, &bytes)?;
+    let head = match LedgerHead::verify(&file.head.0, key) {
+        Ok(head) => head,
+        Err(error) => return fault(Fault::HeadSignature(error.to_string())),
+    };
+    if file.entries != head.entries {
+        return fault(Fault::Number(file.entries));
+    }
+    let last = usize::try_from(head.entries).ok().and_then(|number| entries.get(number.checked_sub(1)?));
+    match last {
+        None => fault(Fault::HeadBeyond(head.entries)),
+        Some(last) if last.digest != head.digest => fault(Fault::HeadDigest(head.entries)),
+        Some(_) => Ok(Some(Signed { head, record: file.head.0 })),
+    }
+}
+
+/// Each text that no record bounds is printable, of one line, and not too long.
+pub(crate) fn texts_hold(entry: &Entry) -> bool {
+    let name = |text: &str| is_text(text, MAX_NAME_LEN);
+    let text = |text: &str| is_text(text, MAX_TEXT_LEN);
+    let option = |value: &Option<String>| value.as_deref().is_none_or(text);
+    let event = match &entry.event {
+        Event::Open(open) => {
+            name(&open.name) && name(&open.holder) && text(&open.kept) && option(&open.vendor)
+        }
+        Event::Credential(entry) => option(&entry.holder) && option(&entry.kept),
+        Event::RevocationList(entry) => option(&entry.reason),
+        Event::Custody(custody) => {
+            name(&custody.name) && name(&custody.holder) && text(&custody.kept) && text(&custody.reason)
+        }
+        Event::Backup(backup) => backup.holders.iter().all(|holder| name(holder)) && text(&backup.kept),
+        Event::Void(void) => text(&void.reason),
+        Event::Merge(merge) => text(&merge.reason),
+        Event::BackupCheck(_) | Event::Import(_) => true,
+    };
+    event && text(&entry.tool) && option(&entry.by)
+}
+
+pub(crate) fn is_text(text: &str, limit: usize) -> bool {
+    !text.trim().is_empty() && text.len() <= limit && !text.chars().any(char::is_control)
+}

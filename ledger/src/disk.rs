@@ -1,0 +1,142 @@
+//! Files of a ledger: their names, reading and writing them.
+
+use std::ffi::OsStr;
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use trust::host::{Existing, ReadError, Readers, open_own, write_whole};
+
+use crate::error::{Error, Fault};
+use crate::values::Base64;
+use crate::{FORMAT, MAX_ENTRY_LEN};
+
+/// The file with the signed head.
+pub const HEAD_FILE: &str = "head.json";
+const LOCK_FILE: &str = ".lock";
+const ENTRY: &str = "json";
+const RECORD: &str = "cwt";
+/// Digits of an entry's number in the name of its file.
+const DIGITS: usize = 6;
+const _: () = assert!(trust::MAX_LEDGER_ENTRIES <= 10u64.pow(6));
+
+/// The file with the head.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HeadFile {
+    pub(crate) format: u32,
+    /// Number of the last entry that it covers.
+    pub(crate) entries: u64,
+    /// The signed head, a CWT.
+    pub(crate) head: Base64,
+}
+
+/// The names of a ledger's files, as far as they are an entry's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Name {
+    pub(crate) number: u64,
+    pub(crate) kind: String,
+    pub(crate) is_record: bool,
+}
+
+impl Name {
+    /// `000012-credential.json`, or `.cwt`. Other files are no matter of a ledger: a stick collects them.
+    fn parse(name: &OsStr) -> Option<Self> {
+        let (stem, extension) = name.to_str()?.rsplit_once('.')?;
+        let (number, kind) = stem.split_once('-')?;
+        let is_number = number.len() == DIGITS && number.bytes().all(|byte| byte.is_ascii_digit());
+        let is_record = extension == RECORD;
+        (is_number && (is_record || extension == ENTRY)).then(|| Self {
+            number: number.parse().unwrap_or(0),
+            kind: kind.to_owned(),
+            is_record,
+        })
+    }
+}
+
+pub(crate) fn entry_path(folder: &Path, number: u64, kind: &str) -> PathBuf {
+    folder.join(format!("{number:0DIGITS$}-{kind}.{ENTRY}"))
+}
+
+pub(crate) fn record_path(folder: &Path, number: u64, kind: &str) -> PathBuf {
+    folder.join(format!("{number:0DIGITS$}-{kind}.{RECORD}"))
+}
+
+/// The names of the entries and records in a folder, by number.
+pub(crate) fn list(folder: &Path) -> Result<Vec<Name>, Error> {
+    let failed = |source| Error::read(folder, source);
+    let mut names = Vec::new();
+    let files = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(Error::Absent(folder.to_owned()));
+        }
+        files => files.map_err(failed)?,
+    };
+    for file in files {
+        names.extend(Name::parse(&file.map_err(failed)?.file_name()));
+    }
+    names.sort_by(|one, other| {
+        (one.number, one.is_record, &one.kind).cmp(&(other.number, other.is_record, &other.kind))
+    });
+    Ok(names)
+}
+
+/// Reads a file of at most [`MAX_ENTRY_LEN`] bytes.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    trust::host::read(path, MAX_ENTRY_LEN).map_err(|error| match error {
+        ReadError::Io(source) => Error::read(path, source),
+        ReadError::TooLong(limit) => Error::damaged(path, Fault::TooLong(limit)),
+    })
+}
+
+/// Reads a file of ours: of this format, in the one form that it has.
+pub(crate) fn parse<T: Serialize + for<'de> Deserialize<'de>>(path: &Path, bytes: &[u8]) -> Result<T, Error> {
+    #[derive(Deserialize)]
+    struct Format {
+        format: u64,
+    }
+    let form = |error: serde_json::Error| Error::damaged(path, Fault::Form(error.to_string()));
+    let Format { format } = serde_json::from_slice(bytes).map_err(form)?;
+    if format != u64::from(FORMAT) {
+        return Err(Error::Newer { path: path.to_owned(), format });
+    }
+    let value = serde_json::from_slice(bytes).map_err(form)?;
+    if encode(&value).as_deref() == Some(bytes) {
+        Ok(value)
+    } else {
+        Err(Error::damaged(path, Fault::Spelling))
+    }
+}
+
+/// The one form of a file of ours.
+pub(crate) fn encode(value: &impl Serialize) -> Option<Vec<u8>> {
+    let mut bytes = serde_json::to_vec_pretty(value).ok()?;
+    bytes.push(b'\n');
+    Some(bytes)
+}
+
+/// Writes a file that is never changed again.
+pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    write_whole(path, bytes, Readers::Everybody, Existing::Keep).map_err(|source| Error::write(path, source))
+}
+
+/// Writes the head, in the place of the one before it.
+pub(crate) fn write_head(folder: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let path = folder.join(HEAD_FILE);
+    write_whole(&path, bytes, Readers::Everybody, Existing::Replace)
+        .map_err(|source| Error::write(&path, source))
+}
+
+/// Keeps other programs from writing, until it is dropped.
+pub(crate) fn lock(folder: &Path) -> Result<File, Error> {
+    let path = folder.join(LOCK_FILE);
+    let file = open_own(&path).map_err(|source| Error::write(&path, source))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::InUse(folder.to_owned())),
+        // Some file systems of sticks know no locks.
+        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(file),
+        Err(TryLockError::Error(source)) => Err(Error::write(&path, source)),
+    }
+}

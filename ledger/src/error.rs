@@ -1,0 +1,254 @@
+//! Why a ledger is refused.
+
+use std::path::{Path, PathBuf};
+
+use crate::values::Hex;
+
+/// Why a ledger could not be read, or not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The system refused.
+    #[error("{} could not be {}: {source}", path.display(), if *writing { "written" } else { "read" })]
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was tried.
+        writing: bool,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// There is no ledger in the folder.
+    #[error("{} is no ledger: it has no entry", .0.display())]
+    Absent(PathBuf),
+    /// There is one already.
+    #[error("{} is a ledger already", .0.display())]
+    Exists(PathBuf),
+    /// Another program writes to it.
+    #[error("another program is writing to the ledger {}", .0.display())]
+    InUse(PathBuf),
+    /// A file of it is not what it must be.
+    #[error("the ledger is damaged: {} {fault}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// In what way.
+        fault: Fault,
+    },
+    /// A later version of this program wrote it.
+    #[error("{} has format {format}, and this version reads format {}", path.display(), crate::FORMAT)]
+    Newer {
+        /// The entry or head.
+        path: PathBuf,
+        /// What it says.
+        format: u64,
+    },
+    /// An entry was begun, and its record was never signed.
+    #[error("entry {entry} ({kind} of {name:?}) was begun and is not signed")]
+    Begun {
+        /// Its number.
+        entry: u64,
+        /// Its kind.
+        kind: &'static str,
+        /// Whose or what it is.
+        name: String,
+    },
+    /// No entry was begun.
+    #[error("no entry of the ledger waits for a signature")]
+    NothingBegun,
+    /// The time of a new entry is before that of the last one.
+    #[error("the time {time} is before {last}, the time of the last entry of the ledger")]
+    TimeGoesBack {
+        /// Of the new entry.
+        time: String,
+        /// Of the last one.
+        last: String,
+    },
+    /// A name is that of another key.
+    #[error("the name {name:?} is that of the key {kid} in the ledger")]
+    NameTaken {
+        /// The name.
+        name: String,
+        /// kid of the key that has it.
+        kid: Hex<8>,
+    },
+    /// The ledger has no key of this name.
+    #[error("the ledger has no key named {0:?}")]
+    NoSuchKey(String),
+    /// A text is empty, too long, or has control characters.
+    #[error("{what} must be 1 to {limit} bytes of text without control characters")]
+    Text {
+        /// What the text is.
+        what: &'static str,
+        /// Most bytes.
+        limit: usize,
+    },
+    /// It is the ledger of another key.
+    #[error("{} is the ledger of the key {ledger}, not of {key}", path.display())]
+    OtherKey {
+        /// Its folder.
+        path: PathBuf,
+        /// kid of its key.
+        ledger: Hex<8>,
+        /// kid of the key that is to sign.
+        key: Hex<8>,
+    },
+    /// A published list that this copy does not have: it is older than another copy.
+    #[error(
+        "the published list has list-sequence {published}, and this copy of the ledger knows lists up to {known}"
+    )]
+    Stale {
+        /// Of the published list.
+        published: u64,
+        /// Of the newest list in the ledger, 0 if there is none.
+        known: u64,
+    },
+    /// A published list with the number of one in the ledger, and other bytes.
+    #[error(
+        "the ledger has another list with list-sequence {0} than the published one: there are two copies of it"
+    )]
+    Forked(u64),
+    /// There is no room for another entry.
+    #[error("the ledger has {} entries, which is the limit", trust::MAX_LEDGER_ENTRIES)]
+    Full,
+    /// A record could not be made.
+    #[error(transparent)]
+    Author(#[from] trust::author::AuthorError),
+}
+
+/// In what way a file of a ledger is damaged.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Fault {
+    /// Not JSON of an entry.
+    #[error("is no entry of this format: {0}")]
+    Form(String),
+    /// Longer than its limit, bytes.
+    #[error("is longer than {0} bytes")]
+    TooLong(u64),
+    /// It reads, but this program would write it in another form.
+    #[error("is not in the one form that entries have")]
+    Spelling,
+    /// The number in the entry is not the one in its name.
+    #[error("has the number {0} inside")]
+    Number(u64),
+    /// The kind in the entry is not the one in its name.
+    #[error("has the kind {0} inside")]
+    Kind(&'static str),
+    /// A number is there twice.
+    #[error("has the number of another entry")]
+    Twice,
+    /// An entry is missing before this one.
+    #[error("follows a gap: entry {0} is missing")]
+    Gap(u64),
+    /// The digest of the entry before it is another one.
+    #[error("does not follow the entry before it: that one was changed")]
+    Chain,
+    /// Its time is before that of the entry before it.
+    #[error("is older than the entry before it")]
+    Time,
+    /// An entry that cannot be at this place.
+    #[error("cannot stand here: {0}")]
+    Place(&'static str),
+    /// What the entry says is not what the bytes to be signed say.
+    #[error("says other things than the record that it is about")]
+    Facts,
+    /// A text in it is empty, too long, or has control characters.
+    #[error("has a text that is empty, too long, or not printable")]
+    Text,
+    /// The key in the entry is not usable.
+    #[error("has an unusable public key")]
+    Key,
+    /// The bytes to be signed are no record of this key.
+    #[error("has bytes to be signed that are no record of this key: {0}")]
+    ToBeSigned(String),
+    /// The record is not the one of the entry.
+    #[error("is not the record of its entry, or its signature does not hold")]
+    Record,
+    /// A record without an entry.
+    #[error("has no entry")]
+    NoEntry,
+    /// The record of an entry is gone, and later entries stand after it.
+    #[error("is missing, though later entries follow")]
+    NoRecord,
+    /// The list drops something that the list before it said.
+    #[error("does not continue the list before it: {0}")]
+    List(String),
+    /// The head's signature does not hold.
+    #[error("is not signed by the key of the ledger: {0}")]
+    HeadSignature(String),
+    /// The head counts more entries than there are.
+    #[error("counts {0} entries, and fewer are there: the last ones were removed")]
+    HeadBeyond(u64),
+    /// The entry that the head names has another digest.
+    #[error("is of another ledger, or entry {0} was changed")]
+    HeadDigest(u64),
+}
+
+impl Error {
+    pub(crate) fn read(path: &Path, source: std::io::Error) -> Self {
+        Self::File { path: path.to_owned(), writing: false, source }
+    }
+
+    pub(crate) fn write(path: &Path, source: std::io::Error) -> Self {
+        Self::File { path: path.to_owned(), writing: true, source }
+    }
+
+    pub(crate) fn damaged(path: &Path, fault: Fault) -> Self {
+        Self::Damaged { path: path.to_owned(), fault }
+    }
+
+    /// Stable name (docs/ledger.md).
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::File { .. } => "ledger-file",
+            Self::Absent(_) => "ledger-absent",
+            Self::Exists(_) => "ledger-exists",
+            Self::InUse(_) => "ledger-in-use",
+            Self::Damaged { .. } => "ledger-damaged",
+            Self::Newer { .. } => "ledger-newer",
+            Self::Begun { .. } => "ledger-begun",
+            Self::NothingBegun => "ledger-nothing-begun",
+            Self::TimeGoesBack { .. } => "ledger-time",
+            Self::NameTaken { .. } => "ledger-name-taken",
+            Self::NoSuchKey(_) => "ledger-no-such-key",
+            Self::Text { .. } => "ledger-text",
+            Self::OtherKey { .. } => "ledger-other-key",
+            Self::Stale { .. } => "ledger-stale",
+            Self::Forked(_) => "ledger-forked",
+            Self::Full => "ledger-full",
+            Self::Author(_) => "not-possible",
+        }
+    }
+
+    /// What to do about it, one sentence.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::File { .. } => "Check the folder, its permissions and the free space.",
+            Self::Absent(_) => "Pass the folder of the ledger, or begin one with ledger init.",
+            Self::Exists(_) => "Pass another folder, or use the ledger that is there.",
+            Self::InUse(_) => "Wait until the other program has ended.",
+            Self::Damaged { .. } => {
+                "Copy the ledger again from another place where it is kept; ledger diff shows what the copies differ in."
+            }
+            Self::Newer { .. } => "Use the version of manifest-tool that wrote it, or a later one.",
+            Self::Begun { .. } => {
+                "Sign it with ledger finish, or give it up with ledger void; then run the command again."
+            }
+            Self::NothingBegun => "There is nothing to do.",
+            Self::TimeGoesBack { .. } => {
+                "Set the clock of this machine. If it is right, pass --now with the time of now."
+            }
+            Self::NameTaken { .. } => "Choose another name: each name belongs to one key, for good.",
+            Self::NoSuchKey(_) => "ledger show lists the names; a kid or cti goes too.",
+            Self::Text { .. } => "Shorten the text, on one line.",
+            Self::OtherKey { .. } => "Pass the ledger of the key that signs.",
+            Self::Stale { .. } => {
+                "Fetch the newest copy of the ledger before you sign: this one lacks a list that the root has signed."
+            }
+            Self::Forked(_) => "Find the other copy of the ledger and join both with ledger merge.",
+            Self::Full => "Begin a new root with a ledger of its own.",
+            Self::Author(_) => "Correct the value that the message names.",
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! What a ledger says about keys, as of its last entry.
+
+use trust::{Anchor, RevocationList, Role, UnixTime};
+
+use crate::chain::{Ledger, Stored};
+use crate::entry::{CredentialEntry, Event};
+use crate::error::Error;
+use crate::values::{Hex, Time};
+
+/// Whether a key may still act.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Status {
+    /// At least one credential of it is good.
+    Good,
+    /// Its credentials begin later.
+    NotYet,
+    /// Its credentials have ended.
+    Expired,
+    /// The newest list revokes it, or each credential of it.
+    Revoked,
+}
+
+/// A key that the ledger's key certified.
+#[derive(Clone, Debug)]
+pub struct KeyState<'l> {
+    /// Its name.
+    pub name: &'l str,
+    /// Its kid.
+    pub kid: Hex<8>,
+    /// Its role.
+    pub role: &'l str,
+    /// Its credentials, with the number of the entry of each.
+    pub credentials: Vec<(u64, &'l CredentialEntry)>,
+    /// Who holds it.
+    pub holder: Option<&'l str>,
+    /// Where it is kept.
+    pub kept: Option<&'l str>,
+    /// Whether it may act at the time that was asked for.
+    pub status: Status,
+}
+
+impl KeyState<'_> {
+    /// When its last good credential ends; `None`: never.
+    #[must_use]
+    pub fn expires(&self) -> Option<Time> {
+        let ends = self.credentials.iter().map(|(_, entry)| entry.facts.expires);
+        ends.reduce(|one, other| Some(one?.max(other?))).flatten()
+    }
+
+    /// The highest generation under which it was certified.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.credentials.iter().map(|(_, entry)| entry.facts.generation).max().unwrap_or(0)
+    }
+
+    /// The highest sequence number that it may sign, of a release key.
+    #[must_use]
+    pub fn ceiling(&self) -> Option<u64> {
+        self.credentials.iter().filter_map(|(_, entry)| entry.facts.ceiling).max()
+    }
+}
+
+impl Ledger {
+    /// The signed credentials, with the entry of each.
+    pub fn credentials(&self) -> impl Iterator<Item = (&Stored, &CredentialEntry)> {
+        self.entries().iter().filter_map(|stored| match &stored.entry.event {
+            Event::Credential(entry) if stored.record.is_some() => Some((stored, entry)),
+            _ => None,
+        })
+    }
+
+    /// The signed lists, oldest first.
+    pub fn lists(&self) -> impl DoubleEndedIterator<Item = &[u8]> {
+        self.entries().iter().filter_map(|stored| match (&stored.entry.event, &stored.record) {
+            (Event::RevocationList(_), Some(record)) => Some(record.as_slice()),
+            _ => None,
+        })
+    }
+
+    /// The newest signed list.
+    #[must_use]
+    pub fn newest_list(&self) -> Option<RevocationList<'_>> {
+        let anchors = [Anchor::root(*self.key())];
+        self.lists().next_back().and_then(|bytes| RevocationList::verify(bytes, &anchors).ok())
+    }
+
+    /// The key that has a name, be it only in an entry that was begun.
+    pub(crate) fn kid_of_name(&self, name: &str) -> Option<Hex<8>> {
+        if self.opened().name == name {
+            return Some(self.opened().kid);
+        }
+        self.entries().iter().find_map(|stored| match &stored.entry.event {
+            Event::Credential(entry) if entry.facts.name == name && !self.is_void(stored.entry.number) => {
+                Some(entry.facts.kid)
+            }
+            _ => None,
+        })
+    }
+
+    /// The keys that the ledger's key certified, in the order of their first credentials.
+    #[must_use]
+    pub fn keys(&self, now: UnixTime) -> Vec<KeyState<'_>> {
+        let list = self.newest_list();
+        let mut keys: Vec<KeyState<'_>> = Vec::new();
+        for (stored, entry) in self.credentials() {
+            let facts = &entry.facts;
+            let known = keys.iter_mut().find(|key| key.kid == facts.kid && key.role == facts.role);
+            match known {
+                Some(key) => key.credentials.push((stored.entry.number, entry)),
+                None => keys.push(KeyState {
+                    name: &facts.name,
+                    kid: facts.kid,
+                    role: &facts.role,
+                    credentials: vec![(stored.entry.number, entry)],
+                    holder: None,
+                    kept: None,
+                    status: Status::Revoked,
+                }),
+            }
+        }
+        for key in &mut keys {
+            key.status = status(key, list.as_ref(), now);
+            (key.holder, key.kept) = self.custody(key.kid);
+        }
+        keys
+    }
+
+    /// A key by its name, or by its kid in hex.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchKey`]
+    pub fn key_named(&self, name: &str, now: UnixTime) -> Result<KeyState<'_>, Error> {
+        let keys = self.keys(now);
+        let found = keys.into_iter().find(|key| key.name == name || key.kid.to_string() == name);
+        found.ok_or_else(|| Error::NoSuchKey(name.to_owned()))
+    }
+
+    /// Who holds a key and where it is kept, by the last entry that says so.
+    #[must_use]
+    pub fn custody(&self, kid: Hex<8>) -> (Option<&str>, Option<&str>) {
+        let mut found = (None, None);
+        for stored in self.entries() {
+            match &stored.entry.event {
+                Event::Open(open) if open.kid == kid => found = (Some(&*open.holder), Some(&*open.kept)),
+                Event::Custody(custody) if custody.kid == kid => {
+                    found = (Some(&*custody.holder), Some(&*custody.kept));
+                }
+                Event::Credential(entry) if entry.facts.kid == kid => {
+                    found = (entry.holder.as_deref().or(found.0), entry.kept.as_deref().or(found.1));
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+
+    /// Holds a published list against the lists here: a copy of the ledger that lacks it is stale.
+    ///
+    /// # Errors
+    /// [`Error::Stale`], [`Error::Forked`]; [`Error::Author`] when this key did not sign the list
+    pub fn check_published(&self, list: &[u8]) -> Result<(), Error> {
+        let anchors = [Anchor::root(*self.key())];
+        let published = RevocationList::verify(list, &anchors).map_err(trust::author::AuthorError::from)?;
+        if self.lists().any(|known| known == list) {
+            return Ok(());
+        }
+        let known = self.newest_list().map_or(0, |list| list.sequence());
+        if published.sequence() <= known {
+            return Err(Error::Forked(published.sequence()));
+        }
+        Err(Error::Stale { published: published.sequence(), known })
+    }
+}
+
+/// As a verifier judges it: one good credential suffices.
+fn status(key: &KeyState<'_>, list: Option<&RevocationList<'_>>, now: UnixTime) -> Status {
+    let mut best = Status::Revoked;
+    for (_, entry) in &key.credentials {
+        let facts = &entry.facts;
+        let Some(role) = facts.role() else { continue };
+        let status = if list.is_some_and(|list| is_revoked(list, role, entry)) {
+            Status::Revoked
+        } else if facts.expires.is_some_and(|end| end <= Time(now)) {
+            Status::Expired
+        } else if facts.not_before.is_some_and(|begin| Time(now) < begin) {
+            Status::NotYet
+        } else {
+            return Status::Good;
+        };
+        if status != Status::Revoked {
+            best = status;
+        }
+    }
+    best
+}
+
+fn is_revoked(list: &RevocationList<'_>, role: Role, entry: &CredentialEntry) -> bool {
+    let facts = &entry.facts;
+    list.revokes_kid(role, &trust::Kid(facts.kid.0))
+        || list.revokes_cti(role, &facts.cti.0)
+        || facts.generation < list.lowest_generation(role)
+}

@@ -1,0 +1,241 @@
+//! Writing to a ledger, in the order that a power cut cannot spoil: the entry with the bytes to be signed, the record, the
+//! head. Between any two of them the ledger reads, and says what is left to do.
+
+use std::fs::{self, File};
+use std::path::Path;
+
+use trust::author::{Unsigned, prepare_ledger_head};
+use trust::{LedgerHead, MAX_LEDGER_ENTRIES, PublicKey, UnixTime, sha256};
+
+use crate::chain::{Ledger, Signed, Stored, texts_hold};
+use crate::disk::{self, HeadFile};
+use crate::entry::{Entry, Event, Open, Void};
+use crate::error::Error;
+use crate::values::{Base64, Hex, Time};
+use crate::{FORMAT, MAX_NAME_LEN, MAX_TEXT_LEN};
+
+/// When, by whom and with which program an entry is written.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The time.
+    pub now: UnixTime,
+    /// Who writes it.
+    pub by: Option<String>,
+    /// The program, with its version.
+    pub tool: String,
+    /// It was done before the ledger began, or without it.
+    pub unwitnessed: bool,
+}
+
+/// A ledger that nobody else writes to until this is dropped.
+#[derive(Debug)]
+pub struct Writer {
+    ledger: Ledger,
+    _lock: File,
+}
+
+impl Writer {
+    /// Begins a ledger in a folder, which is made if it is not there.
+    ///
+    /// # Errors
+    /// [`Error::Exists`], [`Error::InUse`], [`Error::Text`], [`Error::File`]
+    pub fn create(folder: &Path, open: Open, context: &Context) -> Result<Self, Error> {
+        fs::create_dir_all(folder).map_err(|source| Error::write(folder, source))?;
+        let lock = disk::lock(folder)?;
+        if !disk::list(folder)?.is_empty() {
+            return Err(Error::Exists(folder.to_owned()));
+        }
+        let entry = entry(1, None, Event::Open(open), context)?;
+        let path = disk::entry_path(folder, 1, entry.event.kind());
+        disk::write_new(&path, &encode(&entry)?)?;
+        Ok(Self { ledger: Ledger::open(folder)?, _lock: lock })
+    }
+
+    /// Opens a ledger to write to it.
+    ///
+    /// # Errors
+    /// [`Error::InUse`]; those of [`Ledger::open`]
+    pub fn open(folder: &Path) -> Result<Self, Error> {
+        if disk::list(folder)?.is_empty() {
+            return Err(Error::Absent(folder.to_owned()));
+        }
+        let lock = disk::lock(folder)?;
+        Ok(Self { ledger: Ledger::open(folder)?, _lock: lock })
+    }
+
+    /// The ledger, as far as it is written.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Fails unless the ledger is that of the key that signs.
+    ///
+    /// # Errors
+    /// [`Error::OtherKey`]
+    pub fn check_key(&self, key: &PublicKey) -> Result<(), Error> {
+        if self.ledger.key() == key {
+            return Ok(());
+        }
+        Err(Error::OtherKey {
+            path: self.ledger.folder().to_owned(),
+            ledger: Hex(self.ledger.key().kid().0),
+            key: Hex(key.kid().0),
+        })
+    }
+
+    /// Fails while an entry waits for its signature.
+    ///
+    /// # Errors
+    /// [`Error::Begun`]
+    pub fn check_nothing_begun(&self) -> Result<(), Error> {
+        match self.ledger.begun() {
+            None => Ok(()),
+            Some(stored) => Err(Error::Begun {
+                entry: stored.entry.number,
+                kind: stored.entry.event.kind(),
+                name: match &stored.entry.event {
+                    Event::Credential(entry) => entry.facts.name.clone(),
+                    Event::RevocationList(entry) => format!("list {}", entry.facts.sequence),
+                    _ => String::new(),
+                },
+            }),
+        }
+    }
+
+    /// Adds an entry: one with a record begins here, and waits for [`Writer::finish`]. Its number.
+    ///
+    /// # Errors
+    /// [`Error::Begun`] if it needs a signature and another entry waits for one; [`Error::TimeGoesBack`];
+    /// [`Error::NameTaken`]; [`Error::Text`]; [`Error::Full`]; [`Error::File`]: nothing was added then.
+    pub fn append(&mut self, event: Event, context: &Context) -> Result<u64, Error> {
+        if event.to_be_signed().is_some() {
+            self.check_nothing_begun()?;
+        }
+        self.check_name(&event)?;
+        self.check_list(&event)?;
+        let last = self.ledger.entries().last();
+        let number = last.map_or(0, |last| last.entry.number).saturating_add(1);
+        if number > MAX_LEDGER_ENTRIES {
+            return Err(Error::Full);
+        }
+        if let Some(last) = last.map(|last| last.entry.time).filter(|last| Time(context.now) < *last) {
+            let time = Time(context.now).to_string();
+            return Err(Error::TimeGoesBack { time, last: last.to_string() });
+        }
+        let entry = entry(number, last.map(|last| Hex(last.digest)), event, context)?;
+        let bytes = encode(&entry)?;
+        let path = disk::entry_path(self.ledger.folder(), number, entry.event.kind());
+        disk::write_new(&path, &bytes)?;
+        self.ledger.push(Stored { entry, digest: sha256(&bytes), record: None });
+        Ok(number)
+    }
+
+    /// What the begun entry waits for.
+    ///
+    /// # Errors
+    /// [`Error::NothingBegun`]; [`Error::Author`]
+    pub fn begun(&self) -> Result<(u64, Unsigned), Error> {
+        let stored = self.ledger.begun().ok_or(Error::NothingBegun)?;
+        let to_be_signed = stored.entry.event.to_be_signed().ok_or(Error::NothingBegun)?;
+        Ok((stored.entry.number, Unsigned::from_to_be_signed(to_be_signed, self.ledger.key())?))
+    }
+
+    /// Writes the record of the begun entry, which [`Unsigned::attach`] or [`Unsigned::sign`] made. The number of the entry.
+    ///
+    /// # Errors
+    /// [`Error::NothingBegun`]; [`Error::Author`] if it is another record, or its signature does not hold;
+    /// [`Error::File`]
+    pub fn finish(&mut self, record: &[u8]) -> Result<u64, Error> {
+        let (number, unsigned) = self.begun()?;
+        let refused =
+            || trust::author::AuthorError::from(trust::Error::new(trust::ErrorKind::SignatureInvalid, 0));
+        let signature = record.last_chunk().ok_or_else(refused)?;
+        if unsigned.attach(signature)? != record {
+            return Err(refused().into());
+        }
+        let kind = self.ledger.entry(number).map_or("", |stored| stored.entry.event.kind());
+        disk::write_new(&disk::record_path(self.ledger.folder(), number, kind), record)?;
+        self.ledger.set_record(number, record.to_owned());
+        Ok(number)
+    }
+
+    /// Gives the begun entry up. The number of the entry that says so.
+    ///
+    /// # Errors
+    /// [`Error::NothingBegun`]; those of [`Writer::append`]
+    pub fn void(&mut self, reason: String, context: &Context) -> Result<u64, Error> {
+        let entry = self.ledger.begun().ok_or(Error::NothingBegun)?.entry.number;
+        self.append(Event::Void(Void { entry, reason }), context)
+    }
+
+    /// The head over all entries, for the key to sign.
+    ///
+    /// # Errors
+    /// [`Error::Author`]
+    pub fn prepare_head(&self, now: UnixTime) -> Result<Unsigned, Error> {
+        let last = self.ledger.entries().last().ok_or(Error::NothingBegun)?;
+        let head = LedgerHead { entries: last.entry.number, digest: last.digest, issued_at: now };
+        Ok(prepare_ledger_head(&head, self.ledger.key())?)
+    }
+
+    /// Takes a signed head, which covers entries that are there.
+    ///
+    /// # Errors
+    /// [`Error::Author`] if its signature does not hold, or it is of other entries; [`Error::File`]
+    pub fn set_head(&mut self, record: Vec<u8>) -> Result<(), Error> {
+        let refused = |kind| trust::author::AuthorError::from(trust::Error::new(kind, 0));
+        let head =
+            LedgerHead::verify(&record, self.ledger.key()).map_err(trust::author::AuthorError::from)?;
+        if self.ledger.entry(head.entries).is_none_or(|stored| stored.digest != head.digest) {
+            return Err(refused(trust::ErrorKind::OutOfRange).into());
+        }
+        let file = HeadFile { format: FORMAT, entries: head.entries, head: Base64(record.clone()) };
+        disk::write_head(self.ledger.folder(), &encode(&file)?)?;
+        self.ledger.set_head(Signed { head, record });
+        Ok(())
+    }
+
+    /// A list that the ledger would refuse later must not be begun.
+    fn check_list(&self, event: &Event) -> Result<(), Error> {
+        let Event::RevocationList(entry) = event else { return Ok(()) };
+        let unsigned = Unsigned::from_to_be_signed(&entry.to_be_signed.0, self.ledger.key())?;
+        let blank = unsigned.with_blank_signature()?;
+        let claims =
+            trust::host::read_unverified_revocation(&blank).map_err(trust::author::AuthorError::from)?;
+        match self.ledger.newest_list() {
+            Some(held) if !self.ledger.joins_a_fork() => {
+                claims.continues(&held).map_err(trust::author::AuthorError::from)?;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// One name, one key: a person revokes by name.
+    fn check_name(&self, event: &Event) -> Result<(), Error> {
+        let Event::Credential(entry) = event else { return Ok(()) };
+        match self.ledger.kid_of_name(&entry.facts.name) {
+            Some(kid) if kid != entry.facts.kid => {
+                Err(Error::NameTaken { name: entry.facts.name.clone(), kid })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn entry(number: u64, previous: Option<Hex<32>>, event: Event, context: &Context) -> Result<Entry, Error> {
+    let Context { now, by, tool, unwitnessed } = context.clone();
+    let entry = Entry { format: FORMAT, number, previous, time: Time(now), by, tool, unwitnessed, event };
+    if texts_hold(&entry) {
+        return Ok(entry);
+    }
+    Err(Error::Text {
+        what: "each name (64 bytes at most) and each other text of an entry",
+        limit: MAX_TEXT_LEN.max(MAX_NAME_LEN),
+    })
+}
+
+fn encode(value: &impl serde::Serialize) -> Result<Vec<u8>, Error> {
+    disk::encode(value).ok_or(Error::Author(trust::author::AuthorError::Encoding))
+}
