@@ -167,7 +167,7 @@ impl<'a> RevocationList<'a> {
     /// [`ErrorKind::RevocationSequence`] when it is older; [`ErrorKind::RevocationForked`] when it is another list
     /// with the same list-sequence; [`ErrorKind::RevocationDropsEntry`] when it is newer and does not cover an entry,
     /// a lowest generation or a minimum of the held list
-    #[inline(never)]
+    #[inline(always)]
     pub fn replaces(&self, held: &RevocationList<'_>) -> Result<Replacement, Error> {
         self.claims.continues(held)
     }
@@ -178,7 +178,7 @@ impl RevocationClaims<'_> {
     ///
     /// # Errors
     /// Those of [`RevocationList::replaces`]
-    #[cfg_attr(not(feature = "host"), allow(unreachable_pub))]
+    #[inline(never)]
     pub fn continues(&self, held: &RevocationList<'_>) -> Result<Replacement, Error> {
         let refuse = |kind| Err(Error::new(kind, 0));
         if self.sequence < held.sequence {
