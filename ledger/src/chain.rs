@@ -47,6 +47,8 @@ pub struct Ledger {
     key: PublicKey,
     opened: Open,
     entries: Vec<Stored>,
+    /// Entries of other copies, with the number of the entry that joined them.
+    joined: Vec<(u64, Vec<Stored>)>,
     head: Option<Signed>,
 }
 
@@ -57,29 +59,14 @@ impl Ledger {
     /// [`Error::Absent`], [`Error::File`], [`Error::Newer`], [`Error::Damaged`]
     pub fn open(folder: &Path) -> Result<Self, Error> {
         let names = disk::list(folder)?;
-        let mut entries: Vec<Stored> = Vec::new();
-        let mut records = names.iter().filter(|name| name.is_record).peekable();
-        for name in names.iter().filter(|name| !name.is_record) {
-            let stored = read_entry(folder, name, entries.last())?;
-            entries.push(stored);
-        }
+        let mut entries = Vec::new();
+        read_entries(folder, &names, None, &mut entries)?;
         let Some(first) = entries.first() else { return Err(Error::Absent(folder.to_owned())) };
         let (opened, key) = opened(folder, &first.entry)?;
-        while let Some(name) = records.next() {
-            let path = disk::record_path(folder, name.number, &name.kind);
-            let of =
-                usize::try_from(name.number).ok().and_then(|number| entries.get_mut(number.checked_sub(1)?));
-            match of.filter(|stored| stored.entry.event.kind() == name.kind) {
-                Some(stored) => stored.record = Some(disk::read(&path)?),
-                None => return Err(Error::damaged(&path, Fault::NoEntry)),
-            }
-            if records.peek().is_some_and(|next| next.number == name.number) {
-                return Err(Error::damaged(&path, Fault::Twice));
-            }
-        }
         check_events(folder, &entries, &key)?;
+        let joined = read_joined(folder, &entries, &key)?;
         let head = read_head(folder, &entries, &key)?;
-        Ok(Self { folder: folder.to_owned(), key, opened, entries, head })
+        Ok(Self { folder: folder.to_owned(), key, opened, entries, joined, head })
     }
 
     /// Where it lies.
@@ -112,6 +99,12 @@ impl Ledger {
         self.entries.get(usize::try_from(number).ok()?.checked_sub(1)?)
     }
 
+    /// The entries of other copies that went on by themselves, each with the number of the entry that joined it.
+    #[must_use]
+    pub fn joined(&self) -> &[(u64, Vec<Stored>)] {
+        &self.joined
+    }
+
     /// The head that the key signed last.
     #[must_use]
     pub fn head(&self) -> Option<&Signed> {
@@ -137,13 +130,12 @@ impl Ledger {
         is_void(&self.entries, number)
     }
 
-    /// Whether the next list joins those of two copies.
-    pub(crate) fn joins_a_fork(&self) -> bool {
-        joins_a_fork(&self.entries)
-    }
-
     pub(crate) fn push(&mut self, stored: Stored) {
         self.entries.push(stored);
+    }
+
+    pub(crate) fn push_joined(&mut self, number: u64, entries: Vec<Stored>) {
+        self.joined.push((number, entries));
     }
 
     pub(crate) fn set_record(&mut self, number: u64, record: Vec<u8>) {
@@ -160,6 +152,88 @@ impl Ledger {
 
 fn is_void(entries: &[Stored], number: u64) -> bool {
     entries.iter().any(|stored| matches!(&stored.entry.event, Event::Void(void) if void.entry == number))
+}
+
+/// Reads the entries of a folder and their records; they follow those that are there.
+fn read_entries(
+    folder: &Path,
+    names: &[Name],
+    before: Option<&Stored>,
+    entries: &mut Vec<Stored>,
+) -> Result<(), Error> {
+    for name in names.iter().filter(|name| !name.is_record) {
+        let stored = read_entry(folder, name, entries.last().or(before))?;
+        entries.push(stored);
+    }
+    let mut records = names.iter().filter(|name| name.is_record).peekable();
+    while let Some(name) = records.next() {
+        let path = disk::record_path(folder, name.number, &name.kind);
+        let is_of = |stored: &&mut Stored| {
+            stored.entry.number == name.number && stored.entry.event.kind() == name.kind
+        };
+        match entries.iter_mut().find(is_of) {
+            Some(stored) => stored.record = Some(disk::read(&path)?),
+            None => return Err(Error::damaged(&path, Fault::NoEntry)),
+        }
+        if records.peek().is_some_and(|next| next.number == name.number) {
+            return Err(Error::damaged(&path, Fault::Twice));
+        }
+    }
+    Ok(())
+}
+
+/// The first list after a merge continues that of the other copy too.
+fn check_joined_lists(
+    folder: &Path,
+    entries: &[Stored],
+    (merge, other): (u64, &[Stored]),
+    key: &PublicKey,
+) -> Result<(), Error> {
+    let anchors = [Anchor::root(*key)];
+    let list =
+        |stored: &&Stored| matches!(stored.entry.event, Event::RevocationList(_)) && stored.record.is_some();
+    let newest = other.iter().rev().find(list).and_then(|stored| stored.record.as_deref());
+    let first = entries.iter().filter(|stored| stored.entry.number > merge).find(list);
+    let (Some(held), Some(first)) = (newest, first) else { return Ok(()) };
+    let (Ok(held), Some(Ok(list))) = (
+        RevocationList::verify(held, &anchors),
+        first.record.as_deref().map(|bytes| RevocationList::verify(bytes, &anchors)),
+    ) else {
+        return Ok(());
+    };
+    list.replaces(&held).map(drop).map_err(|error| {
+        let path = disk::record_path(folder, first.entry.number, first.entry.event.kind());
+        Error::damaged(&path, Fault::List(error.to_string()))
+    })
+}
+
+/// Reads and verifies what other copies added, from the folder of each entry that joined one.
+fn read_joined(folder: &Path, entries: &[Stored], key: &PublicKey) -> Result<Vec<(u64, Vec<Stored>)>, Error> {
+    let mut joined = Vec::new();
+    for stored in entries {
+        let Event::Merge(merge) = &stored.entry.event else { continue };
+        let number = stored.entry.number;
+        let root = folder;
+        let folder = disk::joined_path(root, number);
+        let common = usize::try_from(merge.common).ok().and_then(|common| entries.get(..common));
+        let common = common.filter(|common| !common.is_empty());
+        let Some(common) = common else {
+            return Err(Error::damaged(&folder, Fault::Place("it has no entry in common")));
+        };
+        let names = match disk::list(&folder) {
+            Err(Error::Absent(_)) => return Err(Error::damaged(&folder, Fault::Joined)),
+            names => names?,
+        };
+        let mut other = Vec::new();
+        read_entries(&folder, &names, common.last(), &mut other)?;
+        if !other.iter().map(|stored| Hex(stored.digest)).eq(merge.other.iter().copied()) {
+            return Err(Error::damaged(&folder, Fault::Joined));
+        }
+        check_events(&folder, &[common, &other].concat(), key)?;
+        check_joined_lists(root, entries, (number, &other), key)?;
+        joined.push((number, other));
+    }
+    Ok(joined)
 }
 
 fn read_entry(folder: &Path, name: &Name, before: Option<&Stored>) -> Result<Stored, Error> {
@@ -251,7 +325,6 @@ fn check_events(folder: &Path, entries: &[Stored], key: &PublicKey) -> Result<()
                     let list = list.map_err(|_| Error::damaged(&record, Fault::Record))?;
                     if let Some(held) = &newest
                         && let Err(error) = list.replaces(held)
-                        && !joins_a_fork(before)
                     {
                         return Err(Error::damaged(&record, Fault::List(error.to_string())));
                     }
@@ -275,19 +348,14 @@ fn check_events(folder: &Path, entries: &[Stored], key: &PublicKey) -> Result<()
                     return fault(Fault::Place("it joins at a later entry"));
                 }
             }
-            Event::Open(_) | Event::Custody(_) | Event::Backup(_) | Event::Import(_) => {}
+            Event::Open(_)
+            | Event::Succession(_)
+            | Event::Custody(_)
+            | Event::Backup(_)
+            | Event::Import(_) => {}
         }
     }
     Ok(())
-}
-
-/// The first list after a merge continues the lists of both copies, and the other copy's lists are not entries here.
-fn joins_a_fork(before: &[Stored]) -> bool {
-    let last = before
-        .iter()
-        .rev()
-        .find(|stored| matches!(stored.entry.event, Event::RevocationList(_) | Event::Merge(_)));
-    last.is_some_and(|stored| matches!(stored.entry.event, Event::Merge(_)))
 }
 
 /// The record is the one of these bytes, with a signature that holds.
@@ -331,6 +399,7 @@ pub(crate) fn texts_hold(entry: &Entry) -> bool {
         }
         Event::Credential(entry) => option(&entry.holder) && option(&entry.kept),
         Event::RevocationList(entry) => option(&entry.reason),
+        Event::Succession(entry) => option(&entry.reason),
         Event::Custody(custody) => {
             name(&custody.name) && name(&custody.holder) && text(&custody.kept) && text(&custody.reason)
         }

@@ -38,9 +38,9 @@ pub fn compare(first: &Ledger, second: &Ledger) -> Comparison {
         Relation::OtherKey
     } else if common == lens.0 && common == lens.1 {
         Relation::Same
-    } else if common == lens.0 {
+    } else if common == lens.0 || has_joined(second, first, common) {
         Relation::Ahead
-    } else if common == lens.1 {
+    } else if common == lens.1 || has_joined(first, second, common) {
         Relation::Behind
     } else {
         Relation::Forked
@@ -51,4 +51,12 @@ pub fn compare(first: &Ledger, second: &Ledger) -> Comparison {
         common: common as u64,
         unsigned_on_one_side: differs.map(|(one, _)| one.entry.number),
     }
+}
+
+/// Whether the entries that `other` added by itself were joined to `ledger`.
+fn has_joined(ledger: &Ledger, other: &Ledger, common: usize) -> bool {
+    let added = other.entries().get(common..).unwrap_or_default();
+    ledger.joined().iter().any(|(_, joined)| {
+        joined.iter().map(|stored| stored.digest).eq(added.iter().map(|stored| stored.digest))
+    })
 }

@@ -63,6 +63,11 @@ pub(crate) fn record_path(folder: &Path, number: u64, kind: &str) -> PathBuf {
     folder.join(format!("{number:0DIGITS$}-{kind}.{RECORD}"))
 }
 
+/// The folder with the entries of another copy, beside the entry that joined it.
+pub(crate) fn joined_path(folder: &Path, number: u64) -> PathBuf {
+    folder.join(format!("{number:0DIGITS$}-merge"))
+}
+
 /// The names of the entries and records in a folder, by number.
 pub(crate) fn list(folder: &Path) -> Result<Vec<Name>, Error> {
     let failed = |source| Error::read(folder, source);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::facts::{CredentialFacts, ListFacts};
+use crate::facts::{CredentialFacts, ListFacts, SuccessionFacts};
 use crate::values::{Base64, Hex, Time};
 
 /// One entry.
@@ -48,6 +48,8 @@ pub enum Event {
     Credential(CredentialEntry),
     /// The key signed a revocation list.
     RevocationList(ListEntry),
+    /// The key named a new root of its domain.
+    Succession(SuccessionEntry),
     /// Somebody else holds a key now, or it is kept elsewhere.
     Custody(Custody),
     /// A backup of the ledger's key was made.
@@ -70,6 +72,7 @@ impl Event {
             Self::Open(_) => "open",
             Self::Credential(_) => "credential",
             Self::RevocationList(_) => "revocation-list",
+            Self::Succession(_) => "succession",
             Self::Custody(_) => "custody",
             Self::Backup(_) => "backup",
             Self::BackupCheck(_) => "backup-check",
@@ -84,7 +87,8 @@ impl Event {
     pub fn to_be_signed(&self) -> Option<&[u8]> {
         match self {
             Self::Credential(CredentialEntry { to_be_signed, .. })
-            | Self::RevocationList(ListEntry { to_be_signed, .. }) => Some(&to_be_signed.0),
+            | Self::RevocationList(ListEntry { to_be_signed, .. })
+            | Self::Succession(SuccessionEntry { to_be_signed, .. }) => Some(&to_be_signed.0),
             _ => None,
         }
     }
@@ -169,6 +173,19 @@ pub struct ListEntry {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<String>,
     /// The Sig_structure of the list.
+    pub to_be_signed: Base64,
+}
+
+/// A succession.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct SuccessionEntry {
+    /// What it says; the same as in the bytes.
+    #[serde(flatten)]
+    pub facts: SuccessionFacts,
+    /// Why it was made.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
+    /// The Sig_structure of the succession.
     pub to_be_signed: Base64,
 }
 

@@ -107,6 +107,16 @@ pub enum Error {
         "the ledger has another list with list-sequence {0} than the published one: there are two copies of it"
     )]
     Forked(u64),
+    /// The other copy has nothing to be joined.
+    #[error("{} cannot be joined to {}: {reason}", other.display(), path.display())]
+    NotForked {
+        /// The other copy.
+        other: PathBuf,
+        /// This ledger.
+        path: PathBuf,
+        /// Why not.
+        reason: &'static str,
+    },
     /// There is no room for another entry.
     #[error("the ledger has {} entries, which is the limit", trust::MAX_LEDGER_ENTRIES)]
     Full,
@@ -172,6 +182,9 @@ pub enum Fault {
     /// The list drops something that the list before it said.
     #[error("does not continue the list before it: {0}")]
     List(String),
+    /// The entries of the other copy are not those that were joined.
+    #[error("has not the entries that the merge joined")]
+    Joined,
     /// The head's signature does not hold.
     #[error("is not signed by the key of the ledger: {0}")]
     HeadSignature(String),
@@ -215,6 +228,7 @@ impl Error {
             Self::OtherKey { .. } => "ledger-other-key",
             Self::Stale { .. } => "ledger-stale",
             Self::Forked(_) => "ledger-forked",
+            Self::NotForked { .. } => "ledger-not-forked",
             Self::Full => "ledger-full",
             Self::Author(_) => "not-possible",
         }
@@ -247,6 +261,7 @@ impl Error {
                 "Fetch the newest copy of the ledger before you sign: this one lacks a list that the root has signed."
             }
             Self::Forked(_) => "Find the other copy of the ledger and join both with ledger merge.",
+            Self::NotForked { .. } => "Keep the copy that has more entries; ledger diff names it.",
             Self::Full => "Begin a new root with a ledger of its own.",
             Self::Author(_) => "Correct the value that the message names.",
         }

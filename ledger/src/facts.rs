@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use trust::author::{AuthorError, RecordKind, Unsigned, read_unverified_credential};
 use trust::host::read_unverified_revocation;
-use trust::{CredentialClaims, RevocationClaims, Role};
+use trust::{CredentialClaims, RevocationClaims, Role, SuccessionClaims, verify_succession_request};
 use uuid::Uuid;
 
-use crate::entry::{CredentialEntry, Event, ListEntry};
+use crate::entry::{CredentialEntry, Event, ListEntry, SuccessionEntry};
 use crate::values::{Base64, Hex, Time};
 
 /// What a credential says.
@@ -155,10 +155,47 @@ impl ListFacts {
     }
 }
 
+/// What a succession says.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SuccessionFacts {
+    /// Name of the new root.
+    pub name: String,
+    /// kid of the new root.
+    pub kid: Hex<8>,
+    /// Its COSE_Key.
+    pub public_key: Hex<40>,
+    /// The domain whose root is replaced.
+    pub domain: Hex<8>,
+    /// How often the recovery root named a root.
+    pub recovery_epoch: u16,
+    /// How often a root named its successor since then.
+    pub succession_sequence: u16,
+    /// Rights of the new root, a bit set (docs/records.md).
+    pub rights: u8,
+    /// When it was issued.
+    pub issued: Time,
+}
+
+impl SuccessionFacts {
+    fn of(claims: &SuccessionClaims<'_>) -> Self {
+        Self {
+            name: claims.iss().to_owned(),
+            kid: Hex(claims.key().kid().0),
+            public_key: Hex(claims.key().to_cose_key()),
+            domain: Hex(claims.domain().0.0),
+            recovery_epoch: claims.number().recovery_epoch,
+            succession_sequence: claims.number().succession_sequence,
+            rights: claims.rights().bits(),
+            issued: Time(claims.issued_at()),
+        }
+    }
+}
+
 /// The facts of a record that is to be signed.
 pub(crate) enum Facts {
     Credential(CredentialFacts),
     List(ListFacts),
+    Succession(SuccessionFacts),
 }
 
 impl Facts {
@@ -169,8 +206,13 @@ impl Facts {
                 Ok(Self::Credential(CredentialFacts::of(&read_unverified_credential(&blank)?)))
             }
             RecordKind::RevocationList => Ok(Self::List(ListFacts::of(&read_unverified_revocation(&blank)?))),
-            // A head is about the ledger, and stands beside its entries.
-            RecordKind::LedgerHead => Err(trust::Error::new(trust::ErrorKind::RecordType, 0).into()),
+            RecordKind::Succession => {
+                Ok(Self::Succession(SuccessionFacts::of(&verify_succession_request(unsigned.payload())?)))
+            }
+            // A request is the new root's, which has no ledger yet; a head is about the ledger, and stands beside its entries.
+            RecordKind::SuccessionRequest | RecordKind::LedgerHead => {
+                Err(trust::Error::new(trust::ErrorKind::RecordType, 0).into())
+            }
         }
     }
 
@@ -179,6 +221,7 @@ impl Facts {
         match (self, event) {
             (Self::Credential(facts), Event::Credential(entry)) => *facts == entry.facts,
             (Self::List(facts), Event::RevocationList(entry)) => *facts == entry.facts,
+            (Self::Succession(facts), Event::Succession(entry)) => *facts == entry.facts,
             _ => false,
         }
     }
@@ -200,6 +243,9 @@ impl Event {
                 to_be_signed,
             }),
             Facts::List(facts) => Self::RevocationList(ListEntry { facts, reason: None, to_be_signed }),
+            Facts::Succession(facts) => {
+                Self::Succession(SuccessionEntry { facts, reason: None, to_be_signed })
+            }
         })
     }
 }

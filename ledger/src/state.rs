@@ -61,20 +61,35 @@ impl KeyState<'_> {
 }
 
 impl Ledger {
-    /// The signed credentials, with the entry of each.
+    /// The signed credentials, with the entry of each; those of joined copies too.
     pub fn credentials(&self) -> impl Iterator<Item = (&Stored, &CredentialEntry)> {
-        self.entries().iter().filter_map(|stored| match &stored.entry.event {
+        let joined = self.joined().iter().flat_map(|(_, entries)| entries);
+        self.entries().iter().chain(joined).filter_map(|stored| match &stored.entry.event {
             Event::Credential(entry) if stored.record.is_some() => Some((stored, entry)),
             _ => None,
         })
     }
 
     /// The signed lists, oldest first.
+    #[must_use = "an iterator"]
     pub fn lists(&self) -> impl DoubleEndedIterator<Item = &[u8]> {
         self.entries().iter().filter_map(|stored| match (&stored.entry.event, &stored.record) {
             (Event::RevocationList(_), Some(record)) => Some(record.as_slice()),
             _ => None,
         })
+    }
+
+    /// The lists that the next one has to continue: the newest, and those of copies that were joined since.
+    #[must_use]
+    pub fn lists_to_continue(&self) -> Vec<&[u8]> {
+        let is_list = |stored: &&Stored| {
+            matches!(stored.entry.event, Event::RevocationList(_)) && stored.record.is_some()
+        };
+        let own = self.entries().iter().rev().find(is_list);
+        let since = own.map_or(0, |own| own.entry.number);
+        let joined = self.joined().iter().filter(|(number, _)| *number > since);
+        let others = joined.filter_map(|(_, entries)| entries.iter().rev().find(is_list));
+        own.into_iter().chain(others).filter_map(|stored| stored.record.as_deref()).collect()
     }
 
     /// The newest signed list.
@@ -89,7 +104,8 @@ impl Ledger {
         if self.opened().name == name {
             return Some(self.opened().kid);
         }
-        self.entries().iter().find_map(|stored| match &stored.entry.event {
+        let joined = self.joined().iter().flat_map(|(_, entries)| entries);
+        self.entries().iter().chain(joined).find_map(|stored| match &stored.entry.event {
             Event::Credential(entry) if entry.facts.name == name && !self.is_void(stored.entry.number) => {
                 Some(entry.facts.kid)
             }
@@ -161,7 +177,9 @@ impl Ledger {
     pub fn check_published(&self, list: &[u8]) -> Result<(), Error> {
         let anchors = [Anchor::root(*self.key())];
         let published = RevocationList::verify(list, &anchors).map_err(trust::author::AuthorError::from)?;
-        if self.lists().any(|known| known == list) {
+        let joined = self.joined().iter().flat_map(|(_, entries)| entries);
+        let known = self.entries().iter().chain(joined).filter_map(|stored| stored.record.as_deref());
+        if known.into_iter().any(|known| known == list) {
             return Ok(());
         }
         let known = self.newest_list().map_or(0, |list| list.sequence());

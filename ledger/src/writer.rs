@@ -5,11 +5,12 @@ use std::fs::{self, File};
 use std::path::Path;
 
 use trust::author::{Unsigned, prepare_ledger_head};
-use trust::{LedgerHead, MAX_LEDGER_ENTRIES, PublicKey, UnixTime, sha256};
+use trust::{LedgerHead, MAX_LEDGER_ENTRIES, PublicKey, RevocationList, UnixTime, sha256};
 
 use crate::chain::{Ledger, Signed, Stored, texts_hold};
+use crate::compare::{Relation, compare};
 use crate::disk::{self, HeadFile};
-use crate::entry::{Entry, Event, Open, Void};
+use crate::entry::{Entry, Event, Merge, Open, Void};
 use crate::error::Error;
 use crate::values::{Base64, Hex, Time};
 use crate::{FORMAT, MAX_NAME_LEN, MAX_TEXT_LEN};
@@ -89,18 +90,7 @@ impl Writer {
     /// # Errors
     /// [`Error::Begun`]
     pub fn check_nothing_begun(&self) -> Result<(), Error> {
-        match self.ledger.begun() {
-            None => Ok(()),
-            Some(stored) => Err(Error::Begun {
-                entry: stored.entry.number,
-                kind: stored.entry.event.kind(),
-                name: match &stored.entry.event {
-                    Event::Credential(entry) => entry.facts.name.clone(),
-                    Event::RevocationList(entry) => format!("list {}", entry.facts.sequence),
-                    _ => String::new(),
-                },
-            }),
-        }
+        check_nothing_begun(&self.ledger)
     }
 
     /// Adds an entry: one with a record begins here, and waits for [`Writer::finish`]. Its number.
@@ -169,6 +159,59 @@ impl Writer {
         self.append(Event::Void(Void { entry, reason }), context)
     }
 
+    /// Joins another copy that went on by itself: its entries are kept beside the entry that says so. The number of that
+    /// entry.
+    ///
+    /// # Errors
+    /// [`Error::NotForked`]; [`Error::Begun`] while either copy waits for a signature; those of [`Writer::append`]
+    pub fn merge(&mut self, other: &Ledger, reason: String, context: &Context) -> Result<u64, Error> {
+        let not = |reason| {
+            let (other, path) = (other.folder().to_owned(), self.ledger.folder().to_owned());
+            Err(Error::NotForked { other, path, reason })
+        };
+        let comparison = compare(&self.ledger, other);
+        match comparison.relation {
+            Relation::Forked => {}
+            Relation::OtherKey => return not("it is the ledger of another key"),
+            Relation::Same | Relation::Behind => return not("it has no entry that is not here"),
+            Relation::Ahead => return not("it has all entries of this copy and more"),
+        }
+        if comparison.common == 0 {
+            return not("they have no entry in common");
+        }
+        if !other.joined().is_empty() {
+            return not("it has joined a copy itself; join this copy to that one");
+        }
+        self.check_nothing_begun()?;
+        check_nothing_begun(other)?;
+        let common = usize::try_from(comparison.common).unwrap_or(usize::MAX);
+        let entries = other.entries().get(common..).unwrap_or_default().to_vec();
+        let number = self.ledger.entries().len() as u64 + 1;
+        let folder = disk::joined_path(self.ledger.folder(), number);
+        // What a cut left there is of no entry.
+        match fs::remove_dir_all(&folder) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::write(&folder, source));
+            }
+            _ => fs::create_dir(&folder).map_err(|source| Error::write(&folder, source))?,
+        }
+        for stored in &entries {
+            let (number, kind) = (stored.entry.number, stored.entry.event.kind());
+            disk::write_new(&disk::entry_path(&folder, number, kind), &encode(&stored.entry)?)?;
+            if let Some(record) = &stored.record {
+                disk::write_new(&disk::record_path(&folder, number, kind), record)?;
+            }
+        }
+        let merge = Merge {
+            common: comparison.common,
+            other: entries.iter().map(|stored| Hex(stored.digest)).collect(),
+            reason,
+        };
+        let number = self.append(Event::Merge(merge), context)?;
+        self.ledger.push_joined(number, entries);
+        Ok(number)
+    }
+
     /// The head over all entries, for the key to sign.
     ///
     /// # Errors
@@ -203,13 +246,12 @@ impl Writer {
         let blank = unsigned.with_blank_signature()?;
         let claims =
             trust::host::read_unverified_revocation(&blank).map_err(trust::author::AuthorError::from)?;
-        match self.ledger.newest_list() {
-            Some(held) if !self.ledger.joins_a_fork() => {
-                claims.continues(&held).map_err(trust::author::AuthorError::from)?;
-                Ok(())
-            }
-            _ => Ok(()),
+        let anchors = [trust::Anchor::root(*self.ledger.key())];
+        for held in self.ledger.lists_to_continue() {
+            let held = RevocationList::verify(held, &anchors).map_err(trust::author::AuthorError::from)?;
+            claims.continues(&held).map_err(trust::author::AuthorError::from)?;
         }
+        Ok(())
     }
 
     /// One name, one key: a person revokes by name.
@@ -238,4 +280,20 @@ fn entry(number: u64, previous: Option<Hex<32>>, event: Event, context: &Context
 
 fn encode(value: &impl serde::Serialize) -> Result<Vec<u8>, Error> {
     disk::encode(value).ok_or(Error::Author(trust::author::AuthorError::Encoding))
+}
+
+fn check_nothing_begun(ledger: &Ledger) -> Result<(), Error> {
+    match ledger.begun() {
+        None => Ok(()),
+        Some(stored) => Err(Error::Begun {
+            entry: stored.entry.number,
+            kind: stored.entry.event.kind(),
+            name: match &stored.entry.event {
+                Event::Credential(entry) => entry.facts.name.clone(),
+                Event::RevocationList(entry) => format!("list {}", entry.facts.sequence),
+                Event::Succession(entry) => entry.facts.name.clone(),
+                _ => String::new(),
+            },
+        }),
+    }
 }

@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use trust::host::{parse_command_line, report_usage, usage_message};
 
 use crate::commands::{
-    create, credential, inspect, key, provision, publish, recertify, revoke, sign, verify, withdraw,
+    create, credential, inspect, key, ledger, provision, publish, recertify, revoke, sign, verify, withdraw,
 };
 use crate::error::Error;
 use crate::output::{Output, Report};
@@ -43,6 +43,9 @@ enum Command {
     Inspect(inspect::Inspect),
     /// Sign a revocation list with the root key
     Revoke(revoke::Revoke),
+    /// Keep the record of what a key signed
+    #[command(subcommand)]
+    Ledger(ledger::Command),
     /// Make a device's provisioning block
     Provision(provision::Provision),
     /// Send a release, revocation lists, or both to an update-server
@@ -94,6 +97,7 @@ impl Command {
             Self::Verify(command) => report(output, command.run(output)),
             Self::Inspect(command) => report(output, command.run()),
             Self::Revoke(command) => report(output, command.run()),
+            Self::Ledger(command) => command.run(output),
             Self::Provision(command) => report(output, command.run()),
             Self::Publish(command) => report(output, command.run(output)),
             Self::Withdraw(command) => report(output, command.run(output)),

@@ -4,6 +4,7 @@ pub mod create;
 pub mod credential;
 pub mod inspect;
 pub mod key;
+pub mod ledger;
 mod list;
 pub mod provision;
 pub mod publish;
@@ -41,6 +42,14 @@ impl SigningKeyArguments {
     /// Opens the key, wherever it is kept.
     fn open(&self) -> Result<Box<dyn Signer>, Error> {
         self.key.open(&self.secrets.of(&self.key)?)
+    }
+
+    /// The file of the key, if it is one.
+    fn file(&self) -> Option<PathBuf> {
+        match self.key.place() {
+            Ok(Place::File(path)) => Some(path),
+            _ => None,
+        }
     }
 
     /// Fails when an output is also an input: a file of the key, of its passphrase or PIN, or one of `inputs`.

@@ -147,6 +147,10 @@ pub enum Error {
     #[error("{} is not the image of this manifest: it {difference}", path.display())]
     ImageMismatch { path: PathBuf, difference: ImageDifference },
 
+    // The ledger.
+    #[error(transparent)]
+    Ledger(#[from] ledger::Error),
+
     // The server.
     #[error("--server is not the URL of a server: {0}")]
     ServerUrl(UrlError),
@@ -349,6 +353,7 @@ impl Error {
             Self::Http { .. } => "server-unreachable",
             Self::ServerRefused { code, .. } => code.as_deref().unwrap_or("server-refused"),
             Self::ServerAnswer { .. } => "server-answer",
+            Self::Ledger(error) => error.code(),
             Self::Internal(_) => "internal",
         }
     }
@@ -416,6 +421,7 @@ impl Error {
                 "Check that --server names an update-server; if it does, read the log of the server."
             }
             Self::ServerAnswer { .. } => "Check that --server names an update-server of this version.",
+            Self::Ledger(error) => error.hint(),
             Self::Internal(_) => "Please report it.",
         }
     }
@@ -433,6 +439,7 @@ impl Error {
             | Self::ServerUrl(_)
             | Self::Author { .. } => 2,
             Self::File { .. } | Self::Output(_) | Self::Clock(_) | Self::Http { .. } => 3,
+            Self::Ledger(error) => ledger_exit_code(error),
             Self::PassphraseNeeded
             | Self::PassphraseUnusable(_)
             | Self::PassphraseWrong(_)
@@ -460,5 +467,28 @@ impl Error {
     /// Byte offset in the refused file, where there is one.
     pub fn position(&self) -> Option<u32> {
         if let Self::Refused { position, .. } = self { Some(*position) } else { None }
+    }
+}
+
+/// By whom it has to be mended: the command line, the system, or who keeps the ledger.
+fn ledger_exit_code(error: &ledger::Error) -> u8 {
+    use ledger::Error as Ledger;
+    match error {
+        Ledger::Exists(_)
+        | Ledger::Absent(_)
+        | Ledger::NameTaken { .. }
+        | Ledger::NoSuchKey(_)
+        | Ledger::Text { .. }
+        | Ledger::NothingBegun
+        | Ledger::NotForked { .. }
+        | Ledger::Full
+        | Ledger::Author(_) => 2,
+        Ledger::File { .. } | Ledger::InUse(_) | Ledger::TimeGoesBack { .. } => 3,
+        Ledger::OtherKey { .. } => 4,
+        Ledger::Damaged { .. }
+        | Ledger::Newer { .. }
+        | Ledger::Begun { .. }
+        | Ledger::Stale { .. }
+        | Ledger::Forked(_) => 5,
     }
 }

@@ -82,6 +82,29 @@ impl OverwriteArguments {
     }
 }
 
+/// Whether files with other content than what is going to be written may be written: before something is signed that no
+/// command takes back. [`write_all`] checks again.
+pub fn check_outputs(paths: &[&Path], existing: Existing) -> Result<(), Error> {
+    for (index, path) in paths.iter().enumerate() {
+        if paths.iter().take(index).any(|other| same_file(path, other)) {
+            return Err(Error::SameFile((*path).to_owned()));
+        }
+        if is_standard(path) {
+            continue;
+        }
+        match must_be_absent(path) {
+            Err(Error::FileExists(_)) if existing == Existing::Replace && is_replaceable(path)? => {}
+            result => result?,
+        }
+        let folder = folder_of(path);
+        if !folder.is_dir() {
+            let source = std::io::Error::from(std::io::ErrorKind::NotFound);
+            return Err(Error::File { action: FileAction::Write, path: path.to_path_buf(), source });
+        }
+    }
+    Ok(())
+}
+
 /// Writes public files: all, or none unless the disk fails, since each name is checked before the first write.
 /// Private keys and files that are not regular are never replaced.
 pub fn write_all(files: &[(&Path, &[u8])], existing: Existing) -> Result<(), Error> {

@@ -18,6 +18,7 @@ mod output;
 mod passphrase;
 pub mod private_key;
 pub mod public_key;
+pub mod recording;
 mod server;
 pub mod step;
 pub mod time;

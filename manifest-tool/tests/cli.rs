@@ -10,6 +10,7 @@ mod cli {
     mod holders;
     mod inspect;
     mod keys;
+    mod ledger;
     mod memory;
     mod memory_of_secrets;
     mod numbers;

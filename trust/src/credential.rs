@@ -11,7 +11,7 @@ use crate::record::{
     CLAIM_ROLE, CLAIM_SCOPE, CLAIM_SUB, MAX_CREDENTIAL_LEN, MAX_NAME_LEN, Record, bit, is_ignorable,
 };
 use crate::scope::{Role, Scope};
-use crate::{TrustStore, UnixTime};
+use crate::{RevocationClaims, TrustStore, UnixTime};
 
 /// `typ` of a credential.
 pub(crate) const TYP_CREDENTIAL: &str = "anchorage-credential+cwt";
@@ -117,15 +117,7 @@ impl<'a> Credential<'a> {
         #[cfg(feature = "fault-injection")]
         let list = list.filter(|_| !crate::fault::skips_lists());
         if let Some(list) = list {
-            if list.revokes_cti(role, claims.cti) {
-                return refuse(ErrorKind::CredentialRevoked);
-            }
-            if list.revokes_kid(role, &claims.key.kid()) {
-                return refuse(ErrorKind::KeyRevoked);
-            }
-            if claims.generation < list.lowest_generation(role) {
-                return refuse(ErrorKind::GenerationRevoked);
-            }
+            claims.check_list(list).map_err(|kind| Error::new(kind, base))?;
         }
         // RFC 8392 sections 3.1.4 and 3.1.5: good from nbf on, no longer good at exp.
         if let Some(now) = store.now() {
@@ -230,6 +222,23 @@ impl<'a> CredentialClaims<'a> {
     #[must_use]
     pub fn sequence_ceiling(&self) -> u64 {
         self.ceiling
+    }
+
+    /// Whether a list of its domain lets it be.
+    ///
+    /// # Errors
+    /// [`ErrorKind::CredentialRevoked`], [`ErrorKind::KeyRevoked`], [`ErrorKind::GenerationRevoked`]
+    pub fn check_list(&self, list: &RevocationClaims<'_>) -> Result<(), ErrorKind> {
+        if list.revokes_cti(self.role, self.cti) {
+            return Err(ErrorKind::CredentialRevoked);
+        }
+        if list.revokes_kid(self.role, &self.key.kid()) {
+            return Err(ErrorKind::KeyRevoked);
+        }
+        if self.generation < list.lowest_generation(self.role) {
+            return Err(ErrorKind::GenerationRevoked);
+        }
+        Ok(())
     }
 
     /// A placeholder; no function returns it.

@@ -57,14 +57,16 @@ const SOFTHSM: SystemTool = tool("softhsm2-util", "softhsm2");
 /// Another program's view of a token.
 const OPENSC: SystemTool = tool("pkcs11-tool", "opensc");
 const SSH_AGENT: SystemTool = tool("ssh-agent", "openssh-client");
+/// Kills a program at a system call of our choice.
+const STRACE: SystemTool = tool("strace", "strace");
 /// The tests against python-can make an environment of their own, and others are made below `target/tools`.
 pub(crate) const PYTHON: SystemTool =
     SystemTool { program: "python3", package: "python3-venv", probe: &["-c", "import venv, ensurepip"] };
 
 /// What the steps of `cargo xtask test` call, beyond Rust and the C compiler that it links with.
-pub(crate) const TEST_TOOLS: [SystemTool; 16] = [
+pub(crate) const TEST_TOOLS: [SystemTool; 17] = [
     QEMU_ARM, QEMU_X86, DPKG_DEB, XZ, STRIP, GIT, KILL, SETPRIV, PYTHON, GXX, GCC, GCC_ARM, OPENSSL, SOFTHSM,
-    OPENSC, SSH_AGENT,
+    OPENSC, SSH_AGENT, STRACE,
 ];
 
 impl SystemTool {

@@ -27,7 +27,7 @@ const REWRITING: &[&str] = &[
 const SERVER: &str = "--server http://h --token-file t";
 
 // --passphrase-file and --pin-file beside --key: `commands.rs` judges them when it knows where the key is kept.
-const COMMANDS: [Options; 19] = [
+const COMMANDS: [Options; 29] = [
     Options {
         shortest: "key generate --out k",
         alone: &["--passphrase-file p", "--derivation scrypt", "--weak-passphrase", "--no-passphrase"],
@@ -108,10 +108,24 @@ const COMMANDS: [Options; 19] = [
             "--passphrase-file p",
             "--pin-file p",
             "--allow-large-step",
+            "--ledger d",
+            "--no-ledger",
             "--force",
+            // With a ledger: `recording.rs` judges them.
+            "--by a",
+            "--holder h",
+            "--kept k",
+            "--published f",
+            "--none-published",
+            "--no-expiry",
         ],
         needs: &[("--replaces f", "--list-out l"), ("--list-out l", "--replaces f")],
-        excludes: &[("--first", "--previous f")],
+        excludes: &[
+            ("--first", "--previous f"),
+            ("--no-ledger", "--ledger d"),
+            ("--published f", "--none-published"),
+            ("--no-expiry", "--expires 2030-01-31T00:00:00Z"),
+        ],
     },
     Options {
         shortest: "credential inspect f",
@@ -177,7 +191,15 @@ const COMMANDS: [Options; 19] = [
             "--passphrase-file p",
             "--pin-file p",
             "--allow-large-step",
+            "--ledger d",
+            "--no-ledger",
             "--force",
+            "ci",
+            // With a ledger: `recording.rs` judges them.
+            "--by a",
+            "--reason r",
+            "--published f",
+            "--none-published",
         ],
         needs: &[
             ("--role release", "--kid 0102030405060708"),
@@ -187,7 +209,69 @@ const COMMANDS: [Options; 19] = [
             ("--known f", "--minimum *=5 --vendor example.com"),
             ("--allow-unreachable-minimum", "--minimum *=5 --vendor example.com"),
         ],
-        excludes: &[("--first", "--previous f")],
+        excludes: &[
+            ("--first", "--previous f"),
+            ("--no-ledger", "--ledger d"),
+            ("--published f", "--none-published"),
+        ],
+    },
+    Options {
+        shortest: "ledger init --key k --name n --holder h --kept k d",
+        alone: &[
+            "--purpose issuing",
+            "--vendor example.com",
+            "--adopt f",
+            "--by a",
+            "--now 2030-01-31T00:00:00Z",
+            "--passphrase-file p",
+            "--pin-file p",
+        ],
+        needs: &[],
+        excludes: &[],
+    },
+    Options {
+        shortest: "ledger show",
+        alone: &["d", "--now 2030-01-31T00:00:00Z"],
+        needs: &[],
+        excludes: &[],
+    },
+    Options { shortest: "ledger list", alone: &["d"], needs: &[], excludes: &[] },
+    Options {
+        shortest: "ledger verify",
+        alone: &["d", "--anchor a", "--published f"],
+        needs: &[],
+        excludes: &[],
+    },
+    Options { shortest: "ledger diff d e", alone: &[], needs: &[], excludes: &[] },
+    Options {
+        shortest: "ledger merge --key k --reason r d e",
+        alone: &["--by a", "--now 2030-01-31T00:00:00Z", "--passphrase-file p", "--pin-file p"],
+        needs: &[],
+        excludes: &[],
+    },
+    Options {
+        shortest: "ledger export --csv f",
+        alone: &["d", "--force"],
+        needs: &[],
+        excludes: &[("--entry 2", "--csv f"), ("--out o", "--csv f")],
+    },
+    Options {
+        shortest: "ledger note --reason r n",
+        alone: &["--ledger d", "--holder h", "--kept k", "--by a", "--now 2030-01-31T00:00:00Z"],
+        needs: &[],
+        excludes: &[],
+    },
+    Options {
+        shortest: "ledger finish --key k",
+        alone: &["d", "--out o", "--now 2030-01-31T00:00:00Z", "--passphrase-file p", "--pin-file p"],
+        needs: &[("--force", "--out o")],
+        excludes: &[],
+    },
+    Options {
+        shortest: "ledger void --reason r",
+        alone: &["d", "--by a", "--now 2030-01-31T00:00:00Z"],
+        needs: &[],
+        excludes: &[],
     },
     Options {
         shortest: "provision --serial s --vendor example.com --class c --out o",
@@ -255,7 +339,7 @@ fn every_option_is_judged() {
     for options in &COMMANDS {
         let command = options.shortest.split(" -").next().unwrap();
         let command: Vec<&str> = command.split(' ').collect();
-        let depth = if ["key", "credential"].contains(&command[0]) { 2 } else { 1 };
+        let depth = if ["key", "credential", "ledger"].contains(&command[0]) { 2 } else { 1 };
         let name = command[..depth].join(" ");
         let pairs = options.needs.iter().chain(options.excludes).map(|(option, _)| option);
         let server = SERVER.split("  ");

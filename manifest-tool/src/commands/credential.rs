@@ -2,26 +2,30 @@
 
 use std::path::{Path, PathBuf};
 
+use ledger::{CredentialEntry, Event, Ledger};
 use serde::Serialize;
 use suit_manifest::Reason;
 use trust::author::{
-    CredentialRequest, ScopeRequest, Signer, issue_credential, random_cti, read_unverified_credential,
+    CredentialRequest, ScopeRequest, Unsigned, prepare_credential, random_cti, read_unverified_credential,
 };
-use trust::host::Serial;
+use trust::host::{Serial, read_unverified_revocation};
 use trust::{
     Anchor, Credential, CredentialClaims, DEFAULT_SEQUENCE_CEILING, MAX_CLASSES, MAX_GENERATION,
-    MAX_SEQUENCE_CEILING, MAX_SERIALS, PublicKey, RevocationList, Role, TrustStore, UnixTime,
+    MAX_SEQUENCE_CEILING, MAX_SERIALS, PublicKey, RevocationList, Role, UnixTime,
 };
 
-use super::list::{NO_PREVIOUS, OwnCredential, PreviousArguments};
+use super::list::{
+    HeldList, NO_PREVIOUS, NewList, OwnCredential, PreviousArguments, PublishedArguments, blank, issuer,
+};
 use super::{SigningKeyArguments, at_most, distinct, read_anchors};
 use crate::describe::CredentialView;
 use crate::error::Error;
-use crate::files::{MAX_RECORD_FILE_LEN, OverwriteArguments, read, write_all};
+use crate::files::{MAX_RECORD_FILE_LEN, OverwriteArguments, check_outputs, read, write_all};
 use crate::identifiers::{Class, Vendor};
 use crate::output::{Report, table};
 use crate::public_key;
-use crate::step::StepArguments;
+use crate::recording::LedgerArguments;
+use crate::step::{MAX_STEP, StepArguments};
 use crate::time::{IssueTime, Time, display, now};
 
 const NO_LIST: &str = "--first requires --replaces and --list-out";
@@ -46,25 +50,27 @@ pub struct Issue {
     /// Serial of a device; not for role release (repeatable) [default: any]
     #[arg(long = "serial", value_name = "SERIAL")]
     serials: Vec<Serial>,
-    /// Name of the issuer, at most 64 bytes
+    /// Name of the issuer, at most 64 bytes [default: that of the ledger]
     #[arg(long, value_parser = super::name())]
-    issuer: String,
-    /// Name of the holder, at most 64 bytes
+    issuer: Option<String>,
+    /// Name of the key and its holder, at most 64 bytes; with a ledger, each name belongs to one key
     #[arg(long, value_parser = super::name())]
     subject: String,
     /// Start of validity, such as 2030-01-31T00:00:00Z
     #[arg(long, value_name = "TIME")]
     not_before: Option<Time>,
-    /// End of validity; must lie in the future
+    /// End of validity; must lie in the future [default with a ledger: two years, for service keys one]
     #[arg(long, value_name = "TIME")]
     expires: Option<Time>,
-    /// Highest sequence number that a release key may sign [default: 4294967295]
+    /// Set no end of validity, also with a ledger
+    #[arg(long, conflicts_with = "expires")]
+    no_expiry: bool,
+    /// Highest sequence number that a release key may sign [default: 4294967295; with a ledger, above each revoked key's]
     #[arg(long, value_name = "SEQUENCE", value_parser = clap::value_parser!(u64).range(1..=MAX_SEQUENCE_CEILING))]
     ceiling: Option<u64>,
-    /// Generation; a revocation list can revoke all generations below one
-    #[arg(long, value_name = "N", default_value_t = 0,
-          value_parser = clap::value_parser!(u64).range(..=MAX_GENERATION))]
-    generation: u64,
+    /// Generation; a revocation list can revoke all generations below one [default: 0; with a ledger, the newest of the role]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=MAX_GENERATION))]
+    generation: Option<u64>,
     /// Credential in use: its key gets no second role, its issuer no credential, its numbers are known (repeatable)
     #[arg(long, value_name = "FILE")]
     known: Vec<PathBuf>,
@@ -76,6 +82,16 @@ pub struct Issue {
     list_out: Option<PathBuf>,
     #[command(flatten)]
     previous: PreviousArguments,
+    #[command(flatten)]
+    published: PublishedArguments,
+    #[command(flatten)]
+    ledger: LedgerArguments,
+    /// Who holds the certified key, for the ledger
+    #[arg(long, value_name = "PERSON")]
+    holder: Option<String>,
+    /// Where the certified key is kept, in words, for the ledger
+    #[arg(long, value_name = "TEXT")]
+    kept: Option<String>,
     #[command(flatten)]
     time: IssueTime,
     /// Credential to write
@@ -91,25 +107,37 @@ pub struct Issue {
 pub struct Issued {
     out: PathBuf,
     list_out: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ledger_entry: Option<u64>,
     #[serde(flatten)]
     credential: CredentialView,
 }
 
-/// A credential of the command line. It is read once: it may be a pipe.
-struct CredentialFile<'p> {
-    path: &'p Path,
+/// A credential of the command line, which is read once since it may be a pipe; or one of the ledger.
+struct CredentialFile {
+    path: PathBuf,
     bytes: Vec<u8>,
 }
 
-impl<'p> CredentialFile<'p> {
-    fn read_all(paths: &'p [PathBuf]) -> Result<Vec<Self>, Error> {
-        paths.iter().map(|path| Ok(Self { path, bytes: read(path, MAX_RECORD_FILE_LEN)? })).collect()
+impl CredentialFile {
+    fn read_all(paths: &[PathBuf]) -> Result<Vec<Self>, Error> {
+        let read = |path: &PathBuf| Ok(Self { path: path.clone(), bytes: read(path, MAX_RECORD_FILE_LEN)? });
+        paths.iter().map(read).collect()
     }
 
     /// Not verified.
     fn claims(&self) -> Result<CredentialClaims<'_>, Error> {
-        read_unverified_credential(&self.bytes).map_err(|error| Error::refused_record(self.path, error))
+        read_unverified_credential(&self.bytes).map_err(|error| Error::refused_record(&self.path, error))
     }
+}
+
+/// The credentials that a ledger has.
+fn of_ledger(ledger: Option<&Ledger>) -> impl Iterator<Item = CredentialFile> {
+    ledger.into_iter().flat_map(|ledger| {
+        ledger.credentials().filter_map(|(stored, _)| {
+            Some(CredentialFile { path: ledger.folder().to_owned(), bytes: stored.record.clone()? })
+        })
+    })
 }
 
 impl Issue {
@@ -117,20 +145,92 @@ impl Issue {
         let files = self.known.iter().chain(&self.replaces).map(PathBuf::as_path);
         let inputs: Vec<&Path> =
             files.chain(self.previous.paths()).chain([self.subject_key.as_path()]).collect();
-        for out in std::iter::once(&self.out).chain(&self.list_out) {
+        for out in self.outputs() {
             self.key.must_differ_from(out, &inputs)?;
         }
-        if self.list_out.is_some() && !self.previous.is_given() {
+        let for_ledger = [
+            ("--holder", self.holder.is_some()),
+            ("--kept", self.kept.is_some()),
+            ("--no-expiry", self.no_expiry),
+            self.published.option(),
+        ];
+        let mut recorder = self.ledger.open(self.key.file().as_deref(), &for_ledger)?;
+        self.check_arguments(recorder.ledger())?;
+        let subject_key = public_key::open(&self.subject_key)?;
+        let (mut known, replaces) =
+            (CredentialFile::read_all(&self.known)?, CredentialFile::read_all(&self.replaces)?);
+        known.extend(of_ledger(recorder.ledger()));
+        let numbers = self.numbers(&subject_key, known.iter().chain(&replaces), recorder.ledger())?;
+        let issued_at = recorder.time(self.time, numbers.latest)?;
+        self.time.warn();
+        if let Some(Time(end)) = self.expires.filter(|Time(end)| *end <= issued_at) {
+            return Err(Error::usage(format!("--expires {} lies in the past", display(end))));
+        }
+        if self.list_out.is_some() {
+            self.published.check(recorder.ledger())?;
+        }
+        // Of the command line or the ledger; a credential without a list needs none.
+        let is_known = self.previous.is_given() || recorder.ledger().is_some();
+        let held = if is_known { self.previous.held(recorder.ledger())? } else { Vec::new() };
+        let signer = self.key.open()?;
+        let root = &signer.public_key();
+        recorder.check(root)?;
+        if subject_key == *root {
+            return Err(self.for_anchor());
+        }
+        for file in known.iter().chain(&replaces) {
+            let claims = file.claims()?;
+            if claims.key() == root {
+                return Err(Error::KeyHasRole { path: file.path.clone(), role: claims.role().name() });
+            }
+        }
+        let issuer = issuer(self.issuer.as_deref(), recorder.ledger())?;
+        let request = self.request(subject_key, &issuer, issued_at, &numbers, recorder.ledger())?;
+        let unsigned = prepare_credential(&request, root)
+            .map_err(|error| Error::author("the credential", None, error))?;
+        let blank_credential = blank(&unsigned)?;
+        let claims = read_unverified_credential(&blank_credential)
+            .map_err(|_| Error::Internal("the new credential cannot be read back"))?;
+        let credential = CredentialView::new(&claims).with_names(&self.vendor, &self.classes());
+        let list = match &self.list_out {
+            Some(_) => Some(self.replace(&replaces, &claims, &issuer, issued_at, (root, &held))?),
+            None => None,
+        };
+        self.check_under(list.as_ref(), &held, root, &claims)?;
+        let existing = self.overwrite.existing();
+        check_outputs(&self.outputs().collect::<Vec<_>>(), existing)?;
+
+        self.ledger.warn_without(&recorder);
+        let cwt = recorder.sign(&unsigned, |event| self.in_ledger(event), issued_at, signer.as_ref())?;
+        let mut outputs = vec![(self.out.as_path(), cwt)];
+        if let (Some(path), Some(list)) = (&self.list_out, &list) {
+            outputs.push((path, recorder.sign(list, |event| event, issued_at, signer.as_ref())?));
+        }
+        let ledger_entry = recorder.close(issued_at, signer.as_ref())?;
+        let files: Vec<(&Path, &[u8])> = outputs.iter().map(|(path, bytes)| (*path, &bytes[..])).collect();
+        write_all(&files, existing)?;
+        Ok(Issued { out: self.out.clone(), list_out: self.list_out.clone(), ledger_entry, credential })
+    }
+
+    fn outputs(&self) -> impl Iterator<Item = &Path> {
+        std::iter::once(&self.out).chain(&self.list_out).map(PathBuf::as_path)
+    }
+
+    fn classes(&self) -> Vec<&Class> {
+        let vendor = self.vendor.id();
+        distinct(&self.classes, |class| class.id(vendor))
+    }
+
+    /// What no file has to be read for.
+    fn check_arguments(&self, ledger: Option<&Ledger>) -> Result<(), Error> {
+        if self.list_out.is_some() && !self.previous.is_given() && ledger.is_none() {
             return Err(Error::usage(NO_PREVIOUS));
         }
         if self.list_out.is_none() && self.previous.is_first() {
             return Err(Error::usage(NO_LIST));
         }
-        let vendor = self.vendor.id();
-        let classes = distinct(&self.classes, |class| class.id(vendor));
-        let serials = distinct(&self.serials, |serial| serial.as_str().to_owned());
-        at_most("--class", classes.len(), MAX_CLASSES.into())?;
-        at_most("--serial", serials.len(), MAX_SERIALS.into())?;
+        at_most("--class", self.classes().len(), MAX_CLASSES.into())?;
+        at_most("--serial", self.serials().len(), MAX_SERIALS.into())?;
         if let (Some(Time(begin)), Some(Time(end))) = (self.not_before, self.expires)
             && begin >= end
         {
@@ -144,78 +244,80 @@ impl Issue {
                 "a release credential cannot be limited to serials: omit --serial, or pass it to create",
             ));
         }
-        let subject_key = public_key::open(&self.subject_key)?;
-        let (known, replaces) =
-            (CredentialFile::read_all(&self.known)?, CredentialFile::read_all(&self.replaces)?);
-        let latest = self.check_known(&subject_key, known.iter().chain(&replaces))?;
-        let issued_at = self.time.after(latest)?;
-        self.time.warn();
-        if let Some(Time(end)) = self.expires.filter(|Time(end)| *end <= issued_at) {
-            return Err(Error::usage(format!("--expires {} lies in the past", display(end))));
-        }
-        let root = self.key.open()?;
-        if subject_key == root.public_key() {
-            return Err(self.for_anchor());
-        }
-        for file in known.iter().chain(&replaces) {
-            let claims = file.claims()?;
-            if *claims.key() == root.public_key() {
-                return Err(Error::KeyHasRole { path: file.path.to_owned(), role: claims.role().name() });
-            }
-        }
-        let request = CredentialRequest {
-            iss: self.issuer.clone(),
+        Ok(())
+    }
+
+    fn serials(&self) -> Vec<&Serial> {
+        distinct(&self.serials, |serial| serial.as_str().to_owned())
+    }
+
+    fn request(
+        &self,
+        key: PublicKey,
+        issuer: &str,
+        issued_at: UnixTime,
+        numbers: &Numbers,
+        ledger: Option<&Ledger>,
+    ) -> Result<CredentialRequest, Error> {
+        let vendor = self.vendor.id();
+        let proposed = ledger.filter(|_| !self.no_expiry).and_then(|_| validity(self.role));
+        let proposed = proposed.map(|seconds| {
+            let begin = self.not_before.map_or(issued_at, |Time(begin)| begin.max(issued_at));
+            UnixTime(begin.0.saturating_add(seconds))
+        });
+        Ok(CredentialRequest {
+            iss: issuer.to_owned(),
             sub: self.subject.clone(),
-            key: subject_key,
+            key,
             role: self.role,
             scope: ScopeRequest {
                 vendor: vendor.into_bytes(),
-                classes: classes.iter().map(|class| class.id(vendor).into_bytes()).collect(),
-                serials: serials.iter().map(|serial| serial.as_str().to_owned()).collect(),
+                classes: self.classes().iter().map(|class| class.id(vendor).into_bytes()).collect(),
+                serials: self.serials().iter().map(|serial| serial.as_str().to_owned()).collect(),
                 actions: None,
             },
             issued_at,
             not_before: self.not_before.map(|Time(time)| time),
-            expires: self.expires.map(|Time(time)| time),
+            expires: self.expires.map(|Time(time)| time).or(proposed),
             cti: random_cti()
                 .map_err(|error| Error::KeyOperation { doing: "generated", source: Box::new(error) })?,
-            generation: self.generation,
-            sequence_ceiling: self.ceiling,
-        };
-        let cwt = issue_credential(&request, root.as_ref())
-            .map_err(|error| Error::author("the credential", None, error))?;
-        let claims = read_unverified_credential(&cwt)
-            .map_err(|_| Error::Internal("the issued credential cannot be read back"))?;
-        let credential = CredentialView::new(&claims).with_names(&self.vendor, &classes);
-        let mut outputs = vec![(self.out.as_path(), cwt.as_slice())];
-        let list = match &self.list_out {
-            Some(path) => Some((path.as_path(), self.replace(&replaces, &subject_key, root.as_ref())?)),
-            None => None,
-        };
-        match &list {
-            Some((path, list)) => self.check_under((path, list), &cwt, root.as_ref())?,
-            None => {
-                for path in self.previous.paths() {
-                    self.check_under((path, &read(path, MAX_RECORD_FILE_LEN)?), &cwt, root.as_ref())?;
-                }
-            }
-        }
-        outputs.extend(list.as_ref().map(|(path, list)| (*path, list.as_slice())));
-        write_all(&outputs, self.overwrite.existing())?;
-        Ok(Issued { out: self.out.clone(), list_out: self.list_out.clone(), credential })
+            generation: numbers.generation,
+            sequence_ceiling: numbers.ceiling,
+        })
+    }
+
+    /// What the ledger knows beside the credential: names of ids, and who has the key.
+    fn in_ledger(&self, event: Event) -> Event {
+        let Event::Credential(entry) = event else { return event };
+        let vendor = self.vendor.id();
+        let classes = self
+            .classes
+            .iter()
+            .filter_map(|class| Some((class.id(vendor).to_string(), class.name()?.to_owned())));
+        let vendor_name = self.vendor.domain().map(|domain| (vendor.to_string(), domain.to_owned()));
+        let names = vendor_name.into_iter().chain(classes).collect();
+        Event::Credential(CredentialEntry {
+            names,
+            holder: self.holder.clone(),
+            kept: self.kept.clone(),
+            ..entry
+        })
     }
 
     /// A list that revokes the replaced credentials: the scope of a key is the union over its credentials.
     fn replace(
         &self,
-        replaces: &[CredentialFile<'_>],
-        subject_key: &PublicKey,
-        root: &dyn Signer,
-    ) -> Result<Vec<u8>, Error> {
-        self.previous.sign(root, &self.issuer, None, self.step, self.time, |request| {
+        replaces: &[CredentialFile],
+        new: &CredentialClaims<'_>,
+        issuer: &str,
+        issued_at: UnixTime,
+        (root, held): (&PublicKey, &[HeldList]),
+    ) -> Result<Unsigned, Error> {
+        let list = NewList { root, issuer, sequence: None, step: self.step, issued_at };
+        list.prepare(held, |request| {
             for old in replaces {
                 let CredentialFile { path, bytes } = old;
-                if old.claims()?.key() != subject_key {
+                if old.claims()?.key() != new.key() {
                     let message = format!("{} is for another key: revoke it instead", path.display());
                     return Err(Error::usage(message));
                 }
@@ -226,39 +328,68 @@ impl Issue {
     }
 
     /// A credential whose key or generation a list of its root revokes would never be valid.
-    fn check_under(&self, (path, list): (&Path, &[u8]), cwt: &[u8], root: &dyn Signer) -> Result<(), Error> {
-        let anchors = [Anchor::root(root.public_key())];
-        let list =
-            RevocationList::verify(list, &anchors).map_err(|error| Error::refused_record(path, error))?;
-        let lists = [list];
-        let store = TrustStore::new(&anchors).with_lists(&lists);
-        let verified = Credential::verify(cwt, &store, self.role);
-        verified.map(drop).map_err(|error| Error::refused_record(&self.out, error))
+    fn check_under(
+        &self,
+        new: Option<&Unsigned>,
+        held: &[HeldList],
+        root: &PublicKey,
+        claims: &CredentialClaims<'_>,
+    ) -> Result<(), Error> {
+        let anchors = [Anchor::root(*root)];
+        for HeldList { path, bytes } in held {
+            RevocationList::verify(bytes, &anchors).map_err(|error| Error::refused_record(path, error))?;
+        }
+        let new = new.map(blank).transpose()?;
+        let lists = match &new {
+            Some(new) => vec![&new[..]],
+            None => held.iter().map(|list| &list.bytes[..]).collect(),
+        };
+        for list in lists {
+            let refused = |error| Error::refused_record(&self.out, error);
+            let list = read_unverified_revocation(list).map_err(refused)?;
+            claims.check_list(&list).map_err(|kind| refused(trust::Error::new(kind, 0)))?;
+        }
+        Ok(())
     }
 
-    /// One key has one role, and a root has none. Generation and ceiling do not rise far above those in use. When the latest
-    /// of them was issued.
-    fn check_known<'f>(
+    /// One key has one role, and a root has none. Generation and ceiling do not rise far above those in use; with a ledger,
+    /// they go on from those in use.
+    fn numbers<'f>(
         &self,
         subject_key: &PublicKey,
-        files: impl Iterator<Item = &'f CredentialFile<'f>>,
-    ) -> Result<Option<UnixTime>, Error> {
-        let (mut generation, mut ceiling, mut latest) = (0, DEFAULT_SEQUENCE_CEILING, None);
+        files: impl Iterator<Item = &'f CredentialFile>,
+        ledger: Option<&Ledger>,
+    ) -> Result<Numbers, Error> {
+        let list = ledger.and_then(Ledger::newest_list);
+        let lowest = list.as_ref().map_or(0, |list| list.lowest_generation(self.role));
+        let (mut highest, mut ceiling, mut latest) = (lowest, DEFAULT_SEQUENCE_CEILING, None);
+        let (mut of_role, mut of_revoked) = (lowest, None);
         for file in files {
             let known = file.claims()?;
             if known.issuer_kid() == subject_key.kid() {
                 return Err(self.for_anchor());
             }
             if known.key() == subject_key && known.role() != self.role {
-                return Err(Error::KeyHasRole { path: file.path.to_owned(), role: known.role().name() });
+                return Err(Error::KeyHasRole { path: file.path.clone(), role: known.role().name() });
             }
-            generation = generation.max(known.generation());
+            highest = highest.max(known.generation());
             ceiling = ceiling.max(known.sequence_ceiling());
             latest = latest.max(Some(known.issued_at()));
+            if known.role() == self.role {
+                of_role = of_role.max(known.generation());
+                if list.as_ref().is_some_and(|list| known.check_list(list).is_err()) {
+                    of_revoked = of_revoked.max(Some(known.sequence_ceiling()));
+                }
+            }
         }
-        self.step.check_generation("generation", generation, self.generation)?;
-        self.step.check("sequence ceiling", ceiling, self.ceiling.unwrap_or(0))?;
-        Ok(latest)
+        let generation = self.generation.unwrap_or(if ledger.is_some() { of_role } else { 0 });
+        // A thief may have used up the numbers of a revoked key.
+        let above = of_revoked.filter(|_| self.role == Role::Release && self.ceiling.is_none());
+        let above = above.map(|revoked| revoked.saturating_add(MAX_STEP).min(MAX_SEQUENCE_CEILING));
+        let proposed = self.ceiling.or(above);
+        self.step.check_generation("generation", highest, generation)?;
+        self.step.check("sequence ceiling", ceiling, proposed.unwrap_or(0))?;
+        Ok(Numbers { generation, ceiling: proposed, latest })
     }
 
     fn for_anchor(&self) -> Error {
@@ -266,10 +397,32 @@ impl Issue {
     }
 }
 
+/// The numbers of a new credential.
+struct Numbers {
+    generation: u64,
+    /// `None`: the default.
+    ceiling: Option<u64>,
+    /// When the newest known credential was issued.
+    latest: Option<UnixTime>,
+}
+
+const DAY: u64 = 24 * 60 * 60;
+
+/// How long a credential of a role is good when nobody says so, seconds; `None`: without an end. A device without a clock
+/// checks no end, so what must end on devices is revoked.
+fn validity(role: Role) -> Option<u64> {
+    match role {
+        Role::Release | Role::Operator => Some(2 * 365 * DAY),
+        Role::Service => Some(365 * DAY),
+        Role::Identity | Role::Device => None,
+    }
+}
+
 impl Report for Issued {
     fn lines(&self) -> String {
         let mut rows = vec![("credential", self.out.display().to_string())];
         rows.extend(self.list_out.as_ref().map(|path| ("revocation list", path.display().to_string())));
+        rows.extend(self.ledger_entry.map(|entry| ("entry of the ledger", entry.to_string())));
         rows.extend(self.credential.rows());
         table(&rows)
     }

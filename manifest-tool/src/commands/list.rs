@@ -3,16 +3,17 @@
 
 use std::path::{Path, PathBuf};
 
-use trust::author::{Minimum, RevocationRequest, Signer, read_unverified_credential, sign_revocation};
+use ledger::Ledger;
+use trust::author::{Minimum, RevocationRequest, Unsigned, prepare_revocation, read_unverified_credential};
+use trust::host::read_unverified_revocation;
 use trust::{
-    Anchor, Credential, Kid, MAX_MINIMUM_SEQUENCES, MAX_REVOKED, RevocationList, Revoked, RevokedId, Role,
-    TrustStore,
+    Anchor, Credential, Kid, MAX_MINIMUM_SEQUENCES, MAX_REVOKED, PublicKey, RevocationList, Revoked,
+    RevokedId, Role, TrustStore, UnixTime,
 };
 
 use crate::error::Error;
 use crate::files::{MAX_RECORD_FILE_LEN, read};
 use crate::step::StepArguments;
-use crate::time::IssueTime;
 
 /// A list that drops a revocation lets a stolen key sign again, so no list begins by omission.
 pub(super) const NO_PREVIOUS: &str =
@@ -42,37 +43,105 @@ impl PreviousArguments {
         self.first
     }
 
-    /// Signs a list with everything in the previous ones and what `fill` adds. `sequence`: its list-sequence, by default
-    /// the next one.
-    pub(super) fn sign(
-        &self,
-        root: &dyn Signer,
-        issuer: &str,
-        sequence: Option<u64>,
-        step: StepArguments,
-        time: IssueTime,
-        fill: impl FnOnce(&mut RevocationRequest) -> Result<(), Error>,
-    ) -> Result<Vec<u8>, Error> {
+    /// The lists that a new one follows: those of the command line, or the newest of the ledger.
+    pub(super) fn held(&self, ledger: Option<&Ledger>) -> Result<Vec<HeldList>, Error> {
+        if let Some(ledger) = ledger.filter(|_| !self.is_given()) {
+            let held = |bytes: &[u8]| HeldList { path: ledger.folder().to_owned(), bytes: bytes.to_vec() };
+            return Ok(ledger.lists_to_continue().into_iter().map(held).collect());
+        }
         if !self.is_given() {
             return Err(Error::usage(NO_PREVIOUS));
         }
-        let files: Vec<(&Path, Vec<u8>)> = self
-            .paths()
-            .map(|path| Ok((path, read(path, MAX_RECORD_FILE_LEN)?)))
-            .collect::<Result<_, Error>>()?;
-        let anchors = [Anchor::root(root.public_key())];
+        let read =
+            |path: &Path| Ok(HeldList { path: path.to_owned(), bytes: read(path, MAX_RECORD_FILE_LEN)? });
+        self.paths().map(read).collect()
+    }
+}
+
+/// The issuer that is given, else the name of the ledger's key.
+pub(super) fn issuer(given: Option<&str>, ledger: Option<&Ledger>) -> Result<String, Error> {
+    let name = given.or(ledger.map(|ledger| ledger.opened().name.as_str()));
+    name.map(str::to_owned).ok_or_else(|| Error::usage("--issuer is required without a ledger"))
+}
+
+/// What of this root is published, for a key with a ledger: a copy of the ledger that lacks it is an old one.
+#[derive(clap::Args, Clone, Debug)]
+pub(super) struct PublishedArguments {
+    /// Newest published list of this root, from the server: a ledger that lacks it is out of date
+    #[arg(long, value_name = "FILE")]
+    published: Option<PathBuf>,
+    /// Say that no list of this root was ever published
+    #[arg(long, conflicts_with = "published")]
+    none_published: bool,
+}
+
+impl PublishedArguments {
+    /// The option that is given, if one is.
+    pub(super) fn option(&self) -> (&'static str, bool) {
+        if self.none_published {
+            ("--none-published", true)
+        } else {
+            ("--published", self.published.is_some())
+        }
+    }
+
+    pub(super) fn path(&self) -> Option<&Path> {
+        self.published.as_deref()
+    }
+
+    /// Fails before the ledger's key signs a list that another copy of the ledger may have signed already.
+    pub(super) fn check(&self, ledger: Option<&Ledger>) -> Result<(), Error> {
+        let Some(ledger) = ledger else { return Ok(()) };
+        match &self.published {
+            Some(path) => Ok(ledger.check_published(&read(path, MAX_RECORD_FILE_LEN)?)?),
+            None if self.none_published => Ok(()),
+            None => Err(Error::usage(
+                "with a ledger, pass the newest list of this root that is published as --published (the server has it), \
+                 or --none-published if there is none: that finds an old copy of the ledger",
+            )),
+        }
+    }
+}
+
+/// A list that a new one follows, and the file or the ledger that it is from.
+pub(super) struct HeldList {
+    pub(super) path: PathBuf,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// A new list of `root`, and when it is issued.
+pub(super) struct NewList<'a> {
+    pub(super) root: &'a PublicKey,
+    pub(super) issuer: &'a str,
+    /// Its list-sequence, by default the next one.
+    pub(super) sequence: Option<u64>,
+    pub(super) step: StepArguments,
+    pub(super) issued_at: UnixTime,
+}
+
+/// When the newest of these lists was issued.
+pub(super) fn newest_time(held: &[HeldList]) -> Option<UnixTime> {
+    held.iter().filter_map(|list| Some(read_unverified_revocation(&list.bytes).ok()?.issued_at())).max()
+}
+
+impl NewList<'_> {
+    /// A list with everything in the `held` ones and what `fill` adds, for the root to sign.
+    pub(super) fn prepare(
+        &self,
+        files: &[HeldList],
+        fill: impl FnOnce(&mut RevocationRequest) -> Result<(), Error>,
+    ) -> Result<Unsigned, Error> {
+        let anchors = [Anchor::root(*self.root)];
         let held: Vec<RevocationList<'_>> = files
             .iter()
-            .map(|(path, bytes)| {
+            .map(|HeldList { path, bytes }| {
                 RevocationList::verify(bytes, &anchors).map_err(|error| Error::refused_record(path, error))
             })
             .collect::<Result<_, _>>()?;
-
-        let issued_at = time.after(held.iter().map(|list| list.issued_at()))?;
-        let mut request = RevocationRequest::following(issuer.to_owned(), issued_at, &held)
+        let mut request = RevocationRequest::following(self.issuer.to_owned(), self.issued_at, &held)
             .map_err(|error| Error::author("the revocation list", None, error.into()))?;
         let before = request.clone();
-        if let (Some(sequence), Some((path, _))) = (sequence, files.first())
+        if let (Some(sequence), Some(HeldList { path, .. })) = (self.sequence, files.first())
             && sequence < request.sequence
         {
             return Err(Error::usage(format!(
@@ -81,20 +150,27 @@ impl PreviousArguments {
                 request.sequence
             )));
         }
-        request.sequence = sequence.unwrap_or(request.sequence);
+        request.sequence = self.sequence.unwrap_or(request.sequence);
         fill(&mut request)?;
-        check_steps(step, &before, &request)?;
+        check_steps(self.step, &before, &request)?;
         check_room(&request)?;
 
-        let cwt = sign_revocation(&request, root)
+        let unsigned = prepare_revocation(&request, self.root)
             .map_err(|error| Error::author("the revocation list", None, error))?;
-        let list = RevocationList::verify(&cwt, &anchors)
-            .map_err(|_| Error::Internal("the signed list cannot be read back"))?;
-        for ((path, _), held) in files.iter().zip(&held) {
-            list.replaces(held).map_err(|error| Error::refused_record(path, error))?;
+        let blank = blank(&unsigned)?;
+        let list = read_unverified_revocation(&blank).map_err(|_| UNREADABLE)?;
+        for (HeldList { path, .. }, held) in files.iter().zip(&held) {
+            list.continues(held).map_err(|error| Error::refused_record(path, error))?;
         }
-        Ok(cwt)
+        Ok(unsigned)
     }
+}
+
+const UNREADABLE: Error = Error::Internal("the new record cannot be read back");
+
+/// A record that nobody has signed, to read it.
+pub(super) fn blank(unsigned: &Unsigned) -> Result<Vec<u8>, Error> {
+    unsigned.with_blank_signature().map_err(|_| UNREADABLE)
 }
 
 /// The format limits what a list contains, whether this command line named it or an earlier one.
@@ -161,15 +237,15 @@ pub(super) struct OwnCredential {
 
 impl OwnCredential {
     /// Verifies it: an entry for a credential of another root would do nothing.
-    pub(super) fn read(path: &Path, root: &dyn Signer) -> Result<Self, Error> {
+    pub(super) fn read(path: &Path, root: &PublicKey) -> Result<Self, Error> {
         Self::verify(path, &read(path, MAX_RECORD_FILE_LEN)?, root)
     }
 
     /// The same of bytes that were read from `path`, which may be a pipe.
-    pub(super) fn verify(path: &Path, bytes: &[u8], root: &dyn Signer) -> Result<Self, Error> {
+    pub(super) fn verify(path: &Path, bytes: &[u8], root: &PublicKey) -> Result<Self, Error> {
         let refused = |error| Error::refused_record(path, error);
         let role = read_unverified_credential(bytes).map_err(refused)?.role();
-        let anchors = [Anchor::root(root.public_key())];
+        let anchors = [Anchor::root(*root)];
         let credential = Credential::verify(bytes, &TrustStore::new(&anchors), role).map_err(refused)?;
         Ok(Self {
             role,

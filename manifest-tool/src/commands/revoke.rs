@@ -5,20 +5,25 @@ use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use ledger::{Event, Ledger, ListEntry};
 use serde::Serialize;
 use trust::author::{Minimum, RevocationRequest, read_unverified_credential};
+use trust::host::read_unverified_revocation;
 use trust::{
-    Anchor, DEFAULT_SEQUENCE_CEILING, Kid, MAX_GENERATION, MAX_LIST_SEQUENCE, MAX_MINIMUM_SEQUENCE,
-    RevocationList, Revoked, RevokedId, Role,
+    DEFAULT_SEQUENCE_CEILING, Kid, MAX_GENERATION, MAX_LIST_SEQUENCE, MAX_MINIMUM_SEQUENCE, RevocationClaims,
+    Revoked, RevokedId, Role, UnixTime,
 };
 
 use super::SigningKeyArguments;
-use super::list::{NO_PREVIOUS, OwnCredential, PreviousArguments};
+use super::list::{
+    NewList, OwnCredential, PreviousArguments, PublishedArguments, blank, issuer, newest_time,
+};
 use crate::describe::{RevocationView, uuid};
 use crate::error::Error;
-use crate::files::{MAX_RECORD_FILE_LEN, OverwriteArguments, read, write};
+use crate::files::{MAX_RECORD_FILE_LEN, OverwriteArguments, check_outputs, read, write};
 use crate::identifiers::{Class, IdentifierError, Vendor};
 use crate::output::{Report, table};
+use crate::recording::LedgerArguments;
 use crate::step::StepArguments;
 use crate::time::IssueTime;
 
@@ -26,6 +31,9 @@ use crate::time::IssueTime;
 const HIGHEST_SEQUENCE: u64 = MAX_LIST_SEQUENCE / 2;
 const NO_GENERATION: &str = "--kid and --cti need --role and --generation (the highest that this root has issued for \
                              the role); with the credential at hand, give --key-of or --credential instead";
+
+const NO_NAMES: &str =
+    "keys go by name only with a ledger: pass --ledger, or name them with --key-of or --kid";
 
 /// `N` bytes in hex.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -90,13 +98,23 @@ impl FromStr for GenerationArgument {
 #[derive(clap::Args, Clone, Debug)]
 #[command(group = clap::ArgGroup::new("what").multiple(true).required(true))]
 pub struct Revoke {
+    /// Key to revoke, by its name or kid in the ledger (repeatable)
+    #[arg(value_name = "NAME", group = "what")]
+    names: Vec<String>,
     #[command(flatten)]
     key: SigningKeyArguments,
-    /// Name of the issuer, at most 64 bytes
+    /// Name of the issuer, at most 64 bytes [default: that of the ledger]
     #[arg(long, value_parser = super::name())]
-    issuer: String,
+    issuer: Option<String>,
     #[command(flatten)]
     previous: PreviousArguments,
+    #[command(flatten)]
+    published: PublishedArguments,
+    #[command(flatten)]
+    ledger: LedgerArguments,
+    /// Why, for the ledger
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
     /// list-sequence of the new list, 1 to 2^61 [default: the next one]
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=HIGHEST_SEQUENCE))]
     sequence: Option<u64>,
@@ -148,6 +166,8 @@ pub struct Revoke {
 #[derive(Debug, Serialize)]
 pub struct RevokeReport {
     out: PathBuf,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ledger_entry: Option<u64>,
     #[serde(flatten)]
     list: RevocationView,
 }
@@ -155,18 +175,24 @@ pub struct RevokeReport {
 impl Revoke {
     pub fn run(&self) -> Result<RevokeReport, Error> {
         let files = self.credentials.iter().chain(&self.keys_of).chain(&self.known).map(PathBuf::as_path);
-        let inputs: Vec<&Path> = files.chain(self.previous.paths()).collect();
+        let inputs: Vec<&Path> = files.chain(self.previous.paths()).chain(self.published.path()).collect();
         self.key.must_differ_from(&self.out, &inputs)?;
         // Before the passphrase prompt.
-        if !self.previous.is_given() {
-            return Err(Error::usage(NO_PREVIOUS));
-        }
+        let for_ledger = [("--reason", self.reason.is_some()), self.published.option()];
+        let mut recorder = self.ledger.open(self.key.file().as_deref(), &for_ledger)?;
+        let held = self.previous.held(recorder.ledger())?;
+        self.published.check(recorder.ledger())?;
+        let issued_at = recorder.time(self.time, newest_time(&held))?;
         let mut named = self.bare()?;
-        let ceiling = self.highest_ceiling()?;
+        named.extend(self.named(recorder.ledger(), issued_at)?);
+        let ceiling = self.highest_ceiling(recorder.ledger())?;
         self.time.warn();
-        let root = self.key.open()?;
-        let root = root.as_ref();
-        let cwt = self.previous.sign(root, &self.issuer, self.sequence, self.step, self.time, |request| {
+        let signer = self.key.open()?;
+        let root = &signer.public_key();
+        recorder.check(root)?;
+        let issuer = issuer(self.issuer.as_deref(), recorder.ledger())?;
+        let list = NewList { root, issuer: &issuer, sequence: self.sequence, step: self.step, issued_at };
+        let unsigned = list.prepare(&held, |request| {
             for path in &self.keys_of {
                 named.push(OwnCredential::read(path, root)?.key(self.generation.unwrap_or(0)));
             }
@@ -179,13 +205,38 @@ impl Revoke {
             self.raise_generations(request)?;
             self.raise_minimums(request, ceiling)
         })?;
-        let anchors = [Anchor::root(root.public_key())];
-        let list = RevocationList::verify(&cwt, &anchors)
-            .map_err(|_| Error::Internal("the signed list cannot be read back"))?;
-        named.iter().try_for_each(|revoked| check_in_force(&list, revoked))?;
-        let report = RevokeReport { out: self.out.clone(), list: RevocationView::new(&list) };
-        write(&self.out, &cwt, self.overwrite.existing())?;
-        Ok(report)
+        let list = blank(&unsigned)?;
+        let claims =
+            read_unverified_revocation(&list).map_err(|_| Error::Internal("the list does not read"))?;
+        named.iter().try_for_each(|revoked| check_in_force(&claims, revoked))?;
+        let list = RevocationView::new(&claims);
+        let existing = self.overwrite.existing();
+        check_outputs(&[&self.out], existing)?;
+        self.ledger.warn_without(&recorder);
+        let with_reason = |event| match event {
+            Event::RevocationList(entry) => {
+                Event::RevocationList(ListEntry { reason: self.reason.clone(), ..entry })
+            }
+            event => event,
+        };
+        let cwt = recorder.sign(&unsigned, with_reason, issued_at, signer.as_ref())?;
+        let entry = recorder.close(issued_at, signer.as_ref())?;
+        write(&self.out, &cwt, existing)?;
+        Ok(RevokeReport { out: self.out.clone(), ledger_entry: entry, list })
+    }
+
+    /// The keys of the ledger that the command line names, each with the highest generation that it ever had.
+    fn named(&self, ledger: Option<&Ledger>, now: UnixTime) -> Result<Vec<Revoked>, Error> {
+        let Some(ledger) = ledger else {
+            return if self.names.is_empty() { Ok(Vec::new()) } else { Err(Error::usage(NO_NAMES)) };
+        };
+        let revoked = self.names.iter().map(|name| {
+            let key = ledger.key_named(name, now)?;
+            let role =
+                Role::from_name(key.role).ok_or(Error::Internal("a role of the ledger has no name"))?;
+            Ok(RevokedId::Key(Kid(key.kid.0)).revoked(role, key.generation()))
+        });
+        revoked.collect()
     }
 
     /// The ids of the command line. A guessed role would revoke nothing; a guessed generation would let the id leave
@@ -203,8 +254,9 @@ impl Revoke {
     }
 
     /// No release can reach a minimum above this.
-    fn highest_ceiling(&self) -> Result<u64, Error> {
-        let mut highest = None;
+    fn highest_ceiling(&self, ledger: Option<&Ledger>) -> Result<u64, Error> {
+        let mut highest =
+            ledger.and_then(|ledger| ledger.credentials().filter_map(|(_, entry)| entry.facts.ceiling).max());
         for path in &self.known {
             let bytes = read(path, MAX_RECORD_FILE_LEN)?;
             let claims =
@@ -253,7 +305,7 @@ impl Revoke {
 
 /// An id below the lowest generation of its role is not in the list. It may have a credential of a higher generation,
 /// which would stay valid. (A credential that was read is certainly below.)
-fn check_in_force(list: &RevocationList<'_>, revoked: &Revoked) -> Result<(), Error> {
+fn check_in_force(list: &RevocationClaims<'_>, revoked: &Revoked) -> Result<(), Error> {
     let Revoked { role, generation, id } = revoked;
     let is_revoked = match id {
         RevokedId::Key(kid) => list.revokes_kid(*role, kid),
@@ -269,6 +321,7 @@ fn check_in_force(list: &RevocationList<'_>, revoked: &Revoked) -> Result<(), Er
 impl Report for RevokeReport {
     fn lines(&self) -> String {
         let mut rows = vec![("revocation list", self.out.display().to_string())];
+        rows.extend(self.ledger_entry.map(|entry| ("entry of the ledger", entry.to_string())));
         rows.extend(self.list.rows());
         table(&rows)
     }

@@ -149,11 +149,18 @@ impl Workshop {
 
     /// Names and contents of everything.
     pub(super) fn snapshot(&self) -> Vec<(PathBuf, Vec<u8>)> {
-        let mut files: Vec<_> = std::fs::read_dir(self.folder.path())
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .map(|path| (path.clone(), std::fs::read(path).unwrap()))
-            .collect();
+        fn walk(folder: &std::path::Path, files: &mut Vec<(PathBuf, Vec<u8>)>) {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    walk(&path, files);
+                } else {
+                    files.push((path.clone(), std::fs::read(path).unwrap()));
+                }
+            }
+        }
+        let mut files = Vec::new();
+        walk(self.folder.path(), &mut files);
         files.sort();
         files
     }

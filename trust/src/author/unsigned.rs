@@ -92,6 +92,21 @@ impl Unsigned {
         if read.to_be_signed() == bytes { Ok(read) } else { Err(AuthorError::Encoding) }
     }
 
+    /// Takes the signature off a record that `signer` signed.
+    ///
+    /// # Errors
+    /// Those of [`Unsigned::from_to_be_signed`]; [`AuthorError::Refused`] with [`ErrorKind::SignatureInvalid`];
+    /// [`AuthorError::Encoding`] when it is no record in deterministic form
+    pub fn from_record(record: &[u8], signer: &PublicKey) -> Result<Self, AuthorError> {
+        let Value::Tag(_, inner) = decode(record)? else { return Err(AuthorError::Encoding) };
+        let Value::Tag(_, sign1) = *inner else { return Err(AuthorError::Encoding) };
+        let sign1 = coset::CoseSign1::from_cbor_value(*sign1).map_err(|_| AuthorError::Encoding)?;
+        let message = sign1.tbs_data(&[]);
+        let unsigned = Self::from_to_be_signed(&message, signer)?;
+        let signature = sign1.signature.first_chunk().ok_or(AuthorError::Encoding)?;
+        if unsigned.attach(signature)? == record { Ok(unsigned) } else { Err(AuthorError::Encoding) }
+    }
+
     /// What kind of record it is.
     #[must_use]
     pub fn kind(&self) -> RecordKind {
@@ -102,6 +117,12 @@ impl Unsigned {
     #[must_use]
     pub fn signer(&self) -> &PublicKey {
         &self.signer
+    }
+
+    /// Its claims, or what it certifies.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        &self.payload
     }
 
     /// The Sig_structure, whose signature makes the record: at most [`MAX_SIGNED_LEN`] bytes.

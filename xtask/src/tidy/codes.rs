@@ -31,7 +31,8 @@ struct Program {
     document: &'static str,
 }
 
-const PROGRAMS: [Program; 3] = [
+const PROGRAMS: [Program; 4] = [
+    Program { sources: "ledger/src", document: "docs/ledger.md" },
     Program { sources: "manifest-tool/src", document: "docs/manifest-tool.md" },
     Program { sources: "updater-host/src", document: "docs/updater-host.md" },
     Program { sources: "update-server/src", document: "docs/server-api.md" },

@@ -2,9 +2,10 @@
 
 mod desk;
 
-use desk::{Desk, context};
 use ledger::{Error, Event, Fault, Ledger, Relation, Writer, compare};
 use trust::author::Signer as _;
+
+use desk::{Desk, context};
 
 #[test]
 fn each_step_leaves_a_ledger_that_reads() {

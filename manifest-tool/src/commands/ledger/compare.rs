@@ -1,0 +1,236 @@
+//! `ledger verify`, `ledger diff` and `ledger merge`: one copy, and two.
+
+use std::path::PathBuf;
+
+use ledger::{Ledger, Relation, Writer, compare};
+use serde::Serialize;
+
+use super::{FolderArguments, shown, subject};
+use crate::commands::SigningKeyArguments;
+use crate::error::Error;
+use crate::output::{Report, table};
+use crate::public_key;
+use crate::recording::{ByArguments, close};
+use crate::time::IssueTime;
+
+/// Verify a ledger, and compare it with another copy
+#[derive(clap::Args, Clone, Debug)]
+pub struct Verify {
+    #[command(flatten)]
+    ledger: FolderArguments,
+    /// Public key whose ledger it must be
+    #[arg(long, value_name = "ANCHOR")]
+    anchor: Option<PathBuf>,
+    /// Newest published list of the key, which the ledger must have
+    #[arg(long, value_name = "FILE")]
+    published: Option<PathBuf>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Verified {
+    ledger: String,
+    kid: String,
+    /// Whether the key was compared with one from elsewhere.
+    anchored: bool,
+    entries: usize,
+    uncovered: usize,
+    begun: Option<u64>,
+    /// SHA-256 of the last entry: two copies with the same one are the same.
+    digest: String,
+}
+
+impl Verify {
+    pub fn run(&self) -> Result<Verified, Error> {
+        let ledger = self.ledger.read()?;
+        if let Some(path) = &self.anchor {
+            let anchor = public_key::open(path)?;
+            if anchor != *ledger.key() {
+                return Err(ledger::Error::OtherKey {
+                    path: ledger.folder().to_owned(),
+                    ledger: ledger::Hex(ledger.key().kid().0),
+                    key: ledger::Hex(anchor.kid().0),
+                }
+                .into());
+            }
+        }
+        if let Some(path) = &self.published {
+            ledger.check_published(&crate::files::read(path, crate::files::MAX_RECORD_FILE_LEN)?)?;
+        }
+        Ok(Verified {
+            ledger: shown(ledger.folder()),
+            kid: ledger.opened().kid.to_string(),
+            anchored: self.anchor.is_some(),
+            entries: ledger.entries().len(),
+            uncovered: ledger.uncovered().len(),
+            begun: ledger.begun().map(|stored| stored.entry.number),
+            digest: ledger.entries().last().map(|last| hex::encode(last.digest)).unwrap_or_default(),
+        })
+    }
+}
+
+impl Report for Verified {
+    fn lines(&self) -> String {
+        let covered = match self.uncovered {
+            0 => "yes".to_owned(),
+            count => format!("NO: the last {count} entries are not, until the key signs again"),
+        };
+        let anchored = if self.anchored { "" } else { "; NOT compared with an anchor" };
+        let mut rows = vec![
+            ("ledger", self.ledger.clone()),
+            ("key", format!("{}{anchored}", self.kid)),
+            ("entries", format!("{}, all in order", self.entries)),
+            ("under a signed head", covered),
+            ("last entry", self.digest.clone()),
+        ];
+        rows.extend(self.begun.map(|entry| ("begun", format!("entry {entry} waits for its signature"))));
+        table(&rows)
+    }
+}
+
+/// Compare two copies of a ledger
+#[derive(clap::Args, Clone, Debug)]
+pub struct Diff {
+    /// Ledger
+    #[arg(value_name = "DIR")]
+    one: PathBuf,
+    /// Another copy
+    #[arg(value_name = "OTHER")]
+    other: PathBuf,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Compared {
+    one: String,
+    other: String,
+    /// Of the other one to the first.
+    relation: &'static str,
+    /// Number of the last entry that both have.
+    common: u64,
+    only_in_one: Vec<String>,
+    only_in_other: Vec<String>,
+    /// First entry whose record one of them lacks.
+    record_missing: Option<u64>,
+}
+
+fn only(ledger: &Ledger, common: u64) -> Vec<String> {
+    let after = ledger.entries().iter().filter(|stored| stored.entry.number > common);
+    after
+        .map(|stored| {
+            let kind = stored.entry.event.kind();
+            format!("entry {}, {kind}: {}", stored.entry.number, subject(&stored.entry.event))
+        })
+        .collect()
+}
+
+fn word(relation: Relation) -> &'static str {
+    match relation {
+        Relation::Same => "same",
+        Relation::Behind => "behind",
+        Relation::Ahead => "ahead",
+        Relation::Forked => "forked",
+        Relation::OtherKey => "other-key",
+    }
+}
+
+impl Compared {
+    fn of(one: &Ledger, other: &Ledger) -> Self {
+        let found = compare(one, other);
+        Self {
+            one: shown(one.folder()),
+            other: shown(other.folder()),
+            relation: word(found.relation),
+            common: found.common,
+            only_in_one: only(one, found.common),
+            only_in_other: only(other, found.common),
+            record_missing: found.unsigned_on_one_side,
+        }
+    }
+}
+
+impl Diff {
+    pub fn run(&self) -> Result<Compared, Error> {
+        Ok(Compared::of(&Ledger::open(&self.one)?, &Ledger::open(&self.other)?))
+    }
+}
+
+impl Report for Compared {
+    fn lines(&self) -> String {
+        let Self { one, other, .. } = self;
+        let verdict = match self.relation {
+            "same" => "both have the same entries".to_owned(),
+            "behind" => format!("{other} is an older copy: replace it by {one}"),
+            "ahead" => format!("{one} is an older copy: replace it by {other}"),
+            "forked" => {
+                format!("both went on after entry {}: join them with ledger merge {one} {other}", self.common)
+            }
+            _ => "they are ledgers of two keys".to_owned(),
+        };
+        let mut rows = vec![("verdict", verdict), ("common entries", self.common.to_string())];
+        rows.extend(self.only_in_one.iter().map(|entry| ("only in the first", entry.clone())));
+        rows.extend(self.only_in_other.iter().map(|entry| ("only in the second", entry.clone())));
+        rows.extend(
+            self.record_missing
+                .map(|entry| ("record", format!("entry {entry} has its record in one of them only"))),
+        );
+        table(&rows)
+    }
+}
+
+/// Join another copy that went on by itself
+#[derive(clap::Args, Clone, Debug)]
+pub struct Merge {
+    /// Ledger that goes on
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    /// Copy whose entries are joined to it; it is not changed, and must not be used again
+    #[arg(value_name = "OTHER")]
+    other: PathBuf,
+    #[command(flatten)]
+    key: SigningKeyArguments,
+    /// Why there were two
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    #[command(flatten)]
+    by: ByArguments,
+    #[command(flatten)]
+    time: IssueTime,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Merged {
+    entry: u64,
+    joined: Vec<String>,
+    /// Whether both copies signed a list: the next list continues both.
+    lists_to_join: bool,
+}
+
+impl Merge {
+    pub fn run(&self) -> Result<Merged, Error> {
+        let other = Ledger::open(&self.other)?;
+        let mut writer = Writer::open(&self.folder)?;
+        let last = |ledger: &Ledger| ledger.entries().last().map(|last| last.entry.time.0);
+        let now = self.time.after(last(&other).into_iter().chain(last(writer.ledger())))?;
+        let found = compare(writer.ledger(), &other);
+        let signer = self.key.open()?;
+        writer.check_key(&signer.public_key())?;
+        let entry = writer.merge(&other, self.reason.clone(), &self.by.context(now))?;
+        close(&mut writer, now, signer.as_ref())?;
+        Ok(Merged {
+            entry,
+            joined: only(&other, found.common),
+            lists_to_join: writer.ledger().lists_to_continue().len() > 1,
+        })
+    }
+}
+
+impl Report for Merged {
+    fn lines(&self) -> String {
+        let mut rows = vec![("entry of the ledger", self.entry.to_string())];
+        rows.extend(self.joined.iter().map(|entry| ("joined", entry.clone())));
+        if self.lists_to_join {
+            let next = "both copies signed a list: sign one that continues both with manifest-tool revoke, and publish it";
+            rows.push(("to be done", next.to_owned()));
+        }
+        table(&rows)
+    }
+}

@@ -1,0 +1,170 @@
+//! `ledger init`.
+
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use ledger::{Context, Event, Hex, Open, Purpose, Writer};
+use serde::Serialize;
+use trust::author::{RecordKind, Unsigned, read_unverified_credential};
+use trust::host::read_unverified_revocation;
+use trust::{UnixTime, verify_succession_request};
+
+use super::shown;
+use crate::commands::SigningKeyArguments;
+use crate::error::Error;
+use crate::files::{MAX_RECORD_FILE_LEN, read};
+use crate::identifiers::Vendor;
+use crate::output::{Report, table};
+use crate::recording::{ByArguments, close};
+use crate::time::IssueTime;
+
+/// What the key is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum PurposeArgument {
+    /// The root of a domain
+    Root,
+    /// It names a new root, and does nothing else
+    RecoveryRoot,
+    /// It certifies devices
+    Issuing,
+}
+
+impl From<PurposeArgument> for Purpose {
+    fn from(purpose: PurposeArgument) -> Self {
+        match purpose {
+            PurposeArgument::Root => Self::Root,
+            PurposeArgument::RecoveryRoot => Self::RecoveryRoot,
+            PurposeArgument::Issuing => Self::Issuing,
+        }
+    }
+}
+
+/// Begin the ledger of a key, with the records that it signed before
+#[derive(clap::Args, Clone, Debug)]
+pub struct Init {
+    /// Folder of the ledger; must hold no ledger
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    #[command(flatten)]
+    key: SigningKeyArguments,
+    /// Name of the key, at most 64 bytes
+    #[arg(long, value_parser = crate::commands::name())]
+    name: String,
+    /// What the key is for
+    #[arg(long, value_enum, default_value = "root")]
+    purpose: PurposeArgument,
+    /// Domain of the company, of which the vendor id is made
+    #[arg(long)]
+    vendor: Option<Vendor>,
+    /// Person who holds the key
+    #[arg(long, value_name = "PERSON")]
+    holder: String,
+    /// Where the key is kept, in words
+    #[arg(long, value_name = "TEXT")]
+    kept: String,
+    /// Credential or revocation list that the key signed without a ledger (repeatable)
+    #[arg(long = "adopt", value_name = "FILE", num_args = 1..)]
+    adopt: Vec<PathBuf>,
+    #[command(flatten)]
+    by: ByArguments,
+    #[command(flatten)]
+    time: IssueTime,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Begun {
+    ledger: PathBuf,
+    name: String,
+    kid: String,
+    entries: u64,
+    adopted: usize,
+}
+
+/// A record that was signed before, and when it was issued.
+struct Old<'a> {
+    path: &'a Path,
+    record: Vec<u8>,
+    unsigned: Unsigned,
+    /// Lists after the credentials of the same second.
+    order: (UnixTime, bool, u64),
+}
+
+impl Init {
+    pub fn run(&self) -> Result<Begun, Error> {
+        let signer = self.key.open()?;
+        let key = signer.public_key();
+        let mut old = self.adopt.iter().map(|path| Old::read(path, &key)).collect::<Result<Vec<_>, _>>()?;
+        old.sort_by_key(|old| old.order);
+        old.dedup_by(|one, other| one.record == other.record);
+        let now = self.time.after(old.iter().map(|old| old.order.0))?;
+        self.time.warn();
+        let context = self.by.context(now);
+        let open = Open {
+            name: self.name.clone(),
+            purpose: self.purpose.into(),
+            kid: Hex(key.kid().0),
+            public_key: Hex(key.to_cose_key()),
+            domain: Hex(key.kid().0),
+            vendor: self.vendor.as_ref().and_then(|vendor| Some(vendor.domain()?.to_owned())),
+            holder: self.holder.clone(),
+            kept: self.kept.clone(),
+            continues: None,
+        };
+        let mut writer = Writer::create(&self.folder, open, &context)?;
+        let unwitnessed = Context { unwitnessed: true, ..context };
+        for Old { path, record, unsigned, .. } in &old {
+            let refused = |error: ledger::Error| match error {
+                ledger::Error::Author(error) => Error::author("the entry", Some(path), error),
+                error => error.into(),
+            };
+            let event = Event::of_record(unsigned).map_err(|error| refused(error.into()))?;
+            writer.append(event, &unwitnessed).map_err(refused)?;
+            writer.finish(record).map_err(refused)?;
+        }
+        close(&mut writer, now, signer.as_ref())?;
+        Ok(Begun {
+            ledger: self.folder.clone(),
+            name: self.name.clone(),
+            kid: Hex(key.kid().0).to_string(),
+            entries: writer.ledger().entries().len() as u64,
+            adopted: old.len(),
+        })
+    }
+}
+
+impl<'a> Old<'a> {
+    fn read(path: &'a Path, key: &trust::PublicKey) -> Result<Self, Error> {
+        let record = read(path, MAX_RECORD_FILE_LEN)?;
+        let refused = |error| Error::refused_record(path, error);
+        let unsigned = Unsigned::from_record(&record, key)
+            .map_err(|error| Error::author("the entry of the ledger", Some(path), error))?;
+        let order = match unsigned.kind() {
+            RecordKind::Credential => {
+                (read_unverified_credential(&record).map_err(refused)?.issued_at(), false, 0)
+            }
+            RecordKind::RevocationList => {
+                let list = read_unverified_revocation(&record).map_err(refused)?;
+                (list.issued_at(), true, list.sequence())
+            }
+            RecordKind::Succession => {
+                let request = verify_succession_request(unsigned.payload()).map_err(refused)?;
+                (request.issued_at(), true, u64::MAX)
+            }
+            RecordKind::SuccessionRequest | RecordKind::LedgerHead => {
+                return Err(refused(trust::Error::new(trust::ErrorKind::RecordType, 0)));
+            }
+        };
+        Ok(Self { path, record, unsigned, order })
+    }
+}
+
+impl Report for Begun {
+    fn lines(&self) -> String {
+        table(&[
+            ("ledger", shown(&self.ledger)),
+            ("key", format!("{} ({})", self.name, self.kid)),
+            ("entries", self.entries.to_string()),
+            ("adopted", format!("{} (unwitnessed)", self.adopted)),
+        ])
+    }
+}

@@ -1,0 +1,172 @@
+//! Signing with a record: what a key signs goes into the ledger of that key (docs/ledger.md), first what is to be signed,
+//! then the signature, then the head. Without a ledger the same steps sign alone.
+
+use std::path::{Path, PathBuf};
+
+use ledger::{Context, Event, Ledger, Writer};
+use trust::UnixTime;
+use trust::author::{Signer, Unsigned};
+
+use crate::error::Error;
+use crate::output::warning;
+use crate::time::IssueTime;
+
+/// The folder of a ledger that lies beside its key.
+const BESIDE: &str = "ledger";
+/// Who writes the entries, when `--by` is not given.
+const BY_VARIABLE: &str = "ANCHORAGE_BY";
+const LEDGER_VARIABLE: &str = "ANCHORAGE_LEDGER";
+
+/// The ledger of the key that signs.
+#[derive(clap::Args, Clone, Debug)]
+pub struct LedgerArguments {
+    /// Ledger of the key [env: ANCHORAGE_LEDGER] [default: the folder "ledger" beside the key]
+    #[arg(long, value_name = "DIR")]
+    ledger: Option<PathBuf>,
+    /// Sign without recording it in a ledger
+    #[arg(long, conflicts_with = "ledger")]
+    no_ledger: bool,
+    #[command(flatten)]
+    by: ByArguments,
+}
+
+/// Who writes an entry.
+#[derive(clap::Args, Clone, Debug)]
+pub struct ByArguments {
+    /// Your name, for the ledger [env: ANCHORAGE_BY]
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
+}
+
+fn variable(name: &str) -> Option<std::ffi::OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// The folder that is given, else that of the environment.
+pub fn ledger_folder(given: Option<&Path>) -> Option<PathBuf> {
+    given.map(Path::to_owned).or_else(|| variable(LEDGER_VARIABLE).map(PathBuf::from))
+}
+
+impl ByArguments {
+    /// What an entry says beside its event.
+    pub fn context(&self, now: UnixTime) -> Context {
+        let by = self.by.clone().or_else(|| variable(BY_VARIABLE)?.into_string().ok());
+        Context { now, by, tool: tool(), unwitnessed: false }
+    }
+}
+
+/// This program, as entries name it.
+pub fn tool() -> String {
+    format!("{} {}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
+}
+
+impl LedgerArguments {
+    /// Opens the ledger for writing, if there is one. `key`: the file of the key that is going to sign.
+    ///
+    /// `for_ledger`: options that have an effect in a ledger only, and whether they are given.
+    pub fn open(&self, key: Option<&Path>, for_ledger: &[(&str, bool)]) -> Result<Recorder, Error> {
+        let writer = self.writer(key)?;
+        let by = [("--by", self.by.by.is_some())];
+        let given = for_ledger.iter().chain(&by).find(|(_, is_given)| *is_given);
+        match given {
+            Some((option, _)) if writer.is_none() => Err(Error::usage(format!("{option} requires a ledger"))),
+            _ => Ok(Recorder { writer, by: self.by.clone() }),
+        }
+    }
+
+    fn writer(&self, key: Option<&Path>) -> Result<Option<Writer>, Error> {
+        if self.no_ledger {
+            return Ok(None);
+        }
+        if let Some(folder) = ledger_folder(self.ledger.as_deref()) {
+            return Ok(Some(Writer::open(&folder)?));
+        }
+        let beside = key.map(|key| trust::host::folder_of(key).join(BESIDE));
+        match beside.filter(|folder| folder.is_dir()).map(|folder| Writer::open(&folder)) {
+            None | Some(Err(ledger::Error::Absent(_))) => Ok(None),
+            Some(writer) => Ok(Some(writer?)),
+        }
+    }
+
+    /// Warns of a signature that nothing records.
+    pub fn warn_without(&self, recorder: &Recorder) {
+        if recorder.writer.is_none() && !self.no_ledger {
+            warning(
+                "no ledger records this signature; begin one with manifest-tool ledger init (or pass --no-ledger)",
+            );
+        }
+    }
+}
+
+/// Signs, and records it.
+#[derive(Debug)]
+pub struct Recorder {
+    writer: Option<Writer>,
+    by: ByArguments,
+}
+
+impl Recorder {
+    /// The ledger, if there is one.
+    pub fn ledger(&self) -> Option<&Ledger> {
+        self.writer.as_ref().map(Writer::ledger)
+    }
+
+    /// The time of a new record: not before anything that the ledger has.
+    pub fn time(&self, time: IssueTime, earlier: Option<UnixTime>) -> Result<UnixTime, Error> {
+        let last = self.ledger().and_then(|ledger| ledger.entries().last());
+        time.after(earlier.into_iter().chain(last.map(|last| last.entry.time.0)))
+    }
+
+    /// Fails before anything is signed: the ledger is that of another key, or an entry waits for its signature.
+    pub fn check(&self, key: &trust::PublicKey) -> Result<(), Error> {
+        let Some(writer) = &self.writer else { return Ok(()) };
+        writer.check_key(key)?;
+        Ok(writer.check_nothing_begun()?)
+    }
+
+    /// Begins an entry, has its record signed, and finishes it.
+    pub fn sign(
+        &mut self,
+        unsigned: &Unsigned,
+        event: impl FnOnce(Event) -> Event,
+        now: UnixTime,
+        signer: &dyn Signer,
+    ) -> Result<Vec<u8>, Error> {
+        self.begin(unsigned, event, now)?;
+        let made = |error| Error::author("the record", None, error);
+        let record = unsigned.sign(signer).map_err(made)?;
+        if let Some(writer) = &mut self.writer {
+            writer.finish(&record)?;
+        }
+        Ok(record)
+    }
+
+    /// Adds the entry of a record that is signed later.
+    pub fn begin(
+        &mut self,
+        unsigned: &Unsigned,
+        event: impl FnOnce(Event) -> Event,
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        if let Some(writer) = &mut self.writer {
+            let made = |error| Error::author("the entry of the ledger", None, error);
+            let event = event(Event::of_record(unsigned).map_err(made)?);
+            writer.append(event, &self.by.context(now))?;
+        }
+        Ok(())
+    }
+
+    /// Has the head signed over everything that was recorded. The number of the last entry.
+    pub fn close(&mut self, now: UnixTime, signer: &dyn Signer) -> Result<Option<u64>, Error> {
+        let Some(writer) = &mut self.writer else { return Ok(None) };
+        close(writer, now, signer)?;
+        Ok(writer.ledger().entries().last().map(|last| last.entry.number))
+    }
+}
+
+/// Has the head of a ledger signed.
+pub fn close(writer: &mut Writer, now: UnixTime, signer: &dyn Signer) -> Result<(), Error> {
+    let made = |error| Error::author("the head of the ledger", None, error);
+    let head = writer.prepare_head(now)?.sign(signer).map_err(made)?;
+    Ok(writer.set_head(head)?)
+}

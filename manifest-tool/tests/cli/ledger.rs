@@ -1,0 +1,241 @@
+//! The ledger of a root, as its commands keep it.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use super::workshop::{Workshop, split};
+
+const ISSUE: &str = "credential issue --key root.pem --vendor anchorage.example --class demo-node";
+
+/// A root with a ledger beside it.
+fn desk() -> Workshop {
+    let workshop = Workshop::new();
+    for name in ["root", "ci", "second"] {
+        workshop.key(name);
+    }
+    workshop.ok(&[
+        &split("ledger init ledger --key root.pem --vendor anchorage.example --by Ada --holder Ada")[..],
+        &["--name", "root 2026", "--kept", "stick 1, in the safe"],
+    ]
+    .concat());
+    workshop
+}
+
+fn issue(workshop: &Workshop, name: &str, more: &str) -> Value {
+    let files = format!("--for {name}.cose --out {name}.cwt --subject {name}");
+    workshop.ok(&[split(ISSUE), split(&files), split(more)].concat())
+}
+
+fn kinds(workshop: &Workshop, ledger: &str) -> Vec<String> {
+    let listed = workshop.ok(&["ledger", "list", ledger]);
+    let entries = listed["entries"].as_array().unwrap();
+    entries.iter().map(|entry| entry["kind"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn what_the_root_signs_is_recorded_and_revoked_by_name() {
+    let workshop = desk();
+    let issued = issue(&workshop, "ci", "--role release --holder Bob --kept token-7");
+    assert_eq!((&issued["ledger_entry"], &issued["issuer"]), (&json!(2), &json!("root 2026")));
+    assert!(issued["expires"].as_u64() > issued["issued_at"].as_u64(), "an end is proposed");
+    let without_end = issue(&workshop, "second", "--role service --no-expiry");
+    assert_eq!(without_end["expires"], Value::Null);
+    let shown = workshop.ok(&["ledger", "show", "ledger"]);
+    assert_eq!((&shown["uncovered"], &shown["keys"][0]["holder"]), (&json!(0), &json!("Bob")));
+    assert_eq!(shown["keys"][0]["status"], "good");
+
+    // By name, with no word of generation, role or previous list.
+    let revoke = split("revoke ci --key root.pem --out list.cwt --reason stolen");
+    assert_eq!(workshop.refused(&revoke), ("usage".into(), 2), "what is published has to be said");
+    let revoked = workshop.ok(&[&revoke[..], &["--none-published"]].concat());
+    assert_eq!((&revoked["list_sequence"], &revoked["ledger_entry"]), (&json!(1), &json!(4)));
+    assert_eq!(workshop.ok(&["ledger", "show", "ledger"])["keys"][0]["status"], "revoked");
+    let nobody = split("revoke nobody --key root.pem --out no.cwt --published list.cwt");
+    assert_eq!(workshop.refused(&nobody), ("ledger-no-such-key".into(), 2));
+    let again = split("revoke second --key root.pem --out list2.cwt --published list.cwt");
+    assert_eq!(workshop.ok(&again)["list_sequence"], 2);
+    // The third key may sign above what the thief of the first could use up.
+    workshop.key("third");
+    let third = issue(&workshop, "third", "--role release");
+    assert_eq!(third["sequence_ceiling"], json!(0xFFFF_FFFFu64 + (1 << 20)));
+    assert_eq!(
+        kinds(&workshop, "ledger"),
+        ["open", "credential", "credential", "revocation-list", "revocation-list", "credential"]
+    );
+    let verified = workshop.ok(&split("ledger verify ledger --anchor root.cose --published list2.cwt"));
+    assert_eq!((&verified["uncovered"], &verified["begun"]), (&json!(0), &Value::Null));
+}
+
+#[test]
+fn a_name_is_one_key_and_a_ledger_one_root() {
+    let workshop = desk();
+    issue(&workshop, "ci", "--role release");
+    let taken = format!("{ISSUE} --for second.cose --out no.cwt --subject ci --role release");
+    assert_eq!(workshop.refused(&split(&taken)), ("ledger-name-taken".into(), 2));
+    let role = format!("{ISSUE} --for ci.cose --out no.cwt --subject other --role service");
+    assert_eq!(workshop.refused(&split(&role)), ("key-has-role".into(), 4));
+    let other = "credential issue --key second.pem --vendor anchorage.example --for ci.cose --out no.cwt --subject x \
+                 --role release --issuer s --ledger ledger";
+    assert_eq!(workshop.refused(&split(other)), ("ledger-other-key".into(), 4));
+    let none = format!("{ISSUE} --for ci.cose --out ci.cwt --subject x --role release");
+    assert_eq!(workshop.refused(&split(&none)), ("file-exists".into(), 2), "before anything is recorded");
+    assert_eq!(kinds(&workshop, "ledger"), ["open", "credential"]);
+}
+
+#[test]
+fn old_records_are_adopted_unwitnessed() {
+    let workshop = Workshop::with_release();
+    let first = "revoke --key root.pem --issuer root --first --key-of release.cwt --out one.list";
+    workshop.ok(&split(first));
+    workshop.ok(&split(
+        "revoke --key root.pem --issuer root --previous one.list --lowest-generation service=1 --out two.list",
+    ));
+    let init = |adopt: &'static str| {
+        let line = "ledger init ledger --key root.pem --name root --holder Ada --kept safe --adopt";
+        [split(line), split(adopt)].concat()
+    };
+    let made = workshop.ok(&init("two.list release.cwt one.list"));
+    assert_eq!((&made["entries"], &made["adopted"]), (&json!(4), &json!(3)));
+    let listed = workshop.ok(&["ledger", "list", "ledger"]);
+    assert_eq!(listed["entries"][1]["remark"], "unwitnessed");
+    assert_eq!(kinds(&workshop, "ledger")[2..], ["revocation-list", "revocation-list"]);
+    assert_eq!(workshop.ok(&["ledger", "show", "ledger"])["keys"][0]["status"], "revoked");
+    assert_eq!(workshop.refused(&init("release.cwt")), ("ledger-exists".into(), 2));
+    workshop.key("other");
+    let foreign = "ledger init l2 --key other.pem --name other --holder A --kept k --adopt release.cwt";
+    assert_eq!(
+        workshop.run(&[&["--json"], &split(foreign)[..]].concat()).refusal(),
+        ("key-mismatch".into(), 5)
+    );
+}
+
+/// A stick that lay in a drawer: the published list tells. Two that went on: named, joined, and the next list continues both.
+#[test]
+fn two_copies_that_went_on_are_joined() {
+    let workshop = desk();
+    issue(&workshop, "ci", "--role release");
+    let copy = |from: &str, to: &str| {
+        let status = Command::new("cp").arg("-r").arg(workshop.path(from)).arg(workshop.path(to)).status();
+        assert!(status.unwrap().success());
+    };
+    copy("ledger", "office");
+    let diff = |one, other| workshop.ok(&["ledger", "diff", one, other])["relation"].clone();
+    assert_eq!(diff("ledger", "office"), "same");
+    workshop.ok(&split("revoke ci --key root.pem --none-published --out a.cwt"));
+    assert_eq!((diff("ledger", "office"), diff("office", "ledger")), (json!("behind"), json!("ahead")));
+    let stale = split("revoke ci --key root.pem --ledger office --published a.cwt --out b.cwt");
+    assert_eq!(workshop.refused(&stale), ("ledger-stale".into(), 5));
+    // Somebody says that none was published: two lists with one number.
+    let on = split(
+        "revoke --lowest-generation service=1 --key root.pem --ledger office --none-published --out b.cwt",
+    );
+    workshop.ok(&on);
+    assert_eq!(diff("ledger", "office"), "forked");
+    let forked = split("revoke ci --key root.pem --ledger office --published a.cwt --out c.cwt");
+    assert_eq!(workshop.refused(&forked), ("ledger-forked".into(), 5));
+
+    let merge = split("ledger merge ledger office --key root.pem --reason two-sticks");
+    let merged = workshop.ok(&merge);
+    assert_eq!((&merged["lists_to_join"], merged["joined"].as_array().unwrap().len()), (&json!(true), 1));
+    assert_eq!(workshop.refused(&merge), ("ledger-not-forked".into(), 2), "joined already");
+    let next = workshop
+        .ok(&split("revoke --lowest-generation device=1 --key root.pem --published b.cwt --out c.cwt"));
+    assert_eq!((&next["list_sequence"], next["revoked"].as_array().unwrap().len()), (&json!(2), 1));
+    assert_eq!(next["lowest_generations"].as_array().unwrap().len(), 2);
+    workshop.ok(&split("ledger verify ledger --anchor root.cose --published c.cwt"));
+}
+
+/// Between the entry and its record: the next command says so, and it is finished or given up.
+#[test]
+fn what_was_begun_is_finished_or_given_up() {
+    for finish in [true, false] {
+        let workshop = desk();
+        issue(&workshop, "ci", "--role release");
+        std::fs::remove_file(workshop.path("ledger/000002-credential.cwt")).unwrap();
+        std::fs::remove_file(workshop.path("ledger/head.json")).unwrap();
+        let line = format!("{ISSUE} --for second.cose --out second.cwt --subject second --role service");
+        assert_eq!(workshop.refused(&split(&line)), ("ledger-begun".into(), 5));
+        if finish {
+            let made = workshop.ok(&split("ledger finish ledger --key root.pem --out again.cwt"));
+            assert_eq!(made["entry"], 2);
+            assert_eq!(workshop.read("again.cwt"), workshop.read("ci.cwt"));
+        } else {
+            workshop.ok(&split("ledger void ledger --reason power-cut"));
+            let nothing = split("ledger void ledger --reason again");
+            assert_eq!(workshop.refused(&nothing), ("ledger-nothing-begun".into(), 2));
+        }
+        workshop.ok(&split(&line));
+        let shown = workshop.ok(&["ledger", "show", "ledger"]);
+        assert_eq!(shown["keys"].as_array().unwrap().len(), if finish { 2 } else { 1 });
+    }
+}
+
+#[test]
+fn a_key_changes_hands_and_entries_leave_as_files() {
+    let workshop = desk();
+    issue(&workshop, "ci", "--role release --holder Bob --kept token-7");
+    let note = "ledger note ci --ledger ledger --holder Eve --reason Bob-left";
+    assert_eq!(workshop.ok(&split(note))["kept"], "token-7");
+    let shown = workshop.ok(&["ledger", "show", "ledger"]);
+    assert_eq!((&shown["uncovered"], &shown["keys"][0]["holder"]), (&json!(1), &json!("Eve")));
+    workshop.ok(&split("ledger finish ledger --key root.pem"));
+    workshop.ok(&split("ledger export ledger --csv table.csv"));
+    let table = String::from_utf8(workshop.read("table.csv")).unwrap();
+    assert!(table.lines().count() == 4 && table.contains("Eve holds it"), "{table}");
+    workshop.ok(&split("ledger export ledger --entry 2 --out same.cwt"));
+    assert_eq!(workshop.read("same.cwt"), workshop.read("ci.cwt"));
+    let none = split("ledger export ledger --entry 3 --out no.cwt");
+    assert_eq!(workshop.refused(&none), ("usage".into(), 2));
+}
+
+/// SIGKILL at each system call that writes, renames or removes: the ledger reads afterwards, nothing is half certified, and
+/// the same work is done again or finished.
+#[test]
+fn a_kill_at_any_write_leaves_a_ledger_that_goes_on() {
+    let workshop = desk();
+    let home = workshop.path("");
+    let line = format!("{ISSUE} --for ci.cose --out ci.cwt --subject ci --role release");
+    let calls = "trace=write,fsync,linkat,renameat,renameat2,rename,link,unlink,mkdir,openat,ftruncate";
+    let mut killed = 0;
+    for when in 1.. {
+        let before = workshop.snapshot();
+        let status = Command::new("strace")
+            .current_dir(&home)
+            .args(["-f", "-qq", "-o", "/dev/null", "-e", calls, "-e"])
+            .arg(format!("inject={}:signal=SIGKILL:when={when}", &calls["trace=".len()..]))
+            .arg(env!("CARGO_BIN_EXE_manifest-tool"))
+            .args(split(&line))
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .status()
+            .expect("strace is installed by the test command");
+        let verified = workshop.ok(&split("ledger verify ledger --anchor root.cose"));
+        if status.success() {
+            assert_eq!(verified["begun"], Value::Null);
+            break;
+        }
+        killed += 1;
+        let begun = !verified["begun"].is_null();
+        let entries = verified["entries"].as_u64().unwrap();
+        match (begun, entries) {
+            (true, _) => {
+                workshop.ok(&split("ledger finish ledger --key root.pem"));
+            }
+            // Whole, but for the head or the file that was asked for.
+            (false, 2) => {
+                workshop.ok(&split("ledger finish ledger --key root.pem"));
+                workshop.ok(&split("ledger export ledger --entry 2 --out ci.cwt"));
+            }
+            (false, _) => assert_eq!(entries, 1),
+        }
+        // Once more from the state before.
+        std::fs::remove_dir_all(workshop.path("ledger")).unwrap();
+        let _absent = std::fs::remove_file(workshop.path("ci.cwt"));
+        for (path, content) in before {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, content).unwrap();
+        }
+    }
+    assert!(killed > 20, "{killed}");
+}
