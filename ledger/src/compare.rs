@@ -1,9 +1,12 @@
 //! Two copies of one ledger: the same, one behind the other, or both gone on.
 
+use serde::Serialize;
+
 use crate::chain::Ledger;
 
 /// How the second of two ledgers relates to the first.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Relation {
     /// They have the same entries.
     Same,

@@ -13,7 +13,7 @@ use crate::disk::{self, HeadFile};
 use crate::entry::{Entry, Event, Merge, Open, Void};
 use crate::error::Error;
 use crate::values::{Base64, Hex, Time};
-use crate::{FORMAT, MAX_NAME_LEN, MAX_TEXT_LEN};
+use crate::{FORMAT, MAX_TEXT_LEN};
 
 /// When, by whom and with which program an entry is written.
 #[derive(Clone, Debug)]
@@ -274,7 +274,7 @@ fn entry(number: u64, previous: Option<Hex<32>>, event: Event, context: &Context
     }
     Err(Error::Text {
         what: "each name (64 bytes at most) and each other text of an entry",
-        limit: MAX_TEXT_LEN.max(MAX_NAME_LEN),
+        limit: MAX_TEXT_LEN,
     })
 }
 

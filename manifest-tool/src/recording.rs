@@ -38,6 +38,35 @@ pub struct ByArguments {
     by: Option<String>,
 }
 
+/// Why, by whom and when an entry is written.
+#[derive(clap::Args, Clone, Debug)]
+pub struct EntryArguments {
+    /// Why, for the ledger
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    #[command(flatten)]
+    by: ByArguments,
+    #[command(flatten)]
+    time: IssueTime,
+}
+
+impl EntryArguments {
+    pub fn reason(&self) -> String {
+        self.reason.clone()
+    }
+
+    /// What an entry says beside its event; it is not before the last entry of each of `ledgers`.
+    pub fn context(&self, ledgers: &[&Ledger]) -> Result<Context, Error> {
+        let last = ledgers.iter().filter_map(|ledger| last_time(ledger)).max();
+        Ok(self.by.context(self.time.after(last)?))
+    }
+}
+
+/// When the last entry was written.
+pub fn last_time(ledger: &Ledger) -> Option<UnixTime> {
+    ledger.entries().last().map(|last| last.entry.time.0)
+}
+
 fn variable(name: &str) -> Option<std::ffi::OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
@@ -56,7 +85,7 @@ impl ByArguments {
 }
 
 /// This program, as entries name it.
-pub fn tool() -> String {
+fn tool() -> String {
     format!("{} {}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
 }
 
@@ -113,8 +142,7 @@ impl Recorder {
 
     /// The time of a new record: not before anything that the ledger has.
     pub fn time(&self, time: IssueTime, earlier: Option<UnixTime>) -> Result<UnixTime, Error> {
-        let last = self.ledger().and_then(|ledger| ledger.entries().last());
-        time.after(earlier.into_iter().chain(last.map(|last| last.entry.time.0)))
+        time.after(earlier.into_iter().chain(self.ledger().and_then(last_time)))
     }
 
     /// Fails before anything is signed: the ledger is that of another key, or an entry waits for its signature.
@@ -141,8 +169,8 @@ impl Recorder {
         Ok(record)
     }
 
-    /// Adds the entry of a record that is signed later.
-    pub fn begin(
+    /// Adds the entry of a record that is going to be signed.
+    fn begin(
         &mut self,
         unsigned: &Unsigned,
         event: impl FnOnce(Event) -> Event,

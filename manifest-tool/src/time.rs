@@ -1,7 +1,7 @@
 //! Times on the command line and in reports: RFC 3339 in UTC.
 
 use std::str::FromStr;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use trust::UnixTime;
 use trust::host::{ClockFault, clock_fault};
@@ -82,14 +82,9 @@ impl IssueTime {
     }
 }
 
-/// RFC 3339 where it can be, else the seconds.
+/// RFC 3339 where it can be, else the seconds; as ledgers have it.
 pub fn display(time: UnixTime) -> String {
-    // The last second that RFC 3339 can write, 9999-12-31T23:59:59Z.
-    const LAST: u64 = 253_402_300_799;
-    match UNIX_EPOCH.checked_add(Duration::from_secs(time.0)) {
-        Some(system) if time.0 <= LAST => humantime::format_rfc3339_seconds(system).to_string(),
-        _ => format!("{} s after 1970", time.0),
-    }
+    ledger::Time(time).to_string()
 }
 
 #[cfg(test)]

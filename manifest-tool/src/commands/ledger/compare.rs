@@ -10,8 +10,7 @@ use crate::commands::SigningKeyArguments;
 use crate::error::Error;
 use crate::output::{Report, table};
 use crate::public_key;
-use crate::recording::{ByArguments, close};
-use crate::time::IssueTime;
+use crate::recording::{EntryArguments, close};
 
 /// Verify a ledger, and compare it with another copy
 #[derive(clap::Args, Clone, Debug)]
@@ -103,7 +102,7 @@ pub struct Compared {
     one: String,
     other: String,
     /// Of the other one to the first.
-    relation: &'static str,
+    relation: Relation,
     /// Number of the last entry that both have.
     common: u64,
     only_in_one: Vec<String>,
@@ -122,23 +121,13 @@ fn only(ledger: &Ledger, common: u64) -> Vec<String> {
         .collect()
 }
 
-fn word(relation: Relation) -> &'static str {
-    match relation {
-        Relation::Same => "same",
-        Relation::Behind => "behind",
-        Relation::Ahead => "ahead",
-        Relation::Forked => "forked",
-        Relation::OtherKey => "other-key",
-    }
-}
-
 impl Compared {
     fn of(one: &Ledger, other: &Ledger) -> Self {
         let found = compare(one, other);
         Self {
             one: shown(one.folder()),
             other: shown(other.folder()),
-            relation: word(found.relation),
+            relation: found.relation,
             common: found.common,
             only_in_one: only(one, found.common),
             only_in_other: only(other, found.common),
@@ -157,13 +146,13 @@ impl Report for Compared {
     fn lines(&self) -> String {
         let Self { one, other, .. } = self;
         let verdict = match self.relation {
-            "same" => "both have the same entries".to_owned(),
-            "behind" => format!("{other} is an older copy: replace it by {one}"),
-            "ahead" => format!("{one} is an older copy: replace it by {other}"),
-            "forked" => {
+            Relation::Same => "both have the same entries".to_owned(),
+            Relation::Behind => format!("{other} is an older copy: replace it by {one}"),
+            Relation::Ahead => format!("{one} is an older copy: replace it by {other}"),
+            Relation::Forked => {
                 format!("both went on after entry {}: join them with ledger merge {one} {other}", self.common)
             }
-            _ => "they are ledgers of two keys".to_owned(),
+            Relation::OtherKey => "they are ledgers of two keys".to_owned(),
         };
         let mut rows = vec![("verdict", verdict), ("common entries", self.common.to_string())];
         rows.extend(self.only_in_one.iter().map(|entry| ("only in the first", entry.clone())));
@@ -187,13 +176,8 @@ pub struct Merge {
     other: PathBuf,
     #[command(flatten)]
     key: SigningKeyArguments,
-    /// Why there were two
-    #[arg(long, value_name = "TEXT")]
-    reason: String,
     #[command(flatten)]
-    by: ByArguments,
-    #[command(flatten)]
-    time: IssueTime,
+    entry: EntryArguments,
 }
 
 #[derive(Debug, Serialize)]
@@ -208,13 +192,12 @@ impl Merge {
     pub fn run(&self) -> Result<Merged, Error> {
         let other = Ledger::open(&self.other)?;
         let mut writer = Writer::open(&self.folder)?;
-        let last = |ledger: &Ledger| ledger.entries().last().map(|last| last.entry.time.0);
-        let now = self.time.after(last(&other).into_iter().chain(last(writer.ledger())))?;
+        let context = self.entry.context(&[&other, writer.ledger()])?;
         let found = compare(writer.ledger(), &other);
         let signer = self.key.open()?;
         writer.check_key(&signer.public_key())?;
-        let entry = writer.merge(&other, self.reason.clone(), &self.by.context(now))?;
-        close(&mut writer, now, signer.as_ref())?;
+        let entry = writer.merge(&other, self.entry.reason(), &context)?;
+        close(&mut writer, context.now, signer.as_ref())?;
         Ok(Merged {
             entry,
             joined: only(&other, found.common),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use ledger::{Ledger, Writer};
+use ledger::Writer;
 use serde::Serialize;
 
 use super::{FolderArguments, subject};
@@ -10,7 +10,7 @@ use crate::commands::SigningKeyArguments;
 use crate::error::Error;
 use crate::files::{check_outputs, existing, write};
 use crate::output::{Report, table};
-use crate::recording::{ByArguments, close};
+use crate::recording::{EntryArguments, close, last_time};
 use crate::time::IssueTime;
 
 /// Sign what was begun, and the head
@@ -40,15 +40,10 @@ pub struct Finished {
     covered: u64,
 }
 
-/// The time of a head: not before the last entry.
-fn time_of(ledger: &Ledger, time: IssueTime) -> Result<trust::UnixTime, Error> {
-    time.after(ledger.entries().last().map(|last| last.entry.time.0))
-}
-
 impl Finish {
     pub fn run(&self) -> Result<Finished, Error> {
         let mut writer = Writer::open(&self.ledger.path()?)?;
-        let now = time_of(writer.ledger(), self.time)?;
+        let now = self.time.after(last_time(writer.ledger()))?;
         let begun = writer.ledger().begun().map(|stored| subject(&stored.entry.event));
         if self.out.is_some() && begun.is_none() {
             return Err(ledger::Error::NothingBegun.into());
@@ -99,13 +94,8 @@ impl Report for Finished {
 pub struct Void {
     #[command(flatten)]
     ledger: FolderArguments,
-    /// Why
-    #[arg(long, value_name = "TEXT")]
-    reason: String,
     #[command(flatten)]
-    by: ByArguments,
-    #[command(flatten)]
-    time: IssueTime,
+    entry: EntryArguments,
 }
 
 #[derive(Debug, Serialize)]
@@ -119,8 +109,8 @@ impl Void {
         let mut writer = Writer::open(&self.ledger.path()?)?;
         let begun = writer.ledger().begun().ok_or(ledger::Error::NothingBegun)?;
         let given_up = format!("entry {}: {}", begun.entry.number, subject(&begun.entry.event));
-        let now = time_of(writer.ledger(), self.time)?;
-        let entry = writer.void(self.reason.clone(), &self.by.context(now))?;
+        let context = self.entry.context(&[writer.ledger()])?;
+        let entry = writer.void(self.entry.reason(), &context)?;
         Ok(Voided { entry, given_up })
     }
 }

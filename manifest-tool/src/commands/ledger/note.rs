@@ -5,8 +5,7 @@ use serde::Serialize;
 
 use crate::error::Error;
 use crate::output::{Report, table};
-use crate::recording::{ByArguments, ledger_folder};
-use crate::time::IssueTime;
+use crate::recording::{EntryArguments, ledger_folder};
 
 /// Record that somebody else holds a key, or that it is kept elsewhere
 #[derive(clap::Args, Clone, Debug)]
@@ -23,13 +22,8 @@ pub struct Note {
     /// Where the key is kept now, in words [default: as before]
     #[arg(long, value_name = "TEXT")]
     kept: Option<String>,
-    /// Why that changed
-    #[arg(long, value_name = "TEXT")]
-    reason: String,
     #[command(flatten)]
-    by: ByArguments,
-    #[command(flatten)]
-    time: IssueTime,
+    entry: EntryArguments,
 }
 
 #[derive(Debug, Serialize)]
@@ -47,12 +41,12 @@ impl Note {
             .ok_or_else(|| Error::usage("pass --ledger, or set ANCHORAGE_LEDGER"))?;
         let mut writer = Writer::open(&folder)?;
         let ledger = writer.ledger();
-        let now = self.time.after(ledger.entries().last().map(|last| last.entry.time.0))?;
+        let context = self.entry.context(&[ledger])?;
         let open = ledger.opened();
         let (name, kid) = if self.name == open.name || self.name == open.kid.to_string() {
             (open.name.clone(), open.kid)
         } else {
-            let key = ledger.key_named(&self.name, now)?;
+            let key = ledger.key_named(&self.name, context.now)?;
             (key.name.to_owned(), key.kid)
         };
         let (holder, kept) = ledger.custody(kid);
@@ -68,9 +62,9 @@ impl Note {
             kid,
             holder: holder.clone(),
             kept: kept.clone(),
-            reason: self.reason.clone(),
+            reason: self.entry.reason(),
         };
-        let entry = writer.append(Event::Custody(custody), &self.by.context(now))?;
+        let entry = writer.append(Event::Custody(custody), &context)?;
         Ok(Noted { entry, name, kid: kid.to_string(), holder, kept })
     }
 }

@@ -20,19 +20,19 @@ pub struct Show {
 
 /// A key that the ledger's key certified.
 #[derive(Debug, Serialize)]
-pub(crate) struct KeyView {
-    pub(crate) name: String,
-    pub(crate) kid: String,
-    pub(crate) role: String,
-    pub(crate) status: &'static str,
-    pub(crate) generation: u64,
-    pub(crate) sequence_ceiling: Option<u64>,
+struct KeyView {
+    name: String,
+    kid: String,
+    role: String,
+    status: &'static str,
+    generation: u64,
+    sequence_ceiling: Option<u64>,
     /// RFC 3339.
-    pub(crate) expires: Option<String>,
-    pub(crate) holder: Option<String>,
-    pub(crate) kept: Option<String>,
+    expires: Option<String>,
+    holder: Option<String>,
+    kept: Option<String>,
     /// Numbers of the entries of its credentials.
-    pub(crate) entries: Vec<u64>,
+    entries: Vec<u64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -54,7 +54,7 @@ pub struct Shown {
 }
 
 /// How a key stands, in a word.
-pub(crate) fn word(status: Status) -> &'static str {
+fn word(status: Status) -> &'static str {
     match status {
         Status::Good => "good",
         Status::NotYet => "not yet",
@@ -63,7 +63,7 @@ pub(crate) fn word(status: Status) -> &'static str {
     }
 }
 
-pub(crate) fn keys(ledger: &Ledger, now: trust::UnixTime) -> Vec<KeyView> {
+fn keys(ledger: &Ledger, now: trust::UnixTime) -> Vec<KeyView> {
     let view = |key: ledger::KeyState<'_>| KeyView {
         name: key.name.to_owned(),
         kid: key.kid.to_string(),
