@@ -1,6 +1,7 @@
 //! A ledger as its writers make it, as time and people damage it, and as two of them part.
 
 mod desk;
+mod forged;
 
 use ledger::{Error, Event, Fault, Ledger, Relation, Writer, compare};
 use trust::author::Signer as _;
