@@ -35,11 +35,14 @@ fn an_identity_has_three_parts() {
 }
 
 #[test]
-fn kids_are_whole_and_at_most_four() {
-    for bytes in [&[][..], &[1], &[2, 0], &[1, 1], &[1, 0, 0], &[1; 8]] {
+fn an_anchor_report_is_whole_and_of_a_known_version() {
+    for bytes in [&[][..], &[1], &[3, 0], &[2], &[2, 1], &[2, 0, 0], &[1, 1], &[1, 0, 0], &[1; 8]] {
         assert!(matches!(DeviceTrust::read(bytes), Err(DeviceAnswerError::AnchorReport(_))), "{bytes:?}");
     }
-    assert_eq!(DeviceTrust::read(&[1, 0]), Ok(DeviceTrust { anchors: vec![], domains: vec![] }));
+    for version in [1, 2] {
+        let none = DeviceTrust { anchors: vec![], domains: vec![] };
+        assert_eq!(DeviceTrust::read(&[version, 0]), Ok(none));
+    }
 }
 
 #[test]
