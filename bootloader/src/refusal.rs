@@ -85,6 +85,7 @@ pub const fn nrc(reason: Reason) -> Nrc {
         | Reason::CredentialForAnchor
         | Reason::SuccessionRights
         | Reason::SuccessionKey
+        | Reason::ScopeIssuer
         | Reason::SequenceAboveCeiling
         | Reason::CredentialExpired
         | Reason::CredentialNotYetValid

@@ -135,6 +135,9 @@ reasons! {
     0x011c SuccessionKey "succession-key" 4 6
         "The succession names a key that is an anchor or was a root before."
         "Generate a new key for the new root.";
+    0x011d ScopeIssuer "scope-issuer" 4 6
+        "The device credential certifies more than its issuing key may, or not one device."
+        "Issue it for one serial and one class within the scope of the issuing key.";
 
     0x0201 ManifestMalformed "manifest-malformed" 1 5
         "The envelope or manifest is malformed."
@@ -486,6 +489,7 @@ impl From<trust::ErrorKind> for Reason {
             Kind::RevocationDropsEntry => Self::RevocationDropsEntry,
             Kind::GenerationRevoked => Self::GenerationRevoked,
             Kind::CredentialForAnchor => Self::CredentialForAnchor,
+            Kind::ScopeIssuer => Self::ScopeIssuer,
             Kind::SuccessionOrder => Self::SuccessionOrder,
             Kind::SuccessionOld => Self::SuccessionOld,
             Kind::SuccessionForked => Self::SuccessionForked,

@@ -20,6 +20,7 @@ use crate::{
     TrustStore, UnixTime,
 };
 
+mod device;
 mod ledger_head;
 mod provisioning;
 mod revocation;
@@ -27,6 +28,7 @@ mod signer;
 mod succession;
 mod unsigned;
 
+pub use device::{DeviceCredentialRequest, issue_device_credential, prepare_device_credential};
 pub use ledger_head::prepare_ledger_head;
 pub use provisioning::ProvisioningRequest;
 pub use revocation::{Minimum, RevocationRequest, prepare_revocation, sign_revocation};

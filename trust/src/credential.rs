@@ -6,6 +6,8 @@ use crate::anchor::Domain;
 use crate::cbor::{Reader, Uint, Utf8};
 use crate::error::{Error, ErrorKind};
 use crate::key::{Commitment, KID_LEN, Kid, PublicKey};
+#[cfg(feature = "host")]
+use crate::record::CLAIM_ISSUING_KEY;
 use crate::record::{
     CLAIM_CEILING, CLAIM_CNF, CLAIM_CTI, CLAIM_EXP, CLAIM_GENERATION, CLAIM_IAT, CLAIM_ISS, CLAIM_NBF,
     CLAIM_ROLE, CLAIM_SCOPE, CLAIM_SUB, MAX_CREDENTIAL_LEN, MAX_NAME_LEN, Record, bit, is_ignorable,
@@ -50,6 +52,20 @@ pub struct CredentialClaims<'a> {
     generation: u64,
     /// Of a release credential; 0 of every other one.
     ceiling: u64,
+    #[cfg(feature = "host")]
+    issued: Issued,
+}
+
+/// Whether an issuing key signed a credential. A loader takes none that does.
+#[cfg(feature = "host")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Issued {
+    /// It must be an anchor's.
+    No,
+    /// It may be an issuing key's.
+    Perhaps,
+    /// This issuing key's, as its claim says.
+    By(Kid),
 }
 
 /// A credential whose chain to an anchor holds, with the asked-for role, not revoked, and in time.
@@ -113,25 +129,43 @@ impl<'a> Credential<'a> {
         if store.anchors().iter().any(|anchor| *anchor.key() == claims.key) {
             return refuse(ErrorKind::CredentialForAnchor);
         }
-        let list = store.list_of(domain);
-        #[cfg(feature = "fault-injection")]
-        let list = list.filter(|_| !crate::fault::skips_lists());
-        if let Some(list) = list {
-            claims.check_list(list).map_err(|kind| Error::new(kind, base))?;
-        }
-        // RFC 8392 sections 3.1.4 and 3.1.5: good from nbf on, no longer good at exp.
-        if let Some(now) = store.now() {
-            if claims.not_before().is_some_and(|begin| now < begin) {
-                return refuse(ErrorKind::CredentialNotYetValid);
-            }
-            if claims.expires().is_some_and(|end| now >= end) {
-                return refuse(ErrorKind::CredentialExpired);
-            }
-        }
-        Ok(())
+        claims.check_now(store, domain).map_err(|kind| Error::new(kind, base))
     }
 
-    /// The domain of the anchor that certified it.
+    /// Verifies the credential of a device under an issuing key, whose own credential is verified.
+    ///
+    /// It names its issuing key, one serial and one class, within the scope of that key. It has no generation of its own:
+    /// that of `issuing` counts against the lowest one for devices.
+    ///
+    /// # Errors
+    /// The kind that names the fault when the record is malformed or unsupported; [`ErrorKind::KeyMismatch`] when another
+    /// key than the issuing one signed it, or is named in it; [`ErrorKind::SignatureInvalid`];
+    /// [`ErrorKind::RoleMismatch`] when `issuing` is no issuing key's, or it is no device's; [`ErrorKind::ScopeIssuer`];
+    /// and as [`Credential::verify`] from [`ErrorKind::CredentialForAnchor`] on. They are found in this order.
+    #[cfg(feature = "host")]
+    pub fn verify_issued(
+        cwt: &'a [u8],
+        issuing: &Credential<'_>,
+        store: &TrustStore<'_>,
+    ) -> Result<Self, Error> {
+        let record = Record::open(cwt, 0, TYP_CREDENTIAL, MAX_CREDENTIAL_LEN)?;
+        let mut commitment = Commitment::VACANT;
+        if record.issuer_kid() != issuing.key.kid() {
+            return Err(record.error(ErrorKind::KeyMismatch));
+        }
+        record.verify_by(&issuing.key, &mut commitment)?;
+        let mut claims = CredentialClaims::read(&record)?;
+        claims.check_issued(issuing)?;
+        let refuse = |kind| Error::new(kind, 0);
+        if *issuing.key() == claims.key || store.anchors().iter().any(|anchor| *anchor.key() == claims.key) {
+            return Err(refuse(ErrorKind::CredentialForAnchor));
+        }
+        claims.generation = issuing.generation;
+        claims.check_now(store, issuing.domain).map_err(refuse)?;
+        Ok(Self { claims, domain: issuing.domain, commitment })
+    }
+
+    /// The domain of the anchor that certified it, itself or its issuing key.
     #[must_use]
     pub fn domain(&self) -> Domain {
         self.domain
@@ -218,6 +252,16 @@ impl<'a> CredentialClaims<'a> {
         self.generation
     }
 
+    /// kid of the issuing key under which it stands; `None` when an anchor certified it.
+    #[cfg(feature = "host")]
+    #[must_use]
+    pub fn issuing_key(&self) -> Option<Kid> {
+        match self.issued {
+            Issued::By(kid) => Some(kid),
+            Issued::No | Issued::Perhaps => None,
+        }
+    }
+
     /// The highest manifest sequence number that its key may sign; 0 when it is no release credential.
     #[must_use]
     pub fn sequence_ceiling(&self) -> u64 {
@@ -241,6 +285,47 @@ impl<'a> CredentialClaims<'a> {
         Ok(())
     }
 
+    /// The list of the domain and the time of the store let it be.
+    fn check_now(&self, store: &TrustStore<'_>, domain: Domain) -> Result<(), ErrorKind> {
+        let list = store.list_of(domain);
+        #[cfg(feature = "fault-injection")]
+        let list = list.filter(|_| !crate::fault::skips_lists());
+        if let Some(list) = list {
+            self.check_list(list)?;
+        }
+        // RFC 8392 sections 3.1.4 and 3.1.5: good from nbf on, no longer good at exp.
+        if let Some(now) = store.now() {
+            if self.not_before().is_some_and(|begin| now < begin) {
+                return Err(ErrorKind::CredentialNotYetValid);
+            }
+            if self.expires().is_some_and(|end| now >= end) {
+                return Err(ErrorKind::CredentialExpired);
+            }
+        }
+        Ok(())
+    }
+
+    /// The credential under which this one stands may have issued it: for one device, within its own scope.
+    ///
+    /// # Errors
+    /// [`ErrorKind::KeyMismatch`], [`ErrorKind::RoleMismatch`], [`ErrorKind::ScopeIssuer`]
+    #[cfg(feature = "host")]
+    pub(crate) fn check_issued(&self, issuing: &CredentialClaims<'_>) -> Result<(), Error> {
+        let refuse = |kind| Err(Error::new(kind, 0));
+        if self.issuing_key() != Some(issuing.key.kid()) {
+            return refuse(ErrorKind::KeyMismatch);
+        }
+        if issuing.role != Role::Identity || self.role != Role::Device {
+            return refuse(ErrorKind::RoleMismatch);
+        }
+        let is_one_device = self.scope.classes().count() == 1 && self.scope.serials().count() == 1;
+        if is_one_device && issuing.scope.contains(&self.scope) {
+            Ok(())
+        } else {
+            refuse(ErrorKind::ScopeIssuer)
+        }
+    }
+
     /// A placeholder; no function returns it.
     fn vacant() -> Self {
         Self {
@@ -256,12 +341,15 @@ impl<'a> CredentialClaims<'a> {
             scope: Scope::VACANT,
             generation: 0,
             ceiling: 0,
+            #[cfg(feature = "host")]
+            issued: Issued::No,
         }
     }
 
-    #[cfg(feature = "author")]
+    /// Of an anchor or an issuing key.
+    #[cfg(feature = "host")]
     pub(crate) fn read(record: &Record<'a>) -> Result<Self, Error> {
-        let mut claims = Self::vacant();
+        let mut claims = Self { issued: Issued::Perhaps, ..Self::vacant() };
         claims.read_from(record)?;
         Ok(claims)
     }
@@ -292,12 +380,19 @@ impl<'a> CredentialClaims<'a> {
                 CLAIM_CEILING if self.role == Role::Release => {
                     self.ceiling = reader.uint_within(1, MAX_SEQUENCE_CEILING);
                 }
+                // It stands and falls with that key, and has no generation of its own.
+                #[cfg(feature = "host")]
+                CLAIM_ISSUING_KEY if self.issued != Issued::No && seen & bit(CLAIM_GENERATION) == 0 => {
+                    self.issued = Issued::By(Kid(*reader.byte_array()));
+                }
                 claim if is_ignorable(claim) => reader.skip(),
                 _ => reader.refuse(ErrorKind::UnknownKey, start),
             }
         }
         reader.expect_end();
         let ceiling = if self.role == Role::Release { bit(CLAIM_CEILING) } else { 0 };
+        #[cfg(feature = "host")]
+        let seen = if self.issuing_key().is_some() { seen | bit(CLAIM_GENERATION) } else { seen };
         if (REQUIRED | ceiling) & !seen != 0 {
             reader.refuse(ErrorKind::MissingKey, reader.position());
         }

@@ -87,6 +87,8 @@ pub enum ErrorKind {
     GenerationRevoked,
     /// The credential certifies a key that is an anchor of the verifier.
     CredentialForAnchor,
+    /// The credential under an issuing key certifies more than that key may, or not one device.
+    ScopeIssuer,
     /// The credential's time is over.
     CredentialExpired,
     /// The credential's time has not begun.
@@ -165,6 +167,7 @@ impl ErrorKind {
             Self::KeyRevoked => "the credential's key is revoked",
             Self::GenerationRevoked => "the credential's generation is revoked",
             Self::CredentialForAnchor => "the credential certifies the key of an anchor",
+            Self::ScopeIssuer => "the credential certifies more than its issuing key may, or not one device",
             Self::CredentialExpired => "the credential has expired",
             Self::CredentialNotYetValid => "the credential is not valid yet",
             Self::RevokesAnchor => "the revocation list names an anchor's own key",

@@ -32,6 +32,8 @@ pub(crate) const CLAIM_SUCCESSION_SEQUENCE: i32 = -70010;
 pub(crate) const CLAIM_RECOVERY_EPOCH: i32 = -70011;
 pub(crate) const CLAIM_RIGHTS: i32 = -70012;
 #[cfg(feature = "host")]
+pub(crate) const CLAIM_ISSUING_KEY: i32 = -70013;
+#[cfg(feature = "host")]
 pub(crate) const CLAIM_LEDGER: i32 = -70016;
 
 /// The bit of a claim, to note which of them have been there.

@@ -7,6 +7,7 @@ mod records {
     mod claims;
     mod forge;
     mod frozen;
+    mod issued;
     mod provisioning;
     mod revocation;
     mod roots;

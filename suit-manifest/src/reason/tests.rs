@@ -212,6 +212,7 @@ fn every_refusal_of_the_chain_has_its_reason() {
         (Kind::SuccessionForked, Reason::SuccessionForked),
         (Kind::SuccessionRights, Reason::SuccessionRights),
         (Kind::SuccessionKey, Reason::SuccessionKey),
+        (Kind::ScopeIssuer, Reason::ScopeIssuer),
         (Kind::RevocationSequence, Reason::RevocationSequence),
     ];
     for (kind, reason) in own {

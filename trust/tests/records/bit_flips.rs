@@ -6,6 +6,7 @@ use trust::{
     verify_chained_sign1,
 };
 
+use super::issued;
 use super::roots::{PAYLOAD, anchors, chained, credential, revocation, store};
 use super::thrones::{by_root, first_list, given};
 
@@ -19,6 +20,7 @@ fn records() -> Vec<(Vec<u8>, Verify)> {
         (chained(), verify_chained),
         (succession(), verify_succession),
         (chain(), verify_chain),
+        (issued::device(), issued::verify_device),
     ]
 }
 
@@ -80,12 +82,14 @@ fn one_kind_of_record_is_no_other() {
     // The type tells the two kinds of CWT apart before anything of their claims is read, the tags tell the third kind.
     let (typ, other) = (Some(ErrorKind::RecordType), Some(ErrorKind::UnexpectedType));
     let refusals = [
-        [None, typ, other, typ, other],
-        [typ, None, other, typ, other],
-        [other, other, None, other, other],
-        [typ, typ, other, None, other],
-        [other, other, Some(ErrorKind::CoseUnsupported), other, None],
+        [None, typ, other, typ, other, Some(ErrorKind::KeyMismatch)],
+        [typ, None, other, typ, other, typ],
+        [other, other, None, other, other, other],
+        [typ, typ, other, None, other, typ],
+        [other, other, Some(ErrorKind::CoseUnsupported), other, None, other],
+        [Some(ErrorKind::AnchorUnknown), typ, other, typ, other, None],
     ];
+    assert_eq!(records().len(), refusals.len());
     for ((good, _), refusals) in records().into_iter().zip(refusals) {
         for ((_, verify), refusal) in records().into_iter().zip(refusals) {
             assert_eq!(verify(&good).err().map(|error| error.kind), refusal);

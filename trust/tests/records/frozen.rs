@@ -8,6 +8,7 @@ use trust::{
     verify_chained_sign1,
 };
 
+use super::issued;
 use super::roots::{PAYLOAD, anchors, chained, credential, key, revocation, store};
 use super::thrones::{RECOVERY, Succession, by_root, domain, first_list, given};
 
@@ -78,6 +79,15 @@ const CHAIN_V1: &str = concat!(
     "02fa2ab354044284d4a708",
 );
 
+const DEVICE_V1: &str = concat!(
+    "d83dd2845828a301320448a139a9e001654c82107818616e63686f726167652d63726564656e7469616c2b637774a058",
+    "9ca801666c696e6520310266412d30303031061a684ee18007507777777777777777777777777777777708a101a30101",
+    "2006215820d54207da194977dcf46adbfec2bc2e75b52d5a8a42184fedfdc00024f0e3e8da3a00011170043a00011171",
+    "a30150a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1028150c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1038166412d303030313a",
+    "0001117c48a139a9e001654c825840b6ae7057091f9b1bd8280b3a0721423e9ab95e5a3ff9439fba39f6cf35685bcd8a",
+    "146069f54da3d129392cfe39a9316aa1aa2af6c6f15a04e9c81340079a9702",
+);
+
 #[test]
 fn frozen_kids() {
     assert_eq!(hex::encode(key(1).public_key().kid().0), ROOT_KID);
@@ -129,4 +139,10 @@ fn frozen_chain() {
     let mut store = TrustStoreBuf::new(given());
     store.add_chain(&hex::decode(CHAIN_V1).unwrap()).unwrap();
     assert_eq!(store.list_of(domain()).unwrap().as_bytes(), list);
+}
+
+#[test]
+fn frozen_device_credential() {
+    assert_eq!(hex::encode(issued::device()), DEVICE_V1);
+    assert_eq!(issued::verify_device(&hex::decode(DEVICE_V1).unwrap()), Ok(()));
 }

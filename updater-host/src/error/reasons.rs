@@ -104,6 +104,7 @@ pub(crate) const fn reason_hint(reason: Reason) -> &'static str {
         | R::CredentialForAnchor
         | R::SuccessionRights
         | R::SuccessionKey
+        | R::ScopeIssuer
         | R::ScopeVendor
         | R::ScopeClass
         | R::ScopeDevice

@@ -38,6 +38,7 @@ pub(super) fn status_of(reason: Reason) -> StatusCode {
         | Reason::CredentialForAnchor
         | Reason::SuccessionRights
         | Reason::SuccessionKey
+        | Reason::ScopeIssuer
         | Reason::SequenceAboveCeiling
         | Reason::CredentialExpired
         | Reason::CredentialNotYetValid
