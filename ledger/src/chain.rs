@@ -124,6 +124,15 @@ impl Ledger {
         self.entries.iter().find(|stored| stored.is_unsigned() && !self.is_void(stored.entry.number))
     }
 
+    /// The entry whose record has these bytes to be signed, if it is signed.
+    #[must_use]
+    pub fn recorded(&self, to_be_signed: &[u8]) -> Option<u64> {
+        let is_it = |stored: &&Stored| {
+            stored.record.is_some() && stored.entry.event.to_be_signed() == Some(to_be_signed)
+        };
+        self.entries.iter().find(is_it).map(|stored| stored.entry.number)
+    }
+
     /// Whether a later entry gave this one up.
     #[must_use]
     pub fn is_void(&self, number: u64) -> bool {

@@ -117,6 +117,14 @@ pub enum Error {
         /// Why not.
         reason: &'static str,
     },
+    /// A head that covers fewer entries than the one that is there: it was signed before.
+    #[error("the head covers {entries} entries, and the signed head of the ledger covers {covered}")]
+    OldHead {
+        /// Of the new head.
+        entries: u64,
+        /// Of the head that is there.
+        covered: u64,
+    },
     /// There is no room for another entry.
     #[error("the ledger has {} entries, which is the limit", trust::MAX_LEDGER_ENTRIES)]
     Full,
@@ -229,6 +237,7 @@ impl Error {
             Self::Stale { .. } => "ledger-stale",
             Self::Forked(_) => "ledger-forked",
             Self::NotForked { .. } => "ledger-not-forked",
+            Self::OldHead { .. } => "ledger-old-head",
             Self::Full => "ledger-full",
             Self::Author(_) => "not-possible",
         }
@@ -262,6 +271,7 @@ impl Error {
             }
             Self::Forked(_) => "Find the other copy of the ledger and join both with ledger merge.",
             Self::NotForked { .. } => "Keep the copy that has more entries; ledger diff names it.",
+            Self::OldHead { .. } => "Attach the newest head; ledger finish --tbs-out writes it.",
             Self::Full => "Begin a new root with a ledger of its own.",
             Self::Author(_) => "Correct the value that the message names.",
         }

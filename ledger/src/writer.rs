@@ -225,13 +225,18 @@ impl Writer {
     /// Takes a signed head, which covers entries that are there.
     ///
     /// # Errors
-    /// [`Error::Author`] if its signature does not hold, or it is of other entries; [`Error::File`]
+    /// [`Error::Author`] if its signature does not hold, or it is of other entries; [`Error::OldHead`];
+    /// [`Error::File`]
     pub fn set_head(&mut self, record: Vec<u8>) -> Result<(), Error> {
         let refused = |kind| trust::author::AuthorError::from(trust::Error::new(kind, 0));
         let head =
             LedgerHead::verify(&record, self.ledger.key()).map_err(trust::author::AuthorError::from)?;
         if self.ledger.entry(head.entries).is_none_or(|stored| stored.digest != head.digest) {
             return Err(refused(trust::ErrorKind::OutOfRange).into());
+        }
+        let covered = self.ledger.head().map_or(0, |signed| signed.head.entries);
+        if head.entries < covered {
+            return Err(Error::OldHead { entries: head.entries, covered });
         }
         let file = HeadFile { format: FORMAT, entries: head.entries, head: Base64(record.clone()) };
         disk::write_head(self.ledger.folder(), &encode(&file)?)?;

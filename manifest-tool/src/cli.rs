@@ -7,7 +7,8 @@ use clap::{Parser, Subcommand};
 use trust::host::{parse_command_line, report_usage, usage_message};
 
 use crate::commands::{
-    create, credential, inspect, key, ledger, provision, publish, recertify, revoke, sign, verify, withdraw,
+    attach, create, credential, inspect, key, ledger, provision, publish, recertify, revoke, sign, verify,
+    withdraw,
 };
 use crate::error::Error;
 use crate::output::{Output, Report};
@@ -35,6 +36,8 @@ enum Command {
     Create(create::Create),
     /// Sign an envelope with a release key
     Sign(sign::Sign),
+    /// Attach a signature to what a command with --tbs-out wrote
+    Attach(attach::Attach),
     /// Replace the credential in signed envelopes by a newer one for the same key
     Recertify(recertify::Recertify),
     /// Verify a signed release as a device does
@@ -42,7 +45,7 @@ enum Command {
     /// Show an envelope, record, block, public key or image without verifying it
     Inspect(inspect::Inspect),
     /// Sign a revocation list with the root key
-    Revoke(revoke::Revoke),
+    Revoke(Box<revoke::Revoke>),
     /// Keep the record of what a key signed
     #[command(subcommand)]
     Ledger(ledger::Command),
@@ -93,6 +96,7 @@ impl Command {
             Self::Credential(CredentialCommand::Inspect(command)) => report(output, command.run()),
             Self::Create(command) => report(output, command.run()),
             Self::Sign(command) => report(output, command.run(output)),
+            Self::Attach(command) => report(output, command.run()),
             Self::Recertify(command) => report(output, command.run(output)),
             Self::Verify(command) => report(output, command.run(output)),
             Self::Inspect(command) => report(output, command.run()),

@@ -1,5 +1,6 @@
 //! The commands, one file each. Each reads its inputs, refuses or makes its result, writes it, and returns a report.
 
+pub mod attach;
 pub mod create;
 pub mod credential;
 pub mod inspect;
@@ -18,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::{NonEmptyStringValueParser, OsStringValueParser, PossibleValuesParser, TypedValueParser};
 use trust::author::Signer;
-use trust::{Anchor, CredentialClaims, MAX_NAME_LEN, Role, TrustStoreBuf};
+use trust::{Anchor, CredentialClaims, MAX_NAME_LEN, PublicKey, Role, TrustStoreBuf};
 
 use crate::error::Error;
 use crate::files::{MAX_RECORD_FILE_LEN, must_differ, read};
@@ -40,8 +41,13 @@ pub struct SigningKeyArguments {
 
 impl SigningKeyArguments {
     /// Opens the key, wherever it is kept.
-    fn open(&self) -> Result<Box<dyn Signer>, Error> {
+    pub(crate) fn open(&self) -> Result<Box<dyn Signer>, Error> {
         self.key.open(&self.secrets.of(&self.key)?)
+    }
+
+    /// Its public half: the place may hold nothing else.
+    pub(crate) fn public_key(&self) -> Result<PublicKey, Error> {
+        self.key.public_key(&self.secrets.of(&self.key)?)
     }
 
     /// The file of the key, if it is one.

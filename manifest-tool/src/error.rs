@@ -111,8 +111,18 @@ pub enum Error {
     #[error(transparent)]
     Holder(HolderError),
     /// What came back from outside is not a signature of the key.
-    #[error("the signature that came back does not verify under the public key of --key")]
+    #[error("the signature that came back does not verify under the public key of the signer")]
     SignatureForeign,
+    /// A file that was to hold a signature.
+    #[error("{} ({len} bytes) is not a signature of Ed25519", path.display())]
+    SignatureForm {
+        path: PathBuf,
+        /// Of the file, bytes.
+        len: usize,
+    },
+    /// What was signed is not what the envelope needs.
+    #[error("{} are not the bytes to be signed for {}", tbs.display(), envelope.display())]
+    OtherBytes { tbs: PathBuf, envelope: PathBuf },
     /// One key for two roles: whoever steals it has both.
     #[error("{} already certifies this key for the role {role}", path.display())]
     KeyHasRole { path: PathBuf, role: &'static str },
@@ -341,6 +351,8 @@ impl Error {
             Self::KeyOperation { .. } => "key-operation",
             Self::Holder(error) => error.code(),
             Self::SignatureForeign => "signature-foreign",
+            Self::SignatureForm { .. } => "signature-form",
+            Self::OtherBytes { .. } => "tbs-mismatch",
             Self::CredentialOfAnotherKey(_) => Reason::KeyMismatch.slug(),
             Self::Author { .. } => "not-possible",
             Self::Image { source: ImageError::NotFirmware, .. } => "image-not-firmware",
@@ -399,6 +411,12 @@ impl Error {
             Self::SignatureForeign => {
                 "Check that the public key belongs to the key that signs, and that it signs the bytes as they are (pure Ed25519)."
             }
+            Self::SignatureForm { .. } => {
+                "Pass the 64 bytes of the signature as they are, in hex or in base64."
+            }
+            Self::OtherBytes { .. } => {
+                "Pass the envelope and the credential for which the bytes were written."
+            }
             Self::CredentialOfAnotherKey(_) => "Pass the key for which the credential was issued.",
             Self::Author { .. } => "Correct the value that the message names.",
             Self::Image { source, .. } => source.hint(),
@@ -455,6 +473,8 @@ impl Error {
             Self::CredentialOfAnotherKey(_) => Reason::KeyMismatch.exit_code(),
             Self::FileTooLong { .. }
             | Self::FileUnknown(_)
+            | Self::SignatureForm { .. }
+            | Self::OtherBytes { .. }
             | Self::Image { .. }
             | Self::ImageMismatch { .. } => 5,
             // The table gives what only devices refuse the code of a remote refusal; here it is ours.
@@ -481,6 +501,7 @@ fn ledger_exit_code(error: &ledger::Error) -> u8 {
         | Ledger::Text { .. }
         | Ledger::NothingBegun
         | Ledger::NotForked { .. }
+        | Ledger::OldHead { .. }
         | Ledger::Full
         | Ledger::Author(_) => 2,
         Ledger::File { .. } | Ledger::InUse(_) | Ledger::TimeGoesBack { .. } => 3,

@@ -22,6 +22,7 @@ pub mod recording;
 mod server;
 pub mod step;
 pub mod time;
+pub mod two_steps;
 pub mod verification;
 
 pub use error::Error;

@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use ledger::{Context, Event, Ledger, Writer};
 use trust::UnixTime;
 use trust::author::{Signer, Unsigned};
+use trust::host::Existing;
 
 use crate::error::Error;
 use crate::output::warning;
 use crate::time::IssueTime;
+use crate::two_steps::{Hand, ToBeSigned};
 
 /// The folder of a ledger that lies beside its key.
 const BESIDE: &str = "ledger";
@@ -127,6 +129,14 @@ impl LedgerArguments {
     }
 }
 
+/// What became of a record.
+pub enum Outcome {
+    /// Signed, with the number of the last entry of the ledger, if there is one.
+    Signed { record: Vec<u8>, entry: Option<u64> },
+    /// Written for somebody else to sign; its entry is begun.
+    Begun { to_be_signed: ToBeSigned, entry: Option<u64> },
+}
+
 /// Signs, and records it.
 #[derive(Debug)]
 pub struct Recorder {
@@ -150,6 +160,31 @@ impl Recorder {
         let Some(writer) = &self.writer else { return Ok(()) };
         writer.check_key(key)?;
         Ok(writer.check_nothing_begun()?)
+    }
+
+    /// Has a record signed and recorded, with the head; or begins its entry and writes what somebody else has to sign.
+    /// `rows`: what the record says, for that person. Call [`Recorder::check`] before.
+    pub fn record(
+        &mut self,
+        unsigned: &Unsigned,
+        event: impl FnOnce(Event) -> Event,
+        now: UnixTime,
+        hand: &Hand,
+        (rows, existing): (&[(&str, String)], Existing),
+    ) -> Result<Outcome, Error> {
+        match hand {
+            Hand::Now(signer) => {
+                let record = self.sign(unsigned, event, now, signer.as_ref())?;
+                Ok(Outcome::Signed { record, entry: self.close(now, signer.as_ref())? })
+            }
+            Hand::Later(later) => {
+                later.check(existing)?;
+                self.begin(unsigned, event, now)?;
+                let to_be_signed = later.write_record(unsigned, rows, existing)?;
+                let begun = self.ledger().and_then(Ledger::begun);
+                Ok(Outcome::Begun { to_be_signed, entry: begun.map(|stored| stored.entry.number) })
+            }
+        }
     }
 
     /// Begins an entry, has its record signed, and finishes it.
@@ -189,6 +224,27 @@ impl Recorder {
         let Some(writer) = &mut self.writer else { return Ok(None) };
         close(writer, now, signer)?;
         Ok(writer.ledger().entries().last().map(|last| last.entry.number))
+    }
+}
+
+/// Has the head of a ledger signed, or writes what somebody else has to sign.
+pub fn close_by(
+    writer: &mut Writer,
+    now: UnixTime,
+    hand: &Hand,
+    existing: Existing,
+) -> Result<Option<ToBeSigned>, Error> {
+    match hand {
+        Hand::Now(signer) => close(writer, now, signer.as_ref()).map(|()| None),
+        Hand::Later(later) => {
+            let entries = writer.ledger().entries();
+            let rows = [
+                ("ledger of", writer.ledger().opened().name.clone()),
+                ("entries", entries.len().to_string()),
+                ("last entry", entries.last().map(|last| hex::encode(last.digest)).unwrap_or_default()),
+            ];
+            later.write_record(&writer.prepare_head(now)?, &rows, existing).map(Some)
+        }
     }
 }
 

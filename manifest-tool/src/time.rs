@@ -50,6 +50,10 @@ pub struct IssueTime {
 }
 
 impl IssueTime {
+    pub fn is_given(self) -> bool {
+        self.now.is_some()
+    }
+
     /// Warns once of a time that is given and not that of the clock: a slip of a year, if it is the clock that is right.
     pub fn warn(self) {
         if let (Some(Time(given)), Ok(clock)) = (self.now, now(None))

@@ -23,6 +23,7 @@ mod cli {
     mod server;
     mod terminal;
     mod token;
+    mod two_steps;
     mod usage;
     mod workshop;
 }

@@ -185,6 +185,17 @@ pub fn sign(envelope: &[u8], signer: &dyn Signer, credential: &[u8]) -> Result<V
     with_signature(&parsed, &sign1)
 }
 
+/// What the key of `credential` has to sign for an envelope, after the checks of [`sign`]: for a key that no program of
+/// ours reaches. [`sign`] takes the signature, with a signer that returns it.
+///
+/// # Errors
+/// Those of [`sign`] but for the signer's
+pub fn to_be_signed(envelope: &[u8], credential: &[u8]) -> Result<Vec<u8>, AuthorError> {
+    let parsed = Envelope::parse(envelope)?;
+    check_authority(&parsed, credential)?;
+    trust::author::detached_to_be_signed(parsed.signed().bytes, credential).map_err(AuthorError::Signature)
+}
+
 /// Exchanges the credential of a signed envelope for another one of the same key. Manifest, severed members and
 /// signature keep their bytes, so that a credential is renewed without signing every release again (docs/records.md,
 /// Chain of a manifest).

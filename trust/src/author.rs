@@ -206,6 +206,17 @@ pub fn sign1_detached_chained(
     Ok(out)
 }
 
+/// What the key of `credential` signs for a payload that travels elsewhere: the Sig_structure (RFC 9052 section 4.4) of
+/// [`sign1_detached_chained`], for a key that no program of ours reaches.
+///
+/// # Errors
+/// [`AuthorError::Refused`] when the credential does not read; [`AuthorError::Encoding`]
+pub fn detached_to_be_signed(payload: &[u8], credential: &[u8]) -> Result<Vec<u8>, AuthorError> {
+    let key = *read_unverified_credential(credential)?.key();
+    let sign1 = CoseSign1Builder::new().protected(protected(&key, None)).build();
+    Ok(sign1.tbs_detached_data(payload, &[]))
+}
+
 /// The credential stands in the signature as it was given, and the signature holds under its key.
 fn verify_made(
     sign1: &[u8],

@@ -27,7 +27,7 @@ const REWRITING: &[&str] = &[
 const SERVER: &str = "--server http://h --token-file t";
 
 // --passphrase-file and --pin-file beside --key: `commands.rs` judges them when it knows where the key is kept.
-const COMMANDS: [Options; 29] = [
+const COMMANDS: &[Options] = &[
     Options {
         shortest: "key generate --out k",
         alone: &["--passphrase-file p", "--derivation scrypt", "--weak-passphrase", "--no-passphrase"],
@@ -125,6 +125,7 @@ const COMMANDS: [Options; 29] = [
             ("--no-ledger", "--ledger d"),
             ("--published f", "--none-published"),
             ("--no-expiry", "--expires 2030-01-31T00:00:00Z"),
+            ("--tbs-out t", "--out o"),
         ],
     },
     Options {
@@ -157,7 +158,27 @@ const COMMANDS: [Options; 29] = [
         shortest: "sign u --key k --credential c --out o",
         alone: &["--passphrase-file p", "--pin-file p", "--force"],
         needs: &[],
-        excludes: &[],
+        excludes: &[("--tbs-out t", "--out o")],
+    },
+    // attach: `commands/attach.rs` judges --out, --tbs-out and --now with what is attached.
+    Options {
+        shortest: "attach --tbs t --signature s",
+        alone: &[
+            "--signer p",
+            "--ledger d",
+            "--no-ledger",
+            "--out o",
+            "--tbs-out h",
+            "--now 2030-01-31T00:00:00Z",
+            "--force",
+        ],
+        needs: &[("--envelope u", "--credential c"), ("--credential c", "--envelope u")],
+        excludes: &[
+            ("--no-ledger", "--ledger d"),
+            ("--signer p", "--envelope u --credential c"),
+            ("--ledger d", "--envelope u --credential c"),
+            ("--no-ledger", "--envelope u --credential c"),
+        ],
     },
     Options {
         shortest: "recertify r --credential c --out o",
@@ -213,6 +234,7 @@ const COMMANDS: [Options; 29] = [
             ("--first", "--previous f"),
             ("--no-ledger", "--ledger d"),
             ("--published f", "--none-published"),
+            ("--tbs-out t", "--out o"),
         ],
     },
     Options {
@@ -221,6 +243,7 @@ const COMMANDS: [Options; 29] = [
             "--purpose issuing",
             "--vendor example.com",
             "--adopt f",
+            "--tbs-out t",
             "--by a",
             "--now 2030-01-31T00:00:00Z",
             "--passphrase-file p",
@@ -263,9 +286,18 @@ const COMMANDS: [Options; 29] = [
     },
     Options {
         shortest: "ledger finish --key k",
-        alone: &["d", "--out o", "--now 2030-01-31T00:00:00Z", "--passphrase-file p", "--pin-file p"],
-        needs: &[("--force", "--out o")],
-        excludes: &[],
+        // --force: `commands/ledger/finish.rs` demands an output.
+        alone: &[
+            "d",
+            "--out o",
+            "--tbs-out t",
+            "--force",
+            "--now 2030-01-31T00:00:00Z",
+            "--passphrase-file p",
+            "--pin-file p",
+        ],
+        needs: &[],
+        excludes: &[("--tbs-out t", "--out o")],
     },
     Options {
         shortest: "ledger void --reason r",
@@ -316,7 +348,7 @@ fn is_accepted(options: &Options, more: &[&str]) -> bool {
 /// `--force` without an output, a permission for nothing: who gives it believes that it does something.
 #[test]
 fn no_option_is_accepted_without_effect() {
-    for options in &COMMANDS {
+    for options in COMMANDS {
         let line = options.shortest;
         assert!(is_accepted(options, &[]), "{line}");
         for option in options.alone {
@@ -336,7 +368,7 @@ fn no_option_is_accepted_without_effect() {
 #[test]
 fn every_option_is_judged() {
     let mut judged = BTreeSet::new();
-    for options in &COMMANDS {
+    for options in COMMANDS {
         let command = options.shortest.split(" -").next().unwrap();
         let command: Vec<&str> = command.split(' ').collect();
         let depth = if ["key", "credential", "ledger"].contains(&command[0]) { 2 } else { 1 };

@@ -24,9 +24,10 @@ use crate::files::{MAX_RECORD_FILE_LEN, OverwriteArguments, check_outputs, read,
 use crate::identifiers::{Class, Vendor};
 use crate::output::{Report, table};
 use crate::public_key;
-use crate::recording::LedgerArguments;
+use crate::recording::{LedgerArguments, Outcome};
 use crate::step::{MAX_STEP, StepArguments};
 use crate::time::{IssueTime, Time, display, now};
+use crate::two_steps::{Hand, ToBeSigned, TwoStepArguments};
 
 const NO_LIST: &str = "--first requires --replaces and --list-out";
 
@@ -78,7 +79,7 @@ pub struct Issue {
     #[arg(long, value_name = "FILE", requires = "list_out")]
     replaces: Vec<PathBuf>,
     /// Revocation list to write, for --replaces
-    #[arg(long, value_name = "FILE", requires = "replaces")]
+    #[arg(long, value_name = "FILE", requires = "replaces", conflicts_with = "tbs_out")]
     list_out: Option<PathBuf>,
     #[command(flatten)]
     previous: PreviousArguments,
@@ -95,8 +96,10 @@ pub struct Issue {
     #[command(flatten)]
     time: IssueTime,
     /// Credential to write
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "tbs_out", conflicts_with = "tbs_out")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    two_steps: TwoStepArguments,
     #[command(flatten)]
     step: StepArguments,
     #[command(flatten)]
@@ -105,8 +108,10 @@ pub struct Issue {
 
 #[derive(Debug, Serialize)]
 pub struct Issued {
-    out: PathBuf,
+    out: Option<PathBuf>,
     list_out: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to_be_signed: Option<ToBeSigned>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ledger_entry: Option<u64>,
     #[serde(flatten)]
@@ -145,8 +150,8 @@ impl Issue {
         let files = self.known.iter().chain(&self.replaces).map(PathBuf::as_path);
         let inputs: Vec<&Path> =
             files.chain(self.previous.paths()).chain([self.subject_key.as_path()]).collect();
-        for out in self.outputs() {
-            self.key.must_differ_from(out, &inputs)?;
+        for out in self.outputs().map(Path::to_owned).chain(self.two_steps.outputs()) {
+            self.key.must_differ_from(&out, &inputs)?;
         }
         let for_ledger = [
             ("--holder", self.holder.is_some()),
@@ -172,8 +177,8 @@ impl Issue {
         // Of the command line or the ledger; a credential without a list needs none.
         let is_known = self.previous.is_given() || recorder.ledger().is_some();
         let held = if is_known { self.previous.held(recorder.ledger())? } else { Vec::new() };
-        let signer = self.key.open()?;
-        let root = &signer.public_key();
+        let hand = self.two_steps.open(&self.key)?;
+        let root = &hand.public_key();
         recorder.check(root)?;
         if subject_key == *root {
             return Err(self.for_anchor());
@@ -191,7 +196,7 @@ impl Issue {
         let blank_credential = blank(&unsigned)?;
         let claims = read_unverified_credential(&blank_credential)
             .map_err(|_| Error::Internal("the new credential cannot be read back"))?;
-        let credential = CredentialView::new(&claims).with_names(&self.vendor, &self.classes());
+        let credential_view = || CredentialView::new(&claims).with_names(&self.vendor, &self.classes());
         let list = match &self.list_out {
             Some(_) => Some(self.replace(&replaces, &claims, &issuer, issued_at, (root, &held))?),
             None => None,
@@ -201,19 +206,37 @@ impl Issue {
         check_outputs(&self.outputs().collect::<Vec<_>>(), existing)?;
 
         self.ledger.warn_without(&recorder);
-        let cwt = recorder.sign(&unsigned, |event| self.in_ledger(event), issued_at, signer.as_ref())?;
-        let mut outputs = vec![(self.out.as_path(), cwt)];
-        if let (Some(path), Some(list)) = (&self.list_out, &list) {
-            outputs.push((path, recorder.sign(list, |event| event, issued_at, signer.as_ref())?));
+        let in_ledger = |event| self.in_ledger(event);
+        let report = |to_be_signed, ledger_entry| {
+            Ok(Issued {
+                out: self.out.clone(),
+                list_out: self.list_out.clone(),
+                to_be_signed,
+                ledger_entry,
+                credential: credential_view(),
+            })
+        };
+        // A list beside the credential is signed by a key that is at hand.
+        let Hand::Now(signer) = &hand else {
+            let rows = credential_view().rows();
+            return match recorder.record(&unsigned, in_ledger, issued_at, &hand, (&rows, existing))? {
+                Outcome::Begun { to_be_signed, entry } => report(Some(to_be_signed), entry),
+                Outcome::Signed { .. } => Err(Error::Internal("somebody else signed at once")),
+            };
+        };
+        let mut signed = vec![recorder.sign(&unsigned, in_ledger, issued_at, signer.as_ref())?];
+        if let Some(list) = &list {
+            signed.push(recorder.sign(list, |event| event, issued_at, signer.as_ref())?);
         }
         let ledger_entry = recorder.close(issued_at, signer.as_ref())?;
-        let files: Vec<(&Path, &[u8])> = outputs.iter().map(|(path, bytes)| (*path, &bytes[..])).collect();
+        let files: Vec<(&Path, &[u8])> = self.outputs().zip(signed.iter().map(Vec::as_slice)).collect();
         write_all(&files, existing)?;
-        Ok(Issued { out: self.out.clone(), list_out: self.list_out.clone(), ledger_entry, credential })
+        report(None, ledger_entry)
     }
 
+    /// The credential, and the list if there is one.
     fn outputs(&self) -> impl Iterator<Item = &Path> {
-        std::iter::once(&self.out).chain(&self.list_out).map(PathBuf::as_path)
+        self.out.iter().chain(&self.list_out).map(PathBuf::as_path)
     }
 
     fn classes(&self) -> Vec<&Class> {
@@ -345,7 +368,7 @@ impl Issue {
             None => held.iter().map(|list| &list.bytes[..]).collect(),
         };
         for list in lists {
-            let refused = |error| Error::refused_record(&self.out, error);
+            let refused = |error| Error::refused_record(&self.subject_key, error);
             let list = read_unverified_revocation(list).map_err(refused)?;
             claims.check_list(&list).map_err(|kind| refused(trust::Error::new(kind, 0)))?;
         }
@@ -420,7 +443,9 @@ fn validity(role: Role) -> Option<u64> {
 
 impl Report for Issued {
     fn lines(&self) -> String {
-        let mut rows = vec![("credential", self.out.display().to_string())];
+        let mut rows = Vec::new();
+        rows.extend(self.out.as_ref().map(|out| ("credential", out.display().to_string())));
+        rows.extend(self.to_be_signed.iter().flat_map(ToBeSigned::rows));
         rows.extend(self.list_out.as_ref().map(|path| ("revocation list", path.display().to_string())));
         rows.extend(self.ledger_entry.map(|entry| ("entry of the ledger", entry.to_string())));
         rows.extend(self.credential.rows());

@@ -23,9 +23,10 @@ use crate::error::Error;
 use crate::files::{MAX_RECORD_FILE_LEN, OverwriteArguments, check_outputs, read, write};
 use crate::identifiers::{Class, IdentifierError, Vendor};
 use crate::output::{Report, table};
-use crate::recording::LedgerArguments;
+use crate::recording::{LedgerArguments, Outcome};
 use crate::step::StepArguments;
 use crate::time::IssueTime;
+use crate::two_steps::{ToBeSigned, TwoStepArguments};
 
 /// Highest list-sequence of the command line: as many are left for its successors.
 const HIGHEST_SEQUENCE: u64 = MAX_LIST_SEQUENCE / 2;
@@ -150,8 +151,10 @@ pub struct Revoke {
     #[arg(long, value_name = "FILE", requires = "minimums")]
     known: Vec<PathBuf>,
     /// Revocation list to write
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "tbs_out", conflicts_with = "tbs_out")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    two_steps: TwoStepArguments,
     /// Accept a minimum above all ceilings, which stops all releases
     #[arg(long, requires = "minimums")]
     allow_unreachable_minimum: bool,
@@ -165,7 +168,9 @@ pub struct Revoke {
 
 #[derive(Debug, Serialize)]
 pub struct RevokeReport {
-    out: PathBuf,
+    out: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to_be_signed: Option<ToBeSigned>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ledger_entry: Option<u64>,
     #[serde(flatten)]
@@ -176,7 +181,9 @@ impl Revoke {
     pub fn run(&self) -> Result<RevokeReport, Error> {
         let files = self.credentials.iter().chain(&self.keys_of).chain(&self.known).map(PathBuf::as_path);
         let inputs: Vec<&Path> = files.chain(self.previous.paths()).chain(self.published.path()).collect();
-        self.key.must_differ_from(&self.out, &inputs)?;
+        for out in self.out.iter().chain(&self.two_steps.outputs()) {
+            self.key.must_differ_from(out, &inputs)?;
+        }
         // Before the passphrase prompt.
         let for_ledger = [("--reason", self.reason.is_some()), self.published.option()];
         let mut recorder = self.ledger.open(self.key.file().as_deref(), &for_ledger)?;
@@ -187,8 +194,8 @@ impl Revoke {
         named.extend(self.named(recorder.ledger(), issued_at)?);
         let ceiling = self.highest_ceiling(recorder.ledger())?;
         self.time.warn();
-        let signer = self.key.open()?;
-        let root = &signer.public_key();
+        let hand = self.two_steps.open(&self.key)?;
+        let root = &hand.public_key();
         recorder.check(root)?;
         let issuer = issuer(self.issuer.as_deref(), recorder.ledger())?;
         let list = NewList { root, issuer: &issuer, sequence: self.sequence, step: self.step, issued_at };
@@ -211,7 +218,7 @@ impl Revoke {
         named.iter().try_for_each(|revoked| check_in_force(&claims, revoked))?;
         let list = RevocationView::new(&claims);
         let existing = self.overwrite.existing();
-        check_outputs(&[&self.out], existing)?;
+        check_outputs(&self.out.iter().map(PathBuf::as_path).collect::<Vec<_>>(), existing)?;
         self.ledger.warn_without(&recorder);
         let with_reason = |event| match event {
             Event::RevocationList(entry) => {
@@ -219,10 +226,15 @@ impl Revoke {
             }
             event => event,
         };
-        let cwt = recorder.sign(&unsigned, with_reason, issued_at, signer.as_ref())?;
-        let entry = recorder.close(issued_at, signer.as_ref())?;
-        write(&self.out, &cwt, existing)?;
-        Ok(RevokeReport { out: self.out.clone(), ledger_entry: entry, list })
+        let made = recorder.record(&unsigned, with_reason, issued_at, &hand, (&list.rows(), existing))?;
+        let (to_be_signed, ledger_entry) = match made {
+            Outcome::Begun { to_be_signed, entry } => (Some(to_be_signed), entry),
+            Outcome::Signed { record, entry } => {
+                self.out.iter().try_for_each(|out| write(out, &record, existing))?;
+                (None, entry)
+            }
+        };
+        Ok(RevokeReport { out: self.out.clone(), to_be_signed, ledger_entry, list })
     }
 
     /// The keys of the ledger that the command line names, each with the highest generation that it ever had.
@@ -320,7 +332,9 @@ fn check_in_force(list: &RevocationClaims<'_>, revoked: &Revoked) -> Result<(), 
 
 impl Report for RevokeReport {
     fn lines(&self) -> String {
-        let mut rows = vec![("revocation list", self.out.display().to_string())];
+        let mut rows = Vec::new();
+        rows.extend(self.out.as_ref().map(|out| ("revocation list", out.display().to_string())));
+        rows.extend(self.to_be_signed.iter().flat_map(ToBeSigned::rows));
         rows.extend(self.ledger_entry.map(|entry| ("entry of the ledger", entry.to_string())));
         rows.extend(self.list.rows());
         table(&rows)

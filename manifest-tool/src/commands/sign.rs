@@ -1,18 +1,19 @@
-//! `sign`: sign an envelope with a release key and add the credential of the key.
+//! `sign`: sign an envelope with a release key and add the credential of the key, now or in two steps.
 
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use suit_manifest::Reason;
-use suit_manifest::author::{AuthorError, inspect, sign};
-use trust::Role;
-use trust::author::read_unverified_credential;
+use suit_manifest::author::{AuthorError, inspect, sign, to_be_signed};
+use trust::author::{Signer, read_unverified_credential};
+use trust::{CredentialClaims, Role};
 
 use super::{SigningKeyArguments, warn_of_time};
 use crate::describe::{ManifestView, kid};
 use crate::error::Error;
 use crate::files::{MAX_ENVELOPE_FILE_LEN, MAX_RECORD_FILE_LEN, OverwriteArguments, read, write};
 use crate::output::{Output, Report, table};
+use crate::two_steps::{Hand, ToBeSigned, TwoStepArguments};
 
 /// Sign an envelope with a release key
 #[derive(clap::Args, Clone, Debug)]
@@ -26,15 +27,19 @@ pub struct Sign {
     #[arg(long, value_name = "FILE")]
     credential: PathBuf,
     /// Signed envelope to write
-    #[arg(long, value_name = "R.suit")]
-    out: PathBuf,
+    #[arg(long, value_name = "R.suit", required_unless_present = "tbs_out", conflicts_with = "tbs_out")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    two_steps: TwoStepArguments,
     #[command(flatten)]
     overwrite: OverwriteArguments,
 }
 
 #[derive(Debug, Serialize)]
 pub struct Signed {
-    envelope: PathBuf,
+    envelope: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to_be_signed: Option<ToBeSigned>,
     release_kid: String,
     signer: String,
     #[serde(flatten)]
@@ -43,32 +48,93 @@ pub struct Signed {
 
 impl Sign {
     pub fn run(&self, output: Output) -> Result<Signed, Error> {
-        self.key.must_differ_from(&self.out, &[&self.envelope, &self.credential])?;
-        let envelope = read(&self.envelope, MAX_ENVELOPE_FILE_LEN)?;
-        let credential = read(&self.credential, MAX_RECORD_FILE_LEN)?;
-        let refused = |error| Error::refused_record(&self.credential, error);
-        let claims = read_unverified_credential(&credential).map_err(refused)?;
+        for out in self.out.iter().chain(&self.two_steps.outputs()) {
+            self.key.must_differ_from(out, &[&self.envelope, &self.credential])?;
+        }
+        let release = Release::read(&self.envelope, &self.credential)?;
+        let hand = self.two_steps.open(&self.key)?;
+        let existing = self.overwrite.existing();
+        let to_be_signed = match (&hand, &self.out) {
+            (Hand::Later(later), _) => {
+                let message = release.to_be_signed()?;
+                if hand.public_key() != *release.claims()?.key() {
+                    return Err(Error::CredentialOfAnotherKey(self.credential.clone()));
+                }
+                Some(later.write("release", &message, &release.manifest()?.rows(), existing)?)
+            }
+            (Hand::Now(signer), Some(out)) => {
+                write(out, &release.sign(signer.as_ref())?, existing)?;
+                None
+            }
+            (Hand::Now(_), None) => return Err(Error::Internal("nothing is to be written")),
+        };
+        warn_of_time(output, &release.claims()?)?;
+        release.report(self.out.clone(), to_be_signed)
+    }
+}
+
+/// An envelope and the credential that is going to stand in its signature.
+pub(super) struct Release<'p> {
+    paths: (&'p Path, &'p Path),
+    envelope: Vec<u8>,
+    credential: Vec<u8>,
+}
+
+impl<'p> Release<'p> {
+    /// Reads both, and refuses a credential that signs no manifest and an envelope that devices would refuse.
+    pub(super) fn read(envelope: &'p Path, credential: &'p Path) -> Result<Self, Error> {
+        let release = Self {
+            paths: (envelope, credential),
+            envelope: read(envelope, MAX_ENVELOPE_FILE_LEN)?,
+            credential: read(credential, MAX_RECORD_FILE_LEN)?,
+        };
+        let claims = release.claims()?;
         if claims.role() != Role::Release {
-            return Err(refused(trust::Error::new(trust::ErrorKind::RoleMismatch, 0)));
+            let error = trust::Error::new(trust::ErrorKind::RoleMismatch, 0);
+            return Err(Error::refused_record(credential, error));
         }
         if claims.scope().is_limited_to_serials() {
-            return Err(Error::refused(&self.credential, Reason::ScopeDevice, 0));
+            return Err(Error::refused(credential, Reason::ScopeDevice, 0));
         }
-        // Signing does not change the manifest. Each device refuses a manifest that fails its dry run.
-        let manifest = inspect(&envelope)
-            .and_then(|inspection| ManifestView::of_inspection(&inspection))
-            .map_err(|error| Error::refused_manifest(&self.envelope, error))?;
+        release.manifest()?;
+        Ok(release)
+    }
 
-        let key = self.key.open()?;
-        let signed = sign(&envelope, key.as_ref(), &credential)
-            .map_err(|error| explain(&self.envelope, &self.credential, error))?;
-        warn_of_time(output, &claims)?;
-        write(&self.out, &signed, self.overwrite.existing())?;
+    pub(super) fn claims(&self) -> Result<CredentialClaims<'_>, Error> {
+        let refused = |error| Error::refused_record(self.paths.1, error);
+        read_unverified_credential(&self.credential).map_err(refused)
+    }
+
+    /// Signing does not change the manifest. Each device refuses a manifest that fails its dry run.
+    fn manifest(&self) -> Result<ManifestView, Error> {
+        inspect(&self.envelope)
+            .and_then(|inspection| ManifestView::of_inspection(&inspection))
+            .map_err(|error| Error::refused_manifest(self.paths.0, error))
+    }
+
+    /// What the key of the credential has to sign.
+    pub(super) fn to_be_signed(&self) -> Result<Vec<u8>, Error> {
+        to_be_signed(&self.envelope, &self.credential)
+            .map_err(|error| explain(self.paths.0, self.paths.1, error))
+    }
+
+    pub(super) fn sign(&self, signer: &dyn Signer) -> Result<Vec<u8>, Error> {
+        sign(&self.envelope, signer, &self.credential)
+            .map_err(|error| explain(self.paths.0, self.paths.1, error))
+    }
+
+    pub(super) fn report(
+        &self,
+        envelope: Option<PathBuf>,
+        to_be_signed: Option<ToBeSigned>,
+    ) -> Result<Signed, Error> {
+        let claims = self.claims()?;
         Ok(Signed {
-            envelope: self.out.clone(),
+            envelope,
+            to_be_signed,
             release_kid: kid(claims.key().kid()),
             signer: claims.sub().to_owned(),
-            manifest,
+            manifest: self.manifest()?,
         })
     }
 }
@@ -87,10 +153,13 @@ pub(super) fn explain(envelope: &Path, credential: &Path, error: AuthorError) ->
 
 impl Report for Signed {
     fn lines(&self) -> String {
-        let mut rows = vec![
-            ("envelope", format!("{} (signed)", self.envelope.display())),
-            ("signed by", format!("{} ({})", self.signer, self.release_kid)),
-        ];
+        let signed = format!("{} ({})", self.signer, self.release_kid);
+        let mut rows = Vec::new();
+        rows.extend(self.to_be_signed.iter().flat_map(ToBeSigned::rows));
+        if let Some(out) = &self.envelope {
+            rows.push(("envelope", format!("{} (signed)", out.display())));
+            rows.push(("signed by", signed));
+        }
         rows.extend(self.manifest.rows());
         table(&rows)
     }

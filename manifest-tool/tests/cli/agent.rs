@@ -39,7 +39,7 @@ impl Agent {
     }
 
     /// Makes a key and adds it. Its files: `NAME` and `NAME.pub`.
-    fn add(&self, workshop: &Workshop, kind: &str, name: &str, more: &[&str]) {
+    pub(super) fn add(&self, workshop: &Workshop, kind: &str, name: &str, more: &[&str]) {
         let generate = ["-q", "-t", kind, "-N", "", "-C", name, "-f", name];
         assert_eq!(self.ssh(workshop, "ssh-keygen", &generate).exit, 0);
         let added = self.ssh(workshop, "ssh-add", &[&["-q"], more, &[name]].concat());

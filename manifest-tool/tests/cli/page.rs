@@ -22,7 +22,9 @@ fn every_command_of_the_page_about_keys_works() {
     shell.env_remove("ANCHORAGE_PASSPHRASE_FILE").stdin(Stdio::null());
     let run = finish(shell);
     assert_eq!(run.exit, 0, "{}", run.stderr);
-    for made in ["root.cose", "release.cwt", "token.cwt", "agent.cwt", "list.cwt"] {
+    for made in
+        ["root.cose", "release.cwt", "token.cwt", "agent.cwt", "list.cwt", "attached.cwt", "second.cwt"]
+    {
         assert!(token.workshop.path(made).exists(), "{made}");
     }
 }

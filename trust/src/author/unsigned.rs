@@ -11,7 +11,7 @@ use crate::credential::TYP_CREDENTIAL;
 use crate::ledger_head::TYP_LEDGER_HEAD;
 use crate::revocation::TYP_REVOCATION;
 use crate::succession::{TYP_SUCCESSION, TYP_SUCCESSION_GRANT};
-use crate::{Error, ErrorKind, PublicKey};
+use crate::{Error, ErrorKind, MAX_CREDENTIAL_LEN, MAX_REVOCATION_LIST_LEN, MAX_SUCCESSION_LEN, PublicKey};
 
 /// What kind of record something is, by its `typ` (RFC 9596).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,6 +43,14 @@ impl RecordKind {
         Self::ALL.into_iter().find(|(_, known)| known == typ).map(|(kind, _)| kind)
     }
 }
+
+/// What a Sig_structure has beside the protected header and the payload, which stand in the record too: array, context and
+/// the empty external_aad, with room for longer heads of strings.
+const SIG_STRUCTURE_OVERHEAD: usize = 32;
+// Tokens and key services sign each record that a reader takes.
+const _: () = assert!(MAX_REVOCATION_LIST_LEN + SIG_STRUCTURE_OVERHEAD < MAX_SIGNED_LEN);
+const _: () = assert!(MAX_SUCCESSION_LEN + SIG_STRUCTURE_OVERHEAD < MAX_SIGNED_LEN);
+const _: () = assert!(MAX_CREDENTIAL_LEN + SIG_STRUCTURE_OVERHEAD < MAX_SIGNED_LEN);
 
 /// A record whose content is decided and that nobody has signed yet.
 #[derive(Clone, PartialEq, Eq, Debug)]

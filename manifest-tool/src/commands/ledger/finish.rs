@@ -10,8 +10,9 @@ use crate::commands::SigningKeyArguments;
 use crate::error::Error;
 use crate::files::{check_outputs, existing, write};
 use crate::output::{Report, table};
-use crate::recording::{EntryArguments, close, last_time};
+use crate::recording::{EntryArguments, close_by, last_time};
 use crate::time::IssueTime;
+use crate::two_steps::{Hand, ToBeSigned, TwoStepArguments};
 
 /// Sign what was begun, and the head
 #[derive(clap::Args, Clone, Debug)]
@@ -21,10 +22,12 @@ pub struct Finish {
     #[command(flatten)]
     key: SigningKeyArguments,
     /// File for the record
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "tbs_out")]
     out: Option<PathBuf>,
-    /// Replace the file of --out
-    #[arg(long, requires = "out")]
+    #[command(flatten)]
+    two_steps: TwoStepArguments,
+    /// Replace the file of --out or --tbs-out
+    #[arg(long)]
     force: bool,
     #[command(flatten)]
     time: IssueTime,
@@ -36,6 +39,8 @@ pub struct Finished {
     entry: Option<u64>,
     subject: Option<String>,
     out: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to_be_signed: Option<ToBeSigned>,
     /// Entries under the signed head.
     covered: u64,
 }
@@ -49,21 +54,36 @@ impl Finish {
             return Err(ledger::Error::NothingBegun.into());
         }
         let replacing = existing(self.force);
-        if let Some(out) = &self.out {
+        if self.force && self.out.is_none() && !self.two_steps.is_given() {
+            return Err(Error::usage("--force requires --out or --tbs-out"));
+        }
+        for out in self.out.iter().chain(&self.two_steps.outputs()) {
             self.key.must_differ_from(out, &[])?;
             check_outputs(&[out], replacing)?;
         }
-        let signer = self.key.open()?;
-        writer.check_key(&signer.public_key())?;
+        let hand = self.two_steps.open(&self.key)?;
+        writer.check_key(&hand.public_key())?;
         let mut entry = None;
-        if begun.is_some() {
-            let (number, unsigned) = writer.begun()?;
-            let record =
-                unsigned.sign(signer.as_ref()).map_err(|error| Error::author("the record", None, error))?;
-            writer.finish(&record)?;
-            entry = Some(number);
+        let mut to_be_signed = None;
+        match (&hand, begun.is_some()) {
+            (Hand::Now(signer), true) => {
+                let (number, unsigned) = writer.begun()?;
+                let made = |error| Error::author("the record", None, error);
+                let record = unsigned.sign(signer.as_ref()).map_err(made)?;
+                writer.finish(&record)?;
+                entry = Some(number);
+            }
+            (Hand::Later(later), true) => {
+                let (number, unsigned) = writer.begun()?;
+                let rows = [("entry of the ledger", number.to_string())];
+                let rows = rows.into_iter().chain(begun.clone().map(|begun| ("about", begun)));
+                to_be_signed = Some(later.write_record(&unsigned, &rows.collect::<Vec<_>>(), replacing)?);
+            }
+            (_, false) => {}
         }
-        close(&mut writer, now, signer.as_ref())?;
+        if to_be_signed.is_none() {
+            to_be_signed = close_by(&mut writer, now, &hand, replacing)?;
+        }
         let record = entry.and_then(|number| writer.ledger().entry(number)?.record.clone());
         if let (Some(out), Some(record)) = (&self.out, &record) {
             write(out, record, replacing)?;
@@ -72,7 +92,8 @@ impl Finish {
             entry,
             subject: begun,
             out: self.out.clone(),
-            covered: writer.ledger().entries().len() as u64,
+            to_be_signed,
+            covered: writer.ledger().head().map_or(0, |signed| signed.head.entries),
         })
     }
 }
@@ -81,10 +102,12 @@ impl Report for Finished {
     fn lines(&self) -> String {
         let signed = match (self.entry, &self.subject) {
             (Some(entry), Some(subject)) => format!("entry {entry}: {subject}"),
+            (None, Some(subject)) => format!("nothing yet; to be signed: {subject}"),
             _ => "nothing was begun".to_owned(),
         };
         let mut rows = vec![("signed", signed), ("head covers", format!("{} entries", self.covered))];
         rows.extend(self.out.as_ref().map(|out| ("record", out.display().to_string())));
+        rows.extend(self.to_be_signed.iter().flat_map(ToBeSigned::rows));
         table(&rows)
     }
 }

@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use ledger::{Context, Event, Hex, Open, Purpose, Writer};
 use serde::Serialize;
 use trust::author::{RecordKind, Unsigned, read_unverified_credential};
-use trust::host::read_unverified_revocation;
+use trust::host::{Existing, read_unverified_revocation};
 use trust::{UnixTime, verify_succession_request};
 
 use super::shown;
@@ -15,8 +15,9 @@ use crate::error::Error;
 use crate::files::{MAX_RECORD_FILE_LEN, read};
 use crate::identifiers::Vendor;
 use crate::output::{Report, table};
-use crate::recording::{ByArguments, close};
+use crate::recording::{ByArguments, close_by};
 use crate::time::IssueTime;
+use crate::two_steps::{ToBeSigned, TwoStepArguments};
 
 /// What the key is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -47,6 +48,8 @@ pub struct Init {
     folder: PathBuf,
     #[command(flatten)]
     key: SigningKeyArguments,
+    #[command(flatten)]
+    two_steps: TwoStepArguments,
     /// Name of the key, at most 64 bytes
     #[arg(long, value_parser = crate::commands::name())]
     name: String,
@@ -78,6 +81,8 @@ pub struct Begun {
     kid: String,
     entries: u64,
     adopted: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to_be_signed: Option<ToBeSigned>,
 }
 
 /// A record that was signed before, and when it was issued.
@@ -91,8 +96,13 @@ struct Old<'a> {
 
 impl Init {
     pub fn run(&self) -> Result<Begun, Error> {
-        let signer = self.key.open()?;
-        let key = signer.public_key();
+        for out in self.two_steps.outputs() {
+            let inputs: Vec<&Path> = self.adopt.iter().map(PathBuf::as_path).collect();
+            self.key.must_differ_from(&out, &inputs)?;
+        }
+        let hand = self.two_steps.open(&self.key)?;
+        hand.check(Existing::Keep)?;
+        let key = hand.public_key();
         let mut old = self.adopt.iter().map(|path| Old::read(path, &key)).collect::<Result<Vec<_>, _>>()?;
         old.sort_by_key(|old| old.order);
         old.dedup_by(|one, other| one.record == other.record);
@@ -121,13 +131,14 @@ impl Init {
             writer.append(event, &unwitnessed).map_err(refused)?;
             writer.finish(record).map_err(refused)?;
         }
-        close(&mut writer, now, signer.as_ref())?;
+        let to_be_signed = close_by(&mut writer, now, &hand, Existing::Keep)?;
         Ok(Begun {
             ledger: self.folder.clone(),
             name: self.name.clone(),
             kid: Hex(key.kid().0).to_string(),
             entries: writer.ledger().entries().len() as u64,
             adopted: old.len(),
+            to_be_signed,
         })
     }
 }
@@ -160,11 +171,13 @@ impl<'a> Old<'a> {
 
 impl Report for Begun {
     fn lines(&self) -> String {
-        table(&[
+        let mut rows = vec![
             ("ledger", shown(&self.ledger)),
             ("key", format!("{} ({})", self.name, self.kid)),
             ("entries", self.entries.to_string()),
             ("adopted", format!("{} (unwitnessed)", self.adopted)),
-        ])
+        ];
+        rows.extend(self.to_be_signed.iter().flat_map(ToBeSigned::rows));
+        table(&rows)
     }
 }
