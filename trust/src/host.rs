@@ -2,6 +2,7 @@
 //! limit and files of its own, serials and versions, text for terminals, token files, a clock that is wrong,
 //! how slow a line may be.
 
+mod anchors;
 mod clock;
 #[cfg(feature = "command-line")]
 mod command_line;
@@ -18,12 +19,11 @@ mod transfer;
 mod whole;
 
 pub use crate::revocation::read_unverified_revocation;
+pub use anchors::{AnchorFault, AnchorsError, RecoveryFile, domain_of_hex, open_anchors};
 pub use clock::{ClockFault, clock_fault, clock_warning};
 #[cfg(feature = "command-line")]
 pub use command_line::{names_option, parse_command_line, parse_or_exit, report_usage, usage_message};
-pub use key_file::{
-    KeyFileError, MAX_KEY_FILE_LEN, open_anchors, open_public_key, parse_public_key, to_ssh_line,
-};
+pub use key_file::{KeyFileError, MAX_KEY_FILE_LEN, open_public_key, parse_public_key, to_ssh_line};
 pub use names::{NameError, Serial, VersionText, device_id};
 #[cfg(unix)]
 pub use own::{OtherOwner, refuse_other_owner};

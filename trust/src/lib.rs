@@ -74,7 +74,10 @@ pub use succession::{
     SuccessionClaims, SuccessionNumber, succession_domain,
 };
 #[cfg(feature = "host")]
-pub use succession::{encode_succession_chain, read_unverified_succession, verify_succession_request};
+pub use succession::{
+    SuccessionFile, encode_succession_chain, read_succession_file, read_unverified_succession,
+    verify_succession_request,
+};
 pub use text::{MAX_SERIAL_LEN, MAX_VERSION_LEN, is_printable, is_serial, is_version};
 
 /// Seconds since the Unix epoch.

@@ -17,11 +17,11 @@ use crate::record::{
     CLAIM_SUCCESSION_SEQUENCE, MAX_NAME_LEN, Record, bit, is_ignorable,
 };
 
-#[cfg(feature = "host")]
-pub use chain::encode_succession_chain;
 #[cfg(feature = "author")]
 pub(crate) use chain::verify_grant;
 pub use chain::{Holding, Succeeded, SuccessionChain, succession_domain};
+#[cfg(feature = "host")]
+pub use chain::{SuccessionFile, encode_succession_chain, read_succession_file};
 #[cfg(feature = "host")]
 pub(crate) use chain::{follow_one, records};
 

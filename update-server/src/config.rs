@@ -5,9 +5,10 @@ mod token;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::TypedValueParser as _;
 use clap::{Args, Parser, Subcommand};
 use trust::Anchor;
-use trust::host::{KeyFileError, open_anchors};
+use trust::host::{AnchorsError, RecoveryFile, open_anchors};
 
 pub use token::{TokenError, Tokens};
 
@@ -39,7 +40,7 @@ pub struct ServeArgs {
     /// Folder for the database and the images; created if missing, refused if it holds anything else
     #[arg(long, env = "ANCHORAGE_SERVER_DATA", value_name = "DIR")]
     pub data: PathBuf,
-    /// Public key of a root to trust (COSE_Key or SPKI PEM) (repeatable)
+    /// Public key of the first root of a domain to trust (COSE_Key or SPKI PEM) (repeatable)
     #[arg(
         long = "anchor",
         env = "ANCHORAGE_SERVER_ANCHORS",
@@ -48,6 +49,15 @@ pub struct ServeArgs {
         required = true
     )]
     pub anchors: Vec<PathBuf>,
+    /// Public key of the recovery root of a domain; `DOMAIN=FILE` beside several roots (repeatable)
+    #[arg(
+        long = "recovery-anchor",
+        env = "ANCHORAGE_SERVER_RECOVERY_ANCHORS",
+        value_name = "[DOMAIN=]FILE",
+        value_delimiter = ',',
+        value_parser = clap::builder::OsStringValueParser::new().map(RecoveryFile::from)
+    )]
+    pub recovery_anchors: Vec<RecoveryFile>,
     /// File of the tokens that permit writes, one a line; `report TOKEN` permits reports of devices only
     #[arg(long, env = "ANCHORAGE_SERVER_TOKEN_FILE", value_name = "FILE")]
     pub token_file: PathBuf,
@@ -82,12 +92,10 @@ fn host_and_port(text: &str) -> Result<String, String> {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// An anchor file.
-    #[error("cannot use the anchor {}: {source}. {}", .path.display(), .source.hint())]
+    #[error("{source}. {}", .source.fault.hint())]
     Anchor {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: KeyFileError,
+        /// Which, and why.
+        source: AnchorsError,
     },
     /// The token file.
     #[error("cannot use the token file {}: {source}", .path.display())]
@@ -121,8 +129,9 @@ pub struct Config {
 impl Config {
     /// Reads the files that the options name.
     pub fn read(args: ServeArgs) -> Result<Self, ConfigError> {
-        let trusted = open_anchors(args.anchors.iter().map(PathBuf::as_path))
-            .map_err(|(path, source)| ConfigError::Anchor { path: path.to_owned(), source })?;
+        let roots = args.anchors.iter().map(PathBuf::as_path);
+        let trusted =
+            open_anchors(roots, &args.recovery_anchors).map_err(|source| ConfigError::Anchor { source })?;
         let path = args.token_file;
         let tokens = Tokens::read(&path).map_err(|source| ConfigError::Token { path, source })?;
         Ok(Self {

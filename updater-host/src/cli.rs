@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use can_bus::{BusAddress, Identifiers};
+use clap::builder::TypedValueParser as _;
 use clap::{Args, Parser, Subcommand};
+use trust::host::RecoveryFile;
 
 /// Find devices on the CAN bus, verify releases and install them
 #[derive(Debug, Parser)]
@@ -118,9 +120,18 @@ pub(crate) struct Update {
     #[arg(long = "image", value_name = "FILE", requires = "release")]
     pub(crate) images: Vec<PathBuf>,
 
-    /// Trust this root: COSE_Key, or public key in PEM (repeatable)
+    /// Trust this first root of a domain: COSE_Key, or public key in PEM (repeatable)
     #[arg(long = "anchor", value_name = "FILE", required_unless_present = "dangerous_skip_host_checks")]
     pub(crate) anchors: Vec<PathBuf>,
+
+    /// Trust this recovery root of a domain to name its next root; DOMAIN=FILE beside several roots (repeatable)
+    #[arg(
+        long = "recovery-anchor",
+        value_name = "[DOMAIN=]FILE",
+        requires = "anchors",
+        value_parser = clap::builder::OsStringValueParser::new().map(RecoveryFile::from)
+    )]
+    pub(crate) recovery_anchors: Vec<RecoveryFile>,
 
     /// Apply this signed revocation list and send it to the device (repeatable)
     #[arg(long, value_name = "FILE")]

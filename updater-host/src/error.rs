@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use suit_manifest::reason::Reason;
 #[cfg(feature = "http")]
 use trust::host::TokenFileError;
-use trust::host::{KeyFileError, ReadError};
+use trust::host::{AnchorFault, AnchorsError, KeyFileError, ReadError};
 use update_protocol::uds::Nrc;
 
 use crate::device::{DeviceSummary, OtherUnit};
@@ -201,9 +201,9 @@ pub(crate) enum Error {
     #[cfg(feature = "http")]
     #[error("{} contains no certificate in PEM", shown(.0))]
     Authorities(PathBuf),
-    /// A file that is not an anchor.
-    #[error("{} is not an anchor: {source}", shown(path))]
-    AnchorFile { path: PathBuf, source: KeyFileError },
+    /// A file that is not an anchor, or not one here.
+    #[error("{} cannot be used as an anchor: {fault}", shown(path))]
+    AnchorFile { path: PathBuf, fault: AnchorFault },
 
     // Refused here.
     /// The host's own check refused.
@@ -314,10 +314,10 @@ impl std::fmt::Display for Moment {
 
 impl Error {
     /// A file that cannot be used as an anchor, or cannot be read.
-    pub(crate) fn anchor_file(path: &Path, source: KeyFileError) -> Self {
-        match source {
-            KeyFileError::Read(error) => Self::read(path, error),
-            source => Self::AnchorFile { path: path.to_owned(), source },
+    pub(crate) fn anchor_file(AnchorsError { path, fault }: AnchorsError) -> Self {
+        match fault {
+            AnchorFault::File(KeyFileError::Read(error)) => Self::read(&path, error),
+            fault => Self::AnchorFile { path, fault },
         }
     }
 

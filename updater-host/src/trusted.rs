@@ -4,19 +4,18 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use suit_manifest::reason::Reason;
-use trust::host::open_anchors;
+use trust::host::{RecoveryFile, open_anchors};
 use trust::{Held, MAX_REVOCATION_LIST_LEN, TrustStoreBuf, UnixTime};
 
 use crate::error::{Error, Subject};
 use crate::files;
 
-/// Reads anchor files: each is the root of a domain of its own. The same key twice counts once.
+/// Reads anchor files: each root is the first one of a domain of its own. The same key twice counts once.
 ///
 /// # Errors
-/// [`Error::AnchorFile`]
-pub(crate) fn read_anchors(paths: &[PathBuf]) -> Result<TrustStoreBuf, Error> {
-    open_anchors(paths.iter().map(PathBuf::as_path))
-        .map_err(|(path, source)| Error::anchor_file(path, source))
+/// [`Error::AnchorFile`], [`Error::Read`]
+pub(crate) fn read_anchors(roots: &[PathBuf], recoveries: &[RecoveryFile]) -> Result<TrustStoreBuf, Error> {
+    open_anchors(roots.iter().map(PathBuf::as_path), recoveries).map_err(Error::anchor_file)
 }
 
 /// Verifies a revocation list and holds it if it is the newest of its domain. `source` is for messages.

@@ -163,7 +163,7 @@ impl Run<'_> {
     async fn run(&self) -> Result<UpdateReport, Error> {
         let Self { cli, options, checks, reporting, output, interrupt } = *self;
         // What was given is read before a device is bothered.
-        let mut trusted = read_anchors(&options.anchors)?;
+        let mut trusted = read_anchors(&options.anchors, &options.recovery_anchors)?;
         add_list_files(&mut trusted, &options.revocations)?;
         #[cfg(feature = "http")]
         if let Some(cache) = Cache::of(cli)? {

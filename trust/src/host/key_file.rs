@@ -10,7 +10,7 @@ use pkcs8::{ObjectIdentifier, SubjectPublicKeyInfoRef};
 use super::pem::{Pem, PemError};
 use super::private_key::is_private_key;
 use super::read::{ReadError, read, without_mark};
-use crate::{Anchor, Error, PublicKey, TrustStoreBuf};
+use crate::{Error, PublicKey};
 
 /// Longest key file that is read, bytes.
 pub const MAX_KEY_FILE_LEN: u64 = 16 * 1024;
@@ -146,18 +146,6 @@ impl std::fmt::Display for KeyFileError {
 /// [`KeyFileError`]
 pub fn open_public_key(path: &Path) -> Result<PublicKey, KeyFileError> {
     parse_public_key(&read(path, MAX_KEY_FILE_LEN).map_err(KeyFileError::Read)?)
-}
-
-/// Reads anchors from files: the key in each is the root of a domain of its own. A key that is in several of them
-/// counts once.
-///
-/// # Errors
-/// The file that cannot be used, and why.
-pub fn open_anchors<'p>(
-    paths: impl IntoIterator<Item = &'p Path>,
-) -> Result<TrustStoreBuf, (&'p Path, KeyFileError)> {
-    let open = |path| open_public_key(path).map(Anchor::root).map_err(|error| (path, error));
-    Ok(TrustStoreBuf::new(paths.into_iter().map(open).collect::<Result<Vec<_>, _>>()?))
 }
 
 /// Reads the content of a public key file: a COSE_Key (these 40 bytes and nothing else), a SubjectPublicKeyInfo in PEM

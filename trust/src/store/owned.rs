@@ -79,6 +79,16 @@ impl TrustStoreBuf {
         &self.given
     }
 
+    /// Every anchor that ever counted, with the rights that it had: to tell what was genuine once.
+    #[must_use]
+    pub fn former(&self) -> Vec<Anchor> {
+        let named = self.successions.iter().filter_map(|held| {
+            let claims = read_unverified_succession(&held.bytes).ok()?;
+            Some(Anchor::new(*claims.key(), claims.rights(), held.domain))
+        });
+        self.given.iter().copied().chain(named).collect()
+    }
+
     /// The domains of the anchors, each once.
     pub fn domains(&self) -> impl Iterator<Item = Domain> + '_ {
         domains(&self.anchors)
@@ -176,6 +186,37 @@ impl TrustStoreBuf {
         self.take(&succeeded, applied.map(|(_, record)| record.to_vec()));
         self.hold_list(succeeded.domain(), list.to_vec());
         Ok(Held::Newest)
+    }
+
+    /// Adds successions of whatever source and order, of one domain or several: each in its place. What stops the row of a
+    /// domain is passed over if the recovery root ended it: a record of a later epoch follows.
+    ///
+    /// # Errors
+    /// Those of [`TrustStoreBuf::add_succession`] for the first record that does not fit; the store stays as it was.
+    pub fn add_successions(&mut self, records: impl IntoIterator<Item = Vec<u8>>) -> Result<(), Error> {
+        let mut rows = Vec::new();
+        for record in records {
+            let claims = read_unverified_succession(&record)?;
+            rows.push((claims.domain(), claims.number(), record));
+        }
+        rows.sort_by_key(|&(domain, number, _)| (domain, number));
+        let mut after = self.clone();
+        let mut stopped = Vec::new();
+        for (domain, number, record) in rows {
+            if let Err(error) = after.add_succession(record) {
+                stopped.push((domain, number, error));
+            }
+        }
+        if let Some((.., error)) = stopped.into_iter().find(|&(domain, at, _)| !after.is_over(domain, at)) {
+            return Err(error);
+        }
+        *self = after;
+        Ok(())
+    }
+
+    /// Whether the recovery root has spoken since this number.
+    fn is_over(&self, domain: Domain, at: SuccessionNumber) -> bool {
+        self.number_of(domain).recovery_epoch > at.recovery_epoch
     }
 
     /// The chain that brings a verifier from this number to the present root, with the current list of that root; from

@@ -260,6 +260,40 @@ pub(crate) fn records(chain: &[u8]) -> Result<(std::vec::Vec<&[u8]>, &[u8]), Err
     Ok((records, read_list(&mut reader)?.bytes))
 }
 
+/// What a file with successions holds, **not verified**.
+#[cfg(feature = "host")]
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SuccessionFile<'a> {
+    /// The records, as they stand there.
+    pub records: std::vec::Vec<&'a [u8]>,
+    /// The list at the end, if it is a chain.
+    pub list: Option<&'a [u8]>,
+}
+
+/// Takes a file apart that is either one succession or a succession chain.
+///
+/// # Errors
+/// The kind that names the fault of the chain or of a record.
+#[cfg(feature = "host")]
+pub fn read_succession_file(file: &[u8]) -> Result<SuccessionFile<'_>, Error> {
+    // A record is a tag.
+    let is_chain = file.first().is_some_and(|head| head >> 5 == CBOR_ARRAY);
+    let (records, list) = if is_chain {
+        let (records, list) = records(file)?;
+        (records, Some(list))
+    } else {
+        (std::vec![file], None)
+    };
+    for record in &records {
+        super::read_unverified_succession(record)?;
+    }
+    Ok(SuccessionFile { records, list })
+}
+
+/// Major type of an array (RFC 8949 section 3.1).
+#[cfg(feature = "host")]
+const CBOR_ARRAY: u8 = 4;
+
 /// Follows one record.
 #[cfg(feature = "host")]
 pub(crate) fn follow_one(record: &[u8], holding: &Holding<'_>) -> Result<Succeeded, Error> {

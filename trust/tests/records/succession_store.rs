@@ -169,3 +169,59 @@ fn the_claims_of_a_succession_can_be_read() {
     let list = first_list(4);
     assert!(RevocationList::verify(&list, &[trust::Anchor::root(key(4).public_key())]).is_ok());
 }
+
+#[test]
+fn successions_come_in_whatever_order_and_the_recovery_root_ends_what_stops_them() {
+    let rows = [by_root(1, 4, 1), by_root(4, 5, 2), by_recovery(6, 1)].map(|row| row.record());
+    let [one, two, rescue] = rows.clone();
+    let thief = [by_root(1, 9, 1).record(), by_root(9, 10, 2).record()];
+
+    let mut all = store();
+    all.add_successions([rescue.clone(), two.clone(), one.clone(), one.clone()]).unwrap();
+    assert_eq!((all.successions().count(), all.number_of(domain())), (3, number(1, 0)));
+    // Older ones of the epoch before change nothing.
+    let mut late = store();
+    late.add_successions([rescue.clone()]).unwrap();
+    late.add_successions(thief.clone()).unwrap();
+    assert_eq!(late.successions().count(), 1);
+
+    let mut forked = store();
+    forked.add_successions([one.clone()]).unwrap();
+    let refused = |store: &mut TrustStoreBuf, rows: Vec<Vec<u8>>| {
+        let before = store.clone().successions().count();
+        let kind = store.add_successions(rows).unwrap_err().kind;
+        assert_eq!(store.successions().count(), before, "nothing is taken");
+        kind
+    };
+    assert_eq!(refused(&mut forked, thief.to_vec()), ErrorKind::SuccessionForked);
+    assert_eq!(refused(&mut forked, vec![two.clone(), thief[0].clone()]), ErrorKind::SuccessionForked);
+    assert_eq!(refused(&mut forked, vec![thief[1].clone()]), ErrorKind::AnchorUnknown);
+    assert_eq!(refused(&mut store(), vec![two.clone()]), ErrorKind::SuccessionOrder);
+    assert_eq!(refused(&mut store(), vec![b"no record".to_vec()]), ErrorKind::UnexpectedType);
+    forked.add_successions([thief.to_vec(), vec![rescue]].concat()).unwrap();
+    assert!(is_root(&forked, 6));
+}
+
+#[test]
+fn a_store_tells_what_was_genuine_once() {
+    use trust::author::Signer as _;
+    let mut store = store();
+    let record = by_root(1, 4, 1).record();
+    let whole = chain(std::slice::from_ref(&record), &first_list(4));
+    store.add_chain(&whole).unwrap();
+    let former = store.former();
+    assert_eq!(former[..2], given());
+    assert_eq!(
+        former[2..],
+        [trust::Anchor::new(key(4).public_key(), super::thrones::ROOT, domain())],
+        "with the rights that it has"
+    );
+
+    let file = trust::read_succession_file(&whole).unwrap();
+    assert_eq!((file.records, file.list), (vec![&record[..]], Some(&first_list(4)[..])));
+    let file = trust::read_succession_file(&record).unwrap();
+    assert_eq!((file.records, file.list), (vec![&record[..]], None));
+    for bad in [&b""[..], b"{}", &whole[1..], &whole[..whole.len() - 1], &first_list(4)] {
+        assert!(trust::read_succession_file(bad).is_err());
+    }
+}

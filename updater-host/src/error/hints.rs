@@ -70,7 +70,7 @@ impl Error {
             Self::TokenFile { .. } => "Put the token of the server into the file, on a line of its own.",
             #[cfg(feature = "http")]
             Self::Authorities(_) => "Ask the operator of the server for the certificate of its authority, in PEM.",
-            Self::AnchorFile { source, .. } => source.hint(),
+            Self::AnchorFile { fault, .. } => fault.hint(),
             Self::Refused { subject: Subject::ProvisioningBlock, reason: Reason::ProvisioningMalformed, .. } => {
                 "Check that the file is the block that was made for this device, or get it again from the manufacturer."
             }

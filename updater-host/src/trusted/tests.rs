@@ -41,19 +41,19 @@ fn file(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
 #[test]
 fn a_file_that_is_not_an_anchor_is_refused_as_a_key() {
     let (_folder, path) = file(b"-----BEGIN PRIVATE KEY-----\nMC4C\n-----END PRIVATE KEY-----\n");
-    let error = read_anchors(&[path]).unwrap_err();
+    let error = read_anchors(&[path], &[]).unwrap_err();
     assert_eq!((error.code().as_str(), error.exit_code()), ("key-invalid", 4));
     assert!(error.to_string().ends_with("is not an anchor: it contains a private key"), "{error}");
     assert!(error.hint().contains("public half"), "{}", error.hint());
     let (_folder, path) = file(&[b' '; 17 * 1024]);
-    assert_eq!(read_anchors(&[path]).unwrap_err().code(), "file-too-long");
+    assert_eq!(read_anchors(&[path], &[]).unwrap_err().code(), "file-too-long");
 }
 
 #[test]
 fn an_anchor_counts_once() {
     let key = root().public_key();
     let ((_a, one), (_b, other)) = (file(&key.to_cose_key()), file(&key.to_cose_key()));
-    assert_eq!(read_anchors(&[one, other]).unwrap().anchors(), [Anchor::root(key)]);
+    assert_eq!(read_anchors(&[one, other], &[]).unwrap().anchors(), [Anchor::root(key)]);
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn a_weak_key_is_no_anchor() {
     cose[8..].copy_from_slice(&[0; 32]);
     cose[8] = 1;
     let (_folder, path) = file(&cose);
-    let error = read_anchors(&[path]).unwrap_err();
+    let error = read_anchors(&[path], &[]).unwrap_err();
     assert_eq!((error.code().as_str(), error.exit_code()), ("key-invalid", 4));
 }
 
