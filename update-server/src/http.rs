@@ -12,17 +12,16 @@ mod observe;
 mod problem;
 mod releases;
 mod revocations;
+mod successions;
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::Router;
 use axum::http::header::HeaderValue;
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
-use axum::{Json, Router};
-use serde::Serialize;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use self::observe::RequestIds;
@@ -42,7 +41,7 @@ pub struct Parts {
     pub catalogue: Catalogue,
     /// Devices.
     pub registry: Registry,
-    /// Anchors and revocation lists.
+    /// Anchors, successions and revocation lists.
     pub records: Records,
     /// Images.
     pub blobs: Arc<Blobs>,
@@ -63,7 +62,7 @@ pub fn router(parts: Parts) -> Router {
     Router::new()
         .route("/v1/live", get(health::live))
         .route("/v1/health", get(health::ready))
-        .route("/v1/anchors", get(anchors))
+        .route("/v1/anchors", get(successions::anchors))
         .route("/v1/images/{digest}", put(images::put_image).get(images::send_image))
         .route("/v1/releases", post(releases::publish).get(releases::list))
         .route("/v1/releases/latest", get(releases::latest))
@@ -72,6 +71,9 @@ pub fn router(parts: Parts) -> Router {
         .route("/v1/releases/{digest}/withdrawal", put(releases::withdraw).delete(releases::restore))
         .route("/v1/revocations", put(revocations::put_list).get(revocations::lists))
         .route("/v1/revocations/{domain}", get(revocations::list))
+        .route("/v1/successions", put(successions::put))
+        .route("/v1/successions/{domain}", get(successions::list))
+        .route("/v1/successions/{domain}/chain", get(successions::chain))
         .route("/v1/devices", get(devices::list))
         .route("/v1/devices/{serial}", put(devices::register).get(devices::show))
         .route("/v1/devices/{serial}/retirement", put(devices::retire).delete(devices::restore))
@@ -94,25 +96,4 @@ fn raw(media_type: &'static str, bytes: Vec<u8>) -> Response {
     let mut headers = HeaderMap::new();
     headers.insert(axum::http::header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     (headers, bytes).into_response()
-}
-
-#[derive(Serialize)]
-struct Anchors {
-    anchors: Vec<Anchor>,
-}
-
-#[derive(Serialize)]
-struct Anchor {
-    kid: String,
-    domain: String,
-    cose_key: String,
-}
-
-async fn anchors(State(app): State<App>) -> Json<Anchors> {
-    let anchors = app.records.anchors().iter().map(|anchor| Anchor {
-        kid: hex::encode(anchor.kid().0),
-        domain: hex::encode(anchor.domain().0.0),
-        cose_key: hex::encode(anchor.key().to_cose_key()),
-    });
-    Json(Anchors { anchors: anchors.collect() })
 }

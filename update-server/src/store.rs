@@ -8,6 +8,7 @@ mod devices;
 mod readiness;
 mod releases;
 mod revocations;
+mod successions;
 mod writer;
 
 use std::io;
@@ -22,7 +23,8 @@ use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool};
 pub use devices::{Retirement, StoredDevice, StoredEvent};
 pub use readiness::DatabaseFault;
 pub use releases::{Insertion, NewEnvelope, ReleaseEvent, StoredEnvelope, StoredRelease, Withdrawal};
-pub use revocations::{ListInsertion, StoredList};
+pub use revocations::{ListInsertion, NewList, StoredList};
+pub use successions::{StoredSuccession, SuccessionInsertion};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 

@@ -1,7 +1,7 @@
 //! Which releases are offered, worked out ahead: an answer costs a look-up, however much was published or revoked.
 //!
 //! A verdict is the trust code's, on the bytes in the database. It is made again when something that it rests on
-//! changes: the release itself, the revocation lists (then all verdicts are), or the time (then those that a
+//! changes: the release itself, the revocation lists or the roots (then all verdicts are), or the time (then those that a
 //! credential's validity bounds).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -94,7 +94,8 @@ impl Entry {
 
     /// Judges a release by its envelopes, the last received first.
     ///
-    /// `store` is what is believed now; `history` has the anchors only: what it verifies was genuine once.
+    /// `store` is what is believed now; `history` has the anchors only, those of former roots too: what it verifies was
+    /// genuine once.
     pub(super) fn judge(
         stored: &StoredRelease,
         envelopes: &[StoredEnvelope],

@@ -1,7 +1,9 @@
-//! The trust store of the server: the configured anchors and the newest revocation list of each domain
-//! (docs/records.md).
+//! The trust store of the server: the configured anchors, every succession of their domains, and the newest revocation
+//! list of each (docs/records.md).
 //!
-//! Lists are verified when the server starts and when they come in.
+//! Records are verified when the server starts and when they come in.
+
+mod successions;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -9,14 +11,15 @@ use suit_manifest::Reason;
 use tokio::sync::Mutex;
 use tokio::task::JoinError;
 use tracing::Instrument as _;
-use trust::{Anchor, Domain, Held, Kid, RevocationList, TrustStoreBuf};
+use trust::{Anchor, Domain, Held, Kid, RevocationList, SuccessionNumber, TrustStoreBuf};
 
-use crate::store::{ListInsertion, Store, StoreError, StoredList};
+pub use self::successions::{AnchorSummary, ChainAnswer, RootSummary, SuccessionSummary};
+use crate::store::{ListInsertion, NewList, Store, StoreError};
 
 /// Why a record is refused, or the stored ones cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordsError {
-    /// The list does not verify.
+    /// The record does not verify.
     #[error("{}", without_position(.0))]
     Refused(trust::Error),
     /// A list of the same or a higher sequence is stored.
@@ -35,11 +38,28 @@ pub enum RecordsError {
         /// What the trust code said.
         source: trust::Error,
     },
+    /// The recovery root has spoken since.
+    #[error("the succession is put aside: the present root has the number {present}")]
+    SuccessionOld {
+        /// The present root's.
+        present: SuccessionNumber,
+    },
+    /// A stored succession does not verify any more: the database is damaged, or the anchors were changed.
+    #[error("the stored succession {number} of the domain {} does not verify: {source}", hex::encode(.domain.0.0))]
+    StoredSuccession {
+        domain: Domain,
+        number: SuccessionNumber,
+        /// What the trust code said.
+        source: trust::Error,
+    },
+    /// What the database holds and what was verified differ, also when it was read again.
+    #[error("the database holds another record than the one that was verified")]
+    Contradicted,
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The server is ending.
-    #[error("a list was not kept: {0}")]
+    #[error("a record was not kept: {0}")]
     Cut(#[from] JoinError),
 }
 
@@ -49,7 +69,12 @@ impl RecordsError {
         match self {
             Self::Refused(error) => Some(Reason::from(*error)),
             Self::NotNewer { .. } => Some(Reason::RevocationSequence),
-            Self::StoredList { .. } | Self::Store(_) | Self::Cut(_) => None,
+            Self::SuccessionOld { .. } => Some(Reason::SuccessionOld),
+            Self::StoredList { .. }
+            | Self::StoredSuccession { .. }
+            | Self::Contradicted
+            | Self::Store(_)
+            | Self::Cut(_) => None,
         }
     }
 }
@@ -70,7 +95,8 @@ pub struct ListSummary {
 #[derive(Debug, Clone)]
 pub struct Records {
     store: Store,
-    anchors: Arc<[Anchor]>,
+    /// The configured anchors: those of the beginning of each domain.
+    given: Arc<[Anchor]>,
     held: Arc<RwLock<HeldRecords>>,
     changing: Arc<Mutex<()>>,
 }
@@ -83,30 +109,14 @@ struct HeldRecords {
 }
 
 impl Records {
-    /// Goes by `anchors` and the lists in `store`.
+    /// Goes by `anchors` and the records in `store`.
     ///
     /// # Errors
-    /// A stored list does not verify, or the database failed.
+    /// A stored record does not verify, or the database failed.
     pub async fn open(store: Store, anchors: Vec<Anchor>) -> Result<Self, RecordsError> {
-        let mut trusted = TrustStoreBuf::new(anchors.iter().copied());
-        for StoredList { domain, bytes } in store.lists().await? {
-            // The list of a domain without a configured anchor has no effect; it is kept in case the anchor comes back.
-            if trusted.domains().any(|configured| configured == domain) {
-                trusted.add_list(bytes).map_err(|source| RecordsError::StoredList { domain, source })?;
-            }
-        }
-        let held = HeldRecords { trusted: Arc::new(trusted), generation: 0 };
-        Ok(Self {
-            store,
-            anchors: anchors.into(),
-            held: Arc::new(RwLock::new(held)),
-            changing: Arc::default(),
-        })
-    }
-
-    /// The anchors.
-    pub fn anchors(&self) -> &[Anchor] {
-        &self.anchors
+        let trusted = Arc::new(successions::load(&store, &anchors).await?);
+        let held = Arc::new(RwLock::new(HeldRecords { trusted, generation: 0 }));
+        Ok(Self { store, given: anchors.into(), held, changing: Arc::default() })
     }
 
     /// The trust store as it is now.
@@ -114,7 +124,7 @@ impl Records {
         self.held.read().unwrap_or_else(PoisonError::into_inner).trusted.clone()
     }
 
-    /// Counts the changes of the lists: what was decided under another generation is to be decided again.
+    /// Counts the changes of the records: what was decided under another generation is to be decided again.
     pub fn generation(&self) -> u64 {
         self.held.read().unwrap_or_else(PoisonError::into_inner).generation
     }
@@ -128,36 +138,52 @@ impl Records {
         bytes: Vec<u8>,
         now: u64,
     ) -> Result<(ListInsertion, ListSummary), RecordsError> {
-        // To its end, also when the sender does not wait: what is trusted has to follow the database.
         let records = self.clone();
-        let put = async move { records.put_to_the_end(bytes, now).await };
-        tokio::spawn(put.in_current_span()).await?
+        self.in_turn(async move { records.keep_list(bytes, now).await }).await
     }
 
-    async fn put_to_the_end(
+    /// Runs a change to its end, also when the sender does not wait: what is trusted has to follow the database. One at a
+    /// time.
+    async fn in_turn<T: Send + 'static>(
+        &self,
+        change: impl Future<Output = Result<T, RecordsError>> + Send + 'static,
+    ) -> Result<T, RecordsError> {
+        let changing = self.changing.clone();
+        let changed = async move {
+            let _turn = changing.lock().await;
+            change.await
+        };
+        tokio::spawn(changed.in_current_span()).await?
+    }
+
+    fn replace(&self, trusted: TrustStoreBuf) {
+        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        let generation = held.generation + 1;
+        *held = HeldRecords { trusted: Arc::new(trusted), generation };
+    }
+
+    async fn keep_list(
         &self,
         bytes: Vec<u8>,
         now: u64,
     ) -> Result<(ListInsertion, ListSummary), RecordsError> {
-        let _turn = self.changing.lock().await;
         let mut trusted = TrustStoreBuf::clone(&self.trust_store());
-        let (domain, offered, summary) = {
-            let list = RevocationList::verify(&bytes, &self.anchors).map_err(RecordsError::Refused)?;
-            (list.domain(), list.sequence(), summary(&list))
+        let (new, summary) = {
+            let list = RevocationList::verify(&bytes, trusted.anchors()).map_err(RecordsError::Refused)?;
+            (new_list(&list, trusted.number_of(list.domain())), summary(&list))
         };
-        let stored = trusted.list_of(domain).map(|list| list.sequence());
+        let offered = new.list_sequence;
+        let stored = trusted.list_of(new.domain).map(|list| list.sequence());
         // The rule of what may replace what is the one that devices go by.
-        match (trusted.add_list(bytes.clone()).map_err(RecordsError::Refused)?, stored) {
+        match (trusted.add_list(bytes).map_err(RecordsError::Refused)?, stored) {
             (Held::Already, _) => return Ok((ListInsertion::AlreadyThere, summary)),
             (Held::Older, Some(stored)) => return Err(RecordsError::NotNewer { offered, stored }),
             (Held::Newest | Held::Older, _) => {}
         }
-        match self.store.insert_list(domain, offered, &bytes, now).await? {
+        match self.store.insert_list(new, now).await? {
             ListInsertion::NotNewer { stored } => Err(RecordsError::NotNewer { offered, stored }),
             outcome @ (ListInsertion::Created | ListInsertion::Replaced | ListInsertion::AlreadyThere) => {
-                let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
-                let generation = held.generation + 1;
-                *held = HeldRecords { trusted: Arc::new(trusted), generation };
+                self.replace(trusted);
                 Ok((outcome, summary))
             }
         }
@@ -180,6 +206,11 @@ fn without_position(error: &trust::Error) -> String {
         0 => Reason::from(*error).message().to_owned(),
         _ => error.to_string(),
     }
+}
+
+fn new_list(list: &RevocationList<'_>, number: SuccessionNumber) -> NewList {
+    let (domain, list_sequence, bytes) = (list.domain(), list.sequence(), list.as_bytes().to_vec());
+    NewList { domain, number, list_sequence, bytes }
 }
 
 fn summary(list: &RevocationList<'_>) -> ListSummary {

@@ -22,6 +22,12 @@ const MEDIA_TYPE: &str = "application/cwt";
 /// A domain in a path.
 pub(super) struct DomainText(Domain);
 
+impl DomainText {
+    pub(super) fn domain(&self) -> Domain {
+        self.0
+    }
+}
+
 impl FromStr for DomainText {
     type Err = Malformed;
 

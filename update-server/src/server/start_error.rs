@@ -30,7 +30,7 @@ pub enum StartError {
     /// The image store.
     #[error(transparent)]
     Blobs(#[from] BlobError),
-    /// The stored revocation lists.
+    /// The stored revocation lists and successions.
     #[error(transparent)]
     Records(#[from] RecordsError),
     /// The stored releases.
@@ -74,11 +74,20 @@ impl StartError {
                     "restore the database from a backup, or check what --anchor names: no list may revoke an anchor",
                 ),
             ),
+            Self::Records(RecordsError::StoredSuccession { .. }) => (
+                RECORD,
+                Some(
+                    "restore the database from a backup, or check --anchor and --recovery-anchor: they name the roots of \
+                     the domain's beginning",
+                ),
+            ),
             Self::Clock => (SYSTEM, Some("set the clock, then start the server")),
             Self::Listen { .. } => (SYSTEM, Some("check --listen; port 0 takes any free port")),
             Self::Records(
                 RecordsError::Refused(_)
                 | RecordsError::NotNewer { .. }
+                | RecordsError::SuccessionOld { .. }
+                | RecordsError::Contradicted
                 | RecordsError::Store(_)
                 | RecordsError::Cut(_),
             )

@@ -2,7 +2,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use trust::{Domain, Kid};
+use trust::{Domain, Kid, SuccessionNumber};
 
 use super::*;
 use crate::domain::registry::{DeviceFacts, Event, EventKind};
@@ -107,7 +107,7 @@ async fn a_database_of_a_later_version_is_refused_and_left_alone() {
     .await;
     store.close().await;
     match Store::connect(&path).await {
-        Err(StoreError::Newer { found: 99, known: 5 }) => {}
+        Err(StoreError::Newer { found: 99, known: 6 }) => {}
         other => panic!("{other:?}"),
     }
 }
@@ -197,7 +197,10 @@ async fn of_many_publishers_of_one_sequence_number_one_wins() {
 async fn a_list_sequence_only_rises() {
     let (_dir, store) = store().await;
     let domain = Domain(Kid([9; 8]));
-    let insert = |sequence, bytes: &'static [u8]| store.insert_list(domain, sequence, bytes, 0);
+    let insert_under = |number, list_sequence, bytes: &[u8]| {
+        store.insert_list(NewList { domain, number, list_sequence, bytes: bytes.to_vec() }, 0)
+    };
+    let insert = |sequence, bytes: &'static [u8]| insert_under(SuccessionNumber::FIRST, sequence, bytes);
     assert_eq!(insert(5, b"five").await.unwrap(), ListInsertion::Created);
     assert_eq!(insert(5, b"five").await.unwrap(), ListInsertion::AlreadyThere);
     assert_eq!(insert(5, b"other").await.unwrap(), ListInsertion::NotNewer { stored: 5 });
@@ -205,6 +208,53 @@ async fn a_list_sequence_only_rises() {
     assert_eq!(insert(u64::MAX, b"last").await.unwrap(), ListInsertion::Replaced);
     assert_eq!(insert(6, b"six").await.unwrap(), ListInsertion::NotNewer { stored: u64::MAX });
     assert_eq!(store.lists().await.unwrap(), [StoredList { domain, bytes: b"last".to_vec() }]);
+
+    // Each root counts from the beginning.
+    let number =
+        |recovery_epoch, succession_sequence| SuccessionNumber { recovery_epoch, succession_sequence };
+    assert_eq!(insert_under(number(0, 2), 1, b"second").await.unwrap(), ListInsertion::Replaced);
+    for (earlier, sequence) in [(number(0, 0), u64::MAX), (number(0, 1), 9), (number(0, 2), 1)] {
+        let refused = insert_under(earlier, sequence, b"earlier").await.unwrap();
+        assert_eq!(refused, ListInsertion::NotNewer { stored: 1 }, "{earlier}");
+    }
+    assert_eq!(insert_under(number(1, 0), 1, b"rescue").await.unwrap(), ListInsertion::Replaced);
+    assert_eq!(insert_under(number(0, 3), 7, b"thief").await.unwrap(), ListInsertion::NotNewer { stored: 1 });
+    assert_eq!(store.lists().await.unwrap(), [StoredList { domain, bytes: b"rescue".to_vec() }]);
+}
+
+#[tokio::test]
+async fn successions_are_kept_with_their_list_or_not_at_all() {
+    let (_dir, store) = store().await;
+    let domain = Domain(Kid([9; 8]));
+    let succession = |recovery_epoch, succession_sequence, bytes: &[u8]| StoredSuccession {
+        domain,
+        number: SuccessionNumber { recovery_epoch, succession_sequence },
+        bytes: bytes.to_vec(),
+    };
+    let list = |of: &StoredSuccession, bytes: &[u8]| NewList {
+        domain,
+        number: of.number,
+        list_sequence: 1,
+        bytes: bytes.to_vec(),
+    };
+    let (one, two, rescue) =
+        (succession(0, 1, b"one"), succession(0, 2, b"two"), succession(1, 0, b"rescue"));
+    let insert =
+        |successions: &[StoredSuccession], list| store.insert_successions(successions.to_vec(), list, 0);
+    let kept = insert(&[one.clone(), two.clone()], Some(list(&two, b"list"))).await.unwrap();
+    assert_eq!(kept, SuccessionInsertion::Kept);
+    // Of another record with a number that is taken nothing is stored, whatever comes with it.
+    let fork = [rescue.clone(), succession(0, 2, b"fork")];
+    let refused = insert(&fork, Some(list(&rescue, b"newer"))).await.unwrap();
+    assert_eq!(refused, SuccessionInsertion::Contradicted);
+    // Nor with a list that is not newer.
+    let refused = insert(std::slice::from_ref(&rescue), Some(list(&two, b"other"))).await.unwrap();
+    assert_eq!(refused, SuccessionInsertion::Contradicted);
+    assert_eq!(store.successions().await.unwrap(), [one.clone(), two.clone()]);
+    assert_eq!(store.lists().await.unwrap()[0].bytes, b"list");
+
+    assert_eq!(insert(&[rescue.clone(), one.clone()], None).await.unwrap(), SuccessionInsertion::Kept);
+    assert_eq!(store.successions().await.unwrap(), [one, two, rescue]);
 }
 
 #[tokio::test]

@@ -10,4 +10,5 @@ mod offers;
 mod proxy;
 mod releases;
 mod revocations;
+mod successions;
 mod verdicts;

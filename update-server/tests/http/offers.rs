@@ -142,6 +142,7 @@ async fn no_cache_may_keep_what_can_be_revoked() {
         release["envelope_url"].as_str().unwrap(),
         "/v1/revocations",
         &format!("/v1/revocations/{}", list.as_str().unwrap()),
+        &format!("/v1/successions/{}", list.as_str().unwrap()),
         "/v1/devices",
         "/v1/devices/A",
     ] {

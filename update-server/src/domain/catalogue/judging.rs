@@ -1,4 +1,4 @@
-//! When verdicts are made: all of them after a revocation list, those that the time bounds at that time, and one after
+//! When verdicts are made: all of them after a revocation list or a succession, those that the time bounds at that time, and one after
 //! a publication or a withdrawal.
 //!
 //! No verdict is given that is known to be outdated: who asks waits until it is made again, for a bounded time. One that
@@ -175,8 +175,9 @@ async fn judge_page(
 ) -> Result<Vec<(Digest, Entry)>, CatalogueError> {
     let request = Span::current();
     let judged = tokio::task::spawn_blocking(move || {
+        let former = trusted.former();
         let judge = |store: &TrustStore<'_>| {
-            let history = TrustStore::new(store.anchors());
+            let history = TrustStore::new(&former);
             let judge = |release: StoredRelease| {
                 let digest = release.manifest_digest;
                 let start = envelopes.partition_point(|envelope| envelope.manifest_digest < digest);

@@ -259,3 +259,33 @@ async fn readers_do_not_wait_for_a_writer() {
     held.await.unwrap().unwrap();
     waiting.await.unwrap().unwrap();
 }
+
+/// A cut leaves a root with its own list: both are one commit.
+#[tokio::test]
+async fn srv49_a_succession_and_its_list_are_one_commit() {
+    let (_dir, store) = store().await;
+    let domain = Domain(Kid([9; 8]));
+    let number = SuccessionNumber { recovery_epoch: 0, succession_sequence: 1 };
+    let insert = || {
+        let succession = StoredSuccession { domain, number, bytes: b"succession".to_vec() };
+        let list = NewList { domain, number, list_sequence: 1, bytes: b"list".to_vec() };
+        store.insert_successions(vec![succession], Some(list), 0)
+    };
+    let mut commits = 0;
+    at_commit(&store, move || {
+        commits += 1;
+        // The first is that of the hook itself; of the next one nothing may stay.
+        commits != 2
+    })
+    .await;
+    assert!(matches!(insert().await, Err(StoreError::Commit(_))));
+    assert_eq!((store.successions().await.unwrap().len(), store.lists().await.unwrap().len()), (0, 0));
+
+    let commits = std::sync::Arc::new(AtomicUsize::new(0));
+    let counter = commits.clone();
+    at_commit(&store, move || counter.fetch_add(1, Ordering::SeqCst) < 9).await;
+    let before = commits.load(Ordering::SeqCst);
+    assert_eq!(insert().await.unwrap(), SuccessionInsertion::Kept);
+    assert_eq!(commits.load(Ordering::SeqCst), before + 1);
+    assert_eq!((store.successions().await.unwrap().len(), store.lists().await.unwrap().len()), (1, 1));
+}
