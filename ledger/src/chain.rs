@@ -359,6 +359,7 @@ fn check_events(folder: &Path, entries: &[Stored], key: &PublicKey) -> Result<()
             }
             Event::Open(_)
             | Event::Succession(_)
+            | Event::Ceremony(_)
             | Event::Custody(_)
             | Event::Backup(_)
             | Event::Import(_) => {}
@@ -409,6 +410,7 @@ pub(crate) fn texts_hold(entry: &Entry) -> bool {
         Event::Credential(entry) => option(&entry.holder) && option(&entry.kept),
         Event::RevocationList(entry) => option(&entry.reason),
         Event::Succession(entry) => option(&entry.reason),
+        Event::Ceremony(entry) => option(&entry.purpose),
         Event::Custody(custody) => {
             name(&custody.name) && name(&custody.holder) && text(&custody.kept) && text(&custody.reason)
         }

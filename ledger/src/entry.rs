@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::facts::{CredentialFacts, ListFacts, SuccessionFacts};
+use crate::facts::{CeremonyFacts, CredentialFacts, ListFacts, SuccessionFacts};
 use crate::values::{Base64, Hex, Time};
 
 /// One entry.
@@ -50,6 +50,8 @@ pub enum Event {
     RevocationList(ListEntry),
     /// The key named a new root of its domain.
     Succession(SuccessionEntry),
+    /// The key signed the end of the transcript of a ceremony.
+    Ceremony(CeremonyEntry),
     /// Somebody else holds a key now, or it is kept elsewhere.
     Custody(Custody),
     /// A backup of the ledger's key was made.
@@ -73,6 +75,7 @@ impl Event {
             Self::Credential(_) => "credential",
             Self::RevocationList(_) => "revocation-list",
             Self::Succession(_) => "succession",
+            Self::Ceremony(_) => "ceremony",
             Self::Custody(_) => "custody",
             Self::Backup(_) => "backup",
             Self::BackupCheck(_) => "backup-check",
@@ -88,7 +91,8 @@ impl Event {
         match self {
             Self::Credential(CredentialEntry { to_be_signed, .. })
             | Self::RevocationList(ListEntry { to_be_signed, .. })
-            | Self::Succession(SuccessionEntry { to_be_signed, .. }) => Some(&to_be_signed.0),
+            | Self::Succession(SuccessionEntry { to_be_signed, .. })
+            | Self::Ceremony(CeremonyEntry { to_be_signed, .. }) => Some(&to_be_signed.0),
             _ => None,
         }
     }
@@ -186,6 +190,19 @@ pub struct SuccessionEntry {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<String>,
     /// The Sig_structure of the succession.
+    pub to_be_signed: Base64,
+}
+
+/// A ceremony.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct CeremonyEntry {
+    /// What the end of its transcript says; the same as in the bytes.
+    #[serde(flatten)]
+    pub facts: CeremonyFacts,
+    /// What the ceremony was for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub purpose: Option<String>,
+    /// The Sig_structure of the end of the transcript.
     pub to_be_signed: Base64,
 }
 

@@ -4,12 +4,16 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use trust::author::{AuthorError, RecordKind, Unsigned, read_unverified_credential};
+use trust::author::{
+    AuthorError, RecordKind, Unsigned, read_unverified_credential, read_unverified_transcript_end,
+};
 use trust::host::read_unverified_revocation;
-use trust::{CredentialClaims, RevocationClaims, Role, SuccessionClaims, verify_succession_request};
+use trust::{
+    CredentialClaims, RevocationClaims, Role, SuccessionClaims, TranscriptEnd, verify_succession_request,
+};
 use uuid::Uuid;
 
-use crate::entry::{CredentialEntry, Event, ListEntry, SuccessionEntry};
+use crate::entry::{CeremonyEntry, CredentialEntry, Event, ListEntry, SuccessionEntry};
 use crate::values::{Base64, Hex, Time};
 
 /// What a credential says.
@@ -191,8 +195,26 @@ impl SuccessionFacts {
     }
 }
 
+/// What the end of a ceremony's transcript says.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CeremonyFacts {
+    /// SHA-256 of the last line of the transcript.
+    pub transcript: Hex<32>,
+    /// Lines of the transcript.
+    pub lines: u64,
+    /// When its end was signed.
+    pub issued: Time,
+}
+
+impl CeremonyFacts {
+    fn of(end: &TranscriptEnd) -> Self {
+        Self { transcript: Hex(end.digest), lines: end.lines, issued: Time(end.issued_at) }
+    }
+}
+
 /// The facts of a record that is to be signed.
 pub(crate) enum Facts {
+    Ceremony(CeremonyFacts),
     Credential(CredentialFacts),
     List(ListFacts),
     Succession(SuccessionFacts),
@@ -209,6 +231,9 @@ impl Facts {
             RecordKind::Succession => {
                 Ok(Self::Succession(SuccessionFacts::of(&verify_succession_request(unsigned.payload())?)))
             }
+            RecordKind::Transcript => {
+                Ok(Self::Ceremony(CeremonyFacts::of(&read_unverified_transcript_end(&blank)?)))
+            }
             // A request is the new root's, which has no ledger yet; a head is about the ledger, and stands beside its entries.
             RecordKind::SuccessionRequest | RecordKind::LedgerHead => {
                 Err(trust::Error::new(trust::ErrorKind::RecordType, 0).into())
@@ -222,6 +247,7 @@ impl Facts {
             (Self::Credential(facts), Event::Credential(entry)) => *facts == entry.facts,
             (Self::List(facts), Event::RevocationList(entry)) => *facts == entry.facts,
             (Self::Succession(facts), Event::Succession(entry)) => *facts == entry.facts,
+            (Self::Ceremony(facts), Event::Ceremony(entry)) => *facts == entry.facts,
             _ => false,
         }
     }
@@ -246,6 +272,7 @@ impl Event {
             Facts::Succession(facts) => {
                 Self::Succession(SuccessionEntry { facts, reason: None, to_be_signed })
             }
+            Facts::Ceremony(facts) => Self::Ceremony(CeremonyEntry { facts, purpose: None, to_be_signed }),
         })
     }
 }

@@ -21,11 +21,11 @@ pub use chain::{Ledger, Signed, Stored};
 pub use compare::{Comparison, Relation, compare};
 pub use disk::HEAD_FILE;
 pub use entry::{
-    Backup, BackupCheck, BackupKind, Continues, CredentialEntry, Custody, Entry, Event, Import, ListEntry,
-    Merge, Open, Purpose, SuccessionEntry, Void,
+    Backup, BackupCheck, BackupKind, CeremonyEntry, Continues, CredentialEntry, Custody, Entry, Event,
+    Import, ListEntry, Merge, Open, Purpose, SuccessionEntry, Void,
 };
 pub use error::{Error, Fault};
-pub use facts::{CredentialFacts, ListFacts, MinimumFacts, RevokedFacts, SuccessionFacts};
+pub use facts::{CeremonyFacts, CredentialFacts, ListFacts, MinimumFacts, RevokedFacts, SuccessionFacts};
 pub use state::{KeyState, Status};
 pub use values::{Base64, Hex, Time};
 pub use writer::{Context, Writer};

@@ -297,6 +297,7 @@ fn check_nothing_begun(ledger: &Ledger) -> Result<(), Error> {
                 Event::Credential(entry) => entry.facts.name.clone(),
                 Event::RevocationList(entry) => format!("list {}", entry.facts.sequence),
                 Event::Succession(entry) => entry.facts.name.clone(),
+                Event::Ceremony(entry) => format!("transcript {}", entry.facts.transcript),
                 _ => String::new(),
             },
         }),

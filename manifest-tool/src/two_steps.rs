@@ -180,6 +180,7 @@ pub fn kind_name(kind: RecordKind) -> &'static str {
         RecordKind::SuccessionRequest => "succession request",
         RecordKind::Succession => "succession",
         RecordKind::LedgerHead => "head of a ledger",
+        RecordKind::Transcript => "end of a transcript",
     }
 }
 

@@ -17,7 +17,7 @@ use crate::record::{
 use crate::scope::{SCOPE_ACTIONS, SCOPE_CLASSES, SCOPE_SERIALS, SCOPE_VENDOR};
 use crate::{
     Anchor, Credential, CredentialClaims, DEFAULT_SEQUENCE_CEILING, Error, ErrorKind, PublicKey, Role,
-    TrustStore, UnixTime,
+    TranscriptEnd, TrustStore, UnixTime,
 };
 
 mod device;
@@ -26,6 +26,7 @@ mod provisioning;
 mod revocation;
 mod signer;
 mod succession;
+mod transcript;
 mod unsigned;
 
 pub use device::{DeviceCredentialRequest, issue_device_credential, prepare_device_credential};
@@ -34,6 +35,7 @@ pub use provisioning::ProvisioningRequest;
 pub use revocation::{Minimum, RevocationRequest, prepare_revocation, sign_revocation};
 pub use signer::{MAX_SIGNED_LEN, SIGNATURE_LEN, SignError, Signer, SoftwareKey, check_signature, signature};
 pub use succession::{SuccessionRequest, grant_succession, prepare_succession, request_succession};
+pub use transcript::prepare_transcript_end;
 pub use unsigned::{RecordKind, Unsigned};
 
 /// Why something could not be made.
@@ -258,6 +260,14 @@ pub fn exchange_credential(sign1: &[u8], payload: &[u8], credential: &[u8]) -> R
 /// The kind that names the fault when the record is malformed or unsupported.
 pub fn read_unverified_credential(cwt: &[u8]) -> Result<CredentialClaims<'_>, Error> {
     CredentialClaims::read(&Record::open(cwt, 0, TYP_CREDENTIAL, MAX_CREDENTIAL_LEN)?)
+}
+
+/// What the end of a transcript says, without checking its signature.
+///
+/// # Errors
+/// The fault of the record or its claims.
+pub fn read_unverified_transcript_end(cwt: &[u8]) -> Result<TranscriptEnd, Error> {
+    TranscriptEnd::read(cwt)
 }
 
 fn protected(signer: &PublicKey, typ: Option<&str>) -> Header {

@@ -5,14 +5,12 @@ use crate::UnixTime;
 use crate::anchor::{Anchor, Rights};
 use crate::error::{Error, ErrorKind};
 use crate::key::{Commitment, PublicKey};
-use crate::record::{CLAIM_IAT, CLAIM_LEDGER, MAX_CREDENTIAL_LEN, Record, bit, is_ignorable};
+use crate::record::{CLAIM_IAT, CLAIM_LEDGER, MAX_CREDENTIAL_LEN, Record, is_ignorable};
 
 /// `typ` of a ledger's head.
 pub(crate) const TYP_LEDGER_HEAD: &str = "anchorage-ledger+cwt";
 /// Most entries of a ledger: one a day for more than a thousand years.
 pub const MAX_LEDGER_ENTRIES: u64 = 1_000_000;
-
-const REQUIRED: u32 = bit(CLAIM_IAT) | bit(CLAIM_LEDGER);
 
 /// What the head of a ledger says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,32 +30,58 @@ impl LedgerHead {
     /// [`ErrorKind::AnchorUnknown`] when another key signed it; [`ErrorKind::SignatureInvalid`]; the kind that names
     /// the fault of the record or its claims.
     pub fn verify(cwt: &[u8], key: &PublicKey) -> Result<Self, Error> {
-        let record = Record::open(cwt, 0, TYP_LEDGER_HEAD, MAX_CREDENTIAL_LEN)?;
-        // Any right: a ledger is about one key, whatever that key may do.
+        let end = ChainEnd::verify(cwt, key, TYP_LEDGER_HEAD, (CLAIM_LEDGER, MAX_LEDGER_ENTRIES))?;
+        Ok(Self { entries: end.count, digest: end.digest, issued_at: end.issued_at })
+    }
+}
+
+/// A signed end of something that is chained by digests.
+pub(crate) struct ChainEnd {
+    /// Number of links, at least 1.
+    pub(crate) count: u64,
+    /// SHA-256 of the last one.
+    pub(crate) digest: [u8; 32],
+    pub(crate) issued_at: UnixTime,
+}
+
+impl ChainEnd {
+    /// Verifies a record of `typ` whose private `claim` is `[count, digest]`, with at most `most` links.
+    pub(crate) fn verify(
+        cwt: &[u8],
+        key: &PublicKey,
+        typ: &'static str,
+        (claim, most): (i32, u64),
+    ) -> Result<Self, Error> {
+        let record = Record::open(cwt, 0, typ, MAX_CREDENTIAL_LEN)?;
+        // Any right: it is about one key, whatever that key may do.
         record.verify(&[Anchor::root(*key)], Rights::ALL, &mut { Commitment::VACANT })?;
+        Self::read(&record, (claim, most))
+    }
+
+    /// Reads the claims, without verifying the signature.
+    pub(crate) fn read(record: &Record<'_>, (claim, most): (i32, u64)) -> Result<Self, Error> {
         let mut reader = record.claims();
         let reader = &mut reader;
-        let (mut head, mut seen) = (Self { entries: 0, digest: [0; 32], issued_at: UnixTime(0) }, 0);
+        let (mut issued_at, mut end) = (None, None);
         let mut entries = reader.map();
-        while let Some(claim) = entries.next_label(reader) {
-            seen |= bit(claim);
+        while let Some(label) = entries.next_label(reader) {
             let start = reader.position();
-            match claim {
-                CLAIM_IAT => head.issued_at = UnixTime(reader.uint()),
-                CLAIM_LEDGER => {
+            match label {
+                CLAIM_IAT => issued_at = Some(UnixTime(reader.uint())),
+                label if label == claim => {
                     reader.array_of(2);
-                    head.entries = reader.uint_within(1, MAX_LEDGER_ENTRIES);
-                    head.digest = *reader.byte_array();
+                    end = Some((reader.uint_within(1, most), *reader.byte_array()));
                 }
-                claim if is_ignorable(claim) => reader.skip(),
+                label if is_ignorable(label) => reader.skip(),
                 _ => reader.refuse(ErrorKind::UnknownKey, start),
             }
         }
         reader.expect_end();
-        if REQUIRED & !seen != 0 {
-            reader.refuse(ErrorKind::MissingKey, reader.position());
-        }
+        let (Some(issued_at), Some((count, digest))) = (issued_at, end) else {
+            let missing = Error::new(ErrorKind::MissingKey, reader.position());
+            return Err(reader.check().err().unwrap_or(missing));
+        };
         reader.check()?;
-        Ok(head)
+        Ok(Self { count, digest, issued_at })
     }
 }

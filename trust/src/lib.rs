@@ -46,6 +46,8 @@ mod scope;
 mod store;
 mod succession;
 mod text;
+#[cfg(feature = "host")]
+mod transcript;
 
 pub use anchor::{
     ANCHORS_MAX, Anchor, AnchorSet, BLOCK_ANCHORS_MAX, DOMAINS_MAX, Domain, MAX_ANCHOR_SET_LEN, Rights,
@@ -79,6 +81,8 @@ pub use succession::{
     verify_succession_request,
 };
 pub use text::{MAX_SERIAL_LEN, MAX_VERSION_LEN, is_printable, is_serial, is_version};
+#[cfg(feature = "host")]
+pub use transcript::{MAX_TRANSCRIPT_LINES, TranscriptEnd};
 
 /// Seconds since the Unix epoch.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]

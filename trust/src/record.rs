@@ -35,6 +35,8 @@ pub(crate) const CLAIM_RIGHTS: i32 = -70012;
 pub(crate) const CLAIM_ISSUING_KEY: i32 = -70013;
 #[cfg(feature = "host")]
 pub(crate) const CLAIM_LEDGER: i32 = -70016;
+#[cfg(feature = "host")]
+pub(crate) const CLAIM_TRANSCRIPT: i32 = -70017;
 
 /// The bit of a claim, to note which of them have been there.
 pub(crate) const fn bit(claim: i32) -> u32 {

@@ -250,3 +250,37 @@ fn a_ledger_is_of_one_key() {
     let head = of_another.unwrap().sign(&desk.root).unwrap();
     assert_eq!(writer.set_head(head).unwrap_err().code(), "not-possible");
 }
+
+/// The end of a transcript is signed like every other record, and the entry says what it says.
+#[test]
+fn a_ceremony_is_an_entry_with_a_record() {
+    let desk = Desk::new();
+    let mut writer = desk.begin();
+    let end = trust::TranscriptEnd { lines: 34, digest: [0xdd; 32], issued_at: desk.now() };
+    let unsigned = trust::author::prepare_transcript_end(&end, &desk.root.public_key()).unwrap();
+    let event = |change: fn(&mut ledger::CeremonyEntry)| match Event::of_record(&unsigned).unwrap() {
+        Event::Ceremony(mut entry) => {
+            change(&mut entry);
+            Event::Ceremony(entry)
+        }
+        other => panic!("{other:?}"),
+    };
+    let text = writer.append(event(|entry| entry.purpose = Some("\n".into())), &context(11)).unwrap_err();
+    assert_eq!(text.code(), "ledger-text");
+    writer.append(event(|entry| entry.purpose = Some("the first root".into())), &context(11)).unwrap();
+    let begun = writer.append(desk.credential("ci", 1, 12), &context(12)).unwrap_err();
+    assert_eq!(begun.code(), "ledger-begun");
+    let record = desk.finish(&mut writer);
+    desk.sign_head(&mut writer, 13);
+    assert_eq!(trust::TranscriptEnd::verify(&record, &desk.root.public_key()), Ok(end));
+    let read = Ledger::open(&desk.path()).unwrap();
+    assert_eq!(read.entry(2).unwrap().record.as_deref(), Some(&record[..]));
+
+    // Another number of lines than the record has.
+    let other = Desk::new();
+    let mut writer = other.begin();
+    writer.append(event(|entry| entry.facts.lines = 35), &context(11)).unwrap();
+    drop(writer);
+    let damaged = Ledger::open(&other.path()).unwrap_err();
+    assert!(matches!(damaged, Error::Damaged { fault: Fault::Facts, .. }), "{damaged}");
+}

@@ -97,6 +97,10 @@ fn subject(event: &Event) -> String {
             let number = format!("{}.{}", facts.recovery_epoch, facts.succession_sequence);
             format!("{} ({}) is root {number} of {}", facts.name, facts.kid, facts.domain)
         }
+        Event::Ceremony(entry) => {
+            let purpose = entry.purpose.as_ref().map(|purpose| format!("{purpose}, ")).unwrap_or_default();
+            format!("{purpose}transcript of {} lines, {}", entry.facts.lines, entry.facts.transcript)
+        }
         Event::Custody(custody) => {
             format!("{} ({}): {} holds it, {}", custody.name, custody.kid, custody.holder, custody.kept)
         }

@@ -11,6 +11,7 @@ use crate::credential::TYP_CREDENTIAL;
 use crate::ledger_head::TYP_LEDGER_HEAD;
 use crate::revocation::TYP_REVOCATION;
 use crate::succession::{TYP_SUCCESSION, TYP_SUCCESSION_GRANT};
+use crate::transcript::TYP_TRANSCRIPT;
 use crate::{Error, ErrorKind, MAX_CREDENTIAL_LEN, MAX_REVOCATION_LIST_LEN, MAX_SUCCESSION_LEN, PublicKey};
 
 /// What kind of record something is, by its `typ` (RFC 9596).
@@ -26,15 +27,18 @@ pub enum RecordKind {
     Succession,
     /// The signed head of a ledger.
     LedgerHead,
+    /// The signed end of the transcript of a ceremony.
+    Transcript,
 }
 
 impl RecordKind {
-    const ALL: [(Self, &'static str); 5] = [
+    const ALL: [(Self, &'static str); 6] = [
         (Self::Credential, TYP_CREDENTIAL),
         (Self::RevocationList, TYP_REVOCATION),
         (Self::SuccessionRequest, TYP_SUCCESSION),
         (Self::Succession, TYP_SUCCESSION_GRANT),
         (Self::LedgerHead, TYP_LEDGER_HEAD),
+        (Self::Transcript, TYP_TRANSCRIPT),
     ];
 
     fn of(header: &Header) -> Option<Self> {

@@ -2,12 +2,13 @@
 //!
 //! Never edit these: a new version of a format gets a vector of its own.
 
-use trust::author::Signer as _;
+use trust::author::{Signer as _, prepare_ledger_head, prepare_transcript_end};
 use trust::{
-    Credential, RevocationList, Role, SuccessionNumber, TrustStoreBuf, encode_succession_chain,
-    verify_chained_sign1,
+    Credential, ErrorKind, LedgerHead, MAX_TRANSCRIPT_LINES, RevocationList, Role, SuccessionNumber,
+    TranscriptEnd, TrustStoreBuf, UnixTime, encode_succession_chain, verify_chained_sign1,
 };
 
+use super::forge::{Sign1, array, bstr, int, map};
 use super::issued;
 use super::roots::{PAYLOAD, anchors, chained, credential, key, revocation, store};
 use super::thrones::{RECOVERY, Succession, by_root, domain, first_list, given};
@@ -88,6 +89,20 @@ const DEVICE_V1: &str = concat!(
     "146069f54da3d129392cfe39a9316aa1aa2af6c6f15a04e9c81340079a9702",
 );
 
+const LEDGER_HEAD_V1: &str = concat!(
+    "d83dd2845823a301320448dd2fb4e18b5e1ce31074616e63686f726167652d6c65646765722b637774a05830a2061a65",
+    "53f1003a0001117f820c5820dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd5840fc21",
+    "5fa4e9f824c6d1f40288a0b3371d0d86cd81655284ccce96eaf09c80f0e742f286e11e54d01b8db27878dbc85371fdfb",
+    "f3c8f4e8c45b260fd81d1f65e20e",
+);
+
+const TRANSCRIPT_END_V1: &str = concat!(
+    "d83dd2845828a301320448dd2fb4e18b5e1ce3107818616e63686f726167652d7472616e7363726970742b637774a058",
+    "31a2061a6553f1003a000111808218225820dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd",
+    "dddd584025d281b345ab42795d6df9fe65d4e65a920b0a6bb25612b358fa874efdda5948659c6b9555e08876f9e73244",
+    "6621a3b63df4cfc6b3fe9a0f70484ae567b76c08",
+);
+
 #[test]
 fn frozen_kids() {
     assert_eq!(hex::encode(key(1).public_key().kid().0), ROOT_KID);
@@ -145,4 +160,44 @@ fn frozen_chain() {
 fn frozen_device_credential() {
     assert_eq!(hex::encode(issued::device()), DEVICE_V1);
     assert_eq!(issued::verify_device(&hex::decode(DEVICE_V1).unwrap()), Ok(()));
+}
+
+/// Heads of ledgers and ends of transcripts are signed, and neither is taken for the other.
+#[test]
+fn frozen_ends_of_chains() {
+    let (root, issued_at, digest) = (key(1), UnixTime(1_700_000_000), [0xdd; 32]);
+    let public = root.public_key();
+    let head = LedgerHead { entries: 12, digest, issued_at };
+    let end = TranscriptEnd { lines: 34, digest, issued_at };
+    let heads = prepare_ledger_head(&head, &public).unwrap().sign(&root).unwrap();
+    let ends = prepare_transcript_end(&end, &public).unwrap().sign(&root).unwrap();
+    assert_eq!((hex::encode(&heads), hex::encode(&ends)), (LEDGER_HEAD_V1.into(), TRANSCRIPT_END_V1.into()));
+    assert_eq!(LedgerHead::verify(&heads, &public), Ok(head));
+    assert_eq!(TranscriptEnd::verify(&ends, &public), Ok(end));
+    assert_eq!(LedgerHead::verify(&ends, &public).unwrap_err().kind, ErrorKind::RecordType);
+    assert_eq!(TranscriptEnd::verify(&heads, &public).unwrap_err().kind, ErrorKind::RecordType);
+    let stranger = key(2).public_key();
+    assert_eq!(TranscriptEnd::verify(&ends, &stranger).unwrap_err().kind, ErrorKind::AnchorUnknown);
+    for lines in [0, MAX_TRANSCRIPT_LINES + 1] {
+        let unsigned = prepare_transcript_end(&TranscriptEnd { lines, ..end }, &public).unwrap();
+        let refused = TranscriptEnd::verify(&unsigned.sign(&root).unwrap(), &public).unwrap_err();
+        assert_eq!(refused.kind, ErrorKind::OutOfRange);
+    }
+}
+
+/// A claim is missing, or one is there that nobody knows; those that may be ignored are.
+#[test]
+fn the_end_of_a_transcript_has_its_two_claims() {
+    let end = |claims: &[(Vec<u8>, Vec<u8>)]| {
+        let record = Sign1::record(&key(1), "anchorage-transcript+cwt", &map(claims)).cwt(&key(1));
+        TranscriptEnd::verify(&record, &key(1).public_key()).map(|end| end.lines).map_err(|error| error.kind)
+    };
+    let issued = (int(6), int(1));
+    let claim = |label| (int(label), array(&[int(3), bstr(&[0xdd; 32])]));
+    assert_eq!(end(&[issued.clone(), claim(-70017)]), Ok(3));
+    assert_eq!(end(&[issued.clone(), claim(-70017), claim(-70100)]), Ok(3));
+    assert_eq!(end(&[issued.clone(), claim(-70017), claim(-70018)]), Err(ErrorKind::UnknownKey));
+    assert_eq!(end(&[issued.clone(), claim(-70016)]), Err(ErrorKind::UnknownKey));
+    assert_eq!(end(&[issued]), Err(ErrorKind::MissingKey));
+    assert_eq!(end(&[claim(-70017)]), Err(ErrorKind::MissingKey));
 }

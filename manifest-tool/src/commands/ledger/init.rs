@@ -161,7 +161,7 @@ impl<'a> Old<'a> {
                 let request = verify_succession_request(unsigned.payload()).map_err(refused)?;
                 (request.issued_at(), true, u64::MAX)
             }
-            RecordKind::SuccessionRequest | RecordKind::LedgerHead => {
+            RecordKind::SuccessionRequest | RecordKind::LedgerHead | RecordKind::Transcript => {
                 return Err(refused(trust::Error::new(trust::ErrorKind::RecordType, 0)));
             }
         };
