@@ -73,6 +73,12 @@ enum KeyCommand {
     Convert(key::Convert),
     /// Show what a key is, and how it is protected
     Info(key::Info),
+    /// Make an encrypted copy of a private key, or shares of it
+    Backup(key::Backup),
+    /// Prove that a backup holds a key, without writing the key
+    BackupCheck(key::BackupCheck),
+    /// Make a private key again, from shares or an encrypted copy
+    Recover(key::Recover),
 }
 
 #[derive(Subcommand, Debug)]
@@ -92,6 +98,9 @@ impl Command {
             Self::Key(KeyCommand::Import(command)) => report(output, command.run()),
             Self::Key(KeyCommand::Convert(command)) => report(output, command.run()),
             Self::Key(KeyCommand::Info(command)) => report(output, command.run()),
+            Self::Key(KeyCommand::Backup(command)) => report(output, command.run()),
+            Self::Key(KeyCommand::BackupCheck(command)) => report(output, command.run()),
+            Self::Key(KeyCommand::Recover(command)) => report(output, command.run()),
             Self::Credential(CredentialCommand::Issue(command)) => report(output, command.run()),
             Self::Credential(CredentialCommand::Inspect(command)) => report(output, command.run()),
             Self::Create(command) => report(output, command.run()),

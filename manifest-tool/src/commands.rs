@@ -100,7 +100,7 @@ impl SecretArguments {
 }
 
 /// Where a key is kept. Parsed later: the messages of this parser would repeat a PIN.
-fn location() -> impl TypedValueParser<Value = Location> {
+pub(crate) fn location() -> impl TypedValueParser<Value = Location> {
     OsStringValueParser::new().map(Location::from)
 }
 

@@ -12,6 +12,7 @@ use crate::keys::HolderError;
 use crate::kind::Kind;
 use crate::passphrase::MAX_PASSPHRASE_LEN;
 use crate::private_key::KeyFault;
+use crate::shares::ShareFault;
 
 /// What was done with a file when it failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -123,6 +124,15 @@ pub enum Error {
     /// What was signed is not what the envelope needs.
     #[error("{} are not the bytes to be signed for {}", tbs.display(), envelope.display())]
     OtherBytes { tbs: PathBuf, envelope: PathBuf },
+    /// A share cannot be used.
+    #[error("{name} is refused as a share: {fault}")]
+    Share { name: String, fault: ShareFault },
+    /// Shares do not make a key.
+    #[error("the shares make no key: {0}")]
+    Shares(ShareFault),
+    /// What was made again is the key of somebody else.
+    #[error("the backup holds the key {found}, not {wanted}")]
+    BackupOfAnotherKey { found: String, wanted: String },
     /// One key for two roles: whoever steals it has both.
     #[error("{} already certifies this key for the role {role}", path.display())]
     KeyHasRole { path: PathBuf, role: &'static str },
@@ -353,6 +363,8 @@ impl Error {
             Self::SignatureForeign => "signature-foreign",
             Self::SignatureForm { .. } => "signature-form",
             Self::OtherBytes { .. } => "tbs-mismatch",
+            Self::Share { fault, .. } | Self::Shares(fault) => fault.code(),
+            Self::BackupOfAnotherKey { .. } => "backup-other-key",
             Self::CredentialOfAnotherKey(_) => Reason::KeyMismatch.slug(),
             Self::Author { .. } => "not-possible",
             Self::Image { source: ImageError::NotFirmware, .. } => "image-not-firmware",
@@ -413,6 +425,10 @@ impl Error {
             }
             Self::SignatureForm { .. } => {
                 "Pass the 64 bytes of the signature as they are, in hex or in base64."
+            }
+            Self::Share { fault, .. } | Self::Shares(fault) => fault.hint(),
+            Self::BackupOfAnotherKey { .. } => {
+                "Find the backup of the key that is meant; this one is of another key."
             }
             Self::OtherBytes { .. } => {
                 "Pass the envelope and the credential for which the bytes were written."
@@ -475,6 +491,9 @@ impl Error {
             | Self::FileUnknown(_)
             | Self::SignatureForm { .. }
             | Self::OtherBytes { .. }
+            | Self::Share { .. }
+            | Self::Shares(_)
+            | Self::BackupOfAnotherKey { .. }
             | Self::Image { .. }
             | Self::ImageMismatch { .. } => 5,
             // The table gives what only devices refuse the code of a remote refusal; here it is ours.

@@ -125,6 +125,28 @@ pub fn rewrite(
     Ok(key)
 }
 
+/// Opens a private key file in any form, with the seed of the key: to copy it.
+pub(crate) fn open_seed(
+    path: &Path,
+    passphrase: &PassphraseSource,
+) -> Result<(Zeroizing<[u8; 32]>, SoftwareKey), Error> {
+    let file = read_secret(path, MAX_KEY_FILE_LEN)?;
+    warn_of_readers(path, &file);
+    foreign::decode(path, &file, || passphrase.passphrase(Purpose::Open, path))
+}
+
+/// Writes the key of a seed, as [`generate`] does.
+pub(crate) fn restore(
+    path: &Path,
+    seed: &[u8; 32],
+    passphrase: Option<(&PassphraseSource, Purpose)>,
+    derivation: Derivation,
+) -> Result<SoftwareKey, Error> {
+    must_be_absent(path)?;
+    let passphrase = passphrase.map(|(source, purpose)| source.passphrase(purpose, path)).transpose()?;
+    write_key(path, seed, passphrase, derivation)
+}
+
 fn write_key(
     path: &Path,
     seed: &[u8; 32],

@@ -219,6 +219,13 @@ impl Recorder {
         Ok(())
     }
 
+    /// Adds an entry without a record. Its number.
+    pub fn note(&mut self, event: Event, now: UnixTime) -> Result<u64, Error> {
+        let context = self.by.context(now);
+        let writer = self.writer.as_mut().ok_or(Error::Internal("there is no ledger"))?;
+        Ok(writer.append(event, &context)?)
+    }
+
     /// Has the head signed over everything that was recorded. The number of the last entry.
     pub fn close(&mut self, now: UnixTime, signer: &dyn Signer) -> Result<Option<u64>, Error> {
         let Some(writer) = &mut self.writer else { return Ok(None) };

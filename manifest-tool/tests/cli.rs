@@ -2,6 +2,7 @@
 
 mod cli {
     mod agent;
+    mod backups;
     mod conversions;
     mod custody;
     mod fake_server;

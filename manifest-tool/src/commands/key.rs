@@ -1,9 +1,13 @@
 //! The commands about keys: `key generate`, `key public`, and those of the files below.
 
+pub(crate) mod backup;
 mod info;
+mod recover;
 mod rewrite;
 
+pub use backup::Backup;
 pub use info::Info;
+pub use recover::{BackupCheck, Recover};
 pub use rewrite::{Convert, Import, Passphrase};
 
 use std::path::{Path, PathBuf};
@@ -37,6 +41,11 @@ struct Protection {
 }
 
 impl Protection {
+    /// Encrypted, in the default way.
+    fn encrypted(weak_passphrase: bool) -> Self {
+        Self { derivation: None, weak_passphrase, no_passphrase: false }
+    }
+
     /// What protects the key with the passphrase of `source`.
     fn with<'s>(&self, source: &'s PassphraseSource) -> Option<(&'s PassphraseSource, Purpose)> {
         let purpose = if self.weak_passphrase { Purpose::ProtectForTests } else { Purpose::Protect };

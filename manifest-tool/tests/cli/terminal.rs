@@ -15,7 +15,7 @@ const PASSPHRASE: &str = "correct horse battery staple";
 /// Far above what an answer takes.
 const LIMIT: Duration = Duration::from_secs(120);
 
-struct Terminal {
+pub(super) struct Terminal {
     keyboard: File,
     screen: Receiver<Vec<u8>>,
     shown: String,
@@ -24,7 +24,7 @@ struct Terminal {
 
 impl Terminal {
     /// Runs the program on a terminal on which somebody has typed ahead.
-    fn run(workshop: &Workshop, typed_ahead: &str, arguments: &[&str]) -> Self {
+    pub(super) fn run(workshop: &Workshop, typed_ahead: &str, arguments: &[&str]) -> Self {
         let pair = openpty(None, None).unwrap();
         let mut keyboard = File::from(pair.master);
         keyboard.write_all(typed_ahead.as_bytes()).unwrap();
@@ -50,7 +50,7 @@ impl Terminal {
         Self { keyboard, screen, shown: String::new(), program }
     }
 
-    fn wait_for(&mut self, words: &str) {
+    pub(super) fn wait_for(&mut self, words: &str) {
         while !self.shown.contains(words) {
             let next = self.screen.recv_timeout(LIMIT);
             let next = next.unwrap_or_else(|error| panic!("{error}: no {words:?} in {:?}", self.shown));
@@ -58,12 +58,21 @@ impl Terminal {
         }
     }
 
-    fn enter(&mut self, line: &str) {
+    /// Until words were shown so often.
+    pub(super) fn wait_for_times(&mut self, words: &str, times: usize) {
+        while self.shown.matches(words).count() < times {
+            let next = self.screen.recv_timeout(LIMIT);
+            let next = next.unwrap_or_else(|error| panic!("{error}: {words:?} in {:?}", self.shown));
+            self.shown.push_str(&String::from_utf8_lossy(&next));
+        }
+    }
+
+    pub(super) fn enter(&mut self, line: &str) {
         self.keyboard.write_all(format!("{line}\n").as_bytes()).unwrap();
     }
 
     /// Exit code and everything that was shown.
-    fn end(mut self) -> (Option<i32>, String) {
+    pub(super) fn end(mut self) -> (Option<i32>, String) {
         let status = self.program.wait().unwrap();
         while let Ok(more) = self.screen.recv_timeout(LIMIT) {
             self.shown.push_str(&String::from_utf8_lossy(&more));
