@@ -9,6 +9,8 @@ use crate::disk::{self, HEAD_FILE, HeadFile, Name};
 use crate::entry::{Entry, Event, Open};
 use crate::error::{Error, Fault};
 use crate::facts::{Facts, names_hold};
+use crate::joined::read_joined;
+use crate::succession::{Order, Roots, read_before};
 use crate::values::Hex;
 use crate::{MAX_NAME_LEN, MAX_TEXT_LEN};
 
@@ -46,6 +48,7 @@ pub struct Ledger {
     folder: PathBuf,
     key: PublicKey,
     opened: Open,
+    before: Option<Box<Self>>,
     entries: Vec<Stored>,
     /// Entries of other copies, with the number of the entry that joined them.
     joined: Vec<(u64, Vec<Stored>)>,
@@ -58,15 +61,22 @@ impl Ledger {
     /// # Errors
     /// [`Error::Absent`], [`Error::File`], [`Error::Newer`], [`Error::Damaged`]
     pub fn open(folder: &Path) -> Result<Self, Error> {
+        Self::open_at(folder, 0)
+    }
+
+    /// `depth`: how many ledgers go on from this one.
+    pub(crate) fn open_at(folder: &Path, depth: u32) -> Result<Self, Error> {
         let names = disk::list(folder)?;
         let mut entries = Vec::new();
         read_entries(folder, &names, None, &mut entries)?;
         let Some(first) = entries.first() else { return Err(Error::Absent(folder.to_owned())) };
         let (opened, key) = opened(folder, &first.entry)?;
-        check_events(folder, &entries, &key)?;
-        let joined = read_joined(folder, &entries, &key)?;
+        let before = read_before(folder, &opened, depth)?.map(Box::new);
+        let roots = Roots { key: &key, open: &opened, before: before.as_deref() };
+        check_events(folder, &entries, &roots)?;
+        let joined = read_joined(folder, &entries, &roots)?;
         let head = read_head(folder, &entries, &key)?;
-        Ok(Self { folder: folder.to_owned(), key, opened, entries, joined, head })
+        Ok(Self { folder: folder.to_owned(), key, opened, before, entries, joined, head })
     }
 
     /// Where it lies.
@@ -85,6 +95,12 @@ impl Ledger {
     #[must_use]
     pub fn opened(&self) -> &Open {
         &self.opened
+    }
+
+    /// The ledger of the root before, of which this one keeps a copy.
+    #[must_use]
+    pub fn before(&self) -> Option<&Self> {
+        self.before.as_deref()
     }
 
     /// All entries, in order.
@@ -164,7 +180,7 @@ fn is_void(entries: &[Stored], number: u64) -> bool {
 }
 
 /// Reads the entries of a folder and their records; they follow those that are there.
-fn read_entries(
+pub(crate) fn read_entries(
     folder: &Path,
     names: &[Name],
     before: Option<&Stored>,
@@ -189,60 +205,6 @@ fn read_entries(
         }
     }
     Ok(())
-}
-
-/// The first list after a merge continues that of the other copy too.
-fn check_joined_lists(
-    folder: &Path,
-    entries: &[Stored],
-    (merge, other): (u64, &[Stored]),
-    key: &PublicKey,
-) -> Result<(), Error> {
-    let anchors = [Anchor::root(*key)];
-    let list =
-        |stored: &&Stored| matches!(stored.entry.event, Event::RevocationList(_)) && stored.record.is_some();
-    let newest = other.iter().rev().find(list).and_then(|stored| stored.record.as_deref());
-    let first = entries.iter().filter(|stored| stored.entry.number > merge).find(list);
-    let (Some(held), Some(first)) = (newest, first) else { return Ok(()) };
-    let (Ok(held), Some(Ok(list))) = (
-        RevocationList::verify(held, &anchors),
-        first.record.as_deref().map(|bytes| RevocationList::verify(bytes, &anchors)),
-    ) else {
-        return Ok(());
-    };
-    list.replaces(&held).map(drop).map_err(|error| {
-        let path = disk::record_path(folder, first.entry.number, first.entry.event.kind());
-        Error::damaged(&path, Fault::List(error.to_string()))
-    })
-}
-
-/// Reads and verifies what other copies added, from the folder of each entry that joined one.
-fn read_joined(folder: &Path, entries: &[Stored], key: &PublicKey) -> Result<Vec<(u64, Vec<Stored>)>, Error> {
-    let mut joined = Vec::new();
-    for stored in entries {
-        let Event::Merge(merge) = &stored.entry.event else { continue };
-        let number = stored.entry.number;
-        let root = folder;
-        let folder = disk::joined_path(root, number);
-        let common = usize::try_from(merge.common).ok().and_then(|common| entries.get(..common));
-        let common = common.filter(|common| !common.is_empty());
-        let Some(common) = common else {
-            return Err(Error::damaged(&folder, Fault::Place("it has no entry in common")));
-        };
-        let names = match disk::list(&folder) {
-            Err(Error::Absent(_)) => return Err(Error::damaged(&folder, Fault::Joined)),
-            names => names?,
-        };
-        let mut other = Vec::new();
-        read_entries(&folder, &names, common.last(), &mut other)?;
-        if !other.iter().map(|stored| Hex(stored.digest)).eq(merge.other.iter().copied()) {
-            return Err(Error::damaged(&folder, Fault::Joined));
-        }
-        check_events(&folder, &[common, &other].concat(), key)?;
-        check_joined_lists(root, entries, (number, &other), key)?;
-        joined.push((number, other));
-    }
-    Ok(joined)
 }
 
 fn read_entry(folder: &Path, name: &Name, before: Option<&Stored>) -> Result<Stored, Error> {
@@ -290,8 +252,10 @@ fn opened(folder: &Path, first: &Entry) -> Result<(Open, PublicKey), Error> {
 }
 
 /// What each event needs of those before it: its record, names, numbers.
-fn check_events(folder: &Path, entries: &[Stored], key: &PublicKey) -> Result<(), Error> {
+pub(crate) fn check_events(folder: &Path, entries: &[Stored], roots: &Roots<'_>) -> Result<(), Error> {
+    let key = roots.key;
     let anchors = [Anchor::root(*key)];
+    let mut order = Order::begin(roots);
     let mut newest: Option<RevocationList<'_>> = None;
     for (place, stored) in entries.iter().enumerate() {
         let Entry { number, event, .. } = &stored.entry;
@@ -299,6 +263,12 @@ fn check_events(folder: &Path, entries: &[Stored], key: &PublicKey) -> Result<()
         let record = disk::record_path(folder, *number, event.kind());
         let fault = |fault| Err(Error::damaged(&path, fault));
         let (before, after) = entries.split_at(place);
+        if stored.record.is_some() && event.has_authority() && order.is_closed() {
+            return Err(Error::damaged(&record, Fault::Retired));
+        }
+        if let Err(reason) = order.follow(stored) {
+            return fault(Fault::Succession(reason));
+        }
         if let Some(to_be_signed) = event.to_be_signed() {
             let unsigned = match Unsigned::from_to_be_signed(to_be_signed, key) {
                 Ok(unsigned) => unsigned,
@@ -332,9 +302,11 @@ fn check_events(folder: &Path, entries: &[Stored], key: &PublicKey) -> Result<()
                 if let Some(bytes) = &stored.record {
                     let list = RevocationList::verify(bytes, &anchors);
                     let list = list.map_err(|_| Error::damaged(&record, Fault::Record))?;
-                    if let Some(held) = &newest
-                        && let Err(error) = list.replaces(held)
-                    {
+                    let follows = match &newest {
+                        Some(held) => list.replaces(held).map(drop),
+                        None => roots.admit_first(&list),
+                    };
+                    if let Err(error) = follows {
                         return Err(Error::damaged(&record, Fault::List(error.to_string())));
                     }
                     newest = Some(list);

@@ -32,6 +32,18 @@ pub(crate) struct HeadFile {
     pub(crate) head: Base64,
 }
 
+/// The signed head in a file of the name [`HEAD_FILE`], a CWT that is not verified.
+#[must_use]
+pub fn head_of_file(file: &[u8]) -> Option<Vec<u8>> {
+    parse::<HeadFile>(Path::new(HEAD_FILE), file).ok().map(|file| file.head.0)
+}
+
+/// Whether a file is one of the name [`HEAD_FILE`].
+#[must_use]
+pub fn is_head_file(file: &[u8]) -> bool {
+    head_of_file(file).is_some()
+}
+
 /// The names of a ledger's files, as far as they are an entry's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Name {
@@ -66,6 +78,39 @@ pub(crate) fn record_path(folder: &Path, number: u64, kind: &str) -> PathBuf {
 /// The folder with the entries of another copy, beside the entry that joined it.
 pub(crate) fn joined_path(folder: &Path, number: u64) -> PathBuf {
     folder.join(format!("{number:0DIGITS$}-merge"))
+}
+
+/// The folder with a copy of the ledger that this one goes on from.
+pub(crate) fn before_path(folder: &Path) -> PathBuf {
+    folder.join(format!("{:0DIGITS$}-before", 1))
+}
+
+/// Copies the files of a ledger, and of those that it goes on from, into a folder that is made.
+pub(crate) fn copy(from: &Path, to: &Path) -> Result<(), Error> {
+    fs::create_dir(to).map_err(|source| Error::write(to, source))?;
+    for Name { number, kind, is_record } in list(from)? {
+        let path = if is_record { record_path } else { entry_path };
+        write_new(&path(to, number, &kind), &read(&path(from, number, &kind))?)?;
+        let joined = joined_path(from, number);
+        if !is_record && joined.is_dir() {
+            copy(&joined, &joined_path(to, number))?;
+        }
+    }
+    match read(&from.join(HEAD_FILE)) {
+        Ok(head) => write_new(&to.join(HEAD_FILE), &head)?,
+        Err(Error::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let before = before_path(from);
+    if before.is_dir() { copy(&before, &before_path(to)) } else { Ok(()) }
+}
+
+/// Removes a folder that a cut left.
+pub(crate) fn remove(folder: &Path) -> Result<(), Error> {
+    match fs::remove_dir_all(folder) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(Error::write(folder, source)),
+        _ => Ok(()),
+    }
 }
 
 /// The names of the entries and records in a folder, by number.

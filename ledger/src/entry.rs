@@ -85,6 +85,12 @@ impl Event {
         }
     }
 
+    /// Whether it has a record by which somebody may do something: a root that retired signs none.
+    #[must_use]
+    pub fn has_authority(&self) -> bool {
+        matches!(self, Self::Credential(_) | Self::RevocationList(_) | Self::Succession(_))
+    }
+
     /// What the key has to sign for this entry, the Sig_structure (RFC 9052 section 4.4).
     #[must_use]
     pub fn to_be_signed(&self) -> Option<&[u8]> {
@@ -104,6 +110,8 @@ impl Event {
 pub enum Purpose {
     /// The root of a domain.
     Root,
+    /// The root of an owner's domain: it governs, and certifies no release key.
+    OwnerRoot,
     /// It names a new root, and does nothing else.
     RecoveryRoot,
     /// It certifies devices, and is itself certified by a root.
@@ -269,6 +277,13 @@ pub enum Import {
         list_sequence: u64,
         /// SHA-256 of its bytes.
         digest: Hex<32>,
+    },
+    /// The recovery root named a new root: the ledger's key has retired.
+    Succession {
+        /// COSE_Key of the recovery root.
+        grantor: Hex<40>,
+        /// The succession.
+        record: Base64,
     },
 }
 

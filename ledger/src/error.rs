@@ -125,6 +125,34 @@ pub enum Error {
         /// Of the head that is there.
         covered: u64,
     },
+    /// The key has retired: it signs no record any more.
+    #[error("{} is closed: {name:?} ({kid}) has been the root since succession {number}", path.display())]
+    Closed {
+        /// The ledger.
+        path: PathBuf,
+        /// Name of the root that followed.
+        name: String,
+        /// Its kid.
+        kid: Hex<8>,
+        /// Its number.
+        number: trust::SuccessionNumber,
+    },
+    /// A succession that cannot stand in this ledger.
+    #[error("the succession cannot stand in {}: {reason}", path.display())]
+    Succession {
+        /// The ledger.
+        path: PathBuf,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// The ledger that is to be continued is not that of the root before.
+    #[error("{} cannot be continued: {reason}", path.display())]
+    NotSucceeded {
+        /// The ledger.
+        path: PathBuf,
+        /// Why not.
+        reason: &'static str,
+    },
     /// There is no room for another entry.
     #[error("the ledger has {} entries, which is the limit", trust::MAX_LEDGER_ENTRIES)]
     Full,
@@ -190,6 +218,15 @@ pub enum Fault {
     /// The list drops something that the list before it said.
     #[error("does not continue the list before it: {0}")]
     List(String),
+    /// The key had retired before it signed this.
+    #[error("was signed after the key had retired")]
+    Retired,
+    /// A succession that does not follow the one before it.
+    #[error("is a succession that cannot stand here: {0}")]
+    Succession(&'static str),
+    /// The copy of the ledger before is not the one that this ledger goes on from.
+    #[error("is not the ledger that this one goes on from: {0}")]
+    Before(&'static str),
     /// The entries of the other copy are not those that were joined.
     #[error("has not the entries that the merge joined")]
     Joined,
@@ -238,6 +275,9 @@ impl Error {
             Self::Forked(_) => "ledger-forked",
             Self::NotForked { .. } => "ledger-not-forked",
             Self::OldHead { .. } => "ledger-old-head",
+            Self::Closed { .. } => "ledger-closed",
+            Self::Succession { .. } => "ledger-succession",
+            Self::NotSucceeded { .. } => "ledger-not-succeeded",
             Self::Full => "ledger-full",
             Self::Author(_) => "not-possible",
         }
@@ -272,6 +312,11 @@ impl Error {
             Self::Forked(_) => "Find the other copy of the ledger and join both with ledger merge.",
             Self::NotForked { .. } => "Keep the copy that has more entries; ledger diff names it.",
             Self::OldHead { .. } => "Attach the newest head; ledger finish --tbs-out writes it.",
+            Self::Closed { .. } => {
+                "Sign with the key of the new root; begin its ledger with ledger init --continues if it has none."
+            }
+            Self::Succession { .. } => "Check which key signs and what its ledger says that it is for.",
+            Self::NotSucceeded { .. } => "Pass the ledger of the root that this key succeeds.",
             Self::Full => "Begin a new root with a ledger of its own.",
             Self::Author(_) => "Correct the value that the message names.",
         }

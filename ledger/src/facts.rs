@@ -9,7 +9,8 @@ use trust::author::{
 };
 use trust::host::read_unverified_revocation;
 use trust::{
-    CredentialClaims, RevocationClaims, Role, SuccessionClaims, TranscriptEnd, verify_succession_request,
+    CredentialClaims, RevocationClaims, Role, SuccessionClaims, SuccessionNumber, TranscriptEnd,
+    verify_succession_request,
 };
 use uuid::Uuid;
 
@@ -181,7 +182,16 @@ pub struct SuccessionFacts {
 }
 
 impl SuccessionFacts {
-    fn of(claims: &SuccessionClaims<'_>) -> Self {
+    /// The number of the new root.
+    #[must_use]
+    pub const fn number(&self) -> SuccessionNumber {
+        SuccessionNumber {
+            recovery_epoch: self.recovery_epoch,
+            succession_sequence: self.succession_sequence,
+        }
+    }
+
+    pub(crate) fn of(claims: &SuccessionClaims<'_>) -> Self {
         Self {
             name: claims.iss().to_owned(),
             kid: Hex(claims.key().kid().0),

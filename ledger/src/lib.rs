@@ -13,13 +13,15 @@ mod disk;
 mod entry;
 mod error;
 mod facts;
+mod joined;
 mod state;
+mod succession;
 mod values;
 mod writer;
 
 pub use chain::{Ledger, Signed, Stored};
 pub use compare::{Comparison, Relation, compare};
-pub use disk::HEAD_FILE;
+pub use disk::{HEAD_FILE, head_of_file, is_head_file};
 pub use entry::{
     Backup, BackupCheck, BackupKind, CeremonyEntry, Continues, CredentialEntry, Custody, Entry, Event,
     Import, ListEntry, Merge, Open, Purpose, SuccessionEntry, Void,
@@ -27,6 +29,7 @@ pub use entry::{
 pub use error::{Error, Fault};
 pub use facts::{CeremonyFacts, CredentialFacts, ListFacts, MinimumFacts, RevokedFacts, SuccessionFacts};
 pub use state::{KeyState, Status};
+pub use succession::Successor;
 pub use values::{Base64, Hex, Time};
 pub use writer::{Context, Writer};
 
@@ -38,3 +41,5 @@ pub const MAX_ENTRY_LEN: u64 = 64 * 1024;
 pub const MAX_NAME_LEN: usize = trust::MAX_NAME_LEN;
 /// Longest text of an entry, such as a reason or where a key is kept, bytes.
 pub const MAX_TEXT_LEN: usize = 500;
+/// Most ledgers that go on from one another, each with a copy of those before it.
+pub const MAX_LEDGERS: u32 = 32;

@@ -105,12 +105,14 @@ impl Ledger {
             return Some(self.opened().kid);
         }
         let joined = self.joined().iter().flat_map(|(_, entries)| entries);
-        self.entries().iter().chain(joined).find_map(|stored| match &stored.entry.event {
+        let own = self.entries().iter().chain(joined).find_map(|stored| match &stored.entry.event {
             Event::Credential(entry) if entry.facts.name == name && !self.is_void(stored.entry.number) => {
                 Some(entry.facts.kid)
             }
             _ => None,
-        })
+        });
+        // For good: also under the roots before.
+        own.or_else(|| self.before()?.kid_of_name(name))
     }
 
     /// The keys that the ledger's key certified, in the order of their first credentials.

@@ -41,12 +41,47 @@ impl Writer {
     /// # Errors
     /// [`Error::Exists`], [`Error::InUse`], [`Error::Text`], [`Error::File`]
     pub fn create(folder: &Path, open: Open, context: &Context) -> Result<Self, Error> {
+        Self::create_after(folder, open, None, context)
+    }
+
+    /// Begins the ledger of a root that succeeds the one of `before`, with a copy of that ledger.
+    ///
+    /// # Errors
+    /// [`Error::NotSucceeded`] when that ledger does not say that this key is the next root; [`Error::NameTaken`];
+    /// those of [`Writer::create`]
+    pub fn continue_from(
+        folder: &Path,
+        open: Open,
+        before: &Ledger,
+        context: &Context,
+    ) -> Result<Self, Error> {
+        let open = crate::succession::continuing(open, before)?;
+        if let Some(last) = before.entries().last().map(|last| last.entry.time)
+            && Time(context.now) < last
+        {
+            let time = Time(context.now).to_string();
+            return Err(Error::TimeGoesBack { time, last: last.to_string() });
+        }
+        Self::create_after(folder, open, Some(before), context)
+    }
+
+    fn create_after(
+        folder: &Path,
+        open: Open,
+        before: Option<&Ledger>,
+        context: &Context,
+    ) -> Result<Self, Error> {
         fs::create_dir_all(folder).map_err(|source| Error::write(folder, source))?;
         let lock = disk::lock(folder)?;
         if !disk::list(folder)?.is_empty() {
             return Err(Error::Exists(folder.to_owned()));
         }
         let entry = entry(1, None, Event::Open(open), context)?;
+        if let Some(before) = before {
+            // What a cut left there is of no entry.
+            disk::remove(&disk::before_path(folder))?;
+            disk::copy(before.folder(), &disk::before_path(folder))?;
+        }
         let path = disk::entry_path(folder, 1, entry.event.kind());
         disk::write_new(&path, &encode(&entry)?)?;
         Ok(Self { ledger: Ledger::open(folder)?, _lock: lock })
@@ -93,16 +128,37 @@ impl Writer {
         check_nothing_begun(&self.ledger)
     }
 
+    /// Fails once another root has followed: the key signs no record any more.
+    ///
+    /// # Errors
+    /// [`Error::Closed`]
+    pub fn check_open(&self) -> Result<(), Error> {
+        match self.ledger.successor() {
+            None => Ok(()),
+            Some(successor) => Err(Error::Closed {
+                path: self.ledger.folder().to_owned(),
+                name: successor.facts.name.clone(),
+                kid: successor.facts.kid,
+                number: successor.facts.number(),
+            }),
+        }
+    }
+
     /// Adds an entry: one with a record begins here, and waits for [`Writer::finish`]. Its number.
     ///
     /// # Errors
-    /// [`Error::Begun`] if it needs a signature and another entry waits for one; [`Error::TimeGoesBack`];
+    /// [`Error::Begun`] if it needs a signature and another entry waits for one; [`Error::Closed`] if it needs one and the
+    /// key has retired; [`Error::Succession`]; [`Error::TimeGoesBack`];
     /// [`Error::NameTaken`]; [`Error::Text`]; [`Error::Full`]; [`Error::File`]: nothing was added then.
     pub fn append(&mut self, event: Event, context: &Context) -> Result<u64, Error> {
+        if event.has_authority() {
+            self.check_open()?;
+        }
         if event.to_be_signed().is_some() {
             self.check_nothing_begun()?;
         }
         self.check_name(&event)?;
+        self.check_succession(&event)?;
         self.check_list(&event)?;
         let last = self.ledger.entries().last();
         let number = last.map_or(0, |last| last.entry.number).saturating_add(1);
@@ -134,10 +190,13 @@ impl Writer {
     /// Writes the record of the begun entry, which [`Unsigned::attach`] or [`Unsigned::sign`] made. The number of the entry.
     ///
     /// # Errors
-    /// [`Error::NothingBegun`]; [`Error::Author`] if it is another record, or its signature does not hold;
+    /// [`Error::Closed`]; [`Error::NothingBegun`]; [`Error::Author`] if it is another record, or its signature does not hold;
     /// [`Error::File`]
     pub fn finish(&mut self, record: &[u8]) -> Result<u64, Error> {
         let (number, unsigned) = self.begun()?;
+        if self.ledger.begun().is_some_and(|stored| stored.entry.event.has_authority()) {
+            self.check_open()?;
+        }
         let refused =
             || trust::author::AuthorError::from(trust::Error::new(trust::ErrorKind::SignatureInvalid, 0));
         let signature = record.last_chunk().ok_or_else(refused)?;
@@ -189,12 +248,8 @@ impl Writer {
         let number = self.ledger.entries().len() as u64 + 1;
         let folder = disk::joined_path(self.ledger.folder(), number);
         // What a cut left there is of no entry.
-        match fs::remove_dir_all(&folder) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Error::write(&folder, source));
-            }
-            _ => fs::create_dir(&folder).map_err(|source| Error::write(&folder, source))?,
-        }
+        disk::remove(&folder)?;
+        fs::create_dir(&folder).map_err(|source| Error::write(&folder, source))?;
         for stored in &entries {
             let (number, kind) = (stored.entry.number, stored.entry.event.kind());
             disk::write_new(&disk::entry_path(&folder, number, kind), &encode(&stored.entry)?)?;
@@ -252,11 +307,22 @@ impl Writer {
         let claims =
             trust::host::read_unverified_revocation(&blank).map_err(trust::author::AuthorError::from)?;
         let anchors = [trust::Anchor::root(*self.ledger.key())];
-        for held in self.ledger.lists_to_continue() {
+        let held = self.ledger.lists_to_continue();
+        if held.is_empty() {
+            self.ledger.roots().admit_first(&claims).map_err(trust::author::AuthorError::from)?;
+        }
+        for held in held {
             let held = RevocationList::verify(held, &anchors).map_err(trust::author::AuthorError::from)?;
             claims.continues(&held).map_err(trust::author::AuthorError::from)?;
         }
         Ok(())
+    }
+
+    fn check_succession(&self, event: &Event) -> Result<(), Error> {
+        self.ledger.check_succession(event).map_err(|reason| {
+            let path = self.ledger.folder().to_owned();
+            Error::Succession { path, reason }
+        })
     }
 
     /// One name, one key: a person revokes by name.

@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 use trust::host::{parse_command_line, report_usage, usage_message};
 
 use crate::commands::{
-    attach, create, credential, inspect, key, ledger, provision, publish, recertify, revoke, sign, verify,
-    withdraw,
+    attach, create, credential, inspect, key, ledger, provision, publish, recertify, revoke, sign,
+    succession, verify, withdraw,
 };
 use crate::error::Error;
 use crate::output::{Output, Report};
@@ -46,6 +46,9 @@ enum Command {
     Inspect(inspect::Inspect),
     /// Sign a revocation list with the root key
     Revoke(Box<revoke::Revoke>),
+    /// Replace the root of a domain
+    #[command(subcommand)]
+    Succession(succession::Command),
     /// Keep the record of what a key signed
     #[command(subcommand)]
     Ledger(ledger::Command),
@@ -110,6 +113,7 @@ impl Command {
             Self::Verify(command) => report(output, command.run(output)),
             Self::Inspect(command) => report(output, command.run()),
             Self::Revoke(command) => report(output, command.run()),
+            Self::Succession(command) => command.run(output),
             Self::Ledger(command) => command.run(output),
             Self::Provision(command) => report(output, command.run()),
             Self::Publish(command) => report(output, command.run(output)),

@@ -12,6 +12,7 @@ pub mod publish;
 pub mod recertify;
 pub mod revoke;
 pub mod sign;
+pub mod succession;
 pub mod verify;
 pub mod withdraw;
 

@@ -4,7 +4,8 @@ use serde::Serialize;
 use suit_manifest::author::Inspection;
 use suit_manifest::{ComponentText, ImageReference, Manifest, ManifestText};
 use trust::{
-    CredentialClaims, Kid, MinimumSequence, RevocationClaims, Revoked, Rights, Role, Scope, UnixTime,
+    CredentialClaims, Kid, MinimumSequence, PublicKey, RevocationClaims, Revoked, Rights, Role, Scope,
+    SuccessionClaims, UnixTime,
 };
 use uuid::Uuid;
 
@@ -21,15 +22,29 @@ pub(crate) fn uuid(bytes: &[u8; 16]) -> String {
     Uuid::from_bytes(*bytes).to_string()
 }
 
+const RIGHTS: [(Rights, &str); 4] = [
+    (Rights::FIRMWARE, "firmware"),
+    (Rights::GOVERNANCE, "governance"),
+    (Rights::SUCCESSION, "succession"),
+    (Rights::BOOT, "boot"),
+];
+
+/// Rights with these names, with commas between them.
+pub(crate) fn rights_of(names: &str) -> Result<Rights, String> {
+    let mut bits = 0;
+    for name in names.split(',').map(str::trim) {
+        let right = RIGHTS.iter().find(|(_, known)| *known == name);
+        let (right, _) = right.ok_or_else(|| {
+            format!("{name:?} is not a right; they are firmware, governance, succession and boot")
+        })?;
+        bits |= u64::from(right.bits());
+    }
+    Rights::from_bits(bits).ok_or_else(|| "at least one right is required".to_owned())
+}
+
 /// Rights of an anchor by name.
 pub(crate) fn rights(rights: Rights) -> String {
-    let names = [
-        (Rights::FIRMWARE, "firmware"),
-        (Rights::GOVERNANCE, "governance"),
-        (Rights::SUCCESSION, "succession"),
-        (Rights::BOOT, "boot"),
-    ];
-    let held = names.iter().filter(|(right, _)| rights.include(*right)).map(|(_, name)| *name);
+    let held = RIGHTS.iter().filter(|(right, _)| rights.include(*right)).map(|(_, name)| *name);
     held.collect::<Vec<_>>().join(", ")
 }
 
@@ -276,6 +291,13 @@ impl From<MinimumSequence<'_>> for MinimumView {
     }
 }
 
+impl MinimumView {
+    pub(crate) fn in_words(&self) -> String {
+        let class = self.class.as_ref().map_or("every class".to_owned(), |class| format!("class {class}"));
+        format!("sequence {} for {class} of {}", self.sequence, self.vendor)
+    }
+}
+
 impl RevocationView {
     pub(crate) fn new(list: &RevocationClaims<'_>) -> Self {
         Self {
@@ -308,11 +330,62 @@ impl RevocationView {
                 .iter()
                 .map(|view| ("lowest generation", format!("{} for {} credentials", view.lowest, view.role))),
         );
-        rows.extend(self.minimum_sequences.iter().map(|least| {
-            let class =
-                least.class.as_ref().map_or("every class".to_owned(), |class| format!("class {class}"));
-            ("minimum", format!("sequence {} for {class} of {}", least.sequence, least.vendor))
-        }));
+        rows.extend(self.minimum_sequences.iter().map(|least| ("minimum", least.in_words())));
         rows
     }
+}
+
+/// What a succession says, or a request for one.
+#[derive(Debug, Serialize)]
+pub(crate) struct SuccessionView {
+    pub(crate) name: String,
+    pub(crate) kid: String,
+    /// SHA-256 of the COSE_Key of the new root (RFC 9679).
+    pub(crate) thumbprint: String,
+    pub(crate) domain: String,
+    /// Recovery-epoch and succession-sequence of the new root, with a point between them.
+    pub(crate) number: String,
+    pub(crate) rights: String,
+    /// Seconds since the epoch.
+    issued_at: u64,
+    /// kid of the root or recovery root that granted it; absent in a request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) granted_by: Option<String>,
+}
+
+impl SuccessionView {
+    pub(crate) fn new(claims: &SuccessionClaims<'_>) -> Self {
+        Self { granted_by: Some(kid(claims.grantor())), ..Self::of_request(claims) }
+    }
+
+    pub(crate) fn of_request(claims: &SuccessionClaims<'_>) -> Self {
+        Self {
+            name: claims.iss().to_owned(),
+            kid: kid(claims.key().kid()),
+            thumbprint: thumbprint(claims.key()),
+            domain: kid(claims.domain().0),
+            number: claims.number().to_string(),
+            rights: rights(claims.rights()),
+            issued_at: claims.issued_at().0,
+            granted_by: None,
+        }
+    }
+
+    pub(crate) fn rows(&self) -> Vec<(&'static str, String)> {
+        let mut rows = vec![
+            ("new root", format!("{} ({})", self.name, self.kid)),
+            ("thumbprint", self.thumbprint.clone()),
+            ("domain", self.domain.clone()),
+            ("number", self.number.clone()),
+            ("rights", self.rights.clone()),
+            ("issued", time::display(UnixTime(self.issued_at))),
+        ];
+        rows.extend(self.granted_by.clone().map(|kid| ("granted by", kid)));
+        rows
+    }
+}
+
+/// SHA-256 of a COSE_Key (RFC 9679).
+pub(crate) fn thumbprint(key: &PublicKey) -> String {
+    hex::encode(trust::sha256(&key.to_cose_key()))
 }

@@ -57,6 +57,19 @@ pub enum Error {
     #[error("{id} is not revoked: its generation {generation} is below {lowest}, the lowest of the list")]
     BelowLowestGeneration { id: String, generation: u64, lowest: u64 },
 
+    /// Nobody said yes, and nobody can be asked.
+    #[error("confirmation required, but there is no terminal")]
+    ConfirmationNeeded,
+    /// The answer was no.
+    #[error("nothing was signed: the answer was no")]
+    Declined,
+    /// A request that lay around: it was made for another day.
+    #[error("the request {} is of {issued}, more than {days} days ago", path.display())]
+    RequestOld { path: PathBuf, issued: String, days: u64 },
+    /// No chain can be made.
+    #[error("there is no succession chain: {0}")]
+    NoChain(&'static str),
+
     // Environment.
     /// A file could not be read or written.
     #[error("{} could not be {}: {source}", path.display(), action.past())]
@@ -75,7 +88,7 @@ pub enum Error {
     },
     /// Not a file of ours, nor a SUIT envelope.
     #[error(
-        "{} is not an envelope, credential, revocation list, provisioning block, public key or image",
+        "{} is not an envelope, signed record, provisioning block, public key or image",
         .0.display()
     )]
     FileUnknown(PathBuf),
@@ -136,6 +149,18 @@ pub enum Error {
     /// One key for two roles: whoever steals it has both.
     #[error("{} already certifies this key for the role {role}", path.display())]
     KeyHasRole { path: PathBuf, role: &'static str },
+    /// The key that signs is there for something else.
+    #[error("devices do not let {name} ({kid}) {act}")]
+    KeyLacksRight {
+        /// Name of the key that signs.
+        name: String,
+        kid: String,
+        /// What it may not do.
+        act: &'static str,
+    },
+    /// A key that a root before took back.
+    #[error("{name} ({kid}) was revoked under an earlier root of the domain")]
+    KeyWasRevoked { name: String, kid: String },
     /// The credential is for another key than the one that signs.
     #[error("the credential {} certifies another key than the signing key", .0.display())]
     CredentialOfAnotherKey(PathBuf),
@@ -346,6 +371,12 @@ impl Error {
             Self::MinimumAboveCeiling { .. } => "minimum-above-ceiling",
             Self::BelowLowestGeneration { .. } => "generation-below-lowest",
             Self::KeyHasRole { .. } => "key-has-role",
+            Self::ConfirmationNeeded => "confirmation-needed",
+            Self::Declined => "declined",
+            Self::RequestOld { .. } => "request-expired",
+            Self::NoChain(_) => "no-chain",
+            Self::KeyLacksRight { .. } => Reason::AnchorRights.slug(),
+            Self::KeyWasRevoked { .. } => Reason::KeyRevoked.slug(),
             Self::File { action: FileAction::Read, .. } => "file-read",
             Self::File { action: FileAction::Write, .. } => "file-write",
             Self::FileTooLong { .. } => "file-too-long",
@@ -395,6 +426,12 @@ impl Error {
             Self::BelowLowestGeneration { .. } => {
                 "Pass the highest generation of the key as --generation; if that is lower too, the list revokes it already."
             }
+            Self::KeyLacksRight { .. } => Reason::AnchorRights.hint(),
+            Self::ConfirmationNeeded => "Pass --yes once you have read what the command is going to do.",
+            Self::Declined => "Run the command again when you want it.",
+            Self::RequestOld { .. } => "Make a new request with succession request.",
+            Self::NoChain(_) => "Check --history; devices that hold the present root need its list only.",
+            Self::KeyWasRevoked { .. } => "Generate a new key: whoever took this one still has it.",
             Self::KeyHasRole { .. } => "Generate a separate key for each role.",
             Self::Step { .. } => {
                 "Check the number: it can never fall again. Pass --allow-large-step if it is intended."
@@ -467,6 +504,9 @@ impl Error {
             Self::Usage { .. }
             | Self::FileExists(_)
             | Self::SameFile(_)
+            | Self::ConfirmationNeeded
+            | Self::Declined
+            | Self::NoChain(_)
             | Self::Step { .. }
             | Self::MinimumAboveCeiling { .. }
             | Self::BelowLowestGeneration { .. }
@@ -487,6 +527,8 @@ impl Error {
             | Self::TokenFile { .. } => 4,
             Self::Holder(error) => error.exit_code(),
             Self::CredentialOfAnotherKey(_) => Reason::KeyMismatch.exit_code(),
+            Self::KeyLacksRight { .. } => Reason::AnchorRights.exit_code(),
+            Self::KeyWasRevoked { .. } => Reason::KeyRevoked.exit_code(),
             Self::FileTooLong { .. }
             | Self::FileUnknown(_)
             | Self::SignatureForm { .. }
@@ -494,6 +536,7 @@ impl Error {
             | Self::Share { .. }
             | Self::Shares(_)
             | Self::BackupOfAnotherKey { .. }
+            | Self::RequestOld { .. }
             | Self::Image { .. }
             | Self::ImageMismatch { .. } => 5,
             // The table gives what only devices refuse the code of a remote refusal; here it is ours.
@@ -521,6 +564,7 @@ fn ledger_exit_code(error: &ledger::Error) -> u8 {
         | Ledger::NothingBegun
         | Ledger::NotForked { .. }
         | Ledger::OldHead { .. }
+        | Ledger::NotSucceeded { .. }
         | Ledger::Full
         | Ledger::Author(_) => 2,
         Ledger::File { .. } | Ledger::InUse(_) | Ledger::TimeGoesBack { .. } => 3,
@@ -528,6 +572,8 @@ fn ledger_exit_code(error: &ledger::Error) -> u8 {
         Ledger::Damaged { .. }
         | Ledger::Newer { .. }
         | Ledger::Begun { .. }
+        | Ledger::Closed { .. }
+        | Ledger::Succession { .. }
         | Ledger::Stale { .. }
         | Ledger::Forked(_) => 5,
     }

@@ -6,6 +6,9 @@ use std::path::Path;
 use suit_manifest::author::outline;
 use trust::author::read_unverified_credential;
 use trust::host::{is_private_key, parse_public_key, read_unverified_revocation};
+use trust::{
+    LedgerHead, read_succession_file, read_unverified_succession, read_unverified_succession_request,
+};
 
 use crate::files::read;
 
@@ -27,6 +30,10 @@ pub enum Kind {
     Manifest,
     Credential,
     RevocationList,
+    Succession,
+    SuccessionRequest,
+    SuccessionChain,
+    LedgerHead,
     /// A CWT that is none of these, or damaged.
     Record,
     ProvisioningBlock,
@@ -48,8 +55,13 @@ impl Kind {
             _ if file.starts_with(CWT_TAG) => match read_unverified_credential(file) {
                 Ok(_) => Self::Credential,
                 Err(_) if read_unverified_revocation(file).is_ok() => Self::RevocationList,
+                Err(_) if read_unverified_succession(file).is_ok() => Self::Succession,
+                Err(_) if read_unverified_succession_request(file).is_ok() => Self::SuccessionRequest,
+                Err(_) if LedgerHead::read_unverified(file).is_ok() => Self::LedgerHead,
                 Err(_) => Self::Record,
             },
+            _ if is_chain(file) => Self::SuccessionChain,
+            _ if ledger::is_head_file(file) => Self::LedgerHead,
             _ if begins_a_block(file) => Self::ProvisioningBlock,
             _ if parse_public_key(file).is_ok() => Self::PublicKey,
             _ if file.windows(PEM_MARK.len()).take(4096).any(|window| window == PEM_MARK) => Self::Pem,
@@ -74,6 +86,10 @@ impl fmt::Display for Kind {
             Self::Manifest => "a manifest without an envelope",
             Self::Credential => "a credential",
             Self::RevocationList => "a revocation list",
+            Self::Succession => "a succession",
+            Self::SuccessionRequest => "a request for a succession",
+            Self::SuccessionChain => "a succession chain",
+            Self::LedgerHead => "the head of a ledger",
             Self::Record => "a signed record",
             Self::ProvisioningBlock => "a provisioning block",
             Self::PublicKey => "a public key",
@@ -81,6 +97,10 @@ impl fmt::Display for Kind {
             Self::Firmware => "firmware",
         })
     }
+}
+
+fn is_chain(file: &[u8]) -> bool {
+    read_succession_file(file).is_ok_and(|parts| parts.list.is_some())
 }
 
 /// Whether a file begins as a provisioning block does: a map of fewer than 24 members.

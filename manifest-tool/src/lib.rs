@@ -6,6 +6,7 @@
 
 pub mod cli;
 pub mod commands;
+pub mod confirm;
 mod describe;
 pub mod error;
 pub mod files;

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ledger::{Context, Event, Ledger, Writer};
+use ledger::{Context, Event, Ledger, Open, Writer};
 use trust::UnixTime;
 use trust::author::{Signer, Unsigned};
 use trust::host::Existing;
@@ -119,6 +119,11 @@ impl LedgerArguments {
         }
     }
 
+    /// What an entry says beside its event.
+    pub fn context(&self, now: UnixTime) -> Context {
+        self.by.context(now)
+    }
+
     /// Warns of a signature that nothing records.
     pub fn warn_without(&self, recorder: &Recorder) {
         if recorder.writer.is_none() && !self.no_ledger {
@@ -155,10 +160,18 @@ impl Recorder {
         time.after(earlier.into_iter().chain(self.ledger().and_then(last_time)))
     }
 
-    /// Fails before anything is signed: the ledger is that of another key, or an entry waits for its signature.
-    pub fn check(&self, key: &trust::PublicKey) -> Result<(), Error> {
+    /// Fails when the ledger is that of another key.
+    pub fn check_key(&self, key: &trust::PublicKey) -> Result<(), Error> {
         let Some(writer) = &self.writer else { return Ok(()) };
-        writer.check_key(key)?;
+        Ok(writer.check_key(key)?)
+    }
+
+    /// Fails before anything is signed: the ledger is that of another key, or of a root that was succeeded, or an entry waits
+    /// for its signature.
+    pub fn check(&self, key: &trust::PublicKey) -> Result<(), Error> {
+        self.check_key(key)?;
+        let Some(writer) = &self.writer else { return Ok(()) };
+        writer.check_open()?;
         Ok(writer.check_nothing_begun()?)
     }
 
@@ -252,6 +265,22 @@ pub fn close_by(
             ];
             later.write_record(&writer.prepare_head(now)?, &rows, existing).map(Some)
         }
+    }
+}
+
+/// Fails when devices take no record of this kind from the ledger's key: it is there for something else, or a succession
+/// gave it fewer rights. `act`: what it may not do.
+pub fn check_right(
+    ledger: Option<&Ledger>,
+    act: &'static str,
+    has_right: impl FnOnce(&Ledger) -> bool,
+) -> Result<(), Error> {
+    match ledger {
+        Some(ledger) if !has_right(ledger) => {
+            let Open { name, kid, .. } = ledger.opened();
+            Err(Error::KeyLacksRight { name: name.clone(), kid: kid.to_string(), act })
+        }
+        _ => Ok(()),
     }
 }
 

@@ -22,6 +22,8 @@ mod cli {
     mod refusals;
     mod revocation;
     mod server;
+    mod succession;
+    mod succession_records;
     mod terminal;
     mod token;
     mod two_steps;

@@ -81,7 +81,8 @@ impl Rights {
     }
 
     /// The right that certifies keys for `role`.
-    pub(crate) const fn to_certify(role: Role) -> Self {
+    #[must_use]
+    pub const fn to_certify(role: Role) -> Self {
         match role {
             Role::Release => Self::FIRMWARE,
             Role::Identity | Role::Service | Role::Device | Role::Operator => Self::GOVERNANCE,

@@ -4,7 +4,7 @@
 use crate::UnixTime;
 use crate::anchor::{Anchor, Rights};
 use crate::error::{Error, ErrorKind};
-use crate::key::{Commitment, PublicKey};
+use crate::key::{Commitment, Kid, PublicKey};
 use crate::record::{CLAIM_IAT, CLAIM_LEDGER, MAX_CREDENTIAL_LEN, Record, is_ignorable};
 
 /// `typ` of a ledger's head.
@@ -32,6 +32,17 @@ impl LedgerHead {
     pub fn verify(cwt: &[u8], key: &PublicKey) -> Result<Self, Error> {
         let end = ChainEnd::verify(cwt, key, TYP_LEDGER_HEAD, (CLAIM_LEDGER, MAX_LEDGER_ENTRIES))?;
         Ok(Self { entries: end.count, digest: end.digest, issued_at: end.issued_at })
+    }
+
+    /// What a head says and the kid of the key that it names, **not verified**: to show it.
+    ///
+    /// # Errors
+    /// The kind that names the fault of the record or its claims.
+    pub fn read_unverified(cwt: &[u8]) -> Result<(Self, Kid), Error> {
+        let record = Record::open(cwt, 0, TYP_LEDGER_HEAD, MAX_CREDENTIAL_LEN)?;
+        let end = ChainEnd::read(&record, (CLAIM_LEDGER, MAX_LEDGER_ENTRIES))?;
+        let head = Self { entries: end.count, digest: end.digest, issued_at: end.issued_at };
+        Ok((head, record.issuer_kid()))
     }
 }
 

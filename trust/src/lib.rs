@@ -78,7 +78,7 @@ pub use succession::{
 #[cfg(feature = "host")]
 pub use succession::{
     SuccessionFile, encode_succession_chain, read_succession_file, read_unverified_succession,
-    verify_succession_request,
+    read_unverified_succession_request, verify_succession_request,
 };
 pub use text::{MAX_SERIAL_LEN, MAX_VERSION_LEN, is_printable, is_serial, is_version};
 #[cfg(feature = "host")]

@@ -203,9 +203,11 @@ impl RevocationClaims<'_> {
         roles && self.states_minimums_of(held)
     }
 
-    /// Every minimum of `held` is there, or one that stands in for it.
+    /// Every minimum of `held` is there, or one that stands in for it: the first list of a root that the root before
+    /// named has to state them.
     #[inline(never)]
-    pub(crate) fn states_minimums_of(&self, held: &RevocationClaims<'_>) -> bool {
+    #[must_use]
+    pub fn states_minimums_of(&self, held: &RevocationClaims<'_>) -> bool {
         held.minimums().all(|held| self.minimums().any(|own| own.stands_in_for(&held)))
     }
 

@@ -259,6 +259,18 @@ pub fn read_unverified_succession(record: &[u8]) -> Result<SuccessionClaims<'_>,
     Ok(Opened::read(Span { bytes: record, base: 0 })?.claims)
 }
 
+/// The claims of a request, **not verified**: to show them. The grantor is zeros.
+///
+/// # Errors
+/// The kind that names the fault of the request or its claims.
+#[cfg(feature = "host")]
+pub fn read_unverified_succession_request(request: &[u8]) -> Result<SuccessionClaims<'_>, Error> {
+    let record = open_request(Span { bytes: request, base: 0 })?;
+    let mut claims = SuccessionClaims::vacant();
+    claims.read_from(&mut record.claims())?;
+    Ok(claims)
+}
+
 /// The claims of a request of a new root that nobody has granted yet; the new root's own signature holds. The grantor is
 /// zeros.
 ///

@@ -19,7 +19,7 @@ pub(crate) fn context(now: u64) -> Context {
     Context { now: UnixTime(now), by: Some("Ada".into()), tool: "tests 1".into(), unwitnessed: false }
 }
 
-fn key(number: u8) -> SoftwareKey {
+pub(crate) fn key(number: u8) -> SoftwareKey {
     SoftwareKey::from_seed(&[number; 32]).unwrap()
 }
 
@@ -119,6 +119,7 @@ impl Desk {
         let mut files: Vec<_> = std::fs::read_dir(self.path())
             .unwrap()
             .map(|file| file.unwrap().path())
+            .filter(|path| path.is_file())
             .map(|path| (path.clone(), std::fs::read(path).unwrap()))
             .collect();
         files.sort();

@@ -2,6 +2,7 @@
 
 mod desk;
 mod forged;
+mod roots;
 
 use ledger::{Error, Event, Fault, Ledger, Relation, Writer, compare};
 use trust::author::Signer as _;

@@ -301,9 +301,68 @@ const COMMANDS: &[Options] = &[
         ],
     },
     Options {
+        shortest: "succession request --key k --name n --out o",
+        alone: &[
+            "--history d",
+            "--anchor a",
+            "--recovery-anchor a",
+            "--succession f",
+            "--list f",
+            "--by-recovery",
+            "--rights governance,succession",
+            "--now 2030-01-31T00:00:00Z",
+            "--passphrase-file p",
+            "--pin-file p",
+            "--force",
+        ],
+        needs: &[("--owner-root", "--anchor a")],
+        excludes: &[],
+    },
+    Options {
+        shortest: "succession grant --key k --out o r",
+        // --retires: `commands/succession/grant.rs` judges it with the request.
+        alone: &[
+            "--history d",
+            "--anchor a",
+            "--recovery-anchor a",
+            "--succession f",
+            "--list f",
+            "--retires d",
+            "--now 2030-01-31T00:00:00Z",
+            "--passphrase-file p",
+            "--pin-file p",
+            "--ledger d",
+            "--no-ledger",
+            "--yes",
+            "--force",
+            // With a ledger: `recording.rs` judges them.
+            "--by a",
+            "--reason r",
+        ],
+        needs: &[("--owner-root", "--anchor a")],
+        excludes: &[("--no-ledger", "--ledger d")],
+    },
+    Options {
+        shortest: "succession chain --out o",
+        alone: &[
+            "--history d",
+            "--anchor a",
+            "--recovery-anchor a",
+            "--succession f",
+            "--list f",
+            "--after 0.1",
+            "--force",
+        ],
+        needs: &[("--owner-root", "--anchor a")],
+        excludes: &[],
+    },
+    Options {
         shortest: "ledger init --key k --name n --holder h --kept k d",
         alone: &[
+            // commands/ledger/init.rs judges --purpose and --domain-anchor together.
             "--purpose issuing",
+            "--domain-anchor f",
+            "--continues d",
             "--vendor example.com",
             "--adopt f",
             "--tbs-out t",
@@ -313,7 +372,7 @@ const COMMANDS: &[Options] = &[
             "--pin-file p",
         ],
         needs: &[],
-        excludes: &[],
+        excludes: &[("--domain-anchor f", "--continues d")],
     },
     Options {
         shortest: "ledger show",
@@ -434,7 +493,7 @@ fn every_option_is_judged() {
     for options in COMMANDS {
         let command = options.shortest.split(" -").next().unwrap();
         let command: Vec<&str> = command.split(' ').collect();
-        let depth = if ["key", "credential", "ledger"].contains(&command[0]) { 2 } else { 1 };
+        let depth = if ["key", "credential", "ledger", "succession"].contains(&command[0]) { 2 } else { 1 };
         let name = command[..depth].join(" ");
         let pairs = options.needs.iter().chain(options.excludes).map(|(option, _)| option);
         let server = SERVER.split("  ");

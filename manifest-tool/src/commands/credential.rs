@@ -1,4 +1,10 @@
-//! `credential issue` and `credential inspect`.
+//! `credential issue`.
+
+mod inspect;
+mod known;
+
+pub use inspect::Inspect;
+use known::{CredentialFile, check_not_taken_back, of_ledger};
 
 use std::path::{Path, PathBuf};
 
@@ -10,23 +16,23 @@ use trust::author::{
 };
 use trust::host::{Serial, read_unverified_revocation};
 use trust::{
-    Anchor, Credential, CredentialClaims, DEFAULT_SEQUENCE_CEILING, MAX_CLASSES, MAX_GENERATION,
-    MAX_SEQUENCE_CEILING, MAX_SERIALS, PublicKey, RevocationList, Role, UnixTime,
+    Anchor, CredentialClaims, DEFAULT_SEQUENCE_CEILING, MAX_CLASSES, MAX_GENERATION, MAX_SEQUENCE_CEILING,
+    MAX_SERIALS, PublicKey, RevocationList, Role, UnixTime,
 };
 
 use super::list::{
     HeldList, NO_PREVIOUS, NewList, OwnCredential, PreviousArguments, PublishedArguments, blank, issuer,
 };
-use super::{SigningKeyArguments, at_most, distinct, read_anchors};
+use super::{SigningKeyArguments, at_most, distinct};
 use crate::describe::CredentialView;
 use crate::error::Error;
-use crate::files::{MAX_RECORD_FILE_LEN, OverwriteArguments, check_outputs, read, write_all};
+use crate::files::{OverwriteArguments, check_outputs, write_all};
 use crate::identifiers::{Class, Vendor};
 use crate::output::{Report, table};
 use crate::public_key;
-use crate::recording::{LedgerArguments, Outcome};
+use crate::recording::{LedgerArguments, Outcome, check_right};
 use crate::step::{MAX_STEP, StepArguments};
-use crate::time::{IssueTime, Time, display, now};
+use crate::time::{IssueTime, Time, display};
 use crate::two_steps::{Hand, ToBeSigned, TwoStepArguments};
 
 const NO_LIST: &str = "--first requires --replaces and --list-out";
@@ -118,33 +124,6 @@ pub struct Issued {
     credential: CredentialView,
 }
 
-/// A credential of the command line, which is read once since it may be a pipe; or one of the ledger.
-struct CredentialFile {
-    path: PathBuf,
-    bytes: Vec<u8>,
-}
-
-impl CredentialFile {
-    fn read_all(paths: &[PathBuf]) -> Result<Vec<Self>, Error> {
-        let read = |path: &PathBuf| Ok(Self { path: path.clone(), bytes: read(path, MAX_RECORD_FILE_LEN)? });
-        paths.iter().map(read).collect()
-    }
-
-    /// Not verified.
-    fn claims(&self) -> Result<CredentialClaims<'_>, Error> {
-        read_unverified_credential(&self.bytes).map_err(|error| Error::refused_record(&self.path, error))
-    }
-}
-
-/// The credentials that a ledger has.
-fn of_ledger(ledger: Option<&Ledger>) -> impl Iterator<Item = CredentialFile> {
-    ledger.into_iter().flat_map(|ledger| {
-        ledger.credentials().filter_map(|(stored, _)| {
-            Some(CredentialFile { path: ledger.folder().to_owned(), bytes: stored.record.clone()? })
-        })
-    })
-}
-
 impl Issue {
     pub fn run(&self) -> Result<Issued, Error> {
         let files = self.known.iter().chain(&self.replaces).map(PathBuf::as_path);
@@ -161,7 +140,9 @@ impl Issue {
         ];
         let mut recorder = self.ledger.open(self.key.file().as_deref(), &for_ledger)?;
         self.check_arguments(recorder.ledger())?;
+        check_right(recorder.ledger(), certify(self.role), |ledger| ledger.may_certify(self.role))?;
         let subject_key = public_key::open(&self.subject_key)?;
+        check_not_taken_back(recorder.ledger(), &subject_key)?;
         let (mut known, replaces) =
             (CredentialFile::read_all(&self.known)?, CredentialFile::read_all(&self.replaces)?);
         known.extend(of_ledger(recorder.ledger()));
@@ -198,7 +179,12 @@ impl Issue {
             .map_err(|_| Error::Internal("the new credential cannot be read back"))?;
         let credential_view = || CredentialView::new(&claims).with_names(&self.vendor, &self.classes());
         let list = match &self.list_out {
-            Some(_) => Some(self.replace(&replaces, &claims, &issuer, issued_at, (root, &held))?),
+            Some(_) => {
+                let ledger = recorder.ledger();
+                let list =
+                    NewList { root, issuer: &issuer, sequence: None, step: self.step, issued_at, ledger };
+                Some(replace(&list, &held, &replaces, &claims)?)
+            }
             None => None,
         };
         self.check_under(list.as_ref(), &held, root, &claims)?;
@@ -327,29 +313,6 @@ impl Issue {
         })
     }
 
-    /// A list that revokes the replaced credentials: the scope of a key is the union over its credentials.
-    fn replace(
-        &self,
-        replaces: &[CredentialFile],
-        new: &CredentialClaims<'_>,
-        issuer: &str,
-        issued_at: UnixTime,
-        (root, held): (&PublicKey, &[HeldList]),
-    ) -> Result<Unsigned, Error> {
-        let list = NewList { root, issuer, sequence: None, step: self.step, issued_at };
-        list.prepare(held, |request| {
-            for old in replaces {
-                let CredentialFile { path, bytes } = old;
-                if old.claims()?.key() != new.key() {
-                    let message = format!("{} is for another key: revoke it instead", path.display());
-                    return Err(Error::usage(message));
-                }
-                OwnCredential::verify(path, bytes, root)?.revoke(request);
-            }
-            Ok(())
-        })
-    }
-
     /// A credential whose key or generation a list of its root revokes would never be valid.
     fn check_under(
         &self,
@@ -384,6 +347,13 @@ impl Issue {
         ledger: Option<&Ledger>,
     ) -> Result<Numbers, Error> {
         let list = ledger.and_then(Ledger::newest_list);
+        // Each counts for the credentials of its own root.
+        let lists: Vec<_> =
+            ledger.into_iter().flat_map(Ledger::line).filter_map(Ledger::newest_list).collect();
+        let is_revoked = |known: &CredentialClaims<'_>| {
+            let of_root = lists.iter().find(|list| list.issuer_kid() == known.issuer_kid());
+            of_root.is_some_and(|list| known.check_list(list).is_err())
+        };
         let lowest = list.as_ref().map_or(0, |list| list.lowest_generation(self.role));
         let (mut highest, mut ceiling, mut latest) = (lowest, DEFAULT_SEQUENCE_CEILING, None);
         let (mut of_role, mut of_revoked) = (lowest, None);
@@ -400,7 +370,7 @@ impl Issue {
             latest = latest.max(Some(known.issued_at()));
             if known.role() == self.role {
                 of_role = of_role.max(known.generation());
-                if list.as_ref().is_some_and(|list| known.check_list(list).is_err()) {
+                if is_revoked(&known) {
                     of_revoked = of_revoked.max(Some(known.sequence_ceiling()));
                 }
             }
@@ -417,6 +387,37 @@ impl Issue {
 
     fn for_anchor(&self) -> Error {
         Error::refused(&self.subject_key, Reason::CredentialForAnchor, 0)
+    }
+}
+
+/// A list that revokes the replaced credentials: the scope of a key is the union over its credentials.
+fn replace(
+    list: &NewList<'_>,
+    held: &[HeldList],
+    replaces: &[CredentialFile],
+    new: &CredentialClaims<'_>,
+) -> Result<Unsigned, Error> {
+    list.prepare(held, |request| {
+        for old in replaces {
+            let CredentialFile { path, bytes } = old;
+            if old.claims()?.key() != new.key() {
+                let message = format!("{} is for another key: revoke it instead", path.display());
+                return Err(Error::usage(message));
+            }
+            OwnCredential::verify(path, bytes, list.root)?.revoke(request);
+        }
+        Ok(())
+    })
+}
+
+/// What a root does, for a message.
+fn certify(role: Role) -> &'static str {
+    match role {
+        Role::Release => "certify release keys",
+        Role::Identity => "certify identity keys",
+        Role::Service => "certify service keys",
+        Role::Device => "certify device keys",
+        Role::Operator => "certify operator keys",
     }
 }
 
@@ -448,54 +449,6 @@ impl Report for Issued {
         rows.extend(self.to_be_signed.iter().flat_map(ToBeSigned::rows));
         rows.extend(self.list_out.as_ref().map(|path| ("revocation list", path.display().to_string())));
         rows.extend(self.ledger_entry.map(|entry| ("entry of the ledger", entry.to_string())));
-        rows.extend(self.credential.rows());
-        table(&rows)
-    }
-}
-
-/// Show a credential, and verify it if an anchor is given
-#[derive(clap::Args, Clone, Debug)]
-pub struct Inspect {
-    /// Credential
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
-    /// Public key of the root that must have signed it (repeatable)
-    #[arg(long = "anchor", value_name = "ANCHOR")]
-    anchors: Vec<PathBuf>,
-    /// Time at which the credential must be valid [default: now]
-    #[arg(long, value_name = "TIME", requires = "anchors")]
-    now: Option<Time>,
-}
-
-#[derive(Debug, Serialize)]
-pub struct Inspected {
-    verified: bool,
-    #[serde(flatten)]
-    credential: CredentialView,
-}
-
-impl Inspect {
-    /// Reads the credential, and verifies it if anchors are given.
-    pub fn run(&self) -> Result<Inspected, Error> {
-        let trusted = read_anchors(&self.anchors)?;
-        let cwt = read(&self.file, MAX_RECORD_FILE_LEN)?;
-        let refused = |error| Error::refused_record(&self.file, error);
-        let claims = read_unverified_credential(&cwt).map_err(refused)?;
-        let verified = !trusted.anchors().is_empty();
-        if verified {
-            let now = now(self.now)?;
-            trusted
-                .with(Some(now), |store| Credential::verify(&cwt, store, claims.role()).map(drop))
-                .map_err(refused)?;
-        }
-        Ok(Inspected { verified, credential: CredentialView::new(&claims) })
-    }
-}
-
-impl Report for Inspected {
-    fn lines(&self) -> String {
-        let verified = if self.verified { "yes" } else { "NO: no --anchor was given" };
-        let mut rows = vec![("verified", verified.to_owned())];
         rows.extend(self.credential.rows());
         table(&rows)
     }

@@ -1,17 +1,19 @@
 //! `inspect`: show a file without verifying it: files of this project, and SUIT envelopes of any tool.
 
+mod records;
+
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use suit_manifest::Reason;
 use suit_manifest::author::{Outline, inspect, outline};
-use trust::ErrorKind;
 use trust::author::read_unverified_credential;
-use trust::host::{KeyFileError, parse_public_key, read_unverified_revocation};
+use trust::host::{KeyFileError, parse_public_key};
 use trust::provisioning::ProvisioningBlock;
 
-use crate::describe::{CredentialView, ManifestView, RevocationView, kid, rights, uuid};
+use self::records::{ChainView, HeadView, chain, record};
+use crate::describe::{CredentialView, ManifestView, RevocationView, SuccessionView, kid, rights, uuid};
 use crate::error::Error;
 use crate::files::read;
 use crate::image::MAX_IMAGE_LEN;
@@ -58,6 +60,10 @@ enum Content {
     Envelope(Box<EnvelopeView>),
     Credential(CredentialView),
     RevocationList(RevocationView),
+    Succession(SuccessionView),
+    SuccessionRequest(SuccessionView),
+    SuccessionChain(ChainView),
+    LedgerHead(HeadView),
     ProvisioningBlock(BlockView),
     PublicKey(KeyView),
     Image(PlainImageView),
@@ -151,7 +157,15 @@ fn show(path: &Path, file: &[u8]) -> Result<(Content, Option<Refusal>), Error> {
             };
             return outline(file).map(|contents| envelope(file, contents)).ok_or_else(refused);
         }
-        Some(Kind::Credential | Kind::RevocationList | Kind::Record) => record(path, file)?,
+        Some(Kind::LedgerHead) => record(path, &ledger::head_of_file(file).unwrap_or(file.to_vec()))?,
+        Some(
+            Kind::Credential
+            | Kind::RevocationList
+            | Kind::Succession
+            | Kind::SuccessionRequest
+            | Kind::Record,
+        ) => record(path, file)?,
+        Some(Kind::SuccessionChain) => Content::SuccessionChain(chain(path, file)?),
         Some(Kind::ProvisioningBlock) => Content::ProvisioningBlock(block(path, file)?),
         Some(Kind::PublicKey | Kind::Pem) => {
             let key = parse_public_key(file).map_err(|error| Error::public_key(path, error))?;
@@ -193,17 +207,6 @@ fn envelope(file: &[u8], contents: Outline) -> (Content, Option<Refusal>) {
 fn is_signed(contents: &OutlineView) -> bool {
     let wrapper = contents.parts.iter().find(|part| part.name.starts_with("authentication-wrapper"));
     wrapper.is_some_and(|wrapper| wrapper.parts.len() > 1)
-}
-
-fn record(path: &Path, file: &[u8]) -> Result<Content, Error> {
-    match read_unverified_credential(file) {
-        Ok(claims) => Ok(Content::Credential(CredentialView::new(&claims))),
-        Err(error) if error.kind == ErrorKind::RecordType => match read_unverified_revocation(file) {
-            Ok(list) => Ok(Content::RevocationList(RevocationView::new(&list))),
-            Err(error) => Err(Error::refused_record(path, error)),
-        },
-        Err(error) => Err(Error::refused_record(path, error)),
-    }
 }
 
 fn block(path: &Path, file: &[u8]) -> Result<BlockView, Error> {
@@ -287,6 +290,10 @@ impl Content {
             }
             Self::Credential(view) => ("credential", view.rows()),
             Self::RevocationList(view) => ("revocation list", view.rows()),
+            Self::Succession(view) => ("succession", view.rows()),
+            Self::SuccessionRequest(view) => ("request for a succession", view.rows()),
+            Self::SuccessionChain(view) => ("succession chain", view.rows()),
+            Self::LedgerHead(view) => ("head of a ledger", view.rows()),
             Self::ProvisioningBlock(view) => ("provisioning block", view.rows()),
             Self::PublicKey(view) => {
                 ("public key", vec![("kid", view.kid.clone()), ("public key", view.public_key.clone())])

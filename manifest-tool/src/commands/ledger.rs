@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use ledger::{Event, Ledger, Stored};
 
+use crate::describe::kid;
 use crate::error::Error;
 use crate::output::{Output, Report};
 use crate::recording::ledger_folder;
@@ -111,6 +112,17 @@ fn subject(event: &Event) -> String {
         }
         Event::Import(ledger::Import::Published { list_sequence, .. }) => {
             format!("published list {list_sequence}")
+        }
+        Event::Import(ledger::Import::Succession { record, .. }) => {
+            match trust::read_unverified_succession(&record.0) {
+                Ok(claims) => format!(
+                    "{} ({}) is root {}, named by the recovery root",
+                    claims.iss(),
+                    kid(claims.key().kid()),
+                    claims.number()
+                ),
+                Err(_) => "a succession".to_owned(),
+            }
         }
         Event::Void(void) => format!("entry {}: {}", void.entry, void.reason),
         Event::Merge(merge) => {

@@ -117,6 +117,8 @@ pub(super) struct NewList<'a> {
     pub(super) sequence: Option<u64>,
     pub(super) step: StepArguments,
     pub(super) issued_at: UnixTime,
+    /// The first list of a root states the minimums of the roots before, which their ledgers know.
+    pub(super) ledger: Option<&'a Ledger>,
 }
 
 /// When the newest of these lists was issued.
@@ -140,6 +142,11 @@ impl NewList<'_> {
             .collect::<Result<_, _>>()?;
         let mut request = RevocationRequest::following(self.issuer.to_owned(), self.issued_at, &held)
             .map_err(|error| Error::author("the revocation list", None, error.into()))?;
+        if held.is_empty()
+            && let Some(before) = self.ledger.and_then(Ledger::list_before)
+        {
+            request.state_minimums_of(&before);
+        }
         let before = request.clone();
         if let (Some(sequence), Some(HeldList { path, .. })) = (self.sequence, files.first())
             && sequence < request.sequence

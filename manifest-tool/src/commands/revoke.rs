@@ -23,7 +23,7 @@ use crate::error::Error;
 use crate::files::{MAX_RECORD_FILE_LEN, OverwriteArguments, check_outputs, read, write};
 use crate::identifiers::{Class, IdentifierError, Vendor};
 use crate::output::{Report, table};
-use crate::recording::{LedgerArguments, Outcome};
+use crate::recording::{LedgerArguments, Outcome, check_right};
 use crate::step::StepArguments;
 use crate::time::IssueTime;
 use crate::two_steps::{ToBeSigned, TwoStepArguments};
@@ -187,6 +187,7 @@ impl Revoke {
         // Before the passphrase prompt.
         let for_ledger = [("--reason", self.reason.is_some()), self.published.option()];
         let mut recorder = self.ledger.open(self.key.file().as_deref(), &for_ledger)?;
+        check_right(recorder.ledger(), "sign revocation lists", Ledger::may_revoke)?;
         let held = self.previous.held(recorder.ledger())?;
         self.published.check(recorder.ledger())?;
         let issued_at = recorder.time(self.time, newest_time(&held))?;
@@ -198,7 +199,8 @@ impl Revoke {
         let root = &hand.public_key();
         recorder.check(root)?;
         let issuer = issuer(self.issuer.as_deref(), recorder.ledger())?;
-        let list = NewList { root, issuer: &issuer, sequence: self.sequence, step: self.step, issued_at };
+        let (sequence, step, ledger) = (self.sequence, self.step, recorder.ledger());
+        let list = NewList { root, issuer: &issuer, sequence, step, issued_at, ledger };
         let unsigned = list.prepare(&held, |request| {
             for path in &self.keys_of {
                 named.push(OwnCredential::read(path, root)?.key(self.generation.unwrap_or(0)));
@@ -267,8 +269,8 @@ impl Revoke {
 
     /// No release can reach a minimum above this.
     fn highest_ceiling(&self, ledger: Option<&Ledger>) -> Result<u64, Error> {
-        let mut highest =
-            ledger.and_then(|ledger| ledger.credentials().filter_map(|(_, entry)| entry.facts.ceiling).max());
+        let known = ledger.into_iter().flat_map(Ledger::line).flat_map(Ledger::credentials);
+        let mut highest = known.filter_map(|(_, entry)| entry.facts.ceiling).max();
         for path in &self.known {
             let bytes = read(path, MAX_RECORD_FILE_LEN)?;
             let claims =

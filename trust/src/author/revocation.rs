@@ -8,7 +8,9 @@ use crate::record::{
     CLAIM_REVOKED,
 };
 use crate::revocation::{MinimumSequence, TYP_REVOCATION, read_unverified_revocation};
-use crate::{Anchor, Error, ErrorKind, PublicKey, RevocationList, Revoked, RevokedId, Role, UnixTime};
+use crate::{
+    Anchor, Error, ErrorKind, PublicKey, RevocationClaims, RevocationList, Revoked, RevokedId, Role, UnixTime,
+};
 
 /// The least manifest sequence number that devices should still take.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -80,15 +82,20 @@ impl RevocationRequest {
             for role in Role::ALL {
                 request.raise_generation(role, list.lowest_generation(role));
             }
-            for least in list.minimum_sequences() {
-                request.raise_minimum(Minimum {
-                    vendor: *least.vendor,
-                    class: least.class.copied(),
-                    sequence: least.sequence,
-                });
-            }
+            request.state_minimums_of(list);
         }
         Ok(request)
+    }
+
+    /// States the minimums of another list: those of the list before, or of the last list of the root before.
+    pub fn state_minimums_of(&mut self, list: &RevocationClaims<'_>) {
+        for least in list.minimum_sequences() {
+            self.raise_minimum(Minimum {
+                vendor: *least.vendor,
+                class: least.class.copied(),
+                sequence: least.sequence,
+            });
+        }
     }
 
     /// Takes back a key or a credential of a role; `generation` is the highest under which it was certified. The signed

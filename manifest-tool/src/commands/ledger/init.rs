@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use ledger::{Context, Event, Hex, Open, Purpose, Writer};
+use ledger::{Context, Event, Hex, Ledger, Open, Purpose, Writer};
 use serde::Serialize;
 use trust::author::{RecordKind, Unsigned, read_unverified_credential};
 use trust::host::{Existing, read_unverified_revocation};
-use trust::{UnixTime, verify_succession_request};
+use trust::{PublicKey, UnixTime, verify_succession_request};
 
 use super::shown;
 use crate::commands::SigningKeyArguments;
@@ -15,7 +15,8 @@ use crate::error::Error;
 use crate::files::{MAX_RECORD_FILE_LEN, read};
 use crate::identifiers::Vendor;
 use crate::output::{Report, table};
-use crate::recording::{ByArguments, close_by};
+use crate::public_key;
+use crate::recording::{ByArguments, close_by, last_time};
 use crate::time::IssueTime;
 use crate::two_steps::{ToBeSigned, TwoStepArguments};
 
@@ -24,6 +25,8 @@ use crate::two_steps::{ToBeSigned, TwoStepArguments};
 enum PurposeArgument {
     /// The root of a domain
     Root,
+    /// The root of an owner's domain: it certifies no release keys
+    OwnerRoot,
     /// It names a new root, and does nothing else
     RecoveryRoot,
     /// It certifies devices
@@ -34,6 +37,7 @@ impl From<PurposeArgument> for Purpose {
     fn from(purpose: PurposeArgument) -> Self {
         match purpose {
             PurposeArgument::Root => Self::Root,
+            PurposeArgument::OwnerRoot => Self::OwnerRoot,
             PurposeArgument::RecoveryRoot => Self::RecoveryRoot,
             PurposeArgument::Issuing => Self::Issuing,
         }
@@ -56,7 +60,13 @@ pub struct Init {
     /// What the key is for
     #[arg(long, value_enum, default_value = "root")]
     purpose: PurposeArgument,
-    /// Domain of the company, of which the vendor id is made
+    /// Ledger of the root that this key succeeds; the new ledger keeps a copy of it
+    #[arg(long, value_name = "DIR")]
+    continues: Option<PathBuf>,
+    /// Public key of the first root of the domain [default: the key itself, or as the ledger before]
+    #[arg(long, value_name = "ANCHOR", conflicts_with = "continues")]
+    domain_anchor: Option<PathBuf>,
+    /// Domain of the company, of which the vendor id is made [default: as the ledger before]
     #[arg(long)]
     vendor: Option<Vendor>,
     /// Person who holds the key
@@ -96,6 +106,8 @@ struct Old<'a> {
 
 impl Init {
     pub fn run(&self) -> Result<Begun, Error> {
+        let before = self.continues.as_deref().map(Ledger::open).transpose()?;
+        self.check_purpose(before.as_ref())?;
         for out in self.two_steps.outputs() {
             let inputs: Vec<&Path> = self.adopt.iter().map(PathBuf::as_path).collect();
             self.key.must_differ_from(&out, &inputs)?;
@@ -106,7 +118,8 @@ impl Init {
         let mut old = self.adopt.iter().map(|path| Old::read(path, &key)).collect::<Result<Vec<_>, _>>()?;
         old.sort_by_key(|old| old.order);
         old.dedup_by(|one, other| one.record == other.record);
-        let now = self.time.after(old.iter().map(|old| old.order.0))?;
+        let earlier = before.as_ref().and_then(last_time);
+        let now = self.time.after(old.iter().map(|old| old.order.0).chain(earlier))?;
         self.time.warn();
         let context = self.by.context(now);
         let open = Open {
@@ -114,13 +127,16 @@ impl Init {
             purpose: self.purpose.into(),
             kid: Hex(key.kid().0),
             public_key: Hex(key.to_cose_key()),
-            domain: Hex(key.kid().0),
-            vendor: self.vendor.as_ref().and_then(|vendor| Some(vendor.domain()?.to_owned())),
+            domain: Hex(self.first_root(&key)?.kid().0),
+            vendor: self.vendor(before.as_ref()),
             holder: self.holder.clone(),
             kept: self.kept.clone(),
             continues: None,
         };
-        let mut writer = Writer::create(&self.folder, open, &context)?;
+        let mut writer = match &before {
+            Some(before) => Writer::continue_from(&self.folder, open, before, &context)?,
+            None => Writer::create(&self.folder, open, &context)?,
+        };
         let unwitnessed = Context { unwitnessed: true, ..context };
         for Old { path, record, unsigned, .. } in &old {
             let refused = |error: ledger::Error| match error {
@@ -140,6 +156,39 @@ impl Init {
             adopted: old.len(),
             to_be_signed,
         })
+    }
+}
+
+impl Init {
+    /// A domain bears the name of its first root, which only a root can be itself.
+    fn check_purpose(&self, before: Option<&Ledger>) -> Result<(), Error> {
+        let is_root = matches!(self.purpose, PurposeArgument::Root | PurposeArgument::OwnerRoot);
+        match before {
+            Some(before) if before.opened().purpose != self.purpose.into() => {
+                Err(Error::usage("--purpose differs from that of the ledger of --continues"))
+            }
+            None if !is_root && self.domain_anchor.is_none() => {
+                Err(Error::usage("pass the public key of the first root of the domain as --domain-anchor"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn first_root(&self, key: &PublicKey) -> Result<PublicKey, Error> {
+        let first = self.domain_anchor.as_deref().map(public_key::open).transpose()?.unwrap_or(*key);
+        if first == *key && matches!(self.purpose, PurposeArgument::RecoveryRoot | PurposeArgument::Issuing) {
+            return Err(Error::usage(
+                "--domain-anchor is the key of this ledger: pass that of the first root",
+            ));
+        }
+        Ok(first)
+    }
+
+    fn vendor(&self, before: Option<&Ledger>) -> Option<String> {
+        match &self.vendor {
+            Some(vendor) => vendor.domain().map(str::to_owned),
+            None => before.and_then(|before| before.opened().vendor.clone()),
+        }
     }
 }
 

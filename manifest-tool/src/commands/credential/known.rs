@@ -1,0 +1,52 @@
+//! Credentials that are there already: of the command line, of a ledger, of the roots before.
+
+use std::path::PathBuf;
+
+use ledger::{Ledger, Status};
+use trust::author::read_unverified_credential;
+use trust::{CredentialClaims, PublicKey, UnixTime};
+
+use crate::error::Error;
+use crate::files::{MAX_RECORD_FILE_LEN, read};
+
+/// A credential of the command line, which is read once since it may be a pipe; or one of the ledger.
+pub(crate) struct CredentialFile {
+    pub(crate) path: PathBuf,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl CredentialFile {
+    pub(crate) fn read_all(paths: &[PathBuf]) -> Result<Vec<Self>, Error> {
+        let read = |path: &PathBuf| Ok(Self { path: path.clone(), bytes: read(path, MAX_RECORD_FILE_LEN)? });
+        paths.iter().map(read).collect()
+    }
+
+    /// Not verified.
+    pub(crate) fn claims(&self) -> Result<CredentialClaims<'_>, Error> {
+        read_unverified_credential(&self.bytes).map_err(|error| Error::refused_record(&self.path, error))
+    }
+}
+
+/// The credentials that a ledger has, and those of the roots before.
+pub(crate) fn of_ledger(ledger: Option<&Ledger>) -> impl Iterator<Item = CredentialFile> {
+    ledger.into_iter().flat_map(Ledger::line).flat_map(|ledger| {
+        ledger.credentials().filter_map(|(stored, _)| {
+            Some(CredentialFile { path: ledger.folder().to_owned(), bytes: stored.record.clone()? })
+        })
+    })
+}
+
+/// A root certifies no key that a root before took back: its thief has it still.
+pub(crate) fn check_not_taken_back(ledger: Option<&Ledger>, key: &PublicKey) -> Result<(), Error> {
+    // Whether its credentials have expired is another matter.
+    let in_force = UnixTime(0);
+    for before in ledger.into_iter().flat_map(Ledger::line).skip(1) {
+        let keys = before.keys(in_force);
+        let known = keys.iter().find(|known| known.kid.0 == key.kid().0);
+        if let Some(revoked) = known.filter(|known| known.status == Status::Revoked) {
+            let (name, kid) = (revoked.name.to_owned(), revoked.kid.to_string());
+            return Err(Error::KeyWasRevoked { name, kid });
+        }
+    }
+    Ok(())
+}

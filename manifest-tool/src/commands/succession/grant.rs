@@ -1,0 +1,219 @@
+//! `succession grant`: the present root, or the recovery root, signs what a new root asked for.
+
+use std::path::{Path, PathBuf};
+
+use ledger::{Base64, Event, Hex, Import, Ledger, SuccessionEntry, Writer};
+use serde::Serialize;
+use suit_manifest::Reason;
+use trust::author::{Unsigned, prepare_succession};
+use trust::{ErrorKind, Held, PublicKey, SuccessionClaims, UnixTime, verify_succession_request};
+
+use super::history::{History, HistoryArguments};
+use super::preview::Preview;
+use crate::commands::SigningKeyArguments;
+use crate::commands::list::blank;
+use crate::confirm::ConfirmArguments;
+use crate::describe::SuccessionView;
+use crate::error::Error;
+use crate::files::{MAX_RECORD_FILE_LEN, OverwriteArguments, check_outputs, read, write};
+use crate::output::{Output, Report, table, warning};
+use crate::recording::{LedgerArguments, last_time};
+use crate::time::{IssueTime, display};
+
+/// A request is for a ceremony that is at hand.
+const MAX_REQUEST_DAYS: u64 = 90;
+const SECONDS_A_DAY: u64 = 24 * 60 * 60;
+
+/// Grant a request with the key of the present root, or of the recovery root
+#[derive(clap::Args, Clone, Debug)]
+pub struct Grant {
+    /// Request of the new root
+    #[arg(value_name = "REQUEST")]
+    request: PathBuf,
+    #[command(flatten)]
+    key: SigningKeyArguments,
+    #[command(flatten)]
+    history: HistoryArguments,
+    #[command(flatten)]
+    ledger: LedgerArguments,
+    /// Ledger of the root that the recovery root replaces: it is closed
+    #[arg(long, value_name = "DIR")]
+    retires: Option<PathBuf>,
+    /// Why, for the ledger
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    #[command(flatten)]
+    time: IssueTime,
+    /// Succession to write
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    #[command(flatten)]
+    confirm: ConfirmArguments,
+    #[command(flatten)]
+    overwrite: OverwriteArguments,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Granted {
+    out: PathBuf,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ledger_entry: Option<u64>,
+    /// The ledger had it already: an earlier run was interrupted.
+    resumed: bool,
+    #[serde(flatten)]
+    what: What,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum What {
+    New(Box<Preview>),
+    Resumed(SuccessionView),
+}
+
+impl Grant {
+    pub fn run(&self, output: Output) -> Result<Granted, Error> {
+        let mut inputs = self.history.paths();
+        inputs.push(&self.request);
+        self.key.must_differ_from(&self.out, &inputs)?;
+        let request = read(&self.request, MAX_RECORD_FILE_LEN)?;
+        let claims = verify_succession_request(&request)
+            .map_err(|error| Error::refused_record(&self.request, error))?;
+        let is_recovery = claims.number().is_of_recovery();
+        if self.retires.is_some() && !is_recovery {
+            let message = "--retires is for the recovery root: a root closes its own ledger";
+            return Err(Error::usage(message));
+        }
+        let mut recorder =
+            self.ledger.open(self.key.file().as_deref(), &[("--reason", self.reason.is_some())])?;
+        let mut retiring = self.retires.as_deref().map(Writer::open).transpose()?;
+        let closed = retiring.as_ref().map(Writer::ledger);
+        let earlier = closed.and_then(last_time).max(Some(claims.issued_at()));
+        let now = recorder.time(self.time, earlier)?;
+        let mut sources = self.history.sources()?;
+        for ledger in recorder.ledger().into_iter().chain(closed) {
+            sources.add_ledger(ledger)?;
+        }
+        self.time.warn();
+        let existing = self.overwrite.existing();
+        let signer = self.key.open()?;
+        let grantor = &signer.public_key();
+        recorder.check_key(grantor)?;
+        let prepared = prepare_succession(&request, grantor)
+            .map_err(|error| Error::author("the succession", Some(&self.request), error))?;
+
+        let (record, what, resumed) = match granted_before(recorder.ledger(), &prepared) {
+            Some(record) => (record, What::Resumed(SuccessionView::of_request(&claims)), true),
+            None => {
+                recorder.check(grantor)?;
+                check_outputs(&[&self.out], existing)?;
+                self.check_age(&claims, now)?;
+                if is_recovery {
+                    sources.assume_recovery(*grantor);
+                }
+                let history = sources.verify()?;
+                self.judge(&history, &claims, &prepared)?;
+                if let Some(retiring) = &retiring {
+                    retiring.check_key(history.root()?.key())?;
+                }
+                let retired = if is_recovery { closed } else { recorder.ledger() };
+                let by = is_recovery.then(|| (grantor, recorder.ledger()));
+                let view = SuccessionView::of_request(&claims);
+                let preview = Preview::new(&history, view, retired, by, now)?;
+                self.confirm.ask(output, &preview.lines(), "Sign this succession?")?;
+                self.ledger.warn_without(&recorder);
+                let record =
+                    recorder.sign(&prepared, |event| self.with_reason(event), now, signer.as_ref())?;
+                if history.store.clone().add_succession(record.clone()) != Ok(Held::Newest) {
+                    return Err(Error::Internal("the new succession does not verify"));
+                }
+                (record, What::New(Box::new(preview)), false)
+            }
+        };
+        let ledger_entry = recorder.close(now, signer.as_ref())?;
+        match &mut retiring {
+            Some(writer) => self.close_retired(writer, grantor, &record, now)?,
+            None if is_recovery => warning(
+                "the ledger of the replaced root stays open; run the command again with --retires to close it",
+            ),
+            None => {}
+        }
+        write(&self.out, &record, existing)?;
+        Ok(Granted { out: self.out.clone(), ledger_entry, resumed, what })
+    }
+
+    fn check_age(&self, claims: &SuccessionClaims<'_>, now: UnixTime) -> Result<(), Error> {
+        let age = now.0.saturating_sub(claims.issued_at().0);
+        if age <= MAX_REQUEST_DAYS.saturating_mul(SECONDS_A_DAY) {
+            return Ok(());
+        }
+        let (path, issued) = (self.request.clone(), display(claims.issued_at()));
+        Err(Error::RequestOld { path, issued, days: MAX_REQUEST_DAYS })
+    }
+
+    /// What a device will say, before anything is signed: of all its rules only the signature may be missing.
+    fn judge(
+        &self,
+        history: &History,
+        claims: &SuccessionClaims<'_>,
+        prepared: &Unsigned,
+    ) -> Result<(), Error> {
+        match history.store.clone().add_succession(blank(prepared)?) {
+            Err(error) if error.kind == ErrorKind::SignatureInvalid => {
+                history.check_new(claims.key(), &self.request)
+            }
+            Err(error) => Err(Error::refused(&self.request, Reason::from(error), 0)),
+            Ok(_) => Err(Error::refused(&self.request, Reason::SuccessionOld, 0)),
+        }
+    }
+
+    fn with_reason(&self, event: Event) -> Event {
+        match event {
+            Event::Succession(entry) => {
+                Event::Succession(SuccessionEntry { reason: self.reason.clone(), ..entry })
+            }
+            event => event,
+        }
+    }
+
+    /// The root that was replaced cannot do it itself.
+    fn close_retired(
+        &self,
+        writer: &mut Writer,
+        grantor: &PublicKey,
+        record: &[u8],
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        if writer.ledger().successions().any(|known| known.record == record) {
+            return Ok(());
+        }
+        let grantor = Hex(grantor.to_cose_key());
+        let import = Import::Succession { grantor, record: Base64(record.to_owned()) };
+        writer.append(Event::Import(import), &self.ledger.context(now))?;
+        Ok(())
+    }
+}
+
+/// The succession that this request led to in an earlier run, which was interrupted.
+fn granted_before(ledger: Option<&Ledger>, prepared: &Unsigned) -> Option<Vec<u8>> {
+    let is_it = |record: &&[u8]| {
+        Unsigned::from_record(record, prepared.signer()).is_ok_and(|unsigned| unsigned == *prepared)
+    };
+    ledger?.successions().map(|known| known.record).find(is_it).map(<[u8]>::to_vec)
+}
+
+impl Report for Granted {
+    fn lines(&self) -> String {
+        let out: &Path = &self.out;
+        let mut rows = vec![("succession", out.display().to_string())];
+        rows.extend(self.ledger_entry.map(|entry| ("entry of the ledger", entry.to_string())));
+        if self.resumed {
+            rows.push(("signed", "in an earlier run, which was interrupted".to_owned()));
+        }
+        rows.push((
+            "next steps",
+            "ledger init --continues, the first list (revoke), credentials, succession chain".to_owned(),
+        ));
+        table(&rows)
+    }
+}

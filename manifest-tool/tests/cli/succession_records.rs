@@ -1,0 +1,92 @@
+//! The files of a succession as `inspect` shows them, and a grant that is cut off anywhere.
+
+use std::process::{Command, Stdio};
+
+use serde_json::json;
+
+use super::succession::Desk;
+use super::workshop::split;
+
+#[test]
+fn what_a_succession_is_made_of_is_shown() {
+    let desk = Desk::new();
+    desk.succeed("root", "second");
+    desk.go_on("root", "second");
+    desk.chain("second");
+    let kid = |name: &str| desk.ok(&format!("inspect {name}.cose"))["kid"].clone();
+    let shown = desk.ok("inspect second.request");
+    assert_eq!((&shown["kind"], &shown["kid"]), (&json!("succession-request"), &kid("second")));
+    let shown = desk.ok("inspect second.succession");
+    assert_eq!((&shown["kind"], &shown["granted_by"]), (&json!("succession"), &kid("root")));
+    let shown = desk.ok("inspect second.chain");
+    assert_eq!(
+        (&shown["kind"], &shown["successions"][0]["number"]),
+        (&json!("succession-chain"), &json!("0.1"))
+    );
+    assert_eq!(shown["list"]["list_sequence"], 1);
+    let shown = desk.ok("inspect second.ledger/head.json");
+    assert_eq!((&shown["kind"], &shown["signer_kid"]), (&json!("ledger-head"), &kid("second")));
+    for name in ["second.request", "second.succession", "second.chain", "second.ledger/head.json"] {
+        assert!(desk.workshop.run(&["inspect", name]).stdout.contains("NOT verified"), "{name}");
+    }
+    // A chain is no list, and the message says what it is.
+    let run = desk.workshop.run(&split("verify second.chain --anchor root.cose"));
+    assert!(run.stderr.contains("succession chain"), "{run:?}");
+}
+
+/// SIGKILL at each system call that writes: the ledgers read afterwards, the succession is signed once or not at all, and
+/// the same command goes on.
+#[test]
+fn a_kill_at_any_write_of_a_grant_goes_on() {
+    let desk = Desk::new();
+    desk.ok(
+        "succession request --key second.pem --name second --by-recovery --history root.ledger --history recovery.ledger \
+         --out second.request",
+    );
+    let line = format!("{} --yes", Desk::rescue_line("root", "second"));
+    let calls = "trace=write,fsync,linkat,renameat,renameat2,rename,link,unlink,mkdir,openat,ftruncate";
+    let before = desk.workshop.snapshot();
+    let mut killed = 0;
+    for when in 1.. {
+        let status = Command::new("strace")
+            .current_dir(desk.workshop.path(""))
+            .args(["-f", "-qq", "-o", "/dev/null", "-e", calls, "-e"])
+            .arg(format!("inject={}:signal=SIGKILL:when={when}", &calls["trace=".len()..]))
+            .arg(env!("CARGO_BIN_EXE_manifest-tool"))
+            .args(split(&line))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .expect("strace is installed by the test command");
+        desk.ok("ledger verify root.ledger --anchor root.cose");
+        let verified = desk.ok("ledger verify recovery.ledger --anchor recovery.cose");
+        if !verified["begun"].is_null() {
+            assert_eq!(
+                desk.workshop.run(&[&["--json"], &split(&line)[..]].concat()).refusal().0,
+                "ledger-begun"
+            );
+            desk.ok("ledger finish recovery.ledger --key recovery.pem");
+        }
+        let made = desk.ok(&line);
+        assert_eq!(made["resumed"] == true, verified["entries"] == 2, "{when}: {made}");
+        let verified = desk.ok("ledger verify recovery.ledger --anchor recovery.cose");
+        assert_eq!((&verified["entries"], &verified["uncovered"]), (&json!(2), &json!(0)));
+        assert_eq!(desk.ok("ledger verify root.ledger --anchor root.cose")["entries"], 2, "closed once");
+        assert_eq!(
+            desk.workshop.read("second.succession"),
+            desk.workshop.read("recovery.ledger/000002-succession.cwt")
+        );
+        if status.success() {
+            break;
+        }
+        killed += 1;
+        // Once more from the state before.
+        for (path, _) in desk.workshop.snapshot() {
+            std::fs::remove_file(path).unwrap();
+        }
+        for (path, content) in &before {
+            std::fs::write(path, content).unwrap();
+        }
+    }
+    assert!(killed > 25, "{killed}");
+}
