@@ -4,8 +4,6 @@ mod inspect;
 mod known;
 
 pub use inspect::Inspect;
-use known::{CredentialFile, check_not_taken_back, of_ledger};
-
 use std::path::{Path, PathBuf};
 
 use ledger::{CredentialEntry, Event, Ledger};
@@ -20,6 +18,7 @@ use trust::{
     MAX_SERIALS, PublicKey, RevocationList, Role, UnixTime,
 };
 
+use known::{CredentialFile, check_not_taken_back, of_ledger};
 use super::list::{
     HeldList, NO_PREVIOUS, NewList, OwnCredential, PreviousArguments, PublishedArguments, blank, issuer,
 };
