@@ -18,7 +18,6 @@ use trust::{
     MAX_SERIALS, PublicKey, RevocationList, Role, UnixTime,
 };
 
-use known::{CredentialFile, check_not_taken_back, of_ledger};
 use super::list::{
     HeldList, NO_PREVIOUS, NewList, OwnCredential, PreviousArguments, PublishedArguments, blank, issuer,
 };
@@ -33,6 +32,7 @@ use crate::recording::{LedgerArguments, Outcome, check_right};
 use crate::step::{MAX_STEP, StepArguments};
 use crate::time::{IssueTime, Time, display};
 use crate::two_steps::{Hand, ToBeSigned, TwoStepArguments};
+use known::{CredentialFile, check_not_taken_back, of_ledger};
 
 const NO_LIST: &str = "--first requires --replaces and --list-out";
 
