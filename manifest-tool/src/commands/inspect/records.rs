@@ -33,9 +33,12 @@ pub(super) struct HeadView {
     issued_at: u64,
 }
 
+/// Reads the records of one type.
+type Reader = fn(&[u8]) -> Result<Content, trust::Error>;
+
 /// The first reader that knows the type of the record decides.
 pub(super) fn record(path: &Path, file: &[u8]) -> Result<Content, Error> {
-    let readers: [fn(&[u8]) -> Result<Content, trust::Error>; 5] = [
+    let readers: [Reader; 5] = [
         |file| Ok(Content::Credential(CredentialView::new(&read_unverified_credential(file)?))),
         |file| Ok(Content::RevocationList(RevocationView::new(&read_unverified_revocation(file)?))),
         |file| Ok(Content::Succession(SuccessionView::new(&read_unverified_succession(file)?))),
