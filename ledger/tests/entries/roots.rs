@@ -279,7 +279,8 @@ fn a_ledger_that_was_laid_by_hand_is_held_against_the_one_before() {
     drop(desk);
     let (desk, path) = made();
     let ledger = Ledger::open(&path).unwrap();
-    let changes: [(&str, fn(&mut Open)); 3] = [
+    type Change = (&'static str, fn(&mut Open));
+    let changes: [Change; 3] = [
         ("it is of another domain", |open| open.domain = Hex([1; 8])),
         ("it has another head", |open| open.continues.as_mut().unwrap().kid = Hex([1; 8])),
         ("it names another root", |open| {
