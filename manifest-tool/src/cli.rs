@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use trust::host::{parse_command_line, report_usage, usage_message};
 
 use crate::commands::{
-    attach, create, credential, inspect, key, ledger, provision, publish, recertify, revoke, sign,
+    attach, create, credential, inspect, key, ledger, provision, publish, recertify, revoke, rotate, sign,
     succession, verify, withdraw,
 };
 use crate::error::Error;
@@ -46,6 +46,8 @@ enum Command {
     Inspect(inspect::Inspect),
     /// Sign a revocation list with the root key
     Revoke(Box<revoke::Revoke>),
+    /// Let another key take over from a release key
+    Rotate(Box<rotate::Rotate>),
     /// Replace the root of a domain
     #[command(subcommand)]
     Succession(succession::Command),
@@ -88,6 +90,8 @@ enum KeyCommand {
 enum CredentialCommand {
     /// Certify a key with the root key
     Issue(Box<credential::Issue>),
+    /// Certify keys again for the same scope, also under a new root
+    Renew(Box<credential::Renew>),
     /// Show a credential, and verify it if an anchor is given
     Inspect(credential::Inspect),
 }
@@ -105,6 +109,7 @@ impl Command {
             Self::Key(KeyCommand::BackupCheck(command)) => report(output, command.run()),
             Self::Key(KeyCommand::Recover(command)) => report(output, command.run()),
             Self::Credential(CredentialCommand::Issue(command)) => report(output, command.run()),
+            Self::Credential(CredentialCommand::Renew(command)) => report(output, command.run(output)),
             Self::Credential(CredentialCommand::Inspect(command)) => report(output, command.run()),
             Self::Create(command) => report(output, command.run()),
             Self::Sign(command) => report(output, command.run(output)),
@@ -113,6 +118,7 @@ impl Command {
             Self::Verify(command) => report(output, command.run(output)),
             Self::Inspect(command) => report(output, command.run()),
             Self::Revoke(command) => report(output, command.run()),
+            Self::Rotate(command) => report(output, command.run(output)),
             Self::Succession(command) => command.run(output),
             Self::Ledger(command) => command.run(output),
             Self::Provision(command) => report(output, command.run()),

@@ -11,6 +11,7 @@ pub mod provision;
 pub mod publish;
 pub mod recertify;
 pub mod revoke;
+pub mod rotate;
 pub mod sign;
 pub mod succession;
 pub mod verify;
@@ -63,6 +64,37 @@ impl SigningKeyArguments {
     fn must_differ_from(&self, output: &Path, inputs: &[&Path]) -> Result<(), Error> {
         self.secrets.must_differ_from(output, &self.key)?;
         must_differ(output, inputs)
+    }
+}
+
+/// The private release key that signs releases, beside the root's.
+#[derive(clap::Args, Clone, Debug)]
+pub struct ReleaseKeyArguments {
+    /// New private release key, which signs the releases again: as --key
+    #[arg(long, value_name = "KEY", value_parser = location(), requires = "envelopes")]
+    release_key: Option<Location>,
+    /// File whose first line is the passphrase of --release-key
+    #[arg(long, value_name = "FILE", requires = "release_key")]
+    release_passphrase_file: Option<PathBuf>,
+    /// File whose first line is the PIN of the token of --release-key
+    #[arg(long, value_name = "FILE", requires = "release_key")]
+    release_pin_file: Option<PathBuf>,
+}
+
+impl ReleaseKeyArguments {
+    /// Opens the key, if it is given.
+    fn open(&self) -> Result<Option<Box<dyn Signer>>, Error> {
+        let Some(key) = &self.release_key else { return Ok(None) };
+        key.open(&self.secrets().of(key)?).map(Some)
+    }
+
+    fn must_differ_from(&self, output: &Path) -> Result<(), Error> {
+        self.release_key.as_ref().map_or(Ok(()), |key| self.secrets().must_differ_from(output, key))
+    }
+
+    fn secrets(&self) -> SecretArguments {
+        let passphrase = PassphraseArguments { passphrase_file: self.release_passphrase_file.clone() };
+        SecretArguments { passphrase, pin_file: self.release_pin_file.clone() }
     }
 }
 

@@ -158,8 +158,8 @@ pub enum Error {
         /// What it may not do.
         act: &'static str,
     },
-    /// A key that a root before took back.
-    #[error("{name} ({kid}) was revoked under an earlier root of the domain")]
+    /// A key that this root, or one before, took back.
+    #[error("{name} ({kid}) was revoked, and is not certified again")]
     KeyWasRevoked { name: String, kid: String },
     /// The credential is for another key than the one that signs.
     #[error("the credential {} certifies another key than the signing key", .0.display())]

@@ -21,6 +21,7 @@ mod cli {
     mod publish;
     mod refusals;
     mod revocation;
+    mod rotation;
     mod server;
     mod succession;
     mod succession_records;

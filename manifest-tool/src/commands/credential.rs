@@ -1,9 +1,13 @@
 //! `credential issue`.
 
+pub(super) mod again;
 mod inspect;
 mod known;
+mod renew;
 
 pub use inspect::Inspect;
+pub(super) use known::check_new_key;
+pub use renew::Renew;
 use std::path::{Path, PathBuf};
 
 use ledger::{CredentialEntry, Event, Ledger};

@@ -31,6 +31,9 @@ pub(super) struct PreviousArguments {
 }
 
 impl PreviousArguments {
+    /// The command line names none: the ledger knows.
+    pub(super) const NONE: Self = Self { previous: Vec::new(), first: false };
+
     pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
         self.previous.iter().map(PathBuf::as_path)
     }

@@ -140,7 +140,7 @@ impl<'p> Release<'p> {
 }
 
 /// Why an envelope could not be signed, or could not get another credential.
-pub(super) fn explain(envelope: &Path, credential: &Path, error: AuthorError) -> Error {
+pub(in crate::commands) fn explain(envelope: &Path, credential: &Path, error: AuthorError) -> Error {
     match error {
         AuthorError::Refused(error) => Error::refused_manifest(envelope, error),
         AuthorError::Signature(error) => Error::author("the signature", Some(credential), error),

@@ -1,10 +1,11 @@
 //! Credentials that are there already: of the command line, of a ledger, of the roots before.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ledger::{Ledger, Status};
+use suit_manifest::Reason;
 use trust::author::read_unverified_credential;
-use trust::{CredentialClaims, PublicKey, UnixTime};
+use trust::{CredentialClaims, PublicKey, Role, UnixTime};
 
 use crate::error::Error;
 use crate::files::{MAX_RECORD_FILE_LEN, read};
@@ -46,6 +47,28 @@ pub(crate) fn check_not_taken_back(ledger: Option<&Ledger>, key: &PublicKey) -> 
         if let Some(revoked) = known.filter(|known| known.status == Status::Revoked) {
             let (name, kid) = (revoked.name.to_owned(), revoked.kid.to_string());
             return Err(Error::KeyWasRevoked { name, kid });
+        }
+    }
+    Ok(())
+}
+
+/// A key gets one role; a root of the line gets none, and a key that was taken back is not certified again.
+pub(crate) fn check_new_key(
+    ledger: &Ledger,
+    key: &PublicKey,
+    role: Role,
+    path: Option<&Path>,
+) -> Result<(), Error> {
+    check_not_taken_back(Some(ledger), key)?;
+    for ledger in ledger.line() {
+        if ledger.key() == key {
+            let path = path.unwrap_or(ledger.folder());
+            return Err(Error::refused(path, Reason::CredentialForAnchor, 0));
+        }
+        let of_key = ledger.credentials().find(|(_, entry)| entry.facts.public_key.0 == key.to_cose_key());
+        let other = of_key.and_then(|(_, entry)| entry.facts.role()).filter(|known| *known != role);
+        if let Some(other) = other {
+            return Err(Error::KeyHasRole { path: ledger.folder().to_owned(), role: other.name() });
         }
     }
     Ok(())

@@ -1,0 +1,148 @@
+//! Credentials that are made again from what a ledger knows: for the same key under another root, or for its successor.
+
+use std::collections::BTreeMap;
+
+use ledger::{CredentialEntry, CredentialFacts, Event, KeyState, Ledger, Status};
+use trust::author::{CredentialRequest, ScopeRequest, random_cti};
+use trust::{PublicKey, Role, UnixTime};
+use uuid::Uuid;
+
+use super::validity;
+use crate::error::Error;
+
+const DAMAGED: Error = Error::Internal("an entry of the ledger does not read");
+
+/// A credential that is going to be made, and what the ledger knows beside it.
+pub(crate) struct Again {
+    pub(crate) request: CredentialRequest,
+    names: BTreeMap<String, String>,
+    holder: Option<String>,
+    kept: Option<String>,
+}
+
+/// The key that takes over from another one.
+#[derive(Clone)]
+pub(crate) struct Successor {
+    pub(crate) key: PublicKey,
+    pub(crate) name: String,
+    pub(crate) holder: Option<String>,
+    pub(crate) kept: Option<String>,
+    pub(crate) generation: u64,
+    pub(crate) ceiling: u64,
+}
+
+/// Who issues it, and when.
+#[derive(Clone, Copy)]
+pub(crate) struct Issuance<'a> {
+    pub(crate) ledger: &'a Ledger,
+    pub(crate) issued_at: UnixTime,
+    /// End of validity; by default that of the role.
+    pub(crate) expires: Option<UnixTime>,
+}
+
+/// A key by its name or kid, in a ledger or else in those before; with the ledger that knows it.
+pub(crate) fn find<'l>(
+    ledger: &'l Ledger,
+    name: &str,
+    now: UnixTime,
+) -> Result<(&'l Ledger, KeyState<'l>), Error> {
+    let found = ledger.line().find_map(|ledger| Some((ledger, ledger.key_named(name, now).ok()?)));
+    let (ledger, key) = found.ok_or_else(|| ledger::Error::NoSuchKey(name.to_owned()))?;
+    if key.status == Status::Revoked {
+        return Err(Error::KeyWasRevoked { name: key.name.to_owned(), kid: key.kid.to_string() });
+    }
+    Ok((ledger, key))
+}
+
+/// The newest credential of each scope of a key.
+pub(crate) fn scopes<'l>(key: &KeyState<'l>) -> Vec<&'l CredentialEntry> {
+    let mut newest: Vec<&CredentialEntry> = Vec::new();
+    for (_, entry) in &key.credentials {
+        match newest.iter_mut().find(|known| has_same_scope(&known.facts, &entry.facts)) {
+            Some(known) => *known = *entry,
+            None => newest.push(entry),
+        }
+    }
+    newest
+}
+
+fn has_same_scope(one: &CredentialFacts, other: &CredentialFacts) -> bool {
+    let scope = |facts: &CredentialFacts| {
+        let sorted = |ids: &[String]| {
+            let mut ids = ids.to_vec();
+            ids.sort();
+            ids
+        };
+        (facts.vendor.clone(), sorted(&facts.classes), sorted(&facts.serials), facts.actions)
+    };
+    scope(one) == scope(other)
+}
+
+/// The rows of the key that a credential says, as the ledger has them.
+pub(crate) fn role_of(key: &KeyState<'_>) -> Result<Role, Error> {
+    Role::from_name(key.role).ok_or(DAMAGED)
+}
+
+impl Again {
+    /// The same credential as `old`, of the key's ceiling and generation, issued anew.
+    pub(crate) fn new(
+        key: &KeyState<'_>,
+        old: &CredentialEntry,
+        issuance: Issuance<'_>,
+    ) -> Result<Self, Error> {
+        let facts = &old.facts;
+        let role = role_of(key)?;
+        let id = |text: &String| Uuid::try_parse(text).map(Uuid::into_bytes).map_err(|_| DAMAGED);
+        let end = validity(role).map(|seconds| UnixTime(issuance.issued_at.0.saturating_add(seconds)));
+        let lowest = issuance.ledger.newest_list().map_or(0, |list| list.lowest_generation(role));
+        let request = CredentialRequest {
+            iss: issuance.ledger.opened().name.clone(),
+            sub: facts.name.clone(),
+            key: PublicKey::from_cose_key(&facts.public_key.0).map_err(|_| DAMAGED)?,
+            role,
+            scope: ScopeRequest {
+                vendor: id(&facts.vendor)?,
+                classes: facts.classes.iter().map(id).collect::<Result<_, _>>()?,
+                serials: facts.serials.clone(),
+                actions: facts.actions,
+            },
+            issued_at: issuance.issued_at,
+            not_before: None,
+            expires: issuance.expires.or(end),
+            cti: random_cti()
+                .map_err(|error| Error::KeyOperation { doing: "generated", source: Box::new(error) })?,
+            generation: key.generation().max(lowest),
+            sequence_ceiling: key.ceiling(),
+        };
+        let (holder, kept) = (key.holder.map(str::to_owned), key.kept.map(str::to_owned));
+        Ok(Self { request, names: old.names.clone(), holder, kept })
+    }
+
+    /// The same for another key, which takes over: a generation later, and with numbers that the first one cannot have used.
+    pub(crate) fn for_successor(self, successor: Successor) -> Self {
+        let Successor { key, name, holder, kept, generation, ceiling } = successor;
+        let request = CredentialRequest {
+            key,
+            sub: name,
+            generation: generation.max(self.request.generation),
+            sequence_ceiling: Some(ceiling),
+            ..self.request
+        };
+        Self { request, holder, kept, ..self }
+    }
+
+    pub(crate) fn in_ledger(&self, event: Event) -> Event {
+        let Event::Credential(entry) = event else { return event };
+        let (names, holder, kept) = (self.names.clone(), self.holder.clone(), self.kept.clone());
+        Event::Credential(CredentialEntry { names, holder, kept, ..entry })
+    }
+
+    /// Name of its file: the key's, and its kid, since names may be alike without what file names lack.
+    pub(crate) fn file_name(&self, place: usize) -> String {
+        let plain = |letter: char| if letter.is_ascii_alphanumeric() { letter } else { '-' };
+        let name: String = self.request.sub.chars().map(plain).collect();
+        let kid = hex::encode(self.request.key.kid().0);
+        let place = if place == 0 { String::new() } else { format!("-{}", place.saturating_add(1)) };
+        format!("{name}-{kid}{place}.cwt")
+    }
+}
