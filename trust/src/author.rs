@@ -34,7 +34,9 @@ pub use ledger_head::prepare_ledger_head;
 pub use provisioning::ProvisioningRequest;
 pub use revocation::{Minimum, RevocationRequest, prepare_revocation, sign_revocation};
 pub use signer::{MAX_SIGNED_LEN, SIGNATURE_LEN, SignError, Signer, SoftwareKey, check_signature, signature};
-pub use succession::{SuccessionRequest, grant_succession, prepare_succession, request_succession};
+pub use succession::{
+    SuccessionRequest, grant_succession, prepare_succession, prepare_succession_request, request_succession,
+};
 pub use transcript::prepare_transcript_end;
 pub use unsigned::{RecordKind, Unsigned};
 

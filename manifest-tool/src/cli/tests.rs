@@ -362,7 +362,7 @@ const COMMANDS: &[Options] = &[
             "--force",
         ],
         needs: &[("--owner-root", "--anchor a")],
-        excludes: &[],
+        excludes: &[("--tbs-out t", "--out o")],
     },
     Options {
         shortest: "succession grant --key k --out o r",
@@ -386,7 +386,7 @@ const COMMANDS: &[Options] = &[
             "--reason r",
         ],
         needs: &[("--owner-root", "--anchor a")],
-        excludes: &[("--no-ledger", "--ledger d")],
+        excludes: &[("--tbs-out t", "--out o"), ("--no-ledger", "--ledger d")],
     },
     Options {
         shortest: "succession chain --out o",

@@ -90,3 +90,47 @@ fn a_kill_at_any_write_of_a_grant_goes_on() {
     }
     assert!(killed > 25, "{killed}");
 }
+
+/// New root and recovery root are reached by no program of ours: `openssl` signs what `--tbs-out` writes.
+#[test]
+fn a_succession_is_signed_in_two_steps() {
+    let desk = Desk::new();
+    let sign = |key: &str, tbs: &str| {
+        let status = Command::new("openssl")
+            .current_dir(desk.workshop.path(""))
+            .args(["pkeyutl", "-sign", "-rawin", "-inkey"])
+            .args([&format!("{key}.pem"), "-in", tbs, "-out", &format!("{tbs}.sig")])
+            .status();
+        assert!(status.unwrap().success());
+    };
+    let asked = desk.ok(
+        "succession request --key second.cose --name second --by-recovery --history root.ledger --history recovery.ledger \
+         --tbs-out request.tbs",
+    );
+    assert_eq!((&asked["number"], &asked["out"]), (&json!("1.0"), &json!(null)));
+    sign("thief", "request.tbs");
+    let attach =
+        "attach --tbs request.tbs --signature request.tbs.sig --signer second.cose --out second.request";
+    assert_eq!(desk.refused(attach), ("signature-foreign".into(), 4));
+    sign("second", "request.tbs");
+    desk.ok(attach);
+    let grant = "succession grant second.request --key recovery.cose --ledger recovery.ledger --retires root.ledger --yes \
+                 --tbs-out grant.tbs";
+    desk.ok(grant);
+    let text = String::from_utf8(desk.workshop.read("grant.tbs.txt")).unwrap();
+    assert!(text.contains("replaces") && text.contains("the recovery root recovery"), "{text}");
+    assert_eq!(desk.refused(grant), ("ledger-begun".into(), 5));
+    sign("recovery", "grant.tbs");
+    desk.ok(
+        "attach --tbs grant.tbs --signature grant.tbs.sig --ledger recovery.ledger --out second.succession --tbs-out head.tbs",
+    );
+    sign("recovery", "head.tbs");
+    desk.ok("attach --tbs head.tbs --signature head.tbs.sig --ledger recovery.ledger");
+    // Only now does the recovery root's word stand; the same command closes the ledger of the lost root.
+    assert_eq!(desk.ok("ledger list root.ledger")["entries"].as_array().unwrap().len(), 1);
+    assert_eq!(desk.ok(grant)["resumed"], true);
+    assert_eq!(desk.ok("ledger list root.ledger")["entries"].as_array().unwrap().len(), 2);
+    assert_eq!(desk.ok("ledger verify recovery.ledger --anchor recovery.cose")["uncovered"], 0);
+    desk.go_on("root", "second");
+    assert_eq!(desk.chain("second")["successions"], json!(["1.0"]));
+}

@@ -8,7 +8,8 @@ use crate::record::{
 };
 use crate::succession::{TYP_SUCCESSION, TYP_SUCCESSION_GRANT, verify_grant};
 use crate::{
-    Domain, Error, ErrorKind, PublicKey, Rights, SuccessionNumber, UnixTime, verify_succession_request,
+    Domain, Error, ErrorKind, PublicKey, Rights, SuccessionNumber, UnixTime,
+    read_unverified_succession_request, verify_succession_request,
 };
 
 /// The content of a succession that a new root asks for.
@@ -34,21 +35,35 @@ pub fn request_succession(
     request: &SuccessionRequest,
     new_root: &dyn Signer,
 ) -> Result<Vec<u8>, AuthorError> {
+    let signed = prepare_succession_request(request, &new_root.public_key())?.sign(new_root)?;
+    verify_succession_request(&signed)?;
+    Ok(signed)
+}
+
+/// The same for the new root to sign.
+///
+/// # Errors
+/// Those of [`request_succession`], but for the signature
+pub fn prepare_succession_request(
+    request: &SuccessionRequest,
+    new_root: &PublicKey,
+) -> Result<Unsigned, AuthorError> {
     let claims = map([
         (CLAIM_ISS, text(&request.iss)),
         (CLAIM_IAT, uint(request.issued_at.0)),
-        (CLAIM_CNF, map([(CNF_COSE_KEY, cose_key(&new_root.public_key())?)])),
+        (CLAIM_CNF, map([(CNF_COSE_KEY, cose_key(new_root)?)])),
         (CLAIM_DOMAIN, bytes(&request.domain.0.0)),
         (CLAIM_SUCCESSION_SEQUENCE, uint(request.number.succession_sequence.into())),
         (CLAIM_RECOVERY_EPOCH, uint(request.number.recovery_epoch.into())),
         (CLAIM_RIGHTS, uint(request.rights.bits().into())),
     ]);
-    let signed = Unsigned::new(TYP_SUCCESSION, &claims, &new_root.public_key())?.sign(new_root)?;
-    let read = verify_succession_request(&signed)?;
+    let unsigned = Unsigned::new(TYP_SUCCESSION, &claims, new_root)?;
+    let blank = unsigned.with_blank_signature()?;
+    let read = read_unverified_succession_request(&blank)?;
     if !read.rights().include(Rights::OF_ANY_ROOT) {
         return Err(Error::new(ErrorKind::SuccessionRights, 0).into());
     }
-    Ok(signed)
+    Ok(unsigned)
 }
 
 /// The succession: a request, signed by the present root or the recovery root. Whether that one may grant it, a trust

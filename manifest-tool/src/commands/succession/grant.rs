@@ -17,9 +17,12 @@ use crate::describe::SuccessionView;
 use crate::error::Error;
 use crate::files::{MAX_RECORD_FILE_LEN, OverwriteArguments, check_outputs, read, write};
 use crate::output::{Output, Report, table, warning};
-use crate::recording::{LedgerArguments, last_time};
+use crate::recording::{LedgerArguments, Outcome, last_time};
 use crate::time::{IssueTime, display};
+use crate::two_steps::{Hand, ToBeSigned, TwoStepArguments};
 
+const OPEN: &str =
+    "the ledger of the replaced root stays open; run the command again with --retires to close it";
 /// A request is for a ceremony that is at hand.
 const MAX_REQUEST_DAYS: u64 = 90;
 const SECONDS_A_DAY: u64 = 24 * 60 * 60;
@@ -45,8 +48,10 @@ pub struct Grant {
     #[command(flatten)]
     time: IssueTime,
     /// Succession to write
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "tbs_out", conflicts_with = "tbs_out")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    two_steps: TwoStepArguments,
     #[command(flatten)]
     confirm: ConfirmArguments,
     #[command(flatten)]
@@ -55,7 +60,9 @@ pub struct Grant {
 
 #[derive(Debug, Serialize)]
 pub struct Granted {
-    out: PathBuf,
+    out: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to_be_signed: Option<ToBeSigned>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ledger_entry: Option<u64>,
     /// The ledger had it already: an earlier run was interrupted.
@@ -75,7 +82,11 @@ impl Grant {
     pub fn run(&self, output: Output) -> Result<Granted, Error> {
         let mut inputs = self.history.paths();
         inputs.push(&self.request);
-        self.key.must_differ_from(&self.out, &inputs)?;
+        let outputs: Vec<PathBuf> = self.out.iter().cloned().chain(self.two_steps.outputs()).collect();
+        let outputs: Vec<&Path> = outputs.iter().map(PathBuf::as_path).collect();
+        for out in &outputs {
+            self.key.must_differ_from(out, &inputs)?;
+        }
         let request = read(&self.request, MAX_RECORD_FILE_LEN)?;
         let claims = verify_succession_request(&request)
             .map_err(|error| Error::refused_record(&self.request, error))?;
@@ -96,17 +107,25 @@ impl Grant {
         }
         self.time.warn();
         let existing = self.overwrite.existing();
-        let signer = self.key.open()?;
-        let grantor = &signer.public_key();
+        let hand = self.two_steps.open(&self.key)?;
+        let grantor = &hand.public_key();
         recorder.check_key(grantor)?;
         let prepared = prepare_succession(&request, grantor)
             .map_err(|error| Error::author("the succession", Some(&self.request), error))?;
 
-        let (record, what, resumed) = match granted_before(recorder.ledger(), &prepared) {
-            Some(record) => (record, What::Resumed(SuccessionView::of_request(&claims)), true),
+        let (made, what, resumed) = match granted_before(recorder.ledger(), &prepared) {
+            Some(record) => {
+                // Where somebody else signs, attach has taken the head.
+                let entry = match &hand {
+                    Hand::Now(signer) => recorder.close(now, signer.as_ref())?,
+                    Hand::Later(_) => None,
+                };
+                let view = SuccessionView::of_request(&claims);
+                (Outcome::Signed { record, entry }, What::Resumed(view), true)
+            }
             None => {
                 recorder.check(grantor)?;
-                check_outputs(&[&self.out], existing)?;
+                check_outputs(&outputs, existing)?;
                 self.check_age(&claims, now)?;
                 if is_recovery {
                     sources.assume_recovery(*grantor);
@@ -122,24 +141,30 @@ impl Grant {
                 let preview = Preview::new(&history, view, retired, by, now)?;
                 self.confirm.ask(output, &preview.lines(), "Sign this succession?")?;
                 self.ledger.warn_without(&recorder);
-                let record =
-                    recorder.sign(&prepared, |event| self.with_reason(event), now, signer.as_ref())?;
-                if history.store.clone().add_succession(record.clone()) != Ok(Held::Newest) {
+                let with_reason = |event| self.with_reason(event);
+                let rows = preview.rows();
+                let made = recorder.record(&prepared, with_reason, now, &hand, (&rows, existing))?;
+                if let Outcome::Signed { record, .. } = &made
+                    && history.store.clone().add_succession(record.clone()) != Ok(Held::Newest)
+                {
                     return Err(Error::Internal("the new succession does not verify"));
                 }
-                (record, What::New(Box::new(preview)), false)
+                (made, What::New(Box::new(preview)), false)
             }
         };
-        let ledger_entry = recorder.close(now, signer.as_ref())?;
-        match &mut retiring {
-            Some(writer) => self.close_retired(writer, grantor, &record, now)?,
-            None if is_recovery => warning(
-                "the ledger of the replaced root stays open; run the command again with --retires to close it",
-            ),
-            None => {}
-        }
-        write(&self.out, &record, existing)?;
-        Ok(Granted { out: self.out.clone(), ledger_entry, resumed, what })
+        let (to_be_signed, ledger_entry) = match made {
+            Outcome::Begun { to_be_signed, entry } => (Some(to_be_signed), entry),
+            Outcome::Signed { record, entry } => {
+                match &mut retiring {
+                    Some(writer) => self.close_retired(writer, grantor, &record, now)?,
+                    None if is_recovery => warning(OPEN),
+                    None => {}
+                }
+                self.out.iter().try_for_each(|out| write(out, &record, existing))?;
+                (None, entry)
+            }
+        };
+        Ok(Granted { out: self.out.clone(), to_be_signed, ledger_entry, resumed, what })
     }
 
     fn check_age(&self, claims: &SuccessionClaims<'_>, now: UnixTime) -> Result<(), Error> {
@@ -204,8 +229,9 @@ fn granted_before(ledger: Option<&Ledger>, prepared: &Unsigned) -> Option<Vec<u8
 
 impl Report for Granted {
     fn lines(&self) -> String {
-        let out: &Path = &self.out;
-        let mut rows = vec![("succession", out.display().to_string())];
+        let mut rows = Vec::new();
+        rows.extend(self.out.as_ref().map(|out| ("succession", out.display().to_string())));
+        rows.extend(self.to_be_signed.iter().flat_map(ToBeSigned::rows));
         rows.extend(self.ledger_entry.map(|entry| ("entry of the ledger", entry.to_string())));
         if self.resumed {
             rows.push(("signed", "in an earlier run, which was interrupted".to_owned()));

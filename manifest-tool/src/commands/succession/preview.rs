@@ -99,6 +99,10 @@ impl Preview {
     }
 
     pub(super) fn lines(&self) -> String {
+        table(&self.rows())
+    }
+
+    pub(super) fn rows(&self) -> Vec<(&'static str, String)> {
         let mut rows = vec![
             ("replaces", self.replaces.in_words()),
             ("its thumbprint", self.replaces.thumbprint.clone()),
@@ -118,6 +122,6 @@ impl Preview {
             ("certify again", format!("{name} ({kid}), {role}, {end}"))
         }));
         rows.extend(self.minimum_sequences.iter().map(|least| ("first list states", least.in_words())));
-        table(&rows)
+        rows
     }
 }
