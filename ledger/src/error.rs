@@ -153,6 +153,14 @@ pub enum Error {
         /// Why not.
         reason: &'static str,
     },
+    /// Another ledger is not the one whose head was reported before.
+    #[error("entry {entry} of {} is not the one that was reported before", path.display())]
+    OtherHistory {
+        /// Its folder.
+        path: PathBuf,
+        /// Number of the entry that the earlier head named.
+        entry: u64,
+    },
     /// There is no room for another entry.
     #[error("the ledger has {} entries, which is the limit", trust::MAX_LEDGER_ENTRIES)]
     Full,
@@ -278,6 +286,7 @@ impl Error {
             Self::Closed { .. } => "ledger-closed",
             Self::Succession { .. } => "ledger-succession",
             Self::NotSucceeded { .. } => "ledger-not-succeeded",
+            Self::OtherHistory { .. } => "ledger-other-history",
             Self::Full => "ledger-full",
             Self::Author(_) => "not-possible",
         }
@@ -317,6 +326,9 @@ impl Error {
             }
             Self::Succession { .. } => "Check which key signs and what its ledger says that it is for.",
             Self::NotSucceeded { .. } => "Pass the ledger of the root that this key succeeds.",
+            Self::OtherHistory { .. } => {
+                "Find out who has the ledger whose head was reported before: there are two of this key."
+            }
             Self::Full => "Begin a new root with a ledger of its own.",
             Self::Author(_) => "Correct the value that the message names.",
         }

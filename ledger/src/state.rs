@@ -37,13 +37,26 @@ pub struct KeyState<'l> {
     pub kept: Option<&'l str>,
     /// Whether it may act at the time that was asked for.
     pub status: Status,
+    /// Numbers of the entries of credentials that the newest list revokes.
+    revoked: Vec<u64>,
 }
 
-impl KeyState<'_> {
-    /// When its last good credential ends; `None`: never.
+impl<'l> KeyState<'l> {
+    /// The credentials that no list revokes.
+    #[must_use = "an iterator"]
+    pub fn unrevoked(&self) -> impl Iterator<Item = &'l CredentialEntry> {
+        let is_revoked = |number| self.revoked.contains(number);
+        self.credentials.iter().filter(move |(number, _)| !is_revoked(number)).map(|(_, entry)| *entry)
+    }
+
+    /// When the last of its credentials ends, of a good key the last that no list revokes; `None`: never.
     #[must_use]
     pub fn expires(&self) -> Option<Time> {
-        let ends = self.credentials.iter().map(|(_, entry)| entry.facts.expires);
+        let mut counting: Vec<&CredentialEntry> = self.unrevoked().collect();
+        if counting.is_empty() {
+            counting = self.credentials.iter().map(|(_, entry)| *entry).collect();
+        }
+        let ends = counting.into_iter().map(|entry| entry.facts.expires);
         ends.reduce(|one, other| Some(one?.max(other?))).flatten()
     }
 
@@ -133,10 +146,17 @@ impl Ledger {
                     holder: None,
                     kept: None,
                     status: Status::Revoked,
+                    revoked: Vec::new(),
                 }),
             }
         }
         for key in &mut keys {
+            let is_revoked = |entry| {
+                let role = Role::from_name(key.role);
+                list.as_ref().zip(role).is_some_and(|(list, role)| is_revoked(list, role, entry))
+            };
+            let of_key = key.credentials.iter().filter(|(_, entry)| is_revoked(entry));
+            key.revoked = of_key.map(|(number, _)| *number).collect();
             key.status = status(key, list.as_ref(), now);
             (key.holder, key.kept) = self.custody(key.kid);
         }

@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 use trust::host::{parse_command_line, report_usage, usage_message};
 
 use crate::commands::{
-    attach, create, credential, inspect, key, ledger, provision, publish, recertify, revoke, rotate, sign,
-    succession, verify, withdraw,
+    attach, create, credential, custody, doctor, inspect, key, ledger, provision, publish, recertify, revoke,
+    rotate, sign, succession, verify, withdraw,
 };
 use crate::error::Error;
 use crate::output::{Output, Report};
@@ -54,6 +54,13 @@ enum Command {
     /// Keep the record of what a key signed
     #[command(subcommand)]
     Ledger(ledger::Command),
+    /// Answer what owners and auditors ask about keys
+    #[command(subcommand)]
+    Custody(custody::Command),
+    /// Find what an auditor would find in ledgers, keys, devices and programs
+    Doctor(doctor::Doctor),
+    /// Show what is due: checks of backups, credentials that end, copies of ledgers
+    Today(doctor::Today),
     /// Make a device's provisioning block
     Provision(provision::Provision),
     /// Send a release, revocation lists, or both to an update-server
@@ -121,6 +128,9 @@ impl Command {
             Self::Rotate(command) => report(output, command.run(output)),
             Self::Succession(command) => command.run(output),
             Self::Ledger(command) => command.run(output),
+            Self::Custody(command) => command.run(output),
+            Self::Doctor(command) => report(output, command.run()),
+            Self::Today(command) => report(output, command.run()),
             Self::Provision(command) => report(output, command.run()),
             Self::Publish(command) => report(output, command.run(output)),
             Self::Withdraw(command) => report(output, command.run(output)),
@@ -143,6 +153,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let output = Output::new(command_line.json);
     match catch_unwind(AssertUnwindSafe(|| command_line.command.run(output))) {
         Ok(Ok(())) => 0,
+        // Its report says everything.
+        Ok(Err(Error::Reported(exit))) => exit,
         Ok(Err(error)) => output.failure(&error),
         // The panic hook has printed where.
         Err(_) => output.failure(&Error::Internal("a panic")),

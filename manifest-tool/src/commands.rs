@@ -3,6 +3,8 @@
 pub mod attach;
 pub mod create;
 pub mod credential;
+pub mod custody;
+pub mod doctor;
 pub mod inspect;
 pub mod key;
 pub mod ledger;

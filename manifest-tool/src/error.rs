@@ -228,6 +228,13 @@ pub enum Error {
         detail: String,
     },
 
+    /// A file that is not the answer of a server about its devices.
+    #[error("{} is not the answer of GET /v1/devices: {reason}", path.display())]
+    Devices { path: PathBuf, reason: String },
+    /// The report says what is wrong: nothing is printed after it.
+    #[error("see the report")]
+    Reported(u8),
+
     /// A bug of this program.
     #[error("internal error: {0}")]
     Internal(&'static str),
@@ -409,6 +416,8 @@ impl Error {
             Self::ServerRefused { code, .. } => code.as_deref().unwrap_or("server-refused"),
             Self::ServerAnswer { .. } => "server-answer",
             Self::Ledger(error) => error.code(),
+            Self::Devices { .. } => "devices-malformed",
+            Self::Reported(_) => "reported",
             Self::Internal(_) => "internal",
         }
     }
@@ -493,6 +502,8 @@ impl Error {
             }
             Self::ServerAnswer { .. } => "Check that --server names an update-server of this version.",
             Self::Ledger(error) => error.hint(),
+            Self::Devices { .. } => "Save the answer of GET /v1/devices of the update-server, as it is.",
+            Self::Reported(_) => "Read the report.",
             Self::Internal(_) => "Please report it.",
         }
     }
@@ -514,6 +525,7 @@ impl Error {
             | Self::Author { .. } => 2,
             Self::File { .. } | Self::Output(_) | Self::Clock(_) | Self::Http { .. } => 3,
             Self::Ledger(error) => ledger_exit_code(error),
+            Self::Reported(exit) => *exit,
             Self::PassphraseNeeded
             | Self::PassphraseUnusable(_)
             | Self::PassphraseWrong(_)
@@ -532,6 +544,7 @@ impl Error {
             Self::FileTooLong { .. }
             | Self::FileUnknown(_)
             | Self::SignatureForm { .. }
+            | Self::Devices { .. }
             | Self::OtherBytes { .. }
             | Self::Share { .. }
             | Self::Shares(_)
@@ -575,6 +588,7 @@ fn ledger_exit_code(error: &ledger::Error) -> u8 {
         | Ledger::Closed { .. }
         | Ledger::Succession { .. }
         | Ledger::Stale { .. }
+        | Ledger::OtherHistory { .. }
         | Ledger::Forked(_) => 5,
     }
 }

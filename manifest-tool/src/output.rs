@@ -13,6 +13,11 @@ use crate::error::Error;
 pub trait Report: Serialize {
     /// Lines for people, without a final line break.
     fn lines(&self) -> String;
+
+    /// The exit code of the program: another one than 0 when the result itself is bad news.
+    fn exit(&self) -> u8 {
+        0
+    }
 }
 
 /// Whether a file went to standard output.
@@ -58,9 +63,13 @@ impl Output {
         };
         if DATA_ON_STDOUT.load(Ordering::Relaxed) {
             words(&text);
-            return Ok(());
+        } else {
+            written(writeln!(std::io::stdout().lock(), "{text}"))?;
         }
-        written(writeln!(std::io::stdout().lock(), "{text}"))
+        match report.exit() {
+            0 => Ok(()),
+            exit => Err(Error::Reported(exit)),
+        }
     }
 
     pub fn warn(self, message: &str) {

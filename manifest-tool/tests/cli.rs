@@ -19,6 +19,7 @@ mod cli {
     mod page;
     mod pipes;
     mod publish;
+    mod questions;
     mod refusals;
     mod revocation;
     mod rotation;

@@ -453,6 +453,44 @@ const COMMANDS: &[Options] = &[
         excludes: &[],
     },
     Options {
+        shortest: "ledger import d",
+        alone: &["--ledger d", "--by a", "--now 2030-01-31T00:00:00Z"],
+        needs: &[],
+        excludes: &[("--published f", "d")],
+    },
+    Options {
+        shortest: "custody report d",
+        alone: &["--release r", "--devices f", "--block b", "--html p", "--now 2030-01-31T00:00:00Z"],
+        needs: &[("--force", "--html p")],
+        excludes: &[],
+    },
+    Options {
+        shortest: "custody what-if d --revoke n",
+        alone: &["--release r", "--devices f", "--block b", "--now 2030-01-31T00:00:00Z"],
+        needs: &[],
+        excludes: &[("--lost n", "--revoke n")],
+    },
+    Options {
+        shortest: "doctor",
+        alone: &[
+            "d",
+            "--key k",
+            "--program p",
+            "--release r",
+            "--devices f",
+            "--block b",
+            "--now 2030-01-31T00:00:00Z",
+        ],
+        needs: &[("--published f", "d")],
+        excludes: &[],
+    },
+    Options {
+        shortest: "today",
+        alone: &["d", "--copy c", "--now 2030-01-31T00:00:00Z"],
+        needs: &[],
+        excludes: &[],
+    },
+    Options {
         shortest: "ledger finish --key k",
         // --force: `commands/ledger/finish.rs` demands an output.
         alone: &[
@@ -539,7 +577,11 @@ fn every_option_is_judged() {
     for options in COMMANDS {
         let command = options.shortest.split(" -").next().unwrap();
         let command: Vec<&str> = command.split(' ').collect();
-        let depth = if ["key", "credential", "ledger", "succession"].contains(&command[0]) { 2 } else { 1 };
+        let depth = if ["key", "credential", "ledger", "succession", "custody"].contains(&command[0]) {
+            2
+        } else {
+            1
+        };
         let name = command[..depth].join(" ");
         let pairs = options.needs.iter().chain(options.excludes).map(|(option, _)| option);
         let server = SERVER.split("  ");

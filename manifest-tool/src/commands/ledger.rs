@@ -3,9 +3,12 @@
 mod compare;
 mod export;
 mod finish;
+mod import;
 mod init;
 mod note;
 mod show;
+
+pub(crate) use show::{EntryView, KeyView, entries, keys};
 
 use std::path::{Path, PathBuf};
 
@@ -36,6 +39,8 @@ pub enum Command {
     Export(export::Export),
     /// Record that somebody else holds a key, or that it is kept elsewhere
     Note(note::Note),
+    /// Record the head of another ledger, or the newest list of a server
+    Import(import::Import),
     /// Sign what was begun, and the head
     Finish(finish::Finish),
     /// Give up what was begun
@@ -56,6 +61,7 @@ impl Command {
             Self::Merge(command) => report(output, command.run()),
             Self::Export(command) => report(output, command.run()),
             Self::Note(command) => report(output, command.run()),
+            Self::Import(command) => report(output, command.run()),
             Self::Finish(command) => report(output, command.run()),
             Self::Void(command) => report(output, command.run()),
         }

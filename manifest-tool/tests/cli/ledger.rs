@@ -120,7 +120,8 @@ fn two_copies_that_went_on_are_joined() {
         assert!(status.unwrap().success());
     };
     copy("ledger", "office");
-    let diff = |one, other| workshop.ok(&["ledger", "diff", one, other])["relation"].clone();
+    let diff =
+        |one, other| workshop.run(&["--json", "ledger", "diff", one, other]).object()["relation"].clone();
     assert_eq!(diff("ledger", "office"), "same");
     workshop.ok(&split("revoke ci --key root.pem --none-published --out a.cwt"));
     assert_eq!((diff("ledger", "office"), diff("office", "ledger")), (json!("behind"), json!("ahead")));

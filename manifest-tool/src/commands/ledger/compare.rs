@@ -109,7 +109,11 @@ pub struct Compared {
     only_in_other: Vec<String>,
     /// First entry whose record one of them lacks.
     record_missing: Option<u64>,
+    exit: u8,
 }
+
+/// Exit code when two copies differ, in whichever way.
+const DIFFERENT: u8 = 6;
 
 fn only(ledger: &Ledger, common: u64) -> Vec<String> {
     let after = ledger.entries().iter().filter(|stored| stored.entry.number > common);
@@ -124,7 +128,9 @@ fn only(ledger: &Ledger, common: u64) -> Vec<String> {
 impl Compared {
     fn of(one: &Ledger, other: &Ledger) -> Self {
         let found = compare(one, other);
+        let is_same = found.relation == Relation::Same && found.unsigned_on_one_side.is_none();
         Self {
+            exit: if is_same { 0 } else { DIFFERENT },
             one: shown(one.folder()),
             other: shown(other.folder()),
             relation: found.relation,
@@ -143,6 +149,11 @@ impl Diff {
 }
 
 impl Report for Compared {
+    /// 6 when they differ.
+    fn exit(&self) -> u8 {
+        self.exit
+    }
+
     fn lines(&self) -> String {
         let Self { one, other, .. } = self;
         let verdict = match self.relation {

@@ -20,17 +20,17 @@ pub struct Show {
 
 /// A key that the ledger's key certified.
 #[derive(Debug, Serialize)]
-struct KeyView {
-    name: String,
-    kid: String,
-    role: String,
-    status: &'static str,
+pub(crate) struct KeyView {
+    pub(crate) name: String,
+    pub(crate) kid: String,
+    pub(crate) role: String,
+    pub(crate) status: &'static str,
     generation: u64,
-    sequence_ceiling: Option<u64>,
+    pub(crate) sequence_ceiling: Option<u64>,
     /// RFC 3339.
-    expires: Option<String>,
-    holder: Option<String>,
-    kept: Option<String>,
+    pub(crate) expires: Option<String>,
+    pub(crate) holder: Option<String>,
+    pub(crate) kept: Option<String>,
     /// Numbers of the entries of its credentials.
     entries: Vec<u64>,
 }
@@ -63,7 +63,7 @@ fn word(status: Status) -> &'static str {
     }
 }
 
-fn keys(ledger: &Ledger, now: trust::UnixTime) -> Vec<KeyView> {
+pub(crate) fn keys(ledger: &Ledger, now: trust::UnixTime) -> Vec<KeyView> {
     let view = |key: ledger::KeyState<'_>| KeyView {
         name: key.name.to_owned(),
         kid: key.kid.to_string(),
@@ -142,17 +142,17 @@ pub struct Listed {
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct EntryView {
-    pub(super) number: u64,
-    pub(super) time: String,
-    pub(super) kind: &'static str,
-    pub(super) subject: String,
-    pub(super) by: Option<String>,
-    pub(super) remark: Option<&'static str>,
-    pub(super) digest: String,
+pub(crate) struct EntryView {
+    pub(crate) number: u64,
+    pub(crate) time: String,
+    pub(crate) kind: &'static str,
+    pub(crate) subject: String,
+    pub(crate) by: Option<String>,
+    pub(crate) remark: Option<&'static str>,
+    pub(crate) digest: String,
 }
 
-pub(super) fn entries(ledger: &Ledger) -> Vec<EntryView> {
+pub(crate) fn entries(ledger: &Ledger) -> Vec<EntryView> {
     let view = |stored: &ledger::Stored| EntryView {
         number: stored.entry.number,
         time: stored.entry.time.to_string(),

@@ -1,0 +1,371 @@
+//! What an auditor would find. Each finding has a stable code, and a command or a step that mends it.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use ledger::{KeyState, Ledger, Purpose, Status, Time};
+use serde::Serialize;
+use trust::host::{MAX_KEY_FILE_LEN, is_private_key};
+use trust::{PublicKey, Role, UnixTime};
+
+use super::evidence::Evidence;
+use super::{BackupState, EXPIRY_NOTICE, backups, custodians, folder, has_to_end, quoted, shown_id};
+use crate::error::Error;
+use crate::files::{contains, read, read_secret};
+use crate::private_key;
+use crate::time::display;
+
+/// The public half of the key pair that is in the source of the loader: anybody can sign with it (bootloader/keys).
+pub const DEVELOPMENT_ANCHOR: [u8; 32] = [
+    0x85, 0x78, 0x41, 0x4d, 0xb4, 0x85, 0x99, 0x29, 0x62, 0xce, 0xd4, 0x42, 0x4e, 0x2e, 0x1e, 0x16, 0xbd,
+    0xd7, 0xb9, 0xa8, 0x9b, 0x4f, 0xac, 0x15, 0x78, 0x0c, 0xb0, 0x30, 0xc5, 0x52, 0x6a, 0xfa,
+];
+/// Longest loader or application in which the development anchor is looked for, bytes.
+const MAX_PROGRAM_LEN: u64 = 64 * 1024 * 1024;
+
+/// Something that is not as it should be.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Finding {
+    /// Stable name (docs/custody-questions.md).
+    pub code: &'static str,
+    /// What is wrong, with what.
+    pub message: String,
+    /// What to do.
+    pub hint: String,
+    /// When it has to be done; absent: now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub due: Option<String>,
+}
+
+impl Finding {
+    pub fn new(code: &'static str, message: String, hint: impl Into<String>) -> Self {
+        Self { code, message, hint: hint.into(), due: None }
+    }
+
+    pub fn due(self, due: UnixTime) -> Self {
+        Self { due: Some(display(due)), ..self }
+    }
+}
+
+/// What one ledger shows.
+pub fn of_ledger(ledger: &Ledger, others: &[Ledger], evidence: &Evidence, now: UnixTime) -> Vec<Finding> {
+    let mut found = Vec::new();
+    of_state(ledger, &mut found);
+    // A root that was succeeded signs nothing any more, and what it certified counts no more.
+    if ledger.successor().is_some() {
+        return found;
+    }
+    of_backups(ledger, now, &mut found);
+    of_recovery(ledger, others, evidence, &mut found);
+    if is_development(ledger.key()) {
+        found.push(development(format!("the ledger {} is that of the development key", folder(ledger))));
+    }
+    for key in ledger.keys(now).iter().filter(|key| key.status == Status::Good) {
+        of_key(ledger, key, evidence, &mut found);
+    }
+    found
+}
+
+/// Entries that nobody vouches for yet.
+fn of_state(ledger: &Ledger, found: &mut Vec<Finding>) {
+    let name = &ledger.opened().name;
+    if let Some(begun) = ledger.begun() {
+        let number = begun.entry.number;
+        found.push(Finding::new(
+            "ledger-begun",
+            format!("entry {number} of the ledger of {name} was begun and is not signed"),
+            format!(
+                "manifest-tool ledger finish {0} --key KEY, or ledger void {0} --reason TEXT",
+                folder(ledger)
+            ),
+        ));
+    }
+    let uncovered = ledger.uncovered().len();
+    if uncovered > 0 {
+        found.push(Finding::new(
+            "ledger-uncovered",
+            format!("{uncovered} entries of the ledger of {name} are not under a signed head"),
+            format!("manifest-tool ledger finish {} --key KEY", folder(ledger)),
+        ));
+    }
+}
+
+fn of_backups(ledger: &Ledger, now: UnixTime, found: &mut Vec<Finding>) {
+    let (open, ledger_folder) = (ledger.opened(), folder(ledger));
+    let backups = backups(ledger);
+    let newest = backups.iter().max_by_key(|backup| backup.good_until());
+    match newest {
+        None => found.push(Finding::new(
+            "backup-missing",
+            format!("the ledger knows no backup of {}", open.name),
+            format!(
+                "manifest-tool key backup KEY --shares 3 --threshold 2 --out-dir DIR --ledger {ledger_folder} \
+                 --holder PERSON --holder PERSON --holder PERSON --kept TEXT"
+            ),
+        )),
+        Some(backup) if backup.good_until().is_none_or(|end| end <= now) => {
+            let checked = match backup.checked {
+                Some(checked) => format!("since {checked}"),
+                None => "at all".to_owned(),
+            };
+            found.push(Finding::new(
+                "backup-unchecked",
+                format!("no backup of {} was checked {checked}", open.name),
+                check_command(ledger, backup),
+            ));
+        }
+        Some(_) => {}
+    }
+    let people = custodians(ledger);
+    if people.len() < 2 {
+        let people = people.first().copied().unwrap_or("nobody");
+        found.push(Finding::new(
+            "one-custodian",
+            format!("only {people} can use {} or make it again", open.name),
+            format!(
+                "Give shares of a backup to other people (manifest-tool key backup), or record who else holds the key: \
+                 manifest-tool ledger note {} --ledger {ledger_folder}",
+                quoted(&open.name)
+            ),
+        ));
+    }
+}
+
+/// How a backup is checked.
+pub fn check_command(ledger: &Ledger, backup: &BackupState<'_>) -> String {
+    let what = match backup.form {
+        ledger::BackupKind::Copy => "--copy FILE",
+        ledger::BackupKind::Shares { .. } => "--type",
+    };
+    format!("manifest-tool key backup-check {what} --ledger {}", folder(ledger))
+}
+
+/// Whoever loses a root without a recovery root replaces its devices.
+fn of_recovery(ledger: &Ledger, others: &[Ledger], evidence: &Evidence, found: &mut Vec<Finding>) {
+    let open = ledger.opened();
+    if !matches!(open.purpose, Purpose::Root | Purpose::OwnerRoot) {
+        return;
+    }
+    let is_known = others
+        .iter()
+        .any(|other| other.opened().purpose == Purpose::RecoveryRoot && other.opened().domain == open.domain);
+    if !is_known {
+        found.push(Finding::new(
+            "recovery-root-missing",
+            format!("no ledger of a recovery root of {} was given", open.name),
+            "Pass the ledger of the recovery root too. If there is none, make one for future devices: a stolen or lost root \
+             can be replaced by nothing else.",
+        ));
+    }
+    let kid = open.kid.to_string();
+    let without: Vec<&str> = evidence
+        .devices
+        .iter()
+        .filter(|device| device.has_recovery_root == Some(false) && device.anchors.contains(&kid))
+        .map(|device| device.serial.as_str())
+        .collect();
+    if !without.is_empty() {
+        found.push(Finding::new(
+            "device-without-recovery",
+            format!("{} devices with the anchor {kid} have no recovery root: {}", without.len(), some(&without)),
+            "Give new devices a recovery root (manifest-tool provision); these ones follow only successions that their root \
+             signs.",
+        ));
+    }
+}
+
+/// The first few of them.
+fn some(names: &[&str]) -> String {
+    const SHOWN: usize = 10;
+    let mut text = names.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
+    if names.len() > SHOWN {
+        text.push_str(", ...");
+    }
+    text
+}
+
+fn of_key(ledger: &Ledger, key: &KeyState<'_>, evidence: &Evidence, found: &mut Vec<Finding>) {
+    let issue = |what: &str| {
+        format!(
+            "Issue a credential {what} for the same key with --replaces: manifest-tool credential issue --ledger {}",
+            folder(ledger)
+        )
+    };
+    let name = format!("{} ({}, {})", key.name, key.kid, key.role);
+    if has_to_end(key.role) && key.expires().is_none() {
+        found.push(Finding::new(
+            "credential-endless",
+            format!("the credential of {name} has no end"),
+            issue("with --expires"),
+        ));
+    }
+    if let Some(scope) = broader(ledger, key, evidence) {
+        found.push(Finding::new(
+            "credential-broad",
+            format!("the credential of {name} {scope}"),
+            issue("with fewer classes (--class)"),
+        ));
+    }
+    if key.holder.is_none() {
+        found.push(Finding::new(
+            "holder-unknown",
+            format!("the ledger does not say who holds {name}"),
+            format!(
+                "manifest-tool ledger note {} --ledger {} --holder PERSON --kept TEXT --reason TEXT",
+                quoted(key.name),
+                folder(ledger)
+            ),
+        ));
+    }
+    let point = key.credentials.first().and_then(|(_, entry)| entry.facts.public_key.0.last_chunk::<32>());
+    if point == Some(&DEVELOPMENT_ANCHOR) {
+        found.push(development(format!("{name} is the development key")));
+    }
+}
+
+/// In which way credentials of a key permit more than the key does.
+fn broader(ledger: &Ledger, key: &KeyState<'_>, evidence: &Evidence) -> Option<String> {
+    let role = Role::from_name(key.role)?;
+    if !matches!(role, Role::Release | Role::Service) {
+        return None;
+    }
+    let facts = || key.unrevoked().map(|entry| &entry.facts);
+    if facts().any(|facts| facts.classes.is_empty() && facts.serials.is_empty()) {
+        return Some("is for every class of the vendor".to_owned());
+    }
+    let kid = key.kid.to_string();
+    let of_key: Vec<_> = evidence.releases.iter().filter(|release| release.release_kid == kid).collect();
+    if role != Role::Release || of_key.is_empty() {
+        return None;
+    }
+    let is_used = |class: &&String| of_key.iter().any(|release| release.class == **class);
+    let unused: Vec<String> = facts()
+        .flat_map(|facts| &facts.classes)
+        .filter(|class| !is_used(class))
+        .map(|class| shown_id(ledger, class))
+        .collect();
+    (!unused.is_empty())
+        .then(|| format!("is also for classes of which no release was given: {}", unused.join(", ")))
+}
+
+/// Credentials that end within [`EXPIRY_NOTICE`], or ended, and were not renewed or revoked.
+pub fn expiring(ledger: &Ledger, now: UnixTime) -> Vec<Finding> {
+    if ledger.successor().is_some() {
+        return Vec::new();
+    }
+    let limit = Time(UnixTime(now.0.saturating_add(EXPIRY_NOTICE)));
+    let keys = ledger.keys(now);
+    let is_due = |key: &&KeyState<'_>| matches!(key.status, Status::Good | Status::Expired);
+    keys.iter()
+        .filter(is_due)
+        .filter_map(|key| {
+            let end = key.expires().filter(|end| *end <= limit)?;
+            let (code, word) =
+                if end <= Time(now) { ("credential-expired", "ended") } else { ("credential-expiring", "ends") };
+            let hint = format!(
+                "manifest-tool credential issue --key KEY --ledger {} --for PUBLIC --role {} --vendor VENDOR --subject {} \
+                 --out FILE, then manifest-tool recertify for releases",
+                folder(ledger), key.role, quoted(key.name)
+            );
+            let message = format!("the credential of {} ({}, {}) {word} at {end}", key.name, key.kid, key.role);
+            Some(Finding::new(code, message, hint).due(end.0))
+        })
+        .collect()
+}
+
+/// A ledger that does not read: nothing in it can be relied on.
+pub fn unreadable(path: &Path, error: &ledger::Error) -> Finding {
+    Finding::new("ledger-unverified", format!("{}: {error}", path.display()), error.hint())
+}
+
+/// A copy of the ledger that lacks what is published.
+pub fn stale(error: &ledger::Error) -> Finding {
+    Finding::new(error.code(), error.to_string(), error.hint())
+}
+
+/// How a private key lies in its file.
+pub fn of_key_file(path: &Path) -> Result<Vec<Finding>, Error> {
+    const OTHERS: u32 = 0o077;
+    let file = read_secret(path, MAX_KEY_FILE_LEN)?;
+    let name = path.display();
+    let unusable = |fault| Error::PrivateKey { path: path.to_owned(), fault };
+    let form = private_key::form(&file).map_err(unusable)?;
+    let mut found = Vec::new();
+    if !is_private_key(&file) {
+        return Err(Error::Internal("a private key was not recognised"));
+    }
+    if form.encryption.is_none() {
+        found.push(Finding::new(
+            "key-unencrypted",
+            format!("the private key {name} is not encrypted"),
+            format!(
+                "manifest-tool key passphrase {0} --out NEW.pem, then delete {0} and its copies",
+                quoted(&name.to_string())
+            ),
+        ));
+    }
+    let mode = path.metadata().map(|metadata| metadata.permissions().mode()).unwrap_or(0);
+    if mode & OTHERS != 0 {
+        found.push(Finding::new(
+            "key-readable",
+            format!("other users of this machine can read or change {name} (mode {:o})", mode & 0o777),
+            format!("chmod 600 {}", quoted(&name.to_string())),
+        ));
+    }
+    Ok(found)
+}
+
+fn is_development(key: &PublicKey) -> bool {
+    *key.as_bytes() == DEVELOPMENT_ANCHOR
+}
+
+fn development(message: String) -> Finding {
+    Finding::new(
+        "development-anchor",
+        message,
+        "Make a root of your own (manifest-tool key generate), build and provision with it: the development key is public.",
+    )
+}
+
+/// A loader or application with the development anchor in it.
+pub fn of_program(path: &Path) -> Result<Option<Finding>, Error> {
+    let program = read(path, MAX_PROGRAM_LEN)?;
+    let has_anchor = contains(&program, &DEVELOPMENT_ANCHOR);
+    Ok(has_anchor.then(|| development(format!("{} contains the development anchor", path.display()))))
+}
+
+/// Devices and releases under the development anchor.
+pub fn of_evidence(evidence: &Evidence) -> Vec<Finding> {
+    let Ok(key) = PublicKey::from_bytes(&DEVELOPMENT_ANCHOR) else { return Vec::new() };
+    let kid = crate::describe::kid(key.kid());
+    let devices: Vec<&str> = evidence
+        .devices
+        .iter()
+        .filter(|device| device.anchors.contains(&kid))
+        .map(|device| device.serial.as_str())
+        .collect();
+    let releases: Vec<&str> = evidence
+        .releases
+        .iter()
+        .filter(|release| [&release.issuer_kid, &release.release_kid].contains(&&kid))
+        .map(|release| release.name.as_str())
+        .collect();
+    let mut found = Vec::new();
+    if !devices.is_empty() {
+        found.push(development(format!("devices trust the development anchor: {}", some(&devices))));
+    }
+    if !releases.is_empty() {
+        found.push(development(format!("releases stand under the development anchor: {}", some(&releases))));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    /// The loader's build refuses this key too.
+    #[test]
+    fn the_development_anchor_is_that_of_the_loader() {
+        let file = std::fs::read("../bootloader/keys/development-anchor.cose").unwrap();
+        assert_eq!(file.last_chunk::<32>(), Some(&super::DEVELOPMENT_ANCHOR));
+    }
+}
