@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use trust::author::{SIGNATURE_LEN, Unsigned};
 use trust::{Anchor, LedgerHead, PublicKey, RevocationList, sha256};
 
+use crate::devices::{self, DeviceLine};
 use crate::disk::{self, HEAD_FILE, HeadFile, Name};
 use crate::entry::{Entry, Event, Open};
 use crate::error::{Error, Fault};
@@ -23,13 +24,15 @@ pub struct Stored {
     pub digest: [u8; 32],
     /// The signed record, if the entry has one.
     pub record: Option<Vec<u8>>,
+    /// The devices of a batch.
+    pub devices: Vec<DeviceLine>,
 }
 
 impl Stored {
     /// Whether it waits for a signature.
     #[must_use]
     pub fn is_unsigned(&self) -> bool {
-        self.record.is_none() && self.entry.event.to_be_signed().is_some()
+        self.record.is_none() && self.entry.event.is_signed()
     }
 }
 
@@ -73,6 +76,7 @@ impl Ledger {
         let (opened, key) = opened(folder, &first.entry)?;
         let before = read_before(folder, &opened, depth)?.map(Box::new);
         let roots = Roots { key: &key, open: &opened, before: before.as_deref() };
+        read_devices(folder, &mut entries, &key)?;
         check_events(folder, &entries, &roots)?;
         let joined = read_joined(folder, &entries, &roots)?;
         let head = read_head(folder, &entries, &key)?;
@@ -163,6 +167,12 @@ impl Ledger {
         self.joined.push((number, entries));
     }
 
+    pub(crate) fn set_devices(&mut self, devices: Vec<DeviceLine>) {
+        if let Some(last) = self.entries.last_mut() {
+            last.devices = devices;
+        }
+    }
+
     pub(crate) fn set_record(&mut self, number: u64, record: Vec<u8>) {
         let place = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
         if let Some(stored) = place.and_then(|place| self.entries.get_mut(place)) {
@@ -197,12 +207,29 @@ pub(crate) fn read_entries(
             stored.entry.number == name.number && stored.entry.event.kind() == name.kind
         };
         match entries.iter_mut().find(is_of) {
-            Some(stored) => stored.record = Some(disk::read(&path)?),
+            Some(stored) => {
+                let limit = if matches!(stored.entry.event, Event::Devices(_)) {
+                    devices::MAX_LINES_LEN
+                } else {
+                    crate::MAX_ENTRY_LEN
+                };
+                stored.record = Some(disk::read_limited(&path, limit)?);
+            }
             None => return Err(Error::damaged(&path, Fault::NoEntry)),
         }
         if records.peek().is_some_and(|next| next.number == name.number) {
             return Err(Error::damaged(&path, Fault::Twice));
         }
+    }
+    Ok(())
+}
+
+/// Reads the lines of batches.
+pub(crate) fn read_devices(folder: &Path, entries: &mut [Stored], key: &PublicKey) -> Result<(), Error> {
+    for stored in entries {
+        let Event::Devices(batch) = &stored.entry.event else { continue };
+        let path = disk::lines_path(folder, stored.entry.number, stored.entry.event.kind());
+        stored.devices = devices::read(&path, batch, key)?;
     }
     Ok(())
 }
@@ -237,7 +264,7 @@ fn read_entry(folder: &Path, name: &Name, before: Option<&Stored>) -> Result<Sto
     if !texts_hold(&entry) {
         return fault(Fault::Text);
     }
-    Ok(Stored { entry, digest: sha256(&bytes), record: None })
+    Ok(Stored { entry, digest: sha256(&bytes), record: None, devices: Vec::new() })
 }
 
 fn opened(folder: &Path, first: &Entry) -> Result<(Open, PublicKey), Error> {
@@ -269,6 +296,7 @@ pub(crate) fn check_events(folder: &Path, entries: &[Stored], roots: &Roots<'_>)
         if let Err(reason) = order.follow(stored) {
             return fault(Fault::Succession(reason));
         }
+        let mut holds = None;
         if let Some(to_be_signed) = event.to_be_signed() {
             let unsigned = match Unsigned::from_to_be_signed(to_be_signed, key) {
                 Ok(unsigned) => unsigned,
@@ -279,12 +307,17 @@ pub(crate) fn check_events(folder: &Path, entries: &[Stored], roots: &Roots<'_>)
                 Ok(_) => return fault(Fault::Facts),
                 Err(error) => return fault(Fault::ToBeSigned(error.to_string())),
             }
-            match &stored.record {
-                Some(bytes) if is_signed(&unsigned, bytes) => {}
-                Some(_) => return Err(Error::damaged(&record, Fault::Record)),
+            holds = stored.record.as_deref().map(|bytes| is_signed(&unsigned, bytes));
+        } else if let Some(bytes) = stored.record.as_deref().filter(|_| event.is_signed()) {
+            holds = Some(devices::split_record(&stored.devices, bytes, key).is_some());
+        }
+        if event.is_signed() {
+            match holds {
+                Some(true) => {}
+                Some(false) => return Err(Error::damaged(&record, Fault::Record)),
                 // Only the newest one may wait, be it followed by entries that need no signature.
                 None if is_void(after, *number) => {}
-                None if after.iter().skip(1).any(|later| later.entry.event.to_be_signed().is_some()) => {
+                None if after.iter().skip(1).any(|later| later.entry.event.is_signed()) => {
                     return Err(Error::damaged(&record, Fault::NoRecord));
                 }
                 None => {}
@@ -332,6 +365,7 @@ pub(crate) fn check_events(folder: &Path, entries: &[Stored], roots: &Roots<'_>)
             Event::Open(_)
             | Event::Succession(_)
             | Event::Ceremony(_)
+            | Event::Devices(_)
             | Event::Custody(_)
             | Event::Backup(_)
             | Event::Import(_) => {}
@@ -389,7 +423,7 @@ pub(crate) fn texts_hold(entry: &Entry) -> bool {
         Event::Backup(backup) => backup.holders.iter().all(|holder| name(holder)) && text(&backup.kept),
         Event::Void(void) => text(&void.reason),
         Event::Merge(merge) => text(&merge.reason),
-        Event::BackupCheck(_) | Event::Import(_) => true,
+        Event::Devices(_) | Event::BackupCheck(_) | Event::Import(_) => true,
     };
     event && text(&entry.tool) && option(&entry.by)
 }

@@ -17,6 +17,7 @@ pub const HEAD_FILE: &str = "head.json";
 const LOCK_FILE: &str = ".lock";
 const ENTRY: &str = "json";
 const RECORD: &str = "cwt";
+const LINES: &str = "jsonl";
 /// Digits of an entry's number in the name of its file.
 const DIGITS: usize = 6;
 const _: () = assert!(trust::MAX_LEDGER_ENTRIES <= 10u64.pow(6));
@@ -73,6 +74,10 @@ pub(crate) fn entry_path(folder: &Path, number: u64, kind: &str) -> PathBuf {
 
 pub(crate) fn record_path(folder: &Path, number: u64, kind: &str) -> PathBuf {
     folder.join(format!("{number:0DIGITS$}-{kind}.{RECORD}"))
+}
+
+pub(crate) fn lines_path(folder: &Path, number: u64, kind: &str) -> PathBuf {
+    folder.join(format!("{number:0DIGITS$}-{kind}.{LINES}"))
 }
 
 /// The folder with the entries of another copy, beside the entry that joined it.
@@ -134,7 +139,12 @@ pub(crate) fn list(folder: &Path) -> Result<Vec<Name>, Error> {
 
 /// Reads a file of at most [`MAX_ENTRY_LEN`] bytes.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    trust::host::read(path, MAX_ENTRY_LEN).map_err(|error| match error {
+    read_limited(path, MAX_ENTRY_LEN)
+}
+
+/// Reads a file of at most `limit` bytes.
+pub(crate) fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
+    trust::host::read(path, limit).map_err(|error| match error {
         ReadError::Io(source) => Error::read(path, source),
         ReadError::TooLong(limit) => Error::damaged(path, Fault::TooLong(limit)),
     })
@@ -169,6 +179,12 @@ pub(crate) fn encode(value: &impl Serialize) -> Option<Vec<u8>> {
 /// Writes a file that is never changed again.
 pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     write_whole(path, bytes, Readers::Everybody, Existing::Keep).map_err(|source| Error::write(path, source))
+}
+
+/// Writes a file that no entry names yet: what a cut left in its place is replaced.
+pub(crate) fn write_unnamed(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    write_whole(path, bytes, Readers::Everybody, Existing::Replace)
+        .map_err(|source| Error::write(path, source))
 }
 
 /// Writes the head, in the place of the one before it.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::devices::Devices;
 use crate::facts::{CeremonyFacts, CredentialFacts, ListFacts, SuccessionFacts};
 use crate::values::{Base64, Hex, Time};
 
@@ -52,6 +53,8 @@ pub enum Event {
     Succession(SuccessionEntry),
     /// The key signed the end of the transcript of a ceremony.
     Ceremony(CeremonyEntry),
+    /// Devices got their provisioning blocks, and their credentials where they have keys.
+    Devices(Devices),
     /// Somebody else holds a key now, or it is kept elsewhere.
     Custody(Custody),
     /// A backup of the ledger's key was made.
@@ -76,6 +79,7 @@ impl Event {
             Self::RevocationList(_) => "revocation-list",
             Self::Succession(_) => "succession",
             Self::Ceremony(_) => "ceremony",
+            Self::Devices(_) => "devices",
             Self::Custody(_) => "custody",
             Self::Backup(_) => "backup",
             Self::BackupCheck(_) => "backup-check",
@@ -88,7 +92,13 @@ impl Event {
     /// Whether it has a record by which somebody may do something: a root that retired signs none.
     #[must_use]
     pub fn has_authority(&self) -> bool {
-        matches!(self, Self::Credential(_) | Self::RevocationList(_) | Self::Succession(_))
+        matches!(
+            self,
+            Self::Credential(_)
+                | Self::RevocationList(_)
+                | Self::Succession(_)
+                | Self::Devices(Devices { signed: true, .. })
+        )
     }
 
     /// What the key has to sign for this entry, the Sig_structure (RFC 9052 section 4.4).
@@ -101,6 +111,12 @@ impl Event {
             | Self::Ceremony(CeremonyEntry { to_be_signed, .. }) => Some(&to_be_signed.0),
             _ => None,
         }
+    }
+
+    /// Whether the key has to sign something for this entry.
+    #[must_use]
+    pub fn is_signed(&self) -> bool {
+        self.to_be_signed().is_some() || matches!(self, Self::Devices(Devices { signed: true, .. }))
     }
 }
 

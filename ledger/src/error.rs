@@ -161,6 +161,9 @@ pub enum Error {
         /// Number of the entry that the earlier head named.
         entry: u64,
     },
+    /// A batch of devices cannot be recorded.
+    #[error("the batch of devices {0}")]
+    Batch(Fault),
     /// There is no room for another entry.
     #[error("the ledger has {} entries, which is the limit", trust::MAX_LEDGER_ENTRIES)]
     Full,
@@ -181,6 +184,9 @@ pub enum Fault {
     /// It reads, but this program would write it in another form.
     #[error("is not in the one form that entries have")]
     Spelling,
+    /// The lines of a batch of devices are not those of their entry.
+    #[error("is damaged: {0}")]
+    Lines(&'static str),
     /// The number in the entry is not the one in its name.
     #[error("has the number {0} inside")]
     Number(u64),
@@ -287,6 +293,7 @@ impl Error {
             Self::Succession { .. } => "ledger-succession",
             Self::NotSucceeded { .. } => "ledger-not-succeeded",
             Self::OtherHistory { .. } => "ledger-other-history",
+            Self::Batch(_) => "ledger-devices",
             Self::Full => "ledger-full",
             Self::Author(_) => "not-possible",
         }
@@ -329,6 +336,7 @@ impl Error {
             Self::OtherHistory { .. } => {
                 "Find out who has the ledger whose head was reported before: there are two of this key."
             }
+            Self::Batch(_) => "Give each device one serial, and at most 100,000 devices at once.",
             Self::Full => "Begin a new root with a ledger of its own.",
             Self::Author(_) => "Correct the value that the message names.",
         }

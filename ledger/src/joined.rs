@@ -4,7 +4,7 @@ use std::path::Path;
 
 use trust::{Anchor, PublicKey, RevocationList};
 
-use crate::chain::{Stored, check_events, read_entries};
+use crate::chain::{Stored, check_events, read_devices, read_entries};
 use crate::disk;
 use crate::entry::Event;
 use crate::error::{Error, Fault};
@@ -62,6 +62,7 @@ pub(crate) fn read_joined(
         if !other.iter().map(|stored| Hex(stored.digest)).eq(merge.other.iter().copied()) {
             return Err(Error::damaged(&folder, Fault::Joined));
         }
+        read_devices(&folder, &mut other, roots.key)?;
         check_events(&folder, &[common, &other].concat(), roots)?;
         check_joined_lists(root, entries, (number, &other), roots.key)?;
         joined.push((number, other));

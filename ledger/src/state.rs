@@ -3,6 +3,7 @@
 use trust::{Anchor, RevocationList, Role, UnixTime};
 
 use crate::chain::{Ledger, Stored};
+use crate::devices::{DeviceLine, Devices, split_record};
 use crate::entry::{CredentialEntry, Event};
 use crate::error::Error;
 use crate::values::{Hex, Time};
@@ -81,6 +82,26 @@ impl Ledger {
             Event::Credential(entry) if stored.record.is_some() => Some((stored, entry)),
             _ => None,
         })
+    }
+
+    /// The devices of all batches that were not given up, with the number of the entry of each; those of joined copies too.
+    pub fn devices(&self) -> impl Iterator<Item = (u64, &Devices, &DeviceLine)> {
+        let joined = self.joined().iter().flat_map(|(_, entries)| entries);
+        let stored = self.entries().iter().filter(|stored| !self.is_void(stored.entry.number));
+        let batches = stored.chain(joined).filter_map(|stored| match &stored.entry.event {
+            Event::Devices(batch) => Some((stored, batch)),
+            _ => None,
+        });
+        batches.flat_map(|(stored, batch)| {
+            stored.devices.iter().map(move |line| (stored.entry.number, batch, line))
+        })
+    }
+
+    /// The signed credentials of a batch, in the order of its devices.
+    #[must_use]
+    pub fn credentials_of(&self, batch: u64) -> Option<Vec<&[u8]>> {
+        let stored = self.entry(batch)?;
+        split_record(&stored.devices, stored.record.as_deref()?, self.key())
     }
 
     /// The signed lists, oldest first.

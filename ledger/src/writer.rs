@@ -9,6 +9,7 @@ use trust::{LedgerHead, MAX_LEDGER_ENTRIES, PublicKey, RevocationList, UnixTime,
 
 use crate::chain::{Ledger, Signed, Stored, texts_hold};
 use crate::compare::{Relation, compare};
+use crate::devices::{self, AnchorFacts, DeviceLine, Devices};
 use crate::disk::{self, HeadFile};
 use crate::entry::{Entry, Event, Merge, Open, Void};
 use crate::error::Error;
@@ -154,14 +155,14 @@ impl Writer {
         if event.has_authority() {
             self.check_open()?;
         }
-        if event.to_be_signed().is_some() {
+        if event.is_signed() {
             self.check_nothing_begun()?;
         }
         self.check_name(&event)?;
         self.check_succession(&event)?;
         self.check_list(&event)?;
         let last = self.ledger.entries().last();
-        let number = last.map_or(0, |last| last.entry.number).saturating_add(1);
+        let number = self.next_number();
         if number > MAX_LEDGER_ENTRIES {
             return Err(Error::Full);
         }
@@ -173,8 +174,74 @@ impl Writer {
         let bytes = encode(&entry)?;
         let path = disk::entry_path(self.ledger.folder(), number, entry.event.kind());
         disk::write_new(&path, &bytes)?;
-        self.ledger.push(Stored { entry, digest: sha256(&bytes), record: None });
+        self.ledger.push(Stored { entry, digest: sha256(&bytes), record: None, devices: Vec::new() });
         Ok(number)
+    }
+
+    /// Adds a batch of devices: its lines, then its entry. With credentials it begins here, and waits for
+    /// [`Writer::finish_devices`]. Its number.
+    ///
+    /// # Errors
+    /// [`Error::Batch`] if a line is not what it must be; those of [`Writer::append`]
+    pub fn append_devices(
+        &mut self,
+        vendor: String,
+        anchors: Vec<AnchorFacts>,
+        lines: Vec<DeviceLine>,
+        context: &Context,
+    ) -> Result<u64, Error> {
+        let file = devices::encode(&lines).ok_or(trust::author::AuthorError::Encoding)?;
+        let batch = Devices {
+            devices: lines.len() as u64,
+            lines: Hex(sha256(&file)),
+            vendor,
+            anchors,
+            signed: lines.iter().any(|line| line.to_be_signed.is_some()),
+        };
+        devices::check(&batch, &lines, self.ledger.key()).map_err(Error::Batch)?;
+        let event = Event::Devices(batch);
+        if event.is_signed() {
+            self.check_nothing_begun()?;
+        }
+        let number = self.next_number();
+        let path = disk::lines_path(self.ledger.folder(), number, event.kind());
+        disk::write_unnamed(&path, &file)?;
+        let number = self.append(event, context)?;
+        self.ledger.set_devices(lines);
+        Ok(number)
+    }
+
+    /// The credentials that the begun batch waits for, in the order of its devices.
+    ///
+    /// # Errors
+    /// [`Error::NothingBegun`] also when the begun entry is no batch; [`Error::Author`]
+    pub fn begun_devices(&self) -> Result<(u64, Vec<Unsigned>), Error> {
+        let batch = |stored: &&Stored| matches!(stored.entry.event, Event::Devices(_));
+        let stored = self.ledger.begun().filter(batch).ok_or(Error::NothingBegun)?;
+        Ok((stored.entry.number, devices::to_be_signed(&stored.devices, self.ledger.key())?))
+    }
+
+    /// Writes the credentials of the begun batch, in the order of its devices. The number of the entry.
+    ///
+    /// # Errors
+    /// [`Error::NothingBegun`]; [`Error::Author`] if one is missing or another one, or its signature does not hold;
+    /// [`Error::File`]
+    pub fn finish_devices(&mut self, credentials: &[Vec<u8>]) -> Result<u64, Error> {
+        let (number, _) = self.begun_devices()?;
+        let record = credentials.concat();
+        let stored = self.ledger.entry(number).ok_or(Error::NothingBegun)?;
+        if devices::split_record(&stored.devices, &record, self.ledger.key()).is_none() {
+            let refused = trust::Error::new(trust::ErrorKind::SignatureInvalid, 0);
+            return Err(trust::author::AuthorError::from(refused).into());
+        }
+        let path = disk::record_path(self.ledger.folder(), number, stored.entry.event.kind());
+        disk::write_new(&path, &record)?;
+        self.ledger.set_record(number, record);
+        Ok(number)
+    }
+
+    fn next_number(&self) -> u64 {
+        self.ledger.entries().last().map_or(0, |last| last.entry.number).saturating_add(1)
     }
 
     /// What the begun entry waits for.
@@ -253,6 +320,10 @@ impl Writer {
         for stored in &entries {
             let (number, kind) = (stored.entry.number, stored.entry.event.kind());
             disk::write_new(&disk::entry_path(&folder, number, kind), &encode(&stored.entry)?)?;
+            if matches!(stored.entry.event, Event::Devices(_)) {
+                let lines = devices::encode(&stored.devices).ok_or(trust::author::AuthorError::Encoding)?;
+                disk::write_new(&disk::lines_path(&folder, number, kind), &lines)?;
+            }
             if let Some(record) = &stored.record {
                 disk::write_new(&disk::record_path(&folder, number, kind), record)?;
             }
@@ -364,6 +435,7 @@ fn check_nothing_begun(ledger: &Ledger) -> Result<(), Error> {
                 Event::RevocationList(entry) => format!("list {}", entry.facts.sequence),
                 Event::Succession(entry) => entry.facts.name.clone(),
                 Event::Ceremony(entry) => format!("transcript {}", entry.facts.transcript),
+                Event::Devices(batch) => format!("{} devices", batch.devices),
                 _ => String::new(),
             },
         }),

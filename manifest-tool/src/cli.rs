@@ -101,6 +101,8 @@ enum CredentialCommand {
     Renew(Box<credential::Renew>),
     /// Show a credential, and verify it if an anchor is given
     Inspect(credential::Inspect),
+    /// Make the X.509 certificate of a root, an issuing key or a device
+    Certificate(credential::Certificate),
 }
 
 impl Command {
@@ -118,6 +120,7 @@ impl Command {
             Self::Credential(CredentialCommand::Issue(command)) => report(output, command.run()),
             Self::Credential(CredentialCommand::Renew(command)) => report(output, command.run(output)),
             Self::Credential(CredentialCommand::Inspect(command)) => report(output, command.run()),
+            Self::Credential(CredentialCommand::Certificate(command)) => report(output, command.run()),
             Self::Create(command) => report(output, command.run()),
             Self::Sign(command) => report(output, command.run(output)),
             Self::Attach(command) => report(output, command.run()),

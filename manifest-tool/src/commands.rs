@@ -100,6 +100,30 @@ impl ReleaseKeyArguments {
     }
 }
 
+/// The private key that signs, of a command that does not always sign.
+#[derive(clap::Args, Clone, Debug)]
+pub struct OptionalKeyArguments {
+    /// Private key that signs: FILE, -, env:NAME, pkcs11:URI, ssh-agent:NAME or exec:PROGRAM?public=FILE
+    #[arg(long, value_name = "KEY", value_parser = location())]
+    key: Option<Location>,
+    #[command(flatten)]
+    secrets: SecretArguments,
+}
+
+impl OptionalKeyArguments {
+    /// The key, if one is given.
+    fn given(&self) -> Result<Option<SigningKeyArguments>, Error> {
+        let secrets = self.secrets.clone();
+        match &self.key {
+            Some(key) => Ok(Some(SigningKeyArguments { key: key.clone(), secrets })),
+            None if secrets.passphrase.is_given() || secrets.pin_file.is_some() => {
+                Err(Error::usage("--passphrase-file and --pin-file require --key"))
+            }
+            None => Ok(None),
+        }
+    }
+}
+
 /// What opens a key, wherever it is kept.
 #[derive(clap::Args, Clone, Debug)]
 pub struct SecretArguments {

@@ -70,7 +70,11 @@ pub(crate) struct CredentialView {
     pub(crate) issued_at: u64,
     pub(crate) not_before: Option<u64>,
     pub(crate) expires: Option<u64>,
-    pub(crate) generation: u64,
+    /// `null` under an issuing key.
+    pub(crate) generation: Option<u64>,
+    /// kid of the issuing key of a device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) issuing_key: Option<String>,
     /// Of a release credential.
     pub(crate) sequence_ceiling: Option<u64>,
 }
@@ -94,7 +98,8 @@ impl CredentialView {
             issued_at: claims.issued_at().0,
             not_before: claims.not_before().map(|time| time.0),
             expires: claims.expires().map(|time| time.0),
-            generation: claims.generation(),
+            generation: claims.issuing_key().is_none().then(|| claims.generation()),
+            issuing_key: claims.issuing_key().map(kid),
             sequence_ceiling: (claims.role() == Role::Release).then(|| claims.sequence_ceiling()),
         }
     }
@@ -123,8 +128,9 @@ impl CredentialView {
             ("issued", at(self.issued_at)),
             ("valid from", self.not_before.map_or("any time".to_owned(), at)),
             ("valid until", self.expires.map_or("no expiry".to_owned(), at)),
-            ("generation", self.generation.to_string()),
         ];
+        rows.extend(self.generation.map(|generation| ("generation", generation.to_string())));
+        rows.extend(self.issuing_key.as_ref().map(|kid| ("issuing key", kid.clone())));
         rows.extend(self.sequence_ceiling.map(|ceiling| ("highest sequence", ceiling.to_string())));
         rows
     }

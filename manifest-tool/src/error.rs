@@ -7,12 +7,14 @@ use suit_manifest::Reason;
 use trust::author::SignError;
 use trust::host::{ClockFault, KeyFileError, ReadError, TokenFileError};
 
+use crate::commands::provision::LineFault;
 use crate::image::ImageError;
 use crate::keys::HolderError;
 use crate::kind::Kind;
 use crate::passphrase::MAX_PASSPHRASE_LEN;
 use crate::private_key::KeyFault;
 use crate::shares::ShareFault;
+use crate::x509;
 
 /// What was done with a file when it failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -161,6 +163,15 @@ pub enum Error {
     /// A key that this root, or one before, took back.
     #[error("{name} ({kid}) was revoked, and is not certified again")]
     KeyWasRevoked { name: String, kid: String },
+    /// A line of a file of devices gives no device.
+    #[error("line {line} of {}: {fault}", path.display())]
+    DevicesFile { path: PathBuf, line: u64, fault: LineFault },
+    /// The ledger has a device already.
+    #[error("{what} is in the ledger already, in entry {entry}")]
+    DeviceKnown { what: String, entry: u64 },
+    /// No X.509 certificate can be made of it.
+    #[error("{}: {fault}", path.display())]
+    Certificate { path: PathBuf, fault: x509::Fault },
     /// The credential is for another key than the one that signs.
     #[error("the credential {} certifies another key than the signing key", .0.display())]
     CredentialOfAnotherKey(PathBuf),
@@ -356,6 +367,14 @@ impl Error {
         }
     }
 
+    /// A certificate could not be made of a file.
+    pub(crate) fn certificate(path: &Path, fault: x509::Fault) -> Self {
+        match fault {
+            x509::Fault::Signer(error) => Self::of_signer(error),
+            fault => Self::Certificate { path: path.to_owned(), fault },
+        }
+    }
+
     /// A signer gave no signature that can be used.
     pub(crate) fn of_signer(error: SignError) -> Self {
         match error {
@@ -403,6 +422,9 @@ impl Error {
             Self::OtherBytes { .. } => "tbs-mismatch",
             Self::Share { fault, .. } | Self::Shares(fault) => fault.code(),
             Self::BackupOfAnotherKey { .. } => "backup-other-key",
+            Self::DevicesFile { fault, .. } => fault.code(),
+            Self::DeviceKnown { .. } => "device-known",
+            Self::Certificate { fault, .. } => fault.code(),
             Self::CredentialOfAnotherKey(_) => Reason::KeyMismatch.slug(),
             Self::Author { .. } => "not-possible",
             Self::Image { source: ImageError::NotFirmware, .. } => "image-not-firmware",
@@ -479,6 +501,11 @@ impl Error {
             Self::OtherBytes { .. } => {
                 "Pass the envelope and the credential for which the bytes were written."
             }
+            Self::DevicesFile { .. } => "Correct the line; nothing was made of any line.",
+            Self::DeviceKnown { .. } => {
+                "Give the device another serial and a key of its own, or pass --again if its block has to be made once more."
+            }
+            Self::Certificate { fault, .. } => fault.hint(),
             Self::CredentialOfAnotherKey(_) => "Pass the key for which the credential was issued.",
             Self::Author { .. } => "Correct the value that the message names.",
             Self::Image { source, .. } => source.hint(),
@@ -535,13 +562,16 @@ impl Error {
             | Self::KeyOperation { .. }
             | Self::Authorities(_)
             | Self::KeyHasRole { .. }
+            | Self::Certificate { .. }
+            | Self::DeviceKnown { .. }
             | Self::SignatureForeign
             | Self::TokenFile { .. } => 4,
             Self::Holder(error) => error.exit_code(),
             Self::CredentialOfAnotherKey(_) => Reason::KeyMismatch.exit_code(),
             Self::KeyLacksRight { .. } => Reason::AnchorRights.exit_code(),
             Self::KeyWasRevoked { .. } => Reason::KeyRevoked.exit_code(),
-            Self::FileTooLong { .. }
+            Self::DevicesFile { .. }
+            | Self::FileTooLong { .. }
             | Self::FileUnknown(_)
             | Self::SignatureForm { .. }
             | Self::Devices { .. }
@@ -578,6 +608,7 @@ fn ledger_exit_code(error: &ledger::Error) -> u8 {
         | Ledger::NotForked { .. }
         | Ledger::OldHead { .. }
         | Ledger::NotSucceeded { .. }
+        | Ledger::Batch(_)
         | Ledger::Full
         | Ledger::Author(_) => 2,
         Ledger::File { .. } | Ledger::InUse(_) | Ledger::TimeGoesBack { .. } => 3,

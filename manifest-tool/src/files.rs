@@ -105,6 +105,14 @@ pub fn check_outputs(paths: &[&Path], existing: Existing) -> Result<(), Error> {
     Ok(())
 }
 
+/// As [`check_outputs`], for a file whose content is known: the very same content may be there already.
+pub fn check_content(path: &Path, content: &[u8], existing: Existing) -> Result<(), Error> {
+    match state(path, content)? {
+        State::Same => Ok(()),
+        State::Absent | State::Other => check_outputs(&[path], existing),
+    }
+}
+
 /// Writes public files: all, or none unless the disk fails, since each name is checked before the first write.
 /// Private keys and files that are not regular are never replaced.
 pub fn write_all(files: &[(&Path, &[u8])], existing: Existing) -> Result<(), Error> {

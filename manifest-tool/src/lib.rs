@@ -28,5 +28,6 @@ pub mod step;
 pub mod time;
 pub mod two_steps;
 pub mod verification;
+pub mod x509;
 
 pub use error::Error;

@@ -239,6 +239,44 @@ impl Recorder {
         Ok(writer.append(event, &context)?)
     }
 
+    /// Records a batch of devices, and has their credentials signed, in the order of `lines`. Without a ledger they are
+    /// signed alone.
+    pub fn record_devices(
+        &mut self,
+        batch: Batch,
+        now: UnixTime,
+        signer: Option<&dyn Signer>,
+    ) -> Result<Vec<Vec<u8>>, Error> {
+        let Batch { vendor, anchors, lines } = batch;
+        let context = self.by.context(now);
+        if let Some(writer) = &mut self.writer {
+            writer.append_devices(vendor, anchors, lines, &context)?;
+            return match signer {
+                Some(signer) => Ok(finish_devices(writer, signer)?.1),
+                None => Ok(Vec::new()),
+            };
+        }
+        let Some(signer) = signer else { return Ok(Vec::new()) };
+        let made = |error| Error::author("the credential", None, error);
+        let key = signer.public_key();
+        let unsigned = lines.iter().filter_map(|line| line.unsigned(&key).transpose());
+        unsigned.map(|unsigned| unsigned.and_then(|one| one.sign(signer)).map_err(made)).collect()
+    }
+
+    /// The credentials of a batch that the ledger has; those that are not signed yet are.
+    pub fn go_on_with_devices(
+        &mut self,
+        entry: u64,
+        signer: Option<&dyn Signer>,
+    ) -> Result<Vec<Vec<u8>>, Error> {
+        let Some(writer) = &mut self.writer else { return Ok(Vec::new()) };
+        match (writer.ledger().credentials_of(entry), signer) {
+            (Some(credentials), _) => Ok(credentials.into_iter().map(<[u8]>::to_vec).collect()),
+            (None, Some(signer)) => Ok(finish_devices(writer, signer)?.1),
+            (None, None) => Ok(Vec::new()),
+        }
+    }
+
     /// Has the head signed over everything that was recorded. The number of the last entry.
     pub fn close(&mut self, now: UnixTime, signer: &dyn Signer) -> Result<Option<u64>, Error> {
         let Some(writer) = &mut self.writer else { return Ok(None) };
@@ -289,4 +327,20 @@ pub fn close(writer: &mut Writer, now: UnixTime, signer: &dyn Signer) -> Result<
     let made = |error| Error::author("the head of the ledger", None, error);
     let head = writer.prepare_head(now)?.sign(signer).map_err(made)?;
     Ok(writer.set_head(head)?)
+}
+
+/// A batch of devices to be recorded.
+pub struct Batch {
+    pub vendor: String,
+    pub anchors: Vec<ledger::AnchorFacts>,
+    pub lines: Vec<ledger::DeviceLine>,
+}
+
+/// Has the credentials of the begun batch signed: the number of its entry, and they.
+pub fn finish_devices(writer: &mut Writer, signer: &dyn Signer) -> Result<(u64, Vec<Vec<u8>>), Error> {
+    let made = |error| Error::author("the credential", None, error);
+    let (_, unsigned) = writer.begun_devices()?;
+    let signed = unsigned.iter().map(|one| one.sign(signer).map_err(made));
+    let credentials = signed.collect::<Result<Vec<_>, _>>()?;
+    Ok((writer.finish_devices(&credentials)?, credentials))
 }

@@ -9,6 +9,7 @@ mod cli {
     mod flow;
     mod foreign;
     mod holders;
+    mod identity;
     mod inspect;
     mod keys;
     mod ledger;

@@ -318,12 +318,7 @@ impl<'a> CredentialClaims<'a> {
         if issuing.role != Role::Identity || self.role != Role::Device {
             return refuse(ErrorKind::RoleMismatch);
         }
-        let is_one_device = self.scope.classes().count() == 1 && self.scope.serials().count() == 1;
-        if is_one_device && issuing.scope.contains(&self.scope) {
-            Ok(())
-        } else {
-            refuse(ErrorKind::ScopeIssuer)
-        }
+        if issuing.scope.contains_device(&self.scope) { Ok(()) } else { refuse(ErrorKind::ScopeIssuer) }
     }
 
     /// A placeholder; no function returns it.

@@ -134,17 +134,15 @@ impl<'a> Scope<'a> {
         self.serials.is_some()
     }
 
-    /// True when every device and action of the other scope is in this one.
+    /// True when the other scope is of one device, and every class, serial and action of it is permitted here.
     #[cfg(feature = "host")]
-    #[must_use]
-    pub fn contains(&self, other: &Scope<'_>) -> bool {
-        let is_open = |own: Option<&List<'_>>, other: Option<&List<'_>>| own.is_some() && other.is_none();
-        self.permits_vendor(other.vendor)
-            && !is_open(self.classes.as_ref(), other.classes.as_ref())
-            && other.classes().all(|class| self.permits_class(class))
-            && !is_open(self.serials.as_ref(), other.serials.as_ref())
-            && other.serials().all(|serial| self.permits_serial(serial))
-            && self.actions().is_none_or(|own| other.actions().is_some_and(|other| other & !own == 0))
+    pub(crate) fn contains_device(&self, device: &Scope<'_>) -> bool {
+        self.permits_vendor(device.vendor)
+            && device.classes().count() == 1
+            && device.classes().all(|class| self.permits_class(class))
+            && device.serials().count() == 1
+            && device.serials().all(|serial| self.permits_serial(serial))
+            && self.actions().is_none_or(|own| device.actions().is_some_and(|actions| actions & !own == 0))
     }
 
     /// Permitted actions, a bit set; `None` when any action is.

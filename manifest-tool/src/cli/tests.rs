@@ -213,8 +213,24 @@ const COMMANDS: &[Options] = &[
     Options {
         shortest: "credential inspect f",
         alone: &["--anchor a"],
-        needs: &[("--now 2030-01-31T00:00:00Z", "--anchor a")],
+        needs: &[
+            ("--now 2030-01-31T00:00:00Z", "--anchor a"),
+            ("--issuing i", "--anchor a"),
+            ("--revocations l", "--anchor a"),
+        ],
         excludes: &[],
+    },
+    Options {
+        shortest: "credential certificate f --key k --issuer-certificate c --out o",
+        alone: &["--passphrase-file p", "--pin-file p", "--der", "--force"],
+        needs: &[],
+        excludes: &[("--root n", "--not-before 2030-01-31T00:00:00Z")],
+    },
+    Options {
+        shortest: "credential certificate --root n --not-before 2030-01-31T00:00:00Z --key k --out o",
+        alone: &[],
+        needs: &[],
+        excludes: &[("--issuer-certificate c", "")],
     },
     Options {
         shortest: "create --image f --vendor example.com --class c --sequence 1 --version 1 --out o --image-out i",
@@ -513,9 +529,42 @@ const COMMANDS: &[Options] = &[
     },
     Options {
         shortest: "provision --serial s --vendor example.com --class c --out o",
-        alone: &["--node-address 5", "--anchor a", "--sequence-floor 5", "--force"],
-        needs: &[("--allow-large-step", "--sequence-floor 5")],
-        excludes: &[],
+        // --again, --by, --key and what opens it: `commands/provision.rs` judges them with the ledger and the devices' keys.
+        alone: &[
+            "--node-address 5",
+            "--anchor a",
+            "--sequence-floor 5",
+            "--allow-large-step",
+            "--ledger l",
+            "--no-ledger",
+            "--by n",
+            "--again",
+            "--now 2030-01-31T00:00:00Z",
+            "--key k",
+            "--passphrase-file p",
+            "--pin-file p",
+            "--force",
+        ],
+        needs: &[
+            ("--recovery-anchor r", "--anchor a"),
+            ("--issuing i", "--key k"),
+            ("--succession s", "--anchor a --issuing i --key k"),
+            ("--revocations l", "--anchor a --issuing i --key k"),
+            ("--device-key d", "--issuing i --key k --credential-out c"),
+            ("--credential-out c", "--device-key d --issuing i --key k"),
+        ],
+        excludes: &[("--no-ledger", "--ledger l")],
+    },
+    Options {
+        shortest: "provision --devices f --vendor example.com --out-dir o",
+        alone: &["--class c"],
+        needs: &[],
+        excludes: &[
+            ("--serial s", "--out p"),
+            ("--out p", ""),
+            ("--device-key d", ""),
+            ("--credential-out c", ""),
+        ],
     },
     Options {
         shortest: "publish --revocations l",

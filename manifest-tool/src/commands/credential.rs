@@ -1,11 +1,11 @@
-//! `credential issue`.
+//! `credential issue`, `credential inspect` and `credential certificate`.
 
 pub(super) mod again;
+mod certificate;
 mod inspect;
 mod known;
 mod renew;
 
-pub use inspect::Inspect;
 pub(super) use known::check_new_key;
 pub use renew::Renew;
 use std::path::{Path, PathBuf};
@@ -37,6 +37,9 @@ use crate::step::{MAX_STEP, StepArguments};
 use crate::time::{IssueTime, Time, display};
 use crate::two_steps::{Hand, ToBeSigned, TwoStepArguments};
 use known::{CredentialFile, check_not_taken_back, of_ledger};
+
+pub use certificate::Certificate;
+pub use inspect::Inspect;
 
 const NO_LIST: &str = "--first requires --replaces and --list-out";
 

@@ -108,6 +108,7 @@ fn subject(event: &Event) -> String {
             let purpose = entry.purpose.as_ref().map(|purpose| format!("{purpose}, ")).unwrap_or_default();
             format!("{purpose}transcript of {} lines, {}", entry.facts.lines, entry.facts.transcript)
         }
+        Event::Devices(batch) => format!("{} devices", batch.devices),
         Event::Custody(custody) => {
             format!("{} ({}): {} holds it, {}", custody.name, custody.kid, custody.holder, custody.kept)
         }

@@ -1,104 +1,402 @@
-//! `provision`: make the block that gives a new device its identity and anchors (docs/records.md, version 1).
+//! `provision`: make the blocks that give new devices their identity and anchors (docs/records.md, version 1), and the
+//! credentials of those that have keys.
+
+mod batch;
+mod plan;
 
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use trust::author::ProvisioningRequest;
+use trust::author::{Signer, read_unverified_credential};
 use trust::host::Serial;
-use trust::provisioning::{MAX_NODE_ADDRESS, UNPROVISIONED_SERIAL, is_node_address};
-use trust::{AnchorSet, BLOCK_ANCHORS_MAX, DOMAINS_MAX, MAX_MINIMUM_SEQUENCE};
+use trust::provisioning::{MAX_NODE_ADDRESS, is_node_address};
+use trust::{
+    Anchor, AnchorSet, BLOCK_ANCHORS_MAX, Credential, DOMAINS_MAX, MAX_MINIMUM_SEQUENCE, Rights, Role,
+    TrustStoreBuf, UnixTime,
+};
+use uuid::Uuid;
 
-use super::read_anchors;
-use crate::describe::{kid, uuid};
-use crate::error::Error;
-use crate::files::{OverwriteArguments, must_differ, write};
-use crate::identifiers::{Class, Vendor, device_id};
-use crate::output::{Report, table};
+use self::batch::{Issuing, LIST_FILE, Made, blocks, check_known, files, line, same_batch};
+use self::plan::{Defaults, Planned, read_devices};
+use super::{OptionalKeyArguments, SigningKeyArguments, add_lists, read_anchors};
+use crate::describe::kid;
+use crate::error::{Error, FileAction};
+use crate::files::{
+    MAX_RECORD_FILE_LEN, OverwriteArguments, check_content, check_outputs, must_differ, read, write,
+};
+use crate::identifiers::{Class, Vendor};
+use crate::output::{Report, table, warning};
+use crate::public_key;
+use crate::recording::{Batch, LedgerArguments};
 use crate::step::StepArguments;
+use crate::time::IssueTime;
 
-/// Make a device's provisioning block
+pub use self::plan::LineFault;
+
+/// Make the provisioning blocks of devices, and the credentials of those that have keys
 #[derive(clap::Args, Clone, Debug)]
 pub struct Provision {
-    /// Serial of the device
-    #[arg(long)]
-    serial: Serial,
+    /// CSV file of devices: serial, and node, class, sequence_floor, public_key where they are needed
+    #[arg(long, value_name = "FILE", required_unless_present = "serial", requires = "out_dir")]
+    devices: Option<PathBuf>,
+    /// Serial of one device
+    #[arg(long, conflicts_with = "devices", requires = "out")]
+    serial: Option<Serial>,
     /// Vendor: UUID or domain
     #[arg(long)]
     vendor: Vendor,
-    /// Class: UUID or name
-    #[arg(long)]
-    class: Class,
-    /// Node address on the bus, 1 to 239, as 16 or 0x10
+    /// Class: UUID or name [default: that of each device in the file]
+    #[arg(long, required_unless_present = "devices")]
+    class: Option<Class>,
+    /// Node address on the bus, 1 to 239, as 16 or 0x10, where the file has none
     #[arg(long, value_name = "N", default_value = "0x10", value_parser = node_address)]
     node_address: u8,
-    /// Public key of a root that the device trusts, at most 2; none if the anchor is compiled in (repeatable)
+    /// Public key of a root that the devices trust, at most 2; none if the anchor is compiled in (repeatable)
     #[arg(long = "anchor", value_name = "ANCHOR")]
     anchors: Vec<PathBuf>,
-    /// Sequence number below which the device refuses releases
+    /// Public key of the recovery root of an anchor, in the order of the anchors (repeatable)
+    #[arg(long = "recovery-anchor", value_name = "ANCHOR", requires = "anchors")]
+    recovery_anchors: Vec<PathBuf>,
+    /// Sequence number below which the devices refuse releases
     #[arg(long, value_name = "SEQUENCE", default_value_t = 0,
           value_parser = clap::value_parser!(u64).range(..=MAX_MINIMUM_SEQUENCE))]
     sequence_floor: u64,
-    /// Provisioning block to write
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
+    /// Public key of the one device
+    #[arg(long, value_name = "PUBLIC", conflicts_with = "devices",
+          requires_all = ["serial", "issuing", "credential_out"])]
+    device_key: Option<PathBuf>,
+    /// Credential of the issuing key, which --key is
+    #[arg(long, value_name = "FILE", requires = "key")]
+    issuing: Option<PathBuf>,
+    #[command(flatten)]
+    key: OptionalKeyArguments,
+    /// Succession by which the root of the issuing key came (repeatable)
+    #[arg(long = "succession", value_name = "FILE", requires_all = ["anchors", "issuing"])]
+    successions: Vec<PathBuf>,
+    /// Revocation list under which the issuing key must be good (repeatable)
+    #[arg(long, value_name = "FILE", requires_all = ["anchors", "issuing"])]
+    revocations: Vec<PathBuf>,
+    #[command(flatten)]
+    ledger: LedgerArguments,
+    /// Make devices again that the ledger has
+    #[arg(long)]
+    again: bool,
+    #[command(flatten)]
+    time: IssueTime,
+    /// Folder for the blocks and credentials of the devices, and their list devices.csv; it is made if it is not there
+    #[arg(long, value_name = "DIR", requires = "devices", conflicts_with = "serial")]
+    out_dir: Option<PathBuf>,
+    /// Provisioning block of the one device to write
+    #[arg(long, value_name = "FILE", requires = "serial", conflicts_with = "devices")]
+    out: Option<PathBuf>,
+    /// Credential of the one device to write
+    #[arg(long, value_name = "FILE", requires = "device_key", conflicts_with = "devices")]
+    credential_out: Option<PathBuf>,
     /// Accept a sequence floor above 1048576
-    #[arg(long, requires = "sequence_floor")]
+    #[arg(long)]
     allow_large_step: bool,
     #[command(flatten)]
     overwrite: OverwriteArguments,
 }
 
 #[derive(Debug, Serialize)]
-pub struct Provisioned {
-    out: PathBuf,
+struct DeviceView {
     serial: String,
-    vendor: String,
     class: String,
     device: String,
     node_address: u8,
-    anchors: Vec<String>,
     sequence_floor: u64,
+    /// kid of its own key, if it has a credential.
+    kid: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Provisioned {
+    /// The block of one device, or the folder of many.
+    out: PathBuf,
+    credential_out: Option<PathBuf>,
+    vendor: String,
+    anchors: Vec<String>,
+    recovery_anchors: Vec<String>,
+    /// Of the issuing key.
+    issuing_key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ledger_entry: Option<u64>,
+    /// An earlier run had begun it.
+    went_on: bool,
+    /// The one device of the command line.
+    #[serde(flatten)]
+    one: Option<DeviceView>,
+    /// Those of a file.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    devices: Vec<DeviceView>,
 }
 
 impl Provision {
     pub fn run(&self) -> Result<Provisioned, Error> {
-        let inputs: Vec<&Path> = self.anchors.iter().map(PathBuf::as_path).collect();
-        must_differ(&self.out, &inputs)?;
-        let trusted = read_anchors(&self.anchors)?;
-        let anchors = trusted.anchors();
-        if anchors.len() > BLOCK_ANCHORS_MAX || AnchorSet::of(anchors).is_err() {
-            let message =
-                format!("a device has at most {BLOCK_ANCHORS_MAX} anchors, of {DOMAINS_MAX} domains");
-            return Err(Error::usage(message));
-        }
-        if self.serial.as_str() == UNPROVISIONED_SERIAL {
-            let message =
-                format!("--serial {UNPROVISIONED_SERIAL}: devices without a block report this serial");
-            return Err(Error::usage(message));
-        }
-        StepArguments::of(self.allow_large_step).check("sequence floor", 0, self.sequence_floor)?;
+        let key = self.key.given()?;
+        self.check_files(key.as_ref())?;
         let vendor = self.vendor.id();
-        let block = ProvisioningRequest {
-            serial: self.serial.as_str(),
-            vendor: vendor.into_bytes(),
-            class: self.class.id(vendor).into_bytes(),
-            device: device_id(&self.serial, vendor).into_bytes(),
-            node_address: self.node_address,
-            anchors,
-            sequence_floor: self.sequence_floor,
+        let anchors = self.anchors()?;
+        StepArguments::of(self.allow_large_step).check("sequence floor", 0, self.sequence_floor)?;
+        let planned = self.planned(vendor)?;
+        for device in &planned {
+            StepArguments::of(self.allow_large_step).check("sequence floor", 0, device.sequence_floor)?;
+        }
+        if key.is_some() && self.issuing.is_none() {
+            return Err(Error::usage("--key requires --issuing: nothing else of a device is signed"));
+        }
+        let has_keys = planned.iter().any(|device| device.key.is_some());
+        if has_keys != self.issuing.is_some() {
+            return Err(Error::usage(if has_keys {
+                "devices with public keys get credentials: pass --issuing and --key"
+            } else {
+                "--issuing and --key are for devices with public keys, and none has one"
+            }));
+        }
+        let made = blocks(vendor, &anchors, planned)?;
+        let mut recorder = self
+            .ledger
+            .open(key.as_ref().and_then(SigningKeyArguments::file).as_deref(), &[("--again", self.again)])?;
+        let issuing =
+            self.issuing.as_ref().map(|path| read(path, MAX_RECORD_FILE_LEN).map(|bytes| (path, bytes)));
+        let issuing = issuing.transpose()?;
+        let issuing_claims = issuing.as_ref().map(|(path, bytes)| {
+            read_unverified_credential(bytes).map_err(|error| Error::refused_record(path, error))
+        });
+        let issuing_claims = issuing_claims.transpose()?;
+        let issued_at = recorder.time(self.time, issuing_claims.as_ref().map(|claims| claims.issued_at()))?;
+        self.time.warn();
+        if let Some((path, bytes)) = &issuing {
+            self.check_issuing(path, bytes, &anchors, issued_at)?;
+        }
+        let signer = key.as_ref().map(SigningKeyArguments::open).transpose()?;
+        if let (Some(signer), Some(claims), Some((path, _))) = (&signer, &issuing_claims, &issuing)
+            && signer.public_key() != *claims.key()
+        {
+            return Err(Error::CredentialOfAnotherKey((*path).clone()));
+        }
+        let signer = signer.as_deref();
+
+        let plain = made.iter().map(|made| line(&made.planned, None)).collect();
+        let wanted = batch::batch(vendor, &anchors, plain);
+        let begun = recorder.ledger().and_then(|ledger| same_batch(ledger, &wanted)).filter(|_| !self.again);
+        if let Some(ledger) = recorder.ledger()
+            && begun.is_none()
+        {
+            check_known(ledger, &made, self.again)?;
+        }
+        let issuing = issuing.as_ref().zip(issuing_claims.as_ref());
+        let issuing =
+            issuing.map(|((path, credential), claims)| Issuing { credential, path, name: claims.sub() });
+        let credentials = if let Some(entry) = begun {
+            self.check_out(vendor, &made, true)?;
+            recorder.go_on_with_devices(entry, signer)?
+        } else {
+            let batch = self.batch(vendor, &anchors, &made, issuing.as_ref(), issued_at)?;
+            if let Some(signer) = signer {
+                recorder.check(&signer.public_key())?;
+                self.ledger.warn_without(&recorder);
+            }
+            self.check_out(vendor, &made, false)?;
+            recorder.record_devices(batch, issued_at, signer)?
         };
-        let bytes = block.encode().map_err(|error| Error::author("the provisioning block", None, error))?;
-        write(&self.out, &bytes, self.overwrite.existing())?;
-        Ok(Provisioned {
-            out: self.out.clone(),
-            serial: block.serial.to_owned(),
-            vendor: uuid(&block.vendor),
-            class: uuid(&block.class),
-            device: uuid(&block.device),
-            node_address: block.node_address,
-            anchors: anchors.iter().map(|anchor| kid(anchor.kid())).collect(),
-            sequence_floor: block.sequence_floor,
-        })
+        self.write(vendor, &made, credentials)?;
+        let ledger_entry = match signer {
+            Some(signer) => recorder.close(issued_at, signer)?,
+            None => recorder.ledger().and_then(|ledger| Some(ledger.entries().last()?.entry.number)),
+        };
+        Ok(self.report(vendor, &anchors, &made, signer, (ledger_entry, begun.is_some())))
+    }
+
+    /// No output is an input.
+    fn check_files(&self, key: Option<&SigningKeyArguments>) -> Result<(), Error> {
+        let inputs: Vec<&Path> = self
+            .anchors
+            .iter()
+            .chain(&self.recovery_anchors)
+            .chain(&self.devices)
+            .chain(&self.device_key)
+            .chain(&self.issuing)
+            .chain(&self.successions)
+            .chain(&self.revocations)
+            .map(PathBuf::as_path)
+            .collect();
+        for out in self.out.iter().chain(&self.credential_out) {
+            match key {
+                Some(key) => key.must_differ_from(out, &inputs)?,
+                None => must_differ(out, &inputs)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// What the devices trust: roots, and their recovery roots.
+    fn anchors(&self) -> Result<Vec<Anchor>, Error> {
+        let trusted = read_anchors(&self.anchors)?;
+        let mut anchors = trusted.anchors().to_vec();
+        if self.recovery_anchors.len() > anchors.len() {
+            return Err(Error::usage("--recovery-anchor is given more often than --anchor"));
+        }
+        for (path, root) in self.recovery_anchors.iter().zip(trusted.anchors()) {
+            anchors.push(Anchor::new(public_key::open(path)?, Rights::SUCCESSION, root.domain()));
+        }
+        if anchors.len() > BLOCK_ANCHORS_MAX || AnchorSet::of(&anchors).is_err() {
+            let message = format!(
+                "a device has at most {BLOCK_ANCHORS_MAX} different anchors, of {DOMAINS_MAX} domains"
+            );
+            return Err(Error::usage(message));
+        }
+        Ok(anchors)
+    }
+
+    fn planned(&self, vendor: Uuid) -> Result<Vec<Planned>, Error> {
+        let class = self.class.as_ref().map(|class| class.id(vendor));
+        let Some(serial) = &self.serial else {
+            let path = self.devices.as_ref().ok_or(Error::Internal("neither one device nor a file"))?;
+            let defaults = Defaults {
+                vendor,
+                class,
+                node_address: self.node_address,
+                sequence_floor: self.sequence_floor,
+            };
+            return read_devices(path, &defaults);
+        };
+        let serial =
+            plan::serial(serial.as_str()).map_err(|message| Error::usage(format!("--serial: {message}")))?;
+        Ok(vec![Planned {
+            serial,
+            class: class.ok_or(Error::Internal("a device without a class"))?,
+            node_address: self.node_address,
+            sequence_floor: self.sequence_floor,
+            key: self.device_key.as_deref().map(public_key::open).transpose()?,
+        }])
+    }
+
+    /// The credential of the issuing key is good, under the anchors of the devices.
+    fn check_issuing(
+        &self,
+        path: &Path,
+        credential: &[u8],
+        anchors: &[Anchor],
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        if anchors.is_empty() {
+            warning("the credential of the issuing key is not verified: no --anchor was given");
+            return Ok(());
+        }
+        let mut trusted = TrustStoreBuf::new(anchors.iter().copied());
+        for path in &self.successions {
+            let bytes = read(path, MAX_RECORD_FILE_LEN)?;
+            let added = match trusted.add_succession(bytes.clone()) {
+                Err(error) if error.kind == trust::ErrorKind::UnexpectedType => trusted.add_chain(&bytes),
+                added => added,
+            };
+            added.map_err(|error| Error::refused_record(path, error))?;
+        }
+        add_lists(&mut trusted, &self.revocations)?;
+        let verified =
+            trusted.with(Some(now), |store| Credential::verify(credential, store, Role::Identity).map(drop));
+        verified.map_err(|error| Error::refused_record(path, error))
+    }
+
+    /// The batch with the credentials to be signed.
+    fn batch(
+        &self,
+        vendor: Uuid,
+        anchors: &[Anchor],
+        made: &[Made],
+        issuing: Option<&Issuing<'_>>,
+        issued_at: UnixTime,
+    ) -> Result<Batch, Error> {
+        let lines = made.iter().map(|made| {
+            let unsigned = issuing
+                .map(|issuing| issuing.prepare((vendor, anchors), &made.planned, issued_at))
+                .transpose()?;
+            Ok(line(&made.planned, unsigned.flatten().as_ref()))
+        });
+        Ok(batch::batch(vendor, anchors, lines.collect::<Result<_, Error>>()?))
+    }
+
+    /// Before anything is recorded: the outputs can be written. Credentials that are made now are in no file yet.
+    fn check_out(&self, vendor: Uuid, made: &[Made], goes_on: bool) -> Result<(), Error> {
+        let existing = self.overwrite.existing();
+        for (out, made) in self.out.iter().zip(made) {
+            check_content(out, &made.block, existing)?;
+        }
+        let outputs: Vec<&Path> = self.credential_out.iter().map(PathBuf::as_path).collect();
+        if !goes_on {
+            check_outputs(&outputs, existing)?;
+        }
+        let Some(folder) = &self.out_dir else { return Ok(()) };
+        let failed = |source| Error::File { action: FileAction::Write, path: folder.clone(), source };
+        std::fs::create_dir_all(folder).map_err(failed)?;
+        let blank: Vec<_> = made.iter().map(|made| made.planned.key.map(|_| Vec::new())).collect();
+        for (path, content) in files(folder, vendor, made, &blank)? {
+            if content.is_empty() {
+                if !goes_on {
+                    check_outputs(&[&path], existing)?;
+                }
+            } else {
+                check_content(&path, &content, existing)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&self, vendor: Uuid, made: &[Made], credentials: Vec<Vec<u8>>) -> Result<(), Error> {
+        let mut credentials = credentials.into_iter();
+        let of_device: Vec<Option<Vec<u8>>> =
+            made.iter().map(|made| made.planned.key.and_then(|_| credentials.next())).collect();
+        let existing = self.overwrite.existing();
+        if let Some(folder) = &self.out_dir {
+            for (path, bytes) in files(folder, vendor, made, &of_device)? {
+                write(&path, &bytes, existing)?;
+            }
+            return Ok(());
+        }
+        for (out, made) in self.out.iter().zip(made) {
+            write(out, &made.block, existing)?;
+        }
+        for (out, credential) in self.credential_out.iter().zip(of_device.iter().flatten()) {
+            write(out, credential, existing)?;
+        }
+        Ok(())
+    }
+
+    fn report(
+        &self,
+        vendor: Uuid,
+        anchors: &[Anchor],
+        made: &[Made],
+        signer: Option<&dyn Signer>,
+        (ledger_entry, went_on): (Option<u64>, bool),
+    ) -> Provisioned {
+        let is_recovery = |anchor: &&Anchor| anchor.rights() == Rights::SUCCESSION;
+        let view = |made: &Made| DeviceView {
+            serial: made.planned.serial.as_str().to_owned(),
+            class: made.planned.class.to_string(),
+            device: made.device.to_string(),
+            node_address: made.planned.node_address,
+            sequence_floor: made.planned.sequence_floor,
+            kid: made.planned.key.map(|key| kid(key.kid())),
+        };
+        Provisioned {
+            out: self.out_dir.clone().or_else(|| self.out.clone()).unwrap_or_default(),
+            credential_out: self.credential_out.clone(),
+            vendor: vendor.to_string(),
+            anchors: anchors
+                .iter()
+                .filter(|anchor| !is_recovery(anchor))
+                .map(|anchor| kid(anchor.kid()))
+                .collect(),
+            recovery_anchors: anchors.iter().filter(is_recovery).map(|anchor| kid(anchor.kid())).collect(),
+            issuing_key: signer.map(|signer| kid(signer.public_key().kid())),
+            ledger_entry,
+            went_on,
+            one: self.serial.as_ref().and_then(|_| made.first()).map(view),
+            devices: made.iter().filter(|_| self.devices.is_some()).map(view).collect(),
+        }
     }
 }
 
@@ -108,16 +406,37 @@ impl Report for Provisioned {
             [] => "none: the loader must have its own compiled in".to_owned(),
             anchors => anchors.join(", "),
         };
-        table(&[
-            ("provisioning block", self.out.display().to_string()),
-            ("serial", self.serial.clone()),
-            ("vendor", self.vendor.clone()),
-            ("class", self.class.clone()),
-            ("device", self.device.clone()),
-            ("node address", format!("{:#04x}", self.node_address)),
-            ("anchors", anchors),
-            ("sequence floor", self.sequence_floor.to_string()),
-        ])
+        let mut rows = match &self.one {
+            Some(device) => vec![
+                ("provisioning block", self.out.display().to_string()),
+                ("serial", device.serial.clone()),
+                ("vendor", self.vendor.clone()),
+                ("class", device.class.clone()),
+                ("device", device.device.clone()),
+                ("node address", format!("{:#04x}", device.node_address)),
+                ("sequence floor", device.sequence_floor.to_string()),
+            ],
+            None => vec![
+                ("devices", self.devices.len().to_string()),
+                ("list of them", self.out.join(LIST_FILE).display().to_string()),
+                ("vendor", self.vendor.clone()),
+                (
+                    "with a credential",
+                    self.devices.iter().filter(|device| device.kid.is_some()).count().to_string(),
+                ),
+            ],
+        };
+        rows.push(("anchors", anchors));
+        if !self.recovery_anchors.is_empty() {
+            rows.push(("recovery anchors", self.recovery_anchors.join(", ")));
+        }
+        rows.extend(self.credential_out.as_ref().map(|path| ("credential", path.display().to_string())));
+        rows.extend(self.issuing_key.as_ref().map(|kid| ("issuing key", kid.clone())));
+        rows.extend(self.ledger_entry.map(|entry| ("entry of the ledger", entry.to_string())));
+        if self.went_on {
+            rows.push(("begun by", "an earlier run, with which this one went on".to_owned()));
+        }
+        table(&rows)
     }
 }
 

@@ -187,24 +187,34 @@ fn it_is_of_one_device_within_the_scope_of_its_issuing_key() {
         vec![vendor(VENDOR), class(&[CLASS]), serial(&[SERIAL, "A-0002"])],
         vec![vendor(VENDOR), serial(&[SERIAL])],
         vec![vendor(VENDOR), class(&[CLASS])],
-        vec![vendor(VENDOR), class(&[CLASS]), serial(&[SERIAL]), (4, int(2))],
-        vec![vendor(VENDOR), class(&[CLASS]), serial(&[SERIAL])],
     ];
     let scope = ScopeRequest {
         vendor: VENDOR,
         classes: vec![CLASS, [0xc2; 16]],
         serials: vec![SERIAL.into(), "A-0002".into()],
-        actions: Some(1),
+        actions: None,
     };
+    let limited = ScopeRequest { actions: Some(1), ..scope.clone() };
     let issuing = issue_credential(&CredentialRequest { scope, ..issuing_request() }, &root()).unwrap();
     for scope in scopes {
         let device = signed(&with(-70002, scope_of(&scope)), ISSUING);
         let refused = verdict_in(&store(&anchors()), &issuing, &device);
         assert_eq!(refused, Err(ErrorKind::ScopeIssuer), "{scope:?}");
     }
-    let within = [vendor(VENDOR), class(&[[0xc2; 16]]), serial(&["A-0002"]), (4, int(1))];
-    let device = signed(&with(-70002, scope_of(&within)), ISSUING);
-    assert_eq!(verdict_in(&store(&anchors()), &issuing, &device), Ok(4));
+    let within = [vendor(VENDOR), class(&[[0xc2; 16]]), serial(&["A-0002"])];
+    let device = |actions: Option<i64>| {
+        let scope = within.iter().cloned().chain(actions.map(|actions| (4, int(actions))));
+        signed(&with(-70002, scope_of(&scope.collect::<Vec<_>>())), ISSUING)
+    };
+    assert_eq!(verdict_in(&store(&anchors()), &issuing, &device(None)), Ok(4));
+    assert_eq!(verdict_in(&store(&anchors()), &issuing, &device(Some(9))), Ok(4));
+    let issuing =
+        issue_credential(&CredentialRequest { scope: limited, ..issuing_request() }, &root()).unwrap();
+    for (actions, expected) in
+        [(Some(1), Ok(4)), (Some(2), Err(ErrorKind::ScopeIssuer)), (None, Err(ErrorKind::ScopeIssuer))]
+    {
+        assert_eq!(verdict_in(&store(&anchors()), &issuing, &device(actions)), expected, "{actions:?}");
+    }
     // A key without limits issues for every device of its vendor, one at a time.
     let open = ScopeRequest { vendor: VENDOR, classes: vec![], serials: vec![], actions: None };
     let issuing = issue_credential(&CredentialRequest { scope: open, ..issuing_request() }, &root()).unwrap();

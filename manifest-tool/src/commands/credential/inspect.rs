@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
-use trust::Credential;
 use trust::author::read_unverified_credential;
+use trust::{Credential, CredentialClaims, Role, TrustStore};
 
-use crate::commands::read_anchors;
-use crate::describe::CredentialView;
+use crate::commands::{add_lists, read_anchors};
+use crate::describe::{CredentialView, kid};
 use crate::error::Error;
 use crate::files::{MAX_RECORD_FILE_LEN, read};
 use crate::output::{Report, table};
@@ -22,6 +22,12 @@ pub struct Inspect {
     /// Public key of the root that must have signed it (repeatable)
     #[arg(long = "anchor", value_name = "ANCHOR")]
     anchors: Vec<PathBuf>,
+    /// Credential of the issuing key, for the credential of a device
+    #[arg(long, value_name = "FILE", requires = "anchors")]
+    issuing: Option<PathBuf>,
+    /// Revocation list under which it must be valid (repeatable)
+    #[arg(long, value_name = "FILE", requires = "anchors")]
+    revocations: Vec<PathBuf>,
     /// Time at which the credential must be valid [default: now]
     #[arg(long, value_name = "TIME", requires = "anchors")]
     now: Option<Time>,
@@ -37,18 +43,37 @@ pub struct Inspected {
 impl Inspect {
     /// Reads the credential, and verifies it if anchors are given.
     pub fn run(&self) -> Result<Inspected, Error> {
-        let trusted = read_anchors(&self.anchors)?;
+        let mut trusted = read_anchors(&self.anchors)?;
+        add_lists(&mut trusted, &self.revocations)?;
         let cwt = read(&self.file, MAX_RECORD_FILE_LEN)?;
         let refused = |error| Error::refused_record(&self.file, error);
         let claims = read_unverified_credential(&cwt).map_err(refused)?;
         let verified = !trusted.anchors().is_empty();
         if verified {
             let now = now(self.now)?;
-            trusted
-                .with(Some(now), |store| Credential::verify(&cwt, store, claims.role()).map(drop))
-                .map_err(refused)?;
+            trusted.with(Some(now), |store| self.verify(&cwt, &claims, store))?;
         }
         Ok(Inspected { verified, credential: CredentialView::new(&claims) })
+    }
+
+    fn verify(&self, cwt: &[u8], claims: &CredentialClaims<'_>, store: &TrustStore<'_>) -> Result<(), Error> {
+        let refused = |error| Error::refused_record(&self.file, error);
+        match (claims.issuing_key(), &self.issuing) {
+            (None, None) => Credential::verify(cwt, store, claims.role()).map(drop).map_err(refused),
+            (Some(_), Some(path)) => {
+                let bytes = read(path, MAX_RECORD_FILE_LEN)?;
+                let issuing = Credential::verify(&bytes, store, Role::Identity)
+                    .map_err(|error| Error::refused_record(path, error))?;
+                Credential::verify_issued(cwt, &issuing, store).map(drop).map_err(refused)
+            }
+            (Some(key), None) => Err(Error::usage(format!(
+                "the credential of a device stands under its issuing key {}: pass that one's credential as --issuing",
+                kid(key)
+            ))),
+            (None, Some(_)) => {
+                Err(Error::usage("--issuing is for the credential of a device under an issuing key"))
+            }
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::commands::SigningKeyArguments;
 use crate::error::Error;
 use crate::files::{check_outputs, existing, write};
 use crate::output::{Report, table};
-use crate::recording::{EntryArguments, close_by, last_time};
+use crate::recording::{EntryArguments, close_by, finish_devices, last_time};
 use crate::time::IssueTime;
 use crate::two_steps::{Hand, ToBeSigned, TwoStepArguments};
 
@@ -65,7 +65,14 @@ impl Finish {
         writer.check_key(&hand.public_key())?;
         let mut entry = None;
         let mut to_be_signed = None;
+        let is_batch = writer.begun_devices().is_ok();
         match (&hand, begun.is_some()) {
+            (Hand::Now(signer), true) if is_batch => {
+                entry = Some(finish_devices(&mut writer, signer.as_ref())?.0);
+            }
+            (Hand::Later(_), true) if is_batch => {
+                return Err(Error::usage("--tbs-out takes one record; a batch of devices has one for each"));
+            }
             (Hand::Now(signer), true) => {
                 let (number, unsigned) = writer.begun()?;
                 let made = |error| Error::author("the record", None, error);

@@ -1,0 +1,212 @@
+//! A batch of devices: blocks, credentials, the entry of the ledger, and the folder for the production line.
+
+use std::path::{Path, PathBuf};
+
+use ledger::{AnchorFacts, Base64, DeviceLine, Hex, Ledger};
+use serde::Serialize;
+use trust::author::{
+    DeviceCredentialRequest, ProvisioningRequest, Unsigned, prepare_device_credential, random_cti,
+};
+use trust::{Anchor, UnixTime};
+use uuid::Uuid;
+
+use super::plan::Planned;
+use crate::error::Error;
+use crate::identifiers::device_id;
+use crate::recording::Batch;
+
+/// A device with its block.
+pub(super) struct Made {
+    pub(super) planned: Planned,
+    pub(super) block: Vec<u8>,
+    pub(super) device: Uuid,
+}
+
+/// The blocks of devices.
+pub(super) fn blocks(vendor: Uuid, anchors: &[Anchor], devices: Vec<Planned>) -> Result<Vec<Made>, Error> {
+    devices
+        .into_iter()
+        .map(|planned| {
+            let device = device_id(&planned.serial, vendor);
+            let request = ProvisioningRequest {
+                serial: planned.serial.as_str(),
+                vendor: vendor.into_bytes(),
+                class: planned.class.into_bytes(),
+                device: device.into_bytes(),
+                node_address: planned.node_address,
+                anchors,
+                sequence_floor: planned.sequence_floor,
+            };
+            let block =
+                request.encode().map_err(|error| Error::author("the provisioning block", None, error))?;
+            Ok(Made { planned, block, device })
+        })
+        .collect()
+}
+
+/// The issuing key of a batch.
+pub(super) struct Issuing<'a> {
+    /// Its credential.
+    pub(super) credential: &'a [u8],
+    pub(super) path: &'a Path,
+    /// Its name, and that of the issuer of the devices' credentials.
+    pub(super) name: &'a str,
+}
+
+impl Issuing<'_> {
+    /// The credential of a device that has a key.
+    pub(super) fn prepare(
+        &self,
+        (vendor, anchors): (Uuid, &[Anchor]),
+        planned: &Planned,
+        issued_at: UnixTime,
+    ) -> Result<Option<Unsigned>, Error> {
+        let Some(key) = planned.key else { return Ok(None) };
+        if anchors.iter().any(|anchor| *anchor.key() == key) {
+            let what = "the credential";
+            let refused = trust::Error::new(trust::ErrorKind::CredentialForAnchor, 0);
+            return Err(Error::author(what, Some(self.path), refused.into()));
+        }
+        let request = DeviceCredentialRequest {
+            iss: self.name.to_owned(),
+            sub: planned.serial.as_str().to_owned(),
+            key,
+            vendor: vendor.into_bytes(),
+            class: planned.class.into_bytes(),
+            serial: planned.serial.as_str().to_owned(),
+            issued_at,
+            expires: None,
+            cti: random_cti()
+                .map_err(|error| Error::KeyOperation { doing: "generated", source: Box::new(error) })?,
+        };
+        prepare_device_credential(&request, self.credential)
+            .map(Some)
+            .map_err(|error| Error::author("the credential", Some(self.path), error))
+    }
+}
+
+/// What a ledger says of a device.
+pub(super) fn line(planned: &Planned, unsigned: Option<&Unsigned>) -> DeviceLine {
+    DeviceLine {
+        serial: planned.serial.as_str().to_owned(),
+        node_address: planned.node_address,
+        class: planned.class.to_string(),
+        sequence_floor: planned.sequence_floor,
+        kid: planned.key.map(|key| Hex(key.kid().0)),
+        to_be_signed: unsigned.map(|unsigned| Base64(unsigned.to_be_signed())),
+    }
+}
+
+pub(super) fn batch(vendor: Uuid, anchors: &[Anchor], lines: Vec<DeviceLine>) -> Batch {
+    let facts = |anchor: &Anchor| AnchorFacts {
+        public_key: Hex(anchor.key().to_cose_key()),
+        rights: anchor.rights().bits(),
+        domain: Hex(anchor.domain().0.0),
+    };
+    Batch { vendor: vendor.to_string(), anchors: anchors.iter().map(facts).collect(), lines }
+}
+
+/// The entry of a batch that was begun with the same devices and the same anchors: the same command goes on with it.
+pub(super) fn same_batch(ledger: &Ledger, wanted: &Batch) -> Option<u64> {
+    let plain = |line: &DeviceLine| DeviceLine { to_be_signed: None, ..line.clone() };
+    ledger.entries().iter().rev().find_map(|stored| {
+        let ledger::Event::Devices(batch) = &stored.entry.event else { return None };
+        let is_same = batch.vendor == wanted.vendor
+            && batch.anchors == wanted.anchors
+            && stored.devices.iter().map(plain).eq(wanted.lines.iter().map(plain));
+        (is_same && !ledger.is_void(stored.entry.number)).then_some(stored.entry.number)
+    })
+}
+
+/// Fails if the ledger has a device already: a serial, or a key under another serial.
+pub(super) fn check_known(ledger: &Ledger, devices: &[Made], again: bool) -> Result<(), Error> {
+    let known: Vec<_> = ledger.devices().collect();
+    let serials: std::collections::BTreeMap<&str, u64> =
+        known.iter().map(|(entry, _, line)| (line.serial.as_str(), *entry)).collect();
+    let keys: std::collections::BTreeMap<[u8; 8], (&str, u64)> = known
+        .iter()
+        .filter_map(|(entry, _, line)| Some((line.kid?.0, (line.serial.as_str(), *entry))))
+        .collect();
+    for made in devices {
+        let serial = made.planned.serial.as_str();
+        if let Some(entry) = serials.get(serial).filter(|_| !again) {
+            return Err(Error::DeviceKnown { what: format!("the serial {serial}"), entry: *entry });
+        }
+        let of_other = made.planned.key.and_then(|key| keys.get(&key.kid().0));
+        if let Some((other, entry)) = of_other.filter(|(other, _)| *other != serial) {
+            return Err(Error::DeviceKnown {
+                what: format!("the key of {serial}, as that of {other},"),
+                entry: *entry,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// A line of `devices.csv`, which the production line goes by.
+#[derive(Debug, Serialize)]
+struct Row<'a> {
+    serial: &'a str,
+    node_address: u8,
+    vendor: String,
+    class: String,
+    device: String,
+    block: String,
+    block_sha256: String,
+    credential: String,
+    kid: String,
+    /// Of the device's symmetric keys; empty until devices have any.
+    key_check: &'a str,
+}
+
+/// The files of a batch, by their names: blocks, credentials, and last the list of them.
+pub(super) fn files(
+    folder: &Path,
+    vendor: Uuid,
+    devices: &[Made],
+    credentials: &[Option<Vec<u8>>],
+) -> Result<Vec<(PathBuf, Vec<u8>)>, Error> {
+    let failed = |_| Error::Internal("devices.csv cannot be written");
+    let mut files = Vec::new();
+    let mut list = csv::Writer::from_writer(Vec::new());
+    for (made, credential) in devices.iter().zip(credentials) {
+        let planned = &made.planned;
+        let name = file_name(planned.serial.as_str());
+        let (block, record) = (format!("{name}.block"), format!("{name}.cwt"));
+        let row = Row {
+            serial: planned.serial.as_str(),
+            node_address: planned.node_address,
+            vendor: vendor.to_string(),
+            class: planned.class.to_string(),
+            device: made.device.to_string(),
+            block_sha256: hex::encode(trust::sha256(&made.block)),
+            credential: if credential.is_some() { record.clone() } else { String::new() },
+            kid: planned.key.map(|key| hex::encode(key.kid().0)).unwrap_or_default(),
+            key_check: "",
+            block: block.clone(),
+        };
+        list.serialize(row).map_err(failed)?;
+        files.push((folder.join(block), made.block.clone()));
+        files.extend(credential.as_ref().map(|bytes| (folder.join(record), bytes.clone())));
+    }
+    let list = list.into_inner().map_err(|_| Error::Internal("devices.csv cannot be written"))?;
+    files.push((folder.join(LIST_FILE), list));
+    Ok(files)
+}
+
+/// The list of a batch.
+pub(super) const LIST_FILE: &str = "devices.csv";
+
+/// A serial as a file name: letters, digits and `._-` stand as they are, the rest percent-encoded.
+fn file_name(serial: &str) -> String {
+    use std::fmt::Write as _;
+    let mut name = String::new();
+    for byte in serial.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-') {
+            name.push(char::from(byte));
+        } else {
+            let _ = write!(name, "%{byte:02X}");
+        }
+    }
+    name
+}
