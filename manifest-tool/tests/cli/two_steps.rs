@@ -213,3 +213,46 @@ fn the_answer_of_an_agent_is_attached() {
     workshop.ok(&split("key public elsewhere.pub --out e.cose"));
     workshop.ok(&split("credential inspect ci.cwt --anchor e.cose"));
 }
+
+/// SIGKILL at each system call that writes: the same command once more ends with the same files, and nothing is signed twice.
+#[test]
+fn a_kill_while_attaching_leaves_what_the_next_try_finishes() {
+    let workshop = with_ledger();
+    workshop.key("ci");
+    workshop.ok(&split(&format!("{ISSUE} --for ci.cose --subject ci --tbs-out ci.tbs")));
+    sign(&workshop, "root", "ci.tbs");
+    let line = attach("ci.tbs", "--ledger ledger --out ci.cwt --tbs-out head2 --force");
+    let calls = "write,fsync,linkat,renameat,renameat2,rename,link,unlink,openat,ftruncate";
+    let mut killed = 0;
+    for when in 1.. {
+        let before = workshop.snapshot();
+        let status = Command::new("strace")
+            .current_dir(workshop.path(""))
+            .args(["-f", "-qq", "-o", "/dev/null", "-e"])
+            .arg(format!("trace={calls}"))
+            .arg("-e")
+            .arg(format!("inject={calls}:signal=SIGKILL:when={when}"))
+            .arg(env!("CARGO_BIN_EXE_manifest-tool"))
+            .args(split(&line))
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .status()
+            .expect("strace is installed by the test command");
+        verified(&workshop);
+        if status.success() {
+            break;
+        }
+        killed += 1;
+        let done = workshop.ok(&split(&line));
+        assert_eq!((&done["ledger_entry"], &done["uncovered"]), (&json!(2), &json!(1)), "{when}");
+        assert_eq!(workshop.read("ci.cwt"), workshop.read("ledger/000002-credential.cwt"), "{when}");
+        // Once more from the state before.
+        for made in ["ledger/000002-credential.cwt", "ci.cwt", "head2", "head2.txt"] {
+            std::fs::remove_file(workshop.path(made)).unwrap();
+        }
+        for (path, content) in before {
+            std::fs::write(path, content).unwrap();
+        }
+    }
+    assert!(killed > 20, "{killed}");
+}
