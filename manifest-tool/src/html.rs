@@ -6,7 +6,7 @@ use trust::host::printable;
 
 const STYLE: &str = "body{font:11pt/1.4 sans-serif;margin:2em;max-width:50em}h1{font-size:16pt}h2{font-size:12pt;\
                      margin-top:1.6em}table{border-collapse:collapse;width:100%}td,th{border:1px solid #888;\
-                     padding:.2em .5em;text-align:left;vertical-align:top}code,.words{font-family:monospace;\
+                     padding:.2em .5em;text-align:left;vertical-align:top;overflow-wrap:anywhere}code,.words{font-family:monospace;\
                      overflow-wrap:anywhere}.words td{width:16%}svg{width:6cm;height:6cm}@page{size:A4;margin:15mm}\
                      @media print{body{margin:0;max-width:none}h2,tr{break-inside:avoid}}";
 

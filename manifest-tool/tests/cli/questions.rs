@@ -232,11 +232,12 @@ fn revoking_a_key_stops_what_it_signed_and_losing_it_has_steps() {
     assert!(stops["releases"][0].as_str().unwrap().starts_with("signed.suit (sequence 2"), "{answer}");
     assert_eq!(stops["left_without"].as_array().unwrap().len(), 1);
     assert!(
-        answer["steps"][0]
+        answer["steps"][1]
             .as_str()
             .unwrap()
             .starts_with("manifest-tool revoke release --key KEY --ledger ledger")
     );
+    assert!(answer["steps"][0].as_str().unwrap().contains("manifest-tool rotate release"), "{answer}");
     // With a second key, nothing is left without one; without files, the answer says what it does not know.
     workshop.key("second");
     issue(&workshop, "second", "--role release");

@@ -143,10 +143,14 @@ fn revoked(ledger: &Ledger, key: &KeyState<'_>, evidence: &Evidence, now: trust:
     let left_without = left_without(ledger, key, now);
     answer.steps.push(revoke_command(ledger, key, "TEXT"));
     if is_release {
-        answer.steps.push(issue_command(ledger, key));
-        answer.steps.push(
-            "sign each release that stays on offer with the other key: manifest-tool sign, then publish"
-                .to_owned(),
+        answer.steps.insert(
+            0,
+            format!(
+                "before that, let another key take over, and sign again what stays on offer: manifest-tool rotate {} --key KEY \
+                 --ledger {} --for PUBLIC --subject NAME --out-dir DIR, then manifest-tool publish",
+                quoted(key.name),
+                folder(ledger)
+            ),
         );
         if evidence.releases.is_empty() {
             answer.unknown.push("which releases it signed: pass their envelopes (--release)");
@@ -273,6 +277,11 @@ fn lost_ledger_key(ledger: &Ledger, all: &[Ledger]) -> Answer {
     }
 }
 
+fn credentials(entries: &[u64]) -> String {
+    let numbers: Vec<String> = entries.iter().map(u64::to_string).collect();
+    format!("of the entries {}", numbers.join(", "))
+}
+
 fn purpose(purpose: Purpose) -> &'static str {
     match purpose {
         Purpose::Root => "root",
@@ -292,7 +301,7 @@ impl Report for Answer {
             let listed = |names: &[String]| {
                 if names.is_empty() { "none that is known".to_owned() } else { names.join(", ") }
             };
-            rows.push(("credentials that end", format!("those of {} entries", stops.credentials.len())));
+            rows.push(("credentials that end", credentials(&stops.credentials)));
             rows.push(("releases that stop", listed(&stops.releases)));
             rows.push(("devices that run them", listed(&stops.devices)));
             rows.push(("people who can sign no more", listed(&stops.people)));
