@@ -168,7 +168,7 @@ fn of_recovery(ledger: &Ledger, others: &[Ledger], evidence: &Evidence, found: &
         found.push(Finding::new(
             "device-without-recovery",
             format!("{} devices with the anchor {kid} have no recovery root: {}", without.len(), some(&without)),
-            "Give new devices a recovery root (manifest-tool provision); these ones follow only successions that their root \
+            "Give new devices a recovery root (manifest-tool provision --recovery-anchor); these ones follow only successions that their root \
              signs.",
         ));
     }

@@ -161,6 +161,10 @@ fn the_doctor_finds_the_development_anchor() {
     assert!(found(&workshop, "--block good.block").is_empty());
     let left = found(&workshop, "ledger --block good.block");
     assert!(left.contains(&"device-without-recovery".to_owned()), "{left:?}");
+    workshop.key("recovery");
+    workshop.ok(&split(&format!("{provision} root.cose --recovery-anchor recovery.cose --out safe.block")));
+    let left = found(&workshop, "ledger --block safe.block");
+    assert!(!left.contains(&"device-without-recovery".to_owned()), "{left:?}");
     let kid = workshop.ok(&["key", "public", "dev.cose"])["kid"].clone();
     let devices =
         json!({"devices": [{"serial": "s9", "anchors": [kid], "release_kid": null, "retired": null}]});
