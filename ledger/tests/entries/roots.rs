@@ -188,6 +188,17 @@ fn successions_come_in_their_order_in_the_ledger_of_whoever_grants() {
     let old = writer.append(reported(&all(THIRD, number(1, 0)), &recovery), &context(31)).unwrap_err();
     assert_eq!(old.code(), "ledger-succession");
 
+    // The ledger before is lost, and so is the number of the root: whose numbers are whose is known.
+    let late = Desk::new();
+    let mut writer =
+        Writer::create(&late.path(), open_of(&desk, SECOND, Purpose::Root), &context(10)).unwrap();
+    assert_eq!(writer.ledger().root_number(), None);
+    let second = key(SECOND);
+    let recovery_number = succession(&all(THIRD, number(4, 0)), &second);
+    assert_eq!(writer.append(recovery_number, &context(11)).unwrap_err().code(), "ledger-succession");
+    grant(&mut writer, succession(&all(THIRD, number(3, 2)), &second), &second, 11);
+    assert_eq!(writer.check_open().unwrap_err().code(), "ledger-closed");
+
     let vault = Desk::new();
     let mut open = open_of(&desk, RECOVERY, Purpose::RecoveryRoot);
     open.name = "recovery".into();
@@ -203,6 +214,31 @@ fn successions_come_in_their_order_in_the_ledger_of_whoever_grants() {
     grant(&mut writer, of_recovery(THIRD, number(2, 0)), &recovery, 12);
     assert!(writer.ledger().successor().is_none(), "a recovery root does not retire");
     assert_eq!(Ledger::open(&vault.path()).unwrap().successions().count(), 2);
+}
+
+#[test]
+fn only_so_many_ledgers_go_on_from_one_another() {
+    let desk = Desk::new();
+    let first = desk.begin();
+    let mut before = first.ledger().clone();
+    // The desk's root.
+    let mut grantor = key(100);
+    drop(first);
+    for place in 1..=u8::try_from(ledger::MAX_LEDGERS).unwrap() {
+        let request = request(&desk.root, place, number(0, place.into()), Rights::ALL);
+        let mut writer = Writer::open(before.folder()).unwrap();
+        grant(&mut writer, succession(&request, &grantor), &grantor, 20);
+        let path = desk.path().with_file_name(format!("root {place}"));
+        let open = open_of(&desk, place, Purpose::Root);
+        let went_on = Writer::continue_from(&path, open, writer.ledger(), &context(20));
+        if u32::from(place) == ledger::MAX_LEDGERS {
+            assert_eq!(went_on.unwrap_err().code(), "ledger-not-succeeded");
+            return;
+        }
+        before = went_on.unwrap().ledger().clone();
+        assert_eq!(before.line().count(), usize::from(place) + 1);
+        grantor = key(place);
+    }
 }
 
 #[test]

@@ -260,6 +260,13 @@ fn a_request_that_devices_would_refuse_is_not_granted() {
     let retires = "succession grant second.request --key thief.pem --history root.ledger --history recovery.ledger --no-ledger \
                    --yes --out no.succession";
     assert_eq!(desk.refused(retires), ("anchor-unknown".into(), 5));
+    // The ledger that is to be closed is that of the replaced root; a root closes its own.
+    desk.ok(
+        "ledger init line.ledger --key ci.pem --name line --purpose issuing --domain-anchor root.cose --holder A --kept k",
+    );
+    assert_eq!(refused("second", "recovery", "--retires line.ledger"), ("ledger-other-key".into(), 4));
+    request("third", "--history root.ledger");
+    assert_eq!(refused("third", "root", "--retires line.ledger"), ("usage".into(), 2));
     // Rights above those of the replaced root, or too few for a root.
     let above = "succession request --key second.pem --name s --anchor root.cose --owner-root --rights \
                  firmware,governance,succession --out no.request";

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use serde_json::json;
 
 use super::succession::Desk;
+use super::terminal::Terminal;
 use super::workshop::split;
 
 #[test]
@@ -32,6 +33,28 @@ fn what_a_succession_is_made_of_is_shown() {
     // A chain is no list, and the message says what it is.
     let run = desk.workshop.run(&split("verify second.chain --anchor root.cose"));
     assert!(run.stderr.contains("succession chain"), "{run:?}");
+}
+
+/// What was typed ahead is no answer; a no signs nothing.
+#[test]
+fn a_person_reads_what_a_grant_does_and_answers() {
+    let desk = Desk::new();
+    desk.ok("succession request --key second.pem --name second --history root.ledger --out second.request");
+    let line = "succession grant second.request --key root.pem --ledger root.ledger --out second.succession";
+    for (answer, code) in [("n", Some(2)), ("", Some(2)), ("y", Some(0))] {
+        let before = desk.workshop.snapshot();
+        let mut terminal = Terminal::run(&desk.workshop, "y\ny\n", &split(line));
+        terminal.wait_for("Sign this succession? [y/N] ");
+        terminal.enter(answer);
+        let (exit, shown) = terminal.end();
+        assert_eq!(exit, code, "{shown}");
+        assert!(shown.contains("its thumbprint") && shown.contains("closes the ledger"), "{shown}");
+        if code != Some(0) {
+            assert!(shown.contains("[declined]"), "{shown}");
+            assert_eq!(desk.workshop.snapshot(), before);
+        }
+    }
+    assert!(desk.workshop.path("second.succession").exists());
 }
 
 /// SIGKILL at each system call that writes: the ledgers read afterwards, the succession is signed once or not at all, and
