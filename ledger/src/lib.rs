@@ -44,4 +44,4 @@ pub const MAX_NAME_LEN: usize = trust::MAX_NAME_LEN;
 /// Longest text of an entry, such as a reason or where a key is kept, bytes.
 pub const MAX_TEXT_LEN: usize = 500;
 /// Most ledgers that go on from one another, each with a copy of those before it.
-pub const MAX_LEDGERS: u32 = 32;
+pub const MAX_LEDGERS: u32 = 16;
