@@ -329,6 +329,7 @@ const COMMANDS: &[Options] = &[
             ("--allow-unreachable-minimum", "--minimum *=5 --vendor example.com"),
         ],
         excludes: &[
+            ("--nothing-new", "--credential c"),
             ("--first", "--previous f"),
             ("--no-ledger", "--ledger d"),
             ("--published f", "--none-published"),

@@ -141,6 +141,11 @@ pub struct Revoke {
     /// Revoke each credential of a role below this generation (repeatable)
     #[arg(long = "lowest-generation", value_name = "ROLE=GENERATION", group = "what")]
     lowest_generations: Vec<GenerationArgument>,
+    /// Revoke nothing more: the first list of a root, which a succession chain needs
+    #[arg(long, group = "what", conflicts_with_all = [
+        "names", "credentials", "keys_of", "kids", "ctis", "lowest_generations", "minimums",
+    ])]
+    nothing_new: bool,
     /// Make devices of a class (UUID or name; * for all) refuse releases below this sequence number (repeatable)
     #[arg(long = "minimum", value_name = "CLASS=SEQUENCE", group = "what", requires = "vendor")]
     minimums: Vec<MinimumArgument>,

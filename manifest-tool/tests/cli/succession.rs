@@ -76,7 +76,7 @@ impl Desk {
     /// The first list of a root, and the chain that brings devices to it.
     pub(super) fn chain(&self, root: &str) -> Value {
         self.ok(&format!(
-            "revoke --lowest-generation device=1 --key {root}.pem --ledger {root}.ledger --none-published --out {root}.list"
+            "revoke --nothing-new --key {root}.pem --ledger {root}.ledger --none-published --out {root}.list"
         ));
         self.ok(&format!("succession chain --history {root}.ledger --out {root}.chain"))
     }
@@ -125,6 +125,7 @@ fn a_planned_succession_brings_devices_to_the_next_root() {
         "succession grant third.request --key root.pem --ledger root.ledger --yes --out no.succession";
     assert_eq!(desk.refused(twice), ("ledger-closed".into(), 5));
 
+    assert_eq!(desk.ok("ledger show root.ledger")["successor"]["name"], "second");
     // Without a list of the new root there is no chain; with it the minimum before is stated.
     let early = "succession chain --history root.ledger --out no.chain";
     assert_eq!(desk.refused(early), ("no-chain".into(), 2));

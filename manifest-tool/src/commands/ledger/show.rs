@@ -50,7 +50,17 @@ pub struct Shown {
     /// Number of the entry that waits for its signature.
     begun: Option<u64>,
     list_sequence: Option<u64>,
+    /// The root that followed: its word counts, and this ledger is closed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    successor: Option<SuccessorView>,
     keys: Vec<KeyView>,
+}
+
+#[derive(Debug, Serialize)]
+struct SuccessorView {
+    name: String,
+    kid: String,
+    number: String,
 }
 
 /// How a key stands, in a word.
@@ -96,6 +106,11 @@ impl Show {
             uncovered: ledger.uncovered().len(),
             begun: ledger.begun().map(|stored| stored.entry.number),
             list_sequence: ledger.newest_list().map(|list| list.sequence()),
+            successor: ledger.successor().map(|successor| SuccessorView {
+                name: successor.facts.name.clone(),
+                kid: successor.facts.kid.to_string(),
+                number: successor.facts.number().to_string(),
+            }),
             keys: keys(&ledger, now(self.now)?),
         })
     }
@@ -116,6 +131,12 @@ impl Report for Shown {
         ];
         rows.extend(self.begun.map(|entry| {
             ("begun", format!("entry {entry} waits for its signature: ledger finish or ledger void"))
+        }));
+        rows.extend(self.successor.as_ref().map(|SuccessorView { name, kid, number }| {
+            (
+                "closed",
+                format!("{name} ({kid}) has been the root since succession {number}: nothing below counts"),
+            )
         }));
         for key in &self.keys {
             let end = key.expires.as_ref().map_or("no expiry".to_owned(), |end| format!("until {end}"));
