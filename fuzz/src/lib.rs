@@ -24,10 +24,11 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     Target { name: "envelope", run: manifest::envelope, seeds: manifest::envelope_seeds },
     Target { name: "commands", run: manifest::commands, seeds: manifest::commands_seeds },
     Target { name: "record", run: records::record, seeds: records::record_seeds },
+    Target { name: "chain", run: records::chain, seeds: records::chain_seeds },
     Target { name: "isotp", run: wire::isotp, seeds: wire::isotp_seeds },
     Target { name: "slcan", run: wire::slcan, seeds: wire::slcan_seeds },
     Target { name: "session", run: device::session, seeds: device::session_seeds },

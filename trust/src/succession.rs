@@ -17,8 +17,6 @@ use crate::record::{
     CLAIM_SUCCESSION_SEQUENCE, MAX_NAME_LEN, Record, bit, is_ignorable,
 };
 
-#[cfg(feature = "author")]
-pub(crate) use chain::verify_grant;
 pub use chain::{Holding, Succeeded, SuccessionChain, succession_domain};
 #[cfg(feature = "host")]
 pub use chain::{SuccessionFile, encode_succession_chain, read_succession_file};

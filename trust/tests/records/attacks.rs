@@ -4,13 +4,14 @@ use curve25519_dalek::Scalar;
 use ed25519_dalek::{Signature, SigningKey, Verifier as _};
 use sha2::{Digest as _, Sha512};
 use trust::author::{Signer as _, issue_credential};
-use trust::{Credential, Error, ErrorKind, RevocationList, Role, verify_chained_sign1};
+use trust::{Credential, Error, ErrorKind, RevocationList, Role, TrustStoreBuf, verify_chained_sign1};
 
 use super::forge::{
-    CREDENTIAL, NIL, REVOCATION, Sign1, array, bstr, credential_claims, int, map, protected,
-    revocation_claims, sig_structure, tag, tstr,
+    CREDENTIAL, NIL, REVOCATION, SUCCESSION, SUCCESSION_GRANT, Sign1, array, bstr, credential_claims, int,
+    map, protected, revocation_claims, sig_structure, succession_claims, tag, tstr,
 };
 use super::roots::{PAYLOAD, anchors, chained, credential, key, release, request, root, store};
+use super::thrones::given;
 
 fn refusal(cwt: &[u8]) -> ErrorKind {
     Credential::verify(cwt, &store(&anchors()), Role::Release).unwrap_err().kind
@@ -302,6 +303,12 @@ fn key24_nothing_follows_any_part_of_a_signed_record() {
         let refused = verify_chained_sign1(&sign1, PAYLOAD, &store(&anchors()), Role::Release).err();
         if change != "record" {
             trailing(change, &sign1, refused);
+        }
+        if change == "claims" {
+            let request =
+                Sign1::record(&key(4), SUCCESSION, &more(&map(&succession_claims(&root(), &key(4)))));
+            let grant = Sign1::record(&root(), SUCCESSION_GRANT, &request.cwt(&key(4))).cwt(&root());
+            trailing(change, &grant, TrustStoreBuf::new(given()).add_succession(grant.clone()).err());
         }
         let list = forge(REVOCATION, &list_claims);
         trailing(change, &list, RevocationList::verify(&list, &anchors()).err());

@@ -210,6 +210,22 @@ fn key29_a_new_root_proves_that_it_has_its_key() {
     assert_eq!(key_of(follow_first(&[forged])), Err(ErrorKind::SignatureInvalid));
 }
 
+/// A new root asks for what it may have, or nothing is signed.
+#[test]
+fn a_request_without_the_rights_of_a_root_is_not_made() {
+    for rights in [Rights::GOVERNANCE, Rights::FIRMWARE.and(Rights::SUCCESSION)] {
+        let request = SuccessionRequest {
+            iss: "Example root 2".into(),
+            issued_at: UnixTime(1_700_000_000),
+            domain: domain(),
+            number: number(0, 1),
+            rights,
+        };
+        let Err(AuthorError::Refused(error)) = request_succession(&request, &key(4)) else { panic!("made") };
+        assert_eq!(error.kind, ErrorKind::SuccessionRights);
+    }
+}
+
 /// With a key that was a root before would come back what it signed then.
 #[test]
 fn key30_a_key_is_a_root_once() {
@@ -227,6 +243,17 @@ fn key30_a_key_is_a_root_once() {
     assert_eq!(key_of(follow(held.as_slice(), number(0, 2), &again)), refused);
     let again = by_root(5, 1, 3).record();
     assert_eq!(key_of(follow(held.as_slice(), number(0, 2), &[again])), refused);
+    // A root that retired and is still held, since the image that runs was installed under it; the root itself.
+    let held = follow(held.as_slice(), number(0, 2), &[by_root(5, 6, 3).record()]).unwrap();
+    let two = after(&row(&[by_root(1, 4, 1), by_root(4, 5, 2)]).unwrap(), &given());
+    let held = held.anchors_after(two.as_slice(), Some(key(5).public_key().kid())).unwrap();
+    for old in [5, 6] {
+        assert!(held.as_slice().iter().any(|anchor| *anchor.key() == key(old).public_key()));
+        let mut claims = succession_claims(&root(), &key(old));
+        claims[4].1 = vec![4];
+        let again = succession(&claims, &key(old), &key(6));
+        assert_eq!(key_of(follow(held.as_slice(), number(0, 3), &[again])), refused, "{old}");
+    }
     let Err(AuthorError::Refused(error)) = grant_succession(&by_root(1, 4, 1).request(), &key(4)) else {
         panic!("granted to itself")
     };
