@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 use trust::host::{parse_command_line, report_usage, usage_message};
 
 use crate::commands::{
-    attach, create, credential, custody, doctor, inspect, key, ledger, provision, publish, recertify, revoke,
-    rotate, sign, succession, verify, withdraw,
+    attach, ceremony, create, credential, custody, doctor, inspect, key, ledger, provision, publish,
+    recertify, revoke, rotate, sign, succession, verify, withdraw,
 };
 use crate::error::Error;
 use crate::output::{Output, Report};
@@ -61,6 +61,9 @@ enum Command {
     Doctor(doctor::Doctor),
     /// Show what is due: checks of backups, credentials that end, copies of ledgers
     Today(doctor::Today),
+    /// Carry out a key ceremony
+    #[command(subcommand)]
+    Ceremony(Box<ceremony::Command>),
     /// Make a device's provisioning block
     Provision(provision::Provision),
     /// Send a release, revocation lists, or both to an update-server
@@ -134,6 +137,7 @@ impl Command {
             Self::Custody(command) => command.run(output),
             Self::Doctor(command) => report(output, command.run()),
             Self::Today(command) => report(output, command.run()),
+            Self::Ceremony(command) => command.run(output),
             Self::Provision(command) => report(output, command.run()),
             Self::Publish(command) => report(output, command.run(output)),
             Self::Withdraw(command) => report(output, command.run(output)),

@@ -1,6 +1,7 @@
 //! The commands, one file each. Each reads its inputs, refuses or makes its result, writes it, and returns a report.
 
 pub mod attach;
+pub mod ceremony;
 pub mod create;
 pub mod credential;
 pub mod custody;

@@ -7,6 +7,7 @@ use suit_manifest::Reason;
 use trust::author::SignError;
 use trust::host::{ClockFault, KeyFileError, ReadError, TokenFileError};
 
+use crate::ceremony::CeremonyError;
 use crate::commands::provision::LineFault;
 use crate::image::ImageError;
 use crate::keys::HolderError;
@@ -206,6 +207,10 @@ pub enum Error {
     // The ledger.
     #[error(transparent)]
     Ledger(#[from] ledger::Error),
+
+    // Ceremonies.
+    #[error(transparent)]
+    Ceremony(#[from] CeremonyError),
 
     // The server.
     #[error("--server is not the URL of a server: {0}")]
@@ -440,6 +445,7 @@ impl Error {
             Self::Ledger(error) => error.code(),
             Self::Devices { .. } => "devices-malformed",
             Self::Reported(_) => "reported",
+            Self::Ceremony(error) => error.code(),
             Self::Internal(_) => "internal",
         }
     }
@@ -531,6 +537,7 @@ impl Error {
             Self::Ledger(error) => error.hint(),
             Self::Devices { .. } => "Save the answer of GET /v1/devices of the update-server, as it is.",
             Self::Reported(_) => "Read the report.",
+            Self::Ceremony(error) => error.hint(),
             Self::Internal(_) => "Please report it.",
         }
     }
@@ -553,6 +560,7 @@ impl Error {
             Self::File { .. } | Self::Output(_) | Self::Clock(_) | Self::Http { .. } => 3,
             Self::Ledger(error) => ledger_exit_code(error),
             Self::Reported(exit) => *exit,
+            Self::Ceremony(error) => error.exit_code(),
             Self::PassphraseNeeded
             | Self::PassphraseUnusable(_)
             | Self::PassphraseWrong(_)

@@ -4,6 +4,7 @@
 //! command writes nothing.
 #![forbid(unsafe_code)]
 
+pub mod ceremony;
 pub mod cli;
 pub mod commands;
 pub mod confirm;

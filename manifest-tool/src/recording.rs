@@ -14,7 +14,7 @@ use crate::time::IssueTime;
 use crate::two_steps::{Hand, ToBeSigned};
 
 /// The folder of a ledger that lies beside its key.
-const BESIDE: &str = "ledger";
+pub(crate) const BESIDE: &str = "ledger";
 /// Who writes the entries, when `--by` is not given.
 const BY_VARIABLE: &str = "ANCHORAGE_BY";
 const LEDGER_VARIABLE: &str = "ANCHORAGE_LEDGER";
@@ -87,7 +87,7 @@ impl ByArguments {
 }
 
 /// This program, as entries name it.
-fn tool() -> String {
+pub(crate) fn tool() -> String {
     format!("{} {}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
 }
 
@@ -150,6 +150,11 @@ pub struct Recorder {
 }
 
 impl Recorder {
+    /// Records in the given ledger; `by`: who writes its entries.
+    pub fn of(writer: Writer, by: String) -> Self {
+        Self { writer: Some(writer), by: ByArguments { by: Some(by) } }
+    }
+
     /// The ledger, if there is one.
     pub fn ledger(&self) -> Option<&Ledger> {
         self.writer.as_ref().map(Writer::ledger)

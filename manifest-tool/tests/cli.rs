@@ -3,6 +3,9 @@
 mod cli {
     mod agent;
     mod backups;
+    mod ceremony;
+    mod ceremony_cuts;
+    mod ceremony_faults;
     mod conversions;
     mod custody;
     mod fake_server;

@@ -24,6 +24,18 @@ const REWRITING: &[&str] = &[
     "--weak-passphrase",
     "--no-passphrase",
 ];
+const IN_THE_ROOM: &[&str] = &[
+    "--in b",
+    "--answers a",
+    "--passphrase-file p",
+    "--pin-file p",
+    "--now 2030-01-01T00:00:00Z",
+    "--derivation scrypt",
+    "--weak-passphrase",
+    "--no-passphrase",
+];
+const MADE: &[(&str, &str)] =
+    &[("--weak-passphrase", "--no-passphrase"), ("--derivation scrypt", "--no-passphrase")];
 const SERVER: &str = "--server http://h --token-file t";
 
 // --passphrase-file and --pin-file beside --key: `commands.rs` judges them when it knows where the key is kept.
@@ -50,6 +62,17 @@ const COMMANDS: &[Options] = &[
             ("--no-passphrase", "--key pkcs11:"),
         ],
     },
+    Options { shortest: "ceremony plan p", alone: &[], needs: &[], excludes: &[] },
+    Options { shortest: "ceremony pack f --out o", alone: &["--force"], needs: &[], excludes: &[] },
+    Options { shortest: "ceremony rehearse p --dir d", alone: IN_THE_ROOM, needs: &[], excludes: MADE },
+    Options { shortest: "ceremony run p --dir d", alone: IN_THE_ROOM, needs: &[], excludes: MADE },
+    Options {
+        shortest: "ceremony seal d",
+        alone: &["--answers a", "--passphrase-file p", "--pin-file p", "--now 2030-01-01T00:00:00Z"],
+        needs: &[],
+        excludes: &[],
+    },
+    Options { shortest: "ceremony verify d --anchor a", alone: &["--rehearsal"], needs: &[], excludes: &[] },
     Options {
         shortest: "key public k",
         alone: &["--format spki", "--out o", "--passphrase-file p", "--pin-file p"],
@@ -627,11 +650,12 @@ fn every_option_is_judged() {
     for options in COMMANDS {
         let command = options.shortest.split(" -").next().unwrap();
         let command: Vec<&str> = command.split(' ').collect();
-        let depth = if ["key", "credential", "ledger", "succession", "custody"].contains(&command[0]) {
-            2
-        } else {
-            1
-        };
+        let depth =
+            if ["key", "credential", "ledger", "succession", "custody", "ceremony"].contains(&command[0]) {
+                2
+            } else {
+                1
+            };
         let name = command[..depth].join(" ");
         let pairs = options.needs.iter().chain(options.excludes).map(|(option, _)| option);
         let server = SERVER.split("  ");

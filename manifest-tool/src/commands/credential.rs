@@ -132,6 +132,11 @@ pub struct Issued {
 
 impl Issue {
     pub fn run(&self) -> Result<Issued, Error> {
+        self.run_by(None)
+    }
+
+    /// Issues; `hand` signs in place of the key of the command line.
+    pub(crate) fn run_by(&self, hand: Option<Hand>) -> Result<Issued, Error> {
         let files = self.known.iter().chain(&self.replaces).map(PathBuf::as_path);
         let inputs: Vec<&Path> =
             files.chain(self.previous.paths()).chain([self.subject_key.as_path()]).collect();
@@ -164,7 +169,7 @@ impl Issue {
         // Of the command line or the ledger; a credential without a list needs none.
         let is_known = self.previous.is_given() || recorder.ledger().is_some();
         let held = if is_known { self.previous.held(recorder.ledger())? } else { Vec::new() };
-        let hand = self.two_steps.open(&self.key)?;
+        let hand = hand.map_or_else(|| self.two_steps.open(&self.key), Ok)?;
         let root = &hand.public_key();
         recorder.check(root)?;
         if subject_key == *root {

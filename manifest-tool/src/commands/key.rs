@@ -28,7 +28,7 @@ use crate::{describe, private_key, public_key};
 
 /// How a new key file is protected.
 #[derive(clap::Args, Clone, Debug)]
-struct Protection {
+pub struct Protection {
     /// Derivation of the encryption key from the passphrase [default: scrypt]
     #[arg(long, value_enum, conflicts_with = "no_passphrase")]
     derivation: Option<Derivation>,
@@ -42,14 +42,18 @@ struct Protection {
 
 impl Protection {
     /// Encrypted, in the default way.
-    fn encrypted(weak_passphrase: bool) -> Self {
+    pub(crate) fn encrypted(weak_passphrase: bool) -> Self {
         Self { derivation: None, weak_passphrase, no_passphrase: false }
     }
 
     /// What protects the key with the passphrase of `source`.
-    fn with<'s>(&self, source: &'s PassphraseSource) -> Option<(&'s PassphraseSource, Purpose)> {
+    pub(crate) fn with<'s>(&self, source: &'s PassphraseSource) -> Option<(&'s PassphraseSource, Purpose)> {
         let purpose = if self.weak_passphrase { Purpose::ProtectForTests } else { Purpose::Protect };
         (!self.no_passphrase).then_some((source, purpose))
+    }
+
+    pub(crate) fn derivation(&self) -> Derivation {
+        self.derivation.unwrap_or_default()
     }
 }
 
@@ -115,7 +119,7 @@ impl Generate {
         }
         let source = self.passphrase.source();
         let protection = self.protection.with(&source);
-        let key = private_key::generate(out, protection, self.protection.derivation.unwrap_or_default())?;
+        let key = private_key::generate(out, protection, self.protection.derivation())?;
         Ok(Generated::in_file(out, protection.is_some(), &key))
     }
 }

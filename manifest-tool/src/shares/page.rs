@@ -1,12 +1,14 @@
 //! The page of a share, for a person who keeps it: as HTML to print, and as plain text.
 
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 
 use qrcode::render::svg;
 use qrcode::{EcLevel, QrCode};
 use zeroize::Zeroizing;
 
 use super::{Share, ShareFault};
+use crate::error::Error;
 use crate::html;
 
 /// Words in a line of the page, and of the prompt.
@@ -92,4 +94,36 @@ pub fn html(share: &Share, about: &About<'_>) -> Result<Zeroizing<String>, Share
     body.push_str(&html::escape(&instructions(share)));
     body.push_str("</p>\n");
     Ok(Zeroizing::new(html::document("SECRET: one share of a private key", &body)))
+}
+
+/// The files of the pages of `count` shares, in the order of [`all`].
+#[must_use]
+pub fn files(folder: &Path, count: usize) -> Vec<PathBuf> {
+    let of = |number| ["html", "txt"].map(|form| folder.join(format!("share-{number}-of-{count}.{form}")));
+    (1..=count).flat_map(of).collect()
+}
+
+/// The pages of shares that were made together: of each share one to print, and one as text. Each is read back.
+///
+/// # Errors
+/// [`Error::Shares`]; [`Error::Internal`]
+pub fn all(
+    shares: &[Share],
+    name: &str,
+    holders: &[Option<&str>],
+    made: &str,
+) -> Result<Vec<Zeroizing<String>>, Error> {
+    let count = u8::try_from(shares.len()).map_err(|_| Error::Internal("there are too many shares"))?;
+    let mut pages = Vec::new();
+    for (share, holder) in shares.iter().zip(holders) {
+        let about = About { name, holder: *holder, made: made.to_owned(), count };
+        for page in [html(share, &about).map_err(Error::Shares)?, text(share, &about)] {
+            // What stands on the page is what will be read one day.
+            if *Share::parse(page.as_bytes()).map_err(Error::Shares)?.code() != *share.code() {
+                return Err(Error::Internal("the page of a share cannot be read back"));
+            }
+            pages.push(page);
+        }
+    }
+    Ok(pages)
 }

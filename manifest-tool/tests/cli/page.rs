@@ -1,4 +1,4 @@
-//! docs/keys.md says only what works: its commands are run as they stand, from the first to the last.
+//! docs/keys.md and docs/ceremony.md say only what works: its commands are run as they stand, from the first to the last.
 
 use std::process::{Command, Stdio};
 
@@ -27,4 +27,23 @@ fn every_command_of_the_page_about_keys_works() {
     {
         assert!(token.workshop.path(made).exists(), "{made}");
     }
+}
+
+#[test]
+fn every_command_of_the_page_about_ceremonies_works() {
+    const PAGE: &str = include_str!("../../../docs/ceremony.md");
+    let workshop = super::workshop::Workshop::in_memory();
+    workshop.write("passphrase", b"reading glasses under a quiet bridge\n");
+    let blocks: Vec<&str> =
+        PAGE.split("```sh\n").skip(1).map(|rest| rest.split_once("```").unwrap().0).collect();
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_manifest-tool"));
+    let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
+    let mut shell = Command::new("sh");
+    shell.args(["-e", "-x", "-c", &blocks.concat()]).current_dir(workshop.path("")).env("PATH", path);
+    shell.env_remove("ANCHORAGE_PASSPHRASE_FILE").stdin(Stdio::null());
+    let run = finish(shell);
+    assert_eq!(run.exit, 0, "{}", run.stderr);
+    assert!(
+        workshop.path("ceremony/ceremony.tar").exists() && !workshop.path("rehearsal/rehearsal").exists()
+    );
 }

@@ -55,6 +55,15 @@ impl Workshop {
         Self { folder }
     }
 
+    /// The same in memory, where that is possible: for commands that synchronise thousands of writes.
+    pub(super) fn in_memory() -> Self {
+        let memory = std::path::Path::new("/dev/shm");
+        let folder =
+            if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
+        std::fs::write(folder.path().join("passphrase"), "for tests only\n").unwrap();
+        Self { folder }
+    }
+
     /// Root, release key, credential, image and a signed release 2.0.0 with sequence number 2.
     pub(super) fn with_release() -> Self {
         let workshop = Self::new();

@@ -16,7 +16,7 @@ use crate::output::{Report, table, warning};
 use crate::passphrase::PassphraseSource;
 use crate::private_key;
 use crate::recording::{LedgerArguments, Recorder};
-use crate::shares::page::{self, About};
+use crate::shares::page;
 use crate::shares::{MAX_SHARES, MIN_THRESHOLD, Share, split};
 use crate::time::{IssueTime, display};
 
@@ -163,36 +163,23 @@ impl Backup {
     }
 
     fn outputs(&self) -> Vec<PathBuf> {
-        let pages = self.out_dir.iter().flat_map(|folder| {
-            let count = self.shares.unwrap_or_default();
-            (1..=count).flat_map(move |number| {
-                ["html", "txt"].map(|form| folder.join(format!("share-{number}-of-{count}.{form}")))
-            })
-        });
+        let pages = self
+            .out_dir
+            .iter()
+            .flat_map(|folder| page::files(folder, self.shares.unwrap_or_default().into()));
         self.copy.iter().cloned().chain(pages).collect()
     }
 
     fn write_pages(&self, shares: &[Share], recorder: &Recorder, made: String) -> Result<(), Error> {
         let name = self.name.as_deref().or(recorder.ledger().map(|ledger| ledger.opened().name.as_str()));
-        let about = |holder| About {
-            name: name.unwrap_or("private key"),
-            holder,
-            made: made.clone(),
-            count: self.shares.unwrap_or_default(),
-        };
-        let holders = self.holders.iter().map(|holder| Some(holder.as_str())).chain(std::iter::repeat(None));
-        let mut pages = Vec::new();
-        for (share, holder) in shares.iter().zip(holders) {
-            pages.push(page::html(share, &about(holder)).map_err(Error::Shares)?);
-            pages.push(page::text(share, &about(holder)));
-        }
-        // What stands on the page is what will be read one day.
-        for (page, share) in pages.iter().zip(shares.iter().flat_map(|share| [share, share])) {
-            let read = Share::parse(page.as_bytes()).map_err(Error::Shares)?;
-            if *read.code() != *share.code() {
-                return Err(Error::Internal("the page of a share cannot be read back"));
-            }
-        }
+        let holders: Vec<Option<&str>> = self
+            .holders
+            .iter()
+            .map(|holder| Some(holder.as_str()))
+            .chain(std::iter::repeat(None))
+            .take(shares.len())
+            .collect();
+        let pages = page::all(shares, name.unwrap_or("private key"), &holders, &made)?;
         let outputs = self.outputs();
         outputs.iter().zip(&pages).try_for_each(|(path, page)| write_secret(path, page.as_bytes()))
     }

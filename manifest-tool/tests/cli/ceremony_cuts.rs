@@ -1,0 +1,139 @@
+//! Ceremonies that are interrupted at each system call that writes: by SIGKILL, by a full disk. They go on afterwards, and
+//! prove the same as others.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use super::ceremony::{RUN, SEAL, VERIFY, desk, text};
+use super::workshop::{Workshop, split};
+
+/// Calls that change what is on the disk.
+const CALLS: [&str; 8] = ["write", "renameat", "renameat2", "rename", "linkat", "link", "unlink", "mkdir"];
+
+fn strace(workshop: &Workshop, line: &str, options: &[&str]) -> bool {
+    let status = Command::new("strace")
+        .current_dir(workshop.path(""))
+        .args(["-f", "-qq"])
+        .args(options)
+        .arg(env!("CARGO_BIN_EXE_manifest-tool"))
+        .args(split(line))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    status.expect("strace is installed by the test command").success()
+}
+
+/// How often one run makes each of the calls; strace counts each kind by itself.
+fn calls(workshop: &Workshop, line: &str) -> Vec<(&'static str, usize)> {
+    let trace = format!("trace={}", CALLS.join(","));
+    assert!(strace(workshop, line, &["-o", "trace", "-e", &trace]), "{line}");
+    let trace = text(workshop, "trace");
+    let count = |call: &str| trace.lines().filter(|line| line.contains(&format!(" {call}("))).count();
+    CALLS.into_iter().map(|call| (call, count(call))).filter(|(_, count)| *count > 0).collect()
+}
+
+/// A desk for a small ceremony in memory: thousands of writes are synchronised.
+fn small_desk() -> Workshop {
+    let workshop = desk();
+    let plan = text(&workshop, "plan.toml");
+    let (head, rest) = plan.split_once("[recovery-root]").unwrap();
+    let key = rest.split_once("[[key]]").unwrap().1.split_once("[[key]]").unwrap().0;
+    workshop.write("plan.toml", format!("{head}[[key]]{key}").as_bytes());
+    workshop
+}
+
+/// Everything that a ceremony proves, and nothing beside it.
+fn check(workshop: &Workshop, what: &str) {
+    workshop.ok(&split(VERIFY));
+    workshop.ok(&split("ceremony verify room/ceremony.tar --anchor room/out/root-2026.cose"));
+    let ledger = workshop.ok(&split("ledger verify room/stick-1/ledger --anchor room/out/root-2026.cose"));
+    assert_eq!((&ledger["begun"], ledger["uncovered"].as_u64()), (&Value::Null, Some(0)), "{what}");
+    let entries =
+        workshop.ok(&split("ledger list room/stick-1/ledger"))["entries"].as_array().unwrap().clone();
+    let kinds: Vec<_> = entries.iter().map(|entry| entry["kind"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(
+        kinds,
+        [
+            "open",
+            "credential",
+            "revocation-list",
+            "backup",
+            "backup-check",
+            "backup",
+            "backup-check",
+            "ceremony"
+        ],
+        "{what}"
+    );
+    assert_eq!(workshop.read("room/stick-1/root.pem"), workshop.read("room/stick-2/root.pem"), "{what}");
+    let recover = "key recover --share room/print/share-1-of-3.txt --share room/print/share-3-of-3.html --out again.pem \
+                   --no-passphrase";
+    workshop.ok(&split(recover));
+    std::fs::remove_file(workshop.path("again.pem")).unwrap();
+    for (path, _) in workshop.snapshot() {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        assert!(!name.starts_with(".anchorage-"), "{what}: {name} is left behind");
+    }
+}
+
+/// The state of the desk before a command, to begin there again.
+struct Start(Vec<(PathBuf, Vec<u8>)>);
+
+impl Start {
+    fn again(&self, workshop: &Workshop) {
+        let _absent = std::fs::remove_dir_all(workshop.path("room"));
+        for (path, content) in &self.0 {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, content).unwrap();
+        }
+    }
+}
+
+/// Has each call of `line` end in `fault`, every `step`th of a kind, and carries the ceremony to its end each time.
+fn cut_everywhere(line: &str, before: &[&str], after: &[&str], fault: &str, step: usize) -> usize {
+    let workshop = small_desk();
+    before.iter().for_each(|line| drop(workshop.ok(&split(line))));
+    let start = Start(workshop.snapshot());
+    let calls = calls(&workshop, line);
+    let mut cuts = 0;
+    for (call, count) in calls {
+        for when in (1..=count).step_by(step) {
+            start.again(&workshop);
+            let inject = format!("inject={call}:{fault}:when={when}");
+            let trace = format!("trace={call}");
+            let done = strace(&workshop, line, &["-o", "/dev/null", "-e", &trace, "-e", &inject]);
+            // What is said to people is a write too, and may fail.
+            assert!(!done || call == "write" && fault.starts_with("error"), "{line}: {call} {when}");
+            cuts += usize::from(!done);
+            let rest = after.iter().filter(|next| !done || **next != line);
+            rest.for_each(|line| drop(workshop.ok(&split(line))));
+            check(&workshop, &format!("{line}: {call} {when}: {fault}"));
+        }
+    }
+    cuts
+}
+
+#[test]
+fn a_ceremony_that_is_killed_at_any_write_goes_on() {
+    let cuts = cut_everywhere(RUN, &[], &[RUN, SEAL], "signal=SIGKILL", 1);
+    assert!(cuts > 100, "{cuts}");
+}
+
+#[test]
+fn a_seal_that_is_killed_at_any_write_is_made_again() {
+    let cuts = cut_everywhere(SEAL, &[RUN], &[SEAL], "signal=SIGKILL", 1);
+    assert!(cuts > 40, "{cuts}");
+}
+
+/// Each write of a ceremony finds the disk full, or the stick gone.
+#[test]
+fn a_ceremony_on_a_full_disk_goes_on() {
+    for (fault, step) in [("error=ENOSPC", 4), ("error=EIO", 11)] {
+        let cuts = cut_everywhere(RUN, &[], &[RUN, SEAL], fault, step);
+        assert!(cuts > 5, "{fault}: {cuts}");
+    }
+    let cuts = cut_everywhere(SEAL, &[RUN], &[SEAL], "error=ENOSPC", 3);
+    assert!(cuts > 5, "{cuts}");
+}
