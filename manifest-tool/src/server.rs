@@ -20,8 +20,8 @@ use crate::output::Output;
 
 mod answers;
 
-pub(crate) use answers::ListInForce;
 use answers::{DeviceStatus, MeantMark, Release, ReleaseStatus, Releases, StoredImage, check};
+pub(crate) use answers::{ListInForce, RootInForce};
 
 const IMAGE_STEP: &str = "sending the image";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -196,6 +196,18 @@ impl Server {
         let step = "sending the revocation list";
         let request = self.client.put(self.url(&["revocations"])).header(CONTENT_TYPE, "application/cwt");
         let answer = send(step, request.body(list).timeout(REQUEST_TIMEOUT)).await?;
+        check(step, read_object(step, answer).await?, meant)
+    }
+
+    /// Sends a succession or a chain that leads to `meant`; that root, or a later one, is in force when the server says so.
+    pub(crate) async fn put_succession(
+        &self,
+        succession: Vec<u8>,
+        meant: &RootInForce,
+    ) -> Result<RootInForce, Error> {
+        let step = "sending the succession";
+        let request = self.client.put(self.url(&["successions"])).header(CONTENT_TYPE, "application/cbor");
+        let answer = send(step, request.body(succession).timeout(REQUEST_TIMEOUT)).await?;
         check(step, read_object(step, answer).await?, meant)
     }
 

@@ -14,7 +14,7 @@ use directories::{BaseDirs, ProjectDirs};
 use sha2::{Digest as _, Sha256};
 use suit_manifest::limits::MAX_ENVELOPE_LEN;
 use trust::host::{Existing, ReadError, Readers};
-use trust::{Anchor, Domain, MAX_REVOCATION_LIST_LEN, RevocationList};
+use trust::{Anchor, Domain, MAX_REVOCATION_LIST_LEN, MAX_SUCCESSION_LEN, RevocationList, SuccessionNumber};
 use uuid::Uuid;
 
 use crate::cli::Cli;
@@ -24,6 +24,12 @@ use folder::make_folder;
 
 /// Longest release object that is read back, bytes.
 const MAX_RELEASE_OBJECT_LEN: u64 = 16 * 1024;
+
+/// Most successions of a domain that are read back: far more than a device takes.
+const MAX_KEPT_SUCCESSIONS: usize = 1000;
+
+/// Longest report of a device's trust that is read back, bytes.
+const MAX_DEVICE_TRUST_LEN: u64 = 1024;
 
 /// Room that anything needs which is kept, bytes.
 const SMALLEST_WRITE: usize = 64 * 1024;
@@ -201,6 +207,62 @@ impl Cache {
         write_whole(&path, list.as_bytes())
     }
 
+    /// Every succession of a domain that was ever held here, in their order. To be verified.
+    ///
+    /// # Errors
+    /// [`Error::Read`]
+    pub(crate) fn successions(&self, domain: Domain) -> Result<Vec<Vec<u8>>, Error> {
+        let folder = self.successions_path(domain);
+        let failed = |source: std::io::Error| Error::read(&folder, source);
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(failed(error)),
+        };
+        let mut numbers = Vec::new();
+        for entry in entries.take(MAX_KEPT_SUCCESSIONS) {
+            let name = entry.map_err(failed)?.file_name();
+            numbers.extend(name.to_str().and_then(number_of_name));
+        }
+        numbers.sort_unstable();
+        let read = numbers
+            .into_iter()
+            .map(|number| read_if_there(&folder.join(number.to_string()), MAX_SUCCESSION_LEN as u64));
+        read.filter_map(Result::transpose).collect()
+    }
+
+    /// Keeps a succession that was verified. None is ever replaced by another.
+    ///
+    /// # Errors
+    /// [`Error::Write`], [`Error::SharedFolder`]
+    pub(crate) fn keep_succession(
+        &self,
+        domain: Domain,
+        number: SuccessionNumber,
+        record: &[u8],
+    ) -> Result<(), Error> {
+        let path = self.successions_path(domain).join(number.to_string());
+        match read_if_there(&path, MAX_SUCCESSION_LEN as u64)? {
+            Some(kept) if kept == record => Ok(()),
+            // What is there did not verify, or it would be the one that is held.
+            _ => write_whole(&path, record),
+        }
+    }
+
+    /// What a device was found to trust, by its device id: the content of `FD02`.
+    ///
+    /// # Errors
+    /// [`Error::Read`]
+    pub(crate) fn device_trust(&self, device: Uuid) -> Result<Option<Vec<u8>>, Error> {
+        read_if_there(&self.device_path(device), MAX_DEVICE_TRUST_LEN)
+    }
+
+    /// # Errors
+    /// [`Error::Write`], [`Error::SharedFolder`]
+    pub(crate) fn keep_device_trust(&self, device: Uuid, report: &[u8]) -> Result<(), Error> {
+        write_whole(&self.device_path(device), report)
+    }
+
     /// Opens an image for fetching, at what an earlier run left. `None` while another program fetches it.
     ///
     /// # Errors
@@ -262,12 +324,28 @@ impl Cache {
         self.root.join("revocations").join(hex::encode(domain.0.0))
     }
 
+    fn successions_path(&self, domain: Domain) -> PathBuf {
+        self.root.join("successions").join(hex::encode(domain.0.0))
+    }
+
+    fn device_path(&self, device: Uuid) -> PathBuf {
+        self.root.join("devices").join(device.to_string())
+    }
+
     fn release_path(&self, server: &str, kind: &Kind, device: Option<Uuid>) -> PathBuf {
         let server = hex::encode(Sha256::digest(server));
         let Kind { vendor, class, .. } = kind;
         let device = device.map(|device| format!(".{device}")).unwrap_or_default();
         self.root.join("releases").join(server).join(format!("{vendor}.{class}{device}.json"))
     }
+}
+
+/// The number that names the file of a succession; `None` for any other file.
+fn number_of_name(name: &str) -> Option<SuccessionNumber> {
+    let (epoch, sequence) = name.split_once('.')?;
+    let number =
+        SuccessionNumber { recovery_epoch: epoch.parse().ok()?, succession_sequence: sequence.parse().ok()? };
+    (number.to_string() == name).then_some(number)
 }
 
 impl PartialImage {

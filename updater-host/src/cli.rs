@@ -94,8 +94,12 @@ pub(crate) struct Provision {
 
 #[derive(Debug, Args)]
 pub(crate) struct Revocations {
-    /// Signed revocation list
+    /// Signed revocation list, or a succession chain, which ends with one
     pub(crate) list: PathBuf,
+
+    /// Send these successions of roots first if the device lacks them: a record or a chain (repeatable)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) successions: Vec<PathBuf>,
 
     #[command(flatten)]
     pub(crate) choice: Choice,
@@ -136,6 +140,10 @@ pub(crate) struct Update {
     /// Apply this signed revocation list and send it to the device (repeatable)
     #[arg(long, value_name = "FILE")]
     pub(crate) revocations: Vec<PathBuf>,
+
+    /// Follow these successions of roots, and send them to a device that lacks them: a record or a chain (repeatable)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) successions: Vec<PathBuf>,
 
     /// Trust the TLS authorities in this file (PEM) instead of those of this system
     #[cfg(feature = "http")]

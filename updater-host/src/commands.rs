@@ -1,17 +1,19 @@
 //! Every command except `update`: each asks one device for one thing.
 
+mod revocations;
+
+pub(crate) use revocations::revocations;
+
 use std::time::Duration;
 
 use can_bus::Flow;
 use serde::Serialize;
 use suit_manifest::reason::Reason;
-use trust::host::{device_id, read_unverified_revocation};
+use trust::host::device_id;
 use trust::provisioning::{Identity, ProvisioningBlock};
-use update_protocol::profile::{
-    DEFAULT_NODE_ADDRESS, ImageState, MAX_PROVISIONING_BLOCK_LEN, MAX_REVOCATION_LIST_LEN, Mode, Object,
-};
+use update_protocol::profile::{DEFAULT_NODE_ADDRESS, ImageState, MAX_PROVISIONING_BLOCK_LEN, Mode, Object};
 
-use crate::cli::{Choice, Cli, Provision, Revocations};
+use crate::cli::{Choice, Cli, Provision};
 use crate::connection::{Connection, Trouble};
 use crate::device::{Device, DeviceTrust, InfoReport, ScanReport};
 use crate::error::{Error, Moment, ProvisionConflict, Subject};
@@ -175,40 +177,6 @@ async fn look_around(
 
 fn refused(reason: Reason, position: u32) -> Error {
     Error::Refused { subject: Subject::ProvisioningBlock, reason, position, facts: None }
-}
-
-/// # Errors
-/// [`Error::DeviceRefused`], those of [`choose`]
-pub(crate) async fn revocations(
-    cli: &Cli,
-    options: &Revocations,
-    output: &Output,
-    interrupt: &Interrupt,
-) -> Result<Done, Error> {
-    let list = files::read(&options.list, MAX_REVOCATION_LIST_LEN.into())?;
-    let subject = Subject::RevocationList(options.list.display().to_string());
-    // A device leaves its application for a list, and not for another file.
-    if let Err(error) = read_unverified_revocation(&list) {
-        let (reason, position) = (Reason::from(error), error.position);
-        return Err(Error::Refused { subject, reason, position, facts: None });
-    }
-    let (mut connection, device) = reach(cli, &options.choice, interrupt).await?;
-    if device.state.image == ImageState::Trial {
-        output.warn("on-trial", "the device has not confirmed its active image; this command reverts it");
-    }
-    output.step("revocation list");
-    enter(&mut connection, device.node).await?;
-    let before = trust(&mut connection, device.node).await?;
-    give(&mut connection, device.node, Object::RevocationList, &list, subject).await?;
-    let after = trust(&mut connection, device.node).await?;
-    let _ = reset(&mut connection, device.node).await?;
-    back_with_a_result(&mut connection, device.node, cli, interrupt).await?;
-    let sequence = changed_sequence(before, after);
-    let words = match sequence {
-        Some(sequence) => format!("{} has the revocation list with list-sequence {sequence}.", device.serial),
-        None => format!("{} has the revocation list.", device.serial),
-    };
-    Ok(Done::new("stored", &device, sequence, words))
 }
 
 /// list-sequence of the one domain whose list changed; `None` if the device does not report its domains.

@@ -5,8 +5,10 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use suit_manifest::DeviceIdentity;
 use suit_manifest::reason::Reason;
-use trust::Domain;
 use trust::host::device_id;
+use trust::{Domain, Kid, SuccessionNumber};
+#[cfg(feature = "http")]
+use update_protocol::profile::anchors::head;
 use update_protocol::profile::anchors::{AnchorEntry, AnchorReport, DomainEntry};
 use update_protocol::profile::{ImageState, Mode, StateRecord, UNPROVISIONED_SERIAL};
 use uuid::Uuid;
@@ -51,10 +53,47 @@ impl DeviceTrust {
         Ok(Self { anchors: report.anchors().collect(), domains: report.domains().collect() })
     }
 
+    /// The number of its root of a domain; `None` for a domain that it does not know.
+    #[must_use]
+    pub(crate) fn number(&self, domain: Domain) -> Option<SuccessionNumber> {
+        self.domains.iter().find(|known| known.domain == domain.0.0).map(number_of)
+    }
+
+    /// Its root of a domain; `None`: it has none, or lost it.
+    #[must_use]
+    pub(crate) fn root(&self, domain: Domain) -> Option<Kid> {
+        let mut anchors = self.anchors.iter();
+        anchors.find(|anchor| anchor.domain == domain.0.0 && anchor.is_root()).map(|root| Kid(root.kid))
+    }
+
+    /// The domain that an anchor of it is of.
+    #[must_use]
+    pub(crate) fn domain_of(&self, kid: Kid) -> Option<Domain> {
+        let anchor = self.anchors.iter().find(|anchor| anchor.kid == kid.0)?;
+        Some(Domain(Kid(anchor.domain)))
+    }
+
+    /// The content of `FD02`, to be kept.
+    #[cfg(feature = "http")]
+    #[must_use]
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let count = u8::try_from(self.anchors.len()).unwrap_or(u8::MAX);
+        let entries = self.anchors.iter().take(count.into()).flat_map(AnchorEntry::encode);
+        let domains = self.domains.iter().flat_map(DomainEntry::encode);
+        head(count).into_iter().chain(entries).chain(domains).collect()
+    }
+
     /// list-sequence of the list that it holds of a domain, 0 if none; `None` for a domain that it does not know.
     #[must_use]
     pub(crate) fn list_sequence(&self, domain: Domain) -> Option<u64> {
         self.domains.iter().find(|known| known.domain == domain.0.0).map(|known| known.list_sequence)
+    }
+}
+
+fn number_of(domain: &DomainEntry) -> SuccessionNumber {
+    SuccessionNumber {
+        recovery_epoch: domain.recovery_epoch,
+        succession_sequence: domain.succession_sequence,
     }
 }
 
@@ -356,6 +395,30 @@ pub(crate) struct InfoReport {
     max_request_len: u16,
     slot_capacity: u32,
     anchors: Vec<String>,
+    domains: Vec<DomainReport>,
+}
+
+/// A domain of a device, and its root.
+#[derive(Debug, Serialize)]
+struct DomainReport {
+    domain: String,
+    /// `None`: none of its anchors governs the domain, or it lost its root.
+    root: Option<String>,
+    recovery_epoch: u16,
+    succession_sequence: u16,
+    list_sequence: u64,
+}
+
+impl DomainReport {
+    fn all(trust: &DeviceTrust) -> impl Iterator<Item = Self> + '_ {
+        trust.domains.iter().map(|entry| Self {
+            domain: hex::encode(entry.domain),
+            root: trust.root(Domain(Kid(entry.domain))).map(|root| hex::encode(root.0)),
+            recovery_epoch: entry.recovery_epoch,
+            succession_sequence: entry.succession_sequence,
+            list_sequence: entry.list_sequence,
+        })
+    }
 }
 
 impl InfoReport {
@@ -386,6 +449,7 @@ impl InfoReport {
                 .flat_map(|trust| &trust.anchors)
                 .map(|anchor| hex::encode(anchor.kid))
                 .collect(),
+            domains: device.trust.iter().flat_map(DomainReport::all).collect(),
         }
     }
 }
@@ -443,6 +507,14 @@ impl Report for InfoReport {
         if !self.anchors.is_empty() {
             let anchors = if self.anchor_compiled_in { "anchors (built in)" } else { "anchors" };
             line(anchors, &self.anchors.join(" "));
+        }
+        for DomainReport { domain, root, recovery_epoch, succession_sequence, list_sequence } in &self.domains
+        {
+            let root = root.as_deref().unwrap_or("none");
+            let words = format!(
+                "{domain}: root {recovery_epoch}.{succession_sequence} ({root}), revocation list {list_sequence}"
+            );
+            line("domain", &words);
         }
         text
     }

@@ -6,6 +6,7 @@ mod codes;
 mod hints;
 mod provision;
 mod reasons;
+mod roots;
 mod words;
 
 pub(crate) use answer::DeviceAnswerError;
@@ -13,11 +14,13 @@ pub(crate) use answer::DeviceAnswerError;
 pub(crate) use answer::ServerAnswerError;
 pub(crate) use provision::ProvisionConflict;
 pub(crate) use reasons::{NO_IDENTITY, reason_hint, state_hint};
+pub(crate) use roots::RootFault;
 pub(crate) use words::{nrc_words, slot_name};
 
 use std::path::{Path, PathBuf};
 
 use suit_manifest::reason::Reason;
+use trust::SuccessionNumber;
 #[cfg(feature = "http")]
 use trust::host::TokenFileError;
 use trust::host::{AnchorFault, AnchorsError, KeyFileError, ReadError};
@@ -38,6 +41,10 @@ pub(crate) enum Subject {
     },
     /// A revocation list, with its source.
     RevocationList(String),
+    /// A succession or several, with their source.
+    Succession(String),
+    /// What brings a device to the root with this number.
+    SuccessionChain(SuccessionNumber),
     ProvisioningBlock,
     /// An object as a whole: what the device was doing.
     Step(&'static str),
@@ -52,6 +59,8 @@ impl std::fmt::Display for Subject {
                 write!(f, "the release's image for the {} slot", slot_name(*second_slot))
             }
             Self::RevocationList(source) => write!(f, "the revocation list {}", printable(source)),
+            Self::Succession(source) => write!(f, "the succession {}", printable(source)),
+            Self::SuccessionChain(number) => write!(f, "the succession chain to root {number}"),
             Self::ProvisioningBlock => f.write_str("the provisioning block"),
             Self::Step(step) => f.write_str(step),
         }
@@ -218,6 +227,9 @@ pub(crate) enum Error {
     },
 
     // Refused or spoilt by the other end.
+    /// The device and this computer stand at different roots, and nothing helps here.
+    #[error("{0}")]
+    Root(RootFault),
     #[error("{}", device_refusal(.0))]
     DeviceRefused(DeviceRefusal),
     /// The device answers, but not with what the protocol says.

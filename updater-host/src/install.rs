@@ -7,14 +7,17 @@
 mod delay;
 mod delivery;
 mod lists;
+mod successions;
 
-pub(crate) use delivery::Delivery;
-pub(crate) use lists::{Learned, NewestList};
+pub(crate) use delivery::{Delivered, Delivery};
+pub(crate) use lists::{Learned, NewestList, Refused};
+pub(crate) use successions::takes_chains;
 
 use std::time::{Duration, Instant};
 
 use can_bus::{Ended, Flow};
 use suit_manifest::reason::Reason;
+use trust::TrustStoreBuf;
 use update_protocol::profile::{ImageState, Object, StateRecord};
 use update_protocol::uds::Nrc;
 
@@ -50,6 +53,8 @@ pub(crate) struct Install<'a> {
     pub(crate) device: &'a Device,
     /// What it gets; the image is that for the slot that it writes in its session.
     pub(crate) release: &'a mut Release,
+    /// What is trusted here: the successions that the device may lack.
+    pub(crate) trusted: &'a TrustStoreBuf,
     /// The newest revocation list of each domain that is trusted here; the device may know others.
     pub(crate) lists: &'a [NewestList],
     /// What this run learns of the device.
@@ -84,7 +89,7 @@ enum Stop {
 
 /// What the device has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Delivered {
+pub(crate) enum Transferred {
     /// The release, pending; in its programming session.
     Pending(Sent),
     /// It ran the release before; it was let go.
@@ -127,7 +132,7 @@ impl Install<'_> {
     /// # Errors
     /// [`Error::DeviceRefused`], [`Error::DeviceLost`], [`Error::DeviceAnswer`], [`Error::DeviceChanged`],
     /// [`Error::SlotChanged`], [`Error::Refused`] for the image of the other slot, [`Error::Interrupted`]
-    pub(crate) async fn run(&mut self) -> Result<Delivered, Error> {
+    pub(crate) async fn run(&mut self) -> Result<Transferred, Error> {
         let mut tries = Tries {
             opened: false,
             begun: false,
@@ -164,10 +169,10 @@ impl Install<'_> {
                 self.output.warn("another-tester", ANOTHER_TESTER);
             }
             let trouble = match outcome {
-                Ok(()) => return Ok(Delivered::Pending(tries.sent.unwrap_or_default())),
+                Ok(()) => return Ok(Transferred::Pending(tries.sent.unwrap_or_default())),
                 Err(Stop::RunsAlready) => {
                     self.keep_active().await?;
-                    return Ok(Delivered::RunsAlready);
+                    return Ok(Transferred::RunsAlready);
                 }
                 Err(Stop::Delayed(delay_s, refusal)) => {
                     let error = match self.wait_for_device(&mut tries, delay_s).await {
@@ -236,6 +241,7 @@ impl Install<'_> {
             tries.opened = false;
             return Err(Stop::Again(Trouble::Answer(DeviceAnswerError::NotTheLoader)));
         }
+        self.bring_successions().await?;
         self.follow_slot().await?;
         // An earlier run installed it, or an earlier try; only the reset is missing.
         if tries.begun || self.device.state.image == ImageState::Pending {
@@ -425,6 +431,7 @@ impl Install<'_> {
                 | Error::Interrupted(_)
                 | Error::AddressClash { .. }
                 | Error::SlotChanged { .. }
+                | Error::Root(_)
                 | Error::Refused { .. }
         ) {
             return;

@@ -2,11 +2,13 @@
 
 use can_bus::BitRates;
 use serde::Serialize;
+use trust::{SuccessionNumber, TrustStoreBuf};
 
 use crate::connection::Connection;
 use crate::device::{Device, DeviceSummary, Installed};
 use crate::release::Release;
 use crate::text::bytes_for_people;
+use crate::trusted::anchor_of;
 
 /// Bits on a classic bus for a byte of an image: UDS over ISO-TP with 29-bit identifiers.
 const BITS_PER_BYTE: u64 = 19;
@@ -30,6 +32,9 @@ pub(crate) struct Plan {
     data_bit_rate: Option<u32>,
     /// `None` where the bit rate is not known.
     estimated_seconds: Option<u64>,
+    /// The present root of the release's domain, if it is not the first one: a device that is behind gets the chain to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    root: Option<String>,
     #[serde(skip)]
     is_fd: bool,
 }
@@ -59,7 +64,12 @@ impl ReleaseName {
 
 impl Plan {
     #[must_use]
-    pub(crate) fn new(device: &Device, release: &Release, connection: &Connection) -> Self {
+    pub(crate) fn new(
+        device: &Device,
+        release: &Release,
+        trusted: &TrustStoreBuf,
+        connection: &Connection,
+    ) -> Self {
         let image_size = release.image.len() as u64;
         let state = &device.state;
         let resumes = release
@@ -83,6 +93,7 @@ impl Plan {
                 (true, Some(nominal), Some(data)) => Some(fd_seconds(bytes, nominal, data)),
                 (_, None, _) | (true, Some(_), None) => None,
             },
+            root: root_of(release, trusted).map(|number| number.to_string()),
             is_fd,
         }
     }
@@ -116,7 +127,7 @@ impl Plan {
                 format!("unknown: the bit rate of the bus is not known (at 500 kbit/s: about {})", example())
             }
         };
-        [
+        let mut lines = vec![
             format!("Device     {} (node 0x{:02X})", self.device.serial, self.device.node),
             format!("Runs       {installed}"),
             format!(
@@ -127,9 +138,18 @@ impl Plan {
             ),
             format!("Image      {}{resumed}", bytes_for_people(self.image_size)),
             format!("Time       {time}"),
-        ]
-        .join("\n")
+        ];
+        if let Some(root) = &self.root {
+            lines.push(format!("Root       {root}; a device that is behind follows the successions first"));
+        }
+        lines.join("\n")
     }
+}
+
+/// The number of the root to which a release goes back; `None` for the first root of a domain.
+fn root_of(release: &Release, trusted: &TrustStoreBuf) -> Option<SuccessionNumber> {
+    let anchor = anchor_of(trusted, release.facts.as_ref()?.anchor)?;
+    Some(trusted.number_of(anchor.domain())).filter(|number| *number != SuccessionNumber::FIRST)
 }
 
 fn seconds(bytes: u64, bit_rate: u32) -> u64 {

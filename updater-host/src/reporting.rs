@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use suit_manifest::reason::Reason;
 use tempfile::TempDir;
 use update_protocol::profile::MAX_TEXT_LEN;
 
@@ -11,6 +10,7 @@ use crate::cli::{Cli, Update};
 use crate::device::{Device, Installed, reason_slug};
 use crate::error::Error;
 use crate::files;
+use crate::install::Refused;
 use crate::interrupt::Interrupt;
 use crate::output::Output;
 use crate::queue::{Keeping, Queue, Report};
@@ -108,11 +108,15 @@ impl Reporting {
         self.deliver(output, interrupt).await;
     }
 
-    /// Says which revocation lists the device did not take in place of its own; sent when the update has ended.
-    pub(crate) fn lists_refused(&self, device: &Device, reasons: &[Reason], output: &Output) {
-        let report = |reason: &Reason| {
+    /// Says which records the device did not take in place of its own; sent when the update has ended.
+    pub(crate) fn records_refused(&self, device: &Device, refused: &[Refused], output: &Output) {
+        let report = |refused: &Refused| {
+            let (kind, reason) = match refused {
+                Refused::List(reason) => (EventKind::ListRefused, reason),
+                Refused::Succession(reason) => (EventKind::SuccessionRefused, reason),
+            };
             Report::Event(EventBody {
-                kind: EventKind::ListRefused,
+                kind,
                 release: None,
                 release_kid: None,
                 version: None,
@@ -121,7 +125,7 @@ impl Reporting {
                 at: now().0,
             })
         };
-        self.keep(device, reasons.iter().map(report).collect(), output);
+        self.keep(device, refused.iter().map(report).collect(), output);
     }
 
     /// Says that the device has the image; sent when the update has ended, since the device waits for its reset now.

@@ -20,14 +20,14 @@ use server_client::{
 };
 use suit_manifest::author::inspect;
 use suit_manifest::limits::MAX_ENVELOPE_LEN;
-use trust::{Domain, MAX_REVOCATION_LIST_LEN};
+use trust::{Domain, MAX_REVOCATION_LIST_LEN, SuccessionNumber};
 use uuid::Uuid;
 
 use crate::cache::digest_of_hex;
 use crate::error::{Error, ServerAnswerError};
 use crate::files::{self, MAX_IMAGE_LEN};
 use crate::release::NamedImage;
-use wire::{DeviceBody, EventBody, RegisteredDevice, ReleaseObject};
+use wire::{DeviceBody, EventBody, RegisteredDevice, ReleaseObject, SuccessionObject, SuccessionPage};
 
 /// How long a connection may take to come up.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -35,6 +35,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const NO_RELEASE: &str = "release-unknown";
 const NOT_OFFERED: &str = "release-not-offered";
 const NO_LIST: &str = "revocation-list-unknown";
+const NO_DOMAIN: &str = "domain-unknown";
+const NO_PATH: &str = "not-found";
+/// Most pages of successions that a server is asked for: a device takes a fraction of the first one.
+const MAX_SUCCESSION_PAGES: usize = 16;
 /// How long the server may be silent in the middle of an answer.
 const READ_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long an answer may take in all, if it is no image.
@@ -214,6 +218,39 @@ impl Server {
         }
     }
 
+    /// The successions of a domain that the server has, but for those that its recovery root put aside. To be verified.
+    ///
+    /// # Errors
+    /// [`Error::ServerUnreachable`], [`Error::ServerRefused`], [`Error::ServerAnswer`]
+    pub(crate) async fn successions(&self, domain: Domain) -> Result<Vec<Vec<u8>>, Error> {
+        let mut records = Vec::new();
+        let mut after = SuccessionNumber::FIRST;
+        for _ in 0..MAX_SUCCESSION_PAGES {
+            let mut url = self.url(&["v1", "successions", &hex::encode(domain.0.0)]);
+            url.query_pairs_mut().append_pair("after", &after.to_string());
+            let page = match accepted(self.ask(url).await?).await {
+                Ok(response) => self.body(response, MAX_JSON_LEN).await?,
+                // A server of an earlier version has no such path.
+                Err(error) if has_code(&error, NO_DOMAIN) || has_code(&error, NO_PATH) => return Ok(records),
+                Err(error) => return Err(error),
+            };
+            let page: SuccessionPage = serde_json::from_slice(&page)
+                .map_err(|error| Error::ServerAnswer(ServerAnswerError::Json(error)))?;
+            if page.successions.is_empty() {
+                return Ok(records);
+            }
+            for SuccessionObject { recovery_epoch, succession_sequence, record } in page.successions {
+                let number = SuccessionNumber { recovery_epoch, succession_sequence };
+                match hex::decode(record) {
+                    Ok(record) if number > after => records.push(record),
+                    _ => return Err(other_succession()),
+                }
+                after = number;
+            }
+        }
+        Err(other_succession())
+    }
+
     /// Registers a device, or tells what it runs now.
     ///
     /// # Errors
@@ -284,6 +321,10 @@ impl Server {
     fn unreachable(&self, error: &reqwest::Error) -> Error {
         Error::ServerUnreachable { url: self.name(), detail: cause(error) }
     }
+}
+
+fn other_succession() -> Error {
+    Error::ServerAnswer(ServerAnswerError::OtherContent { what: "succession" })
 }
 
 /// Codes decide, not the status: a 404 without one comes from another server, or from a proxy before it.

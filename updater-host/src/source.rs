@@ -16,7 +16,7 @@ use crate::release::{Release, check_envelope, check_image, for_device};
 mod online;
 
 #[cfg(feature = "http")]
-pub(crate) use online::{Online, fetch_lists, fetched_lists};
+pub(crate) use online::{Online, fetch_records, fetched_records, keep_successions};
 
 /// What there is for a device.
 #[derive(Debug)]

@@ -11,9 +11,9 @@ use update_protocol::profile::{ImageState, Mode};
 use crate::cache::Cache;
 use crate::cli::{Cli, Update};
 use crate::connection::Connection;
-use crate::device::{Device, Installed, reason_slug};
+use crate::device::{Device, DeviceTrust, Installed, reason_slug};
 use crate::error::{Error, Moment, Subject, reason_hint};
-use crate::install::{Delivered, Delivery, Install, Learned, NewestList, Sent};
+use crate::install::{Delivered, Delivery, Install, Learned, NewestList, Refused, Sent, Transferred};
 use crate::interrupt::Interrupt;
 use crate::output::{Output, Report};
 use crate::plan::{Plan, ReleaseName};
@@ -24,7 +24,7 @@ use crate::restart::{Outcome, Restart, Settled};
 use crate::scan::{READING, choose};
 use crate::session::Session;
 use crate::source::{self, HostChecks, Offer};
-use crate::trusted::{add_list_files, read_anchors};
+use crate::trusted::{Records, read_anchors, read_successions};
 
 /// Exit code when the device ended up without the release confirmed (docs/errors.md: remote refused).
 const EXIT_NOT_CONFIRMED: u8 = 7;
@@ -164,10 +164,19 @@ impl Run<'_> {
         let Self { cli, options, checks, reporting, output, interrupt } = *self;
         // What was given is read before a device is bothered.
         let mut trusted = read_anchors(&options.anchors, &options.recovery_anchors)?;
-        add_list_files(&mut trusted, &options.revocations)?;
+        let mut records =
+            Records { successions: read_successions(&options.successions)?, ..Records::default() };
+        records.read_lists(&options.revocations)?;
         #[cfg(feature = "http")]
-        if let Some(cache) = Cache::of(cli)? {
-            source::fetched_lists(&cache, &mut trusted, output)?;
+        let cache = Cache::of(cli)?;
+        #[cfg(feature = "http")]
+        if let Some(cache) = &cache {
+            source::fetched_records(cache, &trusted, &mut records)?;
+        }
+        records.add_to(&mut trusted, output)?;
+        #[cfg(feature = "http")]
+        if let Some(cache) = &cache {
+            source::keep_successions(cache, &trusted, output)?;
         }
         let found = async {
             let mut connection = Connection::open(cli).await?;
@@ -176,7 +185,7 @@ impl Run<'_> {
             #[cfg(feature = "http")]
             if let Some(reporting) = reporting {
                 reporting.deliver(output, interrupt).await;
-                source::fetch_lists(&reporting.online(output), &mut trusted).await?;
+                source::fetch_records(&reporting.online(output), &mut trusted).await?;
             }
             let offer = match &options.release {
                 Some(envelope) => {
@@ -203,21 +212,30 @@ impl Run<'_> {
                 // What is told of a device is told of one.
                 let settled = Session::new(&mut found.connection, found.device.node).settle().await;
                 settled.map_err(|trouble| trouble.with(&found.connection, found.device.node, READING))?;
+                #[cfg(feature = "http")]
+                let remembered = remembered(cache.as_ref(), &found.device)?;
+                #[cfg(not(feature = "http"))]
+                let remembered: Option<DeviceTrust> = None;
                 let delivery = Delivery {
                     connection: &mut found.connection,
                     device: &found.device,
+                    trusted: &trusted,
+                    remembered: remembered.as_ref(),
                     lists: &lists,
                     knows_one_domain,
                     output,
                     interrupt,
                     patience: cli.patience,
                 };
-                let refused = if offer.as_ref().err().is_none_or(is_about_the_release) {
+                let delivered = if offer.as_ref().err().is_none_or(is_about_the_release) {
                     delivery.run(options.yes).await?
                 } else {
-                    Vec::new()
+                    Delivered::default()
                 };
-                return found.without_install(offer, &refused, output, interrupt).await;
+                found.device.trust = delivered.trust.or(found.device.trust);
+                #[cfg(feature = "http")]
+                remember(cache.as_ref(), &found.device, output);
+                return found.without_install(offer, &delivered.refused, output, interrupt).await;
             }
         };
         let mut prepared = Prepared {
@@ -227,7 +245,7 @@ impl Run<'_> {
             reporting: found.reporting,
         };
         let Prepared { device, release, .. } = &prepared;
-        let plan = Plan::new(device, release, &prepared.connection);
+        let plan = Plan::new(device, release, &trusted, &prepared.connection);
         output.say(&plan.lines());
         output.event(&plan);
         warn_of_equal_number(device, release, output);
@@ -248,7 +266,10 @@ impl Run<'_> {
                 return Err(Error::Declined);
             }
         }
-        prepared.install(cli, options, &lists, output, interrupt).await
+        let installed = prepared.install(cli, options, (&trusted, &lists), output, interrupt).await;
+        #[cfg(feature = "http")]
+        remember(cache.as_ref(), &prepared.device, output);
+        installed
     }
 }
 
@@ -261,18 +282,18 @@ struct Found<'r> {
 
 impl Found<'_> {
     /// The end of an update without anything to install: a release that was refused, that runs already or that does not
-    /// exist. `refused` says why the device did not take a revocation list.
+    /// exist. `refused` says which records the device did not take.
     #[cfg_attr(not(feature = "http"), allow(clippy::unused_async, unused_variables))]
     async fn without_install(
         &self,
         offer: Result<Offer, Error>,
-        refused: &[Reason],
+        refused: &[Refused],
         output: &Output,
         interrupt: &Interrupt,
     ) -> Result<UpdateReport, Error> {
         #[cfg(feature = "http")]
         if let Some(reporting) = self.reporting {
-            reporting.lists_refused(&self.device, refused, output);
+            reporting.records_refused(&self.device, refused, output);
         }
         let offer = match offer {
             Ok(offer) => offer,
@@ -306,6 +327,24 @@ impl Found<'_> {
     }
 }
 
+/// What the device said to an earlier run that it trusts: its application does not say it.
+#[cfg(feature = "http")]
+fn remembered(cache: Option<&Cache>, device: &Device) -> Result<Option<DeviceTrust>, Error> {
+    let id = uuid::Uuid::from_bytes(device.identity.device);
+    let kept = cache.map(|cache| cache.device_trust(id)).transpose()?.flatten();
+    Ok(kept.and_then(|report| DeviceTrust::read(&report).ok()))
+}
+
+/// Keeps what the device trusts, so that it is not taken from its application again to be asked.
+#[cfg(feature = "http")]
+fn remember(cache: Option<&Cache>, device: &Device, output: &Output) {
+    let id = uuid::Uuid::from_bytes(device.identity.device);
+    let Some((cache, trust)) = cache.zip(device.trust.as_ref()) else { return };
+    if let Err(error) = cache.keep_device_trust(id, &trust.encode()) {
+        output.warn(&error.code(), &format!("{error}; the device is asked again the next time"));
+    }
+}
+
 /// Whether an error says that there is no release for the device, and not that this program was not able to look.
 fn is_about_the_release(error: &Error) -> bool {
     let is_refused = matches!(
@@ -335,7 +374,7 @@ impl Prepared<'_> {
         &mut self,
         cli: &Cli,
         options: &Update,
-        lists: &[NewestList],
+        records: (&TrustStoreBuf, &[NewestList]),
         output: &Output,
         interrupt: &Interrupt,
     ) -> Result<UpdateReport, Error> {
@@ -344,7 +383,7 @@ impl Prepared<'_> {
         if let Some(reporting) = self.reporting {
             reporting.started(&self.device, &self.release, output, interrupt).await;
         }
-        let outcome = self.transfer_and_restart(cli, options, lists, output, interrupt).await;
+        let outcome = self.transfer_and_restart(cli, options, records, output, interrupt).await;
         #[cfg(feature = "http")]
         if let Some(reporting) = self.reporting {
             reporting.ended(&self.device, &self.release, &outcome, output, interrupt).await;
@@ -372,7 +411,7 @@ impl Prepared<'_> {
         &mut self,
         cli: &Cli,
         options: &Update,
-        lists: &[NewestList],
+        (trusted, lists): (&TrustStoreBuf, &[NewestList]),
         output: &Output,
         interrupt: &Interrupt,
     ) -> Result<Ended, Error> {
@@ -383,6 +422,7 @@ impl Prepared<'_> {
                 connection: &mut self.connection,
                 device: &self.device,
                 release: &mut self.release,
+                trusted,
                 lists,
                 learned: Learned::default(),
                 output,
@@ -393,12 +433,12 @@ impl Prepared<'_> {
             let learned = install.learned;
             #[cfg(feature = "http")]
             if let Some(reporting) = self.reporting {
-                reporting.lists_refused(&self.device, &learned.refused, output);
+                reporting.records_refused(&self.device, &learned.refused, output);
             }
             self.device.trust = learned.trust.or(self.device.trust.take());
             sent = match installed? {
-                Delivered::Pending(sent) => sent,
-                Delivered::RunsAlready => return Ok(self.runs_already().await),
+                Transferred::Pending(sent) => sent,
+                Transferred::RunsAlready => return Ok(self.runs_already().await),
             };
             #[cfg(feature = "http")]
             if let Some(reporting) = self.reporting {

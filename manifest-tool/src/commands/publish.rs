@@ -1,4 +1,4 @@
-//! `publish`: send revocation lists, image and release to an update-server (docs/server-api.md). It can be run again:
+//! `publish`: send successions, revocation lists, image and release to an update-server (docs/server-api.md). It can be run again:
 //! the server already has what was sent.
 
 use std::path::{Path, PathBuf};
@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use suit_manifest::author::inspect;
 use trust::host::read_unverified_revocation;
+use trust::{MAX_SUCCESSION_CHAIN_LEN, read_succession_file, read_unverified_succession};
 
 use crate::describe::{ManifestView, kid};
 use crate::error::Error;
 use crate::files::{MAX_ENVELOPE_FILE_LEN, MAX_RECORD_FILE_LEN, read};
 use crate::image::MAX_IMAGE_LEN;
 use crate::output::{Output, Report, table};
-use crate::server::{HandedOut, ListInForce, Outcome, Server, ServerArguments};
+use crate::server::{HandedOut, ListInForce, Outcome, RootInForce, Server, ServerArguments};
 use crate::step::StepArguments;
 use crate::verification::match_image;
 
@@ -23,7 +24,7 @@ const IMAGE_DAMAGED: &str = "image-damaged";
 const ANOTHER: &str = "the server hands out another envelope of this release: one with the text, or under a credential that \
                        was issued later";
 
-/// Send a release, revocation lists, or both to an update-server
+/// Send successions, revocation lists and a release to an update-server
 #[derive(clap::Args, Clone, Debug)]
 #[command(group = clap::ArgGroup::new("what").multiple(true).required(true))]
 pub struct Publish {
@@ -38,7 +39,10 @@ pub struct Publish {
     second_image: Option<PathBuf>,
     #[command(flatten)]
     server: ServerArguments,
-    /// Revocation list, sent first (repeatable)
+    /// Succession or succession chain, sent before everything else, in the order of their numbers (repeatable)
+    #[arg(long = "succession", value_name = "FILE", group = "what")]
+    successions: Vec<PathBuf>,
+    /// Revocation list, sent before the release (repeatable)
     #[arg(long, value_name = "FILE", group = "what")]
     revocations: Vec<PathBuf>,
     /// Accept a sequence number that is more than 1048576 above the highest of the server
@@ -49,6 +53,8 @@ pub struct Publish {
 #[derive(Debug, Serialize)]
 pub struct Published {
     server: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    successions: Vec<RootInForce>,
     revocations: Vec<ListInForce>,
     #[serde(flatten)]
     release: Option<PublishedRelease>,
@@ -83,6 +89,9 @@ impl Publish {
             }
             _ => None,
         };
+        let mut successions =
+            self.successions.iter().map(|path| read_succession(path)).collect::<Result<Vec<_>, _>>()?;
+        successions.sort_by_key(|(_, meant)| meant.number());
         let lists = self.revocations.iter().map(|path| read_list(path)).collect::<Result<Vec<_>, _>>()?;
 
         let step = StepArguments::of(self.allow_large_step);
@@ -92,6 +101,10 @@ impl Publish {
             {
                 step.check("sequence number", newest, release.manifest.sequence)?;
             }
+            let mut roots = Vec::new();
+            for (succession, meant) in successions {
+                roots.push(server.put_succession(succession, &meant).await?);
+            }
             let mut revocations = Vec::new();
             for (list, meant) in lists {
                 revocations.push(server.put_revocations(list, &meant).await?);
@@ -100,7 +113,7 @@ impl Publish {
                 Some(release) => Some(release.send(&server, output).await?),
                 None => None,
             };
-            Ok(Published { server: self.server.url().to_owned(), revocations, release })
+            Ok(Published { server: self.server.url().to_owned(), successions: roots, revocations, release })
         })
     }
 }
@@ -111,6 +124,17 @@ fn read_list(path: &Path) -> Result<(Vec<u8>, ListInForce), Error> {
     let list = read_unverified_revocation(&bytes).map_err(|error| Error::refused_record(path, error))?;
     let says = ListInForce { issuer_kid: kid(list.issuer_kid()), list_sequence: list.sequence() };
     Ok((bytes, says))
+}
+
+/// Reads a succession or a chain, and to which root it leads. No other file is sent: it could be a private key.
+fn read_succession(path: &Path) -> Result<(Vec<u8>, RootInForce), Error> {
+    let bytes = read(path, MAX_SUCCESSION_CHAIN_LEN as u64)?;
+    let refused = |error| Error::refused_record(path, error);
+    let file = read_succession_file(&bytes).map_err(refused)?;
+    let last = file.records.last().ok_or(Error::Internal("a file of successions has no record"))?;
+    let claims = read_unverified_succession(last).map_err(refused)?;
+    let meant = RootInForce::new(&claims);
+    Ok((bytes, meant))
 }
 
 impl Release {
@@ -190,6 +214,7 @@ impl Release {
 impl Report for Published {
     fn lines(&self) -> String {
         let mut rows = vec![("server", self.server.clone())];
+        rows.extend(self.successions.iter().map(|root| ("root", format!("in force: {root}"))));
         rows.extend(self.revocations.iter().map(|list| ("revocation list", format!("in force: {list}"))));
         if let Some(release) = &self.release {
             rows.push(("image", release.image_upload.to_string()));

@@ -3,6 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use trust::{SuccessionClaims, SuccessionNumber};
+
+use crate::describe::kid;
 use crate::error::Error;
 
 /// An object that contains what was sent, or the address to which it was sent.
@@ -45,6 +48,48 @@ impl Answer for ListInForce {
 
     fn difference(&self, meant: &Self) -> Option<String> {
         (self != meant).then(|| format!("{self} is in force, where {meant} was sent"))
+    }
+}
+
+/// The root of a domain that a server goes by, in the words of its answer.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize, Serialize)]
+pub(crate) struct RootInForce {
+    /// Hex.
+    domain: String,
+    /// kid, hex.
+    root_kid: String,
+    recovery_epoch: u16,
+    succession_sequence: u16,
+}
+
+impl RootInForce {
+    /// The root that a succession names.
+    pub(crate) fn new(claims: &SuccessionClaims<'_>) -> Self {
+        let SuccessionNumber { recovery_epoch, succession_sequence } = claims.number();
+        let (domain, root_kid) = (kid(claims.domain().0), kid(claims.key().kid()));
+        Self { domain, root_kid, recovery_epoch, succession_sequence }
+    }
+
+    pub(crate) fn number(&self) -> SuccessionNumber {
+        let Self { recovery_epoch, succession_sequence, .. } = *self;
+        SuccessionNumber { recovery_epoch, succession_sequence }
+    }
+}
+
+impl std::fmt::Display for RootInForce {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (root, domain) = (trust::host::printable(&self.root_kid), trust::host::printable(&self.domain));
+        write!(f, "root {} ({root}) of the domain {domain}", self.number())
+    }
+}
+
+impl Answer for RootInForce {
+    type Meant<'a> = Self;
+
+    /// A later root may be in force: the server keeps what leads there.
+    fn difference(&self, meant: &Self) -> Option<String> {
+        let is_later = self.domain == meant.domain && self.number() > meant.number();
+        (self != meant && !is_later).then(|| format!("{self} is in force, where {meant} was sent"))
     }
 }
 

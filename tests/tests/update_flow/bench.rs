@@ -248,7 +248,11 @@ pub(crate) struct UpdateServer {
 impl UpdateServer {
     /// Starts it; port 0 is any.
     pub(crate) fn start(bench: &Bench, port: u16) -> Self {
-        let (running, line, stdout) = Running::start(&mut Self::command(bench, port));
+        Self::start_with(bench, port, &[])
+    }
+
+    pub(crate) fn start_with(bench: &Bench, port: u16, more: &[&str]) -> Self {
+        let (running, line, stdout) = Running::start(Self::command(bench, port).args(more));
         let url = line.trim().strip_prefix("listening on ").expect("it says where").to_owned();
         Self { url, _running: running, _stdout: stdout }
     }
@@ -368,6 +372,20 @@ impl Ongoing {
             self.lines.push_str(&line);
             let event: Value = serde_json::from_str(&line).expect("an object");
             if event["event"] == "progress" && event["bytes"].as_u64() >= Some(bytes) {
+                return self;
+            }
+        }
+    }
+
+    /// Waits until this step begins.
+    pub(crate) fn until_step(&mut self, step: &str) -> &mut Self {
+        loop {
+            let mut line = String::new();
+            let len = self.stdout.read_line(&mut line).expect("a line");
+            assert!(len > 0, "the update ended before the step {step:?}:\n{}", self.lines);
+            self.lines.push_str(&line);
+            let event: Value = serde_json::from_str(&line).expect("an object");
+            if event["event"] == "step" && event["step"] == step {
                 return self;
             }
         }

@@ -10,6 +10,7 @@ mod life;
 mod relay;
 mod reports;
 mod revocation;
+mod succession;
 mod tls;
 
 use device_harness::factory::Factory;

@@ -191,9 +191,16 @@ impl TrustStoreBuf {
     /// Adds successions of whatever source and order, of one domain or several: each in its place. What stops the row of a
     /// domain is passed over if the recovery root ended it: a record of a later epoch follows.
     ///
+    /// `meet` sees the store before the first of them and after each one that counts: the time for a list of the root that
+    /// is present then, whose minimums the next root has to state.
+    ///
     /// # Errors
     /// Those of [`TrustStoreBuf::add_succession`] for the first record that does not fit; the store stays as it was.
-    pub fn add_successions(&mut self, records: impl IntoIterator<Item = Vec<u8>>) -> Result<(), Error> {
+    pub fn add_successions(
+        &mut self,
+        records: impl IntoIterator<Item = Vec<u8>>,
+        mut meet: impl FnMut(&mut Self),
+    ) -> Result<(), Error> {
         let mut rows = Vec::new();
         for record in records {
             let claims = read_unverified_succession(&record)?;
@@ -201,10 +208,13 @@ impl TrustStoreBuf {
         }
         rows.sort_by_key(|&(domain, number, _)| (domain, number));
         let mut after = self.clone();
+        meet(&mut after);
         let mut stopped = Vec::new();
         for (domain, number, record) in rows {
-            if let Err(error) = after.add_succession(record) {
-                stopped.push((domain, number, error));
+            match after.add_succession(record) {
+                Ok(Held::Newest) => meet(&mut after),
+                Ok(Held::Already | Held::Older) => {}
+                Err(error) => stopped.push((domain, number, error)),
             }
         }
         if let Some((.., error)) = stopped.into_iter().find(|&(domain, at, _)| !after.is_over(domain, at)) {

@@ -177,19 +177,22 @@ fn successions_come_in_whatever_order_and_the_recovery_root_ends_what_stops_them
     let thief = [by_root(1, 9, 1).record(), by_root(9, 10, 2).record()];
 
     let mut all = store();
-    all.add_successions([rescue.clone(), two.clone(), one.clone(), one.clone()]).unwrap();
+    let mut met = Vec::new();
+    let rows = [rescue.clone(), two.clone(), one.clone(), one.clone()];
+    all.add_successions(rows, |store| met.push(store.number_of(domain()))).unwrap();
+    assert_eq!(met, [FIRST, number(0, 1), number(0, 2), number(1, 0)], "the roots, one after the other");
     assert_eq!((all.successions().count(), all.number_of(domain())), (3, number(1, 0)));
     // Older ones of the epoch before change nothing.
     let mut late = store();
-    late.add_successions([rescue.clone()]).unwrap();
-    late.add_successions(thief.clone()).unwrap();
+    late.add_successions([rescue.clone()], |_| ()).unwrap();
+    late.add_successions(thief.clone(), |_| ()).unwrap();
     assert_eq!(late.successions().count(), 1);
 
     let mut forked = store();
-    forked.add_successions([one.clone()]).unwrap();
+    forked.add_successions([one.clone()], |_| ()).unwrap();
     let refused = |store: &mut TrustStoreBuf, rows: Vec<Vec<u8>>| {
         let before = store.clone().successions().count();
-        let kind = store.add_successions(rows).unwrap_err().kind;
+        let kind = store.add_successions(rows, |_| ()).unwrap_err().kind;
         assert_eq!(store.successions().count(), before, "nothing is taken");
         kind
     };
@@ -198,7 +201,7 @@ fn successions_come_in_whatever_order_and_the_recovery_root_ends_what_stops_them
     assert_eq!(refused(&mut forked, vec![thief[1].clone()]), ErrorKind::AnchorUnknown);
     assert_eq!(refused(&mut store(), vec![two.clone()]), ErrorKind::SuccessionOrder);
     assert_eq!(refused(&mut store(), vec![b"no record".to_vec()]), ErrorKind::UnexpectedType);
-    forked.add_successions([thief.to_vec(), vec![rescue]].concat()).unwrap();
+    forked.add_successions([thief.to_vec(), vec![rescue]].concat(), |_| ()).unwrap();
     assert!(is_root(&forked, 6));
 }
 

@@ -116,14 +116,10 @@ impl<'a> AnchorReport<'a> {
         })
     }
 
-    /// The root of a domain: the anchor that governs it and names its successor, by the rights of docs/records.md.
+    /// The root of a domain.
     #[must_use]
     pub fn root_of(&self, domain: [u8; 8]) -> Option<AnchorEntry> {
-        const GOVERNANCE_AND_SUCCESSION: u8 = 6;
-        let is_root = |anchor: &AnchorEntry| {
-            anchor.domain == domain && anchor.rights & GOVERNANCE_AND_SUCCESSION == GOVERNANCE_AND_SUCCESSION
-        };
-        self.anchors().find(is_root)
+        self.anchors().find(|anchor| anchor.domain == domain && anchor.is_root())
     }
 }
 
@@ -134,6 +130,13 @@ pub const fn head(anchors: u8) -> [u8; HEAD_LEN] {
 }
 
 impl AnchorEntry {
+    /// Whether it is the root of its domain: it governs it and names its successor, by the rights of docs/records.md.
+    #[must_use]
+    pub const fn is_root(&self) -> bool {
+        const GOVERNANCE_AND_SUCCESSION: u8 = 6;
+        self.rights & GOVERNANCE_AND_SUCCESSION == GOVERNANCE_AND_SUCCESSION
+    }
+
     /// Appends it to an answer.
     ///
     /// # Errors

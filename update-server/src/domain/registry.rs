@@ -73,11 +73,20 @@ pub enum EventKind {
     /// The device kept its own revocation list instead of the host's: it holds the other branch of a fork, or a newer
     /// one.
     ListRefused,
+    /// The device kept its root instead of following the host's succession chain.
+    SuccessionRefused,
 }
 
 impl EventKind {
-    const ALL: [Self; 6] =
-        [Self::Started, Self::Installed, Self::Confirmed, Self::Reverted, Self::Refused, Self::ListRefused];
+    const ALL: [Self; 7] = [
+        Self::Started,
+        Self::Installed,
+        Self::Confirmed,
+        Self::Reverted,
+        Self::Refused,
+        Self::ListRefused,
+        Self::SuccessionRefused,
+    ];
 
     /// The kind as the interface writes it.
     pub fn as_str(self) -> &'static str {
@@ -88,6 +97,7 @@ impl EventKind {
             Self::Reverted => "update-reverted",
             Self::Refused => "update-refused",
             Self::ListRefused => "list-refused",
+            Self::SuccessionRefused => "succession-refused",
         }
     }
 
@@ -102,7 +112,8 @@ impl FromStr for EventKind {
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or(Malformed {
-            expected: "an event's kind is update-started, -installed, -confirmed, -reverted or -refused, or list-refused",
+            expected: "an event's kind is update-started, -installed, -confirmed, -reverted or -refused, list-refused or \
+                       succession-refused",
         })
     }
 }

@@ -159,3 +159,29 @@ fn a_link_in_place_of_a_download_overwrites_nothing() {
     assert_eq!(cache.partial_image(&name).unwrap_err().code(), "file-write");
     assert_eq!(fs::read(victim).unwrap(), b"precious");
 }
+
+#[test]
+fn successions_are_read_back_in_their_order() {
+    let (_folder, cache) = cache();
+    let domain = Domain(trust::Kid([7; 8]));
+    let number =
+        |recovery_epoch, succession_sequence| SuccessionNumber { recovery_epoch, succession_sequence };
+    assert_eq!(cache.successions(domain).unwrap(), [b""; 0]);
+    for (number, record) in
+        [(number(1, 0), b"c"), (number(0, 10), b"b"), (number(0, 2), b"a"), (number(0, 2), b"a")]
+    {
+        cache.keep_succession(domain, number, record).unwrap();
+    }
+    let folder = cache.successions_path(domain);
+    for name in ["note", "1", "01.0", "1.x", "70000.1"] {
+        fs::write(folder.join(name), b"of somebody else").unwrap();
+    }
+    assert_eq!(cache.successions(domain).unwrap(), [b"a", b"b", b"c"]);
+    // A damaged one is replaced by what was verified.
+    fs::write(folder.join("0.2"), b"x").unwrap();
+    cache.keep_succession(domain, number(0, 2), b"a").unwrap();
+    assert_eq!(cache.successions(domain).unwrap()[0], b"a");
+    assert_eq!(cache.device_trust(Uuid::nil()).unwrap(), None);
+    cache.keep_device_trust(Uuid::nil(), b"report").unwrap();
+    assert_eq!(cache.device_trust(Uuid::nil()).unwrap().unwrap(), b"report");
+}

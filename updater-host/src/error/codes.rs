@@ -48,6 +48,7 @@ impl Error {
                 }
                 None => return format!("nrc-{:02x}", refusal.nrc.0),
             },
+            Self::Root(fault) => fault.code(),
             Self::DeviceAnswer(_) => "device-answer",
             Self::DeviceChanged { .. } => "device-changed",
             Self::SlotChanged { .. } => "slot-changed",
@@ -95,6 +96,7 @@ impl Error {
             Self::Refused { reason, .. } if reason.exit_code() == 7 => 5,
             Self::Refused { reason, .. } => reason.exit_code(),
             Self::DeviceRefused(_)
+            | Self::Root(_)
             | Self::DeviceAnswer(_)
             | Self::DeviceChanged { .. }
             | Self::SlotChanged { .. }

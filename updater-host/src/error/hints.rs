@@ -83,6 +83,7 @@ impl Error {
                 None if refusal.reason_code != 0 => OTHER_HOST,
                 None => words::nrc_hint(refusal.nrc),
             },
+            Self::Root(fault) => fault.hint(),
             Self::DeviceAnswer(error) if error.is_of_a_newer_loader() => OTHER_HOST,
             Self::DeviceAnswer(_) => {
                 "Disconnect other tools from the bus and run the command again. If it fails again, call the \

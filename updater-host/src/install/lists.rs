@@ -9,7 +9,7 @@ use suit_manifest::reason::Reason;
 use trust::Domain;
 use update_protocol::profile::Object;
 
-use super::{Install, Stop, again};
+use super::{Install, Stop};
 use crate::device::DeviceTrust;
 use crate::error::{Error, Subject};
 
@@ -22,21 +22,30 @@ pub(crate) struct NewestList {
     pub(crate) bytes: Vec<u8>,
 }
 
+/// A record that a device did not take, and why.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Refused {
+    /// It keeps its own revocation list instead of the host's.
+    List(Reason),
+    /// It keeps its root.
+    Succession(Reason),
+}
+
 /// What one run of the program learned of the trust of its device.
 #[derive(Debug, Default)]
 pub(crate) struct Learned {
     /// Anchors and domains, as the loader reported them.
     pub(crate) trust: Option<DeviceTrust>,
     /// Domains whose list the device has judged, or need not judge.
-    settled: Vec<Domain>,
-    /// Why the device keeps its own list instead of the host's.
-    pub(crate) refused: Vec<Reason>,
+    pub(super) settled: Vec<Domain>,
+    /// Records that the device did not take in place of its own.
+    pub(crate) refused: Vec<Refused>,
 }
 
 impl Install<'_> {
-    /// Reads what the device trusts, which only its loader reports, and gives it the lists that it may lack.
+    /// Gives the device the lists that it may lack, by what its loader reported.
     pub(super) async fn send_lists(&mut self) -> Result<(), Stop> {
-        let trust = self.session().trust().await.map_err(again)?;
+        let trust = self.learned.trust.clone();
         for list in self.lists {
             if self.learned.settled.contains(&list.domain) {
                 continue;
@@ -50,7 +59,6 @@ impl Install<'_> {
             }
             self.learned.settled.push(list.domain);
         }
-        self.learned.trust = trust;
         Ok(())
     }
 
@@ -95,6 +103,6 @@ impl Install<'_> {
 
     fn refused(&mut self, reason: Reason, words: &str) {
         self.output.warn(reason.slug(), words);
-        self.learned.refused.push(reason);
+        self.learned.refused.push(Refused::List(reason));
     }
 }

@@ -25,6 +25,21 @@ pub(crate) struct ImageObject {
     pub(crate) size: u64,
 }
 
+/// A page of the successions of a domain.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct SuccessionPage {
+    pub(crate) successions: Vec<SuccessionObject>,
+}
+
+/// A succession. What decides comes from the signed record.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct SuccessionObject {
+    pub(crate) recovery_epoch: u16,
+    pub(crate) succession_sequence: u16,
+    /// Hex.
+    pub(crate) record: String,
+}
+
 /// Body of `PUT /v1/devices/{serial}`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct DeviceBody {
@@ -75,6 +90,9 @@ pub(crate) enum EventKind {
     /// The device kept its own revocation list instead of the one it was sent.
     #[serde(rename = "list-refused")]
     ListRefused,
+    /// The device did not take the succession chain that it was sent.
+    #[serde(rename = "succession-refused")]
+    SuccessionRefused,
 }
 
 /// Body of `POST /v1/devices/{serial}/events`.

@@ -1,20 +1,20 @@
-//! Release and revocation lists from an update-server, or what was fetched from it before.
+//! Release, successions and revocation lists from an update-server, or what was fetched from it before.
 
 use suit_manifest::reason::Reason;
 use trust::host::read_unverified_revocation;
-use trust::{Domain, RevocationList, TrustStoreBuf};
+use trust::{Domain, RevocationList, TrustStoreBuf, read_unverified_succession};
 use update_protocol::profile::Mode;
 use uuid::Uuid;
 
 use super::{HostChecks, Offer, check_envelope, sendable};
 use crate::cache::Cache;
 use crate::device::Device;
-use crate::error::{Error, ServerAnswerError};
+use crate::error::{Error, ServerAnswerError, Subject};
 use crate::output::{Output, Transfer};
 use crate::plan::ReleaseName;
 use crate::release::{NamedImage, Release};
 use crate::server::{Fetching, Kind, Latest, Server};
-use crate::trusted::add_list;
+use crate::trusted::{PendingList, Records, add_list, refused};
 
 /// A server and what was fetched from it.
 #[derive(Debug)]
@@ -24,65 +24,54 @@ pub(crate) struct Online<'a> {
     pub(crate) output: &'a Output,
 }
 
-/// Adds the revocation list of every domain that was fetched last, by whatever command and from whatever server. A list
-/// that was fetched once counts from then on, whatever files say or a server hands out later.
+/// The successions and the revocation list of every domain that were fetched, by whatever command and from whatever server.
+/// What was fetched once counts from then on, whatever files say or a server hands out later.
 ///
 /// # Errors
-/// [`Error::Refused`] for a list that verifies and contradicts one that is held: nobody here can tell which of the two
-/// the manufacturer means. One that does not verify is damaged, and only a warning. [`Error::Read`]
-pub(crate) fn fetched_lists(
+/// [`Error::Read`]
+pub(crate) fn fetched_records(
     cache: &Cache,
-    trusted: &mut TrustStoreBuf,
-    output: &Output,
+    trusted: &TrustStoreBuf,
+    records: &mut Records,
 ) -> Result<(), Error> {
-    for domain in trusted.domains().collect::<Vec<_>>() {
-        let Some(bytes) = cache.revocation_list(domain)? else { continue };
-        match add_list(trusted, "that was fetched earlier", bytes) {
-            Ok(_) => {}
-            Err(error) if contradicts(&error) => return Err(error),
-            Err(error) => output.warn(&error.code(), &format!("{error}; this list is ignored")),
-        }
+    for domain in trusted.domains() {
+        records.kept_successions.extend(cache.successions(domain)?);
+        let list = cache.revocation_list(domain)?;
+        let source = "that was fetched earlier".to_owned();
+        records.lists.extend(list.map(|bytes| PendingList { source, bytes, is_kept: true }));
     }
     Ok(())
 }
 
-/// Adds the newest revocation list of every domain that the server has. Without the server those do that were fetched
-/// earlier.
+/// Keeps every succession that is held: whoever knows of it once sends nothing of the root before, whatever comes later.
 ///
 /// # Errors
-/// [`Error::Refused`] for a list of the server's that does not verify, and for one that contradicts another; those of the server but for
-/// [`Error::ServerUnreachable`]
-pub(crate) async fn fetch_lists(online: &Online<'_>, trusted: &mut TrustStoreBuf) -> Result<(), Error> {
-    let Online { server, cache, output } = online;
-    for domain in trusted.domains().collect::<Vec<_>>() {
-        match server.revocation_list(domain).await {
-            Ok(Some(bytes)) => {
-                // A page or an empty body is no list to judge; another domain's must not take its place.
-                if read_unverified_revocation(&bytes).is_err() || is_of_another(domain, trusted, &bytes) {
-                    let what = "revocation list";
-                    return Err(Error::ServerAnswer(ServerAnswerError::OtherContent { what }));
-                }
-                add_list(trusted, &format!("of {}", server.name()), bytes.clone())?;
-                // Also where a newer one was given as a file: that one may not be given the next time.
-                if let Ok(fetched) = RevocationList::verify(&bytes, trusted.anchors()) {
-                    online.kept(cache.keep_revocation_list(trusted.anchors(), &fetched))?;
-                }
-            }
-            Ok(None) => {}
-            Err(error) if error.is_offline() => {
-                let words = format!("{error}; using the revocation lists that this computer has");
-                output.warn(&error.code(), &words);
-            }
-            Err(error) => return Err(error),
-        }
+/// [`Error::SharedFolder`], [`Error::Read`]
+pub(crate) fn keep_successions(cache: &Cache, trusted: &TrustStoreBuf, output: &Output) -> Result<(), Error> {
+    for (domain, number, record) in trusted.successions() {
+        kept(cache.keep_succession(domain, number, record), output)?;
     }
     Ok(())
 }
 
-/// Whether a list verifies and contradicts one that is held. It counts as much as the other one.
-fn contradicts(error: &Error) -> bool {
-    let Error::Refused { reason, .. } = error else { return false };
-    matches!(reason, Reason::RevocationForked | Reason::RevocationDropsEntry)
+/// Adds the successions and the newest revocation list of every domain that the server has. Without the server those do
+/// that were fetched earlier.
+///
+/// # Errors
+/// [`Error::Refused`] for a record of the server's that does not verify, and for one that contradicts another; those of the
+/// server but for [`Error::ServerUnreachable`]
+pub(crate) async fn fetch_records(online: &Online<'_>, trusted: &mut TrustStoreBuf) -> Result<(), Error> {
+    for domain in trusted.domains().collect::<Vec<_>>() {
+        match online.fetch_records_of(domain, trusted).await {
+            Err(error) if error.is_offline() => {
+                let words =
+                    format!("{error}; using the successions and revocation lists that this computer has");
+                online.output.warn(&error.code(), &words);
+            }
+            outcome => outcome?,
+        }
+    }
+    Ok(())
 }
 
 /// Whether a list verifies, but for another domain than this one.
@@ -90,7 +79,46 @@ fn is_of_another(domain: Domain, trusted: &TrustStoreBuf, bytes: &[u8]) -> bool 
     RevocationList::verify(bytes, trusted.anchors()).is_ok_and(|list| list.domain() != domain)
 }
 
+/// What cannot be kept is fetched again the next time: no reason to end an update.
+fn kept(kept: Result<(), Error>, output: &Output) -> Result<(), Error> {
+    match kept {
+        Err(error @ Error::Write { .. }) => {
+            output.warn(&error.code(), &format!("{error}; it is fetched again the next time"));
+            Ok(())
+        }
+        kept => kept,
+    }
+}
+
 impl Online<'_> {
+    async fn fetch_records_of(&self, domain: Domain, trusted: &mut TrustStoreBuf) -> Result<(), Error> {
+        let Self { server, cache, output } = self;
+        let successions = server.successions(domain).await?;
+        let is_of_domain = |record: &Vec<u8>| {
+            read_unverified_succession(record).is_ok_and(|claims| claims.domain() == domain)
+        };
+        // Another domain's must not come in its place.
+        if !successions.iter().all(is_of_domain) {
+            return Err(Error::ServerAnswer(ServerAnswerError::OtherContent { what: "succession" }));
+        }
+        let source = format!("of {}", server.name());
+        trusted
+            .add_successions(successions, |_| ())
+            .map_err(|error| refused(Subject::Succession(source.clone()), error))?;
+        keep_successions(cache, trusted, output)?;
+        let Some(bytes) = server.revocation_list(domain).await? else { return Ok(()) };
+        // A page or an empty body is no list to judge; another domain's must not take its place.
+        if read_unverified_revocation(&bytes).is_err() || is_of_another(domain, trusted, &bytes) {
+            return Err(Error::ServerAnswer(ServerAnswerError::OtherContent { what: "revocation list" }));
+        }
+        add_list(trusted, &source, bytes.clone())?;
+        // Also where a newer one was given as a file: that one may not be given the next time.
+        if let Ok(fetched) = RevocationList::verify(&bytes, trusted.anchors()) {
+            self.kept(cache.keep_revocation_list(trusted.anchors(), &fetched))?;
+        }
+        Ok(())
+    }
+
     /// The newest release for a device, checked, unless it is older than what the device accepts. Without the server:
     /// the one that was fetched last.
     ///
@@ -174,15 +202,8 @@ impl Online<'_> {
         Ok(Offer::Release(Release { envelope, image, other_image, facts }))
     }
 
-    /// What cannot be kept is fetched again the next time: no reason to end an update.
-    fn kept(&self, kept: Result<(), Error>) -> Result<(), Error> {
-        match kept {
-            Err(error @ Error::Write { .. }) => {
-                self.output.warn(&error.code(), &format!("{error}; it is fetched again the next time"));
-                Ok(())
-            }
-            kept => kept,
-        }
+    fn kept(&self, outcome: Result<(), Error>) -> Result<(), Error> {
+        kept(outcome, self.output)
     }
 
     /// Something was fetched earlier, and is of no use: the server is needed.

@@ -67,6 +67,10 @@ pub(crate) struct Script {
     pub(crate) old_reason: u16,
     /// Its report of anchors, as its loader gives it.
     pub(crate) anchors: Option<Vec<u8>>,
+    /// The same, once it has taken a succession chain.
+    pub(crate) anchors_after: Option<Vec<u8>>,
+    /// Its loader keeps the image on trial in a programming session, as one that listens does.
+    pub(crate) stays_on_trial: bool,
     /// list-sequence of its state record.
     pub(crate) revocation_sequence: u64,
     /// Does not hear so many resets.
@@ -122,6 +126,8 @@ impl Script {
             refuses_session: None,
             old_reason: 0,
             anchors: None,
+            anchors_after: None,
+            stays_on_trial: false,
             revocation_sequence: 2,
             lost_resets: 0,
             dies_confirmed: false,
@@ -371,7 +377,7 @@ impl Handler for Fake {
                 self.has_restarted = true;
                 return Ok(SessionChange::Enter);
             }
-            if std::mem::take(&mut self.script.is_on_trial) {
+            if !self.script.stays_on_trial && std::mem::take(&mut self.script.is_on_trial) {
                 self.revert();
                 self.script.second_slot = !self.script.second_slot;
             }
@@ -432,7 +438,10 @@ impl Handler for Fake {
                     self.restart();
                 }
             }
-            Object::ProvisioningBlock | Object::SuccessionChain => {}
+            Object::SuccessionChain => {
+                self.script.anchors = self.script.anchors_after.take().or(self.script.anchors.take());
+            }
+            Object::ProvisioningBlock => {}
         }
         Ok(())
     }

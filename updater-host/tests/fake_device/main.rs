@@ -12,6 +12,7 @@ mod made;
 mod revocation;
 mod session;
 mod slots;
+mod succession;
 #[cfg(unix)]
 mod terminal;
 mod words;

@@ -77,7 +77,7 @@ fn a_list_of_an_anchor_that_the_device_does_not_know() {
 }
 
 /// The warnings of an update, with `--json`: their codes.
-fn warnings(ended: &super::Ended) -> Vec<String> {
+pub(crate) fn warnings(ended: &super::Ended) -> Vec<String> {
     let events = ended.stdout.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
     let warnings = events.filter(|event| event["event"] == "warning");
     warnings.map(|event| event["code"].as_str().unwrap().to_owned()).collect()

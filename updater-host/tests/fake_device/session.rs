@@ -60,7 +60,12 @@ mod with_a_server {
                 let mut line = String::new();
                 BufReader::new(&stream).read_line(&mut line).unwrap();
                 if line.starts_with("GET") {
-                    let problem = r#"{"code":"revocation-list-unknown"}"#;
+                    let code = if line.contains("/successions/") {
+                        "domain-unknown"
+                    } else {
+                        "revocation-list-unknown"
+                    };
+                    let problem = format!(r#"{{"code":"{code}"}}"#);
                     let head = "HTTP/1.1 404 X\r\nConnection: close\r\nContent-Length:";
                     let _ = write!(stream, "{head} {}\r\n\r\n{problem}", problem.len());
                 } else {

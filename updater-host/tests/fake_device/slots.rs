@@ -99,6 +99,9 @@ mod with_a_server {
             path if path.ends_with("/envelope") => Answer::ok(envelope.clone()),
             path => match images.iter().find(|(named, _)| named == path) {
                 Some((_, image)) => Answer::ok(image.clone()),
+                None if path.starts_with("/v1/successions/") => {
+                    Answer::new(404, br#"{"code":"domain-unknown"}"#.to_vec())
+                }
                 None => Answer::new(404, br#"{"code":"revocation-list-unknown"}"#.to_vec()),
             },
         })

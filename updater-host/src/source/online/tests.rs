@@ -6,8 +6,8 @@ use trust::author::{Signer as _, SoftwareKey};
 
 use super::*;
 use crate::release::tests::{IMAGE, Made, device, trusted};
-use crate::server::tests::fake::{Answer, FakeServer};
-use crate::trusted::tests::{list, revoking};
+use crate::server::tests::fake::{self, Answer, FakeServer};
+use crate::trusted::tests::{key, list, number, realm, revoking, succession};
 
 fn root(number: u8) -> SoftwareKey {
     SoftwareKey::from_seed(&[number; 32]).unwrap()
@@ -16,6 +16,14 @@ fn root(number: u8) -> SoftwareKey {
 /// As update-server says that it has no list of a root.
 fn no_list() -> Answer {
     Answer::new(404, br#"{"code":"revocation-list-unknown"}"#.to_vec())
+}
+
+/// The same, of a server that knows no succession either.
+fn nothing(request: &fake::Request) -> Answer {
+    if request.path.starts_with("/v1/successions/") {
+        return Answer::new(404, br#"{"code":"domain-unknown"}"#.to_vec());
+    }
+    no_list()
 }
 
 /// A cache, and a trust store with the roots 1 and 2.
@@ -36,13 +44,21 @@ impl Bench {
     /// Asks a server that gives this answer for root 1 and has nothing for root 2.
     async fn ask(&mut self, answer: impl Fn() -> Answer + Send + 'static) -> Result<(), Error> {
         let path = format!("/v1/revocations/{}", hex::encode(root(1).public_key().kid().0));
-        let server =
-            FakeServer::start(move |request| if request.path == path { answer() } else { no_list() });
+        self.ask_for(move |request| if request.path == path { answer() } else { nothing(request) }).await
+    }
+
+    async fn ask_for(
+        &mut self,
+        answer: impl Fn(&fake::Request) -> Answer + Send + 'static,
+    ) -> Result<(), Error> {
+        let server = FakeServer::start(answer);
         let server = Server::new(&server.url(), None, None).map(|client| (client, server)).unwrap();
         let output = Output::new(true, false);
         let online = Online { server: &server.0, cache: &self.cache, output: &output };
-        fetched_lists(&self.cache, &mut self.trusted, &output)?;
-        fetch_lists(&online, &mut self.trusted).await
+        let mut records = Records::default();
+        fetched_records(&self.cache, &self.trusted, &mut records)?;
+        records.add_to(&mut self.trusted, &output)?;
+        fetch_records(&online, &mut self.trusted).await
     }
 
     fn kept(&self, number: u8) -> Option<Vec<u8>> {
@@ -119,6 +135,113 @@ async fn a_list_in_the_cache_that_contradicts_a_file_is_refused() {
         add_list(&mut bench.trusted, "a file", list(&root(1), number)).unwrap();
         let outcome = bench.ask(no_list).await;
         assert_eq!(outcome.err().map(|error| error.code()).unwrap_or_default(), code);
+    }
+}
+
+/// A page of successions, in the form of update-server.
+fn page(records: &[Vec<u8>]) -> Answer {
+    let object = |record: &Vec<u8>| {
+        let number = read_unverified_succession(record).unwrap().number();
+        serde_json::json!({
+            "recovery_epoch": number.recovery_epoch, "succession_sequence": number.succession_sequence,
+            "record": hex::encode(record),
+        })
+    };
+    let successions: Vec<_> = records.iter().map(object).collect();
+    Answer::ok(serde_json::json!({ "successions": successions }).to_string().into_bytes())
+}
+
+/// A server with one succession a page.
+fn succeeding(records: &[Vec<u8>]) -> impl Fn(&fake::Request) -> Answer + Send + 'static {
+    let records = records.to_vec();
+    move |request| {
+        let Some((_, after)) = request.path.split_once("?after=") else { return nothing(request) };
+        let is_after = |record: &&Vec<u8>| {
+            read_unverified_succession(record).unwrap().number().to_string().as_str() > after
+        };
+        page(records.iter().find(is_after).map(std::slice::from_ref).unwrap_or_default())
+    }
+}
+
+fn in_realm() -> Bench {
+    Bench { trusted: realm(), ..Bench::new() }
+}
+
+fn root_number(bench: &Bench) -> String {
+    bench.trusted.number_of(bench.trusted.domains().next().unwrap()).to_string()
+}
+
+#[tokio::test]
+async fn host28_successions_are_fetched_and_count_from_then_on() {
+    let records = [succession(1, 2, number(0, 1)), succession(9, 3, number(1, 0))];
+    let mut bench = in_realm();
+    bench.ask_for(succeeding(&records[..1])).await.unwrap();
+    bench.ask_for(succeeding(&records)).await.unwrap();
+    assert_eq!(root_number(&bench), "1.0");
+    let domain = bench.trusted.domains().next().unwrap();
+    assert_eq!(bench.cache.successions(domain).unwrap(), records);
+    // A server that has none any more, or does not answer, takes nothing back.
+    for answer in
+        [nothing, |_: &fake::Request| Answer::new(503, vec![]), |_: &fake::Request| Answer::hang_up()]
+    {
+        bench.trusted = realm();
+        bench.ask_for(answer).await.unwrap();
+        assert_eq!(root_number(&bench), "1.0");
+    }
+    // One of an earlier version has no such path.
+    let mut bench = in_realm();
+    bench
+        .ask_for(|request| match request.path.starts_with("/v1/succ") {
+            true => Answer::new(404, br#"{"code":"not-found"}"#.to_vec()),
+            false => no_list(),
+        })
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_forks_or_invents_successions_is_refused() {
+    let first = succession(1, 2, number(0, 1));
+    let mut bench = in_realm();
+    bench.ask_for(succeeding(std::slice::from_ref(&first))).await.unwrap();
+    for (record, code) in [
+        (succession(1, 3, number(0, 1)), "succession-forked"),
+        (succession(8, 3, number(0, 2)), "anchor-unknown"),
+        (succession(2, 1, number(0, 2)), "succession-key"),
+    ] {
+        let error = bench.ask_for(succeeding(&[record])).await.unwrap_err();
+        assert_eq!(error.code(), code);
+        assert_eq!(root_number(&bench), "0.1");
+    }
+    // Pages that do not go on, records of no domain here, and what is none.
+    let repeated = first.clone();
+    let other = trust::author::grant_succession(
+        &trust::author::request_succession(
+            &trust::author::SuccessionRequest {
+                iss: "root".to_owned(),
+                issued_at: trust::UnixTime(1),
+                domain: Domain(key(7).public_key().kid()),
+                number: number(0, 1),
+                rights: trust::Rights::ALL,
+            },
+            &key(8),
+        )
+        .unwrap(),
+        &key(7),
+    )
+    .unwrap();
+    let answers: [Box<dyn Fn(&fake::Request) -> Answer + Send>; 4] = [
+        Box::new(move |_| page(std::slice::from_ref(&repeated))),
+        Box::new(succeeding(&[other])),
+        Box::new(|_| Answer::ok(b"{\"successions\": [{}]}".to_vec())),
+        Box::new(|_| {
+            Answer::ok(
+                br#"{"successions":[{"recovery_epoch":0,"succession_sequence":1,"record":"zz"}]}"#.to_vec(),
+            )
+        }),
+    ];
+    for answer in answers {
+        assert_eq!(in_realm().ask_for(answer).await.unwrap_err().code(), "server-answer");
     }
 }
 
