@@ -2,7 +2,6 @@
 //! 200 as well.
 
 use serde::{Deserialize, Serialize};
-
 use trust::{SuccessionClaims, SuccessionNumber};
 
 use crate::describe::kid;

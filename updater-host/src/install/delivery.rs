@@ -76,11 +76,10 @@ impl Delivery<'_> {
         };
         let may = if root.is_some() { "may lack" } else { "lacks" };
         let lacks = format!("the device {may} {what}");
-        let code = if root.is_some() { "succession-not-sent" } else { "list-not-sent" };
         // A device without an image has nothing that a reset could revert.
         if !matches!(self.device.state.image, ImageState::Confirmed | ImageState::None) {
             let words = format!("{lacks}, and gets it when it has confirmed its image");
-            self.output.warn(code, &words);
+            self.tell_not_sent(root.is_some(), &words);
             return Ok(Delivered::default());
         }
         if !is_agreed {
@@ -90,7 +89,7 @@ impl Delivery<'_> {
                 Ok(true) => {}
                 Ok(false) => return Ok(Delivered::default()),
                 Err(_) => {
-                    self.output.warn(code, &format!("{lacks}. Pass --yes to send it"));
+                    self.tell_not_sent(root.is_some(), &format!("{lacks}. Pass --yes to send it"));
                     return Ok(Delivered::default());
                 }
             }
@@ -107,6 +106,14 @@ impl Delivery<'_> {
             self.output.warn(&error.code(), &format!("{lacks}, and did not get it: {error}"));
         }
         Ok(delivered)
+    }
+
+    fn tell_not_sent(&self, is_root: bool, words: &str) {
+        if is_root {
+            self.output.warn("succession-not-sent", words);
+        } else {
+            self.output.warn("list-not-sent", words);
+        }
     }
 
     /// By what the device says of itself, or said to an earlier run: an application does not name its roots.
