@@ -163,6 +163,8 @@ fn succeeding(records: &[Vec<u8>]) -> impl Fn(&fake::Request) -> Answer + Send +
     }
 }
 
+type Answering = Box<dyn Fn(&fake::Request) -> Answer + Send>;
+
 fn in_realm() -> Bench {
     Bench { trusted: realm(), ..Bench::new() }
 }
@@ -230,7 +232,7 @@ async fn a_server_that_forks_or_invents_successions_is_refused() {
         &key(7),
     )
     .unwrap();
-    let answers: [Box<dyn Fn(&fake::Request) -> Answer + Send>; 4] = [
+    let answers: [Answering; 4] = [
         Box::new(move |_| page(std::slice::from_ref(&repeated))),
         Box::new(succeeding(&[other])),
         Box::new(|_| Answer::ok(b"{\"successions\": [{}]}".to_vec())),
