@@ -9,6 +9,7 @@ pub mod plan;
 mod room;
 mod seal;
 mod secrets;
+pub mod small;
 pub mod steps;
 pub mod transcript;
 pub mod verify;
@@ -20,7 +21,7 @@ use std::path::Path;
 pub use fault::CeremonyError;
 pub use room::{Options, Room};
 pub use seal::Sealed;
-pub use secrets::KeySecrets;
+pub use secrets::{KeySecrets, PassphraseFiles};
 
 use crate::error::{Error, FileAction};
 

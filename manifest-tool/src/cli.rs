@@ -8,7 +8,7 @@ use trust::host::{parse_command_line, report_usage, usage_message};
 
 use crate::commands::{
     attach, ceremony, create, credential, custody, doctor, inspect, key, ledger, provision, publish,
-    recertify, revoke, rotate, sign, succession, verify, withdraw,
+    recertify, revoke, rotate, setup, sign, succession, verify, withdraw,
 };
 use crate::error::Error;
 use crate::output::{Output, Report};
@@ -61,6 +61,8 @@ enum Command {
     Doctor(doctor::Doctor),
     /// Show what is due: checks of backups, credentials that end, copies of ledgers
     Today(doctor::Today),
+    /// Set up root, recovery root, release key, ledgers, first list and shares
+    Setup(Box<setup::Setup>),
     /// Carry out a key ceremony
     #[command(subcommand)]
     Ceremony(Box<ceremony::Command>),
@@ -137,6 +139,7 @@ impl Command {
             Self::Custody(command) => command.run(output),
             Self::Doctor(command) => report(output, command.run()),
             Self::Today(command) => report(output, command.run()),
+            Self::Setup(command) => report(output, command.run(output)),
             Self::Ceremony(command) => command.run(output),
             Self::Provision(command) => report(output, command.run()),
             Self::Publish(command) => report(output, command.run(output)),

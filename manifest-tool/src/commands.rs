@@ -15,6 +15,7 @@ pub mod publish;
 pub mod recertify;
 pub mod revoke;
 pub mod rotate;
+pub mod setup;
 pub mod sign;
 pub mod succession;
 pub mod verify;

@@ -28,6 +28,7 @@ mod cli {
     mod revocation;
     mod rotation;
     mod server;
+    mod setup;
     mod succession;
     mod succession_records;
     mod terminal;

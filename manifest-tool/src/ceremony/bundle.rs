@@ -20,10 +20,10 @@ use crate::files::{read, write};
 pub const MAX_BUNDLE_LEN: u64 = 64 * 1024 * 1024;
 /// Most files in a bundle.
 pub const MAX_FILES: usize = 65_536;
-/// Longest name of a file, bytes: that of a ustar header.
-const MAX_NAME_LEN: usize = 100;
-/// Most folders in a name, and the file.
-const MAX_DEPTH: usize = 4;
+/// Longest name of a file, bytes: a ustar header has 255, in two parts.
+const MAX_NAME_LEN: usize = 240;
+/// Most folders in a name, and the file: ledgers lie in ledgers that go on from them.
+const MAX_DEPTH: usize = 20;
 const CONTENTS: &str = "CONTENTS.json";
 const FORMAT: u32 = 1;
 
@@ -205,7 +205,7 @@ fn refused(path: &Path, fault: BundleFault) -> Error {
 }
 
 /// Makes a folder, if it is not there.
-pub(super) fn make_folder(path: &Path) -> Result<(), Error> {
+pub(crate) fn make_folder(path: &Path) -> Result<(), Error> {
     std::fs::create_dir_all(path).map_err(|source| super::cannot_write(path, source))
 }
 
@@ -244,9 +244,19 @@ mod tests {
 
     #[test]
     fn names_lead_nowhere_else() {
-        for bad in
-            ["", "/etc/passwd", "../x", "a/../x", "a//x", ".hidden", "a/./x", "ü", "a b", "a\\b", "a/b/c/d/e"]
-        {
+        for bad in [
+            "",
+            "/etc/passwd",
+            "../x",
+            "a/../x",
+            "a//x",
+            ".hidden",
+            "a/./x",
+            "ü",
+            "a b",
+            "a\\b",
+            &["a"; 21].join("/"),
+        ] {
             assert_eq!(check_name(bad), Err(BundleFault::Name(bad.into())), "{bad}");
             assert!(Bundle::new(vec![(bad.into(), vec![])]).is_err(), "{bad}");
         }

@@ -9,7 +9,7 @@ use trust::TranscriptEnd;
 use trust::author::prepare_transcript_end;
 use trust::host::{Existing, folder_of};
 
-use super::bundle::{Bundle, make_folder};
+use super::bundle::{Bundle, MAX_BUNDLE_LEN, make_folder};
 use super::fault::CeremonyError;
 use super::room::{REHEARSAL_FOLDER, Room};
 use super::steps::KeyRef;
@@ -80,7 +80,7 @@ impl Room {
             rehearsal: self.rehearsal,
             lines: self.transcript.lines().len() as u64,
             transcript: hex::encode(self.transcript.digest()),
-            bundle_sha256: hex::encode(trust::sha256(&read(&bundle, super::bundle::MAX_BUNDLE_LEN)?)),
+            bundle_sha256: hex::encode(trust::sha256(&read(&bundle, MAX_BUNDLE_LEN)?)),
             bundle,
             bundle_copies: copies,
             page,
@@ -219,10 +219,10 @@ fn ledger_files(folder: &Path) -> Result<Vec<(String, Vec<u8>)>, Error> {
             let Ok(name) = entry.file_name().into_string() else { continue };
             let is_numbered = name.len() > 6 && name.bytes().take(6).all(|byte| byte.is_ascii_digit());
             let kind = entry.file_type().map_err(failed)?;
-            if kind.is_dir() && is_numbered && before.is_empty() {
-                folders.push((entry.path(), format!("{name}/")));
-            } else if kind.is_file() && (is_numbered || name == HEAD_FILE && before.is_empty()) {
-                files.push((format!("{before}{name}"), read(&entry.path(), MAX_TRANSCRIPT_LEN)?));
+            if kind.is_dir() && is_numbered {
+                folders.push((entry.path(), format!("{before}{name}/")));
+            } else if kind.is_file() && (is_numbered || name == HEAD_FILE) {
+                files.push((format!("{before}{name}"), read(&entry.path(), MAX_BUNDLE_LEN)?));
             }
         }
     }

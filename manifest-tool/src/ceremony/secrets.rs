@@ -7,21 +7,34 @@ use crate::error::Error;
 use crate::keys::{PinSource, Secrets};
 use crate::passphrase::PassphraseSource;
 
-/// Passphrases and PINs, as the command line gives them.
+/// Passphrases, as the command line gives them.
 #[derive(clap::Args, Clone, Debug)]
-pub struct KeySecrets {
+pub struct PassphraseFiles {
     /// File whose first line is the passphrase of the key NAME of the plan, or of each key (repeatable) [default: prompt]
     #[arg(long = "passphrase-file", value_name = "[NAME=]FILE")]
     passphrase_files: Vec<String>,
+}
+
+/// Passphrases and PINs.
+#[derive(clap::Args, Clone, Debug)]
+pub struct KeySecrets {
+    #[command(flatten)]
+    passphrases: PassphraseFiles,
     /// File whose first line is the PIN of the token [env: ANCHORAGE_PIN_FILE] [default: prompt]
     #[arg(long, value_name = "FILE")]
     pin_file: Option<PathBuf>,
 }
 
+impl From<PassphraseFiles> for KeySecrets {
+    fn from(passphrases: PassphraseFiles) -> Self {
+        Self { passphrases, pin_file: None }
+    }
+}
+
 impl KeySecrets {
     /// The file that is given for a key by its name, and whether the name is one.
     fn named<'a>(&'a self, name: &str) -> Option<&'a str> {
-        self.passphrase_files.iter().find_map(|given| given.strip_prefix(name)?.strip_prefix('='))
+        self.passphrases.passphrase_files.iter().find_map(|given| given.strip_prefix(name)?.strip_prefix('='))
     }
 
     /// Files that are given by the name of a key, of which the plan has to have it; the other one is for all keys.
@@ -32,7 +45,7 @@ impl KeySecrets {
             .map(|key| key.name.as_str())
             .collect();
         let is_named = |given: &str| names.iter().any(|name| given.starts_with(&format!("{name}=")));
-        let plain = self.passphrase_files.iter().filter(|given| !is_named(given));
+        let plain = self.passphrases.passphrase_files.iter().filter(|given| !is_named(given));
         let plain: Vec<&String> = plain.collect();
         match plain[..] {
             [] => Ok(()),
@@ -45,7 +58,7 @@ impl KeySecrets {
     }
 
     fn source(&self, name: &str) -> PassphraseSource {
-        let of_all = self.passphrase_files.iter().find(|given| !given.contains('='));
+        let of_all = self.passphrases.passphrase_files.iter().find(|given| !given.contains('='));
         let file = self.named(name).or(of_all.map(String::as_str));
         PassphraseSource::choose(file.map(PathBuf::from))
     }

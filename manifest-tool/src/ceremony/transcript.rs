@@ -151,9 +151,6 @@ impl Transcript {
             let number = place + 1;
             let line: Line =
                 serde_json::from_slice(text).map_err(|error| damaged(number, &error.to_string()))?;
-            if encode(&line)? != text {
-                return Err(damaged(number, "it is not in the form in which lines are written"));
-            }
             if line.line != number as u64 || line.line > MAX_TRANSCRIPT_LINES {
                 return Err(damaged(number, "it has another number"));
             }
@@ -165,9 +162,6 @@ impl Transcript {
             }
             if matches!(line.event, Event::Open { .. }) != transcript.lines.is_empty() {
                 return Err(damaged(number, "a transcript begins with one line of the kind open"));
-            }
-            if matches!(transcript.lines.last().map(|before| &before.event), Some(Event::End { .. })) {
-                return Err(damaged(number, "it follows the end"));
             }
             transcript.last = sha256(text);
             transcript.lines.push(line);

@@ -178,3 +178,72 @@ impl Report for Verified {
         table(&rows)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use ledger::Hex;
+    use trust::UnixTime;
+
+    use super::check_steps;
+    use crate::ceremony::plan::Plan;
+    use crate::ceremony::transcript::{Event, Transcript};
+
+    const PLAN: &str = r#"
+format = 1
+purpose = "a root"
+vendor = "example.com"
+first-list = true
+[[person]]
+name = "Ada"
+roles = ["operator", "custodian"]
+[[person]]
+name = "Bob"
+roles = ["witness"]
+[root]
+name = "root"
+holder = "Ada"
+kept = "safe"
+make = "root.pem"
+"#;
+
+    /// A root signs what its machine gives it: a transcript without a step, or without its people, proves nothing.
+    #[test]
+    fn each_step_of_the_plan_is_confirmed_by_its_people_and_done_in_order() {
+        let plan = Plan::parse(Path::new("plan.toml"), PLAN.into()).unwrap();
+        let ids: Vec<String> = plan.steps().into_iter().map(|step| step.id).collect();
+        assert_eq!(ids, ["present", "make-root", "begin-root", "first-list"]);
+        let judge = |steps: &[&str], person: &str, role: &str| {
+            let folder = tempfile::tempdir().unwrap();
+            let mut transcript = Transcript::new(folder.path());
+            let open =
+                Event::Open { format: 1, purpose: "a root".into(), plan: Hex([0; 32]), rehearsal: false };
+            transcript.append(open, UnixTime(1)).unwrap();
+            for step in steps {
+                let (step, who) = ((*step).to_owned(), if *step == "make-root" { person } else { "Ada" });
+                let (person, confirmed) = (who.to_owned(), "yes".to_owned());
+                let role = if who == "Ada" { "custodian" } else { role }.to_owned();
+                let event = Event::Confirmed { step: step.clone(), person, role, confirmed, word: None };
+                if who != "nobody" {
+                    transcript.append(event, UnixTime(1)).unwrap();
+                }
+                let (inputs, outputs, facts) = (vec![], vec![], vec![]);
+                transcript.append(Event::Done { step, inputs, outputs, facts }, UnixTime(1)).unwrap();
+            }
+            check_steps(&plan, &transcript).map_err(|error| error.code().to_owned())
+        };
+        let all = ["present", "make-root", "begin-root", "first-list"];
+        let unfinished = || Err("ceremony-unfinished".to_owned());
+        assert_eq!(judge(&all, "Bob", "witness"), Ok(()));
+        assert_eq!(judge(&all[..3], "Bob", "witness"), unfinished());
+        assert_eq!(judge(&all[1..], "Bob", "witness"), unfinished());
+        assert_eq!(
+            judge(&["present", "begin-root", "make-root", "first-list"], "Bob", "witness"),
+            unfinished()
+        );
+        for (person, role) in [("nobody", ""), ("Eve", "witness"), ("Bob", "custodian")] {
+            assert_eq!(judge(&all, person, role), unfinished(), "{person} {role}");
+        }
+    }
+}

@@ -171,6 +171,9 @@ impl Room {
         if *ledger.key() != signer.public_key() {
             return refused("it is the ledger of another key");
         }
+        if ledger.successor().is_some() {
+            return refused("the root has retired");
+        }
         if ledger.begun().is_some() {
             return refused("an entry waits for its signature");
         }

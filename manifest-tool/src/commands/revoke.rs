@@ -26,7 +26,7 @@ use crate::output::{Report, table};
 use crate::recording::{LedgerArguments, Outcome, check_right};
 use crate::step::StepArguments;
 use crate::time::IssueTime;
-use crate::two_steps::{ToBeSigned, TwoStepArguments};
+use crate::two_steps::{Hand, ToBeSigned, TwoStepArguments};
 
 /// Highest list-sequence of the command line: as many are left for its successors.
 const HIGHEST_SEQUENCE: u64 = MAX_LIST_SEQUENCE / 2;
@@ -184,6 +184,11 @@ pub struct RevokeReport {
 
 impl Revoke {
     pub fn run(&self) -> Result<RevokeReport, Error> {
+        self.run_by(None)
+    }
+
+    /// Revokes; `hand` signs in place of the key of the command line.
+    pub(crate) fn run_by(&self, hand: Option<Hand>) -> Result<RevokeReport, Error> {
         let files = self.credentials.iter().chain(&self.keys_of).chain(&self.known).map(PathBuf::as_path);
         let inputs: Vec<&Path> = files.chain(self.previous.paths()).chain(self.published.path()).collect();
         for out in self.out.iter().chain(&self.two_steps.outputs()) {
@@ -200,7 +205,7 @@ impl Revoke {
         named.extend(self.named(recorder.ledger(), issued_at)?);
         let ceiling = self.highest_ceiling(recorder.ledger())?;
         self.time.warn();
-        let hand = self.two_steps.open(&self.key)?;
+        let hand = hand.map_or_else(|| self.two_steps.open(&self.key), Ok)?;
         let root = &hand.public_key();
         recorder.check(root)?;
         let issuer = issuer(self.issuer.as_deref(), recorder.ledger())?;

@@ -259,6 +259,65 @@ fn a_root_that_is_kept_certifies_again() {
     workshop
         .ok(&split("ceremony rehearse gone.toml --dir gone --in in.tar --answers answers --no-passphrase"));
     assert_eq!(workshop.read("room/stick-1/ledger/head.json"), ledger);
+
+    // The ledger is that of another key, or waits for a signature.
+    let other = text.replace("[[key]]", "ledger = \"../room/stick-3/ledger\"\n[[key]]");
+    workshop.write("other.toml", other.as_bytes());
+    let line = "ceremony run other.toml --dir third --in in.tar --answers answers";
+    assert_eq!(fails(&workshop, line), ("ceremony-ledger".into(), 5));
+    let entries = workshop.path("room/stick-1/ledger").read_dir().unwrap().map(|entry| entry.unwrap().path());
+    let last = entries.filter(|path| path.extension().is_some_and(|end| end == "cwt")).max().unwrap();
+    std::fs::remove_file(last).unwrap();
+    std::fs::remove_file(workshop.path("room/stick-1/ledger/head.json")).unwrap();
+    let line = "ceremony run later.toml --dir fourth --in in.tar --answers answers";
+    assert_eq!(fails(&workshop, line), ("ceremony-ledger".into(), 5));
+    assert!(!workshop.path("third/out").exists() && !workshop.path("fourth/out").exists());
+}
+
+/// The ledger of a root that was succeeded lies in that of its successor: it goes out with it.
+#[test]
+fn the_ledger_of_a_successor_goes_out_whole() {
+    let workshop = desk();
+    workshop.ok(&split(RUN));
+    workshop.ok(&split(SEAL));
+    workshop.key("second");
+    let ledger = "room/stick-1/ledger";
+    for line in [
+        format!("succession request --key second.pem --name second --history {ledger} --out request"),
+        format!(
+            "succession grant request --key room/stick-1/root.pem --ledger {ledger} --reason age --yes --out succession"
+        ),
+        format!(
+            "ledger init second.ledger --key second.pem --name second --continues {ledger} --holder Ada --kept safe"
+        ),
+    ] {
+        workshop.ok(&split(&line));
+    }
+    let plan = format!(
+        "{}\n[root]\nname = \"second\"\nholder = \"Ada Example\"\nkept = \"safe\"\nkey = \"../second.pem\"\n\
+         fingerprint = \"{}\"\nledger = \"../second.ledger\"\n",
+        PLAN.split("[root]").next().unwrap(),
+        fingerprint(&workshop, "second.cose")
+    );
+    workshop.write("plan2.toml", plan.as_bytes());
+    workshop.ok(&split("ceremony run plan2.toml --dir room2 --answers answers"));
+    workshop.ok(&split("ceremony seal room2 --answers answers"));
+    let verify = "ceremony verify room2/ceremony.tar --anchor second.cose";
+    assert_eq!(workshop.ok(&split(verify))["ledgers"], 1);
+    assert!(workshop.path("room2/ledgers/second/000001-before/000001-open.json").exists());
+    // A second first list is none.
+    workshop.write("plan3.toml", plan.replace("office", "office3").as_bytes());
+    let again = "ceremony run plan3.toml --dir room3 --answers answers";
+    assert_eq!(fails(&workshop, again), ("ceremony-ledger".into(), 5));
+    // The root that has retired signs nothing more.
+    let retired = plan
+        .replace("../second.pem", "../room/stick-1/root.pem")
+        .replace("../second.ledger", "../room/stick-1/ledger")
+        .replace(&fingerprint(&workshop, "second.cose"), &fingerprint(&workshop, "room/out/root-2026.cose"));
+    workshop.write("plan4.toml", retired.as_bytes());
+    let retired = "ceremony run plan4.toml --dir room4 --answers answers";
+    assert_eq!(fails(&workshop, retired), ("ceremony-ledger".into(), 5));
+    assert!(!workshop.path("room4/out").exists());
 }
 
 /// People leave the room, and come back: the ceremony goes on where it was.

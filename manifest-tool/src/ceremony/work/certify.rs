@@ -2,15 +2,15 @@
 
 use std::ffi::OsString;
 
-use clap::Parser;
-use ledger::{Event, Writer};
+use clap::{Args, Parser};
+use ledger::{Event, Ledger, Writer};
 use trust::UnixTime;
-use trust::author::{RevocationRequest, prepare_revocation};
 
 use crate::ceremony::CeremonyError;
 use crate::ceremony::room::{Done, Open, Room};
 use crate::ceremony::steps::{KeyRef, Step};
 use crate::commands::credential::Issue;
+use crate::commands::revoke::Revoke;
 use crate::error::Error;
 use crate::recording::{Recorder, close};
 use crate::time::display;
@@ -19,12 +19,27 @@ use crate::two_steps::Hand;
 /// How long a credential of a rehearsal is good, seconds.
 const REHEARSAL_VALIDITY: u64 = 24 * 60 * 60;
 
-/// `credential issue`, whose rules a ceremony does not have a second time.
+/// `credential issue` and `revoke`, whose rules a ceremony does not have a second time.
 #[derive(Parser)]
 #[command(no_binary_name = true)]
-struct IssueLine {
+struct Line<C: Args> {
     #[command(flatten)]
-    issue: Issue,
+    command: C,
+}
+
+impl<C: Args> Line<C> {
+    fn parse_options(options: Vec<(&str, OsString)>) -> Result<C, Error> {
+        let words = options.into_iter().map(|(option, value)| {
+            let mut word = OsString::from(option);
+            if !value.is_empty() {
+                word.push("=");
+                word.push(value);
+            }
+            word
+        });
+        let line = Self::try_parse_from(words);
+        line.map(|line| line.command).map_err(|error| Error::usage(trust::host::usage_message(&error)))
+    }
 }
 
 impl Room {
@@ -69,7 +84,8 @@ impl Room {
                 ];
                 options.extend(classes.map(|class| ("--class", class.into())));
                 options.extend(expires.map(|end| ("--expires", display(end).into())));
-                self.issue(options)?;
+                let issue: Issue = Line::parse_options(options)?;
+                issue.run_by(self.hand()?)?;
                 self.signed_before(step, KeyRef::Root, is_it)?
                     .ok_or(Error::Internal("the ledger does not have the new credential"))?
             }
@@ -80,43 +96,42 @@ impl Room {
         Ok(done)
     }
 
-    fn issue(&mut self, options: Vec<(&str, OsString)>) -> Result<(), Error> {
-        let words = options.into_iter().map(|(option, value)| {
-            let mut word = OsString::from(option);
-            word.push("=");
-            word.push(value);
-            word
-        });
-        let line = IssueLine::try_parse_from(words);
-        let line = line.map_err(|error| Error::usage(trust::host::usage_message(&error)))?;
-        let root = self.signer(KeyRef::Root)?;
-        line.issue.run_by(Some(Hand::Now(Box::new(Open(root))))).map(drop)
+    /// The open root, as the commands take it.
+    fn hand(&mut self) -> Result<Option<Hand>, Error> {
+        Ok(Some(Hand::Now(Box::new(Open(self.signer(KeyRef::Root)?)))))
     }
 
     pub(super) fn first_list(&mut self, step: &Step) -> Result<Done, Error> {
-        let (root, name) = (self.signer(KeyRef::Root)?, self.key(KeyRef::Root)?.name.clone());
+        let (name, out) = (self.key(KeyRef::Root)?.name.clone(), self.out_name("list", "cwt"));
         let keeper = self.keeper(KeyRef::Root)?;
         self.confirm(&step.id, keeper, &format!("{name} is to sign its first list"), None)?;
         let is_it = |event: &Event| matches!(event, Event::RevocationList(_));
         let record = match self.signed_before(step, KeyRef::Root, is_it)? {
             Some(record) => record,
             None => {
-                let mut recorder = self.recorder(KeyRef::Root)?;
-                if recorder.ledger().is_some_and(|ledger| ledger.newest_list().is_some()) {
+                let ledger = self.ledger_folder(KeyRef::Root)?;
+                if Ledger::open(&ledger)?.newest_list().is_some() {
                     let detail = "it has a list already, so this one is not the first";
                     return Err(CeremonyError::Ledger { name, detail }.into());
                 }
-                let now = self.now()?;
-                let request = RevocationRequest::first(self.marked(&name), now);
-                let made = |error| Error::author("the revocation list", None, error);
-                let unsigned = prepare_revocation(&request, &root.public_key()).map_err(made)?;
-                let record = recorder.sign(&unsigned, |event| event, now, root.as_ref())?;
-                recorder.close(now, root.as_ref())?;
-                record
+                let key = self.folder.join(self.out_name(&name, "cose"));
+                let options: Vec<(&str, OsString)> = vec![
+                    ("--nothing-new", "".into()),
+                    ("--none-published", "".into()),
+                    // Not opened from here: the key is open already.
+                    ("--key", key.into()),
+                    ("--ledger", ledger.into()),
+                    ("--by", self.operator().into()),
+                    ("--now", display(self.now()?).into()),
+                    ("--out", self.folder.join(&out).into()),
+                ];
+                let revoke: Revoke = Line::parse_options(options)?;
+                revoke.run_by(self.hand()?)?;
+                self.signed_before(step, KeyRef::Root, is_it)?
+                    .ok_or(Error::Internal("the ledger does not have the new list"))?
             }
         };
         let mut done = Done::default();
-        let out = self.out_name("list", "cwt");
         done.outputs.push(self.put_out(&out, &record)?);
         Ok(done)
     }
