@@ -12,7 +12,7 @@ use crate::credential::{CNF_COSE_KEY, TYP_CREDENTIAL};
 use crate::key::Commitment;
 use crate::record::{
     CLAIM_CEILING, CLAIM_CNF, CLAIM_CTI, CLAIM_EXP, CLAIM_GENERATION, CLAIM_IAT, CLAIM_ISS, CLAIM_NBF,
-    CLAIM_ROLE, CLAIM_SCOPE, CLAIM_SUB, MAX_CREDENTIAL_LEN, Record,
+    CLAIM_ROLE, CLAIM_SCOPE, CLAIM_SUB,
 };
 use crate::scope::{SCOPE_ACTIONS, SCOPE_CLASSES, SCOPE_SERIALS, SCOPE_VENDOR};
 use crate::{
@@ -29,6 +29,7 @@ mod succession;
 mod transcript;
 mod unsigned;
 
+pub use crate::credential::read_unverified_credential;
 pub use device::{DeviceCredentialRequest, issue_device_credential, prepare_device_credential};
 pub use ledger_head::prepare_ledger_head;
 pub use provisioning::ProvisioningRequest;
@@ -254,14 +255,6 @@ pub fn exchange_credential(sign1: &[u8], payload: &[u8], credential: &[u8]) -> R
     let out = encode(&Value::Tag(TAG_SIGN1, Box::new(Value::Array(parts))))?;
     verify_made(&out, payload, credential, &claims)?;
     Ok(out)
-}
-
-/// The claims of a credential, **not verified**: to show them, or to find its key.
-///
-/// # Errors
-/// The kind that names the fault when the record is malformed or unsupported.
-pub fn read_unverified_credential(cwt: &[u8]) -> Result<CredentialClaims<'_>, Error> {
-    CredentialClaims::read(&Record::open(cwt, 0, TYP_CREDENTIAL, MAX_CREDENTIAL_LEN)?)
 }
 
 /// What the end of a transcript says, without checking its signature.

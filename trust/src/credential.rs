@@ -412,3 +412,12 @@ pub(crate) fn read_confirmation(reader: &mut Reader<'_>) -> PublicKey {
     }
     PublicKey::read(reader)
 }
+
+/// The claims of a credential, **not verified**: to show them, or to find its key.
+///
+/// # Errors
+/// The kind that names the fault when the record is malformed or unsupported.
+#[cfg(feature = "host")]
+pub fn read_unverified_credential(cwt: &[u8]) -> Result<CredentialClaims<'_>, Error> {
+    CredentialClaims::read(&Record::open(cwt, 0, TYP_CREDENTIAL, MAX_CREDENTIAL_LEN)?)
+}

@@ -18,6 +18,7 @@ mod transfer;
 #[cfg(feature = "files")]
 mod whole;
 
+pub use crate::credential::read_unverified_credential;
 pub use crate::revocation::read_unverified_revocation;
 pub use anchors::{AnchorFault, AnchorsError, RecoveryFile, domain_of_hex, open_anchors};
 pub use clock::{ClockFault, clock_fault, clock_warning};

@@ -2,7 +2,9 @@
 //! signed records that decide what may be offered.
 
 pub mod catalogue;
+pub mod identities;
 pub mod index;
+pub mod life_cycle;
 pub mod records;
 pub mod registry;
 
@@ -95,6 +97,11 @@ pub struct Note(String);
 
 impl Note {
     const MAX_LEN: usize = 200;
+
+    /// The note's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 
     /// The note's text.
     pub fn into_string(self) -> String {

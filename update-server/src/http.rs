@@ -8,6 +8,7 @@ mod devices;
 mod extract;
 mod health;
 mod images;
+mod issuers;
 mod observe;
 mod problem;
 mod releases;
@@ -29,6 +30,7 @@ use self::problem::Problem;
 use crate::blobs::Blobs;
 use crate::config::Tokens;
 use crate::domain::catalogue::Catalogue;
+use crate::domain::identities::Identities;
 use crate::domain::records::Records;
 use crate::domain::registry::Registry;
 use crate::domain::unix_now;
@@ -41,6 +43,8 @@ pub struct Parts {
     pub catalogue: Catalogue,
     /// Devices.
     pub registry: Registry,
+    /// Issuing keys, and the credentials of devices.
+    pub identities: Identities,
     /// Anchors, successions and revocation lists.
     pub records: Records,
     /// Images.
@@ -74,8 +78,15 @@ pub fn router(parts: Parts) -> Router {
         .route("/v1/successions", put(successions::put))
         .route("/v1/successions/{domain}", get(successions::list))
         .route("/v1/successions/{domain}/chain", get(successions::chain))
-        .route("/v1/devices", get(devices::list))
-        .route("/v1/devices/{serial}", put(devices::register).get(devices::show))
+        .route("/v1/issuers", put(issuers::put).get(issuers::list))
+        .route("/v1/issuers/{kid}", get(issuers::show))
+        .route("/v1/devices", get(devices::list).post(devices::csv::import))
+        .route("/v1/devices.csv", get(devices::csv::export))
+        .route(
+            "/v1/devices/{serial}",
+            put(devices::register).get(devices::show).patch(devices::changes::amend),
+        )
+        .route("/v1/devices/{serial}/state", put(devices::changes::change_state))
         .route("/v1/devices/{serial}/retirement", put(devices::retire).delete(devices::restore))
         .route("/v1/devices/{serial}/events", post(devices::record))
         .fallback(async || Problem::not_found("not-found", "There is nothing at this path."))

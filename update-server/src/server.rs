@@ -34,6 +34,7 @@ use crate::clock::ClockWatch;
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::domain::catalogue::Catalogue;
+use crate::domain::identities::Identities;
 use crate::domain::records::Records;
 use crate::domain::registry::Registry;
 use crate::domain::unix_now;
@@ -90,6 +91,7 @@ impl Server {
         background.spawn(watch_clock(clock.clone()));
         let router = http::router(Parts {
             registry: Registry::new(store.clone()),
+            identities: Identities::new(store.clone(), records.clone()),
             readiness: Readiness::new(store.clone(), blobs.clone(), catalogue.clone(), clock.clone()),
             catalogue,
             records,

@@ -4,7 +4,9 @@
 //!
 //! A `201` that was sent survives a power cut: every commit is synchronised (`synchronous = FULL`).
 
+mod device_changes;
 mod devices;
+mod issuers;
 mod readiness;
 mod releases;
 mod revocations;
@@ -20,7 +22,8 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool};
 
-pub use devices::{Retirement, StoredDevice, StoredEvent};
+pub use devices::{Registered, Retirement, StoredDevice, StoredEvent};
+pub use issuers::{IssuerInsertion, StoredIssuer};
 pub use readiness::DatabaseFault;
 pub use releases::{Insertion, NewEnvelope, ReleaseEvent, StoredEnvelope, StoredRelease, Withdrawal};
 pub use revocations::{ListInsertion, NewList, StoredList};

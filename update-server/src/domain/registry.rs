@@ -1,10 +1,13 @@
 //! The registry of devices: which there are, what they run, and what became of their updates.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
+use trust::host::printable;
 use trust::{Kid, PublicKey};
 
-use super::{Digest, Identifier, Malformed, Serial, VersionText};
+use super::life_cycle::LifeState;
+use super::{Digest, Identifier, Malformed, Note, Serial, VersionText};
 use crate::store::{Store, StoreError, StoredDevice, StoredEvent};
 
 /// Events that come with a single device.
@@ -27,8 +30,163 @@ pub struct DeviceFacts {
     pub anchors: Option<Anchors>,
     /// The public half of its identity key.
     pub identity: Option<PublicKey>,
+    /// Its identity credential, which verified.
+    pub credential: Option<Vec<u8>>,
+    /// What production and owners say of it.
+    pub custody: Custody,
+    /// Who says so.
+    pub reporter: Reporter,
     /// When it ran that, where the reporter had a clock: seconds since the epoch.
     pub at: Option<u64>,
+}
+
+/// What production and owners say of a device. A report that is not theirs says none of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Custody {
+    /// The production line or batch.
+    pub line: Option<Label>,
+    pub owner: Option<Label>,
+    /// Of a device that is registered for the first time; later ones come by [`Registry::change_state`].
+    pub state: Option<LifeState>,
+    pub key_checks: Option<KeyChecks>,
+}
+
+impl Custody {
+    /// Whether it says something.
+    pub fn is_given(&self) -> bool {
+        *self != Self::default()
+    }
+}
+
+/// A name of a production line or an owner: 1 to 64 printable characters, without a space at either end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Label(String);
+
+impl Label {
+    const MAX_LEN: usize = 64;
+
+    /// The name's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Label {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        let fits = (1..=Self::MAX_LEN).contains(&text.chars().count());
+        if fits && text.trim() == text && printable(text) == text {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(Malformed { expected: "a line or an owner has 1 to 64 printable characters" })
+    }
+}
+
+/// Values by which the symmetric keys of a device are compared (key-check values), by name. They are too short to be keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyChecks(BTreeMap<String, Vec<u8>>);
+
+impl KeyChecks {
+    const MAX: usize = 8;
+    const MAX_NAME_LEN: usize = 32;
+    /// Bytes: shorter than half of a key of AES-128.
+    const MAX_VALUE_LEN: usize = 6;
+
+    /// The pairs as they are stored: `name=hex`, by name, with a space between.
+    pub fn to_text(&self) -> String {
+        let pairs: Vec<_> =
+            self.0.iter().map(|(name, value)| format!("{name}={}", hex::encode(value))).collect();
+        pairs.join(" ")
+    }
+}
+
+impl FromStr for KeyChecks {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        let malformed = Malformed {
+            expected: "key-check values are 1 to 8 of the form name=hex with a space between, of 2 to 6 bytes each",
+        };
+        let mut pairs = BTreeMap::new();
+        for pair in text.split(' ') {
+            let (name, value) = pair.split_once('=').ok_or(malformed)?;
+            let is_name = (1..=Self::MAX_NAME_LEN).contains(&name.len())
+                && name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+            let value = hex::decode(value).map_err(|_| malformed)?;
+            if !is_name || !(2..=Self::MAX_VALUE_LEN).contains(&value.len()) || pairs.len() >= Self::MAX {
+                return Err(malformed);
+            }
+            if pairs.insert(name.to_owned(), value).is_some() {
+                return Err(malformed);
+            }
+        }
+        Ok(Self(pairs))
+    }
+}
+
+/// Who says something: a token of the server, by the beginning of its SHA-256.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reporter(String);
+
+impl Reporter {
+    /// The bearer of this token.
+    pub fn of(token: &[u8]) -> Self {
+        let Digest(digest) = Digest::of(token);
+        Self(format!("token-{}", hex::encode(&digest[..4])))
+    }
+
+    /// As it is stored.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// An identity of a device whose credential verified.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    pub key: PublicKey,
+    pub credential: Vec<u8>,
+}
+
+/// A change of what production and owners say of a device; of the outer options `None` leaves it as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Amendment {
+    pub line: Option<Option<Label>>,
+    pub owner: Option<Option<Label>>,
+    pub key_checks: Option<Option<KeyChecks>>,
+}
+
+impl Amendment {
+    /// What changes, for the event.
+    fn words(&self) -> String {
+        let label = |label: &Option<Label>| {
+            label.as_ref().map_or("none".to_owned(), |label| label.as_str().to_owned())
+        };
+        let line = self.line.as_ref().map(|value| format!("line: {}", label(value)));
+        let owner = self.owner.as_ref().map(|value| format!("owner: {}", label(value)));
+        let checks = self.key_checks.as_ref().map(|value| {
+            format!("key checks: {}", value.as_ref().map_or("none".to_owned(), KeyChecks::to_text))
+        });
+        line.into_iter().chain(owner).chain(checks).collect::<Vec<_>>().join("; ")
+    }
+}
+
+/// Which devices are asked for; each filter that is `None` lets all through.
+#[derive(Debug, Clone, Default)]
+pub struct DeviceFilter {
+    pub retired: Option<bool>,
+    pub vendor: Option<Identifier>,
+    pub class: Option<Identifier>,
+    pub line: Option<Label>,
+    pub owner: Option<Label>,
+    pub state: Option<LifeState>,
+    pub version: Option<VersionText>,
+    pub release_kid: Option<Kid>,
+    /// One of the anchors that they hold.
+    pub anchor: Option<Kid>,
+    /// Not seen since, seconds since the epoch.
+    pub unseen_since: Option<u64>,
 }
 
 /// The kids of a device's anchors: 1 to 8, each once.
@@ -167,8 +325,25 @@ pub enum RegistryError {
     #[error("no device with the serial number {0:?} is registered")]
     UnknownDevice(String),
     /// A serial number names one device for good.
-    #[error("the serial number {0:?} is registered with another vendor, class or identity key")]
+    #[error(
+        "the serial number {0:?} is registered with another vendor, class or identity key, or production and owner say otherwise"
+    )]
     OtherDevice(String),
+    /// The life cycle has no such step.
+    #[error("a device that is {from} does not become {to}")]
+    Transition {
+        /// Its state.
+        from: LifeState,
+        /// The one that was asked for.
+        to: LifeState,
+    },
+    /// A device of an import is refused.
+    #[error("line {line}: {error}")]
+    Line {
+        /// Of the file, from 1; the header is line 1.
+        line: u64,
+        error: Box<RegistryError>,
+    },
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -204,10 +379,70 @@ impl Registry {
         serial: &Serial,
         retired: bool,
         note: Option<&str>,
-        now: u64,
+        (reporter, now): (&Reporter, u64),
     ) -> Result<StoredDevice, RegistryError> {
-        let device = self.store.mark_retired(serial.as_str(), retired, note, now).await?;
+        let device = self.store.mark_retired(serial.as_str(), retired, note, (reporter, now)).await?;
         device.ok_or_else(|| RegistryError::UnknownDevice(serial.as_str().to_owned()))
+    }
+
+    /// Registers the devices of a list, or none of them: how many are new. `line` of each is where it stands in the list.
+    ///
+    /// # Errors
+    /// [`RegistryError::Line`], or the database failed.
+    pub async fn import(
+        &self,
+        devices: Vec<(u64, Serial, DeviceFacts)>,
+        now: u64,
+    ) -> Result<u64, RegistryError> {
+        let lines: Vec<(u64, String)> =
+            devices.iter().map(|(line, serial, _)| (*line, serial.as_str().to_owned())).collect();
+        let devices =
+            devices.into_iter().map(|(_, serial, facts)| (serial.as_str().to_owned(), facts)).collect();
+        match self.store.import_devices(devices, now).await? {
+            Ok(new) => Ok(new),
+            Err(place) => {
+                let (line, serial) = lines.get(place).cloned().unwrap_or_default();
+                Err(RegistryError::Line { line, error: Box::new(RegistryError::OtherDevice(serial)) })
+            }
+        }
+    }
+
+    /// Changes what production and owners say of a device, with a reason.
+    ///
+    /// # Errors
+    /// There is no such device, or the database failed.
+    pub async fn amend(
+        &self,
+        serial: &Serial,
+        amendment: &Amendment,
+        reason: &Note,
+        (reporter, now): (&Reporter, u64),
+    ) -> Result<StoredDevice, RegistryError> {
+        let note = format!("{}; {}", amendment.words(), reason.as_str());
+        let device = self.store.amend_device(serial.as_str(), amendment, note, (reporter, now)).await?;
+        device.ok_or_else(|| RegistryError::UnknownDevice(serial.as_str().to_owned()))
+    }
+
+    /// Takes a step of the life cycle, with a reason.
+    ///
+    /// # Errors
+    /// There is no such device, or no such step; or the database failed.
+    pub async fn change_state(
+        &self,
+        serial: &Serial,
+        to: LifeState,
+        reason: &Note,
+        (reporter, now): (&Reporter, u64),
+    ) -> Result<StoredDevice, RegistryError> {
+        let changed = self.store.change_state(serial.as_str(), to, reason.as_str(), (reporter, now)).await?;
+        match changed {
+            None => Err(RegistryError::UnknownDevice(serial.as_str().to_owned())),
+            Some(Err(from)) => Err(RegistryError::Transition { from, to }),
+            Some(Ok(())) => {
+                let device = self.store.device(serial.as_str()).await?;
+                device.ok_or_else(|| RegistryError::UnknownDevice(serial.as_str().to_owned()))
+            }
+        }
     }
 
     /// A device and its last [`EVENTS_SHOWN`] events, the last received first.
@@ -218,19 +453,24 @@ impl Registry {
         Ok((device, events))
     }
 
-    /// At most `limit` devices by serial number, after `after`; only retired ones, or only others, where that is asked.
+    /// At most `limit` devices by serial number, after `after`, that the filter lets through.
     pub async fn devices(
         &self,
-        after: Option<&Serial>,
-        retired: Option<bool>,
+        after: Option<&str>,
+        filter: &DeviceFilter,
         limit: u32,
     ) -> Result<Vec<StoredDevice>, RegistryError> {
-        Ok(self.store.devices(after.map(Serial::as_str), retired, limit).await?)
+        Ok(self.store.devices(after, filter, limit).await?)
     }
 
     /// Keeps what happened to a device.
-    pub async fn record(&self, serial: &Serial, event: &Event, now: u64) -> Result<(), RegistryError> {
-        if self.store.insert_event(serial.as_str(), event, now).await? {
+    pub async fn record(
+        &self,
+        serial: &Serial,
+        event: &Event,
+        (reporter, now): (&Reporter, u64),
+    ) -> Result<(), RegistryError> {
+        if self.store.insert_event(serial.as_str(), event, (reporter, now)).await? {
             Ok(())
         } else {
             Err(RegistryError::UnknownDevice(serial.as_str().to_owned()))

@@ -1,5 +1,8 @@
 //! `/v1/devices`: the registry and its reports.
 
+pub(super) mod changes;
+pub(super) mod csv;
+
 use std::str::FromStr;
 
 use axum::Json;
@@ -13,7 +16,8 @@ use trust::{Kid, PublicKey};
 use super::extract::{MayReport, MayWrite, PathValue, QueryOf, page_limit};
 use super::problem::Problem;
 use super::{App, body};
-use crate::domain::registry::{Anchors, DeviceFacts, Event};
+use crate::domain::identities::IdentityError;
+use crate::domain::registry::{Anchors, Custody, DeviceFacts, DeviceFilter, Event, Reporter};
 use crate::domain::{Malformed, Note, Serial, lowercase_hex, unix_now};
 use crate::store::{StoredDevice, StoredEvent};
 
@@ -31,8 +35,17 @@ struct DeviceMessage {
     release_kid: Option<String>,
     anchors: Option<Vec<String>>,
     identity: Option<String>,
+    line: Option<String>,
+    owner: Option<String>,
+    state: &'static str,
+    key_checks: Option<String>,
+    registered: Option<RegisteredMessage>,
     last_seen: u64,
+    seen_by: Option<String>,
     retired: Option<RetirementMessage>,
+    /// Of a device that is asked for alone, like the events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credential: Option<CredentialMessage>,
     #[serde(skip_serializing_if = "Option::is_none")]
     events: Option<Vec<EventMessage>>,
 }
@@ -50,10 +63,30 @@ impl DeviceMessage {
             anchors: device.anchors.map(|kids| kids.iter().map(|kid| hex::encode(kid.0)).collect()),
             retired: device.retired.map(|it| RetirementMessage { reason: it.reason, at: it.at }),
             identity: device.identity.map(hex::encode),
+            line: device.line,
+            owner: device.owner,
+            state: device.state.as_str(),
+            key_checks: device.key_checks,
+            registered: device.registered.map(|it| RegisteredMessage { by: it.by, at: it.at }),
             last_seen: device.last_seen,
+            seen_by: device.seen_by,
+            credential: None,
             events: events.map(|events| events.into_iter().map(EventMessage::from).collect()),
         }
     }
+}
+
+#[derive(Serialize)]
+struct RegisteredMessage {
+    by: String,
+    at: u64,
+}
+
+#[derive(Serialize)]
+struct CredentialMessage {
+    cwt: String,
+    /// Why it does not verify now.
+    refusal: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -80,6 +113,7 @@ struct EventMessage {
     note: Option<String>,
     at: Option<u64>,
     received_at: u64,
+    reporter: Option<String>,
 }
 
 impl From<StoredEvent> for EventMessage {
@@ -95,6 +129,7 @@ impl From<StoredEvent> for EventMessage {
             // What lies in the future was not observed; stored as it was said, so that a repeat is known for one.
             at: event.at.filter(|at| *at <= event.received_at),
             received_at: event.received_at,
+            reporter: event.reporter,
         }
     }
 }
@@ -110,14 +145,20 @@ struct Registration {
     release_kid: Option<String>,
     anchors: Option<Vec<String>>,
     identity: Option<String>,
+    /// A CWT in hex.
+    credential: Option<String>,
+    line: Option<String>,
+    owner: Option<String>,
+    state: Option<String>,
+    key_checks: Option<String>,
     at: Option<u64>,
 }
 
-impl TryFrom<Registration> for DeviceFacts {
-    type Error = Malformed;
-
-    fn try_from(message: Registration) -> Result<Self, Malformed> {
-        Ok(Self {
+impl Registration {
+    /// What is said, the credential not verified yet.
+    fn facts(self, reporter: Reporter) -> Result<(DeviceFacts, Option<Vec<u8>>), Malformed> {
+        let message = self;
+        let facts = DeviceFacts {
             vendor: message.vendor.parse()?,
             class: message.class.parse()?,
             version: parsed(message.version)?,
@@ -126,9 +167,42 @@ impl TryFrom<Registration> for DeviceFacts {
             release_kid: message.release_kid.as_deref().map(kid).transpose()?,
             anchors: message.anchors.as_deref().map(anchors).transpose()?,
             identity: message.identity.as_deref().map(identity).transpose()?,
+            credential: None,
+            custody: Custody {
+                line: parsed(message.line)?,
+                owner: parsed(message.owner)?,
+                state: parsed(message.state)?,
+                key_checks: parsed(message.key_checks)?,
+            },
+            reporter,
             at: message.at,
-        })
+        };
+        let credential = message.credential.as_deref().map(credential).transpose()?;
+        Ok((facts, credential))
     }
+}
+
+/// Adds the credential of a device once it has verified: its key is the device's identity.
+async fn with_credential(
+    app: &App,
+    serial: &Serial,
+    mut facts: DeviceFacts,
+    credential: Option<Vec<u8>>,
+) -> Result<DeviceFacts, Problem> {
+    if let Some(bytes) = credential {
+        let of = (serial, facts.vendor, facts.class);
+        let identity = app.identities.verify(bytes, of, unix_now()).await?;
+        if facts.identity.is_some_and(|key| key != identity.key) {
+            return Err(IdentityError::OtherDevice.into());
+        }
+        facts.identity = Some(identity.key);
+        facts.credential = Some(identity.credential);
+    }
+    Ok(facts)
+}
+
+fn credential(text: &str) -> Result<Vec<u8>, Malformed> {
+    hex::decode(text).map_err(|_| Malformed { expected: "a credential is a CWT in hexadecimal" })
 }
 
 fn parsed<T: FromStr<Err: Into<Malformed>>>(text: Option<String>) -> Result<Option<T>, Malformed> {
@@ -177,19 +251,29 @@ impl TryFrom<Report> for Event {
 }
 
 pub(super) async fn register(
-    _: MayReport,
+    by: MayReport,
     State(app): State<App>,
     PathValue(serial): PathValue<Serial>,
     request: Request,
 ) -> Result<Response, Problem> {
+    check_serial(&serial)?;
+    let (parts, body) = request.into_parts();
+    let message: Registration = body::read_json(&parts.headers, body).await?;
+    let (facts, credential) = message.facts(by.reporter().clone())?;
+    if facts.custody.is_given() || credential.is_some() {
+        by.check_write()?;
+    }
+    let facts = with_credential(&app, &serial, facts, credential).await?;
+    let (new, device) = app.registry.register(&serial, &facts, unix_now()).await?;
+    let status = if new { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(DeviceMessage::new(device, None))).into_response())
+}
+
+fn check_serial(serial: &Serial) -> Result<(), Problem> {
     if serial.as_str() == UNPROVISIONED_SERIAL {
         return Err(Problem::malformed("A device in factory state reports this serial; it names no device."));
     }
-    let (parts, body) = request.into_parts();
-    let message: Registration = body::read_json(&parts.headers, body).await?;
-    let (new, device) = app.registry.register(&serial, &message.try_into()?, unix_now()).await?;
-    let status = if new { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(DeviceMessage::new(device, None))).into_response())
+    Ok(())
 }
 
 pub(super) async fn show(
@@ -197,15 +281,48 @@ pub(super) async fn show(
     PathValue(serial): PathValue<Serial>,
 ) -> Result<Response, Problem> {
     let (device, events) = app.registry.device(&serial).await?;
-    Ok(Json(DeviceMessage::new(device, Some(events))).into_response())
+    let credential = match device.credential.clone() {
+        None => None,
+        Some(bytes) => {
+            let refusal = app.identities.refusal(&bytes, unix_now()).await?;
+            Some(CredentialMessage { cwt: hex::encode(&bytes), refusal: refusal.map(|reason| reason.slug()) })
+        }
+    };
+    Ok(Json(DeviceMessage { credential, ..DeviceMessage::new(device, Some(events)) }).into_response())
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListQuery {
     after: Option<String>,
-    retired: Option<bool>,
     limit: Option<u16>,
+    retired: Option<bool>,
+    vendor: Option<String>,
+    class: Option<String>,
+    line: Option<String>,
+    owner: Option<String>,
+    state: Option<String>,
+    version: Option<String>,
+    release_kid: Option<String>,
+    anchor: Option<String>,
+    unseen_since: Option<u64>,
+}
+
+impl ListQuery {
+    fn filter(self) -> Result<DeviceFilter, Malformed> {
+        Ok(DeviceFilter {
+            retired: self.retired,
+            vendor: parsed(self.vendor)?,
+            class: parsed(self.class)?,
+            line: parsed(self.line)?,
+            owner: parsed(self.owner)?,
+            state: parsed(self.state)?,
+            version: parsed(self.version)?,
+            release_kid: self.release_kid.as_deref().map(kid).transpose()?,
+            anchor: self.anchor.as_deref().map(kid).transpose()?,
+            unseen_since: self.unseen_since,
+        })
+    }
 }
 
 #[derive(Serialize)]
@@ -217,16 +334,17 @@ pub(super) async fn list(
     State(app): State<App>,
     QueryOf(query): QueryOf<ListQuery>,
 ) -> Result<Json<Devices>, Problem> {
-    let after = query.after.map(|serial| serial.parse::<Serial>()).transpose()?;
+    let after = query.after.as_ref().map(|serial| serial.parse::<Serial>()).transpose()?;
     let limit = page_limit(query.limit, DEFAULT_LIMIT)?;
-    let devices = app.registry.devices(after.as_ref(), query.retired, u32::from(limit)).await?;
+    let filter = query.filter()?;
+    let devices = app.registry.devices(after.as_ref().map(Serial::as_str), &filter, u32::from(limit)).await?;
     Ok(Json(Devices {
         devices: devices.into_iter().map(|device| DeviceMessage::new(device, None)).collect(),
     }))
 }
 
 pub(super) async fn retire(
-    _: MayWrite,
+    by: MayWrite,
     State(app): State<App>,
     PathValue(serial): PathValue<Serial>,
     request: Request,
@@ -234,25 +352,31 @@ pub(super) async fn retire(
     let (parts, body) = request.into_parts();
     let RetirementBody { reason } = body::read_json(&parts.headers, body).await?;
     let note = reason.map(|reason| reason.parse::<Note>()).transpose()?.map(Note::into_string);
-    mark(&app, &serial, true, note.as_deref()).await
+    mark(&app, &serial, true, note.as_deref(), &by).await
 }
 
 pub(super) async fn restore(
-    _: MayWrite,
+    by: MayWrite,
     State(app): State<App>,
     PathValue(serial): PathValue<Serial>,
 ) -> Result<Response, Problem> {
-    mark(&app, &serial, false, None).await
+    mark(&app, &serial, false, None, &by).await
 }
 
-async fn mark(app: &App, serial: &Serial, retired: bool, note: Option<&str>) -> Result<Response, Problem> {
-    let device = app.registry.retire(serial, retired, note, unix_now()).await?;
+async fn mark(
+    app: &App,
+    serial: &Serial,
+    retired: bool,
+    note: Option<&str>,
+    by: &MayWrite,
+) -> Result<Response, Problem> {
+    let device = app.registry.retire(serial, retired, note, (by.reporter(), unix_now())).await?;
     tracing::info!(serial = serial.as_str(), retired, "retirement of a device");
     Ok(Json(DeviceMessage::new(device, None)).into_response())
 }
 
 pub(super) async fn record(
-    _: MayReport,
+    by: MayReport,
     State(app): State<App>,
     PathValue(serial): PathValue<Serial>,
     request: Request,
@@ -260,7 +384,7 @@ pub(super) async fn record(
     let (parts, body) = request.into_parts();
     let message: Report = body::read_json(&parts.headers, body).await?;
     let event: Event = message.try_into()?;
-    app.registry.record(&serial, &event, unix_now()).await?;
+    app.registry.record(&serial, &event, (by.reporter(), unix_now())).await?;
     tracing::info!(serial = serial.as_str(), kind = event.kind.as_str(), "device event");
     Ok(StatusCode::CREATED)
 }

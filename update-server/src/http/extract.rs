@@ -12,26 +12,52 @@ use trust::host::TokenPermission;
 use super::App;
 use super::problem::Problem;
 use crate::domain::Malformed;
+use crate::domain::registry::Reporter;
 
 /// The request bore a token that permits everything. A handler that writes takes this or [`MayReport`] first; only a
 /// request can make one.
-pub(super) struct MayWrite(());
+pub(super) struct MayWrite(Reporter);
+
+impl MayWrite {
+    /// Whose token it is.
+    pub(super) fn reporter(&self) -> &Reporter {
+        &self.0
+    }
+}
 
 /// The request bore a token that permits reports, at the least.
-pub(super) struct MayReport(());
+pub(super) struct MayReport {
+    reporter: Reporter,
+    permission: TokenPermission,
+}
+
+impl MayReport {
+    /// Whose token it is.
+    pub(super) fn reporter(&self) -> &Reporter {
+        &self.reporter
+    }
+
+    /// Refuses what a token does not permit that is for reports only.
+    pub(super) fn check_write(&self) -> Result<(), Problem> {
+        match self.permission {
+            TokenPermission::Write => Ok(()),
+            TokenPermission::Report => Err(reports_only()),
+        }
+    }
+}
+
+fn reports_only() -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, "report-token", "This token permits reports of devices only.")
+        .hint("Use a publisher's token: a line of the server's token file without the word report.")
+}
 
 impl FromRequestParts<App> for MayWrite {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         match permission(parts, app)? {
-            TokenPermission::Write => Ok(Self(())),
-            TokenPermission::Report => Err(Problem::new(
-                StatusCode::FORBIDDEN,
-                "report-token",
-                "This token permits reports of devices only.",
-            )
-            .hint("Use a publisher's token: a line of the server's token file without the word report.")),
+            (TokenPermission::Write, reporter) => Ok(Self(reporter)),
+            (TokenPermission::Report, _) => Err(reports_only()),
         }
     }
 }
@@ -40,13 +66,12 @@ impl FromRequestParts<App> for MayReport {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        match permission(parts, app)? {
-            TokenPermission::Write | TokenPermission::Report => Ok(Self(())),
-        }
+        let (permission, reporter) = permission(parts, app)?;
+        Ok(Self { reporter, permission })
     }
 }
 
-fn permission(parts: &Parts, app: &App) -> Result<TokenPermission, Problem> {
+fn permission(parts: &Parts, app: &App) -> Result<(TokenPermission, Reporter), Problem> {
     let mut headers = parts.headers.get_all(AUTHORIZATION).iter();
     let (Some(header), None) = (headers.next(), headers.next()) else {
         return Err(Problem::unauthorized("Writing needs one bearer token."));
@@ -57,7 +82,9 @@ fn permission(parts: &Parts, app: &App) -> Result<TokenPermission, Problem> {
         Some(_) | None => return Err(Problem::unauthorized("Writing needs a bearer token.")),
     };
     let permission = app.tokens.permission(token);
-    permission.ok_or_else(|| Problem::unauthorized("The token is not one of this server's."))
+    let permission =
+        permission.ok_or_else(|| Problem::unauthorized("The token is not one of this server's."))?;
+    Ok((permission, Reporter::of(token)))
 }
 
 /// The one parameter of the path, as the type that it has to be.

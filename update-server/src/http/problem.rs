@@ -18,6 +18,7 @@ use super::observe::Refusal;
 use crate::blobs::BlobError;
 use crate::domain::Malformed;
 use crate::domain::catalogue::CatalogueError;
+use crate::domain::identities::IdentityError;
 use crate::domain::records::RecordsError;
 use crate::domain::registry::RegistryError;
 use crate::log::cut;
@@ -147,6 +148,11 @@ impl Problem {
             .hint("Regard the key as exposed when it went over a network: revoke it and make a new one.")
     }
 
+    /// The same of a line of a list.
+    pub(super) fn at_line(self, line: u64) -> Self {
+        Self { detail: format!("Line {line}: {}", self.detail).into(), ..self }
+    }
+
     /// A refusal by the trust code or the command processor.
     pub(super) fn refused(reason: Reason) -> Self {
         Self::new(status_of(reason), reason.slug(), reason.message()).hint(reason.hint())
@@ -274,7 +280,31 @@ impl From<RegistryError> for Problem {
             RegistryError::UnknownDevice(_) => Self::not_found("device-unknown", detail)
                 .hint("Register the device with PUT /v1/devices/{serial} first."),
             RegistryError::OtherDevice(_) => Self::new(StatusCode::CONFLICT, "device-conflict", detail),
+            RegistryError::Transition { from, .. } => {
+                let next: Vec<_> = from.next().iter().map(|state| state.as_str()).collect();
+                let detail = match &next[..] {
+                    [] => format!("{detail} Nothing follows it."),
+                    next => format!("{detail} It may become: {}.", next.join(", ")),
+                };
+                Self::new(StatusCode::CONFLICT, "state-transition", detail)
+            }
+            RegistryError::Line { line, error } => Self::from(*error).at_line(line),
             RegistryError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<IdentityError> for Problem {
+    fn from(error: IdentityError) -> Self {
+        let detail = sentence(&error.to_string());
+        match error {
+            IdentityError::Refused(reason) => Self::refused(reason),
+            IdentityError::NotADevice | IdentityError::OtherDevice => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "credential-other-device", detail)
+            }
+            IdentityError::IssuerUnknown(_) => Self::new(StatusCode::CONFLICT, "issuer-unknown", detail)
+                .hint("Send the credential of the issuing key with PUT /v1/issuers first."),
+            IdentityError::Store(error) => error.into(),
         }
     }
 }

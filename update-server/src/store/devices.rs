@@ -6,8 +6,9 @@ use sqlx::{Row as _, SqliteConnection};
 use trust::Kid;
 
 use super::{Store, StoreError, fixed, sequence_key, sequence_of, time_key, time_of};
-use crate::domain::registry::{DeviceFacts, Event};
-use crate::domain::{Digest, Identifier};
+use crate::domain::life_cycle::LifeState;
+use crate::domain::registry::{DeviceFacts, DeviceFilter, Event, KeyChecks, Label, Reporter};
+use crate::domain::{Digest, Identifier, VersionText};
 
 /// A registered device.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,8 +31,29 @@ pub struct StoredDevice {
     pub retired: Option<Retirement>,
     /// Its identity key as a COSE_Key.
     pub identity: Option<Vec<u8>>,
+    /// Its identity credential.
+    pub credential: Option<Vec<u8>>,
+    /// The production line or batch.
+    pub line: Option<String>,
+    pub owner: Option<String>,
+    /// Where it is in its life.
+    pub state: LifeState,
+    /// Values by which its symmetric keys are compared.
+    pub key_checks: Option<String>,
+    /// Of a device that was registered since servers note it.
+    pub registered: Option<Registered>,
     /// Seconds since the epoch.
     pub last_seen: u64,
+    /// Who reported it last.
+    pub seen_by: Option<String>,
+}
+
+/// Who registered a device, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registered {
+    pub by: String,
+    /// Seconds since the epoch.
+    pub at: u64,
 }
 
 /// That a device was retired.
@@ -105,6 +127,8 @@ pub struct StoredEvent {
     pub at: Option<u64>,
     /// When it arrived here: seconds since the epoch.
     pub received_at: u64,
+    /// Who said so.
+    pub reporter: Option<String>,
 }
 
 impl Store {
@@ -132,12 +156,13 @@ impl Store {
         serial: &str,
         retired: bool,
         note: Option<&str>,
-        now: u64,
+        (reporter, now): (&Reporter, u64),
     ) -> Result<Option<StoredDevice>, StoreError> {
-        let (of, note) = (serial.to_owned(), note.map(str::to_owned));
+        let (of, note, reporter) = (serial.to_owned(), note.map(str::to_owned), reporter.clone());
         self.writer
             .run(move |connection| {
-                async move { mark_retired(connection, &of, retired, note.as_deref(), now).await }.boxed()
+                async move { mark_retired(connection, &of, retired, note.as_deref(), (&reporter, now)).await }
+                    .boxed()
             })
             .await?;
         self.device(serial).await
@@ -152,21 +177,35 @@ impl Store {
         row.as_ref().map(device).transpose()
     }
 
-    /// At most `limit` devices by serial number, those after `after` where it is given, and those that are `retired`
-    /// or not where that is.
+    /// At most `limit` devices by serial number, those after `after` where it is given, that the filter lets through.
     pub async fn devices(
         &self,
         after: Option<&str>,
-        retired: Option<bool>,
+        filter: &DeviceFilter,
         limit: u32,
     ) -> Result<Vec<StoredDevice>, StoreError> {
         let rows = sqlx::query(
             "SELECT * FROM devices WHERE serial > $1 AND ($2 IS NULL OR (retired_at IS NOT NULL) = $2)
+             AND ($4 IS NULL OR vendor = $4) AND ($5 IS NULL OR class = $5) AND ($6 IS NULL OR line = $6)
+             AND ($7 IS NULL OR owner = $7) AND ($8 IS NULL OR state = $8) AND ($9 IS NULL OR version = $9)
+             AND ($10 IS NULL OR release_kid = $10) AND ($12 IS NULL OR last_seen < $12)
+             AND ($11 IS NULL OR $11 IN (substr(anchors, 1, 8), substr(anchors, 9, 8), substr(anchors, 17, 8),
+                  substr(anchors, 25, 8), substr(anchors, 33, 8), substr(anchors, 41, 8), substr(anchors, 49, 8),
+                  substr(anchors, 57, 8)))
              ORDER BY serial LIMIT $3",
         )
         .bind(after.unwrap_or_default())
-        .bind(retired)
+        .bind(filter.retired)
         .bind(i64::from(limit))
+        .bind(filter.vendor.map(|id| id.0.to_vec()))
+        .bind(filter.class.map(|id| id.0.to_vec()))
+        .bind(filter.line.as_ref().map(Label::as_str))
+        .bind(filter.owner.as_ref().map(Label::as_str))
+        .bind(filter.state.map(LifeState::as_str))
+        .bind(filter.version.as_ref().map(VersionText::as_str))
+        .bind(filter.release_kid.map(|kid| kid.0.to_vec()))
+        .bind(filter.anchor.map(|kid| kid.0.to_vec()))
+        .bind(filter.unseen_since.map(time_key))
         .fetch_all(&self.readers)
         .await?;
         rows.iter().map(device).collect()
@@ -174,11 +213,16 @@ impl Store {
 
     /// Keeps an event, and with it what the device runs now where the event says so and nothing later has been said.
     /// `false` when no such device is registered: then nothing is stored.
-    pub async fn insert_event(&self, serial: &str, event: &Event, now: u64) -> Result<bool, StoreError> {
-        let (serial, event) = (serial.to_owned(), event.clone());
+    pub async fn insert_event(
+        &self,
+        serial: &str,
+        event: &Event,
+        (reporter, now): (&Reporter, u64),
+    ) -> Result<bool, StoreError> {
+        let (serial, event, reporter) = (serial.to_owned(), event.clone(), reporter.clone());
         self.writer
             .run(move |connection| {
-                async move { insert_event(connection, &serial, &event, now).await }.boxed()
+                async move { insert_event(connection, &serial, &event, (&reporter, now)).await }.boxed()
             })
             .await
     }
@@ -194,7 +238,7 @@ impl Store {
     }
 }
 
-async fn upsert_device(
+pub(super) async fn upsert_device(
     connection: &mut SqliteConnection,
     serial: &str,
     facts: &DeviceFacts,
@@ -211,10 +255,13 @@ async fn upsert_device(
     };
     let runs = said.over(known.unwrap_or_default(), facts.at, now);
     let anchors = facts.anchors.as_ref().map(|anchors| anchors.kids().iter().flat_map(|kid| kid.0).collect());
+    let custody = &facts.custody;
     let row = sqlx::query(
         "INSERT INTO devices (serial, vendor, class, version, sequence, manifest_digest, release_kid, stated_at,
-                              anchors, identity, last_seen)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                              anchors, identity, last_seen, credential, line, owner, state, key_checks,
+                              registered_at, registered_by, seen_by)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, COALESCE($15, 'active'), $16,
+                 $11, $17, $17)
          ON CONFLICT (serial) DO UPDATE
          SET version = excluded.version,
              sequence = excluded.sequence,
@@ -223,9 +270,18 @@ async fn upsert_device(
              stated_at = excluded.stated_at,
              anchors = COALESCE(excluded.anchors, devices.anchors),
              identity = COALESCE(excluded.identity, devices.identity),
-             last_seen = excluded.last_seen
+             credential = COALESCE(excluded.credential, devices.credential),
+             line = COALESCE(excluded.line, devices.line),
+             owner = COALESCE(excluded.owner, devices.owner),
+             key_checks = COALESCE(excluded.key_checks, devices.key_checks),
+             last_seen = excluded.last_seen,
+             seen_by = excluded.seen_by
          WHERE devices.vendor = excluded.vendor AND devices.class = excluded.class
            AND COALESCE(devices.identity = excluded.identity, TRUE)
+           AND COALESCE(devices.line = excluded.line, TRUE)
+           AND COALESCE(devices.owner = excluded.owner, TRUE)
+           AND COALESCE(devices.key_checks = excluded.key_checks, TRUE)
+           AND ($15 IS NULL OR devices.state = $15)
          RETURNING *",
     )
     .bind(serial)
@@ -239,6 +295,12 @@ async fn upsert_device(
     .bind::<Option<Vec<u8>>>(anchors)
     .bind(facts.identity.map(|key| key.to_cose_key().to_vec()))
     .bind(time_key(now))
+    .bind(facts.credential.clone())
+    .bind(custody.line.as_ref().map(Label::as_str))
+    .bind(custody.owner.as_ref().map(Label::as_str))
+    .bind(custody.state.map(LifeState::as_str))
+    .bind(custody.key_checks.as_ref().map(KeyChecks::to_text))
+    .bind(facts.reporter.as_str())
     .fetch_optional(&mut *connection)
     .await?;
     row.map(|row| Ok((new, device(&row)?))).transpose()
@@ -249,7 +311,7 @@ async fn mark_retired(
     serial: &str,
     retired: bool,
     note: Option<&str>,
-    now: u64,
+    (reporter, now): (&Reporter, u64),
 ) -> Result<(), StoreError> {
     let changed = sqlx::query(
         "UPDATE devices SET retired_at = $2, retired_reason = $3
@@ -263,14 +325,30 @@ async fn mark_retired(
     .await?
     .rows_affected();
     if changed == 1 {
-        sqlx::query("INSERT INTO device_events (serial, kind, note, received_at) VALUES ($1, $2, $3, $4)")
-            .bind(serial)
-            .bind(if retired { RETIRED } else { RESTORED })
-            .bind(note)
-            .bind(time_key(now))
-            .execute(&mut *connection)
-            .await?;
+        let kind = if retired { RETIRED } else { RESTORED };
+        note_change(connection, serial, kind, note, (reporter, now)).await?;
     }
+    Ok(())
+}
+
+/// An event that somebody made, who is no device.
+pub(super) async fn note_change(
+    connection: &mut SqliteConnection,
+    serial: &str,
+    kind: &str,
+    note: Option<&str>,
+    (reporter, now): (&Reporter, u64),
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO device_events (serial, kind, note, received_at, reporter) VALUES ($1, $2, $3, $4, $5)",
+    )
+    .bind(serial)
+    .bind(kind)
+    .bind(note)
+    .bind(time_key(now))
+    .bind(reporter.as_str())
+    .execute(&mut *connection)
+    .await?;
     Ok(())
 }
 
@@ -278,7 +356,7 @@ async fn insert_event(
     connection: &mut SqliteConnection,
     serial: &str,
     event: &Event,
-    now: u64,
+    (reporter, now): (&Reporter, u64),
 ) -> Result<bool, StoreError> {
     let Some(known) = running(connection, serial).await? else { return Ok(false) };
     let version = event.version.as_ref().map(|version| version.as_str());
@@ -295,7 +373,7 @@ async fn insert_event(
     let runs = said.over(known, event.at, now);
     sqlx::query(
         "UPDATE devices SET last_seen = $2, version = $3, sequence = $4, manifest_digest = $5, release_kid = $6,
-         stated_at = $7 WHERE serial = $1",
+         stated_at = $7, seen_by = $8 WHERE serial = $1",
     )
     .bind(serial)
     .bind(time_key(now))
@@ -304,13 +382,14 @@ async fn insert_event(
     .bind(runs.manifest_digest.map(|digest| digest.0.to_vec()))
     .bind(runs.release_kid.map(|kid| kid.0.to_vec()))
     .bind(runs.stated_at)
+    .bind(reporter.as_str())
     .execute(&mut *connection)
     .await?;
     // A host sends a report again when it did not see the answer: the same of the same time is stored once.
     sqlx::query(
         "INSERT INTO device_events
-         (serial, kind, release, version, sequence, reason, at, received_at, release_kid)
-         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9 WHERE NOT EXISTS (
+         (serial, kind, release, version, sequence, reason, at, received_at, release_kid, reporter)
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10 WHERE NOT EXISTS (
              SELECT 1 FROM device_events WHERE serial = $1 AND kind = $2 AND at = $7
              AND release IS NOT DISTINCT FROM $3 AND version IS NOT DISTINCT FROM $4
              AND sequence IS NOT DISTINCT FROM $5 AND reason IS NOT DISTINCT FROM $6
@@ -326,6 +405,7 @@ async fn insert_event(
     .bind(event.at.map(time_key))
     .bind(time_key(now))
     .bind(event.release_kid.map(|kid| kid.0.to_vec()))
+    .bind(reporter.as_str())
     .execute(&mut *connection)
     .await?;
     Ok(true)
@@ -352,7 +432,7 @@ fn news(says_what_runs: bool, at: Option<u64>, now: u64, known: i64) -> Option<i
     (says_what_runs && at >= known.min(time_key(now))).then_some(at)
 }
 
-fn device(row: &SqliteRow) -> Result<StoredDevice, StoreError> {
+pub(super) fn device(row: &SqliteRow) -> Result<StoredDevice, StoreError> {
     Ok(StoredDevice {
         serial: row.try_get("serial")?,
         vendor: Identifier(fixed(row.try_get("vendor")?, "vendor")?),
@@ -367,8 +447,22 @@ fn device(row: &SqliteRow) -> Result<StoredDevice, StoreError> {
             None => None,
         },
         identity: row.try_get("identity")?,
+        credential: row.try_get("credential")?,
+        line: row.try_get("line")?,
+        owner: row.try_get("owner")?,
+        state: state(row)?,
+        key_checks: row.try_get("key_checks")?,
+        registered: match (row.try_get("registered_by")?, row.try_get::<Option<i64>, _>("registered_at")?) {
+            (Some(by), Some(at)) => Some(Registered { by, at: time_of(at)? }),
+            _ => None,
+        },
         last_seen: time_of(row.try_get("last_seen")?)?,
+        seen_by: row.try_get("seen_by")?,
     })
+}
+
+pub(super) fn state(row: &SqliteRow) -> Result<LifeState, StoreError> {
+    row.try_get::<&str, _>("state")?.parse().map_err(|_| StoreError::Corrupt { what: "state" })
 }
 
 fn optional<const N: usize>(row: &SqliteRow, column: &'static str) -> Result<Option<[u8; N]>, StoreError> {
@@ -390,5 +484,6 @@ fn event(row: &SqliteRow) -> Result<StoredEvent, StoreError> {
         reason: row.try_get("reason")?,
         at: row.try_get::<Option<i64>, _>("at")?.map(time_of).transpose()?,
         received_at: time_of(row.try_get("received_at")?)?,
+        reporter: row.try_get("reporter")?,
     })
 }

@@ -5,7 +5,7 @@ use tokio::task::JoinHandle;
 use trust::{Domain, Kid, SuccessionNumber};
 
 use super::*;
-use crate::domain::registry::{DeviceFacts, Event, EventKind};
+use crate::domain::registry::{Custody, DeviceFacts, Event, EventKind, Reporter};
 use crate::domain::{Digest, Identifier};
 
 async fn store() -> (tempfile::TempDir, Store) {
@@ -107,7 +107,7 @@ async fn a_database_of_a_later_version_is_refused_and_left_alone() {
     .await;
     store.close().await;
     match Store::connect(&path).await {
-        Err(StoreError::Newer { found: 99, known: 6 }) => {}
+        Err(StoreError::Newer { found: 99, known: 7 }) => {}
         other => panic!("{other:?}"),
     }
 }
@@ -257,6 +257,10 @@ async fn successions_are_kept_with_their_list_or_not_at_all() {
     assert_eq!(store.successions().await.unwrap(), [one, two, rescue]);
 }
 
+fn reporter() -> Reporter {
+    Reporter::of(b"token")
+}
+
 #[tokio::test]
 async fn a_device_keeps_what_a_later_registration_leaves_out() {
     let (_dir, store) = store().await;
@@ -269,6 +273,9 @@ async fn a_device_keeps_what_a_later_registration_leaves_out() {
         release_kid: None,
         anchors: None,
         identity: None,
+        credential: None,
+        custody: Custody::default(),
+        reporter: reporter(),
         at: None,
     };
     let (new, _) = store.upsert_device("A", &facts(Some("1.0"), Some(u64::MAX)), 10).await.unwrap().unwrap();
@@ -296,6 +303,9 @@ async fn only_a_confirmed_update_changes_what_a_device_runs() {
         release_kid: None,
         anchors: None,
         identity: None,
+        credential: None,
+        custody: Custody::default(),
+        reporter: reporter(),
         at: None,
     };
     store.upsert_device("A", &facts, 0).await.unwrap().unwrap();
@@ -308,9 +318,9 @@ async fn only_a_confirmed_update_changes_what_a_device_runs() {
         reason: None,
         at: Some(u64::MAX),
     };
-    assert!(store.insert_event("A", &event(EventKind::Confirmed, "2.0"), 5).await.unwrap());
-    assert!(store.insert_event("A", &event(EventKind::Reverted, "3.0"), 6).await.unwrap());
-    assert!(!store.insert_event("B", &event(EventKind::Reverted, "3.0"), 6).await.unwrap());
+    assert!(store.insert_event("A", &event(EventKind::Confirmed, "2.0"), (&reporter(), 5)).await.unwrap());
+    assert!(store.insert_event("A", &event(EventKind::Reverted, "3.0"), (&reporter(), 6)).await.unwrap());
+    assert!(!store.insert_event("B", &event(EventKind::Reverted, "3.0"), (&reporter(), 6)).await.unwrap());
     let device = store.device("A").await.unwrap().unwrap();
     assert_eq!((device.version.as_deref(), device.sequence, device.last_seen), (Some("2.0"), Some(2), 6));
     let events = store.events("A", 100).await.unwrap();
@@ -334,6 +344,9 @@ async fn what_is_said_late_does_not_undo_what_was_said_of_a_later_time() {
         release_kid: None,
         anchors: None,
         identity: None,
+        credential: None,
+        custody: Custody::default(),
+        reporter: reporter(),
         at,
     };
     let confirmed = |version: &str, at| Event {
@@ -364,11 +377,11 @@ async fn what_is_said_late_does_not_undo_what_was_said_of_a_later_time() {
         let (_, device) = store.upsert_device("A", &facts(Some(said), at), now).await.unwrap().unwrap();
         assert_eq!((device.version.as_deref(), device.last_seen), (Some(known), now), "{said}");
     }
-    assert!(store.insert_event("A", &confirmed("2.0", Some(150)), 902).await.unwrap());
+    assert!(store.insert_event("A", &confirmed("2.0", Some(150)), (&reporter(), 902)).await.unwrap());
     let device = store.device("A").await.unwrap().unwrap();
     assert_eq!((device.version.as_deref(), device.sequence, device.last_seen), (Some("6.0"), None, 902));
     assert_eq!(store.events("A", 9).await.unwrap()[0].version.as_deref(), Some("2.0"));
-    assert!(store.insert_event("A", &confirmed("7.0", Some(1010)), 1011).await.unwrap());
+    assert!(store.insert_event("A", &confirmed("7.0", Some(1010)), (&reporter(), 1011)).await.unwrap());
     assert_eq!(version().await.as_deref(), Some("7.0"));
     store.upsert_device("A", &facts(Some("6.1"), Some(1009)), 1012).await.unwrap().unwrap();
     assert_eq!(version().await.as_deref(), Some("7.0"));

@@ -36,7 +36,7 @@ async fn health_and_the_edges_of_the_map() {
     server.put("/nowhere", image(1, 4 << 20)).await.is_problem(404, "not-found");
     for (method, path, allow) in [
         (Method::POST, "/v1/health", "GET,HEAD"),
-        (Method::DELETE, "/v1/devices/A", "PUT,GET,HEAD"),
+        (Method::DELETE, "/v1/devices/A", "PUT,GET,HEAD,PATCH"),
         (Method::PATCH, "/v1/releases", "POST,GET,HEAD"),
         (Method::PUT, "/v1/releases/latest", "GET,HEAD"),
     ] {

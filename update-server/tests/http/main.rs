@@ -8,6 +8,7 @@ mod images;
 mod life;
 mod offers;
 mod proxy;
+mod registry;
 mod releases;
 mod revocations;
 mod successions;

@@ -1,0 +1,157 @@
+//! What people change of a device: its state, and what production and owners say. Lists of devices that come as one.
+
+use futures::FutureExt as _;
+use sqlx::SqliteConnection;
+
+use super::devices::{note_change, state, upsert_device};
+use super::{Store, StoreError, StoredDevice};
+use crate::domain::life_cycle::LifeState;
+use crate::domain::registry::{Amendment, DeviceFacts, KeyChecks, Label, Reporter};
+
+const STATE: &str = "device-state";
+const AMENDED: &str = "device-amended";
+
+/// Rolls an import back.
+#[derive(Debug)]
+struct Stopped(usize);
+
+impl Store {
+    /// Registers all of these devices: how many are new; or none, and the place of the one that is refused.
+    pub async fn import_devices(
+        &self,
+        devices: Vec<(String, DeviceFacts)>,
+        now: u64,
+    ) -> Result<Result<u64, usize>, StoreError> {
+        self.writer
+            .run(move |connection| async move { import(connection, &devices, now).await }.boxed())
+            .await
+    }
+
+    /// Changes what production and owners say of a device. `None` when no such device is registered.
+    pub async fn amend_device(
+        &self,
+        serial: &str,
+        amendment: &Amendment,
+        note: String,
+        (reporter, now): (&Reporter, u64),
+    ) -> Result<Option<StoredDevice>, StoreError> {
+        let (of, amendment, reporter) = (serial.to_owned(), amendment.clone(), reporter.clone());
+        let known = self
+            .writer
+            .run(move |connection| {
+                async move { amend(connection, &of, &amendment, &note, (&reporter, now)).await }.boxed()
+            })
+            .await?;
+        if known { self.device(serial).await } else { Ok(None) }
+    }
+
+    /// Takes a step of the life cycle. `None` when no such device is registered; its state when there is no such step.
+    pub async fn change_state(
+        &self,
+        serial: &str,
+        to: LifeState,
+        reason: &str,
+        (reporter, now): (&Reporter, u64),
+    ) -> Result<Option<Result<(), LifeState>>, StoreError> {
+        let (serial, reason, reporter) = (serial.to_owned(), reason.to_owned(), reporter.clone());
+        self.writer
+            .run(move |connection| {
+                async move { step(connection, &serial, to, &reason, (&reporter, now)).await }.boxed()
+            })
+            .await
+    }
+}
+
+async fn import(
+    connection: &mut SqliteConnection,
+    devices: &[(String, DeviceFacts)],
+    now: u64,
+) -> Result<Result<u64, usize>, StoreError> {
+    sqlx::query("SAVEPOINT import").execute(&mut *connection).await?;
+    let outcome = all(connection, devices, now).await?;
+    let end = if outcome.is_ok() { "RELEASE import" } else { "ROLLBACK TO import" };
+    sqlx::query(end).execute(&mut *connection).await?;
+    if outcome.is_err() {
+        sqlx::query("RELEASE import").execute(&mut *connection).await?;
+    }
+    Ok(outcome.map_err(|Stopped(place)| place))
+}
+
+async fn all(
+    connection: &mut SqliteConnection,
+    devices: &[(String, DeviceFacts)],
+    now: u64,
+) -> Result<Result<u64, Stopped>, StoreError> {
+    let mut new = 0;
+    for (place, (serial, facts)) in devices.iter().enumerate() {
+        match upsert_device(connection, serial, facts, now).await? {
+            Some((is_new, _)) => new += u64::from(is_new),
+            None => return Ok(Err(Stopped(place))),
+        }
+    }
+    Ok(Ok(new))
+}
+
+async fn amend(
+    connection: &mut SqliteConnection,
+    serial: &str,
+    amendment: &Amendment,
+    note: &str,
+    by: (&Reporter, u64),
+) -> Result<bool, StoreError> {
+    let label = |value: &Option<Option<Label>>| {
+        value.as_ref().and_then(|value| value.as_ref().map(|label| label.as_str().to_owned()))
+    };
+    let checks = amendment.key_checks.as_ref().and_then(|value| value.as_ref().map(KeyChecks::to_text));
+    let changed = sqlx::query(
+        "UPDATE devices SET line = CASE WHEN $2 THEN $3 ELSE line END,
+             owner = CASE WHEN $4 THEN $5 ELSE owner END,
+             key_checks = CASE WHEN $6 THEN $7 ELSE key_checks END
+         WHERE serial = $1",
+    )
+    .bind(serial)
+    .bind(amendment.line.is_some())
+    .bind(label(&amendment.line))
+    .bind(amendment.owner.is_some())
+    .bind(label(&amendment.owner))
+    .bind(amendment.key_checks.is_some())
+    .bind(checks)
+    .execute(&mut *connection)
+    .await?
+    .rows_affected();
+    if changed == 0 {
+        return Ok(false);
+    }
+    note_change(connection, serial, AMENDED, Some(note), by).await?;
+    Ok(true)
+}
+
+async fn step(
+    connection: &mut SqliteConnection,
+    serial: &str,
+    to: LifeState,
+    reason: &str,
+    by: (&Reporter, u64),
+) -> Result<Option<Result<(), LifeState>>, StoreError> {
+    let row = sqlx::query("SELECT state FROM devices WHERE serial = $1")
+        .bind(serial)
+        .fetch_optional(&mut *connection)
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let from = state(&row)?;
+    // The same again changes nothing: its answer was lost.
+    if from == to {
+        return Ok(Some(Ok(())));
+    }
+    if !from.next().contains(&to) {
+        return Ok(Some(Err(from)));
+    }
+    sqlx::query("UPDATE devices SET state = $2 WHERE serial = $1")
+        .bind(serial)
+        .bind(to.as_str())
+        .execute(&mut *connection)
+        .await?;
+    let note = format!("{from} to {to}; {reason}");
+    note_change(connection, serial, STATE, Some(&note), by).await?;
+    Ok(Some(Ok(())))
+}
