@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a target reports")]
 
+mod ceremony;
 mod device;
 mod files;
 mod http;
@@ -24,7 +25,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     Target { name: "envelope", run: manifest::envelope, seeds: manifest::envelope_seeds },
     Target { name: "commands", run: manifest::commands, seeds: manifest::commands_seeds },
     Target { name: "record", run: records::record, seeds: records::record_seeds },
@@ -35,6 +36,7 @@ pub const TARGETS: [Target; 11] = [
     Target { name: "journal", run: device::journal, seeds: device::journal_seeds },
     Target { name: "provisioning", run: device::provisioning, seeds: device::provisioning_seeds },
     Target { name: "files", run: files::files, seeds: files::files_seeds },
+    Target { name: "ceremony", run: ceremony::ceremony, seeds: ceremony::ceremony_seeds },
     Target { name: "http", run: http::http, seeds: http::http_seeds },
 ];
 

@@ -137,3 +137,37 @@ fn a_ceremony_on_a_full_disk_goes_on() {
     let cuts = cut_everywhere(SEAL, &[RUN], &[SEAL], "error=ENOSPC", 3);
     assert!(cuts > 5, "{cuts}");
 }
+
+/// A setup that is killed goes on without the answers, as soon as they are written.
+#[test]
+fn a_setup_that_is_killed_goes_on() {
+    let workshop = Workshop::in_memory();
+    for medium in ["one", "two"] {
+        std::fs::create_dir(workshop.path(medium)).unwrap();
+    }
+    let go_on = "setup desk --no-passphrase";
+    let answers = "--domain anchorage.example --product node --who Ada --first-medium one --second-medium two --ci-make --yes";
+    let line = format!("{go_on} {answers}");
+    let mut cuts = 0;
+    for when in (1..).step_by(7) {
+        let inject = format!("inject=write:signal=SIGKILL:when={when}");
+        let done = strace(&workshop, &line, &["-o", "/dev/null", "-e", "trace=write", "-e", &inject]);
+        let has_answers = workshop.path("desk/plan.toml").exists();
+        workshop.ok(&split(if has_answers { go_on } else { &line }));
+        let out = workshop.path("desk/out").read_dir().unwrap().map(|file| file.unwrap().path());
+        let root = out.into_iter().find(|path| path.to_string_lossy().contains("/root-")).unwrap();
+        let verify = ["ceremony", "verify", "two/ceremony.tar", "--anchor", root.to_str().unwrap()];
+        assert_eq!(workshop.ok(&verify)["ledgers"], 2, "{when}");
+        if done {
+            break;
+        }
+        cuts += 1;
+        for folder in ["desk", "one", "two"] {
+            std::fs::remove_dir_all(workshop.path(folder)).unwrap();
+        }
+        for medium in ["one", "two"] {
+            std::fs::create_dir(workshop.path(medium)).unwrap();
+        }
+    }
+    assert!(cuts > 4, "{cuts}");
+}
