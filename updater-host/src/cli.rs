@@ -85,11 +85,44 @@ pub(crate) struct Choice {
 #[derive(Debug, Args)]
 pub(crate) struct Provision {
     /// Provisioning block, made by manifest-tool provision
-    pub(crate) block: PathBuf,
+    #[arg(required_unless_present = "from", conflicts_with = "from")]
+    pub(crate) block: Option<PathBuf>,
 
     /// Node address that the device has now, before it is provisioned (default 0x10)
     #[arg(long, value_parser = node, value_name = "ADDRESS")]
     pub(crate) node: Option<u8>,
+
+    #[command(flatten)]
+    pub(crate) line: LineOptions,
+}
+
+/// A production line.
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("pace")))]
+pub(crate) struct LineOptions {
+    /// Work through the list of devices in this folder, which manifest-tool provision --out-dir made
+    #[arg(long, value_name = "DIR", requires = "pace")]
+    pub(crate) from: Option<PathBuf>,
+
+    /// Wait for one device, and give it the next block that no device has
+    #[arg(long, group = "pace", requires = "from")]
+    pub(crate) next: bool,
+
+    /// Wait for one device after the other, until every block is on a device
+    #[arg(long, group = "pace", requires = "from")]
+    pub(crate) all: bool,
+
+    /// Give the block of this serial to no device: its device is lost
+    #[arg(long, value_name = "SERIAL", group = "pace", requires = "from")]
+    pub(crate) set_aside: Option<String>,
+
+    /// Bring each device to the present root with these successions: a record or a chain (repeatable)
+    #[arg(long, value_name = "FILE", requires = "from")]
+    pub(crate) successions: Vec<PathBuf>,
+
+    /// Wait this long for each device
+    #[arg(long, value_parser = duration, default_value = "10m", value_name = "TIME")]
+    pub(crate) wait: Duration,
 }
 
 #[derive(Debug, Args)]

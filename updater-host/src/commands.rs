@@ -1,23 +1,21 @@
 //! Every command except `update`: each asks one device for one thing.
 
+mod line;
+mod provision;
 mod revocations;
 
+pub(crate) use line::line;
+pub(crate) use provision::provision;
 pub(crate) use revocations::revocations;
-
-use std::time::Duration;
 
 use can_bus::Flow;
 use serde::Serialize;
-use suit_manifest::reason::Reason;
-use trust::host::device_id;
-use trust::provisioning::{Identity, ProvisioningBlock};
-use update_protocol::profile::{DEFAULT_NODE_ADDRESS, ImageState, MAX_PROVISIONING_BLOCK_LEN, Mode, Object};
+use update_protocol::profile::{ImageState, Mode, Object};
 
-use crate::cli::{Choice, Cli, Provision};
+use crate::cli::{Choice, Cli};
 use crate::connection::{Connection, Trouble};
 use crate::device::{Device, DeviceTrust, InfoReport, ScanReport};
-use crate::error::{Error, Moment, ProvisionConflict, Subject};
-use crate::files;
+use crate::error::{Error, Moment, Subject};
 use crate::interrupt::Interrupt;
 use crate::output::{Output, Report};
 use crate::restart::await_answer;
@@ -74,109 +72,6 @@ impl Report for Done {
     fn is_change(&self) -> bool {
         true
     }
-}
-
-/// # Errors
-/// [`Error::Refused`] for a block that cannot be read and for a device that is provisioned already,
-/// [`Error::DeviceRefused`], those of [`choose`]
-pub(crate) async fn provision(
-    cli: &Cli,
-    options: &Provision,
-    output: &Output,
-    interrupt: &Interrupt,
-) -> Result<Done, Error> {
-    let block = files::read(&options.block, MAX_PROVISIONING_BLOCK_LEN.into())?;
-    let identity = ProvisioningBlock::parse(&block)
-        .map_err(|error| refused(Reason::of_provisioning(error.kind), error.position))?
-        .identity;
-    if device_id(identity.vendor, identity.serial()) != identity.device {
-        let serial = identity.serial().to_owned();
-        return Err(Error::ProvisionConflict(ProvisionConflict::ForeignDeviceId { serial }));
-    }
-    let found = async {
-        let mut connection = Connection::open(cli).await?;
-        let device = look_around(&mut connection, options, &identity, cli.scan_time, output).await?;
-        Ok((connection, device))
-    };
-    let (mut connection, device) = interrupt.or(Moment::BeforeTransfer, found).await?;
-    output.step("provisioning");
-    enter(&mut connection, device.node).await?;
-    give(&mut connection, device.node, Object::ProvisioningBlock, &block, Subject::ProvisioningBlock).await?;
-    // The device answers at its own node address from the next start on. If it has not heard this, it starts anew when
-    // its session expires.
-    let _ = reset(&mut connection, device.node).await?;
-    back(&mut connection, identity.node_address, cli, interrupt).await?;
-    let provisioned = read(&mut connection, identity.node_address).await?;
-    if provisioned.serial.as_str() != Some(identity.serial()) {
-        return Err(Error::DeviceChanged {
-            expected: identity.serial().to_owned(),
-            found: provisioned.serial.to_string(),
-        });
-    }
-    let words = format!("{} is provisioned, node 0x{:02X}.", provisioned.serial, provisioned.node);
-    Ok(Done::new("provisioned", &provisioned, None, words))
-}
-
-/// The one device on the bus that has no identity yet, if nothing else has what the block gives it. Devices without an
-/// identity share a node address and take every frame together, so they are counted before one is spoken to.
-async fn look_around(
-    connection: &mut Connection,
-    options: &Provision,
-    identity: &Identity,
-    scan_time: Duration,
-    output: &Output,
-) -> Result<Device, Error> {
-    output.step("looking for other devices");
-    let conflict = |conflict| Err(Error::ProvisionConflict(conflict));
-    let blank_node = options.node.unwrap_or(DEFAULT_NODE_ADDRESS);
-    let tags = connection.count_factory_devices(blank_node).await?;
-    let answers = connection.count_answers(blank_node).await?;
-    if tags > 1 || tags == 1 && answers > 1 {
-        return conflict(ProvisionConflict::SeveralFactoryDevices(tags.max(answers)));
-    }
-    if answers > 1 {
-        let evidence = format!("{answers} answers came to one question");
-        return Err(Error::AddressClash { node: blank_node, evidence });
-    }
-    let found = scan::scan(connection, scan_time).await?;
-    if let Some(device) = found.devices.iter().find(|device| device.node == blank_node) {
-        device.check_identity()?;
-    }
-    let node = identity.node_address;
-    for device in found.devices.iter().filter(|device| device.state.mode != Mode::Factory) {
-        let serial = device.serial.to_string();
-        if serial == identity.serial() && device.node != blank_node {
-            return conflict(ProvisionConflict::SerialInUse { node: device.node, serial });
-        }
-        if device.node == node && node != blank_node {
-            return conflict(ProvisionConflict::NodeInUse { node, serial });
-        }
-    }
-    if node != blank_node
-        && (found.clashes.iter().any(|clash| clash.node == node)
-            || found.others.iter().any(|unit| unit.node == node))
-    {
-        return conflict(ProvisionConflict::NodeInUse { node, serial: "another unit".to_owned() });
-    }
-    if let Some(clash) = found.clashes.into_iter().find(|clash| clash.node == blank_node) {
-        return Err(clash.into());
-    }
-    if found.devices.is_empty() {
-        return Err(Error::NoDevice { bus: connection.bus_name(), others: found.others });
-    }
-    let blank = |device: &Device| {
-        device.state.mode == Mode::Factory && options.node.is_none_or(|node| device.node == node)
-    };
-    let blank: Vec<Device> = found.devices.into_iter().filter(blank).collect();
-    match <[Device; 1]>::try_from(blank) {
-        Ok([device]) => Ok(device),
-        Err(blank) if blank.is_empty() => Err(refused(Reason::AlreadyProvisioned, 0)),
-        Err(blank) => Err(Error::SeveralDevices(blank.iter().map(Device::summary).collect())),
-    }
-}
-
-fn refused(reason: Reason, position: u32) -> Error {
-    Error::Refused { subject: Subject::ProvisioningBlock, reason, position, facts: None }
 }
 
 /// list-sequence of the one domain whose list changed; `None` if the device does not report its domains.

@@ -268,6 +268,16 @@ impl Connection {
         self.first_frames(node, &HARD_RESET, ANSWER_WINDOW).await.map(drop)
     }
 
+    /// Whether a device in factory state answers at a node address. It takes a moment: each such device waits for a while
+    /// before it answers.
+    ///
+    /// # Errors
+    /// [`Error::Bus`]
+    pub(crate) async fn has_factory_device(&mut self, node: u8) -> Result<bool, Error> {
+        let answers = self.first_frames(node, &READ_FACTORY_TAG, TAG_WINDOW).await?;
+        Ok(answers.iter().any(|answer| !is_refusal(answer)))
+    }
+
     async fn first_frames(
         &mut self,
         node: u8,

@@ -4,6 +4,7 @@
 mod answer;
 mod codes;
 mod hints;
+mod line;
 mod provision;
 mod reasons;
 mod roots;
@@ -12,6 +13,7 @@ mod words;
 pub(crate) use answer::DeviceAnswerError;
 #[cfg(feature = "http")]
 pub(crate) use answer::ServerAnswerError;
+pub(crate) use line::LineFault;
 pub(crate) use provision::ProvisionConflict;
 pub(crate) use reasons::{NO_IDENTITY, reason_hint, state_hint};
 pub(crate) use roots::RootFault;
@@ -112,7 +114,6 @@ pub(crate) enum Error {
     #[error("{} could not be read: {source}", shown(path))]
     Read { path: PathBuf, source: ReadError },
     /// A file could not be written, moved, locked or deleted.
-    #[cfg(feature = "http")]
     #[error("{} could not be written: {source}", shown(path))]
     Write { path: PathBuf, source: std::io::Error },
     /// Standard output is gone.
@@ -154,6 +155,9 @@ pub(crate) enum Error {
     /// What `provision` found in its way.
     #[error("nothing was written: {0}")]
     ProvisionConflict(ProvisionConflict),
+    /// What stops a production line.
+    #[error("{0}")]
+    Line(LineFault),
     /// No device with this serial.
     #[error("no device with the serial {} answered on {bus}{}", printable(serial), instead(.found))]
     SerialNotFound {
@@ -337,7 +341,6 @@ impl Error {
         Self::Read { path: path.to_owned(), source: source.into() }
     }
 
-    #[cfg(feature = "http")]
     pub(crate) fn write(path: &Path, source: std::io::Error) -> Self {
         Self::Write { path: path.to_owned(), source }
     }

@@ -11,7 +11,7 @@ mod successions;
 
 pub(crate) use delivery::{Delivered, Delivery};
 pub(crate) use lists::{Learned, NewestList, Refused};
-pub(crate) use successions::takes_chains;
+pub(crate) use successions::{bring, takes_chains};
 
 use std::time::{Duration, Instant};
 

@@ -66,9 +66,16 @@ pub async fn run(arguments: Vec<OsString>) -> u8 {
     match &cli.command {
         Command::Scan => output.finish(interrupt.or(before, commands::scan(&cli)).await),
         Command::Info(choice) => output.finish(interrupt.or(before, commands::info(&cli, choice)).await),
-        Command::Provision(options) => {
-            output.finish(commands::provision(&cli, options, &output, &interrupt).await)
-        }
+        Command::Provision(options) => match &options.block {
+            Some(block) => {
+                let done = commands::provision(&cli, block, options.node, &output, &interrupt);
+                output.finish(done.await)
+            }
+            None => {
+                let line = commands::line(&cli, &options.line, options.node, &output, &interrupt);
+                output.finish(line.await)
+            }
+        },
         Command::Revocations(options) => {
             output.finish(commands::revocations(&cli, options, &output, &interrupt).await)
         }

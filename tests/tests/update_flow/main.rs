@@ -7,6 +7,7 @@ mod environment;
 mod identity;
 mod in_place;
 mod life;
+mod line;
 mod relay;
 mod reports;
 mod revocation;

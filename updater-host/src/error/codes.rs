@@ -19,7 +19,6 @@ impl Error {
             Self::Read { source: ReadError::TooLong(_), .. } => "file-too-long",
             Self::FileEmpty(_) => "file-empty",
             Self::Read { source: ReadError::Io(_), .. } => "file-read",
-            #[cfg(feature = "http")]
             Self::Write { .. } => "file-write",
             Self::Output(_) => "output",
             #[cfg(feature = "http")]
@@ -31,6 +30,7 @@ impl Error {
             Self::AddressClash { .. } => "node-address-clash",
             Self::AnotherTester { .. } => "another-tester",
             Self::ProvisionConflict(conflict) => conflict.code(),
+            Self::Line(fault) => fault.code(),
             Self::SerialNotFound { .. } => "serial-not-found",
             Self::DeviceSilent { .. } => "device-silent",
             Self::DeviceLost { .. } => "device-lost",
@@ -82,7 +82,9 @@ impl Error {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::NothingToInstall | Self::ConfirmationNeeded | Self::Declined | Self::SeveralDevices(_) => 2,
+            Self::Line(fault) => fault.exit_code(),
             Self::Read { source: ReadError::Io(_), .. }
+            | Self::Write { .. }
             | Self::Output(_)
             | Self::Bus { .. }
             | Self::NoDevice { .. }
@@ -108,8 +110,7 @@ impl Error {
             #[cfg(feature = "http")]
             Self::ServerUrl(_) => 2,
             #[cfg(feature = "http")]
-            Self::Write { .. }
-            | Self::SharedFolder { .. }
+            Self::SharedFolder { .. }
             | Self::NoDataDirectory
             | Self::DownloadBusy
             | Self::ServerUnreachable { .. }

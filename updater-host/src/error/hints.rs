@@ -23,8 +23,10 @@ impl Error {
             Self::Read { source: ReadError::Io(_), .. } => "Check the path and the permissions of the file.",
             #[cfg(feature = "http")]
             Self::Write { .. } => {
-                "Check the permissions of the folder and the free space, or pass another folder with --data-dir."
+                "Check the permissions of the folder and the free space. Another folder for downloads: --data-dir."
             }
+            #[cfg(not(feature = "http"))]
+            Self::Write { .. } => "Check the permissions of the folder and the free space.",
             Self::Output(_) => "Check where the output goes.",
             #[cfg(feature = "http")]
             Self::SharedFolder { .. } => {
@@ -59,6 +61,7 @@ impl Error {
                 "End the other program, or wait until it has finished, and run the command again: it resumes."
             }
             Self::ProvisionConflict(conflict) => conflict.hint(),
+            Self::Line(fault) => fault.hint(),
             Self::DeviceLost { .. } => {
                 "Check power and cable, and run the same command again: it resumes where it stopped."
             }

@@ -29,11 +29,11 @@ struct Stored {
 
 /// What became of the chains.
 #[derive(Debug, Default)]
-pub(super) struct Outcome {
+pub(crate) struct Outcome {
     /// Domains whose root the device has now, with the newest list that is here.
-    pub(super) brought: Vec<Domain>,
+    pub(crate) brought: Vec<Domain>,
     /// Domains in which the device stays where it is, and why.
-    pub(super) faults: Vec<(Domain, Error)>,
+    pub(crate) faults: Vec<(Domain, Error)>,
 }
 
 /// The chain that a device lacks of a domain; `None`: it stands at the same root, or does not know the domain.
@@ -73,7 +73,7 @@ pub(crate) fn lacking(
 ///
 /// # Errors
 /// [`Trouble`], but for a refusal of a chain
-pub(super) async fn bring(
+pub(crate) async fn bring(
     session: &mut Session<'_>,
     trusted: &TrustStoreBuf,
     trust: &DeviceTrust,

@@ -6,7 +6,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use can_bus::{Bus, IsoTpChannel};
+use trust::provisioning::ProvisioningBlock;
 use update_protocol::isotp::Addressing;
+use update_protocol::profile::anchors::{AnchorEntry, DomainEntry, head};
 use update_protocol::profile::{
     self, DEFAULT_NODE_ADDRESS, Flags, ImageState, Mode, Object, StateRecord, did, rid,
 };
@@ -81,6 +83,10 @@ pub(crate) struct Script {
     pub(crate) refuses_reads: Option<Nrc>,
     /// Sends with the identifier of this node.
     pub(crate) answers_from: Option<u8>,
+    /// It is in factory state, with this tag.
+    pub(crate) factory_tag: Option<[u8; 8]>,
+    /// Once it has its block, it reports these anchors instead of those of the block.
+    pub(crate) anchors_of_block: Option<Vec<u8>>,
     /// What the new application calls itself.
     pub(crate) version_after: Vec<u8>,
     /// What comes of the reset after an install.
@@ -96,6 +102,39 @@ pub(crate) enum After {
 }
 
 impl Script {
+    /// A device in factory state.
+    pub(crate) fn blank(tag: u8) -> Self {
+        Self {
+            serial: b"unprovisioned".to_vec(),
+            identity: vec![0; 48],
+            factory_tag: Some([tag; 8]),
+            active_sequence: 0,
+            active_digest: [0; 32],
+            ..Self::good([0; 32])
+        }
+    }
+
+    /// Takes what a provisioning block says; its node address counts from the next start on.
+    fn take(&mut self, block: &[u8]) -> Result<(), Nrc> {
+        let block = ProvisioningBlock::parse(block).map_err(|_| Nrc::REQUEST_OUT_OF_RANGE)?;
+        let identity = &block.identity;
+        self.serial = identity.serial().as_bytes().to_vec();
+        self.identity = [identity.vendor, identity.class, identity.device].concat();
+        self.node = identity.node_address;
+        let anchors = block.anchors.as_slice();
+        let mut report = head(u8::try_from(anchors.len()).unwrap()).to_vec();
+        for anchor in anchors {
+            let (kid, domain) = (anchor.kid().0, anchor.domain().0.0);
+            report.extend(AnchorEntry { kid, rights: anchor.rights().bits(), domain }.encode());
+        }
+        for domain in block.anchors.domains() {
+            report.extend(DomainEntry { domain: domain.0.0, ..DomainEntry::default() }.encode());
+        }
+        self.anchors = self.anchors_of_block.clone().or(Some(report));
+        self.factory_tag = None;
+        Ok(())
+    }
+
     pub(crate) fn good(manifest_digest: [u8; 32]) -> Self {
         Self {
             node: DEFAULT_NODE_ADDRESS,
@@ -133,6 +172,8 @@ impl Script {
             dies_confirmed: false,
             refuses_reads: None,
             answers_from: None,
+            factory_tag: None,
+            anchors_of_block: None,
             version_after: b"5.0.0".to_vec(),
             after: After::Confirms,
         }
@@ -210,14 +251,14 @@ impl Drop for FakeDevice {
     }
 }
 
-fn addressing(script: &Script) -> Addressing {
+fn address(script: &Script) -> Addressing {
     let answers_from = profile::response_id(script.answers_from.unwrap_or(script.node));
     let functional = Some(profile::FUNCTIONAL_ID);
     Addressing::device(answers_from, profile::request_id(script.node), functional).unwrap()
 }
 
 async fn serve(bus: Bus, mut fake: Fake, stopping: &AtomicBool) {
-    let addressing = addressing(&fake.script);
+    let mut addressing = address(&fake.script);
     let mut channel = IsoTpChannel::new(bus, addressing);
     let mut server = Server::new();
     while !stopping.load(Ordering::Relaxed) {
@@ -225,6 +266,9 @@ async fn serve(bus: Bus, mut fake: Fake, stopping: &AtomicBool) {
         if !fake.dead && server.poll(channel.link_mut(), &mut fake, now) == Some(Event::Reset) {
             fake.reset();
             server = Server::new();
+            // A block has changed its node address.
+            addressing = address(&fake.script);
+            channel.retarget(addressing);
         }
         if fake.lost_resets < fake.script.lost_resets && fake.resets_next {
             // As if the request had not come: no answer, no reset.
@@ -248,8 +292,13 @@ async fn serve(bus: Bus, mut fake: Fake, stopping: &AtomicBool) {
 impl Fake {
     fn new(script: Script, asked: Arc<Mutex<Vec<Asked>>>) -> Self {
         Self {
-            mode: if script.stays_for.is_some() { Mode::Loader } else { Mode::Application },
+            mode: match (script.stays_for, script.factory_tag) {
+                (Some(_), _) => Mode::Loader,
+                (None, Some(_)) => Mode::Factory,
+                (None, None) => Mode::Application,
+            },
             image: match script.stays_for {
+                None if script.factory_tag.is_some() => ImageState::None,
                 Some(_) => ImageState::None,
                 None if script.is_pending => ImageState::Pending,
                 None if script.is_on_trial => ImageState::Trial,
@@ -282,7 +331,12 @@ impl Fake {
     }
 
     fn restart(&mut self) {
-        self.mode = Mode::Application;
+        self.mode = match self.script.factory_tag {
+            Some(_) => Mode::Factory,
+            // It has no application yet.
+            None if self.image == ImageState::None => Mode::Loader,
+            None => Mode::Application,
+        };
         if self.image == ImageState::Trial {
             self.revert();
         } else if self.image == ImageState::Pending {
@@ -357,6 +411,9 @@ impl Handler for Fake {
             did::ANCHORS if in_loader && self.script.anchors.is_some() => {
                 answer.append(self.script.anchors.as_deref().unwrap_or_default())
             }
+            did::FACTORY_TAG if self.mode == Mode::Factory => {
+                answer.append(&self.script.factory_tag.unwrap_or_default())
+            }
             did::IDENTITY => answer.append(&self.script.identity),
             did::APPLICATION_VERSION if !in_loader && self.active_sequence == SEQUENCE => {
                 answer.append(&self.script.version_after)
@@ -381,7 +438,7 @@ impl Handler for Fake {
                 self.revert();
                 self.script.second_slot = !self.script.second_slot;
             }
-            self.mode = Mode::Loader;
+            self.mode = if self.script.factory_tag.is_some() { Mode::Factory } else { Mode::Loader };
         }
         Ok(SessionChange::Enter)
     }
@@ -411,6 +468,7 @@ impl Handler for Fake {
 
     fn finish_object(&mut self) -> Result<(), Nrc> {
         let (object, bytes) = self.open.take().ok_or(Nrc::REQUEST_SEQUENCE_ERROR)?;
+        let block = (object == Object::ProvisioningBlock).then(|| bytes.clone());
         self.note(Asked::Object(object, bytes));
         let same = |refused: Object| std::mem::discriminant(&refused) == std::mem::discriminant(&object);
         if let Some((_, nrc, reason)) = self.script.refuses.filter(|(refused, _, _)| same(*refused)) {
@@ -441,7 +499,7 @@ impl Handler for Fake {
             Object::SuccessionChain => {
                 self.script.anchors = self.script.anchors_after.take().or(self.script.anchors.take());
             }
-            Object::ProvisioningBlock => {}
+            Object::ProvisioningBlock => self.script.take(&block.unwrap_or_default())?,
         }
         Ok(())
     }

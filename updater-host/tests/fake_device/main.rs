@@ -7,6 +7,8 @@ mod fake;
 #[cfg(unix)]
 mod interrupt;
 mod life;
+#[cfg(unix)]
+mod line;
 mod lost;
 mod made;
 mod revocation;

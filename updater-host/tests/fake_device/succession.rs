@@ -20,12 +20,12 @@ fn key(number: u8) -> SoftwareKey {
 const MAKER: u8 = 7;
 const OWNER: u8 = 20;
 
-fn kid(number: u8) -> [u8; 8] {
+pub(crate) fn kid(number: u8) -> [u8; 8] {
     key(number).public_key().kid().0
 }
 
 /// The root of the domain names the key `new`, in epoch 0.
-fn succession(domain: u8, grantor: u8, new: u8, sequence: u16) -> Vec<u8> {
+pub(crate) fn succession(domain: u8, grantor: u8, new: u8, sequence: u16) -> Vec<u8> {
     let first = Anchor::root(key(domain).public_key());
     let request = SuccessionRequest {
         iss: "root".to_owned(),
@@ -37,13 +37,13 @@ fn succession(domain: u8, grantor: u8, new: u8, sequence: u16) -> Vec<u8> {
     grant_succession(&request_succession(&request, &key(new)).unwrap(), &key(grantor)).unwrap()
 }
 
-fn first_list(root: u8) -> Vec<u8> {
+pub(crate) fn first_list(root: u8) -> Vec<u8> {
     let request = RevocationRequest::first("root".to_owned(), UnixTime(1_700_000_000));
     sign_revocation(&request, &key(root)).unwrap()
 }
 
 /// `FD02` of a device with these domains: the first root, the present one, and its number in epoch 0.
-fn report(domains: &[(u8, u8, u16)]) -> Vec<u8> {
+pub(crate) fn report(domains: &[(u8, u8, u16)]) -> Vec<u8> {
     let mut report = anchors::head(u8::try_from(domains.len()).unwrap()).to_vec();
     for (domain, root, _) in domains {
         report.extend(AnchorEntry { kid: kid(*root), rights: 15, domain: kid(*domain) }.encode());
