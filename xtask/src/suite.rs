@@ -49,9 +49,25 @@ pub(crate) struct Arguments {
     /// Run only this step (repeatable)
     #[arg(long, value_name = "STEP")]
     only: Vec<String>,
+    /// Run the long steps too
+    #[arg(long, conflicts_with = "only")]
+    long: bool,
     /// List the steps
     #[arg(long)]
     list: bool,
+}
+
+/// Steps that `--long` adds: with them the suite would not end within the hour on two cores.
+const LONG: [&str; 2] = ["skip", "fuzz"];
+
+impl Arguments {
+    fn takes(&self, step: &str) -> bool {
+        if self.only.is_empty() {
+            self.long || !LONG.contains(&step)
+        } else {
+            self.only.iter().any(|only| only == step)
+        }
+    }
 }
 
 /// How a step ended that did not fail.
@@ -86,7 +102,8 @@ const STEPS: [(&str, &str, Action); 16] = [
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     if arguments.list {
         for (name, what, _) in STEPS {
-            println!("{name:11} {what}");
+            let long = if LONG.contains(&name) { " (--long)" } else { "" };
+            println!("{name:11} {what}{long}");
         }
         return Ok(());
     }
@@ -96,7 +113,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     let started = Instant::now();
     let mut lines = Vec::new();
     for (name, what, action) in STEPS {
-        if !arguments.only.is_empty() && !arguments.only.iter().any(|only| only == name) {
+        if !arguments.takes(name) {
             continue;
         }
         println!("\n== {name}: {what}");
@@ -312,6 +329,22 @@ mod tests {
     use std::process::ExitStatus;
 
     use super::*;
+
+    #[test]
+    fn the_long_steps_run_when_they_are_asked_for() {
+        let arguments = |only: &[&str], long| Arguments {
+            only: only.iter().map(|step| (*step).to_owned()).collect(),
+            long,
+            list: false,
+        };
+        let taken = |arguments: &Arguments| STEPS.iter().filter(|(step, ..)| arguments.takes(step)).count();
+        assert_eq!(taken(&arguments(&[], false)), STEPS.len() - LONG.len());
+        assert_eq!(taken(&arguments(&[], true)), STEPS.len());
+        for step in LONG {
+            assert!(arguments(&[step], false).takes(step) && !arguments(&["test"], false).takes(step));
+            assert!(STEPS.iter().any(|(name, ..)| *name == step), "{step}");
+        }
+    }
 
     #[test]
     fn the_rustdoc_of_the_tests_is_a_program() -> Result<()> {
