@@ -133,7 +133,8 @@ impl Small {
             ),
             (
                 "The root may be stolen: the first medium was with somebody else, or two of its shares",
-                "The recovery root names a new root. Devices, hosts and server take the chain; then certify the release key again."
+                "The recovery root names a new root. Publish the chain (manifest-tool publish --succession successor.chain): server, hosts and \
+                 devices take it. Then certify the release key again."
                     .into(),
                 format!(
                     "mkdir -p successor\nmanifest-tool key generate --out successor/root.pem\n\

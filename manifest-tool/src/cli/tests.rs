@@ -614,7 +614,7 @@ const COMMANDS: &[Options] = &[
     },
     Options {
         shortest: "publish --revocations l",
-        alone: &["--ca f"],
+        alone: &["--ca f", "--succession s"],
         needs: &[
             ("--image i", "r"),
             ("--second-image s", "r --image i"),
