@@ -3,10 +3,12 @@
 
 use embedded_storage::nor_flash::NorFlash;
 use suit_manifest::Reason;
+use trust::{ANCHORS_MAX, BLOCK_ANCHORS_MAX, DOMAINS_MAX};
 use update_protocol::profile::anchors::{self, AnchorEntry, DomainEntry};
 use update_protocol::profile::{
     DependencyStatus, MAX_ENVELOPE_HEAD_LEN, MAX_PROVISIONING_BLOCK_LEN, MAX_REVOCATION_LIST_LEN,
-    MAX_SUCCESSION_CHAIN_LEN, Mode, Object, StateRecord, UNPROVISIONED_SERIAL, did, rid,
+    MAX_SUCCESSION_CHAIN_LEN, MAX_TEXT_LEN, Mode, Object, STATE_RECORD_LEN, StateRecord,
+    UNPROVISIONED_SERIAL, did, rid,
 };
 use update_protocol::uds::server::{Answer, Download, Handler, Operation, Server, SessionChange};
 use update_protocol::uds::{self, Nrc};
@@ -34,8 +36,20 @@ const _: () = assert!(
 
 /// Longest request of a loader, bytes: a TransferData of a quarter of a page of 4096 bytes.
 pub const MAX_REQUEST_LEN: u16 = 2 + 1024;
-/// Longest answer of a loader, bytes: all data identifiers at once.
+/// Longest answer of a loader, bytes: all data identifiers at once, with the anchors of a provisioning block. Later roots
+/// make the report of the anchors longer; alone it always fits.
 pub const MAX_ANSWER_LEN: usize = 352;
+
+/// The service and each data identifier with its content but for the report of the anchors.
+const OTHER_ANSWERS_LEN: usize =
+    1 + 2 * (2 + MAX_TEXT_LEN) + (2 + 1) + (2 + STATE_RECORD_LEN) + (2 + 3 * size_of::<[u8; 16]>());
+
+/// The identifier and the report of so many anchors.
+const fn anchor_report_len(anchors: usize) -> usize {
+    2 + anchors::HEAD_LEN + anchors * anchors::ANCHOR_LEN + DOMAINS_MAX * anchors::DOMAIN_LEN
+}
+const _: () = assert!(1 + anchor_report_len(ANCHORS_MAX) <= MAX_ANSWER_LEN);
+const _: () = assert!(OTHER_ANSWERS_LEN + anchor_report_len(BLOCK_ANCHORS_MAX) <= MAX_ANSWER_LEN);
 
 /// The server that a loader starts with: in the programming session if that was asked for in the mailbox, so that a
 /// tester who does not come back is noticed (S3).

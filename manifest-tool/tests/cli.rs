@@ -30,6 +30,7 @@ mod cli {
     mod server;
     mod setup;
     mod succession;
+    mod succession_at_work;
     mod succession_records;
     mod terminal;
     mod token;

@@ -93,12 +93,6 @@ pub(crate) struct PendingList {
 }
 
 impl PendingList {
-    fn is_of_root(&self, store: &TrustStoreBuf) -> bool {
-        let Ok(list) = read_unverified_revocation(&self.bytes) else { return false };
-        let kid = list.issuer_kid();
-        store.anchors().iter().any(|anchor| anchor.is_root() && anchor.kid() == kid)
-    }
-
     /// Whether its signer has retired, so that it counts no more.
     fn is_past(&self, store: &TrustStoreBuf) -> bool {
         let Ok(list) = read_unverified_revocation(&self.bytes) else { return false };
@@ -144,7 +138,7 @@ impl Records {
         let mut pending: Vec<_> = lists.into_iter().chain(of_chains).collect();
         let mut fault = Ok(());
         let mut meet = |store: &mut TrustStoreBuf| {
-            let due: Vec<_> = pending.extract_if(.., |list| list.is_of_root(store)).collect();
+            let due: Vec<_> = pending.extract_if(.., |list| store.is_due(&list.bytes)).collect();
             for list in due {
                 let added = list.add(store, output);
                 // The first one that was refused is told.

@@ -331,7 +331,14 @@ const COMMANDS: &[Options] = &[
     },
     Options {
         shortest: "verify r --anchor a",
-        alone: &["--revocations l", "--image i", "--sequence-floor 1", "--now 2030-01-31T00:00:00Z"],
+        alone: &[
+            "--recovery-anchor a",
+            "--succession s",
+            "--revocations l",
+            "--image i",
+            "--sequence-floor 1",
+            "--now 2030-01-31T00:00:00Z",
+        ],
         needs: &[
             ("--vendor example.com", "--class c"),
             ("--class c", "--vendor example.com"),

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use clap::builder::TypedValueParser as _;
 use serde::Serialize;
-use trust::host::{Serial, clock_warning};
+use trust::host::{RecoveryFile, Serial, clock_warning};
 
-use super::{add_lists, read_anchors};
+use super::{add_records, open_anchors};
 use crate::describe::{CredentialView, ManifestView};
 use crate::error::Error;
 use crate::files::{MAX_ENVELOPE_FILE_LEN, read};
@@ -21,9 +22,16 @@ pub struct Verify {
     /// Signed envelope
     #[arg(value_name = "R.suit")]
     envelope: PathBuf,
-    /// Public key of a trusted root (repeatable)
+    /// Public key of the trusted first root of a domain (repeatable)
     #[arg(long = "anchor", value_name = "ANCHOR", required = true)]
     anchors: Vec<PathBuf>,
+    /// Public key of the recovery root of a domain; DOMAIN=ANCHOR beside several roots (repeatable)
+    #[arg(long = "recovery-anchor", value_name = "[DOMAIN=]ANCHOR",
+          value_parser = clap::builder::OsStringValueParser::new().map(RecoveryFile::from))]
+    recovery_anchors: Vec<RecoveryFile>,
+    /// Succession of a root, or succession chain (repeatable)
+    #[arg(long = "succession", value_name = "FILE")]
+    successions: Vec<PathBuf>,
     /// Revocation list; the newest of each root counts (repeatable)
     #[arg(long, value_name = "FILE")]
     revocations: Vec<PathBuf>,
@@ -61,8 +69,8 @@ pub struct VerifyReport {
 
 impl Verify {
     pub fn run(&self, output: Output) -> Result<VerifyReport, Error> {
-        let mut trusted = read_anchors(&self.anchors)?;
-        add_lists(&mut trusted, &self.revocations)?;
+        let mut trusted = open_anchors(&self.anchors, &self.recovery_anchors)?;
+        add_records(&mut trusted, &self.successions, &self.revocations)?;
         let envelope = read(&self.envelope, MAX_ENVELOPE_FILE_LEN)?;
         let device = self.vendor.as_ref().zip(self.class.as_ref()).map(|(vendor, class)| {
             let vendor = vendor.id();

@@ -5,7 +5,7 @@ use std::vec::Vec;
 use super::TrustStore;
 use crate::anchor::{Anchor, Domain, domains, root_of, signer};
 use crate::error::{Error, ErrorKind};
-use crate::revocation::{Replacement, RevocationList};
+use crate::revocation::{Replacement, RevocationList, read_unverified_revocation};
 use crate::succession::{
     Holding, Succeeded, SuccessionChain, SuccessionClaims, SuccessionNumber, encode_succession_chain,
     follow_one, read_unverified_succession, records,
@@ -222,6 +222,13 @@ impl TrustStoreBuf {
         }
         *self = after;
         Ok(())
+    }
+
+    /// Whether a list, **not verified**, names a present root as its signer: the time to add it, before that root retires.
+    #[must_use]
+    pub fn is_due(&self, list: &[u8]) -> bool {
+        let Ok(list) = read_unverified_revocation(list) else { return false };
+        self.anchors.iter().any(|anchor| anchor.is_root() && anchor.kid() == list.issuer_kid())
     }
 
     /// Whether the recovery root has spoken since this number.

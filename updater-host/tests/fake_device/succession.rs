@@ -175,6 +175,18 @@ fn nothing_of_the_root_before_is_sent_and_a_refused_chain_is_an_error() {
     // Its release is that of the root before: the host does not even ask.
     bench.update(&["--successions", "succession.cwt"]).is_error("anchor-rights", 6);
     assert_eq!(device.asked(), []);
+    bench.made.write("fork.cwt", &succession(MAKER, MAKER, 22, 1));
+    for (line, code) in [
+        (&["revocations", "list.cwt", "--successions", "succession.cwt"][..], "anchor-rights"),
+        (
+            &["revocations", "maker.cwt", "--successions", "succession.cwt", "--successions", "fork.cwt"],
+            "succession-forked",
+        ),
+    ] {
+        let before = device.asked().len();
+        bench.run(line).is_error(code, 6);
+        assert_eq!(device.asked()[before..], [Asked::Programming, Asked::Reset], "{code}");
+    }
     let ended = bench.run(&["revocations", "maker.cwt", "--successions", "succession.cwt"]);
     ended.is_error("succession-key", 7);
     assert_eq!(objects(&device.asked()), [Object::SuccessionChain]);

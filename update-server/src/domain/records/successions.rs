@@ -1,6 +1,5 @@
 //! Successions: who is the root of a domain, and who was (docs/records.md, Succession).
 
-use trust::host::read_unverified_revocation;
 use trust::{
     Anchor, Domain, Held, Kid, Rights, SuccessionNumber, TrustStoreBuf, read_succession_file,
     read_unverified_succession, succession_domain,
@@ -86,11 +85,7 @@ pub(super) async fn load(store: &Store, anchors: &[Anchor]) -> Result<TrustStore
 
 /// Adds the lists that the present roots signed.
 fn add_due_lists(trusted: &mut TrustStoreBuf, lists: &mut Vec<StoredList>) -> Result<(), RecordsError> {
-    let is_due = |list: &mut StoredList| {
-        let issuer = read_unverified_revocation(&list.bytes).map(|list| list.issuer_kid());
-        trusted.root_of(list.domain).map(Anchor::kid) == issuer.ok()
-    };
-    let due: Vec<_> = lists.extract_if(.., is_due).collect();
+    let due: Vec<_> = lists.extract_if(.., |list| trusted.is_due(&list.bytes)).collect();
     due.into_iter().try_for_each(|list| add_list(trusted, list))
 }
 
