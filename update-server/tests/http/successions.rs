@@ -195,6 +195,7 @@ async fn srv46_releases_and_lists_of_a_root_that_retired_are_refused() {
             drop(server);
             server = realm.start();
         }
+        assert_eq!(server.listed().await, [0; 0]);
         server.latest().await.is_problem(404, "release-not-offered");
         server.get(&envelope_path(&published)).await.is_problem(410, "anchor-rights");
         let path = format!("/v1/releases/{}", published["manifest_digest"].as_str().unwrap());
@@ -392,6 +393,13 @@ async fn srv48_a_restart_between_a_succession_and_its_first_list_forgets_no_mini
     drop(server);
     let server = realm.start();
     assert_eq!(server.get(&realm.list_path()).await.body, good);
+    // The same of a root in the middle.
+    let third = key();
+    server.put("/v1/successions", realm.record(&second, &third, (0, 2))).await.is(201);
+    drop(server);
+    let server = realm.start();
+    server.put("/v1/revocations", revocation(&third, 1, &[])).await.is_problem(409, "revocation-drops-entry");
+    server.put("/v1/revocations", sign_revocation(&with_minimum(1), &third).unwrap()).await.is(200);
 }
 
 /// Each commit is the old or the new state: a chain comes with its list or not at all.
