@@ -44,12 +44,12 @@ pub const MAX_ANSWER_LEN: usize = 352;
 const OTHER_ANSWERS_LEN: usize =
     1 + 2 * (2 + MAX_TEXT_LEN) + (2 + 1) + (2 + STATE_RECORD_LEN) + (2 + 3 * size_of::<[u8; 16]>());
 
-/// The identifier and the report of so many anchors.
-const fn anchor_report_len(anchors: usize) -> usize {
-    2 + anchors::HEAD_LEN + anchors * anchors::ANCHOR_LEN + DOMAINS_MAX * anchors::DOMAIN_LEN
-}
-const _: () = assert!(1 + anchor_report_len(ANCHORS_MAX) <= MAX_ANSWER_LEN);
-const _: () = assert!(OTHER_ANSWERS_LEN + anchor_report_len(BLOCK_ANCHORS_MAX) <= MAX_ANSWER_LEN);
+/// The identifier of the report of the anchors, and the report but for the anchors.
+const ANCHOR_REPORT_LEN: usize = 2 + anchors::HEAD_LEN + DOMAINS_MAX * anchors::DOMAIN_LEN;
+const _: () = assert!(1 + ANCHOR_REPORT_LEN + ANCHORS_MAX * anchors::ANCHOR_LEN <= MAX_ANSWER_LEN);
+const _: () = assert!(
+    OTHER_ANSWERS_LEN + ANCHOR_REPORT_LEN + BLOCK_ANCHORS_MAX * anchors::ANCHOR_LEN <= MAX_ANSWER_LEN
+);
 
 /// The server that a loader starts with: in the programming session if that was asked for in the mailbox, so that a
 /// tester who does not come back is noticed (S3).
