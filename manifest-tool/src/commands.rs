@@ -25,14 +25,10 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::{NonEmptyStringValueParser, OsStringValueParser, PossibleValuesParser, TypedValueParser};
 use trust::author::Signer;
-use trust::host::{AnchorFault, AnchorsError, RecoveryFile};
-use trust::{
-    Anchor, CredentialClaims, MAX_NAME_LEN, MAX_SUCCESSION_CHAIN_LEN, PublicKey, Role, TrustStoreBuf,
-    read_succession_file,
-};
+use trust::{Anchor, CredentialClaims, MAX_NAME_LEN, PublicKey, Role, TrustStoreBuf};
 
 use crate::error::Error;
-use crate::files::{MAX_RECORD_FILE_LEN, must_differ, read};
+use crate::files::must_differ;
 use crate::keys::{Location, PinSource, Place, Secrets};
 use crate::output::Output;
 use crate::passphrase::PassphraseSource;
@@ -239,57 +235,4 @@ fn warn_of_time(output: Output, claims: &CredentialClaims<'_>) -> Result<(), Err
 fn read_anchors(paths: &[PathBuf]) -> Result<TrustStoreBuf, Error> {
     let anchors = paths.iter().map(|path| public_key::open(path).map(Anchor::root));
     Ok(TrustStoreBuf::new(anchors.collect::<Result<Vec<_>, _>>()?))
-}
-
-/// The same, with the recovery roots of their domains.
-fn open_anchors(paths: &[PathBuf], recoveries: &[RecoveryFile]) -> Result<TrustStoreBuf, Error> {
-    let opened = trust::host::open_anchors(paths.iter().map(PathBuf::as_path), recoveries);
-    opened.map_err(|AnchorsError { path, fault }| match fault {
-        AnchorFault::File(source) => Error::public_key(&path, source),
-        fault => Error::usage(format!("--recovery-anchor {}: {fault}. {}", path.display(), fault.hint())),
-    })
-}
-
-/// Adds successions and revocation lists of files to a trust store, each list while its signer is the root.
-fn add_records(
-    trusted: &mut TrustStoreBuf,
-    successions: &[PathBuf],
-    revocations: &[PathBuf],
-) -> Result<(), Error> {
-    let mut lists = Vec::new();
-    for path in revocations {
-        lists.push((path, read(path, MAX_RECORD_FILE_LEN)?));
-    }
-    let mut records = Vec::new();
-    for path in successions {
-        let bytes = read(path, MAX_SUCCESSION_CHAIN_LEN as u64)?;
-        let file = read_succession_file(&bytes).map_err(|error| Error::refused_record(path, error))?;
-        records.extend(file.records.into_iter().map(<[u8]>::to_vec));
-        lists.extend(file.list.map(|list| (path, list.to_vec())));
-    }
-    let mut outcome = Ok(());
-    let meet = |trusted: &mut TrustStoreBuf| {
-        let due: Vec<_> = lists.extract_if(.., |(_, list)| trusted.is_due(list)).collect();
-        for (path, list) in due {
-            let added = trusted.add_list(list).map_err(|error| Error::refused_record(path, error));
-            if outcome.is_ok() {
-                outcome = added.map(drop);
-            }
-        }
-    };
-    let last = successions.last().map(PathBuf::as_path).unwrap_or(Path::new(""));
-    trusted.add_successions(records, meet).map_err(|error| Error::refused_record(last, error))?;
-    outcome?;
-    lists.into_iter().try_for_each(|(path, list)| {
-        trusted.add_list(list).map(drop).map_err(|error| Error::refused_record(path, error))
-    })
-}
-
-/// Reads revocation lists and adds them to a trust store.
-fn add_lists(trusted: &mut TrustStoreBuf, paths: &[PathBuf]) -> Result<(), Error> {
-    for path in paths {
-        let bytes = read(path, MAX_RECORD_FILE_LEN)?;
-        trusted.add_list(bytes).map_err(|error| Error::refused_record(path, error))?;
-    }
-    Ok(())
 }

@@ -34,6 +34,7 @@ mod cli {
     mod succession_records;
     mod terminal;
     mod token;
+    mod trusted;
     mod two_steps;
     mod usage;
     mod workshop;

@@ -11,14 +11,14 @@ use trust::author::{Signer, read_unverified_credential};
 use trust::host::Serial;
 use trust::provisioning::{MAX_NODE_ADDRESS, is_node_address};
 use trust::{
-    Anchor, AnchorSet, BLOCK_ANCHORS_MAX, Credential, DOMAINS_MAX, MAX_MINIMUM_SEQUENCE, Rights, Role,
-    TrustStoreBuf, UnixTime,
+    Anchor, AnchorSet, BLOCK_ANCHORS_MAX, DOMAINS_MAX, MAX_MINIMUM_SEQUENCE, Rights, Role, TrustStoreBuf,
+    UnixTime,
 };
 use uuid::Uuid;
 
 use self::batch::{Issuing, LIST_FILE, Made, blocks, check_known, files, line, same_batch};
 use self::plan::{Defaults, Planned, read_devices};
-use super::{OptionalKeyArguments, SigningKeyArguments, add_lists, read_anchors};
+use super::{OptionalKeyArguments, SigningKeyArguments, read_anchors};
 use crate::describe::kid;
 use crate::error::{Error, FileAction};
 use crate::files::{
@@ -30,6 +30,7 @@ use crate::public_key;
 use crate::recording::{Batch, LedgerArguments};
 use crate::step::StepArguments;
 use crate::time::IssueTime;
+use crate::trusted::{RecordArguments, verify_credential};
 
 pub use self::plan::LineFault;
 
@@ -70,12 +71,8 @@ pub struct Provision {
     issuing: Option<PathBuf>,
     #[command(flatten)]
     key: OptionalKeyArguments,
-    /// Succession by which the root of the issuing key came (repeatable)
-    #[arg(long = "succession", value_name = "FILE", requires_all = ["anchors", "issuing"])]
-    successions: Vec<PathBuf>,
-    /// Revocation list under which the issuing key must be good (repeatable)
-    #[arg(long, value_name = "FILE", requires_all = ["anchors", "issuing"])]
-    revocations: Vec<PathBuf>,
+    #[command(flatten)]
+    records: RecordArguments,
     #[command(flatten)]
     ledger: LedgerArguments,
     /// Make devices again that the ledger has
@@ -142,6 +139,9 @@ impl Provision {
         let planned = self.planned(vendor)?;
         for device in &planned {
             StepArguments::of(self.allow_large_step).check("sequence floor", 0, device.sequence_floor)?;
+        }
+        if self.records.are_given() && self.issuing.is_none() {
+            return Err(Error::usage("--succession and --revocations are for the credential of --issuing"));
         }
         if key.is_some() && self.issuing.is_none() {
             return Err(Error::usage("--key requires --issuing: nothing else of a device is signed"));
@@ -218,9 +218,8 @@ impl Provision {
             .chain(&self.devices)
             .chain(&self.device_key)
             .chain(&self.issuing)
-            .chain(&self.successions)
-            .chain(&self.revocations)
             .map(PathBuf::as_path)
+            .chain(self.records.files())
             .collect();
         for out in self.out.iter().chain(&self.credential_out) {
             match key {
@@ -286,18 +285,8 @@ impl Provision {
             return Ok(());
         }
         let mut trusted = TrustStoreBuf::new(anchors.iter().copied());
-        for path in &self.successions {
-            let bytes = read(path, MAX_RECORD_FILE_LEN)?;
-            let added = match trusted.add_succession(bytes.clone()) {
-                Err(error) if error.kind == trust::ErrorKind::UnexpectedType => trusted.add_chain(&bytes),
-                added => added,
-            };
-            added.map_err(|error| Error::refused_record(path, error))?;
-        }
-        add_lists(&mut trusted, &self.revocations)?;
-        let verified =
-            trusted.with(Some(now), |store| Credential::verify(credential, store, Role::Identity).map(drop));
-        verified.map_err(|error| Error::refused_record(path, error))
+        self.records.add_to(&mut trusted)?;
+        verify_credential(&trusted, path, credential, Role::Identity, now)
     }
 
     /// The batch with the credentials to be signed.

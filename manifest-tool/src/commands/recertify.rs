@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use suit_manifest::author::{inspect, recertify};
+use trust::Role;
 use trust::author::read_unverified_credential;
 
 use super::sign::explain;
@@ -15,6 +16,8 @@ use crate::files::{
     MAX_ENVELOPE_FILE_LEN, MAX_RECORD_FILE_LEN, OverwriteArguments, must_differ, read, write_all,
 };
 use crate::output::{Output, Report, table};
+use crate::time::now;
+use crate::trusted::{TrustArguments, verify_credential};
 
 /// Replace the credential in signed envelopes by a newer one for the same key
 #[derive(clap::Args, Clone, Debug)]
@@ -31,6 +34,8 @@ pub struct Recertify {
     /// Directory to write the envelopes to, under their own names
     #[arg(long, value_name = "DIR", conflicts_with = "out")]
     out_dir: Option<PathBuf>,
+    #[command(flatten)]
+    trust: TrustArguments,
     #[command(flatten)]
     overwrite: OverwriteArguments,
 }
@@ -54,8 +59,16 @@ impl Recertify {
         let credential = read(&self.credential, MAX_RECORD_FILE_LEN)?;
         let claims = read_unverified_credential(&credential)
             .map_err(|error| Error::refused_record(&self.credential, error))?;
-        let inputs: Vec<&Path> =
-            self.envelopes.iter().chain([&self.credential]).map(PathBuf::as_path).collect();
+        if let Some(trusted) = self.trust.open()? {
+            verify_credential(&trusted, &self.credential, &credential, Role::Release, now(None)?)?;
+        }
+        let inputs: Vec<&Path> = self
+            .envelopes
+            .iter()
+            .chain([&self.credential])
+            .map(PathBuf::as_path)
+            .chain(self.trust.files())
+            .collect();
         let mut made = Vec::new();
         for path in &self.envelopes {
             let out = self.output(path)?;

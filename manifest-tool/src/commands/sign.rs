@@ -13,6 +13,8 @@ use crate::describe::{ManifestView, kid};
 use crate::error::Error;
 use crate::files::{MAX_ENVELOPE_FILE_LEN, MAX_RECORD_FILE_LEN, OverwriteArguments, read, write};
 use crate::output::{Output, Report, table};
+use crate::time::now;
+use crate::trusted::{TrustArguments, verify_credential};
 use crate::two_steps::{Hand, ToBeSigned, TwoStepArguments};
 
 /// Sign an envelope with a release key
@@ -29,6 +31,9 @@ pub struct Sign {
     /// Signed envelope to write
     #[arg(long, value_name = "R.suit", required_unless_present = "tbs_out", conflicts_with = "tbs_out")]
     out: Option<PathBuf>,
+    /// What devices trust: the credential must be good under it
+    #[command(flatten)]
+    trust: TrustArguments,
     #[command(flatten)]
     two_steps: TwoStepArguments,
     #[command(flatten)]
@@ -49,9 +54,14 @@ pub struct Signed {
 impl Sign {
     pub fn run(&self, output: Output) -> Result<Signed, Error> {
         for out in self.out.iter().chain(&self.two_steps.outputs()) {
-            self.key.must_differ_from(out, &[&self.envelope, &self.credential])?;
+            let inputs = [self.envelope.as_path(), &self.credential];
+            self.key
+                .must_differ_from(out, &inputs.into_iter().chain(self.trust.files()).collect::<Vec<_>>())?;
         }
         let release = Release::read(&self.envelope, &self.credential)?;
+        if let Some(trusted) = self.trust.open()? {
+            verify_credential(&trusted, &self.credential, &release.credential, Role::Release, now(None)?)?;
+        }
         let hand = self.two_steps.open(&self.key)?;
         let existing = self.overwrite.existing();
         let to_be_signed = match (&hand, &self.out) {

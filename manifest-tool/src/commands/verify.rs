@@ -2,11 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::builder::TypedValueParser as _;
 use serde::Serialize;
-use trust::host::{RecoveryFile, Serial, clock_warning};
+use trust::host::{Serial, clock_warning};
 
-use super::{add_records, open_anchors};
 use crate::describe::{CredentialView, ManifestView};
 use crate::error::Error;
 use crate::files::{MAX_ENVELOPE_FILE_LEN, read};
@@ -14,27 +12,18 @@ use crate::identifiers::{Class, Vendor, device_id};
 use crate::image::MAX_IMAGE_LEN;
 use crate::output::{Output, Report, table};
 use crate::time::{Time, now};
+use crate::trusted::TrustArguments;
 use crate::verification::{Device, Verification, match_image};
 
 /// Verify a signed release as a device does
 #[derive(clap::Args, Clone, Debug)]
+#[command(mut_arg("anchors", |anchors| anchors.required(true)))]
 pub struct Verify {
     /// Signed envelope
     #[arg(value_name = "R.suit")]
     envelope: PathBuf,
-    /// Public key of the trusted first root of a domain (repeatable)
-    #[arg(long = "anchor", value_name = "ANCHOR", required = true)]
-    anchors: Vec<PathBuf>,
-    /// Public key of the recovery root of a domain; DOMAIN=ANCHOR beside several roots (repeatable)
-    #[arg(long = "recovery-anchor", value_name = "[DOMAIN=]ANCHOR",
-          value_parser = clap::builder::OsStringValueParser::new().map(RecoveryFile::from))]
-    recovery_anchors: Vec<RecoveryFile>,
-    /// Succession of a root, or succession chain (repeatable)
-    #[arg(long = "succession", value_name = "FILE")]
-    successions: Vec<PathBuf>,
-    /// Revocation list; the newest of each root counts (repeatable)
-    #[arg(long, value_name = "FILE")]
-    revocations: Vec<PathBuf>,
+    #[command(flatten)]
+    trust: TrustArguments,
     /// Image to compare with the manifest; of a release with two, either
     #[arg(long, value_name = "I.bin")]
     image: Option<PathBuf>,
@@ -69,8 +58,7 @@ pub struct VerifyReport {
 
 impl Verify {
     pub fn run(&self, output: Output) -> Result<VerifyReport, Error> {
-        let mut trusted = open_anchors(&self.anchors, &self.recovery_anchors)?;
-        add_records(&mut trusted, &self.successions, &self.revocations)?;
+        let trusted = self.trust.open()?.ok_or(Error::Internal("no anchor was given"))?;
         let envelope = read(&self.envelope, MAX_ENVELOPE_FILE_LEN)?;
         let device = self.vendor.as_ref().zip(self.class.as_ref()).map(|(vendor, class)| {
             let vendor = vendor.id();

@@ -6,12 +6,12 @@ use serde::Serialize;
 use trust::author::read_unverified_credential;
 use trust::{Credential, CredentialClaims, Role, TrustStore};
 
-use crate::commands::{add_lists, read_anchors};
 use crate::describe::{CredentialView, kid};
 use crate::error::Error;
 use crate::files::{MAX_RECORD_FILE_LEN, read};
 use crate::output::{Report, table};
 use crate::time::{Time, now};
+use crate::trusted::TrustArguments;
 
 /// Show a credential, and verify it if an anchor is given
 #[derive(clap::Args, Clone, Debug)]
@@ -19,15 +19,11 @@ pub struct Inspect {
     /// Credential
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Public key of the root that must have signed it (repeatable)
-    #[arg(long = "anchor", value_name = "ANCHOR")]
-    anchors: Vec<PathBuf>,
+    #[command(flatten)]
+    trust: TrustArguments,
     /// Credential of the issuing key, for the credential of a device
     #[arg(long, value_name = "FILE", requires = "anchors")]
     issuing: Option<PathBuf>,
-    /// Revocation list under which it must be valid (repeatable)
-    #[arg(long, value_name = "FILE", requires = "anchors")]
-    revocations: Vec<PathBuf>,
     /// Time at which the credential must be valid [default: now]
     #[arg(long, value_name = "TIME", requires = "anchors")]
     now: Option<Time>,
@@ -43,17 +39,15 @@ pub struct Inspected {
 impl Inspect {
     /// Reads the credential, and verifies it if anchors are given.
     pub fn run(&self) -> Result<Inspected, Error> {
-        let mut trusted = read_anchors(&self.anchors)?;
-        add_lists(&mut trusted, &self.revocations)?;
+        let trusted = self.trust.open()?;
         let cwt = read(&self.file, MAX_RECORD_FILE_LEN)?;
         let refused = |error| Error::refused_record(&self.file, error);
         let claims = read_unverified_credential(&cwt).map_err(refused)?;
-        let verified = !trusted.anchors().is_empty();
-        if verified {
+        if let Some(trusted) = &trusted {
             let now = now(self.now)?;
             trusted.with(Some(now), |store| self.verify(&cwt, &claims, store))?;
         }
-        Ok(Inspected { verified, credential: CredentialView::new(&claims) })
+        Ok(Inspected { verified: trusted.is_some(), credential: CredentialView::new(&claims) })
     }
 
     fn verify(&self, cwt: &[u8], claims: &CredentialClaims<'_>, store: &TrustStore<'_>) -> Result<(), Error> {
