@@ -27,8 +27,8 @@ mod server;
 pub mod shares;
 pub mod step;
 pub mod time;
-pub mod trusted;
-mod two_steps;
+mod trusted;
+pub mod two_steps;
 pub mod verification;
 pub mod x509;
 

@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use crate::custody::evidence::{Evidence, EvidenceArguments};
 use crate::custody::findings::{
-    Finding, check_command, expiring, of_evidence, of_key_file, of_ledger, of_program, stale, unreadable,
+    Finding, check_command, closed, expiring, of_evidence, of_key_file, of_ledger, of_program, stale,
+    unreadable,
 };
 use crate::custody::{DAY, backups, quoted};
 use crate::error::Error;
@@ -68,7 +69,12 @@ impl Doctor {
         for path in &paths {
             looked_at.push(format!("ledger {}", path.display()));
             match Ledger::open(path) {
-                Ok(ledger) => ledgers.push(ledger),
+                Ok(ledger) => {
+                    if let Some((closed, last)) = closed(&ledger).zip(looked_at.last_mut()) {
+                        *last = format!("{last} ({closed})");
+                    }
+                    ledgers.push(ledger);
+                }
                 Err(error @ ledger::Error::Damaged { .. }) => findings.push(unreadable(path, &error)),
                 Err(error) => return Err(error.into()),
             }

@@ -6,7 +6,7 @@ mod finish;
 mod import;
 mod init;
 mod note;
-mod show;
+pub mod show;
 
 pub(crate) use show::{EntryView, KeyView, entries, keys};
 

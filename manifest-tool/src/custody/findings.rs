@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use ledger::{KeyState, Ledger, Purpose, Status, Time};
+use ledger::{KeyState, Ledger, Purpose, Status, Successor, Time};
 use serde::Serialize;
 use trust::host::{MAX_KEY_FILE_LEN, is_private_key};
 use trust::{PublicKey, Role, UnixTime};
@@ -52,7 +52,8 @@ pub fn of_ledger(ledger: &Ledger, others: &[Ledger], evidence: &Evidence, now: U
     let mut found = Vec::new();
     of_state(ledger, &mut found);
     // A root that was succeeded signs nothing any more, and what it certified counts no more.
-    if ledger.successor().is_some() {
+    if let Some(successor) = ledger.successor() {
+        of_successor(ledger, &successor, others, &mut found);
         return found;
     }
     of_backups(ledger, now, &mut found);
@@ -88,6 +89,34 @@ fn of_state(ledger: &Ledger, found: &mut Vec<Finding>) {
             format!("manifest-tool ledger finish {} --key KEY", folder(ledger)),
         ));
     }
+}
+
+/// A closed ledger answers for the past only: that of its successor has to be looked at too.
+fn of_successor(ledger: &Ledger, successor: &Successor<'_>, others: &[Ledger], found: &mut Vec<Finding>) {
+    let is_of = |other: &Ledger| other.opened().kid == successor.facts.kid;
+    if others.iter().flat_map(Ledger::line).any(is_of) {
+        return;
+    }
+    let name = &successor.facts.name;
+    found.push(Finding::new(
+        "successor-ledger-missing",
+        format!(
+            "the ledger of {} is closed, and that of its successor {name} ({}) was not given",
+            ledger.opened().name,
+            successor.facts.kid
+        ),
+        format!(
+            "Pass the ledger of {} too; begin it if there is none: manifest-tool ledger init DIR --key KEY --continues {}",
+            quoted(name),
+            folder(ledger)
+        ),
+    ));
+}
+
+/// That a ledger is closed, and by whom, in words.
+pub fn closed(ledger: &Ledger) -> Option<String> {
+    let Successor { entry, facts, .. } = ledger.successor()?;
+    Some(format!("closed by entry {entry}: {} ({}) is root {}", facts.name, facts.kid, facts.number()))
 }
 
 fn of_backups(ledger: &Ledger, now: UnixTime, found: &mut Vec<Finding>) {
@@ -157,17 +186,24 @@ fn of_recovery(ledger: &Ledger, others: &[Ledger], evidence: &Evidence, found: &
              can be replaced by nothing else.",
         ));
     }
-    let kid = open.kid.to_string();
+    // Devices of the beginning have the first root in their blocks, and follow the successions.
+    let kids: Vec<String> = ledger.line().map(|ledger| ledger.opened().kid.to_string()).collect();
     let without: Vec<&str> = evidence
         .devices
         .iter()
-        .filter(|device| device.has_recovery_root == Some(false) && device.anchors.contains(&kid))
+        .filter(|device| device.has_recovery_root == Some(false))
+        .filter(|device| kids.iter().any(|kid| device.anchors.contains(kid)))
         .map(|device| device.serial.as_str())
         .collect();
     if !without.is_empty() {
         found.push(Finding::new(
             "device-without-recovery",
-            format!("{} devices with the anchor {kid} have no recovery root: {}", without.len(), some(&without)),
+            format!(
+                "{} devices of the domain of {} have no recovery root: {}",
+                without.len(),
+                open.name,
+                some(&without)
+            ),
             "Give new devices a recovery root (manifest-tool provision --recovery-anchor); these ones follow only successions that their root \
              signs.",
         ));

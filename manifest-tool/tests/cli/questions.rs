@@ -120,9 +120,45 @@ fn a_closed_ledger_asks_for_nothing() {
             && !open.contains(&"recovery-root-missing".to_owned())
     );
     desk.succeed("root", "second");
-    assert!(found(&desk.workshop, "root.ledger").is_empty());
+    assert_eq!(found(&desk.workshop, "root.ledger"), ["successor-ledger-missing"]);
     let today = desk.ok(&format!("today root.ledger --now {LATER}"));
     assert_eq!(today["due"], json!([]));
+}
+
+/// A closed ledger says so with its successor, and asks for the successor's ledger, which answers for the present.
+#[test]
+fn a_closed_ledger_is_shown_with_its_successor() {
+    let desk = Desk::new();
+    desk.issue("root", "ci", "--role release --holder Bob --kept ci --no-expiry");
+    desk.succeed("root", "second");
+    let workshop = &desk.workshop;
+    assert_eq!(found(workshop, "root.ledger"), ["successor-ledger-missing"]);
+    let run = with_json(workshop, "doctor root.ledger");
+    let looked_at = run.object()["looked_at"][0].as_str().unwrap().to_owned();
+    assert!(looked_at.contains("closed by entry") && looked_at.contains("second ("), "{looked_at}");
+    desk.go_on("root", "second");
+    // Whatever the closed one lacks, the live root deserves the findings.
+    let both = found(workshop, "root.ledger second.ledger recovery.ledger");
+    assert!(!both.contains(&"successor-ledger-missing".to_owned()), "{both:?}");
+    assert!(!both.contains(&"credential-endless".to_owned()), "{both:?}");
+    assert_eq!(both.iter().filter(|code| *code == "backup-missing").count(), 2, "{both:?}");
+    assert!(found(workshop, "second.ledger").contains(&"recovery-root-missing".to_owned()));
+    assert!(!both.contains(&"recovery-root-missing".to_owned()));
+    // A device of the beginning follows the roots, and has no recovery root to follow.
+    desk.ok("provision --serial A-1 --vendor anchorage.example --class demo-node --anchor root.cose --out a.block");
+    let devices = found(workshop, "second.ledger recovery.ledger --block a.block");
+    assert!(devices.contains(&"device-without-recovery".to_owned()), "{devices:?}");
+
+    let report = workshop.ok(&split("custody report root.ledger second.ledger recovery.ledger"));
+    let ledgers = report["ledgers"].as_array().unwrap();
+    assert_eq!(
+        (&ledgers[0]["successor"]["name"], &ledgers[0]["successor"]["number"]),
+        (&json!("second"), &json!("0.1"))
+    );
+    assert_eq!(ledgers[1]["successor"], Value::Null);
+    assert!(ledgers[1]["roots_before"][0].as_str().unwrap().starts_with("root ("), "{report}");
+    let text = workshop.run(&split("custody report root.ledger second.ledger")).stdout;
+    assert!(text.contains("stands | closed by entry") && text.contains("counts no more"), "{text}");
 }
 
 #[test]

@@ -7,9 +7,10 @@ use ledger::{Ledger, Time};
 use serde::Serialize;
 
 use crate::commands::key::backup::form_name;
+use crate::commands::ledger::show::SuccessorView;
 use crate::commands::ledger::{EntryView, KeyView, entries, keys};
 use crate::custody::evidence::{Evidence, EvidenceArguments};
-use crate::custody::findings::{Finding, expiring, of_evidence, of_ledger};
+use crate::custody::findings::{Finding, closed, expiring, of_evidence, of_ledger};
 use crate::custody::{backups, shown_id};
 use crate::error::Error;
 use crate::files::{existing, write};
@@ -60,6 +61,14 @@ struct LedgerView {
     kept: Option<String>,
     /// SHA-256 of the last entry.
     digest: String,
+    /// The root that followed, if the ledger is closed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    successor: Option<SuccessorView>,
+    #[serde(skip)]
+    closed: Option<String>,
+    /// Names of the roots before, from the first one at hand on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    roots_before: Vec<String>,
     uncovered: usize,
     list_sequence: Option<u64>,
     /// Classes and vendors for which a key is certified, by the kid of the key.
@@ -118,6 +127,12 @@ fn view(ledger: &Ledger, evidence: &Evidence, now: trust::UnixTime) -> LedgerVie
     let (holder, kept) = ledger.custody(open.kid);
     let kid = open.kid.to_string();
     let scopes = ledger.keys(now).iter().map(|key| (key.kid.to_string(), scope(ledger, key))).collect();
+    let mut roots_before: Vec<String> = ledger
+        .line()
+        .skip(1)
+        .map(|before| format!("{} ({})", before.opened().name, before.opened().kid))
+        .collect();
+    roots_before.reverse();
     let of_key = evidence.devices.iter().filter(|device| device.anchors.contains(&kid));
     LedgerView {
         ledger: ledger.folder().display().to_string(),
@@ -127,6 +142,9 @@ fn view(ledger: &Ledger, evidence: &Evidence, now: trust::UnixTime) -> LedgerVie
         holder: holder.map(str::to_owned),
         kept: kept.map(str::to_owned),
         digest: ledger.entries().last().map(|last| hex::encode(last.digest)).unwrap_or_default(),
+        successor: ledger.successor().map(|successor| SuccessorView::of(&successor)),
+        closed: closed(ledger),
+        roots_before,
         uncovered: ledger.uncovered().len(),
         list_sequence: ledger.newest_list().map(|list| list.sequence()),
         scopes,
@@ -188,7 +206,8 @@ impl LedgerView {
             vec![
                 format!("{} ({})", key.name, key.kid),
                 key.role.clone(),
-                key.status.to_owned(),
+                // What a root certified that was succeeded counts no more.
+                if self.closed.is_some() { "counts no more".to_owned() } else { key.status.to_owned() },
                 self.scopes.get(&key.kid).map(|scope| scope.join(", ")).unwrap_or_default(),
                 or(&key.expires, "no end"),
                 key.sequence_ceiling.map(|ceiling| ceiling.to_string()).unwrap_or_default(),
@@ -217,6 +236,11 @@ impl LedgerView {
         let devices = self.devices.iter().flatten().map(|serial| vec![serial.clone()]);
         let key = [
             ("kid", self.kid.clone()),
+            ("stands", or(&self.closed, "open")),
+            (
+                "roots before",
+                if self.roots_before.is_empty() { "none".to_owned() } else { self.roots_before.join(", ") },
+            ),
             ("held by", format!("{}; {}", or(&self.holder, "not recorded"), or(&self.kept, "not recorded"))),
             ("domain", self.domain.clone()),
             ("last entry", format!("{}, SHA-256 {}", self.entries.len(), self.digest)),

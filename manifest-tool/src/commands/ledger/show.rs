@@ -56,11 +56,22 @@ pub struct Shown {
     keys: Vec<KeyView>,
 }
 
+/// The root that followed the one of a ledger.
 #[derive(Debug, Serialize)]
-struct SuccessorView {
+pub struct SuccessorView {
     name: String,
     kid: String,
     number: String,
+}
+
+impl SuccessorView {
+    pub fn of(successor: &ledger::Successor<'_>) -> Self {
+        Self {
+            name: successor.facts.name.clone(),
+            kid: successor.facts.kid.to_string(),
+            number: successor.facts.number().to_string(),
+        }
+    }
 }
 
 /// How a key stands, in a word.
@@ -106,11 +117,7 @@ impl Show {
             uncovered: ledger.uncovered().len(),
             begun: ledger.begun().map(|stored| stored.entry.number),
             list_sequence: ledger.newest_list().map(|list| list.sequence()),
-            successor: ledger.successor().map(|successor| SuccessorView {
-                name: successor.facts.name.clone(),
-                kid: successor.facts.kid.to_string(),
-                number: successor.facts.number().to_string(),
-            }),
+            successor: ledger.successor().map(|successor| SuccessorView::of(&successor)),
             keys: keys(&ledger, now(self.now)?),
         })
     }
