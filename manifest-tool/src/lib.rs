@@ -27,7 +27,7 @@ mod server;
 pub mod shares;
 pub mod step;
 pub mod time;
-mod trusted;
+pub mod trusted;
 pub mod two_steps;
 pub mod verification;
 pub mod x509;

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
-use trust::host::{AnchorFault, AnchorsError, RecoveryFile, open_anchors, read_unverified_revocation};
+use trust::host::{AnchorFault, AnchorsError, RecoveryFile, join_anchors, read_unverified_revocation};
 use trust::{
     Credential, MAX_SUCCESSION_CHAIN_LEN, Role, TrustStoreBuf, UnixTime, read_succession_file,
     read_unverified_succession,
@@ -13,6 +13,7 @@ use trust::{
 use crate::error::Error;
 use crate::files::{MAX_RECORD_FILE_LEN, read};
 use crate::output::warning;
+use crate::public_key;
 
 /// Anchors, and what came after them.
 #[derive(clap::Args, Clone, Debug)]
@@ -45,8 +46,10 @@ impl TrustArguments {
         if self.anchors.is_empty() {
             return Ok(None);
         }
-        let anchors = open_anchors(self.anchors.iter().map(PathBuf::as_path), &self.recovery_anchors);
-        let mut trusted = anchors.map_err(anchor_error)?;
+        let roots = self.anchors.iter().map(|path| public_key::open(path)).collect::<Result<Vec<_>, _>>()?;
+        let recoveries = self.recovery_anchors.iter().map(|file| Ok((file, public_key::open(&file.path)?)));
+        let recoveries = recoveries.collect::<Result<Vec<_>, Error>>()?;
+        let mut trusted = join_anchors(roots, recoveries).map_err(anchor_error)?;
         self.records.add_to(&mut trusted)?;
         Ok(Some(trusted))
     }

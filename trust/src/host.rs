@@ -20,7 +20,7 @@ mod whole;
 
 pub use crate::credential::read_unverified_credential;
 pub use crate::revocation::read_unverified_revocation;
-pub use anchors::{AnchorFault, AnchorsError, RecoveryFile, domain_of_hex, open_anchors};
+pub use anchors::{AnchorFault, AnchorsError, RecoveryFile, domain_of_hex, join_anchors, open_anchors};
 pub use clock::{ClockFault, clock_fault, clock_warning};
 #[cfg(feature = "command-line")]
 pub use command_line::{names_option, parse_command_line, parse_or_exit, report_usage, usage_message};

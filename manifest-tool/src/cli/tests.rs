@@ -262,6 +262,8 @@ const COMMANDS: &[Options] = &[
             ("--now 2030-01-31T00:00:00Z", "--anchor a"),
             ("--issuing i", "--anchor a"),
             ("--revocations l", "--anchor a"),
+            ("--recovery-anchor r", "--anchor a"),
+            ("--succession s", "--anchor a"),
         ],
         excludes: &[],
     },
@@ -299,8 +301,12 @@ const COMMANDS: &[Options] = &[
     },
     Options {
         shortest: "sign u --key k --credential c --out o",
-        alone: &["--passphrase-file p", "--pin-file p", "--force"],
-        needs: &[],
+        alone: &["--passphrase-file p", "--pin-file p", "--anchor a", "--force"],
+        needs: &[
+            ("--revocations l", "--anchor a"),
+            ("--recovery-anchor r", "--anchor a"),
+            ("--succession s", "--anchor a"),
+        ],
         excludes: &[("--tbs-out t", "--out o")],
     },
     // attach: `commands/attach.rs` judges --out, --tbs-out and --now with what is attached.
@@ -325,8 +331,12 @@ const COMMANDS: &[Options] = &[
     },
     Options {
         shortest: "recertify r --credential c --out o",
-        alone: &["--force"],
-        needs: &[],
+        alone: &["--anchor a", "--force"],
+        needs: &[
+            ("--revocations l", "--anchor a"),
+            ("--recovery-anchor r", "--anchor a"),
+            ("--succession s", "--anchor a"),
+        ],
         excludes: &[("--out-dir d", "--out o")],
     },
     Options {

@@ -24,7 +24,7 @@ fn desk() -> Desk {
 const ANCHOR: &str = "--anchor root.cose";
 
 #[test]
-fn key110_a_release_is_judged_from_the_first_root_on() {
+fn tool62_a_release_is_judged_from_the_first_root_on() {
     let desk = desk();
     desk.ok("verify root.suit --anchor root.cose --revocations root.list");
     assert_eq!(desk.refused("verify second.suit --anchor root.cose"), ("anchor-unknown".into(), 5));

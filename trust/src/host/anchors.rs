@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::key_file::{KeyFileError, open_public_key};
-use crate::{Anchor, Domain, KID_LEN, Kid, TrustStoreBuf};
+use crate::{Anchor, Domain, KID_LEN, Kid, PublicKey, TrustStoreBuf};
 
 /// The file of a recovery root, as a command line names it: `FILE`, or `DOMAIN=FILE` where there are several roots. DOMAIN
 /// is 16 lowercase hexadecimal digits, the kid of the domain's first root.
@@ -136,12 +136,23 @@ pub fn open_anchors<'p>(
         let failed = |error| AnchorsError { path: path.to_owned(), fault: AnchorFault::File(error) };
         open_public_key(path).map_err(failed)
     };
-    let roots = roots.into_iter().map(|path| open(path).map(Anchor::root));
-    let roots = TrustStoreBuf::new(roots.collect::<Result<Vec<_>, _>>()?);
+    let roots = roots.into_iter().map(open).collect::<Result<Vec<_>, _>>()?;
+    let recoveries = recoveries.iter().map(|file| Ok((file, open(&file.path)?)));
+    join_anchors(roots, recoveries.collect::<Result<Vec<_>, _>>()?)
+}
+
+/// The same of keys that were read already.
+///
+/// # Errors
+/// [`AnchorsError`], without [`AnchorFault::File`]
+pub fn join_anchors<'p>(
+    roots: impl IntoIterator<Item = PublicKey>,
+    recoveries: impl IntoIterator<Item = (&'p RecoveryFile, PublicKey)>,
+) -> Result<TrustStoreBuf, AnchorsError> {
+    let roots = TrustStoreBuf::new(roots.into_iter().map(Anchor::root));
     let domains: Vec<Domain> = roots.domains().collect();
     let mut anchors = roots.anchors().to_vec();
-    for RecoveryFile { domain, path } in recoveries {
-        let key = open(path)?;
+    for (RecoveryFile { domain, path }, key) in recoveries {
         let fails = |fault| Err(AnchorsError { path: path.clone(), fault });
         let domain = match (domain, domains.as_slice()) {
             (Some(domain), _) if domains.contains(domain) => *domain,
