@@ -170,6 +170,16 @@ pub enum Error {
     /// The ledger has a device already.
     #[error("{what} is in the ledger already, in entry {entry}")]
     DeviceKnown { what: String, entry: u64 },
+    /// A serial that names no key.
+    #[error("the device {serial} {what}")]
+    NoSuchDevice { serial: String, what: String },
+    /// Revoked devices would leave the list, and one credential for their issuing key brings them back.
+    #[error(
+        "the lowest generation {lowest} takes {} revoked devices from the list whose issuing key is not revoked: {}",
+        .devices.len(),
+        .devices.join(", ")
+    )]
+    DevicesReturn { lowest: u64, devices: Vec<String> },
     /// No X.509 certificate can be made of it.
     #[error("{}: {fault}", path.display())]
     Certificate { path: PathBuf, fault: x509::Fault },
@@ -429,6 +439,8 @@ impl Error {
             Self::BackupOfAnotherKey { .. } => "backup-other-key",
             Self::DevicesFile { fault, .. } => fault.code(),
             Self::DeviceKnown { .. } => "device-known",
+            Self::NoSuchDevice { .. } => "no-such-device",
+            Self::DevicesReturn { .. } => "devices-return",
             Self::Certificate { fault, .. } => fault.code(),
             Self::CredentialOfAnotherKey(_) => Reason::KeyMismatch.slug(),
             Self::Author { .. } => "not-possible",
@@ -511,6 +523,13 @@ impl Error {
             Self::DeviceKnown { .. } => {
                 "Give the device another serial and a key of its own, or pass --again if its block has to be made once more."
             }
+            Self::NoSuchDevice { .. } => {
+                "ledger show and ledger export of the line's ledger list its devices."
+            }
+            Self::DevicesReturn { .. } => {
+                "Revoke their issuing keys in the same list (by name), and certify others; or pass --allow-return-of-devices. Devices \
+                 of an unknown line: pass its ledger as --devices."
+            }
             Self::Certificate { fault, .. } => fault.hint(),
             Self::CredentialOfAnotherKey(_) => "Pass the key for which the credential was issued.",
             Self::Author { .. } => "Correct the value that the message names.",
@@ -572,12 +591,13 @@ impl Error {
             | Self::KeyHasRole { .. }
             | Self::Certificate { .. }
             | Self::DeviceKnown { .. }
+            | Self::NoSuchDevice { .. }
             | Self::SignatureForeign
             | Self::TokenFile { .. } => 4,
             Self::Holder(error) => error.exit_code(),
             Self::CredentialOfAnotherKey(_) => Reason::KeyMismatch.exit_code(),
             Self::KeyLacksRight { .. } => Reason::AnchorRights.exit_code(),
-            Self::KeyWasRevoked { .. } => Reason::KeyRevoked.exit_code(),
+            Self::KeyWasRevoked { .. } | Self::DevicesReturn { .. } => Reason::KeyRevoked.exit_code(),
             Self::DevicesFile { .. }
             | Self::FileTooLong { .. }
             | Self::FileUnknown(_)

@@ -26,6 +26,7 @@ mod cli {
     mod questions;
     mod refusals;
     mod revocation;
+    mod revoked_devices;
     mod rotation;
     mod server;
     mod setup;

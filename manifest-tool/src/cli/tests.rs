@@ -368,6 +368,9 @@ const COMMANDS: &[Options] = &[
             "--kid 0102030405060708",
             "--cti 000102030405060708090a0b0c0d0e0f",
             "--lowest-generation release=1",
+            // --devices: `commands/revoke/devices.rs` judges it with --serial, and uses it for --lowest-generation.
+            "--serial s",
+            "--devices d",
             "--now 2030-01-31T00:00:00Z",
             "--passphrase-file p",
             "--pin-file p",
@@ -388,6 +391,7 @@ const COMMANDS: &[Options] = &[
             ("--minimum *=5", "--vendor example.com"),
             ("--vendor example.com", "--minimum *=5"),
             ("--known f", "--minimum *=5 --vendor example.com"),
+            ("--allow-return-of-devices", "--lowest-generation device=1"),
             ("--allow-unreachable-minimum", "--minimum *=5 --vendor example.com"),
         ],
         excludes: &[

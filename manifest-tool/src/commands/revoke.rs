@@ -1,6 +1,8 @@
 //! `revoke`: revoke credentials and keys, and set minimum sequence numbers. A list is whole: it repeats everything in
 //! the previous one.
 
+mod devices;
+
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -14,6 +16,7 @@ use trust::{
     Revoked, RevokedId, Role, UnixTime,
 };
 
+use self::devices::{DeviceArguments, Lines};
 use super::SigningKeyArguments;
 use super::list::{
     NewList, OwnCredential, PreviousArguments, PublishedArguments, blank, issuer, newest_time,
@@ -138,12 +141,15 @@ pub struct Revoke {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=MAX_GENERATION),
           requires = "with_generation")]
     generation: Option<u64>,
+    #[command(flatten)]
+    devices: DeviceArguments,
     /// Revoke each credential of a role below this generation (repeatable)
     #[arg(long = "lowest-generation", value_name = "ROLE=GENERATION", group = "what")]
     lowest_generations: Vec<GenerationArgument>,
     /// Revoke nothing more: the first list of a root, which a succession chain needs
     #[arg(long, group = "what", conflicts_with_all = [
-        "names", "credentials", "keys_of", "kids", "ctis", "lowest_generations", "minimums",
+        "names", "credentials", "keys_of", "kids", "ctis", "serials", "lowest_generations",
+        "minimums",
     ])]
     nothing_new: bool,
     /// Make devices of a class (UUID or name; * for all) refuse releases below this sequence number (repeatable)
@@ -203,6 +209,8 @@ impl Revoke {
         let issued_at = recorder.time(self.time, newest_time(&held))?;
         let mut named = self.bare()?;
         named.extend(self.named(recorder.ledger(), issued_at)?);
+        let lines = self.devices.open()?;
+        named.extend(self.devices.named(&lines, recorder.ledger(), issued_at)?);
         let ceiling = self.highest_ceiling(recorder.ledger())?;
         self.time.warn();
         let hand = hand.map_or_else(|| self.two_steps.open(&self.key), Ok)?;
@@ -221,7 +229,7 @@ impl Revoke {
             for path in &self.credentials {
                 OwnCredential::read(path, root)?.revoke(request);
             }
-            self.raise_generations(request)?;
+            self.raise_generations(request, &lines)?;
             self.raise_minimums(request, ceiling)
         })?;
         let list = blank(&unsigned)?;
@@ -292,7 +300,7 @@ impl Revoke {
         Ok(highest.unwrap_or(DEFAULT_SEQUENCE_CEILING))
     }
 
-    fn raise_generations(&self, request: &mut RevocationRequest) -> Result<(), Error> {
+    fn raise_generations(&self, request: &mut RevocationRequest, lines: &Lines) -> Result<(), Error> {
         for GenerationArgument { role, lowest } in &self.lowest_generations {
             let held = request.lowest_generation(*role);
             if *lowest < held {
@@ -302,7 +310,12 @@ impl Revoke {
             }
             request.raise_generation(*role, *lowest);
         }
-        Ok(())
+        // An issuing key whose entry leaves the list with this very command is not revoked for good.
+        let of_devices = self.lowest_generations.iter().filter(|raised| raised.role == Role::Device);
+        of_devices
+            .map(|raised| raised.lowest)
+            .max()
+            .map_or(Ok(()), |lowest| self.devices.check_lowest(lines, request, lowest))
     }
 
     /// Each class once. A minimum never falls: devices may already have refused releases below it.

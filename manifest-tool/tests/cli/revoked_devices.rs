@@ -1,0 +1,112 @@
+//! Devices are revoked by their serials, and no list brings them back.
+
+use serde_json::{Value, json};
+
+use super::workshop::{Workshop, split};
+
+/// A root with its ledger, an issuing key of generation 3 with a ledger, and two devices with keys and one without.
+fn factory() -> Workshop {
+    let workshop = Workshop::new();
+    for name in ["root", "line", "one", "two", "other"] {
+        workshop.key(name);
+    }
+    workshop.ok(&split(
+        "ledger init ledger --key root.pem --name root --vendor anchorage.example --holder Ada --kept safe",
+    ));
+    certify(&workshop, "line", 3);
+    certify(&workshop, "line", 2);
+    workshop.ok(&split(
+        "ledger init line-ledger --key line.pem --purpose issuing --holder Eve --kept line --name line-1 --vendor \
+         anchorage.example --domain-anchor root.cose",
+    ));
+    workshop.write(
+        "devices.csv",
+        b"serial,node,public_key\nA-0001,16,one.cose\nA-0002,17,two.cose\nB-0003,18,\n",
+    );
+    workshop.ok(&split(
+        "provision --devices devices.csv --vendor anchorage.example --class demo-node --anchor root.cose --issuing line.cwt \
+         --key line.pem --ledger line-ledger --out-dir batch",
+    ));
+    workshop
+}
+
+fn certify(workshop: &Workshop, name: &str, generation: u64) {
+    workshop.ok(&split(&format!(
+        "credential issue --key root.pem --vendor anchorage.example --for {name}.cose --role identity --subject {name} \
+         --generation {generation} --out {name}.cwt --force"
+    )));
+}
+
+const REVOKE: &str = "revoke --key root.pem --none-published --out list.cwt";
+/// The list that was published before.
+const GO_ON: &str = "revoke --key root.pem --published list.cwt --out next.cwt";
+
+fn run(workshop: &Workshop, line: &str) -> Value {
+    workshop.ok(&split(line))
+}
+
+fn refused(workshop: &Workshop, line: &str) -> (String, i32) {
+    workshop.refused(&split(line))
+}
+
+#[test]
+fn a_device_is_revoked_by_its_serial() {
+    let workshop = factory();
+    let revoked = run(&workshop, &format!("{REVOKE} --serial A-0001 --devices line-ledger"));
+    let kid = run(&workshop, "key public one.cose")["kid"].clone();
+    let entry = &revoked["revoked"][0];
+    assert_eq!(
+        (&entry["id"], &entry["role"], &entry["generation"]),
+        (&kid, &json!("device"), &json!(3)),
+        "{revoked}"
+    );
+    let inspect = |name: &str| {
+        format!(
+            "credential inspect batch/{name}.cwt --anchor root.cose --issuing line.cwt --revocations list.cwt"
+        )
+    };
+    assert_eq!(refused(&workshop, &inspect("A-0001")), ("key-revoked".into(), 6));
+    run(&workshop, &inspect("A-0002"));
+}
+
+#[test]
+fn a_serial_that_names_no_key_is_refused() {
+    let workshop = factory();
+    for (more, code, exit) in [
+        ("--serial A-0001", "usage", 2),
+        ("--serial A-0009 --devices line-ledger", "no-such-device", 4),
+        ("--serial B-0003 --devices line-ledger", "no-such-device", 4),
+        ("--serial A-0001 --devices ledger", "no-such-device", 4),
+        ("--serial A-0001 --devices nowhere", "ledger-absent", 2),
+    ] {
+        assert_eq!(refused(&workshop, &format!("{REVOKE} {more}")), (code.into(), exit), "{more}");
+    }
+    let alone = "revoke --key root.pem --issuer root --first --no-ledger --out list.cwt --serial A-0001 --devices line-ledger";
+    assert_eq!(refused(&workshop, alone), ("usage".into(), 2));
+    // Another root did not certify the line.
+    workshop.ok(&split("ledger init other-ledger --key other.pem --name other --vendor anchorage.example --holder A --kept b"));
+    let other = "revoke --key other.pem --ledger other-ledger --none-published --out list.cwt --serial A-0001 --devices line-ledger";
+    assert_eq!(refused(&workshop, other), ("no-such-device".into(), 4));
+}
+
+#[test]
+fn tool63_a_lowest_generation_brings_no_device_back_unseen() {
+    let workshop = factory();
+    run(&workshop, &format!("{REVOKE} --serial A-0001 --devices line-ledger"));
+    // The entry has generation 3: it stays below 4 only.
+    run(&workshop, &format!("{GO_ON} --lowest-generation device=3 --devices line-ledger"));
+    let raise = "revoke --key root.pem --published next.cwt --out third.cwt --lowest-generation device=4";
+    assert_eq!(refused(&workshop, raise), ("devices-return".into(), 6), "whose line is not known");
+    let known = format!("{raise} --devices line-ledger");
+    let run_of = workshop.run(&[&["--json"], &split(&known)[..]].concat());
+    assert!(run_of.object()["error"]["message"].as_str().unwrap().contains("A-0001"), "{run_of:?}");
+    // The entry of the issuing key would leave the list, too.
+    let both = format!("{known} line --lowest-generation identity=4");
+    assert_ne!(refused(&workshop, &both).1, 0);
+    // With its issuing key revoked for good, or on purpose.
+    let copy = workshop.path("copy");
+    let cloned = std::process::Command::new("cp").arg("-r").arg(workshop.path("ledger")).arg(copy).status();
+    assert!(cloned.unwrap().success());
+    run(&workshop, &format!("{known} --allow-return-of-devices"));
+    run(&workshop, &format!("{known} line --ledger copy --force"));
+}
