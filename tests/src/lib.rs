@@ -3,4 +3,5 @@
 
 pub mod addresses;
 pub mod demonstration;
+pub mod secrets;
 pub mod xtask;

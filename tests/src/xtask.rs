@@ -1,5 +1,6 @@
 //! `cargo xtask` as a person calls it, and the object it prints last.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -25,7 +26,16 @@ pub fn command(arguments: &[&str]) -> Command {
 /// # Errors
 /// When the task cannot be started, fails, or prints no object.
 pub fn run(arguments: &[&str]) -> Result<Value> {
+    run_with(arguments, &[])
+}
+
+/// The same with these variables.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_with(arguments: &[&str], environment: &[(&str, OsString)]) -> Result<Value> {
     let mut command = command(arguments);
+    command.envs(environment.iter().map(|(name, value)| (name, value)));
     let output = command.arg("--json").stderr(Stdio::inherit()).output().context("cannot start cargo")?;
     let stdout = String::from_utf8(output.stdout)?;
     ensure!(output.status.success(), "cargo xtask {} failed: {stdout}", arguments.join(" "));

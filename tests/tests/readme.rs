@@ -3,15 +3,13 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::io::{Read as _, Seek as _};
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Stdio;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use emulator::parent_death;
+use emulator::script::{self, Script};
 use system_tests::{addresses, xtask};
 
 /// Leads the block that is run as it stands.
@@ -46,11 +44,7 @@ fn root() -> &'static Path {
 /// The shell blocks of the README.
 fn blocks() -> Result<Vec<String>> {
     let text = std::fs::read_to_string(root().join("README.md"))?;
-    let blocks: Vec<_> = text
-        .split("```sh\n")
-        .skip(1)
-        .filter_map(|rest| rest.split_once("```").map(|(block, _)| block.to_owned()))
-        .collect();
+    let blocks: Vec<_> = script::blocks(&text).into_iter().map(str::to_owned).collect();
     ensure!(!blocks.is_empty(), "README.md has no shell blocks");
     Ok(blocks)
 }
@@ -106,73 +100,6 @@ fn the_tasks_are_those_that_there_are() -> Result<()> {
     Ok(())
 }
 
-/// Leads a script: however it ends, it ends what it left in the background, and waits for that.
-const CLEAN_UP: &str =
-    "trap 's=$?; trap - EXIT TERM; kill $(jobs -p) 2>/dev/null || :; wait; exit $s' EXIT TERM\n";
-/// Ends everything that a script left running all the same.
-struct ProcessGroup(u32);
-
-impl Drop for ProcessGroup {
-    fn drop(&mut self) {
-        // Nothing is left when the script went to its end.
-        let group = format!("-{}", self.0);
-        let _ = Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status();
-    }
-}
-
-/// Runs a script and returns what it printed, with how it ended; `None` if it took too long and was killed. Nothing
-/// of it runs any more then.
-fn run(
-    script: &str,
-    environment: &[(&str, OsString)],
-    limit: Duration,
-) -> Result<(Option<ExitStatus>, String)> {
-    // A file: the end of a pipe would be seen only when all who write to it have ended, in the background too.
-    let mut stdout = tempfile::tempfile()?;
-    let mut bash = parent_death::signalled("TERM", "bash");
-    bash.args(["-euo", "pipefail", "-c", &format!("{CLEAN_UP}{script}")])
-        .current_dir(root())
-        .process_group(0);
-    bash.envs(environment.iter().map(|(name, value)| (name, value)));
-    bash.stdin(Stdio::null()).stdout(stdout.try_clone()?).stderr(Stdio::inherit());
-    let mut bash = bash.spawn().context("cannot start bash")?;
-    let group = ProcessGroup(bash.id());
-    let deadline = Instant::now() + limit;
-    let status = loop {
-        let status = bash.try_wait()?;
-        if status.is_some() || Instant::now() >= deadline {
-            break status;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    };
-    drop(group);
-    bash.wait()?;
-    let mut text = String::new();
-    stdout.rewind()?;
-    stdout.read_to_string(&mut text)?;
-    Ok((status, text))
-}
-
-/// Whether a process is there, by the line that told its id.
-fn is_alive(id: &str) -> bool {
-    Path::new("/proc").join(id.trim()).exists()
-}
-
-#[test]
-fn a_script_that_fails_ends_with_what_it_started() -> Result<()> {
-    let (status, stdout) = run("sleep 1000 & echo $!\nfalse\n", &[], TOUR_LIMIT)?;
-    ensure!(status.and_then(|status| status.code()) == Some(1), "it ended with {status:?}");
-    ensure!(!stdout.is_empty() && !is_alive(&stdout), "process {stdout} is still there");
-    Ok(())
-}
-
-#[test]
-fn a_script_that_takes_too_long_is_killed() -> Result<()> {
-    let (status, _) = run("sleep 1000\n", &[], Duration::from_millis(10))?;
-    ensure!(status.is_none(), "it ended with {status:?}");
-    Ok(())
-}
-
 #[test]
 fn entire_tour_of_the_readme() -> Result<()> {
     let blocks = blocks()?;
@@ -195,7 +122,15 @@ fn entire_tour_of_the_readme() -> Result<()> {
         ("ANCHORAGE_BUS", addresses::bus()?.into()),
         ("ANCHORAGE_DATA_DIR", scratch.path().join("technician").into()),
     ];
-    let (status, stdout) = run(&tour, &environment, TOUR_LIMIT)?;
+    let mut stdout = String::new();
+    let tour = Script {
+        text: &tour,
+        directory: root(),
+        environment: &environment,
+        limit: TOUR_LIMIT,
+        stderr: Stdio::inherit(),
+    };
+    let status = tour.run(|line| stdout.extend([line, "\n"]))?;
     match status {
         None => bail!("the tour had not ended after {TOUR_LIMIT:?}:\n{stdout}"),
         Some(status) => ensure!(status.success(), "the tour ended with {status}:\n{stdout}"),

@@ -4,6 +4,7 @@
 //! and the run fails when one is not what it has to be. All state is in `target/demo/`, made anew each time.
 
 pub(crate) mod device;
+mod drill;
 mod refusals;
 pub(crate) mod server;
 mod story;
@@ -51,6 +52,9 @@ pub(crate) struct Arguments {
     /// Take manifest-tool, update-server, updater-host and sim from this directory instead of building them
     #[arg(long, value_name = "DIR")]
     programs: Option<PathBuf>,
+    /// Run this page of docs/custody instead: lost-release-key, lost-root, ...
+    #[arg(long, value_name = "NAME", conflicts_with = "device")]
+    story: Option<String>,
     /// Print one JSON object as the last line of stdout; the story goes to stderr
     #[arg(long)]
     json: bool,
@@ -76,6 +80,15 @@ struct Report {
 }
 
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
+    if let Some(name) = &arguments.story {
+        let mut story = Story::new(arguments.json);
+        let told = drill::tell(workspace, name, arguments.programs.as_deref(), &mut story)?;
+        story.end();
+        if arguments.json {
+            println!("{}", serde_json::to_string(&told)?);
+        }
+        return Ok(());
+    }
     let _lock = workspace.lock(DIRECTORY)?;
     let directory = workspace.fresh_directory(DIRECTORY)?;
     let mut story = Story::new(arguments.json);

@@ -63,10 +63,13 @@ const STRACE: SystemTool = tool("strace", "strace");
 pub(crate) const PYTHON: SystemTool =
     SystemTool { program: "python3", package: "python3-venv", probe: &["-c", "import venv, ensurepip"] };
 
+/// Asks update-server in the drills of docs/custody.
+const CURL: SystemTool = tool("curl", "curl");
+
 /// What the steps of `cargo xtask test` call, beyond Rust and the C compiler that it links with.
-pub(crate) const TEST_TOOLS: [SystemTool; 17] = [
+pub(crate) const TEST_TOOLS: [SystemTool; 18] = [
     QEMU_ARM, QEMU_X86, DPKG_DEB, XZ, STRIP, GIT, KILL, SETPRIV, PYTHON, GXX, GCC, GCC_ARM, OPENSSL, SOFTHSM,
-    OPENSC, SSH_AGENT, STRACE,
+    OPENSC, SSH_AGENT, STRACE, CURL,
 ];
 
 impl SystemTool {

@@ -20,6 +20,7 @@ pub mod c_programs;
 pub mod parent_death;
 mod programs;
 pub mod python;
+pub mod script;
 
 pub use programs::{Application, Behaviour, Program, Programs};
 

@@ -36,8 +36,7 @@ impl Device {
 
     /// The same on a bus with options, as after `?` in its address.
     pub(crate) fn sim_with(programs: &Path, directory: &Path, options: &str) -> Result<Self> {
-        let port = UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port();
-        let bus = format!("udp-multicast:239.74.163.2:{port}{options}");
+        let bus = unused_bus(options)?;
         let program = programs.join(SIM);
         let process = start_sim(&program, directory, &bus)?;
         Ok(Self::Sim { process, program, directory: directory.to_owned(), bus })
@@ -80,6 +79,12 @@ impl Device {
             }
         }
     }
+}
+
+/// A simulated bus that nobody is on, with options as after `?` in its address.
+pub(super) fn unused_bus(options: &str) -> Result<String> {
+    let port = UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port();
+    Ok(format!("udp-multicast:239.74.163.2:{port}{options}"))
 }
 
 /// Starts the process and waits for the line that says it is up.
