@@ -16,7 +16,7 @@ const SEED: std::ops::Range<usize> = 16..48;
 /// Begins the line of a share's page that holds the share in hex.
 const SHARE: &str = "ANCHORAGE-SHARE:";
 /// Files that hold one secret each, in their first line: passphrases and tokens.
-const LINES: [&str; 5] = ["passphrase", "new", "dan", "guess", "token"];
+const LINES: [&str; 6] = ["passphrase", "new", "dan", "guess", "token", "pin"];
 
 /// What nothing may contain, each with a name for people.
 #[derive(Default)]

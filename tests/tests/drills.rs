@@ -106,6 +106,16 @@ fn custody_a_new_root_that_is_planned() -> Result<()> {
 }
 
 #[test]
+fn custody_a_release_key_in_a_token() -> Result<()> {
+    page("ci-token")
+}
+
+#[test]
+fn custody_a_batch_of_devices_with_identities() -> Result<()> {
+    page("production")
+}
+
+#[test]
 fn each_page_is_run_and_linked() -> Result<()> {
     let source = include_str!("drills.rs");
     let contents = std::fs::read_to_string(pages().join("README.md"))?;

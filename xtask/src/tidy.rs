@@ -4,6 +4,7 @@
 
 mod attacks;
 mod codes;
+mod compliance;
 mod edges;
 mod features;
 mod files;
@@ -117,6 +118,9 @@ fn check(workspace: &Workspace) -> Result<Tree> {
     let attacks = std::fs::read_to_string(workspace.root().join(attacks::DOCUMENT))
         .with_context(|| format!("cannot read {}", attacks::DOCUMENT))?;
     findings.extend(attacks::check(&attacks, &sources));
+    let compliance = std::fs::read_to_string(workspace.root().join(compliance::DOCUMENT))
+        .with_context(|| format!("cannot read {}", compliance::DOCUMENT))?;
+    findings.extend(compliance::check(&compliance, &sources));
     for path in &files {
         findings.extend(files::check_name(path));
         // What is not text holds no words.

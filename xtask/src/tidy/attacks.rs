@@ -22,19 +22,19 @@ const PARTS: [&str; 3] = ["*Achieves:*", "*Check:*", "*Tests:*"];
 const ATTACK_TEST: &str = "attack_";
 
 /// One entry of the document.
-struct Entry<'a> {
+pub(super) struct Entry<'a> {
     /// 1-based.
-    line: usize,
-    label: String,
+    pub(super) line: usize,
+    pub(super) label: String,
     /// Without line breaks.
-    text: String,
+    pub(super) text: String,
     /// What stands in backticks after *Tests:*.
-    tests: Vec<&'a str>,
+    pub(super) tests: Vec<&'a str>,
 }
 
 /// A test function and where it is.
-struct Test {
-    name: String,
+pub(super) struct Test {
+    pub(super) name: String,
     place: String,
     line: usize,
 }
@@ -94,7 +94,8 @@ pub(super) fn check(document: &str, sources: &[Source]) -> Vec<Finding> {
     findings
 }
 
-fn entries(document: &str) -> Vec<Entry<'_>> {
+/// The list items of a document that begin with a label.
+pub(super) fn entries(document: &str) -> Vec<Entry<'_>> {
     let mut entries: Vec<Entry<'_>> = Vec::new();
     let mut open = false;
     let mut in_tests = false;
@@ -131,7 +132,7 @@ fn label(word: &str) -> Option<(&'static str, u16)> {
 }
 
 /// The functions with an attribute that says test, within macros too.
-fn tests_of(source: &Source) -> Vec<Test> {
+pub(super) fn tests_of(source: &Source) -> Vec<Test> {
     let mut found = Vec::new();
     if let Ok(tokens) = source.text.parse::<TokenStream>() {
         collect_tests(source, tokens, &mut found);

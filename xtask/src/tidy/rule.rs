@@ -58,4 +58,8 @@ rules! {
     AttackTestListed "an entry names each attack_ test";
     AttackLabelOfTest "a label in a test's name has an entry";
     AttackLabelOfComment "a label in a comment has an entry";
+    ComplianceOnce "a requirement of docs/compliance.md has one entry";
+    ComplianceParts "an entry of docs/compliance.md says what there is and its tests";
+    ComplianceTested "an entry of docs/compliance.md has a test, or says why not";
+    ComplianceTestExists "docs/compliance.md names tests that exist";
 }

@@ -36,6 +36,7 @@ fn change(place: &'static str, from: &'static str, to: &'static str) -> Fault {
 }
 
 const ATTACKS: &str = "docs/attacks.md";
+const COMPLIANCE: &str = "docs/compliance.md";
 const ERRORS: &str = "docs/errors.md";
 const REASONS: &str = "suit-manifest/src/reason.rs";
 /// Leads the table's first row.
@@ -157,6 +158,10 @@ fn fault(rule: Rule) -> Fault {
         Rule::AttackLabelOfComment => {
             file("tests/tests/planted_comment.rs", format!("/{} HOST95 is why.\n", "/"))
         }
+        Rule::ComplianceOnce => line(COMPLIANCE, &format!("- **CR 1.9** W. *Has:* a. *Tests:* `{TEST}`")),
+        Rule::ComplianceParts => line(COMPLIANCE, &format!("- **CR 9.1** W. *Tests:* `{TEST}`")),
+        Rule::ComplianceTested => line(COMPLIANCE, "- **CR 9.2** W. *Has:* a. *Tests:* none"),
+        Rule::ComplianceTestExists => line(COMPLIANCE, "- **CR 9.3** W. *Has:* a. *Tests:* `no_such_test`"),
     }
 }
 
