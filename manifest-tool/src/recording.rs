@@ -8,6 +8,7 @@ use trust::UnixTime;
 use trust::author::{Signer, Unsigned};
 use trust::host::Existing;
 
+use crate::commands::credential::left::Left;
 use crate::error::Error;
 use crate::output::warning;
 use crate::time::IssueTime;
@@ -205,6 +206,32 @@ impl Recorder {
         }
     }
 
+    /// As [`Recorder::check`] for a command that goes on with entries of an earlier run.
+    pub(crate) fn check_left(&self, key: &trust::PublicKey, left: &[&Left]) -> Result<(), Error> {
+        let begun = self.ledger().and_then(Ledger::begun).map(|stored| stored.entry.number);
+        if !left.iter().any(|left| Some(left.entry) == begun) {
+            return self.check(key);
+        }
+        self.check_key(key)?;
+        let Some(writer) = &self.writer else { return Ok(()) };
+        Ok(writer.check_open()?)
+    }
+
+    /// As [`Recorder::sign`]; or goes on with what an earlier run left of this record.
+    pub(crate) fn go_on(
+        &mut self,
+        (unsigned, left): (&Unsigned, Option<&Left>),
+        event: impl FnOnce(Event) -> Event,
+        now: UnixTime,
+        signer: &dyn Signer,
+    ) -> Result<Vec<u8>, Error> {
+        match left {
+            None => self.sign(unsigned, event, now, signer),
+            Some(Left { record: Some(record), .. }) => Ok(record.clone()),
+            Some(Left { record: None, .. }) => self.finish(unsigned, signer),
+        }
+    }
+
     /// Begins an entry, has its record signed, and finishes it.
     pub fn sign(
         &mut self,
@@ -214,6 +241,11 @@ impl Recorder {
         signer: &dyn Signer,
     ) -> Result<Vec<u8>, Error> {
         self.begin(unsigned, event, now)?;
+        self.finish(unsigned, signer)
+    }
+
+    /// Has the record of the begun entry signed, and finishes it.
+    fn finish(&mut self, unsigned: &Unsigned, signer: &dyn Signer) -> Result<Vec<u8>, Error> {
         let made = |error| Error::author("the record", None, error);
         let record = unsigned.sign(signer).map_err(made)?;
         if let Some(writer) = &mut self.writer {

@@ -14,6 +14,7 @@ mod cli {
     mod holders;
     mod identity;
     mod inspect;
+    mod interrupted;
     mod keys;
     mod ledger;
     mod memory;

@@ -4,6 +4,7 @@ pub(super) mod again;
 mod certificate;
 mod inspect;
 mod known;
+pub(crate) mod left;
 mod renew;
 
 pub(super) use known::check_new_key;

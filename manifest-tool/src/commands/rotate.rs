@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ledger::{CredentialEntry, KeyState, Ledger, Status};
+use ledger::{CredentialEntry, KeyState, Ledger, Status, Stored};
 use serde::Serialize;
 use suit_manifest::Reason;
 use suit_manifest::author::{inspect, sign, to_be_signed};
@@ -16,6 +16,7 @@ use trust::{
 
 use super::credential::again::{Again, Issuance, Successor, scopes};
 use super::credential::check_new_key;
+use super::credential::left::{self, Left};
 use super::list::{NewList, PreviousArguments, PublishedArguments, blank};
 use super::sign::explain;
 use super::{ReleaseKeyArguments, SigningKeyArguments};
@@ -87,6 +88,8 @@ pub struct Rotated {
     list: Option<RevocationView>,
     releases: Vec<ReleaseView>,
     ledger_entry: Option<u64>,
+    /// An earlier run had begun it.
+    went_on: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -143,6 +146,7 @@ struct Planned {
     out: PathBuf,
     again: Again,
     unsigned: Unsigned,
+    left: Option<Left>,
 }
 
 impl Rotate {
@@ -157,9 +161,11 @@ impl Rotate {
             .ok_or_else(|| Error::usage("the key goes by name: pass the ledger of --key as --ledger"))?;
         check_right(Some(ledger), "certify release keys", |ledger| ledger.may_certify(Role::Release))?;
         let old = find(ledger, &self.old, now)?;
-        if self.list_out.is_some() {
+        let wants_list = self.list_out.is_some();
+        let left_list = if wants_list { left::list(ledger, Role::Release, Kid(old.kid.0))? } else { None };
+        if wants_list {
             self.published.check(Some(ledger))?;
-            if old.status == Status::Revoked {
+            if old.status == Status::Revoked && left_list.is_none() {
                 return Err(Error::usage(format!("{} is revoked already: omit --list-out", old.name)));
             }
         } else if self.published.option().1 {
@@ -176,7 +182,12 @@ impl Rotate {
         let planned = self.plan(ledger, &old, new, used, now)?;
         let is_revoked = self.list_out.is_some() || old.status == Status::Revoked;
         let releases = self.releases(Kid(old.kid.0), is_revoked, release_key.is_some(), &planned)?;
-        let list = self.list_out.as_ref().map(|_| list(ledger, &old, now)).transpose()?;
+        let list = match left_list {
+            Some((unsigned, left)) => Some((unsigned, Some(left))),
+            None => wants_list.then(|| list(ledger, &old, now)).transpose()?.map(|list| (list, None)),
+        };
+        let of_list = list.iter().filter_map(|(_, left)| left.as_ref());
+        let left: Vec<&Left> = planned.iter().filter_map(|made| made.left.as_ref()).chain(of_list).collect();
 
         let existing = self.overwrite.existing();
         let again = releases.iter().filter_map(|release| release.again.as_ref()).map(|(out, _)| out);
@@ -193,33 +204,37 @@ impl Rotate {
             self.key.must_differ_from(out, &inputs)?;
             self.release_key.must_differ_from(out)?;
         }
-        check_outputs(&outputs, existing)?;
+        // Files of an earlier run may be there already; another content is refused when they are written.
+        if left.is_empty() {
+            check_outputs(&outputs, existing)?;
+        }
         let mut rotated = Rotated {
             replaced: old.name.to_owned(),
             replaced_kid: old.kid.to_string(),
             sequence_above: used,
             credentials: planned.iter().map(Planned::view).collect::<Result<_, _>>()?,
             list_out: self.list_out.clone(),
-            list: list.as_ref().map(view_of_list).transpose()?,
+            list: list.as_ref().map(|(list, _)| view_of_list(list)).transpose()?,
             releases: releases.iter().map(Release::view).collect(),
             ledger_entry: None,
+            went_on: !left.is_empty(),
         };
         let signer = self.key.open()?;
-        recorder.check(&signer.public_key())?;
+        recorder.check_left(&signer.public_key(), &left)?;
         self.confirm.ask(output, &rotated.lines(), "Sign this?")?;
 
         let mut files = Vec::new();
-        for Planned { out, again, unsigned } in &planned {
-            let made = recorder.sign(unsigned, |event| again.in_ledger(event), now, signer.as_ref())?;
+        for Planned { out, again, unsigned, left } in &planned {
+            let record = (unsigned, left.as_ref());
+            let made = recorder.go_on(record, |event| again.in_ledger(event), now, signer.as_ref())?;
             files.push((out.clone(), made));
         }
         let mut trusted = TrustStoreBuf::new([Anchor::root(signer.public_key())]);
-        if let (Some(out), Some(list)) = (&self.list_out, &list) {
-            let made = recorder.sign(list, |event| event, now, signer.as_ref())?;
+        if let (Some(out), Some((list, left))) = (&self.list_out, &list) {
+            let made = recorder.go_on((list, left.as_ref()), |event| event, now, signer.as_ref())?;
             trusted.add_list(made.clone()).map_err(|_| Error::Internal("the new list does not verify"))?;
             files.push((out.clone(), made));
         }
-        rotated.ledger_entry = recorder.close(now, signer.as_ref())?;
         for release in &releases {
             let (Some((out, place)), Some(key)) = (&release.again, &release_key) else { continue };
             let (_, credential) = files.get(*place).ok_or(Error::Internal("a credential is missing"))?;
@@ -231,6 +246,8 @@ impl Rotate {
         }
         let written: Vec<_> = files.iter().map(|(path, bytes)| (path.as_path(), bytes.as_slice())).collect();
         write_all(&written, existing)?;
+        // Last: whatever no head covers belongs to a run that did not end.
+        rotated.ledger_entry = recorder.close(now, signer.as_ref())?;
         Ok(rotated)
     }
 
@@ -259,8 +276,13 @@ impl Rotate {
             let message = format!("{} may sign every sequence number: none is left above it", old.name);
             return Err(Error::usage(message));
         }
-        let of_role = |(_, entry): (_, &CredentialEntry)| {
-            (entry.facts.role() == Some(Role::Release)).then_some(entry.facts.generation)
+        // What an earlier run certified that did not end does not count: this run certifies it.
+        let of_this = |stored: &Stored, entry: &CredentialEntry| {
+            entry.facts.kid.0 == key.kid().0 && left::is_left_entry(ledger, stored)
+        };
+        let of_role = |(stored, entry): (&Stored, &CredentialEntry)| {
+            let counts = entry.facts.role() == Some(Role::Release) && !of_this(stored, entry);
+            counts.then_some(entry.facts.generation)
         };
         let newest = ledger.line().flat_map(Ledger::credentials).filter_map(of_role).max().unwrap_or(0);
         let successor = Successor {
@@ -277,7 +299,11 @@ impl Rotate {
             let again = Again::new(old, entry, issuance)?.for_successor(successor.clone());
             let unsigned = prepare_credential(&again.request, ledger.key())
                 .map_err(|error| Error::author("the credential", None, error))?;
-            Ok(Planned { out: self.out_dir.join(again.file_name(place)), again, unsigned })
+            let (unsigned, left) = match left::credential(ledger, &unsigned, expires.is_some())? {
+                Some((unsigned, left)) => (unsigned, Some(left)),
+                None => (unsigned, None),
+            };
+            Ok(Planned { out: self.out_dir.join(again.file_name(place)), again, unsigned, left })
         };
         scopes(old).into_iter().enumerate().map(plan).collect()
     }
@@ -396,6 +422,9 @@ impl Report for Rotated {
             "if it was stolen",
             format!("devices may have taken numbers up to {above}: give the next release a higher one"),
         ));
+        if self.went_on {
+            rows.push(("begun", "in an earlier run, which was interrupted".to_owned()));
+        }
         rows.extend(self.ledger_entry.map(|entry| ("entry of the ledger", entry.to_string())));
         table(&rows)
     }

@@ -11,6 +11,7 @@ use trust::{Anchor, Kid, TrustStoreBuf, UnixTime};
 
 use super::again::{Again, Issuance, find, role_of, scopes};
 use super::certify;
+use super::left::{self, Left, is_left};
 use crate::commands::SigningKeyArguments;
 use crate::commands::list::blank;
 use crate::commands::sign::explain;
@@ -61,6 +62,8 @@ pub struct Renewed {
     credentials: Vec<RenewedCredential>,
     envelopes: Vec<RenewedEnvelope>,
     ledger_entry: Option<u64>,
+    /// An earlier run had begun it.
+    went_on: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -83,6 +86,7 @@ struct Planned {
     out: PathBuf,
     again: Again,
     unsigned: Unsigned,
+    left: Option<Left>,
 }
 
 /// A release, and which of the credentials it gets.
@@ -110,19 +114,23 @@ impl Renew {
         }
         let existing = self.overwrite.existing();
         let outputs = planned.iter().map(|made| &made.out).chain(releases.iter().map(|made| &made.out));
-        check_outputs(&outputs.map(PathBuf::as_path).collect::<Vec<_>>(), existing)?;
+        // Files of an earlier run may be there already; another content is refused when they are written.
+        let left: Vec<&Left> = planned.iter().filter_map(|made| made.left.as_ref()).collect();
+        if left.is_empty() {
+            check_outputs(&outputs.map(PathBuf::as_path).collect::<Vec<_>>(), existing)?;
+        }
         self.time.warn();
         let signer = self.key.open()?;
-        recorder.check(&signer.public_key())?;
+        recorder.check_left(&signer.public_key(), &left)?;
         let preview = report(&planned, &releases, None)?;
         self.confirm.ask(output, &preview.lines(), "Sign these credentials?")?;
 
         let mut files = Vec::new();
-        for Planned { out, again, unsigned } in &planned {
-            let made = recorder.sign(unsigned, |event| again.in_ledger(event), now, signer.as_ref())?;
+        for Planned { out, again, unsigned, left } in &planned {
+            let record = (unsigned, left.as_ref());
+            let made = recorder.go_on(record, |event| again.in_ledger(event), now, signer.as_ref())?;
             files.push((out.clone(), made));
         }
-        let ledger_entry = recorder.close(now, signer.as_ref())?;
         let mut trusted = TrustStoreBuf::new([Anchor::root(root)]);
         let list = recorder.ledger().and_then(Ledger::newest_list).map(|list| list.as_bytes().to_vec());
         if let Some(list) = list {
@@ -140,6 +148,8 @@ impl Renew {
         }
         let written: Vec<_> = files.iter().map(|(path, bytes)| (path.as_path(), bytes.as_slice())).collect();
         write_all(&written, existing)?;
+        // Last: whatever no head covers belongs to a run that did not end.
+        let ledger_entry = recorder.close(now, signer.as_ref())?;
         report(&planned, &releases, ledger_entry)
     }
 
@@ -158,7 +168,9 @@ impl Renew {
     fn plan(&self, ledger: &Ledger, releases: &mut [Release], now: UnixTime) -> Result<Vec<Planned>, Error> {
         let mut names = self.names.clone();
         if self.all {
-            let own = ledger.keys(now);
+            let mut own = ledger.keys(now);
+            // What an earlier run certified that did not end is certified by this one.
+            own.retain(|key| key.credentials.iter().any(|(number, _)| !is_left(ledger, *number)));
             let before = ledger.before().map(|before| before.keys(now)).unwrap_or_default();
             let lives = before.iter().filter(|key| matches!(key.status, Status::Good | Status::NotYet));
             let new = lives.filter(|key| own.iter().all(|known| known.kid != key.kid));
@@ -183,7 +195,16 @@ impl Renew {
                 let again = Again::new(&key, old, issuance)?;
                 let unsigned = prepare_credential(&again.request, ledger.key())
                     .map_err(|error| Error::author("the credential", None, error))?;
-                planned.push(Planned { out: self.out_dir.join(again.file_name(place)), again, unsigned });
+                let (unsigned, left) = match left::credential(ledger, &unsigned, expires.is_some())? {
+                    Some((unsigned, left)) => (unsigned, Some(left)),
+                    None => (unsigned, None),
+                };
+                planned.push(Planned {
+                    out: self.out_dir.join(again.file_name(place)),
+                    again,
+                    unsigned,
+                    left,
+                });
             }
         }
         if planned.is_empty() {
@@ -259,6 +280,7 @@ fn report(planned: &[Planned], releases: &[Release], ledger_entry: Option<u64>) 
         credentials: credentials.collect::<Result<_, Error>>()?,
         envelopes: envelopes.collect::<Result<_, Error>>()?,
         ledger_entry,
+        went_on: planned.iter().any(|made| made.left.is_some()),
     })
 }
 
@@ -275,6 +297,9 @@ impl Report for Renewed {
         for made in &self.envelopes {
             let RenewedEnvelope { out, sequence, subject, .. } = made;
             rows.push(("release", format!("{} (sequence {sequence}), signed by {subject}", out.display())));
+        }
+        if self.went_on {
+            rows.push(("begun", "in an earlier run, which was interrupted".to_owned()));
         }
         rows.extend(self.ledger_entry.map(|entry| ("entry of the ledger", entry.to_string())));
         table(&rows)

@@ -1,0 +1,141 @@
+//! `credential renew` and `rotate` that were interrupted go on by running them again: nothing is certified, revoked or signed
+//! twice, and what was not written is.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::json;
+
+use super::succession::Desk;
+use super::workshop::{firmware, split};
+
+const CALLS: &str = "write,fsync,linkat,renameat,renameat2,rename,link,unlink,mkdir,openat,ftruncate";
+
+/// A release of `ci` under the root, and a service key.
+fn desk() -> Desk {
+    let desk = Desk::new();
+    desk.issue("root", "ci", "--role release --holder Bob --kept ci");
+    desk.issue("root", "service", "--role service");
+    desk.workshop.write("firmware.bin", &firmware());
+    desk.ok("create --image firmware.bin --vendor anchorage.example --class demo-node --sequence 2 --version 1 --out u.suit \
+             --image-out image.bin");
+    desk.ok("sign u.suit --key ci.pem --credential ci-root.cwt --out r.suit");
+    std::fs::create_dir(desk.workshop.path("out")).unwrap();
+    desk
+}
+
+/// Runs it until the call of this number; whether it was killed there.
+fn killed(desk: &Desk, line: &str, number: usize) -> bool {
+    let status = Command::new("strace")
+        .current_dir(desk.workshop.path(""))
+        .args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={CALLS}"), "-e"])
+        .arg(format!("inject={CALLS}:signal=SIGKILL:when={number}"))
+        .arg(env!("CARGO_BIN_EXE_manifest-tool"))
+        .args(split(line))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .expect("strace is installed by the test command");
+    !status.success()
+}
+
+fn restore(desk: &Desk, before: &[(PathBuf, Vec<u8>)]) {
+    for (path, _) in desk.workshop.snapshot() {
+        std::fs::remove_file(path).unwrap();
+    }
+    for (path, content) in before {
+        std::fs::write(path, content).unwrap();
+    }
+}
+
+fn kinds(desk: &Desk, ledger: &str) -> Vec<String> {
+    let listed = desk.ok(&format!("ledger list {ledger}"));
+    let entries = listed["entries"].as_array().unwrap();
+    entries.iter().map(|entry| entry["kind"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Each entry once and under the head, whatever was cut; and how often the second run went on.
+fn cut_everywhere(desk: &Desk, line: &str, ledger: &str, expected: &[&str], check: impl Fn()) {
+    let before = desk.workshop.snapshot();
+    let (mut cuts, mut went_on) = (0, 0);
+    // Each second call: a run writes some two hundred times.
+    for number in (1..).step_by(2) {
+        if !killed(desk, line, number) {
+            break;
+        }
+        cuts += 1;
+        desk.ok(&format!("ledger verify {ledger}"));
+        let is_done = kinds(desk, ledger).len() == expected.len()
+            && desk.ok(&format!("ledger verify {ledger}"))["uncovered"] == 0;
+        if !is_done {
+            let made = desk.ok(line);
+            went_on += u32::from(made["went_on"] == true);
+        }
+        let verified = desk.ok(&format!("ledger verify {ledger}"));
+        assert_eq!((&verified["begun"], &verified["uncovered"]), (&json!(null), &json!(0)), "{number}");
+        assert_eq!(kinds(desk, ledger), expected, "{number}");
+        check();
+        restore(desk, &before);
+    }
+    assert!(cuts > 15 && went_on > 4, "{cuts} {went_on}");
+}
+
+fn only_file(folder: &Path, name: &str) -> String {
+    let files: Vec<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|file| file.starts_with(name) && !file.starts_with('.'))
+        .collect();
+    assert_eq!(files.len(), 1, "{files:?}");
+    format!("out/{}", files[0])
+}
+
+#[test]
+fn tool64_a_renewal_goes_on_after_a_kill_at_each_write() {
+    let desk = desk();
+    desk.succeed("root", "second");
+    desk.go_on("root", "second");
+    let renew = "credential renew --all --envelope r.suit --key second.pem --ledger second.ledger --out-dir out --yes";
+    cut_everywhere(&desk, renew, "second.ledger", &["open", "credential", "credential"], || {
+        let out = desk.workshop.path("out");
+        desk.ok("verify out/r.suit --anchor second.cose");
+        for name in ["ci-", "service-"] {
+            desk.ok(&format!("credential inspect {} --anchor second.cose", only_file(&out, name)));
+        }
+    });
+    // With nothing left, it is a new renewal.
+    let made = desk.ok(renew);
+    assert_eq!(made["went_on"], false);
+    let again = "credential renew ci --key second.pem --ledger second.ledger --out-dir out --yes --force";
+    assert_eq!(desk.ok(again)["went_on"], false);
+    assert_eq!(kinds(&desk, "second.ledger").len(), 4);
+}
+
+#[test]
+fn tool64_a_rotation_goes_on_after_a_kill_at_each_write() {
+    let desk = desk();
+    let rotate = "rotate ci --key root.pem --ledger root.ledger --release-key third.pem --subject ci-2 --holder Eve --kept hsm \
+                  --out-dir out --envelope r.suit --list-out root.list --none-published --yes";
+    let expected = ["open", "credential", "credential", "credential", "list"];
+    let expected = expected.map(|kind| if kind == "list" { "revocation-list" } else { kind });
+    cut_everywhere(&desk, rotate, "root.ledger", &expected, || {
+        desk.ok("verify out/r.suit --anchor root.cose --revocations root.list");
+        let made = desk.ok(&format!("credential inspect {}", only_file(&desk.workshop.path("out"), "ci-2-")));
+        assert_eq!((&made["generation"], &made["subject"]), (&json!(1), &json!("ci-2")));
+    });
+}
+
+/// Another entry that waits for its signature is not this run's.
+#[test]
+fn what_somebody_else_began_is_not_gone_on_with() {
+    let desk = desk();
+    desk.ok(
+        "credential issue --key root.cose --ledger root.ledger --for second.cose --subject x --role service --vendor \
+         anchorage.example --tbs-out x.tbs",
+    );
+    let renew = "credential renew ci --key root.pem --ledger root.ledger --out-dir out --yes";
+    assert_eq!(desk.refused(renew), ("ledger-begun".into(), 5));
+    let rotate =
+        "rotate ci --key root.pem --ledger root.ledger --for third.cose --subject y --out-dir out --yes";
+    assert_eq!(desk.refused(rotate), ("ledger-begun".into(), 5));
+}
