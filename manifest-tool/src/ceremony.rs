@@ -1,6 +1,7 @@
 //! A ceremony on a machine without a network: a plan that fits onto a page, the same steps in a rehearsal and in earnest,
 //! confirmations by the people in the room, and a transcript whose end the root signs (docs/ceremony.md).
 
+mod acts;
 pub mod answers;
 pub mod bundle;
 pub mod fault;
@@ -14,7 +15,6 @@ pub mod steps;
 pub mod transcript;
 pub mod verify;
 pub mod words;
-mod work;
 
 use std::path::Path;
 

@@ -30,6 +30,7 @@ pub mod time;
 pub mod trusted;
 pub mod two_steps;
 pub mod verification;
+pub mod wordlist;
 pub mod x509;
 
 pub use error::Error;

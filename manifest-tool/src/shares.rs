@@ -15,7 +15,6 @@ pub mod page;
 
 use std::path::Path;
 
-use bip39::Language;
 use blahaj::Sharks;
 use trust::author::{Signer as _, SoftwareKey};
 use trust::{Kid, PublicKey};
@@ -23,17 +22,15 @@ use zeroize::Zeroizing;
 
 use crate::error::Error;
 use crate::memory;
+use crate::wordlist::{self, BITS_A_WORD, index_of};
 
 /// Form of a share.
 const FORMAT: u8 = 1;
 /// Length of a share, bytes.
 pub const SHARE_LEN: usize = 49;
 const CHECKED_LEN: usize = SHARE_LEN - 4;
-const BITS_A_WORD: usize = 11;
 /// Words of a share.
 pub const SHARE_WORDS: usize = (SHARE_LEN * 8).div_ceil(BITS_A_WORD);
-/// Fewest letters that tell a word of the list from all others.
-const WORD_START: usize = 4;
 /// Most shares of a key.
 pub const MAX_SHARES: u8 = 16;
 /// Fewest shares that make a key: one alone would be a copy without a passphrase.
@@ -179,11 +176,7 @@ impl Share {
     /// Its words.
     #[must_use]
     pub fn words(&self) -> Vec<&'static str> {
-        let list = Language::English.word_list();
-        let bit = |at: usize| self.0.get(at / 8).map_or(0, |byte| usize::from(byte >> (7 - at % 8) & 1));
-        let index =
-            |word: usize| (0..BITS_A_WORD).fold(0, |index, at| index << 1 | bit(word * BITS_A_WORD + at));
-        (0..SHARE_WORDS).filter_map(|word| list.get(index(word)).copied()).collect()
+        wordlist::words(self.0.as_slice(), SHARE_WORDS)
     }
 
     /// Reads words, of which the first four letters suffice.
@@ -238,19 +231,6 @@ impl Share {
             }
         }
     }
-}
-
-/// Where a word is in the list; its first four letters suffice.
-#[must_use]
-pub fn index_of(word: &str) -> Option<usize> {
-    let word = Zeroizing::new(word.to_ascii_lowercase());
-    let list = Language::English.word_list();
-    if let Some(index) = list.iter().position(|known| **known == **word) {
-        return Some(index);
-    }
-    // Not a longer word with another end.
-    let is_start = |known: &&str| word.len() == WORD_START && known.starts_with(&**word);
-    list.iter().position(is_start)
 }
 
 /// Splits a key: any `threshold` of the `count` shares make it again.

@@ -1,11 +1,11 @@
 //! Fingerprints as people compare them: hex in groups, and words that can be read aloud.
 
-use bip39::Language;
 use trust::PublicKey;
+
+use crate::wordlist;
 
 /// Words of a fingerprint: the first 132 bits of the digest. To make another key with them takes 2^132 tries.
 pub const FINGERPRINT_WORDS: usize = 12;
-const BITS_A_WORD: usize = 11;
 
 /// SHA-256 that identifies something, as hex and words. Nothing of it is secret.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,11 +40,7 @@ impl Fingerprint {
     /// The words, of the English list of BIP-39.
     #[must_use]
     pub fn words(&self) -> Vec<&'static str> {
-        let list = Language::English.word_list();
-        let bit = |at: usize| self.0.get(at / 8).map_or(0, |byte| usize::from(byte >> (7 - at % 8) & 1));
-        let index =
-            |word: usize| (0..BITS_A_WORD).fold(0, |index, at| index << 1 | bit(word * BITS_A_WORD + at));
-        (0..FINGERPRINT_WORDS).filter_map(|word| list.get(index(word)).copied()).collect()
+        wordlist::words(&self.0, FINGERPRINT_WORDS)
     }
 }
 

@@ -14,21 +14,19 @@ use trust::{
     UnixTime,
 };
 
-use super::credential::again::{Again, Issuance, Successor, scopes};
+use super::credential::again::{Again, Issuance, MakingArguments, Successor, scopes};
 use super::credential::check_new_key;
 use super::credential::left::{self, Left};
 use super::list::{NewList, PreviousArguments, PublishedArguments, blank};
 use super::sign::explain;
 use super::{ReleaseKeyArguments, SigningKeyArguments};
-use crate::confirm::ConfirmArguments;
 use crate::describe::{CredentialView, RevocationView};
 use crate::error::Error;
-use crate::files::{MAX_ENVELOPE_FILE_LEN, OverwriteArguments, check_outputs, read, write_all};
+use crate::files::{MAX_ENVELOPE_FILE_LEN, check_outputs, read, write_all};
 use crate::output::{Output, Report, table};
 use crate::public_key;
-use crate::recording::{LedgerArguments, check_right};
+use crate::recording::check_right;
 use crate::step::{MAX_STEP, StepArguments};
-use crate::time::{IssueTime, Time, display};
 use crate::verification::Verification;
 
 /// Let another key take over from a release key
@@ -62,19 +60,7 @@ pub struct Rotate {
     #[command(flatten)]
     published: PublishedArguments,
     #[command(flatten)]
-    ledger: LedgerArguments,
-    /// End of validity; must lie in the future [default: two years]
-    #[arg(long, value_name = "TIME")]
-    expires: Option<Time>,
-    #[command(flatten)]
-    time: IssueTime,
-    /// Directory to write the credentials to, and the releases under their own names
-    #[arg(long, value_name = "DIR")]
-    out_dir: PathBuf,
-    #[command(flatten)]
-    confirm: ConfirmArguments,
-    #[command(flatten)]
-    overwrite: OverwriteArguments,
+    making: MakingArguments,
 }
 
 #[derive(Debug, Serialize)]
@@ -151,11 +137,8 @@ struct Planned {
 
 impl Rotate {
     pub fn run(&self, output: Output) -> Result<Rotated, Error> {
-        let mut recorder = self.ledger.open(self.key.file().as_deref(), &[self.published.option()])?;
-        let now = recorder.time(self.time, None)?;
-        if let Some(Time(end)) = self.expires.filter(|Time(end)| *end <= now) {
-            return Err(Error::usage(format!("--expires {} lies in the past", display(end))));
-        }
+        let mut recorder = self.making.ledger.open(self.key.file().as_deref(), &[self.published.option()])?;
+        let now = self.making.now(&recorder)?;
         let ledger = recorder
             .ledger()
             .ok_or_else(|| Error::usage("the key goes by name: pass the ledger of --key as --ledger"))?;
@@ -171,7 +154,7 @@ impl Rotate {
         } else if self.published.option().1 {
             return Err(Error::usage("--published and --none-published are for --list-out"));
         }
-        self.time.warn();
+        self.making.time.warn();
         let release_key = self.release_key.open()?;
         let new = self.new_key(release_key.as_ref().map(|key| key.public_key()))?;
         if new.kid().0 == old.kid.0 {
@@ -189,7 +172,7 @@ impl Rotate {
         let of_list = list.iter().filter_map(|(_, left)| left.as_ref());
         let left: Vec<&Left> = planned.iter().filter_map(|made| made.left.as_ref()).chain(of_list).collect();
 
-        let existing = self.overwrite.existing();
+        let existing = self.making.overwrite.existing();
         let again = releases.iter().filter_map(|release| release.again.as_ref()).map(|(out, _)| out);
         let outputs: Vec<&Path> = planned
             .iter()
@@ -221,7 +204,7 @@ impl Rotate {
         };
         let signer = self.key.open()?;
         recorder.check_left(&signer.public_key(), &left)?;
-        self.confirm.ask(output, &rotated.lines(), "Sign this?")?;
+        self.making.confirm.ask(output, &rotated.lines(), "Sign this?")?;
 
         let mut files = Vec::new();
         for Planned { out, again, unsigned, left } in &planned {
@@ -293,7 +276,7 @@ impl Rotate {
             generation: newest.saturating_add(1),
             ceiling,
         };
-        let expires = self.expires.map(|Time(end)| end);
+        let expires = self.making.expires();
         let issuance = Issuance { ledger, issued_at: now, expires };
         let plan = |(place, entry): (usize, &CredentialEntry)| {
             let again = Again::new(old, entry, issuance)?.for_successor(successor.clone());
@@ -303,7 +286,7 @@ impl Rotate {
                 Some((unsigned, left)) => (unsigned, Some(left)),
                 None => (unsigned, None),
             };
-            Ok(Planned { out: self.out_dir.join(again.file_name(place)), again, unsigned, left })
+            Ok(Planned { out: self.making.out_dir.join(again.file_name(place)), again, unsigned, left })
         };
         scopes(old).into_iter().enumerate().map(plan).collect()
     }
@@ -336,7 +319,7 @@ impl Rotate {
                 Fate::SignedAgain => {
                     let name = path.file_name();
                     let name = name.ok_or_else(|| Error::usage("--envelope requires files with names"))?;
-                    Some((self.out_dir.join(name), choose(path, &envelope, &blanks)?))
+                    Some((self.making.out_dir.join(name), choose(path, &envelope, &blanks)?))
                 }
                 Fate::Unaffected | Fate::StaysValid | Fate::HasToBeSignedAgain => None,
             };

@@ -2,7 +2,6 @@
 //! prove the same as others.
 
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
@@ -12,23 +11,10 @@ use super::workshop::{Workshop, split};
 /// Calls that change what is on the disk.
 const CALLS: [&str; 8] = ["write", "renameat", "renameat2", "rename", "linkat", "link", "unlink", "mkdir"];
 
-fn strace(workshop: &Workshop, line: &str, options: &[&str]) -> bool {
-    let status = Command::new("strace")
-        .current_dir(workshop.path(""))
-        .args(["-f", "-qq"])
-        .args(options)
-        .arg(env!("CARGO_BIN_EXE_manifest-tool"))
-        .args(split(line))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    status.expect("strace is installed by the test command").success()
-}
-
 /// How often one run makes each of the calls; strace counts each kind by itself.
 fn calls(workshop: &Workshop, line: &str) -> Vec<(&'static str, usize)> {
     let trace = format!("trace={}", CALLS.join(","));
-    assert!(strace(workshop, line, &["-o", "trace", "-e", &trace]), "{line}");
+    assert!(workshop.strace(line, &["-o", "trace", "-e", &trace]), "{line}");
     let trace = text(workshop, "trace");
     let count = |call: &str| trace.lines().filter(|line| line.contains(&format!(" {call}("))).count();
     CALLS.into_iter().map(|call| (call, count(call))).filter(|(_, count)| *count > 0).collect()
@@ -103,7 +89,7 @@ fn cut_everywhere(line: &str, before: &[&str], after: &[&str], fault: &str, step
             start.again(&workshop);
             let inject = format!("inject={call}:{fault}:when={when}");
             let trace = format!("trace={call}");
-            let done = strace(&workshop, line, &["-o", "/dev/null", "-e", &trace, "-e", &inject]);
+            let done = workshop.strace(line, &["-o", "/dev/null", "-e", &trace, "-e", &inject]);
             // What is said to people is a write too, and may fail.
             assert!(!done || call == "write" && fault.starts_with("error"), "{line}: {call} {when}");
             cuts += usize::from(!done);
@@ -151,7 +137,7 @@ fn a_setup_that_is_killed_goes_on() {
     let mut cuts = 0;
     for when in (1..).step_by(7) {
         let inject = format!("inject=write:signal=SIGKILL:when={when}");
-        let done = strace(&workshop, &line, &["-o", "/dev/null", "-e", "trace=write", "-e", &inject]);
+        let done = workshop.strace(&line, &["-o", "/dev/null", "-e", "trace=write", "-e", &inject]);
         let has_answers = workshop.path("desk/plan.toml").exists();
         workshop.ok(&split(if has_answers { go_on } else { &line }));
         let out = workshop.path("desk/out").read_dir().unwrap().map(|file| file.unwrap().path());

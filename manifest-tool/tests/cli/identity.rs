@@ -295,17 +295,8 @@ fn a_batch_goes_on_after_a_kill_at_each_write() {
     // Each third: a batch of three devices writes some hundred times.
     for when in (1..).step_by(3) {
         let workshop = factory();
-        let status = Command::new("strace")
-            .current_dir(workshop.path(""))
-            .args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={calls}"), "-e"])
-            .arg(format!("inject={calls}:signal=SIGKILL:when={when}"))
-            .arg(env!("CARGO_BIN_EXE_manifest-tool"))
-            .args(split(BATCH))
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null())
-            .status()
-            .expect("strace is installed by the test command");
-        if status.success() {
+        let is_done = workshop.kill_at(BATCH, calls, when);
+        if is_done {
             break;
         }
         killed += 1;

@@ -2,12 +2,11 @@
 //! twice, and what was not written is.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use serde_json::json;
 
 use super::succession::Desk;
-use super::workshop::{firmware, split};
+use super::workshop::firmware;
 
 const CALLS: &str = "write,fsync,linkat,renameat,renameat2,rename,link,unlink,mkdir,openat,ftruncate";
 
@@ -22,21 +21,6 @@ fn desk() -> Desk {
     desk.ok("sign u.suit --key ci.pem --credential ci-root.cwt --out r.suit");
     std::fs::create_dir(desk.workshop.path("out")).unwrap();
     desk
-}
-
-/// Runs it until the call of this number; whether it was killed there.
-fn killed(desk: &Desk, line: &str, number: usize) -> bool {
-    let status = Command::new("strace")
-        .current_dir(desk.workshop.path(""))
-        .args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={CALLS}"), "-e"])
-        .arg(format!("inject={CALLS}:signal=SIGKILL:when={number}"))
-        .arg(env!("CARGO_BIN_EXE_manifest-tool"))
-        .args(split(line))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .expect("strace is installed by the test command");
-    !status.success()
 }
 
 fn restore(desk: &Desk, before: &[(PathBuf, Vec<u8>)]) {
@@ -60,7 +44,7 @@ fn cut_everywhere(desk: &Desk, line: &str, ledger: &str, expected: &[&str], chec
     let (mut cuts, mut went_on) = (0, 0);
     // Each second call: a run writes some two hundred times.
     for number in (1..).step_by(2) {
-        if !killed(desk, line, number) {
+        if desk.workshop.kill_at(line, CALLS, number) {
             break;
         }
         cuts += 1;

@@ -195,24 +195,14 @@ fn a_key_changes_hands_and_entries_leave_as_files() {
 #[test]
 fn a_kill_at_any_write_leaves_a_ledger_that_goes_on() {
     let workshop = desk();
-    let home = workshop.path("");
     let line = format!("{ISSUE} --for ci.cose --out ci.cwt --subject ci --role release");
-    let calls = "trace=write,fsync,linkat,renameat,renameat2,rename,link,unlink,mkdir,openat,ftruncate";
+    let calls = "write,fsync,linkat,renameat,renameat2,rename,link,unlink,mkdir,openat,ftruncate";
     let mut killed = 0;
     for when in 1.. {
         let before = workshop.snapshot();
-        let status = Command::new("strace")
-            .current_dir(&home)
-            .args(["-f", "-qq", "-o", "/dev/null", "-e", calls, "-e"])
-            .arg(format!("inject={}:signal=SIGKILL:when={when}", &calls["trace=".len()..]))
-            .arg(env!("CARGO_BIN_EXE_manifest-tool"))
-            .args(split(&line))
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null())
-            .status()
-            .expect("strace is installed by the test command");
+        let is_done = workshop.kill_at(&line, calls, when);
         let verified = workshop.ok(&split("ledger verify ledger --anchor root.cose"));
-        if status.success() {
+        if is_done {
             assert_eq!(verified["begun"], Value::Null);
             break;
         }

@@ -1,6 +1,6 @@
 //! The files of a succession as `inspect` shows them, and a grant that is cut off anywhere.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde_json::json;
 
@@ -67,20 +67,11 @@ fn a_kill_at_any_write_of_a_grant_goes_on() {
          --out second.request",
     );
     let line = format!("{} --yes", Desk::rescue_line("root", "second"));
-    let calls = "trace=write,fsync,linkat,renameat,renameat2,rename,link,unlink,mkdir,openat,ftruncate";
+    let calls = "write,fsync,linkat,renameat,renameat2,rename,link,unlink,mkdir,openat,ftruncate";
     let before = desk.workshop.snapshot();
     let mut killed = 0;
     for when in 1.. {
-        let status = Command::new("strace")
-            .current_dir(desk.workshop.path(""))
-            .args(["-f", "-qq", "-o", "/dev/null", "-e", calls, "-e"])
-            .arg(format!("inject={}:signal=SIGKILL:when={when}", &calls["trace=".len()..]))
-            .arg(env!("CARGO_BIN_EXE_manifest-tool"))
-            .args(split(&line))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status()
-            .expect("strace is installed by the test command");
+        let is_done = desk.workshop.kill_at(&line, calls, when);
         desk.ok("ledger verify root.ledger --anchor root.cose");
         let verified = desk.ok("ledger verify recovery.ledger --anchor recovery.cose");
         if !verified["begun"].is_null() {
@@ -99,7 +90,7 @@ fn a_kill_at_any_write_of_a_grant_goes_on() {
             desk.workshop.read("second.succession"),
             desk.workshop.read("recovery.ledger/000002-succession.cwt")
         );
-        if status.success() {
+        if is_done {
             break;
         }
         killed += 1;

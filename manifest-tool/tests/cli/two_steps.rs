@@ -226,20 +226,9 @@ fn a_kill_while_attaching_leaves_what_the_next_try_finishes() {
     let mut killed = 0;
     for when in 1.. {
         let before = workshop.snapshot();
-        let status = Command::new("strace")
-            .current_dir(workshop.path(""))
-            .args(["-f", "-qq", "-o", "/dev/null", "-e"])
-            .arg(format!("trace={calls}"))
-            .arg("-e")
-            .arg(format!("inject={calls}:signal=SIGKILL:when={when}"))
-            .arg(env!("CARGO_BIN_EXE_manifest-tool"))
-            .args(split(&line))
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null())
-            .status()
-            .expect("strace is installed by the test command");
+        let is_done = workshop.kill_at(&line, calls, when);
         verified(&workshop);
-        if status.success() {
+        if is_done {
             break;
         }
         killed += 1;

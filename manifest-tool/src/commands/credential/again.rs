@@ -1,6 +1,7 @@
 //! Credentials that are made again from what a ledger knows: for the same key under another root, or for its successor.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use ledger::{CredentialEntry, CredentialFacts, Event, KeyState, Ledger, Status};
 use trust::author::{CredentialRequest, ScopeRequest, random_cti};
@@ -8,7 +9,47 @@ use trust::{PublicKey, Role, UnixTime};
 use uuid::Uuid;
 
 use super::validity;
+use crate::confirm::ConfirmArguments;
 use crate::error::Error;
+use crate::files::OverwriteArguments;
+use crate::recording::{LedgerArguments, Recorder};
+use crate::time::{IssueTime, Time, display};
+
+/// How credentials are made again, whoever they are for.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct MakingArguments {
+    #[command(flatten)]
+    pub(crate) ledger: LedgerArguments,
+    /// End of validity; must lie in the future [default: two years, for service keys one]
+    #[arg(long, value_name = "TIME")]
+    expires: Option<Time>,
+    #[command(flatten)]
+    pub(crate) time: IssueTime,
+    /// Directory to write the credentials to, and the releases under their own names
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) confirm: ConfirmArguments,
+    #[command(flatten)]
+    pub(crate) overwrite: OverwriteArguments,
+}
+
+impl MakingArguments {
+    /// When they are issued; none of them would have ended by then.
+    pub(crate) fn now(&self, recorder: &Recorder) -> Result<UnixTime, Error> {
+        let now = recorder.time(self.time, None)?;
+        match self.expires() {
+            Some(end) if end <= now => {
+                Err(Error::usage(format!("--expires {} lies in the past", display(end))))
+            }
+            _ => Ok(now),
+        }
+    }
+
+    pub(crate) fn expires(&self) -> Option<UnixTime> {
+        self.expires.map(|Time(end)| end)
+    }
+}
 
 const DAMAGED: Error = Error::Internal("an entry of the ledger does not read");
 

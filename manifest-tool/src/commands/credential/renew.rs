@@ -9,19 +9,18 @@ use suit_manifest::author::{inspect, recertify};
 use trust::author::{Unsigned, prepare_credential, read_unverified_credential};
 use trust::{Anchor, Kid, TrustStoreBuf, UnixTime};
 
-use super::again::{Again, Issuance, find, role_of, scopes};
+use super::again::{Again, Issuance, MakingArguments, find, role_of, scopes};
 use super::certify;
 use super::left::{self, Left, is_left};
 use crate::commands::SigningKeyArguments;
 use crate::commands::list::blank;
 use crate::commands::sign::explain;
-use crate::confirm::ConfirmArguments;
 use crate::describe::{CredentialView, kid};
 use crate::error::Error;
-use crate::files::{MAX_ENVELOPE_FILE_LEN, OverwriteArguments, check_outputs, read, write_all};
+use crate::files::{MAX_ENVELOPE_FILE_LEN, check_outputs, read, write_all};
 use crate::output::{Output, Report, table};
-use crate::recording::{LedgerArguments, check_right};
-use crate::time::{IssueTime, Time, display};
+use crate::recording::check_right;
+use crate::time::display;
 use crate::verification::Verification;
 
 const NO_LEDGER: &str = "the keys go by name: pass the ledger of --key as --ledger";
@@ -42,19 +41,7 @@ pub struct Renew {
     #[command(flatten)]
     key: SigningKeyArguments,
     #[command(flatten)]
-    ledger: LedgerArguments,
-    /// End of validity; must lie in the future [default: two years, for service keys one]
-    #[arg(long, value_name = "TIME")]
-    expires: Option<Time>,
-    #[command(flatten)]
-    time: IssueTime,
-    /// Directory to write the credentials to, and the releases under their own names
-    #[arg(long, value_name = "DIR")]
-    out_dir: PathBuf,
-    #[command(flatten)]
-    confirm: ConfirmArguments,
-    #[command(flatten)]
-    overwrite: OverwriteArguments,
+    making: MakingArguments,
 }
 
 #[derive(Debug, Serialize)]
@@ -99,11 +86,8 @@ struct Release {
 
 impl Renew {
     pub fn run(&self, output: Output) -> Result<Renewed, Error> {
-        let mut recorder = self.ledger.open(self.key.file().as_deref(), &[])?;
-        let now = recorder.time(self.time, None)?;
-        if let Some(Time(end)) = self.expires.filter(|Time(end)| *end <= now) {
-            return Err(Error::usage(format!("--expires {} lies in the past", display(end))));
-        }
+        let mut recorder = self.making.ledger.open(self.key.file().as_deref(), &[])?;
+        let now = self.making.now(&recorder)?;
         let ledger = recorder.ledger().ok_or_else(|| Error::usage(NO_LEDGER))?;
         let root = *ledger.key();
         let mut releases = self.read_releases()?;
@@ -112,18 +96,18 @@ impl Renew {
             let inputs: Vec<&Path> = self.envelopes.iter().map(PathBuf::as_path).collect();
             self.key.must_differ_from(&release.out, &inputs)?;
         }
-        let existing = self.overwrite.existing();
+        let existing = self.making.overwrite.existing();
         let outputs = planned.iter().map(|made| &made.out).chain(releases.iter().map(|made| &made.out));
         // Files of an earlier run may be there already; another content is refused when they are written.
         let left: Vec<&Left> = planned.iter().filter_map(|made| made.left.as_ref()).collect();
         if left.is_empty() {
             check_outputs(&outputs.map(PathBuf::as_path).collect::<Vec<_>>(), existing)?;
         }
-        self.time.warn();
+        self.making.time.warn();
         let signer = self.key.open()?;
         recorder.check_left(&signer.public_key(), &left)?;
         let preview = report(&planned, &releases, None)?;
-        self.confirm.ask(output, &preview.lines(), "Sign these credentials?")?;
+        self.making.confirm.ask(output, &preview.lines(), "Sign these credentials?")?;
 
         let mut files = Vec::new();
         for Planned { out, again, unsigned, left } in &planned {
@@ -158,7 +142,7 @@ impl Renew {
             let name =
                 path.file_name().ok_or_else(|| Error::usage("--envelope requires files with names"))?;
             let envelope = read(path, MAX_ENVELOPE_FILE_LEN)?;
-            Ok(Release { path: path.clone(), out: self.out_dir.join(name), envelope, place: 0 })
+            Ok(Release { path: path.clone(), out: self.making.out_dir.join(name), envelope, place: 0 })
         };
         self.envelopes.iter().map(release).collect()
     }
@@ -179,7 +163,7 @@ impl Renew {
         for release in releases.iter() {
             names.push(kid(signer_of(release)?));
         }
-        let expires = self.expires.map(|Time(end)| end);
+        let expires = self.making.expires();
         let issuance = Issuance { ledger, issued_at: now, expires };
         let mut planned: Vec<Planned> = Vec::new();
         let mut kids = Vec::new();
@@ -200,7 +184,7 @@ impl Renew {
                     None => (unsigned, None),
                 };
                 planned.push(Planned {
-                    out: self.out_dir.join(again.file_name(place)),
+                    out: self.making.out_dir.join(again.file_name(place)),
                     again,
                     unsigned,
                     left,

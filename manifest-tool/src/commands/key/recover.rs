@@ -19,8 +19,9 @@ use crate::output::{Report, table, warning};
 use crate::passphrase::{PassphraseSource, prompt};
 use crate::recording::LedgerArguments;
 use crate::shares::page::WORDS_A_LINE;
-use crate::shares::{SHARE_WORDS, Share, ShareFault, check_together, combine, index_of, of_file};
+use crate::shares::{SHARE_WORDS, Share, ShareFault, check_together, combine, of_file};
 use crate::time::IssueTime;
+use crate::wordlist::index_of;
 use crate::{private_key, public_key};
 
 /// Longest page of a share that is read, bytes.

@@ -1,0 +1,170 @@
+//! Releases and devices.
+
+use super::Options;
+
+pub(super) const COMMANDS: &[Options] = &[
+    Options {
+        shortest: "create --image f --vendor example.com --class c --sequence 1 --version 1 --out o --image-out i",
+        alone: &[
+            "--image-format bin",
+            "--base 0x10",
+            "--range 0..9",
+            "--slot-size 9",
+            "--serial s",
+            "--previous-release p",
+            "--description d",
+            "--force",
+        ],
+        needs: &[
+            ("--allow-non-firmware", "--image-format bin"),
+            ("--second-image s", "--second-image-out t"),
+            ("--second-image-out t", "--second-image s"),
+            ("--allow-large-step", "--previous-release p"),
+        ],
+        excludes: &[],
+    },
+    Options {
+        shortest: "sign u --key k --credential c --out o",
+        alone: &["--passphrase-file p", "--pin-file p", "--anchor a", "--force"],
+        needs: &[
+            ("--revocations l", "--anchor a"),
+            ("--recovery-anchor r", "--anchor a"),
+            ("--succession s", "--anchor a"),
+        ],
+        excludes: &[("--tbs-out t", "--out o")],
+    },
+    Options {
+        shortest: "recertify r --credential c --out o",
+        alone: &["--anchor a", "--force"],
+        needs: &[
+            ("--revocations l", "--anchor a"),
+            ("--recovery-anchor r", "--anchor a"),
+            ("--succession s", "--anchor a"),
+        ],
+        excludes: &[("--out-dir d", "--out o")],
+    },
+    Options {
+        shortest: "verify r --anchor a",
+        alone: &[
+            "--recovery-anchor a",
+            "--succession s",
+            "--revocations l",
+            "--image i",
+            "--sequence-floor 1",
+            "--now 2030-01-31T00:00:00Z",
+        ],
+        needs: &[
+            ("--vendor example.com", "--class c"),
+            ("--class c", "--vendor example.com"),
+            ("--serial s", "--vendor example.com --class c"),
+        ],
+        excludes: &[],
+    },
+    Options { shortest: "inspect f", alone: &[], needs: &[], excludes: &[] },
+    Options {
+        shortest: "revoke --key k --issuer i --out o --credential c",
+        // --previous, --first, --role and --generation: `commands/revoke.rs` demands them in words of its own.
+        alone: &[
+            "--previous f",
+            "--first",
+            "--sequence 2",
+            "--key-of f",
+            "--kid 0102030405060708",
+            "--cti 000102030405060708090a0b0c0d0e0f",
+            "--lowest-generation release=1",
+            // --devices: `commands/revoke/devices.rs` judges it with --serial, and uses it for --lowest-generation.
+            "--serial s",
+            "--devices d",
+            "--now 2030-01-31T00:00:00Z",
+            "--passphrase-file p",
+            "--pin-file p",
+            "--allow-large-step",
+            "--ledger d",
+            "--no-ledger",
+            "--force",
+            "ci",
+            // With a ledger: `recording.rs` judges them.
+            "--by a",
+            "--reason r",
+            "--published f",
+            "--none-published",
+        ],
+        needs: &[
+            ("--role release", "--kid 0102030405060708"),
+            ("--generation 1", "--key-of f"),
+            ("--minimum *=5", "--vendor example.com"),
+            ("--vendor example.com", "--minimum *=5"),
+            ("--known f", "--minimum *=5 --vendor example.com"),
+            ("--allow-return-of-devices", "--lowest-generation device=1"),
+            ("--allow-unreachable-minimum", "--minimum *=5 --vendor example.com"),
+        ],
+        excludes: &[
+            ("--nothing-new", "--credential c"),
+            ("--first", "--previous f"),
+            ("--no-ledger", "--ledger d"),
+            ("--published f", "--none-published"),
+            ("--tbs-out t", "--out o"),
+        ],
+    },
+    Options {
+        shortest: "provision --serial s --vendor example.com --class c --out o",
+        // --again, --by, --key and what opens it: `commands/provision.rs` judges them with the ledger and the devices' keys.
+        alone: &[
+            "--node-address 5",
+            "--anchor a",
+            "--sequence-floor 5",
+            "--allow-large-step",
+            "--ledger l",
+            "--no-ledger",
+            "--by n",
+            "--again",
+            "--now 2030-01-31T00:00:00Z",
+            "--key k",
+            "--passphrase-file p",
+            "--pin-file p",
+            "--force",
+        ],
+        needs: &[
+            ("--recovery-anchor r", "--anchor a"),
+            ("--issuing i", "--key k"),
+            ("--succession s", "--anchor a --issuing i --key k"),
+            ("--revocations l", "--anchor a --issuing i --key k"),
+            ("--device-key d", "--issuing i --key k --credential-out c"),
+            ("--credential-out c", "--device-key d --issuing i --key k"),
+        ],
+        excludes: &[("--no-ledger", "--ledger l")],
+    },
+    Options {
+        shortest: "provision --devices f --vendor example.com --out-dir o",
+        alone: &["--class c"],
+        needs: &[],
+        excludes: &[
+            ("--serial s", "--out p"),
+            ("--out p", ""),
+            ("--device-key d", ""),
+            ("--credential-out c", ""),
+        ],
+    },
+    Options {
+        shortest: "publish --revocations l",
+        alone: &["--ca f", "--succession s"],
+        needs: &[
+            ("--image i", "r"),
+            ("--second-image s", "r --image i"),
+            ("--allow-large-step", "r --image i"),
+        ],
+        excludes: &[],
+    },
+    Options {
+        shortest: "withdraw r --reason x",
+        alone: &["--ca f"],
+        needs: &[],
+        excludes: &[("--undo", "--reason x")],
+    },
+    Options {
+        shortest: "retire s",
+        alone: &["--ca f", "--reason x", "--undo"],
+        needs: &[],
+        excludes: &[("--undo", "--reason x")],
+    },
+];

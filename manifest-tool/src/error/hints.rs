@@ -1,0 +1,106 @@
+//! What to do about each error.
+
+use suit_manifest::Reason;
+
+use super::Error;
+
+impl Error {
+    /// What to do about it, one sentence.
+    pub fn hint(&self) -> &str {
+        match self {
+            Self::Usage { .. } => "Run the command with --help.",
+            Self::FileExists(_) => {
+                "Choose another name; --force replaces regular files, but never a private key."
+            }
+            Self::MinimumAboveCeiling { .. } => {
+                "Pass the credential with the higher ceiling as --known; --allow-unreachable-minimum stops all releases."
+            }
+            Self::BelowLowestGeneration { .. } => {
+                "Pass the highest generation of the key as --generation; if that is lower too, the list revokes it already."
+            }
+            Self::KeyLacksRight { .. } => Reason::AnchorRights.hint(),
+            Self::ConfirmationNeeded => "Pass --yes once you have read what the command is going to do.",
+            Self::Declined => "Run the command again when you want it.",
+            Self::RequestOld { .. } => "Make a new request with succession request.",
+            Self::NoChain(_) => "Check --history; devices that hold the present root need its list only.",
+            Self::KeyWasRevoked { .. } => "Generate a new key: whoever took this one still has it.",
+            Self::KeyHasRole { .. } => "Generate a separate key for each role.",
+            Self::Step { .. } => {
+                "Check the number: it can never fall again. Pass --allow-large-step if it is intended."
+            }
+            Self::SameFile(_) => "Use a different file for each input and output.",
+            Self::File { .. } => "Check the path, its permissions and the free space.",
+            Self::FileTooLong { .. } | Self::FileUnknown(_) => "Check that you passed the right file.",
+            Self::Output(_) => {
+                "Check where standard output goes; output files named on the command line are complete."
+            }
+            Self::Clock(_) => {
+                "Set the clock of this machine. If it is right, pass --now with the time of now."
+            }
+            Self::PassphraseNeeded => {
+                "Pass --passphrase-file, set ANCHORAGE_PASSPHRASE_FILE, or run the command in a terminal."
+            }
+            Self::PassphraseUnusable(fault) => fault.hint(),
+            Self::PassphraseWrong(_) => "Check the passphrase and the key file.",
+            Self::PrivateKey { fault, .. } => fault.hint(),
+            Self::PassphraseWeak(_) => {
+                "Choose five or more random words; pass --weak-passphrase for a key that only tests use."
+            }
+            Self::PublicKey { source, .. } => source.hint(),
+            Self::KeyOperation { .. } => "Run the command again.",
+            Self::Holder(error) => error.hint(),
+            Self::SignatureForeign => {
+                "Check that the public key belongs to the key that signs, and that it signs the bytes as they are (pure Ed25519)."
+            }
+            Self::SignatureForm { .. } => {
+                "Pass the 64 bytes of the signature as they are, in hex or in base64."
+            }
+            Self::Share { fault, .. } | Self::Shares(fault) => fault.hint(),
+            Self::BackupOfAnotherKey { .. } => {
+                "Find the backup of the key that is meant; this one is of another key."
+            }
+            Self::OtherBytes { .. } => {
+                "Pass the envelope and the credential for which the bytes were written."
+            }
+            Self::DevicesFile { .. } => "Correct the line; nothing was made of any line.",
+            Self::DeviceKnown { .. } => {
+                "Give the device another serial and a key of its own, or pass --again if its block has to be made once more."
+            }
+            Self::NoSuchDevice { .. } => {
+                "ledger show and ledger export of the line's ledger list its devices."
+            }
+            Self::DevicesReturn { .. } => {
+                "Revoke their issuing keys in the same list (by name), and certify others; or pass --allow-return-of-devices. Devices \
+                 of an unknown line: pass its ledger as --devices."
+            }
+            Self::Certificate { fault, .. } => fault.hint(),
+            Self::CredentialOfAnotherKey(_) => "Pass the key for which the credential was issued.",
+            Self::Author { .. } => "Correct the value that the message names.",
+            Self::Image { source, .. } => source.hint(),
+            Self::Refused { found: Some(_), .. } => "Pass the file that this argument asks for.",
+            Self::Refused { reason, .. } => reason.hint(),
+            Self::ImageMismatch { .. } => "Pass the image that manifest-tool create wrote for this manifest.",
+            Self::ServerUrl(_) => "Pass a URL such as https://updates.example.com.",
+            Self::Authorities(_) => {
+                "Pass the PEM certificate of the authority that issued the server's certificate."
+            }
+            Self::TokenFile { .. } => "Write the token of the server into the file, on a line of its own.",
+            Self::Http { .. } => "Check the URL, the network and the server, then run the command again.",
+            Self::ServerRefused { status: 401 | 403, .. } => "Check --token-file.",
+            Self::ServerRefused { hint: Some(hint), .. } => hint,
+            Self::ServerRefused { code: Some(code), .. } => {
+                let known = Reason::ALL.iter().find(|reason| reason.slug() == code);
+                known.map_or("See docs/server-api.md.", |reason| reason.hint())
+            }
+            Self::ServerRefused { .. } => {
+                "Check that --server names an update-server; if it does, read the log of the server."
+            }
+            Self::ServerAnswer { .. } => "Check that --server names an update-server of this version.",
+            Self::Ledger(error) => error.hint(),
+            Self::Devices { .. } => "Save the answer of GET /v1/devices of the update-server, as it is.",
+            Self::Reported(_) => "Read the report.",
+            Self::Ceremony(error) => error.hint(),
+            Self::Internal(_) => "Please report it.",
+        }
+    }
+}
