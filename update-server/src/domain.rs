@@ -5,7 +5,9 @@ pub mod catalogue;
 pub mod identities;
 pub mod index;
 pub mod life_cycle;
+pub mod order;
 pub mod records;
+pub mod registration;
 pub mod registry;
 
 use std::fmt;

@@ -79,7 +79,7 @@ pub fn router(parts: Parts) -> Router {
         .route("/v1/successions/{domain}", get(successions::list))
         .route("/v1/successions/{domain}/chain", get(successions::chain))
         .route("/v1/issuers", put(issuers::put).get(issuers::list))
-        .route("/v1/issuers/{kid}", get(issuers::show))
+        .route("/v1/issuers/{domain}/{kid}", get(issuers::show))
         .route("/v1/devices", get(devices::list).post(devices::csv::import))
         .route("/v1/devices.csv", get(devices::csv::export))
         .route(

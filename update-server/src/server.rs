@@ -83,6 +83,7 @@ impl Server {
         let store = Store::connect(&data.database()).await?;
         let blobs = Arc::new(Blobs::open(&data.images())?);
         let records = Records::open(store.clone(), config.anchors).await?;
+        let identities = Identities::open(store.clone(), records.clone()).await?;
         let catalogue = Catalogue::open(store.clone(), blobs.clone(), records.clone(), unix_now()).await?;
         let clock = Arc::new(ClockWatch::new(store.clone(), catalogue.clone()));
         clock.fault(unix_now()).await?;
@@ -91,7 +92,7 @@ impl Server {
         background.spawn(watch_clock(clock.clone()));
         let router = http::router(Parts {
             registry: Registry::new(store.clone()),
-            identities: Identities::new(store.clone(), records.clone()),
+            identities,
             readiness: Readiness::new(store.clone(), blobs.clone(), catalogue.clone(), clock.clone()),
             catalogue,
             records,

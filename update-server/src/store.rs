@@ -22,6 +22,7 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool};
 
+pub use device_changes::Imported;
 pub use devices::{Registered, Retirement, StoredDevice, StoredEvent};
 pub use issuers::{IssuerInsertion, StoredIssuer};
 pub use readiness::DatabaseFault;

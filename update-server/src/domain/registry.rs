@@ -7,56 +7,12 @@ use trust::host::printable;
 use trust::{Kid, PublicKey};
 
 use super::life_cycle::LifeState;
+use super::registration::{Conflict, DeviceFacts};
 use super::{Digest, Identifier, Malformed, Note, Serial, VersionText};
 use crate::store::{Store, StoreError, StoredDevice, StoredEvent};
 
 /// Events that come with a single device.
 pub const EVENTS_SHOWN: u32 = 100;
-
-/// What is said of a device when it is registered or brought up to date.
-#[derive(Debug, Clone)]
-pub struct DeviceFacts {
-    pub vendor: Identifier,
-    pub class: Identifier,
-    /// What it runs.
-    pub version: Option<VersionText>,
-    /// The sequence number of what it runs.
-    pub sequence: Option<u64>,
-    /// The manifest of what it runs.
-    pub manifest_digest: Option<Digest>,
-    /// The key that signed that manifest.
-    pub release_kid: Option<Kid>,
-    /// The anchors that it holds.
-    pub anchors: Option<Anchors>,
-    /// The public half of its identity key.
-    pub identity: Option<PublicKey>,
-    /// Its identity credential, which verified.
-    pub credential: Option<Vec<u8>>,
-    /// What production and owners say of it.
-    pub custody: Custody,
-    /// Who says so.
-    pub reporter: Reporter,
-    /// When it ran that, where the reporter had a clock: seconds since the epoch.
-    pub at: Option<u64>,
-}
-
-/// What production and owners say of a device. A report that is not theirs says none of it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Custody {
-    /// The production line or batch.
-    pub line: Option<Label>,
-    pub owner: Option<Label>,
-    /// Of a device that is registered for the first time; later ones come by [`Registry::change_state`].
-    pub state: Option<LifeState>,
-    pub key_checks: Option<KeyChecks>,
-}
-
-impl Custody {
-    /// Whether it says something.
-    pub fn is_given(&self) -> bool {
-        *self != Self::default()
-    }
-}
 
 /// A name of a production line or an owner: 1 to 64 printable characters, without a space at either end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,10 +44,13 @@ impl FromStr for Label {
 pub struct KeyChecks(BTreeMap<String, Vec<u8>>);
 
 impl KeyChecks {
-    const MAX: usize = 8;
     const MAX_NAME_LEN: usize = 32;
+    /// A name with more digits may be a key in hexadecimal.
+    const MAX_NAME_DIGITS: usize = 4;
     /// Bytes: shorter than half of a key of AES-128.
     const MAX_VALUE_LEN: usize = 6;
+    /// Bytes of all values together: shorter than a key of AES-128, which would else come in pieces.
+    const MAX_SUM_LEN: usize = 12;
 
     /// The pairs as they are stored: `name=hex`, by name, with a space between.
     pub fn to_text(&self) -> String {
@@ -106,18 +65,20 @@ impl FromStr for KeyChecks {
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
         let malformed = Malformed {
-            expected: "key-check values are 1 to 8 of the form name=hex with a space between, of 2 to 6 bytes each",
+            expected: "key-check values are of the form name=hex with a space between, of 2 to 6 bytes each and 12 \
+                       bytes together; a name has 1 to 32 lowercase letters, hyphens and at most 4 digits",
         };
         let mut pairs = BTreeMap::new();
+        let mut sum = 0;
         for pair in text.split(' ') {
             let (name, value) = pair.split_once('=').ok_or(malformed)?;
             let is_name = (1..=Self::MAX_NAME_LEN).contains(&name.len())
-                && name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+                && name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+                && name.bytes().filter(u8::is_ascii_digit).count() <= Self::MAX_NAME_DIGITS;
             let value = hex::decode(value).map_err(|_| malformed)?;
-            if !is_name || !(2..=Self::MAX_VALUE_LEN).contains(&value.len()) || pairs.len() >= Self::MAX {
-                return Err(malformed);
-            }
-            if pairs.insert(name.to_owned(), value).is_some() {
+            sum += value.len();
+            let fits = (2..=Self::MAX_VALUE_LEN).contains(&value.len()) && sum <= Self::MAX_SUM_LEN;
+            if !is_name || !fits || pairs.insert(name.to_owned(), value).is_some() {
                 return Err(malformed);
             }
         }
@@ -187,6 +148,8 @@ pub struct DeviceFilter {
     pub anchor: Option<Kid>,
     /// Not seen since, seconds since the epoch.
     pub unseen_since: Option<u64>,
+    /// A publisher's token said which device it is.
+    pub vouched: Option<bool>,
 }
 
 /// The kids of a device's anchors: 1 to 8, each once.
@@ -324,11 +287,13 @@ pub struct Event {
 pub enum RegistryError {
     #[error("no device with the serial number {0:?} is registered")]
     UnknownDevice(String),
-    /// A serial number names one device for good.
-    #[error(
-        "the serial number {0:?} is registered with another vendor, class or identity key, or production and owner say otherwise"
-    )]
-    OtherDevice(String),
+    /// A serial number names one device for good, and a registration contradicts nothing.
+    #[error("the device {serial:?} is refused: {conflict}")]
+    Conflict {
+        serial: String,
+        /// What is known instead.
+        conflict: Conflict,
+    },
     /// The life cycle has no such step.
     #[error("a device that is {from} does not become {to}")]
     Transition {
@@ -337,15 +302,23 @@ pub enum RegistryError {
         /// The one that was asked for.
         to: LifeState,
     },
-    /// A device of an import is refused.
-    #[error("line {line}: {error}")]
-    Line {
-        /// Of the file, from 1; the header is line 1.
-        line: u64,
-        error: Box<RegistryError>,
-    },
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+fn conflict_of(serial: &Serial, conflict: Conflict) -> RegistryError {
+    RegistryError::Conflict { serial: serial.as_str().to_owned(), conflict }
+}
+
+/// Which devices of a list are registered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Import {
+    /// All of them, or none if one is refused.
+    All,
+    /// Those that are not refused.
+    Good,
+    /// None: the list is only judged.
+    None,
 }
 
 #[derive(Debug, Clone)]
@@ -367,7 +340,8 @@ impl Registry {
         now: u64,
     ) -> Result<(bool, StoredDevice), RegistryError> {
         let outcome = self.store.upsert_device(serial.as_str(), facts, now).await?;
-        outcome.ok_or_else(|| RegistryError::OtherDevice(serial.as_str().to_owned()))
+        let outcome = outcome.map_err(|conflict| conflict_of(serial, conflict))?;
+        Ok((outcome.is_new, outcome.device))
     }
 
     /// Retires a device (with what is said of it, if anything is), or takes that back.
@@ -385,26 +359,24 @@ impl Registry {
         device.ok_or_else(|| RegistryError::UnknownDevice(serial.as_str().to_owned()))
     }
 
-    /// Registers the devices of a list, or none of them: how many are new. `line` of each is where it stands in the list.
+    /// Registers devices of a list, of which no two have one serial number: how many are new, and which are refused, by
+    /// their places in it.
     ///
     /// # Errors
-    /// [`RegistryError::Line`], or the database failed.
+    /// The database failed.
     pub async fn import(
         &self,
-        devices: Vec<(u64, Serial, DeviceFacts)>,
+        devices: &[(Serial, DeviceFacts)],
+        which: Import,
         now: u64,
-    ) -> Result<u64, RegistryError> {
-        let lines: Vec<(u64, String)> =
-            devices.iter().map(|(line, serial, _)| (*line, serial.as_str().to_owned())).collect();
-        let devices =
-            devices.into_iter().map(|(_, serial, facts)| (serial.as_str().to_owned(), facts)).collect();
-        match self.store.import_devices(devices, now).await? {
-            Ok(new) => Ok(new),
-            Err(place) => {
-                let (line, serial) = lines.get(place).cloned().unwrap_or_default();
-                Err(RegistryError::Line { line, error: Box::new(RegistryError::OtherDevice(serial)) })
-            }
-        }
+    ) -> Result<(u64, Vec<(usize, RegistryError)>), StoreError> {
+        let rows =
+            devices.iter().map(|(serial, facts)| (serial.as_str().to_owned(), facts.clone())).collect();
+        let imported = self.store.import_devices(rows, which, now).await?;
+        let refused = imported.refused.into_iter().filter_map(|(place, conflict)| {
+            devices.get(place).map(|(serial, _)| (place, conflict_of(serial, conflict)))
+        });
+        Ok((imported.new, refused.collect()))
     }
 
     /// Changes what production and owners say of a device, with a reason.

@@ -17,7 +17,8 @@ use super::extract::{MayReport, MayWrite, PathValue, QueryOf, page_limit};
 use super::problem::Problem;
 use super::{App, body};
 use crate::domain::identities::IdentityError;
-use crate::domain::registry::{Anchors, Custody, DeviceFacts, DeviceFilter, Event, Reporter};
+use crate::domain::registration::{Custody, DeviceFacts, Source};
+use crate::domain::registry::{Anchors, DeviceFilter, Event, Reporter};
 use crate::domain::{Malformed, Note, Serial, lowercase_hex, unix_now};
 use crate::store::{StoredDevice, StoredEvent};
 
@@ -33,12 +34,16 @@ struct DeviceMessage {
     sequence: Option<u64>,
     manifest_digest: Option<String>,
     release_kid: Option<String>,
+    stated_at: Option<u64>,
     anchors: Option<Vec<String>>,
+    anchors_at: Option<u64>,
     identity: Option<String>,
     line: Option<String>,
     owner: Option<String>,
     state: &'static str,
     key_checks: Option<String>,
+    /// A publisher said which device this is; else it is known from reports only.
+    vouched: bool,
     registered: Option<RegisteredMessage>,
     last_seen: u64,
     seen_by: Option<String>,
@@ -60,6 +65,8 @@ impl DeviceMessage {
             sequence: device.sequence,
             manifest_digest: device.manifest_digest.map(|digest| digest.to_string()),
             release_kid: device.release_kid.map(|kid| hex::encode(kid.0)),
+            stated_at: known_time(device.stated_at),
+            anchors_at: known_time(device.anchors_at),
             anchors: device.anchors.map(|kids| kids.iter().map(|kid| hex::encode(kid.0)).collect()),
             retired: device.retired.map(|it| RetirementMessage { reason: it.reason, at: it.at }),
             identity: device.identity.map(hex::encode),
@@ -67,6 +74,7 @@ impl DeviceMessage {
             owner: device.owner,
             state: device.state.as_str(),
             key_checks: device.key_checks,
+            vouched: device.vouched,
             registered: device.registered.map(|it| RegisteredMessage { by: it.by, at: it.at }),
             last_seen: device.last_seen,
             seen_by: device.seen_by,
@@ -74,6 +82,11 @@ impl DeviceMessage {
             events: events.map(|events| events.into_iter().map(EventMessage::from).collect()),
         }
     }
+}
+
+/// 0 is before every report.
+fn known_time(at: u64) -> Option<u64> {
+    (at != 0).then_some(at)
 }
 
 #[derive(Serialize)]
@@ -156,7 +169,7 @@ struct Registration {
 
 impl Registration {
     /// What is said, the credential not verified yet.
-    fn facts(self, reporter: Reporter) -> Result<(DeviceFacts, Option<Vec<u8>>), Malformed> {
+    fn facts(self, reporter: Reporter, source: Source) -> Result<(DeviceFacts, Option<Vec<u8>>), Malformed> {
         let message = self;
         let facts = DeviceFacts {
             vendor: message.vendor.parse()?,
@@ -175,7 +188,7 @@ impl Registration {
                 key_checks: parsed(message.key_checks)?,
             },
             reporter,
-            at: message.at,
+            source,
         };
         let credential = message.credential.as_deref().map(credential).transpose()?;
         Ok((facts, credential))
@@ -209,7 +222,7 @@ fn parsed<T: FromStr<Err: Into<Malformed>>>(text: Option<String>) -> Result<Opti
     text.map(|text| text.parse().map_err(Into::into)).transpose()
 }
 
-fn kid(text: &str) -> Result<Kid, Malformed> {
+pub(super) fn kid(text: &str) -> Result<Kid, Malformed> {
     Ok(Kid(lowercase_hex(text).ok_or(Malformed { expected: "a kid is 16 lowercase hexadecimal digits" })?))
 }
 
@@ -259,8 +272,10 @@ pub(super) async fn register(
     check_serial(&serial)?;
     let (parts, body) = request.into_parts();
     let message: Registration = body::read_json(&parts.headers, body).await?;
-    let (facts, credential) = message.facts(by.reporter().clone())?;
-    if facts.custody.is_given() || credential.is_some() {
+    let at = message.at;
+    let source = if by.may_write() { Source::Publisher { at } } else { Source::Report { at } };
+    let (facts, credential) = message.facts(by.reporter().clone(), source)?;
+    if facts.needs_write() || credential.is_some() {
         by.check_write()?;
     }
     let facts = with_credential(&app, &serial, facts, credential).await?;
@@ -285,7 +300,7 @@ pub(super) async fn show(
         None => None,
         Some(bytes) => {
             let refusal = app.identities.refusal(&bytes, unix_now()).await?;
-            Some(CredentialMessage { cwt: hex::encode(&bytes), refusal: refusal.map(|reason| reason.slug()) })
+            Some(CredentialMessage { cwt: hex::encode(&bytes), refusal })
         }
     };
     Ok(Json(DeviceMessage { credential, ..DeviceMessage::new(device, Some(events)) }).into_response())
@@ -306,6 +321,7 @@ pub(super) struct ListQuery {
     release_kid: Option<String>,
     anchor: Option<String>,
     unseen_since: Option<u64>,
+    vouched: Option<bool>,
 }
 
 impl ListQuery {
@@ -321,6 +337,7 @@ impl ListQuery {
             release_kid: self.release_kid.as_deref().map(kid).transpose()?,
             anchor: self.anchor.as_deref().map(kid).transpose()?,
             unseen_since: self.unseen_since,
+            vouched: self.vouched,
         })
     }
 }

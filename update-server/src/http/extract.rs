@@ -37,12 +37,14 @@ impl MayReport {
         &self.reporter
     }
 
+    /// Whether the token permits everything.
+    pub(super) fn may_write(&self) -> bool {
+        self.permission == TokenPermission::Write
+    }
+
     /// Refuses what a token does not permit that is for reports only.
     pub(super) fn check_write(&self) -> Result<(), Problem> {
-        match self.permission {
-            TokenPermission::Write => Ok(()),
-            TokenPermission::Report => Err(reports_only()),
-        }
+        if self.may_write() { Ok(()) } else { Err(reports_only()) }
     }
 }
 
@@ -98,6 +100,24 @@ impl<T: FromStr<Err: Into<Malformed>>> FromRequestParts<App> for PathValue<T> {
             .await
             .map_err(|_| Problem::malformed("The path is not UTF-8."))?;
         Ok(Self(text.parse().map_err(Into::into)?))
+    }
+}
+
+/// The two parameters of the path, as the types that they have to be.
+pub(super) struct PathPair<A, B>(pub(super) A, pub(super) B);
+
+impl<A, B> FromRequestParts<App> for PathPair<A, B>
+where
+    A: FromStr<Err: Into<Malformed>>,
+    B: FromStr<Err: Into<Malformed>>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let Path((first, second)) = Path::<(String, String)>::from_request_parts(parts, app)
+            .await
+            .map_err(|_| Problem::malformed("The path is not UTF-8."))?;
+        Ok(Self(first.parse().map_err(Into::into)?, second.parse().map_err(Into::into)?))
     }
 }
 

@@ -9,11 +9,12 @@ use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 use trust::{Kid, MAX_CREDENTIAL_LEN};
 
-use super::extract::{MayWrite, PathValue};
+use super::extract::{MayWrite, PathPair};
 use super::problem::Problem;
+use super::revocations::DomainText;
 use super::{App, body, raw};
 use crate::domain::identities::IssuerSummary;
-use crate::domain::{Malformed, lowercase_hex, unix_now};
+use crate::domain::{Malformed, unix_now};
 use crate::store::IssuerInsertion;
 
 /// RFC 8392 section 9.1.
@@ -26,19 +27,19 @@ impl FromStr for KidText {
     type Err = Malformed;
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        let kid =
-            lowercase_hex(text).ok_or(Malformed { expected: "a kid is 16 lowercase hexadecimal digits" })?;
-        Ok(Self(Kid(kid)))
+        super::devices::kid(text).map(Self)
     }
 }
 
 #[derive(Serialize)]
 struct Issuer {
+    domain: Option<String>,
     kid: String,
     name: String,
     vendor: String,
     classes: Vec<String>,
     issuer_kid: String,
+    issued_at: u64,
     expires: Option<u64>,
     /// Why it does not verify now.
     refusal: Option<&'static str>,
@@ -52,11 +53,13 @@ pub(super) struct Issuers {
 impl From<IssuerSummary> for Issuer {
     fn from(issuer: IssuerSummary) -> Self {
         Self {
+            domain: issuer.domain.map(|domain| hex::encode(domain.0.0)),
             kid: hex::encode(issuer.kid.0),
             name: issuer.name,
             vendor: issuer.vendor.to_string(),
             classes: issuer.classes.iter().map(ToString::to_string).collect(),
             issuer_kid: hex::encode(issuer.issuer_kid.0),
+            issued_at: issuer.issued_at,
             expires: issuer.expires,
             refusal: issuer.refusal.map(|reason| reason.slug()),
         }
@@ -79,10 +82,13 @@ pub(super) async fn list(State(app): State<App>) -> Result<Json<Issuers>, Proble
 
 pub(super) async fn show(
     State(app): State<App>,
-    PathValue(KidText(kid)): PathValue<KidText>,
+    PathPair(domain, kid): PathPair<DomainText, KidText>,
 ) -> Result<Response, Problem> {
-    match app.identities.issuer(kid).await? {
+    match app.identities.issuer(domain.domain(), kid.0).await? {
         Some(bytes) => Ok(raw(MEDIA_TYPE, bytes)),
-        None => Err(Problem::not_found("issuer-unknown", "No credential of this issuing key is stored.")),
+        None => Err(Problem::not_found(
+            "issuer-unknown",
+            "No credential of this issuing key is stored in this domain.",
+        )),
     }
 }

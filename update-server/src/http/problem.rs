@@ -20,6 +20,7 @@ use crate::domain::Malformed;
 use crate::domain::catalogue::CatalogueError;
 use crate::domain::identities::IdentityError;
 use crate::domain::records::RecordsError;
+use crate::domain::registration::Conflict;
 use crate::domain::registry::RegistryError;
 use crate::log::cut;
 use crate::store::StoreError;
@@ -35,11 +36,32 @@ pub(super) struct Problem {
     hint: Option<&'static str>,
     // Boxed since a problem is an `Err`, and few have one.
     header: Option<Box<(HeaderName, HeaderValue)>>,
+    /// Of a list: each row that is refused.
+    rows: Vec<RowProblem>,
     /// For the log only.
     internal: Option<String>,
 }
 
-/// RFC 9457 section 3.1, with the members `code` and `hint` (docs/server-api.md).
+/// Why a row of a list is refused.
+#[derive(Debug, Serialize)]
+pub(super) struct RowProblem {
+    line: u64,
+    /// As it stands in the row.
+    serial: String,
+    code: &'static str,
+    detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'static str>,
+}
+
+impl RowProblem {
+    /// The line on which the row begins, from 1.
+    pub(super) fn line(&self) -> u64 {
+        self.line
+    }
+}
+
+/// RFC 9457 section 3.1, with the members `code`, `hint` and `rows` (docs/server-api.md).
 #[derive(Serialize)]
 struct Body<'a> {
     r#type: &'static str,
@@ -49,12 +71,22 @@ struct Body<'a> {
     code: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'static str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    rows: &'a [RowProblem],
 }
 
 impl Problem {
     /// A refusal that the client can do something about.
     pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, code, detail: detail.into(), hint: None, header: None, internal: None }
+        Self {
+            status,
+            code,
+            detail: detail.into(),
+            hint: None,
+            header: None,
+            rows: Vec::new(),
+            internal: None,
+        }
     }
 
     /// Adds what to do about it.
@@ -148,9 +180,24 @@ impl Problem {
             .hint("Regard the key as exposed when it went over a network: revoke it and make a new one.")
     }
 
-    /// The same of a line of a list.
-    pub(super) fn at_line(self, line: u64) -> Self {
-        Self { detail: format!("Line {line}: {}", self.detail).into(), ..self }
+    /// The same of a row of a list.
+    pub(super) fn at_row(self, line: u64, serial: String) -> RowProblem {
+        let serial = cut(&serial).to_owned();
+        RowProblem { line, serial, code: self.code, detail: self.detail.into_owned(), hint: self.hint }
+    }
+
+    /// Rows of a list are refused, and none of the others was imported.
+    pub(super) fn rows_refused(rows: Vec<RowProblem>, of: usize) -> Self {
+        let first = rows.first().map(|row| format!(" Line {}: {}", row.line, row.detail)).unwrap_or_default();
+        let detail = format!("{} of {of} rows are refused, and nothing was imported.{first}", rows.len());
+        let problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "rows-refused", detail)
+            .hint("Correct the rows that are listed, or import the others with ?good_rows=true.");
+        Self { rows, ..problem }
+    }
+
+    /// Whether the server failed, and the request may be good.
+    pub(super) fn is_ours(&self) -> bool {
+        self.status.is_server_error()
     }
 
     /// A refusal by the trust code or the command processor.
@@ -173,6 +220,7 @@ impl IntoResponse for Problem {
             detail: &self.detail,
             code: self.code,
             hint: self.hint,
+            rows: &self.rows,
         };
         let mut response = (self.status, Json(body)).into_response();
         let headers = response.headers_mut();
@@ -279,7 +327,10 @@ impl From<RegistryError> for Problem {
         match error {
             RegistryError::UnknownDevice(_) => Self::not_found("device-unknown", detail)
                 .hint("Register the device with PUT /v1/devices/{serial} first."),
-            RegistryError::OtherDevice(_) => Self::new(StatusCode::CONFLICT, "device-conflict", detail),
+            RegistryError::Conflict { conflict, .. } => {
+                let hint = hint_of(&conflict);
+                Self { hint, ..Self::new(StatusCode::CONFLICT, conflict.code(), detail) }
+            }
             RegistryError::Transition { from, .. } => {
                 let next: Vec<_> = from.next().iter().map(|state| state.as_str()).collect();
                 let detail = match &next[..] {
@@ -288,22 +339,41 @@ impl From<RegistryError> for Problem {
                 };
                 Self::new(StatusCode::CONFLICT, "state-transition", detail)
             }
-            RegistryError::Line { line, error } => Self::from(*error).at_line(line),
             RegistryError::Store(error) => error.into(),
+        }
+    }
+}
+
+const fn hint_of(conflict: &Conflict) -> Option<&'static str> {
+    match conflict {
+        Conflict::Vendor(_) | Conflict::Class(_) | Conflict::Identity => None,
+        Conflict::Line(_) | Conflict::Owner(_) | Conflict::KeyChecks(_) => {
+            Some("Change it with PATCH /v1/devices/{serial}, and a reason.")
+        }
+        Conflict::State(_) => Some("Change it with PUT /v1/devices/{serial}/state, and a reason."),
+        Conflict::CredentialOlder { .. } => Some("Send the newest credential of the device."),
+        Conflict::CredentialContradicts { .. } => {
+            Some("Issue one more credential of the device, and send that.")
         }
     }
 }
 
 impl From<IdentityError> for Problem {
     fn from(error: IdentityError) -> Self {
-        let detail = sentence(&error.to_string());
+        let (code, detail) = (error.code(), sentence(&error.to_string()));
         match error {
             IdentityError::Refused(reason) => Self::refused(reason),
             IdentityError::NotADevice | IdentityError::OtherDevice => {
-                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "credential-other-device", detail)
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
             }
-            IdentityError::IssuerUnknown(_) => Self::new(StatusCode::CONFLICT, "issuer-unknown", detail)
+            IdentityError::IssuerUnknown(_) => Self::new(StatusCode::CONFLICT, code, detail)
                 .hint("Send the credential of the issuing key with PUT /v1/issuers first."),
+            IdentityError::IssuedAhead { .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
+                .hint("Set the clock that is wrong: the server's, or that of the machine that signed; then issue it again."),
+            IdentityError::Older { .. } => Self::new(StatusCode::CONFLICT, code, detail)
+                .hint("Send the newest credential of this key."),
+            IdentityError::Contradicts(_) => Self::new(StatusCode::CONFLICT, code, detail)
+                .hint("Issue one more credential of this key, and send that."),
             IdentityError::Store(error) => error.into(),
         }
     }

@@ -3,27 +3,33 @@
 use futures::FutureExt as _;
 use sqlx::SqliteConnection;
 
-use super::devices::{note_change, state, upsert_device};
+use super::devices::{device_of, keep_outcome, note_change, state};
 use super::{Store, StoreError, StoredDevice};
 use crate::domain::life_cycle::LifeState;
-use crate::domain::registry::{Amendment, DeviceFacts, KeyChecks, Label, Reporter};
+use crate::domain::registration::{Conflict, DeviceFacts, registered};
+use crate::domain::registry::{Amendment, Import, KeyChecks, Label, Reporter};
 
 const STATE: &str = "device-state";
 const AMENDED: &str = "device-amended";
 
-/// Rolls an import back.
-#[derive(Debug)]
-struct Stopped(usize);
+/// What became of a list of devices, by their places in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Imported {
+    /// Devices that were registered for the first time.
+    pub new: u64,
+    pub refused: Vec<(usize, Conflict)>,
+}
 
 impl Store {
-    /// Registers all of these devices: how many are new; or none, and the place of the one that is refused.
+    /// Registers these devices, of which no two have one serial number, as `which` says.
     pub async fn import_devices(
         &self,
         devices: Vec<(String, DeviceFacts)>,
+        which: Import,
         now: u64,
-    ) -> Result<Result<u64, usize>, StoreError> {
+    ) -> Result<Imported, StoreError> {
         self.writer
-            .run(move |connection| async move { import(connection, &devices, now).await }.boxed())
+            .run(move |connection| async move { import(connection, &devices, which, now).await }.boxed())
             .await
     }
 
@@ -62,34 +68,33 @@ impl Store {
     }
 }
 
+/// Each is judged before one is written, so that nothing has to be taken back.
 async fn import(
     connection: &mut SqliteConnection,
     devices: &[(String, DeviceFacts)],
+    which: Import,
     now: u64,
-) -> Result<Result<u64, usize>, StoreError> {
-    sqlx::query("SAVEPOINT import").execute(&mut *connection).await?;
-    let outcome = all(connection, devices, now).await?;
-    let end = if outcome.is_ok() { "RELEASE import" } else { "ROLLBACK TO import" };
-    sqlx::query(end).execute(&mut *connection).await?;
-    if outcome.is_err() {
-        sqlx::query("RELEASE import").execute(&mut *connection).await?;
-    }
-    Ok(outcome.map_err(|Stopped(place)| place))
-}
-
-async fn all(
-    connection: &mut SqliteConnection,
-    devices: &[(String, DeviceFacts)],
-    now: u64,
-) -> Result<Result<u64, Stopped>, StoreError> {
-    let mut new = 0;
+) -> Result<Imported, StoreError> {
+    let (mut good, mut refused) = (Vec::new(), Vec::new());
     for (place, (serial, facts)) in devices.iter().enumerate() {
-        match upsert_device(connection, serial, facts, now).await? {
-            Some((is_new, _)) => new += u64::from(is_new),
-            None => return Ok(Err(Stopped(place))),
+        let known = device_of(connection, serial).await?;
+        match registered(known, serial, facts, now)? {
+            Ok(outcome) => good.push((outcome, &facts.reporter)),
+            Err(conflict) => refused.push((place, conflict)),
         }
     }
-    Ok(Ok(new))
+    let new = good.iter().filter(|(outcome, _)| outcome.is_new).count() as u64;
+    let kept = match which {
+        Import::All => refused.is_empty(),
+        Import::Good => true,
+        Import::None => false,
+    };
+    if kept {
+        for (outcome, reporter) in &good {
+            keep_outcome(connection, outcome, (reporter, now)).await?;
+        }
+    }
+    Ok(Imported { new, refused })
 }
 
 async fn amend(
@@ -139,19 +144,18 @@ async fn step(
         .await?;
     let Some(row) = row else { return Ok(None) };
     let from = state(&row)?;
-    // The same again changes nothing: its answer was lost.
-    if from == to {
-        return Ok(Some(Ok(())));
-    }
-    if !from.next().contains(&to) {
+    // The same again is no step: its answer was lost, or nobody had said it yet.
+    if from != to && !from.next().contains(&to) {
         return Ok(Some(Err(from)));
     }
-    sqlx::query("UPDATE devices SET state = $2 WHERE serial = $1")
+    sqlx::query("UPDATE devices SET state = $2, state_set = 1 WHERE serial = $1")
         .bind(serial)
         .bind(to.as_str())
         .execute(&mut *connection)
         .await?;
-    let note = format!("{from} to {to}; {reason}");
-    note_change(connection, serial, STATE, Some(&note), by).await?;
+    if from != to {
+        let note = format!("{from} to {to}; {reason}");
+        note_change(connection, serial, STATE, Some(&note), by).await?;
+    }
     Ok(Some(Ok(())))
 }

@@ -7,7 +7,8 @@ use trust::Kid;
 
 use super::{Store, StoreError, fixed, sequence_key, sequence_of, time_key, time_of};
 use crate::domain::life_cycle::LifeState;
-use crate::domain::registry::{DeviceFacts, DeviceFilter, Event, KeyChecks, Label, Reporter};
+use crate::domain::registration::{Conflict, DeviceFacts, Outcome, heard, registered};
+use crate::domain::registry::{DeviceFilter, Event, Label, Reporter};
 use crate::domain::{Digest, Identifier, VersionText};
 
 /// A registered device.
@@ -25,8 +26,12 @@ pub struct StoredDevice {
     pub manifest_digest: Option<Digest>,
     /// The key that signed that manifest.
     pub release_kid: Option<Kid>,
+    /// Of what time version, sequence number and manifest are; 0 is before every report.
+    pub stated_at: u64,
     /// The anchors that it holds.
     pub anchors: Option<Vec<Kid>>,
+    /// Of what time that is.
+    pub anchors_at: u64,
     /// That it was retired.
     pub retired: Option<Retirement>,
     /// Its identity key as a COSE_Key.
@@ -38,8 +43,12 @@ pub struct StoredDevice {
     pub owner: Option<String>,
     /// Where it is in its life.
     pub state: LifeState,
+    /// Somebody said that state.
+    pub state_set: bool,
     /// Values by which its symmetric keys are compared.
     pub key_checks: Option<String>,
+    /// A publisher's token said which device this is.
+    pub vouched: bool,
     /// Of a device that was registered since servers note it.
     pub registered: Option<Registered>,
     /// Seconds since the epoch.
@@ -67,41 +76,34 @@ pub struct Retirement {
 
 const RETIRED: &str = "device-retired";
 const RESTORED: &str = "device-restored";
+const CLAIMED: &str = "device-claimed";
 
-/// The image that a device runs, and the time of that knowledge.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Running {
-    version: Option<String>,
-    sequence: Option<u64>,
-    manifest_digest: Option<Digest>,
-    release_kid: Option<Kid>,
-    stated_at: i64,
-}
-
-impl Running {
-    fn says_something(&self) -> bool {
-        self.version.is_some() || self.sequence.is_some() || self.manifest_digest.is_some()
-    }
-
-    /// What is known once `self` was said of the time `at`: what it leaves out stays as it was, but what belongs to
-    /// another image does not.
-    fn over(self, known: Self, at: Option<u64>, now: u64) -> Self {
-        let Some(stated_at) = news(self.says_something(), at, now, known.stated_at) else { return known };
-        let differs = |said: bool, same: bool| said && !same;
-        let other_image =
-            differs(self.manifest_digest.is_some(), self.manifest_digest == known.manifest_digest)
-                || differs(self.sequence.is_some(), self.sequence == known.sequence)
-                || differs(self.version.is_some(), self.version == known.version);
-        let (digest, kid) = match other_image {
-            true => (None, None),
-            false => (known.manifest_digest, known.release_kid),
-        };
+impl StoredDevice {
+    /// One of which nothing else is known.
+    pub fn new(serial: &str, vendor: Identifier, class: Identifier) -> Self {
         Self {
-            version: self.version.or(known.version),
-            sequence: self.sequence.or(known.sequence),
-            manifest_digest: self.manifest_digest.or(digest),
-            release_kid: self.release_kid.or(kid),
-            stated_at,
+            serial: serial.to_owned(),
+            vendor,
+            class,
+            version: None,
+            sequence: None,
+            manifest_digest: None,
+            release_kid: None,
+            stated_at: 0,
+            anchors: None,
+            anchors_at: 0,
+            retired: None,
+            identity: None,
+            credential: None,
+            line: None,
+            owner: None,
+            state: LifeState::Active,
+            state_set: false,
+            key_checks: None,
+            vouched: false,
+            registered: None,
+            last_seen: 0,
+            seen_by: None,
         }
     }
 }
@@ -132,15 +134,13 @@ pub struct StoredEvent {
 }
 
 impl Store {
-    /// Registers the device or brings it up to date; what `facts` leave out stays as it is, and so do version and
-    /// sequence when a later statement of them has come before. `None` when the serial number is registered with
-    /// another vendor, class or identity key: then nothing changes.
+    /// Registers the device or brings it up to date, as [`registered`] decides.
     pub async fn upsert_device(
         &self,
         serial: &str,
         facts: &DeviceFacts,
         now: u64,
-    ) -> Result<Option<(bool, StoredDevice)>, StoreError> {
+    ) -> Result<Result<Outcome, Conflict>, StoreError> {
         let (serial, facts) = (serial.to_owned(), facts.clone());
         self.writer
             .run(move |connection| {
@@ -189,6 +189,7 @@ impl Store {
              AND ($4 IS NULL OR vendor = $4) AND ($5 IS NULL OR class = $5) AND ($6 IS NULL OR line = $6)
              AND ($7 IS NULL OR owner = $7) AND ($8 IS NULL OR state = $8) AND ($9 IS NULL OR version = $9)
              AND ($10 IS NULL OR release_kid = $10) AND ($12 IS NULL OR last_seen < $12)
+             AND ($13 IS NULL OR vouched = $13)
              AND ($11 IS NULL OR $11 IN (substr(anchors, 1, 8), substr(anchors, 9, 8), substr(anchors, 17, 8),
                   substr(anchors, 25, 8), substr(anchors, 33, 8), substr(anchors, 41, 8), substr(anchors, 49, 8),
                   substr(anchors, 57, 8)))
@@ -206,6 +207,7 @@ impl Store {
         .bind(filter.release_kid.map(|kid| kid.0.to_vec()))
         .bind(filter.anchor.map(|kid| kid.0.to_vec()))
         .bind(filter.unseen_since.map(time_key))
+        .bind(filter.vouched)
         .fetch_all(&self.readers)
         .await?;
         rows.iter().map(device).collect()
@@ -238,72 +240,74 @@ impl Store {
     }
 }
 
-pub(super) async fn upsert_device(
+async fn upsert_device(
     connection: &mut SqliteConnection,
     serial: &str,
     facts: &DeviceFacts,
     now: u64,
-) -> Result<Option<(bool, StoredDevice)>, StoreError> {
-    let known = running(connection, serial).await?;
-    let new = known.is_none();
-    let said = Running {
-        version: facts.version.as_ref().map(|version| version.as_str().to_owned()),
-        sequence: facts.sequence,
-        manifest_digest: facts.manifest_digest,
-        release_kid: facts.release_kid,
-        stated_at: 0,
-    };
-    let runs = said.over(known.unwrap_or_default(), facts.at, now);
-    let anchors = facts.anchors.as_ref().map(|anchors| anchors.kids().iter().flat_map(|kid| kid.0).collect());
-    let custody = &facts.custody;
-    let row = sqlx::query(
+) -> Result<Result<Outcome, Conflict>, StoreError> {
+    let known = device_of(connection, serial).await?;
+    let outcome = registered(known, serial, facts, now)?;
+    if let Ok(outcome) = &outcome {
+        keep_outcome(connection, outcome, (&facts.reporter, now)).await?;
+    }
+    Ok(outcome)
+}
+
+pub(super) async fn keep_outcome(
+    connection: &mut SqliteConnection,
+    outcome: &Outcome,
+    by: (&Reporter, u64),
+) -> Result<(), StoreError> {
+    write(connection, &outcome.device).await?;
+    if let Some(change) = &outcome.claimed {
+        note_change(connection, &outcome.device.serial, CLAIMED, Some(change), by).await?;
+    }
+    Ok(())
+}
+
+/// The whole entry but for its retirement.
+async fn write(connection: &mut SqliteConnection, device: &StoredDevice) -> Result<(), StoreError> {
+    let anchors = device.anchors.as_ref().map(|kids| kids.iter().flat_map(|kid| kid.0).collect());
+    sqlx::query(
         "INSERT INTO devices (serial, vendor, class, version, sequence, manifest_digest, release_kid, stated_at,
-                              anchors, identity, last_seen, credential, line, owner, state, key_checks,
-                              registered_at, registered_by, seen_by)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, COALESCE($15, 'active'), $16,
-                 $11, $17, $17)
+                              anchors, anchors_at, identity, credential, line, owner, state, state_set, key_checks,
+                              vouched, registered_at, registered_by, last_seen, seen_by)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
          ON CONFLICT (serial) DO UPDATE
-         SET version = excluded.version,
-             sequence = excluded.sequence,
-             manifest_digest = excluded.manifest_digest,
-             release_kid = excluded.release_kid,
-             stated_at = excluded.stated_at,
-             anchors = COALESCE(excluded.anchors, devices.anchors),
-             identity = COALESCE(excluded.identity, devices.identity),
-             credential = COALESCE(excluded.credential, devices.credential),
-             line = COALESCE(excluded.line, devices.line),
-             owner = COALESCE(excluded.owner, devices.owner),
-             key_checks = COALESCE(excluded.key_checks, devices.key_checks),
-             last_seen = excluded.last_seen,
-             seen_by = excluded.seen_by
-         WHERE devices.vendor = excluded.vendor AND devices.class = excluded.class
-           AND COALESCE(devices.identity = excluded.identity, TRUE)
-           AND COALESCE(devices.line = excluded.line, TRUE)
-           AND COALESCE(devices.owner = excluded.owner, TRUE)
-           AND COALESCE(devices.key_checks = excluded.key_checks, TRUE)
-           AND ($15 IS NULL OR devices.state = $15)
-         RETURNING *",
+         SET vendor = excluded.vendor, class = excluded.class, version = excluded.version,
+             sequence = excluded.sequence, manifest_digest = excluded.manifest_digest,
+             release_kid = excluded.release_kid, stated_at = excluded.stated_at, anchors = excluded.anchors,
+             anchors_at = excluded.anchors_at, identity = excluded.identity, credential = excluded.credential,
+             line = excluded.line, owner = excluded.owner, state = excluded.state, state_set = excluded.state_set,
+             key_checks = excluded.key_checks, vouched = excluded.vouched, registered_at = excluded.registered_at,
+             registered_by = excluded.registered_by, last_seen = excluded.last_seen, seen_by = excluded.seen_by",
     )
-    .bind(serial)
-    .bind(facts.vendor.0.to_vec())
-    .bind(facts.class.0.to_vec())
-    .bind(runs.version)
-    .bind(runs.sequence.map(sequence_key))
-    .bind(runs.manifest_digest.map(|digest| digest.0.to_vec()))
-    .bind(runs.release_kid.map(|kid| kid.0.to_vec()))
-    .bind(runs.stated_at)
+    .bind(&device.serial)
+    .bind(device.vendor.0.to_vec())
+    .bind(device.class.0.to_vec())
+    .bind(&device.version)
+    .bind(device.sequence.map(sequence_key))
+    .bind(device.manifest_digest.map(|digest| digest.0.to_vec()))
+    .bind(device.release_kid.map(|kid| kid.0.to_vec()))
+    .bind(time_key(device.stated_at))
     .bind::<Option<Vec<u8>>>(anchors)
-    .bind(facts.identity.map(|key| key.to_cose_key().to_vec()))
-    .bind(time_key(now))
-    .bind(facts.credential.clone())
-    .bind(custody.line.as_ref().map(Label::as_str))
-    .bind(custody.owner.as_ref().map(Label::as_str))
-    .bind(custody.state.map(LifeState::as_str))
-    .bind(custody.key_checks.as_ref().map(KeyChecks::to_text))
-    .bind(facts.reporter.as_str())
-    .fetch_optional(&mut *connection)
+    .bind(time_key(device.anchors_at))
+    .bind(&device.identity)
+    .bind(&device.credential)
+    .bind(&device.line)
+    .bind(&device.owner)
+    .bind(device.state.as_str())
+    .bind(device.state_set)
+    .bind(&device.key_checks)
+    .bind(device.vouched)
+    .bind(device.registered.as_ref().map(|it| time_key(it.at)))
+    .bind(device.registered.as_ref().map(|it| &it.by))
+    .bind(time_key(device.last_seen))
+    .bind(&device.seen_by)
+    .execute(connection)
     .await?;
-    row.map(|row| Ok((new, device(&row)?))).transpose()
+    Ok(())
 }
 
 async fn mark_retired(
@@ -358,33 +362,8 @@ async fn insert_event(
     event: &Event,
     (reporter, now): (&Reporter, u64),
 ) -> Result<bool, StoreError> {
-    let Some(known) = running(connection, serial).await? else { return Ok(false) };
-    let version = event.version.as_ref().map(|version| version.as_str());
-    let said = match event.kind.says_what_runs() {
-        true => Running {
-            version: version.map(str::to_owned),
-            sequence: event.sequence,
-            manifest_digest: event.release,
-            release_kid: event.release_kid,
-            stated_at: 0,
-        },
-        false => Running::default(),
-    };
-    let runs = said.over(known, event.at, now);
-    sqlx::query(
-        "UPDATE devices SET last_seen = $2, version = $3, sequence = $4, manifest_digest = $5, release_kid = $6,
-         stated_at = $7, seen_by = $8 WHERE serial = $1",
-    )
-    .bind(serial)
-    .bind(time_key(now))
-    .bind(runs.version)
-    .bind(runs.sequence.map(sequence_key))
-    .bind(runs.manifest_digest.map(|digest| digest.0.to_vec()))
-    .bind(runs.release_kid.map(|kid| kid.0.to_vec()))
-    .bind(runs.stated_at)
-    .bind(reporter.as_str())
-    .execute(&mut *connection)
-    .await?;
+    let Some(known) = device_of(connection, serial).await? else { return Ok(false) };
+    write(connection, &heard(known, event, (reporter, now))).await?;
     // A host sends a report again when it did not see the answer: the same of the same time is stored once.
     sqlx::query(
         "INSERT INTO device_events
@@ -399,7 +378,7 @@ async fn insert_event(
     .bind(serial)
     .bind(event.kind.as_str())
     .bind(event.release.map(|release| release.0.to_vec()))
-    .bind(version)
+    .bind(event.version.as_ref().map(VersionText::as_str))
     .bind(event.sequence.map(sequence_key))
     .bind(event.reason.as_ref().map(|reason| reason.as_str()))
     .bind(event.at.map(time_key))
@@ -411,28 +390,19 @@ async fn insert_event(
     Ok(true)
 }
 
-/// The image that the device is known to run; `None` when the device is not registered.
-async fn running(connection: &mut SqliteConnection, serial: &str) -> Result<Option<Running>, StoreError> {
+/// The device, if it is registered, in the transaction of a write.
+pub(super) async fn device_of(
+    connection: &mut SqliteConnection,
+    serial: &str,
+) -> Result<Option<StoredDevice>, StoreError> {
     let row = sqlx::query("SELECT * FROM devices WHERE serial = $1")
         .bind(serial)
         .fetch_optional(connection)
         .await?;
-    row.map(|row| {
-        let StoredDevice { version, sequence, manifest_digest, release_kid, .. } = device(&row)?;
-        let stated_at = row.try_get("stated_at")?;
-        Ok(Running { version, sequence, manifest_digest, release_kid, stated_at })
-    })
-    .transpose()
+    row.as_ref().map(device).transpose()
 }
 
-/// The time of a report that tells what the device runs; `None` when something of a later time is known. A time in the
-/// future counts as now, also in the database (the clock was set back).
-fn news(says_what_runs: bool, at: Option<u64>, now: u64, known: i64) -> Option<i64> {
-    let at = time_key(at.unwrap_or(now).min(now));
-    (says_what_runs && at >= known.min(time_key(now))).then_some(at)
-}
-
-pub(super) fn device(row: &SqliteRow) -> Result<StoredDevice, StoreError> {
+fn device(row: &SqliteRow) -> Result<StoredDevice, StoreError> {
     Ok(StoredDevice {
         serial: row.try_get("serial")?,
         vendor: Identifier(fixed(row.try_get("vendor")?, "vendor")?),
@@ -441,7 +411,9 @@ pub(super) fn device(row: &SqliteRow) -> Result<StoredDevice, StoreError> {
         sequence: row.try_get::<Option<&[u8]>, _>("sequence")?.map(sequence_of).transpose()?,
         manifest_digest: optional(row, "manifest_digest")?.map(Digest),
         release_kid: optional(row, "release_kid")?.map(Kid),
+        stated_at: time_of(row.try_get("stated_at")?)?,
         anchors: row.try_get::<Option<&[u8]>, _>("anchors")?.map(kids).transpose()?,
+        anchors_at: time_of(row.try_get("anchors_at")?)?,
         retired: match row.try_get::<Option<i64>, _>("retired_at")? {
             Some(at) => Some(Retirement { reason: row.try_get("retired_reason")?, at: time_of(at)? }),
             None => None,
@@ -451,7 +423,9 @@ pub(super) fn device(row: &SqliteRow) -> Result<StoredDevice, StoreError> {
         line: row.try_get("line")?,
         owner: row.try_get("owner")?,
         state: state(row)?,
+        state_set: row.try_get("state_set")?,
         key_checks: row.try_get("key_checks")?,
+        vouched: row.try_get("vouched")?,
         registered: match (row.try_get("registered_by")?, row.try_get::<Option<i64>, _>("registered_at")?) {
             (Some(by), Some(at)) => Some(Registered { by, at: time_of(at)? }),
             _ => None,

@@ -5,7 +5,8 @@ use tokio::task::JoinHandle;
 use trust::{Domain, Kid, SuccessionNumber};
 
 use super::*;
-use crate::domain::registry::{Custody, DeviceFacts, Event, EventKind, Reporter};
+use crate::domain::registration::{Conflict, Custody, DeviceFacts, Source};
+use crate::domain::registry::{Event, EventKind, Reporter};
 use crate::domain::{Digest, Identifier};
 
 async fn store() -> (tempfile::TempDir, Store) {
@@ -107,7 +108,7 @@ async fn a_database_of_a_later_version_is_refused_and_left_alone() {
     .await;
     store.close().await;
     match Store::connect(&path).await {
-        Err(StoreError::Newer { found: 99, known: 7 }) => {}
+        Err(StoreError::Newer { found: 99, known: 9 }) => {}
         other => panic!("{other:?}"),
     }
 }
@@ -276,18 +277,20 @@ async fn a_device_keeps_what_a_later_registration_leaves_out() {
         credential: None,
         custody: Custody::default(),
         reporter: reporter(),
-        at: None,
+        source: Source::Publisher { at: None },
     };
-    let (new, _) = store.upsert_device("A", &facts(Some("1.0"), Some(u64::MAX)), 10).await.unwrap().unwrap();
-    assert!(new);
-    let (new, device) = store.upsert_device("A", &facts(None, None), 20).await.unwrap().unwrap();
-    assert!(!new);
+    let made = store.upsert_device("A", &facts(Some("1.0"), Some(u64::MAX)), 10).await.unwrap().unwrap();
+    assert!(made.is_new);
+    let outcome = store.upsert_device("A", &facts(None, None), 20).await.unwrap().unwrap();
+    assert!(!outcome.is_new);
+    let device = outcome.device;
     assert_eq!(
         (device.version.as_deref(), device.sequence, device.last_seen),
         (Some("1.0"), Some(u64::MAX), 20)
     );
     let other = DeviceFacts { class: VENDOR, ..facts(Some("9.9"), None) };
-    assert!(store.upsert_device("A", &other, 30).await.unwrap().is_none());
+    let refused = store.upsert_device("A", &other, 30).await.unwrap();
+    assert_eq!(refused, Err(Conflict::Class(CLASS)));
     assert_eq!(store.device("A").await.unwrap().unwrap(), device, "unchanged");
 }
 
@@ -306,7 +309,7 @@ async fn only_a_confirmed_update_changes_what_a_device_runs() {
         credential: None,
         custody: Custody::default(),
         reporter: reporter(),
-        at: None,
+        source: Source::Publisher { at: None },
     };
     store.upsert_device("A", &facts, 0).await.unwrap().unwrap();
     let event = |kind, version: &str| Event {
@@ -347,7 +350,7 @@ async fn what_is_said_late_does_not_undo_what_was_said_of_a_later_time() {
         credential: None,
         custody: Custody::default(),
         reporter: reporter(),
-        at,
+        source: Source::Report { at },
     };
     let confirmed = |version: &str, at| Event {
         kind: EventKind::Confirmed,
@@ -374,7 +377,7 @@ async fn what_is_said_late_does_not_undo_what_was_said_of_a_later_time() {
         ("5.1", Some(100), 900, "5.0"),
         ("6.0", None, 901, "6.0"),
     ] {
-        let (_, device) = store.upsert_device("A", &facts(Some(said), at), now).await.unwrap().unwrap();
+        let device = store.upsert_device("A", &facts(Some(said), at), now).await.unwrap().unwrap().device;
         assert_eq!((device.version.as_deref(), device.last_seen), (Some(known), now), "{said}");
     }
     assert!(store.insert_event("A", &confirmed("2.0", Some(150)), (&reporter(), 902)).await.unwrap());

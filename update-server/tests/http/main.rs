@@ -1,11 +1,14 @@
 //! The real binary, over real HTTP, with a real data directory.
 
+mod claims;
 mod devices;
 mod faults;
 mod harness;
 mod hostile;
 mod images;
+mod issuers;
 mod life;
+mod lists;
 mod offers;
 mod proxy;
 mod registry;

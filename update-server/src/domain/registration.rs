@@ -1,0 +1,370 @@
+//! What becomes of the entry of a device when something is said of it. One home for the rules: reports say what a device
+//! runs and holds; publishers say which device it is, whose it is and where it is in its life; lists tell of the past. What
+//! is older replaces nothing that is newer, and nothing that is known is contradicted.
+
+use trust::{Kid, PublicKey};
+
+use super::life_cycle::LifeState;
+use super::order::{Order, order};
+use super::registry::{Anchors, Event, KeyChecks, Label, Reporter};
+use super::{Digest, Identifier, VersionText};
+use crate::store::{Registered, StoreError, StoredDevice};
+
+/// What is said of a device when it is registered or brought up to date.
+#[derive(Debug, Clone)]
+pub struct DeviceFacts {
+    pub vendor: Identifier,
+    pub class: Identifier,
+    /// What it runs.
+    pub version: Option<VersionText>,
+    /// The sequence number of what it runs.
+    pub sequence: Option<u64>,
+    /// The manifest of what it runs.
+    pub manifest_digest: Option<Digest>,
+    /// The key that signed that manifest.
+    pub release_kid: Option<Kid>,
+    /// The anchors that it holds.
+    pub anchors: Option<Anchors>,
+    /// The public half of its identity key.
+    pub identity: Option<PublicKey>,
+    /// Its identity credential, which verified.
+    pub credential: Option<Vec<u8>>,
+    /// What production and owners say of it.
+    pub custody: Custody,
+    /// Who says so.
+    pub reporter: Reporter,
+    pub source: Source,
+}
+
+impl DeviceFacts {
+    /// Whether a report token does not permit to say this.
+    pub fn needs_write(&self) -> bool {
+        self.identity.is_some() || self.credential.is_some() || self.custody != Custody::default()
+    }
+}
+
+/// What production and owners say of a device. A report that is not theirs says none of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Custody {
+    /// The production line or batch.
+    pub line: Option<Label>,
+    pub owner: Option<Label>,
+    /// Where nobody has said one yet; later ones come by [`super::registry::Registry::change_state`].
+    pub state: Option<LifeState>,
+    pub key_checks: Option<KeyChecks>,
+}
+
+/// Where facts come from, and of which time they are: seconds since the epoch. A time in the future counts as now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// A device's report, under a token for reports.
+    Report { at: Option<u64> },
+    /// Under a publisher's token.
+    Publisher { at: Option<u64> },
+    /// A row of a list under a publisher's token.
+    List(ListTimes),
+}
+
+/// What a row of a list says of its times.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ListTimes {
+    /// The server that made the list knew the device from reports only.
+    pub reported_only: bool,
+    pub stated_at: Option<u64>,
+    pub anchors_at: Option<u64>,
+    pub last_seen: Option<u64>,
+}
+
+impl Source {
+    /// Whether it says which device has this serial number.
+    fn vouches(self) -> bool {
+        match self {
+            Self::Report { .. } => false,
+            Self::Publisher { .. } => true,
+            Self::List(times) => !times.reported_only,
+        }
+    }
+
+    const fn is_list(self) -> bool {
+        matches!(self, Self::List(_))
+    }
+
+    const fn stated_at(self) -> Option<u64> {
+        match self {
+            Self::Report { at } | Self::Publisher { at } => at,
+            Self::List(times) if times.stated_at.is_some() => times.stated_at,
+            Self::List(times) => times.last_seen,
+        }
+    }
+
+    const fn anchors_at(self) -> Option<u64> {
+        match self {
+            Self::Report { at } | Self::Publisher { at } => at,
+            Self::List(times) if times.anchors_at.is_some() => times.anchors_at,
+            Self::List(times) => times.last_seen,
+        }
+    }
+}
+
+/// What is said contradicts what is known. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Conflict {
+    #[error("it is registered with another vendor, {0}")]
+    Vendor(Identifier),
+    #[error("it is registered with another class, {0}")]
+    Class(Identifier),
+    #[error("it is registered with another identity key")]
+    Identity,
+    #[error("its line is {0:?}")]
+    Line(String),
+    #[error("its owner is {0:?}")]
+    Owner(String),
+    #[error("its state is {0}")]
+    State(LifeState),
+    #[error("its key-check values are {0}")]
+    KeyChecks(String),
+    /// The stored credential was issued later.
+    #[error("the stored identity credential was issued later, at {stored}")]
+    CredentialOlder { stored: u64 },
+    /// Another one of the same time is stored.
+    #[error("another identity credential that was issued at {issued_at} too is stored")]
+    CredentialContradicts { issued_at: u64 },
+}
+
+impl Conflict {
+    /// The code under which the interface names it.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Vendor(_)
+            | Self::Class(_)
+            | Self::Identity
+            | Self::Line(_)
+            | Self::Owner(_)
+            | Self::State(_)
+            | Self::KeyChecks(_) => "device-conflict",
+            Self::CredentialOlder { .. } => "credential-older",
+            Self::CredentialContradicts { .. } => "credential-contradicts",
+        }
+    }
+}
+
+/// The entry of a device after something was said of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    pub device: StoredDevice,
+    pub is_new: bool,
+    /// What a publisher said against reports: the change, for the event.
+    pub claimed: Option<String>,
+}
+
+/// The entry once `facts` were said. `known` is the one before, if the device is registered.
+///
+/// # Errors
+/// The stored credential of the device is damaged.
+pub fn registered(
+    known: Option<StoredDevice>,
+    serial: &str,
+    facts: &DeviceFacts,
+    now: u64,
+) -> Result<Result<Outcome, Conflict>, StoreError> {
+    let is_new = known.is_none();
+    let mut device = known.unwrap_or_else(|| StoredDevice::new(serial, facts.vendor, facts.class));
+    if is_new {
+        device.registered = Some(Registered { by: facts.reporter.as_str().to_owned(), at: now });
+        device.last_seen = match facts.source {
+            Source::List(ListTimes { last_seen: Some(at), .. }) => at.min(now),
+            Source::List(_) | Source::Report { .. } | Source::Publisher { .. } => now,
+        };
+        device.seen_by = Some(facts.reporter.as_str().to_owned());
+    }
+    let mut claimed = None;
+    if facts.source.vouches() && !device.vouched {
+        claimed = claim(&mut device, facts, now);
+    }
+    if let Err(conflict) = identify(&mut device, facts).and_then(|()| keep_custody(&mut device, facts)) {
+        return Ok(Err(conflict));
+    }
+    match certify(&mut device, facts, now)? {
+        Ok(()) => {}
+        Err(conflict) => return Ok(Err(conflict)),
+    }
+    state_what_runs(&mut device, facts, now);
+    see(&mut device, facts, now);
+    Ok(Ok(Outcome { device, is_new, claimed }))
+}
+
+/// A publisher says which device has this serial number. Until then reports alone did, and whoever reported first must not
+/// keep production out: what they said gives way, and what is known under another vendor or class is of another device.
+fn claim(device: &mut StoredDevice, facts: &DeviceFacts, now: u64) -> Option<String> {
+    let mut words = Vec::new();
+    if (device.vendor, device.class) != (facts.vendor, facts.class) {
+        words.push(format!(
+            "vendor {} class {} to vendor {} class {}",
+            device.vendor, device.class, facts.vendor, facts.class
+        ));
+        (device.vendor, device.class) = (facts.vendor, facts.class);
+        (device.version, device.sequence) = (None, None);
+        (device.manifest_digest, device.release_kid, device.stated_at) = (None, None, 0);
+        (device.anchors, device.anchors_at) = (None, 0);
+    }
+    let said = facts.identity.map(|key| key.to_cose_key().to_vec());
+    if said.is_some() && device.identity.is_some() && said != device.identity {
+        words.push("identity".to_owned());
+        (device.identity, device.credential) = (None, None);
+    }
+    device.vouched = true;
+    device.registered = Some(Registered { by: facts.reporter.as_str().to_owned(), at: now });
+    (!words.is_empty()).then(|| words.join("; "))
+}
+
+fn identify(device: &mut StoredDevice, facts: &DeviceFacts) -> Result<(), Conflict> {
+    if device.vendor != facts.vendor {
+        return Err(Conflict::Vendor(device.vendor));
+    }
+    if device.class != facts.class {
+        return Err(Conflict::Class(device.class));
+    }
+    let said = facts.identity.map(|key| key.to_cose_key().to_vec());
+    fill(&mut device.identity, said, |_| Conflict::Identity)
+}
+
+fn keep_custody(device: &mut StoredDevice, facts: &DeviceFacts) -> Result<(), Conflict> {
+    let Custody { line, owner, state, key_checks } = &facts.custody;
+    let text = |label: &Option<Label>| label.as_ref().map(|label| label.as_str().to_owned());
+    fill(&mut device.line, text(line), Conflict::Line)?;
+    fill(&mut device.owner, text(owner), Conflict::Owner)?;
+    fill(&mut device.key_checks, key_checks.as_ref().map(KeyChecks::to_text), Conflict::KeyChecks)?;
+    // Without anybody's word it is in use.
+    let mut known = device.state_set.then_some(device.state);
+    fill(&mut known, *state, Conflict::State)?;
+    if let Some(state) = known {
+        (device.state, device.state_set) = (state, true);
+    }
+    Ok(())
+}
+
+/// Fills in what is not known, and contradicts nothing.
+fn fill<T: PartialEq + Clone>(
+    known: &mut Option<T>,
+    said: Option<T>,
+    conflict: impl FnOnce(T) -> Conflict,
+) -> Result<(), Conflict> {
+    match (known.as_ref(), said) {
+        (Some(known), Some(said)) if *known != said => Err(conflict(known.clone())),
+        (Some(_), _) | (None, None) => Ok(()),
+        (None, said @ Some(_)) => {
+            *known = said;
+            Ok(())
+        }
+    }
+}
+
+/// Of two credentials of a device the later one counts. A list may have the earlier one: it tells of the past.
+fn certify(
+    device: &mut StoredDevice,
+    facts: &DeviceFacts,
+    now: u64,
+) -> Result<Result<(), Conflict>, StoreError> {
+    let Some(offered) = &facts.credential else { return Ok(Ok(())) };
+    let order = match &device.credential {
+        None => Order::Later,
+        Some(stored) => {
+            order(offered, stored, now).map_err(|_| StoreError::Corrupt { what: "credential" })?
+        }
+    };
+    match order {
+        Order::Same => {}
+        Order::Later => device.credential = Some(offered.clone()),
+        Order::Earlier { .. } if facts.source.is_list() => {}
+        Order::Earlier { stored } => return Ok(Err(Conflict::CredentialOlder { stored })),
+        Order::Contradicts { issued_at } => return Ok(Err(Conflict::CredentialContradicts { issued_at })),
+    }
+    Ok(Ok(()))
+}
+
+fn state_what_runs(device: &mut StoredDevice, facts: &DeviceFacts, now: u64) {
+    let said = Running {
+        version: facts.version.as_ref().map(|version| version.as_str().to_owned()),
+        sequence: facts.sequence,
+        manifest_digest: facts.manifest_digest,
+        release_kid: facts.release_kid,
+    };
+    let is_list = facts.source.is_list();
+    if said.says_something()
+        && let Some(at) = news(facts.source.stated_at(), now, device.stated_at, is_list)
+    {
+        run(device, said, at);
+    }
+    if let Some(anchors) = &facts.anchors
+        && let Some(at) = news(facts.source.anchors_at(), now, device.anchors_at, is_list)
+    {
+        (device.anchors, device.anchors_at) = (Some(anchors.kids().to_vec()), at);
+    }
+}
+
+fn see(device: &mut StoredDevice, facts: &DeviceFacts, now: u64) {
+    let seen = match facts.source {
+        Source::Report { .. } | Source::Publisher { .. } => Some(now),
+        // A list has not met the device.
+        Source::List(times) => times.last_seen.map(|at| at.min(now)).filter(|at| *at > device.last_seen),
+    };
+    if let Some(at) = seen {
+        (device.last_seen, device.seen_by) = (at, Some(facts.reporter.as_str().to_owned()));
+    }
+}
+
+/// The entry once this event was reported of it.
+pub fn heard(mut device: StoredDevice, event: &Event, (reporter, now): (&Reporter, u64)) -> StoredDevice {
+    let said = Running {
+        version: event.version.as_ref().map(|version| version.as_str().to_owned()),
+        sequence: event.sequence,
+        manifest_digest: event.release,
+        release_kid: event.release_kid,
+    };
+    if event.kind.says_what_runs()
+        && said.says_something()
+        && let Some(at) = news(event.at, now, device.stated_at, false)
+    {
+        run(&mut device, said, at);
+    }
+    (device.last_seen, device.seen_by) = (now, Some(reporter.as_str().to_owned()));
+    device
+}
+
+/// What is said of the image that a device runs.
+struct Running {
+    version: Option<String>,
+    sequence: Option<u64>,
+    manifest_digest: Option<Digest>,
+    release_kid: Option<Kid>,
+}
+
+impl Running {
+    fn says_something(&self) -> bool {
+        self.version.is_some() || self.sequence.is_some() || self.manifest_digest.is_some()
+    }
+}
+
+/// What is left out stays as it was, but what belongs to another image does not.
+fn run(device: &mut StoredDevice, said: Running, at: u64) {
+    let differs = |said: bool, same: bool| said && !same;
+    let other_image = differs(said.manifest_digest.is_some(), said.manifest_digest == device.manifest_digest)
+        || differs(said.sequence.is_some(), said.sequence == device.sequence)
+        || differs(said.version.is_some(), said.version == device.version);
+    if other_image {
+        (device.manifest_digest, device.release_kid) = (None, None);
+    }
+    device.version = said.version.or(device.version.take());
+    device.sequence = said.sequence.or(device.sequence);
+    device.manifest_digest = said.manifest_digest.or(device.manifest_digest);
+    device.release_kid = said.release_kid.or(device.release_kid);
+    device.stated_at = at;
+}
+
+/// The time of a statement; `None` when something of a later time is known. A time in the future counts as now, also in the
+/// database (the clock was set back). Of two reports of one second the last one counts; a list has to be later.
+fn news(at: Option<u64>, now: u64, known: u64, is_list: bool) -> Option<u64> {
+    let (at, known) = (at.unwrap_or(now).min(now), known.min(now));
+    let is_news = if is_list { at > known } else { at >= known };
+    is_news.then_some(at)
+}
