@@ -8,6 +8,7 @@ mod cli {
     mod ceremony_faults;
     mod conversions;
     mod custody;
+    mod cuts;
     mod fake_server;
     mod flow;
     mod foreign;

@@ -6,19 +6,11 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use super::ceremony::{RUN, SEAL, VERIFY, desk, text};
+use super::cuts::{count_calls, strace};
 use super::workshop::{Workshop, split};
 
 /// Calls that change what is on the disk.
 const CALLS: [&str; 8] = ["write", "renameat", "renameat2", "rename", "linkat", "link", "unlink", "mkdir"];
-
-/// How often one run makes each of the calls; strace counts each kind by itself.
-fn calls(workshop: &Workshop, line: &str) -> Vec<(&'static str, usize)> {
-    let trace = format!("trace={}", CALLS.join(","));
-    assert!(workshop.strace(line, &["-o", "trace", "-e", &trace]), "{line}");
-    let trace = text(workshop, "trace");
-    let count = |call: &str| trace.lines().filter(|line| line.contains(&format!(" {call}("))).count();
-    CALLS.into_iter().map(|call| (call, count(call))).filter(|(_, count)| *count > 0).collect()
-}
 
 /// A desk for a small ceremony in memory: thousands of writes are synchronised.
 fn small_desk() -> Workshop {
@@ -82,14 +74,14 @@ fn cut_everywhere(line: &str, before: &[&str], after: &[&str], fault: &str, step
     let workshop = small_desk();
     before.iter().for_each(|line| drop(workshop.ok(&split(line))));
     let start = Start(workshop.snapshot());
-    let calls = calls(&workshop, line);
+    let calls = count_calls(&workshop, line, &CALLS);
     let mut cuts = 0;
     for (call, count) in calls {
         for when in (1..=count).step_by(step) {
             start.again(&workshop);
             let inject = format!("inject={call}:{fault}:when={when}");
             let trace = format!("trace={call}");
-            let done = workshop.strace(line, &["-o", "/dev/null", "-e", &trace, "-e", &inject]);
+            let done = strace(&workshop, line, &["-o", "/dev/null", "-e", &trace, "-e", &inject]);
             // What is said to people is a write too, and may fail.
             assert!(!done || call == "write" && fault.starts_with("error"), "{line}: {call} {when}");
             cuts += usize::from(!done);
@@ -137,7 +129,7 @@ fn a_setup_that_is_killed_goes_on() {
     let mut cuts = 0;
     for when in (1..).step_by(7) {
         let inject = format!("inject=write:signal=SIGKILL:when={when}");
-        let done = workshop.strace(&line, &["-o", "/dev/null", "-e", "trace=write", "-e", &inject]);
+        let done = strace(&workshop, &line, &["-o", "/dev/null", "-e", "trace=write", "-e", &inject]);
         let has_answers = workshop.path("desk/plan.toml").exists();
         workshop.ok(&split(if has_answers { go_on } else { &line }));
         let out = workshop.path("desk/out").read_dir().unwrap().map(|file| file.unwrap().path());

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use super::cuts::kill_everywhere;
 use super::workshop::{Workshop, split};
 
 const ISSUE: &str = "credential issue --key root.pem --vendor anchorage.example --issuer root --no-ledger";
@@ -289,23 +290,15 @@ fn openssl_verifies_the_mirrors() {
 /// What of a batch is there: the same command makes the rest, and the ledger has each device once.
 #[test]
 fn a_batch_goes_on_after_a_kill_at_each_write() {
-    let calls = "write,fsync,linkat,renameat,renameat2,rename,link,unlink,mkdir,openat,ftruncate";
-    let mut killed = 0;
+    let workshop = factory();
     let mut went_on = 0;
-    // Each third: a batch of three devices writes some hundred times.
-    for when in (1..).step_by(3) {
-        let workshop = factory();
-        let is_done = workshop.kill_at(BATCH, calls, when);
-        if is_done {
-            break;
-        }
-        killed += 1;
+    let killed = kill_everywhere(&workshop, BATCH, |what| {
         workshop.ok(&split("ledger verify line-ledger --anchor line.cose"));
         let made = workshop.ok(&split(BATCH));
         went_on += u32::from(made["went_on"] == true);
-        assert_eq!(kinds(&workshop), ["open", "devices"], "{when}");
+        assert_eq!(kinds(&workshop), ["open", "devices"], "{what}");
         let verified = workshop.ok(&split("ledger verify line-ledger --anchor line.cose"));
-        assert_eq!((&verified["begun"], &verified["entries"]), (&Value::Null, &json!(2)), "{when}");
+        assert_eq!((&verified["begun"], &verified["entries"]), (&Value::Null, &json!(2)), "{what}");
         for name in ["A-0001", "A-0002"] {
             let inspect =
                 format!("credential inspect batch/{name}.cwt --anchor root.cose --issuing line.cwt");
@@ -314,7 +307,7 @@ fn a_batch_goes_on_after_a_kill_at_each_write() {
         assert!(
             workshop.path("batch/devices.csv").exists() && workshop.path("batch/B%2F0003.block").exists()
         );
-    }
+    });
     assert!(killed > 15 && went_on > 5, "{killed}, {went_on}");
 }
 

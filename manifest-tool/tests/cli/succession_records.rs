@@ -4,6 +4,7 @@ use std::process::Command;
 
 use serde_json::json;
 
+use super::cuts::kill_everywhere;
 use super::succession::Desk;
 use super::terminal::Terminal;
 use super::workshop::split;
@@ -67,11 +68,7 @@ fn a_kill_at_any_write_of_a_grant_goes_on() {
          --out second.request",
     );
     let line = format!("{} --yes", Desk::rescue_line("root", "second"));
-    let calls = "write,fsync,linkat,renameat,renameat2,rename,link,unlink,mkdir,openat,ftruncate";
-    let before = desk.workshop.snapshot();
-    let mut killed = 0;
-    for when in 1.. {
-        let is_done = desk.workshop.kill_at(&line, calls, when);
+    let killed = kill_everywhere(&desk.workshop, &line, |what| {
         desk.ok("ledger verify root.ledger --anchor root.cose");
         let verified = desk.ok("ledger verify recovery.ledger --anchor recovery.cose");
         if !verified["begun"].is_null() {
@@ -82,26 +79,20 @@ fn a_kill_at_any_write_of_a_grant_goes_on() {
             desk.ok("ledger finish recovery.ledger --key recovery.pem");
         }
         let made = desk.ok(&line);
-        assert_eq!(made["resumed"] == true, verified["entries"] == 2, "{when}: {made}");
+        assert_eq!(made["resumed"] == true, verified["entries"] == 2, "{what}: {made}");
         let verified = desk.ok("ledger verify recovery.ledger --anchor recovery.cose");
-        assert_eq!((&verified["entries"], &verified["uncovered"]), (&json!(2), &json!(0)));
-        assert_eq!(desk.ok("ledger verify root.ledger --anchor root.cose")["entries"], 2, "closed once");
+        assert_eq!((&verified["entries"], &verified["uncovered"]), (&json!(2), &json!(0)), "{what}");
+        assert_eq!(
+            desk.ok("ledger verify root.ledger --anchor root.cose")["entries"],
+            2,
+            "closed once: {what}"
+        );
         assert_eq!(
             desk.workshop.read("second.succession"),
-            desk.workshop.read("recovery.ledger/000002-succession.cwt")
+            desk.workshop.read("recovery.ledger/000002-succession.cwt"),
+            "{what}"
         );
-        if is_done {
-            break;
-        }
-        killed += 1;
-        // Once more from the state before.
-        for (path, _) in desk.workshop.snapshot() {
-            std::fs::remove_file(path).unwrap();
-        }
-        for (path, content) in &before {
-            std::fs::write(path, content).unwrap();
-        }
-    }
+    });
     assert!(killed > 25, "{killed}");
 }
 

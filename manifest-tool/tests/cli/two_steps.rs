@@ -7,6 +7,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use super::agent::Agent;
+use super::cuts::kill_everywhere;
 use super::workshop::{Workshop, split};
 
 const ISSUE: &str =
@@ -222,26 +223,11 @@ fn a_kill_while_attaching_leaves_what_the_next_try_finishes() {
     workshop.ok(&split(&format!("{ISSUE} --for ci.cose --subject ci --tbs-out ci.tbs")));
     sign(&workshop, "root", "ci.tbs");
     let line = attach("ci.tbs", "--ledger ledger --out ci.cwt --tbs-out head2 --force");
-    let calls = "write,fsync,linkat,renameat,renameat2,rename,link,unlink,openat,ftruncate";
-    let mut killed = 0;
-    for when in 1.. {
-        let before = workshop.snapshot();
-        let is_done = workshop.kill_at(&line, calls, when);
+    let killed = kill_everywhere(&workshop, &line, |what| {
         verified(&workshop);
-        if is_done {
-            break;
-        }
-        killed += 1;
         let done = workshop.ok(&split(&line));
-        assert_eq!((&done["ledger_entry"], &done["uncovered"]), (&json!(2), &json!(1)), "{when}");
-        assert_eq!(workshop.read("ci.cwt"), workshop.read("ledger/000002-credential.cwt"), "{when}");
-        // Once more from the state before.
-        for made in ["ledger/000002-credential.cwt", "ci.cwt", "head2", "head2.txt"] {
-            std::fs::remove_file(workshop.path(made)).unwrap();
-        }
-        for (path, content) in before {
-            std::fs::write(path, content).unwrap();
-        }
-    }
+        assert_eq!((&done["ledger_entry"], &done["uncovered"]), (&json!(2), &json!(1)), "{what}");
+        assert_eq!(workshop.read("ci.cwt"), workshop.read("ledger/000002-credential.cwt"), "{what}");
+    });
     assert!(killed > 20, "{killed}");
 }
