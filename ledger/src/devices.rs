@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use trust::author::{SIGNATURE_LEN, Unsigned, read_unverified_credential};
-use trust::{PublicKey, sha256};
+use trust::{PublicKey, Role, sha256};
 use uuid::Uuid;
 
 use crate::disk;
@@ -89,7 +89,10 @@ impl DeviceLine {
         let blank = unsigned.with_blank_signature()?;
         let claims = read_unverified_credential(&blank)?;
         let uuid = |id: &[u8; 16]| Uuid::from_bytes(*id).to_string();
+        // Nothing else is ever signed with a batch, whoever wrote it.
         Ok(claims.issuing_key() == Some(unsigned.signer().kid())
+            && claims.role() == Role::Device
+            && claims.sub() == self.serial
             && self.kid == Some(Hex(claims.key().kid().0))
             && uuid(claims.scope().vendor()) == vendor
             && claims.scope().classes().map(uuid).eq([self.class.clone()])
@@ -137,6 +140,9 @@ pub(crate) fn check(devices: &Devices, lines: &[DeviceLine], key: &PublicKey) ->
         if !trust::is_serial(&line.serial) || !serials.insert(&line.serial) {
             return Err(Fault::Lines("a serial is there twice, or is none"));
         }
+        if !is_uuid(&line.class) || !is_uuid(&devices.vendor) {
+            return Err(Fault::Lines("a vendor or class is no UUID"));
+        }
         match line.unsigned(key) {
             Ok(None) if line.kid.is_none() => {}
             Ok(Some(unsigned)) if line.agrees(&devices.vendor, &unsigned).unwrap_or(false) => {}
@@ -148,6 +154,10 @@ pub(crate) fn check(devices: &Devices, lines: &[DeviceLine], key: &PublicKey) ->
     } else {
         Err(Fault::Lines("it has credentials, and the entry has none, or the reverse"))
     }
+}
+
+fn is_uuid(text: &str) -> bool {
+    Uuid::try_parse(text).is_ok_and(|uuid| uuid.to_string() == text)
 }
 
 /// What of the lines is to be signed, in their order.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use trust::host::{Existing, ReadError, Readers, open_own, write_whole};
 
+use crate::devices::MAX_LINES_LEN;
 use crate::error::{Error, Fault};
 use crate::values::Base64;
 use crate::{FORMAT, MAX_ENTRY_LEN};
@@ -95,7 +96,12 @@ pub(crate) fn copy(from: &Path, to: &Path) -> Result<(), Error> {
     fs::create_dir(to).map_err(|source| Error::write(to, source))?;
     for Name { number, kind, is_record } in list(from)? {
         let path = if is_record { record_path } else { entry_path };
-        write_new(&path(to, number, &kind), &read(&path(from, number, &kind))?)?;
+        let limit = if is_record { MAX_LINES_LEN } else { MAX_ENTRY_LEN };
+        write_new(&path(to, number, &kind), &read_limited(&path(from, number, &kind), limit)?)?;
+        let lines = lines_path(from, number, &kind);
+        if !is_record && lines.is_file() {
+            write_new(&lines_path(to, number, &kind), &read_limited(&lines, MAX_LINES_LEN)?)?;
+        }
         let joined = joined_path(from, number);
         if !is_record && joined.is_dir() {
             copy(&joined, &joined_path(to, number))?;
@@ -144,6 +150,11 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
 
 /// Reads a file of at most `limit` bytes.
 pub(crate) fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
+    // A pipe in the place of a file would be waited for.
+    let there = fs::symlink_metadata(path).map_err(|source| Error::read(path, source))?;
+    if !there.is_file() {
+        return Err(Error::damaged(path, Fault::NotAFile(trust::host::kind_of(there.file_type()))));
+    }
     trust::host::read(path, limit).map_err(|error| match error {
         ReadError::Io(source) => Error::read(path, source),
         ReadError::TooLong(limit) => Error::damaged(path, Fault::TooLong(limit)),

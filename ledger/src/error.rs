@@ -184,6 +184,9 @@ pub enum Fault {
     /// It reads, but this program would write it in another form.
     #[error("is not in the one form that entries have")]
     Spelling,
+    /// Something else lies in its place.
+    #[error("is {0}, not a file")]
+    NotAFile(&'static str),
     /// The lines of a batch of devices are not those of their entry.
     #[error("is damaged: {0}")]
     Lines(&'static str),

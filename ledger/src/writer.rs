@@ -81,7 +81,9 @@ impl Writer {
         if let Some(before) = before {
             // What a cut left there is of no entry.
             disk::remove(&disk::before_path(folder))?;
-            disk::copy(before.folder(), &disk::before_path(folder))?;
+            let copy = disk::before_path(folder);
+            disk::copy(before.folder(), &copy)?;
+            Ledger::open(&copy)?;
         }
         let path = disk::entry_path(folder, 1, entry.event.kind());
         disk::write_new(&path, &encode(&entry)?)?;

@@ -53,12 +53,23 @@ pub fn backups(ledger: &Ledger) -> Vec<BackupState<'_>> {
     found
 }
 
-/// The people who can use the ledger's key, or make it again: its holder, and those of its backups.
+/// The people who can use the ledger's key, or make it again: its holder, and those of its backups. Whoever has so many
+/// shares that those of all others do not suffice is needed for it: then the others count for nothing.
 pub fn custodians(ledger: &Ledger) -> Vec<&str> {
     let holder = ledger.custody(ledger.opened().kid).0;
     let mut people: Vec<&str> = holder.into_iter().collect();
     for backup in backups(ledger) {
-        people.extend(backup.holders.iter().map(String::as_str));
+        people.extend(backup.holders.iter().map(String::as_str).filter(|person| {
+            let others = backup.holders.iter().filter(|other| holder != Some(other.as_str()));
+            let without_holder = others.count() as u64;
+            match backup.form {
+                ledger::BackupKind::Copy => true,
+                // Without the holder of the key the others have to be enough.
+                ledger::BackupKind::Shares { threshold, .. } => {
+                    holder == Some(person) || without_holder >= u64::from(threshold)
+                }
+            }
+        }));
     }
     people.sort_unstable();
     people.dedup();

@@ -105,6 +105,12 @@ pub fn check_outputs(paths: &[&Path], existing: Existing) -> Result<(), Error> {
     Ok(())
 }
 
+/// Makes the folder for outputs, if it is not there.
+pub fn make_folder(path: &Path) -> Result<(), Error> {
+    let failed = |source| Error::File { action: FileAction::Write, path: path.to_owned(), source };
+    std::fs::create_dir_all(path).map_err(failed)
+}
+
 /// As [`check_outputs`], for a file whose content is known: the very same content may be there already.
 pub fn check_content(path: &Path, content: &[u8], existing: Existing) -> Result<(), Error> {
     match state(path, content)? {

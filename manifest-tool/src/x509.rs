@@ -168,10 +168,10 @@ pub fn root(name: &str, from: UnixTime, root: &dyn Signer) -> Result<Vec<u8>, Fa
 
 /// The certificate of an issuing key or a device, from its credential: DER. `signer` issued that credential.
 pub fn mirror(claims: &CredentialClaims<'_>, issuer: &Issuer, signer: &dyn Signer) -> Result<Vec<u8>, Fault> {
-    let level = match claims.role() {
-        Role::Identity => Level::Issuing,
-        Role::Device => Level::Device,
-        role => return Err(Fault::Role(role.name())),
+    let level = match (claims.role(), claims.issuing_key()) {
+        (Role::Identity, None) => Level::Issuing,
+        (Role::Device, Some(_)) => Level::Device,
+        (role, _) => return Err(Fault::Role(role.name())),
     };
     if issuer.key != signer.public_key() || claims.issuer_kid() != issuer.key.kid() {
         return Err(Fault::OtherIssuer);

@@ -148,7 +148,7 @@ impl NewList<'_> {
         if held.is_empty()
             && let Some(before) = self.ledger.and_then(Ledger::list_before)
         {
-            request.state_minimums_of(&before);
+            request.go_on_from(&before);
         }
         let before = request.clone();
         if let (Some(sequence), Some(HeldList { path, .. })) = (self.sequence, files.first())

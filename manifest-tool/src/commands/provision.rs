@@ -20,9 +20,10 @@ use self::batch::{Issuing, LIST_FILE, Made, blocks, check_known, files, line, sa
 use self::plan::{Defaults, Planned, read_devices};
 use super::{OptionalKeyArguments, SigningKeyArguments, read_anchors};
 use crate::describe::kid;
-use crate::error::{Error, FileAction};
+use crate::error::Error;
 use crate::files::{
-    MAX_RECORD_FILE_LEN, OverwriteArguments, check_content, check_outputs, must_differ, read, write,
+    MAX_RECORD_FILE_LEN, OverwriteArguments, check_content, check_outputs, make_folder, must_differ, read,
+    write,
 };
 use crate::identifiers::{Class, Vendor};
 use crate::output::{Report, table, warning};
@@ -187,8 +188,12 @@ impl Provision {
             check_known(ledger, &made, self.again)?;
         }
         let issuing = issuing.as_ref().zip(issuing_claims.as_ref());
-        let issuing =
-            issuing.map(|((path, credential), claims)| Issuing { credential, path, name: claims.sub() });
+        let issuing = issuing.map(|((path, credential), claims)| Issuing {
+            credential,
+            path,
+            root: claims.issuer_kid(),
+            name: claims.sub(),
+        });
         let credentials = if let Some(entry) = begun {
             self.check_out(vendor, &made, true)?;
             recorder.go_on_with_devices(entry, signer)?
@@ -318,8 +323,7 @@ impl Provision {
             check_outputs(&outputs, existing)?;
         }
         let Some(folder) = &self.out_dir else { return Ok(()) };
-        let failed = |source| Error::File { action: FileAction::Write, path: folder.clone(), source };
-        std::fs::create_dir_all(folder).map_err(failed)?;
+        make_folder(folder)?;
         let blank: Vec<_> = made.iter().map(|made| made.planned.key.map(|_| Vec::new())).collect();
         for (path, content) in files(folder, vendor, made, &blank)? {
             if content.is_empty() {

@@ -10,7 +10,7 @@ use super::Protection;
 use crate::commands::{PassphraseArguments, location, name};
 use crate::describe::kid;
 use crate::error::Error;
-use crate::files::{must_be_absent, write_secret};
+use crate::files::{make_folder, must_be_absent, write_secret};
 use crate::keys::{Location, Place};
 use crate::output::{Report, table, warning};
 use crate::passphrase::PassphraseSource;
@@ -90,6 +90,7 @@ impl Backup {
 
         let (seed, key) = private_key::open_seed(&key_path, &self.passphrase.source())?;
         recorder.check(&key.public_key())?;
+        self.out_dir.as_deref().map_or(Ok(()), make_folder)?;
         match &self.copy {
             Some(copy) => {
                 let protection = Protection::encrypted(self.weak_passphrase);

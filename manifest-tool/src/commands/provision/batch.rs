@@ -49,6 +49,8 @@ pub(super) struct Issuing<'a> {
     /// Its credential.
     pub(super) credential: &'a [u8],
     pub(super) path: &'a Path,
+    /// kid of the root that certified it.
+    pub(super) root: trust::Kid,
     /// Its name, and that of the issuer of the devices' credentials.
     pub(super) name: &'a str,
 }
@@ -62,7 +64,7 @@ impl Issuing<'_> {
         issued_at: UnixTime,
     ) -> Result<Option<Unsigned>, Error> {
         let Some(key) = planned.key else { return Ok(None) };
-        if anchors.iter().any(|anchor| *anchor.key() == key) {
+        if anchors.iter().any(|anchor| *anchor.key() == key) || key.kid() == self.root {
             let what = "the credential";
             let refused = trust::Error::new(trust::ErrorKind::CredentialForAnchor, 0);
             return Err(Error::author(what, Some(self.path), refused.into()));
