@@ -1,16 +1,11 @@
 //! Ceremonies that are interrupted at each system call that writes: by SIGKILL, by a full disk. They go on afterwards, and
 //! prove the same as others.
 
-use std::path::PathBuf;
-
 use serde_json::Value;
 
 use super::ceremony::{RUN, SEAL, VERIFY, desk, text};
-use super::cuts::{count_calls, strace};
+use super::cuts::{SIGKILL, cut_everywhere};
 use super::workshop::{Workshop, split};
-
-/// Calls that change what is on the disk.
-const CALLS: [&str; 8] = ["write", "renameat", "renameat2", "rename", "linkat", "link", "unlink", "mkdir"];
 
 /// A desk for a small ceremony in memory: thousands of writes are synchronised.
 fn small_desk() -> Workshop {
@@ -56,52 +51,26 @@ fn check(workshop: &Workshop, what: &str) {
     }
 }
 
-/// The state of the desk before a command, to begin there again.
-struct Start(Vec<(PathBuf, Vec<u8>)>);
-
-impl Start {
-    fn again(&self, workshop: &Workshop) {
-        let _absent = std::fs::remove_dir_all(workshop.path("room"));
-        for (path, content) in &self.0 {
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, content).unwrap();
-        }
-    }
-}
-
 /// Has each call of `line` end in `fault`, every `step`th of a kind, and carries the ceremony to its end each time.
-fn cut_everywhere(line: &str, before: &[&str], after: &[&str], fault: &str, step: usize) -> usize {
+fn cut_and_go_on(line: &str, before: &[&str], after: &[&str], fault: &str, step: usize) -> usize {
     let workshop = small_desk();
     before.iter().for_each(|line| drop(workshop.ok(&split(line))));
-    let start = Start(workshop.snapshot());
-    let calls = count_calls(&workshop, line, &CALLS);
-    let mut cuts = 0;
-    for (call, count) in calls {
-        for when in (1..=count).step_by(step) {
-            start.again(&workshop);
-            let inject = format!("inject={call}:{fault}:when={when}");
-            let trace = format!("trace={call}");
-            let done = strace(&workshop, line, &["-o", "/dev/null", "-e", &trace, "-e", &inject]);
-            // What is said to people is a write too, and may fail.
-            assert!(!done || call == "write" && fault.starts_with("error"), "{line}: {call} {when}");
-            cuts += usize::from(!done);
-            let rest = after.iter().filter(|next| !done || **next != line);
-            rest.for_each(|line| drop(workshop.ok(&split(line))));
-            check(&workshop, &format!("{line}: {call} {when}: {fault}"));
-        }
-    }
-    cuts
+    cut_everywhere(&workshop, line, (fault, step), |what, done| {
+        let rest = after.iter().filter(|next| !done || **next != line);
+        rest.for_each(|line| drop(workshop.ok(&split(line))));
+        check(&workshop, what);
+    })
 }
 
 #[test]
 fn a_ceremony_that_is_killed_at_any_write_goes_on() {
-    let cuts = cut_everywhere(RUN, &[], &[RUN, SEAL], "signal=SIGKILL", 1);
+    let cuts = cut_and_go_on(RUN, &[], &[RUN, SEAL], SIGKILL, 1);
     assert!(cuts > 100, "{cuts}");
 }
 
 #[test]
 fn a_seal_that_is_killed_at_any_write_is_made_again() {
-    let cuts = cut_everywhere(SEAL, &[RUN], &[SEAL], "signal=SIGKILL", 1);
+    let cuts = cut_and_go_on(SEAL, &[RUN], &[SEAL], SIGKILL, 1);
     assert!(cuts > 40, "{cuts}");
 }
 
@@ -109,10 +78,10 @@ fn a_seal_that_is_killed_at_any_write_is_made_again() {
 #[test]
 fn a_ceremony_on_a_full_disk_goes_on() {
     for (fault, step) in [("error=ENOSPC", 4), ("error=EIO", 11)] {
-        let cuts = cut_everywhere(RUN, &[], &[RUN, SEAL], fault, step);
+        let cuts = cut_and_go_on(RUN, &[], &[RUN, SEAL], fault, step);
         assert!(cuts > 5, "{fault}: {cuts}");
     }
-    let cuts = cut_everywhere(SEAL, &[RUN], &[SEAL], "error=ENOSPC", 3);
+    let cuts = cut_and_go_on(SEAL, &[RUN], &[SEAL], "error=ENOSPC", 3);
     assert!(cuts > 5, "{cuts}");
 }
 
@@ -126,26 +95,13 @@ fn a_setup_that_is_killed_goes_on() {
     let go_on = "setup desk --no-passphrase";
     let answers = "--domain anchorage.example --product node --who Ada --first-medium one --second-medium two --ci-make --yes";
     let line = format!("{go_on} {answers}");
-    let mut cuts = 0;
-    for when in (1..).step_by(7) {
-        let inject = format!("inject=write:signal=SIGKILL:when={when}");
-        let done = strace(&workshop, &line, &["-o", "/dev/null", "-e", "trace=write", "-e", &inject]);
+    let cuts = cut_everywhere(&workshop, &line, (SIGKILL, 7), |what, _| {
         let has_answers = workshop.path("desk/plan.toml").exists();
         workshop.ok(&split(if has_answers { go_on } else { &line }));
         let out = workshop.path("desk/out").read_dir().unwrap().map(|file| file.unwrap().path());
         let root = out.into_iter().find(|path| path.to_string_lossy().contains("/root-")).unwrap();
         let verify = ["ceremony", "verify", "two/ceremony.tar", "--anchor", root.to_str().unwrap()];
-        assert_eq!(workshop.ok(&verify)["ledgers"], 2, "{when}");
-        if done {
-            break;
-        }
-        cuts += 1;
-        for folder in ["desk", "one", "two"] {
-            std::fs::remove_dir_all(workshop.path(folder)).unwrap();
-        }
-        for medium in ["one", "two"] {
-            std::fs::create_dir(workshop.path(medium)).unwrap();
-        }
-    }
+        assert_eq!(workshop.ok(&verify)["ledgers"], 2, "{what}");
+    });
     assert!(cuts > 4, "{cuts}");
 }

@@ -203,29 +203,6 @@ impl Workshop {
     }
 }
 
-impl Workshop {
-    /// Runs the program under strace with these options; whether it succeeded.
-    pub(super) fn strace(&self, line: &str, options: &[&str]) -> bool {
-        let status = Command::new("strace")
-            .current_dir(self.path(""))
-            .args(["-f", "-qq"])
-            .args(options)
-            .arg(env!("CARGO_BIN_EXE_manifest-tool"))
-            .args(split(line))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
-        status.expect("strace is installed by the test command").success()
-    }
-
-    /// Runs the program, and kills it by SIGKILL at the `when`th of one of these calls; whether it came to its end before.
-    pub(super) fn kill_at(&self, line: &str, calls: &str, when: usize) -> bool {
-        let (trace, inject) =
-            (format!("trace={calls}"), format!("inject={calls}:signal=SIGKILL:when={when}"));
-        self.strace(line, &["-o", "/dev/null", "-e", &trace, "-e", &inject])
-    }
-}
-
 pub(super) fn finish(mut command: Command) -> Run {
     let output = command.output().unwrap();
     Run {
