@@ -5,7 +5,8 @@ use std::path::Path;
 
 use trust::author::{RecordKind, Unsigned};
 use trust::{
-    Error as Refusal, ErrorKind, PublicKey, RevocationClaims, RevocationList, Rights, Role, SuccessionNumber,
+    Error as Refusal, ErrorKind, PublicKey, RevocationClaims, RevocationList, Revoked, Rights, Role,
+    SuccessionNumber,
 };
 
 use crate::MAX_LEDGERS;
@@ -100,6 +101,28 @@ impl Ledger {
         self.line().skip(1).find_map(Self::newest_list)
     }
 
+    /// The devices that the roots before revoked, and that have to stay in the lists of this one: it certifies their issuing
+    /// keys again, and they would be good again. Each root drops only those below its own lowest generation.
+    #[must_use]
+    pub fn devices_revoked_before(&self) -> Vec<Revoked> {
+        let mut before: Vec<&Self> = self.line().skip(1).collect();
+        before.reverse();
+        let lists = before.into_iter().filter_map(Self::newest_list);
+        lists.fold(Vec::new(), |known, list| {
+            let mut revoked = dropped_devices(&known, &list);
+            revoked.extend(list.revoked().filter(|revoked| revoked.role == Role::Device));
+            revoked
+        })
+    }
+
+    /// Those of them that the newest list of this root lacks: good again, if their issuing keys are.
+    #[must_use]
+    pub fn devices_that_return(&self) -> Vec<Revoked> {
+        self.newest_list()
+            .map(|list| dropped_devices(&self.devices_revoked_before(), &list))
+            .unwrap_or_default()
+    }
+
     pub(crate) fn roots(&self) -> Roots<'_> {
         Roots { key: self.key(), open: self.opened(), before: self.before() }
     }
@@ -112,6 +135,15 @@ impl Ledger {
         }
         order.next(event).map(drop)
     }
+}
+
+/// Which of these devices a list lacks that should have them.
+fn dropped_devices(known: &[Revoked], list: &RevocationClaims<'_>) -> Vec<Revoked> {
+    let lowest = list.lowest_generation(Role::Device);
+    let has = |device: &Revoked| {
+        list.revoked().any(|revoked| revoked.role == Role::Device && revoked.id == device.id)
+    };
+    known.iter().filter(|device| device.generation >= lowest && !has(device)).copied().collect()
 }
 
 /// What the entries of a ledger are held against: whose it is, and the roots before.

@@ -275,6 +275,12 @@ impl From<Revoked> for RevokedView {
     }
 }
 
+impl RevokedView {
+    pub(crate) fn in_words(&self) -> String {
+        format!("{} ({})", self.id, self.role)
+    }
+}
+
 /// The lowest valid generation of a role.
 #[derive(Debug, Serialize)]
 pub(crate) struct GenerationView {
@@ -322,8 +328,7 @@ impl RevocationView {
     }
 
     pub(crate) fn rows(&self) -> Vec<(&'static str, String)> {
-        let revoked: Vec<_> =
-            self.revoked.iter().map(|revoked| format!("{} ({})", revoked.id, revoked.role)).collect();
+        let revoked: Vec<_> = self.revoked.iter().map(RevokedView::in_words).collect();
         let revoked = if revoked.is_empty() { "nothing".to_owned() } else { revoked.join(", ") };
         let mut rows = vec![
             ("issuer", format!("{} ({})", self.issuer, self.issuer_kid)),

@@ -173,6 +173,11 @@ pub enum Error {
     /// The ledger has a device already.
     #[error("{what} is in the ledger already, in entry {entry}")]
     DeviceKnown { what: String, entry: u64 },
+    /// A batch that somebody began is not what this command would sign.
+    #[error(
+        "the credential of {serial} in the batch of entry {entry} is not the one that this command would make"
+    )]
+    BatchDiffers { serial: String, entry: u64 },
     /// A serial that names no key.
     #[error("the device {serial} {what}")]
     NoSuchDevice { serial: String, what: String },
@@ -220,6 +225,14 @@ pub enum Error {
     // The ledger.
     #[error(transparent)]
     Ledger(#[from] ledger::Error),
+
+    /// A copy of the ledger does not go with a published list.
+    #[error("{}: {source}", path.display())]
+    Published {
+        /// Of the list.
+        path: PathBuf,
+        source: ledger::Error,
+    },
 
     // Ceremonies.
     #[error(transparent)]

@@ -343,6 +343,16 @@ pub fn close_by(
     }
 }
 
+/// Fails when a copy of a ledger lacks a published list, which was read from `path`.
+pub fn check_published(ledger: &Ledger, path: &Path, list: &[u8]) -> Result<(), Error> {
+    ledger.check_published(list).map_err(|error| match error {
+        ledger::Error::Author(trust::author::AuthorError::Refused(refused)) => {
+            Error::refused_record(path, refused)
+        }
+        source => Error::Published { path: path.to_owned(), source },
+    })
+}
+
 /// Fails when devices take no record of this kind from the ledger's key: it is there for something else, or a succession
 /// gave it fewer rights. `act`: what it may not do.
 pub fn check_right(

@@ -7,6 +7,7 @@ mod cli {
     mod ceremony_cuts;
     mod ceremony_faults;
     mod conversions;
+    mod crafted;
     mod custody;
     mod cuts;
     mod fake_server;

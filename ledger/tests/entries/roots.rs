@@ -5,7 +5,7 @@ use trust::author::{
     Minimum, RevocationRequest, Signer as _, SoftwareKey, SuccessionRequest, prepare_revocation,
     prepare_succession, request_succession,
 };
-use trust::{Domain, Rights, Role, SuccessionNumber, UnixTime, sha256};
+use trust::{Domain, Kid, Revoked, RevokedId, Rights, Role, SuccessionNumber, UnixTime, sha256};
 
 use crate::desk::{Desk, context, key};
 
@@ -121,6 +121,14 @@ fn the_ledger_of_the_successor_goes_on_from_the_one_before() {
     let early = Writer::continue_from(&path, open.clone(), &before, &context(5)).unwrap_err();
     assert_eq!(early.code(), "ledger-time");
     assert!(!path.exists());
+    // A copy that does not read is no beginning: without an entry, the same command goes on.
+    let damaged = desk.path().join("000003-revocation-list.cwt");
+    let good = std::fs::read(&damaged).unwrap();
+    std::fs::write(&damaged, &good[1..]).unwrap();
+    let refused = Writer::continue_from(&path, open.clone(), &before, &context(40)).unwrap_err();
+    assert_eq!(refused.code(), "ledger-damaged");
+    assert_eq!(Ledger::open(&path).unwrap_err().code(), "ledger-absent");
+    std::fs::write(&damaged, &good).unwrap();
     // What a cut left there is of no entry.
     std::fs::create_dir_all(path.join("000001-before/000001-before")).unwrap();
     let mut writer = Writer::continue_from(&path, open, &before, &context(40)).unwrap();
@@ -143,6 +151,53 @@ fn the_ledger_of_the_successor_goes_on_from_the_one_before() {
     assert_eq!((writer.ledger().line().count(), writer.ledger().root_number()), (3, Some(number(0, 2))));
     // Without a list of its own it has those of the roots before.
     assert_eq!(writer.ledger().list_before().unwrap().issuer_kid(), second.public_key().kid());
+}
+
+/// A list with these devices, and a lowest generation of their role.
+fn devices(root: &SoftwareKey, ids: &[u8], lowest: u64, now: u64) -> Event {
+    let mut request = RevocationRequest::first("root".into(), UnixTime(now));
+    ids.iter().for_each(|id| request.revoke(Role::Device, 2, RevokedId::Key(Kid([*id; 8]))));
+    request.raise_generation(Role::Device, lowest);
+    Event::of_record(&prepare_revocation(&request, &root.public_key()).unwrap()).unwrap()
+}
+
+fn ids(revoked: &[Revoked]) -> Vec<u8> {
+    revoked.iter().map(|revoked| revoked.id.as_bytes()[0]).collect()
+}
+
+/// The middle root forgets a device: the next one knows it all the same. What lies below a lowest generation may go.
+#[test]
+fn devices_stay_revoked_under_all_roots_that_follow() {
+    for (lowest, expected) in [(0, vec![1, 2, 3]), (2, vec![1, 2, 3]), (3, vec![])] {
+        let desk = Desk::new();
+        let mut writer = desk.begin();
+        grant(&mut writer, devices(&desk.root, &[1, 2], 0, 11), &desk.root, 11);
+        assert_eq!(writer.ledger().devices_revoked_before(), []);
+        assert_eq!(writer.ledger().devices_that_return(), []);
+        let to_second = request(&desk.root, SECOND, number(0, 1), Rights::ALL);
+        grant(&mut writer, succession(&to_second, &desk.root), &desk.root, 21);
+        let path = desk.path().with_file_name("second");
+        let open = open_of(&desk, SECOND, Purpose::Root);
+        let mut second = Writer::continue_from(&path, open, writer.ledger(), &context(40)).unwrap();
+        assert_eq!(ids(&second.ledger().devices_revoked_before()), [1, 2]);
+        assert_eq!(second.ledger().devices_that_return(), [], "it has no list yet");
+        let list = if lowest == 3 {
+            devices(&key(SECOND), &[], 3, 41)
+        } else {
+            devices(&key(SECOND), &[2, 3], lowest, 41)
+        };
+        grant(&mut second, list, &key(SECOND), 41);
+        let returned: &[u8] = if lowest == 3 { &[] } else { &[1] };
+        assert_eq!(ids(&second.ledger().devices_that_return()), returned);
+        let to_third = request(&desk.root, THIRD, number(0, 2), Rights::ALL);
+        grant(&mut second, succession(&to_third, &key(SECOND)), &key(SECOND), 42);
+        let path = desk.path().with_file_name("third");
+        let open = open_of(&desk, THIRD, Purpose::Root);
+        let third = Writer::continue_from(&path, open, second.ledger(), &context(50)).unwrap();
+        let mut known = ids(&third.ledger().devices_revoked_before());
+        known.sort_unstable();
+        assert_eq!(known, expected, "{lowest}");
+    }
 }
 
 /// A thief sends devices minimums that nobody knows: the successor of the recovery root is not bound by any.

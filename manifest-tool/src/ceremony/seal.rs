@@ -16,7 +16,7 @@ use super::steps::KeyRef;
 use super::transcript::{Event, LedgerState, MAX_TRANSCRIPT_LEN, TRANSCRIPT_FILE};
 use super::{BUNDLE_FILE, LEDGERS, PAGE_FILE, PLAN_FILE, SEAL_FILE, cannot_write, page};
 use crate::error::{Error, FileAction};
-use crate::files::{read, write};
+use crate::files::{MAX_RECORD_FILE_LEN, read, write};
 use crate::output::{Report, table};
 
 /// Name of the step in answers.
@@ -150,15 +150,32 @@ impl Room {
     /// Copies of the ledgers go out: office, server and auditor keep them.
     fn copy_ledgers(&self) -> Result<(), Error> {
         for (key, _) in self.plan.ledgers() {
-            let (from, to) =
-                (self.ledger_folder(key)?, self.folder.join(LEDGERS).join(self.ledger_name(key)?));
-            for (name, content) in ledger_files(&from)? {
-                let path = to.join(name);
-                make_folder(&folder_of(&path))?;
-                write(&path, &content, Existing::Replace)?;
-            }
+            self.copy_ledger(key, &self.folder.join(LEDGERS).join(self.ledger_name(key)?))?;
         }
         Ok(())
+    }
+
+    fn copy_ledger(&self, key: KeyRef, to: &Path) -> Result<(), Error> {
+        for (name, content) in ledger_files(&self.ledger_folder(key)?)? {
+            let path = to.join(name);
+            make_folder(&folder_of(&path))?;
+            write(&path, &content, Existing::Replace)?;
+        }
+        Ok(())
+    }
+
+    /// Begins copies of the root's ledger and list that people keep up to date; the list comes last. Copies that are there are
+    /// newer.
+    pub fn begin_copies(&self, ledger: &Path, list: &Path) -> Result<(), Error> {
+        if list.exists() {
+            return Ok(());
+        }
+        self.copy_ledger(KeyRef::Root, ledger)?;
+        write(
+            list,
+            &read(&self.folder.join(self.out_name("list", "cwt")), MAX_RECORD_FILE_LEN)?,
+            Existing::Keep,
+        )
     }
 
     fn write_bundle(&self) -> Result<(PathBuf, Vec<PathBuf>), Error> {

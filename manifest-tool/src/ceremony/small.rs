@@ -9,6 +9,13 @@ use crate::html::{document, escape};
 
 /// Public key of the CI in the bundle.
 pub const CI_FILE: &str = "ci.cose";
+/// The copy of the root's ledger that is kept up to date, in the folder of the ceremony.
+pub const NEWEST_LEDGER: &str = "newest/ledger";
+/// The newest published list of the root, beside it.
+pub const NEWEST_LIST: &str = "newest/list.cwt";
+const NEWEST: &str = "newest";
+const FETCH: &str = "Before, save the newest list that your server publishes in newest/list.cwt: a copy of the ledger that lacks it is refused as \
+     ledger-stale, and you have to find a newer copy.";
 /// Shares that make a key again, and shares that are made.
 const THRESHOLD: usize = 2;
 const SHARES: usize = 3;
@@ -87,10 +94,12 @@ impl Small {
             (shell(self.second_medium.join("recovery.pem")), shell(self.second_medium.join("ledger")));
         let ledger = shell(self.first_medium.join("ledger"));
         let anchor = shell(folder.join(format!("out/root-{year}.cose")));
-        let copy = shell(folder.join(format!("ledgers/root-{year}")));
+        let copy = shell(folder.join(NEWEST_LEDGER));
+        let list = shell(folder.join(NEWEST_LIST));
         let bundle = shell(folder.join(super::BUNDLE_FILE));
         let holder = text(self.people.first().map(String::as_str).unwrap_or_default());
         let domain = text(&self.domain);
+        let keep = format!("cp -r {}/. {copy}", shell(self.first_medium.join("ledger")));
         let new_key =
             "manifest-tool key generate --out new.pem\nmanifest-tool key public new.pem --out new.cose";
         let sections: Vec<(&str, String, String)> = vec![
@@ -98,6 +107,13 @@ impl Small {
                 "Once a month, and each year",
                 "It names what is due, with the command for it.".into(),
                 format!("manifest-tool today {ledger} {second}\nmanifest-tool doctor {ledger} {second}"),
+            ),
+            (
+                "The first medium was used",
+                "Bring the copies up to date at once: of the ledger, and of each list that you publish. Without the newest ones, a root that \
+                 follows would certify again what was revoked."
+                    .into(),
+                format!("{keep}\nmanifest-tool ledger verify {copy} --anchor {anchor} --published {list}"),
             ),
             (
                 "Somebody asks whether the keys were made as you say",
@@ -109,39 +125,43 @@ impl Small {
                 "Make another one where releases are made; the root certifies it. Sign the next release with it.".into(),
                 format!(
                     "{new_key}\nmkdir -p new\nmanifest-tool rotate 'ci {year}' --key {root} --for new.cose --subject 'ci {year}b' \
-                     --holder {holder} --kept 'secret of the CI' --out-dir new"
+                     --holder {holder} --kept 'secret of the CI' --out-dir new\n{keep}"
                 ),
             ),
             (
                 "The release key is stolen",
-                "The same, and a list that revokes the stolen key: publish it at once (manifest-tool publish --revocations). \
-                 Pass the newest published list as --published instead, if there is one besides the first."
-                    .into(),
+                format!(
+                    "The same, and a list that revokes the stolen key: publish it at once (manifest-tool publish --revocations). {FETCH}"
+                ),
                 format!(
                     "{new_key}\nmkdir -p stolen\nmanifest-tool rotate 'ci {year}' --key {root} --for new.cose --subject 'ci {year}c' \
-                     --holder {holder} --kept 'secret of the CI' --out-dir stolen --list-out stolen.list --published {list}",
-                    list = shell(folder.join("out/list.cwt")),
+                     --holder {holder} --kept 'secret of the CI' --out-dir stolen --list-out stolen.list --published {list}\n\
+                     cp stolen.list {list}\n{keep}"
                 ),
             ),
             (
                 "The first medium is lost, or its passphrase is forgotten",
-                "Two shares make the root again, under a new passphrase; the copy of the ledger goes with it.".into(),
+                format!(
+                    "Two shares make the root again, under a new passphrase; the newest copy of the ledger goes with it. {FETCH}"
+                ),
                 format!(
                     "mkdir -p again\nmanifest-tool key recover --type --public {anchor} --out again/root.pem\n\
-                     cp -r {copy} again/ledger\nmanifest-tool ledger verify again/ledger --anchor {anchor}"
+                     cp -r {copy} again/ledger\n\
+                     manifest-tool ledger verify again/ledger --anchor {anchor} --published {list}"
                 ),
             ),
             (
                 "The root may be stolen: the first medium was with somebody else, or two of its shares",
-                "The recovery root names a new root. Publish the chain (manifest-tool publish --succession successor.chain): server, hosts and \
-                 devices take it. Then certify the release key again."
-                    .into(),
+                format!(
+                    "The recovery root names a new root. Publish the chain (manifest-tool publish --succession successor.chain): server, \
+                     hosts and devices take it. Then certify the release key again, but no key that was revoked. {FETCH}"
+                ),
                 format!(
                     "mkdir -p successor\nmanifest-tool key generate --out successor/root.pem\n\
                      manifest-tool succession request --key successor/root.pem --name 'root {year}b' --by-recovery --history {copy} \
-                     --history {second} --out request\n\
-                     manifest-tool succession grant request --key {recovery} --ledger {second} --retires {copy} --reason stolen \
-                     --out succession\n\
+                     --history {second} --list {list} --out request\n\
+                     manifest-tool succession grant request --key {recovery} --ledger {second} --retires {copy} --list {list} \
+                     --reason stolen --out succession\n\
                      manifest-tool ledger init successor/ledger --key successor/root.pem --name 'root {year}b' --continues {copy} \
                      --vendor {domain} --holder {holder} --kept 'a new medium'\n\
                      manifest-tool revoke --nothing-new --key successor/root.pem --none-published --out successor.list\n\
@@ -161,10 +181,12 @@ impl Small {
         ];
         let mut body = format!(
             "<p>{}: root on the first medium ({}), recovery root on the second one ({}). Keep the media in different \
-             places, and each share in a third one. Print this page; it has nothing secret.</p>\n",
+             places, and each share in a third one. Print this page; it has nothing secret. The folder {} has copies that have to be the \
+             newest ones: of the ledger of the root, and of its published list.</p>\n",
             escape(&self.domain),
             escape(&self.first_medium.display().to_string()),
             escape(&self.second_medium.display().to_string()),
+            escape(&folder.join(NEWEST).display().to_string()),
         );
         for (title, words, commands) in sections {
             body += &format!(

@@ -14,7 +14,7 @@ use crate::custody::{DAY, backups, quoted};
 use crate::error::Error;
 use crate::files::{MAX_RECORD_FILE_LEN, read};
 use crate::output::{Report, table};
-use crate::recording::ledger_folder;
+use crate::recording::{check_published, ledger_folder};
 use crate::time::{Time, display, now};
 
 /// Exit code when something was found: what somebody decided is not kept.
@@ -84,12 +84,10 @@ impl Doctor {
             findings.extend(expiring(ledger, now));
         }
         if let (Some(path), Some(ledger)) = (&self.published, ledgers.first()) {
-            match ledger.check_published(&read(path, MAX_RECORD_FILE_LEN)?) {
+            match check_published(ledger, path, &read(path, MAX_RECORD_FILE_LEN)?) {
                 Ok(()) => {}
-                Err(error @ (ledger::Error::Stale { .. } | ledger::Error::Forked(_))) => {
-                    findings.push(stale(&error));
-                }
-                Err(error) => return Err(error.into()),
+                Err(Error::Published { source, .. }) => findings.push(stale(path, &source)),
+                Err(error) => return Err(error),
             }
         }
         for path in &self.keys {

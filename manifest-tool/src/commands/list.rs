@@ -13,6 +13,7 @@ use trust::{
 
 use crate::error::Error;
 use crate::files::{MAX_RECORD_FILE_LEN, read};
+use crate::recording::check_published;
 use crate::step::StepArguments;
 
 /// A list that drops a revocation lets a stolen key sign again, so no list begins by omission.
@@ -96,7 +97,7 @@ impl PublishedArguments {
     pub(super) fn check(&self, ledger: Option<&Ledger>) -> Result<(), Error> {
         let Some(ledger) = ledger else { return Ok(()) };
         match &self.published {
-            Some(path) => Ok(ledger.check_published(&read(path, MAX_RECORD_FILE_LEN)?)?),
+            Some(path) => check_published(ledger, path, &read(path, MAX_RECORD_FILE_LEN)?),
             None if self.none_published => Ok(()),
             None => Err(Error::usage(
                 "with a ledger, pass the newest list of this root that is published as --published (the server has it), \
@@ -120,7 +121,7 @@ pub(super) struct NewList<'a> {
     pub(super) sequence: Option<u64>,
     pub(super) step: StepArguments,
     pub(super) issued_at: UnixTime,
-    /// The first list of a root states the minimums of the roots before, which their ledgers know.
+    /// The first list of a root states the minimums of the roots before and revokes their devices, which their ledgers know.
     pub(super) ledger: Option<&'a Ledger>,
 }
 
@@ -145,10 +146,13 @@ impl NewList<'_> {
             .collect::<Result<_, _>>()?;
         let mut request = RevocationRequest::following(self.issuer.to_owned(), self.issued_at, &held)
             .map_err(|error| Error::author("the revocation list", None, error.into()))?;
-        if held.is_empty()
-            && let Some(before) = self.ledger.and_then(Ledger::list_before)
-        {
-            request.go_on_from(&before);
+        if let Some(ledger) = self.ledger.filter(|_| held.is_empty()) {
+            if let Some(before) = ledger.list_before() {
+                request.state_minimums_of(&before);
+            }
+            for device in ledger.devices_revoked_before() {
+                request.revoke(device.role, device.generation, device.id);
+            }
         }
         let before = request.clone();
         if let (Some(sequence), Some(HeldList { path, .. })) = (self.sequence, files.first())

@@ -6,6 +6,7 @@ mod plan;
 
 use std::path::{Path, PathBuf};
 
+use ledger::Ledger;
 use serde::Serialize;
 use trust::author::{Signer, read_unverified_credential};
 use trust::host::Serial;
@@ -195,6 +196,12 @@ impl Provision {
             name: claims.sub(),
         });
         let credentials = if let Some(entry) = begun {
+            let begun = recorder.ledger().and_then(Ledger::begun);
+            if let Some((begun, issuing)) =
+                begun.filter(|begun| begun.entry.number == entry).zip(issuing.as_ref())
+            {
+                batch::check_begun(begun, &made, issuing, (vendor, &anchors))?;
+            }
             self.check_out(vendor, &made, true)?;
             recorder.go_on_with_devices(entry, signer)?
         } else {
@@ -305,7 +312,7 @@ impl Provision {
     ) -> Result<Batch, Error> {
         let lines = made.iter().map(|made| {
             let unsigned = issuing
-                .map(|issuing| issuing.prepare((vendor, anchors), &made.planned, issued_at))
+                .map(|issuing| issuing.prepare((vendor, anchors), &made.planned, (issued_at, None)))
                 .transpose()?;
             Ok(line(&made.planned, unsigned.flatten().as_ref()))
         });

@@ -22,7 +22,7 @@ use super::sign::explain;
 use super::{ReleaseKeyArguments, SigningKeyArguments};
 use crate::describe::{CredentialView, RevocationView};
 use crate::error::Error;
-use crate::files::{MAX_ENVELOPE_FILE_LEN, check_outputs, read, write_all};
+use crate::files::{MAX_ENVELOPE_FILE_LEN, check_outputs, make_folder, read, write_all};
 use crate::output::{Output, Report, table};
 use crate::public_key;
 use crate::recording::check_right;
@@ -181,13 +181,19 @@ impl Rotate {
             .chain(&self.list_out)
             .map(PathBuf::as_path)
             .collect();
-        let inputs: Vec<&Path> =
-            self.envelopes.iter().chain(&self.subject_key).map(PathBuf::as_path).collect();
+        let inputs: Vec<&Path> = self
+            .envelopes
+            .iter()
+            .chain(&self.subject_key)
+            .map(PathBuf::as_path)
+            .chain(self.published.path())
+            .collect();
         for out in &outputs {
             self.key.must_differ_from(out, &inputs)?;
             self.release_key.must_differ_from(out)?;
         }
         // Files of an earlier run may be there already; another content is refused when they are written.
+        make_folder(&self.making.out_dir)?;
         if left.is_empty() {
             check_outputs(&outputs, existing)?;
         }

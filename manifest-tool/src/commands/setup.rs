@@ -11,7 +11,7 @@ use trust::host::Existing;
 use crate::ceremony::answers::Answers;
 use crate::ceremony::bundle::Bundle;
 use crate::ceremony::plan::{Plan, page};
-use crate::ceremony::small::{CI_FILE, Small};
+use crate::ceremony::small::{CI_FILE, NEWEST_LEDGER, NEWEST_LIST, Small};
 use crate::ceremony::words::Fingerprint;
 use crate::ceremony::{CeremonyError, Options, PLAN_FILE, PassphraseFiles, Room, Sealed};
 use crate::commands::key::Protection;
@@ -97,6 +97,7 @@ impl Setup {
         let mut room = Room::enter(&plan_path, &self.dir, options)?;
         room.run()?;
         let sealed = room.seal()?;
+        room.begin_copies(&self.dir.join(NEWEST_LEDGER), &self.dir.join(NEWEST_LIST))?;
         Ok(Ready { sealed, page_what_to_do: self.dir.join(PAGE), print: self.dir.join("print") })
     }
 

@@ -58,6 +58,7 @@ pub fn of_ledger(ledger: &Ledger, others: &[Ledger], evidence: &Evidence, now: U
     }
     of_backups(ledger, now, &mut found);
     of_recovery(ledger, others, evidence, &mut found);
+    of_devices_before(ledger, &mut found);
     if is_development(ledger.key()) {
         found.push(development(format!("the ledger {} is that of the development key", folder(ledger))));
     }
@@ -210,6 +211,30 @@ fn of_recovery(ledger: &Ledger, others: &[Ledger], evidence: &Evidence, found: &
     }
 }
 
+/// A device that a root before revoked is good again under its issuing key, which this one certifies.
+fn of_devices_before(ledger: &Ledger, found: &mut Vec<Finding>) {
+    let devices = ledger.devices_that_return();
+    let Some(first) = devices.first() else { return };
+    let ids: Vec<String> = devices.iter().map(|device| hex::encode(device.id.as_bytes())).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    found.push(Finding::new(
+        "revoked-device-good",
+        format!(
+            "the newest list of {} lacks {} devices that a root before it revoked, and they are good again: {}",
+            ledger.opened().name,
+            ids.len(),
+            some(&ids)
+        ),
+        format!(
+            "Revoke each of them at once: manifest-tool revoke --kid {} --role device --generation {} --key KEY --ledger {} \
+             --published NEWEST.list --out NEW.list",
+            hex::encode(first.id.as_bytes()),
+            first.generation,
+            folder(ledger)
+        ),
+    ));
+}
+
 /// The first few of them.
 fn some(names: &[&str]) -> String {
     const SHOWN: usize = 10;
@@ -315,8 +340,8 @@ pub fn unreadable(path: &Path, error: &ledger::Error) -> Finding {
 }
 
 /// A copy of the ledger that lacks what is published.
-pub fn stale(error: &ledger::Error) -> Finding {
-    Finding::new(error.code(), error.to_string(), error.hint())
+pub fn stale(published: &Path, error: &ledger::Error) -> Finding {
+    Finding::new(error.code(), format!("{}: {error}", published.display()), error.hint())
 }
 
 /// How a private key lies in its file.

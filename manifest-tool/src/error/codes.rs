@@ -43,6 +43,7 @@ impl Error {
             Self::BackupOfAnotherKey { .. } => "backup-other-key",
             Self::DevicesFile { fault, .. } => fault.code(),
             Self::DeviceKnown { .. } => "device-known",
+            Self::BatchDiffers { .. } => "batch-differs",
             Self::NoSuchDevice { .. } => "no-such-device",
             Self::DevicesReturn { .. } => "devices-return",
             Self::Certificate { fault, .. } => fault.code(),
@@ -58,7 +59,7 @@ impl Error {
             Self::Http { .. } => "server-unreachable",
             Self::ServerRefused { code, .. } => code.as_deref().unwrap_or("server-refused"),
             Self::ServerAnswer { .. } => "server-answer",
-            Self::Ledger(error) => error.code(),
+            Self::Ledger(error) | Self::Published { source: error, .. } => error.code(),
             Self::Devices { .. } => "devices-malformed",
             Self::Reported(_) => "reported",
             Self::Ceremony(error) => error.code(),
@@ -82,7 +83,7 @@ impl Error {
             | Self::ServerUrl(_)
             | Self::Author { .. } => 2,
             Self::File { .. } | Self::Output(_) | Self::Clock(_) | Self::Http { .. } => 3,
-            Self::Ledger(error) => ledger_exit_code(error),
+            Self::Ledger(error) | Self::Published { source: error, .. } => ledger_exit_code(error),
             Self::Reported(exit) => *exit,
             Self::Ceremony(error) => error.exit_code(),
             Self::PassphraseNeeded
@@ -96,6 +97,7 @@ impl Error {
             | Self::KeyHasRole { .. }
             | Self::Certificate { .. }
             | Self::DeviceKnown { .. }
+            | Self::BatchDiffers { .. }
             | Self::NoSuchDevice { .. }
             | Self::SignatureForeign
             | Self::TokenFile { .. } => 4,

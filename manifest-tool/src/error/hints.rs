@@ -66,6 +66,9 @@ impl Error {
             Self::DeviceKnown { .. } => {
                 "Give the device another serial and a key of its own, or pass --again if its block has to be made once more."
             }
+            Self::BatchDiffers { .. } => {
+                "Pass the credential of the issuing key with which the batch was begun; if you did not begin it, give it up: ledger void."
+            }
             Self::NoSuchDevice { .. } => {
                 "ledger show and ledger export of the line's ledger list its devices."
             }
@@ -96,7 +99,7 @@ impl Error {
                 "Check that --server names an update-server; if it does, read the log of the server."
             }
             Self::ServerAnswer { .. } => "Check that --server names an update-server of this version.",
-            Self::Ledger(error) => error.hint(),
+            Self::Ledger(error) | Self::Published { source: error, .. } => error.hint(),
             Self::Devices { .. } => "Save the answer of GET /v1/devices of the update-server, as it is.",
             Self::Reported(_) => "Read the report.",
             Self::Ceremony(error) => error.hint(),

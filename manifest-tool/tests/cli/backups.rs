@@ -143,7 +143,7 @@ fn a_backup_is_asked_for_what_it_needs_and_replaces_nothing() {
         (format!("{} new {named}", SHARES.replace("threshold 2", "threshold 4")), "usage", 2),
         (format!("{} new {named}", SHARES.replace("threshold 2", "threshold 1")), "usage", 2),
         (format!("{} new {named}", SHARES.replace("shares 3", "shares 17")), "usage", 2),
-        (format!("{SHARES} absent {named}"), "file-write", 3),
+        (format!("{SHARES} root.pem/under {named}"), "file-write", 3),
         ("key backup pkcs11:token=a;object=b --copy c --no-ledger".to_owned(), "usage", 2),
         ("key backup root.cose --copy c --no-ledger".to_owned(), "private-key-invalid", 4),
         ("key recover --copy root.pem --out root.pem".to_owned(), "file-exists", 2),
@@ -161,6 +161,9 @@ fn a_backup_is_asked_for_what_it_needs_and_replaces_nothing() {
     assert_eq!(workshop.refused(&split(other)), ("ledger-other-key".into(), 4));
     let run = workshop.run(&split(&format!("{SHARES} new --holder A --holder A --holder B --kept k")));
     assert!(run.exit == 0 && run.stderr.contains("A gets enough shares"), "{run:?}");
+    // The folder is made.
+    workshop.ok(&split(&format!("{SHARES} made/here {named}")));
+    assert!(workshop.path("made/here/share-1-of-3.txt").exists());
 }
 
 /// An encrypted copy, with a passphrase of its own.

@@ -416,7 +416,7 @@ fn no_private_byte_leaves_its_key_file() {
         ("doctor --devices root.pem", 5),
         ("doctor root.pem", 3),
         ("today ledger", 0),
-        ("ledger import --published root.pem --ledger ledger", 2),
+        ("ledger import --published root.pem --ledger ledger", 5),
         ("key info root.pem", 0),
         ("inspect root.pem", 4),
     ] {

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::identity;
 use super::workshop::{Workshop, split};
 
 /// A root with its ledger, an issuing key of generation 3 with a ledger, and two devices with keys and one without.
@@ -109,4 +110,74 @@ fn tool63_a_lowest_generation_brings_no_device_back_unseen() {
     assert!(cloned.unwrap().success());
     run(&workshop, &format!("{known} --allow-return-of-devices"));
     run(&workshop, &format!("{known} line --ledger copy --force"));
+}
+
+/// The next root certifies the issuing keys again: what was revoked under them stays revoked, and the batches of the root
+/// before are in the copy of its ledger.
+#[test]
+fn revoked_devices_and_batches_go_on_under_the_next_root() {
+    let workshop = identity::factory();
+    workshop.key("next");
+    workshop.ok(&split("ledger init desk --key root.pem --name root --holder Ada --kept safe"));
+    workshop.write("plain.csv", b"serial\nP-1\nP-2\n");
+    workshop.ok(&split(
+        "provision --devices plain.csv --vendor anchorage.example --class demo-node --anchor root.cose --ledger desk \
+         --out-dir plain",
+    ));
+    workshop.ok(&split(identity::BATCH));
+    let kid = workshop.ok(&["credential", "inspect", "batch/A-0001.cwt"])["kid"].clone();
+    let kid = kid.as_str().unwrap();
+    workshop.ok(&split(&format!(
+        "revoke --kid {kid} --role device --generation 0 --key root.pem --ledger desk --none-published --out list.cwt"
+    )));
+    workshop.ok(&split("succession request --key next.pem --name next --history desk --out next.request"));
+    let grant =
+        "succession grant next.request --key root.pem --ledger desk --reason old --out next.succession";
+    let shown = workshop.run(&split(grant));
+    assert!(
+        shown.stderr.contains("first list revokes") && shown.stderr.contains(&format!("{kid} (device)")),
+        "{shown:?}"
+    );
+    let granted = workshop.ok(&split(&format!("{grant} --yes")));
+    assert_eq!(granted["revoked_devices"], json!([{ "role": "device", "generation": 0, "id": kid }]));
+    workshop.ok(&split(
+        "ledger init next-desk --key next.pem --name next --continues desk --holder Ada --kept safe",
+    ));
+    workshop.ok(&split("ledger verify next-desk --anchor next.cose"));
+    workshop.ok(&split(
+        "revoke --nothing-new --key next.pem --ledger next-desk --none-published --out first.cwt",
+    ));
+    workshop.ok(&split(
+        "credential issue --key next.pem --ledger next-desk --for line.cose --role identity --subject line-1 --vendor \
+         anchorage.example --out line2.cwt",
+    ));
+    let inspect = "credential inspect batch/A-0001.cwt --anchor next.cose --issuing line2.cwt";
+    workshop.ok(&split(inspect));
+    assert_eq!(workshop.refused(&split(&format!("{inspect} --revocations first.cwt"))).0, "key-revoked");
+    assert!(found(&workshop, "next-desk").is_empty());
+
+    // A first list that was made without the ledger.
+    workshop
+        .ok(&split("revoke --nothing-new --key next.pem --issuer next --first --no-ledger --out bare.cwt"));
+    workshop.ok(&split(
+        "ledger init bare-desk --key next.pem --name next --continues desk --holder Ada --kept safe --adopt bare.cwt",
+    ));
+    workshop.ok(&split(&format!("{inspect} --revocations bare.cwt")));
+    let hints = found(&workshop, "bare-desk");
+    assert!(
+        hints.len() == 1 && hints[0].contains(&format!("--kid {kid} --role device --generation 0")),
+        "{hints:?}"
+    );
+    workshop.ok(&split(&format!(
+        "revoke --kid {kid} --role device --generation 0 --key next.pem --ledger bare-desk --published bare.cwt --out mended.cwt"
+    )));
+    assert!(found(&workshop, "bare-desk").is_empty());
+}
+
+/// What mends each finding of revoked devices that are good again.
+fn found(workshop: &Workshop, ledger: &str) -> Vec<String> {
+    let shown = workshop.run(&["--json", "doctor", ledger]).object();
+    let findings = shown["findings"].as_array().unwrap().clone();
+    let of_code = findings.into_iter().filter(|finding| finding["code"] == "revoked-device-good");
+    of_code.map(|finding| finding["hint"].as_str().unwrap().to_owned()).collect()
 }

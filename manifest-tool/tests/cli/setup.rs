@@ -118,7 +118,7 @@ fn the_page_says_what_to_do() {
     };
     let sections: Vec<String> =
         page.split("<code>").skip(1).map(|rest| plain(rest.split_once("</code>").unwrap().0)).collect();
-    assert_eq!(sections.len(), 7, "{page}");
+    assert_eq!(sections.len(), 8, "{page}");
     let program = std::path::Path::new(env!("CARGO_BIN_EXE_manifest-tool"));
     let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
     let passphrase = workshop.path("passphrase");
@@ -155,10 +155,46 @@ fn the_page_says_what_to_do() {
         assert!(run.exit == 0 || number == 0 && run.stderr.contains("doctor"), "{section}: {run:?}");
     }
     let original = workshop.ok(&["key", "public", &anchor(&workshop)])["kid"].clone();
-    let recovered = workshop.ok(&split("key public section-4/again/root.pem --passphrase-file passphrase"));
+    let recovered = workshop.ok(&split("key public section-5/again/root.pem --passphrase-file passphrase"));
     assert_eq!(recovered["kid"], original);
     assert!(
-        workshop.path("section-3/stolen.list").exists()
-            && workshop.path("section-5/successor.chain").exists()
+        workshop.path("section-4/stolen.list").exists()
+            && workshop.path("section-6/successor.chain").exists()
     );
+    // The stolen key stays out under the next root: it goes on from the newest copy of the ledger, not from that of the setup.
+    let first = |folder: &str, start: &str, end: &str| {
+        let files = workshop
+            .path(folder)
+            .read_dir()
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        files.into_iter().find(|name| name.starts_with(start) && name.ends_with(end)).unwrap()
+    };
+    let credential = format!("desk/out/{}", first("desk/out", "ci-", ".cwt"));
+    let stolen = workshop.ok(&["credential", "inspect", &credential])["kid"].clone();
+    let again = format!(
+        "credential renew {} --key section-6/successor/root.pem --out-dir again --yes --passphrase-file passphrase",
+        stolen.as_str().unwrap()
+    );
+    assert_eq!(workshop.refused(&split(&again)), ("key-revoked".into(), 6));
+    let old = &format!("desk/ledgers/{}", first("desk/ledgers", "root-", ""));
+    let list = ["--list", "desk/newest/list.cwt"];
+    let request = split(
+        "succession request --key two/recovery.pem --name other --by-recovery --out x --history two/ledger",
+    );
+    let request = [&request[..], &["--history", old], &list].concat();
+    let run = workshop.run(&[&["--json"], &request[..]].concat());
+    assert_eq!(run.refusal(), ("ledger-stale".into(), 5));
+    assert!(
+        run.object()["error"]["message"].as_str().unwrap().starts_with("desk/newest/list.cwt: "),
+        "{run:?}"
+    );
+    let grant = split(
+        "succession grant section-6/request --key two/recovery.pem --ledger two/ledger --reason x --yes --out y",
+    );
+    let grant = [&grant[..], &["--retires", old], &list].concat();
+    // The file of a lock appears beside the ledgers.
+    let run = workshop.run(&[&["--json"], &grant[..]].concat());
+    assert_eq!(run.refusal(), ("ledger-stale".into(), 5));
+    assert!(!workshop.path("y").exists());
 }

@@ -87,15 +87,6 @@ impl RevocationRequest {
         Ok(request)
     }
 
-    /// What the last list of the root before says that holds under the next one: its minimums, and its devices. The next
-    /// root certifies the issuing keys again, and the devices under them would be good again.
-    pub fn go_on_from(&mut self, list: &RevocationClaims<'_>) {
-        self.state_minimums_of(list);
-        for revoked in list.revoked().filter(|revoked| revoked.role == Role::Device) {
-            self.revoke(revoked.role, revoked.generation, revoked.id);
-        }
-    }
-
     /// States the minimums of another list: those of the list before, or of the last list of the root before.
     pub fn state_minimums_of(&mut self, list: &RevocationClaims<'_>) {
         for least in list.minimum_sequences() {

@@ -25,7 +25,7 @@ pub(crate) struct MakingArguments {
     expires: Option<Time>,
     #[command(flatten)]
     pub(crate) time: IssueTime,
-    /// Directory to write the credentials to, and the releases under their own names
+    /// Folder for the credentials, and for the releases under their own names; it is made if it is not there
     #[arg(long, value_name = "DIR")]
     pub(crate) out_dir: PathBuf,
     #[command(flatten)]

@@ -17,7 +17,7 @@ use crate::commands::list::blank;
 use crate::commands::sign::explain;
 use crate::describe::{CredentialView, kid};
 use crate::error::Error;
-use crate::files::{MAX_ENVELOPE_FILE_LEN, check_outputs, read, write_all};
+use crate::files::{MAX_ENVELOPE_FILE_LEN, check_outputs, make_folder, read, write_all};
 use crate::output::{Output, Report, table};
 use crate::recording::check_right;
 use crate::time::display;
@@ -100,6 +100,7 @@ impl Renew {
         let outputs = planned.iter().map(|made| &made.out).chain(releases.iter().map(|made| &made.out));
         // Files of an earlier run may be there already; another content is refused when they are written.
         let left: Vec<&Left> = planned.iter().filter_map(|made| made.left.as_ref()).collect();
+        make_folder(&self.making.out_dir)?;
         if left.is_empty() {
             check_outputs(&outputs.map(PathBuf::as_path).collect::<Vec<_>>(), existing)?;
         }

@@ -8,9 +8,10 @@ use serde::Serialize;
 use super::{FolderArguments, shown, subject};
 use crate::commands::SigningKeyArguments;
 use crate::error::Error;
+use crate::files::{MAX_RECORD_FILE_LEN, read};
 use crate::output::{Report, table};
 use crate::public_key;
-use crate::recording::{EntryArguments, close};
+use crate::recording::{EntryArguments, check_published, close};
 
 /// Verify a ledger, and compare it with another copy
 #[derive(clap::Args, Clone, Debug)]
@@ -53,7 +54,7 @@ impl Verify {
             }
         }
         if let Some(path) = &self.published {
-            ledger.check_published(&crate::files::read(path, crate::files::MAX_RECORD_FILE_LEN)?)?;
+            check_published(&ledger, path, &read(path, MAX_RECORD_FILE_LEN)?)?;
         }
         Ok(Verified {
             ledger: shown(ledger.folder()),

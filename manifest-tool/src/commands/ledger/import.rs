@@ -10,7 +10,7 @@ use trust::host::read_unverified_revocation;
 use crate::error::Error;
 use crate::files::{MAX_RECORD_FILE_LEN, read};
 use crate::output::{Report, table};
-use crate::recording::{ByArguments, last_time, ledger_folder};
+use crate::recording::{ByArguments, check_published, last_time, ledger_folder};
 use crate::time::IssueTime;
 
 /// Record the head of another ledger, or the newest list of a server
@@ -48,7 +48,7 @@ impl Import {
             (Some(other), _) => head(writer.ledger(), &Ledger::open(other)?)?,
             (None, Some(path)) => {
                 let list = read(path, MAX_RECORD_FILE_LEN)?;
-                writer.ledger().check_published(&list)?;
+                check_published(writer.ledger(), path, &list)?;
                 let claims =
                     read_unverified_revocation(&list).map_err(|error| Error::refused_record(path, error))?;
                 let list_sequence = claims.sequence();

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use ledger::{AnchorFacts, Base64, DeviceLine, Hex, Ledger};
+use ledger::{AnchorFacts, Base64, DeviceLine, Hex, Ledger, Stored};
 use serde::Serialize;
 use trust::author::{
     DeviceCredentialRequest, ProvisioningRequest, Unsigned, prepare_device_credential, random_cti,
+    read_unverified_credential,
 };
 use trust::{Anchor, UnixTime};
 use uuid::Uuid;
@@ -56,12 +57,12 @@ pub(super) struct Issuing<'a> {
 }
 
 impl Issuing<'_> {
-    /// The credential of a device that has a key.
+    /// The credential of a device that has a key; without a cti it gets a new one.
     pub(super) fn prepare(
         &self,
         (vendor, anchors): (Uuid, &[Anchor]),
         planned: &Planned,
-        issued_at: UnixTime,
+        (issued_at, cti): (UnixTime, Option<[u8; 16]>),
     ) -> Result<Option<Unsigned>, Error> {
         let Some(key) = planned.key else { return Ok(None) };
         if anchors.iter().any(|anchor| *anchor.key() == key) || key.kid() == self.root {
@@ -78,13 +79,40 @@ impl Issuing<'_> {
             serial: planned.serial.as_str().to_owned(),
             issued_at,
             expires: None,
-            cti: random_cti()
+            cti: cti
+                .map_or_else(random_cti, Ok)
                 .map_err(|error| Error::KeyOperation { doing: "generated", source: Box::new(error) })?,
         };
         prepare_device_credential(&request, self.credential)
             .map(Some)
             .map_err(|error| Error::author("the credential", Some(self.path), error))
     }
+}
+
+/// Fails unless the credentials that wait for their signatures are those that would be made now, but for their ctis and
+/// with the time of their entry: somebody else may have written the ledger.
+pub(super) fn check_begun(
+    begun: &Stored,
+    devices: &[Made],
+    issuing: &Issuing<'_>,
+    of_vendor: (Uuid, &[Anchor]),
+) -> Result<(), Error> {
+    let key = *read_unverified_credential(issuing.credential)
+        .map_err(|error| Error::refused_record(issuing.path, error))?
+        .key();
+    let ledger::Time(issued_at) = begun.entry.time;
+    for (made, line) in devices.iter().zip(&begun.devices) {
+        let read = |error| Error::author("the credential", Some(issuing.path), error);
+        let Some(unsigned) = line.unsigned(&key).map_err(read)? else { continue };
+        let blank = unsigned.with_blank_signature().map_err(read)?;
+        let cti = *read_unverified_credential(&blank).map_err(|error| read(error.into()))?.cti();
+        let wanted = issuing.prepare(of_vendor, &made.planned, (issued_at, Some(cti)))?;
+        if wanted.as_ref() != Some(&unsigned) {
+            let serial = made.planned.serial.as_str().to_owned();
+            return Err(Error::BatchDiffers { serial, entry: begun.entry.number });
+        }
+    }
+    Ok(())
 }
 
 /// What a ledger says of a device.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use suit_manifest::Reason;
 use trust::{Held, SuccessionNumber, TrustStoreBuf};
 
-use super::history::{History, HistoryArguments};
+use super::history::{Copies, History, HistoryArguments};
 use crate::describe::kid;
 use crate::error::Error;
 use crate::files::{OverwriteArguments, must_differ, write};
@@ -61,7 +61,7 @@ pub struct Chained {
 impl Chain {
     pub fn run(&self) -> Result<Chained, Error> {
         must_differ(&self.out, &self.history.paths())?;
-        let history = self.history.sources()?.verify()?;
+        let history = self.history.sources(Copies::Any)?.verify()?;
         let NumberArgument(after) = self.after;
         let refused = |error: trust::Error| Error::refused(&self.out, Reason::from(error), 0);
         let list = history.store.list_of(history.domain);

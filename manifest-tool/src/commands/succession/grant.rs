@@ -8,7 +8,7 @@ use suit_manifest::Reason;
 use trust::author::{Unsigned, prepare_succession};
 use trust::{ErrorKind, Held, PublicKey, SuccessionClaims, UnixTime, verify_succession_request};
 
-use super::history::{History, HistoryArguments};
+use super::history::{Copies, History, HistoryArguments};
 use super::preview::Preview;
 use crate::commands::SigningKeyArguments;
 use crate::commands::list::blank;
@@ -101,7 +101,7 @@ impl Grant {
         let closed = retiring.as_ref().map(Writer::ledger);
         let earlier = closed.and_then(last_time).max(Some(claims.issued_at()));
         let now = recorder.time(self.time, earlier)?;
-        let mut sources = self.history.sources()?;
+        let mut sources = self.history.sources(Copies::Newest)?;
         for ledger in recorder.ledger().into_iter().chain(closed) {
             sources.add_ledger(ledger)?;
         }

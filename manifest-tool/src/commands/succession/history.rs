@@ -13,7 +13,7 @@ use trust::{
 use crate::error::Error;
 use crate::files::{MAX_RECORD_FILE_LEN, read};
 use crate::public_key;
-use crate::recording::ledger_folder;
+use crate::recording::{check_published, ledger_folder};
 
 const NO_ROOT: &str = "pass the ledger of a root of the domain as --history, or its first root as --anchor";
 /// Longest file with successions that is read, bytes.
@@ -40,12 +40,22 @@ pub(super) struct HistoryArguments {
     /// Succession, or succession chain, that is not in the ledgers (repeatable)
     #[arg(long = "succession", value_name = "FILE")]
     successions: Vec<PathBuf>,
-    /// Revocation list that is not in the ledgers (repeatable)
+    /// Published revocation list; request and grant refuse a copy of a ledger that lacks it (repeatable)
     #[arg(long = "list", value_name = "FILE")]
     lists: Vec<PathBuf>,
 }
 
+/// Whether the ledgers have to have the lists of the command line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Copies {
+    /// Where a root is replaced: its successor goes on from what the ledger says.
+    Newest,
+    /// A list may be newer than its ledger.
+    Any,
+}
+
 /// A record, and where it is from.
+#[derive(Clone)]
 struct Found {
     path: PathBuf,
     bytes: Vec<u8>,
@@ -59,6 +69,9 @@ pub(super) struct Sources {
     domain: Option<Domain>,
     successions: Vec<Found>,
     lists: Vec<Found>,
+    /// The lists of the command line, which ledgers are held against.
+    published: Vec<Found>,
+    copies: Option<Copies>,
     /// Keys that roots certified, with the role of each.
     certified: Vec<(PathBuf, [u8; 40], String)>,
 }
@@ -77,8 +90,12 @@ impl HistoryArguments {
     }
 
     /// Reads the files and ledgers of the command line.
-    pub(super) fn sources(&self) -> Result<Sources, Error> {
-        let mut sources = Sources::default();
+    pub(super) fn sources(&self, copies: Copies) -> Result<Sources, Error> {
+        let mut sources = Sources { copies: Some(copies), ..Sources::default() };
+        for path in &self.lists {
+            sources.lists.push(Found { path: path.clone(), bytes: read(path, MAX_RECORD_FILE_LEN)? });
+        }
+        sources.published.clone_from(&sources.lists);
         if let Some(path) = &self.anchor {
             let key = public_key::open(path)?;
             let rights = if self.owner_root { OWNER_ROOT } else { Rights::ALL };
@@ -100,9 +117,6 @@ impl HistoryArguments {
             sources.successions.extend(parts.records.into_iter().map(found));
             sources.lists.extend(parts.list.map(found));
         }
-        for path in &self.lists {
-            sources.lists.push(Found { path: path.clone(), bytes: read(path, MAX_RECORD_FILE_LEN)? });
-        }
         Ok(sources)
     }
 }
@@ -119,6 +133,12 @@ impl Sources {
         }
         for ledger in ledger.line() {
             let (key, folder) = (*ledger.key(), ledger.folder());
+            for list in self.published.iter().filter(|_| self.copies == Some(Copies::Newest)) {
+                let claims = read_unverified_revocation(&list.bytes);
+                if claims.is_ok_and(|claims| claims.issuer_kid() == key.kid()) {
+                    check_published(ledger, &list.path, &list.bytes)?;
+                }
+            }
             let is_first = key.kid() == domain.0;
             match ledger.rights().filter(|_| is_first && self.first.is_none()) {
                 Some(rights) if ledger.opened().purpose != Purpose::RecoveryRoot => {

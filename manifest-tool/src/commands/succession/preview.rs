@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use ledger::{Ledger, Status};
 use serde::Serialize;
-use trust::{PublicKey, UnixTime};
+use trust::{PublicKey, Revoked, Role, UnixTime};
 
 use super::history::History;
-use crate::describe::{MinimumView, SuccessionView, kid, rights, thumbprint};
+use crate::describe::{MinimumView, RevokedView, SuccessionView, kid, rights, thumbprint};
 use crate::error::Error;
 use crate::output::table;
 use crate::time::display;
@@ -24,6 +24,8 @@ pub(super) struct Preview {
     certify_again: Vec<CertifiedView>,
     /// Minimums that the first list of the new root has to state, or should.
     minimum_sequences: Vec<MinimumView>,
+    /// Devices that it revokes, since the new root certifies their issuing keys again.
+    revoked_devices: Vec<RevokedView>,
     /// The ledger that it closes.
     closes: Option<PathBuf>,
 }
@@ -84,6 +86,10 @@ impl Preview {
         });
         let list = history.store.list_of(history.domain);
         let minimums = list.iter().flat_map(|list| list.minimum_sequences().map(MinimumView::from));
+        let mut devices: Vec<Revoked> = retiring.map(Ledger::devices_revoked_before).unwrap_or_default();
+        devices.extend(list.iter().flat_map(|list| list.revoked()).filter(|it| it.role == Role::Device));
+        devices.sort_by(|one, other| one.id.as_bytes().cmp(other.id.as_bytes()));
+        devices.dedup_by_key(|device| device.id);
         Ok(Self {
             succession,
             replaces: KeyView {
@@ -94,6 +100,7 @@ impl Preview {
             recovery_root: grantor.map(|(key, ledger)| KeyView::new(key, ledger.map(name))),
             certify_again: certify_again.collect(),
             minimum_sequences: minimums.collect(),
+            revoked_devices: devices.into_iter().map(RevokedView::from).collect(),
             closes: retiring.map(|ledger| ledger.folder().to_owned()),
         })
     }
@@ -122,6 +129,7 @@ impl Preview {
             ("certify again", format!("{name} ({kid}), {role}, {end}"))
         }));
         rows.extend(self.minimum_sequences.iter().map(|least| ("first list states", least.in_words())));
+        rows.extend(self.revoked_devices.iter().map(|device| ("first list revokes", device.in_words())));
         rows
     }
 }

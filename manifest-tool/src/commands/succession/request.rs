@@ -8,7 +8,7 @@ use suit_manifest::Reason;
 use trust::author::{SuccessionRequest, prepare_succession_request};
 use trust::{Rights, read_unverified_succession_request, verify_succession_request};
 
-use super::history::HistoryArguments;
+use super::history::{Copies, HistoryArguments};
 use crate::commands::SigningKeyArguments;
 use crate::commands::list::blank;
 use crate::describe::{SuccessionView, rights_of};
@@ -76,7 +76,7 @@ impl Request {
         for out in &outputs {
             self.key.must_differ_from(out, &self.history.paths())?;
         }
-        let history = self.history.sources()?.verify()?;
+        let history = self.history.sources(Copies::Newest)?.verify()?;
         let (root, number) = (history.root()?, history.number());
         let path = self.key.file().unwrap_or_else(|| Path::new("the key of --key").to_owned());
         let (next, most) = if self.by_recovery {
