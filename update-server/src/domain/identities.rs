@@ -87,9 +87,10 @@ impl Identities {
     async fn adopt(&self) -> Result<(), StoreError> {
         let former = self.records.trust_store().former();
         for StoredIssuer { domain, kid, bytes } in self.store.issuers().await? {
-            let signer = read_unverified_credential(&bytes).map_err(corrupt)?.issuer_kid();
+            // A damaged one is named where it is asked for.
             if domain == UNKNOWN_DOMAIN
-                && let Some(anchor) = former.iter().find(|anchor| anchor.kid() == signer)
+                && let Ok(claims) = read_unverified_credential(&bytes)
+                && let Some(anchor) = former.iter().find(|anchor| anchor.kid() == claims.issuer_kid())
             {
                 self.store.adopt_issuer(domain, kid, anchor.domain()).await?;
             }

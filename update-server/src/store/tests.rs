@@ -390,4 +390,58 @@ async fn what_is_said_late_does_not_undo_what_was_said_of_a_later_time() {
     assert_eq!(version().await.as_deref(), Some("7.0"));
 }
 
+/// A database of the version before a publisher's word counted against reports.
+#[tokio::test]
+async fn srv54_devices_that_are_here_already_are_vouched_for_by_what_only_a_publisher_could_say() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("registry.sqlite");
+    let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+    let mut connection = options.connect().await.unwrap();
+    let before = MIGRATIONS.iter().filter(|migration| migration.version < 8).cloned().collect();
+    Migrator::with_migrations(before).run(&mut connection).await.unwrap();
+    for (serial, column, value) in [
+        ("line", "line", "'one'"),
+        ("owner", "owner", "'Ada'"),
+        ("checks", "key_checks", "'a=0011'"),
+        ("credential", "credential", "x'00'"),
+        ("state", "state", "'suspended'"),
+        ("report", "anchors", "x'0102030405060708'"),
+        ("stepped", "version", "'1.0'"),
+    ] {
+        let sql = format!(
+            "INSERT INTO devices (serial, vendor, class, last_seen, stated_at, {column})
+             VALUES ('{serial}', x'{vendor}', x'{class}', 9, 7, {value})",
+            vendor = hex::encode(VENDOR.0),
+            class = hex::encode(CLASS.0),
+        );
+        sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+    }
+    sqlx::query(
+        "INSERT INTO device_events (serial, kind, received_at) VALUES ('stepped', 'device-state', 8);
+         INSERT INTO issuers (kid, issued_at, bytes, stored_at) VALUES (x'0102030405060708', 5, x'00', 6)",
+    )
+    .execute(&mut connection)
+    .await
+    .unwrap();
+    connection.close().await.unwrap();
+
+    let store = Store::connect(&path).await.unwrap();
+    for (serial, vouched, state_set, anchors_at) in [
+        ("line", true, false, 0),
+        ("owner", true, false, 0),
+        ("checks", true, false, 0),
+        ("credential", true, false, 0),
+        ("state", true, true, 0),
+        ("report", false, false, 7),
+        ("stepped", false, true, 0),
+    ] {
+        let device = store.device(serial).await.unwrap().unwrap();
+        let found = (device.vouched, device.state_set, device.anchors_at, device.stated_at);
+        assert_eq!(found, (vouched, state_set, anchors_at, 7), "{serial}");
+    }
+    let issuers = store.issuers().await.unwrap();
+    let (domain, kid) = (Domain(Kid([0; 8])), Kid([1, 2, 3, 4, 5, 6, 7, 8]));
+    assert_eq!(issuers, [StoredIssuer { domain, kid, bytes: vec![0] }]);
+}
+
 mod group_commit;

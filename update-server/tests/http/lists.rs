@@ -170,6 +170,29 @@ async fn srv61_every_row_that_is_refused_is_named_and_nothing_imported_unless_as
     }
 }
 
+/// All rows can be read, and one contradicts what is known.
+#[tokio::test]
+async fn srv61_a_conflict_alone_keeps_the_other_rows_out() {
+    let world = World::new();
+    let server = world.start();
+    server.put("/v1/devices/K", facts(json!({"owner": "Ada"}))).await.is(201);
+    let list = list("owner", &[("A", "Bob"), ("K", "Bob"), ("Z", "Bob")]);
+    let refused = server.post("/v1/devices", list.clone()).await;
+    refused.is_problem(422, "rows-refused");
+    let rows = refused.json()["rows"].clone();
+    assert_eq!(
+        (rows.as_array().unwrap().len(), &rows[0]["line"], &rows[0]["serial"]),
+        (1, &json!(3), &json!("K"))
+    );
+    assert!(rows[0]["hint"].as_str().unwrap().contains("PATCH"), "{rows}");
+    for serial in ["A", "Z"] {
+        server.get(&format!("/v1/devices/{serial}")).await.is_problem(404, "device-unknown");
+    }
+    let good = server.post("/v1/devices?good_rows=true", list).await.is(200).json();
+    assert_eq!((&good["devices"], &good["new"], &good["refused"]), (&json!(2), &json!(2), &rows));
+    assert_eq!(device(&server, "K").await["owner"], "Ada");
+}
+
 #[tokio::test]
 async fn srv56_texts_like_formulas_go_out_guarded_and_come_in_as_they_were() {
     let world = World::new();
