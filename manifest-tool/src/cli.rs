@@ -8,7 +8,7 @@ use trust::host::{parse_command_line, report_usage, usage_message};
 
 use crate::commands::{
     attach, ceremony, create, credential, custody, doctor, inspect, key, ledger, provision, publish,
-    recertify, revoke, rotate, setup, sign, succession, verify, withdraw,
+    recertify, register, revoke, rotate, setup, sign, succession, verify, withdraw,
 };
 use crate::error::Error;
 use crate::output::{Output, Report};
@@ -70,6 +70,8 @@ enum Command {
     Provision(provision::Provision),
     /// Send a release, revocation lists, or both to an update-server
     Publish(publish::Publish),
+    /// Enter the devices of a production line in an update-server's registry
+    Register(register::Register),
     /// Withdraw a release: the server keeps it but no longer offers it
     Withdraw(withdraw::Withdraw),
     /// Mark a device as out of service in the server's registry
@@ -143,6 +145,7 @@ impl Command {
             Self::Ceremony(command) => command.run(output),
             Self::Provision(command) => report(output, command.run()),
             Self::Publish(command) => report(output, command.run(output)),
+            Self::Register(command) => report(output, command.run(output)),
             Self::Withdraw(command) => report(output, command.run(output)),
             Self::Retire(command) => report(output, command.run(output)),
         }

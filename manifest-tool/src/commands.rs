@@ -13,6 +13,7 @@ mod list;
 pub mod provision;
 pub mod publish;
 pub mod recertify;
+pub mod register;
 pub mod revoke;
 pub mod rotate;
 pub mod setup;

@@ -170,6 +170,12 @@ pub enum Error {
     /// A line of a file of devices gives no device.
     #[error("line {line} of {}: {fault}", path.display())]
     DevicesFile { path: PathBuf, line: u64, fault: LineFault },
+    /// A line of the log of a production line, or of its list, says nothing of a device.
+    #[error("line {line} of {}: {why}", path.display())]
+    LineLog { path: PathBuf, line: u64, why: String },
+    /// A folder of devices without the log of a production line.
+    #[error("there is no log of the production line: {}", .0.display())]
+    NoLineLog(PathBuf),
     /// The ledger has a device already.
     #[error("{what} is in the ledger already, in entry {entry}")]
     DeviceKnown { what: String, entry: u64 },

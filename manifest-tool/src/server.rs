@@ -20,8 +20,8 @@ use crate::output::Output;
 
 mod answers;
 
-use answers::{DeviceStatus, MeantMark, Release, ReleaseStatus, Releases, StoredImage, check};
-pub(crate) use answers::{ListInForce, RootInForce};
+use answers::{DeviceStatus, Imported, MeantMark, Release, ReleaseStatus, Releases, StoredImage, check};
+pub(crate) use answers::{IssuerKept, ListInForce, RootInForce};
 
 const IMAGE_STEP: &str = "sending the image";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -211,6 +211,24 @@ impl Server {
         check(step, read_object(step, answer).await?, meant)
     }
 
+    /// Sends the credential of an issuing key; the server has this one, or one that was issued later, when it says so.
+    pub(crate) async fn put_issuer(&self, credential: Vec<u8>, kid: &str) -> Result<IssuerKept, Error> {
+        let step = "sending the credential of the issuing key";
+        let request = self.client.put(self.url(&["issuers"])).header(CONTENT_TYPE, "application/cwt");
+        let answer = send(step, request.body(credential).timeout(REQUEST_TIMEOUT)).await?;
+        check(step, read_object(step, answer).await?, &kid)
+    }
+
+    /// Registers the devices of a CSV, all of them or none; how many are new.
+    pub(crate) async fn post_devices(&self, step: &str, csv: Vec<u8>, devices: usize) -> Result<u64, Error> {
+        let request = self.client.post(self.url(&["devices"])).header(CONTENT_TYPE, "text/csv");
+        // Each credential is verified before the answer.
+        let time = transfer_time(csv.len() as u64).saturating_add(REQUEST_TIMEOUT);
+        let answer = send(step, request.body(csv).timeout(time)).await?;
+        let imported: Imported = check(step, read_object(step, answer).await?, &devices)?;
+        Ok(imported.new)
+    }
+
     /// Sends an image, unless the server holds it whole: a large one is not sent for nothing.
     pub(crate) async fn put_image(
         &self,
@@ -245,7 +263,7 @@ impl Server {
         output: Output,
     ) -> Result<Outcome, Error> {
         let len = image.len() as u64;
-        let bar = progress_bar(len, output);
+        let bar = progress_bar(len, "  image {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}", output);
         let body = Body::wrap_stream(chunks(image.to_vec(), bar.clone()));
         let request = self
             .client
@@ -353,12 +371,12 @@ fn outcome(status: StatusCode) -> Outcome {
     if status == StatusCode::CREATED { Outcome::Created } else { Outcome::Present }
 }
 
-fn progress_bar(len: u64, output: Output) -> ProgressBar {
+/// `template`: of indicatif.
+pub(crate) fn progress_bar(len: u64, template: &str, output: Output) -> ProgressBar {
     // On anything but a terminal indicatif draws nothing by itself.
     let target = if output.is_json() { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
     let bar = ProgressBar::with_draw_target(Some(len), target);
-    let style = ProgressStyle::with_template("  image {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar
 }
 

@@ -28,6 +28,7 @@ mod cli {
     mod publish;
     mod questions;
     mod refusals;
+    mod register;
     mod revocation;
     mod revoked_devices;
     mod rotation;

@@ -11,7 +11,7 @@ mod options;
 
 fn is_accepted(options: &Options, more: &[&str]) -> bool {
     let needs_server =
-        ["publish", "withdraw", "retire"].iter().any(|name| options.shortest.starts_with(name));
+        ["publish", "register", "withdraw", "retire"].iter().any(|name| options.shortest.starts_with(name));
     let server = if needs_server { SERVER } else { "" };
     let words = [&["manifest-tool", options.shortest, server], more].concat();
     // An option that only repeats one of the shortest line is given once.

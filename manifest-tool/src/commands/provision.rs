@@ -17,7 +17,8 @@ use trust::{
 };
 use uuid::Uuid;
 
-use self::batch::{Issuing, LIST_FILE, Made, blocks, check_known, files, line, same_batch};
+pub(super) use self::batch::LIST_FILE;
+use self::batch::{Issuing, Made, blocks, check_known, files, line, same_batch};
 use self::plan::{Defaults, Planned, read_devices};
 use super::{OptionalKeyArguments, SigningKeyArguments, read_anchors};
 use crate::describe::kid;

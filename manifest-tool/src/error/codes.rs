@@ -42,6 +42,8 @@ impl Error {
             Self::Share { fault, .. } | Self::Shares(fault) => fault.code(),
             Self::BackupOfAnotherKey { .. } => "backup-other-key",
             Self::DevicesFile { fault, .. } => fault.code(),
+            Self::LineLog { .. } => "line-log",
+            Self::NoLineLog(_) => "line-log-absent",
             Self::DeviceKnown { .. } => "device-known",
             Self::BatchDiffers { .. } => "batch-differs",
             Self::NoSuchDevice { .. } => "no-such-device",
@@ -106,6 +108,8 @@ impl Error {
             Self::KeyLacksRight { .. } => Reason::AnchorRights.exit_code(),
             Self::KeyWasRevoked { .. } | Self::DevicesReturn { .. } => Reason::KeyRevoked.exit_code(),
             Self::DevicesFile { .. }
+            | Self::LineLog { .. }
+            | Self::NoLineLog(_)
             | Self::FileTooLong { .. }
             | Self::FileUnknown(_)
             | Self::SignatureForm { .. }

@@ -63,6 +63,12 @@ impl Error {
                 "Pass the envelope and the credential for which the bytes were written."
             }
             Self::DevicesFile { .. } => "Correct the line; nothing was made of any line.",
+            Self::LineLog { .. } => {
+                "Take the whole folder from the production line: devices.csv, the credentials, and line.jsonl as it is."
+            }
+            Self::NoLineLog(_) => {
+                "`updater-host provision --from DIR` writes it, when devices get their blocks."
+            }
             Self::DeviceKnown { .. } => {
                 "Give the device another serial and a key of its own, or pass --again if its block has to be made once more."
             }

@@ -206,3 +206,56 @@ impl Answer for DeviceStatus {
             .or_else(|| mark_difference("retired", self.retired.as_ref(), *mark))
     }
 }
+
+/// The issuing key of devices, as a server keeps it.
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct IssuerKept {
+    /// Hex.
+    kid: String,
+    name: String,
+    /// Why its credential does not verify there, which keeps its devices out.
+    refusal: Option<String>,
+}
+
+impl std::fmt::Display for IssuerKept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let [name, kid] = [&self.name, &self.kid].map(|text| trust::host::printable(text));
+        write!(f, "{name} ({kid})")?;
+        match &self.refusal {
+            Some(refusal) => write!(f, ", which the server refuses: {}", trust::host::printable(refusal)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Answer for IssuerKept {
+    /// kid, hex.
+    type Meant<'a> = &'a str;
+
+    fn difference(&self, kid: &&str) -> Option<String> {
+        named("the issuing key", &self.kid, kid)
+    }
+}
+
+/// How many devices of a list are registered.
+#[derive(Deserialize)]
+pub(super) struct Imported {
+    devices: usize,
+    /// That were not there before.
+    pub(super) new: u64,
+}
+
+impl Answer for Imported {
+    /// Devices that were sent.
+    type Meant<'a> = usize;
+
+    fn difference(&self, sent: &usize) -> Option<String> {
+        let is_more = self.new > *sent as u64;
+        (self.devices != *sent || is_more).then(|| {
+            format!(
+                "{} devices are registered, {} of them new, where {sent} were sent",
+                self.devices, self.new
+            )
+        })
+    }
+}

@@ -225,7 +225,7 @@ pub(super) fn files(
 }
 
 /// The list of a batch.
-pub(super) const LIST_FILE: &str = "devices.csv";
+pub(in crate::commands) const LIST_FILE: &str = "devices.csv";
 
 /// A serial as a file name: letters, digits and `._-` stand as they are, the rest percent-encoded.
 fn file_name(serial: &str) -> String {

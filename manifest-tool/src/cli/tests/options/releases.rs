@@ -156,6 +156,12 @@ pub(super) const COMMANDS: &[Options] = &[
         excludes: &[],
     },
     Options {
+        shortest: "register d",
+        alone: &["--ca f", "--issuing c", "--line l", "--owner o"],
+        needs: &[],
+        excludes: &[],
+    },
+    Options {
         shortest: "withdraw r --reason x",
         alone: &["--ca f"],
         needs: &[],

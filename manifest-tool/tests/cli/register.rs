@@ -1,0 +1,144 @@
+//! `register`: the devices of a production line in a server's registry.
+
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+use super::fake_server::FakeServer;
+use super::workshop::{Workshop, split};
+
+/// A batch of two devices with keys and one without, as `provision` makes it, and its log: two have their blocks, one is
+/// left.
+fn line() -> Workshop {
+    let workshop = Workshop::new();
+    workshop.write("token", b"a-token-for-tests\n");
+    for name in ["root", "line", "one", "two"] {
+        workshop.key(name);
+    }
+    workshop.ok(&split(
+        "credential issue --key root.pem --vendor anchorage.example --issuer root --no-ledger --for line.cose --role identity \
+         --class demo-node --subject line-1 --out line.cwt",
+    ));
+    workshop
+        .write("devices.csv", b"serial,node,public_key\nA-1,0x11,one.cose\nA-2,0x12,two.cose\nA-3,0x13,\n");
+    workshop.ok(&split(
+        "provision --devices devices.csv --vendor anchorage.example --class demo-node --anchor root.cose --issuing line.cwt \
+         --key line.pem --no-ledger --out-dir batch",
+    ));
+    write_log(&workshop, &[("begun", "A-1"), ("provisioned", "A-1"), ("begun", "A-2"), ("found", "A-2")]);
+    workshop
+}
+
+fn rows(workshop: &Workshop) -> Vec<Vec<String>> {
+    let list = String::from_utf8(workshop.read("batch/devices.csv")).unwrap();
+    list.lines().skip(1).map(|line| line.split(',').map(str::to_owned).collect()).collect()
+}
+
+fn sha256(content: &[u8]) -> String {
+    hex::encode(trust::sha256(content))
+}
+
+fn write_log(workshop: &Workshop, entries: &[(&str, &str)]) {
+    let head = json!({"format": "anchorage-line", "version": 1, "time": "2026-11-27T10:00:00Z",
+                      "list_sha256": sha256(&workshop.read("batch/devices.csv"))});
+    let mut log = format!("{head}\n");
+    for (result, serial) in entries {
+        let row = rows(workshop).into_iter().find(|row| row[0] == *serial).unwrap();
+        let entry = json!({"time": "2026-11-27T10:20:00Z", "result": result, "serial": serial, "node_address": 17,
+            "vendor": row[2], "class": row[3], "device": row[4], "kid": null, "block_sha256": row[6], "loader_version": "0.1.0",
+            "anchors": [{"kid": "0011223344556677", "rights": 15, "domain": "0011223344556677"}]});
+        log += &format!("{entry}\n");
+    }
+    workshop.write("batch/line.jsonl", log.as_bytes());
+}
+
+const REGISTER: &str = "register batch --issuing line.cwt --line hall-2 --token-file token --server";
+
+fn answers(workshop: &Workshop, server: &FakeServer, devices: Value) {
+    let kid = workshop.ok(&split("key info line.cose"))["kid"].clone();
+    let issuer = json!({"kid": kid, "name": "line-1", "refusal": null}).to_string();
+    server.answers("PUT /v1/issuers", StatusCode::OK, &issuer);
+    server.answers("POST /v1/devices", StatusCode::OK, &devices.to_string());
+}
+
+#[test]
+fn devices_that_have_their_block_are_registered() {
+    let (workshop, server) = (line(), FakeServer::start());
+    answers(&workshop, &server, json!({"devices": 2, "new": 1}));
+    let line = format!("{REGISTER} {}", server.url);
+    let line = split(&line);
+    let said = workshop.ok(&line);
+    assert_eq!((&said["devices"], &said["new"], &said["left"]), (&json!(2), &json!(1), &json!(1)));
+    let sent = server.record.lock().unwrap().sent.clone();
+    assert_eq!(&sent[0].body[..], &workshop.read("line.cwt")[..]);
+    let mut reader = csv::Reader::from_reader(&sent[1].body[..]);
+    let rows: Vec<std::collections::BTreeMap<String, String>> =
+        reader.deserialize().map(Result::unwrap).collect();
+    assert_eq!(rows.len(), 2);
+    for (row, serial) in rows.iter().zip(["A-1", "A-2"]) {
+        let credential = hex::encode(workshop.read(&format!("batch/{serial}.cwt")));
+        assert_eq!((row["serial"].as_str(), row["credential"].as_str()), (serial, credential.as_str()));
+        assert_eq!((row["line"].as_str(), row["anchors"].as_str()), ("hall-2", "0011223344556677"));
+        assert_eq!(row["last_seen"], "1795774800");
+    }
+    assert_eq!(server.take_sent(), ["PUT /v1/issuers", "POST /v1/devices"]);
+
+    // A line that the power cut off counts for nothing, and a block that is set aside is no device.
+    write_log(&workshop, &[("begun", "A-1"), ("set-aside", "A-1"), ("provisioned", "A-3")]);
+    let log = workshop.read("batch/line.jsonl");
+    workshop.write("batch/line.jsonl", &[&log[..], b"{\"time\":\"2026"].concat());
+    answers(&workshop, &server, json!({"devices": 1, "new": 1}));
+    let said = workshop.ok(&line);
+    assert_eq!(
+        (&said["set_aside"], &said["torn"], &said["left"]),
+        (&json!(["A-1"]), &json!(true), &json!(1))
+    );
+}
+
+/// Nothing is sent of a folder that is not whole, or not of one piece.
+#[test]
+fn a_folder_that_does_not_fit_is_refused() {
+    let (workshop, server) = (line(), FakeServer::start());
+    let line = format!("{REGISTER} {}", server.url);
+    let line = split(&line);
+    let (list, log) = (workshop.read("batch/devices.csv"), workshop.read("batch/line.jsonl"));
+    let refused = |code: &str, what: &str| {
+        assert_eq!(workshop.refused(&line), (code.into(), 5), "{what}");
+        workshop.write("batch/devices.csv", &list);
+        workshop.write("batch/line.jsonl", &log);
+    };
+    let text = String::from_utf8(log.clone()).unwrap();
+    for (what, log) in [
+        ("nothing", String::new()),
+        ("no line of a device", text.lines().next().unwrap().to_owned() + "\n"),
+        ("another format", text.replace("anchorage-line", "other")),
+        ("a newer version", text.replace("\"version\":1", "\"version\":2")),
+        ("an unknown result", text.replace("\"found\"", "\"lost\"")),
+        ("a device of another list", text.replace("A-2", "A-9")),
+        ("another block", text.replace(&rows(&workshop)[0][6], &"0".repeat(64))),
+        ("a damaged line", text.replacen("\"result\"", "\"result", 1)),
+        ("a time that is none", text.replace("10:20:00Z", "10:20")),
+    ] {
+        workshop.write("batch/line.jsonl", log.as_bytes());
+        refused("line-log", what);
+    }
+    workshop.write("batch/devices.csv", &[&list[..], b"\n"].concat());
+    refused("line-log", "another list");
+    std::fs::remove_file(workshop.path("batch/line.jsonl")).unwrap();
+    refused("line-log-absent", "no log");
+
+    // The credential of another device, and a file that is no credential: nobody sends a private key by mistake.
+    let credential = workshop.read("batch/A-1.cwt");
+    std::fs::copy(workshop.path("batch/A-2.cwt"), workshop.path("batch/A-1.cwt")).unwrap();
+    assert_eq!(workshop.refused(&line).0, "key-mismatch");
+    std::fs::copy(workshop.path("one.pem"), workshop.path("batch/A-1.cwt")).unwrap();
+    assert_eq!(workshop.refused(&line).0, "record-malformed");
+    workshop.write("batch/A-1.cwt", &credential);
+    assert!(server.take_sent().is_empty());
+
+    // What the server says is held against what was sent.
+    answers(&workshop, &server, json!({"devices": 1, "new": 1}));
+    assert_eq!(workshop.refused(&line), ("server-answer".into(), 7));
+    let problem = json!({"title": "Conflict", "status": 409, "code": "device-conflict", "detail": "Line 2: another class."});
+    server.answers("POST /v1/devices", StatusCode::CONFLICT, &problem.to_string());
+    assert_eq!(workshop.refused(&line), ("device-conflict".into(), 7));
+}
