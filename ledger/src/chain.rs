@@ -429,5 +429,5 @@ pub(crate) fn texts_hold(entry: &Entry) -> bool {
 }
 
 pub(crate) fn is_text(text: &str, limit: usize) -> bool {
-    !text.trim().is_empty() && text.len() <= limit && !text.chars().any(char::is_control)
+    trust::host::is_line(text, limit)
 }

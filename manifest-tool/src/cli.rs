@@ -143,7 +143,7 @@ impl Command {
             Self::Today(command) => report(output, command.run()),
             Self::Setup(command) => report(output, command.run(output)),
             Self::Ceremony(command) => command.run(output),
-            Self::Provision(command) => report(output, command.run()),
+            Self::Provision(command) => report(output, command.run(output)),
             Self::Publish(command) => report(output, command.run(output)),
             Self::Register(command) => report(output, command.run(output)),
             Self::Withdraw(command) => report(output, command.run(output)),

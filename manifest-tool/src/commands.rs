@@ -193,10 +193,12 @@ fn role() -> impl TypedValueParser<Value = Role> {
 /// Name of an issuer or holder.
 fn name() -> impl TypedValueParser<Value = String> {
     NonEmptyStringValueParser::new().try_map(|name| {
-        if name.len() <= MAX_NAME_LEN {
+        if trust::host::is_line(&name, MAX_NAME_LEN) {
             Ok(name)
         } else {
-            Err(format!("a name is 1 to {MAX_NAME_LEN} bytes"))
+            Err(format!(
+                "a name is 1 to {MAX_NAME_LEN} bytes, without blanks at its ends and invisible characters"
+            ))
         }
     })
 }

@@ -53,6 +53,27 @@ pub fn backups(ledger: &Ledger) -> Vec<BackupState<'_>> {
     found
 }
 
+/// Serials of devices that this ledger and a copy that was joined to it made, each after they had parted.
+pub fn made_in_both_copies(ledger: &Ledger) -> Vec<&str> {
+    let mut twice = Vec::new();
+    for (number, joined) in ledger.joined() {
+        let Some(Event::Merge(merge)) = ledger.entry(*number).map(|stored| &stored.entry.event) else {
+            continue;
+        };
+        let theirs = joined.iter().flat_map(|stored| &stored.devices).map(|line| line.serial.as_str());
+        let theirs: std::collections::BTreeSet<&str> = theirs.collect();
+        let own = ledger.entries().iter().filter(|stored| {
+            (merge.common..*number).contains(&stored.entry.number.saturating_sub(1))
+                && !ledger.is_void(stored.entry.number)
+        });
+        let own = own.flat_map(|stored| &stored.devices).map(|line| line.serial.as_str());
+        twice.extend(own.filter(|serial| theirs.contains(serial)));
+    }
+    twice.sort_unstable();
+    twice.dedup();
+    twice
+}
+
 /// The people who can use the ledger's key, or make it again: its holder, and those of its backups. Whoever has so many
 /// shares that those of all others do not suffice is needed for it: then the others count for nothing.
 pub fn custodians(ledger: &Ledger) -> Vec<&str> {

@@ -4,6 +4,7 @@
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use trust::host::printable;
 
@@ -126,4 +127,12 @@ pub(crate) fn table(rows: &[(&str, String)]) -> String {
     let lines: Vec<String> =
         rows.iter().map(|(name, value)| format!("{name:<width$}  {}", printable(value))).collect();
     lines.join("\n")
+}
+
+/// How far a long work is, on stderr. On anything but a terminal indicatif draws nothing by itself.
+pub(crate) fn progress_bar(len: u64, template: &str, output: Output) -> ProgressBar {
+    let target = if output.is_json() { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    let bar = ProgressBar::with_draw_target(Some(len), target);
+    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
 }

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use indicatif::ProgressBar;
 use ledger::{Context, Event, Ledger, Open, Writer};
 use trust::UnixTime;
 use trust::author::{Signer, Unsigned};
@@ -283,20 +284,21 @@ impl Recorder {
         batch: Batch,
         now: UnixTime,
         signer: Option<&dyn Signer>,
+        progress: &ProgressBar,
     ) -> Result<Vec<Vec<u8>>, Error> {
         let Batch { vendor, anchors, lines } = batch;
         let context = self.by.context(now);
         if let Some(writer) = &mut self.writer {
             writer.append_devices(vendor, anchors, lines, &context)?;
             return match signer {
-                Some(signer) => Ok(finish_devices(writer, signer)?.1),
+                Some(signer) => Ok(finish_devices(writer, signer, progress)?.1),
                 None => Ok(Vec::new()),
             };
         }
         let Some(signer) = signer else { return Ok(Vec::new()) };
         let made = |error| Error::author("the credential", None, error);
         let key = signer.public_key();
-        let unsigned = lines.iter().filter_map(|line| line.unsigned(&key).transpose());
+        let unsigned = progress.wrap_iter(lines.iter()).filter_map(|line| line.unsigned(&key).transpose());
         unsigned.map(|unsigned| unsigned.and_then(|one| one.sign(signer)).map_err(made)).collect()
     }
 
@@ -305,11 +307,12 @@ impl Recorder {
         &mut self,
         entry: u64,
         signer: Option<&dyn Signer>,
+        progress: &ProgressBar,
     ) -> Result<Vec<Vec<u8>>, Error> {
         let Some(writer) = &mut self.writer else { return Ok(Vec::new()) };
         match (writer.ledger().credentials_of(entry), signer) {
             (Some(credentials), _) => Ok(credentials.into_iter().map(<[u8]>::to_vec).collect()),
-            (None, Some(signer)) => Ok(finish_devices(writer, signer)?.1),
+            (None, Some(signer)) => Ok(finish_devices(writer, signer, progress)?.1),
             (None, None) => Ok(Vec::new()),
         }
     }
@@ -384,10 +387,14 @@ pub struct Batch {
 }
 
 /// Has the credentials of the begun batch signed: the number of its entry, and they.
-pub fn finish_devices(writer: &mut Writer, signer: &dyn Signer) -> Result<(u64, Vec<Vec<u8>>), Error> {
+pub fn finish_devices(
+    writer: &mut Writer,
+    signer: &dyn Signer,
+    progress: &ProgressBar,
+) -> Result<(u64, Vec<Vec<u8>>), Error> {
     let made = |error| Error::author("the credential", None, error);
     let (_, unsigned) = writer.begun_devices()?;
-    let signed = unsigned.iter().map(|one| one.sign(signer).map_err(made));
+    let signed = progress.wrap_iter(unsigned.iter()).map(|one| one.sign(signer).map_err(made));
     let credentials = signed.collect::<Result<Vec<_>, _>>()?;
     Ok((writer.finish_devices(&credentials)?, credentials))
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
 use reqwest::{Body, Client, RequestBuilder, Response, StatusCode, Url};
 use serde::Serialize;
@@ -16,7 +16,7 @@ use trust::host::{MAX_TOKEN_FILE_LEN, Serial, read_write_token};
 use crate::describe::ManifestView;
 use crate::error::Error;
 use crate::files::{read, read_secret};
-use crate::output::Output;
+use crate::output::{Output, progress_bar};
 
 mod answers;
 
@@ -369,15 +369,6 @@ async fn read_answer(step: &str, mut answer: Response) -> Result<Vec<u8>, Error>
 
 fn outcome(status: StatusCode) -> Outcome {
     if status == StatusCode::CREATED { Outcome::Created } else { Outcome::Present }
-}
-
-/// `template`: of indicatif.
-pub(crate) fn progress_bar(len: u64, template: &str, output: Output) -> ProgressBar {
-    // On anything but a terminal indicatif draws nothing by itself.
-    let target = if output.is_json() { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-    let bar = ProgressBar::with_draw_target(Some(len), target);
-    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar
 }
 
 fn chunks(

@@ -34,6 +34,7 @@ mod cli {
     mod rotation;
     mod server;
     mod setup;
+    mod slips;
     mod succession;
     mod succession_at_work;
     mod succession_records;

@@ -32,7 +32,7 @@ pub use own::{check_own_file, kind_of, open_own};
 pub use pem::{Pem, PemError};
 pub use private_key::{PrivateKeyWatch, contains_private_key, is_private_key};
 pub use read::{ReadError, open_limited, read, read_limited, without_mark};
-pub use terminal::{printable, printable_cut};
+pub use terminal::{is_line, printable, printable_cut};
 pub use token_file::{MAX_TOKEN_FILE_LEN, TokenFileError, TokenPermission, read_tokens, read_write_token};
 pub use transfer::transfer_time;
 #[cfg(feature = "files")]

@@ -31,13 +31,13 @@ use crate::describe::CredentialView;
 use crate::error::Error;
 use crate::files::{OverwriteArguments, check_outputs, write_all};
 use crate::identifiers::{Class, Vendor};
-use crate::output::{Report, table};
+use crate::output::{Report, table, warning};
 use crate::public_key;
 use crate::recording::{LedgerArguments, Outcome, check_right};
 use crate::step::{MAX_STEP, StepArguments};
 use crate::time::{IssueTime, Time, display};
 use crate::two_steps::{Hand, ToBeSigned, TwoStepArguments};
-use known::{CredentialFile, check_not_taken_back, of_ledger};
+use known::{CredentialFile, check_not_taken_back, of_ledger, widened};
 
 pub use certificate::Certificate;
 pub use inspect::Inspect;
@@ -127,6 +127,9 @@ pub struct Issued {
     to_be_signed: Option<ToBeSigned>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ledger_entry: Option<u64>,
+    /// What it permits that the newest credential before of its key did not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    widened: Vec<String>,
     #[serde(flatten)]
     credential: CredentialView,
 }
@@ -139,8 +142,11 @@ impl Issue {
     /// Issues; `hand` signs in place of the key of the command line.
     pub(crate) fn run_by(&self, hand: Option<Hand>) -> Result<Issued, Error> {
         let files = self.known.iter().chain(&self.replaces).map(PathBuf::as_path);
-        let inputs: Vec<&Path> =
-            files.chain(self.previous.paths()).chain([self.subject_key.as_path()]).collect();
+        let inputs: Vec<&Path> = files
+            .chain(self.previous.paths())
+            .chain(self.published.path())
+            .chain([self.subject_key.as_path()])
+            .collect();
         for out in self.outputs().map(Path::to_owned).chain(self.two_steps.outputs()) {
             self.key.must_differ_from(&out, &inputs)?;
         }
@@ -189,6 +195,13 @@ impl Issue {
         let blank_credential = blank(&unsigned)?;
         let claims = read_unverified_credential(&blank_credential)
             .map_err(|_| Error::Internal("the new credential cannot be read back"))?;
+        let wider = widened(&claims, &known.iter().chain(&replaces).collect::<Vec<_>>())?;
+        if !wider.is_empty() {
+            warning(&format!(
+                "this credential permits more than the one before of its key: {}",
+                wider.join("; ")
+            ));
+        }
         let credential_view = || CredentialView::new(&claims).with_names(&self.vendor, &self.classes());
         let list = match &self.list_out {
             Some(_) => {
@@ -211,6 +224,7 @@ impl Issue {
                 list_out: self.list_out.clone(),
                 to_be_signed,
                 ledger_entry,
+                widened: wider.clone(),
                 credential: credential_view(),
             })
         };

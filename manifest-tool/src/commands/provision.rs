@@ -4,12 +4,14 @@
 mod batch;
 mod plan;
 
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use ledger::Ledger;
 use serde::Serialize;
 use trust::author::{Signer, read_unverified_credential};
-use trust::host::Serial;
+use trust::host::{Serial, folder_of};
 use trust::provisioning::{MAX_NODE_ADDRESS, is_node_address};
 use trust::{
     Anchor, AnchorSet, BLOCK_ANCHORS_MAX, DOMAINS_MAX, MAX_MINIMUM_SEQUENCE, Rights, Role, TrustStoreBuf,
@@ -22,13 +24,13 @@ use self::batch::{Issuing, Made, blocks, check_known, files, line, same_batch};
 use self::plan::{Defaults, Planned, read_devices};
 use super::{OptionalKeyArguments, SigningKeyArguments, read_anchors};
 use crate::describe::kid;
-use crate::error::Error;
+use crate::error::{Error, FileAction};
 use crate::files::{
     MAX_RECORD_FILE_LEN, OverwriteArguments, check_content, check_outputs, make_folder, must_differ, read,
     write,
 };
 use crate::identifiers::{Class, Vendor};
-use crate::output::{Report, table, warning};
+use crate::output::{Output, Report, progress_bar, table, warning};
 use crate::public_key;
 use crate::recording::{Batch, LedgerArguments};
 use crate::step::StepArguments;
@@ -133,7 +135,7 @@ pub struct Provisioned {
 }
 
 impl Provision {
-    pub fn run(&self) -> Result<Provisioned, Error> {
+    pub fn run(&self, output: Output) -> Result<Provisioned, Error> {
         let key = self.key.given()?;
         self.check_files(key.as_ref())?;
         let vendor = self.vendor.id();
@@ -171,7 +173,7 @@ impl Provision {
         let issued_at = recorder.time(self.time, issuing_claims.as_ref().map(|claims| claims.issued_at()))?;
         self.time.warn();
         if let Some((path, bytes)) = &issuing {
-            self.check_issuing(path, bytes, &anchors, issued_at)?;
+            self.check_issuing(path, bytes, &anchors, issued_at, &made)?;
         }
         let signer = key.as_ref().map(SigningKeyArguments::open).transpose()?;
         if let (Some(signer), Some(claims), Some((path, _))) = (&signer, &issuing_claims, &issuing)
@@ -196,6 +198,8 @@ impl Provision {
             root: claims.issuer_kid(),
             name: claims.sub(),
         });
+        let with_key = made.iter().filter(|made| made.planned.key.is_some()).count() as u64;
+        let signing = progress_bar(with_key, "  signing {bar:30} {pos}/{len} {eta}", output);
         let credentials = if let Some(entry) = begun {
             let begun = recorder.ledger().and_then(Ledger::begun);
             if let Some((begun, issuing)) =
@@ -204,7 +208,7 @@ impl Provision {
                 batch::check_begun(begun, &made, issuing, (vendor, &anchors))?;
             }
             self.check_out(vendor, &made, true)?;
-            recorder.go_on_with_devices(entry, signer)?
+            recorder.go_on_with_devices(entry, signer, &signing)?
         } else {
             let batch = self.batch(vendor, &anchors, &made, issuing.as_ref(), issued_at)?;
             if let Some(signer) = signer {
@@ -212,9 +216,9 @@ impl Provision {
                 self.ledger.warn_without(&recorder);
             }
             self.check_out(vendor, &made, false)?;
-            recorder.record_devices(batch, issued_at, signer)?
+            recorder.record_devices(batch, issued_at, signer, &signing)?
         };
-        self.write(vendor, &made, credentials)?;
+        self.write(vendor, &made, credentials, output)?;
         let ledger_entry = match signer {
             Some(signer) => recorder.close(issued_at, signer)?,
             None => recorder.ledger().and_then(|ledger| Some(ledger.entries().last()?.entry.number)),
@@ -222,18 +226,15 @@ impl Provision {
         Ok(self.report(vendor, &anchors, &made, signer, (ledger_entry, begun.is_some())))
     }
 
+    fn inputs(&self) -> impl Iterator<Item = &Path> {
+        let files = self.anchors.iter().chain(&self.recovery_anchors).chain(&self.devices);
+        let files = files.chain(&self.device_key).chain(&self.issuing);
+        files.map(PathBuf::as_path).chain(self.records.files())
+    }
+
     /// No output is an input.
     fn check_files(&self, key: Option<&SigningKeyArguments>) -> Result<(), Error> {
-        let inputs: Vec<&Path> = self
-            .anchors
-            .iter()
-            .chain(&self.recovery_anchors)
-            .chain(&self.devices)
-            .chain(&self.device_key)
-            .chain(&self.issuing)
-            .map(PathBuf::as_path)
-            .chain(self.records.files())
-            .collect();
+        let inputs: Vec<&Path> = self.inputs().collect();
         for out in self.out.iter().chain(&self.credential_out) {
             match key {
                 Some(key) => key.must_differ_from(out, &inputs)?,
@@ -282,16 +283,18 @@ impl Provision {
             node_address: self.node_address,
             sequence_floor: self.sequence_floor,
             key: self.device_key.as_deref().map(public_key::open).transpose()?,
+            key_path: self.device_key.clone(),
         }])
     }
 
-    /// The credential of the issuing key is good, under the anchors of the devices.
+    /// The credential of the issuing key is good, under the anchors of the devices; and no list has revoked their keys.
     fn check_issuing(
         &self,
         path: &Path,
         credential: &[u8],
         anchors: &[Anchor],
         now: UnixTime,
+        made: &[Made],
     ) -> Result<(), Error> {
         if anchors.is_empty() {
             warning("the credential of the issuing key is not verified: no --anchor was given");
@@ -299,7 +302,17 @@ impl Provision {
         }
         let mut trusted = TrustStoreBuf::new(anchors.iter().copied());
         self.records.add_to(&mut trusted)?;
-        verify_credential(&trusted, path, credential, Role::Identity, now)
+        verify_credential(&trusted, path, credential, Role::Identity, now)?;
+        // A device whose key a list takes back would be refused from its first day on.
+        for made in made {
+            let Some(key) = made.planned.key else { continue };
+            let mut lists = anchors.iter().filter_map(|anchor| trusted.list_of(anchor.domain()));
+            if lists.any(|list| list.revokes_kid(Role::Device, &key.kid())) {
+                let name = format!("the key of {}", made.planned.serial.as_str());
+                return Err(Error::KeyWasRevoked { name, kid: kid(key.kid()) });
+            }
+        }
+        Ok(())
     }
 
     /// The batch with the credentials to be signed.
@@ -332,6 +345,7 @@ impl Provision {
         }
         let Some(folder) = &self.out_dir else { return Ok(()) };
         make_folder(folder)?;
+        self.check_folder(folder, made)?;
         let blank: Vec<_> = made.iter().map(|made| made.planned.key.map(|_| Vec::new())).collect();
         for (path, content) in files(folder, vendor, made, &blank)? {
             if content.is_empty() {
@@ -345,14 +359,39 @@ impl Provision {
         Ok(())
     }
 
-    fn write(&self, vendor: Uuid, made: &[Made], credentials: Vec<Vec<u8>>) -> Result<(), Error> {
+    /// No file of the folder is an input: `--force` would replace it.
+    fn check_folder(&self, folder: &Path, made: &[Made]) -> Result<(), Error> {
+        let cannot_read = |source| Error::File { action: FileAction::Read, path: folder.to_owned(), source };
+        let real = folder.canonicalize().map_err(cannot_read)?;
+        let key = self.key.given()?.and_then(|key| key.file());
+        let keys = made.iter().filter_map(|made| made.planned.key_path.as_deref());
+        let names: BTreeSet<String> = made.iter().flat_map(|made| batch::names(&made.planned)).collect();
+        for input in self.inputs().chain(keys).chain(key.as_deref()) {
+            let Some(name) = input.file_name().and_then(OsStr::to_str) else { continue };
+            let is_there = folder_of(input).canonicalize().is_ok_and(|folder| folder == real);
+            if is_there && (name == LIST_FILE || names.contains(name)) {
+                return Err(Error::SameFile(input.to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    fn write(
+        &self,
+        vendor: Uuid,
+        made: &[Made],
+        credentials: Vec<Vec<u8>>,
+        output: Output,
+    ) -> Result<(), Error> {
         let mut credentials = credentials.into_iter();
         let of_device: Vec<Option<Vec<u8>>> =
             made.iter().map(|made| made.planned.key.and_then(|_| credentials.next())).collect();
         let existing = self.overwrite.existing();
         if let Some(folder) = &self.out_dir {
-            for (path, bytes) in files(folder, vendor, made, &of_device)? {
-                write(&path, &bytes, existing)?;
+            let files = files(folder, vendor, made, &of_device)?;
+            let writing = progress_bar(files.len() as u64, "  writing {bar:30} {pos}/{len} {eta}", output);
+            for (path, bytes) in writing.wrap_iter(files.iter()) {
+                write(path, bytes, existing)?;
             }
             return Ok(());
         }

@@ -12,8 +12,8 @@ use super::provision::LIST_FILE;
 use crate::describe::kid;
 use crate::error::Error;
 use crate::files::{MAX_RECORD_FILE_LEN, read};
-use crate::output::{Output, Report, table};
-use crate::server::{IssuerKept, Server, ServerArguments, progress_bar};
+use crate::output::{Output, Report, progress_bar, table};
+use crate::server::{IssuerKept, Server, ServerArguments};
 
 /// What the production line keeps beside the list (docs/updater-host.md, Log of the line).
 const LOG_FILE: &str = "line.jsonl";

@@ -56,6 +56,7 @@ pub fn of_ledger(ledger: &Ledger, others: &[Ledger], evidence: &Evidence, now: U
         of_successor(ledger, &successor, others, &mut found);
         return found;
     }
+    of_joined(ledger, &mut found);
     of_backups(ledger, now, &mut found);
     of_recovery(ledger, others, evidence, &mut found);
     of_devices_before(ledger, &mut found);
@@ -76,14 +77,20 @@ fn of_state(ledger: &Ledger, found: &mut Vec<Finding>) {
         found.push(Finding::new(
             "ledger-begun",
             format!("entry {number} of the ledger of {name} was begun and is not signed"),
-            format!(
-                "manifest-tool ledger finish {0} --key KEY, or ledger void {0} --reason TEXT",
-                folder(ledger)
-            ),
+            if ledger.successor().is_some() {
+                format!("manifest-tool ledger void {} --reason TEXT: its root was succeeded", folder(ledger))
+            } else {
+                format!(
+                    "manifest-tool ledger finish {0} --key KEY, or ledger void {0} --reason TEXT",
+                    folder(ledger)
+                )
+            },
         ));
     }
     let uncovered = ledger.uncovered().len();
-    if uncovered > 0 {
+    // The root that was replaced is lost or stolen: nobody signs a head of its ledger any more.
+    let is_lost = ledger.successor().is_some_and(|successor| successor.grantor != *ledger.key());
+    if uncovered > 0 && !is_lost {
         found.push(Finding::new(
             "ledger-uncovered",
             format!("{uncovered} entries of the ledger of {name} are not under a signed head"),
@@ -209,6 +216,25 @@ fn of_recovery(ledger: &Ledger, others: &[Ledger], evidence: &Evidence, found: &
              signs.",
         ));
     }
+}
+
+/// Two copies of the ledger of a line went on, and both made the same device.
+fn of_joined(ledger: &Ledger, found: &mut Vec<Finding>) {
+    let devices = super::made_in_both_copies(ledger);
+    if devices.is_empty() {
+        return;
+    }
+    found.push(Finding::new(
+        "device-in-both-copies",
+        format!(
+            "two copies of the ledger of {} made the same {} devices before they were joined: {}",
+            ledger.opened().name,
+            devices.len(),
+            some(&devices)
+        ),
+        "Find the devices: two may answer to one serial. Revoke the key of the one that is wrong (manifest-tool revoke --kid), \
+         and make it again under another serial.",
+    ));
 }
 
 /// A device that a root before revoked is good again under its issuing key, which this one certifies.

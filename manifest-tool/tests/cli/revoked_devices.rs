@@ -174,6 +174,23 @@ fn revoked_devices_and_batches_go_on_under_the_next_root() {
     assert!(found(&workshop, "bare-desk").is_empty());
 }
 
+/// What revoking an issuing key stops: each device with a credential under it.
+#[test]
+fn revoking_an_issuing_key_stops_its_devices() {
+    let workshop = factory();
+    for name in ["line-1", "line"] {
+        let answer = run(&workshop, &format!("custody what-if ledger line-ledger --revoke {name}"));
+        assert_eq!(answer["stops"]["credentials"], json!([2, 3]), "{answer}");
+        assert_eq!(answer["stops"]["devices"], json!(["A-0001", "A-0002"]));
+        assert_eq!(answer["unknown"], json!([]));
+        assert!(answer["steps"].to_string().contains("manifest-tool revoke line "), "{answer}");
+    }
+    let without = run(&workshop, "custody what-if ledger --revoke line");
+    assert!(without["unknown"].to_string().contains("ledger of the issuing key"), "{without}");
+    let alone = "custody what-if line-ledger --revoke line-1";
+    assert_eq!(refused(&workshop, alone), ("usage".into(), 2));
+}
+
 /// What mends each finding of revoked devices that are good again.
 fn found(workshop: &Workshop, ledger: &str) -> Vec<String> {
     let shown = workshop.run(&["--json", "doctor", ledger]).object();

@@ -25,6 +25,13 @@ pub fn printable_cut(text: &str, max: usize) -> String {
     shown
 }
 
+/// Whether this is a name, or a text of one line, that looks to everybody like what it is: 1 to `limit` bytes, no blanks at
+/// its ends, no control characters, and none that are invisible or change the reading direction.
+#[must_use]
+pub fn is_line(text: &str, limit: usize) -> bool {
+    !text.is_empty() && text.len() <= limit && text.trim() == text && !text.chars().any(is_harmful)
+}
+
 /// Control characters, and format characters that hide or reorder text (Unicode general category Cf, UAX 9).
 fn is_harmful(character: char) -> bool {
     character.is_control()

@@ -102,11 +102,12 @@ impl Reader<'_> {
     }
 
     fn text(&self, what: &str, text: &str, limit: usize) -> Result<String, Error> {
-        let fits = !text.trim().is_empty() && text.len() <= limit && !text.chars().any(char::is_control);
-        if fits && text.trim() == text {
+        if trust::host::is_line(text, limit) {
             return Ok(text.to_owned());
         }
-        Err(self.refused(format!("{what} is one line of 1 to {limit} bytes, without blanks at its ends")))
+        Err(self.refused(format!(
+            "{what} is one line of 1 to {limit} bytes, without blanks at its ends and invisible characters"
+        )))
     }
 
     /// A path of a file or folder, from the folder of the ceremony.

@@ -37,6 +37,39 @@ pub(crate) fn of_ledger(ledger: Option<&Ledger>) -> impl Iterator<Item = Credent
     })
 }
 
+/// What a new credential permits that the newest one before of its key did not, in words. Scope and ceiling of a key are the
+/// union over its credentials, so nobody notices a slip.
+pub(crate) fn widened(new: &CredentialClaims<'_>, known: &[&CredentialFile]) -> Result<Vec<String>, Error> {
+    let known = known.iter().map(|file| file.claims()).collect::<Result<Vec<_>, _>>()?;
+    let of_key = known.iter().filter(|old| old.key() == new.key() && old.role() == new.role());
+    let Some(old) = of_key.max_by_key(|old| old.issued_at()) else { return Ok(Vec::new()) };
+    let uuid = |id: &[u8; 16]| uuid::Uuid::from_bytes(*id).to_string();
+    let mut more = Vec::new();
+    if new.scope().vendor() != old.scope().vendor() {
+        more.push(format!("vendor {}", uuid(new.scope().vendor())));
+    }
+    let before: Vec<_> = old.scope().classes().collect();
+    if !before.is_empty() && new.scope().classes().next().is_none() {
+        more.push("every class".to_owned());
+    }
+    let classes = new.scope().classes().filter(|class| !before.is_empty() && !before.contains(class));
+    more.extend(classes.map(|class| format!("class {}", uuid(class))));
+    let before: Vec<_> = old.scope().serials().collect();
+    if !before.is_empty() && new.scope().serials().next().is_none() {
+        more.push("every serial".to_owned());
+    }
+    let serials = new.scope().serials().filter(|serial| !before.is_empty() && !before.contains(serial));
+    more.extend(serials.map(|serial| format!("serial {serial}")));
+    if new.sequence_ceiling() > old.sequence_ceiling() {
+        more.push(format!(
+            "sequence numbers up to {}, not {}",
+            new.sequence_ceiling(),
+            old.sequence_ceiling()
+        ));
+    }
+    Ok(more)
+}
+
 /// A root certifies no key that a root before took back: its thief has it still.
 pub(crate) fn check_not_taken_back(ledger: Option<&Ledger>, key: &PublicKey) -> Result<(), Error> {
     // Whether its credentials have expired is another matter.

@@ -53,7 +53,8 @@ struct Stops {
     /// Numbers of the entries of the credentials that end.
     credentials: Vec<u64>,
     releases: Vec<String>,
-    /// Serials of the devices that run something that the key signed: they go on, and take no other release of it.
+    /// Serials of the devices that run something that the key signed: they go on, and take no other release of it. Of an
+    /// issuing key, those that it certified: their identities are refused.
     devices: Vec<String>,
     people: Vec<String>,
     /// Classes for which no other good key of the role is left.
@@ -70,6 +71,9 @@ impl WhatIf {
             .iter()
             .find(|ledger| ledger.opened().name == *name || ledger.opened().kid.to_string() == *name);
         if let Some(ledger) = of_ledger {
+            if self.revoke.is_some() && ledger.opened().purpose == Purpose::Issuing {
+                return revoked_issuing(ledger, &ledgers, &evidence, now);
+            }
             if self.revoke.is_some() {
                 return Err(Error::usage(format!(
                     "{name} is the key of a ledger: no list revokes it; a succession replaces it (--lost)"
@@ -80,7 +84,9 @@ impl WhatIf {
         let mut missing = Error::usage("no ledger was given");
         for ledger in &ledgers {
             match ledger.key_named(name, now) {
-                Ok(key) if self.revoke.is_some() => return Ok(revoked(ledger, &key, &evidence, now)),
+                Ok(key) if self.revoke.is_some() => {
+                    return Ok(revoked(ledger, &key, &ledgers, &evidence, now));
+                }
                 Ok(key) => return Ok(lost_key(ledger, &key)),
                 Err(error) => missing = error.into(),
             }
@@ -124,7 +130,13 @@ fn issue_command(ledger: &Ledger, key: &KeyState<'_>) -> String {
     )
 }
 
-fn revoked(ledger: &Ledger, key: &KeyState<'_>, evidence: &Evidence, now: trust::UnixTime) -> Answer {
+fn revoked(
+    ledger: &Ledger,
+    key: &KeyState<'_>,
+    all: &[Ledger],
+    evidence: &Evidence,
+    now: trust::UnixTime,
+) -> Answer {
     let kid = key.kid.to_string();
     let is_release = Role::from_name(key.role) == Some(Role::Release);
     let releases = evidence.releases.iter().filter(|release| is_release && release.release_kid == kid);
@@ -137,6 +149,10 @@ fn revoked(ledger: &Ledger, key: &KeyState<'_>, evidence: &Evidence, now: trust:
     if !is_release {
         devices.extend(serials);
     }
+    let is_line = |line: &&Ledger| line.opened().purpose == Purpose::Issuing && line.opened().kid == key.kid;
+    let line = all.iter().find(is_line);
+    let under = line.iter().flat_map(|line| line.devices()).filter(|(_, _, device)| device.kid.is_some());
+    devices.extend(under.map(|(_, _, device)| device.serial.clone()));
     devices.sort();
     devices.dedup();
     let mut answer = answer(format!("what revoking {} stops", key.name), key);
@@ -156,7 +172,11 @@ fn revoked(ledger: &Ledger, key: &KeyState<'_>, evidence: &Evidence, now: trust:
             answer.unknown.push("which releases it signed: pass their envelopes (--release)");
         }
     }
-    if !evidence.knows_devices {
+    if Role::from_name(key.role) == Some(Role::Identity) {
+        if line.is_none() {
+            answer.unknown.push("which devices it certified: pass the ledger of the issuing key");
+        }
+    } else if !evidence.knows_devices {
         answer.unknown.push("which devices run what it signed: pass the devices of a server (--devices)");
     }
     answer.stops = Some(Stops {
@@ -167,6 +187,21 @@ fn revoked(ledger: &Ledger, key: &KeyState<'_>, evidence: &Evidence, now: trust:
         left_without,
     });
     answer
+}
+
+/// An issuing key is revoked by the root that certified it.
+fn revoked_issuing(
+    line: &Ledger,
+    all: &[Ledger],
+    evidence: &Evidence,
+    now: trust::UnixTime,
+) -> Result<Answer, Error> {
+    let (name, kid) = (&line.opened().name, line.opened().kid);
+    let found = all.iter().find_map(|root| Some((root, root.key_named(&kid.to_string(), now).ok()?)));
+    let (root, key) = found.ok_or_else(|| {
+        Error::usage(format!("no given ledger certified {name} ({kid}): pass the ledger of its root too"))
+    })?;
+    Ok(revoked(root, &key, all, evidence, now))
 }
 
 /// What no other key of the role can do.
@@ -303,7 +338,7 @@ impl Report for Answer {
             };
             rows.push(("credentials that end", credentials(&stops.credentials)));
             rows.push(("releases that stop", listed(&stops.releases)));
-            rows.push(("devices that run them", listed(&stops.devices)));
+            rows.push(("devices", listed(&stops.devices)));
             rows.push(("people who can sign no more", listed(&stops.people)));
             let left = if stops.left_without.is_empty() {
                 "nothing".to_owned()

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::{FolderArguments, shown, subject};
 use crate::commands::SigningKeyArguments;
+use crate::custody::made_in_both_copies;
 use crate::error::Error;
 use crate::files::{MAX_RECORD_FILE_LEN, read};
 use crate::output::{Report, table};
@@ -198,6 +199,8 @@ pub struct Merged {
     joined: Vec<String>,
     /// Whether both copies signed a list: the next list continues both.
     lists_to_join: bool,
+    /// Serials of devices that both copies made.
+    devices_in_both: Vec<String>,
 }
 
 impl Merge {
@@ -214,6 +217,7 @@ impl Merge {
             entry,
             joined: only(&other, found.common),
             lists_to_join: writer.ledger().lists_to_continue().len() > 1,
+            devices_in_both: made_in_both_copies(writer.ledger()).into_iter().map(str::to_owned).collect(),
         })
     }
 }
@@ -225,6 +229,10 @@ impl Report for Merged {
         if self.lists_to_join {
             let next = "both copies signed a list: sign one that continues both with manifest-tool revoke, and publish it";
             rows.push(("to be done", next.to_owned()));
+        }
+        if !self.devices_in_both.is_empty() {
+            let both = format!("find the devices that both copies made: {}", self.devices_in_both.join(", "));
+            rows.push(("to be done", both));
         }
         table(&rows)
     }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use indicatif::ProgressBar;
 use ledger::Writer;
 use serde::Serialize;
 
@@ -68,7 +69,7 @@ impl Finish {
         let is_batch = writer.begun_devices().is_ok();
         match (&hand, begun.is_some()) {
             (Hand::Now(signer), true) if is_batch => {
-                entry = Some(finish_devices(&mut writer, signer.as_ref())?.0);
+                entry = Some(finish_devices(&mut writer, signer.as_ref(), &ProgressBar::hidden())?.0);
             }
             (Hand::Later(_), true) if is_batch => {
                 return Err(Error::usage("--tbs-out takes one record; a batch of devices has one for each"));
@@ -113,7 +114,15 @@ impl Report for Finished {
             _ => "nothing was begun".to_owned(),
         };
         let mut rows = vec![("signed", signed), ("head covers", format!("{} entries", self.covered))];
-        rows.extend(self.out.as_ref().map(|out| ("record", out.display().to_string())));
+        match (&self.out, self.entry) {
+            (Some(out), _) => rows.push(("record", out.display().to_string())),
+            (None, Some(entry)) => {
+                let export =
+                    format!("in the ledger: manifest-tool ledger export DIR --entry {entry} --out FILE");
+                rows.push(("record", export));
+            }
+            (None, None) => {}
+        }
         rows.extend(self.to_be_signed.iter().flat_map(ToBeSigned::rows));
         table(&rows)
     }

@@ -201,8 +201,7 @@ pub(super) fn files(
     let mut list = csv::Writer::from_writer(Vec::new());
     for (made, credential) in devices.iter().zip(credentials) {
         let planned = &made.planned;
-        let name = file_name(planned.serial.as_str());
-        let (block, record) = (format!("{name}.block"), format!("{name}.cwt"));
+        let [block, record] = names(planned);
         let row = Row {
             serial: planned.serial.as_str(),
             node_address: planned.node_address,
@@ -222,6 +221,12 @@ pub(super) fn files(
     let list = list.into_inner().map_err(|_| Error::Internal("devices.csv cannot be written"))?;
     files.push((folder.join(LIST_FILE), list));
     Ok(files)
+}
+
+/// Names of the block and of the credential of a device.
+pub(super) fn names(planned: &Planned) -> [String; 2] {
+    let name = file_name(planned.serial.as_str());
+    [format!("{name}.block"), format!("{name}.cwt")]
 }
 
 /// The list of a batch.

@@ -29,6 +29,8 @@ pub(super) struct Planned {
     pub(super) node_address: u8,
     pub(super) sequence_floor: u64,
     pub(super) key: Option<PublicKey>,
+    /// The file of that key.
+    pub(super) key_path: Option<PathBuf>,
 }
 
 /// What is the same for all devices that do not say it themselves.
@@ -109,7 +111,10 @@ pub(super) fn read_devices(path: &Path, defaults: &Defaults) -> Result<Vec<Plann
             ));
         }
         let key = match row.public_key.as_ref().filter(|key| !key.as_os_str().is_empty()) {
-            Some(key) => Some(public_key::open(&trust::host::folder_of(path).join(key))?),
+            Some(key) => {
+                let key_path = trust::host::folder_of(path).join(key);
+                Some((public_key::open(&key_path)?, key_path))
+            }
             None => None,
         };
         let planned =
@@ -136,7 +141,7 @@ fn form(error: &csv::Error) -> String {
 }
 
 impl Row {
-    fn plan(&self, key: Option<PublicKey>, defaults: &Defaults) -> Result<Planned, LineFault> {
+    fn plan(&self, key: Option<(PublicKey, PathBuf)>, defaults: &Defaults) -> Result<Planned, LineFault> {
         let value = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         let serial = serial(&self.serial).map_err(LineFault::Value)?;
         let class = match value(&self.class) {
@@ -163,7 +168,8 @@ impl Row {
             class,
             node_address: node.unwrap_or(defaults.node_address),
             sequence_floor: floor,
-            key,
+            key: key.as_ref().map(|(key, _)| *key),
+            key_path: key.map(|(_, path)| path),
         })
     }
 }
