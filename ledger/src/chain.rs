@@ -70,6 +70,7 @@ impl Ledger {
     /// `depth`: how many ledgers go on from this one.
     pub(crate) fn open_at(folder: &Path, depth: u32) -> Result<Self, Error> {
         let names = disk::list(folder)?;
+        devices::check_len(folder, 0)?;
         let mut entries = Vec::new();
         read_entries(folder, &names, None, &mut entries)?;
         let Some(first) = entries.first() else { return Err(Error::Absent(folder.to_owned())) };

@@ -15,6 +15,9 @@ use crate::values::{Base64, Hex};
 
 /// Most devices of a batch.
 pub const MAX_DEVICES: u64 = 100_000;
+/// Most bytes of the lines and credentials of all batches of a ledger, with those of joined copies: a reader holds them all.
+/// Some 700,000 devices with credentials.
+pub const MAX_BATCHES_LEN: u64 = 512 * 1024 * 1024;
 /// Longest file of the lines of a batch, bytes.
 pub(crate) const MAX_LINES_LEN: u64 = 128 * 1024 * 1024;
 
@@ -98,6 +101,17 @@ impl DeviceLine {
             && claims.scope().classes().map(uuid).eq([self.class.clone()])
             && claims.scope().serials().eq([self.serial.as_str()]))
     }
+}
+
+/// The kind of the entry of a batch.
+pub(crate) const KIND: &str = "devices";
+
+/// Fails if the batches of a ledger, and `more` bytes, are more than a reader holds.
+pub(crate) fn check_len(folder: &Path, more: u64) -> Result<(), Error> {
+    if disk::batches_len(folder)?.saturating_add(more) <= MAX_BATCHES_LEN {
+        return Ok(());
+    }
+    Err(Error::BatchesFull(folder.to_owned()))
 }
 
 /// The file of a batch's lines.

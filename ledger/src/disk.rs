@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use trust::host::{Existing, ReadError, Readers, open_own, write_whole};
 
-use crate::devices::MAX_LINES_LEN;
+use crate::devices::{self, MAX_LINES_LEN};
 use crate::error::{Error, Fault};
 use crate::values::Base64;
 use crate::{FORMAT, MAX_ENTRY_LEN};
@@ -141,6 +141,27 @@ pub(crate) fn list(folder: &Path) -> Result<Vec<Name>, Error> {
         (one.number, one.is_record, &one.kind).cmp(&(other.number, other.is_record, &other.kind))
     });
     Ok(names)
+}
+
+/// How long the lines and credentials of all batches in a folder are, and those of the copies that were joined.
+pub(crate) fn batches_len(folder: &Path) -> Result<u64, Error> {
+    let mut len: u64 = 0;
+    for Name { number, kind, is_record } in list(folder)? {
+        let paths = match (kind == devices::KIND, is_record) {
+            (true, true) => vec![record_path(folder, number, &kind)],
+            (true, false) => vec![lines_path(folder, number, &kind)],
+            _ => Vec::new(),
+        };
+        for path in paths {
+            // One that is missing is found when it is read.
+            len = len.saturating_add(fs::symlink_metadata(&path).map_or(0, |there| there.len()));
+        }
+        let joined = joined_path(folder, number);
+        if !is_record && joined.is_dir() {
+            len = len.saturating_add(batches_len(&joined)?);
+        }
+    }
+    Ok(len)
 }
 
 /// Reads a file of at most [`MAX_ENTRY_LEN`] bytes.

@@ -79,7 +79,7 @@ impl Event {
             Self::RevocationList(_) => "revocation-list",
             Self::Succession(_) => "succession",
             Self::Ceremony(_) => "ceremony",
-            Self::Devices(_) => "devices",
+            Self::Devices(_) => crate::devices::KIND,
             Self::Custody(_) => "custody",
             Self::Backup(_) => "backup",
             Self::BackupCheck(_) => "backup-check",

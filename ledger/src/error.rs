@@ -167,6 +167,9 @@ pub enum Error {
     /// There is no room for another entry.
     #[error("the ledger has {} entries, which is the limit", trust::MAX_LEDGER_ENTRIES)]
     Full,
+    /// The batches of devices are more than a reader holds.
+    #[error("the batches of {} have more than {} bytes, which is the limit", .0.display(), crate::MAX_BATCHES_LEN)]
+    BatchesFull(PathBuf),
     /// A record could not be made.
     #[error(transparent)]
     Author(#[from] trust::author::AuthorError),
@@ -297,7 +300,7 @@ impl Error {
             Self::NotSucceeded { .. } => "ledger-not-succeeded",
             Self::OtherHistory { .. } => "ledger-other-history",
             Self::Batch(_) => "ledger-devices",
-            Self::Full => "ledger-full",
+            Self::Full | Self::BatchesFull(_) => "ledger-full",
             Self::Author(_) => "not-possible",
         }
     }
@@ -341,6 +344,9 @@ impl Error {
             }
             Self::Batch(_) => "Give each device one serial, and at most 100,000 devices at once.",
             Self::Full => "Begin a new root with a ledger of its own.",
+            Self::BatchesFull(_) => {
+                "Make an issuing key with a ledger of its own, and certify further devices with it."
+            }
             Self::Author(_) => "Correct the value that the message names.",
         }
     }

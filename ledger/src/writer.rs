@@ -4,7 +4,7 @@
 use std::fs::{self, File};
 use std::path::Path;
 
-use trust::author::{Unsigned, prepare_ledger_head};
+use trust::author::{SIGNATURE_LEN, Unsigned, prepare_ledger_head};
 use trust::{LedgerHead, MAX_LEDGER_ENTRIES, PublicKey, RevocationList, UnixTime, sha256};
 
 use crate::chain::{Ledger, Signed, Stored, texts_hold};
@@ -184,7 +184,7 @@ impl Writer {
     /// [`Writer::finish_devices`]. Its number.
     ///
     /// # Errors
-    /// [`Error::Batch`] if a line is not what it must be; those of [`Writer::append`]
+    /// [`Error::Batch`] if a line is not what it must be; [`Error::BatchesFull`]; those of [`Writer::append`]
     pub fn append_devices(
         &mut self,
         vendor: String,
@@ -205,6 +205,10 @@ impl Writer {
         if event.is_signed() {
             self.check_nothing_begun()?;
         }
+        // The credentials come later, and have to have room then.
+        let credentials = lines.iter().filter_map(|line| line.to_be_signed.as_ref());
+        let credentials = credentials.map(|bytes| bytes.0.len().saturating_add(SIGNATURE_LEN)).sum::<usize>();
+        devices::check_len(self.ledger.folder(), file.len().saturating_add(credentials) as u64)?;
         let number = self.next_number();
         let path = disk::lines_path(self.ledger.folder(), number, event.kind());
         disk::write_unnamed(&path, &file)?;

@@ -184,6 +184,17 @@ pub fn must_differ(output: &Path, inputs: &[&Path]) -> Result<(), Error> {
     }
 }
 
+/// Fails if an output is inside of the folder of a ledger, where it might replace an entry.
+pub fn must_be_outside(option: &str, output: &Path, ledger: &Path) -> Result<(), Error> {
+    let parent = folder_of(output).canonicalize();
+    match (parent, ledger.canonicalize()) {
+        (Ok(parent), Ok(folder)) if parent.starts_with(&folder) && !is_standard(output) => {
+            Err(Error::usage(format!("{option} is inside of a ledger: choose another folder")))
+        }
+        _ => Ok(()),
+    }
+}
+
 enum State {
     Absent,
     Same,

@@ -1,5 +1,6 @@
 //! A ledger as its writers make it, as time and people damage it, and as two of them part.
 
+mod batches;
 mod desk;
 mod forged;
 mod roots;

@@ -30,6 +30,13 @@ pub struct EvidenceArguments {
     blocks: Vec<PathBuf>,
 }
 
+impl EvidenceArguments {
+    /// The files that are read.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.releases.iter().chain(&self.devices).chain(&self.blocks).map(PathBuf::as_path)
+    }
+}
+
 /// A release, as its envelope says; its signature is not verified here.
 pub struct Release {
     pub name: String,

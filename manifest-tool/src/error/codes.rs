@@ -144,6 +144,7 @@ fn ledger_exit_code(error: &ledger::Error) -> u8 {
         | Ledger::NotSucceeded { .. }
         | Ledger::Batch(_)
         | Ledger::Full
+        | Ledger::BatchesFull(_)
         | Ledger::Author(_) => 2,
         Ledger::File { .. } | Ledger::InUse(_) | Ledger::TimeGoesBack { .. } => 3,
         Ledger::OtherKey { .. } => 4,

@@ -41,6 +41,22 @@ fn tool65_a_batch_replaces_none_of_its_inputs() {
     assert_eq!(workshop.refused(&split(&issue)), ("same-file".into(), 2));
 }
 
+/// Nor does a report or an export replace what it is made of.
+#[test]
+fn tool65_a_report_replaces_no_entry_and_no_evidence() {
+    let workshop = factory();
+    workshop.ok(&split(BATCH));
+    for line in [
+        "ledger export line-ledger --csv line-ledger/head.json --force",
+        "ledger export line-ledger --entry 2 --out line-ledger/000002-devices.jsonl --force",
+        "custody report line-ledger --html line-ledger/head.json --force",
+    ] {
+        assert_eq!(workshop.refused(&split(line)), ("usage".into(), 2), "{line}");
+    }
+    let evidence = "custody report line-ledger --block batch/A-0001.block --html batch/A-0001.block --force";
+    assert_eq!(workshop.refused(&split(evidence)), ("same-file".into(), 2));
+}
+
 #[test]
 fn tool66_no_device_gets_a_credential_for_a_revoked_key() {
     let workshop = factory();

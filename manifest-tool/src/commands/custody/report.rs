@@ -1,7 +1,7 @@
 //! `custody report`: text, JSON, or one page to print.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use ledger::{Ledger, Time};
 use serde::Serialize;
@@ -13,7 +13,7 @@ use crate::custody::evidence::{Evidence, EvidenceArguments};
 use crate::custody::findings::{Finding, closed, expiring, of_evidence, of_ledger};
 use crate::custody::{backups, shown_id};
 use crate::error::Error;
-use crate::files::{existing, write};
+use crate::files::{existing, must_be_outside, must_differ, write};
 use crate::html;
 use crate::output::Report;
 use crate::time::{Time as Given, display, now};
@@ -107,19 +107,13 @@ impl Custody {
         };
         if let Some(path) = &self.html {
             for ledger in &self.ledgers {
-                if is_inside(path, ledger) {
-                    return Err(Error::usage("--html is inside of a ledger: choose another folder"));
-                }
+                must_be_outside("--html", path, ledger)?;
             }
+            must_differ(path, &self.evidence.files().collect::<Vec<_>>())?;
             write(path, report.page().as_bytes(), existing(self.force))?;
         }
         Ok(report)
     }
-}
-
-fn is_inside(path: &Path, folder: &Path) -> bool {
-    let parent = trust::host::folder_of(path).canonicalize();
-    matches!((parent, folder.canonicalize()), (Ok(parent), Ok(folder)) if parent.starts_with(&folder))
 }
 
 fn view(ledger: &Ledger, evidence: &Evidence, now: trust::UnixTime) -> LedgerView {
