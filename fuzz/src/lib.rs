@@ -12,6 +12,7 @@ mod http;
 mod input;
 mod manifest;
 mod records;
+mod shares;
 mod wire;
 
 /// A target: its name, and what is done with the bytes.
@@ -25,7 +26,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     Target { name: "envelope", run: manifest::envelope, seeds: manifest::envelope_seeds },
     Target { name: "commands", run: manifest::commands, seeds: manifest::commands_seeds },
     Target { name: "record", run: records::record, seeds: records::record_seeds },
@@ -37,6 +38,7 @@ pub const TARGETS: [Target; 12] = [
     Target { name: "provisioning", run: device::provisioning, seeds: device::provisioning_seeds },
     Target { name: "files", run: files::files, seeds: files::files_seeds },
     Target { name: "ceremony", run: ceremony::ceremony, seeds: ceremony::ceremony_seeds },
+    Target { name: "share", run: shares::share, seeds: shares::share_seeds },
     Target { name: "http", run: http::http, seeds: http::http_seeds },
 ];
 
