@@ -14,7 +14,8 @@ use http_body_util::BodyExt as _;
 use suit_manifest::author::inspect;
 use tempfile::TempDir;
 use tower::ServiceExt as _;
-use trust::sha256;
+use trust::author::{CredentialRequest, ScopeRequest, Signer as _, SoftwareKey, issue_credential};
+use trust::{Role, UnixTime, sha256};
 use update_server::config::{Config, Tokens};
 use update_server::server::Server;
 
@@ -25,6 +26,11 @@ const REASON: &[u8] = br#"{"reason":"It does not start below 0 degrees"}"#;
 const EVENT: &[u8] = br#"{"kind":"update-confirmed","version":"1.0.0","sequence":3,"at":1800000100}"#;
 const DEVICE: &[u8] = br#"{"vendor":"11111111-1111-1111-1111-111111111111",
     "class":"22222222-2222-2222-2222-222222222222","version":"1.0.0","sequence":1,"at":1800000000}"#;
+
+const STATE: &[u8] = br#"{"state":"suspended","reason":"In a depot"}"#;
+const AMENDMENT: &[u8] = br#"{"line":"one","owner":null,"key_checks":"update=a1b2c3","reason":"As made"}"#;
+const LIST: &[u8] = b"# by hand\nserial,vendor,class,owner,last_seen\n\
+    A-0002,11111111-1111-1111-1111-111111111111,22222222-2222-2222-2222-222222222222,\"'=Ada\",1800000000\n";
 
 /// What takes a body, and a body that it takes, in an order in which all of them succeed.
 fn requests() -> Vec<(&'static str, String, Vec<u8>)> {
@@ -44,7 +50,36 @@ fn requests() -> Vec<(&'static str, String, Vec<u8>)> {
         ("PUT", withdrawal.clone(), REASON.to_vec()),
         ("DELETE", withdrawal, Vec::new()),
         ("PUT", "/v1/revocations".to_owned(), list),
+        ("PUT", "/v1/issuers".to_owned(), issuing_key()),
+        ("PUT", "/v1/devices/A-0001/state".to_owned(), STATE.to_vec()),
+        ("PATCH", "/v1/devices/A-0001".to_owned(), AMENDMENT.to_vec()),
+        ("POST", "/v1/devices".to_owned(), LIST.to_vec()),
+        ("POST", "/v1/devices?good_rows=true".to_owned(), LIST.to_vec()),
     ]
+}
+
+/// The credential of an issuing key under the root of the factory.
+fn issuing_key() -> Vec<u8> {
+    let key = |seed| SoftwareKey::from_seed(&[seed; 32]).unwrap();
+    let request = CredentialRequest {
+        iss: "root".into(),
+        sub: "line 1".into(),
+        key: key(9).public_key(),
+        role: Role::Identity,
+        scope: ScopeRequest {
+            vendor: [0x11; 16],
+            classes: vec![[0x22; 16]],
+            serials: Vec::new(),
+            actions: None,
+        },
+        issued_at: UnixTime(1_700_000_000),
+        not_before: None,
+        expires: None,
+        cti: [9; 16],
+        generation: 0,
+        sequence_ceiling: None,
+    };
+    issue_credential(&request, &key(1)).unwrap()
 }
 
 fn hex(bytes: &[u8]) -> String {

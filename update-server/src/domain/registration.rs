@@ -362,9 +362,10 @@ fn run(device: &mut StoredDevice, said: Running, at: u64) {
 }
 
 /// The time of a statement; `None` when something of a later time is known. A time in the future counts as now, also in the
-/// database (the clock was set back). Of two reports of one second the last one counts; a list has to be later.
+/// database (the clock was set back). Of two reports of one second the last one counts; a list has to be later
+/// than what is known, if anything is.
 fn news(at: Option<u64>, now: u64, known: u64, is_list: bool) -> Option<u64> {
     let (at, known) = (at.unwrap_or(now).min(now), known.min(now));
-    let is_news = if is_list { at > known } else { at >= known };
+    let is_news = if is_list { at > known || known == 0 } else { at >= known };
     is_news.then_some(at)
 }

@@ -225,6 +225,15 @@ async fn srv52_each_domain_has_its_own_credential_of_an_issuing_key() {
     assert_eq!(told.iter().map(path_of).collect::<Vec<_>>(), paths);
     drop(server);
 
+    // A damaged one keeps nothing else from being served.
+    world
+        .change_database("UPDATE issuers SET domain = x'0000000000000000', bytes = x'00' WHERE rowid = 1")
+        .await;
+    let server = start();
+    server.get("/v1/issuers").await.is_problem(503, "database-damaged");
+    server.get("/v1/live").await.is(200);
+    drop(server);
+
     // Without any of them the device is still told of, with the reason.
     world.change_database("DELETE FROM issuers").await;
     let server = start();

@@ -89,6 +89,9 @@ async fn srv60_a_row_is_of_the_time_at_which_the_device_was_seen() {
     // A new device was last seen when the list says so.
     server.post("/v1/devices", list("last_seen", &[("B", "1234")])).await.is(200);
     assert_eq!(device(&server, "B").await["last_seen"], 1234);
+    // What is said of a time that nobody knows is still more than nothing.
+    server.post("/v1/devices", list("version,last_seen", &[("C", "1.0,0")])).await.is(200);
+    assert_eq!(device(&server, "C").await["version"], "1.0");
 }
 
 #[tokio::test]
@@ -168,6 +171,19 @@ async fn srv61_every_row_that_is_refused_is_named_and_nothing_imported_unless_as
         refused.is_problem(400, "request-malformed");
         assert!(refused.json()["detail"].as_str().unwrap().contains(says), "{refused:?}");
     }
+}
+
+/// A program that writes no quotes: its device must not be left out in silence.
+#[tokio::test]
+async fn srv61_a_row_that_looks_like_a_comment_is_not_left_out() {
+    let world = World::new();
+    let server = world.start();
+    let rows = list("owner", &[("A", "Ada"), ("#1", "Ada")]);
+    let refused = server.post("/v1/devices", rows.clone()).await;
+    refused.is_problem(422, "rows-refused");
+    assert_eq!(refused.json()["rows"][0]["line"], 3);
+    server.post("/v1/devices", rows.replace("#1", "\"#1\"")).await.is(200);
+    assert_eq!(device(&server, "%231").await["owner"], "Ada");
 }
 
 /// All rows can be read, and one contradicts what is known.

@@ -1,5 +1,7 @@
 //! The form of a list of devices: CSV (RFC 4180) with a header, in which a spreadsheet finds no formula.
 
+use std::collections::VecDeque;
+
 use axum::body::Bytes;
 use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder, WriterBuilder};
 
@@ -90,30 +92,22 @@ fn cells(device: StoredDevice) -> [String; COLUMNS.len()] {
     ]
 }
 
-/// Spreadsheets run a cell that begins like a formula, and trim others (OWASP, CSV Injection).
+/// Whether a spreadsheet would run the cell or trim it (OWASP, CSV Injection), or it looks like one that is guarded.
+fn needs_guard(cell: &str) -> bool {
+    // A cell with guards only is none that is guarded, so that other programs may write it as it is.
+    let bare = cell.trim_start_matches(GUARD);
+    let is_formula = bare.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']);
+    // The same in full width.
+    is_formula || bare.starts_with(['\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}']) || bare.trim() != bare
+}
+
 fn guarded(cell: String) -> String {
-    let is_formula = |first| {
-        matches!(
-            first,
-            '=' | '+'
-                | '-'
-                | '@'
-                | '\t'
-                | '\r'
-                | '\n'
-                | GUARD
-                | '\u{ff1d}'
-                | '\u{ff0b}'
-                | '\u{ff0d}'
-                | '\u{ff20}'
-        )
-    };
-    if cell.starts_with(is_formula) || cell.trim() != cell { format!("{GUARD}{cell}") } else { cell }
+    if needs_guard(&cell) { format!("{GUARD}{cell}") } else { cell }
 }
 
 /// What [`guarded`] wrote; of other cells what stands between spaces.
 fn unguarded(cell: &str) -> &str {
-    cell.strip_prefix(GUARD).unwrap_or_else(|| cell.trim())
+    cell.strip_prefix(GUARD).filter(|bare| needs_guard(bare)).unwrap_or_else(|| cell.trim())
 }
 
 /// The rows of a list that comes in.
@@ -124,6 +118,9 @@ pub(super) struct Rows<'a> {
     columns: Vec<usize>,
     lines: Lines,
     record: ByteRecord,
+    /// Comments that may be rows, and what comes after them.
+    waiting: VecDeque<Numbered>,
+    is_over: bool,
 }
 
 impl<'a> Rows<'a> {
@@ -149,7 +146,15 @@ impl<'a> Rows<'a> {
                 format!("The list needs a header with the column {missing}, and a row for each device.");
             return Err(Problem::malformed(detail));
         }
-        Ok(Self { bytes, reader, columns, lines: Lines::default(), record: ByteRecord::new() })
+        Ok(Self {
+            bytes,
+            reader,
+            columns,
+            lines: Lines::default(),
+            record: ByteRecord::new(),
+            waiting: VecDeque::new(),
+            is_over: false,
+        })
     }
 
     /// The next row that is not empty; `None` at the end.
@@ -157,23 +162,61 @@ impl<'a> Rows<'a> {
     /// # Errors
     /// The list cannot be read on.
     pub(super) fn next(&mut self) -> Result<Option<Numbered>, Problem> {
-        loop {
-            let read = self.reader.read_byte_record(&mut self.record);
-            let at = self.record.position().map_or(0, csv::Position::byte);
-            let line = self.lines.of_record(self.bytes, usize::try_from(at).unwrap_or(usize::MAX));
-            match read {
-                Ok(false) => return Ok(None),
-                Ok(true) if self.record.iter().all(<[u8]>::is_empty) => {}
-                Ok(true) => return Ok(Some(Numbered { line, row: self.row() })),
-                Err(error) => match error.kind() {
-                    ErrorKind::UnequalLengths { expected_len, len, .. } => {
-                        let detail = format!("The row has {len} cells, and the header {expected_len}.");
-                        let row = Err(Problem::malformed(detail));
-                        return Ok(Some(Numbered { line, row }));
-                    }
-                    _ => return Err(malformed(error)),
-                },
+        while self.waiting.is_empty() && !self.is_over {
+            self.read()?;
+        }
+        Ok(self.waiting.pop_front())
+    }
+
+    fn read(&mut self) -> Result<(), Problem> {
+        let read = self.reader.read_byte_record(&mut self.record);
+        let at = self.record.position().map_or(0, csv::Position::byte);
+        let mut begin = usize::try_from(at).unwrap_or(usize::MAX);
+        // The reader takes blank lines and comments before a record for a part of it.
+        while let Some(first) = self.bytes.get(begin) {
+            let rest = self.bytes.get(begin..).unwrap_or_default();
+            match first {
+                b'\r' | b'\n' => begin += 1,
+                &COMMENT => {
+                    let end = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
+                    self.judge_comment(begin, rest.get(..end).unwrap_or_default());
+                    begin += end;
+                }
+                _ => break,
             }
+        }
+        // The reader makes a row of a comment that the end cuts off.
+        self.is_over = matches!(read, Ok(false)) || begin >= self.bytes.len();
+        if self.is_over {
+            return Ok(());
+        }
+        let line = self.lines.number_at(self.bytes, begin);
+        let row = match read {
+            Ok(_) if self.record.iter().all(<[u8]>::is_empty) => return Ok(()),
+            Ok(_) => self.row(),
+            Err(error) => match error.kind() {
+                ErrorKind::UnequalLengths { expected_len, len, .. } => Err(Problem::malformed(format!(
+                    "The row has {len} cells, and the header {expected_len}."
+                ))),
+                _ => return Err(malformed(error)),
+            },
+        };
+        self.waiting.push_back(Numbered { line, row });
+        Ok(())
+    }
+
+    /// A serial number may begin with the mark of a comment: what looks like a row is not left out without a word.
+    fn judge_comment(&mut self, begin: usize, comment: &[u8]) {
+        let mut reader = ReaderBuilder::new().has_headers(false).from_reader(comment);
+        let cells = reader.byte_records().next().and_then(Result::ok).map_or(0, |record| record.len());
+        if cells == self.columns.len() {
+            let line = self.lines.number_at(self.bytes, begin);
+            let problem =
+                Problem::malformed("The line begins with # like a comment, and has the cells of a row.")
+                    .hint(
+                        "Put the first cell in quotes if it is a row, or take the commas out of the comment.",
+                    );
+            self.waiting.push_back(Numbered { line, row: Err(problem) });
         }
     }
 
@@ -260,8 +303,7 @@ impl Row {
     }
 }
 
-/// Counts lines up to where a record begins, which the reader does not: it counts blank lines and comments before a
-/// record as part of it.
+/// Counts lines up to a place that never falls.
 #[derive(Default)]
 struct Lines {
     /// Bytes that are counted.
@@ -271,20 +313,9 @@ struct Lines {
 }
 
 impl Lines {
-    /// The number of the line of the record that the reader began to look for at `at`, from 1.
-    fn of_record(&mut self, bytes: &[u8], at: usize) -> u64 {
-        let mut begin = at;
-        loop {
-            match bytes.get(begin) {
-                Some(b'\r' | b'\n') => begin += 1,
-                Some(&COMMENT) => {
-                    let rest = bytes.get(begin..).unwrap_or_default();
-                    begin += rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
-                }
-                Some(_) | None => break,
-            }
-        }
-        let new = bytes.get(self.counted..begin).unwrap_or_default();
+    /// The number of the line of this byte, from 1.
+    fn number_at(&mut self, bytes: &[u8], at: usize) -> u64 {
+        let new = bytes.get(self.counted..at).unwrap_or_default();
         let breaks = new.iter().enumerate().filter(|&(place, byte)| match byte {
             b'\n' => true,
             // A carriage return alone ends a line too.
@@ -292,7 +323,7 @@ impl Lines {
             _ => false,
         });
         self.breaks += breaks.count() as u64;
-        self.counted = begin.max(self.counted);
+        self.counted = at.max(self.counted);
         self.breaks + 1
     }
 }
@@ -318,8 +349,9 @@ mod tests {
             (format!("# of A, \"B\n{header}\n# one\n#\nA,b,c\n\n# two\n\nD,e,f"), vec![5, 9]),
             (format!("{header}\nA,b\n\nD,e,f\n,,\nG,h,i,j\n"), vec![2, 4, 6]),
             (format!("\u{feff}{header}\nA,b,c\n"), vec![2]),
+            (format!("{header}\nA,b,c\n# the end"), vec![2]),
             (format!("{header}\rA,b,c\r\rD,e,f\r"), vec![2, 4]),
-            (format!("{header}\n\"#1\",b,c\n#2,b,c\n"), vec![2]),
+            (format!("{header}\n\"#1\",b,c\n#2,b\n#3,b,c\n\n#4,\"b\",c"), vec![2, 4, 6]),
         ] {
             assert_eq!(lines(&list), expected, "{list:?}");
         }
@@ -337,6 +369,11 @@ mod tests {
             "\nx",
             "'",
             "''=1",
+            "'=1",
+            "''",
+            "' x",
+            "'x ",
+            "'''＝1 ",
             "'x",
             " x",
             "x ",
