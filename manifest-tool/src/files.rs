@@ -38,6 +38,11 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
+/// Reads a file in a folder that was named: a pipe or a folder in its place is refused, not waited for.
+pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
+    trust::host::read_file(path, limit).map_err(|error| Error::file_read(path, error))
+}
+
 /// Reads a whole file that holds a secret; the memory is wiped when it is dropped.
 pub fn read_secret(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, Error> {
     memory::lock();

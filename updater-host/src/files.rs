@@ -22,6 +22,18 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
+/// The same of a file in a folder that a person names: nothing else in its place is read.
+///
+/// # Errors
+/// As [`read`]
+pub(crate) fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
+    let bytes = trust::host::read_file(path, limit).map_err(|error| Error::read(path, error))?;
+    if bytes.is_empty() {
+        return Err(Error::FileEmpty(path.to_owned()));
+    }
+    Ok(bytes)
+}
+
 /// Reads a bearer token: the first of a token file, the server's own serves too. Its value never appears in a message.
 ///
 /// # Errors

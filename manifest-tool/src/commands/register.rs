@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use trust::UnixTime;
 use trust::author::read_unverified_credential;
 use trust::host::{Serial, printable};
 
 use super::provision::LIST_FILE;
 use crate::describe::kid;
 use crate::error::Error;
-use crate::files::{MAX_RECORD_FILE_LEN, read};
+use crate::files::{MAX_RECORD_FILE_LEN, read, read_file};
 use crate::output::{Output, Report, progress_bar, table};
 use crate::server::{IssuerKept, Server, ServerArguments};
 
@@ -23,6 +24,8 @@ const LOG_VERSION: u32 = 1;
 const MAX_LOG_LEN: u64 = 300 * 1024 * 1024;
 /// Longest list, bytes: 100,000 devices of 320 bytes.
 const MAX_LIST_LEN: u64 = 32 * 1024 * 1024;
+/// How far the clock of a line may be ahead, seconds. What is told of the future would outdo what is known since.
+const MAX_AHEAD: u64 = 24 * 60 * 60;
 /// What a server takes at once: devices, and bytes of CSV (docs/server-api.md).
 const MAX_DEVICES: usize = 10_000;
 const MAX_CSV_LEN: usize = 8 * 1024 * 1024;
@@ -117,7 +120,7 @@ impl Register {
         let failed = |_| Error::Internal("a device cannot be written as CSV");
         for device in &batch.on_device {
             let row = self.row(&batch.folder, device)?;
-            let serial = row.serial.to_owned();
+            let serial = device.serial.clone();
             let is_full = |len: usize, part: &Part| {
                 part.devices == MAX_DEVICES || len.saturating_add(MAX_ROW_LEN) > MAX_CSV_LEN
             };
@@ -126,7 +129,11 @@ impl Register {
             }
             let (to, len, part) = writer.get_or_insert_with(|| {
                 let part = Part { first: serial.clone(), ..Part::default() };
-                (csv::Writer::from_writer(Vec::new()), 0, part)
+                (
+                    csv::WriterBuilder::new().quote_style(csv::QuoteStyle::Always).from_writer(Vec::new()),
+                    0,
+                    part,
+                )
             });
             to.serialize(&row).map_err(failed)?;
             to.flush().map_err(|_| Error::Internal("a device cannot be written as CSV"))?;
@@ -142,26 +149,32 @@ impl Register {
         let credential = match device.credential.as_str() {
             "" => String::new(),
             name => {
+                let refuse =
+                    |why: String| Error::LineLog { path: folder.join(LIST_FILE), line: device.line, why };
                 let mut parts = Path::new(name).components();
                 if !matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None)) {
-                    return Err(Error::FileUnknown(folder.join(name)));
+                    return Err(refuse(format!("{:?} is no file name", printable(name))));
                 }
                 let path = folder.join(name);
-                let credential = read(&path, MAX_RECORD_FILE_LEN)?;
+                let credential = read_file(&path, MAX_RECORD_FILE_LEN)?;
                 let claims = read_unverified_credential(&credential)
                     .map_err(|error| Error::refused_record(&path, error))?;
-                if claims.issuing_key().is_none() || kid(claims.key().kid()) != device.kid {
-                    return Err(Error::CredentialOfAnotherKey(path));
+                let certified = kid(claims.key().kid());
+                if claims.issuing_key().is_none() || certified != device.kid {
+                    let (file, wanted) = (printable(name), printable(&device.kid));
+                    return Err(refuse(format!(
+                        "{file} is a credential of the key {certified}, not of {wanted}"
+                    )));
                 }
                 hex::encode(&credential)
             }
         };
         Ok(Row {
-            serial: &device.serial,
+            serial: guarded(&device.serial),
             vendor: &device.vendor,
             class: &device.class,
-            line: self.line.as_deref().unwrap_or_default(),
-            owner: self.owner.as_deref().unwrap_or_default(),
+            line: guarded(self.line.as_deref().unwrap_or_default()),
+            owner: guarded(self.owner.as_deref().unwrap_or_default()),
             anchors: device.anchors.join(" "),
             credential,
             key_checks: &device.key_check,
@@ -173,11 +186,11 @@ impl Register {
 /// The columns of a registry that a production line knows.
 #[derive(Serialize)]
 struct Row<'a> {
-    serial: &'a str,
+    serial: String,
     vendor: &'a str,
     class: &'a str,
-    line: &'a str,
-    owner: &'a str,
+    line: String,
+    owner: String,
     anchors: String,
     credential: String,
     key_checks: &'a str,
@@ -211,6 +224,12 @@ async fn send(server: &Server, parts: Vec<Part>, output: Output) -> Result<u64, 
     Ok(new)
 }
 
+/// A cell that a registry reads as this text: its own lists guard formulas by an apostrophe, which it takes off.
+fn guarded(cell: &str) -> String {
+    let is_formula = cell.trim_start_matches('\'').starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']);
+    if is_formula { format!("'{cell}") } else { cell.to_owned() }
+}
+
 /// 1 to 64 characters, as a registry takes them.
 fn label(text: &str) -> Result<String, String> {
     let fits = (1..=64).contains(&text.chars().count()) && text.trim() == text;
@@ -231,6 +250,8 @@ fn read_issuing(path: &Path) -> Result<(Vec<u8>, String), Error> {
 
 /// A device that has its block.
 struct Device {
+    /// Where it is in the list.
+    line: u64,
     serial: String,
     vendor: String,
     class: String,
@@ -306,12 +327,12 @@ struct AnchorFacts {
 
 impl Batch {
     fn read(folder: &Path) -> Result<Self, Error> {
-        let list = read(&folder.join(LIST_FILE), MAX_LIST_LEN)?;
+        let list = read_file(&folder.join(LIST_FILE), MAX_LIST_LEN)?;
         let path = folder.join(LOG_FILE);
         if !path.exists() {
             return Err(Error::NoLineLog(path));
         }
-        let log = read(&path, MAX_LOG_LEN)?;
+        let log = read_file(&path, MAX_LOG_LEN)?;
         let refuse = |line, why: String| Error::LineLog { path: path.clone(), line, why };
 
         let whole = log.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end.saturating_add(1));
@@ -340,14 +361,16 @@ impl Batch {
             left: 0,
             torn: !torn.is_empty(),
         };
-        for listed in listed(&folder.join(LIST_FILE), &list)? {
+        let now = crate::time::now(None)?;
+        for (line, listed) in listed(&folder.join(LIST_FILE), &list)? {
             match last.remove(&listed.serial) {
                 Some((number, entry)) if entry.block_sha256 != listed.block_sha256 => {
                     return Err(refuse(number, format!("the list has another block of {}", listed.serial)));
                 }
                 Some((number, entry)) => match entry.result {
                     Outcome::Provisioned | Outcome::Found => {
-                        batch.on_device.push(device(listed, entry).map_err(|why| refuse(number, why))?);
+                        let device = device((line, listed), entry, now).map_err(|why| refuse(number, why))?;
+                        batch.on_device.push(device);
                     }
                     Outcome::SetAside => batch.set_aside.push(listed.serial),
                     Outcome::Begun | Outcome::Refused => batch.left = batch.left.saturating_add(1),
@@ -358,32 +381,37 @@ impl Batch {
         if let Some((serial, (number, _))) = last.into_iter().next() {
             return Err(refuse(number, format!("the list has no device {}", printable(&serial))));
         }
-        if batch.on_device.is_empty() {
-            return Err(refuse(1, "no device has its block yet".to_owned()));
-        }
         Ok(batch)
     }
 }
 
-fn listed(path: &Path, list: &[u8]) -> Result<Vec<Listed>, Error> {
+/// The devices of a list, each with its line.
+fn listed(path: &Path, list: &[u8]) -> Result<Vec<(u64, Listed)>, Error> {
     let mut reader = csv::Reader::from_reader(list);
     let refuse = |line, why: String| Error::LineLog { path: path.to_owned(), line, why };
     let mut rows = Vec::new();
     for row in reader.deserialize::<Listed>() {
         let row =
             row.map_err(|error| refuse(error.position().map_or(1, csv::Position::line), error.to_string()))?;
+        // provision writes one line for each, and nothing between them.
         let line = (rows.len() as u64).saturating_add(2);
         row.serial.parse::<Serial>().map_err(|error| refuse(line, error.to_string()))?;
-        rows.push(row);
+        rows.push((line, row));
     }
     Ok(rows)
 }
 
-fn device(listed: Listed, entry: Entry) -> Result<Device, String> {
-    let time = humantime::parse_rfc3339(&entry.time).map_err(|error| error.to_string())?;
-    let seen = time.duration_since(std::time::UNIX_EPOCH).map_err(|error| error.to_string())?.as_secs();
+fn device((line, listed): (u64, Listed), entry: Entry, now: UnixTime) -> Result<Device, String> {
+    let time = humantime::parse_rfc3339(&entry.time).ok();
+    let seen = time.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    let no_time = || format!("its time, {:?}, is none since 1970", printable(&entry.time));
+    let seen = seen.ok_or_else(no_time)?.as_secs();
+    if seen > now.0.saturating_add(MAX_AHEAD) {
+        return Err(format!("its time, {}, is more than a day after this computer's clock", entry.time));
+    }
     let anchors = entry.anchors.unwrap_or_default().into_iter().map(|anchor| anchor.kid).collect();
     Ok(Device {
+        line,
         serial: listed.serial,
         vendor: listed.vendor,
         class: listed.class,

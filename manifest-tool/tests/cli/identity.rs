@@ -31,7 +31,7 @@ pub(super) fn factory() -> Workshop {
     .concat());
     workshop.write(
         "devices.csv",
-        b"serial,node,public_key\nA-0001,16,one.cose\nA-0002,0x11,two.cose\n# a spare one\nB/0003,18,\n",
+        b"serial,node,public_key\nA-0001,16,one.cose\nA-0002,0x11,two.cose\nB/0003,18,\n",
     );
     workshop
 }
@@ -100,6 +100,7 @@ fn a_batch_is_made_recorded_and_never_made_twice() {
     // Another batch with one of its devices is refused, and nothing is written.
     for (line, code) in [
         ("serial,node,public_key\nA-0001,20,\nA-0009,21,thief.cose\n", "device-known"),
+        ("serial,node,public_key\na-0001,21,thief.cose\n", "device-known"),
         ("serial,node,public_key\nA-0009,21,one.cose\n", "device-known"),
     ] {
         workshop.write("devices.csv", line.as_bytes());
@@ -108,6 +109,9 @@ fn a_batch_is_made_recorded_and_never_made_twice() {
         assert!(!workshop.path("other").exists());
         assert_eq!(ledger_files(&workshop), after);
     }
+    workshop.write("devices.csv", b"serial,public_key\na-0001,thief.cose\n");
+    let other = format!("{} --again", BATCH.replace("--out-dir batch", "--out-dir other"));
+    assert_eq!(workshop.refused(&split(&other)).0, "device-known", "in another case it is another device");
     workshop.write("devices.csv", b"serial,public_key\nA-0001,one.cose\n");
     let made =
         workshop.ok(&split(&format!("{} --again", BATCH.replace("--out-dir batch", "--out-dir other"))));
@@ -121,7 +125,13 @@ fn a_file_of_devices_is_refused_line_by_line() {
     for (file, code, says) in [
         ("", "devices-file", "no device"),
         ("serial\n", "devices-file", "no device"),
-        ("serial,colour\nA,red\n", "devices-file", "colour"),
+        ("serial,colour\nA,red\n", "devices-file", "line 1 of devices.csv: unknown field `colour`"),
+        ("serial;node\nA;1\n", "devices-file", "line 1"),
+        // Blank lines count; nothing that begins with # is passed over.
+        ("serial,node\n\nA,16\n\nB,240\n", "devices-file", "line 5"),
+        ("serial,node\r\n\r\nA,16\r\nB\r\n", "devices-file", "line 4"),
+        ("serial,node\n# a spare one\nA,240\n", "devices-file", "line 2"),
+        ("serial\n#A\n#A\n", "device-twice", "line 2"),
         ("node\n1\n", "devices-file", "serial"),
         ("serial,node\nA\n", "devices-file", "line 2"),
         ("serial\nunprovisioned\n", "devices-file", "unprovisioned"),

@@ -109,7 +109,6 @@ fn a_folder_that_does_not_fit_is_refused() {
     let text = String::from_utf8(log.clone()).unwrap();
     for (what, log) in [
         ("nothing", String::new()),
-        ("no line of a device", text.lines().next().unwrap().to_owned() + "\n"),
         ("another format", text.replace("anchorage-line", "other")),
         ("a newer version", text.replace("\"version\":1", "\"version\":2")),
         ("an unknown result", text.replace("\"found\"", "\"lost\"")),
@@ -117,6 +116,8 @@ fn a_folder_that_does_not_fit_is_refused() {
         ("another block", text.replace(&rows(&workshop)[0][6], &"0".repeat(64))),
         ("a damaged line", text.replacen("\"result\"", "\"result", 1)),
         ("a time that is none", text.replace("10:20:00Z", "10:20")),
+        ("a time before all", text.replace("2026-11-27T10:20", "1960-11-27T10:20")),
+        ("a time to come", text.replace("2026-11-27T10:20", "2999-11-27T10:20")),
     ] {
         workshop.write("batch/line.jsonl", log.as_bytes());
         refused("line-log", what);
@@ -129,11 +130,28 @@ fn a_folder_that_does_not_fit_is_refused() {
     // The credential of another device, and a file that is no credential: nobody sends a private key by mistake.
     let credential = workshop.read("batch/A-1.cwt");
     std::fs::copy(workshop.path("batch/A-2.cwt"), workshop.path("batch/A-1.cwt")).unwrap();
-    assert_eq!(workshop.refused(&line).0, "key-mismatch");
+    assert_eq!(workshop.refused(&line).0, "line-log");
     std::fs::copy(workshop.path("one.pem"), workshop.path("batch/A-1.cwt")).unwrap();
     assert_eq!(workshop.refused(&line).0, "record-malformed");
     workshop.write("batch/A-1.cwt", &credential);
     assert!(server.take_sent().is_empty());
+
+    // A pipe would be waited for.
+    std::fs::remove_file(workshop.path("batch/A-1.cwt")).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(workshop.path("batch/A-1.cwt")).status().unwrap();
+    assert!(made.success());
+    let run = workshop.run(&[&["--json"], &line[..]].concat());
+    assert_eq!(run.refusal(), ("file-read".into(), 3));
+    std::fs::remove_file(workshop.path("batch/A-1.cwt")).unwrap();
+    workshop.write("batch/A-1.cwt", &credential);
+
+    // Nothing is wrong with a line that only begins.
+    workshop.write("batch/line.jsonl", (text.lines().next().unwrap().to_owned() + "\n").as_bytes());
+    answers(&workshop, &server, json!({"devices": 0, "new": 0}));
+    let said = workshop.ok(&line);
+    assert_eq!((&said["devices"], &said["left"]), (&json!(0), &json!(3)));
+    assert_eq!(server.take_sent(), ["PUT /v1/issuers"]);
+    workshop.write("batch/line.jsonl", &log);
 
     // What the server says is held against what was sent.
     answers(&workshop, &server, json!({"devices": 1, "new": 1}));

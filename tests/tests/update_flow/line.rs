@@ -3,10 +3,11 @@
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, ExitStatus};
 
+use device_harness::factory::Factory;
 use emulator::parent_death;
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, Ended, program};
+use crate::bench::{Bench, Ended, Life, files, program};
 
 /// Three devices, in the folder `line`, for the root of the bench.
 fn bench() -> Bench {
@@ -57,6 +58,61 @@ fn two_boards_at_once_get_nothing() {
     assert_eq!(log(&bench), []);
     drop(other);
     bench.run(&NEXT).is_result("provisioned", 0);
+}
+
+/// An application does not say which anchors its device has. So the loader is asked, and a device that somebody else made
+/// under a serial of the list is not noted as one of ours.
+#[test]
+fn host41_a_device_of_another_root_is_not_found_by_its_serial() {
+    let bench = Bench::new();
+    let stranger = Factory::new(9);
+    bench.write("stranger.cose", &stranger.anchor().key().to_cose_key());
+    bench.write("list.csv", b"serial,node\nL-1,0x21\nL-2,0x22\n");
+    let ids = [
+        "--vendor",
+        "11111111-1111-1111-1111-111111111111",
+        "--class",
+        "22222222-2222-2222-2222-222222222222",
+    ];
+    for (anchor, folder) in [("root.cose", "line"), ("stranger.cose", "other")] {
+        let command = ["provision", "--devices", "list.csv", "--out-dir", folder, "--anchor", anchor];
+        bench.manifest_tool(&[&command[..], &ids].concat());
+    }
+    bench.release(1, Life::Confirms);
+    bench.release_by(&stranger, 2, Life::Confirms, |_| ());
+    let next = &[&NEXT[..5], &["2s", "--scan-time", "300ms"]].concat();
+    for (folder, number, anchor) in [("other", "2", "stranger.cose"), ("line", "1", "root.cose")] {
+        let _board = bench.sim(&format!("flash-{folder}"), &bench.bus);
+        bench.run(&["provision", &format!("{folder}/L-1.block")]).is_result("provisioned", 0);
+        let (envelope, image) = (format!("{number}.suit"), format!("{number}.bin"));
+        let update = [&files(&envelope, &image)[..], &["--anchor", anchor]].concat();
+        bench.run(&update).is_result("confirmed", 0);
+        let ended = bench.run(next);
+        if folder == "other" {
+            ended.is_error("device-differs", 7);
+            assert_eq!(log(&bench), []);
+        } else {
+            ended.is_result("found", 0);
+            assert_eq!(log(&bench), [("found".to_owned(), "L-1".to_owned())]);
+            let log = String::from_utf8(bench.read("line/line.jsonl")).expect("text");
+            let last: Value = serde_json::from_str(log.lines().last().expect("a line")).expect("JSON");
+            assert_eq!(last["anchors"][0]["rights"], 15);
+        }
+        assert_eq!(bench.info()["mode"], "application");
+    }
+}
+
+/// A pipe in the place of a file would be waited for, and no signal would end that.
+#[test]
+fn a_pipe_in_the_folder_of_a_line_is_refused() {
+    let bench = bench();
+    for name in ["L-1.block", "devices.csv"] {
+        let path = bench.path("line").join(name);
+        std::fs::remove_file(&path).expect("removed");
+        let made = Command::new("mkfifo").arg(&path).status().expect("mkfifo is there");
+        assert!(made.success());
+        bench.run(&NEXT).is_error("file-read", 3);
+    }
 }
 
 /// Calls of the line's computer after which something lasts, and the frames that it sends, of which every 13th is enough.

@@ -49,6 +49,30 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, ReadError> {
     Ok(bytes)
 }
 
+/// Reads a file of a folder, of at most `limit` bytes: as [`read`], but nothing else than a file. A pipe in its place would
+/// be waited for.
+///
+/// # Errors
+/// [`ReadError`]
+pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, ReadError> {
+    let mut options = File::options();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits());
+    }
+    let file = options.open(path)?;
+    let kind = file.metadata()?.file_type();
+    if !kind.is_file() {
+        let why = format!("it is {}, not a file", super::kind_of(kind));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, why).into());
+    }
+    let mut bytes = Vec::new();
+    read_limited(file, limit, &mut bytes)?;
+    Ok(bytes)
+}
+
 /// Appends a whole file of at most `limit` bytes to `bytes`.
 ///
 /// # Errors

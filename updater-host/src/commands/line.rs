@@ -232,10 +232,14 @@ impl<'a> Line<'a> {
         &mut self,
         row: &Row,
         block: &Block,
-        device: Device,
+        mut device: Device,
         trusted: Option<TrustStoreBuf>,
         outcome: Outcome,
     ) -> Result<Made, Error> {
+        // An application does not say which anchors there are: the loader does.
+        if device.trust.is_none() && device.state.mode == Mode::Application {
+            self.ask_for_anchors(&mut device).await?;
+        }
         compare(row, block, &device)?;
         let device = match trusted {
             Some(trusted) => self.bring_successions(device, &trusted).await?,
@@ -271,6 +275,16 @@ impl<'a> Line<'a> {
             crate::text::shown(&made.label)
         ));
         Ok(made)
+    }
+
+    async fn ask_for_anchors(&mut self, device: &mut Device) -> Result<(), Error> {
+        let node = device.node;
+        enter(&mut self.connection, node).await?;
+        let trust = Session::new(&mut self.connection, node).trust().await;
+        let _ = reset(&mut self.connection, node).await?;
+        device.trust =
+            trust.map_err(|trouble| trouble.with(&self.connection, node, "asking for its anchors"))?;
+        back(&mut self.connection, node, self.cli, self.interrupt).await
     }
 
     fn print_label(&self, row: &Row) -> Result<PathBuf, Error> {

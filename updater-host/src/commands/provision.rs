@@ -27,9 +27,9 @@ pub(super) struct Block {
 
 impl Block {
     /// # Errors
-    /// [`Error::Refused`], [`Error::ProvisionConflict`], those of [`files::read`]
+    /// [`Error::Refused`], [`Error::ProvisionConflict`], those of [`files::read_file`]
     pub(super) fn read(path: &Path) -> Result<Self, Error> {
-        let bytes = files::read(path, MAX_PROVISIONING_BLOCK_LEN.into())?;
+        let bytes = files::read_file(path, MAX_PROVISIONING_BLOCK_LEN.into())?;
         let content = ProvisioningBlock::parse(&bytes)
             .map_err(|error| refused(Reason::of_provisioning(error.kind), error.position))?;
         let identity = &content.identity;

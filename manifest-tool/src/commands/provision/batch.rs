@@ -148,19 +148,29 @@ pub(super) fn same_batch(ledger: &Ledger, wanted: &Batch) -> Option<u64> {
     })
 }
 
-/// Fails if the ledger has a device already: a serial, or a key under another serial.
+/// Fails if the ledger has a device already: a serial, also in another case, or a key under another serial.
 pub(super) fn check_known(ledger: &Ledger, devices: &[Made], again: bool) -> Result<(), Error> {
     let known: Vec<_> = ledger.devices().collect();
-    let serials: std::collections::BTreeMap<&str, u64> =
-        known.iter().map(|(entry, _, line)| (line.serial.as_str(), *entry)).collect();
+    let serials: std::collections::BTreeMap<String, (&str, u64)> = known
+        .iter()
+        .map(|(entry, _, line)| (line.serial.to_ascii_lowercase(), (line.serial.as_str(), *entry)))
+        .collect();
     let keys: std::collections::BTreeMap<[u8; 8], (&str, u64)> = known
         .iter()
         .filter_map(|(entry, _, line)| Some((line.kid?.0, (line.serial.as_str(), *entry))))
         .collect();
     for made in devices {
         let serial = made.planned.serial.as_str();
-        if let Some(entry) = serials.get(serial).filter(|_| !again) {
-            return Err(Error::DeviceKnown { what: format!("the serial {serial}"), entry: *entry });
+        match serials.get(&serial.to_ascii_lowercase()) {
+            Some((same, entry)) if *same == serial && !again => {
+                return Err(Error::DeviceKnown { what: format!("the serial {serial}"), entry: *entry });
+            }
+            // People and sticks do not tell them apart.
+            Some((other, entry)) if *other != serial => {
+                let what = format!("the serial {serial}, in another case as {other},");
+                return Err(Error::DeviceKnown { what, entry: *entry });
+            }
+            _ => {}
         }
         let of_other = made.planned.key.and_then(|key| keys.get(&key.kid().0));
         if let Some((other, entry)) = of_other.filter(|(other, _)| *other != serial) {

@@ -89,22 +89,29 @@ struct Row {
 /// Reads the devices of a CSV file, with a header; paths in it are relative to its folder.
 pub(super) fn read_devices(path: &Path, defaults: &Defaults) -> Result<Vec<Planned>, Error> {
     let bytes = read(path, MAX_CSV_LEN)?;
-    let mut reader = csv::ReaderBuilder::new()
-        .trim(csv::Trim::All)
-        .comment(Some(b'#'))
-        .from_reader(trust::host::without_mark(&bytes));
+    let bytes = trust::host::without_mark(&bytes);
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
     let mut seen = Seen::default();
     let mut devices = Vec::new();
-    for row in reader.deserialize::<Row>() {
-        let refuse = |line, fault| Error::DevicesFile { path: path.to_owned(), line, fault };
-        let row = row.map_err(|error| {
-            let line = error.position().map_or(1, csv::Position::line);
+    let refuse = |line, fault| Error::DevicesFile { path: path.to_owned(), line, fault };
+    let header = reader.headers().map_err(|error| refuse(1, LineFault::Form(form(&error))))?.clone();
+    let mut record = csv::StringRecord::new();
+    loop {
+        let read = reader.read_record(&mut record).map_err(|error| {
+            let line = error.position().map_or(1, |at| line_of(at, bytes));
             refuse(line, LineFault::Form(form(&error)))
+        });
+        if !read? {
+            break;
+        }
+        let line = record.position().map_or(1, |at| line_of(at, bytes));
+        let row = record.deserialize::<Row>(Some(&header)).map_err(|error| {
+            // A misspelt column is no fault of the first device.
+            let is_header =
+                matches!(error.kind(), csv::ErrorKind::Deserialize { err, .. } if err.field().is_none());
+            refuse(if is_header { 1 } else { line }, LineFault::Form(form(&error)))
         })?;
-        let number = devices.len() as u64;
-        // Blank lines and comments are no records; the number of a record is what the reader knows.
-        let line = number.saturating_add(2);
-        if number >= MAX_DEVICES {
+        if devices.len() as u64 >= MAX_DEVICES {
             return Err(refuse(
                 line,
                 LineFault::Value(format!("at most {MAX_DEVICES} devices are made at once")),
@@ -126,6 +133,13 @@ pub(super) fn read_devices(path: &Path, defaults: &Defaults) -> Result<Vec<Plann
         return Err(Error::DevicesFile { path: path.to_owned(), line: 1, fault });
     }
     Ok(devices)
+}
+
+/// The line on which a record begins: the reader names the end of the one before, and blank lines may be between them.
+fn line_of(at: &csv::Position, bytes: &[u8]) -> u64 {
+    let start = usize::try_from(at.byte()).ok().and_then(|start| bytes.get(start..)).unwrap_or_default();
+    let blank = start.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).filter(|byte| **byte == b'\n');
+    at.line().saturating_add(blank.count() as u64)
 }
 
 /// What is wrong with a line, without the position that the message has anyway.

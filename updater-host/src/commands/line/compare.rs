@@ -1,7 +1,6 @@
 //! Whether a device that has its block says what the block says.
 
 use trust::SuccessionNumber;
-use update_protocol::profile::Mode;
 
 use super::super::provision::Block;
 use super::list::Row;
@@ -27,8 +26,6 @@ pub(super) fn compare(row: &Row, block: &Block, device: &Device) -> Result<(), E
         }
     }
     match &device.trust {
-        // An application does not say; a loader does.
-        None if device.state.mode == Mode::Application => Ok(()),
         None => differs("it does not report its anchors".to_owned()),
         Some(trust) => compare_anchors(block, trust).or_else(differs),
     }

@@ -77,10 +77,10 @@ pub(super) struct List {
 
 impl List {
     /// # Errors
-    /// [`LineFault::List`], those of [`files::read`]
+    /// [`LineFault::List`], those of [`files::read_file`]
     pub(super) fn read(folder: &Path) -> Result<Self, Error> {
         let path = folder.join(LIST_FILE);
-        let bytes = files::read(&path, MAX_LIST_LEN)?;
+        let bytes = files::read_file(&path, MAX_LIST_LEN)?;
         let refuse = |line, why| Error::Line(LineFault::List { path: path.clone(), line, why });
         let mut reader = csv::Reader::from_reader(bytes.as_slice());
         let (mut rows, mut by_serial) = (Vec::<Row>::new(), BTreeMap::new());
