@@ -261,7 +261,10 @@ impl Install<'_> {
             tries.has_already(&state);
             return Ok(());
         }
-        let offset = self.resume_offset(&state)?;
+        let offset = match self.resume_offset(&state) {
+            Ok(offset) => offset,
+            Err(wrong) => return Err(self.unless_several(wrong).await),
+        };
         self.send_image(offset, tries).await
     }
 
@@ -271,10 +274,14 @@ impl Install<'_> {
         if serial == self.device.serial {
             return Ok(());
         }
-        Err(Stop::Final(Error::DeviceChanged {
-            expected: self.device.serial.to_string(),
-            found: serial.to_string(),
-        }))
+        let (expected, found) = (self.device.serial.to_string(), serial.to_string());
+        Err(self.unless_several(Stop::Final(Error::DeviceChanged { expected, found })).await)
+    }
+
+    /// What a device says that makes no sense may be of a second one that answers later: it is heard before this one is
+    /// blamed.
+    async fn unless_several(&mut self, wrong: Stop) -> Stop {
+        self.session().settle().await.map_or_else(again, |()| wrong)
     }
 
     /// The session may have ended a trial, after which the device writes the other slot.
