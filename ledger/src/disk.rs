@@ -176,7 +176,7 @@ pub(crate) fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
     if !there.is_file() {
         return Err(Error::damaged(path, Fault::NotAFile(trust::host::kind_of(there.file_type()))));
     }
-    trust::host::read(path, limit).map_err(|error| match error {
+    trust::host::read_file(path, limit).map_err(|error| match error {
         ReadError::Io(source) => Error::read(path, source),
         ReadError::TooLong(limit) => Error::damaged(path, Fault::TooLong(limit)),
     })
