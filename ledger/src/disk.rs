@@ -129,7 +129,7 @@ pub(crate) fn list(folder: &Path) -> Result<Vec<Name>, Error> {
     let failed = |source| Error::read(folder, source);
     let mut names = Vec::new();
     let files = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Err(Error::Absent(folder.to_owned()));
         }
         files => files.map_err(failed)?,

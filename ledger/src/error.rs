@@ -18,7 +18,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// There is no ledger in the folder.
-    #[error("{} is no ledger: it has no entry", .0.display())]
+    #[error("{} is no ledger: it is not a folder with entries", .0.display())]
     Absent(PathBuf),
     /// There is one already.
     #[error("{} is a ledger already", .0.display())]

@@ -3,6 +3,7 @@
 
 pub mod evidence;
 pub mod findings;
+pub mod kept;
 
 use ledger::{BackupKind, Event, Hex, Ledger, Time};
 use trust::{Role, UnixTime};

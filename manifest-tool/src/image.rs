@@ -12,6 +12,7 @@ use std::ops::Range;
 
 use trust::host::is_private_key;
 
+use crate::files::contains;
 use pieces::{Lines, Pieces};
 
 /// Longest input file, bytes.
@@ -140,7 +141,7 @@ impl ImageError {
             Self::NoAddresses => "Omit --base and --range.",
             Self::NotExecutable => "Link the executable without position independence.",
             Self::NotFirmware => {
-                "Pass the linked firmware; for data that is not code, pass --image-format bin --allow-non-firmware."
+                "Pass the linked firmware; `create` takes data that is not code with --image-format bin --allow-non-firmware."
             }
             Self::PrivateKey => "Pass the firmware file.",
             Self::HeaderInSegment => {
@@ -173,6 +174,35 @@ pub fn make(input: &[u8], options: &Options) -> Result<Image, ImageError> {
     let image = extract(input, options)?;
     let any_content = options.any_content && options.format.is_some();
     if any_content || is_firmware(&image) { Ok(image) } else { Err(ImageError::NotFirmware) }
+}
+
+/// Whether a program has these bytes in one piece, wherever its pieces are loaded: a loader has option bytes far from its
+/// flash.
+///
+/// # Errors
+/// [`ImageError`] when the input is no program.
+pub fn program_has(input: &[u8], words: &[u8]) -> Result<bool, ImageError> {
+    let mut pieces = match detect(input) {
+        Format::Elf => elf::pieces(input)?,
+        Format::Hex => intel_hex::pieces(Lines::of(input))?,
+        Format::Srec => s_record::pieces(Lines::of(input))?,
+        Format::Bin => {
+            let image = plain(input, &Options::default())?;
+            if !is_firmware(&image) {
+                return Err(ImageError::NotFirmware);
+            }
+            return Ok(contains(input, words));
+        }
+    };
+    pieces.0.sort_by_key(|piece| piece.address);
+    let mut joined = Pieces::default();
+    for piece in &pieces.0 {
+        joined.push(piece.address, &piece.bytes);
+    }
+    if joined.0.iter().all(|piece| piece.bytes.is_empty()) {
+        return Err(ImageError::Empty);
+    }
+    Ok(joined.0.iter().any(|piece| contains(&piece.bytes, words)))
 }
 
 /// The image without a look at its content.

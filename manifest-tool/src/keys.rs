@@ -13,8 +13,8 @@ pub use exec::ProgramFault;
 pub use fault::HolderError;
 pub use location::{AgentKey, LocationFault, Place, ProgramKey};
 pub use pin::PinSource;
-pub(crate) use pkcs11::details as token_details;
 pub use pkcs11::{Exposure, TokenFault, TriesLeft};
+pub(crate) use pkcs11::{custody as token_custody, details as token_details};
 pub use ssh_agent::AgentFault;
 pub(crate) use ssh_agent::fingerprint as ssh_fingerprint;
 pub use uri::TokenUri;
@@ -130,7 +130,7 @@ impl Location {
 }
 
 /// The PEM in a variable.
-fn value_of(variable: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
+pub(crate) fn value_of(variable: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
     use std::os::unix::ffi::OsStringExt as _;
 
     memory::lock();

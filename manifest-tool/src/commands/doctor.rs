@@ -5,14 +5,16 @@ use std::path::PathBuf;
 use ledger::{Ledger, Relation, compare};
 use serde::Serialize;
 
+use crate::commands::location;
 use crate::custody::evidence::{Evidence, EvidenceArguments};
 use crate::custody::findings::{
-    Finding, check_command, closed, expiring, of_evidence, of_key_file, of_ledger, of_program, stale,
-    unreadable,
+    Finding, check_command, closed, expiring, of_evidence, of_ledger, stale, unreadable,
 };
-use crate::custody::{DAY, backups, quoted};
+use crate::custody::kept::{of_key, of_program};
+use crate::custody::{DAY, backups, folder};
 use crate::error::Error;
 use crate::files::{MAX_RECORD_FILE_LEN, read};
+use crate::keys::{Location, PinSource};
 use crate::output::{Report, table};
 use crate::recording::{check_published, ledger_folder};
 use crate::time::{Time, display, now};
@@ -28,10 +30,13 @@ pub struct Doctor {
     /// Ledgers, that of the recovery root too [env: ANCHORAGE_LEDGER]
     #[arg(value_name = "DIR")]
     ledgers: Vec<PathBuf>,
-    /// Private key file, which is not opened (repeatable)
-    #[arg(long = "key", value_name = "FILE")]
-    keys: Vec<PathBuf>,
-    /// Loader or application in which to look for the development anchor (repeatable)
+    /// Private key, wherever it is kept; an encrypted one is not opened (repeatable)
+    #[arg(long = "key", value_name = "KEY", value_parser = location())]
+    keys: Vec<Location>,
+    /// File whose first line is the PIN of the keys in tokens, to look at their private halves [env: ANCHORAGE_PIN_FILE]
+    #[arg(long, value_name = "FILE", requires = "keys")]
+    pin_file: Option<PathBuf>,
+    /// Loader or application (ELF, Intel HEX, S-records, binary) in which to look for the development anchor (repeatable)
     #[arg(long = "program", value_name = "FILE")]
     programs: Vec<PathBuf>,
     /// Newest published list of the first ledger's key, which the ledger must have
@@ -73,7 +78,16 @@ impl Doctor {
                     if let Some((closed, last)) = closed(&ledger).zip(looked_at.last_mut()) {
                         *last = format!("{last} ({closed})");
                     }
-                    ledgers.push(ledger);
+                    match ledgers.iter_mut().find(|other: &&mut Ledger| other.key() == ledger.key()) {
+                        None => ledgers.push(ledger),
+                        Some(other) => {
+                            findings.extend(difference(other, &ledger));
+                            // The newer copy answers for both.
+                            if compare(other, &ledger).relation == Relation::Ahead {
+                                *other = ledger;
+                            }
+                        }
+                    }
                 }
                 Err(error @ ledger::Error::Damaged { .. }) => findings.push(unreadable(path, &error)),
                 Err(error) => return Err(error.into()),
@@ -90,9 +104,12 @@ impl Doctor {
                 Err(error) => return Err(error),
             }
         }
-        for path in &self.keys {
-            looked_at.push(format!("key {}", path.display()));
-            findings.extend(of_key_file(path)?);
+        let pin = PinSource::new(self.pin_file.clone());
+        for key in &self.keys {
+            let kept = of_key(key, &pin)?;
+            let unseen = kept.unseen.map(|unseen| format!(" ({unseen})")).unwrap_or_default();
+            looked_at.push(format!("key {}{unseen}", key.name()));
+            findings.extend(kept.findings);
         }
         for path in &self.programs {
             looked_at.push(format!("program {}", path.display()));
@@ -198,9 +215,14 @@ fn copy(ledgers: &[Ledger], path: &std::path::Path) -> Result<Option<Finding>, E
     let ledger = ledgers.iter().find(|ledger| ledger.key() == other.key());
     let ledger = ledger
         .ok_or_else(|| Error::usage(format!("{} is not a copy of one of these ledgers", path.display())))?;
-    let (one, two) = (quoted(&ledger.folder().display().to_string()), quoted(&path.display().to_string()));
+    Ok(difference(ledger, &other))
+}
+
+/// What two copies of a ledger lack of each other.
+fn difference(ledger: &Ledger, other: &Ledger) -> Option<Finding> {
+    let [one, two] = [ledger, other].map(folder);
     let finding = |code, message, hint: String| Some(Finding::new(code, message, hint));
-    Ok(match compare(ledger, &other).relation {
+    match compare(ledger, other).relation {
         Relation::Same => None,
         Relation::Behind => finding(
             "copy-behind",
@@ -217,7 +239,7 @@ fn copy(ledgers: &[Ledger], path: &std::path::Path) -> Result<Option<Finding>, E
             format!("{one} and the copy {two} both went on"),
             format!("manifest-tool ledger merge {one} {two} --key KEY --reason TEXT"),
         ),
-    })
+    }
 }
 
 impl Report for Due {

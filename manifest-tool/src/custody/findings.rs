@@ -1,18 +1,13 @@
 //! What an auditor would find. Each finding has a stable code, and a command or a step that mends it.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use ledger::{KeyState, Ledger, Purpose, Status, Successor, Time};
 use serde::Serialize;
-use trust::host::{MAX_KEY_FILE_LEN, is_private_key};
 use trust::{PublicKey, Role, UnixTime};
 
 use super::evidence::Evidence;
 use super::{BackupState, EXPIRY_NOTICE, backups, custodians, folder, has_to_end, quoted, shown_id};
-use crate::error::Error;
-use crate::files::{contains, read, read_secret};
-use crate::private_key;
 use crate::time::display;
 
 /// The public half of the key pair that is in the source of the loader: anybody can sign with it (bootloader/keys).
@@ -20,8 +15,6 @@ pub const DEVELOPMENT_ANCHOR: [u8; 32] = [
     0x85, 0x78, 0x41, 0x4d, 0xb4, 0x85, 0x99, 0x29, 0x62, 0xce, 0xd4, 0x42, 0x4e, 0x2e, 0x1e, 0x16, 0xbd,
     0xd7, 0xb9, 0xa8, 0x9b, 0x4f, 0xac, 0x15, 0x78, 0x0c, 0xb0, 0x30, 0xc5, 0x52, 0x6a, 0xfa,
 ];
-/// Longest loader or application in which the development anchor is looked for, bytes.
-const MAX_PROGRAM_LEN: u64 = 64 * 1024 * 1024;
 
 /// Something that is not as it should be.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -370,55 +363,16 @@ pub fn stale(published: &Path, error: &ledger::Error) -> Finding {
     Finding::new(error.code(), format!("{}: {error}", published.display()), error.hint())
 }
 
-/// How a private key lies in its file.
-pub fn of_key_file(path: &Path) -> Result<Vec<Finding>, Error> {
-    const OTHERS: u32 = 0o077;
-    let file = read_secret(path, MAX_KEY_FILE_LEN)?;
-    let name = path.display();
-    let unusable = |fault| Error::PrivateKey { path: path.to_owned(), fault };
-    let form = private_key::form(&file).map_err(unusable)?;
-    let mut found = Vec::new();
-    if !is_private_key(&file) {
-        return Err(Error::Internal("a private key was not recognised"));
-    }
-    if form.encryption.is_none() {
-        found.push(Finding::new(
-            "key-unencrypted",
-            format!("the private key {name} is not encrypted"),
-            format!(
-                "manifest-tool key passphrase {0} --out NEW.pem, then delete {0} and its copies",
-                quoted(&name.to_string())
-            ),
-        ));
-    }
-    let mode = path.metadata().map(|metadata| metadata.permissions().mode()).unwrap_or(0);
-    if mode & OTHERS != 0 {
-        found.push(Finding::new(
-            "key-readable",
-            format!("other users of this machine can read or change {name} (mode {:o})", mode & 0o777),
-            format!("chmod 600 {}", quoted(&name.to_string())),
-        ));
-    }
-    Ok(found)
-}
-
-fn is_development(key: &PublicKey) -> bool {
+pub(super) fn is_development(key: &PublicKey) -> bool {
     *key.as_bytes() == DEVELOPMENT_ANCHOR
 }
 
-fn development(message: String) -> Finding {
+pub(super) fn development(message: String) -> Finding {
     Finding::new(
         "development-anchor",
         message,
         "Make a root of your own (manifest-tool key generate), build and provision with it: the development key is public.",
     )
-}
-
-/// A loader or application with the development anchor in it.
-pub fn of_program(path: &Path) -> Result<Option<Finding>, Error> {
-    let program = read(path, MAX_PROGRAM_LEN)?;
-    let has_anchor = contains(&program, &DEVELOPMENT_ANCHOR);
-    Ok(has_anchor.then(|| development(format!("{} contains the development anchor", path.display()))))
 }
 
 /// Devices and releases under the development anchor.

@@ -7,7 +7,7 @@ use base64ct::{Base64, Base64Unpadded, Encoding as _};
 use serde_json::{Value, json};
 
 use super::succession::Desk;
-use super::workshop::{Run, Workshop, split};
+use super::workshop::{Run, Workshop, finish, split};
 
 const LATER: &str = "2099-01-01T00:00:00Z";
 
@@ -181,15 +181,96 @@ fn the_doctor_finds_a_ledger_that_cannot_be_relied_on() {
     }
 }
 
+/// A file of a programmer: the bytes at 08000000, 16 in a record.
+fn intel_hex(bytes: &[u8]) -> String {
+    let record = |head: &[u8], data: &[u8]| {
+        let line = [&[u8::try_from(data.len()).unwrap()], head, data].concat();
+        let sum = line.iter().fold(0_u8, |sum, byte| sum.wrapping_sub(*byte));
+        format!(":{}{}\n", hex::encode_upper(line), hex::encode_upper([sum]))
+    };
+    let mut file = record(&[0, 0, 4], &[0x08, 0x00]);
+    for (index, data) in bytes.chunks(16).enumerate() {
+        let [.., high, low] = (index * 16).to_be_bytes();
+        file += &record(&[high, low, 0], data);
+    }
+    file + &record(&[0, 0, 1], &[])
+}
+
+/// Copies of one ledger are one ledger: nothing is said twice, and what one of them lacks is said.
+#[test]
+fn the_doctor_compares_copies_of_a_ledger() {
+    let workshop = careless();
+    copy(&workshop, "ledger", "office");
+    let alone = found(&workshop, "ledger");
+    assert_eq!(found(&workshop, "ledger ledger office"), alone);
+    workshop.ok(&split("ledger note release --ledger ledger --holder Bob --kept ci --reason told"));
+    let newest = found(&workshop, "ledger");
+    assert!(!newest.contains(&"holder-unknown".to_owned()));
+    // Whichever comes first, the newer copy answers, and the older one is a finding.
+    for (line, code) in [("ledger office", "copy-behind"), ("office ledger", "ledger-behind")] {
+        assert_eq!(found(&workshop, line), [&[code.to_owned()][..], &newest].concat(), "{line}");
+    }
+    workshop.ok(&split("ledger note release --ledger office --holder Eve --kept ci --reason told"));
+    assert_eq!(found(&workshop, "ledger office")[0], "ledger-forked");
+}
+
+/// Keys that are not files, and what of them cannot be seen.
+#[test]
+fn the_doctor_looks_at_keys_wherever_they_are() {
+    let workshop = careless();
+    let pem = String::from_utf8(workshop.read("root.pem")).unwrap();
+    let of_variable = |value: &str| {
+        let mut command = workshop.command(&["--json", "doctor", "--key", "env:ROOT"]);
+        command.env("ROOT", value);
+        finish(command)
+    };
+    assert_eq!(of_variable(&pem).object()["findings"][0]["code"], "key-unencrypted");
+    workshop.ok(&split(
+        "key passphrase root.pem --out safe.pem --new-passphrase-file passphrase --weak-passphrase",
+    ));
+    let encrypted = String::from_utf8(workshop.read("safe.pem")).unwrap();
+    assert_eq!(of_variable(&encrypted).exit, 0);
+    assert_eq!(of_variable("nothing").refusal().0, "private-key-invalid");
+
+    let run = with_json(&workshop, "doctor --key exec:/usr/bin/false?public=root.cose");
+    let object = run.object();
+    assert_eq!(object["findings"], json!([]), "{run:?}");
+    assert!(object["looked_at"][0].as_str().unwrap().contains("does not say"), "{object}");
+    workshop.write("dev.cose", &std::fs::read("../bootloader/keys/development-anchor.cose").unwrap());
+    assert_eq!(found(&workshop, "--key exec:/usr/bin/false?public=dev.cose"), ["development-anchor"]);
+    let absent = with_json(&workshop, "doctor --key exec:/usr/bin/false?public=absent.cose");
+    assert_eq!(absent.refusal().0, "file-read");
+}
+
 /// The key whose private half is in the source of the loader.
 #[test]
 fn the_doctor_finds_the_development_anchor() {
     let workshop = careless();
     let anchor = std::fs::read("../bootloader/keys/development-anchor.cose").unwrap();
     workshop.write("dev.cose", &anchor);
-    workshop.write("loader.bin", &[&[0xff; 4096][..], &anchor[8..], &[0; 64]].concat());
-    assert_eq!(found(&workshop, "--program loader.bin"), ["development-anchor"]);
-    assert!(found(&workshop, "--program firmware.bin").is_empty());
+    // In the form in which it is flashed, and in that of a programmer's file, across the borders of its records.
+    let loader = [&workshop.read("firmware.bin")[..], &[0xff; 4091], &anchor[8..], &[0; 64]].concat();
+    workshop.write("loader.bin", &loader);
+    workshop.write("loader.hex", intel_hex(&loader).as_bytes());
+    for program in ["loader.bin", "loader.hex"] {
+        let found = found(&workshop, &format!("--program {program}"));
+        assert_eq!(found, ["development-anchor"], "{program}");
+    }
+    workshop.write("firmware.hex", intel_hex(&workshop.read("firmware.bin")).as_bytes());
+    assert!(found(&workshop, "--program firmware.bin --program firmware.hex").is_empty());
+    // What is no program was not looked at.
+    workshop.write("empty", b"");
+    workshop.write("text", b"a text that is no program, and long enough to be one");
+    for (file, code) in [
+        ("empty", "image-not-firmware"),
+        ("text", "image-not-firmware"),
+        ("root.cose", "image-not-firmware"),
+        ("root.pem", "image-unusable"),
+        ("ledger", "file-read"),
+    ] {
+        let run = with_json(&workshop, &format!("doctor --program {file}"));
+        assert_eq!(run.refusal().0, code, "{file}: {run:?}");
+    }
     let provision = "provision --serial s1 --vendor anchorage.example --class demo-node --anchor";
     workshop.ok(&split(&format!("{provision} dev.cose --out dev.block")));
     workshop.ok(&split(&format!("{provision} root.cose --out good.block")));
@@ -412,9 +493,10 @@ fn no_private_byte_leaves_its_key_file() {
         ("custody report ledger --release signed.suit --html page.html", 0),
         ("--json custody report ledger", 0),
         ("custody what-if ledger --revoke release", 0),
-        ("doctor ledger --key root.pem --program root.pem", 6),
+        ("doctor ledger --key root.pem --program firmware.bin", 6),
+        ("doctor ledger --key root.pem --program root.pem", 5),
         ("doctor --devices root.pem", 5),
-        ("doctor root.pem", 3),
+        ("doctor root.pem", 2),
         ("today ledger", 0),
         ("ledger import --published root.pem --ledger ledger", 5),
         ("key info root.pem", 0),
@@ -492,9 +574,12 @@ fn the_report_answers_in_text_in_json_and_on_one_page() {
 /// A finding that the page does not explain, or one that is never made.
 #[test]
 fn the_page_names_every_finding() {
-    let sources =
-        [include_str!("../../src/custody/findings.rs"), include_str!("../../src/commands/doctor.rs")]
-            .concat();
+    let sources = [
+        include_str!("../../src/custody/findings.rs"),
+        include_str!("../../src/custody/kept.rs"),
+        include_str!("../../src/commands/doctor.rs"),
+    ]
+    .concat();
     let page = include_str!("../../../docs/custody-questions.md");
     let is_code = |text: &&str| {
         text.contains('-')

@@ -348,6 +348,36 @@ fn the_encodings_and_habits_of_other_tokens_are_read() {
     }
 }
 
+/// `doctor` looks at a key in a token: without a PIN it says what it did not see, and it asks nobody.
+#[test]
+fn the_doctor_finds_a_key_that_the_token_does_not_keep() {
+    let token = Token::new();
+    let module = token.faulty();
+    token.generate(ROOT);
+    let looked_at = |report: &serde_json::Value| report["looked_at"][0].as_str().unwrap().to_owned();
+    let report = token.ok(&format!("doctor --key {ROOT}"));
+    assert!(looked_at(&report).contains("pass --pin-file"), "{report}");
+    let report = token.ok(&format!("doctor --key {ROOT} --pin-file pin"));
+    assert!(!looked_at(&report).contains("not looked at"), "{report}");
+    for fault in ["extractable", "not-sensitive", "not-private", "readable"] {
+        let run = token.with_fault(&module, fault, &format!("doctor --key {ROOT} --pin-file pin"));
+        assert_eq!(
+            (run.exit, &run.object()["findings"][0]["code"]),
+            (6, &"key-exposed".into()),
+            "{fault}: {run:?}"
+        );
+    }
+    let absent = token.refused(&format!("doctor --key {ROOT}x --pin-file pin"));
+    assert_eq!(absent.refusal().0, "key-absent");
+    // Somebody tries PINs.
+    token.workshop.write("wrong", b"4321");
+    assert_eq!(token.refused(&format!("doctor --key {ROOT} --pin-file wrong")).refusal().0, "pin-wrong");
+    let run = token.refused(&format!("doctor --key {ROOT}"));
+    assert_eq!(run.object()["findings"][0]["code"], "pin-tried", "{run:?}");
+    token.ok(&format!("key info {ROOT} --pin-file pin"));
+    token.ok(&format!("doctor --key {ROOT}"));
+}
+
 /// A key that is no better than a file is not handed out as one in a token.
 #[test]
 fn a_new_key_that_the_token_does_not_keep_is_deleted() {

@@ -30,7 +30,7 @@ impl std::fmt::Display for TriesLeft {
     }
 }
 
-/// Which property of a new key does not hold.
+/// Which property of a key in a token does not hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Exposure {
     NotSensitive,

@@ -2,14 +2,14 @@
 
 use cryptoki::error::{Error as ModuleError, RvError};
 use cryptoki::mechanism::Mechanism;
-use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
+use cryptoki::object::{Attribute, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
 use trust::PublicKey;
 use trust::author::signature;
 
-use super::fault::{Exposure, TokenFault};
+use super::fault::TokenFault;
 use super::objects::{PARAMS_NAME, PARAMS_OID, Private, template};
-use super::{Token, TokenSigner, failed};
+use super::{Token, TokenSigner, failed, objects};
 use crate::error::Error;
 use crate::keys::pin::PinSource;
 use crate::keys::uri::TokenUri;
@@ -120,24 +120,9 @@ const fn is_refusal(value: RvError) -> bool {
 
 /// Reads back what was asked for.
 fn check(session: &Session, private: ObjectHandle) -> Result<(), TokenFault> {
-    let wanted =
-        [AttributeType::Sensitive, AttributeType::Extractable, AttributeType::Private, AttributeType::Token];
-    let found = session.get_attributes(private, &wanted).map_err(TokenFault::of)?;
-    for (attribute, exposure) in [
-        (Attribute::Sensitive(true), Exposure::NotSensitive),
-        (Attribute::Extractable(false), Exposure::Extractable),
-        (Attribute::Private(true), Exposure::NotPrivate),
-        (Attribute::Token(true), Exposure::NotInToken),
-    ] {
-        if !found.contains(&attribute) {
-            return Err(TokenFault::Exposed(exposure));
-        }
-    }
-    // A value that cannot be read is left out.
-    match session.get_attributes(private, &[AttributeType::Value]) {
-        Ok(values) if !values.is_empty() => Err(TokenFault::Exposed(Exposure::Readable)),
-        Ok(_) | Err(ModuleError::Pkcs11(_, _)) => Ok(()),
-        Err(error) => Err(TokenFault::of(error)),
+    match objects::exposures(session, private)?.first() {
+        Some(exposure) => Err(TokenFault::Exposed(*exposure)),
+        None => Ok(()),
     }
 }
 

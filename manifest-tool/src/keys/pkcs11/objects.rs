@@ -1,10 +1,11 @@
 //! The two objects of a key pair, and how tokens encode Ed25519.
 
+use cryptoki::error::Error as ModuleError;
 use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
 use trust::host::printable_cut;
 
-use super::fault::TokenFault;
+use super::fault::{Exposure, TokenFault};
 use super::module::list;
 use crate::keys::uri::TokenUri;
 
@@ -134,6 +135,30 @@ pub(super) fn protection(session: &Session, private: &Private) -> Result<String,
         _ => None,
     });
     Ok(words.collect::<Vec<_>>().join(", "))
+}
+
+/// What of the protection of a private key in a token is missing. An attribute that the token does not give is none.
+pub(super) fn exposures(session: &Session, private: ObjectHandle) -> Result<Vec<Exposure>, TokenFault> {
+    let wanted =
+        [AttributeType::Sensitive, AttributeType::Extractable, AttributeType::Private, AttributeType::Token];
+    let found = session.get_attributes(private, &wanted).map_err(TokenFault::of)?;
+    let mut exposures: Vec<Exposure> = [
+        (Attribute::Sensitive(true), Exposure::NotSensitive),
+        (Attribute::Extractable(false), Exposure::Extractable),
+        (Attribute::Private(true), Exposure::NotPrivate),
+        (Attribute::Token(true), Exposure::NotInToken),
+    ]
+    .into_iter()
+    .filter(|(attribute, _)| !found.contains(attribute))
+    .map(|(_, exposure)| exposure)
+    .collect();
+    // A value that cannot be read is left out.
+    match session.get_attributes(private, &[AttributeType::Value]) {
+        Ok(values) if !values.is_empty() => exposures.push(Exposure::Readable),
+        Ok(_) | Err(ModuleError::Pkcs11(_, _)) => {}
+        Err(error) => return Err(TokenFault::of(error)),
+    }
+    Ok(exposures)
 }
 
 /// The public key object that the URI names, if there is just one.

@@ -121,7 +121,7 @@ pub(super) const COMMANDS: &[Options] = &[
             "--block b",
             "--now 2030-01-31T00:00:00Z",
         ],
-        needs: &[("--published f", "d")],
+        needs: &[("--published f", "d"), ("--pin-file f", "--key k")],
         excludes: &[],
     },
     Options {
