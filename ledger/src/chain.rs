@@ -268,7 +268,7 @@ fn read_entry(folder: &Path, name: &Name, before: Option<&Stored>) -> Result<Sto
     Ok(Stored { entry, digest: sha256(&bytes), record: None, devices: Vec::new() })
 }
 
-fn opened(folder: &Path, first: &Entry) -> Result<(Open, PublicKey), Error> {
+pub(crate) fn opened(folder: &Path, first: &Entry) -> Result<(Open, PublicKey), Error> {
     let path = disk::entry_path(folder, first.number, first.event.kind());
     let Event::Open(open) = &first.event else {
         return Err(Error::damaged(&path, Fault::Place("a ledger begins with one entry of the kind open")));
@@ -281,98 +281,108 @@ fn opened(folder: &Path, first: &Entry) -> Result<(Open, PublicKey), Error> {
 
 /// What each event needs of those before it: its record, names, numbers.
 pub(crate) fn check_events(folder: &Path, entries: &[Stored], roots: &Roots<'_>) -> Result<(), Error> {
-    let key = roots.key;
-    let anchors = [Anchor::root(*key)];
     let mut order = Order::begin(roots);
     let mut newest: Option<RevocationList<'_>> = None;
     for (place, stored) in entries.iter().enumerate() {
-        let Entry { number, event, .. } = &stored.entry;
-        let path = disk::entry_path(folder, *number, event.kind());
-        let record = disk::record_path(folder, *number, event.kind());
-        let fault = |fault| Err(Error::damaged(&path, fault));
         let (before, after) = entries.split_at(place);
-        if stored.record.is_some() && event.has_authority() && order.is_closed() {
-            return Err(Error::damaged(&record, Fault::Retired));
+        if let Some(list) = check_event(folder, (before, stored), roots, (&mut order, newest.as_ref()))? {
+            newest = Some(list);
         }
-        if let Err(reason) = order.follow(stored) {
-            return fault(Fault::Succession(reason));
-        }
-        let mut holds = None;
-        if let Some(to_be_signed) = event.to_be_signed() {
-            let unsigned = match Unsigned::from_to_be_signed(to_be_signed, key) {
-                Ok(unsigned) => unsigned,
-                Err(error) => return fault(Fault::ToBeSigned(error.to_string())),
-            };
-            match Facts::of(&unsigned) {
-                Ok(facts) if facts.are_those_of(event) => {}
-                Ok(_) => return fault(Fault::Facts),
-                Err(error) => return fault(Fault::ToBeSigned(error.to_string())),
-            }
-            holds = stored.record.as_deref().map(|bytes| is_signed(&unsigned, bytes));
-        } else if let Some(bytes) = stored.record.as_deref().filter(|_| event.is_signed()) {
-            holds = Some(devices::split_record(&stored.devices, bytes, key).is_some());
-        }
-        if event.is_signed() {
-            match holds {
-                Some(true) => {}
-                Some(false) => return Err(Error::damaged(&record, Fault::Record)),
-                // Only the newest one may wait, be it followed by entries that need no signature.
-                None if is_void(after, *number) => {}
-                None if after.iter().skip(1).any(|later| later.entry.event.is_signed()) => {
-                    return Err(Error::damaged(&record, Fault::NoRecord));
-                }
-                None => {}
-            }
-        } else if stored.record.is_some() {
-            return Err(Error::damaged(&record, Fault::NoEntry));
-        }
-        match event {
-            Event::Credential(entry) => {
-                if !names_hold(entry) {
-                    return fault(Fault::Facts);
-                }
-            }
-            Event::RevocationList(_) => {
-                if let Some(bytes) = &stored.record {
-                    let list = RevocationList::verify(bytes, &anchors);
-                    let list = list.map_err(|_| Error::damaged(&record, Fault::Record))?;
-                    let follows = match &newest {
-                        Some(held) => list.replaces(held).map(drop),
-                        None => roots.admit_first(&list),
-                    };
-                    if let Err(error) = follows {
-                        return Err(Error::damaged(&record, Fault::List(error.to_string())));
-                    }
-                    newest = Some(list);
-                }
-            }
-            Event::Void(void) => {
-                let of = before.iter().find(|stored| stored.entry.number == void.entry);
-                if !of.is_some_and(Stored::is_unsigned) || is_void(before, void.entry) {
-                    return fault(Fault::Place("it gives up an entry that does not wait for a signature"));
-                }
-            }
-            Event::BackupCheck(check) => {
-                let of = before.iter().find(|stored| stored.entry.number == check.backup);
-                if !of.is_some_and(|stored| matches!(stored.entry.event, Event::Backup(_))) {
-                    return fault(Fault::Place("it checks an entry that is no backup"));
-                }
-            }
-            Event::Merge(merge) => {
-                if merge.common >= *number {
-                    return fault(Fault::Place("it joins at a later entry"));
-                }
-            }
-            Event::Open(_)
-            | Event::Succession(_)
-            | Event::Ceremony(_)
-            | Event::Devices(_)
-            | Event::Custody(_)
-            | Event::Backup(_)
-            | Event::Import(_) => {}
+        let Entry { number, event, .. } = &stored.entry;
+        // Only the newest one may wait, be it followed by entries that need no signature.
+        let is_waiting = stored.is_unsigned() && !is_void(after, *number);
+        if is_waiting && after.iter().skip(1).any(|later| later.entry.event.is_signed()) {
+            return Err(Error::damaged(&disk::record_path(folder, *number, event.kind()), Fault::NoRecord));
         }
     }
     Ok(())
+}
+
+/// What one event needs of those before it. If it is a list that is signed, the list.
+pub(crate) fn check_event<'e>(
+    folder: &Path,
+    (before, stored): (&[Stored], &'e Stored),
+    roots: &Roots<'_>,
+    (order, newest): (&mut Order<'_>, Option<&RevocationList<'_>>),
+) -> Result<Option<RevocationList<'e>>, Error> {
+    let key = roots.key;
+    let Entry { number, event, .. } = &stored.entry;
+    let path = disk::entry_path(folder, *number, event.kind());
+    let record = disk::record_path(folder, *number, event.kind());
+    let fault = |fault| Err(Error::damaged(&path, fault));
+    if stored.record.is_some() && event.has_authority() && order.is_closed() {
+        return Err(Error::damaged(&record, Fault::Retired));
+    }
+    if let Err(reason) = order.follow(stored) {
+        return fault(Fault::Succession(reason));
+    }
+    let mut holds = None;
+    if let Some(to_be_signed) = event.to_be_signed() {
+        let unsigned = match Unsigned::from_to_be_signed(to_be_signed, key) {
+            Ok(unsigned) => unsigned,
+            Err(error) => return fault(Fault::ToBeSigned(error.to_string())),
+        };
+        match Facts::of(&unsigned) {
+            Ok(facts) if facts.are_those_of(event) => {}
+            Ok(_) => return fault(Fault::Facts),
+            Err(error) => return fault(Fault::ToBeSigned(error.to_string())),
+        }
+        holds = stored.record.as_deref().map(|bytes| is_signed(&unsigned, bytes));
+    } else if let Some(bytes) = stored.record.as_deref().filter(|_| event.is_signed()) {
+        holds = Some(devices::split_record(&stored.devices, bytes, key).is_some());
+    }
+    if event.is_signed() {
+        if holds == Some(false) {
+            return Err(Error::damaged(&record, Fault::Record));
+        }
+    } else if stored.record.is_some() {
+        return Err(Error::damaged(&record, Fault::NoEntry));
+    }
+    match event {
+        Event::Credential(entry) => {
+            if !names_hold(entry) {
+                return fault(Fault::Facts);
+            }
+        }
+        Event::RevocationList(_) => {
+            let Some(bytes) = &stored.record else { return Ok(None) };
+            let list = RevocationList::verify(bytes, &[Anchor::root(*key)]);
+            let list = list.map_err(|_| Error::damaged(&record, Fault::Record))?;
+            let follows = match newest {
+                Some(held) => list.replaces(held).map(drop),
+                None => roots.admit_first(&list),
+            };
+            if let Err(error) = follows {
+                return Err(Error::damaged(&record, Fault::List(error.to_string())));
+            }
+            return Ok(Some(list));
+        }
+        Event::Void(void) => {
+            let of = before.iter().find(|stored| stored.entry.number == void.entry);
+            if !of.is_some_and(Stored::is_unsigned) || is_void(before, void.entry) {
+                return fault(Fault::Place("it gives up an entry that does not wait for a signature"));
+            }
+        }
+        Event::BackupCheck(check) => {
+            let of = before.iter().find(|stored| stored.entry.number == check.backup);
+            if !of.is_some_and(|stored| matches!(stored.entry.event, Event::Backup(_))) {
+                return fault(Fault::Place("it checks an entry that is no backup"));
+            }
+        }
+        Event::Merge(merge) => {
+            if merge.common >= *number {
+                return fault(Fault::Place("it joins at a later entry"));
+            }
+        }
+        Event::Open(_)
+        | Event::Succession(_)
+        | Event::Ceremony(_)
+        | Event::Devices(_)
+        | Event::Custody(_)
+        | Event::Backup(_)
+        | Event::Import(_) => {}
+    }
+    Ok(None)
 }
 
 /// The record is the one of these bytes, with a signature that holds.

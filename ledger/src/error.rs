@@ -34,6 +34,14 @@ pub enum Error {
         /// In what way.
         fault: Fault,
     },
+    /// An entry that the ledger would refuse once it is there.
+    #[error("{} is not written: as an entry it {fault}", path.display())]
+    Unfit {
+        /// Its file.
+        path: PathBuf,
+        /// What reading would find.
+        fault: Fault,
+    },
     /// A later version of this program wrote it.
     #[error("{} has format {format}, and this version reads format {}", path.display(), crate::FORMAT)]
     Newer {
@@ -64,10 +72,12 @@ pub enum Error {
         last: String,
     },
     /// A name is that of another key.
-    #[error("the name {name:?} is that of the key {kid} in the ledger")]
+    #[error("the name {name:?} is taken: {held:?} is the key {kid} in the ledger")]
     NameTaken {
         /// The name.
         name: String,
+        /// The name that the ledger has, perhaps in another case.
+        held: String,
         /// kid of the key that has it.
         kid: Hex<8>,
     },
@@ -270,6 +280,13 @@ impl Error {
         Self::File { path: path.to_owned(), writing: true, source }
     }
 
+    pub(crate) const fn text() -> Self {
+        Self::Text {
+            what: "each name (64 bytes at most) and each other text of an entry",
+            limit: crate::MAX_TEXT_LEN,
+        }
+    }
+
     pub(crate) fn damaged(path: &Path, fault: Fault) -> Self {
         Self::Damaged { path: path.to_owned(), fault }
     }
@@ -283,6 +300,7 @@ impl Error {
             Self::Exists(_) => "ledger-exists",
             Self::InUse(_) => "ledger-in-use",
             Self::Damaged { .. } => "ledger-damaged",
+            Self::Unfit { .. } => "ledger-unfit",
             Self::Newer { .. } => "ledger-newer",
             Self::Begun { .. } => "ledger-begun",
             Self::NothingBegun => "ledger-nothing-begun",
@@ -316,6 +334,9 @@ impl Error {
             Self::Damaged { .. } => {
                 "Copy the ledger again from another place where it is kept; ledger diff shows what the copies differ in."
             }
+            Self::Unfit { .. } => {
+                "Correct what the message names; of two copies, join the one that went on for less to the other."
+            }
             Self::Newer { .. } => "Use the version of manifest-tool that wrote it, or a later one.",
             Self::Begun { .. } => {
                 "Sign it with ledger finish, or give it up with ledger void; then run the command again."
@@ -324,7 +345,9 @@ impl Error {
             Self::TimeGoesBack { .. } => {
                 "Set the clock of this machine. If it is right, pass --now with the time of now."
             }
-            Self::NameTaken { .. } => "Choose another name: each name belongs to one key, for good.",
+            Self::NameTaken { .. } => {
+                "Choose another name: each belongs to one key for good, in whatever case."
+            }
             Self::NoSuchKey(_) => "ledger show lists the names; a kid or cti goes too.",
             Self::Text { .. } => "Shorten the text, on one line.",
             Self::OtherKey { .. } => "Pass the ledger of the key that signs.",

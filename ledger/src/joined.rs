@@ -6,7 +6,7 @@ use trust::{Anchor, PublicKey, RevocationList};
 
 use crate::chain::{Stored, check_events, read_devices, read_entries};
 use crate::disk;
-use crate::entry::Event;
+use crate::entry::{Event, Merge};
 use crate::error::{Error, Fault};
 use crate::succession::Roots;
 use crate::values::Hex;
@@ -46,26 +46,35 @@ pub(crate) fn read_joined(
     for stored in entries {
         let Event::Merge(merge) = &stored.entry.event else { continue };
         let number = stored.entry.number;
-        let root = folder;
-        let folder = disk::joined_path(root, number);
-        let common = usize::try_from(merge.common).ok().and_then(|common| entries.get(..common));
-        let common = common.filter(|common| !common.is_empty());
-        let Some(common) = common else {
-            return Err(Error::damaged(&folder, Fault::Place("it has no entry in common")));
-        };
-        let names = match disk::list(&folder) {
-            Err(Error::Absent(_)) => return Err(Error::damaged(&folder, Fault::Joined)),
-            names => names?,
-        };
-        let mut other = Vec::new();
-        read_entries(&folder, &names, common.last(), &mut other)?;
-        if !other.iter().map(|stored| Hex(stored.digest)).eq(merge.other.iter().copied()) {
-            return Err(Error::damaged(&folder, Fault::Joined));
-        }
-        read_devices(&folder, &mut other, roots.key)?;
-        check_events(&folder, &[common, &other].concat(), roots)?;
-        check_joined_lists(root, entries, (number, &other), roots.key)?;
-        joined.push((number, other));
+        joined.push((number, read_copy(folder, entries, (number, merge), roots)?));
     }
     Ok(joined)
+}
+
+/// Reads and verifies what the copy added that this entry joins.
+pub(crate) fn read_copy(
+    root: &Path,
+    entries: &[Stored],
+    (number, merge): (u64, &Merge),
+    roots: &Roots<'_>,
+) -> Result<Vec<Stored>, Error> {
+    let folder = disk::joined_path(root, number);
+    let common = usize::try_from(merge.common).ok().and_then(|common| entries.get(..common));
+    let common = common.filter(|common| !common.is_empty());
+    let Some(common) = common else {
+        return Err(Error::damaged(&folder, Fault::Place("it has no entry in common")));
+    };
+    let names = match disk::list(&folder) {
+        Err(Error::Absent(_)) => return Err(Error::damaged(&folder, Fault::Joined)),
+        names => names?,
+    };
+    let mut other = Vec::new();
+    read_entries(&folder, &names, common.last(), &mut other)?;
+    if !other.iter().map(|stored| Hex(stored.digest)).eq(merge.other.iter().copied()) {
+        return Err(Error::damaged(&folder, Fault::Joined));
+    }
+    read_devices(&folder, &mut other, roots.key)?;
+    check_events(&folder, &[common, &other].concat(), roots)?;
+    check_joined_lists(root, entries, (number, &other), roots.key)?;
+    Ok(other)
 }

@@ -14,7 +14,9 @@ mod disk;
 mod entry;
 mod error;
 mod facts;
+mod fit;
 mod joined;
+mod names;
 mod state;
 mod succession;
 mod values;
@@ -30,6 +32,7 @@ pub use entry::{
 };
 pub use error::{Error, Fault};
 pub use facts::{CeremonyFacts, CredentialFacts, ListFacts, MinimumFacts, RevokedFacts, SuccessionFacts};
+pub use names::check_name;
 pub use state::{KeyState, Status};
 pub use succession::Successor;
 pub use values::{Base64, Hex, Time};

@@ -133,22 +133,6 @@ impl Ledger {
         self.lists().next_back().and_then(|bytes| RevocationList::verify(bytes, &anchors).ok())
     }
 
-    /// The key that has a name, be it only in an entry that was begun.
-    pub(crate) fn kid_of_name(&self, name: &str) -> Option<Hex<8>> {
-        if self.opened().name == name {
-            return Some(self.opened().kid);
-        }
-        let joined = self.joined().iter().flat_map(|(_, entries)| entries);
-        let own = self.entries().iter().chain(joined).find_map(|stored| match &stored.entry.event {
-            Event::Credential(entry) if entry.facts.name == name && !self.is_void(stored.entry.number) => {
-                Some(entry.facts.kid)
-            }
-            _ => None,
-        });
-        // For good: also under the roots before.
-        own.or_else(|| self.before()?.kid_of_name(name))
-    }
-
     /// The keys that the ledger's key certified, in the order of their first credentials.
     #[must_use]
     pub fn keys(&self, now: UnixTime) -> Vec<KeyState<'_>> {

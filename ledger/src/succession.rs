@@ -15,6 +15,7 @@ use crate::disk;
 use crate::entry::{Continues, Event, Import, Open, Purpose};
 use crate::error::{Error, Fault};
 use crate::facts::{Facts, SuccessionFacts};
+use crate::names::check_name;
 use crate::values::Hex;
 
 /// The root that followed the one of a ledger.
@@ -41,7 +42,7 @@ impl Purpose {
         }
     }
 
-    const fn is_root(self) -> bool {
+    pub(crate) const fn is_root(self) -> bool {
         matches!(self, Self::Root | Self::OwnerRoot)
     }
 }
@@ -126,15 +127,6 @@ impl Ledger {
     pub(crate) fn roots(&self) -> Roots<'_> {
         Roots { key: self.key(), open: self.opened(), before: self.before() }
     }
-
-    /// Whether a new entry may follow those that are there.
-    pub(crate) fn check_succession(&self, event: &Event) -> Result<(), &'static str> {
-        let mut order = Order::begin(&self.roots());
-        for stored in self.entries() {
-            order.follow(stored)?;
-        }
-        order.next(event).map(drop)
-    }
 }
 
 /// Which of these devices a list lacks that should have them.
@@ -210,7 +202,7 @@ impl<'a> Order<'a> {
     }
 
     /// The number of a succession that may come next; `None` for every other event.
-    fn next(&self, event: &Event) -> Result<Option<SuccessionNumber>, &'static str> {
+    pub(crate) fn next(&self, event: &Event) -> Result<Option<SuccessionNumber>, &'static str> {
         let facts = match event {
             Event::Succession(entry) => entry.facts.clone(),
             Event::Import(Import::Succession { grantor, record }) => imported(grantor, &record.0)
@@ -294,9 +286,7 @@ pub(crate) fn continuing(open: Open, before: &Ledger) -> Result<Open, Error> {
     if before.line().count() >= MAX_LEDGERS as usize {
         return not("too many ledgers go on from one another");
     }
-    if let Some(kid) = before.kid_of_name(&open.name).filter(|kid| *kid != open.kid) {
-        return Err(Error::NameTaken { name: open.name, kid });
-    }
+    check_name(before.names(), &open.name, open.kid)?;
     let Some(last) = before.entries().last() else { return not("it has no entry") };
     let head = Continues { kid: before.opened().kid, entries: last.entry.number, digest: Hex(last.digest) };
     Ok(Open { domain: before.opened().domain, continues: Some(head), ..open })

@@ -5,16 +5,18 @@ use std::fs::{self, File};
 use std::path::Path;
 
 use trust::author::{SIGNATURE_LEN, Unsigned, prepare_ledger_head};
-use trust::{LedgerHead, MAX_LEDGER_ENTRIES, PublicKey, RevocationList, UnixTime, sha256};
+use trust::{LedgerHead, MAX_LEDGER_ENTRIES, PublicKey, UnixTime, sha256};
 
+use crate::FORMAT;
 use crate::chain::{Ledger, Signed, Stored, texts_hold};
 use crate::compare::{Relation, compare};
 use crate::devices::{self, AnchorFacts, DeviceLine, Devices};
 use crate::disk::{self, HeadFile};
 use crate::entry::{Entry, Event, Merge, Open, Void};
 use crate::error::Error;
+use crate::fit::check_first;
+use crate::joined::read_copy;
 use crate::values::{Base64, Hex, Time};
-use crate::{FORMAT, MAX_TEXT_LEN};
 
 /// When, by whom and with which program an entry is written.
 #[derive(Clone, Debug)]
@@ -78,6 +80,7 @@ impl Writer {
             return Err(Error::Exists(folder.to_owned()));
         }
         let entry = entry(1, None, Event::Open(open), context)?;
+        let bytes = encode(&entry)?;
         if let Some(before) = before {
             // What a cut left there is of no entry.
             disk::remove(&disk::before_path(folder))?;
@@ -85,8 +88,9 @@ impl Writer {
             disk::copy(before.folder(), &copy)?;
             Ledger::open(&copy)?;
         }
+        check_first(folder, &entry, &bytes)?;
         let path = disk::entry_path(folder, 1, entry.event.kind());
-        disk::write_new(&path, &encode(&entry)?)?;
+        disk::write_new(&path, &bytes)?;
         Ok(Self { ledger: Ledger::open(folder)?, _lock: lock })
     }
 
@@ -152,17 +156,20 @@ impl Writer {
     /// # Errors
     /// [`Error::Begun`] if it needs a signature and another entry waits for one; [`Error::Closed`] if it needs one and the
     /// key has retired; [`Error::Succession`]; [`Error::TimeGoesBack`];
-    /// [`Error::NameTaken`]; [`Error::Text`]; [`Error::Full`]; [`Error::File`]: nothing was added then.
+    /// [`Error::NameTaken`]; [`Error::Text`]; [`Error::Unfit`]; [`Error::Full`]; [`Error::File`]: nothing was added then.
     pub fn append(&mut self, event: Event, context: &Context) -> Result<u64, Error> {
+        let next = self.next(event, context)?;
+        self.add(next)
+    }
+
+    /// An entry that may be added, and its bytes: whatever reading will find is found before anything is written.
+    fn next(&self, event: Event, context: &Context) -> Result<(Stored, Vec<u8>), Error> {
         if event.has_authority() {
             self.check_open()?;
         }
         if event.is_signed() {
             self.check_nothing_begun()?;
         }
-        self.check_name(&event)?;
-        self.check_succession(&event)?;
-        self.check_list(&event)?;
         let last = self.ledger.entries().last();
         let number = self.next_number();
         if number > MAX_LEDGER_ENTRIES {
@@ -174,9 +181,16 @@ impl Writer {
         }
         let entry = entry(number, last.map(|last| Hex(last.digest)), event, context)?;
         let bytes = encode(&entry)?;
-        let path = disk::entry_path(self.ledger.folder(), number, entry.event.kind());
-        disk::write_new(&path, &bytes)?;
-        self.ledger.push(Stored { entry, digest: sha256(&bytes), record: None, devices: Vec::new() });
+        let stored = Stored { entry, digest: sha256(&bytes), record: None, devices: Vec::new() };
+        self.ledger.check_next(&stored, &bytes)?;
+        Ok((stored, bytes))
+    }
+
+    fn add(&mut self, (stored, bytes): (Stored, Vec<u8>)) -> Result<u64, Error> {
+        let Entry { number, event, .. } = &stored.entry;
+        let number = *number;
+        disk::write_new(&disk::entry_path(self.ledger.folder(), number, event.kind()), &bytes)?;
+        self.ledger.push(stored);
         Ok(number)
     }
 
@@ -201,18 +215,14 @@ impl Writer {
             signed: lines.iter().any(|line| line.to_be_signed.is_some()),
         };
         devices::check(&batch, &lines, self.ledger.key()).map_err(Error::Batch)?;
-        let event = Event::Devices(batch);
-        if event.is_signed() {
-            self.check_nothing_begun()?;
-        }
+        let next = self.next(Event::Devices(batch), context)?;
         // The credentials come later, and have to have room then.
         let credentials = lines.iter().filter_map(|line| line.to_be_signed.as_ref());
         let credentials = credentials.map(|bytes| bytes.0.len().saturating_add(SIGNATURE_LEN)).sum::<usize>();
         devices::check_len(self.ledger.folder(), file.len().saturating_add(credentials) as u64)?;
-        let number = self.next_number();
-        let path = disk::lines_path(self.ledger.folder(), number, event.kind());
+        let path = disk::lines_path(self.ledger.folder(), next.0.entry.number, devices::KIND);
         disk::write_unnamed(&path, &file)?;
-        let number = self.append(event, context)?;
+        let number = self.add(next)?;
         self.ledger.set_devices(lines);
         Ok(number)
     }
@@ -318,7 +328,14 @@ impl Writer {
         check_nothing_begun(other)?;
         let common = usize::try_from(comparison.common).unwrap_or(usize::MAX);
         let entries = other.entries().get(common..).unwrap_or_default().to_vec();
-        let number = self.ledger.entries().len() as u64 + 1;
+        let merge = Merge {
+            common: comparison.common,
+            other: entries.iter().map(|stored| Hex(stored.digest)).collect(),
+            reason,
+        };
+        let next = self.next(Event::Merge(merge.clone()), context)?;
+        let number = next.0.entry.number;
+        devices::check_len(self.ledger.folder(), batches_len(&entries)?)?;
         let folder = disk::joined_path(self.ledger.folder(), number);
         // What a cut left there is of no entry.
         disk::remove(&folder)?;
@@ -334,13 +351,11 @@ impl Writer {
                 disk::write_new(&disk::record_path(&folder, number, kind), record)?;
             }
         }
-        let merge = Merge {
-            common: comparison.common,
-            other: entries.iter().map(|stored| Hex(stored.digest)).collect(),
-            reason,
-        };
-        let number = self.append(Event::Merge(merge), context)?;
-        self.ledger.push_joined(number, entries);
+        // As it will be read.
+        let (ledger, roots) = (&self.ledger, self.ledger.roots());
+        let joined = read_copy(ledger.folder(), ledger.entries(), (number, &merge), &roots)?;
+        self.add(next)?;
+        self.ledger.push_joined(number, joined);
         Ok(number)
     }
 
@@ -375,43 +390,6 @@ impl Writer {
         self.ledger.set_head(Signed { head, record });
         Ok(())
     }
-
-    /// A list that the ledger would refuse later must not be begun.
-    fn check_list(&self, event: &Event) -> Result<(), Error> {
-        let Event::RevocationList(entry) = event else { return Ok(()) };
-        let unsigned = Unsigned::from_to_be_signed(&entry.to_be_signed.0, self.ledger.key())?;
-        let blank = unsigned.with_blank_signature()?;
-        let claims =
-            trust::host::read_unverified_revocation(&blank).map_err(trust::author::AuthorError::from)?;
-        let anchors = [trust::Anchor::root(*self.ledger.key())];
-        let held = self.ledger.lists_to_continue();
-        if held.is_empty() {
-            self.ledger.roots().admit_first(&claims).map_err(trust::author::AuthorError::from)?;
-        }
-        for held in held {
-            let held = RevocationList::verify(held, &anchors).map_err(trust::author::AuthorError::from)?;
-            claims.continues(&held).map_err(trust::author::AuthorError::from)?;
-        }
-        Ok(())
-    }
-
-    fn check_succession(&self, event: &Event) -> Result<(), Error> {
-        self.ledger.check_succession(event).map_err(|reason| {
-            let path = self.ledger.folder().to_owned();
-            Error::Succession { path, reason }
-        })
-    }
-
-    /// One name, one key: a person revokes by name.
-    fn check_name(&self, event: &Event) -> Result<(), Error> {
-        let Event::Credential(entry) = event else { return Ok(()) };
-        match self.ledger.kid_of_name(&entry.facts.name) {
-            Some(kid) if kid != entry.facts.kid => {
-                Err(Error::NameTaken { name: entry.facts.name.clone(), kid })
-            }
-            _ => Ok(()),
-        }
-    }
 }
 
 fn entry(number: u64, previous: Option<Hex<32>>, event: Event, context: &Context) -> Result<Entry, Error> {
@@ -420,14 +398,22 @@ fn entry(number: u64, previous: Option<Hex<32>>, event: Event, context: &Context
     if texts_hold(&entry) {
         return Ok(entry);
     }
-    Err(Error::Text {
-        what: "each name (64 bytes at most) and each other text of an entry",
-        limit: MAX_TEXT_LEN,
-    })
+    Err(Error::text())
 }
 
 fn encode(value: &impl serde::Serialize) -> Result<Vec<u8>, Error> {
     disk::encode(value).ok_or(Error::Author(trust::author::AuthorError::Encoding))
+}
+
+/// How long the files of batches are.
+fn batches_len(entries: &[Stored]) -> Result<u64, Error> {
+    let mut len: u64 = 0;
+    for stored in entries.iter().filter(|stored| matches!(stored.entry.event, Event::Devices(_))) {
+        let lines = devices::encode(&stored.devices).ok_or(trust::author::AuthorError::Encoding)?;
+        let record = stored.record.as_ref().map_or(0, Vec::len);
+        len = len.saturating_add(lines.len().saturating_add(record) as u64);
+    }
+    Ok(len)
 }
 
 fn check_nothing_begun(ledger: &Ledger) -> Result<(), Error> {

@@ -124,6 +124,11 @@ pub fn check_content(path: &Path, content: &[u8], existing: Existing) -> Result<
     }
 }
 
+/// Whether a file is there with this very content.
+pub fn holds(path: &Path, content: &[u8]) -> Result<bool, Error> {
+    Ok(!is_standard(path) && matches!(state(path, content)?, State::Same))
+}
+
 /// Writes public files: all, or none unless the disk fails, since each name is checked before the first write.
 /// Private keys and files that are not regular are never replaced.
 pub fn write_all(files: &[(&Path, &[u8])], existing: Existing) -> Result<(), Error> {

@@ -4,6 +4,7 @@ mod batches;
 mod desk;
 mod forged;
 mod roots;
+mod unfit;
 
 use ledger::{Error, Event, Fault, Ledger, Relation, Writer, compare};
 use trust::author::Signer as _;
@@ -281,8 +282,13 @@ fn a_ceremony_is_an_entry_with_a_record() {
     // Another number of lines than the record has.
     let other = Desk::new();
     let mut writer = other.begin();
-    writer.append(event(|entry| entry.facts.lines = 35), &context(11)).unwrap();
+    let unfit = writer.append(event(|entry| entry.facts.lines = 35), &context(11)).unwrap_err();
+    assert!(matches!(unfit, Error::Unfit { fault: Fault::Facts, .. }), "{unfit}");
+    writer.append(event(|_| ()), &context(11)).unwrap();
     drop(writer);
+    let path = other.path().join("000002-ceremony.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("\"lines\": 34", "\"lines\": 35")).unwrap();
     let damaged = Ledger::open(&other.path()).unwrap_err();
     assert!(matches!(damaged, Error::Damaged { fault: Fault::Facts, .. }), "{damaged}");
 }

@@ -24,6 +24,14 @@ fn request(first: &SoftwareKey, new: u8, number: SuccessionNumber, rights: Right
     request_succession(&SuccessionRequest { iss, issued_at, domain, number, rights }, &key(new)).unwrap()
 }
 
+/// The first succession of a desk's root, to a new root of this name.
+pub(crate) fn named(desk: &Desk, name: &str) -> Event {
+    let domain = Domain(desk.root.public_key().kid());
+    let (iss, issued_at, number) = (name.to_owned(), UnixTime(20), number(0, 1));
+    let request = SuccessionRequest { iss, issued_at, domain, number, rights: Rights::ALL };
+    succession(&request_succession(&request, &key(SECOND)).unwrap(), &desk.root)
+}
+
 fn succession(request: &[u8], grantor: &SoftwareKey) -> Event {
     Event::of_record(&prepare_succession(request, &grantor.public_key()).unwrap()).unwrap()
 }
@@ -52,7 +60,7 @@ fn grant(writer: &mut Writer, event: Event, grantor: &SoftwareKey, now: u64) {
 }
 
 /// A ledger with a key and a minimum, whose root has named `root 110`.
-fn closed() -> Desk {
+pub(crate) fn closed() -> Desk {
     let desk = Desk::new();
     let mut writer = desk.begin();
     desk.issue(&mut writer, "ci", 1, 11);
@@ -282,14 +290,22 @@ fn only_so_many_ledgers_go_on_from_one_another() {
     for place in 1..=u8::try_from(ledger::MAX_LEDGERS).unwrap() {
         let request = request(&desk.root, place, number(0, place.into()), Rights::ALL);
         let mut writer = Writer::open(before.folder()).unwrap();
-        grant(&mut writer, succession(&request, &grantor), &grantor, 20);
         let path = desk.path().with_file_name(format!("root {place}"));
         let open = open_of(&desk, place, Purpose::Root);
-        let went_on = Writer::continue_from(&path, open, writer.ledger(), &context(20));
         if u32::from(place) == ledger::MAX_LEDGERS {
-            assert_eq!(went_on.unwrap_err().code(), "ledger-not-succeeded");
+            // The last root signs no succession that would close its ledger for good.
+            let refused = writer.append(succession(&request, &grantor), &context(20)).unwrap_err();
+            assert_eq!(refused.code(), "ledger-succession");
+            // What the recovery root says counts all the same.
+            let rescue = self::request(&desk.root, SECOND, number(1, 0), Rights::ALL);
+            writer.append(reported(&rescue, &key(RECOVERY)), &context(20)).unwrap();
+            let open = open_of(&desk, SECOND, Purpose::Root);
+            let refused = Writer::continue_from(&path, open, writer.ledger(), &context(20)).unwrap_err();
+            assert_eq!(refused.code(), "ledger-not-succeeded");
             return;
         }
+        grant(&mut writer, succession(&request, &grantor), &grantor, 20);
+        let went_on = Writer::continue_from(&path, open, writer.ledger(), &context(20));
         before = went_on.unwrap().ledger().clone();
         assert_eq!(before.line().count(), usize::from(place) + 1);
         grantor = key(place);

@@ -136,6 +136,7 @@ fn ledger_exit_code(error: &ledger::Error) -> u8 {
         Ledger::Exists(_)
         | Ledger::Absent(_)
         | Ledger::NameTaken { .. }
+        | Ledger::Unfit { .. }
         | Ledger::NoSuchKey(_)
         | Ledger::Text { .. }
         | Ledger::NothingBegun

@@ -133,9 +133,79 @@ fn a_succession_is_signed_in_two_steps() {
     desk.ok("attach --tbs head.tbs --signature head.tbs.sig --ledger recovery.ledger");
     // Only now does the recovery root's word stand; the same command closes the ledger of the lost root.
     assert_eq!(desk.ok("ledger list root.ledger")["entries"].as_array().unwrap().len(), 1);
-    assert_eq!(desk.ok(grant)["resumed"], true);
+    let last = desk.ok(grant);
+    assert_eq!((&last["resumed"], &last["done_before"]), (&json!(true), &json!(false)));
     assert_eq!(desk.ok("ledger list root.ledger")["entries"].as_array().unwrap().len(), 2);
+    let again = desk.ok(grant);
+    assert_eq!((&again["done_before"], &again["granted"]["entry"]), (&json!(true), &json!(2)));
     assert_eq!(desk.ok("ledger verify recovery.ledger --anchor recovery.cose")["uncovered"], 0);
     desk.go_on("root", "second");
     assert_eq!(desk.chain("second")["successions"], json!(["1.0"]));
+}
+
+/// A name is that of one key for good: a root that had it, in whatever case, gives it to no other one. Nothing is written,
+/// neither by the request nor by a grant of what another tool asked for.
+#[test]
+fn tool69_a_new_root_gets_no_name_of_another_key() {
+    let desk = Desk::new();
+    desk.issue("root", "ci", "--role release");
+    let request = |name: &str, more: &str| {
+        format!(
+            "succession request --key second.pem --name {name} --history root.ledger {more} --out second.request"
+        )
+    };
+    for (name, more, held) in [
+        ("root", "", "root"),
+        ("Root", "", "root"),
+        ("CI", "", "ci"),
+        ("recovery", "--history recovery.ledger", "recovery"),
+        ("root", "--by-recovery --recovery-anchor recovery.cose", "root"),
+    ] {
+        let line = request(name, more);
+        assert_eq!(desk.refused(&line), ("ledger-name-taken".into(), 2), "{line}");
+        let shown = desk.workshop.run(&split(&line)).stderr;
+        assert!(shown.contains(&format!("{held:?} is the key")), "{shown}");
+    }
+    // Without the ledger the request cannot know; the grant does, that of the recovery root too.
+    let blind = "succession request --key second.pem --name ROOT --anchor root.cose --recovery-anchor recovery.cose --out";
+    desk.ok(&format!("{blind} planned.request"));
+    desk.ok(&format!("{blind} lost.request --by-recovery"));
+    let planned =
+        "succession grant planned.request --key root.pem --ledger root.ledger --yes --out second.succession";
+    let lost = "succession grant lost.request --key recovery.pem --ledger recovery.ledger --retires root.ledger --yes \
+                --out second.succession";
+    for line in [planned, lost] {
+        assert_eq!(desk.refused(line), ("ledger-name-taken".into(), 2), "{line}");
+    }
+    // The root signs on.
+    desk.issue("root", "service", "--role service");
+    // The name of a root that was named is taken, also where only its succession is at hand.
+    desk.succeed("root", "second");
+    let next = "succession request --key third.pem --name Second --anchor root.cose --succession second.succession --out no.request";
+    assert_eq!(desk.refused(next), ("ledger-name-taken".into(), 2));
+}
+
+/// Whoever runs a grant again learns that it is done, and where.
+#[test]
+fn a_grant_that_is_done_says_so() {
+    let desk = Desk::new();
+    let first = desk.succeed("root", "second");
+    assert_eq!((&first["resumed"], &first["done_before"]), (&json!(false), &json!(false)));
+    let line = "succession grant second.request --key root.pem --ledger root.ledger --reason age --yes --out second.succession";
+    let before = desk.workshop.snapshot();
+    let again = desk.ok(&format!("{line} --now 2040-01-01T00:00:00Z"));
+    assert_eq!((&again["resumed"], &again["done_before"]), (&json!(true), &json!(true)));
+    assert_eq!((&again["granted"]["entry"], &again["out"]), (&json!(2), &json!("second.succession")));
+    assert_eq!(desk.workshop.snapshot(), before, "not even another head");
+    let shown = desk.workshop.run(&split(line)).stdout;
+    assert!(shown.contains("granted before") && shown.contains("nothing was left to do"), "{shown}");
+    assert!(shown.contains("second.succession") && !shown.contains("interrupted"), "{shown}");
+    // A file that is gone is written again, and that is said too.
+    std::fs::remove_file(desk.workshop.path("second.succession")).unwrap();
+    let again = desk.ok(line);
+    assert_eq!((&again["resumed"], &again["done_before"]), (&json!(true), &json!(false)));
+    assert_eq!(
+        desk.workshop.read("second.succession"),
+        desk.workshop.read("root.ledger/000002-succession.cwt")
+    );
 }

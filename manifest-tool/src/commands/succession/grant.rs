@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ledger::{Base64, Event, Hex, Import, Ledger, SuccessionEntry, Writer};
+use ledger::{Base64, Event, Hex, Import, Ledger, SuccessionEntry, Successor, Writer};
 use serde::Serialize;
 use suit_manifest::Reason;
 use trust::author::{Unsigned, prepare_succession};
@@ -15,7 +15,7 @@ use crate::commands::list::blank;
 use crate::confirm::ConfirmArguments;
 use crate::describe::SuccessionView;
 use crate::error::Error;
-use crate::files::{MAX_RECORD_FILE_LEN, OverwriteArguments, check_outputs, read, write};
+use crate::files::{MAX_RECORD_FILE_LEN, OverwriteArguments, check_outputs, holds, read, write};
 use crate::output::{Output, Report, table, warning};
 use crate::recording::{LedgerArguments, Outcome, last_time};
 use crate::time::{IssueTime, display};
@@ -65,10 +65,24 @@ pub struct Granted {
     to_be_signed: Option<ToBeSigned>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ledger_entry: Option<u64>,
-    /// The ledger had it already: an earlier run was interrupted.
+    /// An earlier run had signed it.
     resumed: bool,
+    /// That run had done everything: this one wrote nothing.
+    done_before: bool,
+    /// The entry with the succession, and its time, where an earlier run had signed it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    granted: Option<Earlier>,
     #[serde(flatten)]
     what: What,
+}
+
+/// What an earlier run left.
+#[derive(Debug, Serialize)]
+struct Earlier {
+    entry: u64,
+    time: String,
+    #[serde(skip)]
+    record: Vec<u8>,
 }
 
 #[derive(Debug, Serialize)]
@@ -113,15 +127,19 @@ impl Grant {
         let prepared = prepare_succession(&request, grantor)
             .map_err(|error| Error::author("the succession", Some(&self.request), error))?;
 
-        let (made, what, resumed) = match granted_before(recorder.ledger(), &prepared) {
-            Some(record) => {
+        let granted = granted_before(recorder.ledger(), &prepared);
+        let mut done_before = false;
+        let (made, what) = match &granted {
+            Some(granted) => {
+                let covered = recorder.ledger().is_some_and(|ledger| ledger.uncovered().is_empty());
+                done_before = covered && self.is_done(closed, &granted.record)?;
                 // Where somebody else signs, attach has taken the head.
                 let entry = match &hand {
-                    Hand::Now(signer) => recorder.close(now, signer.as_ref())?,
-                    Hand::Later(_) => None,
+                    Hand::Now(signer) if !done_before => recorder.close(now, signer.as_ref())?,
+                    Hand::Now(_) | Hand::Later(_) => None,
                 };
-                let view = SuccessionView::of_request(&claims);
-                (Outcome::Signed { record, entry }, What::Resumed(view), true)
+                let record = granted.record.clone();
+                (Outcome::Signed { record, entry }, What::Resumed(SuccessionView::of_request(&claims)))
             }
             None => {
                 recorder.check(grantor)?;
@@ -149,7 +167,7 @@ impl Grant {
                 {
                     return Err(Error::Internal("the new succession does not verify"));
                 }
-                (made, What::New(Box::new(preview)), false)
+                (made, What::New(Box::new(preview)))
             }
         };
         let (to_be_signed, ledger_entry) = match made {
@@ -164,7 +182,16 @@ impl Grant {
                 (None, entry)
             }
         };
-        Ok(Granted { out: self.out.clone(), to_be_signed, ledger_entry, resumed, what })
+        let resumed = granted.is_some();
+        Ok(Granted { out: self.out.clone(), to_be_signed, ledger_entry, resumed, done_before, granted, what })
+    }
+
+    /// Whether an earlier run did all that comes after the ledger of the grantor.
+    fn is_done(&self, closed: Option<&Ledger>, record: &[u8]) -> Result<bool, Error> {
+        let is_closed = closed.is_none_or(|ledger| ledger.successions().any(|known| known.record == record));
+        let is_written =
+            self.out.iter().try_fold(true, |all, out| Ok::<_, Error>(all && holds(out, record)?))?;
+        Ok(is_closed && is_written)
     }
 
     fn check_age(&self, claims: &SuccessionClaims<'_>, now: UnixTime) -> Result<(), Error> {
@@ -185,7 +212,7 @@ impl Grant {
     ) -> Result<(), Error> {
         match history.store.clone().add_succession(blank(prepared)?) {
             Err(error) if error.kind == ErrorKind::SignatureInvalid => {
-                history.check_new(claims.key(), &self.request)
+                history.check_new(claims.key(), claims.iss(), &self.request)
             }
             Err(error) => Err(Error::refused(&self.request, Reason::from(error), 0)),
             Ok(_) => Err(Error::refused(&self.request, Reason::SuccessionOld, 0)),
@@ -219,12 +246,14 @@ impl Grant {
     }
 }
 
-/// The succession that this request led to in an earlier run, which was interrupted.
-fn granted_before(ledger: Option<&Ledger>, prepared: &Unsigned) -> Option<Vec<u8>> {
-    let is_it = |record: &&[u8]| {
-        Unsigned::from_record(record, prepared.signer()).is_ok_and(|unsigned| unsigned == *prepared)
+/// The succession that this request led to in an earlier run.
+fn granted_before(ledger: Option<&Ledger>, prepared: &Unsigned) -> Option<Earlier> {
+    let is_it = |known: &Successor<'_>| {
+        Unsigned::from_record(known.record, prepared.signer()).is_ok_and(|unsigned| unsigned == *prepared)
     };
-    ledger?.successions().map(|known| known.record).find(is_it).map(<[u8]>::to_vec)
+    let Successor { entry, record, .. } = ledger?.successions().find(is_it)?;
+    let time = ledger?.entry(entry)?.entry.time.to_string();
+    Some(Earlier { entry, time, record: record.to_vec() })
 }
 
 impl Report for Granted {
@@ -233,9 +262,10 @@ impl Report for Granted {
         rows.extend(self.out.as_ref().map(|out| ("succession", out.display().to_string())));
         rows.extend(self.to_be_signed.iter().flat_map(ToBeSigned::rows));
         rows.extend(self.ledger_entry.map(|entry| ("entry of the ledger", entry.to_string())));
-        if self.resumed {
-            rows.push(("signed", "in an earlier run, which was interrupted".to_owned()));
-        }
+        rows.extend(self.granted.iter().map(|Earlier { entry, time, .. }| {
+            let end = if self.done_before { "nothing was left to do" } else { "this run went on with it" };
+            ("granted before", format!("entry {entry} of the ledger, {time}; {end}"))
+        }));
         rows.push((
             "next steps",
             "ledger init --continues, the first list (revoke), credentials, succession chain".to_owned(),

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ledger::{Ledger, Purpose};
+use ledger::{Hex, Ledger, Purpose};
 use suit_manifest::Reason;
 use trust::host::read_unverified_revocation;
 use trust::{
@@ -74,6 +74,8 @@ pub(super) struct Sources {
     copies: Option<Copies>,
     /// Keys that roots certified, with the role of each.
     certified: Vec<(PathBuf, [u8; 40], String)>,
+    /// Names of keys, with the kid of each.
+    names: Vec<(String, Hex<8>)>,
 }
 
 /// The history of a domain, verified from its first root on.
@@ -81,6 +83,7 @@ pub(super) struct History {
     pub(super) store: TrustStoreBuf,
     pub(super) domain: Domain,
     certified: Vec<(PathBuf, [u8; 40], String)>,
+    names: Vec<(String, Hex<8>)>,
 }
 
 impl HistoryArguments {
@@ -131,6 +134,7 @@ impl Sources {
             let path = ledger.folder().display();
             return Err(Error::usage(format!("{path} is a ledger of another domain than the rest")));
         }
+        self.names.extend(ledger.names().into_iter().map(|(name, kid)| (name.to_owned(), kid)));
         for ledger in ledger.line() {
             let (key, folder) = (*ledger.key(), ledger.folder());
             for list in self.published.iter().filter(|_| self.copies == Some(Copies::Newest)) {
@@ -189,6 +193,11 @@ impl Sources {
             number(found).map_err(|error| Error::refused_record(&found.path, error))?;
         }
         self.successions.sort_by_key(|found| number(found).ok());
+        for found in &self.successions {
+            let claims = read_unverified_succession(&found.bytes);
+            let named = claims.map(|claims| (claims.iss().to_owned(), Hex(claims.key().kid().0)));
+            self.names.extend(named);
+        }
         for found in &self.lists {
             read_unverified_revocation(&found.bytes)
                 .map_err(|error| Error::refused_record(&found.path, error))?;
@@ -215,7 +224,7 @@ impl Sources {
         }
         match self.lists.first() {
             Some(found) if !has_aside => Err(Error::refused(&found.path, Reason::AnchorUnknown, 0)),
-            _ => Ok(History { store, domain, certified: self.certified }),
+            _ => Ok(History { store, domain, certified: self.certified, names: self.names }),
         }
     }
 }
@@ -251,8 +260,11 @@ impl History {
         first.ok_or(Error::Internal("the domain has no first root"))
     }
 
-    /// A key that is to be a root was none before, and has no other role: whoever has it would have both.
-    pub(super) fn check_new(&self, key: &PublicKey, path: &Path) -> Result<(), Error> {
+    /// A key that is to be a root was none before, and has no other role: whoever has it would have both. Its name is that of
+    /// no other key: else no ledger of it could go on from that of the root before, under this name.
+    pub(super) fn check_new(&self, key: &PublicKey, name: &str, path: &Path) -> Result<(), Error> {
+        let names = self.names.iter().map(|(name, kid)| (name.as_str(), *kid));
+        ledger::check_name(names, name, Hex(key.kid().0))?;
         if self.store.anchors().iter().any(|anchor| anchor.key() == key) {
             return Err(Error::refused(path, Reason::SuccessionKey, 0));
         }

@@ -94,7 +94,7 @@ impl Request {
         let existing = self.overwrite.existing();
         check_outputs(&outputs, existing)?;
         let hand = self.two_steps.open(&self.key)?;
-        history.check_new(&hand.public_key(), &path)?;
+        history.check_new(&hand.public_key(), &self.name, &path)?;
         let iss = self.name.clone();
         let request = SuccessionRequest { iss, issued_at, domain: history.domain, number, rights };
         let made = |error| Error::author("the request", Some(&path), error);
