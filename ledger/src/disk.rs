@@ -16,6 +16,8 @@ use crate::{FORMAT, MAX_ENTRY_LEN};
 /// The file with the signed head.
 pub const HEAD_FILE: &str = "head.json";
 const LOCK_FILE: &str = ".lock";
+/// The kind of the first entry.
+const OPEN: &str = "open";
 const ENTRY: &str = "json";
 const RECORD: &str = "cwt";
 const LINES: &str = "jsonl";
@@ -79,6 +81,12 @@ pub(crate) fn record_path(folder: &Path, number: u64, kind: &str) -> PathBuf {
 
 pub(crate) fn lines_path(folder: &Path, number: u64, kind: &str) -> PathBuf {
     folder.join(format!("{number:0DIGITS$}-{kind}.{LINES}"))
+}
+
+/// Whether a ledger lies in a folder: its first entry does.
+#[must_use]
+pub fn is_ledger(folder: &Path) -> bool {
+    entry_path(folder, 1, OPEN).symlink_metadata().is_ok()
 }
 
 /// The folder with the entries of another copy, beside the entry that joined it.

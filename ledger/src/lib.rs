@@ -25,7 +25,7 @@ mod writer;
 pub use chain::{Ledger, Signed, Stored};
 pub use compare::{Comparison, Relation, compare};
 pub use devices::{AnchorFacts, DeviceLine, Devices, MAX_BATCHES_LEN, MAX_DEVICES};
-pub use disk::{HEAD_FILE, head_of_file, is_head_file};
+pub use disk::{HEAD_FILE, head_of_file, is_head_file, is_ledger};
 pub use entry::{
     Backup, BackupCheck, BackupKind, CeremonyEntry, Continues, CredentialEntry, Custody, Entry, Event,
     Import, ListEntry, Merge, Open, Purpose, SuccessionEntry, Void,

@@ -46,6 +46,9 @@ pub enum Error {
     /// An output file exists and has other content.
     #[error("{} already exists", .0.display())]
     FileExists(PathBuf),
+    /// An output is in the folder of a ledger.
+    #[error("{} is in the ledger {}, where nothing else is written", path.display(), ledger.display())]
+    InsideLedger { path: PathBuf, ledger: PathBuf },
     /// Two outputs, or an input and an output, are the same file.
     #[error("{} is used twice, as input and output or as two outputs", .0.display())]
     SameFile(PathBuf),

@@ -97,6 +97,7 @@ pub fn check_outputs(paths: &[&Path], existing: Existing) -> Result<(), Error> {
         if is_standard(path) {
             continue;
         }
+        must_be_outside(path)?;
         match must_be_absent(path) {
             Err(Error::FileExists(_)) if existing == Existing::Replace && is_replaceable(path)? => {}
             result => result?,
@@ -112,12 +113,14 @@ pub fn check_outputs(paths: &[&Path], existing: Existing) -> Result<(), Error> {
 
 /// Makes the folder for outputs, if it is not there.
 pub fn make_folder(path: &Path) -> Result<(), Error> {
+    must_be_outside(&path.join("file"))?;
     let failed = |source| Error::File { action: FileAction::Write, path: path.to_owned(), source };
     std::fs::create_dir_all(path).map_err(failed)
 }
 
 /// As [`check_outputs`], for a file whose content is known: the very same content may be there already.
 pub fn check_content(path: &Path, content: &[u8], existing: Existing) -> Result<(), Error> {
+    must_be_outside(path)?;
     match state(path, content)? {
         State::Same => Ok(()),
         State::Absent | State::Other => check_outputs(&[path], existing),
@@ -132,6 +135,11 @@ pub fn holds(path: &Path, content: &[u8]) -> Result<bool, Error> {
 /// Writes public files: all, or none unless the disk fails, since each name is checked before the first write.
 /// Private keys and files that are not regular are never replaced.
 pub fn write_all(files: &[(&Path, &[u8])], existing: Existing) -> Result<(), Error> {
+    files.iter().try_for_each(|(path, _)| must_be_outside(path))?;
+    write_each(files, existing)
+}
+
+fn write_each(files: &[(&Path, &[u8])], existing: Existing) -> Result<(), Error> {
     for (index, (path, _)) in files.iter().enumerate() {
         if files.iter().take(index).any(|(other, _)| same_file(path, other)) {
             return Err(Error::SameFile((*path).to_owned()));
@@ -166,11 +174,18 @@ pub fn write(path: &Path, content: &[u8], existing: Existing) -> Result<(), Erro
     write_all(&[(path, content)], existing)
 }
 
+/// The door of copies of ledgers: writes a file that may be one of a ledger. Its entries stay as they are.
+pub fn write_copy(path: &Path, content: &[u8], existing: Existing) -> Result<(), Error> {
+    let is_entry = must_be_outside(path).is_err() && path.file_name() != Some(ledger::HEAD_FILE.as_ref());
+    write_each(&[(path, content)], if is_entry { Existing::Keep } else { existing })
+}
+
 /// Writes a secret, readable by its owner only; never over a file and never to standard output.
 pub fn write_secret(path: &Path, content: &[u8]) -> Result<(), Error> {
     if is_standard(path) {
         return Err(Error::usage("a private key can only be written to a file"));
     }
+    must_be_outside(path)?;
     write_atomically(path, content, Readers::Owner, Existing::Keep)
 }
 
@@ -194,14 +209,21 @@ pub fn must_differ(output: &Path, inputs: &[&Path]) -> Result<(), Error> {
     }
 }
 
-/// Fails if an output is inside of the folder of a ledger, where it might replace an entry.
-pub fn must_be_outside(option: &str, output: &Path, ledger: &Path) -> Result<(), Error> {
-    let parent = folder_of(output).canonicalize();
-    match (parent, ledger.canonicalize()) {
-        (Ok(parent), Ok(folder)) if parent.starts_with(&folder) && !is_standard(output) => {
-            Err(Error::usage(format!("{option} is inside of a ledger: choose another folder")))
-        }
-        _ => Ok(()),
+/// Fails if an output lies in the folder of a ledger, or below it. Whatever `--force` says, only the writer of the ledger
+/// writes there: an entry that is replaced, or one too many, and the ledger does not read any more.
+pub(crate) fn must_be_outside(output: &Path) -> Result<(), Error> {
+    if is_standard(output) {
+        return Ok(());
+    }
+    // Of folders that are not there yet, those that are.
+    let there = output
+        .ancestors()
+        .skip(1)
+        .map(|folder| if folder == Path::new("") { Path::new(".") } else { folder });
+    let Some(folder) = there.into_iter().find_map(|folder| folder.canonicalize().ok()) else { return Ok(()) };
+    match folder.ancestors().find(|folder| ledger::is_ledger(folder)) {
+        Some(ledger) => Err(Error::InsideLedger { path: output.to_owned(), ledger: ledger.to_owned() }),
+        None => Ok(()),
     }
 }
 

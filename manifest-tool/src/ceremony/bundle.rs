@@ -14,7 +14,7 @@ use trust::host::Existing;
 use super::fault::CeremonyError;
 use super::words::Fingerprint;
 use crate::error::Error;
-use crate::files::{read, write};
+use crate::files::{must_be_outside, read, write, write_copy};
 
 /// Longest bundle, bytes.
 pub const MAX_BUNDLE_LEN: u64 = 64 * 1024 * 1024;
@@ -191,10 +191,11 @@ impl Bundle {
 
     /// Writes the files below a folder; those that are there with the same content stay.
     pub fn unpack(&self, folder: &Path, existing: Existing) -> Result<(), Error> {
+        must_be_outside(&folder.join(CONTENTS))?;
         for (name, content) in &self.files {
             let path = folder.join(name);
             make_folder(&trust::host::folder_of(&path))?;
-            write(&path, content, existing)?;
+            write_copy(&path, content, existing)?;
         }
         Ok(())
     }

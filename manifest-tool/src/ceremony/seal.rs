@@ -16,7 +16,7 @@ use super::steps::KeyRef;
 use super::transcript::{Event, LedgerState, MAX_TRANSCRIPT_LEN, TRANSCRIPT_FILE};
 use super::{BUNDLE_FILE, LEDGERS, PAGE_FILE, PLAN_FILE, SEAL_FILE, cannot_write, page};
 use crate::error::{Error, FileAction};
-use crate::files::{MAX_RECORD_FILE_LEN, read, write};
+use crate::files::{MAX_RECORD_FILE_LEN, read, write, write_copy};
 use crate::output::{Report, table};
 
 /// Name of the step in answers.
@@ -159,7 +159,7 @@ impl Room {
         for (name, content) in ledger_files(&self.ledger_folder(key)?)? {
             let path = to.join(name);
             make_folder(&folder_of(&path))?;
-            write(&path, &content, Existing::Replace)?;
+            write_copy(&path, &content, Existing::Replace)?;
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ impl Error {
         match self {
             Self::Usage { .. } => "usage",
             Self::FileExists(_) => "file-exists",
+            Self::InsideLedger { .. } => "inside-ledger",
             Self::SameFile(_) => "same-file",
             Self::Step { .. } => "step-too-large",
             Self::MinimumAboveCeiling { .. } => "minimum-above-ceiling",
@@ -75,6 +76,7 @@ impl Error {
             Self::Internal(_) => 1,
             Self::Usage { .. }
             | Self::FileExists(_)
+            | Self::InsideLedger { .. }
             | Self::SameFile(_)
             | Self::ConfirmationNeeded
             | Self::Declined

@@ -28,6 +28,9 @@ impl Error {
             Self::Step { .. } => {
                 "Check the number: it can never fall again. Pass --allow-large-step if it is intended."
             }
+            Self::InsideLedger { .. } => {
+                "Choose another folder: a file more or less, and the ledger does not read."
+            }
             Self::SameFile(_) => "Use a different file for each input and output.",
             Self::File { .. } => "Check the path, its permissions and the free space.",
             Self::FileTooLong { .. } | Self::FileUnknown(_) => "Check that you passed the right file.",

@@ -3,7 +3,9 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use trust::host::Existing;
 
-use super::{must_differ, read, write, write_all, write_secret};
+use super::{
+    check_content, check_outputs, make_folder, must_differ, read, write, write_all, write_copy, write_secret,
+};
 use crate::error::Error;
 
 #[test]
@@ -103,4 +105,47 @@ fn reading_ends_at_the_limit() {
     assert!(matches!(read(&path, 9), Err(Error::FileTooLong { limit: 9, .. })));
     assert!(matches!(read(std::path::Path::new("/dev/zero"), 9), Err(Error::FileTooLong { .. })));
     assert!(matches!(read(folder.path(), 9), Err(Error::File { .. })));
+}
+
+/// A file more or less in it, and a ledger does not read: entries, heads, copies of ledgers before and joined ones.
+#[test]
+fn nothing_is_written_into_a_ledger_but_by_its_writer() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = folder.path().join("ledger");
+    for name in ["000001-before", "000003-merge"] {
+        fs::create_dir_all(ledger.join(name)).unwrap();
+    }
+    fs::write(ledger.join("000001-open.json"), b"first").unwrap();
+    fs::write(ledger.join("head.json"), b"head").unwrap();
+    std::os::unix::fs::symlink("ledger", folder.path().join("link")).unwrap();
+    let inside = |result: Result<(), Error>| matches!(result, Err(Error::InsideLedger { .. }));
+    for name in [
+        "ledger/000001-open.json",
+        "ledger/head.json",
+        "ledger/000009-note.json",
+        "ledger/000001-before/x",
+        "ledger/000003-merge/x",
+        "ledger/new/folder/x",
+        "link/x",
+    ] {
+        let path = folder.path().join(name);
+        for existing in [Existing::Keep, Existing::Replace] {
+            assert!(inside(write(&path, b"first", existing)), "{name}");
+            assert!(inside(check_outputs(&[&path], existing)), "{name}");
+            assert!(inside(check_content(&path, b"first", existing)), "{name}");
+        }
+        assert!(inside(write_secret(&path, b"key")), "{name}");
+        assert!(inside(make_folder(&path)), "{name}");
+    }
+    // Beside it everything goes on.
+    write(&folder.path().join("beside"), b"", Existing::Keep).unwrap();
+    make_folder(&folder.path().join("new/folder")).unwrap();
+    // A copy of another ledger replaces no entry; that of this one brings entries and the newest head.
+    let other = write_copy(&ledger.join("000001-open.json"), b"other", Existing::Replace);
+    assert!(matches!(other, Err(Error::FileExists(_))));
+    write_copy(&ledger.join("000001-open.json"), b"first", Existing::Replace).unwrap();
+    write_copy(&ledger.join("000002-note.json"), b"second", Existing::Replace).unwrap();
+    write_copy(&ledger.join("head.json"), b"newer", Existing::Replace).unwrap();
+    assert!(matches!(write_copy(&ledger.join("head.json"), b"x", Existing::Keep), Err(Error::FileExists(_))));
+    assert_eq!(fs::read(ledger.join("head.json")).unwrap(), b"newer");
 }

@@ -51,7 +51,7 @@ fn tool65_a_report_replaces_no_entry_and_no_evidence() {
         "ledger export line-ledger --entry 2 --out line-ledger/000002-devices.jsonl --force",
         "custody report line-ledger --html line-ledger/head.json --force",
     ] {
-        assert_eq!(workshop.refused(&split(line)), ("usage".into(), 2), "{line}");
+        assert_eq!(workshop.refused(&split(line)), ("inside-ledger".into(), 2), "{line}");
     }
     let evidence = "custody report line-ledger --block batch/A-0001.block --html batch/A-0001.block --force";
     assert_eq!(workshop.refused(&split(evidence)), ("same-file".into(), 2));
@@ -180,4 +180,38 @@ fn a_batch_shows_how_far_it_is() {
     terminal.wait_for("devices.csv");
     let run = workshop.run(&split(&format!("{BATCH} --again --force")));
     assert!(run.exit == 0 && !run.stderr.contains("signing"), "{run:?}");
+}
+
+/// Whatever a command makes: not in the folder of a ledger, `--force` or not, and before anything is signed.
+#[test]
+fn tool71_no_command_writes_into_a_ledger() {
+    let desk = Desk::new();
+    desk.issue("root", "ci", "--role release");
+    desk.workshop.write("firmware.bin", &super::workshop::firmware());
+    let root = "--key root.pem --ledger root.ledger";
+    let lines = [
+        format!("credential issue {root} --for service.cose --subject service --role service --vendor a.example --out"),
+        format!("revoke ci {root} --none-published --out"),
+        "succession request --key second.pem --name second --history root.ledger --out".to_owned(),
+        "key public root.pem --out".to_owned(),
+        "ledger export root.ledger --csv".to_owned(),
+        "ledger export root.ledger --entry 2 --out".to_owned(),
+        "custody report root.ledger --html".to_owned(),
+        "create --image firmware.bin --vendor a.example --class c --sequence 1 --version 1 --image-out image --out".to_owned(),
+        "provision --serial A --vendor a.example --class c --out".to_owned(),
+    ];
+    for line in &lines {
+        for file in ["000002-credential.json", "000002-credential.cwt", "head.json", "000003-x.json", "x"] {
+            for force in ["", "--force"] {
+                let line = format!("{line} root.ledger/{file} {force}");
+                assert_eq!(desk.refused(&line), ("inside-ledger".into(), 2), "{line}");
+            }
+        }
+    }
+    let folder = "provision --devices devices.csv --vendor a.example --class c --out-dir root.ledger/line";
+    desk.workshop.write("devices.csv", b"serial\nA\n");
+    assert_eq!(desk.refused(folder), ("inside-ledger".into(), 2));
+    let secret = "key generate --no-passphrase --out root.ledger/key.pem";
+    assert_eq!(desk.refused(secret), ("inside-ledger".into(), 2));
+    desk.ok("ledger verify root.ledger --anchor root.cose");
 }

@@ -13,7 +13,7 @@ use crate::custody::evidence::{Evidence, EvidenceArguments};
 use crate::custody::findings::{Finding, closed, expiring, of_evidence, of_ledger};
 use crate::custody::{backups, shown_id};
 use crate::error::Error;
-use crate::files::{existing, must_be_outside, must_differ, write};
+use crate::files::{existing, must_differ, write};
 use crate::html;
 use crate::output::Report;
 use crate::time::{Time as Given, display, now};
@@ -106,9 +106,6 @@ impl Custody {
             html: self.html.clone(),
         };
         if let Some(path) = &self.html {
-            for ledger in &self.ledgers {
-                must_be_outside("--html", path, ledger)?;
-            }
             must_differ(path, &self.evidence.files().collect::<Vec<_>>())?;
             write(path, report.page().as_bytes(), existing(self.force))?;
         }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::FolderArguments;
 use super::show::{EntryView, entries};
 use crate::error::Error;
-use crate::files::{OverwriteArguments, must_be_outside, write};
+use crate::files::{OverwriteArguments, write};
 use crate::output::{Report, table};
 
 /// Write the entries as a table, or a record as a file
@@ -39,11 +39,6 @@ impl Export {
     pub fn run(&self) -> Result<Exported, Error> {
         let ledger = self.ledger.read()?;
         let existing = self.overwrite.existing();
-        for (option, out) in
-            self.csv.iter().map(|csv| ("--csv", csv)).chain(self.out.iter().map(|out| ("--out", out)))
-        {
-            must_be_outside(option, out, ledger.folder())?;
-        }
         if let (Some(number), Some(out)) = (self.entry, &self.out) {
             let record = ledger.entry(number).and_then(|stored| stored.record.as_ref());
             let record = record.ok_or_else(|| Error::usage(format!("entry {number} has no record")))?;
