@@ -4,6 +4,7 @@
 pub mod evidence;
 pub mod findings;
 pub mod kept;
+pub mod roles;
 
 use ledger::{BackupKind, Event, Hex, Ledger, Time};
 use trust::{Role, UnixTime};

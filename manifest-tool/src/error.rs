@@ -156,8 +156,11 @@ pub enum Error {
     #[error("the backup holds the key {found}, not {wanted}")]
     BackupOfAnotherKey { found: String, wanted: String },
     /// One key for two roles: whoever steals it has both.
-    #[error("{} already certifies this key for the role {role}", path.display())]
+    #[error("{} already knows this key in the role {role}", path.display())]
     KeyHasRole { path: PathBuf, role: &'static str },
+    /// The same of a device that is to be made.
+    #[error("the key of {serial} ({kid}) is known in {} in the role {role}", path.display())]
+    DeviceKeyHasRole { serial: String, kid: String, path: PathBuf, role: &'static str },
     /// The key that signs is there for something else.
     #[error("devices do not let {name} ({kid}) {act}")]
     KeyLacksRight {

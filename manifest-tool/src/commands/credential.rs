@@ -37,7 +37,8 @@ use crate::recording::{LedgerArguments, Outcome, check_right};
 use crate::step::{MAX_STEP, StepArguments};
 use crate::time::{IssueTime, Time, display};
 use crate::two_steps::{Hand, ToBeSigned, TwoStepArguments};
-use known::{CredentialFile, check_not_taken_back, of_ledger, widened};
+pub(super) use known::{CredentialFile, InUse};
+use known::{check_not_taken_back, check_role, of_ledger, widened};
 
 pub use certificate::Certificate;
 pub use inspect::Inspect;
@@ -85,7 +86,7 @@ pub struct Issue {
     /// Generation; a revocation list can revoke all generations below one [default: 0; with a ledger, the newest of the role]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=MAX_GENERATION))]
     generation: Option<u64>,
-    /// Credential in use: its key gets no second role, its issuer no credential, its numbers are known (repeatable)
+    /// Credential in use, or ledger: its keys get no second role, its issuer no credential, its numbers are known (repeatable)
     #[arg(long, value_name = "FILE")]
     known: Vec<PathBuf>,
     /// Older credential of this key, which --list-out revokes (repeatable)
@@ -161,10 +162,13 @@ impl Issue {
         check_right(recorder.ledger(), certify(self.role), |ledger| ledger.may_certify(self.role))?;
         let subject_key = public_key::open(&self.subject_key)?;
         check_not_taken_back(recorder.ledger(), &subject_key)?;
-        let (mut known, replaces) =
-            (CredentialFile::read_all(&self.known)?, CredentialFile::read_all(&self.replaces)?);
+        let InUse { credentials: mut known, ledgers } = InUse::read(&self.known)?;
+        let replaces = CredentialFile::read_all(&self.replaces)?;
         known.extend(of_ledger(recorder.ledger()));
         let numbers = self.numbers(&subject_key, known.iter().chain(&replaces), recorder.ledger())?;
+        for ledger in recorder.ledger().into_iter().chain(&ledgers) {
+            check_role(ledger, &subject_key, self.role)?;
+        }
         let issued_at = recorder.time(self.time, numbers.latest)?;
         self.time.warn();
         if let Some(Time(end)) = self.expires.filter(|Time(end)| *end <= issued_at) {

@@ -11,7 +11,7 @@ use crate::custody::findings::{
     Finding, check_command, closed, expiring, of_evidence, of_ledger, stale, unreadable,
 };
 use crate::custody::kept::{of_key, of_program};
-use crate::custody::{DAY, backups, folder};
+use crate::custody::{DAY, backups, folder, roles};
 use crate::error::Error;
 use crate::files::{MAX_RECORD_FILE_LEN, read};
 use crate::keys::{Location, PinSource};
@@ -97,6 +97,7 @@ impl Doctor {
             findings.extend(of_ledger(ledger, &ledgers, &evidence, now));
             findings.extend(expiring(ledger, now));
         }
+        findings.extend(roles::of_all(&ledgers, &evidence));
         if let (Some(path), Some(ledger)) = (&self.published, ledgers.first()) {
             match check_published(ledger, path, &read(path, MAX_RECORD_FILE_LEN)?) {
                 Ok(()) => {}

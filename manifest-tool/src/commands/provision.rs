@@ -20,8 +20,9 @@ use trust::{
 use uuid::Uuid;
 
 pub(super) use self::batch::LIST_FILE;
-use self::batch::{Issuing, Made, blocks, check_known, files, line, same_batch};
+use self::batch::{Issuing, Made, blocks, check_known, check_roles, files, line, same_batch};
 use self::plan::{Defaults, Planned, read_devices};
+use super::credential::InUse;
 use super::{OptionalKeyArguments, SigningKeyArguments, read_anchors};
 use crate::describe::kid;
 use crate::error::{Error, FileAction};
@@ -76,6 +77,9 @@ pub struct Provision {
     issuing: Option<PathBuf>,
     #[command(flatten)]
     key: OptionalKeyArguments,
+    /// Ledger, or credential in use: its keys become no device's, and its devices are not made again (repeatable)
+    #[arg(long, value_name = "FILE")]
+    known: Vec<PathBuf>,
     #[command(flatten)]
     records: RecordArguments,
     #[command(flatten)]
@@ -186,9 +190,13 @@ impl Provision {
         let plain = made.iter().map(|made| line(&made.planned, None)).collect();
         let wanted = batch::batch(vendor, &anchors, plain);
         let begun = recorder.ledger().and_then(|ledger| same_batch(ledger, &wanted)).filter(|_| !self.again);
-        if let Some(ledger) = recorder.ledger()
-            && begun.is_none()
-        {
+        let in_use = InUse::read(&self.known)?;
+        let ledgers: Vec<&Ledger> = recorder.ledger().into_iter().chain(&in_use.ledgers).collect();
+        let refused =
+            anchors.iter().map(Anchor::kid).chain(issuing_claims.as_ref().map(|claims| claims.key().kid()));
+        check_roles(&ledgers, &in_use.credentials, (&refused.collect::<Vec<_>>(), &made))?;
+        // What the ledger has begun of this batch is no other device.
+        for ledger in ledgers.into_iter().skip(usize::from(begun.is_some())) {
             check_known(ledger, &made, self.again)?;
         }
         let issuing = issuing.as_ref().zip(issuing_claims.as_ref());
@@ -229,6 +237,7 @@ impl Provision {
     fn inputs(&self) -> impl Iterator<Item = &Path> {
         let files = self.anchors.iter().chain(&self.recovery_anchors).chain(&self.devices);
         let files = files.chain(&self.device_key).chain(&self.issuing);
+        let files = files.chain(&self.known);
         files.map(PathBuf::as_path).chain(self.records.files())
     }
 

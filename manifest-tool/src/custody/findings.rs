@@ -255,7 +255,7 @@ fn of_devices_before(ledger: &Ledger, found: &mut Vec<Finding>) {
 }
 
 /// The first few of them.
-fn some(names: &[&str]) -> String {
+pub(super) fn some(names: &[&str]) -> String {
     const SHOWN: usize = 10;
     let mut text = names.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
     if names.len() > SHOWN {

@@ -16,7 +16,7 @@ impl Error {
             Self::Step { .. } => "step-too-large",
             Self::MinimumAboveCeiling { .. } => "minimum-above-ceiling",
             Self::BelowLowestGeneration { .. } => "generation-below-lowest",
-            Self::KeyHasRole { .. } => "key-has-role",
+            Self::KeyHasRole { .. } | Self::DeviceKeyHasRole { .. } => "key-has-role",
             Self::ConfirmationNeeded => "confirmation-needed",
             Self::Declined => "declined",
             Self::RequestOld { .. } => "request-expired",
@@ -99,6 +99,7 @@ impl Error {
             | Self::KeyOperation { .. }
             | Self::Authorities(_)
             | Self::KeyHasRole { .. }
+            | Self::DeviceKeyHasRole { .. }
             | Self::Certificate { .. }
             | Self::DeviceKnown { .. }
             | Self::BatchDiffers { .. }

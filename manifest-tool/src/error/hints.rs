@@ -24,7 +24,9 @@ impl Error {
             Self::RequestOld { .. } => "Make a new request with succession request.",
             Self::NoChain(_) => "Check --history; devices that hold the present root need its list only.",
             Self::KeyWasRevoked { .. } => "Generate a new key: whoever took this one still has it.",
-            Self::KeyHasRole { .. } => "Generate a separate key for each role.",
+            Self::KeyHasRole { .. } | Self::DeviceKeyHasRole { .. } => {
+                "Generate a separate key for each role."
+            }
             Self::Step { .. } => {
                 "Check the number: it can never fall again. Pass --allow-large-step if it is intended."
             }

@@ -566,7 +566,7 @@ fn the_report_answers_in_text_in_json_and_on_one_page() {
     assert_eq!(report["ledgers"][0]["expiring"], json!([]));
     // Nothing is put into a ledger, and nothing replaced.
     let inside = split("custody report ledger --html ledger/page.html");
-    assert_eq!(workshop.refused(&inside), ("usage".into(), 2));
+    assert_eq!(workshop.refused(&inside), ("inside-ledger".into(), 2));
     let again = split("custody report ledger --html page.html --now 2029-09-01T00:00:00Z");
     assert_eq!(workshop.refused(&again), ("file-exists".into(), 2));
 }

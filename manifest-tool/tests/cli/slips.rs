@@ -215,3 +215,167 @@ fn tool71_no_command_writes_into_a_ledger() {
     assert_eq!(desk.refused(secret), ("inside-ledger".into(), 2));
     desk.ok("ledger verify root.ledger --anchor root.cose");
 }
+
+/// A line for whose devices the root's ledger is at hand.
+fn line_and_root() -> Desk {
+    let desk = Desk::new();
+    for name in ["line", "one", "next"] {
+        desk.workshop.key(name);
+    }
+    desk.issue("root", "line", "--role identity");
+    desk.issue("root", "ci", "--role release");
+    desk.ok("ledger init line.ledger --key line.pem --purpose issuing --name line --domain-anchor root.cose --holder Eve --kept line");
+    desk
+}
+
+const PROVISION: &str = "provision --serial A-1 --vendor anchorage.example --class demo-node --issuing line-root.cwt --key line.pem \
+    --ledger line.ledger --out a.block --credential-out a.cwt";
+
+/// One key, one role: no device is made with the key of a root, a release key, an issuing key, whichever ledger knows it.
+#[test]
+fn tool72_no_device_gets_a_key_of_another_role() {
+    let desk = line_and_root();
+    desk.workshop.key("line-2");
+    desk.issue("root", "line-2", "--role identity");
+    let with = |key: &str, more: &str| format!("{PROVISION} --device-key {key}.cose {more}");
+    for (key, more, role) in [
+        // The ledger of the line knows the first root of its domain.
+        ("root", "", "root"),
+        ("line-2", "--known root.ledger", "identity"),
+        ("root", "--known root.ledger", "root"),
+        ("ci", "--known root.ledger", "release"),
+        ("ci", "--known ci-root.cwt", "release"),
+        ("root", "--known ci-root.cwt", "root"),
+        ("recovery", "--known recovery.ledger", "recovery root"),
+    ] {
+        let line = with(key, more);
+        assert_eq!(desk.refused(&line), ("key-has-role".into(), 4), "{line}");
+        let shown = desk.workshop.run(&split(&line)).stderr;
+        assert!(shown.contains(&format!("in the role {role}")) && shown.contains("A-1"), "{shown}");
+    }
+    // Without a ledger, what devices trust is known.
+    let bare = with("recovery", "--anchor root.cose --recovery-anchor recovery.cose");
+    assert_eq!(desk.refused(&bare), ("credential-for-anchor".into(), 6));
+    // A batch with an anchor is remembered: its recovery root is no device afterwards.
+    desk.ok(&with("one", "--anchor root.cose --recovery-anchor recovery.cose"));
+    let next = |serial: &str, key: &str, more: &str| {
+        format!("{PROVISION} --device-key {key}.cose {more} --force").replace("A-1", serial)
+    };
+    assert_eq!(desk.refused(&next("A-2", "recovery", "")), ("key-has-role".into(), 4));
+    // The devices of another line: their serials and keys are taken.
+    desk.ok("ledger init line-2.ledger --key line-2.pem --purpose issuing --name line-2 --domain-anchor root.cose --holder Eve --kept b");
+    let second = |serial: &str, key: &str, more: &str| {
+        next(serial, key, more)
+            .replace("line.ledger", "line-2.ledger")
+            .replace("line-root", "line-2-root")
+            .replace("line.pem", "line-2.pem")
+            + " --known line.ledger"
+    };
+    assert_eq!(desk.refused(&second("a-1", "next", "")), ("device-known".into(), 4));
+    assert_eq!(desk.refused(&second("A-9", "one", "")), ("device-known".into(), 4));
+    desk.ok(&second("A-9", "next", ""));
+}
+
+/// The same where keys are certified: what the key is to the ledger, or to another one that is given.
+#[test]
+fn tool72_no_key_is_certified_for_a_second_role() {
+    let desk = line_and_root();
+    desk.ok(&format!("{PROVISION} --device-key one.cose --anchor root.cose --recovery-anchor recovery.cose"));
+    let issue = |key: &str, more: &str| {
+        format!(
+            "credential issue --key root.pem --ledger root.ledger --for {key}.cose --subject x --role service --vendor \
+             anchorage.example --out x.cwt {more}"
+        )
+    };
+    for (key, known) in [("one", "line.ledger"), ("recovery", "line.ledger"), ("recovery", "recovery.ledger")]
+    {
+        let line = issue(key, &format!("--known {known}"));
+        assert_eq!(desk.refused(&line), ("key-has-role".into(), 4), "{line}");
+    }
+    // A root that was named, in the ledger itself.
+    let request = "succession request --key second.pem --name second --by-recovery --history root.ledger --history \
+                   recovery.ledger --out second.request";
+    desk.ok(request);
+    desk.ok("succession grant second.request --key recovery.pem --ledger recovery.ledger --retires root.ledger --yes --out s");
+    desk.go_on("root", "second");
+    let later =
+        issue("recovery", "").replace("root.pem", "second.pem").replace("root.ledger", "second.ledger");
+    assert_eq!(desk.refused(&later), ("key-has-role".into(), 4));
+    // Nor is a device's key, or a certified one, the next root.
+    desk.ok("ledger init third.ledger --key third.pem --purpose issuing --name third --domain-anchor root.cose --holder A --kept b");
+    let next = "succession request --key one.pem --name next --history second.ledger --history line.ledger --out x.request";
+    assert_eq!(desk.refused(next), ("key-has-role".into(), 4));
+}
+
+/// What lines and roots did without asking one another is found when their ledgers lie side by side.
+#[test]
+fn doctor_finds_keys_and_devices_that_are_two() {
+    let desk = line_and_root();
+    desk.workshop.key("line-2");
+    desk.issue("root", "line-2", "--role identity");
+    desk.ok("ledger init line-2.ledger --key line-2.pem --purpose issuing --name line-2 --domain-anchor root.cose --holder Eve --kept b");
+    let make = |line: &str, serial: &str, key: &str| {
+        desk.ok(&format!("{PROVISION} --device-key {key}.cose --force")
+            .replace("line.ledger", &format!("{line}.ledger"))
+            .replace("line-root", &format!("{line}-root"))
+            .replace("line.pem", &format!("{line}.pem"))
+            .replace("A-1", serial));
+    };
+    let found = |ledgers: &str| {
+        let shown = desk.workshop.run(&split(&format!("--json doctor {ledgers}"))).object();
+        let found = shown["findings"].as_array().unwrap().clone();
+        let is_new = |code: &str| {
+            ["key-in-two-roles", "serial-alike", "device-key-twice", "serial-twice"].contains(&code)
+        };
+        let found = found.iter().filter(|one| is_new(one["code"].as_str().unwrap()));
+        found
+            .map(|one| format!("{}: {}", one["code"].as_str().unwrap(), one["message"].as_str().unwrap()))
+            .collect::<Vec<_>>()
+    };
+    let all = "root.ledger recovery.ledger line.ledger line-2.ledger";
+    make("line", "A-1", "one");
+    make("line-2", "B-1", "next");
+    assert_eq!(found(all), Vec::<String>::new());
+    // The release key, which the line does not know, is a device.
+    make("line", "A-2", "ci");
+    assert_eq!(found("root.ledger"), Vec::<String>::new());
+    let two = found(all);
+    assert!(two.len() == 1 && two[0].starts_with("key-in-two-roles"), "{two:?}");
+    assert!(
+        two[0].contains("release ci (root.ledger)") && two[0].contains("device A-2 (line.ledger)"),
+        "{two:?}"
+    );
+    // A serial in another case, a serial of both, a key under two serials.
+    for name in ["p", "q"] {
+        desk.workshop.key(name);
+    }
+    make("line-2", "a-1", "p");
+    let alike = found("line.ledger line-2.ledger");
+    assert!(
+        alike.len() == 1 && alike[0] == "serial-alike: serials differ in case alone: A-1, a-1",
+        "{alike:?}"
+    );
+    make("line", "B-1", "q");
+    make("line-2", "C-1", "one");
+    let codes: Vec<String> = found("line.ledger line-2.ledger");
+    assert!(
+        codes.iter().any(|one| one == "serial-twice: two lines made devices with one serial: B-1"),
+        "{codes:?}"
+    );
+    assert!(
+        codes
+            .iter()
+            .any(|one| one == "device-key-twice: devices have one key under several serials: A-1, C-1"),
+        "{codes:?}"
+    );
+    assert_eq!(codes.len(), 3, "{codes:?}");
+    // The same device, made again by the other line, is one.
+    make("line-2", "A-2", "ci");
+    assert_eq!(found("line.ledger line-2.ledger").len(), 3);
+    // A report says the same.
+    let report = desk.ok("custody report line.ledger line-2.ledger");
+    assert!(report["findings"].as_array().unwrap().iter().any(|one| one["code"] == "serial-alike"));
+    // What a block says counts too.
+    desk.ok("provision --serial c-1 --vendor anchorage.example --class demo-node --out c.block");
+    assert!(found("line-2.ledger --block c.block").iter().any(|one| one.ends_with("C-1, c-1")));
+}

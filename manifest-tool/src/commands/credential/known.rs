@@ -7,6 +7,7 @@ use suit_manifest::Reason;
 use trust::author::read_unverified_credential;
 use trust::{CredentialClaims, PublicKey, Role, UnixTime};
 
+use crate::custody::roles::other_role;
 use crate::error::Error;
 use crate::files::{MAX_RECORD_FILE_LEN, read};
 
@@ -14,6 +15,22 @@ use crate::files::{MAX_RECORD_FILE_LEN, read};
 pub(crate) struct CredentialFile {
     pub(crate) path: PathBuf,
     pub(crate) bytes: Vec<u8>,
+}
+
+/// What the command line says is in use: credentials, and ledgers.
+pub(crate) struct InUse {
+    pub(crate) credentials: Vec<CredentialFile>,
+    pub(crate) ledgers: Vec<Ledger>,
+}
+
+impl InUse {
+    pub(crate) fn read(paths: &[PathBuf]) -> Result<Self, Error> {
+        let (folders, files): (Vec<_>, Vec<_>) = paths.iter().cloned().partition(|path| path.is_dir());
+        let ledgers = folders.iter().map(|folder| Ledger::open(folder)).collect::<Result<Vec<_>, _>>()?;
+        let mut credentials = CredentialFile::read_all(&files)?;
+        credentials.extend(ledgers.iter().flat_map(|ledger| of_ledger(Some(ledger))));
+        Ok(Self { credentials, ledgers })
+    }
 }
 
 impl CredentialFile {
@@ -98,11 +115,17 @@ pub(crate) fn check_new_key(
             let path = path.unwrap_or(ledger.folder());
             return Err(Error::refused(path, Reason::CredentialForAnchor, 0));
         }
-        let of_key = ledger.credentials().find(|(_, entry)| entry.facts.public_key.0 == key.to_cose_key());
-        let other = of_key.and_then(|(_, entry)| entry.facts.role()).filter(|known| *known != role);
-        if let Some(other) = other {
-            return Err(Error::KeyHasRole { path: ledger.folder().to_owned(), role: other.name() });
-        }
     }
-    Ok(())
+    check_role(ledger, key, role)
+}
+
+/// A key has one role in a ledger and in those before it, as whatever they know it: root, recovery root, device, ...
+pub(crate) fn check_role(ledger: &Ledger, key: &PublicKey, role: Role) -> Result<(), Error> {
+    match other_role(ledger, key.kid(), role) {
+        Some(known) => {
+            let path = known.ledger.folder().to_owned();
+            Err(Error::KeyHasRole { path, role: known.role })
+        }
+        None => Ok(()),
+    }
 }

@@ -11,6 +11,7 @@ use crate::commands::ledger::show::SuccessorView;
 use crate::commands::ledger::{EntryView, KeyView, entries, keys};
 use crate::custody::evidence::{Evidence, EvidenceArguments};
 use crate::custody::findings::{Finding, closed, expiring, of_evidence, of_ledger};
+use crate::custody::roles::of_all;
 use crate::custody::{backups, shown_id};
 use crate::error::Error;
 use crate::files::{existing, must_differ, write};
@@ -97,6 +98,7 @@ impl Custody {
         let evidence = self.evidence.read()?;
         let mut findings: Vec<Finding> =
             ledgers.iter().flat_map(|ledger| of_ledger(ledger, &ledgers, &evidence, now)).collect();
+        findings.extend(of_all(&ledgers, &evidence));
         findings.extend(of_evidence(&evidence));
         let report = CustodyReport {
             now: display(now),

@@ -1,5 +1,6 @@
 //! A batch of devices: blocks, credentials, the entry of the ledger, and the folder for the production line.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ledger::{AnchorFacts, Base64, DeviceLine, Hex, Ledger, Stored};
@@ -8,10 +9,12 @@ use trust::author::{
     DeviceCredentialRequest, ProvisioningRequest, Unsigned, prepare_device_credential, random_cti,
     read_unverified_credential,
 };
-use trust::{Anchor, UnixTime};
+use trust::{Anchor, Kid, Role, UnixTime};
 use uuid::Uuid;
 
 use super::plan::Planned;
+use crate::commands::credential::CredentialFile;
+use crate::custody::roles::{ROOT, keys_of};
 use crate::error::Error;
 use crate::identifiers::device_id;
 use crate::recording::Batch;
@@ -151,11 +154,11 @@ pub(super) fn same_batch(ledger: &Ledger, wanted: &Batch) -> Option<u64> {
 /// Fails if the ledger has a device already: a serial, also in another case, or a key under another serial.
 pub(super) fn check_known(ledger: &Ledger, devices: &[Made], again: bool) -> Result<(), Error> {
     let known: Vec<_> = ledger.devices().collect();
-    let serials: std::collections::BTreeMap<String, (&str, u64)> = known
+    let serials: BTreeMap<String, (&str, u64)> = known
         .iter()
         .map(|(entry, _, line)| (line.serial.to_ascii_lowercase(), (line.serial.as_str(), *entry)))
         .collect();
-    let keys: std::collections::BTreeMap<[u8; 8], (&str, u64)> = known
+    let keys: BTreeMap<[u8; 8], (&str, u64)> = known
         .iter()
         .filter_map(|(entry, _, line)| Some((line.kid?.0, (line.serial.as_str(), *entry))))
         .collect();
@@ -177,6 +180,44 @@ pub(super) fn check_known(ledger: &Ledger, devices: &[Made], again: bool) -> Res
             return Err(Error::DeviceKnown {
                 what: format!("the key of {serial}, as that of {other},"),
                 entry: *entry,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Fails if the key of a device is known in another role, be it to a ledger or from a credential. `refused`: what is
+/// refused as such ([`Issuing::prepare`]), anchors and the issuing key.
+pub(super) fn check_roles(
+    ledgers: &[&Ledger],
+    known: &[CredentialFile],
+    (refused, devices): (&[Kid], &[Made]),
+) -> Result<(), Error> {
+    let mut roles: BTreeMap<[u8; 8], (&'static str, &Path)> = BTreeMap::new();
+    for known in ledgers.iter().flat_map(|ledger| keys_of(ledger)) {
+        if known.role != Role::Device.name() {
+            roles.insert(known.kid.0, (known.role, known.ledger.folder()));
+        }
+    }
+    for file in known {
+        let claims = file.claims()?;
+        let issuer = if claims.role() == Role::Device { Role::Identity.name() } else { ROOT };
+        roles.insert(claims.issuer_kid().0, (issuer, &file.path));
+        if claims.role() != Role::Device {
+            roles.insert(claims.key().kid().0, (claims.role().name(), &file.path));
+        }
+    }
+    for made in devices {
+        let Some(kid) = made.planned.key.map(|key| key.kid()) else { continue };
+        if refused.contains(&kid) {
+            continue;
+        }
+        if let Some((role, path)) = roles.get(&kid.0) {
+            return Err(Error::DeviceKeyHasRole {
+                serial: made.planned.serial.as_str().to_owned(),
+                kid: crate::describe::kid(kid),
+                path: (*path).to_owned(),
+                role,
             });
         }
     }

@@ -10,6 +10,7 @@ use trust::{
     read_succession_file, read_unverified_succession,
 };
 
+use crate::custody::roles::{RECOVERY_ROOT, ROOT, keys_of};
 use crate::error::Error;
 use crate::files::{MAX_RECORD_FILE_LEN, read};
 use crate::public_key;
@@ -72,8 +73,8 @@ pub(super) struct Sources {
     /// The lists of the command line, which ledgers are held against.
     published: Vec<Found>,
     copies: Option<Copies>,
-    /// Keys that roots certified, with the role of each.
-    certified: Vec<(PathBuf, [u8; 40], String)>,
+    /// Keys that are no roots, with the role of each.
+    certified: Vec<(PathBuf, Hex<8>, &'static str)>,
     /// Names of keys, with the kid of each.
     names: Vec<(String, Hex<8>)>,
 }
@@ -82,7 +83,7 @@ pub(super) struct Sources {
 pub(super) struct History {
     pub(super) store: TrustStoreBuf,
     pub(super) domain: Domain,
-    certified: Vec<(PathBuf, [u8; 40], String)>,
+    certified: Vec<(PathBuf, Hex<8>, &'static str)>,
     names: Vec<(String, Hex<8>)>,
 }
 
@@ -161,11 +162,11 @@ impl Sources {
                 self.successions.push(found(succession.record));
             }
             self.lists.extend(ledger.newest_list().map(|list| found(list.as_bytes())));
-            let certified = ledger
-                .credentials()
-                .map(|(_, entry)| (folder.to_owned(), entry.facts.public_key.0, entry.facts.role.clone()));
-            self.certified.extend(certified);
         }
+        let certified =
+            keys_of(ledger).into_iter().filter(|known| ![ROOT, RECOVERY_ROOT].contains(&known.role));
+        self.certified
+            .extend(certified.map(|known| (known.ledger.folder().to_owned(), known.kid, known.role)));
         Ok(())
     }
 
@@ -268,13 +269,9 @@ impl History {
         if self.store.anchors().iter().any(|anchor| anchor.key() == key) {
             return Err(Error::refused(path, Reason::SuccessionKey, 0));
         }
-        match self.certified.iter().find(|(_, certified, _)| *certified == key.to_cose_key()) {
-            Some((path, _, role)) => Err(Error::KeyHasRole { path: path.clone(), role: role_name(role) }),
+        match self.certified.iter().find(|(_, certified, _)| certified.0 == key.kid().0) {
+            Some((path, _, role)) => Err(Error::KeyHasRole { path: path.clone(), role }),
             None => Ok(()),
         }
     }
-}
-
-fn role_name(name: &str) -> &'static str {
-    trust::Role::from_name(name).map_or("unknown", trust::Role::name)
 }

@@ -118,6 +118,7 @@ pub(super) const COMMANDS: &[Options] = &[
             "--no-ledger",
             "--by n",
             "--again",
+            "--known f",
             "--now 2030-01-31T00:00:00Z",
             "--key k",
             "--passphrase-file p",
