@@ -9,6 +9,7 @@ use serde::Serialize;
 use trust::host::printable;
 
 use crate::error::Error;
+use crate::recording::Written;
 
 /// A result: an object for scripts, lines for people.
 pub trait Report: Serialize {
@@ -34,6 +35,9 @@ pub struct Output {
 struct Failure<'a> {
     error: FailureDetail<'a>,
     exit: u8,
+    /// What this run wrote into a ledger before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    written: Option<Written>,
 }
 
 #[derive(Serialize)]
@@ -81,17 +85,20 @@ impl Output {
     pub fn failure(self, error: &Error) -> u8 {
         let exit = error.exit_code();
         let message = printable(&error.to_string());
+        let written = Written::last();
         if self.json {
             let detail =
                 FailureDetail { code: error.code(), message, hint: error.hint(), position: error.position() };
-            if let Ok(text) = serde_json::to_string(&Failure { error: detail, exit }) {
+            if let Ok(text) = serde_json::to_string(&Failure { error: detail, exit, written }) {
                 let printed = writeln!(std::io::stdout().lock(), "{text}");
                 if printed.is_err() {
                     words(&text);
                 }
             }
         } else {
-            words(&format!("error: {message} [{}]\n  {}", error.code(), error.hint()));
+            let written =
+                written.map(|written| format!("\n  {}", printable(&written.sentence()))).unwrap_or_default();
+            words(&format!("error: {message} [{}]\n  {}{written}", error.code(), error.hint()));
         }
         exit
     }

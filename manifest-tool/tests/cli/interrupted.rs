@@ -3,11 +3,11 @@
 
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::cuts::{SIGKILL, cut_everywhere};
 use super::succession::Desk;
-use super::workshop::firmware;
+use super::workshop::{finish, firmware, split};
 
 /// A release of `ci` under the root, and a service key.
 fn desk() -> Desk {
@@ -104,4 +104,50 @@ fn what_somebody_else_began_is_not_gone_on_with() {
     let rotate =
         "rotate ci --key root.pem --ledger root.ledger --for third.cose --subject y --out-dir out --yes";
     assert_eq!(desk.refused(rotate), ("ledger-begun".into(), 5));
+}
+
+/// The disk is full somewhere: the error says which entry stands, just when one does.
+#[test]
+fn an_error_after_an_entry_says_that_it_stands() {
+    let desk = Desk::new();
+    desk.workshop.key("one");
+    let issue = "--json credential issue --key root.pem --ledger root.ledger --for one.cose --role release --vendor \
+                 anchorage.example --class demo-node --subject one --holder Bob --out one.cwt";
+    let before = kinds(&desk, "root.ledger").len();
+    let (mut none, mut begun, mut signed) = (0, 0, 0);
+    for when in 1_u32.. {
+        let desk = Desk::new();
+        desk.workshop.key("one");
+        let mut command = std::process::Command::new("strace");
+        command.current_dir(desk.workshop.path("")).args(["-qq", "-o", "/dev/null", "-e", "trace=fsync"]);
+        command.args([
+            "-e",
+            &format!("inject=fsync:error=ENOSPC:when={when}"),
+            env!("CARGO_BIN_EXE_manifest-tool"),
+        ]);
+        let run = finish({
+            command.args(split(issue));
+            command
+        });
+        if run.exit == 0 {
+            break;
+        }
+        let error = run.object();
+        let listed = desk.ok("ledger show root.ledger");
+        let entries = kinds(&desk, "root.ledger").len();
+        match &error["written"] {
+            Value::Null => {
+                none += 1;
+                assert_eq!(entries, before, "{when}: {error}");
+            }
+            written => {
+                assert_eq!(written["entry"], entries, "{when}: {error} {listed}");
+                assert_eq!(written["ledger"], "root.ledger");
+                let has_record = listed["begun"].is_null();
+                assert_eq!(written["signed"], has_record, "{when}: {error} {listed}");
+                *if has_record { &mut signed } else { &mut begun } += 1;
+            }
+        }
+    }
+    assert!(none > 0 && begun > 0 && signed > 0, "{none} {begun} {signed}");
 }
