@@ -111,6 +111,11 @@ fn custody_a_release_key_in_a_token() -> Result<()> {
 }
 
 #[test]
+fn custody_a_start_with_two_people_and_a_token() -> Result<()> {
+    page("start-two")
+}
+
+#[test]
 fn custody_a_batch_of_devices_with_identities() -> Result<()> {
     page("production")
 }

@@ -38,6 +38,8 @@ const SKIP_CONTROL: Pipeline =
 const PIPELINES: [&Pipeline; 6] = [&TOUR, &DEMO_SIM, &DEMO_QEMU, &VM, &SKIP, &SKIP_CONTROL];
 /// Tells the system tests where the programs are that are built already.
 const PROGRAMS: &str = "XTASK_PROGRAMS";
+/// How many tests the test harness runs at once.
+const THREADS: &str = "RUST_TEST_THREADS";
 /// Reaching the advisory database takes no longer, or is in vain.
 const ADVISORY_LIMIT: Duration = Duration::from_secs(120);
 /// How cargo-deny says that it has no database.
@@ -210,9 +212,18 @@ fn test(workspace: &Workspace) -> Result<Outcome> {
     let skipped = PIPELINES.iter().flat_map(|pipeline| ["--skip", pipeline.test]);
     let mut command = cargo_test(workspace)?;
     command.env("RUSTDOC", rustdoc_with_codes(workspace)?);
+    if std::env::var_os(THREADS).is_none() {
+        command.env(THREADS, test_threads().to_string());
+    }
     // Every failure shows in one run.
     process::check(command.args(["--no-fail-fast", "--", "--exact"]).args(skipped))?;
     Ok(Outcome::Done)
+}
+
+/// Tests that run at once: the long ones wait for timers of the bus far more than they compute (of 295 s with two
+/// threads on two cores, 87 s were spent in a processor; with five, they took 130 s).
+fn test_threads() -> usize {
+    2 * std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// A rustdoc that compares the error codes of `compile_fail` tests. The stable one does so with `RUSTC_BOOTSTRAP` only;

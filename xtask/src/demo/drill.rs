@@ -1,6 +1,7 @@
 //! `cargo xtask demo --story NAME`: a drill or process of docs/custody, its commands as they stand, told as it goes.
 //!
-//! Each page goes on where docs/custody/start.md ends, so that page runs first, in the same shell.
+//! Each page goes on where docs/custody/start.md ends, so that page runs first, in the same shell. Sections of both that have
+//! the same title are done as the story's page does them.
 //! Its files stay in `target/story-NAME/`, with all that its programs said in `said.log`.
 
 use std::collections::BTreeMap;
@@ -104,10 +105,7 @@ pub(super) fn tell(
         ("ANCHORAGE_BUS", device::unused_bus("")?.into()),
         ("SERVER", unused_address()?.into()),
     ];
-    let mut sections = sections_of(&start);
-    // The checks of the start are not the story's.
-    let begins = sections.len();
-    sections.extend(sections_of(&page));
+    let sections = joined(sections_of(&start), sections_of(&page));
 
     let said = std::fs::File::options().create_new(true).append(true).open(directory.join(SAID))?;
     let mut log = said.try_clone()?;
@@ -128,7 +126,9 @@ pub(super) fn tell(
             if let Some(section) = sections.get(section) {
                 story.title(section.title);
             }
-        } else if let Some(check) = line.strip_prefix(CHECK).filter(|_| section >= begins) {
+        } else if let Some(check) =
+            line.strip_prefix(CHECK).filter(|_| sections.get(section).is_some_and(|section| section.is_told))
+        {
             story.step(check);
             checks.push(check.to_owned());
         }
@@ -149,13 +149,26 @@ pub(super) fn tell(
 struct Section<'a> {
     title: &'a str,
     blocks: Vec<&'a str>,
+    /// Of the story's page: the checks of the start are not the story's.
+    is_told: bool,
+}
+
+/// The start, then the page; a section of the page that has the title of one of the start takes its place.
+fn joined<'a>(mut start: Vec<Section<'a>>, page: Vec<Section<'a>>) -> Vec<Section<'a>> {
+    for section in page.into_iter().map(|section| Section { is_told: true, ..section }) {
+        match start.iter_mut().find(|other| !other.is_told && other.title == section.title) {
+            Some(other) => *other = section,
+            None => start.push(section),
+        }
+    }
+    start
 }
 
 /// The sections of a page that have commands.
 fn sections_of(page: &str) -> Vec<Section<'_>> {
     let section = |part| {
         let (title, text) = str::split_once(part, '\n').unwrap_or((part, ""));
-        Section { title: title.trim_start_matches("# "), blocks: blocks(text) }
+        Section { title: title.trim_start_matches("# "), blocks: blocks(text), is_told: false }
     };
     page.split("\n## ").map(section).filter(|section| !section.blocks.is_empty()).collect()
 }
