@@ -183,8 +183,8 @@ pub enum Error {
     #[error("there is no log of the production line: {}", .0.display())]
     NoLineLog(PathBuf),
     /// The ledger has a device already.
-    #[error("{what} is in the ledger already, in entry {entry}")]
-    DeviceKnown { what: String, entry: u64 },
+    #[error("{what} is in the ledger of {ledger} already, in entry {entry}")]
+    DeviceKnown { what: String, ledger: String, entry: u64 },
     /// A batch that somebody began is not what this command would sign.
     #[error(
         "the credential of {serial} in the batch of entry {entry} is not the one that this command would make"

@@ -116,6 +116,9 @@ pub(crate) enum Error {
     /// A file could not be written, moved, locked or deleted.
     #[error("{} could not be written: {source}", shown(path))]
     Write { path: PathBuf, source: std::io::Error },
+    /// The same of a file of a production line, which stands in the folder that was named.
+    #[error("{} could not be written: {source}", shown(path))]
+    LineWrite { path: PathBuf, source: std::io::Error },
     /// Standard output is gone.
     #[error("the result could not be printed: {0}")]
     Output(std::io::Error),
@@ -343,6 +346,10 @@ impl Error {
 
     pub(crate) fn write(path: &Path, source: std::io::Error) -> Self {
         Self::Write { path: path.to_owned(), source }
+    }
+
+    pub(crate) fn line_write(path: &Path, source: std::io::Error) -> Self {
+        Self::LineWrite { path: path.to_owned(), source }
     }
 }
 

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use device_lists::LIST_FILE;
 use ledger::Ledger;
 use serde::Serialize;
 use trust::author::{Signer, read_unverified_credential};
@@ -19,7 +20,6 @@ use trust::{
 };
 use uuid::Uuid;
 
-pub(super) use self::batch::LIST_FILE;
 use self::batch::{Issuing, Made, blocks, check_known, check_roles, files, line, same_batch};
 use self::plan::{Defaults, Planned, read_devices};
 use super::credential::InUse;
@@ -84,7 +84,7 @@ pub struct Provision {
     records: RecordArguments,
     #[command(flatten)]
     ledger: LedgerArguments,
-    /// Make devices again that the ledger has
+    /// Make devices again that a ledger has
     #[arg(long)]
     again: bool,
     #[command(flatten)]

@@ -3,14 +3,15 @@
 
 mod line;
 
-use std::path::{Component, Path, PathBuf};
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
 
+use device_lists::{LIST_FILE, guarded};
 use serde::Serialize;
 use trust::author::read_unverified_credential;
 use trust::host::{is_line, printable};
 
 use self::line::{Batch, Device};
-use super::provision::LIST_FILE;
 use crate::describe::kid;
 use crate::error::Error;
 use crate::files::{MAX_RECORD_FILE_LEN, read, read_file};
@@ -145,10 +146,6 @@ impl Register {
             name => {
                 let refuse =
                     |why: String| Error::LineLog { path: folder.join(LIST_FILE), line: device.line, why };
-                let mut parts = Path::new(name).components();
-                if !matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None)) {
-                    return Err(refuse(format!("{:?} is no file name", printable(name))));
-                }
                 let path = folder.join(name);
                 let credential = read_file(&path, MAX_RECORD_FILE_LEN)?;
                 let claims = read_unverified_credential(&credential)
@@ -180,11 +177,11 @@ impl Register {
 /// The columns of a registry that a production line knows.
 #[derive(Serialize)]
 struct Row<'a> {
-    serial: String,
+    serial: Cow<'a, str>,
     vendor: &'a str,
     class: &'a str,
-    line: String,
-    owner: String,
+    line: Cow<'a, str>,
+    owner: Cow<'a, str>,
     anchors: String,
     credential: String,
     key_checks: &'a str,
@@ -216,12 +213,6 @@ async fn send(server: &Server, parts: Vec<Part>, output: Output) -> Result<u64, 
     }
     bar.finish_and_clear();
     Ok(new)
-}
-
-/// A cell that a registry reads as this text: its own lists guard formulas by an apostrophe, which it takes off.
-fn guarded(cell: &str) -> String {
-    let is_formula = cell.trim_start_matches('\'').starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']);
-    if is_formula { format!("'{cell}") } else { cell.to_owned() }
 }
 
 /// A name as a registry takes it (docs/server-api.md).

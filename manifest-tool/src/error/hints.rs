@@ -72,7 +72,8 @@ impl Error {
                 "Take the whole folder from the production line: devices.csv, the credentials, and line.jsonl as it is."
             }
             Self::NoLineLog(_) => {
-                "`updater-host provision --from DIR` writes it, when devices get their blocks."
+                "Give the devices their blocks with `updater-host provision --from DIR`, which writes it. If they have them already (`updater-host provision \
+                 FILE` writes no log), connect them and run `updater-host provision --from DIR --next`: it notes those that it finds."
             }
             Self::DeviceKnown { .. } => {
                 "Give the device another serial and a key of its own, or pass --again if its block has to be made once more."

@@ -48,6 +48,32 @@ fn kinds(workshop: &Workshop) -> Vec<String> {
     entries.iter().map(|entry| entry["kind"].as_str().unwrap().to_owned()).collect()
 }
 
+/// A maker has a ledger for each line, and the root's: a device is in one of them.
+#[test]
+fn tool81_a_device_of_another_ledger_is_not_made_here() {
+    let workshop = factory();
+    workshop.write("first.csv", b"serial,node\nA-0001,16\n");
+    workshop.ok(&split(
+        "ledger init root-ledger --key root.pem --name root --vendor anchorage.example --holder Ada --kept safe \
+         --now 2026-11-25T10:00:00Z",
+    ));
+    workshop.ok(&split(
+        "provision --devices first.csv --vendor anchorage.example --class demo-node --anchor root.cose --ledger root-ledger \
+         --out-dir first",
+    ));
+    let before = workshop.snapshot();
+    let run =
+        workshop.run(&[&["--json"], &split(&format!("{BATCH} --known root-ledger"))[..]].concat());
+    assert_eq!(run.refusal(), ("device-known".into(), 4));
+    let message = run.stdout.clone();
+    assert!(message.contains("A-0001") && message.contains("the ledger of root "), "{message}");
+    assert_eq!(workshop.snapshot(), before);
+
+    // A copy of the ledger does as well; and whoever means it may.
+    assert_eq!(workshop.refused(&split(&format!("{BATCH} --known nowhere"))).0, "ledger-absent");
+    workshop.ok(&split(&format!("{BATCH} --known root-ledger --again")));
+}
+
 #[test]
 fn a_batch_is_made_recorded_and_never_made_twice() {
     let workshop = factory();

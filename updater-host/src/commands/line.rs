@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use can_bus::BusError;
+use device_lists::{AnchorFacts, Entry, Outcome, Row};
 use serde::Serialize;
 use suit_manifest::reason::Reason;
 use trust::TrustStoreBuf;
@@ -21,8 +22,8 @@ use trust::host::{Existing, Readers, write_whole};
 use update_protocol::profile::{DEFAULT_NODE_ADDRESS, Mode, did};
 
 use self::compare::compare;
-use self::list::{List, Row};
-use self::log::{AnchorFacts, Entry, Log, Outcome, Standing};
+use self::list::List;
+use self::log::{Log, Standing, entry};
 use super::provision::{Block, look_around, write};
 use super::{back, enter, read, reset};
 use crate::cli::{Cli, LineOptions};
@@ -127,7 +128,7 @@ fn set_aside(serial: &str, list: &List, log: &mut Log) -> Result<LineReport, Err
     let refuse = |why| Err(Error::Line(LineFault::Serial { serial: serial.to_owned(), why }));
     let Some(row) = list.row(serial) else { return refuse("it is not in the list") };
     match log.standing(serial) {
-        Standing::Free | Standing::Undecided { .. } => log.add(&Entry::new(Outcome::SetAside, row))?,
+        Standing::Free | Standing::Undecided { .. } => log.add(&entry(Outcome::SetAside, row))?,
         Standing::SetAside => {}
         Standing::OnDevice => return refuse("a device has it"),
     }
@@ -200,7 +201,7 @@ impl<'a> Line<'a> {
             Seen::Blank(device, tag) => (*device, tag),
             Seen::Found(made) => return Ok(Some(made)),
         };
-        let begun = Entry { factory_tag: tag, ..Entry::new(Outcome::Begun, row) };
+        let begun = Entry { factory_tag: tag, ..entry(Outcome::Begun, row) };
         self.log.add(&begun)?;
         let written =
             write(&mut self.connection, device.node, &block, self.cli, self.output, self.interrupt).await;
@@ -221,7 +222,7 @@ impl<'a> Line<'a> {
             && let Ok(device) = read(&mut self.connection, node).await
             && device.state.mode == Mode::Factory
         {
-            self.log.add(&Entry::new(Outcome::Refused, row))?;
+            self.log.add(&entry(Outcome::Refused, row))?;
         }
         Ok(())
     }
@@ -256,7 +257,7 @@ impl<'a> Line<'a> {
             facts.collect()
         });
         let loader_version = device.loader_version.as_ref().map(ToString::to_string);
-        self.log.add(&Entry { anchors, loader_version, ..Entry::new(outcome, row) })?;
+        self.log.add(&Entry { anchors, loader_version, ..entry(outcome, row) })?;
         let made = Made {
             serial: row.serial.clone(),
             node: row.node_address,
@@ -291,10 +292,10 @@ impl<'a> Line<'a> {
         let no_code = || Error::Line(LineFault::Label { serial: row.serial.clone() });
         let svg = label::svg(row).ok_or_else(no_code)?;
         let folder = self.list.folder().join(LABELS);
-        std::fs::create_dir_all(&folder).map_err(|source| Error::write(&folder, source))?;
+        std::fs::create_dir_all(&folder).map_err(|source| Error::line_write(&folder, source))?;
         let path = folder.join(format!("{}.svg", row.file_name()));
         write_whole(&path, svg.as_bytes(), Readers::Everybody, Existing::Replace)
-            .map_err(|source| Error::write(&path, source))?;
+            .map_err(|source| Error::line_write(&path, source))?;
         Ok(path)
     }
 

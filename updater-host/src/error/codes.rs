@@ -19,7 +19,7 @@ impl Error {
             Self::Read { source: ReadError::TooLong(_), .. } => "file-too-long",
             Self::FileEmpty(_) => "file-empty",
             Self::Read { source: ReadError::Io(_), .. } => "file-read",
-            Self::Write { .. } => "file-write",
+            Self::Write { .. } | Self::LineWrite { .. } => "file-write",
             Self::Output(_) => "output",
             #[cfg(feature = "http")]
             Self::SharedFolder { .. } => "shared-folder",
@@ -85,6 +85,7 @@ impl Error {
             Self::Line(fault) => fault.exit_code(),
             Self::Read { source: ReadError::Io(_), .. }
             | Self::Write { .. }
+            | Self::LineWrite { .. }
             | Self::Output(_)
             | Self::Bus { .. }
             | Self::NoDevice { .. }

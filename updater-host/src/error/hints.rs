@@ -27,6 +27,10 @@ impl Error {
             }
             #[cfg(not(feature = "http"))]
             Self::Write { .. } => "Check the permissions of the folder and the free space.",
+            Self::LineWrite { .. } => {
+                "Check the permissions of the folder of --from and the free space, then run the command again: the line goes on \
+                 where it stopped."
+            }
             Self::Output(_) => "Check where the output goes.",
             #[cfg(feature = "http")]
             Self::SharedFolder { .. } => {

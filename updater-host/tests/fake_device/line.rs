@@ -283,6 +283,8 @@ fn a_full_disk_before_the_block_leaves_the_device_alone() {
     let device = blank(&bench, 1);
     let ended = Ended::of(&limited(&bench, HEAD_FITS).output().unwrap());
     ended.is_error("file-write", 3);
+    let hint = ended.last["error"]["hint"].as_str().unwrap();
+    assert!(hint.contains("--from") && !hint.contains("--data-dir"), "{hint}");
     assert_eq!((device.asked(), log(&bench)), (vec![], vec![]));
     next(&bench).is_result("provisioned", 0);
 }

@@ -112,9 +112,16 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("ledger", &["trust"]),
-    ("manifest-tool", &["trust", "firmware-image", "suit-manifest", "server-client", "ledger"]),
-    ("updater-host", &["trust", "suit-manifest", "update-protocol", "can-bus", "server-client"]),
-    ("update-server", &["trust", "suit-manifest"]),
+    ("device-lists", &["trust"]),
+    (
+        "manifest-tool",
+        &["trust", "firmware-image", "suit-manifest", "server-client", "ledger", "device-lists"],
+    ),
+    (
+        "updater-host",
+        &["trust", "suit-manifest", "update-protocol", "can-bus", "server-client", "device-lists"],
+    ),
+    ("update-server", &["trust", "suit-manifest", "device-lists"]),
 ];
 
 /// What the packages of a board may name beside each other, if the table does not say more: `NAME` and `NAME-app`, which have

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use device_lists::guarded;
 use serde::Serialize;
 
 use super::FolderArguments;
@@ -67,11 +68,14 @@ fn line(entry: &EntryView) -> String {
     cells.map(|text| cell(&text)).join(",") + "\r\n"
 }
 
-/// RFC 4180. What a spreadsheet would take for a formula begins with an apostrophe: a name came from outside.
+/// RFC 4180, without formulas.
 fn cell(text: &str) -> String {
-    let is_formula = text.starts_with(['=', '+', '-', '@', '\t']);
-    let text = if is_formula { format!("'{text}") } else { text.to_owned() };
-    if text.contains([',', '"', '\r', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+    let text = guarded(text);
+    if text.contains([',', '"', '\r', '\n']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.into_owned()
+    }
 }
 
 impl Report for Exported {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use device_lists::{LIST_FILE, Row, write_list};
 use ledger::{AnchorFacts, Base64, DeviceLine, Hex, Ledger, Stored};
-use serde::Serialize;
 use trust::author::{
     DeviceCredentialRequest, ProvisioningRequest, Unsigned, prepare_device_credential, random_cti,
     read_unverified_credential,
@@ -162,25 +162,23 @@ pub(super) fn check_known(ledger: &Ledger, devices: &[Made], again: bool) -> Res
         .iter()
         .filter_map(|(entry, _, line)| Some((line.kid?.0, (line.serial.as_str(), *entry))))
         .collect();
+    let refuse = |what, entry| Error::DeviceKnown { what, ledger: ledger.opened().name.clone(), entry };
     for made in devices {
         let serial = made.planned.serial.as_str();
         match serials.get(&serial.to_ascii_lowercase()) {
             Some((same, entry)) if *same == serial && !again => {
-                return Err(Error::DeviceKnown { what: format!("the serial {serial}"), entry: *entry });
+                return Err(refuse(format!("the serial {serial}"), *entry));
             }
             // People and sticks do not tell them apart.
             Some((other, entry)) if *other != serial => {
                 let what = format!("the serial {serial}, in another case as {other},");
-                return Err(Error::DeviceKnown { what, entry: *entry });
+                return Err(refuse(what, *entry));
             }
             _ => {}
         }
         let of_other = made.planned.key.and_then(|key| keys.get(&key.kid().0));
         if let Some((other, entry)) = of_other.filter(|(other, _)| *other != serial) {
-            return Err(Error::DeviceKnown {
-                what: format!("the key of {serial}, as that of {other},"),
-                entry: *entry,
-            });
+            return Err(refuse(format!("the key of {serial}, as that of {other},"), *entry));
         }
     }
     Ok(())
@@ -224,22 +222,6 @@ pub(super) fn check_roles(
     Ok(())
 }
 
-/// A line of `devices.csv`, which the production line goes by.
-#[derive(Debug, Serialize)]
-struct Row<'a> {
-    serial: &'a str,
-    node_address: u8,
-    vendor: String,
-    class: String,
-    device: String,
-    block: String,
-    block_sha256: String,
-    credential: String,
-    kid: String,
-    /// Of the device's symmetric keys; empty until devices have any.
-    key_check: &'a str,
-}
-
 /// The files of a batch, by their names: blocks, credentials, and last the list of them.
 pub(super) fn files(
     folder: &Path,
@@ -248,29 +230,26 @@ pub(super) fn files(
     credentials: &[Option<Vec<u8>>],
 ) -> Result<Vec<(PathBuf, Vec<u8>)>, Error> {
     let failed = |_| Error::Internal("devices.csv cannot be written");
-    let mut files = Vec::new();
-    let mut list = csv::Writer::from_writer(Vec::new());
+    let (mut files, mut rows) = (Vec::new(), Vec::new());
     for (made, credential) in devices.iter().zip(credentials) {
         let planned = &made.planned;
         let [block, record] = names(planned);
-        let row = Row {
-            serial: planned.serial.as_str(),
+        rows.push(Row {
+            serial: planned.serial.as_str().to_owned(),
             node_address: planned.node_address,
-            vendor: vendor.to_string(),
-            class: planned.class.to_string(),
-            device: made.device.to_string(),
-            block_sha256: hex::encode(trust::sha256(&made.block)),
+            vendor,
+            class: planned.class,
+            device: made.device,
+            block_sha256: trust::sha256(&made.block),
             credential: if credential.is_some() { record.clone() } else { String::new() },
             kid: planned.key.map(|key| hex::encode(key.kid().0)).unwrap_or_default(),
-            key_check: "",
+            key_check: String::new(),
             block: block.clone(),
-        };
-        list.serialize(row).map_err(failed)?;
+        });
         files.push((folder.join(block), made.block.clone()));
         files.extend(credential.as_ref().map(|bytes| (folder.join(record), bytes.clone())));
     }
-    let list = list.into_inner().map_err(|_| Error::Internal("devices.csv cannot be written"))?;
-    files.push((folder.join(LIST_FILE), list));
+    files.push((folder.join(LIST_FILE), write_list(&rows).map_err(failed)?));
     Ok(files)
 }
 
@@ -279,9 +258,6 @@ pub(super) fn names(planned: &Planned) -> [String; 2] {
     let name = file_name(planned.serial.as_str());
     [format!("{name}.block"), format!("{name}.cwt")]
 }
-
-/// The list of a batch.
-pub(in crate::commands) const LIST_FILE: &str = "devices.csv";
 
 /// A serial as a file name: letters, digits and `._-` stand as they are, the rest percent-encoded.
 fn file_name(serial: &str) -> String {

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 
+use device_lists::{Lines, beginning, what_is_wrong};
 use ledger::MAX_DEVICES;
 use serde::Deserialize;
 use trust::host::Serial;
@@ -91,25 +92,27 @@ pub(super) fn read_devices(path: &Path, defaults: &Defaults) -> Result<Vec<Plann
     let bytes = read(path, MAX_CSV_LEN)?;
     let bytes = trust::host::without_mark(&bytes);
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
+    let mut lines = Lines::default();
+    let mut line_of = |at: &csv::Position| lines.number_at(bytes, beginning(bytes, at));
     let mut seen = Seen::default();
     let mut devices = Vec::new();
     let refuse = |line, fault| Error::DevicesFile { path: path.to_owned(), line, fault };
-    let header = reader.headers().map_err(|error| refuse(1, LineFault::Form(form(&error))))?.clone();
+    let header = reader.headers().map_err(|error| refuse(1, LineFault::Form(what_is_wrong(&error))))?.clone();
     let mut record = csv::StringRecord::new();
     loop {
         let read = reader.read_record(&mut record).map_err(|error| {
-            let line = error.position().map_or(1, |at| line_of(at, bytes));
-            refuse(line, LineFault::Form(form(&error)))
+            let line = error.position().map_or(1, &mut line_of);
+            refuse(line, LineFault::Form(what_is_wrong(&error)))
         });
         if !read? {
             break;
         }
-        let line = record.position().map_or(1, |at| line_of(at, bytes));
+        let line = record.position().map_or(1, &mut line_of);
         let row = record.deserialize::<Row>(Some(&header)).map_err(|error| {
             // A misspelt column is no fault of the first device.
             let is_header =
                 matches!(error.kind(), csv::ErrorKind::Deserialize { err, .. } if err.field().is_none());
-            refuse(if is_header { 1 } else { line }, LineFault::Form(form(&error)))
+            refuse(if is_header { 1 } else { line }, LineFault::Form(what_is_wrong(&error)))
         })?;
         if devices.len() as u64 >= MAX_DEVICES {
             return Err(refuse(
@@ -133,25 +136,6 @@ pub(super) fn read_devices(path: &Path, defaults: &Defaults) -> Result<Vec<Plann
         return Err(Error::DevicesFile { path: path.to_owned(), line: 1, fault });
     }
     Ok(devices)
-}
-
-/// The line on which a record begins: the reader names the end of the one before, and blank lines may be between them.
-fn line_of(at: &csv::Position, bytes: &[u8]) -> u64 {
-    let start = usize::try_from(at.byte()).ok().and_then(|start| bytes.get(start..)).unwrap_or_default();
-    let blank = start.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).filter(|byte| **byte == b'\n');
-    at.line().saturating_add(blank.count() as u64)
-}
-
-/// What is wrong with a line, without the position that the message has anyway.
-fn form(error: &csv::Error) -> String {
-    match error.kind() {
-        csv::ErrorKind::Deserialize { err, .. } => err.kind().to_string(),
-        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!("it has {len} values, and the header {expected_len}")
-        }
-        csv::ErrorKind::Utf8 { .. } => "it is not UTF-8".to_owned(),
-        _ => error.to_string(),
-    }
 }
 
 impl Row {

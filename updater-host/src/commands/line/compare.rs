@@ -1,9 +1,9 @@
 //! Whether a device that has its block says what the block says.
 
+use device_lists::Row;
 use trust::SuccessionNumber;
 
 use super::super::provision::Block;
-use super::list::Row;
 use crate::device::{Device, DeviceTrust};
 use crate::error::{Error, LineFault};
 

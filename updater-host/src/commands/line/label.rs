@@ -2,11 +2,10 @@
 
 use std::fmt::Write as _;
 
+use device_lists::Row;
 use qrcode::render::svg;
 use qrcode::{EcLevel, QrCode};
 use serde::Serialize;
-
-use super::list::Row;
 
 /// Side of the label, units; the printer chooses how long one is.
 const WIDTH: u32 = 400;

@@ -1,70 +1,14 @@
 //! The list of devices that `manifest-tool provision --out-dir` makes, and their blocks beside it.
 
 use std::collections::BTreeMap;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-use trust::host::Serial;
-use update_protocol::profile::is_node_address;
+use device_lists::{LIST_FILE, ListFault, MAX_LIST_LEN, Row, read_list};
 use uuid::Uuid;
 
 use super::super::provision::Block;
 use crate::error::{Error, LineFault};
 use crate::files;
-
-const LIST_FILE: &str = "devices.csv";
-/// Longest list, bytes: 100,000 devices of 320 bytes.
-const MAX_LIST_LEN: u64 = 32 * 1024 * 1024;
-/// Most devices of a list: as many as manifest-tool makes at once.
-const MAX_DEVICES: u64 = 100_000;
-
-/// A line of the list. The columns are exactly these.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Row {
-    pub(super) serial: String,
-    pub(super) node_address: u8,
-    pub(super) vendor: Uuid,
-    pub(super) class: Uuid,
-    pub(super) device: Uuid,
-    /// File name of its block.
-    block: String,
-    #[serde(deserialize_with = "hex::serde::deserialize")]
-    pub(super) block_sha256: [u8; 32],
-    /// File name of its credential, or empty.
-    #[serde(rename = "credential")]
-    _credential: String,
-    /// kid of its key, or empty.
-    pub(super) kid: String,
-    #[serde(rename = "key_check")]
-    _key_check: String,
-}
-
-impl Row {
-    fn check(&self) -> Result<(), String> {
-        self.serial.parse::<Serial>().map_err(|error| error.to_string())?;
-        if !is_node_address(self.node_address) {
-            return Err(format!("a node address is 1 to 239, not {}", self.node_address));
-        }
-        let mut parts = Path::new(&self.block).components();
-        if !matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None)) {
-            return Err(format!("{:?} is no file name", self.block));
-        }
-        if !self.kid.is_empty() && hex::decode(&self.kid).map_or(0, |kid| kid.len()) != 8 {
-            return Err(format!("{:?} is no kid", self.kid));
-        }
-        Ok(())
-    }
-
-    /// Name of its files, without an ending.
-    pub(super) fn file_name(&self) -> &str {
-        self.block.strip_suffix(".block").unwrap_or(&self.block)
-    }
-
-    pub(super) fn kid(&self) -> Option<&str> {
-        Some(self.kid.as_str()).filter(|kid| !kid.is_empty())
-    }
-}
 
 /// The devices of a production line, in their order.
 #[derive(Debug)]
@@ -82,24 +26,9 @@ impl List {
         let path = folder.join(LIST_FILE);
         let bytes = files::read_file(&path, MAX_LIST_LEN)?;
         let refuse = |line, why| Error::Line(LineFault::List { path: path.clone(), line, why });
-        let mut reader = csv::Reader::from_reader(bytes.as_slice());
-        let (mut rows, mut by_serial) = (Vec::<Row>::new(), BTreeMap::new());
-        for row in reader.deserialize::<Row>() {
-            let row =
-                row.map_err(|error| refuse(error.position().map_or(1, csv::Position::line), form(&error)))?;
-            let line = rows.len() as u64 + 2;
-            if rows.len() as u64 >= MAX_DEVICES {
-                return Err(refuse(line, format!("a list has at most {MAX_DEVICES} devices")));
-            }
-            row.check().map_err(|why| refuse(line, why))?;
-            if by_serial.insert(row.serial.clone(), rows.len()).is_some() {
-                return Err(refuse(line, format!("the serial {} stands there twice", row.serial)));
-            }
-            rows.push(row);
-        }
-        if rows.is_empty() {
-            return Err(refuse(1, "it has no device".to_owned()));
-        }
+        let rows = read_list(&bytes).map_err(|ListFault { line, why }| refuse(line, why))?;
+        let rows: Vec<Row> = rows.into_iter().map(|(_, row)| row).collect();
+        let by_serial = (0..).zip(&rows).map(|(place, row)| (row.serial.clone(), place)).collect();
         let sha256 = trust::sha256(&bytes);
         Ok(Self { folder: folder.to_owned(), rows, by_serial, sha256 })
     }
@@ -158,16 +87,5 @@ impl List {
             ));
         }
         Ok(block)
-    }
-}
-
-/// What is wrong with a line, without the position that the message has anyway.
-fn form(error: &csv::Error) -> String {
-    match error.kind() {
-        csv::ErrorKind::Deserialize { err, .. } => err.kind().to_string(),
-        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!("it has {len} values, and the header {expected_len}")
-        }
-        _ => error.to_string(),
     }
 }

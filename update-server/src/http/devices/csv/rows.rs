@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use axum::body::Bytes;
 use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder, WriterBuilder};
+use device_lists::{Lines, guarded, unguarded};
 
 use super::super::{Registration, check_serial, known_time};
 use crate::domain::Serial;
@@ -39,8 +40,6 @@ const COLUMNS: [&str; 21] = [
 const REQUIRED: [&str; 3] = ["serial", "vendor", "class"];
 /// A line that begins with it is a comment.
 const COMMENT: u8 = b'#';
-/// Before a cell that a spreadsheet would take for something else than text; taken off again when it comes in.
-const GUARD: char = '\'';
 
 /// The header.
 pub(super) fn header() -> Result<Bytes, Problem> {
@@ -49,7 +48,7 @@ pub(super) fn header() -> Result<Bytes, Problem> {
 
 /// A row for each device. What is empty is not known.
 pub(super) fn rows(devices: Vec<StoredDevice>) -> Result<Bytes, Problem> {
-    encode(devices.into_iter().map(|device| cells(device).map(guarded)))
+    encode(devices.into_iter().map(|device| cells(device).map(|cell| guarded(&cell).into_owned())))
 }
 
 fn encode(rows: impl IntoIterator<Item = [String; COLUMNS.len()]>) -> Result<Bytes, Problem> {
@@ -90,24 +89,6 @@ fn cells(device: StoredDevice) -> [String; COLUMNS.len()] {
         time(retired_at),
         text(retired_reason),
     ]
-}
-
-/// Whether a spreadsheet would run the cell or trim it (OWASP, CSV Injection), or it looks like one that is guarded.
-fn needs_guard(cell: &str) -> bool {
-    // A cell with guards only is none that is guarded, so that other programs may write it as it is.
-    let bare = cell.trim_start_matches(GUARD);
-    let is_formula = bare.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']);
-    // The same in full width.
-    is_formula || bare.starts_with(['\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}']) || bare.trim() != bare
-}
-
-fn guarded(cell: String) -> String {
-    if needs_guard(&cell) { format!("{GUARD}{cell}") } else { cell }
-}
-
-/// What [`guarded`] wrote; of other cells what stands between spaces.
-fn unguarded(cell: &str) -> &str {
-    cell.strip_prefix(GUARD).filter(|bare| needs_guard(bare)).unwrap_or_else(|| cell.trim())
 }
 
 /// The rows of a list that comes in.
@@ -303,31 +284,6 @@ impl Row {
     }
 }
 
-/// Counts lines up to a place that never falls.
-#[derive(Default)]
-struct Lines {
-    /// Bytes that are counted.
-    counted: usize,
-    /// Line breaks in them.
-    breaks: u64,
-}
-
-impl Lines {
-    /// The number of the line of this byte, from 1.
-    fn number_at(&mut self, bytes: &[u8], at: usize) -> u64 {
-        let new = bytes.get(self.counted..at).unwrap_or_default();
-        let breaks = new.iter().enumerate().filter(|&(place, byte)| match byte {
-            b'\n' => true,
-            // A carriage return alone ends a line too.
-            b'\r' => bytes.get(self.counted + place + 1) != Some(&b'\n'),
-            _ => false,
-        });
-        self.breaks += breaks.count() as u64;
-        self.counted = at.max(self.counted);
-        self.breaks + 1
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -393,7 +349,8 @@ mod tests {
             let mut row: [String; COLUMNS.len()] = Default::default();
             (row[0], row[3]) = (text.to_owned(), text.to_owned());
             row[1] = "x".to_owned();
-            let row = encode([COLUMNS.map(str::to_owned), row.map(guarded)]).unwrap();
+            let row =
+                encode([COLUMNS.map(str::to_owned), row.map(|cell| guarded(&cell).into_owned())]).unwrap();
             let shown = String::from_utf8(row.to_vec()).unwrap();
             let cells = csv::Reader::from_reader(&row[..]).into_records().next().unwrap().unwrap();
             assert!(!cells[3].starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＠']), "{shown}");
