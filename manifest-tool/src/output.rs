@@ -77,6 +77,13 @@ impl Output {
         }
     }
 
+    /// A line for people on stderr; nothing for scripts.
+    pub fn say(self, line: &str) {
+        if !self.json {
+            words(line);
+        }
+    }
+
     pub fn warn(self, message: &str) {
         warning(message);
     }

@@ -9,7 +9,7 @@ use reqwest::{Body, Client, RequestBuilder, Response, StatusCode, Url};
 use serde::Serialize;
 use server_client::{
     MAX_CA_FILE_LEN, MAX_JSON_LEN, Refusal, authorities, bearer, cause, exposes_token, has_etag, is_refusal,
-    is_web_page, parse_url, transfer_time, url_of,
+    is_web_page, parse_url, transfer_time, url_of, waited_for, waiting_for,
 };
 use trust::host::{MAX_TOKEN_FILE_LEN, Serial, read_write_token};
 
@@ -75,7 +75,7 @@ impl ServerArguments {
         output: Output,
         task: impl AsyncFnOnce(Server) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let server = Server::new(self)?;
+        let server = Server::new(self, output)?;
         if exposes_token(&server.base) {
             output.warn("the token travels unencrypted: use https");
         }
@@ -99,10 +99,11 @@ pub(crate) enum HandedOut {
 pub(crate) struct Server {
     client: Client,
     base: Url,
+    output: Output,
 }
 
 impl Server {
-    fn new(arguments: &ServerArguments) -> Result<Self, Error> {
+    fn new(arguments: &ServerArguments, output: Output) -> Result<Self, Error> {
         let (url, token_file) = (&arguments.server, &arguments.token_file);
         let base = parse_url(url).map_err(Error::ServerUrl)?;
         let token = read_secret(token_file, MAX_TOKEN_FILE_LEN)?;
@@ -122,7 +123,7 @@ impl Server {
             .connect_timeout(CONNECT_TIMEOUT)
             .build()
             .map_err(|_| Error::Internal("the HTTP client did not start"))?;
-        Ok(Self { client, base })
+        Ok(Self { client, base, output })
     }
 
     /// Highest sequence number of the vendor and class, offered or not: a withdrawn release keeps its number.
@@ -134,10 +135,10 @@ impl Server {
             .append_pair("class", &manifest.class)
             .append_pair("all", "true")
             .append_pair("limit", "1");
-        let answer = send(step, self.client.get(url).timeout(REQUEST_TIMEOUT)).await?;
+        let answer = self.send(step, self.client.get(url).timeout(REQUEST_TIMEOUT)).await?;
         let releases: Releases = check(
             step,
-            read_object(step, answer).await?,
+            self.read_object(step, answer).await?,
             &(manifest.vendor.as_str(), manifest.class.as_str()),
         )?;
         Ok(releases.releases.iter().map(|release| release.sequence).max())
@@ -184,7 +185,7 @@ impl Server {
             }
             None => self.client.delete(url),
         };
-        read_object(step, send(step, request.timeout(REQUEST_TIMEOUT)).await?).await
+        self.read_object(step, self.send(step, request.timeout(REQUEST_TIMEOUT)).await?).await
     }
 
     /// Sends a list that says `meant`; it is in force when the server says so.
@@ -195,8 +196,8 @@ impl Server {
     ) -> Result<ListInForce, Error> {
         let step = "sending the revocation list";
         let request = self.client.put(self.url(&["revocations"])).header(CONTENT_TYPE, "application/cwt");
-        let answer = send(step, request.body(list).timeout(REQUEST_TIMEOUT)).await?;
-        check(step, read_object(step, answer).await?, meant)
+        let answer = self.send(step, request.body(list).timeout(REQUEST_TIMEOUT)).await?;
+        check(step, self.read_object(step, answer).await?, meant)
     }
 
     /// Sends a succession or a chain that leads to `meant`; that root, or a later one, is in force when the server says so.
@@ -207,16 +208,16 @@ impl Server {
     ) -> Result<RootInForce, Error> {
         let step = "sending the succession";
         let request = self.client.put(self.url(&["successions"])).header(CONTENT_TYPE, "application/cbor");
-        let answer = send(step, request.body(succession).timeout(REQUEST_TIMEOUT)).await?;
-        check(step, read_object(step, answer).await?, meant)
+        let answer = self.send(step, request.body(succession).timeout(REQUEST_TIMEOUT)).await?;
+        check(step, self.read_object(step, answer).await?, meant)
     }
 
     /// Sends the credential of an issuing key; the server has this one, or one that was issued later, when it says so.
     pub(crate) async fn put_issuer(&self, credential: Vec<u8>, kid: &str) -> Result<IssuerKept, Error> {
         let step = "sending the credential of the issuing key";
         let request = self.client.put(self.url(&["issuers"])).header(CONTENT_TYPE, "application/cwt");
-        let answer = send(step, request.body(credential).timeout(REQUEST_TIMEOUT)).await?;
-        check(step, read_object(step, answer).await?, &kid)
+        let answer = self.send(step, request.body(credential).timeout(REQUEST_TIMEOUT)).await?;
+        check(step, self.read_object(step, answer).await?, &kid)
     }
 
     /// Registers the devices of a CSV, all of them or none; how many are new.
@@ -224,8 +225,8 @@ impl Server {
         let request = self.client.post(self.url(&["devices"])).header(CONTENT_TYPE, "text/csv");
         // Each credential is verified before the answer.
         let time = transfer_time(csv.len() as u64).saturating_add(REQUEST_TIMEOUT);
-        let answer = send(step, request.body(csv).timeout(time)).await?;
-        let imported: Imported = check(step, read_object(step, answer).await?, &devices)?;
+        let answer = self.send(step, request.body(csv).timeout(time)).await?;
+        let imported: Imported = check(step, self.read_object(step, answer).await?, &devices)?;
         Ok(imported.new)
     }
 
@@ -238,7 +239,7 @@ impl Server {
     ) -> Result<Outcome, Error> {
         let head = self.client.head(self.url(&["images", sha256])).timeout(REQUEST_TIMEOUT);
         // Whatever the answer, the PUT decides.
-        let held = head.send().await.ok();
+        let held = self.wait(head.send()).await.ok();
         let is_whole = |answer: &Response| {
             answer.status() == StatusCode::OK
                 && named_len(answer) == Some(image.len() as u64)
@@ -272,11 +273,12 @@ impl Server {
             .header(CONTENT_LENGTH, len)
             .timeout(transfer_time(len))
             .body(body);
-        let answer = send(IMAGE_STEP, request).await;
+        let answer = self.send(IMAGE_STEP, request).await;
         bar.finish_and_clear();
         let answer = answer?;
         let outcome = outcome(answer.status());
-        let _stored: StoredImage = check(IMAGE_STEP, read_object(IMAGE_STEP, answer).await?, &(sha256, len))?;
+        let _stored: StoredImage =
+            check(IMAGE_STEP, self.read_object(IMAGE_STEP, answer).await?, &(sha256, len))?;
         Ok(outcome)
     }
 
@@ -293,9 +295,9 @@ impl Server {
             .header(CONTENT_TYPE, "application/suit-envelope+cose")
             .timeout(REQUEST_TIMEOUT)
             .body(envelope);
-        let answer = send(step, request).await?;
+        let answer = self.send(step, request).await?;
         let outcome = outcome(answer.status());
-        let release: Release = check(step, read_object(step, answer).await?, &digest)?;
+        let release: Release = check(step, self.read_object(step, answer).await?, &digest)?;
         Ok((outcome, release.envelope_url))
     }
 
@@ -304,9 +306,9 @@ impl Server {
     pub(crate) async fn hands_out(&self, digest: &str, envelope: &[u8]) -> Result<HandedOut, Error> {
         let step = "asking for the published envelope";
         let url = self.url(&["releases", digest, "envelope"]);
-        match send(step, self.client.get(url).timeout(REQUEST_TIMEOUT)).await {
+        match self.send(step, self.client.get(url).timeout(REQUEST_TIMEOUT)).await {
             Ok(answer) => {
-                let is_this = read_answer(step, answer).await? == envelope;
+                let is_this = self.read_answer(step, answer).await? == envelope;
                 Ok(if is_this { HandedOut::This } else { HandedOut::Another })
             }
             Err(Error::ServerRefused { status: 404 | 410, detail, .. }) => Ok(HandedOut::Nothing(detail)),
@@ -317,54 +319,67 @@ impl Server {
     fn url(&self, path: &[&str]) -> Url {
         url_of(&self.base, &[&["v1"], path].concat())
     }
-}
 
-/// 2xx; anything else is an error with the server's own words.
-async fn send(step: &str, request: RequestBuilder) -> Result<Response, Error> {
-    let failed = |source: reqwest::Error| Error::Http { step: step.to_owned(), cause: cause(&source) };
-    let answer = request.send().await.map_err(failed)?;
-    let status = answer.status();
-    if status.is_success() {
-        return Ok(answer);
+    /// A person hears that the server takes its time.
+    async fn wait<T>(&self, answer: impl Future<Output = T>) -> T {
+        waited_for(answer, || self.output.say(&waiting_for(self.base.as_str()))).await
     }
-    if !is_refusal(status) {
-        return Err(Error::ServerAnswer { step: step.to_owned(), detail: format!("HTTP status {status}") });
-    }
-    let Refusal { code, words, hint } = Refusal::read(&read_answer(step, answer).await.unwrap_or_default());
-    // Not in our name: it may be any server.
-    let hint = hint.map(|hint| format!("The server says: {hint}"));
-    let detail = words.unwrap_or_else(|| status.canonical_reason().unwrap_or("no reason").to_owned());
-    Err(Error::ServerRefused { step: step.to_owned(), status: status.as_u16(), code, detail, hint })
-}
 
-/// The JSON object of an answer.
-async fn read_object<T: serde::de::DeserializeOwned>(step: &str, answer: Response) -> Result<T, Error> {
-    if is_web_page(answer.headers()) {
-        let detail = "it is a web page: a portal or a proxy answers instead of the server".to_owned();
-        return Err(Error::ServerAnswer { step: step.to_owned(), detail });
+    /// 2xx; anything else is an error with the server's own words.
+    async fn send(&self, step: &str, request: RequestBuilder) -> Result<Response, Error> {
+        let failed = |source: reqwest::Error| Error::Http { step: step.to_owned(), cause: cause(&source) };
+        let answer = self.wait(request.send()).await.map_err(failed)?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(answer);
+        }
+        if !is_refusal(status) {
+            return Err(Error::ServerAnswer {
+                step: step.to_owned(),
+                detail: format!("HTTP status {status}"),
+            });
+        }
+        let Refusal { code, words, hint } =
+            Refusal::read(&self.read_answer(step, answer).await.unwrap_or_default());
+        // Not in our name: it may be any server.
+        let hint = hint.map(|hint| format!("The server says: {hint}"));
+        let detail = words.unwrap_or_else(|| status.canonical_reason().unwrap_or("no reason").to_owned());
+        Err(Error::ServerRefused { step: step.to_owned(), status: status.as_u16(), code, detail, hint })
     }
-    let body = read_answer(step, answer).await?;
-    serde_json::from_slice(&body)
-        .map_err(|error| Error::ServerAnswer { step: step.to_owned(), detail: error.to_string() })
+
+    /// The JSON object of an answer.
+    async fn read_object<T: serde::de::DeserializeOwned>(
+        &self,
+        step: &str,
+        answer: Response,
+    ) -> Result<T, Error> {
+        if is_web_page(answer.headers()) {
+            let detail = "it is a web page: a portal or a proxy answers instead of the server".to_owned();
+            return Err(Error::ServerAnswer { step: step.to_owned(), detail });
+        }
+        let body = self.read_answer(step, answer).await?;
+        serde_json::from_slice(&body)
+            .map_err(|error| Error::ServerAnswer { step: step.to_owned(), detail: error.to_string() })
+    }
+
+    /// The body, up to the limit.
+    async fn read_answer(&self, step: &str, mut answer: Response) -> Result<Vec<u8>, Error> {
+        let mut body = Vec::new();
+        let failed = |source: reqwest::Error| Error::Http { step: step.to_owned(), cause: cause(&source) };
+        while let Some(chunk) = self.wait(answer.chunk()).await.map_err(failed)? {
+            if (body.len() + chunk.len()) as u64 > MAX_JSON_LEN {
+                let detail = format!("it is longer than {MAX_JSON_LEN} bytes");
+                return Err(Error::ServerAnswer { step: step.to_owned(), detail });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
 }
 
 /// `Content-Length` of the answer to a HEAD, which has no body of that length.
 fn named_len(answer: &Response) -> Option<u64> {
     answer.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
-/// The body, up to the limit.
-async fn read_answer(step: &str, mut answer: Response) -> Result<Vec<u8>, Error> {
-    let mut body = Vec::new();
-    let failed = |source: reqwest::Error| Error::Http { step: step.to_owned(), cause: cause(&source) };
-    while let Some(chunk) = answer.chunk().await.map_err(failed)? {
-        if (body.len() + chunk.len()) as u64 > MAX_JSON_LEN {
-            let detail = format!("it is longer than {MAX_JSON_LEN} bytes");
-            return Err(Error::ServerAnswer { step: step.to_owned(), detail });
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
 }
 
 fn outcome(status: StatusCode) -> Outcome {

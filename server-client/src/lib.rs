@@ -7,6 +7,7 @@
 #![warn(missing_docs, clippy::missing_errors_doc, clippy::must_use_candidate)]
 
 mod answer;
+mod waiting;
 
 use std::fmt;
 
@@ -17,6 +18,7 @@ use zeroize::Zeroizing;
 
 pub use answer::{Refusal, cause, has_etag, is_refusal, is_web_page};
 pub use trust::host::transfer_time;
+pub use waiting::{waited_for, waiting_for};
 
 /// Longest file of certificates, bytes: that of a whole system has a quarter of it.
 pub const MAX_CA_FILE_LEN: u64 = 1024 * 1024;

@@ -144,6 +144,23 @@ struct FailureDetail {
     position: Option<u32>,
 }
 
+/// Tells of a wait for the server of this name, which ends after this time at the latest.
+#[cfg(feature = "http")]
+pub(crate) type ServerWait = fn(&str, Duration);
+
+#[cfg(feature = "http")]
+fn tell_people_of_server(server: &str, _left: Duration) {
+    let _ = writeln!(std::io::stderr(), "  {}", server_client::waiting_for(server));
+}
+
+#[cfg(feature = "http")]
+fn tell_scripts_of_server(_server: &str, left: Duration) {
+    if let Ok(line) = serde_json::to_string(&Event::Waiting { step: "server", seconds_left: left.as_secs() })
+    {
+        let _ = writeln!(std::io::stdout(), "{line}");
+    }
+}
+
 impl Output {
     /// For people, or with `json` for scripts.
     #[must_use]
@@ -209,6 +226,12 @@ impl Output {
             wait.last_told = Instant::now();
             let _ = writeln!(std::io::stderr(), "  {words}; this program waits {time_left} more.");
         }
+    }
+
+    /// How a wait for a server is told, whose name and patience it gets.
+    #[cfg(feature = "http")]
+    pub(crate) fn server_wait(&self) -> ServerWait {
+        if self.json { tell_scripts_of_server } else { tell_people_of_server }
     }
 
     /// The wait is over.

@@ -43,7 +43,7 @@ impl Reporting {
     pub(crate) fn new(cli: &Cli, options: &Update, output: &Output) -> Result<Option<Self>, Error> {
         let Some(url) = &options.server else { return Ok(None) };
         let token = options.token_file.as_deref().map(files::read_token).transpose()?;
-        let server = Server::new(url, token.as_deref(), options.ca.as_deref())?;
+        let server = Server::new(url, token.as_deref(), options.ca.as_deref())?.telling(output.server_wait());
         if server.exposes_token() {
             output.warn("token-exposed", "the token is sent unencrypted; use https");
         }

@@ -16,7 +16,7 @@ use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use server_client::{
     MAX_CA_FILE_LEN, MAX_JSON_LEN, Refusal, authorities, bearer, cause, is_refusal, is_web_page, parse_url,
-    transfer_time, url_of,
+    transfer_time, url_of, waited_for,
 };
 use suit_manifest::author::inspect;
 use suit_manifest::limits::MAX_ENVELOPE_LEN;
@@ -26,6 +26,7 @@ use uuid::Uuid;
 use crate::cache::digest_of_hex;
 use crate::error::{Error, ServerAnswerError};
 use crate::files::{self, MAX_IMAGE_LEN};
+use crate::output::ServerWait;
 use crate::release::NamedImage;
 use wire::{DeviceBody, EventBody, RegisteredDevice, ReleaseObject, SuccessionObject, SuccessionPage};
 
@@ -59,6 +60,8 @@ pub(crate) struct Server {
     /// How long all questions may take together, from the first one.
     questions_time: Duration,
     first_question: OnceLock<Instant>,
+    /// Tells of a server that takes its time.
+    wait: ServerWait,
 }
 
 /// For which device a release is asked.
@@ -147,7 +150,14 @@ impl Server {
             image_time: transfer_time,
             questions_time: QUESTIONS_TIMEOUT,
             first_question: OnceLock::new(),
+            wait: |_, _| {},
         })
+    }
+
+    /// The same, whose waits are told.
+    #[must_use]
+    pub(crate) fn telling(self, wait: ServerWait) -> Self {
+        Self { wait, ..self }
     }
 
     /// The server's name in messages, in the cache and in the queue.
@@ -257,7 +267,8 @@ impl Server {
     /// [`Error::ServerUnreachable`], [`Error::ServerRefused`]
     pub(crate) async fn put_device(&self, serial: &str, body: &DeviceBody) -> Result<(), Error> {
         let url = self.url(&["v1", "devices", serial]);
-        let response = accepted(self.send(self.write(Method::PUT, url).json(body)).await?).await?;
+        let response =
+            accepted(self.send(self.write(Method::PUT, url).json(body), ANSWER_TIMEOUT).await?).await?;
         let device = self.body(response, MAX_JSON_LEN).await?;
         let device: RegisteredDevice = serde_json::from_slice(&device)
             .map_err(|error| Error::ServerAnswer(ServerAnswerError::Json(error)))?;
@@ -272,7 +283,8 @@ impl Server {
     /// [`Error::ServerUnreachable`], [`Error::ServerRefused`]
     pub(crate) async fn post_event(&self, serial: &str, body: &EventBody) -> Result<(), Error> {
         let url = self.url(&["v1", "devices", serial, "events"]);
-        let response = accepted(self.send(self.write(Method::POST, url).json(body)).await?).await?;
+        let response =
+            accepted(self.send(self.write(Method::POST, url).json(body), ANSWER_TIMEOUT).await?).await?;
         match response.status() {
             StatusCode::CREATED => Ok(()),
             status => Err(Error::ServerAnswer(ServerAnswerError::Status(status.as_u16()))),
@@ -299,17 +311,24 @@ impl Server {
             let detail = "its answers take too long".to_owned();
             return Err(Error::ServerUnreachable { url: self.name(), detail });
         }
-        self.send(self.client.get(url).timeout(left)).await
+        self.send(self.client.get(url).timeout(left), left).await
     }
 
-    async fn send(&self, request: RequestBuilder) -> Result<Response, Error> {
-        request.send().await.map_err(|error| self.unreachable(&error))
+    /// `left`: the timeout of the request.
+    async fn send(&self, request: RequestBuilder, left: Duration) -> Result<Response, Error> {
+        let answer = self.wait_for(request.send(), left).await;
+        answer.map_err(|error| self.unreachable(&error))
+    }
+
+    async fn wait_for<T>(&self, answer: impl Future<Output = T>, left: Duration) -> T {
+        waited_for(answer, || (self.wait)(&self.name(), left)).await
     }
 
     /// Reads a body of at most `limit` bytes.
     async fn body(&self, mut response: Response, limit: u64) -> Result<Vec<u8>, Error> {
         let mut bytes = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(&error))? {
+        let next = async |response: &mut Response| self.wait_for(response.chunk(), READ_TIMEOUT).await;
+        while let Some(chunk) = next(&mut response).await.map_err(|error| self.unreachable(&error))? {
             if (bytes.len() as u64).saturating_add(chunk.len() as u64) > limit {
                 return Err(Error::ServerAnswer(ServerAnswerError::TooLong(limit)));
             }

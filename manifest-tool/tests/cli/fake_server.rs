@@ -30,6 +30,8 @@ pub(super) struct Record {
     pub(super) held: HashMap<String, Bytes>,
     /// `ETag` of each image, in place of its digest.
     pub(super) tag: Option<Option<String>>,
+    /// Before each answer.
+    pub(super) delay: Option<std::time::Duration>,
     answers: HashMap<&'static str, (StatusCode, String)>,
     /// The same, for one time.
     once: HashMap<&'static str, (StatusCode, String)>,
@@ -85,6 +87,10 @@ pub(super) async fn answer(State(record): State<Shared>, request: Request) -> Re
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, 1 << 20).await.unwrap();
     let what = format!("{} {}", parts.method, parts.uri.path());
+    let delay = record.lock().unwrap().delay;
+    if let Some(delay) = delay {
+        tokio::time::sleep(delay).await;
+    }
     let mut record = record.lock().unwrap();
     // A question is not counted among what is sent.
     if parts.method == "GET" {

@@ -160,3 +160,52 @@ fn a_folder_that_does_not_fit_is_refused() {
     server.answers("POST /v1/devices", StatusCode::CONFLICT, &problem.to_string());
     assert_eq!(workshop.refused(&line), ("device-conflict".into(), 7));
 }
+
+#[test]
+fn tool80_a_serial_like_a_formula_goes_through_list_and_registration() {
+    let (workshop, server) = (line(), FakeServer::start());
+    workshop.write("formulas.csv", b"serial,node\n=1+1,0x11\n-2,0x12\n");
+    std::fs::remove_dir_all(workshop.path("batch")).unwrap();
+    workshop.ok(&split(
+        "provision --devices formulas.csv --vendor anchorage.example --class demo-node --anchor root.cose --no-ledger --out-dir batch",
+    ));
+    for cell in rows(&workshop).concat() {
+        assert!(!cell.starts_with(['=', '+', '-', '@']), "{cell}");
+    }
+    let list = device_lists::read_list(&workshop.read("batch/devices.csv")).unwrap();
+    assert_eq!((&*list[0].1.serial, &*list[1].1.serial, &*list[1].1.block), ("=1+1", "-2", "-2.block"));
+    let mut log = device_lists::line_of(&device_lists::Head::new(
+        "2026-11-27T10:00:00Z".to_owned(),
+        trust::sha256(&workshop.read("batch/devices.csv")),
+    ))
+    .unwrap();
+    for (_, row) in &list {
+        log.extend_from_slice(
+            &device_lists::line_of(&json!({"time": "2026-11-27T10:20:00Z", "result": "found",
+            "serial": row.serial, "node_address": 17, "vendor": "v", "class": "c", "device": "d", "kid": null,
+            "block_sha256": hex::encode(row.block_sha256)}))
+            .unwrap(),
+        );
+    }
+    workshop.write("batch/line.jsonl", &log);
+    answers(&workshop, &server, json!({"devices": 2, "new": 2}));
+    workshop.ok(&split(&format!("{REGISTER} {}", server.url)));
+    let sent = server.record.lock().unwrap().sent.clone();
+    let cells: Vec<csv::StringRecord> =
+        csv::Reader::from_reader(&sent[1].body[..]).into_records().map(Result::unwrap).collect();
+    assert_eq!((&cells[0][0], &cells[1][0]), ("'=1+1", "'-2"));
+}
+
+#[test]
+fn whoever_waits_for_a_slow_server_hears_of_it() {
+    let (workshop, server) = (line(), FakeServer::start());
+    answers(&workshop, &server, json!({"devices": 2, "new": 2}));
+    let line = format!("{REGISTER} {}", server.url);
+    let words = format!("waiting for {}/ ...", server.url);
+    assert!(!workshop.run(&split(&line)).stderr.contains("waiting"));
+    server.record.lock().unwrap().delay = Some(std::time::Duration::from_millis(2_300));
+    let run = workshop.run(&split(&line));
+    assert!(run.exit == 0 && run.stderr.contains(&words), "{run:?}");
+    let scripted = workshop.run(&split(&format!("--json {line}")));
+    assert!(scripted.exit == 0 && !scripted.stderr.contains("waiting"), "{scripted:?}");
+}

@@ -105,7 +105,7 @@ impl Server {
                 .header(RANGE, format!("bytes={}-", partial.len()))
                 .header(IF_RANGE, format!("\"{name}\""));
         }
-        let mut response = accepted(self.send(request).await?).await?;
+        let mut response = accepted(self.send(request, time_left).await?).await?;
         match response.status() {
             // The whole image, asked for or not.
             StatusCode::OK => partial.restart()?,

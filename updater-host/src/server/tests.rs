@@ -428,3 +428,19 @@ async fn a_server_that_takes_too_long_is_not_asked_again() {
     }
     assert_eq!(server.requests().len(), 1);
 }
+
+#[tokio::test]
+async fn whoever_waits_for_a_slow_server_hears_of_it() {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static SAID: AtomicU32 = AtomicU32::new(0);
+    let fake = FakeServer::start(|request| {
+        let pause = if request.path.contains("revocations") { 2_300 } else { 0 };
+        std::thread::sleep(Duration::from_millis(pause));
+        Answer::new(404, br#"{"code": "revocation-list-unknown"}"#.to_vec())
+    });
+    let server = client(&fake).telling(|_, _| _ = SAID.fetch_add(1, Ordering::Relaxed));
+    assert!(server.latest(&KIND).await.is_err());
+    assert_eq!(SAID.load(Ordering::Relaxed), 0);
+    assert_eq!(server.revocation_list(Domain(Kid([1; 8]))).await.unwrap(), None);
+    assert_eq!(SAID.load(Ordering::Relaxed), 1);
+}

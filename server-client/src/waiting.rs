@@ -1,0 +1,44 @@
+//! Waiting for a server that takes its time: whoever waits hears of it.
+
+use std::pin::pin;
+use std::time::Duration;
+
+/// How long nothing is said while a server is waited for.
+const SILENCE: Duration = Duration::from_secs(2);
+
+/// Waits for what a server answers; calls `say` once if that takes longer than a moment.
+pub async fn waited_for<T>(answer: impl Future<Output = T>, say: impl FnOnce()) -> T {
+    let mut answer = pin!(answer);
+    match tokio::time::timeout(SILENCE, &mut answer).await {
+        Ok(answer) => answer,
+        Err(_) => {
+            say();
+            answer.await
+        }
+    }
+}
+
+/// What a person hears.
+#[must_use]
+pub fn waiting_for(server: &str) -> String {
+    format!("waiting for {} ...", trust::host::printable(server))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_server_is_spoken_of_once_and_a_quick_one_not() {
+        for (millis, wanted) in [(0, 0), (1_900, 0), (2_100, 1), (60_000, 1)] {
+            let mut said = 0;
+            let answer = async {
+                tokio::time::sleep(Duration::from_millis(millis)).await;
+                7
+            };
+            assert_eq!(waited_for(answer, || said += 1).await, 7);
+            assert_eq!(said, wanted, "{millis} ms");
+        }
+        assert_eq!(waiting_for("http://h\u{1b}"), "waiting for http://h\\u{1b} ...");
+    }
+}
