@@ -2,6 +2,7 @@
 
 mod codes;
 mod hints;
+mod rows;
 
 use std::path::{Path, PathBuf};
 
@@ -19,6 +20,9 @@ use crate::passphrase::MAX_PASSPHRASE_LEN;
 use crate::private_key::KeyFault;
 use crate::shares::ShareFault;
 use crate::x509;
+
+pub use rows::RefusedRow;
+pub(crate) use rows::refused_rows;
 
 /// What was done with a file when it failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -273,6 +277,8 @@ pub enum Error {
         detail: String,
         /// What the server said to do about it.
         hint: Option<String>,
+        /// The rows of a list that it refused.
+        rows: Vec<RefusedRow>,
     },
     /// The server answered something that is not in its interface.
     #[error("{step} got an unexpected answer: {detail}")]
@@ -427,6 +433,14 @@ impl Error {
                 Ok(error) => Self::Holder(*error),
                 Err(source) => Self::KeyOperation { doing: "used", source },
             },
+        }
+    }
+
+    /// The rows of a list that a server refused.
+    pub(crate) fn rows(&self) -> &[RefusedRow] {
+        match self {
+            Self::ServerRefused { rows, .. } => rows,
+            _ => &[],
         }
     }
 

@@ -8,8 +8,11 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use trust::host::printable;
 
-use crate::error::Error;
+use crate::error::{Error, RefusedRow};
 use crate::recording::Written;
+
+/// Most refused rows of a list that people see.
+const MAX_ROWS_SHOWN: usize = 20;
 
 /// A result: an object for scripts, lines for people.
 pub trait Report: Serialize {
@@ -47,6 +50,8 @@ struct FailureDetail<'a> {
     hint: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     position: Option<u32>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    rows: &'a [RefusedRow],
 }
 
 impl Output {
@@ -94,8 +99,8 @@ impl Output {
         let message = printable(&error.to_string());
         let written = Written::last();
         if self.json {
-            let detail =
-                FailureDetail { code: error.code(), message, hint: error.hint(), position: error.position() };
+            let (code, hint, position, rows) = (error.code(), error.hint(), error.position(), error.rows());
+            let detail = FailureDetail { code, message, hint, position, rows };
             if let Ok(text) = serde_json::to_string(&Failure { error: detail, exit, written }) {
                 let printed = writeln!(std::io::stdout().lock(), "{text}");
                 if printed.is_err() {
@@ -103,12 +108,23 @@ impl Output {
                 }
             }
         } else {
+            let rows: String = row_lines(error.rows()).iter().map(|row| format!("\n  {row}")).collect();
             let written =
                 written.map(|written| format!("\n  {}", printable(&written.sentence()))).unwrap_or_default();
-            words(&format!("error: {message} [{}]\n  {}{written}", error.code(), error.hint()));
+            words(&format!("error: {message} [{}]{rows}\n  {}{written}", error.code(), error.hint()));
         }
         exit
     }
+}
+
+/// The rows of a list that a server refused, for people: the first ones.
+pub(crate) fn row_lines(rows: &[RefusedRow]) -> Vec<String> {
+    let mut lines: Vec<String> = rows.iter().take(MAX_ROWS_SHOWN).map(RefusedRow::to_string).collect();
+    match rows.len().saturating_sub(MAX_ROWS_SHOWN) {
+        0 => {}
+        more => lines.push(format!("and {more} more, which --json lists")),
+    }
+    lines
 }
 
 /// A warning, from code without an [`Output`].

@@ -14,19 +14,21 @@ use server_client::{
 use trust::host::{MAX_TOKEN_FILE_LEN, Serial, read_write_token};
 
 use crate::describe::ManifestView;
-use crate::error::Error;
+use crate::error::{Error, refused_rows};
 use crate::files::{read, read_secret};
 use crate::output::{Output, progress_bar};
 
 mod answers;
 
-use answers::{DeviceStatus, Imported, MeantMark, Release, ReleaseStatus, Releases, StoredImage, check};
-pub(crate) use answers::{IssuerKept, ListInForce, RootInForce};
+use answers::{DeviceStatus, MeantMark, Release, ReleaseStatus, Releases, StoredImage, check};
+pub(crate) use answers::{Imported, IssuerKept, ListInForce, RootInForce};
 
 const IMAGE_STEP: &str = "sending the image";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// For a request with a small body, the server's disk included.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// Longest answer about a list of devices, bytes: 10,000 rows that are refused, each with its reason.
+const MAX_ROWS_LEN: u64 = 8 * 1024 * 1024;
 /// Bytes that are handed over at a time, and counted by the progress bar.
 const CHUNK_LEN: usize = 64 * 1024;
 
@@ -220,14 +222,23 @@ impl Server {
         check(step, self.read_object(step, answer).await?, &kid)
     }
 
-    /// Registers the devices of a CSV, all of them or none; how many are new.
-    pub(crate) async fn post_devices(&self, step: &str, csv: Vec<u8>, devices: usize) -> Result<u64, Error> {
-        let request = self.client.post(self.url(&["devices"])).header(CONTENT_TYPE, "text/csv");
+    /// Registers the devices of a CSV: all of them or none, or with `good_rows` those that are not refused.
+    pub(crate) async fn post_devices(
+        &self,
+        step: &str,
+        csv: Vec<u8>,
+        (devices, good_rows): (usize, bool),
+    ) -> Result<Imported, Error> {
+        let mut url = self.url(&["devices"]);
+        if good_rows {
+            url.query_pairs_mut().append_pair("good_rows", "true");
+        }
+        let request = self.client.post(url).header(CONTENT_TYPE, "text/csv");
         // Each credential is verified before the answer.
         let time = transfer_time(csv.len() as u64).saturating_add(REQUEST_TIMEOUT);
-        let answer = self.send(step, request.body(csv).timeout(time)).await?;
-        let imported: Imported = check(step, self.read_object(step, answer).await?, &devices)?;
-        Ok(imported.new)
+        let answer = self.send_up_to(step, request.body(csv).timeout(time), MAX_ROWS_LEN).await?;
+        let imported = self.read_object_up_to(step, answer, MAX_ROWS_LEN).await?;
+        check(step, imported, &(devices, good_rows))
     }
 
     /// Sends an image, unless the server holds it whole: a large one is not sent for nothing.
@@ -327,6 +338,11 @@ impl Server {
 
     /// 2xx; anything else is an error with the server's own words.
     async fn send(&self, step: &str, request: RequestBuilder) -> Result<Response, Error> {
+        self.send_up_to(step, request, MAX_JSON_LEN).await
+    }
+
+    /// The same with a limit for the words of a refusal, bytes.
+    async fn send_up_to(&self, step: &str, request: RequestBuilder, limit: u64) -> Result<Response, Error> {
         let failed = |source: reqwest::Error| Error::Http { step: step.to_owned(), cause: cause(&source) };
         let answer = self.wait(request.send()).await.map_err(failed)?;
         let status = answer.status();
@@ -339,12 +355,19 @@ impl Server {
                 detail: format!("HTTP status {status}"),
             });
         }
-        let Refusal { code, words, hint } =
-            Refusal::read(&self.read_answer(step, answer).await.unwrap_or_default());
+        let body = self.read_up_to(step, answer, limit).await.unwrap_or_default();
+        let Refusal { code, words, hint } = Refusal::read(&body);
         // Not in our name: it may be any server.
         let hint = hint.map(|hint| format!("The server says: {hint}"));
         let detail = words.unwrap_or_else(|| status.canonical_reason().unwrap_or("no reason").to_owned());
-        Err(Error::ServerRefused { step: step.to_owned(), status: status.as_u16(), code, detail, hint })
+        Err(Error::ServerRefused {
+            step: step.to_owned(),
+            status: status.as_u16(),
+            code,
+            detail,
+            hint,
+            rows: refused_rows(&body),
+        })
     }
 
     /// The JSON object of an answer.
@@ -353,22 +376,35 @@ impl Server {
         step: &str,
         answer: Response,
     ) -> Result<T, Error> {
+        self.read_object_up_to(step, answer, MAX_JSON_LEN).await
+    }
+
+    async fn read_object_up_to<T: serde::de::DeserializeOwned>(
+        &self,
+        step: &str,
+        answer: Response,
+        limit: u64,
+    ) -> Result<T, Error> {
         if is_web_page(answer.headers()) {
             let detail = "it is a web page: a portal or a proxy answers instead of the server".to_owned();
             return Err(Error::ServerAnswer { step: step.to_owned(), detail });
         }
-        let body = self.read_answer(step, answer).await?;
+        let body = self.read_up_to(step, answer, limit).await?;
         serde_json::from_slice(&body)
             .map_err(|error| Error::ServerAnswer { step: step.to_owned(), detail: error.to_string() })
     }
 
+    async fn read_answer(&self, step: &str, answer: Response) -> Result<Vec<u8>, Error> {
+        self.read_up_to(step, answer, MAX_JSON_LEN).await
+    }
+
     /// The body, up to the limit.
-    async fn read_answer(&self, step: &str, mut answer: Response) -> Result<Vec<u8>, Error> {
+    async fn read_up_to(&self, step: &str, mut answer: Response, limit: u64) -> Result<Vec<u8>, Error> {
         let mut body = Vec::new();
         let failed = |source: reqwest::Error| Error::Http { step: step.to_owned(), cause: cause(&source) };
         while let Some(chunk) = self.wait(answer.chunk()).await.map_err(failed)? {
-            if (body.len() + chunk.len()) as u64 > MAX_JSON_LEN {
-                let detail = format!("it is longer than {MAX_JSON_LEN} bytes");
+            if (body.len() + chunk.len()) as u64 > limit {
+                let detail = format!("it is longer than {limit} bytes");
                 return Err(Error::ServerAnswer { step: step.to_owned(), detail });
             }
             body.extend_from_slice(&chunk);

@@ -15,14 +15,17 @@ use self::line::{Batch, Device};
 use crate::describe::kid;
 use crate::error::Error;
 use crate::files::{MAX_RECORD_FILE_LEN, read, read_file};
-use crate::output::{Output, Report, progress_bar, table};
-use crate::server::{IssuerKept, Server, ServerArguments};
+use crate::output::{Output, Report, progress_bar, row_lines, table};
+use crate::server::{Imported, IssuerKept, Server, ServerArguments};
 
 /// What a server takes at once: devices, and bytes of CSV (docs/server-api.md).
 const MAX_DEVICES: usize = 10_000;
 const MAX_CSV_LEN: usize = 8 * 1024 * 1024;
 /// Longest line of the CSV, bytes: a credential in hexadecimal digits, 8 anchors, two names of 64 characters.
 const MAX_ROW_LEN: usize = 4 * 1024;
+
+/// Exit code when the server refuses devices, docs/errors.md.
+const REFUSED_EXIT: u8 = 7;
 
 /// Longest name of a line or an owner, characters.
 const MAX_LABEL_LEN: usize = 64;
@@ -42,6 +45,9 @@ pub struct Register {
     /// Owner of the devices, which the registry keeps with each device
     #[arg(long, value_name = "NAME", value_parser = label)]
     owner: Option<String>,
+    /// Register the others when the server refuses some devices; without it all are registered, or none
+    #[arg(long)]
+    good_rows: bool,
     #[command(flatten)]
     server: ServerArguments,
 }
@@ -52,10 +58,9 @@ pub struct Registered {
     /// Of the issuing key.
     #[serde(skip_serializing_if = "Option::is_none")]
     issuing: Option<IssuerKept>,
-    /// That have their block, and are in the registry.
-    devices: usize,
-    /// Of these, that were not there before.
-    new: u64,
+    /// Those that have their block: what the registry did with them.
+    #[serde(flatten)]
+    done: Imported,
     /// Of the list, that have no block yet.
     left: usize,
     /// Serials whose block no device gets.
@@ -69,7 +74,24 @@ impl Report for Registered {
     fn lines(&self) -> String {
         let mut rows = vec![("server", self.server.clone())];
         rows.extend(self.issuing.as_ref().map(|it| ("issuing key", it.to_string())));
-        rows.push(("registered", format!("{} devices, {} of them new", self.devices, self.new)));
+        let Imported { devices, new, identified, completed, unchanged, older_credentials, refused } =
+            &self.done;
+        rows.push(("registered", format!("{devices} devices")));
+        let mut count = |name, count: u64, words: &str| {
+            if count > 0 {
+                rows.push((name, format!("{count}{words}")));
+            }
+        };
+        count("new", *new, "");
+        count("identities", *identified, " filled in or renewed, of devices that were there");
+        count(
+            "other values",
+            *completed,
+            " devices that were there got some: line, owner, anchors, key-check values",
+        );
+        count("already there", *unchanged, " with nothing to add");
+        count("credentials", *older_credentials, " are older than the registry's, which stay");
+        rows.extend(row_lines(refused).into_iter().map(|row| ("refused", row)));
         if self.left > 0 {
             rows.push(("left", format!("{} devices of the list have no block yet", self.left)));
         }
@@ -80,6 +102,11 @@ impl Report for Registered {
             rows.push(("log", "its last line is cut off, and does not count".to_owned()));
         }
         table(&rows)
+    }
+
+    /// Whatever a server refuses is bad news.
+    fn exit(&self) -> u8 {
+        if self.done.refused.is_empty() { 0 } else { REFUSED_EXIT }
     }
 }
 
@@ -93,15 +120,14 @@ impl Register {
                 Some((credential, kid)) => Some(server.put_issuer(credential, &kid).await?),
                 None => None,
             };
-            let new = send(&server, parts, output).await?;
-            Ok((issuing, new))
+            let done = send(&server, parts, self.good_rows, output).await?;
+            Ok((issuing, done))
         });
-        let (issuing, new) = done?;
+        let (issuing, done) = done?;
         Ok(Registered {
             server: self.server.url().to_owned(),
             issuing,
-            devices: batch.on_device.len(),
-            new,
+            done,
             left: batch.left,
             set_aside: batch.set_aside,
             torn: batch.torn,
@@ -202,17 +228,17 @@ fn finish((writer, _, part): (csv::Writer<Vec<u8>>, usize, Part)) -> Result<Part
     Ok(Part { csv, ..part })
 }
 
-async fn send(server: &Server, parts: Vec<Part>, output: Output) -> Result<u64, Error> {
+async fn send(server: &Server, parts: Vec<Part>, good_rows: bool, output: Output) -> Result<Imported, Error> {
     let all: usize = parts.iter().map(|part| part.devices).sum();
     let bar = progress_bar(all as u64, "  devices {bar:30} {pos}/{len} {eta}", output);
-    let mut new = 0_u64;
+    let mut done = Imported::default();
     for part in parts {
         let step = format!("registering {} to {}", printable(&part.first), printable(&part.last));
-        new = new.saturating_add(server.post_devices(&step, part.csv, part.devices).await?);
+        done.add(server.post_devices(&step, part.csv, (part.devices, good_rows)).await?);
         bar.inc(part.devices as u64);
     }
     bar.finish_and_clear();
-    Ok(new)
+    Ok(done)
 }
 
 /// A name as a registry takes it (docs/server-api.md).

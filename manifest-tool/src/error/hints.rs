@@ -102,6 +102,15 @@ impl Error {
             Self::TokenFile { .. } => "Write the token of the server into the file, on a line of its own.",
             Self::Http { .. } => "Check the URL, the network and the server, then run the command again.",
             Self::ServerRefused { status: 401 | 403, .. } => "Check --token-file.",
+            Self::ServerRefused { code: Some(code), rows, .. }
+                if code == "rows-refused" && !rows.is_empty() =>
+            {
+                "Correct what the rows name, or pass --good-rows: then the others are registered."
+            }
+            Self::ServerRefused { code: Some(code), .. } if code == "credential-older" => {
+                "The server has a later credential of this issuing key, and keeps it. Pass the newest one (ledger export of the root's \
+                 ledger), or leave --issuing out."
+            }
             Self::ServerRefused { hint: Some(hint), .. } => hint,
             Self::ServerRefused { code: Some(code), .. } => {
                 let known = Reason::ALL.iter().find(|reason| reason.slug() == code);

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use trust::{SuccessionClaims, SuccessionNumber};
 
 use crate::describe::kid;
-use crate::error::Error;
+use crate::error::{Error, RefusedRow};
 
 /// An object that contains what was sent, or the address to which it was sent.
 pub(super) trait Answer: serde::de::DeserializeOwned {
@@ -237,23 +237,51 @@ impl Answer for IssuerKept {
     }
 }
 
-/// How many devices of a list are registered.
-#[derive(Deserialize)]
-pub(super) struct Imported {
-    devices: usize,
-    /// That were not there before.
-    pub(super) new: u64,
+/// What a list did, in the counts of docs/server-api.md.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize, Serialize)]
+pub(crate) struct Imported {
+    /// That are registered now.
+    pub(crate) devices: usize,
+    /// Of these, that were not there before.
+    pub(crate) new: u64,
+    /// Of those that were there, that got an identity.
+    pub(crate) identified: u64,
+    /// Of those that were there, that got other values.
+    pub(crate) completed: u64,
+    /// Of those that were there, that got neither.
+    pub(crate) unchanged: u64,
+    /// Whose credential is older than the registry's, which stays.
+    pub(crate) older_credentials: u64,
+    pub(crate) refused: Vec<RefusedRow>,
+}
+
+impl Imported {
+    /// Counts another part of a list, too.
+    pub(crate) fn add(&mut self, part: Self) {
+        let sum = |own: &mut u64, more: u64| *own = own.saturating_add(more);
+        self.devices = self.devices.saturating_add(part.devices);
+        sum(&mut self.new, part.new);
+        sum(&mut self.identified, part.identified);
+        sum(&mut self.completed, part.completed);
+        sum(&mut self.unchanged, part.unchanged);
+        sum(&mut self.older_credentials, part.older_credentials);
+        self.refused.extend(part.refused.into_iter().map(RefusedRow::shown));
+    }
 }
 
 impl Answer for Imported {
-    /// Devices that were sent.
-    type Meant<'a> = usize;
+    /// Devices that were sent, and whether rows may be refused.
+    type Meant<'a> = (usize, bool);
 
-    fn difference(&self, sent: &usize) -> Option<String> {
-        let is_more = self.new > *sent as u64;
-        (self.devices != *sent || is_more).then(|| {
+    fn difference(&self, (sent, good_rows): &(usize, bool)) -> Option<String> {
+        let (devices, refused) = (self.devices as u64, self.refused.len());
+        let is_more = [self.new, self.identified, self.completed, self.unchanged, self.older_credentials]
+            .into_iter()
+            .any(|count| count > devices);
+        let is_all = self.devices.checked_add(refused) == Some(*sent) && (*good_rows || refused == 0);
+        (!is_all || is_more).then(|| {
             format!(
-                "{} devices are registered, {} of them new, where {sent} were sent",
+                "{} devices are registered, {} of them new, and {refused} refused, where {sent} were sent",
                 self.devices, self.new
             )
         })

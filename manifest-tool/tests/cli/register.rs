@@ -60,10 +60,16 @@ fn answers(workshop: &Workshop, server: &FakeServer, devices: Value) {
     server.answers("POST /v1/devices", StatusCode::OK, &devices.to_string());
 }
 
+/// The answer of a server that knew the other devices with all that was sent.
+fn did(devices: u64, new: u64) -> Value {
+    json!({"devices": devices, "new": new, "identified": 0, "completed": 0, "unchanged": devices.saturating_sub(new),
+           "older_credentials": 0, "refused": []})
+}
+
 #[test]
 fn devices_that_have_their_block_are_registered() {
     let (workshop, server) = (line(), FakeServer::start());
-    answers(&workshop, &server, json!({"devices": 2, "new": 1}));
+    answers(&workshop, &server, did(2, 1));
     let line = format!("{REGISTER} {}", server.url);
     let line = split(&line);
     let said = workshop.ok(&line);
@@ -86,7 +92,7 @@ fn devices_that_have_their_block_are_registered() {
     write_log(&workshop, &[("begun", "A-1"), ("set-aside", "A-1"), ("provisioned", "A-3")]);
     let log = workshop.read("batch/line.jsonl");
     workshop.write("batch/line.jsonl", &[&log[..], b"{\"time\":\"2026"].concat());
-    answers(&workshop, &server, json!({"devices": 1, "new": 1}));
+    answers(&workshop, &server, did(1, 1));
     let said = workshop.ok(&line);
     assert_eq!(
         (&said["set_aside"], &said["torn"], &said["left"]),
@@ -147,14 +153,14 @@ fn a_folder_that_does_not_fit_is_refused() {
 
     // Nothing is wrong with a line that only begins.
     workshop.write("batch/line.jsonl", (text.lines().next().unwrap().to_owned() + "\n").as_bytes());
-    answers(&workshop, &server, json!({"devices": 0, "new": 0}));
+    answers(&workshop, &server, did(0, 0));
     let said = workshop.ok(&line);
     assert_eq!((&said["devices"], &said["left"]), (&json!(0), &json!(3)));
     assert_eq!(server.take_sent(), ["PUT /v1/issuers"]);
     workshop.write("batch/line.jsonl", &log);
 
     // What the server says is held against what was sent.
-    answers(&workshop, &server, json!({"devices": 1, "new": 1}));
+    answers(&workshop, &server, did(1, 1));
     assert_eq!(workshop.refused(&line), ("server-answer".into(), 7));
     let problem = json!({"title": "Conflict", "status": 409, "code": "device-conflict", "detail": "Line 2: another class."});
     server.answers("POST /v1/devices", StatusCode::CONFLICT, &problem.to_string());
@@ -188,7 +194,7 @@ fn tool80_a_serial_like_a_formula_goes_through_list_and_registration() {
         );
     }
     workshop.write("batch/line.jsonl", &log);
-    answers(&workshop, &server, json!({"devices": 2, "new": 2}));
+    answers(&workshop, &server, did(2, 2));
     workshop.ok(&split(&format!("{REGISTER} {}", server.url)));
     let sent = server.record.lock().unwrap().sent.clone();
     let cells: Vec<csv::StringRecord> =
@@ -199,7 +205,7 @@ fn tool80_a_serial_like_a_formula_goes_through_list_and_registration() {
 #[test]
 fn whoever_waits_for_a_slow_server_hears_of_it() {
     let (workshop, server) = (line(), FakeServer::start());
-    answers(&workshop, &server, json!({"devices": 2, "new": 2}));
+    answers(&workshop, &server, did(2, 2));
     let line = format!("{REGISTER} {}", server.url);
     let words = format!("waiting for {}/ ...", server.url);
     assert!(!workshop.run(&split(&line)).stderr.contains("waiting"));
@@ -208,4 +214,54 @@ fn whoever_waits_for_a_slow_server_hears_of_it() {
     assert!(run.exit == 0 && run.stderr.contains(&words), "{run:?}");
     let scripted = workshop.run(&split(&format!("--json {line}")));
     assert!(scripted.exit == 0 && !scripted.stderr.contains("waiting"), "{scripted:?}");
+}
+
+#[test]
+fn what_became_of_each_device_is_reported_per_kind() {
+    let (workshop, server) = (line(), FakeServer::start());
+    let line = format!("{REGISTER} {}", server.url);
+    let row = json!({"line": 3, "serial": "A-2", "code": "device-conflict", "detail": "Its owner is Bob.", "hint": "Change it\u{1b}."});
+    let problem = json!({"title": "x", "status": 422, "code": "rows-refused", "detail": "1 of 2 rows are refused", "hint": "of the server",
+                         "rows": [row]});
+    answers(&workshop, &server, did(2, 2));
+    server.answers("POST /v1/devices", StatusCode::UNPROCESSABLE_ENTITY, &problem.to_string());
+    let run = workshop.run(&split(&format!("--json {line}")));
+    assert_eq!(run.refusal(), ("rows-refused".into(), 7));
+    let error = &run.object()["error"];
+    assert_eq!(
+        (&error["rows"][0]["serial"], &error["rows"][0]["detail"]),
+        (&json!("A-2"), &json!("Its owner is Bob."))
+    );
+    assert_eq!(error["rows"][0]["hint"], "Change it\\u{1b}.");
+    assert!(error["hint"].as_str().unwrap().contains("--good-rows"));
+    let words = workshop.run(&split(&line)).stderr;
+    assert!(words.contains("A-2: Its owner is Bob. [device-conflict]"), "{words}");
+
+    // Rows are refused with --good-rows only, and it is not success.
+    let mixed = json!({"devices": 1, "new": 0, "identified": 1, "completed": 1, "unchanged": 0, "older_credentials": 0, "refused": [row]});
+    answers(&workshop, &server, mixed.clone());
+    assert_eq!(workshop.refused(&split(&line)).0, "server-answer");
+    let good = format!("{line} --good-rows");
+    let run = workshop.run(&split(&format!("--json {good}")));
+    assert_eq!(
+        (run.exit, &run.object()["identified"], &run.object()["refused"][0]["serial"]),
+        (7, &json!(1), &json!("A-2"))
+    );
+    let run = workshop.run(&split(&good));
+    for words in ["1 filled in or renewed", "A-2: Its owner is Bob.", "1 devices that were there got some"] {
+        assert!(run.stdout.contains(words), "{words}: {run:?}");
+    }
+    // As many refusals as there are rows fit.
+    let rows: Vec<_> = (0..2)
+        .map(|_| json!({"serial": "A-1", "code": "device-conflict", "detail": "x".repeat(100_000)}))
+        .collect();
+    let long = json!({"devices": 0, "new": 0, "identified": 0, "completed": 0, "unchanged": 0, "older_credentials": 0, "refused": rows});
+    answers(&workshop, &server, long);
+    assert_eq!(workshop.run(&split(&good)).exit, 7);
+
+    let older = json!({"title": "Conflict", "status": 409, "code": "credential-older", "detail": "d", "hint": "of the server"});
+    server.answers("PUT /v1/issuers", StatusCode::CONFLICT, &older.to_string());
+    let run = workshop.run(&split(&format!("--json {line}")));
+    assert_eq!(run.refusal(), ("credential-older".into(), 7));
+    assert!(run.object()["error"]["hint"].as_str().unwrap().contains("leave --issuing out"));
 }

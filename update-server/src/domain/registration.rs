@@ -157,6 +157,46 @@ pub struct Outcome {
     pub claimed: Option<String>,
 }
 
+/// What a list did to the devices that it registered. A device that was known can have gained an identity and other values.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Gains {
+    /// Registered for the first time.
+    pub new: u64,
+    /// Known before, and with another identity key or credential now: filled in, or a later one.
+    pub identified: u64,
+    /// Known before, and with other values filled in or brought up to date.
+    pub completed: u64,
+    /// Known before, and nothing was added but when they were seen.
+    pub unchanged: u64,
+    /// Their rows had an older credential than the registry, which stays.
+    pub older_credentials: u64,
+}
+
+impl Gains {
+    /// Counts a device that was registered.
+    pub fn count(&mut self, before: Option<&StoredDevice>, after: &StoredDevice, facts: &DeviceFacts) {
+        let Some(before) = before else {
+            self.new += 1;
+            return;
+        };
+        let is_identified = before.identity != after.identity || before.credential != after.credential;
+        // All but the identity, and when it was seen.
+        let same = StoredDevice {
+            identity: after.identity.clone(),
+            credential: after.credential.clone(),
+            last_seen: after.last_seen,
+            seen_by: after.seen_by.clone(),
+            ..before.clone()
+        };
+        let is_completed = same != *after;
+        let is_older = facts.credential.is_some() && after.credential != facts.credential;
+        self.identified += u64::from(is_identified);
+        self.completed += u64::from(is_completed);
+        self.unchanged += u64::from(!is_identified && !is_completed);
+        self.older_credentials += u64::from(is_older);
+    }
+}
+
 /// The entry once `facts` were said. `known` is the one before, if the device is registered.
 ///
 /// # Errors

@@ -7,7 +7,7 @@ use trust::host::printable;
 use trust::{Kid, PublicKey};
 
 use super::life_cycle::LifeState;
-use super::registration::{Conflict, DeviceFacts};
+use super::registration::{Conflict, DeviceFacts, Gains};
 use super::{Digest, Identifier, Malformed, Note, Serial, VersionText};
 use crate::store::{Store, StoreError, StoredDevice, StoredEvent};
 
@@ -359,7 +359,7 @@ impl Registry {
         device.ok_or_else(|| RegistryError::UnknownDevice(serial.as_str().to_owned()))
     }
 
-    /// Registers devices of a list, of which no two have one serial number: how many are new, and which are refused, by
+    /// Registers devices of a list, of which no two have one serial number: what that did, and which are refused, by
     /// their places in it.
     ///
     /// # Errors
@@ -369,14 +369,14 @@ impl Registry {
         devices: &[(Serial, DeviceFacts)],
         which: Import,
         now: u64,
-    ) -> Result<(u64, Vec<(usize, RegistryError)>), StoreError> {
+    ) -> Result<(Gains, Vec<(usize, RegistryError)>), StoreError> {
         let rows =
             devices.iter().map(|(serial, facts)| (serial.as_str().to_owned(), facts.clone())).collect();
         let imported = self.store.import_devices(rows, which, now).await?;
         let refused = imported.refused.into_iter().filter_map(|(place, conflict)| {
             devices.get(place).map(|(serial, _)| (place, conflict_of(serial, conflict)))
         });
-        Ok((imported.new, refused.collect()))
+        Ok((imported.gains, refused.collect()))
     }
 
     /// Changes what production and owners say of a device, with a reason.

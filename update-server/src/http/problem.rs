@@ -188,7 +188,10 @@ impl Problem {
 
     /// Rows of a list are refused, and none of the others was imported.
     pub(super) fn rows_refused(rows: Vec<RowProblem>, of: usize) -> Self {
-        let first = rows.first().map(|row| format!(" Line {}: {}", row.line, row.detail)).unwrap_or_default();
+        let first = rows
+            .first()
+            .map(|row| format!(" Line {} ({}): {}", row.line, row.serial, row.detail))
+            .unwrap_or_default();
         let detail = format!("{} of {of} rows are refused, and nothing was imported.{first}", rows.len());
         let problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "rows-refused", detail)
             .hint("Correct the rows that are listed, or import the others with ?good_rows=true.");
@@ -351,7 +354,9 @@ const fn hint_of(conflict: &Conflict) -> Option<&'static str> {
             Some("Change it with PATCH /v1/devices/{serial}, and a reason.")
         }
         Conflict::State(_) => Some("Change it with PUT /v1/devices/{serial}/state, and a reason."),
-        Conflict::CredentialOlder { .. } => Some("Send the newest credential of the device."),
+        Conflict::CredentialOlder { .. } => Some(
+            "The registry has a later credential, and keeps it: send the newest one of the device, or none.",
+        ),
         Conflict::CredentialContradicts { .. } => {
             Some("Issue one more credential of the device, and send that.")
         }
@@ -371,7 +376,7 @@ impl From<IdentityError> for Problem {
             IdentityError::IssuedAhead { .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
                 .hint("Set the clock that is wrong: the server's, or that of the machine that signed; then issue it again."),
             IdentityError::Older { .. } => Self::new(StatusCode::CONFLICT, code, detail)
-                .hint("Send the newest credential of this key."),
+                .hint("The registry has a later credential of this key, and keeps it: send the newest one, or none."),
             IdentityError::Contradicts(_) => Self::new(StatusCode::CONFLICT, code, detail)
                 .hint("Issue one more credential of this key, and send that."),
             IdentityError::Store(error) => error.into(),

@@ -6,7 +6,7 @@ use sqlx::SqliteConnection;
 use super::devices::{device_of, keep_outcome, note_change, state};
 use super::{Store, StoreError, StoredDevice};
 use crate::domain::life_cycle::LifeState;
-use crate::domain::registration::{Conflict, DeviceFacts, registered};
+use crate::domain::registration::{Conflict, DeviceFacts, Gains, registered};
 use crate::domain::registry::{Amendment, Import, KeyChecks, Label, Reporter};
 
 const STATE: &str = "device-state";
@@ -15,8 +15,8 @@ const AMENDED: &str = "device-amended";
 /// What became of a list of devices, by their places in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Imported {
-    /// Devices that were registered for the first time.
-    pub new: u64,
+    /// Of the devices that were registered.
+    pub gains: Gains,
     pub refused: Vec<(usize, Conflict)>,
 }
 
@@ -75,15 +75,17 @@ async fn import(
     which: Import,
     now: u64,
 ) -> Result<Imported, StoreError> {
-    let (mut good, mut refused) = (Vec::new(), Vec::new());
+    let (mut good, mut refused, mut gains) = (Vec::new(), Vec::new(), Gains::default());
     for (place, (serial, facts)) in devices.iter().enumerate() {
         let known = device_of(connection, serial).await?;
-        match registered(known, serial, facts, now)? {
-            Ok(outcome) => good.push((outcome, &facts.reporter)),
+        match registered(known.clone(), serial, facts, now)? {
+            Ok(outcome) => {
+                gains.count(known.as_ref(), &outcome.device, facts);
+                good.push((outcome, &facts.reporter));
+            }
             Err(conflict) => refused.push((place, conflict)),
         }
     }
-    let new = good.iter().filter(|(outcome, _)| outcome.is_new).count() as u64;
     let kept = match which {
         Import::All => refused.is_empty(),
         Import::Good => true,
@@ -94,7 +96,7 @@ async fn import(
             keep_outcome(connection, outcome, (reporter, now)).await?;
         }
     }
-    Ok(Imported { new, refused })
+    Ok(Imported { gains, refused })
 }
 
 async fn amend(

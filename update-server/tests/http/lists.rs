@@ -45,7 +45,8 @@ async fn srv60_an_old_list_overwrites_nothing_that_is_newer() {
     server.put("/v1/devices/A", facts(later)).await.is(200);
     let before = device(&server, "A").await;
     let answer = server.post("/v1/devices", export.clone()).await.is(200).json();
-    assert_eq!(answer, json!({"devices": 1, "new": 0, "refused": []}));
+    let gains = json!({"devices": 1, "new": 0, "identified": 0, "completed": 0, "unchanged": 1, "older_credentials": 1, "refused": []});
+    assert_eq!(answer, gains);
     let after = device(&server, "A").await;
     assert_eq!(after, before);
     assert_eq!((&after["version"], &after["credential"]["cwt"]), (&json!("2.0"), &json!(new)));
@@ -201,12 +202,44 @@ async fn srv61_a_conflict_alone_keeps_the_other_rows_out() {
         (1, &json!(3), &json!("K"))
     );
     assert!(rows[0]["hint"].as_str().unwrap().contains("PATCH"), "{rows}");
+    assert!(refused.json()["detail"].as_str().unwrap().contains("Line 3 (K): "), "the first one is named");
     for serial in ["A", "Z"] {
         server.get(&format!("/v1/devices/{serial}")).await.is_problem(404, "device-unknown");
     }
     let good = server.post("/v1/devices?good_rows=true", list).await.is(200).json();
     assert_eq!((&good["devices"], &good["new"], &good["refused"]), (&json!(2), &json!(2), &rows));
     assert_eq!(device(&server, "K").await["owner"], "Ada");
+}
+
+/// Each count is of what was done, and of nothing else.
+#[tokio::test]
+async fn a_list_says_what_it_did_per_kind() {
+    let world = World::new();
+    let server = world.start();
+    let line = issuing(&world.root, 30, 1_700_000_000);
+    server.put("/v1/issuers", line.clone()).await.is(201);
+    let cwt = |serial: &str, at| hex::encode(device_at(&line, 30, 31, serial, at));
+    let later = cwt("E", 1_750_000_001);
+    for (serial, said) in [
+        ("B", json!({"owner": "Ada"})),
+        ("C", json!({})),
+        ("D", json!({"owner": "Ada"})),
+        ("E", json!({"owner": "Ada", "credential": later})),
+    ] {
+        server.put(&format!("/v1/devices/{serial}"), facts(said)).await.is(201);
+    }
+    let [b, d, e] = ["B", "D", "E"].map(|serial| cwt(serial, 1_750_000_000));
+    // New; an identity; a value; both; nothing, by an older credential.
+    let rows = [
+        ("A", ",Ada,"),
+        ("B", &*format!("{b},Ada,")),
+        ("C", ",Ada,"),
+        ("D", &*format!("{d},Ada,one")),
+        ("E", &*format!("{e},Ada,")),
+    ];
+    let answer = server.post("/v1/devices", list("credential,owner,line", &rows)).await.is(200).json();
+    let gains = json!({"devices": 5, "new": 1, "identified": 2, "completed": 2, "unchanged": 1, "older_credentials": 1, "refused": []});
+    assert_eq!(answer, gains);
 }
 
 #[tokio::test]

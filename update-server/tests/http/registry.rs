@@ -235,11 +235,11 @@ async fn lists_are_filtered_and_go_out_and_in_as_csv() {
     let without = csv.replace(&cwt, "");
     assert_eq!(
         empty.post("/v1/devices", without.clone()).await.is(200).json(),
-        json!({"devices": 3, "new": 3, "refused": []})
+        json!({"devices": 3, "new": 3, "identified": 0, "completed": 0, "unchanged": 0, "older_credentials": 0, "refused": []})
     );
     assert_eq!(
         empty.post("/v1/devices", without.clone()).await.is(200).json(),
-        json!({"devices": 3, "new": 0, "refused": []})
+        json!({"devices": 3, "new": 0, "identified": 0, "completed": 0, "unchanged": 3, "older_credentials": 0, "refused": []})
     );
     let said = |csv: &str| -> Vec<String> {
         csv.lines().map(|line| line.split(',').take(14).collect::<Vec<_>>().join(",")).collect()

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use self::rows::{Numbered, Row, Rows};
 use super::{ListQuery, with_credential};
-use crate::domain::registration::{DeviceFacts, Source};
+use crate::domain::registration::{DeviceFacts, Gains, Source};
 use crate::domain::registry::{Import, Reporter};
 use crate::domain::{Serial, unix_now};
 use crate::http::extract::{MayWrite, QueryOf};
@@ -71,7 +71,8 @@ pub(in crate::http) struct ImportQuery {
 #[derive(Serialize)]
 struct Imported {
     devices: usize,
-    new: u64,
+    #[serde(flatten)]
+    gains: Gains,
     refused: Vec<RowProblem>,
 }
 
@@ -102,7 +103,7 @@ pub(in crate::http) async fn import(
         // What else is wrong is found all the same.
         (false, false) => Import::None,
     };
-    let (new, conflicts) = app.registry.import(&devices, which, unix_now()).await?;
+    let (gains, conflicts) = app.registry.import(&devices, which, unix_now()).await?;
     refused.extend(conflicts.into_iter().filter_map(|(place, error)| {
         let (line, (serial, _)) = (lines.get(place)?, devices.get(place)?);
         Some(Problem::from(error).at_row(*line, serial.as_str().to_owned()))
@@ -112,8 +113,8 @@ pub(in crate::http) async fn import(
         return Err(Problem::rows_refused(refused, count));
     }
     let imported = count - refused.len();
-    tracing::info!(devices = imported, new, refused = refused.len(), "devices imported");
-    Ok(Json(Imported { devices: imported, new, refused }).into_response())
+    tracing::info!(devices = imported, new = gains.new, refused = refused.len(), "devices imported");
+    Ok(Json(Imported { devices: imported, gains, refused }).into_response())
 }
 
 async fn judge(app: &App, bytes: &[u8], reporter: &Reporter) -> Result<Judged, Problem> {

@@ -158,7 +158,7 @@ pub(super) const COMMANDS: &[Options] = &[
     },
     Options {
         shortest: "register d",
-        alone: &["--ca f", "--issuing c", "--line l", "--owner o"],
+        alone: &["--ca f", "--good-rows", "--issuing c", "--line l", "--owner o"],
         needs: &[],
         excludes: &[],
     },
