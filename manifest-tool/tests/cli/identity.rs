@@ -62,15 +62,14 @@ fn tool81_a_device_of_another_ledger_is_not_made_here() {
          --out-dir first",
     ));
     let before = workshop.snapshot();
-    let run =
-        workshop.run(&[&["--json"], &split(&format!("{BATCH} --known root-ledger"))[..]].concat());
+    let run = workshop.run(&[&["--json"], &split(&format!("{BATCH} --known root-ledger"))[..]].concat());
     assert_eq!(run.refusal(), ("device-known".into(), 4));
     let message = run.stdout.clone();
     assert!(message.contains("A-0001") && message.contains("the ledger of root "), "{message}");
     assert_eq!(workshop.snapshot(), before);
 
     // A copy of the ledger does as well; and whoever means it may.
-    assert_eq!(workshop.refused(&split(&format!("{BATCH} --known nowhere"))).0, "ledger-absent");
+    assert_eq!(workshop.refused(&split(&format!("{BATCH} --known nowhere"))).0, "file-read");
     workshop.ok(&split(&format!("{BATCH} --known root-ledger --again")));
 }
 
