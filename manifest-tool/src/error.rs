@@ -438,10 +438,7 @@ impl Error {
 
     /// The rows of a list that a server refused.
     pub(crate) fn rows(&self) -> &[RefusedRow] {
-        match self {
-            Self::ServerRefused { rows, .. } => rows,
-            _ => &[],
-        }
+        if let Self::ServerRefused { rows, .. } = self { rows } else { &[] }
     }
 
     /// Byte offset in the refused file, where there is one.
