@@ -13,6 +13,7 @@ use qemu_mps2_layout::{LOADER_STACK_LEN, Machine};
 use suit_manifest::Reason;
 use system_tests::xtask;
 use tokio::runtime::Runtime;
+use trust::Anchor;
 use update_protocol::profile::{self, DEFAULT_NODE_ADDRESS, ImageState, Mode, Object, StateRecord, did};
 use update_protocol::uds::Session;
 
@@ -90,7 +91,7 @@ pub(super) struct Bench {
 }
 
 pub(super) struct Release {
-    envelope: Vec<u8>,
+    pub(super) envelope: Vec<u8>,
     image: Vec<u8>,
     /// Linked for the second slot, of a device whose images run in place.
     second: Option<Vec<u8>>,
@@ -205,9 +206,13 @@ impl Bench {
     }
 
     pub(super) fn provision(&mut self) -> Result<()> {
+        self.provision_with(&[self.factory.anchor()])
+    }
+
+    pub(super) fn provision_with(&mut self, anchors: &[Anchor]) -> Result<()> {
         let state = self.wait_for(Mode::Factory)?;
         ensure!(state.image == ImageState::None, "a new device has an image: {state:?}");
-        let block = provisioning_block(&[self.factory.anchor()], None);
+        let block = provisioning_block(anchors, None);
         self.on(async |tester| {
             tester.session(Session::Programming).await?;
             tester.download(Object::ProvisioningBlock, &block, |_| Flow::Continue).await?;
@@ -216,6 +221,28 @@ impl Bench {
         self.node = NODE;
         self.tester = None;
         self.wait_for(Mode::Loader)?;
+        Ok(())
+    }
+
+    /// From now on, releases are of this manufacturer.
+    pub(super) fn is_taken_over_by(&mut self, factory: Factory) {
+        self.factory = factory;
+    }
+
+    /// Hands the loader a record.
+    pub(super) fn send(&mut self, object: Object, record: &[u8]) -> Result<()> {
+        self.on(async |tester| {
+            tester.session(Session::Programming).await?;
+            tester.download(object, record, |_| Flow::Continue).await?;
+            Ok(())
+        })
+    }
+
+    /// The loader refuses a record for this reason.
+    pub(super) fn expect_refusal(&mut self, object: Object, record: &[u8], reason: Reason) -> Result<()> {
+        ensure!(self.send(object, record).is_err(), "the device took what is {reason:?}");
+        let state = self.on(async |tester| Ok(tester.read_state().await?))?;
+        ensure!(state.reason == reason.code(), "not {reason:?}: {state:?}");
         Ok(())
     }
 

@@ -4,6 +4,7 @@
 
 mod bench;
 mod machines;
+mod roots;
 
 use std::time::{Duration, Instant};
 
