@@ -112,6 +112,16 @@ pub enum Error {
         /// Of the newest list in the ledger, 0 if there is none.
         known: u64,
     },
+    /// A copy that lacks what was written down of the ledger.
+    #[error("{} has no {wanted}: its last one is entry {last}", path.display())]
+    Older {
+        /// Its folder.
+        path: PathBuf,
+        /// Which entry, in words.
+        wanted: String,
+        /// Number of its last entry.
+        last: u64,
+    },
     /// A published list with the number of one in the ledger, and other bytes.
     #[error(
         "the ledger has another list with list-sequence {0} than the published one: there are two copies of it"
@@ -309,7 +319,7 @@ impl Error {
             Self::NoSuchKey(_) => "ledger-no-such-key",
             Self::Text { .. } => "ledger-text",
             Self::OtherKey { .. } => "ledger-other-key",
-            Self::Stale { .. } => "ledger-stale",
+            Self::Stale { .. } | Self::Older { .. } => "ledger-stale",
             Self::Forked(_) => "ledger-forked",
             Self::NotForked { .. } => "ledger-not-forked",
             Self::OldHead { .. } => "ledger-old-head",
@@ -353,6 +363,9 @@ impl Error {
             Self::OtherKey { .. } => "Pass the ledger of the key that signs.",
             Self::Stale { .. } => {
                 "Fetch the newest copy of the ledger before you sign: this one lacks a list that the root has signed."
+            }
+            Self::Older { .. } => {
+                "Find the newest copy of the ledger before you sign: this one is older, or went on by itself."
             }
             Self::Forked(_) => "Find the other copy of the ledger and join both with ledger merge.",
             Self::NotForked { .. } => "Keep the copy that has more entries; ledger diff names it.",

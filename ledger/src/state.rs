@@ -197,6 +197,31 @@ impl Ledger {
         found
     }
 
+    /// Holds what was written down of the ledger against it: how many entries it had, and the digest of the last one, or its
+    /// first digits. A copy that lacks them is stale.
+    ///
+    /// # Errors
+    /// [`Error::Older`]
+    pub fn check_written(&self, entries: Option<u64>, digest: Option<&str>) -> Result<(), Error> {
+        let last = self.entries().len() as u64;
+        let older = |wanted| Err(Error::Older { path: self.folder().to_owned(), wanted, last });
+        if let Some(entries) = entries.filter(|entries| *entries > last) {
+            return older(format!("entry {entries}"));
+        }
+        let Some(digest) = digest else { return Ok(()) };
+        let has = |stored: &Stored| Hex(stored.digest).to_string().starts_with(digest);
+        let is_there = match entries {
+            // Both were written down together.
+            Some(number) => self.entry(number).is_some_and(has),
+            None => self.entries().iter().any(has),
+        };
+        if is_there {
+            Ok(())
+        } else {
+            older(format!("entry with the digest {digest} where it was written down"))
+        }
+    }
+
     /// Holds a published list against the lists here: a copy of the ledger that lacks it is stale.
     ///
     /// # Errors

@@ -158,6 +158,7 @@ fn ledger_exit_code(error: &ledger::Error) -> u8 {
         | Ledger::Closed { .. }
         | Ledger::Succession { .. }
         | Ledger::Stale { .. }
+        | Ledger::Older { .. }
         | Ledger::OtherHistory { .. }
         | Ledger::Forked(_) => 5,
     }

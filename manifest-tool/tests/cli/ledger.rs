@@ -215,3 +215,46 @@ fn a_kill_at_any_write_leaves_a_ledger_that_goes_on() {
     });
     assert!(killed > 8, "{killed}");
 }
+
+/// An old copy, and no newer one at hand: what was written on paper tells.
+#[test]
+fn tool73_a_stale_copy_lacks_what_was_written_down() {
+    let desk = super::succession::Desk::new();
+    let before = desk.ok("ledger verify root.ledger");
+    let old = std::process::Command::new("cp")
+        .args(["-r", "root.ledger", "old"])
+        .current_dir(desk.workshop.path(""))
+        .status();
+    assert!(old.unwrap().success());
+    desk.issue("root", "ci", "--role release");
+    let now = desk.ok("ledger verify root.ledger");
+    let (digest, older) = (now["digest"].as_str().unwrap(), before["digest"].as_str().unwrap());
+    for (written, finds) in [
+        ("--at-least 2".to_owned(), true),
+        (format!("--digest {digest}"), true),
+        (format!("--digest {}", digest[..16].to_uppercase()), true),
+        (format!("--at-least 2 --digest {digest}"), true),
+        // What the old copy had is in both.
+        ("--at-least 1".to_owned(), false),
+        (format!("--at-least 1 --digest {older}"), false),
+        (format!("--digest {older}"), false),
+    ] {
+        desk.ok(&format!("ledger verify root.ledger {written}"));
+        let line = format!("ledger verify old {written}");
+        if finds {
+            assert_eq!(desk.refused(&line), ("ledger-stale".into(), 5), "{line}");
+        } else {
+            desk.ok(&line);
+        }
+    }
+    // The copy goes on by itself: as many entries, and another history.
+    desk.ok("ledger note root --ledger old --holder Bob --kept bank --reason x");
+    desk.ok("ledger verify old --at-least 2");
+    assert_eq!(desk.refused(&format!("ledger verify old --at-least 2 --digest {digest}")).0, "ledger-stale");
+    // A digest belongs to its number.
+    let wrong = format!("ledger verify root.ledger --at-least 2 --digest {older}");
+    assert_eq!(desk.refused(&wrong), ("ledger-stale".into(), 5));
+    for bad in ["--digest 0011", "--digest xx11223344556677", "--at-least 0"] {
+        assert_eq!(desk.refused(&format!("ledger verify root.ledger {bad}")), ("usage".into(), 2), "{bad}");
+    }
+}

@@ -25,6 +25,22 @@ pub struct Verify {
     /// Newest published list of the key, which the ledger must have
     #[arg(long, value_name = "FILE")]
     published: Option<PathBuf>,
+    /// Entries that it had when somebody wrote down how many; it must have them
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    at_least: Option<u64>,
+    /// Digest of its last entry that was written down, or the first 16 of its digits or more; it must have that entry
+    #[arg(long, value_name = "HEX", value_parser = digest)]
+    digest: Option<String>,
+}
+
+/// The first bytes of a digest in hex, at least 8, in lower case.
+fn digest(text: &str) -> Result<String, String> {
+    let is_hex = (16..=64).contains(&text.len()) && text.bytes().all(|digit| digit.is_ascii_hexdigit());
+    if is_hex {
+        Ok(text.to_ascii_lowercase())
+    } else {
+        Err("16 to 64 hexadecimal digits are required".to_owned())
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -57,6 +73,7 @@ impl Verify {
         if let Some(path) = &self.published {
             check_published(&ledger, path, &read(path, MAX_RECORD_FILE_LEN)?)?;
         }
+        ledger.check_written(self.at_least, self.digest.as_deref())?;
         Ok(Verified {
             ledger: shown(ledger.folder()),
             kid: ledger.opened().kid.to_string(),

@@ -69,7 +69,7 @@ pub(super) const COMMANDS: &[Options] = &[
     Options { shortest: "ledger list", alone: &["d"], needs: &[], excludes: &[] },
     Options {
         shortest: "ledger verify",
-        alone: &["d", "--anchor a", "--published f"],
+        alone: &["d", "--anchor a", "--published f", "--at-least 3", "--digest 0123456789abcdef"],
         needs: &[],
         excludes: &[],
     },
