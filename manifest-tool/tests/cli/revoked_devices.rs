@@ -103,7 +103,7 @@ fn tool63_a_lowest_generation_brings_no_device_back_unseen() {
     assert!(run_of.object()["error"]["message"].as_str().unwrap().contains("A-0001"), "{run_of:?}");
     // The entry of the issuing key would leave the list, too.
     let both = format!("{known} line --lowest-generation identity=4");
-    assert_ne!(refused(&workshop, &both).1, 0);
+    assert_eq!(refused(&workshop, &both), ("devices-return".into(), 6));
     // With its issuing key revoked for good, or on purpose.
     let copy = workshop.path("copy");
     let cloned = std::process::Command::new("cp").arg("-r").arg(workshop.path("ledger")).arg(copy).status();

@@ -170,6 +170,26 @@ fn a_credential_that_permits_more_says_so() {
     );
 }
 
+/// Each way in which a credential permits more is named: vendor, serials.
+#[test]
+fn a_credential_for_more_devices_says_so() {
+    let desk = Desk::new();
+    let widened = |more: &str| {
+        let issued = desk.ok(&format!(
+            "credential issue --key root.pem --ledger root.ledger --for service.cose --role service --subject service \
+             --force --out service.cwt {more}"
+        ));
+        issued["widened"].as_array().cloned().unwrap_or_default()
+    };
+    let vendor = "--vendor anchorage.example";
+    assert!(widened(&format!("{vendor} --serial A-1")).is_empty());
+    assert!(widened(&format!("{vendor} --serial A-1")).is_empty());
+    assert_eq!(widened(&format!("{vendor} --serial A-1 --serial B-2")), ["serial B-2"]);
+    assert_eq!(widened(vendor), ["every serial"]);
+    let other = widened("--vendor other.example");
+    assert!(other.len() == 1 && other[0].as_str().unwrap().starts_with("vendor "), "{other:?}");
+}
+
 /// A long batch shows how far it is, to people only.
 #[test]
 fn a_batch_shows_how_far_it_is() {
@@ -371,11 +391,37 @@ fn doctor_finds_keys_and_devices_that_are_two() {
     assert_eq!(codes.len(), 3, "{codes:?}");
     // The same device, made again by the other line, is one.
     make("line-2", "A-2", "ci");
-    assert_eq!(found("line.ledger line-2.ledger").len(), 3);
+    assert_eq!(found("line.ledger line-2.ledger"), codes);
     // A report says the same.
     let report = desk.ok("custody report line.ledger line-2.ledger");
     assert!(report["findings"].as_array().unwrap().iter().any(|one| one["code"] == "serial-alike"));
     // What a block says counts too.
     desk.ok("provision --serial c-1 --vendor anchorage.example --class demo-node --out c.block");
     assert!(found("line-2.ledger --block c.block").iter().any(|one| one.ends_with("C-1, c-1")));
+}
+
+/// What devices keep needs no end; a recovery root of another domain is none of this one; classes without a release are told.
+#[test]
+fn doctor_holds_each_ledger_against_what_belongs_to_it() {
+    let desk = line_and_root();
+    desk.issue("root", "third", "--role release --class other --holder Bob --kept ci");
+    desk.workshop.write("firmware.bin", &super::workshop::firmware());
+    desk.ok("create --image firmware.bin --vendor anchorage.example --class demo-node --sequence 2 --version 1 --out u.suit --image-out i");
+    desk.ok("sign u.suit --key third.pem --credential third-root.cwt --out r.suit");
+    desk.ok("ledger init thief.ledger --key thief.pem --name t --purpose recovery-root --domain-anchor second.cose --holder T --kept cave");
+    let found = |line: &str| {
+        let shown = desk.workshop.run(&split(&format!("--json doctor {line}"))).object();
+        let found = shown["findings"].as_array().unwrap().clone();
+        found
+            .iter()
+            .map(|one| format!("{}: {}", one["code"].as_str().unwrap(), one["message"]))
+            .collect::<Vec<_>>()
+    };
+    let has = |found: &[String], code: &str| found.iter().any(|one| one.starts_with(code));
+    let own = found("root.ledger recovery.ledger");
+    assert!(!has(&own, "credential-endless") && !has(&own, "recovery-root-missing"), "{own:?}");
+    assert!(has(&found("root.ledger thief.ledger"), "recovery-root-missing"));
+    assert!(!has(&own, "credential-broad"), "{own:?}");
+    let broad = found("root.ledger recovery.ledger --release r.suit");
+    assert!(broad.iter().any(|one| one.contains("of which no release was given")), "{broad:?}");
 }

@@ -107,3 +107,23 @@ fn what_is_no_record_is_refused_by_its_name() {
     assert_eq!(run.refusal(), ("anchor-unknown".into(), 5));
     assert!(run.object()["error"]["message"].as_str().unwrap().contains("x.succession"), "{run:?}");
 }
+
+/// Each record is verified under the root of its time, whatever order they are named in; one that does not hold is refused.
+#[test]
+fn tool62_records_count_in_their_order_and_none_is_passed_over() {
+    let desk = desk();
+    let mut list = desk.workshop.read("root.list");
+    *list.last_mut().unwrap() ^= 1;
+    desk.workshop.write("forged.list", &list);
+    let verify = "verify second.suit --anchor root.cose --succession second.succession --revocations";
+    desk.ok(&format!("{verify} root.list"));
+    assert_eq!(desk.refused(&format!("{verify} forged.list")), ("signature-invalid".into(), 5));
+    desk.succeed("second", "third");
+    desk.go_on("second", "third");
+    desk.issue("third", "ci", "--role release");
+    desk.ok("recertify second.suit --credential ci-third.cwt --out third.suit");
+    for order in [["second", "third"], ["third", "second"]] {
+        let records = order.map(|root| format!("--succession {root}.succession")).join(" ");
+        desk.ok(&format!("verify third.suit {ANCHOR} {records} --revocations root.list"));
+    }
+}
