@@ -44,13 +44,24 @@ fn is_harmful(character: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{printable, printable_cut};
+    use super::{is_line, printable, printable_cut};
 
     #[test]
     fn a_terminal_obeys_nothing() {
         assert_eq!(printable("Größe 1"), "Größe 1");
         assert_eq!(printable("a\x1b[2Jb\r\n\u{9b}\u{202e}"), "a\\u{1b}[2Jb\\r\\n\\u{9b}\\u{202e}");
         assert_eq!(printable("in\u{200b}visible\u{feff}"), "in\\u{200b}visible\\u{feff}");
+    }
+
+    /// Each kind of what `is_line` refuses, alone.
+    #[test]
+    fn tool68_a_line_looks_like_what_it_is() {
+        assert!(is_line("Größe 1", 9) && !is_line("Größe 1", 8) && !is_line("", 9));
+        let invisible = "\u{ad}\u{61c}\u{200b}\u{200f}\u{2028}\u{202e}\u{2060}\u{206f}\u{feff}\u{fff9}\u{fffb}\u{e0000}\u{e007f}";
+        for character in invisible.chars().chain("\0\n\u{7f}\u{9b}".chars()) {
+            assert!(!is_line(&format!("ci{character}2026"), 99), "{}", character.escape_default());
+        }
+        assert!(!is_line(" ci", 99) && !is_line("ci\u{a0}", 99));
     }
 
     #[test]
