@@ -577,6 +577,7 @@ fn the_page_names_every_finding() {
     let sources = [
         include_str!("../../src/custody/findings.rs"),
         include_str!("../../src/custody/kept.rs"),
+        include_str!("../../src/custody/roles.rs"),
         include_str!("../../src/commands/doctor.rs"),
     ]
     .concat();
