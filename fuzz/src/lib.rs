@@ -10,6 +10,7 @@ mod device;
 mod files;
 mod http;
 mod input;
+mod lines;
 mod manifest;
 mod records;
 mod shares;
@@ -26,7 +27,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 14] = [
     Target { name: "envelope", run: manifest::envelope, seeds: manifest::envelope_seeds },
     Target { name: "commands", run: manifest::commands, seeds: manifest::commands_seeds },
     Target { name: "record", run: records::record, seeds: records::record_seeds },
@@ -39,6 +40,7 @@ pub const TARGETS: [Target; 13] = [
     Target { name: "files", run: files::files, seeds: files::files_seeds },
     Target { name: "ceremony", run: ceremony::ceremony, seeds: ceremony::ceremony_seeds },
     Target { name: "share", run: shares::share, seeds: shares::share_seeds },
+    Target { name: "line", run: lines::line, seeds: lines::line_seeds },
     Target { name: "http", run: http::http, seeds: http::http_seeds },
 ];
 
