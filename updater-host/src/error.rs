@@ -113,10 +113,11 @@ pub(crate) enum Error {
     // Environment.
     #[error("{} could not be read: {source}", shown(path))]
     Read { path: PathBuf, source: ReadError },
-    /// A file could not be written, moved, locked or deleted.
+    /// A file of the data folder could not be written, moved, locked or deleted.
+    #[cfg(feature = "http")]
     #[error("{} could not be written: {source}", shown(path))]
     Write { path: PathBuf, source: std::io::Error },
-    /// The same of a file of a production line, which stands in the folder that was named.
+    /// A file of a production line could not be, which stands in the folder that was named.
     #[error("{} could not be written: {source}", shown(path))]
     LineWrite { path: PathBuf, source: std::io::Error },
     /// Standard output is gone.
@@ -344,6 +345,7 @@ impl Error {
         Self::Read { path: path.to_owned(), source: source.into() }
     }
 
+    #[cfg(feature = "http")]
     pub(crate) fn write(path: &Path, source: std::io::Error) -> Self {
         Self::Write { path: path.to_owned(), source }
     }

@@ -19,7 +19,9 @@ impl Error {
             Self::Read { source: ReadError::TooLong(_), .. } => "file-too-long",
             Self::FileEmpty(_) => "file-empty",
             Self::Read { source: ReadError::Io(_), .. } => "file-read",
-            Self::Write { .. } | Self::LineWrite { .. } => "file-write",
+            #[cfg(feature = "http")]
+            Self::Write { .. } => "file-write",
+            Self::LineWrite { .. } => "file-write",
             Self::Output(_) => "output",
             #[cfg(feature = "http")]
             Self::SharedFolder { .. } => "shared-folder",
@@ -84,7 +86,6 @@ impl Error {
             Self::NothingToInstall | Self::ConfirmationNeeded | Self::Declined | Self::SeveralDevices(_) => 2,
             Self::Line(fault) => fault.exit_code(),
             Self::Read { source: ReadError::Io(_), .. }
-            | Self::Write { .. }
             | Self::LineWrite { .. }
             | Self::Output(_)
             | Self::Bus { .. }
@@ -111,7 +112,8 @@ impl Error {
             #[cfg(feature = "http")]
             Self::ServerUrl(_) => 2,
             #[cfg(feature = "http")]
-            Self::SharedFolder { .. }
+            Self::Write { .. }
+            | Self::SharedFolder { .. }
             | Self::NoDataDirectory
             | Self::DownloadBusy
             | Self::ServerUnreachable { .. }

@@ -25,8 +25,6 @@ impl Error {
             Self::Write { .. } => {
                 "Check the permissions of the folder and the free space. Another folder for downloads: --data-dir."
             }
-            #[cfg(not(feature = "http"))]
-            Self::Write { .. } => "Check the permissions of the folder and the free space.",
             Self::LineWrite { .. } => {
                 "Check the permissions of the folder of --from and the free space, then run the command again: the line goes on \
                  where it stopped."
