@@ -126,6 +126,21 @@ impl Ledger {
         own.into_iter().chain(others).filter_map(|stored| stored.record.as_deref()).collect()
     }
 
+    /// Those lists, verified: what any of them revokes is revoked, for devices and servers that have it.
+    #[must_use]
+    pub fn lists_in_force(&self) -> Vec<RevocationList<'_>> {
+        let anchors = [Anchor::root(*self.key())];
+        let lists = self.lists_to_continue().into_iter();
+        lists.filter_map(|bytes| RevocationList::verify(bytes, &anchors).ok()).collect()
+    }
+
+    /// Whether a copy that was joined signed a list that the newest one here does not continue.
+    #[must_use]
+    pub fn has_lists_apart(&self) -> bool {
+        let own = self.lists().next_back();
+        self.lists_to_continue().into_iter().any(|list| Some(list) != own)
+    }
+
     /// The newest signed list.
     #[must_use]
     pub fn newest_list(&self) -> Option<RevocationList<'_>> {
@@ -136,7 +151,7 @@ impl Ledger {
     /// The keys that the ledger's key certified, in the order of their first credentials.
     #[must_use]
     pub fn keys(&self, now: UnixTime) -> Vec<KeyState<'_>> {
-        let list = self.newest_list();
+        let lists = self.lists_in_force();
         let mut keys: Vec<KeyState<'_>> = Vec::new();
         for (stored, entry) in self.credentials() {
             let facts = &entry.facts;
@@ -158,11 +173,11 @@ impl Ledger {
         for key in &mut keys {
             let is_revoked = |entry| {
                 let role = Role::from_name(key.role);
-                list.as_ref().zip(role).is_some_and(|(list, role)| is_revoked(list, role, entry))
+                role.is_some_and(|role| lists.iter().any(|list| is_revoked(list, role, entry)))
             };
             let of_key = key.credentials.iter().filter(|(_, entry)| is_revoked(entry));
             key.revoked = of_key.map(|(number, _)| *number).collect();
-            key.status = status(key, list.as_ref(), now);
+            key.status = status(key, &lists, now);
             (key.holder, key.kept) = self.custody(key.kid);
         }
         keys
@@ -243,12 +258,12 @@ impl Ledger {
 }
 
 /// As a verifier judges it: one good credential suffices.
-fn status(key: &KeyState<'_>, list: Option<&RevocationList<'_>>, now: UnixTime) -> Status {
+fn status(key: &KeyState<'_>, lists: &[RevocationList<'_>], now: UnixTime) -> Status {
     let mut best = Status::Revoked;
     for (_, entry) in &key.credentials {
         let facts = &entry.facts;
         let Some(role) = facts.role() else { continue };
-        let status = if list.is_some_and(|list| is_revoked(list, role, entry)) {
+        let status = if lists.iter().any(|list| is_revoked(list, role, entry)) {
             Status::Revoked
         } else if facts.expires.is_some_and(|end| end <= Time(now)) {
             Status::Expired

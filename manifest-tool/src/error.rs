@@ -165,6 +165,9 @@ pub enum Error {
     /// The same of a device that is to be made.
     #[error("the key of {serial} ({kid}) is known in {} in the role {role}", path.display())]
     DeviceKeyHasRole { serial: String, kid: String, path: PathBuf, role: &'static str },
+    /// The same of what devices are to trust.
+    #[error("the key {kid} is given as a {wanted}, and {} knows it in the role {role}", path.display())]
+    AnchorHasRole { kid: String, wanted: &'static str, path: PathBuf, role: &'static str },
     /// The key that signs is there for something else.
     #[error("devices do not let {name} ({kid}) {act}")]
     KeyLacksRight {

@@ -194,12 +194,24 @@ pub fn program_has(input: &[u8], words: &[u8]) -> Result<bool, ImageError> {
             return Ok(contains(input, words));
         }
     };
+    pieces.0.retain(|piece| !piece.bytes.is_empty());
     pieces.0.sort_by_key(|piece| piece.address);
     let mut joined = Pieces::default();
+    // A program is no longer than its file; one whose pieces name the same bytes again and again would fill the memory.
+    let (mut end, mut len) = (0, 0_u64);
     for piece in &pieces.0 {
+        if piece.address < end {
+            return Err(ImageError::Overlap(piece.address));
+        }
+        let piece_len = piece.bytes.len() as u64;
+        end = piece.address.checked_add(piece_len).ok_or(ImageError::Address)?;
+        len += piece_len;
+        if len > input.len() as u64 {
+            return Err(ImageError::TooLong { len, limit: input.len() as u64 });
+        }
         joined.push(piece.address, &piece.bytes);
     }
-    if joined.0.iter().all(|piece| piece.bytes.is_empty()) {
+    if joined.0.is_empty() {
         return Err(ImageError::Empty);
     }
     Ok(joined.0.iter().any(|piece| contains(&piece.bytes, words)))

@@ -31,6 +31,7 @@ pub mod trusted;
 pub mod two_steps;
 pub mod verification;
 pub mod wordlist;
+pub mod written;
 pub mod x509;
 
 pub use error::Error;

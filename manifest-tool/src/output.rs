@@ -9,7 +9,7 @@ use serde::Serialize;
 use trust::host::printable;
 
 use crate::error::{Error, RefusedRow};
-use crate::recording::Written;
+use crate::written::Written;
 
 /// Most refused rows of a list that people see.
 const MAX_ROWS_SHOWN: usize = 20;
@@ -97,7 +97,7 @@ impl Output {
     pub fn failure(self, error: &Error) -> u8 {
         let exit = error.exit_code();
         let message = printable(&error.to_string());
-        let written = Written::last();
+        let written = Written::by_this_run();
         if self.json {
             let (code, hint, position, rows) = (error.code(), error.hint(), error.position(), error.rows());
             let detail = FailureDetail { code, message, hint, position, rows };

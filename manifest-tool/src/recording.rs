@@ -2,11 +2,9 @@
 //! then the signature, then the head. Without a ledger the same steps sign alone.
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 
 use indicatif::ProgressBar;
 use ledger::{Context, Event, Ledger, Open, Writer};
-use serde::Serialize;
 use trust::UnixTime;
 use trust::author::{Signer, Unsigned};
 use trust::host::Existing;
@@ -16,49 +14,7 @@ use crate::error::Error;
 use crate::output::warning;
 use crate::time::IssueTime;
 use crate::two_steps::{Hand, ToBeSigned};
-
-/// The ledger and number of the last entry with a record that this run set out to write.
-static WRITTEN: Mutex<Option<(PathBuf, u64)>> = Mutex::new(None);
-
-/// An entry of this run that stands, whatever failed after it or at its last step.
-#[derive(Clone, Debug, Serialize)]
-pub struct Written {
-    ledger: PathBuf,
-    entry: u64,
-    /// Whether its record is signed and in the ledger too.
-    signed: bool,
-}
-
-impl Written {
-    /// The last one of this run, as the ledger has it now.
-    pub fn last() -> Option<Self> {
-        let (folder, number) = WRITTEN.lock().ok()?.clone()?;
-        let ledger = Ledger::open(&folder).ok()?;
-        let signed = ledger.entry(number)?.record.is_some();
-        Some(Self { ledger: folder, entry: number, signed })
-    }
-
-    /// Notes the entry that is next.
-    fn expect(writer: &Writer) {
-        let ledger = writer.ledger();
-        if let Ok(mut written) = WRITTEN.lock() {
-            *written = Some((ledger.folder().to_owned(), ledger.entries().len() as u64 + 1));
-        }
-    }
-
-    /// A sentence for the maker.
-    pub fn sentence(&self) -> String {
-        let (entry, ledger) = (self.entry, self.ledger.display());
-        if self.signed {
-            return format!(
-                "Entry {entry} of the ledger {ledger} stands, with its signed record, {entry:06}-*.cwt."
-            );
-        }
-        format!(
-            "Entry {entry} of the ledger {ledger} was begun before that: run the same command again, or `ledger finish`."
-        )
-    }
-}
+use crate::written::{self, Again};
 
 /// The folder of a ledger that lies beside its key.
 pub(crate) const BESIDE: &str = "ledger";
@@ -271,6 +227,7 @@ impl Recorder {
         now: UnixTime,
         signer: &dyn Signer,
     ) -> Result<Vec<u8>, Error> {
+        written::goes_on(Again::Always);
         match left {
             None => self.sign(unsigned, event, now, signer),
             Some(Left { record: Some(record), .. }) => Ok(record.clone()),
@@ -310,7 +267,7 @@ impl Recorder {
         if let Some(writer) = &mut self.writer {
             let made = |error| Error::author("the entry of the ledger", None, error);
             let event = event(Event::of_record(unsigned).map_err(made)?);
-            Written::expect(writer);
+            written::expect(writer.ledger());
             writer.append(event, &self.by.context(now))?;
         }
         Ok(())
@@ -334,8 +291,9 @@ impl Recorder {
     ) -> Result<Vec<Vec<u8>>, Error> {
         let Batch { vendor, anchors, lines } = batch;
         let context = self.by.context(now);
+        written::goes_on(Again::Always);
         if let Some(writer) = &mut self.writer {
-            Written::expect(writer);
+            written::expect(writer.ledger());
             writer.append_devices(vendor, anchors, lines, &context)?;
             return match signer {
                 Some(signer) => Ok(finish_devices(writer, signer, progress)?.1),

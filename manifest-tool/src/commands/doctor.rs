@@ -184,7 +184,8 @@ impl Today {
         let ledgers = paths.iter().map(|path| Ledger::open(path)).collect::<Result<Vec<_>, _>>()?;
         let mut due = Vec::new();
         for ledger in &ledgers {
-            let of_today = ["ledger-begun", "ledger-uncovered", "backup-missing", "backup-unchecked"];
+            let of_today =
+                ["ledger-begun", "ledger-uncovered", "lists-apart", "backup-missing", "backup-unchecked"];
             let found = of_ledger(ledger, &ledgers, &Evidence::default(), now);
             due.extend(found.into_iter().filter(|finding| of_today.contains(&finding.code)));
             due.extend(Self::soon(ledger, now));

@@ -20,7 +20,7 @@ use trust::{
 };
 use uuid::Uuid;
 
-use self::batch::{Issuing, Made, blocks, check_known, check_roles, files, line, same_batch};
+use self::batch::{Issuing, Made, blocks, check_anchors, check_known, check_roles, files, line, same_batch};
 use self::plan::{Defaults, Planned, read_devices};
 use super::credential::InUse;
 use super::{OptionalKeyArguments, SigningKeyArguments, read_anchors};
@@ -192,6 +192,7 @@ impl Provision {
         let begun = recorder.ledger().and_then(|ledger| same_batch(ledger, &wanted)).filter(|_| !self.again);
         let in_use = InUse::read(&self.known)?;
         let ledgers: Vec<&Ledger> = recorder.ledger().into_iter().chain(&in_use.ledgers).collect();
+        check_anchors(&ledgers, &anchors)?;
         let refused =
             anchors.iter().map(Anchor::kid).chain(issuing_claims.as_ref().map(|claims| claims.key().kid()));
         check_roles(&ledgers, &in_use.credentials, (&refused.collect::<Vec<_>>(), &made))?;

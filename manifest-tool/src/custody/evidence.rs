@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use suit_manifest::author::inspect;
-use trust::Rights;
 use trust::author::read_unverified_credential;
 use trust::provisioning::{MAX_PROVISIONING_BLOCK_LEN, ProvisioningBlock};
+use trust::{Anchor, Rights};
 
 use crate::describe::{kid, uuid};
 use crate::error::Error;
@@ -52,6 +52,8 @@ pub struct Device {
     pub serial: String,
     /// kids; none: not known.
     pub anchors: Vec<String>,
+    /// Those of its block, with their rights.
+    pub given: Vec<Anchor>,
     /// kid of the key that signed what it runs.
     pub release_kid: Option<String>,
     /// Whether a block gave it a recovery root; `None`: no block is known.
@@ -120,7 +122,8 @@ impl EvidenceArguments {
                     // What a device reports is newer than its block.
                     anchors: object.anchors.or(of_block).unwrap_or_default(),
                     release_kid: object.release_kid,
-                    has_recovery_root: known.and_then(|known| known.has_recovery_root),
+                    has_recovery_root: known.as_ref().and_then(|known| known.has_recovery_root),
+                    given: known.map(|known| known.given).unwrap_or_default(),
                     serial: object.serial,
                 };
                 devices.insert(device.serial.clone(), device);
@@ -159,6 +162,7 @@ fn block(path: &Path) -> Result<Device, Error> {
     Ok(Device {
         serial: block.identity.serial().to_owned(),
         anchors: anchors.iter().map(|anchor| kid(anchor.kid())).collect(),
+        given: anchors.to_vec(),
         release_kid: None,
         has_recovery_root: (!anchors.is_empty())
             .then(|| anchors.iter().any(|anchor| is_recovery(anchor.rights()))),

@@ -211,8 +211,21 @@ fn of_recovery(ledger: &Ledger, others: &[Ledger], evidence: &Evidence, found: &
     }
 }
 
-/// Two copies of the ledger of a line went on, and both made the same device.
+/// Two copies of the ledger went on: both made the same device, or the other one signed a list.
 fn of_joined(ledger: &Ledger, found: &mut Vec<Finding>) {
+    if ledger.has_lists_apart() {
+        found.push(Finding::new(
+            "lists-apart",
+            format!(
+                "a copy that was joined to the ledger of {} signed a revocation list that no list here continues",
+                ledger.opened().name
+            ),
+            format!(
+                "manifest-tool revoke --nothing-new --key KEY --ledger {} --reason TEXT --out NEW.list, then publish it",
+                folder(ledger)
+            ),
+        ));
+    }
     let devices = super::made_in_both_copies(ledger);
     if devices.is_empty() {
         return;

@@ -43,7 +43,7 @@ pub fn of_key(key: &Location, pin: &PinSource) -> Result<Kept, Error> {
                 ));
             }
             found.extend(custody.tries.map(|tries| wrong_pins(&name, tries)));
-            Some(custody.public)
+            custody.public
         }
         Place::Agent(_) => {
             unseen = Some("an agent does not say how it keeps the private half");

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ledger::{Hex, Ledger, Purpose};
-use trust::{PublicKey, Rights, Role};
+use trust::{Anchor, PublicKey, Rights, Role};
 
 use super::evidence::Evidence;
 use super::findings::{Finding, some};
@@ -35,7 +35,22 @@ pub fn keys_of(ledger: &Ledger) -> Vec<KnownKey<'_>> {
     ledger.line().flat_map(own_keys).collect()
 }
 
-fn own_keys(ledger: &Ledger) -> Vec<KnownKey<'_>> {
+/// An anchor of devices that a ledger knows as something else: a root given as a recovery root, or the other way round, makes
+/// devices that take nothing.
+///
+/// What earlier devices got as anchors does not count: it may have been wrong.
+pub fn anchor_in_other_role<'l>(ledger: &'l Ledger, anchor: &Anchor) -> Option<KnownKey<'l>> {
+    let role = role_of(anchor.rights());
+    ledger.line().flat_map(signing_keys).find(|known| known.kid.0 == anchor.kid().0 && known.role != role)
+}
+
+/// The role of an anchor.
+pub fn role_of(rights: Rights) -> &'static str {
+    if rights == Rights::SUCCESSION { RECOVERY_ROOT } else { ROOT }
+}
+
+/// Those that sign: roots, and what they certified.
+fn signing_keys(ledger: &Ledger) -> Vec<KnownKey<'_>> {
     let key = |kid, role, name| KnownKey { kid, role, name, ledger };
     let open = ledger.opened();
     let purpose = match open.purpose {
@@ -55,6 +70,12 @@ fn own_keys(ledger: &Ledger) -> Vec<KnownKey<'_>> {
         let grantor = grantor.map(|grantor| key(Hex(grantor.kid().0), RECOVERY_ROOT, ""));
         std::iter::once(key(named.facts.kid, ROOT, "")).chain(grantor)
     }));
+    keys
+}
+
+fn own_keys(ledger: &Ledger) -> Vec<KnownKey<'_>> {
+    let key = |kid, role, name| KnownKey { kid, role, name, ledger };
+    let mut keys = signing_keys(ledger);
     let mut anchors = BTreeSet::new();
     for (_, batch, line) in ledger.devices() {
         keys.extend(line.kid.map(|kid| key(kid, Role::Device.name(), &line.serial)));
@@ -88,7 +109,35 @@ pub fn of_all(ledgers: &[Ledger], evidence: &Evidence) -> Vec<Finding> {
         ));
     }
     of_devices(ledgers, evidence, &mut found);
+    found.extend(of_anchors(ledgers, evidence));
     found
+}
+
+/// Devices that trust a key as what it is not.
+fn of_anchors(ledgers: &[Ledger], evidence: &Evidence) -> Option<Finding> {
+    let mut roles: BTreeMap<[u8; 8], BTreeSet<&str>> = BTreeMap::new();
+    for known in ledgers.iter().flat_map(Ledger::line).flat_map(signing_keys) {
+        roles.entry(known.kid.0).or_default().insert(known.role);
+    }
+    let is_wrong = |kid: &[u8; 8], wanted: &[&str]| {
+        roles.get(kid).is_some_and(|roles| !wanted.iter().any(|wanted| roles.contains(wanted)))
+    };
+    let wrong = evidence.devices.iter().filter(|device| {
+        let reported = device.anchors.iter().filter_map(|kid| {
+            let mut bytes = [0; 8];
+            hex::decode_to_slice(kid, &mut bytes).is_ok().then_some(bytes)
+        });
+        device.given.iter().any(|anchor| is_wrong(&anchor.kid().0, &[role_of(anchor.rights())]))
+            || reported.into_iter().any(|kid| is_wrong(&kid, &[ROOT, RECOVERY_ROOT]))
+    });
+    let serials: Vec<&str> = wrong.map(|device| device.serial.as_str()).collect();
+    (!serials.is_empty()).then(|| {
+        Finding::new(
+            "anchor-wrong",
+            format!("devices trust a key as a root or recovery root that is something else: {}", some(&serials)),
+            "They take no release, or follow the wrong key: make each of them again (manifest-tool provision --again) with the right anchors.",
+        )
+    })
 }
 
 fn in_words(known: &KnownKey<'_>) -> String {

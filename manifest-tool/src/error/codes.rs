@@ -16,7 +16,9 @@ impl Error {
             Self::Step { .. } => "step-too-large",
             Self::MinimumAboveCeiling { .. } => "minimum-above-ceiling",
             Self::BelowLowestGeneration { .. } => "generation-below-lowest",
-            Self::KeyHasRole { .. } | Self::DeviceKeyHasRole { .. } => "key-has-role",
+            Self::KeyHasRole { .. } | Self::DeviceKeyHasRole { .. } | Self::AnchorHasRole { .. } => {
+                "key-has-role"
+            }
             Self::ConfirmationNeeded => "confirmation-needed",
             Self::Declined => "declined",
             Self::RequestOld { .. } => "request-expired",
@@ -100,6 +102,7 @@ impl Error {
             | Self::Authorities(_)
             | Self::KeyHasRole { .. }
             | Self::DeviceKeyHasRole { .. }
+            | Self::AnchorHasRole { .. }
             | Self::Certificate { .. }
             | Self::DeviceKnown { .. }
             | Self::BatchDiffers { .. }

@@ -27,6 +27,9 @@ impl Error {
             Self::KeyHasRole { .. } | Self::DeviceKeyHasRole { .. } => {
                 "Generate a separate key for each role."
             }
+            Self::AnchorHasRole { .. } => {
+                "Pass the root as --anchor and the recovery root as --recovery-anchor: a device made otherwise takes nothing."
+            }
             Self::Step { .. } => {
                 "Check the number: it can never fall again. Pass --allow-large-step if it is intended."
             }

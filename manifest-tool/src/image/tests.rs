@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::{Format, Image, ImageError, MAX_GAP_LEN, MAX_IMAGE_LEN, Options, extract, make};
+use super::{Format, Image, ImageError, MAX_GAP_LEN, MAX_IMAGE_LEN, Options, extract, make, program_has};
 
 /// An ELF32 executable, little-endian, of these loadable segments: physical address, content.
 fn elf(segments: &[(u32, &[u8])]) -> Vec<u8> {
@@ -285,4 +285,24 @@ proptest! {
         input[at] = byte;
         let _outcome = build(&input, of(Format::Elf));
     }
+}
+
+/// A program header is 32 bytes, and each may name the whole file.
+#[test]
+fn a_program_is_not_longer_than_its_file() {
+    let content = [0x5a; 4096];
+    let segments: Vec<(u32, &[u8])> = (0..8).map(|number| (number * 0x1_0000, &content[..])).collect();
+    let mut file = elf(&segments);
+    assert_eq!(program_has(&file, &content[..32]), Ok(true));
+    for number in 0..segments.len() {
+        let header = 52 + 32 * number;
+        file[header + 4..header + 8].copy_from_slice(&64_u32.to_le_bytes());
+        let len = u32::try_from(file.len() - 64).unwrap();
+        file[header + 16..header + 20].copy_from_slice(&len.to_le_bytes());
+    }
+    let limit = file.len() as u64;
+    assert_eq!(program_has(&file, b"x"), Err(ImageError::TooLong { len: 2 * (limit - 64), limit }));
+    let overlapping = elf(&[(0x100, &content), (0x200, &content)]);
+    assert_eq!(program_has(&overlapping, b"x"), Err(ImageError::Overlap(0x200)));
+    assert_eq!(program_has(&elf(&[]), b"x"), Err(ImageError::Empty));
 }

@@ -187,7 +187,8 @@ pub(super) fn public_key(given: &str, uri: &TokenUri, pin: &PinSource) -> Result
 /// What an auditor asks of a token: whether wrong PINs were entered, and how the private half is kept, when a file gives the
 /// PIN (else `None`); nobody is asked for it.
 pub(crate) struct Custody {
-    pub public: PublicKey,
+    /// `None`: without the PIN, the token does not show it.
+    pub public: Option<PublicKey>,
     /// How many wrong PINs it still takes, if it counts some.
     pub tries: Option<TriesLeft>,
     pub exposures: Option<Vec<Exposure>>,
@@ -203,14 +204,16 @@ pub(crate) fn custody(given: &str, uri: &TokenUri, pin: &PinSource) -> Result<Cu
     };
     let has_pin = pin.file(uri.pin_source.as_deref()).is_some();
     let session = token.session(false)?;
-    if !has_pin && let Some(point) = objects::public(&session, uri).map_err(|fault| failed(given, fault))? {
-        return Ok(Custody { public: super::usable(given, &point)?, tries, exposures: None });
+    if !has_pin {
+        let point = objects::public(&session, uri).map_err(|fault| failed(given, fault))?;
+        let public = point.map(|point| super::usable(given, &point)).transpose()?;
+        return Ok(Custody { public, tries, exposures: None });
     }
     let pin = token.log_in(&session, pin)?;
     let private = objects::private(&session, uri).map_err(|fault| failed(given, fault))?;
     let exposures = objects::exposures(&session, private.handle).map_err(|fault| failed(given, fault))?;
     let public = TokenSigner::of_pair(given, session, private, pin)?.public;
-    Ok(Custody { public, tries, exposures: Some(exposures) })
+    Ok(Custody { public: Some(public), tries, exposures: Some(exposures) })
 }
 
 /// What a token says of itself, and of the key when a file gives the PIN; nobody is asked for it.

@@ -106,48 +106,50 @@ fn what_somebody_else_began_is_not_gone_on_with() {
     assert_eq!(desk.refused(rotate), ("ledger-begun".into(), 5));
 }
 
-/// The disk is full somewhere: the error says which entry stands, just when one does.
+/// The disk is full somewhere: the error says which entries stand, just when some do, and what to do holds.
 #[test]
 fn an_error_after_an_entry_says_that_it_stands() {
-    let desk = Desk::new();
-    desk.workshop.key("one");
     let issue = "--json credential issue --key root.pem --ledger root.ledger --for one.cose --role release --vendor \
                  anchorage.example --class demo-node --subject one --holder Bob --out one.cwt";
-    let before = kinds(&desk, "root.ledger").len();
-    let (mut none, mut begun, mut signed) = (0, 0, 0);
-    for when in 1_u32.. {
-        let desk = Desk::new();
-        desk.workshop.key("one");
-        let mut command = std::process::Command::new("strace");
-        command.current_dir(desk.workshop.path("")).args(["-qq", "-o", "/dev/null", "-e", "trace=fsync"]);
-        command.args([
-            "-e",
-            &format!("inject=fsync:error=ENOSPC:when={when}"),
-            env!("CARGO_BIN_EXE_manifest-tool"),
-        ]);
-        let run = finish({
-            command.args(split(issue));
-            command
-        });
-        if run.exit == 0 {
-            break;
-        }
-        let error = run.object();
-        let listed = desk.ok("ledger show root.ledger");
-        let entries = kinds(&desk, "root.ledger").len();
-        match &error["written"] {
-            Value::Null => {
+    let two = "--json credential issue --key root.pem --ledger root.ledger --for ci.cose --role release --vendor \
+               anchorage.example --class demo-node --subject ci --holder Bob --out narrow.cwt --replaces ci-root.cwt \
+               --list-out list.cwt --none-published";
+    for (line, most) in [(issue, 1), (two, 2)] {
+        let (mut none, mut begun, mut signed, mut longest) = (0, 0, 0, 0);
+        for when in 1_u32.. {
+            let desk = Desk::new();
+            desk.workshop.key("one");
+            desk.issue("root", "ci", "--role release --holder Bob --kept ci");
+            let before = kinds(&desk, "root.ledger").len();
+            let mut command = std::process::Command::new("strace");
+            command.current_dir(desk.workshop.path("")).args(["-qq", "-o", "/dev/null", "-e", "trace=fsync"]);
+            let inject = format!("inject=fsync:error=ENOSPC:when={when}");
+            command.args(["-e", &inject, env!("CARGO_BIN_EXE_manifest-tool")]).args(split(line));
+            let run = finish(command);
+            if run.exit == 0 {
+                break;
+            }
+            let error = run.object();
+            let numbers: Vec<usize> = (before + 1..=kinds(&desk, "root.ledger").len()).collect();
+            let Value::Object(written) = &error["written"] else {
                 none += 1;
-                assert_eq!(entries, before, "{when}: {error}");
-            }
-            written => {
-                assert_eq!(written["entry"], entries, "{when}: {error} {listed}");
-                assert_eq!(written["ledger"], "root.ledger");
-                let has_record = listed["begun"].is_null();
-                assert_eq!(written["signed"], has_record, "{when}: {error} {listed}");
-                *if has_record { &mut signed } else { &mut begun } += 1;
+                assert!(numbers.is_empty(), "{when}: {error}");
+                continue;
+            };
+            assert_eq!((&written["ledger"], &written["entries"]), (&json!("root.ledger"), &json!(numbers)));
+            longest = longest.max(numbers.len());
+            let last = numbers.last().unwrap();
+            // What it tells people to do.
+            if written["begun"].is_null() {
+                signed += 1;
+                desk.ok(&format!("ledger export root.ledger --entry {last} --out record"));
+            } else {
+                begun += 1;
+                assert_eq!(&written["begun"], last);
+                desk.ok("ledger finish root.ledger --key root.pem --out record");
             }
         }
+        assert!(none > 0 && begun > 0 && signed > 0, "{none} {begun} {signed}");
+        assert_eq!(longest, most, "{line}");
     }
-    assert!(none > 0 && begun > 0 && signed > 0, "{none} {begun} {signed}");
 }

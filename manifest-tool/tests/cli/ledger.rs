@@ -148,6 +148,52 @@ fn two_copies_that_went_on_are_joined() {
     workshop.ok(&split("ledger verify ledger --anchor root.cose --published c.cwt"));
 }
 
+/// Whatever either copy revoked is revoked, on devices that have its list; until one list continues both, that is a finding.
+#[test]
+fn tool75_what_either_copy_revoked_is_revoked() {
+    for both_signed in [true, false] {
+        let workshop = desk();
+        issue(&workshop, "ci", "--role release");
+        issue(&workshop, "second", "--role service");
+        let status =
+            Command::new("cp").arg("-r").arg(workshop.path("ledger")).arg(workshop.path("office")).status();
+        assert!(status.unwrap().success());
+        let revoke = |name: &str, ledger: &str| {
+            workshop.ok(&split(&format!(
+                "revoke {name} --key root.pem --ledger {ledger} --none-published --out {name}.list"
+            )))
+        };
+        if both_signed {
+            revoke("second", "ledger");
+        } else {
+            workshop.ok(&split("ledger note second --ledger ledger --holder Bob --kept ci --reason told"));
+        }
+        revoke("ci", "office");
+        let merged = workshop.ok(&split("ledger merge ledger office --key root.pem --reason two-sticks"));
+        assert_eq!(merged["lists_to_join"], true);
+        let status = || {
+            let shown = workshop.ok(&["ledger", "show", "ledger"]);
+            [0, 1].map(|key| shown["keys"][key]["status"].as_str().unwrap().to_owned())
+        };
+        let expected = ["revoked", if both_signed { "revoked" } else { "good" }];
+        assert_eq!(status(), expected);
+        let codes = |command: &str, member: &str| {
+            let found = workshop.run(&["--json", command, "ledger"]).object()[member].clone();
+            let found = found.as_array().unwrap().clone();
+            found.iter().map(|found| found["code"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        let is_apart = || {
+            let [doctor, today] = [codes("doctor", "findings"), codes("today", "due")];
+            [doctor, today].map(|codes| codes.contains(&"lists-apart".to_owned()))
+        };
+        assert_eq!(is_apart(), [true, true]);
+        let again = "credential renew ci --key root.pem --ledger ledger --out-dir .";
+        assert_ne!(workshop.run(&split(again)).exit, 0);
+        workshop.ok(&split("revoke --nothing-new --key root.pem --published ci.list --out united.list"));
+        assert_eq!((is_apart(), status()), ([false, false], expected.map(str::to_owned)));
+    }
+}
+
 /// Between the entry and its record: the next command says so, and it is finished or given up.
 #[test]
 fn what_was_begun_is_finished_or_given_up() {

@@ -327,6 +327,61 @@ fn tool72_no_key_is_certified_for_a_second_role() {
     assert_eq!(desk.refused(next), ("key-has-role".into(), 4));
 }
 
+/// A root given as a recovery root, or another key as either: devices that take nothing.
+#[test]
+fn tool74_no_device_trusts_a_key_as_what_it_is_not() {
+    let desk = line_and_root();
+    let provision = |anchors: &str, more: &str| {
+        format!(
+            "provision --serial B-1 --vendor anchorage.example --class demo-node --out b.block {anchors} {more}"
+        )
+    };
+    for (anchors, ledger) in [
+        ("--anchor recovery.cose --recovery-anchor root.cose", "--ledger root.ledger"),
+        ("--anchor recovery.cose --recovery-anchor root.cose", "--no-ledger --known recovery.ledger"),
+        ("--anchor ci.cose --recovery-anchor recovery.cose", "--ledger root.ledger"),
+        ("--anchor root.cose --recovery-anchor ci.cose", "--ledger root.ledger"),
+        ("--anchor root.cose --anchor recovery.cose", "--no-ledger --known recovery.ledger"),
+        ("--anchor line.cose", "--no-ledger --known root.ledger"),
+    ] {
+        let line = provision(anchors, ledger);
+        assert_eq!(desk.refused(&line), ("key-has-role".into(), 4), "{line}");
+        // Whoever asks no ledger makes them; who looks at them finds them.
+        desk.ok(&provision(anchors, "--no-ledger --force"));
+        let found =
+            desk.workshop.run(&split("--json doctor root.ledger recovery.ledger --block b.block")).object();
+        let codes: Vec<&str> = found["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|found| found["code"].as_str().unwrap())
+            .collect();
+        assert!(codes.contains(&"anchor-wrong"), "{line}: {codes:?}");
+        std::fs::remove_file(desk.workshop.path("b.block")).unwrap();
+    }
+    desk.ok(&provision("--anchor root.cose --recovery-anchor recovery.cose", "--ledger root.ledger"));
+    let found = desk.workshop.run(&split("--json doctor root.ledger recovery.ledger --block b.block")).stdout;
+    assert!(!found.contains("anchor-wrong"), "{found}");
+    // What a device reports.
+    let kid = desk.ok("key public ci.cose")["kid"].clone();
+    let devices =
+        json!({"devices": [{"serial": "s9", "anchors": [kid], "release_kid": null, "retired": null}]});
+    desk.workshop.write("devices", devices.to_string().as_bytes());
+    let found =
+        desk.workshop.run(&split("--json doctor root.ledger recovery.ledger --devices devices")).stdout;
+    assert!(found.contains("anchor-wrong"), "{found}");
+}
+
+/// The recovery root is no next root: every verifier refuses that, and the ledger would be closed for good.
+#[test]
+fn tool74_no_recovery_root_becomes_the_root() {
+    let desk = line_and_root();
+    desk.ok("provision --serial B-1 --vendor anchorage.example --class demo-node --out b.block --anchor root.cose \
+             --recovery-anchor recovery.cose --ledger root.ledger");
+    let request = "succession request --key recovery.pem --name next --history root.ledger --out x.request";
+    assert_eq!(desk.refused(request), ("key-has-role".into(), 4));
+}
+
 /// What lines and roots did without asking one another is found when their ledgers lie side by side.
 #[test]
 fn doctor_finds_keys_and_devices_that_are_two() {

@@ -1,7 +1,7 @@
 //! `cargo xtask demo --story NAME`: a drill or process of docs/custody, its commands as they stand, told as it goes.
 //!
-//! Each page goes on where docs/custody/start.md ends, so that page runs first, in the same shell. Sections of both that have
-//! the same title are done as the story's page does them.
+//! Each page goes on where docs/custody/start.md ends, so that page runs first, in the same shell. A page `start-...` is
+//! another start: its sections are done in place of those of start.md that have the same title.
 //! Its files stay in `target/story-NAME/`, with all that its programs said in `said.log`.
 
 use std::collections::BTreeMap;
@@ -27,6 +27,8 @@ const PAGES: &str = "docs/custody";
 const START: &str = "start.md";
 /// Pages that go on from nowhere.
 const NO_STORIES: [&str; 2] = [START, "README.md"];
+/// Begins the names of pages that are another start.
+const OTHER_START: &str = "start-";
 /// Begins the names of pages, and not those of their stories.
 const PREFIX: &str = "drill-";
 /// What every program of the story says.
@@ -105,7 +107,7 @@ pub(super) fn tell(
         ("ANCHORAGE_BUS", device::unused_bus("")?.into()),
         ("SERVER", unused_address()?.into()),
     ];
-    let sections = joined(sections_of(&start), sections_of(&page));
+    let sections = joined(sections_of(&start), sections_of(&page), name.starts_with(OTHER_START));
 
     let said = std::fs::File::options().create_new(true).append(true).open(directory.join(SAID))?;
     let mut log = said.try_clone()?;
@@ -153,10 +155,11 @@ struct Section<'a> {
     is_told: bool,
 }
 
-/// The start, then the page; a section of the page that has the title of one of the start takes its place.
-fn joined<'a>(mut start: Vec<Section<'a>>, page: Vec<Section<'a>>) -> Vec<Section<'a>> {
+/// The start, then the page. With `replaces`, a section of the page that has the title of one of the start takes its place.
+fn joined<'a>(mut start: Vec<Section<'a>>, page: Vec<Section<'a>>, replaces: bool) -> Vec<Section<'a>> {
     for section in page.into_iter().map(|section| Section { is_told: true, ..section }) {
-        match start.iter_mut().find(|other| !other.is_told && other.title == section.title) {
+        let is_place = |other: &&mut Section<'_>| replaces && !other.is_told && other.title == section.title;
+        match start.iter_mut().find(is_place) {
             Some(other) => *other = section,
             None => start.push(section),
         }
@@ -195,4 +198,22 @@ fn tail(path: &Path) -> Result<String> {
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<_> = text.lines().collect();
     Ok(lines[lines.len().saturating_sub(LINES)..].join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn titles(replaces: bool) -> Vec<(&'static str, bool)> {
+        let page = |body: &'static str| sections_of(body);
+        let start = page("# Start\n\n## Keys\n```sh\na\n```\n\n## Server\n```sh\nb\n```\n");
+        let other = page("# Other\n\n## Keys\n```sh\nc\n```\n\n## After\n```sh\nd\n```\n");
+        joined(start, other, replaces).iter().map(|section| (section.title, section.is_told)).collect()
+    }
+
+    #[test]
+    fn another_start_takes_the_place_of_sections_and_a_drill_follows_them() {
+        assert_eq!(titles(true), [("Keys", true), ("Server", false), ("After", true)]);
+        assert_eq!(titles(false), [("Keys", false), ("Server", false), ("Keys", true), ("After", true)]);
+    }
 }

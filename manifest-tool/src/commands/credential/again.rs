@@ -135,7 +135,8 @@ impl Again {
         let role = role_of(key)?;
         let id = |text: &String| Uuid::try_parse(text).map(Uuid::into_bytes).map_err(|_| DAMAGED);
         let end = validity(role).map(|seconds| UnixTime(issuance.issued_at.0.saturating_add(seconds)));
-        let lowest = issuance.ledger.newest_list().map_or(0, |list| list.lowest_generation(role));
+        let lists = issuance.ledger.lists_in_force();
+        let lowest = lists.iter().map(|list| list.lowest_generation(role)).max().unwrap_or(0);
         let request = CredentialRequest {
             iss: issuance.ledger.opened().name.clone(),
             sub: facts.name.clone(),

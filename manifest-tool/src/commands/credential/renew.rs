@@ -204,14 +204,16 @@ impl Renew {
     }
 }
 
-/// None of them is made that the newest list of the root revokes at once.
+/// None of them is made that a list of the root revokes at once.
 fn check_list(ledger: &Ledger, planned: &[Planned]) -> Result<(), Error> {
-    let Some(list) = ledger.newest_list() else { return Ok(()) };
+    let lists = ledger.lists_in_force();
     for made in planned {
         let blank = blank(&made.unsigned)?;
         let refused = |error| Error::refused_record(&made.out, error);
         let claims = read_unverified_credential(&blank).map_err(refused)?;
-        claims.check_list(&list).map_err(|kind| refused(trust::Error::new(kind, 0)))?;
+        for list in &lists {
+            claims.check_list(list).map_err(|kind| refused(trust::Error::new(kind, 0)))?;
+        }
     }
     Ok(())
 }

@@ -214,7 +214,7 @@ pub struct Merge {
 pub struct Merged {
     entry: u64,
     joined: Vec<String>,
-    /// Whether both copies signed a list: the next list continues both.
+    /// Whether a copy signed a list that the other lacks: the next list continues both.
     lists_to_join: bool,
     /// Serials of devices that both copies made.
     devices_in_both: Vec<String>,
@@ -233,7 +233,7 @@ impl Merge {
         Ok(Merged {
             entry,
             joined: only(&other, found.common),
-            lists_to_join: writer.ledger().lists_to_continue().len() > 1,
+            lists_to_join: writer.ledger().has_lists_apart(),
             devices_in_both: made_in_both_copies(writer.ledger()).into_iter().map(str::to_owned).collect(),
         })
     }
@@ -244,7 +244,7 @@ impl Report for Merged {
         let mut rows = vec![("entry of the ledger", self.entry.to_string())];
         rows.extend(self.joined.iter().map(|entry| ("joined", entry.clone())));
         if self.lists_to_join {
-            let next = "both copies signed a list: sign one that continues both with manifest-tool revoke, and publish it";
+            let next = "the other copy signed a list: sign one that continues both with manifest-tool revoke, and publish it";
             rows.push(("to be done", next.to_owned()));
         }
         if !self.devices_in_both.is_empty() {

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::plan::Planned;
 use crate::commands::credential::CredentialFile;
-use crate::custody::roles::{ROOT, keys_of};
+use crate::custody::roles::{ROOT, anchor_in_other_role, keys_of, role_of};
 use crate::error::Error;
 use crate::identifiers::device_id;
 use crate::recording::Batch;
@@ -179,6 +179,22 @@ pub(super) fn check_known(ledger: &Ledger, devices: &[Made], again: bool) -> Res
         let of_other = made.planned.key.and_then(|key| keys.get(&key.kid().0));
         if let Some((other, entry)) = of_other.filter(|(other, _)| *other != serial) {
             return Err(refuse(format!("the key of {serial}, as that of {other},"), *entry));
+        }
+    }
+    Ok(())
+}
+
+/// Fails if an anchor is known to a ledger as something else than the root or recovery root as which it is given.
+pub(super) fn check_anchors(ledgers: &[&Ledger], anchors: &[Anchor]) -> Result<(), Error> {
+    let pairs = ledgers.iter().flat_map(|ledger| anchors.iter().map(move |anchor| (*ledger, anchor)));
+    for (ledger, anchor) in pairs {
+        if let Some(known) = anchor_in_other_role(ledger, anchor) {
+            return Err(Error::AnchorHasRole {
+                kid: crate::describe::kid(anchor.kid()),
+                wanted: role_of(anchor.rights()),
+                path: known.ledger.folder().to_owned(),
+                role: known.role,
+            });
         }
     }
     Ok(())

@@ -20,6 +20,7 @@ use crate::output::{Output, Report, table, warning};
 use crate::recording::{LedgerArguments, Outcome, last_time};
 use crate::time::{IssueTime, display};
 use crate::two_steps::{Hand, ToBeSigned, TwoStepArguments};
+use crate::written::{self, Again};
 
 const OPEN: &str =
     "the ledger of the replaced root stays open; run the command again with --retires to close it";
@@ -159,6 +160,7 @@ impl Grant {
                 let preview = Preview::new(&history, view, retired, by, now)?;
                 self.confirm.ask(output, &preview.lines(), "Sign this succession?")?;
                 self.ledger.warn_without(&recorder);
+                written::goes_on(Again::Signed);
                 let with_reason = |event| self.with_reason(event);
                 let rows = preview.rows();
                 let made = recorder.record(&prepared, with_reason, now, &hand, (&rows, existing))?;

@@ -10,7 +10,7 @@ use trust::{
     read_succession_file, read_unverified_succession,
 };
 
-use crate::custody::roles::{RECOVERY_ROOT, ROOT, keys_of};
+use crate::custody::roles::{ROOT, keys_of};
 use crate::error::Error;
 use crate::files::{MAX_RECORD_FILE_LEN, read};
 use crate::public_key;
@@ -163,8 +163,8 @@ impl Sources {
             }
             self.lists.extend(ledger.newest_list().map(|list| found(list.as_bytes())));
         }
-        let certified =
-            keys_of(ledger).into_iter().filter(|known| ![ROOT, RECOVERY_ROOT].contains(&known.role));
+        // A key that was a root before is refused by the successions themselves.
+        let certified = keys_of(ledger).into_iter().filter(|known| known.role != ROOT);
         self.certified
             .extend(certified.map(|known| (known.ledger.folder().to_owned(), known.kid, known.role)));
         Ok(())
