@@ -258,6 +258,9 @@ pub enum BackupKind {
         threshold: u8,
         /// Made.
         shares: u8,
+        /// What their pages have in common; absent: an earlier version made the entry.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        split: Option<Hex<2>>,
     },
 }
 

@@ -55,6 +55,8 @@ pub enum ShareFault {
     Format(u8),
     #[error("its checksum does not hold: a word or digit is wrong")]
     Checksum,
+    #[error("the words on its page are not those of its text: the page is damaged")]
+    WordsDiffer,
     #[error("it is a share of another key than the one before it")]
     OtherKey,
     #[error("it is of another split of the key than the one before it")]
@@ -75,7 +77,7 @@ impl ShareFault {
             Self::Words(_) | Self::Word(_) | Self::Text | Self::Several | Self::Format(_) => {
                 "share-malformed"
             }
-            Self::Checksum => "share-damaged",
+            Self::Checksum | Self::WordsDiffer => "share-damaged",
             Self::OtherKey | Self::OtherSplit => "share-mixed",
             Self::Twice => "share-twice",
             Self::TooFew { .. } => "shares-too-few",
@@ -93,6 +95,9 @@ impl ShareFault {
             Self::Several => "Pass one file a share.",
             Self::Format(_) => "Use the version of manifest-tool that made the share, or a later one.",
             Self::Checksum => "Compare each word with the page, or scan its QR code; else use another share.",
+            Self::WordsDiffer => {
+                "The key can be made of it still (key recover), but not by its words: make new shares (key backup)."
+            }
             Self::OtherKey | Self::OtherSplit => {
                 "Use shares that were made together: their pages have the same date, key and split."
             }
@@ -221,16 +226,30 @@ impl Share {
             }
             found = Some(share);
         }
-        match found {
-            Some(share) => Ok(share),
-            // Numbers of lines or words are not part of them.
-            None => {
-                let is_word = |word: &&str| word.chars().any(char::is_alphabetic);
-                let words: Vec<&str> = text.split_whitespace().filter(is_word).collect();
-                Self::from_words(&words)
-            }
-        }
+        found.map_or_else(|| Self::from_words(&words_of(text)), Ok)
     }
+
+    /// Whether the words on the page from which this share was read are its own: somebody will type them one day. A file without
+    /// a page's words, such as what a scanner made, has none that differ.
+    ///
+    /// # Errors
+    /// [`ShareFault::WordsDiffer`]
+    pub fn check_words(&self, file: &[u8]) -> Result<(), ShareFault> {
+        let text = std::str::from_utf8(file).map_err(|_| ShareFault::Text)?;
+        let (words, own) = (words_of(text), self.words());
+        let is_page = text.contains(MARK) && words.len() >= SHARE_WORDS;
+        if is_page && !words.windows(SHARE_WORDS).any(|window| window == own) {
+            return Err(ShareFault::WordsDiffer);
+        }
+        Ok(())
+    }
+}
+
+/// The words of a text, without the tags of HTML; numbers of lines or words are none.
+fn words_of(text: &str) -> Vec<&str> {
+    let behind_tags = text.split('<').map(|part| part.split_once('>').map_or(part, |(_, behind)| behind));
+    let is_word = |word: &&str| word.chars().any(char::is_alphabetic);
+    behind_tags.flat_map(str::split_whitespace).filter(is_word).collect()
 }
 
 /// Splits a key: any `threshold` of the `count` shares make it again.

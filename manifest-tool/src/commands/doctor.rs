@@ -1,9 +1,10 @@
 //! `doctor`: what an auditor would find; exits with 6 when there is something. `today`: what is due.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ledger::{Ledger, Relation, compare};
 use serde::Serialize;
+use trust::host::read_unverified_revocation;
 
 use crate::commands::location;
 use crate::custody::evidence::{Evidence, EvidenceArguments};
@@ -99,8 +100,9 @@ impl Doctor {
         }
         findings.extend(roles::of_all(&ledgers, &evidence));
         if let (Some(path), Some(ledger)) = (&self.published, ledgers.first()) {
-            match check_published(ledger, path, &read(path, MAX_RECORD_FILE_LEN)?) {
-                Ok(()) => {}
+            let list = read(path, MAX_RECORD_FILE_LEN)?;
+            match check_published(ledger, path, &list) {
+                Ok(()) => findings.extend(unpublished(ledger, path, &list)?),
                 Err(Error::Published { source, .. }) => findings.push(stale(path, &source)),
                 Err(error) => return Err(error),
             }
@@ -121,6 +123,25 @@ impl Doctor {
         let exit = if findings.is_empty() { 0 } else { FOUND };
         Ok(Diagnosis { looked_at, findings, exit })
     }
+}
+
+/// A list that the ledger has and nobody else: what it revokes is good for everybody.
+fn unpublished(ledger: &Ledger, path: &Path, list: &[u8]) -> Result<Option<Finding>, Error> {
+    let published =
+        read_unverified_revocation(list).map_err(|error| Error::refused_record(path, error))?.sequence();
+    let newest = ledger.newest_list().map_or(0, |list| list.sequence());
+    Ok((published < newest).then(|| {
+        let message = format!(
+            "list {newest} of {} is not published: {} is list {published}",
+            ledger.opened().name,
+            crate::custody::quoted(&path.display().to_string())
+        );
+        Finding::new(
+            "list-unpublished",
+            message,
+            "Publish it (manifest-tool publish --revocations), or pass the list that is.",
+        )
+    }))
 }
 
 fn lines_of(findings: &[Finding]) -> String {
@@ -212,7 +233,7 @@ impl Today {
 }
 
 /// Whether a copy is as new as the ledger.
-fn copy(ledgers: &[Ledger], path: &std::path::Path) -> Result<Option<Finding>, Error> {
+fn copy(ledgers: &[Ledger], path: &Path) -> Result<Option<Finding>, Error> {
     let other = Ledger::open(path)?;
     let ledger = ledgers.iter().find(|ledger| ledger.key() == other.key());
     let ledger = ledger

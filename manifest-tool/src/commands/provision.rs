@@ -230,7 +230,7 @@ impl Provision {
         self.write(vendor, &made, credentials, output)?;
         let ledger_entry = match signer {
             Some(signer) => recorder.close(issued_at, signer)?,
-            None => recorder.ledger().and_then(|ledger| Some(ledger.entries().last()?.entry.number)),
+            None => begun.or_else(|| Some(recorder.ledger()?.entries().last()?.entry.number)),
         };
         Ok(self.report(vendor, &anchors, &made, signer, (ledger_entry, begun.is_some())))
     }

@@ -50,6 +50,8 @@ pub fn of_ledger(ledger: &Ledger, others: &[Ledger], evidence: &Evidence, now: U
         return found;
     }
     of_joined(ledger, &mut found);
+    of_releases(ledger, evidence, now, &mut found);
+    of_imports(ledger, others, &mut found);
     of_backups(ledger, now, &mut found);
     of_recovery(ledger, others, evidence, &mut found);
     of_devices_before(ledger, &mut found);
@@ -208,6 +210,50 @@ fn of_recovery(ledger: &Ledger, others: &[Ledger], evidence: &Evidence, found: &
             "Give new devices a recovery root (manifest-tool provision --recovery-anchor); these ones follow only successions that their root \
              signs.",
         ));
+    }
+}
+
+/// Releases that are offered still, though the key that signed them was revoked.
+fn of_releases(ledger: &Ledger, evidence: &Evidence, now: UnixTime, found: &mut Vec<Finding>) {
+    let keys = ledger.keys(now);
+    let revoked =
+        |kid: &str| keys.iter().any(|key| key.status == Status::Revoked && key.kid.to_string() == kid);
+    let releases = evidence.releases.iter().filter(|release| revoked(&release.release_kid));
+    let names: Vec<&str> = releases.map(|release| release.name.as_str()).collect();
+    if !names.is_empty() {
+        found.push(Finding::new(
+            "release-revoked",
+            format!("devices that know the newest list refuse releases of a revoked key: {}", some(&names)),
+            "Sign them with a good key and publish them again (manifest-tool rotate does both), or withdraw them.",
+        ));
+    }
+}
+
+/// A ledger under this root, of a key that this copy has not certified: the copy is old.
+fn of_imports(ledger: &Ledger, others: &[Ledger], found: &mut Vec<Finding>) {
+    if !matches!(ledger.opened().purpose, Purpose::Root | Purpose::OwnerRoot) {
+        return;
+    }
+    let is_under = |other: &&Ledger| {
+        other.opened().purpose == Purpose::Issuing && other.opened().domain == ledger.opened().domain
+    };
+    for other in others.iter().filter(is_under) {
+        let is_known =
+            |one: &Ledger| one.credentials().any(|(_, entry)| entry.facts.kid == other.opened().kid);
+        // Any root of the domain may have certified it.
+        let roots = others.iter().filter(|one| one.opened().domain == ledger.opened().domain);
+        if !roots.flat_map(Ledger::line).any(is_known) {
+            found.push(Finding::new(
+                "issuing-key-unknown",
+                format!(
+                    "the ledger of {} has no credential of {} ({}), whose ledger was given",
+                    ledger.opened().name,
+                    other.opened().name,
+                    other.opened().kid
+                ),
+                "Pass the newest copy of the root's ledger; if this is it, nothing that the issuing key certified is good.",
+            ));
+        }
     }
 }
 

@@ -43,7 +43,7 @@ impl Error {
                 "Check where standard output goes; output files named on the command line are complete."
             }
             Self::Clock(_) => {
-                "Set the clock of this machine. If it is right, pass --now with the time of now."
+                "Set the clock of this machine. If it is right, pass --now with the time of now; where a record is dated ahead by mistake, with one after it."
             }
             Self::PassphraseNeeded => {
                 "Pass --passphrase-file, set ANCHORAGE_PASSPHRASE_FILE, or run the command in a terminal."

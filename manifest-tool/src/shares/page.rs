@@ -119,7 +119,9 @@ pub fn all(
         let about = About { name, holder: *holder, made: made.to_owned(), count };
         for page in [html(share, &about).map_err(Error::Shares)?, text(share, &about)] {
             // What stands on the page is what will be read one day.
-            if *Share::parse(page.as_bytes()).map_err(Error::Shares)?.code() != *share.code() {
+            let read = Share::parse(page.as_bytes()).map_err(Error::Shares)?;
+            read.check_words(page.as_bytes()).map_err(Error::Shares)?;
+            if *read.code() != *share.code() {
                 return Err(Error::Internal("the page of a share cannot be read back"));
             }
             pages.push(page);

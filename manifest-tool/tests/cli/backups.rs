@@ -245,3 +245,42 @@ fn shares_are_typed_at_a_terminal() {
     assert!(!shown.contains(&first[..6].join(" ")), "{shown}");
     assert_eq!(seed(&workshop, "again.pem"), seed(&workshop, "root.pem"));
 }
+
+/// Shares of a split that the ledger does not know prove nothing about those that it knows; and a page has to be good for
+/// whoever types its words.
+#[test]
+fn a_check_is_of_the_split_that_was_checked_and_of_its_words() {
+    let workshop = with_shares(true);
+    std::fs::create_dir(workshop.path("other")).unwrap();
+    workshop.ok(&split(&format!("{SHARES} other --no-ledger")));
+    let check = |folder: &str| {
+        split(&format!(
+            "key backup-check --share {folder}/share-1-of-3.html --share {folder}/share-3-of-3.txt --ledger ledger"
+        ))
+        .iter()
+        .map(|word| (*word).to_owned())
+        .collect::<Vec<_>>()
+    };
+    let strs = |line: &[String]| line.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
+    let (known, other) = (strs(&check("pages")), strs(&check("other")));
+    assert_eq!(workshop.refused(&split(&other)), ("usage".into(), 2));
+    workshop.ok(&split(&known));
+
+    for page in ["share-1-of-3.html", "share-3-of-3.txt"] {
+        let whole = workshop.read(&format!("pages/{page}"));
+        let text = String::from_utf8(whole.clone()).unwrap();
+        let word = words(&workshop, "pages/share-3-of-3.txt")[7].clone();
+        let first = words(&workshop, "pages/share-1-of-3.txt")[7].clone();
+        let ruined = text.replace(&format!(" {word} "), " zebra ").replace(&format!(" {first}<"), " zebra<");
+        assert_ne!(ruined, text, "{page}");
+        workshop.write(&format!("pages/{page}"), ruined.as_bytes());
+        assert_eq!(workshop.refused(&split(&known)), ("share-damaged".into(), 5), "{page}");
+        // In need, the text is as good.
+        let recovered = "key recover --share pages/share-1-of-3.html --share pages/share-3-of-3.txt --public root.cose --out \
+                         again.pem --no-passphrase";
+        let run = workshop.run(&split(recovered));
+        assert!(run.exit == 0 && run.stderr.contains("the page is damaged"), "{run:?}");
+        std::fs::remove_file(workshop.path("again.pem")).unwrap();
+        workshop.write(&format!("pages/{page}"), &whole);
+    }
+}

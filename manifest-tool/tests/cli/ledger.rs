@@ -111,6 +111,16 @@ fn old_records_are_adopted_unwitnessed() {
     );
 }
 
+/// Two ledgers of one key would each give out numbers and names without the other.
+#[test]
+fn a_key_has_one_ledger() {
+    let workshop = desk();
+    let second =
+        "ledger init second --key root.pem --vendor anchorage.example --holder Ada --name other --kept k";
+    assert_eq!(workshop.refused(&split(second)), ("ledger-exists".into(), 2));
+    workshop.ok(&split(&second.replace("root.pem", "second.pem")));
+}
+
 /// A stick that lay in a drawer: the published list tells. Two that went on: named, joined, and the next list continues both.
 #[test]
 fn two_copies_that_went_on_are_joined() {

@@ -214,6 +214,34 @@ fn the_doctor_compares_copies_of_a_ledger() {
     assert_eq!(found(&workshop, "ledger office")[0], "ledger-forked");
 }
 
+/// What was revoked and is not published, a release of a revoked key, a copy that is older than the line's ledger.
+#[test]
+fn the_doctor_finds_what_never_got_out() {
+    let workshop = careless();
+    workshop.key("line");
+    copy(&workshop, "ledger", "office");
+    let create = "create --image firmware.bin --vendor anchorage.example --class demo-node --sequence 2 --version 1 --out u.suit \
+                  --image-out u.bin";
+    workshop.ok(&split(create));
+    workshop.ok(&split("sign u.suit --key release.pem --credential release.new.cwt --out r.suit"));
+    workshop.ok(&split("revoke --nothing-new --key root.pem --none-published --out 1.list"));
+    let has = |line: &str, code: &str| found(&workshop, line).contains(&code.to_owned());
+    assert!(!has("ledger --published 1.list", "list-unpublished"));
+    assert!(!has("ledger --release r.suit", "release-revoked"));
+    workshop.ok(&split("revoke release --key root.pem --published 1.list --out 2.list"));
+    assert!(has("ledger --published 1.list", "list-unpublished"));
+    assert!(!has("ledger --published 2.list", "list-unpublished"));
+    assert!(has("ledger --release r.suit", "release-revoked"));
+
+    issue(&workshop, "line", "--role identity");
+    workshop.ok(&split(
+        "ledger init line.ledger --key line.pem --purpose issuing --name line --domain-anchor root.cose --holder Eve --kept line",
+    ));
+    assert!(has("office line.ledger", "issuing-key-unknown"));
+    assert!(!has("ledger line.ledger", "issuing-key-unknown"));
+    assert!(!has("line.ledger", "issuing-key-unknown"));
+}
+
 /// Keys that are not files, and what of them cannot be seen.
 #[test]
 fn the_doctor_looks_at_keys_wherever_they_are() {

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use ledger::{Backup, BackupCheck, BackupKind, Event};
+use ledger::{Backup, BackupCheck, BackupKind, Event, Hex};
 use trust::author::Signer as _;
 use trust::host::{MAX_KEY_FILE_LEN, folder_of};
 
@@ -71,7 +71,11 @@ impl Room {
                 write_secret(path, content.as_bytes())?;
             }
             done.fact("shares", format!("{count}, of which {} make the key", shares.threshold));
-            let form = BackupKind::Shares { threshold: shares.threshold, shares: shares_count };
+            let form = BackupKind::Shares {
+                threshold: shares.threshold,
+                shares: shares_count,
+                split: made.first().map(|share| Hex(share.split())),
+            };
             let (holders, kept) = (shares.holders.clone(), shares.kept.clone());
             self.record_backup(step, key, Backup { form, holders, kept })?;
         }

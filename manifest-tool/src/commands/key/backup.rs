@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use ledger::{BackupKind, Event};
+use ledger::{BackupKind, Event, Hex};
 use serde::Serialize;
 use trust::author::Signer as _;
 
@@ -81,7 +81,7 @@ impl Backup {
                 "only a key in a file is copied; back up a token with the means of its maker, as a second token",
             ));
         };
-        let form = self.form()?;
+        let mut form = self.form()?;
         let mut recorder = self.ledger.open(Some(&key_path), &[("--kept", self.kept.is_some())])?;
         self.check_holders(form, &recorder)?;
         let now = recorder.time(self.time, None)?;
@@ -108,6 +108,9 @@ impl Backup {
                     (self.threshold.unwrap_or_default(), self.shares.unwrap_or_default());
                 let shares = split(&seed, &key.public_key(), threshold, count)?;
                 self.write_pages(&shares, &recorder, display(now))?;
+                if let BackupKind::Shares { split, .. } = &mut form {
+                    *split = shares.first().map(|share| Hex(share.split()));
+                }
             }
         }
         let mut ledger_entry = None;
@@ -136,7 +139,7 @@ impl Backup {
             (Some(shares), Some(threshold)) if threshold > shares => Err(Error::usage(format!(
                 "--threshold {threshold} is above --shares {shares}: the key could never be made again"
             ))),
-            (Some(shares), Some(threshold)) => Ok(BackupKind::Shares { threshold, shares }),
+            (Some(shares), Some(threshold)) => Ok(BackupKind::Shares { threshold, shares, split: None }),
             _ => Ok(BackupKind::Copy),
         }
     }
@@ -145,7 +148,7 @@ impl Backup {
     fn check_holders(&self, form: BackupKind, recorder: &Recorder) -> Result<(), Error> {
         let (wanted, threshold) = match form {
             BackupKind::Copy => (1, 2),
-            BackupKind::Shares { threshold, shares } => (usize::from(shares), usize::from(threshold)),
+            BackupKind::Shares { threshold, shares, .. } => (usize::from(shares), usize::from(threshold)),
         };
         let given = self.holders.len();
         if given != wanted && (given > 0 || recorder.ledger().is_some()) {
@@ -190,7 +193,7 @@ impl Backup {
 pub(crate) fn form_name(form: BackupKind) -> String {
     match form {
         BackupKind::Copy => "encrypted copy".to_owned(),
-        BackupKind::Shares { threshold, shares } => {
+        BackupKind::Shares { threshold, shares, .. } => {
             format!("{shares} shares, of which {threshold} make the key")
         }
     }

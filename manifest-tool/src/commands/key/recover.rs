@@ -47,28 +47,39 @@ struct Source {
 }
 
 impl Source {
-    /// The key, and what the backup says of its form: the threshold of shares.
-    fn open(&self, passphrase: &PassphraseArguments) -> Result<(Seed, SoftwareKey, Option<u8>), Error> {
+    /// The key, and the shares of which it was made, if it was.
+    ///
+    /// `is_proof`: a page has to be good for whoever types its words, too.
+    fn open(
+        &self,
+        passphrase: &PassphraseArguments,
+        is_proof: bool,
+    ) -> Result<(Seed, SoftwareKey, Vec<Share>), Error> {
         if passphrase.is_given() && self.copy.is_none() {
             return Err(Error::usage("--passphrase-file is for --copy"));
         }
         if let Some(copy) = &self.copy {
             let (seed, key) = private_key::open_seed(copy, &passphrase.source())?;
-            return Ok((seed, key, None));
+            return Ok((seed, key, Vec::new()));
         }
-        let (shares, names) = if self.typed { typed()? } else { self.files()? };
+        let (shares, names) = if self.typed { typed()? } else { self.files(is_proof)? };
         check_together(&shares).map_err(|(place, fault)| Error::Share {
             name: names.get(place).cloned().unwrap_or_default(),
             fault,
         })?;
         let (seed, key) = combine(&shares).map_err(Error::Shares)?;
-        Ok((seed, key, shares.first().map(Share::threshold)))
+        Ok((seed, key, shares))
     }
 
-    fn files(&self) -> Result<(Vec<Share>, Vec<String>), Error> {
+    fn files(&self, is_proof: bool) -> Result<(Vec<Share>, Vec<String>), Error> {
         let read = |path: &PathBuf| {
-            let share =
-                Share::parse(&read_secret(path, MAX_PAGE_LEN)?).map_err(|fault| of_file(path, fault))?;
+            let page = read_secret(path, MAX_PAGE_LEN)?;
+            let share = Share::parse(&page).map_err(|fault| of_file(path, fault))?;
+            match share.check_words(&page) {
+                Err(fault) if is_proof => return Err(of_file(path, fault)),
+                Err(fault) => warning(&format!("{}: {fault}", path.display())),
+                Ok(()) => {}
+            }
             Ok((share, path.display().to_string()))
         };
         self.shares.iter().map(read).collect()
@@ -166,7 +177,7 @@ impl Recover {
     pub fn run(&self) -> Result<Recovered, Error> {
         must_be_absent(&self.out)?;
         let wanted = self.public.as_deref().map(public_key::open).transpose()?;
-        let (seed, key, _) = self.source.open(&self.passphrase)?;
+        let (seed, key, _) = self.source.open(&self.passphrase, false)?;
         let public = key.public_key();
         if let Some(wanted) = &wanted {
             check_key(&public, wanted)?;
@@ -234,23 +245,25 @@ impl BackupCheck {
         };
         recorder.check(&wanted)?;
         let now = recorder.time(self.time, None)?;
-        let (_, key, threshold) = self.source.open(&self.passphrase)?;
+        let (_, key, shares) = self.source.open(&self.passphrase, true)?;
         check_key(&key.public_key(), &wanted)?;
         let kid = kid(wanted.kid());
         let Some(ledger) = recorder.ledger() else {
             self.ledger.warn_without(&recorder);
             return Ok(Checked { kid, backup: None, ledger_entry: None });
         };
-        let backup = self.backup(ledger, threshold)?;
+        let backup = self.backup(ledger, shares.first())?;
         let entry = recorder.note(Event::BackupCheck(ledger::BackupCheck { backup }), now)?;
         Ok(Checked { kid, backup: Some(backup), ledger_entry: Some(entry) })
     }
 
     /// The entry of the backup that was checked.
-    fn backup(&self, ledger: &Ledger, threshold: Option<u8>) -> Result<u64, Error> {
-        let is_of_form = |form: BackupKind| match (form, threshold) {
+    fn backup(&self, ledger: &Ledger, share: Option<&Share>) -> Result<u64, Error> {
+        let is_of_form = |form: BackupKind| match (form, share) {
             (BackupKind::Copy, None) => true,
-            (BackupKind::Shares { threshold, .. }, Some(of_shares)) => threshold == of_shares,
+            (BackupKind::Shares { threshold, split, .. }, Some(share)) => {
+                threshold == share.threshold() && split.is_none_or(|split| split.0 == share.split())
+            }
             _ => false,
         };
         let mut found = ledger.entries().iter().rev().filter_map(|stored| match &stored.entry.event {
@@ -262,9 +275,12 @@ impl BackupCheck {
             None => found.next(),
         };
         found.ok_or_else(|| {
-            let form = match threshold {
+            let form = match share {
                 None => form_name(BackupKind::Copy),
-                Some(threshold) => format!("shares, of which {threshold} make the key"),
+                Some(share) => {
+                    let split = hex::encode(share.split());
+                    format!("shares of the split {split}, of which {} make the key", share.threshold())
+                }
             };
             Error::usage(format!(
                 "the ledger of {} has no entry of such a backup ({form}): key backup writes one",

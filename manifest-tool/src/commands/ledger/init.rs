@@ -16,7 +16,7 @@ use crate::files::{MAX_RECORD_FILE_LEN, read};
 use crate::identifiers::Vendor;
 use crate::output::{Report, table};
 use crate::public_key;
-use crate::recording::{ByArguments, close_by, last_time};
+use crate::recording::{BESIDE, ByArguments, close_by, last_time};
 use crate::time::IssueTime;
 use crate::two_steps::{ToBeSigned, TwoStepArguments};
 
@@ -105,6 +105,17 @@ struct Old<'a> {
 }
 
 impl Init {
+    /// A key has one ledger: two would each give out numbers and names without the other.
+    fn check_first(&self, key: &PublicKey) -> Result<(), Error> {
+        let beside = self.key.file().map(|path| trust::host::folder_of(&path).join(BESIDE));
+        match beside.filter(|folder| ledger::is_ledger(folder)).map(|folder| Ledger::open(&folder)) {
+            Some(Ok(ledger)) if ledger.key() == key => {
+                Err(ledger::Error::Exists(ledger.folder().to_owned()).into())
+            }
+            _ => Ok(()),
+        }
+    }
+
     pub fn run(&self) -> Result<Begun, Error> {
         let before = self.continues.as_deref().map(Ledger::open).transpose()?;
         self.check_purpose(before.as_ref())?;
@@ -115,6 +126,7 @@ impl Init {
         let hand = self.two_steps.open(&self.key)?;
         hand.check(Existing::Keep)?;
         let key = hand.public_key();
+        self.check_first(&key)?;
         let mut old = self.adopt.iter().map(|path| Old::read(path, &key)).collect::<Result<Vec<_>, _>>()?;
         old.sort_by_key(|old| old.order);
         old.dedup_by(|one, other| one.record == other.record);
