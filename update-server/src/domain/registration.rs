@@ -166,7 +166,7 @@ pub struct Gains {
     pub identified: u64,
     /// Known before, and with other values filled in or brought up to date.
     pub completed: u64,
-    /// Known before, and nothing was added but when they were seen.
+    /// Known before, and nothing was added but when they were seen, or that it was still so later.
     pub unchanged: u64,
     /// Their rows had an older credential than the registry, which stays.
     pub older_credentials: u64,
@@ -180,11 +180,13 @@ impl Gains {
             return;
         };
         let is_identified = before.identity != after.identity || before.credential != after.credential;
-        // All but the identity, and when it was seen.
+        // All but the identity, when it was seen, and the times of values that stay.
         let same = StoredDevice {
             identity: after.identity.clone(),
             credential: after.credential.clone(),
             last_seen: after.last_seen,
+            stated_at: after.stated_at,
+            anchors_at: after.anchors_at,
             seen_by: after.seen_by.clone(),
             ..before.clone()
         };

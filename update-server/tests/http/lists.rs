@@ -242,6 +242,33 @@ async fn a_list_says_what_it_did_per_kind() {
     assert_eq!(answer, gains);
 }
 
+/// A production line is registered again while it goes on: nothing is added to a device that says the same of a later time.
+#[tokio::test]
+async fn the_same_of_a_later_time_is_nothing_new() {
+    let world = World::new();
+    let server = world.start();
+    let (one, two) = ("0000000000000001", "0000000000000002");
+    let columns = "version,stated_at,anchors,anchors_at,last_seen";
+    let gains = json!({"devices": 1, "new": 0, "identified": 0, "completed": 0, "unchanged": 0, "older_credentials": 0, "refused": []});
+    for (row, kind) in [
+        (format!("1.0,100,{one},100,100"), "new"),
+        (format!("1.0,100,{one},100,100"), "unchanged"),
+        (format!(",,{one},101,101"), "unchanged"),
+        ("1.0,102,,,102".to_owned(), "unchanged"),
+        (format!("1.0,103,{one},103,103"), "unchanged"),
+        (format!("2.0,104,{one},104,104"), "completed"),
+        (format!("2.0,105,{two},105,105"), "completed"),
+    ] {
+        let answer = server.post("/v1/devices", list(columns, &[("A", &row)])).await.is(200).json();
+        let mut gains = gains.clone();
+        gains[kind] = json!(1);
+        assert_eq!(answer, gains, "{row}");
+    }
+    // The time is that of the last word all the same.
+    let known = device(&server, "A").await;
+    assert_eq!((&known["stated_at"], &known["anchors_at"]), (&json!(105), &json!(105)));
+}
+
 #[tokio::test]
 async fn srv56_texts_like_formulas_go_out_guarded_and_come_in_as_they_were() {
     let world = World::new();
