@@ -18,6 +18,7 @@ use crate::keys::HolderError;
 use crate::kind::Kind;
 use crate::passphrase::MAX_PASSPHRASE_LEN;
 use crate::private_key::KeyFault;
+use crate::server::Imported;
 use crate::shares::ShareFault;
 use crate::x509;
 
@@ -283,6 +284,13 @@ pub enum Error {
         /// The rows of a list that it refused.
         rows: Vec<RefusedRow>,
     },
+    /// A part of a list failed, and the server keeps those before it.
+    #[error("{cause}; of those sent before, {} devices are registered", done.devices)]
+    LaterPart {
+        /// What it did with the parts before.
+        done: Imported,
+        cause: Box<Error>,
+    },
     /// The server answered something that is not in its interface.
     #[error("{step} got an unexpected answer: {detail}")]
     ServerAnswer {
@@ -441,7 +449,13 @@ impl Error {
 
     /// The rows of a list that a server refused.
     pub(crate) fn rows(&self) -> &[RefusedRow] {
-        if let Self::ServerRefused { rows, .. } = self { rows } else { &[] }
+        let refusal = if let Self::LaterPart { cause, .. } = self { cause } else { self };
+        if let Self::ServerRefused { rows, .. } = refusal { rows } else { &[] }
+    }
+
+    /// What a server did with the parts of a list before the one that failed.
+    pub(crate) fn registered(&self) -> Option<&Imported> {
+        if let Self::LaterPart { done, .. } = self { Some(done) } else { None }
     }
 
     /// Byte offset in the refused file, where there is one.

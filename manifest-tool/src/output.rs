@@ -9,6 +9,7 @@ use serde::Serialize;
 use trust::host::printable;
 
 use crate::error::{Error, RefusedRow};
+use crate::server::Imported;
 use crate::written::Written;
 
 /// Most refused rows of a list that people see.
@@ -41,6 +42,9 @@ struct Failure<'a> {
     /// What this run wrote into a ledger before.
     #[serde(skip_serializing_if = "Option::is_none")]
     written: Option<Written>,
+    /// What a server did with the parts of a list before the one that failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registered: Option<&'a Imported>,
 }
 
 #[derive(Serialize)]
@@ -97,11 +101,11 @@ impl Output {
     pub fn failure(self, error: &Error) -> u8 {
         let exit = error.exit_code();
         let message = printable(&error.to_string());
-        let written = Written::by_this_run();
+        let (written, registered) = (Written::by_this_run(), error.registered());
         if self.json {
             let (code, hint, position, rows) = (error.code(), error.hint(), error.position(), error.rows());
             let detail = FailureDetail { code, message, hint, position, rows };
-            if let Ok(text) = serde_json::to_string(&Failure { error: detail, exit, written }) {
+            if let Ok(text) = serde_json::to_string(&Failure { error: detail, exit, written, registered }) {
                 let printed = writeln!(std::io::stdout().lock(), "{text}");
                 if printed.is_err() {
                     words(&text);
@@ -111,7 +115,13 @@ impl Output {
             let rows: String = row_lines(error.rows()).iter().map(|row| format!("\n  {row}")).collect();
             let written =
                 written.map(|written| format!("\n  {}", printable(&written.sentence()))).unwrap_or_default();
-            words(&format!("error: {message} [{}]{rows}\n  {}{written}", error.code(), error.hint()));
+            let registered = registered.map(|done| table(&done.rows())).unwrap_or_default();
+            let registered: String = registered.lines().map(|line| format!("\n  {line}")).collect();
+            words(&format!(
+                "error: {message} [{}]{rows}\n  {}{registered}{written}",
+                error.code(),
+                error.hint()
+            ));
         }
         exit
     }

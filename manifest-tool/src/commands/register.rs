@@ -15,7 +15,7 @@ use self::line::{Batch, Device};
 use crate::describe::kid;
 use crate::error::Error;
 use crate::files::{MAX_RECORD_FILE_LEN, read, read_file};
-use crate::output::{Output, Report, progress_bar, row_lines, table};
+use crate::output::{Output, Report, progress_bar, table};
 use crate::server::{Imported, IssuerKept, Server, ServerArguments};
 
 /// What a server takes at once: devices, and bytes of CSV (docs/server-api.md).
@@ -45,7 +45,8 @@ pub struct Register {
     /// Owner of the devices, which the registry keeps with each device
     #[arg(long, value_name = "NAME", value_parser = label)]
     owner: Option<String>,
-    /// Register the others when the server refuses some devices; without it all are registered, or none
+    /// Register the others when the server refuses some devices; without it none of the (at most 10,000) devices that are
+    /// sent at once is registered then
     #[arg(long)]
     good_rows: bool,
     #[command(flatten)]
@@ -74,24 +75,7 @@ impl Report for Registered {
     fn lines(&self) -> String {
         let mut rows = vec![("server", self.server.clone())];
         rows.extend(self.issuing.as_ref().map(|it| ("issuing key", it.to_string())));
-        let Imported { devices, new, identified, completed, unchanged, older_credentials, refused } =
-            &self.done;
-        rows.push(("registered", format!("{devices} devices")));
-        let mut count = |name, count: u64, words: &str| {
-            if count > 0 {
-                rows.push((name, format!("{count}{words}")));
-            }
-        };
-        count("new", *new, "");
-        count("identities", *identified, " filled in or renewed, of devices that were there");
-        count(
-            "other values",
-            *completed,
-            " devices that were there got some: line, owner, anchors, key-check values",
-        );
-        count("already there", *unchanged, " with nothing to add");
-        count("credentials", *older_credentials, " are older than the registry's, which stay");
-        rows.extend(row_lines(refused).into_iter().map(|row| ("refused", row)));
+        rows.extend(self.done.rows());
         if self.left > 0 {
             rows.push(("left", format!("{} devices of the list have no block yet", self.left)));
         }
@@ -232,13 +216,21 @@ async fn send(server: &Server, parts: Vec<Part>, good_rows: bool, output: Output
     let all: usize = parts.iter().map(|part| part.devices).sum();
     let bar = progress_bar(all as u64, "  devices {bar:30} {pos}/{len} {eta}", output);
     let mut done = Imported::default();
-    for part in parts {
-        let step = format!("registering {} to {}", printable(&part.first), printable(&part.last));
-        done.add(server.post_devices(&step, part.csv, (part.devices, good_rows)).await?);
-        bar.inc(part.devices as u64);
+    let sent = async {
+        for part in parts {
+            let step = format!("registering {} to {}", printable(&part.first), printable(&part.last));
+            done.add(server.post_devices(&step, part.csv, (part.devices, good_rows)).await?);
+            bar.inc(part.devices as u64);
+        }
+        Ok(())
     }
+    .await;
     bar.finish_and_clear();
-    Ok(done)
+    match sent {
+        Ok(()) => Ok(done),
+        Err(cause) if done == Imported::default() => Err(cause),
+        Err(cause) => Err(Error::LaterPart { done, cause: Box::new(cause) }),
+    }
 }
 
 /// A name as a registry takes it (docs/server-api.md).

@@ -62,6 +62,7 @@ impl Error {
             Self::TokenFile { .. } => "token-invalid",
             Self::Authorities(_) => "ca-invalid",
             Self::Http { .. } => "server-unreachable",
+            Self::LaterPart { cause, .. } => cause.code(),
             Self::ServerRefused { code, .. } => code.as_deref().unwrap_or("server-refused"),
             Self::ServerAnswer { .. } => "server-answer",
             Self::Ledger(error) | Self::Published { source: error, .. } => error.code(),
@@ -131,6 +132,7 @@ impl Error {
             Self::Refused { reason, .. } if reason.exit_code() == 7 => 5,
             Self::Refused { reason, .. } => reason.exit_code(),
             Self::ServerRefused { .. } | Self::ServerAnswer { .. } => 7,
+            Self::LaterPart { cause, .. } => cause.exit_code(),
         }
     }
 }

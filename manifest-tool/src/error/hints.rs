@@ -122,6 +122,7 @@ impl Error {
             Self::ServerRefused { .. } => {
                 "Check that --server names an update-server; if it does, read the log of the server."
             }
+            Self::LaterPart { cause, .. } => cause.hint(),
             Self::ServerAnswer { .. } => "Check that --server names an update-server of this version.",
             Self::Ledger(error) | Self::Published { source: error, .. } => error.hint(),
             Self::Devices { .. } => "Save the answer of GET /v1/devices of the update-server, as it is.",

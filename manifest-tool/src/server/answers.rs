@@ -6,6 +6,7 @@ use trust::{SuccessionClaims, SuccessionNumber};
 
 use crate::describe::kid;
 use crate::error::{Error, RefusedRow};
+use crate::output::row_lines;
 
 /// An object that contains what was sent, or the address to which it was sent.
 pub(super) trait Answer: serde::de::DeserializeOwned {
@@ -239,7 +240,7 @@ impl Answer for IssuerKept {
 
 /// What a list did, in the counts of docs/server-api.md.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize, Serialize)]
-pub(crate) struct Imported {
+pub struct Imported {
     /// That are registered now.
     pub(crate) devices: usize,
     /// Of these, that were not there before.
@@ -266,6 +267,28 @@ impl Imported {
         sum(&mut self.unchanged, part.unchanged);
         sum(&mut self.older_credentials, part.older_credentials);
         self.refused.extend(part.refused.into_iter().map(RefusedRow::shown));
+    }
+
+    /// The counts for people, without those that are 0: names and values.
+    pub(crate) fn rows(&self) -> Vec<(&'static str, String)> {
+        let Self { devices, new, identified, completed, unchanged, older_credentials, refused } = self;
+        let mut rows = vec![("registered", format!("{devices} devices"))];
+        let mut count = |name, count: u64, words: &str| {
+            if count > 0 {
+                rows.push((name, format!("{count}{words}")));
+            }
+        };
+        count("new", *new, "");
+        count("identities", *identified, " filled in or renewed, of devices that were there");
+        count(
+            "other values",
+            *completed,
+            " devices that were there got some: line, owner, anchors, key-check values",
+        );
+        count("already there", *unchanged, " with nothing to add");
+        count("credentials", *older_credentials, " are older than the registry's, which stay");
+        rows.extend(row_lines(refused).into_iter().map(|row| ("refused", row)));
+        rows
     }
 }
 

@@ -85,7 +85,7 @@ pub(super) fn publish_arguments(url: &str) -> [&str; 8] {
 
 pub(super) async fn answer(State(record): State<Shared>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let body = to_bytes(body, 1 << 20).await.unwrap();
+    let body = to_bytes(body, 8 << 20).await.unwrap();
     let what = format!("{} {}", parts.method, parts.uri.path());
     let delay = record.lock().unwrap().delay;
     if let Some(delay) = delay {

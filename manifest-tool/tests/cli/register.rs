@@ -1,5 +1,7 @@
 //! `register`: the devices of a production line in a server's registry.
 
+use std::collections::BTreeMap;
+
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
@@ -38,11 +40,13 @@ fn sha256(content: &[u8]) -> String {
 }
 
 fn write_log(workshop: &Workshop, entries: &[(&str, &str)]) {
+    let rows: BTreeMap<String, Vec<String>> =
+        rows(workshop).into_iter().map(|row| (row[0].clone(), row)).collect();
     let head = json!({"format": "anchorage-line", "version": 1, "time": "2026-11-27T10:00:00Z",
                       "list_sha256": sha256(&workshop.read("batch/devices.csv"))});
     let mut log = format!("{head}\n");
     for (result, serial) in entries {
-        let row = rows(workshop).into_iter().find(|row| row[0] == *serial).unwrap();
+        let row = &rows[*serial];
         let entry = json!({"time": "2026-11-27T10:20:00Z", "result": result, "serial": serial, "node_address": 17,
             "vendor": row[2], "class": row[3], "device": row[4], "kid": null, "block_sha256": row[6], "loader_version": "0.1.0",
             "anchors": [{"kid": "0011223344556677", "rights": 15, "domain": "0011223344556677"}]});
@@ -77,8 +81,7 @@ fn devices_that_have_their_block_are_registered() {
     let sent = server.record.lock().unwrap().sent.clone();
     assert_eq!(&sent[0].body[..], &workshop.read("line.cwt")[..]);
     let mut reader = csv::Reader::from_reader(&sent[1].body[..]);
-    let rows: Vec<std::collections::BTreeMap<String, String>> =
-        reader.deserialize().map(Result::unwrap).collect();
+    let rows: Vec<BTreeMap<String, String>> = reader.deserialize().map(Result::unwrap).collect();
     assert_eq!(rows.len(), 2);
     for (row, serial) in rows.iter().zip(["A-1", "A-2"]) {
         let credential = hex::encode(workshop.read(&format!("batch/{serial}.cwt")));
@@ -264,4 +267,67 @@ fn what_became_of_each_device_is_reported_per_kind() {
     let run = workshop.run(&split(&format!("--json {line}")));
     assert_eq!(run.refusal(), ("credential-older".into(), 7));
     assert!(run.object()["error"]["hint"].as_str().unwrap().contains("leave --issuing out"));
+}
+
+/// 10,001 devices without keys go in two parts. The first stays registered when the second fails, and that is said.
+#[test]
+fn a_part_that_fails_does_not_hide_those_before_it() {
+    let (workshop, server) = (line(), FakeServer::start());
+    let list = device_lists::read_list(&workshop.read("batch/devices.csv")).unwrap();
+    let devices: Vec<device_lists::Row> = (0..10_001)
+        .map(|number| {
+            let serial = format!("B-{number}");
+            let (credential, kid) = (String::new(), String::new());
+            device_lists::Row {
+                block: format!("{serial}.block"),
+                serial,
+                credential,
+                kid,
+                ..list[2].1.clone()
+            }
+        })
+        .collect();
+    workshop.write("batch/devices.csv", &device_lists::write_list(&devices).unwrap());
+    let serials: Vec<_> = devices.iter().map(|row| ("provisioned", row.serial.as_str())).collect();
+    write_log(&workshop, &serials);
+    let row =
+        json!({"line": 2, "serial": "B-10000", "code": "device-conflict", "detail": "Its owner is Bob."});
+    let problem = json!({"title": "x", "status": 422, "code": "rows-refused", "rows": [row],
+                         "detail": "1 of 1 rows are refused, and nothing was imported."});
+    let answer = || {
+        answers(&workshop, &server, did(1, 1));
+        server.answers_once("POST /v1/devices", StatusCode::OK, &did(10_000, 9_998).to_string());
+    };
+    let line = format!("{REGISTER} {}", server.url);
+    answer();
+    let said = workshop.ok(&split(&line));
+    assert_eq!((&said["devices"], &said["new"]), (&json!(10_001), &json!(9_999)));
+    // No import object.
+    let unclear = (StatusCode::OK, "server-answer", 0);
+    for (status, code, rows) in [(StatusCode::UNPROCESSABLE_ENTITY, "rows-refused", 1), unclear] {
+        answer();
+        server.answers("POST /v1/devices", status, &problem.to_string());
+        let run = workshop.run(&split(&format!("--json {line}")));
+        assert_eq!(run.refusal(), (code.into(), 7));
+        let failure = run.object();
+        assert_eq!(failure["registered"], did(10_000, 9_998));
+        assert_eq!(failure["error"]["rows"].as_array().map_or(0, Vec::len), rows);
+        let message = failure["error"]["message"].as_str().unwrap();
+        assert!(message.ends_with("; of those sent before, 10000 devices are registered"), "{message}");
+    }
+    answer();
+    server.answers("POST /v1/devices", StatusCode::UNPROCESSABLE_ENTITY, &problem.to_string());
+    let words = workshop.run(&split(&line)).stderr;
+    for part in [
+        "B-10000: Its owner is Bob.",
+        "--good-rows",
+        "  registered     10000 devices",
+        "2 with nothing to add",
+    ] {
+        assert!(words.contains(part), "{part}: {words}");
+    }
+    // Of a first part nothing stays.
+    server.answers("POST /v1/devices", StatusCode::UNPROCESSABLE_ENTITY, &problem.to_string());
+    let run = workshop.run(&split(&format!("--json {line}")));
+    assert_eq!((run.exit, run.object().get("registered")), (7, None));
 }
