@@ -9,8 +9,9 @@ use reqwest::{Body, Client, RequestBuilder, Response, StatusCode, Url};
 use serde::Serialize;
 use server_client::{
     MAX_CA_FILE_LEN, MAX_JSON_LEN, Refusal, authorities, bearer, cause, exposes_token, has_etag, is_refusal,
-    is_web_page, parse_url, transfer_time, url_of, waited_for, waiting_for,
+    is_web_page, parse_url, transfer_time, url_of, waited_for, waited_for_once_sent, waiting_for,
 };
+use tokio::sync::oneshot;
 use trust::host::{MAX_TOKEN_FILE_LEN, Serial, read_write_token};
 
 use crate::describe::ManifestView;
@@ -138,11 +139,8 @@ impl Server {
             .append_pair("all", "true")
             .append_pair("limit", "1");
         let answer = self.send(step, self.client.get(url).timeout(REQUEST_TIMEOUT)).await?;
-        let releases: Releases = check(
-            step,
-            self.read_object(step, answer).await?,
-            &(manifest.vendor.as_str(), manifest.class.as_str()),
-        )?;
+        let releases: Releases =
+            check(step, object(step, &answer)?, &(manifest.vendor.as_str(), manifest.class.as_str()))?;
         Ok(releases.releases.iter().map(|release| release.sequence).max())
     }
 
@@ -187,7 +185,7 @@ impl Server {
             }
             None => self.client.delete(url),
         };
-        self.read_object(step, self.send(step, request.timeout(REQUEST_TIMEOUT)).await?).await
+        object(step, &self.send(step, request.timeout(REQUEST_TIMEOUT)).await?)
     }
 
     /// Sends a list that says `meant`; it is in force when the server says so.
@@ -199,7 +197,7 @@ impl Server {
         let step = "sending the revocation list";
         let request = self.client.put(self.url(&["revocations"])).header(CONTENT_TYPE, "application/cwt");
         let answer = self.send(step, request.body(list).timeout(REQUEST_TIMEOUT)).await?;
-        check(step, self.read_object(step, answer).await?, meant)
+        check(step, object(step, &answer)?, meant)
     }
 
     /// Sends a succession or a chain that leads to `meant`; that root, or a later one, is in force when the server says so.
@@ -211,7 +209,7 @@ impl Server {
         let step = "sending the succession";
         let request = self.client.put(self.url(&["successions"])).header(CONTENT_TYPE, "application/cbor");
         let answer = self.send(step, request.body(succession).timeout(REQUEST_TIMEOUT)).await?;
-        check(step, self.read_object(step, answer).await?, meant)
+        check(step, object(step, &answer)?, meant)
     }
 
     /// Sends the credential of an issuing key; the server has this one, or one that was issued later, when it says so.
@@ -219,26 +217,36 @@ impl Server {
         let step = "sending the credential of the issuing key";
         let request = self.client.put(self.url(&["issuers"])).header(CONTENT_TYPE, "application/cwt");
         let answer = self.send(step, request.body(credential).timeout(REQUEST_TIMEOUT)).await?;
-        check(step, self.read_object(step, answer).await?, &kid)
+        check(step, object(step, &answer)?, &kid)
     }
 
-    /// Registers the devices of a CSV: all of them or none, or with `good_rows` those that are not refused.
+    /// Registers the devices of a CSV: all of them or none, or with `good_rows` those that are not refused. `bar` is what
+    /// the terminal shows meanwhile.
     pub(crate) async fn post_devices(
         &self,
         step: &str,
         csv: Vec<u8>,
         (devices, good_rows): (usize, bool),
+        bar: &ProgressBar,
     ) -> Result<Imported, Error> {
         let mut url = self.url(&["devices"]);
         if good_rows {
             url.query_pairs_mut().append_pair("good_rows", "true");
         }
-        let request = self.client.post(url).header(CONTENT_TYPE, "text/csv");
+        let len = csv.len() as u64;
         // Each credential is verified before the answer.
-        let time = transfer_time(csv.len() as u64).saturating_add(REQUEST_TIMEOUT);
-        let answer = self.send_up_to(step, request.body(csv).timeout(time), MAX_ROWS_LEN).await?;
-        let imported = self.read_object_up_to(step, answer, MAX_ROWS_LEN).await?;
-        check(step, imported, &(devices, good_rows))
+        let time = transfer_time(len).saturating_add(REQUEST_TIMEOUT);
+        let (body, sent) = upload(csv, |_| ());
+        let request = self
+            .client
+            .post(url)
+            .header(CONTENT_TYPE, "text/csv")
+            .header(CONTENT_LENGTH, len)
+            .timeout(time)
+            .body(body);
+        let answer = self.exchange(step, request, MAX_ROWS_LEN);
+        let answer = waited_for_once_sent(sent, answer, || self.say_waiting(bar)).await?;
+        check(step, object(step, &answer)?, &(devices, good_rows))
     }
 
     /// Sends an image, unless the server holds it whole: a large one is not sent for nothing.
@@ -250,7 +258,7 @@ impl Server {
     ) -> Result<Outcome, Error> {
         let head = self.client.head(self.url(&["images", sha256])).timeout(REQUEST_TIMEOUT);
         // Whatever the answer, the PUT decides.
-        let held = self.wait(head.send()).await.ok();
+        let held = waited_for(head.send(), || self.say_waiting(&ProgressBar::hidden())).await.ok();
         let is_whole = |answer: &Response| {
             answer.status() == StatusCode::OK
                 && named_len(answer) == Some(image.len() as u64)
@@ -276,7 +284,8 @@ impl Server {
     ) -> Result<Outcome, Error> {
         let len = image.len() as u64;
         let bar = progress_bar(len, "  image {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}", output);
-        let body = Body::wrap_stream(chunks(image.to_vec(), bar.clone()));
+        let shown = bar.clone();
+        let (body, sent) = upload(image.to_vec(), move |bytes| shown.inc(bytes));
         let request = self
             .client
             .put(self.url(&["images", sha256]))
@@ -284,13 +293,12 @@ impl Server {
             .header(CONTENT_LENGTH, len)
             .timeout(transfer_time(len))
             .body(body);
-        let answer = self.send(IMAGE_STEP, request).await;
+        let answer = self.exchange(IMAGE_STEP, request, MAX_JSON_LEN);
+        let answer = waited_for_once_sent(sent, answer, || self.say_waiting(&bar)).await;
         bar.finish_and_clear();
         let answer = answer?;
-        let outcome = outcome(answer.status());
-        let _stored: StoredImage =
-            check(IMAGE_STEP, self.read_object(IMAGE_STEP, answer).await?, &(sha256, len))?;
-        Ok(outcome)
+        let _stored: StoredImage = check(IMAGE_STEP, object(IMAGE_STEP, &answer)?, &(sha256, len))?;
+        Ok(outcome(answer.status))
     }
 
     /// `digest`: of the manifest, hex.
@@ -307,9 +315,8 @@ impl Server {
             .timeout(REQUEST_TIMEOUT)
             .body(envelope);
         let answer = self.send(step, request).await?;
-        let outcome = outcome(answer.status());
-        let release: Release = check(step, self.read_object(step, answer).await?, &digest)?;
-        Ok((outcome, release.envelope_url))
+        let release: Release = check(step, object(step, &answer)?, &digest)?;
+        Ok((outcome(answer.status), release.envelope_url))
     }
 
     /// Whether hosts get this very envelope of the release; otherwise why not. A better one may be there, and a release that
@@ -318,10 +325,7 @@ impl Server {
         let step = "asking for the published envelope";
         let url = self.url(&["releases", digest, "envelope"]);
         match self.send(step, self.client.get(url).timeout(REQUEST_TIMEOUT)).await {
-            Ok(answer) => {
-                let is_this = self.read_answer(step, answer).await? == envelope;
-                Ok(if is_this { HandedOut::This } else { HandedOut::Another })
-            }
+            Ok(answer) => Ok(if answer.body == envelope { HandedOut::This } else { HandedOut::Another }),
             Err(Error::ServerRefused { status: 404 | 410, detail, .. }) => Ok(HandedOut::Nothing(detail)),
             Err(error) => Err(error),
         }
@@ -331,23 +335,28 @@ impl Server {
         url_of(&self.base, &[&["v1"], path].concat())
     }
 
-    /// A person hears that the server takes its time.
-    async fn wait<T>(&self, answer: impl Future<Output = T>) -> T {
-        waited_for(answer, || self.output.say(&waiting_for(self.base.as_str()))).await
+    /// A person hears that the server takes its time, beside the bar of what goes on.
+    fn say_waiting(&self, bar: &ProgressBar) {
+        bar.suspend(|| self.output.say(&waiting_for(self.base.as_str())));
     }
 
-    /// 2xx; anything else is an error with the server's own words.
-    async fn send(&self, step: &str, request: RequestBuilder) -> Result<Response, Error> {
-        self.send_up_to(step, request, MAX_JSON_LEN).await
+    /// 2xx; anything else is an error with the server's own words. One wait for head and body: it is told once.
+    async fn send(&self, step: &str, request: RequestBuilder) -> Result<Reply, Error> {
+        let reply = self.exchange(step, request, MAX_JSON_LEN);
+        waited_for(reply, || self.say_waiting(&ProgressBar::hidden())).await
     }
 
-    /// The same with a limit for the words of a refusal, bytes.
-    async fn send_up_to(&self, step: &str, request: RequestBuilder, limit: u64) -> Result<Response, Error> {
+    /// The same in silence, with a limit for the body, bytes.
+    async fn exchange(&self, step: &str, request: RequestBuilder, limit: u64) -> Result<Reply, Error> {
         let failed = |source: reqwest::Error| Error::Http { step: step.to_owned(), cause: cause(&source) };
-        let answer = self.wait(request.send()).await.map_err(failed)?;
+        let answer = request.send().await.map_err(failed)?;
         let status = answer.status();
         if status.is_success() {
-            return Ok(answer);
+            if is_web_page(answer.headers()) {
+                let detail = "it is a web page: a portal or a proxy answers instead of the server".to_owned();
+                return Err(Error::ServerAnswer { step: step.to_owned(), detail });
+            }
+            return Ok(Reply { status, body: read_up_to(step, answer, limit).await? });
         }
         if !is_refusal(status) {
             return Err(Error::ServerAnswer {
@@ -355,7 +364,7 @@ impl Server {
                 detail: format!("HTTP status {status}"),
             });
         }
-        let body = self.read_up_to(step, answer, limit).await.unwrap_or_default();
+        let body = read_up_to(step, answer, limit).await.unwrap_or_default();
         let Refusal { code, words, hint } = Refusal::read(&body);
         // Not in our name: it may be any server.
         let hint = hint.map(|hint| format!("The server says: {hint}"));
@@ -369,48 +378,32 @@ impl Server {
             rows: refused_rows(&body),
         })
     }
+}
 
-    /// The JSON object of an answer.
-    async fn read_object<T: serde::de::DeserializeOwned>(
-        &self,
-        step: &str,
-        answer: Response,
-    ) -> Result<T, Error> {
-        self.read_object_up_to(step, answer, MAX_JSON_LEN).await
-    }
+/// An answer that was read to its end.
+struct Reply {
+    status: StatusCode,
+    body: Vec<u8>,
+}
 
-    async fn read_object_up_to<T: serde::de::DeserializeOwned>(
-        &self,
-        step: &str,
-        answer: Response,
-        limit: u64,
-    ) -> Result<T, Error> {
-        if is_web_page(answer.headers()) {
-            let detail = "it is a web page: a portal or a proxy answers instead of the server".to_owned();
+/// The JSON object of an answer.
+fn object<T: serde::de::DeserializeOwned>(step: &str, answer: &Reply) -> Result<T, Error> {
+    serde_json::from_slice(&answer.body)
+        .map_err(|error| Error::ServerAnswer { step: step.to_owned(), detail: error.to_string() })
+}
+
+/// The body, up to the limit.
+async fn read_up_to(step: &str, mut answer: Response, limit: u64) -> Result<Vec<u8>, Error> {
+    let mut body = Vec::new();
+    let failed = |source: reqwest::Error| Error::Http { step: step.to_owned(), cause: cause(&source) };
+    while let Some(chunk) = answer.chunk().await.map_err(failed)? {
+        if (body.len() + chunk.len()) as u64 > limit {
+            let detail = format!("it is longer than {limit} bytes");
             return Err(Error::ServerAnswer { step: step.to_owned(), detail });
         }
-        let body = self.read_up_to(step, answer, limit).await?;
-        serde_json::from_slice(&body)
-            .map_err(|error| Error::ServerAnswer { step: step.to_owned(), detail: error.to_string() })
+        body.extend_from_slice(&chunk);
     }
-
-    async fn read_answer(&self, step: &str, answer: Response) -> Result<Vec<u8>, Error> {
-        self.read_up_to(step, answer, MAX_JSON_LEN).await
-    }
-
-    /// The body, up to the limit.
-    async fn read_up_to(&self, step: &str, mut answer: Response, limit: u64) -> Result<Vec<u8>, Error> {
-        let mut body = Vec::new();
-        let failed = |source: reqwest::Error| Error::Http { step: step.to_owned(), cause: cause(&source) };
-        while let Some(chunk) = self.wait(answer.chunk()).await.map_err(failed)? {
-            if (body.len() + chunk.len()) as u64 > limit {
-                let detail = format!("it is longer than {limit} bytes");
-                return Err(Error::ServerAnswer { step: step.to_owned(), detail });
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body)
-    }
+    Ok(body)
 }
 
 /// `Content-Length` of the answer to a HEAD, which has no body of that length.
@@ -422,16 +415,21 @@ fn outcome(status: StatusCode) -> Outcome {
     if status == StatusCode::CREATED { Outcome::Created } else { Outcome::Present }
 }
 
-fn chunks(
-    image: Vec<u8>,
-    bar: ProgressBar,
-) -> impl futures::Stream<Item = Result<Vec<u8>, std::convert::Infallible>> {
+/// A body that says how much of it was handed over, and when all of it was.
+fn upload(content: Vec<u8>, mut told: impl FnMut(u64) + Send + 'static) -> (Body, oneshot::Receiver<()>) {
+    let (sender, sent) = oneshot::channel();
+    let mut sender = Some(sender);
     let mut position = 0;
-    futures::stream::iter(std::iter::from_fn(move || {
-        let rest = image.get(position..)?;
+    let chunks = std::iter::from_fn(move || {
+        let rest = content.get(position..)?;
         let chunk = rest.get(..CHUNK_LEN.min(rest.len())).filter(|chunk| !chunk.is_empty())?;
         position += chunk.len();
-        bar.inc(chunk.len() as u64);
-        Some(Ok(chunk.to_vec()))
-    }))
+        told(chunk.len() as u64);
+        if position == content.len() {
+            // A receiver without a sender is ready.
+            drop(sender.take());
+        }
+        Some(Ok::<_, std::convert::Infallible>(chunk.to_vec()))
+    });
+    (Body::wrap_stream(futures::stream::iter(chunks)), sent)
 }

@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 
 pub use answer::{Refusal, cause, has_etag, is_refusal, is_web_page};
 pub use trust::host::transfer_time;
-pub use waiting::{waited_for, waiting_for};
+pub use waiting::{waited_for, waited_for_once_sent, waiting_for};
 
 /// Longest file of certificates, bytes: that of a whole system has a quarter of it.
 pub const MAX_CA_FILE_LEN: u64 = 1024 * 1024;

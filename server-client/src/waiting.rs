@@ -6,16 +6,29 @@ use std::time::Duration;
 /// How long nothing is said while a server is waited for.
 const SILENCE: Duration = Duration::from_secs(2);
 
-/// Waits for what a server answers; calls `say` once if that takes longer than a moment.
+/// Waits for what a server answers, to the end of it; calls `say` once if that takes longer than a moment.
 pub async fn waited_for<T>(answer: impl Future<Output = T>, say: impl FnOnce()) -> T {
+    waited_for_once_sent(std::future::ready(()), answer, say).await
+}
+
+/// The same of a request whose body takes its time: the moment begins when `sent` is ready.
+pub async fn waited_for_once_sent<T>(
+    sent: impl Future,
+    answer: impl Future<Output = T>,
+    say: impl FnOnce(),
+) -> T {
     let mut answer = pin!(answer);
-    match tokio::time::timeout(SILENCE, &mut answer).await {
-        Ok(answer) => answer,
-        Err(_) => {
-            say();
-            answer.await
-        }
+    let silence = async {
+        sent.await;
+        tokio::time::sleep(SILENCE).await;
+    };
+    tokio::select! {
+        biased;
+        answer = &mut answer => return answer,
+        () = silence => {}
     }
+    say();
+    answer.await
 }
 
 /// What a person hears.
@@ -37,6 +50,14 @@ mod tests {
                 7
             };
             assert_eq!(waited_for(answer, || said += 1).await, 7);
+            assert_eq!(said, wanted, "{millis} ms");
+        }
+        // Five seconds of sending are no wait for the server.
+        for (millis, wanted) in [(6_900, 0), (7_100, 1)] {
+            let mut said = 0;
+            let sent = tokio::time::sleep(Duration::from_secs(5));
+            let answer = tokio::time::sleep(Duration::from_millis(millis));
+            waited_for_once_sent(sent, answer, || said += 1).await;
             assert_eq!(said, wanted, "{millis} ms");
         }
         assert_eq!(waiting_for("http://h\u{1b}"), "waiting for http://h\\u{1b} ...");

@@ -188,9 +188,8 @@ impl Server {
             .append_pair("vendor", &kind.vendor.to_string())
             .append_pair("class", &kind.class.to_string())
             .append_pair("device", &kind.device.to_string());
-        let response = self.ask(url).await?;
-        match accepted(response).await {
-            Ok(response) => Latest::read(self.body(response, MAX_JSON_LEN).await?),
+        match self.ask(url, MAX_JSON_LEN).await {
+            Ok(object) => Latest::read(object),
             Err(error) if has_code(&error, NO_RELEASE) => {
                 Err(Error::NoRelease { vendor: kind.vendor, class: kind.class })
             }
@@ -207,8 +206,7 @@ impl Server {
     /// [`Error::ServerUnreachable`], [`Error::ServerRefused`], [`Error::ServerAnswer`]
     pub(crate) async fn envelope(&self, release: &Latest) -> Result<Vec<u8>, Error> {
         let url = self.url(&["v1", "releases", &hex::encode(release.manifest_digest), "envelope"]);
-        let response = accepted(self.ask(url).await?).await?;
-        let bytes = self.body(response, MAX_ENVELOPE_LEN as u64).await?;
+        let bytes = self.ask(url, MAX_ENVELOPE_LEN as u64).await?;
         if <sha2::Sha256 as sha2::Digest>::digest(&bytes)[..] != release.envelope_digest[..] {
             return Err(Error::ServerAnswer(ServerAnswerError::OtherContent { what: "envelope" }));
         }
@@ -221,8 +219,8 @@ impl Server {
     /// [`Error::ServerUnreachable`], [`Error::ServerRefused`], [`Error::ServerAnswer`]
     pub(crate) async fn revocation_list(&self, domain: Domain) -> Result<Option<Vec<u8>>, Error> {
         let url = self.url(&["v1", "revocations", &hex::encode(domain.0.0)]);
-        match accepted(self.ask(url).await?).await {
-            Ok(response) => self.body(response, MAX_REVOCATION_LIST_LEN as u64).await.map(Some),
+        match self.ask(url, MAX_REVOCATION_LIST_LEN as u64).await {
+            Ok(list) => Ok(Some(list)),
             Err(error) if has_code(&error, NO_LIST) => Ok(None),
             Err(error) => Err(error),
         }
@@ -238,8 +236,8 @@ impl Server {
         for _ in 0..MAX_SUCCESSION_PAGES {
             let mut url = self.url(&["v1", "successions", &hex::encode(domain.0.0)]);
             url.query_pairs_mut().append_pair("after", &after.to_string());
-            let page = match accepted(self.ask(url).await?).await {
-                Ok(response) => self.body(response, MAX_JSON_LEN).await?,
+            let page = match self.ask(url, MAX_JSON_LEN).await {
+                Ok(page) => page,
                 // A server of an earlier version has no such path.
                 Err(error) if has_code(&error, NO_DOMAIN) || has_code(&error, NO_PATH) => return Ok(records),
                 Err(error) => return Err(error),
@@ -267,9 +265,8 @@ impl Server {
     /// [`Error::ServerUnreachable`], [`Error::ServerRefused`]
     pub(crate) async fn put_device(&self, serial: &str, body: &DeviceBody) -> Result<(), Error> {
         let url = self.url(&["v1", "devices", serial]);
-        let response =
-            accepted(self.send(self.write(Method::PUT, url).json(body), ANSWER_TIMEOUT).await?).await?;
-        let device = self.body(response, MAX_JSON_LEN).await?;
+        let request = self.write(Method::PUT, url).json(body);
+        let device = self.whole(request, ANSWER_TIMEOUT, MAX_JSON_LEN).await?;
         let device: RegisteredDevice = serde_json::from_slice(&device)
             .map_err(|error| Error::ServerAnswer(ServerAnswerError::Json(error)))?;
         if device.serial == serial {
@@ -283,8 +280,7 @@ impl Server {
     /// [`Error::ServerUnreachable`], [`Error::ServerRefused`]
     pub(crate) async fn post_event(&self, serial: &str, body: &EventBody) -> Result<(), Error> {
         let url = self.url(&["v1", "devices", serial, "events"]);
-        let response =
-            accepted(self.send(self.write(Method::POST, url).json(body), ANSWER_TIMEOUT).await?).await?;
+        let response = self.send(self.write(Method::POST, url).json(body), ANSWER_TIMEOUT).await?;
         match response.status() {
             StatusCode::CREATED => Ok(()),
             status => Err(Error::ServerAnswer(ServerAnswerError::Status(status.as_u16()))),
@@ -303,32 +299,43 @@ impl Server {
         }
     }
 
-    /// Asks for what the plan needs. A server that takes too long over it counts as one that does not answer.
-    async fn ask(&self, url: Url) -> Result<Response, Error> {
+    /// Asks for what the plan needs, at most `limit` bytes. A server that takes too long over it counts as one that does
+    /// not answer.
+    async fn ask(&self, url: Url, limit: u64) -> Result<Vec<u8>, Error> {
         let first = self.first_question.get_or_init(Instant::now);
         let left = self.questions_time.saturating_sub(first.elapsed());
         if left.is_zero() {
             let detail = "its answers take too long".to_owned();
             return Err(Error::ServerUnreachable { url: self.name(), detail });
         }
-        self.send(self.client.get(url).timeout(left), left).await
+        self.whole(self.client.get(url).timeout(left), left, limit).await
     }
 
-    /// `left`: the timeout of the request.
+    /// An answer that is a success, to its end. `left`: the timeout of the request. One wait for head and body: it is told
+    /// once.
+    async fn whole(&self, request: RequestBuilder, left: Duration, limit: u64) -> Result<Vec<u8>, Error> {
+        let answer = async { self.body(self.head(request).await?, limit).await };
+        self.wait_for(answer, left).await
+    }
+
+    /// An answer that is a success, whose body comes later.
     async fn send(&self, request: RequestBuilder, left: Duration) -> Result<Response, Error> {
-        let answer = self.wait_for(request.send(), left).await;
-        answer.map_err(|error| self.unreachable(&error))
+        self.wait_for(self.head(request), left).await
+    }
+
+    async fn head(&self, request: RequestBuilder) -> Result<Response, Error> {
+        accepted(request.send().await.map_err(|error| self.unreachable(&error))?).await
     }
 
     async fn wait_for<T>(&self, answer: impl Future<Output = T>, left: Duration) -> T {
-        waited_for(answer, || (self.wait)(&self.name(), left)).await
+        let begun = Instant::now();
+        waited_for(answer, || (self.wait)(&self.name(), left.saturating_sub(begun.elapsed()))).await
     }
 
     /// Reads a body of at most `limit` bytes.
     async fn body(&self, mut response: Response, limit: u64) -> Result<Vec<u8>, Error> {
         let mut bytes = Vec::new();
-        let next = async |response: &mut Response| self.wait_for(response.chunk(), READ_TIMEOUT).await;
-        while let Some(chunk) = next(&mut response).await.map_err(|error| self.unreachable(&error))? {
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(&error))? {
             if (bytes.len() as u64).saturating_add(chunk.len() as u64) > limit {
                 return Err(Error::ServerAnswer(ServerAnswerError::TooLong(limit)));
             }

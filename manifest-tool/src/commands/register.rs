@@ -219,7 +219,7 @@ async fn send(server: &Server, parts: Vec<Part>, good_rows: bool, output: Output
     let sent = async {
         for part in parts {
             let step = format!("registering {} to {}", printable(&part.first), printable(&part.last));
-            done.add(server.post_devices(&step, part.csv, (part.devices, good_rows)).await?);
+            done.add(server.post_devices(&step, part.csv, (part.devices, good_rows), &bar).await?);
             bar.inc(part.devices as u64);
         }
         Ok(())

@@ -1,6 +1,10 @@
 //! `register`: the devices of a production line in a server's registry.
 
 use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
@@ -212,11 +216,62 @@ fn whoever_waits_for_a_slow_server_hears_of_it() {
     let line = format!("{REGISTER} {}", server.url);
     let words = format!("waiting for {}/ ...", server.url);
     assert!(!workshop.run(&split(&line)).stderr.contains("waiting"));
-    server.record.lock().unwrap().delay = Some(std::time::Duration::from_millis(2_300));
+    server.record.lock().unwrap().delay = Some(Duration::from_millis(2_300));
     let run = workshop.run(&split(&line));
     assert!(run.exit == 0 && run.stderr.contains(&words), "{run:?}");
     let scripted = workshop.run(&split(&format!("--json {line}")));
     assert!(scripted.exit == 0 && !scripted.stderr.contains("waiting"), "{scripted:?}");
+}
+
+/// A server that takes a body, and gives its answer in two halves, each after its pause; for one request.
+fn slow_server(before_body: Duration, before_half: Duration, answer: String) -> (String, JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let thread = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut reader = BufReader::new(stream.try_clone().unwrap());
+        let (mut line, mut len) = (String::new(), 0);
+        while line != "\r\n" {
+            line.clear();
+            reader.read_line(&mut line).unwrap();
+            if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
+                len = value.trim().parse().unwrap();
+            }
+        }
+        std::thread::sleep(before_body);
+        std::io::copy(&mut reader.take(len), &mut std::io::sink()).unwrap();
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", answer.len());
+        stream.write_all(head.as_bytes()).unwrap();
+        for half in [&answer[..10], &answer[10..]] {
+            std::thread::sleep(before_half);
+            stream.write_all(half.as_bytes()).unwrap();
+        }
+    });
+    (url, thread)
+}
+
+#[test]
+fn a_long_upload_is_no_wait_and_a_wait_is_told_once() {
+    let pause = Duration::from_millis(2_300);
+    let workshop = line();
+    let told = |(url, thread): (String, JoinHandle<()>)| {
+        let run = workshop.run(&split(&format!("register batch --token-file token --server {url}")));
+        thread.join().unwrap();
+        assert_eq!(run.exit, 0, "{run:?}");
+        run.stderr.matches("waiting for").count()
+    };
+    assert_eq!(told(slow_server(Duration::ZERO, pause, did(2, 2).to_string())), 1);
+
+    // More than the buffers on the way take: a server that takes it slowly has nothing to answer yet.
+    let list = device_lists::read_list(&workshop.read("batch/devices.csv")).unwrap();
+    let devices = many(&list[2].1, 9_000);
+    workshop.write("batch/devices.csv", &device_lists::write_list(&devices).unwrap());
+    write_log(&workshop, &provisioned(&devices));
+    let anchor = r#"{"kid":"0011223344556677","rights":15,"domain":"0011223344556677"},"#;
+    let log = String::from_utf8(workshop.read("batch/line.jsonl")).unwrap();
+    let log = log.replace(r#""anchors":["#, &format!(r#""anchors":[{}"#, anchor.repeat(35)));
+    workshop.write("batch/line.jsonl", log.as_bytes());
+    assert_eq!(told(slow_server(pause, Duration::ZERO, did(9_000, 9_000).to_string())), 0);
 }
 
 #[test]
@@ -269,27 +324,28 @@ fn what_became_of_each_device_is_reported_per_kind() {
     assert!(run.object()["error"]["hint"].as_str().unwrap().contains("leave --issuing out"));
 }
 
+/// Devices like `one`, without keys.
+fn many(one: &device_lists::Row, count: usize) -> Vec<device_lists::Row> {
+    let device = |number: usize| {
+        let serial = format!("B-{number}");
+        let (credential, kid) = (String::new(), String::new());
+        device_lists::Row { block: format!("{serial}.block"), serial, credential, kid, ..one.clone() }
+    };
+    (0..count).map(device).collect()
+}
+
+fn provisioned(devices: &[device_lists::Row]) -> Vec<(&str, &str)> {
+    devices.iter().map(|row| ("provisioned", row.serial.as_str())).collect()
+}
+
 /// 10,001 devices without keys go in two parts. The first stays registered when the second fails, and that is said.
 #[test]
 fn a_part_that_fails_does_not_hide_those_before_it() {
     let (workshop, server) = (line(), FakeServer::start());
     let list = device_lists::read_list(&workshop.read("batch/devices.csv")).unwrap();
-    let devices: Vec<device_lists::Row> = (0..10_001)
-        .map(|number| {
-            let serial = format!("B-{number}");
-            let (credential, kid) = (String::new(), String::new());
-            device_lists::Row {
-                block: format!("{serial}.block"),
-                serial,
-                credential,
-                kid,
-                ..list[2].1.clone()
-            }
-        })
-        .collect();
+    let devices = many(&list[2].1, 10_001);
     workshop.write("batch/devices.csv", &device_lists::write_list(&devices).unwrap());
-    let serials: Vec<_> = devices.iter().map(|row| ("provisioned", row.serial.as_str())).collect();
-    write_log(&workshop, &serials);
+    write_log(&workshop, &provisioned(&devices));
     let row =
         json!({"line": 2, "serial": "B-10000", "code": "device-conflict", "detail": "Its owner is Bob."});
     let problem = json!({"title": "x", "status": 422, "code": "rows-refused", "rows": [row],

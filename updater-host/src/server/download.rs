@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_RANGE, IF_RANGE, RANGE};
 
-use super::{Server, accepted};
+use super::Server;
 use crate::cache::Cache;
 use crate::error::{Error, ServerAnswerError};
 
@@ -105,7 +105,7 @@ impl Server {
                 .header(RANGE, format!("bytes={}-", partial.len()))
                 .header(IF_RANGE, format!("\"{name}\""));
         }
-        let mut response = accepted(self.send(request, time_left).await?).await?;
+        let mut response = self.send(request, time_left).await?;
         match response.status() {
             // The whole image, asked for or not.
             StatusCode::OK => partial.restart()?,

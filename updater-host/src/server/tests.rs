@@ -431,16 +431,24 @@ async fn a_server_that_takes_too_long_is_not_asked_again() {
 
 #[tokio::test]
 async fn whoever_waits_for_a_slow_server_hears_of_it() {
-    use std::sync::atomic::{AtomicU32, Ordering};
-    static SAID: AtomicU32 = AtomicU32::new(0);
+    use std::sync::Mutex;
+    static LEFT: Mutex<Vec<u64>> = Mutex::new(Vec::new());
     let fake = FakeServer::start(|request| {
-        let pause = if request.path.contains("revocations") { 2_300 } else { 0 };
+        let pause = if request.path.contains("latest") { 0 } else { 2_300 };
+        if request.path.contains("successions") {
+            let page = br#"{"successions": []}"#.to_vec();
+            return Answer::ok(page).in_halves(Duration::from_millis(pause));
+        }
         std::thread::sleep(Duration::from_millis(pause));
         Answer::new(404, br#"{"code": "revocation-list-unknown"}"#.to_vec())
     });
-    let server = client(&fake).telling(|_, _| _ = SAID.fetch_add(1, Ordering::Relaxed));
+    let server = client(&fake).telling(|_, left| LEFT.lock().unwrap().push(left.as_secs()));
     assert!(server.latest(&KIND).await.is_err());
-    assert_eq!(SAID.load(Ordering::Relaxed), 0);
+    assert_eq!(*LEFT.lock().unwrap(), [0; 0]);
     assert_eq!(server.revocation_list(Domain(Kid([1; 8]))).await.unwrap(), None);
-    assert_eq!(SAID.load(Ordering::Relaxed), 1);
+    // Once for each answer, however many pieces it comes in, and with what is left of all of it.
+    assert!(server.successions(Domain(Kid([1; 8]))).await.unwrap().is_empty());
+    let left = LEFT.lock().unwrap();
+    assert!(matches!(left[..], [54..=58, 50..=56]), "{left:?}");
+    assert!(left[1] < left[0], "{left:?}");
 }

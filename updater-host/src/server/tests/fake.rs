@@ -27,11 +27,12 @@ pub(crate) struct Answer {
     body: Vec<u8>,
     cut_after: Option<usize>,
     drips: bool,
+    pause: Option<Duration>,
 }
 
 impl Answer {
     pub(crate) fn new(status: u16, body: Vec<u8>) -> Self {
-        Self { status, headers: Vec::new(), body, cut_after: None, drips: false }
+        Self { status, headers: Vec::new(), body, cut_after: None, drips: false, pause: None }
     }
 
     pub(crate) fn ok(body: Vec<u8>) -> Self {
@@ -51,6 +52,12 @@ impl Answer {
     /// After the body more of it comes, byte by byte, for as long as the server is there.
     pub(crate) fn that_drips(mut self) -> Self {
         self.drips = true;
+        self
+    }
+
+    /// Each half of the body comes after a pause.
+    pub(crate) fn in_halves(mut self, pause: Duration) -> Self {
+        self.pause = Some(pause);
         self
     }
 
@@ -121,8 +128,13 @@ fn serve(mut stream: TcpStream, answer: &Answer, stopping: &AtomicBool) {
         let len = answer.body.len() + if answer.drips { 1_000_000 } else { 0 };
         head.push_str(&format!("Content-Length: {len}\r\n\r\n"));
         let sent = answer.cut_after.unwrap_or(answer.body.len());
+        let (first, second) = answer.body[..sent].split_at(sent / 2);
         // A client that hangs up first is fine.
-        let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&answer.body[..sent]));
+        let _ = stream.write_all(head.as_bytes());
+        for half in [first, second] {
+            std::thread::sleep(answer.pause.unwrap_or_default());
+            let _ = stream.write_all(half);
+        }
     }
     while answer.drips && !stopping.load(Ordering::Relaxed) && stream.write_all(b" ").is_ok() {
         std::thread::sleep(Duration::from_millis(20));
