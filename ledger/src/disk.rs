@@ -18,6 +18,8 @@ pub const HEAD_FILE: &str = "head.json";
 const LOCK_FILE: &str = ".lock";
 /// The kind of the first entry.
 const OPEN: &str = "open";
+/// The kind of an entry that joined a copy: beside another one, its folder is what a cut left.
+const MERGE: &str = "merge";
 const ENTRY: &str = "json";
 const RECORD: &str = "cwt";
 const LINES: &str = "jsonl";
@@ -91,7 +93,7 @@ pub fn is_ledger(folder: &Path) -> bool {
 
 /// The folder with the entries of another copy, beside the entry that joined it.
 pub(crate) fn joined_path(folder: &Path, number: u64) -> PathBuf {
-    folder.join(format!("{number:0DIGITS$}-merge"))
+    folder.join(format!("{number:0DIGITS$}-{MERGE}"))
 }
 
 /// The folder with a copy of the ledger that this one goes on from.
@@ -111,7 +113,7 @@ pub(crate) fn copy(from: &Path, to: &Path) -> Result<(), Error> {
             write_new(&lines_path(to, number, &kind), &read_limited(&lines, MAX_LINES_LEN)?)?;
         }
         let joined = joined_path(from, number);
-        if !is_record && joined.is_dir() {
+        if !is_record && kind == MERGE && joined.is_dir() {
             copy(&joined, &joined_path(to, number))?;
         }
     }
@@ -130,6 +132,11 @@ pub(crate) fn remove(folder: &Path) -> Result<(), Error> {
         Err(source) if source.kind() != io::ErrorKind::NotFound => Err(Error::write(folder, source)),
         _ => Ok(()),
     }
+}
+
+/// Removes a file of a ledger that is taken back.
+pub(crate) fn remove_file(path: &Path) -> Result<(), Error> {
+    fs::remove_file(path).map_err(|source| Error::write(path, source))
 }
 
 /// The names of the entries and records in a folder, by number.
@@ -165,7 +172,7 @@ pub(crate) fn batches_len(folder: &Path) -> Result<u64, Error> {
             len = len.saturating_add(fs::symlink_metadata(&path).map_or(0, |there| there.len()));
         }
         let joined = joined_path(folder, number);
-        if !is_record && joined.is_dir() {
+        if !is_record && kind == MERGE && joined.is_dir() {
             len = len.saturating_add(batches_len(&joined)?);
         }
     }

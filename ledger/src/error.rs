@@ -137,6 +137,16 @@ pub enum Error {
         /// Why not.
         reason: &'static str,
     },
+    /// A copy gave up, or lacks the record of, an entry that the other one signed.
+    #[error("entry {entry} is signed in the ledger {} and not in {}", signed.display(), unsigned.display())]
+    SignedOnce {
+        /// Number of the entry, which both have.
+        entry: u64,
+        /// The copy that has its record.
+        signed: PathBuf,
+        /// The copy that has not.
+        unsigned: PathBuf,
+    },
     /// A head that covers fewer entries than the one that is there: it was signed before.
     #[error("the head covers {entries} entries, and the signed head of the ledger covers {covered}")]
     OldHead {
@@ -322,6 +332,7 @@ impl Error {
             Self::Stale { .. } | Self::Older { .. } => "ledger-stale",
             Self::Forked(_) => "ledger-forked",
             Self::NotForked { .. } => "ledger-not-forked",
+            Self::SignedOnce { .. } => "ledger-signed-once",
             Self::OldHead { .. } => "ledger-old-head",
             Self::Closed { .. } => "ledger-closed",
             Self::Succession { .. } => "ledger-succession",
@@ -369,6 +380,10 @@ impl Error {
             }
             Self::Forked(_) => "Find the other copy of the ledger and join both with ledger merge.",
             Self::NotForked { .. } => "Keep the copy that has more entries; ledger diff names it.",
+            Self::SignedOnce { .. } => {
+                "Copy the record to its entry in the other ledger. If that one gave the entry up, go on with the one that has \
+                 the record, and do there again what the other one did."
+            }
             Self::OldHead { .. } => "Attach the newest head; ledger finish --tbs-out writes it.",
             Self::Closed { .. } => {
                 "Sign with the key of the new root; begin its ledger with ledger init --continues if it has none."

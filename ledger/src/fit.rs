@@ -19,7 +19,7 @@ impl Ledger {
     /// Whether an entry, of which these are the bytes, may follow those that are there.
     pub(crate) fn check_next(&self, stored: &Stored, bytes: &[u8]) -> Result<(), Error> {
         let event = &stored.entry.event;
-        self.check_name(event)?;
+        self.check_name(&stored.entry)?;
         self.check_list(event)?;
         let mut order = self.check_succession(event)?;
         check_form(self.folder(), &stored.entry, bytes)?;
@@ -30,10 +30,12 @@ impl Ledger {
         checked.map_err(unfit)
     }
 
-    fn check_name(&self, event: &Event) -> Result<(), Error> {
-        match (event, name_of(event)) {
+    fn check_name(&self, entry: &Entry) -> Result<(), Error> {
+        match (&entry.event, name_of(&entry.event)) {
             // It is reported, and counts with devices: the ledger of the root that it replaces has to be closed.
             (Event::Import(_), _) | (_, None) => Ok(()),
+            // It is signed, and counts with devices under the name that it has.
+            _ if entry.unwitnessed => Ok(()),
             (_, Some((name, kid))) => check_name(self.names(), name, kid),
         }
     }
@@ -92,7 +94,7 @@ fn check_form(folder: &Path, entry: &Entry, bytes: &[u8]) -> Result<(), Error> {
 }
 
 /// What is damage in a ledger that is there is the fault of an entry that is not.
-fn unfit(error: Error) -> Error {
+pub(crate) fn unfit(error: Error) -> Error {
     match error {
         Error::Damaged { path, fault } => Error::Unfit { path, fault },
         error => error,

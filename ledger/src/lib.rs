@@ -16,6 +16,7 @@ mod error;
 mod facts;
 mod fit;
 mod joined;
+mod merge;
 mod names;
 mod state;
 mod succession;

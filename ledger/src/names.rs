@@ -10,14 +10,13 @@ use crate::entry::{Event, Import};
 use crate::error::Error;
 use crate::values::Hex;
 
-/// Whether people take two names for one: they differ in case or in blanks alone.
-fn is_alike(one: &str, other: &str) -> bool {
-    let plain = |name: &str| name.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
-    plain(one) == plain(other)
+/// A name as people take it: two that differ in case or in blanks alone are one.
+fn plain(name: &str) -> String {
+    name.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
 }
 
 /// Fails unless a name looks like what it is, and none of `names` is the same one, or one that people take for it, of another
-/// key.
+/// key. A key that is among `names` under this very name keeps it, whatever others are called.
 ///
 /// # Errors
 /// [`Error::Text`], [`Error::NameTaken`]
@@ -26,10 +25,21 @@ pub fn check_name<'n>(
     name: &str,
     kid: Hex<8>,
 ) -> Result<(), Error> {
+    let wanted = plain(name);
+    let mut taken = None;
+    for (known, of) in names {
+        if of == kid {
+            if known == name {
+                return Ok(());
+            }
+        } else if taken.is_none() && (known == name || plain(known) == wanted) {
+            taken = Some((known, of));
+        }
+    }
     if !is_text(name, MAX_NAME_LEN) {
         return Err(Error::text());
     }
-    match names.into_iter().find(|(known, of)| *of != kid && is_alike(known, name)) {
+    match taken {
         Some((held, kid)) => Err(Error::NameTaken { name: name.to_owned(), held: held.to_owned(), kid }),
         None => Ok(()),
     }

@@ -84,15 +84,22 @@ impl Ledger {
         })
     }
 
-    /// The devices of all batches that were not given up, with the number of the entry of each; those of joined copies too.
+    /// The batches of devices that were not given up, with the entry of each; those of joined copies too.
+    pub fn batches(&self) -> impl Iterator<Item = (&Stored, &Devices)> {
+        fn batch(stored: &Stored) -> Option<(&Stored, &Devices)> {
+            match &stored.entry.event {
+                Event::Devices(batch) => Some((stored, batch)),
+                _ => None,
+            }
+        }
+        let joined = self.joined().iter().flat_map(|(_, entries)| entries).filter_map(batch);
+        let own = self.entries().iter().filter_map(batch);
+        own.filter(|(stored, _)| !self.is_void(stored.entry.number)).chain(joined)
+    }
+
+    /// The devices of [`Ledger::batches`], with the number of the entry of each.
     pub fn devices(&self) -> impl Iterator<Item = (u64, &Devices, &DeviceLine)> {
-        let joined = self.joined().iter().flat_map(|(_, entries)| entries);
-        let stored = self.entries().iter().filter(|stored| !self.is_void(stored.entry.number));
-        let batches = stored.chain(joined).filter_map(|stored| match &stored.entry.event {
-            Event::Devices(batch) => Some((stored, batch)),
-            _ => None,
-        });
-        batches.flat_map(|(stored, batch)| {
+        self.batches().flat_map(|(stored, batch)| {
             stored.devices.iter().map(move |line| (stored.entry.number, batch, line))
         })
     }
@@ -213,28 +220,27 @@ impl Ledger {
     }
 
     /// Holds what was written down of the ledger against it: how many entries it had, and the digest of the last one, or its
-    /// first digits. A copy that lacks them is stale.
+    /// first digits. A copy that lacks them is stale. A digest may be that of an entry of a copy that was joined; a number
+    /// alone is one of this copy's own entries, since joined ones prove nothing about those.
     ///
     /// # Errors
     /// [`Error::Older`]
     pub fn check_written(&self, entries: Option<u64>, digest: Option<&str>) -> Result<(), Error> {
         let last = self.entries().len() as u64;
         let older = |wanted| Err(Error::Older { path: self.folder().to_owned(), wanted, last });
-        if let Some(entries) = entries.filter(|entries| *entries > last) {
-            return older(format!("entry {entries}"));
-        }
-        let Some(digest) = digest else { return Ok(()) };
-        let has = |stored: &Stored| Hex(stored.digest).to_string().starts_with(digest);
-        let is_there = match entries {
+        let lacks = entries.filter(|entries| *entries > last).map(|entries| format!("entry {entries}"));
+        let Some(digest) = digest else { return lacks.map_or(Ok(()), older) };
+        let joined = self.joined().iter().flat_map(|(_, entries)| entries);
+        let is_it = |stored: &Stored| {
             // Both were written down together.
-            Some(number) => self.entry(number).is_some_and(has),
-            None => self.entries().iter().any(has),
+            entries.is_none_or(|number| stored.entry.number == number)
+                && Hex(stored.digest).to_string().starts_with(digest)
         };
-        if is_there {
-            Ok(())
-        } else {
-            older(format!("entry with the digest {digest} where it was written down"))
+        if self.entries().iter().chain(joined).any(is_it) {
+            return Ok(());
         }
+        let wanted = || format!("entry with the digest {digest} where it was written down");
+        older(lacks.unwrap_or_else(wanted))
     }
 
     /// Holds a published list against the lists here: a copy of the ledger that lacks it is stale.

@@ -16,13 +16,15 @@ use crate::entry::{Continues, Event, Import, Open, Purpose};
 use crate::error::{Error, Fault};
 use crate::facts::{Facts, SuccessionFacts};
 use crate::names::check_name;
-use crate::values::Hex;
+use crate::values::{Hex, Time};
 
 /// The root that followed the one of a ledger.
 #[derive(Clone, Debug)]
 pub struct Successor<'l> {
     /// Number of the entry that says so.
     pub entry: u64,
+    /// When it was written.
+    pub time: Time,
     /// What the succession says.
     pub facts: SuccessionFacts,
     /// The succession.
@@ -247,15 +249,15 @@ impl<'a> Order<'a> {
 
 /// The succession of an entry, if it has one that is signed.
 fn succession<'e>(stored: &'e Stored, key: &PublicKey) -> Option<Successor<'e>> {
-    let entry = stored.entry.number;
+    let (entry, time) = (stored.entry.number, stored.entry.time);
     match &stored.entry.event {
         Event::Succession(event) => {
             let (facts, record) = (event.facts.clone(), stored.record.as_deref()?);
-            Some(Successor { entry, facts, record, grantor: *key })
+            Some(Successor { entry, time, facts, record, grantor: *key })
         }
         Event::Import(Import::Succession { grantor, record }) => {
             let (facts, grantor) = imported(grantor, &record.0)?;
-            Some(Successor { entry, facts, record: &record.0, grantor })
+            Some(Successor { entry, time, facts, record: &record.0, grantor })
         }
         _ => None,
     }

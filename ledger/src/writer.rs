@@ -9,13 +9,11 @@ use trust::{LedgerHead, MAX_LEDGER_ENTRIES, PublicKey, UnixTime, sha256};
 
 use crate::FORMAT;
 use crate::chain::{Ledger, Signed, Stored, texts_hold};
-use crate::compare::{Relation, compare};
 use crate::devices::{self, AnchorFacts, DeviceLine, Devices};
 use crate::disk::{self, HeadFile};
-use crate::entry::{Entry, Event, Merge, Open, Void};
+use crate::entry::{Entry, Event, Open, Void};
 use crate::error::Error;
 use crate::fit::check_first;
-use crate::joined::read_copy;
 use crate::values::{Base64, Hex, Time};
 
 /// When, by whom and with which program an entry is written.
@@ -34,7 +32,7 @@ pub struct Context {
 /// A ledger that nobody else writes to until this is dropped.
 #[derive(Debug)]
 pub struct Writer {
-    ledger: Ledger,
+    pub(crate) ledger: Ledger,
     _lock: File,
 }
 
@@ -106,6 +104,28 @@ impl Writer {
         Ok(Self { ledger: Ledger::open(folder)?, _lock: lock })
     }
 
+    /// Takes back a ledger that this writer began, the last file first, as long as its key vouches for none of it.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] once it has a head; [`Error::File`]
+    pub fn withdraw(self) -> Result<(), Error> {
+        let folder = self.ledger.folder();
+        if self.ledger.head().is_some() {
+            return Err(Error::Exists(folder.to_owned()));
+        }
+        for stored in self.ledger.entries().iter().rev() {
+            let (number, kind) = (stored.entry.number, stored.entry.event.kind());
+            if stored.record.is_some() {
+                disk::remove_file(&disk::record_path(folder, number, kind))?;
+            }
+            disk::remove_file(&disk::entry_path(folder, number, kind))?;
+            if !stored.devices.is_empty() {
+                disk::remove_file(&disk::lines_path(folder, number, kind))?;
+            }
+        }
+        disk::remove(&disk::before_path(folder))
+    }
+
     /// The ledger, as far as it is written.
     #[must_use]
     pub fn ledger(&self) -> &Ledger {
@@ -163,7 +183,7 @@ impl Writer {
     }
 
     /// An entry that may be added, and its bytes: whatever reading will find is found before anything is written.
-    fn next(&self, event: Event, context: &Context) -> Result<(Stored, Vec<u8>), Error> {
+    pub(crate) fn next(&self, event: Event, context: &Context) -> Result<(Stored, Vec<u8>), Error> {
         if event.has_authority() {
             self.check_open()?;
         }
@@ -186,7 +206,7 @@ impl Writer {
         Ok((stored, bytes))
     }
 
-    fn add(&mut self, (stored, bytes): (Stored, Vec<u8>)) -> Result<u64, Error> {
+    pub(crate) fn add(&mut self, (stored, bytes): (Stored, Vec<u8>)) -> Result<u64, Error> {
         let Entry { number, event, .. } = &stored.entry;
         let number = *number;
         disk::write_new(&disk::entry_path(self.ledger.folder(), number, event.kind()), &bytes)?;
@@ -301,64 +321,6 @@ impl Writer {
         self.append(Event::Void(Void { entry, reason }), context)
     }
 
-    /// Joins another copy that went on by itself: its entries are kept beside the entry that says so. The number of that
-    /// entry.
-    ///
-    /// # Errors
-    /// [`Error::NotForked`]; [`Error::Begun`] while either copy waits for a signature; those of [`Writer::append`]
-    pub fn merge(&mut self, other: &Ledger, reason: String, context: &Context) -> Result<u64, Error> {
-        let not = |reason| {
-            let (other, path) = (other.folder().to_owned(), self.ledger.folder().to_owned());
-            Err(Error::NotForked { other, path, reason })
-        };
-        let comparison = compare(&self.ledger, other);
-        match comparison.relation {
-            Relation::Forked => {}
-            Relation::OtherKey => return not("it is the ledger of another key"),
-            Relation::Same | Relation::Behind => return not("it has no entry that is not here"),
-            Relation::Ahead => return not("it has all entries of this copy and more"),
-        }
-        if comparison.common == 0 {
-            return not("they have no entry in common");
-        }
-        if !other.joined().is_empty() {
-            return not("it has joined a copy itself; join this copy to that one");
-        }
-        self.check_nothing_begun()?;
-        check_nothing_begun(other)?;
-        let common = usize::try_from(comparison.common).unwrap_or(usize::MAX);
-        let entries = other.entries().get(common..).unwrap_or_default().to_vec();
-        let merge = Merge {
-            common: comparison.common,
-            other: entries.iter().map(|stored| Hex(stored.digest)).collect(),
-            reason,
-        };
-        let next = self.next(Event::Merge(merge.clone()), context)?;
-        let number = next.0.entry.number;
-        devices::check_len(self.ledger.folder(), batches_len(&entries)?)?;
-        let folder = disk::joined_path(self.ledger.folder(), number);
-        // What a cut left there is of no entry.
-        disk::remove(&folder)?;
-        fs::create_dir(&folder).map_err(|source| Error::write(&folder, source))?;
-        for stored in &entries {
-            let (number, kind) = (stored.entry.number, stored.entry.event.kind());
-            disk::write_new(&disk::entry_path(&folder, number, kind), &encode(&stored.entry)?)?;
-            if matches!(stored.entry.event, Event::Devices(_)) {
-                let lines = devices::encode(&stored.devices).ok_or(trust::author::AuthorError::Encoding)?;
-                disk::write_new(&disk::lines_path(&folder, number, kind), &lines)?;
-            }
-            if let Some(record) = &stored.record {
-                disk::write_new(&disk::record_path(&folder, number, kind), record)?;
-            }
-        }
-        // As it will be read.
-        let (ledger, roots) = (&self.ledger, self.ledger.roots());
-        let joined = read_copy(ledger.folder(), ledger.entries(), (number, &merge), &roots)?;
-        self.add(next)?;
-        self.ledger.push_joined(number, joined);
-        Ok(number)
-    }
-
     /// The head over all entries, for the key to sign.
     ///
     /// # Errors
@@ -401,22 +363,11 @@ fn entry(number: u64, previous: Option<Hex<32>>, event: Event, context: &Context
     Err(Error::text())
 }
 
-fn encode(value: &impl serde::Serialize) -> Result<Vec<u8>, Error> {
+pub(crate) fn encode(value: &impl serde::Serialize) -> Result<Vec<u8>, Error> {
     disk::encode(value).ok_or(Error::Author(trust::author::AuthorError::Encoding))
 }
 
-/// How long the files of batches are.
-fn batches_len(entries: &[Stored]) -> Result<u64, Error> {
-    let mut len: u64 = 0;
-    for stored in entries.iter().filter(|stored| matches!(stored.entry.event, Event::Devices(_))) {
-        let lines = devices::encode(&stored.devices).ok_or(trust::author::AuthorError::Encoding)?;
-        let record = stored.record.as_ref().map_or(0, Vec::len);
-        len = len.saturating_add(lines.len().saturating_add(record) as u64);
-    }
-    Ok(len)
-}
-
-fn check_nothing_begun(ledger: &Ledger) -> Result<(), Error> {
+pub(crate) fn check_nothing_begun(ledger: &Ledger) -> Result<(), Error> {
     match ledger.begun() {
         None => Ok(()),
         Some(stored) => Err(Error::Begun {

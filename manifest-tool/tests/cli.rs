@@ -1,6 +1,7 @@
 //! The program as people and CI run it: real processes, real files.
 
 mod cli {
+    mod adopted;
     mod agent;
     mod backups;
     mod ceremony;

@@ -3,6 +3,8 @@
 mod batches;
 mod desk;
 mod forged;
+mod merged;
+mod names;
 mod roots;
 mod unfit;
 

@@ -9,7 +9,7 @@ use trust::{Domain, Kid, Revoked, RevokedId, Rights, Role, SuccessionNumber, Uni
 
 use crate::desk::{Desk, context, key};
 
-const SECOND: u8 = 110;
+pub(crate) const SECOND: u8 = 110;
 const THIRD: u8 = 111;
 const RECOVERY: u8 = 120;
 
@@ -42,7 +42,7 @@ fn reported(request: &[u8], grantor: &SoftwareKey) -> Event {
     Event::Import(Import::Succession { grantor, record: Base64(record) })
 }
 
-fn open_of(desk: &Desk, number: u8, purpose: Purpose) -> Open {
+pub(crate) fn open_of(desk: &Desk, number: u8, purpose: Purpose) -> Open {
     let public = key(number).public_key();
     Open {
         name: format!("root {number}"),

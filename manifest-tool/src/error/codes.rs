@@ -160,6 +160,7 @@ fn ledger_exit_code(error: &ledger::Error) -> u8 {
         Ledger::Damaged { .. }
         | Ledger::Newer { .. }
         | Ledger::Begun { .. }
+        | Ledger::SignedOnce { .. }
         | Ledger::Closed { .. }
         | Ledger::Succession { .. }
         | Ledger::Stale { .. }

@@ -28,7 +28,7 @@ fn issue(workshop: &Workshop, name: &str, more: &str) -> Value {
     workshop.ok(&[split(ISSUE), split(&files), split(more)].concat())
 }
 
-fn kinds(workshop: &Workshop, ledger: &str) -> Vec<String> {
+pub(super) fn kinds(workshop: &Workshop, ledger: &str) -> Vec<String> {
     let listed = workshop.ok(&["ledger", "list", ledger]);
     let entries = listed["entries"].as_array().unwrap();
     entries.iter().map(|entry| entry["kind"].as_str().unwrap().to_owned()).collect()

@@ -209,3 +209,28 @@ fn a_grant_that_is_done_says_so() {
         desk.workshop.read("root.ledger/000002-succession.cwt")
     );
 }
+
+/// Granted on another stick, which was joined since: the same command goes on with that, and says when it was.
+#[test]
+fn a_grant_of_a_joined_copy_is_gone_on_with() {
+    let desk = Desk::new();
+    let path = |name: &str| desk.workshop.path(name);
+    let copied = Command::new("cp").arg("-r").arg(path("root.ledger")).arg(path("office")).status();
+    assert!(copied.unwrap().success());
+    for holder in ["Bob", "Eve", "Ada"] {
+        desk.ok(&format!("ledger note root --ledger office --holder {holder} --kept safe --reason moved"));
+    }
+    desk.ok("succession request --key second.pem --name second --history office --out second.request");
+    let grant = |ledger: &str| {
+        format!(
+            "succession grant second.request --key root.pem --ledger {ledger} --yes --out second.succession"
+        )
+    };
+    desk.ok(&grant("office"));
+    let time = desk.ok("ledger list office")["entries"][4]["time"].clone();
+    desk.ok("ledger note root --ledger root.ledger --holder Zoe --kept safe --reason moved");
+    desk.ok("ledger merge root.ledger office --key root.pem --reason sticks");
+    let again = desk.ok(&grant("root.ledger"));
+    assert_eq!((&again["resumed"], &again["done_before"]), (&json!(true), &json!(true)), "{again}");
+    assert_eq!(again["granted"], json!({"entry": 5, "time": time}));
+}

@@ -150,14 +150,10 @@ impl Init {
             None => Writer::create(&self.folder, open, &context)?,
         };
         let unwitnessed = Context { unwitnessed: true, ..context };
-        for Old { path, record, unsigned, .. } in &old {
-            let refused = |error: ledger::Error| match error {
-                ledger::Error::Author(error) => Error::author("the entry", Some(path), error),
-                error => error.into(),
-            };
-            let event = Event::of_record(unsigned).map_err(|error| refused(error.into()))?;
-            writer.append(event, &unwitnessed).map_err(refused)?;
-            writer.finish(record).map_err(refused)?;
+        if let Err(refused) = old.iter().try_for_each(|old| old.adopt(&mut writer, &unwitnessed)) {
+            // Else the same command without the record that is refused would find a ledger there.
+            writer.withdraw()?;
+            return Err(refused);
         }
         let to_be_signed = close_by(&mut writer, now, &hand, Existing::Keep)?;
         Ok(Begun {
@@ -227,6 +223,16 @@ impl<'a> Old<'a> {
             }
         };
         Ok(Self { path, record, unsigned, order })
+    }
+
+    fn adopt(&self, writer: &mut Writer, context: &Context) -> Result<(), Error> {
+        let refused = |error: ledger::Error| match error {
+            ledger::Error::Author(error) => Error::author("the entry", Some(self.path), error),
+            error => error.into(),
+        };
+        let event = Event::of_record(&self.unsigned).map_err(|error| refused(error.into()))?;
+        writer.append(event, context).map_err(refused)?;
+        writer.finish(&self.record).map(drop).map_err(refused)
     }
 }
 

@@ -253,9 +253,8 @@ fn granted_before(ledger: Option<&Ledger>, prepared: &Unsigned) -> Option<Earlie
     let is_it = |known: &Successor<'_>| {
         Unsigned::from_record(known.record, prepared.signer()).is_ok_and(|unsigned| unsigned == *prepared)
     };
-    let Successor { entry, record, .. } = ledger?.successions().find(is_it)?;
-    let time = ledger?.entry(entry)?.entry.time.to_string();
-    Some(Earlier { entry, time, record: record.to_vec() })
+    let Successor { entry, time, record, .. } = ledger?.successions().find(is_it)?;
+    Some(Earlier { entry, time: time.to_string(), record: record.to_vec() })
 }
 
 impl Report for Granted {
