@@ -190,9 +190,9 @@ pub enum Error {
     /// A folder of devices without the log of a production line.
     #[error("there is no log of the production line: {}", .0.display())]
     NoLineLog(PathBuf),
-    /// The ledger has a device already.
-    #[error("{what} is in the ledger of {ledger} already, in entry {entry}")]
-    DeviceKnown { what: String, ledger: String, entry: u64 },
+    /// A ledger or a credential has a device already.
+    #[error("{what} is in {place} already")]
+    DeviceKnown { what: String, place: String },
     /// A batch that somebody began is not what this command would sign.
     #[error(
         "the credential of {serial} in the batch of entry {entry} is not the one that this command would make"

@@ -210,7 +210,7 @@ pub fn must_differ(output: &Path, inputs: &[&Path]) -> Result<(), Error> {
 }
 
 /// Fails if an output lies in the folder of a ledger, or below it. Whatever `--force` says, only the writer of the ledger
-/// writes there: an entry that is replaced, or one too many, and the ledger does not read any more.
+/// writes there: many a name of a file is that of an entry, and which ones are is no matter of the other commands.
 pub(crate) fn must_be_outside(output: &Path) -> Result<(), Error> {
     if is_standard(output) {
         return Ok(());

@@ -19,6 +19,7 @@ mod cli {
     mod inspect;
     mod interrupted;
     mod keys;
+    mod known_devices;
     mod ledger;
     mod memory;
     mod memory_of_secrets;

@@ -84,7 +84,7 @@ pub struct Provision {
     records: RecordArguments,
     #[command(flatten)]
     ledger: LedgerArguments,
-    /// Make devices again that a ledger has
+    /// Make devices again that a ledger, or a credential of --known, has
     #[arg(long)]
     again: bool,
     #[command(flatten)]
@@ -164,9 +164,10 @@ impl Provision {
             }));
         }
         let made = blocks(vendor, &anchors, planned)?;
-        let mut recorder = self
-            .ledger
-            .open(key.as_ref().and_then(SigningKeyArguments::file).as_deref(), &[("--again", self.again)])?;
+        // A ledger of --known has devices too.
+        let needs_ledger = [("--again", self.again && self.known.is_empty())];
+        let key_file = key.as_ref().and_then(SigningKeyArguments::file);
+        let mut recorder = self.ledger.open(key_file.as_deref(), &needs_ledger)?;
         let issuing =
             self.issuing.as_ref().map(|path| read(path, MAX_RECORD_FILE_LEN).map(|bytes| (path, bytes)));
         let issuing = issuing.transpose()?;
@@ -196,10 +197,8 @@ impl Provision {
         let refused =
             anchors.iter().map(Anchor::kid).chain(issuing_claims.as_ref().map(|claims| claims.key().kid()));
         check_roles(&ledgers, &in_use.credentials, (&refused.collect::<Vec<_>>(), &made))?;
-        // What the ledger has begun of this batch is no other device.
-        for ledger in ledgers.into_iter().skip(usize::from(begun.is_some())) {
-            check_known(ledger, &made, self.again)?;
-        }
+        let begun_in = recorder.ledger().filter(|_| begun.is_some());
+        check_known((&ledgers, &in_use.credentials), &made, begun_in, self.again)?;
         let issuing = issuing.as_ref().zip(issuing_claims.as_ref());
         let issuing = issuing.map(|((path, credential), claims)| Issuing {
             credential,

@@ -77,8 +77,10 @@ fn own_keys(ledger: &Ledger) -> Vec<KnownKey<'_>> {
     let key = |kid, role, name| KnownKey { kid, role, name, ledger };
     let mut keys = signing_keys(ledger);
     let mut anchors = BTreeSet::new();
-    for (_, batch, line) in ledger.devices() {
-        keys.extend(line.kid.map(|kid| key(kid, Role::Device.name(), &line.serial)));
+    for (stored, batch) in ledger.batches() {
+        let devices = stored.devices.iter();
+        keys.extend(devices.filter_map(|line| Some(key(line.kid?, Role::Device.name(), &line.serial))));
+        // Once a batch: to read a key takes a while, and a batch has many devices.
         for anchor in &batch.anchors {
             let is_recovery = anchor.rights == Rights::SUCCESSION.bits();
             let kid = PublicKey::from_cose_key(&anchor.public_key.0).map(|anchor| anchor.kid().0);

@@ -34,7 +34,7 @@ impl Error {
                 "Check the number: it can never fall again. Pass --allow-large-step if it is intended."
             }
             Self::InsideLedger { .. } => {
-                "Choose another folder: a file more or less, and the ledger does not read."
+                "Choose another folder: in that of a ledger nobody writes but what signs or notes in it."
             }
             Self::SameFile(_) => "Use a different file for each input and output.",
             Self::File { .. } => "Check the path, its permissions and the free space.",

@@ -1,6 +1,6 @@
 //! A batch of devices: blocks, credentials, the entry of the ledger, and the folder for the production line.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use device_lists::{LIST_FILE, Row, write_list};
@@ -151,34 +151,95 @@ pub(super) fn same_batch(ledger: &Ledger, wanted: &Batch) -> Option<u64> {
     })
 }
 
-/// Fails if the ledger has a device already: a serial, also in another case, or a key under another serial.
-pub(super) fn check_known(ledger: &Ledger, devices: &[Made], again: bool) -> Result<(), Error> {
-    let known: Vec<_> = ledger.devices().collect();
-    let serials: BTreeMap<String, (&str, u64)> = known
-        .iter()
-        .map(|(entry, _, line)| (line.serial.to_ascii_lowercase(), (line.serial.as_str(), *entry)))
-        .collect();
-    let keys: BTreeMap<[u8; 8], (&str, u64)> = known
-        .iter()
-        .filter_map(|(entry, _, line)| Some((line.kid?.0, (line.serial.as_str(), *entry))))
-        .collect();
-    let refuse = |what, entry| Error::DeviceKnown { what, ledger: ledger.opened().name.clone(), entry };
+/// A device that is there already.
+struct Known<'l> {
+    serial: String,
+    kid: Option<[u8; 8]>,
+    place: Place<'l>,
+}
+
+/// Where it is.
+enum Place<'l> {
+    Entry(&'l Ledger, u64),
+    Credential(&'l Path),
+}
+
+impl Known<'_> {
+    fn refuse(&self, what: String) -> Error {
+        let place = match self.place {
+            Place::Entry(ledger, entry) => format!("entry {entry} of the ledger of {}", ledger.opened().name),
+            Place::Credential(path) => format!("a credential of {}", path.display()),
+        };
+        Error::DeviceKnown { what, place }
+    }
+}
+
+/// The devices that ledgers and credentials have, but for those of batches that have these digests.
+fn known_devices<'l>(
+    ledgers: &[&'l Ledger],
+    credentials: &'l [CredentialFile],
+    passed: &BTreeSet<[u8; 32]>,
+) -> Result<Vec<Known<'l>>, Error> {
+    let mut known = Vec::new();
+    for ledger in ledgers {
+        for (stored, _) in ledger.batches().filter(|(stored, _)| !passed.contains(&stored.digest)) {
+            known.extend(stored.devices.iter().map(|line| Known {
+                serial: line.serial.clone(),
+                kid: line.kid.map(|kid| kid.0),
+                place: Place::Entry(ledger, stored.entry.number),
+            }));
+        }
+    }
+    for file in credentials {
+        let claims = file.claims()?;
+        if claims.role() != Role::Device {
+            continue;
+        }
+        let kid = Some(claims.key().kid().0);
+        let mut serials: Vec<String> = claims.scope().serials().map(str::to_owned).collect();
+        if serials.is_empty() {
+            serials.push(claims.sub().to_owned());
+        }
+        let place = || Place::Credential(&file.path);
+        known.extend(serials.into_iter().map(|serial| Known { serial, kid, place: place() }));
+    }
+    Ok(known)
+}
+
+/// Fails if a ledger or a credential has a device already: a serial, also in another case, or a key under another serial.
+/// `begun`: the recorder's ledger, if it has begun this batch: what it has is no other device, in a copy of it neither.
+pub(super) fn check_known(
+    (ledgers, credentials): (&[&Ledger], &[CredentialFile]),
+    devices: &[Made],
+    begun: Option<&Ledger>,
+    again: bool,
+) -> Result<(), Error> {
+    let passed = begun.into_iter().flat_map(Ledger::batches).map(|(stored, _)| stored.digest).collect();
+    let known = known_devices(ledgers, credentials, &passed)?;
+    let mut serials: BTreeMap<String, Vec<&Known<'_>>> = BTreeMap::new();
+    let mut keys: BTreeMap<[u8; 8], Vec<&Known<'_>>> = BTreeMap::new();
+    for known in &known {
+        serials.entry(known.serial.to_ascii_lowercase()).or_default().push(known);
+        known.kid.into_iter().for_each(|kid| keys.entry(kid).or_default().push(known));
+    }
     for made in devices {
         let serial = made.planned.serial.as_str();
-        match serials.get(&serial.to_ascii_lowercase()) {
-            Some((same, entry)) if *same == serial && !again => {
-                return Err(refuse(format!("the serial {serial}"), *entry));
-            }
+        let kid = made.planned.key.map(|key| key.kid().0);
+        for known in serials.get(&serial.to_ascii_lowercase()).into_iter().flatten() {
             // People and sticks do not tell them apart.
-            Some((other, entry)) if *other != serial => {
-                let what = format!("the serial {serial}, in another case as {other},");
-                return Err(refuse(what, *entry));
+            if known.serial != serial {
+                let other = &known.serial;
+                return Err(known.refuse(format!("the serial {serial}, in another case as {other},")));
             }
-            _ => {}
+            // The credential that the batch itself led to.
+            let is_own = begun.is_some() && matches!(known.place, Place::Credential(_)) && known.kid == kid;
+            if !again && !is_own {
+                return Err(known.refuse(format!("the serial {serial}")));
+            }
         }
-        let of_other = made.planned.key.and_then(|key| keys.get(&key.kid().0));
-        if let Some((other, entry)) = of_other.filter(|(other, _)| *other != serial) {
-            return Err(refuse(format!("the key of {serial}, as that of {other},"), *entry));
+        let mut of_key = kid.and_then(|kid| keys.get(&kid)).into_iter().flatten();
+        if let Some(known) = of_key.find(|known| known.serial != serial) {
+            return Err(known.refuse(format!("the key of {serial}, as that of {},", known.serial)));
         }
     }
     Ok(())
