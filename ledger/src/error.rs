@@ -84,6 +84,14 @@ pub enum Error {
     /// The ledger has no key of this name.
     #[error("the ledger has no key named {0:?}")]
     NoSuchKey(String),
+    /// A name of two keys, as two copies may have given it that were joined.
+    #[error("two keys of the ledger are named {name:?}: {} and {}", kids[0], kids[1])]
+    NameOfTwo {
+        /// The name.
+        name: String,
+        /// Two of the keys.
+        kids: [Hex<8>; 2],
+    },
     /// A text is empty, too long, or has control characters.
     #[error("{what} must be 1 to {limit} bytes of text without control characters")]
     Text {
@@ -327,6 +335,7 @@ impl Error {
             Self::TimeGoesBack { .. } => "ledger-time",
             Self::NameTaken { .. } => "ledger-name-taken",
             Self::NoSuchKey(_) => "ledger-no-such-key",
+            Self::NameOfTwo { .. } => "ledger-name-of-two",
             Self::Text { .. } => "ledger-text",
             Self::OtherKey { .. } => "ledger-other-key",
             Self::Stale { .. } | Self::Older { .. } => "ledger-stale",
@@ -370,6 +379,9 @@ impl Error {
                 "Choose another name: each belongs to one key for good, in whatever case."
             }
             Self::NoSuchKey(_) => "ledger show lists the names; a kid or cti goes too.",
+            Self::NameOfTwo { .. } => {
+                "Pass the kid of the key in the place of its name; ledger show has both."
+            }
             Self::Text { .. } => "Shorten the text, on one line.",
             Self::OtherKey { .. } => "Pass the ledger of the key that signs.",
             Self::Stale { .. } => {

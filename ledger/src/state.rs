@@ -193,11 +193,32 @@ impl Ledger {
     /// A key by its name, or by its kid in hex.
     ///
     /// # Errors
-    /// [`Error::NoSuchKey`]
+    /// [`Error::NoSuchKey`]; [`Error::NameOfTwo`] if two keys have the name, as copies that were joined may say
     pub fn key_named(&self, name: &str, now: UnixTime) -> Result<KeyState<'_>, Error> {
-        let keys = self.keys(now);
-        let found = keys.into_iter().find(|key| key.name == name || key.kid.to_string() == name);
-        found.ok_or_else(|| Error::NoSuchKey(name.to_owned()))
+        let mut keys = self.keys(now);
+        if let Some(place) = keys.iter().position(|key| key.kid.to_string() == name) {
+            return Ok(keys.swap_remove(place));
+        }
+        keys.retain(|key| key.name == name);
+        let other = |first: &KeyState<'_>| keys.iter().find(|key| key.kid != first.kid).map(|key| key.kid);
+        if let Some((first, other)) = keys.first().and_then(|first| Some((first.kid, other(first)?))) {
+            return Err(Error::NameOfTwo { name: name.to_owned(), kids: [first, other] });
+        }
+        keys.into_iter().next().ok_or_else(|| Error::NoSuchKey(name.to_owned()))
+    }
+
+    /// The same, here or else in the ledgers before, with the one that knows it.
+    ///
+    /// # Errors
+    /// Those of [`Ledger::key_named`]
+    pub fn key_in_line(&self, name: &str, now: UnixTime) -> Result<(&Self, KeyState<'_>), Error> {
+        for ledger in self.line() {
+            match ledger.key_named(name, now) {
+                Err(Error::NoSuchKey(_)) => {}
+                found => return found.map(|key| (ledger, key)),
+            }
+        }
+        Err(Error::NoSuchKey(name.to_owned()))
     }
 
     /// Who holds a key and where it is kept, by the last entry that says so.

@@ -1,8 +1,9 @@
 //! Whose name is whose, also where two keys have names that people take for one.
 
 use ledger::{Context, Custody, Event, Hex, Ledger, Writer};
+use trust::author::Signer as _;
 
-use crate::desk::{Desk, context};
+use crate::desk::{Desk, context, key};
 
 /// Two sticks went on, and each certified another key under one name.
 #[test]
@@ -16,6 +17,19 @@ fn a_key_keeps_its_name_beside_an_alike_one_of_a_joined_copy() {
     writer.merge(theirs.ledger(), "two sticks".into(), &context(13)).unwrap();
     desk.issue(&mut writer, "ci", 1, 14);
     desk.issue(&mut writer, "ci", 2, 15);
+    // Whoever says the name means one of them, and it is not for the ledger to choose.
+    let kid = |number| Hex(key(number).public_key().kid().0);
+    let both = writer.ledger().key_named("ci", desk.now()).unwrap_err();
+    assert_eq!(both.code(), "ledger-name-of-two");
+    assert_eq!(
+        both.to_string(),
+        format!("two keys of the ledger are named \"ci\": {} and {}", kid(1), kid(2))
+    );
+    assert_eq!(writer.ledger().key_in_line("ci", desk.now()).unwrap_err().code(), "ledger-name-of-two");
+    for number in [1, 2] {
+        let found = writer.ledger().key_named(&kid(number).to_string(), desk.now()).unwrap();
+        assert_eq!((found.kid, found.credentials.len()), (kid(number), 2));
+    }
     // Nobody else gets it, and neither gets it in another case.
     for (name, subject) in [("ci", 3), ("CI", 3), ("CI", 1), ("CI", 2)] {
         let taken = writer.append(desk.credential(name, subject, 16), &context(16)).unwrap_err();

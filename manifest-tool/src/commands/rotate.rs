@@ -337,8 +337,7 @@ impl Rotate {
 
 /// The release key that is replaced, revoked or not, in the ledger or in those before.
 fn find<'l>(ledger: &'l Ledger, name: &str, now: UnixTime) -> Result<KeyState<'l>, Error> {
-    let found = ledger.line().find_map(|ledger| ledger.key_named(name, now).ok());
-    let key = found.ok_or_else(|| ledger::Error::NoSuchKey(name.to_owned()))?;
+    let (_, key) = ledger.key_in_line(name, now)?;
     if key.role == Role::Release.name() {
         return Ok(key);
     }

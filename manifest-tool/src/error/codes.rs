@@ -146,6 +146,7 @@ fn ledger_exit_code(error: &ledger::Error) -> u8 {
         | Ledger::NameTaken { .. }
         | Ledger::Unfit { .. }
         | Ledger::NoSuchKey(_)
+        | Ledger::NameOfTwo { .. }
         | Ledger::Text { .. }
         | Ledger::NothingBegun
         | Ledger::NotForked { .. }

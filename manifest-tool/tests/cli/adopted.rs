@@ -31,6 +31,46 @@ fn names_of_old_records_do_not_stop_a_ledger_that_begins() {
     assert_eq!(kinds(&workshop, "ledger").len(), 5);
 }
 
+/// Two sticks certified a "ci" each, and were joined: a name that means either stops whoever revokes or renews by it.
+#[test]
+fn two_keys_of_one_name_are_told_apart_by_their_kids() {
+    let workshop = Workshop::new();
+    for name in ["root", "one", "two", "three"] {
+        workshop.key(name);
+    }
+    let ok = |line: &str| workshop.ok(&split(line));
+    ok(&format!("{} --vendor anchorage.example", INIT.trim_end_matches(" --adopt")));
+    let copied =
+        Command::new("cp").arg("-r").arg(workshop.path("ledger")).arg(workshop.path("office")).status();
+    assert!(copied.unwrap().success());
+    for (ledger, key) in [("ledger", "one"), ("office", "two")] {
+        ok(&format!(
+            "credential issue --key root.pem --vendor anchorage.example --ledger {ledger} --for {key}.cose --role release \
+             --class demo-node --subject ci --out {key}.cwt"
+        ));
+    }
+    ok("ledger merge ledger office --key root.pem --reason sticks");
+    let before = workshop.snapshot();
+    let rotate = |key: &str| {
+        format!(
+            "rotate {key} --key root.pem --for three.cose --subject ci-2 --out-dir rotated --list-out l --none-published --yes"
+        )
+    };
+    for line in [
+        "revoke ci --key root.pem --none-published --out list".to_owned(),
+        "credential renew ci --key root.pem --out-dir out --yes".to_owned(),
+        "custody what-if ledger --revoke ci".to_owned(),
+        rotate("ci"),
+    ] {
+        assert_eq!(workshop.refused(&split(&line)), ("ledger-name-of-two".into(), 2), "{line}");
+    }
+    assert!(workshop.snapshot() == before);
+    let kid = |name: &str| ok(&format!("key public {name}.pem"))["kid"].as_str().unwrap().to_owned();
+    ok(&format!("credential renew {} --key root.pem --out-dir out1 --yes", kid("one")));
+    ok(&format!("credential renew {} --key root.pem --out-dir out2 --yes", kid("two")));
+    ok(&rotate(&kid("two")));
+}
+
 /// Two lists of which none continues the other: with one of them the same command begins the ledger.
 #[test]
 fn a_record_that_is_refused_leaves_no_half_a_ledger() {

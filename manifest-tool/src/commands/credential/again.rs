@@ -87,8 +87,7 @@ pub(crate) fn find<'l>(
     name: &str,
     now: UnixTime,
 ) -> Result<(&'l Ledger, KeyState<'l>), Error> {
-    let found = ledger.line().find_map(|ledger| Some((ledger, ledger.key_named(name, now).ok()?)));
-    let (ledger, key) = found.ok_or_else(|| ledger::Error::NoSuchKey(name.to_owned()))?;
+    let (ledger, key) = ledger.key_in_line(name, now)?;
     if key.status == Status::Revoked {
         return Err(Error::KeyWasRevoked { name: key.name.to_owned(), kid: key.kid.to_string() });
     }

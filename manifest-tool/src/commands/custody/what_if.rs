@@ -88,7 +88,8 @@ impl WhatIf {
                     return Ok(revoked(ledger, &key, &ledgers, &evidence, now));
                 }
                 Ok(key) => return Ok(lost_key(ledger, &key)),
-                Err(error) => missing = error.into(),
+                Err(error @ ledger::Error::NoSuchKey(_)) => missing = error.into(),
+                Err(error) => return Err(error.into()),
             }
         }
         Err(missing)
