@@ -11,6 +11,8 @@ use super::{Share, ShareFault};
 use crate::error::Error;
 use crate::html;
 
+/// Longest page of a share that is read, bytes.
+pub const MAX_PAGE_LEN: u64 = 256 * 1024;
 /// Words in a line of the page, and of the prompt.
 pub const WORDS_A_LINE: usize = 6;
 

@@ -106,9 +106,7 @@ fn an_agent_that_does_not_sign_is_named() {
     assert!(absent.stdout.contains("(one)") && absent.stdout.contains("(two)"), "{absent:?}");
 
     // A locked agent shows no keys.
-    workshop.write("lock.sh", b"#!/bin/sh\necho secret\n");
-    std::fs::set_permissions(workshop.path("lock.sh"), std::os::unix::fs::PermissionsExt::from_mode(0o700))
-        .unwrap();
+    workshop.program("lock.sh", b"#!/bin/sh\necho secret\n");
     let mut lock = Command::new("ssh-add");
     lock.arg("-x").env("SSH_AUTH_SOCK", &agent.socket).env("SSH_ASKPASS", workshop.path("lock.sh"));
     lock.env("SSH_ASKPASS_REQUIRE", "force").stdin(Stdio::null());

@@ -1,7 +1,6 @@
 //! Keys that are not in a file: the environment, standard input, programs.
 
 use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -11,8 +10,7 @@ const SIGN: &str = "--json sign unsigned.suit --credential release.cwt --out new
 
 /// A program of the workshop that is run without a shell of ours.
 fn program(workshop: &Workshop, name: &str, text: &str) {
-    workshop.write(name, text.as_bytes());
-    std::fs::set_permissions(workshop.path(name), std::fs::Permissions::from_mode(0o700)).unwrap();
+    workshop.program(name, text.as_bytes());
 }
 
 fn sign(workshop: &Workshop, key: &str) -> Run {

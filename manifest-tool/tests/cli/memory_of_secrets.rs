@@ -56,15 +56,14 @@ fn may_lock() -> bool {
 
 /// A program that is asked to sign, and waits; so does this tool.
 fn waits_for_a_program(workshop: &Workshop, prefix: &[&str]) -> Waiting {
-    workshop.write("signer", b"#!/bin/sh\ntouch started\nexec sleep 60\n");
-    let (folder, signer) = (workshop.path(""), workshop.path("signer"));
-    fs::set_permissions(&signer, fs::Permissions::from_mode(0o755)).unwrap();
+    workshop.program("signer", b"#!/bin/sh\ntouch started\nexec sleep 60\n");
+    let folder = workshop.path("");
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
     let line =
         "sign unsigned.suit --credential release.cwt --out new.suit --key exec:./signer?public=release.cose";
     let tool = workshop.command(&split(line));
     // Another user may not reach the folder where it was built.
-    fs::copy(tool.get_program(), folder.join("tool")).unwrap();
+    workshop.program("tool", &fs::read(tool.get_program()).unwrap());
     let program = [prefix, &["./tool"]].concat();
     let mut command = Command::new(program[0]);
     command.args(&program[1..]).args(tool.get_args()).current_dir(&folder).stdin(Stdio::null());

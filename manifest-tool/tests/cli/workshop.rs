@@ -156,6 +156,16 @@ impl Workshop {
         std::fs::write(self.path(name), content).unwrap();
     }
 
+    /// Writes a program, by another process: a file that this one has open for writing cannot be executed, and a child that
+    /// another test starts at that moment has it open too.
+    pub(super) fn program(&self, name: &str, content: &[u8]) {
+        let write = ["-c", "cat > \"$0\" && chmod 755 \"$0\""];
+        let mut shell =
+            Command::new("sh").args(write).arg(self.path(name)).stdin(Stdio::piped()).spawn().unwrap();
+        std::io::Write::write_all(&mut shell.stdin.take().unwrap(), content).unwrap();
+        assert!(shell.wait().unwrap().success());
+    }
+
     /// Names and contents of everything.
     pub(super) fn snapshot(&self) -> Vec<(PathBuf, Vec<u8>)> {
         fn walk(folder: &std::path::Path, files: &mut Vec<(PathBuf, Vec<u8>)>) {

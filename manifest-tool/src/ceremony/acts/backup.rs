@@ -14,7 +14,8 @@ use crate::ceremony::steps::{KeyRef, Step};
 use crate::error::Error;
 use crate::files::{read_secret, write_secret};
 use crate::private_key;
-use crate::shares::{page, split};
+use crate::shares::page::MAX_PAGE_LEN;
+use crate::shares::{Share, page, split};
 use crate::time::display;
 
 impl Room {
@@ -56,25 +57,31 @@ impl Room {
             let folder = self.place(&shares.folder);
             make_folder(&folder)?;
             let count = shares.holders.len();
-            // Those of an interrupted split are of no use beside these.
-            for old in page::files(&folder, count) {
-                if old.symlink_metadata().is_ok() {
-                    std::fs::remove_file(&old).map_err(|source| cannot_write(&old, source))?;
-                }
-            }
             let shares_count =
                 u8::try_from(count).map_err(|_| Error::Internal("a plan has too many shares"))?;
-            let made = split(&seed, &opened.public_key(), shares.threshold, shares_count)?;
-            let holders: Vec<Option<&str>> = shares.holders.iter().map(|name| Some(name.as_str())).collect();
-            let pages = page::all(&made, &self.marked(&name), &holders, &display(self.now()?))?;
-            for (path, content) in page::files(&folder, count).iter().zip(&pages) {
-                write_secret(path, content.as_bytes())?;
-            }
+            let files = page::files(&folder, count);
+            let split = match self.recorded_split(step, key)? {
+                Some(recorded) if pages_are_of(&files, recorded) => recorded,
+                _ => {
+                    // Those of an interrupted split are of no use beside these.
+                    for old in files.iter().filter(|old| old.symlink_metadata().is_ok()) {
+                        std::fs::remove_file(old).map_err(|source| cannot_write(old, source))?;
+                    }
+                    let made = split(&seed, &opened.public_key(), shares.threshold, shares_count)?;
+                    let holders: Vec<Option<&str>> =
+                        shares.holders.iter().map(|name| Some(name.as_str())).collect();
+                    let pages = page::all(&made, &self.marked(&name), &holders, &display(self.now()?))?;
+                    for (path, content) in files.iter().zip(&pages) {
+                        write_secret(path, content.as_bytes())?;
+                    }
+                    made.first().map(Share::split).ok_or(Error::Internal("a split has no share"))?
+                }
+            };
             done.fact("shares", format!("{count}, of which {} make the key", shares.threshold));
             let form = BackupKind::Shares {
                 threshold: shares.threshold,
                 shares: shares_count,
-                split: made.first().map(|share| Hex(share.split())),
+                split: Some(Hex(split)),
             };
             let (holders, kept) = (shares.holders.clone(), shares.kept.clone());
             self.record_backup(step, key, Backup { form, holders, kept })?;
@@ -83,6 +90,21 @@ impl Room {
         let signer = self.signer(key)?;
         recorder.close(self.now()?, signer.as_ref())?;
         Ok(done)
+    }
+
+    /// The split that an interrupted run of this step has recorded: its pages were written before.
+    fn recorded_split(&mut self, step: &Step, key: KeyRef) -> Result<Option<[u8; 2]>, Error> {
+        let before = self.transcript.begun(&step.id).flatten().unwrap_or(0);
+        let recorder = self.recorder(key)?;
+        let entries = recorder.ledger().map(ledger::Ledger::entries).unwrap_or_default();
+        let split =
+            entries.iter().rev().filter(|stored| stored.entry.number > before).find_map(
+                |stored| match &stored.entry.event {
+                    Event::Backup(Backup { form: BackupKind::Shares { split, .. }, .. }) => *split,
+                    _ => None,
+                },
+            );
+        Ok(split.map(|Hex(split)| split))
     }
 
     /// Has the ledger say that a backup was made, and that it was proved; once.
@@ -106,4 +128,12 @@ impl Room {
         }
         Ok(())
     }
+}
+
+/// Whether each page is there, whole, and of this split.
+fn pages_are_of(files: &[PathBuf], split: [u8; 2]) -> bool {
+    files.iter().all(|path| {
+        let Ok(page) = read_secret(path, MAX_PAGE_LEN) else { return false };
+        Share::parse(&page).is_ok_and(|share| share.split() == split && share.check_words(&page).is_ok())
+    })
 }

@@ -18,14 +18,12 @@ use crate::files::{must_be_absent, read_secret};
 use crate::output::{Report, table, warning};
 use crate::passphrase::{PassphraseSource, prompt};
 use crate::recording::LedgerArguments;
-use crate::shares::page::WORDS_A_LINE;
+use crate::shares::page::{MAX_PAGE_LEN, WORDS_A_LINE};
 use crate::shares::{SHARE_WORDS, Share, ShareFault, check_together, combine, of_file};
 use crate::time::IssueTime;
 use crate::wordlist::index_of;
 use crate::{private_key, public_key};
 
-/// Longest page of a share that is read, bytes.
-const MAX_PAGE_LEN: u64 = 256 * 1024;
 /// How often a typed share is asked for when its checksum does not hold.
 const TRIES: usize = 3;
 
