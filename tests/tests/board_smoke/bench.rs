@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -80,6 +81,33 @@ impl Drop for Device {
     }
 }
 
+/// Emulated boards that are powered: each needs a processor to itself, or its timers run ahead of it.
+static POWERED: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
+
+/// The right to power a board.
+struct Supply;
+
+impl Supply {
+    /// Waits until a processor is free.
+    fn wait() -> Self {
+        let most = std::thread::available_parallelism().map_or(1, usize::from);
+        let (count, freed) = &POWERED;
+        let powered = count.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut powered =
+            freed.wait_while(powered, |powered| *powered >= most).unwrap_or_else(PoisonError::into_inner);
+        *powered += 1;
+        Self
+    }
+}
+
+impl Drop for Supply {
+    fn drop(&mut self) {
+        let (count, freed) = &POWERED;
+        *count.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        freed.notify_one();
+    }
+}
+
 /// The bench: a device, a manufacturer, and a tester on the device's bus.
 pub(super) struct Bench {
     runtime: Runtime,
@@ -88,6 +116,8 @@ pub(super) struct Bench {
     programs: Programs,
     tester: Option<Tester>,
     node: u8,
+    /// After the device, which is powered off first.
+    _supply: Option<Supply>,
 }
 
 pub(super) struct Release {
@@ -109,7 +139,7 @@ impl Bench {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let factory = Factory::new(7);
         let node = DEFAULT_NODE_ADDRESS;
-        Ok(Self { runtime, device, factory, programs, tester: None, node })
+        Ok(Self { runtime, device, factory, programs, tester: None, node, _supply: None })
     }
 
     pub(super) fn release(&self, sequence: u64, behaviour: Behaviour) -> Result<Release> {
@@ -326,6 +356,8 @@ pub(super) fn board_in(machine: Machine, folder: &Path) -> Result<Bench> {
 /// A board with these programs, with its flash in this folder.
 pub(super) fn board_of(programs: Programs, folder: &Path) -> Result<Bench> {
     ensure!(emulator::is_installed(), "{} is not on this machine (Debian: qemu-system-arm)", emulator::QEMU);
-    let board = Board::power_on_machine(programs.machine(), &programs.loader()?, &folder.join("flash"))?;
-    Bench::new(Device::Board(board), programs)
+    let loader = programs.loader()?;
+    let supply = Supply::wait();
+    let board = Board::power_on_machine(programs.machine(), &loader, &folder.join("flash"))?;
+    Ok(Bench { _supply: Some(supply), ..Bench::new(Device::Board(board), programs)? })
 }
