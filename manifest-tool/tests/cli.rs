@@ -11,6 +11,7 @@ mod cli {
     mod crafted;
     mod custody;
     mod cuts;
+    mod doctor;
     mod fake_server;
     mod flow;
     mod foreign;
