@@ -4,7 +4,7 @@
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,10 @@ use crate::workspace::{
     Board, Build, DEVICE_CRATES, DEVICE_PROFILE, DEVICE_TARGET, DEVICE_TARGETS, STATIC_TARGET, Workspace,
 };
 use crate::{bench, fuzz, size, tidy};
+
+mod lanes;
+
+use lanes::Suite;
 
 /// A test that runs a whole pipeline, in a step of its own.
 struct Pipeline {
@@ -201,22 +205,31 @@ fn lint(workspace: &Workspace) -> Result<Outcome> {
 }
 
 /// `cargo test`, with the programs built out of the same crates.
-fn cargo_test(workspace: &Workspace) -> Result<Command> {
-    let programs = workspace.build_tested_programs(TOUR.target)?;
+fn cargo_test(workspace: &Workspace, programs: &Path) -> Command {
     let mut command = workspace.cargo();
     command.arg("test").args(workspace.host_selection()).env(PROGRAMS, programs);
-    Ok(command)
+    command
 }
 
 fn test(workspace: &Workspace) -> Result<Outcome> {
     let skipped = PIPELINES.iter().flat_map(|pipeline| ["--skip", pipeline.test]);
-    let mut command = cargo_test(workspace)?;
-    command.env("RUSTDOC", rustdoc_with_codes(workspace)?);
-    if std::env::var_os(THREADS).is_none() {
-        command.env(THREADS, test_threads().to_string());
-    }
-    // Every failure shows in one run.
-    process::check(command.args(["--no-fail-fast", "--", "--exact"]).args(skipped))?;
+    let harness: Vec<&str> = std::iter::once("--exact").chain(skipped).collect();
+    let programs = workspace.build_tested_programs(TOUR.target)?;
+    let rustdoc = rustdoc_with_codes(workspace)?;
+    let cargo_test = || {
+        let mut command = cargo_test(workspace, &programs);
+        command.env("RUSTDOC", &rustdoc);
+        if std::env::var_os(THREADS).is_none() {
+            command.env(THREADS, test_threads().to_string());
+        }
+        Ok(command)
+    };
+    lanes::run(&Suite {
+        cargo_test: &cargo_test,
+        harness: &harness,
+        metadata: &workspace.metadata()?,
+        excluded: &|package| workspace.boards().iter().any(|board| board.package == package),
+    })?;
     Ok(Outcome::Done)
 }
 
@@ -242,11 +255,12 @@ fn run_pipeline(workspace: &Workspace, pipeline: &Pipeline) -> Result<Outcome> {
     let select = |command: &mut Command| {
         command.args(["--test", target, "--", "--exact", test]);
     };
-    let mut list = cargo_test(workspace)?;
+    let programs = workspace.build_tested_programs(TOUR.target)?;
+    let mut list = cargo_test(workspace, &programs);
     select(&mut list);
     let listing = String::from_utf8(process::output(list.arg("--list").stderr(Stdio::inherit()))?)?;
     ensure!(lists(&listing, test), "tests/tests/{target}.rs has no test `{test}`:\n{listing}");
-    let mut run = cargo_test(workspace)?;
+    let mut run = cargo_test(workspace, &programs);
     select(&mut run);
     process::check(run.arg("--nocapture"))?;
     Ok(Outcome::Done)
