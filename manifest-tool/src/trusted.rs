@@ -12,7 +12,6 @@ use trust::{
 
 use crate::error::Error;
 use crate::files::{MAX_RECORD_FILE_LEN, read};
-use crate::output::warning;
 use crate::public_key;
 
 /// Anchors, and what came after them.
@@ -116,15 +115,9 @@ impl RecordArguments {
             return Err(Error::refused_record(path, error));
         }
         fault?;
+        // Those of retired roots had their turn; what is left here is of no root, or of another domain.
         for (path, list) in lists {
-            if is_past(trusted, &list) {
-                warning(&format!(
-                    "a root that has retired signed the revocation list {}: it does not count",
-                    trust::host::printable(&path.display().to_string())
-                ));
-            } else {
-                trusted.add_list(list).map_err(|error| Error::refused_record(path, error))?;
-            }
+            trusted.add_list(list).map_err(|error| Error::refused_record(path, error))?;
         }
         Ok(())
     }
@@ -140,13 +133,6 @@ pub(crate) fn verify_credential(
 ) -> Result<(), Error> {
     let verified = trusted.with(Some(now), |store| Credential::verify(credential, store, role).map(drop));
     verified.map_err(|error| Error::refused_record(path, error))
-}
-
-/// Whether the signer of a list has been succeeded.
-fn is_past(store: &TrustStoreBuf, list: &[u8]) -> bool {
-    let Ok(list) = read_unverified_revocation(list) else { return false };
-    let kid = list.issuer_kid();
-    store.anchors().iter().any(|anchor| anchor.is_retired() && anchor.kid() == kid)
 }
 
 fn anchor_error(AnchorsError { path, fault }: AnchorsError) -> Error {

@@ -46,5 +46,6 @@ mod cli {
     mod trusted;
     mod two_steps;
     mod usage;
+    mod widened;
     mod workshop;
 }

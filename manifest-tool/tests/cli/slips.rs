@@ -1,5 +1,5 @@
 //! Slips that would be noticed too late: an input that is replaced, a revoked key that is certified, a device that is made twice,
-//! a name that is not what it looks like, a credential that permits more than before.
+//! a name that is not what it looks like.
 
 use serde_json::{Value, json};
 
@@ -149,45 +149,6 @@ fn tool68_names_look_like_what_they_are() {
         let serial = split("provision --vendor anchorage.example --class demo-node --out x.block --serial");
         assert_eq!(desk.workshop.refused(&[&serial[..], &[odd]].concat()).0, "usage", "{odd:?}");
     }
-}
-
-#[test]
-fn a_credential_that_permits_more_says_so() {
-    let desk = Desk::new();
-    desk.issue("root", "ci", "--role release --ceiling 1000");
-    let again = "credential issue --key root.pem --ledger root.ledger --for ci.cose --role release --subject ci --vendor \
-                 anchorage.example --force --out ci.cwt";
-    let same = desk.ok(&format!("{again} --class demo-node --ceiling 1000"));
-    assert_eq!(same["widened"], Value::Null);
-    let more = desk.ok(&format!("{again} --class demo-node --class other --ceiling 2000"));
-    let more: Vec<&str> =
-        more["widened"].as_array().unwrap().iter().map(|what| what.as_str().unwrap()).collect();
-    assert!(more[0].starts_with("class ") && more[1] == "sequence numbers up to 2000, not 1000", "{more:?}");
-    let run = desk.workshop.run(&split(&format!("{again} --ceiling 2000")));
-    assert!(
-        run.exit == 0 && run.stderr.contains("permits more") && run.stderr.contains("every class"),
-        "{run:?}"
-    );
-}
-
-/// Each way in which a credential permits more is named: vendor, serials.
-#[test]
-fn a_credential_for_more_devices_says_so() {
-    let desk = Desk::new();
-    let widened = |more: &str| {
-        let issued = desk.ok(&format!(
-            "credential issue --key root.pem --ledger root.ledger --for service.cose --role service --subject service \
-             --force --out service.cwt {more}"
-        ));
-        issued["widened"].as_array().cloned().unwrap_or_default()
-    };
-    let vendor = "--vendor anchorage.example";
-    assert!(widened(&format!("{vendor} --serial A-1")).is_empty());
-    assert!(widened(&format!("{vendor} --serial A-1")).is_empty());
-    assert_eq!(widened(&format!("{vendor} --serial A-1 --serial B-2")), ["serial B-2"]);
-    assert_eq!(widened(vendor), ["every serial"]);
-    let other = widened("--vendor other.example");
-    assert!(other.len() == 1 && other[0].as_str().unwrap().starts_with("vendor "), "{other:?}");
 }
 
 /// A long batch shows how far it is, to people only.

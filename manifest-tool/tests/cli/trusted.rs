@@ -57,13 +57,17 @@ fn tool62_a_release_is_judged_from_the_first_root_on() {
 }
 
 #[test]
-fn a_list_of_a_root_that_has_retired_is_named() {
+fn a_list_counts_while_its_signer_is_the_root() {
     let desk = desk();
-    // It counts while its signer is the root.
     let verify =
         "verify second.suit --anchor root.cose --succession second.succession --revocations root.list";
     let run = desk.workshop.run(&split(verify));
     assert_eq!((run.exit, run.stderr.as_str()), (0, ""), "{run:?}");
+    // The list that a chain brings counts like any other one.
+    desk.ok("revoke ci --key second.pem --ledger second.ledger --published second.list --out revoked.list");
+    desk.ok("succession chain --history second.ledger --out revoked.chain");
+    let verify = "verify second.suit --anchor root.cose --succession revoked.chain";
+    assert_eq!(desk.refused(verify), ("key-revoked".into(), 6));
 }
 
 #[test]
@@ -122,8 +126,17 @@ fn tool62_records_count_in_their_order_and_none_is_passed_over() {
     desk.go_on("second", "third");
     desk.issue("third", "ci", "--role release");
     desk.ok("recertify second.suit --credential ci-third.cwt --out third.suit");
+    // Two more, of which one is left out: what comes after the gap is named.
+    for (root, next) in [("third", "thief"), ("thief", "service")] {
+        desk.succeed(root, next);
+        desk.go_on(root, next);
+    }
     for order in [["second", "third"], ["third", "second"]] {
         let records = order.map(|root| format!("--succession {root}.succession")).join(" ");
         desk.ok(&format!("verify third.suit {ANCHOR} {records} --revocations root.list"));
+        let lost = format!("--json verify third.suit {ANCHOR} {records} --succession service.succession");
+        let run = desk.workshop.run(&split(&lost));
+        assert_eq!(run.refusal(), ("succession-order".into(), 6));
+        assert!(run.object()["error"]["message"].as_str().unwrap().contains("service.succession"), "{run:?}");
     }
 }

@@ -55,10 +55,10 @@ pub(crate) fn of_ledger(ledger: Option<&Ledger>) -> impl Iterator<Item = Credent
 }
 
 /// What a new credential permits that the newest one before of its key did not, in words. Scope and ceiling of a key are the
-/// union over its credentials, so nobody notices a slip.
+/// union over its credentials, so nobody notices a slip. A key in another role was refused before.
 pub(crate) fn widened(new: &CredentialClaims<'_>, known: &[&CredentialFile]) -> Result<Vec<String>, Error> {
     let known = known.iter().map(|file| file.claims()).collect::<Result<Vec<_>, _>>()?;
-    let of_key = known.iter().filter(|old| old.key() == new.key() && old.role() == new.role());
+    let of_key = known.iter().filter(|old| old.key() == new.key());
     let Some(old) = of_key.max_by_key(|old| old.issued_at()) else { return Ok(Vec::new()) };
     let uuid = |id: &[u8; 16]| uuid::Uuid::from_bytes(*id).to_string();
     let mut more = Vec::new();
