@@ -214,7 +214,7 @@ pub(crate) fn make_folder(path: &Path) -> Result<(), Error> {
 mod tests {
     use tar::{Builder, EntryType, Header};
 
-    use super::{Bundle, BundleFault, MAX_FILES, check_name};
+    use super::{Bundle, BundleFault, Error, Existing, MAX_FILES, check_name};
 
     fn bundle() -> Bundle {
         Bundle::new(vec![("b/c.cwt".into(), vec![1; 600]), ("a.cose".into(), vec![])]).unwrap()
@@ -268,6 +268,15 @@ mod tests {
         assert!(Bundle::new(vec![("CONTENTS.json".into(), vec![])]).is_err());
         let many = (0..=MAX_FILES).map(|number| (number.to_string(), vec![])).collect();
         assert_eq!(Bundle::new(many), Err(BundleFault::TooLarge));
+    }
+
+    #[test]
+    fn nothing_is_unpacked_into_a_ledger() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("000001-open.json"), b"{}").unwrap();
+        let refused = bundle().unpack(folder.path(), Existing::Replace);
+        assert!(matches!(refused, Err(Error::InsideLedger { .. })), "{refused:?}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     /// Archives that other programs would unpack.

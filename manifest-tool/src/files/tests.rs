@@ -118,6 +118,8 @@ fn nothing_is_written_into_a_ledger_but_by_its_writer() {
     fs::write(ledger.join("000001-open.json"), b"first").unwrap();
     fs::write(ledger.join("head.json"), b"head").unwrap();
     std::os::unix::fs::symlink("ledger", folder.path().join("link")).unwrap();
+    fs::write(folder.path().join("outside"), b"").unwrap();
+    std::os::unix::fs::symlink("../outside", ledger.join("000004-note.json")).unwrap();
     let inside = |result: Result<(), Error>| matches!(result, Err(Error::InsideLedger { .. }));
     for name in [
         "ledger/000001-open.json",
@@ -137,6 +139,8 @@ fn nothing_is_written_into_a_ledger_but_by_its_writer() {
         assert!(inside(write_secret(&path, b"key")), "{name}");
         assert!(inside(make_folder(&path)), "{name}");
     }
+    // A link in it would be replaced itself, wherever it leads to.
+    assert!(inside(write(&ledger.join("000004-note.json"), b"x", Existing::Replace)));
     // Beside it everything goes on.
     write(&folder.path().join("beside"), b"", Existing::Keep).unwrap();
     make_folder(&folder.path().join("new/folder")).unwrap();

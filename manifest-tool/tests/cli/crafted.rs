@@ -12,7 +12,7 @@ const ENTRY: &str = "line-ledger/000002-devices.json";
 
 /// A batch that waits for its signatures, with a change in what is to be signed for the first device. The digests of the
 /// ledger hold.
-fn begun_with(change: impl FnOnce(&mut Vec<u8>)) -> Workshop {
+fn begun_with(change: impl FnOnce(&Workshop, &mut Vec<u8>)) -> Workshop {
     use base64ct::{Base64, Encoding as _};
     let workshop = factory();
     workshop.ok(&split(BATCH));
@@ -23,7 +23,7 @@ fn begun_with(change: impl FnOnce(&mut Vec<u8>)) -> Workshop {
     let first: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
     let text = first["to_be_signed"].as_str().unwrap();
     let mut bytes = Base64::decode_vec(text).unwrap();
-    change(&mut bytes);
+    change(&workshop, &mut bytes);
     let crafted = lines.replace(text, &Base64::encode_string(&bytes));
     let entry = String::from_utf8(workshop.read(ENTRY)).unwrap();
     let digest = |lines: &str| hex::encode(trust::sha256(lines.as_bytes()));
@@ -47,24 +47,57 @@ fn key84_a_begun_batch_signs_credentials_of_its_devices_only() {
         (b"\x03\x81\x66A-0001", b"\x03\x81\x66A-9001"),
     ];
     for (that, this) in cases {
-        let workshop = begun_with(|bytes| replace(bytes, that, this));
-        for line in [BATCH, "ledger finish line-ledger --key line.pem"] {
-            assert_eq!(workshop.refused(&split(line)), ("ledger-damaged".into(), 5), "{line}: {this:?}");
-        }
-        assert!(!workshop.path("line-ledger/000002-devices.cwt").exists(), "{this:?}");
+        refuse_begun_with(|_, bytes| replace(bytes, that, this));
     }
+}
+
+/// Nor one for another key, vendor or class than its entry says, or under another issuing key.
+#[test]
+fn key84_a_begun_batch_says_what_its_entry_says() {
+    let workshop = factory();
+    workshop.ok(&split(BATCH));
+    let lines = String::from_utf8(workshop.read(LINES)).unwrap();
+    let first: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+    let entry = String::from_utf8(workshop.read(ENTRY)).unwrap();
+    let vendor = entry.split_once("\"vendor\": \"").unwrap().1.split('"').next().unwrap();
+    let id = |text: &str| hex::decode(text.replace('-', "")).unwrap();
+    for that in [id(vendor), id(first["class"].as_str().unwrap())] {
+        let mut other = that.clone();
+        *other.last_mut().unwrap() ^= 1;
+        refuse_begun_with(|_, bytes| replace(bytes, &that, &other));
+    }
+    // What is in a file of a public key is its last 32 bytes.
+    let point = |workshop: &Workshop, name| workshop.read(name).split_off(10);
+    refuse_begun_with(|workshop, bytes| {
+        replace(bytes, &point(workshop, "one.cose"), &point(workshop, "two.cose"));
+    });
+    // The kid of the line is in the header too, which has to be that of its key.
+    refuse_begun_with(|workshop, bytes| {
+        let line = workshop.ok(&split("key public line.cose"))["kid"].as_str().unwrap().to_owned();
+        let kid = id(&line);
+        let at = (0..bytes.len()).rfind(|at| bytes[*at..].starts_with(&kid)).unwrap();
+        bytes[at] ^= 1;
+    });
+}
+
+fn refuse_begun_with(change: impl FnOnce(&Workshop, &mut Vec<u8>)) {
+    let workshop = begun_with(change);
+    for line in [BATCH, "ledger finish line-ledger --key line.pem"] {
+        assert_eq!(workshop.refused(&split(line)), ("ledger-damaged".into(), 5), "{line}");
+    }
+    assert!(!workshop.path("line-ledger/000002-devices.cwt").exists());
 }
 
 /// Of a batch that the ledger takes, everything but the cti is what the command would make at the time of its entry.
 #[test]
 fn key84_a_begun_batch_is_what_the_command_would_make() {
-    let workshop = begun_with(|_| {});
+    let workshop = begun_with(|_, _| {});
     assert_eq!(workshop.ok(&split(BATCH))["went_on"], true);
-    let later = |bytes: &mut Vec<u8>| {
+    let later = |_: &Workshop, bytes: &mut Vec<u8>| {
         let at = (0..bytes.len()).find(|at| bytes[*at..].starts_with(b"\x06\x1a")).unwrap();
         bytes[at + 2] += 1;
     };
-    let issuer = |bytes: &mut Vec<u8>| replace(bytes, b"\x01\x66line-1", b"\x01\x66line-2");
+    let issuer = |_: &Workshop, bytes: &mut Vec<u8>| replace(bytes, b"\x01\x66line-1", b"\x01\x66line-2");
     for workshop in [begun_with(later), begun_with(issuer)] {
         assert_eq!(workshop.refused(&split(BATCH)), ("batch-differs".into(), 4));
         assert!(!workshop.path("line-ledger/000002-devices.cwt").exists());

@@ -62,6 +62,7 @@ fn the_doctor_finds_what_an_auditor_would_and_finds_it_mended() {
 fn a_closed_ledger_asks_for_nothing() {
     let desk = Desk::new();
     desk.issue("root", "ci", "--role release --no-expiry");
+    desk.issue("root", "service", "--role service --expires 2098-01-01T00:00:00Z");
     let open = found(&desk.workshop, "root.ledger recovery.ledger");
     assert!(
         open.contains(&"credential-endless".to_owned())
@@ -69,6 +70,7 @@ fn a_closed_ledger_asks_for_nothing() {
     );
     desk.succeed("root", "second");
     assert_eq!(found(&desk.workshop, "root.ledger"), ["successor-ledger-missing"]);
+    assert_eq!(found(&desk.workshop, &format!("root.ledger --now {LATER}")), ["successor-ledger-missing"]);
     let today = desk.ok(&format!("today root.ledger --now {LATER}"));
     assert_eq!(today["due"], json!([]));
 }
@@ -216,6 +218,61 @@ fn the_doctor_looks_at_keys_wherever_they_are() {
     assert_eq!(found(&workshop, "--key exec:/usr/bin/false?public=dev.cose"), ["development-anchor"]);
     let absent = with_json(&workshop, "doctor --key exec:/usr/bin/false?public=absent.cose");
     assert_eq!(absent.refusal().0, "file-read");
+}
+
+/// The development key as a root, as a release key, and beside a root of one's own.
+#[test]
+fn the_doctor_finds_what_the_development_key_signed() {
+    let workshop = careless();
+    let seed = trust::sha256(b"anchorage development anchor");
+    let head = hex::decode("302e020100300506032b657004220420").unwrap();
+    workshop.write("dev.der", &[&head[..], &seed].concat());
+    workshop.ok(&split("key import dev.der --out dev.pem --no-passphrase"));
+    workshop.ok(&split("key public dev.pem --out dev.cose"));
+    let has = |line: &str, words: &str| {
+        let object = with_json(&workshop, &format!("doctor {line}")).object();
+        let findings = object["findings"].as_array().unwrap().clone();
+        let mut of_key = findings.iter().filter(|finding| finding["code"] == "development-anchor");
+        of_key.any(|finding| finding["message"].as_str().unwrap().contains(words))
+    };
+    workshop.ok(&split(
+        "ledger init dev.ledger --key dev.pem --name dev --holder Ada --kept drawer --vendor anchorage.example",
+    ));
+    assert!(has("dev.ledger", "dev.ledger is that of the development key"));
+    assert!(!has("ledger", ""));
+    // Releases under it, and releases that it signed.
+    let to = |root: &str, subject: &str, out: &str| {
+        workshop.ok(&split(&format!(
+            "credential issue --key {root}.pem --issuer {root} --no-ledger --for {subject}.cose --subject {subject} --role \
+             release --vendor anchorage.example --class demo-node --out {out}.cwt"
+        )));
+        workshop.ok(&split(&format!(
+            "sign unsigned.suit --key {subject}.pem --credential {out}.cwt --out {out}.suit"
+        )));
+    };
+    to("dev", "release", "under");
+    to("root", "dev", "by");
+    assert!(has("--release under.suit", "releases stand under the development anchor: under.suit"));
+    assert!(has("--release by.suit", "releases stand under the development anchor: by.suit"));
+    assert!(!has("--release signed.suit", ""));
+}
+
+/// A key that was revoked, and a device of another domain, are nothing to be mended here.
+#[test]
+fn the_doctor_asks_nothing_of_what_is_over_or_elsewhere() {
+    let workshop = careless();
+    let asked = ["credential-endless", "credential-broad", "holder-unknown"];
+    let of_key = |found: &[String]| asked.map(|code| found.iter().filter(|found| *found == code).count());
+    assert_eq!(of_key(&found(&workshop, "ledger")), [1, 1, 1]);
+    workshop.ok(&split("revoke release --key root.pem --none-published --out list.cwt"));
+    assert_eq!(of_key(&found(&workshop, "ledger")), [0, 0, 0]);
+    workshop.key("owner");
+    let provision = "provision --serial s1 --vendor anchorage.example --class demo-node --anchor";
+    for root in ["root", "owner"] {
+        workshop.ok(&split(&format!("{provision} {root}.cose --out {root}.block")));
+        let found = found(&workshop, &format!("ledger --block {root}.block"));
+        assert_eq!(found.contains(&"device-without-recovery".to_owned()), root == "root", "{found:?}");
+    }
 }
 
 /// The key whose private half is in the source of the loader.

@@ -106,6 +106,59 @@ fn what_somebody_else_began_is_not_gone_on_with() {
     assert_eq!(desk.refused(rotate), ("ledger-begun".into(), 5));
 }
 
+/// Only what this very command would make is gone on with, and nothing that was given up.
+#[test]
+fn tool64_what_was_begun_otherwise_or_given_up_is_not_gone_on_with() {
+    let begun = |line: &str, more: &str| {
+        let desk = desk();
+        desk.ok(&format!("{line} --key root.cose --ledger root.ledger --tbs-out begun.tbs {more}"));
+        desk
+    };
+    let issue = "credential issue --for ci.cose --subject ci --role release --vendor anchorage.example --class demo-node";
+    let renew = "credential renew ci --key root.pem --ledger root.ledger --out-dir out --yes";
+    let refused = ("ledger-begun".to_owned(), 5);
+    assert_eq!(begun(issue, "").ok(renew)["went_on"], true);
+    let given_up = begun(issue, "");
+    given_up.ok("ledger void root.ledger --reason wrong");
+    assert_eq!(given_up.ok(renew)["went_on"], false);
+    for more in ["--expires 2097-01-01T00:00:00Z", "--class other"] {
+        assert_eq!(begun(issue, more).refused(renew), refused, "{more}");
+    }
+    let ends = format!("{renew} --expires 2097-01-01T00:00:00Z");
+    assert_eq!(begun(issue, "").refused(&ends), refused);
+    assert_eq!(begun(issue, "--expires 2097-01-01T00:00:00Z").ok(&ends)["went_on"], true);
+}
+
+/// The list of a rotation is made where the credential stands already; another list that waits is not taken for it.
+#[test]
+fn tool64_another_list_is_not_that_of_a_rotation() {
+    let desk = desk();
+    let kid = desk.ok("key public ci.cose")["kid"].as_str().unwrap().to_owned();
+    let rotate = "rotate ci --key root.pem --ledger root.ledger --for third.cose --subject ci-2 --out-dir out --list-out \
+                  root.list --none-published --yes";
+    let mut seen = 0;
+    cut_everywhere(&desk.workshop, rotate, (SIGKILL, 2), |what, _| {
+        let verified = desk.ok("ledger verify root.ledger");
+        if kinds(&desk, "root.ledger").len() != 4
+            || verified["begun"] != json!(null)
+            || verified["uncovered"] == 0
+        {
+            return;
+        }
+        seen += 1;
+        // Of another key, and of the key in another role.
+        for list in ["service".to_owned(), format!("--kid {kid} --role service --generation 0")] {
+            let begin = format!(
+                "revoke {list} --key root.cose --ledger root.ledger --none-published --tbs-out x.tbs"
+            );
+            desk.ok(&format!("{begin} --force"));
+            assert_eq!(desk.refused(rotate), ("ledger-begun".into(), 5), "{what}: {list}");
+            desk.ok("ledger void root.ledger --reason wrong");
+        }
+    });
+    assert!(seen > 0);
+}
+
 /// The disk is full somewhere: the error says which entries stand, just when some do, and what to do holds.
 #[test]
 fn an_error_after_an_entry_says_that_it_stands() {

@@ -144,6 +144,14 @@ fn revoked_devices_and_batches_go_on_under_the_next_root() {
         "ledger init next-desk --key next.pem --name next --continues desk --holder Ada --kept safe",
     ));
     workshop.ok(&split("ledger verify next-desk --anchor next.cose"));
+    // Whoever names a third root sees them, though the second one has no list yet.
+    workshop.key("third");
+    workshop.ok(&split(
+        "succession request --key third.pem --name third --history next-desk --out third.request",
+    ));
+    let grant = "succession grant third.request --key next.pem --ledger next-desk --reason old --out third.succession";
+    let shown = workshop.run(&split(grant));
+    assert!(shown.stderr.contains("first list revokes") && shown.stderr.contains(kid), "{shown:?}");
     workshop.ok(&split(
         "revoke --nothing-new --key next.pem --ledger next-desk --none-published --out first.cwt",
     ));

@@ -119,6 +119,13 @@ fn the_page_says_what_to_do() {
     let sections: Vec<String> =
         page.split("<code>").skip(1).map(|rest| plain(rest.split_once("</code>").unwrap().0)).collect();
     assert_eq!(sections.len(), 8, "{page}");
+    // Whatever goes on from a copy of the ledger holds it against the newest list.
+    let held = |number: usize, option: &str| {
+        let is_held = |line: &&str| line.contains(option) && line.contains("newest/list.cwt");
+        sections[number].lines().filter(is_held).count()
+    };
+    let published = [1, 4, 5].map(|number| held(number, " --published "));
+    assert_eq!((published, held(6, " --list ")), ([1, 1, 1], 2), "{page}");
     let program = std::path::Path::new(env!("CARGO_BIN_EXE_manifest-tool"));
     let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
     let passphrase = workshop.path("passphrase");
