@@ -44,7 +44,7 @@ pub fn order(offered: &[u8], stored: &[u8], now: u64) -> Result<Order, trust::Er
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use trust::author::{CredentialRequest, ScopeRequest, Signer as _, SoftwareKey, issue_credential};
     use trust::{Role, UnixTime};
 
@@ -52,7 +52,7 @@ mod tests {
 
     const DAY: u64 = MAX_ISSUED_AHEAD;
 
-    fn issued(at: u64, cti: u8) -> Vec<u8> {
+    pub(crate) fn issued(at: u64, cti: u8) -> Vec<u8> {
         let key = SoftwareKey::from_seed(&[1; 32]).unwrap();
         let request = CredentialRequest {
             iss: "root".into(),

@@ -139,3 +139,26 @@ async fn insert(
     .await?;
     Ok(outcome)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::order::tests::issued;
+
+    /// Somebody else replaced it meanwhile: what takes its place is not the one that was found dead.
+    #[tokio::test]
+    async fn srv51_only_the_one_that_was_found_dead_gives_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::connect(&dir.path().join("registry.sqlite")).await.unwrap();
+        let (domain, kid) = (Domain(Kid([1; 8])), Kid([2; 8]));
+        let put = async |at, dead| {
+            let new = StoredIssuer { domain, kid, bytes: issued(at, 1) };
+            store.insert_issuer(new, dead, 1000).await.unwrap()
+        };
+        assert_eq!(put(30, None).await, IssuerInsertion::Created);
+        let kept = IssuerInsertion::Kept(Order::Earlier { stored: 30 });
+        assert_eq!(put(20, Some(issued(10, 1))).await, kept);
+        assert_eq!(store.issuer(domain, kid).await.unwrap(), Some(issued(30, 1)));
+        assert_eq!(put(20, Some(issued(30, 1))).await, IssuerInsertion::Replaced);
+    }
+}

@@ -407,6 +407,7 @@ async fn srv54_devices_that_are_here_already_are_vouched_for_by_what_only_a_publ
         ("state", "state", "'suspended'"),
         ("report", "anchors", "x'0102030405060708'"),
         ("stepped", "version", "'1.0'"),
+        ("updated", "version", "'1.0'"),
     ] {
         let sql = format!(
             "INSERT INTO devices (serial, vendor, class, last_seen, stated_at, {column})
@@ -417,7 +418,8 @@ async fn srv54_devices_that_are_here_already_are_vouched_for_by_what_only_a_publ
         sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
     }
     sqlx::query(
-        "INSERT INTO device_events (serial, kind, received_at) VALUES ('stepped', 'device-state', 8);
+        "INSERT INTO device_events (serial, kind, received_at)
+         VALUES ('stepped', 'device-state', 8), ('updated', 'update-confirmed', 8);
          INSERT INTO issuers (kid, issued_at, bytes, stored_at) VALUES (x'0102030405060708', 5, x'00', 6)",
     )
     .execute(&mut connection)
@@ -434,6 +436,7 @@ async fn srv54_devices_that_are_here_already_are_vouched_for_by_what_only_a_publ
         ("state", true, true, 0),
         ("report", false, false, 7),
         ("stepped", false, true, 0),
+        ("updated", false, false, 0),
     ] {
         let device = store.device(serial).await.unwrap().unwrap();
         let found = (device.vouched, device.state_set, device.anchors_at, device.stated_at);

@@ -61,7 +61,8 @@ async fn srv54_who_reports_first_keeps_out_neither_device_nor_state() {
     let world = world();
     let server = world.start();
     let anchor = hex::encode(world.root.public_key().kid().0);
-    let said = json!({"version": "6.6", "sequence": 6, "anchors": [anchor]});
+    let digest = "00".repeat(32);
+    let said = json!({"version": "6.6", "sequence": 6, "manifest_digest": digest, "release_kid": anchor, "anchors": [anchor]});
     let first = report(&server, "A", facts_of(OTHER_CLASS, said.clone())).await.is(201).json();
     assert_eq!((&first["vouched"], &first["state"]), (&json!(false), &json!("active")));
     // Between reports the first one stands.
@@ -74,7 +75,10 @@ async fn srv54_who_reports_first_keeps_out_neither_device_nor_state() {
         (&json!(uuid(CLASS)), &json!("pre-activation"), &json!(true))
     );
     // What was reported of another class is of another device.
-    for name in ["version", "sequence", "anchors", "stated_at", "anchors_at"] {
+    for name in
+        ["version", "sequence", "manifest_digest", "release_kid", "anchors", "stated_at", "anchors_at"]
+    {
+        assert_ne!(first[name], Value::Null, "{name}");
         assert_eq!(claimed[name], Value::Null, "{name}");
     }
     let publisher = claimed["registered"]["by"].clone();
@@ -194,6 +198,20 @@ async fn srv58_anchors_of_an_earlier_time_replace_none_of_a_later_one() {
     assert_eq!((&told["anchors"], &told["stated_at"]), (&json!(["0000000000000003"]), &json!(300)));
 }
 
+/// The server's clock was wrong once: what it noted then keeps nothing out for ever.
+#[tokio::test]
+async fn what_was_noted_of_a_time_to_come_gives_way() {
+    let world = world();
+    let server = world.start();
+    let says = |version: &str, anchor: &str| facts(json!({"version": version, "anchors": [anchor]}));
+    report(&server, "A", says("1.0", "0000000000000001")).await.is(201);
+    drop(server);
+    world.change_database("UPDATE devices SET stated_at = 99999999999, anchors_at = 99999999999").await;
+    let server = world.start();
+    let told = report(&server, "A", says("2.0", "0000000000000002")).await.is(200).json();
+    assert_eq!((&told["version"], &told["anchors"]), (&json!("2.0"), &json!(["0000000000000002"])));
+}
+
 /// A key of AES-128 does not fit in, in pieces or as a name neither.
 #[tokio::test]
 async fn srv59_key_check_values_are_too_short_for_a_key_together() {
@@ -206,6 +224,9 @@ async fn srv59_key_check_values_are_too_short_for_a_key_together() {
         "a=0011 b=2233 c=4455 d=6677 e=8899 f=aabb g=ccdd h=eeff",
         "00112233445566778899aabbccddeeff=0011",
         "a00112=0011",
+        "a=00112233445566",
+        "a=00",
+        "abcdefghijklmnopqrstuvwxyzabcdefg=0011",
     ] {
         put(bad).await.is_problem(400, "request-malformed");
     }

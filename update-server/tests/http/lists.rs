@@ -90,6 +90,15 @@ async fn srv60_a_row_is_of_the_time_at_which_the_device_was_seen() {
     // A new device was last seen when the list says so.
     server.post("/v1/devices", list("last_seen", &[("B", "1234")])).await.is(200);
     assert_eq!(device(&server, "B").await["last_seen"], 1234);
+    server.post("/v1/devices", list("last_seen", &[("D", &(now + 1_000_000).to_string())])).await.is(200);
+    assert!(device(&server, "D").await["last_seen"].as_u64().unwrap() <= unix_now());
+    // Its anchors are those of that time too.
+    let row = |anchor: u64, seen: u64| list("anchors,last_seen", &[("E", &format!("{anchor:016x},{seen}"))]);
+    for (anchor, seen) in [(1, 200), (2, 150)] {
+        server.post("/v1/devices", row(anchor, seen)).await.is(200);
+        let known = device(&server, "E").await;
+        assert_eq!((&known["anchors"], &known["anchors_at"]), (&json!(["0000000000000001"]), &json!(200)));
+    }
     // What is said of a time that nobody knows is still more than nothing.
     server.post("/v1/devices", list("version,last_seen", &[("C", "1.0,0")])).await.is(200);
     assert_eq!(device(&server, "C").await["version"], "1.0");
@@ -158,6 +167,11 @@ async fn srv61_every_row_that_is_refused_is_named_and_nothing_imported_unless_as
     for query in ["good_rows=x", "good=true"] {
         server.post(&format!("/v1/devices?{query}"), list.clone()).await.is_problem(400, "request-malformed");
     }
+    // One that cannot be read keeps out a good one that contradicts nothing.
+    let (vendor, class) = (uuid(VENDOR), uuid(CLASS));
+    let one = format!("serial,vendor,class\nG,{vendor},{class}\nH,x,{class}\n");
+    server.post("/v1/devices", one).await.is_problem(422, "rows-refused");
+    server.get("/v1/devices/G").await.is_problem(404, "device-unknown");
     // A list without a good row, and one that is no list.
     let bad = format!("serial,vendor,class\nA,x,{class}\n");
     let none = server.post("/v1/devices?good_rows=true", bad).await.is(200).json();

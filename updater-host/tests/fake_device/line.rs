@@ -142,6 +142,15 @@ fn host34_two_new_devices_at_once_get_nothing() {
     assert_eq!((one.asked(), other.asked(), log(&bench)), (vec![], vec![], vec![]));
 }
 
+/// A first frame has three bytes of a tag: two devices may have the same ones.
+#[test]
+fn host34_two_new_devices_with_one_tag_get_nothing() {
+    let bench = bench();
+    let (one, other) = (blank(&bench, 1), blank(&bench, 1));
+    next(&bench).is_error("several-factory-devices", 7);
+    assert_eq!((one.asked(), other.asked(), log(&bench)), (vec![], vec![], vec![]));
+}
+
 #[test]
 fn nobody_comes() {
     let bench = bench();
