@@ -27,9 +27,10 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 15] = [
     Target { name: "envelope", run: manifest::envelope, seeds: manifest::envelope_seeds },
     Target { name: "commands", run: manifest::commands, seeds: manifest::commands_seeds },
+    Target { name: "tree", run: manifest::tree, seeds: manifest::tree_seeds },
     Target { name: "record", run: records::record, seeds: records::record_seeds },
     Target { name: "chain", run: records::chain, seeds: records::chain_seeds },
     Target { name: "isotp", run: wire::isotp, seeds: wire::isotp_seeds },

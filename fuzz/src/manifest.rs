@@ -5,7 +5,8 @@ use std::sync::OnceLock;
 
 use ciborium::Value;
 use device_harness::factory::{DEVICE, Factory, description};
-use suit_manifest::author::{create, inspect};
+use suit_manifest::author::tree::EnvelopeTree;
+use suit_manifest::author::{create, inspect, outline};
 use suit_manifest::{Envelope, image_reference};
 use trust::{TrustStore, UnixTime, sha256};
 
@@ -46,6 +47,96 @@ pub(crate) fn commands(data: &[u8]) -> bool {
     // Whatever the author signs, a verifier takes.
     let Some(signed) = factory().sign(&unsigned) else { return false };
     judge(&signed)
+}
+
+/// The bytes are a manifest of any tool: the whole decoder reads it, and what a device reads it reads too.
+pub(crate) fn tree(data: &[u8]) -> bool {
+    let wrapped = byte_string(data);
+    let digest = [&[0x82, 0x2f, 0x58, 0x20][..], &sha256(&wrapped)].concat();
+    let mut unsigned = vec![0xd8, 0x6b, 0xa2, 0x02];
+    unsigned.extend(byte_string(&[&[0x81][..], &byte_string(&digest)].concat()));
+    unsigned.push(0x03);
+    unsigned.extend(&wrapped);
+    let read = EnvelopeTree::read(&unsigned);
+    assert!(read.is_ok() || inspect(&unsigned).is_err());
+    let outlined = outline(&unsigned);
+    assert!(read.is_err() || outlined.is_some());
+    read.is_ok()
+}
+
+/// A manifest with every element and every command; and those of releases.
+pub(crate) fn tree_seeds() -> Vec<Vec<u8>> {
+    let policies = [1, 2, 3, 4, 5, 6, 7, 8, 11, 14, 18, 21, 22, 23, 24, 25, 26, 27, 28, 29, 31, 33];
+    let mut commands: Vec<Value> = Vec::new();
+    for code in policies {
+        commands.extend([Value::from(code), Value::from(15)]);
+    }
+    let int = |number: i64| Value::from(number);
+    let map = |entries: Vec<(i64, Value)>| {
+        Value::Map(entries.into_iter().map(|(key, value)| (Value::from(key), value)).collect())
+    };
+    let encode = |value: &Value| {
+        let mut out = Vec::new();
+        ciborium::into_writer(value, &mut out).unwrap();
+        out
+    };
+    let wrap = |value: &Value| Value::Bytes(encode(value));
+    let version = Value::Array(vec![int(2), Value::Array(vec![int(1), int(2), int(-1), int(3)])]);
+    let other = Value::Array(vec![Value::Bytes(b"pump".to_vec()), Value::Array(vec![version.clone()])]);
+    let parameters = map(vec![
+        (1, Value::Tag(112, Box::new(Value::Bytes(vec![0x82, 0x37])))),
+        (4, int(1_800_000_000)),
+        (18, Value::Bytes(b"content".to_vec())),
+        (19, Value::Bytes(vec![0xd8, 0x60, 0x80])),
+        (22, int(1)),
+        (23, Value::Bytes(b"arguments".to_vec())),
+        (25, Value::Bytes(b"arguments".to_vec())),
+        (26, int(100)),
+        (27, int(-1)),
+        (28, wrap(&version)),
+        (29, wrap(&map(vec![(1, int(0)), (4, other), (9, int(6))]))),
+        (
+            30,
+            wrap(&map(vec![
+                (1, int(7)),
+                (2, map(vec![(0, int(7))])),
+                (5, int(3)),
+                (7, Value::Tag(1, Box::new(int(5)))),
+            ])),
+        ),
+    ]);
+    let body = wrap(&Value::Array(vec![int(14), int(15)]));
+    commands.extend([int(12), Value::Array(vec![int(1), int(0)]), int(19), parameters.clone()]);
+    commands.extend([int(15), Value::Array(vec![body.clone(), body.clone(), Value::Null])]);
+    commands.extend([int(20), parameters, int(32), body.clone(), int(-300), Value::Null]);
+    commands.extend([int(34), map(vec![(0, map(vec![(14, int(1))]))])]);
+    commands.extend([int(35), map(vec![(0, Value::Array(vec![int(3), int(14)]))])]);
+    let common = map(vec![
+        (1, map(vec![(1, map(vec![(1, Value::Array(vec![Value::Bytes(b"d".to_vec())]))]))])),
+        (2, Value::Array(vec![Value::Array(vec![Value::Bytes(b"app".to_vec())])])),
+        (4, body.clone()),
+    ]);
+    let sequence = wrap(&Value::Array(commands));
+    let manifest = map(vec![
+        (1, int(1)),
+        (2, int(7)),
+        (3, wrap(&common)),
+        (4, Value::Text("https://example.com/a.suit".to_owned())),
+        (5, Value::Array(vec![Value::Bytes(b"m".to_vec())])),
+        (6, wrap(&Value::Array(vec![int(1), int(2), int(3)]))),
+        (7, body.clone()),
+        (8, body.clone()),
+        (9, body.clone()),
+        (14, Value::Bytes(vec![0xa0])),
+        (15, body.clone()),
+        (16, body.clone()),
+        (18, body.clone()),
+        (20, sequence),
+        (24, body),
+    ]);
+    let mut seeds = commands_seeds();
+    seeds.push(encode(&manifest));
+    seeds
 }
 
 /// The bytes as a CBOR byte string, in the shortest form.

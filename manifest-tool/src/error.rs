@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use server_client::UrlError;
 use suit_manifest::Reason;
+use suit_manifest::vocabulary::Rule;
 use trust::author::SignError;
 use trust::host::{ClockFault, KeyFileError, ReadError, TokenFileError};
 
@@ -235,6 +236,8 @@ pub enum Error {
         reason: Reason,
         /// Where reading stopped, byte offset in the file.
         position: u32,
+        /// The section that asks for it, where the file is read as an envelope.
+        rule: Option<Rule>,
         /// What the file is instead.
         found: Option<Kind>,
     },
@@ -389,7 +392,7 @@ impl Error {
         } else {
             None
         };
-        Self::Refused { path: path.to_owned(), reason, position: error.position, found }
+        Self::Refused { path: path.to_owned(), reason, position: error.position, rule: None, found }
     }
 
     /// A file is refused as an envelope or manifest.
@@ -397,12 +400,13 @@ impl Error {
         let reason = error.reason();
         let is_form = [Reason::ManifestMalformed, Reason::ManifestBare].contains(&reason);
         let found = is_form.then(|| Kind::instead_of(Kind::Envelope, path)).flatten();
-        Self::Refused { path: path.to_owned(), reason, position: error.position, found }
+        let rule = Some(error.rule());
+        Self::Refused { path: path.to_owned(), reason, position: error.position, rule, found }
     }
 
     /// A file is refused.
     pub fn refused(path: &Path, reason: Reason, position: u32) -> Self {
-        Self::Refused { path: path.to_owned(), reason, position, found: None }
+        Self::Refused { path: path.to_owned(), reason, position, rule: None, found: None }
     }
 
     /// A wrong command line.
@@ -461,5 +465,10 @@ impl Error {
     /// Byte offset in the refused file, where there is one.
     pub fn position(&self) -> Option<u32> {
         if let Self::Refused { position, .. } = self { Some(*position) } else { None }
+    }
+
+    /// The section that asks for the refusal of an envelope.
+    pub fn rule(&self) -> Option<String> {
+        if let Self::Refused { rule, .. } = self { rule.map(|rule| rule.to_string()) } else { None }
     }
 }

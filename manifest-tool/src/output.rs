@@ -54,6 +54,9 @@ struct FailureDetail<'a> {
     hint: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     position: Option<u32>,
+    /// The section of a specification that asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<String>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     rows: &'a [RefusedRow],
 }
@@ -104,7 +107,7 @@ impl Output {
         let (written, registered) = (Written::by_this_run(), error.registered());
         if self.json {
             let (code, hint, position, rows) = (error.code(), error.hint(), error.position(), error.rows());
-            let detail = FailureDetail { code, message, hint, position, rows };
+            let detail = FailureDetail { code, message, hint, position, rule: error.rule(), rows };
             if let Ok(text) = serde_json::to_string(&Failure { error: detail, exit, written, registered }) {
                 let printed = writeln!(std::io::stdout().lock(), "{text}");
                 if printed.is_err() {

@@ -10,6 +10,7 @@
 mod inspect;
 mod outline;
 mod sequences;
+pub mod tree;
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use ciborium::Value;

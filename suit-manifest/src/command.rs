@@ -1,6 +1,7 @@
 //! Command codes, draft-ietf-suit-manifest-37 section 11.4, and what the registered extensions call conditions.
 
 use crate::error::Condition;
+use crate::vocabulary::CommandCode;
 
 /// Bits of a reporting policy, section 8.4.7.
 const REPORTING_POLICY_MAX: u64 = 0b1111;
@@ -19,26 +20,28 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    pub(crate) const SET_COMPONENT_INDEX: i32 = 12;
+    pub(crate) const SET_COMPONENT_INDEX: i32 = CommandCode::SET_COMPONENT_INDEX;
 
     pub(crate) fn from_code(code: i32) -> Self {
         match code {
-            1 => Self::Condition(Condition::Vendor),
-            2 => Self::Condition(Condition::Class),
-            3 => Self::Condition(Condition::ImageMatch),
-            5 => Self::Condition(Condition::ComponentSlot),
-            14 => Self::Condition(Condition::Abort),
-            24 => Self::Condition(Condition::Device),
-            // check-content (6); use-before (4), image-not-match (25), minimum-battery (26), update-authorized (27),
-            // version (28) of suit-update-management; dependency-integrity (7), is-dependency (8) of
-            // suit-multiple-trust-domains. Section 8.4.9: an unknown condition reports a failure.
-            4 | 6 | 7 | 8 | 25..=28 => Self::Condition(Condition::Unknown),
-            Self::SET_COMPONENT_INDEX => Self::SetComponentIndex,
-            15 => Self::TryEach,
-            20 => Self::OverrideParameters,
-            21 => Self::Fetch,
-            23 => Self::Invoke,
-            32 => Self::RunSequence,
+            CommandCode::VENDOR => Self::Condition(Condition::Vendor),
+            CommandCode::CLASS => Self::Condition(Condition::Class),
+            CommandCode::IMAGE_MATCH => Self::Condition(Condition::ImageMatch),
+            CommandCode::COMPONENT_SLOT => Self::Condition(Condition::ComponentSlot),
+            CommandCode::ABORT => Self::Condition(Condition::Abort),
+            CommandCode::DEVICE => Self::Condition(Condition::Device),
+            // Section 8.4.9: a condition that is not offered reports a failure.
+            CommandCode::USE_BEFORE
+            | CommandCode::CHECK_CONTENT
+            | CommandCode::DEPENDENCY_INTEGRITY
+            | CommandCode::IS_DEPENDENCY
+            | CommandCode::IMAGE_NOT_MATCH..=CommandCode::VERSION => Self::Condition(Condition::Unknown),
+            CommandCode::SET_COMPONENT_INDEX => Self::SetComponentIndex,
+            CommandCode::TRY_EACH => Self::TryEach,
+            CommandCode::OVERRIDE_PARAMETERS => Self::OverrideParameters,
+            CommandCode::FETCH => Self::Fetch,
+            CommandCode::INVOKE => Self::Invoke,
+            CommandCode::RUN_SEQUENCE => Self::RunSequence,
             _ => Self::Unknown,
         }
     }

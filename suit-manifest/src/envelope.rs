@@ -13,13 +13,14 @@ use crate::manifest::{INSTALL, Manifest, PAYLOAD_FETCH, TEXT};
 use crate::source::Source;
 use crate::span::Wrapped;
 use crate::structure::Bounds;
+use crate::vocabulary::EnvelopeElement;
 
 /// CBOR tag of SUIT_Envelope.
 pub(crate) const ENVELOPE_TAG: u64 = 107;
 /// CBOR tag of a SUIT_Manifest without an envelope.
 pub(crate) const MANIFEST_TAG: u64 = 1070;
-pub(crate) const AUTHENTICATION_WRAPPER: i32 = 2;
-pub(crate) const MANIFEST: i32 = 3;
+pub(crate) const AUTHENTICATION_WRAPPER: i32 = EnvelopeElement::AUTHENTICATION_WRAPPER;
+pub(crate) const MANIFEST: i32 = EnvelopeElement::MANIFEST;
 
 /// One of each of the members that can be severed (section 8.6).
 #[derive(Clone, Copy, Debug)]
@@ -122,7 +123,9 @@ impl<'a> Envelope<'a> {
                         continue;
                     }
                     // suit-update-management, suit-multiple-trust-domains.
-                    14 | 15 | 18 => ErrorKind::EnvelopeMemberUnsupported,
+                    EnvelopeElement::COSWID
+                    | EnvelopeElement::DEPENDENCY_RESOLUTION
+                    | EnvelopeElement::CANDIDATE_VERIFICATION => ErrorKind::EnvelopeMemberUnsupported,
                     key => match self.severed.member(key) {
                         Some(member) => {
                             *member = Some(Wrapped::read(source));

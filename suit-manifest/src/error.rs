@@ -1,5 +1,7 @@
 //! Refusals of envelopes, manifests and commands: a small `Copy` error of a kind and a byte offset.
 
+mod rule;
+
 use crate::reason::Reason;
 
 /// A refusal. `position` is the offset of the offending item in the envelope that was given to

@@ -22,6 +22,8 @@
 )]
 
 #[cfg(any(test, feature = "author"))]
+pub mod argument;
+#[cfg(any(test, feature = "author"))]
 pub mod author;
 mod command;
 mod digest;
@@ -39,6 +41,7 @@ mod source;
 mod span;
 mod structure;
 mod text;
+pub mod vocabulary;
 mod walk;
 
 pub use digest::Digest;

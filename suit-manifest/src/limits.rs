@@ -32,3 +32,12 @@ pub const MAX_STEPS: u16 = 256;
 
 /// Bytes of a URI.
 pub const MAX_URI_LEN: usize = 256;
+
+/// Numbers of a version (suit-update-management section 4.4 needs five).
+pub const MAX_VERSION_NUMBERS: u32 = 8;
+
+/// Bytes of suit-parameter-content: "it should be small" (draft-ietf-suit-manifest-37 section 8.4.8.9).
+pub const MAX_CONTENT_LEN: usize = 1024;
+
+/// Envelopes inside each other: an integrated dependency, and its own.
+pub const MAX_DEPENDENCY_DEPTH: usize = 4;

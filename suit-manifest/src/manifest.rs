@@ -13,19 +13,20 @@ use crate::source::Source;
 use crate::span::{Wrapped, uri};
 use crate::structure::{Bounds, SequenceCheck};
 use crate::text::Text;
+use crate::vocabulary::{CommonElement, ManifestElement};
 
-const VERSION: i32 = 1;
-const SEQUENCE_NUMBER: i32 = 2;
-const COMMON: i32 = 3;
-const REFERENCE_URI: i32 = 4;
-pub(crate) const VALIDATE: i32 = 7;
-pub(crate) const INVOKE: i32 = 9;
-pub(crate) const PAYLOAD_FETCH: i32 = 16;
-pub(crate) const INSTALL: i32 = 20;
-pub(crate) const TEXT: i32 = 23;
+const VERSION: i32 = ManifestElement::VERSION;
+const SEQUENCE_NUMBER: i32 = ManifestElement::SEQUENCE_NUMBER;
+const COMMON: i32 = ManifestElement::COMMON;
+const REFERENCE_URI: i32 = ManifestElement::REFERENCE_URI;
+pub(crate) const VALIDATE: i32 = ManifestElement::VALIDATE;
+pub(crate) const INVOKE: i32 = ManifestElement::INVOKE;
+pub(crate) const PAYLOAD_FETCH: i32 = ManifestElement::PAYLOAD_FETCH;
+pub(crate) const INSTALL: i32 = ManifestElement::INSTALL;
+pub(crate) const TEXT: i32 = ManifestElement::TEXT;
 
-const COMMON_COMPONENTS: i32 = 2;
-const COMMON_SHARED_SEQUENCE: i32 = 4;
+const COMMON_COMPONENTS: i32 = CommonElement::COMPONENTS;
+const COMMON_SHARED_SEQUENCE: i32 = CommonElement::SHARED_SEQUENCE;
 
 /// The command sequences that can be run. draft-ietf-suit-manifest-37 section 8.4.6.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]

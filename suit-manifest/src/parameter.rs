@@ -6,18 +6,7 @@ use crate::digest::Digest;
 use crate::error::ErrorKind;
 use crate::source::Source;
 use crate::span::uri;
-
-// Keys.
-const VENDOR_ID: i32 = 1;
-const CLASS_ID: i32 = 2;
-const IMAGE_DIGEST: i32 = 3;
-const COMPONENT_SLOT: i32 = 5;
-const STRICT_ORDER: i32 = 12;
-const SOFT_FAILURE: i32 = 13;
-const IMAGE_SIZE: i32 = 14;
-const ENCRYPTION_INFO: i32 = 19;
-const URI: i32 = 21;
-const DEVICE_ID: i32 = 24;
+use crate::vocabulary::ParameterKey;
 
 /// What one entry of an override-parameters map has set.
 #[derive(Clone, Copy, Debug)]
@@ -54,33 +43,33 @@ impl<'a> Parameters<'a> {
     pub(crate) fn read(&mut self, key: i32, source: &mut Source<'a>) -> Parameter<'a> {
         match key {
             // A vendor given as a CBOR PEN (tag 112) is not supported: it could not be matched with a scope.
-            VENDOR_ID if source.peek() != Major::Tag => {
+            ParameterKey::VENDOR_ID if source.peek() != Major::Tag => {
                 let id = source.byte_array();
                 self.vendor_id = Some(id);
                 return Parameter::VendorId(id);
             }
-            CLASS_ID => {
+            ParameterKey::CLASS_ID => {
                 let id = source.byte_array();
                 self.class_id = Some(id);
                 return Parameter::ClassId(id);
             }
-            DEVICE_ID => self.device_id = Some(source.byte_array()),
-            COMPONENT_SLOT => self.component_slot = Some(Uint::of(source.uint())),
-            URI => self.uri = Some(uri(source, ErrorKind::ParameterUnsupported)),
-            IMAGE_DIGEST => {
+            ParameterKey::DEVICE_ID => self.device_id = Some(source.byte_array()),
+            ParameterKey::COMPONENT_SLOT => self.component_slot = Some(Uint::of(source.uint())),
+            ParameterKey::URI => self.uri = Some(uri(source, ErrorKind::ParameterUnsupported)),
+            ParameterKey::IMAGE_DIGEST => {
                 self.image_digest = Some(source.embedded(Digest::read));
                 return Parameter::Image;
             }
-            IMAGE_SIZE => {
+            ParameterKey::IMAGE_SIZE => {
                 self.image_size = Some(Uint::of(source.uint()));
                 return Parameter::Image;
             }
-            STRICT_ORDER => return Parameter::StrictOrder(source.bool()),
-            SOFT_FAILURE => return Parameter::SoftFailure(source.bool()),
+            ParameterKey::STRICT_ORDER => return Parameter::StrictOrder(source.bool()),
+            ParameterKey::SOFT_FAILURE => return Parameter::SoftFailure(source.bool()),
             _ => {
                 source.skip();
                 return match key {
-                    ENCRYPTION_INFO => Parameter::EncryptionInfo,
+                    ParameterKey::ENCRYPTION_INFO => Parameter::EncryptionInfo,
                     _ => Parameter::Unsupported,
                 };
             }

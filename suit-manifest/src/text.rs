@@ -6,42 +6,7 @@ use crate::error::{Error, ErrorKind};
 use crate::manifest::{ComponentId, Components};
 use crate::reason::Reason;
 use crate::source::Source;
-
-/// Keys of texts about the manifest as a whole.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(i64)]
-pub enum ManifestText {
-    /// suit-text-manifest-description
-    ManifestDescription = 1,
-    /// suit-text-update-description
-    UpdateDescription = 2,
-    /// suit-text-manifest-json-source
-    JsonSource = 3,
-    /// suit-text-manifest-yaml-source
-    YamlSource = 4,
-}
-
-/// Keys of texts about one component; 7 and 8 belong to draft-ietf-suit-update-management.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(i64)]
-pub enum ComponentText {
-    /// suit-text-vendor-name
-    VendorName = 1,
-    /// suit-text-model-name
-    ModelName = 2,
-    /// suit-text-vendor-domain: of which the vendor id was made
-    VendorDomain = 3,
-    /// suit-text-model-info: of which the class id was made
-    ModelInfo = 4,
-    /// suit-text-component-description
-    ComponentDescription = 5,
-    /// suit-text-component-version
-    ComponentVersion = 6,
-    /// suit-text-version-required
-    VersionRequired = 7,
-    /// suit-text-current-version
-    CurrentVersion = 8,
-}
+pub use crate::vocabulary::{ComponentText, ManifestText};
 
 /// One text.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -82,13 +47,13 @@ impl<'a> Text<'a> {
     /// A text about the manifest, in the first language that has it.
     #[must_use]
     pub fn manifest_text(&self, which: ManifestText) -> Option<&'a str> {
-        self.first(None, which as i64)
+        self.first(None, which.number())
     }
 
     /// A text about a component, in the first language that has it.
     #[must_use]
     pub fn component_text(&self, component: u32, which: ComponentText) -> Option<&'a str> {
-        self.first(Some(component), which as i64)
+        self.first(Some(component), which.number())
     }
 
     fn first(&self, component: Option<u32>, key: i64) -> Option<&'a str> {

@@ -46,11 +46,15 @@ struct Refusal {
     message: &'static str,
     hint: &'static str,
     position: u32,
+    /// The section of a specification that asks for it.
+    rule: String,
 }
 
 impl Refusal {
-    fn new(reason: Reason, position: u32) -> Self {
-        Self { code: reason.slug(), message: reason.message(), hint: reason.hint(), position }
+    fn new(error: suit_manifest::Error) -> Self {
+        let (reason, position) = (error.reason(), error.position);
+        let (code, message, hint) = (reason.slug(), reason.message(), reason.hint());
+        Self { code, message, hint, position, rule: error.rule().to_string() }
     }
 }
 
@@ -199,7 +203,7 @@ fn envelope(file: &[u8], contents: Outline) -> (Content, Option<Refusal>) {
             Some(*error)
         }
     };
-    let refusal = refusal.map(|error| Refusal::new(error.reason(), error.position));
+    let refusal = refusal.map(Refusal::new);
     (Content::Envelope(Box::new(view)), refusal)
 }
 
@@ -249,7 +253,10 @@ impl Report for Inspected {
         let (kind, rows) = self.content.rows();
         let mut all = vec![("file", format!("{kind}, {} bytes, NOT verified here", self.bytes))];
         if let Some(refusal) = &self.refusal {
-            let at = format!("{} [{}, byte {}]", refusal.message, refusal.code, refusal.position);
+            let at = format!(
+                "{} [{}, byte {}, {}]",
+                refusal.message, refusal.code, refusal.position, refusal.rule
+            );
             all.push(("our devices", format!("would refuse it: {at}")));
         }
         all.extend(rows);

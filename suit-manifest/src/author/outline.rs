@@ -5,6 +5,8 @@ mod names;
 
 use ciborium::Value;
 
+use crate::limits::MAX_DEPENDENCY_DEPTH;
+
 /// Deepest nesting of byte strings that are opened.
 const MAX_DEPTH: u8 = 16;
 /// Bytes of a byte string that are shown.
@@ -41,14 +43,18 @@ impl Outline {
 /// Outlines an envelope (tag 107, or a map without a tag) or a bare manifest (tag 1070). `None`: it is neither.
 #[must_use]
 pub fn outline(file: &[u8]) -> Option<Outline> {
+    outline_at(file, MAX_DEPENDENCY_DEPTH)
+}
+
+fn outline_at(file: &[u8], depth: usize) -> Option<Outline> {
     match decode(file)? {
-        Value::Tag(TAG_ENVELOPE, content) => Some(envelope("SUIT envelope (tag 107)", &content)),
+        Value::Tag(TAG_ENVELOPE, content) => Some(envelope("SUIT envelope (tag 107)", &content, depth)),
         Value::Tag(TAG_MANIFEST, content) => Some(manifest("bare SUIT manifest (tag 1070)", &content)),
         // Wrapper and manifest, both wrapped: old tools write envelopes without their tag.
         content @ Value::Map(_)
             if holds(&content, 2, Value::is_array) && holds(&content, 3, Value::is_map) =>
         {
-            Some(envelope("SUIT envelope without its tag", &content))
+            Some(envelope("SUIT envelope without its tag", &content, depth))
         }
         _ => None,
     }
@@ -72,18 +78,20 @@ fn integer(value: &Value) -> Option<i128> {
     value.as_integer().map(Into::into)
 }
 
-fn envelope(name: &str, content: &Value) -> Outline {
+fn envelope(name: &str, content: &Value, depth: usize) -> Outline {
     let Some(entries) = content.as_map() else { return Outline::leaf(name, content) };
     let member = |(key, value): &(Value, Value)| match (integer(key), value) {
         (Some(2), Value::Bytes(bytes)) => wrapped("authentication-wrapper (2)", bytes, authentication),
         (Some(3), Value::Bytes(bytes)) => wrapped("manifest (3)", bytes, manifest),
         (Some(number), Value::Bytes(bytes)) => {
-            let name = format!("severed {}", names::manifest(number));
+            let name = format!("severed {}", names::envelope(number));
             wrapped(&name, bytes, |name, value| element(name, number, value))
         }
         (None, Value::Bytes(bytes)) => {
+            // A dependency is an envelope itself (suit-trust-domains section 8.1.1).
+            let parts = depth.checked_sub(1).and_then(|depth| outline_at(bytes, depth));
             let value = format!("{} bytes, integrated", bytes.len());
-            Outline::new(show(key), value, Vec::new())
+            Outline::new(show(key), value, parts.into_iter().collect())
         }
         _ => Outline::leaf(show(key), value),
     };
@@ -136,6 +144,11 @@ fn cose(_: &str, value: &Value) -> Outline {
     }
     parts.extend(items.iter().skip(2).filter(|item| !item.is_null()).map(|item| match item {
         Value::Bytes(bytes) => Outline::new("bytes", show_bytes(bytes), Vec::new()),
+        // Recipients, or the signatures of several signers: messages without a tag.
+        Value::Array(messages) => {
+            let part = |message: &Value| Outline { name: "message".to_owned(), ..cose("", message) };
+            Outline::new("messages", "", messages.iter().map(part).collect())
+        }
         other => Outline::leaf("item", other),
     }));
     Outline::new(name, "", parts)
@@ -170,6 +183,9 @@ fn element(name: &str, number: i128, value: &Value) -> Outline {
         (23, Value::Bytes(bytes)) => wrapped(name, bytes, text),
         (23, Value::Map(_)) => text(name, value),
         (5, Value::Array(_)) => Outline::new(name, identifier(value), Vec::new()),
+        (6, Value::Bytes(bytes)) => {
+            wrapped(name, bytes, |name, value| Outline::new(name, version(value), Vec::new()))
+        }
         (_, Value::Array(items)) if is_sequence && is_digest(items) => {
             digest(&format!("{name}, severed"), value)
         }
@@ -185,7 +201,18 @@ fn common(name: &str, value: &Value) -> Outline {
     let Some(entries) = value.as_map() else { return Outline::leaf(name, value) };
     let part = |(key, value): &(Value, Value)| match (integer(key), value) {
         (Some(1), Value::Map(entries)) => {
-            let dependency = |(key, value): &(Value, Value)| Outline::leaf(show(key), value);
+            // suit-trust-domains section 5.2.2: an index, and the prefix if there is one.
+            let dependency = |(key, value): &(Value, Value)| {
+                let prefix = value.as_map().and_then(|metadata| metadata.first());
+                let name = format!("dependency in component {}", show(key));
+                match prefix {
+                    Some((key, prefix)) if integer(key) == Some(1) => {
+                        Outline::new(name, format!("prefix {}", identifier(prefix)), Vec::new())
+                    }
+                    None => Outline::new(name, "", Vec::new()),
+                    Some(_) => Outline::leaf(name, value),
+                }
+            };
             Outline::new("dependencies (1)", "", entries.iter().map(dependency).collect())
         }
         (Some(2), Value::Array(components)) => {
@@ -248,6 +275,21 @@ fn command(number: i128, argument: &Value, depth: u8) -> Outline {
             };
             Outline::new(name, "", branches.iter().enumerate().map(branch).collect())
         }
+        (34, Value::Map(components)) => {
+            let component = |(index, parameters): &(Value, Value)| {
+                let parts = parameters.as_map().map(|entries| entries.iter().map(parameter).collect());
+                Outline::new(format!("component {}", show(index)), "", parts.unwrap_or_default())
+            };
+            Outline::new(name, "", components.iter().map(component).collect())
+        }
+        (35, Value::Map(components)) => {
+            let component = |(index, keys): &(Value, Value)| {
+                let key = |key: &Value| integer(key).map_or_else(|| show(key), names::parameter);
+                let keys = keys.as_array().map(|keys| keys.iter().map(key).collect::<Vec<_>>().join(", "));
+                Outline::new(format!("from component {}", show(index)), keys.unwrap_or_default(), Vec::new())
+            };
+            Outline::new(name, "", components.iter().map(component).collect())
+        }
         (32, Value::Bytes(bytes)) => wrapped(&name, bytes, |name, value| sequence(name, value, depth)),
         _ => Outline::leaf(name, argument),
     }
@@ -260,7 +302,52 @@ fn parameter((key, value): &(Value, Value)) -> Outline {
             Outline::new(name, uuid(bytes), Vec::new())
         }
         (Some(3), Value::Bytes(bytes)) => wrapped(&name, bytes, digest),
+        (Some(19), Value::Bytes(bytes)) => {
+            wrapped(&name, bytes, |name, value| Outline::new(name, "", vec![cose("", value)]))
+        }
+        (Some(28), Value::Bytes(bytes)) => {
+            wrapped(&name, bytes, |name, value| Outline::new(name, version_match(value), Vec::new()))
+        }
+        (Some(29), Value::Bytes(bytes)) => {
+            wrapped(&name, bytes, |name, value| entries(name, value, names::wait_event))
+        }
+        (Some(30), Value::Bytes(bytes)) => {
+            wrapped(&name, bytes, |name, value| entries(name, value, names::metadata))
+        }
         _ => Outline::leaf(name, value),
+    }
+}
+
+/// A map whose keys have names.
+fn entries(name: &str, value: &Value, key_name: fn(i128) -> String) -> Outline {
+    let Some(entries) = value.as_map() else { return Outline::leaf(name, value) };
+    let entry = |(key, value): &(Value, Value)| {
+        Outline::leaf(integer(key).map_or_else(|| show(key), key_name), value)
+    };
+    Outline::new(name, "", entries.iter().map(entry).collect())
+}
+
+/// A version: its numbers, with dots. Pre-releases are negative (suit-update-management section 4.4.1).
+fn version(value: &Value) -> String {
+    let number = |value: &Value| match integer(value) {
+        Some(-1) => "rc".to_owned(),
+        Some(-2) => "beta".to_owned(),
+        Some(-3) => "alpha".to_owned(),
+        _ => show(value),
+    };
+    match value.as_array() {
+        Some(numbers) => numbers.iter().map(number).collect::<Vec<_>>().join("."),
+        None => show(value),
+    }
+}
+
+fn version_match(value: &Value) -> String {
+    match value.as_array().map(Vec::as_slice) {
+        Some([comparison, wanted]) => {
+            let name = integer(comparison).map_or_else(|| show(comparison), names::comparison);
+            format!("{name} {}", version(wanted))
+        }
+        _ => show(value),
     }
 }
 

@@ -1,0 +1,556 @@
+//! The whole of an envelope as named types, whatever of it a device offers: for tools that show, compare and lint
+//! envelopes. draft-ietf-suit-manifest-37, suit-trust-domains-12, suit-update-management-16.
+//!
+//! What the CDDL of these documents allows is read; what it does not is refused, at its byte. No signature is verified,
+//! and a command or parameter that no document names is kept as custom. Digests of severed members are compared.
+
+use trust::cbor::{Major, Span};
+
+use crate::argument::{AnyDigest, ParameterValue, Version};
+use crate::envelope::ENVELOPE_TAG;
+use crate::error::{Error, ErrorKind};
+use crate::limits::{MAX_DEPENDENCY_DEPTH, MAX_ENVELOPE_LEN, MAX_NESTING};
+use crate::source::Source;
+use crate::span::{Wrapped, uri};
+use crate::structure::{Alternative, alternatives, commands, parameter_map};
+use crate::vocabulary::{
+    ArgumentForm, CommandCode, CommonElement, EnvelopeElement, ManifestElement, ParameterKey,
+};
+
+/// A component identifier: its byte strings, none or more.
+pub type Identifier<'a> = Vec<&'a [u8]>;
+
+/// An envelope.
+#[derive(Clone, Debug)]
+pub struct EnvelopeTree<'a> {
+    /// The digest of the manifest, which the blocks authenticate.
+    pub digest: AnyDigest<'a>,
+    /// The authentication blocks, each a COSE message as it stands.
+    pub blocks: Vec<Span<'a>>,
+    /// The manifest.
+    pub manifest: ManifestTree<'a>,
+    /// Integrated payloads and dependencies, in the order of the file.
+    pub integrated: Vec<Integrated<'a>>,
+}
+
+/// A member with a text key: a payload, or the envelope of a dependency (section 7.5; suit-trust-domains section 8.1.1).
+#[derive(Clone, Debug)]
+pub struct Integrated<'a> {
+    /// Its key, the URI by which the manifest fetches it.
+    pub uri: &'a str,
+    /// Its bytes.
+    pub content: Span<'a>,
+    /// What it is, if it is an envelope.
+    pub envelope: Option<Box<EnvelopeTree<'a>>>,
+}
+
+/// A manifest.
+#[derive(Clone, Debug)]
+pub struct ManifestTree<'a> {
+    /// suit-manifest-sequence-number
+    pub sequence_number: u64,
+    /// suit-common: dependencies
+    pub dependencies: Vec<Dependency<'a>>,
+    /// suit-common: components, in the order of their indices
+    pub components: Vec<Identifier<'a>>,
+    /// suit-common: the shared sequence
+    pub shared: Option<Vec<CommandTree<'a>>>,
+    /// suit-reference-uri
+    pub reference_uri: Option<&'a str>,
+    /// suit-manifest-component-id
+    pub component_id: Option<Identifier<'a>>,
+    /// suit-set-version
+    pub set_version: Option<Version<'a>>,
+    /// The command sequences, in the order of their keys.
+    pub sections: Vec<(ManifestElement, Member<'a, Vec<CommandTree<'a>>>)>,
+    /// suit-text, as it stands: [`crate::Text`] reads it.
+    pub text: Option<Member<'a, Span<'a>>>,
+    /// suit-coswid, as it stands.
+    pub coswid: Option<Member<'a, Span<'a>>>,
+}
+
+/// An entry of suit-dependencies.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Dependency<'a> {
+    /// The component that holds the envelope of the dependency. Published examples name one behind the components.
+    pub index: u64,
+    /// suit-dependency-prefix
+    pub prefix: Option<Identifier<'a>>,
+}
+
+/// An element that can be severed.
+#[derive(Clone, Debug)]
+pub enum Member<'a, T> {
+    /// It stands in the manifest.
+    Here(T),
+    /// The manifest has its digest, and the envelope, if it was not left away, the element.
+    Severed(AnyDigest<'a>, Option<T>),
+}
+
+impl<T> Member<'_, T> {
+    /// The element, if it is there.
+    pub fn content(&self) -> Option<&T> {
+        match self {
+            Self::Here(content) => Some(content),
+            Self::Severed(_, content) => content.as_ref(),
+        }
+    }
+}
+
+/// A command with its argument.
+#[derive(Clone, Debug)]
+pub struct CommandTree<'a> {
+    /// Byte of the envelope at which its code stands.
+    pub position: u32,
+    /// Its code.
+    pub code: i64,
+    /// Its argument.
+    pub argument: ArgumentTree<'a>,
+}
+
+impl CommandTree<'_> {
+    /// Which command it is; `None` for a custom one.
+    #[must_use]
+    pub fn known(&self) -> Option<CommandCode> {
+        CommandCode::from_number(self.code)
+    }
+}
+
+/// A parameter with its value.
+#[derive(Clone, Debug)]
+pub struct ParameterTree<'a> {
+    /// Byte of the envelope at which its key stands.
+    pub position: u32,
+    /// Its key.
+    pub key: i64,
+    /// Its value.
+    pub value: ParameterValue<'a>,
+}
+
+impl ParameterTree<'_> {
+    /// Which parameter it is; `None` for a custom one.
+    #[must_use]
+    pub fn known(&self) -> Option<ParameterKey> {
+        ParameterKey::from_number(self.key)
+    }
+}
+
+/// What a set-component-index selects (section 8.4.10.1).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum IndexTree {
+    /// One component.
+    One(u64),
+    /// `true`: each of them.
+    All,
+    /// These, in this order.
+    List(Vec<u64>),
+}
+
+/// The argument of a command.
+#[derive(Clone, Debug)]
+pub enum ArgumentTree<'a> {
+    /// Bits of the reporting policy (section 8.4.7)
+    Policy(u64),
+    /// Of set-component-index
+    Index(IndexTree),
+    /// Of override-parameters and set-parameters
+    Parameters(Vec<ParameterTree<'a>>),
+    /// Of override-multiple: the parameters of each component.
+    ByComponent(Vec<(u64, Vec<ParameterTree<'a>>)>),
+    /// Of copy-params: the keys to copy from each component.
+    Keys(Vec<(u64, Vec<i64>)>),
+    /// Of run-sequence
+    Sequence(Vec<CommandTree<'a>>),
+    /// Of try-each; `None` is nil, which succeeds.
+    Alternatives(Vec<Option<Vec<CommandTree<'a>>>>),
+    /// Of a custom command, as it stands.
+    Custom(Span<'a>),
+}
+
+impl<'a> EnvelopeTree<'a> {
+    /// Reads an envelope, with tag 107.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Malformed`] for what the CDDL does not allow; [`ErrorKind::EnvelopeMemberUnknown`],
+    /// [`ErrorKind::ManifestElementUnsupported`], [`ErrorKind::ParameterUnsupported`] for elements that no document names;
+    /// [`ErrorKind::EnvelopeMemberUnauthenticated`], [`ErrorKind::MemberDigestMismatch`] and
+    /// [`ErrorKind::ManifestDigestMismatch`]; [`ErrorKind::DigestLength`], [`ErrorKind::DigestAlgorithmUnsupported`];
+    /// [`ErrorKind::EnvelopeTooLarge`] and [`ErrorKind::NestingTooDeep`].
+    pub fn read(envelope: &'a [u8]) -> Result<Self, Error> {
+        if envelope.len() > MAX_ENVELOPE_LEN {
+            return Err(Error::new(ErrorKind::EnvelopeTooLarge, 0));
+        }
+        Self::read_at(Span { bytes: envelope, base: 0 }, MAX_DEPENDENCY_DEPTH)
+    }
+
+    fn read_at(envelope: Span<'a>, depth_left: usize) -> Result<Self, Error> {
+        let Some(depth_left) = depth_left.checked_sub(1) else {
+            return Err(Error::new(ErrorKind::NestingTooDeep, envelope.base));
+        };
+        let source = &mut Source::of(envelope);
+        match source.tag() {
+            ENVELOPE_TAG => {}
+            crate::envelope::MANIFEST_TAG => source.refuse_as(ErrorKind::ManifestBare, envelope.base),
+            _ => source.refuse(trust::ErrorKind::UnexpectedType, envelope.base),
+        }
+        let mut authentication = None;
+        let mut manifest = None;
+        let mut severed: Vec<(ManifestElement, Wrapped<'a>)> = Vec::new();
+        let mut texts: Vec<(&'a str, Span<'a>)> = Vec::new();
+        let mut entries = source.map();
+        loop {
+            let position = source.position();
+            if !entries.next(source) {
+                break;
+            }
+            if source.peek() == Major::Text {
+                let key = source.text().as_str();
+                texts.push((key, source.span()));
+                continue;
+            }
+            match EnvelopeElement::from_number(source.label().into()) {
+                Some(EnvelopeElement::AuthenticationWrapper) => authentication = Some(source.span()),
+                Some(EnvelopeElement::Manifest) => manifest = Some(Wrapped::read(source)),
+                // Severed members have the number that they have in the manifest (section 8.4.12).
+                Some(element) => match ManifestElement::from_number(element.number()) {
+                    Some(element) => severed.push((element, Wrapped::read(source))),
+                    None => source.refuse_as(ErrorKind::EnvelopeMemberUnknown, position),
+                },
+                None => source.refuse_as(ErrorKind::EnvelopeMemberUnknown, position),
+            }
+        }
+        source.finish()?;
+        let (Some(authentication), Some(manifest)) = (authentication, manifest) else {
+            let end = source.position();
+            return Err(Error::new(ErrorKind::Malformed(trust::ErrorKind::MissingKey), end));
+        };
+        let (digest, blocks) = read_authentication(authentication)?;
+        // Section 8.3: over the whole bstr.
+        if digest.is_of(manifest.item.bytes) == Some(false) {
+            return Err(Error::new(ErrorKind::ManifestDigestMismatch, manifest.item.base));
+        }
+        let manifest = ManifestTree::read(manifest.content, &severed)?;
+        let mut integrated = Vec::with_capacity(texts.len());
+        for (uri, content) in texts {
+            // A payload may look like anything; what begins with the tag of an envelope is meant to be one.
+            let envelope = match content.bytes {
+                [0xd8, 0x6b, ..] => Some(Box::new(Self::read_at(content, depth_left)?)),
+                _ => None,
+            };
+            integrated.push(Integrated { uri, content, envelope });
+        }
+        Ok(Self { digest, blocks, manifest, integrated })
+    }
+
+    /// The integrated member with this URI.
+    #[must_use]
+    pub fn integrated(&self, uri: &str) -> Option<&Integrated<'a>> {
+        self.integrated.iter().find(|member| member.uri == uri)
+    }
+}
+
+/// Section 8.3: the digest, and the blocks as they stand.
+fn read_authentication(wrapper: Span<'_>) -> Result<(AnyDigest<'_>, Vec<Span<'_>>), Error> {
+    let source = &mut Source::of(wrapper);
+    let start = source.position();
+    let mut items = source.array();
+    if !items.next(source) {
+        source.refuse(trust::ErrorKind::MissingKey, start);
+    }
+    let digest = source.embedded(AnyDigest::read);
+    let mut blocks = Vec::new();
+    while items.next(source) {
+        blocks.push(source.span());
+    }
+    source.finish()?;
+    Ok((digest, blocks))
+}
+
+impl<'a> ManifestTree<'a> {
+    fn read(manifest: Span<'a>, severed: &[(ManifestElement, Wrapped<'a>)]) -> Result<Self, Error> {
+        let source = &mut Source::of(manifest);
+        let mut tree = Self {
+            sequence_number: 0,
+            dependencies: Vec::new(),
+            components: Vec::new(),
+            shared: None,
+            reference_uri: None,
+            component_id: None,
+            set_version: None,
+            sections: Vec::new(),
+            text: None,
+            coswid: None,
+        };
+        let mut seen = Vec::new();
+        let mut entries = source.map();
+        loop {
+            let key_position = source.position();
+            let Some(key) = entries.next_label(source) else { break };
+            let position = source.position();
+            let Some(element) = ManifestElement::from_number(key.into()) else {
+                source.refuse_as(ErrorKind::ManifestElementUnsupported, key_position);
+                break;
+            };
+            seen.push(element);
+            let outside = severed.iter().find(|(known, _)| *known == element).map(|(_, wrapped)| wrapped);
+            match element {
+                ManifestElement::Version => {
+                    if source.uint() != 1 {
+                        source.refuse_as(ErrorKind::ManifestVersion, position);
+                    }
+                }
+                ManifestElement::SequenceNumber => tree.sequence_number = source.uint(),
+                ManifestElement::Common => source.embedded(|source| tree.read_common(source)),
+                ManifestElement::ReferenceUri => {
+                    let uri = uri(source, ErrorKind::ManifestElementUnsupported);
+                    tree.reference_uri = Some(uri.as_str());
+                }
+                ManifestElement::ComponentId => tree.component_id = Some(read_identifier(source)),
+                ManifestElement::SetVersion => {
+                    tree.set_version = Some(source.embedded(Version::read));
+                }
+                ManifestElement::Text => tree.text = Some(read_member(source, outside)),
+                ManifestElement::Coswid => tree.coswid = Some(read_member(source, outside)),
+                sequence => {
+                    // Section 8.6: what a device needs to start is not severable.
+                    let member = match sequence.is_severable() {
+                        true => read_member(source, outside),
+                        false => Member::Here(source.span()),
+                    };
+                    if source.check().is_ok() {
+                        let read = |span| read_sequence(span, false, MAX_NESTING);
+                        tree.sections.push((
+                            sequence,
+                            match member {
+                                Member::Here(span) => Member::Here(read(span)?),
+                                Member::Severed(digest, span) => {
+                                    Member::Severed(digest, span.map(read).transpose()?)
+                                }
+                            },
+                        ));
+                    }
+                }
+            }
+        }
+        source.finish()?;
+        // T1: a severed member is only as good as the digest that the manifest has for it.
+        if let Some((_, stray)) = severed.iter().find(|(element, _)| !seen.contains(element)) {
+            return Err(Error::new(ErrorKind::EnvelopeMemberUnauthenticated, stray.item.base));
+        }
+        let required = [ManifestElement::Version, ManifestElement::SequenceNumber, ManifestElement::Common];
+        if required.iter().any(|element| !seen.contains(element)) {
+            let end = source.position();
+            return Err(Error::new(ErrorKind::Malformed(trust::ErrorKind::MissingKey), end));
+        }
+        Ok(tree)
+    }
+
+    /// suit-common: each member is optional.
+    fn read_common(&mut self, source: &mut Source<'a>) {
+        let mut entries = source.map();
+        loop {
+            let position = source.position();
+            let Some(key) = entries.next_label(source) else { break };
+            match CommonElement::from_number(key.into()) {
+                Some(CommonElement::Dependencies) => self.read_dependencies(source),
+                Some(CommonElement::Components) => {
+                    let mut items = source.array_within(1, u32::MAX);
+                    while items.next(source) {
+                        self.components.push(read_identifier(source));
+                    }
+                }
+                Some(CommonElement::SharedSequence) => {
+                    let span = source.span();
+                    if source.check().is_ok() {
+                        match read_sequence(span, true, MAX_NESTING) {
+                            Ok(shared) => self.shared = Some(shared),
+                            Err(Error { kind, position }) => source.refuse_as(kind, position),
+                        }
+                    }
+                }
+                None => source.refuse_as(ErrorKind::ManifestElementUnsupported, position),
+            }
+        }
+    }
+
+    /// suit-trust-domains section 5.2.2
+    fn read_dependencies(&mut self, source: &mut Source<'a>) {
+        /// suit-dependency-prefix
+        const PREFIX: i32 = 1;
+        let start = source.position();
+        let mut entries = source.map();
+        if entries.remaining() == 0 {
+            source.refuse(trust::ErrorKind::OutOfRange, start);
+        }
+        while entries.next(source) {
+            let mut dependency = Dependency { index: source.uint(), prefix: None };
+            let mut metadata = source.map();
+            loop {
+                let position = source.position();
+                let Some(key) = metadata.next_label(source) else { break };
+                match key {
+                    PREFIX => dependency.prefix = Some(read_identifier(source)),
+                    _ => source.refuse_as(ErrorKind::ManifestElementUnsupported, position),
+                }
+            }
+            self.dependencies.push(dependency);
+        }
+    }
+
+    /// The commands of a section, if it is there.
+    #[must_use]
+    pub fn section(&self, element: ManifestElement) -> Option<&[CommandTree<'a>]> {
+        let (_, member) = self.sections.iter().find(|(known, _)| *known == element)?;
+        member.content().map(Vec::as_slice)
+    }
+}
+
+/// A bstr, or the digest of what stands in the envelope (section 8.4.12).
+fn read_member<'a>(source: &mut Source<'a>, outside: Option<&Wrapped<'a>>) -> Member<'a, Span<'a>> {
+    if source.peek() != Major::Array {
+        let here = source.span();
+        if let Some(outside) = outside {
+            source.refuse_as(ErrorKind::EnvelopeMemberUnauthenticated, outside.item.base);
+        }
+        return Member::Here(here);
+    }
+    let digest = AnyDigest::read(source);
+    if let Some(outside) = outside
+        && digest.is_of(outside.item.bytes) == Some(false)
+    {
+        source.refuse_as(ErrorKind::MemberDigestMismatch, outside.item.base);
+    }
+    Member::Severed(digest, outside.map(|outside| outside.content))
+}
+
+fn read_identifier<'a>(source: &mut Source<'a>) -> Identifier<'a> {
+    let mut segments = source.array();
+    let mut identifier = Vec::new();
+    while segments.next(source) {
+        identifier.push(source.bytes());
+    }
+    identifier
+}
+
+/// A command sequence (section 8.4.6).
+fn read_sequence(span: Span<'_>, shared: bool, nesting_left: usize) -> Result<Vec<CommandTree<'_>>, Error> {
+    let Some(nesting_left) = nesting_left.checked_sub(1) else {
+        return Err(Error::new(ErrorKind::NestingTooDeep, span.base));
+    };
+    let source = &mut Source::of(span);
+    let mut read = Vec::new();
+    for _ in 0..commands(source) {
+        let position = source.position();
+        let code = source.int();
+        let known = CommandCode::from_number(code);
+        // Section 8.4.5: what has effects, and custom commands, may not be shared.
+        if shared && !known.is_some_and(CommandCode::may_be_shared) {
+            source.refuse_as(ErrorKind::CommandNotShared, position);
+        }
+        let argument = match known {
+            Some(code) => read_argument(code, source, shared, nesting_left)?,
+            None => {
+                let argument = Span { base: source.position(), bytes: source.peek_item() };
+                source.skip();
+                ArgumentTree::Custom(argument)
+            }
+        };
+        source.check()?;
+        read.push(CommandTree { position, code, argument });
+    }
+    source.finish()?;
+    Ok(read)
+}
+
+fn read_argument<'a>(
+    code: CommandCode,
+    source: &mut Source<'a>,
+    shared: bool,
+    nesting_left: usize,
+) -> Result<ArgumentTree<'a>, Error> {
+    Ok(match code.argument() {
+        ArgumentForm::Policy => ArgumentTree::Policy(source.uint_within(0, 0b1111)),
+        ArgumentForm::ComponentIndex => ArgumentTree::Index(read_index(source)),
+        ArgumentForm::Parameters => ArgumentTree::Parameters(read_parameters(source)),
+        ArgumentForm::ParametersByComponent => {
+            let mut components = Vec::new();
+            let mut entries = parameter_map(source);
+            while entries.next(source) {
+                components.push((source.uint(), read_parameters(source)));
+            }
+            ArgumentTree::ByComponent(components)
+        }
+        ArgumentForm::KeysByComponent => {
+            let mut components = Vec::new();
+            let mut entries = parameter_map(source);
+            while entries.next(source) {
+                let index = source.uint();
+                let mut items = source.array_within(1, u32::MAX);
+                let mut keys = Vec::new();
+                while items.next(source) {
+                    keys.push(source.int());
+                }
+                components.push((index, keys));
+            }
+            ArgumentTree::Keys(components)
+        }
+        ArgumentForm::Sequence => {
+            let body = source.span();
+            source.check()?;
+            ArgumentTree::Sequence(read_sequence(body, shared, nesting_left)?)
+        }
+        ArgumentForm::Alternatives => {
+            let mut sequences = Vec::new();
+            let mut left = alternatives(source);
+            while let Some(alternative) = left.next(source) {
+                sequences.push(match alternative {
+                    Alternative::Nil => None,
+                    Alternative::Sequence => {
+                        let body = source.span();
+                        source.check()?;
+                        Some(read_sequence(body, shared, nesting_left)?)
+                    }
+                });
+            }
+            ArgumentTree::Alternatives(sequences)
+        }
+    })
+}
+
+/// IndexArg (section 8.4.10.1)
+fn read_index(source: &mut Source<'_>) -> IndexTree {
+    let start = source.position();
+    match source.peek() {
+        Major::Unsigned => IndexTree::One(source.uint()),
+        Major::Simple => {
+            if !source.bool() {
+                source.refuse(trust::ErrorKind::OutOfRange, start);
+            }
+            IndexTree::All
+        }
+        _ => {
+            let mut items = source.array_within(1, u32::MAX);
+            let mut indices = Vec::new();
+            while items.next(source) {
+                indices.push(source.uint());
+            }
+            IndexTree::List(indices)
+        }
+    }
+}
+
+/// `{+ SUIT_Parameters}` (section 8.4.8)
+fn read_parameters<'a>(source: &mut Source<'a>) -> Vec<ParameterTree<'a>> {
+    let mut parameters = Vec::new();
+    let mut entries = parameter_map(source);
+    loop {
+        let position = source.position();
+        if !entries.next(source) {
+            break;
+        }
+        let key = source.int();
+        let value = ParameterValue::read(i32::try_from(key).unwrap_or(i32::MAX), source);
+        parameters.push(ParameterTree { position, key, value });
+    }
+    parameters
+}
