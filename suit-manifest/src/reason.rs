@@ -138,6 +138,12 @@ reasons! {
     0x011d ScopeIssuer "scope-issuer" 4 6
         "The device credential certifies more than its issuing key may, or not one device."
         "Issue it for one serial and one class within the scope of the issuing key.";
+    0x011e KeyUnwrap "key-unwrap" 4 5
+        "The content key does not unwrap: it is for another device, or was changed."
+        "Encrypt for this device, or check which key it was given.";
+    0x011f ContentTag "content-tag" 11 5
+        "The tag of the encrypted content does not hold: the content was changed."
+        "Export the file from its source, or encrypt it again.";
 
     0x0201 ManifestMalformed "manifest-malformed" 1 5
         "The envelope or manifest is malformed."
@@ -495,6 +501,8 @@ impl From<trust::ErrorKind> for Reason {
             Kind::SuccessionForked => Self::SuccessionForked,
             Kind::SuccessionRights => Self::SuccessionRights,
             Kind::SuccessionKey => Self::SuccessionKey,
+            Kind::KeyUnwrap => Self::KeyUnwrap,
+            Kind::ContentTag => Self::ContentTag,
             Kind::DeviceKeysUnsupported => Self::ProvisioningDeviceKeys,
             Kind::PolicyUnsupported => Self::ProvisioningPolicy,
             Kind::IdentityCredentialUnsupported => Self::ProvisioningIdentityCredential,

@@ -391,10 +391,10 @@ impl<'b> Reader<'b> {
     pub fn bool(&mut self) -> bool {
         let start = self.position();
         let value = self.head(Major::Simple);
-        if value != FALSE.into() && value != TRUE.into() {
+        if value != u64::from(FALSE) && value != u64::from(TRUE) {
             self.refuse(ErrorKind::UnexpectedType, start);
         }
-        value == TRUE.into()
+        value == u64::from(TRUE)
     }
 
     /// The content of a byte or text string whose head lies at `start`.
@@ -420,7 +420,7 @@ impl<'b> Reader<'b> {
     #[inline(never)]
     fn expect(&mut self, major: Major, argument: u32) {
         let start = self.position();
-        if self.head(major) != argument.into() {
+        if self.head(major) != u64::from(argument) {
             self.refuse(ErrorKind::UnexpectedType, start);
         }
     }

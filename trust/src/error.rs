@@ -76,6 +76,12 @@ pub enum ErrorKind {
     /// The signature names another key than the record that came with it.
     KeyMismatch,
 
+    // Secrets
+    /// A wrapped key does not unwrap with this key: another one wrapped it, or it was changed.
+    KeyUnwrap,
+    /// The tag of encrypted content does not hold.
+    ContentTag,
+
     // Limits of the credential
     /// The credential has another role than the one that is needed.
     RoleMismatch,
@@ -162,6 +168,8 @@ impl ErrorKind {
             Self::AnchorRights => "the anchor lacks the right that this needs",
             Self::SignatureInvalid => "the signature does not hold",
             Self::KeyMismatch => "the signature names another key than the record that certifies it",
+            Self::KeyUnwrap => "the content key does not unwrap with this key",
+            Self::ContentTag => "the tag of the encrypted content does not hold",
             Self::RoleMismatch => "the credential has another role",
             Self::CredentialRevoked => "the credential is revoked",
             Self::KeyRevoked => "the credential's key is revoked",

@@ -23,6 +23,7 @@
 #[cfg(all(test, not(any(feature = "author", feature = "host", feature = "fault-injection"))))]
 extern crate std;
 
+pub mod aes;
 mod anchor;
 #[cfg(feature = "author")]
 pub mod author;
@@ -33,10 +34,13 @@ mod credential;
 mod error;
 #[cfg(feature = "fault-injection")]
 pub mod fault;
+pub mod gcm;
 pub mod hash;
+pub mod hmac;
 #[cfg(feature = "host")]
 pub mod host;
 mod key;
+pub mod key_wrap;
 #[cfg(feature = "host")]
 mod ledger_head;
 pub mod provisioning;

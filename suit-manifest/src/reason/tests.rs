@@ -31,6 +31,8 @@ const FROZEN: &[(u16, &str, u8, u8)] = &[
     (0x011b, "succession-rights", 4, 6),
     (0x011c, "succession-key", 4, 6),
     (0x011d, "scope-issuer", 4, 6),
+    (0x011e, "key-unwrap", 4, 5),
+    (0x011f, "content-tag", 11, 5),
     (0x0201, "manifest-malformed", 1, 5),
     (0x0202, "envelope-too-large", 1, 5),
     (0x0203, "envelope-member-unknown", 4, 5),

@@ -13,7 +13,7 @@ use super::{Finding, Rule};
 /// Where the entries are.
 pub(super) const DOCUMENT: &str = "docs/attacks.md";
 /// What a label begins with; a number follows.
-const PREFIXES: [&str; 9] = ["T", "BOOT", "BUS", "SUIT", "KEY", "TOOL", "DESK", "SRV", "HOST"];
+const PREFIXES: [&str; 10] = ["T", "BOOT", "BUS", "SUIT", "SYM", "KEY", "TOOL", "DESK", "SRV", "HOST"];
 /// Marks an entry whose check does not exist yet.
 const NOT_BUILT: &str = "*not yet built*";
 /// Parts of each entry.
