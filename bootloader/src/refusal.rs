@@ -86,6 +86,10 @@ pub const fn nrc(reason: Reason) -> Nrc {
         | Reason::SuccessionRights
         | Reason::SuccessionKey
         | Reason::ScopeIssuer
+        | Reason::KeyUnwrap
+        | Reason::ContentTag
+        | Reason::DeviceKeyUnknown
+        | Reason::MacInvalid
         | Reason::SequenceAboveCeiling
         | Reason::CredentialExpired
         | Reason::CredentialNotYetValid

@@ -144,6 +144,12 @@ reasons! {
     0x011f ContentTag "content-tag" 11 5
         "The tag of the encrypted content does not hold: the content was changed."
         "Export the file from its source, or encrypt it again.";
+    0x0120 DeviceKeyUnknown "device-key-unknown" 4 5
+        "It is made for a key that is not at hand: another device's, or an older one."
+        "Make it for this device's present key.";
+    0x0121 MacInvalid "mac-invalid" 4 5
+        "The MAC does not hold: the data was changed, or another key made it."
+        "Export the file from its source, or make it again.";
 
     0x0201 ManifestMalformed "manifest-malformed" 1 5
         "The envelope or manifest is malformed."
@@ -503,6 +509,8 @@ impl From<trust::ErrorKind> for Reason {
             Kind::SuccessionKey => Self::SuccessionKey,
             Kind::KeyUnwrap => Self::KeyUnwrap,
             Kind::ContentTag => Self::ContentTag,
+            Kind::DeviceKeyUnknown => Self::DeviceKeyUnknown,
+            Kind::MacInvalid => Self::MacInvalid,
             Kind::DeviceKeysUnsupported => Self::ProvisioningDeviceKeys,
             Kind::PolicyUnsupported => Self::ProvisioningPolicy,
             Kind::IdentityCredentialUnsupported => Self::ProvisioningIdentityCredential,

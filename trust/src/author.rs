@@ -21,6 +21,7 @@ use crate::{
 };
 
 mod device;
+mod encryption;
 mod ledger_head;
 mod provisioning;
 mod revocation;
@@ -31,6 +32,7 @@ mod unsigned;
 
 pub use crate::credential::read_unverified_credential;
 pub use device::{DeviceCredentialRequest, issue_device_credential, prepare_device_credential};
+pub use encryption::{Encrypted, Recipient, encrypt, encrypt_with, mac0};
 pub use ledger_head::prepare_ledger_head;
 pub use provisioning::ProvisioningRequest;
 pub use revocation::{Minimum, RevocationRequest, prepare_revocation, sign_revocation};

@@ -2,6 +2,9 @@
 //!
 //! [`Sign1`] takes a COSE_Sign1 apart; then its signature is verified with a key, over the received bytes.
 
+mod headers;
+
+pub(crate) use self::headers::Headers;
 use crate::cbor::{Major, MapCursor, Reader, Span, bit};
 use crate::error::{Error, ErrorKind};
 use crate::key::{Commitment, KID_LEN, Kid, PublicKey};
@@ -10,8 +13,8 @@ use crate::key::{Commitment, KID_LEN, Kid, PublicKey};
 pub(crate) const TAG_SIGN1: u64 = 18;
 // The other structures of COSE, RFC 9052 section 2.
 const TAG_ENCRYPT0: u64 = 16;
-const TAG_MAC0: u64 = 17;
-const TAG_ENCRYPT: u64 = 96;
+pub(crate) const TAG_MAC0: u64 = 17;
+pub(crate) const TAG_ENCRYPT: u64 = 96;
 const TAG_MAC: u64 = 97;
 const TAG_SIGN: u64 = 98;
 /// CWT, RFC 8392 section 6.
@@ -51,7 +54,7 @@ impl<'a> Sign1<'a> {
     /// Reads `18([protected, unprotected, payload, signature])`.
     #[inline(never)]
     pub(crate) fn read(reader: &mut Reader<'a>, form: Form) -> Result<Self, Error> {
-        expect_sign1(reader);
+        expect_structure(reader, TAG_SIGN1);
         reader.array_of(4);
         let (protected, kid) = reader.embedded(|reader| (reader.rest(), read_protected(reader, form)));
 
@@ -113,7 +116,7 @@ impl<'a> Sign1<'a> {
 }
 
 /// The head of a byte string in its shortest form. Records and payloads are far shorter than 64 KiB.
-fn byte_string_head<'h>(content: &[u8], buffer: &'h mut [u8; 3]) -> &'h [u8] {
+pub(crate) fn byte_string_head<'h>(content: &[u8], buffer: &'h mut [u8; 3]) -> &'h [u8] {
     let [high, low] = u16::try_from(content.len()).unwrap_or(u16::MAX).to_be_bytes();
     let (head, len) = match (high, low) {
         (0, 0..=23) => ([0x40 | low, 0, 0], 1),
@@ -124,14 +127,16 @@ fn byte_string_head<'h>(content: &[u8], buffer: &'h mut [u8; 3]) -> &'h [u8] {
     buffer.get(..len).unwrap_or_default()
 }
 
-/// COSE_Sign1_Tagged. Another structure of COSE, and an untagged one, are unsupported, not malformed.
-fn expect_sign1(reader: &mut Reader<'_>) {
+/// The structure with this tag. Another structure of COSE, and an untagged one, are unsupported, not malformed.
+pub(crate) fn expect_structure(reader: &mut Reader<'_>, tag: u64) {
     let start = reader.position();
     let kind = match reader.peek() {
         Major::Array => ErrorKind::CoseUnsupported,
         _ => match reader.tag() {
-            TAG_SIGN1 => return,
-            TAG_ENCRYPT0 | TAG_MAC0 | TAG_ENCRYPT | TAG_MAC | TAG_SIGN => ErrorKind::CoseUnsupported,
+            found if found == tag => return,
+            TAG_SIGN1 | TAG_ENCRYPT0 | TAG_MAC0 | TAG_ENCRYPT | TAG_MAC | TAG_SIGN => {
+                ErrorKind::CoseUnsupported
+            }
             _ => ErrorKind::UnexpectedType,
         },
     };

@@ -51,9 +51,9 @@ pub enum ErrorKind {
     Repeated,
 
     // COSE
-    /// Another structure of COSE than a tagged COSE_Sign1.
+    /// Another structure of COSE than the one that is expected, or without its tag.
     CoseUnsupported,
-    /// `alg` is not Ed25519 (-19).
+    /// `alg` is not the one that is expected.
     AlgorithmUnsupported,
     /// A `crit` header: nothing that could be named in it is understood.
     CriticalHeader,
@@ -81,6 +81,10 @@ pub enum ErrorKind {
     KeyUnwrap,
     /// The tag of encrypted content does not hold.
     ContentTag,
+    /// It names a key that is not at hand.
+    DeviceKeyUnknown,
+    /// A MAC does not hold.
+    MacInvalid,
 
     // Limits of the credential
     /// The credential has another role than the one that is needed.
@@ -170,6 +174,8 @@ impl ErrorKind {
             Self::KeyMismatch => "the signature names another key than the record that certifies it",
             Self::KeyUnwrap => "the content key does not unwrap with this key",
             Self::ContentTag => "the tag of the encrypted content does not hold",
+            Self::DeviceKeyUnknown => "it is made for a key that is not at hand",
+            Self::MacInvalid => "the MAC does not hold",
             Self::RoleMismatch => "the credential has another role",
             Self::CredentialRevoked => "the credential is revoked",
             Self::KeyRevoked => "the credential's key is revoked",

@@ -129,10 +129,10 @@ impl Drop for Gcm {
 }
 
 impl Gcm {
-    /// At the beginning, with the associated data.
+    /// At the beginning, with the associated data, which comes in pieces.
     #[must_use]
     #[inline(never)]
-    pub fn new(key: &Key128, iv: &[u8; GCM_IV_LEN], associated: &[u8]) -> Self {
+    pub fn new(key: &Key128, iv: &[u8; GCM_IV_LEN], associated: &[&[u8]]) -> Self {
         // SP 800-38D section 7.1: the key of the hash is the encrypted zero, J0 is the IV and a one.
         let mut counter = [0; BLOCK_LEN];
         for (to, from) in counter.iter_mut().zip(iv) {
@@ -146,14 +146,18 @@ impl Gcm {
         *last = 2;
         let [hash_key, seal] = blocks;
         let mut sum = Ghash::new(&hash_key);
-        sum.take(associated);
+        let mut associated_len = 0;
+        for piece in associated {
+            sum.take(piece);
+            associated_len = piece.len().wrapping_add(associated_len);
+        }
         sum.pad();
         blocks.as_flattened_mut().zeroize();
         Self {
             stream: Keystream { key: key.clone(), first: counter, position: 0 },
             sum,
             seal,
-            associated_len: u32::try_from(associated.len()).unwrap_or(u32::MAX),
+            associated_len: u32::try_from(associated_len).unwrap_or(u32::MAX),
         }
     }
 

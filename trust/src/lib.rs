@@ -31,6 +31,7 @@ pub mod cbor;
 mod chain;
 mod cose;
 mod credential;
+pub mod encryption;
 mod error;
 #[cfg(feature = "fault-injection")]
 pub mod fault;
@@ -43,6 +44,7 @@ mod key;
 pub mod key_wrap;
 #[cfg(feature = "host")]
 mod ledger_head;
+mod mac0;
 pub mod provisioning;
 mod record;
 mod revocation;
@@ -66,6 +68,7 @@ pub use error::{Error, ErrorKind};
 pub use key::{COSE_KEY_LEN, Commitment, KID_LEN, Kid, PublicKey, sha256};
 #[cfg(feature = "host")]
 pub use ledger_head::{LedgerHead, MAX_LEDGER_ENTRIES};
+pub use mac0::{MAX_MAC0_LEN, verify_mac0};
 pub use record::{MAX_CREDENTIAL_LEN, MAX_NAME_LEN};
 pub use revocation::{
     MAX_LIST_SEQUENCE, MAX_MINIMUM_SEQUENCE, MAX_MINIMUM_SEQUENCES, MAX_REVOCATION_LIST_LEN, MAX_REVOKED,

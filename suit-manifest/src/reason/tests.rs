@@ -33,6 +33,8 @@ const FROZEN: &[(u16, &str, u8, u8)] = &[
     (0x011d, "scope-issuer", 4, 6),
     (0x011e, "key-unwrap", 4, 5),
     (0x011f, "content-tag", 11, 5),
+    (0x0120, "device-key-unknown", 4, 5),
+    (0x0121, "mac-invalid", 4, 5),
     (0x0201, "manifest-malformed", 1, 5),
     (0x0202, "envelope-too-large", 1, 5),
     (0x0203, "envelope-member-unknown", 4, 5),
@@ -216,6 +218,10 @@ fn every_refusal_of_the_chain_has_its_reason() {
         (Kind::SuccessionRights, Reason::SuccessionRights),
         (Kind::SuccessionKey, Reason::SuccessionKey),
         (Kind::ScopeIssuer, Reason::ScopeIssuer),
+        (Kind::KeyUnwrap, Reason::KeyUnwrap),
+        (Kind::ContentTag, Reason::ContentTag),
+        (Kind::DeviceKeyUnknown, Reason::DeviceKeyUnknown),
+        (Kind::MacInvalid, Reason::MacInvalid),
         (Kind::RevocationSequence, Reason::RevocationSequence),
     ];
     for (kind, reason) in own {

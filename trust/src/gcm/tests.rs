@@ -33,7 +33,7 @@ fn decrypted(
     tag: &[u8; 16],
 ) -> Result<Vec<u8>, Error> {
     let mut bytes = ciphertext.to_vec();
-    let mut gcm = Gcm::new(key, iv, associated);
+    let mut gcm = Gcm::new(key, iv, &[associated]);
     gcm.decrypt(&mut bytes);
     gcm.verify(tag).map(|()| bytes)
 }
@@ -158,7 +158,7 @@ fn every_bit_and_every_shorter_ciphertext_counts() {
 #[test]
 fn a_stream_that_is_too_long_is_refused() {
     let (_, tag) = encrypted(&[7; 16], &[9; 12], b"", b"");
-    let mut gcm = Gcm::new(&Key128::new([7; 16]), &[9; 12], b"");
+    let mut gcm = Gcm::new(&Key128::new([7; 16]), &[9; 12], &[]);
     gcm.stream.position = MAX_STREAM_LEN;
     let at_the_limit = gcm.clone().verify(&tag).unwrap_err();
     assert_eq!(at_the_limit.kind, ErrorKind::ContentTag);
@@ -168,7 +168,7 @@ fn a_stream_that_is_too_long_is_refused() {
 
 #[test]
 fn no_secret_is_printed() {
-    let gcm = Gcm::new(&Key128::new([0x41; 16]), &[0; 12], b"");
+    let gcm = Gcm::new(&Key128::new([0x41; 16]), &[0; 12], &[b""]);
     let ctr = Ctr::new(&Key128::new([0x41; 16]), &[0; 16]);
     for text in [std::format!("{gcm:?}"), std::format!("{ctr:?}")] {
         assert!(!text.contains("65, 65") && text.len() < 120, "{text}");
@@ -187,7 +187,7 @@ proptest! {
     ) {
         let (ciphertext, tag) = encrypted(&key, &iv, &associated, &plaintext);
         let key = Key128::new(key);
-        let mut gcm = Gcm::new(&key, &iv, &associated);
+        let mut gcm = Gcm::new(&key, &iv, &[&associated]);
         let mut written = Vec::new();
         for cut in cuts {
             let end = ciphertext.len().min(written.len() + cut);
@@ -195,7 +195,7 @@ proptest! {
             gcm.decrypt(&mut part);
             written.extend(part);
             // The power is cut: nothing but the slot is left.
-            gcm = Gcm::new(&key, &iv, &associated);
+            gcm = Gcm::new(&key, &iv, &[&associated]);
             for read in written.clone().chunks_mut(cut.max(1)) {
                 gcm.derive_again(read);
             }

@@ -105,6 +105,10 @@ pub(crate) const fn reason_hint(reason: Reason) -> &'static str {
         | R::SuccessionRights
         | R::SuccessionKey
         | R::ScopeIssuer
+        | R::KeyUnwrap
+        | R::ContentTag
+        | R::DeviceKeyUnknown
+        | R::MacInvalid
         | R::ScopeVendor
         | R::ScopeClass
         | R::ScopeDevice

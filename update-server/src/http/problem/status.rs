@@ -39,6 +39,10 @@ pub(super) fn status_of(reason: Reason) -> StatusCode {
         | Reason::SuccessionRights
         | Reason::SuccessionKey
         | Reason::ScopeIssuer
+        | Reason::KeyUnwrap
+        | Reason::ContentTag
+        | Reason::DeviceKeyUnknown
+        | Reason::MacInvalid
         | Reason::SequenceAboveCeiling
         | Reason::CredentialExpired
         | Reason::CredentialNotYetValid
