@@ -23,7 +23,8 @@ const fn is_printable_ascii(text: &[u8]) -> bool {
 }
 
 /// Whether this is a serial: 1 to [`MAX_SERIAL_LEN`] printable ASCII characters, neither the first nor the last of them a
-/// space, and not `.` or `..`, which a URL takes for folders.
+/// space, and the first no full stop: a device has files of its name, which would be hidden, or those of a program itself; and
+/// a URL takes `.` and `..` for folders.
 #[must_use]
 pub const fn is_serial(text: &str) -> bool {
     is_serial_bytes(text.as_bytes())
@@ -31,7 +32,7 @@ pub const fn is_serial(text: &str) -> bool {
 
 /// [`is_serial`] of bytes.
 pub(crate) const fn is_serial_bytes(text: &[u8]) -> bool {
-    !matches!(text, [] | [b' ', ..] | [.., b' '] | b"." | b"..")
+    !matches!(text, [] | [b' ' | b'.', ..] | [.., b' '])
         && text.len() <= MAX_SERIAL_LEN
         && is_printable_ascii(text)
 }
@@ -48,10 +49,24 @@ mod tests {
 
     #[test]
     fn a_serial_is_a_name_in_a_url_and_on_a_label() {
-        for good in ["A", "A-0001", "a b", "...", ".a", "01234567890123456789012345678901"] {
+        for good in ["A", "A-0001", "a b", "a.", "A.block", "01234567890123456789012345678901"] {
             assert!(is_serial(good), "{good}");
         }
-        for bad in ["", " ", " a", "a ", ".", "..", "a\n", "\u{e4}", "012345678901234567890123456789012"] {
+        for bad in [
+            "",
+            " ",
+            " a",
+            "a ",
+            ".",
+            "..",
+            "...",
+            ".a",
+            ".lock",
+            ".anchorage-1",
+            "a\n",
+            "\u{e4}",
+            "012345678901234567890123456789012",
+        ] {
             assert!(!is_serial(bad), "{bad:?}");
         }
     }
