@@ -55,6 +55,16 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, ReadError> {
 /// # Errors
 /// [`ReadError`]
 pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, ReadError> {
+    let mut bytes = Vec::new();
+    read_limited(open_file(path)?, limit, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// Opens a file of a folder to read it, and nothing else than a file.
+///
+/// # Errors
+/// What the system said, or what lies in its place.
+pub fn open_file(path: &Path) -> io::Result<File> {
     let mut options = File::options();
     options.read(true);
     #[cfg(unix)]
@@ -66,11 +76,9 @@ pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, ReadError> {
     let kind = file.metadata()?.file_type();
     if !kind.is_file() {
         let why = format!("it is {}, not a file", super::kind_of(kind));
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, why).into());
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
     }
-    let mut bytes = Vec::new();
-    read_limited(file, limit, &mut bytes)?;
-    Ok(bytes)
+    Ok(file)
 }
 
 /// Appends a whole file of at most `limit` bytes to `bytes`.

@@ -1,5 +1,7 @@
 //! Files that are there wholly or not at all, also after a power cut (feature `files`).
 
+mod stale;
+
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -28,17 +30,8 @@ pub enum Readers {
 /// [`io::ErrorKind::AlreadyExists`] for a file that is to stay; what the system said. The file is as it was then.
 pub fn write_whole(path: &Path, content: &[u8], readers: Readers, existing: Existing) -> io::Result<()> {
     let folder = folder_of(path);
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".anchorage-");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        let mode = if readers == Readers::Owner { 0o600 } else { 0o666 };
-        builder.permissions(std::fs::Permissions::from_mode(mode));
-    }
-    #[cfg(not(unix))]
-    let _the_folder_decides = readers;
-    let mut file = builder.tempfile_in(&folder)?;
+    let mut file = temporary(&folder, readers)?;
+    stale::sweep(&folder, file.as_file());
     file.write_all(content)?;
     file.as_file().sync_all()?;
     match existing {
@@ -47,6 +40,24 @@ pub fn write_whole(path: &Path, content: &[u8], readers: Readers, existing: Exis
     }
     .map_err(|error| error.error)?;
     synchronise(&folder)
+}
+
+/// A new temporary file, which is locked while it is written.
+fn temporary(folder: &Path, readers: Readers) -> io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(stale::PREFIX);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = if readers == Readers::Owner { 0o600 } else { 0o666 };
+        builder.permissions(std::fs::Permissions::from_mode(mode));
+    }
+    #[cfg(not(unix))]
+    let _the_folder_decides = readers;
+    let file = builder.tempfile_in(folder)?;
+    // Some file systems of sticks know no locks: there nothing is removed either.
+    let _ = file.as_file().try_lock();
+    Ok(file)
 }
 
 /// The folder in which a file lies.
