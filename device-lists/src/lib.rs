@@ -13,5 +13,9 @@ mod log;
 
 pub use cell::{guarded, unguarded};
 pub use lines::{Lines, beginning};
-pub use list::{LIST_FILE, ListFault, MAX_DEVICES, MAX_LIST_LEN, Row, read_list, what_is_wrong, write_list};
-pub use log::{AnchorFacts, Entry, Head, LOG_FILE, Log, LogFault, MAX_LOG_LEN, Outcome, line_of, read_log};
+pub use list::{
+    LIST_FILE, ListFault, MAX_DEVICES, MAX_LIST_LEN, Row, is_list, read_list, what_is_wrong, write_list,
+};
+pub use log::{
+    AnchorFacts, Entry, Head, LOG_FILE, Log, LogFault, MAX_LINE_LEN, MAX_LOG_LEN, Outcome, is_log, line_of,
+};

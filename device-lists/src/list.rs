@@ -34,6 +34,13 @@ const COLUMNS: [&str; 10] = [
     "key_check",
 ];
 
+/// Whether a file begins as a list does.
+#[must_use]
+pub fn is_list(file: &[u8]) -> bool {
+    let first = file.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    first.strip_suffix(b"\r").unwrap_or(first) == COLUMNS.join(",").as_bytes()
+}
+
 /// A device of the list.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

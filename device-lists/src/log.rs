@@ -1,5 +1,7 @@
 //! `line.jsonl`: what became of each block of a list on the production line (docs/updater-host.md, Log of the line).
 
+use std::io::{self, BufRead, Read as _};
+
 use serde::{Deserialize, Serialize};
 
 use crate::list::LIST_FILE;
@@ -8,6 +10,8 @@ use crate::list::LIST_FILE;
 pub const LOG_FILE: &str = "line.jsonl";
 /// Longest log, bytes: three lines of 1 KiB for each of 100,000 devices.
 pub const MAX_LOG_LEN: u64 = 300 * 1024 * 1024;
+/// Longest line, bytes: one with all the anchors that a device can have, twice over.
+pub const MAX_LINE_LEN: u64 = 4096;
 const FORMAT: &str = "anchorage-line";
 const VERSION: u32 = 1;
 
@@ -27,6 +31,13 @@ impl Head {
     pub fn new(time: String, list_sha256: [u8; 32]) -> Self {
         Self { format: FORMAT.to_owned(), version: VERSION, time, list_sha256: hex::encode(list_sha256) }
     }
+}
+
+/// Whether a file begins as a log does.
+#[must_use]
+pub fn is_log(file: &[u8]) -> bool {
+    let first = file.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    serde_json::from_slice(first).is_ok_and(|head: Head| head.format == FORMAT)
 }
 
 /// What became of a block.
@@ -100,19 +111,19 @@ pub fn line_of(content: &impl Serialize) -> Result<Vec<u8>, serde_json::Error> {
     Ok(line)
 }
 
-/// A log that was read.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Log {
-    /// The lines after the first, each with its number.
-    pub entries: Vec<(u64, Entry)>,
-    /// Bytes of whole lines.
-    pub len: usize,
-    /// Bytes of a last line without its end, which was being written when the power failed. It counts for nothing.
-    pub torn: usize,
+/// A log that is read, a line at a time: the entries after the first line, each with its number. Its end, or the first
+/// fault, is the end of it.
+#[derive(Debug)]
+pub struct Log<R> {
+    reader: R,
+    line: u64,
+    len: u64,
+    torn: u64,
+    is_over: bool,
 }
 
 /// Why a log cannot be used.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Debug)]
 pub enum LogFault {
     /// A line is none that a production line writes.
     Line {
@@ -123,41 +134,96 @@ pub enum LogFault {
     },
     /// It was begun with another list.
     OtherList,
+    /// It cannot be read.
+    Read(io::Error),
 }
 
 impl LogFault {
-    /// The line at fault, and what is wrong.
-    #[must_use]
-    pub fn into_line(self) -> (u64, String) {
+    /// The line at fault, and what is wrong; or what the system said.
+    ///
+    /// # Errors
+    /// That of [`LogFault::Read`]
+    pub fn into_line(self) -> io::Result<(u64, String)> {
         match self {
-            Self::Line { line, why } => (line, why),
-            Self::OtherList => (1, format!("it belongs to another {LIST_FILE} than the one beside it")),
+            Self::Line { line, why } => Ok((line, why)),
+            Self::OtherList => Ok((1, format!("it belongs to another {LIST_FILE} than the one beside it"))),
+            Self::Read(error) => Err(error),
         }
     }
 }
 
-/// Reads the log of a list with this digest.
-///
-/// # Errors
-/// [`LogFault`]
-pub fn read_log(bytes: &[u8], list_sha256: [u8; 32]) -> Result<Log, LogFault> {
-    let refuse = |line, why: String| LogFault::Line { line, why };
-    let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end.saturating_add(1));
-    let (whole, torn) = bytes.split_at_checked(whole).unwrap_or_default();
-    let mut lines = (1_u64..).zip(whole.split_inclusive(|byte| *byte == b'\n'));
-    let (_, head) = lines.next().ok_or_else(|| refuse(1, "it has no first line".to_owned()))?;
-    let head: Head = serde_json::from_slice(head).map_err(|error| refuse(1, error.to_string()))?;
-    if head.format != FORMAT || head.version != VERSION {
-        return Err(refuse(1, format!("{} version {} is not known here", head.format, head.version)));
+impl<R: BufRead> Log<R> {
+    /// Reads the first line of the log of a list with this digest.
+    ///
+    /// # Errors
+    /// [`LogFault`]
+    pub fn begin(reader: R, list_sha256: [u8; 32]) -> Result<Self, LogFault> {
+        let refuse = |why: String| LogFault::Line { line: 1, why };
+        let mut log = Self { reader, line: 0, len: 0, torn: 0, is_over: false };
+        let head = log.next_line()?.ok_or_else(|| refuse("it has no first line".to_owned()))?;
+        let head: Head = serde_json::from_slice(&head).map_err(|error| refuse(error.to_string()))?;
+        if head.format != FORMAT || head.version != VERSION {
+            return Err(refuse(format!("{} version {} is not known here", head.format, head.version)));
+        }
+        if head.list_sha256 != hex::encode(list_sha256) {
+            return Err(LogFault::OtherList);
+        }
+        Ok(log)
     }
-    if head.list_sha256 != hex::encode(list_sha256) {
-        return Err(LogFault::OtherList);
+
+    /// Bytes of the whole lines that were read.
+    #[must_use]
+    pub fn whole_len(&self) -> u64 {
+        self.len
     }
-    let entries = lines.map(|(number, line)| {
-        let entry = serde_json::from_slice(line).map_err(|error| refuse(number, error.to_string()))?;
-        Ok((number, entry))
-    });
-    Ok(Log { entries: entries.collect::<Result<_, _>>()?, len: whole.len(), torn: torn.len() })
+
+    /// Bytes of a last line without its end, which was being written when the power failed. It counts for nothing.
+    #[must_use]
+    pub fn torn_len(&self) -> u64 {
+        self.torn
+    }
+
+    /// The next whole line; `None` at the end.
+    fn next_line(&mut self) -> Result<Option<Vec<u8>>, LogFault> {
+        let mut bytes = Vec::new();
+        let mut part = (&mut self.reader).take(MAX_LINE_LEN.saturating_add(1));
+        let read = part.read_until(b'\n', &mut bytes).map_err(LogFault::Read)? as u64;
+        let line = self.line.saturating_add(1);
+        let refuse = |why| LogFault::Line { line, why };
+        if read > MAX_LINE_LEN {
+            return Err(refuse(format!("it has more than {MAX_LINE_LEN} bytes")));
+        }
+        if bytes.last() != Some(&b'\n') {
+            self.torn = read;
+            return Ok(None);
+        }
+        (self.line, self.len) = (line, self.len.saturating_add(read));
+        if self.len > MAX_LOG_LEN {
+            return Err(refuse(format!("a log has at most {MAX_LOG_LEN} bytes")));
+        }
+        Ok(Some(bytes))
+    }
+
+    fn next_entry(&mut self) -> Result<Option<(u64, Entry)>, LogFault> {
+        let Some(bytes) = self.next_line()? else { return Ok(None) };
+        let entry = serde_json::from_slice(&bytes);
+        let line = self.line;
+        let entry = entry.map_err(|error| LogFault::Line { line, why: error.to_string() })?;
+        Ok(Some((line, entry)))
+    }
+}
+
+impl<R: BufRead> Iterator for Log<R> {
+    type Item = Result<(u64, Entry), LogFault>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.is_over {
+            return None;
+        }
+        let next = self.next_entry().transpose();
+        self.is_over = !matches!(next, Some(Ok(_)));
+        next
+    }
 }
 
 #[cfg(test)]
@@ -172,11 +238,13 @@ mod tests {
         let begun = r#"{"time":"2026-11-27T10:01:00Z","result":"begun","serial":"A","node_address":17,"vendor":"v","class":"c","device":"d","kid":null,"block_sha256":"00","factory_tag":"01"}"#;
         let made = r#"{"time":"2026-11-27T10:02:00Z","result":"provisioned","serial":"A","node_address":17,"vendor":"v","class":"c","device":"d","kid":"00","block_sha256":"00","loader_version":"1.0.0","anchors":[{"kid":"00","rights":15,"domain":"00"}]}"#;
         let text = format!("{head}{begun}\n{made}\n");
-        let log = read_log(format!("{text}{{\"tim").as_bytes(), [7; 32]).unwrap();
-        assert_eq!((log.len, log.torn), (text.len(), 5));
-        assert_eq!(log.entries.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [2, 3]);
+        let torn = format!("{text}{{\"tim");
+        let mut log = Log::begin(torn.as_bytes(), [7; 32]).unwrap();
+        let entries: Vec<_> = log.by_ref().collect::<Result<_, _>>().unwrap();
+        assert_eq!((log.whole_len(), log.torn_len()), (text.len() as u64, 5));
+        assert_eq!(entries.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [2, 3]);
         let mut written = line_of(&Head::new("2026-11-27T10:00:00Z".to_owned(), [7; 32])).unwrap();
-        for (_, entry) in &log.entries {
+        for (_, entry) in &entries {
             written.extend(line_of(entry).unwrap());
         }
         assert_eq!(String::from_utf8(written).unwrap(), text);
@@ -192,9 +260,31 @@ mod tests {
             (head.replace(":1,", ":2,"), 1),
             (format!("{head}{{}}\n"), 2),
         ] {
-            let fault = read_log(log.as_bytes(), [7; 32]).unwrap_err();
-            assert_eq!(fault.into_line().0, line, "{log}");
+            let all = |log: &str| Log::begin(log.as_bytes(), [7; 32])?.collect::<Result<Vec<_>, _>>();
+            assert_eq!(all(&log).unwrap_err().into_line().unwrap().0, line, "{log}");
         }
-        assert_eq!(read_log(head.as_bytes(), [8; 32]), Err(LogFault::OtherList));
+        assert!(matches!(Log::begin(head.as_bytes(), [8; 32]), Err(LogFault::OtherList)));
+    }
+
+    /// A log without an end fills no memory, and nothing is read behind a fault.
+    #[test]
+    fn a_log_is_read_a_line_at_a_time() {
+        let head = line_of(&Head::new(String::new(), [7; 32])).unwrap();
+        let endless = io::BufReader::new(head.chain(io::repeat(b'x')));
+        let mut log = Log::begin(endless, [7; 32]).unwrap();
+        assert!(matches!(log.next(), Some(Err(LogFault::Line { line: 2, .. }))));
+        assert!(log.next().is_none());
+        let no_line = Log::begin(io::BufReader::new(io::repeat(b'x')), [7; 32]);
+        assert!(matches!(no_line, Err(LogFault::Line { line: 1, .. })));
+        let fails = io::BufReader::new(Fails);
+        assert!(matches!(Log::begin(fails, [7; 32]), Err(LogFault::Read(_))));
+    }
+
+    struct Fails;
+
+    impl io::Read for Fails {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::Error::other("the stick is gone"))
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The folder of a production line as it comes back from the line: its list and its log, and cells that a spreadsheet wrote.
 //! What is read is written as it was read, and no cell that is written begins like a formula.
 
-use device_lists::{Entry, Head, guarded, line_of, read_list, read_log, unguarded, write_list};
+use device_lists::{Entry, Head, Log, guarded, line_of, read_list, unguarded, write_list};
 
 /// Of the list to which the logs belong.
 const LIST_SHA256: [u8; 32] = [7; 32];
@@ -29,18 +29,22 @@ pub(crate) fn line(data: &[u8]) -> bool {
         assert!(rows.iter().all(|(line, _)| *line <= lines) && rows.is_sorted_by_key(|(line, _)| *line));
     }
     let behind_a_head = [log_of(&[]), data.to_vec()].concat();
-    let logs = [read_log(data, LIST_SHA256), read_log(&behind_a_head, LIST_SHA256)];
+    let logs = [data, &behind_a_head].map(read_log);
     for (log, len) in logs.iter().zip([data.len(), behind_a_head.len()]) {
-        let Ok(log) = log else { continue };
-        assert_eq!(log.len + log.torn, len);
-        let entries: Vec<Entry> = log.entries.iter().map(|(_, entry)| entry.clone()).collect();
-        let again = read_log(&log_of(&entries), LIST_SHA256).unwrap();
-        assert_eq!((again.entries.len(), again.torn), (entries.len(), 0));
-        assert!(again.entries.into_iter().map(|(_, entry)| entry).eq(entries));
+        let Some((entries, [whole, torn])) = log else { continue };
+        assert_eq!(whole + torn, len as u64);
+        assert_eq!(read_log(&log_of(entries)), Some((entries.clone(), [log_of(entries).len() as u64, 0])));
     }
     let [log, behind] = logs;
     // A last line without its end counts for nothing.
-    list.is_ok() || log.is_ok() || behind.is_ok_and(|log| !log.entries.is_empty())
+    list.is_ok() || log.is_some() || behind.is_some_and(|(entries, _)| !entries.is_empty())
+}
+
+/// The entries of a log, the bytes of its whole lines, and of the last one.
+fn read_log(data: &[u8]) -> Option<(Vec<Entry>, [u64; 2])> {
+    let mut log = Log::begin(data, LIST_SHA256).ok()?;
+    let entries = log.by_ref().map(|entry| Some(entry.ok()?.1)).collect::<Option<_>>()?;
+    Some((entries, [log.whole_len(), log.torn_len()]))
 }
 
 /// Lines of a file, one ended by each kind of break at most.

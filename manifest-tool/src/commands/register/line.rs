@@ -2,13 +2,14 @@
 //! (docs/updater-host.md, Log of the line).
 
 use std::collections::BTreeMap;
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use device_lists::{
-    Entry, LIST_FILE, LOG_FILE, ListFault, MAX_LIST_LEN, MAX_LOG_LEN, Outcome, Row, read_list, read_log,
+    Entry, LIST_FILE, LOG_FILE, ListFault, Log, LogFault, MAX_LIST_LEN, Outcome, Row, read_list,
 };
 use trust::UnixTime;
-use trust::host::printable;
+use trust::host::{ReadError, open_file, printable};
 
 use crate::error::Error;
 use crate::files::read_file;
@@ -51,27 +52,31 @@ impl Batch {
         if !path.exists() {
             return Err(Error::NoLineLog(path));
         }
-        let log = read_file(&path, MAX_LOG_LEN)?;
         let refuse = |line, why: String| Error::LineLog { path: path.clone(), line, why };
-        let log = read_log(&log, trust::sha256(&list)).map_err(|fault| {
-            let (line, why) = fault.into_line();
-            refuse(line, why)
-        })?;
+        let cannot_read = |error| Error::file_read(&path, ReadError::Io(error));
+        let faulty = |fault: LogFault| match fault.into_line() {
+            Ok((line, why)) => refuse(line, why),
+            Err(error) => cannot_read(error),
+        };
+        let log = BufReader::new(open_file(&path).map_err(cannot_read)?);
+        let mut log = Log::begin(log, trust::sha256(&list)).map_err(faulty)?;
         let rows = read_list(&list).map_err(|ListFault { line, why }| Error::LineLog {
             path: list_path,
             line,
             why,
         })?;
-        let entries = log.entries.into_iter();
-        let mut last: BTreeMap<String, (u64, Entry)> =
-            entries.map(|(number, entry)| (entry.serial.clone(), (number, entry))).collect();
+        let mut last: BTreeMap<String, (u64, Entry)> = BTreeMap::new();
+        for entry in log.by_ref() {
+            let (number, entry) = entry.map_err(faulty)?;
+            last.insert(entry.serial.clone(), (number, entry));
+        }
 
         let mut batch = Self {
             folder: folder.to_owned(),
             on_device: Vec::new(),
             set_aside: Vec::new(),
             left: 0,
-            torn: log.torn > 0,
+            torn: log.torn_len() > 0,
         };
         let now = crate::time::now(None)?;
         for (line, listed) in rows {

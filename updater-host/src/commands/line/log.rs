@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{BufReader, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use device_lists::{Entry, Head, LOG_FILE, LogFault, MAX_LOG_LEN, Outcome, Row, line_of, read_log};
+use device_lists::{Entry, Head, LOG_FILE, LogFault, Outcome, Row, line_of};
 use serde::Serialize;
 use trust::host::{Existing, Readers, write_whole};
 
@@ -59,7 +59,7 @@ pub(super) struct Log {
     len: u64,
     standing: BTreeMap<String, Standing>,
     /// Bytes of a last line that was cut off, if any.
-    pub(super) torn: usize,
+    pub(super) torn: u64,
 }
 
 impl Log {
@@ -77,28 +77,13 @@ impl Log {
                 outcome => outcome.map_err(|source| Error::line_write(&path, source))?,
             }
         }
-        let mut file = trust::host::open_own(&path).map_err(|source| Error::line_write(&path, source))?;
+        let file = trust::host::open_own(&path).map_err(|source| Error::line_write(&path, source))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(Error::Line(LineFault::Busy { path })),
             Err(TryLockError::Error(source)) => return Err(Error::line_write(&path, source)),
         }
-        let mut bytes = Vec::new();
-        (&mut file)
-            .take(MAX_LOG_LEN.saturating_add(1))
-            .read_to_end(&mut bytes)
-            .map_err(|source| Error::read(&path, source))?;
-        if bytes.len() as u64 > MAX_LOG_LEN {
-            return Err(Error::read(&path, trust::host::ReadError::TooLong(MAX_LOG_LEN)));
-        }
-        let log = read_log(&bytes, list.sha256).map_err(|fault| {
-            Error::Line(match fault {
-                LogFault::Line { line, why } => LineFault::Log { path: path.clone(), line, why },
-                LogFault::OtherList => LineFault::ListChanged { path: list.path() },
-            })
-        })?;
-        let standing = standing_of(&path, &log.entries, list)?;
-        let (len, torn) = (log.len as u64, log.torn);
+        let (standing, len, torn) = read(&path, &file, list)?;
         if torn > 0 {
             file.set_len(len)
                 .and_then(|()| file.sync_all())
@@ -144,19 +129,24 @@ fn standing_after(entry: &Entry) -> Standing {
     }
 }
 
-fn standing_of(
-    path: &Path,
-    entries: &[(u64, Entry)],
-    list: &List,
-) -> Result<BTreeMap<String, Standing>, Error> {
+/// Where each block stands, the bytes of whole lines, and those of a last line that was cut off.
+fn read(path: &Path, file: &File, list: &List) -> Result<(BTreeMap<String, Standing>, u64, u64), Error> {
+    let faulty = |fault| match fault {
+        LogFault::Line { line, why } => Error::Line(LineFault::Log { path: path.to_owned(), line, why }),
+        LogFault::OtherList => Error::Line(LineFault::ListChanged { path: list.path() }),
+        LogFault::Read(source) => Error::read(path, source),
+    };
+    let mut log = device_lists::Log::begin(BufReader::new(file), list.sha256).map_err(faulty)?;
     let mut standing = BTreeMap::new();
-    for (line, entry) in entries {
+    for entry in log.by_ref() {
+        let (line, entry) = entry.map_err(faulty)?;
         let row = list.row(&entry.serial).filter(|row| hex::encode(row.block_sha256) == entry.block_sha256);
         if row.is_none() {
             let why = format!("the list has no such block of {}", entry.serial);
-            return Err(Error::Line(LineFault::Log { path: path.to_owned(), line: *line, why }));
+            return Err(faulty(LogFault::Line { line, why }));
         }
-        standing.insert(entry.serial.clone(), standing_after(entry));
+        let after = standing_after(&entry);
+        standing.insert(entry.serial, after);
     }
-    Ok(standing)
+    Ok((standing, log.whole_len(), log.torn_len()))
 }
