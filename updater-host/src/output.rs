@@ -3,6 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
@@ -46,13 +47,20 @@ struct Wait {
     last_told: Instant,
 }
 
+/// The progress bar that is drawn now. Who writes beside it lets it make room.
+type SharedBar = Arc<Mutex<Option<ProgressBar>>>;
+
+fn drawn(bar: &SharedBar) -> MutexGuard<'_, Option<ProgressBar>> {
+    bar.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Where a command prints to.
 #[derive(Debug)]
 pub(crate) struct Output {
     json: bool,
     verbose: bool,
     wait: RefCell<Option<Wait>>,
-    bar: RefCell<Option<ProgressBar>>,
+    bar: SharedBar,
     last_event: Cell<Option<Instant>>,
 }
 
@@ -144,20 +152,47 @@ struct FailureDetail {
     position: Option<u32>,
 }
 
-/// Tells of a wait for the server of this name, which ends after this time at the latest.
+/// Tells of a wait for a server: its name, and the time after which it ends at the latest.
 #[cfg(feature = "http")]
-pub(crate) type ServerWait = fn(&str, Duration);
+#[derive(Clone)]
+pub(crate) struct ServerWait(Arc<TellOfServer>);
 
 #[cfg(feature = "http")]
-fn tell_people_of_server(server: &str, _left: Duration) {
-    let _ = writeln!(std::io::stderr(), "  {}", server_client::waiting_for(server));
+type TellOfServer = dyn Fn(&str, Duration) + Send + Sync;
+
+#[cfg(feature = "http")]
+impl ServerWait {
+    pub(crate) fn new(tell: impl Fn(&str, Duration) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(tell))
+    }
+
+    pub(crate) fn tell(&self, server: &str, left: Duration) {
+        (self.0)(server, left);
+    }
+
+    fn for_scripts(_server: &str, left: Duration) {
+        let event = Event::Waiting { step: "server", seconds_left: left.as_secs() };
+        if let Ok(line) = serde_json::to_string(&event) {
+            let _ = writeln!(std::io::stdout(), "{line}");
+        }
+    }
+
+    /// A line above the bar, if there is one.
+    fn for_people(bar: &SharedBar, server: &str) {
+        let write = || {
+            let _ = writeln!(std::io::stderr(), "  {}", server_client::waiting_for(server));
+        };
+        match drawn(bar).as_ref() {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
+    }
 }
 
 #[cfg(feature = "http")]
-fn tell_scripts_of_server(_server: &str, left: Duration) {
-    if let Ok(line) = serde_json::to_string(&Event::Waiting { step: "server", seconds_left: left.as_secs() })
-    {
-        let _ = writeln!(std::io::stdout(), "{line}");
+impl std::fmt::Debug for ServerWait {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ServerWait")
     }
 }
 
@@ -165,7 +200,7 @@ impl Output {
     /// For people, or with `json` for scripts.
     #[must_use]
     pub(crate) fn new(json: bool, verbose: bool) -> Self {
-        let (wait, bar, last_event) = (RefCell::new(None), RefCell::new(None), Cell::new(None));
+        let (wait, bar, last_event) = (RefCell::new(None), SharedBar::default(), Cell::new(None));
         Self { json, verbose, wait, bar, last_event }
     }
 
@@ -228,10 +263,14 @@ impl Output {
         }
     }
 
-    /// How a wait for a server is told, whose name and patience it gets.
+    /// How a wait for a server is told.
     #[cfg(feature = "http")]
     pub(crate) fn server_wait(&self) -> ServerWait {
-        if self.json { tell_scripts_of_server } else { tell_people_of_server }
+        let bar = self.bar.clone();
+        match self.json {
+            true => ServerWait::new(ServerWait::for_scripts),
+            false => ServerWait::new(move |server, _| ServerWait::for_people(&bar, server)),
+        }
     }
 
     /// The wait is over.
@@ -260,14 +299,14 @@ impl Output {
         bar.set_position(bytes);
         // What an earlier run did must not count for the rate.
         bar.reset_eta();
-        *self.bar.borrow_mut() = Some(bar);
+        *drawn(&self.bar) = Some(bar);
         self.last_event.set(None);
         self.progress(transfer, bytes, total);
     }
 
     /// Moves the bar; an event at most every 100 ms, and one for the end.
     pub(crate) fn progress(&self, transfer: Transfer, bytes: u64, total: u64) {
-        if let Some(bar) = self.bar.borrow().as_ref() {
+        if let Some(bar) = drawn(&self.bar).as_ref() {
             bar.set_position(bytes);
         }
         let due = self.last_event.get().is_none_or(|last| last.elapsed() >= PROGRESS_INTERVAL);
@@ -282,7 +321,7 @@ impl Output {
     }
 
     pub(crate) fn progress_end(&self) {
-        if let Some(bar) = self.bar.borrow_mut().take() {
+        if let Some(bar) = drawn(&self.bar).take() {
             bar.finish_and_clear();
         }
     }
@@ -364,7 +403,7 @@ impl Output {
         let write = || {
             let _ = writeln!(std::io::stderr(), "{line}");
         };
-        let (bar, wait) = (self.bar.borrow(), self.wait.borrow());
+        let (bar, wait) = (drawn(&self.bar), self.wait.borrow());
         match bar.as_ref().or_else(|| wait.as_ref()?.spinner.as_ref()) {
             Some(bar) => bar.suspend(write),
             None => write(),

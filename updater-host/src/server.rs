@@ -150,7 +150,7 @@ impl Server {
             image_time: transfer_time,
             questions_time: QUESTIONS_TIMEOUT,
             first_question: OnceLock::new(),
-            wait: |_, _| {},
+            wait: ServerWait::new(|_, _| {}),
         })
     }
 
@@ -329,7 +329,7 @@ impl Server {
 
     async fn wait_for<T>(&self, answer: impl Future<Output = T>, left: Duration) -> T {
         let begun = Instant::now();
-        waited_for(answer, || (self.wait)(&self.name(), left.saturating_sub(begun.elapsed()))).await
+        waited_for(answer, || self.wait.tell(&self.name(), left.saturating_sub(begun.elapsed()))).await
     }
 
     /// Reads a body of at most `limit` bytes.

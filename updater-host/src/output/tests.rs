@@ -1,5 +1,3 @@
-use std::sync::{Arc, Mutex};
-
 use indicatif::TermLike;
 
 use super::*;
@@ -88,4 +86,24 @@ fn a_countdown_fits_the_terminal_and_names_the_time_that_is_left() {
     assert!(terminal.widths()[0] <= 60, "{:?}", terminal.widths());
     let drawn = terminal.drawn.lock().unwrap().concat();
     assert!(drawn.contains("3600 s left  The new image runs"), "{drawn}");
+}
+
+/// A line that is written over a bar mixes with it: the bar goes for the line, and is drawn again below.
+#[cfg(feature = "http")]
+#[test]
+fn a_wait_for_the_server_is_told_above_the_bar() {
+    let terminal = Noted::new(80);
+    let target = ProgressDrawTarget::term_like_with_hz(Box::new(terminal.clone()), 255);
+    let output = Output::new(false, false);
+    let wait = output.server_wait();
+    *drawn(&output.bar) = Some(progress_bar(target, 100, 80));
+    drawn(&output.bar).as_ref().unwrap().tick();
+    let before = terminal.drawn.lock().unwrap().len();
+    assert!(before > 0);
+    wait.tell("http://server", Duration::from_secs(9));
+    assert!(terminal.drawn.lock().unwrap().len() > before, "it is drawn again");
+    output.progress_end();
+    let before = terminal.drawn.lock().unwrap().len();
+    wait.tell("http://server", Duration::from_secs(9));
+    assert_eq!(terminal.drawn.lock().unwrap().len(), before, "there is none");
 }

@@ -442,7 +442,7 @@ async fn whoever_waits_for_a_slow_server_hears_of_it() {
         std::thread::sleep(Duration::from_millis(pause));
         Answer::new(404, br#"{"code": "revocation-list-unknown"}"#.to_vec())
     });
-    let server = client(&fake).telling(|_, left| LEFT.lock().unwrap().push(left.as_secs()));
+    let server = client(&fake).telling(ServerWait::new(|_, left| LEFT.lock().unwrap().push(left.as_secs())));
     assert!(server.latest(&KIND).await.is_err());
     assert_eq!(*LEFT.lock().unwrap(), [0; 0]);
     assert_eq!(server.revocation_list(Domain(Kid([1; 8]))).await.unwrap(), None);
