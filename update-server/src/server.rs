@@ -85,6 +85,7 @@ impl Server {
         let records = Records::open(store.clone(), config.anchors).await?;
         let identities = Identities::open(store.clone(), records.clone()).await?;
         let catalogue = Catalogue::open(store.clone(), blobs.clone(), records.clone(), unix_now()).await?;
+        check_anchors(&catalogue)?;
         let clock = Arc::new(ClockWatch::new(store.clone(), catalogue.clone()));
         clock.fault(unix_now()).await?;
         let mut background = JoinSet::new();
@@ -191,6 +192,32 @@ impl Server {
         }
         Ok(())
     }
+}
+
+/// Releases under other anchors are not offered: some of them are a warning, all of them a wrong option.
+fn check_anchors(catalogue: &Catalogue) -> Result<(), StartError> {
+    let standing = catalogue.standing();
+    let idle = catalogue.anchors_without_releases(&standing);
+    let kid = |kid: &trust::Kid| hex::encode(kid.0);
+    if standing.stored > 0 && standing.foreign == standing.stored {
+        let anchors = idle.iter().map(kid).collect();
+        return Err(StartError::NoReleaseUnderAnchors { releases: standing.stored, anchors });
+    }
+    for (domain, releases) in &standing.of_domain {
+        tracing::info!(anchor = hex::encode(domain), releases, "stored releases under an anchor");
+    }
+    for anchor in &idle {
+        tracing::warn!(anchor = kid(anchor), "no stored release is under this anchor");
+    }
+    if standing.foreign > 0 {
+        let (releases, stored) = (standing.foreign, standing.stored);
+        tracing::warn!(
+            releases,
+            stored,
+            "stored releases are under no anchor that was given: they are not offered"
+        );
+    }
+    Ok(())
 }
 
 /// Looks for the images that releases name, and holds those that are stored against their digests, over and over.

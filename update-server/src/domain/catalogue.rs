@@ -15,12 +15,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{Mutex, Semaphore};
 use tracing::{Instrument as _, Span};
-use trust::{TrustStore, UnixTime};
+use trust::{Kid, TrustStore, UnixTime};
 
 pub use self::error::CatalogueError;
 use self::judging::Indexed;
 pub use self::release::{Image, Release, Validity};
-use super::index::{Entry, Index, Verdict};
+use super::index::{Entry, Index, Standing, Verdict};
 use super::records::Records;
 use super::{Digest, Identifier};
 use crate::blobs::Blobs;
@@ -310,6 +310,18 @@ impl Catalogue {
     pub fn newest_issue(&self) -> Option<u64> {
         let lists = self.records.trust_store().lists().map(|list| list.issued_at().0).max();
         lists.max(self.look(Index::newest_issue))
+    }
+
+    /// How many releases are stored, and under which of the configured anchors.
+    pub fn standing(&self) -> Standing {
+        self.look(Index::standing)
+    }
+
+    /// The roots of the configured domains under which no release is, while there are some.
+    pub fn anchors_without_releases(&self, standing: &Standing) -> Vec<Kid> {
+        let trusted = self.records.trust_store();
+        let idle = trusted.domains().filter(|domain| !standing.of_domain.contains_key(&domain.0.0));
+        if standing.stored == 0 { Vec::new() } else { idle.map(|domain| domain.0).collect() }
     }
 
     /// Whether a release names this image, so that it was stored once.

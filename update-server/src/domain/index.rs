@@ -38,8 +38,21 @@ pub struct Entry {
     pub release: Option<Arc<Release>>,
     /// When and why it was withdrawn.
     pub withdrawal: Option<Withdrawal>,
+    /// No configured anchor is that of an envelope of it: it would be good under another one.
+    is_foreign: bool,
     place: Place,
     boundaries: Vec<u64>,
+}
+
+/// How many releases are stored, and under which anchors.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// All of them, withdrawn and refused ones too.
+    pub stored: usize,
+    /// Those under no configured anchor.
+    pub foreign: usize,
+    /// Those of each domain that has any.
+    pub of_domain: BTreeMap<[u8; 8], usize>,
 }
 
 /// Where a release stands in the index.
@@ -86,10 +99,12 @@ impl Entry {
             image: Image { digest: Digest([0; 32]), size: 0, uri: String::new() },
             second_image: None,
             release_kid: trust::Kid([0; 8]),
+            domain: trust::Domain(trust::Kid([0; 8])),
             published_at: 0,
             validity: Validity { issued_at: 0, not_before: None, expires: None },
         };
-        Self { verdict, release: Some(Arc::new(release)), withdrawal: None, place, boundaries }
+        let release = Some(Arc::new(release));
+        Self { verdict, release, withdrawal: None, is_foreign: false, place, boundaries }
     }
 
     /// Judges a release by its envelopes, the last received first.
@@ -107,6 +122,7 @@ impl Entry {
         let mut valid: Option<Release> = None;
         let mut refused: Option<(u64, Reason)> = None;
         let mut genuine: Option<Release> = None;
+        let mut is_foreign = false;
         for envelope in envelopes {
             let read = Release::read(&envelope.bytes, store, envelope.published_at);
             let past = match &read {
@@ -133,6 +149,7 @@ impl Entry {
                 }
                 Ok(_) => {}
                 Err(reason) => {
+                    is_foreign |= reason == Reason::AnchorUnknown;
                     let issued_at = past.map_or(0, |release| release.validity.issued_at);
                     if refused.is_none_or(|(best, _)| issued_at > best) {
                         refused = Some((issued_at, reason));
@@ -163,7 +180,8 @@ impl Entry {
             (true, false, None, Some((_, reason))) => Verdict::Refused(reason),
             (true, false, None, None) => Verdict::Damaged,
         };
-        Self { verdict, release, withdrawal: stored.withdrawal.clone(), place, boundaries }
+        let is_foreign = release.is_none() && is_foreign;
+        Self { verdict, release, withdrawal: stored.withdrawal.clone(), is_foreign, place, boundaries }
     }
 }
 
@@ -273,6 +291,18 @@ impl Index {
     /// When the newest credential was issued that a configured anchor's key signed: seconds since the epoch.
     pub(super) fn newest_issue(&self) -> Option<u64> {
         self.newest_issue
+    }
+
+    /// How many releases there are, and under which anchors.
+    pub(super) fn standing(&self) -> Standing {
+        let mut standing = Standing { stored: self.entries.len(), ..Standing::default() };
+        for entry in self.entries.values() {
+            standing.foreign += usize::from(entry.is_foreign);
+            if let Some(release) = &entry.release {
+                *standing.of_domain.entry(release.domain.0.0).or_default() += 1;
+            }
+        }
+        standing
     }
 
     /// The images that releases name.

@@ -36,6 +36,16 @@ pub enum StartError {
     /// The stored releases.
     #[error("cannot read the stored releases: {0}")]
     Catalogue(#[from] CatalogueError),
+    /// Nothing that is stored would be offered, and no record says why.
+    #[error(
+        "none of the {releases} stored releases is under an anchor that was given ({})", anchors.join(", ")
+    )]
+    NoReleaseUnderAnchors {
+        /// How many there are.
+        releases: usize,
+        /// kids of the first roots.
+        anchors: Vec<String>,
+    },
     /// The address.
     #[error("cannot listen on {address}: {source}")]
     Listen {
@@ -79,6 +89,13 @@ impl StartError {
                 Some(
                     "restore the database from a backup, or check --anchor and --recovery-anchor: they name the roots of \
                      the domain's beginning",
+                ),
+            ),
+            Self::NoReleaseUnderAnchors { .. } => (
+                CONFIGURATION,
+                Some(
+                    "pass the anchors under which they were published, beside a new one; to begin without these releases, give \
+                     --data a new folder",
                 ),
             ),
             Self::Clock => (SYSTEM, Some("set the clock, then start the server")),

@@ -393,3 +393,61 @@ async fn a_page_is_full_behind_releases_that_cannot_be_shown() {
         assert_eq!(shown.collect::<Vec<_>>(), expected, "limit {limit}");
     }
 }
+
+/// Under a wrong anchor nothing would be offered, and a host would learn of no update: the operator does, at the start.
+#[tokio::test]
+async fn srv62_a_server_says_which_releases_are_under_no_anchor() {
+    let world = World::new();
+    let other = World::new();
+    let [file, wrong] = ["second.cose", "wrong.cose"].map(|name| world.path(name));
+    std::fs::copy(other.anchor_file(), &file).unwrap();
+    std::fs::write(&wrong, SoftwareKey::generate().unwrap().public_key().to_cose_key()).unwrap();
+    let file = file.to_str().unwrap();
+    let image = image(1, 1000);
+    let server = world.start_with(&["--anchor", file]);
+    let health = server.get("/v1/health").await.is(200).json();
+    assert_eq!((&health["releases"]["stored"], &health["warnings"]), (&json!(0), &json!([])));
+    for (sequence, root) in [(1, &world.root), (2, &other.root), (3, &other.root)] {
+        server.publish(&image, &envelope(&image, sequence, &release_key(root))).await.is(201);
+    }
+    assert_eq!(server.get("/v1/health").await.json()["warnings"], json!([]));
+    drop(server);
+
+    // One anchor too few, and one under which nothing is.
+    let server = world.start_with(&["--anchor", wrong.to_str().unwrap()]);
+    let health = server.get("/v1/health").await.is(200).json();
+    assert_eq!(health["releases"], json!({"stored": 3, "under_no_anchor": 2}));
+    let codes: Vec<_> = health["warnings"].as_array().unwrap().iter().map(|it| it["code"].clone()).collect();
+    assert_eq!(codes, ["releases-under-no-anchor", "anchor-without-releases"]);
+    let log = server.log();
+    assert!(log.contains("under no anchor that was given"), "{log}");
+    assert!(log.contains("no stored release is under this anchor"), "{log}");
+    drop(server);
+
+    // Withdrawn, revoked or expired releases are another matter; of these none is under the anchor.
+    std::fs::copy(&wrong, world.anchor_file()).unwrap();
+    let (code, said) = world.fail(&[]);
+    assert_eq!(code, 4, "{said}");
+    let kid = hex::encode(trust::host::open_public_key(&wrong).unwrap().kid().0);
+    assert!(said.contains("none of the 3 stored releases") && said.contains(&kid), "{said}");
+    assert!(said.contains("hint: pass the anchors"), "{said}");
+    std::fs::copy(other.anchor_file(), world.anchor_file()).unwrap();
+    assert_eq!(world.start().listed().await, [3, 2]);
+}
+
+/// A list that revokes every key is no wrong option: the next release has to be published.
+#[tokio::test]
+async fn a_server_whose_releases_are_all_refused_starts() {
+    let world = World::new();
+    let key = release_key(&world.root);
+    let image = image(1, 1000);
+    let server = world.start();
+    server.publish(&image, &envelope(&image, 1, &key)).await.is(201);
+    server.put("/v1/revocations", revocation(&world.root, 1, &[key.kid()])).await.is(201);
+    drop(server);
+    let server = world.start();
+    let health = server.get("/v1/health").await.is(200).json();
+    assert_eq!((&health["releases"]["under_no_anchor"], &health["warnings"]), (&json!(0), &json!([])));
+    server.publish(&image, &envelope(&image, 2, &release_key(&world.root))).await.is(201);
+    assert_eq!(server.listed().await, [2]);
+}

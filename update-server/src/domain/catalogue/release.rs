@@ -1,7 +1,7 @@
 //! A release, read from an envelope that verified.
 
 use suit_manifest::{Envelope, ImageReference, Reason, image_reference, second_image_reference};
-use trust::{Kid, TrustStore};
+use trust::{Domain, Kid, TrustStore};
 
 use crate::domain::{Digest, Identifier};
 
@@ -45,6 +45,8 @@ pub struct Release {
     pub second_image: Option<Image>,
     /// The key that signed the manifest.
     pub release_kid: Kid,
+    /// The domain whose root certified that key.
+    pub domain: Domain,
     /// When this envelope was published: seconds since the epoch.
     pub published_at: u64,
     /// The times of the credential in this envelope.
@@ -92,6 +94,7 @@ impl Release {
             image: Image::of(&image),
             second_image: second_image_reference(&authenticated)?.as_ref().map(Image::of),
             release_kid: credential.key().kid(),
+            domain: credential.domain(),
             published_at,
             validity,
         })
