@@ -84,6 +84,9 @@ pub enum Error {
     /// The ledger has no key of this name.
     #[error("the ledger has no key named {0:?}")]
     NoSuchKey(String),
+    /// The name or kid of the key whose ledger it is.
+    #[error("{0:?} is the key whose ledger this is: it stands in no credential or list of its own")]
+    OwnKey(String),
     /// A name of two keys, as two copies may have given it that were joined.
     #[error("two keys of the ledger are named {name:?}: {} and {}", kids[0], kids[1])]
     NameOfTwo {
@@ -335,6 +338,7 @@ impl Error {
             Self::TimeGoesBack { .. } => "ledger-time",
             Self::NameTaken { .. } => "ledger-name-taken",
             Self::NoSuchKey(_) => "ledger-no-such-key",
+            Self::OwnKey(_) => "ledger-own-key",
             Self::NameOfTwo { .. } => "ledger-name-of-two",
             Self::Text { .. } => "ledger-text",
             Self::OtherKey { .. } => "ledger-other-key",
@@ -379,6 +383,10 @@ impl Error {
                 "Choose another name: each belongs to one key for good, in whatever case."
             }
             Self::NoSuchKey(_) => "ledger show lists the names; a kid or cti goes too.",
+            Self::OwnKey(_) => {
+                "A root is replaced by a succession, an issuing key by the list of its root: manifest-tool custody what-if --lost NAME LEDGER names \
+                 the steps."
+            }
             Self::NameOfTwo { .. } => {
                 "Pass the kid of the key in the place of its name; ledger show has both."
             }

@@ -193,7 +193,7 @@ impl Ledger {
     /// A key by its name, or by its kid in hex.
     ///
     /// # Errors
-    /// [`Error::NoSuchKey`]; [`Error::NameOfTwo`] if two keys have the name, as copies that were joined may say
+    /// [`Error::NoSuchKey`]; [`Error::OwnKey`] for the key whose ledger this is; [`Error::NameOfTwo`] if two keys have the name, as copies that were joined may say
     pub fn key_named(&self, name: &str, now: UnixTime) -> Result<KeyState<'_>, Error> {
         let mut keys = self.keys(now);
         if let Some(place) = keys.iter().position(|key| key.kid.to_string() == name) {
@@ -204,7 +204,10 @@ impl Ledger {
         if let Some((first, other)) = keys.first().and_then(|first| Some((first.kid, other(first)?))) {
             return Err(Error::NameOfTwo { name: name.to_owned(), kids: [first, other] });
         }
-        keys.into_iter().next().ok_or_else(|| Error::NoSuchKey(name.to_owned()))
+        let open = self.opened();
+        let is_own = open.name == name || open.kid.to_string() == name;
+        let missing = if is_own { Error::OwnKey } else { Error::NoSuchKey };
+        keys.into_iter().next().ok_or_else(|| missing(name.to_owned()))
     }
 
     /// The same, here or else in the ledgers before, with the one that knows it.

@@ -5,6 +5,7 @@ pub mod evidence;
 pub mod findings;
 pub mod kept;
 pub mod roles;
+pub mod scopes;
 
 use ledger::{BackupKind, Event, Hex, Ledger, Time};
 use trust::{Role, UnixTime};

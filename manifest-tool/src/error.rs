@@ -14,6 +14,7 @@ use trust::host::{ClockFault, KeyFileError, ReadError, TokenFileError};
 
 use crate::ceremony::CeremonyError;
 use crate::commands::provision::LineFault;
+use crate::files::Kept;
 use crate::image::ImageError;
 use crate::keys::HolderError;
 use crate::kind::Kind;
@@ -52,6 +53,9 @@ pub enum Error {
     /// An output file exists and has other content.
     #[error("{} already exists", .0.display())]
     FileExists(PathBuf),
+    /// An output file exists, and holds what no other output replaces.
+    #[error("{} already exists, and is {kept}", path.display())]
+    FileKept { path: PathBuf, kept: Kept },
     /// An output is in the folder of a ledger.
     #[error("{} is in the ledger {}, where nothing else is written", path.display(), ledger.display())]
     InsideLedger { path: PathBuf, ledger: PathBuf },
@@ -118,6 +122,9 @@ pub enum Error {
     /// No passphrase was given, and there is no terminal to ask on.
     #[error("a passphrase is required, and there is no terminal to prompt on")]
     PassphraseNeeded,
+    /// The same for a new key, beside one that is opened.
+    #[error("a passphrase for the new key file is required, and there is no terminal to prompt on")]
+    NewPassphraseNeeded,
     /// The two entries differ, or it is empty, or longer than the limit.
     #[error("the passphrase {0}")]
     PassphraseUnusable(PassphraseFault),
@@ -179,6 +186,9 @@ pub enum Error {
         /// What it may not do.
         act: &'static str,
     },
+    /// A credential of another kind than this argument asks for.
+    #[error("{} is a credential of the role {role}, not of an issuing key (role identity)", path.display())]
+    NotOfIssuingKey { path: PathBuf, role: &'static str },
     /// A key that this root, or one before, took back.
     #[error("{name} ({kid}) was revoked, and is not certified again")]
     KeyWasRevoked { name: String, kid: String },

@@ -1,17 +1,20 @@
 //! Files: read up to a limit, written whole or not at all.
 
+mod kept;
+
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use trust::host::{
-    Existing, MAX_KEY_FILE_LEN, ReadError, Readers, folder_of, is_private_key, open_limited, read_limited,
-    write_whole,
-};
+use trust::host::{Existing, Readers, folder_of, open_limited, read_limited, write_whole};
 use zeroize::Zeroizing;
 
+use self::kept::kept;
 use crate::error::{Error, FileAction};
+use crate::kind::Kind;
 use crate::memory;
 use crate::output::write_data;
+
+pub use self::kept::Kept;
 
 /// Longest credential or revocation list that is read; what is too long for the format is refused by it.
 pub const MAX_RECORD_FILE_LEN: u64 = 16 * 1024;
@@ -69,13 +72,13 @@ fn read_into(path: &Path, limit: u64, bytes: &mut Vec<u8>) -> Result<(), Error> 
 /// Permission to replace outputs.
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub struct OverwriteArguments {
-    /// Replace existing output files; private keys and device files are never replaced
+    /// Replace existing output files; never secrets, records of another kind, or what a batch has
     #[arg(long)]
     force: bool,
 }
 
-/// With `--force`, regular files are replaced that hold no private key; without it, only the very same content is taken
-/// as written already.
+/// With `--force`, files are replaced that are not [`Kept`]; without it, only the very same content is taken as written
+/// already.
 pub fn existing(force: bool) -> Existing {
     if force { Existing::Replace } else { Existing::Keep }
 }
@@ -87,11 +90,14 @@ impl OverwriteArguments {
     }
 }
 
+/// An output, and of which kind it is going to be, if it is one of [`Kind`].
+pub type Wanted<'a> = (&'a Path, Option<Kind>);
+
 /// Whether files with other content than what is going to be written may be written: before something is signed that no
 /// command takes back. [`write_all`] checks again.
-pub fn check_outputs(paths: &[&Path], existing: Existing) -> Result<(), Error> {
-    for (index, path) in paths.iter().enumerate() {
-        if paths.iter().take(index).any(|other| same_file(path, other)) {
+pub fn check_outputs(outputs: &[Wanted<'_>], existing: Existing) -> Result<(), Error> {
+    for (index, (path, kind)) in outputs.iter().enumerate() {
+        if outputs.iter().take(index).any(|(other, _)| same_file(path, other)) {
             return Err(Error::SameFile((*path).to_owned()));
         }
         if is_standard(path) {
@@ -99,7 +105,7 @@ pub fn check_outputs(paths: &[&Path], existing: Existing) -> Result<(), Error> {
         }
         must_be_outside(path)?;
         match must_be_absent(path) {
-            Err(Error::FileExists(_)) if existing == Existing::Replace && is_replaceable(path)? => {}
+            Err(Error::FileExists(_)) => check_replaceable(path, *kind, existing)?,
             result => result?,
         }
         let folder = folder_of(path);
@@ -123,7 +129,7 @@ pub fn check_content(path: &Path, content: &[u8], existing: Existing) -> Result<
     must_be_outside(path)?;
     match state(path, content)? {
         State::Same => Ok(()),
-        State::Absent | State::Other => check_outputs(&[path], existing),
+        State::Absent | State::Other => check_outputs(&[(path, Kind::of_start(content))], existing),
     }
 }
 
@@ -133,7 +139,7 @@ pub fn holds(path: &Path, content: &[u8]) -> Result<bool, Error> {
 }
 
 /// Writes public files: all, or none unless the disk fails, since each name is checked before the first write.
-/// Private keys and files that are not regular are never replaced.
+/// What is [`Kept`] is never replaced.
 pub fn write_all(files: &[(&Path, &[u8])], existing: Existing) -> Result<(), Error> {
     files.iter().try_for_each(|(path, _)| must_be_outside(path))?;
     write_each(files, existing)
@@ -153,10 +159,11 @@ fn write_each(files: &[(&Path, &[u8])], existing: Existing) -> Result<(), Error>
         }
         match state(path, content)? {
             State::Same => {}
-            State::Other if existing == Existing::Keep || !is_replaceable(path)? => {
-                return Err(Error::FileExists((*path).to_owned()));
+            State::Absent => wanted.push((*path, *content)),
+            State::Other => {
+                check_replaceable(path, Kind::of_start(content), existing)?;
+                wanted.push((*path, *content));
             }
-            State::Absent | State::Other => wanted.push((*path, *content)),
         }
     }
     for (path, content) in wanted {
@@ -249,18 +256,12 @@ fn state(path: &Path, content: &[u8]) -> Result<State, Error> {
     }
 }
 
-/// What `--force` may replace: a regular file that holds no private key. Renaming a file over a device node would
-/// take the node away.
-fn is_replaceable(path: &Path) -> Result<bool, Error> {
-    if !path.is_file() {
-        return Ok(false);
-    }
-    let mut start = Zeroizing::new(Vec::new());
-    match open_limited(path, MAX_KEY_FILE_LEN, &mut start) {
-        Ok(()) | Err(ReadError::TooLong(_)) => {
-            Ok(!contains(&start, PEM_PRIVATE_KEY) && !is_private_key(&start))
-        }
-        Err(error) => Err(Error::file_read(path, error)),
+/// Whether another content may come into the place of a file, of this kind.
+fn check_replaceable(path: &Path, wanted: Option<Kind>, existing: Existing) -> Result<(), Error> {
+    match (kept(path, wanted), existing) {
+        (Ok(Some(kept)), _) => Err(Error::FileKept { path: path.to_owned(), kept }),
+        (Ok(None) | Err(_), Existing::Keep) => Err(Error::FileExists(path.to_owned())),
+        (outcome, Existing::Replace) => outcome.map(|_| ()),
     }
 }
 

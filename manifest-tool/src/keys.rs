@@ -12,6 +12,7 @@ mod uri;
 pub use exec::ProgramFault;
 pub use fault::HolderError;
 pub use location::{AgentKey, LocationFault, Place, ProgramKey};
+pub(crate) use pin::PIN_FILE_VARIABLE;
 pub use pin::PinSource;
 pub use pkcs11::{Exposure, TokenFault, TriesLeft};
 pub(crate) use pkcs11::{custody as token_custody, details as token_details};

@@ -4,13 +4,15 @@ use std::fmt;
 use std::path::Path;
 
 use suit_manifest::author::outline;
-use trust::author::read_unverified_credential;
+use trust::author::{RecordKind, read_unverified_credential};
 use trust::host::{is_private_key, parse_public_key, read_unverified_revocation};
 use trust::{
     LedgerHead, read_succession_file, read_unverified_succession, read_unverified_succession_request,
 };
 
+use crate::ceremony::transcript;
 use crate::files::read;
+use crate::shares;
 
 /// Tag 107, an envelope; tag 1070, a bare manifest (draft-ietf-suit-manifest-37 section 8.2).
 const SUIT_TAGS: [&[u8]; 2] = [&[0xd8, 107], &[0xd9, 0x04, 0x2e]];
@@ -19,6 +21,8 @@ const CWT_TAG: &[u8] = &[0xd8, 61];
 /// `format: 1`, the first member of a provisioning block.
 const BLOCK_FORMAT: &[u8] = &[0x00, 0x01];
 const PEM_MARK: &[u8] = b"-----BEGIN ";
+/// First bytes of a file by which its kind is known: the page of a share has them all.
+pub const START_LEN: usize = 256 * 1024;
 /// Longest file that is looked at again, bytes: no record, envelope or key is longer.
 const MAX_LEN: u64 = 64 * 1024;
 
@@ -41,9 +45,46 @@ pub enum Kind {
     /// PEM text of something else.
     Pem,
     Firmware,
+    /// One of several of a private key.
+    Share,
+    /// `devices.csv` of a batch.
+    DeviceList,
+    /// `line.jsonl` of a batch.
+    LineLog,
+    /// Of a ceremony.
+    Transcript,
 }
 
 impl Kind {
+    /// The kind of a file of which the first [`START_LEN`] bytes count.
+    pub fn of_start(file: &[u8]) -> Option<Self> {
+        Self::of(file.get(..START_LEN).unwrap_or(file))
+    }
+
+    /// Whether nothing replaces a file of this kind: nobody can make it again.
+    pub const fn always_stays(self) -> bool {
+        matches!(self, Self::PrivateKey | Self::Share | Self::DeviceList | Self::LineLog)
+    }
+
+    /// Whether only a file of the same kind replaces it.
+    pub const fn is_record(self) -> bool {
+        match self {
+            Self::Envelope
+            | Self::Manifest
+            | Self::Credential
+            | Self::RevocationList
+            | Self::Succession
+            | Self::SuccessionRequest
+            | Self::SuccessionChain
+            | Self::LedgerHead
+            | Self::Record
+            | Self::ProvisioningBlock
+            | Self::Transcript => true,
+            Self::PrivateKey | Self::Share | Self::DeviceList | Self::LineLog => false,
+            Self::PublicKey | Self::Pem | Self::Firmware => false,
+        }
+    }
+
     /// The kind of a file with these bytes, if it is one of ours.
     pub fn of(file: &[u8]) -> Option<Self> {
         let [envelope, manifest] = SUIT_TAGS;
@@ -63,6 +104,10 @@ impl Kind {
             _ if is_chain(file) => Self::SuccessionChain,
             _ if ledger::is_head_file(file) => Self::LedgerHead,
             _ if begins_a_block(file) => Self::ProvisioningBlock,
+            _ if shares::is_share(file) => Self::Share,
+            _ if device_lists::is_list(file) => Self::DeviceList,
+            _ if device_lists::is_log(file) => Self::LineLog,
+            _ if transcript::is_transcript(file) => Self::Transcript,
             _ if parse_public_key(file).is_ok() => Self::PublicKey,
             _ if file.windows(PEM_MARK.len()).take(4096).any(|window| window == PEM_MARK) => Self::Pem,
             _ if firmware_image::is_plausible(file, None) => Self::Firmware,
@@ -75,6 +120,19 @@ impl Kind {
         // A pipe gives its bytes once.
         let file = path.is_file().then(|| read(path, MAX_LEN).ok()).flatten()?;
         Self::of(&file).filter(|kind| ![wanted, Self::Record].contains(kind))
+    }
+}
+
+impl From<RecordKind> for Kind {
+    fn from(kind: RecordKind) -> Self {
+        match kind {
+            RecordKind::Credential => Self::Credential,
+            RecordKind::RevocationList => Self::RevocationList,
+            RecordKind::SuccessionRequest => Self::SuccessionRequest,
+            RecordKind::Succession => Self::Succession,
+            RecordKind::LedgerHead => Self::LedgerHead,
+            RecordKind::Transcript => Self::Record,
+        }
     }
 }
 
@@ -95,6 +153,10 @@ impl fmt::Display for Kind {
             Self::PublicKey => "a public key",
             Self::Pem => "PEM text",
             Self::Firmware => "firmware",
+            Self::Share => "a share of a private key",
+            Self::DeviceList => "the list of a batch of devices",
+            Self::LineLog => "the log of a production line",
+            Self::Transcript => "the transcript of a ceremony",
         })
     }
 }

@@ -14,7 +14,7 @@ use crate::files::read_secret;
 use crate::memory;
 
 /// Names a file whose first line is the passphrase, when `--passphrase-file` is not given.
-const PASSPHRASE_FILE_VARIABLE: &str = "ANCHORAGE_PASSPHRASE_FILE";
+pub(crate) const PASSPHRASE_FILE_VARIABLE: &str = "ANCHORAGE_PASSPHRASE_FILE";
 /// Begins each PEM file, a swapped key file for one.
 const PEM_MARK: &str = "-----BEGIN ";
 /// The terminal from which rpassword reads.
@@ -31,6 +31,8 @@ pub enum PassphraseSource {
     File(PathBuf),
     /// A person at the terminal.
     Terminal,
+    /// The same, of a key beside the one that the environment's file opens.
+    NewTerminal,
 }
 
 /// Why a passphrase is needed.
@@ -51,11 +53,17 @@ impl PassphraseSource {
         argument.or_else(|| variable().map(PathBuf::from)).map_or(Self::Terminal, Self::File)
     }
 
+    /// That of a new key beside the one that is opened: the file of the argument, else the terminal. The environment has that
+    /// of the old one.
+    pub fn of_new(argument: Option<PathBuf>) -> Self {
+        argument.map_or(Self::NewTerminal, Self::File)
+    }
+
     /// The file, if it is one.
     pub fn file(&self) -> Option<&Path> {
         match self {
             Self::File(path) => Some(path),
-            Self::Terminal => None,
+            Self::Terminal | Self::NewTerminal => None,
         }
     }
 
@@ -63,6 +71,10 @@ impl PassphraseSource {
         let passphrase = match self {
             Self::File(path) => first_line(path)?,
             Self::Terminal => ask(purpose, key)?,
+            Self::NewTerminal => ask(purpose, key).map_err(|error| match error {
+                Error::PassphraseNeeded => Error::NewPassphraseNeeded,
+                other => other,
+            })?,
         };
         if purpose != Purpose::Open && passphrase.starts_with(PEM_MARK) {
             return Err(Error::PassphraseUnusable(PassphraseFault::Pem));

@@ -108,6 +108,13 @@ impl ShareFault {
     }
 }
 
+/// Whether a file is a share, or the page of one, damaged or not.
+#[must_use]
+pub fn is_share(file: &[u8]) -> bool {
+    let is_marked = file.windows(MARK.len()).any(|window| window == MARK.as_bytes());
+    is_marked || matches!(Share::parse(file), Ok(_) | Err(ShareFault::Checksum))
+}
+
 /// One share. Its memory is wiped when it is dropped.
 #[derive(Clone)]
 pub struct Share(Zeroizing<[u8; SHARE_LEN]>);

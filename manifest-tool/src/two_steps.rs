@@ -99,7 +99,7 @@ pub struct ToBeSigned {
 impl Later {
     /// Fails when the files cannot be written, before anything is recorded.
     pub fn check(&self, existing: Existing) -> Result<(), Error> {
-        check_outputs(&[&self.path, &text_path(&self.path)], existing)
+        check_outputs(&[(&self.path, None), (&text_path(&self.path), None)], existing)
     }
 
     /// Writes a record's bytes to be signed; `rows`: what it says.

@@ -2,6 +2,7 @@
 
 mod cli {
     mod adopted;
+    mod advice;
     mod agent;
     mod backups;
     mod ceremony;
@@ -19,6 +20,7 @@ mod cli {
     mod identity;
     mod inspect;
     mod interrupted;
+    mod kept;
     mod keys;
     mod known_devices;
     mod ledger;

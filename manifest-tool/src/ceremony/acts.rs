@@ -93,7 +93,7 @@ impl Room {
         }
         let folder = self.folder.join(IN);
         bundle.unpack(&folder, trust::host::Existing::Keep).map_err(|error| match error {
-            Error::FileExists(_) => CeremonyError::OtherBundle(path.clone()).into(),
+            Error::FileExists(_) | Error::FileKept { .. } => CeremonyError::OtherBundle(path.clone()).into(),
             error => error,
         })?;
         let mut done = Done::default();

@@ -19,6 +19,12 @@ pub const MAX_TRANSCRIPT_LEN: u64 = 8 * 1024 * 1024;
 /// Version of the form of transcripts.
 pub const FORMAT: u32 = 1;
 
+/// Whether a file begins as a transcript does.
+pub(crate) fn is_transcript(file: &[u8]) -> bool {
+    let first = file.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    serde_json::from_slice(first).is_ok_and(|line: Line| matches!(line.event, Event::Open { .. }))
+}
+
 /// A line.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -11,7 +11,8 @@ use trust::{ErrorKind, LedgerHead, PublicKey};
 
 use super::sign::Release;
 use crate::error::Error;
-use crate::files::{OverwriteArguments, check_outputs, must_differ, read, write};
+use crate::files::{OverwriteArguments, Wanted, check_outputs, must_differ, read, write};
+use crate::kind::Kind;
 use crate::output::{Report, table};
 use crate::public_key;
 use crate::recording::{close_by, last_time, ledger_folder};
@@ -182,7 +183,9 @@ impl Attach {
                         writer.check_nothing_begun()?;
                     }
                     let outputs: Vec<PathBuf> = self.out.iter().cloned().chain(self.head.outputs()).collect();
-                    let outputs: Vec<&Path> = outputs.iter().map(PathBuf::as_path).collect();
+                    let kinds = self.out.iter().map(|_| Some(Kind::from(unsigned.kind())));
+                    let kinds = kinds.chain(std::iter::repeat(None));
+                    let outputs: Vec<Wanted<'_>> = outputs.iter().map(PathBuf::as_path).zip(kinds).collect();
                     check_outputs(&outputs, self.overwrite.existing())?;
                     writer.finish(&record)?;
                     number

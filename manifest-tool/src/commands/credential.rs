@@ -27,17 +27,19 @@ use super::list::{
     HeldList, NO_PREVIOUS, NewList, OwnCredential, PreviousArguments, PublishedArguments, blank, issuer,
 };
 use super::{SigningKeyArguments, at_most, distinct};
+use crate::custody::scopes::{self, Unfamiliar};
 use crate::describe::CredentialView;
 use crate::error::Error;
 use crate::files::{OverwriteArguments, check_outputs, write_all};
 use crate::identifiers::{Class, Vendor};
+use crate::kind::Kind;
 use crate::output::{Report, table, warning};
 use crate::public_key;
 use crate::recording::{LedgerArguments, Outcome, check_right};
 use crate::step::{MAX_STEP, StepArguments};
 use crate::time::{IssueTime, Time, display};
 use crate::two_steps::{Hand, ToBeSigned, TwoStepArguments};
-pub(super) use known::{CredentialFile, InUse};
+pub(crate) use known::{CredentialFile, InUse, read_issuing};
 use known::{check_not_taken_back, check_role, of_ledger, widened};
 
 pub use certificate::Certificate;
@@ -131,6 +133,9 @@ pub struct Issued {
     /// What it permits that the newest credential before of its key did not.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     widened: Vec<String>,
+    /// Vendor or classes that nothing at hand knows.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unfamiliar: Vec<Unfamiliar>,
     #[serde(flatten)]
     credential: CredentialView,
 }
@@ -206,6 +211,10 @@ impl Issue {
                 wider.join("; ")
             ));
         }
+        let at_hand: Vec<&Ledger> = recorder.ledger().into_iter().chain(&ledgers).collect();
+        let classes = self.classes.iter().map(|class| class.id(self.vendor.id()));
+        let in_use: Vec<&CredentialFile> = known.iter().chain(&replaces).collect();
+        let unfamiliar = scopes::check(&at_hand, &in_use, self.vendor.id(), classes)?;
         let credential_view = || CredentialView::new(&claims).with_names(&self.vendor, &self.classes());
         let list = match &self.list_out {
             Some(_) => {
@@ -218,7 +227,8 @@ impl Issue {
         };
         self.check_under(list.as_ref(), &held, root, &claims)?;
         let existing = self.overwrite.existing();
-        check_outputs(&self.outputs().collect::<Vec<_>>(), existing)?;
+        let kinds = [Kind::Credential, Kind::RevocationList].map(Some);
+        check_outputs(&self.outputs().zip(kinds).collect::<Vec<_>>(), existing)?;
 
         self.ledger.warn_without(&recorder);
         let in_ledger = |event| self.in_ledger(event);
@@ -229,6 +239,7 @@ impl Issue {
                 to_be_signed,
                 ledger_entry,
                 widened: wider.clone(),
+                unfamiliar: unfamiliar.clone(),
                 credential: credential_view(),
             })
         };

@@ -180,7 +180,9 @@ fn show(path: &Path, file: &[u8]) -> Result<(Content, Option<Refusal>), Error> {
             })
         }
         Some(Kind::Firmware) => Content::Image(image(file)),
-        None => return Err(Error::FileUnknown(path.to_owned())),
+        Some(Kind::Share | Kind::DeviceList | Kind::LineLog | Kind::Transcript) | None => {
+            return Err(Error::FileUnknown(path.to_owned()));
+        }
     };
     Ok((content, None))
 }

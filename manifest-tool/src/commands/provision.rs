@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use device_lists::LIST_FILE;
+use device_lists::{LIST_FILE, LOG_FILE};
 use ledger::Ledger;
 use serde::Serialize;
-use trust::author::{Signer, read_unverified_credential};
+use trust::author::Signer;
 use trust::host::{Serial, folder_of};
 use trust::provisioning::{MAX_NODE_ADDRESS, is_node_address};
 use trust::{
@@ -22,15 +22,17 @@ use uuid::Uuid;
 
 use self::batch::{Issuing, Made, blocks, check_anchors, check_known, check_roles, files, line, same_batch};
 use self::plan::{Defaults, Planned, read_devices};
-use super::credential::InUse;
+use super::credential::{InUse, read_issuing};
 use super::{OptionalKeyArguments, SigningKeyArguments, read_anchors};
+use crate::custody::scopes::{self, Unfamiliar};
 use crate::describe::kid;
 use crate::error::{Error, FileAction};
 use crate::files::{
-    MAX_RECORD_FILE_LEN, OverwriteArguments, check_content, check_outputs, make_folder, must_differ, read,
-    write,
+    Kept, MAX_RECORD_FILE_LEN, OverwriteArguments, Wanted, check_content, check_outputs, make_folder,
+    must_differ, read, write,
 };
 use crate::identifiers::{Class, Vendor};
+use crate::kind::Kind;
 use crate::output::{Output, Report, progress_bar, table, warning};
 use crate::public_key;
 use crate::recording::{Batch, LedgerArguments};
@@ -130,6 +132,9 @@ pub struct Provisioned {
     ledger_entry: Option<u64>,
     /// An earlier run had begun it.
     went_on: bool,
+    /// Vendor or classes that nothing at hand knows.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unfamiliar: Vec<Unfamiliar>,
     /// The one device of the command line.
     #[serde(flatten)]
     one: Option<DeviceView>,
@@ -171,9 +176,7 @@ impl Provision {
         let issuing =
             self.issuing.as_ref().map(|path| read(path, MAX_RECORD_FILE_LEN).map(|bytes| (path, bytes)));
         let issuing = issuing.transpose()?;
-        let issuing_claims = issuing.as_ref().map(|(path, bytes)| {
-            read_unverified_credential(bytes).map_err(|error| Error::refused_record(path, error))
-        });
+        let issuing_claims = issuing.as_ref().map(|(path, bytes)| read_issuing(path, bytes));
         let issuing_claims = issuing_claims.transpose()?;
         let issued_at = recorder.time(self.time, issuing_claims.as_ref().map(|claims| claims.issued_at()))?;
         self.time.warn();
@@ -199,6 +202,8 @@ impl Provision {
         check_roles(&ledgers, &in_use.credentials, (&refused.collect::<Vec<_>>(), &made))?;
         let begun_in = recorder.ledger().filter(|_| begun.is_some());
         check_known((&ledgers, &in_use.credentials), &made, begun_in, self.again)?;
+        let known: Vec<_> = in_use.credentials.iter().collect();
+        let unfamiliar = scopes::check(&ledgers, &known, vendor, made.iter().map(|made| made.planned.class))?;
         let issuing = issuing.as_ref().zip(issuing_claims.as_ref());
         let issuing = issuing.map(|((path, credential), claims)| Issuing {
             credential,
@@ -231,7 +236,9 @@ impl Provision {
             Some(signer) => recorder.close(issued_at, signer)?,
             None => begun.or_else(|| Some(recorder.ledger()?.entries().last()?.entry.number)),
         };
-        Ok(self.report(vendor, &anchors, &made, signer, (ledger_entry, begun.is_some())))
+        let went_on = begun.is_some();
+        let report = self.report(vendor, &anchors, &made, signer);
+        Ok(Provisioned { ledger_entry, went_on, unfamiliar, ..report })
     }
 
     fn inputs(&self) -> impl Iterator<Item = &Path> {
@@ -348,7 +355,9 @@ impl Provision {
         for (out, made) in self.out.iter().zip(made) {
             check_content(out, &made.block, existing)?;
         }
-        let outputs: Vec<&Path> = self.credential_out.iter().map(PathBuf::as_path).collect();
+        let credential = Some(Kind::Credential);
+        let outputs: Vec<Wanted<'_>> =
+            self.credential_out.iter().map(|out| (out.as_path(), credential)).collect();
         if !goes_on {
             check_outputs(&outputs, existing)?;
         }
@@ -359,7 +368,7 @@ impl Provision {
         for (path, content) in files(folder, vendor, made, &blank)? {
             if content.is_empty() {
                 if !goes_on {
-                    check_outputs(&[&path], existing)?;
+                    check_outputs(&[(&path, credential)], existing)?;
                 }
             } else {
                 check_content(&path, &content, existing)?;
@@ -368,10 +377,14 @@ impl Provision {
         Ok(())
     }
 
-    /// No file of the folder is an input: `--force` would replace it.
+    /// No file of the folder is an input, and no line works through another list there: neither is replaced.
     fn check_folder(&self, folder: &Path, made: &[Made]) -> Result<(), Error> {
         let cannot_read = |source| Error::File { action: FileAction::Read, path: folder.to_owned(), source };
         let real = folder.canonicalize().map_err(cannot_read)?;
+        let log = folder.join(LOG_FILE);
+        if log.exists() && !folder.join(LIST_FILE).exists() {
+            return Err(Error::FileKept { path: log, kept: Kept::Kind(Kind::LineLog) });
+        }
         let key = self.key.given()?.and_then(|key| key.file());
         let keys = made.iter().filter_map(|made| made.planned.key_path.as_deref());
         let names: BTreeSet<String> = made.iter().flat_map(|made| batch::names(&made.planned)).collect();
@@ -419,7 +432,6 @@ impl Provision {
         anchors: &[Anchor],
         made: &[Made],
         signer: Option<&dyn Signer>,
-        (ledger_entry, went_on): (Option<u64>, bool),
     ) -> Provisioned {
         let is_recovery = |anchor: &&Anchor| anchor.rights() == Rights::SUCCESSION;
         let view = |made: &Made| DeviceView {
@@ -441,8 +453,9 @@ impl Provision {
                 .collect(),
             recovery_anchors: anchors.iter().filter(is_recovery).map(|anchor| kid(anchor.kid())).collect(),
             issuing_key: signer.map(|signer| kid(signer.public_key().kid())),
-            ledger_entry,
-            went_on,
+            ledger_entry: None,
+            went_on: false,
+            unfamiliar: Vec::new(),
             one: self.serial.as_ref().and_then(|_| made.first()).map(view),
             devices: made.iter().filter(|_| self.devices.is_some()).map(view).collect(),
         }

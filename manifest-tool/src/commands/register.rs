@@ -245,7 +245,6 @@ fn label(text: &str) -> Result<String, String> {
 /// Reads the credential of an issuing key, and its kid. No other file is sent: it could be a private key.
 fn read_issuing(path: &Path) -> Result<(Vec<u8>, String), Error> {
     let bytes = read(path, MAX_RECORD_FILE_LEN)?;
-    let claims = read_unverified_credential(&bytes).map_err(|error| Error::refused_record(path, error))?;
-    let issuing_kid = kid(claims.key().kid());
+    let issuing_kid = kid(super::credential::read_issuing(path, &bytes)?.key().kid());
     Ok((bytes, issuing_kid))
 }

@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use ledger::{Event, Ledger, ListEntry};
 use serde::Serialize;
-use trust::author::{Minimum, RevocationRequest, read_unverified_credential};
+use trust::author::{Minimum, RevocationRequest};
 use trust::host::read_unverified_revocation;
 use trust::{
     DEFAULT_SEQUENCE_CEILING, Kid, MAX_GENERATION, MAX_LIST_SEQUENCE, MAX_MINIMUM_SEQUENCE, RevocationClaims,
@@ -18,13 +18,16 @@ use trust::{
 
 use self::devices::{DeviceArguments, Lines};
 use super::SigningKeyArguments;
+use super::credential::CredentialFile;
 use super::list::{
     NewList, OwnCredential, PreviousArguments, PublishedArguments, blank, issuer, newest_time,
 };
+use crate::custody::scopes::{self, Unfamiliar};
 use crate::describe::{RevocationView, uuid};
 use crate::error::Error;
-use crate::files::{MAX_RECORD_FILE_LEN, OverwriteArguments, check_outputs, read, write};
+use crate::files::{OverwriteArguments, Wanted, check_outputs, write};
 use crate::identifiers::{Class, IdentifierError, Vendor};
+use crate::kind::Kind;
 use crate::output::{Report, table};
 use crate::recording::{LedgerArguments, Outcome, check_right};
 use crate::step::StepArguments;
@@ -184,6 +187,9 @@ pub struct RevokeReport {
     to_be_signed: Option<ToBeSigned>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ledger_entry: Option<u64>,
+    /// Vendor or classes of minimums that nothing at hand knows.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unfamiliar: Vec<Unfamiliar>,
     #[serde(flatten)]
     list: RevocationView,
 }
@@ -211,11 +217,13 @@ impl Revoke {
         named.extend(self.named(recorder.ledger(), issued_at)?);
         let lines = self.devices.open()?;
         named.extend(self.devices.named(&lines, recorder.ledger(), issued_at)?);
-        let ceiling = self.highest_ceiling(recorder.ledger())?;
+        let known = CredentialFile::read_all(&self.known)?;
+        let ceiling = highest_ceiling(&known, recorder.ledger())?;
         self.time.warn();
         let hand = hand.map_or_else(|| self.two_steps.open(&self.key), Ok)?;
         let root = &hand.public_key();
         recorder.check(root)?;
+        let unfamiliar = self.unfamiliar(&known, recorder.ledger())?;
         let issuer = issuer(self.issuer.as_deref(), recorder.ledger())?;
         let (sequence, step, ledger) = (self.sequence, self.step, recorder.ledger());
         let list = NewList { root, issuer: &issuer, sequence, step, issued_at, ledger };
@@ -238,7 +246,9 @@ impl Revoke {
         named.iter().try_for_each(|revoked| check_in_force(&claims, revoked))?;
         let list = RevocationView::new(&claims);
         let existing = self.overwrite.existing();
-        check_outputs(&self.out.iter().map(PathBuf::as_path).collect::<Vec<_>>(), existing)?;
+        let outputs: Vec<Wanted<'_>> =
+            self.out.iter().map(|out| (out.as_path(), Some(Kind::RevocationList))).collect();
+        check_outputs(&outputs, existing)?;
         self.ledger.warn_without(&recorder);
         let with_reason = |event| match event {
             Event::RevocationList(entry) => {
@@ -254,7 +264,7 @@ impl Revoke {
                 (None, entry)
             }
         };
-        Ok(RevokeReport { out: self.out.clone(), to_be_signed, ledger_entry, list })
+        Ok(RevokeReport { out: self.out.clone(), to_be_signed, ledger_entry, unfamiliar, list })
     }
 
     /// The keys of the ledger that the command line names, each with the highest generation that it ever had.
@@ -285,19 +295,16 @@ impl Revoke {
         }
     }
 
-    /// No release can reach a minimum above this.
-    fn highest_ceiling(&self, ledger: Option<&Ledger>) -> Result<u64, Error> {
-        let known = ledger.into_iter().flat_map(Ledger::line).flat_map(Ledger::credentials);
-        let mut highest = known.filter_map(|(_, entry)| entry.facts.ceiling).max();
-        for path in &self.known {
-            let bytes = read(path, MAX_RECORD_FILE_LEN)?;
-            let claims =
-                read_unverified_credential(&bytes).map_err(|error| Error::refused_record(path, error))?;
-            if claims.role() == Role::Release {
-                highest = highest.max(Some(claims.sequence_ceiling()));
-            }
-        }
-        Ok(highest.unwrap_or(DEFAULT_SEQUENCE_CEILING))
+    /// A minimum for a class that no device has stops nothing.
+    fn unfamiliar(
+        &self,
+        known: &[CredentialFile],
+        ledger: Option<&Ledger>,
+    ) -> Result<Vec<Unfamiliar>, Error> {
+        let Some(vendor) = self.vendor.as_ref().map(Vendor::id) else { return Ok(Vec::new()) };
+        let ledgers: Vec<&Ledger> = ledger.into_iter().collect();
+        let classes = self.minimums.iter().filter_map(|minimum| Some(minimum.class.as_ref()?.id(vendor)));
+        scopes::check(&ledgers, &known.iter().collect::<Vec<_>>(), vendor, classes)
     }
 
     fn raise_generations(&self, request: &mut RevocationRequest, lines: &Lines) -> Result<(), Error> {
@@ -353,6 +360,19 @@ fn check_in_force(list: &RevocationClaims<'_>, revoked: &Revoked) -> Result<(), 
     }
     let lowest = list.lowest_generation(*role);
     Err(Error::BelowLowestGeneration { id: hex::encode(id.as_bytes()), generation: *generation, lowest })
+}
+
+/// No release can reach a minimum above this.
+fn highest_ceiling(known: &[CredentialFile], ledger: Option<&Ledger>) -> Result<u64, Error> {
+    let of_ledger = ledger.into_iter().flat_map(Ledger::line).flat_map(Ledger::credentials);
+    let mut highest = of_ledger.filter_map(|(_, entry)| entry.facts.ceiling).max();
+    for file in known {
+        let claims = file.claims()?;
+        if claims.role() == Role::Release {
+            highest = highest.max(Some(claims.sequence_ceiling()));
+        }
+    }
+    Ok(highest.unwrap_or(DEFAULT_SEQUENCE_CEILING))
 }
 
 impl Report for RevokeReport {

@@ -23,6 +23,7 @@ use super::{ReleaseKeyArguments, SigningKeyArguments};
 use crate::describe::{CredentialView, RevocationView};
 use crate::error::Error;
 use crate::files::{MAX_ENVELOPE_FILE_LEN, check_outputs, make_folder, read, write_all};
+use crate::kind::Kind;
 use crate::output::{Output, Report, table};
 use crate::public_key;
 use crate::recording::check_right;
@@ -195,7 +196,10 @@ impl Rotate {
         // Files of an earlier run may be there already; another content is refused when they are written.
         make_folder(&self.making.out_dir)?;
         if left.is_empty() {
-            check_outputs(&outputs, existing)?;
+            let kinds = planned.iter().map(|_| Kind::Credential);
+            let again = releases.iter().filter(|release| release.again.is_some()).map(|_| Kind::Envelope);
+            let kinds = kinds.chain(again).chain([Kind::RevocationList]).map(Some);
+            check_outputs(&outputs.iter().copied().zip(kinds).collect::<Vec<_>>(), existing)?;
         }
         let mut rotated = Rotated {
             replaced: old.name.to_owned(),

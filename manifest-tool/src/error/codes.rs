@@ -10,7 +10,7 @@ impl Error {
     pub fn code(&self) -> &str {
         match self {
             Self::Usage { .. } => "usage",
-            Self::FileExists(_) => "file-exists",
+            Self::FileExists(_) | Self::FileKept { .. } => "file-exists",
             Self::InsideLedger { .. } => "inside-ledger",
             Self::SameFile(_) => "same-file",
             Self::Step { .. } => "step-too-large",
@@ -24,6 +24,7 @@ impl Error {
             Self::RequestOld { .. } => "request-expired",
             Self::NoChain(_) => "no-chain",
             Self::KeyLacksRight { .. } => Reason::AnchorRights.slug(),
+            Self::NotOfIssuingKey { .. } => Reason::RoleMismatch.slug(),
             Self::KeyWasRevoked { .. } => Reason::KeyRevoked.slug(),
             Self::File { action: FileAction::Read, .. } => "file-read",
             Self::File { action: FileAction::Write, .. } => "file-write",
@@ -31,7 +32,7 @@ impl Error {
             Self::FileUnknown(_) => "file-unknown",
             Self::Output(_) => "output",
             Self::Clock(_) => "clock",
-            Self::PassphraseNeeded => "passphrase-needed",
+            Self::PassphraseNeeded | Self::NewPassphraseNeeded => "passphrase-needed",
             Self::PassphraseUnusable(_) => "passphrase-unusable",
             Self::PassphraseWrong(_) => "passphrase-wrong",
             Self::PassphraseWeak(_) => "passphrase-weak",
@@ -79,6 +80,7 @@ impl Error {
             Self::Internal(_) => 1,
             Self::Usage { .. }
             | Self::FileExists(_)
+            | Self::FileKept { .. }
             | Self::InsideLedger { .. }
             | Self::SameFile(_)
             | Self::ConfirmationNeeded
@@ -94,6 +96,7 @@ impl Error {
             Self::Reported(exit) => *exit,
             Self::Ceremony(error) => error.exit_code(),
             Self::PassphraseNeeded
+            | Self::NewPassphraseNeeded
             | Self::PassphraseUnusable(_)
             | Self::PassphraseWrong(_)
             | Self::PassphraseWeak(_)
@@ -113,6 +116,7 @@ impl Error {
             Self::Holder(error) => error.exit_code(),
             Self::CredentialOfAnotherKey(_) => Reason::KeyMismatch.exit_code(),
             Self::KeyLacksRight { .. } => Reason::AnchorRights.exit_code(),
+            Self::NotOfIssuingKey { .. } => Reason::RoleMismatch.exit_code(),
             Self::KeyWasRevoked { .. } | Self::DevicesReturn { .. } => Reason::KeyRevoked.exit_code(),
             Self::DevicesFile { .. }
             | Self::LineLog { .. }
@@ -146,6 +150,7 @@ fn ledger_exit_code(error: &ledger::Error) -> u8 {
         | Ledger::NameTaken { .. }
         | Ledger::Unfit { .. }
         | Ledger::NoSuchKey(_)
+        | Ledger::OwnKey(_)
         | Ledger::NameOfTwo { .. }
         | Ledger::Text { .. }
         | Ledger::NothingBegun

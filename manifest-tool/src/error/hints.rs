@@ -10,8 +10,9 @@ impl Error {
         match self {
             Self::Usage { .. } => "Run the command with --help.",
             Self::FileExists(_) => {
-                "Choose another name; --force replaces regular files, but never a private key."
+                "Choose another name; --force replaces the file, where the command has it."
             }
+            Self::FileKept { kept, .. } => kept.hint(),
             Self::MinimumAboveCeiling { .. } => {
                 "Pass the credential with the higher ceiling as --known; --allow-unreachable-minimum stops all releases."
             }
@@ -19,6 +20,10 @@ impl Error {
                 "Pass the highest generation of the key as --generation; if that is lower too, the list revokes it already."
             }
             Self::KeyLacksRight { .. } => Reason::AnchorRights.hint(),
+            Self::NotOfIssuingKey { .. } => {
+                "Pass the credential that the root issued to the key of the line (credential issue --role identity); ledger export of the \
+                 root's ledger writes it again."
+            }
             Self::ConfirmationNeeded => "Pass --yes once you have read what the command is going to do.",
             Self::Declined => "Run the command again when you want it.",
             Self::RequestOld { .. } => "Make a new request with succession request.",
@@ -47,6 +52,9 @@ impl Error {
             }
             Self::PassphraseNeeded => {
                 "Pass --passphrase-file, set ANCHORAGE_PASSPHRASE_FILE, or run the command in a terminal."
+            }
+            Self::NewPassphraseNeeded => {
+                "Pass --new-passphrase-file, or run the command in a terminal: --passphrase-file and ANCHORAGE_PASSPHRASE_FILE open a key that is there."
             }
             Self::PassphraseUnusable(fault) => fault.hint(),
             Self::PassphraseWrong(_) => "Check the passphrase and the key file.",

@@ -35,10 +35,10 @@ fn force_replaces_neither_keys_nor_nodes() {
     ];
     for key in keys {
         fs::write(path("key"), key).unwrap();
-        assert!(matches!(write(&path("key"), b"new", Existing::Replace), Err(Error::FileExists(_))));
+        assert!(matches!(write(&path("key"), b"new", Existing::Replace), Err(Error::FileKept { .. })));
         // Nothing is written beside it either.
         let files: [(&std::path::Path, &[u8]); 2] = [(&path("first"), b"a"), (&path("key"), b"b")];
-        assert!(matches!(write_all(&files, Existing::Replace), Err(Error::FileExists(_))));
+        assert!(matches!(write_all(&files, Existing::Replace), Err(Error::FileKept { .. })));
         assert_eq!(fs::read_to_string(path("key")).unwrap(), key);
     }
     let _listener = std::os::unix::net::UnixListener::bind(path("node")).unwrap();
@@ -47,7 +47,10 @@ fn force_replaces_neither_keys_nor_nodes() {
     std::os::unix::fs::symlink("nowhere", path("nothing")).unwrap();
     for name in ["node", "null", "link", "nothing"] {
         let before = fs::symlink_metadata(path(name)).unwrap().file_type();
-        assert!(matches!(write(&path(name), b"new", Existing::Replace), Err(Error::FileExists(_))), "{name}");
+        assert!(
+            matches!(write(&path(name), b"new", Existing::Replace), Err(Error::FileKept { .. })),
+            "{name}"
+        );
         assert_eq!(fs::symlink_metadata(path(name)).unwrap().file_type(), before);
     }
     assert!(!path("first").exists());
@@ -133,7 +136,7 @@ fn nothing_is_written_into_a_ledger_but_by_its_writer() {
         let path = folder.path().join(name);
         for existing in [Existing::Keep, Existing::Replace] {
             assert!(inside(write(&path, b"first", existing)), "{name}");
-            assert!(inside(check_outputs(&[&path], existing)), "{name}");
+            assert!(inside(check_outputs(&[(&path, None)], existing)), "{name}");
             assert!(inside(check_content(&path, b"first", existing)), "{name}");
         }
         assert!(inside(write_secret(&path, b"key")), "{name}");

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::passphrase::{MAX_PASSPHRASE_LEN, first_line, prompt};
 
 /// Names a file whose first line is the PIN, when neither `--pin-file` nor the URI does.
-const PIN_FILE_VARIABLE: &str = "ANCHORAGE_PIN_FILE";
+pub(crate) const PIN_FILE_VARIABLE: &str = "ANCHORAGE_PIN_FILE";
 
 /// Where the PIN comes from, but for what a URI says.
 #[derive(Clone, Debug, Default)]

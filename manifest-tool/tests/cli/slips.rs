@@ -159,7 +159,8 @@ fn a_batch_shows_how_far_it_is() {
     terminal.wait_for("signing");
     terminal.wait_for("writing");
     terminal.wait_for("devices.csv");
-    let run = workshop.run(&split(&format!("{BATCH} --again --force")));
+    let again = BATCH.replace("--out-dir batch", "--out-dir again --again");
+    let run = workshop.run(&split(&again));
     assert!(run.exit == 0 && !run.stderr.contains("signing"), "{run:?}");
 }
 

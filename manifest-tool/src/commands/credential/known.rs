@@ -54,6 +54,15 @@ pub(crate) fn of_ledger(ledger: Option<&Ledger>) -> impl Iterator<Item = Credent
     })
 }
 
+/// The credential of an issuing key, and no other one. Not verified.
+pub(crate) fn read_issuing<'a>(path: &Path, bytes: &'a [u8]) -> Result<CredentialClaims<'a>, Error> {
+    let claims = read_unverified_credential(bytes).map_err(|error| Error::refused_record(path, error))?;
+    if claims.role() != Role::Identity {
+        return Err(Error::NotOfIssuingKey { path: path.to_owned(), role: claims.role().name() });
+    }
+    Ok(claims)
+}
+
 /// What a new credential permits that the newest one before of its key did not, in words. Scope and ceiling of a key are the
 /// union over its credentials, so nobody notices a slip. A key in another role was refused before.
 pub(crate) fn widened(new: &CredentialClaims<'_>, known: &[&CredentialFile]) -> Result<Vec<String>, Error> {

@@ -18,6 +18,7 @@ use crate::commands::sign::explain;
 use crate::describe::{CredentialView, kid};
 use crate::error::Error;
 use crate::files::{MAX_ENVELOPE_FILE_LEN, check_outputs, make_folder, read, write_all};
+use crate::kind::Kind;
 use crate::output::{Output, Report, table};
 use crate::recording::check_right;
 use crate::time::display;
@@ -97,12 +98,14 @@ impl Renew {
             self.key.must_differ_from(&release.out, &inputs)?;
         }
         let existing = self.making.overwrite.existing();
-        let outputs = planned.iter().map(|made| &made.out).chain(releases.iter().map(|made| &made.out));
+        let of_credentials = planned.iter().map(|made| (made.out.as_path(), Some(Kind::Credential)));
+        let outputs =
+            of_credentials.chain(releases.iter().map(|made| (made.out.as_path(), Some(Kind::Envelope))));
         // Files of an earlier run may be there already; another content is refused when they are written.
         let left: Vec<&Left> = planned.iter().filter_map(|made| made.left.as_ref()).collect();
         make_folder(&self.making.out_dir)?;
         if left.is_empty() {
-            check_outputs(&outputs.map(PathBuf::as_path).collect::<Vec<_>>(), existing)?;
+            check_outputs(&outputs.collect::<Vec<_>>(), existing)?;
         }
         self.making.time.warn();
         let signer = self.key.open()?;

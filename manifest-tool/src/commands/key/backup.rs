@@ -94,8 +94,7 @@ impl Backup {
         match &self.copy {
             Some(copy) => {
                 let protection = Protection::encrypted(self.weak_passphrase);
-                let new = self.new_passphrase_file.clone();
-                let source = new.map_or(PassphraseSource::Terminal, PassphraseSource::File);
+                let source = PassphraseSource::of_new(self.new_passphrase_file.clone());
                 private_key::restore(
                     copy,
                     &seed,

@@ -180,7 +180,7 @@ impl Recover {
         if let Some(wanted) = &wanted {
             check_key(&public, wanted)?;
         }
-        let new = self.new_passphrase_file.clone().map_or(PassphraseSource::Terminal, PassphraseSource::File);
+        let new = PassphraseSource::of_new(self.new_passphrase_file.clone());
         let protection = self.protection.with(&new);
         private_key::restore(&self.out, &seed, protection, self.protection.derivation.unwrap_or_default())?;
         Ok(Recovered {

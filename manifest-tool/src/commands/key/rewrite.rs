@@ -30,7 +30,7 @@ struct Rewriting {
 impl Rewriting {
     fn run(&self, form: Form) -> Result<Generated, Error> {
         let old = self.passphrase.source();
-        let new = self.new_passphrase_file.clone().map_or(PassphraseSource::Terminal, PassphraseSource::File);
+        let new = PassphraseSource::of_new(self.new_passphrase_file.clone());
         let protection = self.protection.with(&new);
         let derivation = self.protection.derivation.unwrap_or_default();
         let key = private_key::rewrite((&self.key, &old), (&self.out, form), protection, derivation)?;

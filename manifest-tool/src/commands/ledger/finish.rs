@@ -10,6 +10,7 @@ use super::{FolderArguments, subject};
 use crate::commands::SigningKeyArguments;
 use crate::error::Error;
 use crate::files::{check_outputs, existing, write};
+use crate::kind::Kind;
 use crate::output::{Report, table};
 use crate::recording::{EntryArguments, close_by, finish_devices, last_time};
 use crate::time::IssueTime;
@@ -58,9 +59,13 @@ impl Finish {
         if self.force && self.out.is_none() && !self.two_steps.is_given() {
             return Err(Error::usage("--force requires --out or --tbs-out"));
         }
-        for out in self.out.iter().chain(&self.two_steps.outputs()) {
+        let kind = writer.begun().ok().map(|(_, unsigned)| Kind::from(unsigned.kind()));
+        let to_be_signed = self.two_steps.outputs();
+        let outputs = self.out.iter().map(|out| (out, kind));
+        let outputs = outputs.chain(to_be_signed.iter().map(|out| (out, None)));
+        for (out, kind) in outputs {
             self.key.must_differ_from(out, &[])?;
-            check_outputs(&[out], replacing)?;
+            check_outputs(&[(out, kind)], replacing)?;
         }
         let hand = self.two_steps.open(&self.key)?;
         writer.check_key(&hand.public_key())?;

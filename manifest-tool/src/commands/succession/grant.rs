@@ -1,6 +1,6 @@
 //! `succession grant`: the present root, or the recovery root, signs what a new root asked for.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use ledger::{Base64, Event, Hex, Import, Ledger, SuccessionEntry, Successor, Writer};
 use serde::Serialize;
@@ -15,7 +15,8 @@ use crate::commands::list::blank;
 use crate::confirm::ConfirmArguments;
 use crate::describe::SuccessionView;
 use crate::error::Error;
-use crate::files::{MAX_RECORD_FILE_LEN, OverwriteArguments, check_outputs, holds, read, write};
+use crate::files::{MAX_RECORD_FILE_LEN, OverwriteArguments, Wanted, check_outputs, holds, read, write};
+use crate::kind::Kind;
 use crate::output::{Output, Report, table, warning};
 use crate::recording::{LedgerArguments, Outcome, last_time};
 use crate::time::{IssueTime, display};
@@ -98,8 +99,9 @@ impl Grant {
         let mut inputs = self.history.paths();
         inputs.push(&self.request);
         let outputs: Vec<PathBuf> = self.out.iter().cloned().chain(self.two_steps.outputs()).collect();
-        let outputs: Vec<&Path> = outputs.iter().map(PathBuf::as_path).collect();
-        for out in &outputs {
+        let kinds = self.out.iter().map(|_| Some(Kind::Succession)).chain(std::iter::repeat(None));
+        let outputs: Vec<Wanted<'_>> = outputs.iter().map(PathBuf::as_path).zip(kinds).collect();
+        for (out, _) in &outputs {
             self.key.must_differ_from(out, &inputs)?;
         }
         let request = read(&self.request, MAX_RECORD_FILE_LEN)?;

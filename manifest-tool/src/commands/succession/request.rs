@@ -13,7 +13,8 @@ use crate::commands::SigningKeyArguments;
 use crate::commands::list::blank;
 use crate::describe::{SuccessionView, rights_of};
 use crate::error::Error;
-use crate::files::{OverwriteArguments, check_outputs, write};
+use crate::files::{OverwriteArguments, Wanted, check_outputs, write};
+use crate::kind::Kind;
 use crate::output::{Report, table};
 use crate::time::IssueTime;
 use crate::two_steps::{Hand, ToBeSigned, TwoStepArguments};
@@ -72,8 +73,9 @@ pub struct Requested {
 impl Request {
     pub fn run(&self) -> Result<Requested, Error> {
         let outputs: Vec<PathBuf> = self.out.iter().cloned().chain(self.two_steps.outputs()).collect();
-        let outputs: Vec<&Path> = outputs.iter().map(PathBuf::as_path).collect();
-        for out in &outputs {
+        let kinds = self.out.iter().map(|_| Some(Kind::SuccessionRequest)).chain(std::iter::repeat(None));
+        let outputs: Vec<Wanted<'_>> = outputs.iter().map(PathBuf::as_path).zip(kinds).collect();
+        for (out, _) in &outputs {
             self.key.must_differ_from(out, &self.history.paths())?;
         }
         let history = self.history.sources(Copies::Newest)?.verify()?;
