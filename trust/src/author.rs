@@ -21,6 +21,7 @@ use crate::{
 };
 
 mod device;
+mod device_keys;
 mod encryption;
 mod ledger_head;
 mod provisioning;
@@ -32,6 +33,7 @@ mod unsigned;
 
 pub use crate::credential::read_unverified_credential;
 pub use device::{DeviceCredentialRequest, issue_device_credential, prepare_device_credential};
+pub use device_keys::{Derivation, DerivedKey, DeviceKeyRequest, KEY_CHECK_LEN, MasterKey};
 pub use encryption::{Encrypted, Recipient, encrypt, encrypt_with, mac0};
 pub use ledger_head::prepare_ledger_head;
 pub use provisioning::ProvisioningRequest;

@@ -31,6 +31,7 @@ pub mod cbor;
 mod chain;
 mod cose;
 mod credential;
+pub mod device_keys;
 pub mod encryption;
 mod error;
 #[cfg(feature = "fault-injection")]

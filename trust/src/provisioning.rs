@@ -3,6 +3,7 @@
 
 use crate::anchor::{AnchorSet, BLOCK_ANCHORS_MAX};
 use crate::cbor::{Reader, bit};
+use crate::device_keys::DeviceKeys;
 use crate::error::{Error, ErrorKind};
 use crate::revocation::MAX_MINIMUM_SEQUENCE;
 use crate::text::{MAX_SERIAL_LEN, is_serial_bytes};
@@ -25,7 +26,7 @@ pub(crate) const DEVICE: i32 = 4;
 pub(crate) const NODE_ADDRESS: i32 = 5;
 pub(crate) const ANCHORS: i32 = 6;
 pub(crate) const SEQUENCE_FLOOR: i32 = 7;
-const DEVICE_KEYS: i32 = 8;
+pub(crate) const DEVICE_KEYS: i32 = 8;
 const POLICY: i32 = 9;
 const IDENTITY_CREDENTIAL: i32 = 10;
 
@@ -82,7 +83,7 @@ impl Identity {
     #[inline(never)]
     fn read_front(&mut self, block: &[u8]) -> Option<bool> {
         let rest = match block.split_first()? {
-            (0xA6..=0xA8, rest) => rest,
+            (0xA6..=0xA9, rest) => rest,
             _ => return None,
         };
         let rest = rest.strip_prefix(&[key(FORMAT), key(VERSION), key(SERIAL)])?;
@@ -156,16 +157,35 @@ impl ProvisioningBlock {
     /// device may not go without what its block asks for.
     #[inline(never)]
     pub fn parse(block: &[u8]) -> Result<Self, Error> {
-        if block.len() > MAX_PROVISIONING_BLOCK_LEN {
-            return Err(Error::new(ErrorKind::TooLong, 0));
-        }
-        let mut parsed = Self { identity: Identity::VACANT, anchors: AnchorSet::EMPTY, sequence_floor: 0 };
-        parsed.read(block)?;
+        let mut parsed = Self::VACANT;
+        parsed.read(block, |reader, start| reader.refuse(ErrorKind::DeviceKeysUnsupported, start))?;
         Ok(parsed)
     }
 
+    /// Reads a block that may have device keys, for a loader that has the use of them.
+    ///
+    /// # Errors
+    /// Those of [`ProvisioningBlock::parse`] but [`ErrorKind::DeviceKeysUnsupported`]; for key 8, [`ErrorKind::TooMany`],
+    /// [`ErrorKind::Repeated`], [`ErrorKind::KeyOrder`]
+    #[inline(never)]
+    pub fn parse_with_keys(block: &[u8]) -> Result<(Self, DeviceKeys), Error> {
+        let mut parsed = (Self::VACANT, DeviceKeys::default());
+        let (provisioning, keys) = &mut parsed;
+        provisioning.read(block, |reader, _| keys.read(reader))?;
+        Ok(parsed)
+    }
+
+    const VACANT: Self = Self { identity: Identity::VACANT, anchors: AnchorSet::EMPTY, sequence_floor: 0 };
+
     // Into a vacant one, in place: it is large.
-    fn read(&mut self, block: &[u8]) -> Result<(), Error> {
+    fn read<'b>(
+        &mut self,
+        block: &'b [u8],
+        mut device_keys: impl FnMut(&mut Reader<'b>, u32),
+    ) -> Result<(), Error> {
+        if block.len() > MAX_PROVISIONING_BLOCK_LEN {
+            return Err(Error::new(ErrorKind::TooLong, 0));
+        }
         let mut reader = Reader::new(block);
         let mut seen = 0;
         let mut entries = reader.map();
@@ -188,7 +208,7 @@ impl ProvisioningBlock {
                 ANCHORS => self.anchors.read(&mut reader, BLOCK_ANCHORS_MAX),
                 // The limit of a list's minimum: it leaves room below the highest ceiling.
                 SEQUENCE_FLOOR => self.sequence_floor = reader.uint_within(0, MAX_MINIMUM_SEQUENCE),
-                DEVICE_KEYS => reader.refuse(ErrorKind::DeviceKeysUnsupported, start),
+                DEVICE_KEYS => device_keys(&mut reader, start),
                 POLICY => reader.refuse(ErrorKind::PolicyUnsupported, start),
                 IDENTITY_CREDENTIAL => reader.refuse(ErrorKind::IdentityCredentialUnsupported, start),
                 _ => reader.refuse(ErrorKind::UnknownKey, start),

@@ -2,11 +2,12 @@
 
 use ciborium::value::Value;
 
-use super::{AuthorError, bytes, encode, map, text, uint};
+use super::{AuthorError, DerivedKey, bytes, encode, map, text, uint};
 use crate::anchor::{Anchor, AnchorSet, BLOCK_ANCHORS_MAX};
 use crate::error::{Error, ErrorKind};
 use crate::provisioning::{
-    ANCHORS, CLASS, DEVICE, FORMAT, NODE_ADDRESS, ProvisioningBlock, SEQUENCE_FLOOR, SERIAL, VENDOR, VERSION,
+    ANCHORS, CLASS, DEVICE, DEVICE_KEYS, FORMAT, NODE_ADDRESS, ProvisioningBlock, SEQUENCE_FLOOR, SERIAL,
+    VENDOR, VERSION,
 };
 
 /// The content of a provisioning block to write.
@@ -34,6 +35,14 @@ impl ProvisioningRequest<'_> {
     /// # Errors
     /// [`AuthorError::Refused`] when a device would refuse the block
     pub fn encode(&self) -> Result<Vec<u8>, AuthorError> {
+        self.encode_with_keys(&[])
+    }
+
+    /// The same with device keys, their purposes ascending. **The block is a secret then.**
+    ///
+    /// # Errors
+    /// [`AuthorError::Refused`] when a device that has the use of them would refuse the block
+    pub fn encode_with_keys(&self, keys: &[DerivedKey]) -> Result<Vec<u8>, AuthorError> {
         AnchorSet::of(self.anchors)?;
         if self.anchors.len() > BLOCK_ANCHORS_MAX {
             return Err(Error::new(ErrorKind::TooMany, 0).into());
@@ -53,13 +62,25 @@ impl ProvisioningRequest<'_> {
         if self.sequence_floor > 0 {
             entries.push((SEQUENCE_FLOOR, uint(self.sequence_floor)));
         }
+        if !keys.is_empty() {
+            entries.push((DEVICE_KEYS, Value::Array(keys.iter().map(device_key).collect())));
+        }
         let block = encode(&map(entries))?;
-        let read = ProvisioningBlock::parse(&block)?;
+        let read = match keys {
+            [] => ProvisioningBlock::parse(&block)?,
+            _ => ProvisioningBlock::parse_with_keys(&block)?.0,
+        };
         if read.anchors.as_slice() != self.anchors || read.sequence_floor != self.sequence_floor {
             return Err(AuthorError::Encoding);
         }
         Ok(block)
     }
+}
+
+/// `[purpose, revision, kid, key]`.
+fn device_key(key: &DerivedKey) -> Value {
+    let numbers = [u64::from(key.purpose.number()), key.revision.into()].map(uint);
+    Value::Array(numbers.into_iter().chain([bytes(&key.kid.0), bytes(&key.bytes)]).collect())
 }
 
 /// `[COSE_Key, rights, domain]`.
