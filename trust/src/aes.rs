@@ -66,7 +66,9 @@ impl Aes128 {
     #[inline(never)]
     pub(crate) fn new(key: &Key128) -> Self {
         let mut keys = Self([[0; 8]; 11]);
-        let mut round = slice(&[key.0; 2]);
+        let mut pair = [key.0; 2];
+        let mut round = slice(&pair);
+        pair.as_flattened_mut().zeroize();
         let mut constant = 1;
         for to in &mut keys.0 {
             *to = round;
@@ -193,12 +195,14 @@ fn slice([first, second]: &[Block; 2]) -> State {
     state
 }
 
+/// Wipes the state.
 fn unslice(state: &mut State, [first, second]: &mut [Block; 2]) {
     transpose(state);
     let columns = first.as_chunks_mut().0.iter_mut().zip(second.as_chunks_mut().0);
     for ([a, b], (first, second)) in state.as_chunks().0.iter().zip(columns) {
         (*first, *second) = (a.to_le_bytes(), b.to_le_bytes());
     }
+    state.as_mut_slice().zeroize();
 }
 
 /// Transposes the eight by eight bits of each byte of the words. It is its own inverse.

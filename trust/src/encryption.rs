@@ -4,11 +4,11 @@
 //! Contents are A128GCM and A128CTR. Recipients are A128KW; others, ECDH-ES+A128KW among them, are read and passed over:
 //! they are for somebody else.
 
-use crate::aes::Key128;
+use crate::aes::{BLOCK_LEN, Key128};
 use crate::cbor::{List, Reader, Span};
 use crate::cose::{Headers, TAG_ENCRYPT, byte_string_head, expect_structure};
 use crate::error::{Error, ErrorKind};
-use crate::gcm::{Ctr, GCM_IV_LEN, Gcm, TAG_LEN};
+use crate::gcm::{Ctr, GCM_IV_LEN, Gcm, MAX_STREAM_LEN, TAG_LEN};
 use crate::key_wrap::{WRAPPED_KEY_LEN, unwrap};
 
 /// Longest encryption-info, bytes: it has to fit into an envelope.
@@ -32,12 +32,18 @@ pub enum ContentAlgorithm {
     A128Ctr,
 }
 
+/// The algorithm with its IV.
+#[derive(Clone, Copy, Debug)]
+enum Content<'a> {
+    Gcm(&'a [u8; GCM_IV_LEN]),
+    Ctr(&'a [u8; BLOCK_LEN]),
+}
+
 /// An encryption-info that is well-formed. Nothing authenticates it but the manifest that it comes from.
 #[derive(Clone, Copy, Debug)]
 pub struct EncryptionInfo<'a> {
-    algorithm: ContentAlgorithm,
+    content: Content<'a>,
     protected: &'a [u8],
-    iv: &'a [u8],
     recipients: List<'a>,
 }
 
@@ -46,7 +52,7 @@ impl<'a> EncryptionInfo<'a> {
     ///
     /// # Errors
     /// [`ErrorKind::TooLong`]; [`ErrorKind::CoseUnsupported`] for another structure of COSE, an attached ciphertext, and
-    /// recipients within a recipient; [`ErrorKind::AlgorithmUnsupported`] for another content than A128GCM and A128CTR;
+    /// recipients within one with A128KW; [`ErrorKind::AlgorithmUnsupported`] for another content than A128GCM and A128CTR;
     /// [`ErrorKind::CriticalHeader`], [`ErrorKind::HeaderUnknown`], [`ErrorKind::HeaderMissing`];
     /// [`ErrorKind::TooMany`] recipients; the kind that names the fault of what is malformed.
     #[inline(never)]
@@ -62,23 +68,20 @@ impl<'a> EncryptionInfo<'a> {
         let protected = headers.read_protected(reader, Headers::ALGORITHM);
         let is_protected = headers.has(Headers::ALGORITHM);
         headers.read(reader, Headers::ALGORITHM | Headers::IV);
-        let (algorithm, iv_len) = match headers.algorithm {
-            ALG_A128GCM => (ContentAlgorithm::A128Gcm, GCM_IV_LEN),
-            _ => (ContentAlgorithm::A128Ctr, 16),
-        };
-        let refused = match headers.algorithm {
+        let iv = headers.iv.bytes;
+        let content = match headers.algorithm {
             _ if !headers.has(Headers::ALGORITHM) || !headers.has(Headers::IV) => {
-                Some(ErrorKind::HeaderMissing)
+                Err(ErrorKind::HeaderMissing)
             }
             // RFC 9052 section 5.3: what an AEAD is used with is protected. Section "Content Encryption" of the draft,
             // RFC 9459 section 4: nothing is protected for what is no AEAD.
-            ALG_A128GCM if !is_protected => Some(ErrorKind::HeaderUnknown),
-            ALG_A128CTR if !protected.is_empty() => Some(ErrorKind::HeaderUnknown),
-            ALG_A128GCM | ALG_A128CTR if headers.iv.bytes.len() == iv_len => None,
-            ALG_A128GCM | ALG_A128CTR => Some(ErrorKind::OutOfRange),
-            _ => Some(ErrorKind::AlgorithmUnsupported),
+            ALG_A128GCM if !is_protected => Err(ErrorKind::HeaderUnknown),
+            ALG_A128CTR if !protected.is_empty() => Err(ErrorKind::HeaderUnknown),
+            ALG_A128GCM => iv.try_into().map(Content::Gcm).map_err(|_| ErrorKind::OutOfRange),
+            ALG_A128CTR => iv.try_into().map(Content::Ctr).map_err(|_| ErrorKind::OutOfRange),
+            _ => Err(ErrorKind::AlgorithmUnsupported),
         };
-        if let Some(kind) = refused {
+        if let Err(kind) = content {
             reader.refuse(kind, start);
         }
         expect_detached(reader);
@@ -86,13 +89,17 @@ impl<'a> EncryptionInfo<'a> {
             Recipient::read(reader);
         });
         reader.finish()?;
-        Ok(Self { algorithm, protected, iv: headers.iv.bytes, recipients })
+        let content = content.map_err(|kind| Error::new(kind, start))?;
+        Ok(Self { content, protected, recipients })
     }
 
     /// How the content is encrypted.
     #[must_use]
     pub const fn algorithm(&self) -> ContentAlgorithm {
-        self.algorithm
+        match self.content {
+            Content::Gcm(_) => ContentAlgorithm::A128Gcm,
+            Content::Ctr(_) => ContentAlgorithm::A128Ctr,
+        }
     }
 
     /// The kids of the recipients with A128KW; an empty one where there is none.
@@ -125,9 +132,9 @@ impl<'a> EncryptionInfo<'a> {
     #[must_use]
     #[inline(never)]
     pub fn decryption(&self, content_key: &Key128) -> Decryption {
-        match (self.algorithm, self.iv.try_into(), self.iv.try_into()) {
-            (ContentAlgorithm::A128Ctr, Ok(iv), _) => Decryption::Ctr(Ctr::new(content_key, iv)),
-            (_, _, iv) => {
+        match self.content {
+            Content::Ctr(iv) => Decryption::Ctr(Ctr::new(content_key, iv)),
+            Content::Gcm(iv) => {
                 let mut head = [0; 3];
                 // Enc_structure, RFC 9052 section 5.3.
                 let associated = [
@@ -136,7 +143,7 @@ impl<'a> EncryptionInfo<'a> {
                     self.protected,
                     b"\x40",
                 ];
-                Decryption::Gcm(Gcm::new(content_key, iv.unwrap_or(&[0; GCM_IV_LEN]), &associated))
+                Decryption::Gcm(Gcm::new(content_key, iv, &associated))
             }
         }
     }
@@ -159,30 +166,36 @@ struct Recipient<'a> {
 }
 
 impl<'a> Recipient<'a> {
+    /// Each recipient is well-formed; what else is said of A128KW here binds those alone that have it.
     #[inline(never)]
     fn read(reader: &mut Reader<'a>) -> Self {
         let start = reader.position();
-        match reader.array().remaining() {
-            3 => {}
-            4 => reader.refuse(ErrorKind::CoseUnsupported, start),
-            _ => reader.refuse(ErrorKind::UnexpectedType, start),
+        let own = &mut reader.clone();
+        reader.skip();
+        let len = own.array().remaining();
+        if !(3..=4).contains(&len) {
+            reader.refuse(ErrorKind::UnexpectedType, start);
         }
         let mut headers = Headers::NONE;
-        headers.read_protected(reader, Headers::ALGORITHM);
+        headers.read_protected(own, Headers::ALGORITHM);
         let is_protected = headers.has(Headers::ALGORITHM);
-        headers.read(reader, Headers::ALGORITHM | Headers::KID | Headers::OTHERS);
-        let at = reader.position();
-        let wrapped = reader.span();
+        headers.read(own, Headers::ALGORITHM | Headers::KID | Headers::OTHERS);
+        let at = own.position();
+        let wrapped = own.span();
+        if headers.algorithm != ALG_A128KW {
+            return Self { algorithm: 0, kid: &[], wrapped: Span::EMPTY };
+        }
         // RFC 9053 section 6.2.1: the protected header is empty, and the draft asks for `{}` at most. Each content that
         // is known has a key of 128 bits.
-        let refused = match headers.algorithm {
-            _ if !headers.has(Headers::ALGORITHM) => Some(ErrorKind::HeaderMissing),
-            ALG_A128KW if is_protected => Some(ErrorKind::HeaderUnknown),
-            ALG_A128KW if wrapped.bytes.len() != WRAPPED_KEY_LEN => Some(ErrorKind::UnexpectedType),
-            _ => None,
-        };
-        if let Some(kind) = refused {
-            reader.refuse(kind, at);
+        if is_protected {
+            own.refuse(ErrorKind::HeaderUnknown, at);
+        } else if len != 3 {
+            own.refuse(ErrorKind::CoseUnsupported, at);
+        } else if wrapped.bytes.len() != WRAPPED_KEY_LEN {
+            own.refuse(ErrorKind::UnexpectedType, at);
+        }
+        if let Err(error) = own.check() {
+            reader.refuse(error.kind, error.position);
         }
         Self { algorithm: headers.algorithm, kid: headers.kid, wrapped }
     }
@@ -230,10 +243,11 @@ impl Decryption {
     /// The end of the content: its tag, of [`Decryption::tag_len`] bytes.
     ///
     /// # Errors
-    /// Those of [`Gcm::verify`]; [`ErrorKind::ContentTag`] for another length.
+    /// Those of [`Gcm::verify`], in counter mode too; [`ErrorKind::ContentTag`] for another length.
     pub fn verify(self, tag: &[u8]) -> Result<(), Error> {
         let refused = match (self, tag.try_into()) {
             (Self::Gcm(gcm), Ok(tag)) => return gcm.verify(tag),
+            (Self::Ctr(ctr), _) if ctr.position() > MAX_STREAM_LEN => ErrorKind::TooLong,
             (Self::Ctr(_), _) if tag.is_empty() => return Ok(()),
             _ => ErrorKind::ContentTag,
         };

@@ -44,6 +44,11 @@ impl Keystream {
     fn apply(&mut self, mut bytes: &mut [u8], mut side: Side<'_>) {
         let aes = Aes128::new(&self.key);
         while !bytes.is_empty() {
+            if self.position > MAX_STREAM_LEN {
+                // Here the stream would begin to repeat: nothing is decrypted, and nothing verifies.
+                bytes.fill(0);
+                return;
+            }
             // Two blocks cost as much as one.
             let pair = self.position >> 5 << 1;
             let mut stream = [self.first; 2];
@@ -144,8 +149,8 @@ impl Gcm {
         Aes128::new(key).encrypt(&mut blocks);
         let [.., last] = &mut counter;
         *last = 2;
-        let [hash_key, seal] = blocks;
-        let mut sum = Ghash::new(&hash_key);
+        let [hash_key, seal] = &blocks;
+        let (mut sum, seal) = (Ghash::new(hash_key), *seal);
         let mut associated_len = 0;
         for piece in associated {
             sum.take(piece);

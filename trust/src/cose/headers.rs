@@ -66,6 +66,7 @@ impl<'a> Headers<'a> {
             if label == HEADER_CRIT {
                 // RFC 9052 section 3.1: nothing that it could name is understood.
                 reader.refuse(ErrorKind::CriticalHeader, start);
+                return;
             } else if this & allowed & !Self::OTHERS == 0
                 && allowed & Self::OTHERS != 0
                 && self.seen & this == 0
@@ -74,6 +75,7 @@ impl<'a> Headers<'a> {
                 continue;
             } else if this & allowed == 0 || self.seen & this != 0 {
                 reader.refuse(ErrorKind::HeaderUnknown, start);
+                return;
             }
             self.seen |= this;
             match label {
