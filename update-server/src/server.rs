@@ -199,7 +199,8 @@ fn check_anchors(catalogue: &Catalogue) -> Result<(), StartError> {
     let standing = catalogue.standing();
     let idle = catalogue.anchors_without_releases(&standing);
     let kid = |kid: &trust::Kid| hex::encode(kid.0);
-    if standing.stored > 0 && standing.foreign == standing.stored {
+    // What is revoked or expired has its domain; what is damaged says nothing of its anchor.
+    if standing.foreign > 0 && standing.of_domain.is_empty() {
         let anchors = idle.iter().map(kid).collect();
         return Err(StartError::NoReleaseUnderAnchors { releases: standing.stored, anchors });
     }

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use ledger::{Hex, Ledger};
 use trust::UnixTime;
 use trust::author::Signer;
-use trust::host::{Existing, folder_of};
+use trust::host::{Existing, folder_of, is_temporary_name};
 
 pub(super) use self::keys::Open;
 use super::answers::{Answers, Question, say};
@@ -33,8 +33,6 @@ use crate::time::IssueTime;
 const LOCK_FILE: &str = ".lock";
 /// Where the keys, ledgers and backups of a rehearsal lie; it goes when the rehearsal has ended.
 pub(super) const REHEARSAL_FOLDER: &str = "rehearsal";
-/// Temporary files of a write that was interrupted.
-const TEMPORARY: &str = ".anchorage-";
 
 /// The fact that names the bundle that came in.
 pub(super) const BUNDLE_FACT: &str = "bundle";
@@ -274,8 +272,8 @@ impl Room {
         for folder in folders {
             let Ok(entries) = std::fs::read_dir(&folder) else { continue };
             for entry in entries.flatten() {
-                let is_temporary = entry.file_name().to_string_lossy().starts_with(TEMPORARY);
-                if is_temporary && entry.file_type().is_ok_and(|kind| kind.is_file()) {
+                if is_temporary_name(&entry.file_name()) && entry.file_type().is_ok_and(|kind| kind.is_file())
+                {
                     let path = entry.path();
                     let removed = std::fs::remove_file(&path);
                     removed.map_err(|source| super::cannot_write(&path, source))?;

@@ -56,7 +56,8 @@ impl fmt::Display for Kept {
 
 /// Why the file at a path stays where an output of this kind was to go; `None` if it may be replaced.
 pub(super) fn kept(path: &Path, wanted: Option<Kind>) -> Result<Option<Kept>, Error> {
-    if !path.is_file() {
+    // A link is one, wherever it leads.
+    if !path.symlink_metadata().is_ok_and(|there| there.is_file()) {
         return Ok(Some(Kept::NotRegular));
     }
     for variable in [PASSPHRASE_FILE_VARIABLE, PIN_FILE_VARIABLE] {
@@ -64,9 +65,11 @@ pub(super) fn kept(path: &Path, wanted: Option<Kind>) -> Result<Option<Kept>, Er
             return Ok(Some(Kept::Named(variable)));
         }
     }
-    // A log whose first line is damaged is one, too.
-    if path.file_name() == Some(LOG_FILE.as_ref()) {
-        return Ok(Some(Kept::Kind(Kind::LineLog)));
+    // One is one by its name too: its first line may be damaged, or a spreadsheet may have saved it.
+    for (name, kind) in [(LOG_FILE, Kind::LineLog), (LIST_FILE, Kind::DeviceList)] {
+        if path.file_name() == Some(name.as_ref()) {
+            return Ok(Some(Kept::Kind(kind)));
+        }
     }
     let (start, has_key) = look(path).map_err(|source| Error::file_read(path, ReadError::Io(source)))?;
     if has_key {
@@ -77,7 +80,7 @@ pub(super) fn kept(path: &Path, wanted: Option<Kind>) -> Result<Option<Kept>, Er
     {
         return Ok(Some(Kept::Kind(kind)));
     }
-    Ok(is_of_batch(path).then_some(Kept::OfBatch))
+    Ok(is_of_batch(path)?.then_some(Kept::OfBatch))
 }
 
 /// The first bytes of a file, and whether it has a private key, wherever that stands.
@@ -98,10 +101,19 @@ fn look(path: &Path) -> std::io::Result<(Zeroizing<Vec<u8>>, bool)> {
 }
 
 /// Whether the list of a batch names the file: block or credential of a device.
-fn is_of_batch(path: &Path) -> bool {
-    let Ok(list) = read_file(&folder_of(path).join(LIST_FILE), MAX_LIST_LEN) else { return false };
-    let Some(name) = path.file_name() else { return false };
-    // A list of somebody else has no blocks.
-    let Ok(rows) = read_list(&list) else { return false };
-    rows.iter().any(|(_, row)| [&row.block, &row.credential].iter().any(|file| name == file.as_str()))
+fn is_of_batch(path: &Path) -> Result<bool, Error> {
+    let list_path = folder_of(path).join(LIST_FILE);
+    if !list_path.exists() {
+        return Ok(false);
+    }
+    // What cannot be read may name it.
+    let list = read_file(&list_path, MAX_LIST_LEN)?;
+    let Some(name) = path.file_name() else { return Ok(false) };
+    Ok(match read_list(&list) {
+        Ok(rows) => {
+            rows.iter().any(|(_, row)| [&row.block, &row.credential].iter().any(|file| name == file.as_str()))
+        }
+        // Damaged, or saved by a spreadsheet: it names what stands in it. A list of somebody else has no blocks.
+        Err(_) => contains(&list, name.as_encoded_bytes()),
+    })
 }

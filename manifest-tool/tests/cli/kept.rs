@@ -42,6 +42,27 @@ fn tool83_a_batch_goes_into_no_folder_of_another_one() {
     workshop.ok(&split(&BATCH.replace("--out-dir batch", "--out-dir another")));
 }
 
+/// A spreadsheet saves a list otherwise than we write it, and a cell may be damaged: its batch stays all the same.
+#[test]
+fn tool83_a_list_that_was_saved_anew_or_damaged_protects_its_batch() {
+    let workshop = factory();
+    workshop.ok(&split(BATCH));
+    let list = String::from_utf8(workshop.read("batch/devices.csv")).unwrap();
+    let quoted: String = list.lines().map(|line| format!("\"{}\"\r\n", line.replace(',', "\",\""))).collect();
+    let one =
+        "provision --serial A-0001 --vendor anchorage.example --class demo-node --anchor root.cose --force";
+    for saved in [format!("\u{feff}{list}"), quoted, list.replace(',', ";"), format!("{list}x\n")] {
+        workshop.write("batch/devices.csv", saved.as_bytes());
+        kept(&workshop, &format!("{BATCH} --again --force"), ["batch", "new folder"]);
+        kept(&workshop, &format!("{one} --out batch/A-0001.block"), ["a file of a batch", "new folder"]);
+        kept(
+            &workshop,
+            "key public one.cose --force --out batch/devices.csv",
+            ["the list of a batch", "new folder"],
+        );
+    }
+}
+
 /// Devices may have the blocks and credentials that a list names.
 #[test]
 fn tool83_what_a_list_names_is_not_made_anew_beside_it() {
@@ -58,9 +79,12 @@ fn tool83_what_a_list_names_is_not_made_anew_beside_it() {
     // A device that the list does not name, and the same batch once more, lose nothing.
     workshop.ok(&split(&format!("{one} --out batch/A-0009.block")));
     begin_line(&workshop);
-    let before = workshop.snapshot();
+    // The head of the ledger is signed once more, at its time.
+    let batch =
+        || workshop.snapshot().into_iter().filter(|(path, _)| !path.ends_with("line-ledger/head.json"));
+    let before: Vec<_> = batch().collect();
     workshop.ok(&split(BATCH));
-    assert_eq!(workshop.snapshot(), before);
+    assert_eq!(batch().collect::<Vec<_>>(), before);
 }
 
 #[test]

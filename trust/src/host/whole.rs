@@ -6,6 +6,8 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+pub use stale::is_temporary_name;
+
 /// What happens to a file that is there already.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Existing {
@@ -45,7 +47,7 @@ pub fn write_whole(path: &Path, content: &[u8], readers: Readers, existing: Exis
 /// A new temporary file, which is locked while it is written.
 fn temporary(folder: &Path, readers: Readers) -> io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
-    builder.prefix(stale::PREFIX);
+    builder.prefix(stale::PREFIX).rand_bytes(stale::RANDOM).suffix(stale::SUFFIX);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;

@@ -431,6 +431,9 @@ async fn srv62_a_server_says_which_releases_are_under_no_anchor() {
     let kid = hex::encode(trust::host::open_public_key(&wrong).unwrap().kid().0);
     assert!(said.contains("none of the 3 stored releases") && said.contains(&kid), "{said}");
     assert!(said.contains("hint: pass the anchors"), "{said}");
+    // A release that is damaged says nothing of its anchor.
+    world.change_database("UPDATE envelopes SET bytes = zeroblob(length(bytes)) WHERE id = 1").await;
+    assert_eq!(world.fail(&[]).0, 4);
     std::fs::copy(other.anchor_file(), world.anchor_file()).unwrap();
     assert_eq!(world.start().listed().await, [3, 2]);
 }

@@ -2,14 +2,20 @@
 //! private key that was being written.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs::{DirEntry, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// Begins the name of each temporary file.
-pub(super) const PREFIX: &str = ".anchorage-";
+/// The name of each temporary file is this, [`RANDOM`] letters and digits, and [`SUFFIX`]: nobody gives such a name to a
+/// file of his own, as he may give `.anchorage-passphrase`.
+pub(super) const PREFIX: &str = ".anchorage-tmp-";
+/// Letters and digits in the name of a temporary file.
+pub(super) const RANDOM: usize = 12;
+/// Ends the name of each temporary file.
+pub(super) const SUFFIX: &str = ".partial";
 /// So much older than a new file, by the clock of the same file system, is one that is stale unless it is locked. The lock
 /// comes a moment after the file.
 const MIN_AGE: Duration = Duration::from_secs(60);
@@ -17,6 +23,15 @@ const MIN_AGE: Duration = Duration::from_secs(60);
 const MAX_FOLDERS: usize = 1024;
 
 static SWEPT: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+/// Whether a file has the name of a temporary file of [`super::write_whole`].
+#[must_use]
+pub fn is_temporary_name(name: &OsStr) -> bool {
+    let random = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX));
+    random.is_some_and(|random| {
+        random.len() == RANDOM && random.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    })
+}
 
 /// Removes the stale temporary files of a folder, once in the life of this process; `new` is one that it has just made
 /// there. What cannot be removed stays: it keeps nobody from writing.
@@ -31,7 +46,7 @@ pub(super) fn sweep(folder: &Path, new: &File) {
     }
     drop(swept);
     for entry in folder.read_dir().into_iter().flatten().flatten() {
-        if entry.file_name().to_string_lossy().starts_with(PREFIX) {
+        if is_temporary_name(&entry.file_name()) {
             let _stays = remove(&entry, new);
         }
     }
@@ -71,30 +86,40 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path();
         let day = Duration::from_secs(24 * 60 * 60);
-        drop(old(folder, ".anchorage-killed", day));
-        drop(old(folder, ".anchorage-now", Duration::from_secs(1)));
-        drop(old(folder, ".other", day));
-        drop(old(folder, "anchorage-notes", day));
-        let written = old(folder, ".anchorage-written", day);
-        written.lock().unwrap();
-        std::fs::create_dir(folder.join(".anchorage-folder")).unwrap();
+        let name = |random: &str| format!("{PREFIX}{random}{SUFFIX}");
+        let [killed, now, written, directory, link] =
+            ["killed000000", "now000000000", "written00000", "directory000", "link00000000"].map(name);
+        drop(old(folder, &killed, day));
+        drop(old(folder, &now, Duration::from_secs(1)));
+        // Files of the user, whatever they are called.
+        let others = [
+            ".anchorage-passphrase",
+            ".anchorage-pin",
+            ".anchorage-tmp-",
+            ".anchorage-tmp-1",
+            ".anchorage-tmp-1.partial",
+            ".anchorage-tmp-killed-00000.partial",
+            ".anchorage-tmp-killed0000000.partial",
+            ".other",
+            "anchorage-notes",
+        ];
+        for other in others {
+            drop(old(folder, other, day));
+        }
+        let written_now = old(folder, &written, day);
+        written_now.lock().unwrap();
+        std::fs::create_dir(folder.join(&directory)).unwrap();
         #[cfg(unix)]
-        std::os::unix::fs::symlink(".other", folder.join(".anchorage-link")).unwrap();
+        std::os::unix::fs::symlink(".other", folder.join(&link)).unwrap();
         write_whole(&folder.join("new"), b"new", Readers::Owner, Existing::Keep).unwrap();
         let left: BTreeSet<String> =
             folder.read_dir().unwrap().map(|it| it.unwrap().file_name().into_string().unwrap()).collect();
-        assert!(!left.contains(".anchorage-killed"), "{left:?}");
-        let stay = [
-            ".anchorage-folder",
-            #[cfg(unix)]
-            ".anchorage-link",
-            ".anchorage-now",
-            ".anchorage-written",
-            ".other",
-            "anchorage-notes",
-            "new",
-        ];
-        assert_eq!(left, stay.map(str::to_owned).into());
+        assert!(!left.contains(&killed), "{left:?}");
+        let mut stay = BTreeSet::from(others.map(str::to_owned));
+        stay.extend([now, written, directory, "new".to_owned()]);
+        #[cfg(unix)]
+        stay.insert(link);
+        assert_eq!(left, stay);
     }
 
     /// A write that lasts holds its lock, so that no other program takes its file away.
@@ -102,6 +127,7 @@ mod tests {
     fn a_file_is_locked_while_it_is_written() {
         let folder = tempfile::tempdir().unwrap();
         let file = super::super::temporary(folder.path(), Readers::Owner).unwrap();
+        assert!(is_temporary_name(file.path().file_name().unwrap()));
         let other = File::open(file.path()).unwrap();
         assert!(matches!(other.try_lock(), Err(std::fs::TryLockError::WouldBlock)));
     }
