@@ -35,14 +35,20 @@ pub(crate) fn envelope(data: &[u8]) -> bool {
     inspect(data).is_ok() || verifies
 }
 
-/// The bytes are a manifest; the envelope around it is signed, so that the interpreter sees it.
-pub(crate) fn commands(data: &[u8]) -> bool {
-    let wrapped = byte_string(data);
+/// The envelope around a manifest, with its digest and no signature.
+fn unsigned(manifest: &[u8]) -> Vec<u8> {
+    let wrapped = byte_string(manifest);
     let digest = [&[0x82, 0x2f, 0x58, 0x20][..], &sha256(&wrapped)].concat();
     let mut unsigned = vec![0xd8, 0x6b, 0xa2, 0x02];
     unsigned.extend(byte_string(&[&[0x81][..], &byte_string(&digest)].concat()));
     unsigned.push(0x03);
     unsigned.extend(&wrapped);
+    unsigned
+}
+
+/// The bytes are a manifest; the envelope around it is signed, so that the interpreter sees it.
+pub(crate) fn commands(data: &[u8]) -> bool {
+    let unsigned = unsigned(data);
     let _refusal = inspect(&unsigned).map(drop);
     // Whatever the author signs, a verifier takes.
     let Some(signed) = factory().sign(&unsigned) else { return false };
@@ -51,12 +57,7 @@ pub(crate) fn commands(data: &[u8]) -> bool {
 
 /// The bytes are a manifest of any tool: the whole decoder reads it, and what a device reads it reads too.
 pub(crate) fn tree(data: &[u8]) -> bool {
-    let wrapped = byte_string(data);
-    let digest = [&[0x82, 0x2f, 0x58, 0x20][..], &sha256(&wrapped)].concat();
-    let mut unsigned = vec![0xd8, 0x6b, 0xa2, 0x02];
-    unsigned.extend(byte_string(&[&[0x81][..], &byte_string(&digest)].concat()));
-    unsigned.push(0x03);
-    unsigned.extend(&wrapped);
+    let unsigned = unsigned(data);
     let read = EnvelopeTree::read(&unsigned);
     assert!(read.is_ok() || inspect(&unsigned).is_err());
     let outlined = outline(&unsigned);

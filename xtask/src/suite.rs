@@ -222,7 +222,7 @@ fn test(workspace: &Workspace) -> Result<Outcome> {
         if std::env::var_os(THREADS).is_none() {
             command.env(THREADS, test_threads().to_string());
         }
-        Ok(command)
+        command
     };
     lanes::run(&Suite {
         cargo_test: &cargo_test,

@@ -1,8 +1,8 @@
 //! The test targets of the workspace in two lanes that run side by side: one that mostly waits (for timers of a bus,
 //! for other programs) and, at a low priority, one that only computes.
 //!
-//! `cargo test` runs one target after the other, and a target ends with its longest test: on two cores a third of the
-//! time went by without work. The low priority keeps the clocks of the waiting lane true.
+//! `cargo test` runs one target after the other, and a target ends with its longest test, while other cores are idle. The
+//! low priority keeps the clocks of the waiting lane true.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _};
@@ -76,7 +76,7 @@ fn jobs(metadata: &Value, excluded: impl Fn(&str) -> bool) -> Result<Vec<Job>> {
 /// What [`run`] runs.
 pub(super) struct Suite<'a> {
     /// `cargo test` of everything, with its environment; target options and the harness's own follow.
-    pub(super) cargo_test: &'a (dyn Fn() -> Result<Command> + Sync),
+    pub(super) cargo_test: &'a (dyn Fn() -> Command + Sync),
     /// Arguments of the test harness.
     pub(super) harness: &'a [&'a str],
     pub(super) metadata: &'a Value,
@@ -90,14 +90,14 @@ pub(super) struct Suite<'a> {
 pub(super) fn run(suite: &Suite<'_>) -> Result<()> {
     let Suite { cargo_test, harness, metadata, excluded } = suite;
     // Built once, by one cargo: afterwards nothing waits for another's lock.
-    process::check((cargo_test)()?.arg("--no-run"))?;
+    process::check(cargo_test().arg("--no-run"))?;
     let (computing, waiting): (Vec<_>, Vec<_>) =
         jobs(metadata, excluded)?.into_iter().partition(|job| job.computes);
     let lane = |jobs: &[Job], is_niced: bool| -> Result<Vec<String>> {
         let mut failed = Vec::new();
         for job in jobs {
-            let mut command = (cargo_test)()?;
-            command.args(["--no-fail-fast"]).args(&job.selection).arg("--").args(*harness);
+            let mut command = cargo_test();
+            command.arg("--no-fail-fast").args(&job.selection).arg("--").args(*harness);
             let mut command = if is_niced { niced(&command) } else { command };
             if !run_job(job, &mut command)? {
                 failed.push(job.name.clone());
