@@ -1,5 +1,5 @@
-//! SocketCAN itself: the echoes of real interfaces. `cargo xtask vm` builds these with the feature `interfaces` and runs
-//! them in its guest, which has the interfaces.
+//! SocketCAN itself: the echoes of real interfaces. `cargo xtask vm` runs these in its guest, which has the
+//! interfaces.
 #![cfg(target_os = "linux")]
 
 use std::time::{Duration, Instant};

@@ -7,6 +7,7 @@
 mod device_changes;
 mod devices;
 mod issuers;
+mod migrations;
 mod readiness;
 mod releases;
 mod revocations;
@@ -18,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool};
 
@@ -30,8 +31,7 @@ pub use releases::{Insertion, NewEnvelope, ReleaseEvent, StoredEnvelope, StoredR
 pub use revocations::{ListInsertion, NewList, StoredList};
 pub use successions::{StoredSuccession, SuccessionInsertion};
 
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
-
+use self::migrations::MIGRATIONS;
 use self::readiness::OpenedFile;
 use self::writer::Writer;
 

@@ -15,9 +15,9 @@ use crate::board;
 use crate::process::{self, Finished};
 use crate::tools::{self, DENY};
 use crate::workspace::{
-    Board, Build, DEVICE_CRATES, DEVICE_PROFILE, DEVICE_TARGET, DEVICE_TARGETS, STATIC_TARGET, Workspace,
+    Board, Build, DEVICE_CRATES, DEVICE_PROFILE, DEVICE_TARGET, DEVICE_TARGETS, Workspace,
 };
-use crate::{bench, fuzz, size, tidy};
+use crate::{bench, fuzz, size, tidy, vm};
 
 mod lanes;
 
@@ -64,7 +64,7 @@ pub(crate) struct Arguments {
 }
 
 /// Steps that `--long` adds: with them the suite would not end within the hour on two cores.
-const LONG: [&str; 2] = ["skip", "fuzz"];
+const LONG: [&str; 3] = ["skip", "vm-static", "fuzz"];
 
 impl Arguments {
     fn takes(&self, step: &str) -> bool {
@@ -86,7 +86,7 @@ enum Outcome {
 type Action = fn(&Workspace) -> Result<Outcome>;
 
 /// The steps, in order.
-const STEPS: [(&str, &str, Action); 16] = [
+const STEPS: [(&str, &str, Action); 17] = [
     ("tools", "installs what the other steps need", provide_tools),
     ("fmt", "formatting", format),
     ("tidy", "rules of the code base", check_rules),
@@ -101,6 +101,7 @@ const STEPS: [(&str, &str, Action); 16] = [
     ("demo-qemu", "the whole pipeline on the Cortex-M4 in QEMU", demo_qemu),
     ("skip", "skips each instruction of the verification, in an emulator", skip),
     ("vm", "updates through the Linux CAN stack", vm),
+    ("vm-static", "the same with programs that are linked statically, without HTTP", vm_static),
     ("bench", "benchmarks run; results are not gated", measure),
     ("fuzz", "each fuzz target for ten seconds, from its kept inputs", fuzz_briefly),
 ];
@@ -140,7 +141,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
 fn provide_tools(workspace: &Workspace) -> Result<Outcome> {
     tools::provide_system_tools(&tools::TEST_TOOLS)?;
     tools::BINUTILS.provide(workspace)?;
-    for target in DEVICE_TARGETS.into_iter().chain([STATIC_TARGET]) {
+    for target in DEVICE_TARGETS {
         tools::provide_rust_target(workspace, target)?;
     }
     Ok(Outcome::Done)
@@ -190,7 +191,7 @@ fn lint(workspace: &Workspace) -> Result<Outcome> {
     let mut host = workspace.cargo();
     host.arg("clippy").args(workspace.host_selection()).args(["--all-targets", "--", "--deny", "warnings"]);
     process::check(&mut host)?;
-    // The virtual machine's programs are built without a server.
+    // updater-host is built without a server too (docs/updater-host.md).
     let offline =
         ["clippy", "--package", "updater-host", "--no-default-features", "--", "--deny", "warnings"];
     process::check(workspace.cargo().args(offline))?;
@@ -285,6 +286,12 @@ fn demo_qemu(workspace: &Workspace) -> Result<Outcome> {
 
 fn vm(workspace: &Workspace) -> Result<Outcome> {
     run_pipeline(workspace, &VM)
+}
+
+fn vm_static(workspace: &Workspace) -> Result<Outcome> {
+    let programs = workspace.build_tested_programs(TOUR.target)?;
+    vm::run(workspace, &vm::Arguments { programs: Some(programs), is_static: true, json: false })?;
+    Ok(Outcome::Done)
 }
 
 fn skip(workspace: &Workspace) -> Result<Outcome> {

@@ -102,7 +102,7 @@ impl CargoTool {
             command.args(["install", "--quiet", "--locked", "--debug", self.package]);
             command.args(["--version", self.version, "--root"]).arg(&root);
             // The tool's own build must not follow the workspace's target directory or flags.
-            command.env("CARGO_TARGET_DIR", root.join("build"));
+            command.env("CARGO_TARGET_DIR", root.join("build")).env("CARGO_PROFILE_DEV_DEBUG", "false");
             process::check(&mut command)?;
             std::fs::remove_dir_all(root.join("build"))?;
         }

@@ -28,6 +28,8 @@ use kernel::System;
 
 /// Memory of the guest, MiB; its root file system lies in it.
 const MEMORY_MIB: &str = "512";
+/// The programs that update and are updated in the guest.
+const PROGRAMS: [&str; 2] = ["updater-host", "sim"];
 /// The tests of can-bus that need interfaces, as a program of the guest.
 const TESTS: &str = "vcan-tests";
 /// The guest powers off by itself long before this.
@@ -35,12 +37,15 @@ const LIMIT: Duration = Duration::from_secs(900);
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Take manifest-tool from this directory instead of building it
+    /// Take the programs from this directory instead of building them
     #[arg(long, value_name = "DIR")]
-    programs: Option<PathBuf>,
+    pub(crate) programs: Option<PathBuf>,
+    /// Run the programs that need no library, and whose updater-host has no HTTP
+    #[arg(long = "static")]
+    pub(crate) is_static: bool,
     /// Print one JSON object as the last line
     #[arg(long)]
-    json: bool,
+    pub(crate) json: bool,
 }
 
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
@@ -49,12 +54,17 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     let _lock = workspace.lock("vm")?;
     let started = Instant::now();
     let system = System::provide(workspace)?;
-    tools::provide_rust_target(workspace, STATIC_TARGET)?;
     let directory = workspace.fresh_directory("vm/run")?;
     let programs = workspace.host_programs(arguments.programs.as_deref())?;
     let releases = author(workspace, &programs, &directory)?;
-    let mut guest_programs = workspace.build_static_programs()?;
-    guest_programs.push((TESTS, workspace.build_static_test("can-bus", "vcan")?));
+    let from = if arguments.is_static {
+        tools::provide_rust_target(workspace, STATIC_TARGET)?;
+        workspace.build_static_programs(&PROGRAMS)?
+    } else {
+        programs
+    };
+    let mut guest_programs = PROGRAMS.map(|program| (program, from.join(program))).to_vec();
+    guest_programs.push((TESTS, workspace.build_unselected_test("vcan")?));
     let initramfs = initramfs(&system, &directory, &guest_programs)?;
     std::fs::write(directory.join("initramfs"), initramfs)?;
     let loader = board::build_loader(workspace)?;

@@ -16,7 +16,7 @@ pub(crate) const DEVICE_TARGETS: [&str; 4] =
     ["thumbv6m-none-eabi", "thumbv7m-none-eabi", DEVICE_TARGET, "thumbv8m.main-none-eabi"];
 /// Profile of the Cortex-M images (root Cargo.toml).
 pub(crate) const DEVICE_PROFILE: &str = "device";
-/// Programs that run in the virtual machine are linked for this target: they need no library there.
+/// Programs for this target need no library where they run.
 pub(crate) const STATIC_TARGET: &str = "x86_64-unknown-linux-musl";
 /// The crates that run on a device; each must build alone for each of [`DEVICE_TARGETS`].
 pub(crate) const DEVICE_CRATES: [&str; 6] =
@@ -187,30 +187,27 @@ impl Workspace {
         Ok(directory)
     }
 
-    /// Builds the programs of the virtual machine, statically linked, and returns their paths.
-    pub(crate) fn build_static_programs(&self) -> Result<Vec<(&'static str, PathBuf)>> {
-        let mut command = self.cargo();
-        // No HTTP in the virtual machine: there is no network, and TLS would bring C code into the build.
-        command.args(["build", "--quiet", "--target", STATIC_TARGET, "--no-default-features"]);
-        command.args(["--package", "updater-host", "--package", "sim"]);
-        process::check(&mut command)?;
-        let directory = self.target.join(STATIC_TARGET).join("debug");
-        Ok(["updater-host", "sim"].map(|program| (program, directory.join(program))).to_vec())
+    /// Builds these programs without HTTP, which would bring C code in, and statically linked; the directory in which
+    /// they are.
+    pub(crate) fn build_static_programs(&self, programs: &[&str]) -> Result<PathBuf> {
+        let packages = programs.iter().flat_map(|program| ["--package", program]);
+        let build = ["build", "--quiet", "--target", STATIC_TARGET, "--no-default-features"];
+        process::check(self.cargo().args(build).args(packages))?;
+        Ok(self.target.join(STATIC_TARGET).join("debug"))
     }
 
-    /// An integration test as a static program, for the virtual machine.
-    pub(crate) fn build_static_test(&self, package: &str, test: &str) -> Result<PathBuf> {
+    /// Builds a test target that runs elsewhere (`test = false`), out of what [`host_selection`](Self::host_selection)
+    /// compiles, and returns its program.
+    pub(crate) fn build_unselected_test(&self, test: &str) -> Result<PathBuf> {
         let mut command = self.cargo();
-        command.args(["test", "--quiet", "--no-run", "--target", STATIC_TARGET, "--message-format", "json"]);
-        command.args(["--package", package, "--features", "interfaces", "--test", test]);
-        let messages = process::output(&mut command)?;
-        let messages = String::from_utf8(messages)?;
+        command.args(["test", "--quiet", "--no-run", "--message-format", "json", "--test", test]);
+        let messages = String::from_utf8(process::output(command.args(self.host_selection()))?)?;
         let artifacts =
             messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
         artifacts
             .filter(|artifact| artifact["target"]["name"] == test)
             .find_map(|artifact| Some(PathBuf::from(artifact["executable"].as_str()?)))
-            .with_context(|| format!("cargo does not say where the test {test} of {package} is"))
+            .with_context(|| format!("cargo does not say where the test {test} is"))
     }
 }
 

@@ -1,5 +1,6 @@
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use sqlx::migrate::Migrator;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use trust::{Domain, Kid, SuccessionNumber};

@@ -38,8 +38,8 @@ impl Job {
     }
 }
 
-/// Every test target of the packages of `cargo metadata`, but those of the excluded packages and those that need a
-/// feature, once: cargo selects targets by name over all packages.
+/// Every test target of the packages of `cargo metadata`, but those of the excluded packages and those that run
+/// elsewhere (`test = false`), once: cargo selects targets by name over all packages.
 fn jobs(metadata: &Value, excluded: impl Fn(&str) -> bool) -> Result<Vec<Job>> {
     let packages = metadata["packages"].as_array().context("cargo metadata lists no packages")?;
     let mut jobs: Vec<Job> = Vec::new();
@@ -51,7 +51,7 @@ fn jobs(metadata: &Value, excluded: impl Fn(&str) -> bool) -> Result<Vec<Job>> {
         for target in package["targets"].as_array().context("a package without targets")? {
             let is_test =
                 target["kind"].as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind == "test"));
-            let runs = target["test"] == true && target["required-features"].is_null();
+            let runs = target["test"] == true;
             let name = target["name"].as_str().context("a target without a name")?;
             let computes = COMPUTING.contains(&package_name) && !WAITING.contains(&name);
             match jobs.iter_mut().find(|job| job.name == name) {
@@ -178,7 +178,7 @@ mod tests {
             {"name": "sim", "targets": [target("records", "test")]},
             {"name": "a-board", "targets": [target("not_here", "test")]},
             {"name": "can-bus", "targets": [
-                {"name": "vcan", "kind": ["test"], "test": true, "required-features": ["interfaces"]}]},
+                {"name": "vcan", "kind": ["test"], "test": false}]},
         ]});
         let found = jobs(&metadata, |package| package == "a-board").unwrap();
         let lanes: Vec<_> = found.iter().map(|job| (job.name.as_str(), job.computes)).collect();

@@ -14,8 +14,8 @@ use crate::workspace::Workspace;
 /// The package that depends on the kernel package of the day.
 const KERNEL: &str = "linux-image-amd64";
 /// What else the guest needs: a shell, the daemon that makes a CAN interface of a serial line, `tc`, which gives an
-/// interface a bit rate and a short queue, and their libraries.
-const PACKAGES: [&str; 12] = [
+/// interface a bit rate and a short queue, their libraries, and those of our own programs.
+const PACKAGES: [&str; 13] = [
     "busybox-static",
     "can-utils",
     "iproute2",
@@ -24,18 +24,20 @@ const PACKAGES: [&str; 12] = [
     "libc6",
     "libcap2",
     "libelf1",
+    "libgcc-s1",
     "libmd0",
     "libmnl0",
     "libxtables12",
     "zlib1g",
 ];
 pub(super) const PROGRAMS: [&str; 3] = ["busybox", "slcand", "tc"];
-pub(super) const LIBRARIES: [&str; 10] = [
+pub(super) const LIBRARIES: [&str; 11] = [
     "libbpf.so.1",
     "libbsd.so.0",
     "libc.so.6",
     "libcap.so.2",
     "libelf.so.1",
+    "libgcc_s.so.1",
     "libm.so.6",
     "libmd.so.0",
     "libmnl.so.0",
