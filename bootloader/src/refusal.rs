@@ -112,6 +112,14 @@ pub const fn nrc(reason: Reason) -> Nrc {
         | Reason::AlgorithmUnsupported
         | Reason::ManifestLimit
         | Reason::EnvelopeMemberUnsupported
+        | Reason::ContentMismatch
+        | Reason::UseBeforePassed
+        | Reason::ImageMatches
+        | Reason::BatteryLow
+        | Reason::UpdateUnauthorized
+        | Reason::VersionMismatch
+        | Reason::NotADependency
+        | Reason::DependencyIntegrity
         | Reason::EncryptionUnsupported
         | Reason::HeaderUnsupported
         | Reason::RecordType

@@ -108,6 +108,12 @@ impl<'a> AnyDigest<'a> {
         self.algorithm
     }
 
+    /// Of SHA-256.
+    #[must_use]
+    pub const fn of_sha256(bytes: &'a [u8; 32]) -> Self {
+        Self { algorithm: DigestAlgorithm::Sha256, bytes }
+    }
+
     /// Its bytes, as many as the algorithm has.
     #[must_use]
     pub fn bytes(&self) -> &'a [u8] {

@@ -22,6 +22,8 @@ pub(crate) enum Command {
 impl Command {
     pub(crate) const SET_COMPONENT_INDEX: i32 = CommandCode::SET_COMPONENT_INDEX;
 
+    // Once: two callers (docs/decisions/0049).
+    #[inline(never)]
     pub(crate) fn from_code(code: i32) -> Self {
         match code {
             CommandCode::VENDOR => Self::Condition(Condition::Vendor),
@@ -59,7 +61,9 @@ impl Command {
     }
 }
 
-/// Reads a SUIT_Rep_Policy. Nothing is reported by this crate; the bits are checked and passed over.
-pub(crate) fn read_reporting_policy(source: &mut crate::source::Source<'_>) {
-    source.uint_within(0, REPORTING_POLICY_MAX);
+/// Reads a SUIT_Rep_Policy. Nothing is reported by this crate; the bits are checked, and handed to a platform that
+/// records.
+pub(crate) fn read_reporting_policy(source: &mut crate::source::Source<'_>) -> u8 {
+    let [bits, ..] = source.uint_within(0, REPORTING_POLICY_MAX).to_le_bytes();
+    bits
 }

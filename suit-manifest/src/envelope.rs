@@ -9,7 +9,8 @@ use trust::{Authority, Commitment, Kid, Role, Scope, TrustStore, claimed_issuer}
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind};
 use crate::limits::MAX_ENVELOPE_LEN;
-use crate::manifest::{INSTALL, Manifest, PAYLOAD_FETCH, TEXT};
+use crate::manifest::{INSTALL, ManifestOf, PAYLOAD_FETCH, TEXT};
+use crate::profile::{Loader, Profile};
 use crate::source::Source;
 use crate::span::Wrapped;
 use crate::structure::Bounds;
@@ -52,12 +53,15 @@ impl<T> Severable<T> {
     }
 }
 
+/// The outer structure of a SUIT envelope, as a loader reads it.
+pub type Envelope<'a> = EnvelopeOf<'a, Loader>;
+
 /// The outer structure of a SUIT envelope.
 ///
-/// A member with a text key, an integrated payload (section 5.5), is refused with an error of its own: images
-/// travel beside the envelope.
+/// A member with a text key, an integrated payload (section 5.5), is refused with an error of its own where the profile
+/// does not offer it: images travel beside the envelope.
 #[derive(Clone, Debug)]
-pub struct Envelope<'a> {
+pub struct EnvelopeOf<'a, P: Profile> {
     digest: Digest<'a>,
     /// Content of the digest bstr: the detached payload of the signature.
     signed: Span<'a>,
@@ -66,9 +70,10 @@ pub struct Envelope<'a> {
     wrapper: Span<'a>,
     manifest: Wrapped<'a>,
     severed: Severable<Option<Wrapped<'a>>>,
+    more: P::Members<'a>,
 }
 
-impl<'a> Envelope<'a> {
+impl<'a, P: Profile> EnvelopeOf<'a, P> {
     /// Reads the members of the envelope and the authentication wrapper.
     ///
     /// # Errors
@@ -85,6 +90,7 @@ impl<'a> Envelope<'a> {
             wrapper: Span::EMPTY,
             manifest: Wrapped::EMPTY,
             severed: Severable { payload_fetch: None, install: None, text: None },
+            more: P::Members::default(),
         };
         envelope.read_members(bytes)?;
         Ok(envelope)
@@ -110,6 +116,7 @@ impl<'a> Envelope<'a> {
             }
             // The cursor sees to canonical order, and so to key 2 before key 3 (section 8.3).
             let refused = match source.peek() {
+                Major::Text if P::integrated(&mut self.more, source) => continue,
                 Major::Text => ErrorKind::IntegratedPayloadUnsupported,
                 _ => match source.label() {
                     AUTHENTICATION_WRAPPER => {
@@ -122,6 +129,7 @@ impl<'a> Envelope<'a> {
                         self.manifest = Wrapped::read(source);
                         continue;
                     }
+                    key if P::member(&mut self.more, key, source) => continue,
                     // suit-update-management, suit-multiple-trust-domains.
                     EnvelopeElement::COSWID
                     | EnvelopeElement::DEPENDENCY_RESOLUTION
@@ -176,7 +184,7 @@ impl<'a> Envelope<'a> {
     /// [`ErrorKind::ScopeClass`] and [`ErrorKind::SequenceBelowMinimum`]; what the structure of the manifest
     /// refuses.
     #[inline(never)]
-    pub fn authenticate(&self, store: &TrustStore<'_>) -> Result<Authenticated<'a>, Error> {
+    pub fn authenticate(&self, store: &TrustStore<'_>) -> Result<AuthenticatedOf<'a, P>, Error> {
         // Section 8.3: the processor requires an authentication block.
         let sign1 = self.sign1.ok_or(Error::new(ErrorKind::SignatureMissing, self.wrapper.base))?;
         // The detached payload is the content of the digest bstr, not the bstr itself.
@@ -192,13 +200,14 @@ impl<'a> Envelope<'a> {
         authority: Result<Authority<'a>, trust::Error>,
         base: u32,
         store: &TrustStore<'_>,
-    ) -> Result<Authenticated<'a>, Error> {
+    ) -> Result<AuthenticatedOf<'a, P>, Error> {
         let authority = authority.map_err(|error| Error::trust(error, base))?;
         self.check_manifest_digest()?;
         may_sign_manifests(authority.scope()).map_err(|kind| Error::new(kind, base))?;
         // Section 6.2: only now is anything of the manifest read.
-        let (manifest, wrapped_manifest) = (Manifest::vacant(), self.manifest.item);
-        let mut authenticated = Authenticated { manifest, digest: self.digest, wrapped_manifest, authority };
+        let (manifest, wrapped_manifest) = (ManifestOf::vacant(), self.manifest.item);
+        let mut authenticated =
+            AuthenticatedOf { manifest, digest: self.digest, wrapped_manifest, authority };
         let credential = authenticated.authority.credential();
         let list = store.list_of(credential.domain());
         #[cfg(feature = "fault-injection")]
@@ -262,6 +271,12 @@ impl<'a> Envelope<'a> {
         self.manifest
     }
 
+    /// Members that a loader does not offer.
+    #[must_use]
+    pub fn more(&self) -> &P::Members<'a> {
+        &self.more
+    }
+
     pub(crate) fn severed(&self) -> &Severable<Option<Wrapped<'a>>> {
         &self.severed
     }
@@ -281,18 +296,21 @@ pub(crate) fn may_sign_manifests(scope: &Scope<'_>) -> Result<(), ErrorKind> {
 
 /// A manifest whose signature and digest hold, that is well-formed as a whole and within its signer's authority.
 #[derive(Clone, Debug)]
-pub struct Authenticated<'a> {
-    manifest: Manifest<'a>,
+pub struct AuthenticatedOf<'a, P: Profile> {
+    manifest: ManifestOf<'a, P>,
     digest: Digest<'a>,
     /// The bstr-wrapped manifest, its head included.
     wrapped_manifest: Span<'a>,
     authority: Authority<'a>,
 }
 
-impl<'a> Authenticated<'a> {
+/// [`AuthenticatedOf`], as a loader reads it.
+pub type Authenticated<'a> = AuthenticatedOf<'a, Loader>;
+
+impl<'a, P: Profile> AuthenticatedOf<'a, P> {
     /// The manifest.
     #[must_use]
-    pub fn manifest(&self) -> &Manifest<'a> {
+    pub fn manifest(&self) -> &ManifestOf<'a, P> {
         &self.manifest
     }
 

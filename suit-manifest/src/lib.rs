@@ -21,7 +21,6 @@
     )
 )]
 
-#[cfg(any(test, feature = "author"))]
 pub mod argument;
 #[cfg(any(test, feature = "author"))]
 pub mod author;
@@ -36,6 +35,7 @@ pub mod limits;
 mod manifest;
 mod parameter;
 mod processor;
+pub mod profile;
 pub mod reason;
 mod source;
 mod span;
@@ -48,11 +48,11 @@ pub use digest::Digest;
 pub use dry_run::{
     DeviceIdentity, ImageReference, image_reference, image_reference_for, second_image_reference,
 };
-pub use envelope::{Authenticated, Envelope};
+pub use envelope::{Authenticated, AuthenticatedOf, Envelope, EnvelopeOf};
 pub use error::{Condition, Error, ErrorKind};
 pub use limits::{MAX_ENVELOPE_HEAD_LEN, MAX_ENVELOPE_LEN};
-pub use manifest::{ComponentId, Components, Manifest, Section};
-pub use processor::{Fetch, Platform, PlatformError, Processor, Step};
+pub use manifest::{ComponentId, Components, Manifest, ManifestOf, Section};
+pub use processor::{Fetch, Platform, PlatformError, Processor, ProcessorOf, Step};
 pub use reason::Reason;
 pub use text::{ComponentText, ManifestText, Text, TextEntry};
 pub use walk::{Image, Walk, Walked};

@@ -3,12 +3,15 @@
 //! A [`Manifest`] was checked as a whole: every member, every sequence in it and in the envelope, and the digest of
 //! every severed member that is present.
 
+use core::marker::PhantomData;
+
 use trust::cbor::{Major, Reader, Span, Utf8, bit};
 
 use crate::digest::Digest;
-use crate::envelope::{Envelope, Severable};
+use crate::envelope::{EnvelopeOf, Severable};
 use crate::error::{Error, ErrorKind};
 use crate::limits::{MAX_COMPONENT_SEGMENT_LEN, MAX_COMPONENT_SEGMENTS, MAX_COMPONENTS};
+use crate::profile::{Loader, Profile};
 use crate::source::Source;
 use crate::span::{Wrapped, uri};
 use crate::structure::{Bounds, SequenceCheck};
@@ -39,18 +42,51 @@ pub enum Section {
     Validate,
     /// suit-invoke (9): starts it.
     Invoke,
+    /// suit-load (8): prepares what is invoked.
+    Load,
+    /// suit-dependency-resolution (15): obtains the manifests that this one depends on.
+    DependencyResolution,
+    /// suit-candidate-verification (18): is everything there and right, before it is installed?
+    CandidateVerification,
+    /// suit-uninstall (24): removes what was installed.
+    Uninstall,
+}
+
+impl Section {
+    /// Those that a loader does not offer.
+    pub(crate) const MORE: [Self; 4] =
+        [Self::Load, Self::DependencyResolution, Self::CandidateVerification, Self::Uninstall];
+
+    /// Its element of the manifest.
+    #[must_use]
+    pub const fn element(self) -> ManifestElement {
+        match self {
+            Self::PayloadFetch => ManifestElement::PayloadFetch,
+            Self::Install => ManifestElement::Install,
+            Self::Validate => ManifestElement::Validate,
+            Self::Invoke => ManifestElement::Invoke,
+            Self::Load => ManifestElement::Load,
+            Self::DependencyResolution => ManifestElement::DependencyResolution,
+            Self::CandidateVerification => ManifestElement::CandidateVerification,
+            Self::Uninstall => ManifestElement::Uninstall,
+        }
+    }
 }
 
 /// A member that may have been severed (section 8.6).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) enum Member<'a> {
+    /// The manifest does not have it.
+    #[default]
     Absent,
+    /// It is there.
     Here(Span<'a>),
+    /// It has been severed away.
     Severed,
 }
 
 impl<'a> Member<'a> {
-    fn here(self) -> Option<Span<'a>> {
+    pub(crate) fn here(self) -> Option<Span<'a>> {
         match self {
             Self::Here(content) => Some(content),
             Self::Absent | Self::Severed => None,
@@ -58,9 +94,12 @@ impl<'a> Member<'a> {
     }
 }
 
+/// The manifest of an authenticated envelope, as a loader reads it.
+pub type Manifest<'a> = ManifestOf<'a, Loader>;
+
 /// The manifest of an authenticated envelope.
 #[derive(Clone, Debug)]
-pub struct Manifest<'a> {
+pub struct ManifestOf<'a, P: Profile> {
     sequence_number: u64,
     sequence_number_position: u32,
     reference_uri: Option<Utf8<'a>>,
@@ -69,9 +108,10 @@ pub struct Manifest<'a> {
     validate: Option<Span<'a>>,
     invoke: Option<Span<'a>>,
     severable: Severable<Member<'a>>,
+    more: P::Elements<'a>,
 }
 
-impl<'a> Manifest<'a> {
+impl<'a, P: Profile> ManifestOf<'a, P> {
     /// Monotonic counter against rollback.
     #[must_use]
     pub fn sequence_number(&self) -> u64 {
@@ -102,6 +142,7 @@ impl<'a> Manifest<'a> {
             Section::Install => !matches!(self.severable.install, Member::Absent),
             Section::Validate => self.validate.is_some(),
             Section::Invoke => self.invoke.is_some(),
+            more => P::has_section(&self.more, more),
         }
     }
 
@@ -123,6 +164,12 @@ impl<'a> Manifest<'a> {
         self.text().ok().flatten()?.component_text(0, crate::text::ComponentText::ComponentVersion)
     }
 
+    /// What a loader does not offer.
+    #[must_use]
+    pub fn more(&self) -> &P::Elements<'a> {
+        &self.more
+    }
+
     pub(crate) fn shared(&self) -> Span<'a> {
         self.shared
     }
@@ -134,6 +181,7 @@ impl<'a> Manifest<'a> {
             Section::Install => self.severable.install,
             Section::Validate => return Ok(self.validate),
             Section::Invoke => return Ok(self.invoke),
+            more => return P::section(&self.more, more),
         };
         match member {
             Member::Absent => Ok(None),
@@ -144,7 +192,7 @@ impl<'a> Manifest<'a> {
 
     /// The manifest of an envelope whose signature holds, or that is being written; checked as a whole.
     #[cfg(any(test, feature = "author"))]
-    pub(crate) fn read(envelope: &Envelope<'a>, bounds: Option<Bounds<'_>>) -> Result<Self, Error> {
+    pub(crate) fn read(envelope: &EnvelopeOf<'a, P>, bounds: Option<Bounds<'_>>) -> Result<Self, Error> {
         let mut manifest = Self::vacant();
         manifest.read_checked(envelope, bounds)?;
         Ok(manifest)
@@ -166,13 +214,14 @@ impl<'a> Manifest<'a> {
                 install: Member::Absent,
                 text: Member::Absent,
             },
+            more: P::Elements::default(),
         }
     }
 
     /// Reads and checks into a vacant one, which counts only if there is no error. In place: it is large.
     pub(crate) fn read_checked(
         &mut self,
-        envelope: &Envelope<'a>,
+        envelope: &EnvelopeOf<'a, P>,
         bounds: Option<Bounds<'_>>,
     ) -> Result<(), Error> {
         self.read_members(envelope)?;
@@ -186,7 +235,8 @@ impl<'a> Manifest<'a> {
         if bounds.is_some_and(|bounds| self.sequence_number > bounds.credential.sequence_ceiling()) {
             return Err(Error::new(ErrorKind::SequenceAboveCeiling, self.sequence_number_position));
         }
-        let rules = SequenceCheck {
+        let rules = SequenceCheck::<P> {
+            profile: PhantomData,
             several_components: self.components.len() > 1,
             sequence_number: self.sequence_number,
             bounds,
@@ -196,11 +246,16 @@ impl<'a> Manifest<'a> {
         for section in [self.validate, self.invoke, payload_fetch.here(), install.here()] {
             rules.section(section, false)?;
         }
+        if P::EXTENDS {
+            for section in Section::MORE {
+                rules.section(P::section(&self.more, section).ok().flatten(), false)?;
+            }
+        }
         Ok(())
     }
 
     #[inline(never)]
-    fn read_members(&mut self, envelope: &Envelope<'a>) -> Result<(), Error> {
+    fn read_members(&mut self, envelope: &EnvelopeOf<'a, P>) -> Result<(), Error> {
         let severed = envelope.severed();
         let source = &mut Source::of(envelope.manifest().content);
         let mut seen = 0;
@@ -229,6 +284,7 @@ impl<'a> Manifest<'a> {
                 INVOKE => self.invoke = Some(source.span()),
                 key => match (self.severable.member(key), severed.at(key)) {
                     (Some(member), Some(severed)) => *member = read_member(source, severed.as_ref()),
+                    _ if P::element(&mut self.more, envelope.more(), key, source) => {}
                     _ => source.refuse_as(ErrorKind::ManifestElementUnsupported, key_position),
                 },
             }
@@ -241,6 +297,9 @@ impl<'a> Manifest<'a> {
             {
                 source.refuse_as(ErrorKind::EnvelopeMemberUnauthenticated, severed.item.base);
             }
+        }
+        if let Some(stray) = P::stray(&self.more, envelope.more()) {
+            source.refuse_as(ErrorKind::EnvelopeMemberUnauthenticated, stray);
         }
         if seen & REQUIRED != REQUIRED {
             let end = source.position();
@@ -261,6 +320,7 @@ impl<'a> Manifest<'a> {
             match key {
                 COMMON_COMPONENTS => self.components.read(source),
                 COMMON_SHARED_SEQUENCE => self.shared = source.span(),
+                _ if P::common(&mut self.more, key, source) => {}
                 _ => source.refuse_as(ErrorKind::ManifestElementUnsupported, position),
             }
         }
@@ -278,7 +338,7 @@ const REQUIRED: u32 = bit(VERSION) | bit(SEQUENCE_NUMBER) | bit(COMMON);
 
 /// Reads a severable member: a bstr, or the digest of what stands in the envelope (section 8.4.12).
 #[inline(never)]
-fn read_member<'a>(source: &mut Source<'a>, severed: Option<&Wrapped<'a>>) -> Member<'a> {
+pub(crate) fn read_member<'a>(source: &mut Source<'a>, severed: Option<&Wrapped<'a>>) -> Member<'a> {
     if source.peek() != Major::Array {
         // No digest in the manifest covers the envelope's copy.
         let here = source.span();

@@ -17,11 +17,12 @@ mod platform;
 use trust::cbor::{Span, Uint};
 
 use crate::command::{Command, read_reporting_policy};
-use crate::envelope::Authenticated;
+use crate::envelope::AuthenticatedOf;
 use crate::error::{Condition, Error, ErrorKind};
 use crate::limits::{MAX_COMPONENTS, MAX_NESTING, MAX_STEPS};
-use crate::manifest::{Components, Manifest, Section};
-use crate::parameter::{Parameter, Parameters};
+use crate::manifest::{Components, ManifestOf, Section};
+use crate::parameter::{Parameter, ParametersOf};
+use crate::profile::{Issued, Loader, Profile};
 use crate::source::Source;
 use crate::structure::{Alternative, IndexForm, alternatives, commands, parameter_map, read_component_index};
 use frame::{Call, Caller, Frame, IndexRule, Selection};
@@ -42,9 +43,12 @@ enum Stage {
 #[cfg(target_pointer_width = "32")]
 const _: () = assert!(size_of::<Processor<'static>>() <= 640);
 
+/// The processor of a loader.
+pub type Processor<'a> = ProcessorOf<'a, Loader>;
+
 /// Runs the shared sequence and one section of an authenticated manifest. Small: it borrows the manifest.
 #[derive(Clone, Debug)]
-pub struct Processor<'a> {
+pub struct ProcessorOf<'a, P: Profile> {
     components: Components<'a>,
     shared: Span<'a>,
     section: Option<Span<'a>>,
@@ -53,26 +57,28 @@ pub struct Processor<'a> {
     frames: [Option<Frame<'a>>; MAX_NESTING],
     depth: usize,
     /// `None`: none is set.
-    parameters: [Option<Parameters<'a>>; MAX_COMPONENTS],
+    parameters: [Option<ParametersOf<'a, P>>; MAX_COMPONENTS],
     steps_left: u16,
-    vendor_held: bool,
-    class_held: bool,
+    /// Bits of the components whose vendor held, and whose class.
+    vendor_held: u8,
+    class_held: u8,
     images_held: [bool; MAX_COMPONENTS],
     contents: Contents<'a>,
+    pub(crate) state: P::State,
 }
 
-impl<'a> Processor<'a> {
+impl<'a, P: Profile> ProcessorOf<'a, P> {
     /// Prepares a run of the shared sequence and then of `section`, with no parameter set (section 6.1).
     ///
     /// A section that the manifest does not have has no commands; one that has been severed away is an error.
     ///
     /// # Errors
     /// [`ErrorKind::MemberSevered`] when the section has been severed away.
-    pub fn new(authenticated: &Authenticated<'a>, section: Section) -> Result<Self, Error> {
+    pub fn new(authenticated: &AuthenticatedOf<'a, P>, section: Section) -> Result<Self, Error> {
         Self::ready(authenticated.manifest(), section)
     }
 
-    pub(crate) fn ready(manifest: &Manifest<'a>, section: Section) -> Result<Self, Error> {
+    pub(crate) fn ready(manifest: &ManifestOf<'a, P>, section: Section) -> Result<Self, Error> {
         let processor = Self::over(manifest, section, Contents::Unknown);
         match processor.stage {
             Stage::Failed(error) => Err(error),
@@ -81,7 +87,7 @@ impl<'a> Processor<'a> {
     }
 
     /// When the section has been severed away the processor fails.
-    pub(crate) fn over(manifest: &Manifest<'a>, section: Section, contents: Contents<'a>) -> Self {
+    pub(crate) fn over(manifest: &ManifestOf<'a, P>, section: Section, contents: Contents<'a>) -> Self {
         let mut processor = Self {
             components: *manifest.components(),
             shared: manifest.shared(),
@@ -91,10 +97,11 @@ impl<'a> Processor<'a> {
             depth: 0,
             parameters: [None; MAX_COMPONENTS],
             steps_left: MAX_STEPS,
-            vendor_held: false,
-            class_held: false,
+            vendor_held: 0,
+            class_held: 0,
             images_held: [false; MAX_COMPONENTS],
             contents,
+            state: P::State::default(),
         };
         processor.restart(manifest, section);
         processor
@@ -103,16 +110,17 @@ impl<'a> Processor<'a> {
     /// Begins with a section, in place, also after [`Step::Done`]: a device has no room for a processor for each. The
     /// contents of the components stay. When the section has been severed away the processor fails.
     #[inline(never)]
-    pub(crate) fn restart(&mut self, manifest: &Manifest<'a>, section: Section) {
+    pub(crate) fn restart(&mut self, manifest: &ManifestOf<'a, P>, section: Section) {
         self.stage = Stage::Start;
+        P::begins(&mut self.state, manifest.more(), section);
         match manifest.section(section) {
             Ok(section) => self.section = section,
             Err(error) => self.stage = Stage::Failed(error),
         }
         self.parameters = [None; MAX_COMPONENTS];
         self.steps_left = MAX_STEPS;
-        self.vendor_held = false;
-        self.class_held = false;
+        self.vendor_held = 0;
+        self.class_held = 0;
         self.images_held = [false; MAX_COMPONENTS];
     }
 
@@ -158,7 +166,8 @@ impl<'a> Processor<'a> {
     /// [`ErrorKind::EncryptionUnsupported`], [`ErrorKind::ParameterMissing`],
     /// [`ErrorKind::SoftFailureMisplaced`], [`ErrorKind::ComponentIndex`] and [`ErrorKind::StrictOrder`];
     /// [`ErrorKind::StepLimit`] and [`ErrorKind::NestingTooDeep`].
-    pub fn run(&mut self, platform: &mut dyn Platform) -> Result<Step<'a>, Error> {
+    pub fn run(&mut self, platform: &mut P::Platform<'_>) -> Result<Step<'a>, Error> {
+        P::resumes(self, platform);
         match self.advance(platform) {
             Some(step) => Ok(step),
             None => Err(self.failure()),
@@ -177,21 +186,21 @@ impl<'a> Processor<'a> {
 
     /// Fails the run.
     #[inline(never)]
-    fn refuse(&mut self, kind: ErrorKind, position: u32) -> Option<()> {
+    pub(crate) fn refuse(&mut self, kind: ErrorKind, position: u32) -> Option<()> {
         self.stage = Stage::Failed(Error::new(kind, position));
         None
     }
 
     /// Fails the run if the source has a fault.
     #[inline(never)]
-    fn check(&mut self, source: &Source<'_>) -> Option<()> {
+    pub(crate) fn check(&mut self, source: &Source<'_>) -> Option<()> {
         match source.check() {
             Ok(()) => Some(()),
             Err(Error { kind, position }) => self.refuse(kind, position),
         }
     }
 
-    fn advance(&mut self, platform: &mut dyn Platform) -> Option<Step<'a>> {
+    fn advance(&mut self, platform: &mut P::Platform<'_>) -> Option<Step<'a>> {
         loop {
             match self.stage {
                 Stage::Failed(_) => return None,
@@ -214,7 +223,8 @@ impl<'a> Processor<'a> {
             self.stage = match (self.stage, self.section) {
                 // Section 6.2: the shared sequence checks vendor and class. Without that, a manifest would be good
                 // for any device that trusts the anchor, whatever the scope of its credential.
-                (Stage::Shared, _) if !(self.vendor_held && self.class_held) => {
+                // Both of one component: another one may be of another vendor.
+                (Stage::Shared, _) if self.vendor_held & self.class_held == 0 => {
                     self.refuse(ErrorKind::IdentityUnchecked, self.shared.base)?;
                     Stage::Done
                 }
@@ -228,7 +238,7 @@ impl<'a> Processor<'a> {
     }
 
     /// Runs one command for one component, or leaves a sequence that is at its end.
-    fn step(&mut self, platform: &mut dyn Platform) -> Option<Option<Step<'a>>> {
+    fn step(&mut self, platform: &mut P::Platform<'_>) -> Option<Option<Step<'a>>> {
         let Some(frame) = self.top() else { return Some(None) };
         if frame.commands_left == 0 {
             self.leave()?;
@@ -236,7 +246,8 @@ impl<'a> Processor<'a> {
         }
         let mut source = Source::of(frame.rest);
         let position = source.position();
-        let command = Command::from_code(source.label());
+        let code = source.label();
+        let command = Command::from_code(code);
         let (component, soft_failure, multiple, strict_order) =
             (frame.component(), frame.soft_failure, frame.selection.is_multiple(), frame.strict_order);
         let index_rule = frame.enter_command(command);
@@ -249,17 +260,25 @@ impl<'a> Processor<'a> {
             source.refuse_as(ErrorKind::StepLimit, position);
             0
         });
+        let mut policy = 0;
         if matches!(command, Command::Condition(_) | Command::Fetch | Command::Invoke) {
-            read_reporting_policy(&mut source);
+            policy = read_reporting_policy(&mut source);
         }
         self.check(&source)?;
+        let may_select = index_rule == IndexRule::Free;
+        let issued = Issued { code, component, position, policy, soft_failure, strict_order, may_select };
 
         match command {
+            Command::Condition(Condition::Unknown) | Command::Unknown if P::EXTENDS => {
+                return P::run(self, issued, &mut source, platform);
+            }
             Command::Condition(condition) => {
-                if self.holds(condition, component, platform, position)? {
+                let held = self.holds(condition, issued, platform)?;
+                P::ended(self, issued, held, platform);
+                if held {
                     self.complete()?;
                 } else {
-                    self.fail(condition, position, soft_failure)?;
+                    self.fail(ErrorKind::ConditionFailed(condition), position, soft_failure)?;
                 }
             }
             Command::SetComponentIndex => {
@@ -304,7 +323,8 @@ impl<'a> Processor<'a> {
                 self.call(body, call)?;
             }
             Command::Fetch => {
-                let Parameters { uri, image_size, image_digest: digest, .. } = *self.parameters(component)?;
+                let ParametersOf { uri, image_size, image_digest: digest, .. } =
+                    *self.parameters(component)?;
                 let Some(uri) = uri else {
                     self.refuse(ErrorKind::ParameterMissing, position)?;
                     return None;
@@ -312,10 +332,12 @@ impl<'a> Processor<'a> {
                 let image_size = image_size.map(Uint::get);
                 let step = Fetch { component, uri, image_size, digest };
                 self.set_image_held(component, false);
+                P::writes(self, issued, None)?;
                 self.complete()?;
                 return Some(Some(Step::Fetch(step)));
             }
             Command::Invoke => {
+                P::hands_out(self, issued);
                 self.complete()?;
                 return Some(Some(Step::Invoke { component }));
             }
@@ -329,12 +351,14 @@ impl<'a> Processor<'a> {
     fn holds(
         &mut self,
         condition: Condition,
-        component: u32,
-        platform: &mut dyn Platform,
-        position: u32,
+        issued: Issued,
+        platform: &mut P::Platform<'_>,
     ) -> Option<bool> {
+        let Issued { component, position, .. } = issued;
         let parameters = *self.parameters(component)?;
+        let other = P::other_condition(self, issued, platform)?;
         let held = match condition {
+            _ if other.is_some() => other == Some(true),
             Condition::Vendor => {
                 parameters.vendor_id.is_some_and(|id| platform.vendor_matches(component, id))
             }
@@ -360,15 +384,15 @@ impl<'a> Processor<'a> {
             Condition::Abort | Condition::Unknown => false,
         };
         match condition {
-            Condition::Vendor => self.vendor_held |= held,
-            Condition::Class => self.class_held |= held,
+            Condition::Vendor => self.vendor_held |= held_bit(component, held),
+            Condition::Class => self.class_held |= held_bit(component, held),
             Condition::ImageMatch => self.set_image_held(component, held),
             _ => {}
         }
         Some(held)
     }
 
-    fn override_parameters(&mut self, source: &mut Source<'a>, component: u32) {
+    pub(crate) fn override_parameters(&mut self, source: &mut Source<'a>, component: u32) {
         let mut entries = parameter_map(source);
         loop {
             let position = source.position();
@@ -376,24 +400,36 @@ impl<'a> Processor<'a> {
             let Some(parameters) = self.parameters(component) else {
                 return source.refuse_as(ErrorKind::ComponentIndex, self.shared.base);
             };
-            match parameters.read(key, source) {
-                Parameter::Unsupported => source.refuse_as(ErrorKind::ParameterUnsupported, position),
-                Parameter::EncryptionInfo => source.refuse_as(ErrorKind::EncryptionUnsupported, position),
-                // Section 8.4.8.15: not outside of try-each and run-sequence.
-                Parameter::SoftFailure(soft_failure) => match self.top() {
-                    Some(frame) if !matches!(frame.caller, Caller::Section) => {
-                        frame.soft_failure = soft_failure;
-                    }
-                    _ => source.refuse_as(ErrorKind::SoftFailureMisplaced, position),
-                },
-                Parameter::StrictOrder(strict_order) => {
-                    if let Some(frame) = self.top() {
-                        frame.strict_order = strict_order;
-                    }
+            let parameter = parameters.read(key, source);
+            self.was_set(parameter, component, source, position);
+        }
+    }
+
+    /// A parameter was read, and counts now.
+    pub(crate) fn was_set(
+        &mut self,
+        parameter: Parameter<'a>,
+        component: u32,
+        source: &mut Source<'a>,
+        position: u32,
+    ) {
+        match parameter {
+            Parameter::Unsupported => source.refuse_as(ErrorKind::ParameterUnsupported, position),
+            Parameter::EncryptionInfo => source.refuse_as(ErrorKind::EncryptionUnsupported, position),
+            // Section 8.4.8.15: not outside of try-each and run-sequence.
+            Parameter::SoftFailure(soft_failure) => match self.top() {
+                Some(frame) if !matches!(frame.caller, Caller::Section) => {
+                    frame.soft_failure = soft_failure;
                 }
-                Parameter::Image => self.set_image_held(component, false),
-                Parameter::VendorId(_) | Parameter::ClassId(_) | Parameter::Other => {}
+                _ => source.refuse_as(ErrorKind::SoftFailureMisplaced, position),
+            },
+            Parameter::StrictOrder(strict_order) => {
+                if let Some(frame) = self.top() {
+                    frame.strict_order = strict_order;
+                }
             }
+            Parameter::Image => self.set_image_held(component, false),
+            Parameter::VendorId(_) | Parameter::ClassId(_) | Parameter::OtherVendor | Parameter::Other => {}
         }
     }
 
@@ -421,7 +457,7 @@ impl<'a> Processor<'a> {
 
     /// A condition did not hold. A soft failure continues with the next alternative, or after the run-sequence. Any
     /// other fails the directive that called the sequence, which aborts the run.
-    fn fail(&mut self, condition: Condition, position: u32, soft_failure: bool) -> Option<()> {
+    pub(crate) fn fail(&mut self, kind: ErrorKind, position: u32, soft_failure: bool) -> Option<()> {
         let caller = self.top().filter(|_| soft_failure).map(|frame| &mut frame.caller);
         match caller {
             Some(Caller::RunSequence) => return self.leave(),
@@ -448,7 +484,7 @@ impl<'a> Processor<'a> {
             }
             Some(Caller::Section) | None => {}
         }
-        self.refuse(ErrorKind::ConditionFailed(condition), position)
+        self.refuse(kind, position)
     }
 
     /// Ends the sequence; the command that called it is complete for its present component.
@@ -459,14 +495,14 @@ impl<'a> Processor<'a> {
 
     /// The present command is complete for the present component.
     #[inline(never)]
-    fn complete(&mut self) -> Option<()> {
+    pub(crate) fn complete(&mut self) -> Option<()> {
         let Some(frame) = self.top() else { return Some(()) };
         if frame.serve_next() { Some(()) } else { self.complete_for_all() }
     }
 
     /// On with the next command.
     #[inline(never)]
-    fn complete_for_all(&mut self) -> Option<()> {
+    pub(crate) fn complete_for_all(&mut self) -> Option<()> {
         let Some(frame) = self.top() else { return Some(()) };
         let mut source = Source::of(frame.rest);
         source.label();
@@ -499,7 +535,7 @@ impl<'a> Processor<'a> {
     }
 
     #[inline(never)]
-    fn parameters(&mut self, component: u32) -> Option<&mut Parameters<'a>> {
+    pub(crate) fn parameters(&mut self, component: u32) -> Option<&mut ParametersOf<'a, P>> {
         let index = index(component).filter(|&index| index < MAX_COMPONENTS);
         if index.is_none() {
             self.refuse(ErrorKind::ComponentIndex, self.shared.base)?;
@@ -507,11 +543,46 @@ impl<'a> Processor<'a> {
         Some(self.parameters.get_mut(index?)?.get_or_insert_default())
     }
 
-    fn set_image_held(&mut self, component: u32, held: bool) {
+    /// The component with this index.
+    pub(crate) fn component_at(&self, index: u64) -> Option<u32> {
+        let known = usize::try_from(index).is_ok_and(|index| index < self.components.len());
+        u32::try_from(index).ok().filter(|_| known)
+    }
+
+    /// The parameters of a component, if any is set.
+    pub(crate) fn parameters_at(&self, component: u32) -> Option<ParametersOf<'a, P>> {
+        *self.parameters.get(index(component)?)?
+    }
+
+    /// The bytes of the sequence that runs: the shared sequence, or the section.
+    pub(crate) fn running(&self) -> Span<'a> {
+        match self.stage {
+            Stage::Section => self.section.unwrap_or(self.shared),
+            _ => self.shared,
+        }
+    }
+
+    pub(crate) fn is_shared(&self) -> bool {
+        matches!(self.stage, Stage::Shared)
+    }
+
+    /// The rest of the sequence is for this component, after a command that selected it (suit-update-management
+    /// section 5.7).
+    pub(crate) fn select_one(&mut self, component: u32) -> Option<()> {
+        self.top()?.select(Selection::one(component));
+        Some(())
+    }
+
+    pub(crate) fn set_image_held(&mut self, component: u32, held: bool) {
         if let Some(slot) = index(component).and_then(|index| self.images_held.get_mut(index)) {
             *slot = held;
         }
     }
+}
+
+/// The bit of a component, of which there are at most [`MAX_COMPONENTS`], if it held.
+fn held_bit(component: u32, held: bool) -> u8 {
+    u8::from(held).wrapping_shl(component)
 }
 
 fn index(component: u32) -> Option<usize> {

@@ -289,6 +289,30 @@ reasons! {
     0x0235 EncryptionUnsupported "encryption-unsupported" 8 5
         "The manifest installs an encrypted image, which is unsupported."
         "Publish the image without encryption.";
+    0x0236 ContentMismatch "content-mismatch" 10 5
+        "A component does not hold the content that the manifest asks for."
+        "Check what is in the component.";
+    0x0237 UseBeforePassed "use-before-passed" 10 5
+        "The manifest may no longer be used: its time has passed."
+        "Use a newer release, and check the clock.";
+    0x0238 ImageMatches "image-matches" 10 5
+        "A component holds the very image that the manifest asks it not to hold."
+        "Nothing is to be done if the update is there already.";
+    0x0239 BatteryLow "battery-low" 10 5
+        "The battery holds less than the manifest asks for."
+        "Charge or replace the battery.";
+    0x023a UpdateUnauthorized "update-unauthorized" 10 5
+        "The update is not authorized for its priority."
+        "Authorize it, or wait until the device does.";
+    0x023b VersionMismatch "version-mismatch" 10 5
+        "The version of a component is not one that the manifest asks for."
+        "Install the version that it depends on first.";
+    0x023c NotADependency "not-a-dependency" 10 5
+        "The component is not a dependency of the manifest."
+        "Correct the command sequence.";
+    0x023d DependencyIntegrity "dependency-integrity" 4 5
+        "A dependency is not authentic, is another one, or is processed unchecked."
+        "Check that the right dependency is there, and is checked first.";
 
     0x0301 NotProvisioned "not-provisioned" 11 7
         "The device is not provisioned."

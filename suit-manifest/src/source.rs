@@ -8,7 +8,8 @@ use trust::cbor::{Reader, Span};
 use crate::error::{Error, ErrorKind};
 
 #[derive(Clone, Debug)]
-pub(crate) struct Source<'a> {
+/// A [`Reader`] with this crate's first refusal.
+pub struct Source<'a> {
     reader: Reader<'a>,
     /// The first fault, if it is a refusal of this crate.
     refused: Option<Error>,

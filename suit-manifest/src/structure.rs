@@ -3,14 +3,18 @@
 //! (8.4.5), and the vendor and classes that the signer may name (section 9: an access control list, here the scope of
 //! the credential).
 
+use core::marker::PhantomData;
+
 use trust::cbor::{Major, Span};
 use trust::{CredentialClaims, RevocationList};
 
 use crate::command::{Command, read_reporting_policy};
 use crate::error::{Error, ErrorKind};
 use crate::limits::{MAX_ALTERNATIVES, MAX_COMMANDS, MAX_COMPONENTS, MAX_NESTING};
-use crate::parameter::{Parameter, Parameters};
+use crate::parameter::{Parameter, ParametersOf};
+use crate::profile::Profile;
 use crate::source::Source;
+use crate::vocabulary::CommandCode;
 
 /// The authority that bounds what a manifest may name.
 #[derive(Clone, Copy)]
@@ -22,7 +26,9 @@ pub(crate) struct Bounds<'c> {
 
 /// The check of one sequence and those inside it.
 #[derive(Clone, Copy)]
-pub(crate) struct SequenceCheck<'c> {
+pub struct SequenceCheck<'c, P> {
+    /// Which commands and parameters are offered.
+    pub(crate) profile: PhantomData<P>,
     /// The manifest has more than one component.
     pub(crate) several_components: bool,
     /// Of the manifest.
@@ -31,7 +37,7 @@ pub(crate) struct SequenceCheck<'c> {
     pub(crate) bounds: Option<Bounds<'c>>,
 }
 
-impl SequenceCheck<'_> {
+impl<P: Profile> SequenceCheck<'_, P> {
     /// Checks a section, if the manifest has it, or the shared sequence.
     #[inline(never)]
     pub(crate) fn section(&self, sequence: Option<Span<'_>>, shared: bool) -> Result<(), Error> {
@@ -57,12 +63,16 @@ impl SequenceCheck<'_> {
         };
         for _ in 0..commands(source) {
             let position = source.position();
-            let command = Command::from_code(source.label());
-            if shared && !command.may_be_shared() {
+            let code = source.label();
+            let command = Command::from_code(code);
+            let is_shareable = command.may_be_shared() || (P::EXTENDS && may_be_shared::<P>(code));
+            if shared && !is_shareable {
                 source.refuse_as(ErrorKind::CommandNotShared, position);
             }
             match command {
-                Command::Condition(_) | Command::Fetch | Command::Invoke => read_reporting_policy(source),
+                Command::Condition(_) | Command::Fetch | Command::Invoke => {
+                    read_reporting_policy(source);
+                }
                 Command::SetComponentIndex => drop(read_component_index(source, &mut |_| Some(()))),
                 Command::OverrideParameters => self.parameters(source),
                 Command::RunSequence => self.embedded(source, shared, nesting_left),
@@ -74,8 +84,7 @@ impl SequenceCheck<'_> {
                         }
                     }
                 }
-                // It aborts when it is reached (section 6.4); until then only its shape counts.
-                Command::Unknown => source.skip(),
+                Command::Unknown => P::check_argument(self, code, source),
             }
         }
     }
@@ -84,8 +93,8 @@ impl SequenceCheck<'_> {
         source.embedded(|source| self.sequence(source, shared, nesting_left));
     }
 
-    fn parameters(&self, source: &mut Source<'_>) {
-        let mut parameters = Parameters::default();
+    pub(crate) fn parameters(&self, source: &mut Source<'_>) {
+        let mut parameters = ParametersOf::<P>::default();
         let mut entries = parameter_map(source);
         while let Some(key) = entries.next_label(source) {
             let position = source.position();
@@ -94,6 +103,8 @@ impl SequenceCheck<'_> {
             let scope = bounds.credential.scope();
             let refused = match parameter {
                 Parameter::VendorId(id) if !scope.permits_vendor(id) => ErrorKind::ScopeVendor,
+                // No scope names a vendor other than by its UUID.
+                Parameter::OtherVendor if P::EXTENDS => ErrorKind::ScopeVendor,
                 Parameter::ClassId(id) if !scope.permits_class(id) => ErrorKind::ScopeClass,
                 // The scope has one vendor, so that this is every pair of vendor and class that can be set.
                 Parameter::ClassId(id) => {
@@ -108,6 +119,11 @@ impl SequenceCheck<'_> {
             source.refuse_as(refused, position);
         }
     }
+}
+
+/// Whether a shared sequence may hold a command of an extension.
+fn may_be_shared<P: Profile>(code: i32) -> bool {
+    P::COMMANDS.has(code) && CommandCode::from_number(code.into()).is_some_and(CommandCode::may_be_shared)
 }
 
 /// The head of a command sequence: the number of commands, each a code and an argument.

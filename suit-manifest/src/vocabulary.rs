@@ -75,6 +75,10 @@ macro_rules! vocabulary {
             $(#[allow(dead_code)] // not every number is matched
             #[doc = concat!("Number of ", $name)] pub(crate) const $constant: i32 = $number;)*
 
+            /// All numbers.
+            #[allow(dead_code)] // not every table has a profile
+            pub(crate) const NUMBERS: &'static [i32] = &[$($number,)*];
+
             /// Every one of them, in the order of the numbers.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 

@@ -18,7 +18,7 @@ pub(super) struct Selection {
 impl Selection {
     pub(super) const EMPTY: Self = Self { indices: [0; MAX_COMPONENTS], len: 0, multiple: false };
 
-    fn one(component: u32) -> Self {
+    pub(super) fn one(component: u32) -> Self {
         let mut selection = Self { len: 1, ..Self::EMPTY };
         selection.indices = [u8::try_from(component).unwrap_or(u8::MAX); MAX_COMPONENTS];
         selection

@@ -50,6 +50,40 @@ pub enum Step<'a> {
         /// Index of the component.
         component: u32,
     },
+    /// The content that is set is to be written into the component ([`crate::profile::Properties`]).
+    Write {
+        /// Index of the component.
+        component: u32,
+    },
+    /// The component is to become what the source holds.
+    Copy {
+        /// Index of the component to write.
+        component: u32,
+        /// Index of the component to read.
+        source: u32,
+    },
+    /// The two components are to be exchanged.
+    Swap {
+        /// Index of the one.
+        component: u32,
+        /// Index of the other.
+        source: u32,
+    },
+    /// The events that are set are to be waited for.
+    Wait {
+        /// Index of the component.
+        component: u32,
+    },
+    /// The component is no longer needed.
+    Unlink {
+        /// Index of the component.
+        component: u32,
+    },
+    /// The dependency in the component, whose integrity was checked, is to run its shared sequence and this section.
+    ProcessDependency {
+        /// Index of the component.
+        component: u32,
+    },
     /// The section has been run to its end.
     Done,
 }

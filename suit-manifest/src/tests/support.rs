@@ -355,6 +355,7 @@ pub(super) fn run_on(
             Step::Fetch(fetch) => steps.push(format!("fetch {} {}", fetch.component, fetch.uri.as_str())),
             Step::Invoke { component } => steps.push(format!("invoke {component}")),
             Step::Done => return Ok(steps),
+            other => panic!("{other:?}"),
         }
     }
 }

@@ -310,6 +310,7 @@ fn run_example(
             Step::Fetch(fetch) => steps.push(format!("fetch {} {}", fetch.component, fetch.uri.as_str())),
             Step::Invoke { component } => steps.push(format!("invoke {component}")),
             Step::Done => return Ok(steps),
+            other => panic!("{other:?}"),
         }
     }
 }

@@ -151,6 +151,14 @@ pub(crate) const fn reason_hint(reason: Reason) -> &'static str {
         | R::ManifestBare
         | R::ManifestLimit
         | R::EnvelopeMemberUnsupported
+        | R::ContentMismatch
+        | R::UseBeforePassed
+        | R::ImageMatches
+        | R::BatteryLow
+        | R::UpdateUnauthorized
+        | R::VersionMismatch
+        | R::NotADependency
+        | R::DependencyIntegrity
         | R::EncryptionUnsupported => FILE_AGAIN,
     }
 }

@@ -23,6 +23,14 @@ pub(super) fn status_of(reason: Reason) -> StatusCode {
         | Reason::ManifestBare
         | Reason::ManifestLimit
         | Reason::EnvelopeMemberUnsupported
+        | Reason::ContentMismatch
+        | Reason::UseBeforePassed
+        | Reason::ImageMatches
+        | Reason::BatteryLow
+        | Reason::UpdateUnauthorized
+        | Reason::VersionMismatch
+        | Reason::NotADependency
+        | Reason::DependencyIntegrity
         | Reason::EncryptionUnsupported
         | Reason::HeaderUnsupported
         | Reason::RecordType
