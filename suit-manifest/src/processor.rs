@@ -59,9 +59,8 @@ pub struct ProcessorOf<'a, P: Profile> {
     /// `None`: none is set.
     parameters: [Option<ParametersOf<'a, P>>; MAX_COMPONENTS],
     steps_left: u16,
-    /// Bits of the components whose vendor held, and whose class.
-    vendor_held: u8,
-    class_held: u8,
+    /// Bits of the components whose vendor held, and above them of those whose class held.
+    identity_held: u16,
     images_held: [bool; MAX_COMPONENTS],
     contents: Contents<'a>,
     pub(crate) state: P::State,
@@ -97,8 +96,7 @@ impl<'a, P: Profile> ProcessorOf<'a, P> {
             depth: 0,
             parameters: [None; MAX_COMPONENTS],
             steps_left: MAX_STEPS,
-            vendor_held: 0,
-            class_held: 0,
+            identity_held: 0,
             images_held: [false; MAX_COMPONENTS],
             contents,
             state: P::State::default(),
@@ -119,8 +117,7 @@ impl<'a, P: Profile> ProcessorOf<'a, P> {
         }
         self.parameters = [None; MAX_COMPONENTS];
         self.steps_left = MAX_STEPS;
-        self.vendor_held = 0;
-        self.class_held = 0;
+        self.identity_held = 0;
         self.images_held = [false; MAX_COMPONENTS];
     }
 
@@ -224,7 +221,7 @@ impl<'a, P: Profile> ProcessorOf<'a, P> {
                 // Section 6.2: the shared sequence checks vendor and class. Without that, a manifest would be good
                 // for any device that trusts the anchor, whatever the scope of its credential.
                 // Both of one component: another one may be of another vendor.
-                (Stage::Shared, _) if self.vendor_held & self.class_held == 0 => {
+                (Stage::Shared, _) if self.identity_held & self.identity_held.wrapping_shr(8) == 0 => {
                     self.refuse(ErrorKind::IdentityUnchecked, self.shared.base)?;
                     Stage::Done
                 }
@@ -384,8 +381,8 @@ impl<'a, P: Profile> ProcessorOf<'a, P> {
             Condition::Abort | Condition::Unknown => false,
         };
         match condition {
-            Condition::Vendor => self.vendor_held |= held_bit(component, held),
-            Condition::Class => self.class_held |= held_bit(component, held),
+            Condition::Vendor => self.identity_held |= u16::from(held_bit(component, held)),
+            Condition::Class => self.identity_held |= u16::from(held_bit(component, held)).wrapping_shl(8),
             Condition::ImageMatch => self.set_image_held(component, held),
             _ => {}
         }
