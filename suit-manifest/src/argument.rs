@@ -101,6 +101,16 @@ pub struct AnyDigest<'a> {
     bytes: &'a [u8],
 }
 
+/// The first bytes of what SHAKE gives without an end.
+#[cfg(any(test, feature = "author"))]
+fn shake<H: Default + sha3::digest::Update + sha3::digest::ExtendableOutput, const LEN: usize>(
+    bytes: &[u8],
+) -> [u8; LEN] {
+    let mut out = [0; LEN];
+    H::digest_xof(bytes, &mut out);
+    out
+}
+
 impl<'a> AnyDigest<'a> {
     /// The algorithm.
     #[must_use]
@@ -120,16 +130,18 @@ impl<'a> AnyDigest<'a> {
         self.bytes
     }
 
-    /// Whether it is the digest of these bytes; `None` for an algorithm that nothing here computes (SHAKE).
+    /// Whether it is the digest of these bytes (section 10; RFC 9054 for the lengths of SHAKE).
+    #[cfg(any(test, feature = "author"))]
     #[must_use]
-    pub fn is_of(&self, bytes: &[u8]) -> Option<bool> {
+    pub fn is_of(&self, bytes: &[u8]) -> bool {
         use sha2::Digest as _;
-        Some(match self.algorithm {
+        match self.algorithm {
             DigestAlgorithm::Sha256 => trust::sha256(bytes)[..] == *self.bytes,
             DigestAlgorithm::Sha384 => sha2::Sha384::digest(bytes)[..] == *self.bytes,
             DigestAlgorithm::Sha512 => sha2::Sha512::digest(bytes)[..] == *self.bytes,
-            DigestAlgorithm::Shake128 | DigestAlgorithm::Shake256 => return None,
-        })
+            DigestAlgorithm::Shake128 => shake::<sha3::Shake128, 32>(bytes) == *self.bytes,
+            DigestAlgorithm::Shake256 => shake::<sha3::Shake256, 64>(bytes) == *self.bytes,
+        }
     }
 
     /// SUIT_Digest. An extension after the two elements is unsupported: none is registered.

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
-use suit_manifest::Reason;
+use suit_manifest::author::tree::EnvelopeTree;
 use suit_manifest::author::{Outline, inspect, outline};
+use suit_manifest::{ErrorKind, Reason};
 use trust::author::read_unverified_credential;
 use trust::host::{KeyFileError, parse_public_key};
 use trust::provisioning::ProvisioningBlock;
@@ -56,6 +57,10 @@ impl Refusal {
         let (code, message, hint) = (reason.slug(), reason.message(), reason.hint());
         Self { code, message, hint, position, rule: error.rule().to_string() }
     }
+
+    fn words(&self) -> String {
+        format!("{} [{}, byte {}, {}]", self.message, self.code, self.position, self.rule)
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -81,6 +86,8 @@ struct EnvelopeView {
     #[serde(flatten)]
     manifest: Option<ManifestView>,
     credential: Option<CredentialView>,
+    /// What SUIT itself does not allow in it, whatever a device offers: form, digests, bounds. `null`: nothing.
+    fault: Option<Refusal>,
     contents: OutlineView,
 }
 
@@ -189,8 +196,19 @@ fn show(path: &Path, file: &[u8]) -> Result<(Content, Option<Refusal>), Error> {
 
 fn envelope(file: &[u8], contents: Outline) -> (Content, Option<Refusal>) {
     let strict = inspect(file);
-    let mut view =
-        EnvelopeView { signed: false, manifest: None, credential: None, contents: contents.into() };
+    let mut view = EnvelopeView {
+        signed: false,
+        manifest: None,
+        credential: None,
+        fault: None,
+        contents: contents.into(),
+    };
+    view.fault = match EnvelopeTree::read(file) {
+        Ok(tree) => tree.fault_inside().map(Refusal::new),
+        // Legal, and not an envelope.
+        Err(error) if error.kind == ErrorKind::ManifestBare => None,
+        Err(error) => Some(Refusal::new(error)),
+    };
     let refusal = match &strict {
         Ok(inspection) => {
             view.signed = inspection.sign1().is_some();
@@ -255,11 +273,7 @@ impl Report for Inspected {
         let (kind, rows) = self.content.rows();
         let mut all = vec![("file", format!("{kind}, {} bytes, NOT verified here", self.bytes))];
         if let Some(refusal) = &self.refusal {
-            let at = format!(
-                "{} [{}, byte {}, {}]",
-                refusal.message, refusal.code, refusal.position, refusal.rule
-            );
-            all.push(("our devices", format!("would refuse it: {at}")));
+            all.push(("our devices", format!("would refuse it: {}", refusal.words())));
         }
         all.extend(rows);
         let mut text = table(&all);
@@ -294,6 +308,7 @@ impl Content {
             Self::Envelope(view) => {
                 let signed = if view.signed { "yes" } else { "NO" };
                 let mut rows = vec![("signed", signed.to_owned())];
+                rows.extend(view.fault.as_ref().map(|fault| ("NOT AS SUIT ASKS", fault.words())));
                 rows.extend(view.manifest.as_ref().map(ManifestView::rows).unwrap_or_default());
                 ("envelope", rows)
             }

@@ -94,6 +94,25 @@ fn an_envelope_is_shown_down_to_its_commands() {
     assert!(actions.ends_with(" any"), "{actions}");
 }
 
+/// Commands that their manifest did not name are never shown without a word, whatever else a device would refuse.
+#[test]
+fn suit32_a_severed_member_of_another_digest_is_named() {
+    let workshop = Workshop::with_release();
+    let signed = workshop.read("signed.suit");
+    let sound = workshop.ok(&["inspect", "signed.suit"]);
+    assert!(sound["fault"].is_null() && sound["refusal"].is_null(), "{sound}");
+    let text = b"More of everything";
+    let at = signed.windows(text.len()).position(|window| window == text).unwrap();
+    let mut changed = signed;
+    changed[at] ^= 1;
+    workshop.write("changed.suit", &changed);
+    let shown = workshop.ok(&["inspect", "changed.suit"]);
+    assert_eq!(shown["fault"]["code"], "member-digest-mismatch", "{shown}");
+    assert_eq!(shown["fault"]["rule"], "suit-manifest-37 section 8.4.12", "{shown}");
+    let shown = words(&workshop, "changed.suit");
+    assert!(shown.contains("NOT AS SUIT ASKS"), "{shown}");
+}
+
 /// A typo in a name makes another id: the name stands beside it wherever the command line gave it.
 #[test]
 fn names_are_echoed_beside_their_ids() {

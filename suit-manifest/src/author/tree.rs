@@ -40,8 +40,8 @@ pub struct Integrated<'a> {
     pub uri: &'a str,
     /// Its bytes.
     pub content: Span<'a>,
-    /// What it is, if it is an envelope.
-    pub envelope: Option<Box<EnvelopeTree<'a>>>,
+    /// What it is, if it begins as an envelope does. An encrypted payload may begin so by chance.
+    pub envelope: Option<Result<Box<EnvelopeTree<'a>>, Error>>,
 }
 
 /// A manifest.
@@ -226,20 +226,33 @@ impl<'a> EnvelopeTree<'a> {
         };
         let (digest, blocks) = read_authentication(authentication)?;
         // Section 8.3: over the whole bstr.
-        if digest.is_of(manifest.item.bytes) == Some(false) {
+        if !digest.is_of(manifest.item.bytes) {
             return Err(Error::new(ErrorKind::ManifestDigestMismatch, manifest.item.base));
         }
         let manifest = ManifestTree::read(manifest.content, &severed)?;
         let mut integrated = Vec::with_capacity(texts.len());
         for (uri, content) in texts {
-            // A payload may look like anything; what begins with the tag of an envelope is meant to be one.
             let envelope = match content.bytes {
-                [0xd8, 0x6b, ..] => Some(Box::new(Self::read_at(content, depth_left)?)),
+                [0xd8, 0x6b, ..] => Some(Self::read_at(content, depth_left).map(Box::new)),
                 _ => None,
             };
+            if let Some(Err(error)) = &envelope
+                && error.kind == ErrorKind::NestingTooDeep
+            {
+                return Err(*error);
+            }
             integrated.push(Integrated { uri, content, envelope });
         }
         Ok(Self { digest, blocks, manifest, integrated })
+    }
+
+    /// What is wrong with an integrated member, or one inside it, that begins as an envelope does and is none.
+    #[must_use]
+    pub fn fault_inside(&self) -> Option<Error> {
+        self.integrated.iter().find_map(|member| match member.envelope.as_ref()? {
+            Ok(envelope) => envelope.fault_inside(),
+            Err(error) => Some(*error),
+        })
     }
 
     /// The integrated member with this URI.
@@ -416,7 +429,7 @@ fn read_member<'a>(source: &mut Source<'a>, outside: Option<&Wrapped<'a>>) -> Me
     }
     let digest = AnyDigest::read(source);
     if let Some(outside) = outside
-        && digest.is_of(outside.item.bytes) == Some(false)
+        && !digest.is_of(outside.item.bytes)
     {
         source.refuse_as(ErrorKind::MemberDigestMismatch, outside.item.base);
     }

@@ -442,7 +442,7 @@ impl WholePlatform for Machine {
     }
 
     fn digest_matches(&mut self, _: u32, digest: &AnyDigest<'_>, size: u64) -> Result<bool, PlatformError> {
-        let held = digest.algorithm() == DigestAlgorithm::Sha384 && digest.is_of(&IMAGE) == Some(true);
+        let held = digest.algorithm() == DigestAlgorithm::Sha384 && digest.is_of(&IMAGE);
         Ok(held && size == IMAGE_SIZE)
     }
 

@@ -61,7 +61,7 @@ fn suit30_published_examples_are_read_as_a_whole() {
         let envelope = unhex(example);
         let tree = EnvelopeTree::read(&envelope).unwrap();
         assert_eq!((tree.blocks.len(), tree.integrated.len()), (blocks, integrated));
-        assert!(tree.integrated.iter().all(|member| member.envelope.is_some()));
+        assert!(tree.integrated.iter().all(|member| matches!(member.envelope, Some(Ok(_)))));
         let shown = format!("{:?}", outline(&envelope).unwrap());
         assert!(!shown.contains("unknown") && !shown.contains("not readable"), "{shown}");
         for (_, member) in &tree.manifest.sections {
@@ -121,7 +121,7 @@ fn suit30_a_dependency_is_read_with_its_place() {
     let inner = tree.integrated("#dependent.suit").unwrap();
     assert_eq!(inner.content.bytes, unhex(DEPENDENT));
     // The digest of the dependency is that of its manifest, wrapped (suit-trust-domains section 5.2.2).
-    let inner = inner.envelope.as_ref().unwrap();
+    let inner = inner.envelope.as_ref().unwrap().as_ref().unwrap();
     assert_eq!(digest, inner.digest);
     let written = inner.manifest.section(ManifestElement::Install).unwrap();
     assert_eq!(codes(written), [20, 18]);
@@ -249,16 +249,32 @@ fn suit31_wait_events_are_read() {
     assert_eq!((device, versions.iter().count()), (&b"pump"[..], 2));
 }
 
+fn xof<H: Default + sha3::digest::Update + sha3::digest::ExtendableOutput>(
+    bytes: &[u8],
+    len: usize,
+) -> Vec<u8> {
+    let mut out = vec![0; len];
+    H::digest_xof(bytes, &mut out);
+    out
+}
+
+/// FIPS 202, the empty message.
+#[test]
+fn suit31_shake_gives_the_published_bytes() {
+    assert_eq!(hex::encode(xof::<sha3::Shake128>(b"", 8)), "7f9c2ba4e88f827d");
+    assert_eq!(hex::encode(xof::<sha3::Shake256>(b"", 8)), "46b9dd2b0ba88d13");
+}
+
 #[test]
 fn suit31_digests_of_every_algorithm_are_read_and_compared() {
-    let content = b"severed".as_slice();
     let body = sequence([simple(3)]);
-    let _ = content;
     let item = encode(&bytes(&body));
     for (number, right) in [
         (-16, Sha256::digest(&item).to_vec()),
         (-43, Sha384::digest(&item).to_vec()),
         (-44, Sha512::digest(&item).to_vec()),
+        (-18, xof::<sha3::Shake128>(&item, 32)),
+        (-45, xof::<sha3::Shake256>(&item, 64)),
     ] {
         let mut wrong = right.clone();
         wrong[0] ^= 1;
@@ -372,6 +388,24 @@ fn suit32_dependencies_inside_each_other_are_bounded() {
     }
     assert_eq!(depths, crate::limits::MAX_DEPENDENCY_DEPTH);
     assert_eq!(EnvelopeTree::read(&envelope).unwrap_err().kind, ErrorKind::NestingTooDeep);
+}
+
+/// An encrypted payload has any bytes: one that begins as an envelope does, and is none, is a payload all the same.
+#[test]
+fn suit32_a_payload_that_begins_as_an_envelope_is_one() {
+    let payload = [0xd8, 0x6b, 1, 2, 3];
+    let envelope = unsigned(&Parts::default().manifest(), &[(Value::Text("#p".into()), bytes(&payload))]);
+    let tree = EnvelopeTree::read(&envelope).unwrap();
+    let member = tree.integrated("#p").unwrap();
+    assert_eq!(member.content.bytes, payload);
+    let fault = tree.fault_inside().unwrap();
+    assert!(matches!(member.envelope, Some(Err(error)) if error == fault));
+    let around = unsigned(&Parts::default().manifest(), &[(Value::Text("#d".into()), bytes(&envelope))]);
+    let tree = EnvelopeTree::read(&around).unwrap();
+    assert_eq!(tree.fault_inside().map(|error| error.kind), Some(fault.kind));
+    assert!(
+        EnvelopeTree::read(&unsigned(&Parts::default().manifest(), &[])).unwrap().fault_inside().is_none()
+    );
 }
 
 proptest! {
