@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 use trust::host::{parse_command_line, report_usage, usage_message};
 
 use crate::commands::{
-    attach, ceremony, create, credential, custody, doctor, inspect, key, ledger, provision, publish,
-    recertify, register, revoke, rotate, setup, sign, succession, verify, withdraw,
+    attach, ceremony, create, credential, custody, doctor, extract, inspect, integrate, key, ledger, provision,
+    publish, recertify, register, revoke, rotate, setup, sever, sign, succession, verify, withdraw,
 };
 use crate::error::Error;
 use crate::output::{Output, Report};
@@ -44,6 +44,12 @@ enum Command {
     Verify(verify::Verify),
     /// Show an envelope, record, block, public key or image without verifying it
     Inspect(inspect::Inspect),
+    /// Leave severable members of an envelope away
+    Sever(sever::Sever),
+    /// Put images into an envelope whose manifest fetches them from there
+    Integrate(integrate::Integrate),
+    /// Take an integrated image out of an envelope
+    Extract(extract::Extract),
     /// Sign a revocation list with the root key
     Revoke(Box<revoke::Revoke>),
     /// Let another key take over from a release key
@@ -134,6 +140,9 @@ impl Command {
             Self::Recertify(command) => report(output, command.run(output)),
             Self::Verify(command) => report(output, command.run(output)),
             Self::Inspect(command) => report(output, command.run()),
+            Self::Sever(command) => report(output, command.run(output)),
+            Self::Integrate(command) => report(output, command.run(output)),
+            Self::Extract(command) => report(output, command.run(output)),
             Self::Revoke(command) => report(output, command.run()),
             Self::Rotate(command) => report(output, command.run(output)),
             Self::Succession(command) => command.run(output),

@@ -12,6 +12,7 @@ use suit_manifest::vocabulary::Rule;
 use trust::author::SignError;
 use trust::host::{ClockFault, KeyFileError, ReadError, TokenFileError};
 
+use crate::bundle::MemberFault;
 use crate::ceremony::CeremonyError;
 use crate::commands::provision::LineFault;
 use crate::files::Kept;
@@ -251,6 +252,9 @@ pub enum Error {
         /// What the file is instead.
         found: Option<Kind>,
     },
+    /// An envelope does not have, or cannot take, a member.
+    #[error("{} {fault}", path.display())]
+    Member { path: PathBuf, fault: MemberFault },
     /// The manifest is good, and the image is not the one it names.
     #[error("{} is not the image of this manifest: it {difference}", path.display())]
     ImageMismatch { path: PathBuf, difference: ImageDifference },

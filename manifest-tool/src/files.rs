@@ -20,6 +20,8 @@ pub use self::kept::Kept;
 pub const MAX_RECORD_FILE_LEN: u64 = 16 * 1024;
 /// Longest envelope, bytes.
 pub const MAX_ENVELOPE_FILE_LEN: u64 = suit_manifest::MAX_ENVELOPE_LEN as u64;
+/// Longest envelope with what is integrated in it, bytes.
+pub const MAX_BUNDLE_FILE_LEN: u64 = MAX_ENVELOPE_FILE_LEN + suit_manifest::MAX_INTEGRATED_LEN as u64;
 
 /// PEM of every kind of private key: `PRIVATE KEY`, `ENCRYPTED PRIVATE KEY`, `EC PRIVATE KEY`, ... (RFC 7468
 /// sections 10 and 11).

@@ -4,6 +4,7 @@
 //! command writes nothing.
 #![forbid(unsafe_code)]
 
+mod bundle;
 pub mod ceremony;
 pub mod cli;
 pub mod commands;

@@ -24,6 +24,7 @@ mod cli {
     mod keys;
     mod known_devices;
     mod ledger;
+    mod members;
     mod memory;
     mod memory_of_secrets;
     mod numbers;

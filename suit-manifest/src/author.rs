@@ -8,6 +8,7 @@
 //! so that it can be left away ([`sever_text`]) without touching the signature.
 
 mod inspect;
+mod members;
 mod outline;
 mod sequences;
 pub mod tree;
@@ -24,8 +25,10 @@ use crate::limits::{MAX_ENVELOPE_HEAD_LEN, MAX_URI_LEN};
 use crate::manifest::{INSTALL, Manifest, PAYLOAD_FETCH, TEXT};
 use crate::structure::Bounds;
 use crate::text::{ComponentText, ManifestText};
+use crate::vocabulary::EnvelopeElement;
 
 pub use inspect::{Inspection, inspect};
+pub use members::{integrate, sever, take_out};
 pub use outline::{Outline, outline};
 pub use sequences::{Command, Parameter, Sequences, compose};
 
@@ -248,10 +251,9 @@ fn with_signature(parsed: &Envelope<'_>, sign1: &[u8]) -> Result<Vec<u8>, Author
 /// The envelope without its text (section 8.6). The signature holds as before.
 ///
 /// # Errors
-/// [`AuthorError::Refused`] when [`Envelope::parse`] refuses it.
+/// Those of [`sever`].
 pub fn sever_text(envelope: &[u8]) -> Result<Vec<u8>, AuthorError> {
-    let parsed = Envelope::parse(envelope)?;
-    rewrite(&parsed, parsed.wrapper().bytes, false)
+    sever(envelope, &[EnvelopeElement::Text])
 }
 
 fn check_description(update: &UpdateDescription) -> Result<(), AuthorError> {

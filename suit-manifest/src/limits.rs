@@ -8,6 +8,9 @@ pub const MAX_ENVELOPE_HEAD_LEN: usize = 4096;
 /// Bytes of an envelope anywhere (docs/server-api.md).
 pub const MAX_ENVELOPE_LEN: usize = 64 * 1024;
 
+/// Bytes of everything that is integrated in an envelope, on hosts; the rest of it has at most [`MAX_ENVELOPE_LEN`].
+pub const MAX_INTEGRATED_LEN: usize = 64 * 1024 * 1024;
+
 /// Components of one manifest. The processor keeps parameters for each of them.
 pub const MAX_COMPONENTS: usize = 4;
 

@@ -165,7 +165,7 @@ reasons! {
         "Remove the member; each member needs a signed digest.";
     0x0205 IntegratedPayloadUnsupported "integrated-payload-unsupported" 9 5
         "The envelope contains an integrated payload, which is unsupported."
-        "Publish the image as a separate file.";
+        "Take it out with manifest-tool extract.";
     0x0206 SignatureMissing "signature-missing" 4 5
         "The manifest is not signed."
         "Sign it with manifest-tool sign.";

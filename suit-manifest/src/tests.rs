@@ -4,6 +4,7 @@ mod author;
 mod envelope;
 mod hostile;
 mod manifest;
+mod members;
 mod oracle;
 mod processor;
 mod published;

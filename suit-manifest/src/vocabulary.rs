@@ -126,6 +126,17 @@ vocabulary! {
     }
 }
 
+impl EnvelopeElement {
+    /// Whether it may be left away: [`ManifestElement::is_severable`], under the same number.
+    #[must_use]
+    pub const fn is_severable(self) -> bool {
+        match ManifestElement::from_number(self.number()) {
+            Some(element) => element.is_severable(),
+            None => false,
+        }
+    }
+}
+
 vocabulary! {
     /// Elements of the manifest.
     ManifestElement {

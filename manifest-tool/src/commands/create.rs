@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 use suit_manifest::author::{SlotImage, UpdateDescription, image_uri, inspect};
 use trust::host::{Serial, VersionText};
 
+use crate::bundle::INTEGRATED_URIS;
 use crate::describe::ManifestView;
 use crate::error::Error;
 use crate::files::{MAX_ENVELOPE_FILE_LEN, OverwriteArguments, must_differ, read, write_all};
@@ -58,6 +59,9 @@ pub struct Create {
     /// Description of the update, 1 to 4096 bytes
     #[arg(long)]
     description: Option<String>,
+    /// Fetch the image from the envelope itself ("#image"): `integrate` puts it in after signing
+    #[arg(long)]
+    integrated: bool,
     /// Unsigned envelope to write
     #[arg(long, value_name = "U.suit")]
     out: PathBuf,
@@ -116,10 +120,10 @@ impl Create {
             version: self.version.as_str().to_owned(),
             image_digest,
             image_size: image.bytes.len() as u64,
-            uri: image_uri(&image_digest),
+            uri: self.uri(0, &image_digest),
             second_slot: second.as_ref().map(|image| {
                 let digest: [u8; 32] = Sha256::digest(&image.bytes).into();
-                SlotImage { digest, size: image.bytes.len() as u64, uri: image_uri(&digest) }
+                SlotImage { digest, size: image.bytes.len() as u64, uri: self.uri(1, &digest) }
             }),
             vendor_domain: self.vendor.domain().map(str::to_owned),
             model: self.class.name().map(str::to_owned),
@@ -160,6 +164,12 @@ impl Create {
             any_content: self.allow_non_firmware,
         };
         image::make(&input, &options).map_err(|source| Error::Image { path: path.to_owned(), source })
+    }
+
+    /// Where the image for a slot is: the URI is signed.
+    fn uri(&self, slot: usize, digest: &[u8; 32]) -> String {
+        let integrated = INTEGRATED_URIS.get(slot).filter(|_| self.integrated);
+        integrated.map_or_else(|| image_uri(digest), |uri| (*uri).to_owned())
     }
 
     /// A sequence number rises, never far, and within one vendor and class.
@@ -232,7 +242,7 @@ fn address(text: &str) -> Result<u64, std::num::ParseIntError> {
 }
 
 /// `START..END`
-fn range(text: &str) -> Result<Range<u64>, String> {
+pub(super) fn range(text: &str) -> Result<Range<u64>, String> {
     let (start, end) = text.split_once("..").ok_or("write it as START..END")?;
     let bound = |text: &str| address(text).map_err(|error| format!("{text:?}: {error}"));
     let range = bound(start)?..bound(end)?;
@@ -240,7 +250,7 @@ fn range(text: &str) -> Result<Range<u64>, String> {
 }
 
 /// Bytes, or kibibytes with K, or mebibytes with M.
-fn size(text: &str) -> Result<u64, String> {
+pub(super) fn size(text: &str) -> Result<u64, String> {
     let (digits, unit) = match text.as_bytes() {
         [.., b'k' | b'K'] => (&text[..text.len() - 1], 1024),
         [.., b'm' | b'M'] => (&text[..text.len() - 1], 1024 * 1024),

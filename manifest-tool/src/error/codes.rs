@@ -58,6 +58,7 @@ impl Error {
             Self::Image { source: ImageError::NotFirmware, .. } => "image-not-firmware",
             Self::Image { .. } => "image-unusable",
             Self::Refused { reason, .. } => reason.slug(),
+            Self::Member { fault, .. } => fault.code(),
             Self::ImageMismatch { .. } => Reason::ImageDigestMismatch.slug(),
             Self::ServerUrl(_) => "server-url",
             Self::TokenFile { .. } => "token-invalid",
@@ -131,6 +132,7 @@ impl Error {
             | Self::BackupOfAnotherKey { .. }
             | Self::RequestOld { .. }
             | Self::Image { .. }
+            | Self::Member { .. }
             | Self::ImageMismatch { .. } => 5,
             // The table gives what only devices refuse the code of a remote refusal; here it is ours.
             Self::Refused { reason, .. } if reason.exit_code() == 7 => 5,

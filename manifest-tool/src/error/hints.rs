@@ -105,6 +105,7 @@ impl Error {
             Self::Image { source, .. } => source.hint(),
             Self::Refused { found: Some(_), .. } => "Pass the file that this argument asks for.",
             Self::Refused { reason, .. } => reason.hint(),
+            Self::Member { fault, .. } => fault.hint(),
             Self::ImageMismatch { .. } => "Pass the image that manifest-tool create wrote for this manifest.",
             Self::ServerUrl(_) => "Pass a URL such as https://updates.example.com.",
             Self::Authorities(_) => {

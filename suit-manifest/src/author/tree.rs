@@ -9,7 +9,7 @@ use trust::cbor::{Major, Span};
 use crate::argument::{AnyDigest, ParameterValue, Version};
 use crate::envelope::ENVELOPE_TAG;
 use crate::error::{Error, ErrorKind};
-use crate::limits::{MAX_DEPENDENCY_DEPTH, MAX_ENVELOPE_LEN, MAX_NESTING};
+use crate::limits::{MAX_DEPENDENCY_DEPTH, MAX_ENVELOPE_LEN, MAX_INTEGRATED_LEN, MAX_NESTING};
 use crate::source::Source;
 use crate::span::{Wrapped, uri};
 use crate::structure::{Alternative, alternatives, commands, parameter_map};
@@ -31,6 +31,26 @@ pub struct EnvelopeTree<'a> {
     pub manifest: ManifestTree<'a>,
     /// Integrated payloads and dependencies, in the order of the file.
     pub integrated: Vec<Integrated<'a>>,
+    /// All members as they stand, in the order of the file.
+    pub members: Vec<EnvelopeMember<'a>>,
+}
+
+/// A member of an envelope, as it stands.
+#[derive(Clone, Copy, Debug)]
+pub struct EnvelopeMember<'a> {
+    /// Which one it is.
+    pub key: MemberKey<'a>,
+    /// Its value, head included.
+    pub value: Span<'a>,
+}
+
+/// Key of a member of an envelope.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MemberKey<'a> {
+    /// An element that the documents number.
+    Element(EnvelopeElement),
+    /// An integrated payload or dependency.
+    Uri(&'a str),
 }
 
 /// A member with a text key: a payload, or the envelope of a dependency (section 7.5; suit-trust-domains section 8.1.1).
@@ -177,7 +197,7 @@ impl<'a> EnvelopeTree<'a> {
     /// [`ErrorKind::ManifestDigestMismatch`]; [`ErrorKind::DigestLength`], [`ErrorKind::DigestAlgorithmUnsupported`];
     /// [`ErrorKind::EnvelopeTooLarge`] and [`ErrorKind::NestingTooDeep`].
     pub fn read(envelope: &'a [u8]) -> Result<Self, Error> {
-        if envelope.len() > MAX_ENVELOPE_LEN {
+        if envelope.len() > MAX_ENVELOPE_LEN.saturating_add(MAX_INTEGRATED_LEN) {
             return Err(Error::new(ErrorKind::EnvelopeTooLarge, 0));
         }
         Self::read_at(Span { bytes: envelope, base: 0 }, MAX_DEPENDENCY_DEPTH)
@@ -197,6 +217,7 @@ impl<'a> EnvelopeTree<'a> {
         let mut manifest = None;
         let mut severed: Vec<(ManifestElement, Wrapped<'a>)> = Vec::new();
         let mut texts: Vec<(&'a str, Span<'a>)> = Vec::new();
+        let mut members = Vec::new();
         let mut entries = source.map();
         loop {
             let position = source.position();
@@ -205,10 +226,17 @@ impl<'a> EnvelopeTree<'a> {
             }
             if source.peek() == Major::Text {
                 let key = source.text().as_str();
+                let value = Span { base: source.position(), bytes: source.peek_item() };
+                members.push(EnvelopeMember { key: MemberKey::Uri(key), value });
                 texts.push((key, source.span()));
                 continue;
             }
-            match EnvelopeElement::from_number(source.label().into()) {
+            let element = EnvelopeElement::from_number(source.label().into());
+            if let Some(element) = element {
+                let value = Span { base: source.position(), bytes: source.peek_item() };
+                members.push(EnvelopeMember { key: MemberKey::Element(element), value });
+            }
+            match element {
                 Some(EnvelopeElement::AuthenticationWrapper) => authentication = Some(source.span()),
                 Some(EnvelopeElement::Manifest) => manifest = Some(Wrapped::read(source)),
                 // Severed members have the number that they have in the manifest (section 8.4.12).
@@ -220,6 +248,10 @@ impl<'a> EnvelopeTree<'a> {
             }
         }
         source.finish()?;
+        let integrated_len: usize = texts.iter().map(|(_, content)| content.bytes.len()).sum();
+        if envelope.bytes.len().saturating_sub(integrated_len) > MAX_ENVELOPE_LEN {
+            return Err(Error::new(ErrorKind::EnvelopeTooLarge, envelope.base));
+        }
         let (Some(authentication), Some(manifest)) = (authentication, manifest) else {
             let end = source.position();
             return Err(Error::new(ErrorKind::Malformed(trust::ErrorKind::MissingKey), end));
@@ -243,7 +275,7 @@ impl<'a> EnvelopeTree<'a> {
             }
             integrated.push(Integrated { uri, content, envelope });
         }
-        Ok(Self { digest, blocks, manifest, integrated })
+        Ok(Self { digest, blocks, manifest, integrated, members })
     }
 
     /// What is wrong with an integrated member, or one inside it, that begins as an envelope does and is none.

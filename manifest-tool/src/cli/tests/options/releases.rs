@@ -13,6 +13,7 @@ pub(super) const COMMANDS: &[Options] = &[
             "--serial s",
             "--previous-release p",
             "--description d",
+            "--integrated",
             "--force",
         ],
         needs: &[
@@ -58,6 +59,14 @@ pub(super) const COMMANDS: &[Options] = &[
             ("--class c", "--vendor example.com"),
             ("--serial s", "--vendor example.com --class c"),
         ],
+        excludes: &[],
+    },
+    Options { shortest: "sever r --out o", alone: &["--member text", "--force"], needs: &[], excludes: &[] },
+    Options { shortest: "integrate r --image i --out o", alone: &["--image j", "--force"], needs: &[], excludes: &[] },
+    Options {
+        shortest: "extract r --image-out i --out o",
+        alone: &["--uri #image", "--force"],
+        needs: &[],
         excludes: &[],
     },
     Options { shortest: "inspect f", alone: &[], needs: &[], excludes: &[] },

@@ -1,0 +1,202 @@
+//! Members of an envelope that come and go: `sever`, `integrate`, `extract`, and `create --integrated`.
+
+use minicbor::{Decoder, Encoder};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use suit_manifest::author::integrate;
+use suit_manifest::author::tree::{EnvelopeMember, EnvelopeTree, MemberKey};
+
+use super::workshop::{TWO_SLOTS, Workshop, split};
+
+const INTEGRATED: &str = "create --image firmware.bin --vendor anchorage.example --class demo-node --sequence 3 --version 3 \
+    --integrated --out unsigned.suit --image-out image.bin --force";
+
+/// A signed release whose manifest fetches `#image`: `integrated.suit`.
+fn with_integrated() -> Workshop {
+    let workshop = Workshop::with_release();
+    let created = workshop.ok(&split(INTEGRATED));
+    assert_eq!(created["image"]["uri"], "#image");
+    workshop.sign("release", "integrated.suit");
+    workshop
+}
+
+#[test]
+fn suit36_a_severed_release_verifies_as_before() {
+    let workshop = Workshop::with_release();
+    let before = workshop.ok(&split("verify signed.suit --anchor root.cose --image image.bin"));
+    let severed = workshop.ok(&split("sever signed.suit --out short.suit"));
+    assert_eq!(severed["severed"], json!(["text"]));
+    assert_eq!(severed["bytes"], workshop.read("short.suit").len());
+    assert!(workshop.read("short.suit").len() < workshop.read("signed.suit").len());
+    let after = workshop.ok(&split("verify short.suit --anchor root.cose --image image.bin"));
+    assert_eq!(after["manifest_digest"], before["manifest_digest"]);
+    assert_eq!((&after["version"], &before["version"]), (&Value::Null, &json!("2.0.0")));
+    // By name it is the same, and there is nothing left then.
+    workshop.ok(&split("sever signed.suit --member text --out same.suit"));
+    assert_eq!(workshop.read("same.suit"), workshop.read("short.suit"));
+    let nothing = workshop.ok(&split("sever short.suit --out again.suit"));
+    assert_eq!(nothing["severed"], json!([]));
+    assert_eq!(workshop.read("again.suit"), workshop.read("short.suit"));
+    for (line, code) in [
+        ("sever short.suit --member text --out no.suit", "member-absent"),
+        ("sever signed.suit --member coswid --out no.suit", "member-absent"),
+        ("sever signed.suit --member install --out no.suit", "member-in-manifest"),
+        ("sever root.cose --out no.suit", "manifest-malformed"),
+    ] {
+        assert_eq!(workshop.refused(&split(line)), (code.into(), 5), "{line}");
+    }
+    assert_eq!(workshop.refused(&split("sever signed.suit --out signed.suit")), ("same-file".into(), 2));
+    assert_eq!(workshop.refused(&split("sever signed.suit --out unsigned.suit")), ("file-exists".into(), 2));
+    workshop.ok(&split("sever signed.suit --out unsigned.suit --force"));
+}
+
+/// A byte string around `content`.
+fn wrap(content: &[u8]) -> Vec<u8> {
+    let mut wrapped = Vec::new();
+    Encoder::new(&mut wrapped).bytes(content).unwrap();
+    wrapped
+}
+
+/// SUIT_Digest over a member.
+fn digest(member: &[u8]) -> Vec<u8> {
+    [&[0x82, 0x2f, 0x58, 0x20][..], Sha256::digest(member).as_slice()].concat()
+}
+
+/// An unsigned envelope with its install sequence severed.
+fn with_install_severed(envelope: &[u8]) -> Vec<u8> {
+    let tree = EnvelopeTree::read(envelope).unwrap();
+    let member = |number: i64| {
+        let is_it = |member: &&EnvelopeMember<'_>| matches!(member.key, MemberKey::Element(element) if element.number() == number);
+        tree.members.iter().find(is_it).unwrap().value.bytes
+    };
+    let manifest = Decoder::new(member(3)).bytes().unwrap();
+    let mut decoder = Decoder::new(manifest);
+    let count = decoder.map().unwrap().unwrap();
+    let (mut changed, mut install) = (vec![0xa0 | u8::try_from(count).unwrap()], Vec::new());
+    for _ in 0..count {
+        let key = decoder.u8().unwrap();
+        let start = decoder.position();
+        decoder.skip().unwrap();
+        let value = &manifest[start..decoder.position()];
+        changed.push(key);
+        if key == 20 {
+            install = value.to_vec();
+            changed.extend(digest(value));
+        } else {
+            changed.extend(value);
+        }
+    }
+    let changed = wrap(&changed);
+    let wrapper = wrap(&[vec![0x81], wrap(&digest(&changed))].concat());
+    [&[0xd8, 0x6b, 0xa4, 2][..], &wrapper, &[3], &changed, &[20], &install, &[23], member(23)].concat()
+}
+
+/// A sequence that a device needs may be severed too; then no device of ours takes the rest, and the tool says so.
+#[test]
+fn a_release_without_its_install_sequence_warns() {
+    let workshop = Workshop::with_release();
+    workshop.write("unsigned.suit", &with_install_severed(&workshop.read("unsigned.suit")));
+    workshop.sign("release", "severed.suit");
+    workshop.ok(&split("verify severed.suit --anchor root.cose"));
+    let text = workshop.run(&split("sever severed.suit --member text --out text.suit"));
+    assert!(text.exit == 0 && text.stderr.is_empty(), "{text:?}");
+    let run = workshop.run(&split("--json sever severed.suit --out rest.suit"));
+    assert_eq!(run.object()["severed"], json!(["install", "text"]));
+    assert!(run.stderr.contains("our devices would refuse the result: A required command sequence"), "{run:?}");
+    assert_eq!(workshop.refused(&split("verify rest.suit --anchor root.cose")), ("member-severed".into(), 5));
+}
+
+/// The whole way: made, signed, put in, taken out, and what came out is what went in.
+#[test]
+fn suit36_an_image_is_integrated_and_extracted() {
+    let workshop = with_integrated();
+    let line = "integrate integrated.suit --image image.bin --out bundle.suit";
+    let run = workshop.run(&[&["--json"], &split(line)[..]].concat());
+    assert_eq!(run.exit, 0, "{run:?}");
+    assert!(run.stderr.contains("our devices do not take integrated images yet"), "{run:?}");
+    let report = run.object();
+    assert_eq!(report["integrated"][0]["uri"], "#image");
+    assert_eq!(report["integrated"][0]["size"], 5000);
+    assert_eq!(report["missing"], json!([]));
+    assert_eq!(
+        workshop.refused(&split("verify bundle.suit --anchor root.cose")),
+        ("integrated-payload-unsupported".into(), 5)
+    );
+    let shown = workshop.ok(&split("inspect bundle.suit"));
+    assert_eq!(shown["fault"], Value::Null);
+    assert_eq!(shown["refusal"]["code"], "integrated-payload-unsupported");
+
+    let extracted = workshop.ok(&split("extract bundle.suit --image-out out.bin --out out.suit"));
+    assert_eq!((&extracted["uri"], &extracted["image_matches"]), (&json!("#image"), &json!(true)));
+    assert_eq!(workshop.read("out.bin"), workshop.read("image.bin"));
+    assert_eq!(workshop.read("out.suit"), workshop.read("integrated.suit"));
+    workshop.ok(&split("verify out.suit --anchor root.cose --image out.bin"));
+    workshop.ok(&split("extract bundle.suit --uri #image --image-out out.bin --out out.suit"));
+    // Severing leaves the image in.
+    workshop.ok(&split("sever bundle.suit --out short.suit"));
+    workshop.ok(&split("extract short.suit --image-out short.bin --out rest.suit"));
+    assert_eq!(workshop.read("short.bin"), workshop.read("image.bin"));
+}
+
+/// Where the image is, is signed: an envelope that fetches it from elsewhere takes none.
+#[test]
+fn suit36_only_a_signed_uri_leads_into_the_envelope() {
+    let workshop = Workshop::with_release();
+    let refused = workshop.refused(&split("integrate signed.suit --image image.bin --out bundle.suit"));
+    assert_eq!(refused, ("uri-not-integrated".into(), 5));
+}
+
+/// Bytes of another image are neither put in nor taken out as that of the manifest.
+#[test]
+fn suit36_another_image_is_neither_integrated_nor_extracted() {
+    let workshop = with_integrated();
+    let mut other = workshop.read("image.bin");
+    other[100] ^= 1;
+    workshop.write("other.bin", &other);
+    let line = "integrate integrated.suit --image other.bin --out bundle.suit";
+    assert_eq!(workshop.refused(&split(line)), ("image-digest-mismatch".into(), 5));
+    workshop.write("bundle.suit", &integrate(&workshop.read("integrated.suit"), &[("#image", &other)]).unwrap());
+    let extract = split("extract bundle.suit --image-out out.bin --out out.suit");
+    assert_eq!(workshop.refused(&extract), ("image-digest-mismatch".into(), 5));
+    // A payload that no manifest names is taken out, with a word about it.
+    workshop.write("bundle.suit", &integrate(&workshop.read("integrated.suit"), &[("#x", &other)]).unwrap());
+    let run = workshop.run(&[&["--json"], &extract[..]].concat());
+    assert_eq!((run.exit, &run.object()["image_matches"]), (0, &json!(false)), "{run:?}");
+    assert!(run.stderr.contains("not compared with a digest"), "{run:?}");
+    assert_eq!(workshop.read("out.bin"), other);
+}
+
+#[test]
+fn each_slot_has_its_own_integrated_image() {
+    let workshop = Workshop::with_release();
+    workshop.two_slots();
+    workshop.ok(&split(&format!("{TWO_SLOTS} --second-image-out image2.bin --integrated")));
+    workshop.sign("release", "both.suit");
+    let one = workshop.ok(&split("integrate both.suit --image image2.bin --out one.suit"));
+    assert_eq!((&one["integrated"][0]["uri"], &one["missing"]), (&json!("#image-1"), &json!(["#image"])));
+    workshop.ok(&split("integrate one.suit --image image.bin --out bundle.suit"));
+    workshop.ok(&split("integrate both.suit --image image.bin --image image2.bin --out same.suit"));
+    assert_eq!(workshop.read("same.suit"), workshop.read("bundle.suit"));
+    for (line, code) in [
+        ("integrate one.suit --image image2.bin --out no.suit", "member-exists"),
+        ("integrate both.suit --image image.bin --image image.bin --out no.suit", "member-exists"),
+        ("extract bundle.suit --image-out i --out no.suit", "member-ambiguous"),
+        ("extract bundle.suit --uri #image-2 --image-out i --out no.suit", "member-absent"),
+        ("extract both.suit --image-out i --out no.suit", "member-absent"),
+    ] {
+        assert_eq!(workshop.refused(&split(line)), (code.into(), 5), "{line}");
+    }
+    workshop.ok(&split("extract bundle.suit --uri #image-1 --image-out i2.bin --out rest.suit"));
+    assert_eq!(workshop.read("i2.bin"), workshop.read("image2.bin"));
+    workshop.ok(&split("extract rest.suit --image-out i.bin --out none.suit"));
+    assert_eq!(workshop.read("none.suit"), workshop.read("both.suit"));
+}
+
+#[test]
+fn an_unsigned_envelope_with_an_image_warns() {
+    let workshop = with_integrated();
+    let run = workshop.run(&split("integrate unsigned.suit --image image.bin --out bundle.suit"));
+    assert!(run.exit == 0 && run.stderr.contains("sign first"), "{run:?}");
+    let line = "sign bundle.suit --key release.pem --credential release.cwt --out no.suit";
+    assert_eq!(workshop.refused(&split(line)), ("integrated-payload-unsupported".into(), 5));
+}

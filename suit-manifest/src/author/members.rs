@@ -1,0 +1,92 @@
+//! Members of an envelope that come and go without touching the signature: severed ones are left away
+//! (draft-ietf-suit-manifest-37 section 8.6), payloads are integrated and taken out (sections 5.5 and 7.5).
+//!
+//! Wrapper, manifest and every member that stays keep their bytes. The whole decoder reads what it is given, and what
+//! comes out.
+
+use ciborium::Value;
+
+use super::tree::{EnvelopeTree, MemberKey};
+use super::{AuthorError, encode};
+use crate::envelope::ENVELOPE_TAG;
+use crate::vocabulary::EnvelopeElement;
+
+/// Major types of CBOR (RFC 8949 section 3.1), in the place that they have in a head.
+const MAJOR_BYTES: u8 = 2 << 5;
+const MAJOR_MAP: u8 = 5 << 5;
+const MAJOR_TAG: u8 = 6 << 5;
+
+/// The envelope without these members. Those that may not be severed stay, and so do those that it does not have.
+///
+/// # Errors
+/// [`AuthorError::Refused`] when [`EnvelopeTree::read`] refuses it.
+pub fn sever(envelope: &[u8], which: &[EnvelopeElement]) -> Result<Vec<u8>, AuthorError> {
+    let is_severed = |element: EnvelopeElement| which.contains(&element) && element.is_severable();
+    change(envelope, |key| !matches!(key, MemberKey::Element(element) if is_severed(element)), &[])
+}
+
+/// The envelope with these payloads under their URIs. Whether the manifest names them is the caller's business.
+///
+/// # Errors
+/// [`AuthorError::Refused`] when [`EnvelopeTree::read`] refuses the envelope, or the result: a URI stands in it twice,
+/// or it is too long.
+pub fn integrate(envelope: &[u8], payloads: &[(&str, &[u8])]) -> Result<Vec<u8>, AuthorError> {
+    change(envelope, |_| true, payloads)
+}
+
+/// The envelope without the integrated members of these URIs; without all of them, if none is given.
+///
+/// # Errors
+/// [`AuthorError::Refused`] when [`EnvelopeTree::read`] refuses it.
+pub fn take_out(envelope: &[u8], uris: &[&str]) -> Result<Vec<u8>, AuthorError> {
+    let goes = |uri: &str| uris.is_empty() || uris.contains(&uri);
+    change(envelope, |key| !matches!(key, MemberKey::Uri(uri) if goes(uri)), &[])
+}
+
+fn change(
+    envelope: &[u8],
+    stays: impl Fn(MemberKey<'_>) -> bool,
+    payloads: &[(&str, &[u8])],
+) -> Result<Vec<u8>, AuthorError> {
+    let before = EnvelopeTree::read(envelope)?;
+    let mut members = Vec::new();
+    for member in before.members.iter().filter(|member| stays(member.key)) {
+        members.push((key(member.key)?, Vec::new(), member.value.bytes));
+    }
+    for (uri, payload) in payloads {
+        members.push((key(MemberKey::Uri(uri))?, head(MAJOR_BYTES, payload.len())?, payload));
+    }
+    // RFC 8949 section 4.2.1: by the bytes of the keys.
+    members.sort_by(|(one, ..), (other, ..)| one.cmp(other));
+
+    let tag = head(MAJOR_TAG, usize::try_from(ENVELOPE_TAG).map_err(|_| AuthorError::Encoding)?)?;
+    let mut out = [tag, head(MAJOR_MAP, members.len())?].concat();
+    for (key, head, value) in members {
+        out.extend_from_slice(&key);
+        out.extend_from_slice(&head);
+        out.extend_from_slice(value);
+    }
+    let after = EnvelopeTree::read(&out)?;
+    let blocks = |tree: &EnvelopeTree<'_>| tree.blocks.iter().map(|block| block.bytes.to_vec()).collect::<Vec<_>>();
+    // The manifest is the one with this digest: the decoder has compared it.
+    if after.digest != before.digest || blocks(&after) != blocks(&before) {
+        return Err(AuthorError::Encoding);
+    }
+    Ok(out)
+}
+
+fn key(key: MemberKey<'_>) -> Result<Vec<u8>, AuthorError> {
+    encode(&match key {
+        MemberKey::Element(element) => Value::from(element.number()),
+        MemberKey::Uri(uri) => Value::Text(uri.to_owned()),
+    })
+}
+
+/// The head of an item: that of a number, with another major type. So a payload is copied once only.
+fn head(major: u8, argument: usize) -> Result<Vec<u8>, AuthorError> {
+    let mut head = encode(&Value::from(argument as u64))?;
+    if let Some(first) = head.first_mut() {
+        *first |= major;
+    }
+    Ok(head)
+}
