@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use ciborium::Value;
 use device_harness::factory::{DEVICE, Factory, description};
 use suit_manifest::author::tree::EnvelopeTree;
-use suit_manifest::author::{create, inspect, outline};
+use suit_manifest::author::{create, diagnostic_notation, inspect, outline};
 use suit_manifest::{Envelope, image_reference};
 use trust::{TrustStore, UnixTime, sha256};
 
@@ -62,6 +62,8 @@ pub(crate) fn tree(data: &[u8]) -> bool {
     assert!(read.is_ok() || inspect(&unsigned).is_err());
     let outlined = outline(&unsigned);
     assert!(read.is_err() || outlined.is_some());
+    // What the decoder reads is in the one encoding that has an exact notation, but for deep nesting.
+    let _notation = diagnostic_notation(&unsigned);
     read.is_ok()
 }
 

@@ -56,9 +56,13 @@ impl MemberFault {
     pub const fn hint(&self) -> &'static str {
         match self {
             Self::Absent(_) | Self::NothingIntegrated => "manifest-tool inspect shows what the envelope has.",
-            Self::InManifest(_) => "Leave it in: what stands in the manifest cannot be severed after it was signed.",
+            Self::InManifest(_) => {
+                "Leave it in: what stands in the manifest cannot be severed after it was signed."
+            }
             Self::Ambiguous(_) => "Name one of them with --uri.",
-            Self::OtherUri(_) => "Make the release with create --integrated and sign it: the URI is signed too.",
+            Self::OtherUri(_) => {
+                "Make the release with create --integrated and sign it: the URI is signed too."
+            }
             Self::There(_) => "Pass each image once, and take out with manifest-tool extract what is there.",
         }
     }

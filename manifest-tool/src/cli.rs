@@ -7,8 +7,9 @@ use clap::{Parser, Subcommand};
 use trust::host::{parse_command_line, report_usage, usage_message};
 
 use crate::commands::{
-    attach, ceremony, create, credential, custody, doctor, extract, inspect, integrate, key, ledger, provision,
-    publish, recertify, register, revoke, rotate, setup, sever, sign, succession, verify, withdraw,
+    attach, ceremony, create, credential, custody, diff, doctor, extract, inspect, integrate, key, ledger,
+    lint, provision, publish, recertify, register, revoke, rotate, setup, sever, sign, succession, verify,
+    withdraw,
 };
 use crate::error::Error;
 use crate::output::{Output, Report};
@@ -44,6 +45,10 @@ enum Command {
     Verify(verify::Verify),
     /// Show an envelope, record, block, public key or image without verifying it
     Inspect(inspect::Inspect),
+    /// Show what is wrong with an envelope, and what our devices could not run of it
+    Lint(lint::Lint),
+    /// Show in what two envelopes differ
+    Diff(diff::Diff),
     /// Leave severable members of an envelope away
     Sever(sever::Sever),
     /// Put images into an envelope whose manifest fetches them from there
@@ -140,6 +145,8 @@ impl Command {
             Self::Recertify(command) => report(output, command.run(output)),
             Self::Verify(command) => report(output, command.run(output)),
             Self::Inspect(command) => report(output, command.run()),
+            Self::Diff(command) => report(output, command.run()),
+            Self::Lint(command) => report(output, command.run()),
             Self::Sever(command) => report(output, command.run(output)),
             Self::Integrate(command) => report(output, command.run(output)),
             Self::Extract(command) => report(output, command.run(output)),

@@ -112,6 +112,9 @@ pub enum Error {
         .0.display()
     )]
     FileUnknown(PathBuf),
+    /// Not CBOR, or not in the one encoding that diagnostic notation leads back to.
+    #[error("{} is not CBOR in deterministic encoding, and has no exact notation", .0.display())]
+    NoNotation(PathBuf),
     /// Standard output is gone.
     #[error("the result could not be printed: {0}")]
     Output(std::io::Error),

@@ -4,7 +4,7 @@
 //! command writes nothing.
 #![forbid(unsafe_code)]
 
-mod bundle;
+pub mod bundle;
 pub mod ceremony;
 pub mod cli;
 pub mod commands;
@@ -18,6 +18,7 @@ pub mod identifiers;
 pub mod image;
 pub mod keys;
 pub mod kind;
+pub mod lint;
 pub mod memory;
 mod output;
 mod passphrase;

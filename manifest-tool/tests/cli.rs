@@ -12,6 +12,7 @@ mod cli {
     mod crafted;
     mod custody;
     mod cuts;
+    mod diff;
     mod doctor;
     mod fake_server;
     mod flow;
@@ -24,6 +25,7 @@ mod cli {
     mod keys;
     mod known_devices;
     mod ledger;
+    mod lint;
     mod members;
     mod memory;
     mod memory_of_secrets;

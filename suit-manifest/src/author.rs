@@ -7,6 +7,7 @@
 //! matches; invoke invokes. The text is severed into the envelope: it is as long as the rest and no device needs it,
 //! so that it can be left away ([`sever_text`]) without touching the signature.
 
+mod diagnostic;
 mod inspect;
 mod members;
 mod outline;
@@ -27,6 +28,7 @@ use crate::structure::Bounds;
 use crate::text::{ComponentText, ManifestText};
 use crate::vocabulary::EnvelopeElement;
 
+pub use diagnostic::diagnostic_notation;
 pub use inspect::{Inspection, inspect};
 pub use members::{integrate, sever, take_out};
 pub use outline::{Outline, outline};

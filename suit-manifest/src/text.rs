@@ -31,10 +31,7 @@ pub struct Text<'a> {
 impl<'a> Text<'a> {
     pub(crate) fn read(span: Span<'a>, components: &Components<'a>) -> Result<Self, Error> {
         let text = Self { span, components: *components };
-        text.walk(&mut |_| {}).map_err(|error| {
-            let is_limit = matches!(error.reason(), Reason::ManifestLimit);
-            if is_limit { error } else { Error::new(ErrorKind::TextMalformed, error.position) }
-        })?;
+        text.walk(&mut |_| {}).map_err(malformed)?;
         Ok(text)
     }
 
@@ -67,41 +64,58 @@ impl<'a> Text<'a> {
     }
 
     fn walk(&self, visit: &mut dyn FnMut(TextEntry<'a>)) -> Result<(), Error> {
-        let source = &mut Source::of(self.span);
-        let mut languages = source.map();
-        if languages.remaining() == 0 {
-            source.refuse_as(ErrorKind::TextMalformed, self.span.base);
+        let mut component = |source: &mut Source<'a>| {
+            let id = ComponentId::read(source);
+            self.components.iter().position(|known| known == id)
+        };
+        walk(self.span, &mut component, visit)
+    }
+}
+
+/// Every text of a section, whoever lists the components: `component` reads an identifier and finds its index.
+pub(crate) fn walk<'a>(
+    span: Span<'a>,
+    component: &mut dyn FnMut(&mut Source<'a>) -> Option<usize>,
+    visit: &mut dyn FnMut(TextEntry<'a>),
+) -> Result<(), Error> {
+    let source = &mut Source::of(span);
+    let mut languages = source.map();
+    if languages.remaining() == 0 {
+        source.refuse_as(ErrorKind::TextMalformed, span.base);
+    }
+    while languages.next(source) {
+        let position = source.position();
+        let language = source.text().as_str();
+        if !is_language_tag(language) {
+            source.refuse_as(ErrorKind::TextMalformed, position);
         }
-        while languages.next(source) {
+        let mut entries = source.map();
+        while entries.next(source) {
             let position = source.position();
-            let language = source.text().as_str();
-            if !is_language_tag(language) {
+            if source.peek() != Major::Array {
+                let (key, text) = (source.int(), source.text().as_str());
+                visit(TextEntry { language, component: None, key, text });
+                continue;
+            }
+            // A component of the text is a component of the manifest.
+            let component = component(source).and_then(|index| u32::try_from(index).ok());
+            if component.is_none() {
                 source.refuse_as(ErrorKind::TextMalformed, position);
             }
-            let mut entries = source.map();
-            while entries.next(source) {
-                let position = source.position();
-                if source.peek() != Major::Array {
-                    let (key, text) = (source.int(), source.text().as_str());
-                    visit(TextEntry { language, component: None, key, text });
-                    continue;
-                }
-                // A component of the text is a component of the manifest.
-                let id = ComponentId::read(source);
-                let index = self.components.iter().position(|known| known == id);
-                let component = index.and_then(|index| u32::try_from(index).ok());
-                if component.is_none() {
-                    source.refuse_as(ErrorKind::TextMalformed, position);
-                }
-                let mut texts = source.map();
-                while texts.next(source) {
-                    let (key, text) = (source.int(), source.text().as_str());
-                    visit(TextEntry { language, component, key, text });
-                }
+            let mut texts = source.map();
+            while texts.next(source) {
+                let (key, text) = (source.int(), source.text().as_str());
+                visit(TextEntry { language, component, key, text });
             }
         }
-        source.finish()
     }
+    source.finish()
+}
+
+/// A fault of a text, limits apart, is that of the text.
+pub(crate) fn malformed(error: Error) -> Error {
+    let is_limit = matches!(error.reason(), Reason::ManifestLimit);
+    if is_limit { error } else { Error::new(ErrorKind::TextMalformed, error.position) }
 }
 
 /// tag38-ltag: `[a-zA-Z]{1,8}(-[a-zA-Z0-9]{1,8})*`.

@@ -69,7 +69,9 @@ impl Extract {
                 }
                 None => Some("the manifest fetches no image from there".to_owned()),
             },
-            Err(error) => Some(format!("our devices would refuse the manifest: {}", error.reason().message())),
+            Err(error) => {
+                Some(format!("our devices would refuse the manifest: {}", error.reason().message()))
+            }
         };
         let rest = take_out(bundle.bytes(), &[member.uri]).map_err(|error| bundle.not_changed(error))?;
         write_all(&[(&self.image_out, content), (&self.out, &rest)], self.overwrite.existing())?;

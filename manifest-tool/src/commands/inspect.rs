@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use suit_manifest::author::tree::EnvelopeTree;
-use suit_manifest::author::{Outline, inspect, outline};
+use suit_manifest::author::{Outline, diagnostic_notation, inspect, outline};
 use suit_manifest::{ErrorKind, Reason};
 use trust::author::read_unverified_credential;
 use trust::host::{KeyFileError, parse_public_key};
@@ -16,8 +16,7 @@ use trust::provisioning::ProvisioningBlock;
 use self::records::{ChainView, HeadView, chain, record};
 use crate::describe::{CredentialView, ManifestView, RevocationView, SuccessionView, kid, rights, uuid};
 use crate::error::Error;
-use crate::files::read;
-use crate::image::MAX_IMAGE_LEN;
+use crate::files::{MAX_BUNDLE_FILE_LEN, read};
 use crate::kind::Kind;
 use crate::output::{Report, table};
 
@@ -27,6 +26,9 @@ pub struct Inspect {
     /// File to show
     #[arg(value_name = "FILE")]
     file: PathBuf,
+    /// Print it in diagnostic notation (RFC 8949 section 8), which leads back to the very bytes
+    #[arg(long)]
+    edn: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -36,6 +38,8 @@ pub struct Inspected {
     bytes: usize,
     /// Why our devices would refuse it, signature and time apart; `null` when they would read it.
     refusal: Option<Refusal>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    edn: Option<String>,
     #[serde(flatten)]
     content: Content,
 }
@@ -152,9 +156,13 @@ struct PlainImageView {
 
 impl Inspect {
     pub fn run(&self) -> Result<Inspected, Error> {
-        let file = read(&self.file, MAX_IMAGE_LEN)?;
+        let file = read(&self.file, MAX_BUNDLE_FILE_LEN)?;
         let (content, refusal) = show(&self.file, &file)?;
-        Ok(Inspected { verified: false, bytes: file.len(), refusal, content })
+        let edn = match self.edn.then(|| diagnostic_notation(&file)) {
+            Some(None) => return Err(Error::NoNotation(self.file.clone())),
+            edn => edn.flatten(),
+        };
+        Ok(Inspected { verified: false, bytes: file.len(), refusal, edn, content })
     }
 }
 
@@ -270,6 +278,9 @@ fn image(file: &[u8]) -> PlainImageView {
 
 impl Report for Inspected {
     fn lines(&self) -> String {
+        if let Some(edn) = &self.edn {
+            return edn.clone();
+        }
         let (kind, rows) = self.content.rows();
         let mut all = vec![("file", format!("{kind}, {} bytes, NOT verified here", self.bytes))];
         if let Some(refusal) = &self.refusal {

@@ -39,8 +39,7 @@ pub struct IntegratedReport {
 
 impl Integrate {
     pub fn run(&self, output: Output) -> Result<IntegratedReport, Error> {
-        let inputs: Vec<_> =
-            [&self.envelope].into_iter().chain(&self.images).map(PathBuf::as_path).collect();
+        let inputs: Vec<_> = [&self.envelope].into_iter().chain(&self.images).map(PathBuf::as_path).collect();
         must_differ(&self.out, &inputs)?;
         let bundle = Bundle::read(&self.envelope)?;
         let tree = bundle.tree()?;
@@ -88,8 +87,7 @@ impl Integrate {
 
 impl Report for IntegratedReport {
     fn lines(&self) -> String {
-        let mut rows =
-            vec![("envelope", format!("{}, {} bytes", self.envelope.display(), self.bytes))];
+        let mut rows = vec![("envelope", format!("{}, {} bytes", self.envelope.display(), self.bytes))];
         rows.extend(self.integrated.iter().map(|payload| ("integrated", payload.words())));
         rows.extend(self.missing.iter().map(|uri| ("still missing", format!("{uri:?}"))));
         table(&rows)

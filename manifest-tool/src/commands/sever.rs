@@ -104,7 +104,8 @@ fn is_in_manifest(tree: &EnvelopeTree<'_>, element: EnvelopeElement) -> bool {
 
 impl Report for Severed {
     fn lines(&self) -> String {
-        let severed = if self.severed.is_empty() { "nothing was left".to_owned() } else { self.severed.join(", ") };
+        let severed =
+            if self.severed.is_empty() { "nothing was left".to_owned() } else { self.severed.join(", ") };
         table(&[
             ("envelope", self.envelope.display().to_string()),
             ("severed", severed),

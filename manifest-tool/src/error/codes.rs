@@ -30,6 +30,7 @@ impl Error {
             Self::File { action: FileAction::Write, .. } => "file-write",
             Self::FileTooLong { .. } => "file-too-long",
             Self::FileUnknown(_) => "file-unknown",
+            Self::NoNotation(_) => "no-notation",
             Self::Output(_) => "output",
             Self::Clock(_) => "clock",
             Self::PassphraseNeeded | Self::NewPassphraseNeeded => "passphrase-needed",
@@ -124,6 +125,7 @@ impl Error {
             | Self::NoLineLog(_)
             | Self::FileTooLong { .. }
             | Self::FileUnknown(_)
+            | Self::NoNotation(_)
             | Self::SignatureForm { .. }
             | Self::Devices { .. }
             | Self::OtherBytes { .. }

@@ -44,6 +44,7 @@ impl Error {
             Self::SameFile(_) => "Use a different file for each input and output.",
             Self::File { .. } => "Check the path, its permissions and the free space.",
             Self::FileTooLong { .. } | Self::FileUnknown(_) => "Check that you passed the right file.",
+            Self::NoNotation(_) => "Omit --edn: manifest-tool inspect shows what can be read of it.",
             Self::Output(_) => {
                 "Check where standard output goes; output files named on the command line are complete."
             }

@@ -155,3 +155,36 @@ fn a_name_that_does_not_make_its_id_is_shown_as_such() {
         assert!(shown.contains(line), "{line}: {shown}");
     }
 }
+
+/// Exact, and nothing else on standard output: other programs make the file of it again.
+#[test]
+fn suit38_the_notation_of_a_file_is_all_that_is_printed() {
+    let workshop = Workshop::with_release();
+    for (file, begin) in
+        [("signed.suit", "107({\n  2: <<["), ("release.cwt", "61("), ("root.cose", "{\n  1: 1,")]
+    {
+        let shown = workshop.run(&["inspect", "--edn", file]);
+        assert!(shown.exit == 0 && shown.stdout.starts_with(begin), "{file}: {shown:?}");
+        let object = workshop.ok(&["inspect", "--edn", file]);
+        assert_eq!(object["edn"], shown.stdout.trim_end(), "{file}");
+    }
+    // Not CBOR; a longer head than needed.
+    workshop.write("long.suit", b"\xd8\x6b\xb8\x00");
+    workshop.ok(&["key", "public", "root.cose", "--format", "spki", "--out", "root.spki"]);
+    for file in ["root.spki", "long.suit"] {
+        assert_eq!(workshop.refused(&["inspect", "--edn", file]), ("no-notation".into(), 5), "{file}");
+    }
+    assert_eq!(workshop.refused(&["inspect", "--edn", "root.pem"]), ("key-invalid".into(), 4));
+}
+
+/// One reader: what it does not take is shown as plain CBOR, with a word about it.
+#[test]
+fn what_is_not_read_as_suit_is_shown_as_it_stands() {
+    let workshop = Workshop::new();
+    // Tag 107 around {3: h'a10202'}: no wrapper.
+    workshop.write("torso.suit", b"\xd8\x6b\xa1\x03\x43\xa1\x02\x02");
+    let shown = words(&workshop, "torso.suit");
+    for line in ["SUIT envelope (tag 107), NOT readable as such", "NOT AS SUIT ASKS", "wrapped", "2: 2"] {
+        assert!(shown.contains(line), "{line}: {shown}");
+    }
+}

@@ -1,10 +1,12 @@
 //! Members of an envelope that come and go: `sever`, `integrate`, `extract`, and `create --integrated`.
 
+use std::collections::BTreeMap;
+
 use minicbor::{Decoder, Encoder};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use suit_manifest::author::integrate;
-use suit_manifest::author::tree::{EnvelopeMember, EnvelopeTree, MemberKey};
+use suit_manifest::author::tree::{EnvelopeTree, MemberKey};
 
 use super::workshop::{TWO_SLOTS, Workshop, split};
 
@@ -51,7 +53,7 @@ fn suit36_a_severed_release_verifies_as_before() {
 }
 
 /// A byte string around `content`.
-fn wrap(content: &[u8]) -> Vec<u8> {
+pub(super) fn wrap(content: &[u8]) -> Vec<u8> {
     let mut wrapped = Vec::new();
     Encoder::new(&mut wrapped).bytes(content).unwrap();
     wrapped
@@ -62,33 +64,51 @@ fn digest(member: &[u8]) -> Vec<u8> {
     [&[0x82, 0x2f, 0x58, 0x20][..], Sha256::digest(member).as_slice()].concat()
 }
 
-/// An unsigned envelope with its install sequence severed.
-fn with_install_severed(envelope: &[u8]) -> Vec<u8> {
+/// Values by their keys, each as it stands.
+pub(super) type Entries = BTreeMap<u8, Vec<u8>>;
+
+/// The unsigned envelope of another manifest: `change` has its elements, and the severed members.
+pub(super) fn rebuilt(envelope: &[u8], change: impl FnOnce(&mut Entries, &mut Entries)) -> Vec<u8> {
     let tree = EnvelopeTree::read(envelope).unwrap();
-    let member = |number: i64| {
-        let is_it = |member: &&EnvelopeMember<'_>| matches!(member.key, MemberKey::Element(element) if element.number() == number);
-        tree.members.iter().find(is_it).unwrap().value.bytes
-    };
-    let manifest = Decoder::new(member(3)).bytes().unwrap();
+    let members = tree.members.iter().filter_map(|member| match member.key {
+        MemberKey::Element(element) => {
+            Some((u8::try_from(element.number()).unwrap(), member.value.bytes.to_vec()))
+        }
+        MemberKey::Uri(_) => None,
+    });
+    let mut members: Entries = members.collect();
+    let wrapped = members.remove(&3).unwrap();
+    let manifest = Decoder::new(&wrapped).bytes().unwrap();
     let mut decoder = Decoder::new(manifest);
-    let count = decoder.map().unwrap().unwrap();
-    let (mut changed, mut install) = (vec![0xa0 | u8::try_from(count).unwrap()], Vec::new());
-    for _ in 0..count {
+    let mut elements = Entries::new();
+    for _ in 0..decoder.map().unwrap().unwrap() {
         let key = decoder.u8().unwrap();
         let start = decoder.position();
         decoder.skip().unwrap();
-        let value = &manifest[start..decoder.position()];
-        changed.push(key);
-        if key == 20 {
-            install = value.to_vec();
-            changed.extend(digest(value));
-        } else {
-            changed.extend(value);
-        }
+        elements.insert(key, manifest[start..decoder.position()].to_vec());
     }
-    let changed = wrap(&changed);
-    let wrapper = wrap(&[vec![0x81], wrap(&digest(&changed))].concat());
-    [&[0xd8, 0x6b, 0xa4, 2][..], &wrapper, &[3], &changed, &[20], &install, &[23], member(23)].concat()
+    change(&mut elements, &mut members);
+    let map = |entries: &Entries| {
+        let mut map = vec![0xa0 | u8::try_from(entries.len()).unwrap()];
+        for (key, value) in entries {
+            // Below 24 a key is one byte.
+            map.extend([&[*key][..], value].concat());
+        }
+        map
+    };
+    let manifest = wrap(&map(&elements));
+    members.insert(2, wrap(&[vec![0x81], wrap(&digest(&manifest))].concat()));
+    members.insert(3, manifest);
+    [vec![0xd8, 0x6b], map(&members)].concat()
+}
+
+/// Its install sequence stands in the envelope, with its digest in the manifest.
+fn with_install_severed(envelope: &[u8]) -> Vec<u8> {
+    rebuilt(envelope, |manifest, members| {
+        let install = manifest.remove(&20).unwrap();
+        manifest.insert(20, digest(&install));
+        members.insert(20, install);
+    })
 }
 
 /// A sequence that a device needs may be severed too; then no device of ours takes the rest, and the tool says so.
@@ -102,7 +122,10 @@ fn a_release_without_its_install_sequence_warns() {
     assert!(text.exit == 0 && text.stderr.is_empty(), "{text:?}");
     let run = workshop.run(&split("--json sever severed.suit --out rest.suit"));
     assert_eq!(run.object()["severed"], json!(["install", "text"]));
-    assert!(run.stderr.contains("our devices would refuse the result: A required command sequence"), "{run:?}");
+    assert!(
+        run.stderr.contains("our devices would refuse the result: A required command sequence"),
+        "{run:?}"
+    );
     assert_eq!(workshop.refused(&split("verify rest.suit --anchor root.cose")), ("member-severed".into(), 5));
 }
 
@@ -155,7 +178,8 @@ fn suit36_another_image_is_neither_integrated_nor_extracted() {
     workshop.write("other.bin", &other);
     let line = "integrate integrated.suit --image other.bin --out bundle.suit";
     assert_eq!(workshop.refused(&split(line)), ("image-digest-mismatch".into(), 5));
-    workshop.write("bundle.suit", &integrate(&workshop.read("integrated.suit"), &[("#image", &other)]).unwrap());
+    workshop
+        .write("bundle.suit", &integrate(&workshop.read("integrated.suit"), &[("#image", &other)]).unwrap());
     let extract = split("extract bundle.suit --image-out out.bin --out out.suit");
     assert_eq!(workshop.refused(&extract), ("image-digest-mismatch".into(), 5));
     // A payload that no manifest names is taken out, with a word about it.

@@ -67,7 +67,8 @@ fn change(
         out.extend_from_slice(value);
     }
     let after = EnvelopeTree::read(&out)?;
-    let blocks = |tree: &EnvelopeTree<'_>| tree.blocks.iter().map(|block| block.bytes.to_vec()).collect::<Vec<_>>();
+    let blocks =
+        |tree: &EnvelopeTree<'_>| tree.blocks.iter().map(|block| block.bytes.to_vec()).collect::<Vec<_>>();
     // The manifest is the one with this digest: the decoder has compared it.
     if after.digest != before.digest || blocks(&after) != blocks(&before) {
         return Err(AuthorError::Encoding);

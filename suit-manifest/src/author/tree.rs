@@ -7,12 +7,13 @@
 use trust::cbor::{Major, Span};
 
 use crate::argument::{AnyDigest, ParameterValue, Version};
-use crate::envelope::ENVELOPE_TAG;
+use crate::envelope::{ENVELOPE_TAG, MANIFEST_TAG};
 use crate::error::{Error, ErrorKind};
 use crate::limits::{MAX_DEPENDENCY_DEPTH, MAX_ENVELOPE_LEN, MAX_INTEGRATED_LEN, MAX_NESTING};
 use crate::source::Source;
 use crate::span::{Wrapped, uri};
 use crate::structure::{Alternative, alternatives, commands, parameter_map};
+use crate::text::{self, TextEntry};
 use crate::vocabulary::{
     ArgumentForm, CommandCode, CommonElement, EnvelopeElement, ManifestElement, ParameterKey,
 };
@@ -187,6 +188,47 @@ pub enum ArgumentTree<'a> {
     Custom(Span<'a>),
 }
 
+/// Whether a digest that does not hold is an error.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Digests {
+    Compared,
+    /// Whoever looks at a file sees it, and is told of its fault by [`EnvelopeTree::read`].
+    Shown,
+}
+
+/// What a file holds, whatever its digests say.
+pub(super) enum Shown<'a> {
+    Envelope(Box<EnvelopeTree<'a>>),
+    /// Old tools write envelopes without their tag.
+    Untagged(Box<EnvelopeTree<'a>>),
+    /// Tag 1070
+    Manifest(Box<ManifestTree<'a>>),
+}
+
+/// Reads a file to show it: no digest is compared, the tag may lack, and a manifest without an envelope is read too.
+pub(super) fn read_shown(file: &[u8]) -> Result<Shown<'_>, Error> {
+    if file.len() > MAX_ENVELOPE_LEN.saturating_add(MAX_INTEGRATED_LEN) {
+        return Err(Error::new(ErrorKind::EnvelopeTooLarge, 0));
+    }
+    let file = Span { bytes: file, base: 0 };
+    let source = &mut Source::of(file);
+    if source.peek() == Major::Map {
+        let tree = EnvelopeTree::read_members(file, MAX_DEPENDENCY_DEPTH, Digests::Shown)?;
+        return Ok(Shown::Untagged(Box::new(tree)));
+    }
+    match source.tag() {
+        MANIFEST_TAG if file.bytes.len() <= MAX_ENVELOPE_LEN => {
+            source.check()?;
+            let tree = ManifestTree::read(source.left(), &[], Digests::Shown)?;
+            Ok(Shown::Manifest(Box::new(tree)))
+        }
+        _ => {
+            let tree = EnvelopeTree::read_at(file, MAX_DEPENDENCY_DEPTH, Digests::Shown)?;
+            Ok(Shown::Envelope(Box::new(tree)))
+        }
+    }
+}
+
 impl<'a> EnvelopeTree<'a> {
     /// Reads an envelope, with tag 107.
     ///
@@ -200,19 +242,26 @@ impl<'a> EnvelopeTree<'a> {
         if envelope.len() > MAX_ENVELOPE_LEN.saturating_add(MAX_INTEGRATED_LEN) {
             return Err(Error::new(ErrorKind::EnvelopeTooLarge, 0));
         }
-        Self::read_at(Span { bytes: envelope, base: 0 }, MAX_DEPENDENCY_DEPTH)
+        Self::read_at(Span { bytes: envelope, base: 0 }, MAX_DEPENDENCY_DEPTH, Digests::Compared)
     }
 
-    fn read_at(envelope: Span<'a>, depth_left: usize) -> Result<Self, Error> {
+    fn read_at(envelope: Span<'a>, depth_left: usize, digests: Digests) -> Result<Self, Error> {
+        let source = &mut Source::of(envelope);
+        match source.tag() {
+            ENVELOPE_TAG => {}
+            MANIFEST_TAG => source.refuse_as(ErrorKind::ManifestBare, envelope.base),
+            _ => source.refuse(trust::ErrorKind::UnexpectedType, envelope.base),
+        }
+        source.check()?;
+        Self::read_members(source.left(), depth_left, digests)
+    }
+
+    /// Behind the tag.
+    fn read_members(envelope: Span<'a>, depth_left: usize, digests: Digests) -> Result<Self, Error> {
         let Some(depth_left) = depth_left.checked_sub(1) else {
             return Err(Error::new(ErrorKind::NestingTooDeep, envelope.base));
         };
         let source = &mut Source::of(envelope);
-        match source.tag() {
-            ENVELOPE_TAG => {}
-            crate::envelope::MANIFEST_TAG => source.refuse_as(ErrorKind::ManifestBare, envelope.base),
-            _ => source.refuse(trust::ErrorKind::UnexpectedType, envelope.base),
-        }
         let mut authentication = None;
         let mut manifest = None;
         let mut severed: Vec<(ManifestElement, Wrapped<'a>)> = Vec::new();
@@ -258,14 +307,14 @@ impl<'a> EnvelopeTree<'a> {
         };
         let (digest, blocks) = read_authentication(authentication)?;
         // Section 8.3: over the whole bstr.
-        if !digest.is_of(manifest.item.bytes) {
+        if digests == Digests::Compared && !digest.is_of(manifest.item.bytes) {
             return Err(Error::new(ErrorKind::ManifestDigestMismatch, manifest.item.base));
         }
-        let manifest = ManifestTree::read(manifest.content, &severed)?;
+        let manifest = ManifestTree::read(manifest.content, &severed, digests)?;
         let mut integrated = Vec::with_capacity(texts.len());
         for (uri, content) in texts {
             let envelope = match content.bytes {
-                [0xd8, 0x6b, ..] => Some(Self::read_at(content, depth_left).map(Box::new)),
+                [0xd8, 0x6b, ..] => Some(Self::read_at(content, depth_left, digests).map(Box::new)),
                 _ => None,
             };
             if let Some(Err(error)) = &envelope
@@ -312,7 +361,11 @@ fn read_authentication(wrapper: Span<'_>) -> Result<(AnyDigest<'_>, Vec<Span<'_>
 }
 
 impl<'a> ManifestTree<'a> {
-    fn read(manifest: Span<'a>, severed: &[(ManifestElement, Wrapped<'a>)]) -> Result<Self, Error> {
+    fn read(
+        manifest: Span<'a>,
+        severed: &[(ManifestElement, Wrapped<'a>)],
+        digests: Digests,
+    ) -> Result<Self, Error> {
         let source = &mut Source::of(manifest);
         let mut tree = Self {
             sequence_number: 0,
@@ -354,12 +407,12 @@ impl<'a> ManifestTree<'a> {
                 ManifestElement::SetVersion => {
                     tree.set_version = Some(source.embedded(Version::read));
                 }
-                ManifestElement::Text => tree.text = Some(read_member(source, outside)),
-                ManifestElement::Coswid => tree.coswid = Some(read_member(source, outside)),
+                ManifestElement::Text => tree.text = Some(read_member(source, outside, digests)),
+                ManifestElement::Coswid => tree.coswid = Some(read_member(source, outside, digests)),
                 sequence => {
                     // Section 8.6: what a device needs to start is not severable.
                     let member = match sequence.is_severable() {
-                        true => read_member(source, outside),
+                        true => read_member(source, outside, digests),
                         false => Member::Here(source.span()),
                     };
                     if source.check().is_ok() {
@@ -442,6 +495,22 @@ impl<'a> ManifestTree<'a> {
         }
     }
 
+    /// The texts for people, in the order of the encoding; none where there is no text.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TextMalformed`] for what section 8.4.4 does not allow.
+    pub fn texts(&self) -> Result<Vec<TextEntry<'a>>, Error> {
+        let mut texts = Vec::new();
+        if let Some(span) = self.text.as_ref().and_then(Member::content) {
+            let mut component = |source: &mut Source<'a>| {
+                let identifier = read_identifier(source);
+                self.components.iter().position(|known| *known == identifier)
+            };
+            text::walk(*span, &mut component, &mut |entry| texts.push(entry)).map_err(text::malformed)?;
+        }
+        Ok(texts)
+    }
+
     /// The commands of a section, if it is there.
     #[must_use]
     pub fn section(&self, element: ManifestElement) -> Option<&[CommandTree<'a>]> {
@@ -451,7 +520,11 @@ impl<'a> ManifestTree<'a> {
 }
 
 /// A bstr, or the digest of what stands in the envelope (section 8.4.12).
-fn read_member<'a>(source: &mut Source<'a>, outside: Option<&Wrapped<'a>>) -> Member<'a, Span<'a>> {
+fn read_member<'a>(
+    source: &mut Source<'a>,
+    outside: Option<&Wrapped<'a>>,
+    digests: Digests,
+) -> Member<'a, Span<'a>> {
     if source.peek() != Major::Array {
         let here = source.span();
         if let Some(outside) = outside {
@@ -461,6 +534,7 @@ fn read_member<'a>(source: &mut Source<'a>, outside: Option<&Wrapped<'a>>) -> Me
     }
     let digest = AnyDigest::read(source);
     if let Some(outside) = outside
+        && digests == Digests::Compared
         && !digest.is_of(outside.item.bytes)
     {
         source.refuse_as(ErrorKind::MemberDigestMismatch, outside.item.base);

@@ -35,7 +35,8 @@ fn everything_severed() -> Vec<u8> {
 #[test]
 fn suit36_severing_leaves_the_signature_as_it_is() {
     let whole = everything_severed();
-    let severable = ["coswid", "dependency-resolution", "payload-fetch", "candidate-verification", "install", "text"];
+    let severable =
+        ["coswid", "dependency-resolution", "payload-fetch", "candidate-verification", "install", "text"];
     assert_eq!(keys(&whole), [&["authentication-wrapper", "manifest"][..], &severable].concat());
     let before = EnvelopeTree::read(&whole).unwrap();
     for element in EnvelopeElement::ALL {
@@ -59,10 +60,7 @@ fn suit36_severing_leaves_the_signature_as_it_is() {
     // What a device takes stays what it takes.
     let release = release();
     let severed = sever_text(&release).unwrap();
-    assert_eq!(
-        authenticate(&severed).unwrap().digest(),
-        authenticate(&release).unwrap().digest()
-    );
+    assert_eq!(authenticate(&severed).unwrap().digest(), authenticate(&release).unwrap().digest());
 }
 
 #[test]
@@ -80,12 +78,20 @@ fn suit36_what_is_integrated_comes_out_as_it_went_in() {
     assert_eq!(take_out(&bundle, &[]).unwrap(), release);
     let rest = take_out(&bundle, &["#b", "#none"]).unwrap();
     assert_eq!(rest, integrate(&release, &[payloads[2], payloads[1]]).unwrap());
-    assert_eq!(keys(&sever_text(&bundle).unwrap()), ["authentication-wrapper", "manifest", "#a", "#b", "#aa"]);
+    assert_eq!(
+        keys(&sever_text(&bundle).unwrap()),
+        ["authentication-wrapper", "manifest", "#a", "#b", "#aa"]
+    );
     // A loader says what it is, and takes none.
-    assert_eq!(Envelope::parse(&integrate(&release, &payloads[..1]).unwrap()).unwrap_err().kind, ErrorKind::IntegratedPayloadUnsupported);
+    assert_eq!(
+        Envelope::parse(&integrate(&release, &payloads[..1]).unwrap()).unwrap_err().kind,
+        ErrorKind::IntegratedPayloadUnsupported
+    );
     // One URI, one payload.
     for twice in [integrate(&bundle, &[("#b", b"two")]), integrate(&release, &[("#c", b"1"), ("#c", b"2")])] {
-        assert!(matches!(twice, Err(AuthorError::Refused(error)) if matches!(error.kind, ErrorKind::Malformed(_))));
+        assert!(
+            matches!(twice, Err(AuthorError::Refused(error)) if matches!(error.kind, ErrorKind::Malformed(_)))
+        );
     }
     // A published dependency comes out as it stands.
     let published = hex::decode(INTEGRATED_DEPENDENCY).unwrap();
@@ -103,7 +109,9 @@ fn suit36_what_is_not_integrated_keeps_its_limit() {
     let bundle = integrate(&release, &[("#image", &vec![0; limit])]).unwrap();
     assert_eq!(EnvelopeTree::read(&bundle).unwrap().integrated[0].content.bytes.len(), limit);
     let too_long = integrate(&release, &[("#image", &vec![0; limit + MAX_ENVELOPE_LEN])]);
-    assert!(matches!(too_long, Err(AuthorError::Refused(error)) if error.kind == ErrorKind::EnvelopeTooLarge));
+    assert!(
+        matches!(too_long, Err(AuthorError::Refused(error)) if error.kind == ErrorKind::EnvelopeTooLarge)
+    );
     // A text for people, or a manifest, of that length.
     let text = encode(&map([]));
     for len in [MAX_ENVELOPE_LEN - 2000, MAX_ENVELOPE_LEN] {

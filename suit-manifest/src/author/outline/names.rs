@@ -5,12 +5,6 @@ use crate::vocabulary::{
     ParameterKey, WaitEventKey,
 };
 
-/// Whether an element of the manifest is a command sequence.
-pub(super) fn is_sequence(number: i128) -> bool {
-    let element = i64::try_from(number).ok().and_then(ManifestElement::from_number);
-    element.is_some_and(ManifestElement::is_sequence)
-}
-
 macro_rules! named {
     ($($name:ident $table:ident)*) => {
         $(

@@ -61,15 +61,28 @@ pub(super) const COMMANDS: &[Options] = &[
         ],
         excludes: &[],
     },
+    Options {
+        shortest: "lint r",
+        // --range without an image in the envelope: `commands/lint.rs` judges it.
+        alone: &["--slot-size 9", "--image i", "--range 0..9"],
+        needs: &[],
+        excludes: &[],
+    },
+    Options { shortest: "diff r s", alone: &[], needs: &[], excludes: &[] },
     Options { shortest: "sever r --out o", alone: &["--member text", "--force"], needs: &[], excludes: &[] },
-    Options { shortest: "integrate r --image i --out o", alone: &["--image j", "--force"], needs: &[], excludes: &[] },
+    Options {
+        shortest: "integrate r --image i --out o",
+        alone: &["--image j", "--force"],
+        needs: &[],
+        excludes: &[],
+    },
     Options {
         shortest: "extract r --image-out i --out o",
         alone: &["--uri #image", "--force"],
         needs: &[],
         excludes: &[],
     },
-    Options { shortest: "inspect f", alone: &[], needs: &[], excludes: &[] },
+    Options { shortest: "inspect f", alone: &["--edn"], needs: &[], excludes: &[] },
     Options {
         shortest: "revoke --key k --issuer i --out o --credential c",
         // --previous, --first, --role and --generation: `commands/revoke.rs` demands them in words of its own.

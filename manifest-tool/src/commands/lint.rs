@@ -1,0 +1,115 @@
+//! `lint`: what is wrong with an envelope, and what our devices could not run of it.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::create::{range, size};
+use crate::bundle::{Bundle, images_of};
+use crate::error::Error;
+use crate::files::read;
+use crate::image::MAX_IMAGE_LEN;
+use crate::lint::{Code, Finding, findings};
+use crate::output::Report;
+use crate::verification::match_image;
+
+/// The exit code when something was found.
+const FOUND: u8 = 6;
+
+/// Show what is wrong with an envelope, and what our devices could not run of it
+#[derive(clap::Args, Clone, Debug)]
+pub struct Lint {
+    /// Envelope, signed or not
+    #[arg(value_name = "FILE")]
+    envelope: PathBuf,
+    /// Size of the slot: bytes, or with suffix K or M
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    slot_size: Option<u64>,
+    /// Image of the release [default: those in the envelope]
+    #[arg(long, value_name = "I.bin")]
+    image: Option<PathBuf>,
+    /// Addresses of the slot, such as 0x08020000..0x08060000 (END is excluded)
+    #[arg(long, value_name = "START..END", value_parser = range)]
+    range: Option<Range<u64>>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Linted {
+    findings: Vec<Finding>,
+}
+
+impl Lint {
+    pub fn run(&self) -> Result<Linted, Error> {
+        let bundle = Bundle::read(&self.envelope)?;
+        let mut found = findings(bundle.bytes(), self.slot_size);
+        let images = self.images(&bundle)?;
+        if let (Some(range), Some([])) = (&self.range, images.as_deref()) {
+            let message = format!(
+                "--range {:#x}..{:#x} needs --image: the envelope has no image in it",
+                range.start, range.end
+            );
+            return Err(Error::usage(message));
+        }
+        for (name, image) in images.unwrap_or_default() {
+            let slot = self.slot_size.unwrap_or(u64::MAX);
+            if image.len() as u64 > slot && !found.iter().any(|finding| finding.code == Code::SlotTooSmall) {
+                let message = format!("{} has {} bytes, and the slot {slot}", name.display(), image.len());
+                found.push(Finding::new(Code::SlotTooSmall, message));
+            }
+            found.extend(outside(self.range.as_ref(), &name, &image));
+            found.extend(other(&bundle, &name, &image));
+        }
+        Ok(Linted { findings: found })
+    }
+
+    /// The image that was given, or those in the envelope; `None` of a file that is no envelope.
+    fn images(&self, bundle: &Bundle<'_>) -> Result<Option<Vec<(PathBuf, Vec<u8>)>>, Error> {
+        if let Some(path) = &self.image {
+            return Ok(Some(vec![(path.clone(), read(path, MAX_IMAGE_LEN)?)]));
+        }
+        let Ok(tree) = bundle.tree() else { return Ok(None) };
+        let payloads = tree.integrated.iter().filter(|member| member.envelope.is_none());
+        Ok(Some(payloads.map(|member| (bundle.name_of(member.uri), member.content.bytes.to_vec())).collect()))
+    }
+}
+
+/// Whether an image is longer than the range, or begins outside of it: its reset vector leads elsewhere.
+fn outside(range: Option<&Range<u64>>, name: &Path, image: &[u8]) -> Option<Finding> {
+    let range = range?;
+    let len = range.end.saturating_sub(range.start);
+    if image.len() as u64 > len {
+        let message = format!("{} has {} bytes, and the range {len}", name.display(), image.len());
+        return Some(Finding::new(Code::OutsideRange, message));
+    }
+    let reset = image.get(4..8)?.first_chunk::<4>().map(|bytes| u32::from_le_bytes(*bytes))?;
+    let message = format!("the reset vector of {} is {reset:#010x}, outside of the range", name.display());
+    (!range.contains(&u64::from(reset))).then(|| Finding::new(Code::OutsideRange, message))
+}
+
+/// Whether an image is one that the manifest does not name.
+fn other(bundle: &Bundle<'_>, name: &Path, image: &[u8]) -> Option<Finding> {
+    let release = bundle.release().ok()?;
+    // Where devices refuse the manifest, that is a finding already.
+    let named = images_of(&release).ok()?;
+    let is_named = named.iter().any(|named| match_image(name, image, named).is_ok());
+    let message = format!("{} is not an image of this manifest", name.display());
+    (!is_named).then(|| Finding::new(Code::ImageDiffers, message))
+}
+
+impl Report for Linted {
+    fn lines(&self) -> String {
+        match self.findings.as_slice() {
+            [] => "nothing was found".to_owned(),
+            found => found
+                .iter()
+                .map(|finding| trust::host::printable(&finding.line()))
+                .collect::<Vec<_>>()
+                .join("\n"),
+        }
+    }
+
+    fn exit(&self) -> u8 {
+        if self.findings.is_empty() { 0 } else { FOUND }
+    }
+}

@@ -1,0 +1,175 @@
+//! The command sequences of a manifest: what devices of ours do not run, and what a component that gets an image lacks.
+//!
+//! A parameter counts for a component wherever it is set: whether each way through try-each sets it, the device's walk
+//! finds out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use suit_manifest::argument::{DigestAlgorithm, ParameterValue, VendorId};
+use suit_manifest::author::tree::{ArgumentTree, CommandTree, IndexTree, ManifestTree, ParameterTree};
+use suit_manifest::profile::{Loader, Profile as _};
+use suit_manifest::vocabulary::{CommandCode, ParameterKey};
+
+use super::{Code, Finding};
+
+/// What the sequences do with a component.
+#[derive(Default)]
+struct Use {
+    parameters: BTreeSet<i64>,
+    /// Sizes that are named for it.
+    sizes: BTreeSet<u64>,
+    /// Commands that are run for it, each with the byte of the first one.
+    commands: BTreeMap<i64, u32>,
+}
+
+impl Use {
+    fn first(&self, codes: &[CommandCode]) -> Option<(CommandCode, u32)> {
+        codes.iter().find_map(|code| self.commands.get(&code.number()).map(|position| (*code, *position)))
+    }
+
+    fn lacks(&self, key: ParameterKey) -> bool {
+        !self.parameters.contains(&key.number())
+    }
+}
+
+struct Check<'f> {
+    components: BTreeMap<u64, Use>,
+    count: u64,
+    found: &'f mut Vec<Finding>,
+}
+
+/// Commands that bring content into a component.
+const WRITING: [CommandCode; 3] = [CommandCode::Fetch, CommandCode::Copy, CommandCode::Write];
+/// Conditions that compare content.
+const CHECKING: [CommandCode; 2] = [CommandCode::ImageMatch, CommandCode::CheckContent];
+
+pub(super) fn check(manifest: &ManifestTree<'_>, slot_size: Option<u64>, found: &mut Vec<Finding>) {
+    let mut check = Check { components: BTreeMap::new(), count: manifest.components.len() as u64, found };
+    let sections = manifest.sections.iter().filter_map(|(_, member)| member.content());
+    for commands in manifest.shared.iter().chain(sections) {
+        check.sequence(commands, vec![0]);
+    }
+    let components = std::mem::take(&mut check.components);
+    for (index, component) in components {
+        // Of a dependency its own manifest says the rest.
+        if !manifest.dependencies.iter().any(|dependency| dependency.index == index) {
+            check.component(index, &component, slot_size);
+        }
+    }
+}
+
+impl Check<'_> {
+    fn sequence(&mut self, commands: &[CommandTree<'_>], mut selected: Vec<u64>) {
+        for command in commands {
+            let number = i32::try_from(command.code).ok();
+            if !number.is_some_and(|number| Loader::COMMANDS.has(number)) {
+                let finding = match command.known() {
+                    Some(known) => {
+                        let message = format!("{} ({})", known.name(), command.code);
+                        Finding::new(Code::Unsupported, message).at(command.position, known.rule())
+                    }
+                    None => Finding {
+                        position: Some(command.position),
+                        ..Finding::new(Code::Unsupported, format!("custom command ({})", command.code))
+                    },
+                };
+                self.found.push(finding);
+            }
+            for component in &selected {
+                let component = self.components.entry(*component).or_default();
+                component.commands.entry(command.code).or_insert(command.position);
+            }
+            match &command.argument {
+                ArgumentTree::Policy(_) | ArgumentTree::Custom(_) => {}
+                ArgumentTree::Index(IndexTree::One(index)) => selected = vec![*index],
+                ArgumentTree::Index(IndexTree::All) => selected = (0..self.count).collect(),
+                ArgumentTree::Index(IndexTree::List(indices)) => selected.clone_from(indices),
+                ArgumentTree::Parameters(parameters) => self.parameters(parameters, &selected),
+                ArgumentTree::ByComponent(components) => {
+                    components.iter().for_each(|(index, parameters)| self.parameters(parameters, &[*index]));
+                }
+                ArgumentTree::Keys(sources) => {
+                    for (source, keys) in sources {
+                        let sizes = self.components.entry(*source).or_default().sizes.clone();
+                        for component in &selected {
+                            let component = self.components.entry(*component).or_default();
+                            component.parameters.extend(keys);
+                            if keys.contains(&ParameterKey::ImageSize.number()) {
+                                component.sizes.extend(&sizes);
+                            }
+                        }
+                    }
+                }
+                // The selection of a sequence ends with it (section 6.5).
+                ArgumentTree::Sequence(inner) => self.sequence(inner, selected.clone()),
+                ArgumentTree::Alternatives(sequences) => {
+                    for inner in sequences.iter().flatten() {
+                        self.sequence(inner, selected.clone());
+                    }
+                }
+            }
+        }
+    }
+
+    fn parameters(&mut self, parameters: &[ParameterTree<'_>], selected: &[u64]) {
+        for parameter in parameters {
+            for component in selected {
+                let component = self.components.entry(*component).or_default();
+                component.parameters.insert(parameter.key);
+                if let ParameterValue::ImageSize(size) = parameter.value {
+                    component.sizes.insert(size);
+                }
+            }
+            let is_offered = i32::try_from(parameter.key).is_ok_and(|key| Loader::PARAMETERS.has(key));
+            let why = match (&parameter.value, parameter.known()) {
+                (_, None) => format!("custom parameter ({})", parameter.key),
+                (_, Some(known)) if !is_offered => format!("parameter {} ({})", known.name(), parameter.key),
+                (ParameterValue::VendorId(VendorId::Pen(_)), _) => {
+                    "a vendor that is a private enterprise number".to_owned()
+                }
+                (ParameterValue::ImageDigest(digest), _) if digest.algorithm() != DigestAlgorithm::Sha256 => {
+                    "an image digest other than SHA-256".to_owned()
+                }
+                _ => continue,
+            };
+            self.found.push(Finding {
+                position: Some(parameter.position),
+                rule: parameter.known().map(|known| known.rule().to_string()),
+                ..Finding::new(Code::Unsupported, why)
+            });
+        }
+    }
+
+    fn component(&mut self, index: u64, component: &Use, slot_size: Option<u64>) {
+        let mut push = |code, message: String, (command, position): (CommandCode, u32)| {
+            self.found.push(Finding::new(code, message).at(position, command.rule()));
+        };
+        if let Some(fetch) = component.first(&[CommandCode::Fetch])
+            && component.lacks(ParameterKey::Uri)
+        {
+            push(Code::UriMissing, format!("component {index} is fetched, and no URI is set for it"), fetch);
+        }
+        let compared = component.first(&[CommandCode::ImageMatch, CommandCode::Fetch, CommandCode::Copy]);
+        if let Some(command) = compared {
+            for (key, code, what) in [
+                (ParameterKey::ImageDigest, Code::DigestMissing, "digest"),
+                (ParameterKey::ImageSize, Code::SizeMissing, "size"),
+            ] {
+                if component.lacks(key) {
+                    push(code, format!("no {what} is set for the image of component {index}"), command);
+                }
+            }
+        }
+        if let Some(written) = component.first(&WRITING)
+            && component.first(&CHECKING).is_none()
+        {
+            let message = format!("component {index} is written, and nothing compares it with a digest");
+            push(Code::ImageUnchecked, message, written);
+        }
+        for size in component.sizes.iter().filter(|size| slot_size.is_some_and(|slot| **size > slot)) {
+            let slot = slot_size.unwrap_or_default();
+            let message = format!("the image of component {index} has {size} bytes, and the slot {slot}");
+            self.found.push(Finding::new(Code::SlotTooSmall, message));
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! `lint`: each finding has an envelope that has it, and a release of ours has none.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use suit_manifest::author::{Command, Parameter, Sequences, UpdateDescription, compose, create, integrate};
+
+use super::members::{rebuilt, wrap};
+use super::workshop::{Workshop, split};
+
+fn update() -> UpdateDescription {
+    UpdateDescription {
+        vendor: [1; 16],
+        class: [2; 16],
+        device: None,
+        sequence: 1,
+        version: "1.2".into(),
+        image_digest: [3; 32],
+        image_size: 5000,
+        uri: "x".into(),
+        second_slot: None,
+        vendor_domain: None,
+        model: None,
+        description: None,
+    }
+}
+
+/// The codes that are found in a file, which must be some.
+fn found(workshop: &Workshop, arguments: &str) -> Vec<String> {
+    let run = workshop.run(&[&["--json", "lint"], &split(arguments)[..]].concat());
+    assert_eq!(run.exit, 6, "{arguments}: {run:?}");
+    let findings = run.object()["findings"].as_array().unwrap().clone();
+    // In words they are the same.
+    let words = workshop.run(&[&["lint"], &split(arguments)[..]].concat());
+    assert_eq!((words.exit, words.stdout.lines().count()), (6, findings.len()), "{words:?}");
+    let codes = findings.iter().map(|finding| finding["code"].as_str().unwrap().to_owned());
+    let codes: Vec<String> = codes.collect();
+    assert!(
+        words.stdout.lines().zip(&codes).all(|(line, code)| line.starts_with(&format!("{code}: "))),
+        "{words:?}"
+    );
+    codes
+}
+
+fn found_in(workshop: &Workshop, envelope: &[u8]) -> Vec<String> {
+    workshop.write("linted.suit", envelope);
+    found(workshop, "linted.suit")
+}
+
+#[test]
+fn a_release_of_ours_has_no_findings() {
+    let workshop = Workshop::with_release();
+    workshop.two_slots();
+    workshop.ok(&split("sever signed.suit --out short.suit"));
+    for file in ["signed.suit", "two.suit", "short.suit"] {
+        let line = format!("lint {file} --slot-size 5000 --image image.bin --range 0x08000000..0x08002000");
+        let clean = workshop.ok(&split(&line));
+        assert_eq!(clean["findings"], Value::Array(vec![]), "{file}");
+    }
+    assert_eq!(workshop.run(&split("lint signed.suit")).stdout, "nothing was found\n");
+}
+
+/// The finding that each fault is, and no more.
+#[test]
+fn suit37_each_fault_of_an_envelope_is_found() {
+    let workshop = Workshop::with_release();
+    let plain = create(&update()).unwrap();
+    let of = |change: fn(&mut Sequences)| {
+        let mut sequences = Sequences::of(&update());
+        change(&mut sequences);
+        compose(&update(), &sequences).unwrap()
+    };
+    let elements =
+        |key: u8, value: &[u8]| rebuilt(&plain, |manifest, _| drop(manifest.insert(key, value.to_vec())));
+    let parameters = |wanted: fn(&Parameter) -> bool| {
+        move |sequences: &mut Sequences| {
+            let keep = |commands: &mut Vec<Command>| {
+                for command in commands.iter_mut() {
+                    if let Command::Override(parameters) = command {
+                        parameters.retain(wanted);
+                    }
+                }
+                commands.retain(
+                    |command| !matches!(command, Command::Override(parameters) if parameters.is_empty()),
+                );
+            };
+            keep(&mut sequences.shared);
+            sequences.install.iter_mut().for_each(keep);
+        }
+    };
+    let without = |wanted: fn(&Parameter) -> bool| {
+        let mut sequences = Sequences::of(&update());
+        parameters(wanted)(&mut sequences);
+        compose(&update(), &sequences).unwrap()
+    };
+    let unmatched = of(|sequences| {
+        for commands in sequences.install.iter_mut().chain(&mut sequences.validate) {
+            commands.retain(|command| *command != Command::ImageMatch);
+            commands.push(Command::CheckVendor);
+        }
+    });
+    let mut bad_text = vec![0xa1, 0x61, b'1', 0xa0];
+    bad_text = wrap(&bad_text);
+    let cases: Vec<(&str, Vec<u8>, &[&str])> = vec![
+        ("as made", plain.clone(), &["unsigned"]),
+        (
+            "a URI",
+            without(|it| !matches!(it, Parameter::Uri(_))),
+            &["device-refuses", "unsigned", "uri-missing"],
+        ),
+        (
+            "a digest",
+            without(|it| !matches!(it, Parameter::ImageDigest(_))),
+            &["device-refuses", "unsigned", "digest-missing"],
+        ),
+        (
+            "a size",
+            without(|it| !matches!(it, Parameter::ImageSize(_))),
+            &["device-refuses", "unsigned", "size-missing"],
+        ),
+        ("a match", unmatched, &["device-refuses", "unsigned", "image-unchecked"]),
+        // [1, 2]: the version of the text; [1, 3]: another one; both are beyond a device.
+        ("set-version", elements(6, &wrap(&[0x82, 1, 2])), &["device-refuses", "unsupported"]),
+        (
+            "another set-version",
+            elements(6, &wrap(&[0x82, 1, 3])),
+            &["device-refuses", "unsupported", "version-differs"],
+        ),
+        (
+            "no text",
+            rebuilt(&plain, |manifest, members| {
+                manifest.remove(&23);
+                members.remove(&23);
+            }),
+            &["unsigned", "version-missing"],
+        ),
+        (
+            "a text of another form",
+            rebuilt(&plain, |manifest, members| {
+                members.remove(&23);
+                manifest.insert(23, bad_text.clone());
+            }),
+            &["device-refuses", "unsigned", "text-malformed"],
+        ),
+        (
+            "a load section",
+            elements(8, &wrap(&[0x82, 22, 2])),
+            &["device-refuses", "unsupported", "unsupported"],
+        ),
+        (
+            "a custom command",
+            elements(20, &wrap(&[0x82, 0x39, 0x01, 0x2b, 0])),
+            &["device-refuses", "unsigned", "unsupported"],
+        ),
+        ("an image", integrate(&plain, &[("#x", b"no firmware")]).unwrap(), &["unsigned", "integrated"]),
+        ("no envelope", workshop.read("root.cose"), &["not-suit"]),
+    ];
+    let mut seen = BTreeSet::new();
+    for (what, envelope, expected) in cases {
+        let mut codes = found_in(&workshop, &envelope);
+        codes.retain(|code| code != "image-differs");
+        assert_eq!(codes, expected, "{what}");
+        seen.extend(codes);
+    }
+    for (line, code) in [
+        ("signed.suit --slot-size 4999", "slot-too-small"),
+        ("signed.suit --image firmware.bin --slot-size 4999", "slot-too-small"),
+        ("signed.suit --image image.bin --range 0x08010000..0x08020000", "outside-range"),
+        ("signed.suit --image image.bin --range 0x08000000..0x08001000", "outside-range"),
+        ("signed.suit --image root.cose", "image-differs"),
+    ] {
+        assert_eq!(found(&workshop, line), [code], "{line}");
+        seen.insert(code.into());
+    }
+    // A text in the manifest is sent with it.
+    let long = "x".repeat(4000);
+    let long = create(&UpdateDescription { description: Some(long), ..update() }).unwrap();
+    let inside = rebuilt(&long, |manifest, members| {
+        let text = members.remove(&23).unwrap();
+        manifest.insert(23, text);
+    });
+    assert_eq!(found_in(&workshop, &inside), ["unsigned", "too-long"]);
+    // Signed by somebody else's tool: a COSE_Sign1 without a credential.
+    let signature = [&[0xd2, 0x84, 0x43, 0xa1, 1, 0x32, 0xa0, 0xf6, 0x58, 0x40][..], &[7; 64]].concat();
+    let foreign = rebuilt(&plain, |_, _| {});
+    let tree = suit_manifest::author::tree::EnvelopeTree::read(&foreign).unwrap();
+    let wrapper = tree.members[0].value.bytes;
+    // The array of one becomes one of two.
+    let digest = minicbor::Decoder::new(wrapper).bytes().unwrap()[1..].to_vec();
+    let signed = wrap(&[vec![0x82], digest, wrap(&signature)].concat());
+    let rest: Vec<u8> = foreign[3 + 1 + wrapper.len()..].to_vec();
+    let foreign = [&foreign[..4], &signed, &rest].concat();
+    assert_eq!(found_in(&workshop, &foreign), ["credential-missing"]);
+    seen.extend(["too-long".into(), "credential-missing".into()]);
+    // Every code that the page lists was found here.
+    assert_eq!(seen, listed());
+}
+
+/// The codes of `lint` in docs/manifest-tool.md.
+fn listed() -> BTreeSet<String> {
+    let page = include_str!("../../../docs/manifest-tool.md");
+    let (_, rest) = page.split_once("| finding | what it is |").unwrap();
+    let rows = rest.lines().skip(2).take_while(|line| line.starts_with("| `"));
+    rows.map(|row| row.split('`').nth(1).unwrap().to_owned()).collect()
+}
+
+/// A range is that of an image, the one that is given or the one in the envelope.
+#[test]
+fn a_range_needs_an_image() {
+    let workshop = Workshop::with_release();
+    let range = "--range 0x08010000..0x08020000";
+    assert_eq!(workshop.refused(&split(&format!("lint signed.suit {range}"))), ("usage".into(), 2));
+    let line = "create --image firmware.bin --vendor anchorage.example --class demo-node --sequence 3 --version 3 \
+                --integrated --out unsigned.suit --image-out image.bin --force";
+    workshop.ok(&split(line));
+    workshop.sign("release", "integrated.suit");
+    workshop.ok(&split("integrate integrated.suit --image image.bin --out bundle.suit"));
+    assert_eq!(found(&workshop, "bundle.suit"), ["integrated"]);
+    assert_eq!(found(&workshop, &format!("bundle.suit {range}")), ["integrated", "outside-range"]);
+    assert_eq!(found(&workshop, "bundle.suit --range 0x08000000..0x08002000"), ["integrated"]);
+    // What is no envelope is found first.
+    assert_eq!(found(&workshop, &format!("root.cose {range}")), ["not-suit"]);
+}
