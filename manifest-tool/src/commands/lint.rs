@@ -39,6 +39,9 @@ pub struct Linted {
     findings: Vec<Finding>,
 }
 
+/// An image with its name for people.
+type NamedImage = (PathBuf, Vec<u8>);
+
 impl Lint {
     pub fn run(&self) -> Result<Linted, Error> {
         let bundle = Bundle::read(&self.envelope)?;
@@ -64,7 +67,7 @@ impl Lint {
     }
 
     /// The image that was given, or those in the envelope; `None` of a file that is no envelope.
-    fn images(&self, bundle: &Bundle<'_>) -> Result<Option<Vec<(PathBuf, Vec<u8>)>>, Error> {
+    fn images(&self, bundle: &Bundle<'_>) -> Result<Option<Vec<NamedImage>>, Error> {
         if let Some(path) = &self.image {
             return Ok(Some(vec![(path.clone(), read(path, MAX_IMAGE_LEN)?)]));
         }

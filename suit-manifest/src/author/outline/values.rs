@@ -14,7 +14,7 @@ pub(super) fn parameter(parameter: &ParameterTree<'_>) -> Outline {
     let value = match &parameter.value {
         ParameterValue::VendorId(VendorId::Uuid(id))
         | ParameterValue::ClassId(id)
-        | ParameterValue::DeviceId(id) => uuid(*id),
+        | ParameterValue::DeviceId(id) => uuid(id),
         ParameterValue::VendorId(VendorId::Pen(number)) => format!("112({})", hex(number)),
         ParameterValue::ImageDigest(image) => return digest(name, image),
         ParameterValue::UseBefore(number)
