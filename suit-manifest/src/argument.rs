@@ -185,8 +185,14 @@ impl<'a> Version<'a> {
     pub(crate) fn read(source: &mut Source<'a>) -> Self {
         let encoded = source.peek_item();
         let mut numbers = source.array_within(1, MAX_VERSION_NUMBERS);
+        let mut is_first = true;
         while numbers.next(source) {
-            source.int();
+            let start = source.position();
+            // Section 4.4.1: a number below 0 says what precedes a release, and is not element 0.
+            if source.int() < 0 && is_first {
+                source.refuse(trust::ErrorKind::OutOfRange, start);
+            }
+            is_first = false;
         }
         Self { encoded }
     }

@@ -9,6 +9,7 @@ mod members;
 mod oracle;
 mod processor;
 mod published;
+mod requirements;
 mod second_opinions;
 mod support;
 mod tree;

@@ -10,6 +10,7 @@ mod features;
 mod files;
 mod imports;
 mod kinds;
+mod requirements;
 mod rule;
 #[cfg(test)]
 mod tests;
@@ -121,6 +122,10 @@ fn check(workspace: &Workspace) -> Result<Tree> {
     let compliance = std::fs::read_to_string(workspace.root().join(compliance::DOCUMENT))
         .with_context(|| format!("cannot read {}", compliance::DOCUMENT))?;
     findings.extend(compliance::check(&compliance, &sources));
+    let pages = requirement_pages(workspace.root(), &files)?;
+    findings.extend(requirements::check(&pages, &sources, |path| {
+        files.iter().any(|file| file == Path::new(path))
+    }));
     for path in &files {
         findings.extend(files::check_name(path));
         // What is not text holds no words.
@@ -131,6 +136,18 @@ fn check(workspace: &Workspace) -> Result<Tree> {
 
     long.sort_by(|one, other| other.cmp(one));
     Ok(Tree { files: files.len(), long, findings })
+}
+
+/// The pages of requirements among these files.
+fn requirement_pages(root: &Path, files: &[PathBuf]) -> Result<Vec<requirements::Page>> {
+    let paths = files.iter().filter(|path| path.starts_with(requirements::FOLDER));
+    paths
+        .map(|path| {
+            let text = std::fs::read_to_string(root.join(path))
+                .with_context(|| format!("cannot read {}", path.display()))?;
+            Ok(requirements::Page { path: path.display().to_string(), text })
+        })
+        .collect()
 }
 
 /// The crates of the workspace, as Rust names them.

@@ -14,5 +14,6 @@ mod revocation;
 mod session;
 mod succession;
 mod swap;
+mod threats;
 mod walk;
 mod wear;

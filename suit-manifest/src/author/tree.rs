@@ -590,12 +590,12 @@ fn read_argument<'a>(
     Ok(match code.argument() {
         ArgumentForm::Policy => ArgumentTree::Policy(source.uint_within(0, 0b1111)),
         ArgumentForm::ComponentIndex => ArgumentTree::Index(read_index(source)),
-        ArgumentForm::Parameters => ArgumentTree::Parameters(read_parameters(source)),
+        ArgumentForm::Parameters => ArgumentTree::Parameters(read_parameters(source, shared)),
         ArgumentForm::ParametersByComponent => {
             let mut components = Vec::new();
             let mut entries = parameter_map(source);
             while entries.next(source) {
-                components.push((source.uint(), read_parameters(source)));
+                components.push((source.uint(), read_parameters(source, shared)));
             }
             ArgumentTree::ByComponent(components)
         }
@@ -659,7 +659,7 @@ fn read_index(source: &mut Source<'_>) -> IndexTree {
 }
 
 /// `{+ SUIT_Parameters}` (section 8.4.8)
-fn read_parameters<'a>(source: &mut Source<'a>) -> Vec<ParameterTree<'a>> {
+fn read_parameters<'a>(source: &mut Source<'a>, shared: bool) -> Vec<ParameterTree<'a>> {
     let mut parameters = Vec::new();
     let mut entries = parameter_map(source);
     loop {
@@ -668,6 +668,10 @@ fn read_parameters<'a>(source: &mut Source<'a>) -> Vec<ParameterTree<'a>> {
             break;
         }
         let key = source.int();
+        // Section 8.4.8.16: nothing custom is shared, so that it belongs to one vendor and class.
+        if shared && key < 0 {
+            source.refuse_as(ErrorKind::ParameterUnsupported, position);
+        }
         let value = ParameterValue::read(i32::try_from(key).unwrap_or(i32::MAX), source);
         parameters.push(ParameterTree { position, key, value });
     }

@@ -35,8 +35,8 @@ pub(super) struct Entry<'a> {
 /// A test function and where it is.
 pub(super) struct Test {
     pub(super) name: String,
-    place: String,
-    line: usize,
+    pub(super) place: String,
+    pub(super) line: usize,
 }
 
 /// All findings of the document and of the labels and tests in `sources`.

@@ -62,4 +62,12 @@ rules! {
     ComplianceParts "an entry of docs/compliance.md says what there is and its tests";
     ComplianceTested "an entry of docs/compliance.md has a test, or says why not";
     ComplianceTestExists "docs/compliance.md names tests that exist";
+    RequirementLabel "a requirement is labelled by document, section, and a letter where there are several";
+    RequirementOnce "a requirement has one entry";
+    RequirementParts "an entry of docs/requirements says what is done and its tests";
+    RequirementTested "an entry of docs/requirements has a test, or says why not";
+    RequirementTestExists "docs/requirements names tests that exist";
+    RequirementFileExists "an entry of docs/requirements with a test names files that exist";
+    RequirementCount "the entries of a page of docs/requirements stand for each word that it counts";
+    RequirementTestListed "an entry of docs/requirements names each threat_ test";
 }

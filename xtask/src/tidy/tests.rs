@@ -37,6 +37,7 @@ fn change(place: &'static str, from: &'static str, to: &'static str) -> Fault {
 
 const ATTACKS: &str = "docs/attacks.md";
 const COMPLIANCE: &str = "docs/compliance.md";
+const REQUIREMENTS: &str = "docs/requirements/mti.md";
 const ERRORS: &str = "docs/errors.md";
 const REASONS: &str = "suit-manifest/src/reason.rs";
 /// Leads the table's first row.
@@ -162,6 +163,22 @@ fn fault(rule: Rule) -> Fault {
         Rule::ComplianceParts => line(COMPLIANCE, &format!("- **CR 9.1** W. *Tests:* `{TEST}`")),
         Rule::ComplianceTested => line(COMPLIANCE, "- **CR 9.2** W. *Has:* a. *Tests:* none"),
         Rule::ComplianceTestExists => line(COMPLIANCE, "- **CR 9.3** W. *Has:* a. *Tests:* `no_such_test`"),
+        Rule::RequirementLabel => line(REQUIREMENTS, "- **P 90b** (1) W. *Done:* a. *Tests:* *not done*"),
+        Rule::RequirementOnce => line(REQUIREMENTS, "- **P 3** (1) W. *Done:* a. *Tests:* *not done*"),
+        Rule::RequirementParts => line(REQUIREMENTS, "- **P 91** (1) W. *Tests:* *not done*"),
+        Rule::RequirementTested => line(REQUIREMENTS, "- **P 92** (1) W. *Done:* a. *Tests:* none"),
+        Rule::RequirementTestExists => {
+            line(REQUIREMENTS, "- **P 93** (1) W. *Done:* a (`xtask/src/main.rs`). *Tests:* `no_such_test`")
+        }
+        Rule::RequirementFileExists => {
+            line(REQUIREMENTS, &format!("- **P 94** (1) W. *Done:* a (`no/such_file.rs`). *Tests:* `{TEST}`"))
+        }
+        Rule::RequirementCount => {
+            change("docs/requirements/threats.md", "- **Threat 4.2.12** (1)", "- **Threat 4.2.12** (2)")
+        }
+        Rule::RequirementTestListed => {
+            file("tests/tests/planted_threat.rs", "#[test]\nfn threat_4_2_99_planted() {}\n")
+        }
     }
 }
 
