@@ -58,9 +58,37 @@ impl From<JournalError> for Refusal {
     }
 }
 
-/// The one table from reason to NRC (docs/can-protocol.md, Downloads).
+/// The NRC of a reason.
 #[must_use]
-pub const fn nrc(reason: Reason) -> Nrc {
+pub fn nrc(reason: Reason) -> Nrc {
+    // Each reason has a place: `NRCS` would not compile otherwise.
+    Nrc(NRCS.get(place(reason)).copied().unwrap_or_default())
+}
+
+/// A reason's place among [`NRCS`]: `01xx`, `02xx` and `03xx` are rows of 64.
+const fn place(reason: Reason) -> usize {
+    let code = reason.code() as usize;
+    (code >> 8) * 64 + (code & 63) - 64
+}
+
+/// To the place of the greatest code.
+const PLACES: usize = place(Reason::ALL[Reason::ALL.len() - 1]) + 1;
+
+/// What [`decided`] says, worked out at compile time: 157 bytes, where a `match` takes some 220 on a device.
+const NRCS: [u8; PLACES] = {
+    let mut table = [0; PLACES];
+    let mut index = 0;
+    while index < Reason::ALL.len() {
+        let reason = Reason::ALL[index];
+        assert!(reason.code() & 0xff < 64, "a row is full");
+        table[place(reason)] = decided(reason).0;
+        index += 1;
+    }
+    table
+};
+
+/// The one table from reason to NRC (docs/can-protocol.md, Downloads).
+const fn decided(reason: Reason) -> Nrc {
     match reason {
         Reason::NotProvisioned
         | Reason::AlreadyProvisioned
@@ -106,93 +134,69 @@ pub const fn nrc(reason: Reason) -> Nrc {
         Reason::InstallDelayed => Nrc::REQUIRED_TIME_DELAY_NOT_EXPIRED,
         Reason::ImageOverrun => Nrc::TRANSFER_DATA_SUSPENDED,
         Reason::FlashFailed | Reason::JournalCorrupt | Reason::SwapFailed => Nrc::GENERAL_PROGRAMMING_FAILURE,
-        // The object is not taken, for every other reason: named here, they cost 120 bytes. The test names them.
-        _ => Nrc::UPLOAD_DOWNLOAD_NOT_ACCEPTED,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A new reason is decided here or above.
-    #[test]
-    fn every_reason_has_the_nrc_that_was_decided_for_it() {
-        use Reason::*;
-        let not_taken = [
-            RecordMalformed,
-            CoseUnsupported,
-            SignatureMultiple,
-            AlgorithmUnsupported,
-            ManifestLimit,
-            EnvelopeMemberUnsupported,
-            ContentMismatch,
-            UseBeforePassed,
-            ImageMatches,
-            BatteryLow,
-            UpdateUnauthorized,
-            VersionMismatch,
-            NotADependency,
-            DependencyIntegrity,
-            EncryptionUnsupported,
-            HeaderUnsupported,
-            RecordType,
-            RevocationNamesAnchor,
-            RevocationSequence,
-            ManifestMalformed,
-            IntegratedPayloadUnsupported,
-            DigestAlgorithmUnsupported,
-            DigestLength,
-            MemberSevered,
-            ManifestVersion,
-            ManifestElementUnsupported,
-            ComponentCount,
-            ComponentUnsupported,
-            ComponentIndex,
-            CommandUnknown,
-            CommandNotShared,
-            ParameterUnsupported,
-            ParameterMissing,
-            SoftFailureMisplaced,
-            StrictOrder,
-            NestingTooDeep,
-            StepLimit,
-            IdentityUnchecked,
-            SequenceRollback,
-            SequenceBelowMinimum,
-            VendorMismatch,
-            ClassMismatch,
-            DeviceMismatch,
-            ImageDigestMismatch,
-            SlotMismatch,
-            Aborted,
-            ConditionUnknown,
-            ImageReference,
-            TextMalformed,
-            ProvisioningMalformed,
-            ProvisioningDeviceKeys,
-            ProvisioningPolicy,
-            ProvisioningIdentityCredential,
-            SuccessionOrder,
-            SuccessionOld,
-            SuccessionForked,
-            RevocationForked,
-            RevocationDropsEntry,
-            AnchorCompiledIn,
-            ImageTooLarge,
-            VectorTableInvalid,
-            ImageNotForSlot,
-            HeadInvalid,
-            InstallAbandoned,
-        ];
-        let others: Vec<Reason> = Reason::ALL
-            .iter()
-            .copied()
-            .filter(|&reason| nrc(reason) == Nrc::UPLOAD_DOWNLOAD_NOT_ACCEPTED)
-            .collect();
-        for reason in &others {
-            assert!(not_taken.contains(reason), "{reason:?} has no NRC of its own, and nobody decided that");
-        }
-        assert_eq!(others.len(), not_taken.len());
+        Reason::RecordMalformed
+        | Reason::CoseUnsupported
+        | Reason::SignatureMultiple
+        | Reason::AlgorithmUnsupported
+        | Reason::ManifestLimit
+        | Reason::EnvelopeMemberUnsupported
+        | Reason::ContentMismatch
+        | Reason::UseBeforePassed
+        | Reason::ImageMatches
+        | Reason::BatteryLow
+        | Reason::UpdateUnauthorized
+        | Reason::VersionMismatch
+        | Reason::NotADependency
+        | Reason::DependencyIntegrity
+        | Reason::EncryptionUnsupported
+        | Reason::HeaderUnsupported
+        | Reason::RecordType
+        | Reason::RevocationNamesAnchor
+        | Reason::RevocationSequence
+        | Reason::ManifestMalformed
+        | Reason::IntegratedPayloadUnsupported
+        | Reason::DigestAlgorithmUnsupported
+        | Reason::DigestLength
+        | Reason::MemberSevered
+        | Reason::ManifestVersion
+        | Reason::ManifestElementUnsupported
+        | Reason::ComponentCount
+        | Reason::ComponentUnsupported
+        | Reason::ComponentIndex
+        | Reason::CommandUnknown
+        | Reason::CommandNotShared
+        | Reason::ParameterUnsupported
+        | Reason::ParameterMissing
+        | Reason::SoftFailureMisplaced
+        | Reason::StrictOrder
+        | Reason::NestingTooDeep
+        | Reason::StepLimit
+        | Reason::IdentityUnchecked
+        | Reason::SequenceRollback
+        | Reason::SequenceBelowMinimum
+        | Reason::VendorMismatch
+        | Reason::ClassMismatch
+        | Reason::DeviceMismatch
+        | Reason::ImageDigestMismatch
+        | Reason::SlotMismatch
+        | Reason::Aborted
+        | Reason::ConditionUnknown
+        | Reason::ImageReference
+        | Reason::TextMalformed
+        | Reason::ProvisioningMalformed
+        | Reason::ProvisioningDeviceKeys
+        | Reason::ProvisioningPolicy
+        | Reason::ProvisioningIdentityCredential
+        | Reason::SuccessionOrder
+        | Reason::SuccessionOld
+        | Reason::SuccessionForked
+        | Reason::RevocationForked
+        | Reason::RevocationDropsEntry
+        | Reason::AnchorCompiledIn
+        | Reason::ImageTooLarge
+        | Reason::VectorTableInvalid
+        | Reason::ImageNotForSlot
+        | Reason::HeadInvalid
+        | Reason::InstallAbandoned => Nrc::UPLOAD_DOWNLOAD_NOT_ACCEPTED,
     }
 }
