@@ -68,21 +68,24 @@ pub fn nrc(reason: Reason) -> Nrc {
 /// A reason's place among [`NRCS`]: `01xx`, `02xx` and `03xx` are rows of 64.
 const fn place(reason: Reason) -> usize {
     let code = reason.code() as usize;
-    (code >> 8) * 64 + (code & 63) - 64
+    (code >> 8).wrapping_sub(1) << 6 | code & 63
 }
 
 /// To the place of the greatest code.
-const PLACES: usize = place(Reason::ALL[Reason::ALL.len() - 1]) + 1;
+const PLACES: usize = match Reason::ALL.last() {
+    Some(last) => place(*last).wrapping_add(1),
+    None => 0,
+};
 
 /// What [`decided`] says, worked out at compile time: 157 bytes, where a `match` takes some 220 on a device.
+#[expect(clippy::indexing_slicing, reason = "an index out of range does not compile")]
 const NRCS: [u8; PLACES] = {
     let mut table = [0; PLACES];
-    let mut index = 0;
-    while index < Reason::ALL.len() {
-        let reason = Reason::ALL[index];
+    let mut rest = Reason::ALL;
+    while let [reason, others @ ..] = rest {
         assert!(reason.code() & 0xff < 64, "a row is full");
-        table[place(reason)] = decided(reason).0;
-        index += 1;
+        table[place(*reason)] = decided(*reason).0;
+        rest = others;
     }
     table
 };
