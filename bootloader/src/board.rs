@@ -12,6 +12,7 @@ use crate::flash::{Flash, HasLayout};
 use crate::layout::{Layout, Region, Slot};
 use crate::loader::{Buffers, Loader};
 use crate::mailbox::{Listening, MAILBOX_LEN, ResetCause, Wake};
+use crate::receive::Receives;
 use crate::revocation::ListBuffer;
 use crate::session::{self, Description, MAX_ANSWER_LEN, MAX_REQUEST_LEN, Session};
 use crate::token::Entry;
@@ -25,6 +26,9 @@ pub trait Board: Drivers {
     /// All flash of the layout; two devices are [joined](crate::flash::Joined). Its calls feed the watchdog, an ECC fault is
     /// an error, and it erases nothing while the supply is too low ([`crate::flash::Supplied`]).
     type Flash: NorFlash;
+    /// What of SUIT the loader takes: [`Plain`](crate::receive::Plain), or [`Decrypting`](crate::receive::Decrypting) if
+    /// it decrypts images with a key of its device.
+    type Profile: Receives;
 
     /// Version of the loader, ASCII.
     const LOADER_VERSION: &'static str;
@@ -98,6 +102,8 @@ impl Default for Memory {
 struct Known<B>(PhantomData<B>);
 
 impl<B: Board> HasLayout for Known<B> {
+    type Profile = B::Profile;
+
     fn layout(&self) -> &Layout {
         const { &B::LAYOUT }
     }
@@ -128,7 +134,9 @@ pub fn run<B: Board>(board: &mut B, memory: &mut Memory) -> ! {
     let until_us = session.listens_until_us(board.now_us());
     let mut service = Service::new(session::server(wake.request), session);
     if device::serve(board, &mut link, &mut service, until_us) == Ended::TimeUp {
-        if let Some(entry) = session.hand_over() {
+        let entry = session.hand_over();
+        session.forget();
+        if let Some(entry) = entry {
             hand_over(board, entry)
         }
         // A reset that a tester asks for is not one of them: a stranger would use them up.
@@ -136,6 +144,7 @@ pub fn run<B: Board>(board: &mut B, memory: &mut Memory) -> ! {
             board.put_mailbox(&wake.mailbox_of_retry());
         }
     }
+    session.forget();
     board.reset()
 }
 

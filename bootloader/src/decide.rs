@@ -17,7 +17,7 @@ use crate::verify::VerifiedImage;
 
 /// The result of the boot rules, and the only two things that a board does next.
 #[expect(clippy::large_enum_variant, reason = "there is one, matched in place; no heap to box it on")]
-pub enum Boot<'b, F, L = Layout> {
+pub enum Boot<'b, F, L: HasLayout = Layout> {
     /// Hand over: interrupts off, VTOR, MSP, jump.
     Run(Entry),
     /// Stay on the bus; until [`Session::listens_until_us`], if it has a time.

@@ -38,11 +38,18 @@ const READ_TRIES: u32 = 2;
 /// Where a [`Flash`] has its layout from: a value, or a type whose layout the compiler knows, which makes a loader
 /// smaller.
 pub trait HasLayout {
+    /// What of SUIT its loader takes.
+    #[cfg(feature = "loader")]
+    type Profile: crate::receive::Receives;
+
     /// The layout.
     fn layout(&self) -> &Layout;
 }
 
 impl HasLayout for Layout {
+    #[cfg(feature = "loader")]
+    type Profile = suit_manifest::profile::Loader;
+
     fn layout(&self) -> &Layout {
         self
     }

@@ -3,12 +3,14 @@
 //! progress in the journal. After a reset only the very same envelope resumes an install.
 
 use embedded_storage::nor_flash::NorFlash;
-use suit_manifest::{Authenticated, Reason, Walk};
+use suit_manifest::profile::Installs;
+use suit_manifest::{AuthenticatedOf, Reason, Walk};
 
 use crate::flash::{Flash, FlashError, HasLayout};
 use crate::journal::Journal;
 use crate::layout::{Area, Layout, Slot, UNIT};
 use crate::provisioning::Identity;
+use crate::receive::{Found, Receives};
 use crate::refusal::Refusal;
 use crate::revocation::ListBuffer;
 use crate::state::{Event, ImageRecord, Status};
@@ -21,11 +23,12 @@ use crate::verify::{EnvelopeBuffer, SlotPlatform, Verifier, head_is};
 pub const COMMIT_INTERVAL: u32 = 4096;
 
 /// An install whose envelope was accepted since the loader started.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Install {
+#[derive(Debug)]
+pub(crate) struct Install<P: Receives> {
     image: ImageRecord,
     stage: Stage,
     writer: Option<Writer>,
+    incoming: P::Incoming,
 }
 
 /// How far an install has come. An envelope alone writes nothing: it costs nobody anything to send one.
@@ -49,9 +52,9 @@ struct Writer {
     partial_len: usize,
 }
 
-impl Install {
+impl<P: Receives> Install<P> {
     /// Judges an envelope; nothing is written. `is_good`: the active image verifies.
-    pub(crate) fn accept<F: NorFlash, L: HasLayout>(
+    pub(crate) fn accept<F: NorFlash, L: HasLayout<Profile = P>>(
         flash: &mut Flash<F, L>,
         journal: &Journal,
         verifier: &Verifier<'_>,
@@ -65,7 +68,7 @@ impl Install {
         let authenticated = authenticated.as_ref().map_err(|&error| Refusal::from(error))?;
         let slot = journal.state().spare_slot(flash.layout());
         let mut image = ImageRecord { manifest_digest: *authenticated.digest(), sequence: 0, size: 0 };
-        image_of(flash, verifier.identity, authenticated, slot, &mut image)?;
+        let found = image_of(flash, verifier.identity, authenticated, slot, &mut image)?;
         let state = journal.state();
         // Its size may be another one in the other slot.
         let active = state.active.as_ref().map(|active| &active.manifest_digest);
@@ -84,13 +87,30 @@ impl Install {
             }
             _ => Stage::New(envelope.len()),
         };
-        *install = Some(Self { image, stage, writer: None });
-        Ok(())
+        if !P::DECRYPTS {
+            *install = Some(Self { image, stage, writer: None, incoming: P::Incoming::default() });
+            return Ok(());
+        }
+        Self::place(install, image, stage);
+        let accepted = match install {
+            Some(install) => P::accept(flash, state.set, list, &found, &mut install.incoming),
+            None => Ok(()),
+        };
+        if accepted.is_err() {
+            *install = None;
+        }
+        accepted
+    }
+
+    // A call, for the stack: it is large, and must not lie above the verification of the signature.
+    #[inline(never)]
+    fn place(install: &mut Option<Self>, image: ImageRecord, stage: Stage) {
+        *install = Some(Self { image, stage, writer: None, incoming: P::Incoming::default() });
     }
 
     /// Prepares slot B for the first bytes that come since the envelope was accepted. `buffer` begins with it.
     #[inline(never)]
-    fn begin<F: NorFlash, L: HasLayout>(
+    fn begin<F: NorFlash, L: HasLayout<Profile = P>>(
         &mut self,
         flash: &mut Flash<F, L>,
         journal: &mut Journal,
@@ -136,11 +156,31 @@ impl Install {
         if self.stage == Stage::Begun && offset == 0 && layout.head_shares_page() {
             return Err(Reason::NoEnvelope.into());
         }
-        if offset != committed || offset.checked_add(len) != Some(self.image.size) {
+        if offset != committed || offset.checked_add(len) != Some(self.len()) {
             return Err(Reason::ObjectUnknown.into());
         }
         self.writer = Some(Writer { received: offset, partial: [0; UNIT], partial_len: 0 });
         Ok(())
+    }
+
+    /// Makes ready for the bytes from there on.
+    pub(crate) fn begin_at<F: NorFlash, L: HasLayout<Profile = P>>(
+        &mut self,
+        flash: &mut Flash<F, L>,
+        journal: &Journal,
+        offset: u32,
+    ) -> Result<(), Refusal> {
+        let slot = journal.state().spare_slot(flash.layout());
+        let begun = P::begin(&mut self.incoming, flash, slot, offset);
+        if begun.is_err() {
+            self.writer = None;
+        }
+        begun
+    }
+
+    /// Bytes that come: the image, and what is behind it.
+    fn len(&self) -> u32 {
+        self.image.size.saturating_add(P::tag_len(&self.incoming))
     }
 
     /// Stops streaming; what was committed stays.
@@ -159,13 +199,14 @@ impl Install {
     /// T2: no byte after the signed size.
     pub(crate) fn check(&self, len: usize) -> Result<(), Refusal> {
         let writer = self.writer.as_ref().ok_or(Refusal::of(Reason::NoEnvelope))?;
-        let end = u32::try_from(len).ok().and_then(|len| writer.received.checked_add(len));
-        if end.is_some_and(|end| end <= self.image.size) { Ok(()) } else { Err(Reason::ImageOverrun.into()) }
+        let received = writer.received.saturating_add(P::tag_received(&self.incoming));
+        let end = u32::try_from(len).ok().and_then(|len| received.checked_add(len));
+        if end.is_some_and(|end| end <= self.len()) { Ok(()) } else { Err(Reason::ImageOverrun.into()) }
     }
 
     /// Takes the next bytes of the image, of which there are not too many. `buffer` begins with the envelope if these are
     /// the first ones.
-    pub(crate) fn write<F: NorFlash, L: HasLayout>(
+    pub(crate) fn write<F: NorFlash, L: HasLayout<Profile = P>>(
         &mut self,
         flash: &mut Flash<F, L>,
         journal: &mut Journal,
@@ -179,13 +220,15 @@ impl Install {
                 && !flash.layout().swaps()
             {
                 let slot = journal.state().spare_slot(flash.layout());
-                vectors_of(flash.layout(), slot, self.image.size, vectors)?;
+                let vectors = P::first(&self.incoming, vectors);
+                vectors_of(flash.layout(), slot, self.image.size, &vectors)?;
             }
             self.begin(flash, journal, buffer)?;
             self.stage = Stage::Begun;
         }
         let writer = self.writer.as_mut().ok_or(Refusal::of(Reason::NoEnvelope))?;
-        let written = writer.write(flash, journal, data);
+        let left = self.image.size.saturating_sub(writer.received);
+        let written = P::take(&mut self.incoming, data, left, |part| writer.write(flash, journal, part));
         if written.is_err() {
             // The content of that page is unknown now; the install resumes where the journal says.
             self.writer = None;
@@ -194,7 +237,7 @@ impl Install {
     }
 
     /// The whole image has come: verifies what is in slot B and marks it pending.
-    pub(crate) fn finish<F: NorFlash, L: HasLayout>(
+    pub(crate) fn finish<F: NorFlash, L: HasLayout<Profile = P>>(
         &mut self,
         flash: &mut Flash<F, L>,
         journal: &mut Journal,
@@ -202,13 +245,18 @@ impl Install {
         buffers: (&mut EnvelopeBuffer, &mut ListBuffer),
     ) -> Result<(), Refusal> {
         let writer = self.writer.as_mut().ok_or(Refusal::of(Reason::NoEnvelope))?;
-        if writer.received != self.image.size {
+        let tag_len = P::tag_len(&self.incoming);
+        if writer.received != self.image.size || P::tag_received(&self.incoming) != tag_len {
             return Err(Reason::ImageIncomplete.into());
         }
         writer.flush(flash, journal.state().spare_slot(flash.layout()))?;
-        let verified = verifier
-            .slot(flash, journal.state(), Purpose::Install, &self.image, buffers)
-            .and_then(SlotProof::of);
+        // What was fetched first: once it is decrypted, only this knows what it was.
+        let verified = match P::verify(&self.incoming) {
+            Ok(()) => verifier
+                .slot(flash, journal.state(), Purpose::Install, &self.image, buffers)
+                .and_then(SlotProof::of),
+            Err(refusal) => Err(refusal),
+        };
         match verified {
             Ok(proof) => Ok(journal.record(flash, Event::Matched(proof))?),
             Err(refusal) => {
@@ -242,20 +290,21 @@ pub(crate) fn give_up<F: NorFlash, L: HasLayout>(
 /// Asks the manifest which image it installs on this device. Every condition holds then, up to its invoke, once the
 /// image is there.
 #[inline(never)]
-fn image_of<F: NorFlash, L: HasLayout>(
+fn image_of<'a, F: NorFlash, L: HasLayout>(
     flash: &mut Flash<F, L>,
     identity: &Identity,
-    authenticated: &Authenticated<'_>,
+    authenticated: &AuthenticatedOf<'a, L::Profile>,
     slot: Slot,
     record: &mut ImageRecord,
-) -> Result<(), Refusal> {
+) -> Result<Found<'a, L::Profile>, Refusal> {
     let capacity = flash.layout().image_capacity();
     let platform = &mut SlotPlatform::new(flash, identity, slot, None);
-    let image = Walk::rehearse(authenticated, platform)?;
-    let fits = u32::try_from(image.size).ok().filter(|&size| size <= capacity);
+    let found = Walk::rehearse(authenticated, platform)?;
+    let size = L::Profile::decrypted(&found.1).map_or(found.0.size, |decrypted| decrypted.size);
+    let fits = u32::try_from(size).ok().filter(|&size| size <= capacity);
     record.sequence = authenticated.manifest().sequence_number();
     record.size = fits.ok_or(Refusal::of(Reason::ImageTooLarge))?;
-    Ok(())
+    Ok(found)
 }
 
 fn erase_head<F: NorFlash, L: HasLayout>(flash: &mut Flash<F, L>, slot: Slot) -> Result<(), FlashError> {

@@ -40,6 +40,8 @@ mod loader;
 pub mod mailbox;
 pub mod provisioning;
 #[cfg(feature = "loader")]
+pub mod receive;
+#[cfg(feature = "loader")]
 pub mod refusal;
 mod report;
 #[cfg(feature = "loader")]

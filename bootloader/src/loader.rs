@@ -3,6 +3,7 @@
 
 use embedded_storage::nor_flash::NorFlash;
 use suit_manifest::Reason;
+use suit_manifest::profile::Installs as _;
 use trust::{AnchorSet, Kid};
 
 use crate::anchor;
@@ -12,6 +13,7 @@ use crate::install::Install;
 use crate::journal::{Journal, Recovery};
 use crate::layout::{Area, Layout};
 use crate::provisioning::{self, Identity, ProvisioningBlock};
+use crate::receive::Receives as _;
 use crate::refusal::Refusal;
 use crate::revocation::{self, ListBuffer};
 use crate::state::{BootState, Event, ImageRecord, Status};
@@ -31,8 +33,8 @@ pub struct Buffers<'b> {
 /// The loader of one device.
 // Small fields first: the short instructions of a device reach them.
 #[repr(C)]
-pub struct Loader<'b, F, L = Layout> {
-    install: Option<Install>,
+pub struct Loader<'b, F, L: HasLayout = Layout> {
+    install: Option<Install<L::Profile>>,
     pace: Pace,
     /// Where the image stream that was opened last begins, until its first byte comes.
     opened_at: Option<u32>,
@@ -93,7 +95,9 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
         }
         let name = (Kind::Provisioning, DEVICE);
         let len = stored::load(&mut self.flash, state.set, name, self.buffers.envelope).unwrap_or(0);
-        match &self.parse(len) {
+        let parsed = self.parse(len);
+        L::Profile::wipe(self.buffers.envelope);
+        match &parsed {
             Ok(block) if provisioning::check_anchors(&block.anchors, anchor::IS_COMPILED_IN).is_ok() => {
                 self.take(block);
                 self.anchors.load(&mut self.flash, self.journal.state(), self.buffers.envelope);
@@ -104,7 +108,7 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
 
     /// The provisioning block in the buffer.
     fn parse(&self, len: usize) -> Result<ProvisioningBlock, trust::Error> {
-        ProvisioningBlock::parse(self.buffers.envelope.get(..len).unwrap_or_default())
+        L::Profile::parse(self.buffers.envelope.get(..len).unwrap_or_default())
     }
 
     /// Goes by the identity and the anchors of this block from here on.
@@ -208,7 +212,7 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
         match self.pace.delay_s(attempts, install.digest(), offset, has_progress) {
             0 => {
                 self.opened_at = Some(offset);
-                Ok(())
+                install.begin_at(&mut self.flash, &self.journal, offset)
             }
             delay_s => {
                 install.close();
@@ -292,8 +296,14 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
     }
 
     /// Judges the first `len` bytes of the buffer as a provisioning block and stores it, once.
-    #[inline(never)]
     pub(crate) fn provision(&mut self, len: usize) -> Result<(), Refusal> {
+        let provisioned = self.store_block(len);
+        L::Profile::wipe(self.buffers.envelope);
+        provisioned
+    }
+
+    #[inline(never)]
+    fn store_block(&mut self, len: usize) -> Result<(), Refusal> {
         self.check_factory()?;
         let parsed = self.parse(len);
         let block = parsed.as_ref().map_err(|error| Refusal {
@@ -316,12 +326,19 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
 
     /// The image of an install that has not begun yet: its envelope is in the buffer.
     pub(crate) fn in_buffer(&self) -> Option<&ImageRecord> {
-        self.install.as_ref().and_then(Install::in_buffer)
+        self.install.as_ref().and_then(|install| install.in_buffer())
     }
 
     /// Another object comes into the buffer.
     fn free_buffer(&mut self) {
         if self.in_buffer().is_some() {
+            self.install = None;
+        }
+    }
+
+    /// Nothing of an install stays in RAM that depends on a key.
+    pub(crate) fn forget(&mut self) {
+        if L::Profile::DECRYPTS {
             self.install = None;
         }
     }

@@ -3,6 +3,7 @@
 
 use embedded_storage::nor_flash::NorFlash;
 use suit_manifest::Reason;
+use suit_manifest::profile::Installs as _;
 use trust::{ANCHORS_MAX, BLOCK_ANCHORS_MAX, DOMAINS_MAX};
 use update_protocol::profile::anchors::{self, AnchorEntry, DomainEntry};
 use update_protocol::profile::{
@@ -81,7 +82,7 @@ struct Open {
 }
 
 /// The loader as the handler of a UDS server.
-pub struct Session<'b, F, L = Layout> {
+pub struct Session<'b, F, L: HasLayout = Layout> {
     loader: Loader<'b, F, L>,
     description: Description,
     tag: FactoryTag,
@@ -166,6 +167,11 @@ impl<'b, F: NorFlash, L: HasLayout> Session<'b, F, L> {
     /// It is so late now, microseconds since the board's start: installs may have to wait.
     pub fn set_now(&mut self, now_us: u64) {
         self.loader.set_now_us(now_us);
+    }
+
+    /// The application follows, or a reset: what is secret does not stay in RAM.
+    pub(crate) fn forget(&mut self) {
+        self.loader.forget();
     }
 
     /// Whether the loader resets by itself once no tester needs it, to get to its image after a fault that may pass.
@@ -382,7 +388,12 @@ impl<F: NorFlash, L: HasLayout> Handler for Session<'_, F, L> {
                 Some(Object::Image { .. }) => u32::try_from(len).is_ok_and(|len| self.loader.will_erase(len)),
                 _ => false,
             },
-            Operation::Open(_) | Operation::ChangeSession(_) => false,
+            // What is in the slot of an encrypted image is encrypted again.
+            Operation::Open(Download { address, .. }) => {
+                L::Profile::DECRYPTS
+                    && matches!(Object::at(address), Some(Object::Image { offset }) if offset > 0)
+            }
+            Operation::ChangeSession(_) => false,
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::anchor;
 use crate::flash::{Flash, HasLayout};
 use crate::install::give_up;
 use crate::journal::Journal;
-use crate::provisioning::ProvisioningBlock;
+use crate::receive::Receives as _;
 use crate::refusal::Refusal;
 use crate::revocation::{self, ListBuffer};
 use crate::state::{BootState, DomainNumbers, Event};
@@ -73,7 +73,8 @@ pub(crate) fn accept<F: NorFlash, L: HasLayout>(
     // The anchors that the device began with.
     let name = (Kind::Provisioning, DEVICE);
     let len = stored::load(flash, journal.state().set, name, buffer).unwrap_or(0);
-    let block = ProvisioningBlock::parse(buffer.get(..len).unwrap_or_default());
+    let block = L::Profile::parse(buffer.get(..len).unwrap_or_default());
+    L::Profile::wipe(buffer);
     let block = block.as_ref().map_err(|_| Refusal::of(Reason::ProvisioningMalformed))?;
     let given = anchor::effective(&block.anchors);
     let holding = Holding { given: given.as_slice(), held: anchors.set.as_slice(), numbers: &numbers };

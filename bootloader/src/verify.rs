@@ -18,8 +18,8 @@ use crate::refusal::Refusal;
 use crate::revocation::{self, ListBuffer};
 use crate::state::{BootState, ImageRecord};
 use crate::token::Purpose;
-pub(crate) use platform::SlotPlatform;
-use suit_manifest::{Authenticated, Envelope, ErrorKind, Reason, Walk, Walked};
+pub(crate) use platform::{SlotPlatform, read_image};
+use suit_manifest::{AuthenticatedOf, EnvelopeOf, ErrorKind, Reason, Walk, Walked};
 use trust::{Anchor, AnchorSet, Kid, Role, TrustStore};
 
 /// Room for an envelope.
@@ -75,9 +75,9 @@ impl Verifier<'_> {
         purpose: Purpose,
         envelope: &'a [u8],
         list: &mut ListBuffer,
-    ) -> Result<Authenticated<'a>, suit_manifest::Error> {
+    ) -> Result<AuthenticatedOf<'a, L::Profile>, suit_manifest::Error> {
         // By reference: both are large.
-        let parsed = Envelope::parse(envelope);
+        let parsed = EnvelopeOf::parse(envelope);
         let parsed = parsed.as_ref().map_err(|&error| error)?;
         // A loader has no clock; hosts and servers check the times in credentials.
         let mut store = TrustStore::new(self.anchors.as_slice());
@@ -136,7 +136,7 @@ impl Verifier<'_> {
         flash: &mut Flash<F, L>,
         (purpose, slot): (Purpose, Slot),
         expected: &ImageRecord,
-        authenticated: &Authenticated<'_>,
+        authenticated: &AuthenticatedOf<'_, L::Profile>,
         list: &mut ListBuffer,
     ) -> Result<VerifiedImage, Refusal> {
         // The journal recorded this image when it authenticated.
@@ -193,7 +193,7 @@ impl Verifier<'_> {
         flash: &mut Flash<F, L>,
         (purpose, hashed): (Purpose, Slot),
         state: &BootState,
-        authenticated: &Authenticated<'_>,
+        authenticated: &AuthenticatedOf<'_, L::Profile>,
         recorded: u64,
         list: &mut ListBuffer,
     ) -> [u8; 32] {
@@ -234,7 +234,7 @@ impl Verifier<'_> {
 /// Walks the manifest to its end, over the bytes in flash: the image that it fetches is there.
 #[inline(never)]
 fn walk<F: NorFlash, L: HasLayout>(
-    authenticated: &Authenticated<'_>,
+    authenticated: &AuthenticatedOf<'_, L::Profile>,
     purpose: Purpose,
     size: u32,
     platform: &mut SlotPlatform<'_, F, L>,

@@ -206,7 +206,7 @@ fn everything<const WORD: usize, const PAGE: usize>() {
         At::Shelf,
     ] {
         let started = std::time::Instant::now();
-        let count = cut_everywhere::<WORD, PAGE>(&Succession::new::<WORD, PAGE>(at));
+        let count = cut_everywhere::<WORD, PAGE, _>(&Succession::new::<WORD, PAGE>(at));
         println!("page {PAGE}, word {WORD}: {at:?}: {count} operations, {:?}", started.elapsed());
         assert!(count > 3, "{at:?} hardly did anything");
     }

@@ -4,10 +4,11 @@
 use std::sync::OnceLock;
 
 use ciborium::Value;
-use device_harness::factory::{DEVICE, Factory, description};
+use device_harness::factory::{DEVICE, Factory, description, device_key};
 use suit_manifest::author::tree::EnvelopeTree;
 use suit_manifest::author::{create, diagnostic_notation, inspect, outline};
-use suit_manifest::{Envelope, image_reference};
+use suit_manifest::{Envelope, host, image_reference};
+use trust::encryption::ContentAlgorithm;
 use trust::{TrustStore, UnixTime, sha256};
 
 /// Key of the manifest in an envelope.
@@ -22,10 +23,18 @@ fn factory() -> &'static Factory {
 fn judge(envelope: &[u8]) -> bool {
     let anchors = [factory().anchor()];
     let store = TrustStore::new(&anchors).at(UnixTime(1_800_000_000));
-    let Ok(parsed) = Envelope::parse(envelope) else { return false };
+    let Ok(parsed) = host::Envelope::parse(envelope) else {
+        assert!(Envelope::parse(envelope).is_err());
+        return false;
+    };
     let Ok(authenticated) = parsed.authenticate(&store) else { return false };
     let (first, second) = (image_reference(&authenticated), image_reference(&authenticated));
     assert_eq!(first, second);
+    // A loader takes no more, and the same image.
+    let loader = Envelope::parse(envelope).and_then(|parsed| parsed.authenticate(&store));
+    if let Ok(image) = loader.as_ref().map_err(|&error| error).and_then(image_reference) {
+        assert_eq!(first, Ok(image));
+    }
     true
 }
 
@@ -162,7 +171,9 @@ pub(crate) fn envelope_seeds() -> Vec<Vec<u8>> {
     single.device = Some(DEVICE);
     single.description = Some("For one device".to_owned());
     let unsigned = create(&single).unwrap();
-    vec![factory().envelope(3, b"image"), factory().envelope_of(&single), unsigned]
+    let key = [device_key("A-0001")];
+    let (encrypted, _) = factory().encrypted(4, b"image", ContentAlgorithm::A128Gcm, &key);
+    vec![factory().envelope(3, b"image"), factory().envelope_of(&single), unsigned, encrypted]
 }
 
 pub(crate) fn commands_seeds() -> Vec<Vec<u8>> {

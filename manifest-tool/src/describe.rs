@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 use suit_manifest::author::Inspection;
-use suit_manifest::{ComponentText, ImageReference, Manifest, ManifestText};
+use suit_manifest::host::Manifest;
+use suit_manifest::{ComponentText, ImageReference, ManifestText};
+use trust::encryption::EncryptionInfo;
 use trust::{
     CredentialClaims, Kid, MinimumSequence, PublicKey, RevocationClaims, Revoked, Rights, Role, Scope,
     SuccessionClaims, UnixTime,
@@ -154,21 +156,54 @@ pub(crate) struct ManifestView {
     pub(crate) second_image: Option<ImageView>,
 }
 
-/// The image that a manifest installs.
+/// The image that a manifest fetches.
 #[derive(Debug, Serialize)]
 pub(crate) struct ImageView {
     pub(crate) sha256: String,
     pub(crate) size: u64,
     pub(crate) uri: String,
+    /// What it is once it is decrypted, if it comes encrypted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decrypted: Option<DecryptedView>,
+}
+
+/// The image that is installed, where another one is fetched.
+#[derive(Debug, Serialize)]
+struct DecryptedView {
+    sha256: String,
+    size: u64,
+    /// The keys with which it can be decrypted.
+    recipients: Vec<String>,
 }
 
 impl ImageView {
     fn of(image: &ImageReference<'_>) -> Self {
-        Self { sha256: hex::encode(image.digest), size: image.size, uri: image.uri.to_owned() }
+        let decrypted = image.decrypted.map(|decrypted| DecryptedView {
+            sha256: hex::encode(decrypted.digest.sha256()),
+            size: decrypted.size,
+            recipients: EncryptionInfo::read(decrypted.info)
+                .map(|info| info.kids().map(hex::encode).collect())
+                .unwrap_or_default(),
+        });
+        Self { sha256: hex::encode(image.digest), size: image.size, uri: image.uri.to_owned(), decrypted }
     }
 
-    fn in_words(&self) -> String {
-        format!("{} bytes, SHA-256 {}", self.size, self.sha256)
+    fn rows(&self, [installed, fetched, uri]: [&'static str; 3]) -> Vec<(&'static str, String)> {
+        let words = |size, sha256: &str| format!("{size} bytes, SHA-256 {sha256}");
+        let own = words(self.size, &self.sha256);
+        let mut rows = match &self.decrypted {
+            Some(decrypted) => {
+                let DecryptedView { sha256, size, recipients } = decrypted;
+                let names = recipients.join(", ");
+                vec![
+                    (installed, words(*size, sha256)),
+                    (fetched, format!("{own}, for {} key(s): {names}", recipients.len())),
+                ]
+            }
+            None => vec![(installed, own)],
+        };
+        rows.push((uri, self.uri.clone()));
+        rows
     }
 }
 
@@ -226,11 +261,9 @@ impl ManifestView {
         ];
         rows.extend(self.device.clone().map(|device| ("device", device)));
         rows.extend(self.description.clone().map(|description| ("description", description)));
-        rows.push(("image", self.image.in_words()));
-        rows.push(("image URI", self.image.uri.clone()));
+        rows.extend(self.image.rows(["image", "encrypted image", "image URI"]));
         if let Some(second) = &self.second_image {
-            rows.push(("second image", second.in_words()));
-            rows.push(("second image URI", second.uri.clone()));
+            rows.extend(second.rows(["second image", "encrypted second image", "second image URI"]));
         }
         rows
     }

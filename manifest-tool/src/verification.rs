@@ -4,9 +4,10 @@ use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 use suit_manifest::author::sever_text;
+use suit_manifest::host::{Authenticated, Envelope};
 use suit_manifest::{
-    Authenticated, DeviceIdentity, Envelope, ErrorKind, ImageReference, MAX_ENVELOPE_HEAD_LEN,
-    image_reference, image_reference_for, second_image_reference,
+    DeviceIdentity, ErrorKind, ImageReference, MAX_ENVELOPE_HEAD_LEN, image_reference, image_reference_for,
+    second_image_reference,
 };
 use trust::{TrustStoreBuf, UnixTime};
 
@@ -101,6 +102,7 @@ mod tests {
             uri: "",
             digest: Sha256::digest(image).into(),
             size: 8,
+            decrypted: None,
             vendor: [0; 16],
             class: [0; 16],
             device: None,

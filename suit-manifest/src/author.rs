@@ -19,11 +19,12 @@ use ciborium::Value;
 use trust::Role;
 use trust::author::{Signer, read_unverified_credential};
 
-use crate::dry_run::image_for_any;
-use crate::envelope::{AUTHENTICATION_WRAPPER, ENVELOPE_TAG, Envelope, MANIFEST, may_sign_manifests};
+use crate::dry_run::{ImageReference, image_for_any};
+use crate::envelope::{AUTHENTICATION_WRAPPER, ENVELOPE_TAG, MANIFEST, may_sign_manifests};
 use crate::error::{Error, ErrorKind};
+use crate::host::{Envelope, Manifest};
 use crate::limits::{MAX_ENVELOPE_HEAD_LEN, MAX_URI_LEN};
-use crate::manifest::{INSTALL, Manifest, PAYLOAD_FETCH, TEXT};
+use crate::manifest::{INSTALL, PAYLOAD_FETCH, TEXT};
 use crate::structure::Bounds;
 use crate::text::{ComponentText, ManifestText};
 use crate::vocabulary::EnvelopeElement;
@@ -40,6 +41,9 @@ pub const MAX_TEXT_LEN: usize = 4096;
 const SHA_256: i32 = -16;
 const LANGUAGE: &str = "en";
 const COMPONENT: &[u8] = b"app";
+/// Index of what is installed, and of what an encrypted image comes through.
+const APPLICATION: u64 = 0;
+const STAGING: u64 = 1;
 /// Record everything about conditions; about directives, only failures (the policy of the draft's examples).
 const RECORD_CONDITION: i32 = 15;
 const RECORD_DIRECTIVE: i32 = 2;
@@ -61,8 +65,10 @@ pub struct UpdateDescription {
     pub image_digest: [u8; 32],
     /// Bytes of the image, above zero.
     pub image_size: u64,
-    /// Where the image is: [`image_uri`] of its digest, or another URI of at most 256 bytes.
+    /// Where the image is, or its ciphertext: [`image_uri`] of its digest, or another URI of at most 256 bytes.
     pub uri: String,
+    /// If the image comes encrypted.
+    pub encryption: Option<Encryption>,
     /// The image for component-slot 1, of devices that run images where they lie; the fields above are those for slot 0.
     /// Without it the image is for either slot.
     pub second_slot: Option<SlotImage>,
@@ -74,6 +80,18 @@ pub struct UpdateDescription {
     pub description: Option<String>,
 }
 
+impl UpdateDescription {
+    /// The image for slot 0, or for either.
+    fn first_slot(&self) -> SlotImage {
+        SlotImage {
+            digest: self.image_digest,
+            size: self.image_size,
+            uri: self.uri.clone(),
+            encryption: self.encryption.clone(),
+        }
+    }
+}
+
 /// An image that is linked for one slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SlotImage {
@@ -83,6 +101,19 @@ pub struct SlotImage {
     pub size: u64,
     /// Where the image is, as [`UpdateDescription::uri`].
     pub uri: String,
+    /// If it comes encrypted. Both images of a release do, or none.
+    pub encryption: Option<Encryption>,
+}
+
+/// How an image comes encrypted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Encryption {
+    /// encryption-info: a tagged COSE_Encrypt without its ciphertext.
+    pub info: Vec<u8>,
+    /// SHA-256 of the ciphertext, its tag included.
+    pub digest: [u8; 32],
+    /// Bytes of the ciphertext, its tag included.
+    pub size: u64,
 }
 
 /// Why no envelope was made.
@@ -156,11 +187,10 @@ pub fn create(update: &UpdateDescription) -> Result<Vec<u8>, AuthorError> {
 
     // The processor of a device reads back the update that was asked for.
     let read = read_unsigned(&envelope)?;
-    let first = (&update.image_digest, update.image_size, update.uri.as_str());
-    let second = update.second_slot.as_ref().map(|image| (&image.digest, image.size, image.uri.as_str()));
-    for (slot, meant) in [(0, first), (1, second.unwrap_or(first))] {
+    let first = update.first_slot();
+    for (slot, meant) in [(0, &first), (1, update.second_slot.as_ref().unwrap_or(&first))] {
         let image = image_for_any(&read, slot)?;
-        if (&image.digest, image.size, image.uri) != meant
+        if !meant.is(&image)
             || (&image.vendor, &image.class) != (&update.vendor, &update.class)
             || image.device != update.device
         {
@@ -171,6 +201,21 @@ pub fn create(update: &UpdateDescription) -> Result<Vec<u8>, AuthorError> {
         return Err(AuthorError::Encoding);
     }
     Ok(envelope)
+}
+
+impl SlotImage {
+    /// Whether a device finds this image in the manifest.
+    fn is(&self, found: &ImageReference<'_>) -> bool {
+        let info = found.decrypted.map(|decrypted| decrypted.info.bytes);
+        let (fetched, meant) = match &self.encryption {
+            Some(encryption) => ((&encryption.digest, encryption.size), Some(encryption.info.as_slice())),
+            None => ((&self.digest, self.size), None),
+        };
+        (&found.installed_digest(), found.installed_size()) == (&self.digest, self.size)
+            && (&found.digest, found.size) == fetched
+            && info == meant
+            && found.uri == self.uri
+    }
 }
 
 /// Signs an envelope and replaces any signature that it has. Manifest and severed members keep their bytes.
@@ -271,6 +316,12 @@ fn check_description(update: &UpdateDescription) -> Result<(), AuthorError> {
         ),
         // Two alternatives that are the same would say that it is linked for both.
         ("image for slot 1", None, second.is_none_or(|image| image.digest != update.image_digest)),
+        // A manifest has its second component, or it has not.
+        (
+            "encryption of the image for slot 1",
+            None,
+            second.is_none_or(|image| image.encryption.is_some() == update.encryption.is_some()),
+        ),
         ("sequence number", None, update.sequence > 0),
         ("version", Some(trust::MAX_VERSION_LEN), trust::is_version(&update.version)),
         ("image size", None, update.image_size > 0),

@@ -3,27 +3,44 @@
 //! Tool, server and host run it before they sign, offer or send anything, the device before it writes anything.
 
 use crate::digest::Digest;
-use crate::envelope::Authenticated;
+use crate::envelope::AuthenticatedOf;
 use crate::error::{Error, ErrorKind};
-use crate::manifest::{ComponentId, Manifest};
+use crate::manifest::{ComponentId, ManifestOf};
 use crate::processor::{Platform, PlatformError};
+use crate::profile::{Decrypted, Installs};
 use crate::walk::rehearse;
 
-/// The image that a manifest installs.
+/// The image that a manifest fetches.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ImageReference<'a> {
     /// Where it is fetched from.
     pub uri: &'a str,
-    /// SHA-256 of the image.
+    /// SHA-256 of what is fetched.
     pub digest: [u8; 32],
-    /// Bytes of the image.
+    /// Bytes of what is fetched.
     pub size: u64,
+    /// What is installed, if it is not what is fetched: that is encrypted then.
+    pub decrypted: Option<Decrypted<'a>>,
     /// Vendor id that was checked.
     pub vendor: [u8; 16],
     /// Class id that was checked.
     pub class: [u8; 16],
     /// Device id that was checked, when the release is for a single device.
     pub device: Option<[u8; 16]>,
+}
+
+impl ImageReference<'_> {
+    /// SHA-256 of what is installed.
+    #[must_use]
+    pub fn installed_digest(&self) -> [u8; 32] {
+        self.decrypted.map_or(self.digest, |decrypted| *decrypted.digest.sha256())
+    }
+
+    /// Bytes of what is installed.
+    #[must_use]
+    pub fn installed_size(&self) -> u64 {
+        self.decrypted.map_or(self.size, |decrypted| decrypted.size)
+    }
 }
 
 /// The identity that a device reports.
@@ -43,7 +60,9 @@ pub struct DeviceIdentity {
 /// # Errors
 ///
 /// Those of a [`crate::Walk`] on any device; [`crate::ErrorKind::TextMalformed`].
-pub fn image_reference<'a>(authenticated: &Authenticated<'a>) -> Result<ImageReference<'a>, Error> {
+pub fn image_reference<'a, P: Installs>(
+    authenticated: &AuthenticatedOf<'a, P>,
+) -> Result<ImageReference<'a>, Error> {
     image_for_any(authenticated.manifest(), 0)
 }
 
@@ -55,16 +74,19 @@ pub fn image_reference<'a>(authenticated: &Authenticated<'a>) -> Result<ImageRef
 /// Those of [`image_reference`]. A manifest that fails for slot 1 only has no image for it, however it says so: a try-each
 /// that no alternative fits, a nil alternative, an abort. A device that writes slot 1 refuses it, and so does its host,
 /// which asks [`image_reference_for`] that slot.
-pub fn second_image_reference<'a>(
-    authenticated: &Authenticated<'a>,
+pub fn second_image_reference<'a, P: Installs>(
+    authenticated: &AuthenticatedOf<'a, P>,
 ) -> Result<Option<ImageReference<'a>>, Error> {
     second_image_for_any(authenticated.manifest())
 }
 
-pub(crate) fn second_image_for_any<'a>(manifest: &Manifest<'a>) -> Result<Option<ImageReference<'a>>, Error> {
+pub(crate) fn second_image_for_any<'a, P: Installs>(
+    manifest: &ManifestOf<'a, P>,
+) -> Result<Option<ImageReference<'a>>, Error> {
     let first = image_for_any(manifest, 0)?;
     match image_for_any(manifest, 1) {
-        Ok(second) if second.digest == first.digest => Ok(None),
+        // The same image may be encrypted twice.
+        Ok(second) if second.installed_digest() == first.installed_digest() => Ok(None),
         Ok(second) => Ok(Some(second)),
         Err(_) => Ok(None),
     }
@@ -75,8 +97,8 @@ pub(crate) fn second_image_for_any<'a>(manifest: &Manifest<'a>) -> Result<Option
 /// # Errors
 ///
 /// The condition that refuses the device; those of a [`crate::Walk`]; [`crate::ErrorKind::TextMalformed`].
-pub fn image_reference_for<'a>(
-    authenticated: &Authenticated<'a>,
+pub fn image_reference_for<'a, P: Installs>(
+    authenticated: &AuthenticatedOf<'a, P>,
     identity: &DeviceIdentity,
     slot: u64,
 ) -> Result<ImageReference<'a>, Error> {
@@ -87,25 +109,30 @@ pub fn image_reference_for<'a>(
 
 /// The first run has no identity, and every identity condition holds: it finds the device. Contradicting conditions
 /// hold then as well, so the second run, as that device, decides.
-pub(crate) fn image_for_any<'a>(manifest: &Manifest<'a>, slot: u64) -> Result<ImageReference<'a>, Error> {
+pub(crate) fn image_for_any<'a, P: Installs>(
+    manifest: &ManifestOf<'a, P>,
+    slot: u64,
+) -> Result<ImageReference<'a>, Error> {
     manifest.text()?;
     let found = dry_run(manifest, None, slot)?;
     let (vendor, class, device) = (found.vendor, found.class, found.device.unwrap_or_default());
     dry_run(manifest, Some(DeviceIdentity { vendor, class, device }), slot)
 }
 
-fn dry_run<'a>(
-    manifest: &Manifest<'a>,
+fn dry_run<'a, P: Installs>(
+    manifest: &ManifestOf<'a, P>,
     identity: Option<DeviceIdentity>,
     slot: u64,
 ) -> Result<ImageReference<'a>, Error> {
     let refused = Error::new(ErrorKind::ImageReference, manifest.sequence_number_position());
-    let mut platform = DryRun { identity, slot, vendor: None, class: None, device: None };
-    let image = rehearse(manifest, &mut platform)?;
+    let mut platform =
+        DryRun { identity, slot, decrypts: P::DECRYPTS, vendor: None, class: None, device: None };
+    let (image, decryption) = rehearse(manifest, &mut platform)?;
     Ok(ImageReference {
         uri: image.uri.as_str(),
         digest: *image.digest.sha256(),
         size: image.size,
+        decrypted: P::decrypted(&decryption),
         vendor: platform.vendor.ok_or(refused)?,
         class: platform.class.ok_or(refused)?,
         device: platform.device,
@@ -116,6 +143,8 @@ struct DryRun {
     identity: Option<DeviceIdentity>,
     /// The slot that the device writes next, as it numbers it.
     slot: u64,
+    /// It has a component for what is encrypted.
+    decrypts: bool,
     vendor: Option<[u8; 16]>,
     class: Option<[u8; 16]>,
     device: Option<[u8; 16]>,
@@ -158,6 +187,6 @@ impl Platform for DryRun {
     }
 
     fn supports(&self, component_id: &ComponentId<'_>) -> bool {
-        *component_id == ComponentId::APP
+        *component_id == ComponentId::APP || self.decrypts && *component_id == ComponentId::ENCRYPTED
     }
 }

@@ -3,7 +3,7 @@
 //! Heap-free and `no_std`; nothing here touches a clock, a socket, a file or flash. [`Envelope::parse`] reads the
 //! outer structure only. [`Envelope::authenticate`] verifies the signature, then the whole structure, and returns the
 //! token [`Authenticated`]. A [`Walk`] runs the command sequences over a [`Platform`] and stops where it needs bytes.
-//! docs/suit-support.md lists the supported part of SUIT.
+//! What of SUIT is taken is a type, a [`profile`]. docs/suit-support.md lists the supported part of SUIT.
 //!
 //! A function that returns a large value is `#[inline(never)]`: inlined, the value is copied field by field (1.3 KB
 //! of the loader).
@@ -31,6 +31,7 @@ mod envelope;
 mod error;
 #[cfg(feature = "fault-injection")]
 pub mod fault;
+pub mod host;
 pub mod limits;
 mod manifest;
 mod parameter;

@@ -412,8 +412,11 @@ pub struct ComponentId<'a> {
 }
 
 impl<'a> ComponentId<'a> {
-    /// The application, `["app"]`: the one component of this project's devices.
+    /// The application, `["app"]`: the component that this project's devices run.
     pub const APP: ComponentId<'static> = ComponentId { encoded: &[0x81, 0x43, b'a', b'p', b'p'] };
+
+    /// What an encrypted application comes through, `["app", "encrypted"]`: nothing is kept there.
+    pub const ENCRYPTED: ComponentId<'static> = ComponentId { encoded: b"\x82\x43app\x49encrypted" };
 
     /// The identifier in canonical CBOR.
     #[must_use]

@@ -266,7 +266,9 @@ impl<'a, P: Profile> ProcessorOf<'a, P> {
         let issued = Issued { code, component, position, policy, soft_failure, strict_order, may_select };
 
         match command {
-            Command::Condition(Condition::Unknown) | Command::Unknown if P::EXTENDS => {
+            Command::Condition(Condition::Unknown) | Command::Unknown
+                if P::EXTENDS && P::COMMANDS.has(code) =>
+            {
                 return P::run(self, issued, &mut source, platform);
             }
             Command::Condition(condition) => {
@@ -538,6 +540,19 @@ impl<'a, P: Profile> ProcessorOf<'a, P> {
             self.refuse(ErrorKind::ComponentIndex, self.shared.base)?;
         }
         Some(self.parameters.get_mut(index?)?.get_or_insert_default())
+    }
+
+    /// The component that the parameter source-component names.
+    pub(crate) fn source_of(&mut self, named: Option<u64>, position: u32) -> Option<u32> {
+        let Some(named) = named else {
+            self.refuse(ErrorKind::ParameterMissing, position)?;
+            return None;
+        };
+        let known = self.component_at(named);
+        if known.is_none() {
+            self.refuse(ErrorKind::ComponentIndex, position)?;
+        }
+        known
     }
 
     /// The component with this index.

@@ -5,11 +5,14 @@
 //! simulated loader would then offer what the one on a Cortex-M does not. What a profile does not offer is a branch over
 //! a constant, and goes away when a device is compiled.
 
+mod decrypting;
 mod extension;
+mod installs;
 mod whole;
 
 use crate::vocabulary::{CommandCode, CommonElement, EnvelopeElement, ManifestElement, ParameterKey};
-pub(crate) use extension::{Extension, Issued};
+pub(crate) use extension::{Extension, FreeOrder, Issued};
+pub use installs::{Decrypted, Installs};
 pub use whole::{Properties, Record, WholePlatform};
 
 /// A set of numbers below 64.
@@ -29,6 +32,12 @@ impl Numbers {
             rest = others;
         }
         Self(set)
+    }
+
+    /// And these.
+    #[must_use]
+    pub const fn with(self, numbers: &[i32]) -> Self {
+        Self(self.0 | Self::of(numbers).0)
     }
 
     /// Whether it holds this number.
@@ -111,6 +120,22 @@ impl Profile for Loader {
     ]);
     const INTEGRATED: bool = false;
     const EXTENDS: bool = false;
+}
+
+/// The profile of a loader that decrypts what it receives: [`Loader`], and the copy of draft-ietf-suit-firmware-encryption
+/// section 4.2, out of a component that was fetched into one that is installed (docs/decisions/0096).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Decrypting;
+
+impl Profile for Decrypting {
+    const COMMANDS: Numbers = Loader::COMMANDS.with(&[CommandCode::COPY]);
+    const PARAMETERS: Numbers =
+        Loader::PARAMETERS.with(&[ParameterKey::ENCRYPTION_INFO, ParameterKey::SOURCE_COMPONENT]);
+    const MANIFEST: Numbers = Loader::MANIFEST;
+    const COMMON: Numbers = Loader::COMMON;
+    const ENVELOPE: Numbers = Loader::ENVELOPE;
+    const INTEGRATED: bool = Loader::INTEGRATED;
+    const EXTENDS: bool = true;
 }
 
 /// Everything that suit-manifest-37, suit-trust-domains-12 and suit-update-management-16 name, as far as its platform

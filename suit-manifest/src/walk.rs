@@ -11,14 +11,17 @@
 //! - A further fetch of the same image is complete at once: the component holds what was asked for.
 //! - A fetch of another image, a second component, an image without digest or size, a validate that does not match
 //!   the image and an invoke of anything else are [`ErrorKind::ImageReference`].
+//! - Where a profile decrypts, a copy makes another image of the one that was fetched, in another component, and nothing
+//!   is left where it was: a device decrypts while it receives (docs/decisions/0096).
 
 use trust::cbor::Utf8;
 
 use crate::digest::Digest;
-use crate::envelope::Authenticated;
+use crate::envelope::AuthenticatedOf;
 use crate::error::{Error, ErrorKind};
-use crate::manifest::{Manifest, Section};
-use crate::processor::{Contents, Fetch, Platform, Processor, Step};
+use crate::manifest::{ComponentId, ManifestOf, Section};
+use crate::processor::{Contents, Fetch, Platform, ProcessorOf, Step};
+use crate::profile::{Installs, Loader};
 
 /// An image that a manifest fetches.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,55 +47,70 @@ pub enum Walked<'a> {
 
 /// The walk over the sections of one manifest. It suspends where image bytes are needed, like the [`Processor`] that
 /// it runs.
+///
+/// [`Processor`]: crate::Processor
 #[derive(Debug)]
-pub struct Walk<'m, 'a> {
-    manifest: &'m Manifest<'a>,
+pub struct Walk<'m, 'a, P: Installs = Loader> {
+    manifest: &'m ManifestOf<'a, P>,
     /// The section that `processor` runs.
     section: Section,
-    processor: Processor<'a>,
+    processor: ProcessorOf<'a, P>,
+    decryption: P::Decryption<'a>,
 }
 
-impl<'m, 'a> Walk<'m, 'a> {
+impl<'m, 'a, P: Installs> Walk<'m, 'a, P> {
     /// The walk of an update, from payload-fetch to invoke.
     #[must_use]
-    pub fn install(authenticated: &'m Authenticated<'a>) -> Self {
+    pub fn install(authenticated: &'m AuthenticatedOf<'a, P>) -> Self {
         Self::over(authenticated.manifest(), Section::PayloadFetch, Contents::Empty)
     }
 
     /// The walk of a boot, over the `size` bytes that component 0 holds.
     #[must_use]
-    pub fn boot(authenticated: &'m Authenticated<'a>, size: u64) -> Self {
+    pub fn boot(authenticated: &'m AuthenticatedOf<'a, P>, size: u64) -> Self {
         let contents = Contents::Image { component: 0, size, digest: None };
         Self::over(authenticated.manifest(), Section::Validate, contents)
     }
 
-    /// The image that the manifest installs, found without its bytes: the platform answers every image-match with
-    /// yes, and is asked about that image only. A device asks it before it writes anything.
+    /// The image that the manifest fetches, found without its bytes, and what it makes of it: the platform answers every
+    /// image-match with yes, and is asked about that image only. A device asks it before it writes anything.
     ///
     /// # Errors
     ///
     /// Those of [`Walk::run`].
     pub fn rehearse(
-        authenticated: &Authenticated<'a>,
+        authenticated: &AuthenticatedOf<'a, P>,
         platform: &mut dyn Platform,
-    ) -> Result<Image<'a>, Error> {
+    ) -> Result<(Image<'a>, P::Decryption<'a>), Error> {
         rehearse(authenticated.manifest(), platform)
     }
 
     #[inline(never)]
-    fn over(manifest: &'m Manifest<'a>, section: Section, contents: Contents<'a>) -> Self {
-        Self { manifest, section, processor: Processor::over(manifest, section, contents) }
+    fn over(manifest: &'m ManifestOf<'a, P>, section: Section, contents: Contents<'a>) -> Self {
+        let processor = ProcessorOf::over(manifest, section, contents);
+        Self { manifest, section, processor, decryption: P::Decryption::default() }
     }
 
     /// Runs on to the fetch of the image, or to the end.
     ///
     /// # Errors
     ///
-    /// Those of [`Processor::run`]; [`ErrorKind::MemberSevered`] when a section has been severed away;
+    /// Those of [`ProcessorOf::run`] and [`Installs::copy`]; [`ErrorKind::MemberSevered`] when a section has been severed away;
     /// [`ErrorKind::ImageReference`]. After an error, the same error again.
     pub fn run(&mut self, platform: &mut dyn Platform) -> Result<Walked<'a>, Error> {
         loop {
-            let step = self.processor.run(platform)?;
+            let step = self.processor.run(P::platform(platform))?;
+            if P::DECRYPTS
+                && matches!(self.section, Section::PayloadFetch | Section::Install)
+                && let Step::Copy { component, source } = step
+            {
+                match P::copy(&mut self.processor, component, source) {
+                    Ok(Some(decryption)) => self.decryption = decryption,
+                    Ok(None) => break,
+                    Err(error) => return Err(self.processor.abort(error)),
+                }
+                continue;
+            }
             let next = match (self.section, step) {
                 (Section::PayloadFetch | Section::Install, Step::Fetch(fetch)) => {
                     let Some(image) = image_of(&fetch) else { break };
@@ -113,7 +131,10 @@ impl<'m, 'a> Walk<'m, 'a> {
                     Section::Validate
                 }
                 (Section::Validate, Step::Done) if self.processor.contents_matched() => Section::Invoke,
-                (Section::Invoke, Step::Invoke { component }) if self.processor.holds_image(component) => {
+                (Section::Invoke, Step::Invoke { component })
+                    if self.processor.holds_image(component)
+                        && (!P::DECRYPTS || self.is_application(component)) =>
+                {
                     return Ok(Walked::Invoke);
                 }
                 _ => break,
@@ -124,17 +145,26 @@ impl<'m, 'a> Walk<'m, 'a> {
         let refused = Error::new(ErrorKind::ImageReference, self.manifest.sequence_number_position());
         Err(self.processor.abort(refused))
     }
+
+    /// Whether this component is what runs. A loader has one component; where it has two, it is the first one, which is the
+    /// one that a boot goes by.
+    fn is_application(&self, component: u32) -> bool {
+        component == 0 && self.manifest.components().at(0) == Some(ComponentId::APP)
+    }
 }
 
 /// [`Walk::rehearse`], also of a manifest that is being written.
 #[inline(never)]
-pub(crate) fn rehearse<'a>(manifest: &Manifest<'a>, platform: &mut dyn Platform) -> Result<Image<'a>, Error> {
+pub(crate) fn rehearse<'a, P: Installs>(
+    manifest: &ManifestOf<'a, P>,
+    platform: &mut dyn Platform,
+) -> Result<(Image<'a>, P::Decryption<'a>), Error> {
     let mut walk = Walk::over(manifest, Section::PayloadFetch, Contents::Empty);
     let Walked::Fetch(image) = walk.run(platform)? else {
         return Err(Error::new(ErrorKind::ImageReference, manifest.sequence_number_position()));
     };
     walk.run(platform)?;
-    Ok(image)
+    Ok((image, walk.decryption))
 }
 
 fn image_of<'a>(fetch: &Fetch<'a>) -> Option<Image<'a>> {

@@ -271,16 +271,16 @@ fn everything<const WORD: usize, const PAGE: usize>() {
     let spare = Device::<WORD, PAGE>::new(1).image(64, 1);
     let started = std::time::Instant::now();
     let operations = [
-        ("provisioning", cut_everywhere::<WORD, PAGE>(&Provision { factory: Factory::new(1) })),
-        ("revocation", cut_everywhere::<WORD, PAGE>(&Revoke::new(&spare))),
+        ("provisioning", cut_everywhere::<WORD, PAGE, _>(&Provision { factory: Factory::new(1) })),
+        ("revocation", cut_everywhere::<WORD, PAGE, _>(&Revoke::new(&spare))),
         (
             "abandon",
-            cut_everywhere::<WORD, PAGE>(&Abandon { factory: Factory::new(1), image: spare.clone() }),
+            cut_everywhere::<WORD, PAGE, _>(&Abandon { factory: Factory::new(1), image: spare.clone() }),
         ),
-        ("first install", cut_everywhere::<WORD, PAGE>(&Update(releases(None, short)))),
-        ("first install is dropped", cut_everywhere::<WORD, PAGE>(&Revert(releases(None, short)))),
-        ("update to a longer image", cut_everywhere::<WORD, PAGE>(&Update(releases(Some(short), long)))),
-        ("revert to a longer image", cut_everywhere::<WORD, PAGE>(&Revert(releases(Some(long), short)))),
+        ("first install", cut_everywhere::<WORD, PAGE, _>(&Update(releases(None, short)))),
+        ("first install is dropped", cut_everywhere::<WORD, PAGE, _>(&Revert(releases(None, short)))),
+        ("update to a longer image", cut_everywhere::<WORD, PAGE, _>(&Update(releases(Some(short), long)))),
+        ("revert to a longer image", cut_everywhere::<WORD, PAGE, _>(&Revert(releases(Some(long), short)))),
     ];
     for (scenario, count) in operations {
         println!("page {PAGE}, word {WORD}: {scenario}: {count} operations");

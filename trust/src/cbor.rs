@@ -40,7 +40,7 @@ const TRUE: u32 = 21;
 const NULL: u32 = 22;
 
 /// A piece of the outermost input.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Span<'b> {
     /// The bytes.
     pub bytes: &'b [u8],

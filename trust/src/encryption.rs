@@ -32,6 +32,17 @@ pub enum ContentAlgorithm {
     A128Ctr,
 }
 
+impl ContentAlgorithm {
+    /// Bytes of the tag behind a ciphertext, which is as long as its plaintext.
+    #[must_use]
+    pub const fn tag_len(self) -> usize {
+        match self {
+            Self::A128Gcm => TAG_LEN,
+            Self::A128Ctr => 0,
+        }
+    }
+}
+
 /// The algorithm with its IV.
 #[derive(Clone, Copy, Debug)]
 enum Content<'a> {

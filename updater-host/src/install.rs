@@ -315,7 +315,7 @@ impl Install<'_> {
             if state.manifest_digest != facts.manifest_digest {
                 return answer(DeviceAnswerError::OtherInstall);
             }
-            if u64::from(state.image_size) != facts.image.size {
+            if u64::from(state.image_size) != facts.installed_size {
                 return answer(DeviceAnswerError::OtherInstall);
             }
         }

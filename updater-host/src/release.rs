@@ -5,8 +5,9 @@
 
 use sha2::{Digest as _, Sha256};
 use suit_manifest::author::sever_text;
+use suit_manifest::host::{Authenticated, Envelope};
 use suit_manifest::reason::Reason;
-use suit_manifest::{Authenticated, Envelope, MAX_ENVELOPE_HEAD_LEN, image_reference, image_reference_for};
+use suit_manifest::{MAX_ENVELOPE_HEAD_LEN, image_reference, image_reference_for};
 use trust::host::clock_warning;
 use trust::{Kid, TrustStore, TrustStoreBuf};
 use update_protocol::profile::{Mode, StateRecord};
@@ -24,12 +25,14 @@ pub(crate) struct Facts {
     pub(crate) sequence: u64,
     /// Version in the text, harmless for a terminal; only a name.
     pub(crate) version: Option<String>,
-    /// The image for the slot that the device writes.
+    /// The image for the slot that the device writes, as it is fetched.
     pub(crate) image: NamedImage,
+    /// Its bytes once it is installed: an encrypted image may be longer.
+    pub(crate) installed_size: u64,
     /// Whether that slot is component-slot 1.
     pub(crate) second_slot: bool,
     /// The image for the other slot, if the manifest names another one there.
-    pub(crate) other_image: Option<NamedImage>,
+    pub(crate) other_image: Option<OtherImage>,
     /// The key that signed the release.
     pub(crate) release_key: Kid,
     /// The anchor that the release goes back to.
@@ -43,6 +46,13 @@ pub(crate) struct Facts {
 pub(crate) struct NamedImage {
     pub(crate) digest: [u8; 32],
     pub(crate) size: u64,
+}
+
+/// The image for the other slot: as it is fetched, and its bytes once it is installed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct OtherImage {
+    pub(crate) named: NamedImage,
+    pub(crate) installed_size: u64,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -65,13 +75,14 @@ impl Release {
     pub(crate) fn follow_slot(&mut self, state: &StateRecord) -> Result<bool, Error> {
         let Some(facts) = &mut self.facts else { return Ok(false) };
         let second_slot = state.flags.second_slot;
-        let Some(named) = facts.other_image.filter(|_| facts.second_slot != second_slot) else {
+        let Some(other) = facts.other_image.filter(|_| facts.second_slot != second_slot) else {
             return Ok(false);
         };
         let Some(image) = self.other_image.take() else { return Err(Error::SlotChanged { second_slot }) };
-        check_size(named.size, state.slot_capacity)?;
+        check_size(other.installed_size, state.slot_capacity)?;
         self.other_image = Some(std::mem::replace(&mut self.image, image));
-        facts.other_image = Some(std::mem::replace(&mut facts.image, named));
+        facts.other_image = Some(OtherImage { named: facts.image, installed_size: facts.installed_size });
+        (facts.image, facts.installed_size) = (other.named, other.installed_size);
         facts.second_slot = second_slot;
         Ok(true)
     }
@@ -99,7 +110,7 @@ pub(crate) fn check_envelope(
     let compared = |error: suit_manifest::Error| with_facts(error, &authenticated, device);
     authenticated.check_sequence(device.state.sequence_floor).map_err(compared)?;
     let facts = facts(&authenticated, device)?;
-    check_size(facts.image.size, device.state.slot_capacity)?;
+    check_size(facts.installed_size, device.state.slot_capacity)?;
     Ok(facts)
 }
 
@@ -202,8 +213,10 @@ fn facts(authenticated: &Authenticated<'_>, device: &Device) -> Result<Facts, Er
     let compared = |error: suit_manifest::Error| with_facts(error, authenticated, device);
     let second_slot = device.state.flags.second_slot;
     let named = |slot: bool| {
-        image_reference_for(authenticated, &device.identity, u64::from(slot))
-            .map(|image| NamedImage { digest: image.digest, size: image.size })
+        image_reference_for(authenticated, &device.identity, u64::from(slot)).map(|image| OtherImage {
+            named: NamedImage { digest: image.digest, size: image.size },
+            installed_size: image.installed_size(),
+        })
     };
     let image = named(second_slot).map_err(compared)?;
     let manifest = authenticated.manifest();
@@ -211,9 +224,10 @@ fn facts(authenticated: &Authenticated<'_>, device: &Device) -> Result<Facts, Er
         manifest_digest: *authenticated.digest(),
         sequence: manifest.sequence_number(),
         version: manifest.version_text().map(printable),
-        image,
+        image: image.named,
+        installed_size: image.installed_size,
         second_slot,
-        other_image: named(!second_slot).ok().filter(|other| other.digest != image.digest),
+        other_image: named(!second_slot).ok().filter(|other| other.named.digest != image.named.digest),
         release_key: authenticated.authority().credential().key().kid(),
         anchor: authenticated.authority().credential().issuer_kid(),
         clock_warning: clock_warning(authenticated.authority().credential(), now()),

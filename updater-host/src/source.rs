@@ -20,6 +20,7 @@ pub(crate) use online::{Online, fetch_records, fetched_records, keep_successions
 
 /// What there is for a device.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each run of the program")]
 pub(crate) enum Offer {
     /// Something to install.
     Release(Release),
@@ -73,7 +74,7 @@ pub(crate) fn from_files(
     if let Some(facts) = &facts {
         checks.apply(check_image(facts, &image), output)?;
     }
-    let other = facts.as_ref().and_then(|facts| facts.other_image);
+    let other = facts.as_ref().and_then(|facts| facts.other_image).map(|other| other.named);
     let other_image = other.and_then(|named| images.into_iter().find(|image| named.is(image)));
     Ok(Release { envelope: sendable(envelope, checks, output)?, image, other_image, facts })
 }

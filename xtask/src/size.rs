@@ -20,7 +20,7 @@ use contributors::Contributor;
 
 /// Flash of the whole loader, bytes. Its region has 64 KiB (docs/decisions/0008). This is lowered with the size, and raised
 /// by the price of a feature only (docs/decisions/0065).
-const FLASH_BUDGET: u64 = 55 * 1024 - 32;
+const FLASH_BUDGET: u64 = 55 * 1024;
 /// RAM of the loader, stack included, bytes.
 const RAM_BUDGET: u64 = 18 * 1024;
 /// Boards of chips, whose loaders have no budget: all Cortex-M4F.
@@ -81,10 +81,12 @@ fn other_machines(workspace: &Workspace) -> Result<Vec<Other>> {
         Other::measure(&Programs::new(workspace.target())?.on(machine).loader()?, name, core, target)
     });
     let Machine { core, target, .. } = AN386;
+    let decrypting = Programs::new(workspace.target())?.decrypting().loader()?;
+    let decrypting = Other::measure(&decrypting, "an386, decrypting", core, target);
     let chips = CHIPS.into_iter().map(|chip| {
         Other::measure(&Programs::new(workspace.target())?.chip_loader(chip)?, chip, core, target)
     });
-    measured.chain(chips).collect()
+    measured.chain([decrypting]).chain(chips).collect()
 }
 
 impl Other {

@@ -1,12 +1,14 @@
 //! The answers to the command processor: the identity of the device, and the content of one of its slots.
 
 use embedded_storage::nor_flash::NorFlash;
+use suit_manifest::profile::Installs as _;
 use suit_manifest::{ComponentId, Digest, Platform, PlatformError, Reason};
 use trust::hash::Sha256;
 
 use crate::flash::{Flash, HasLayout};
 use crate::layout::{Area, Slot, UNIT, offset_of};
 use crate::provisioning::Identity;
+use crate::refusal::Refusal;
 
 /// Bytes hashed at a time.
 const CHUNK: usize = 8 * UNIT;
@@ -41,23 +43,36 @@ impl<'p, F: NorFlash, L: HasLayout> SlotPlatform<'p, F, L> {
     }
 
     fn hash(&mut self, size: u32, digest: &mut [u8; 32]) -> Result<(), PlatformError> {
-        let unreadable = PlatformError(Reason::FlashFailed);
-        let start = self.flash.layout().head_len();
         let mut hash = Sha256::new();
-        let mut buffer = [0; CHUNK];
-        let mut done = 0u32;
-        while done < size {
-            let len = usize::try_from(size.saturating_sub(done)).map_or(CHUNK, |rest| rest.min(CHUNK));
-            // Whole units are read; only the image's own bytes are hashed.
-            let read = buffer.get_mut(..len.next_multiple_of(UNIT)).ok_or(unreadable)?;
-            let offset = start.checked_add(done).ok_or(unreadable)?;
-            self.flash.read(Area::Slot(self.slot), offset, read).map_err(|_| unreadable)?;
-            hash.update(read.get(..len).ok_or(unreadable)?);
-            done = done.saturating_add(CHUNK_LEN);
-        }
+        read_image(self.flash, self.slot, size, |part| hash.update(part))
+            .map_err(|_| PlatformError(Reason::FlashFailed))?;
         *digest = hash.finish();
         Ok(())
     }
+}
+
+/// Reads the first `size` bytes of the image in a slot, in parts.
+#[inline(always)]
+pub(crate) fn read_image<F: NorFlash, L: HasLayout>(
+    flash: &mut Flash<F, L>,
+    slot: Slot,
+    size: u32,
+    mut part: impl FnMut(&mut [u8]),
+) -> Result<(), Refusal> {
+    let unreadable = Refusal::of(Reason::FlashFailed);
+    let start = flash.layout().head_len();
+    let mut buffer = [0; CHUNK];
+    let mut done = 0u32;
+    while done < size {
+        let len = usize::try_from(size.saturating_sub(done)).map_or(CHUNK, |rest| rest.min(CHUNK));
+        // Whole units are read; only the image's own bytes count.
+        let read = buffer.get_mut(..len.next_multiple_of(UNIT)).ok_or(unreadable)?;
+        let offset = start.checked_add(done).ok_or(unreadable)?;
+        flash.read(Area::Slot(slot), offset, read).map_err(|_| unreadable)?;
+        part(read.get_mut(..len).ok_or(unreadable)?);
+        done = done.saturating_add(CHUNK_LEN);
+    }
+    Ok(())
 }
 
 impl<F: NorFlash, L: HasLayout> Platform for SlotPlatform<'_, F, L> {
@@ -80,11 +95,14 @@ impl<F: NorFlash, L: HasLayout> Platform for SlotPlatform<'_, F, L> {
 
     fn image_matches(
         &mut self,
-        _component: u32,
+        component: u32,
         digest: &Digest<'_>,
         size: u64,
     ) -> Result<bool, PlatformError> {
-        if self.examined.is_none() {
+        // What came encrypted is gone. The walk asks for nothing but what it fetched, and that had its digest when the
+        // last byte had come.
+        let is_gone = L::Profile::DECRYPTS && component != 0;
+        if self.examined.is_none() || is_gone {
             return Ok(true);
         }
         let capacity = self.flash.layout().image_capacity();
@@ -99,6 +117,6 @@ impl<F: NorFlash, L: HasLayout> Platform for SlotPlatform<'_, F, L> {
     }
 
     fn supports(&self, component_id: &ComponentId<'_>) -> bool {
-        *component_id == ComponentId::APP
+        *component_id == ComponentId::APP || L::Profile::DECRYPTS && *component_id == ComponentId::ENCRYPTED
     }
 }

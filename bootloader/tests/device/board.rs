@@ -8,6 +8,7 @@ use bootloader::device::Drivers;
 use bootloader::flash::{Supplied, SuppliedError};
 use bootloader::layout::{Area, Layout, Region, Regions, Slot};
 use bootloader::mailbox::{Listening, MAILBOX_LEN, Request, ResetCause, Wake};
+use bootloader::receive::Plain;
 use device_harness::device::DeviceOf;
 use device_harness::factory::Factory;
 use device_harness::part::{BASE, RAM};
@@ -86,6 +87,7 @@ impl Drivers for Bench {
 
 impl Board for Bench {
     type Flash = Chip;
+    type Profile = Plain;
 
     const LOADER_VERSION: &'static str = "1.2.3";
     const LAYOUT: Layout = LAYOUT;

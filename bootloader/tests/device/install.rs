@@ -104,7 +104,7 @@ fn a_lost_tester_resumes_in_the_same_session() {
 #[test]
 fn boot62_a_page_that_the_head_and_the_image_share_is_erased_before_it_is_filled_again() {
     let (chip, layout) = part::few_sectors(4, 1024);
-    let mut board = DeviceOf::over(Nor::<4, 1024>::over(Medium::of(&[chip])), layout);
+    let mut board = DeviceOf::<_>::over(Nor::<4, 1024>::over(Medium::of(&[chip])), layout);
     assert!(layout.head_shares_page());
     let factory = Factory::new(1);
     board.provision(&factory);

@@ -4,6 +4,7 @@
 mod board;
 mod boot;
 mod decay;
+mod decryption;
 mod hostile;
 mod install;
 mod life;

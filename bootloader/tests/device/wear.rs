@@ -332,7 +332,7 @@ fn boot27_a_resumption_that_comes_little_further_counts() {
 fn boot27_an_install_that_goes_on_without_marks_does_not_wait() {
     let (chip, layout) = part::few_sectors(4, 1024);
     let factory = Factory::new(1);
-    let mut board = DeviceOf::over(Nor::<4, 1024>::with(Medium::of(&[chip])), layout);
+    let mut board = DeviceOf::<_>::over(Nor::<4, 1024>::with(Medium::of(&[chip])), layout);
     board.provision(&factory);
     let image = board.image(12_000, 1);
     let envelope = factory.envelope(1, &image);

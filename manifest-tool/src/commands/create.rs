@@ -121,9 +121,15 @@ impl Create {
             image_digest,
             image_size: image.bytes.len() as u64,
             uri: self.uri(0, &image_digest),
+            encryption: None,
             second_slot: second.as_ref().map(|image| {
                 let digest: [u8; 32] = Sha256::digest(&image.bytes).into();
-                SlotImage { digest, size: image.bytes.len() as u64, uri: self.uri(1, &digest) }
+                SlotImage {
+                    digest,
+                    size: image.bytes.len() as u64,
+                    uri: self.uri(1, &digest),
+                    encryption: None,
+                }
             }),
             vendor_domain: self.vendor.domain().map(str::to_owned),
             model: self.class.name().map(str::to_owned),

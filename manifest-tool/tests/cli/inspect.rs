@@ -141,6 +141,7 @@ fn a_name_that_does_not_make_its_id_is_shown_as_such() {
         image_digest: [3; 32],
         image_size: 8,
         uri: "x".into(),
+        encryption: None,
         second_slot: None,
         vendor_domain: Some(VENDOR.into()),
         model: Some("demo-node".into()),

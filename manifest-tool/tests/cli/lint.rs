@@ -18,6 +18,7 @@ fn update() -> UpdateDescription {
         image_digest: [3; 32],
         image_size: 5000,
         uri: "x".into(),
+        encryption: None,
         second_slot: None,
         vendor_domain: None,
         model: None,

@@ -4,9 +4,8 @@
 use trust::cbor::Span;
 
 use crate::dry_run::{ImageReference, image_for_any, second_image_for_any};
-use crate::envelope::Envelope;
 use crate::error::Error;
-use crate::manifest::Manifest;
+use crate::host::{Envelope, Manifest};
 
 /// COSE header label of the credential, RFC 9528.
 const KCWT: i32 = 13;

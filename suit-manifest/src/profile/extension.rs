@@ -1,5 +1,4 @@
-//! How a profile extends decoder and processor. [`Loader`] extends nothing: every function here is never called for it,
-//! or does nothing.
+//! How a profile extends decoder and processor. [`Loader`] extends nothing: it has what stands here.
 
 use core::fmt::Debug;
 
@@ -28,7 +27,33 @@ pub struct Issued {
     pub(crate) may_select: bool,
 }
 
-/// What a profile adds.
+/// The components that were written, and read, since the order is free (section 6.7), as bits.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct FreeOrder {
+    written: u8,
+    read: u8,
+}
+
+impl FreeOrder {
+    /// Takes note of a command that writes a component, from `from` where another one is read. False: what is written is
+    /// read as well, in a sequence whose order is free.
+    pub(super) fn takes(&mut self, issued: &Issued, from: Option<u32>) -> bool {
+        if issued.strict_order {
+            *self = Self::default();
+            return true;
+        }
+        self.written |= mask(issued.component);
+        self.read |= from.map_or(0, mask);
+        self.written & self.read == 0
+    }
+}
+
+/// The bit of a component.
+pub(super) fn mask(component: u32) -> u8 {
+    1u8.checked_shl(component).unwrap_or(0)
+}
+
+/// What a profile adds. What stands here is what [`Loader`] has: nothing.
 pub trait Extension: Copy + Debug + PartialEq + Eq + Default + 'static {
     /// Members of an envelope beyond those of [`Loader`].
     type Members<'a>: Clone + Debug + Default;
@@ -42,83 +67,139 @@ pub trait Extension: Copy + Debug + PartialEq + Eq + Default + 'static {
     type Platform<'p>: Platform + ?Sized;
 
     /// Takes a member of the envelope; false leaves it unsupported.
-    fn member<'a>(members: &mut Self::Members<'a>, key: i32, source: &mut Source<'a>) -> bool;
+    fn member<'a>(_members: &mut Self::Members<'a>, _key: i32, _source: &mut Source<'a>) -> bool {
+        false
+    }
+
     /// Takes a member with a text key, whose key is next; false leaves it unsupported.
-    fn integrated<'a>(members: &mut Self::Members<'a>, source: &mut Source<'a>) -> bool;
+    fn integrated<'a>(_members: &mut Self::Members<'a>, _source: &mut Source<'a>) -> bool {
+        false
+    }
+
     /// Takes an element of the manifest; false leaves it unsupported.
     fn element<'a>(
-        elements: &mut Self::Elements<'a>,
-        members: &Self::Members<'a>,
-        key: i32,
-        source: &mut Source<'a>,
-    ) -> bool;
+        _elements: &mut Self::Elements<'a>,
+        _members: &Self::Members<'a>,
+        _key: i32,
+        _source: &mut Source<'a>,
+    ) -> bool {
+        false
+    }
+
     /// Takes an element of suit-common; false leaves it unsupported.
-    fn common<'a>(elements: &mut Self::Elements<'a>, key: i32, source: &mut Source<'a>) -> bool;
+    fn common<'a>(_elements: &mut Self::Elements<'a>, _key: i32, _source: &mut Source<'a>) -> bool {
+        false
+    }
+
     /// A member of the envelope for which the manifest has no digest: where it lies.
-    fn stray(elements: &Self::Elements<'_>, members: &Self::Members<'_>) -> Option<u32>;
+    fn stray(_elements: &Self::Elements<'_>, _members: &Self::Members<'_>) -> Option<u32> {
+        None
+    }
+
     /// The commands of a section beyond those of [`Loader`].
     ///
     /// # Errors
     /// [`ErrorKind::MemberSevered`]
-    fn section<'a>(elements: &Self::Elements<'a>, section: Section) -> Result<Option<Span<'a>>, Error>;
+    fn section<'a>(_elements: &Self::Elements<'a>, _section: Section) -> Result<Option<Span<'a>>, Error> {
+        Ok(None)
+    }
+
     /// Whether the manifest has this section, severed or not.
-    fn has_section(elements: &Self::Elements<'_>, section: Section) -> bool;
+    fn has_section(_elements: &Self::Elements<'_>, _section: Section) -> bool {
+        false
+    }
+
     /// Checks the form of the argument of a command beyond those of [`Loader`].
-    fn check_argument(check: &SequenceCheck<'_, Self>, code: i32, source: &mut Source<'_>)
+    fn check_argument(_check: &SequenceCheck<'_, Self>, _code: i32, source: &mut Source<'_>)
     where
-        Self: Profile;
+        Self: Profile,
+    {
+        // It aborts when it is reached (section 6.4); until then only its shape counts.
+        source.skip();
+    }
+
     /// Reads a parameter that [`Loader`] does not offer.
     fn parameter<'a>(
-        parameters: &mut ParametersOf<'a, Self>,
+        _parameters: &mut ParametersOf<'a, Self>,
         key: i32,
         source: &mut Source<'a>,
     ) -> Parameter<'a>
     where
-        Self: Profile;
+        Self: Profile,
+    {
+        source.skip();
+        match key {
+            ParameterKey::ENCRYPTION_INFO => Parameter::EncryptionInfo,
+            _ => Parameter::Unsupported,
+        }
+    }
+
     /// Whether the image-digest ahead is of an algorithm that [`Loader`] does not offer.
-    fn is_other_digest(source: &Source<'_>) -> bool;
+    fn is_other_digest(_source: &Source<'_>) -> bool {
+        false
+    }
+
     /// A parameter was set in the form of [`Loader`]: another form of it counts no more.
-    fn replaced(more: &mut Self::Parameters<'_>, key: i32);
-    /// Runs a command beyond those of [`Loader`].
+    fn replaced(_more: &mut Self::Parameters<'_>, _key: i32) {}
+
+    /// Runs a command beyond those of [`Loader`], which the profile offers.
     fn run<'a>(
         processor: &mut ProcessorOf<'a, Self>,
         issued: Issued,
-        source: &mut Source<'a>,
-        platform: &mut Self::Platform<'_>,
+        _source: &mut Source<'a>,
+        _platform: &mut Self::Platform<'_>,
     ) -> Option<Option<Step<'a>>>
     where
-        Self: Profile;
+        Self: Profile,
+    {
+        processor.refuse(ErrorKind::CommandUnknown, issued.position)?;
+        None
+    }
+
     /// Whether a condition of [`Loader`] holds where its parameter has a form that [`Loader`] does not offer; `None`
     /// where it has not.
     fn other_condition(
-        processor: &mut ProcessorOf<'_, Self>,
-        issued: Issued,
-        platform: &mut Self::Platform<'_>,
+        _processor: &mut ProcessorOf<'_, Self>,
+        _issued: Issued,
+        _platform: &mut Self::Platform<'_>,
     ) -> Option<Option<bool>>
     where
-        Self: Profile;
+        Self: Profile,
+    {
+        Some(None)
+    }
+
     /// A condition has been answered.
-    fn ended(
-        processor: &mut ProcessorOf<'_, Self>,
-        issued: Issued,
-        held: bool,
-        platform: &mut Self::Platform<'_>,
-    ) where
-        Self: Profile;
+    fn ended(_: &mut ProcessorOf<'_, Self>, _: Issued, _held: bool, _: &mut Self::Platform<'_>)
+    where
+        Self: Profile,
+    {
+    }
+
     /// The processor begins with a section of a manifest.
-    fn begins(state: &mut Self::State, elements: &Self::Elements<'_>, section: Section);
+    fn begins(_state: &mut Self::State, _elements: &Self::Elements<'_>, _section: Section) {}
+
     /// A step is handed out that writes the component, from `from` where another one is read.
-    fn writes(processor: &mut ProcessorOf<'_, Self>, issued: Issued, from: Option<u32>) -> Option<()>
+    fn writes(_: &mut ProcessorOf<'_, Self>, _: Issued, _from: Option<u32>) -> Option<()>
     where
-        Self: Profile;
+        Self: Profile,
+    {
+        Some(())
+    }
+
     /// A step is handed out that writes nothing.
-    fn hands_out(processor: &mut ProcessorOf<'_, Self>, issued: Issued)
+    fn hands_out(_: &mut ProcessorOf<'_, Self>, _: Issued)
     where
-        Self: Profile;
+        Self: Profile,
+    {
+    }
+
     /// The step that was handed out last has been served.
-    fn resumes(processor: &mut ProcessorOf<'_, Self>, platform: &mut Self::Platform<'_>)
+    fn resumes(_: &mut ProcessorOf<'_, Self>, _: &mut Self::Platform<'_>)
     where
-        Self: Profile;
+        Self: Profile,
+    {
+    }
 }
 
 impl Extension for Loader {
@@ -127,85 +208,4 @@ impl Extension for Loader {
     type Parameters<'a> = ();
     type State = ();
     type Platform<'p> = dyn Platform + 'p;
-
-    fn member<'a>((): &mut (), _key: i32, _source: &mut Source<'a>) -> bool {
-        false
-    }
-
-    fn integrated<'a>((): &mut (), _source: &mut Source<'a>) -> bool {
-        false
-    }
-
-    fn element<'a>((): &mut (), (): &(), _key: i32, _source: &mut Source<'a>) -> bool {
-        false
-    }
-
-    fn common<'a>((): &mut (), _key: i32, _source: &mut Source<'a>) -> bool {
-        false
-    }
-
-    fn stray((): &(), (): &()) -> Option<u32> {
-        None
-    }
-
-    fn section<'a>((): &(), _section: Section) -> Result<Option<Span<'a>>, Error> {
-        Ok(None)
-    }
-
-    fn has_section((): &(), _section: Section) -> bool {
-        false
-    }
-
-    fn check_argument(_check: &SequenceCheck<'_, Self>, _code: i32, source: &mut Source<'_>) {
-        // It aborts when it is reached (section 6.4); until then only its shape counts.
-        source.skip();
-    }
-
-    fn parameter<'a>(
-        _parameters: &mut ParametersOf<'a, Self>,
-        key: i32,
-        source: &mut Source<'a>,
-    ) -> Parameter<'a> {
-        source.skip();
-        match key {
-            ParameterKey::ENCRYPTION_INFO => Parameter::EncryptionInfo,
-            _ => Parameter::Unsupported,
-        }
-    }
-
-    fn is_other_digest(_source: &Source<'_>) -> bool {
-        false
-    }
-
-    fn replaced((): &mut (), _key: i32) {}
-
-    fn run<'a>(
-        processor: &mut ProcessorOf<'a, Self>,
-        issued: Issued,
-        _source: &mut Source<'a>,
-        _platform: &mut Self::Platform<'_>,
-    ) -> Option<Option<Step<'a>>> {
-        processor.refuse(ErrorKind::CommandUnknown, issued.position)?;
-        None
-    }
-
-    fn other_condition(
-        _processor: &mut ProcessorOf<'_, Self>,
-        _issued: Issued,
-        _platform: &mut Self::Platform<'_>,
-    ) -> Option<Option<bool>> {
-        Some(None)
-    }
-
-    fn ended(_: &mut ProcessorOf<'_, Self>, _: Issued, _: bool, _: &mut Self::Platform<'_>) {}
-
-    fn begins((): &mut (), (): &(), _section: Section) {}
-
-    fn writes(_: &mut ProcessorOf<'_, Self>, _: Issued, _: Option<u32>) -> Option<()> {
-        Some(())
-    }
-
-    fn hands_out(_: &mut ProcessorOf<'_, Self>, _: Issued) {}
-
-    fn resumes(_: &mut ProcessorOf<'_, Self>, _: &mut Self::Platform<'_>) {}
 }

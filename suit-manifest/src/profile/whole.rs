@@ -10,7 +10,8 @@ mod platform;
 
 use trust::cbor::{Span, Uint, bit};
 
-use super::{Extension, Issued, Profile, Whole};
+use super::extension::mask;
+use super::{Extension, FreeOrder, Issued, Profile, Whole};
 use crate::argument::{AnyDigest, ParameterValue, VendorId};
 use crate::command::read_reporting_policy;
 use crate::digest::Digest;
@@ -36,21 +37,21 @@ pub struct State {
     /// Bits of the components that are dependencies, and of those whose integrity was checked and holds.
     dependencies: u8,
     whole: u8,
-    /// Bits of the components that were written, and read, since the order is free (section 6.7).
-    written: u8,
-    read: u8,
+    order: FreeOrder,
     /// The step that was handed out, and the record of it.
     pending: Option<Record>,
 }
 
 impl Default for State {
     fn default() -> Self {
-        Self { section: Section::Install, dependencies: 0, whole: 0, written: 0, read: 0, pending: None }
+        Self {
+            section: Section::Install,
+            dependencies: 0,
+            whole: 0,
+            order: FreeOrder::default(),
+            pending: None,
+        }
     }
-}
-
-fn mask(component: u32) -> u8 {
-    1u8.checked_shl(component).unwrap_or(0)
 }
 
 impl<'a> From<Digest<'a>> for AnyDigest<'a> {
@@ -259,8 +260,7 @@ impl Extension for Whole {
         platform: &mut Self::Platform<'_>,
     ) -> Option<Option<Step<'a>>> {
         let Issued { component, position, .. } = issued;
-        let known = CommandCode::from_number(issued.code.into()).filter(|_| Self::COMMANDS.has(issued.code));
-        let Some(code) = known else {
+        let Some(code) = CommandCode::from_number(issued.code.into()) else {
             processor.refuse(ErrorKind::CommandUnknown, position)?;
             return None;
         };
@@ -286,6 +286,7 @@ impl Extension for Whole {
             processor.check(source)?;
         }
         let properties = processor.properties(component);
+        let named = processor.parameters(component)?.more.source_component;
         match code {
             CommandCode::Write => {
                 if properties.content.is_none() {
@@ -295,12 +296,12 @@ impl Extension for Whole {
                 return processor.serve(issued, Step::Write { component });
             }
             CommandCode::Copy => {
-                let from = processor.source_of(issued)?;
+                let from = processor.source_of(named, position)?;
                 Self::writes(processor, issued, Some(from))?;
                 return processor.serve(issued, Step::Copy { component, source: from });
             }
             CommandCode::Swap => {
-                let from = processor.source_of(issued)?;
+                let from = processor.source_of(named, position)?;
                 // Each is read and written: without an order that is a race (section 6.7).
                 if !issued.strict_order {
                     processor.refuse(ErrorKind::StrictOrder, position)?;
@@ -372,19 +373,11 @@ impl Extension for Whole {
     }
 
     fn writes(processor: &mut ProcessorOf<'_, Self>, issued: Issued, from: Option<u32>) -> Option<()> {
-        let (target, source) = (mask(issued.component), from.map_or(0, mask));
-        if issued.strict_order {
-            (processor.state.written, processor.state.read) = (0, 0);
-        } else {
-            // Section 6.7: what is written may not be read in a sequence whose order is free.
-            processor.state.written |= target;
-            processor.state.read |= source;
-            if processor.state.written & processor.state.read != 0 {
-                processor.refuse(ErrorKind::StrictOrder, issued.position)?;
-            }
+        if !processor.state.order.takes(&issued, from) {
+            processor.refuse(ErrorKind::StrictOrder, issued.position)?;
         }
         // suit-trust-domains section 5.6.4: what was checked of a dependency counts no more once it is written.
-        processor.state.whole &= !target;
+        processor.state.whole &= !mask(issued.component);
         processor.set_image_held(issued.component, false);
         Self::hands_out(processor, issued);
         Some(())

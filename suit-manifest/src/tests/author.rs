@@ -68,7 +68,7 @@ fn a_release_says_which_image_it_installs() {
 /// Tool, host and device find the same image for each slot, and none where there is none.
 #[test]
 fn the_slot_chooses_the_image() {
-    let second = SlotImage { digest: [0x5A; 32], size: 4321, uri: image_uri(&[0x5A; 32]) };
+    let second = SlotImage { digest: [0x5A; 32], size: 4321, uri: image_uri(&[0x5A; 32]), encryption: None };
     let both = UpdateDescription { second_slot: Some(second.clone()), ..update() };
     let envelope = sign(&create(&both).unwrap(), &release_key(), &credential()).unwrap();
     let authenticated = authenticate(&envelope).unwrap();
@@ -110,7 +110,7 @@ fn a_manifest_for_slot_0_alone_has_no_second_image() {
         Command::Override(image.to_vec()),
     ];
     let unset = Sequences::of(&UpdateDescription {
-        second_slot: Some(SlotImage { digest: [0x5A; 32], size: 1, uri: "second".into() }),
+        second_slot: Some(SlotImage { digest: [0x5A; 32], size: 1, uri: "second".into(), encryption: None }),
         ..update()
     });
     let own = DeviceIdentity { vendor: VENDOR, class: CLASS, device: DEVICE };

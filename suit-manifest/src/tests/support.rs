@@ -100,6 +100,7 @@ pub(super) fn update() -> UpdateDescription {
         image_digest: IMAGE,
         image_size: IMAGE_SIZE,
         uri: crate::author::image_uri(&IMAGE),
+        encryption: None,
         second_slot: None,
         vendor_domain: Some("example.com".into()),
         model: Some("pump".into()),

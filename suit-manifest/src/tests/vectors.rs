@@ -6,9 +6,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::support::*;
 use crate::author::{Outline, inspect, outline};
-use crate::manifest::Manifest;
+use crate::host;
 use crate::{
-    ComponentText, Envelope, Error, ErrorKind, ManifestText, Processor, Section, Step, image_reference,
+    ComponentText, Envelope, Error, ErrorKind, ManifestText, ProcessorOf, Section, Step, image_reference,
 };
 
 /// Version 1 of what `author::create` and `author::sign` make: `support::update`, seeds 1 and 2.
@@ -309,8 +309,8 @@ fn run_example(
     device: &mut Device,
     section: Section,
 ) -> Result<Vec<String>, Error> {
-    let manifest: &Manifest<'_> = inspection.manifest();
-    let mut processor = Processor::ready(manifest, section)?;
+    let manifest: &host::Manifest<'_> = inspection.manifest();
+    let mut processor = ProcessorOf::ready(manifest, section)?;
     let mut steps = vec![];
     loop {
         match processor.run(device)? {

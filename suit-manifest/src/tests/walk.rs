@@ -16,7 +16,7 @@ fn fetched(
         .with(20, bytes(&sequence(install)))
         .signed();
     let image = Walk::rehearse(&authenticate(&envelope).unwrap(), &mut Device::default());
-    image.map(|image| image.component).map_err(|error| error.kind)
+    image.map(|(image, ())| image.component).map_err(|error| error.kind)
 }
 
 /// Image-match in a component, which gets the digest and size of the image first.

@@ -1,6 +1,8 @@
 //! A device on the bench: the loader library over the flash model, and a host that speaks to it through the
 //! session, object by object. The bus in between is tested elsewhere.
 
+use std::marker::PhantomData;
+
 use bootloader::firmware_image::Vectors;
 use bootloader::flash::Flash;
 use bootloader::layout::{Area, Layout, Slot};
@@ -10,13 +12,14 @@ use bootloader::state::{BootState, Status};
 use bootloader::{Buffers, ListBuffer, Loader, Session, application};
 use flash_model::Nor;
 use suit_manifest::Reason;
+use trust::author::DerivedKey;
 use update_protocol::profile::{Object, StateRecord};
 use update_protocol::uds::Nrc;
 use update_protocol::uds::server::{Answer, Download, Handler as _};
 
 use crate::factory::{self, Factory};
 use crate::part::RAM;
-pub use crate::part::{Part, layout};
+pub use crate::part::{Part, Placed, layout};
 
 /// The unique id of its board.
 pub const FACTORY_TAG: u64 = 0x0123_4567_89AB_CDEF;
@@ -63,13 +66,13 @@ pub fn wake(request: Option<Request>) -> Wake {
 }
 
 /// A loader in its programming session.
-pub type Programming<'b, const WORD: usize, const PAGE: usize> = Session<'b, Nor<WORD, PAGE>>;
+pub type Programming<'b, const WORD: usize, const PAGE: usize, L = Layout> = Session<'b, Nor<WORD, PAGE>, L>;
 
 /// A device with even sectors.
-pub type Device<const WORD: usize, const PAGE: usize> = DeviceOf<Nor<WORD, PAGE>>;
+pub type Device<const WORD: usize, const PAGE: usize, L = Layout> = DeviceOf<Nor<WORD, PAGE>, L>;
 
-/// The device.
-pub struct DeviceOf<P> {
+/// The device; `L` tells what of SUIT its loader takes.
+pub struct DeviceOf<P, L = Layout> {
     /// Its flash.
     pub nor: P,
     /// Where things lie in it.
@@ -80,9 +83,10 @@ pub struct DeviceOf<P> {
     retry: Option<Wake>,
     /// The start of one that has done so as often as it does, and stays.
     rest: Option<Wake>,
+    kind: PhantomData<L>,
 }
 
-impl<const WORD: usize, const PAGE: usize> Device<WORD, PAGE> {
+impl<const WORD: usize, const PAGE: usize, L: Placed> Device<WORD, PAGE, L> {
     /// A device from the factory with `pages` image pages in each slot.
     pub fn new(pages: u32) -> Self {
         let layout = layout(PAGE as u32, pages);
@@ -90,10 +94,11 @@ impl<const WORD: usize, const PAGE: usize> Device<WORD, PAGE> {
     }
 }
 
-impl<P: Part> DeviceOf<P> {
+impl<P: Part, L: Placed> DeviceOf<P, L> {
     /// A device over flash that has a history.
     pub fn over(nor: P, layout: Layout) -> Self {
-        Self { nor, layout, envelope: Box::new([0; 4096]), list: Box::new([0; _]), retry: None, rest: None }
+        let (envelope, list) = (Box::new([0; 4096]), Box::new([0; _]));
+        Self { nor, layout, envelope, list, retry: None, rest: None, kind: PhantomData }
     }
 
     /// Another device with a copy of this one's flash.
@@ -121,12 +126,12 @@ impl<P: Part> DeviceOf<P> {
         }
     }
 
-    fn flash(&self) -> Flash<P> {
-        Flash::new(self.nor.clone(), self.layout).expect("geometry")
+    fn flash(&self) -> Flash<P, L> {
+        Flash::new(self.nor.clone(), L::from(self.layout)).expect("geometry")
     }
 
     /// The loader after a reset, before the boot rules.
-    pub fn loader(&mut self) -> Loader<'_, P> {
+    pub fn loader(&mut self) -> Loader<'_, P, L> {
         let flash = self.flash();
         Loader::start(flash, Buffers { envelope: &mut self.envelope, list: &mut self.list })
     }
@@ -165,7 +170,7 @@ impl<P: Part> DeviceOf<P> {
 
     /// A reset into the programming session; where the loader was left about to reset by itself, after it has done so as
     /// often as it does.
-    pub fn program(&mut self) -> Session<'_, P> {
+    pub fn program(&mut self) -> Session<'_, P, L> {
         while let Some(again) = self.retry {
             self.start(&again);
         }
@@ -179,13 +184,13 @@ impl<P: Part> DeviceOf<P> {
     }
 
     /// A start of the loader under these circumstances.
-    pub fn wake(&mut self, wake: &Wake) -> bootloader::Boot<'_, P> {
+    pub fn wake(&mut self, wake: &Wake) -> bootloader::Boot<'_, P, L> {
         self.loader().boot(wake, DESCRIPTION)
     }
 
     /// The flash as its application opens it.
     pub fn application(&self) -> application::Device<P> {
-        application::Device::open(self.flash())
+        application::Device::open(Flash::new(self.nor.clone(), self.layout).expect("geometry"))
     }
 
     /// The state in the journal.
@@ -208,7 +213,12 @@ impl<P: Part> DeviceOf<P> {
 
     /// Provisions it for a manufacturer.
     pub fn provision(&mut self, factory: &Factory) {
-        let block = factory::provisioning_block(&[factory.anchor()], None);
+        self.provision_with(factory, &[]);
+    }
+
+    /// The same, with keys of the device.
+    pub fn provision_with(&mut self, factory: &Factory, keys: &[DerivedKey]) {
+        let block = factory::provisioning_block_with(&[factory.anchor()], None, keys);
         self.send(Object::ProvisioningBlock, &block).expect("provisioning");
     }
 
@@ -227,14 +237,14 @@ impl<P: Part> DeviceOf<P> {
 }
 
 /// The state record.
-pub fn record<P: Part>(session: &Session<'_, P>) -> StateRecord {
+pub fn record<P: Part, L: Placed>(session: &Session<'_, P, L>) -> StateRecord {
     session.state_record()
 }
 
 /// Sends an object in uneven blocks.
-pub fn download<P: Part>(
+pub fn download<P: Part, L: Placed>(
     nor: &P,
-    session: &mut Session<'_, P>,
+    session: &mut Session<'_, P, L>,
     object: Object,
     bytes: &[u8],
 ) -> Result<(), Failure> {
@@ -257,7 +267,7 @@ pub fn download<P: Part>(
     result.map_err(|nrc| failure(nor, session, nrc))
 }
 
-fn failure<P: Part>(nor: &P, session: &Session<'_, P>, nrc: Nrc) -> Failure {
+fn failure<P: Part, L: Placed>(nor: &P, session: &Session<'_, P, L>, nrc: Nrc) -> Failure {
     if nor.medium().is_off() {
         return Failure::NoPower;
     }
@@ -265,9 +275,9 @@ fn failure<P: Part>(nor: &P, session: &Session<'_, P>, nrc: Nrc) -> Failure {
 }
 
 /// Envelope, then the image from where the device wants it.
-pub fn install<P: Part>(
+pub fn install<P: Part, L: Placed>(
     nor: &P,
-    session: &mut Session<'_, P>,
+    session: &mut Session<'_, P, L>,
     envelope: &[u8],
     image: &[u8],
 ) -> Result<(), Failure> {
@@ -281,9 +291,9 @@ pub fn install<P: Part>(
 }
 
 /// The same by a host that waits as long as the device wants it to.
-pub fn install_patiently<P: Part>(
+pub fn install_patiently<P: Part, L: Placed>(
     nor: &P,
-    session: &mut Session<'_, P>,
+    session: &mut Session<'_, P, L>,
     envelope: &[u8],
     image: &[u8],
 ) -> Result<(), Failure> {
@@ -300,7 +310,7 @@ pub fn install_patiently<P: Part>(
 }
 
 /// Runs a routine; what it answered.
-pub fn routine<P: Part>(session: &mut Session<'_, P>, identifier: u16) -> Result<u8, Nrc> {
+pub fn routine<P: Part, L: Placed>(session: &mut Session<'_, P, L>, identifier: u16) -> Result<u8, Nrc> {
     let mut buffer = [0xEE; 4];
     let mut answer = Answer::new(&mut buffer);
     session.run_routine(identifier, &[], &mut answer)?;

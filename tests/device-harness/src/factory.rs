@@ -1,11 +1,15 @@
 //! Keys, envelopes, images and blocks for device tests, made by the code the tools use.
 
 use sha2::{Digest as _, Sha256};
-use suit_manifest::author::{SlotImage, UpdateDescription, create, image_uri, sign};
+use suit_manifest::author::{Encryption, SlotImage, UpdateDescription, create, image_uri, sign};
+use trust::aes::Key128;
 use trust::author::{
-    CredentialRequest, Minimum, ProvisioningRequest, RevocationRequest, ScopeRequest, Signer as _,
-    SoftwareKey, issue_credential, sign_revocation,
+    CredentialRequest, Derivation, DerivedKey, DeviceKeyRequest, Encrypted, MasterKey, Minimum,
+    ProvisioningRequest, Recipient, RevocationRequest, ScopeRequest, Signer as _, SoftwareKey, encrypt,
+    issue_credential, sign_revocation,
 };
+use trust::device_keys::Purpose;
+use trust::encryption::ContentAlgorithm;
 use trust::{Anchor, Kid, MAX_GENERATION, RevokedId, Role, UnixTime};
 
 /// Vendor id of the device under test.
@@ -77,8 +81,21 @@ impl Factory {
     /// A signed envelope for an image for each slot.
     pub fn envelope_for_slots(&self, sequence: u64, [first, second]: [&[u8]; 2]) -> Vec<u8> {
         let digest: [u8; 32] = Sha256::digest(second).into();
-        let second = SlotImage { digest, size: second.len() as u64, uri: image_uri(&digest) };
+        let (size, uri) = (second.len() as u64, image_uri(&digest));
+        let second = SlotImage { digest, size, uri, encryption: None };
         self.envelope_of(&UpdateDescription { second_slot: Some(second), ..description(sequence, first) })
+    }
+
+    /// A signed envelope for an image that only devices with one of these keys can read, and its ciphertext.
+    pub fn encrypted(
+        &self,
+        sequence: u64,
+        image: &[u8],
+        algorithm: ContentAlgorithm,
+        keys: &[DerivedKey],
+    ) -> (Vec<u8>, Vec<u8>) {
+        let (update, ciphertext) = encrypted(&description(sequence, image), image, algorithm, keys);
+        (self.envelope_of(&update), ciphertext)
     }
 
     /// A signed envelope for whatever is described.
@@ -175,6 +192,32 @@ pub fn description(sequence: u64, image: &[u8]) -> UpdateDescription {
     }
 }
 
+/// The description with its image encrypted for these keys, and the ciphertext.
+pub fn encrypted(
+    update: &UpdateDescription,
+    image: &[u8],
+    algorithm: ContentAlgorithm,
+    keys: &[DerivedKey],
+) -> (UpdateDescription, Vec<u8>) {
+    let recipients: Vec<_> = keys.iter().map(recipient).collect();
+    let Encrypted { info, ciphertext } = encrypt(algorithm, image, &recipients).expect("encryption");
+    let digest: [u8; 32] = Sha256::digest(&ciphertext).into();
+    let encryption = Some(Encryption { info, digest, size: ciphertext.len() as u64 });
+    (UpdateDescription { uri: image_uri(&digest), encryption, ..update.clone() }, ciphertext)
+}
+
+fn recipient(key: &DerivedKey) -> Recipient {
+    let bytes = key.bytes.as_slice().try_into().expect("an update key");
+    Recipient { kid: key.kid.0.to_vec(), key: Key128::new(bytes) }
+}
+
+/// The update key of the device with this serial.
+pub fn device_key(serial: &str) -> DerivedKey {
+    let master = MasterKey::new(&[0x5A; 32]).expect("master key");
+    let request = DeviceKeyRequest { line: "line", serial, purpose: Purpose::Update, revision: 0 };
+    master.derive(Derivation::HkdfSha256, &request).expect("device key")
+}
+
 /// An image of `len` bytes with a vector table for this place; `fill` makes it unlike others.
 pub fn image(len: usize, fill: u8, address: u32, stack_top: u32) -> Vec<u8> {
     let mut image: Vec<u8> =
@@ -186,6 +229,15 @@ pub fn image(len: usize, fill: u8, address: u32, stack_top: u32) -> Vec<u8> {
 
 /// A provisioning block for the device under test.
 pub fn provisioning_block(anchors: &[Anchor], sequence_floor: Option<u64>) -> Vec<u8> {
+    provisioning_block_with(anchors, sequence_floor, &[])
+}
+
+/// The same, with keys of the device.
+pub fn provisioning_block_with(
+    anchors: &[Anchor],
+    sequence_floor: Option<u64>,
+    keys: &[DerivedKey],
+) -> Vec<u8> {
     let request = ProvisioningRequest {
         serial: "A-0001",
         vendor: VENDOR,
@@ -195,5 +247,5 @@ pub fn provisioning_block(anchors: &[Anchor], sequence_floor: Option<u64>) -> Ve
         anchors,
         sequence_floor: sequence_floor.unwrap_or_default(),
     };
-    request.encode().expect("provisioning block")
+    request.encode_with_keys(keys).expect("provisioning block")
 }

@@ -3,18 +3,42 @@
 use std::cell::{Ref, RefCell, RefMut};
 use std::rc::Rc;
 
-use bootloader::flash::{BlankAsErased, BlankCheck, Joined};
+use bootloader::flash::{BlankAsErased, BlankCheck, HasLayout, Joined};
 use bootloader::layout::{
     self, JOURNAL_LONE_PART_RECORDS, JOURNAL_PART_RECORDS, JOURNAL_RECORD_LEN, Layout, Region, Regions,
     STORED_HALF_LEN,
 };
 use embedded_storage::nor_flash::{ErrorType, NorFlash, ReadNorFlash};
 use flash_model::{Chip, Medium, ModelError, Nor};
+use suit_manifest::profile::Decrypting;
 
 /// RAM of its application.
 pub const RAM: Region = Region { start: 0x2000_0000, len: 0x1_0000 };
 /// Address of offset 0 of its flash.
 pub const BASE: u32 = 0x2100_0000;
+
+/// Where things lie in a part, and what of SUIT the loader there takes.
+pub trait Placed: HasLayout + From<Layout> {}
+
+impl<L: HasLayout + From<Layout>> Placed for L {}
+
+/// The layout of a device that decrypts.
+#[derive(Clone, Copy, Debug)]
+pub struct Deciphering(Layout);
+
+impl From<Layout> for Deciphering {
+    fn from(layout: Layout) -> Self {
+        Self(layout)
+    }
+}
+
+impl HasLayout for Deciphering {
+    type Profile = Decrypting;
+
+    fn layout(&self) -> &Layout {
+        &self.0
+    }
+}
 
 /// A flash driver over the model.
 pub trait Part: NorFlash + Clone {

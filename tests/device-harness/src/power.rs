@@ -14,18 +14,18 @@ use bootloader::layout::{Area, Layout};
 use bootloader::state::{BootState, Status};
 use flash_model::{Cut, Medium, Nor, Random};
 
-use crate::device::{Boot, Device, Failure};
+use crate::device::{Boot, Device, Failure, Placed};
 
 /// An image that may be found in slot A: its sequence number and bytes.
 pub type Release = (u64, Vec<u8>);
 
 /// A procedure on a device, and the promises that have to hold after a power cut anywhere in it.
-pub trait Scenario<const WORD: usize, const PAGE: usize>: Sync {
+pub trait Scenario<const WORD: usize, const PAGE: usize, L = Layout>: Sync {
     /// A device right before.
-    fn prepare(&self) -> Device<WORD, PAGE>;
+    fn prepare(&self) -> Device<WORD, PAGE, L>;
 
     /// Does it, or goes on with it, from whatever state a reset left the device in.
-    fn run(&self, device: &mut Device<WORD, PAGE>) -> Result<(), Failure>;
+    fn run(&self, device: &mut Device<WORD, PAGE, L>) -> Result<(), Failure>;
 
     /// The images that may run after a reset.
     fn releases(&self) -> Vec<Release>;
@@ -36,14 +36,16 @@ pub trait Scenario<const WORD: usize, const PAGE: usize>: Sync {
     }
 
     /// Looks at a device that has just been reset, in whatever state it is.
-    fn inspect(&self, _device: &mut Device<WORD, PAGE>) {}
+    fn inspect(&self, _device: &mut Device<WORD, PAGE, L>) {}
 
     /// Looks at a device at the end.
-    fn finished(&self, device: &mut Device<WORD, PAGE>);
+    fn finished(&self, device: &mut Device<WORD, PAGE, L>);
 }
 
 /// Runs the scenario with a cut at every operation; how many there were.
-pub fn cut_everywhere<const WORD: usize, const PAGE: usize>(scenario: &impl Scenario<WORD, PAGE>) -> u64 {
+pub fn cut_everywhere<const WORD: usize, const PAGE: usize, L: Placed>(
+    scenario: &impl Scenario<WORD, PAGE, L>,
+) -> u64 {
     let base = scenario.prepare();
     let (medium, layout) = (base.nor.medium().clone(), base.layout);
     let floor = base.state().floor;
@@ -88,8 +90,8 @@ fn doubtful(random: &mut Random) -> Cut {
     }
 }
 
-fn cut_at<const WORD: usize, const PAGE: usize>(
-    scenario: &impl Scenario<WORD, PAGE>,
+fn cut_at<const WORD: usize, const PAGE: usize, L: Placed>(
+    scenario: &impl Scenario<WORD, PAGE, L>,
     medium: &Medium,
     layout: Layout,
     (operation, sampled): (u64, bool),
@@ -97,7 +99,7 @@ fn cut_at<const WORD: usize, const PAGE: usize>(
 ) {
     let cut = |cut| {
         let at = format!("{cut:?} at operation {operation}");
-        let mut device = Device::<WORD, PAGE>::over(Nor::with(medium.clone()), layout);
+        let mut device = Device::<WORD, PAGE, L>::over(Nor::with(medium.clone()), layout);
         device.nor.medium_mut().cut_at(operation, cut);
         assert_eq!(scenario.run(&mut device), Err(Failure::NoPower), "{at}: power should have gone");
         after_cut(scenario, &mut device, floor, &at);
@@ -144,9 +146,9 @@ fn ends_record(layout: Layout, offset: usize, word: usize) -> bool {
 }
 
 /// From what a cut left to the end of the scenario.
-fn to_the_end<const WORD: usize, const PAGE: usize>(
-    scenario: &impl Scenario<WORD, PAGE>,
-    device: &mut Device<WORD, PAGE>,
+fn to_the_end<const WORD: usize, const PAGE: usize, L: Placed>(
+    scenario: &impl Scenario<WORD, PAGE, L>,
+    device: &mut Device<WORD, PAGE, L>,
     end: &BootState,
     at: &str,
 ) {
@@ -158,9 +160,9 @@ fn to_the_end<const WORD: usize, const PAGE: usize>(
 }
 
 /// The first boot after a cut, on a copy.
-fn after_cut<const WORD: usize, const PAGE: usize>(
-    scenario: &impl Scenario<WORD, PAGE>,
-    device: &mut Device<WORD, PAGE>,
+fn after_cut<const WORD: usize, const PAGE: usize, L: Placed>(
+    scenario: &impl Scenario<WORD, PAGE, L>,
+    device: &mut Device<WORD, PAGE, L>,
     floor: u64,
     at: &str,
 ) {
@@ -169,9 +171,9 @@ fn after_cut<const WORD: usize, const PAGE: usize>(
     whole(scenario, &mut device.twin(), floor, at);
 }
 
-fn whole<const WORD: usize, const PAGE: usize>(
-    scenario: &impl Scenario<WORD, PAGE>,
-    device: &mut Device<WORD, PAGE>,
+fn whole<const WORD: usize, const PAGE: usize, L: Placed>(
+    scenario: &impl Scenario<WORD, PAGE, L>,
+    device: &mut Device<WORD, PAGE, L>,
     floor: u64,
     at: &str,
 ) {
@@ -199,9 +201,9 @@ fn whole<const WORD: usize, const PAGE: usize>(
 }
 
 /// The active image is, to the last byte, one of the releases.
-fn runs_a_release<const WORD: usize, const PAGE: usize>(
-    scenario: &impl Scenario<WORD, PAGE>,
-    device: &Device<WORD, PAGE>,
+fn runs_a_release<const WORD: usize, const PAGE: usize, L: Placed>(
+    scenario: &impl Scenario<WORD, PAGE, L>,
+    device: &Device<WORD, PAGE, L>,
     state: &BootState,
     at: &str,
 ) {
@@ -216,7 +218,7 @@ fn runs_a_release<const WORD: usize, const PAGE: usize>(
 }
 
 /// A device that is not on trial does not write when it boots.
-fn quiet<const WORD: usize, const PAGE: usize>(device: &mut Device<WORD, PAGE>, at: &str) {
+fn quiet<const WORD: usize, const PAGE: usize, L: Placed>(device: &mut Device<WORD, PAGE, L>, at: &str) {
     if device.state().status != Status::Idle {
         return;
     }
@@ -226,9 +228,9 @@ fn quiet<const WORD: usize, const PAGE: usize>(device: &mut Device<WORD, PAGE>, 
     assert_eq!((device.boot(), device.state()), (boot, state), "{at}: a further boot changed something");
 }
 
-fn finish<const WORD: usize, const PAGE: usize>(
-    scenario: &impl Scenario<WORD, PAGE>,
-    device: &mut Device<WORD, PAGE>,
+fn finish<const WORD: usize, const PAGE: usize, L: Placed>(
+    scenario: &impl Scenario<WORD, PAGE, L>,
+    device: &mut Device<WORD, PAGE, L>,
     at: &str,
 ) {
     quiet(device, at);

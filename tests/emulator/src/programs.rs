@@ -67,6 +67,8 @@ pub struct Programs {
     machine: Machine,
     /// Images run where they lie.
     in_place: bool,
+    /// The loader decrypts images.
+    decrypting: bool,
 }
 
 impl Programs {
@@ -74,7 +76,7 @@ impl Programs {
     pub fn new(target_dir: impl Into<PathBuf>) -> Result<Self> {
         let target_dir = target_dir.into();
         std::fs::create_dir_all(target_dir.join("boards"))?;
-        Ok(Self { root: root(), target_dir, machine: AN386, in_place: false })
+        Ok(Self { root: root(), target_dir, machine: AN386, in_place: false, decrypting: false })
     }
 
     /// The same of another workspace than this one.
@@ -95,6 +97,12 @@ impl Programs {
         Self { in_place: true, ..self }
     }
 
+    /// The same with a loader that decrypts images.
+    #[must_use]
+    pub fn decrypting(self) -> Self {
+        Self { decrypting: true, ..self }
+    }
+
     /// What they run on.
     #[must_use]
     pub const fn machine(&self) -> Machine {
@@ -103,7 +111,11 @@ impl Programs {
 
     /// The loader, an ELF. Its anchor comes with the provisioning block.
     pub fn loader(&self) -> Result<PathBuf> {
-        self.build("qemu-mps2", "loader.elf", "provisioned-anchor", &[])
+        let (name, features) = match self.decrypting {
+            true => ("decrypting-loader.elf", "provisioned-anchor,decrypting"),
+            false => ("loader.elf", "provisioned-anchor"),
+        };
+        self.build("qemu-mps2", name, features, &[])
     }
 
     /// An application, an ELF.

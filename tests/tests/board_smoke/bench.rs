@@ -8,13 +8,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use can_bus::{Bus, Ended, Flow, IsoTpChannel, Tester};
-use device_harness::factory::{Factory, provisioning_block};
+use device_harness::factory::{Factory, device_key, provisioning_block_with};
 use emulator::{Application, Behaviour, Board, Programs, parent_death};
-use qemu_mps2_layout::{LOADER_STACK_LEN, Machine};
+use qemu_mps2_layout::{DECRYPTING_STACK_LEN, LOADER_STACK_LEN, Machine};
 use suit_manifest::Reason;
 use system_tests::xtask;
 use tokio::runtime::Runtime;
 use trust::Anchor;
+use trust::author::DerivedKey;
+use trust::encryption::ContentAlgorithm;
 use update_protocol::profile::{self, DEFAULT_NODE_ADDRESS, ImageState, Mode, Object, StateRecord, did};
 use update_protocol::uds::Session;
 
@@ -114,6 +116,8 @@ pub(super) struct Bench {
     pub(super) device: Device,
     factory: Factory,
     programs: Programs,
+    /// The keys of the device: its releases are encrypted then.
+    keys: Vec<DerivedKey>,
     tester: Option<Tester>,
     node: u8,
     /// After the device, which is powered off first.
@@ -139,7 +143,7 @@ impl Bench {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let factory = Factory::new(7);
         let node = DEFAULT_NODE_ADDRESS;
-        Ok(Self { runtime, device, factory, programs, tester: None, node, _supply: None })
+        Ok(Self { runtime, device, factory, programs, keys: Vec::new(), tester: None, node, _supply: None })
     }
 
     pub(super) fn release(&self, sequence: u64, behaviour: Behaviour) -> Result<Release> {
@@ -147,7 +151,11 @@ impl Bench {
         let elf =
             self.programs.application(&Application { version, behaviour, ballast_len: Some(BALLAST_LEN) })?;
         let image = emulator::image(&elf)?;
-        Ok(Release { envelope: self.factory.envelope(sequence, &image), image, second: None })
+        let (envelope, image) = match self.keys.as_slice() {
+            [] => (self.factory.envelope(sequence, &image), image),
+            keys => self.factory.encrypted(sequence, &image, ContentAlgorithm::A128Gcm, keys),
+        };
+        Ok(Release { envelope, image, second: None })
     }
 
     /// A release with an image for each slot.
@@ -235,6 +243,11 @@ impl Bench {
         Ok(tag)
     }
 
+    /// The device gets a key, and each release is encrypted for it.
+    pub(super) fn encrypts(&mut self) {
+        self.keys = vec![device_key("A-0001")];
+    }
+
     pub(super) fn provision(&mut self) -> Result<()> {
         self.provision_with(&[self.factory.anchor()])
     }
@@ -242,7 +255,7 @@ impl Bench {
     pub(super) fn provision_with(&mut self, anchors: &[Anchor]) -> Result<()> {
         let state = self.wait_for(Mode::Factory)?;
         ensure!(state.image == ImageState::None, "a new device has an image: {state:?}");
-        let block = provisioning_block(anchors, None);
+        let block = provisioning_block_with(anchors, None, &self.keys);
         self.on(async |tester| {
             tester.session(Session::Programming).await?;
             tester.download(Object::ProvisioningBlock, &block, |_| Flow::Continue).await?;
@@ -308,9 +321,11 @@ impl Bench {
 
     /// Enough of the loader's stack was never used.
     pub(super) fn expect_stack_reserve(&mut self) -> Result<()> {
-        let used = self.board()?.stack_used(LOADER_STACK_LEN)?;
-        println!("stack of the loader: {used} of {LOADER_STACK_LEN} bytes");
-        ensure!(used <= LOADER_STACK_LEN - STACK_RESERVE, "{used} bytes of the loader's stack are in use");
+        let more = if self.keys.is_empty() { 0 } else { DECRYPTING_STACK_LEN };
+        let len = LOADER_STACK_LEN + more;
+        let used = self.board()?.stack_used(len)?;
+        println!("stack of the loader: {used} of {len} bytes");
+        ensure!(used <= len - STACK_RESERVE, "{used} bytes of the loader's stack are in use");
         Ok(())
     }
 

@@ -70,6 +70,19 @@ fn a_device_lives_briefly_on_the_cortex_m33() -> Result<()> {
     live_briefly(AN505)
 }
 
+/// Images that only the device can read: its loader decrypts them while they come, and goes on after a power cut.
+#[test]
+fn boot84_a_device_lives_encrypted_on_the_cortex_m4() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut bench = board_of(programs()?.on(AN386).decrypting(), folder.path())?;
+    bench.encrypts();
+    bench.provision()?;
+    let first = bench.release(1, Behaviour::Confirms)?;
+    bench.install(&first)?;
+    bench.expect_confirmed("1.0.0", 1)?;
+    survive(&mut bench, 1, Bench::release)
+}
+
 /// Images that run where they lie, from one slot and from the other: each release is linked for both.
 #[test]
 fn a_device_lives_in_place_on_the_cortex_m4() -> Result<()> {

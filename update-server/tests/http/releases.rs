@@ -90,7 +90,7 @@ async fn a_release_for_two_slots_has_both_images_or_is_not_taken() {
     let key = release_key(&world.root);
     let (first, second) = (image(1, 1000), image(2, 2000));
     let digest: [u8; 32] = Sha256::digest(&second).into();
-    let slot = |size| Some(SlotImage { digest, size, uri: "ni:///sha-256;second".into() });
+    let slot = |size| Some(SlotImage { digest, size, uri: "ni:///sha-256;second".into(), encryption: None });
     let with = |size| UpdateDescription { second_slot: slot(size), ..description(&first, 1) };
     let envelope = sign(&with(2000), &key);
     server.put_image(&first).await;

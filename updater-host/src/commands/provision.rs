@@ -30,7 +30,8 @@ impl Block {
     /// [`Error::Refused`], [`Error::ProvisionConflict`], those of [`files::read_file`]
     pub(super) fn read(path: &Path) -> Result<Self, Error> {
         let bytes = files::read_file(path, MAX_PROVISIONING_BLOCK_LEN.into())?;
-        let content = ProvisioningBlock::parse(&bytes)
+        // Whether the device has a use for keys, it says itself.
+        let (content, _keys) = ProvisioningBlock::parse_with_keys(&bytes)
             .map_err(|error| refused(Reason::of_provisioning(error.kind), error.position))?;
         let identity = &content.identity;
         if device_id(identity.vendor, identity.serial()) != identity.device {

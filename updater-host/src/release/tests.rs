@@ -56,7 +56,7 @@ impl Made {
     pub(crate) fn with_second_image(mut self, image: &[u8]) -> Self {
         let digest: [u8; 32] = Sha256::digest(image).into();
         self.description.second_slot =
-            Some(SlotImage { digest, size: image.len() as u64, uri: image_uri(&digest) });
+            Some(SlotImage { digest, size: image.len() as u64, uri: image_uri(&digest), encryption: None });
         self
     }
 

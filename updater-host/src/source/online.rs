@@ -192,7 +192,7 @@ impl Online<'_> {
         }
         let facts = checks.apply(checked, self.output)?;
         let named = facts.as_ref().map_or(latest.image, |facts| facts.image);
-        let other = facts.as_ref().and_then(|facts| facts.other_image);
+        let other = facts.as_ref().and_then(|facts| facts.other_image).map(|other| other.named);
         let (image, other_image) = self.images(named, other, is_kept).await?;
         // An answer that leads nowhere takes no kept release away.
         if facts.is_some() {

@@ -106,7 +106,8 @@ impl Made {
         made.write("list.cwt", &list(3, &[[0xee; 16]]));
         let second = made.second_image();
         let digest: [u8; 32] = Sha256::digest(&second).into();
-        let second_slot = Some(SlotImage { digest, size: second.len() as u64, uri: image_uri(&digest) });
+        let second_slot =
+            Some(SlotImage { digest, size: second.len() as u64, uri: image_uri(&digest), encryption: None });
         let two = UpdateDescription { second_slot, ..description };
         made.write("two.suit", &sign(&create(&two).unwrap(), &key, &credential).unwrap());
         made.write("image2.bin", &second);

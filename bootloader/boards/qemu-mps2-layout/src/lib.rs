@@ -159,6 +159,8 @@ pub const LOADER_RAM_LEN: u32 = 18 * 1024;
 /// Bytes of them that are stack. The deepest use is read from the painted stack after a whole life (board_smoke.rs), and
 /// 512 bytes more have to be free.
 pub const LOADER_STACK_LEN: u32 = 11 * 1024;
+/// Bytes more of both for a loader that decrypts: what it knows of an image that comes lies on the stack.
+pub const DECRYPTING_STACK_LEN: u32 = 512;
 /// Bytes of RAM the application is linked for, its stack included.
 pub const APP_RAM_LEN: u32 = RAM_LEN - MAILBOX_LEN;
 /// Bytes of them that are stack.

@@ -14,6 +14,10 @@ use crate::{LAYOUT, MACHINE, clock, mailbox};
 
 impl Board for Machine {
     type Flash = psram::Flash;
+    #[cfg(feature = "decrypting")]
+    type Profile = bootloader::receive::Decrypting;
+    #[cfg(not(feature = "decrypting"))]
+    type Profile = bootloader::receive::Plain;
 
     const LOADER_VERSION: &'static str = env!("CARGO_PKG_VERSION");
     const LAYOUT: Layout = LAYOUT;

@@ -7,9 +7,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow};
 use bootloader::application::Device;
 use bootloader::device::{Ended, Program, Service};
-use bootloader::flash::Flash;
-use bootloader::layout::{Area, ENVELOPE_LEN_MAX, REVOCATION_LIST_LEN_MAX, Slot};
+use bootloader::flash::{Flash, HasLayout};
+use bootloader::layout::{Area, ENVELOPE_LEN_MAX, Layout, REVOCATION_LIST_LEN_MAX, Slot};
 use bootloader::mailbox::{ALIVE, ALIVE_OFFSET, Listening, MAILBOX_LEN, ResetCause, Wake};
+use bootloader::receive::Decrypting;
 use bootloader::session::{self, Description, MAX_REQUEST_LEN};
 use bootloader::{Boot, Buffers, Entry, Loader};
 use can_bus::{Bus, BusError, IsoTpChannel};
@@ -68,15 +69,26 @@ enum Started {
     Retries(Bus),
 }
 
-fn flash(file: &FlashFile) -> Result<Flash<Chip>> {
+/// The layout of the loader, which decrypts.
+struct OfLoader;
+
+impl HasLayout for OfLoader {
+    type Profile = Decrypting;
+
+    fn layout(&self) -> &Layout {
+        &LAYOUT
+    }
+}
+
+fn flash<L: HasLayout>(file: &FlashFile, layout: L) -> Result<Flash<Chip, L>> {
     let chip = file.power_up().map_err(|error| anyhow!("the flash file is unusable: {error:?}"))?;
-    Flash::new(chip, LAYOUT).map_err(|error| anyhow!("the flash does not fit the layout: {error:?}"))
+    Flash::new(chip, layout).map_err(|error| anyhow!("the flash does not fit the layout: {error:?}"))
 }
 
 /// The loader.
 async fn boot(file: &FlashFile, wake: &Wake, factory_tag: u64, bus: Bus) -> Result<Started> {
     let (mut envelope, mut list) = ([0; ENVELOPE_LEN_MAX], [0; REVOCATION_LIST_LEN_MAX]);
-    let loader = Loader::start(flash(file)?, Buffers { envelope: &mut envelope, list: &mut list });
+    let loader = Loader::start(flash(file, OfLoader)?, Buffers { envelope: &mut envelope, list: &mut list });
     let description = Description {
         loader_version: env!("CARGO_PKG_VERSION"),
         max_request_len: MAX_REQUEST_LEN,
@@ -107,7 +119,7 @@ async fn boot(file: &FlashFile, wake: &Wake, factory_tag: u64, bus: Bus) -> Resu
 
 /// The image that the loader has handed over to. It ends with a reset.
 async fn run_application(file: &FlashFile, entry: Entry, bus: Bus, kept: &mut Kept) -> Result<Bus> {
-    let mut chip = flash(file)?.release();
+    let mut chip = flash(file, LAYOUT)?.release();
     let image = LAYOUT.region(Area::Slot(Slot::A)).start.saturating_add(LAYOUT.head_len());
     let vectors = entry.redeem().context("what the loader hands over did not verify")?;
     anyhow::ensure!(
@@ -125,7 +137,7 @@ async fn run_application(file: &FlashFile, entry: Entry, bus: Bus, kept: &mut Ke
         }
     };
     log(&format!("application {}", descriptor.version()));
-    let mut application = Application::new(Device::open(flash(file)?), descriptor);
+    let mut application = Application::new(Device::open(flash(file, LAYOUT)?), descriptor);
     // The self-test of the board has no counterpart here: reading the descriptor was the test.
     match application.self_test_passed() {
         Ok(Some(confirmation)) => log(&format!("application {}: {confirmation:?}", descriptor.version())),

@@ -4,6 +4,7 @@ use bootloader::Entry;
 use bootloader::board::Board;
 use bootloader::layout::{Layout, Region};
 use bootloader::mailbox::{Listening, MAILBOX_LEN, ResetCause};
+use bootloader::receive::Plain;
 use cortex_m_board::handover;
 use stm32_support::unique_id;
 use update_protocol::isotp::Config;
@@ -18,6 +19,7 @@ const UNIQUE_ID: usize = 0x1FFF_7A10;
 
 impl Board for Machine {
     type Flash = Flash;
+    type Profile = Plain;
 
     const LOADER_VERSION: &'static str = env!("CARGO_PKG_VERSION");
     const LAYOUT: Layout = LAYOUT;

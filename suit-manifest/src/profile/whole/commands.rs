@@ -3,12 +3,13 @@
 use subtle::ConstantTimeEq as _;
 use trust::cbor::Uint;
 
+use super::Whole;
 use super::platform::{Properties, Record, VERSION_NUMBERS, WholePlatform};
-use super::{Whole, mask};
 use crate::argument::AnyDigest;
 use crate::error::{Error, ErrorKind};
 use crate::limits::MAX_CONTENT_LEN;
 use crate::processor::{PlatformError, ProcessorOf, Step};
+use crate::profile::extension::mask;
 use crate::profile::{Extension as _, Issued};
 use crate::reason::Reason;
 use crate::source::Source;
@@ -54,20 +55,6 @@ impl<'a> ProcessorOf<'a, Whole> {
             policy: issued.policy,
             succeeded: true,
         })
-    }
-
-    /// The component that source-component names.
-    pub(super) fn source_of(&mut self, issued: Issued) -> Option<u32> {
-        let source = self.parameters(issued.component)?.more.source_component;
-        let Some(source) = source else {
-            self.refuse(ErrorKind::ParameterMissing, issued.position)?;
-            return None;
-        };
-        let known = self.component_at(source);
-        if known.is_none() {
-            self.refuse(ErrorKind::ComponentIndex, issued.position)?;
-        }
-        known
     }
 
     /// Hands a directive out.

@@ -2,8 +2,8 @@
 
 use trust::cbor::Span;
 
-use super::mask;
 use crate::manifest::{ComponentId, Member};
+use crate::profile::extension::mask;
 use crate::source::Source;
 use crate::span::Wrapped;
 use crate::vocabulary::EnvelopeElement;

@@ -71,7 +71,7 @@ pub(super) fn struck_at<P: Part>(
     let layout = living.device.layout;
     let mut then = before.clone();
     then.power_on();
-    let BootState { status, set, .. } = DeviceOf::over(P::over(then), layout).state();
+    let BootState { status, set, .. } = DeviceOf::<_>::over(P::over(then), layout).state();
     let area = areas(&layout).find(|area| {
         let region = layout.region(*area);
         (region.start as usize..(region.start + region.len) as usize).contains(&offset)

@@ -1,6 +1,7 @@
 //! A release, read from an envelope that verified.
 
-use suit_manifest::{Envelope, ImageReference, Reason, image_reference, second_image_reference};
+use suit_manifest::host::Envelope;
+use suit_manifest::{ImageReference, Reason, image_reference, second_image_reference};
 use trust::{Domain, Kid, TrustStore};
 
 use crate::domain::{Digest, Identifier};
