@@ -1,6 +1,6 @@
 //! A device that answers as it is told to, over a real bus. It verifies nothing: it is here to be wrong.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -213,6 +213,8 @@ struct Fake {
 /// A running device; it ends when it is dropped.
 pub(crate) struct FakeDevice {
     asked: Arc<Mutex<Vec<Asked>>>,
+    /// How often nothing came for a while.
+    idle: Arc<AtomicU64>,
     stopping: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -221,23 +223,32 @@ impl FakeDevice {
     pub(crate) fn start(bus: &str, script: Script) -> Self {
         let asked = Arc::new(Mutex::new(Vec::new()));
         let stopping = Arc::new(AtomicBool::new(false));
+        let idle = Arc::new(AtomicU64::new(0));
         let (up, is_up) = std::sync::mpsc::channel();
         let thread = std::thread::spawn({
             let (asked, stopping, bus) = (Arc::clone(&asked), Arc::clone(&stopping), bus.parse().unwrap());
+            let idle = Arc::clone(&idle);
             move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
                 runtime.block_on(async {
                     let bus = Bus::open(&bus).await.unwrap();
                     up.send(()).unwrap();
-                    serve(bus, Fake::new(script, asked), &stopping).await;
+                    serve(bus, Fake::new(script, asked), &stopping, &idle).await;
                 });
             }
         });
         is_up.recv().unwrap();
-        Self { asked, stopping, thread: Some(thread) }
+        Self { asked, idle, stopping, thread: Some(thread) }
     }
 
+    /// What it was asked, once it has looked at all that was sent: on a busy machine a host may have given up the answer
+    /// to its last request and be gone.
     pub(crate) fn asked(&self) -> Vec<Asked> {
+        let until = self.idle.load(Ordering::Relaxed) + 3;
+        let thread = self.thread.as_ref().unwrap();
+        while self.idle.load(Ordering::Relaxed) < until && !thread.is_finished() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         self.asked.lock().unwrap().clone()
     }
 }
@@ -257,7 +268,7 @@ fn address(script: &Script) -> Addressing {
     Addressing::device(answers_from, profile::request_id(script.node), functional).unwrap()
 }
 
-async fn serve(bus: Bus, mut fake: Fake, stopping: &AtomicBool) {
+async fn serve(bus: Bus, mut fake: Fake, stopping: &AtomicBool, idle: &AtomicU64) {
     let mut addressing = address(&fake.script);
     let mut channel = IsoTpChannel::new(bus, addressing);
     let mut server = Server::new();
@@ -286,6 +297,9 @@ async fn serve(bus: Bus, mut fake: Fake, stopping: &AtomicBool) {
         let soon = now + 20_000;
         let until = server.next_timeout().map_or(soon, |at| at.min(soon));
         channel.drive(Some(until)).await.unwrap();
+        if !channel.link().is_sending() && channel.now_us() >= until {
+            idle.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 
