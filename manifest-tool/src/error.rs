@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use server_client::UrlError;
 use suit_manifest::Reason;
+use suit_manifest::author::NotationError;
 use suit_manifest::vocabulary::Rule;
 use trust::author::SignError;
 use trust::host::{ClockFault, KeyFileError, ReadError, TokenFileError};
@@ -112,9 +113,9 @@ pub enum Error {
         .0.display()
     )]
     FileUnknown(PathBuf),
-    /// Not CBOR, or not in the one encoding that diagnostic notation leads back to.
-    #[error("{} is not CBOR in deterministic encoding, and has no exact notation", .0.display())]
-    NoNotation(PathBuf),
+    /// Not in the one encoding that diagnostic notation leads back to, or beyond a limit.
+    #[error("{} has no exact notation: {fault}", path.display())]
+    NoNotation { path: PathBuf, fault: NotationError },
     /// Standard output is gone.
     #[error("the result could not be printed: {0}")]
     Output(std::io::Error),

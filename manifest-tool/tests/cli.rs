@@ -18,6 +18,7 @@ mod cli {
     mod flow;
     mod foreign;
     mod holders;
+    mod hostile;
     mod identity;
     mod inspect;
     mod interrupted;

@@ -9,6 +9,7 @@
 
 mod diagnostic;
 mod inspect;
+mod items;
 mod members;
 mod outline;
 mod sequences;
@@ -29,7 +30,7 @@ use crate::structure::Bounds;
 use crate::text::{ComponentText, ManifestText};
 use crate::vocabulary::EnvelopeElement;
 
-pub use diagnostic::diagnostic_notation;
+pub use diagnostic::{NotationError, diagnostic_notation};
 pub use inspect::{Inspection, inspect};
 pub use members::{integrate, sever, take_out};
 pub use outline::{Outline, outline};

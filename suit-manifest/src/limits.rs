@@ -44,3 +44,21 @@ pub const MAX_CONTENT_LEN: usize = 1024;
 
 /// Envelopes inside each other: an integrated dependency, and its own.
 pub const MAX_DEPENDENCY_DEPTH: usize = 4;
+
+/// Envelopes inside one file that a host opens, at any depth.
+pub const MAX_DEPENDENCIES: u32 = 32;
+
+/// Components of one manifest, and entries of its list of dependencies, that a host reads to show them.
+pub const MAX_COMPONENTS_READ: u32 = 256;
+
+/// Elements of an outline. What is beyond is left out, and the outline says so.
+pub const MAX_OUTLINE_ELEMENTS: usize = 16 * 1024;
+
+/// Bytes of text of an outline.
+pub const MAX_OUTLINE_LEN: usize = 1024 * 1024;
+
+/// Bytes of the exact notation of a file: that of an image of nearly 16 MiB, which is twice as long.
+pub const MAX_NOTATION_LEN: usize = 32 * 1024 * 1024;
+
+/// Items of CBOR that are looked at to show a file.
+pub const MAX_NOTATION_ITEMS: usize = 1024 * 1024;

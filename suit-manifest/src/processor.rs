@@ -247,6 +247,7 @@ impl<'a, P: Profile> ProcessorOf<'a, P> {
         let command = Command::from_code(code);
         let (component, soft_failure, multiple, strict_order) =
             (frame.component(), frame.soft_failure, frame.selection.is_multiple(), frame.strict_order);
+        let is_every = P::EXTENDS && frame.selection.is_every();
         let index_rule = frame.enter_command(command);
         let steps_left = self.steps_left.checked_sub(1);
         let index_rule = index_rule.unwrap_or_else(|| {
@@ -263,7 +264,8 @@ impl<'a, P: Profile> ProcessorOf<'a, P> {
         }
         self.check(&source)?;
         let may_select = index_rule == IndexRule::Free;
-        let issued = Issued { code, component, position, policy, soft_failure, strict_order, may_select };
+        let issued =
+            Issued { code, component, position, policy, soft_failure, strict_order, may_select, is_every };
 
         match command {
             Command::Condition(Condition::Unknown) | Command::Unknown
@@ -440,17 +442,13 @@ impl<'a, P: Profile> ProcessorOf<'a, P> {
             wanted.and_then(|wanted| selection.add(wanted))
         });
         self.check(source)?;
-        match form {
-            IndexForm::One => {}
-            IndexForm::List => selection.set_multiple(),
-            IndexForm::All => {
-                // There is room for each, and none is there yet.
-                for every in 0..count {
-                    selection.add(every);
-                }
-                selection.set_multiple();
+        if form == IndexForm::All {
+            // There is room for each, and none is there yet.
+            for every in 0..count {
+                selection.add(every);
             }
         }
+        selection.set_form(form);
         Some(selection)
     }
 

@@ -1,6 +1,7 @@
 //! The crate's tests, by what they attack.
 
 mod author;
+mod bounds;
 mod decrypting;
 mod diagnostic;
 mod envelope;

@@ -1,13 +1,15 @@
 //! `diff`: in what two envelopes differ. Nothing is verified.
 
+mod lines;
+
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use similar::{Algorithm, DiffOp, capture_diff_slices};
 use suit_manifest::author::{Outline, inspect, outline, take_out};
 use trust::author::read_unverified_credential;
 use trust::host::printable;
 
+use self::lines::Lines;
 use crate::describe::{CredentialView, ManifestView};
 use crate::error::Error;
 use crate::files::{MAX_BUNDLE_FILE_LEN, read};
@@ -15,8 +17,8 @@ use crate::output::Report;
 
 /// The exit code when they differ.
 const DIFFERENT: u8 = 6;
-/// Between the name of an element and those of its parts.
-const STEP: &str = " / ";
+/// Elements that differ which are shown.
+const MAX_SHOWN: usize = 1000;
 
 /// Show in what two envelopes differ
 #[derive(clap::Args, Clone, Debug)]
@@ -44,50 +46,50 @@ pub struct Differing {
     equal: bool,
     /// What releases of ours say about themselves: sequence, version, vendor, class, images, signer.
     release: Vec<Difference>,
-    /// Every element that differs, down to the last command.
+    /// Every element that differs, down to the last command; the first [`MAX_SHOWN`] of them.
     elements: Vec<Difference>,
+    /// How many more there are.
+    left_out: usize,
 }
 
 impl Diff {
     pub fn run(&self) -> Result<Differing, Error> {
         let (old, new) = (File::read(&self.old)?, File::read(&self.new)?);
         let equal = old.bytes == new.bytes;
-        let mut elements = of_lines(&old.elements, &new.elements);
+        let (mut elements, left_out) = Lines::new(&old.outline, &new.outline).differences(MAX_SHOWN);
         if elements.is_empty() && !equal {
-            // An outline need not show an empty map of texts.
+            // The same values in other bytes: a longer head, a wider float, an empty map of texts.
             let length = |file: &File| Some(format!("{} bytes", file.bytes.len()));
             elements.push(Difference { what: "encoding".to_owned(), old: length(&old), new: length(&new) });
         }
-        Ok(Differing { equal, release: of_rows(&old.release, &new.release), elements })
+        Ok(Differing { equal, release: of_rows(&old.release, &new.release), elements, left_out })
     }
 }
 
-/// A line: where it stands, and its value.
-type Line = (String, String);
+/// A row: its name, and its value.
+type Row = (String, String);
 
 struct File {
     bytes: Vec<u8>,
-    release: Vec<Line>,
-    elements: Vec<Line>,
+    release: Vec<Row>,
+    outline: Outline,
 }
 
 impl File {
     fn read(path: &Path) -> Result<Self, Error> {
         let bytes = read(path, MAX_BUNDLE_FILE_LEN)?;
-        let Some(outline) = outline(&bytes) else {
-            return Err(match inspect(&bytes) {
+        match outline(&bytes) {
+            Some(outline) => Ok(Self { release: release_rows(&bytes), outline, bytes }),
+            None => Err(match inspect(&bytes) {
                 Ok(_) => Error::Internal("the envelope has no outline"),
                 Err(error) => Error::refused_manifest(path, error),
-            });
-        };
-        let mut elements = Vec::new();
-        flatten(&outline, "", &mut elements);
-        Ok(Self { release: release_rows(&bytes), elements, bytes })
+            }),
+        }
     }
 }
 
 /// What a release says about itself; nothing of an envelope that our devices would refuse.
-fn release_rows(bytes: &[u8]) -> Vec<Line> {
+fn release_rows(bytes: &[u8]) -> Vec<Row> {
     let release = take_out(bytes, &[]).unwrap_or_default();
     let Ok(inspection) = inspect(&release) else { return Vec::new() };
     let Ok(view) = ManifestView::of_inspection(&inspection) else { return Vec::new() };
@@ -106,16 +108,9 @@ fn release_rows(bytes: &[u8]) -> Vec<Line> {
     rows.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-fn flatten(outline: &Outline, path: &str, lines: &mut Vec<Line>) {
-    let separator = if path.is_empty() { "" } else { STEP };
-    let path = format!("{path}{separator}{}", outline.name);
-    lines.push((path.clone(), outline.value.clone()));
-    outline.parts.iter().for_each(|part| flatten(part, &path, lines));
-}
-
 /// Rows that each have at most once.
-fn of_rows(old: &[Line], new: &[Line]) -> Vec<Difference> {
-    let value = |rows: &[Line], name: &str| {
+fn of_rows(old: &[Row], new: &[Row]) -> Vec<Difference> {
+    let value = |rows: &[Row], name: &str| {
         rows.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
     };
     let added = new.iter().filter(|(name, _)| value(old, name).is_none());
@@ -123,42 +118,6 @@ fn of_rows(old: &[Line], new: &[Line]) -> Vec<Difference> {
     let all =
         names.map(|name| Difference { what: name.clone(), old: value(old, name), new: value(new, name) });
     all.filter(|row| row.old != row.new).collect()
-}
-
-/// What was taken from one list and put into the other; a value that changed in its place is one difference.
-fn of_lines(old: &[Line], new: &[Line]) -> Vec<Difference> {
-    let mut all = Vec::new();
-    let gone = |(what, value): &Line| Difference { what: what.clone(), old: Some(value.clone()), new: None };
-    let come = |(what, value): &Line| Difference { what: what.clone(), old: None, new: Some(value.clone()) };
-    for change in capture_diff_slices(Algorithm::Myers, old, new) {
-        let (taken, put) = match change {
-            DiffOp::Equal { .. } => continue,
-            DiffOp::Delete { old_index, old_len, .. } => (old_index..old_index + old_len, 0..0),
-            DiffOp::Insert { new_index, new_len, .. } => (0..0, new_index..new_index + new_len),
-            DiffOp::Replace { old_index, old_len, new_index, new_len } => {
-                (old_index..old_index + old_len, new_index..new_index + new_len)
-            }
-        };
-        let (taken, put) = (old.get(taken).unwrap_or_default(), new.get(put).unwrap_or_default());
-        let mut left = put.iter().collect::<Vec<_>>();
-        for line in taken {
-            match left.iter().position(|(what, _)| *what == line.0) {
-                // What stands before it was put there.
-                Some(at) => {
-                    all.extend(left.drain(..at).map(come));
-                    let (what, value) = left.remove(0);
-                    all.push(Difference {
-                        what: what.clone(),
-                        old: Some(line.1.clone()),
-                        new: Some(value.clone()),
-                    });
-                }
-                None => all.push(gone(line)),
-            }
-        }
-        all.extend(left.into_iter().map(come));
-    }
-    all
 }
 
 impl Report for Differing {
@@ -174,6 +133,9 @@ impl Report for Differing {
             lines.push(String::new());
         }
         lines.extend(self.elements.iter().map(Difference::line));
+        if self.left_out > 0 {
+            lines.push(format!("and {} more elements that differ", self.left_out));
+        }
         lines.join("\n")
     }
 

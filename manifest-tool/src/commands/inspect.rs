@@ -158,10 +158,8 @@ impl Inspect {
     pub fn run(&self) -> Result<Inspected, Error> {
         let file = read(&self.file, MAX_BUNDLE_FILE_LEN)?;
         let (content, refusal) = show(&self.file, &file)?;
-        let edn = match self.edn.then(|| diagnostic_notation(&file)) {
-            Some(None) => return Err(Error::NoNotation(self.file.clone())),
-            edn => edn.flatten(),
-        };
+        let edn = self.edn.then(|| diagnostic_notation(&file)).transpose();
+        let edn = edn.map_err(|fault| Error::NoNotation { path: self.file.clone(), fault })?;
         Ok(Inspected { verified: false, bytes: file.len(), refusal, edn, content })
     }
 }

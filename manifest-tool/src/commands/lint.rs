@@ -1,9 +1,12 @@
 //! `lint`: what is wrong with an envelope, and what our devices could not run of it.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use suit_manifest::ImageReference;
+use suit_manifest::author::tree::Integrated;
 
 use super::create::{range, size};
 use crate::bundle::{Bundle, images_of};
@@ -16,6 +19,8 @@ use crate::verification::match_image;
 
 /// The exit code when something was found.
 const FOUND: u8 = 6;
+/// Findings that are shown.
+const MAX_SHOWN: usize = 1000;
 
 /// Show what is wrong with an envelope, and what our devices could not run of it
 #[derive(clap::Args, Clone, Debug)]
@@ -36,11 +41,14 @@ pub struct Lint {
 
 #[derive(Debug, Serialize)]
 pub struct Linted {
+    /// The first [`MAX_SHOWN`] of them.
     findings: Vec<Finding>,
+    /// How many more there are.
+    left_out: usize,
 }
 
 /// An image with its name for people.
-type NamedImage = (PathBuf, Vec<u8>);
+type NamedImage<'b> = (PathBuf, Cow<'b, [u8]>);
 
 impl Lint {
     pub fn run(&self) -> Result<Linted, Error> {
@@ -54,6 +62,9 @@ impl Lint {
             );
             return Err(Error::usage(message));
         }
+        // Where devices refuse the manifest, that is a finding already.
+        let release = bundle.release().unwrap_or_default();
+        let named = images_of(&release).ok();
         for (name, image) in images.unwrap_or_default() {
             let slot = self.slot_size.unwrap_or(u64::MAX);
             if image.len() as u64 > slot && !found.iter().any(|finding| finding.code == Code::SlotTooSmall) {
@@ -61,19 +72,23 @@ impl Lint {
                 found.push(Finding::new(Code::SlotTooSmall, message));
             }
             found.extend(outside(self.range.as_ref(), &name, &image));
-            found.extend(other(&bundle, &name, &image));
+            found.extend(named.as_ref().and_then(|named| other(named, &name, &image)));
         }
-        Ok(Linted { findings: found })
+        let left_out = found.len().saturating_sub(MAX_SHOWN);
+        found.truncate(MAX_SHOWN);
+        Ok(Linted { findings: found, left_out })
     }
 
     /// The image that was given, or those in the envelope; `None` of a file that is no envelope.
-    fn images(&self, bundle: &Bundle<'_>) -> Result<Option<Vec<NamedImage>>, Error> {
+    fn images<'b>(&self, bundle: &'b Bundle<'_>) -> Result<Option<Vec<NamedImage<'b>>>, Error> {
         if let Some(path) = &self.image {
-            return Ok(Some(vec![(path.clone(), read(path, MAX_IMAGE_LEN)?)]));
+            return Ok(Some(vec![(path.clone(), Cow::Owned(read(path, MAX_IMAGE_LEN)?))]));
         }
         let Ok(tree) = bundle.tree() else { return Ok(None) };
         let payloads = tree.integrated.iter().filter(|member| member.envelope.is_none());
-        Ok(Some(payloads.map(|member| (bundle.name_of(member.uri), member.content.bytes.to_vec())).collect()))
+        let named =
+            |member: &Integrated<'b>| (bundle.name_of(member.uri), Cow::Borrowed(member.content.bytes));
+        Ok(Some(payloads.map(named).collect()))
     }
 }
 
@@ -90,11 +105,8 @@ fn outside(range: Option<&Range<u64>>, name: &Path, image: &[u8]) -> Option<Find
     (!range.contains(&u64::from(reset))).then(|| Finding::new(Code::OutsideRange, message))
 }
 
-/// Whether an image is one that the manifest does not name.
-fn other(bundle: &Bundle<'_>, name: &Path, image: &[u8]) -> Option<Finding> {
-    let release = bundle.release().ok()?;
-    // Where devices refuse the manifest, that is a finding already.
-    let named = images_of(&release).ok()?;
+/// Whether an image is none of those that the manifest names.
+fn other(named: &[ImageReference<'_>], name: &Path, image: &[u8]) -> Option<Finding> {
     let is_named = named.iter().any(|named| match_image(name, image, named).is_ok());
     let message = format!("{} is not an image of this manifest", name.display());
     (!is_named).then(|| Finding::new(Code::ImageDiffers, message))
@@ -104,11 +116,11 @@ impl Report for Linted {
     fn lines(&self) -> String {
         match self.findings.as_slice() {
             [] => "nothing was found".to_owned(),
-            found => found
-                .iter()
-                .map(|finding| trust::host::printable(&finding.line()))
-                .collect::<Vec<_>>()
-                .join("\n"),
+            found => {
+                let lines = found.iter().map(|finding| trust::host::printable(&finding.line()));
+                let more = (self.left_out > 0).then(|| format!("and {} more findings", self.left_out));
+                lines.chain(more).collect::<Vec<_>>().join("\n")
+            }
         }
     }
 

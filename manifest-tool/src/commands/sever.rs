@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde::Serialize;
+use suit_manifest::author::take_out;
 use suit_manifest::author::tree::{EnvelopeTree, MemberKey};
 use suit_manifest::vocabulary::{EnvelopeElement, ManifestElement};
 
@@ -62,8 +63,8 @@ impl Sever {
         let severed: Vec<EnvelopeElement> = there.into_iter().filter(goes).collect();
         let made = suit_manifest::author::sever(bundle.bytes(), &severed)
             .map_err(|error| bundle.not_changed(error))?;
-        if let (Ok(_), Err(error)) = (images_of(bundle.bytes()), images_of(&made)) {
-            output.warn(&format!("our devices would refuse the result: {}", error.reason().message()));
+        if let Some(loss) = loss(&bundle, &made, &severed) {
+            output.warn(&loss);
         }
         write(&self.out, &made, self.overwrite.existing())?;
         Ok(Severed {
@@ -72,6 +73,26 @@ impl Sever {
             bytes_before: bundle.bytes().len(),
             bytes: made.len(),
         })
+    }
+}
+
+/// What devices cannot do any more. Images in the envelope are none of it: they stay.
+fn loss(bundle: &Bundle<'_>, made: &[u8], severed: &[EnvelopeElement]) -> Option<String> {
+    let (before, after) = (bundle.release().ok()?, take_out(made, &[]).ok()?);
+    match (images_of(&before), images_of(&after)) {
+        (Ok(_), Ok(_)) => None,
+        (Ok(_), Err(error)) => {
+            Some(format!("our devices would refuse the result: {}", error.reason().message()))
+        }
+        // A release for other devices: what it installs is known to them alone.
+        (Err(_), _) => {
+            let is_sequence = |element: &&EnvelopeElement| {
+                ![EnvelopeElement::Text, EnvelopeElement::Coswid].contains(*element)
+            };
+            let names: Vec<_> = severed.iter().filter(is_sequence).map(|element| element.name()).collect();
+            let needed = "a device that has not run it yet cannot install the result";
+            (!names.is_empty()).then(|| format!("without {}: {needed}", names.join(", ")))
+        }
     }
 }
 

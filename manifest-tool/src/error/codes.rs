@@ -1,6 +1,7 @@
 //! Code and exit code of each error, as docs/errors.md and docs/manifest-tool.md list them.
 
 use suit_manifest::Reason;
+use suit_manifest::author::NotationError;
 
 use super::{Error, FileAction};
 use crate::image::ImageError;
@@ -30,7 +31,10 @@ impl Error {
             Self::File { action: FileAction::Write, .. } => "file-write",
             Self::FileTooLong { .. } => "file-too-long",
             Self::FileUnknown(_) => "file-unknown",
-            Self::NoNotation(_) => "no-notation",
+            Self::NoNotation { fault, .. } => match fault {
+                NotationError::NotExact => "no-notation",
+                NotationError::TooLong | NotationError::TooMany => "notation-too-long",
+            },
             Self::Output(_) => "output",
             Self::Clock(_) => "clock",
             Self::PassphraseNeeded | Self::NewPassphraseNeeded => "passphrase-needed",
@@ -125,7 +129,7 @@ impl Error {
             | Self::NoLineLog(_)
             | Self::FileTooLong { .. }
             | Self::FileUnknown(_)
-            | Self::NoNotation(_)
+            | Self::NoNotation { .. }
             | Self::SignatureForm { .. }
             | Self::Devices { .. }
             | Self::OtherBytes { .. }

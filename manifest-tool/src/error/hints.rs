@@ -1,6 +1,7 @@
 //! What to do about each error.
 
 use suit_manifest::Reason;
+use suit_manifest::author::NotationError;
 
 use super::Error;
 
@@ -44,7 +45,12 @@ impl Error {
             Self::SameFile(_) => "Use a different file for each input and output.",
             Self::File { .. } => "Check the path, its permissions and the free space.",
             Self::FileTooLong { .. } | Self::FileUnknown(_) => "Check that you passed the right file.",
-            Self::NoNotation(_) => "Omit --edn: manifest-tool inspect shows what can be read of it.",
+            Self::NoNotation { fault, .. } => match fault {
+                NotationError::NotExact => "Omit --edn: manifest-tool inspect shows what can be read of it.",
+                NotationError::TooLong | NotationError::TooMany => {
+                    "Take the images out with manifest-tool extract, or omit --edn: long values are cut then."
+                }
+            },
             Self::Output(_) => {
                 "Check where standard output goes; output files named on the command line are complete."
             }

@@ -1,13 +1,13 @@
 //! The command sequences of a manifest: what devices of ours do not run, and what a component that gets an image lacks.
 //!
 //! A parameter counts for a component wherever it is set: whether each way through try-each sets it, the device's walk
-//! finds out.
+//! finds out. One that is copied counts if the component that it is copied from has it by then.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use suit_manifest::argument::{DigestAlgorithm, ParameterValue, VendorId};
 use suit_manifest::author::tree::{ArgumentTree, CommandTree, IndexTree, ManifestTree, ParameterTree};
-use suit_manifest::profile::{Loader, Profile as _};
+use suit_manifest::profile::{Decrypting, Profile as _};
 use suit_manifest::vocabulary::{CommandCode, ParameterKey};
 
 use super::{Code, Finding};
@@ -16,8 +16,8 @@ use super::{Code, Finding};
 #[derive(Default)]
 struct Use {
     parameters: BTreeSet<i64>,
-    /// Sizes that are named for it.
-    sizes: BTreeSet<u64>,
+    /// The largest size that is named for it.
+    size: Option<u64>,
     /// Commands that are run for it, each with the byte of the first one.
     commands: BTreeMap<i64, u32>,
 }
@@ -62,7 +62,7 @@ impl Check<'_> {
     fn sequence(&mut self, commands: &[CommandTree<'_>], mut selected: Vec<u64>) {
         for command in commands {
             let number = i32::try_from(command.code).ok();
-            if !number.is_some_and(|number| Loader::COMMANDS.has(number)) {
+            if !number.is_some_and(|number| Decrypting::COMMANDS.has(number)) {
                 let finding = match command.known() {
                     Some(known) => {
                         let message = format!("{} ({})", known.name(), command.code);
@@ -86,18 +86,15 @@ impl Check<'_> {
                 ArgumentTree::Index(IndexTree::List(indices)) => selected.clone_from(indices),
                 ArgumentTree::Parameters(parameters) => self.parameters(parameters, &selected),
                 ArgumentTree::ByComponent(components) => {
-                    components.iter().for_each(|(index, parameters)| self.parameters(parameters, &[*index]));
+                    for (index, parameters) in components {
+                        self.parameters(parameters, &[*index]);
+                        // The last one is selected then (suit-update-management section 5.7).
+                        selected = vec![*index];
+                    }
                 }
                 ArgumentTree::Keys(sources) => {
                     for (source, keys) in sources {
-                        let sizes = self.components.entry(*source).or_default().sizes.clone();
-                        for component in &selected {
-                            let component = self.components.entry(*component).or_default();
-                            component.parameters.extend(keys);
-                            if keys.contains(&ParameterKey::ImageSize.number()) {
-                                component.sizes.extend(&sizes);
-                            }
-                        }
+                        self.copy(*source, keys, &selected);
                     }
                 }
                 // The selection of a sequence ends with it (section 6.5).
@@ -111,16 +108,29 @@ impl Check<'_> {
         }
     }
 
+    /// suit-update-management section 5.8
+    fn copy(&mut self, source: u64, keys: &[i64], selected: &[u64]) {
+        let Some(source) = self.components.get(&source) else { return };
+        let copied: BTreeSet<i64> =
+            keys.iter().copied().filter(|key| source.parameters.contains(key)).collect();
+        let size = source.size.filter(|_| copied.contains(&ParameterKey::ImageSize.number()));
+        for component in selected {
+            let component = self.components.entry(*component).or_default();
+            component.parameters.extend(&copied);
+            component.size = component.size.max(size);
+        }
+    }
+
     fn parameters(&mut self, parameters: &[ParameterTree<'_>], selected: &[u64]) {
         for parameter in parameters {
             for component in selected {
                 let component = self.components.entry(*component).or_default();
                 component.parameters.insert(parameter.key);
                 if let ParameterValue::ImageSize(size) = parameter.value {
-                    component.sizes.insert(size);
+                    component.size = component.size.max(Some(size));
                 }
             }
-            let is_offered = i32::try_from(parameter.key).is_ok_and(|key| Loader::PARAMETERS.has(key));
+            let is_offered = i32::try_from(parameter.key).is_ok_and(|key| Decrypting::PARAMETERS.has(key));
             let why = match (&parameter.value, parameter.known()) {
                 (_, None) => format!("custom parameter ({})", parameter.key),
                 (_, Some(known)) if !is_offered => format!("parameter {} ({})", known.name(), parameter.key),
@@ -166,8 +176,9 @@ impl Check<'_> {
             let message = format!("component {index} is written, and nothing compares it with a digest");
             push(Code::ImageUnchecked, message, written);
         }
-        for size in component.sizes.iter().filter(|size| slot_size.is_some_and(|slot| **size > slot)) {
-            let slot = slot_size.unwrap_or_default();
+        if let (Some(size), Some(slot)) = (component.size, slot_size)
+            && size > slot
+        {
             let message = format!("the image of component {index} has {size} bytes, and the slot {slot}");
             self.found.push(Finding::new(Code::SlotTooSmall, message));
         }

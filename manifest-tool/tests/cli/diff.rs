@@ -25,7 +25,7 @@ fn names(report: &Value, list: &str) -> Vec<String> {
 fn suit39_a_diff_says_what_changed_and_nothing_else() {
     let workshop = Workshop::with_release();
     let same = workshop.ok(&split("diff signed.suit signed.suit"));
-    assert_eq!(same, json!({ "equal": true, "release": [], "elements": [] }));
+    assert_eq!(same, json!({ "equal": true, "release": [], "elements": [], "left_out": 0 }));
     assert_eq!(workshop.run(&split("diff signed.suit signed.suit")).stdout, "they are equal\n");
 
     let report = differ(&workshop, "unsigned.suit", "signed.suit");
@@ -107,6 +107,38 @@ fn suit39_no_difference_is_left_out() {
     let report = differ(&workshop, "one.suit", "two.suit");
     assert_eq!(names(&report, "elements"), ["SUIT envelope (tag 107) / \"#x\""]);
     assert_eq!(report["release"], json!([]));
+    // Types are told apart; the same value in other bytes is a difference too (1, 1.0 in half and single, h'01', "1").
+    for (name, value) in [
+        ("int", &[1][..]),
+        ("half", &[0xf9, 0x3c, 0x00]),
+        ("single", &[0xfa, 0x3f, 0x80, 0x00, 0x00]),
+        ("bytes", &[0x41, 1]),
+        ("text", &[0x61, b'1']),
+        ("array", &[0x81, 0x07]),
+        ("map", &[0xa1, 0x00, 0x07]),
+        ("undefined", &[0xf7]),
+        ("null", &[0xf6]),
+    ] {
+        workshop.write(&format!("{name}.suit"), &[&[0xd8, 0x6b, 0xa1, 0x03][..], value].concat());
+    }
+    for (old, new, what, from, to) in [
+        ("int", "half", "3", "1", "1.0"),
+        ("int", "bytes", "3", "1", "h'01'"),
+        ("bytes", "text", "3", "h'01'", "\"1\""),
+        ("array", "map", "3", "array of 1", "map of 1"),
+        ("undefined", "null", "3", "undefined", "null"),
+    ] {
+        let report = differ(&workshop, &format!("{old}.suit"), &format!("{new}.suit"));
+        let element = &report["elements"][0];
+        let place = format!("SUIT envelope (tag 107), NOT readable as such / {what}");
+        assert_eq!(
+            (&element["what"], &element["old"], &element["new"]),
+            (&json!(place), &json!(from), &json!(to))
+        );
+        assert_eq!(report["elements"].as_array().unwrap().len(), 1, "{report}");
+    }
+    let report = differ(&workshop, "half.suit", "single.suit");
+    assert_eq!(report["elements"], json!([{ "what": "encoding", "old": "7 bytes", "new": "9 bytes" }]));
     for (file, code, exit) in [("root.cose", "manifest-malformed", 5), ("absent", "file-read", 3)] {
         assert_eq!(workshop.refused(&["diff", "signed.suit", file]), (code.into(), exit), "{file}");
     }

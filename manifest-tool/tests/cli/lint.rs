@@ -8,7 +8,7 @@ use suit_manifest::author::{Command, Parameter, Sequences, UpdateDescription, co
 use super::members::{rebuilt, wrap};
 use super::workshop::{Workshop, split};
 
-fn update() -> UpdateDescription {
+pub(super) fn update() -> UpdateDescription {
     UpdateDescription {
         vendor: [1; 16],
         class: [2; 16],
@@ -145,7 +145,7 @@ fn suit37_each_fault_of_an_envelope_is_found() {
         ),
         (
             "a load section",
-            elements(8, &wrap(&[0x82, 22, 2])),
+            elements(8, &wrap(&[0x82, 18, 2])),
             &["device-refuses", "unsupported", "unsupported"],
         ),
         (
@@ -203,6 +203,77 @@ fn listed() -> BTreeSet<String> {
     let (_, rest) = page.split_once("| finding | what it is |").unwrap();
     let rows = rest.lines().skip(2).take_while(|line| line.starts_with("| `"));
     rows.map(|row| row.split('`').nth(1).unwrap().to_owned()).collect()
+}
+
+/// Digest, size and URI are judged for the component that has them, whichever command sets them: override-multiple
+/// selects its last component (suit-update-management section 5.7), copy-params takes what is there (section 5.8).
+#[test]
+fn suit37_each_component_is_judged_by_its_own_parameters() {
+    let workshop = Workshop::new();
+    let plain = create(&update()).unwrap();
+    let digest = [&[3][..], &wrap(&[&[0x82, 0x2f, 0x58, 0x20][..], &[3; 32]].concat())].concat();
+    let (size, uri) = (vec![14, 0x19, 0x13, 0x88], vec![21, 0x61, b'x']);
+    let of = |parts: &[&Vec<u8>]| {
+        let entries: Vec<u8> = parts.iter().flat_map(|part| part.to_vec()).collect();
+        [vec![0xa0 | u8::try_from(parts.len()).unwrap()], entries].concat()
+    };
+    let (all, image) = (of(&[&digest, &size, &uri]), of(&[&digest, &size]));
+    let index = |index: u8| vec![12, index];
+    let set = |parameters: &[u8]| [&[20][..], parameters].concat();
+    let multiple = |first: &[u8], second: &[u8]| [&[0x18, 34, 0xa2, 0][..], first, &[1], second].concat();
+    // From component 0: digest and size.
+    let copy = vec![0x18, 35, 0xa1, 0, 0x82, 3, 14];
+    let fetch = vec![21, 2, 3, 15];
+    // How many commands these are, and what is found.
+    type Case = (&'static str, u8, Vec<Vec<u8>>, &'static [&'static str]);
+    let cases: Vec<Case> = vec![
+        ("all of both", 3, vec![multiple(&all, &all), fetch.clone()], &[]),
+        ("all of the last", 3, vec![multiple(&of(&[&uri]), &all), fetch.clone()], &[]),
+        (
+            "not all of the last",
+            3,
+            vec![multiple(&all, &of(&[&uri])), fetch.clone()],
+            &["digest-missing", "size-missing"],
+        ),
+        (
+            "copied",
+            7,
+            vec![index(0), set(&image), index(1), copy.clone(), set(&of(&[&uri])), fetch.clone()],
+            &[],
+        ),
+        (
+            "copied, and the digest is not there",
+            7,
+            vec![index(0), set(&of(&[&size])), index(1), copy.clone(), set(&of(&[&uri])), fetch.clone()],
+            &["digest-missing"],
+        ),
+        (
+            "copied before it is there",
+            8,
+            vec![index(1), copy.clone(), index(0), set(&image), index(1), set(&of(&[&uri])), fetch.clone()],
+            &["digest-missing", "size-missing"],
+        ),
+    ];
+    for (what, count, commands, expected) in cases {
+        let shared = wrap(&[0x82, 12, 0]);
+        let ids = [0xa2, 2, 0x82, 0x81, 0x41, b'a', 0x81, 0x41, b'b', 4];
+        let common = wrap(&[&ids[..], &shared].concat());
+        let install = wrap(&[vec![0x80 | (2 * count + 2)], vec![12, 0], commands.concat()].concat());
+        let envelope = rebuilt(&plain, |manifest, _| {
+            manifest.insert(3, common);
+            manifest.insert(20, install);
+            manifest.remove(&7);
+        });
+        let mut codes = found_in(&workshop, &envelope);
+        codes.retain(|code| code.ends_with("-missing") || code == "image-unchecked");
+        assert_eq!(codes, expected, "{what}");
+        let run = workshop.run(&split("lint linted.suit --slot-size 4999"));
+        for (component, has_size) in [("0", true), ("1", !expected.contains(&"size-missing"))] {
+            let words = format!("the image of component {component} has 5000 bytes, and the slot 4999");
+            let is_said = what != "all of the last" || component == "1";
+            assert_eq!(run.stdout.contains(&words), has_size && is_said, "{what}: {run:?}");
+        }
+    }
 }
 
 /// A range is that of an image, the one that is given or the one in the envelope.

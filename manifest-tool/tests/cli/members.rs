@@ -129,6 +129,44 @@ fn a_release_without_its_install_sequence_warns() {
     assert_eq!(workshop.refused(&split("verify rest.suit --anchor root.cose")), ("member-severed".into(), 5));
 }
 
+/// The same where the image lies in the envelope, which our devices refuse as it is, and where a release is for others.
+#[test]
+fn suit47_no_release_is_severed_into_one_that_nobody_installs_without_a_word() {
+    let workshop = with_integrated();
+    let unsigned = workshop.read("unsigned.suit");
+    workshop.write("unsigned.suit", &with_install_severed(&unsigned));
+    workshop.sign("release", "severed.suit");
+    workshop.ok(&split("integrate severed.suit --image image.bin --out bundle.suit"));
+    let words = |line: &str| {
+        let run = workshop.run(&split(line));
+        assert_eq!(run.exit, 0, "{run:?}");
+        run.stderr
+    };
+    assert_eq!(words("sever bundle.suit --member text --out text.suit"), "");
+    let warning = words("sever bundle.suit --out rest.suit");
+    assert!(
+        warning.contains("our devices would refuse the result: A required command sequence"),
+        "{warning}"
+    );
+    // The image is in both.
+    for file in ["text.suit", "rest.suit"] {
+        let tree = workshop.read(file);
+        let tree = EnvelopeTree::read(&tree).unwrap();
+        assert_eq!(tree.integrated("#image").unwrap().content.bytes, workshop.read("image.bin"), "{file}");
+    }
+    // set-version, which our devices refuse.
+    let foreign = rebuilt(&with_install_severed(&unsigned), |manifest, _| {
+        manifest.insert(6, wrap(&[0x82, 1, 2]));
+    });
+    workshop.write("foreign.suit", &foreign);
+    assert_eq!(words("sever foreign.suit --member text --out foreign-text.suit"), "");
+    let warning = words("sever foreign.suit --out foreign-rest.suit");
+    assert!(
+        warning.contains("without install: a device that has not run it yet cannot install"),
+        "{warning}"
+    );
+}
+
 /// The whole way: made, signed, put in, taken out, and what came out is what went in.
 #[test]
 fn suit36_an_image_is_integrated_and_extracted() {

@@ -2,24 +2,27 @@
 //! ([`super::tree`]), so that one reader says what stands in a file. What that one does not read is shown as plain CBOR.
 //! Nothing here is used to decide anything.
 //!
-//! Long byte strings are cut, with their SHA-256: two envelopes with the same outline are the same.
+//! Long values are cut, with their SHA-256, and what has no room is left out, with the SHA-256 of the file: two envelopes
+//! with the same outline say the same.
 
 mod cose;
 mod names;
+mod plain;
+mod room;
 mod values;
 
-use ciborium::Value;
+use ciborium_ll::Header;
 
-use self::values::{show, show_bytes};
+use self::plain::plain;
+use self::room::Room;
+use self::values::{show_bytes, show_text};
+use super::items::Items;
 use super::tree::{
-    ArgumentTree, CommandTree, EnvelopeTree, IndexTree, Integrated, ManifestTree, Member, MemberKey,
-    ParameterTree, Shown, read_shown,
+    ArgumentTree, CommandTree, EnvelopeTree, Identifier, IndexTree, Integrated, ManifestTree, Member,
+    MemberKey, ParameterTree, Shown, read_shown,
 };
 use crate::argument::AnyDigest;
 use crate::vocabulary::{EnvelopeElement, ManifestElement};
-
-/// Deepest nesting that is shown of what is not read as SUIT.
-const MAX_DEPTH: u8 = 16;
 
 const TAG_ENVELOPE: u64 = 107;
 const TAG_MANIFEST: u64 = 1070;
@@ -35,110 +38,84 @@ pub struct Outline {
     pub parts: Vec<Outline>,
 }
 
-impl Outline {
-    fn new(name: impl Into<String>, value: impl Into<String>, parts: Vec<Self>) -> Self {
-        Self { name: name.into(), value: value.into(), parts }
-    }
-
-    fn leaf(name: impl Into<String>, value: impl Into<String>) -> Self {
-        Self::new(name, value, Vec::new())
-    }
-}
-
-/// Outlines an envelope (tag 107, or a map without a tag) or a bare manifest (tag 1070). `None`: it is neither.
+/// Outlines an envelope (tag 107, or a map without a tag) or a bare manifest (tag 1070), as far as the limits of an outline
+/// reach ([`crate::limits`]). `None`: it is neither.
 #[must_use]
 pub fn outline(file: &[u8]) -> Option<Outline> {
-    match read_shown(file) {
-        Ok(Shown::Envelope(tree)) => Some(envelope("SUIT envelope (tag 107)", &tree)),
-        Ok(Shown::Untagged(tree)) => Some(envelope("SUIT envelope without its tag", &tree)),
-        Ok(Shown::Manifest(tree)) => Some(Outline::new("bare SUIT manifest (tag 1070)", "", manifest(&tree))),
+    let room = &Room::new();
+    let outline = match read_shown(file) {
+        Ok(Shown::Envelope(tree)) => envelope(room, "SUIT envelope (tag 107)", &tree),
+        Ok(Shown::Untagged(tree)) => envelope(room, "SUIT envelope without its tag", &tree),
+        Ok(Shown::Manifest(tree)) => room.element("bare SUIT manifest (tag 1070)", "", manifest(room, &tree)),
         Err(_) => {
-            let value: Value = values::decode(file)?;
-            let Value::Tag(tag @ (TAG_ENVELOPE | TAG_MANIFEST), content) = &value else { return None };
-            let what = if *tag == TAG_ENVELOPE { "SUIT envelope" } else { "bare SUIT manifest" };
-            let name = format!("{what} (tag {tag}), NOT readable as such");
-            Some(plain(&name, content, MAX_DEPTH))
+            let mut items = Items::of(file);
+            let Header::Tag(tag @ (TAG_ENVELOPE | TAG_MANIFEST)) = items.head()?.0 else { return None };
+            let what = if tag == TAG_ENVELOPE { "SUIT envelope" } else { "bare SUIT manifest" };
+            plain(room, format!("{what} (tag {tag}), NOT readable as such"), items.left())?
         }
-    }
-}
-
-/// An item of CBOR with what is in it; byte strings that hold CBOR are opened.
-fn plain(name: &str, value: &Value, depth: u8) -> Outline {
-    let Some(depth) = depth.checked_sub(1) else { return Outline::leaf(name, show(value)) };
-    let parts = match value {
-        Value::Map(entries) => entries.iter().map(|(key, value)| plain(&show(key), value, depth)).collect(),
-        Value::Array(items) => {
-            (0..).zip(items).map(|(index, item): (u32, _)| plain(&index.to_string(), item, depth)).collect()
-        }
-        Value::Tag(tag, content) => vec![plain(&format!("tag {tag}"), content, depth)],
-        Value::Bytes(bytes) => match values::decode(bytes) {
-            Some(inner @ (Value::Map(_) | Value::Array(_) | Value::Tag(..))) => {
-                vec![plain("wrapped", &inner, depth)]
-            }
-            _ => return Outline::leaf(name, show_bytes(bytes)),
-        },
-        other => return Outline::leaf(name, show(other)),
     };
-    Outline::new(name, "", parts)
+    Some(room.whole(file, outline))
 }
 
-fn envelope(name: &str, tree: &EnvelopeTree<'_>) -> Outline {
-    let parts = tree.members.iter().map(|member| match member.key {
+fn envelope(room: &Room, name: &str, tree: &EnvelopeTree<'_>) -> Outline {
+    // Both lists are in the order of the file.
+    let mut integrated_members = tree.integrated.iter();
+    let parts = room.list(&tree.members, |member| match member.key {
         MemberKey::Element(EnvelopeElement::AuthenticationWrapper) => {
-            let blocks = tree.blocks.iter().map(|block| cose::message("signature", block.bytes));
-            let parts = [digest("manifest digest", &tree.digest)].into_iter().chain(blocks).collect();
-            Outline::new("authentication-wrapper (2)", "", parts)
+            let mut parts = vec![digest(room, "manifest digest", &tree.digest)];
+            parts.extend(room.list(&tree.blocks, |block| cose::message(room, "signature", block.bytes)));
+            room.element("authentication-wrapper (2)", "", parts)
         }
         MemberKey::Element(EnvelopeElement::Manifest) => {
-            Outline::new("manifest (3)", "", manifest(&tree.manifest))
+            room.element("manifest (3)", "", manifest(room, &tree.manifest))
         }
         MemberKey::Element(element) => {
             let name = format!("severed {}", names::envelope(element.number().into()));
             let shown = ManifestElement::from_number(element.number())
-                .and_then(|element| content_of(&tree.manifest, element, &name));
-            shown.unwrap_or_else(|| Outline::leaf(name, show_bytes(member.value.bytes)))
+                .and_then(|element| content_of(room, &tree.manifest, element, &name));
+            shown.unwrap_or_else(|| room.leaf(name, show_bytes(member.value.bytes)))
         }
-        MemberKey::Uri(uri) => match tree.integrated(uri) {
-            Some(member) => integrated(member),
-            None => Outline::leaf(format!("{uri:?}"), show_bytes(member.value.bytes)),
+        MemberKey::Uri(uri) => match integrated_members.next() {
+            Some(member) => integrated(room, member),
+            None => room.leaf(format!("{uri:?}"), show_bytes(member.value.bytes)),
         },
     });
-    Outline::new(name, "", parts.collect())
+    room.element(name, "", parts)
 }
 
-fn integrated(member: &Integrated<'_>) -> Outline {
+fn integrated(room: &Room, member: &Integrated<'_>) -> Outline {
     // A dependency is an envelope itself (suit-trust-domains section 8.1.1).
     let parts = match &member.envelope {
-        Some(Ok(tree)) => vec![envelope("SUIT envelope (tag 107)", tree)],
+        Some(Ok(tree)) => vec![envelope(room, "SUIT envelope (tag 107)", tree)],
         Some(Err(_)) | None => Vec::new(),
     };
     let content = member.content.bytes;
     let value = format!("{} bytes, integrated, SHA-256 {}", content.len(), values::sha256(content));
-    Outline::new(format!("{:?}", member.uri), value, parts)
+    room.element(format!("{:?}", member.uri), value, parts)
 }
 
-fn digest(name: impl Into<String>, digest: &AnyDigest<'_>) -> Outline {
+fn digest(room: &Room, name: impl Into<String>, digest: &AnyDigest<'_>) -> Outline {
     let algorithm = names::digest(digest.algorithm().number().into());
-    Outline::leaf(name, format!("{algorithm} {}", values::hex(digest.bytes())))
+    room.leaf(name, format!("{algorithm} {}", values::hex(digest.bytes())))
 }
 
 /// The elements of a manifest, in the order of the file.
-fn manifest(tree: &ManifestTree<'_>) -> Vec<Outline> {
+fn manifest(room: &Room, tree: &ManifestTree<'_>) -> Vec<Outline> {
     use ManifestElement as Element;
     let named = |element: Element| names::manifest(element.number().into());
     let mut parts = vec![
-        (Element::Version, Outline::leaf(named(Element::Version), "1")),
+        (Element::Version, room.leaf(named(Element::Version), "1")),
         (
             Element::SequenceNumber,
-            Outline::leaf(named(Element::SequenceNumber), tree.sequence_number.to_string()),
+            room.leaf(named(Element::SequenceNumber), tree.sequence_number.to_string()),
         ),
-        (Element::Common, Outline::new(named(Element::Common), "", common(tree))),
+        (Element::Common, room.element(named(Element::Common), "", common(room, tree))),
     ];
     let reference = tree.reference_uri.map(|uri| (Element::ReferenceUri, format!("{uri:?}")));
     let id = tree.component_id.as_ref().map(|id| (Element::ComponentId, identifier(id)));
     let version = tree.set_version.map(|version| (Element::SetVersion, values::version(version.numbers())));
     for (element, value) in [reference, id, version].into_iter().flatten() {
-        parts.push((element, Outline::leaf(named(element), value)));
+        parts.push((element, room.leaf(named(element), value)));
     }
     let severable = [
         (Element::Text, tree.text.as_ref().map(severed_digest)),
@@ -149,8 +126,8 @@ fn manifest(tree: &ManifestTree<'_>) -> Vec<Outline> {
     for (element, severed) in severable.chain(sections) {
         let name = named(element);
         let shown = match severed {
-            Some(severed) => digest(format!("{name}, severed"), severed),
-            None => content_of(tree, element, &name).unwrap_or_else(|| Outline::leaf(name, "")),
+            Some(severed) => digest(room, format!("{name}, severed"), severed),
+            None => content_of(room, tree, element, &name).unwrap_or_else(|| room.leaf(name, "")),
         };
         parts.push((element, shown));
     }
@@ -166,45 +143,44 @@ fn severed_digest<'m, 'a, T>(member: &'m Member<'a, T>) -> Option<&'m AnyDigest<
 }
 
 /// The content of an element that may be severed, wherever it stands.
-fn content_of(tree: &ManifestTree<'_>, element: ManifestElement, name: &str) -> Option<Outline> {
+fn content_of(room: &Room, tree: &ManifestTree<'_>, element: ManifestElement, name: &str) -> Option<Outline> {
     Some(match element {
         ManifestElement::Text => {
             let content = tree.text.as_ref()?.content()?;
-            match texts(tree) {
-                Some(parts) => Outline::new(name, "", parts),
-                None => as_cbor(name, content.bytes),
+            match texts(room, tree) {
+                Some(parts) => room.element(name, "", parts),
+                None => as_cbor(room, name, content.bytes),
             }
         }
-        ManifestElement::Coswid => as_cbor(name, tree.coswid.as_ref()?.content()?.bytes),
-        sequence => Outline::new(name, "", commands(tree.section(sequence)?)),
+        ManifestElement::Coswid => as_cbor(room, name, tree.coswid.as_ref()?.content()?.bytes),
+        sequence => room.element(name, "", commands(room, tree.section(sequence)?)),
     })
 }
 
-fn as_cbor(name: &str, bytes: &[u8]) -> Outline {
-    match values::decode(bytes) {
-        Some(value) => plain(name, &value, MAX_DEPTH),
-        None => Outline::leaf(name, format!("not readable as CBOR: {}", show_bytes(bytes))),
-    }
+fn as_cbor(room: &Room, name: impl Into<String>, bytes: &[u8]) -> Outline {
+    let name = name.into();
+    plain(room, name.as_str(), bytes)
+        .unwrap_or_else(|| room.leaf(name, format!("not readable as CBOR: {}", show_bytes(bytes))))
 }
 
-fn common(tree: &ManifestTree<'_>) -> Vec<Outline> {
+fn common(room: &Room, tree: &ManifestTree<'_>) -> Vec<Outline> {
     let mut parts = Vec::new();
     if !tree.dependencies.is_empty() {
         // suit-trust-domains section 5.2.2: an index, and the prefix if there is one.
-        let dependencies = tree.dependencies.iter().map(|dependency| {
+        let dependencies = room.list(&tree.dependencies, |dependency| {
             let prefix = dependency.prefix.as_ref().map(|prefix| format!("prefix {}", identifier(prefix)));
-            Outline::leaf(format!("dependency in component {}", dependency.index), prefix.unwrap_or_default())
+            room.leaf(format!("dependency in component {}", dependency.index), prefix.unwrap_or_default())
         });
-        parts.push(Outline::new("dependencies (1)", "", dependencies.collect()));
+        parts.push(room.element("dependencies (1)", "", dependencies));
     }
     if !tree.components.is_empty() {
-        let components = tree.components.iter().enumerate();
-        let components =
-            components.map(|(index, id)| Outline::leaf(format!("component {index}"), identifier(id)));
-        parts.push(Outline::new("components (2)", "", components.collect()));
+        let component =
+            |(index, id): (usize, &Identifier<'_>)| room.leaf(format!("component {index}"), identifier(id));
+        let components = room.list(tree.components.iter().enumerate(), component);
+        parts.push(room.element("components (2)", "", components));
     }
     if let Some(shared) = &tree.shared {
-        parts.push(Outline::new("shared-sequence (4)", "", commands(shared)));
+        parts.push(room.element("shared-sequence (4)", "", commands(room, shared)));
     }
     parts
 }
@@ -219,74 +195,88 @@ fn identifier(segments: &[&[u8]]) -> String {
 }
 
 /// The texts by language; `None` where they are not of their form.
-fn texts(tree: &ManifestTree<'_>) -> Option<Vec<Outline>> {
+fn texts(room: &Room, tree: &ManifestTree<'_>) -> Option<Vec<Outline>> {
+    let entries = tree.texts().ok()?;
+    let component = |id: &Identifier<'_>| Room::name(&format!("component {}", identifier(id)));
+    let components: Vec<String> = tree.components.iter().map(component).collect();
     let mut languages: Vec<Outline> = Vec::new();
-    for entry in tree.texts().ok()? {
-        let mut path = vec![format!("{:?}", entry.language)];
-        let key = match entry.component {
-            None => names::manifest_text(entry.key.into()),
+    let mut language = ("", String::new());
+    for (index, entry) in entries.iter().enumerate() {
+        if room.is_full() {
+            languages.push(room.left_out(Some(entries.len().saturating_sub(index))));
+            break;
+        }
+        if language.0 != entry.language {
+            language = (entry.language, Room::name(&show_text(entry.language)));
+        }
+        let (component, key) = match entry.component {
+            None => (None, names::manifest_text(entry.key.into())),
             Some(index) => {
-                let id = tree.components.get(usize::try_from(index).ok()?)?;
-                path.push(format!("component {}", identifier(id)));
-                names::component_text(entry.key.into())
+                let component = components.get(usize::try_from(index).ok()?)?;
+                (Some(component.as_str()), names::component_text(entry.key.into()))
             }
         };
-        add(&mut languages, &path, Outline::leaf(key, format!("{:?}", entry.text)));
+        let path = [Some(language.1.as_str()), component];
+        let leaf = room.leaf(key, show_text(entry.text));
+        add(room, &mut languages, path.into_iter().flatten(), leaf);
     }
     Some(languages)
 }
 
 /// Adds a leaf below the last part of each name, which is made where it is not the last one.
-fn add(parts: &mut Vec<Outline>, path: &[String], leaf: Outline) {
-    let Some((name, rest)) = path.split_first() else { return parts.push(leaf) };
-    if parts.last().is_none_or(|last| last.name != *name) {
-        parts.push(Outline::new(name, "", Vec::new()));
+fn add<'n>(room: &Room, parts: &mut Vec<Outline>, path: impl Iterator<Item = &'n str>, leaf: Outline) {
+    let mut parts = parts;
+    for name in path {
+        if parts.last().is_none_or(|last| last.name != name) {
+            parts.push(room.leaf(name, ""));
+        }
+        let Some(last) = parts.last_mut() else { return };
+        parts = &mut last.parts;
     }
-    if let Some(last) = parts.last_mut() {
-        add(&mut last.parts, rest, leaf);
-    }
+    parts.push(leaf);
 }
 
-fn commands(commands: &[CommandTree<'_>]) -> Vec<Outline> {
-    commands.iter().map(command).collect()
+fn commands(room: &Room, commands: &[CommandTree<'_>]) -> Vec<Outline> {
+    room.list(commands, |one| command(room, one))
 }
 
-fn command(command: &CommandTree<'_>) -> Outline {
+fn command(room: &Room, command: &CommandTree<'_>) -> Outline {
     let name = names::command(command.code.into());
-    match &command.argument {
-        ArgumentTree::Policy(policy) => Outline::leaf(name, policy.to_string()),
-        ArgumentTree::Index(IndexTree::One(index)) => Outline::leaf(name, index.to_string()),
-        ArgumentTree::Index(IndexTree::All) => Outline::leaf(name, "true"),
-        ArgumentTree::Index(IndexTree::List(indices)) => Outline::leaf(name, format!("{indices:?}")),
-        ArgumentTree::Parameters(entries) => Outline::new(name, "", parameters(entries)),
+    let parts = match &command.argument {
+        ArgumentTree::Policy(policy) => return room.leaf(name, policy.to_string()),
+        ArgumentTree::Index(IndexTree::One(index)) => return room.leaf(name, index.to_string()),
+        ArgumentTree::Index(IndexTree::All) => return room.leaf(name, "true"),
+        ArgumentTree::Index(IndexTree::List(indices)) => return room.leaf(name, format!("{indices:?}")),
+        ArgumentTree::Custom(argument) => return as_cbor(room, name, argument.bytes),
+        ArgumentTree::Parameters(entries) => parameters(room, entries),
         ArgumentTree::ByComponent(components) => {
             let component = |(index, entries): &(u64, Vec<ParameterTree<'_>>)| {
-                Outline::new(format!("component {index}"), "", parameters(entries))
+                room.element(format!("component {index}"), "", parameters(room, entries))
             };
-            Outline::new(name, "", components.iter().map(component).collect())
+            room.list(components, component)
         }
         ArgumentTree::Keys(components) => {
             let component = |(index, keys): &(u64, Vec<i64>)| {
                 let keys: Vec<_> = keys.iter().map(|key| names::parameter((*key).into())).collect();
-                Outline::leaf(format!("from component {index}"), keys.join(", "))
+                room.leaf(format!("from component {index}"), keys.join(", "))
             };
-            Outline::new(name, "", components.iter().map(component).collect())
+            room.list(components, component)
         }
-        ArgumentTree::Sequence(inner) => Outline::new(name, "", commands(inner)),
+        ArgumentTree::Sequence(inner) => commands(room, inner),
         ArgumentTree::Alternatives(sequences) => {
             let sequence = |(index, sequence): (usize, &Option<Vec<CommandTree<'_>>>)| {
                 let name = format!("sequence {index}");
                 match sequence {
-                    Some(inner) => Outline::new(name, "", commands(inner)),
-                    None => Outline::leaf(name, "null"),
+                    Some(inner) => room.element(name, "", commands(room, inner)),
+                    None => room.leaf(name, "null"),
                 }
             };
-            Outline::new(name, "", sequences.iter().enumerate().map(sequence).collect())
+            room.list(sequences.iter().enumerate(), sequence)
         }
-        ArgumentTree::Custom(argument) => as_cbor(&name, argument.bytes),
-    }
+    };
+    room.element(name, "", parts)
 }
 
-fn parameters(parameters: &[ParameterTree<'_>]) -> Vec<Outline> {
-    parameters.iter().map(values::parameter).collect()
+fn parameters(room: &Room, parameters: &[ParameterTree<'_>]) -> Vec<Outline> {
+    room.list(parameters, |parameter| values::parameter(room, parameter))
 }

@@ -14,7 +14,10 @@ pub use self::commands::{ArgumentTree, CommandTree, IndexTree, ParameterTree};
 use crate::argument::{AnyDigest, Version};
 use crate::envelope::{ENVELOPE_TAG, MANIFEST_TAG};
 use crate::error::{Error, ErrorKind};
-use crate::limits::{MAX_DEPENDENCY_DEPTH, MAX_ENVELOPE_LEN, MAX_INTEGRATED_LEN, MAX_NESTING};
+use crate::limits::{
+    MAX_COMPONENTS_READ, MAX_DEPENDENCIES, MAX_DEPENDENCY_DEPTH, MAX_ENVELOPE_LEN, MAX_INTEGRATED_LEN,
+    MAX_NESTING,
+};
 use crate::source::Source;
 use crate::span::{Wrapped, uri};
 use crate::text::{self, TextEntry};
@@ -144,8 +147,9 @@ pub(super) fn read_shown(file: &[u8]) -> Result<Shown<'_>, Error> {
     }
     let file = Span { bytes: file, base: 0 };
     let source = &mut Source::of(file);
+    let left = &mut Left::of_file();
     if source.peek() == Major::Map {
-        let tree = EnvelopeTree::read_members(file, MAX_DEPENDENCY_DEPTH, Digests::Shown)?;
+        let tree = EnvelopeTree::read_members(file, left, Digests::Shown)?;
         return Ok(Shown::Untagged(Box::new(tree)));
     }
     match source.tag() {
@@ -155,7 +159,7 @@ pub(super) fn read_shown(file: &[u8]) -> Result<Shown<'_>, Error> {
             Ok(Shown::Manifest(Box::new(tree)))
         }
         _ => {
-            let tree = EnvelopeTree::read_at(file, MAX_DEPENDENCY_DEPTH, Digests::Shown)?;
+            let tree = EnvelopeTree::read_at(file, left, Digests::Shown)?;
             Ok(Shown::Envelope(Box::new(tree)))
         }
     }
@@ -169,15 +173,16 @@ impl<'a> EnvelopeTree<'a> {
     /// [`ErrorKind::ManifestElementUnsupported`], [`ErrorKind::ParameterUnsupported`] for elements that no document names;
     /// [`ErrorKind::EnvelopeMemberUnauthenticated`], [`ErrorKind::MemberDigestMismatch`] and
     /// [`ErrorKind::ManifestDigestMismatch`]; [`ErrorKind::DigestLength`], [`ErrorKind::DigestAlgorithmUnsupported`];
-    /// [`ErrorKind::EnvelopeTooLarge`] and [`ErrorKind::NestingTooDeep`].
+    /// [`ErrorKind::EnvelopeTooLarge`], [`ErrorKind::NestingTooDeep`] and, for the other limits of [`crate::limits`],
+    /// [`ErrorKind::Malformed`] with `TooLong` or `TooMany`.
     pub fn read(envelope: &'a [u8]) -> Result<Self, Error> {
         if envelope.len() > MAX_ENVELOPE_LEN.saturating_add(MAX_INTEGRATED_LEN) {
             return Err(Error::new(ErrorKind::EnvelopeTooLarge, 0));
         }
-        Self::read_at(Span { bytes: envelope, base: 0 }, MAX_DEPENDENCY_DEPTH, Digests::Compared)
+        Self::read_at(Span { bytes: envelope, base: 0 }, &mut Left::of_file(), Digests::Compared)
     }
 
-    fn read_at(envelope: Span<'a>, depth_left: usize, digests: Digests) -> Result<Self, Error> {
+    fn read_at(envelope: Span<'a>, left: &mut Left, digests: Digests) -> Result<Self, Error> {
         let source = &mut Source::of(envelope);
         match source.tag() {
             ENVELOPE_TAG => {}
@@ -185,19 +190,17 @@ impl<'a> EnvelopeTree<'a> {
             _ => source.refuse(trust::ErrorKind::UnexpectedType, envelope.base),
         }
         source.check()?;
-        Self::read_members(source.left(), depth_left, digests)
+        Self::read_members(source.left(), left, digests)
     }
 
     /// Behind the tag.
-    fn read_members(envelope: Span<'a>, depth_left: usize, digests: Digests) -> Result<Self, Error> {
-        let Some(depth_left) = depth_left.checked_sub(1) else {
-            return Err(Error::new(ErrorKind::NestingTooDeep, envelope.base));
-        };
+    fn read_members(envelope: Span<'a>, left: &mut Left, digests: Digests) -> Result<Self, Error> {
         let source = &mut Source::of(envelope);
         let mut authentication = None;
         let mut manifest = None;
         let mut severed: Vec<(ManifestElement, Wrapped<'a>)> = Vec::new();
         let mut texts: Vec<(&'a str, Span<'a>)> = Vec::new();
+        let mut integrated_len = 0usize;
         let mut members = Vec::new();
         let mut entries = source.map();
         loop {
@@ -209,7 +212,15 @@ impl<'a> EnvelopeTree<'a> {
                 let key = source.text().as_str();
                 let value = Span { base: source.position(), bytes: source.peek_item() };
                 members.push(EnvelopeMember { key: MemberKey::Uri(key), value });
-                texts.push((key, source.span()));
+                let content = source.span();
+                texts.push((key, content));
+                integrated_len = integrated_len.saturating_add(content.bytes.len());
+                // A member costs more memory than the few bytes that it may have.
+                if len_between(envelope.base, source.position()).saturating_sub(integrated_len)
+                    > MAX_ENVELOPE_LEN
+                {
+                    source.refuse_as(ErrorKind::EnvelopeTooLarge, position);
+                }
                 continue;
             }
             let element = EnvelopeElement::from_number(source.label().into());
@@ -229,7 +240,6 @@ impl<'a> EnvelopeTree<'a> {
             }
         }
         source.finish()?;
-        let integrated_len: usize = texts.iter().map(|(_, content)| content.bytes.len()).sum();
         if envelope.bytes.len().saturating_sub(integrated_len) > MAX_ENVELOPE_LEN {
             return Err(Error::new(ErrorKind::EnvelopeTooLarge, envelope.base));
         }
@@ -246,7 +256,12 @@ impl<'a> EnvelopeTree<'a> {
         let mut integrated = Vec::with_capacity(texts.len());
         for (uri, content) in texts {
             let envelope = match content.bytes {
-                [0xd8, 0x6b, ..] => Some(Self::read_at(content, depth_left, digests).map(Box::new)),
+                [0xd8, 0x6b, ..] => {
+                    left.enter(content.base)?;
+                    let read = Self::read_at(content, left, digests).map(Box::new);
+                    left.leave();
+                    Some(read)
+                }
                 _ => None,
             };
             if let Some(Err(error)) = &envelope
@@ -272,6 +287,38 @@ impl<'a> EnvelopeTree<'a> {
     #[must_use]
     pub fn integrated(&self, uri: &str) -> Option<&Integrated<'a>> {
         self.integrated.iter().find(|member| member.uri == uri)
+    }
+}
+
+/// Bytes from one position to another.
+fn len_between(start: u32, end: u32) -> usize {
+    usize::try_from(end.saturating_sub(start)).unwrap_or(usize::MAX)
+}
+
+/// What the limits of a file leave.
+struct Left {
+    /// Envelopes inside each other.
+    depth: usize,
+    /// Envelopes at any depth.
+    envelopes: u32,
+}
+
+impl Left {
+    /// In the outermost envelope.
+    fn of_file() -> Self {
+        Self { depth: MAX_DEPENDENCY_DEPTH.saturating_sub(1), envelopes: MAX_DEPENDENCIES }
+    }
+
+    /// Goes into an envelope, which lies there.
+    fn enter(&mut self, position: u32) -> Result<(), Error> {
+        let too_many = Error::new(ErrorKind::Malformed(trust::ErrorKind::TooMany), position);
+        self.envelopes = self.envelopes.checked_sub(1).ok_or(too_many)?;
+        self.depth = self.depth.checked_sub(1).ok_or(Error::new(ErrorKind::NestingTooDeep, position))?;
+        Ok(())
+    }
+
+    fn leave(&mut self) {
+        self.depth = self.depth.saturating_add(1);
     }
 }
 
@@ -384,7 +431,7 @@ impl<'a> ManifestTree<'a> {
             match CommonElement::from_number(key.into()) {
                 Some(CommonElement::Dependencies) => self.read_dependencies(source),
                 Some(CommonElement::Components) => {
-                    let mut items = source.array_within(1, u32::MAX);
+                    let mut items = source.array_within(1, MAX_COMPONENTS_READ);
                     while items.next(source) {
                         self.components.push(read_identifier(source));
                     }
@@ -409,8 +456,10 @@ impl<'a> ManifestTree<'a> {
         const PREFIX: i32 = 1;
         let start = source.position();
         let mut entries = source.map();
-        if entries.remaining() == 0 {
-            source.refuse(trust::ErrorKind::OutOfRange, start);
+        match entries.remaining() {
+            0 => source.refuse(trust::ErrorKind::OutOfRange, start),
+            1..=MAX_COMPONENTS_READ => {}
+            _ => source.refuse(trust::ErrorKind::TooMany, start),
         }
         while entries.next(source) {
             let mut dependency = Dependency { index: source.uint(), prefix: None };

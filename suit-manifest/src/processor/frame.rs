@@ -4,19 +4,19 @@ use trust::cbor::Span;
 
 use crate::command::Command;
 use crate::limits::MAX_COMPONENTS;
-use crate::structure::Alternatives;
+use crate::structure::{Alternatives, IndexForm};
 
 /// The components that a set-component-index has selected, in its order. Never empty in a frame.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Selection {
     indices: [u8; MAX_COMPONENTS],
     len: u8,
-    /// A list or `true`, not an integer: the distinction that section 6.7 makes.
-    multiple: bool,
+    /// An integer, or a list or `true`: the distinction that section 6.7 makes.
+    form: IndexForm,
 }
 
 impl Selection {
-    pub(super) const EMPTY: Self = Self { indices: [0; MAX_COMPONENTS], len: 0, multiple: false };
+    pub(super) const EMPTY: Self = Self { indices: [0; MAX_COMPONENTS], len: 0, form: IndexForm::One };
 
     pub(super) fn one(component: u32) -> Self {
         let mut selection = Self { len: 1, ..Self::EMPTY };
@@ -35,12 +35,17 @@ impl Selection {
         Some(())
     }
 
-    pub(super) fn set_multiple(&mut self) {
-        self.multiple = true;
+    pub(super) fn set_form(&mut self, form: IndexForm) {
+        self.form = form;
     }
 
     pub(super) fn is_multiple(&self) -> bool {
-        self.multiple
+        self.form != IndexForm::One
+    }
+
+    /// Whether it is `true`.
+    pub(super) fn is_every(&self) -> bool {
+        self.form == IndexForm::All
     }
 }
 

@@ -25,6 +25,8 @@ pub struct Issued {
     pub(crate) strict_order: bool,
     /// The sequence may set the component index anywhere (section 6.7).
     pub(crate) may_select: bool,
+    /// The component index is `true`: it runs for each component.
+    pub(crate) is_every: bool,
 }
 
 /// The components that were written, and read, since the order is free (section 6.7), as bits.

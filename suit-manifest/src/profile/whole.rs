@@ -123,6 +123,8 @@ impl Extension for Whole {
         if entries.remaining() == 0 {
             source.refuse(trust::ErrorKind::OutOfRange, start);
         }
+        // In their order, so that the last one is the highest.
+        let mut last = None;
         loop {
             let position = source.position();
             let Some(index) = entries.next_label(source) else { break };
@@ -131,6 +133,7 @@ impl Extension for Whole {
                 Some(component) => elements.dependencies |= mask(component),
                 None => source.refuse_as(ErrorKind::ComponentIndex, position),
             }
+            last = component.map(|component| (component, position));
             let mut metadata = source.map();
             let position = source.position();
             if metadata.next(source) {
@@ -138,6 +141,14 @@ impl Extension for Whole {
                 // another one without it.
                 source.refuse_as(ErrorKind::ManifestElementUnsupported, position);
             }
+        }
+        // They are among the components, which are the next element in the order of the keys.
+        let mut ahead = source.clone();
+        let count = if ahead.label() == CommonElement::COMPONENTS { ahead.array().remaining() } else { 0 };
+        if let Some((_, position)) = last.filter(|(component, _)| *component >= count)
+            && ahead.check().is_ok()
+        {
+            source.refuse_as(ErrorKind::ComponentIndex, position);
         }
         true
     }
@@ -319,8 +330,12 @@ impl Extension for Whole {
             }
             CommandCode::Unlink => return processor.serve(issued, Step::Unlink { component }),
             CommandCode::ProcessDependency => {
-                // suit-trust-domains section 5.6.2: in the map, checked, and not in the shared sequence, which is
-                // refused when it is read.
+                // suit-trust-domains section 5.6.2: where the component index is true, it is for dependencies only.
+                if issued.is_every && !processor.is_dependency(component) {
+                    processor.complete()?;
+                    return Some(None);
+                }
+                // In the map, checked, and not in the shared sequence, which is refused when it is read.
                 if processor.state.dependencies & processor.state.whole & mask(component) == 0 {
                     processor.refuse(ErrorKind::Platform(Reason::DependencyIntegrity), position)?;
                 }
@@ -349,6 +364,9 @@ impl Extension for Whole {
         let size = parameters.image_size.map(Uint::get);
         Some(match (issued.code, parameters.more.pen, parameters.more.digest, size) {
             (CommandCode::VENDOR, Some(pen), ..) => Some(platform.pen_matches(component, pen)),
+            (CommandCode::IMAGE_MATCH, ..) if processor.is_dependency(component) => {
+                Some(processor.dependency_matches(issued, platform)? == Some(true))
+            }
             (CommandCode::IMAGE_MATCH, _, Some(digest), Some(size)) => {
                 let answer = platform.digest_matches(component, &digest, size);
                 Some(processor.platform_says(answer, position)?)

@@ -209,6 +209,18 @@ impl WholePlatform for Machine {
         Ok(digest.algorithm() == DigestAlgorithm::Sha256 && digest.bytes() == IMAGE)
     }
 
+    /// Its manifest has another digest than what an image has.
+    fn dependency_matches(
+        &mut self,
+        component: u32,
+        digest: &AnyDigest<'_>,
+        size: Option<u64>,
+    ) -> Result<bool, PlatformError> {
+        assert_eq!(component, DEPENDENCY);
+        let held = digest.algorithm() == DigestAlgorithm::Sha512 && digest.is_of(b"other");
+        Ok(held && size.is_none_or(|size| size == IMAGE_SIZE))
+    }
+
     fn record(&mut self, record: &Record) {
         self.records.push(*record);
     }

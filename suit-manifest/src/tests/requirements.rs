@@ -14,6 +14,8 @@ use crate::{
 };
 
 const CONTENT: &[u8] = b"content";
+/// Digest of the manifest of a dependency.
+const MANIFEST: [u8; 32] = [0x77; 32];
 
 /// The modelled device, with answers to the questions of the whole.
 #[derive(Default)]
@@ -22,6 +24,8 @@ struct Bench {
     now: Option<u64>,
     /// Whether the dependency in a component is whole.
     whole: [bool; 4],
+    /// What was asked of dependencies.
+    asked: Vec<(u32, Vec<u8>, Option<u64>)>,
     records: Vec<Record>,
 }
 
@@ -63,6 +67,16 @@ impl WholePlatform for Bench {
 
     fn dependency_is_whole(&mut self, component: u32, _: &AnyDigest<'_>) -> Result<bool, PlatformError> {
         Ok(self.whole[component as usize])
+    }
+
+    fn dependency_matches(
+        &mut self,
+        component: u32,
+        digest: &AnyDigest<'_>,
+        size: Option<u64>,
+    ) -> Result<bool, PlatformError> {
+        self.asked.push((component, digest.bytes().to_vec(), size));
+        Ok(digest.bytes() == MANIFEST)
     }
 
     fn record(&mut self, record: &Record) {
@@ -202,8 +216,8 @@ fn records_are_one_for_each_component_in_their_order() {
 
 /// Digest and size of all three, so that image-match holds.
 fn parameters_of_all() -> (i64, Value) {
-    let image = || map([(3, image_digest(&IMAGE)), (14, IMAGE_SIZE.into())]);
-    (34, map([(0, image()), (1, image()), (2, image())]))
+    let image = |digest| map([(3, image_digest(digest)), (14, IMAGE_SIZE.into())]);
+    (34, map([(0, image(&IMAGE)), (1, image(&MANIFEST)), (2, image(&IMAGE))]))
 }
 
 /// suit-manifest section 8.4.8.16
@@ -306,9 +320,6 @@ fn a_dependency_is_processed_only_while_its_integrity_holds() {
     let swapped =
         vec![check(), component_index(0), parameters([(22, 1.into())]), simple(31), component_index(1)];
     assert_eq!(on(true, [swapped, vec![process()]].concat()), refused);
-    // An index beyond the components is selected by nothing.
-    let beyond = with_dependencies(map([(5, map([]))]), [component_index(5), process()]);
-    assert_eq!(steps_on(&mut Bench::default(), &beyond), Err(Reason::ComponentIndex));
     // Not in the shared sequence, and what one run has checked is nothing to the next one.
     let parts = Parts::several(3);
     let shared = [vec![component_index(0)], identity(), vec![process()]].concat();
@@ -327,6 +338,128 @@ fn a_dependency_is_processed_only_while_its_integrity_holds() {
     processor.restart(&next, Section::Install);
     let error = processor.run(&mut bench).unwrap_err();
     assert_eq!(error.reason(), Reason::DependencyIntegrity);
+}
+
+/// Section 5.2.2: a dependency is one of the components.
+#[test]
+fn a_dependency_beyond_the_components_is_refused_when_it_is_read() {
+    for index in 0..9 {
+        let listed = [0].into_iter().filter(|first| *first < index).chain([index]);
+        let manifest = with_dependencies(map(listed.map(|index| (index, map([])))), []);
+        let envelope = unsigned(&manifest, &[]);
+        let parsed = EnvelopeOf::<Whole>::parse(&envelope).unwrap();
+        let read = ManifestOf::<Whole>::read(&parsed, None).map(drop);
+        match read {
+            Ok(()) => assert!(index < 3, "{index}"),
+            Err(error) => {
+                assert!(index > 2, "{index}: {error}");
+                assert_eq!(error.kind, ErrorKind::ComponentIndex);
+                assert_eq!(i64::from(envelope[error.position as usize]), index, "at its key");
+            }
+        }
+    }
+}
+
+/// Section 5.6.2: "If the current Component is True, then this Directive applies to all Dependencies."
+#[test]
+fn process_dependency_for_every_component_is_for_dependencies() {
+    let on = |dependencies: &[i64], commands: Vec<(i64, Value)>| {
+        let mut bench = Bench { whole: [true; 4], ..Bench::default() };
+        let listed = map(dependencies.iter().map(|index| (*index, map([]))));
+        steps_on(&mut bench, &with_dependencies(listed, [vec![parameters_of_all()], commands].concat()))
+    };
+    let checked = |index: u64| [component_index(index), simple(7)];
+    let every = || vec![component_index(true), simple(11)];
+    assert_eq!(on(&[1], [&checked(1)[..], &every()].concat()), named(&["process 1"]));
+    let both = [&checked(0)[..], &checked(2), &every()].concat();
+    assert_eq!(on(&[0, 2], both), named(&["process 0", "process 2"]));
+    // Each of them has to be checked, and a list means what it says.
+    let refused = Err(Reason::DependencyIntegrity);
+    assert_eq!(on(&[0, 2], [&checked(0)[..], &every()].concat()), refused);
+    assert_eq!(on(&[1], [&checked(1)[..], &[list(&[1, 2]), simple(11)]].concat()), refused);
+    // In a sequence that is called for each of them the index is that of one (suit-manifest section 6.5).
+    let called = [&checked(1)[..], &[component_index(true), run_sequence(sequence([simple(11)]))]].concat();
+    assert_eq!(on(&[1], called), refused);
+    let asked = try_each_or_nil([sequence([simple(8), simple(11)]), sequence([simple(14)])]);
+    let asked = [&checked(1)[..], &[component_index(true), asked]].concat();
+    assert_eq!(on(&[1], asked), named(&["process 1"]));
+}
+
+/// Section 5.2.2: the digest is that of the manifest inside.
+#[test]
+fn image_match_of_a_dependency_is_about_its_manifest() {
+    let on = |set: Vec<(i64, Value)>, condition: i64| {
+        let mut bench = Bench::default();
+        let set = (!set.is_empty()).then(|| parameters(set));
+        let commands = [component_index(1)].into_iter().chain(set).chain([simple(condition)]);
+        let ran = steps_on(&mut bench, &three(commands)).map(drop);
+        // The platform is asked for no image.
+        assert!(!bench.device.asked.iter().any(|asked| asked.starts_with("image")));
+        (ran, bench.asked)
+    };
+    let (right, wrong) = ((3, image_digest(&MANIFEST)), (3, image_digest(&IMAGE)));
+    let size = (14, IMAGE_SIZE.into());
+    let (no_match, matches) = (Err(Reason::ImageDigestMismatch), Err(Reason::ImageMatches));
+    let asked = |digest: [u8; 32], size| vec![(1, digest.to_vec(), size)];
+    assert_eq!(on(vec![right.clone()], 3), (Ok(()), asked(MANIFEST, None)));
+    assert_eq!(on(vec![right.clone(), size.clone()], 3), (Ok(()), asked(MANIFEST, Some(IMAGE_SIZE))));
+    assert_eq!(on(vec![wrong.clone(), size.clone()], 3), (no_match, asked(IMAGE, Some(IMAGE_SIZE))));
+    assert_eq!(on(vec![size.clone()], 3), (no_match, vec![]), "no digest is set");
+    // image-not-match is its contrary, but for a digest that is not set.
+    assert_eq!(on(vec![right], 25), (matches, asked(MANIFEST, None)));
+    assert_eq!(on(vec![wrong], 25), (Ok(()), asked(IMAGE, None)));
+    assert_eq!(on(vec![size], 25), (matches, vec![]));
+    // A component that is none is asked for its image.
+    let mut bench = Bench::default();
+    steps_on(&mut bench, &three([parameters_of_all(), component_index(2), simple(3)])).unwrap();
+    assert_eq!((bench.device.asked.last().unwrap().as_str(), bench.asked), ("image 2", vec![]));
+}
+
+/// Sections 5.4 and 5.6.1 let parameters pass into a dependency and out of it; each manifest has its own here.
+#[test]
+fn parameters_neither_enter_nor_leave_a_dependency() {
+    let set_default = |name: &str| (19, map([(21, Value::Text(name.into()))]));
+    let each = || list(&[0, 1, 2]);
+    let dependent = three([
+        parameters_of_all(),
+        each(),
+        parameters([uri("dependent")]),
+        component_index(1),
+        simple(7),
+        simple(11),
+        each(),
+        simple(21),
+    ]);
+    // A default that is replaced nowhere; then a digest that nobody gave it, whose condition fails.
+    let dependency = three([
+        each(),
+        set_default("default"),
+        simple(21),
+        parameters([(14, 1.into()), uri("dependency")]),
+        component_index(2),
+        simple(3),
+    ]);
+    let (outer, inner) = (unsigned(&dependent, &[]), unsigned(&dependency, &[]));
+    let (outer, inner) =
+        (EnvelopeOf::<Whole>::parse(&outer).unwrap(), EnvelopeOf::<Whole>::parse(&inner).unwrap());
+    let outer = ManifestOf::<Whole>::read(&outer, None).unwrap();
+    let inner = ManifestOf::<Whole>::read(&inner, None).unwrap();
+    let mut bench = Bench { whole: [true; 4], ..Bench::default() };
+    let mut dependent = ProcessorOf::ready(&outer, Section::Install).unwrap();
+    assert_eq!(dependent.run(&mut bench), Ok(Step::ProcessDependency { component: 1 }));
+    let mut dependency = ProcessorOf::ready(&inner, Section::Install).unwrap();
+    let fetched = |processor: &mut ProcessorOf<'_, Whole>, bench: &mut Bench| {
+        let mut fetched = Vec::new();
+        loop {
+            match processor.run(bench) {
+                Ok(Step::Fetch(fetch)) => fetched.push(fetch.uri.as_str().to_owned()),
+                end => return (fetched, end.map(drop).map_err(|error| error.reason())),
+            }
+        }
+    };
+    let failed = Err(Reason::ImageDigestMismatch);
+    assert_eq!(fetched(&mut dependency, &mut bench), (vec!["default".to_owned(); 3], failed));
+    assert_eq!(fetched(&mut dependent, &mut bench), (vec!["dependent".to_owned(); 3], Ok(())));
 }
 
 // --- suit-update-management

@@ -4,6 +4,7 @@ use trust::cbor::{Major, Span};
 
 use crate::argument::ParameterValue;
 use crate::error::{Error, ErrorKind};
+use crate::limits::MAX_COMPONENTS_READ;
 use crate::source::Source;
 use crate::structure::{Alternative, alternatives, commands, parameter_map};
 use crate::vocabulary::{ArgumentForm, CommandCode, ParameterKey};
@@ -179,7 +180,7 @@ fn read_index(source: &mut Source<'_>) -> IndexTree {
             IndexTree::All
         }
         _ => {
-            let mut items = source.array_within(1, u32::MAX);
+            let mut items = source.array_within(1, MAX_COMPONENTS_READ);
             let mut indices = Vec::new();
             while items.next(source) {
                 indices.push(source.uint());

@@ -109,6 +109,9 @@ impl<'a> ProcessorOf<'a, Whole> {
             CommandCode::ImageNotMatch => {
                 let matches =
                     match (parameters.image_digest, more.digest, parameters.image_size.map(Uint::get)) {
+                        _ if self.is_dependency(component) => {
+                            self.dependency_matches(issued, platform)?.unwrap_or(true)
+                        }
                         (Some(digest), None, Some(size)) => {
                             let answer = platform.image_matches(component, &digest, size);
                             self.platform_says(answer, position)?
@@ -144,11 +147,26 @@ impl<'a> ProcessorOf<'a, Whole> {
                 (held, Reason::VersionMismatch)
             }
             // suit-trust-domains section 5.6.3
-            CommandCode::IsDependency => {
-                (self.state.dependencies & mask(component) != 0, Reason::NotADependency)
-            }
+            CommandCode::IsDependency => (self.is_dependency(component), Reason::NotADependency),
             _ => (false, Reason::ConditionUnknown),
         })
+    }
+
+    pub(super) fn is_dependency(&self, component: u32) -> bool {
+        self.state.dependencies & mask(component) != 0
+    }
+
+    /// Whether the component, a dependency, is the one that its digest names; `None` where none is set.
+    pub(super) fn dependency_matches(
+        &mut self,
+        issued: Issued,
+        platform: &mut dyn WholePlatform,
+    ) -> Option<Option<bool>> {
+        let Issued { component, position, .. } = issued;
+        let Properties { image_digest, image_size, .. } = self.properties(component);
+        let Some(digest) = image_digest else { return Some(None) };
+        let answer = platform.dependency_matches(component, &digest, image_size);
+        self.platform_says(answer, position).map(Some)
     }
 
     /// suit-trust-domains section 5.6.4: each of its steps that fails aborts, however soft failures are.
@@ -160,7 +178,7 @@ impl<'a> ProcessorOf<'a, Whole> {
         let Issued { component, position, .. } = issued;
         self.state.whole &= !mask(component);
         let digest = self.properties(component).image_digest;
-        let Some(digest) = digest.filter(|_| self.state.dependencies & mask(component) != 0) else {
+        let Some(digest) = digest.filter(|_| self.is_dependency(component)) else {
             return self.refuse(ErrorKind::Platform(Reason::DependencyIntegrity), position);
         };
         let answer = platform.dependency_is_whole(component, &digest);

@@ -70,6 +70,23 @@ pub trait WholePlatform: Platform {
         None
     }
 
+    /// Does the component hold the envelope of a dependency whose manifest has this digest? It is computed over the byte
+    /// string around the manifest and nothing else, so that the envelope may lose or gain signatures; `size` is that of
+    /// the envelope, where the manifest sets it. image-match and image-not-match over a dependency ask this
+    /// (suit-trust-domains section 5.2.2).
+    ///
+    /// # Errors
+    /// The reason for which the component cannot be read.
+    fn dependency_matches(
+        &mut self,
+        component: u32,
+        digest: &AnyDigest<'_>,
+        size: Option<u64>,
+    ) -> Result<bool, PlatformError> {
+        let _ = (component, digest, size);
+        Ok(false)
+    }
+
     /// Is the component the envelope of a dependency whose authentication holds, for an authority that the platform
     /// lets it have, whose manifest has the digest that it is authenticated with, and is that the one given here?
     /// (suit-trust-domains section 5.6.4)

@@ -39,6 +39,8 @@ pub(super) struct Interpreter {
 struct Scope {
     current: Vec<u32>,
     multiple: bool,
+    /// The component index is true.
+    every: bool,
     soft: bool,
     strict: bool,
     selecting: Selecting,
@@ -69,7 +71,8 @@ impl Interpreter {
         selecting: Selecting,
     ) -> Result<(), Stop> {
         let soft = caller == Caller::TryEach;
-        let mut scope = Scope { current: vec![component], multiple: false, soft, strict, selecting, caller };
+        let current = vec![component];
+        let mut scope = Scope { current, multiple: false, every: false, soft, strict, selecting, caller };
         commands.iter().try_for_each(|command| self.command(command, &mut scope))
     }
 
@@ -81,6 +84,9 @@ impl Interpreter {
                 return Err(Stop::Abort("strict-order"));
             }
             _ => {}
+        }
+        if selects || matches!(command, Program::Multiple(_)) {
+            scope.every = matches!(command, Program::Index(_, true));
         }
         match command {
             Program::Index(_, true) => (scope.current, scope.multiple) = ((0..COMPONENTS).collect(), true),
@@ -198,9 +204,12 @@ impl Interpreter {
         let of = |key| set.get(&(component, key)).copied();
         let image = of(3).zip(of(14));
         let matches = |(digest, size)| matches!(digest, 0 | 2) && size == 0;
+        // Of a dependency the digest is that of its manifest, and needs no size.
+        let manifest_matches = of(3).map(|digest| digest == 3 && of(14) != Some(1));
         let (held, reason) = match code {
             1 => (matches!(of(1), Some(0 | 2)), "vendor-mismatch"),
             2 => (of(2) == Some(0), "class-mismatch"),
+            3 if component == DEPENDENCY => (manifest_matches == Some(true), "image-digest-mismatch"),
             3 => (image.is_some_and(matches), "image-digest-mismatch"),
             4 => (of(4) == Some(0), "use-before-passed"),
             5 => (of(5) == Some(0), "slot-mismatch"),
@@ -216,6 +225,7 @@ impl Interpreter {
             8 => (component == DEPENDENCY, "not-a-dependency"),
             14 => (false, "aborted"),
             24 => (of(24) == Some(0), "device-mismatch"),
+            25 if component == DEPENDENCY => (manifest_matches == Some(false), "image-matches"),
             25 => (image.is_some_and(|image| !matches(image)), "image-matches"),
             26 => (of(26) == Some(0), "battery-low"),
             27 => (of(27) == Some(0), "update-unauthorized"),
@@ -239,6 +249,7 @@ impl Interpreter {
             (_, from) => from.map(u32::from),
         };
         let done = match code {
+            11 if scope.every && component != DEPENDENCY => return Ok(()),
             11 if self.whole.contains(&component) => format!("process {component}"),
             11 => return Err(Stop::Abort("dependency-integrity")),
             18 if self.of(component, 18).is_none() => return missing,
