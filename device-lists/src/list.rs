@@ -64,7 +64,7 @@ pub struct Row {
     pub credential: String,
     /// kid of its key in hexadecimal digits, or empty.
     pub kid: String,
-    /// Of the device's symmetric keys; empty until devices have any.
+    /// Key-check values of the device's symmetric keys (`update=a1b2c3d4e5`), or empty; never a key.
     pub key_check: String,
 }
 

@@ -67,6 +67,9 @@ pub struct DeviceLine {
     /// kid of its own key.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub kid: Option<Hex<8>>,
+    /// Key-check values of its symmetric keys, `name=hex` with spaces between; never a key.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub key_check: Option<String>,
     /// The Sig_structure of its credential.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub to_be_signed: Option<Base64>,
@@ -157,6 +160,9 @@ pub(crate) fn check(devices: &Devices, lines: &[DeviceLine], key: &PublicKey) ->
         if !is_uuid(&line.class) || !is_uuid(&devices.vendor) {
             return Err(Fault::Lines("a vendor or class is no UUID"));
         }
+        if line.key_check.as_deref().is_some_and(|checks| !are_key_checks(checks)) {
+            return Err(Fault::Lines("a key-check value is none"));
+        }
         match line.unsigned(key) {
             Ok(None) if line.kid.is_none() => {}
             Ok(Some(unsigned)) if line.agrees(&devices.vendor, &unsigned).unwrap_or(false) => {}
@@ -168,6 +174,20 @@ pub(crate) fn check(devices: &Devices, lines: &[DeviceLine], key: &PublicKey) ->
     } else {
         Err(Fault::Lines("it has credentials, and the entry has none, or the reverse"))
     }
+}
+
+/// `name=hex` with a space between, of 2 to 6 bytes each and 12 together, as the registry takes them: no key fits in.
+fn are_key_checks(text: &str) -> bool {
+    let digits = |check: &str| {
+        let (name, value) = check.split_once('=')?;
+        let is_name = (1..=16).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_lowercase());
+        let is_value = (4..=12).contains(&value.len())
+            && value.len().is_multiple_of(2)
+            && value.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        (is_name && is_value).then_some(value.len())
+    };
+    let lengths: Option<Vec<usize>> = text.split(' ').map(digits).collect();
+    lengths.is_some_and(|lengths| lengths.iter().sum::<usize>() <= 24)
 }
 
 fn is_uuid(text: &str) -> bool {

@@ -7,9 +7,9 @@ use clap::{Parser, Subcommand};
 use trust::host::{parse_command_line, report_usage, usage_message};
 
 use crate::commands::{
-    attach, ceremony, create, credential, custody, diff, doctor, extract, inspect, integrate, key, ledger,
-    lint, provision, publish, recertify, register, revoke, rotate, setup, sever, sign, succession, verify,
-    withdraw,
+    attach, ceremony, create, credential, custody, diff, doctor, encrypt, extract, inspect, integrate, key,
+    ledger, lint, provision, publish, recertify, register, revoke, rotate, setup, sever, sign, succession,
+    verify, withdraw,
 };
 use crate::error::Error;
 use crate::output::{Output, Report};
@@ -35,6 +35,8 @@ enum Command {
     Credential(CredentialCommand),
     /// Make an unsigned envelope and its image
     Create(create::Create),
+    /// Encrypt the image of an unsigned release, for some devices alone
+    Encrypt(Box<encrypt::Encrypt>),
     /// Sign an envelope with a release key
     Sign(sign::Sign),
     /// Attach a signature to what a command with --tbs-out wrote
@@ -78,7 +80,7 @@ enum Command {
     #[command(subcommand)]
     Ceremony(Box<ceremony::Command>),
     /// Make a device's provisioning block
-    Provision(provision::Provision),
+    Provision(Box<provision::Provision>),
     /// Send a release, revocation lists, or both to an update-server
     Publish(publish::Publish),
     /// Enter the devices of a production line in an update-server's registry
@@ -93,6 +95,8 @@ enum Command {
 enum KeyCommand {
     /// Make an Ed25519 key
     Generate(key::Generate),
+    /// Make a master key, of which the update keys of devices are derived
+    Master(key::Master),
     /// Write or show the public half of a key
     Public(key::Public),
     /// Write a private key to another file under a new passphrase
@@ -127,6 +131,7 @@ impl Command {
     fn run(&self, output: Output) -> Result<(), Error> {
         match self {
             Self::Key(KeyCommand::Generate(command)) => report(output, command.run()),
+            Self::Key(KeyCommand::Master(command)) => report(output, command.run()),
             Self::Key(KeyCommand::Public(command)) => report(output, command.run()),
             Self::Key(KeyCommand::Passphrase(command)) => report(output, command.run()),
             Self::Key(KeyCommand::Import(command)) => report(output, command.run()),
@@ -140,6 +145,7 @@ impl Command {
             Self::Credential(CredentialCommand::Inspect(command)) => report(output, command.run()),
             Self::Credential(CredentialCommand::Certificate(command)) => report(output, command.run()),
             Self::Create(command) => report(output, command.run()),
+            Self::Encrypt(command) => report(output, command.run()),
             Self::Sign(command) => report(output, command.run(output)),
             Self::Attach(command) => report(output, command.run()),
             Self::Recertify(command) => report(output, command.run(output)),

@@ -7,6 +7,7 @@ pub mod credential;
 pub mod custody;
 pub mod diff;
 pub mod doctor;
+pub mod encrypt;
 pub mod extract;
 pub mod inspect;
 pub mod integrate;
@@ -195,8 +196,8 @@ fn role() -> impl TypedValueParser<Value = Role> {
         .try_map(|name| Role::from_name(&name).ok_or("this role has no name"))
 }
 
-/// Name of an issuer or holder.
-fn name() -> impl TypedValueParser<Value = String> {
+/// Name of an issuer, a holder or a line.
+pub(crate) fn name() -> impl TypedValueParser<Value = String> {
     NonEmptyStringValueParser::new().try_map(|name| {
         if trust::host::is_line(&name, MAX_NAME_LEN) {
             Ok(name)

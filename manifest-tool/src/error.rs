@@ -16,10 +16,12 @@ use trust::host::{ClockFault, KeyFileError, ReadError, TokenFileError};
 use crate::bundle::MemberFault;
 use crate::ceremony::CeremonyError;
 use crate::commands::provision::LineFault;
+use crate::encryption::ReleaseFault;
 use crate::files::Kept;
 use crate::image::ImageError;
 use crate::keys::HolderError;
 use crate::kind::Kind;
+use crate::master_key::MasterFault;
 use crate::passphrase::MAX_PASSPHRASE_LEN;
 use crate::private_key::KeyFault;
 use crate::server::Imported;
@@ -142,6 +144,15 @@ pub enum Error {
     /// A passphrase that is guessed too soon.
     #[error("the passphrase is too weak: {0}")]
     PassphraseWeak(String),
+    /// Not a master key that can be used.
+    #[error("{} is not a master key: {fault}", path.display())]
+    MasterKey { path: PathBuf, fault: MasterFault },
+    /// Others may have read the file of a symmetric key.
+    #[error("other users of this machine can read or change {}", .0.display())]
+    Exposed(PathBuf),
+    /// A list has the key-check value of another key.
+    #[error("the key of {serial} has the key-check value {found}, and the list {listed}")]
+    KeyCheck { serial: String, found: String, listed: String },
     /// Not a public key that can be used.
     #[error("{} is not an Ed25519 public key: {source}", path.display())]
     PublicKey { path: PathBuf, source: KeyFileError },
@@ -239,6 +250,12 @@ pub enum Error {
         what: &'static str,
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// More devices than an envelope has room for.
+    #[error("{given} devices are to read the image, and the envelope has room for {fit}")]
+    Recipients { given: usize, fit: usize },
+    /// A release is not encrypted.
+    #[error("{} {fault}", path.display())]
+    Release { path: PathBuf, fault: ReleaseFault },
     /// No image comes out of the input.
     #[error("cannot make an image from {}: {source}", path.display())]
     Image { path: PathBuf, source: ImageError },

@@ -2,10 +2,13 @@
 
 mod kept;
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use trust::host::{Existing, Readers, folder_of, open_limited, read_limited, write_whole};
+use trust::host::{
+    Existing, Nameless, Readers, folder_of, open_limited, read_limited, synchronise, write_whole,
+};
 use zeroize::Zeroizing;
 
 use self::kept::kept;
@@ -26,6 +29,8 @@ pub const MAX_BUNDLE_FILE_LEN: u64 = MAX_ENVELOPE_FILE_LEN + suit_manifest::MAX_
 /// PEM of every kind of private key: `PRIVATE KEY`, `ENCRYPTED PRIVATE KEY`, `EC PRIVATE KEY`, ... (RFC 7468
 /// sections 10 and 11).
 pub(crate) const PEM_PRIVATE_KEY: &[u8] = b"PRIVATE KEY-----";
+/// Permission bits of everybody but the owner.
+pub(crate) const OTHERS: u32 = 0o077;
 /// Names standard input as a file that is read, and standard output as one that is written.
 const STANDARD: &str = "-";
 
@@ -140,7 +145,7 @@ pub fn holds(path: &Path, content: &[u8]) -> Result<bool, Error> {
     Ok(!is_standard(path) && matches!(state(path, content)?, State::Same))
 }
 
-/// Writes public files: all, or none unless the disk fails, since each name is checked before the first write.
+/// Writes public files: all or none. Of files that replace others, some may be there when a folder cannot be written any more.
 /// What is [`Kept`] is never replaced.
 pub fn write_all(files: &[(&Path, &[u8])], existing: Existing) -> Result<(), Error> {
     files.iter().try_for_each(|(path, _)| must_be_outside(path))?;
@@ -153,29 +158,48 @@ fn write_each(files: &[(&Path, &[u8])], existing: Existing) -> Result<(), Error>
             return Err(Error::SameFile((*path).to_owned()));
         }
     }
-    let mut wanted = Vec::new();
+    let (mut wanted, mut standard) = (Vec::new(), None);
     for (path, content) in files {
         if is_standard(path) {
-            wanted.push((*path, *content));
+            standard = Some(content);
             continue;
         }
         match state(path, content)? {
             State::Same => {}
-            State::Absent => wanted.push((*path, *content)),
+            State::Absent => wanted.push((*path, *content, true)),
             State::Other => {
                 check_replaceable(path, Kind::of_start(content), existing)?;
-                wanted.push((*path, *content));
+                wanted.push((*path, *content, false));
             }
         }
     }
-    for (path, content) in wanted {
-        if is_standard(path) {
-            write_data(content)?;
-        } else {
-            write_atomically(path, content, Readers::Everybody, existing)?;
+    give_names(&wanted, existing)?;
+    standard.map_or(Ok(()), |content| write_data(content))
+}
+
+/// Writes files, each with whether it is new, and then gives all of them their names. If that fails, new ones go again.
+fn give_names(files: &[(&Path, &[u8], bool)], existing: Existing) -> Result<(), Error> {
+    let written = files.iter().map(|(path, content, is_new)| {
+        let file = Nameless::write(path, content, Readers::Everybody);
+        file.map(|file| (file, *path, *is_new)).map_err(|source| not_written(path, source))
+    });
+    let written = written.collect::<Result<Vec<_>, _>>()?;
+    let mut new = Vec::new();
+    let name_all = || {
+        for (file, path, is_new) in written {
+            file.give_name(existing).map_err(|source| not_written(path, source))?;
+            new.extend(is_new.then_some(path));
         }
+        let paths = files.iter().map(|(path, ..)| *path);
+        let last = |path: &Path| synchronise(&folder_of(path)).map_err(|source| not_written(path, source));
+        paths.into_iter().try_for_each(last)
+    };
+    let named = name_all();
+    if named.is_err() {
+        // The disk fails: what cannot be taken away either stays.
+        new.iter().for_each(|path| drop(std::fs::remove_file(path)));
     }
-    Ok(())
+    named
 }
 
 /// Writes one public file.
@@ -189,6 +213,23 @@ pub fn write_copy(path: &Path, content: &[u8], existing: Existing) -> Result<(),
     write_each(&[(path, content)], if is_entry { Existing::Keep } else { existing })
 }
 
+/// Writes a file that its owner alone reads, and that the same command can make again; never to standard output.
+pub fn write_private(path: &Path, content: &[u8], existing: Existing) -> Result<(), Error> {
+    if is_standard(path) {
+        return Err(Error::usage("a block with a key can only be written to a file"));
+    }
+    must_be_outside(path)?;
+    match state(path, content)? {
+        // It is there, and others may have read it.
+        State::Same => must_be_private(path),
+        State::Absent => write_atomically(path, content, Readers::Owner, Existing::Keep),
+        State::Other => {
+            check_replaceable(path, Kind::of_start(content), existing)?;
+            write_atomically(path, content, Readers::Owner, existing)
+        }
+    }
+}
+
 /// Writes a secret, readable by its owner only; never over a file and never to standard output.
 pub fn write_secret(path: &Path, content: &[u8]) -> Result<(), Error> {
     if is_standard(path) {
@@ -196,6 +237,17 @@ pub fn write_secret(path: &Path, content: &[u8]) -> Result<(), Error> {
     }
     must_be_outside(path)?;
     write_atomically(path, content, Readers::Owner, Existing::Keep)
+}
+
+/// Fails if other users can read or change the file of a symmetric key: whoever has read it has the key, whatever becomes of
+/// the file.
+pub fn must_be_private(path: &Path) -> Result<(), Error> {
+    // A pipe has no other readers; what is not there is not read either.
+    let metadata = if is_standard(path) { None } else { path.metadata().ok() };
+    match metadata.filter(std::fs::Metadata::is_file) {
+        Some(metadata) if metadata.permissions().mode() & OTHERS != 0 => Err(Error::Exposed(path.to_owned())),
+        _ => Ok(()),
+    }
 }
 
 /// Fails early when `path` exists. The write checks again.
@@ -282,10 +334,14 @@ fn same_file(one: &Path, other: &Path) -> bool {
 }
 
 fn write_atomically(path: &Path, content: &[u8], readers: Readers, existing: Existing) -> Result<(), Error> {
-    write_whole(path, content, readers, existing).map_err(|source| match source.kind() {
+    write_whole(path, content, readers, existing).map_err(|source| not_written(path, source))
+}
+
+fn not_written(path: &Path, source: std::io::Error) -> Error {
+    match source.kind() {
         std::io::ErrorKind::AlreadyExists => Error::FileExists(path.to_owned()),
         _ => Error::File { action: FileAction::Write, path: path.to_owned(), source },
-    })
+    }
 }
 
 #[cfg(test)]

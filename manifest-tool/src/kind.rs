@@ -5,13 +5,17 @@ use std::path::Path;
 
 use suit_manifest::author::outline;
 use trust::author::{RecordKind, read_unverified_credential};
+use trust::device_keys::Purpose;
 use trust::host::{is_private_key, parse_public_key, read_unverified_revocation};
+use trust::provisioning::ProvisioningBlock;
 use trust::{
     LedgerHead, read_succession_file, read_unverified_succession, read_unverified_succession_request,
 };
 
 use crate::ceremony::transcript;
 use crate::files::read;
+use crate::master_key::is_master_key;
+use crate::recipients::is_recipients;
 use crate::shares;
 
 /// Tag 107, an envelope; tag 1070, a bare manifest (draft-ietf-suit-manifest-37 section 8.2).
@@ -30,6 +34,10 @@ const MAX_LEN: u64 = 64 * 1024;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
     PrivateKey,
+    /// A key in hexadecimal digits, and nothing else.
+    MasterKey,
+    /// Devices with their keys.
+    Recipients,
     Envelope,
     Manifest,
     Credential,
@@ -41,6 +49,8 @@ pub enum Kind {
     /// A CWT that is none of these, or damaged.
     Record,
     ProvisioningBlock,
+    /// The same with keys of the device.
+    BlockWithKeys,
     PublicKey,
     /// PEM text of something else.
     Pem,
@@ -63,7 +73,16 @@ impl Kind {
 
     /// Whether nothing replaces a file of this kind: nobody can make it again.
     pub const fn always_stays(self) -> bool {
-        matches!(self, Self::PrivateKey | Self::Share | Self::DeviceList | Self::LineLog)
+        matches!(
+            self,
+            Self::PrivateKey
+                | Self::MasterKey
+                | Self::Recipients
+                | Self::BlockWithKeys
+                | Self::Share
+                | Self::DeviceList
+                | Self::LineLog
+        )
     }
 
     /// Whether only a file of the same kind replaces it.
@@ -80,7 +99,8 @@ impl Kind {
             | Self::Record
             | Self::ProvisioningBlock
             | Self::Transcript => true,
-            Self::PrivateKey | Self::Share | Self::DeviceList | Self::LineLog => false,
+            Self::PrivateKey | Self::MasterKey | Self::Recipients | Self::BlockWithKeys => false,
+            Self::Share | Self::DeviceList | Self::LineLog => false,
             Self::PublicKey | Self::Pem | Self::Firmware => false,
         }
     }
@@ -103,7 +123,10 @@ impl Kind {
             },
             _ if is_chain(file) => Self::SuccessionChain,
             _ if ledger::is_head_file(file) => Self::LedgerHead,
+            _ if begins_a_block(file) && has_keys(file) => Self::BlockWithKeys,
             _ if begins_a_block(file) => Self::ProvisioningBlock,
+            _ if is_master_key(file) => Self::MasterKey,
+            _ if is_recipients(file) => Self::Recipients,
             _ if shares::is_share(file) => Self::Share,
             _ if device_lists::is_list(file) => Self::DeviceList,
             _ if device_lists::is_log(file) => Self::LineLog,
@@ -140,6 +163,8 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::PrivateKey => "a private key",
+            Self::MasterKey => "a master key",
+            Self::Recipients => "a file of recipients and their keys",
             Self::Envelope => "an envelope",
             Self::Manifest => "a manifest without an envelope",
             Self::Credential => "a credential",
@@ -150,6 +175,7 @@ impl fmt::Display for Kind {
             Self::LedgerHead => "the head of a ledger",
             Self::Record => "a signed record",
             Self::ProvisioningBlock => "a provisioning block",
+            Self::BlockWithKeys => "a provisioning block with keys",
             Self::PublicKey => "a public key",
             Self::Pem => "PEM text",
             Self::Firmware => "firmware",
@@ -168,4 +194,10 @@ fn is_chain(file: &[u8]) -> bool {
 /// Whether a file begins as a provisioning block does: a map of fewer than 24 members.
 fn begins_a_block(file: &[u8]) -> bool {
     matches!(file, [0xa1..=0xb7, rest @ ..] if rest.starts_with(BLOCK_FORMAT))
+}
+
+/// Whether a provisioning block has keys of its device.
+fn has_keys(block: &[u8]) -> bool {
+    let read = ProvisioningBlock::parse_with_keys(block);
+    read.is_ok_and(|(_, keys)| Purpose::ALL.into_iter().any(|purpose| keys.of(purpose).is_some()))
 }

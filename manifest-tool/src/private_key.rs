@@ -21,7 +21,7 @@ use trust::host::{MAX_KEY_FILE_LEN, Pem, PemError, is_private_key, printable, wi
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::error::Error;
-use crate::files::{PEM_PRIVATE_KEY, contains, must_be_absent, read_secret, write_secret};
+use crate::files::{OTHERS, PEM_PRIVATE_KEY, contains, must_be_absent, read_secret, write_secret};
 use crate::memory;
 use crate::output::warning;
 use crate::passphrase::{PassphraseSource, Purpose};
@@ -40,8 +40,6 @@ const OTHER_FORMS: [(&[u8], &str); 4] = [
 const ENCRYPTED_LABEL: &str = "ENCRYPTED PRIVATE KEY";
 /// The tag with which DER begins.
 const DER_SEQUENCE: u8 = 0x30;
-/// Permission bits of everybody but the owner.
-const OTHERS: u32 = 0o077;
 
 /// scrypt's N for new keys: 128 MiB of memory. A root's key is meant to last, and its file to be stolen one day.
 const SCRYPT_COST: u64 = 1 << 17;

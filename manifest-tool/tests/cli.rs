@@ -14,6 +14,8 @@ mod cli {
     mod cuts;
     mod diff;
     mod doctor;
+    mod encrypt;
+    mod encrypt_inputs;
     mod fake_server;
     mod flow;
     mod foreign;
@@ -34,6 +36,7 @@ mod cli {
     mod openssl;
     mod page;
     mod pipes;
+    mod provision_keys;
     mod publish;
     mod questions;
     mod refusals;

@@ -36,4 +36,4 @@ pub use terminal::{is_line, printable, printable_cut};
 pub use token_file::{MAX_TOKEN_FILE_LEN, TokenFileError, TokenPermission, read_tokens, read_write_token};
 pub use transfer::transfer_time;
 #[cfg(feature = "files")]
-pub use whole::{Existing, Readers, folder_of, is_temporary_name, write_whole};
+pub use whole::{Existing, Nameless, Readers, folder_of, is_temporary_name, synchronise, write_whole};

@@ -16,6 +16,7 @@ fn line(serial: &str) -> DeviceLine {
         class,
         sequence_floor: 0,
         kid: None,
+        key_check: None,
         to_be_signed: None,
     }
 }
@@ -54,4 +55,35 @@ fn the_batches_of_a_ledger_have_a_limit_together() {
     // Below the limit each file is held against its digest.
     stretch(&desk, 2, 100);
     assert_eq!(Ledger::open(&desk.path()).unwrap_err().code(), "ledger-damaged");
+}
+
+/// A key-check value is of 2 to 6 bytes: what is longer may be a key.
+#[test]
+fn sym27_a_line_of_a_ledger_has_no_room_for_a_key() {
+    let desk = Desk::new();
+    let mut writer = desk.begin();
+    let with = |check: &str| vec![DeviceLine { key_check: Some(check.into()), ..line("A") }];
+    for wrong in [
+        "",
+        "update",
+        "update=",
+        "update=a1",
+        "update=a1b",
+        "update=A1B2C3D4E5",
+        "update=a1b2c3d4e5f607",
+        "update=2b20a515f9cec5b0d12d7272ff8bae51",
+        "2b20a515f9cec5b0d12d7272ff8bae51=a1b2c3",
+        "a=2b20a515f9ce b=c5b0d12d7272 c=ff8bae51",
+        "update=a1b2c3d4e5  b=a1b2",
+        " update=a1b2c3d4e5",
+    ] {
+        assert!(writer.append_devices(UUID.into(), vec![], with(wrong), &context(11)).is_err(), "{wrong}");
+    }
+    for (right, number) in [("update=a1b2c3d4e5", 2), ("a=a1b2c3d4e5f6 b=a1b2c3d4e5f6", 3)] {
+        assert_eq!(writer.append_devices(UUID.into(), vec![], with(right), &context(12)).unwrap(), number);
+    }
+    drop(writer);
+    let ledger = Ledger::open(&desk.path()).unwrap();
+    let checks: Vec<_> = ledger.devices().map(|(_, _, line)| line.key_check.clone().unwrap()).collect();
+    assert_eq!(checks, ["update=a1b2c3d4e5", "a=a1b2c3d4e5f6 b=a1b2c3d4e5f6"]);
 }

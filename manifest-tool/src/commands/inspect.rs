@@ -1,5 +1,6 @@
 //! `inspect`: show a file without verifying it: files of this project, and SUIT envelopes of any tool.
 
+mod device_keys;
 mod records;
 
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use trust::author::read_unverified_credential;
 use trust::host::{KeyFileError, parse_public_key};
 use trust::provisioning::ProvisioningBlock;
 
+use self::device_keys::DeviceKeyView;
 use self::records::{ChainView, HeadView, chain, record};
 use crate::describe::{CredentialView, ManifestView, RevocationView, SuccessionView, kid, rights, uuid};
 use crate::error::Error;
@@ -129,6 +131,9 @@ struct BlockView {
     node_address: u8,
     anchors: Vec<AnchorView>,
     sequence_floor: u64,
+    /// Of its keys, what names them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    keys: Vec<DeviceKeyView>,
 }
 
 #[derive(Debug, Serialize)]
@@ -157,6 +162,11 @@ struct PlainImageView {
 impl Inspect {
     pub fn run(&self) -> Result<Inspected, Error> {
         let file = read(&self.file, MAX_BUNDLE_FILE_LEN)?;
+        if self.edn && Kind::of(&file) == Some(Kind::BlockWithKeys) {
+            return Err(Error::usage(
+                "--edn would show the keys of the block; without it, inspect names them",
+            ));
+        }
         let (content, refusal) = show(&self.file, &file)?;
         let edn = self.edn.then(|| diagnostic_notation(&file)).transpose();
         let edn = edn.map_err(|fault| Error::NoNotation { path: self.file.clone(), fault })?;
@@ -183,7 +193,7 @@ fn show(path: &Path, file: &[u8]) -> Result<(Content, Option<Refusal>), Error> {
             | Kind::Record,
         ) => record(path, file)?,
         Some(Kind::SuccessionChain) => Content::SuccessionChain(chain(path, file)?),
-        Some(Kind::ProvisioningBlock) => Content::ProvisioningBlock(block(path, file)?),
+        Some(Kind::ProvisioningBlock | Kind::BlockWithKeys) => Content::ProvisioningBlock(block(path, file)?),
         Some(Kind::PublicKey | Kind::Pem) => {
             let key = parse_public_key(file).map_err(|error| Error::public_key(path, error))?;
             Content::PublicKey(KeyView {
@@ -193,7 +203,15 @@ fn show(path: &Path, file: &[u8]) -> Result<(Content, Option<Refusal>), Error> {
             })
         }
         Some(Kind::Firmware) => Content::Image(image(file)),
-        Some(Kind::Share | Kind::DeviceList | Kind::LineLog | Kind::Transcript) | None => {
+        Some(
+            Kind::MasterKey
+            | Kind::Recipients
+            | Kind::Share
+            | Kind::DeviceList
+            | Kind::LineLog
+            | Kind::Transcript,
+        )
+        | None => {
             return Err(Error::FileUnknown(path.to_owned()));
         }
     };
@@ -242,7 +260,7 @@ fn is_signed(contents: &OutlineView) -> bool {
 fn block(path: &Path, file: &[u8]) -> Result<BlockView, Error> {
     let refused =
         |error: trust::Error| Error::refused(path, Reason::of_provisioning(error.kind), error.position);
-    let block = ProvisioningBlock::parse(file).map_err(refused)?;
+    let (block, keys) = ProvisioningBlock::parse_with_keys(file).map_err(refused)?;
     Ok(BlockView {
         serial: block.identity.serial().to_owned(),
         vendor: uuid(&block.identity.vendor),
@@ -260,6 +278,7 @@ fn block(path: &Path, file: &[u8]) -> Result<BlockView, Error> {
             })
             .collect(),
         sequence_floor: block.sequence_floor,
+        keys: DeviceKeyView::of(&keys),
     })
 }
 
@@ -346,6 +365,7 @@ impl BlockView {
             ("node address", format!("{:#04x}", self.node_address)),
             ("sequence floor", self.sequence_floor.to_string()),
         ];
+        rows.extend(self.keys.iter().map(DeviceKeyView::row));
         rows.extend(self.anchors.iter().map(|anchor| {
             ("anchor", format!("{} ({}; domain {})", anchor.kid, anchor.rights, anchor.domain))
         }));

@@ -2,11 +2,13 @@
 
 pub(crate) mod backup;
 mod info;
+mod master;
 mod recover;
 mod rewrite;
 
 pub use backup::Backup;
 pub use info::Info;
+pub use master::Master;
 pub use recover::{BackupCheck, Recover};
 pub use rewrite::{Convert, Import, Passphrase};
 

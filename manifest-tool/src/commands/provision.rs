@@ -12,7 +12,7 @@ use device_lists::{LIST_FILE, LOG_FILE};
 use ledger::Ledger;
 use serde::Serialize;
 use trust::author::Signer;
-use trust::host::{Serial, folder_of};
+use trust::host::{Existing, Serial, folder_of};
 use trust::provisioning::{MAX_NODE_ADDRESS, is_node_address};
 use trust::{
     Anchor, AnchorSet, BLOCK_ANCHORS_MAX, DOMAINS_MAX, MAX_MINIMUM_SEQUENCE, Rights, Role, TrustStoreBuf,
@@ -20,7 +20,9 @@ use trust::{
 };
 use uuid::Uuid;
 
-use self::batch::{Issuing, Made, blocks, check_anchors, check_known, check_roles, files, line, same_batch};
+use self::batch::{
+    BatchFile, Issuing, Made, blocks, check_anchors, check_known, check_roles, files, line, same_batch,
+};
 use self::plan::{Defaults, Planned, read_devices};
 use super::credential::{InUse, read_issuing};
 use super::{OptionalKeyArguments, SigningKeyArguments, read_anchors};
@@ -29,10 +31,11 @@ use crate::describe::kid;
 use crate::error::{Error, FileAction};
 use crate::files::{
     Kept, MAX_RECORD_FILE_LEN, OverwriteArguments, Wanted, check_content, check_outputs, make_folder,
-    must_differ, read, write,
+    must_differ, read, write, write_private,
 };
 use crate::identifiers::{Class, Vendor};
 use crate::kind::Kind;
+use crate::master_key::MasterArguments;
 use crate::output::{Output, Report, progress_bar, table, warning};
 use crate::public_key;
 use crate::recording::{Batch, LedgerArguments};
@@ -90,6 +93,8 @@ pub struct Provision {
     #[arg(long)]
     again: bool,
     #[command(flatten)]
+    master: MasterArguments,
+    #[command(flatten)]
     time: IssueTime,
     /// Folder for the blocks and credentials of the devices, and their list devices.csv; it is made if it is not there
     #[arg(long, value_name = "DIR", requires = "devices", conflicts_with = "serial")]
@@ -116,6 +121,9 @@ struct DeviceView {
     sequence_floor: u64,
     /// kid of its own key, if it has a credential.
     kid: Option<String>,
+    /// Of its update key, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_check: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -168,7 +176,7 @@ impl Provision {
                 "--issuing and --key are for devices with public keys, and none has one"
             }));
         }
-        let made = blocks(vendor, &anchors, planned)?;
+        let made = blocks(vendor, &anchors, planned, self.master.open()?.as_ref())?;
         // A ledger of --known has devices too.
         let needs_ledger = [("--again", self.again && self.known.is_empty())];
         let key_file = key.as_ref().and_then(SigningKeyArguments::file);
@@ -191,7 +199,7 @@ impl Provision {
         }
         let signer = signer.as_deref();
 
-        let plain = made.iter().map(|made| line(&made.planned, None)).collect();
+        let plain = made.iter().map(|made| line(made, None)).collect();
         let wanted = batch::batch(vendor, &anchors, plain);
         let begun = recorder.ledger().and_then(|ledger| same_batch(ledger, &wanted)).filter(|_| !self.again);
         let in_use = InUse::read(&self.known)?;
@@ -250,7 +258,8 @@ impl Provision {
 
     /// No output is an input.
     fn check_files(&self, key: Option<&SigningKeyArguments>) -> Result<(), Error> {
-        let inputs: Vec<&Path> = self.inputs().collect();
+        let master = self.master.file()?;
+        let inputs: Vec<&Path> = self.inputs().chain(master.as_deref()).collect();
         for out in self.out.iter().chain(&self.credential_out) {
             match key {
                 Some(key) => key.must_differ_from(out, &inputs)?,
@@ -344,7 +353,7 @@ impl Provision {
             let unsigned = issuing
                 .map(|issuing| issuing.prepare((vendor, anchors), &made.planned, (issued_at, None)))
                 .transpose()?;
-            Ok(line(&made.planned, unsigned.flatten().as_ref()))
+            Ok(line(made, unsigned.flatten().as_ref()))
         });
         Ok(batch::batch(vendor, anchors, lines.collect::<Result<_, Error>>()?))
     }
@@ -365,13 +374,13 @@ impl Provision {
         make_folder(folder)?;
         self.check_folder(folder, made)?;
         let blank: Vec<_> = made.iter().map(|made| made.planned.key.map(|_| Vec::new())).collect();
-        for (path, content) in files(folder, vendor, made, &blank)? {
-            if content.is_empty() {
+        for BatchFile { path, bytes, .. } in files(folder, vendor, made, &blank)? {
+            if bytes.is_empty() {
                 if !goes_on {
                     check_outputs(&[(&path, credential)], existing)?;
                 }
             } else {
-                check_content(&path, &content, existing)?;
+                check_content(&path, &bytes, existing)?;
             }
         }
         Ok(())
@@ -386,9 +395,10 @@ impl Provision {
             return Err(Error::FileKept { path: log, kept: Kept::Kind(Kind::LineLog) });
         }
         let key = self.key.given()?.and_then(|key| key.file());
+        let master = self.master.file()?;
         let keys = made.iter().filter_map(|made| made.planned.key_path.as_deref());
         let names: BTreeSet<String> = made.iter().flat_map(|made| batch::names(&made.planned)).collect();
-        for input in self.inputs().chain(keys).chain(key.as_deref()) {
+        for input in self.inputs().chain(keys).chain(key.as_deref()).chain(master.as_deref()) {
             let Some(name) = input.file_name().and_then(OsStr::to_str) else { continue };
             let is_there = folder_of(input).canonicalize().is_ok_and(|folder| folder == real);
             if is_there && (name == LIST_FILE || names.contains(name)) {
@@ -412,13 +422,13 @@ impl Provision {
         if let Some(folder) = &self.out_dir {
             let files = files(folder, vendor, made, &of_device)?;
             let writing = progress_bar(files.len() as u64, "  writing {bar:30} {pos}/{len} {eta}", output);
-            for (path, bytes) in writing.wrap_iter(files.iter()) {
-                write(path, bytes, existing)?;
+            for BatchFile { path, bytes, is_secret } in writing.wrap_iter(files.iter()) {
+                write_block(path, bytes, *is_secret, existing)?;
             }
             return Ok(());
         }
         for (out, made) in self.out.iter().zip(made) {
-            write(out, &made.block, existing)?;
+            write_block(out, &made.block, made.key_check.is_some(), existing)?;
         }
         for (out, credential) in self.credential_out.iter().zip(of_device.iter().flatten()) {
             write(out, credential, existing)?;
@@ -441,6 +451,7 @@ impl Provision {
             node_address: made.planned.node_address,
             sequence_floor: made.planned.sequence_floor,
             kid: made.planned.key.map(|key| kid(key.kid())),
+            key_check: made.key_check.clone(),
         };
         Provisioned {
             out: self.out_dir.clone().or_else(|| self.out.clone()).unwrap_or_default(),
@@ -488,6 +499,12 @@ impl Report for Provisioned {
                 ),
             ],
         };
+        let checks = self.one.as_ref().and_then(|device| device.key_check.clone());
+        rows.extend(checks.map(|check| ("key-check value", check)));
+        let with_key = self.devices.iter().filter(|device| device.key_check.is_some()).count();
+        if with_key > 0 {
+            rows.push(("with an update key", with_key.to_string()));
+        }
         rows.push(("anchors", anchors));
         if !self.recovery_anchors.is_empty() {
             rows.push(("recovery anchors", self.recovery_anchors.join(", ")));
@@ -500,6 +517,11 @@ impl Report for Provisioned {
         }
         table(&rows)
     }
+}
+
+/// A block, or another file of a batch.
+fn write_block(path: &Path, bytes: &[u8], is_secret: bool, existing: Existing) -> Result<(), Error> {
+    if is_secret { write_private(path, bytes, existing) } else { write(path, bytes, existing) }
 }
 
 /// Decimal, or hexadecimal with `0x`; 1 to 239.

@@ -156,7 +156,8 @@ fn release(path: &Path) -> Result<Release, Error> {
 
 fn block(path: &Path) -> Result<Device, Error> {
     let bytes = read(path, MAX_PROVISIONING_BLOCK_LEN as u64)?;
-    let block = ProvisioningBlock::parse(&bytes).map_err(|error| Error::refused_record(path, error))?;
+    let (block, _keys) =
+        ProvisioningBlock::parse_with_keys(&bytes).map_err(|error| Error::refused_record(path, error))?;
     let anchors = block.anchors.as_slice();
     let is_recovery = |rights: Rights| rights == Rights::SUCCESSION;
     Ok(Device {

@@ -42,6 +42,9 @@ impl Error {
             Self::PassphraseWrong(_) => "passphrase-wrong",
             Self::PassphraseWeak(_) => "passphrase-weak",
             Self::PrivateKey { .. } => "private-key-invalid",
+            Self::MasterKey { .. } => "master-key-invalid",
+            Self::Exposed(_) => "secret-readable",
+            Self::KeyCheck { .. } => "key-check-differs",
             Self::PublicKey { .. } => Reason::KeyInvalid.slug(),
             Self::KeyOperation { .. } => "key-operation",
             Self::Holder(error) => error.code(),
@@ -60,6 +63,8 @@ impl Error {
             Self::Certificate { fault, .. } => fault.code(),
             Self::CredentialOfAnotherKey(_) => Reason::KeyMismatch.slug(),
             Self::Author { .. } => "not-possible",
+            Self::Recipients { .. } => "recipients-too-many",
+            Self::Release { fault, .. } => fault.code(),
             Self::Image { source: ImageError::NotFirmware, .. } => "image-not-firmware",
             Self::Image { .. } => "image-unusable",
             Self::Refused { reason, .. } => reason.slug(),
@@ -96,6 +101,7 @@ impl Error {
             | Self::MinimumAboveCeiling { .. }
             | Self::BelowLowestGeneration { .. }
             | Self::ServerUrl(_)
+            | Self::Recipients { .. }
             | Self::Author { .. } => 2,
             Self::File { .. } | Self::Output(_) | Self::Clock(_) | Self::Http { .. } => 3,
             Self::Ledger(error) | Self::Published { source: error, .. } => ledger_exit_code(error),
@@ -107,6 +113,9 @@ impl Error {
             | Self::PassphraseWrong(_)
             | Self::PassphraseWeak(_)
             | Self::PrivateKey { .. }
+            | Self::MasterKey { .. }
+            | Self::Exposed(_)
+            | Self::KeyCheck { .. }
             | Self::PublicKey { .. }
             | Self::KeyOperation { .. }
             | Self::Authorities(_)
@@ -137,6 +146,7 @@ impl Error {
             | Self::Shares(_)
             | Self::BackupOfAnotherKey { .. }
             | Self::RequestOld { .. }
+            | Self::Release { .. }
             | Self::Image { .. }
             | Self::Member { .. }
             | Self::ImageMismatch { .. } => 5,

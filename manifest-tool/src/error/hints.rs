@@ -69,6 +69,15 @@ impl Error {
             Self::PassphraseWeak(_) => {
                 "Choose five or more random words; pass --weak-passphrase for a key that only tests use."
             }
+            Self::MasterKey { .. } => {
+                "Pass the file that key master wrote, or one line of 32 or 64 hexadecimal digits."
+            }
+            Self::Exposed(_) => {
+                "Take the permissions of others away (chmod 600); if others may have read it, make the keys anew."
+            }
+            Self::KeyCheck { .. } => {
+                "Pass the master key, --line, --derivation and --revision with which the batch was made."
+            }
             Self::PublicKey { source, .. } => source.hint(),
             Self::KeyOperation { .. } => "Run the command again.",
             Self::Holder(error) => error.hint(),
@@ -109,6 +118,10 @@ impl Error {
             Self::Certificate { fault, .. } => fault.hint(),
             Self::CredentialOfAnotherKey(_) => "Pass the key for which the credential was issued.",
             Self::Author { .. } => "Correct the value that the message names.",
+            Self::Recipients { .. } => {
+                "Make a release for each group of devices, with a sequence number of its own."
+            }
+            Self::Release { fault, .. } => fault.hint(),
             Self::Image { source, .. } => source.hint(),
             Self::Refused { found: Some(_), .. } => "Pass the file that this argument asks for.",
             Self::Refused { reason, .. } => reason.hint(),

@@ -1,5 +1,6 @@
 //! The program interrupted at each system call that writes: killed, or told that the disk is full.
 
+use std::fs::Permissions;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -34,17 +35,21 @@ fn count_calls(workshop: &Workshop, line: &str) -> Vec<(&'static str, usize)> {
     CALLS.iter().map(|call| (*call, count(call))).filter(|(_, count)| *count > 0).collect()
 }
 
-/// Everything in a folder, empty folders too.
+/// Everything in a folder, empty folders too, and who may read it.
 struct State {
     folders: Vec<PathBuf>,
-    files: Vec<(PathBuf, Vec<u8>)>,
+    files: Vec<(PathBuf, Vec<u8>, Permissions)>,
 }
 
 impl State {
     fn of(workshop: &Workshop) -> Self {
         let mut folders = Vec::new();
         walk(&workshop.path(""), &mut folders);
-        Self { folders, files: workshop.snapshot() }
+        let files = workshop.snapshot().into_iter().map(|(path, content)| {
+            let permissions = std::fs::metadata(&path).unwrap().permissions();
+            (path, content, permissions)
+        });
+        Self { folders, files: files.collect() }
     }
 
     /// Puts everything back to what it was.
@@ -56,8 +61,9 @@ impl State {
         for folder in &self.folders {
             std::fs::create_dir_all(folder).unwrap();
         }
-        for (path, content) in &self.files {
+        for (path, content, permissions) in &self.files {
             std::fs::write(path, content).unwrap();
+            std::fs::set_permissions(path, permissions.clone()).unwrap();
         }
     }
 }

@@ -1,10 +1,10 @@
-//! docs/keys.md and docs/ceremony.md say only what works: its commands are run as they stand, from the first to the last.
+//! docs/keys.md, docs/ceremony.md and docs/encrypted-releases.md say only what works: its commands are run as they stand, from the first to the last.
 
 use std::process::{Command, Stdio};
 
 use super::agent::Agent;
 use super::token::Token;
-use super::workshop::finish;
+use super::workshop::{Workshop, finish, split};
 
 const PAGE: &str = include_str!("../../../docs/keys.md");
 
@@ -32,7 +32,7 @@ fn every_command_of_the_page_about_keys_works() {
 #[test]
 fn every_command_of_the_page_about_ceremonies_works() {
     const PAGE: &str = include_str!("../../../docs/ceremony.md");
-    let workshop = super::workshop::Workshop::in_memory();
+    let workshop = Workshop::in_memory();
     workshop.write("passphrase", b"reading glasses under a quiet bridge\n");
     let blocks: Vec<&str> =
         PAGE.split("```sh\n").skip(1).map(|rest| rest.split_once("```").unwrap().0).collect();
@@ -46,4 +46,28 @@ fn every_command_of_the_page_about_ceremonies_works() {
     assert!(
         workshop.path("ceremony/ceremony.tar").exists() && !workshop.path("rehearsal/rehearsal").exists()
     );
+}
+
+#[test]
+fn every_command_of_the_page_about_encrypted_releases_works() {
+    const PAGE: &str = include_str!("../../../docs/encrypted-releases.md");
+    let workshop = Workshop::with_release();
+    // The page goes on where docs/manifest-tool.md has made root and release key.
+    for made in ["unsigned.suit", "signed.suit", "image.bin"] {
+        std::fs::remove_file(workshop.path(made)).unwrap();
+    }
+    workshop.ok(&split(
+        "credential issue --key root.pem --for release.cose --role release --vendor example.com --issuer root --subject ci \
+         --no-ledger --out release.cwt --force",
+    ));
+    let blocks: Vec<&str> =
+        PAGE.split("```sh\n").skip(1).map(|rest| rest.split_once("```").unwrap().0).collect();
+    assert!(blocks.len() >= 2, "{blocks:?}");
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_manifest-tool"));
+    let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
+    let mut shell = Command::new("sh");
+    shell.args(["-e", "-x", "-c", &blocks.concat()]).current_dir(workshop.path("")).env("PATH", path);
+    let run = finish(shell);
+    assert_eq!(run.exit, 0, "{}", run.stderr);
+    assert!(workshop.path("app.enc").exists() && workshop.path("app.suit").exists());
 }

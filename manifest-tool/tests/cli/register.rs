@@ -15,7 +15,13 @@ use super::workshop::{Workshop, split};
 /// A batch of two devices with keys and one without, as `provision` makes it, and its log: two have their blocks, one is
 /// left.
 fn line() -> Workshop {
+    line_with("")
+}
+
+/// The same with more arguments for `provision`, and `master.key` for those that want one.
+fn line_with(more: &str) -> Workshop {
     let workshop = Workshop::new();
+    super::encrypt::secret(&workshop, "master.key", super::encrypt::MASTER);
     workshop.write("token", b"a-token-for-tests\n");
     for name in ["root", "line", "one", "two"] {
         workshop.key(name);
@@ -26,10 +32,10 @@ fn line() -> Workshop {
     ));
     workshop
         .write("devices.csv", b"serial,node,public_key\nA-1,0x11,one.cose\nA-2,0x12,two.cose\nA-3,0x13,\n");
-    workshop.ok(&split(
+    workshop.ok(&split(&format!(
         "provision --devices devices.csv --vendor anchorage.example --class demo-node --anchor root.cose --issuing line.cwt \
-         --key line.pem --no-ledger --out-dir batch",
-    ));
+         --key line.pem --no-ledger --out-dir batch {more}"
+    )));
     write_log(&workshop, &[("begun", "A-1"), ("provisioned", "A-1"), ("begun", "A-2"), ("found", "A-2")]);
     workshop
 }
@@ -105,6 +111,22 @@ fn devices_that_have_their_block_are_registered() {
         (&said["set_aside"], &said["torn"], &said["left"]),
         (&json!(["A-1"]), &json!(true), &json!(1))
     );
+}
+
+/// The registry compares keys by their check values; it gets no key.
+#[test]
+fn sym27_the_registry_gets_key_check_values_and_no_keys() {
+    let (workshop, server) = (line_with("--master master.key --line one"), FakeServer::start());
+    answers(&workshop, &server, did(2, 2));
+    workshop.ok(&split(&format!("{REGISTER} {}", server.url)));
+    let sent = server.record.lock().unwrap().sent.clone();
+    let mut reader = csv::Reader::from_reader(&sent[1].body[..]);
+    let rows: Vec<BTreeMap<String, String>> = reader.deserialize().map(Result::unwrap).collect();
+    let checks: Vec<&str> = rows.iter().map(|row| row["key_checks"].as_str()).collect();
+    assert_eq!(checks, ["update=d448591124", "update=1915974f1b"]);
+    for key in ["905e8249187e5b319ad22c655a2ecf2e", "e47a879b488b63442370ead9e4b45854"] {
+        assert!(!String::from_utf8_lossy(&sent[1].body).contains(key));
+    }
 }
 
 /// Nothing is sent of a folder that is not whole, or not of one piece.

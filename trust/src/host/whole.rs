@@ -31,17 +31,44 @@ pub enum Readers {
 /// # Errors
 /// [`io::ErrorKind::AlreadyExists`] for a file that is to stay; what the system said. The file is as it was then.
 pub fn write_whole(path: &Path, content: &[u8], readers: Readers, existing: Existing) -> io::Result<()> {
-    let folder = folder_of(path);
-    let mut file = temporary(&folder, readers)?;
-    stale::sweep(&folder, file.as_file());
-    file.write_all(content)?;
-    file.as_file().sync_all()?;
-    match existing {
-        Existing::Replace => file.persist(path),
-        Existing::Keep => file.persist_noclobber(path),
+    Nameless::write(path, content, readers)?.give_name(existing)?;
+    synchronise(&folder_of(path))
+}
+
+/// A file that is written whole and has no name yet: when it is dropped, nothing is there. For files of which all are to be
+/// there or none.
+#[derive(Debug)]
+pub struct Nameless {
+    file: tempfile::NamedTempFile,
+    path: PathBuf,
+}
+
+impl Nameless {
+    /// Writes a temporary file in the folder of `path`, and synchronises it.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn write(path: &Path, content: &[u8], readers: Readers) -> io::Result<Self> {
+        let folder = folder_of(path);
+        let mut file = temporary(&folder, readers)?;
+        stale::sweep(&folder, file.as_file());
+        file.write_all(content)?;
+        file.as_file().sync_all()?;
+        Ok(Self { file, path: path.to_owned() })
     }
-    .map_err(|error| error.error)?;
-    synchronise(&folder)
+
+    /// Gives it its name, which lasts once [`synchronise`] was called for the folder.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::AlreadyExists`] for a file that is to stay; what the system said. The file is as it was then.
+    pub fn give_name(self, existing: Existing) -> io::Result<()> {
+        match existing {
+            Existing::Replace => self.file.persist(&self.path),
+            Existing::Keep => self.file.persist_noclobber(&self.path),
+        }
+        .map(drop)
+        .map_err(|error| error.error)
+    }
 }
 
 /// A new temporary file, which is locked while it is written.
@@ -72,14 +99,20 @@ pub fn folder_of(path: &Path) -> PathBuf {
 }
 
 /// Makes the names in a folder last.
+///
+/// # Errors
+/// What the system said.
 #[cfg(unix)]
-fn synchronise(folder: &Path) -> io::Result<()> {
+pub fn synchronise(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
 /// Windows opens no folder as a file.
+///
+/// # Errors
+/// None.
 #[cfg(not(unix))]
-fn synchronise(_folder: &Path) -> io::Result<()> {
+pub fn synchronise(_folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
@@ -97,6 +130,20 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), b"one");
         write_whole(&path, b"three", Readers::Everybody, Existing::Replace).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"three");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_without_a_name_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        drop(Nameless::write(&path, b"one", Readers::Owner).unwrap());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        Nameless::write(&path, b"two", Readers::Owner).unwrap().give_name(Existing::Keep).unwrap();
+        let third = Nameless::write(&path, b"three", Readers::Owner).unwrap();
+        let error = third.give_name(Existing::Keep).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read(&path).unwrap(), b"two");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

@@ -11,23 +11,33 @@ use trust::author::{
 };
 use trust::{Anchor, Kid, Role, UnixTime};
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 use super::plan::Planned;
 use crate::commands::credential::CredentialFile;
 use crate::custody::roles::{ROOT, anchor_in_other_role, keys_of, role_of};
 use crate::error::Error;
 use crate::identifiers::device_id;
+use crate::master_key::{LineKeys, key_check};
 use crate::recording::Batch;
 
 /// A device with its block.
 pub(super) struct Made {
     pub(super) planned: Planned,
-    pub(super) block: Vec<u8>,
+    /// A secret, if it has a key.
+    pub(super) block: Zeroizing<Vec<u8>>,
     pub(super) device: Uuid,
+    /// The key-check value of its update key, if it has one.
+    pub(super) key_check: Option<String>,
 }
 
-/// The blocks of devices.
-pub(super) fn blocks(vendor: Uuid, anchors: &[Anchor], devices: Vec<Planned>) -> Result<Vec<Made>, Error> {
+/// The blocks of devices, with their update keys if `keys` are given.
+pub(super) fn blocks(
+    vendor: Uuid,
+    anchors: &[Anchor],
+    devices: Vec<Planned>,
+    keys: Option<&LineKeys>,
+) -> Result<Vec<Made>, Error> {
     devices
         .into_iter()
         .map(|planned| {
@@ -41,9 +51,13 @@ pub(super) fn blocks(vendor: Uuid, anchors: &[Anchor], devices: Vec<Planned>) ->
                 anchors,
                 sequence_floor: planned.sequence_floor,
             };
-            let block =
-                request.encode().map_err(|error| Error::author("the provisioning block", None, error))?;
-            Ok(Made { planned, block, device })
+            let key = keys.map(|keys| keys.update_key(planned.serial.as_str())).transpose()?;
+            let key_check = key.as_ref().map(key_check);
+            let block = request
+                .encode_with_keys(key.as_slice())
+                .map(Zeroizing::new)
+                .map_err(|error| Error::author("the provisioning block", None, error))?;
+            Ok(Made { planned, block, device, key_check })
         })
         .collect()
 }
@@ -119,13 +133,15 @@ pub(super) fn check_begun(
 }
 
 /// What a ledger says of a device.
-pub(super) fn line(planned: &Planned, unsigned: Option<&Unsigned>) -> DeviceLine {
+pub(super) fn line(made: &Made, unsigned: Option<&Unsigned>) -> DeviceLine {
+    let planned = &made.planned;
     DeviceLine {
         serial: planned.serial.as_str().to_owned(),
         node_address: planned.node_address,
         class: planned.class.to_string(),
         sequence_floor: planned.sequence_floor,
         kid: planned.key.map(|key| Hex(key.kid().0)),
+        key_check: made.key_check.clone(),
         to_be_signed: unsigned.map(|unsigned| Base64(unsigned.to_be_signed())),
     }
 }
@@ -299,13 +315,27 @@ pub(super) fn check_roles(
     Ok(())
 }
 
+/// A file of a batch.
+pub(super) struct BatchFile {
+    pub(super) path: PathBuf,
+    pub(super) bytes: Zeroizing<Vec<u8>>,
+    /// A block with a key.
+    pub(super) is_secret: bool,
+}
+
+impl BatchFile {
+    fn public(path: PathBuf, bytes: Vec<u8>) -> Self {
+        Self { path, bytes: Zeroizing::new(bytes), is_secret: false }
+    }
+}
+
 /// The files of a batch, by their names: blocks, credentials, and last the list of them.
 pub(super) fn files(
     folder: &Path,
     vendor: Uuid,
     devices: &[Made],
     credentials: &[Option<Vec<u8>>],
-) -> Result<Vec<(PathBuf, Vec<u8>)>, Error> {
+) -> Result<Vec<BatchFile>, Error> {
     let failed = |_| Error::Internal("devices.csv cannot be written");
     let (mut files, mut rows) = (Vec::new(), Vec::new());
     for (made, credential) in devices.iter().zip(credentials) {
@@ -320,13 +350,15 @@ pub(super) fn files(
             block_sha256: trust::sha256(&made.block),
             credential: if credential.is_some() { record.clone() } else { String::new() },
             kid: planned.key.map(|key| hex::encode(key.kid().0)).unwrap_or_default(),
-            key_check: String::new(),
+            key_check: made.key_check.clone().unwrap_or_default(),
             block: block.clone(),
         });
-        files.push((folder.join(block), made.block.clone()));
-        files.extend(credential.as_ref().map(|bytes| (folder.join(record), bytes.clone())));
+        let (path, bytes) = (folder.join(block), made.block.clone());
+        files.push(BatchFile { path, bytes, is_secret: made.key_check.is_some() });
+        let credential = credential.as_ref();
+        files.extend(credential.map(|bytes| BatchFile::public(folder.join(record), bytes.clone())));
     }
-    files.push((folder.join(LIST_FILE), write_list(&rows).map_err(failed)?));
+    files.push(BatchFile::public(folder.join(LIST_FILE), write_list(&rows).map_err(failed)?));
     Ok(files)
 }
 

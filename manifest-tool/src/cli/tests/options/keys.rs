@@ -25,6 +25,7 @@ pub(super) const COMMANDS: &[Options] = &[
             ("--no-passphrase", "--key pkcs11:"),
         ],
     },
+    Options { shortest: "key master --out m", alone: &[], needs: &[], excludes: &[] },
     Options {
         shortest: "key passphrase k --out o",
         alone: &[

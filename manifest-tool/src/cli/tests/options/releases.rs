@@ -25,6 +25,34 @@ pub(super) const COMMANDS: &[Options] = &[
         excludes: &[],
     },
     Options {
+        shortest: "encrypt u --image i --recipients r --out o --ciphertext-out c",
+        alone: &["--algorithm a128ctr", "--force"],
+        needs: &[
+            ("--second-image s", "--second-ciphertext-out t"),
+            ("--second-ciphertext-out t", "--second-image s"),
+        ],
+        excludes: &[
+            ("--master m", "--line l --serial s"),
+            ("--line l", ""),
+            ("--serial s", ""),
+            ("--devices d", ""),
+            ("--derivation cmac", ""),
+            ("--revision 1", ""),
+        ],
+    },
+    Options {
+        shortest: "encrypt u --image i --master m --line l --serial s --out o --ciphertext-out c",
+        alone: &["--serial t", "--devices d", "--derivation cmac", "--revision 65535"],
+        needs: &[],
+        excludes: &[("--recipients r", ""), ("--revision 65536", "")],
+    },
+    Options {
+        shortest: "encrypt u --image i --master m --line l --devices d --out o --ciphertext-out c",
+        alone: &["--serial t"],
+        needs: &[],
+        excludes: &[],
+    },
+    Options {
         shortest: "sign u --key k --credential c --out o",
         alone: &["--passphrase-file p", "--pin-file p", "--anchor a", "--force"],
         needs: &[
@@ -152,6 +180,10 @@ pub(super) const COMMANDS: &[Options] = &[
             ("--issuing i", "--key k"),
             ("--succession s", "--anchor a --issuing i --key k"),
             ("--revocations l", "--anchor a --issuing i --key k"),
+            ("--master m", "--line l"),
+            ("--line l", "--master m"),
+            ("--derivation cmac", "--master m --line l"),
+            ("--revision 1", "--master m --line l"),
             ("--device-key d", "--issuing i --key k --credential-out c"),
             ("--credential-out c", "--device-key d --issuing i --key k"),
         ],

@@ -1,0 +1,33 @@
+//! The keys in a provisioning block: what names them, and never the keys.
+
+use serde::Serialize;
+use trust::device_keys::{DeviceKeys, Purpose};
+
+use crate::describe::kid;
+
+#[derive(Debug, Serialize)]
+pub(super) struct DeviceKeyView {
+    purpose: &'static str,
+    kid: String,
+    revision: u32,
+}
+
+impl DeviceKeyView {
+    pub(super) fn of(keys: &DeviceKeys) -> Vec<Self> {
+        let view = |purpose: Purpose| {
+            let key = keys.of(purpose)?;
+            let purpose = match purpose {
+                Purpose::Update => "update",
+                Purpose::Provisioning => "provisioning",
+                Purpose::Authentication => "authentication",
+            };
+            Some(Self { purpose, kid: kid(*key.kid()), revision: key.revision() })
+        };
+        Purpose::ALL.into_iter().filter_map(view).collect()
+    }
+
+    pub(super) fn row(&self) -> (&'static str, String) {
+        let Self { purpose, kid, revision } = self;
+        ("key (secret)", format!("{purpose}: {kid}, revision {revision}"))
+    }
+}

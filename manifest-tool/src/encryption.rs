@@ -1,0 +1,229 @@
+//! Makes an encrypted release out of an unsigned one (draft-ietf-suit-firmware-encryption section 4.2): the same update, whose
+//! images come encrypted under content keys of their own, for each of some devices.
+
+use std::path::Path;
+
+use suit_manifest::author::{
+    Encryption, Inspection, SlotImage, UpdateDescription, create, image_uri, inspect, sever_text,
+};
+use suit_manifest::{ComponentText, MAX_ENVELOPE_HEAD_LEN, ManifestText};
+use trust::author::{Encrypted, Recipient, encrypt};
+use trust::cbor::Span;
+use trust::encryption::{ContentAlgorithm, EncryptionInfo, MAX_RECIPIENTS};
+use trust::{MAX_CHAINED_SIGN1_LEN, MAX_CREDENTIAL_LEN, sha256};
+
+use crate::error::Error;
+
+/// Bytes of the longest release credential that `credential issue` makes, with 8 classes and names of 64 bytes. Devices take
+/// longer ones; `sign` refuses what does not fit with the credential at hand.
+const LONGEST_CREDENTIAL_LEN: usize = 576;
+/// Most bytes that a signature with such a credential adds to an envelope: a COSE_Sign1, and heads of byte strings.
+const MAX_SIGNATURE_LEN: usize = MAX_CHAINED_SIGN1_LEN - MAX_CREDENTIAL_LEN + LONGEST_CREDENTIAL_LEN + 8;
+
+/// Why a release is not encrypted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ReleaseFault {
+    #[error("is signed, and its signature would not hold for an encrypted image")]
+    Signed,
+    #[error("is encrypted already")]
+    Encrypted,
+    /// To encrypt is to write it anew.
+    #[error("is not as create writes it: something of it would get lost")]
+    Foreign,
+}
+
+impl ReleaseFault {
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Signed => "release-signed",
+            Self::Encrypted => "release-encrypted",
+            Self::Foreign => "release-foreign",
+        }
+    }
+
+    /// What to do about it, one sentence.
+    pub const fn hint(self) -> &'static str {
+        match self {
+            Self::Signed => "Pass the unsigned envelope that create wrote, and sign the result.",
+            Self::Encrypted => "Pass the envelope that create wrote.",
+            Self::Foreign => "Make the release with manifest-tool create of this version.",
+        }
+    }
+}
+
+/// The update of an unsigned envelope that `create` wrote.
+pub(crate) fn plain_update(path: &Path, envelope: &[u8]) -> Result<UpdateDescription, Error> {
+    let refused = |error| Error::refused_manifest(path, error);
+    let fault = |fault| Error::Release { path: path.to_owned(), fault };
+    let inspection = inspect(envelope).map_err(refused)?;
+    if inspection.sign1().is_some() {
+        return Err(fault(ReleaseFault::Signed));
+    }
+    let update = update_of(&inspection).map_err(refused)?;
+    if inspection.image_reference().map_err(refused)?.decrypted.is_some() {
+        return Err(fault(ReleaseFault::Encrypted));
+    }
+    // Byte for byte: whatever it has beside the update would not be in the encrypted release.
+    match create(&update) {
+        Ok(again) if again == envelope => Ok(update),
+        _ => Err(fault(ReleaseFault::Foreign)),
+    }
+}
+
+fn update_of(inspection: &Inspection<'_>) -> Result<UpdateDescription, suit_manifest::Error> {
+    let (first, second) = (inspection.image_reference()?, inspection.second_image_reference()?);
+    let manifest = inspection.manifest();
+    let text = manifest.text()?;
+    let component = |which| text.and_then(|text| text.component_text(0, which)).map(str::to_owned);
+    let description = text.and_then(|text| text.manifest_text(ManifestText::UpdateDescription));
+    Ok(UpdateDescription {
+        vendor: first.vendor,
+        class: first.class,
+        device: first.device,
+        sequence: manifest.sequence_number(),
+        version: manifest.version_text().unwrap_or_default().to_owned(),
+        image_digest: first.digest,
+        image_size: first.size,
+        uri: first.uri.to_owned(),
+        encryption: None,
+        second_slot: second.map(|image| SlotImage {
+            digest: image.digest,
+            size: image.size,
+            uri: image.uri.to_owned(),
+            encryption: None,
+        }),
+        vendor_domain: component(ComponentText::VendorDomain),
+        model: component(ComponentText::ModelInfo),
+        description: description.map(str::to_owned),
+    })
+}
+
+/// An encrypted release.
+pub(crate) struct Made {
+    /// Unsigned.
+    pub(crate) envelope: Vec<u8>,
+    /// Of the image, and of that for the second slot if there is one.
+    pub(crate) ciphertexts: Vec<Vec<u8>>,
+}
+
+/// Encrypts the images of an update, and reads the result back as each device does. `images`: that for either slot or the
+/// first, and that for the second one if the update has it.
+pub(crate) fn encrypted(
+    update: &UpdateDescription,
+    images: &[Vec<u8>],
+    algorithm: ContentAlgorithm,
+    recipients: &[Recipient],
+) -> Result<Made, Error> {
+    let mut fit = recipients.len().min(usize::try_from(MAX_RECIPIENTS).unwrap_or(usize::MAX));
+    while fit > 0 && !fits(update, algorithm, recipients.get(..fit).unwrap_or_default())? {
+        fit -= 1;
+    }
+    if fit < recipients.len() {
+        return Err(Error::Recipients { given: recipients.len(), fit });
+    }
+    let (mut ciphertexts, mut encryptions) = (Vec::new(), Vec::new());
+    for image in images {
+        let Encrypted { info, ciphertext } = encrypt(algorithm, image, recipients)
+            .map_err(|error| Error::author("the encrypted image", None, error))?;
+        if !is_read_by_each(&info, &ciphertext, image, recipients) {
+            return Err(Error::Internal("an encrypted image cannot be read back"));
+        }
+        let (digest, size) = (sha256(&ciphertext), ciphertext.len() as u64);
+        encryptions.push(Encryption { info, digest, size });
+        ciphertexts.push(ciphertext);
+    }
+    let envelope = create(&with_encryptions(update, encryptions)).map_err(not_made)?;
+    Ok(Made { envelope, ciphertexts })
+}
+
+fn not_made(error: suit_manifest::author::AuthorError) -> Error {
+    Error::Author { what: "the manifest", source: Box::new(error) }
+}
+
+/// The update with its images encrypted: each is then found by the digest of its ciphertext, unless it had a place of its own.
+fn with_encryptions(update: &UpdateDescription, encryptions: Vec<Encryption>) -> UpdateDescription {
+    let uri = |plain: &str, digest: &[u8; 32], encryption: &Encryption| {
+        if plain == image_uri(digest) { image_uri(&encryption.digest) } else { plain.to_owned() }
+    };
+    let mut encryptions = encryptions.into_iter();
+    let mut update = update.clone();
+    if let Some(encryption) = encryptions.next() {
+        update.uri = uri(&update.uri, &update.image_digest, &encryption);
+        update.encryption = Some(encryption);
+    }
+    if let Some((second, encryption)) = update.second_slot.as_mut().zip(encryptions.next()) {
+        second.uri = uri(&second.uri, &second.digest, &encryption);
+        second.encryption = Some(encryption);
+    }
+    update
+}
+
+/// Whether a device takes the release for these recipients once it is signed, under any credential of `credential issue`.
+fn fits(
+    update: &UpdateDescription,
+    algorithm: ContentAlgorithm,
+    recipients: &[Recipient],
+) -> Result<bool, Error> {
+    // As long as the real one: the content stands outside.
+    let stand_in = |size: u64, digest: u8| {
+        let Encrypted { info, .. } = encrypt(algorithm, &[0], recipients)
+            .map_err(|error| Error::author("the encrypted image", None, error))?;
+        let size = size.saturating_add(algorithm.tag_len() as u64);
+        Ok::<_, Error>(Encryption { info, digest: [digest; 32], size })
+    };
+    let mut encryptions = vec![stand_in(update.image_size, 1)?];
+    if let Some(second) = &update.second_slot {
+        encryptions.push(stand_in(second.size, 2)?);
+    }
+    let envelope = create(&with_encryptions(update, encryptions)).map_err(not_made)?;
+    let head = sever_text(&envelope).map_err(not_made)?;
+    Ok(head.len().saturating_add(MAX_SIGNATURE_LEN) <= MAX_ENVELOPE_HEAD_LEN)
+}
+
+/// Whether the content key unwraps for each recipient, and the ciphertext decrypts to the image, by the code of devices.
+fn is_read_by_each(info: &[u8], ciphertext: &[u8], image: &[u8], recipients: &[Recipient]) -> bool {
+    let Ok(info) = EncryptionInfo::read(Span { bytes: info, base: 0 }) else { return false };
+    let mut keys = recipients.iter().map(|recipient| info.content_key(&recipient.kid, &recipient.key).ok());
+    let Some(Some(content_key)) = keys.next() else { return false };
+    if !keys.all(|key| key.is_some_and(|key| key.as_bytes() == content_key.as_bytes())) {
+        return false;
+    }
+    let mut decryption = info.decryption(&content_key);
+    let Some((content, tag)) = ciphertext.split_at_checked(image.len()) else { return false };
+    let mut plaintext = content.to_vec();
+    decryption.decrypt(&mut plaintext);
+    plaintext == image && decryption.verify(tag).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use trust::aes::Key128;
+    use trust::author::{Recipient, encrypt};
+    use trust::encryption::ContentAlgorithm;
+
+    use super::is_read_by_each;
+
+    #[test]
+    fn what_one_device_cannot_read_does_not_leave() {
+        let recipient = |number: u8| Recipient { kid: vec![number; 8], key: Key128::new([number; 16]) };
+        let all = [recipient(1), recipient(2), recipient(3)];
+        for algorithm in [ContentAlgorithm::A128Gcm, ContentAlgorithm::A128Ctr] {
+            let made = encrypt(algorithm, b"image", &all).unwrap();
+            let (info, good) = (&made.info, &made.ciphertext);
+            assert!(is_read_by_each(info, good, b"image", &all));
+            assert!(!is_read_by_each(&[], good, b"image", &all));
+            assert!(!is_read_by_each(info, good, b"image", &[]));
+            assert!(!is_read_by_each(info, good, b"imagf", &all));
+            assert!(!is_read_by_each(info, b"", b"image", &all));
+            let longer = [good.as_slice(), b"x"].concat();
+            assert!(!is_read_by_each(info, &longer, b"image", &all));
+            // The last of them has another key than the one that was used.
+            let other = Recipient { kid: vec![3; 8], key: Key128::new([4; 16]) };
+            let [one, two, _] = all.clone();
+            assert!(!is_read_by_each(info, good, b"image", &[one, two, other]));
+        }
+        let mut made = encrypt(ContentAlgorithm::A128Gcm, b"image", &all).unwrap();
+        made.ciphertext[10] ^= 1;
+        assert!(!is_read_by_each(&made.info, &made.ciphertext, b"image", &all), "the tag counts");
+    }
+}
