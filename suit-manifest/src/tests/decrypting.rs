@@ -220,6 +220,15 @@ fn suit43_a_copy_that_does_not_decrypt_what_was_fetched_installs_nothing() {
     assert_eq!(with(twice), ErrorKind::ImageReference, "twice");
     let unfetched = Release { fetch: vec![component_index(1)], ..Release::default() };
     assert_eq!(unfetched.refusal(), ErrorKind::ImageReference, "before it was fetched");
+    // Out of a component into which nothing was fetched.
+    let fetch = vec![
+        component_index(0),
+        parameters([(3, image_digest(&CIPHERTEXT)), (14, CIPHERTEXT_SIZE.into()), uri("x")]),
+        simple(21),
+    ];
+    let elsewhere = copy(vec![(3, image_digest(&IMAGE)), (14, IMAGE_SIZE.into()), info(), from(1)]);
+    let elsewhere = Release { fetch, copy: elsewhere, ..Release::default() };
+    assert_eq!(elsewhere.refusal(), ErrorKind::ImageReference, "from elsewhere");
     // Not as long as the ciphertext of the image is.
     for size in [IMAGE_SIZE, CIPHERTEXT_SIZE - 1, CIPHERTEXT_SIZE + 1] {
         let fetch = vec![
