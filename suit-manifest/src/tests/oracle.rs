@@ -379,7 +379,7 @@ proptest! {
     fn suit34_random_programs_run_as_the_documents_say(program in programs(2, Offer::Whole)) {
         let (ran, records) = processed(&envelope(&program, true));
         prop_assume!(ran != Err("step-limit"));
-        let meant = Interpreter::run(&program);
+        let meant = Interpreter::run(&program, true);
         prop_assert_eq!(&ran, &meant);
         // Each step that was served has its record, in its order.
         let steps = |record: &&Record| record.succeeded && !record.command.is_condition();
@@ -394,7 +394,7 @@ proptest! {
         prop_assert_eq!(whole.clone(), processed_by::<Loader>(&envelope));
         prop_assert_eq!(whole.clone(), processed_by::<Decrypting>(&envelope));
         prop_assume!(whole != Err("step-limit"));
-        prop_assert_eq!(whole, Interpreter::run(&program));
+        prop_assert_eq!(whole, Interpreter::run(&program, false));
     }
 
     #[test]
@@ -403,7 +403,7 @@ proptest! {
         let (whole, _) = processed(&envelope);
         prop_assert_eq!(whole.clone(), processed_by::<Decrypting>(&envelope));
         prop_assume!(whole != Err("step-limit"));
-        prop_assert_eq!(whole, Interpreter::run(&program));
+        prop_assert_eq!(whole, Interpreter::run(&program, false));
     }
 }
 

@@ -28,6 +28,7 @@ enum Selecting {
 
 #[derive(Default)]
 pub(super) struct Interpreter {
+    has_dependency: bool,
     parameters: BTreeMap<(u32, i64), u8>,
     trace: Vec<String>,
     whole: BTreeSet<u32>,
@@ -48,8 +49,12 @@ struct Scope {
 }
 
 impl Interpreter {
-    pub(super) fn run(program: &[Program]) -> Result<Vec<String>, &'static str> {
-        let mut own = Self::default();
+    fn is_dependency(&self, component: u32) -> bool {
+        self.has_dependency && component == DEPENDENCY
+    }
+
+    pub(super) fn run(program: &[Program], has_dependency: bool) -> Result<Vec<String>, &'static str> {
+        let mut own = Self { has_dependency, ..Self::default() };
         own.parameters.insert((0, 1), 0);
         own.parameters.insert((0, 2), 0);
         match own.sequence(program, 0, Caller::Section, true, Selecting::Anywhere) {
@@ -209,23 +214,23 @@ impl Interpreter {
         let (held, reason) = match code {
             1 => (matches!(of(1), Some(0 | 2)), "vendor-mismatch"),
             2 => (of(2) == Some(0), "class-mismatch"),
-            3 if component == DEPENDENCY => (manifest_matches == Some(true), "image-digest-mismatch"),
+            3 if self.is_dependency(component) => (manifest_matches == Some(true), "image-digest-mismatch"),
             3 => (image.is_some_and(matches), "image-digest-mismatch"),
             4 => (of(4) == Some(0), "use-before-passed"),
             5 => (of(5) == Some(0), "slot-mismatch"),
             6 => (of(18) == Some(0), "content-mismatch"),
             7 => {
                 self.whole.remove(&component);
-                if component != DEPENDENCY || of(3) != Some(0) {
+                if !self.is_dependency(component) || of(3) != Some(0) {
                     return Err(Stop::Abort("dependency-integrity"));
                 }
                 self.whole.insert(component);
                 return Ok(());
             }
-            8 => (component == DEPENDENCY, "not-a-dependency"),
+            8 => (self.is_dependency(component), "not-a-dependency"),
             14 => (false, "aborted"),
             24 => (of(24) == Some(0), "device-mismatch"),
-            25 if component == DEPENDENCY => (manifest_matches == Some(false), "image-matches"),
+            25 if self.is_dependency(component) => (manifest_matches == Some(false), "image-matches"),
             25 => (image.is_some_and(|image| !matches(image)), "image-matches"),
             26 => (of(26) == Some(0), "battery-low"),
             27 => (of(27) == Some(0), "update-unauthorized"),
@@ -249,7 +254,7 @@ impl Interpreter {
             (_, from) => from.map(u32::from),
         };
         let done = match code {
-            11 if scope.every && component != DEPENDENCY => return Ok(()),
+            11 if scope.every && !self.is_dependency(component) => return Ok(()),
             11 if self.whole.contains(&component) => format!("process {component}"),
             11 => return Err(Stop::Abort("dependency-integrity")),
             18 if self.of(component, 18).is_none() => return missing,
