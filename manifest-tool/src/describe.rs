@@ -19,6 +19,15 @@ pub(crate) fn kid(kid: Kid) -> String {
     hex::encode(kid.0)
 }
 
+/// Instead of anchors, what a block without them is for.
+pub(crate) const fn no_anchors(has_authentication_key: bool) -> &'static str {
+    if has_authentication_key {
+        "none: for devices without public keys, which know their maker by the authentication key"
+    } else {
+        "none: the loader must have its own compiled in"
+    }
+}
+
 /// Hyphenated.
 pub(crate) fn uuid(bytes: &[u8; 16]) -> String {
     Uuid::from_bytes(*bytes).to_string()

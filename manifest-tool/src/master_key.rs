@@ -1,4 +1,4 @@
-//! Master keys, of which the update keys of devices are derived (docs/records.md, Keys of a device): 16 or 32 bytes in
+//! Master keys, of which the keys of devices are derived (docs/records.md, Keys of a device): 16 or 32 bytes in
 //! hexadecimal digits, in a file that only its owner reads, in the environment, or from standard input.
 
 use std::path::{Path, PathBuf};
@@ -20,8 +20,6 @@ const LENGTHS: [usize; 2] = [16, 32];
 const NEW_LEN: usize = 32;
 /// Longest file of one, bytes: its digits, a byte order mark, white space.
 const MAX_FILE_LEN: u64 = 1024;
-/// What a key-check value of an update key is named in lists and registries.
-const UPDATE: &str = "update=";
 
 /// Why something is no master key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -55,10 +53,36 @@ impl KeyDerivation {
     }
 }
 
+/// Which keys devices get.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
+pub(crate) enum DeviceKeySet {
+    /// A key that reads what is encrypted
+    #[default]
+    Update,
+    /// Another one beside it, by which the maker is known: such devices need no anchor
+    #[value(name = "update,authentication", alias = "authentication,update")]
+    UpdateAndAuthentication,
+}
+
+impl DeviceKeySet {
+    /// In ascending order, as a block has them.
+    const fn purposes(self) -> &'static [Purpose] {
+        match self {
+            Self::Update => &[Purpose::Update],
+            Self::UpdateAndAuthentication => &[Purpose::Update, Purpose::Authentication],
+        }
+    }
+
+    /// For reports.
+    pub(crate) fn names(self) -> Vec<&'static str> {
+        self.purposes().iter().map(|purpose| purpose_name(*purpose)).collect()
+    }
+}
+
 /// The master key, and whose keys come out of it.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct MasterArguments {
-    /// Master key, of which the update keys of the devices are derived: FILE, - or env:NAME
+    /// Master key, of which the keys of the devices are derived: FILE, - or env:NAME
     #[arg(long, value_name = "KEY", value_parser = location(), requires = "line")]
     master: Option<Location>,
     /// Production line of the devices: their keys are those of this line
@@ -102,12 +126,16 @@ pub(crate) struct LineKeys {
 }
 
 impl LineKeys {
-    /// The update key of a device.
-    pub(crate) fn update_key(&self, serial: &str) -> Result<DerivedKey, Error> {
-        let request =
-            DeviceKeyRequest { line: &self.line, serial, purpose: Purpose::Update, revision: self.revision };
+    /// A key of a device.
+    pub(crate) fn key(&self, serial: &str, purpose: Purpose) -> Result<DerivedKey, Error> {
+        let request = DeviceKeyRequest { line: &self.line, serial, purpose, revision: self.revision };
         let derived = self.master.derive(self.derivation.of_trust(), &request);
         derived.map_err(|error| Error::author("the key of a device", None, error))
+    }
+
+    /// The keys that a device gets.
+    pub(crate) fn keys(&self, serial: &str, set: DeviceKeySet) -> Result<Vec<DerivedKey>, Error> {
+        set.purposes().iter().map(|purpose| self.key(serial, *purpose)).collect()
     }
 
     pub(crate) fn derivation(&self) -> KeyDerivation {
@@ -115,14 +143,31 @@ impl LineKeys {
     }
 }
 
-/// The key-check value of an update key, as lists and registries have it.
-pub(crate) fn key_check(key: &DerivedKey) -> String {
-    format!("{UPDATE}{}", hex::encode(key.check_value()))
+/// What a key is for, as reports, lists and registries name it.
+pub(crate) const fn purpose_name(purpose: Purpose) -> &'static str {
+    match purpose {
+        Purpose::Update => "update",
+        Purpose::Provisioning => "provisioning",
+        Purpose::Authentication => "authentication",
+    }
 }
 
-/// That of the update key, of the key-check values in a list.
-pub(crate) fn listed_key_check(checks: &str) -> Option<&str> {
-    checks.split_ascii_whitespace().find(|check| check.starts_with(UPDATE))
+/// The key-check value of a key, as lists and registries have it.
+pub(crate) fn key_check(key: &DerivedKey) -> String {
+    format!("{}={}", purpose_name(key.purpose), hex::encode(key.check_value()))
+}
+
+/// Those of all keys of a device, by name; `None` without a key.
+pub(crate) fn key_checks(keys: &[DerivedKey]) -> Option<String> {
+    let mut checks: Vec<String> = keys.iter().map(key_check).collect();
+    checks.sort();
+    (!checks.is_empty()).then(|| checks.join(" "))
+}
+
+/// That of the key for a purpose, of the key-check values in a list.
+pub(crate) fn listed_key_check(checks: &str, purpose: Purpose) -> Option<&str> {
+    let is_of = |check: &&str| check.split_once('=').is_some_and(|(name, _)| name == purpose_name(purpose));
+    checks.split_ascii_whitespace().find(is_of)
 }
 
 /// Whether a file is a key in hexadecimal digits, and nothing else.
@@ -179,6 +224,8 @@ fn decode(path: &Path, text: &[u8]) -> Result<MasterKey, Error> {
 mod tests {
     use std::path::Path;
 
+    use trust::device_keys::Purpose;
+
     use super::{MasterFault, decode, is_master_key, listed_key_check};
     use crate::error::Error;
 
@@ -211,9 +258,12 @@ mod tests {
     }
 
     #[test]
-    fn the_key_check_value_of_the_update_key_is_found_by_its_name() {
-        assert_eq!(listed_key_check("authentication=00ff update=a1b2c3d4e5"), Some("update=a1b2c3d4e5"));
-        assert_eq!(listed_key_check("updates=a1b2"), None);
-        assert_eq!(listed_key_check(""), None);
+    fn the_key_check_value_of_a_key_is_found_by_its_name() {
+        let (both, update) = ("authentication=00ff update=a1b2c3d4e5", Purpose::Update);
+        assert_eq!(listed_key_check(both, update), Some("update=a1b2c3d4e5"));
+        assert_eq!(listed_key_check(both, Purpose::Authentication), Some("authentication=00ff"));
+        assert_eq!(listed_key_check(both, Purpose::Provisioning), None);
+        assert_eq!(listed_key_check("updates=a1b2", update), None);
+        assert_eq!(listed_key_check("", update), None);
     }
 }

@@ -54,8 +54,9 @@ pub(crate) fn derive(keys: &LineKeys, serials: &[Serial], list: Option<&Path>) -
         }
         seen.push(name);
     }
-    let device =
-        |serial: &Serial| keys.update_key(serial.as_str()).map(|key| Device { serial: serial.clone(), key });
+    let device = |serial: &Serial| {
+        keys.key(serial.as_str(), Purpose::Update).map(|key| Device { serial: serial.clone(), key })
+    };
     match list {
         Some(list) => of_list(list, serials, device),
         None => serials.iter().map(device).collect(),
@@ -82,7 +83,7 @@ fn of_list(
         if !wanted.is_empty() && !wanted.contains(&serial) {
             continue;
         }
-        let Some(listed) = listed_key_check(&row.key_check) else {
+        let Some(listed) = listed_key_check(&row.key_check, Purpose::Update) else {
             return Err(refuse(line, LineFault::Value(format!("{serial} was made without an update key"))));
         };
         let device = device(&serial)?;

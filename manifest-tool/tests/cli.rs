@@ -36,6 +36,7 @@ mod cli {
     mod openssl;
     mod page;
     mod pipes;
+    mod provision_both_keys;
     mod provision_keys;
     mod publish;
     mod questions;

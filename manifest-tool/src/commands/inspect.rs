@@ -16,7 +16,9 @@ use trust::provisioning::ProvisioningBlock;
 
 use self::device_keys::DeviceKeyView;
 use self::records::{ChainView, HeadView, chain, record};
-use crate::describe::{CredentialView, ManifestView, RevocationView, SuccessionView, kid, rights, uuid};
+use crate::describe::{
+    CredentialView, ManifestView, RevocationView, SuccessionView, kid, no_anchors, rights, uuid,
+};
 use crate::error::Error;
 use crate::files::{MAX_BUNDLE_FILE_LEN, read};
 use crate::kind::Kind;
@@ -370,7 +372,8 @@ impl BlockView {
             ("anchor", format!("{} ({}; domain {})", anchor.kid, anchor.rights, anchor.domain))
         }));
         if self.anchors.is_empty() {
-            rows.push(("anchors", "none: the loader has its own compiled in".to_owned()));
+            let authenticates = self.keys.iter().any(DeviceKeyView::authenticates);
+            rows.push(("anchors", no_anchors(authenticates).to_owned()));
         }
         rows
     }

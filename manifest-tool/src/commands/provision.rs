@@ -12,6 +12,7 @@ use device_lists::{LIST_FILE, LOG_FILE};
 use ledger::Ledger;
 use serde::Serialize;
 use trust::author::Signer;
+use trust::device_keys::Purpose;
 use trust::host::{Existing, Serial, folder_of};
 use trust::provisioning::{MAX_NODE_ADDRESS, is_node_address};
 use trust::{
@@ -27,7 +28,7 @@ use self::plan::{Defaults, Planned, read_devices};
 use super::credential::{InUse, read_issuing};
 use super::{OptionalKeyArguments, SigningKeyArguments, read_anchors};
 use crate::custody::scopes::{self, Unfamiliar};
-use crate::describe::kid;
+use crate::describe::{kid, no_anchors};
 use crate::error::{Error, FileAction};
 use crate::files::{
     Kept, MAX_RECORD_FILE_LEN, OverwriteArguments, Wanted, check_content, check_outputs, make_folder,
@@ -35,7 +36,7 @@ use crate::files::{
 };
 use crate::identifiers::{Class, Vendor};
 use crate::kind::Kind;
-use crate::master_key::MasterArguments;
+use crate::master_key::{DeviceKeySet, MasterArguments, purpose_name};
 use crate::output::{Output, Report, progress_bar, table, warning};
 use crate::public_key;
 use crate::recording::{Batch, LedgerArguments};
@@ -63,7 +64,7 @@ pub struct Provision {
     /// Node address on the bus, 1 to 239, as 16 or 0x10, where the file has none
     #[arg(long, value_name = "N", default_value = "0x10", value_parser = node_address)]
     node_address: u8,
-    /// Public key of a root that the devices trust, at most 2; none if the anchor is compiled in (repeatable)
+    /// Public key of a root that the devices trust, at most 2; none if it is compiled in, or they use no public keys (repeatable)
     #[arg(long = "anchor", value_name = "ANCHOR")]
     anchors: Vec<PathBuf>,
     /// Public key of the recovery root of an anchor, in the order of the anchors (repeatable)
@@ -94,6 +95,9 @@ pub struct Provision {
     again: bool,
     #[command(flatten)]
     master: MasterArguments,
+    /// Keys that each device gets out of the master key [default: update]
+    #[arg(long, value_enum, requires = "master")]
+    keys: Option<DeviceKeySet>,
     #[command(flatten)]
     time: IssueTime,
     /// Folder for the blocks and credentials of the devices, and their list devices.csv; it is made if it is not there
@@ -121,7 +125,7 @@ struct DeviceView {
     sequence_floor: u64,
     /// kid of its own key, if it has a credential.
     kid: Option<String>,
-    /// Of its update key, if it has one.
+    /// Of its symmetric keys, if it has any.
     #[serde(skip_serializing_if = "Option::is_none")]
     key_check: Option<String>,
 }
@@ -132,6 +136,9 @@ pub struct Provisioned {
     out: PathBuf,
     credential_out: Option<PathBuf>,
     vendor: String,
+    /// What the devices have symmetric keys for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    keys: Vec<&'static str>,
     anchors: Vec<String>,
     recovery_anchors: Vec<String>,
     /// Of the issuing key.
@@ -176,7 +183,9 @@ impl Provision {
                 "--issuing and --key are for devices with public keys, and none has one"
             }));
         }
-        let made = blocks(vendor, &anchors, planned, self.master.open()?.as_ref())?;
+        let master = self.master.open()?;
+        let keys = master.as_ref().map(|master| (master, self.keys.unwrap_or_default()));
+        let made = blocks(vendor, &anchors, planned, keys)?;
         // A ledger of --known has devices too.
         let needs_ledger = [("--again", self.again && self.known.is_empty())];
         let key_file = key.as_ref().and_then(SigningKeyArguments::file);
@@ -245,8 +254,9 @@ impl Provision {
             None => begun.or_else(|| Some(recorder.ledger()?.entries().last()?.entry.number)),
         };
         let went_on = begun.is_some();
+        let keys = keys.map(|(_, set)| set.names()).unwrap_or_default();
         let report = self.report(vendor, &anchors, &made, signer);
-        Ok(Provisioned { ledger_entry, went_on, unfamiliar, ..report })
+        Ok(Provisioned { ledger_entry, went_on, unfamiliar, keys, ..report })
     }
 
     fn inputs(&self) -> impl Iterator<Item = &Path> {
@@ -457,6 +467,7 @@ impl Provision {
             out: self.out_dir.clone().or_else(|| self.out.clone()).unwrap_or_default(),
             credential_out: self.credential_out.clone(),
             vendor: vendor.to_string(),
+            keys: Vec::new(),
             anchors: anchors
                 .iter()
                 .filter(|anchor| !is_recovery(anchor))
@@ -476,7 +487,7 @@ impl Provision {
 impl Report for Provisioned {
     fn lines(&self) -> String {
         let anchors = match &self.anchors[..] {
-            [] => "none: the loader must have its own compiled in".to_owned(),
+            [] => no_anchors(self.keys.contains(&purpose_name(Purpose::Authentication))).to_owned(),
             anchors => anchors.join(", "),
         };
         let mut rows = match &self.one {
@@ -501,9 +512,8 @@ impl Report for Provisioned {
         };
         let checks = self.one.as_ref().and_then(|device| device.key_check.clone());
         rows.extend(checks.map(|check| ("key-check value", check)));
-        let with_key = self.devices.iter().filter(|device| device.key_check.is_some()).count();
-        if with_key > 0 {
-            rows.push(("with an update key", with_key.to_string()));
+        if !self.keys.is_empty() {
+            rows.push(("keys of each device", self.keys.join(", ")));
         }
         rows.push(("anchors", anchors));
         if !self.recovery_anchors.is_empty() {

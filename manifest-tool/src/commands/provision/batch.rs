@@ -18,7 +18,7 @@ use crate::commands::credential::CredentialFile;
 use crate::custody::roles::{ROOT, anchor_in_other_role, keys_of, role_of};
 use crate::error::Error;
 use crate::identifiers::device_id;
-use crate::master_key::{LineKeys, key_check};
+use crate::master_key::{DeviceKeySet, LineKeys, key_checks};
 use crate::recording::Batch;
 
 /// A device with its block.
@@ -27,16 +27,16 @@ pub(super) struct Made {
     /// A secret, if it has a key.
     pub(super) block: Zeroizing<Vec<u8>>,
     pub(super) device: Uuid,
-    /// The key-check value of its update key, if it has one.
+    /// The key-check values of its keys, if it has any.
     pub(super) key_check: Option<String>,
 }
 
-/// The blocks of devices, with their update keys if `keys` are given.
+/// The blocks of devices, with their keys if `keys` are given.
 pub(super) fn blocks(
     vendor: Uuid,
     anchors: &[Anchor],
     devices: Vec<Planned>,
-    keys: Option<&LineKeys>,
+    keys: Option<(&LineKeys, DeviceKeySet)>,
 ) -> Result<Vec<Made>, Error> {
     devices
         .into_iter()
@@ -51,10 +51,11 @@ pub(super) fn blocks(
                 anchors,
                 sequence_floor: planned.sequence_floor,
             };
-            let key = keys.map(|keys| keys.update_key(planned.serial.as_str())).transpose()?;
-            let key_check = key.as_ref().map(key_check);
+            let keys = keys.map(|(line, set)| line.keys(planned.serial.as_str(), set)).transpose()?;
+            let keys = keys.unwrap_or_default();
+            let key_check = key_checks(&keys);
             let block = request
-                .encode_with_keys(key.as_slice())
+                .encode_with_keys(&keys)
                 .map(Zeroizing::new)
                 .map_err(|error| Error::author("the provisioning block", None, error))?;
             Ok(Made { planned, block, device, key_check })

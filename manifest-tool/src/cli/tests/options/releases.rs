@@ -184,10 +184,11 @@ pub(super) const COMMANDS: &[Options] = &[
             ("--line l", "--master m"),
             ("--derivation cmac", "--master m --line l"),
             ("--revision 1", "--master m --line l"),
+            ("--keys update,authentication", "--master m --line l"),
             ("--device-key d", "--issuing i --key k --credential-out c"),
             ("--credential-out c", "--device-key d --issuing i --key k"),
         ],
-        excludes: &[("--no-ledger", "--ledger l")],
+        excludes: &[("--no-ledger", "--ledger l"), ("--keys authentication", "--master m --line l")],
     },
     Options {
         shortest: "provision --devices f --vendor example.com --out-dir o",
