@@ -7,6 +7,7 @@ use embedded_storage::nor_flash::NorFlash;
 use update_protocol::isotp::{BorrowedLink, Config};
 use update_protocol::profile;
 
+use crate::authority::Authenticates;
 use crate::device::{self, Drivers, Ended, Service};
 use crate::flash::{Flash, HasLayout};
 use crate::layout::{Layout, Region, Slot};
@@ -29,6 +30,9 @@ pub trait Board: Drivers {
     /// What of SUIT the loader takes: [`Plain`](crate::receive::Plain), or [`Decrypting`](crate::receive::Decrypting) if
     /// it decrypts images with a key of its device.
     type Profile: Receives;
+    /// On whose word it installs: that of the maker's [`Roots`](crate::authority::Roots), or of the device's own key
+    /// ([`OwnKey`](crate::authority::OwnKey)).
+    type Authority: Authenticates;
 
     /// Version of the loader, ASCII.
     const LOADER_VERSION: &'static str;
@@ -103,6 +107,7 @@ struct Known<B>(PhantomData<B>);
 
 impl<B: Board> HasLayout for Known<B> {
     type Profile = B::Profile;
+    type Authority = B::Authority;
 
     fn layout(&self) -> &Layout {
         const { &B::LAYOUT }

@@ -42,6 +42,10 @@ pub trait HasLayout {
     #[cfg(feature = "loader")]
     type Profile: crate::receive::Receives;
 
+    /// On whose word it installs.
+    #[cfg(feature = "loader")]
+    type Authority: crate::authority::Authenticates;
+
     /// The layout.
     fn layout(&self) -> &Layout;
 }
@@ -49,6 +53,8 @@ pub trait HasLayout {
 impl HasLayout for Layout {
     #[cfg(feature = "loader")]
     type Profile = suit_manifest::profile::Loader;
+    #[cfg(feature = "loader")]
+    type Authority = crate::authority::Roots;
 
     fn layout(&self) -> &Layout {
         self

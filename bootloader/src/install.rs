@@ -4,7 +4,7 @@
 
 use embedded_storage::nor_flash::NorFlash;
 use suit_manifest::profile::Installs;
-use suit_manifest::{AuthenticatedOf, Reason, Walk};
+use suit_manifest::{ManifestOf, Reason, Walk};
 
 use crate::flash::{Flash, FlashError, HasLayout};
 use crate::journal::Journal;
@@ -68,7 +68,7 @@ impl<P: Receives> Install<P> {
         let authenticated = authenticated.as_ref().map_err(|&error| Refusal::from(error))?;
         let slot = journal.state().spare_slot(flash.layout());
         let mut image = ImageRecord { manifest_digest: *authenticated.digest(), sequence: 0, size: 0 };
-        let found = image_of(flash, verifier.identity, authenticated, slot, &mut image)?;
+        let found = image_of(flash, verifier.identity, authenticated.manifest(), slot, &mut image)?;
         let state = journal.state();
         // Its size may be another one in the other slot.
         let active = state.active.as_ref().map(|active| &active.manifest_digest);
@@ -293,16 +293,16 @@ pub(crate) fn give_up<F: NorFlash, L: HasLayout>(
 fn image_of<'a, F: NorFlash, L: HasLayout>(
     flash: &mut Flash<F, L>,
     identity: &Identity,
-    authenticated: &AuthenticatedOf<'a, L::Profile>,
+    manifest: &ManifestOf<'a, L::Profile>,
     slot: Slot,
     record: &mut ImageRecord,
 ) -> Result<Found<'a, L::Profile>, Refusal> {
     let capacity = flash.layout().image_capacity();
     let platform = &mut SlotPlatform::new(flash, identity, slot, None);
-    let found = Walk::rehearse(authenticated, platform)?;
+    let found = Walk::rehearse(manifest, platform)?;
     let size = L::Profile::decrypted(&found.1).map_or(found.0.size, |decrypted| decrypted.size);
     let fits = u32::try_from(size).ok().filter(|&size| size <= capacity);
-    record.sequence = authenticated.manifest().sequence_number();
+    record.sequence = manifest.sequence_number();
     record.size = fits.ok_or(Refusal::of(Reason::ImageTooLarge))?;
     Ok(found)
 }

@@ -24,6 +24,8 @@ pub mod anchor;
 pub mod application;
 pub mod attempts;
 #[cfg(feature = "loader")]
+pub mod authority;
+#[cfg(feature = "loader")]
 pub mod board;
 mod checksum;
 #[cfg(feature = "loader")]

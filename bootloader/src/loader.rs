@@ -6,14 +6,13 @@ use suit_manifest::Reason;
 use suit_manifest::profile::Installs as _;
 use trust::{AnchorSet, Kid};
 
-use crate::anchor;
 use crate::attempts::Pace;
+use crate::authority::Authenticates as _;
 use crate::flash::{Flash, HasLayout};
 use crate::install::Install;
 use crate::journal::{Journal, Recovery};
 use crate::layout::{Area, Layout};
 use crate::provisioning::{self, Identity, ProvisioningBlock};
-use crate::receive::Receives as _;
 use crate::refusal::Refusal;
 use crate::revocation::{self, ListBuffer};
 use crate::state::{BootState, Event, ImageRecord, Status};
@@ -56,7 +55,7 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
             flash,
             journal: Journal::unread(),
             identity: Err(Reason::JournalCorrupt),
-            anchors: Anchors::given(&AnchorSet::EMPTY),
+            anchors: Anchors::given::<L>(&AnchorSet::EMPTY),
             runs_under: None,
             install: None,
             pace: Pace::START,
@@ -96,11 +95,13 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
         let name = (Kind::Provisioning, DEVICE);
         let len = stored::load(&mut self.flash, state.set, name, self.buffers.envelope).unwrap_or(0);
         let parsed = self.parse(len);
-        L::Profile::wipe(self.buffers.envelope);
+        provisioning::wipe::<L>(self.buffers.envelope);
         match &parsed {
-            Ok(block) if provisioning::check_anchors(&block.anchors, anchor::IS_COMPILED_IN).is_ok() => {
+            Ok(block) if provisioning::check_anchors::<L>(block).is_ok() => {
                 self.take(block);
-                self.anchors.load(&mut self.flash, self.journal.state(), self.buffers.envelope);
+                if L::Authority::HAS_ANCHORS {
+                    self.anchors.load(&mut self.flash, self.journal.state(), self.buffers.envelope);
+                }
             }
             _ => self.identity = Err(Reason::ProvisioningMalformed),
         }
@@ -108,13 +109,13 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
 
     /// The provisioning block in the buffer.
     fn parse(&self, len: usize) -> Result<ProvisioningBlock, trust::Error> {
-        L::Profile::parse(self.buffers.envelope.get(..len).unwrap_or_default())
+        provisioning::parse::<L>(self.buffers.envelope.get(..len).unwrap_or_default())
     }
 
     /// Goes by the identity and the anchors of this block from here on.
     fn take(&mut self, block: &ProvisioningBlock) {
         self.identity = Ok(block.identity);
-        self.anchors = Anchors::given(&block.anchors);
+        self.anchors = Anchors::given::<L>(&block.anchors);
     }
 
     /// The identity of the device; `None` in factory state, and when its block or its journal is unreadable.
@@ -280,6 +281,9 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
 
     /// Judges the first `len` bytes of the buffer as a revocation list and stores it.
     pub(crate) fn accept_list(&mut self, len: usize) -> Result<(), Refusal> {
+        if !L::Authority::HAS_ANCHORS {
+            return Err(Reason::ObjectUnknown.into());
+        }
         self.governed()?;
         let received = self.buffers.envelope.get(..len).ok_or(Refusal::of(Reason::RecordMalformed))?;
         revocation::accept(&mut self.flash, &mut self.journal, &self.anchors.set, received, self.buffers.list)
@@ -288,6 +292,9 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
     /// Judges the first `len` bytes of the buffer as a succession chain and stores its end. What is not swapped in yet is
     /// abandoned.
     pub(crate) fn accept_chain(&mut self, len: usize) -> Result<(), Refusal> {
+        if !L::Authority::HAS_ANCHORS {
+            return Err(Reason::ObjectUnknown.into());
+        }
         self.check_ready()?;
         self.install = None;
         let received = self.buffers.envelope.get(..len).ok_or(Refusal::of(Reason::RecordMalformed))?;
@@ -298,7 +305,7 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
     /// Judges the first `len` bytes of the buffer as a provisioning block and stores it, once.
     pub(crate) fn provision(&mut self, len: usize) -> Result<(), Refusal> {
         let provisioned = self.store_block(len);
-        L::Profile::wipe(self.buffers.envelope);
+        provisioning::wipe::<L>(self.buffers.envelope);
         provisioned
     }
 
@@ -310,7 +317,7 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
             position: error.position,
             ..Refusal::of(Reason::of_provisioning(error.kind))
         })?;
-        provisioning::check_anchors(&block.anchors, anchor::IS_COMPILED_IN)?;
+        provisioning::check_anchors::<L>(block)?;
         // A record in doubt may mark the present block as final next time.
         self.journal.affirm(&mut self.flash)?;
         // Marks of a test in the factory.

@@ -13,7 +13,6 @@ use suit_manifest::profile::{Installs, Loader};
 
 use crate::flash::{Flash, HasLayout};
 use crate::layout::Slot;
-use crate::provisioning::ProvisioningBlock;
 use crate::refusal::Refusal;
 use crate::revocation::ListBuffer;
 
@@ -24,17 +23,6 @@ pub type Found<'a, P> = (Image<'a>, <P as Installs>::Decryption<'a>);
 pub trait Receives: Installs {
     /// The state of an image that comes.
     type Incoming: Debug + Default;
-
-    /// Reads a provisioning block.
-    ///
-    /// # Errors
-    /// Those of [`ProvisioningBlock::parse`], or of [`ProvisioningBlock::parse_with_keys`] where keys are taken.
-    fn parse(block: &[u8]) -> Result<ProvisioningBlock, trust::Error> {
-        ProvisioningBlock::parse(block)
-    }
-
-    /// A buffer that held a provisioning block is needed for something else.
-    fn wipe(_buffer: &mut [u8]) {}
 
     /// Judges how an image comes, where [`Installs::DECRYPTS`]. `set` is the set of stored objects that counts; `buffer` is
     /// free.

@@ -187,6 +187,7 @@ const fn decided(reason: Reason) -> Nrc {
         | Reason::ImageReference
         | Reason::TextMalformed
         | Reason::ProvisioningMalformed
+        | Reason::ProvisioningAnchors
         | Reason::ProvisioningDeviceKeys
         | Reason::ProvisioningPolicy
         | Reason::ProvisioningIdentityCredential

@@ -15,6 +15,7 @@ use update_protocol::uds::server::{Answer, Download, Handler, Operation, Server,
 use update_protocol::uds::{self, Nrc};
 
 use crate::anchor;
+use crate::authority::Authenticates as _;
 use crate::decide::Decision;
 use crate::flash::HasLayout;
 use crate::layout::{ENVELOPE_LEN_MAX, Layout, PROVISIONING_BLOCK_LEN_MAX, REVOCATION_LIST_LEN_MAX};
@@ -214,6 +215,10 @@ impl<'b, F: NorFlash, L: HasLayout> Session<'b, F, L> {
         let object = object.ok_or(unknown)?;
         let limited = |limit: u32, reason| if size <= limit { Ok(()) } else { Err(Refusal::of(reason)) };
         match object {
+            // There is nobody who could have signed them.
+            Object::SuccessionChain | Object::RevocationList if !L::Authority::HAS_ANCHORS => {
+                return Err(unknown);
+            }
             Object::Envelope | Object::SuccessionChain => {
                 if object == Object::Envelope {
                     limited(MAX_ENVELOPE_HEAD_LEN, Reason::EnvelopeTooLarge)?;
@@ -253,6 +258,9 @@ impl<'b, F: NorFlash, L: HasLayout> Session<'b, F, L> {
 
     #[inline(never)]
     fn report_anchors(&self, answer: &mut Answer<'_>) -> Result<(), Nrc> {
+        if !L::Authority::HAS_ANCHORS {
+            return answer.append(&anchors::head(0));
+        }
         let anchors = self.loader.anchors();
         let count = u8::try_from(anchors.as_slice().len()).unwrap_or(u8::MAX);
         answer.append(&anchors::head(count))?;

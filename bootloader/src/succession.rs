@@ -7,10 +7,11 @@ use suit_manifest::Reason;
 use trust::{AnchorSet, Holding, Kid, MAX_ANCHOR_SET_LEN, RevocationList, SuccessionChain, SuccessionNumber};
 
 use crate::anchor;
+use crate::authority::Authenticates as _;
 use crate::flash::{Flash, HasLayout};
 use crate::install::give_up;
 use crate::journal::Journal;
-use crate::receive::Receives as _;
+use crate::provisioning;
 use crate::refusal::Refusal;
 use crate::revocation::{self, ListBuffer};
 use crate::state::{BootState, DomainNumbers, Event};
@@ -27,8 +28,9 @@ pub(crate) struct Anchors {
 
 impl Anchors {
     /// Those that a block and a build give, before any succession.
-    pub(crate) fn given(block: &AnchorSet) -> Self {
-        Self { set: anchor::effective(block), is_lost: false }
+    pub(crate) fn given<L: HasLayout>(block: &AnchorSet) -> Self {
+        let set = if L::Authority::HAS_ANCHORS { anchor::effective(block) } else { AnchorSet::EMPTY };
+        Self { set, is_lost: false }
     }
 
     /// Those of the stored set, if the journal says that there is one.
@@ -73,8 +75,8 @@ pub(crate) fn accept<F: NorFlash, L: HasLayout>(
     // The anchors that the device began with.
     let name = (Kind::Provisioning, DEVICE);
     let len = stored::load(flash, journal.state().set, name, buffer).unwrap_or(0);
-    let block = L::Profile::parse(buffer.get(..len).unwrap_or_default());
-    L::Profile::wipe(buffer);
+    let block = provisioning::parse::<L>(buffer.get(..len).unwrap_or_default());
+    provisioning::wipe::<L>(buffer);
     let block = block.as_ref().map_err(|_| Refusal::of(Reason::ProvisioningMalformed))?;
     let given = anchor::effective(&block.anchors);
     let holding = Holding { given: given.as_slice(), held: anchors.set.as_slice(), numbers: &numbers };

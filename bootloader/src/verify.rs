@@ -9,18 +9,23 @@ use core::hint::black_box;
 use embedded_storage::nor_flash::NorFlash;
 use firmware_image::{VECTORS_LEN, Vectors};
 
+use crate::authority::Authenticates;
 use crate::evidence::Evidence;
 use crate::flash::{Flash, HasLayout};
 use crate::journal::Journal;
 use crate::layout::{Area, ENVELOPE_LEN_MAX, Layout, Region, Slot, UNIT, offset_of};
 use crate::provisioning::Identity;
 use crate::refusal::Refusal;
-use crate::revocation::{self, ListBuffer};
+use crate::revocation::ListBuffer;
 use crate::state::{BootState, ImageRecord};
 use crate::token::Purpose;
 pub(crate) use platform::{SlotPlatform, read_image};
-use suit_manifest::{AuthenticatedOf, EnvelopeOf, ErrorKind, Reason, Walk, Walked};
-use trust::{Anchor, AnchorSet, Kid, Role, TrustStore};
+use suit_manifest::{AuthenticatedOf, EnvelopeOf, ManifestOf, Reason, Walk, Walked};
+use trust::{AnchorSet, Kid};
+
+/// An authenticated envelope, as this loader reads it.
+pub(crate) type Authentic<'a, L> =
+    AuthenticatedOf<'a, <L as HasLayout>::Profile, <<L as HasLayout>::Authority as Authenticates>::Proof<'a>>;
 
 /// Room for an envelope.
 pub type EnvelopeBuffer = [u8; ENVELOPE_LEN_MAX];
@@ -66,8 +71,7 @@ impl VerifiedImage {
 }
 
 impl Verifier<'_> {
-    /// Authenticates an envelope for this purpose, with the revocation list of its anchor's domain, and compares it with
-    /// the floor.
+    /// Authenticates an envelope for this purpose, and compares it with the floor.
     pub(crate) fn authenticate<'a, F: NorFlash, L: HasLayout>(
         &self,
         flash: &mut Flash<F, L>,
@@ -75,33 +79,13 @@ impl Verifier<'_> {
         purpose: Purpose,
         envelope: &'a [u8],
         list: &mut ListBuffer,
-    ) -> Result<AuthenticatedOf<'a, L::Profile>, suit_manifest::Error> {
+    ) -> Result<Authentic<'a, L>, suit_manifest::Error> {
         // By reference: both are large.
         let parsed = EnvelopeOf::parse(envelope);
         let parsed = parsed.as_ref().map_err(|&error| error)?;
-        // A loader has no clock; hosts and servers check the times in credentials.
-        let mut store = TrustStore::new(self.anchors.as_slice());
-        let mut held = None;
-        if purpose.is_revocable() {
-            // The chain below refuses an issuer that is unknown, with the position.
-            if let Some(anchor) = self.anchors.signer(parsed.claimed_issuer()?) {
-                let domain = anchor.domain();
-                if revocation::number(state, self.anchors, domain) != 0 {
-                    held = Some(revocation::load(flash, state, self.anchors, domain, list));
-                }
-            }
-        } else {
-            // The journal names the image in the slot: it was installed under these anchors.
-            store = store.to_boot();
-        }
-        if let Some(list) = &held {
-            let damaged = ErrorKind::Platform(Reason::RevocationMalformed);
-            let list = list.as_ref().map_err(|_| suit_manifest::Error::new(damaged, 0))?;
-            store = store.with_lists(core::slice::from_ref(list));
-        }
-        let mut authenticated = parsed.authenticate(&store);
+        let mut authenticated = L::Authority::authenticate(self, flash, state, purpose, parsed, list);
         let checked = match &authenticated {
-            Ok(authenticated) => authenticated.check_sequence(state.floor),
+            Ok(authenticated) => authenticated.manifest().check_sequence(state.floor),
             Err(_) => Ok(()),
         };
         if let Err(error) = checked {
@@ -136,7 +120,7 @@ impl Verifier<'_> {
         flash: &mut Flash<F, L>,
         (purpose, slot): (Purpose, Slot),
         expected: &ImageRecord,
-        authenticated: &AuthenticatedOf<'_, L::Profile>,
+        authenticated: &Authentic<'_, L>,
         list: &mut ListBuffer,
     ) -> Result<VerifiedImage, Refusal> {
         // The journal recorded this image when it authenticated.
@@ -147,7 +131,7 @@ impl Verifier<'_> {
         // Its conditions, and its image in this slot.
         let mut examined = None;
         let mut platform = SlotPlatform::new(flash, self.identity, slot, Some(&mut examined));
-        walk(authenticated, purpose, expected.size, &mut platform)?;
+        walk(authenticated.manifest(), purpose, expected.size, &mut platform)?;
         let examined = examined.as_ref().ok_or(Refusal::of(Reason::ImageDigestMismatch))?;
 
         let vectors =
@@ -159,10 +143,10 @@ impl Verifier<'_> {
         let recorded = recorded.map_or([0; 32], |image| image.manifest_digest);
         let shortfalls =
             self.shortfalls(flash, (purpose, slot), state, authenticated, expected.sequence, list);
-        let [credential, manifest] = authenticated.commitments();
+        let [first, second] = L::Authority::pairs(authenticated.authority());
         let evidence = Evidence::collect(&[
-            (&credential.computed, credential.received),
-            (&manifest.computed, manifest.received),
+            first,
+            second,
             (authenticated.digest(), &expected.manifest_digest),
             (&authenticated.computed_digest(), &expected.manifest_digest),
             (&examined.computed, &examined.demanded),
@@ -172,7 +156,7 @@ impl Verifier<'_> {
         Ok(VerifiedImage {
             purpose,
             image: *expected,
-            issuer: authenticated.authority().credential().issuer_kid(),
+            issuer: L::Authority::issuer(authenticated.authority()),
             vectors,
             evidence,
             #[cfg(feature = "remap")]
@@ -193,36 +177,18 @@ impl Verifier<'_> {
         flash: &mut Flash<F, L>,
         (purpose, hashed): (Purpose, Slot),
         state: &BootState,
-        authenticated: &AuthenticatedOf<'_, L::Profile>,
+        authenticated: &Authentic<'_, L>,
         recorded: u64,
         list: &mut ListBuffer,
     ) -> [u8; 32] {
         let sequence = authenticated.manifest().sequence_number();
-        let is_below = |limit| sequence.overflowing_sub(limit).1;
-        let credential = authenticated.authority().credential();
-        let domain = black_box(credential.domain());
-        let is_of_issuer =
-            |anchor: &Anchor| anchor.domain() == domain && anchor.kid() == credential.issuer_kid();
-        let is_astray = !self.anchors.as_slice().iter().any(is_of_issuer);
         let is_elsewhere = black_box(purpose).slot(flash.layout(), state) != hashed;
-        let (mut is_revoked, mut difference) = (false, 0);
-        if purpose.is_revocable() {
-            difference = revocation::number(state, self.anchors, domain);
-            if difference != 0
-                && let Ok(held) = &revocation::load(flash, state, self.anchors, domain, list)
-            {
-                difference ^= held.sequence();
-                let minimum = held.minimum_sequence(&self.identity.vendor, &self.identity.class);
-                is_revoked = held.revokes_cti(Role::Release, credential.cti())
-                    | held.revokes_kid(Role::Release, &credential.key().kid())
-                    | (credential.generation() < held.lowest_generation(Role::Release))
-                    | is_below(minimum);
-            }
-        }
+        let Misfit { is_revoked, is_astray, mut difference } =
+            L::Authority::misfit(self, flash, state, purpose, authenticated.authority(), sequence, list);
         difference |= black_box(sequence ^ recorded);
         let mut shortfalls = [0; 32];
         if let Some((flags, rest)) = shortfalls.split_first_chunk_mut::<4>() {
-            *flags = [is_below(state.floor), is_revoked, is_astray, is_elsewhere].map(u8::from);
+            *flags = [is_below(sequence, state.floor), is_revoked, is_astray, is_elsewhere].map(u8::from);
             if let Some(place) = rest.first_chunk_mut() {
                 *place = difference.to_be_bytes();
             }
@@ -231,17 +197,33 @@ impl Verifier<'_> {
     }
 }
 
+/// What speaks against an authority, as values that are 0 if nothing does.
+pub(crate) struct Misfit {
+    pub(crate) is_revoked: bool,
+    pub(crate) is_astray: bool,
+    pub(crate) difference: u64,
+}
+
+impl Misfit {
+    pub(crate) const NONE: Self = Self { is_revoked: false, is_astray: false, difference: 0 };
+}
+
+/// Without a branch.
+pub(crate) const fn is_below(sequence: u64, limit: u64) -> bool {
+    sequence.overflowing_sub(limit).1
+}
+
 /// Walks the manifest to its end, over the bytes in flash: the image that it fetches is there.
 #[inline(never)]
 fn walk<F: NorFlash, L: HasLayout>(
-    authenticated: &AuthenticatedOf<'_, L::Profile>,
+    manifest: &ManifestOf<'_, L::Profile>,
     purpose: Purpose,
     size: u32,
     platform: &mut SlotPlatform<'_, F, L>,
 ) -> Result<(), Refusal> {
     let mut walk = match purpose {
-        Purpose::Install => Walk::install(authenticated),
-        Purpose::Try | Purpose::Return | Purpose::Run => Walk::boot(authenticated, size.into()),
+        Purpose::Install => Walk::install(manifest),
+        Purpose::Try | Purpose::Return | Purpose::Run => Walk::boot(manifest, size.into()),
     };
     while walk.run(platform)? != Walked::Invoke {}
     Ok(())

@@ -1,31 +1,25 @@
 //! The power goes away at every flash operation of an encrypted update.
 
-use bootloader::state::Status;
-use device_harness::device::{Boot, Device, Failure};
-use device_harness::factory::{Factory, device_key};
-use device_harness::part::Deciphering;
-use device_harness::power::{Release, Scenario, cut_everywhere};
+use std::marker::PhantomData;
+
+use device_harness::device::{Boot, Device, Failure, Placed};
+use device_harness::factory::{
+    Factory, authenticated, authentication_key, description, device_key, encrypted, provisioning_block_with,
+};
+use device_harness::part::{Deciphering, Symmetric};
+use device_harness::power::{Release, Scenario, cut_everywhere, update};
 use trust::encryption::ContentAlgorithm;
+use update_protocol::profile::Object;
 
 /// A device that runs a release, and an encrypted one for it.
-struct Encrypted {
-    factory: Factory,
+struct Encrypted<L> {
+    block: Vec<u8>,
     old: Vec<u8>,
+    first: Vec<u8>,
     new: Vec<u8>,
     envelope: Vec<u8>,
     ciphertext: Vec<u8>,
-}
-
-impl Encrypted {
-    fn new<const WORD: usize, const PAGE: usize>(algorithm: ContentAlgorithm) -> Self {
-        let device = Device::<WORD, PAGE>::new(pages(PAGE));
-        let factory = Factory::new(1);
-        // Neither ends at a page or a word, and the new one is committed three times before its end.
-        let [old, new] =
-            [(PAGE / 2 + 13, 0x55), (COMMITS * 4096 + 21, 0xAA)].map(|(len, fill)| device.image(len, fill));
-        let (envelope, ciphertext) = factory.encrypted(2, &new, algorithm, &[device_key("A-0001")]);
-        Self { factory, old, new, envelope, ciphertext }
-    }
+    kind: PhantomData<fn() -> L>,
 }
 
 /// Commits of the new image.
@@ -36,40 +30,40 @@ fn pages(page: usize) -> u32 {
     u32::try_from((COMMITS + 1) * 4096 / page).expect("a number of pages")
 }
 
-impl<const WORD: usize, const PAGE: usize> Scenario<WORD, PAGE, Deciphering> for Encrypted {
-    fn prepare(&self) -> Device<WORD, PAGE, Deciphering> {
+impl<L> Encrypted<L> {
+    /// `authenticate`: the release of an update, by whomever such a device believes.
+    fn new<const WORD: usize, const PAGE: usize>(
+        algorithm: ContentAlgorithm,
+        block: Vec<u8>,
+        authenticate: impl Fn(&suit_manifest::author::UpdateDescription) -> Vec<u8>,
+    ) -> Self {
+        let device = Device::<WORD, PAGE>::new(pages(PAGE));
+        // Neither ends at a page or a word, and the new one is committed three times before its end.
+        let [old, new] =
+            [(PAGE / 2 + 13, 0x55), (COMMITS * 4096 + 21, 0xAA)].map(|(len, fill)| device.image(len, fill));
+        let first = authenticate(&description(1, &old));
+        let (update, ciphertext) = encrypted(&description(2, &new), &new, algorithm, &[device_key("A-0001")]);
+        Self { block, old, first, new, envelope: authenticate(&update), ciphertext, kind: PhantomData }
+    }
+}
+
+impl<const WORD: usize, const PAGE: usize, L: Placed> Scenario<WORD, PAGE, L> for Encrypted<L> {
+    fn prepare(&self) -> Device<WORD, PAGE, L> {
         let mut device = Device::new(pages(PAGE));
-        device.provision_with(&self.factory, &[device_key("A-0001")]);
-        device.update(&self.factory.envelope(1, &self.old), &self.old);
+        device.send(Object::ProvisioningBlock, &self.block).expect("provisioning");
+        device.update(&self.first, &self.old);
         device
     }
 
-    fn run(&self, device: &mut Device<WORD, PAGE, Deciphering>) -> Result<(), Failure> {
-        // A cut between hand-over and confirming ends a trial: the host then begins again.
-        for _ in 0..4 {
-            let boot = device.boot();
-            if device.nor.medium().is_off() {
-                return Err(Failure::NoPower);
-            }
-            let state = device.state();
-            let running = matches!(boot, Boot::Run(_)).then_some(state.active).flatten();
-            let is_new = running.is_some_and(|image| image.sequence == 2);
-            match state.status {
-                Status::Trial { .. } if is_new => {
-                    return device.application().confirm().map(drop).map_err(|_| Failure::NoPower);
-                }
-                Status::Idle if is_new => return Ok(()),
-                _ => device.install(&self.envelope, &self.ciphertext)?,
-            }
-        }
-        panic!("the update does not come to an end: {:?}", device.state());
+    fn run(&self, device: &mut Device<WORD, PAGE, L>) -> Result<(), Failure> {
+        update(device, &self.envelope, &self.ciphertext)
     }
 
     fn releases(&self) -> Vec<Release> {
         vec![(1, self.old.clone()), (2, self.new.clone())]
     }
 
-    fn finished(&self, device: &mut Device<WORD, PAGE, Deciphering>) {
+    fn finished(&self, device: &mut Device<WORD, PAGE, L>) {
         assert!(matches!(device.boot(), Boot::Run(_)));
         let state = device.state();
         assert_eq!((state.active.map(|image| image.sequence), state.floor), (Some(2), 2));
@@ -77,18 +71,37 @@ impl<const WORD: usize, const PAGE: usize> Scenario<WORD, PAGE, Deciphering> for
     }
 }
 
-fn everything<const WORD: usize, const PAGE: usize>(algorithm: ContentAlgorithm) {
-    let count = cut_everywhere::<WORD, PAGE, _>(&Encrypted::new::<WORD, PAGE>(algorithm));
-    println!("page {PAGE}, word {WORD}: {algorithm:?}: {count} operations");
+fn everything<const WORD: usize, const PAGE: usize, L: Placed>(scenario: &Encrypted<L>) {
+    let count = cut_everywhere::<WORD, PAGE, L>(scenario);
+    println!("page {PAGE}, word {WORD}: {count} operations");
     assert!(count > 100, "it hardly did anything");
+}
+
+fn signed<const WORD: usize, const PAGE: usize>(algorithm: ContentAlgorithm) -> Encrypted<Deciphering> {
+    let factory = Factory::new(1);
+    let block = provisioning_block_with(&[factory.anchor()], None, &[device_key("A-0001")]);
+    Encrypted::new::<WORD, PAGE>(algorithm, block, |update| factory.envelope_of(update))
 }
 
 #[test]
 fn boot83_pages_of_4096_bytes_and_words_of_8() {
-    everything::<8, 4096>(ContentAlgorithm::A128Gcm);
+    everything::<8, 4096, _>(&signed::<8, 4096>(ContentAlgorithm::A128Gcm));
 }
 
 #[test]
 fn boot83_pages_of_512_bytes_and_words_of_32() {
-    everything::<32, 512>(ContentAlgorithm::A128Ctr);
+    everything::<32, 512, _>(&signed::<32, 512>(ContentAlgorithm::A128Ctr));
+}
+
+/// Nothing public is on the device.
+#[test]
+fn boot85_a_device_that_believes_its_own_key() {
+    let (update, own) = (device_key("A-0001"), authentication_key("A-0001"));
+    let block = provisioning_block_with(&[], None, &[update, own.clone()]);
+    let authenticate = |update: &_| authenticated(update, &own);
+    everything::<8, 4096, Symmetric>(&Encrypted::new::<8, 4096>(
+        ContentAlgorithm::A128Gcm,
+        block,
+        authenticate,
+    ));
 }

@@ -56,7 +56,7 @@ pub(crate) fn plain_update(path: &Path, envelope: &[u8]) -> Result<UpdateDescrip
     let refused = |error| Error::refused_manifest(path, error);
     let fault = |fault| Error::Release { path: path.to_owned(), fault };
     let inspection = inspect(envelope).map_err(refused)?;
-    if inspection.sign1().is_some() {
+    if inspection.block().is_some() {
         return Err(fault(ReleaseFault::Signed));
     }
     let update = update_of(&inspection).map_err(refused)?;

@@ -52,22 +52,22 @@ impl Verification<'_> {
     pub fn of<'e>(&self, envelope: &'e [u8]) -> Result<Verified<'e>, suit_manifest::Error> {
         let parsed = Envelope::parse(envelope)?;
         let authenticated = self.trusted.with(Some(self.now), |store| parsed.authenticate(store))?;
-        authenticated.check_sequence(self.sequence_floor)?;
-        let mut image = image_reference(&authenticated)?;
+        authenticated.manifest().check_sequence(self.sequence_floor)?;
+        let mut image = image_reference(authenticated.manifest())?;
         if let Some(device) = self.device {
             let identity = DeviceIdentity {
                 vendor: device.vendor,
                 class: device.class,
                 device: device.device.or(image.device).unwrap_or_default(),
             };
-            image = image_reference_for(&authenticated, &identity, 0)?;
+            image = image_reference_for(authenticated.manifest(), &identity, 0)?;
         }
         // A device receives only the head; the text can be severed.
         let fits = |envelope: &[u8]| envelope.len() <= MAX_ENVELOPE_HEAD_LEN;
         if !fits(envelope) && !sever_text(envelope).is_ok_and(|severed| fits(&severed)) {
             return Err(suit_manifest::Error::new(ErrorKind::EnvelopeTooLarge, 0));
         }
-        let second_image = second_image_reference(&authenticated)?;
+        let second_image = second_image_reference(authenticated.manifest())?;
         Ok(Verified { authenticated, image, second_image })
     }
 }

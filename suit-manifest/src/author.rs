@@ -17,8 +17,8 @@ pub mod tree;
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use ciborium::Value;
-use trust::Role;
 use trust::author::{Signer, read_unverified_credential};
+use trust::{Kid, Role};
 
 use crate::dry_run::{ImageReference, image_for_any};
 use crate::envelope::{AUTHENTICATION_WRAPPER, ENVELOPE_TAG, MANIFEST, may_sign_manifests};
@@ -234,7 +234,7 @@ pub fn sign(envelope: &[u8], signer: &dyn Signer, credential: &[u8]) -> Result<V
     check_authority(&parsed, credential)?;
     let sign1 = trust::author::sign1_detached_chained(parsed.signed().bytes, signer, credential)
         .map_err(AuthorError::Signature)?;
-    with_signature(&parsed, &sign1)
+    with_block(&parsed, &sign1)
 }
 
 /// What the key of `credential` has to sign for an envelope, after the checks of [`sign`]: for a key that no program of
@@ -248,6 +248,25 @@ pub fn to_be_signed(envelope: &[u8], credential: &[u8]) -> Result<Vec<u8>, Autho
     trust::author::detached_to_be_signed(parsed.signed().bytes, credential).map_err(AuthorError::Signature)
 }
 
+/// Authenticates an envelope that nobody has signed with the authentication key of the one device that it is for: a
+/// COSE_Mac0 (section 8.3; docs/records.md).
+///
+/// The result is checked by the code of that device.
+///
+/// # Errors
+/// [`AuthorError::Refused`] with [`ErrorKind::SignatureMultiple`] when it has a signature or a MAC, and when the device would
+/// refuse it; [`AuthorError::TooLarge`] when a device has no room for it.
+pub fn authenticate(envelope: &[u8], kid: &Kid, key: &[u8; 32]) -> Result<Vec<u8>, AuthorError> {
+    let parsed = Envelope::parse(envelope)?;
+    if let Some(block) = parsed.block() {
+        return Err(Error::new(ErrorKind::SignatureMultiple, block.base).into());
+    }
+    let mac0 = trust::author::mac0(parsed.signed().bytes, &kid.0, key).map_err(AuthorError::Signature)?;
+    let made = with_block(&parsed, &mac0)?;
+    Envelope::parse(&made)?.authenticate_with(kid, key)?.manifest().text()?;
+    Ok(made)
+}
+
 /// Exchanges the credential of a signed envelope for another one of the same key. Manifest, severed members and
 /// signature keep their bytes, so that a credential is renewed without signing every release again (docs/records.md,
 /// Chain of a manifest).
@@ -259,11 +278,11 @@ pub fn to_be_signed(envelope: &[u8], credential: &[u8]) -> Result<Vec<u8>, Autho
 /// [`AuthorError::Refused`] when the envelope is not signed, or the manifest is outside of the credential's authority
 pub fn recertify(envelope: &[u8], credential: &[u8]) -> Result<Vec<u8>, AuthorError> {
     let parsed = Envelope::parse(envelope)?;
-    let old = parsed.sign1().ok_or(Error::new(ErrorKind::SignatureMissing, parsed.wrapper().base))?;
+    let old = parsed.block().ok_or(Error::new(ErrorKind::SignatureMissing, parsed.wrapper().base))?;
     check_authority(&parsed, credential)?;
     let sign1 = trust::author::exchange_credential(old.bytes, parsed.signed().bytes, credential)
         .map_err(AuthorError::Signature)?;
-    with_signature(&parsed, &sign1)
+    with_block(&parsed, &sign1)
 }
 
 /// The manifest is well-formed as a whole and within what the credential may sign.
@@ -279,9 +298,9 @@ fn check_authority(parsed: &Envelope<'_>, credential: &[u8]) -> Result<(), Autho
     Ok(())
 }
 
-/// The envelope with this signature, read back.
-fn with_signature(parsed: &Envelope<'_>, sign1: &[u8]) -> Result<Vec<u8>, AuthorError> {
-    let wrapper = encode(&Value::Array(vec![bytes(parsed.signed().bytes), bytes(sign1)]))?;
+/// The envelope with this authentication block, read back.
+fn with_block(parsed: &Envelope<'_>, block: &[u8]) -> Result<Vec<u8>, AuthorError> {
+    let wrapper = encode(&Value::Array(vec![bytes(parsed.signed().bytes), bytes(block)]))?;
     let signed = rewrite(parsed, &wrapper, true)?;
 
     let needed = rewrite(parsed, &wrapper, false)?.len();
@@ -290,7 +309,7 @@ fn with_signature(parsed: &Envelope<'_>, sign1: &[u8]) -> Result<Vec<u8>, Author
     }
     let read = Envelope::parse(&signed)?;
     read.check_manifest_digest()?;
-    if !read.is_signed() || read.digest() != parsed.digest() {
+    if !read.has_block() || read.digest() != parsed.digest() {
         return Err(AuthorError::Encoding);
     }
     Ok(signed)

@@ -3,12 +3,11 @@
 //! Tool, server and host run it before they sign, offer or send anything, the device before it writes anything.
 
 use crate::digest::Digest;
-use crate::envelope::AuthenticatedOf;
 use crate::error::{Error, ErrorKind};
 use crate::manifest::{ComponentId, ManifestOf};
 use crate::processor::{Platform, PlatformError};
 use crate::profile::{Decrypted, Installs};
-use crate::walk::rehearse;
+use crate::walk::Walk;
 
 /// The image that a manifest fetches.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,10 +59,8 @@ pub struct DeviceIdentity {
 /// # Errors
 ///
 /// Those of a [`crate::Walk`] on any device; [`crate::ErrorKind::TextMalformed`].
-pub fn image_reference<'a, P: Installs>(
-    authenticated: &AuthenticatedOf<'a, P>,
-) -> Result<ImageReference<'a>, Error> {
-    image_for_any(authenticated.manifest(), 0)
+pub fn image_reference<'a, P: Installs>(manifest: &ManifestOf<'a, P>) -> Result<ImageReference<'a>, Error> {
+    image_for_any(manifest, 0)
 }
 
 /// The image for component-slot 1, if the manifest has one of its own: devices that run images where they lie take it
@@ -75,12 +72,6 @@ pub fn image_reference<'a, P: Installs>(
 /// that no alternative fits, a nil alternative, an abort. A device that writes slot 1 refuses it, and so does its host,
 /// which asks [`image_reference_for`] that slot.
 pub fn second_image_reference<'a, P: Installs>(
-    authenticated: &AuthenticatedOf<'a, P>,
-) -> Result<Option<ImageReference<'a>>, Error> {
-    second_image_for_any(authenticated.manifest())
-}
-
-pub(crate) fn second_image_for_any<'a, P: Installs>(
     manifest: &ManifestOf<'a, P>,
 ) -> Result<Option<ImageReference<'a>>, Error> {
     let first = image_for_any(manifest, 0)?;
@@ -98,11 +89,10 @@ pub(crate) fn second_image_for_any<'a, P: Installs>(
 ///
 /// The condition that refuses the device; those of a [`crate::Walk`]; [`crate::ErrorKind::TextMalformed`].
 pub fn image_reference_for<'a, P: Installs>(
-    authenticated: &AuthenticatedOf<'a, P>,
+    manifest: &ManifestOf<'a, P>,
     identity: &DeviceIdentity,
     slot: u64,
 ) -> Result<ImageReference<'a>, Error> {
-    let manifest = authenticated.manifest();
     manifest.text()?;
     dry_run(manifest, Some(*identity), slot)
 }
@@ -127,7 +117,7 @@ fn dry_run<'a, P: Installs>(
     let refused = Error::new(ErrorKind::ImageReference, manifest.sequence_number_position());
     let mut platform =
         DryRun { identity, slot, decrypts: P::DECRYPTS, vendor: None, class: None, device: None };
-    let (image, decryption) = rehearse(manifest, &mut platform)?;
+    let (image, decryption) = Walk::rehearse(manifest, &mut platform)?;
     Ok(ImageReference {
         uri: image.uri.as_str(),
         digest: *image.digest.sha256(),

@@ -4,7 +4,7 @@
 //! way to an [`Authenticated`] manifest.
 
 use trust::cbor::{Major, Span, bit};
-use trust::{Authority, Commitment, Kid, Role, Scope, TrustStore, claimed_issuer};
+use trust::{Authority, DeviceAuthority, Kid, Role, Scope, TrustStore, claimed_device_key, claimed_issuer};
 
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind};
@@ -20,6 +20,8 @@ use crate::vocabulary::EnvelopeElement;
 pub(crate) const ENVELOPE_TAG: u64 = 107;
 /// CBOR tag of a SUIT_Manifest without an envelope.
 pub(crate) const MANIFEST_TAG: u64 = 1070;
+/// Head of a COSE_Mac0: its tag.
+const MAC0_HEAD: u8 = 0xC0 | 17;
 pub(crate) const AUTHENTICATION_WRAPPER: i32 = EnvelopeElement::AUTHENTICATION_WRAPPER;
 pub(crate) const MANIFEST: i32 = EnvelopeElement::MANIFEST;
 
@@ -63,9 +65,10 @@ pub type Envelope<'a> = EnvelopeOf<'a, Loader>;
 #[derive(Clone, Debug)]
 pub struct EnvelopeOf<'a, P: Profile> {
     digest: Digest<'a>,
-    /// Content of the digest bstr: the detached payload of the signature.
+    /// Content of the digest bstr: the detached payload of signature or MAC.
     signed: Span<'a>,
-    sign1: Option<Span<'a>>,
+    /// The authentication block.
+    block: Option<Span<'a>>,
     /// Content of the authentication wrapper.
     wrapper: Span<'a>,
     manifest: Wrapped<'a>,
@@ -86,7 +89,7 @@ impl<'a, P: Profile> EnvelopeOf<'a, P> {
         let mut envelope = Self {
             digest: Digest::VACANT,
             signed: Span::EMPTY,
-            sign1: None,
+            block: None,
             wrapper: Span::EMPTY,
             manifest: Wrapped::EMPTY,
             severed: Severable { payload_fetch: None, install: None, text: None },
@@ -155,14 +158,14 @@ impl<'a, P: Profile> EnvelopeOf<'a, P> {
         self.read_authentication()
     }
 
-    /// The digest of the manifest, what is signed, and the signature if there is one.
+    /// The digest of the manifest, what is authenticated, and the authentication block if there is one.
     fn read_authentication(&mut self) -> Result<(), Error> {
         let source = &mut Source::of(self.wrapper);
         let blocks = source.array().remaining();
         (self.signed, self.digest) = source.embedded(|source| (source.left(), Digest::read(source)));
         match blocks {
             1 => {}
-            2 => self.sign1 = Some(source.span()),
+            2 => self.block = Some(source.span()),
             _ => source.refuse_as(ErrorKind::SignatureMultiple, source.position()),
         }
         source.finish()
@@ -185,11 +188,28 @@ impl<'a, P: Profile> EnvelopeOf<'a, P> {
     /// refuses.
     #[inline(never)]
     pub fn authenticate(&self, store: &TrustStore<'_>) -> Result<AuthenticatedOf<'a, P>, Error> {
-        // Section 8.3: the processor requires an authentication block.
-        let sign1 = self.sign1.ok_or(Error::new(ErrorKind::SignatureMissing, self.wrapper.base))?;
+        let sign1 = self.required_block()?;
         // The detached payload is the content of the digest bstr, not the bstr itself.
         let authority = trust::verify_chained_sign1(sign1.bytes, self.signed.bytes, store, Role::Release);
         self.read(authority, sign1.base, store)
+    }
+
+    /// The same, with the key that this device shares with its maker in the place of a chain: verifies a COSE_Mac0, twice,
+    /// the digest of the manifest, and then the structure of the whole. Such a key speaks for nothing but its device, so
+    /// that there is no scope to compare with.
+    ///
+    /// # Errors
+    /// [`ErrorKind::SignatureMissing`]; [`ErrorKind::Trust`] with what [`trust::verify_mac0`] refuses; those of
+    /// [`EnvelopeOf::authenticate`] behind it.
+    #[inline(never)]
+    pub fn authenticate_with(
+        &self,
+        kid: &Kid,
+        key: &[u8; 32],
+    ) -> Result<AuthenticatedOf<'a, P, DeviceAuthority<'a>>, Error> {
+        let mac0 = self.required_block()?;
+        let authority = DeviceAuthority::verify(mac0.bytes, self.signed.bytes, kid, key);
+        self.read_own(authority, mac0.base)
     }
 
     // A call, for the stack: the verification of the signature is the deepest call of a device, and the manifest is not
@@ -204,16 +224,39 @@ impl<'a, P: Profile> EnvelopeOf<'a, P> {
         let authority = authority.map_err(|error| Error::trust(error, base))?;
         self.check_manifest_digest()?;
         may_sign_manifests(authority.scope()).map_err(|kind| Error::new(kind, base))?;
-        // Section 6.2: only now is anything of the manifest read.
-        let (manifest, wrapped_manifest) = (ManifestOf::vacant(), self.manifest.item);
-        let mut authenticated =
-            AuthenticatedOf { manifest, digest: self.digest, wrapped_manifest, authority };
+        let mut authenticated = self.unread(authority);
         let credential = authenticated.authority.credential();
         let list = store.list_of(credential.domain());
         #[cfg(feature = "fault-injection")]
         let list = list.filter(|_| !trust::fault::skips_lists());
         authenticated.manifest.read_checked(self, Some(Bounds { credential, list }))?;
         Ok(authenticated)
+    }
+
+    // A call, as `read` is.
+    #[inline(never)]
+    fn read_own(
+        &self,
+        authority: Result<DeviceAuthority<'a>, trust::Error>,
+        base: u32,
+    ) -> Result<AuthenticatedOf<'a, P, DeviceAuthority<'a>>, Error> {
+        let authority = authority.map_err(|error| Error::trust(error, base))?;
+        self.check_manifest_digest()?;
+        let mut authenticated = self.unread(authority);
+        authenticated.manifest.read_checked(self, None)?;
+        Ok(authenticated)
+    }
+
+    /// Section 6.2: only now is anything of the manifest read.
+    #[inline(always)]
+    fn unread<A>(&self, authority: A) -> AuthenticatedOf<'a, P, A> {
+        let (manifest, wrapped_manifest) = (ManifestOf::vacant(), self.manifest.item);
+        AuthenticatedOf { manifest, digest: self.digest, wrapped_manifest, authority }
+    }
+
+    /// Section 8.3: the processor requires an authentication block.
+    fn required_block(&self) -> Result<Span<'a>, Error> {
+        self.block.ok_or(Error::new(ErrorKind::SignatureMissing, self.wrapper.base))
     }
 
     /// kid of the anchor that the signer's credential names as its issuer, **nothing of it verified**: to find the
@@ -223,14 +266,30 @@ impl<'a, P: Profile> EnvelopeOf<'a, P> {
     /// [`ErrorKind::SignatureMissing`]; [`ErrorKind::Trust`] when the signature or its credential does not
     /// read.
     pub fn claimed_issuer(&self) -> Result<Kid, Error> {
-        let sign1 = self.sign1.ok_or(Error::new(ErrorKind::SignatureMissing, self.wrapper.base))?;
+        let sign1 = self.required_block()?;
         claimed_issuer(sign1.bytes).map_err(|error| Error::trust(error, sign1.base))
     }
 
-    /// True when a signature is there. Whether it holds, [`Envelope::authenticate`] says.
+    /// kid of the device's key that a COSE_Mac0 names, **nothing of it verified**; `None` if it names none.
+    ///
+    /// # Errors
+    /// [`ErrorKind::SignatureMissing`]; [`ErrorKind::Trust`] when the block does not read as a COSE_Mac0.
+    pub fn claimed_device_key(&self) -> Result<Option<Kid>, Error> {
+        let mac0 = self.required_block()?;
+        claimed_device_key(mac0.bytes).map_err(|error| Error::trust(error, mac0.base))
+    }
+
+    /// True when a signature or a MAC is there. Whether it holds, [`Envelope::authenticate`] or
+    /// [`Envelope::authenticate_with`] says.
     #[must_use]
-    pub fn is_signed(&self) -> bool {
-        self.sign1.is_some()
+    pub fn has_block(&self) -> bool {
+        self.block.is_some()
+    }
+
+    /// True when it has a COSE_Mac0, by its tag: only the device it is for can authenticate it, and whoever has its key.
+    #[must_use]
+    pub fn has_mac(&self) -> bool {
+        self.block.is_some_and(|block| block.bytes.first() == Some(&MAC0_HEAD))
     }
 
     /// The digest over the bstr-wrapped manifest, its head included (section 8.3).
@@ -245,13 +304,13 @@ impl<'a, P: Profile> EnvelopeOf<'a, P> {
         }
     }
 
-    /// The signature, for tools that show or replace it.
+    /// The authentication block, for tools that show or replace it.
     #[cfg(any(test, feature = "author"))]
-    pub(crate) fn sign1(&self) -> Option<Span<'a>> {
-        self.sign1
+    pub(crate) fn block(&self) -> Option<Span<'a>> {
+        self.block
     }
 
-    /// Content of the digest bstr: what a signature is made over.
+    /// Content of the digest bstr: what a signature or a MAC is made over.
     #[cfg(any(test, feature = "author"))]
     pub(crate) fn signed(&self) -> Span<'a> {
         self.signed
@@ -262,7 +321,6 @@ impl<'a, P: Profile> EnvelopeOf<'a, P> {
         self.wrapper
     }
 
-    #[cfg(any(test, feature = "author"))]
     pub(crate) fn digest(&self) -> Digest<'a> {
         self.digest
     }
@@ -294,20 +352,21 @@ pub(crate) fn may_sign_manifests(scope: &Scope<'_>) -> Result<(), ErrorKind> {
     Ok(())
 }
 
-/// A manifest whose signature and digest hold, that is well-formed as a whole and within its signer's authority.
+/// A manifest whose signature or MAC and whose digest hold, that is well-formed as a whole and within the authority `A` of
+/// whoever made them: a credential, or the key of the device ([`DeviceAuthority`]). What comes after it is the same for both.
 #[derive(Clone, Debug)]
-pub struct AuthenticatedOf<'a, P: Profile> {
+pub struct AuthenticatedOf<'a, P: Profile, A = Authority<'a>> {
     manifest: ManifestOf<'a, P>,
     digest: Digest<'a>,
     /// The bstr-wrapped manifest, its head included.
     wrapped_manifest: Span<'a>,
-    authority: Authority<'a>,
+    authority: A,
 }
 
 /// [`AuthenticatedOf`], as a loader reads it.
 pub type Authenticated<'a> = AuthenticatedOf<'a, Loader>;
 
-impl<'a, P: Profile> AuthenticatedOf<'a, P> {
+impl<'a, P: Profile, A> AuthenticatedOf<'a, P, A> {
     /// The manifest.
     #[must_use]
     pub fn manifest(&self) -> &ManifestOf<'a, P> {
@@ -320,12 +379,6 @@ impl<'a, P: Profile> AuthenticatedOf<'a, P> {
         self.digest.sha256()
     }
 
-    /// R of the two signatures that the manifest stands on: of the release key's credential, and of the manifest.
-    #[must_use]
-    pub fn commitments(&self) -> [&Commitment<'a>; 2] {
-        self.authority.commitments()
-    }
-
     /// SHA-256 over the bstr-wrapped manifest, computed now. It equals [`Authenticated::digest`] unless a fault let
     /// another manifest through: for a caller that compares once more.
     #[must_use]
@@ -335,21 +388,7 @@ impl<'a, P: Profile> AuthenticatedOf<'a, P> {
 
     /// The right by which it was signed.
     #[must_use]
-    pub fn authority(&self) -> &Authority<'a> {
+    pub fn authority(&self) -> &A {
         &self.authority
-    }
-
-    /// Section 6.1: refuses a sequence number below `floor`; an equal one is allowed.
-    ///
-    /// # Errors
-    /// [`ErrorKind::SequenceRollback`], at the sequence number.
-    pub fn check_sequence(&self, floor: u64) -> Result<(), Error> {
-        let is_below = self.manifest.sequence_number() < floor;
-        #[cfg(feature = "fault-injection")]
-        let is_below = is_below && !crate::fault::skips_sequence();
-        if is_below {
-            return Err(Error::new(ErrorKind::SequenceRollback, self.manifest.sequence_number_position()));
-        }
-        Ok(())
     }
 }

@@ -118,6 +118,20 @@ impl<'a, P: Profile> ManifestOf<'a, P> {
         self.sequence_number
     }
 
+    /// Section 6.1: refuses a sequence number below `floor`; an equal one is allowed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::SequenceRollback`], at the sequence number.
+    pub fn check_sequence(&self, floor: u64) -> Result<(), Error> {
+        let is_below = self.sequence_number < floor;
+        #[cfg(feature = "fault-injection")]
+        let is_below = is_below && !crate::fault::skips_sequence();
+        if is_below {
+            return Err(Error::new(ErrorKind::SequenceRollback, self.sequence_number_position));
+        }
+        Ok(())
+    }
+
     pub(crate) fn sequence_number_position(&self) -> u32 {
         self.sequence_number_position
     }
@@ -190,8 +204,7 @@ impl<'a, P: Profile> ManifestOf<'a, P> {
         }
     }
 
-    /// The manifest of an envelope whose signature holds, or that is being written; checked as a whole.
-    #[cfg(any(test, feature = "author"))]
+    /// The manifest of an envelope whose signature holds, or that is being written, or passed on; checked as a whole.
     pub(crate) fn read(envelope: &EnvelopeOf<'a, P>, bounds: Option<Bounds<'_>>) -> Result<Self, Error> {
         let mut manifest = Self::vacant();
         manifest.read_checked(envelope, bounds)?;

@@ -392,6 +392,9 @@ reasons! {
     0x031c AnchorSetMalformed "anchor-set-malformed" 1 7
         "The stored set of anchors is unreadable."
         "Send the whole succession chain.";
+    0x031d ProvisioningAnchors "provisioning-anchors" 11 7
+        "The block contains anchors (key 6), and this loader trusts the device's own key alone."
+        "Use a loader that has anchors, or omit them.";
 }
 
 impl Reason {
@@ -495,7 +498,10 @@ impl Reason {
         let reason = Self::from(kind);
         let is_named = matches!(
             reason,
-            Self::ProvisioningDeviceKeys | Self::ProvisioningPolicy | Self::ProvisioningIdentityCredential
+            Self::ProvisioningAnchors
+                | Self::ProvisioningDeviceKeys
+                | Self::ProvisioningPolicy
+                | Self::ProvisioningIdentityCredential
         );
         if is_named { reason } else { Self::ProvisioningMalformed }
     }
@@ -535,6 +541,7 @@ impl From<trust::ErrorKind> for Reason {
             Kind::ContentTag => Self::ContentTag,
             Kind::DeviceKeyUnknown => Self::DeviceKeyUnknown,
             Kind::MacInvalid => Self::MacInvalid,
+            Kind::AnchorsUnsupported => Self::ProvisioningAnchors,
             Kind::DeviceKeysUnsupported => Self::ProvisioningDeviceKeys,
             Kind::PolicyUnsupported => Self::ProvisioningPolicy,
             Kind::IdentityCredentialUnsupported => Self::ProvisioningIdentityCredential,

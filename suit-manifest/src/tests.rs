@@ -9,6 +9,7 @@ mod hostile;
 mod manifest;
 mod members;
 mod oracle;
+mod own_key;
 mod processor;
 mod published;
 mod requirements;

@@ -17,7 +17,6 @@
 use trust::cbor::Utf8;
 
 use crate::digest::Digest;
-use crate::envelope::AuthenticatedOf;
 use crate::error::{Error, ErrorKind};
 use crate::manifest::{ComponentId, ManifestOf, Section};
 use crate::processor::{Contents, Fetch, Platform, ProcessorOf, Step};
@@ -61,15 +60,15 @@ pub struct Walk<'m, 'a, P: Installs = Loader> {
 impl<'m, 'a, P: Installs> Walk<'m, 'a, P> {
     /// The walk of an update, from payload-fetch to invoke.
     #[must_use]
-    pub fn install(authenticated: &'m AuthenticatedOf<'a, P>) -> Self {
-        Self::over(authenticated.manifest(), Section::PayloadFetch, Contents::Empty)
+    pub fn install(manifest: &'m ManifestOf<'a, P>) -> Self {
+        Self::over(manifest, Section::PayloadFetch, Contents::Empty)
     }
 
     /// The walk of a boot, over the `size` bytes that component 0 holds.
     #[must_use]
-    pub fn boot(authenticated: &'m AuthenticatedOf<'a, P>, size: u64) -> Self {
+    pub fn boot(manifest: &'m ManifestOf<'a, P>, size: u64) -> Self {
         let contents = Contents::Image { component: 0, size, digest: None };
-        Self::over(authenticated.manifest(), Section::Validate, contents)
+        Self::over(manifest, Section::Validate, contents)
     }
 
     /// The image that the manifest fetches, found without its bytes, and what it makes of it: the platform answers every
@@ -78,11 +77,17 @@ impl<'m, 'a, P: Installs> Walk<'m, 'a, P> {
     /// # Errors
     ///
     /// Those of [`Walk::run`].
+    #[inline(never)]
     pub fn rehearse(
-        authenticated: &AuthenticatedOf<'a, P>,
+        manifest: &'m ManifestOf<'a, P>,
         platform: &mut dyn Platform,
     ) -> Result<(Image<'a>, P::Decryption<'a>), Error> {
-        rehearse(authenticated.manifest(), platform)
+        let mut walk = Self::over(manifest, Section::PayloadFetch, Contents::Empty);
+        let Walked::Fetch(image) = walk.run(platform)? else {
+            return Err(Error::new(ErrorKind::ImageReference, manifest.sequence_number_position()));
+        };
+        walk.run(platform)?;
+        Ok((image, walk.decryption))
     }
 
     #[inline(never)]
@@ -151,20 +156,6 @@ impl<'m, 'a, P: Installs> Walk<'m, 'a, P> {
     fn is_application(&self, component: u32) -> bool {
         component == 0 && self.manifest.components().at(0) == Some(ComponentId::APP)
     }
-}
-
-/// [`Walk::rehearse`], also of a manifest that is being written.
-#[inline(never)]
-pub(crate) fn rehearse<'a, P: Installs>(
-    manifest: &ManifestOf<'a, P>,
-    platform: &mut dyn Platform,
-) -> Result<(Image<'a>, P::Decryption<'a>), Error> {
-    let mut walk = Walk::over(manifest, Section::PayloadFetch, Contents::Empty);
-    let Walked::Fetch(image) = walk.run(platform)? else {
-        return Err(Error::new(ErrorKind::ImageReference, manifest.sequence_number_position()));
-    };
-    walk.run(platform)?;
-    Ok((image, walk.decryption))
 }
 
 fn image_of<'a>(fetch: &Fetch<'a>) -> Option<Image<'a>> {

@@ -1,9 +1,8 @@
 //! The power goes away at every flash operation of everything a device ever does with its flash.
 
-use bootloader::state::Status;
 use device_harness::device::{Boot, Device, Failure, routine};
 use device_harness::factory::{Factory, provisioning_block};
-use device_harness::power::{Release, Scenario, cut_everywhere};
+use device_harness::power::{Release, Scenario, cut_everywhere, update};
 use suit_manifest::Reason;
 use update_protocol::profile::{Object, rid};
 
@@ -94,24 +93,7 @@ impl<const WORD: usize, const PAGE: usize> Scenario<WORD, PAGE> for Update {
     }
 
     fn run(&self, device: &mut Device<WORD, PAGE>) -> Result<(), Failure> {
-        // A cut between hand-over and confirming ends a trial: the host then begins again.
-        for _ in 0..4 {
-            let boot = device.boot();
-            if device.nor.medium().is_off() {
-                return Err(Failure::NoPower);
-            }
-            let state = device.state();
-            let running = matches!(boot, Boot::Run(_)).then_some(state.active).flatten();
-            let is_new = running.is_some_and(|image| image.sequence == 2);
-            match state.status {
-                Status::Trial { .. } if is_new => {
-                    return device.application().confirm().map(drop).map_err(|_| Failure::NoPower);
-                }
-                Status::Idle if is_new => return Ok(()),
-                _ => device.install(&self.0.envelope, &self.0.new)?,
-            }
-        }
-        panic!("the update does not come to an end: {:?}", device.state());
+        update(device, &self.0.envelope, &self.0.new)
     }
 
     fn releases(&self) -> Vec<Release> {

@@ -127,6 +127,8 @@ pub enum ErrorKind {
     SuccessionKey,
 
     // Provisioning blocks
+    /// Key 6, anchors: the reader trusts the device's own key alone.
+    AnchorsUnsupported,
     /// Key 8, device keys: the reader lacks the feature.
     DeviceKeysUnsupported,
     /// Key 9, policy: the reader lacks the feature.
@@ -161,7 +163,7 @@ impl ErrorKind {
             Self::UnknownKey => "the record holds something that its format does not name",
             Self::MissingKey => "the record lacks something that its format requires",
             Self::Repeated => "a list names the same thing twice",
-            Self::CoseUnsupported => "it is not a tagged COSE_Sign1",
+            Self::CoseUnsupported => "it is another structure of COSE than the one that is expected",
             Self::AlgorithmUnsupported => "the signature algorithm is not Ed25519",
             Self::CriticalHeader => "a critical header is not understood",
             Self::HeaderUnknown => "a header is not known, or stands in the wrong place",
@@ -193,6 +195,7 @@ impl ErrorKind {
             Self::SuccessionForked => "another succession with the same numbers names another root",
             Self::SuccessionRights => "the succession gives the new root more or fewer rights than it may",
             Self::SuccessionKey => "the succession names a key that is an anchor or was a root before",
+            Self::AnchorsUnsupported => "anchors (key 6) are not supported",
             Self::DeviceKeysUnsupported => "device keys (key 8) are not supported",
             Self::PolicyUnsupported => "a policy (key 9) is not supported",
             Self::IdentityCredentialUnsupported => "an identity credential (key 10) is not supported",

@@ -158,7 +158,11 @@ impl ProvisioningBlock {
     #[inline(never)]
     pub fn parse(block: &[u8]) -> Result<Self, Error> {
         let mut parsed = Self::VACANT;
-        parsed.read(block, |reader, start| reader.refuse(ErrorKind::DeviceKeysUnsupported, start))?;
+        parsed.read(
+            block,
+            |anchors, reader, _| anchors.read(reader, BLOCK_ANCHORS_MAX),
+            |reader, start| reader.refuse(ErrorKind::DeviceKeysUnsupported, start),
+        )?;
         Ok(parsed)
     }
 
@@ -171,7 +175,31 @@ impl ProvisioningBlock {
     pub fn parse_with_keys(block: &[u8]) -> Result<(Self, DeviceKeys), Error> {
         let mut parsed = (Self::VACANT, DeviceKeys::default());
         let (provisioning, keys) = &mut parsed;
-        provisioning.read(block, |reader, _| keys.read(reader))?;
+        provisioning.read(
+            block,
+            |anchors, reader, _| anchors.read(reader, BLOCK_ANCHORS_MAX),
+            |reader, _| keys.read(reader),
+        )?;
+        Ok(parsed)
+    }
+
+    /// Reads the block of a device that trusts its own key alone: it has an authentication key, and no anchors.
+    ///
+    /// # Errors
+    /// Those of [`ProvisioningBlock::parse_with_keys`]; [`ErrorKind::AnchorsUnsupported`]; [`ErrorKind::MissingKey`] without
+    /// an authentication key.
+    #[inline(never)]
+    pub fn parse_own_key(block: &[u8]) -> Result<(Self, DeviceKeys), Error> {
+        let mut parsed = (Self::VACANT, DeviceKeys::default());
+        let (provisioning, keys) = &mut parsed;
+        provisioning.read(
+            block,
+            |_, reader, start| reader.refuse(ErrorKind::AnchorsUnsupported, start),
+            |reader, _| keys.read(reader),
+        )?;
+        if keys.authentication().is_none() {
+            return Err(Error::new(ErrorKind::MissingKey, 0));
+        }
         Ok(parsed)
     }
 
@@ -181,6 +209,7 @@ impl ProvisioningBlock {
     fn read<'b>(
         &mut self,
         block: &'b [u8],
+        mut anchors: impl FnMut(&mut AnchorSet, &mut Reader<'b>, u32),
         mut device_keys: impl FnMut(&mut Reader<'b>, u32),
     ) -> Result<(), Error> {
         if block.len() > MAX_PROVISIONING_BLOCK_LEN {
@@ -205,7 +234,7 @@ impl ProvisioningBlock {
                 NODE_ADDRESS => {
                     reader.uint_within(1, MAX_NODE_ADDRESS.into());
                 }
-                ANCHORS => self.anchors.read(&mut reader, BLOCK_ANCHORS_MAX),
+                ANCHORS => anchors(&mut self.anchors, &mut reader, start),
                 // The limit of a list's minimum: it leaves room below the highest ceiling.
                 SEQUENCE_FLOOR => self.sequence_floor = reader.uint_within(0, MAX_MINIMUM_SEQUENCE),
                 DEVICE_KEYS => device_keys(&mut reader, start),

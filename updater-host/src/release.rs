@@ -108,7 +108,7 @@ pub(crate) fn check_envelope(
     let parsed = Envelope::parse(envelope).map_err(manifest_error)?;
     let authenticated = trusted.with(Some(now()), |store| authenticate(&parsed, store))?;
     let compared = |error: suit_manifest::Error| with_facts(error, &authenticated, device);
-    authenticated.check_sequence(device.state.sequence_floor).map_err(compared)?;
+    authenticated.manifest().check_sequence(device.state.sequence_floor).map_err(compared)?;
     let facts = facts(&authenticated, device)?;
     check_size(facts.installed_size, device.state.slot_capacity)?;
     Ok(facts)
@@ -168,7 +168,7 @@ fn authenticate<'a>(parsed: &Envelope<'a>, store: &TrustStore<'_>) -> Result<Aut
 fn with_facts(error: suit_manifest::Error, authenticated: &Authenticated<'_>, device: &Device) -> Error {
     let uuid = |bytes: [u8; 16]| uuid::Uuid::from_bytes(bytes);
     let manifest = authenticated.manifest();
-    let made_for = || image_reference(authenticated).ok();
+    let made_for = || image_reference(authenticated.manifest()).ok();
     let state = &device.state;
     let reason = error.reason();
     let facts = if reason == Reason::SequenceRollback {
@@ -213,9 +213,11 @@ fn facts(authenticated: &Authenticated<'_>, device: &Device) -> Result<Facts, Er
     let compared = |error: suit_manifest::Error| with_facts(error, authenticated, device);
     let second_slot = device.state.flags.second_slot;
     let named = |slot: bool| {
-        image_reference_for(authenticated, &device.identity, u64::from(slot)).map(|image| OtherImage {
-            named: NamedImage { digest: image.digest, size: image.size },
-            installed_size: image.installed_size(),
+        image_reference_for(authenticated.manifest(), &device.identity, u64::from(slot)).map(|image| {
+            OtherImage {
+                named: NamedImage { digest: image.digest, size: image.size },
+                installed_size: image.installed_size(),
+            }
         })
     };
     let image = named(second_slot).map_err(compared)?;

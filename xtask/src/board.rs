@@ -46,6 +46,7 @@ pub(crate) fn build_application(
 mod tests {
     use std::collections::BTreeSet;
 
+    use emulator::Loader;
     use qemu_mps2_layout::{MACHINES, Machine};
 
     use super::*;
@@ -63,7 +64,7 @@ mod tests {
             let mut meant: BTreeSet<_> = MACHINES.iter().map(|machine| build(machine, more)).collect();
             meant.insert(build(&AN386, &format!("{more},in-place")));
             if package == LOADER {
-                meant.insert(build(&AN386, &format!("{more},decrypting")));
+                meant.extend(Loader::ALL.map(|loader| build(&AN386, &format!(",{}", loader.features()))));
             }
             assert_eq!(builds, meant, "{package}");
         }

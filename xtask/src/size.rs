@@ -9,7 +9,7 @@ mod prices;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use emulator::Programs;
+use emulator::{Loader, Programs};
 use qemu_mps2_layout::{AN385_AS_M0, AN386, LOADER_LEN, MACHINES, Machine};
 use serde::Serialize;
 
@@ -81,12 +81,14 @@ fn other_machines(workspace: &Workspace) -> Result<Vec<Other>> {
         Other::measure(&Programs::new(workspace.target())?.on(machine).loader()?, name, core, target)
     });
     let Machine { core, target, .. } = AN386;
-    let decrypting = Programs::new(workspace.target())?.decrypting().loader()?;
-    let decrypting = Other::measure(&decrypting, "an386, decrypting", core, target);
+    let variants = [(Loader::Hybrid, "an386, hybrid"), (Loader::Symmetric, "an386, symmetric")];
+    let variants = variants.map(|(loader, name)| {
+        Other::measure(&Programs::new(workspace.target())?.with(loader).loader()?, name, core, target)
+    });
     let chips = CHIPS.into_iter().map(|chip| {
         Other::measure(&Programs::new(workspace.target())?.chip_loader(chip)?, chip, core, target)
     });
-    measured.chain([decrypting]).chain(chips).collect()
+    measured.chain(variants).chain(chips).collect()
 }
 
 impl Other {

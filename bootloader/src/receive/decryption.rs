@@ -15,15 +15,11 @@ use trust::hash::Sha256;
 
 use super::{Found, Receives};
 use crate::flash::{Flash, HasLayout};
-use crate::layout::{PROVISIONING_BLOCK_LEN_MAX, REVOCATION_LIST_LEN_MAX, Slot, UNIT};
-use crate::provisioning::ProvisioningBlock;
+use crate::layout::{Slot, UNIT};
+use crate::provisioning;
 use crate::refusal::Refusal;
 use crate::revocation::ListBuffer;
-use crate::stored::{self, DEVICE, Kind};
 use crate::verify::read_image;
-
-// The block is read into the buffer of a list.
-const _: () = assert!(PROVISIONING_BLOCK_LEN_MAX <= REVOCATION_LIST_LEN_MAX);
 
 /// Bytes decrypted at a time: two blocks of AES cost as much as one.
 const CHUNK: usize = 4 * UNIT;
@@ -47,16 +43,6 @@ impl Receives for Decrypting {
     /// `None`: the image is not encrypted.
     type Incoming = Option<Encrypted>;
 
-    fn parse(block: &[u8]) -> Result<ProvisioningBlock, trust::Error> {
-        ProvisioningBlock::parse_with_keys(block).map(|(block, _)| block)
-    }
-
-    fn wipe(buffer: &mut [u8]) {
-        buffer.fill(0);
-        // The buffer is read by somebody, as far as the compiler knows.
-        core::hint::black_box(buffer);
-    }
-
     #[inline(never)]
     fn accept<F: NorFlash, L: HasLayout>(
         flash: &mut Flash<F, L>,
@@ -67,9 +53,7 @@ impl Receives for Decrypting {
     ) -> Result<(), Refusal> {
         let Some(decrypted) = decryption else { return Ok(()) };
         let info = EncryptionInfo::read(decrypted.info)?;
-        let start = decryption_for(flash, set, buffer, &info);
-        Self::wipe(buffer);
-        let start = start?;
+        let start = decryption_for(flash, set, buffer, &info)?;
         let stream = start.clone();
         let (hash, digest) = (Sha256::new(), *image.digest.sha256());
         *incoming = Some(Encrypted { start, stream, hash, digest, tag: [0; TAG_LEN], tag_received: 0 });
@@ -151,9 +135,7 @@ fn decryption_for<F: NorFlash, L: HasLayout>(
     buffer: &mut ListBuffer,
     info: &EncryptionInfo<'_>,
 ) -> Result<Decryption, Refusal> {
-    let len = stored::load(flash, set, (Kind::Provisioning, DEVICE), buffer);
-    let block = len.and_then(|len| buffer.get(..len)).ok_or(Refusal::of(Reason::ProvisioningMalformed))?;
-    let (_, keys) = ProvisioningBlock::parse_with_keys(block)?;
+    let keys = provisioning::keys(flash, set, buffer)?;
     let (kid, key) = keys.update().ok_or(Refusal::of(Reason::DeviceKeyUnknown))?;
     let content_key = info.content_key(&kid.0, &key)?;
     Ok(info.decryption(&content_key))

@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bootloader::Entry;
+use bootloader::authority::Roots;
 use bootloader::board::{self, Board, Memory};
 use bootloader::device::Drivers;
 use bootloader::flash::{Supplied, SuppliedError};
@@ -88,6 +89,7 @@ impl Drivers for Bench {
 impl Board for Bench {
     type Flash = Chip;
     type Profile = Plain;
+    type Authority = Roots;
 
     const LOADER_VERSION: &'static str = "1.2.3";
     const LAYOUT: Layout = LAYOUT;

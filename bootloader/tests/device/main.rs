@@ -9,6 +9,7 @@ mod hostile;
 mod install;
 mod life;
 mod outage;
+mod own_key;
 mod provisioning;
 mod remap;
 mod revocation;

@@ -92,7 +92,7 @@ fn threat_4_2_1_an_older_genuine_release_is_refused_by_host_and_device() {
     let envelope = factory.envelope(4, &old);
     let anchors = [factory.anchor()];
     let genuine = Envelope::parse(&envelope).unwrap().authenticate(&TrustStore::new(&anchors)).unwrap();
-    let by_host = genuine.check_sequence(board.state().floor).unwrap_err();
+    let by_host = genuine.manifest().check_sequence(board.state().floor).unwrap_err();
     assert_eq!(by_host.kind, ErrorKind::SequenceRollback);
     assert_eq!(refused_envelope(&mut board, &envelope), Some(Reason::SequenceRollback));
     // Nor while a newer one waits, is on trial, or has come back.

@@ -58,7 +58,8 @@ impl Bench {
         let anchors = [self.factory.anchor()];
         let authenticated =
             Envelope::parse(&envelope).unwrap().authenticate(&TrustStore::new(&anchors)).unwrap();
-        let host = image_reference_for(&authenticated, &IDENTITY, 0).map_err(|error| error.reason());
+        let host =
+            image_reference_for(authenticated.manifest(), &IDENTITY, 0).map_err(|error| error.reason());
         // Of a digest with another image's size there is no image to send.
         let image = host.ok().and_then(|image| {
             let is_meant = |&known: &usize| {

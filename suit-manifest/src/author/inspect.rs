@@ -3,7 +3,7 @@
 
 use trust::cbor::Span;
 
-use crate::dry_run::{ImageReference, image_for_any, second_image_for_any};
+use crate::dry_run::{ImageReference, image_reference, second_image_reference};
 use crate::error::Error;
 use crate::host::{Envelope, Manifest};
 
@@ -15,7 +15,8 @@ const KCWT: i32 = 13;
 pub struct Inspection<'a> {
     manifest: Manifest<'a>,
     digest: [u8; 32],
-    sign1: Option<Span<'a>>,
+    block: Option<Span<'a>>,
+    has_mac: bool,
 }
 
 /// Reads an envelope, signed or not, and checks its structure and digests, not its signature and scope.
@@ -27,7 +28,12 @@ pub fn inspect(envelope: &[u8]) -> Result<Inspection<'_>, Error> {
     let parsed = Envelope::parse(envelope)?;
     parsed.check_manifest_digest()?;
     let manifest = Manifest::read(&parsed, None)?;
-    Ok(Inspection { manifest, digest: *parsed.digest().sha256(), sign1: parsed.sign1() })
+    Ok(Inspection {
+        manifest,
+        digest: *parsed.digest().sha256(),
+        block: parsed.block(),
+        has_mac: parsed.has_mac(),
+    })
 }
 
 impl<'a> Inspection<'a> {
@@ -43,16 +49,28 @@ impl<'a> Inspection<'a> {
         &self.digest
     }
 
+    /// The authentication block, tagged.
+    #[must_use]
+    pub fn block(&self) -> Option<&'a [u8]> {
+        self.block.map(|block| block.bytes)
+    }
+
     /// The COSE_Sign1, tagged.
     #[must_use]
     pub fn sign1(&self) -> Option<&'a [u8]> {
-        self.sign1.map(|sign1| sign1.bytes)
+        self.block().filter(|_| !self.has_mac)
+    }
+
+    /// The COSE_Mac0, tagged.
+    #[must_use]
+    pub fn mac0(&self) -> Option<&'a [u8]> {
+        self.block().filter(|_| self.has_mac)
     }
 
     /// The signer's credential, a CWT, when the signature is of the form that docs/records.md gives it.
     #[must_use]
     pub fn credential(&self) -> Option<&'a [u8]> {
-        let mut reader = self.sign1?.reader();
+        let mut reader = self.block?.reader();
         reader.expect_tag(18);
         reader.array_of(4);
         reader.bytes();
@@ -71,7 +89,7 @@ impl<'a> Inspection<'a> {
     /// # Errors
     /// Those of [`crate::image_reference`].
     pub fn image_reference(&self) -> Result<ImageReference<'a>, Error> {
-        image_for_any(&self.manifest, 0)
+        image_reference(&self.manifest)
     }
 
     /// [`crate::second_image_reference`] of a manifest that nobody has verified.
@@ -79,6 +97,6 @@ impl<'a> Inspection<'a> {
     /// # Errors
     /// Those of [`crate::second_image_reference`].
     pub fn second_image_reference(&self) -> Result<Option<ImageReference<'a>>, Error> {
-        second_image_for_any(&self.manifest)
+        second_image_reference(&self.manifest)
     }
 }

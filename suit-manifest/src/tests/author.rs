@@ -45,7 +45,7 @@ fn the_uri_of_an_image_is_its_digest() {
 #[test]
 fn an_unsigned_envelope_is_no_release() {
     let unsigned = create(&update()).unwrap();
-    assert!(!Envelope::parse(&unsigned).unwrap().is_signed());
+    assert!(!Envelope::parse(&unsigned).unwrap().has_block());
     assert_eq!(refusal(&unsigned), ErrorKind::SignatureMissing);
     let inspection = inspect(&unsigned).unwrap();
     assert_eq!(inspection.manifest().sequence_number(), 5);
@@ -56,7 +56,7 @@ fn an_unsigned_envelope_is_no_release() {
 fn a_release_says_which_image_it_installs() {
     let envelope = release();
     let authenticated = authenticate(&envelope).unwrap();
-    let image = image_reference(&authenticated).unwrap();
+    let image = image_reference(authenticated.manifest()).unwrap();
     assert_eq!((image.digest, image.size, image.uri), (IMAGE, IMAGE_SIZE, image_uri(&IMAGE).as_str()));
     assert_eq!((image.vendor, image.class, image.device), (VENDOR, CLASS, None));
     let inspection = inspect(&envelope).unwrap();
@@ -73,13 +73,16 @@ fn the_slot_chooses_the_image() {
     let envelope = sign(&create(&both).unwrap(), &release_key(), &credential()).unwrap();
     let authenticated = authenticate(&envelope).unwrap();
     let own = DeviceIdentity { vendor: VENDOR, class: CLASS, device: DEVICE };
-    let found = |slot| image_reference_for(&authenticated, &own, slot);
+    let found = |slot| image_reference_for(authenticated.manifest(), &own, slot);
     let of = |image: ImageReference<'_>| (image.digest, image.size, image.uri.to_owned());
     assert_eq!(of(found(0).unwrap()), (IMAGE, IMAGE_SIZE, image_uri(&IMAGE)));
     assert_eq!(of(found(1).unwrap()), (second.digest, second.size, second.uri.clone()));
     let refused = found(2).unwrap_err().kind;
     assert_eq!(refused, ErrorKind::ConditionFailed(Condition::ComponentSlot));
-    assert_eq!(second_image_reference(&authenticated).unwrap().map(of), Some(of(found(1).unwrap())));
+    assert_eq!(
+        second_image_reference(authenticated.manifest()).unwrap().map(of),
+        Some(of(found(1).unwrap()))
+    );
     for slot in [0, 1] {
         let image = found(slot).unwrap();
         let images = vec![(image.digest, image.size)];
@@ -89,7 +92,7 @@ fn the_slot_chooses_the_image() {
     }
 
     let one = release();
-    assert_eq!(second_image_reference(&authenticate(&one).unwrap()).unwrap(), None);
+    assert_eq!(second_image_reference(authenticate(&one).unwrap().manifest()).unwrap(), None);
     for (field, wrong) in [
         ("image for slot 1", SlotImage { digest: IMAGE, ..second.clone() }),
         ("size of the image for slot 1", SlotImage { size: 0, ..second.clone() }),
@@ -134,11 +137,11 @@ fn a_manifest_for_slot_0_alone_has_no_second_image() {
         let envelope = sign(&envelope, &release_key(), &credential()).unwrap();
         let authenticated = authenticate(&envelope).unwrap();
         let case = format!("{sequences:?}");
-        assert_eq!(image_reference(&authenticated).unwrap().digest, IMAGE, "{case}");
-        assert_eq!(second_image_reference(&authenticated), Ok(None), "{case}");
+        assert_eq!(image_reference(authenticated.manifest()).unwrap().digest, IMAGE, "{case}");
+        assert_eq!(second_image_reference(authenticated.manifest()), Ok(None), "{case}");
         assert_eq!(inspect(&envelope).unwrap().second_image_reference(), Ok(None), "{case}");
         // A device that writes slot 1 takes nothing of it.
-        assert!(image_reference_for(&authenticated, &own, 1).is_err(), "{case}");
+        assert!(image_reference_for(authenticated.manifest(), &own, 1).is_err(), "{case}");
     }
 }
 
@@ -149,7 +152,8 @@ fn a_dry_run_for_a_device_fails_as_the_device_would() {
     let authenticated = authenticate(&envelope).unwrap();
     let own = DeviceIdentity { vendor: VENDOR, class: CLASS, device: DEVICE };
     let refused = |identity: DeviceIdentity| {
-        let refused = image_reference_for(&authenticated, &identity, 0).err().map(|error| error.kind);
+        let refused =
+            image_reference_for(authenticated.manifest(), &identity, 0).err().map(|error| error.kind);
         let mut device = Device {
             vendor: identity.vendor,
             class: identity.class,
@@ -160,7 +164,7 @@ fn a_dry_run_for_a_device_fails_as_the_device_would() {
         assert_eq!(refused, by_device.map(|error| error.kind));
         refused
     };
-    assert_eq!(image_reference_for(&authenticated, &own, 0).unwrap().device, Some(DEVICE));
+    assert_eq!(image_reference_for(authenticated.manifest(), &own, 0).unwrap().device, Some(DEVICE));
     assert_eq!(refused(own), None);
     let failed = |condition| Some(ErrorKind::ConditionFailed(condition));
     assert_eq!(refused(DeviceIdentity { vendor: FOREIGN, ..own }), failed(Condition::Vendor));
@@ -177,7 +181,7 @@ fn a_release_installs_validates_and_invokes_one_image() {
         .with(20, bytes(&install()));
     let refused = |parts: &Parts| {
         let envelope = parts.signed();
-        image_reference(&authenticate(&envelope).unwrap()).err().map(|error| error.kind)
+        image_reference(authenticate(&envelope).unwrap().manifest()).err().map(|error| error.kind)
     };
     assert_eq!(refused(&whole), None);
     for (position, (key, _)) in whole.members.iter().enumerate() {
@@ -231,7 +235,7 @@ fn a_release_is_for_a_device_that_there_can_be() {
     let device = |id: [u8; 16]| vec![parameters([(24, bytes(&id))]), simple(24)];
     let found = |more: Vec<(i64, Value)>| {
         let envelope = with_shared(more);
-        let by_verifier = image_reference(&authenticate(&envelope).unwrap());
+        let by_verifier = image_reference(authenticate(&envelope).unwrap().manifest());
         assert_eq!(inspect(&envelope).unwrap().image_reference(), by_verifier);
         by_verifier.map(|image| (image.class, image.device)).map_err(|error| error.kind)
     };
@@ -351,7 +355,7 @@ fn the_text_can_be_severed_away() {
     let (whole, without) = (authenticate(&whole).unwrap(), authenticate(&head).unwrap());
     assert_eq!(whole.digest(), without.digest());
     assert_eq!((whole.manifest().version_text(), without.manifest().version_text()), (Some("1.2.3"), None));
-    assert_eq!(image_reference(&whole).unwrap(), image_reference(&without).unwrap());
+    assert_eq!(image_reference(whole.manifest()).unwrap(), image_reference(without.manifest()).unwrap());
     assert_eq!(sever_text(&head).unwrap(), head);
 }
 

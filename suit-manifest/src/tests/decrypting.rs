@@ -36,7 +36,7 @@ fn described() -> UpdateDescription {
 /// What a host finds in a signed envelope.
 fn found(envelope: &[u8]) -> Result<ImageReference<'_>, Error> {
     let anchors = [Anchor::root(root().public_key())];
-    image_reference(&host::Envelope::parse(envelope)?.authenticate(&TrustStore::new(&anchors))?)
+    image_reference(host::Envelope::parse(envelope)?.authenticate(&TrustStore::new(&anchors))?.manifest())
 }
 
 /// The parts of an encrypted release, piece by piece.
@@ -154,13 +154,13 @@ fn suit41_an_encrypted_release_is_read_alike_and_refused_by_a_loader() {
     assert_eq!(found(&envelope).unwrap().installed_digest(), IMAGE);
     let anchors = [Anchor::root(root().public_key())];
     let loader = Envelope::parse(&envelope).unwrap().authenticate(&TrustStore::new(&anchors)).unwrap();
-    let refused = Walk::rehearse(&loader, &mut Device::default()).unwrap_err();
+    let refused = Walk::rehearse(loader.manifest(), &mut Device::default()).unwrap_err();
     assert_eq!(refused.kind, ErrorKind::ComponentUnsupported);
-    assert!(second_image_reference(&loader).is_err());
+    assert!(second_image_reference(loader.manifest()).is_err());
     // With one component it gets as far as the parameter.
     let alone = Parts::default().with(20, bytes(&sequence([parameters([(19, bytes(&info()))])]))).signed();
     let loader = Envelope::parse(&alone).unwrap().authenticate(&TrustStore::new(&anchors)).unwrap();
-    let refused = Walk::rehearse(&loader, &mut Device::default()).unwrap_err();
+    let refused = Walk::rehearse(loader.manifest(), &mut Device::default()).unwrap_err();
     assert_eq!(refused.kind, ErrorKind::EncryptionUnsupported);
 }
 

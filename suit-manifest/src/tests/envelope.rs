@@ -133,7 +133,7 @@ fn exactly_one_signature_counts() {
     let digest = bytes(&digest);
 
     let unsigned = assemble(vec![digest.clone()], &manifest, &[]);
-    assert!(!Envelope::parse(&unsigned).unwrap().is_signed());
+    assert!(!Envelope::parse(&unsigned).unwrap().has_block());
     assert_eq!(refusal(&unsigned), ErrorKind::SignatureMissing);
     let twice = assemble(vec![digest.clone(), sign1.clone(), sign1.clone()], &manifest, &[]);
     assert_eq!(refusal(&twice), ErrorKind::SignatureMultiple);
@@ -316,9 +316,9 @@ fn a_minimum_sequence_is_for_the_releases_of_its_own_anchor() {
 fn the_sequence_number_does_not_fall() {
     let envelope = release();
     let authenticated = authenticate(&envelope).unwrap();
-    assert_eq!(authenticated.check_sequence(0), Ok(()));
-    assert_eq!(authenticated.check_sequence(5), Ok(()), "equal is allowed");
-    let refused = authenticated.check_sequence(6).unwrap_err();
+    assert_eq!(authenticated.manifest().check_sequence(0), Ok(()));
+    assert_eq!(authenticated.manifest().check_sequence(5), Ok(()), "equal is allowed");
+    let refused = authenticated.manifest().check_sequence(6).unwrap_err();
     assert_eq!(refused.kind, ErrorKind::SequenceRollback);
     assert_eq!(envelope[refused.position as usize], 5, "the position is that of the number");
 }

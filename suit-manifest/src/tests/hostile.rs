@@ -61,7 +61,7 @@ fn drive(manifest: &[u8]) {
             let _steps = run_on(&mut device, &authenticated, section);
         }
     }
-    let _image = image_reference(&authenticated);
+    let _image = image_reference(authenticated.manifest());
     let _version = authenticated.manifest().version_text();
 }
 

@@ -110,7 +110,7 @@ fn the_envelope_is_frozen() {
     let frozen = unhex(FROZEN_1);
     assert_eq!(hex::encode(release()), FROZEN_1);
     let authenticated = authenticate(&frozen).unwrap();
-    let image = image_reference(&authenticated).unwrap();
+    let image = image_reference(authenticated.manifest()).unwrap();
     assert_eq!((image.digest, image.size), (IMAGE, IMAGE_SIZE));
     assert_eq!(
         (authenticated.manifest().sequence_number(), authenticated.manifest().version_text()),

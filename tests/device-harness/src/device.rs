@@ -222,6 +222,12 @@ impl<P: Part, L: Placed> DeviceOf<P, L> {
         self.send(Object::ProvisioningBlock, &block).expect("provisioning");
     }
 
+    /// Provisions it with keys alone: it trusts nobody else.
+    pub fn provision_alone(&mut self, keys: &[DerivedKey]) {
+        let block = factory::provisioning_block_with(&[], None, keys);
+        self.send(Object::ProvisioningBlock, &block).expect("provisioning");
+    }
+
     /// Installs an image to pending, as a host does: envelope, then the image from the resume offset.
     pub fn install(&mut self, envelope: &[u8], image: &[u8]) -> Result<(), Failure> {
         let nor = self.nor.clone();

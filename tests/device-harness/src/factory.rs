@@ -1,7 +1,9 @@
 //! Keys, envelopes, images and blocks for device tests, made by the code the tools use.
 
 use sha2::{Digest as _, Sha256};
-use suit_manifest::author::{Encryption, SlotImage, UpdateDescription, create, image_uri, sign};
+use suit_manifest::author::{
+    Encryption, SlotImage, UpdateDescription, authenticate, create, image_uri, sign,
+};
 use trust::aes::Key128;
 use trust::author::{
     CredentialRequest, Derivation, DerivedKey, DeviceKeyRequest, Encrypted, MasterKey, Minimum,
@@ -213,9 +215,24 @@ fn recipient(key: &DerivedKey) -> Recipient {
 
 /// The update key of the device with this serial.
 pub fn device_key(serial: &str) -> DerivedKey {
+    device_key_for(serial, Purpose::Update)
+}
+
+/// The authentication key of the device with this serial.
+pub fn authentication_key(serial: &str) -> DerivedKey {
+    device_key_for(serial, Purpose::Authentication)
+}
+
+fn device_key_for(serial: &str, purpose: Purpose) -> DerivedKey {
     let master = MasterKey::new(&[0x5A; 32]).expect("master key");
-    let request = DeviceKeyRequest { line: "line", serial, purpose: Purpose::Update, revision: 0 };
+    let request = DeviceKeyRequest { line: "line", serial, purpose, revision: 0 };
     master.derive(Derivation::HkdfSha256, &request).expect("device key")
+}
+
+/// An envelope for whatever is described, authenticated with the key of one device.
+pub fn authenticated(update: &UpdateDescription, key: &DerivedKey) -> Vec<u8> {
+    let bytes = key.bytes.as_slice().try_into().expect("an authentication key");
+    authenticate(&create(update).expect("envelope"), &key.kid, bytes).expect("MAC")
 }
 
 /// An image of `len` bytes with a vector table for this place; `fill` makes it unlike others.

@@ -3,6 +3,7 @@
 use std::cell::{Ref, RefCell, RefMut};
 use std::rc::Rc;
 
+use bootloader::authority::{OwnKey, Roots};
 use bootloader::flash::{BlankAsErased, BlankCheck, HasLayout, Joined};
 use bootloader::layout::{
     self, JOURNAL_LONE_PART_RECORDS, JOURNAL_PART_RECORDS, JOURNAL_RECORD_LEN, Layout, Region, Regions,
@@ -34,6 +35,26 @@ impl From<Layout> for Deciphering {
 
 impl HasLayout for Deciphering {
     type Profile = Decrypting;
+    type Authority = Roots;
+
+    fn layout(&self) -> &Layout {
+        &self.0
+    }
+}
+
+/// The layout of a device that decrypts, and believes its own key.
+#[derive(Clone, Copy, Debug)]
+pub struct Symmetric(Layout);
+
+impl From<Layout> for Symmetric {
+    fn from(layout: Layout) -> Self {
+        Self(layout)
+    }
+}
+
+impl HasLayout for Symmetric {
+    type Profile = Decrypting;
+    type Authority = OwnKey;
 
     fn layout(&self) -> &Layout {
         &self.0

@@ -42,6 +42,35 @@ pub trait Scenario<const WORD: usize, const PAGE: usize, L = Layout>: Sync {
     fn finished(&self, device: &mut Device<WORD, PAGE, L>);
 }
 
+/// Brings release 2 to a device that runs another one or none, until it has confirmed itself: [`Scenario::run`].
+///
+/// # Errors
+/// The power goes away, or the device refuses it
+pub fn update<const WORD: usize, const PAGE: usize, L: Placed>(
+    device: &mut Device<WORD, PAGE, L>,
+    envelope: &[u8],
+    image: &[u8],
+) -> Result<(), Failure> {
+    // A cut between hand-over and confirming ends a trial: the host then begins again.
+    for _ in 0..4 {
+        let boot = device.boot();
+        if device.nor.medium().is_off() {
+            return Err(Failure::NoPower);
+        }
+        let state = device.state();
+        let running = matches!(boot, Boot::Run(_)).then_some(state.active).flatten();
+        let is_new = running.is_some_and(|image| image.sequence == 2);
+        match state.status {
+            Status::Trial { .. } if is_new => {
+                return device.application().confirm().map(drop).map_err(|_| Failure::NoPower);
+            }
+            Status::Idle if is_new => return Ok(()),
+            _ => device.install(envelope, image)?,
+        }
+    }
+    panic!("the update does not come to an end: {:?}", device.state());
+}
+
 /// Runs the scenario with a cut at every operation; how many there were.
 pub fn cut_everywhere<const WORD: usize, const PAGE: usize, L: Placed>(
     scenario: &impl Scenario<WORD, PAGE, L>,

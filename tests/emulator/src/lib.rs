@@ -22,7 +22,7 @@ mod programs;
 pub mod python;
 pub mod script;
 
-pub use programs::{Application, Behaviour, Program, Programs};
+pub use programs::{Application, Behaviour, Loader, Program, Programs};
 
 /// The emulator.
 pub const QEMU: &str = "qemu-system-arm";

@@ -67,8 +67,43 @@ pub struct Programs {
     machine: Machine,
     /// Images run where they lie.
     in_place: bool,
-    /// The loader decrypts images.
-    decrypting: bool,
+    loader: Loader,
+}
+
+/// Which loader.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Loader {
+    /// Releases are signed, and images come as they are.
+    Asymmetric,
+    /// Releases are signed, and images may come encrypted.
+    Hybrid,
+    /// Releases are authenticated with a key of the device, and images may come encrypted: nothing of it is public.
+    Symmetric,
+}
+
+impl Loader {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Asymmetric, Self::Hybrid, Self::Symmetric];
+
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Asymmetric => "asymmetric",
+            Self::Hybrid => "hybrid",
+            Self::Symmetric => "symmetric",
+        }
+    }
+
+    /// Its features, behind that of the machine.
+    #[must_use]
+    pub const fn features(self) -> &'static str {
+        match self {
+            Self::Asymmetric => "provisioned-anchor",
+            Self::Hybrid => "provisioned-anchor,decrypting",
+            Self::Symmetric => "provisioned-anchor,decrypting,own-key",
+        }
+    }
 }
 
 impl Programs {
@@ -76,7 +111,7 @@ impl Programs {
     pub fn new(target_dir: impl Into<PathBuf>) -> Result<Self> {
         let target_dir = target_dir.into();
         std::fs::create_dir_all(target_dir.join("boards"))?;
-        Ok(Self { root: root(), target_dir, machine: AN386, in_place: false, decrypting: false })
+        Ok(Self { root: root(), target_dir, machine: AN386, in_place: false, loader: Loader::Asymmetric })
     }
 
     /// The same of another workspace than this one.
@@ -97,10 +132,10 @@ impl Programs {
         Self { in_place: true, ..self }
     }
 
-    /// The same with a loader that decrypts images.
+    /// The same with this loader.
     #[must_use]
-    pub fn decrypting(self) -> Self {
-        Self { decrypting: true, ..self }
+    pub fn with(self, loader: Loader) -> Self {
+        Self { loader, ..self }
     }
 
     /// What they run on.
@@ -111,11 +146,11 @@ impl Programs {
 
     /// The loader, an ELF. Its anchor comes with the provisioning block.
     pub fn loader(&self) -> Result<PathBuf> {
-        let (name, features) = match self.decrypting {
-            true => ("decrypting-loader.elf", "provisioned-anchor,decrypting"),
-            false => ("loader.elf", "provisioned-anchor"),
+        let name = match self.loader {
+            Loader::Asymmetric => "loader.elf".to_owned(),
+            Loader::Hybrid | Loader::Symmetric => format!("loader-{}.elf", self.loader.name()),
         };
-        self.build("qemu-mps2", name, features, &[])
+        self.build("qemu-mps2", &name, self.loader.features(), &[])
     }
 
     /// An application, an ELF.

@@ -1,7 +1,7 @@
 //! The same loader on the other cores: from a new chip to a confirmed update, over the bus.
 
 use anyhow::{Result, ensure};
-use emulator::Behaviour;
+use emulator::{Behaviour, Loader};
 use qemu_mps2_layout::{AN385, AN386, AN500, AN505, Machine};
 use suit_manifest::Reason;
 use update_protocol::profile::{ImageState, Mode};
@@ -74,7 +74,7 @@ fn a_device_lives_briefly_on_the_cortex_m33() -> Result<()> {
 #[test]
 fn boot84_a_device_lives_encrypted_on_the_cortex_m4() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let mut bench = board_of(programs()?.on(AN386).decrypting(), folder.path())?;
+    let mut bench = board_of(programs()?.on(AN386).with(Loader::Hybrid), folder.path())?;
     bench.encrypts();
     bench.provision()?;
     let first = bench.release(1, Behaviour::Confirms)?;

@@ -3,7 +3,10 @@ use std::format;
 use std::vec::Vec;
 
 use super::*;
-use crate::author::{Derivation, DerivedKey, DeviceKeyRequest, MasterKey, ProvisioningRequest};
+use crate::Anchor;
+use crate::author::{
+    Derivation, DerivedKey, DeviceKeyRequest, MasterKey, ProvisioningRequest, Signer as _, SoftwareKey,
+};
 use crate::provisioning::ProvisioningBlock;
 
 const REQUEST: ProvisioningRequest<'_> = ProvisioningRequest {
@@ -55,6 +58,23 @@ fn keys_in_a_block_are_read_as_they_were_written() {
 fn sym10_a_loader_without_the_feature_refuses_device_keys() {
     let block = REQUEST.encode_with_keys(&all()).unwrap();
     assert_eq!(ProvisioningBlock::parse(&block).unwrap_err().kind, ErrorKind::DeviceKeysUnsupported);
+}
+
+/// docs/attacks.md, SYM43.
+#[test]
+fn sym43_a_device_that_trusts_its_own_key_has_one_and_no_anchors() {
+    let block = REQUEST.encode_with_keys(&all()).unwrap();
+    let (read, keys) = ProvisioningBlock::parse_own_key(&block).unwrap();
+    assert!(read.anchors.is_empty() && keys.authentication().is_some() && keys.update().is_some());
+    let refused = |block: &[u8]| ProvisioningBlock::parse_own_key(block).unwrap_err().kind;
+    let update = REQUEST.encode_with_keys(&all()[..1]).unwrap();
+    assert_eq!(refused(&update), ErrorKind::MissingKey);
+    assert_eq!(refused(&REQUEST.encode().unwrap()), ErrorKind::MissingKey);
+    let root = SoftwareKey::from_seed(&[1; 32]).unwrap().public_key();
+    let anchors = [Anchor::root(root)];
+    let governed = ProvisioningRequest { anchors: &anchors, ..REQUEST }.encode_with_keys(&all()).unwrap();
+    assert_eq!(refused(&governed), ErrorKind::AnchorsUnsupported);
+    assert!(ProvisioningBlock::parse_with_keys(&governed).is_ok());
 }
 
 #[test]

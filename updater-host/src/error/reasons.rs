@@ -72,6 +72,7 @@ pub(crate) const fn reason_hint(reason: Reason) -> &'static str {
         }
         R::ProvisioningMalformed
         | R::AnchorCompiledIn
+        | R::ProvisioningAnchors
         | R::ProvisioningDeviceKeys
         | R::ProvisioningPolicy
         | R::ProvisioningIdentityCredential => OTHER_BLOCK,

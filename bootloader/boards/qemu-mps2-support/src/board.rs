@@ -18,6 +18,10 @@ impl Board for Machine {
     type Profile = bootloader::receive::Decrypting;
     #[cfg(not(feature = "decrypting"))]
     type Profile = bootloader::receive::Plain;
+    #[cfg(feature = "own-key")]
+    type Authority = bootloader::authority::OwnKey;
+    #[cfg(not(feature = "own-key"))]
+    type Authority = bootloader::authority::Roots;
 
     const LOADER_VERSION: &'static str = env!("CARGO_PKG_VERSION");
     const LAYOUT: Layout = LAYOUT;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 use bootloader::application::Device;
+use bootloader::authority::Roots;
 use bootloader::device::{Ended, Program, Service};
 use bootloader::flash::{Flash, HasLayout};
 use bootloader::layout::{Area, ENVELOPE_LEN_MAX, Layout, REVOCATION_LIST_LEN_MAX, Slot};
@@ -74,6 +75,7 @@ struct OfLoader;
 
 impl HasLayout for OfLoader {
     type Profile = Decrypting;
+    type Authority = Roots;
 
     fn layout(&self) -> &Layout {
         &LAYOUT

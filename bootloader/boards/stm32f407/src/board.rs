@@ -1,6 +1,7 @@
 //! The board as its loader sees it: a description, and drivers.
 
 use bootloader::Entry;
+use bootloader::authority::Roots;
 use bootloader::board::Board;
 use bootloader::layout::{Layout, Region};
 use bootloader::mailbox::{Listening, MAILBOX_LEN, ResetCause};
@@ -20,6 +21,7 @@ const UNIQUE_ID: usize = 0x1FFF_7A10;
 impl Board for Machine {
     type Flash = Flash;
     type Profile = Plain;
+    type Authority = Roots;
 
     const LOADER_VERSION: &'static str = env!("CARGO_PKG_VERSION");
     const LAYOUT: Layout = LAYOUT;

@@ -95,6 +95,7 @@ pub(super) fn status_of(reason: Reason) -> StatusCode {
         | Reason::NotProvisioned
         | Reason::AlreadyProvisioned
         | Reason::ProvisioningMalformed
+        | Reason::ProvisioningAnchors
         | Reason::ProvisioningDeviceKeys
         | Reason::ProvisioningPolicy
         | Reason::ProvisioningIdentityCredential
