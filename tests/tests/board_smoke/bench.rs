@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use can_bus::{Bus, Ended, Flow, IsoTpChannel, Tester};
-use device_harness::factory::{Factory, device_key, provisioning_block_with};
+use device_harness::factory::{
+    Factory, authenticated, authentication_key, description, device_key, encrypted, provisioning_block_with,
+};
 use emulator::{Application, Behaviour, Board, Programs, parent_death};
 use qemu_mps2_layout::{DECRYPTING_STACK_LEN, LOADER_STACK_LEN, Machine};
 use suit_manifest::Reason;
@@ -118,6 +120,8 @@ pub(super) struct Bench {
     programs: Programs,
     /// The keys of the device: its releases are encrypted then.
     keys: Vec<DerivedKey>,
+    /// Its authentication key, if it believes nobody else.
+    own: Option<DerivedKey>,
     tester: Option<Tester>,
     node: u8,
     /// After the device, which is powered off first.
@@ -143,7 +147,8 @@ impl Bench {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let factory = Factory::new(7);
         let node = DEFAULT_NODE_ADDRESS;
-        Ok(Self { runtime, device, factory, programs, keys: Vec::new(), tester: None, node, _supply: None })
+        let (keys, own) = (Vec::new(), None);
+        Ok(Self { runtime, device, factory, programs, keys, own, tester: None, node, _supply: None })
     }
 
     pub(super) fn release(&self, sequence: u64, behaviour: Behaviour) -> Result<Release> {
@@ -151,9 +156,14 @@ impl Bench {
         let elf =
             self.programs.application(&Application { version, behaviour, ballast_len: Some(BALLAST_LEN) })?;
         let image = emulator::image(&elf)?;
-        let (envelope, image) = match self.keys.as_slice() {
-            [] => (self.factory.envelope(sequence, &image), image),
-            keys => self.factory.encrypted(sequence, &image, ContentAlgorithm::A128Gcm, keys),
+        let update = description(sequence, &image);
+        let (update, image) = match self.keys.as_slice() {
+            [] => (update, image),
+            keys => encrypted(&update, &image, ContentAlgorithm::A128Gcm, keys),
+        };
+        let envelope = match &self.own {
+            Some(own) => authenticated(&update, own),
+            None => self.factory.envelope_of(&update),
         };
         Ok(Release { envelope, image, second: None })
     }
@@ -248,14 +258,24 @@ impl Bench {
         self.keys = vec![device_key("A-0001")];
     }
 
+    /// The device believes its own key, and decrypts.
+    pub(super) fn believes_itself(&mut self) {
+        self.encrypts();
+        self.own = Some(authentication_key("A-0001"));
+    }
+
     pub(super) fn provision(&mut self) -> Result<()> {
-        self.provision_with(&[self.factory.anchor()])
+        match self.own {
+            Some(_) => self.provision_with(&[]),
+            None => self.provision_with(&[self.factory.anchor()]),
+        }
     }
 
     pub(super) fn provision_with(&mut self, anchors: &[Anchor]) -> Result<()> {
         let state = self.wait_for(Mode::Factory)?;
         ensure!(state.image == ImageState::None, "a new device has an image: {state:?}");
-        let block = provisioning_block_with(anchors, None, &self.keys);
+        let block =
+            provisioning_block_with(anchors, None, &[self.keys.as_slice(), self.own.as_slice()].concat());
         self.on(async |tester| {
             tester.session(Session::Programming).await?;
             tester.download(Object::ProvisioningBlock, &block, |_| Flow::Continue).await?;

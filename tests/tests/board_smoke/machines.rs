@@ -83,6 +83,19 @@ fn boot84_a_device_lives_encrypted_on_the_cortex_m4() -> Result<()> {
     survive(&mut bench, 1, Bench::release)
 }
 
+/// Nothing public is on the device: its loader has no curve.
+#[test]
+fn boot86_a_device_lives_by_its_own_key_on_the_cortex_m4() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut bench = board_of(programs()?.on(AN386).with(Loader::Symmetric), folder.path())?;
+    bench.believes_itself();
+    bench.provision()?;
+    let first = bench.release(1, Behaviour::Confirms)?;
+    bench.install(&first)?;
+    bench.expect_confirmed("1.0.0", 1)?;
+    survive(&mut bench, 1, Bench::release)
+}
+
 /// Images that run where they lie, from one slot and from the other: each release is linked for both.
 #[test]
 fn a_device_lives_in_place_on_the_cortex_m4() -> Result<()> {

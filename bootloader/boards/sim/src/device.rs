@@ -2,11 +2,12 @@
 //! programs (qemu-mps2, qemu-mps2-app); only the jump is another: the simulator cannot run the image's
 //! code, it runs the demo application as the image's descriptor says.
 
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 use bootloader::application::Device;
-use bootloader::authority::Roots;
+use bootloader::authority::Authenticates;
 use bootloader::device::{Ended, Program, Service};
 use bootloader::flash::{Flash, HasLayout};
 use bootloader::layout::{Area, ENVELOPE_LEN_MAX, Layout, REVOCATION_LIST_LEN_MAX, Slot};
@@ -37,15 +38,19 @@ struct Kept {
     cause: ResetCause,
 }
 
-/// Runs the device for as long as the bus is there.
-pub(crate) async fn run(file: &FlashFile, mut bus: Bus, listening: Listening) -> Result<()> {
+/// Runs a device of this kind for as long as the bus is there.
+pub(crate) async fn run<A: Authenticates>(
+    file: &FlashFile,
+    mut bus: Bus,
+    listening: Listening,
+) -> Result<()> {
     let mut kept = Kept { mailbox: [0; _], cause: ResetCause::Power };
     // A process has no unique id of its own that a second one over a copied file would not have.
     let factory_tag = getrandom::u64().context("the operating system gives no entropy")?;
     loop {
         let wake = Wake::read(&kept.mailbox, kept.cause, listening);
         kept = Kept { mailbox: wake.mailbox(), cause: ResetCause::Software };
-        bus = match boot(file, &wake, factory_tag, bus).await? {
+        bus = match boot::<A>(file, &wake, factory_tag, bus).await? {
             Started::Application(entry, bus) => {
                 kept.mailbox = entry.mailbox();
                 run_application(file, entry, bus, &mut kept).await?
@@ -70,12 +75,12 @@ enum Started {
     Retries(Bus),
 }
 
-/// The layout of the loader, which decrypts.
-struct OfLoader;
+/// The layout of the loader, which decrypts, and believes `A`.
+struct OfLoader<A>(PhantomData<A>);
 
-impl HasLayout for OfLoader {
+impl<A: Authenticates> HasLayout for OfLoader<A> {
     type Profile = Decrypting;
-    type Authority = Roots;
+    type Authority = A;
 
     fn layout(&self) -> &Layout {
         &LAYOUT
@@ -88,9 +93,17 @@ fn flash<L: HasLayout>(file: &FlashFile, layout: L) -> Result<Flash<Chip, L>> {
 }
 
 /// The loader.
-async fn boot(file: &FlashFile, wake: &Wake, factory_tag: u64, bus: Bus) -> Result<Started> {
+async fn boot<A: Authenticates>(
+    file: &FlashFile,
+    wake: &Wake,
+    factory_tag: u64,
+    bus: Bus,
+) -> Result<Started> {
     let (mut envelope, mut list) = ([0; ENVELOPE_LEN_MAX], [0; REVOCATION_LIST_LEN_MAX]);
-    let loader = Loader::start(flash(file, OfLoader)?, Buffers { envelope: &mut envelope, list: &mut list });
+    let loader = Loader::start(
+        flash(file, OfLoader::<A>(PhantomData))?,
+        Buffers { envelope: &mut envelope, list: &mut list },
+    );
     let description = Description {
         loader_version: env!("CARGO_PKG_VERSION"),
         max_request_len: MAX_REQUEST_LEN,

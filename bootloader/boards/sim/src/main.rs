@@ -12,10 +12,20 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
+use bootloader::authority::{OwnKey, Roots};
 use bootloader::mailbox::{LISTEN_MS, Listening};
 use can_bus::{Bus, BusAddress};
 use clap::Parser;
 use trust::host::parse_or_exit;
+
+/// Whom a device believes.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Believes {
+    /// Its maker's roots, by signatures
+    Roots,
+    /// Its own key, by MACs
+    OwnKey,
+}
 
 /// A device as a process: the loader and the demo application over a flash in a file
 #[derive(Parser)]
@@ -27,6 +37,9 @@ struct Arguments {
     /// The bus the device is on, e.g. `udp-multicast`, `slcan:unix:/path`, `socketcan:vcan0`
     #[arg(long, env = "ANCHORAGE_BUS", default_value = "udp-multicast")]
     bus: BusAddress,
+    /// Whom its loader believes
+    #[arg(long, value_enum, default_value = "roots")]
+    believes: Believes,
     /// Milliseconds for which the loader listens after power-up before it hands over
     #[arg(long, value_name = "MS", default_value_t = 0)]
     listen_at_power_up: u32,
@@ -57,5 +70,8 @@ async fn run(arguments: &Arguments) -> Result<()> {
         after_silence_ms: arguments.listen_after_silence,
         ..Listening::DEFAULT
     };
-    device::run(&flash, bus, listening).await
+    match arguments.believes {
+        Believes::Roots => device::run::<Roots>(&flash, bus, listening).await,
+        Believes::OwnKey => device::run::<OwnKey>(&flash, bus, listening).await,
+    }
 }
