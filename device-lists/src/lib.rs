@@ -10,6 +10,7 @@ mod cell;
 mod lines;
 mod list;
 mod log;
+mod name;
 
 pub use cell::{guarded, unguarded};
 pub use lines::{Lines, beginning};
@@ -19,3 +20,4 @@ pub use list::{
 pub use log::{
     AnchorFacts, Entry, Head, LOG_FILE, Log, LogFault, MAX_LINE_LEN, MAX_LOG_LEN, Outcome, is_log, line_of,
 };
+pub use name::{ciphertext_name, envelope_name, file_name};

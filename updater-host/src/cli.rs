@@ -157,8 +157,17 @@ pub(crate) struct Update {
     #[arg(long = "image", value_name = "FILE", requires = "release")]
     pub(crate) images: Vec<PathBuf>,
 
-    /// Trust this first root of a domain: COSE_Key, or public key in PEM (repeatable)
-    #[arg(long = "anchor", value_name = "FILE", required_unless_present = "dangerous_skip_host_checks")]
+    /// Install the release for the device out of this folder of manifest-tool personalize
+    #[arg(long, value_name = "DIR", group = "source", conflicts_with_all = ["release", "images"])]
+    pub(crate) bundle: Option<PathBuf>,
+
+    /// Trust this first root of a domain: COSE_Key, or public key in PEM (repeatable). Not for releases that the device's own
+    /// key authenticates: only the device can verify those
+    #[arg(
+        long = "anchor",
+        value_name = "FILE",
+        required_unless_present_any = ["dangerous_skip_host_checks", "release", "bundle"]
+    )]
     pub(crate) anchors: Vec<PathBuf>,
 
     /// Trust this recovery root of a domain to name its next root; DOMAIN=FILE beside several roots (repeatable)
@@ -299,11 +308,17 @@ mod tests {
     }
 
     #[test]
-    fn an_update_needs_an_anchor() {
-        let update = ["updater-host", "update", "--release", "r", "--image", "i"];
+    fn an_update_from_a_server_needs_an_anchor() {
+        let update = ["updater-host", "update", "--server", "https://example.com"];
         assert!(Cli::try_parse_from(update).is_err());
         assert!(Cli::try_parse_from(update.iter().chain(&["--anchor", "a"])).is_ok());
         assert!(Cli::try_parse_from(update.iter().chain(&["--dangerous-skip-host-checks"])).is_ok());
+        // Of files the release says whether it needs one.
+        for source in [&["--release", "r", "--image", "i"][..], &["--bundle", "d"]] {
+            assert!(Cli::try_parse_from(["updater-host", "update"].iter().chain(source)).is_ok());
+        }
+        let both = ["updater-host", "update", "--release", "r", "--image", "i", "--bundle", "d"];
+        assert!(Cli::try_parse_from(both).is_err());
     }
 
     #[test]

@@ -95,6 +95,12 @@ pub(crate) enum Error {
     /// Neither a server nor files.
     #[error("there is nothing to install")]
     NothingToInstall,
+    /// No anchor was given to verify it under.
+    #[error("the release is signed, and no anchor was given to verify it under")]
+    AnchorMissing,
+    /// A folder of releases for single devices.
+    #[error("{} has no release for {serial}: {} is not there", shown(folder), printable(file))]
+    NotInBundle { folder: PathBuf, serial: String, file: String },
     /// There is no terminal to ask on.
     #[error("confirmation required, but there is no terminal")]
     ConfirmationNeeded,

@@ -6,7 +6,7 @@ use trust::{SuccessionNumber, TrustStoreBuf};
 
 use crate::connection::Connection;
 use crate::device::{Device, DeviceSummary, Installed};
-use crate::release::Release;
+use crate::release::{Authority, Release};
 use crate::text::bytes_for_people;
 use crate::trusted::anchor_of;
 
@@ -35,6 +35,9 @@ pub(crate) struct Plan {
     /// The present root of the release's domain, if it is not the first one: a device that is behind gets the chain to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     root: Option<String>,
+    /// Who can verify the release, if this program cannot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verified_by: Option<&'static str>,
     #[serde(skip)]
     is_fd: bool,
 }
@@ -94,6 +97,7 @@ impl Plan {
                 (_, None, _) | (true, Some(_), None) => None,
             },
             root: root_of(release, trusted).map(|number| number.to_string()),
+            verified_by: is_for_device_alone(release).then_some("device"),
             is_fd,
         }
     }
@@ -142,13 +146,21 @@ impl Plan {
         if let Some(root) = &self.root {
             lines.push(format!("Root       {root}; a device that is behind follows the successions first"));
         }
+        if self.verified_by.is_some() {
+            lines.push("Verified   by the device alone: nobody else has its key".to_owned());
+        }
         lines.join("\n")
     }
 }
 
+/// Whether a key authenticates the release that only the device and its maker have.
+fn is_for_device_alone(release: &Release) -> bool {
+    release.facts.as_ref().is_some_and(|facts| facts.authority == Authority::DeviceKey)
+}
+
 /// The number of the root to which a release goes back; `None` for the first root of a domain.
 fn root_of(release: &Release, trusted: &TrustStoreBuf) -> Option<SuccessionNumber> {
-    let anchor = anchor_of(trusted, release.facts.as_ref()?.anchor)?;
+    let anchor = anchor_of(trusted, release.facts.as_ref()?.anchor()?)?;
     Some(trusted.number_of(anchor.domain())).filter(|number| *number != SuccessionNumber::FIRST)
 }
 

@@ -5,7 +5,7 @@
 
 use sha2::{Digest as _, Sha256};
 use suit_manifest::author::sever_text;
-use suit_manifest::host::{Authenticated, Envelope};
+use suit_manifest::host::{Authenticated, Envelope, Manifest, Unproven};
 use suit_manifest::reason::Reason;
 use suit_manifest::{MAX_ENVELOPE_HEAD_LEN, image_reference, image_reference_for};
 use trust::host::clock_warning;
@@ -33,12 +33,43 @@ pub(crate) struct Facts {
     pub(crate) second_slot: bool,
     /// The image for the other slot, if the manifest names another one there.
     pub(crate) other_image: Option<OtherImage>,
-    /// The key that signed the release.
-    pub(crate) release_key: Kid,
-    /// The anchor that the release goes back to.
-    pub(crate) anchor: Kid,
-    /// What is wrong with the clock by which the credential is valid.
-    pub(crate) clock_warning: Option<&'static str>,
+    /// On whose word it is installed.
+    pub(crate) authority: Authority,
+}
+
+/// On whose word a release is installed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Authority {
+    /// It is signed, and everything was verified here.
+    Credential {
+        /// The key that signed the release.
+        release_key: Kid,
+        /// The anchor that the release goes back to.
+        anchor: Kid,
+        /// What is wrong with the clock by which the credential is valid.
+        clock_warning: Option<&'static str>,
+    },
+    /// A key authenticates it that only the device and its maker have: nobody else can verify it.
+    DeviceKey,
+}
+
+impl Facts {
+    /// The anchor that a signed release goes back to.
+    pub(crate) fn anchor(&self) -> Option<Kid> {
+        match self.authority {
+            Authority::Credential { anchor, .. } => Some(anchor),
+            Authority::DeviceKey => None,
+        }
+    }
+
+    /// The key that signed it.
+    #[cfg(feature = "http")]
+    pub(crate) fn release_key(&self) -> Option<Kid> {
+        match self.authority {
+            Authority::Credential { release_key, .. } => Some(release_key),
+            Authority::DeviceKey => None,
+        }
+    }
 }
 
 /// An image as a manifest names it: SHA-256 and bytes.
@@ -93,10 +124,11 @@ impl Release {
     }
 }
 
-/// Checks an envelope for a device: form, signature, revocation, time, sequence number, vendor, class, device, size.
+/// Checks an envelope for a device: form, signature, revocation, time, sequence number, vendor, class, device, size. A release
+/// that the device's own key authenticates is checked but for that, where no anchor is trusted.
 ///
 /// # Errors
-/// [`Error::Refused`]
+/// [`Error::Refused`]; [`Error::AnchorMissing`] for a signed release
 pub(crate) fn check_envelope(
     envelope: &[u8],
     trusted: &TrustStoreBuf,
@@ -106,10 +138,23 @@ pub(crate) fn check_envelope(
         return Err(refused(Subject::Envelope, Reason::NotProvisioned));
     }
     let parsed = Envelope::parse(envelope).map_err(manifest_error)?;
-    let authenticated = trusted.with(Some(now()), |store| authenticate(&parsed, store))?;
-    let compared = |error: suit_manifest::Error| with_facts(error, &authenticated, device);
-    authenticated.manifest().check_sequence(device.state.sequence_floor).map_err(compared)?;
-    let facts = facts(&authenticated, device)?;
+    let facts = match (trusted.anchors().is_empty(), parsed.has_mac()) {
+        (true, true) => {
+            let unproven = Unproven::read(&parsed).map_err(manifest_error)?;
+            facts(unproven.manifest(), *unproven.digest(), Authority::DeviceKey, device)?
+        }
+        (true, false) => return Err(Error::AnchorMissing),
+        (false, _) => {
+            let authenticated = trusted.with(Some(now()), |store| authenticate(&parsed, store))?;
+            let credential = authenticated.authority().credential();
+            let authority = Authority::Credential {
+                release_key: credential.key().kid(),
+                anchor: credential.issuer_kid(),
+                clock_warning: clock_warning(credential, now()),
+            };
+            facts(authenticated.manifest(), *authenticated.digest(), authority, device)?
+        }
+    };
     check_size(facts.installed_size, device.state.slot_capacity)?;
     Ok(facts)
 }
@@ -165,10 +210,9 @@ fn authenticate<'a>(parsed: &Envelope<'a>, store: &TrustStore<'_>) -> Result<Aut
 }
 
 /// A refusal with the two values that do not fit together.
-fn with_facts(error: suit_manifest::Error, authenticated: &Authenticated<'_>, device: &Device) -> Error {
+fn with_facts(error: suit_manifest::Error, manifest: &Manifest<'_>, device: &Device) -> Error {
     let uuid = |bytes: [u8; 16]| uuid::Uuid::from_bytes(bytes);
-    let manifest = authenticated.manifest();
-    let made_for = || image_reference(authenticated.manifest()).ok();
+    let made_for = || image_reference(manifest).ok();
     let state = &device.state;
     let reason = error.reason();
     let facts = if reason == Reason::SequenceRollback {
@@ -209,30 +253,31 @@ fn with_facts(error: suit_manifest::Error, authenticated: &Authenticated<'_>, de
     Error::Refused { subject: Subject::Envelope, reason, position: error.position, facts }
 }
 
-fn facts(authenticated: &Authenticated<'_>, device: &Device) -> Result<Facts, Error> {
-    let compared = |error: suit_manifest::Error| with_facts(error, authenticated, device);
+fn facts(
+    manifest: &Manifest<'_>,
+    manifest_digest: [u8; 32],
+    authority: Authority,
+    device: &Device,
+) -> Result<Facts, Error> {
+    let compared = |error: suit_manifest::Error| with_facts(error, manifest, device);
+    manifest.check_sequence(device.state.sequence_floor).map_err(compared)?;
     let second_slot = device.state.flags.second_slot;
     let named = |slot: bool| {
-        image_reference_for(authenticated.manifest(), &device.identity, u64::from(slot)).map(|image| {
-            OtherImage {
-                named: NamedImage { digest: image.digest, size: image.size },
-                installed_size: image.installed_size(),
-            }
+        image_reference_for(manifest, &device.identity, u64::from(slot)).map(|image| OtherImage {
+            named: NamedImage { digest: image.digest, size: image.size },
+            installed_size: image.installed_size(),
         })
     };
     let image = named(second_slot).map_err(compared)?;
-    let manifest = authenticated.manifest();
     Ok(Facts {
-        manifest_digest: *authenticated.digest(),
+        manifest_digest,
         sequence: manifest.sequence_number(),
         version: manifest.version_text().map(printable),
         image: image.named,
         installed_size: image.installed_size,
         second_slot,
         other_image: named(!second_slot).ok().filter(|other| other.named.digest != image.named.digest),
-        release_key: authenticated.authority().credential().key().kid(),
-        anchor: authenticated.authority().credential().issuer_kid(),
-        clock_warning: clock_warning(authenticated.authority().credential(), now()),
+        authority,
     })
 }
 

@@ -14,7 +14,7 @@ use crate::install::Refused;
 use crate::interrupt::Interrupt;
 use crate::output::Output;
 use crate::queue::{Keeping, Queue, Report};
-use crate::release::Release;
+use crate::release::{Facts, Release};
 use crate::restart::Outcome;
 use crate::server::Server;
 use crate::server::wire::{DeviceBody, EventBody, EventKind};
@@ -203,7 +203,7 @@ fn registration(device: &Device, installed: &Installed, release: Option<&Release
         version: installed.version.as_deref().and_then(reportable),
         sequence: Some(installed.sequence),
         manifest_digest: installed.digest.map(hex::encode),
-        release_kid: runs.map(|facts| hex::encode(facts.release_key.0)),
+        release_kid: runs.and_then(Facts::release_key).map(|kid| hex::encode(kid.0)),
         anchors,
         at: Some(now().0),
     })
@@ -216,7 +216,8 @@ fn event(kind: EventKind, release: &Release, reason: Option<String>) -> Report {
         release: facts.map(|facts| hex::encode(facts.manifest_digest)),
         release_kid: facts
             .filter(|_| kind == EventKind::Confirmed)
-            .map(|facts| hex::encode(facts.release_key.0)),
+            .and_then(Facts::release_key)
+            .map(|kid| hex::encode(kid.0)),
         version: facts.and_then(|facts| facts.version.as_deref()).and_then(reportable),
         sequence: facts.map(|facts| facts.sequence),
         reason,

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::files::{self, MAX_IMAGE_LEN};
 use crate::output::Output;
 use crate::plan::ReleaseName;
-use crate::release::{Release, check_envelope, check_image, for_device};
+use crate::release::{NamedImage, Release, check_envelope, check_image, for_device};
 
 #[cfg(feature = "http")]
 mod online;
@@ -43,7 +43,7 @@ impl HostChecks {
     fn apply<T>(self, outcome: Result<T, Error>, output: &Output) -> Result<Option<T>, Error> {
         match (outcome, self) {
             (Ok(value), _) => Ok(Some(value)),
-            (Err(error @ Error::Refused { .. }), Self::Skipped) => {
+            (Err(error @ (Error::Refused { .. } | Error::AnchorMissing)), Self::Skipped) => {
                 output.warn(&error.code(), &format!("skipped: {error}"));
                 Ok(None)
             }
@@ -77,6 +77,39 @@ pub(crate) fn from_files(
     let other = facts.as_ref().and_then(|facts| facts.other_image).map(|other| other.named);
     let other_image = other.and_then(|named| images.into_iter().find(|image| named.is(image)));
     Ok(Release { envelope: sendable(envelope, checks, output)?, image, other_image, facts })
+}
+
+/// Reads the release for this device out of a folder that has one for each of some devices: `SERIAL.suit`, and images by their
+/// digests ([`device_lists::file_name`], [`device_lists::ciphertext_name`]).
+///
+/// # Errors
+/// [`Error::NotInBundle`], [`Error::Refused`], and those of [`files::read_file`]
+pub(crate) fn from_bundle(
+    folder: &Path,
+    trusted: &TrustStoreBuf,
+    device: &Device,
+    checks: HostChecks,
+    output: &Output,
+) -> Result<Release, Error> {
+    let serial = device.serial.to_string();
+    let file = device_lists::envelope_name(&serial);
+    let path = folder.join(&file);
+    // A folder that is not there is a slip of its own.
+    if folder.is_dir() && !path.exists() {
+        return Err(Error::NotInBundle { folder: folder.to_owned(), serial, file });
+    }
+    let envelope = files::read_file(&path, MAX_ENVELOPE_LEN as u64)?;
+    let facts = checks.apply(check_envelope(&envelope, trusted, device), output)?;
+    // Without facts nobody knows which image it is.
+    let Some(facts) = facts else { return Err(Error::NothingToInstall) };
+    let read = |named: NamedImage| {
+        files::read_file(&folder.join(device_lists::ciphertext_name(&named.digest)), MAX_IMAGE_LEN)
+    };
+    let image = read(facts.image)?;
+    checks.apply(check_image(&facts, &image), output)?;
+    let other = facts.other_image.map(|other| other.named);
+    let other_image = other.and_then(|named| read(named).ok().filter(|image| named.is(image)));
+    Ok(Release { envelope: sendable(envelope, checks, output)?, image, other_image, facts: Some(facts) })
 }
 
 /// What of an envelope is sent.

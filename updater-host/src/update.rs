@@ -17,7 +17,7 @@ use crate::install::{Delivered, Delivery, Install, Learned, NewestList, Refused,
 use crate::interrupt::Interrupt;
 use crate::output::{Output, Report};
 use crate::plan::{Plan, ReleaseName};
-use crate::release::Release;
+use crate::release::{Authority, Release};
 #[cfg(feature = "http")]
 use crate::reporting::Reporting;
 use crate::restart::{Outcome, Restart, Settled};
@@ -187,10 +187,13 @@ impl Run<'_> {
                 reporting.deliver(output, interrupt).await;
                 source::fetch_records(&reporting.online(output), &mut trusted).await?;
             }
-            let offer = match &options.release {
-                Some(envelope) => {
+            let offer = match (&options.release, &options.bundle) {
+                (Some(envelope), _) => {
                     source::from_files(envelope, &options.images, &trusted, &device, checks, output)
                         .map(Offer::Release)
+                }
+                (None, Some(folder)) => {
+                    source::from_bundle(folder, &trusted, &device, checks, output).map(Offer::Release)
                 }
                 #[cfg(feature = "http")]
                 _ => match reporting {
@@ -533,7 +536,8 @@ fn warn_of_equal_number(device: &Device, release: &Release, output: &Output) {
 
 /// A clock that is wrong finds no credential expired.
 fn warn_of_clock(release: &Release, output: &Output) {
-    if let Some(warning) = release.facts.as_ref().and_then(|facts| facts.clock_warning) {
+    let authority = release.facts.as_ref().map(|facts| &facts.authority);
+    if let Some(Authority::Credential { clock_warning: Some(warning), .. }) = authority {
         output.warn("clock", warning);
     }
 }

@@ -11,6 +11,8 @@ impl Error {
     pub(crate) fn code(&self) -> String {
         match self {
             Self::NothingToInstall => "nothing-to-install",
+            Self::AnchorMissing => "anchor-missing",
+            Self::NotInBundle { .. } => "not-in-bundle",
             Self::ConfirmationNeeded => "confirmation-needed",
             Self::Declined => "declined",
             Self::SeveralDevices(_) => "several-devices",
@@ -83,7 +85,12 @@ impl Error {
     #[must_use]
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::NothingToInstall | Self::ConfirmationNeeded | Self::Declined | Self::SeveralDevices(_) => 2,
+            Self::NothingToInstall
+            | Self::AnchorMissing
+            | Self::NotInBundle { .. }
+            | Self::ConfirmationNeeded
+            | Self::Declined
+            | Self::SeveralDevices(_) => 2,
             Self::Line(fault) => fault.exit_code(),
             Self::Read { source: ReadError::Io(_), .. }
             | Self::LineWrite { .. }

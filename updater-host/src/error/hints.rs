@@ -11,7 +11,11 @@ impl Error {
     #[must_use]
     pub(crate) fn hint(&self) -> String {
         match self {
-            Self::NothingToInstall => "Pass --server, or --release and --image.",
+            Self::NothingToInstall => "Pass --server, --bundle, or --release and --image.",
+            Self::AnchorMissing => "Pass the anchor of the manufacturer with --anchor.",
+            Self::NotInBundle { .. } => {
+                "Check that it is the right folder and the right device, or ask the manufacturer for a release for this device."
+            }
             Self::ConfirmationNeeded => "Pass --yes.",
             Self::Declined => "Run the command again when you want the update.",
             Self::SeveralDevices(_) => "Choose one with --node or --serial.",

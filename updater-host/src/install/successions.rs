@@ -167,7 +167,7 @@ impl Install<'_> {
     /// Whether the release goes back to a root of this domain.
     fn is_of(&self, domain: Domain) -> bool {
         let facts = self.release.facts.as_ref();
-        let anchor = facts.and_then(|facts| anchor_of(self.trusted, facts.anchor));
+        let anchor = facts.and_then(|facts| anchor_of(self.trusted, facts.anchor()?));
         anchor.is_some_and(|anchor| anchor.domain() == domain)
     }
 }
